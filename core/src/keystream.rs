@@ -1,0 +1,368 @@
+//! The keystream from which `P0` derives its half of every correlation, and the one place where domains are separated.
+//!
+//! A position is (key, session, layer, kind, block): the key is ChaCha's key; session, layer, kind and block fill the
+//! 128 bits that ChaCha has for nonce and counter, one field each, so two positions never share a block. A single
+//! 64-byte block is computed where it is needed and nothing is buffered: this is what a device with 64 KB can afford.
+//!
+//! Reference: D. J. Bernstein, "ChaCha, a variant of Salsa20" (2008), with its original 64-bit nonce and counter;
+//! the 20-round variant's block function is that of RFC 8439, section 2.3.
+
+use core::fmt;
+use core::marker::PhantomData;
+
+use rand_core::CryptoRng;
+use zeroize::Zeroize;
+
+/// Words of a keystream block.
+pub const BLOCK_WORDS: usize = 16;
+/// Bytes of a keystream block.
+pub const BLOCK_BYTES: usize = 64;
+
+/// How many rounds the keystream makes: a choice of type, so that no run-time switch is left on the device.
+pub trait Rounds: fmt::Debug + Send + Sync + 'static {
+    /// Column and diagonal rounds count as one each.
+    const ROUNDS: u8;
+}
+
+/// 8 rounds: fastest; the best published attack reaches 7.
+#[derive(Debug)]
+pub struct ChaCha8;
+/// 12 rounds: the default.
+#[derive(Debug)]
+pub struct ChaCha12;
+/// 20 rounds: the conservative choice of RFC 8439.
+#[derive(Debug)]
+pub struct ChaCha20;
+
+impl Rounds for ChaCha8 {
+    const ROUNDS: u8 = 8;
+}
+impl Rounds for ChaCha12 {
+    const ROUNDS: u8 = 12;
+}
+impl Rounds for ChaCha20 {
+    const ROUNDS: u8 = 20;
+}
+
+/// What a run of keystream is used for. Each correlation's part has its own kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    /// The weight mask `E` of a linear layer, under the model's seed.
+    WeightMask = 1,
+    /// The input mask `r` of a linear layer.
+    InputMask = 2,
+    /// `P0`'s share `a_0` of `A r`.
+    LinearShare = 3,
+    /// `P0`'s share of a gate's mask `r`.
+    GateMask = 4,
+    /// `P0`'s share of the mask's topmost bit.
+    GateSign = 5,
+    /// `P0`'s share of the bits that mask the leaf bits.
+    GateOpening = 6,
+    /// `P0`'s share of a gate's leaf tables.
+    GateLeaves = 7,
+    /// `P0`'s share of a gate's arithmetic table.
+    GateTable = 8,
+    /// Seed-compressed sharing.
+    Share = 9,
+}
+
+/// A 32-byte secret key. Redacted when printed, wiped when dropped, never compared.
+pub struct Key([u8; 32]);
+
+impl Key {
+    /// A key from bytes that are already secret and uniform.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// A fresh key.
+    pub fn generate(rng: &mut impl CryptoRng) -> Self {
+        let mut bytes = [0; 32];
+        rng.fill_bytes(&mut bytes);
+        Self(bytes)
+    }
+
+    /// The key itself, to be stored or sent by its owner.
+    #[must_use]
+    pub fn expose(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl Drop for Key {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Key(<redacted>)")
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for Key {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "Key(<redacted>)");
+    }
+}
+
+/// A run of blocks: one kind of one layer of one session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Domain {
+    /// The session; 0 for what belongs to a model and not to a session.
+    pub session: u64,
+    /// The layer, counted from 0.
+    pub layer: u16,
+    /// What the run is used for.
+    pub kind: Kind,
+}
+
+/// A keyed, seekable source of blocks.
+pub struct Keystream<C: Rounds = ChaCha12> {
+    key: [u32; 8],
+    rounds: PhantomData<C>,
+}
+
+impl<C: Rounds> Keystream<C> {
+    /// The keystream under `key`.
+    #[must_use]
+    pub fn new(key: &Key) -> Self {
+        let mut words = [0; 8];
+        crate::ring::read_le_slice(&key.0, &mut words);
+        Self { key: words, rounds: PhantomData }
+    }
+
+    /// Block `index` of a domain.
+    #[must_use]
+    pub fn block(&self, domain: Domain, index: u32) -> Block {
+        let mut block = Block([0; BLOCK_WORDS]);
+        block_function(&self.key, domain_words(domain, index), C::ROUNDS, &mut block.0);
+        block
+    }
+
+    /// Fills `out` with the words that start at block `first` of a domain.
+    ///
+    /// Words of rings wider than 32 bits take two keystream words, low half first.
+    pub fn fill<R: crate::ring::Ring>(&self, domain: Domain, first: u32, out: &mut [R]) {
+        let words_each = R::BITS.div_ceil(32) as usize;
+        for (index, chunk) in (first..).zip(out.chunks_mut(words_per_block::<R>())) {
+            let block = self.block(domain, index);
+            for (word, pieces) in chunk.iter_mut().zip(block.0.chunks_exact(words_each)) {
+                *word = join::<R>(pieces);
+            }
+        }
+    }
+}
+
+/// Ring words that one block yields: 16 of up to 32 bits, 8 of 64.
+#[must_use]
+pub const fn words_per_block<R: crate::ring::Ring>() -> usize {
+    BLOCK_WORDS / R::BITS.div_ceil(32) as usize
+}
+
+/// A ring word from its 32-bit pieces, lowest first.
+fn join<R: crate::ring::Ring>(pieces: &[u32]) -> R {
+    R::from_u64(pieces.iter().rev().fold(0, |word, &piece| word << 32 | u64::from(piece)))
+}
+
+impl<C: Rounds> Drop for Keystream<C> {
+    fn drop(&mut self) {
+        self.key.zeroize();
+    }
+}
+
+impl<C: Rounds> fmt::Debug for Keystream<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keystream(<redacted>)")
+    }
+}
+
+/// One keystream block. Redacted when printed; not wiped, since that would cost as much as two rounds per block on the
+/// device (see `docs/threat-model.md` for what stays on a stack).
+pub struct Block([u32; BLOCK_WORDS]);
+
+impl Block {
+    /// The block's words.
+    #[must_use]
+    pub fn words(&self) -> &[u32; BLOCK_WORDS] {
+        &self.0
+    }
+
+    /// Inner product of the block's words with `vector`, added to `acc`; at most a block's worth of words is read.
+    #[inline]
+    #[must_use]
+    pub fn dot<R: crate::ring::Ring>(&self, acc: R, vector: &[R]) -> R {
+        let words_each = R::BITS.div_ceil(32) as usize;
+        self.0.chunks_exact(words_each).zip(vector).fold(acc, |acc, (pieces, &x)| acc.add(join::<R>(pieces).mul(x)))
+    }
+
+    /// The ring word number `index` of the block; indices beyond the block wrap.
+    #[must_use]
+    pub fn ring<R: crate::ring::Ring>(&self, index: usize) -> R {
+        let words_each = R::BITS.div_ceil(32) as usize;
+        let first = (index * words_each) % BLOCK_WORDS;
+        join(self.0.get(first..first + words_each).unwrap_or(&[]))
+    }
+
+    /// Bits `first..first + count` (`count <= 8`, within one 32-bit word) of the block read as 512 bits, lowest first.
+    #[must_use]
+    pub fn bits(&self, first: u32, count: u32) -> u32 {
+        let word = self.0.get((first / 32) as usize % BLOCK_WORDS).copied().unwrap_or(0);
+        (word >> (first % 32)) & ((1 << count) - 1)
+    }
+}
+
+impl fmt::Debug for Block {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Block(<redacted>)")
+    }
+}
+
+/// A domain and a block number as ChaCha's words 12 to 15.
+///
+/// Word 12 counts blocks, word 13 holds kind and layer, words 14 and 15 the session: one field each, no overlap.
+fn domain_words(domain: Domain, index: u32) -> [u32; 4] {
+    #[allow(clippy::cast_possible_truncation)]
+    let (session_low, session_high) = (domain.session as u32, (domain.session >> 32) as u32);
+    [index, (domain.kind as u32) << 16 | u32::from(domain.layer), session_low, session_high]
+}
+
+/// The ChaCha block function: `position` fills words 12 to 15.
+#[inline]
+fn block_function(key: &[u32; 8], position: [u32; 4], rounds: u8, out: &mut [u32; BLOCK_WORDS]) {
+    const CONSTANTS: [u32; 4] = [0x6170_7865, 0x3320_646e, 0x7962_2d32, 0x6b20_6574];
+    let [c0, c1, c2, c3] = CONSTANTS;
+    let [k0, k1, k2, k3, k4, k5, k6, k7] = *key;
+    let [p0, p1, p2, p3] = position;
+    let start = [c0, c1, c2, c3, k0, k1, k2, k3, k4, k5, k6, k7, p0, p1, p2, p3];
+    let mut x = start;
+    for _ in 0..rounds / 2 {
+        quarter_round(&mut x, 0, 4, 8, 12);
+        quarter_round(&mut x, 1, 5, 9, 13);
+        quarter_round(&mut x, 2, 6, 10, 14);
+        quarter_round(&mut x, 3, 7, 11, 15);
+        quarter_round(&mut x, 0, 5, 10, 15);
+        quarter_round(&mut x, 1, 6, 11, 12);
+        quarter_round(&mut x, 2, 7, 8, 13);
+        quarter_round(&mut x, 3, 4, 9, 14);
+    }
+    for ((out, x), start) in out.iter_mut().zip(x).zip(start) {
+        *out = x.wrapping_add(start);
+    }
+}
+
+/// Adds, xors and rotates four words of the state.
+#[inline(always)]
+#[allow(clippy::indexing_slicing)]
+fn quarter_round(x: &mut [u32; BLOCK_WORDS], a: usize, b: usize, c: usize, d: usize) {
+    x[a] = x[a].wrapping_add(x[b]);
+    x[d] = (x[d] ^ x[a]).rotate_left(16);
+    x[c] = x[c].wrapping_add(x[d]);
+    x[b] = (x[b] ^ x[c]).rotate_left(12);
+    x[a] = x[a].wrapping_add(x[b]);
+    x[d] = (x[d] ^ x[a]).rotate_left(8);
+    x[c] = x[c].wrapping_add(x[d]);
+    x[b] = (x[b] ^ x[c]).rotate_left(7);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand_chacha::rand_core::{Rng, SeedableRng};
+
+    fn library_words<T: Rng + SeedableRng<Seed = [u8; 32]>>(key: [u8; 32], mut at: impl FnMut(&mut T)) -> [u32; 16] {
+        let mut rng = T::from_seed(key);
+        at(&mut rng);
+        core::array::from_fn(|_| rng.next_u32())
+    }
+
+    #[test]
+    fn rfc_8439_block() {
+        // RFC 8439, section 2.3.2: key 00..1f, counter 1, nonce 00:00:00:09:00:00:00:4a:00:00:00:00.
+        let key: [u8; 32] = core::array::from_fn(|i| u8::try_from(i).expect("below 32"));
+        let stream = Keystream::<ChaCha20>::new(&Key::from_bytes(key));
+        let mut out = [0; 16];
+        block_function(&stream.key, [1, 0x0900_0000, 0x4a00_0000, 0], 20, &mut out);
+        let expected = [
+            0xe4e7_f110,
+            0x1559_3bd1,
+            0x1fdd_0f50,
+            0xc471_20a3,
+            0xc7f4_d1c7,
+            0x0368_c033,
+            0x9aaa_2204,
+            0x4e6c_d4c3,
+            0x4664_82d2,
+            0x09aa_9f07,
+            0x05d7_c214,
+            0xa202_8bd9,
+            0xd19c_12b5,
+            0xb94e_16de,
+            0xe883_d0cb,
+            0x4e3c_50a2,
+        ];
+        assert_eq!(out, expected);
+    }
+
+    #[test]
+    fn every_round_count_agrees_with_a_library() {
+        let key = [0x5a; 32];
+        let domain = Domain { session: 0x0102_0304_0506_0708, layer: 0x0b0c, kind: Kind::GateLeaves };
+        let index = 77_u32;
+        // The library's 64-bit block counter is our words 12 and 13, its 64-bit stream our words 14 and 15.
+        let counter = u128::from(domain_words(domain, 0)[1]) << 32 | u128::from(index);
+        macro_rules! check {
+            ($ours:ty, $library:ty) => {
+                let block = Keystream::<$ours>::new(&Key::from_bytes(key)).block(domain, index);
+                let library = library_words::<$library>(key, |rng| {
+                    rng.set_stream(domain.session);
+                    rng.set_word_pos(counter * 16);
+                });
+                assert_eq!(*block.words(), library);
+            };
+        }
+        check!(ChaCha8, rand_chacha::ChaCha8Rng);
+        check!(ChaCha12, rand_chacha::ChaCha12Rng);
+        check!(ChaCha20, rand_chacha::ChaCha20Rng);
+    }
+
+    #[test]
+    fn positions_do_not_collide() {
+        let base = Domain { session: 1, layer: 2, kind: Kind::InputMask };
+        let all = [
+            domain_words(base, 3),
+            domain_words(base, 4),
+            domain_words(Domain { session: 2, ..base }, 3),
+            domain_words(Domain { session: 1 << 32, ..base }, 3),
+            domain_words(Domain { layer: 3, ..base }, 3),
+            domain_words(Domain { kind: Kind::LinearShare, ..base }, 3),
+        ];
+        for (i, a) in all.iter().enumerate() {
+            assert!(all.iter().skip(i + 1).all(|b| a != b));
+        }
+    }
+
+    #[test]
+    fn blocks_are_read_by_word_and_by_bit() {
+        let stream = Keystream::<ChaCha12>::new(&Key::from_bytes([1; 32]));
+        let domain = Domain { session: 9, layer: 0, kind: Kind::Share };
+        let block = stream.block(domain, 5);
+        let mut words = [0_u64; 8];
+        stream.fill(domain, 5, &mut words);
+        assert_eq!(words[3], block.ring::<u64>(3));
+        assert_eq!(block.ring::<u32>(6), block.words()[6]);
+        assert_eq!(block.bits(32 * 6 + 30, 2), block.words()[6] >> 30);
+    }
+
+    #[test]
+    fn secrets_print_redacted() {
+        extern crate std;
+        let key = Key::from_bytes([7; 32]);
+        assert_eq!(std::format!("{key:?} {:?}", Keystream::<ChaCha8>::new(&key)), "Key(<redacted>) Keystream(<redacted>)");
+    }
+}

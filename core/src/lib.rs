@@ -1,0 +1,12 @@
+#![doc = include_str!("../README.md")]
+#![no_std]
+#![forbid(unsafe_code)]
+
+pub mod correlation;
+pub mod cost;
+pub mod fixed;
+pub mod keystream;
+pub mod network;
+pub mod protocol;
+pub mod ring;
+pub mod share;
