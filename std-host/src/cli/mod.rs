@@ -1,0 +1,4 @@
+//! The commands of `sharelet`, one file each.
+
+#[cfg(feature = "import")]
+pub mod import;

@@ -1,0 +1,182 @@
+//! Our own small graph: what the format readers produce and what lowering consumes.
+//!
+//! It knows values and the nodes that compute them, nothing of any file format and nothing of fixed point. A node
+//! kind that is not known yet is a node like any other, so that all of them can be listed at once.
+
+/// Names a value computed by a node, or the input.
+pub type ValueId = usize;
+
+/// Constant numbers with dimensions; as many values as the product of `dims`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tensor {
+    /// Dimensions, outermost first.
+    pub dims: Vec<usize>,
+    /// Values in row-major order.
+    pub values: Vec<f64>,
+}
+
+/// What a node computes from its inputs.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Op {
+    /// `y = W x + b`.
+    Dense {
+        /// `W`, `outputs x inputs`.
+        weights: Tensor,
+        /// `b`, one per output; nothing is zero.
+        bias: Option<Vec<f64>>,
+    },
+    /// `y_i = scale_i x_i + offset_i`; a vector of one element is for all.
+    Elementwise {
+        /// Factors.
+        scale: Vec<f64>,
+        /// Summands.
+        offset: Vec<f64>,
+    },
+    /// `max(x, 0)`.
+    Relu,
+    /// Other dimensions, the same values in the same order: reshape, flatten, squeeze, unsqueeze.
+    Reshape,
+    /// The same value: identity, and dropout in inference.
+    Identity,
+    /// A node that this program cannot compute.
+    Unsupported {
+        /// Why, if more can be said than the kind.
+        reason: Option<String>,
+    },
+}
+
+/// One node.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    /// Name in the file, or a made-up one that helps to find it.
+    pub name: String,
+    /// Kind as the file calls it.
+    pub op_type: String,
+    /// What it computes.
+    pub op: Op,
+    /// Computed inputs; constants are in `op`.
+    pub inputs: Vec<ValueId>,
+    /// The value it computes.
+    pub output: ValueId,
+}
+
+/// A graph with one input and one output.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Graph {
+    /// Name in the file, may be empty.
+    pub name: String,
+    /// The input.
+    pub input: ValueId,
+    /// Values per reading, where the file states it.
+    pub input_width: Option<usize>,
+    /// The output.
+    pub output: ValueId,
+    /// Nodes in the order of the file.
+    pub nodes: Vec<Node>,
+}
+
+/// A node that cannot be imported.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnsupportedNode {
+    /// Kind as the file calls it.
+    pub op_type: String,
+    /// Name of the node.
+    pub name: String,
+    /// Why, if more can be said than the kind.
+    pub reason: Option<String>,
+}
+
+impl Op {
+    /// `x kind operand` for `add`, `sub`, `mul`, `div` in any case, or `operand kind x` where the constant comes first.
+    ///
+    /// # Errors
+    /// The reason why it cannot be computed.
+    pub fn elementwise(kind: &str, operand: &[f64], constant_first: bool) -> Result<Self, Option<String>> {
+        let map = |f: fn(f64) -> f64| operand.iter().copied().map(f).collect::<Vec<f64>>();
+        let (scale, offset) = match (kind.to_ascii_lowercase().as_str(), constant_first) {
+            ("add", _) => (vec![1.0], operand.to_vec()),
+            ("sub", false) => (vec![1.0], map(|value| -value)),
+            ("sub", true) => (vec![-1.0], operand.to_vec()),
+            ("mul", _) => (operand.to_vec(), vec![0.0]),
+            ("div", false) => (map(|value| 1.0 / value), vec![0.0]),
+            _ => return Err(Some("it divides by a computed value".to_owned())),
+        };
+        Ok(Self::Elementwise { scale, offset })
+    }
+}
+
+impl Graph {
+    /// Indices of the nodes that the output depends on, in the order of the file.
+    #[must_use]
+    pub fn needed(&self) -> Vec<usize> {
+        let mut needed = vec![false; self.nodes.len()];
+        let mut open = vec![self.output];
+        while let Some(value) = open.pop() {
+            let Some(index) = self.producer(value) else { continue };
+            if let Some(flag) = needed.get_mut(index)
+                && !*flag
+            {
+                *flag = true;
+                open.extend(self.nodes.get(index).into_iter().flat_map(|node| &node.inputs));
+            }
+        }
+        (0..self.nodes.len()).filter(|&index| needed.get(index) == Some(&true)).collect()
+    }
+
+    /// All nodes that the output depends on and that cannot be computed.
+    #[must_use]
+    pub fn unsupported(&self) -> Vec<UnsupportedNode> {
+        let nodes = self.needed().into_iter().filter_map(|index| self.nodes.get(index));
+        nodes
+            .filter_map(|node| match &node.op {
+                Op::Unsupported { reason } => {
+                    Some(UnsupportedNode { op_type: node.op_type.clone(), name: node.name.clone(), reason: reason.clone() })
+                }
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Index of the node that computes a value.
+    #[must_use]
+    pub fn producer(&self, value: ValueId) -> Option<usize> {
+        self.nodes.iter().position(|node| node.output == value)
+    }
+}
+
+impl Tensor {
+    /// A tensor; `None` if the number of values is not the product of the dimensions.
+    #[must_use]
+    pub fn new(dims: Vec<usize>, values: Vec<f64>) -> Option<Self> {
+        let count = dims.iter().try_fold(1_usize, |product, &dim| product.checked_mul(dim))?;
+        (count == values.len()).then_some(Self { dims, values })
+    }
+
+    /// Rows and columns of a matrix.
+    #[must_use]
+    pub fn matrix(&self) -> Option<(usize, usize)> {
+        match *self.dims {
+            [rows, columns] => Some((rows, columns)),
+            _ => None,
+        }
+    }
+
+    /// The transposed matrix; `None` if it is none.
+    #[must_use]
+    pub fn transposed(&self) -> Option<Self> {
+        let (rows, columns) = self.matrix()?;
+        let mut values = Vec::with_capacity(self.values.len());
+        for column in 0..columns {
+            values.extend(self.values.iter().skip(column).step_by(columns.max(1)));
+        }
+        Self::new(vec![columns, rows], values)
+    }
+
+    /// The values of a scalar, or of a vector along the last dimension.
+    #[must_use]
+    pub fn vector(&self) -> Option<Vec<f64>> {
+        let outer = self.dims.split_last().map_or(&[][..], |(_, outer)| outer);
+        outer.iter().all(|&dim| dim == 1).then(|| self.values.clone())
+    }
+}

@@ -1,0 +1,277 @@
+//! ONNX (float) to our own graph.
+//!
+//! Constants are followed through `Constant`, `Identity`, `Transpose`, `Reshape` and the like, so that what an
+//! exporter computes from weights alone does not appear as a node. Reshapes are free: they keep the values of a
+//! reading in order, and a dense layer checks that it gets as many as it takes.
+
+use std::collections::HashMap;
+
+use prost::Message as _;
+
+use super::GraphError;
+use super::graph::{Graph, Node, Op, Tensor, ValueId};
+use super::onnx_proto::{DOUBLE, EXTERNAL, FLOAT, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
+
+/// A value that does not depend on the input.
+#[derive(Clone)]
+enum Constant {
+    Float(Tensor),
+    /// Integers for shapes, or a computation that is not followed; with the reason.
+    Opaque(String),
+}
+
+/// Reads the bytes of a file.
+///
+/// # Errors
+/// [`GraphError`]: the file is damaged, keeps its weights elsewhere, or has not one input and one output.
+pub fn read(bytes: &[u8]) -> Result<Graph, GraphError> {
+    let corrupt = |what: &str| GraphError::Corrupt { format: "ONNX", what: what.to_owned() };
+    let model = ModelProto::decode(bytes).map_err(|error| corrupt(&error.to_string()))?;
+    let graph = model.graph.ok_or_else(|| corrupt("it holds no graph"))?;
+    if model.opset_import.is_empty() {
+        return Err(corrupt("it does not state its operator set"));
+    }
+    Reader::default().read(&graph)
+}
+
+#[derive(Default)]
+struct Reader<'a> {
+    constants: HashMap<&'a str, Constant>,
+    values: HashMap<&'a str, ValueId>,
+    nodes: Vec<Node>,
+}
+
+impl<'a> Reader<'a> {
+    fn read(mut self, graph: &'a GraphProto) -> Result<Graph, GraphError> {
+        for tensor in &graph.initializer {
+            self.constants.insert(&tensor.name, constant(tensor)?);
+        }
+        let inputs: Vec<&ValueInfoProto> =
+            graph.input.iter().filter(|input| !self.constants.contains_key(input.name.as_str())).collect();
+        let (&[input], [output]) = (inputs.as_slice(), graph.output.as_slice()) else {
+            return Err(GraphError::Interface { inputs: inputs.len(), outputs: graph.output.len() });
+        };
+        let input_id = self.value(&input.name);
+        for (index, node) in graph.node.iter().enumerate() {
+            self.node(index, node)?;
+        }
+        if self.constants.contains_key(output.name.as_str()) {
+            return Err(GraphError::Corrupt { format: "ONNX", what: "the output does not depend on the input".to_owned() });
+        }
+        let output = self.value(&output.name);
+        let input_width = width(input)?;
+        Ok(Graph { name: graph.name.clone(), input: input_id, input_width, output, nodes: self.nodes })
+    }
+
+    fn value(&mut self, name: &'a str) -> ValueId {
+        let next = self.values.len();
+        *self.values.entry(name).or_insert(next)
+    }
+
+    fn constant(&self, name: &str) -> Option<&Constant> {
+        self.constants.get(name)
+    }
+
+    fn node(&mut self, index: usize, node: &'a NodeProto) -> Result<(), GraphError> {
+        let Some(output) = node.output.iter().find(|name| !name.is_empty()) else { return Ok(()) };
+        let given: Vec<&'a str> = node.input.iter().map(String::as_str).filter(|name| !name.is_empty()).collect();
+        if given.iter().all(|name| self.constants.contains_key(name)) {
+            let constant = self.fold(node, &given)?;
+            self.constants.insert(output, constant);
+            return Ok(());
+        }
+        let name = match (node.name.as_str(), output.as_str()) {
+            ("", output) => format!("node {index}, which computes `{output}`"),
+            (name, _) => name.to_owned(),
+        };
+        let (op, data) = match self.op(node) {
+            Ok((op, data)) => (op, vec![data]),
+            Err(reason) => {
+                let data = given.into_iter().filter(|name| !self.constants.contains_key(name)).collect();
+                (Op::Unsupported { reason }, data)
+            }
+        };
+        let op_type = match node.domain.as_str() {
+            "" | "ai.onnx" => node.op_type.clone(),
+            domain => format!("{domain}.{}", node.op_type),
+        };
+        let inputs = data.into_iter().map(|name| self.value(name)).collect();
+        let output = self.value(output);
+        self.nodes.push(Node { name, op_type, op, inputs, output });
+        Ok(())
+    }
+
+    /// The operation and its one computed input, or why there is none.
+    fn op(&self, node: &'a NodeProto) -> Result<(Op, &'a str), Option<String>> {
+        if !matches!(node.domain.as_str(), "" | "ai.onnx") {
+            return Err(Some("operators outside the standard set are not known".to_owned()));
+        }
+        let input = |index: usize| node.input.get(index).map(String::as_str).filter(|name| !name.is_empty());
+        let first = input(0).ok_or_else(|| Some("it has no input".to_owned()))?;
+        let op = match node.op_type.as_str() {
+            "Relu" => Op::Relu,
+            "Flatten" | "Reshape" | "Squeeze" | "Unsqueeze" => Op::Reshape,
+            "Identity" => Op::Identity,
+            "Dropout" if input(2).is_none() => Op::Identity,
+            "Cast" if integer(node, "to", 0) == i64::from(FLOAT) => Op::Identity,
+            "Gemm" => self.gemm(node, input(1), input(2))?,
+            "MatMul" => {
+                let weights = self.float(input(1), "the right-hand matrix")?;
+                let weights = weights.transposed().ok_or_else(|| Some("the right-hand side is not a matrix".to_owned()))?;
+                Op::Dense { weights, bias: None }
+            }
+            "BatchNormalization" => self.batch_normalization(node)?,
+            "Add" | "Sub" | "Mul" | "Div" => {
+                let second = input(1).ok_or_else(|| Some("it has one input".to_owned()))?;
+                let constant_first = self.constants.contains_key(first);
+                let (data, operand) = if constant_first { (second, first) } else { (first, second) };
+                let operand = self.float(Some(operand), "one of the two operands")?;
+                let operand = operand.vector().ok_or_else(|| Some("the constant is not a vector".to_owned()))?;
+                return Ok((Op::elementwise(&node.op_type, &operand, constant_first)?, data));
+            }
+            _ => return Err(None),
+        };
+        if self.constants.contains_key(first) {
+            return Err(Some("its first input is constant and another one is computed".to_owned()));
+        }
+        Ok((op, first))
+    }
+
+    fn gemm(&self, node: &NodeProto, weights: Option<&str>, bias: Option<&str>) -> Result<Op, Option<String>> {
+        let (alpha, beta) = (real(node, "alpha", 1.0), real(node, "beta", 1.0));
+        if integer(node, "transA", 0) != 0 {
+            return Err(Some("it transposes the computed matrix".to_owned()));
+        }
+        let weights = self.float(weights, "matrix B")?;
+        let weights = if integer(node, "transB", 0) == 0 { weights.transposed() } else { Some(weights.clone()) };
+        let mut weights = weights.ok_or_else(|| Some("B is not a matrix".to_owned()))?;
+        let (outputs, _) = weights.matrix().ok_or_else(|| Some("B is not a matrix".to_owned()))?;
+        weights.values.iter_mut().for_each(|weight| *weight *= alpha);
+        let bias = match bias {
+            None => None,
+            Some(bias) => {
+                let bias = self.float(Some(bias), "the summand C")?.vector();
+                let bias = bias.ok_or_else(|| Some("C is not a vector".to_owned()))?;
+                let bias: Vec<f64> = bias.into_iter().map(|value| beta * value).collect();
+                Some(if let [one] = *bias { vec![one; outputs] } else { bias })
+            }
+        };
+        Ok(Op::Dense { weights, bias })
+    }
+
+    fn batch_normalization(&self, node: &NodeProto) -> Result<Op, Option<String>> {
+        let input = |index: usize| node.input.get(index).map(String::as_str);
+        let vector = |index: usize, what: &str| self.float(input(index), what).map(|tensor| tensor.values.clone());
+        let (gamma, beta) = (vector(1, "the scale")?, vector(2, "the bias")?);
+        let (mean, variance) = (vector(3, "the mean")?, vector(4, "the variance")?);
+        if [&beta, &mean, &variance].iter().any(|vector| vector.len() != gamma.len()) {
+            return Err(Some("its vectors differ in length".to_owned()));
+        }
+        let epsilon = real(node, "epsilon", 1e-5);
+        let scale: Vec<f64> = gamma.iter().zip(&variance).map(|(gamma, variance)| gamma / (variance + epsilon).sqrt()).collect();
+        let offset = beta.iter().zip(&mean).zip(&scale).map(|((beta, mean), scale)| beta - mean * scale).collect();
+        Ok(Op::Elementwise { scale, offset })
+    }
+
+    /// A constant that must be floating-point numbers.
+    fn float(&self, name: Option<&str>, what: &str) -> Result<&Tensor, Option<String>> {
+        match name.and_then(|name| self.constant(name)) {
+            Some(Constant::Float(tensor)) => Ok(tensor),
+            Some(Constant::Opaque(reason)) => Err(Some(format!("{what} {reason}"))),
+            None => Err(Some(format!("{what} is computed from the input or missing"))),
+        }
+    }
+
+    /// What a node makes of constants.
+    fn fold(&self, node: &NodeProto, given: &[&str]) -> Result<Constant, GraphError> {
+        let first = given.first().and_then(|name| self.constant(name));
+        Ok(match (node.op_type.as_str(), first) {
+            ("Constant", _) => {
+                let attribute = |name: &str| node.attribute.iter().find(|attribute| attribute.name == name);
+                if let Some(tensor) = attribute("value").and_then(|attribute| attribute.t.as_ref()) {
+                    return constant(tensor);
+                }
+                let floats = match (attribute("value_float"), attribute("value_floats")) {
+                    (Some(value), _) => Some((vec![], vec![f64::from(value.f)])),
+                    (_, Some(values)) => {
+                        Some((vec![values.floats.len()], values.floats.iter().map(|&value| f64::from(value)).collect()))
+                    }
+                    _ => None,
+                };
+                match floats.and_then(|(dims, values)| Tensor::new(dims, values)) {
+                    Some(tensor) => Constant::Float(tensor),
+                    None => Constant::Opaque("is not floating-point".to_owned()),
+                }
+            }
+            ("Identity", Some(constant)) => constant.clone(),
+            ("Cast", Some(constant)) if integer(node, "to", 0) == i64::from(FLOAT) => constant.clone(),
+            ("Transpose", Some(Constant::Float(tensor))) => {
+                let perm = node.attribute.iter().find(|attribute| attribute.name == "perm").map(|perm| perm.ints.as_slice());
+                match (perm, tensor.transposed()) {
+                    (Some([0, 1]), _) => Constant::Float(tensor.clone()),
+                    (None | Some([1, 0]), Some(transposed)) => Constant::Float(transposed),
+                    _ => Constant::Opaque("is transposed in more than two dimensions".to_owned()),
+                }
+            }
+            // Exporters reshape vectors only: a bias to a row, a row to a bias.
+            ("Reshape" | "Flatten" | "Squeeze" | "Unsqueeze", Some(Constant::Float(tensor))) if tensor.vector().is_some() => {
+                Constant::Float(Tensor { dims: vec![tensor.values.len()], values: tensor.values.clone() })
+            }
+            (op_type, _) => Constant::Opaque(format!("is computed by {op_type} from constants")),
+        })
+    }
+}
+
+fn integer(node: &NodeProto, name: &str, default: i64) -> i64 {
+    node.attribute.iter().find(|attribute| attribute.name == name).map_or(default, |attribute| attribute.i)
+}
+
+fn real(node: &NodeProto, name: &str, default: f64) -> f64 {
+    node.attribute.iter().find(|attribute| attribute.name == name).map_or(default, |attribute| f64::from(attribute.f))
+}
+
+/// Values per reading: the product of the dimensions after the batch; `None` if one of them is open.
+fn width(input: &ValueInfoProto) -> Result<Option<usize>, GraphError> {
+    let tensor = input.r#type.as_ref().and_then(|kind| kind.tensor_type.as_ref());
+    let Some(tensor) = tensor else { return Ok(None) };
+    if !matches!(tensor.elem_type, 0 | FLOAT | DOUBLE) {
+        return Err(GraphError::NotFloat { what: format!("input `{}`", input.name) });
+    }
+    let Some(shape) = &tensor.shape else { return Ok(None) };
+    let dims = if let [batch, rest @ ..] = shape.dim.as_slice()
+        && !rest.is_empty()
+    {
+        let _ = batch;
+        rest
+    } else {
+        shape.dim.as_slice()
+    };
+    let dims = dims.iter().map(|dim| dim.dim_value.and_then(|value| usize::try_from(value).ok()).filter(|&value| value > 0));
+    Ok(dims.collect::<Option<Vec<usize>>>().and_then(|dims| dims.iter().try_fold(1_usize, |all, &dim| all.checked_mul(dim))))
+}
+
+/// The numbers of a tensor, from whichever field holds them.
+fn constant(tensor: &TensorProto) -> Result<Constant, GraphError> {
+    if tensor.data_location == EXTERNAL {
+        return Err(GraphError::ExternalData { tensor: tensor.name.clone() });
+    }
+    let wide = |values: &[f32]| values.iter().map(|&value| f64::from(value)).collect::<Vec<f64>>();
+    let (raw_f32, left_f32) = tensor.raw_data.as_chunks();
+    let (raw_f64, left_f64) = tensor.raw_data.as_chunks();
+    let values = match (tensor.data_type, tensor.raw_data.is_empty()) {
+        (FLOAT, false) if left_f32.is_empty() => raw_f32.iter().map(|&word| f64::from(f32::from_le_bytes(word))).collect(),
+        (FLOAT, true) => wide(&tensor.float_data),
+        (DOUBLE, false) if left_f64.is_empty() => raw_f64.iter().map(|&word| f64::from_le_bytes(word)).collect(),
+        (DOUBLE, true) => tensor.double_data.clone(),
+        (FLOAT | DOUBLE, _) => Vec::new(),
+        _ => return Ok(Constant::Opaque("is not float32 or float64".to_owned())),
+    };
+    let dims = tensor.dims.iter().map(|&dim| usize::try_from(dim).ok()).collect::<Option<Vec<usize>>>();
+    match dims.and_then(|dims| Tensor::new(dims, values)) {
+        Some(tensor) => Ok(Constant::Float(tensor)),
+        None => Err(GraphError::Corrupt {
+            format: "ONNX",
+            what: format!("tensor `{}` does not hold as many values as its dimensions say", tensor.name),
+        }),
+    }
+}

@@ -1,0 +1,212 @@
+//! TFLite (float) to our own graph.
+//!
+//! A fused ReLU becomes a node of its own. `RESHAPE` is free and its shape input is not followed, so the `SHAPE`,
+//! `STRIDED_SLICE` and `PACK` that converters emit for an open batch are not needed by the output.
+
+use super::GraphError;
+use super::graph::{Graph, Node, Op, Tensor, ValueId};
+use super::tflite_schema::{Buffer, FLOAT32, IDENTIFIER, Operator, OperatorCode, SubGraph, TensorInfo, operator_name, root};
+
+/// What the graph of a file is made of.
+struct File<'a> {
+    codes: Vec<OperatorCode<'a>>,
+    buffers: Vec<Buffer<'a>>,
+    tensors: Vec<TensorInfo<'a>>,
+}
+
+/// Reads the bytes of a file.
+///
+/// # Errors
+/// [`GraphError`]: the file is damaged, not float, or has not one input and one output.
+pub fn read(bytes: &[u8]) -> Result<Graph, GraphError> {
+    if bytes.get(4..8) != Some(IDENTIFIER) {
+        return Err(corrupt("it does not begin like a TFLite file"));
+    }
+    let model = root(bytes).map_err(|error| corrupt(error.to_string()))?;
+    let subgraph =
+        model.subgraphs()?.and_then(|graphs| graphs.0.into_iter().next()).ok_or_else(|| corrupt("it holds no graph"))?;
+    let file = File {
+        codes: model.operator_codes()?.map_or_else(Vec::new, |codes| codes.0),
+        buffers: model.buffers()?.map_or_else(Vec::new, |buffers| buffers.0),
+        tensors: subgraph.tensors()?.map_or_else(Vec::new, |tensors| tensors.0),
+    };
+    file.graph(subgraph)
+}
+
+fn corrupt(what: impl Into<String>) -> GraphError {
+    GraphError::Corrupt { format: "TFLite", what: what.into() }
+}
+
+impl From<planus::Error> for GraphError {
+    fn from(error: planus::Error) -> Self {
+        corrupt(error.to_string())
+    }
+}
+
+impl<'a> File<'a> {
+    fn graph(&self, subgraph: SubGraph<'a>) -> Result<Graph, GraphError> {
+        let indices =
+            |vector: Option<planus::Vector<'_, i32>>| -> Vec<i32> { vector.map_or_else(Vec::new, |v| v.iter().collect()) };
+        let (inputs, outputs) = (indices(subgraph.inputs()?), indices(subgraph.outputs()?));
+        let (&[input], &[output]) = (inputs.as_slice(), outputs.as_slice()) else {
+            return Err(GraphError::Interface { inputs: inputs.len(), outputs: outputs.len() });
+        };
+        let (input, output) = (self.index(input)?, self.index(output)?);
+        let info = self.tensor(input)?;
+        if info.kind()?.unwrap_or(FLOAT32) != FLOAT32 {
+            return Err(GraphError::NotFloat { what: format!("input `{}`", info.name()?.unwrap_or_default()) });
+        }
+        let mut nodes = Vec::new();
+        // Values before a fused activation get numbers behind those of the file.
+        let mut next = self.tensors.len();
+        let operators = subgraph.operators()?.map_or_else(Vec::new, |operators| operators.0);
+        for operator in operators {
+            self.operator(operator, &mut nodes, &mut next)?;
+        }
+        let dims = dims(info)?;
+        let dims = if dims.len() > 1 { dims.get(1..).unwrap_or_default() } else { &dims };
+        let input_width = dims.iter().try_fold(1_usize, |product, &dim| product.checked_mul(dim)).filter(|&width| width > 0);
+        let name = subgraph.name()?.unwrap_or_default().to_owned();
+        Ok(Graph { name, input, input_width, output, nodes })
+    }
+
+    fn operator(&self, operator: Operator<'a>, nodes: &mut Vec<Node>, next: &mut ValueId) -> Result<(), GraphError> {
+        let code = usize::try_from(operator.opcode_index()?.unwrap_or(0)).ok().and_then(|index| self.codes.get(index));
+        let code = code.ok_or_else(|| corrupt("an operator is of an undeclared kind"))?;
+        // Old files have the kind in the narrow field only, new ones in both.
+        let kind = code.builtin_code()?.unwrap_or(0).max(i32::from(code.deprecated_builtin_code()?.unwrap_or(0)));
+        let op_type = match code.custom_code()? {
+            Some(custom) if kind == 32 => format!("CUSTOM {custom}"),
+            _ => operator_name(kind),
+        };
+        let inputs: Vec<i32> = operator.inputs()?.map_or_else(Vec::new, |inputs| inputs.iter().collect());
+        let output = operator.outputs()?.and_then(|outputs| outputs.iter().next());
+        let Some(output) = output else { return Ok(()) };
+        let output = self.index(output)?;
+        let name = self.tensor(output)?.name()?.unwrap_or_default().to_owned();
+        let first = inputs.first().map(|&input| self.index(input)).transpose()?;
+        let (op, data) = match (self.op(&op_type, operator, &inputs)?, first) {
+            (Ok((op, data)), _) => (op, vec![data]),
+            (Err(reason), _) => {
+                let mut data = Vec::new();
+                for &input in inputs.iter().filter(|&&input| input >= 0) {
+                    let input = self.index(input)?;
+                    if self.constant(input)?.is_none() {
+                        data.push(input);
+                    }
+                }
+                (Op::Unsupported { reason }, data)
+            }
+        };
+        let supported = !matches!(op, Op::Unsupported { .. });
+        let relu = supported && has_activation(&op_type) && activation(operator)? == 1;
+        let value = if relu { *next } else { output };
+        nodes.push(Node { name: name.clone(), op_type: op_type.clone(), op, inputs: data, output: value });
+        if relu {
+            *next += 1;
+            nodes.push(Node { name, op_type, op: Op::Relu, inputs: vec![value], output });
+        }
+        Ok(())
+    }
+
+    /// The operation and its one computed input, or why there is none.
+    #[allow(clippy::type_complexity)]
+    fn op(
+        &self,
+        op_type: &str,
+        operator: Operator<'a>,
+        inputs: &[i32],
+    ) -> Result<Result<(Op, ValueId), Option<String>>, GraphError> {
+        let refuse = |reason: &str| Ok(Err(Some(reason.to_owned())));
+        let operand = |index: usize| inputs.get(index).filter(|&&input| input >= 0).map(|&input| self.index(input)).transpose();
+        let Some(first) = operand(0)? else { return refuse("it has no input") };
+        if has_activation(op_type) && !matches!(activation(operator)?, 0 | 1) {
+            return refuse("its fused activation is not ReLU");
+        }
+        let op = match op_type {
+            "RELU" => Op::Relu,
+            "RESHAPE" | "SQUEEZE" | "EXPAND_DIMS" => Op::Reshape,
+            "FULLY_CONNECTED" => {
+                let options = operator.options()?;
+                if options.map(|options| options.weights_format()).transpose()?.flatten().unwrap_or(0) != 0 {
+                    return refuse("its weights are shuffled");
+                }
+                let Some(weights) = operand(1)? else { return refuse("it has no weights") };
+                let Some(weights) = self.constant(weights)? else { return refuse("its weights are computed or not float32") };
+                if weights.matrix().is_none() {
+                    return refuse("its weights are not a matrix");
+                }
+                let bias = match operand(2)? {
+                    None => None,
+                    Some(bias) => match self.constant(bias)? {
+                        Some(bias) => Some(bias.values),
+                        None => return refuse("its bias is computed or not float32"),
+                    },
+                };
+                Op::Dense { weights, bias }
+            }
+            "ADD" | "SUB" | "MUL" | "DIV" => {
+                let Some(second) = operand(1)? else { return refuse("it has one input") };
+                let (data, constant, constant_first) = match (self.constant(first)?, self.constant(second)?) {
+                    (Some(constant), None) => (second, constant, true),
+                    (None, Some(constant)) => (first, constant, false),
+                    _ => return refuse("both operands are computed"),
+                };
+                let Some(vector) = constant.vector() else { return refuse("the constant is not a vector") };
+                return Ok(Op::elementwise(op_type, &vector, constant_first).map(|op| (op, data)));
+            }
+            _ => return Ok(Err(None)),
+        };
+        if self.constant(first)?.is_some() {
+            return refuse("its first input is constant");
+        }
+        Ok(Ok((op, first)))
+    }
+
+    fn index(&self, index: i32) -> Result<ValueId, GraphError> {
+        let index = usize::try_from(index).ok().filter(|&index| index < self.tensors.len());
+        index.ok_or_else(|| corrupt("an operator refers to an undeclared value"))
+    }
+
+    fn tensor(&self, index: ValueId) -> Result<TensorInfo<'a>, GraphError> {
+        self.tensors.get(index).copied().ok_or_else(|| corrupt("an operator refers to an undeclared value"))
+    }
+
+    /// The numbers of a constant float tensor; `None` if it is computed or of another type.
+    fn constant(&self, index: ValueId) -> Result<Option<Tensor>, GraphError> {
+        let info = self.tensor(index)?;
+        let name = info.name()?.unwrap_or_default();
+        let buffer = usize::try_from(info.buffer()?.unwrap_or(0)).unwrap_or(usize::MAX);
+        if buffer == 0 {
+            return Ok(None);
+        }
+        let buffer =
+            self.buffers.get(buffer).ok_or_else(|| corrupt(format!("tensor `{name}` refers to an undeclared buffer")))?;
+        if buffer.offset()?.unwrap_or(0) > 1 {
+            return Err(GraphError::ExternalData { tensor: name.to_owned() });
+        }
+        let Some(data) = buffer.data()? else { return Ok(None) };
+        if data.is_empty() || info.kind()?.unwrap_or(FLOAT32) != FLOAT32 {
+            return Ok(None);
+        }
+        let (words, rest) = data.as_chunks();
+        let values = words.iter().map(|&word| f64::from(f32::from_le_bytes(word))).collect();
+        let tensor = Tensor::new(dims(info)?, values).filter(|_| rest.is_empty());
+        tensor.map(Some).ok_or_else(|| corrupt(format!("tensor `{name}` does not hold as many values as its dimensions say")))
+    }
+}
+
+fn has_activation(op_type: &str) -> bool {
+    matches!(op_type, "FULLY_CONNECTED" | "ADD" | "SUB" | "MUL" | "DIV")
+}
+
+/// `ActivationFunctionType`: 0 none, 1 ReLU.
+fn activation(operator: Operator<'_>) -> Result<i8, GraphError> {
+    Ok(operator.options()?.map(|options| options.fused_activation()).transpose()?.flatten().unwrap_or(0))
+}
+
+fn dims(info: TensorInfo<'_>) -> Result<Vec<usize>, GraphError> {
+    let dims = info.shape()?.map_or_else(Vec::new, |shape| shape.iter().collect::<Vec<i32>>());
+    // A scalar has no dimensions; an open batch is -1 in `shape_signature` and 1 here.
+    dims.into_iter().map(|dim| usize::try_from(dim).map_err(|_| corrupt("a tensor has a negative dimension"))).collect()
+}

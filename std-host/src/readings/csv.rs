@@ -1,0 +1,40 @@
+//! Comma-separated numbers, one reading per line; a first line without any number is taken for headings.
+
+use std::path::Path;
+
+use super::{Raw, ReadingsError};
+
+pub(super) fn read(bytes: &[u8], path: &Path, width: Option<usize>) -> Result<Raw, ReadingsError> {
+    let text = core::str::from_utf8(bytes).map_err(|_| ReadingsError::Header {
+        path: path.to_owned(),
+        reason: "the file is not text; give comma-separated numbers".to_owned(),
+    })?;
+    let mut expected = width;
+    let mut values = Vec::new();
+    let lines = text.trim_start_matches('\u{feff}').lines().enumerate();
+    for (index, line) in lines.filter(|(_, line)| !line.trim().is_empty()) {
+        let fields: Vec<&str> = line.split(',').map(str::trim).collect();
+        if index == 0 && fields.iter().all(|field| field.parse::<f32>().is_err()) {
+            continue;
+        }
+        let expected = *expected.get_or_insert(fields.len());
+        if fields.len() != expected {
+            return Err(ReadingsError::RowLength { path: path.to_owned(), row: index + 1, expected, found: fields.len() });
+        }
+        for (column, field) in fields.into_iter().enumerate() {
+            let (row, column) = (index + 1, column + 1);
+            let value: f32 = field.parse().map_err(|_| ReadingsError::NotANumber {
+                path: path.to_owned(),
+                row,
+                column,
+                text: field.chars().take(40).collect(),
+            })?;
+            // Checked here, where the line is known: headings and blank lines shift the rows of the matrix.
+            if !value.is_finite() {
+                return Err(ReadingsError::NotFinite { path: path.to_owned(), row, column });
+            }
+            values.push(value);
+        }
+    }
+    Ok(Raw { width: expected.unwrap_or(0), values, divide: 1.0 })
+}

@@ -1,0 +1,92 @@
+//! NumPy's `.npy`, versions 1 to 3: float32 or float64, little-endian, C order.
+//!
+//! Format: <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>. The header is a Python
+//! dictionary with three keys; reading just these keeps a parser generator out of every build of this program.
+
+use std::path::Path;
+
+use super::{Raw, ReadingsError, shape};
+
+const MAGIC: &[u8; 6] = b"\x93NUMPY";
+
+pub(super) fn read(bytes: &[u8], path: &Path, width: Option<usize>) -> Result<Raw, ReadingsError> {
+    let refuse = |reason: &str| ReadingsError::Header { path: path.to_owned(), reason: reason.to_owned() };
+    let (header, data) = split(bytes).ok_or_else(|| refuse("the .npy header is cut or damaged; write the file again"))?;
+    if value(header, "fortran_order").is_none_or(|value| !value.starts_with("False")) {
+        return Err(refuse("the array is in Fortran order; save numpy.ascontiguousarray(array)"));
+    }
+    let dims = dims(header).ok_or_else(|| refuse("the .npy header states no usable shape; write the file again"))?;
+    let (row, count) = match (dims.as_slice(), width) {
+        // A vector is one reading, unless readings have one value.
+        (&[length], None) => (length, length),
+        (&[length], Some(width)) => (if length == width || width == 0 { length } else { 1 }, length),
+        _ => shape(&dims).ok_or_else(|| refuse("the array has no dimension or too many values; save rows of values"))?,
+    };
+    let descr = value(header, "descr").and_then(|value| value.strip_prefix(['\'', '"'])).unwrap_or_default();
+    let element = if descr.starts_with("<f4") {
+        4
+    } else if descr.starts_with("<f8") {
+        8
+    } else {
+        return Err(refuse("the array is not float32 or float64 (little-endian); save array.astype('<f4')"));
+    };
+    let expected = count.checked_mul(element).ok_or_else(|| refuse("the array has too many values; save fewer rows"))?;
+    if data.len() != expected {
+        return Err(ReadingsError::Length { path: path.to_owned(), expected, found: data.len() });
+    }
+    // A float64 beyond single precision becomes infinite and is refused with its row and column.
+    #[allow(clippy::cast_possible_truncation)]
+    let values = if element == 4 {
+        data.as_chunks().0.iter().map(|&word| f32::from_le_bytes(word)).collect()
+    } else {
+        data.as_chunks().0.iter().map(|&word| f64::from_le_bytes(word) as f32).collect()
+    };
+    Ok(Raw { width: row, values, divide: 1.0 })
+}
+
+/// A version 1 file of float32 rows.
+pub(super) fn bytes(width: usize, values: &[f32]) -> Vec<u8> {
+    let rows = values.len() / width.max(1);
+    let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {width}), }}");
+    // Magic, version and length take 10 bytes; the whole is padded to 64 and ends with a newline.
+    while !(10 + header.len() + 1).is_multiple_of(64) {
+        header.push(' ');
+    }
+    header.push('\n');
+    let length = u16::try_from(header.len()).unwrap_or(u16::MAX);
+    let mut bytes = MAGIC.to_vec();
+    bytes.extend_from_slice(&[1, 0]);
+    bytes.extend_from_slice(&length.to_le_bytes());
+    bytes.extend_from_slice(header.as_bytes());
+    bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+    bytes
+}
+
+/// Header text and data.
+fn split(bytes: &[u8]) -> Option<(&str, &[u8])> {
+    let (&[major, _minor], rest) = bytes.strip_prefix(MAGIC)?.split_first_chunk()?;
+    let (length, rest) = match major {
+        1 => {
+            let (length, rest) = rest.split_first_chunk()?;
+            (usize::from(u16::from_le_bytes(*length)), rest)
+        }
+        2 | 3 => {
+            let (length, rest) = rest.split_first_chunk()?;
+            (usize::try_from(u32::from_le_bytes(*length)).ok()?, rest)
+        }
+        _ => return None,
+    };
+    let (header, data) = rest.split_at_checked(length)?;
+    Some((core::str::from_utf8(header).ok()?, data))
+}
+
+/// What follows `'key':`.
+fn value<'a>(header: &'a str, key: &str) -> Option<&'a str> {
+    let (_, after) = header.split_once(&format!("'{key}'")).or_else(|| header.split_once(&format!("\"{key}\"")))?;
+    Some(after.trim_start().strip_prefix(':')?.trim_start())
+}
+
+fn dims(header: &str) -> Option<Vec<usize>> {
+    let (inside, _) = value(header, "shape")?.strip_prefix('(')?.split_once(')')?;
+    inside.split(',').map(str::trim).filter(|dim| !dim.is_empty()).map(|dim| dim.parse().ok()).collect()
+}
