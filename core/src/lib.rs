@@ -9,4 +9,7 @@ pub mod keystream;
 pub mod network;
 pub mod protocol;
 pub mod ring;
+pub mod session;
 pub mod share;
+pub mod transport;
+pub mod wire;

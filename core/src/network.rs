@@ -9,6 +9,8 @@ use heapless::Vec;
 use serde::{Deserialize, Serialize};
 
 use crate::correlation::digits::{Digits, GateKind};
+use crate::correlation::linear::Shape;
+use crate::protocol;
 
 /// The ring in which sessions compute, in bits.
 pub const RING_BITS: u8 = 32;
@@ -227,5 +229,118 @@ impl<const L: usize> Network<L> {
             Activation::Identity => GateKind::Truncate,
         };
         Digits::plan(u32::from(RING_BITS), u32::from(layer.shift), kind).ok()
+    }
+}
+
+/// The owner's side of a network: the affine maps themselves.
+pub trait Affine {
+    /// `out = W input + b` in `Z_2^32` for layer `layer`; the slices have the layer's widths.
+    fn affine(&self, layer: usize, input: &[u32], out: &mut [u32]);
+}
+
+/// Weights and biases of a network as slices: row-major `outputs x inputs`, and `outputs`, per layer.
+#[derive(Clone, Copy)]
+pub struct PlainModel<'a> {
+    /// The matrices, first layer first.
+    pub weights: &'a [&'a [u32]],
+    /// The biases, first layer first.
+    pub biases: &'a [&'a [u32]],
+}
+
+impl fmt::Debug for PlainModel<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PlainModel({} layers, <redacted>)", self.weights.len())
+    }
+}
+
+impl Affine for PlainModel<'_> {
+    fn affine(&self, layer: usize, input: &[u32], out: &mut [u32]) {
+        if let (Some(weights), Some(bias)) = (self.weights.get(layer), self.biases.get(layer)) {
+            protocol::linear::twin(weights, bias, input, out);
+        }
+    }
+}
+
+impl<const L: usize> Network<L> {
+    /// The plaintext twin of a session: the same integers, computed in the clear.
+    ///
+    /// `input` has [`Network::inputs`] elements. `scratch` and `out` each hold the widest layer at least; the answer is
+    /// the first [`Network::outputs`] elements of `out`. `None` if a slice is too short.
+    pub fn twin<'o>(&self, model: &impl Affine, input: &[u32], scratch: &mut [u32], out: &'o mut [u32]) -> Option<&'o mut [u32]> {
+        if input.len() != self.inputs() {
+            return None;
+        }
+        out.get_mut(..input.len())?.copy_from_slice(input);
+        for (index, layer) in self.layers.iter().enumerate() {
+            let h = out.get(..usize::from(layer.inputs))?;
+            let y = scratch.get_mut(..usize::from(layer.outputs))?;
+            model.affine(index, h, y);
+            let next = out.get_mut(..y.len())?;
+            match self.gate(index) {
+                Some(digits) => {
+                    for (next, &y) in next.iter_mut().zip(y.iter()) {
+                        *next = protocol::gate::twin(digits.kind(), digits.shift(), y);
+                    }
+                }
+                None => next.copy_from_slice(y),
+            }
+        }
+        out.get_mut(..self.outputs())
+    }
+
+    /// Elements of the widest vector of the network.
+    #[must_use]
+    pub fn max_width(&self) -> usize {
+        self.layers.iter().flat_map(|layer| [layer.inputs, layer.outputs]).max().map_or(0, usize::from)
+    }
+
+    /// Shape of layer `index`'s matrix.
+    #[must_use]
+    pub fn shape(&self, index: usize) -> Option<Shape> {
+        self.layers.get(index).map(|layer| Shape { inputs: layer.inputs, outputs: layer.outputs })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DENSE: Layer = Layer { inputs: 3, outputs: 2, weight_frac_bits: 10, shift: 8, activation: Activation::Relu };
+
+    fn refused(layers: &[Layer]) -> NetworkError {
+        Network::<2>::new(8, 100, layers).expect_err("must be refused")
+    }
+
+    #[test]
+    fn descriptions_that_contradict_themselves_are_refused() {
+        assert_eq!(refused(&[]), NetworkError::NoLayers);
+        assert_eq!(refused(&[DENSE; 3]), NetworkError::TooManyLayers { limit: 2 });
+        assert_eq!(refused(&[DENSE; 2]), NetworkError::WidthMismatch { layer: 1 });
+        assert_eq!(refused(&[Layer { outputs: 0, ..DENSE }]), NetworkError::EmptyLayer { layer: 0 });
+        assert_eq!(refused(&[Layer { shift: 19, ..DENSE }]), NetworkError::ShiftOutOfRange { layer: 0 });
+        assert_eq!(refused(&[Layer { weight_frac_bits: 24, ..DENSE }]), NetworkError::ScaleOutOfRange { layer: 0 });
+        assert_eq!(Network::<2>::new(8, 0, &[DENSE]), Err(NetworkError::InputLimitOutOfRange));
+        assert_eq!(Network::<2>::new(8, 1 << 31, &[DENSE]), Err(NetworkError::InputLimitOutOfRange));
+    }
+
+    #[test]
+    fn only_a_bare_last_layer_has_no_gate() {
+        let last = Layer { inputs: 2, outputs: 1, weight_frac_bits: 10, shift: 0, activation: Activation::Identity };
+        let hidden = Layer { activation: Activation::Identity, shift: 0, ..DENSE };
+        let network = Network::<2>::new(8, 100, &[hidden, last]).expect("valid");
+        assert_eq!(network.gate(0).map(|digits| digits.kind()), Some(GateKind::Truncate));
+        assert!(network.gate(1).is_none() && network.gate(2).is_none());
+    }
+
+    #[test]
+    fn the_twin_truncates_and_rectifies() {
+        let last = Layer { inputs: 2, outputs: 1, weight_frac_bits: 0, shift: 0, activation: Activation::Identity };
+        let network = Network::<2>::new(8, 100_000, &[DENSE, last]).expect("valid");
+        let negative = 5_u32.wrapping_neg();
+        let model = PlainModel { weights: &[&[1, 1, 1, negative, 0, 0], &[3, 7]], biases: &[&[512, 0], &[1]] };
+        let (mut scratch, mut out) = ([0; 3], [0; 3]);
+        let answer = network.twin(&model, &[256, 256, 255], &mut scratch, &mut out).expect("sized");
+        assert_eq!(*answer, [((256 + 256 + 255 + 512) >> 8) * 3 + 1]);
+        assert!(network.twin(&model, &[0; 2], &mut scratch, &mut out).is_none());
     }
 }

@@ -88,12 +88,15 @@ impl<'k, C: Rounds> Offline<'k, C> {
 
     /// What the next layer spends before the input is known: the rows of `E r + a_0`, where `model` is the keystream of
     /// `E`, and the masks of the gate that follows, if one does.
-    pub fn layer(
+    pub fn layer<'m>(
         &mut self,
-        model: &'k Keystream<C>,
+        model: &'m Keystream<C>,
         shape: linear::Shape,
         gated: bool,
-    ) -> (linear::Rows<'k, C>, Option<gate::Masks<'k, C>>) {
+    ) -> (linear::Rows<'m, C>, Option<gate::Masks<'m, C>>)
+    where
+        'k: 'm,
+    {
         let position = self.position;
         self.position.layer = position.layer.wrapping_add(1);
         let masks = gated.then(|| gate::Masks::new(self.keystream, position, shape.outputs));

@@ -1,0 +1,64 @@
+//! What a session costs, to the byte: the protocols' costs and the frames around them.
+
+use crate::cost::Cost;
+use crate::network::Network;
+use crate::protocol::{gate, linear};
+use crate::ring::Ring;
+use crate::wire::control::Answer;
+use crate::wire::frame::HEADER_BYTES;
+
+/// Cost of one session, without the handshake that precedes the first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SessionCost {
+    /// Bytes from device to host before the input is known.
+    pub prepare_up_bytes: u64,
+    /// Bytes from device to host when it is.
+    pub online_up_bytes: u64,
+    /// Bytes from host to device when it is.
+    pub online_down_bytes: u64,
+    /// Round trips when the input is known.
+    pub round_trips: u32,
+    /// Bytes from the dealer to the host.
+    pub dealer_bytes: u64,
+    /// Bytes from the dealer to the device: always 0, its half is a key and a counter.
+    pub device_dealer_bytes: u64,
+    /// Keystream blocks that the device computes before the input is known.
+    pub prepare_blocks: u64,
+    /// Keystream blocks that the device computes when it is.
+    pub online_blocks: u64,
+}
+
+impl<const L: usize> Network<L> {
+    /// Cost of the protocols of layer `index`: the linear map and the gate, without frames.
+    #[must_use]
+    pub fn layer_cost(&self, index: usize) -> Cost {
+        let Some(shape) = self.shape(index) else { return Cost::default() };
+        let gate = self.gate(index).map(|digits| gate::cost::<u32>(&digits, shape.outputs)).unwrap_or_default();
+        linear::cost::<u32>(shape) + gate
+    }
+
+    /// Cost of a session in which `answer` says who learns the result.
+    #[must_use]
+    pub fn session_cost(&self, answer: Answer) -> SessionCost {
+        let cost: Cost = (0..self.layers().len()).map(|index| self.layer_cost(index)).sum();
+        let layers = self.layers().len() as u64;
+        let gates = (0..self.layers().len()).filter(|&index| self.gate(index).is_some()).count() as u64;
+        let last_gated = self.layers().len().checked_sub(1).is_some_and(|last| self.gate(last).is_some());
+        let answer_bytes = (self.outputs() * u32::BYTES) as u64;
+        let header = HEADER_BYTES as u64;
+        // An output frame carries the last gate's bits, or the share that the host is to learn, or both.
+        let output_frame = u64::from(last_gated || answer.to_host()) * header;
+        let output = output_frame + if answer.to_host() { answer_bytes } else { 0 };
+        let answered = header + if answer.to_device() { answer_bytes } else { 0 };
+        SessionCost {
+            prepare_up_bytes: cost.prepare.bytes + gates * header,
+            online_up_bytes: cost.up.bytes + layers * header + output,
+            online_down_bytes: cost.down.bytes + gates * header + answered,
+            round_trips: self.layers().len() as u32 + u32::from(last_gated),
+            dealer_bytes: cost.dealer_bytes,
+            device_dealer_bytes: 0,
+            prepare_blocks: cost.prepare_blocks,
+            online_blocks: cost.online_blocks,
+        }
+    }
+}

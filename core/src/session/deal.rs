@@ -1,0 +1,56 @@
+//! The dealer's side of a session: all corrections of a network, in the order in which the host spends them.
+
+use rand_core::CryptoRng;
+
+use crate::correlation::{LengthError, Position, gate, linear};
+use crate::keystream::{Keystream, Rounds};
+use crate::network::Network;
+
+/// Bytes of the corrections of one session.
+#[must_use]
+pub fn correction_bytes<const L: usize>(network: &Network<L>) -> usize {
+    (0..network.layers().len()).map(|index| layer_bytes(network, index)).map(|(linear, gates)| linear + gates).sum()
+}
+
+/// Bytes of a layer's two parts.
+fn layer_bytes<const L: usize>(network: &Network<L>, index: usize) -> (usize, usize) {
+    let Some(shape) = network.shape(index) else { return (0, 0) };
+    let gates = network.gate(index).map_or(0, |digits| gate::correction_bytes::<u32>(&digits) * usize::from(shape.outputs));
+    (linear::correction_bytes::<u32>(shape), gates)
+}
+
+/// Writes the corrections of session `session` to `out`, [`correction_bytes`] long.
+///
+/// `keystream` is the device's; `masked_weights` are the matrices `A`, first layer first; `scratch` holds the widest
+/// layer. A session must not be dealt for two models: the difference of their corrections would show.
+///
+/// # Errors
+/// [`LengthError`] if a slice has not the length that the network asks for.
+pub fn session<C: Rounds, const L: usize>(
+    network: &Network<L>,
+    keystream: &Keystream<C>,
+    session: u64,
+    masked_weights: &[impl AsRef<[u32]>],
+    rng: &mut impl CryptoRng,
+    scratch: &mut [u32],
+    out: &mut [u8],
+) -> Result<(), LengthError> {
+    let wrong = LengthError { expected_bytes: correction_bytes(network), found_bytes: out.len() };
+    if wrong.expected_bytes != wrong.found_bytes || masked_weights.len() != network.layers().len() {
+        return Err(wrong);
+    }
+    let mut rest = out;
+    for ((index, weights), layer) in (0..).zip(masked_weights).zip(0_u16..) {
+        let (linear_bytes, gate_bytes) = layer_bytes(network, index);
+        let Some(shape) = network.shape(index) else { continue };
+        let position = Position { session, layer };
+        let (linear_out, tail) = rest.split_at_mut_checked(linear_bytes).ok_or(wrong)?;
+        let (gate_out, tail) = tail.split_at_mut_checked(gate_bytes).ok_or(wrong)?;
+        rest = tail;
+        linear::deal(keystream, position, shape, weights.as_ref(), scratch, linear_out)?;
+        if let Some(digits) = network.gate(index) {
+            gate::deal::<u32, C>(keystream, position, &digits, 0..u32::from(shape.outputs), rng, gate_out)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,235 @@
+//! Who speaks when, for a whole network: the device as [`p0`], the host as [`p1`], the dealer in [`deal`].
+//!
+//! Sessions are generic over `embedded-io-async` and know no socket, board or file. They work through a network layer by
+//! layer and piece by piece, so that the device's memory does not grow with a layer's width. States are types: after an
+//! error the state is gone, the session is dead, and a retry takes the next number. Time-outs belong to the transport.
+
+pub mod cost;
+pub mod deal;
+pub mod p0;
+pub mod p1;
+
+use core::fmt;
+use core::future::Future;
+
+use embedded_io_async::{Error as _, ErrorKind, Read, ReadExactError, Write};
+use serde::{Deserialize, Serialize};
+
+use crate::correlation::LengthError;
+use crate::network::NetworkError;
+use crate::protocol::StepError;
+use crate::wire::WireError;
+use crate::wire::control::{self, MAX_CONTROL_BYTES, Refusal};
+use crate::wire::frame::{HEADER_BYTES, Header, Kind};
+
+/// A granted session number may be at most this far ahead of the device's: a host cannot use up the counter.
+pub const MAX_SESSION_SKIP: u64 = 1 << 20;
+
+/// Where a party keeps the number of its next session.
+pub trait SessionCounter {
+    /// The lowest number that was not used.
+    ///
+    /// # Errors
+    /// [`CounterError`] if the number cannot be read.
+    fn next(&mut self) -> impl Future<Output = Result<u64, CounterError>>;
+
+    /// Records `session`, and every number below it, as used. Returns only when the record survives a power cut.
+    ///
+    /// # Errors
+    /// [`CounterError`] if that cannot be promised; the session is then not begun.
+    fn consume(&mut self, session: u64) -> impl Future<Output = Result<(), CounterError>>;
+}
+
+/// The session counter could not be read or written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct CounterError;
+
+/// Why a session ended early. No variant carries anything that depends on a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum SessionError {
+    /// The transport failed.
+    Transport(#[cfg_attr(feature = "defmt", defmt(Debug2Format))] ErrorKind),
+    /// The peer closed the connection in the middle.
+    Closed,
+    /// The peer sent something else than was due.
+    Wire(WireError),
+    /// The peer refused.
+    Refused(Refusal),
+    /// The network that the host described is not one that this device serves.
+    Network(NetworkError),
+    /// The network takes another number of inputs than the caller has.
+    InputWidth {
+        /// What the network takes, in elements.
+        network: usize,
+        /// What the caller has, in elements.
+        found: usize,
+    },
+    /// The answer does not fit the caller's buffer.
+    AnswerTooWide {
+        /// What the network answers, in elements.
+        network: usize,
+        /// What the buffer holds, in elements.
+        limit: usize,
+    },
+    /// The host granted a session number that was used already, or one too far ahead.
+    SessionNumber {
+        /// The lowest number that was not used.
+        next: u64,
+        /// The number granted.
+        granted: u64,
+    },
+    /// The session counter could not be read or written.
+    Counter,
+    /// The dealer's correction has the wrong length.
+    Correction(LengthError),
+    /// A buffer has the wrong length.
+    Step(StepError),
+}
+
+impl fmt::Display for SessionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Transport(ErrorKind::TimedOut) => {
+                write!(f, "the peer did not answer in time; check the network, the session is abandoned")
+            }
+            Self::Transport(kind) => write!(f, "the connection failed ({kind}); check the network, the session is abandoned"),
+            Self::Closed => write!(f, "the peer closed the connection in the middle; see its log, the session is abandoned"),
+            Self::Wire(error) => write!(f, "unexpected bytes from the peer: {error}"),
+            Self::Refused(refusal) => write!(f, "the peer refused: {refusal}"),
+            Self::Network(error) => write!(f, "the host's network is refused: {error}"),
+            Self::InputWidth { network, found } => {
+                write!(f, "the network takes {network} values, the reading has {found}; use the model made for this sensor")
+            }
+            Self::AnswerTooWide { network, limit } => {
+                write!(f, "the network answers {network} values, the buffer holds {limit}; enlarge it or use another model")
+            }
+            Self::SessionNumber { next, granted } => {
+                write!(f, "the host granted session {granted} where {next} is the next unused; the session is not begun")
+            }
+            Self::Counter => write!(f, "the session counter could not be recorded; the session is not begun"),
+            Self::Correction(error) => write!(f, "the dealer's correction is damaged: {error}; discard it"),
+            Self::Step(error) => write!(f, "a buffer has the wrong length: {error}"),
+        }
+    }
+}
+
+impl core::error::Error for SessionError {}
+
+impl From<WireError> for SessionError {
+    fn from(error: WireError) -> Self {
+        Self::Wire(error)
+    }
+}
+
+impl From<StepError> for SessionError {
+    fn from(error: StepError) -> Self {
+        Self::Step(error)
+    }
+}
+
+impl From<LengthError> for SessionError {
+    fn from(error: LengthError) -> Self {
+        Self::Correction(error)
+    }
+}
+
+impl From<CounterError> for SessionError {
+    fn from(CounterError: CounterError) -> Self {
+        Self::Counter
+    }
+}
+
+async fn read_exact(io: &mut impl Read, buffer: &mut [u8]) -> Result<(), SessionError> {
+    io.read_exact(buffer).await.map_err(|error| match error {
+        ReadExactError::UnexpectedEof => SessionError::Closed,
+        ReadExactError::Other(error) => SessionError::Transport(error.kind()),
+    })
+}
+
+async fn write_all(io: &mut impl Write, bytes: &[u8]) -> Result<(), SessionError> {
+    io.write_all(bytes).await.map_err(|error| SessionError::Transport(error.kind()))
+}
+
+async fn flush(io: &mut impl Write) -> Result<(), SessionError> {
+    io.flush().await.map_err(|error| SessionError::Transport(error.kind()))
+}
+
+/// Reads a header. A refusal ends the session wherever it comes.
+async fn read_header(io: &mut impl Read) -> Result<Header, SessionError> {
+    let mut bytes = [0; HEADER_BYTES];
+    read_exact(io, &mut bytes).await?;
+    check_refusal(io, Header::parse(bytes)?).await
+}
+
+async fn check_refusal(io: &mut impl Read, header: Header) -> Result<Header, SessionError> {
+    if header.kind != Kind::Refuse {
+        return Ok(header);
+    }
+    let mut buffer = [0; MAX_CONTROL_BYTES];
+    let refusal = control::parse(read_control_body(io, header, &mut buffer).await?)?;
+    Err(SessionError::Refused(refusal))
+}
+
+/// Reads the body of a control frame of a variable length.
+async fn read_control_body<'b>(io: &mut impl Read, header: Header, buffer: &'b mut [u8]) -> Result<&'b [u8], SessionError> {
+    let too_long = || WireError::WrongLength {
+        expected_bytes: u32::try_from(buffer.len()).unwrap_or(u32::MAX),
+        found_bytes: header.body_bytes,
+    };
+    let len = usize::try_from(header.body_bytes).ok().filter(|&len| len <= buffer.len()).ok_or_else(too_long)?;
+    let body = buffer.get_mut(..len).unwrap_or(&mut []);
+    read_exact(io, body).await?;
+    Ok(body)
+}
+
+/// Reads a control message of kind `kind`.
+async fn read_control<'b>(io: &mut impl Read, kind: Kind, buffer: &'b mut [u8]) -> Result<&'b [u8], SessionError> {
+    let header = read_header(io).await?;
+    if header.kind != kind {
+        return Err(WireError::UnexpectedFrame { expected: kind, found: header.kind }.into());
+    }
+    read_control_body(io, header, buffer).await
+}
+
+/// Reads the header of a bulk frame, whose length follows from public shapes.
+async fn expect_bulk(io: &mut impl Read, kind: Kind, layer: usize, body_bytes: usize) -> Result<(), SessionError> {
+    let header = read_header(io).await?;
+    Ok(header.expect(bulk_header(kind, layer, body_bytes))?)
+}
+
+async fn write_bulk_header(io: &mut impl Write, kind: Kind, layer: usize, body_bytes: usize) -> Result<(), SessionError> {
+    write_all(io, &bulk_header(kind, layer, body_bytes).emit()).await
+}
+
+fn bulk_header(kind: Kind, layer: usize, body_bytes: usize) -> Header {
+    Header { kind, layer: u8::try_from(layer).unwrap_or(u8::MAX), body_bytes: u32::try_from(body_bytes).unwrap_or(u32::MAX) }
+}
+
+/// Writes a control frame whose body is already in `body`.
+async fn write_control_body(io: &mut impl Write, kind: Kind, body: &[u8]) -> Result<(), SessionError> {
+    write_bulk_header(io, kind, 0, body.len()).await?;
+    write_all(io, body).await?;
+    flush(io).await
+}
+
+async fn write_control<T: Serialize>(io: &mut impl Write, kind: Kind, message: &T) -> Result<(), SessionError> {
+    let mut buffer = [0; MAX_CONTROL_BYTES];
+    let used = control::emit(message, &mut buffer).ok_or(WireError::Malformed)?;
+    write_control_body(io, kind, buffer.get(..used).unwrap_or(&[])).await
+}
+
+async fn read_message<T: for<'a> Deserialize<'a>>(io: &mut impl Read, kind: Kind) -> Result<T, SessionError> {
+    let mut buffer = [0; MAX_CONTROL_BYTES];
+    Ok(control::parse(read_control(io, kind, &mut buffer).await?)?)
+}
+
+/// Tells the peer why the connection ends; a transport that fails now changes nothing.
+///
+/// # Errors
+/// [`SessionError::Transport`].
+pub async fn refuse(io: &mut impl Write, refusal: Refusal) -> Result<(), SessionError> {
+    write_control(io, Kind::Refuse, &refusal).await
+}

@@ -1,0 +1,446 @@
+//! `P0`'s side of a connection: the device.
+//!
+//! [`connect`] shakes hands; [`Connected::prepare`] takes a session number and does everything that does not depend on
+//! the input; [`Prepared::infer`] is the online phase, one round trip per layer. Nothing that leaves the device depends
+//! on the input without a one-time mask over it, whatever the host sends.
+//!
+//! Memory: a tile of [`TILE_ELEMS`] ring elements while preparing, two pieces while inferring, and the caller's answer
+//! buffer, which holds the device's share of the answer in between.
+
+use core::fmt;
+
+use embassy_futures::yield_now;
+use embedded_io_async::{Read, Write};
+
+use super::{
+    MAX_SESSION_SKIP, SessionCounter, SessionError, expect_bulk, flush, read_control, read_exact, read_message, refuse,
+    write_all, write_bulk_header, write_control, write_control_body,
+};
+use crate::correlation::digits::Digits;
+use crate::correlation::{Offline, Online, PIECE_ELEMS, SessionToken, gate, linear};
+use crate::keystream::{ChaCha12, Key, Keystream, Rounds};
+use crate::network::{Network, NetworkError};
+use crate::protocol::gate::{MAX_PIECE_OPENED_BYTES, opened_bytes};
+use crate::protocol::linear::TILE_ELEMS;
+use crate::protocol::{gate as gate_step, linear as linear_step};
+use crate::ring::{Ring, read_le_slice, write_le_slice};
+use crate::share;
+use crate::wire::WireError;
+use crate::wire::control::{
+    self, Answer, DeviceId, Grant, Hello, Refusal, Request, WelcomeError, max_welcome_bytes, parse_welcome,
+};
+use crate::wire::frame::Kind;
+
+/// Room for the largest handshake message that a device reads, in bytes.
+const WELCOME_BYTES: usize = 512;
+/// The most layers that a device can be built for.
+pub const MAX_LAYERS: usize = 50;
+/// Bytes of a piece of ring elements.
+const PIECE_BYTES: usize = PIECE_ELEMS * u32::BYTES;
+
+/// What a device is provisioned with: its name and the key that it shares with the dealer.
+pub struct Identity<C: Rounds = ChaCha12> {
+    id: DeviceId,
+    keystream: Keystream<C>,
+}
+
+impl<C: Rounds> Identity<C> {
+    /// The identity of device `id`.
+    #[must_use]
+    pub fn new(id: DeviceId, key: &Key) -> Self {
+        Self { id, keystream: Keystream::new(key) }
+    }
+
+    /// The device's name.
+    #[must_use]
+    pub fn id(&self) -> DeviceId {
+        self.id
+    }
+}
+
+impl<C: Rounds> fmt::Debug for Identity<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity").field("id", &self.id).field("key", &"<redacted>").finish()
+    }
+}
+
+/// What the device insists on.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    /// Who may learn the answer.
+    pub answer: Answer,
+    /// Values that the sensor gives; a network of another input width is refused. `None` takes any.
+    pub inputs: Option<usize>,
+    /// Elements that the answer buffer holds; a network with a wider answer is refused.
+    pub max_outputs: usize,
+}
+
+/// A connection after the handshake, between two inferences.
+pub struct Connected<'d, T, C: Rounds, const L: usize> {
+    io: T,
+    identity: &'d Identity<C>,
+    model: Keystream<C>,
+    network: Network<L>,
+    answer: Answer,
+}
+
+/// Shakes hands: says who is there, and gets the network's description.
+///
+/// `L` bounds the layers, at most [`MAX_LAYERS`]. A network that the device cannot serve is refused with the reason.
+///
+/// # Errors
+/// [`SessionError`]; the connection is then of no further use.
+pub async fn connect<'d, T: Read + Write, C: Rounds, const L: usize>(
+    mut io: T,
+    identity: &'d Identity<C>,
+    policy: Policy,
+) -> Result<Connected<'d, T, C, L>, SessionError> {
+    const { assert!(L <= MAX_LAYERS && max_welcome_bytes(L) <= WELCOME_BYTES, "more layers than a device can be built for") };
+    let mut buffer = [0; WELCOME_BYTES];
+    let hello = Hello { device: identity.id, answer: policy.answer, rounds: C::ROUNDS };
+    let used = control::emit_handshake(&hello, &mut buffer).ok_or(WireError::Malformed)?;
+    write_control_body(&mut io, Kind::Hello, buffer.get(..used).unwrap_or(&[])).await?;
+
+    let body = read_control(&mut io, Kind::Welcome, &mut buffer).await?;
+    let checked = parse_welcome::<L>(body).map_err(refusal_of).and_then(|(welcome, network)| {
+        check_policy(&network, policy)?;
+        Ok((welcome, network))
+    });
+    let (welcome, network) = match checked {
+        Ok(accepted) => accepted,
+        Err((error, refusal)) => {
+            // The reason matters more than whether it still reaches the host.
+            let _ = refuse(&mut io, refusal).await;
+            return Err(error);
+        }
+    };
+    let model = Keystream::new(&Key::from_bytes(welcome.model_seed));
+    Ok(Connected { io, identity, model, network, answer: policy.answer })
+}
+
+/// What to tell the caller, and what the host.
+fn refusal_of(error: WelcomeError) -> (SessionError, Refusal) {
+    match error {
+        WelcomeError::Wire(error @ WireError::Version { .. }) => (error.into(), Refusal::Version { ours: crate::wire::VERSION }),
+        WelcomeError::Wire(error) => (error.into(), Refusal::Protocol),
+        WelcomeError::Network(error @ NetworkError::TooManyLayers { limit }) => {
+            (SessionError::Network(error), Refusal::TooManyLayers { limit: u8::try_from(limit).unwrap_or(u8::MAX) })
+        }
+        WelcomeError::Network(error) => (SessionError::Network(error), Refusal::BadNetwork),
+    }
+}
+
+fn check_policy<const L: usize>(network: &Network<L>, policy: Policy) -> Result<(), (SessionError, Refusal)> {
+    let elems = |count: usize| u16::try_from(count).unwrap_or(u16::MAX);
+    if let Some(found) = policy.inputs.filter(|&inputs| inputs != network.inputs()) {
+        let error = SessionError::InputWidth { network: network.inputs(), found };
+        return Err((error, Refusal::InputWidth { sensor: elems(found) }));
+    }
+    if network.outputs() > policy.max_outputs {
+        let error = SessionError::AnswerTooWide { network: network.outputs(), limit: policy.max_outputs };
+        return Err((error, Refusal::AnswerTooWide { limit: elems(policy.max_outputs) }));
+    }
+    Ok(())
+}
+
+impl<'d, T: Read + Write, C: Rounds, const L: usize> Connected<'d, T, C, L> {
+    /// The host's network.
+    pub fn network(&self) -> &Network<L> {
+        &self.network
+    }
+
+    /// The transport.
+    pub fn io_mut(&mut self) -> &mut T {
+        &mut self.io
+    }
+
+    /// Takes a session number and does everything that does not depend on the input: the products `E r + a_0`, and the
+    /// first message of every gate. To be called while the device is idle.
+    ///
+    /// `answer` holds at least [`Network::outputs`] elements, and is in use until the inference is done.
+    ///
+    /// # Errors
+    /// [`SessionError`]; the session's number is then used, and the connection of no further use.
+    pub async fn prepare<'b>(
+        mut self,
+        counter: &mut impl SessionCounter,
+        answer: &'b mut [u32],
+    ) -> Result<Prepared<'d, 'b, T, C, L>, SessionError> {
+        let limit = answer.len();
+        let too_wide = SessionError::AnswerTooWide { network: self.network.outputs(), limit };
+        let answer = answer.get_mut(..self.network.outputs()).ok_or(too_wide)?;
+
+        let next = counter.next().await?;
+        write_control(&mut self.io, Kind::Request, &Request { next_session: next }).await?;
+        let Grant { session } = read_message(&mut self.io, Kind::Grant).await?;
+        if session < next || session - next > MAX_SESSION_SKIP || session == u64::MAX {
+            let _ = refuse(&mut self.io, Refusal::SessionNumber).await;
+            return Err(SessionError::SessionNumber { next, granted: session });
+        }
+        counter.consume(session).await?;
+
+        let mut offline = Offline::new(&self.identity.keystream, SessionToken::consumed(session));
+        for (index, layer) in self.network.layers().iter().enumerate() {
+            let shape = linear::Shape { inputs: layer.inputs, outputs: layer.outputs };
+            let gated = self.network.gate(index).is_some();
+            let (rows, masks) = offline.layer(&self.model, shape, gated);
+            match masks {
+                Some(masks) => {
+                    write_bulk_header(&mut self.io, Kind::Prepared, index, usize::from(layer.outputs) * u32::BYTES).await?;
+                    send_masked(&mut self.io, rows, masks).await?;
+                }
+                None => keep_share(rows, answer).await?,
+            }
+        }
+        flush(&mut self.io).await?;
+        Ok(Prepared { online: offline.finish(), connected: self, answer, session })
+    }
+}
+
+/// The first message of a layer's gate: `u_0 + r_0`, piece by piece.
+async fn send_masked<C: Rounds>(
+    io: &mut impl Write,
+    rows: linear::Rows<'_, C>,
+    masks: gate::Masks<'_, C>,
+) -> Result<(), SessionError> {
+    let (mut tile, mut words, mut bytes) = ([0; TILE_ELEMS], [0; PIECE_ELEMS], [0; PIECE_BYTES]);
+    for (rows, masks) in rows.zip(masks) {
+        let (words, bytes) = piece_of(&mut words, &mut bytes, rows.len());
+        linear_step::prepare(rows, &mut tile, words)?;
+        gate_step::mask(masks, words)?;
+        write_le_slice(words, bytes);
+        write_all(io, bytes).await?;
+        // A piece takes a while; let the network stack and the rest of the program have their turn.
+        yield_now().await;
+    }
+    Ok(())
+}
+
+/// The share of the last accumulator, which is the device's share of the answer.
+async fn keep_share<C: Rounds>(rows: linear::Rows<'_, C>, answer: &mut [u32]) -> Result<(), SessionError> {
+    let mut tile = [0; TILE_ELEMS];
+    for (rows, words) in rows.zip(answer.chunks_mut(PIECE_ELEMS)) {
+        linear_step::prepare(rows, &mut tile, words)?;
+        yield_now().await;
+    }
+    Ok(())
+}
+
+/// The first `len` elements of a piece's buffers.
+fn piece_of<'p>(
+    words: &'p mut [u32; PIECE_ELEMS],
+    bytes: &'p mut [u8; PIECE_BYTES],
+    len: usize,
+) -> (&'p mut [u32], &'p mut [u8]) {
+    (words.get_mut(..len).unwrap_or(&mut []), bytes.get_mut(..len * u32::BYTES).unwrap_or(&mut []))
+}
+
+/// A session that waits for its input.
+pub struct Prepared<'d, 'b, T, C: Rounds, const L: usize> {
+    connected: Connected<'d, T, C, L>,
+    online: Online<'d, C>,
+    answer: &'b mut [u32],
+    session: u64,
+}
+
+impl<'d, 'b, T: Read + Write, C: Rounds, const L: usize> Prepared<'d, 'b, T, C, L> {
+    /// The host's network.
+    pub fn network(&self) -> &Network<L> {
+        &self.connected.network
+    }
+
+    /// The session's number.
+    pub fn session(&self) -> u64 {
+        self.session
+    }
+
+    /// The transport.
+    pub fn io_mut(&mut self) -> &mut T {
+        &mut self.connected.io
+    }
+
+    /// Evaluates the network on `input`, [`Network::inputs`] words of fixed point.
+    ///
+    /// Returns the connection and the answer: words with [`Network::output_frac_bits`] fraction bits, or an empty slice
+    /// if the device is not to learn it.
+    ///
+    /// # Errors
+    /// [`SessionError`]; the session is then dead, and the connection of no further use. An input of the wrong width is
+    /// refused before a byte is sent, but it, too, ends the session: check it against [`Prepared::network`] first.
+    pub async fn infer(self, input: &[u32]) -> Result<(Connected<'d, T, C, L>, &'b mut [u32]), SessionError> {
+        let Self { mut connected, mut online, answer, .. } = self;
+        let Connected { io, network, answer: policy, .. } = &mut connected;
+        if input.len() != network.inputs() {
+            return Err(SessionError::InputWidth { network: network.inputs(), found: input.len() });
+        }
+        let mut pending: Option<gate::Tables<'_, C>> = None;
+        for (index, layer) in network.layers().iter().enumerate() {
+            let shape = linear::Shape { inputs: layer.inputs, outputs: layer.outputs };
+            let (masks, tables) = online.layer(shape, network.gate(index));
+            match pending {
+                Some(tables) => pass_gate(io, index - 1, tables, masks, layer.inputs).await?,
+                None => send_input(io, input, masks).await?,
+            }
+            pending = tables;
+        }
+        let last = network.layers().len().saturating_sub(1);
+        match pending {
+            Some(tables) => pass_last_gate(io, last, tables, answer, *policy).await?,
+            None if policy.to_host() => send_output(io, last, answer).await?,
+            None => flush(io).await?,
+        }
+        let answer = receive_answer(io, last, answer, *policy).await?;
+        Ok((connected, answer))
+    }
+}
+
+/// The masked input of the first layer.
+async fn send_input<C: Rounds>(io: &mut impl Write, input: &[u32], masks: linear::InputMasks<'_, C>) -> Result<(), SessionError> {
+    let (mut words, mut bytes) = ([0; PIECE_ELEMS], [0; PIECE_BYTES]);
+    write_bulk_header(io, Kind::Input, 0, size_of_val(input)).await?;
+    for (masks, input) in masks.zip(input.chunks(PIECE_ELEMS)) {
+        let (words, bytes) = piece_of(&mut words, &mut bytes, input.len());
+        words.copy_from_slice(input);
+        linear_step::mask(masks, words)?;
+        write_le_slice(words, bytes);
+        write_all(io, bytes).await?;
+    }
+    flush(io).await
+}
+
+/// A piece of a gate as it is worked on.
+struct GatePiece {
+    words: [u32; PIECE_ELEMS],
+    bytes: [u8; PIECE_BYTES],
+    peer_bits: [u8; MAX_PIECE_OPENED_BYTES],
+    own_bits: [u8; MAX_PIECE_OPENED_BYTES],
+}
+
+impl GatePiece {
+    const fn new() -> Self {
+        Self {
+            words: [0; PIECE_ELEMS],
+            bytes: [0; PIECE_BYTES],
+            peer_bits: [0; MAX_PIECE_OPENED_BYTES],
+            own_bits: [0; MAX_PIECE_OPENED_BYTES],
+        }
+    }
+
+    /// Reads `z` and the host's opened bits, sends the device's, and returns its share of the result.
+    async fn pass<T: Read + Write, C: Rounds>(
+        &mut self,
+        io: &mut T,
+        tables: gate::TablePiece<'_, C>,
+    ) -> Result<&mut [u32], SessionError> {
+        let bits = opened_bytes(tables.digits(), tables.len());
+        let (words, bytes) = piece_of(&mut self.words, &mut self.bytes, tables.len());
+        let peer_bits = self.peer_bits.get_mut(..bits).unwrap_or(&mut []);
+        let own_bits = self.own_bits.get_mut(..bits).unwrap_or(&mut []);
+        read_exact(io, bytes).await?;
+        read_exact(io, peer_bits).await?;
+        read_le_slice(bytes, words);
+        gate_step::finish_p0(tables, peer_bits, own_bits, words)?;
+        write_all(io, own_bits).await?;
+        Ok(words)
+    }
+
+    /// Sends the first `len` words.
+    async fn send(&mut self, io: &mut impl Write, len: usize) -> Result<(), SessionError> {
+        let (words, bytes) = piece_of(&mut self.words, &mut self.bytes, len);
+        write_le_slice(words, bytes);
+        write_all(io, bytes).await
+    }
+}
+
+/// Bytes of a gate's opened bits and of its result.
+fn gate_bytes(digits: &Digits, outputs: u16) -> (usize, usize) {
+    (opened_bytes(digits, usize::from(outputs)), usize::from(outputs) * u32::BYTES)
+}
+
+/// The gate of a hidden layer: `z` in; opened bits, and the masked input of the next layer, out.
+async fn pass_gate<T: Read + Write, C: Rounds>(
+    io: &mut T,
+    layer: usize,
+    tables: gate::Tables<'_, C>,
+    masks: linear::InputMasks<'_, C>,
+    outputs: u16,
+) -> Result<(), SessionError> {
+    let (bits, words) = gate_bytes(tables.digits(), outputs);
+    expect_bulk(io, Kind::Gate, layer, words + bits).await?;
+    write_bulk_header(io, Kind::Input, layer + 1, bits + words).await?;
+    let mut piece = GatePiece::new();
+    for (tables, masks) in tables.zip(masks) {
+        let len = tables.len();
+        linear_step::mask(masks, piece.pass(io, tables).await?)?;
+        piece.send(io, len).await?;
+    }
+    flush(io).await
+}
+
+/// The gate of the last layer: `z` in; opened bits, and the share of the answer if the host is to learn it, out.
+async fn pass_last_gate<T: Read + Write, C: Rounds>(
+    io: &mut T,
+    layer: usize,
+    tables: gate::Tables<'_, C>,
+    answer: &mut [u32],
+    policy: Answer,
+) -> Result<(), SessionError> {
+    let (bits, words) = (opened_bytes(tables.digits(), answer.len()), size_of_val(answer));
+    expect_bulk(io, Kind::Gate, layer, words + bits).await?;
+    write_bulk_header(io, Kind::Output, layer, bits + if policy.to_host() { words } else { 0 }).await?;
+    let mut piece = GatePiece::new();
+    for (tables, answer) in tables.zip(answer.chunks_mut(PIECE_ELEMS)) {
+        answer.copy_from_slice(piece.pass(io, tables).await?);
+        if policy.to_host() {
+            piece.send(io, answer.len()).await?;
+        }
+    }
+    flush(io).await
+}
+
+/// The share of an answer that no gate precedes, for the host.
+async fn send_output(io: &mut impl Write, layer: usize, answer: &[u32]) -> Result<(), SessionError> {
+    write_bulk_header(io, Kind::Output, layer, size_of_val(answer)).await?;
+    let mut bytes = [0; PIECE_BYTES];
+    for words in answer.chunks(PIECE_ELEMS) {
+        let bytes = bytes.get_mut(..size_of_val(words)).unwrap_or(&mut []);
+        write_le_slice(words, bytes);
+        write_all(io, bytes).await?;
+    }
+    flush(io).await
+}
+
+/// The host's share of the answer, or its word that it is done.
+async fn receive_answer<'b>(
+    io: &mut impl Read,
+    layer: usize,
+    answer: &'b mut [u32],
+    policy: Answer,
+) -> Result<&'b mut [u32], SessionError> {
+    if !policy.to_device() {
+        expect_bulk(io, Kind::Answer, layer, 0).await?;
+        answer.fill(0);
+        return Ok(&mut []);
+    }
+    expect_bulk(io, Kind::Answer, layer, size_of_val(answer)).await?;
+    let (mut words, mut bytes) = ([0; PIECE_ELEMS], [0; PIECE_BYTES]);
+    for own in answer.chunks_mut(PIECE_ELEMS) {
+        let (words, bytes) = piece_of(&mut words, &mut bytes, own.len());
+        read_exact(io, bytes).await?;
+        read_le_slice(bytes, words);
+        share::open(own, words);
+    }
+    Ok(answer)
+}
+
+impl<T, C: Rounds, const L: usize> fmt::Debug for Connected<'_, T, C, L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connected").field("network", &self.network).finish_non_exhaustive()
+    }
+}
+
+impl<T, C: Rounds, const L: usize> fmt::Debug for Prepared<'_, '_, T, C, L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Prepared").field("session", &self.session).finish_non_exhaustive()
+    }
+}

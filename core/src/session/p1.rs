@@ -1,0 +1,353 @@
+//! `P1`'s side of a connection: the host.
+//!
+//! The host's program answers the handshake ([`receive_hello`], [`welcome`]), grants sessions ([`receive_request`],
+//! [`grant`]), and runs one [`P1`] per session. Reading and writing are separate halves of the connection, so that a
+//! layer wider than every buffer in between cannot stall both parties.
+
+use core::fmt;
+
+use embassy_futures::join::join;
+use embedded_io_async::{Read, Write};
+
+use super::{
+    SessionError, check_refusal, expect_bulk, flush, read_control, read_exact, write_all, write_bulk_header, write_control,
+    write_control_body,
+};
+use crate::correlation::{PIECE_ELEMS, gate, linear};
+use crate::network::{Affine, Network};
+use crate::protocol::gate::{self as gate_step, opened_bytes};
+use crate::protocol::linear as linear_step;
+use crate::ring::{Ring, read_le_slice, write_le_slice};
+use crate::share;
+use crate::wire::WireError;
+use crate::wire::control::{self, Answer, Grant, Hello, MAX_CONTROL_BYTES, Request};
+use crate::wire::frame::{HEADER_BYTES, Header, Kind};
+
+/// Bytes of a piece of ring elements.
+const PIECE_BYTES: usize = PIECE_ELEMS * u32::BYTES;
+
+/// Reads the device's first message.
+///
+/// # Errors
+/// [`SessionError::Wire`] if it is not a sharelet device of this version.
+pub async fn receive_hello(io: &mut impl Read) -> Result<Hello, SessionError> {
+    let mut buffer = [0; MAX_CONTROL_BYTES];
+    Ok(control::parse_hello(read_control(io, Kind::Hello, &mut buffer).await?)?)
+}
+
+/// Sends the network's description and the seed of `E`. `buffer` has room for [`control::max_welcome_bytes`].
+///
+/// # Errors
+/// [`SessionError`].
+pub async fn welcome<const L: usize>(
+    io: &mut impl Write,
+    network: &Network<L>,
+    model_seed: &[u8; 32],
+    buffer: &mut [u8],
+) -> Result<(), SessionError> {
+    let used = control::emit_welcome(network, model_seed, buffer).ok_or(WireError::Malformed)?;
+    write_control_body(io, Kind::Welcome, buffer.get(..used).unwrap_or(&[])).await
+}
+
+/// Waits for the device to want a session; `None` if it closed the connection instead.
+///
+/// # Errors
+/// [`SessionError`], also the device's refusal.
+pub async fn receive_request(io: &mut impl Read) -> Result<Option<Request>, SessionError> {
+    let mut header = [0; HEADER_BYTES];
+    let (first, rest) = header.split_at_mut(1);
+    match read_exact(io, first).await {
+        Err(SessionError::Closed) => return Ok(None),
+        other => other?,
+    }
+    read_exact(io, rest).await?;
+    let header = check_refusal(io, Header::parse(header)?).await?;
+    if header.kind != Kind::Request {
+        return Err(WireError::UnexpectedFrame { expected: Kind::Request, found: header.kind }.into());
+    }
+    let mut buffer = [0; MAX_CONTROL_BYTES];
+    Ok(Some(control::parse(super::read_control_body(io, header, &mut buffer).await?)?))
+}
+
+/// Grants a session. Its number must have been recorded as used before.
+///
+/// # Errors
+/// [`SessionError`].
+pub async fn grant(io: &mut impl Write, session: u64) -> Result<(), SessionError> {
+    write_control(io, Kind::Grant, &Grant { session }).await
+}
+
+/// The slices that a session of the host works on, of at least the lengths of [`ScratchSizes`].
+pub struct Scratch<'s> {
+    /// The device's first messages of all gates.
+    pub masked: &'s mut [u32],
+    /// A layer's input.
+    pub input: &'s mut [u32],
+    /// A layer's output.
+    pub output: &'s mut [u32],
+    /// The host's opened bits of a layer.
+    pub own_bits: &'s mut [u8],
+    /// The device's opened bits of a layer.
+    pub peer_bits: &'s mut [u8],
+}
+
+impl fmt::Debug for Scratch<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Scratch(<redacted>)")
+    }
+}
+
+/// Lengths of the slices of a [`Scratch`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScratchSizes {
+    /// Elements of `masked`.
+    pub masked_elems: usize,
+    /// Elements of `input` and of `output`.
+    pub width_elems: usize,
+    /// Bytes of `own_bits` and of `peer_bits`.
+    pub bits_bytes: usize,
+}
+
+impl ScratchSizes {
+    /// What sessions of `network` need.
+    #[must_use]
+    pub fn of<const L: usize>(network: &Network<L>) -> Self {
+        let gated = |(index, layer): (usize, &crate::network::Layer)| {
+            network.gate(index).map(|digits| (usize::from(layer.outputs), opened_bytes(&digits, usize::from(layer.outputs))))
+        };
+        let gates = || network.layers().iter().enumerate().filter_map(gated);
+        Self {
+            masked_elems: gates().map(|(outputs, _)| outputs).sum(),
+            width_elems: network.max_width(),
+            bits_bytes: gates().map(|(_, bits)| bits).max().unwrap_or(0),
+        }
+    }
+}
+
+/// A session of the host.
+pub struct P1<'n, M, const L: usize> {
+    network: &'n Network<L>,
+    model: &'n M,
+    answer: Answer,
+}
+
+impl<'n, M: Affine, const L: usize> P1<'n, M, L> {
+    /// A session on `network`, whose weights `model` has.
+    #[must_use]
+    pub fn new(network: &'n Network<L>, model: &'n M, answer: Answer) -> Self {
+        Self { network, model, answer }
+    }
+
+    /// Takes the device's first messages of all gates.
+    ///
+    /// # Errors
+    /// [`SessionError`]; the session is then dead.
+    pub async fn prepare<'s>(self, reader: &mut impl Read, scratch: Scratch<'s>) -> Result<Prepared<'n, 's, M, L>, SessionError> {
+        let mut masked = &mut *scratch.masked;
+        for (index, layer) in self.network.layers().iter().enumerate() {
+            if self.network.gate(index).is_none() {
+                continue;
+            }
+            let outputs = usize::from(layer.outputs);
+            let (words, rest) = core::mem::take(&mut masked).split_at_mut_checked(outputs).ok_or(too_short(outputs))?;
+            masked = rest;
+            expect_bulk(reader, Kind::Prepared, index, size_of_val(words)).await?;
+            receive_words(reader, words).await?;
+        }
+        Ok(Prepared { session: self, scratch })
+    }
+}
+
+fn too_short(expected_elems: usize) -> SessionError {
+    SessionError::Step(crate::protocol::StepError::LengthMismatch { expected_elems, found_elems: 0 })
+}
+
+/// A session that waits for the device's input, perhaps for long.
+pub struct Prepared<'n, 's, M, const L: usize> {
+    session: P1<'n, M, L>,
+    scratch: Scratch<'s>,
+}
+
+/// A session whose input has begun to arrive.
+pub struct Ready<'n, 's, M, const L: usize> {
+    session: P1<'n, M, L>,
+    scratch: Scratch<'s>,
+}
+
+impl<'n, 's, M: Affine, const L: usize> Prepared<'n, 's, M, L> {
+    /// Waits for the first bytes of the input.
+    ///
+    /// # Errors
+    /// [`SessionError`]; [`SessionError::Closed`] if the device went away instead.
+    pub async fn input(self, reader: &mut impl Read) -> Result<Ready<'n, 's, M, L>, SessionError> {
+        expect_bulk(reader, Kind::Input, 0, self.session.network.inputs() * u32::BYTES).await?;
+        Ok(Ready { session: self.session, scratch: self.scratch })
+    }
+}
+
+impl<'s, M: Affine, const L: usize> Ready<'_, 's, M, L> {
+    /// The online phase. `corrections` is what the dealer sent for this session.
+    ///
+    /// Returns the answer if the host is to learn it.
+    ///
+    /// # Errors
+    /// [`SessionError`]; the session is then dead.
+    pub async fn infer(
+        self,
+        reader: &mut impl Read,
+        writer: &mut impl Write,
+        corrections: &[u8],
+    ) -> Result<Option<&'s mut [u32]>, SessionError> {
+        let Self { session: P1 { network, model, answer }, scratch: Scratch { masked, input, output, own_bits, peer_bits } } =
+            self;
+        let mut corrections = Corrections(corrections);
+        let mut masked = &*masked;
+        let first = slice(input, network.inputs())?;
+        receive_words(reader, first).await?;
+        let last = network.layers().len().saturating_sub(1);
+        for (index, layer) in network.layers().iter().enumerate() {
+            let (inputs, outputs) = (usize::from(layer.inputs), usize::from(layer.outputs));
+            let shape = linear::Shape { inputs: layer.inputs, outputs: layer.outputs };
+            let y = slice(output, outputs)?;
+            model.affine(index, slice(input, inputs)?, y);
+            linear_step::correct(
+                linear::Received::new::<u32>(shape, corrections.take(linear::correction_bytes::<u32>(shape)))?,
+                y,
+            )?;
+
+            // The next layer's input, or the device's share of the answer.
+            let next = slice(input, if index < last || answer.to_host() { outputs } else { 0 })?;
+            let kind = if index < last { Kind::Input } else { Kind::Output };
+            let Some(digits) = network.gate(index) else {
+                if answer.to_host() {
+                    expect_bulk(reader, kind, index, size_of_val(next)).await?;
+                    receive_words(reader, next).await?;
+                }
+                continue;
+            };
+            let bits = opened_bytes(&digits, outputs);
+            let own_bits = own_bits.get_mut(..bits).ok_or(too_short(outputs))?;
+            let peer_bits = peer_bits.get_mut(..bits).ok_or(too_short(outputs))?;
+            let (peer_masked, rest) = masked.split_at_checked(outputs).ok_or(too_short(outputs))?;
+            masked = rest;
+            let received_bytes = outputs * gate::correction_bytes::<u32>(&digits);
+            let received = gate::Received::new::<u32>(digits, layer.outputs, corrections.take(received_bytes))?;
+            let opened = gate_step::open_p1(received, peer_masked, own_bits, y)?;
+            let piece_bits = opened_bytes(&digits, PIECE_ELEMS);
+            let send = send_gate(writer, index, y, own_bits, piece_bits);
+            let layer_of_reply = if index < last { index + 1 } else { index };
+            let receive = receive_gate_reply(reader, kind, layer_of_reply, peer_bits, piece_bits, next);
+            let (sent, received) = join(send, receive).await;
+            received?;
+            sent?;
+            gate_step::finish_p1(opened, own_bits, peer_bits, y)?;
+            if index < last {
+                // `d + h_1`: the only product that the host needs is with this sum.
+                share::open(next, y);
+            }
+        }
+        corrections.finish()?;
+        let own = slice(output, network.outputs())?;
+        let to_device = if answer.to_device() { &*own } else { &[] };
+        write_bulk_header(writer, Kind::Answer, last, size_of_val(to_device)).await?;
+        send_words(writer, to_device).await?;
+        flush(writer).await?;
+        if !answer.to_host() {
+            return Ok(None);
+        }
+        let opened = input.get_mut(..network.outputs()).ok_or(too_short(network.outputs()))?;
+        share::open(opened, own);
+        Ok(Some(opened))
+    }
+}
+
+/// The first `len` elements of a scratch slice.
+fn slice(words: &mut [u32], len: usize) -> Result<&mut [u32], SessionError> {
+    words.get_mut(..len).ok_or(too_short(len))
+}
+
+/// The dealer's corrections of a session, read front to back.
+struct Corrections<'a>(&'a [u8]);
+
+impl<'a> Corrections<'a> {
+    /// The next `len` bytes; fewer if the end comes first, which the reader of the piece then refuses.
+    fn take(&mut self, len: usize) -> &'a [u8] {
+        let (piece, rest) = self.0.split_at_checked(len).unwrap_or((self.0, &[]));
+        self.0 = rest;
+        piece
+    }
+
+    /// Nothing may be left.
+    fn finish(self) -> Result<(), SessionError> {
+        match self.0.len() {
+            0 => Ok(()),
+            found_bytes => Err(crate::correlation::LengthError { expected_bytes: 0, found_bytes }.into()),
+        }
+    }
+}
+
+async fn send_words(writer: &mut impl Write, words: &[u32]) -> Result<(), SessionError> {
+    let mut bytes = [0; PIECE_BYTES];
+    for words in words.chunks(PIECE_ELEMS) {
+        let bytes = bytes.get_mut(..size_of_val(words)).unwrap_or(&mut []);
+        write_le_slice(words, bytes);
+        write_all(writer, bytes).await?;
+    }
+    Ok(())
+}
+
+async fn receive_words(reader: &mut impl Read, words: &mut [u32]) -> Result<(), SessionError> {
+    let mut bytes = [0; PIECE_BYTES];
+    for words in words.chunks_mut(PIECE_ELEMS) {
+        let bytes = bytes.get_mut(..size_of_val(words)).unwrap_or(&mut []);
+        read_exact(reader, bytes).await?;
+        read_le_slice(bytes, words);
+    }
+    Ok(())
+}
+
+/// `z` and the host's opened bits, piece by piece.
+async fn send_gate(writer: &mut impl Write, layer: usize, z: &[u32], bits: &[u8], piece_bits: usize) -> Result<(), SessionError> {
+    write_bulk_header(writer, Kind::Gate, layer, size_of_val(z) + bits.len()).await?;
+    for (z, bits) in z.chunks(PIECE_ELEMS).zip(bits.chunks(piece_bits)) {
+        send_words(writer, z).await?;
+        write_all(writer, bits).await?;
+    }
+    flush(writer).await
+}
+
+/// The device's opened bits and masked words, piece by piece. `words` is empty if only bits are due.
+async fn receive_gate_reply(
+    reader: &mut impl Read,
+    kind: Kind,
+    layer: usize,
+    bits: &mut [u8],
+    piece_bits: usize,
+    words: &mut [u32],
+) -> Result<(), SessionError> {
+    expect_bulk(reader, kind, layer, bits.len() + size_of_val(words)).await?;
+    let mut words = words.chunks_mut(PIECE_ELEMS);
+    for bits in bits.chunks_mut(piece_bits) {
+        read_exact(reader, bits).await?;
+        receive_words(reader, words.next().unwrap_or(&mut [])).await?;
+    }
+    Ok(())
+}
+
+impl<M, const L: usize> fmt::Debug for P1<'_, M, L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("P1").field("network", self.network).finish_non_exhaustive()
+    }
+}
+
+impl<M, const L: usize> fmt::Debug for Prepared<'_, '_, M, L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Prepared(<redacted>)")
+    }
+}
+
+impl<M, const L: usize> fmt::Debug for Ready<'_, '_, M, L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ready(<redacted>)")
+    }
+}
