@@ -1,0 +1,60 @@
+//! The MPS2 board with image AN386: a Cortex-M4F, under QEMU.
+#![no_std]
+#![no_main]
+
+mod alarm;
+mod lan9118;
+
+use lan9118::Lan9118;
+use cortex_m_rt::{entry, exception};
+use embassy_net::Runner;
+use qemu_support::clock::{self, Hardware};
+use qemu_support::files::KeyPage;
+use qemu_support::{EmulatedDevice, executor};
+use sharelet_firmware::device::Memory;
+use static_cell::ConstStaticCell;
+
+/// The last page of flash, outside the program's memory map.
+// SAFETY: it is flash, placed there by QEMU's loader or a flash tool, and the program does not write to flash.
+const KEY_PAGE: KeyPage = unsafe { KeyPage::at(0xF_F000) };
+
+static ETHERNET: ConstStaticCell<Lan9118> = ConstStaticCell::new(Lan9118::new());
+static MEMORY: ConstStaticCell<Memory> = ConstStaticCell::new(Memory::new());
+
+#[entry]
+fn main() -> ! {
+    clock::start(Hardware { tick_nanos: 40, arm: alarm::arm });
+    let ethernet = ETHERNET.take();
+    ethernet.start();
+    let (device, runner) = qemu_support::boot("mps2-an386", ethernet, KEY_PAGE);
+    qemu_support::enable_interrupt(lan9118::IRQ);
+    qemu_support::enable_interrupt(alarm::IRQ);
+    executor::run(|spawner| {
+        // Neither task is spawned twice, so neither is refused.
+        let _ = network(runner).map(|task| spawner.spawn(task));
+        let _ = infer(device).map(|task| spawner.spawn(task));
+    })
+}
+
+#[embassy_executor::task]
+async fn network(mut runner: Runner<'static, &'static mut Lan9118>) -> ! {
+    runner.run().await
+}
+
+#[embassy_executor::task]
+async fn infer(device: EmulatedDevice) -> ! {
+    device.run(MEMORY.take()).await
+}
+
+// SAFETY: interrupts are told apart by number, and each handler touches its own device only.
+#[exception]
+unsafe fn DefaultHandler(number: i16) {
+    match u8::try_from(number) {
+        Ok(lan9118::IRQ) => lan9118::on_interrupt(),
+        Ok(alarm::IRQ) => {
+            alarm::acknowledge();
+            clock::on_alarm();
+        }
+        _ => qemu_support::unexpected_interrupt(number),
+    }
+}

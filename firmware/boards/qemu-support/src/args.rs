@@ -1,0 +1,143 @@
+//! The program's arguments: `key=value`, separated by blanks, handed over by semihosting.
+
+use core::net::{Ipv4Addr, SocketAddrV4};
+
+use heapless::CString;
+use semihosting::experimental::env;
+use semihosting::fs::{File, OpenOptions};
+use sharelet_core::wire::control::Answer;
+
+use crate::report::Report;
+
+const ARGUMENT_BYTES: usize = 1024;
+const PATH_BYTES: usize = 256;
+
+/// How the board gets its address.
+#[derive(Clone, Copy, Debug)]
+pub enum Address {
+    /// From a DHCP server.
+    Dhcp,
+    /// This one, in a network of 24 bits whose gateway ends in 2, as QEMU's user network has it.
+    Static(Ipv4Addr),
+}
+
+/// What the program is to do.
+#[derive(Debug)]
+pub struct Args {
+    /// The host's address.
+    pub host: SocketAddrV4,
+    /// The board's address.
+    pub address: Address,
+    /// Readings: rows of little-endian `f32`.
+    pub inputs: File,
+    /// Who learns the answer.
+    pub answer: Answer,
+    /// How many readings to infer before exiting.
+    pub count: u32,
+    /// How many failed attempts are forgiven.
+    pub retries: u32,
+    /// The session counter.
+    pub counter: Option<File>,
+    /// The model in the clear, if the plaintext twin is to be measured.
+    pub twin: Option<File>,
+}
+
+impl Args {
+    /// Reads the arguments; the report file, which problems are written to, comes with them.
+    ///
+    /// # Errors
+    /// The report, and a sentence that names the argument.
+    pub fn read() -> Result<(Self, Report), (Report, &'static str)> {
+        let mut report = Report::new();
+        let arguments = match env::args::<ARGUMENT_BYTES>() {
+            Ok(arguments) => arguments,
+            Err(_) => return Err((report, "the arguments cannot be read, or are longer than 1024 bytes")),
+        };
+        // The report first, so that the rest can complain in it.
+        for argument in &arguments {
+            if let Some(path) = argument.ok().and_then(|text| text.strip_prefix("report=")) {
+                match create(path) {
+                    Some(file) => report = Report::to(file),
+                    None => return Err((report, "report=PATH: the file cannot be created")),
+                }
+            }
+        }
+        let mut host = None;
+        let mut address = Address::Dhcp;
+        let mut inputs = None;
+        let mut answer = Answer::Device;
+        let mut count = 1;
+        let mut retries = 0;
+        let mut counter = None;
+        let mut twin = None;
+        for argument in (&arguments).into_iter().skip(1) {
+            let Some((key, value)) = argument.ok().and_then(|text| text.split_once('=')) else {
+                return Err((report, "an argument is not of the form key=value"));
+            };
+            let understood = match key {
+                "host" => value.parse().map(|parsed| host = Some(parsed)).is_ok(),
+                "ip" if value == "dhcp" => true,
+                "ip" => value.parse().map(|parsed| address = Address::Static(parsed)).is_ok(),
+                "inputs" => open(value).map(|file| inputs = Some(file)).is_some(),
+                "answer" => parse_answer(value).map(|parsed| answer = parsed).is_some(),
+                "count" => value.parse().map(|parsed| count = parsed).is_ok(),
+                "retries" => value.parse().map(|parsed| retries = parsed).is_ok(),
+                "counter" => open_or_create(value).map(|file| counter = Some(file)).is_some(),
+                "twin" => open(value).map(|file| twin = Some(file)).is_some(),
+                "report" => true,
+                _ => false,
+            };
+            if !understood {
+                return Err((
+                    report,
+                    match key {
+                        "host" => "host=ADDRESS:PORT expects an IPv4 address and a port",
+                        "ip" => "ip= expects dhcp or an IPv4 address",
+                        "inputs" => "inputs=PATH: the file cannot be opened",
+                        "answer" => "answer= expects device, host or both",
+                        "count" => "count= expects a number",
+                        "retries" => "retries= expects a number",
+                        "counter" => "counter=PATH: the file can neither be opened nor created",
+                        "twin" => "twin=PATH: the file cannot be opened",
+                        _ => "unknown argument; known are host ip inputs answer count retries counter report twin",
+                    },
+                ));
+            }
+        }
+        let Some(inputs) = inputs else { return Err((report, "inputs=PATH is missing")) };
+        if twin.is_none() && (host.is_none() || counter.is_none()) {
+            return Err((report, "host=ADDRESS:PORT and counter=PATH are needed"));
+        }
+        let host = host.unwrap_or(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
+        Ok((Self { host, address, inputs, answer, count, retries, counter, twin }, report))
+    }
+}
+
+fn parse_answer(text: &str) -> Option<Answer> {
+    match text {
+        "device" => Some(Answer::Device),
+        "host" => Some(Answer::Host),
+        "both" => Some(Answer::Both),
+        _ => None,
+    }
+}
+
+fn path(text: &str) -> Option<CString<PATH_BYTES>> {
+    let mut path = CString::new();
+    path.extend_from_bytes(text.as_bytes()).ok()?;
+    Some(path)
+}
+
+fn open(text: &str) -> Option<File> {
+    File::open(&*path(text)?).ok()
+}
+
+fn create(text: &str) -> Option<File> {
+    File::create(&*path(text)?).ok()
+}
+
+fn open_or_create(text: &str) -> Option<File> {
+    let path = path(text)?;
+    let existing = OpenOptions::new().read(true).write(true).open(&*path);
+    existing.or_else(|_| OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&*path)).ok()
+}

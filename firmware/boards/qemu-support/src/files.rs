@@ -1,0 +1,175 @@
+//! The PC's files in place of a sensor and of a flash page.
+
+use core::fmt;
+
+use semihosting::fs::File;
+use semihosting::io::{Read, Seek, SeekFrom, Write};
+use sharelet_core::session::p0::Identity;
+use sharelet_firmware::board::{CounterError, InstructionMeter, KeyStore, Sensor, SessionCounter};
+use sharelet_firmware::key::{self, KeyError, PAGE_BYTES};
+
+/// Why a file did not serve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, defmt::Format)]
+pub enum FileError {
+    /// The file of readings is not made of rows of the network's input width.
+    NotRows,
+    /// All readings were used.
+    Exhausted,
+    /// The counter file is neither empty nor 8 bytes long.
+    NotACounter,
+    /// The last session number was used.
+    CounterExhausted,
+    /// The session number to record was used before.
+    AlreadyUsed,
+    /// The PC reported an error.
+    Io,
+}
+
+impl fmt::Display for FileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotRows => "inputs=PATH is not made of rows of the network's input width; write it for this model",
+            Self::Exhausted => "inputs=PATH has no further reading; ask for fewer with count=",
+            Self::NotACounter => "counter=PATH is neither empty nor 8 bytes long; name the counter's own file",
+            Self::CounterExhausted => "the last session number was used; provision the device with a new key",
+            Self::AlreadyUsed => "the host granted a session number that was used before; restore the host's newest state",
+            Self::Io => "the PC reports an error on a file; check that it is readable and writable",
+        })
+    }
+}
+
+/// Readings from a file of little-endian `f32` rows.
+#[derive(Debug)]
+pub struct FileSensor {
+    file: File,
+}
+
+impl FileSensor {
+    /// Reads from the beginning of `file`.
+    #[must_use]
+    pub fn new(file: File) -> Self {
+        Self { file }
+    }
+
+    /// The next row.
+    ///
+    /// # Errors
+    /// [`FileError`].
+    pub fn next_row(&mut self, features: &mut [f32]) -> Result<(), FileError> {
+        let length = self.file.metadata().map_err(|_| FileError::Io)?.len();
+        if length % (features.len() as u64 * 4) != 0 {
+            return Err(FileError::NotRows);
+        }
+        let mut bytes = [0; 256];
+        for piece in features.chunks_mut(bytes.len() / 4) {
+            let bytes = &mut bytes[..piece.len() * 4];
+            self.file.read_exact(bytes).map_err(|_| FileError::Exhausted)?;
+            for (value, word) in piece.iter_mut().zip(bytes.as_chunks().0) {
+                *value = f32::from_le_bytes(*word);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Sensor for FileSensor {
+    type Error = FileError;
+
+    async fn read(&mut self, features: &mut [f32]) -> Result<(), FileError> {
+        self.next_row(features)
+    }
+}
+
+/// The session counter in a file of 8 bytes: the last number used.
+#[derive(Debug)]
+pub struct FileCounter {
+    file: File,
+}
+
+impl FileCounter {
+    /// Counts in `file`; an empty one begins with number 1.
+    #[must_use]
+    pub fn new(file: File) -> Self {
+        Self { file }
+    }
+}
+
+impl FileCounter {
+    fn used(&mut self) -> Result<u64, FileError> {
+        let mut used = [0; 8];
+        match self.file.metadata().map_err(io)?.len() {
+            0 => {}
+            8 => {
+                self.file.seek(SeekFrom::Start(0)).map_err(io)?;
+                self.file.read_exact(&mut used).map_err(io)?;
+            }
+            _ => return Err(FileError::NotACounter),
+        }
+        Ok(u64::from_le_bytes(used))
+    }
+
+    fn record(&mut self, session: u64) -> Result<(), FileError> {
+        if session <= self.used()? {
+            return Err(FileError::AlreadyUsed);
+        }
+        self.file.seek(SeekFrom::Start(0)).map_err(io)?;
+        self.file.write_all(&session.to_le_bytes()).map_err(io)?;
+        self.file.flush().map_err(io)
+    }
+}
+
+impl SessionCounter for FileCounter {
+    async fn next(&mut self) -> Result<u64, CounterError> {
+        self.used().and_then(|used| used.checked_add(1).ok_or(FileError::CounterExhausted)).map_err(log)
+    }
+
+    async fn consume(&mut self, session: u64) -> Result<(), CounterError> {
+        self.record(session).map_err(log)
+    }
+}
+
+fn io(_: semihosting::io::Error) -> FileError {
+    FileError::Io
+}
+
+/// Sessions know one error; what happened, and what to do, goes to the log.
+fn log(error: FileError) -> CounterError {
+    defmt::error!("{}", defmt::Display2Format(&error));
+    CounterError
+}
+
+/// The key page in flash.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyPage {
+    address: usize,
+}
+
+impl KeyPage {
+    /// The page at `address`.
+    ///
+    /// # Safety
+    /// [`PAGE_BYTES`] bytes at `address` must be readable memory that nothing writes to.
+    #[must_use]
+    pub const unsafe fn at(address: usize) -> Self {
+        Self { address }
+    }
+}
+
+impl KeyStore for KeyPage {
+    fn identity(&mut self) -> Result<Identity, KeyError> {
+        // SAFETY: `at` made its caller promise this. The read is volatile because a programmer, not the compiler,
+        // put the bytes there.
+        let page = unsafe { (self.address as *const [u8; PAGE_BYTES]).read_volatile() };
+        key::read_page(&page)
+    }
+}
+
+/// Instructions executed, from virtual time less the time slept.
+#[derive(Clone, Copy, Debug)]
+pub struct VirtualTime;
+
+impl InstructionMeter for VirtualTime {
+    fn instructions(&self) -> u64 {
+        crate::clock::busy_instructions()
+    }
+}

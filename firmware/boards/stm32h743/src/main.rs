@@ -1,0 +1,134 @@
+//! Private inference on a NUCLEO-H743ZI: readings from an accelerometer, answers to a light-emitting diode.
+#![no_std]
+#![no_main]
+
+mod sensor;
+
+use defmt_rtt as _;
+use embassy_executor::Spawner;
+use embassy_net::{Ipv4Address, Runner, StackResources};
+use embassy_stm32::adc::{Adc, AdcChannel};
+use embassy_stm32::eth::{Ethernet, GenericPhy, InterruptHandler, PacketQueue, Sma};
+use embassy_stm32::flash::Flash;
+use embassy_stm32::gpio::{Level, Output, Speed};
+use embassy_stm32::peripherals::{ETH, ETH_SMA, RNG};
+use embassy_stm32::rng::{self, Rng};
+use embassy_stm32::{Config, bind_interrupts, rcc};
+use panic_probe as _;
+use sensor::Accelerometer;
+use sharelet_firmware::board::{AnswerSink, Identity, KeyStore, NoMeter};
+use sharelet_firmware::counter::FlashCounter;
+use sharelet_firmware::device::{Device, Inference, Memory, Settings};
+use sharelet_firmware::key::{self, KeyError, PAGE_BYTES};
+use static_cell::{ConstStaticCell, StaticCell};
+
+/// Where the program `sharelet host` listens.
+const HOST: (Ipv4Address, u16) = (Ipv4Address::new(192, 168, 1, 10), 7100);
+/// A locally administered address; no two boards in a network may share it.
+const MAC: [u8; 6] = [0x02, 0x53, 0x4C, 0x54, 0x00, 0x01];
+/// Offsets into flash, beyond the program's bank.
+const COUNTER_SECTORS: u32 = 0x1A_0000;
+const KEY_PAGE: u32 = 0x1E_0000;
+
+type Driver = Ethernet<'static, ETH, GenericPhy<Sma<'static, ETH_SMA>>>;
+
+bind_interrupts!(struct Irqs {
+    ETH => InterruptHandler;
+    RNG => rng::InterruptHandler<RNG>;
+});
+
+#[embassy_executor::task]
+async fn network(mut runner: Runner<'static, Driver>) -> ! {
+    runner.run().await
+}
+
+#[embassy_executor::main]
+async fn main(spawner: Spawner) {
+    let p = embassy_stm32::init(clocks());
+
+    // Ports and sequence numbers of the network stack should not be guessable.
+    let mut rng = Rng::new(p.RNG, Irqs);
+    let mut seed = [0; 8];
+    while let Err(error) = rng.async_fill_bytes(&mut seed).await {
+        defmt::warn!("the random number generator reports {}; trying again", error);
+    }
+
+    static PACKETS: StaticCell<PacketQueue<4, 4>> = StaticCell::new();
+    let queue = PACKETS.init_with(PacketQueue::new);
+    let ethernet = Ethernet::new(
+        queue, p.ETH, Irqs, p.PA1, p.PA7, p.PC4, p.PC5, p.PG13, p.PB13, p.PG11, MAC, p.ETH_SMA, p.PA2, p.PC1,
+    );
+    static RESOURCES: StaticCell<StackResources<3>> = StaticCell::new();
+    let config = embassy_net::Config::dhcpv4(embassy_net::DhcpConfig::default());
+    let (stack, runner) = embassy_net::new(ethernet, config, RESOURCES.init_with(StackResources::new), u64::from_le_bytes(seed));
+
+    let mut flash = Flash::new_blocking(p.FLASH);
+    let mut key = KeyPage([0; PAGE_BYTES]);
+    if let Err(error) = flash.blocking_read(KEY_PAGE, &mut key.0) {
+        defmt::error!("the key page cannot be read: {}", error);
+    }
+    let device = Device {
+        stack,
+        settings: Settings::new(HOST),
+        sensor: Accelerometer::new(Adc::new(p.ADC1), [p.PA3.degrade_adc(), p.PC0.degrade_adc(), p.PB1.degrade_adc()]),
+        keys: key,
+        counter: FlashCounter::new(flash, COUNTER_SECTORS),
+        sink: Lamp(Output::new(p.PB0, Level::Low, Speed::Low)),
+        meter: NoMeter,
+    };
+    static MEMORY: ConstStaticCell<Memory> = ConstStaticCell::new(Memory::new());
+    match network(runner) {
+        Ok(task) => spawner.spawn(task),
+        Err(_) => defmt::panic!("the network task is spawned once"),
+    }
+    device.run(MEMORY.take()).await
+}
+
+/// The page that was provisioned, as read at start.
+struct KeyPage([u8; PAGE_BYTES]);
+
+impl KeyStore for KeyPage {
+    fn identity(&mut self) -> Result<Identity, KeyError> {
+        key::read_page(&self.0)
+    }
+}
+
+/// Lights up for every class but the first, which means "all is well".
+struct Lamp(Output<'static>);
+
+impl AnswerSink for Lamp {
+    fn answer(&mut self, inference: &Inference<'_>) {
+        match inference.class() {
+            Some(0) | None => self.0.set_low(),
+            Some(_) => self.0.set_high(),
+        }
+    }
+}
+
+/// 400 MHz from the internal oscillator, 48 MHz for the random number generator, 50 MHz for the converter.
+fn clocks() -> Config {
+    let mut config = Config::default();
+    let pll = |divp| rcc::Pll {
+        source: rcc::PllSource::HSI,
+        prediv: rcc::PllPreDiv::DIV4,
+        mul: rcc::PllMul::MUL50,
+        fracn: None,
+        divp: Some(divp),
+        divq: None,
+        divr: None,
+    };
+    config.rcc.hsi = Some(rcc::HSIPrescaler::DIV1);
+    config.rcc.csi = true;
+    config.rcc.hsi48 = Some(rcc::Hsi48Config::default());
+    config.rcc.pll1 = Some(pll(rcc::PllDiv::DIV2));
+    config.rcc.pll2 = Some(pll(rcc::PllDiv::DIV8));
+    config.rcc.sys = rcc::Sysclk::PLL1_P;
+    config.rcc.ahb_pre = rcc::AHBPrescaler::DIV2;
+    config.rcc.apb1_pre = rcc::APBPrescaler::DIV2;
+    config.rcc.apb2_pre = rcc::APBPrescaler::DIV2;
+    config.rcc.apb3_pre = rcc::APBPrescaler::DIV2;
+    config.rcc.apb4_pre = rcc::APBPrescaler::DIV2;
+    config.rcc.voltage_scale = rcc::VoltageScale::Scale1;
+    config.rcc.mux.adcsel = rcc::mux::Adcsel::PLL2_P;
+    config
+}

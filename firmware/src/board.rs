@@ -1,0 +1,74 @@
+//! What a board provides: small contracts, one idea each.
+
+use core::fmt::Display;
+use core::future::Future;
+
+pub use sharelet_core::session::p0::Identity;
+pub use sharelet_core::session::{CounterError, SessionCounter};
+
+use crate::device::Inference;
+use crate::key::KeyError;
+pub use sharelet_core::transport::Counts;
+
+/// A source of readings.
+pub trait Sensor {
+    /// Why there is no reading.
+    type Error: Display;
+
+    /// How many values a reading has, if the sensor does not follow the network. A network of another input width is
+    /// refused at the handshake.
+    fn width(&self) -> Option<usize> {
+        None
+    }
+
+    /// Waits for a reading and writes it to `features`, which has the length the network takes.
+    ///
+    /// The values are checked afterwards: if one is not finite, or outside the range the model was calibrated for, the
+    /// reading is dropped and another one is taken; nothing that depends on it is sent.
+    ///
+    /// # Errors
+    /// The board's own; the device task reports it and reads again after a pause.
+    fn read(&mut self, features: &mut [f32]) -> impl Future<Output = Result<(), Self::Error>>;
+}
+
+/// Where the provisioned name and key are.
+pub trait KeyStore {
+    /// Reads them. They are asked for at every connection, and wiped when it ends.
+    ///
+    /// # Errors
+    /// [`KeyError`], if the device was not provisioned or its page is damaged.
+    fn identity(&mut self) -> Result<Identity, KeyError>;
+}
+
+/// Where results and incidents go: a display, a relay, a log.
+pub trait AnswerSink {
+    /// A session is prepared, and waits for a reading. Traffic and instructions are those of the preparation.
+    fn prepared(&mut self, session: u64, traffic: Counts, instructions: u64) {
+        let _ = (session, traffic, instructions);
+    }
+
+    /// An inference is complete.
+    fn answer(&mut self, inference: &Inference<'_>);
+
+    /// Something failed: a name for programs, a sentence for people. The device task will try again, with the next
+    /// session number if a session was lost.
+    fn failed(&mut self, name: &'static str, reason: &dyn Display) {
+        let _ = (name, reason);
+    }
+}
+
+/// Counts instructions or cycles, for figures in reports.
+pub trait InstructionMeter {
+    /// A count that only ever grows.
+    fn instructions(&self) -> u64;
+}
+
+/// For boards that do not count.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoMeter;
+
+impl InstructionMeter for NoMeter {
+    fn instructions(&self) -> u64 {
+        0
+    }
+}

@@ -1,0 +1,295 @@
+//! The device task.
+
+use core::convert::Infallible;
+use core::fmt;
+
+use embassy_net::tcp::{ConnectError, TcpSocket};
+use embassy_net::{IpEndpoint, Stack};
+use embassy_time::{Duration, TimeoutError, Timer, with_timeout};
+use sharelet_core::fixed::{FixedError, encode};
+use sharelet_core::keystream::ChaCha12;
+use sharelet_core::session::p0::{Policy, connect};
+use sharelet_core::session::{SessionError, refuse};
+pub use sharelet_core::wire::control::Answer;
+use sharelet_core::transport::{Counting, Counts};
+use sharelet_core::wire::control::Refusal;
+
+use crate::board::{AnswerSink, Identity, InstructionMeter, KeyStore, Sensor, SessionCounter};
+use crate::key::KeyError;
+
+/// Most layers of a network that the device takes.
+pub const MAX_LAYERS: usize = 16;
+/// Most values of a reading, and of an answer. Layers between may be wider: they are streamed.
+pub const MAX_WIDTH: usize = 1024;
+const SOCKET_BYTES: usize = 4096;
+
+/// The memory the device task works in; a board puts one in a static.
+pub struct Memory {
+    received: [u8; SOCKET_BYTES],
+    to_send: [u8; SOCKET_BYTES],
+    features: [f32; MAX_WIDTH],
+    input: [u32; MAX_WIDTH],
+    output: [u32; MAX_WIDTH],
+}
+
+impl Memory {
+    /// Zeros.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            received: [0; SOCKET_BYTES],
+            to_send: [0; SOCKET_BYTES],
+            features: [0.0; MAX_WIDTH],
+            input: [0; MAX_WIDTH],
+            output: [0; MAX_WIDTH],
+        }
+    }
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Where the host is, and how long to wait for what.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// The host's address and port.
+    pub host: IpEndpoint,
+    /// The network must be up, and the host must accept, within this time.
+    pub connect_timeout: Duration,
+    /// Who learns the answer; the host must have been started with the same.
+    pub answer: Answer,
+    /// The host must finish a handshake, a preparation or an inference within this time.
+    pub phase_timeout: Duration,
+    /// Pause after the first failure; it doubles with every further one ...
+    pub shortest_pause: Duration,
+    /// ... up to this.
+    pub longest_pause: Duration,
+}
+
+impl Settings {
+    /// The answer to the device alone; 10 s to connect, 30 s for a phase, pauses from 0.5 s to 60 s.
+    #[must_use]
+    pub fn new(host: impl Into<IpEndpoint>) -> Self {
+        Self {
+            host: host.into(),
+            connect_timeout: Duration::from_secs(10),
+            answer: Answer::Device,
+            phase_timeout: Duration::from_secs(30),
+            shortest_pause: Duration::from_millis(500),
+            longest_pause: Duration::from_secs(60),
+        }
+    }
+}
+
+/// A complete inference.
+#[derive(Clone, Copy, Debug)]
+pub struct Inference<'a> {
+    /// How many answers there were before.
+    pub index: u32,
+    /// The answer, two's complement; empty if only the host learns it.
+    pub values: &'a [u32],
+    /// Its fraction bits.
+    pub frac_bits: u8,
+    /// What the online phase sent and received.
+    pub traffic: Counts,
+    /// What the online phase executed, if the board has a meter.
+    pub instructions: u64,
+}
+
+impl Inference<'_> {
+    /// The position of the largest value; `None` if only the host learns the answer.
+    #[must_use]
+    pub fn class(&self) -> Option<usize> {
+        let largest = self.values.iter().enumerate().max_by_key(|(_, value)| value.cast_signed());
+        largest.map(|(index, _)| index)
+    }
+}
+
+/// What the device task is made of. A board fills it in and calls [`Device::run`].
+pub struct Device<S, K, C, A, M> {
+    /// The network stack; another task runs it.
+    pub stack: Stack<'static>,
+    /// Addresses and times.
+    pub settings: Settings,
+    /// Source of readings.
+    pub sensor: S,
+    /// Name and key.
+    pub keys: K,
+    /// Session numbers.
+    pub counter: C,
+    /// Where answers go.
+    pub sink: A,
+    /// Counts instructions, or does not.
+    pub meter: M,
+}
+
+/// Why something failed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum DeviceError<S> {
+    /// No link or no address in time.
+    NetworkDown,
+    /// The host was not reached.
+    Connect(ConnectError),
+    /// The host did not finish in time.
+    Timeout(Phase),
+    /// The device has no usable key.
+    Key(KeyError),
+    /// The session failed.
+    Session(SessionError),
+    /// The sensor gave no reading.
+    Sensor(S),
+    /// The sensor gave a reading that the model is not made for.
+    Reading(FixedError),
+}
+
+/// Parts of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, defmt::Format)]
+pub enum Phase {
+    /// Reaching the host.
+    Connect,
+    /// Agreeing on the network.
+    Handshake,
+    /// What does not depend on the reading.
+    Prepare,
+    /// What does.
+    Infer,
+}
+
+impl<S> DeviceError<S> {
+    /// A word for programs.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::NetworkDown => "NetworkDown",
+            Self::Connect(_) => "Connect",
+            Self::Timeout(_) => "Timeout",
+            Self::Key(_) => "Key",
+            Self::Session(error) => session_error_name(error),
+            Self::Sensor(_) => "Sensor",
+            Self::Reading(_) => "Reading",
+        }
+    }
+}
+
+fn session_error_name(error: &SessionError) -> &'static str {
+    match error {
+        SessionError::Transport(_) => "Transport",
+        SessionError::Closed => "Closed",
+        SessionError::Wire(_) => "Wire",
+        SessionError::Refused(_) => "Refused",
+        SessionError::Network(_) => "Network",
+        SessionError::InputWidth { .. } => "InputWidth",
+        SessionError::AnswerTooWide { .. } => "AnswerTooWide",
+        SessionError::SessionNumber { .. } => "SessionNumber",
+        SessionError::Counter => "Counter",
+        _ => "Session",
+    }
+}
+
+impl<S: fmt::Display> fmt::Display for DeviceError<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NetworkDown => f.write_str("no link or no address; check the cable and the DHCP server"),
+            Self::Connect(error) => write!(f, "the host was not reached ({error}); check its address and that it runs"),
+            Self::Timeout(phase) => write!(f, "the host did not finish in time ({phase:?}); look at its log"),
+            Self::Key(error) => write!(f, "{error}"),
+            Self::Session(error) => write!(f, "{error}"),
+            Self::Sensor(error) => write!(f, "{error}"),
+            Self::Reading(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+impl<S: Sensor, K: KeyStore, C: SessionCounter, A: AnswerSink, M: InstructionMeter> Device<S, K, C, A, M> {
+    /// Infers for ever: what fails is reported to the sink and tried again after a pause.
+    pub async fn run(mut self, memory: &mut Memory) -> ! {
+        let mut answers = 0;
+        let mut pause = self.settings.shortest_pause;
+        loop {
+            let before = answers;
+            let Err(error) = self.serve(memory, &mut answers).await;
+            if answers != before {
+                pause = self.settings.shortest_pause;
+            }
+            defmt::warn!("{=str}; next attempt in {=u64} ms", error.name(), pause.as_millis());
+            self.sink.failed(error.name(), &error);
+            Timer::after(pause).await;
+            pause = (pause * 2).min(self.settings.longest_pause);
+        }
+    }
+
+    /// One connection: a handshake, then session after session until something fails.
+    async fn serve(&mut self, memory: &mut Memory, answers: &mut u32) -> Result<Infallible, DeviceError<S::Error>> {
+        let Settings { host, answer, connect_timeout, phase_timeout, .. } = self.settings;
+        let Memory { received, to_send, features, input, output } = memory;
+        let identity: Identity = self.keys.identity().map_err(DeviceError::Key)?;
+
+        let up = with_timeout(connect_timeout, self.stack.wait_config_up());
+        up.await.map_err(|TimeoutError| DeviceError::NetworkDown)?;
+        let mut socket = TcpSocket::new(self.stack, received, to_send);
+        socket.set_timeout(Some(phase_timeout));
+        socket.set_keep_alive(Some(phase_timeout / 3));
+        socket.set_nagle_enabled(false);
+        let connected = with_timeout(connect_timeout, socket.connect(host));
+        connected.await.map_err(|TimeoutError| DeviceError::Timeout(Phase::Connect))?.map_err(DeviceError::Connect)?;
+
+        let policy = Policy { answer, inputs: self.sensor.width(), max_outputs: MAX_WIDTH };
+        let handshake = connect::<_, ChaCha12, MAX_LAYERS>(Counting::new(socket), &identity, policy);
+        let mut connected = within(phase_timeout, Phase::Handshake, handshake).await?;
+        let (inputs, outputs) = (connected.network().inputs(), connected.network().outputs());
+        defmt::info!("connected as {}: {=usize} inputs, {=usize} outputs", identity.id(), inputs, outputs);
+        let (Some(features), Some(input)) = (features.get_mut(..inputs), input.get_mut(..inputs)) else {
+            // The reason matters more than whether it still reaches the host.
+            let _ = refuse(connected.io_mut(), Refusal::InputWidth { sensor: MAX_WIDTH as u16 }).await;
+            return Err(DeviceError::Session(SessionError::InputWidth { network: inputs, found: MAX_WIDTH }));
+        };
+
+        loop {
+            connected.io_mut().take();
+            let before = self.meter.instructions();
+            let preparation = connected.prepare(&mut self.counter, output);
+            let mut prepared = within(phase_timeout, Phase::Prepare, preparation).await?;
+            let instructions = self.meter.instructions() - before;
+            defmt::info!("session {=u64} is prepared", prepared.session());
+            self.sink.prepared(prepared.session(), prepared.io_mut().take(), instructions);
+
+            let frac_bits = prepared.network().output_frac_bits();
+            let (input_frac_bits, limit) = (prepared.network().input_frac_bits(), prepared.network().input_limit());
+            self.read(features, input_frac_bits, limit, input).await;
+
+            let before = self.meter.instructions();
+            let values;
+            (connected, values) = within(phase_timeout, Phase::Infer, prepared.infer(input)).await?;
+            let instructions = self.meter.instructions() - before;
+            let traffic = connected.io_mut().take();
+            defmt::info!("answer {=u32}: {=u64} bytes up, {=u64} down", *answers, traffic.sent_bytes, traffic.received_bytes);
+            self.sink.answer(&Inference { index: *answers, values, frac_bits, traffic, instructions });
+            *answers = answers.wrapping_add(1);
+        }
+    }
+
+    /// Waits for a reading that the model is made for. The session is not spent on others.
+    async fn read(&mut self, features: &mut [f32], frac_bits: u8, limit: u32, input: &mut [u32]) {
+        loop {
+            let read = self.sensor.read(features).await.map_err(DeviceError::Sensor);
+            let encoded = read.and_then(|()| encode(features, frac_bits, limit, input).map_err(DeviceError::Reading));
+            let Err(error) = encoded else { return };
+            defmt::warn!("{=str}; reading again", error.name());
+            self.sink.failed(error.name(), &error);
+            Timer::after(self.settings.shortest_pause).await;
+        }
+    }
+}
+
+async fn within<T, S>(
+    limit: Duration,
+    phase: Phase,
+    step: impl Future<Output = Result<T, SessionError>>,
+) -> Result<T, DeviceError<S>> {
+    let done = with_timeout(limit, step);
+    done.await.map_err(|TimeoutError| DeviceError::Timeout(phase))?.map_err(DeviceError::Session)
+}

@@ -1,0 +1,122 @@
+//! The provisioned key page: what the host's `sharelet` writes to a file and a flash tool writes to the device.
+//!
+//! | bytes | content |
+//! |---|---|
+//! | 0..4 | `SLTK` |
+//! | 4 | version, 1 |
+//! | 5..8 | zero |
+//! | 8..24 | device name, ASCII, padded with zeros |
+//! | 24..56 | key |
+//! | 56..60 | CRC-32 (IEEE) of bytes 0..56, little-endian |
+//! | 60..64 | zero |
+
+use core::fmt;
+
+use sharelet_core::keystream::Key;
+use sharelet_core::session::p0::Identity;
+use sharelet_core::wire::control::DeviceId;
+
+/// Length of a key page.
+pub const PAGE_BYTES: usize = 64;
+
+const MAGIC: [u8; 4] = *b"SLTK";
+const VERSION: u8 = 1;
+const CHECKED_BYTES: usize = 56;
+
+/// Why a key page is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, defmt::Format)]
+pub enum KeyError {
+    /// No page was written.
+    Missing,
+    /// The page is of a version that this firmware does not know.
+    UnknownVersion,
+    /// The check sum does not fit.
+    Damaged,
+    /// The name is empty or has characters that names do not have.
+    BadName,
+}
+
+impl fmt::Display for KeyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Missing => "there is no key page; provision the device",
+            Self::UnknownVersion => "the key page is of another version; provision the device with the tool for this firmware",
+            Self::Damaged => "the key page is damaged; write it again",
+            Self::BadName => "the name in the key page is not one; provision the device with letters, digits, `.`, `-` and `_`",
+        })
+    }
+}
+
+/// Reads a key page.
+///
+/// # Errors
+/// [`KeyError`] says what to do.
+pub fn read_page(page: &[u8; PAGE_BYTES]) -> Result<Identity, KeyError> {
+    let (checked, rest) = page.split_at(CHECKED_BYTES);
+    if !checked.starts_with(&MAGIC) {
+        return Err(KeyError::Missing);
+    }
+    if checked.get(MAGIC.len()) != Some(&VERSION) {
+        return Err(KeyError::UnknownVersion);
+    }
+    if rest.first_chunk() != Some(&crc32(checked).to_le_bytes()) {
+        return Err(KeyError::Damaged);
+    }
+    let (Some(id), Some(key)) = (checked.get(8..).and_then(<[u8]>::first_chunk), checked.last_chunk()) else {
+        return Err(KeyError::Damaged);
+    };
+    let id = DeviceId::from_bytes(*id).ok_or(KeyError::BadName)?;
+    Ok(Identity::new(id, &Key::from_bytes(*key)))
+}
+
+/// CRC-32 (IEEE 802.3), bit by bit: it runs once at start, and a table would cost 1 KB of flash.
+fn crc32(bytes: &[u8]) -> u32 {
+    let mut crc = u32::MAX;
+    for byte in bytes {
+        crc ^= u32::from(*byte);
+        for _ in 0..8 {
+            crc = if crc & 1 == 1 { crc >> 1 ^ 0xEDB8_8320 } else { crc >> 1 };
+        }
+    }
+    !crc
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page() -> [u8; PAGE_BYTES] {
+        let mut page = [0; PAGE_BYTES];
+        page[..5].copy_from_slice(b"SLTK\x01");
+        page[8..12].copy_from_slice(b"dev0");
+        page[24..56].copy_from_slice(&[7; 32]);
+        let crc = crc32(&page[..56]);
+        page[56..60].copy_from_slice(&crc.to_le_bytes());
+        page
+    }
+
+    #[test]
+    fn crc_of_the_standard_check_string() {
+        assert_eq!(crc32(b"123456789"), 0xCBF4_3926);
+    }
+
+    #[test]
+    fn a_page_is_read() {
+        let identity = read_page(&page()).ok();
+        assert_eq!(identity.map(|identity| identity.id()), DeviceId::new("dev0"));
+    }
+
+    #[test]
+    fn every_flipped_bit_is_refused() {
+        for bit in 0..60 * 8 {
+            let mut page = page();
+            page[bit / 8] ^= 1 << (bit % 8);
+            assert!(read_page(&page).is_err(), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn an_erased_page_is_missing() {
+        assert_eq!(read_page(&[0xFF; PAGE_BYTES]).err(), Some(KeyError::Missing));
+    }
+}
