@@ -49,12 +49,11 @@ impl Args {
     /// The report, and a sentence that names the argument.
     pub fn read() -> Result<(Self, Report), (Report, &'static str)> {
         let mut report = Report::new();
-        let arguments = match env::args::<ARGUMENT_BYTES>() {
-            Ok(arguments) => arguments,
-            Err(_) => return Err((report, "the arguments cannot be read, or are longer than 1024 bytes")),
+        // The report first, so that the rest can complain in it. An iterator is used up by its first pass.
+        let (Ok(first_pass), Ok(second_pass)) = (env::args::<ARGUMENT_BYTES>(), env::args::<ARGUMENT_BYTES>()) else {
+            return Err((report, "the arguments cannot be read, or are longer than 1024 bytes"));
         };
-        // The report first, so that the rest can complain in it.
-        for argument in &arguments {
+        for argument in &first_pass {
             if let Some(path) = argument.ok().and_then(|text| text.strip_prefix("report=")) {
                 match create(path) {
                     Some(file) => report = Report::to(file),
@@ -70,7 +69,7 @@ impl Args {
         let mut retries = 0;
         let mut counter = None;
         let mut twin = None;
-        for argument in (&arguments).into_iter().skip(1) {
+        for argument in (&second_pass).skip(1) {
             let Some((key, value)) = argument.ok().and_then(|text| text.split_once('=')) else {
                 return Err((report, "an argument is not of the form key=value"));
             };
