@@ -38,7 +38,8 @@ impl fmt::Display for FixedError {
 
 impl core::error::Error for FixedError {}
 
-/// Encodes reals with `frac_bits` fraction bits, refusing magnitudes above `limit` (an integer, in units of the last place).
+/// Encodes reals with `frac_bits` fraction bits, refusing magnitudes above `limit` (an integer, in units of the last place)
+/// and whatever has no word of its sign in the ring.
 ///
 /// Rounds to nearest, halves away from zero. Runs on plaintext that its owner holds; not constant time.
 ///
@@ -58,12 +59,15 @@ pub fn encode<R: Ring>(reals: &[f32], frac_bits: u8, limit: u32, out: &mut [R]) 
     }
     // A float times a power of two is exact, so the only rounding is the one to an integer.
     let scale = pow2(frac_bits);
+    let limit = u64::from(limit).min(R::pow2(R::BITS - 1).to_u64() - 1);
+    #[allow(clippy::cast_precision_loss)]
+    let limit = limit as f64;
     for (index, (&real, out)) in reals.iter().zip(out).enumerate() {
         if !real.is_finite() {
             return Err(FixedError::NotFinite { index });
         }
-        let scaled = f64::from(real) * f64::from(scale);
-        if !(-f64::from(limit)..=f64::from(limit)).contains(&scaled) {
+        let scaled = f64::from(real) * scale;
+        if !(-limit..=limit).contains(&scaled) {
             return Err(FixedError::OutOfRange { index });
         }
         *out = R::from_u64(round_half_away(scaled).cast_unsigned());
@@ -78,14 +82,14 @@ pub fn encode<R: Ring>(reals: &[f32], frac_bits: u8, limit: u32, out: &mut [R]) 
 pub fn decode<R: Ring>(word: R, frac_bits: u8) -> f32 {
     #[allow(clippy::cast_precision_loss)]
     let integer = word.to_i64() as f32;
-    integer / pow2(frac_bits)
+    #[allow(clippy::cast_possible_truncation)]
+    let real = (f64::from(integer) / pow2(frac_bits)) as f32;
+    real
 }
 
-/// `2^exponent` for exponents that fit a fixed-point format (up to 63).
-fn pow2(exponent: u8) -> f32 {
-    #[allow(clippy::cast_precision_loss)]
-    let power = 1_u64.checked_shl(u32::from(exponent)).unwrap_or(0) as f32;
-    power
+/// `2^exponent`.
+fn pow2(exponent: u8) -> f64 {
+    f64::from_bits((1023 + u64::from(exponent)) << 52)
 }
 
 /// Nearest integer, halves away from zero; the caller has checked that it fits 33 bits.
@@ -114,6 +118,9 @@ mod tests {
         assert_eq!(encode(&[0.0, -1.0], 8, 255, &mut out), Err(FixedError::OutOfRange { index: 1 }));
         assert_eq!(encode(&[1.0, 1.0], 8, 256, &mut out), Ok(()));
         assert_eq!(encode(&[1.0], 8, 256, &mut out), Err(FixedError::LengthMismatch));
+        // No word of the ring has this sign and magnitude, whatever the limit says.
+        assert_eq!(encode(&[0.0, 3e9], 0, u32::MAX, &mut out), Err(FixedError::OutOfRange { index: 1 }));
+        assert_eq!(encode(&[1.0, 0.0], 200, 256, &mut out), Err(FixedError::OutOfRange { index: 0 }));
     }
 
     #[test]

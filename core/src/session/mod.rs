@@ -97,7 +97,13 @@ impl fmt::Display for SessionError {
             }
             Self::Transport(kind) => write!(f, "the connection failed ({kind}); check the network, the session is abandoned"),
             Self::Closed => write!(f, "the peer closed the connection in the middle; see its log, the session is abandoned"),
-            Self::Wire(error) => write!(f, "unexpected bytes from the peer: {error}"),
+            Self::Wire(error @ (WireError::NotSharelet | WireError::Version { .. })) => write!(f, "{error}"),
+            Self::Wire(error) => {
+                write!(
+                    f,
+                    "unexpected bytes from the peer: {error}; the session is abandoned, check that both sides run the same release"
+                )
+            }
             Self::Refused(refusal) => write!(f, "the peer refused: {refusal}"),
             Self::Network(error) => write!(f, "the host's network is refused: {error}"),
             Self::InputWidth { network, found } => {
@@ -168,6 +174,7 @@ async fn check_refusal(io: &mut impl Read, header: Header) -> Result<Header, Ses
     if header.kind != Kind::Refuse {
         return Ok(header);
     }
+    expect_control(header, Kind::Refuse)?;
     let mut buffer = [0; MAX_CONTROL_BYTES];
     let refusal = control::parse(read_control_body(io, header, &mut buffer).await?)?;
     Err(SessionError::Refused(refusal))
@@ -185,13 +192,24 @@ async fn read_control_body<'b>(io: &mut impl Read, header: Header, buffer: &'b m
     Ok(body)
 }
 
+/// Checks that a control frame of kind `kind` begins; its length is the reader's to check.
+fn expect_control(header: Header, kind: Kind) -> Result<(), WireError> {
+    header.expect(Header { kind, layer: 0, body_bytes: header.body_bytes })
+}
+
 /// Reads a control message of kind `kind`.
 async fn read_control<'b>(io: &mut impl Read, kind: Kind, buffer: &'b mut [u8]) -> Result<&'b [u8], SessionError> {
     let header = read_header(io).await?;
-    if header.kind != kind {
-        return Err(WireError::UnexpectedFrame { expected: kind, found: header.kind }.into());
-    }
+    expect_control(header, kind)?;
     read_control_body(io, header, buffer).await
+}
+
+/// What opens a connection: bytes that are no frame at all do not come from a sharelet peer.
+fn first_frame(error: SessionError) -> SessionError {
+    match error {
+        SessionError::Wire(WireError::UnknownFrame { .. }) => WireError::NotSharelet.into(),
+        error => error,
+    }
 }
 
 /// Reads the header of a bulk frame, whose length follows from public shapes.

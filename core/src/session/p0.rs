@@ -13,8 +13,8 @@ use embassy_futures::yield_now;
 use embedded_io_async::{Read, Write};
 
 use super::{
-    MAX_SESSION_SKIP, SessionCounter, SessionError, expect_bulk, flush, read_control, read_exact, read_message, refuse,
-    write_all, write_bulk_header, write_control, write_control_body,
+    MAX_SESSION_SKIP, SessionCounter, SessionError, expect_bulk, first_frame, flush, read_control, read_exact, read_message,
+    refuse, write_all, write_bulk_header, write_control, write_control_body,
 };
 use crate::correlation::digits::Digits;
 use crate::correlation::{Offline, Online, PIECE_ELEMS, SessionToken, gate, linear};
@@ -101,7 +101,7 @@ pub async fn connect<'d, T: Read + Write, C: Rounds, const L: usize>(
     let used = control::emit_handshake(&hello, &mut buffer).ok_or(WireError::Malformed)?;
     write_control_body(&mut io, Kind::Hello, buffer.get(..used).unwrap_or(&[])).await?;
 
-    let body = read_control(&mut io, Kind::Welcome, &mut buffer).await?;
+    let body = read_control(&mut io, Kind::Welcome, &mut buffer).await.map_err(first_frame)?;
     let checked = parse_welcome::<L>(body).map_err(refusal_of).and_then(|(welcome, network)| {
         check_policy(&network, policy)?;
         Ok((welcome, network))

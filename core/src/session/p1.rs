@@ -10,8 +10,8 @@ use embassy_futures::join::join;
 use embedded_io_async::{Read, Write};
 
 use super::{
-    SessionError, check_refusal, expect_bulk, flush, read_control, read_exact, write_all, write_bulk_header, write_control,
-    write_control_body,
+    SessionError, check_refusal, expect_bulk, expect_control, first_frame, flush, read_control, read_exact, write_all,
+    write_bulk_header, write_control, write_control_body,
 };
 use crate::correlation::{PIECE_ELEMS, gate, linear};
 use crate::network::{Affine, Network};
@@ -32,7 +32,7 @@ const PIECE_BYTES: usize = PIECE_ELEMS * u32::BYTES;
 /// [`SessionError::Wire`] if it is not a sharelet device of this version.
 pub async fn receive_hello(io: &mut impl Read) -> Result<Hello, SessionError> {
     let mut buffer = [0; MAX_CONTROL_BYTES];
-    Ok(control::parse_hello(read_control(io, Kind::Hello, &mut buffer).await?)?)
+    Ok(control::parse_hello(read_control(io, Kind::Hello, &mut buffer).await.map_err(first_frame)?)?)
 }
 
 /// Sends the network's description and the seed of `E`. `buffer` has room for [`control::max_welcome_bytes`].
@@ -62,9 +62,7 @@ pub async fn receive_request(io: &mut impl Read) -> Result<Option<Request>, Sess
     }
     read_exact(io, rest).await?;
     let header = check_refusal(io, Header::parse(header)?).await?;
-    if header.kind != Kind::Request {
-        return Err(WireError::UnexpectedFrame { expected: Kind::Request, found: header.kind }.into());
-    }
+    expect_control(header, Kind::Request)?;
     let mut buffer = [0; MAX_CONTROL_BYTES];
     Ok(Some(control::parse(super::read_control_body(io, header, &mut buffer).await?)?))
 }

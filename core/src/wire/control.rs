@@ -306,6 +306,9 @@ pub fn parse_welcome<const L: usize>(bytes: &[u8]) -> Result<(Welcome, Network<L
         return Err(WelcomeError::Network(NetworkError::TooManyLayers { limit: L }));
     }
     let network: Network<L> = parse(rest).map_err(WelcomeError::Wire)?;
+    if network.layers().len() != usize::from(welcome.layers) {
+        return Err(malformed);
+    }
     network.validate().map_err(WelcomeError::Network)?;
     Ok((welcome, network))
 }
@@ -358,6 +361,15 @@ mod tests {
         for cut in 0..used {
             assert!(parse_welcome::<8>(&buffer[..cut]).is_err());
         }
+    }
+
+    #[test]
+    fn a_welcome_that_miscounts_its_layers_is_refused() {
+        let mut buffer = [0; max_welcome_bytes(8)];
+        let message = (Welcome { layers: 3, model_seed: [0; 32] }, network::<8>(5));
+        let used = emit_handshake(&message, &mut buffer).expect("fits");
+        let malformed = WelcomeError::Wire(WireError::Malformed);
+        assert_eq!(parse_welcome::<8>(&buffer[..used]).map(|_| ()), Err(malformed));
     }
 
     #[test]
