@@ -23,30 +23,53 @@ pub trait Rounds: fmt::Debug + Send + Sync + 'static {
     /// Column and diagonal rounds count as one each.
     const ROUNDS: u8;
 
-    /// Called once for every block that [`Keystream::block`] makes: a test's own type counts there what a step costs.
+    /// Called for every block that [`Keystream::block`] computes: a test counts them with a type of its own.
+    #[doc(hidden)]
     #[inline(always)]
     fn block_made() {}
+
+    /// Fills `out` with the blocks from `position` on.
+    #[doc(hidden)]
+    fn run(key: &[u32; 8], position: [u32; 4], out: &mut [u8]) {
+        let [first, p1, p2, p3] = position;
+        for (index, out) in (first..).zip(out.chunks_exact_mut(BLOCK_BYTES)) {
+            let block = block_function(key, [index, p1, p2, p3], Self::ROUNDS);
+            crate::ring::write_le_slice(&block.0, out);
+        }
+    }
 }
 
-/// 8 rounds: fastest; the best published attack reaches 7.
-#[derive(Debug)]
-pub struct ChaCha8;
-/// 12 rounds: the default.
-#[derive(Debug)]
-pub struct ChaCha12;
-/// 20 rounds: the conservative choice of RFC 8439.
-#[derive(Debug)]
-pub struct ChaCha20;
+/// Blocks that are computed in one run.
+const RUN_BLOCKS: usize = 16;
 
-impl Rounds for ChaCha8 {
-    const ROUNDS: u8 = 8;
+macro_rules! rounds {
+    ($name:ident, $rounds:literal, $library:ident, $doc:literal) => {
+        #[doc = $doc]
+        #[derive(Debug)]
+        pub struct $name;
+
+        impl Rounds for $name {
+            const ROUNDS: u8 = $rounds;
+
+            #[cfg(feature = "simd")]
+            fn run(key: &[u32; 8], [p0, p1, p2, p3]: [u32; 4], out: &mut [u8]) {
+                use rand_chacha::rand_core::{Rng, SeedableRng};
+                let mut seed = [0; 32];
+                crate::ring::write_le_slice(key, &mut seed);
+                let mut rng = rand_chacha::$library::from_seed(seed);
+                seed.zeroize();
+                // The library's 64-bit counter is words 12 and 13, its 64-bit stream words 14 and 15.
+                rng.set_stream(u64::from(p3) << 32 | u64::from(p2));
+                rng.set_word_pos((u128::from(p1) << 32 | u128::from(p0)) * BLOCK_WORDS as u128);
+                rng.fill_bytes(out);
+            }
+        }
+    };
 }
-impl Rounds for ChaCha12 {
-    const ROUNDS: u8 = 12;
-}
-impl Rounds for ChaCha20 {
-    const ROUNDS: u8 = 20;
-}
+
+rounds!(ChaCha8, 8, ChaCha8Rng, "8 rounds: fastest; the best published attack reaches 7.");
+rounds!(ChaCha12, 12, ChaCha12Rng, "12 rounds: the default.");
+rounds!(ChaCha20, 20, ChaCha20Rng, "20 rounds: the conservative choice of RFC 8439.");
 
 /// What a run of keystream is used for. Each correlation's part has its own kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,9 +168,24 @@ impl<C: Rounds> Keystream<C> {
     #[must_use]
     pub fn block(&self, domain: Domain, index: u32) -> Block {
         C::block_made();
-        let mut block = Block([0; BLOCK_WORDS]);
-        block_function(&self.key, domain_words(domain, index), C::ROUNDS, &mut block.0);
-        block
+        block_function(&self.key, domain_words(domain, index), C::ROUNDS)
+    }
+
+    /// Calls `each` with the blocks `first..first + count` of a domain, in order: for the dealer, who goes through whole
+    /// tables, and with the feature `simd` computes several blocks at once.
+    pub(crate) fn for_each_block(&self, domain: Domain, first: u32, count: u32, mut each: impl FnMut(Block)) {
+        let mut run = [0; RUN_BLOCKS * BLOCK_BYTES];
+        for index in (first..first.wrapping_add(count)).step_by(RUN_BLOCKS) {
+            let blocks = RUN_BLOCKS.min(first.wrapping_add(count).wrapping_sub(index) as usize);
+            let run = run.get_mut(..blocks * BLOCK_BYTES).unwrap_or_default();
+            C::run(&self.key, domain_words(domain, index), run);
+            for bytes in run.chunks_exact(BLOCK_BYTES) {
+                let mut block = Block([0; BLOCK_WORDS]);
+                crate::ring::read_le_slice(bytes, &mut block.0);
+                each(block);
+            }
+        }
+        run.zeroize();
     }
 
     /// Fills `out` with the words that start at block `first` of a domain.
@@ -206,6 +244,11 @@ impl Block {
         self.0.chunks_exact(words_each).zip(vector).fold(acc, |acc, (pieces, &x)| acc.add(join::<R>(pieces).mul(x)))
     }
 
+    /// The block's ring words, in order.
+    pub(crate) fn ring_words<R: crate::ring::Ring>(&self) -> impl Iterator<Item = R> {
+        self.0.chunks_exact(R::BITS.div_ceil(32) as usize).map(join)
+    }
+
     /// The ring word number `index` of the block; indices beyond the block wrap.
     #[must_use]
     pub fn ring<R: crate::ring::Ring>(&self, index: usize) -> R {
@@ -237,14 +280,19 @@ fn domain_words(domain: Domain, index: u32) -> [u32; 4] {
     [index, (domain.kind as u32) << 16 | u32::from(domain.layer), session_low, session_high]
 }
 
-/// The ChaCha block function: `position` fills words 12 to 15.
-#[inline]
-fn block_function(key: &[u32; 8], position: [u32; 4], rounds: u8, out: &mut [u32; BLOCK_WORDS]) {
+/// The ChaCha state before the first round: `position` fills words 12 to 15.
+fn initial_state(key: &[u32; 8], position: [u32; 4]) -> [u32; BLOCK_WORDS] {
     const CONSTANTS: [u32; 4] = [0x6170_7865, 0x3320_646e, 0x7962_2d32, 0x6b20_6574];
     let [c0, c1, c2, c3] = CONSTANTS;
     let [k0, k1, k2, k3, k4, k5, k6, k7] = *key;
     let [p0, p1, p2, p3] = position;
-    let start = [c0, c1, c2, c3, k0, k1, k2, k3, k4, k5, k6, k7, p0, p1, p2, p3];
+    [c0, c1, c2, c3, k0, k1, k2, k3, k4, k5, k6, k7, p0, p1, p2, p3]
+}
+
+/// The ChaCha block function.
+#[inline]
+fn block_function(key: &[u32; 8], position: [u32; 4], rounds: u8) -> Block {
+    let start = initial_state(key, position);
     let mut x = start;
     for _ in 0..rounds / 2 {
         quarter_round(&mut x, 0, 4, 8, 12);
@@ -256,9 +304,10 @@ fn block_function(key: &[u32; 8], position: [u32; 4], rounds: u8, out: &mut [u32
         quarter_round(&mut x, 2, 7, 8, 13);
         quarter_round(&mut x, 3, 4, 9, 14);
     }
-    for ((out, x), start) in out.iter_mut().zip(x).zip(start) {
-        *out = x.wrapping_add(start);
+    for (x, start) in x.iter_mut().zip(start) {
+        *x = x.wrapping_add(start);
     }
+    Block(x)
 }
 
 /// Adds, xors and rotates four words of the state.
@@ -291,8 +340,7 @@ mod tests {
         // RFC 8439, section 2.3.2: key 00..1f, counter 1, nonce 00:00:00:09:00:00:00:4a:00:00:00:00.
         let key: [u8; 32] = core::array::from_fn(|i| u8::try_from(i).expect("below 32"));
         let stream = Keystream::<ChaCha20>::new(&Key::from_bytes(key));
-        let mut out = [0; 16];
-        block_function(&stream.key, [1, 0x0900_0000, 0x4a00_0000, 0], 20, &mut out);
+        let Block(out) = block_function(&stream.key, [1, 0x0900_0000, 0x4a00_0000, 0], 20);
         let expected = [
             0xe4e7_f110,
             0x1559_3bd1,
@@ -334,6 +382,20 @@ mod tests {
         check!(ChaCha8, rand_chacha::ChaCha8Rng);
         check!(ChaCha12, rand_chacha::ChaCha12Rng);
         check!(ChaCha20, rand_chacha::ChaCha20Rng);
+    }
+
+    #[test]
+    fn blocks_side_by_side_are_the_blocks_one_by_one() {
+        let stream = Keystream::<ChaCha12>::new(&Key::from_bytes([2; 32]));
+        let domain = Domain { session: 3, layer: 1, kind: Kind::GateTable };
+        for count in 0..10 {
+            let mut index = 41;
+            stream.for_each_block(domain, 41, count, |block| {
+                assert_eq!(block.words(), stream.block(domain, index).words());
+                index += 1;
+            });
+            assert_eq!(index, 41 + count);
+        }
     }
 
     #[test]

@@ -152,33 +152,89 @@ pub fn deal<R: Ring, C: Rounds>(
         return Err(LengthError { expected_bytes, found_bytes: out.len() });
     }
     let derive = Derive { keystream, position };
+    let truths = TableTruths::new(digits);
+    let mut shares: Option<WordShares<R>> = None;
     for (element, out) in elements.zip(out.chunks_exact_mut(each)) {
-        deal_element::<R, C>(&derive, digits, element, rng, out);
+        let of = shares.take().filter(|shares| shares.covers(element)).unwrap_or_else(|| WordShares::derive(&derive, element));
+        deal_element::<R, C>(&derive, digits, &truths, &of, element, rng, out);
+        shares = Some(of);
     }
     Ok(())
+}
+
+/// `P0`'s shares of one word or one byte per element, for the elements whose words share a block.
+struct WordShares<R> {
+    first: u32,
+    mask: Block,
+    sign: Block,
+    opening: Block,
+    ring: core::marker::PhantomData<R>,
+}
+
+impl<R: Ring> WordShares<R> {
+    /// The shares of `element` and its neighbours.
+    #[allow(clippy::cast_possible_truncation)]
+    fn derive<C: Rounds>(derive: &Derive<'_, C>, element: u32) -> Self {
+        let per_block = words_per_block::<R>() as u32;
+        let block = |kind| derive.keystream.block(derive.position.domain(kind), element / per_block);
+        Self {
+            first: element / per_block * per_block,
+            mask: block(Kind::GateMask),
+            sign: block(Kind::GateSign),
+            opening: derive.opening_block(opening_place(element).0),
+            ring: core::marker::PhantomData,
+        }
+    }
+
+    fn covers(&self, element: u32) -> bool {
+        (self.first as usize..self.first as usize + words_per_block::<R>()).contains(&(element as usize))
+    }
+
+    fn index(&self, element: u32) -> usize {
+        element.wrapping_sub(self.first) as usize
+    }
+
+    fn mask(&self, element: u32) -> R {
+        self.mask.ring(self.index(element))
+    }
+
+    fn sign(&self, element: u32) -> R {
+        self.sign.ring(self.index(element))
+    }
+
+    fn opening(&self, element: u32) -> u32 {
+        self.opening.bits(opening_place(element).1, 8)
+    }
+}
+
+/// What an arithmetic table holds for all values `u` of the lower leaf bits: one bit each, a public function of the cut.
+struct TableTruths {
+    below_top: u64,
+    low: u64,
+}
+
+impl TableTruths {
+    fn new(digits: &Digits) -> Self {
+        let collect = |bit: &dyn Fn(u32) -> u32| (0..digits.table_entries()).fold(0, |bits, u| bits | u64::from(bit(u) & 1) << u);
+        Self { below_top: collect(&|u| below_top(u, digits.count())), low: collect(&|u| nested(u, digits.low())) }
+    }
 }
 
 fn deal_element<R: Ring, C: Rounds>(
     derive: &Derive<'_, C>,
     digits: &Digits,
+    truths: &TableTruths,
+    shares: &WordShares<R>,
     element: u32,
     rng: &mut impl CryptoRng,
     out: &mut [u8],
 ) {
-    #[allow(clippy::cast_possible_truncation)]
-    let per_block = words_per_block::<R>() as u32;
-    let share = |kind| {
-        derive.keystream.block(derive.position.domain(kind), element / per_block).ring::<R>((element % per_block) as usize)
-    };
     let record = record::<R>(digits);
-    let random = rng.next_u64();
-    let mask_1 = R::from_u64(random);
-    let mask = share(Kind::GateMask).add(mask_1);
-    let sign = u64::from(mask.msb());
+    let mask_1 = R::from_u64(rng.next_u64());
+    let mask = shares.mask(element).add(mask_1);
     let opened_mask = (1 << digits.opened_bits()) - 1;
     let rho_1 = rng.next_u32() & opened_mask;
-    let (block, bit) = opening_place(element);
-    let rho = (derive.opening_block(block).bits(bit, 8) & opened_mask) ^ rho_1;
+    let rho = (shares.opening(element) & opened_mask) ^ rho_1;
 
     let Some((head, rest)) = out.split_at_mut_checked(record.leaves) else { return };
     let Some((leaves, table)) = rest.split_at_mut_checked(record.table - record.leaves) else { return };
@@ -188,16 +244,14 @@ fn deal_element<R: Ring, C: Rounds>(
     }
     let flip = match digits.kind() {
         GateKind::Relu => {
-            if let Some(head) = head.get_mut(record.sign..) {
-                let sign_share = R::from_u64(sign).sub(share(Kind::GateSign));
-                head.get_mut(..R::BYTES).into_iter().for_each(|bytes| sign_share.write_le(bytes));
-            }
+            let sign_1 = R::from_u64(u64::from(mask.msb())).sub(shares.sign(element));
+            sign_1.write_le(head.get_mut(record.sign..record.opening).unwrap_or_default());
             1 ^ mask.msb()
         }
         GateKind::Truncate => 0,
     };
     deal_leaves(derive, digits, element, mask.to_u64(), flip, leaves);
-    deal_table::<R, C>(derive, digits, element, mask, rho, table);
+    deal_table::<R, C>(derive, digits, truths, element, mask, rho, table);
 }
 
 /// The leaf tables of one element, in whole keystream blocks. `flip` is xored to every `t`.
@@ -222,13 +276,13 @@ fn deal_leaves<C: Rounds>(derive: &Derive<'_, C>, digits: &Digits, element: u32,
     }
     let domain = derive.position.domain(Kind::GateLeaves);
     let first = element * digits.leaf_blocks();
-    for (index, bytes) in (first..).zip(out.chunks_exact_mut(BLOCK_BYTES)) {
-        let block = derive.keystream.block(domain, index);
-        for (bytes, &share) in bytes.chunks_exact_mut(4).zip(block.words()) {
+    let mut blocks = out.chunks_exact_mut(BLOCK_BYTES);
+    derive.keystream.for_each_block(domain, first, digits.leaf_blocks(), |block| {
+        for (bytes, &share) in blocks.next().unwrap_or_default().chunks_exact_mut(4).zip(block.words()) {
             let truth = <u32 as Ring>::read_le(bytes);
             (truth ^ share).write_le(bytes);
         }
-    }
+    });
 }
 
 /// The entries `first..first + count` of the leaf table of a digit of the mask, packed lowest first.
@@ -251,31 +305,41 @@ fn leaf_word(digit: u32, first: u32, count: u32, entry_bits: u32, top: bool, fli
 }
 
 /// The arithmetic table of one element.
-fn deal_table<R: Ring, C: Rounds>(derive: &Derive<'_, C>, digits: &Digits, element: u32, mask: R, rho: u32, out: &mut [u8]) {
+fn deal_table<R: Ring, C: Rounds>(
+    derive: &Derive<'_, C>,
+    digits: &Digits,
+    truths: &TableTruths,
+    element: u32,
+    mask: R,
+    rho: u32,
+    out: &mut [u8],
+) {
     let top_mask = rho >> (digits.opened_bits() - 1);
+    let rho = rho & (digits.table_entries() - 1);
     let sign = R::from_u64(u64::from(mask.msb()));
     let high = mask.shr(digits.shift());
-    let words = digits.kind().entry_words();
-    let per_block = words_per_block::<R>();
-    let first = element * digits.table_blocks(R::BITS.div_ceil(32));
+    let entry_bytes = digits.kind().entry_words() * R::BYTES;
+    let blocks = digits.table_blocks(R::BITS.div_ceil(32));
     let domain = derive.position.domain(Kind::GateTable);
     let mut delta = 0_u32;
-    for (index, out) in (first..).zip(out.chunks_mut(per_block * R::BYTES)) {
-        let share = derive.keystream.block(domain, index);
-        for (entry, out) in out.chunks_exact_mut(words * R::BYTES).enumerate() {
+    let mut pieces = out.chunks_mut(words_per_block::<R>() * R::BYTES);
+    derive.keystream.for_each_block(domain, element * blocks, blocks, |share| {
+        let mut shares = share.ring_words::<R>();
+        for out in pieces.next().unwrap_or_default().chunks_exact_mut(entry_bytes) {
+            // Shifts by a secret amount take a constant time; an index would not.
             let u = delta ^ rho;
-            let h = R::from_u64(u64::from((below_top(u, digits.count()) ^ top_mask) & 1));
-            let q = high.add(R::from_u64(u64::from(nested(u, digits.low()))));
+            let h = R::from_u64((truths.below_top >> u & 1) ^ u64::from(top_mask));
+            let q = high.add(R::from_u64(truths.low >> u & 1));
             let truth = match digits.kind() {
                 GateKind::Relu => [h, h.mul(q), h.mul(sign), q],
                 GateKind::Truncate => [h, q, R::ZERO, R::ZERO],
             };
-            for (i, (truth, out)) in truth.iter().zip(out.chunks_exact_mut(R::BYTES)).enumerate() {
-                truth.sub(share.ring(entry * words + i)).write_le(out);
+            for ((out, truth), share) in out.chunks_exact_mut(R::BYTES).zip(truth).zip(&mut shares) {
+                truth.sub(share).write_le(out);
             }
             delta += 1;
         }
-    }
+    });
 }
 
 /// **Derive**, before the input is known: `P0`'s shares of the masks `r`, in pieces.
