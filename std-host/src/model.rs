@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use sharelet_core::fixed::{self, FixedError};
-use sharelet_core::network::{Activation, Layer, Network, NetworkError};
+use sharelet_core::network::{Affine, Network, NetworkError};
+use sharelet_core::protocol::linear;
 
 /// The most layers a model on the host may have.
 pub const MAX_LAYERS: usize = 32;
@@ -145,6 +146,14 @@ struct Body {
     biases: Vec<Vec<i32>>,
 }
 
+impl Affine for Model {
+    fn affine(&self, layer: usize, input: &[u32], out: &mut [u32]) {
+        if let (Some(weights), Some(bias)) = (self.weights.get(layer), self.biases.get(layer)) {
+            linear::twin(weights, bias, input, out);
+        }
+    }
+}
+
 impl Model {
     /// Checks that the description is valid and that weights, biases and labels have its shapes.
     ///
@@ -186,18 +195,17 @@ impl Model {
         answer.iter().map(|&word| fixed::decode(word, self.network.output_frac_bits())).collect()
     }
 
-    /// The exact answer in the clear, bit for bit what a session must give: `y = W h + b` modulo `2^32`, the
-    /// activation, a shift that rounds down.
+    /// The exact answer in the clear, bit for bit what a session must give: the twin of the core.
     ///
     /// # Errors
     /// [`ModelError::InputLength`] if the input has the wrong length.
     pub fn infer(&self, input: &[u32]) -> Result<Vec<u32>, ModelError> {
-        self.check_length(input.len())?;
-        let mut hidden = input.to_vec();
-        for ((layer, weights), biases) in self.network.layers().iter().zip(&self.weights).zip(&self.biases) {
-            hidden = accumulate(weights, biases, &hidden).map(|y| activate(layer, y)).collect();
-        }
-        Ok(hidden)
+        let widest = self.network.max_width();
+        let (mut scratch, mut answer) = (vec![0; widest], vec![0; widest]);
+        let outputs = self.network.twin(self, input, &mut scratch, &mut answer).map(|answer| answer.len());
+        let expected = self.network.inputs();
+        answer.truncate(outputs.ok_or(ModelError::InputLength { expected, found: input.len() })?);
+        Ok(answer)
     }
 
     /// The label of the largest element of an answer; `None` without labels.
@@ -309,23 +317,6 @@ impl Model {
 pub fn largest(answer: &[u32]) -> Option<usize> {
     let signed = answer.iter().map(|word| word.cast_signed());
     signed.enumerate().max_by_key(|&(index, value)| (value, core::cmp::Reverse(index))).map(|(index, _)| index)
-}
-
-/// `W h + b` modulo `2^32`, row by row.
-fn accumulate(weights: &[u32], biases: &[u32], hidden: &[u32]) -> impl Iterator<Item = u32> {
-    let rows = weights.chunks_exact(hidden.len().max(1));
-    rows.zip(biases).map(move |(row, &bias)| {
-        row.iter().zip(hidden).fold(bias, |sum, (&weight, &value)| sum.wrapping_add(weight.wrapping_mul(value)))
-    })
-}
-
-fn activate(layer: &Layer, accumulator: u32) -> u32 {
-    let signed = accumulator.cast_signed();
-    let active = match layer.activation {
-        Activation::Identity => signed,
-        Activation::Relu => signed.max(0),
-    };
-    (active >> layer.shift).cast_unsigned()
 }
 
 /// Writes beside the destination, syncs, renames, and syncs the directory.

@@ -52,8 +52,8 @@ impl<'a> Reader<'a> {
             return Err(GraphError::Interface { inputs: inputs.len(), outputs: graph.output.len() });
         };
         let input_id = self.value(&input.name);
-        for (index, node) in graph.node.iter().enumerate() {
-            self.node(index, node)?;
+        for node in &graph.node {
+            self.node(node)?;
         }
         if self.constants.contains_key(output.name.as_str()) {
             return Err(GraphError::Corrupt { format: "ONNX", what: "the output does not depend on the input".to_owned() });
@@ -72,7 +72,7 @@ impl<'a> Reader<'a> {
         self.constants.get(name)
     }
 
-    fn node(&mut self, index: usize, node: &'a NodeProto) -> Result<(), GraphError> {
+    fn node(&mut self, node: &'a NodeProto) -> Result<(), GraphError> {
         let Some(output) = node.output.iter().find(|name| !name.is_empty()) else { return Ok(()) };
         let given: Vec<&'a str> = node.input.iter().map(String::as_str).filter(|name| !name.is_empty()).collect();
         if given.iter().all(|name| self.constants.contains_key(name)) {
@@ -80,10 +80,8 @@ impl<'a> Reader<'a> {
             self.constants.insert(output, constant);
             return Ok(());
         }
-        let name = match (node.name.as_str(), output.as_str()) {
-            ("", output) => format!("node {index}, which computes `{output}`"),
-            (name, _) => name.to_owned(),
-        };
+        // A node without a name is found by what it computes.
+        let name = if node.name.is_empty() { output.clone() } else { node.name.clone() };
         let (op, data) = match self.op(node) {
             Ok((op, data)) => (op, vec![data]),
             Err(reason) => {

@@ -5,6 +5,9 @@
 //! the rounding of the one and of the other together do the least harm; what the layer before drops (its shift)
 //! follows from that.
 //!
+//! Head-room is a margin, not a proof: readings up to `2^head-room` times the largest calibration value are taken, and
+//! calibration readings that do not cover what occurs can still let an accumulator wrap around.
+//!
 //! Two corrections cost nothing in a session, because they are part of the bias:
 //! * half a unit of what the shift drops, so that rounding down becomes rounding to nearest;
 //! * the mean error of every output over the calibration readings.
@@ -20,7 +23,7 @@ use crate::readings::Readings;
 /// where the range demands it.
 const SHIFTS: core::ops::RangeInclusive<i32> = 3..=29;
 /// The most fraction bits that can be asked for.
-pub const MAX_FRAC_BITS: u8 = 20;
+pub const MAX_FRAC_BITS: u8 = 24;
 /// The most bits of head-room that can be asked for.
 pub const MAX_HEADROOM_BITS: u8 = 8;
 
