@@ -1,5 +1,7 @@
 //! Whole sessions in memory: the private answer is the answer, and the costs are the stated ones.
 
+#![allow(clippy::expect_used)]
+
 mod support;
 
 use embassy_futures::block_on;

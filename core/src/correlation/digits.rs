@@ -39,6 +39,11 @@ impl GateKind {
         }
     }
 
+    #[allow(clippy::cast_possible_truncation)]
+    const fn entry_words_u32(self) -> u32 {
+        self.entry_words() as u32
+    }
+
     /// Bits of `z` and `r` that are compared: the sign needs all but the topmost, the wrap-around all of them.
     const fn compared_bits(self, ring_bits: u32) -> u32 {
         match self {
@@ -106,7 +111,7 @@ impl Digits {
     /// # Ok::<(), sharelet_core::correlation::digits::PlanError>(())
     /// ```
     pub fn plan(ring_bits: u32, shift: u32, kind: GateKind) -> Result<Self, PlanError> {
-        if ring_bits < 2 || ring_bits > MAX_RING_BITS {
+        if !(2..=MAX_RING_BITS).contains(&ring_bits) {
             return Err(PlanError::RingOutOfRange);
         }
         if shift >= ring_bits - 1 {
@@ -224,7 +229,7 @@ impl Digits {
     /// Keystream blocks of one element's arithmetic table, for words that take `block_words` 32-bit words each.
     #[must_use]
     pub const fn table_blocks(&self, block_words: u32) -> u32 {
-        (self.table_entries() * self.kind.entry_words() as u32 * block_words).div_ceil(BLOCK_BITS / 32)
+        (self.table_entries() * self.kind.entry_words_u32() * block_words).div_ceil(BLOCK_BITS / 32)
     }
 
     /// Keystream blocks that `P0` computes for one element when `z` is known: the blocks its leaves lie in, and one for
@@ -272,7 +277,7 @@ impl Digits {
     }
 
     const fn weight(&self) -> u32 {
-        let dealer_bytes = self.leaf_blocks() * (BLOCK_BITS / 8) + self.table_entries() * self.kind.entry_words() as u32 * 4;
+        let dealer_bytes = self.leaf_blocks() * (BLOCK_BITS / 8) + self.table_entries() * self.kind.entry_words_u32() * 4;
         dealer_bytes + self.device_blocks() * BLOCK_WEIGHT_BYTES
     }
 }
@@ -327,7 +332,7 @@ const fn plans_32(kind: GateKind) -> [Digits; 31] {
     let mut plans = [Digits::with_widths(kind, 32, 0, [1, 0, 0, 0], 1, 0); 31];
     let mut shift = 0;
     while shift < 31 {
-        #[allow(clippy::indexing_slicing)]
+        #[allow(clippy::indexing_slicing, clippy::cast_possible_truncation)]
         {
             plans[shift] = search(32, shift as u32, kind);
         }
@@ -382,7 +387,7 @@ mod tests {
                 }
                 assert_eq!(start % size.min(32), 0, "an entry must not straddle a word");
                 for bit in start..start + size {
-                    assert!(!std::mem::replace(&mut used[bit as usize], true));
+                    assert!(!core::mem::replace(&mut used[bit as usize], true));
                 }
             }
             assert!(used.iter().all(|&used| used));

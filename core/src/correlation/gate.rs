@@ -18,7 +18,7 @@ use core::ops::Range;
 use rand_core::CryptoRng;
 
 use super::digits::{Digits, GateKind};
-use super::{LengthError, PIECE_ELEMS, Position, piece_len, redacted};
+use super::{LengthError, PIECE_STEP, Position, piece_len, redacted};
 use crate::keystream::{BLOCK_BYTES, Block, Keystream, Kind, Rounds, words_per_block};
 use crate::ring::Ring;
 
@@ -78,10 +78,13 @@ const fn below_top(u: u32, count: usize) -> u32 {
     (u >> Digits::opened_position(count - 1)) & nested(u, count - 1)
 }
 
-/// Block and position within it of the bits that mask an element's leaf bits: one byte each.
+/// Block and position within it of the bits that mask an element's leaf bits: one byte each, a block for a piece.
 const fn opening_place(element: u32) -> (u32, u32) {
-    (element / BLOCK_BYTES as u32, element % BLOCK_BYTES as u32 * 8)
+    (element / PIECE_STEP, element % PIECE_STEP * 8)
 }
+
+// A piece's opening masks, one byte each, are one block.
+const _: () = assert!(PIECE_STEP as usize == BLOCK_BYTES);
 
 /// `P0`'s half, element by element. The views below decide which part is handed out when.
 struct Derive<'k, C: Rounds> {
@@ -291,17 +294,23 @@ fn deal_leaves<C: Rounds>(derive: &Derive<'_, C>, digits: &Digits, element: u32,
 fn leaf_word(digit: u32, first: u32, count: u32, entry_bits: u32, top: bool, flip: u32) -> u32 {
     let distance = i64::from(digit) - i64::from(first);
     let below = distance.clamp(0, i64::from(count)).cast_unsigned();
-    let all = ((1_u64 << (count * entry_bits)) - 1) as u32;
-    let less = ((1_u64 << (below * u64::from(entry_bits))) - 1) as u32;
+    let all = low_bits(u64::from(count * entry_bits));
+    let less = low_bits(below * u64::from(entry_bits));
     if entry_bits == 1 {
         // The lowest digit; if it is the only one, its `l` is `t`.
         return if top { (less ^ flip.wrapping_neg()) & all } else { less };
     }
-    let here = u64::from((0..i64::from(count)).contains(&distance));
-    let equal = (here << ((distance & 15) * 2)) as u32;
+    let here = u32::from((0..i64::from(count)).contains(&distance));
+    let equal = here << ((distance & 15) * 2);
     let (less_bits, equal_shift) = if top { (0xaaaa_aaaa, 0) } else { (0x5555_5555, 1) };
     let flipped = if top { 0xaaaa_aaaa & flip.wrapping_neg() } else { 0 };
     ((less & less_bits ^ flipped) & all) | equal << equal_shift
+}
+
+/// A word whose lowest `count <= 32` bits are set.
+#[allow(clippy::cast_possible_truncation)]
+const fn low_bits(count: u64) -> u32 {
+    ((1_u64 << count) - 1) as u32
 }
 
 /// The arithmetic table of one element.
@@ -362,7 +371,7 @@ impl<'k, C: Rounds> Iterator for Masks<'k, C> {
         let len = piece_len(self.next, self.elements)?;
         let derive = Derive { keystream: self.derive.keystream, position: self.derive.position };
         let piece = MaskPiece { derive, first: self.next, len };
-        self.next += PIECE_ELEMS as u32;
+        self.next += PIECE_STEP;
         Some(piece)
     }
 }
@@ -375,7 +384,7 @@ pub struct MaskPiece<'k, C: Rounds> {
 }
 
 impl<C: Rounds> MaskPiece<'_, C> {
-    /// Masks in the piece, at most [`PIECE_ELEMS`].
+    /// Masks in the piece, at most [`super::PIECE_ELEMS`].
     #[must_use]
     #[allow(clippy::len_without_is_empty)]
     pub fn len(&self) -> usize {
@@ -424,7 +433,7 @@ impl<'k, C: Rounds> Iterator for Tables<'k, C> {
         let len = piece_len(self.next, self.elements)?;
         let derive = Derive { keystream: self.derive.keystream, position: self.derive.position };
         let piece = TablePiece { derive, digits: self.digits, first: self.next, len };
-        self.next += PIECE_ELEMS as u32;
+        self.next += PIECE_STEP;
         Some(piece)
     }
 }
@@ -438,7 +447,7 @@ pub struct TablePiece<'k, C: Rounds> {
 }
 
 impl<C: Rounds> TablePiece<'_, C> {
-    /// Gates in the piece, at most [`PIECE_ELEMS`].
+    /// Gates in the piece, at most [`super::PIECE_ELEMS`].
     #[must_use]
     #[allow(clippy::len_without_is_empty)]
     pub fn len(&self) -> usize {

@@ -6,7 +6,7 @@
 
 use core::ops::Range;
 
-use super::{LengthError, PIECE_ELEMS, Position, piece_len, redacted};
+use super::{LengthError, PIECE_STEP, Position, piece_len, redacted};
 use crate::keystream::{Domain, Keystream, Kind, Rounds, words_per_block};
 use crate::ring::{Ring, dot};
 
@@ -22,9 +22,7 @@ pub struct Shape {
 /// Keystream blocks of a row of `E`; every row starts a block.
 fn row_blocks<R: Ring>(inputs: u16) -> u32 {
     let blocks = usize::from(inputs).div_ceil(words_per_block::<R>());
-    #[allow(clippy::cast_possible_truncation)]
-    let blocks = blocks as u32;
-    blocks
+    u32::try_from(blocks).unwrap_or(u32::MAX)
 }
 
 /// The domain of `E`: it belongs to the model, not to a session.
@@ -37,17 +35,15 @@ const fn weight_mask_domain(layer: u16) -> Domain {
 /// `weights` is row-major with `inputs` columns; `model` is the keystream of the model's seed. A seed masks one model
 /// only: under the same `E`, the difference of two models would show.
 pub fn mask_weights<R: Ring, C: Rounds>(model: &Keystream<C>, layer: u16, inputs: u16, weights: &mut [R]) {
-    let mut index = 0_u32;
+    let mut first = 0_u32;
     for row in weights.chunks_mut(usize::from(inputs.max(1))) {
-        let mut block_index = index;
-        for chunk in row.chunks_mut(words_per_block::<R>()) {
-            let block = model.block(weight_mask_domain(layer), block_index);
+        for (index, chunk) in (first..).zip(row.chunks_mut(words_per_block::<R>())) {
+            let block = model.block(weight_mask_domain(layer), index);
             for (position, weight) in chunk.iter_mut().enumerate() {
                 *weight = weight.sub(block.ring(position));
             }
-            block_index += 1;
         }
-        index += row_blocks::<R>(inputs);
+        first += row_blocks::<R>(inputs);
     }
 }
 
@@ -121,7 +117,7 @@ impl<'k, C: Rounds> Iterator for Rows<'k, C> {
             first: self.next,
             len,
         };
-        self.next += PIECE_ELEMS as u32;
+        self.next += PIECE_STEP;
         Some(piece)
     }
 }
@@ -137,7 +133,7 @@ pub struct RowPiece<'k, C: Rounds> {
 }
 
 impl<C: Rounds> RowPiece<'_, C> {
-    /// Rows in the piece, at most [`PIECE_ELEMS`].
+    /// Rows in the piece, at most [`super::PIECE_ELEMS`].
     #[must_use]
     #[allow(clippy::len_without_is_empty)]
     pub fn len(&self) -> usize {
@@ -192,7 +188,7 @@ impl<'k, C: Rounds> Iterator for InputMasks<'k, C> {
     fn next(&mut self) -> Option<Self::Item> {
         let len = piece_len(self.next, self.inputs)?;
         let piece = InputMaskPiece { keystream: self.keystream, position: self.position, first: self.next, len };
-        self.next += PIECE_ELEMS as u32;
+        self.next += PIECE_STEP;
         Some(piece)
     }
 }
@@ -206,7 +202,7 @@ pub struct InputMaskPiece<'k, C: Rounds> {
 }
 
 impl<C: Rounds> InputMaskPiece<'_, C> {
-    /// Masks in the piece, at most [`PIECE_ELEMS`].
+    /// Masks in the piece, at most [`super::PIECE_ELEMS`].
     #[must_use]
     #[allow(clippy::len_without_is_empty)]
     pub fn len(&self) -> usize {

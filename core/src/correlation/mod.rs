@@ -37,6 +37,9 @@ use digits::Digits;
 
 /// Elements per piece; the last piece of a layer may be shorter. Also the unit in which ring elements travel.
 pub const PIECE_ELEMS: usize = 64;
+/// The same, to count elements with.
+#[allow(clippy::cast_possible_truncation)]
+const PIECE_STEP: u32 = PIECE_ELEMS as u32;
 
 /// Where a layer's correlations lie in the keystream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -386,11 +386,12 @@ mod tests {
     fn opened_bits_pack_and_unpack() {
         let digits = Digits::plan(32, 16, GateKind::Relu).expect("in range");
         let mut bytes = [0; MAX_PIECE_OPENED_BYTES];
+        let bits = |index: usize| u32::try_from((index * 37) & 0x7f).expect("masked");
         for index in 0..PIECE_ELEMS {
-            pack(&mut bytes, &digits, index, (index as u32 * 37) & 0x7f);
+            pack(&mut bytes, &digits, index, bits(index));
         }
         for index in 0..PIECE_ELEMS {
-            assert_eq!(unpack(&bytes, &digits, index), (index as u32 * 37) & 0x7f);
+            assert_eq!(unpack(&bytes, &digits, index), bits(index));
         }
     }
 }

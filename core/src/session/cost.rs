@@ -54,7 +54,7 @@ impl<const L: usize> Network<L> {
             prepare_up_bytes: cost.prepare.bytes + gates * header,
             online_up_bytes: cost.up.bytes + layers * header + output,
             online_down_bytes: cost.down.bytes + gates * header + answered,
-            round_trips: self.layers().len() as u32 + u32::from(last_gated),
+            round_trips: u32::try_from(layers).unwrap_or(u32::MAX) + u32::from(last_gated),
             dealer_bytes: cost.dealer_bytes,
             device_dealer_bytes: 0,
             prepare_blocks: cost.prepare_blocks,

@@ -1,9 +1,9 @@
 //! A pipe in memory, and a whole session over it.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::expect_used, clippy::await_holding_refcell_ref)]
 
-use std::cell::RefCell;
+use core::cell::RefCell;
+use core::convert::Infallible;
 use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::rc::Rc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -138,7 +138,7 @@ impl Model {
                 outputs: pair[1],
                 weight_frac_bits: 10,
                 shift: 8 + (rng.next_u32() % 3) as u8,
-                activation: if rng.next_u32() % 4 == 0 { Activation::Identity } else { Activation::Relu },
+                activation: if rng.next_u32().is_multiple_of(4) { Activation::Identity } else { Activation::Relu },
             })
             .collect();
         if let Some(last) = layers.last_mut().filter(|_| !last_gated) {
