@@ -1,0 +1,156 @@
+//! Transports in memory: a pipe between two parties, and a script for one party alone.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use embassy_futures::yield_now;
+use embedded_io_async::{ErrorKind, ErrorType, Read, Write};
+
+/// Polls a future to its end.
+///
+/// Nothing here waits for anything outside the future, so a future that is polled for ever hangs: the test fails.
+pub fn run<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    for _ in 0..10_000_000 {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            return output;
+        }
+    }
+    panic!("the session hangs");
+}
+
+/// What a script's reader finds when the script is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The peer closed the connection.
+    Closed,
+    /// The transport's time-out ran off.
+    TimedOut,
+}
+
+/// A transport that plays a script to the party that reads, whatever the party sends, and keeps what it sends.
+#[derive(Debug)]
+pub struct Script<'a> {
+    rest: &'a [u8],
+    end: End,
+    sent: Rc<RefCell<Vec<u8>>>,
+}
+
+impl<'a> Script<'a> {
+    /// A transport that plays `script`.
+    #[must_use]
+    pub fn new(script: &'a [u8], end: End) -> Self {
+        Self { rest: script, end, sent: Rc::default() }
+    }
+
+    /// What the party sends from here on.
+    #[must_use]
+    pub fn sent(&self) -> Rc<RefCell<Vec<u8>>> {
+        Rc::clone(&self.sent)
+    }
+
+    /// A writing half.
+    #[must_use]
+    pub fn writer(&self) -> Self {
+        Self { rest: &[], end: self.end, sent: self.sent() }
+    }
+}
+
+impl ErrorType for Script<'_> {
+    type Error = ErrorKind;
+}
+
+impl Read for Script<'_> {
+    async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ErrorKind> {
+        if self.rest.is_empty() && self.end == End::TimedOut {
+            return Err(ErrorKind::TimedOut);
+        }
+        let (now, rest) = self.rest.split_at(buffer.len().min(self.rest.len()));
+        buffer[..now.len()].copy_from_slice(now);
+        self.rest = rest;
+        Ok(now.len())
+    }
+}
+
+impl Write for Script<'_> {
+    async fn write(&mut self, bytes: &[u8]) -> Result<usize, ErrorKind> {
+        self.sent.borrow_mut().extend(bytes);
+        Ok(bytes.len())
+    }
+
+    async fn flush(&mut self) -> Result<(), ErrorKind> {
+        Ok(())
+    }
+}
+
+#[derive(Debug, Default)]
+struct Channel {
+    waiting: VecDeque<u8>,
+    log: Vec<u8>,
+    capacity: usize,
+}
+
+/// One end of a bounded pipe.
+#[derive(Clone, Debug)]
+pub struct Pipe {
+    incoming: Rc<RefCell<Channel>>,
+    outgoing: Rc<RefCell<Channel>>,
+}
+
+impl Pipe {
+    /// Two ends; either direction holds `capacity` bytes.
+    #[must_use]
+    pub fn pair(capacity: usize) -> (Self, Self) {
+        let channel = || Rc::new(RefCell::new(Channel { capacity, ..Channel::default() }));
+        let (a, b) = (channel(), channel());
+        (Self { incoming: a.clone(), outgoing: b.clone() }, Self { incoming: b, outgoing: a })
+    }
+
+    /// Everything that was written here.
+    #[must_use]
+    pub fn sent(&self) -> Vec<u8> {
+        self.outgoing.borrow().log.clone()
+    }
+}
+
+impl ErrorType for Pipe {
+    type Error = ErrorKind;
+}
+
+impl Read for Pipe {
+    async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ErrorKind> {
+        loop {
+            let mut channel = self.incoming.borrow_mut();
+            let len = buffer.len().min(channel.waiting.len());
+            if len > 0 || buffer.is_empty() {
+                buffer.iter_mut().zip(channel.waiting.drain(..len)).for_each(|(to, from)| *to = from);
+                return Ok(len);
+            }
+            drop(channel);
+            yield_now().await;
+        }
+    }
+}
+
+impl Write for Pipe {
+    async fn write(&mut self, bytes: &[u8]) -> Result<usize, ErrorKind> {
+        loop {
+            let mut channel = self.outgoing.borrow_mut();
+            let len = bytes.len().min(channel.capacity - channel.waiting.len());
+            if len > 0 || bytes.is_empty() {
+                channel.waiting.extend(&bytes[..len]);
+                channel.log.extend(&bytes[..len]);
+                return Ok(len);
+            }
+            drop(channel);
+            yield_now().await;
+        }
+    }
+
+    async fn flush(&mut self) -> Result<(), ErrorKind> {
+        Ok(())
+    }
+}
