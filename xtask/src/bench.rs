@@ -1,0 +1,209 @@
+//! `cargo xtask bench`: figures as tables, as `docs/benchmarks.md`, and as `target/bench/GROUP.json`.
+
+mod page;
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use clap::{Args, ValueEnum};
+use elf::ElfBytes;
+use elf::abi::{PT_LOAD, SHF_ALLOC, SHF_WRITE, SHT_NOBITS};
+use elf::endian::AnyEndian;
+
+use crate::boards::{self, Arguments, Board};
+use crate::check::{Case, infer_on_board};
+use crate::inference;
+use crate::process;
+use crate::services::Room;
+use crate::setup::Setup;
+use crate::steps::Steps;
+use crate::workspace::Workspace;
+
+/// Readings per model and board. Counts differ by a few hundred instructions from one to the next; the last is taken.
+const READINGS: usize = 3;
+const BENCH_LIMIT: Duration = Duration::from_secs(1800);
+
+/// What to measure.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct BenchArgs {
+    /// The group of figures.
+    #[arg(value_enum, default_value_t)]
+    group: Which,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Which {
+    /// Instructions, traffic and memory on the emulated boards.
+    Device,
+    /// Evaluations of the host per second and core.
+    Host,
+    /// Deals of the dealer per second and core.
+    Dealer,
+    /// Everything.
+    #[default]
+    All,
+}
+
+/// A figure with its name and unit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Figure {
+    /// Path-like: `mps2-an386/ad01/online_instructions`.
+    pub name: String,
+    /// The value.
+    pub value: f64,
+    /// Its unit.
+    pub unit: String,
+}
+
+impl Figure {
+    #[allow(clippy::cast_precision_loss)]
+    fn count(name: String, value: u64, unit: &str) -> Self {
+        Self { name, value: value as f64, unit: unit.to_owned() }
+    }
+}
+
+/// Measures, prints, writes.
+pub fn run(args: &BenchArgs) -> Result<()> {
+    let workspace = Workspace::here();
+    let steps = Steps::new();
+    let folder = workspace.target().join("bench");
+    let setup = Setup { workspace: &workspace, steps: &steps, logs: folder.join("logs") };
+    let cases = cases(&setup, &folder)?;
+    let mut groups: BTreeMap<&str, Vec<Figure>> = BTreeMap::new();
+    if matches!(args.group, Which::Device | Which::All) {
+        groups.insert("device", device(&setup, &folder, &cases)?);
+    }
+    if matches!(args.group, Which::Host | Which::Dealer | Which::All) {
+        let figures = services(&setup, &folder, &cases)?;
+        for (group, which) in [("host", Which::Host), ("dealer", Which::Dealer)] {
+            if args.group == which || args.group == Which::All {
+                // The plaintext product of the same run belongs to both.
+                let belongs = |figure: &&Figure| figure.name.starts_with(&format!("{group}/")) || !figure.name.contains('/');
+                groups.insert(group, figures.iter().filter(belongs).cloned().collect());
+            }
+        }
+    }
+    for (group, figures) in &groups {
+        let path = folder.join(format!("{group}.json"));
+        write(&path, &page::json(figures))?;
+        println!("\n{}\nwritten: {}", page::table(figures), path.display());
+    }
+    page::update(&workspace.root().join("docs/benchmarks.md"), &groups)
+}
+
+/// The models to measure, the built-in one first.
+fn cases(setup: &Setup<'_>, folder: &Path) -> Result<Vec<Case>> {
+    let mut cases = vec![Case::built_in(setup.workspace)];
+    match setup.workspace.data() {
+        Some(data) => {
+            setup.sharelet(true)?;
+            let room = Room::new(setup.workspace, &folder.join("models"))?;
+            cases.extend(setup.steps.step("importing ad01 and network A", || Case::reference(&data, &room))?);
+        }
+        None => {
+            setup.sharelet(false)?;
+            setup.steps.note("the reference networks are not here (SHARELET_DATA): the built-in model only");
+        }
+    }
+    Ok(cases)
+}
+
+fn device(setup: &Setup<'_>, folder: &Path, cases: &[Case]) -> Result<Vec<Figure>> {
+    setup.emulator()?;
+    let targets: Vec<_> = boards::emulated().map(|board| board.target).collect();
+    let toolchain = setup.toolchain(&targets)?;
+    let mut figures = Vec::new();
+    for board in boards::emulated() {
+        let image = setup.firmware(toolchain, board)?;
+        let (flash, ram) = memory(&image)?;
+        let mut stack = 0;
+        for case in cases {
+            let room = Room::new(setup.workspace, &folder.join(board.name).join(case.name))?;
+            let what = format!("measuring {} on {}", case.name, board.name);
+            stack = stack.max(setup.steps.step(&what, || session(&room, board, &image, case, &mut figures))?);
+        }
+        figures.push(Figure::count(format!("{}/flash_bytes", board.name), flash, "bytes"));
+        figures.push(Figure::count(format!("{}/static_ram_bytes", board.name), ram, "bytes"));
+        figures.push(Figure::count(format!("{}/stack_bytes", board.name), stack, "bytes"));
+    }
+    Ok(figures)
+}
+
+/// One case on one board: private, then in the clear. Gives the stack's high-water mark of the private run.
+fn session(room: &Room, board: &Board, image: &Path, case: &Case, figures: &mut Vec<Figure>) -> Result<u64> {
+    let (answers, run) = infer_on_board(room, board, image, case, Some(READINGS), "10.0.2.15")?;
+    ensure!(answers.iter().all(|answer| answer.agrees), "a private answer differs from the plaintext one");
+    let answer = answers.last().context("no answer")?;
+    let stack = run.line("stack").context("the device did not report its stack")?.number("used")?;
+
+    room.export_twin(&case.model)?;
+    let mut device = board.boot(image, room.folder(), &Arguments::twin(READINGS))?;
+    let clear = inference::follow(&mut device, &room.path("report"), |_| Ok(()))?;
+    let twins: Vec<_> = clear.lines.iter().filter(|line| line.tag == "twin").collect();
+    if !clear.status.success() || twins.len() != READINGS {
+        bail!("the plaintext twin failed on {}{}", board.name, device.quote());
+    }
+    for (twin, answer) in twins.iter().zip(&answers) {
+        ensure!(twin.values()? == answer.plain.values()?, "the board's plaintext twin differs from the PC's");
+    }
+    let twin = twins.last().context("no twin")?;
+
+    let mut add = |name: &str, value: u64, unit: &str| {
+        figures.push(Figure::count(format!("{}/{}/{name}", board.name, case.name), value, unit));
+    };
+    add("online_instructions", answer.private.number("online_instructions")?, "instructions");
+    add("prepare_instructions", answer.session.number("prepare_instructions")?, "instructions");
+    add("twin_instructions", twin.number("instructions")?, "instructions");
+    add("bytes_up", answer.bytes_up()?, "bytes");
+    add("bytes_down", answer.bytes_down()?, "bytes");
+    add("round_trips", answer.private.number("round_trips")?, "round trips");
+    add("prepare_bytes_up", answer.session.number("bytes_up")?, "bytes");
+    add("prepare_bytes_down", answer.session.number("bytes_down")?, "bytes");
+    add("prepare_round_trips", answer.session.number("round_trips")?, "round trips");
+    Ok(stack)
+}
+
+/// Bytes in flash and bytes of static RAM of an image, from its sections and segments.
+fn memory(image: &Path) -> Result<(u64, u64)> {
+    let bytes = fs::read(image).with_context(|| format!("{} cannot be read", image.display()))?;
+    let file = ElfBytes::<AnyEndian>::minimal_parse(&bytes).context("the image is not an ELF file")?;
+    let segments = file.segments().context("the image has no segments")?;
+    let flash = segments.iter().filter(|segment| segment.p_type == PT_LOAD).map(|segment| segment.p_filesz).sum();
+    let (sections, names) = file.section_headers_with_strtab().context("the image has no sections")?;
+    let (sections, names) = sections.zip(names).context("the image has no sections")?;
+    let in_ram = |section: &elf::section::SectionHeader| {
+        let writable = u64::from(SHF_ALLOC | SHF_WRITE);
+        // The log's format strings are told apart by name: they are never loaded.
+        let name = names.get(section.sh_name as usize).unwrap_or_default();
+        (section.sh_flags & writable == writable || section.sh_type == SHT_NOBITS) && !name.starts_with(".defmt")
+    };
+    let ram = sections.iter().filter(in_ram).map(|section| section.sh_size).sum();
+    Ok((flash, ram))
+}
+
+/// The benchmark of host and dealer, a program of `std-host`.
+fn services(setup: &Setup<'_>, folder: &Path, cases: &[Case]) -> Result<Vec<Figure>> {
+    let mut figures = Vec::new();
+    for case in cases {
+        let output: PathBuf = folder.join(format!("throughput-{}.json", case.name));
+        let mut cargo = setup.workspace.cargo();
+        cargo.args(["bench", "--package", "sharelet-host", "--bench", "throughput", "--"]).arg(&case.model);
+        cargo.arg("--json").arg(&output);
+        let log = setup.logs.join(format!("throughput-{}.log", case.name));
+        let what = format!("measuring host and dealer with {}", case.name);
+        setup.steps.step(&what, || process::run("cargo bench", &mut cargo, &log, BENCH_LIMIT))?;
+        let text = fs::read_to_string(&output).with_context(|| format!("{} was not written", output.display()))?;
+        figures.extend(page::parse(&text).with_context(|| format!("{} is not a list of figures", output.display()))?);
+    }
+    Ok(figures)
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).with_context(|| format!("{} cannot be created", folder.display()))?;
+    }
+    fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))
+}

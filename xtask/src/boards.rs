@@ -1,0 +1,110 @@
+//! The boards, and how QEMU runs the two that are emulated.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+
+use crate::process::Running;
+
+/// Instructions take `2^6` ns of virtual time each: counts are repeatable, and equal to what the firmware reports.
+const ICOUNT: &str = "shift=6";
+/// The PC's loopback interface, as the boards see it.
+const PC: &str = "10.0.2.2";
+
+/// A board.
+#[derive(Debug)]
+pub struct Board {
+    /// Its name, also that of its package.
+    pub name: &'static str,
+    /// The compiler's target.
+    pub target: &'static str,
+    /// What it is, for people.
+    pub about: &'static str,
+    /// How it is emulated.
+    pub emulator: Option<Emulator>,
+}
+
+/// What QEMU is told about a board.
+#[derive(Debug)]
+pub struct Emulator {
+    ethernet: &'static str,
+    key_address: &'static str,
+}
+
+/// Every board there is firmware for.
+pub const BOARDS: [Board; 3] = [
+    Board {
+        name: "mps2-an386",
+        target: "thumbv7em-none-eabihf",
+        about: "Cortex-M4F, 1 MB flash, 256 KB RAM",
+        emulator: Some(Emulator { ethernet: "lan9118", key_address: "0xFF000" }),
+    },
+    Board {
+        name: "lm3s6965evb",
+        target: "thumbv7m-none-eabi",
+        about: "Cortex-M3, 256 KB flash, 64 KB RAM",
+        emulator: Some(Emulator { ethernet: "stellaris", key_address: "0x3FC00" }),
+    },
+    Board { name: "stm32h743", target: "thumbv7em-none-eabihf", about: "Cortex-M7, built and not run", emulator: None },
+];
+
+/// The boards that QEMU runs.
+pub fn emulated() -> impl Iterator<Item = &'static Board> {
+    BOARDS.iter().filter(|board| board.emulator.is_some())
+}
+
+/// The names of the boards that QEMU runs.
+pub fn find(name: &str) -> Result<&'static Board> {
+    let known: Vec<_> = emulated().map(|board| board.name).collect();
+    let found = emulated().find(|board| board.name == name);
+    found.with_context(|| format!("no emulated board is called {name}; there are {}", known.join(", ")))
+}
+
+/// What a board is told when it starts. Paths are relative to the run's folder.
+#[derive(Clone, Debug)]
+pub struct Arguments(Vec<String>);
+
+impl Arguments {
+    /// A session with the host that listens on `port` of this PC.
+    pub fn session(port: u16, count: usize) -> Self {
+        Self(vec![format!("host={PC}:{port}"), format!("count={count}"), "ip=10.0.2.15".to_owned()])
+            .with("inputs", "inputs.f32")
+            .with("counter", "counter")
+    }
+
+    /// The plaintext twin of the model in the file `twin`.
+    pub fn twin(count: usize) -> Self {
+        Self(vec![format!("count={count}")]).with("inputs", "inputs.f32").with("twin", "twin")
+    }
+
+    /// Adds or replaces an argument.
+    pub fn with(mut self, key: &str, value: &str) -> Self {
+        self.0.retain(|argument| argument.split_once('=').is_none_or(|(name, _)| name != key));
+        self.0.push(format!("{key}={value}"));
+        self
+    }
+}
+
+impl Board {
+    /// Boots `image` in QEMU. `folder` holds the files that the arguments name, and `device.key`; the report goes there.
+    pub fn boot(&self, image: &Path, folder: &Path, arguments: &Arguments) -> Result<Running> {
+        let emulator = self.emulator.as_ref().with_context(|| format!("{} is not emulated", self.name))?;
+        // Relative paths, because a comma in one would be read as the end of an option.
+        let mut semihosting = "enable=on,target=native,arg=fw,arg=report=report".to_owned();
+        for argument in &arguments.0 {
+            semihosting.push_str(",arg=");
+            semihosting.push_str(argument);
+        }
+        let mut qemu = Command::new("qemu-system-arm");
+        qemu.current_dir(folder)
+            .args(["-machine", self.name, "-icount", ICOUNT])
+            .args(["-nic", &format!("user,model={}", emulator.ethernet)])
+            .args(["-display", "none", "-monitor", "none", "-serial", "none"])
+            .args(["-device", &format!("loader,file=device.key,addr={},force-raw=on", emulator.key_address)])
+            .args(["-semihosting-config", &semihosting])
+            .arg("-kernel")
+            .arg(image);
+        Running::start(self.name, &mut qemu, &folder.join("board.log"))
+    }
+}

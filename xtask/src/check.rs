@@ -1,0 +1,286 @@
+//! `cargo xtask test`: every check there is, one line each.
+
+use core::time::Duration;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::boards::{self, Arguments, BOARDS, Board};
+use crate::demo::{self, DemoArgs};
+use crate::inference::{self, Answer, Run};
+use crate::process;
+use crate::refusals;
+use crate::services::Room;
+use crate::setup::{Setup, Toolchain};
+use crate::steps::Steps;
+use crate::workspace::Workspace;
+
+const LIMIT: Duration = Duration::from_secs(1800);
+/// Where the core must build: no operating system, with and without a 32-bit multiplier's long form.
+const CORE_TARGETS: [&str; 5] = [
+    "thumbv6m-none-eabi",
+    "thumbv7m-none-eabi",
+    "thumbv7em-none-eabihf",
+    "thumbv8m.main-none-eabihf",
+    "riscv32imc-unknown-none-elf",
+];
+
+/// A model and readings for it.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// Its name, as in figures.
+    pub name: &'static str,
+    /// The model file.
+    pub model: PathBuf,
+    /// The readings.
+    pub inputs: PathBuf,
+}
+
+impl Case {
+    /// The built-in model.
+    pub fn built_in(workspace: &Workspace) -> Self {
+        Self { name: "vibration", model: workspace.built_in_model(), inputs: workspace.built_in_inputs() }
+    }
+
+    /// The reference networks in `data`, imported into `room`. Needs a `sharelet` with the readers of foreign files.
+    pub fn reference(data: &Path, room: &Room) -> Result<Vec<Self>> {
+        let networks = [
+            ("ad01", "mlperf-tiny/ad01.onnx", "mlperf-tiny/ad01_windows.npy", "mlperf-tiny/ad01_windows.npy"),
+            ("network_a", "networks/network_a.onnx", "mnist/train-images-idx3-ubyte.gz", "mnist/test-images-idx3-ubyte.gz"),
+        ];
+        let data = data.canonicalize().with_context(|| format!("{} cannot be opened", data.display()))?;
+        let import = |(name, network, calibrate, inputs): (&'static str, &str, &str, &str)| {
+            let model = room.path(&format!("{name}.slt"));
+            room.import(&data.join(network), &data.join(calibrate), &model)?;
+            Ok(Self { name, model, inputs: data.join(inputs) })
+        };
+        networks.into_iter().map(import).collect()
+    }
+}
+
+/// Results so far.
+struct Checks<'a> {
+    setup: Setup<'a>,
+    passed: usize,
+    failed: Vec<String>,
+    skipped: Vec<String>,
+}
+
+/// Runs every check; an error if one fails.
+pub fn run() -> Result<()> {
+    let workspace = Workspace::here();
+    let steps = Steps::new();
+    let setup = Setup { workspace: &workspace, steps: &steps, logs: workspace.target().join("check") };
+    let mut checks = Checks { setup, passed: 0, failed: Vec::new(), skipped: Vec::new() };
+
+    checks.sources();
+    checks.host();
+    let toolchain = checks.targets();
+    let images = match toolchain {
+        Some(toolchain) => checks.firmware(toolchain),
+        None => Vec::new(),
+    };
+    checks.demo();
+    checks.emulated(&images);
+
+    for name in &checks.skipped {
+        println!("skipped: {name}");
+    }
+    for name in &checks.failed {
+        println!("failed: {name}");
+    }
+    println!("total time {:.0} s", steps.seconds());
+    println!("{} passed, {} failed, {} skipped", checks.passed, checks.failed.len(), checks.skipped.len());
+    match checks.failed.len() {
+        0 => Ok(()),
+        failed => bail!("{failed} checks failed"),
+    }
+}
+
+impl Checks<'_> {
+    fn record<T>(&mut self, name: &str, result: Result<T>) -> Option<T> {
+        match result {
+            Ok(value) => {
+                self.passed += 1;
+                Some(value)
+            }
+            Err(error) => {
+                println!("{name}: {error:#}");
+                self.failed.push(name.to_owned());
+                None
+            }
+        }
+    }
+
+    fn check<T>(&mut self, name: &str, work: impl FnOnce() -> Result<T>) -> Option<T> {
+        if let Err(error) = process::check_interrupted() {
+            return self.record(name, Err(error));
+        }
+        let result = self.setup.steps.step(name, work);
+        self.record(name, result)
+    }
+
+    fn skip(&mut self, name: &str, reason: &str) {
+        self.setup.steps.note(&format!("{name}: skipped, {reason}"));
+        self.skipped.push(format!("{name} ({reason})"));
+    }
+
+    fn command(&mut self, name: &str, command: &mut Command) {
+        let log: String = name.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' }).collect();
+        let log = self.setup.logs.join(format!("{log}.log"));
+        self.check(name, || process::run(name, command, &log, LIMIT).map(|_| ()));
+    }
+
+    fn cargo(&mut self, name: &str, arguments: &str) {
+        let mut cargo = self.setup.workspace.cargo();
+        cargo.args(arguments.split(' ')).env("RUSTDOCFLAGS", "-D warnings");
+        self.command(name, &mut cargo);
+    }
+
+    fn sources(&mut self) {
+        self.cargo("format", "fmt --all --check");
+        let mut firmware = self.setup.workspace.cargo();
+        firmware.current_dir(self.setup.workspace.firmware()).args(["fmt", "--all", "--check"]);
+        self.command("format of the firmware", &mut firmware);
+    }
+
+    fn host(&mut self) {
+        self.cargo("lints", "clippy --workspace --all-targets --all-features -- -D warnings");
+        self.cargo("lints without the import", "clippy --package sharelet-host --no-default-features -- -D warnings");
+        self.cargo("documentation", "doc --workspace --all-features --no-deps");
+        self.cargo("tests", "test --workspace --all-features --no-fail-fast");
+    }
+
+    fn targets(&mut self) -> Option<Toolchain> {
+        let toolchain = self.setup.toolchain(&CORE_TARGETS);
+        let toolchain = self.record("compiler for the boards", toolchain)?;
+        for target in CORE_TARGETS {
+            let mut cargo = self.setup.target_cargo(toolchain, self.setup.workspace.root(), "build");
+            cargo.args(["--release", "--package", "sharelet-core", "--target", target]);
+            self.command(&format!("core for {target}"), &mut cargo);
+        }
+        Some(toolchain)
+    }
+
+    fn firmware(&mut self, toolchain: Toolchain) -> Vec<(&'static Board, PathBuf)> {
+        let clippy = process::succeeds(self.setup.workspace.cargo().args(["clippy", "--version"]));
+        let firmware = self.setup.workspace.firmware();
+        let mut images = Vec::new();
+        for board in &BOARDS {
+            let name = format!("firmware for {}", board.name);
+            let image = self.setup.firmware(toolchain, board);
+            images.extend(self.record(&name, image).map(|image| (board, image)));
+            let lints = format!("lints of the {name}");
+            if toolchain == Toolchain::Rustup && clippy {
+                let mut cargo = self.setup.target_cargo(toolchain, &firmware, "clippy");
+                cargo.args(["--release", "--package", board.name, "--package", "sharelet-firmware", "--target", board.target]);
+                self.command(&lints, cargo.args(["--", "-D", "warnings"]));
+            } else {
+                self.skip(&lints, "the compiler for the boards has no clippy");
+            }
+        }
+        let mut doc = self.setup.target_cargo(toolchain, &firmware, "doc");
+        doc.args(["--release", "--no-deps", "--package", "sharelet-firmware", "--package", "qemu-support"]);
+        doc.args(["--target", "thumbv7em-none-eabihf"]).env("RUSTDOCFLAGS", "-D warnings");
+        self.command("documentation of the firmware", &mut doc);
+        images
+    }
+
+    fn demo(&mut self) {
+        let result = demo::run(&DemoArgs { native: true, ..DemoArgs::default() });
+        self.record("demo --native", result);
+    }
+
+    fn emulated(&mut self, images: &[(&'static Board, PathBuf)]) {
+        let emulator = self.setup.emulator();
+        if self.record("emulator", emulator).is_none() {
+            self.skip("runs on emulated boards", "there is no emulator");
+            return;
+        }
+        let workspace = self.setup.workspace;
+        let built_in = Case::built_in(workspace);
+        let reference = self.reference();
+        for board in boards::emulated() {
+            let Some((_, image)) = images.iter().find(|(built, _)| built.name == board.name) else {
+                self.skip(&format!("runs on {}", board.name), "its firmware was not built");
+                continue;
+            };
+            let folder = self.setup.logs.join(board.name);
+            let mut run = |name: &str, case: &Case, count: Option<usize>, address: &str| {
+                let room = folder.join(format!("{}-{address}", case.name));
+                self.check(&format!("{}: {name}", board.name), || exact(workspace, &room, board, image, case, count, address));
+            };
+            run("built-in readings", &built_in, None, "10.0.2.15");
+            run("address from DHCP", &built_in, Some(2), "dhcp");
+            for (case, count, name) in reference.iter().zip([3, 10]).map(|(case, count)| (case, count, case.name)) {
+                run(&format!("{count} readings of {name}"), case, Some(count), "10.0.2.15");
+            }
+        }
+        let Some((board, image)) = images.iter().find(|(board, _)| board.emulator.is_some()) else { return };
+        let folder = self.setup.logs.join("refusals");
+        let context = refusals::Context { workspace, board, image, case: &built_in, folder: &folder };
+        for (name, refusal) in refusals::ALL {
+            self.check(&format!("{}: {name}", board.name), || refusal(&context));
+        }
+    }
+
+    /// The reference networks; none if they are not on this machine.
+    fn reference(&mut self) -> Vec<Case> {
+        let Some(data) = self.setup.workspace.data() else {
+            self.skip("ad01 and network A on the boards", "the reference networks are not here; set SHARELET_DATA");
+            return Vec::new();
+        };
+        let built = self.setup.sharelet(true);
+        let (workspace, folder) = (self.setup.workspace, self.setup.logs.join("models"));
+        self.check("import of ad01 and network A", || {
+            built?;
+            Case::reference(&data, &Room::new(workspace, &folder)?)
+        })
+        .unwrap_or_default()
+    }
+}
+
+fn exact(
+    workspace: &Workspace,
+    folder: &Path,
+    board: &Board,
+    image: &Path,
+    case: &Case,
+    count: Option<usize>,
+    address: &str,
+) -> Result<()> {
+    let room = Room::new(workspace, folder)?;
+    let (answers, _) = infer_on_board(&room, board, image, case, count, address)?;
+    match answers.iter().filter(|answer| !answer.agrees).count() {
+        0 => Ok(()),
+        wrong => bail!("{wrong} of {} private answers differ from the plaintext ones", answers.len()),
+    }
+}
+
+/// One boot of a board, through `count` readings of a case. Dealer and host must also end as they should.
+pub fn infer_on_board(
+    room: &Room,
+    board: &Board,
+    image: &Path,
+    case: &Case,
+    count: Option<usize>,
+    address: &str,
+) -> Result<(Vec<Answer>, Run)> {
+    let expected = room.twin(&case.model, &case.inputs, count)?;
+    room.provision("check")?;
+    let mut services = room.services(&case.model, "device")?;
+    let arguments = Arguments::session(services.host.port, expected.len()).with("ip", address);
+    let mut device = board.boot(image, room.folder(), &arguments)?;
+    let result = inference::infer(&mut device, &room.path("report"), &expected, |_| Ok(()));
+    let result =
+        result.with_context(|| format!("the run stopped{}{}", services.host.process.quote(), services.dealer.process.quote()))?;
+    for (name, server) in [("host", &mut services.host), ("dealer", &mut services.dealer)] {
+        match server.process.stop() {
+            Some(status) if status.success() => {}
+            Some(status) => bail!("the {name} ended with {status} when asked to stop{}", server.process.quote()),
+            None => bail!("the {name} did not stop when asked to{}", server.process.quote()),
+        }
+    }
+    Ok(result)
+}

@@ -1,0 +1,260 @@
+//! `cargo xtask demo`: private inference end to end, on an emulated board or with a process as the device.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use clap::{Args, ValueEnum};
+
+use crate::boards::{self, Arguments, Board};
+use crate::inference::{self, Answer};
+use crate::process::Running;
+use crate::report::Line;
+use crate::services::Room;
+use crate::setup::Setup;
+use crate::steps::Steps;
+use crate::workspace::Workspace;
+
+/// What the demo is run with.
+#[derive(Args, Clone, Debug, Default)]
+pub struct DemoArgs {
+    /// Run the device as a process on this PC, without an emulator.
+    #[arg(long)]
+    pub native: bool,
+    /// The emulated board: mps2-an386 (Cortex-M4F) or lm3s6965evb (Cortex-M3).
+    #[arg(long, value_name = "NAME", default_value = "mps2-an386", conflicts_with = "native")]
+    pub board: String,
+    /// A model file (.slt), or a float network (.onnx, .tflite) that is imported with the readings as calibration.
+    #[arg(long, value_name = "FILE", requires = "inputs")]
+    pub model: Option<PathBuf>,
+    /// Readings: .npy, .csv, .idx.gz or raw .f32.
+    #[arg(long, value_name = "FILE")]
+    pub inputs: Option<PathBuf>,
+    /// How many readings to infer; all if not given.
+    #[arg(long, value_name = "N")]
+    pub count: Option<usize>,
+    /// Who learns the answer.
+    #[arg(long, value_enum, default_value_t)]
+    pub answer: Learns,
+}
+
+/// Who learns the answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Learns {
+    /// The device alone.
+    #[default]
+    Device,
+    /// Both.
+    Both,
+}
+
+impl Learns {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Device => "device",
+            Self::Both => "both",
+        }
+    }
+}
+
+/// Runs the demo.
+pub fn run(args: &DemoArgs) -> Result<()> {
+    let workspace = Workspace::here();
+    let steps = Steps::new();
+    let folder = workspace.target().join("demo");
+    let setup = Setup { workspace: &workspace, steps: &steps, logs: folder.clone() };
+
+    let given = args.model.clone().unwrap_or_else(|| workspace.built_in_model());
+    let model = absolute(&given)?;
+    let inputs = absolute(&args.inputs.clone().unwrap_or_else(|| workspace.built_in_inputs()))?;
+    let foreign = model.extension().is_none_or(|extension| extension != "slt");
+
+    setup.sharelet(foreign)?;
+    let device = if args.native { None } else { Some(emulated(&setup, &args.board)?) };
+
+    let room = Room::new(&workspace, &folder.join("run"))?;
+    let model = if foreign {
+        let output = room.path("model.slt");
+        steps.step("importing the model", || room.import(&model, &inputs, &output))?;
+        output
+    } else {
+        model
+    };
+    let expected = steps.step("computing the plaintext answers", || room.twin(&model, &inputs, args.count))?;
+    let readings = Readings::load(&room.path("inputs.f32"), expected.len())?;
+    steps.step("provisioning the device, with a key of its own", || room.provision("demo"))?;
+    let services = steps.step("starting dealer and host", || room.services(&model, args.answer.name()))?;
+
+    let (host, count, answer) = (services.host.port, expected.len(), args.answer.name());
+    let mut running: Running = match &device {
+        Some((board, image)) => {
+            steps.note(&format!("booting {} ({}) in QEMU", board.name, board.about));
+            let arguments = Arguments::session(host, count).with("answer", answer);
+            board.boot(image, room.folder(), &arguments)?
+        }
+        None => {
+            steps.note("starting the device as a process");
+            room.device(host, count, answer)?
+        }
+    };
+    let table = Table { native: args.native, readings };
+    table.head();
+    let (answers, _) = inference::infer(&mut running, &room.path("report"), &expected, |answer| table.row(answer))
+        .with_context(|| format!("the demo stopped{}{}", services.host.process.quote(), services.dealer.process.quote()))?;
+    table.totals(&answers)?;
+    println!();
+    println!("Who has seen what:");
+    println!(
+        "  device  its readings and {}; no weight",
+        if answer == "both" { "the answers, as the host" } else { "the answers" }
+    );
+    println!(
+        "  host    its weights, and one-time masked words of the readings{}",
+        if answer == "both" { "; the answers" } else { "" }
+    );
+    println!("  dealer  one-time masked weights and the device's key; nothing of the online phase");
+    println!("Logs are in {}.", room.folder().display());
+    steps.note("done");
+    match answers.iter().filter(|answer| !answer.agrees).count() {
+        0 => Ok(()),
+        wrong => bail!("{wrong} of {count} private answers differ from the plaintext ones"),
+    }
+}
+
+fn emulated(setup: &Setup<'_>, name: &str) -> Result<(&'static Board, PathBuf)> {
+    let board = boards::find(name)?;
+    setup.emulator()?;
+    let toolchain = setup.toolchain(&[board.target])?;
+    let image = setup.firmware(toolchain, board)?;
+    Ok((board, image))
+}
+
+fn absolute(path: &Path) -> Result<PathBuf> {
+    path.canonicalize().with_context(|| format!("{} cannot be opened; check the path", path.display()))
+}
+
+/// The readings, to score a reconstruction with.
+struct Readings {
+    values: Vec<f32>,
+    width: usize,
+}
+
+impl Readings {
+    fn load(path: &Path, count: usize) -> Result<Self> {
+        let bytes = fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
+        let values: Vec<_> = bytes.as_chunks().0.iter().map(|&word| f32::from_le_bytes(word)).collect();
+        let width = values.len() / count.max(1);
+        Ok(Self { values, width })
+    }
+
+    fn row(&self, index: usize) -> &[f32] {
+        self.values.get(index * self.width..(index + 1) * self.width).unwrap_or(&[])
+    }
+}
+
+/// One line per reading, as it comes.
+struct Table {
+    native: bool,
+    readings: Readings,
+}
+
+impl Table {
+    fn head(&self) {
+        let unit = if self.native { "microseconds" } else { "instructions" };
+        println!();
+        println!("{:72}{:>28}", "", unit);
+        println!(
+            "{:>7}  {:20} {:20} {:5} {:>8} {:>8} {:>11} {:>12}",
+            "reading", "private answer", "plaintext answer", "agree", "bytes up", "down", "round trips", "preparation"
+        );
+    }
+
+    fn row(&self, answer: &Answer) -> Result<()> {
+        let index = usize::try_from(answer.private.number("index")?)?;
+        let frac_bits = answer.plain.number("frac_bits")?;
+        let show = |line: &Line| -> Result<String> { Ok(self.describe(index, &line.values()?, frac_bits, &answer.plain)) };
+        println!(
+            "{:>7}  {:20} {:20} {:5} {:>8} {:>8} {:>11} {:>12} {:>12}",
+            index + 1,
+            show(&answer.private)?,
+            show(&answer.plain)?,
+            if answer.agrees { "yes" } else { "NO" },
+            grouped(answer.bytes_up()?),
+            grouped(answer.bytes_down()?),
+            answer.private.number("round_trips")?,
+            grouped(answer.session.number(self.unit("prepare_us", "prepare_instructions"))?),
+            grouped(answer.private.number(self.unit("online_us", "online_instructions"))?),
+        );
+        Ok(())
+    }
+
+    fn unit(&self, native: &'static str, board: &'static str) -> &'static str {
+        if self.native { native } else { board }
+    }
+
+    /// A label or class for a classifier, a score for a reconstruction, else the first values.
+    fn describe(&self, index: usize, values: &[i64], frac_bits: u64, plain: &Line) -> String {
+        let scale = 0.5_f64.powi(i32::try_from(frac_bits).unwrap_or(0));
+        #[allow(clippy::cast_precision_loss)]
+        let real: Vec<f64> = values.iter().map(|&value| value as f64 * scale).collect();
+        let row = self.readings.row(index);
+        let largest = values.iter().enumerate().rev().max_by_key(|&(_, value)| value).map(|(class, _)| class);
+        if let (Some(class), Some(label)) = (largest, plain.label()) {
+            // The label belongs to the plaintext class; another class has a number only.
+            let same = plain.number("class").is_ok_and(|plain| usize::try_from(plain).is_ok_and(|plain| plain == class));
+            return if same { label.to_owned() } else { format!("class {class}") };
+        }
+        if !row.is_empty() && row.len() == real.len() {
+            let squares: f64 = row.iter().zip(&real).map(|(&reading, value)| (f64::from(reading) - value).powi(2)).sum();
+            #[allow(clippy::cast_precision_loss)]
+            return format!("score {:.4}", squares / row.len() as f64);
+        }
+        match largest {
+            Some(class) if (2..=100).contains(&values.len()) => format!("class {class}"),
+            _ => real.iter().take(3).map(|value| format!("{value:.4}")).collect::<Vec<_>>().join(" "),
+        }
+    }
+
+    fn totals(&self, answers: &[Answer]) -> Result<()> {
+        let sum = |of: &dyn Fn(&Answer) -> Result<u64>| answers.iter().map(of).sum::<Result<u64>>();
+        let agreed = answers.iter().filter(|answer| answer.agrees).count();
+        println!(
+            "{:>7}  {:20} {:20} {:5} {:>8} {:>8} {:>11} {:>12} {:>12}",
+            "total",
+            "",
+            "",
+            format!("{agreed}/{}", answers.len()),
+            grouped(sum(&Answer::bytes_up)?),
+            grouped(sum(&Answer::bytes_down)?),
+            sum(&|answer| answer.private.number("round_trips"))?,
+            grouped(sum(&|answer| answer.session.number(self.unit("prepare_us", "prepare_instructions")))?),
+            grouped(sum(&|answer| answer.private.number(self.unit("online_us", "online_instructions")))?),
+        );
+        Ok(())
+    }
+}
+
+/// `1234567` as `1,234,567`.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (position, digit) in digits.chars().enumerate() {
+        if position > 0 && (digits.len() - position).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::grouped;
+
+    #[test]
+    fn groups_digits() {
+        assert_eq!(grouped(7), "7");
+        assert_eq!(grouped(123), "123");
+        assert_eq!(grouped(1_234_567), "1,234,567");
+    }
+}

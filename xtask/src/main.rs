@@ -1,0 +1,63 @@
+//! The project's own commands: `cargo xtask demo`, `cargo xtask test`, `cargo xtask bench`.
+
+mod bench;
+mod boards;
+mod check;
+mod demo;
+mod inference;
+mod process;
+mod refusals;
+mod report;
+mod services;
+mod setup;
+mod steps;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+const EXAMPLES: &str = "\
+Examples:
+  cargo xtask demo                                      the built-in model on an emulated microcontroller
+  cargo xtask demo --native                             the same, the device being a process on this PC
+  cargo xtask demo --model my.onnx --inputs my.npy      an own model and own readings
+  cargo xtask test                                      every check there is
+  cargo xtask bench device                              instructions, traffic and memory on the emulated boards
+
+What is missing on the machine is installed, and named before it is. Variables:
+  SHARELET_TOOLCHAIN=rustup|debian    where the compiler for the boards comes from; found out if not set
+  SHARELET_DATA=FOLDER                the reference networks and inputs; ../shared/data if not set";
+
+/// Runs, checks and measures sharelet.
+#[derive(Parser, Debug)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Private inference end to end, every answer compared with the plaintext one.
+    Demo(demo::DemoArgs),
+    /// Formats, lints, documentation, tests, builds for every target, and runs on the emulated boards.
+    Test,
+    /// Measures, prints tables, and writes docs/benchmarks.md and target/bench/GROUP.json.
+    Bench(bench::BenchArgs),
+}
+
+fn main() -> ExitCode {
+    let result = process::watch_signals().and_then(|()| match Cli::parse().command {
+        Command::Demo(args) => demo::run(&args),
+        Command::Test => check::run(),
+        Command::Bench(args) => bench::run(&args),
+    });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
