@@ -2,3 +2,4 @@
 
 #[cfg(feature = "import")]
 pub mod import;
+pub mod twin;
