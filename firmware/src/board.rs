@@ -40,7 +40,7 @@ pub trait KeyStore {
     fn identity(&mut self) -> Result<Identity, KeyError>;
 }
 
-/// Where results and incidents go: a display, a relay, a log.
+/// Where results and incidents go: a display, a relay, a log. A closure that takes an [`Inference`] is one.
 pub trait AnswerSink {
     /// A session is prepared, and waits for a reading. Traffic and instructions are those of the preparation.
     fn prepared(&mut self, session: u64, traffic: Counts, instructions: u64) {
@@ -54,6 +54,12 @@ pub trait AnswerSink {
     /// session number if a session was lost.
     fn failed(&mut self, name: &'static str, reason: &dyn Display) {
         let _ = (name, reason);
+    }
+}
+
+impl<F: FnMut(&Inference<'_>)> AnswerSink for F {
+    fn answer(&mut self, inference: &Inference<'_>) {
+        self(inference);
     }
 }
 

@@ -10,8 +10,8 @@ use sharelet_core::fixed::{FixedError, encode};
 use sharelet_core::keystream::ChaCha12;
 use sharelet_core::session::p0::{Policy, connect};
 use sharelet_core::session::{SessionError, refuse};
-pub use sharelet_core::wire::control::Answer;
 use sharelet_core::transport::{Counting, Counts};
+pub use sharelet_core::wire::control::Answer;
 use sharelet_core::wire::control::Refusal;
 
 use crate::board::{AnswerSink, Identity, InstructionMeter, KeyStore, Sensor, SessionCounter};
@@ -22,11 +22,17 @@ pub const MAX_LAYERS: usize = 16;
 /// Most values of a reading, and of an answer. Layers between may be wider: they are streamed.
 pub const MAX_WIDTH: usize = 1024;
 const SOCKET_BYTES: usize = 4096;
+/// A connection that fails gets this long to say so.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The memory the device task works in; a board puts one in a static.
 pub struct Memory {
     received: [u8; SOCKET_BYTES],
     to_send: [u8; SOCKET_BYTES],
+    words: Words,
+}
+
+struct Words {
     features: [f32; MAX_WIDTH],
     input: [u32; MAX_WIDTH],
     output: [u32; MAX_WIDTH],
@@ -36,13 +42,8 @@ impl Memory {
     /// Zeros.
     #[must_use]
     pub const fn new() -> Self {
-        Self {
-            received: [0; SOCKET_BYTES],
-            to_send: [0; SOCKET_BYTES],
-            features: [0.0; MAX_WIDTH],
-            input: [0; MAX_WIDTH],
-            output: [0; MAX_WIDTH],
-        }
+        let words = Words { features: [0.0; MAX_WIDTH], input: [0; MAX_WIDTH], output: [0; MAX_WIDTH] };
+        Self { received: [0; SOCKET_BYTES], to_send: [0; SOCKET_BYTES], words }
     }
 }
 
@@ -159,6 +160,17 @@ pub enum Phase {
     Infer,
 }
 
+impl Phase {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Handshake => "handshake",
+            Self::Prepare => "prepare",
+            Self::Infer => "infer",
+        }
+    }
+}
+
 impl<S> DeviceError<S> {
     /// A word for programs.
     #[must_use]
@@ -194,8 +206,10 @@ impl<S: fmt::Display> fmt::Display for DeviceError<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NetworkDown => f.write_str("no link or no address; check the cable and the DHCP server"),
-            Self::Connect(error) => write!(f, "the host was not reached ({error}); check its address and that it runs"),
-            Self::Timeout(phase) => write!(f, "the host did not finish in time ({phase:?}); look at its log"),
+            Self::Connect(ConnectError::TimedOut) => f.write_str("the host does not answer; check its address and the network"),
+            Self::Connect(ConnectError::NoRoute) => f.write_str("there is no way to the host; check its address and the gateway"),
+            Self::Connect(_) => f.write_str("the host refuses connections; check its port and that it runs"),
+            Self::Timeout(phase) => write!(f, "{}: the host did not finish in time; look at its log", phase.name()),
             Self::Key(error) => write!(f, "{error}"),
             Self::Session(error) => write!(f, "{error}"),
             Self::Sensor(error) => write!(f, "{error}"),
@@ -222,12 +236,11 @@ impl<S: Sensor, K: KeyStore, C: SessionCounter, A: AnswerSink, M: InstructionMet
         }
     }
 
-    /// One connection: a handshake, then session after session until something fails.
+    /// One connection, from its opening to its end.
     async fn serve(&mut self, memory: &mut Memory, answers: &mut u32) -> Result<Infallible, DeviceError<S::Error>> {
-        let Settings { host, answer, connect_timeout, phase_timeout, .. } = self.settings;
-        let Memory { received, to_send, features, input, output } = memory;
-        let identity: Identity = self.keys.identity().map_err(DeviceError::Key)?;
-
+        let Settings { host, connect_timeout, phase_timeout, .. } = self.settings;
+        let Memory { received, to_send, words } = memory;
+        let identity = self.keys.identity().map_err(DeviceError::Key)?;
         let up = with_timeout(connect_timeout, self.stack.wait_config_up());
         up.await.map_err(|TimeoutError| DeviceError::NetworkDown)?;
         let mut socket = TcpSocket::new(self.stack, received, to_send);
@@ -236,9 +249,25 @@ impl<S: Sensor, K: KeyStore, C: SessionCounter, A: AnswerSink, M: InstructionMet
         socket.set_nagle_enabled(false);
         let connected = with_timeout(connect_timeout, socket.connect(host));
         connected.await.map_err(|TimeoutError| DeviceError::Timeout(Phase::Connect))?.map_err(DeviceError::Connect)?;
+        let result = self.converse(&mut socket, &identity, words, answers).await;
+        // The host should learn that this connection is over, and why if it was told; but not at the price of waiting.
+        socket.close();
+        let _ = with_timeout(CLOSE_TIMEOUT, socket.flush()).await;
+        result
+    }
 
+    /// A handshake, then session after session until something fails.
+    async fn converse(
+        &mut self,
+        socket: &mut TcpSocket<'_>,
+        identity: &Identity,
+        words: &mut Words,
+        answers: &mut u32,
+    ) -> Result<Infallible, DeviceError<S::Error>> {
+        let Settings { answer, phase_timeout, .. } = self.settings;
+        let Words { features, input, output } = words;
         let policy = Policy { answer, inputs: self.sensor.width(), max_outputs: MAX_WIDTH };
-        let handshake = connect::<_, ChaCha12, MAX_LAYERS>(Counting::new(socket), &identity, policy);
+        let handshake = connect::<_, ChaCha12, MAX_LAYERS>(Counting::new(socket), identity, policy);
         let mut connected = within(phase_timeout, Phase::Handshake, handshake).await?;
         let (inputs, outputs) = (connected.network().inputs(), connected.network().outputs());
         defmt::info!("connected as {}: {=usize} inputs, {=usize} outputs", identity.id(), inputs, outputs);

@@ -13,8 +13,9 @@
 use core::fmt;
 
 use sharelet_core::keystream::Key;
-use sharelet_core::session::p0::Identity;
 use sharelet_core::wire::control::DeviceId;
+
+use crate::board::{Identity, KeyStore};
 
 /// Length of a key page.
 pub const PAGE_BYTES: usize = 64;
@@ -67,6 +68,21 @@ pub fn read_page(page: &[u8; PAGE_BYTES]) -> Result<Identity, KeyError> {
     };
     let id = DeviceId::from_bytes(*id).ok_or(KeyError::BadName)?;
     Ok(Identity::new(id, &Key::from_bytes(*key)))
+}
+
+/// A key page as a board read it at start.
+pub struct Page(pub [u8; PAGE_BYTES]);
+
+impl KeyStore for Page {
+    fn identity(&mut self) -> Result<Identity, KeyError> {
+        read_page(&self.0)
+    }
+}
+
+impl fmt::Debug for Page {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Page(<redacted>)")
+    }
 }
 
 /// CRC-32 (IEEE 802.3), bit by bit: it runs once at start, and a table would cost 1 KB of flash.

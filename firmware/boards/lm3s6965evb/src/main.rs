@@ -5,7 +5,6 @@
 mod alarm;
 mod stellaris;
 
-use stellaris::Stellaris;
 use cortex_m_rt::{entry, exception};
 use embassy_net::Runner;
 use qemu_support::clock::{self, Hardware};
@@ -13,6 +12,7 @@ use qemu_support::files::KeyPage;
 use qemu_support::{EmulatedDevice, executor};
 use sharelet_firmware::device::Memory;
 use static_cell::ConstStaticCell;
+use stellaris::Stellaris;
 
 /// The last page of flash, outside the program's memory map.
 // SAFETY: it is flash, placed there by QEMU's loader or a flash tool, and the program does not write to flash.

@@ -5,9 +5,9 @@
 mod alarm;
 mod lan9118;
 
-use lan9118::Lan9118;
 use cortex_m_rt::{entry, exception};
 use embassy_net::Runner;
+use lan9118::Lan9118;
 use qemu_support::clock::{self, Hardware};
 use qemu_support::files::KeyPage;
 use qemu_support::{EmulatedDevice, executor};

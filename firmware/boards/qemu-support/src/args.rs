@@ -2,6 +2,7 @@
 
 use core::net::{Ipv4Addr, SocketAddrV4};
 
+use embassy_time::Duration;
 use heapless::CString;
 use semihosting::experimental::env;
 use semihosting::fs::{File, OpenOptions};
@@ -36,6 +37,8 @@ pub struct Args {
     pub count: u32,
     /// How many failed attempts are forgiven.
     pub retries: u32,
+    /// Time that the host has for each phase.
+    pub phase_timeout: Option<Duration>,
     /// The session counter.
     pub counter: Option<File>,
     /// The model in the clear, if the plaintext twin is to be measured.
@@ -67,6 +70,7 @@ impl Args {
         let mut answer = Answer::Device;
         let mut count = 1;
         let mut retries = 0;
+        let mut phase_timeout = None;
         let mut counter = None;
         let mut twin = None;
         for argument in (&second_pass).skip(1) {
@@ -81,6 +85,7 @@ impl Args {
                 "answer" => parse_answer(value).map(|parsed| answer = parsed).is_some(),
                 "count" => value.parse().map(|parsed| count = parsed).is_ok(),
                 "retries" => value.parse().map(|parsed| retries = parsed).is_ok(),
+                "timeout" => value.parse().map(|seconds| phase_timeout = Some(Duration::from_secs(seconds))).is_ok(),
                 "counter" => open_or_create(value).map(|file| counter = Some(file)).is_some(),
                 "twin" => open(value).map(|file| twin = Some(file)).is_some(),
                 "report" => true,
@@ -96,9 +101,10 @@ impl Args {
                         "answer" => "answer= expects device, host or both",
                         "count" => "count= expects a number",
                         "retries" => "retries= expects a number",
+                        "timeout" => "timeout= expects a number of seconds",
                         "counter" => "counter=PATH: the file can neither be opened nor created",
                         "twin" => "twin=PATH: the file cannot be opened",
-                        _ => "unknown argument; known are host ip inputs answer count retries counter report twin",
+                        _ => "unknown argument; known are host ip inputs answer count retries timeout counter report twin",
                     },
                 ));
             }
@@ -108,7 +114,7 @@ impl Args {
             return Err((report, "host=ADDRESS:PORT and counter=PATH are needed"));
         }
         let host = host.unwrap_or(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
-        Ok((Self { host, address, inputs, answer, count, retries, counter, twin }, report))
+        Ok((Self { host, address, inputs, answer, count, retries, phase_timeout, counter, twin }, report))
     }
 }
 

@@ -67,7 +67,8 @@ pub fn boot<D: Driver>(board: &str, ethernet: D, mut keys: KeyPage) -> (Emulated
     let seed = name.iter().fold(0_u64, |seed, byte| seed.rotate_left(5) ^ u64::from(*byte));
     let resources = RESOURCES.init_with(StackResources::new);
     let (stack, runner) = embassy_net::new(ethernet, config, resources, seed);
-    let settings = Settings { answer: args.answer, ..Settings::new(args.host) };
+    let mut settings = Settings { answer: args.answer, ..Settings::new(args.host) };
+    settings.phase_timeout = args.phase_timeout.unwrap_or(settings.phase_timeout);
     let device = Device { stack, settings, sensor, keys, counter: FileCounter::new(counter), sink: report, meter: VirtualTime };
     (device, runner)
 }

@@ -6,8 +6,8 @@ use semihosting::fs::File;
 use semihosting::io::Write as _;
 use semihosting::process;
 use sharelet_firmware::board::AnswerSink;
-use sharelet_firmware::device::Inference;
 use sharelet_firmware::board::Counts;
+use sharelet_firmware::device::Inference;
 
 use crate::memory;
 

@@ -2,28 +2,29 @@
 #![no_std]
 #![no_main]
 
+mod clocks;
 mod sensor;
 
 use defmt_rtt as _;
 use embassy_executor::Spawner;
 use embassy_net::{Ipv4Address, Runner, StackResources};
 use embassy_stm32::adc::{Adc, AdcChannel};
+use embassy_stm32::bind_interrupts;
 use embassy_stm32::eth::{Ethernet, GenericPhy, InterruptHandler, PacketQueue, Sma};
 use embassy_stm32::flash::Flash;
 use embassy_stm32::gpio::{Level, Output, Speed};
 use embassy_stm32::peripherals::{ETH, ETH_SMA, RNG};
 use embassy_stm32::rng::{self, Rng};
-use embassy_stm32::{Config, bind_interrupts, rcc};
 use panic_probe as _;
 use sensor::Accelerometer;
-use sharelet_firmware::board::{AnswerSink, Identity, KeyStore, NoMeter};
+use sharelet_firmware::board::{AnswerSink, NoMeter};
 use sharelet_firmware::counter::FlashCounter;
 use sharelet_firmware::device::{Device, Inference, Memory, Settings};
-use sharelet_firmware::key::{self, KeyError, PAGE_BYTES};
+use sharelet_firmware::key;
 use static_cell::{ConstStaticCell, StaticCell};
 
 /// Where the program `sharelet host` listens.
-const HOST: (Ipv4Address, u16) = (Ipv4Address::new(192, 168, 1, 10), 7100);
+const HOST: (Ipv4Address, u16) = (Ipv4Address::new(192, 168, 1, 10), 7101);
 /// A locally administered address; no two boards in a network may share it.
 const MAC: [u8; 6] = [0x02, 0x53, 0x4C, 0x54, 0x00, 0x01];
 /// Offsets into flash, beyond the program's bank.
@@ -44,7 +45,7 @@ async fn network(mut runner: Runner<'static, Driver>) -> ! {
 
 #[embassy_executor::main]
 async fn main(spawner: Spawner) {
-    let p = embassy_stm32::init(clocks());
+    let p = embassy_stm32::init(clocks::clocks());
 
     // Ports and sequence numbers of the network stack should not be guessable.
     let mut rng = Rng::new(p.RNG, Irqs);
@@ -55,17 +56,16 @@ async fn main(spawner: Spawner) {
 
     static PACKETS: StaticCell<PacketQueue<4, 4>> = StaticCell::new();
     let queue = PACKETS.init_with(PacketQueue::new);
-    let ethernet = Ethernet::new(
-        queue, p.ETH, Irqs, p.PA1, p.PA7, p.PC4, p.PC5, p.PG13, p.PB13, p.PG11, MAC, p.ETH_SMA, p.PA2, p.PC1,
-    );
+    let ethernet =
+        Ethernet::new(queue, p.ETH, Irqs, p.PA1, p.PA7, p.PC4, p.PC5, p.PG13, p.PB13, p.PG11, MAC, p.ETH_SMA, p.PA2, p.PC1);
     static RESOURCES: StaticCell<StackResources<3>> = StaticCell::new();
     let config = embassy_net::Config::dhcpv4(embassy_net::DhcpConfig::default());
     let (stack, runner) = embassy_net::new(ethernet, config, RESOURCES.init_with(StackResources::new), u64::from_le_bytes(seed));
 
     let mut flash = Flash::new_blocking(p.FLASH);
-    let mut key = KeyPage([0; PAGE_BYTES]);
+    let mut key = key::Page([0; key::PAGE_BYTES]);
     if let Err(error) = flash.blocking_read(KEY_PAGE, &mut key.0) {
-        defmt::error!("the key page cannot be read: {}", error);
+        defmt::error!("the key page cannot be read: {}", error); // The device task reports it as missing.
     }
     let device = Device {
         stack,
@@ -77,20 +77,9 @@ async fn main(spawner: Spawner) {
         meter: NoMeter,
     };
     static MEMORY: ConstStaticCell<Memory> = ConstStaticCell::new(Memory::new());
-    match network(runner) {
-        Ok(task) => spawner.spawn(task),
-        Err(_) => defmt::panic!("the network task is spawned once"),
-    }
+    // Spawned once, so it is not refused.
+    let _ = network(runner).map(|task| spawner.spawn(task));
     device.run(MEMORY.take()).await
-}
-
-/// The page that was provisioned, as read at start.
-struct KeyPage([u8; PAGE_BYTES]);
-
-impl KeyStore for KeyPage {
-    fn identity(&mut self) -> Result<Identity, KeyError> {
-        key::read_page(&self.0)
-    }
 }
 
 /// Lights up for every class but the first, which means "all is well".
@@ -103,32 +92,4 @@ impl AnswerSink for Lamp {
             Some(_) => self.0.set_high(),
         }
     }
-}
-
-/// 400 MHz from the internal oscillator, 48 MHz for the random number generator, 50 MHz for the converter.
-fn clocks() -> Config {
-    let mut config = Config::default();
-    let pll = |divp| rcc::Pll {
-        source: rcc::PllSource::HSI,
-        prediv: rcc::PllPreDiv::DIV4,
-        mul: rcc::PllMul::MUL50,
-        fracn: None,
-        divp: Some(divp),
-        divq: None,
-        divr: None,
-    };
-    config.rcc.hsi = Some(rcc::HSIPrescaler::DIV1);
-    config.rcc.csi = true;
-    config.rcc.hsi48 = Some(rcc::Hsi48Config::default());
-    config.rcc.pll1 = Some(pll(rcc::PllDiv::DIV2));
-    config.rcc.pll2 = Some(pll(rcc::PllDiv::DIV8));
-    config.rcc.sys = rcc::Sysclk::PLL1_P;
-    config.rcc.ahb_pre = rcc::AHBPrescaler::DIV2;
-    config.rcc.apb1_pre = rcc::APBPrescaler::DIV2;
-    config.rcc.apb2_pre = rcc::APBPrescaler::DIV2;
-    config.rcc.apb3_pre = rcc::APBPrescaler::DIV2;
-    config.rcc.apb4_pre = rcc::APBPrescaler::DIV2;
-    config.rcc.voltage_scale = rcc::VoltageScale::Scale1;
-    config.rcc.mux.adcsel = rcc::mux::Adcsel::PLL2_P;
-    config
 }

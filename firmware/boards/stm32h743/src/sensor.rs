@@ -8,6 +8,7 @@ use embassy_time::{Duration, Ticker};
 use sharelet_firmware::board::Sensor;
 
 const AXES: usize = 3;
+const STATISTICS: usize = 8;
 const WINDOW: usize = 256;
 const SAMPLE_PERIOD: Duration = Duration::from_millis(1);
 /// An ADXL335 at 3.3 V: 16 bits of the converter over 3.3 V, 330 mV per g.
@@ -30,6 +31,10 @@ impl Accelerometer {
 impl Sensor for Accelerometer {
     type Error = Infallible;
 
+    fn width(&self) -> Option<usize> {
+        Some(AXES * STATISTICS)
+    }
+
     async fn read(&mut self, features: &mut [f32]) -> Result<(), Infallible> {
         let mut ticker = Ticker::every(SAMPLE_PERIOD);
         for sample in 0..WINDOW {
@@ -38,9 +43,7 @@ impl Sensor for Accelerometer {
             }
             ticker.next().await;
         }
-        let statistics = self.window.iter().flat_map(statistics);
-        // A model may take fewer features than there are; one that takes more sees zeros.
-        for (feature, value) in features.iter_mut().zip(statistics.chain(core::iter::repeat(0.0))) {
+        for (feature, value) in features.iter_mut().zip(self.window.iter().flat_map(statistics)) {
             *feature = value;
         }
         Ok(())
@@ -48,7 +51,7 @@ impl Sensor for Accelerometer {
 }
 
 /// Mean, mean deviation, lowest, highest, crossings of the mean per sample, and energy of the first to third difference.
-fn statistics(window: &[f32; WINDOW]) -> [f32; 8] {
+fn statistics(window: &[f32; WINDOW]) -> [f32; STATISTICS] {
     let count = WINDOW as f32;
     let mean = window.iter().sum::<f32>() / count;
     let deviation = window.iter().map(|v| (v - mean).abs()).sum::<f32>() / count;

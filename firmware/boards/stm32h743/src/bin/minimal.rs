@@ -1,0 +1,59 @@
+//! The smallest complete program: an analogue sensor on pin A0, answers in the log.
+#![no_std]
+#![no_main]
+use core::convert::Infallible;
+use embassy_net::{Config, Ipv4Address, Runner, StackResources};
+use embassy_stm32::adc::{Adc, SampleTime};
+use embassy_stm32::eth::{Ethernet, GenericPhy, InterruptHandler, PacketQueue, Sma};
+use embassy_stm32::{Peri, bind_interrupts, flash::Flash, peripherals::*, rcc::mux::Adcsel, rng};
+use sharelet_firmware::board::{NoMeter, Sensor};
+use sharelet_firmware::device::{Device, Inference, Memory, Settings};
+use sharelet_firmware::{counter::FlashCounter, key};
+use static_cell::{ConstStaticCell, StaticCell};
+use {defmt_rtt as _, panic_probe as _};
+
+const HOST: (Ipv4Address, u16) = (Ipv4Address::new(192, 168, 1, 10), 7101);
+const MAC: [u8; 6] = [0x02, 0x53, 0x4C, 0x54, 0x00, 0x02];
+const COUNTER_SECTORS: u32 = 0x1A_0000; // two sectors of flash that belong to the counter
+const KEY_PAGE: u32 = 0x1E_0000; // where `device.key` was written
+bind_interrupts!(struct Irqs { ETH => InterruptHandler; RNG => rng::InterruptHandler<RNG>; });
+
+struct Light(Adc<'static, ADC1>, Peri<'static, PA3>);
+
+impl Sensor for Light {
+    type Error = Infallible;
+    async fn read(&mut self, features: &mut [f32]) -> Result<(), Infallible> {
+        for feature in features {
+            *feature = f32::from(self.0.blocking_read(&mut self.1, SampleTime::CYCLES64_5)) / 65_536.0;
+            embassy_time::Timer::after_millis(10).await;
+        }
+        Ok(())
+    }
+}
+
+#[embassy_executor::task]
+async fn network(mut runner: Runner<'static, Ethernet<'static, ETH, GenericPhy<Sma<'static, ETH_SMA>>>>) -> ! {
+    runner.run().await
+}
+
+#[embassy_executor::main]
+async fn main(spawner: embassy_executor::Spawner) {
+    let mut config = embassy_stm32::Config::default();
+    config.rcc.mux.adcsel = Adcsel::PER;
+    let p = embassy_stm32::init(config);
+    let (mut flash, mut rng, mut seed) = (Flash::new_blocking(p.FLASH), rng::Rng::new(p.RNG, Irqs), [0; 8]);
+    while rng.async_fill_bytes(&mut seed).await.is_err() {} // until the generator is healthy
+    static QUEUE: StaticCell<PacketQueue<4, 4>> = StaticCell::new();
+    static SOCKETS: StaticCell<StackResources<2>> = StaticCell::new();
+    static MEMORY: ConstStaticCell<Memory> = ConstStaticCell::new(Memory::new());
+    let (queue, sockets) = (QUEUE.init_with(PacketQueue::new), SOCKETS.init_with(StackResources::new));
+    let (irq, sma, mdio, mdc) = (Irqs, p.ETH_SMA, p.PA2, p.PC1);
+    let ethernet = Ethernet::new(queue, p.ETH, irq, p.PA1, p.PA7, p.PC4, p.PC5, p.PG13, p.PB13, p.PG11, MAC, sma, mdio, mdc);
+    let (stack, runner) = embassy_net::new(ethernet, Config::dhcpv4(Default::default()), sockets, u64::from_le_bytes(seed));
+    spawner.spawn(defmt::unwrap!(network(runner)));
+    let mut page = [0; key::PAGE_BYTES];
+    defmt::unwrap!(flash.blocking_read(KEY_PAGE, &mut page));
+    let (sensor, keys, counter) = (Light(Adc::new(p.ADC1), p.PA3), key::Page(page), FlashCounter::new(flash, COUNTER_SECTORS));
+    let sink = |inference: &Inference<'_>| defmt::info!("the answer: class {}", inference.class());
+    Device { stack, settings: Settings::new(HOST), sensor, keys, counter, sink, meter: NoMeter }.run(MEMORY.take()).await
+}
