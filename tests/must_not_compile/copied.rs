@@ -1,0 +1,35 @@
+// Nothing that is spent once, and no key, can be cloned or copied.
+use sharelet_core::correlation::{Offline, Online, SessionToken, gate, linear};
+use sharelet_core::keystream::{Block, ChaCha12, Key, Keystream};
+use sharelet_core::network::PlainModel;
+use sharelet_core::protocol::gate::Opened;
+use sharelet_core::session::{p0, p1};
+
+pub fn cloneable<T: Clone>() {}
+
+pub fn all() {
+    cloneable::<u8>();
+    cloneable::<linear::Rows<'_, ChaCha12>>(); //~ E0277
+    cloneable::<linear::RowPiece<'_, ChaCha12>>(); //~ E0277
+    cloneable::<linear::InputMasks<'_, ChaCha12>>(); //~ E0277
+    cloneable::<linear::InputMaskPiece<'_, ChaCha12>>(); //~ E0277
+    cloneable::<linear::Received<'_>>(); //~ E0277
+    cloneable::<gate::Masks<'_, ChaCha12>>(); //~ E0277
+    cloneable::<gate::MaskPiece<'_, ChaCha12>>(); //~ E0277
+    cloneable::<gate::Tables<'_, ChaCha12>>(); //~ E0277
+    cloneable::<gate::TablePiece<'_, ChaCha12>>(); //~ E0277
+    cloneable::<gate::Received<'_>>(); //~ E0277
+    cloneable::<Opened<'_>>(); //~ E0277
+    cloneable::<SessionToken>(); //~ E0277
+    cloneable::<Offline<'_, ChaCha12>>(); //~ E0277
+    cloneable::<Online<'_, ChaCha12>>(); //~ E0277
+    cloneable::<Key>(); //~ E0277
+    cloneable::<Keystream<ChaCha12>>(); //~ E0277
+    cloneable::<Block>(); //~ E0277
+    cloneable::<p0::Identity<ChaCha12>>(); //~ E0277
+    cloneable::<p0::Connected<'_, u8, ChaCha12, 4>>(); //~ E0277
+    cloneable::<p0::Prepared<'_, '_, u8, ChaCha12, 4>>(); //~ E0277
+    cloneable::<p1::P1<'_, PlainModel<'_>, 4>>(); //~ E0277
+    cloneable::<p1::Prepared<'_, '_, PlainModel<'_>, 4>>(); //~ E0277
+    cloneable::<p1::Ready<'_, '_, PlainModel<'_>, 4>>(); //~ E0277
+}

@@ -1,0 +1,54 @@
+// A piece of a correlation is moved into the step that spends it.
+use sharelet_core::correlation::{Offline, Online, SessionToken, gate, linear};
+use sharelet_core::keystream::{ChaCha12, Keystream};
+use sharelet_core::protocol;
+
+pub fn rows(piece: linear::RowPiece<'_, ChaCha12>, tile: &mut [u32; 256], u: &mut [u32]) {
+    let _ = protocol::linear::prepare(piece, tile, u);
+    let _ = protocol::linear::prepare(piece, tile, u); //~ E0382
+}
+
+pub fn input_masks(piece: linear::InputMaskPiece<'_, ChaCha12>, h: &mut [u32]) {
+    let _ = protocol::linear::mask(piece, h);
+    let _ = protocol::linear::mask(piece, h); //~ E0382
+}
+
+pub fn gate_masks(piece: gate::MaskPiece<'_, ChaCha12>, y: &mut [u32]) {
+    let _ = protocol::gate::mask(piece, y);
+    let _ = protocol::gate::mask(piece, y); //~ E0382
+}
+
+pub fn tables(piece: gate::TablePiece<'_, ChaCha12>, peer: &[u8], own: &mut [u8], z: &mut [u32]) {
+    let _ = protocol::gate::finish_p0(piece, peer, own, z);
+    let _ = protocol::gate::finish_p0(piece, peer, own, z); //~ E0382
+}
+
+pub fn linear_correction(received: linear::Received<'_>, product: &mut [u32]) {
+    let _ = protocol::linear::correct(received, product);
+    let _ = protocol::linear::correct(received, product); //~ E0382
+}
+
+pub fn gate_correction(received: gate::Received<'_>, masked: &[u32], own: &mut [u8], y: &mut [u32]) {
+    let _ = protocol::gate::open_p1(received, masked, own, y).map(|_| ());
+    let _ = protocol::gate::open_p1(received, masked, own, y).map(|_| ()); //~ E0382
+}
+
+pub fn opened(opened: protocol::gate::Opened<'_>, own: &[u8], peer: &[u8], z: &mut [u32]) {
+    let _ = protocol::gate::finish_p1(opened, own, peer, z);
+    let _ = protocol::gate::finish_p1(opened, own, peer, z); //~ E0382
+}
+
+pub fn pieces(masks: linear::InputMasks<'_, ChaCha12>) {
+    masks.for_each(|_| ());
+    masks.for_each(|_| ()); //~ E0382
+}
+
+pub fn token(keystream: &Keystream<ChaCha12>, token: SessionToken) {
+    let _ = Offline::new(keystream, token);
+    let _ = Offline::new(keystream, token); //~ E0382
+}
+
+pub fn offline(offline: Offline<'_, ChaCha12>) {
+    let _: Online<'_, ChaCha12> = offline.finish();
+    let _: Online<'_, ChaCha12> = offline.finish(); //~ E0382
+}
