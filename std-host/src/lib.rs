@@ -1,7 +1,12 @@
 //! The PC's side of sharelet.
 
 pub mod cli;
+pub mod dealer;
+pub mod device;
+pub mod host;
 #[cfg(feature = "import")]
 pub mod import;
+pub mod link;
 pub mod model;
 pub mod readings;
+pub mod store;

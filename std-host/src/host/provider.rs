@@ -1,0 +1,284 @@
+//! Corrections of one device: asked for ahead of time, kept in the spool, spent one session at a time.
+
+use core::time::Duration;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use backon::{BackoffBuilder as _, ExponentialBuilder};
+use sharelet_core::session::MAX_SESSION_SKIP;
+use sharelet_core::wire::control::{DeviceId, Refusal};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::HostError;
+use super::model::HostModel;
+use crate::dealer::client::{Client, ClientError};
+use crate::dealer::wire::{self, Deal, MAX_COUNT};
+use crate::store::StoreError;
+use crate::store::host::HostStore;
+use crate::store::key::KeyId;
+use crate::store::spool::Origin;
+
+/// How far ahead corrections are kept, and how patiently they are asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Supply {
+    /// Sessions kept ready.
+    pub ahead: u32,
+    /// Sessions of one request.
+    pub batch: u32,
+    /// A device waits this long for corrections.
+    pub wait: Duration,
+    /// Pause after the first failure; it doubles with every further one ...
+    pub shortest_pause: Duration,
+    /// ... up to this.
+    pub longest_pause: Duration,
+}
+
+impl Default for Supply {
+    fn default() -> Self {
+        Self {
+            ahead: 4,
+            batch: 4,
+            wait: Duration::from_secs(20),
+            shortest_pause: Duration::from_millis(200),
+            longest_pause: Duration::from_secs(10),
+        }
+    }
+}
+
+/// What all devices share.
+#[derive(Debug)]
+pub struct Source {
+    /// The model.
+    pub model: HostModel,
+    /// The host's state.
+    pub store: HostStore,
+    /// The dealer.
+    pub client: Client,
+    /// How much to keep.
+    pub supply: Supply,
+}
+
+/// A session's number, recorded as used, and its corrections.
+pub struct Supplied {
+    /// The number.
+    pub session: u64,
+    /// The corrections.
+    pub corrections: Vec<u8>,
+}
+
+impl core::fmt::Debug for Supplied {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Supplied").field("session", &self.session).finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Sessions in the spool.
+    ready: BTreeSet<u64>,
+    /// The lowest session that the device can use.
+    wanted_from: u64,
+    /// The lowest session that the dealer may deal.
+    deal_from: u64,
+    /// The key under which the spool was dealt, once the dealer has named it.
+    key: Option<KeyId>,
+    /// Why there is nothing, for the device that waits.
+    refusal: Option<Refusal>,
+}
+
+/// The supply of one device.
+#[derive(Debug)]
+pub struct Provider {
+    source: Arc<Source>,
+    device: DeviceId,
+    state: Mutex<State>,
+    missing: Notify,
+    news: Notify,
+}
+
+impl Provider {
+    /// The supply of `device`, with what the spool has. Blocks on the disk.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub fn new(source: Arc<Source>, device: DeviceId) -> Result<Arc<Self>, StoreError> {
+        let next = source.store.next_session(device)?;
+        let (ready, used): (BTreeSet<u64>, BTreeSet<u64>) =
+            source.store.spool().sessions(device).into_iter().partition(|&session| session >= next);
+        used.into_iter().for_each(|session| source.store.spool().remove(device, session));
+        let deal_from = ready.last().map_or(next, |last| last.saturating_add(1));
+        let state = State { ready, wanted_from: next, deal_from, ..State::default() };
+        Ok(Arc::new(Self { source, device, state: Mutex::new(state), missing: Notify::new(), news: Notify::new() }))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The dealer's word on the device's key. Corrections dealt under another key are dropped.
+    pub fn set_key(&self, key: KeyId) {
+        let mut state = self.state();
+        if state.key.is_some_and(|old| old != key) {
+            tracing::warn!(device = %self.device, "the device has a new key: {} corrections under the old one are dropped", state.ready.len());
+            let dropped = core::mem::take(&mut state.ready);
+            dropped.into_iter().for_each(|session| self.source.store.spool().remove(self.device, session));
+        }
+        state.key = Some(key);
+    }
+
+    /// A session that the device can use: its number, not below `device_next`, is recorded as used when this returns.
+    ///
+    /// # Errors
+    /// [`HostError::Refused`] with what to tell the device; [`HostError::Store`] if the number cannot be recorded.
+    pub async fn take(self: &Arc<Self>, device_next: u64) -> Result<Supplied, HostError> {
+        let deadline = tokio::time::Instant::now() + self.source.supply.wait;
+        self.state().refusal = None;
+        loop {
+            let news = self.news.notified();
+            let provider = self.clone();
+            let taken = tokio::task::spawn_blocking(move || provider.try_take(device_next)).await;
+            let taken = taken.unwrap_or(Err(HostError::Refused(Refusal::NoCorrelations)))?;
+            self.missing.notify_one();
+            if let Some(supplied) = taken {
+                return Ok(supplied);
+            }
+            if tokio::time::timeout_at(deadline, news).await.is_err() {
+                return Err(HostError::Refused(Refusal::NoCorrelations));
+            }
+        }
+    }
+
+    /// Takes the lowest usable session of the spool. Damaged entries are named, dropped, and the next one is used.
+    fn try_take(&self, device_next: u64) -> Result<Option<Supplied>, HostError> {
+        let Source { model, store, .. } = &*self.source;
+        let (device, spool) = (self.device, store.spool());
+        let mut state = self.state();
+        let used = store.next_session(device)?;
+        if device_next < used {
+            tracing::info!(%device, "asks for session {device_next}, but {} was used: continuing with {used}", used - 1);
+        }
+        let from = used.max(device_next);
+        state.wanted_from = from;
+        let usable = state.ready.split_off(&from);
+        let skipped = core::mem::replace(&mut state.ready, usable);
+        skipped.into_iter().for_each(|session| spool.remove(device, session));
+        while let Some(session) = state.ready.pop_first() {
+            if session - device_next > MAX_SESSION_SKIP {
+                state.ready.insert(session);
+                return Err(HostError::Refused(Refusal::SessionNumber));
+            }
+            let read = spool.get(device, session, &model.masked_id, state.key, model.correction_bytes);
+            if read.is_ok() {
+                // Recorded before the device hears of it, on disk.
+                store.consume(device, session)?;
+            }
+            spool.remove(device, session);
+            match read {
+                Ok(corrections) => return Ok(Some(Supplied { session, corrections })),
+                Err(error) => tracing::warn!(%device, session, "corrections dropped, the next session is used: {error}"),
+            }
+        }
+        match state.refusal {
+            Some(refusal) => Err(HostError::Refused(refusal)),
+            None => Ok(None),
+        }
+    }
+
+    /// Keeps the supply up until `stop`: outlives failures of the dealer.
+    pub async fn keep_filled(self: Arc<Self>, stop: CancellationToken) {
+        let Supply { shortest_pause, longest_pause, .. } = self.source.supply;
+        let pauses = ExponentialBuilder::default()
+            .with_min_delay(shortest_pause)
+            .with_max_delay(longest_pause)
+            .without_max_times()
+            .with_jitter();
+        let mut pause = pauses.build();
+        let work = async {
+            loop {
+                let count = self.missing();
+                if count == 0 {
+                    self.missing.notified().await;
+                    continue;
+                }
+                match self.fetch(count).await {
+                    Ok(()) => pause = pauses.build(),
+                    Err(error) => {
+                        let wait = pause.next().unwrap_or(longest_pause);
+                        tracing::warn!(device = %self.device, "no corrections: {error}; next attempt in {} ms", wait.as_millis());
+                        tokio::time::sleep(wait).await;
+                    }
+                }
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = work => {}
+        }
+    }
+
+    /// Sessions to ask for now: a batch as soon as it fits, or the rest.
+    fn missing(&self) -> u32 {
+        let supply = self.source.supply;
+        let ready = u32::try_from(self.state().ready.len()).unwrap_or(u32::MAX);
+        let missing = supply.ahead.max(1).saturating_sub(ready);
+        let batch = supply.batch.clamp(1, MAX_COUNT);
+        if ready == 0 || missing >= batch.min(supply.ahead.max(1).div_ceil(2)) { missing.min(batch) } else { 0 }
+    }
+
+    async fn fetch(&self, count: u32) -> Result<(), ClientError> {
+        let Source { model, client, .. } = &*self.source;
+        let mut offered = false;
+        let mut dealt = loop {
+            let first = {
+                let state = self.state();
+                state.wanted_from.max(state.deal_from)
+            };
+            let request = Deal { device: self.device, model: model.masked_id, first, count };
+            match client.deal(request, model.correction_bytes).await {
+                Ok(dealt) => break dealt,
+                Err(error) => match error.refusal() {
+                    Some(wire::Refusal::SessionUsed { next }) if next > first => self.state().deal_from = next,
+                    Some(wire::Refusal::UnknownModel) if !offered => {
+                        offered = true;
+                        model.offer_to(client, &mut |_| ()).await?;
+                    }
+                    refusal => {
+                        self.explain(refusal);
+                        return Err(error);
+                    }
+                },
+            }
+        };
+        self.set_key(dealt.dealing().key);
+        while let Some((session, corrections)) = dealt.next().await? {
+            let origin = Origin { model: model.masked_id, key: dealt.dealing().key };
+            let (source, device) = (self.source.clone(), self.device);
+            let put = move || source.store.spool().put(device, session, &origin, &corrections);
+            let put = tokio::task::spawn_blocking(put).await;
+            let mut state = self.state();
+            state.deal_from = session + 1;
+            match put {
+                Ok(Ok(())) => {
+                    state.ready.insert(session);
+                }
+                Ok(Err(error)) => tracing::error!(%device, session, "corrections dropped: {error}"),
+                Err(error) => tracing::error!(%device, session, "corrections dropped: {error}"),
+            }
+            drop(state);
+            self.news.notify_waiters();
+        }
+        Ok(())
+    }
+
+    /// What a waiting device is told at once, because waiting does not help.
+    fn explain(&self, refusal: Option<wire::Refusal>) {
+        let refusal = match refusal {
+            Some(wire::Refusal::UnknownDevice) => Refusal::UnknownDevice,
+            Some(wire::Refusal::TooFarAhead { .. }) => Refusal::SessionNumber,
+            _ => return,
+        };
+        self.state().refusal = Some(refusal);
+        self.news.notify_waiters();
+    }
+}

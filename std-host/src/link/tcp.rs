@@ -1,0 +1,209 @@
+//! TCP, and the rule for plaintext links.
+
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::time::Duration;
+use std::io;
+
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::{TcpListener, TcpStream, lookup_host};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::{Connection, LinkError};
+
+/// Silence after which the system probes whether the peer still exists.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+/// Pause between probes.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+/// Pause after an accept that failed, for instance because too many files are open.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Which addresses a program talks to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Exposure {
+    /// Only loopback and the emulator's network.
+    #[default]
+    Local,
+    /// Any, although links are plaintext.
+    InsecurePlaintext,
+}
+
+impl Exposure {
+    /// Checks one address.
+    ///
+    /// # Errors
+    /// [`LinkError::NotLocal`].
+    pub fn check(self, address: IpAddr) -> Result<(), LinkError> {
+        let address = address.to_canonical();
+        let emulator = |ip: Ipv4Addr| ip.octets().starts_with(&[10, 0, 2]);
+        let local = address.is_loopback() || matches!(address, IpAddr::V4(ip) if emulator(ip));
+        if local || self == Self::InsecurePlaintext { Ok(()) } else { Err(LinkError::NotLocal { address }) }
+    }
+
+    /// Says at every start what is not protected.
+    pub fn announce(self) {
+        match self {
+            Self::Local => tracing::warn!("links are plaintext: only this machine and the emulator's network are served"),
+            Self::InsecurePlaintext => {
+                tracing::warn!(
+                    "links are plaintext and open to other machines (--insecure-plaintext): anyone on the way can read and change them"
+                );
+            }
+        }
+    }
+}
+
+async fn resolve(address: &str, exposure: Exposure) -> Result<Vec<SocketAddr>, LinkError> {
+    let failed = |source| LinkError::Resolve { address: address.to_owned(), source };
+    let addresses: Vec<_> = lookup_host(address).await.map_err(failed)?.collect();
+    if addresses.is_empty() {
+        return Err(failed(io::Error::from(io::ErrorKind::NotFound)));
+    }
+    addresses.iter().try_for_each(|address| exposure.check(address.ip()))?;
+    Ok(addresses)
+}
+
+/// Small messages leave at once, and a peer that has vanished is noticed.
+fn tune(stream: &TcpStream) {
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE_INTERVAL);
+    let tuned = stream.set_nodelay(true).and_then(|()| SockRef::from(stream).set_tcp_keepalive(&keepalive));
+    if let Err(error) = tuned {
+        tracing::debug!("socket options: {error}");
+    }
+}
+
+/// Connects to `HOST:PORT`.
+///
+/// # Errors
+/// [`LinkError::Resolve`], [`LinkError::NotLocal`], [`LinkError::Connect`].
+pub async fn connect(address: &str, exposure: Exposure, limit: Duration) -> Result<TcpStream, LinkError> {
+    let addresses = resolve(address, exposure).await?;
+    let connected = tokio::time::timeout(limit, TcpStream::connect(addresses.as_slice())).await;
+    let stream = connected
+        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        .map_err(|source| LinkError::Connect { address: address.to_owned(), source })?;
+    tune(&stream);
+    Ok(stream)
+}
+
+/// A port that is listened on.
+#[derive(Debug)]
+pub struct Listener {
+    listener: TcpListener,
+    exposure: Exposure,
+}
+
+impl Listener {
+    /// Listens on `HOST:PORT`; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// [`LinkError::Resolve`], [`LinkError::NotLocal`], [`LinkError::Listen`].
+    pub async fn bind(address: &str, exposure: Exposure) -> Result<Self, LinkError> {
+        let addresses = resolve(address, exposure).await?;
+        let failed = |source| LinkError::Listen { address: address.to_owned(), source };
+        let listener = TcpListener::bind(addresses.as_slice()).await.map_err(failed)?;
+        exposure.announce();
+        Ok(Self { listener, exposure })
+    }
+
+    /// The address in use.
+    ///
+    /// # Errors
+    /// [`LinkError::Listen`] if the system does not say.
+    pub fn local_address(&self) -> Result<SocketAddr, LinkError> {
+        self.listener.local_addr().map_err(|source| LinkError::Listen { address: "the chosen address".to_owned(), source })
+    }
+
+    /// The next connection of a permitted peer. Others are closed and logged.
+    pub async fn accept(&self) -> (TcpStream, SocketAddr) {
+        loop {
+            match self.listener.accept().await {
+                Ok((stream, peer)) => match self.exposure.check(peer.ip()) {
+                    Ok(()) => {
+                        tune(&stream);
+                        return (stream, peer);
+                    }
+                    Err(error) => tracing::warn!(%peer, "connection closed: {error}"),
+                },
+                Err(error) => {
+                    tracing::warn!("a connection could not be accepted: {error}");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+}
+
+/// Whether a connection is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// It is.
+    Served,
+    /// As many are served as may be; the peer is to be told.
+    Full,
+}
+
+/// Accepts connections, one task each, until `stop`; then waits up to `grace` for those that are under way.
+pub async fn serve<F>(
+    listener: Listener,
+    most: usize,
+    grace: Duration,
+    stop: CancellationToken,
+    mut connection: impl FnMut(TcpStream, SocketAddr, Admission) -> F,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let mut tasks = JoinSet::new();
+    loop {
+        let (stream, peer) = tokio::select! {
+            () = stop.cancelled() => break,
+            Some(_) = tasks.join_next() => continue,
+            accepted = listener.accept() => accepted,
+        };
+        let admission = if tasks.len() < most { Admission::Served } else { Admission::Full };
+        if tasks.len() < most.saturating_mul(2) {
+            tasks.spawn(connection(stream, peer, admission));
+        }
+    }
+    drop(listener);
+    let done = async { while tasks.join_next().await.is_some() {} };
+    if tokio::time::timeout(grace, done).await.is_err() {
+        tracing::warn!("{} connections did not end in time and are cut", tasks.len());
+        tasks.shutdown().await;
+    }
+}
+
+/// The connection over a TCP stream.
+#[must_use]
+pub fn connection(stream: TcpStream, stall: Duration) -> Connection {
+    let (reader, writer) = stream.into_split();
+    Connection::new(reader, writer, stall)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_and_the_emulator_are_local() {
+        for local in ["127.0.0.1", "127.8.8.8", "::1", "10.0.2.2", "10.0.2.15", "::ffff:127.0.0.1", "::ffff:10.0.2.2"] {
+            let ip: IpAddr = local.parse().expect("an address");
+            assert!(Exposure::Local.check(ip).is_ok(), "{local}");
+        }
+        for remote in ["0.0.0.0", "::", "10.0.3.2", "192.168.1.1", "8.8.8.8", "2001:db8::1", "::ffff:8.8.8.8", "169.254.1.1"] {
+            let ip: IpAddr = remote.parse().expect("an address");
+            assert!(matches!(Exposure::Local.check(ip), Err(LinkError::NotLocal { .. })), "{remote}");
+            assert!(Exposure::InsecurePlaintext.check(ip).is_ok(), "{remote}");
+        }
+    }
+
+    #[tokio::test]
+    async fn listening_and_connecting_beyond_this_machine_needs_the_flag() {
+        let listened = Listener::bind("0.0.0.0:0", Exposure::Local).await;
+        assert!(matches!(listened, Err(LinkError::NotLocal { .. })), "{listened:?}");
+        let connected = connect("192.0.2.1:9", Exposure::Local, Duration::from_millis(50)).await;
+        assert!(matches!(connected, Err(LinkError::NotLocal { .. })), "{connected:?}");
+        let connected = connect("no port here", Exposure::Local, Duration::from_millis(50)).await;
+        assert!(matches!(connected, Err(LinkError::Resolve { .. })), "{connected:?}");
+    }
+}

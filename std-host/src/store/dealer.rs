@@ -1,0 +1,206 @@
+//! The dealer's state: device keys, the sessions dealt, and masked models.
+//!
+//! Keys are files, so that a device can be provisioned while the dealer runs.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use redb::{ReadableDatabase as _, ReadableTable as _, TableDefinition};
+use sharelet_core::wire::control::DeviceId;
+
+use super::key::DeviceKey;
+use super::{State, StoreError, hex, io_error, private_directory, random_key, remove_temporaries, write_file};
+
+/// Device to the lowest session number that was not dealt.
+const NEXT: TableDefinition<'_, &[u8; 16], u64> = TableDefinition::new("next-session");
+/// A device whose numbers this dealer knows may be at most this far ahead of them. It is not ahead at all unless the
+/// dealer's record was lost; the bound keeps an impostor from using up the device's numbers.
+pub const MAX_AHEAD: u64 = 1024;
+const KEYS: &str = "keys";
+const MODELS: &str = "models";
+
+/// The dealer's state, locked. Calls block until what they promise is on disk.
+pub struct DealerStore {
+    state: State,
+    directory: PathBuf,
+}
+
+impl core::fmt::Debug for DealerStore {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("DealerStore").field("directory", &self.directory).finish_non_exhaustive()
+    }
+}
+
+fn key_path(directory: &Path, device: DeviceId) -> PathBuf {
+    directory.join(KEYS).join(format!("{device}.key"))
+}
+
+/// Makes a key for `device` and keeps it with the dealer's state; the dealer may be running.
+///
+/// # Errors
+/// [`StoreError::KeyExists`] unless `force`.
+pub fn provision(directory: &Path, device: DeviceId, force: bool) -> Result<DeviceKey, StoreError> {
+    private_directory(&directory.join(KEYS))?;
+    let path = key_path(directory, device);
+    if !force && path.try_exists().map_err(io_error(&path))? {
+        return Err(StoreError::KeyExists { device: device.to_string() });
+    }
+    let key = DeviceKey { device, key: random_key()? };
+    key.save(&path)?;
+    Ok(key)
+}
+
+impl DealerStore {
+    /// Opens the state, and makes it if there is none.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] if another process uses it.
+    pub fn open(directory: &Path) -> Result<Self, StoreError> {
+        let state = State::open(directory, "dealer.redb")?;
+        private_directory(&directory.join(KEYS))?;
+        private_directory(&directory.join(MODELS))?;
+        remove_temporaries(&directory.join(MODELS));
+        state.write(|transaction| {
+            transaction.open_table(NEXT)?;
+            Ok(Ok(()))
+        })?;
+        Ok(Self { state, directory: directory.to_owned() })
+    }
+
+    /// The key of `device`, or `None`.
+    ///
+    /// # Errors
+    /// [`StoreError::Key`] if the file is damaged or belongs to another device.
+    pub fn key(&self, device: DeviceId) -> Result<Option<DeviceKey>, StoreError> {
+        let path = key_path(&self.directory, device);
+        match DeviceKey::load(&path) {
+            Ok(key) if key.device == device => Ok(Some(key)),
+            Ok(_) => Err(StoreError::Key { path, source: super::key::KeyError::Name }),
+            Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The lowest session number that was not dealt for `device`.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub fn next_session(&self, device: DeviceId) -> Result<u64, StoreError> {
+        let read = || {
+            let table = self.state.database.begin_read()?.open_table(NEXT)?;
+            Ok::<_, redb::Error>(table.get(device.as_bytes())?.map_or(0, |next| next.value()))
+        };
+        read().map_err(|error| self.state.error(error))
+    }
+
+    /// Records the sessions `first..first + count`, and every number below them, as dealt.
+    ///
+    /// # Errors
+    /// [`StoreError::SessionUsed`] if one of them was dealt; [`StoreError::TooFarAhead`] if a host would use up the
+    /// device's numbers. Nothing must be dealt then.
+    pub fn record(&self, device: DeviceId, first: u64, count: u32) -> Result<(), StoreError> {
+        self.state.write(|transaction| {
+            let mut table = transaction.open_table(NEXT)?;
+            let known = table.get(device.as_bytes())?.map(|next| next.value());
+            let next = known.unwrap_or(0);
+            if first < next {
+                return Ok(Err(StoreError::SessionUsed { session: first, next }));
+            }
+            // A device that comes from another dealer begins where it stopped there.
+            let limit = if known.is_some() { next.saturating_add(MAX_AHEAD) } else { u64::MAX >> 1 };
+            match first.checked_add(u64::from(count)) {
+                Some(after) if first <= limit => {
+                    table.insert(device.as_bytes(), after)?;
+                    Ok(Ok(()))
+                }
+                _ => Ok(Err(StoreError::TooFarAhead { session: first, next })),
+            }
+        })
+    }
+
+    fn model_path(&self, id: &[u8; 32]) -> PathBuf {
+        self.directory.join(MODELS).join(format!("{}.masked", hex(id)))
+    }
+
+    /// The number of masked models.
+    #[must_use]
+    pub fn model_count(&self) -> usize {
+        fs::read_dir(self.directory.join(MODELS)).map_or(0, Iterator::count)
+    }
+
+    /// Keeps a masked model; `id` is the digest of its bytes.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn put_model(&self, id: &[u8; 32], bytes: &[u8]) -> Result<(), StoreError> {
+        write_file(&self.model_path(id), &[bytes])
+    }
+
+    /// The bytes of a masked model, or `None`. The caller checks them against `id`, and calls
+    /// [`DealerStore::remove_model`] if they are damaged.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn model(&self, id: &[u8; 32]) -> Result<Option<Vec<u8>>, StoreError> {
+        let path = self.model_path(id);
+        match fs::read(&path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(io_error(&path)(error)),
+        }
+    }
+
+    /// Deletes a damaged masked model and returns the error that names it.
+    #[must_use]
+    pub fn remove_model(&self, id: &[u8; 32]) -> StoreError {
+        let path = self.model_path(id);
+        // A file that stays is refused again.
+        let _ = fs::remove_file(&path);
+        StoreError::MaskedModel { path }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_is_dealt_once() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("state");
+        let device = DeviceId::new("d").expect("a name");
+        let store = DealerStore::open(&path).expect("opens");
+        assert!(matches!(DealerStore::open(&path), Err(StoreError::Locked { .. })));
+        store.record(device, 1 << 40, 3).expect("a device from elsewhere");
+        let next = (1 << 40) + 3;
+        assert!(matches!(store.record(device, next - 1, 1), Err(StoreError::SessionUsed { .. })));
+        let far = next + MAX_AHEAD + 1;
+        assert!(matches!(store.record(device, far, 1), Err(StoreError::TooFarAhead { .. })));
+        drop(store);
+        let store = DealerStore::open(&path).expect("opens");
+        assert_eq!(store.next_session(device).expect("reads"), next);
+        store.record(device, far - 1, 1).expect("unused");
+    }
+
+    #[test]
+    fn devices_are_provisioned_while_the_dealer_runs() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = DealerStore::open(directory.path()).expect("opens");
+        let device = DeviceId::new("d").expect("a name");
+        assert!(store.key(device).expect("reads").is_none());
+        let first = provision(directory.path(), device, false).expect("new");
+        assert!(matches!(provision(directory.path(), device, false), Err(StoreError::KeyExists { .. })));
+        let second = provision(directory.path(), device, true).expect("forced");
+        let key = store.key(device).expect("reads").expect("known");
+        assert_eq!(key.key_id(), second.key_id());
+        assert_ne!(first.key_id(), second.key_id());
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
+            assert_eq!(mode(&key_path(directory.path(), device)), 0o600);
+            assert_eq!(mode(&directory.path().join(KEYS)), 0o700);
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! The key file of a device: 64 bytes, the same as its flash page.
+//!
+//! ```text
+//! "SLTK" | version 1 | 3 zeros | device's name, 16 bytes, zero-padded | key, 32 bytes
+//!        | CRC-32 (IEEE) of the 56 bytes before, little-endian | 4 zeros
+//! ```
+
+use std::fs;
+use std::path::Path;
+
+use sha2::{Digest as _, Sha256};
+use sharelet_core::keystream::Key;
+use sharelet_core::wire::control::DeviceId;
+use zeroize::Zeroizing;
+
+use super::{StoreError, io_error, write_file};
+
+/// Bytes of a key file.
+pub const KEY_FILE_BYTES: usize = 64;
+const MAGIC: [u8; 4] = *b"SLTK";
+const VERSION: u8 = 1;
+const CHECKED_BYTES: usize = 56;
+
+/// Why a key file cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// Shorter or longer than a key file.
+    #[error(
+        "{found} bytes where a key file has {KEY_FILE_BYTES}: the file is cut; copy it again or make a new key with `sharelet provision`"
+    )]
+    Length {
+        /// Bytes found.
+        found: usize,
+    },
+    /// Not a key file.
+    #[error("not a device key; make one with `sharelet provision`")]
+    NotAKey,
+    /// Of another version.
+    #[error("a key file of version {found}, this program reads version {VERSION}; make a new key with `sharelet provision`")]
+    Version {
+        /// The version it states.
+        found: u8,
+    },
+    /// The checksum does not match.
+    #[error("the checksum does not match: the key is damaged; copy it again or make a new one with `sharelet provision`")]
+    Checksum,
+    /// The name is not one.
+    #[error(
+        "the device's name has other characters than letters, digits, `.`, `-` and `_`; make a new key with `sharelet provision`"
+    )]
+    Name,
+}
+
+/// A device's name and key.
+#[derive(Debug)]
+pub struct DeviceKey {
+    /// The name.
+    pub device: DeviceId,
+    /// The key that the device shares with the dealer.
+    pub key: Key,
+}
+
+/// A public name of a key: tells apart corrections dealt under different keys of one device.
+pub type KeyId = [u8; 8];
+
+impl DeviceKey {
+    /// The bytes of the file.
+    #[must_use]
+    pub fn to_bytes(&self) -> Zeroizing<[u8; KEY_FILE_BYTES]> {
+        let mut bytes = Zeroizing::new([0; KEY_FILE_BYTES]);
+        let (checked, rest) = bytes.split_at_mut(CHECKED_BYTES);
+        let fields = [&MAGIC[..], &[VERSION, 0, 0, 0], self.device.as_bytes(), self.key.expose()];
+        for (to, from) in checked.iter_mut().zip(fields.into_iter().flatten()) {
+            *to = *from;
+        }
+        let checksum = crc32fast::hash(checked).to_le_bytes();
+        rest.iter_mut().zip(checksum).for_each(|(to, from)| *to = from);
+        bytes
+    }
+
+    /// Reads the bytes of a file.
+    ///
+    /// # Errors
+    /// [`KeyError`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, KeyError> {
+        let bytes: &[u8; KEY_FILE_BYTES] = bytes.try_into().map_err(|_| KeyError::Length { found: bytes.len() })?;
+        let (checked, rest) = bytes.split_at(CHECKED_BYTES);
+        let Some(body) = checked.strip_prefix(&MAGIC) else { return Err(KeyError::NotAKey) };
+        if rest.first_chunk() != Some(&crc32fast::hash(checked).to_le_bytes()) {
+            return Err(KeyError::Checksum);
+        }
+        let (version, body) = body.split_first_chunk::<4>().ok_or(KeyError::NotAKey)?;
+        if *version != [VERSION, 0, 0, 0] {
+            return Err(KeyError::Version { found: version[0] });
+        }
+        let (device, key) = body.split_first_chunk::<16>().ok_or(KeyError::NotAKey)?;
+        let device = DeviceId::from_bytes(*device).ok_or(KeyError::Name)?;
+        let key = key.first_chunk::<32>().ok_or(KeyError::NotAKey)?;
+        Ok(Self { device, key: Key::from_bytes(*key) })
+    }
+
+    /// Reads a key file.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] and [`StoreError::Key`].
+    pub fn load(path: &Path) -> Result<Self, StoreError> {
+        let bytes = Zeroizing::new(fs::read(path).map_err(io_error(path))?);
+        Self::from_bytes(&bytes).map_err(|source| StoreError::Key { path: path.to_owned(), source })
+    }
+
+    /// Writes the key file, readable by its owner alone.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn save(&self, path: &Path) -> Result<(), StoreError> {
+        write_file(path, &[&*self.to_bytes()])
+    }
+
+    /// The key's public name. A hash of 32 uniform bytes tells nothing about them.
+    #[must_use]
+    pub fn key_id(&self) -> KeyId {
+        let mut hash = Sha256::new();
+        hash.update(b"sharelet key id\0");
+        hash.update(self.key.expose());
+        let digest = hash.finalize();
+        core::array::from_fn(|i| digest.get(i).copied().unwrap_or(0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key() -> DeviceKey {
+        DeviceKey { device: DeviceId::new("pump-07").expect("a name"), key: Key::from_bytes([7; 32]) }
+    }
+
+    #[test]
+    fn a_key_survives_its_file_and_nothing_else_does() {
+        let bytes = key().to_bytes();
+        let read = DeviceKey::from_bytes(&*bytes).expect("valid");
+        assert_eq!((read.device, read.key.expose(), read.key_id()), (key().device, &[7; 32], key().key_id()));
+        for bit in 0..60 * 8 {
+            let mut damaged = *bytes;
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            let expected = if bit < 32 { KeyError::NotAKey } else { KeyError::Checksum };
+            assert_eq!(DeviceKey::from_bytes(&damaged).err(), Some(expected), "bit {bit}");
+        }
+        assert_eq!(DeviceKey::from_bytes(&bytes[..63]).err(), Some(KeyError::Length { found: 63 }));
+    }
+
+    #[test]
+    fn keys_print_redacted() {
+        assert_eq!(format!("{:?}", key()), "DeviceKey { device: DeviceId(pump-07), key: Key(<redacted>) }");
+    }
+}
