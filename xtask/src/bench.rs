@@ -171,7 +171,10 @@ fn memory(image: &Path) -> Result<(u64, u64)> {
     let bytes = fs::read(image).with_context(|| format!("{} cannot be read", image.display()))?;
     let file = ElfBytes::<AnyEndian>::minimal_parse(&bytes).context("the image is not an ELF file")?;
     let segments = file.segments().context("the image has no segments")?;
-    let flash = segments.iter().filter(|segment| segment.p_type == PT_LOAD).map(|segment| segment.p_filesz).sum();
+    // Where the loader puts bytes: code, constants, and the initial values of variables.
+    let stored = || segments.iter().filter(|segment| segment.p_type == PT_LOAD && segment.p_filesz > 0);
+    let begin = stored().map(|segment| segment.p_paddr).min().unwrap_or(0);
+    let flash = stored().map(|segment| segment.p_paddr + segment.p_filesz - begin).max().unwrap_or(0);
     let (sections, names) = file.section_headers_with_strtab().context("the image has no sections")?;
     let (sections, names) = sections.zip(names).context("the image has no sections")?;
     let in_ram = |section: &elf::section::SectionHeader| {

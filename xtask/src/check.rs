@@ -139,6 +139,12 @@ impl Checks<'_> {
     }
 
     fn sources(&mut self) {
+        for (component, command) in [("rustfmt", "fmt"), ("clippy", "clippy")] {
+            if !process::succeeds(self.setup.workspace.cargo().args([command, "--version"])) {
+                let mut rustup = Command::new("rustup");
+                self.command(&format!("installing with rustup: {component}"), rustup.args(["component", "add", component]));
+            }
+        }
         self.cargo("format", "fmt --all --check");
         let mut firmware = self.setup.workspace.cargo();
         firmware.current_dir(self.setup.workspace.firmware()).args(["fmt", "--all", "--check"]);
@@ -279,7 +285,7 @@ pub fn infer_on_board(
         match server.process.stop() {
             Some(status) if status.success() => {}
             Some(status) => bail!("the {name} ended with {status} when asked to stop{}", server.process.quote()),
-            None => bail!("the {name} did not stop when asked to{}", server.process.quote()),
+            None => bail!("the {name} cannot be waited for"),
         }
     }
     Ok(result)

@@ -13,9 +13,9 @@ use anyhow::{Context as _, Result, bail};
 
 const POLL: Duration = Duration::from_millis(10);
 /// How long a child has between being asked and being made to end.
-const GRACE: Duration = Duration::from_secs(5);
+const GRACE: Duration = Duration::from_secs(10);
 /// Lines of a log that are quoted when its program fails.
-const QUOTED_LINES: usize = 30;
+const QUOTED_LINES: usize = 40;
 
 static INTERRUPTED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 
@@ -45,7 +45,7 @@ pub struct Running {
     child: std::process::Child,
     name: String,
     log: PathBuf,
-    ended: bool,
+    ended: Option<ExitStatus>,
 }
 
 impl Running {
@@ -59,7 +59,7 @@ impl Running {
         own_group(command).stdin(Stdio::null()).stdout(file).stderr(copy);
         let program = command.get_program().to_string_lossy().into_owned();
         let child = command.spawn().with_context(|| format!("`{program}` cannot be started"))?;
-        Ok(Self { child, name: name.to_owned(), log: log.to_owned(), ended: false })
+        Ok(Self { child, name: name.to_owned(), log: log.to_owned(), ended: None })
     }
 
     /// What it printed so far.
@@ -75,9 +75,10 @@ impl Running {
     /// Whether it has ended by itself.
     pub fn poll(&mut self) -> Result<Option<ExitStatus>> {
         check_interrupted()?;
-        let status = self.child.try_wait().with_context(|| format!("{} cannot be waited for", self.name))?;
-        self.ended |= status.is_some();
-        Ok(status)
+        if self.ended.is_none() {
+            self.ended = self.child.try_wait().with_context(|| format!("{} cannot be waited for", self.name))?;
+        }
+        Ok(self.ended)
     }
 
     /// Waits for the end; an error if it takes longer than `limit`.
@@ -115,31 +116,25 @@ impl Running {
         }
     }
 
-    /// Asks it to end, then makes it. Its exit status, unless it had to be killed.
+    /// Asks it to end, then makes it. Gives its exit status.
     pub fn stop(&mut self) -> Option<ExitStatus> {
-        if self.ended {
-            return None;
+        if self.ended.is_none() {
+            signal_group(&mut self.child, Signal::End);
         }
-        signal_group(&mut self.child, Signal::End);
         let begin = Instant::now();
-        while begin.elapsed() < GRACE {
-            if let Ok(Some(status)) = self.child.try_wait() {
-                self.ended = true;
-                return Some(status);
-            }
+        while self.ended.is_none() && begin.elapsed() < GRACE {
+            self.ended = self.child.try_wait().unwrap_or(None);
             thread::sleep(POLL);
         }
         self.kill();
-        None
+        self.ended
     }
 
     /// Ends it without asking.
     pub fn kill(&mut self) {
-        if !self.ended {
+        if self.ended.is_none() {
             signal_group(&mut self.child, Signal::Kill);
-            // It was killed: nothing else is to be learned from it.
-            let _ = self.child.wait();
-            self.ended = true;
+            self.ended = self.child.wait().ok();
         }
     }
 }

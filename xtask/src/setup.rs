@@ -69,6 +69,7 @@ impl Setup<'_> {
     pub fn sharelet(&self, import: bool) -> Result<()> {
         let mut cargo = self.workspace.cargo();
         cargo.args(["build", "--release", "--package", "sharelet-host", "--bin", "sharelet", "--no-default-features"]);
+        cargo.arg("--target-dir").arg(self.workspace.target());
         if import {
             cargo.args(["--features", "import"]);
         }
