@@ -1,0 +1,174 @@
+//! The house rules that a compiler does not check: the direction of imports, who may write files, where `unsafe` is.
+//!
+//! `sharelet_tests::source` has the tests that show that the checker sees a breach.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use sharelet_tests::source::{self, Arrow, Source};
+
+/// The rooms of the core from the ground up, each with the rooms that it may name, and why.
+const CORE: [(&str, &[&str], &str); 11] = [
+    ("ring", &[], "words, and nothing else"),
+    ("cost", &[], "a leaf: sums of messages and bytes"),
+    ("transport", &[], "a leaf: counts bytes of any transport, knows no session"),
+    ("fixed", &["ring"], "reals as words"),
+    ("keystream", &["ring"], "words from blocks"),
+    ("share", &["ring", "keystream"], "a share may be a seed"),
+    ("correlation", &["ring", "keystream"], "P0's half is keystream"),
+    ("protocol", &["ring", "cost", "keystream", "share", "correlation"], "steps spend correlations"),
+    ("network", &["correlation", "protocol"], "shapes and digits of layers, and the twin of the protocols"),
+    ("wire", &["network"], "a description travels in the handshake"),
+    (
+        "session",
+        &["ring", "cost", "keystream", "share", "correlation", "protocol", "network", "wire"],
+        "the only room that knows who speaks when",
+    ),
+];
+
+fn core() -> Vec<Source> {
+    let sources = source::files("core/src");
+    assert!(sources.len() > 15, "core/src has moved");
+    sources
+}
+
+fn allowed() -> Vec<Arrow> {
+    let arrow = |from: &str, to: &&str| Arrow { from: from.to_owned(), to: (*to).to_owned() };
+    CORE.iter().flat_map(|(from, to, _)| to.iter().map(move |to| arrow(from, to))).collect()
+}
+
+#[test]
+fn the_allowed_arrows_run_one_way() {
+    let rank = |room: &str| CORE.iter().position(|(name, ..)| *name == room).expect("a room of the table");
+    for Arrow { from, to } in allowed() {
+        assert!(rank(&to) < rank(&from), "the table itself allows {from} -> {to}");
+    }
+}
+
+#[test]
+fn imports_of_the_core_run_one_way() {
+    let sources = core();
+    for room in sources.iter().map(Source::room).filter(|room| !room.is_empty()) {
+        assert!(CORE.iter().any(|(name, ..)| *name == room), "room {room} is new: give it a place in the table");
+    }
+    let (found, allowed) = (source::arrows(&sources), allowed());
+    let forbidden: Vec<&Arrow> = found.iter().filter(|arrow| !allowed.contains(arrow)).collect();
+    assert_eq!(forbidden, [] as [&Arrow; 0], "imports against the order of the rooms");
+    let unused: Vec<&Arrow> = allowed.iter().filter(|arrow| !found.contains(arrow)).collect();
+    assert_eq!(unused, [] as [&Arrow; 0], "allowed but not used: take them out of the table");
+}
+
+/// A step never does IO, and nothing below the sessions knows a transport.
+#[test]
+fn io_is_for_sessions_and_transports() {
+    for source in core().iter().filter(|source| !["session", "transport"].contains(&source.room().as_str())) {
+        for word in ["async", "await", "embedded_io_async", "embassy_futures"] {
+            assert_eq!(source.lines_with(word), [0; 0], "{word} in {}", source.path.display());
+        }
+    }
+}
+
+#[test]
+fn the_core_has_no_standard_library_no_heap_and_no_unsafe_code() {
+    let sources = core();
+    let root = sources.iter().find(|source| source.path.ends_with("lib.rs")).unwrap();
+    assert!(root.code.contains("#![no_std]") && root.code.contains("#![forbid(unsafe_code)]"));
+    for source in &sources {
+        for word in ["std", "alloc", "unsafe"] {
+            assert_eq!(source.lines_with(word), [0; 0], "{word} in {}", source.path.display());
+        }
+    }
+}
+
+/// No call and no index that can panic, but where a lint is allowed in plain sight: tables with indices that the code fixes.
+#[test]
+fn the_core_has_nothing_that_panics() {
+    for source in core() {
+        assert_eq!(source::panics(&source.code), [0; 0], "{}", source.path.display());
+    }
+}
+
+/// Secrets are redacted by hand: a derived `Debug` or `PartialEq` on a type that holds key bytes, masks or shares would leak.
+#[test]
+fn secrets_derive_nothing() {
+    let secrets = [
+        ("keystream.rs", ["Key(", "Keystream<", "Block("].as_slice()),
+        ("correlation/mod.rs", &["Offline<", "Online<"]),
+        ("correlation/linear.rs", &["Rows<", "RowPiece<", "InputMasks<", "InputMaskPiece<", "Received<"]),
+        ("correlation/gate.rs", &["Masks<", "MaskPiece<", "Tables<", "TablePiece<", "Received<"]),
+        ("session/p0.rs", &["Identity<", "Connected<", "Prepared<"]),
+        ("session/p1.rs", &["Scratch<", "P1<", "Prepared<", "Ready<"]),
+    ];
+    let sources = core();
+    for (path, names) in secrets {
+        let code = &sources.iter().find(|source| source.path.ends_with(path)).unwrap().code;
+        for name in names {
+            let at = code.find(&format!("pub struct {name}")).unwrap_or_else(|| panic!("{name} in {path} has moved"));
+            let before = code[..at].trim_end();
+            assert!(!before.ends_with(']'), "{name} in {path} has an attribute");
+        }
+    }
+}
+
+/// The firmware's own code is safe; boards touch hardware and say why each time that they may.
+#[test]
+fn unsafe_code_is_for_boards_and_says_why() {
+    let library = source::files("firmware/src");
+    assert!(library.iter().any(|source| source.path.ends_with("lib.rs") && source.code.contains("#![forbid(unsafe_code)]")));
+    let boards = source::files("firmware/boards");
+    assert!(!boards.is_empty());
+    for source in &boards {
+        let lines: Vec<&str> = source.text.lines().collect();
+        for number in source.lines_with("unsafe") {
+            // An attribute such as `#[unsafe(export_name = "..")]` and the head of an unsafe function promise nothing yet.
+            let line = lines[number - 1];
+            if !["unsafe {", "unsafe impl"].iter().any(|promise| line.contains(promise)) {
+                continue;
+            }
+            let above = &lines[number.saturating_sub(8)..number];
+            assert!(above.iter().any(|line| line.contains("SAFETY:")), "{}:{number}: no `SAFETY:` above", source.path.display());
+        }
+    }
+    for folder in ["core/src", "std-host/src", "firmware/src", "tests", "xtask", "demo"] {
+        for source in source::files(folder) {
+            let lines = source.lines_with("unsafe");
+            assert_eq!(lines, [0; 0], "{folder}/{}", source.path.display());
+        }
+    }
+}
+
+/// Words of the PC's side that belong to one room alone.
+#[test]
+fn rooms_of_the_host_keep_to_themselves() {
+    let sources = source::files("std-host/src");
+    let outside = |rooms: &[&str]| sources.iter().filter(|source| !rooms.contains(&source.room().as_str())).collect::<Vec<_>>();
+    let rules: [(&[&str], &[&str]); 3] = [
+        // Formats of models are read in one place, which the demo does not compile.
+        (&["planus", "prost", "onnx_proto", "tflite_schema"], &["import"]),
+        // State that must survive a power cut has one keeper.
+        (&["redb"], &["store"]),
+        // A secure channel slides in below everything else.
+        (&["TcpListener", "TcpSocket", "socket2"], &["link"]),
+    ];
+    for (words, rooms) in rules {
+        for source in outside(rooms) {
+            for word in words {
+                assert_eq!(source.lines_with(word), [0; 0], "{word} in {}", source.path.display());
+            }
+        }
+    }
+    // What a server or a session keeps, it keeps through the store.
+    for source in sources.iter().filter(|source| ["link", "host", "dealer", "device"].contains(&source.room().as_str())) {
+        for word in ["OpenOptions", "DirBuilder", "File::create", "fs::write", "fs::rename", "fs::create_dir_all"] {
+            assert_eq!(source.lines_with(word), [0; 0], "{word} in {}", source.path.display());
+        }
+    }
+    for source in sources.iter().filter(|source| source.room() == "link") {
+        for room in ["session", "dealer", "host", "device", "store", "cli"] {
+            assert!(
+                !source::crate_paths(&source.module(), &source.code).iter().any(|path| path.split("::").next() == Some(room)),
+                "link names {room} in {}",
+                source.path.display()
+            );
+        }
+        assert_eq!(source.lines_with("sharelet_core::session"), [0; 0], "{}", source.path.display());
+    }
+}

@@ -1,0 +1,254 @@
+//! Properties of words, shares, fixed point, both protocols and network descriptions, on random cases.
+//!
+//! A failing case is shrunk and printed with its seed. The exhaustive tests on small rings are in the core.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use proptest::prelude::*;
+use sharelet_core::correlation::digits::{Digits, GateKind};
+use sharelet_core::correlation::linear::Shape;
+use sharelet_core::fixed::{self, FixedError};
+use sharelet_core::keystream::{ChaCha8, ChaCha12, ChaCha20, Key, Keystream};
+use sharelet_core::network::{Activation, Layer, Network};
+use sharelet_core::protocol::{gate as gate_step, linear as linear_step};
+use sharelet_core::ring::Ring;
+use sharelet_core::share;
+use sharelet_core::wire::control::{self, Answer, max_welcome_bytes};
+use sharelet_tests::{rng, steps};
+
+/// Words with many at the ends of the ring and around powers of two.
+fn word() -> impl Strategy<Value = u64> {
+    let near_power = (0..64_u32, -1..=1_i64, any::<bool>()).prop_map(|(power, off, negative)| {
+        let near = (1_u64 << power).wrapping_add_signed(off);
+        if negative { near.wrapping_neg() } else { near }
+    });
+    prop_oneof![any::<u64>(), near_power, any::<u32>().prop_map(u64::from), Just(0), Just(u64::MAX), Just(1 << 31), Just(1 << 63)]
+}
+
+fn kind() -> impl Strategy<Value = GateKind> {
+    prop_oneof![Just(GateKind::Relu), Just(GateKind::Truncate)]
+}
+
+/// Compares the linear protocol with its twin.
+fn check_linear<R: Ring>(inputs: u16, outputs: u16, seed: u64) {
+    let mut rng = rng(seed);
+    let mut words = |count: usize| (0..count).map(|_| steps::word::<R>(&mut rng)).collect::<Vec<_>>();
+    let weights = words(usize::from(inputs) * usize::from(outputs));
+    let (h, h_1) = (words(usize::from(inputs)), words(usize::from(inputs)));
+    let mut expected = vec![R::ZERO; usize::from(outputs)];
+    let bias = expected.clone();
+    linear_step::twin(&weights, &bias, &h, &mut expected);
+    assert_eq!(steps::linear::<R, ChaCha12>(Shape { inputs, outputs }, &weights, &h, &h_1, &mut rng), expected);
+}
+
+/// Splits, expands and opens.
+fn check_shares<R: Ring>(secret: &[u64], key: [u8; 32], session: u64) {
+    let stream = Keystream::<ChaCha20>::new(&Key::from_bytes(key));
+    let secret: Vec<R> = secret.iter().map(|&word| R::from_u64(word)).collect();
+    let (mut own, mut peer) = (vec![R::ZERO; secret.len()], secret.clone());
+    share::split(&stream, session, &mut peer);
+    share::expand(&stream, session, &mut own);
+    share::open(&mut own, &peer);
+    assert_eq!(own, secret);
+}
+
+/// Ring laws, bytes and shifts against wide integers.
+fn check_words<R: Ring>(a: u64, b: u64, shift: u32) {
+    let (x, y) = (R::from_u64(a), R::from_u64(b));
+    let modulus = |wide: u128| R::from_u64(u64::try_from(wide & u128::from(u64::MAX)).unwrap());
+    assert_eq!(x.add(y), modulus(u128::from(a) + u128::from(b)));
+    assert_eq!(x.mul(y), modulus(u128::from(a).wrapping_mul(u128::from(b))));
+    assert_eq!(x.sub(y).add(y), x);
+    assert_eq!(x.add(x.neg()), R::ZERO);
+    let shift = shift % R::BITS;
+    assert_eq!(x.sar(shift).to_i64(), x.to_i64() >> shift);
+    assert_eq!(x.shr(shift).to_u64(), x.to_u64() >> shift);
+    assert_eq!(R::pow2(shift).to_u64(), 1 << shift);
+    assert_eq!(x.msb() == 1, x.to_i64() < 0);
+    let mut bytes = vec![0; R::BYTES];
+    x.write_le(&mut bytes);
+    assert_eq!(R::read_le(&bytes), x);
+    assert_eq!(R::from_u64(x.to_i64().cast_unsigned()), x);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
+
+    #[test]
+    fn words_are_integers_modulo_a_power_of_two(a in word(), b in word(), shift in any::<u32>()) {
+        check_words::<u32>(a, b, shift);
+        check_words::<u64>(a, b, shift);
+    }
+
+    #[test]
+    fn shares_open_to_the_secret(secret in prop::collection::vec(word(), 0..70), key in any::<[u8; 32]>(), session in any::<u64>()) {
+        check_shares::<u32>(&secret, key, session);
+        check_shares::<u64>(&secret, key, session);
+    }
+
+    /// Half a unit in the last place, either way.
+    #[test]
+    fn a_real_is_off_by_half_a_unit_at_most(real in -1e6_f32..1e6, frac_bits in 0_u8..12) {
+        let mut words = [0_u32];
+        let unit = 1.0 / f64::from(1_u32 << frac_bits);
+        let limit = (1 << 31) - 1;
+        match fixed::encode(&[real], frac_bits, limit, &mut words) {
+            Ok(()) => {
+                let integer = f64::from(words[0].cast_signed());
+                prop_assert!((integer * unit - f64::from(real)).abs() <= unit / 2.0);
+                // The decoded real is the nearest `f32`.
+                #[allow(clippy::cast_possible_truncation)]
+                let nearest = (integer * unit) as f32;
+                prop_assert_eq!(fixed::decode(words[0], frac_bits).to_bits(), nearest.to_bits());
+            }
+            Err(error) => {
+                prop_assert_eq!(error, FixedError::OutOfRange { index: 0 });
+                prop_assert!(f64::from(real).abs() > f64::from(limit) * unit);
+            }
+        }
+    }
+
+    #[test]
+    fn what_has_up_to_24_bits_survives_both_ways(integer in -(1 << 24)..=1_i32 << 24, frac_bits in any::<u8>()) {
+        let real = fixed::decode(integer.cast_unsigned(), frac_bits);
+        // Beyond, a real is no longer an exact `f32`.
+        prop_assume!(frac_bits <= 120);
+        let (mut narrow, mut wide) = ([0_u32], [0_u64]);
+        fixed::encode(&[real], frac_bits, 1 << 24, &mut narrow).unwrap();
+        fixed::encode(&[real], frac_bits, 1 << 24, &mut wide).unwrap();
+        prop_assert_eq!((narrow[0].to_i64(), wide[0].to_i64()), (i64::from(integer), i64::from(integer)));
+    }
+
+    /// Every `f32` is encoded or refused by name, never saturated.
+    #[test]
+    fn no_real_is_mistaken(bits in any::<u32>(), frac_bits in any::<u8>(), limit in any::<u32>()) {
+        let real = f32::from_bits(bits);
+        let mut words = [0_u32];
+        let result = fixed::encode(&[0.0, real][1..], frac_bits, limit, &mut words);
+        if real.is_finite() {
+            let scaled = f64::from(real) * f64::from(frac_bits).exp2();
+            let fits = scaled.abs() <= f64::from(limit.min(i32::MAX.cast_unsigned()));
+            prop_assert_eq!(result, if fits { Ok(()) } else { Err(FixedError::OutOfRange { index: 0 }) });
+            if fits {
+                prop_assert!((f64::from(words[0].cast_signed()) - scaled).abs() <= 0.5);
+            }
+        } else {
+            prop_assert_eq!(result, Err(FixedError::NotFinite { index: 0 }));
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
+
+    /// The gate is exact for every value, shift and kind.
+    #[test]
+    fn the_gate_is_its_twin(ys in prop::collection::vec(word(), 1..130), shift in 0_u32..31, kind in kind(), seed in any::<u64>()) {
+        let ys: Vec<u32> = ys.into_iter().map(<u32 as Ring>::from_u64).collect();
+        let expected: Vec<u32> = ys.iter().map(|&y| gate_step::twin(kind, shift, y)).collect();
+        prop_assert_eq!(steps::gate::<u32, ChaCha8>(kind, shift, &ys, &mut rng(seed)), expected);
+    }
+
+    /// The linear protocol is exact, for shapes on both sides of blocks, pieces and tiles.
+    #[test]
+    fn a_linear_layer_is_its_twin(inputs in 1_u16..600, outputs in 1_u16..140, seed in any::<u64>()) {
+        check_linear::<u32>(inputs, outputs, seed);
+        check_linear::<u64>(inputs, outputs, seed);
+    }
+}
+
+fn layer() -> impl Strategy<Value = Layer> {
+    (any::<u16>(), any::<u16>(), any::<u8>(), any::<u8>(), any::<bool>()).prop_map(
+        |(inputs, outputs, weight_frac_bits, shift, relu)| {
+            let activation = if relu { Activation::Relu } else { Activation::Identity };
+            Layer { inputs, outputs, weight_frac_bits, shift, activation }
+        },
+    )
+}
+
+/// Layers that fit each other.
+fn chain() -> impl Strategy<Value = (u8, u32, Vec<Layer>)> {
+    let layer = (1_u16.., 0_u8..12, 0_u8..31, any::<bool>());
+    (0_u8..16, 1_u32..1 << 31, 1_u16.., prop::collection::vec(layer, 1..8)).prop_map(|(frac_bits, limit, inputs, layers)| {
+        let (mut width, mut bits) = (inputs, frac_bits);
+        let layers = layers
+            .into_iter()
+            .map(|(outputs, weight_frac_bits, shift, relu)| {
+                let weight_frac_bits = weight_frac_bits.min(31 - bits);
+                let shift = shift.min(bits + weight_frac_bits).min(30);
+                let activation = if relu { Activation::Relu } else { Activation::Identity };
+                let layer = Layer { inputs: width, outputs, weight_frac_bits, shift, activation };
+                (width, bits) = (outputs, bits + weight_frac_bits - shift);
+                layer
+            })
+            .collect();
+        (frac_bits, limit, layers)
+    })
+}
+
+/// Everything that is computed from a description, for panics and overflows.
+fn use_description<const L: usize>(network: &Network<L>) {
+    for index in 0..=network.layers().len() {
+        let _ = (network.gate(index), network.shape(index), network.layer_cost(index));
+    }
+    for answer in [Answer::Device, Answer::Host, Answer::Both] {
+        let _ = network.session_cost(answer);
+    }
+    let _ = sharelet_core::session::deal::correction_bytes(network);
+    let _ = sharelet_core::session::p1::ScratchSizes::of(network);
+    let _ = (network.output_frac_bits(), network.max_width(), network.inputs(), network.outputs());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2000) })]
+
+    #[test]
+    fn random_bytes_are_a_description_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..120)) {
+        if let Ok(network) = control::parse::<Network<8>>(&bytes) {
+            // Whatever decodes must be safe to ask, valid or not.
+            let _ = network.validate();
+            use_description(&network);
+        }
+    }
+
+    #[test]
+    fn random_layers_are_a_description_or_refused(frac_bits in any::<u8>(), limit in any::<u32>(), layers in prop::collection::vec(layer(), 0..10)) {
+        if let Ok(network) = Network::<8>::new(frac_bits, limit, &layers) {
+            use_description(&network);
+        }
+    }
+
+    #[test]
+    fn a_chain_survives_the_wire((frac_bits, limit, layers) in chain()) {
+        let network = Network::<8>::new(frac_bits, limit, &layers).unwrap();
+        use_description(&network);
+        let mut buffer = [0; max_welcome_bytes(8)];
+        let used = control::emit_welcome(&network, &[1; 32], &mut buffer).unwrap();
+        let (welcome, read) = control::parse_welcome::<8>(&buffer[..used]).unwrap();
+        prop_assert_eq!((usize::from(welcome.layers), &read), (layers.len(), &network));
+        // Every gate of a valid description has a plan.
+        for (index, layer) in layers.iter().enumerate() {
+            let bare = index + 1 == layers.len() && layer.shift == 0 && layer.activation == Activation::Identity;
+            prop_assert_eq!(network.gate(index).is_none(), bare);
+        }
+    }
+
+    #[test]
+    fn plans_cover_the_ring(ring_bits in any::<u32>(), shift in any::<u32>(), kind in kind()) {
+        let (ring_bits, shift) = (ring_bits % 40, shift % 40);
+        let plan = Digits::plan(ring_bits, shift, kind);
+        prop_assert_eq!(plan.is_ok(), (2..=32).contains(&ring_bits) && shift < ring_bits - 1);
+        if let Ok(plan) = plan {
+            let below: u32 = plan.widths().iter().take(plan.low()).map(|&bits| u32::from(bits)).sum();
+            prop_assert_eq!(below, shift);
+        }
+    }
+}
+
+/// Corrections of rows that end inside a block must not depend on anything but their own row and mask: ends of layers, at 64 bits.
+#[test]
+fn linear_layers_at_the_edges() {
+    for (inputs, outputs) in [(1, 1), (8, 64), (9, 65), (256, 1), (257, 3), (512, 128), (513, 129)] {
+        check_linear::<u32>(inputs, outputs, 60);
+        check_linear::<u64>(inputs, outputs, 61);
+    }
+}
