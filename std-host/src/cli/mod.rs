@@ -1,5 +1,66 @@
 //! The commands of `sharelet`, one file each.
 
+pub mod common;
+pub mod dealer;
+pub mod device;
+pub mod host;
 #[cfg(feature = "import")]
 pub mod import;
+pub mod inspect;
+pub mod provision;
 pub mod twin;
+
+use clap::{Parser, Subcommand};
+
+use self::common::{CommandError, Verbosity};
+
+const EXAMPLES: &str = "\
+A device, a host and a dealer on one machine:
+  sharelet provision pump-07 --state dealer-state -o pump-07.key
+  sharelet dealer --state dealer-state
+  sharelet host model.slt --dealer 127.0.0.1:7100 --state host-state
+  sharelet device --key pump-07.key --counter pump-07.counter --host 127.0.0.1:7101 --inputs readings.npy
+
+Every command has examples of its own: sharelet COMMAND --help.";
+
+/// Secure two-party inference for microcontrollers.
+#[derive(Parser, Debug)]
+#[command(name = "sharelet", version, after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(flatten)]
+    verbosity: Verbosity,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    Provision(provision::ProvisionArgs),
+    Dealer(dealer::DealerArgs),
+    Host(host::HostArgs),
+    Device(device::DeviceArgs),
+    Twin(twin::TwinArgs),
+    Inspect(inspect::InspectArgs),
+    #[cfg(feature = "import")]
+    Import(import::ImportArgs),
+}
+
+impl Cli {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// [`CommandError`].
+    pub fn run(self) -> Result<(), CommandError> {
+        self.verbosity.start();
+        match self.command {
+            Command::Provision(args) => provision::run(&args),
+            Command::Dealer(args) => dealer::run(&args),
+            Command::Host(args) => host::run(&args),
+            Command::Device(args) => device::run(args),
+            Command::Twin(args) => Ok(twin::run(&args)?),
+            Command::Inspect(args) => inspect::run(&args),
+            #[cfg(feature = "import")]
+            Command::Import(args) => Ok(import::run(args)?),
+        }
+    }
+}

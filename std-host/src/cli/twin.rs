@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use sharelet_core::network::Activation;
 
+use super::common::json_text;
+use crate::device::report::Values;
 use crate::model::{Model, ModelError, largest};
 use crate::readings::{ReadOptions, Readings, ReadingsError};
 
@@ -35,6 +37,9 @@ pub struct TwinArgs {
     /// Stop after this many readings.
     #[arg(long, value_name = "N")]
     pub count: Option<usize>,
+    /// Print one JSON object per line.
+    #[arg(long)]
+    pub json: bool,
     /// Also write the readings as little-endian float32 rows, as a device takes them.
     #[arg(long, value_name = "OUT.f32", requires = "inputs")]
     pub raw: Option<PathBuf>,
@@ -95,18 +100,24 @@ pub fn run(args: &TwinArgs) -> Result<(), TwinError> {
     for (index, row) in readings.rows().take(count).enumerate() {
         let answer = model.encode(row).and_then(|words| model.infer(&words));
         let answer = answer.map_err(|source| TwinError::Reading { row: index + 1, source })?;
-        writeln!(out, "{}", line(&model, index, &answer)).map_err(TwinError::Print)?;
+        let line = if args.json { json(&model, index, &answer) } else { line(&model, index, &answer) };
+        writeln!(out, "{line}").map_err(TwinError::Print)?;
     }
     out.flush().map_err(TwinError::Print)
 }
 
 fn line(model: &Model, index: usize, answer: &[u32]) -> String {
-    let values: Vec<_> = answer.iter().map(|word| word.cast_signed().to_string()).collect();
-    let mut line = format!("index={index} frac_bits={} values={}", model.network.output_frac_bits(), values.join(","));
+    let mut line = format!("index={index} frac_bits={} values={}", model.network.output_frac_bits(), Values(answer));
     if let (Some(class), Some(label)) = (largest(answer), model.label(answer)) {
         line.push_str(&format!(" class={class} label={label}"));
     }
     line
+}
+
+fn json(model: &Model, index: usize, answer: &[u32]) -> String {
+    let (frac_bits, class) = (model.network.output_frac_bits(), largest(answer).unwrap_or(0));
+    let label = model.label(answer).map(|label| format!(",\"label\":{}", json_text(label))).unwrap_or_default();
+    format!("{{\"index\":{index},\"frac_bits\":{frac_bits},\"values\":[{}],\"class\":{class}{label}}}", Values(answer))
 }
 
 /// Little-endian words: layers, fraction bits and limit of the input; per layer inputs, outputs, shift, 1 for a ReLU;

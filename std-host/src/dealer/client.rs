@@ -79,8 +79,7 @@ impl Client {
     }
 
     async fn fresh(&self) -> Result<Connection, ClientError> {
-        let stream = tcp::connect(&self.address, self.exposure, self.connect).await?;
-        let mut connection = tcp::connection(stream, self.stall);
+        let mut connection = tcp::connect(&self.address, self.exposure, self.connect, self.stall).await?;
         wire::greet(&mut connection.writer, Kind::Hello).await?;
         wire::read_greeting(&mut connection.reader, Kind::Welcome).await?;
         Ok(connection)

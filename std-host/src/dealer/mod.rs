@@ -15,7 +15,6 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 use sharelet_core::keystream::{ChaCha12, Keystream};
 use sharelet_core::session::deal;
-use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
@@ -109,16 +108,22 @@ impl Dealer {
     /// Serves hosts until `stop`.
     pub async fn serve(self: Arc<Self>, listener: Listener, stop: CancellationToken) {
         let limits = self.limits;
-        let connection = |stream, peer, admission| {
+        let serve = tcp::ServeLimits { connections: limits.connections, stall: limits.stall, grace: limits.grace };
+        let connection = |connection, peer, admission| {
             let (dealer, stop) = (self.clone(), stop.clone());
-            async move { dealer.connection(stream, peer, admission, stop).await }
+            async move { dealer.connection(connection, peer, admission, stop).await }
         };
-        tcp::serve(listener, limits.connections, limits.grace, stop.clone(), connection).await;
+        tcp::serve(listener, serve, stop.clone(), connection).await;
     }
 
-    async fn connection(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, admission: Admission, stop: CancellationToken) {
+    async fn connection(
+        self: Arc<Self>,
+        connection: Connection,
+        peer: SocketAddr,
+        admission: Admission,
+        stop: CancellationToken,
+    ) {
         tracing::debug!(%peer, "connected");
-        let connection = tcp::connection(stream, self.limits.stall);
         match self.converse(connection, admission, stop).await {
             Ok(()) => tracing::debug!(%peer, "closed"),
             Err(error) => tracing::warn!(%peer, "connection ended: {error}"),

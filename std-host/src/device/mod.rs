@@ -1,1 +1,309 @@
 //! The device as a program on a PC: the same session as the firmware's.
+//!
+//! A reading is inferred until its answer is there: what fails is reported, and tried again with a new connection and
+//! the next session number, a bounded number of times.
+
+pub mod report;
+
+use core::fmt;
+use core::time::Duration;
+use std::time::Instant;
+
+use backon::{BackoffBuilder as _, ExponentialBuilder};
+use sharelet_core::fixed::{FixedError, encode};
+use sharelet_core::network::Network;
+use sharelet_core::session::p0::{self, Identity, Policy};
+use sharelet_core::session::{SessionCounter, SessionError};
+use sharelet_core::wire::WireError;
+use sharelet_core::wire::control::{Answer, Refusal};
+use tokio_util::sync::CancellationToken;
+
+use crate::link::tcp::{self, Exposure};
+use crate::link::{Connection, Counting, Counts, LinkError};
+use crate::model::MAX_LAYERS;
+use crate::readings::{Readings, ReadingsError};
+use crate::store::StoreError;
+
+/// The widest answer that fits a layer.
+const MAX_OUTPUTS: usize = u16::MAX as usize;
+
+/// Where the host is, and how long to wait for what.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The host, `HOST:PORT`.
+    pub host: String,
+    /// Which addresses are acceptable.
+    pub exposure: Exposure,
+    /// Who learns the answer; the host must have been started with the same.
+    pub answer: Answer,
+    /// Readings to infer; `None` for all.
+    pub count: Option<usize>,
+    /// Failures in a row before giving up.
+    pub retries: u32,
+    /// The host must accept within this time.
+    pub connect: Duration,
+    /// The longest silence within a message.
+    pub stall: Duration,
+    /// A handshake, a preparation or an inference must be done within this time.
+    pub phase: Duration,
+    /// Pause after the first failure; it doubles with every further one ...
+    pub shortest_pause: Duration,
+    /// ... up to this.
+    pub longest_pause: Duration,
+}
+
+impl Settings {
+    /// The answer to the device alone, all readings, 5 retries, some seconds for everything.
+    #[must_use]
+    pub fn new(host: String) -> Self {
+        Self {
+            host,
+            exposure: Exposure::Local,
+            answer: Answer::Device,
+            count: None,
+            retries: 5,
+            connect: Duration::from_secs(10),
+            stall: Duration::from_secs(30),
+            phase: Duration::from_secs(300),
+            shortest_pause: Duration::from_millis(200),
+            longest_pause: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Why the device stops, or tries again.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeviceError {
+    /// The host cannot be reached.
+    #[error("{0}")]
+    Link(#[from] LinkError),
+    /// The session.
+    #[error("{0}")]
+    Session(#[from] SessionError),
+    /// The readings.
+    #[error("{0}")]
+    Readings(#[from] ReadingsError),
+    /// A reading that the model is not made for.
+    #[error("reading {index}: {source}; no session was spent on it")]
+    Reading {
+        /// Its index, from 0.
+        index: usize,
+        /// What is wrong with it.
+        source: FixedError,
+    },
+    /// Fewer readings than were asked for.
+    #[error("{found} readings where {expected} were asked for; give more, or a smaller count")]
+    TooFewReadings {
+        /// Readings asked for.
+        expected: usize,
+        /// Readings found.
+        found: usize,
+    },
+    /// Key or counter.
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    /// The report cannot be written.
+    #[error("the report cannot be written: {0}; check its path and the space on the disk")]
+    Report(#[from] std::io::Error),
+    /// The program was told to stop.
+    #[error("stopped before all readings were inferred; start again to go on, the session numbers are kept")]
+    Stopped,
+}
+
+impl DeviceError {
+    /// A word for programs; the same as the firmware's.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Link(_) => "Connect",
+            Self::Session(error) => match error {
+                SessionError::Transport(embedded_io_async::ErrorKind::TimedOut) => "Timeout",
+                SessionError::Transport(_) => "Transport",
+                SessionError::Closed => "Closed",
+                SessionError::Wire(_) => "Wire",
+                SessionError::Refused(_) => "Refused",
+                SessionError::Network(_) => "Network",
+                SessionError::InputWidth { .. } => "InputWidth",
+                SessionError::AnswerTooWide { .. } => "AnswerTooWide",
+                SessionError::SessionNumber { .. } => "SessionNumber",
+                SessionError::Counter => "Counter",
+                _ => "Session",
+            },
+            Self::Readings(_) | Self::TooFewReadings { .. } => "Sensor",
+            Self::Reading { .. } => "Reading",
+            Self::Store(StoreError::Key { .. }) => "Key",
+            Self::Store(_) => "Store",
+            Self::Report(_) => "Report",
+            Self::Stopped => "Stopped",
+        }
+    }
+
+    /// Whether another attempt can help.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Link(error) => matches!(error, LinkError::Connect { .. }),
+            Self::Session(error) => match error {
+                SessionError::Transport(_) | SessionError::Closed => true,
+                SessionError::Wire(error) => !matches!(error, WireError::NotSharelet | WireError::Version { .. }),
+                SessionError::Refused(refusal) => {
+                    matches!(refusal, Refusal::NoCorrelations | Refusal::ShuttingDown | Refusal::Busy | Refusal::Protocol)
+                }
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+}
+
+/// A complete inference.
+#[derive(Clone, Copy, Debug)]
+pub struct Inference<'a> {
+    /// The reading's index, from 0.
+    pub index: usize,
+    /// The answer, two's complement; empty if only the host learns it.
+    pub values: &'a [u32],
+    /// Its fraction bits.
+    pub frac_bits: u8,
+    /// What the online phase sent and received.
+    pub traffic: Counts,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// What becomes of what happens.
+pub trait Events {
+    /// The handshake is done, `readings` readings are to be inferred.
+    fn connected(&mut self, readings: usize);
+    /// A session is prepared.
+    fn prepared(&mut self, session: u64, traffic: Counts, took: Duration);
+    /// A reading is inferred.
+    ///
+    /// # Errors
+    /// What cannot be written ends the program.
+    fn answer(&mut self, inference: &Inference<'_>) -> std::io::Result<()>;
+    /// Something failed that is tried again, after `pause`.
+    fn failed(&mut self, error: &DeviceError, pause: Duration);
+}
+
+/// Readings that may need the network's width to be read.
+pub trait Sensor {
+    /// The width, if it is known before the handshake.
+    fn width(&self) -> Option<usize>;
+    /// The readings, `width` values each.
+    ///
+    /// # Errors
+    /// [`ReadingsError`].
+    fn readings(&mut self, width: usize) -> Result<&Readings, ReadingsError>;
+}
+
+/// A device and what it is made of.
+pub struct Device<S, C, E> {
+    /// Addresses and times.
+    pub settings: Settings,
+    /// Name and key.
+    pub identity: Identity,
+    /// Session numbers.
+    pub counter: C,
+    /// Readings.
+    pub sensor: S,
+    /// Where answers go.
+    pub events: E,
+}
+
+impl<S, C, E> fmt::Debug for Device<S, C, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Device").field("settings", &self.settings).field("identity", &self.identity).finish_non_exhaustive()
+    }
+}
+
+async fn within<T>(limit: Duration, step: impl Future<Output = Result<T, SessionError>>) -> Result<T, SessionError> {
+    let timed_out = SessionError::Transport(embedded_io_async::ErrorKind::TimedOut);
+    tokio::time::timeout(limit, step).await.unwrap_or(Err(timed_out))
+}
+
+impl<S: Sensor, C: SessionCounter, E: Events> Device<S, C, E> {
+    /// Infers all readings, or until `stop`. Returns how many were inferred.
+    ///
+    /// # Errors
+    /// The failure that no further attempt can help, or the last of too many.
+    pub async fn run(&mut self, stop: &CancellationToken) -> Result<usize, DeviceError> {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => Err(DeviceError::Stopped),
+            done = self.persist() => done,
+        }
+    }
+
+    async fn persist(&mut self) -> Result<usize, DeviceError> {
+        let pauses = ExponentialBuilder::default()
+            .with_min_delay(self.settings.shortest_pause)
+            .with_max_delay(self.settings.longest_pause)
+            .with_max_times(self.settings.retries as usize)
+            .with_jitter();
+        let mut pause = pauses.build();
+        let mut done = 0;
+        loop {
+            let before = done;
+            match self.serve(&mut done).await {
+                Ok(()) => return Ok(done),
+                Err(error) => {
+                    if done != before {
+                        pause = pauses.build();
+                    }
+                    let Some(wait) = pause.next().filter(|_| error.is_passing()) else { return Err(error) };
+                    self.events.failed(&error, wait);
+                    tokio::time::sleep(wait).await;
+                }
+            }
+        }
+    }
+
+    /// One connection: a handshake, then session after session.
+    async fn serve(&mut self, done: &mut usize) -> Result<(), DeviceError> {
+        let Settings { answer, connect, stall, phase, .. } = self.settings;
+        let connection = tcp::connect(&self.settings.host, self.settings.exposure, connect, stall).await?;
+        let policy = Policy { answer, inputs: self.sensor.width(), max_outputs: MAX_OUTPUTS };
+        let handshake = p0::connect::<Counting<Connection>, _, MAX_LAYERS>(Counting::new(connection), &self.identity, policy);
+        let mut connected = within(phase, handshake).await?;
+        let network = connected.network().clone();
+        let readings = self.sensor.readings(network.inputs())?;
+        let inputs = encode_all(&network, readings, self.settings.count)?;
+        self.events.connected(inputs.len());
+        let mut answer = vec![0; network.outputs()];
+        while let Some(input) = inputs.get(*done) {
+            connected.io_mut().take();
+            let start = Instant::now();
+            let mut prepared = within(phase, connected.prepare(&mut self.counter, &mut answer)).await?;
+            let traffic = prepared.io_mut().take();
+            self.events.prepared(prepared.session(), traffic, start.elapsed());
+            let start = Instant::now();
+            let values;
+            (connected, values) = within(phase, prepared.infer(input)).await?;
+            let (traffic, took) = (connected.io_mut().take(), start.elapsed());
+            let frac_bits = network.output_frac_bits();
+            self.events.answer(&Inference { index: *done, values, frac_bits, traffic, took })?;
+            *done += 1;
+        }
+        Ok(())
+    }
+}
+
+/// All readings as words, before the first session: what the model is not made for costs none.
+fn encode_all(network: &Network<MAX_LAYERS>, readings: &Readings, count: Option<usize>) -> Result<Vec<Vec<u32>>, DeviceError> {
+    if readings.width() != network.inputs() {
+        return Err(SessionError::InputWidth { network: network.inputs(), found: readings.width() }.into());
+    }
+    let expected = count.unwrap_or(readings.len());
+    if readings.len() < expected {
+        return Err(DeviceError::TooFewReadings { expected, found: readings.len() });
+    }
+    let words = |(index, reading): (usize, &[f32])| {
+        let mut words = vec![0; reading.len()];
+        encode(reading, network.input_frac_bits(), network.input_limit(), &mut words)
+            .map_err(|source| DeviceError::Reading { index, source })?;
+        Ok(words)
+    };
+    readings.rows().take(expected).enumerate().map(words).collect()
+}

@@ -19,7 +19,6 @@ use sharelet_core::session::p1::{self, P1, Scratch, ScratchSizes};
 use sharelet_core::session::{SessionError, refuse};
 use sharelet_core::wire::control::{Answer, DeviceId, Hello, Refusal, max_welcome_bytes};
 use sharelet_core::wire::{self, WireError};
-use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use self::kernel::Vectorised;
@@ -208,15 +207,21 @@ impl Host {
     /// Serves devices until `stop`.
     pub async fn serve(self: Arc<Self>, listener: Listener, stop: CancellationToken) {
         let limits = self.limits;
-        let connection = |stream, peer, admission| {
+        let serve = tcp::ServeLimits { connections: limits.connections, stall: limits.stall, grace: limits.grace };
+        let connection = |connection, peer, admission| {
             let (host, stop) = (self.clone(), stop.clone());
-            async move { host.connection(stream, peer, admission, stop).await }
+            async move { host.connection(connection, peer, admission, stop).await }
         };
-        tcp::serve(listener, limits.connections, limits.grace, stop.clone(), connection).await;
+        tcp::serve(listener, serve, stop.clone(), connection).await;
     }
 
-    async fn connection(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, admission: Admission, stop: CancellationToken) {
-        let connection = tcp::connection(stream, self.limits.stall);
+    async fn connection(
+        self: Arc<Self>,
+        connection: Connection,
+        peer: SocketAddr,
+        admission: Admission,
+        stop: CancellationToken,
+    ) {
         match self.converse(connection, admission, stop).await {
             Ok(()) => tracing::debug!(%peer, "closed"),
             Err(error) => tracing::warn!(%peer, "connection ended: {error}"),

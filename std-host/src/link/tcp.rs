@@ -72,18 +72,18 @@ fn tune(stream: &TcpStream) {
     }
 }
 
-/// Connects to `HOST:PORT`.
+/// Connects to `HOST:PORT` within `limit`; see [`Connection::new`] for `stall`.
 ///
 /// # Errors
 /// [`LinkError::Resolve`], [`LinkError::NotLocal`], [`LinkError::Connect`].
-pub async fn connect(address: &str, exposure: Exposure, limit: Duration) -> Result<TcpStream, LinkError> {
+pub async fn connect(address: &str, exposure: Exposure, limit: Duration, stall: Duration) -> Result<Connection, LinkError> {
     let addresses = resolve(address, exposure).await?;
     let connected = tokio::time::timeout(limit, TcpStream::connect(addresses.as_slice())).await;
     let stream = connected
         .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
         .map_err(|source| LinkError::Connect { address: address.to_owned(), source })?;
     tune(&stream);
-    Ok(stream)
+    Ok(connection(stream, stall))
 }
 
 /// A port that is listened on.
@@ -115,7 +115,7 @@ impl Listener {
     }
 
     /// The next connection of a permitted peer. Others are closed and logged.
-    pub async fn accept(&self) -> (TcpStream, SocketAddr) {
+    async fn accept(&self) -> (TcpStream, SocketAddr) {
         loop {
             match self.listener.accept().await {
                 Ok((stream, peer)) => match self.exposure.check(peer.ip()) {
@@ -143,13 +143,23 @@ pub enum Admission {
     Full,
 }
 
-/// Accepts connections, one task each, until `stop`; then waits up to `grace` for those that are under way.
+/// What a listener allows.
+#[derive(Clone, Copy, Debug)]
+pub struct ServeLimits {
+    /// Connections at the same time.
+    pub connections: usize,
+    /// The longest silence within a message.
+    pub stall: Duration,
+    /// How long connections may go on after the program was told to stop.
+    pub grace: Duration,
+}
+
+/// Accepts connections, one task each, until `stop`; then waits a while for those that are under way.
 pub async fn serve<F>(
     listener: Listener,
-    most: usize,
-    grace: Duration,
+    limits: ServeLimits,
     stop: CancellationToken,
-    mut connection: impl FnMut(TcpStream, SocketAddr, Admission) -> F,
+    mut connection: impl FnMut(Connection, SocketAddr, Admission) -> F,
 ) where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -160,22 +170,23 @@ pub async fn serve<F>(
             Some(_) = tasks.join_next() => continue,
             accepted = listener.accept() => accepted,
         };
+        let most = limits.connections;
         let admission = if tasks.len() < most { Admission::Served } else { Admission::Full };
+        // Beyond twice as many, not even a refusal is worth a task.
         if tasks.len() < most.saturating_mul(2) {
-            tasks.spawn(connection(stream, peer, admission));
+            tasks.spawn(connection(self::connection(stream, limits.stall), peer, admission));
         }
     }
     drop(listener);
     let done = async { while tasks.join_next().await.is_some() {} };
-    if tokio::time::timeout(grace, done).await.is_err() {
+    if tokio::time::timeout(limits.grace, done).await.is_err() {
         tracing::warn!("{} connections did not end in time and are cut", tasks.len());
         tasks.shutdown().await;
     }
 }
 
 /// The connection over a TCP stream.
-#[must_use]
-pub fn connection(stream: TcpStream, stall: Duration) -> Connection {
+fn connection(stream: TcpStream, stall: Duration) -> Connection {
     let (reader, writer) = stream.into_split();
     Connection::new(reader, writer, stall)
 }
@@ -201,9 +212,9 @@ mod tests {
     async fn listening_and_connecting_beyond_this_machine_needs_the_flag() {
         let listened = Listener::bind("0.0.0.0:0", Exposure::Local).await;
         assert!(matches!(listened, Err(LinkError::NotLocal { .. })), "{listened:?}");
-        let connected = connect("192.0.2.1:9", Exposure::Local, Duration::from_millis(50)).await;
+        let connected = connect("192.0.2.1:9", Exposure::Local, Duration::from_millis(50), Duration::from_millis(50)).await;
         assert!(matches!(connected, Err(LinkError::NotLocal { .. })), "{connected:?}");
-        let connected = connect("no port here", Exposure::Local, Duration::from_millis(50)).await;
+        let connected = connect("no port here", Exposure::Local, Duration::from_millis(50), Duration::from_millis(50)).await;
         assert!(matches!(connected, Err(LinkError::Resolve { .. })), "{connected:?}");
     }
 }

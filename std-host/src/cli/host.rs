@@ -1,0 +1,114 @@
+//! `sharelet host`: serves a model to devices.
+
+use core::time::Duration;
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::common::{Answer, CommandError, Plaintext, announce, progress, runtime, stop_on_signal};
+use crate::dealer::client::Client;
+use crate::device::report::Values;
+use crate::host::model::HostModel;
+use crate::host::provider::{Source, Supply};
+use crate::host::{Host, HostAnswer, Limits};
+use crate::link::tcp::Listener;
+use crate::store::host::HostStore;
+
+const EXAMPLES: &str = "\
+Examples:
+  sharelet host ad01.slt --dealer 127.0.0.1:7100 --state host-state
+  sharelet host ad01.slt --dealer 127.0.0.1:7100 --state host-state --answer both
+  sharelet host ad01.slt --dealer 127.0.0.1:7100 --state host-state --ahead 200
+
+Corrections are asked for ahead of time, --ahead sessions per connected device, and kept in the state directory.
+Prints `listening on ADDRESS` when it is ready, and with --answer host or both one line per answer:
+`device=NAME session=N frac_bits=F values=V,V,...`. Ctrl-C stops it.";
+
+/// The dealer must accept within this time.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// Arguments of `sharelet host`.
+#[derive(Args, Debug, Clone)]
+#[command(about = "Serve a model to devices", after_help = EXAMPLES)]
+pub struct HostArgs {
+    /// The model.
+    #[arg(value_name = "MODEL.slt")]
+    pub model: PathBuf,
+    /// The dealer.
+    #[arg(long, value_name = "ADDRESS")]
+    pub dealer: String,
+    /// Where seeds, session numbers and corrections are kept.
+    #[arg(long, value_name = "DIR")]
+    pub state: PathBuf,
+    /// Where to listen; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7101")]
+    pub listen: String,
+    /// Who learns the answers; devices must be started with the same.
+    #[arg(long, value_enum, default_value_t = Answer::Device)]
+    pub answer: Answer,
+    /// Sessions that are kept ready per device.
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub ahead: u32,
+    /// Sessions asked for at a time; as many as are kept ready if not given.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(crate::dealer::wire::MAX_COUNT)))]
+    pub batch: Option<u32>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub plaintext: Plaintext,
+}
+
+/// Serves until the program is told to stop.
+///
+/// # Errors
+/// [`CommandError`].
+pub fn run(args: &HostArgs) -> Result<(), CommandError> {
+    let store = HostStore::open(&args.state)?;
+    let bytes = std::fs::metadata(&args.model).map_or(0, |model| model.len());
+    let bar = progress("masking the model", bytes, true);
+    let model = HostModel::load(&args.model, &store, &mut |done| bar.inc(done))?;
+    bar.finish_and_clear();
+    let limits = Limits::default();
+    runtime()?.block_on(async {
+        let stop = stop_on_signal()?;
+        let exposure = args.plaintext.exposure();
+        let listener = Listener::bind(&args.listen, exposure).await?;
+        let client = Client::new(args.dealer.clone(), exposure, CONNECT, limits.stall);
+        upload(&model, &client).await?;
+        let batch = args.batch.unwrap_or(args.ahead.min(crate::dealer::wire::MAX_COUNT));
+        let supply = Supply { ahead: args.ahead, batch, ..Supply::default() };
+        announce(listener.local_address()?)?;
+        let source = Source { model, store, client, supply };
+        Host::new(source, args.answer.into(), Box::new(print), limits).serve(listener, stop).await;
+        tracing::info!("stopped");
+        Ok(())
+    })
+}
+
+/// Gives the dealer the masked model. A dealer that is away gets it when it is back; one that refuses ends the program.
+async fn upload(model: &HostModel, client: &Client) -> Result<(), CommandError> {
+    let network = &model.model.network;
+    let bytes = network.layers().iter().map(|layer| u64::from(layer.inputs) * u64::from(layer.outputs) * 4).sum();
+    let bar = progress("sending the masked model to the dealer", bytes, true);
+    let offered = model.offer_to(client, &mut |sent| bar.inc(sent)).await;
+    bar.finish_and_clear();
+    match offered {
+        Ok(sent) => tracing::info!("the dealer {} the masked model", if sent { "was sent" } else { "has" }),
+        Err(error) if error.refusal().is_some_and(|refusal| !refusal.ends_connection()) => return Err(error.into()),
+        Err(crate::dealer::client::ClientError::Link(error @ crate::link::LinkError::NotLocal { .. })) => {
+            return Err(error.into());
+        }
+        Err(error) => tracing::warn!("{error}; devices are served as far as the spool goes, and the dealer is tried again"),
+    }
+    Ok(())
+}
+
+/// One line per answer that the host is to learn.
+fn print(answer: HostAnswer) {
+    let HostAnswer { device, session, frac_bits, values } = answer;
+    let mut out = io::stdout().lock();
+    let line = format!("device={device} session={session} frac_bits={frac_bits} values={}\n", Values(&values));
+    if let Err(error) = out.write_all(line.as_bytes()).and_then(|()| out.flush()) {
+        tracing::error!("an answer could not be printed: {error}");
+    }
+}
