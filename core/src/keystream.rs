@@ -17,6 +17,8 @@ use zeroize::Zeroize;
 pub const BLOCK_WORDS: usize = 16;
 /// Bytes of a keystream block.
 pub const BLOCK_BYTES: usize = 64;
+/// Bits of a keystream block.
+pub const BLOCK_BITS: u32 = 512;
 
 /// How many rounds the keystream makes: a choice of type, so that no run-time switch is left on the device.
 pub trait Rounds: fmt::Debug + Send + Sync + 'static {
@@ -30,11 +32,10 @@ pub trait Rounds: fmt::Debug + Send + Sync + 'static {
 
     /// Fills `out` with the blocks from `position` on.
     #[doc(hidden)]
-    fn run(key: &[u32; 8], position: [u32; 4], out: &mut [u8]) {
-        let [first, p1, p2, p3] = position;
+    fn blocks(key: &[u32; 8], position: [u32; 4], out: &mut [u8]) {
+        let (state, [first, ..]) = (RunState::new(key, position), position);
         for (index, out) in (first..).zip(out.chunks_exact_mut(BLOCK_BYTES)) {
-            let block = block_function(key, [index, p1, p2, p3], Self::ROUNDS);
-            crate::ring::write_le_slice(&block.0, out);
+            crate::ring::write_le_slice(&state.block(index, Self::ROUNDS).0, out);
         }
     }
 }
@@ -52,7 +53,7 @@ macro_rules! rounds {
             const ROUNDS: u8 = $rounds;
 
             #[cfg(feature = "simd")]
-            fn run(key: &[u32; 8], [p0, p1, p2, p3]: [u32; 4], out: &mut [u8]) {
+            fn blocks(key: &[u32; 8], [p0, p1, p2, p3]: [u32; 4], out: &mut [u8]) {
                 use rand_chacha::rand_core::{Rng, SeedableRng};
                 let mut seed = [0; 32];
                 crate::ring::write_le_slice(key, &mut seed);
@@ -167,8 +168,13 @@ impl<C: Rounds> Keystream<C> {
     /// Block `index` of a domain.
     #[must_use]
     pub fn block(&self, domain: Domain, index: u32) -> Block {
-        C::block_made();
-        block_function(&self.key, domain_words(domain, index), C::ROUNDS)
+        self.run(domain).block(index)
+    }
+
+    /// The blocks of a domain, for many of them: what does not depend on a block's number is computed once.
+    #[must_use]
+    pub fn run(&self, domain: Domain) -> Run<C> {
+        Run { state: RunState::new(&self.key, domain_words(domain, 0)), rounds: PhantomData }
     }
 
     /// Calls `each` with the blocks `first..first + count` of a domain, in order: for the dealer, who goes through whole
@@ -178,7 +184,7 @@ impl<C: Rounds> Keystream<C> {
         for index in (first..first.wrapping_add(count)).step_by(RUN_BLOCKS) {
             let blocks = RUN_BLOCKS.min(first.wrapping_add(count).wrapping_sub(index) as usize);
             let run = run.get_mut(..blocks * BLOCK_BYTES).unwrap_or_default();
-            C::run(&self.key, domain_words(domain, index), run);
+            C::blocks(&self.key, domain_words(domain, index), run);
             for bytes in run.chunks_exact(BLOCK_BYTES) {
                 let mut block = Block([0; BLOCK_WORDS]);
                 crate::ring::read_le_slice(bytes, &mut block.0);
@@ -192,13 +198,34 @@ impl<C: Rounds> Keystream<C> {
     ///
     /// Words of rings wider than 32 bits take two keystream words, low half first.
     pub fn fill<R: crate::ring::Ring>(&self, domain: Domain, first: u32, out: &mut [R]) {
-        let words_each = R::BITS.div_ceil(32) as usize;
+        let run = self.run(domain);
         for (index, chunk) in (first..).zip(out.chunks_mut(words_per_block::<R>())) {
-            let block = self.block(domain, index);
-            for (word, pieces) in chunk.iter_mut().zip(block.0.chunks_exact(words_each)) {
-                *word = join::<R>(pieces);
+            for (word, share) in chunk.iter_mut().zip(run.block(index).ring_words()) {
+                *word = share;
             }
         }
+    }
+}
+
+/// The blocks of one domain: one kind of one layer of one session.
+pub struct Run<C: Rounds> {
+    state: RunState,
+    rounds: PhantomData<C>,
+}
+
+impl<C: Rounds> Run<C> {
+    /// Block `index` of the domain.
+    #[inline]
+    #[must_use]
+    pub fn block(&self, index: u32) -> Block {
+        C::block_made();
+        self.state.block(index, C::ROUNDS)
+    }
+}
+
+impl<C: Rounds> fmt::Debug for Run<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Run(<redacted>)")
     }
 }
 
@@ -240,8 +267,16 @@ impl Block {
     #[inline]
     #[must_use]
     pub fn dot<R: crate::ring::Ring>(&self, acc: R, vector: &[R]) -> R {
-        let words_each = R::BITS.div_ceil(32) as usize;
-        self.0.chunks_exact(words_each).zip(vector).fold(acc, |acc, (pieces, &x)| acc.add(join::<R>(pieces).mul(x)))
+        // A length that the compiler knows lets it multiply a word as soon as it is made.
+        match vector.first_chunk::<BLOCK_WORDS>() {
+            Some(vector) if words_per_block::<R>() == BLOCK_WORDS => self.dot_words(acc, vector),
+            _ => self.dot_words(acc, vector),
+        }
+    }
+
+    #[inline(always)]
+    fn dot_words<R: crate::ring::Ring>(&self, acc: R, vector: &[R]) -> R {
+        self.ring_words::<R>().zip(vector).fold(acc, |acc, (word, &x)| acc.add(word.mul(x)))
     }
 
     /// The block's ring words, in order.
@@ -280,34 +315,66 @@ fn domain_words(domain: Domain, index: u32) -> [u32; 4] {
     [index, (domain.kind as u32) << 16 | u32::from(domain.layer), session_low, session_high]
 }
 
-/// The ChaCha state before the first round: `position` fills words 12 to 15.
-fn initial_state(key: &[u32; 8], position: [u32; 4]) -> [u32; BLOCK_WORDS] {
-    const CONSTANTS: [u32; 4] = [0x6170_7865, 0x3320_646e, 0x7962_2d32, 0x6b20_6574];
-    let [c0, c1, c2, c3] = CONSTANTS;
-    let [k0, k1, k2, k3, k4, k5, k6, k7] = *key;
-    let [p0, p1, p2, p3] = position;
-    [c0, c1, c2, c3, k0, k1, k2, k3, k4, k5, k6, k7, p0, p1, p2, p3]
+/// The ChaCha state of a run of blocks, in which word 12 counts.
+struct RunState {
+    /// Before the first round.
+    start: [u32; BLOCK_WORDS],
+    /// After those quarter rounds of the first round that word 12 takes no part in.
+    mixed: [u32; BLOCK_WORDS],
 }
 
-/// The ChaCha block function.
-#[inline]
-fn block_function(key: &[u32; 8], position: [u32; 4], rounds: u8) -> Block {
-    let start = initial_state(key, position);
-    let mut x = start;
-    for _ in 0..rounds / 2 {
+impl RunState {
+    /// `position` fills words 12 to 15.
+    fn new(key: &[u32; 8], position: [u32; 4]) -> Self {
+        const CONSTANTS: [u32; 4] = [0x6170_7865, 0x3320_646e, 0x7962_2d32, 0x6b20_6574];
+        let [c0, c1, c2, c3] = CONSTANTS;
+        let [k0, k1, k2, k3, k4, k5, k6, k7] = *key;
+        let [p0, p1, p2, p3] = position;
+        let start = [c0, c1, c2, c3, k0, k1, k2, k3, k4, k5, k6, k7, p0, p1, p2, p3];
+        let mut mixed = start;
+        quarter_round(&mut mixed, 1, 5, 9, 13);
+        quarter_round(&mut mixed, 2, 6, 10, 14);
+        quarter_round(&mut mixed, 3, 7, 11, 15);
+        Self { start, mixed }
+    }
+
+    /// The ChaCha block function at block `index`.
+    #[inline]
+    fn block(&self, index: u32, rounds: u8) -> Block {
+        let mut x = self.mixed;
+        x[12] = index;
         quarter_round(&mut x, 0, 4, 8, 12);
-        quarter_round(&mut x, 1, 5, 9, 13);
-        quarter_round(&mut x, 2, 6, 10, 14);
-        quarter_round(&mut x, 3, 7, 11, 15);
-        quarter_round(&mut x, 0, 5, 10, 15);
-        quarter_round(&mut x, 1, 6, 11, 12);
-        quarter_round(&mut x, 2, 7, 8, 13);
-        quarter_round(&mut x, 3, 4, 9, 14);
+        diagonal_round(&mut x);
+        for _ in 1..rounds / 2 {
+            quarter_round(&mut x, 0, 4, 8, 12);
+            quarter_round(&mut x, 1, 5, 9, 13);
+            quarter_round(&mut x, 2, 6, 10, 14);
+            quarter_round(&mut x, 3, 7, 11, 15);
+            diagonal_round(&mut x);
+        }
+        for (x, start) in x.iter_mut().zip(&self.start) {
+            *x = x.wrapping_add(*start);
+        }
+        // Word 12 of the start is block 0's.
+        x[12] = x[12].wrapping_sub(self.start[12]).wrapping_add(index);
+        Block(x)
     }
-    for (x, start) in x.iter_mut().zip(start) {
-        *x = x.wrapping_add(start);
+}
+
+impl Drop for RunState {
+    fn drop(&mut self) {
+        self.start.zeroize();
+        self.mixed.zeroize();
     }
-    Block(x)
+}
+
+/// The four quarter rounds of a diagonal round.
+#[inline(always)]
+fn diagonal_round(x: &mut [u32; BLOCK_WORDS]) {
+    quarter_round(x, 0, 5, 10, 15);
+    quarter_round(x, 1, 6, 11, 12);
+    quarter_round(x, 2, 7, 8, 13);
+    quarter_round(x, 3, 4, 9, 14);
 }
 
 /// Adds, xors and rotates four words of the state.
@@ -340,7 +407,7 @@ mod tests {
         // RFC 8439, section 2.3.2: key 00..1f, counter 1, nonce 00:00:00:09:00:00:00:4a:00:00:00:00.
         let key: [u8; 32] = core::array::from_fn(|i| u8::try_from(i).expect("below 32"));
         let stream = Keystream::<ChaCha20>::new(&Key::from_bytes(key));
-        let Block(out) = block_function(&stream.key, [1, 0x0900_0000, 0x4a00_0000, 0], 20);
+        let Block(out) = RunState::new(&stream.key, [0, 0x0900_0000, 0x4a00_0000, 0]).block(1, 20);
         let expected = [
             0xe4e7_f110,
             0x1559_3bd1,

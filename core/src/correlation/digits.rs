@@ -5,14 +5,14 @@
 //! how many keystream blocks `P0` computes for one element. One cut falls on the shift, so that the comparison of the
 //! low parts is one of the intermediate results and the truncation is exact.
 
+use crate::keystream::BLOCK_BITS;
+
 /// At most this many digits: the arithmetic table has `4^(digits - 1)` entries.
 pub const MAX_DIGITS: usize = 4;
 /// A digit is at most this wide: its leaf table has `2^bits` entries.
 pub const MAX_DIGIT_BITS: u8 = 12;
 /// The widest ring for which the two-message gate is planned.
 pub const MAX_RING_BITS: u32 = 32;
-/// Bits of a keystream block.
-const BLOCK_BITS: u32 = 512;
 /// What a keystream block at the device counts for in the choice of a plan, in bytes sent by the dealer.
 ///
 /// A ChaCha12 block takes a Cortex-M4 about 750 instructions, some 5 microseconds; the dealer's link to the host sends a few

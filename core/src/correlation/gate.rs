@@ -19,7 +19,7 @@ use rand_core::CryptoRng;
 
 use super::digits::{Digits, GateKind};
 use super::{LengthError, PIECE_STEP, Position, piece_len, redacted};
-use crate::keystream::{BLOCK_BYTES, Block, Keystream, Kind, Rounds, words_per_block};
+use crate::keystream::{BLOCK_BITS, BLOCK_BYTES, Block, Keystream, Kind, Rounds, Run, words_per_block};
 use crate::ring::Ring;
 
 /// Words of the widest entry of an arithmetic table.
@@ -96,42 +96,6 @@ impl<C: Rounds> Derive<'_, C> {
     /// `rho_0` of the elements whose bytes lie in `block`.
     fn opening_block(&self, block: u32) -> Block {
         self.keystream.block(self.position.domain(Kind::GateOpening), block)
-    }
-
-    /// The leaf bits that `z` selects.
-    #[inline]
-    fn leaves(&self, digits: &Digits, element: u32, z: u64) -> u32 {
-        let domain = self.position.domain(Kind::GateLeaves);
-        let first = element * digits.leaf_blocks();
-        let mut bits = 0;
-        let mut last: Option<(u32, Block)> = None;
-        for j in digits.in_table_order() {
-            let place = digits.table_start(j) + digits.digit(j, z) * digits.entry_bits(j);
-            let (index, bit) = (first + place / 512, place % 512);
-            let block = match last.take() {
-                Some((same, block)) if same == index => block,
-                _ => self.keystream.block(domain, index),
-            };
-            bits |= block.bits(bit, digits.entry_bits(j)) << Digits::opened_position(j);
-            last = Some((index, block));
-        }
-        bits
-    }
-
-    /// Entry `index` of the arithmetic table.
-    #[inline]
-    fn entry<R: Ring>(&self, digits: &Digits, element: u32, index: u32) -> [R; MAX_ENTRY_WORDS] {
-        let words = digits.kind().entry_words();
-        let place = index as usize * words;
-        let first = element * digits.table_blocks(R::BITS.div_ceil(32));
-        #[allow(clippy::cast_possible_truncation)]
-        let offset = (place / words_per_block::<R>()) as u32;
-        let block = self.keystream.block(self.position.domain(Kind::GateTable), first + offset);
-        let mut entry = [R::ZERO; MAX_ENTRY_WORDS];
-        for (i, word) in entry.iter_mut().take(words).enumerate() {
-            *word = block.ring(place % words_per_block::<R>() + i);
-        }
-        entry
     }
 }
 
@@ -466,6 +430,11 @@ impl<C: Rounds> TablePiece<'_, C> {
         let Self { derive, digits, first, len } = self;
         // A piece is as long as a block: one block masks the leaf bits of all its elements.
         let opening = derive.opening_block(opening_place(first).0);
+        let tables = P0Tables {
+            leaves: derive.keystream.run(derive.position.domain(Kind::GateLeaves)),
+            table: derive.keystream.run(derive.position.domain(Kind::GateTable)),
+            digits,
+        };
         let per_block = words_per_block::<R>();
         let mut signs: Option<Block> = None;
         for (index, element) in (0..len).zip(first..) {
@@ -475,7 +444,7 @@ impl<C: Rounds> TablePiece<'_, C> {
             }
             let sign = signs.as_ref().map_or(R::ZERO, |block| block.ring(index % per_block));
             let opening = opening.bits(opening_place(element).1, 8) & ((1 << digits.opened_bits()) - 1);
-            spend(index, P0Gate { derive: &derive, digits: &digits, element, opening, sign });
+            spend(index, P0Gate { tables: &tables, element, opening, sign });
         }
     }
 }
@@ -490,10 +459,16 @@ pub(crate) trait Half<R: Ring> {
     fn sign(&self) -> R;
 }
 
+/// `P0`'s tables of a piece.
+struct P0Tables<C: Rounds> {
+    leaves: Run<C>,
+    table: Run<C>,
+    digits: Digits,
+}
+
 /// `P0`'s half of one gate.
 pub(crate) struct P0Gate<'p, R: Ring, C: Rounds> {
-    derive: &'p Derive<'p, C>,
-    digits: &'p Digits,
+    tables: &'p P0Tables<C>,
     element: u32,
     opening: u32,
     sign: R,
@@ -502,12 +477,37 @@ pub(crate) struct P0Gate<'p, R: Ring, C: Rounds> {
 impl<R: Ring, C: Rounds> Half<R> for P0Gate<'_, R, C> {
     #[inline]
     fn masked_leaves(&self, z: R) -> u32 {
-        self.opening ^ self.derive.leaves(self.digits, self.element, z.to_u64())
+        let digits = &self.tables.digits;
+        let first = self.element * digits.leaf_blocks();
+        let mut bits = self.opening;
+        let mut last: Option<(u32, Block)> = None;
+        for j in digits.in_table_order() {
+            let place = digits.table_start(j) + digits.digit(j, z.to_u64()) * digits.entry_bits(j);
+            let (index, bit) = (first + place / BLOCK_BITS, place % BLOCK_BITS);
+            let block = match last.take() {
+                Some((same, block)) if same == index => block,
+                _ => self.tables.leaves.block(index),
+            };
+            bits ^= block.bits(bit, digits.entry_bits(j)) << Digits::opened_position(j);
+            last = Some((index, block));
+        }
+        bits
     }
 
     #[inline]
     fn entry(&self, index: u32) -> [R; MAX_ENTRY_WORDS] {
-        self.derive.entry(self.digits, self.element, index)
+        let digits = &self.tables.digits;
+        let words = digits.kind().entry_words();
+        let place = index as usize * words;
+        let first = self.element * digits.table_blocks(R::BITS.div_ceil(32));
+        #[allow(clippy::cast_possible_truncation)]
+        let offset = (place / words_per_block::<R>()) as u32;
+        let block = self.tables.table.block(first + offset);
+        let mut entry = [R::ZERO; MAX_ENTRY_WORDS];
+        for (i, word) in entry.iter_mut().take(words).enumerate() {
+            *word = block.ring(place % words_per_block::<R>() + i);
+        }
+        entry
     }
 
     #[inline]

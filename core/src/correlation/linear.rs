@@ -7,7 +7,7 @@
 use core::ops::Range;
 
 use super::{LengthError, PIECE_STEP, Position, piece_len, redacted};
-use crate::keystream::{Domain, Keystream, Kind, Rounds, words_per_block};
+use crate::keystream::{Domain, Keystream, Kind, Rounds, Run, words_per_block};
 use crate::ring::{Ring, dot};
 
 /// Shape of a linear layer's matrix.
@@ -157,14 +157,27 @@ impl<C: Rounds> RowPiece<'_, C> {
         self.keystream.fill(self.position.domain(Kind::InputMask), first, out);
     }
 
+    /// The piece's rows of `E`.
+    pub(crate) fn weight_masks(&self) -> WeightMasks<C> {
+        WeightMasks { run: self.model.run(weight_mask_domain(self.position.layer)), first: self.first, inputs: self.inputs }
+    }
+}
+
+/// The rows of `E` in a piece; they are made as they are multiplied.
+pub(crate) struct WeightMasks<C: Rounds> {
+    run: Run<C>,
+    first: u32,
+    inputs: u16,
+}
+
+impl<C: Rounds> WeightMasks<C> {
     /// `acc` plus the inner product of row `row` of the piece, from column `first_column` on, with `r`.
     #[inline]
     pub(crate) fn add_row_product<R: Ring>(&self, row: u32, first_column: usize, r: &[R], acc: R) -> R {
-        let domain = weight_mask_domain(self.position.layer);
         #[allow(clippy::cast_possible_truncation)]
         let in_row = (first_column / words_per_block::<R>()) as u32;
         let first = (self.first + row) * row_blocks::<R>(self.inputs) + in_row;
-        (first..).zip(r.chunks(words_per_block::<R>())).fold(acc, |acc, (index, r)| self.model.block(domain, index).dot(acc, r))
+        (first..).zip(r.chunks(words_per_block::<R>())).fold(acc, |acc, (index, r)| self.run.block(index).dot(acc, r))
     }
 }
 

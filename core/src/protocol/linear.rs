@@ -34,12 +34,13 @@ pub fn prepare<R: Ring, C: Rounds>(piece: RowPiece<'_, C>, tile: &mut [R; TILE_E
     expect_len(u_0.len(), piece.len())?;
     piece.shares(u_0);
     let inputs = piece.inputs();
+    let rows = piece.weight_masks();
     for first in (0..inputs).step_by(TILE_ELEMS) {
         let columns = first..inputs.min(first + TILE_ELEMS);
         let Some(r) = tile.get_mut(..columns.len()) else { continue };
         piece.masks(columns, r);
         for (row, u) in (0..).zip(u_0.iter_mut()) {
-            *u = piece.add_row_product(row, first, r, *u);
+            *u = rows.add_row_product(row, first, r, *u);
         }
     }
     Ok(())

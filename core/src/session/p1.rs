@@ -5,8 +5,10 @@
 //! layer wider than every buffer in between cannot stall both parties.
 
 use core::fmt;
+use core::future::Future;
+use core::pin::pin;
 
-use embassy_futures::join::join;
+use embassy_futures::select::{Either, select};
 use embedded_io_async::{Read, Write};
 
 use super::{
@@ -235,9 +237,7 @@ impl<'s, M: Affine, const L: usize> Ready<'_, 's, M, L> {
             let send = send_gate(writer, index, y, own_bits, piece_bits);
             let layer_of_reply = if index < last { index + 1 } else { index };
             let receive = receive_gate_reply(reader, kind, layer_of_reply, peer_bits, piece_bits, next);
-            let (sent, received) = join(send, receive).await;
-            received?;
-            sent?;
+            both_ways(receive, send).await?;
             gate_step::finish_p1(opened, own_bits, peer_bits, y)?;
             if index < last {
                 // `d + h_1`: the only product that the host needs is with this sum.
@@ -256,6 +256,27 @@ impl<'s, M: Affine, const L: usize> Ready<'_, 's, M, L> {
         let opened = input.get_mut(..network.outputs()).ok_or(too_short(network.outputs()))?;
         share::open(opened, own);
         Ok(Some(opened))
+    }
+}
+
+/// Receives and sends at once.
+///
+/// A device that sends nonsense ends both, even if it does not read any more. One that reads no more may have said why:
+/// its refusal is worth more than the transport's error.
+async fn both_ways(
+    receive: impl Future<Output = Result<(), SessionError>>,
+    send: impl Future<Output = Result<(), SessionError>>,
+) -> Result<(), SessionError> {
+    let (mut receive, mut send) = (pin!(receive), pin!(send));
+    match select(receive.as_mut(), send.as_mut()).await {
+        Either::First(received) => {
+            received?;
+            send.await
+        }
+        Either::Second(sent) => {
+            receive.await?;
+            sent
+        }
     }
 }
 

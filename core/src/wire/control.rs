@@ -15,9 +15,20 @@ const MAGIC: [u8; 4] = *b"SLET";
 /// Magic and version.
 const PREFIX_BYTES: usize = 6;
 
-/// A device's name: up to 16 printable ASCII characters, padded with zeros.
+/// A device's name: up to 16 letters, digits, `.`, `-` and `_`, padded with zeros.
+///
+/// A name that was received is checked like any other: programs make file names and log lines of it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "[u8; 16]")]
 pub struct DeviceId([u8; 16]);
+
+impl TryFrom<[u8; 16]> for DeviceId {
+    type Error = WireError;
+
+    fn try_from(bytes: [u8; 16]) -> Result<Self, WireError> {
+        Self::from_bytes(bytes).ok_or(WireError::Malformed)
+    }
+}
 
 impl DeviceId {
     /// A device's name.
@@ -275,8 +286,7 @@ fn strip_prefix(bytes: &[u8]) -> Result<&[u8], WireError> {
 /// # Errors
 /// [`WireError::NotSharelet`], [`WireError::Version`] or [`WireError::Malformed`].
 pub fn parse_hello(bytes: &[u8]) -> Result<Hello, WireError> {
-    let hello: Hello = parse(strip_prefix(bytes)?)?;
-    DeviceId::from_bytes(hello.device.0).map(|_| hello).ok_or(WireError::Malformed)
+    parse(strip_prefix(bytes)?)
 }
 
 /// Writes a [`Welcome`] and the network; returns the bytes used, or `None` if `buffer` is too small.
@@ -331,6 +341,8 @@ mod tests {
         }
         assert!(DeviceId::from_bytes(*b"a\0b\0\0\0\0\0\0\0\0\0\0\0\0\0").is_none());
         assert!(DeviceId::new("sixteen-letters.").is_some());
+        assert_eq!(parse::<DeviceId>(b"../../etc/passwd"), Err(WireError::Malformed));
+        assert_eq!(parse::<DeviceId>(b"pump-07\0\0\0\0\0\0\0\0\0"), Ok(DeviceId(*b"pump-07\0\0\0\0\0\0\0\0\0")));
     }
 
     #[test]
