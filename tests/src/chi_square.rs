@@ -99,7 +99,7 @@ mod tests {
             other.add(rng.next_u32().to_le_bytes()[0]);
             // One byte in a hundred is forced to zero.
             let byte = rng.next_u32().to_le_bytes()[0];
-            biased.add(if rng.next_u32() % 100 == 0 { 0 } else { byte });
+            biased.add(if rng.next_u32().is_multiple_of(100) { 0 } else { byte });
             coin.add(rng.next_u32() % 100 < 48);
         }
         assert!(fair.against_uniform() < BYTES_BOUND && fair.against(&other) < BYTES_BOUND);

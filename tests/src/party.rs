@@ -160,7 +160,10 @@ impl Setup {
     }
 
     /// The host's side of one session.
-    async fn host(&self, mut reader: impl Read, mut writer: impl Write, corrections: &[u8]) -> Result<HostEnd, SessionError> {
+    ///
+    /// # Errors
+    /// As the session itself.
+    pub async fn host(&self, mut reader: impl Read, mut writer: impl Write, corrections: &[u8]) -> Result<HostEnd, SessionError> {
         let network = &self.model.network;
         p1::receive_hello(&mut reader).await?;
         p1::welcome(&mut writer, network, &self.model_seed, &mut [0; 256]).await?;

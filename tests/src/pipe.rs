@@ -120,17 +120,31 @@ impl ErrorType for Pipe {
     type Error = ErrorKind;
 }
 
+impl Channel {
+    /// Takes what waits, as much as there is room for; `None` if the reader must wait.
+    fn take(&mut self, buffer: &mut [u8]) -> Option<usize> {
+        let len = buffer.len().min(self.waiting.len());
+        buffer.iter_mut().zip(self.waiting.drain(..len)).for_each(|(to, from)| *to = from);
+        (len > 0 || buffer.is_empty()).then_some(len)
+    }
+
+    /// Puts in what there is room for; `None` if the writer must wait.
+    fn put(&mut self, bytes: &[u8]) -> Option<usize> {
+        let len = bytes.len().min(self.capacity - self.waiting.len());
+        self.waiting.extend(&bytes[..len]);
+        self.log.extend(&bytes[..len]);
+        (len > 0 || bytes.is_empty()).then_some(len)
+    }
+}
+
 impl Read for Pipe {
     async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ErrorKind> {
         loop {
-            let mut channel = self.incoming.borrow_mut();
-            let len = buffer.len().min(channel.waiting.len());
-            if len > 0 || buffer.is_empty() {
-                buffer.iter_mut().zip(channel.waiting.drain(..len)).for_each(|(to, from)| *to = from);
-                return Ok(len);
+            let taken = self.incoming.borrow_mut().take(buffer);
+            match taken {
+                Some(len) => return Ok(len),
+                None => yield_now().await,
             }
-            drop(channel);
-            yield_now().await;
         }
     }
 }
@@ -138,15 +152,11 @@ impl Read for Pipe {
 impl Write for Pipe {
     async fn write(&mut self, bytes: &[u8]) -> Result<usize, ErrorKind> {
         loop {
-            let mut channel = self.outgoing.borrow_mut();
-            let len = bytes.len().min(channel.capacity - channel.waiting.len());
-            if len > 0 || bytes.is_empty() {
-                channel.waiting.extend(&bytes[..len]);
-                channel.log.extend(&bytes[..len]);
-                return Ok(len);
+            let put = self.outgoing.borrow_mut().put(bytes);
+            match put {
+                Some(len) => return Ok(len),
+                None => yield_now().await,
             }
-            drop(channel);
-            yield_now().await;
         }
     }
 

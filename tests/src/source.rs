@@ -169,7 +169,8 @@ fn is_word(c: char) -> bool {
 /// Where `word` stands alone.
 fn words<'c>(code: &'c str, word: &'c str) -> impl Iterator<Item = usize> + 'c {
     code.match_indices(word).map(|(at, _)| at).filter(move |&at| {
-        !code[..at].ends_with(is_word) && !(word.ends_with(is_word) && code[at + word.len()..].starts_with(is_word))
+        let goes_on = word.ends_with(is_word) && code[at + word.len()..].starts_with(is_word);
+        !code[..at].ends_with(is_word) && !goes_on
     })
 }
 

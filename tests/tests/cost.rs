@@ -1,7 +1,7 @@
 //! Stated costs are what passes: bytes, round trips, the dealer's bytes, and the keystream blocks that the device makes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::cell::Cell;
+use core::cell::Cell;
 
 use rand_core::Rng;
 use sharelet_core::keystream::{ChaCha8, Rounds};

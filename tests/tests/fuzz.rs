@@ -3,7 +3,8 @@
 //! `FUZZ_SECONDS=600 cargo test -p sharelet-tests --release --test fuzz` searches longer.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::time::{Duration, Instant};
+use core::time::Duration;
+use std::time::Instant;
 
 use rand_chacha::ChaCha12Rng;
 use rand_core::Rng;

@@ -6,16 +6,19 @@
 //! the host sees is independent of the input, even if it chooses its bytes by what it saw before.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use embassy_futures::join::join;
+use embedded_io_async::Write;
 use rand_chacha::ChaCha12Rng;
 use rand_core::Rng;
 use sharelet_core::keystream::ChaCha8;
 use sharelet_core::session::SessionError;
+use sharelet_core::wire::WireError;
 use sharelet_core::wire::control::Answer;
 use sharelet_core::wire::frame::{HEADER_BYTES, Kind};
 use sharelet_tests::frames::{self, Frame};
 use sharelet_tests::model::Model;
 use sharelet_tests::party::{HostEnd, Setup};
-use sharelet_tests::pipe::End;
+use sharelet_tests::pipe::{End, Pipe, run};
 use sharelet_tests::{printed_seed, rng};
 
 /// A number below `bound`.
@@ -199,4 +202,30 @@ fn a_hostile_device_gets_a_named_error_or_a_wrong_answer() {
         }
     }
     assert!(done > 400 && failed > 800, "{done} sessions ended, {failed} failed");
+}
+
+/// A device that sends nonsense and reads nothing: the host's own message does not fit the pipe, yet it is not kept waiting.
+#[test]
+fn a_device_that_stops_reading_does_not_hang_the_host() {
+    let mut rng = rng(33);
+    let setup = Setup::random(Model::random(&[3, 300, 2], false, &mut rng), Answer::Device, &mut rng);
+    let honest = setup.honest::<ChaCha8>(&[1, 2, 3], 10_000);
+    let mut frames = frames::split(&honest.device);
+    // The reply to the host's gate.
+    let last = frames.last_mut().unwrap();
+    assert_eq!((last.header.kind, last.header.layer), (Kind::Input, 1));
+    last.header.layer = 2;
+    let last_start = last.start;
+    // The welcome and the grant fit the pipe, the gate of 300 elements does not.
+    let (device_end, host_end) = Pipe::pair(200);
+    let corrections = setup.corrections::<ChaCha8>();
+    let host = setup.host(host_end.clone(), host_end, &corrections);
+    let mut script = frames::join(&frames);
+    script.truncate(last_start + HEADER_BYTES);
+    let device = async {
+        let mut writer = device_end;
+        writer.write_all(&script).await
+    };
+    let (host, _) = run(join(host, device));
+    assert_eq!(host, Err(SessionError::Wire(WireError::WrongLayer { expected: 1, found: 2 })));
 }

@@ -4,6 +4,7 @@
 //! compiler must report exactly the marked codes. The wording of its messages, which differs between compilers, is not looked at.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use core::sync::atomic::{AtomicU32, Ordering};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -22,7 +23,7 @@ fn libraries(name: &str) -> Vec<PathBuf> {
             file.starts_with(&format!("lib{name}-")) && file.ends_with(".rlib")
         })
         .collect();
-    libraries.sort_by_key(|path| std::cmp::Reverse(path.metadata().unwrap().modified().unwrap()));
+    libraries.sort_by_key(|path| core::cmp::Reverse(path.metadata().unwrap().modified().unwrap()));
     libraries
 }
 
@@ -50,8 +51,8 @@ impl Libraries {
 
 /// The codes of the errors that the compiler reports; its words if it fails without any.
 fn compile(libraries: &Libraries, source: &str) -> Result<Vec<String>, String> {
-    static FILES: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
-    let number = FILES.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    static FILES: AtomicU32 = AtomicU32::new(0);
+    let number = FILES.fetch_add(1, Ordering::Relaxed);
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{number}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let file = folder.join("case.rs");

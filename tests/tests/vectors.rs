@@ -5,7 +5,7 @@
 //! both sides; `bad_*` files must fail with the error that they name.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::fmt::Write as _;
+use core::fmt::Write as _;
 
 use rand_core::Rng;
 use sharelet_core::correlation::{Position, linear};
