@@ -273,7 +273,8 @@ impl<S: Sensor, K: KeyStore, C: SessionCounter, A: AnswerSink, M: InstructionMet
         defmt::info!("connected as {}: {=usize} inputs, {=usize} outputs", identity.id(), inputs, outputs);
         let (Some(features), Some(input)) = (features.get_mut(..inputs), input.get_mut(..inputs)) else {
             // The reason matters more than whether it still reaches the host.
-            let _ = refuse(connected.io_mut(), Refusal::InputWidth { sensor: MAX_WIDTH as u16 }).await;
+            let refusal = refuse(connected.io_mut(), Refusal::InputWidth { sensor: MAX_WIDTH as u16 });
+            let _ = with_timeout(CLOSE_TIMEOUT, refusal).await;
             return Err(DeviceError::Session(SessionError::InputWidth { network: inputs, found: MAX_WIDTH }));
         };
 
