@@ -340,6 +340,7 @@ impl RunState {
 
     /// The ChaCha block function at block `index`.
     #[inline]
+    #[allow(clippy::indexing_slicing)]
     fn block(&self, index: u32, rounds: u8) -> Block {
         let mut x = self.mixed;
         x[12] = index;

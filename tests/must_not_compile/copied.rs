@@ -1,6 +1,6 @@
 // Nothing that is spent once, and no key, can be cloned or copied.
 use sharelet_core::correlation::{Offline, Online, SessionToken, gate, linear};
-use sharelet_core::keystream::{Block, ChaCha12, Key, Keystream};
+use sharelet_core::keystream::{Block, ChaCha12, Key, Keystream, Run};
 use sharelet_core::network::PlainModel;
 use sharelet_core::protocol::gate::Opened;
 use sharelet_core::session::{p0, p1};
@@ -26,6 +26,7 @@ pub fn all() {
     cloneable::<Key>(); //~ E0277
     cloneable::<Keystream<ChaCha12>>(); //~ E0277
     cloneable::<Block>(); //~ E0277
+    cloneable::<Run<ChaCha12>>(); //~ E0277
     cloneable::<p0::Identity<ChaCha12>>(); //~ E0277
     cloneable::<p0::Connected<'_, u8, ChaCha12, 4>>(); //~ E0277
     cloneable::<p0::Prepared<'_, '_, u8, ChaCha12, 4>>(); //~ E0277

@@ -1,6 +1,6 @@
 //! The device's wire is uniform, whatever its input: a one-time pad lies over everything that it sends.
 //!
-//! Two inputs as different as can be, 4,000 sessions each under one key with rising numbers. Everything that the device
+//! Two inputs as different as can be, 10,000 sessions each under one key with rising numbers. Everything that the device
 //! sends in frames of ring elements and bits is sorted into classes: (frame, layer, byte of a word) and (frame, layer,
 //! opened bit). Each class is held against the uniform distribution, and against the same class under the other input.
 //! The bounds are exceeded by chance once in 10^9 (see `chi_square`); the seed is fixed.
@@ -23,7 +23,7 @@ use sharelet_tests::rng;
 
 /// One piece per layer, so that a body is bits, then words. The layers have both kinds of gate.
 const WIDTHS: [u16; 4] = [6, 6, 6, 4];
-const SESSIONS: u64 = 4000;
+const SESSIONS: u64 = 10_000;
 
 /// Frame, layer, and byte of a word or bit of a gate.
 type Class = (u8, u8, usize);
