@@ -107,11 +107,10 @@ proptest! {
         }
     }
 
+    /// With more fraction bits a real is no longer an exact `f32`.
     #[test]
-    fn what_has_up_to_24_bits_survives_both_ways(integer in -(1 << 24)..=1_i32 << 24, frac_bits in any::<u8>()) {
+    fn what_has_up_to_24_bits_survives_both_ways(integer in -(1 << 24)..=1_i32 << 24, frac_bits in 0_u8..=120) {
         let real = fixed::decode(integer.cast_unsigned(), frac_bits);
-        // Beyond, a real is no longer an exact `f32`.
-        prop_assume!(frac_bits <= 120);
         let (mut narrow, mut wide) = ([0_u32], [0_u64]);
         fixed::encode(&[real], frac_bits, 1 << 24, &mut narrow).unwrap();
         fixed::encode(&[real], frac_bits, 1 << 24, &mut wide).unwrap();
