@@ -55,7 +55,7 @@ pub fn gate<R: Ring, C: Rounds>(kind: GateKind, shift: u32, ys: &[R], rng: &mut 
     let session = rng.next_u64();
     let mut correction = vec![0; ys.len() * gate::correction_bytes::<R>(&digits)];
     let position = Position { session, layer: 0 };
-    gate::deal::<R, _>(&device, position, &digits, 0..u32::from(elements), rng, &mut correction).expect("sized");
+    gate::deal::<R, _>(&device, position, &digits, 0..elements, rng, &mut correction).expect("sized");
 
     let y_0: Vec<R> = ys.iter().map(|_| word(rng)).collect();
     let mut z_1: Vec<R> = ys.iter().zip(&y_0).map(|(y, y_0)| y.sub(*y_0)).collect();

@@ -109,7 +109,7 @@ pub fn deal<R: Ring, C: Rounds>(
     keystream: &Keystream<C>,
     position: Position,
     digits: &Digits,
-    elements: Range<u32>,
+    elements: Range<u16>,
     rng: &mut impl CryptoRng,
     out: &mut [u8],
 ) -> Result<(), LengthError> {
@@ -121,7 +121,7 @@ pub fn deal<R: Ring, C: Rounds>(
     let derive = Derive { keystream, position };
     let truths = TableTruths::new(digits);
     let mut shares: Option<WordShares<R>> = None;
-    for (element, out) in elements.zip(out.chunks_exact_mut(each)) {
+    for (element, out) in elements.map(u32::from).zip(out.chunks_exact_mut(each)) {
         let of = shares.take().filter(|shares| shares.covers(element)).unwrap_or_else(|| WordShares::derive(&derive, element));
         deal_element::<R, C>(&derive, digits, &truths, &of, element, rng, out);
         shares = Some(of);

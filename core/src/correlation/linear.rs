@@ -68,7 +68,7 @@ pub fn deal<R: Ring, C: Rounds>(
     out: &mut [u8],
 ) -> Result<(), LengthError> {
     let (inputs, outputs) = (usize::from(shape.inputs), usize::from(shape.outputs));
-    expect_len(masked_weights.len() * R::BYTES, inputs * outputs * R::BYTES)?;
+    expect_len(masked_weights.len().saturating_mul(R::BYTES), inputs.saturating_mul(outputs).saturating_mul(R::BYTES))?;
     expect_len(out.len(), correction_bytes::<R>(shape))?;
     let found_bytes = scratch.len() * R::BYTES;
     let r = scratch.get_mut(..inputs).ok_or(LengthError { expected_bytes: inputs * R::BYTES, found_bytes })?;

@@ -4,7 +4,7 @@
 //! * **derive**: `P0` takes its half from the keystream, which is all it ever stores;
 //! * **read**: `P1` takes its half from the bytes that the dealer wrote.
 //!
-//! A correlation is addressed by session, layer, kind and element, and is spent once: the views hand it out in pieces
+//! A correlation is addressed by session, layer, kind and element, is for words of one ring, and is spent once: the views hand it out in pieces
 //! of [`PIECE_ELEMS`] elements, front to back, and a protocol step takes its piece by value. Nothing here is `Clone`.
 
 pub mod digits;

@@ -220,7 +220,7 @@ mod tests {
         let session = rng.next_u64();
         let position = Position { session, layer: 0 };
         let mut correction = vec![0; ys.len() * correction_bytes::<R>(&digits)];
-        gate::deal::<R, _>(&key, position, &digits, 0..u32::from(elements), rng, &mut correction).expect("sized");
+        gate::deal::<R, _>(&key, position, &digits, 0..elements, rng, &mut correction).expect("sized");
 
         let shares_0: Vec<R> = ys.iter().map(|_| R::from_u64(rng.next_u64())).collect();
         let mut word_1: Vec<R> = ys.iter().zip(&shares_0).map(|(y, share)| y.sub(*share)).collect();

@@ -49,7 +49,7 @@ pub fn session<C: Rounds, const L: usize>(
         rest = tail;
         linear::deal(keystream, position, shape, weights.as_ref(), scratch, linear_out)?;
         if let Some(digits) = network.gate(index) {
-            gate::deal::<u32, C>(keystream, position, &digits, 0..u32::from(shape.outputs), rng, gate_out)?;
+            gate::deal::<u32, C>(keystream, position, &digits, 0..shape.outputs, rng, gate_out)?;
         }
     }
     Ok(())
