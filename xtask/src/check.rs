@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
+use clap::{Args, ValueEnum};
 
 use crate::boards::{self, Arguments, BOARDS, Board};
 use crate::demo::{self, DemoArgs};
@@ -59,6 +60,27 @@ impl Case {
     }
 }
 
+/// Which checks to run.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct TestArgs {
+    /// A part of them.
+    #[arg(value_enum, default_value_t)]
+    part: Part,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Format, lints and documentation.
+    Sources,
+    /// Tests on this PC, and the demo with a process as the device.
+    Host,
+    /// Builds for every target, and runs on the emulated boards.
+    Boards,
+    /// Everything.
+    #[default]
+    All,
+}
+
 /// Results so far.
 struct Checks<'a> {
     setup: Setup<'a>,
@@ -67,22 +89,24 @@ struct Checks<'a> {
     skipped: Vec<String>,
 }
 
-/// Runs every check; an error if one fails.
-pub fn run() -> Result<()> {
+/// Runs the checks; an error if one fails.
+pub fn run(args: TestArgs) -> Result<()> {
     let workspace = Workspace::here();
     let steps = Steps::new();
     let setup = Setup { workspace: &workspace, steps: &steps, logs: workspace.target().join("check") };
     let mut checks = Checks { setup, passed: 0, failed: Vec::new(), skipped: Vec::new() };
+    let wanted = |part: Part| args.part == Part::All || args.part == part;
 
-    checks.sources();
-    checks.host();
-    let toolchain = checks.targets();
-    let images = match toolchain {
-        Some(toolchain) => checks.firmware(toolchain),
-        None => Vec::new(),
-    };
-    checks.demo();
-    checks.emulated(&images);
+    if wanted(Part::Sources) {
+        checks.sources();
+    }
+    if wanted(Part::Host) {
+        checks.host();
+    }
+    // Linting the firmware needs the compilers for the boards: it belongs to them.
+    if wanted(Part::Boards) {
+        checks.boards();
+    }
 
     for name in &checks.skipped {
         println!("skipped: {name}");
@@ -114,8 +138,9 @@ impl Checks<'_> {
     }
 
     fn check<T>(&mut self, name: &str, work: impl FnOnce() -> Result<T>) -> Option<T> {
-        if let Err(error) = process::check_interrupted() {
-            return self.record(name, Err(error));
+        if process::check_interrupted().is_err() {
+            // Whatever ran was stopped by the check it belonged to.
+            std::process::exit(130);
         }
         let result = self.setup.steps.step(name, work);
         self.record(name, result)
@@ -149,13 +174,21 @@ impl Checks<'_> {
         let mut firmware = self.setup.workspace.cargo();
         firmware.current_dir(self.setup.workspace.firmware()).args(["fmt", "--all", "--check"]);
         self.command("format of the firmware", &mut firmware);
+        self.cargo("lints", "clippy --workspace --all-targets --all-features --keep-going -- -D warnings");
+        self.cargo("lints without the import", "clippy --package sharelet-host --no-default-features -- -D warnings");
+        self.cargo("documentation", "doc --workspace --all-features --no-deps");
     }
 
     fn host(&mut self) {
-        self.cargo("lints", "clippy --workspace --all-targets --all-features -- -D warnings");
-        self.cargo("lints without the import", "clippy --package sharelet-host --no-default-features -- -D warnings");
-        self.cargo("documentation", "doc --workspace --all-features --no-deps");
         self.cargo("tests", "test --workspace --all-features --no-fail-fast");
+        let demo = demo::run(&DemoArgs { native: true, ..DemoArgs::default() });
+        self.record("demo --native", demo);
+    }
+
+    fn boards(&mut self) {
+        let toolchain = self.targets();
+        let images = toolchain.map_or_else(Vec::new, |toolchain| self.firmware(toolchain));
+        self.emulated(&images);
     }
 
     fn targets(&mut self) -> Option<Toolchain> {
@@ -191,11 +224,6 @@ impl Checks<'_> {
         doc.args(["--target", "thumbv7em-none-eabihf"]).env("RUSTDOCFLAGS", "-D warnings");
         self.command("documentation of the firmware", &mut doc);
         images
-    }
-
-    fn demo(&mut self) {
-        let result = demo::run(&DemoArgs { native: true, ..DemoArgs::default() });
-        self.record("demo --native", result);
     }
 
     fn emulated(&mut self, images: &[(&'static Board, PathBuf)]) {
@@ -234,6 +262,9 @@ impl Checks<'_> {
     /// The reference networks; none if they are not on this machine.
     fn reference(&mut self) -> Vec<Case> {
         let Some(data) = self.setup.workspace.data() else {
+            // The runs need the program in any case.
+            let built = self.setup.sharelet(false);
+            self.record("sharelet", built);
             self.skip("ad01 and network A on the boards", "the reference networks are not here; set SHARELET_DATA");
             return Vec::new();
         };

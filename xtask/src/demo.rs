@@ -114,6 +114,10 @@ pub fn run(args: &DemoArgs) -> Result<()> {
     );
     println!("  dealer  one-time masked weights and the device's key; nothing of the online phase");
     println!("Logs are in {}.", room.folder().display());
+    println!("Round trips are those of the online phase. Preparation is done before the reading is taken.");
+    if !args.native {
+        println!("QEMU counts the board's instructions, not cycles.");
+    }
     steps.note("done");
     match answers.iter().filter(|answer| !answer.agrees).count() {
         0 => Ok(()),
@@ -160,12 +164,19 @@ struct Table {
 
 impl Table {
     fn head(&self) {
-        let unit = if self.native { "microseconds" } else { "instructions" };
+        let unit = if self.native { "us" } else { "instr." };
         println!();
-        println!("{:72}{:>28}", "", unit);
         println!(
-            "{:>7}  {:20} {:20} {:5} {:>8} {:>8} {:>11} {:>12}",
-            "reading", "private answer", "plaintext answer", "agree", "bytes up", "down", "round trips", "preparation"
+            "{:>7}  {:20} {:20} {:5} {:>8} {:>8} {:>11} {:>14} {:>14}",
+            "reading",
+            "private answer",
+            "plaintext answer",
+            "agree",
+            "bytes up",
+            "down",
+            "round trips",
+            format!("prepare {unit}"),
+            format!("online {unit}"),
         );
     }
 
@@ -174,7 +185,7 @@ impl Table {
         let frac_bits = answer.plain.number("frac_bits")?;
         let show = |line: &Line| -> Result<String> { Ok(self.describe(index, &line.values()?, frac_bits, &answer.plain)) };
         println!(
-            "{:>7}  {:20} {:20} {:5} {:>8} {:>8} {:>11} {:>12} {:>12}",
+            "{:>7}  {:20} {:20} {:5} {:>8} {:>8} {:>11} {:>14} {:>14}",
             index + 1,
             show(&answer.private)?,
             show(&answer.plain)?,
@@ -219,7 +230,7 @@ impl Table {
         let sum = |of: &dyn Fn(&Answer) -> Result<u64>| answers.iter().map(of).sum::<Result<u64>>();
         let agreed = answers.iter().filter(|answer| answer.agrees).count();
         println!(
-            "{:>7}  {:20} {:20} {:5} {:>8} {:>8} {:>11} {:>12} {:>12}",
+            "{:>7}  {:20} {:20} {:5} {:>8} {:>8} {:>11} {:>14} {:>14}",
             "total",
             "",
             "",

@@ -23,6 +23,7 @@ Examples:
   cargo xtask demo --native                             the same, the device being a process on this PC
   cargo xtask demo --model my.onnx --inputs my.npy      an own model and own readings
   cargo xtask test                                      every check there is
+  cargo xtask test boards                               those of the firmware and the emulated boards
   cargo xtask bench device                              instructions, traffic and memory on the emulated boards
 
 What is missing on the machine is installed, and named before it is. Variables:
@@ -42,7 +43,7 @@ enum Command {
     /// Private inference end to end, every answer compared with the plaintext one.
     Demo(demo::DemoArgs),
     /// Formats, lints, documentation, tests, builds for every target, and runs on the emulated boards.
-    Test,
+    Test(check::TestArgs),
     /// Measures, prints tables, and writes docs/benchmarks.md and target/bench/GROUP.json.
     Bench(bench::BenchArgs),
 }
@@ -50,7 +51,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = process::watch_signals().and_then(|()| match Cli::parse().command {
         Command::Demo(args) => demo::run(&args),
-        Command::Test => check::run(),
+        Command::Test(args) => check::run(args),
         Command::Bench(args) => bench::run(&args),
     });
     match result {
