@@ -261,10 +261,10 @@ impl Host {
         }
         let provider = self.provider(device).await?;
         self.ask_about(device, &provider).await?;
+        let gone = CancellationToken::new();
+        tokio::spawn(provider.clone().keep_filled(gone.clone(), stop.clone()));
+        let _gone = gone.drop_guard();
         let ends = Ends { stop, replaced: self.enter(device, &provider) };
-        let filling = CancellationToken::new();
-        tokio::spawn(provider.clone().keep_filled(filling.clone()));
-        let _stop_filling = filling.drop_guard();
 
         let model = &self.source.model;
         p1::welcome(writer, &model.model.network, model.seed.expose(), &mut vec![0; max_welcome_bytes(MAX_LAYERS)]).await?;

@@ -83,8 +83,15 @@ struct State {
     deal_from: u64,
     /// The key under which the spool was dealt, once the dealer has named it.
     key: Option<KeyId>,
-    /// Why there is nothing, for the device that waits.
-    refusal: Option<Refusal>,
+    /// Why there is nothing from this session on, for the device that waits.
+    refusal: Option<(u64, Refusal)>,
+}
+
+impl State {
+    /// The first session to ask the dealer for.
+    fn first(&self) -> u64 {
+        self.wanted_from.max(self.deal_from)
+    }
 }
 
 /// The supply of one device.
@@ -95,6 +102,7 @@ pub struct Provider {
     state: Mutex<State>,
     missing: Notify,
     news: Notify,
+    filling: tokio::sync::Mutex<()>,
 }
 
 impl Provider {
@@ -109,7 +117,8 @@ impl Provider {
         used.into_iter().for_each(|session| source.store.spool().remove(device, session));
         let deal_from = ready.last().map_or(next, |last| last.saturating_add(1));
         let state = State { ready, wanted_from: next, deal_from, ..State::default() };
-        Ok(Arc::new(Self { source, device, state: Mutex::new(state), missing: Notify::new(), news: Notify::new() }))
+        let (state, missing, news, filling) = (Mutex::new(state), Notify::new(), Notify::new(), tokio::sync::Mutex::default());
+        Ok(Arc::new(Self { source, device, state, missing, news, filling }))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -180,13 +189,25 @@ impl Provider {
             }
         }
         match state.refusal {
-            Some(refusal) => Err(HostError::Refused(refusal)),
-            None => Ok(None),
+            // What was said about another request does not concern this one.
+            Some((first, refusal)) if first == state.first() => Err(HostError::Refused(refusal)),
+            _ => Ok(None),
         }
     }
 
-    /// Keeps the supply up until `stop`: outlives failures of the dealer.
-    pub async fn keep_filled(self: Arc<Self>, stop: CancellationToken) {
+    /// Keeps the supply up while the device is there, and outlives failures of the dealer. When the device is `gone`, the
+    /// spool is filled a last time, so that corrections are ready when it comes back; `stop` ends that, too.
+    pub async fn keep_filled(self: Arc<Self>, gone: CancellationToken, stop: CancellationToken) {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => {}
+            () = self.fill(&gone) => {}
+        }
+    }
+
+    async fn fill(&self, gone: &CancellationToken) {
+        // The connection before may still be filling.
+        let _alone = self.filling.lock().await;
         let Supply { shortest_pause, longest_pause, .. } = self.source.supply;
         let pauses = ExponentialBuilder::default()
             .with_min_delay(shortest_pause)
@@ -194,26 +215,36 @@ impl Provider {
             .without_max_times()
             .with_jitter();
         let mut pause = pauses.build();
-        let work = async {
-            loop {
-                let count = self.missing();
-                if count == 0 {
-                    self.missing.notified().await;
-                    continue;
-                }
+        loop {
+            let count = self.missing();
+            let wait = if count == 0 {
+                None
+            } else {
                 match self.fetch(count).await {
-                    Ok(()) => pause = pauses.build(),
+                    Ok(()) => {
+                        pause = pauses.build();
+                        continue;
+                    }
                     Err(error) => {
                         let wait = pause.next().unwrap_or(longest_pause);
-                        tracing::warn!(device = %self.device, "no corrections: {error}; next attempt in {} ms", wait.as_millis());
-                        tokio::time::sleep(wait).await;
+                        let device = self.device;
+                        tracing::warn!(%device, "no corrections: {error}; next attempt in {} ms", wait.as_millis());
+                        Some(wait)
                     }
                 }
+            };
+            // A request that comes in is a reason to try at once.
+            let longest = async {
+                match wait {
+                    Some(wait) => tokio::time::sleep(wait).await,
+                    None => core::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = gone.cancelled() => return,
+                () = self.missing.notified() => {}
+                () = longest => {}
             }
-        };
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = work => {}
         }
     }
 
@@ -230,10 +261,7 @@ impl Provider {
         let Source { model, client, .. } = &*self.source;
         let mut offered = false;
         let mut dealt = loop {
-            let first = {
-                let state = self.state();
-                state.wanted_from.max(state.deal_from)
-            };
+            let first = self.state().first();
             let request = Deal { device: self.device, model: model.masked_id, first, count };
             match client.deal(request, model.correction_bytes).await {
                 Ok(dealt) => break dealt,
@@ -244,7 +272,7 @@ impl Provider {
                         model.offer_to(client, &mut |_| ()).await?;
                     }
                     refusal => {
-                        self.explain(refusal);
+                        self.explain(first, refusal);
                         return Err(error);
                     }
                 },
@@ -272,13 +300,13 @@ impl Provider {
     }
 
     /// What a waiting device is told at once, because waiting does not help.
-    fn explain(&self, refusal: Option<wire::Refusal>) {
+    fn explain(&self, first: u64, refusal: Option<wire::Refusal>) {
         let refusal = match refusal {
             Some(wire::Refusal::UnknownDevice) => Refusal::UnknownDevice,
             Some(wire::Refusal::TooFarAhead { .. }) => Refusal::SessionNumber,
             _ => return,
         };
-        self.state().refusal = Some(refusal);
+        self.state().refusal = Some((first, refusal));
         self.news.notify_waiters();
     }
 }

@@ -1,0 +1,230 @@
+//! The programs themselves: what they print, how they stop, what they refuse.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod parties;
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use parties::{Room, random_model, random_readings, random_seed, rng};
+
+fn sharelet(room: &Room, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sharelet"));
+    command.current_dir(room.folder.path()).args(arguments).env_remove("RUST_LOG");
+    command
+}
+
+fn output(room: &Room, arguments: &[&str]) -> Output {
+    sharelet(room, arguments).output().expect("runs")
+}
+
+/// A server, killed when dropped.
+struct Server {
+    child: Child,
+    out: BufReader<ChildStdout>,
+    address: String,
+}
+
+impl Server {
+    fn start(room: &Room, arguments: &[&str]) -> Self {
+        let log = std::fs::File::create(room.path(&format!("{}.log", arguments[0]))).unwrap();
+        let mut child = sharelet(room, arguments).stdout(Stdio::piped()).stderr(log).spawn().expect("starts");
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        out.read_line(&mut line).expect("reads");
+        let address = line.trim().strip_prefix("listening on ").unwrap_or_else(|| panic!("{line:?}")).to_owned();
+        Self { child, out, address }
+    }
+
+    fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([name, &self.child.id().to_string()]).status().expect("kill runs");
+        assert!(sent.success());
+    }
+
+    /// The exit code, in time.
+    fn wait(&mut self) -> Option<i32> {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("waits") {
+                return status.code();
+            }
+            assert!(start.elapsed() < Duration::from_secs(10), "it does not stop");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn room() -> Room {
+    let mut rng = rng(random_seed());
+    let room = Room::new(random_model(&[6, 40, 5], &mut rng));
+    random_readings(&room.model, 5, &mut rng).save_npy(&room.path("readings.npy")).expect("saves");
+    room
+}
+
+fn log(room: &Room, name: &str) -> String {
+    std::fs::read_to_string(room.path(&format!("{name}.log"))).expect("a log")
+}
+
+#[test]
+fn three_processes_agree_with_the_twin_and_stop_when_told() {
+    let room = room();
+    let made = output(&room, &["provision", "pump", "--state", "dealer", "-o", "pump.key"]);
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    let again = output(&room, &["provision", "pump", "--state", "dealer", "-o", "other.key"]);
+    assert!(!again.status.success() && text(&again.stderr).contains("has a key already"), "{}", text(&again.stderr));
+
+    let mut dealer = Server::start(&room, &["dealer", "--state", "dealer", "--listen", "127.0.0.1:0"]);
+    let host = [
+        "host",
+        "model.slt",
+        "--dealer",
+        &dealer.address.clone(),
+        "--state",
+        "host",
+        "--listen",
+        "127.0.0.1:0",
+        "--answer",
+        "both",
+    ];
+    let mut host = Server::start(&room, &host);
+    let address = host.address.clone();
+    let device = ["device", "--key", "pump.key", "--counter", "counter", "--host", &address, "--inputs", "readings.npy"];
+    let run = output(&room, &[&device[..], &["--answer", "both", "--report", "report"]].concat());
+    assert!(run.status.success(), "{}", text(&run.stderr));
+    let twin = output(&room, &["twin", "model.slt", "--inputs", "readings.npy"]);
+    assert!(twin.status.success(), "{}", text(&twin.stderr));
+    assert_eq!(text(&run.stdout), text(&twin.stdout));
+    assert_eq!(text(&run.stdout).lines().count(), 5);
+
+    // What the host learns is on its standard output, and nothing else is.
+    for line in text(&twin.stdout).lines() {
+        let mut of_host = String::new();
+        host.out.read_line(&mut of_host).expect("reads");
+        let values = |line: &str| line.trim().split_once("frac_bits=").expect("values").1.to_owned();
+        assert!(of_host.starts_with("device=pump session="), "{of_host}");
+        assert_eq!(values(&of_host), values(line));
+    }
+    let report = std::fs::read_to_string(room.path("report")).unwrap();
+    assert!(report.starts_with("boot board=native\nsession number=0 prepare_us="), "{report}");
+    assert!(report.ends_with("done count=5\n"), "{report}");
+
+    // Another answer policy is refused by name, with its exit code.
+    let refused = output(&room, &[&device[..], &["--report", "report"]].concat());
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("start both sides with the same `--answer`"), "{}", text(&refused.stderr));
+    let report = std::fs::read_to_string(room.path("report")).unwrap();
+    assert!(report.contains("error Refused: "), "{report}");
+
+    host.signal("-INT");
+    assert_eq!(host.wait(), Some(0));
+    dealer.signal("-TERM");
+    assert_eq!(dealer.wait(), Some(0));
+    for name in ["dealer", "host"] {
+        assert!(log(&room, name).contains("links are plaintext"), "every start says so");
+    }
+}
+
+#[test]
+fn state_belongs_to_one_process() {
+    let room = room();
+    let dealer = Server::start(&room, &["dealer", "--state", "dealer", "--listen", "127.0.0.1:0"]);
+    let second = output(&room, &["dealer", "--state", "dealer", "--listen", "127.0.0.1:0"]);
+    assert_eq!(second.status.code(), Some(1));
+    assert!(text(&second.stderr).contains("is in use by another process"), "{}", text(&second.stderr));
+    let host = ["host", "model.slt", "--dealer", &dealer.address, "--state", "host", "--listen", "127.0.0.1:0"];
+    let _host = Server::start(&room, &host);
+    let second = output(&room, &host);
+    assert_eq!(second.status.code(), Some(1));
+    assert!(text(&second.stderr).contains("is in use by another process"), "{}", text(&second.stderr));
+}
+
+#[test]
+fn other_machines_need_the_flag() {
+    let room = room();
+    let open = ["dealer", "--state", "dealer", "--listen", "0.0.0.0:0"];
+    let refused = output(&room, &open);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("--insecure-plaintext"), "{}", text(&refused.stderr));
+    let refused =
+        output(&room, &["host", "model.slt", "--dealer", "192.0.2.1:7100", "--state", "host", "--listen", "127.0.0.1:0"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("--insecure-plaintext"), "{}", text(&refused.stderr));
+    let server = Server::start(&room, &[&open[..], &["--insecure-plaintext"]].concat());
+    assert!(server.address.starts_with("0.0.0.0:"));
+    assert!(log(&room, "dealer").contains("open to other machines"));
+}
+
+#[test]
+fn a_device_that_is_interrupted_says_so() {
+    let room = room();
+    assert!(output(&room, &["provision", "pump", "--state", "dealer", "-o", "pump.key"]).status.success());
+    // A host that accepts and says nothing.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap().to_string();
+    let device = ["device", "--key", "pump.key", "--counter", "counter", "--host", &address, "--inputs", "readings.npy"];
+    let mut child = sharelet(&room, &device).stderr(Stdio::null()).spawn().expect("starts");
+    let _connection = silent.accept().expect("connects");
+    let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill runs");
+    assert!(kill.success());
+    assert_eq!(child.wait().expect("ends").code(), Some(130));
+}
+
+#[test]
+fn damaged_files_are_named() {
+    let room = room();
+    let damaged = |name: &str, at: usize| parties::damage(&room.path(name), at);
+    assert!(output(&room, &["provision", "pump", "--state", "dealer", "-o", "pump.key"]).status.success());
+    damaged("pump.key", 30);
+    let device = [
+        "device",
+        "--key",
+        "pump.key",
+        "--counter",
+        "counter",
+        "--host",
+        "127.0.0.1:1",
+        "--inputs",
+        "readings.npy",
+        "--report",
+        "report",
+    ];
+    let refused = output(&room, &device);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("the key is damaged"), "{}", text(&refused.stderr));
+    assert!(std::fs::read_to_string(room.path("report")).unwrap().contains("error Key: "));
+    damaged("model.slt", 100);
+    for command in [&["inspect", "model.slt"][..], &["host", "model.slt", "--dealer", "127.0.0.1:1", "--state", "host"]] {
+        let refused = output(&room, command);
+        assert_eq!(refused.status.code(), Some(1));
+        assert!(text(&refused.stderr).contains("checksum does not match"), "{}", text(&refused.stderr));
+    }
+    assert!(!Path::new(&room.path("counter.tmp")).exists());
+}
+
+#[test]
+fn every_command_has_help_with_examples() {
+    let room = room();
+    for command in ["provision", "dealer", "host", "device", "twin", "inspect"] {
+        let help = output(&room, &[command, "--help"]);
+        assert!(help.status.success() && text(&help.stdout).contains("Examples:"), "{command}");
+    }
+    assert_eq!(output(&room, &["host"]).status.code(), Some(2), "wrong arguments");
+    let inspected = output(&room, &["inspect", "model.slt", "--rtt", "50ms", "--bandwidth", "1mbit"]);
+    assert!(text(&inspected.stdout).contains("round trips"), "{}", text(&inspected.stdout));
+    let json = text(&output(&room, &["inspect", "model.slt", "--json"]).stdout);
+    assert!(json.starts_with("{\"name\":\"random\"") && json.contains("\"round_trips\":2"), "{json}");
+}
