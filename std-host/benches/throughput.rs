@@ -12,10 +12,10 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::cast_precision_loss)]
 
 use core::convert::Infallible;
+use core::hint::black_box;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 use core::time::Duration;
-use std::hint::black_box;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;

@@ -4,10 +4,11 @@
 
 mod parties;
 
+use core::time::Duration;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use parties::{Room, random_model, random_readings, random_seed, rng};
 

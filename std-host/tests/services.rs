@@ -144,8 +144,8 @@ async fn damaged_corrections_are_dropped_and_the_next_session_is_used() {
     run(&mut device).await.expect("works");
     room.spool_holds("pump", 5).await;
     let spooled = room.spooled("pump");
-    damage(&spooled[0], rng.next_u32() as usize % fs::metadata(&spooled[0]).unwrap().len() as usize);
     let bytes = fs::read(&spooled[1]).unwrap();
+    damage(&spooled[0], rng.next_u32() as usize % bytes.len());
     fs::write(&spooled[1], &bytes[..rng.next_u32() as usize % bytes.len()]).unwrap();
     fs::remove_file(&spooled[2]).unwrap();
     device.settings.count = Some(2);
