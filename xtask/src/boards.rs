@@ -6,6 +6,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 
 use crate::process::Running;
+use crate::report::forget_report;
 
 /// Instructions take `2^6` ns of virtual time each: counts are repeatable, and equal to what the firmware reports.
 const ICOUNT: &str = "shift=6";
@@ -90,6 +91,7 @@ impl Board {
     /// Boots `image` in QEMU. `folder` holds the files that the arguments name, and `device.key`; the report goes there.
     pub fn boot(&self, image: &Path, folder: &Path, arguments: &Arguments) -> Result<Running> {
         let emulator = self.emulator.as_ref().with_context(|| format!("{} is not emulated", self.name))?;
+        forget_report(folder)?;
         // Relative paths, because a comma in one would be read as the end of an option.
         let mut semihosting = "enable=on,target=native,arg=fw,arg=report=report".to_owned();
         for argument in &arguments.0 {

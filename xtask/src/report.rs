@@ -1,6 +1,7 @@
 //! What a device reports: one line per event, `tag key=value ...`.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -64,6 +65,17 @@ impl Line {
             Some((end, _)) => format!("{}...", self.text.get(..end).unwrap_or_default()),
             None => self.text.clone(),
         }
+    }
+}
+
+/// Removes the report of an earlier run in `folder`, so that it is not taken for that of the next.
+pub fn forget_report(folder: &Path) -> Result<()> {
+    let report = folder.join("report");
+    match fs::remove_file(&report) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("{} cannot be removed", report.display()))
+        }
+        _ => Ok(()),
     }
 }
 

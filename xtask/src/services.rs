@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 
 use crate::process::{self, Running};
-use crate::report::Line;
+use crate::report::{Line, forget_report};
 use crate::workspace::Workspace;
 
 const READY_LIMIT: Duration = Duration::from_secs(60);
@@ -123,6 +123,7 @@ impl Room {
 
     /// Starts a device on the PC, with the room's key, counter and readings.
     pub fn device(&self, host: u16, count: usize, answer: &str) -> Result<Running> {
+        forget_report(&self.folder)?;
         let mut command = self.sharelet(&["device", "--key", "device.key", "--counter", "counter"]);
         command.args(["--inputs", "inputs.f32", "--report", "report", "--answer", answer]);
         command.args(["--host", &format!("127.0.0.1:{host}"), "--count", &count.to_string()]);
