@@ -80,13 +80,12 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         let figures = services(&setup, &folder, &cases)?;
         for (group, which) in [("host", Which::Host), ("dealer", Which::Dealer)] {
             if args.group == which || args.group == Which::All {
-                // The plaintext product of the same run belongs to both.
-                let belongs = |figure: &&Figure| figure.name.starts_with(&format!("{group}/")) || !figure.name.contains('/');
+                let belongs = |figure: &&Figure| figure.name.starts_with(&format!("{group}/"));
                 groups.insert(group, figures.iter().filter(belongs).cloned().collect());
             }
         }
     }
-    for (group, figures) in &groups {
+    for (group, figures) in ["device", "host", "dealer"].iter().filter_map(|group| groups.get_key_value(group)) {
         let path = folder.join(format!("{group}.json"));
         write(&path, &page::json(figures))?;
         println!("\n{}\nwritten: {}", page::table(figures), path.display());

@@ -53,50 +53,46 @@ pub fn parse(text: &str) -> Result<Vec<Figure>> {
     rows.iter().map(|row| figure(row).with_context(|| format!("not a figure: {row}"))).collect()
 }
 
-/// Tables in Markdown: one per place, with a column for each model; figures without a model in a list of their own.
+/// Tables in Markdown: one per place, with a column for each model; what belongs to the place itself comes after.
 pub fn table(figures: &[Figure]) -> String {
-    let mut text = String::new();
-    let mut places: Vec<&str> = Vec::new();
-    for figure in figures {
-        let place = parts(figure).0;
-        if !places.contains(&place) {
-            places.push(place);
+    let tables = distinct(figures.iter().map(|figure| parts(figure).0)).into_iter().flat_map(|place| {
+        let here = move || figures.iter().filter(move |figure| parts(figure).0 == place);
+        let models = distinct(here().map(|figure| parts(figure).1));
+        let (whole, models): (Vec<_>, Vec<_>) = models.into_iter().partition(|model| model.is_empty());
+        [(models, place.to_owned()), (whole, format!("{place}, any model"))]
+            .into_iter()
+            .filter(|(models, _)| !models.is_empty())
+            .map(move |(models, title)| grid(&title, &models, here()))
+    });
+    tables.collect::<Vec<_>>().join("\n")
+}
+
+fn grid<'a>(title: &str, models: &[&str], figures: impl Iterator<Item = &'a Figure> + Clone) -> String {
+    let rows = distinct(figures.clone().filter(|figure| models.contains(&parts(figure).1)).map(|figure| {
+        let what = parts(figure).2;
+        (what, figure.unit.as_str())
+    }));
+    let heads: Vec<_> = models.iter().map(|model| if model.is_empty() { "value" } else { model }).collect();
+    let mut text = format!("| {title} | {} |\n|---|{}\n", heads.join(" | "), "---:|".repeat(heads.len()));
+    for (what, unit) in rows {
+        let cells = models.iter().map(|&model| {
+            let figure = figures.clone().find(|figure| parts(figure).1 == model && parts(figure).2 == what);
+            figure.map_or_else(String::new, |figure| shown(figure.value))
+        });
+        let _ = writeln!(text, "| {} | {} |", titled(what, unit), cells.collect::<Vec<_>>().join(" | "));
+    }
+    text
+}
+
+/// In order of first appearance.
+fn distinct<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {
+    let mut list = Vec::new();
+    for item in items {
+        if !list.contains(&item) {
+            list.push(item);
         }
     }
-    for place in places {
-        let here: Vec<_> = figures.iter().filter(|figure| parts(figure).0 == place).collect();
-        let mut models: Vec<&str> = Vec::new();
-        let mut rows: Vec<(&str, &str)> = Vec::new();
-        for figure in &here {
-            let (_, model, what) = parts(figure);
-            if !models.contains(&model) {
-                models.push(model);
-            }
-            if !rows.contains(&(what, &figure.unit)) {
-                rows.push((what, &figure.unit));
-            }
-        }
-        // What belongs to the place itself is shown once, in the first column.
-        models.retain(|model| !model.is_empty());
-        let only_place = models.is_empty();
-        if only_place {
-            models.push("");
-        }
-        let columns: Vec<_> = models.iter().map(|model| if only_place { "value" } else { model }).collect();
-        let _ = writeln!(text, "| {} | {} |", if place.is_empty() { "reference" } else { place }, columns.join(" | "));
-        let _ = writeln!(text, "|---|{}", "---:|".repeat(columns.len()));
-        for (what, unit) in rows {
-            let cell = |(position, model): (usize, &&str)| {
-                let find = |model: &str| here.iter().find(|figure| parts(figure).1 == model && parts(figure).2 == what);
-                let own = find(model).or_else(|| if position == 0 { find("") } else { None });
-                own.map_or_else(String::new, |figure| shown(figure.value))
-            };
-            let cells: Vec<_> = models.iter().enumerate().map(cell).collect();
-            let _ = writeln!(text, "| {} | {} |", titled(what, unit), cells.join(" | "));
-        }
-        text.push('\n');
-    }
-    text.trim_end().to_owned()
+    list
 }
 
 /// Place, model and what: `mps2-an386/ad01/bytes_up`, `mps2-an386/flash_bytes`, or only what.
@@ -111,8 +107,9 @@ fn parts(figure: &Figure) -> (&str, &str, &str) {
 }
 
 fn titled(what: &str, unit: &str) -> String {
-    let words = what.replace('_', " ");
-    if words.ends_with(unit) || words.contains(unit) { words } else { format!("{words} ({unit})") }
+    let words = what.replace('_', " ").replace(" second core", " second and core");
+    let said = words.contains(unit) || words.contains(" per second") || words.ends_with("microseconds");
+    if said { words } else { format!("{words} ({unit})") }
 }
 
 fn shown(value: f64) -> String {
@@ -133,8 +130,8 @@ pub fn update(path: &Path, groups: &BTreeMap<&str, Vec<Figure>>) -> Result<()> {
     for (group, title) in [("device", "Device, on emulated boards"), ("host", "Host"), ("dealer", "Dealer")] {
         let section = match groups.get(group) {
             Some(figures) => {
-                let limit = if group == "device" { "" } else { LIMITS };
-                format!("## {title}\n\n`cargo xtask bench {group}`, {}.\n\n{}\n{limit}", conditions(group), table(figures))
+                let (command, table) = (format!("cargo xtask bench {group}"), table(figures));
+                format!("## {title}\n\n`{command}`, {}.\n\n{table}\n{}", conditions(group), limits(figures))
             }
             None => match kept(&old, group) {
                 Some(section) => section.to_owned(),
@@ -146,8 +143,37 @@ pub fn update(path: &Path, groups: &BTreeMap<&str, Vec<Figure>>) -> Result<()> {
     write(path, &text)
 }
 
-const LIMITS: &str =
-    "\n*Reference product* is a fixed plaintext product timed in the same run, so that machines can be compared.\n";
+/// What limits host and dealer, from the figures themselves.
+fn limits(figures: &[Figure]) -> String {
+    let find = |model: &str, what: &str| {
+        let found = figures.iter().find(|figure| parts(figure).1 == model && parts(figure).2 == what);
+        found.map(|figure| figure.value)
+    };
+    let mut text = String::new();
+    for model in distinct(figures.iter().map(|figure| parts(figure).1)) {
+        let evaluations = find(model, "evaluations_per_second_core");
+        if let Some((evaluations, products)) = evaluations.zip(find(model, "products_in_the_clear_per_second_core")) {
+            let share = 100.0 * evaluations / products;
+            let _ = writeln!(
+                text,
+                "* {model}: the matrix products take {share:.0} % of an evaluation, messages, corrections and gates the rest."
+            );
+        }
+        if let Some((deals, rate)) = find(model, "deals_per_second_core").zip(find(model, "megabytes_per_second_core")) {
+            let _ = writeln!(
+                text,
+                "* {model}: a deal is {:.0} KB of corrections; a link below {rate:.0} MB/s limits before a core does.",
+                1000.0 * rate / deals
+            );
+        }
+    }
+    if figures.iter().any(|figure| figure.name.ends_with("plain_product_microseconds")) {
+        text.push_str(
+            "\n*Plain product* is a fixed product in the clear, timed in the same run, so that machines can be compared.\n",
+        );
+    }
+    text
+}
 
 fn begin(group: &str) -> String {
     format!("<!-- begin {group} -->")
@@ -206,7 +232,8 @@ mod tests {
     fn models_are_columns() {
         let figures = [figure("p/m/c_bytes", 1234.0, "bytes"), figure("p/n/c_bytes", 2.0, "bytes"), figure("p/d", 3.0, "us")];
         let table = table(&figures);
-        assert_eq!(table, "| p | m | n |\n|---|---:|---:|\n| c bytes | 1,234 | 2 |\n| d (us) | 3 |  |");
+        let any = "| p, any model | value |\n|---|---:|\n| d (us) | 3 |\n";
+        assert_eq!(table, format!("| p | m | n |\n|---|---:|---:|\n| c bytes | 1,234 | 2 |\n\n{any}"));
     }
 
     #[test]
