@@ -5,6 +5,8 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use clap::Args;
+use indicatif::ProgressDrawTarget;
+use sharelet_core::wire::control::DeviceId;
 
 use super::common::{Answer, CommandError, Plaintext, announce, progress, runtime, stop_on_signal};
 use crate::dealer::client::Client;
@@ -78,7 +80,7 @@ pub fn run(args: &HostArgs) -> Result<(), CommandError> {
         let batch = args.batch.unwrap_or(args.ahead.min(crate::dealer::wire::MAX_COUNT));
         let supply = Supply { ahead: args.ahead, batch, ..Supply::default() };
         announce(listener.local_address()?)?;
-        let source = Source { model, store, client, supply };
+        let source = Source { model, store, client, supply, readiness: Box::new(show_readiness(args.ahead)) };
         Host::new(source, args.answer.into(), Box::new(print), limits).serve(listener, stop).await;
         tracing::info!("stopped");
         Ok(())
@@ -101,6 +103,24 @@ async fn upload(model: &HostModel, client: &Client) -> Result<(), CommandError> 
         Err(error) => tracing::warn!("{error}; devices are served as far as the spool goes, and the dealer is tried again"),
     }
     Ok(())
+}
+
+/// A bar while many corrections are dealt ahead; a few are there at once.
+fn show_readiness(ahead: u32) -> impl Fn(DeviceId, u32, u32) + Send + Sync {
+    const MANY: u32 = 32;
+    let bar = progress("dealing ahead", u64::from(ahead), false);
+    if ahead < MANY {
+        bar.set_draw_target(ProgressDrawTarget::hidden());
+    }
+    move |device, ready, ahead| {
+        if ready < ahead {
+            bar.set_message(format!("dealing ahead for {device}"));
+            bar.set_position(u64::from(ready));
+        } else {
+            tracing::debug!(%device, "{ready} sessions are ready");
+            bar.reset();
+        }
+    }
 }
 
 /// One line per answer that the host is to learn.

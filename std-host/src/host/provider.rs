@@ -46,8 +46,10 @@ impl Default for Supply {
     }
 }
 
+/// Is told how many sessions of a device are ready, of how many that are wanted.
+pub type Readiness = Box<dyn Fn(DeviceId, u32, u32) + Send + Sync>;
+
 /// What all devices share.
-#[derive(Debug)]
 pub struct Source {
     /// The model.
     pub model: HostModel,
@@ -57,6 +59,16 @@ pub struct Source {
     pub client: Client,
     /// How much to keep.
     pub supply: Supply,
+    /// Who watches it.
+    pub readiness: Readiness,
+}
+
+impl core::fmt::Debug for Source {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self { model, store, client, supply, .. } = self;
+        let mut shown = f.debug_struct("Source");
+        shown.field("model", model).field("store", store).field("client", client).field("supply", supply).finish_non_exhaustive()
+    }
 }
 
 /// A session's number, recorded as used, and its corrections.
@@ -293,8 +305,10 @@ impl Provider {
                 Ok(Err(error)) => tracing::error!(%device, session, "corrections dropped: {error}"),
                 Err(error) => tracing::error!(%device, session, "corrections dropped: {error}"),
             }
+            let ready = u32::try_from(state.ready.len()).unwrap_or(u32::MAX);
             drop(state);
             self.news.notify_waiters();
+            (self.source.readiness)(device, ready, self.source.supply.ahead);
         }
         Ok(())
     }

@@ -162,7 +162,7 @@ impl Room {
             shortest_pause: Duration::from_millis(20),
             longest_pause: Duration::from_millis(100),
         };
-        Source { model, store, client, supply }
+        Source { model, store, client, supply, readiness: Box::new(|_, _, _| ()) }
     }
 
     pub async fn host_at(&self, address: &str, dealer: &str, answer: Answer, ahead: u32) -> (Running<Host>, HostAnswers) {
