@@ -33,7 +33,7 @@ fn run<C: Rounds>(model: &Model, input: &[u32], answer: Answer, capacity: usize,
 
     let device = async {
         let io = Counting::new(device_end);
-        let policy = Policy { answer, inputs: Some(input.len()), max_outputs: 64 };
+        let policy = Policy { answer, inputs: Some(input.len()), max_outputs: 64, max_prepare_blocks: u64::MAX };
         let mut connected = p0::connect::<_, C, 8>(io, &identity, policy).await?;
         connected.io_mut().take();
         let mut counter = Counter { next: 5, broken: false };

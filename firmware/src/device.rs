@@ -21,6 +21,8 @@ use crate::key::KeyError;
 pub const MAX_LAYERS: usize = 16;
 /// Most values of a reading, and of an answer. Layers between may be wider: they are streamed.
 pub const MAX_WIDTH: usize = 1024;
+/// Most work of a preparation, in keystream blocks of 16 weights each: about 200 million instructions.
+pub const MAX_PREPARE_BLOCKS: u64 = 1 << 18;
 const SOCKET_BYTES: usize = 4096;
 /// A connection that fails gets this long to say so.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -196,6 +198,7 @@ fn session_error_name(error: &SessionError) -> &'static str {
         SessionError::Network(_) => "Network",
         SessionError::InputWidth { .. } => "InputWidth",
         SessionError::AnswerTooWide { .. } => "AnswerTooWide",
+        SessionError::TooMuchWork { .. } => "TooMuchWork",
         SessionError::SessionNumber { .. } => "SessionNumber",
         SessionError::Counter => "Counter",
         _ => "Session",
@@ -266,7 +269,8 @@ impl<S: Sensor, K: KeyStore, C: SessionCounter, A: AnswerSink, M: InstructionMet
     ) -> Result<Infallible, DeviceError<S::Error>> {
         let Settings { answer, phase_timeout, .. } = self.settings;
         let Words { features, input, output } = words;
-        let policy = Policy { answer, inputs: self.sensor.width(), max_outputs: MAX_WIDTH };
+        let policy =
+            Policy { answer, inputs: self.sensor.width(), max_outputs: MAX_WIDTH, max_prepare_blocks: MAX_PREPARE_BLOCKS };
         let handshake = connect::<_, ChaCha12, MAX_LAYERS>(Counting::new(socket), identity, policy);
         let mut connected = within(phase_timeout, Phase::Handshake, handshake).await?;
         let (inputs, outputs) = (connected.network().inputs(), connected.network().outputs());

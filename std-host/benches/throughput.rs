@@ -128,7 +128,7 @@ async fn record(model: &Model, seed: &Key, key: &Key, session: u64, corrections:
     let bytes = Arc::new(Mutex::new(Vec::new()));
     let device = async {
         let identity = Identity::<ChaCha12>::new(DeviceId::new("device").unwrap(), key);
-        let policy = Policy { answer: Answer::Device, inputs: None, max_outputs: usize::MAX };
+        let policy = Policy { answer: Answer::Device, inputs: None, max_outputs: usize::MAX, max_prepare_blocks: u64::MAX };
         let connected = p0::connect::<_, _, MAX_LAYERS>(Connection::over(near, STALL), &identity, policy).await.unwrap();
         let mut answer = vec![0; model.network.outputs()];
         let prepared = connected.prepare(&mut Counter(session), &mut answer).await.unwrap();

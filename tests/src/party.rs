@@ -148,7 +148,12 @@ impl Setup {
         input: &[u32],
         traffic: &mut Traffic,
     ) -> Result<Vec<u32>, SessionError> {
-        let policy = Policy { answer: self.answer, inputs: Some(self.model.network.inputs()), max_outputs: MAX_OUTPUTS };
+        let policy = Policy {
+            answer: self.answer,
+            inputs: Some(self.model.network.inputs()),
+            max_outputs: MAX_OUTPUTS,
+            max_prepare_blocks: u64::MAX,
+        };
         let mut connected = p0::connect::<_, C, 8>(io, identity, policy).await?;
         traffic.handshake = connected.io_mut().take();
         let mut answer = [0; MAX_OUTPUTS];

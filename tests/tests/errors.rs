@@ -24,13 +24,14 @@ use sharelet_tests::rng;
 /// Bytes of the device's buffer for a welcome.
 const WELCOME_BYTES: u32 = 512;
 
-const REFUSALS: [Refusal; 13] = [
+const REFUSALS: [Refusal; 14] = [
     Refusal::Version { ours: 700 },
     Refusal::UnknownDevice,
     Refusal::AnswerMismatch { ours: Answer::Both },
     Refusal::RoundsMismatch { ours: 20 },
     Refusal::TooManyLayers { limit: 8 },
     Refusal::AnswerTooWide { limit: 300 },
+    Refusal::TooMuchWork { limit: 1 << 40 },
     Refusal::InputWidth { sensor: 24 },
     Refusal::BadNetwork,
     Refusal::SessionNumber,
@@ -341,7 +342,7 @@ fn a_counter_that_cannot_be_written_begins_no_session() {
     let sent = io.sent();
     let identity = case.setup.identity::<ChaCha12>();
     let mut counter = Counter { next: 5, broken: true, ..Counter::default() };
-    let policy = Policy { answer: Answer::Device, inputs: None, max_outputs: 64 };
+    let policy = Policy { answer: Answer::Device, inputs: None, max_outputs: 64, max_prepare_blocks: u64::MAX };
     let error = block_on(async {
         let connected = p0::connect::<_, ChaCha12, 8>(io, &identity, policy).await.unwrap();
         connected.prepare(&mut counter, &mut [0; 64]).await.map(|_| ()).unwrap_err()
@@ -357,7 +358,7 @@ fn networks_that_a_device_does_not_serve() {
     let case = &cases()[0];
     let script = frames::join(&case.peer);
     let identity = case.setup.identity::<ChaCha12>();
-    let fits = Policy { answer: Answer::Device, inputs: Some(3), max_outputs: 2 };
+    let fits = Policy { answer: Answer::Device, inputs: Some(3), max_outputs: 2, max_prepare_blocks: u64::MAX };
     let connect = |policy| {
         let io = Script::new(&script, End::Closed);
         let sent = io.sent();
@@ -372,6 +373,13 @@ fn networks_that_a_device_does_not_serve() {
     assert_eq!(
         connect(Policy { max_outputs: 1, ..fits }),
         (Some(SessionError::AnswerTooWide { network: 2, limit: 1 }), Some(Refusal::AnswerTooWide { limit: 1 }))
+    );
+    let blocks = case.setup.model.network.session_cost(Answer::Device).prepare_blocks;
+    assert_eq!(connect(Policy { max_prepare_blocks: blocks, ..fits }), (None, None));
+    let limit = blocks - 1;
+    assert_eq!(
+        connect(Policy { max_prepare_blocks: limit, ..fits }),
+        (Some(SessionError::TooMuchWork { network: blocks, limit }), Some(Refusal::TooMuchWork { limit }))
     );
     let io = Script::new(&script, End::Closed);
     let sent = io.sent();
@@ -464,6 +472,7 @@ fn every_message_says_what_to_do() {
         SessionError::Closed,
         SessionError::InputWidth { network: 1, found: 2 },
         SessionError::AnswerTooWide { network: 1, limit: 2 },
+        SessionError::TooMuchWork { network: 2, limit: 1 },
         SessionError::SessionNumber { next: 1, granted: 0 },
         SessionError::Counter,
         SessionError::Correction(LengthError { expected_bytes: 1, found_bytes: 2 }),

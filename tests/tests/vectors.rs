@@ -63,13 +63,14 @@ fn frame_file(what: &str, value: &str, bytes: &[u8]) -> String {
     )
 }
 
-const REFUSALS: [(&str, Refusal); 13] = [
+const REFUSALS: [(&str, Refusal); 14] = [
     ("version", Refusal::Version { ours: 700 }),
     ("unknown_device", Refusal::UnknownDevice),
     ("answer_mismatch", Refusal::AnswerMismatch { ours: Answer::Both }),
     ("rounds_mismatch", Refusal::RoundsMismatch { ours: 20 }),
     ("too_many_layers", Refusal::TooManyLayers { limit: 8 }),
     ("answer_too_wide", Refusal::AnswerTooWide { limit: 300 }),
+    ("too_much_work", Refusal::TooMuchWork { limit: 1 << 40 }),
     ("input_width", Refusal::InputWidth { sensor: 24 }),
     ("bad_network", Refusal::BadNetwork),
     ("session_number", Refusal::SessionNumber),

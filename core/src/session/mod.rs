@@ -74,6 +74,13 @@ pub enum SessionError {
         /// What the buffer holds, in elements.
         limit: usize,
     },
+    /// A preparation takes the device longer than its policy allows.
+    TooMuchWork {
+        /// What the network takes, in keystream blocks.
+        network: u64,
+        /// What the policy allows, in keystream blocks.
+        limit: u64,
+    },
     /// The host granted a session number that was used already, or one too far ahead.
     SessionNumber {
         /// The lowest number that was not used.
@@ -111,6 +118,12 @@ impl fmt::Display for SessionError {
             }
             Self::AnswerTooWide { network, limit } => {
                 write!(f, "the network answers {network} values, the buffer holds {limit}; enlarge it or use another model")
+            }
+            Self::TooMuchWork { network, limit } => {
+                write!(
+                    f,
+                    "the network takes {network} keystream blocks to prepare, the device allows {limit}; raise its bound or use a smaller model"
+                )
             }
             Self::SessionNumber { next, granted } => {
                 write!(f, "the host granted session {granted} where {next} is the next unused; the session is not begun")

@@ -73,6 +73,9 @@ pub struct Policy {
     pub inputs: Option<usize>,
     /// Elements that the answer buffer holds; a network with a wider answer is refused.
     pub max_outputs: usize,
+    /// Keystream blocks that a preparation may take, see [`crate::session::cost::SessionCost`]; a network that keeps the
+    /// device busy for longer is refused. A block is 16 weights.
+    pub max_prepare_blocks: u64,
 }
 
 /// A connection after the handshake, between two inferences.
@@ -139,6 +142,11 @@ fn check_policy<const L: usize>(network: &Network<L>, policy: Policy) -> Result<
     if network.outputs() > policy.max_outputs {
         let error = SessionError::AnswerTooWide { network: network.outputs(), limit: policy.max_outputs };
         return Err((error, Refusal::AnswerTooWide { limit: elems(policy.max_outputs) }));
+    }
+    let blocks = network.session_cost(policy.answer).prepare_blocks;
+    let limit = policy.max_prepare_blocks;
+    if blocks > limit {
+        return Err((SessionError::TooMuchWork { network: blocks, limit }, Refusal::TooMuchWork { limit }));
     }
     Ok(())
 }

@@ -200,6 +200,11 @@ pub enum Refusal {
     ShuttingDown,
     /// Another connection of the same device is being served.
     Busy,
+    /// Preparing for the network takes the device longer than it allows.
+    TooMuchWork {
+        /// The device's bound, in keystream blocks.
+        limit: u64,
+    },
 }
 
 impl fmt::Display for Refusal {
@@ -232,6 +237,9 @@ impl fmt::Display for Refusal {
             Self::NoCorrelations => write!(f, "the host has no correlations for this device; check that the dealer runs"),
             Self::Protocol => write!(f, "the peer got bytes that it did not understand"),
             Self::ShuttingDown => write!(f, "the peer is being stopped; try again later"),
+            Self::TooMuchWork { limit } => {
+                write!(f, "the device prepares for at most {limit} keystream blocks; raise its bound or use a smaller model")
+            }
             Self::Busy => write!(f, "the peer serves another connection of this device; try again later"),
         }
     }

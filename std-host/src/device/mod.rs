@@ -26,6 +26,8 @@ use crate::store::StoreError;
 
 /// The widest answer that fits a layer.
 const MAX_OUTPUTS: usize = u16::MAX as usize;
+/// The most work of a preparation, in keystream blocks of 16 weights each: some seconds.
+const MAX_PREPARE_BLOCKS: u64 = 1 << 26;
 
 /// Where the host is, and how long to wait for what.
 #[derive(Clone, Debug)]
@@ -126,6 +128,7 @@ impl DeviceError {
                 SessionError::Network(_) => "Network",
                 SessionError::InputWidth { .. } => "InputWidth",
                 SessionError::AnswerTooWide { .. } => "AnswerTooWide",
+                SessionError::TooMuchWork { .. } => "TooMuchWork",
                 SessionError::SessionNumber { .. } => "SessionNumber",
                 SessionError::Counter => "Counter",
                 _ => "Session",
@@ -264,7 +267,8 @@ impl<S: Sensor, C: SessionCounter, E: Events> Device<S, C, E> {
     async fn serve(&mut self, done: &mut usize) -> Result<(), DeviceError> {
         let Settings { answer, connect, stall, phase, .. } = self.settings;
         let connection = tcp::connect(&self.settings.host, self.settings.exposure, connect, stall).await?;
-        let policy = Policy { answer, inputs: self.sensor.width(), max_outputs: MAX_OUTPUTS };
+        let policy =
+            Policy { answer, inputs: self.sensor.width(), max_outputs: MAX_OUTPUTS, max_prepare_blocks: MAX_PREPARE_BLOCKS };
         let handshake = p0::connect::<Counting<Connection>, _, MAX_LAYERS>(Counting::new(connection), &self.identity, policy);
         let mut connected = within(phase, handshake).await?;
         let network = connected.network().clone();
