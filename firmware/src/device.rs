@@ -182,26 +182,10 @@ impl<S> DeviceError<S> {
             Self::Connect(_) => "Connect",
             Self::Timeout(_) => "Timeout",
             Self::Key(_) => "Key",
-            Self::Session(error) => session_error_name(error),
+            Self::Session(error) => error.name(),
             Self::Sensor(_) => "Sensor",
             Self::Reading(_) => "Reading",
         }
-    }
-}
-
-fn session_error_name(error: &SessionError) -> &'static str {
-    match error {
-        SessionError::Transport(_) => "Transport",
-        SessionError::Closed => "Closed",
-        SessionError::Wire(_) => "Wire",
-        SessionError::Refused(_) => "Refused",
-        SessionError::Network(_) => "Network",
-        SessionError::InputWidth { .. } => "InputWidth",
-        SessionError::AnswerTooWide { .. } => "AnswerTooWide",
-        SessionError::TooMuchWork { .. } => "TooMuchWork",
-        SessionError::SessionNumber { .. } => "SessionNumber",
-        SessionError::Counter => "Counter",
-        _ => "Session",
     }
 }
 

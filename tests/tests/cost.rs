@@ -81,7 +81,10 @@ fn stated_costs_are_what_passes() {
                 let case = format!("seed {seed}, {widths:?}, {last_gated}, {answer:?}");
                 let setup = Setup::random(Model::random(&widths, last_gated, &mut rng), answer, &mut rng);
                 let input: Vec<u32> = (0..widths[0]).map(|_| rng.next_u32()).collect();
-                let transcript = setup.honest::<ChaCha8>(&input, 1000);
+                // A pipe that holds less than a frame's header, and one that holds a layer.
+                let transcript = setup.honest::<ChaCha8>(&input, if last_gated { 5 } else { 1000 });
+                let expected = setup.model.twin(&input);
+                assert_eq!(transcript.host_answer, answer.to_host().then_some(expected), "{case}");
                 let cost = setup.model.network.session_cost(answer);
 
                 let (prepare, online) = (transcript.traffic.prepare, transcript.traffic.online);

@@ -96,6 +96,28 @@ pub enum SessionError {
     Step(StepError),
 }
 
+impl SessionError {
+    /// A word for programs that read a report.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Transport(ErrorKind::TimedOut) => "Timeout",
+            Self::Transport(_) => "Transport",
+            Self::Closed => "Closed",
+            Self::Wire(_) => "Wire",
+            Self::Refused(_) => "Refused",
+            Self::Network(_) => "Network",
+            Self::InputWidth { .. } => "InputWidth",
+            Self::AnswerTooWide { .. } => "AnswerTooWide",
+            Self::TooMuchWork { .. } => "TooMuchWork",
+            Self::SessionNumber { .. } => "SessionNumber",
+            Self::Counter => "Counter",
+            Self::Correction(_) => "Correction",
+            Self::Step(_) => "Step",
+        }
+    }
+}
+
 impl fmt::Display for SessionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -119,20 +119,7 @@ impl DeviceError {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Link(_) => "Connect",
-            Self::Session(error) => match error {
-                SessionError::Transport(embedded_io_async::ErrorKind::TimedOut) => "Timeout",
-                SessionError::Transport(_) => "Transport",
-                SessionError::Closed => "Closed",
-                SessionError::Wire(_) => "Wire",
-                SessionError::Refused(_) => "Refused",
-                SessionError::Network(_) => "Network",
-                SessionError::InputWidth { .. } => "InputWidth",
-                SessionError::AnswerTooWide { .. } => "AnswerTooWide",
-                SessionError::TooMuchWork { .. } => "TooMuchWork",
-                SessionError::SessionNumber { .. } => "SessionNumber",
-                SessionError::Counter => "Counter",
-                _ => "Session",
-            },
+            Self::Session(error) => error.name(),
             Self::Readings(_) | Self::TooFewReadings { .. } => "Sensor",
             Self::Reading { .. } => "Reading",
             Self::Store(StoreError::Key { .. }) => "Key",
