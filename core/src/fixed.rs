@@ -45,7 +45,7 @@ impl core::error::Error for FixedError {}
 ///
 /// # Errors
 /// [`FixedError::NotFinite`] and [`FixedError::OutOfRange`] name the first offending element;
-/// [`FixedError::LengthMismatch`] if the slices differ in length. `out` is then unspecified.
+/// [`FixedError::LengthMismatch`] if the slices differ in length. Elements that are refused are 0 in `out`.
 ///
 /// ```
 /// let mut words = [0_u32; 2];
@@ -62,17 +62,17 @@ pub fn encode<R: Ring>(reals: &[f32], frac_bits: u8, limit: u32, out: &mut [R]) 
     let limit = u64::from(limit).min(R::pow2(R::BITS - 1).to_u64() - 1);
     #[allow(clippy::cast_precision_loss)]
     let limit = limit as f64;
+    let mut first_error = None;
     for (index, (&real, out)) in reals.iter().zip(out).enumerate() {
-        if !real.is_finite() {
-            return Err(FixedError::NotFinite { index });
-        }
         let scaled = f64::from(real) * scale;
-        if !(-limit..=limit).contains(&scaled) {
-            return Err(FixedError::OutOfRange { index });
+        let fits = (-limit..=limit).contains(&scaled);
+        if !fits && first_error.is_none() {
+            let out_of_range = FixedError::OutOfRange { index };
+            first_error = Some(if real.is_finite() { out_of_range } else { FixedError::NotFinite { index } });
         }
-        *out = R::from_u64(round_half_away(scaled).cast_unsigned());
+        *out = if fits { R::from_u64(round_half_away(scaled).cast_unsigned()) } else { R::ZERO };
     }
-    Ok(())
+    first_error.map_or(Ok(()), Err)
 }
 
 /// The real number that a word with `frac_bits` fraction bits stands for.

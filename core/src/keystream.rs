@@ -94,6 +94,8 @@ pub enum Kind {
     GateTable = 8,
     /// Seed-compressed sharing.
     Share = 9,
+    /// A key's public name.
+    KeyId = 10,
 }
 
 /// A 32-byte secret key. Redacted when printed, wiped when dropped, never compared.
@@ -139,6 +141,9 @@ impl defmt::Format for Key {
     }
 }
 
+/// A public name of a key: tells apart what was dealt under different keys of one device.
+pub type KeyId = [u8; 8];
+
 /// A run of blocks: one kind of one layer of one session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Domain {
@@ -169,6 +174,13 @@ impl<C: Rounds> Keystream<C> {
     #[must_use]
     pub fn block(&self, domain: Domain, index: u32) -> Block {
         self.run(domain).block(index)
+    }
+
+    /// The key's public name: keystream that is used for nothing else.
+    #[must_use]
+    pub fn key_id(&self) -> KeyId {
+        let block = self.block(Domain { session: 0, layer: 0, kind: Kind::KeyId }, 0);
+        block.ring::<u64>(0).to_le_bytes()
     }
 
     /// The blocks of a domain, for many of them: what does not depend on a block's number is computed once.

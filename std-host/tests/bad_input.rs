@@ -77,7 +77,7 @@ impl Parties {
 }
 
 fn hello() -> Hello {
-    Hello { device: DeviceId::new("pump").unwrap(), answer: Answer::Device, rounds: 12 }
+    Hello { device: DeviceId::new("pump").unwrap(), key: [0; 8], answer: Answer::Device, rounds: 12 }
 }
 
 fn session_error(result: Result<(), HostError>) -> SessionError {

@@ -30,7 +30,7 @@ fn message<T: serde::Serialize>(kind: Kind, message: &T) -> Vec<u8> {
 }
 
 fn hello(name: &str, answer: Answer, rounds: u8) -> (Hello, Vec<u8>) {
-    let hello = Hello { device: DeviceId::new(name).unwrap(), answer, rounds };
+    let hello = Hello { device: DeviceId::new(name).unwrap(), key: [0x5a; 8], answer, rounds };
     let mut body = [0; 512];
     let used = control::emit_handshake(&hello, &mut body).unwrap();
     (hello, control_frame(Kind::Hello, &body[..used]))

@@ -23,7 +23,7 @@ use crate::wire::control::{self, MAX_CONTROL_BYTES, Refusal};
 use crate::wire::frame::{HEADER_BYTES, Header, Kind};
 
 /// A granted session number may be at most this far ahead of the device's: a host cannot use up the counter.
-pub const MAX_SESSION_SKIP: u64 = 1 << 20;
+pub const MAX_SESSION_SKIP: u64 = 1 << 32;
 
 /// Where a party keeps the number of its next session.
 pub trait SessionCounter {

@@ -100,7 +100,8 @@ pub async fn connect<'d, T: Read + Write, C: Rounds, const L: usize>(
 ) -> Result<Connected<'d, T, C, L>, SessionError> {
     const { assert!(L <= MAX_LAYERS && max_welcome_bytes(L) <= WELCOME_BYTES, "more layers than a device can be built for") };
     let mut buffer = [0; WELCOME_BYTES];
-    let hello = Hello { device: identity.id, answer: policy.answer, rounds: C::ROUNDS };
+    let key = identity.keystream.key_id();
+    let hello = Hello { device: identity.id, key, answer: policy.answer, rounds: C::ROUNDS };
     let used = control::emit_handshake(&hello, &mut buffer).ok_or(WireError::Malformed)?;
     write_control_body(&mut io, Kind::Hello, buffer.get(..used).unwrap_or(&[])).await?;
 

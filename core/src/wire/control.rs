@@ -5,6 +5,7 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{VERSION, WireError};
+use crate::keystream::KeyId;
 use crate::network::{Network, NetworkError};
 
 /// Most bytes that a control message without a network takes.
@@ -116,6 +117,8 @@ impl Answer {
 pub struct Hello {
     /// The device's name.
     pub device: DeviceId,
+    /// The public name of its key; corrections that were dealt under another key are of no use.
+    pub key: KeyId,
     /// Who is to learn the answer; the host must have been started with the same.
     pub answer: Answer,
     /// Rounds of the keystream.
@@ -355,7 +358,7 @@ mod tests {
 
     #[test]
     fn a_hello_survives_the_wire_and_everything_else_is_refused() {
-        let hello = Hello { device: DeviceId::new("pump-07").expect("valid"), answer: Answer::Device, rounds: 12 };
+        let hello = Hello { device: DeviceId::new("pump-07").expect("valid"), key: [7; 8], answer: Answer::Device, rounds: 12 };
         let mut buffer = [0; MAX_CONTROL_BYTES];
         let used = emit_handshake(&hello, &mut buffer).expect("fits");
         assert_eq!(parse_hello(&buffer[..used]), Ok(hello));

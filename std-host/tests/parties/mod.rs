@@ -310,7 +310,7 @@ pub mod rogue {
     }
 
     pub async fn hello(stream: &mut (impl AsyncWrite + Unpin), name: &str) {
-        let hello = Hello { device: DeviceId::new(name).expect("a name"), answer: Answer::Device, rounds: 12 };
+        let hello = Hello { device: DeviceId::new(name).expect("a name"), key: [0; 8], answer: Answer::Device, rounds: 12 };
         write(stream, &handshake(Kind::Hello, &hello)).await;
     }
 

@@ -1,5 +1,6 @@
 //! The dealer's view of the gate's correlation: both halves, of which `P1`'s is written down.
 
+use core::hint::black_box;
 use core::ops::Range;
 
 use rand_core::CryptoRng;
@@ -200,7 +201,8 @@ fn deal_table<R: Ring, C: Rounds>(
 ) {
     let top_mask = rho >> (digits.opened_bits() - 1);
     let rho = rho & (digits.table_entries() - 1);
-    let sign = R::from_u64(u64::from(mask.msb()));
+    // Hidden from the compiler, which would otherwise make two loops and branch on the secret bit.
+    let sign = black_box(R::from_u64(u64::from(mask.msb())));
     let high = mask.shr(digits.shift());
     let entry_bytes = digits.kind().entry_words() * R::BYTES;
     let blocks = digits.table_blocks(R::BITS.div_ceil(32));
