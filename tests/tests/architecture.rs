@@ -16,7 +16,7 @@ const CORE: [(&str, &[&str], &str); 11] = [
     ("correlation", &["ring", "keystream"], "P0's half is keystream"),
     ("protocol", &["ring", "cost", "keystream", "share", "correlation"], "steps spend correlations"),
     ("network", &["correlation", "protocol"], "shapes and digits of layers, and the twin of the protocols"),
-    ("wire", &["network"], "a description travels in the handshake"),
+    ("wire", &["keystream", "network"], "a key's public name and a description travel in the handshake"),
     (
         "session",
         &["ring", "cost", "keystream", "share", "correlation", "protocol", "network", "wire"],

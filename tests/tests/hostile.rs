@@ -3,7 +3,8 @@
 //! A hostile host is a script of bytes. Under fixed keys the device's bytes are then a function of script and input, and
 //! the tests show which: its input enters the frame `Input 0` alone, as `x - r`, word by word; all else it sends, and when
 //! and how it fails, is the same for every input. `r` is fresh keystream, uniform to the host (`uniformity.rs`), so what
-//! the host sees is independent of the input, even if it chooses its bytes by what it saw before.
+//! the host sees is independent of the input, even if it chooses its bytes by what it saw before. A reading that has no
+//! words in the range that the host states is an input of zeros (`std-host/tests/bad_readings.rs`).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use embassy_futures::join::join;

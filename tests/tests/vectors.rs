@@ -268,17 +268,17 @@ fn bad_messages() {
         bytes[2] += 1;
         bytes
     };
-    // Positions in a frame: magic 6, version 10, then a hello's name 12 and answer 28; a welcome's layers 12, ring 45.
+    // Positions in a frame: magic 6, version 10, then a hello's name 12, key 28 and answer 36; a welcome's layers 12, ring 45.
     let mut cases = vec![
         ("hello_magic", "host", flip(hello.clone(), 6, b'X'), "Wire(NotSharelet)"),
         ("hello_version", "host", flip(hello.clone(), 10, 2), "Wire(Version { theirs: 2 })"),
         ("hello_name", "host", flip(hello.clone(), 12, b' '), "Wire(Malformed)"),
         ("hello_name_padding", "host", flip(hello.clone(), 27, b'x'), "Wire(Malformed)"),
-        ("hello_answer", "host", flip(hello.clone(), 28, 3), "Wire(Malformed)"),
+        ("hello_answer", "host", flip(hello.clone(), 36, 3), "Wire(Malformed)"),
         ("hello_short", "host", short(hello.clone(), 1), "Wire(Malformed)"),
         ("hello_long", "host", long(hello.clone()), "Wire(Malformed)"),
         ("hello_layer", "host", flip(hello.clone(), 1, 1), "Wire(WrongLayer { expected: 0, found: 1 })"),
-        ("hello_length", "host", flip(hello.clone(), 3, 1), "Wire(WrongLength { expected_bytes: 64, found_bytes: 280 })"),
+        ("hello_length", "host", flip(hello.clone(), 3, 1), "Wire(WrongLength { expected_bytes: 64, found_bytes: 288 })"),
         ("hello_cut", "host", hello[..20].to_vec(), "Closed"),
         ("not_a_frame", "host", b"GET / HTTP/1.1\r\n".to_vec(), "Wire(NotSharelet)"),
         (

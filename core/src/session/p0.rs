@@ -11,6 +11,7 @@ use core::fmt;
 
 use embassy_futures::yield_now;
 use embedded_io_async::{Read, Write};
+use zeroize::Zeroize;
 
 use super::{
     MAX_SESSION_SKIP, SessionCounter, SessionError, expect_bulk, first_frame, flush, read_control, read_exact, read_message,
@@ -110,6 +111,7 @@ pub async fn connect<'d, T: Read + Write, C: Rounds, const L: usize>(
         check_policy(&network, policy)?;
         Ok((welcome, network))
     });
+    buffer.zeroize();
     let (welcome, network) = match checked {
         Ok(accepted) => accepted,
         Err((error, refusal)) => {

@@ -3,6 +3,7 @@
 use core::fmt;
 
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroize;
 
 use super::{VERSION, WireError};
 use crate::keystream::KeyId;
@@ -132,6 +133,12 @@ pub struct Welcome {
     pub layers: u8,
     /// The seed of the weight mask `E`.
     pub model_seed: [u8; 32],
+}
+
+impl Drop for Welcome {
+    fn drop(&mut self) {
+        self.model_seed.zeroize();
+    }
 }
 
 impl fmt::Debug for Welcome {
