@@ -212,7 +212,7 @@ fn a_flipped_bit_in_a_body() {
                         let named = DeviceId::from_bytes(body[6..22].try_into().unwrap()).is_some();
                         if named { None } else { wire(WireError::Malformed) }
                     }
-                    (Kind::Hello, 22) if body[22] > 2 => wire(WireError::Malformed),
+                    (Kind::Hello, 30) if body[30] > 2 => wire(WireError::Malformed),
                     // The number of layers, against the device's bound and against the network.
                     (Kind::Welcome, 6) if body[6] > 8 => Some(SessionError::Network(NetworkError::TooManyLayers { limit: 8 })),
                     (Kind::Welcome, 6) => wire(WireError::Malformed),
