@@ -99,6 +99,16 @@ pub enum Answer {
     Both,
 }
 
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Device => "device",
+            Self::Host => "host",
+            Self::Both => "both",
+        })
+    }
+}
+
 impl Answer {
     /// Whether the host learns the answer.
     #[must_use]
@@ -227,7 +237,7 @@ impl fmt::Display for Refusal {
                 write!(f, "the dealer has no key for this device; run `sharelet provision` on the dealer's machine")
             }
             Self::AnswerMismatch { ours } => {
-                write!(f, "the peer gives the answer to {ours:?}; start both sides with the same `--answer`")
+                write!(f, "the peer gives the answer to `{ours}`; start both sides with the same `--answer`")
             }
             Self::RoundsMismatch { ours } => write!(f, "the peer's keystream has {ours} rounds; build both sides alike"),
             Self::TooManyLayers { limit } => {

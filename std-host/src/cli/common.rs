@@ -29,6 +29,10 @@ const INTERRUPTED: u8 = 130;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CommandError {
+    /// `sharelet import` in a build without it.
+    #[cfg(not(feature = "import"))]
+    #[error("this build has no importer; build one with `cargo build --release -p sharelet-host`")]
+    NoImporter,
     /// A model.
     #[error(transparent)]
     Model(#[from] ModelError),
@@ -210,6 +214,15 @@ pub fn progress(what: &'static str, total: u64, bytes: bool) -> ProgressBar {
         bar.set_style(style.progress_chars("=> "));
     }
     bar
+}
+
+/// A host and a port; names are resolved later, when they are needed.
+///
+/// # Errors
+/// A sentence for the command line.
+pub fn parse_endpoint(text: &str) -> Result<String, String> {
+    let port = text.rsplit_once(':').filter(|(name, _)| !name.is_empty()).and_then(|(_, port)| port.parse::<u16>().ok());
+    port.filter(|&port| port > 0).map(|_| text.to_owned()).ok_or_else(|| "give HOST:PORT, such as 127.0.0.1:7100".to_owned())
 }
 
 /// A duration such as `20ms` or `1.5s`.

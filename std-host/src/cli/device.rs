@@ -25,7 +25,7 @@ Examples:
 
 The network comes with the handshake. The counter file holds the number of the next session and must never be copied
 back from a backup. Prints one line per answer: `index=K frac_bits=F values=V,V,...`, the same integers as
-`sharelet twin`.
+`sharelet twin`. A reading that the model is not made for has a line in the report and no answer; the others go on.
 
 Exit codes: 0 all readings inferred; 1 failed; 2 wrong arguments; 130 stopped by Ctrl-C.";
 
@@ -40,7 +40,7 @@ pub struct DeviceArgs {
     #[arg(long, value_name = "FILE")]
     pub counter: PathBuf,
     /// The host.
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = super::common::parse_endpoint)]
     pub host: String,
     /// Readings: .npy, .csv, .idx, .idx.gz or raw .f32.
     #[arg(long, value_name = "FILE")]
@@ -137,6 +137,13 @@ impl Events for Console {
         Ok(())
     }
 
+    fn refused(&mut self, error: &DeviceError) -> io::Result<()> {
+        self.report.failed(error)?;
+        self.bar.suspend(|| tracing::warn!("{error}"));
+        self.bar.inc(1);
+        Ok(())
+    }
+
     fn failed(&mut self, error: &DeviceError, pause: Duration) {
         self.bar.suspend(|| tracing::warn!("{error}; next attempt in {} ms", pause.as_millis()));
         if let Err(error) = self.report.failed(error) {
@@ -199,6 +206,10 @@ impl<E: Events> Events for &mut E {
 
     fn answer(&mut self, inference: &Inference<'_>) -> io::Result<()> {
         (**self).answer(inference)
+    }
+
+    fn refused(&mut self, error: &DeviceError) -> io::Result<()> {
+        (**self).refused(error)
     }
 
     fn failed(&mut self, error: &DeviceError, pause: Duration) {

@@ -38,7 +38,7 @@ pub struct HostArgs {
     #[arg(value_name = "MODEL.slt")]
     pub model: PathBuf,
     /// The dealer.
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = super::common::parse_endpoint)]
     pub dealer: String,
     /// Where seeds, session numbers and corrections are kept.
     #[arg(long, value_name = "DIR")]

@@ -110,7 +110,7 @@ fn table(model: &Model, args: &InspectArgs) -> String {
     let mut text = format!("{}\n\n", model.name);
     text.push_str("layer       shape  w.frac  shift  act   digits        prepare B      up B    down B    dealer B   blocks prep    online\n");
     for (index, row) in rows(model).iter().enumerate() {
-        let shape = format!("{}x{}", row.outputs, row.inputs);
+        let shape = format!("{} -> {}", row.inputs, row.outputs);
         let digits = row.digits.iter().map(u8::to_string).collect::<Vec<_>>().join("/");
         let digits = if digits.is_empty() { "-".to_owned() } else { digits };
         let act = if row.relu { "relu" } else { "-" };
@@ -127,7 +127,7 @@ fn table(model: &Model, args: &InspectArgs) -> String {
         ));
     }
     text.push_str(&format!(
-        "\nper inference, frames included:\n  \
+        "\nper inference, frames included, without the session's request and grant (14 bytes):\n  \
          preparation        {} bytes up, {} keystream blocks on the device\n  \
          online             {} bytes up, {} down, {} round trips, {} keystream blocks\n  \
          dealer to host     {} bytes\n  \

@@ -43,6 +43,13 @@ enum Command {
     Inspect(inspect::InspectArgs),
     #[cfg(feature = "import")]
     Import(import::ImportArgs),
+    /// Not in this build.
+    #[cfg(not(feature = "import"))]
+    #[command(hide = true)]
+    Import {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        _arguments: Vec<String>,
+    },
 }
 
 impl Cli {
@@ -61,6 +68,8 @@ impl Cli {
             Command::Inspect(args) => inspect::run(&args),
             #[cfg(feature = "import")]
             Command::Import(args) => Ok(import::run(args)?),
+            #[cfg(not(feature = "import"))]
+            Command::Import { .. } => Err(CommandError::NoImporter),
         }
     }
 }

@@ -80,14 +80,14 @@ impl Sensor for FileSensor {
     }
 }
 
-/// The session counter in a file of 8 bytes: the last number used.
+/// The session counter in a file of 8 bytes: the lowest number not used, as `sharelet device` keeps it on a PC.
 #[derive(Debug)]
 pub struct FileCounter {
     file: File,
 }
 
 impl FileCounter {
-    /// Counts in `file`; an empty one begins with number 1.
+    /// Counts in `file`; an empty one begins with number 0.
     #[must_use]
     pub fn new(file: File) -> Self {
         Self { file }
@@ -95,32 +95,33 @@ impl FileCounter {
 }
 
 impl FileCounter {
-    fn used(&mut self) -> Result<u64, FileError> {
-        let mut used = [0; 8];
+    fn unused(&mut self) -> Result<u64, FileError> {
+        let mut unused = [0; 8];
         match self.file.metadata().map_err(io)?.len() {
             0 => {}
             8 => {
                 self.file.seek(SeekFrom::Start(0)).map_err(io)?;
-                self.file.read_exact(&mut used).map_err(io)?;
+                self.file.read_exact(&mut unused).map_err(io)?;
             }
             _ => return Err(FileError::NotACounter),
         }
-        Ok(u64::from_le_bytes(used))
+        Ok(u64::from_le_bytes(unused))
     }
 
     fn record(&mut self, session: u64) -> Result<(), FileError> {
-        if session <= self.used()? {
+        if session < self.unused()? {
             return Err(FileError::AlreadyUsed);
         }
+        let next = session.checked_add(1).ok_or(FileError::CounterExhausted)?;
         self.file.seek(SeekFrom::Start(0)).map_err(io)?;
-        self.file.write_all(&session.to_le_bytes()).map_err(io)?;
+        self.file.write_all(&next.to_le_bytes()).map_err(io)?;
         self.file.flush().map_err(io)
     }
 }
 
 impl SessionCounter for FileCounter {
     async fn next(&mut self) -> Result<u64, CounterError> {
-        self.used().and_then(|used| used.checked_add(1).ok_or(FileError::CounterExhausted)).map_err(log)
+        self.unused().map_err(log)
     }
 
     async fn consume(&mut self, session: u64) -> Result<(), CounterError> {
