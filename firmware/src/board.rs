@@ -16,15 +16,17 @@ pub trait Sensor {
     type Error: Display;
 
     /// How many values a reading has, if the sensor does not follow the network. A network of another input width is
-    /// refused at the handshake.
+    /// refused at the handshake. With `None` the host chooses how many values it is, up to
+    /// [`MAX_WIDTH`](crate::device::MAX_WIDTH).
     fn width(&self) -> Option<usize> {
         None
     }
 
     /// Waits for a reading and writes it to `features`, which has the length the network takes.
     ///
-    /// The values are checked afterwards: if one is not finite, or outside the range the model was calibrated for, the
-    /// reading is dropped and another one is taken; nothing that depends on it is sent.
+    /// The values are checked afterwards: if one is not finite, or outside the range that the host states, the reading is
+    /// refused. The session then goes on with zeros, the sink is told instead of getting the answer, and the host notices
+    /// nothing. If the host is to learn the answer, another reading is taken instead, and it may notice the pause.
     ///
     /// # Errors
     /// The board's own; the device task reports it and reads again after a pause.
@@ -51,7 +53,8 @@ pub trait AnswerSink {
     fn answer(&mut self, inference: &Inference<'_>);
 
     /// Something failed: a name for programs, a sentence for people. The device task will try again, with the next
-    /// session number if a session was lost.
+    /// session number if a session was lost. `Reading` comes in place of an answer; a sink that then takes as long as for
+    /// an answer keeps it from the host.
     fn failed(&mut self, name: &'static str, reason: &dyn Display) {
         let _ = (name, reason);
     }

@@ -90,7 +90,7 @@ impl Settings {
 /// A complete inference.
 #[derive(Clone, Copy, Debug)]
 pub struct Inference<'a> {
-    /// How many answers there were before.
+    /// How many readings were used before, those that were refused among them.
     pub index: u32,
     /// The answer, two's complement; empty if only the host learns it.
     pub values: &'a [u32],
@@ -127,6 +127,15 @@ pub struct Device<S, K, C, A, M> {
     pub sink: A,
     /// Counts instructions, or does not.
     pub meter: M,
+}
+
+/// What was done since the start.
+#[derive(Clone, Copy, Debug, Default)]
+struct Progress {
+    /// Sessions that ran to their end, whether or not their readings were refused.
+    sessions: u32,
+    /// Readings that were answered or refused.
+    readings: u32,
 }
 
 /// Why something failed.
@@ -208,12 +217,12 @@ impl<S: fmt::Display> fmt::Display for DeviceError<S> {
 impl<S: Sensor, K: KeyStore, C: SessionCounter, A: AnswerSink, M: InstructionMeter> Device<S, K, C, A, M> {
     /// Infers for ever: what fails is reported to the sink and tried again after a pause.
     pub async fn run(mut self, memory: &mut Memory) -> ! {
-        let mut answers = 0;
+        let mut progress = Progress::default();
         let mut pause = self.settings.shortest_pause;
         loop {
-            let before = answers;
-            let Err(error) = self.serve(memory, &mut answers).await;
-            if answers != before {
+            let before = progress.sessions;
+            let Err(error) = self.serve(memory, &mut progress).await;
+            if progress.sessions != before {
                 pause = self.settings.shortest_pause;
             }
             defmt::warn!("{=str}; next attempt in {=u64} ms", error.name(), pause.as_millis());
@@ -224,7 +233,7 @@ impl<S: Sensor, K: KeyStore, C: SessionCounter, A: AnswerSink, M: InstructionMet
     }
 
     /// One connection, from its opening to its end.
-    async fn serve(&mut self, memory: &mut Memory, answers: &mut u32) -> Result<Infallible, DeviceError<S::Error>> {
+    async fn serve(&mut self, memory: &mut Memory, progress: &mut Progress) -> Result<Infallible, DeviceError<S::Error>> {
         let Settings { host, connect_timeout, phase_timeout, .. } = self.settings;
         let Memory { received, to_send, words } = memory;
         let identity = self.keys.identity().map_err(DeviceError::Key)?;
@@ -236,7 +245,7 @@ impl<S: Sensor, K: KeyStore, C: SessionCounter, A: AnswerSink, M: InstructionMet
         socket.set_nagle_enabled(false);
         let connected = with_timeout(connect_timeout, socket.connect(host));
         connected.await.map_err(|TimeoutError| DeviceError::Timeout(Phase::Connect))?.map_err(DeviceError::Connect)?;
-        let result = self.converse(&mut socket, &identity, words, answers).await;
+        let result = self.converse(&mut socket, &identity, words, progress).await;
         // The host should learn that this connection is over, and why if it was told; but not at the price of waiting.
         socket.close();
         let _ = with_timeout(CLOSE_TIMEOUT, socket.flush()).await;
@@ -249,7 +258,7 @@ impl<S: Sensor, K: KeyStore, C: SessionCounter, A: AnswerSink, M: InstructionMet
         socket: &mut TcpSocket<'_>,
         identity: &Identity,
         words: &mut Words,
-        answers: &mut u32,
+        progress: &mut Progress,
     ) -> Result<Infallible, DeviceError<S::Error>> {
         let Settings { answer, phase_timeout, .. } = self.settings;
         let Words { features, input, output } = words;
@@ -277,29 +286,60 @@ impl<S: Sensor, K: KeyStore, C: SessionCounter, A: AnswerSink, M: InstructionMet
 
             let frac_bits = prepared.network().output_frac_bits();
             let (input_frac_bits, limit) = (prepared.network().input_frac_bits(), prepared.network().input_limit());
-            self.read(features, input_frac_bits, limit, input).await;
+            let encoded = self.read(features, input_frac_bits, limit, input, progress).await;
 
             let before = self.meter.instructions();
             let values;
             (connected, values) = within(phase_timeout, Phase::Infer, prepared.infer(input)).await?;
             let instructions = self.meter.instructions() - before;
             let traffic = connected.io_mut().take();
-            defmt::info!("answer {=u32}: {=u64} bytes up, {=u64} down", *answers, traffic.sent_bytes, traffic.received_bytes);
-            self.sink.answer(&Inference { index: *answers, values, frac_bits, traffic, instructions });
-            *answers = answers.wrapping_add(1);
+            let index = progress.readings;
+            defmt::info!("reading {=u32}: {=u64} bytes up, {=u64} down", index, traffic.sent_bytes, traffic.received_bytes);
+            match encoded {
+                Ok(()) => self.sink.answer(&Inference { index, values, frac_bits, traffic, instructions }),
+                // It was zeros that were inferred.
+                Err(error) => self.failed(&DeviceError::Reading(error)),
+            }
+            progress.sessions = progress.sessions.wrapping_add(1);
+            progress.readings = index.wrapping_add(1);
         }
     }
 
-    /// Waits for a reading that the model is made for. The session is not spent on others.
-    async fn read(&mut self, features: &mut [f32], frac_bits: u8, limit: u32, input: &mut [u32]) {
+    /// Waits for a reading. The host chooses which ones fit, so it must not notice one that does not: zeros are inferred
+    /// in its place. A host that learns the answers would take theirs for an answer; for it the device reads again.
+    async fn read(
+        &mut self,
+        features: &mut [f32],
+        frac_bits: u8,
+        limit: u32,
+        input: &mut [u32],
+        progress: &mut Progress,
+    ) -> Result<(), FixedError> {
         loop {
-            let read = self.sensor.read(features).await.map_err(DeviceError::Sensor);
-            let encoded = read.and_then(|()| encode(features, frac_bits, limit, input).map_err(DeviceError::Reading));
-            let Err(error) = encoded else { return };
-            defmt::warn!("{=str}; reading again", error.name());
-            self.sink.failed(error.name(), &error);
+            let error = match self.sensor.read(features).await {
+                Ok(()) => {
+                    let encoded = encode(features, frac_bits, limit, input);
+                    // The same work for every reading.
+                    let keep = if encoded.is_ok() { u32::MAX } else { 0 };
+                    input.iter_mut().for_each(|word| *word &= keep);
+                    match encoded {
+                        Err(error) if self.settings.answer.to_host() => {
+                            progress.readings = progress.readings.wrapping_add(1);
+                            DeviceError::Reading(error)
+                        }
+                        encoded => return encoded,
+                    }
+                }
+                Err(error) => DeviceError::Sensor(error),
+            };
+            self.failed(&error);
             Timer::after(self.settings.shortest_pause).await;
         }
+    }
+
+    fn failed(&mut self, error: &DeviceError<S::Error>) {
+        defmt::warn!("{=str}", error.name());
+        self.sink.failed(error.name(), error);
     }
 }
 

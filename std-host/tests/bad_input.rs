@@ -557,16 +557,10 @@ async fn a_device_names_what_a_host_does_wrong() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn readings_that_the_model_is_not_made_for_cost_no_session() {
+async fn readings_of_another_shape_cost_no_session() {
     let mut parties = Parties::new().await;
     let readings = random_readings(&parties.room.model, 2, &mut parties.rng);
-    let mut values = readings.values().to_vec();
-    values[7] = 1e9;
-    let bad = sharelet_host::readings::Readings::new(5, values).expect("finite");
-    let mut device = parties.room.device("pump", &parties.host.address, &bad);
-    let error = run(&mut device).await.expect_err("refused");
-    assert!(matches!(error, DeviceError::Reading { index: 1, .. }), "{error:?}");
-    assert_eq!(error.name(), "Reading");
+    let mut device = parties.room.device("pump", &parties.host.address, &readings);
     let narrow = sharelet_host::readings::Readings::new(4, vec![0.0; 4]).expect("finite");
     device.sensor = parties::Rows(narrow);
     let error = run(&mut device).await.expect_err("refused");

@@ -2,6 +2,10 @@
 //!
 //! A reading is inferred until its answer is there: what fails is reported, and tried again with a new connection and
 //! the next session number, a bounded number of times.
+//!
+//! The host states which readings the model is made for, so it must not notice one that it is not made for: zeros are
+//! inferred in its place, and the answer is dropped. A host that is to learn the answer would take that for one: for it,
+//! such a reading is left out, and nothing is sent.
 
 pub mod report;
 
@@ -11,7 +15,6 @@ use std::time::Instant;
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use sharelet_core::fixed::{FixedError, encode};
-use sharelet_core::network::Network;
 use sharelet_core::session::p0::{self, Identity, Policy};
 use sharelet_core::session::{SessionCounter, SessionError};
 use sharelet_core::wire::WireError;
@@ -87,12 +90,20 @@ pub enum DeviceError {
     #[error("{0}")]
     Readings(#[from] ReadingsError),
     /// A reading that the model is not made for.
-    #[error("reading {index}: {source}; no session was spent on it")]
+    #[error("reading {index}: {source}; it has no answer")]
     Reading {
         /// Its index, from 0.
         index: usize,
         /// What is wrong with it.
         source: FixedError,
+    },
+    /// Readings that the model is not made for, among others that were inferred.
+    #[error("{refused} of {of} readings have no answer, since the model is not made for them; each was named when its turn came")]
+    ReadingsRefused {
+        /// How many.
+        refused: usize,
+        /// How many there were in all.
+        of: usize,
     },
     /// Fewer readings than were asked for.
     #[error("{found} readings where {expected} were asked for; give more, or a smaller count")]
@@ -121,7 +132,7 @@ impl DeviceError {
             Self::Link(_) => "Connect",
             Self::Session(error) => error.name(),
             Self::Readings(_) | Self::TooFewReadings { .. } => "Sensor",
-            Self::Reading { .. } => "Reading",
+            Self::Reading { .. } | Self::ReadingsRefused { .. } => "Reading",
             Self::Store(StoreError::Key { .. }) => "Key",
             Self::Store(_) => "Store",
             Self::Report(_) => "Report",
@@ -173,6 +184,11 @@ pub trait Events {
     /// # Errors
     /// What cannot be written ends the program.
     fn answer(&mut self, inference: &Inference<'_>) -> std::io::Result<()>;
+    /// A reading is refused; in place of [`answer`](Self::answer), and best as fast as that.
+    ///
+    /// # Errors
+    /// What cannot be written ends the program.
+    fn refused(&mut self, error: &DeviceError) -> std::io::Result<()>;
     /// Something failed that is tried again, after `pause`.
     fn failed(&mut self, error: &DeviceError, pause: Duration);
 }
@@ -186,6 +202,15 @@ pub trait Sensor {
     /// # Errors
     /// [`ReadingsError`].
     fn readings(&mut self, width: usize) -> Result<&Readings, ReadingsError>;
+}
+
+/// What was done since the start.
+#[derive(Clone, Copy, Debug, Default)]
+struct Progress {
+    /// Readings that were answered or refused.
+    done: usize,
+    /// Those that were refused.
+    refused: usize,
 }
 
 /// A device and what it is made of.
@@ -217,7 +242,8 @@ impl<S: Sensor, C: SessionCounter, E: Events> Device<S, C, E> {
     /// Infers all readings, or until `stop`. Returns how many were inferred.
     ///
     /// # Errors
-    /// The failure that no further attempt can help, or the last of too many.
+    /// The failure that no further attempt can help, or the last of too many; [`DeviceError::ReadingsRefused`] after the
+    /// last reading, if there were some that the model is not made for.
     pub async fn run(&mut self, stop: &CancellationToken) -> Result<usize, DeviceError> {
         tokio::select! {
             biased;
@@ -233,13 +259,16 @@ impl<S: Sensor, C: SessionCounter, E: Events> Device<S, C, E> {
             .with_max_times(self.settings.retries as usize)
             .with_jitter();
         let mut pause = pauses.build();
-        let mut done = 0;
+        let mut progress = Progress::default();
         loop {
-            let before = done;
-            match self.serve(&mut done).await {
-                Ok(()) => return Ok(done),
+            let before = progress.done;
+            match self.serve(&mut progress).await {
+                Ok(()) => {
+                    let Progress { done, refused } = progress;
+                    return if refused == 0 { Ok(done) } else { Err(DeviceError::ReadingsRefused { refused, of: done }) };
+                }
                 Err(error) => {
-                    if done != before {
+                    if progress.done != before {
                         pause = pauses.build();
                     }
                     let Some(wait) = pause.next().filter(|_| error.is_passing()) else { return Err(error) };
@@ -251,7 +280,7 @@ impl<S: Sensor, C: SessionCounter, E: Events> Device<S, C, E> {
     }
 
     /// One connection: a handshake, then session after session.
-    async fn serve(&mut self, done: &mut usize) -> Result<(), DeviceError> {
+    async fn serve(&mut self, progress: &mut Progress) -> Result<(), DeviceError> {
         let Settings { answer, connect, stall, phase, .. } = self.settings;
         let connection = tcp::connect(&self.settings.host, self.settings.exposure, connect, stall).await?;
         let policy =
@@ -260,41 +289,56 @@ impl<S: Sensor, C: SessionCounter, E: Events> Device<S, C, E> {
         let mut connected = within(phase, handshake).await?;
         let network = connected.network().clone();
         let readings = self.sensor.readings(network.inputs())?;
-        let inputs = encode_all(&network, readings, self.settings.count)?;
-        self.events.connected(inputs.len());
-        let mut answer = vec![0; network.outputs()];
-        while let Some(input) = inputs.get(*done) {
+        let expected = check(readings, network.inputs(), self.settings.count)?;
+        self.events.connected(expected);
+        let (mut input, mut output) = (vec![0; network.inputs()], vec![0; network.outputs()]);
+        for reading in readings.rows().take(expected).skip(progress.done) {
+            let index = progress.done;
+            let encoded = encode(reading, network.input_frac_bits(), network.input_limit(), &mut input);
+            let encoded = encoded.map_err(|source| DeviceError::Reading { index, source });
+            if let Err(error) = &encoded
+                && answer.to_host()
+            {
+                self.events.refused(error)?;
+                progress.done += 1;
+                progress.refused += 1;
+                continue;
+            }
+            // The same work for every reading.
+            let keep = if encoded.is_ok() { u32::MAX } else { 0 };
+            input.iter_mut().for_each(|word| *word &= keep);
+
             connected.io_mut().take();
             let start = Instant::now();
-            let mut prepared = within(phase, connected.prepare(&mut self.counter, &mut answer)).await?;
+            let mut prepared = within(phase, connected.prepare(&mut self.counter, &mut output)).await?;
             let traffic = prepared.io_mut().take();
             self.events.prepared(prepared.session(), traffic, start.elapsed());
             let start = Instant::now();
             let values;
-            (connected, values) = within(phase, prepared.infer(input)).await?;
+            (connected, values) = within(phase, prepared.infer(&input)).await?;
             let (traffic, took) = (connected.io_mut().take(), start.elapsed());
             let frac_bits = network.output_frac_bits();
-            self.events.answer(&Inference { index: *done, values, frac_bits, traffic, took })?;
-            *done += 1;
+            match encoded {
+                Ok(()) => self.events.answer(&Inference { index, values, frac_bits, traffic, took })?,
+                Err(error) => {
+                    self.events.refused(&error)?;
+                    progress.refused += 1;
+                }
+            }
+            progress.done += 1;
         }
         Ok(())
     }
 }
 
-/// All readings as words, before the first session: what the model is not made for costs none.
-fn encode_all(network: &Network<MAX_LAYERS>, readings: &Readings, count: Option<usize>) -> Result<Vec<Vec<u32>>, DeviceError> {
-    if readings.width() != network.inputs() {
-        return Err(SessionError::InputWidth { network: network.inputs(), found: readings.width() }.into());
+/// How many readings to infer. What is refused here depends on the shape of the readings alone.
+fn check(readings: &Readings, width: usize, count: Option<usize>) -> Result<usize, DeviceError> {
+    if readings.width() != width {
+        return Err(SessionError::InputWidth { network: width, found: readings.width() }.into());
     }
     let expected = count.unwrap_or(readings.len());
     if readings.len() < expected {
         return Err(DeviceError::TooFewReadings { expected, found: readings.len() });
     }
-    let words = |(index, reading): (usize, &[f32])| {
-        let mut words = vec![0; reading.len()];
-        encode(reading, network.input_frac_bits(), network.input_limit(), &mut words)
-            .map_err(|source| DeviceError::Reading { index, source })?;
-        Ok(words)
-    };
-    readings.rows().take(expected).enumerate().map(words).collect()
+    Ok(expected)
 }

@@ -231,6 +231,7 @@ pub struct Log {
     pub sessions: Vec<u64>,
     pub answers: Vec<Vec<u32>>,
     pub failures: Vec<String>,
+    pub refused: Vec<String>,
 }
 
 impl Events for Log {
@@ -242,6 +243,11 @@ impl Events for Log {
 
     fn answer(&mut self, inference: &Inference<'_>) -> std::io::Result<()> {
         self.answers.push(inference.values.to_vec());
+        Ok(())
+    }
+
+    fn refused(&mut self, error: &DeviceError) -> std::io::Result<()> {
+        self.refused.push(format!("{}: {error}", error.name()));
         Ok(())
     }
 

@@ -15,15 +15,17 @@ use crate::memory;
 #[derive(Debug)]
 pub struct Report {
     file: Option<File>,
-    remaining: u32,
+    count: u32,
+    used: u32,
     retries: u32,
+    refused: u32,
 }
 
 impl Report {
     /// A report that nobody reads.
     #[must_use]
     pub fn new() -> Self {
-        Self { file: None, remaining: 1, retries: 0 }
+        Self { file: None, count: 1, used: 0, retries: 0, refused: 0 }
     }
 
     /// Writes to `file`.
@@ -32,9 +34,10 @@ impl Report {
         Self { file: Some(file), ..Self::new() }
     }
 
-    /// Exits after `count` answers, or after more than `retries` failures.
+    /// Exits after `count` readings, or after more than `retries` failures. A reading that is refused is no failure, since
+    /// the host would see the exit; but the status tells it in the end.
     pub fn stop_after(&mut self, count: u32, retries: u32) {
-        self.remaining = count;
+        self.count = count;
         self.retries = retries;
     }
 
@@ -62,6 +65,18 @@ impl Report {
     pub fn fail(&mut self, name: &str, text: &str) -> ! {
         self.line(format_args!("error {name}: {text}"));
         process::exit(1)
+    }
+
+    /// After the last one the emulator ends.
+    fn used_a_reading(&mut self) {
+        self.used += 1;
+        if self.used < self.count {
+            return;
+        }
+        match self.refused {
+            0 => self.done(self.used),
+            _ => self.fail("Reading", "readings that the model is not made for have no answer; see the errors above"),
+        }
     }
 }
 
@@ -112,14 +127,15 @@ impl AnswerSink for Report {
             Values(inference.values),
             inference.frac_bits,
         ));
-        self.remaining = self.remaining.saturating_sub(1);
-        if self.remaining == 0 {
-            self.done(inference.index + 1);
-        }
+        self.used_a_reading();
     }
 
     fn failed(&mut self, name: &'static str, reason: &dyn fmt::Display) {
         self.line(format_args!("error {name}: {reason}"));
+        if name == "Reading" {
+            self.refused += 1;
+            return self.used_a_reading();
+        }
         match self.retries.checked_sub(1) {
             Some(left) => self.retries = left,
             None => process::exit(1),

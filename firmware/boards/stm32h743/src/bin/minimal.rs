@@ -17,11 +17,12 @@ const MAC: [u8; 6] = [0x02, 0x53, 0x4C, 0x54, 0x00, 0x02];
 const COUNTER_SECTORS: u32 = 0x1A_0000; // two sectors of flash that belong to the counter
 const KEY_PAGE: u32 = 0x1E_0000; // where `device.key` was written
 bind_interrupts!(struct Irqs { ETH => InterruptHandler; RNG => rng::InterruptHandler<RNG>; });
-
 struct Light(Adc<'static, ADC1>, Peri<'static, PA3>);
-
 impl Sensor for Light {
     type Error = Infallible;
+    fn width(&self) -> Option<usize> {
+        Some(32) // values of a reading; the host's model must take as many
+    }
     async fn read(&mut self, features: &mut [f32]) -> Result<(), Infallible> {
         for feature in features {
             *feature = f32::from(self.0.blocking_read(&mut self.1, SampleTime::CYCLES64_5)) / 65_536.0;
