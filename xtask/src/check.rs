@@ -309,7 +309,7 @@ pub fn infer_on_board(
     let mut services = room.services(&case.model, "device")?;
     let arguments = Arguments::session(services.host.port, expected.len()).with("ip", address);
     let mut device = board.boot(image, room.folder(), &arguments)?;
-    let result = inference::infer(&mut device, &room.path("report"), &expected, |_| Ok(()));
+    let result = inference::infer(&mut device, &room.path("report"), &expected, &services.host.process, |_| Ok(()));
     let result =
         result.with_context(|| format!("the run stopped{}{}", services.host.process.quote(), services.dealer.process.quote()))?;
     for (name, server) in [("host", &mut services.host), ("dealer", &mut services.dealer)] {

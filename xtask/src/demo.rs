@@ -44,6 +44,8 @@ pub enum Learns {
     /// The device alone.
     #[default]
     Device,
+    /// The host alone.
+    Host,
     /// Both.
     Both,
 }
@@ -52,6 +54,7 @@ impl Learns {
     fn name(self) -> &'static str {
         match self {
             Self::Device => "device",
+            Self::Host => "host",
             Self::Both => "both",
         }
     }
@@ -99,20 +102,11 @@ pub fn run(args: &DemoArgs) -> Result<()> {
     };
     let table = Table { native: args.native, readings };
     table.head();
-    let (answers, _) = inference::infer(&mut running, &room.path("report"), &expected, |answer| table.row(answer))
-        .with_context(|| format!("the demo stopped{}{}", services.host.process.quote(), services.dealer.process.quote()))?;
+    let (answers, _) =
+        inference::infer(&mut running, &room.path("report"), &expected, &services.host.process, |answer| table.row(answer))
+            .with_context(|| format!("the demo stopped{}{}", services.host.process.quote(), services.dealer.process.quote()))?;
     table.totals(&answers)?;
-    println!();
-    println!("Who has seen what:");
-    println!(
-        "  device  its readings and {}; no weight",
-        if answer == "both" { "the answers, as the host" } else { "the answers" }
-    );
-    println!(
-        "  host    its weights, and one-time masked words of the readings{}",
-        if answer == "both" { "; the answers" } else { "" }
-    );
-    println!("  dealer  one-time masked weights and the device's key; nothing of the online phase");
+    who_saw_what(args.answer);
     println!("Logs are in {}.", room.folder().display());
     println!("Round trips are those of the online phase. Preparation is done before the reading is taken.");
     if !args.native {
@@ -123,6 +117,18 @@ pub fn run(args: &DemoArgs) -> Result<()> {
         0 => Ok(()),
         wrong => bail!("{wrong} of {count} private answers differ from the plaintext ones"),
     }
+}
+
+fn who_saw_what(answer: Learns) {
+    let (to_device, to_host) = match answer {
+        Learns::Device => (" and the answers", ""),
+        Learns::Host => ("; no answer", "; the answers"),
+        Learns::Both => (" and the answers", "; the answers"),
+    };
+    println!("\nWho has seen what:");
+    println!("  device  its readings{to_device}; no weight");
+    println!("  host    its weights, and one-time masked words of the readings{to_host}");
+    println!("  dealer  one-time masked weights and the device's key; nothing of the online phase");
 }
 
 fn emulated(setup: &Setup<'_>, name: &str) -> Result<(&'static Board, PathBuf)> {
@@ -183,12 +189,12 @@ impl Table {
     fn row(&self, answer: &Answer) -> Result<()> {
         let index = usize::try_from(answer.private.number("index")?)?;
         let frac_bits = answer.plain.number("frac_bits")?;
-        let show = |line: &Line| -> Result<String> { Ok(self.describe(index, &line.values()?, frac_bits, &answer.plain)) };
+        let show = |values: &[i64]| self.describe(index, values, frac_bits, &answer.plain);
         println!(
             "{:>7}  {:20} {:20} {:5} {:>8} {:>8} {:>11} {:>14} {:>14}",
             index + 1,
-            show(&answer.private)?,
-            show(&answer.plain)?,
+            show(&answer.values),
+            show(&answer.plain.values()?),
             if answer.agrees { "yes" } else { "NO" },
             grouped(answer.bytes_up()?),
             grouped(answer.bytes_down()?),

@@ -12,6 +12,8 @@ use crate::process::Running;
 use crate::report::{Follower, Line};
 
 const POLL: Duration = Duration::from_millis(20);
+/// How long the host may take to print an answer.
+const HOST_LIMIT: Duration = Duration::from_secs(10);
 /// The longest time between two lines of a report.
 const SILENCE_LIMIT: Duration = Duration::from_secs(120);
 
@@ -22,6 +24,8 @@ pub struct Answer {
     pub session: Line,
     /// What it reported about the online phase.
     pub private: Line,
+    /// The private answer's integers.
+    pub values: Vec<i64>,
     /// What `sharelet twin` says about the same reading.
     pub plain: Line,
     /// Whether both are the same integers.
@@ -66,6 +70,21 @@ impl Run {
     }
 }
 
+/// The answer of session `number`, which the host prints when it has it: perhaps after the device has reported.
+fn told_by_host(host: &Running, number: u64) -> Result<Vec<i64>> {
+    let begin = Instant::now();
+    while begin.elapsed() < HOST_LIMIT {
+        let output = host.output();
+        let complete = output.rsplit_once('\n').map_or("", |(lines, _)| lines);
+        let mut lines = complete.lines().filter(|line| line.starts_with("device=")).map(Line::parse);
+        if let Some(line) = lines.find(|line| line.number("session").is_ok_and(|session| session == number)) {
+            return line.values();
+        }
+        thread::sleep(POLL);
+    }
+    bail!("neither the device nor the host has the answer of session {number}{}", host.quote())
+}
+
 /// Waits for the device to end; `on_line` gets every line as it comes.
 pub fn follow(device: &mut Running, report: &Path, mut on_line: impl FnMut(&Line) -> Result<()>) -> Result<Run> {
     let mut follower = Follower::new(report);
@@ -91,11 +110,14 @@ pub fn follow(device: &mut Running, report: &Path, mut on_line: impl FnMut(&Line
 
 /// Follows a device through all of `expected`; `on_answer` gets every answer as it comes.
 ///
+/// An answer that only the host learns is taken from what `host` prints.
+///
 /// An error if the device fails. Disagreement is not an error here: it is in the answers.
 pub fn infer(
     device: &mut Running,
     report: &Path,
     expected: &[Line],
+    host: &Running,
     mut on_answer: impl FnMut(&Answer) -> Result<()>,
 ) -> Result<(Vec<Answer>, Run)> {
     let mut session = Line::parse("session");
@@ -105,9 +127,12 @@ pub fn infer(
             session = line.clone();
         } else if line.tag == "answer" {
             let Some(plain) = expected.get(answers.len()) else { bail!("the device gave more answers than it was asked for") };
-            // Empty if only the host learns the answer.
-            let agrees = line.values()? == plain.values()?;
-            let answer = Answer { session: session.clone(), private: line.clone(), plain: plain.clone(), agrees };
+            let values = match line.values()? {
+                values if values.is_empty() => told_by_host(host, session.number("number")?)?,
+                values => values,
+            };
+            let agrees = values == plain.values()?;
+            let answer = Answer { session: session.clone(), private: line.clone(), values, plain: plain.clone(), agrees };
             on_answer(&answer)?;
             answers.push(answer);
         }

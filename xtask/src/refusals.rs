@@ -108,7 +108,7 @@ fn counter_goes_back(context: &Context<'_>) -> Result<()> {
 
 /// The host is killed between two readings or within one, and started again at the same port.
 fn host_killed(context: &Context<'_>) -> Result<()> {
-    const REPEATS: usize = 40;
+    const REPEATS: usize = 15;
     let room = context.room("host-killed")?;
     let twin = context.twin(&room)?;
     room.provision("patient")?;
