@@ -8,7 +8,8 @@ use clap::Args;
 use indicatif::ProgressBar;
 use sharelet_core::session::p0::Identity;
 
-use super::common::{Answer, CommandError, Plaintext, progress, runtime, stop_on_signal};
+use super::common::{Answer, CommandError, Plaintext, runtime, stop_on_signal};
+use super::terminal::progress;
 use crate::device::report::{Report, Values};
 use crate::device::{Device, DeviceError, Events, Inference, Sensor, Settings};
 use crate::link::Counts;
@@ -40,7 +41,7 @@ pub struct DeviceArgs {
     #[arg(long, value_name = "FILE")]
     pub counter: PathBuf,
     /// The host.
-    #[arg(long, value_name = "ADDRESS", value_parser = super::common::parse_endpoint)]
+    #[arg(long, value_name = "ADDRESS", value_parser = super::units::parse_endpoint)]
     pub host: String,
     /// Readings: .npy, .csv, .idx, .idx.gz or raw .f32.
     #[arg(long, value_name = "FILE")]
@@ -58,7 +59,7 @@ pub struct DeviceArgs {
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub retries: u32,
     /// A handshake, a preparation or an inference must be done within this time.
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = super::common::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = super::units::parse_duration)]
     pub timeout: Duration,
     /// Where to write what happens, one line per event.
     #[arg(long, value_name = "FILE")]
@@ -111,7 +112,10 @@ struct Console {
 
 impl Events for Console {
     fn connected(&mut self, readings: usize) {
-        self.bar.set_length(readings as u64);
+        // The first connection says how many readings there are; later ones go on where it stopped.
+        if self.bar.length() != Some(readings as u64) {
+            self.bar = progress("inferring", readings as u64, false);
+        }
         tracing::info!("connected");
     }
 
@@ -158,8 +162,7 @@ impl Events for Console {
 /// [`CommandError`]; it is the report's last line, too.
 pub fn run(args: DeviceArgs) -> Result<(), CommandError> {
     let report = Report::create(args.report.as_deref()).map_err(DeviceError::Report)?;
-    let bar = progress("inferring", 0, false);
-    let mut console = Console { report, labels: args.labels.clone(), bar };
+    let mut console = Console { report, labels: args.labels.clone(), bar: ProgressBar::hidden() };
     let done = infer(args, &mut console);
     console.bar.finish_and_clear();
     match done {

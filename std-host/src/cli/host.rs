@@ -8,7 +8,8 @@ use clap::Args;
 use indicatif::ProgressDrawTarget;
 use sharelet_core::wire::control::DeviceId;
 
-use super::common::{Answer, CommandError, Plaintext, announce, progress, runtime, stop_on_signal};
+use super::common::{Answer, CommandError, Plaintext, announce, runtime, stop_on_signal};
+use super::terminal::progress;
 use crate::dealer::client::Client;
 use crate::device::report::Values;
 use crate::host::model::HostModel;
@@ -38,7 +39,7 @@ pub struct HostArgs {
     #[arg(value_name = "MODEL.slt")]
     pub model: PathBuf,
     /// The dealer.
-    #[arg(long, value_name = "ADDRESS", value_parser = super::common::parse_endpoint)]
+    #[arg(long, value_name = "ADDRESS", value_parser = super::units::parse_endpoint)]
     pub dealer: String,
     /// Where seeds, session numbers and corrections are kept.
     #[arg(long, value_name = "DIR")]

@@ -8,7 +8,8 @@ use clap::Args;
 use sharelet_core::network::Activation;
 use sharelet_core::session::cost::SessionCost;
 
-use super::common::{Answer, CommandError, json_text, parse_bandwidth, parse_duration};
+use super::common::{Answer, CommandError};
+use super::units::{json_text, parse_bandwidth, parse_duration};
 use crate::model::Model;
 
 const EXAMPLES: &str = "\

@@ -8,11 +8,14 @@ pub mod host;
 pub mod import;
 pub mod inspect;
 pub mod provision;
+pub mod terminal;
 pub mod twin;
+pub mod units;
 
 use clap::{Parser, Subcommand};
 
-use self::common::{CommandError, Verbosity};
+use self::common::CommandError;
+use self::terminal::Verbosity;
 
 const EXAMPLES: &str = "\
 A device, a host and a dealer on one machine:

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use sharelet_core::network::Activation;
 
-use super::common::json_text;
+use super::units::json_text;
 use crate::device::report::Values;
 use crate::model::{Model, ModelError, largest};
 use crate::readings::{ReadOptions, Readings, ReadingsError};

@@ -1,0 +1,76 @@
+//! What people see while a command works: log lines and progress bars.
+
+use std::io::{self, IsTerminal as _, Write};
+use std::sync::LazyLock;
+
+use clap::Args;
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+/// How much is logged.
+#[derive(Args, Debug, Clone, Copy)]
+pub struct Verbosity {
+    /// Say more on standard error; twice for everything. RUST_LOG=target=level,... overrides it.
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub verbose: u8,
+}
+
+impl Verbosity {
+    /// Starts logging to standard error.
+    pub fn start(self) {
+        let level = match self.verbose {
+            0 => LevelFilter::INFO,
+            1 => LevelFilter::DEBUG,
+            _ => LevelFilter::TRACE,
+        };
+        let wanted = std::env::var("RUST_LOG").ok().filter(|filter| !filter.is_empty());
+        let (filter, ignored) = match wanted.as_deref().map(str::parse::<Targets>) {
+            Some(Ok(filter)) => (filter, false),
+            other => (Targets::new().with_default(level), other.is_some()),
+        };
+        let terminal = io::stderr().is_terminal();
+        let lines = tracing_subscriber::fmt::layer().with_writer(|| LogLines).with_ansi(terminal).with_target(false);
+        // A program that already logs keeps its own way.
+        let _ = tracing_subscriber::registry().with(lines).with(filter).try_init();
+        if ignored {
+            tracing::warn!("RUST_LOG is ignored: give TARGET=LEVEL pairs or one level, such as info or sharelet_host=debug");
+        }
+    }
+}
+
+/// A progress bar on a terminal, nothing elsewhere.
+#[must_use]
+pub fn progress(what: &'static str, total: u64, bytes: bool) -> ProgressBar {
+    let bar = bars().add(ProgressBar::new(total)).with_message(what);
+    let counter = if bytes { "{bytes}/{total_bytes}" } else { "{pos}/{len}" };
+    // The template is fixed: if it did not parse, the default one is shown.
+    if let Ok(style) = ProgressStyle::with_template(&format!("{{msg}} [{{bar:30}}] {counter} {{eta}}")) {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    bar
+}
+
+/// All bars of the program: they share the terminal with the log.
+fn bars() -> &'static MultiProgress {
+    static BARS: LazyLock<MultiProgress> = LazyLock::new(|| {
+        let target = if io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        MultiProgress::with_draw_target(target)
+    });
+    &BARS
+}
+
+/// Standard error for log lines: bars step aside for each.
+#[derive(Debug)]
+struct LogLines;
+
+impl Write for LogLines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        bars().suspend(|| io::stderr().lock().write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().lock().flush()
+    }
+}
