@@ -16,6 +16,7 @@ use sharelet_core::wire::control::Refusal;
 
 use crate::board::{AnswerSink, Identity, InstructionMeter, KeyStore, Sensor, SessionCounter};
 use crate::key::KeyError;
+use crate::stream::Stream;
 
 /// Most layers of a network that the device takes.
 pub const MAX_LAYERS: usize = 16;
@@ -264,7 +265,7 @@ impl<S: Sensor, K: KeyStore, C: SessionCounter, A: AnswerSink, M: InstructionMet
         let Words { features, input, output } = words;
         let policy =
             Policy { answer, inputs: self.sensor.width(), max_outputs: MAX_WIDTH, max_prepare_blocks: MAX_PREPARE_BLOCKS };
-        let handshake = connect::<_, ChaCha12, MAX_LAYERS>(Counting::new(socket), identity, policy);
+        let handshake = connect::<_, ChaCha12, MAX_LAYERS>(Counting::new(Stream(socket)), identity, policy);
         let mut connected = within(phase_timeout, Phase::Handshake, handshake).await?;
         let (inputs, outputs) = (connected.network().inputs(), connected.network().outputs());
         defmt::info!("connected as {}: {=usize} inputs, {=usize} outputs", identity.id(), inputs, outputs);

@@ -13,3 +13,4 @@ pub mod board;
 pub mod counter;
 pub mod device;
 pub mod key;
+mod stream;
