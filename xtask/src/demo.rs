@@ -1,6 +1,6 @@
 //! `cargo xtask demo`: private inference end to end, on an emulated board or with a process as the device.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
@@ -75,6 +75,7 @@ pub fn run(args: &DemoArgs) -> Result<()> {
     setup.sharelet(foreign)?;
     let device = if args.native { None } else { Some(emulated(&setup, &args.board)?) };
 
+    let _alone = alone(&folder)?;
     let room = Room::new(&workspace, &folder.join("run"))?;
     let model = if foreign {
         let output = room.path("model.slt");
@@ -137,6 +138,18 @@ fn emulated(setup: &Setup<'_>, name: &str) -> Result<(&'static Board, PathBuf)> 
     let toolchain = setup.toolchain(&[board.target])?;
     let image = setup.firmware(toolchain, board)?;
     Ok((board, image))
+}
+
+/// One demo at a time: they share a folder. The lock goes with the file.
+fn alone(folder: &Path) -> Result<File> {
+    let path = folder.join("lock");
+    fs::create_dir_all(folder).with_context(|| format!("{} cannot be created", folder.display()))?;
+    let lock = File::create(&path).with_context(|| format!("{} cannot be created", path.display()))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => bail!("another demo is running; wait for it, or stop it with Ctrl-C"),
+        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("{} cannot be locked", path.display())),
+    }
 }
 
 fn absolute(path: &Path) -> Result<PathBuf> {

@@ -56,6 +56,10 @@ fn main() -> ExitCode {
     });
     match result {
         Ok(()) => ExitCode::SUCCESS,
+        Err(_) if process::check_interrupted().is_err() => {
+            eprintln!("stopped; nothing is left running");
+            ExitCode::from(130)
+        }
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
