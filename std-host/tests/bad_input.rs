@@ -10,6 +10,7 @@ use std::sync::Arc;
 use embedded_io_async::ErrorKind;
 use parties::{Room, Running, SOON, STALL, damage, random_model, random_readings, random_seed, rng, rogue, run, twin};
 use rand_core::Rng as _;
+use sharelet_core::keystream::KeyId;
 use sharelet_core::network::{Activation, Layer, Network, NetworkError};
 use sharelet_core::session::{MAX_SESSION_SKIP, SessionError};
 use sharelet_core::wire::WireError;
@@ -88,8 +89,8 @@ fn session_error(result: Result<(), HostError>) -> SessionError {
 }
 
 /// A device that shakes hands and asks for a session; returns the number granted.
-async fn begin(stream: &mut DuplexStream, next_session: u64) -> u64 {
-    rogue::hello(stream, "pump").await;
+async fn begin(stream: &mut DuplexStream, key: KeyId, next_session: u64) -> u64 {
+    rogue::hello(stream, "pump", key).await;
     rogue::read_frame(stream).await.expect("a welcome");
     rogue::write(stream, &rogue::control(Kind::Request, &Request { next_session })).await;
     let (kind, body) = rogue::read_frame(stream).await.expect("a grant");
@@ -142,6 +143,7 @@ fn version_9(mut frame: Vec<u8>) -> Vec<u8> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_names_messages_that_are_short_long_reordered_or_missing() {
     let parties = Parties::new().await;
+    let key = parties.room.key_id("pump");
     let first = 20 * 4;
     type Check = fn(&SessionError) -> bool;
     let cases: [(&str, Vec<u8>, Check); 7] = [
@@ -169,7 +171,7 @@ async fn a_host_names_messages_that_are_short_long_reordered_or_missing() {
     for (name, bytes, expected) in cases {
         let (ended, told) = parties
             .host_meets(async |stream| {
-                next = begin(stream, next).await + 1;
+                next = begin(stream, key, next).await + 1;
                 rogue::write(stream, &bytes).await;
                 rogue::read_refusal(stream).await
             })
@@ -184,6 +186,7 @@ async fn a_host_names_messages_that_are_short_long_reordered_or_missing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_device_that_stops_in_the_middle_is_given_up() {
     let parties = Parties::new().await;
+    let key = parties.room.key_id("pump");
     let silent = |result| assert_eq!(session_error(result), SessionError::Transport(ErrorKind::TimedOut));
     let pause = || tokio::time::sleep(4 * STALL);
     let (ended, ()) = parties.host_meets(async |_| pause().await).await;
@@ -197,7 +200,7 @@ async fn a_device_that_stops_in_the_middle_is_given_up() {
     silent(ended);
     let (ended, ()) = parties
         .host_meets(async |stream| {
-            begin(stream, 0).await;
+            begin(stream, key, 0).await;
             rogue::write(stream, &rogue::frame(Kind::Prepared, 0, &[0; 80])[..50]).await;
             pause().await;
         })
@@ -206,7 +209,7 @@ async fn a_device_that_stops_in_the_middle_is_given_up() {
     // One that closes instead.
     let (ended, ()) = parties
         .host_meets(async |stream| {
-            begin(stream, 0).await;
+            begin(stream, key, 0).await;
             rogue::write(stream, &rogue::frame(Kind::Prepared, 0, &[0; 80])[..50]).await;
             stream.shutdown().await.expect("closes");
         })
@@ -218,13 +221,14 @@ async fn a_device_that_stops_in_the_middle_is_given_up() {
 #[tokio::test(flavor = "multi_thread")]
 async fn session_numbers_that_are_too_far_ahead_or_used_are_refused() {
     let parties = Parties::new().await;
-    let (_, first) = parties.host_meets(async |stream| begin(stream, 0).await).await;
-    let (_, second) = parties.host_meets(async |stream| begin(stream, 0).await).await;
+    let key = parties.room.key_id("pump");
+    let (_, first) = parties.host_meets(async |stream| begin(stream, key, 0).await).await;
+    let (_, second) = parties.host_meets(async |stream| begin(stream, key, 0).await).await;
     assert!(second > first, "a number that was granted is not granted again");
     for far in [MAX_SESSION_SKIP * 2, u64::MAX] {
         let (ended, told) = parties
             .host_meets(async |stream| {
-                rogue::hello(stream, "pump").await;
+                rogue::hello(stream, "pump", key).await;
                 rogue::read_frame(stream).await.expect("a welcome");
                 rogue::write(stream, &rogue::control(Kind::Request, &Request { next_session: far })).await;
                 rogue::read_refusal(stream).await
@@ -239,6 +243,7 @@ async fn session_numbers_that_are_too_far_ahead_or_used_are_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn random_bytes_end_in_a_named_error() {
     let mut parties = Parties::new().await;
+    let key = parties.room.key_id("pump");
     let mut next = 0;
     for round in 0..60 {
         let mut noise = vec![0; parties.rng.next_u32() as usize % 300];
@@ -246,9 +251,9 @@ async fn random_bytes_end_in_a_named_error() {
         let (ended, ()) = parties
             .host_meets(async |stream| {
                 if round % 3 == 1 {
-                    rogue::hello(stream, "pump").await;
+                    rogue::hello(stream, "pump", key).await;
                 } else if round % 3 == 2 {
-                    next = begin(stream, next).await + 1;
+                    next = begin(stream, key, next).await + 1;
                 }
                 rogue::write(stream, &noise).await;
                 stream.shutdown().await.expect("closes");

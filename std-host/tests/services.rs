@@ -9,8 +9,10 @@ use std::fs;
 use parties::{Room, STALL, damage, random_model, random_readings, random_seed, rng, rogue, run, twin};
 use rand_core::Rng as _;
 use sharelet_core::session::SessionError;
-use sharelet_core::wire::control::{Answer, DeviceId, Refusal};
+use sharelet_core::wire::control::{Answer, DeviceId, Refusal, Request};
+use sharelet_core::wire::frame::Kind;
 use sharelet_host::device::DeviceError;
+use sharelet_host::store::dealer::{DealerStore, MAX_AHEAD};
 use sharelet_host::store::host::HostStore;
 
 fn room(widths: &[u16]) -> (Room, rand_chacha::ChaCha8Rng) {
@@ -102,7 +104,7 @@ async fn a_host_that_was_killed_and_restarted_uses_no_number_twice() {
         let next = {
             let store = parties::when_unlocked(|| HostStore::open(&room.path("host"))).await;
             assert!(store.spool().sessions(pump).iter().all(|spooled| !device.events.sessions.contains(spooled)));
-            store.next_session(pump).unwrap()
+            store.next_session(pump, room.key_id("pump")).unwrap()
         };
         assert!(next > *device.events.sessions.last().unwrap(), "recorded before it was granted");
         host = room.host_at(&address, &dealer.address, Answer::Device, 3).await.0;
@@ -178,6 +180,90 @@ async fn a_new_key_makes_old_corrections_void() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_new_key_gets_no_old_corrections_while_the_dealer_is_away() {
+    let (room, mut rng) = room(&[5, 20, 3, 3]);
+    room.provision("pump");
+    let readings = random_readings(&room.model, 1, &mut rng);
+    let dealer = room.dealer().await;
+    let host = room.host(&dealer.address).await;
+    let mut device = room.device("pump", &host.address, &readings);
+    run(&mut device).await.expect("works");
+    drop(device);
+    room.spool_holds("pump", 2).await;
+    let address = dealer.address.clone();
+    dealer.kill().await;
+    room.provision("pump");
+    let mut device = room.device("pump", &host.address, &readings);
+    device.settings.retries = 0;
+    let refused = run(&mut device).await.expect_err("the spool is another key's");
+    assert!(matches!(refused, DeviceError::Session(SessionError::Refused(Refusal::NoCorrelations))), "{refused:?}");
+    assert!(room.spooled("pump").len() >= 2, "whoever says that he has another key does not empty the spool");
+    let dealer = room.dealer_at(&address).await;
+    run(&mut device).await.expect("works with the new key");
+    assert_eq!(device.events.answers, twin(&room.model, &readings));
+    host.stop().await;
+    dealer.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn impostors_do_not_push_a_device_ahead() {
+    let (room, mut rng) = room(&[5, 20, 3, 3]);
+    room.provision("pump");
+    let readings = random_readings(&room.model, 1, &mut rng);
+    let dealer = room.dealer().await;
+    let host = room.host(&dealer.address).await;
+    let mut device = room.device("pump", &host.address, &readings);
+    run(&mut device).await.expect("works");
+    for next_session in [1000, 1 << 20, 1 << 62] {
+        let mut rogue = rogue::connect(&host.address).await;
+        rogue::hello(&mut rogue, "pump", room.key_id("pump")).await;
+        rogue::read_frame(&mut rogue).await.expect("a welcome");
+        rogue::write(&mut rogue, &rogue::control(Kind::Request, &Request { next_session })).await;
+        assert_eq!(rogue::read_refusal(&mut rogue).await, Refusal::SessionNumber);
+        run(&mut device).await.expect("works");
+    }
+    assert!(*device.events.sessions.last().unwrap() < 50, "{:?}", device.events.sessions);
+    host.stop().await;
+    dealer.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_key_begins_anew_after_many_sessions() {
+    let (room, mut rng) = room(&[5, 20, 3, 3]);
+    room.provision("pump");
+    let pump = DeviceId::new("pump").unwrap();
+    DealerStore::open(&room.path("dealer")).unwrap().record(pump, room.key_id("pump"), MAX_AHEAD, 1).unwrap();
+    room.provision("pump");
+    let readings = random_readings(&room.model, 1, &mut rng);
+    let dealer = room.dealer().await;
+    let host = room.host(&dealer.address).await;
+    let mut device = room.device("pump", &host.address, &readings);
+    run(&mut device).await.expect("works");
+    assert_eq!(device.events.sessions, [0]);
+    host.stop().await;
+    dealer.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dealer_that_forgot_sessions_is_not_asked_for_them_again() {
+    let (room, mut rng) = room(&[5, 20, 3, 3]);
+    room.provision("pump");
+    let pump = DeviceId::new("pump").unwrap();
+    let store = HostStore::open(&room.path("host")).unwrap();
+    store.consume(pump, room.key_id("pump"), 20).unwrap();
+    drop(store);
+    let readings = random_readings(&room.model, 1, &mut rng);
+    let dealer = room.dealer().await;
+    let host = room.host(&dealer.address).await;
+    let mut device = room.device("pump", &host.address, &readings);
+    device.settings.retries = 0;
+    let refused = run(&mut device).await.expect_err("the dealer's state is an old copy");
+    assert!(matches!(refused, DeviceError::Session(SessionError::Refused(Refusal::NoCorrelations))), "{refused:?}");
+    host.stop().await;
+    dealer.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn many_devices_at_once() {
     let (room, mut rng) = room(&[6, 30, 8, 5]);
     let dealer = room.dealer().await;
@@ -208,7 +294,7 @@ async fn the_newer_connection_of_a_device_wins() {
     let host = room.host(&dealer.address).await;
     // An older connection that was left behind by a power cut.
     let mut older = rogue::connect(&host.address).await;
-    rogue::hello(&mut older, "pump").await;
+    rogue::hello(&mut older, "pump", room.key_id("pump")).await;
     rogue::read_frame(&mut older).await.expect("a welcome");
     let mut device = room.device("pump", &host.address, &readings);
     run(&mut device).await.expect("works");
@@ -232,7 +318,7 @@ async fn one_device_misbehaves_and_the_other_goes_on() {
         for round in 0..10 {
             let mut bad = rogue::connect(&address).await;
             if round % 2 == 0 {
-                rogue::hello(&mut bad, "bad").await;
+                rogue::hello(&mut bad, "bad", room.key_id("bad")).await;
             }
             let mut noise = vec![0; 200];
             rng.fill_bytes(&mut noise);
@@ -263,7 +349,7 @@ async fn a_host_that_stops_tells_waiting_devices() {
     let dealer = room.dealer().await;
     let host = room.host(&dealer.address).await;
     let mut waiting = rogue::connect(&host.address).await;
-    rogue::hello(&mut waiting, "pump").await;
+    rogue::hello(&mut waiting, "pump", room.key_id("pump")).await;
     rogue::read_frame(&mut waiting).await.expect("a welcome");
     let (refusal, ()) = tokio::join!(rogue::read_refusal(&mut waiting), host.stop());
     assert_eq!(refusal, Refusal::ShuttingDown);

@@ -192,9 +192,9 @@ impl Dealer {
             Kind::Status => {
                 let Status { device } = wire::decode(kind, &wire::read_body(reader, header).await?)?;
                 let status = self.blocking(move |dealer| {
-                    let key = dealer.key(device)?;
-                    let next_session = dealer.store.next_session(device).map_err(|error| state(&error))?;
-                    Ok(StatusIs { key: key.key_id(), next_session })
+                    let key = dealer.key(device)?.key_id();
+                    let next_session = dealer.store.next_session(device, key).map_err(|error| state(&error))?;
+                    Ok(StatusIs { key, next_session })
                 });
                 Ok(wire::send(writer, Kind::StatusIs, &status.await?).await?)
             }
@@ -283,7 +283,7 @@ impl Dealer {
             let key = dealer.key(device)?;
             let model = dealer.model(&model)?;
             // A number is recorded before it is dealt: after a power cut it is skipped, never dealt again.
-            dealer.store.record(device, first, count).map_err(|error| match error {
+            dealer.store.record(device, key.key_id(), first, count).map_err(|error| match error {
                 StoreError::SessionUsed { next, .. } => Refusal::SessionUsed { next },
                 StoreError::TooFarAhead { next, .. } => Refusal::TooFarAhead { next },
                 error => state(&error),

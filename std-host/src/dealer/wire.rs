@@ -17,11 +17,11 @@
 //! | 2 | `Welcome` | dealer to host, first | greeting |
 //! | 3 | `Refuse` | dealer to host, instead of any answer | [`Refusal`] |
 //! | 4 | `Status` | host to dealer | [`Status`]: a device's name |
-//! | 5 | `StatusIs` | dealer to host | [`StatusIs`]: its key's public name and the lowest session not dealt |
+//! | 5 | `StatusIs` | dealer to host | [`StatusIs`]: its key's public name and the lowest session not dealt under it |
 //! | 6 | `Offer` | host to dealer | [`Offer`]: id of a masked model and its network |
 //! | 7 | `Wanted` | dealer to host | empty: the `Masked` frame is to follow |
 //! | 8 | `Known` | dealer to host | empty: the dealer has the masked model |
-//! | 9 | `Deal` | host to dealer | [`Deal`]: device, masked model, sessions |
+//! | 9 | `Deal` | host to dealer | [`Deal`]: device, masked model, sessions that follow those dealt under its key |
 //! | 10 | `Dealing` | dealer to host | [`Dealing`]: the key's public name, bytes per session |
 //! | 16 | `Masked` | host to dealer, after `Wanted` | the matrices `A = W - E`, `u32` each, row-major, first layer first |
 //! | 17 | `Correction` | dealer to host, once per session asked for, in order | session, `u64`, the corrections, and the CRC-32 (IEEE) of both, `u32` |
@@ -36,12 +36,12 @@
 
 use embedded_io_async::{Read as _, ReadExactError, Write as _};
 use serde::{Deserialize, Serialize};
+use sharelet_core::keystream::KeyId;
 use sharelet_core::network::{Network, NetworkError};
 use sharelet_core::wire::control::DeviceId;
 
 use crate::link::{Reader, Writer};
 use crate::model::MAX_LAYERS;
-use crate::store::key::KeyId;
 
 /// Version of this format.
 pub const VERSION: u16 = 1;
@@ -112,7 +112,7 @@ pub struct Status {
 pub struct StatusIs {
     /// Public name of the device's key; corrections dealt under another key are of no use.
     pub key: KeyId,
-    /// The lowest session number that was not dealt.
+    /// The lowest session number that was not dealt under this key; 0 if none was.
     pub next_session: u64,
 }
 
@@ -169,8 +169,10 @@ pub enum Refusal {
         /// The lowest number that was not dealt.
         next: u64,
     },
-    /// A session number is too far ahead.
-    #[error("the session is too far ahead of {next}, the lowest that was not dealt; check the device's counter")]
+    /// A session number is ahead of what was dealt.
+    #[error(
+        "the session is ahead of {next}, the lowest that was not dealt: the dealer's state is older than the device; provision the device anew"
+    )]
     TooFarAhead {
         /// The lowest number that was not dealt.
         next: u64,

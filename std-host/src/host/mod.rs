@@ -14,7 +14,7 @@ use core::time::Duration;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sharelet_core::keystream::{ChaCha12, Rounds as _};
+use sharelet_core::keystream::{ChaCha12, KeyId, Rounds as _};
 use sharelet_core::session::p1::{self, P1, Scratch, ScratchSizes};
 use sharelet_core::session::{SessionError, refuse};
 use sharelet_core::wire::control::{Answer, DeviceId, Hello, Refusal, max_welcome_bytes};
@@ -259,7 +259,7 @@ impl Host {
         if let Some(refusal) = self.objection(&hello, admission) {
             return Err(HostError::Refused(refusal));
         }
-        let provider = self.provider(device).await?;
+        let provider = self.provider(device, hello.key).await?;
         self.ask_about(device, &provider).await?;
         let gone = CancellationToken::new();
         tokio::spawn(provider.clone().keep_filled(gone.clone(), stop.clone()));
@@ -287,27 +287,32 @@ impl Host {
         (hello.answer != self.answer).then_some(Refusal::AnswerMismatch { ours: self.answer })
     }
 
-    async fn provider(&self, device: DeviceId) -> Result<Arc<Provider>, HostError> {
-        let known = self.devices().get(&device).map(|slot| slot.provider.clone());
+    async fn provider(&self, device: DeviceId, key: KeyId) -> Result<Arc<Provider>, HostError> {
+        let known = self.devices().get(&device).map(|slot| slot.provider.clone()).filter(|known| known.key() == key);
         if let Some(provider) = known {
             return Ok(provider);
         }
         let source = self.source.clone();
-        let made = tokio::task::spawn_blocking(move || Provider::new(source, device)).await;
+        let made = tokio::task::spawn_blocking(move || Provider::new(source, device, key)).await;
         Ok(made.unwrap_or(Err(StoreError::Locked { path: self.source.store.spool().directory().to_owned() }))?)
     }
 
-    /// Asks the dealer whether it knows the device. A dealer that is away does not matter while the spool lasts.
+    /// Asks the dealer whether it knows the device by this key. A dealer that is away does not matter to a device that was
+    /// here before, while the spool lasts.
     async fn ask_about(&self, device: DeviceId, provider: &Provider) -> Result<(), HostError> {
+        let before = provider.before_status();
         match tokio::time::timeout(self.limits.status, self.source.client.status(device)).await {
-            Ok(Ok(status)) => provider.set_key(status.key),
+            Ok(Ok(status)) if status.key != provider.key() => return Err(HostError::Refused(Refusal::UnknownDevice)),
+            Ok(Ok(status)) => {
+                return tokio::task::block_in_place(|| provider.set_status(status, before)).map_err(HostError::Refused);
+            }
             Ok(Err(error)) => match error.refusal() {
                 Some(dealer_wire::Refusal::UnknownDevice) => return Err(HostError::Refused(Refusal::UnknownDevice)),
                 _ => tracing::warn!(%device, "{error}"),
             },
             Err(_) => tracing::warn!(%device, "the dealer at {} does not answer", self.source.client.address()),
         }
-        Ok(())
+        if provider.is_known()? { Ok(()) } else { Err(HostError::Refused(Refusal::NoCorrelations)) }
     }
 
     /// Makes this the device's connection; an older one ends.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
+use sharelet_core::keystream::KeyId;
 use sharelet_core::session::MAX_SESSION_SKIP;
 use sharelet_core::wire::control::{DeviceId, Refusal};
 use tokio::sync::Notify;
@@ -13,10 +14,9 @@ use tokio_util::sync::CancellationToken;
 use super::HostError;
 use super::model::HostModel;
 use crate::dealer::client::{Client, ClientError};
-use crate::dealer::wire::{self, Deal, MAX_COUNT};
+use crate::dealer::wire::{self, Deal, MAX_COUNT, StatusIs, WireError};
 use crate::store::StoreError;
 use crate::store::host::HostStore;
-use crate::store::key::KeyId;
 use crate::store::spool::Origin;
 
 /// How far ahead corrections are kept, and how patiently they are asked for.
@@ -93,8 +93,10 @@ struct State {
     wanted_from: u64,
     /// The lowest session that the dealer may deal.
     deal_from: u64,
-    /// The key under which the spool was dealt, once the dealer has named it.
-    key: Option<KeyId>,
+    /// Whether it is known where the device's counter stands: the first session under a key is the one it asks for.
+    begun: bool,
+    /// Whether `deal_from` is the dealer's word, since the device connected.
+    confirmed: bool,
     /// Why there is nothing from this session on, for the device that waits.
     refusal: Option<(u64, Refusal)>,
 }
@@ -106,11 +108,12 @@ impl State {
     }
 }
 
-/// The supply of one device.
+/// The supply of one device with one key.
 #[derive(Debug)]
 pub struct Provider {
     source: Arc<Source>,
     device: DeviceId,
+    key: KeyId,
     state: Mutex<State>,
     missing: Notify,
     news: Notify,
@@ -118,34 +121,70 @@ pub struct Provider {
 }
 
 impl Provider {
-    /// The supply of `device`, with what the spool has. Blocks on the disk.
+    /// The supply of `device`, with what the spool has under `key`. Blocks on the disk.
     ///
     /// # Errors
     /// [`StoreError::Database`].
-    pub fn new(source: Arc<Source>, device: DeviceId) -> Result<Arc<Self>, StoreError> {
-        let next = source.store.next_session(device)?;
-        let (ready, used): (BTreeSet<u64>, BTreeSet<u64>) =
-            source.store.spool().sessions(device).into_iter().partition(|&session| session >= next);
-        used.into_iter().for_each(|session| source.store.spool().remove(device, session));
+    pub fn new(source: Arc<Source>, device: DeviceId, key: KeyId) -> Result<Arc<Self>, StoreError> {
+        let (next, spool) = (source.store.next_session(device, key)?, source.store.spool());
+        let sessions = spool.sessions(device).into_iter().filter(|&session| spool.key(device, session) == Some(key));
+        let (ready, used): (BTreeSet<u64>, BTreeSet<u64>) = sessions.partition(|&session| session >= next);
+        used.into_iter().for_each(|session| spool.remove(device, session));
         let deal_from = ready.last().map_or(next, |last| last.saturating_add(1));
-        let state = State { ready, wanted_from: next, deal_from, ..State::default() };
+        let begun = next > 0 || !ready.is_empty();
+        let state = State { begun, ready, wanted_from: next, deal_from, ..State::default() };
         let (state, missing, news, filling) = (Mutex::new(state), Notify::new(), Notify::new(), tokio::sync::Mutex::default());
-        Ok(Arc::new(Self { source, device, state, missing, news, filling }))
+        Ok(Arc::new(Self { source, device, key, state, missing, news, filling }))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The dealer's word on the device's key. Corrections dealt under another key are dropped.
-    pub fn set_key(&self, key: KeyId) {
+    /// The public name of the key.
+    #[must_use]
+    pub fn key(&self) -> KeyId {
+        self.key
+    }
+
+    /// Whether the device was dealt for or served before, under this key.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub fn is_known(&self) -> Result<bool, StoreError> {
+        Ok(!self.state().ready.is_empty() || self.source.store.next_session(self.device, self.key)? > 0)
+    }
+
+    /// The lowest session that the dealer may deal, to be noted before it is asked for its own word; the last word is
+    /// old now that the device may have been elsewhere.
+    pub fn before_status(&self) -> u64 {
         let mut state = self.state();
-        if state.key.is_some_and(|old| old != key) {
-            tracing::warn!(device = %self.device, "the device has a new key: {} corrections under the old one are dropped", state.ready.len());
-            let dropped = core::mem::take(&mut state.ready);
-            dropped.into_iter().for_each(|session| self.source.store.spool().remove(self.device, session));
+        state.confirmed = false;
+        state.deal_from
+    }
+
+    /// The dealer's word on the device, whose key is this one. Corrections dealt under another key are dropped. `before`
+    /// is what [`Provider::before_status`] said.
+    ///
+    /// # Errors
+    /// [`Refusal::NoCorrelations`] if the dealer has forgotten sessions that it dealt: it would deal them twice.
+    pub fn set_status(&self, status: StatusIs, before: u64) -> Result<(), Refusal> {
+        let (device, spool) = (self.device, self.source.store.spool());
+        if status.next_session < before {
+            tracing::error!(%device, "the dealer has forgotten sessions that it dealt, from {} to {}: its state is an old copy; remove it and provision its devices anew", status.next_session, before - 1);
+            return Err(Refusal::NoCorrelations);
         }
-        state.key = Some(key);
+        let foreign = spool.sessions(device).into_iter().filter(|&session| spool.key(device, session) != Some(self.key));
+        for session in foreign {
+            tracing::warn!(%device, session, "corrections dropped: dealt under another key of the device");
+            spool.remove(device, session);
+        }
+        let mut state = self.state();
+        state.deal_from = state.deal_from.max(status.next_session);
+        // A dealer that has dealt nothing does not know where the device's counter stands.
+        state.confirmed = status.next_session > 0;
+        state.begun |= state.confirmed;
+        Ok(())
     }
 
     /// A session that the device can use: its number, not below `device_next`, is recorded as used when this returns.
@@ -174,13 +213,20 @@ impl Provider {
     fn try_take(&self, device_next: u64) -> Result<Option<Supplied>, HostError> {
         let Source { model, store, .. } = &*self.source;
         let (device, spool) = (self.device, store.spool());
+        let origin = Origin { model: model.masked_id, key: self.key };
         let mut state = self.state();
-        let used = store.next_session(device)?;
+        let used = store.next_session(device, self.key)?;
         if device_next < used {
             tracing::info!(%device, "asks for session {device_next}, but {} was used: continuing with {used}", used - 1);
         }
+        if state.confirmed && device_next > state.deal_from {
+            let dealt = state.deal_from;
+            tracing::error!(%device, "asks for session {device_next}, but the dealer dealt none from {dealt} on: the dealer's state is older than the device, which must be provisioned anew, or somebody poses as the device");
+            return Err(HostError::Refused(Refusal::SessionNumber));
+        }
         let from = used.max(device_next);
         state.wanted_from = from;
+        state.begun = true;
         let usable = state.ready.split_off(&from);
         let skipped = core::mem::replace(&mut state.ready, usable);
         skipped.into_iter().for_each(|session| spool.remove(device, session));
@@ -189,10 +235,10 @@ impl Provider {
                 state.ready.insert(session);
                 return Err(HostError::Refused(Refusal::SessionNumber));
             }
-            let read = spool.get(device, session, &model.masked_id, state.key, model.correction_bytes);
+            let read = spool.get(device, session, &origin, model.correction_bytes);
             if read.is_ok() {
                 // Recorded before the device hears of it, on disk.
-                store.consume(device, session)?;
+                store.consume(device, self.key, session)?;
             }
             spool.remove(device, session);
             match read {
@@ -263,7 +309,12 @@ impl Provider {
     /// Sessions to ask for now: a batch as soon as it fits, or the rest.
     fn missing(&self) -> u32 {
         let supply = self.source.supply;
-        let ready = u32::try_from(self.state().ready.len()).unwrap_or(u32::MAX);
+        let state = self.state();
+        if !state.begun {
+            return 0;
+        }
+        let ready = u32::try_from(state.ready.len()).unwrap_or(u32::MAX);
+        drop(state);
         let missing = supply.ahead.max(1).saturating_sub(ready);
         let batch = supply.batch.clamp(1, MAX_COUNT);
         if ready == 0 || missing >= batch.min(supply.ahead.max(1).div_ceil(2)) { missing.min(batch) } else { 0 }
@@ -290,9 +341,13 @@ impl Provider {
                 },
             }
         };
-        self.set_key(dealt.dealing().key);
+        if dealt.dealing().key != self.key {
+            let refusal = wire::Refusal::UnknownDevice;
+            self.explain(self.state().first(), Some(refusal));
+            return Err(WireError::Refused(refusal).into());
+        }
         while let Some((session, corrections)) = dealt.next().await? {
-            let origin = Origin { model: model.masked_id, key: dealt.dealing().key };
+            let origin = Origin { model: model.masked_id, key: self.key };
             let (source, device) = (self.source.clone(), self.device);
             let put = move || source.store.spool().put(device, session, &origin, &corrections);
             let put = tokio::task::spawn_blocking(put).await;

@@ -7,16 +7,18 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use redb::{ReadableDatabase as _, ReadableTable as _, TableDefinition};
+use sharelet_core::keystream::KeyId;
+use sharelet_core::session::MAX_SESSION_SKIP;
 use sharelet_core::wire::control::DeviceId;
 
 use super::key::DeviceKey;
 use super::{State, StoreError, hex, io_error, private_directory, random_key, remove_temporaries, write_file};
 
-/// Device to the lowest session number that was not dealt.
-const NEXT: TableDefinition<'_, &[u8; 16], u64> = TableDefinition::new("next-session");
-/// A device whose numbers this dealer knows may be at most this far ahead of them. It is not ahead at all unless the
-/// dealer's record was lost; the bound keeps an impostor from using up the device's numbers.
-pub const MAX_AHEAD: u64 = 1024;
+/// Device and key to the lowest session number that was not dealt.
+const NEXT: TableDefinition<'_, (&[u8; 16], &[u8; 8]), u64> = TableDefinition::new("next-session-of-key");
+/// The first session under a key may have at most this number: a device that is provisioned anew may keep its counter,
+/// and what an impostor asks for stays within what the device skips.
+pub const MAX_AHEAD: u64 = MAX_SESSION_SKIP / 2;
 const KEYS: &str = "keys";
 const MODELS: &str = "models";
 
@@ -82,14 +84,14 @@ impl DealerStore {
         }
     }
 
-    /// The lowest session number that was not dealt for `device`.
+    /// The lowest session number that was not dealt for `device` under `key`; 0 if none was.
     ///
     /// # Errors
     /// [`StoreError::Database`].
-    pub fn next_session(&self, device: DeviceId) -> Result<u64, StoreError> {
+    pub fn next_session(&self, device: DeviceId, key: KeyId) -> Result<u64, StoreError> {
         let read = || {
             let table = self.state.database.begin_read()?.open_table(NEXT)?;
-            Ok::<_, redb::Error>(table.get(device.as_bytes())?.map_or(0, |next| next.value()))
+            Ok::<_, redb::Error>(table.get((device.as_bytes(), &key))?.map_or(0, |next| next.value()))
         };
         read().map_err(|error| self.state.error(error))
     }
@@ -97,21 +99,20 @@ impl DealerStore {
     /// Records the sessions `first..first + count`, and every number below them, as dealt.
     ///
     /// # Errors
-    /// [`StoreError::SessionUsed`] if one of them was dealt; [`StoreError::TooFarAhead`] if a host would use up the
-    /// device's numbers. Nothing must be dealt then.
-    pub fn record(&self, device: DeviceId, first: u64, count: u32) -> Result<(), StoreError> {
+    /// [`StoreError::SessionUsed`] if one of them was dealt; [`StoreError::TooFarAhead`] if numbers would be left
+    /// out: no device is ahead of its dealer, unless the dealer's state is an old copy. Nothing must be dealt then.
+    pub fn record(&self, device: DeviceId, key: KeyId, first: u64, count: u32) -> Result<(), StoreError> {
         self.state.write(|transaction| {
             let mut table = transaction.open_table(NEXT)?;
-            let known = table.get(device.as_bytes())?.map(|next| next.value());
+            let known = table.get((device.as_bytes(), &key))?.map(|next| next.value());
             let next = known.unwrap_or(0);
             if first < next {
                 return Ok(Err(StoreError::SessionUsed { session: first, next }));
             }
-            // A device that comes from another dealer begins where it stopped there.
-            let limit = if known.is_some() { next.saturating_add(MAX_AHEAD) } else { u64::MAX >> 1 };
+            let limit = known.unwrap_or(MAX_AHEAD);
             match first.checked_add(u64::from(count)) {
                 Some(after) if first <= limit => {
-                    table.insert(device.as_bytes(), after)?;
+                    table.insert((device.as_bytes(), &key), after)?;
                     Ok(Ok(()))
                 }
                 _ => Ok(Err(StoreError::TooFarAhead { session: first, next })),
@@ -172,15 +173,17 @@ mod tests {
         let device = DeviceId::new("d").expect("a name");
         let store = DealerStore::open(&path).expect("opens");
         assert!(matches!(DealerStore::open(&path), Err(StoreError::Locked { .. })));
-        store.record(device, 1 << 40, 3).expect("a device from elsewhere");
-        let next = (1 << 40) + 3;
-        assert!(matches!(store.record(device, next - 1, 1), Err(StoreError::SessionUsed { .. })));
-        let far = next + MAX_AHEAD + 1;
-        assert!(matches!(store.record(device, far, 1), Err(StoreError::TooFarAhead { .. })));
+        let (key, other) = ([1; 8], [2; 8]);
+        assert!(matches!(store.record(device, key, MAX_AHEAD + 1, 1), Err(StoreError::TooFarAhead { .. })));
+        store.record(device, key, 1 << 20, 3).expect("a device that kept its counter");
+        let next = (1 << 20) + 3;
+        assert!(matches!(store.record(device, key, next - 1, 1), Err(StoreError::SessionUsed { .. })));
+        assert!(matches!(store.record(device, key, next + 1, 1), Err(StoreError::TooFarAhead { .. })));
+        store.record(device, other, 0, 1).expect("a new key begins anew");
         drop(store);
         let store = DealerStore::open(&path).expect("opens");
-        assert_eq!(store.next_session(device).expect("reads"), next);
-        store.record(device, far - 1, 1).expect("unused");
+        assert_eq!(store.next_session(device, key).expect("reads"), next);
+        store.record(device, key, next, 1).expect("unused");
     }
 
     #[test]

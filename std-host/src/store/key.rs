@@ -8,8 +8,7 @@
 use std::fs;
 use std::path::Path;
 
-use sha2::{Digest as _, Sha256};
-use sharelet_core::keystream::Key;
+use sharelet_core::keystream::{ChaCha12, Key, KeyId, Keystream};
 use sharelet_core::wire::control::DeviceId;
 use zeroize::Zeroizing;
 
@@ -60,9 +59,6 @@ pub struct DeviceKey {
     /// The key that the device shares with the dealer.
     pub key: Key,
 }
-
-/// A public name of a key: tells apart corrections dealt under different keys of one device.
-pub type KeyId = [u8; 8];
 
 impl DeviceKey {
     /// The bytes of the file.
@@ -117,14 +113,10 @@ impl DeviceKey {
         write_file(path, &[&*self.to_bytes()])
     }
 
-    /// The key's public name. A hash of 32 uniform bytes tells nothing about them.
+    /// The key's public name, the one that the device greets with.
     #[must_use]
     pub fn key_id(&self) -> KeyId {
-        let mut hash = Sha256::new();
-        hash.update(b"sharelet key id\0");
-        hash.update(self.key.expose());
-        let digest = hash.finalize();
-        core::array::from_fn(|i| digest.get(i).copied().unwrap_or(0))
+        Keystream::<ChaCha12>::new(&self.key).key_id()
     }
 }
 

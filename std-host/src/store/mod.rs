@@ -50,8 +50,10 @@ pub enum StoreError {
         /// The lowest unused number.
         next: u64,
     },
-    /// A session number is too far ahead.
-    #[error("session {session} is too far ahead of {next}, the next unused; check the device's counter")]
+    /// A session number is ahead of what was dealt.
+    #[error(
+        "session {session} is ahead of {next}, the next unused: the dealer's state is older than the device; provision the device anew"
+    )]
     TooFarAhead {
         /// The number.
         session: u64,

@@ -10,9 +10,9 @@ use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use sharelet_core::keystream::KeyId;
 use sharelet_core::wire::control::DeviceId;
 
-use super::key::KeyId;
 use super::{StoreError, io_error, private_directory, remove_temporaries, write_file};
 
 const MAGIC: [u8; 4] = *b"SLTC";
@@ -99,6 +99,14 @@ impl Spool {
         sessions
     }
 
+    /// The key that an entry says it was dealt under, or `None` if its header cannot be read.
+    #[must_use]
+    pub fn key(&self, device: DeviceId, session: u64) -> Option<KeyId> {
+        let mut head = [0; HEADER_BYTES];
+        File::open(self.path(device, session)).and_then(|mut file| file.read_exact(&mut head)).ok()?;
+        head.get(KEY_AT..)?.first_chunk().copied()
+    }
+
     /// Writes an entry; it is complete and durable when this returns.
     ///
     /// # Errors
@@ -113,19 +121,11 @@ impl Spool {
         write_file(&path, &[&header, corrections, &checksum])
     }
 
-    /// Reads the corrections of a session, `expected_bytes` long, dealt for `model` and, if it is known, under `key`. The
-    /// entry stays.
+    /// Reads the corrections of a session, `expected_bytes` long, dealt for exactly this `origin`. The entry stays.
     ///
     /// # Errors
     /// [`SpoolError`] names what is wrong with the entry.
-    pub fn get(
-        &self,
-        device: DeviceId,
-        session: u64,
-        model: &[u8; 32],
-        key: Option<KeyId>,
-        expected_bytes: usize,
-    ) -> Result<Vec<u8>, SpoolError> {
+    pub fn get(&self, device: DeviceId, session: u64, origin: &Origin, expected_bytes: usize) -> Result<Vec<u8>, SpoolError> {
         let path = self.path(device, session);
         let mut file = File::open(&path).map_err(io_error(&path))?;
         let found = file.metadata().map_err(io_error(&path))?.len();
@@ -146,8 +146,7 @@ impl Spool {
         if stated != checksum(&head, &corrections) {
             return Err(SpoolError::Checksum { path });
         }
-        let key = key.or_else(|| head.get(KEY_AT..)?.first_chunk().copied()).unwrap_or_default();
-        if head != header(session, &Origin { model: *model, key }, expected_bytes as u64) {
+        if head != header(session, origin, expected_bytes as u64) {
             return Err(SpoolError::Foreign { path });
         }
         Ok(corrections)
@@ -199,20 +198,21 @@ mod tests {
         spool.put(device, 7, &origin, b"corrections").expect("writes");
         spool.put(device, 3, &origin, b"corrections").expect("writes");
         assert_eq!(spool.sessions(device), [3, 7]);
-        assert_eq!(spool.get(device, 7, &[1; 32], None, 11).expect("reads"), b"corrections");
-        assert!(matches!(spool.get(device, 7, &[1; 32], Some([3; 8]), 11), Err(SpoolError::Foreign { .. })));
-        assert!(matches!(spool.get(device, 7, &[1; 32], None, 12), Err(SpoolError::Length { .. })));
-        assert!(matches!(spool.get(device, 8, &[1; 32], None, 12), Err(SpoolError::Store(StoreError::Io { .. }))));
+        assert_eq!((spool.key(device, 3), spool.key(device, 4)), (Some([2; 8]), None));
+        assert_eq!(spool.get(device, 7, &origin, 11).expect("reads"), b"corrections");
+        assert!(matches!(spool.get(device, 7, &Origin { key: [3; 8], ..origin }, 11), Err(SpoolError::Foreign { .. })));
+        assert!(matches!(spool.get(device, 7, &origin, 12), Err(SpoolError::Length { .. })));
+        assert!(matches!(spool.get(device, 8, &origin, 12), Err(SpoolError::Store(StoreError::Io { .. }))));
         let (bytes, path) = (fs::read(spool.path(device, 7)).expect("reads"), spool.path(device, 7));
         for cut in 0..bytes.len() {
             fs::write(&path, &bytes[..cut]).expect("writes");
-            assert!(matches!(spool.get(device, 7, &[1; 32], None, 11), Err(SpoolError::Length { .. })), "cut at {cut}");
+            assert!(matches!(spool.get(device, 7, &origin, 11), Err(SpoolError::Length { .. })), "cut at {cut}");
         }
         for at in 0..bytes.len() {
             let mut flipped = bytes.clone();
             flipped[at] ^= 4;
             fs::write(&path, &flipped).expect("writes");
-            assert!(matches!(spool.get(device, 7, &[1; 32], None, 11), Err(SpoolError::Checksum { .. })), "flipped at {at}");
+            assert!(matches!(spool.get(device, 7, &origin, 11), Err(SpoolError::Checksum { .. })), "flipped at {at}");
         }
         spool.remove(device, 7);
         spool.remove(device, 7);

@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex};
 
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng as _, SeedableRng as _};
+use sharelet_core::keystream::KeyId;
 use sharelet_core::network::{Activation, Layer, Network};
 use sharelet_core::session::p0::Identity;
 use sharelet_core::wire::control::{Answer, DeviceId};
@@ -136,6 +137,10 @@ impl Room {
         let device = DeviceId::new(name).expect("a name");
         let key = provision(&self.path("dealer"), device, true).expect("provisions");
         key.save(&self.path(&format!("{name}.key"))).expect("saves");
+    }
+
+    pub fn key_id(&self, name: &str) -> KeyId {
+        DeviceKey::load(&self.path(&format!("{name}.key"))).expect("loads").key_id()
     }
 
     pub async fn dealer_at(&self, address: &str) -> Running<Dealer> {
@@ -282,6 +287,7 @@ pub fn damage(path: &Path, at: usize) {
 
 /// A peer that speaks bytes.
 pub mod rogue {
+    use sharelet_core::keystream::KeyId;
     use sharelet_core::wire::control::{Answer, DeviceId, Hello, MAX_CONTROL_BYTES, Refusal, emit, emit_handshake, parse};
     use sharelet_core::wire::frame::{HEADER_BYTES, Header, Kind};
     use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -315,8 +321,8 @@ pub mod rogue {
         frame(kind, 0, &body[..used])
     }
 
-    pub async fn hello(stream: &mut (impl AsyncWrite + Unpin), name: &str) {
-        let hello = Hello { device: DeviceId::new(name).expect("a name"), key: [0; 8], answer: Answer::Device, rounds: 12 };
+    pub async fn hello(stream: &mut (impl AsyncWrite + Unpin), name: &str, key: KeyId) {
+        let hello = Hello { device: DeviceId::new(name).expect("a name"), key, answer: Answer::Device, rounds: 12 };
         write(stream, &handshake(Kind::Hello, &hello)).await;
     }
 
