@@ -25,7 +25,13 @@ impl FileCounter {
         lock.push(".lock");
         let counter = Self { path: path.to_owned(), _lock: Lock::take(Path::new(&lock), path)? };
         match counter.read() {
-            Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => counter.write(0)?,
+            Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                tracing::warn!(
+                    "{}: a new counter that begins at 0; if this device's key was used before, its counter is lost: provision the device anew",
+                    path.display()
+                );
+                counter.write(0)?;
+            }
             read => drop(read?),
         }
         Ok(counter)
