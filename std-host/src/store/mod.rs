@@ -130,10 +130,12 @@ const TEMPORARY: &str = "tmp";
 pub fn write_file(path: &Path, parts: &[&[u8]]) -> Result<(), StoreError> {
     let mut name = std::ffi::OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
-    name.push(format!(".{}.{TEMPORARY}", std::process::id()));
+    // A name that nobody can lay a file under beforehand.
+    let random = getrandom::u64().map_err(StoreError::Randomness)?;
+    name.push(format!(".{random:016x}.{TEMPORARY}"));
     let temporary = path.with_file_name(name);
     let write = || {
-        let mut file = private_file().open(&temporary)?;
+        let mut file = private_file().create_new(true).open(&temporary)?;
         parts.iter().try_for_each(|part| file.write_all(part))?;
         file.sync_all()?;
         fs::rename(&temporary, path)
