@@ -143,13 +143,13 @@ impl Events for Console {
 
     fn refused(&mut self, error: &DeviceError) -> io::Result<()> {
         self.report.failed(error)?;
-        self.bar.suspend(|| tracing::warn!("{error}"));
+        tracing::warn!("{error}");
         self.bar.inc(1);
         Ok(())
     }
 
     fn failed(&mut self, error: &DeviceError, pause: Duration) {
-        self.bar.suspend(|| tracing::warn!("{error}; next attempt in {} ms", pause.as_millis()));
+        tracing::warn!("{error}; next attempt in {} ms", pause.as_millis());
         if let Err(error) = self.report.failed(error) {
             tracing::warn!("the report cannot be written: {error}");
         }

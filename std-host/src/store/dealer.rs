@@ -20,6 +20,9 @@ const NEXT: TableDefinition<'_, (&[u8; 16], &[u8; 8]), u64> = TableDefinition::n
 /// and what an impostor asks for stays within what the device skips.
 pub const MAX_AHEAD: u64 = MAX_SESSION_SKIP / 2;
 const KEYS: &str = "keys";
+const RECORD: &str = "dealer.redb";
+/// Lies beside the keys once there is a record of what was dealt under them.
+const MARKER: &str = ".dealt";
 const MODELS: &str = "models";
 
 /// The dealer's state, locked. Calls block until what they promise is on disk.
@@ -59,14 +62,22 @@ impl DealerStore {
     /// # Errors
     /// [`StoreError::Locked`] if another process uses it.
     pub fn open(directory: &Path) -> Result<Self, StoreError> {
-        let state = State::open(directory, "dealer.redb")?;
+        private_directory(directory)?;
         private_directory(&directory.join(KEYS))?;
+        // Keys without the record of what was dealt under them would be dealt for again, from the beginning.
+        let (marker, record) = (directory.join(KEYS).join(MARKER), directory.join(RECORD));
+        let kept = fs::metadata(&record).is_ok_and(|record| record.len() > 0);
+        if !kept && marker.try_exists().map_err(io_error(&marker))? {
+            return Err(StoreError::Lost { path: record });
+        }
+        let state = State::open(directory, RECORD)?;
         private_directory(&directory.join(MODELS))?;
         remove_temporaries(&directory.join(MODELS));
         state.write(|transaction| {
             transaction.open_table(NEXT)?;
             Ok(Ok(()))
         })?;
+        write_file(&marker, &[])?;
         Ok(Self { state, directory: directory.to_owned() })
     }
 
@@ -184,6 +195,32 @@ mod tests {
         let store = DealerStore::open(&path).expect("opens");
         assert_eq!(store.next_session(device, key).expect("reads"), next);
         store.record(device, key, next, 1).expect("unused");
+    }
+
+    #[test]
+    fn keys_without_their_record_are_not_dealt_for() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let record = directory.path().join(RECORD);
+        let device = DeviceId::new("d").expect("a name");
+        provision(directory.path(), device, false).expect("before the dealer's first start");
+        drop(DealerStore::open(directory.path()).expect("opens"));
+        fs::write(&record, []).expect("empties");
+        assert!(matches!(DealerStore::open(directory.path()), Err(StoreError::Lost { .. })));
+        fs::remove_file(&record).expect("removes");
+        assert!(matches!(DealerStore::open(directory.path()), Err(StoreError::Lost { .. })));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_record_is_private_wherever_it_lies() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("open-to-all");
+        fs::create_dir(&path).expect("makes");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("opens up");
+        drop(DealerStore::open(&path).expect("opens"));
+        let mode = fs::metadata(path.join(RECORD)).expect("there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
     }
 
     #[test]

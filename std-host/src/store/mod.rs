@@ -2,7 +2,7 @@
 //!
 //! A state directory belongs to one process at a time. Counters and seeds are in a `redb` database, whose commits are
 //! durable; keys, masked models and spooled corrections are files that are written beside their destination, synced and
-//! renamed, and carry a checksum. Directories are readable by their owner alone.
+//! renamed, and carry a checksum. What is made here is readable by its owner alone.
 
 pub mod counter;
 pub mod dealer;
@@ -41,6 +41,15 @@ pub enum StoreError {
         path: PathBuf,
         /// What it says.
         reason: Box<redb::Error>,
+    },
+    /// The record of dealt sessions is gone, while the keys are still there.
+    #[error(
+        "{path} is missing or empty, and with it the record of dealt sessions; begin with an empty directory and provision the devices anew",
+        path = path.display()
+    )]
+    Lost {
+        /// The database.
+        path: PathBuf,
     },
     /// A session number is not the next unused.
     #[error("session {session} was used already, {next} is the next unused; the session is not begun")]
@@ -177,9 +186,14 @@ impl State {
     fn open(directory: &Path, name: &str) -> Result<Self, StoreError> {
         private_directory(directory)?;
         let path = directory.join(name);
+        // The database makes a file that everyone may read: lay one there first that only its owner may.
+        match private_file().create_new(true).open(&path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(io_error(&path)(error)),
+            _ => {}
+        }
         let database = Database::create(&path).map_err(|error| match error {
             DatabaseError::DatabaseAlreadyOpen => StoreError::Locked { path: directory.to_owned() },
-            other => StoreError::Database { path: path.clone(), reason: Box::new(other.into()) },
+            other => database_error(&path, other.into()),
         })?;
         Ok(Self { database, path })
     }
@@ -202,7 +216,15 @@ impl State {
     }
 
     fn error(&self, error: redb::Error) -> StoreError {
-        StoreError::Database { path: self.path.clone(), reason: Box::new(error) }
+        database_error(&self.path, error)
+    }
+}
+
+/// A full disk or a missing permission is not a damaged file.
+fn database_error(path: &Path, error: redb::Error) -> StoreError {
+    match error {
+        redb::Error::Io(source) => StoreError::Io { path: path.to_owned(), source },
+        reason => StoreError::Database { path: path.to_owned(), reason: Box::new(reason) },
     }
 }
 
