@@ -13,7 +13,7 @@
 //!
 //! `P0`'s half of all of it is keystream. `P1`'s half of one element is [`correction_bytes`] long.
 //!
-//! The three views are a file each: [`deal`], [`derive`], [`read`].
+//! The three views are a file each: [`mod@deal`], [`mod@derive`], [`mod@read`].
 
 pub mod deal;
 pub mod derive;
