@@ -8,11 +8,11 @@ mod parties;
 
 use core::time::Duration;
 use std::fs;
-use std::process::Command;
+use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use parties::{Room, random_model, random_readings, random_seed, rng, run, twin};
+use parties::{Room, SOON, random_model, random_readings, random_seed, rng, run, twin};
 use sharelet_core::wire::control::Answer;
 use sharelet_core::wire::frame::{HEADER_BYTES, Header};
 use sharelet_host::device::DeviceError;
@@ -154,6 +154,20 @@ async fn a_host_that_learns_answers_gets_nothing_of_a_reading_out_of_range() {
     }
 }
 
+/// What a program printed; one that does not end is a failure, not a test that hangs.
+fn output_in_time(mut command: Command) -> Output {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts");
+    let begin = Instant::now();
+    while child.try_wait().expect("waits").is_none() {
+        if begin.elapsed() > SOON {
+            child.kill().expect("is killed");
+            panic!("the program does not end");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    child.wait_with_output().expect("was read")
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_program_names_a_bad_reading_goes_on_and_fails_in_the_end() {
     let mut rng = rng(random_seed());
@@ -167,7 +181,7 @@ async fn the_program_names_a_bad_reading_goes_on_and_fails_in_the_end() {
     command.current_dir(room.folder.path()).env_remove("RUST_LOG");
     command.args(["device", "--key", "pump.key", "--counter", "counter", "--inputs", "readings.npy", "--report", "report"]);
     command.args(["--host", &host.address]);
-    let output = tokio::task::spawn_blocking(move || command.output().expect("runs")).await.unwrap();
+    let output = tokio::task::spawn_blocking(move || output_in_time(command)).await.unwrap();
     assert_eq!(output.status.code(), Some(1));
     let printed = String::from_utf8(output.stdout).unwrap();
     assert_eq!(printed.lines().map(|line| &line[..8]).collect::<Vec<_>>(), ["index=0 ", "index=2 "], "{printed}");
