@@ -96,6 +96,8 @@ pub enum Kind {
     Share = 9,
     /// A key's public name.
     KeyId = 10,
+    /// `P0`'s half of records.
+    Record = 11,
 }
 
 /// A 32-byte secret key. Redacted when printed, wiped when dropped, never compared.

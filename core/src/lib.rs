@@ -4,6 +4,7 @@
 
 pub mod correlation;
 pub mod cost;
+pub mod engine;
 pub mod fixed;
 pub mod keystream;
 pub mod network;

@@ -10,6 +10,7 @@
 pub mod digits;
 pub mod gate;
 pub mod linear;
+pub mod record;
 
 use core::fmt;
 

@@ -1,8 +1,12 @@
 //! Protocol steps: what a party sends, and what it does with what it gets. Pure functions on the caller's slices, with
 //! the plaintext twin and the cost of each protocol beside them. No step does IO.
 
+#[cfg(test)]
+pub(crate) mod check;
 pub mod gate;
 pub mod linear;
+pub mod product;
+pub mod stepwise;
 
 use core::fmt;
 

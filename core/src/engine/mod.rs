@@ -1,0 +1,129 @@
+//! One program, five readings.
+//!
+//! A function of several protocols is written once, as a program over an [`Engine`]. What it means depends on the
+//! engine that runs it:
+//!
+//! * [`party::Party`]: a computing party; slices hold its shares, and messages go over a [`Link`];
+//! * [`offline::Offline`]: no data at all; the dealer makes the correlations that the parties will spend, `P0` expands
+//!   its half beforehand, or the cost is counted;
+//! * [`twin::Twin`]: plaintext; slices hold the values themselves.
+//!
+//! Programs must not look at what slices hold: they add, multiply by public constants, and call protocols, the same ones in
+//! the same order whatever the data.
+
+pub mod offline;
+pub mod party;
+pub mod twin;
+
+use core::fmt;
+use core::future::Future;
+
+use crate::correlation::LengthError;
+use crate::protocol::StepError;
+use crate::protocol::stepwise::Protocol;
+use crate::ring::Ring;
+
+/// Runs protocols.
+pub trait Engine {
+    /// What can go wrong.
+    type Error: From<StepError>;
+
+    /// A public constant as this engine represents it: one party holds it, the other zero.
+    fn constant<R: Ring>(&self, value: R) -> R;
+
+    /// How comparisons are made: the kind of correlations that the source hands out.
+    fn comparison(&self) -> Comparison;
+
+    /// Runs one protocol.
+    ///
+    /// # Errors
+    /// Slices that do not belong together are refused before anything is sent.
+    fn run<P: Protocol>(&mut self, protocol: &P, data: P::Data<'_>) -> impl Future<Output = Result<(), Self::Error>>;
+}
+
+/// What comparisons are made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Comparison {
+    /// Dealt tables: few rounds, for parties with a dealer.
+    #[default]
+    Tables,
+    /// Shared bits of the mask and multi-fan-in ANDs: correlations that two parties can also make alone.
+    Bits,
+}
+
+/// Carries messages: both parties send, then both receive, at the same time.
+pub trait Link {
+    /// What can go wrong on the way.
+    type Error;
+
+    /// Sends `own` and receives the peer's message of the same length. Must not wait for the one before doing the other.
+    ///
+    /// # Errors
+    /// The transport's; the link is then of no further use.
+    fn exchange(&mut self, own: &[u8], peer: &mut [u8]) -> impl Future<Output = Result<(), Self::Error>>;
+}
+
+/// Why an engine stopped. `E` is the link's error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum EngineError<E> {
+    /// A caller's mistake: nothing was sent by this call.
+    Step(StepError),
+    /// The correlations are used up, or are not those of this program.
+    Correlations(LengthError),
+    /// The message buffers are too small.
+    WorkTooSmall {
+        /// Bytes that are needed: three times the longest message.
+        needed_bytes: usize,
+        /// Bytes that were given.
+        found_bytes: usize,
+    },
+    /// More operations than a session has positions for, or more elements than an operation can address.
+    TooLong,
+    /// The link failed.
+    Link(E),
+}
+
+impl<E> From<StepError> for EngineError<E> {
+    fn from(error: StepError) -> Self {
+        Self::Step(error)
+    }
+}
+
+impl<E> From<LengthError> for EngineError<E> {
+    fn from(error: LengthError) -> Self {
+        Self::Correlations(error)
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for EngineError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Step(error) => error.fmt(f),
+            Self::Correlations(error) => {
+                write!(f, "the correlations do not fit the program: {error}; deal for the same program and sizes")
+            }
+            Self::WorkTooSmall { needed_bytes, found_bytes } => {
+                write!(
+                    f,
+                    "{found_bytes} bytes of message buffers where {needed_bytes} are needed; ask `Usage::work_bytes` for the size"
+                )
+            }
+            Self::TooLong => write!(f, "more operations or elements than one session has keystream for; use several sessions"),
+            Self::Link(error) => write!(f, "the link to the peer failed: {error}"),
+        }
+    }
+}
+
+impl<E: fmt::Debug + fmt::Display> core::error::Error for EngineError<E> {}
+
+/// The most elements of one operation: their records must be addressable by a 32-bit block number.
+fn expect_addressable<E>(protocol: &impl Protocol, elements: usize) -> Result<(), EngineError<E>> {
+    let layout = protocol.layout();
+    let fits = elements
+        .checked_mul(layout.bytes().max(1).next_multiple_of(64))
+        .is_some_and(|bytes| bytes <= (u32::MAX as usize).saturating_mul(64) / 2);
+    if fits { Ok(()) } else { Err(EngineError::TooLong) }
+}

@@ -1,0 +1,190 @@
+//! A computing party.
+
+use core::fmt;
+
+use super::{Comparison, Engine, EngineError, Link, expect_addressable};
+use crate::correlation::record::{Derived, Half, Layout, Stored};
+use crate::correlation::{LengthError, Position, SessionToken};
+use crate::keystream::{Keystream, Rounds};
+use crate::protocol::stepwise::{Messages, Protocol};
+use crate::ring::Ring;
+use crate::share::Party as Side;
+
+/// Hands out a party's halves, operation by operation.
+pub trait Source {
+    /// A half of one operation's records.
+    type Half: Half;
+
+    /// Whose halves these are.
+    fn party(&self) -> Side;
+
+    /// The half of the next operation: `elements` records. `None` if no position is left.
+    ///
+    /// # Errors
+    /// [`LengthError`] if the correlations are used up.
+    fn next(&mut self, layout: Layout, elements: usize) -> Result<Option<Self::Half>, LengthError>;
+}
+
+/// `P0`'s source: a key and a session. A correlation is computed where it is read.
+pub struct Seeded<'k, C: Rounds> {
+    keystream: &'k Keystream<C>,
+    session: u64,
+    operation: Option<u16>,
+}
+
+impl<'k, C: Rounds> Seeded<'k, C> {
+    /// The correlations of a session, under the key that `P0` shares with the dealer.
+    #[must_use]
+    pub fn new(keystream: &'k Keystream<C>, token: SessionToken) -> Self {
+        Self { keystream, session: token.number(), operation: Some(0) }
+    }
+}
+
+impl<C: Rounds> Source for Seeded<'_, C> {
+    type Half = Derived<C>;
+
+    fn party(&self) -> Side {
+        Side::P0
+    }
+
+    fn next(&mut self, layout: Layout, _elements: usize) -> Result<Option<Derived<C>>, LengthError> {
+        let Some(layer) = self.operation else { return Ok(None) };
+        self.operation = layer.checked_add(1);
+        Ok(Some(Derived::new(self.keystream, Position { session: self.session, layer }, layout)))
+    }
+}
+
+/// `P1`'s source: what the dealer wrote, front to back.
+pub struct Received<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Received<'a> {
+    /// The dealer's bytes for a whole program.
+    #[must_use]
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes }
+    }
+
+    /// Bytes that are not spent yet.
+    #[must_use]
+    pub fn left_bytes(&self) -> usize {
+        self.rest.len()
+    }
+}
+
+impl<'a> Source for Received<'a> {
+    type Half = Stored<'a>;
+
+    fn party(&self) -> Side {
+        Side::P1
+    }
+
+    fn next(&mut self, layout: Layout, elements: usize) -> Result<Option<Stored<'a>>, LengthError> {
+        let bytes = take(&mut self.rest, layout.bytes() * elements)?;
+        Stored::received(layout, elements, bytes).map(Some)
+    }
+}
+
+/// `P0`'s source where memory is cheap: its half, expanded beforehand by [`super::offline::Expand`].
+pub struct Expanded<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Expanded<'a> {
+    /// The expanded half of a whole program.
+    #[must_use]
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes }
+    }
+}
+
+impl<'a> Source for Expanded<'a> {
+    type Half = Stored<'a>;
+
+    fn party(&self) -> Side {
+        Side::P0
+    }
+
+    fn next(&mut self, layout: Layout, elements: usize) -> Result<Option<Stored<'a>>, LengthError> {
+        let bytes = take(&mut self.rest, layout.expanded_bytes(elements))?;
+        Stored::expanded(layout, elements, bytes).map(Some)
+    }
+}
+
+fn take<'a>(rest: &mut &'a [u8], expected_bytes: usize) -> Result<&'a [u8], LengthError> {
+    let (taken, left) = rest.split_at_checked(expected_bytes).ok_or(LengthError { expected_bytes, found_bytes: rest.len() })?;
+    *rest = left;
+    Ok(taken)
+}
+
+crate::correlation::redacted!(Received<'_>, Expanded<'_>);
+crate::correlation::redacted!(Seeded<'_, C>);
+
+/// A computing party: its source of correlations, its link to the peer, and room for messages.
+pub struct Party<'w, S, L> {
+    source: S,
+    link: L,
+    work: &'w mut [u8],
+    comparison: Comparison,
+}
+
+impl<'w, S: Source, L: Link> Party<'w, S, L> {
+    /// A party. `work` holds messages: see [`super::offline::Usage::work_bytes`].
+    pub fn new(source: S, link: L, work: &'w mut [u8], comparison: Comparison) -> Self {
+        Self { source, link, work, comparison }
+    }
+
+    /// The source and the link, when the program is over.
+    pub fn into_parts(self) -> (S, L) {
+        (self.source, self.link)
+    }
+
+    /// The link.
+    pub fn link_mut(&mut self) -> &mut L {
+        &mut self.link
+    }
+}
+
+impl<S: Source, L: Link> Engine for Party<'_, S, L> {
+    type Error = EngineError<L::Error>;
+
+    fn constant<R: Ring>(&self, value: R) -> R {
+        self.source.party().constant(value)
+    }
+
+    fn comparison(&self) -> Comparison {
+        self.comparison
+    }
+
+    async fn run<P: Protocol>(&mut self, protocol: &P, mut data: P::Data<'_>) -> Result<(), Self::Error> {
+        let elements = protocol.elements(&data)?;
+        if elements == 0 {
+            return Ok(());
+        }
+        expect_addressable(protocol, elements)?;
+        let longest = protocol.max_message_bytes(elements);
+        let (needed_bytes, found_bytes) = (3 * longest, self.work.len());
+        let too_small = EngineError::WorkTooSmall { needed_bytes, found_bytes };
+        let (own, rest) = self.work.split_at_mut_checked(longest).ok_or(too_small)?;
+        let (peer, rest) = rest.split_at_mut_checked(longest).ok_or(EngineError::WorkTooSmall { needed_bytes, found_bytes })?;
+        let opened = rest.get_mut(..longest).ok_or(EngineError::WorkTooSmall { needed_bytes, found_bytes })?;
+        let mut half = self.source.next(protocol.layout(), elements)?.ok_or(EngineError::TooLong)?;
+        let mut messages = Messages { own, peer, opened };
+        for round in 0..protocol.rounds() {
+            protocol.step(round, &mut half, &mut data, &mut messages);
+            let bytes = protocol.message_bytes(round, elements);
+            let own = messages.own.get(..bytes).unwrap_or(&[]);
+            let peer = messages.peer.get_mut(..bytes).unwrap_or(&mut []);
+            self.link.exchange(own, peer).await.map_err(EngineError::Link)?;
+        }
+        protocol.step(protocol.rounds(), &mut half, &mut data, &mut messages);
+        Ok(())
+    }
+}
+
+impl<S, L> fmt::Debug for Party<'_, S, L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Party(<redacted>)")
+    }
+}

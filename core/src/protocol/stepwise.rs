@@ -1,0 +1,100 @@
+//! What every element-wise protocol consists of, so that one driver runs them all.
+//!
+//! A protocol is described by a small public value (shifts, constants, tables; never a secret). From it follow the
+//! records that the dealer makes, the messages of both parties, and the plaintext twin. Both parties send a message in
+//! every round, at the same time, and what they write depends only on earlier rounds.
+
+use rand_core::CryptoRng;
+
+use super::StepError;
+use crate::correlation::record::{Half, Layout, Truth};
+
+/// The messages of the round that has just ended, and the room for the next.
+#[derive(Debug)]
+pub struct Messages<'m> {
+    /// One's own message: of the last round when a step begins, of the next when it ends.
+    pub own: &'m mut [u8],
+    /// The peer's message of the last round.
+    pub peer: &'m mut [u8],
+    /// Free for what a step has to remember; as long as the longest message.
+    pub opened: &'m mut [u8],
+}
+
+/// A two-party protocol on shared vectors, in rounds.
+pub trait Protocol {
+    /// The slices it works on: shares for a party, plaintext for the twin.
+    type Data<'d>;
+
+    /// Elements in the slices, which is the number of records that are spent.
+    ///
+    /// # Errors
+    /// [`StepError::LengthMismatch`] if the slices do not belong together.
+    fn elements(&self, data: &Self::Data<'_>) -> Result<usize, StepError>;
+
+    /// The record of an element.
+    fn layout(&self) -> Layout;
+
+    /// Number of rounds, in each of which either party sends one message.
+    fn rounds(&self) -> usize;
+
+    /// Bytes of a party's message of round `round` for so many elements.
+    fn message_bytes(&self, round: usize, elements: usize) -> usize;
+
+    /// The dealer: writes the truth of one record, all zeros so far.
+    fn deal<G: CryptoRng>(&self, truth: &mut Truth<'_>, rng: &mut G);
+
+    /// A party's step before round `round`; with `round` equal to [`Protocol::rounds`], the last one, which leaves the
+    /// result in `data`.
+    ///
+    /// `messages.own` and `messages.peer` are as long as the messages of the round before; before the step ends, `own`'s
+    /// beginning must hold the message of the round to come (its room is as long as the longest message).
+    fn step<H: Half>(&self, round: usize, half: &mut H, data: &mut Self::Data<'_>, messages: &mut Messages<'_>);
+
+    /// The plaintext twin, on plaintext words in place of shares.
+    fn twin(&self, data: &mut Self::Data<'_>);
+
+    /// Bytes of the longest message.
+    fn max_message_bytes(&self, elements: usize) -> usize {
+        (0..self.rounds()).map(|round| self.message_bytes(round, elements)).max().unwrap_or(0)
+    }
+}
+
+/// Writes the lowest `count <= 25` bits of `bits` at bit `first`; the place must be zero before.
+#[inline]
+pub(crate) fn put_bits(bytes: &mut [u8], first: usize, count: u32, bits: u32) {
+    let shifted = u64::from(crate::correlation::record::low_bits(bits, count)) << (first % 8);
+    let end = (first + count as usize).div_ceil(8).min(bytes.len());
+    for (byte, piece) in bytes.get_mut(first / 8..end).unwrap_or(&mut []).iter_mut().zip(shifted.to_le_bytes()) {
+        *byte |= piece;
+    }
+}
+
+/// Reads `count <= 25` bits from bit `first` on.
+#[inline]
+pub(crate) fn get_bits(bytes: &[u8], first: usize, count: u32) -> u32 {
+    let tail = bytes.get(first / 8..).unwrap_or(&[]);
+    let word = tail
+        .first_chunk::<4>()
+        .map_or_else(|| tail.iter().rev().fold(0, |word, &byte| word << 8 | u32::from(byte)), |chunk| u32::from_le_bytes(*chunk));
+    crate::correlation::record::low_bits(word >> (first % 8), count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_come_back() {
+        for count in [1, 3, 7, 8, 15, 25] {
+            let mut bytes = [0; 64];
+            let places = 512 / count as usize;
+            let value = |i: usize| (i as u32).wrapping_mul(0x9e37_79b9) >> 3;
+            for i in 0..places {
+                put_bits(&mut bytes, i * count as usize, count, value(i));
+            }
+            for i in 0..places {
+                assert_eq!(get_bits(&bytes, i * count as usize, count), value(i) & ((1 << count) - 1), "{i} of {count}");
+            }
+        }
+    }
+}
