@@ -6,6 +6,7 @@ pub mod correlation;
 pub mod cost;
 pub mod engine;
 pub mod fixed;
+pub mod function;
 pub mod keystream;
 pub mod network;
 pub mod protocol;

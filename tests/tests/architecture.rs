@@ -6,10 +6,11 @@
 use sharelet_tests::source::{self, Arrow, Source};
 
 /// The rooms of the core from the ground up, each with the rooms that it may name, and why.
-const CORE: [(&str, &[&str], &str); 12] = [
+const CORE: [(&str, &[&str], &str); 13] = [
     ("ring", &[], "words, and nothing else"),
     ("cost", &[], "a leaf: sums of messages and bytes"),
     ("transport", &[], "a leaf: counts bytes of any transport, knows no session"),
+    ("function", &[], "a leaf: tables of polynomials, and their plaintext twin"),
     ("fixed", &["ring"], "reals as words"),
     ("keystream", &["ring"], "words from blocks"),
     ("share", &["ring", "keystream"], "a share may be a seed"),
