@@ -7,6 +7,7 @@
 //! A correlation is addressed by session, layer, kind and element, is for words of one ring, and is spent once: the views hand it out in pieces
 //! of [`PIECE_ELEMS`] elements, front to back, and a protocol step takes its piece by value. Nothing here is `Clone`.
 
+pub mod cut;
 pub mod digits;
 pub mod gate;
 pub mod linear;

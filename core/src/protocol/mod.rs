@@ -3,9 +3,11 @@
 
 #[cfg(test)]
 pub(crate) mod check;
+pub mod comparing;
 pub mod gate;
 pub mod linear;
 pub mod product;
+pub mod shift;
 pub mod stepwise;
 
 use core::fmt;
@@ -22,6 +24,19 @@ pub enum StepError {
         /// Elements that were passed.
         found_elems: usize,
     },
+    /// A shift that the ring does not allow.
+    ShiftOutOfRange {
+        /// Bits to be dropped.
+        shift_bits: u32,
+        /// Width of the ring in bits.
+        ring_bits: u32,
+    },
+}
+
+impl StepError {
+    pub(crate) const fn shift_out_of_range<R: crate::ring::Ring>(shift_bits: u32) -> Self {
+        Self::ShiftOutOfRange { shift_bits, ring_bits: R::BITS }
+    }
 }
 
 impl fmt::Display for StepError {
@@ -29,6 +44,9 @@ impl fmt::Display for StepError {
         match self {
             Self::LengthMismatch { expected_elems, found_elems } => {
                 write!(f, "a slice of {found_elems} elements where the correlation is for {expected_elems}")
+            }
+            Self::ShiftOutOfRange { shift_bits, ring_bits } => {
+                write!(f, "a shift by {shift_bits} bits, which this protocol does not do in a ring of {ring_bits} bits")
             }
         }
     }

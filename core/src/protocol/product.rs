@@ -16,7 +16,7 @@ use core::marker::PhantomData;
 
 use rand_core::CryptoRng;
 
-use super::stepwise::{Messages, Protocol};
+use super::stepwise::{Messages, Protocol, read, write};
 use super::{StepError, expect_len};
 use crate::correlation::record::{Half, Layout, Truth, word_bytes};
 use crate::ring::Ring;
@@ -94,18 +94,6 @@ impl<R: Ring> Protocol for Multiply<R> {
             *x = x.mul(y);
         }
     }
-}
-
-/// Reads a word of a message.
-#[inline(always)]
-pub(super) fn read<R: Ring>(message: &[u8], at: usize) -> R {
-    R::read_le(message.get(at..).unwrap_or(&[]))
-}
-
-/// Writes a word of a message.
-#[inline(always)]
-pub(super) fn write<R: Ring>(message: &mut [u8], at: usize, word: R) {
-    word.write_le(message.get_mut(at..).unwrap_or(&mut []));
 }
 
 #[cfg(test)]

@@ -20,6 +20,32 @@ pub struct Messages<'m> {
     pub opened: &'m mut [u8],
 }
 
+impl Messages<'_> {
+    /// Keeps the exclusive or of the last `bytes` bytes that were exchanged.
+    pub(crate) fn remember(&mut self, bytes: usize) {
+        for ((opened, own), peer) in self.opened.iter_mut().zip(self.own.iter()).zip(self.peer.iter()).take(bytes) {
+            *opened = own ^ peer;
+        }
+    }
+
+    /// Makes room for a message of `bytes` bytes, all zero.
+    pub(crate) fn clear(&mut self, bytes: usize) {
+        self.own.get_mut(..bytes).unwrap_or(&mut []).fill(0);
+    }
+}
+
+/// Reads a word of a message.
+#[inline(always)]
+pub(crate) fn read<R: crate::ring::Ring>(message: &[u8], at: usize) -> R {
+    R::read_le(message.get(at..).unwrap_or(&[]))
+}
+
+/// Writes a word of a message.
+#[inline(always)]
+pub(crate) fn write<R: crate::ring::Ring>(message: &mut [u8], at: usize, word: R) {
+    word.write_le(message.get_mut(at..).unwrap_or(&mut []));
+}
+
 /// A two-party protocol on shared vectors, in rounds.
 pub trait Protocol {
     /// The slices it works on: shares for a party, plaintext for the twin.

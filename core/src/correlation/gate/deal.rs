@@ -167,7 +167,7 @@ fn deal_leaves<C: Rounds>(derive: &Derive<'_, C>, digits: &Digits, element: u32,
 /// The entries `first..first + count` of the leaf table of a digit of the mask, packed lowest first.
 ///
 /// Entries below `digit` have `l`, the entry at `digit` has `e`. Computed on whole words, without a branch on `digit`.
-fn leaf_word(digit: u32, first: u32, count: u32, entry_bits: u32, top: bool, flip: u32) -> u32 {
+pub(in crate::correlation) fn leaf_word(digit: u32, first: u32, count: u32, entry_bits: u32, top: bool, flip: u32) -> u32 {
     let distance = i64::from(digit) - i64::from(first);
     let below = distance.clamp(0, i64::from(count)).cast_unsigned();
     let all = low_bits(u64::from(count * entry_bits));
