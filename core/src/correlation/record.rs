@@ -55,6 +55,17 @@ impl Layout {
         }
     }
 
+    /// Adds a word of the ring `R` and what `rest` adds, words of the ring `W`, in the order that their sizes ask for.
+    pub fn word_and<R: Ring, W: Ring, T>(&mut self, rest: impl FnOnce(&mut Self) -> T) -> (u32, T) {
+        if word_bytes::<R>() <= word_bytes::<W>() {
+            let place = self.words::<R>(1);
+            (place, rest(self))
+        } else {
+            let rest = rest(self);
+            (self.words::<R>(1), rest)
+        }
+    }
+
     /// Bytes of a record as the dealer sends it.
     #[must_use]
     pub const fn bytes(&self) -> usize {

@@ -3,10 +3,13 @@
 
 #[cfg(test)]
 pub(crate) mod check;
+pub mod choose;
+pub mod compare;
 pub mod comparing;
 pub mod gate;
 pub mod linear;
 pub mod product;
+pub mod segments;
 pub mod shift;
 pub mod stepwise;
 
@@ -23,6 +26,13 @@ pub enum StepError {
         expected_elems: usize,
         /// Elements that were passed.
         found_elems: usize,
+    },
+    /// Nothing, or more than the protocol takes.
+    SizeOutOfRange {
+        /// Elements that were passed.
+        found_elems: usize,
+        /// The most that the protocol takes.
+        limit_elems: usize,
     },
     /// A shift that the ring does not allow.
     ShiftOutOfRange {
@@ -45,6 +55,10 @@ impl fmt::Display for StepError {
             Self::LengthMismatch { expected_elems, found_elems } => {
                 write!(f, "a slice of {found_elems} elements where the correlation is for {expected_elems}")
             }
+            Self::SizeOutOfRange { found_elems: 0, .. } => write!(f, "nothing to compute with"),
+            Self::SizeOutOfRange { found_elems, limit_elems } => {
+                write!(f, "{found_elems} elements where at most {limit_elems} are possible")
+            }
             Self::ShiftOutOfRange { shift_bits, ring_bits } => {
                 write!(f, "a shift by {shift_bits} bits, which this protocol does not do in a ring of {ring_bits} bits")
             }
@@ -57,4 +71,11 @@ impl core::error::Error for StepError {}
 /// Checks a slice's length against the correlation's.
 fn expect_len(found_elems: usize, expected_elems: usize) -> Result<(), StepError> {
     if found_elems == expected_elems { Ok(()) } else { Err(StepError::LengthMismatch { expected_elems, found_elems }) }
+}
+
+/// A size between 1 and `limit_elems`.
+fn checked_size(found_elems: usize, limit_elems: usize) -> Result<u32, StepError> {
+    let wrong = StepError::SizeOutOfRange { found_elems, limit_elems };
+    let size = u32::try_from(found_elems).map_err(|_| wrong)?;
+    if (1..=limit_elems).contains(&found_elems) { Ok(size) } else { Err(wrong) }
 }
