@@ -15,7 +15,7 @@ const CORE: [(&str, &[&str], &str); 13] = [
     ("keystream", &["ring"], "words from blocks"),
     ("share", &["ring", "keystream"], "a share may be a seed"),
     ("correlation", &["ring", "keystream", "share"], "P0's half is keystream"),
-    ("protocol", &["ring", "cost", "keystream", "share", "correlation"], "steps spend correlations"),
+    ("protocol", &["ring", "function", "cost", "keystream", "share", "correlation"], "steps spend correlations"),
     ("engine", &["ring", "keystream", "share", "correlation", "protocol"], "runs protocols, whatever they are"),
     ("network", &["correlation", "protocol"], "shapes and digits of layers, and the twin of the protocols"),
     ("wire", &["keystream", "network"], "a key's public name and a description travel in the handshake"),

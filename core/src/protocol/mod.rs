@@ -8,6 +8,7 @@ pub mod compare;
 pub mod comparing;
 pub mod gate;
 pub mod linear;
+pub mod piecewise;
 pub mod product;
 pub mod segments;
 pub mod shift;
@@ -34,6 +35,11 @@ pub enum StepError {
         /// The most that the protocol takes.
         limit_elems: usize,
     },
+    /// The domain of a function does not lie in the ring, or its results do not.
+    DomainOutOfRange {
+        /// Width of the ring in bits.
+        ring_bits: u32,
+    },
     /// A shift that the ring does not allow.
     ShiftOutOfRange {
         /// Bits to be dropped.
@@ -58,6 +64,9 @@ impl fmt::Display for StepError {
             Self::SizeOutOfRange { found_elems: 0, .. } => write!(f, "nothing to compute with"),
             Self::SizeOutOfRange { found_elems, limit_elems } => {
                 write!(f, "{found_elems} elements where at most {limit_elems} are possible")
+            }
+            Self::DomainOutOfRange { ring_bits } => {
+                write!(f, "a function whose domain or results do not fit a ring of {ring_bits} bits; use fewer fraction bits")
             }
             Self::ShiftOutOfRange { shift_bits, ring_bits } => {
                 write!(f, "a shift by {shift_bits} bits, which this protocol does not do in a ring of {ring_bits} bits")
