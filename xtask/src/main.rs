@@ -1,9 +1,10 @@
-//! The project's own commands: `cargo xtask demo`, `cargo xtask test`, `cargo xtask bench`.
+//! The project's own commands: `cargo xtask demo`, `cargo xtask test`, `cargo xtask bench`, `cargo xtask fit`.
 
 mod bench;
 mod boards;
 mod check;
 mod demo;
+mod fit;
 mod inference;
 mod process;
 mod refusals;
@@ -25,6 +26,7 @@ Examples:
   cargo xtask test                                      every check there is
   cargo xtask test boards                               those of the firmware and the emulated boards
   cargo xtask bench device                              instructions, traffic and memory on the emulated boards
+  cargo xtask fit                                       the tables of the core's functions, made and proven anew
 
 What is missing on the machine is installed, and named before it is. Variables:
   SHARELET_TOOLCHAIN=rustup|debian    where the compiler for the boards comes from; found out if not set
@@ -46,6 +48,8 @@ enum Command {
     Test(check::TestArgs),
     /// Measures, prints tables, and writes docs/benchmarks.md and target/bench/GROUP.json.
     Bench(bench::BenchArgs),
+    /// Fits the tables of core/src/function/tables again, and proves their bounds; `test` holds the files against it.
+    Fit(fit::FitArgs),
 }
 
 fn main() -> ExitCode {
@@ -53,6 +57,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Test(args) => check::run(args),
         Command::Bench(args) => bench::run(&args),
+        Command::Fit(args) => fit::run(args),
     });
     match result {
         Ok(()) => ExitCode::SUCCESS,

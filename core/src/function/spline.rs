@@ -30,7 +30,7 @@ pub struct Spline {
     /// `|Y / 2^shift - f(x)| <= bound + relative_bound * |f(x)|`. Where `drop_bits > 0` it holds for the exact `t` and for
     /// the `t` that is one too large, so that nothing is to be added for a coordinate that is one too large.
     ///
-    /// Outside the domain `below` and `above` are within 1/2 unit of `f`, where they do not stand for saturation.
+    /// Outside the domain `below` and `above` are as near, or within 1/2 unit, where they do not stand for saturation.
     /// A result that is `Y >> shift` or one more is thus within `1 + bound + relative_bound * |f(x)|` everywhere.
     pub bound: f32,
     /// The part of the bound that grows with the result, as a fraction of it; 0 but for exponentials.
