@@ -18,9 +18,12 @@ pub mod twin;
 use core::fmt;
 use core::future::Future;
 
+use rand_core::CryptoRng;
+
 use crate::correlation::LengthError;
+use crate::correlation::record::{Half, Layout, Truth};
 use crate::protocol::StepError;
-use crate::protocol::stepwise::Protocol;
+use crate::protocol::stepwise::{Messages, Protocol};
 use crate::ring::Ring;
 
 /// Runs protocols.
@@ -39,6 +42,16 @@ pub trait Engine {
     /// # Errors
     /// Slices that do not belong together are refused before anything is sent.
     fn run<P: Protocol>(&mut self, protocol: &P, data: P::Data<'_>) -> impl Future<Output = Result<(), Self::Error>>;
+
+    /// Runs two protocols that do not depend on each other in the same rounds.
+    ///
+    /// # Errors
+    /// As [`Engine::run`].
+    fn run_both<P: Protocol, Q: Protocol>(
+        &mut self,
+        first: (&P, P::Data<'_>),
+        second: (&Q, Q::Data<'_>),
+    ) -> impl Future<Output = Result<(), Self::Error>>;
 }
 
 /// What comparisons are made of.
@@ -57,11 +70,12 @@ pub trait Link {
     /// What can go wrong on the way.
     type Error;
 
-    /// Sends `own` and receives the peer's message of the same length. Must not wait for the one before doing the other.
+    /// Sends a message and receives the peer's, of the same length, each in two parts that follow each other. Must not wait
+    /// for the one before doing the other.
     ///
     /// # Errors
     /// The transport's; the link is then of no further use.
-    fn exchange(&mut self, own: &[u8], peer: &mut [u8]) -> impl Future<Output = Result<(), Self::Error>>;
+    fn exchange(&mut self, own: [&[u8]; 2], peer: [&mut [u8]; 2]) -> impl Future<Output = Result<(), Self::Error>>;
 }
 
 /// Why an engine stopped. `E` is the link's error.
@@ -118,6 +132,30 @@ impl<E: fmt::Display> fmt::Display for EngineError<E> {
 }
 
 impl<E: fmt::Debug + fmt::Display> core::error::Error for EngineError<E> {}
+
+/// A protocol without elements, for an engine to run beside another.
+#[derive(Clone, Copy, Debug)]
+struct Nothing;
+
+impl Protocol for Nothing {
+    type Data<'d> = ();
+
+    fn elements(&self, (): &()) -> Result<usize, StepError> {
+        Ok(0)
+    }
+    fn layout(&self) -> Layout {
+        Layout::default()
+    }
+    fn rounds(&self) -> usize {
+        0
+    }
+    fn message_bytes(&self, _round: usize, _elements: usize) -> usize {
+        0
+    }
+    fn deal<G: CryptoRng>(&self, _truth: &mut Truth<'_>, _rng: &mut G) {}
+    fn step<H: Half>(&self, _round: usize, _half: &mut H, (): &mut (), _messages: &mut Messages<'_>) {}
+    fn twin(&self, (): &mut ()) {}
+}
 
 /// The most elements of one operation: their records must be addressable by a 32-bit block number.
 fn expect_addressable<E>(protocol: &impl Protocol, elements: usize) -> Result<(), EngineError<E>> {

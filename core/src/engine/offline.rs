@@ -31,11 +31,29 @@ pub struct Usage {
 
 /// What an offline run does with an operation.
 pub trait Task {
-    /// Handles one operation of `elements` records.
+    /// Handles one operation of `elements` records, at least one.
     ///
     /// # Errors
     /// [`LengthError`] if there is no room; `TooLong` if there is no position.
     fn operation<P: Protocol>(&mut self, protocol: &P, elements: usize) -> Result<(), EngineError<Infallible>>;
+
+    /// Handles two operations, not both without elements, that run in the same rounds.
+    ///
+    /// # Errors
+    /// As [`Task::operation`].
+    fn operations<P: Protocol, Q: Protocol>(
+        &mut self,
+        (first, elements_1): (&P, usize),
+        (second, elements_2): (&Q, usize),
+    ) -> Result<(), EngineError<Infallible>> {
+        if elements_1 > 0 {
+            self.operation(first, elements_1)?;
+        }
+        if elements_2 > 0 {
+            self.operation(second, elements_2)?;
+        }
+        Ok(())
+    }
 }
 
 /// Runs a program without data: slices have their lengths, but what they hold means nothing.
@@ -75,6 +93,17 @@ impl<T: Task> Engine for Offline<T> {
         expect_addressable(protocol, elements)?;
         self.task.operation(protocol, elements)
     }
+
+    async fn run_both<P: Protocol, Q: Protocol>(
+        &mut self,
+        (first, data_1): (&P, P::Data<'_>),
+        (second, data_2): (&Q, Q::Data<'_>),
+    ) -> Result<(), Self::Error> {
+        let (elements_1, elements_2) = (first.elements(&data_1)?, second.elements(&data_2)?);
+        expect_addressable(first, elements_1)?;
+        expect_addressable(second, elements_2)?;
+        self.task.operations((first, elements_1), (second, elements_2))
+    }
 }
 
 /// Counts.
@@ -92,6 +121,31 @@ impl Task for Count {
         usage.expanded_bytes += layout.expanded_bytes(elements) as u64;
         usage.operations += 1;
         usage.work_bytes = usage.work_bytes.max(3 * protocol.max_message_bytes(elements));
+        Ok(())
+    }
+
+    fn operations<P: Protocol, Q: Protocol>(
+        &mut self,
+        (first, elements_1): (&P, usize),
+        (second, elements_2): (&Q, usize),
+    ) -> Result<(), EngineError<Infallible>> {
+        let mut parts = [Self::default(), Self::default()];
+        let [part_1, part_2] = &mut parts;
+        if elements_1 > 0 {
+            part_1.operation(first, elements_1)?;
+        }
+        if elements_2 > 0 {
+            part_2.operation(second, elements_2)?;
+        }
+        let usage = &mut self.0;
+        usage.messages += parts.iter().map(|part| part.0.messages).max().unwrap_or(0);
+        usage.work_bytes = usage.work_bytes.max(parts.iter().map(|part| part.0.work_bytes).sum());
+        for Self(part) in parts {
+            usage.online_bytes += part.online_bytes;
+            usage.dealt_bytes += part.dealt_bytes;
+            usage.expanded_bytes += part.expanded_bytes;
+            usage.operations += part.operations;
+        }
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::{Comparison, Engine, EngineError, Link, expect_addressable};
+use super::{Comparison, Engine, EngineError, Link, Nothing, expect_addressable};
 use crate::correlation::record::{Derived, Half, Layout, Stored};
 use crate::correlation::{LengthError, Position, SessionToken};
 use crate::keystream::{Keystream, Rounds};
@@ -157,29 +157,87 @@ impl<S: Source, L: Link> Engine for Party<'_, S, L> {
         self.comparison
     }
 
-    async fn run<P: Protocol>(&mut self, protocol: &P, mut data: P::Data<'_>) -> Result<(), Self::Error> {
-        let elements = protocol.elements(&data)?;
-        if elements == 0 {
-            return Ok(());
-        }
-        expect_addressable(protocol, elements)?;
-        let longest = protocol.max_message_bytes(elements);
-        let (needed_bytes, found_bytes) = (3 * longest, self.work.len());
+    async fn run<P: Protocol>(&mut self, protocol: &P, data: P::Data<'_>) -> Result<(), Self::Error> {
+        self.run_both((protocol, data), (&Nothing, ())).await
+    }
+
+    async fn run_both<P: Protocol, Q: Protocol>(
+        &mut self,
+        (first, data_1): (&P, P::Data<'_>),
+        (second, data_2): (&Q, Q::Data<'_>),
+    ) -> Result<(), Self::Error> {
+        let (elements_1, elements_2) = (first.elements(&data_1)?, second.elements(&data_2)?);
+        expect_addressable(first, elements_1)?;
+        expect_addressable(second, elements_2)?;
+        let found_bytes = self.work.len();
+        let longest = [first.max_message_bytes(elements_1), second.max_message_bytes(elements_2)];
+        let needed_bytes = 3 * longest.iter().sum::<usize>();
         let too_small = EngineError::WorkTooSmall { needed_bytes, found_bytes };
-        let (own, rest) = self.work.split_at_mut_checked(longest).ok_or(too_small)?;
-        let (peer, rest) = rest.split_at_mut_checked(longest).ok_or(EngineError::WorkTooSmall { needed_bytes, found_bytes })?;
-        let opened = rest.get_mut(..longest).ok_or(EngineError::WorkTooSmall { needed_bytes, found_bytes })?;
-        let mut half = self.source.next(protocol.layout(), elements)?.ok_or(EngineError::TooLong)?;
-        let mut messages = Messages { own, peer, opened };
-        for round in 0..protocol.rounds() {
-            protocol.step(round, &mut half, &mut data, &mut messages);
-            let bytes = protocol.message_bytes(round, elements);
-            let own = messages.own.get(..bytes).unwrap_or(&[]);
-            let peer = messages.peer.get_mut(..bytes).unwrap_or(&mut []);
-            self.link.exchange(own, peer).await.map_err(EngineError::Link)?;
+        let Some((work_1, rest)) = self.work.split_at_mut_checked(3 * longest[0]) else { return Err(too_small) };
+        let Some(work_2) = rest.get_mut(..3 * longest[1]) else { return Err(too_small) };
+        let mut first = Running::new(first, data_1, elements_1, work_1, &mut self.source)?;
+        let mut second = Running::new(second, data_2, elements_2, work_2, &mut self.source)?;
+        for round in 0..first.rounds().max(second.rounds()) {
+            let [(own_1, peer_1), (own_2, peer_2)] = [first.step(round), second.step(round)];
+            if own_1.len() + own_2.len() > 0 {
+                self.link.exchange([own_1, own_2], [peer_1, peer_2]).await.map_err(EngineError::Link)?;
+            }
         }
-        protocol.step(protocol.rounds(), &mut half, &mut data, &mut messages);
+        first.finish();
+        second.finish();
         Ok(())
+    }
+}
+
+/// A protocol in the middle of its rounds.
+struct Running<'r, 'd, P: Protocol, H> {
+    protocol: &'r P,
+    data: P::Data<'d>,
+    elements: usize,
+    half: Option<H>,
+    messages: Messages<'r>,
+}
+
+impl<'r, 'd, P: Protocol, H: Half> Running<'r, 'd, P, H> {
+    /// Takes the protocol's correlations; one without elements takes none.
+    fn new<E, S: Source<Half = H>>(
+        protocol: &'r P,
+        data: P::Data<'d>,
+        elements: usize,
+        work: &'r mut [u8],
+        source: &mut S,
+    ) -> Result<Self, EngineError<E>> {
+        let longest = work.len() / 3;
+        let (own, rest) = work.split_at_mut_checked(longest).unwrap_or_default();
+        let (peer, opened) = rest.split_at_mut_checked(longest).unwrap_or_default();
+        let half = match elements {
+            0 => None,
+            _ => Some(source.next(protocol.layout(), elements)?.ok_or(EngineError::TooLong)?),
+        };
+        Ok(Self { protocol, data, elements, half, messages: Messages { own, peer, opened } })
+    }
+
+    fn rounds(&self) -> usize {
+        if self.half.is_some() { self.protocol.rounds() } else { 0 }
+    }
+
+    /// The message of a round, and the room for the peer's; empty when the protocol is through.
+    fn step(&mut self, round: usize) -> (&[u8], &mut [u8]) {
+        if round >= self.rounds() {
+            return Default::default();
+        }
+        if let Some(half) = &mut self.half {
+            self.protocol.step(round, half, &mut self.data, &mut self.messages);
+        }
+        let bytes = self.protocol.message_bytes(round, self.elements);
+        let Messages { own, peer, .. } = &mut self.messages;
+        (own.get(..bytes).unwrap_or(&[]), peer.get_mut(..bytes).unwrap_or(&mut []))
+    }
+
+    fn finish(mut self) {
+        if let Some(half) = &mut self.half {
+            self.protocol.step(self.protocol.rounds(), half, &mut self.data, &mut self.messages);
+        }
     }
 }
 

@@ -29,4 +29,13 @@ impl Engine for Twin {
         protocol.twin(&mut data);
         Ok(())
     }
+
+    async fn run_both<P: Protocol, Q: Protocol>(
+        &mut self,
+        (first, data_1): (&P, P::Data<'_>),
+        (second, data_2): (&Q, Q::Data<'_>),
+    ) -> Result<(), Self::Error> {
+        self.run(first, data_1).await?;
+        self.run(second, data_2).await
+    }
 }
