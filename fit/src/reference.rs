@@ -76,3 +76,33 @@ pub fn inv_sqrt(x: f64) -> f64 {
 pub fn ln(x: f64) -> f64 {
     libm::log(x)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Computed with more digits than these 16.
+    #[test]
+    fn known_values() {
+        let known: [(&str, Real, f64, f64); 14] = [
+            ("sigmoid", sigmoid, 1.0, 0.731_058_578_630_004_9),
+            ("sigmoid", sigmoid, -30.0, 9.357_622_968_839_299e-14),
+            ("tanh", tanh, 0.5, 0.462_117_157_260_009_76),
+            ("erf", erf, 0.5, 0.520_499_877_813_046_5),
+            ("gelu", gelu, 1.0, 0.841_344_746_068_542_9),
+            ("gelu", gelu, -4.0, -1.266_849_673_324_797e-4),
+            ("silu", silu, -1.0, -0.268_941_421_369_995_1),
+            ("softplus", softplus, 1.0, 1.313_261_687_518_222_8),
+            ("softplus", softplus, -20.0, 2.061_153_620_314_381e-9),
+            ("exp", exp, 2.0, 7.389_056_098_930_65),
+            ("exp_high", exp_high, 0.0, 2.328_306_436_538_696_3e-10),
+            ("reciprocal", reciprocal, 1.6, 0.625),
+            ("inv_sqrt", inv_sqrt, 1.5, 0.816_496_580_927_726),
+            ("ln", ln, 3.0, 1.098_612_288_668_109_8),
+        ];
+        for (name, function, x, expected) in known {
+            let error = (function(x) / expected - 1.0).abs();
+            assert!(error < 1e-14, "{name}({x}) is off by {error:e}");
+        }
+    }
+}
