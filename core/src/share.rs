@@ -46,6 +46,16 @@ pub fn open<R: Ring>(own: &mut [R], peer: &[R]) {
     }
 }
 
+/// Shares of the same value modulo `2^32`: reduction is a homomorphism, so either party does it alone.
+///
+/// A value of at most 32 bits survives as it is. The shorter slice decides how many. The way back takes a message:
+/// [`crate::protocol::rescale`].
+pub fn reduce(shares: &[u64], out: &mut [u32]) {
+    for (out, &share) in out.iter_mut().zip(shares) {
+        *out = u32::from_u64(share);
+    }
+}
+
 fn for_each_share<R: Ring, C: Rounds>(keystream: &Keystream<C>, session: u64, words: &mut [R], combine: impl Fn(R, R) -> R) {
     let domain = Domain { session, layer: 0, kind: Kind::Share };
     for (index, words) in (0..).zip(words.chunks_mut(words_per_block::<R>())) {

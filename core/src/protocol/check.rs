@@ -4,7 +4,9 @@ extern crate std;
 use std::vec;
 use std::vec::Vec;
 
-use rand_core::CryptoRng;
+use core::convert::Infallible;
+
+use rand_core::{CryptoRng, TryCryptoRng, TryRng};
 
 use super::stepwise::{Messages, Protocol};
 use crate::correlation::Position;
@@ -71,3 +73,25 @@ pub fn words<R: Ring>(random: usize, rng: &mut impl CryptoRng) -> Vec<R> {
     }));
     words
 }
+
+/// Draws what its function says, in place of random words, so that a dealer can be made to deal every mask. Keys are zero.
+pub struct Draws<F>(pub F);
+
+impl<F: FnMut() -> u64> TryRng for Draws<F> {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        #[allow(clippy::cast_possible_truncation)]
+        let word = self.try_next_u64()? as u32;
+        Ok(word)
+    }
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok((self.0)())
+    }
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        bytes.fill(0);
+        Ok(())
+    }
+}
+
+impl<F: FnMut() -> u64> TryCryptoRng for Draws<F> {}

@@ -10,6 +10,7 @@ pub mod gate;
 pub mod linear;
 pub mod piecewise;
 pub mod product;
+pub mod rescale;
 pub mod segments;
 pub mod shift;
 pub mod stepwise;
