@@ -8,6 +8,7 @@ pub mod compare;
 pub mod comparing;
 pub mod gate;
 pub mod linear;
+pub mod matrix;
 pub mod piecewise;
 pub mod product;
 pub mod rescale;
