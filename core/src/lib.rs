@@ -9,6 +9,7 @@ pub mod fixed;
 pub mod function;
 pub mod keystream;
 pub mod network;
+pub mod program;
 pub mod protocol;
 pub mod ring;
 pub mod session;

@@ -32,6 +32,8 @@ pub struct Plan {
     pub below: i64,
     /// Result above the domain.
     pub above: Above,
+    /// Whether another table has the results below the domain.
+    pub continues: bool,
     /// Whether the result above stands for results that have no place.
     pub saturates: bool,
     /// Whether a part of the bound may grow with the result.
@@ -95,7 +97,8 @@ pub fn files(finer: i8) -> Vec<File> {
         level("softplus", "`ln(1 + e^x)`.", reference::softplus, (0, Identity), [0, 1, 3, 4]),
         exponential("exp", "`e^x` for `x < 4`, and `e^4` from there.", exp, [3, 4, 5, 5]),
         exponential("exp_full32", "`e^x` as far as the result has 31 bits, and `2^31 - 1` from there.", exp_full32, [4; 4]),
-        exponential("exp_high", "`e^x / 2^32` as far as `e^x` has 62 bits, and `2^30` from there.", exp_high, [4; 4]),
+        exponential("exp_middle", "`e^x / 2^16` as far as `e^x` has 46 bits, and about `2^30` from there.", exp_middle, [4; 4]),
+        exponential("exp_high", "`e^x / 2^32` as far as `e^x` has 62 bits, and about `2^30` from there.", exp_high, [4; 4]),
         normal("reciprocal", "`1 / y`.", reference::reciprocal),
         normal("sqrt", "The square root.", reference::sqrt),
         normal("inv_sqrt", "`1 / sqrt(y)`.", reference::inv_sqrt),
@@ -180,13 +183,25 @@ fn exp_full32(f: u8, piece_bits: u8) -> Plan {
     Plan { above: Above::Constant((1 << 31) - 1), ..ending_at(&plan, end, underflow(&plan)) }
 }
 
-/// The exponential from where [`exp_full32`] ends up to 62 bits, without its low word.
+/// The exponential from where [`exp_full32`] ends up to 46 bits, without its lowest 16. A table's coefficients serve the
+/// smallest and the largest of its results, so these must not be too far apart.
+fn exp_middle(f: u8, piece_bits: u8) -> Plan {
+    continuing(reference::exp_middle, &exp_full32(f, piece_bits))
+}
+
+/// The exponential from where [`exp_middle`] ends up to 62 bits, without its lowest 32.
 fn exp_high(f: u8, piece_bits: u8) -> Plan {
-    let plan = plain(reference::exp_high, f, piece_bits);
-    let full = exp_full32(f, piece_bits);
-    let join = full.start(full.rows);
+    continuing(reference::exp_high, &exp_middle(f, piece_bits))
+}
+
+/// Up to 30 bits, from where another table ends, so that the two can be added up; the last piece goes a little further.
+fn continuing(function: Real, before: &Plan) -> Plan {
+    let (f, piece_bits) = (before.in_frac_bits, before.piece_bits);
+    let plan = plain(function, f, piece_bits);
+    let low = before.start(before.rows);
     let end = first(0, 64 << f, |x| scaled(&plan, x, 0.0) >= unit(30));
-    Plan { above: Above::Constant(1 << 30), ..ending_at(&plan, end, underflow(&plan).min(join)) }
+    let plan = Plan { low, continues: true, rows: count(-((low - end) >> piece_bits)), ..plan };
+    Plan { above: Above::Constant(nearest(scaled(&plan, plan.start(plan.rows), 0.0))), ..plan }
 }
 
 /// A function on `[2^30, 2^31]`: the last of an odd number of pieces is there for the last point.
@@ -212,6 +227,7 @@ fn plain(function: Real, f: u8, piece_bits: u8) -> Plan {
         rows: 0,
         below: 0,
         above: Above::Constant(0),
+        continues: false,
         saturates: true,
         relative: true,
     }

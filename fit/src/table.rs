@@ -169,7 +169,7 @@ fn check_ends(plan: &Plan, spline: &Spline) -> Result<()> {
             Above::Identity => last,
         };
         let errors = [(plan.below, first), (above, last)].map(|(result, x)| (word(result) - scaled(plan, x, 0.0)).abs());
-        ensure!(plan.drop_bits > 0 || errors[0] <= 0.5, "{} units below the domain", errors[0]);
+        ensure!(plan.drop_bits > 0 || plan.continues || errors[0] <= 0.5, "{} units below the domain", errors[0]);
         ensure!(plan.saturates || errors[1] <= 0.5, "{} units above the domain", errors[1]);
     }
     Ok(())

@@ -375,13 +375,14 @@ mod tests {
             let mut out = vec![0; layout.bytes() * elements];
             let mut rng = ChaCha20Rng::from_seed([5; 32]);
             let value = |element: usize, i: u32| (element as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(i);
+            let narrowed = |element: usize, i: u32| u32::from_u64(value(element, i));
             let mut element = 0;
             deal(&keystream, position, layout, elements, &mut rng, &mut out, |truth, _| {
                 for i in 0..bits {
-                    truth.xor_bits(bit_place + i, value(element, i) as u32 & 1);
+                    truth.xor_bits(bit_place + i, narrowed(element, i) & 1);
                 }
                 for i in 0..narrow {
-                    truth.set_word(narrow_place + 4 * i, value(element, i) as u32);
+                    truth.set_word(narrow_place + 4 * i, narrowed(element, i));
                 }
                 for i in 0..wide {
                     truth.set_word(wide_place + 8 * i, value(element, i));
@@ -399,14 +400,14 @@ mod tests {
                 for i in 0..bits {
                     let (a, b) = (derived.bits(element, bit_place + i, 1), received.bits(element, bit_place + i, 1));
                     assert_eq!(a, expanded.bits(element, bit_place + i, 1));
-                    assert_eq!(a ^ b, value(element, i) as u32 & 1, "bit {i} of {element}");
+                    assert_eq!(a ^ b, narrowed(element, i) & 1, "bit {i} of {element}");
                 }
                 for i in 0..narrow {
                     let (a, b): (u32, u32) =
                         (derived.word(element, narrow_place + 4 * i), received.word(element, narrow_place + 4 * i));
                     assert_eq!(a, expanded.word::<u32>(element, narrow_place + 4 * i));
-                    assert_eq!(Ring::add(a, b), value(element, i) as u32, "word {i} of {element}");
-                    seen_mask |= b != value(element, i) as u32;
+                    assert_eq!(Ring::add(a, b), narrowed(element, i), "word {i} of {element}");
+                    seen_mask |= b != narrowed(element, i);
                 }
                 for i in 0..wide {
                     let (a, b): (u64, u64) =

@@ -170,11 +170,11 @@ impl<S: Source, L: Link> Engine for Party<'_, S, L> {
         expect_addressable(first, elements_1)?;
         expect_addressable(second, elements_2)?;
         let found_bytes = self.work.len();
-        let longest = [first.max_message_bytes(elements_1), second.max_message_bytes(elements_2)];
-        let needed_bytes = 3 * longest.iter().sum::<usize>();
+        let (bytes_1, bytes_2) = (3 * first.max_message_bytes(elements_1), 3 * second.max_message_bytes(elements_2));
+        let needed_bytes = bytes_1 + bytes_2;
         let too_small = EngineError::WorkTooSmall { needed_bytes, found_bytes };
-        let Some((work_1, rest)) = self.work.split_at_mut_checked(3 * longest[0]) else { return Err(too_small) };
-        let Some(work_2) = rest.get_mut(..3 * longest[1]) else { return Err(too_small) };
+        let Some((work_1, rest)) = self.work.split_at_mut_checked(bytes_1) else { return Err(too_small) };
+        let Some(work_2) = rest.get_mut(..bytes_2) else { return Err(too_small) };
         let mut first = Running::new(first, data_1, elements_1, work_1, &mut self.source)?;
         let mut second = Running::new(second, data_2, elements_2, work_2, &mut self.source)?;
         for round in 0..first.rounds().max(second.rounds()) {

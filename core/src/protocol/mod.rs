@@ -42,6 +42,20 @@ pub enum StepError {
         /// Width of the ring in bits.
         ring_bits: u32,
     },
+    /// There is no fitted table for this number of fraction bits.
+    NoTable {
+        /// Fraction bits that were asked for.
+        frac_bits: u32,
+    },
+    /// The program needs tables, and the engine compares without.
+    NeedsTables,
+    /// Too little room for temporary values.
+    ScratchTooSmall {
+        /// Words that are needed, of all rings together.
+        needed_elems: usize,
+        /// Words that are there.
+        found_elems: usize,
+    },
     /// A shift that the ring does not allow.
     ShiftOutOfRange {
         /// Bits to be dropped.
@@ -69,6 +83,16 @@ impl fmt::Display for StepError {
             }
             Self::DomainOutOfRange { ring_bits } => {
                 write!(f, "a function whose domain or results do not fit a ring of {ring_bits} bits; use fewer fraction bits")
+            }
+            Self::NoTable { frac_bits } => {
+                write!(f, "there is no table for {frac_bits} fraction bits; use 8, 12, 16 or 20, and rescale before and after")
+            }
+            Self::NeedsTables => write!(f, "this function needs a dealer's tables; use `Comparison::Tables`"),
+            Self::ScratchTooSmall { needed_elems, found_elems } => {
+                write!(
+                    f,
+                    "scratch of {found_elems} words where {needed_elems} are needed, in the right rings; see the function's `need`"
+                )
             }
             Self::ShiftOutOfRange { shift_bits, ring_bits } => {
                 write!(f, "a shift by {shift_bits} bits, which this protocol does not do in a ring of {ring_bits} bits")

@@ -44,7 +44,7 @@ const VALUE_BITS: u32 = 62;
 /// A function of one variable: `x` in the ring `R`, the result in the ring `W`.
 #[derive(Clone, Copy, Debug)]
 pub struct Piecewise<R, W> {
-    spline: &'static Spline,
+    spline: Spline,
     low: R,
     end: R,
     index_bits: u32,
@@ -87,7 +87,7 @@ impl<R: Ring, W: Ring> Piecewise<R, W> {
     ///
     /// # Errors
     /// [`StepError::DomainOutOfRange`] if the domain does not lie in the ring, or the result above it needs another ring.
-    pub fn new(spline: &'static Spline) -> Result<Self, StepError> {
+    pub fn new(spline: &Spline) -> Result<Self, StepError> {
         let piece_bits = u32::from(spline.piece_bits);
         let index_bits = index_bits(spline.rows.len());
         let limit = 1_i128 << (R::BITS - 1);
@@ -115,7 +115,7 @@ impl<R: Ring, W: Ring> Piecewise<R, W> {
     ///
     /// # Errors
     /// [`StepError::DomainOutOfRange`] if the pieces do not fit the ring.
-    pub fn within(spline: &'static Spline) -> Result<Self, StepError> {
+    pub fn within(spline: &Spline) -> Result<Self, StepError> {
         let piece_bits = u32::from(spline.piece_bits);
         let index_bits = index_bits(spline.rows.len());
         if piece_bits + index_bits > R::BITS || spline.piece_bits == 0 {
@@ -132,12 +132,12 @@ impl<R: Ring, W: Ring> Piecewise<R, W> {
         Ok(Self::with_frame(spline, index_bits, domain, Frame { cut, leaves, layout, mask, offset: false }))
     }
 
-    fn with_frame(spline: &'static Spline, index_bits: u32, domain: Domain, mut frame: Frame) -> Self {
+    fn with_frame(spline: &Spline, index_bits: u32, domain: Domain, mut frame: Frame) -> Self {
         let noise = frame.layout.words::<u64>(2);
         let rows = frame.layout.words::<u64>(TERMS << index_bits);
         let word = |value: i64| R::from_u64(value.cast_unsigned());
         let (low, end) = (word(spline.low), word(spline.end()));
-        Self { spline, low, end, index_bits, domain, frame, rows, noise, rings: PhantomData }
+        Self { spline: *spline, low, end, index_bits, domain, frame, rows, noise, rings: PhantomData }
     }
 
     fn piece_bits(&self) -> u32 {
@@ -456,7 +456,7 @@ mod tests {
     fn wide_rings() {
         let mut rng = ChaCha20Rng::from_seed([7; 32]);
         let near = |value: i64| value.cast_unsigned();
-        let narrow: Vec<u32> = (-60..60).map(|x| near(x) as u32).chain(check::words::<u32>(200, &mut rng)).collect();
+        let narrow: Vec<u32> = (-60..60).map(|x| u32::from_u64(near(x))).chain(check::words::<u32>(200, &mut rng)).collect();
         let wide: Vec<u64> = (-60..60).map(near).chain(check::words::<u64>(200, &mut rng)).collect();
         for seed in 0..4 {
             check(&Piecewise::<u32, u32>::new(&SQUARES).expect("fits"), &narrow, false, seed);

@@ -114,7 +114,7 @@ mod tests {
         for count in [1, 3, 7, 8, 15, 25] {
             let mut bytes = [0; 64];
             let places = 512 / count as usize;
-            let value = |i: usize| (i as u32).wrapping_mul(0x9e37_79b9) >> 3;
+            let value = |i: usize| u32::try_from(i).expect("small").wrapping_mul(0x9e37_79b9) >> 3;
             for i in 0..places {
                 put_bits(&mut bytes, i * count as usize, count, value(i));
             }

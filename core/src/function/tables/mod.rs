@@ -14,6 +14,7 @@ mod erf;
 mod exp;
 mod exp_full32;
 mod exp_high;
+mod exp_middle;
 mod gelu;
 mod inv_sqrt;
 mod ln;
@@ -77,10 +78,18 @@ pub const fn exp_full32(frac_bits: u8) -> Option<&'static Spline> {
     choose(frac_bits, [&exp_full32::F8, &exp_full32::F12, &exp_full32::F16, &exp_full32::F20])
 }
 
-/// `e^x / 2^32` as far as `e^x` is a word below `2^62`, and `2^30` from there: for `x` from [`exp_full32`]'s end on.
+/// `e^x / 2^16` as far as `e^x` is a word below `2^46`, and about `2^30` from there: for `x` from [`exp_full32`]'s end on, 0
+/// before.
 ///
-/// The bound is one of `Y`; a result that is rounded to a whole unit, `2^32` units of `e^x`, has no more than the result's
-/// bits: few near the lower end. `low` is no multiple of a piece: the last point is given.
+/// The bound is one of `Y`, whose bits beyond a unit are bits of `e^x`: a protocol may keep them. `low` is no multiple of a
+/// piece.
+#[must_use]
+pub const fn exp_middle(frac_bits: u8) -> Option<&'static Spline> {
+    choose(frac_bits, [&exp_middle::F8, &exp_middle::F12, &exp_middle::F16, &exp_middle::F20])
+}
+
+/// `e^x / 2^32` as far as `e^x` is a word below `2^62`, and about `2^30` from there: for `x` from [`exp_middle`]'s end on, 0
+/// before. Otherwise as [`exp_middle`].
 #[must_use]
 pub const fn exp_high(frac_bits: u8) -> Option<&'static Spline> {
     choose(frac_bits, [&exp_high::F8, &exp_high::F12, &exp_high::F16, &exp_high::F20])

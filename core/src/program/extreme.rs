@@ -1,0 +1,284 @@
+//! The largest of several shared numbers, and where it is.
+//!
+//! A tournament: in each of `ceil(log2 n)` levels the larger of two neighbours goes on. A level is one choice by the sign of a
+//! difference, 2 messages (on tables), at `k = 64` too: **differences must stay below `2^31` units**, so they are compared in
+//! `Z_2^32`. Everything is exact; of equal numbers the first wins.
+
+use super::{Need, Scratch, choice, expect, reduce};
+use crate::correlation::cut::Folding;
+use crate::engine::Engine;
+use crate::protocol::StepError;
+use crate::ring::Ring;
+
+/// The most numbers among which the largest is sought.
+pub const MAX_COLUMNS: usize = 1 << 16;
+
+/// Room for the programs here, for `rows` rows of `columns` numbers.
+#[must_use]
+pub const fn need(rows: usize, columns: usize) -> Need {
+    let pairs = rows * (columns / 2);
+    Need { own_elems: rows * columns * 2 + 2 * pairs, narrow_elems: pairs, wide_elems: 0 }
+}
+
+/// The largest number of every row: `x` is `rows x columns`, row-major, and used up; `out` has `rows` elements.
+///
+/// # Errors
+/// The engine's; [`StepError::ScratchTooSmall`], see [`need`]; no columns, or more than [`MAX_COLUMNS`].
+pub async fn max<R: Ring, E: Engine>(
+    engine: &mut E,
+    columns: usize,
+    x: &mut [R],
+    out: &mut [R],
+    scratch: &mut Scratch<'_, R>,
+) -> Result<(), E::Error> {
+    expect(x.len(), out.len() * columns)?;
+    tournament::<1, R, E>(engine, columns, x, scratch).await?;
+    for (out, row) in out.iter_mut().zip(x.chunks(columns.max(1))) {
+        *out = row.first().copied().unwrap_or(R::ZERO);
+    }
+    Ok(())
+}
+
+/// The number of the column with the largest number of every row, counted from 0: only this is to be opened where an answer
+/// shall reveal the class and no score.
+///
+/// `x` is `rows x columns`, row-major, and used up; `out` has `rows` elements.
+///
+/// # Errors
+/// As [`max`].
+pub async fn arg_max<R: Ring, E: Engine>(
+    engine: &mut E,
+    columns: usize,
+    x: &mut [R],
+    out: &mut [R],
+    scratch: &mut Scratch<'_, R>,
+) -> Result<(), E::Error> {
+    expect(x.len(), out.len() * columns)?;
+    let (room, mut rest) = scratch.take(Need { own_elems: 2 * x.len(), ..Need::default() })?;
+    let numbers = (0_u64..).take(columns).map(|column| engine.constant(R::from_u64(column)));
+    for (row, pairs) in x.chunks(columns.max(1)).zip(room.own.chunks_mut(2 * columns.max(1))) {
+        for ((pair, &x), number) in pairs.chunks_exact_mut(2).zip(row).zip(numbers.clone()) {
+            pair.copy_from_slice(&[x, number]);
+        }
+    }
+    tournament::<2, R, E>(engine, columns, room.own, &mut rest).await?;
+    for (out, row) in out.iter_mut().zip(room.own.chunks(2 * columns.max(1))) {
+        *out = row.get(1).copied().unwrap_or(R::ZERO);
+    }
+    Ok(())
+}
+
+/// A row of bits for every row, 1 at the largest number's column: [`arg_max`] and a comparison of its result with every
+/// column's number, 2 messages more.
+///
+/// `x` is `rows x columns`, row-major, and is replaced by the bits, as integers.
+///
+/// # Errors
+/// As [`max`]; at most [`crate::protocol::compare::MAX_CONSTANTS`] columns. Scratch: [`one_hot_need`].
+pub async fn one_hot<R: Ring, E: Engine>(
+    engine: &mut E,
+    columns: usize,
+    x: &mut [R],
+    scratch: &mut Scratch<'_, R>,
+) -> Result<(), E::Error> {
+    const LIMIT: usize = crate::protocol::compare::MAX_CONSTANTS;
+    let rows = x.len() / columns.max(1);
+    expect(x.len(), rows * columns)?;
+    if columns == 1 {
+        x.fill(engine.constant(R::ONE));
+        return Ok(());
+    }
+    let (room, mut rest) = scratch.take(Need { own_elems: rows, narrow_elems: rows, ..Need::default() })?;
+    arg_max(engine, columns, x, room.own, &mut rest).await?;
+    reduce(room.own, room.narrow);
+    let mut numbers = [0_u32; LIMIT];
+    for (number, column) in numbers.iter_mut().zip(1..) {
+        *number = column;
+    }
+    let too_many = StepError::SizeOutOfRange { found_elems: columns, limit_elems: LIMIT };
+    let numbers = numbers.get(..columns - 1).ok_or(too_many)?;
+    let (bits, _) = rest.take(Need { own_elems: rows * (columns - 1), ..Need::default() })?;
+    choice::compare(engine, numbers, Folding::Direct, room.narrow, bits.own).await?;
+    let one = engine.constant(R::ONE);
+    for (row, bits) in x.chunks_exact_mut(columns).zip(bits.own.chunks_exact(columns - 1)) {
+        // [i >= j] - [i >= j + 1]
+        let mut from = one;
+        for (x, next) in row.iter_mut().zip(bits.iter().copied().chain([R::ZERO])) {
+            *x = from.sub(next);
+            from = next;
+        }
+    }
+    Ok(())
+}
+
+/// Room for [`one_hot`].
+#[must_use]
+pub const fn one_hot_need(rows: usize, columns: usize) -> Need {
+    let Need { own_elems, narrow_elems, wide_elems } = need(rows, columns);
+    Need { own_elems: own_elems + rows, narrow_elems: narrow_elems + rows, wide_elems }
+}
+
+/// The smallest number of every row; as [`max`].
+///
+/// # Errors
+/// As [`max`].
+pub async fn min<R: Ring, E: Engine>(
+    engine: &mut E,
+    columns: usize,
+    x: &mut [R],
+    out: &mut [R],
+    scratch: &mut Scratch<'_, R>,
+) -> Result<(), E::Error> {
+    negate(x);
+    max(engine, columns, x, out, scratch).await?;
+    negate(out);
+    Ok(())
+}
+
+fn negate<R: Ring>(words: &mut [R]) {
+    for word in words {
+        *word = word.neg();
+    }
+}
+
+/// A window that slides over an image of several channels, without padding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Channels, each an image of its own.
+    pub channels: usize,
+    /// Rows of the image.
+    pub height: usize,
+    /// Columns of the image.
+    pub width: usize,
+    /// Rows and columns of the window.
+    pub size: (usize, usize),
+    /// Steps of the window down and to the right.
+    pub stride: (usize, usize),
+}
+
+impl Window {
+    /// Rows and columns of the result.
+    ///
+    /// # Errors
+    /// [`StepError::SizeOutOfRange`] if a size or a step is zero, or the window is larger than the image.
+    pub fn outputs(&self) -> Result<(usize, usize), StepError> {
+        let along = |length: usize, size: usize, step: usize| {
+            if size == 0 || step == 0 || size > length {
+                return Err(StepError::SizeOutOfRange { found_elems: size, limit_elems: length });
+            }
+            Ok((length - size) / step + 1)
+        };
+        Ok((along(self.height, self.size.0, self.stride.0)?, along(self.width, self.size.1, self.stride.1)?))
+    }
+
+    /// Room for [`max_pool`] and [`mean_pool`].
+    #[must_use]
+    pub fn need(&self) -> Need {
+        let Ok((rows, columns)) = self.outputs() else { return Need { own_elems: 0, narrow_elems: 0, wide_elems: 0 } };
+        let (windows, size) = (self.channels * rows * columns, self.size.0 * self.size.1);
+        let inner = need(windows, size);
+        Need { own_elems: inner.own_elems + windows * size, ..inner }
+    }
+
+    /// Copies every window's numbers into a row of `rows`.
+    fn gather<R: Ring>(&self, image: &[R], outputs: (usize, usize), rows: &mut [R]) {
+        let places = (0..self.channels).flat_map(move |channel| {
+            (0..outputs.0).flat_map(move |y| (0..outputs.1).map(move |x| (channel, y * self.stride.0, x * self.stride.1)))
+        });
+        for ((channel, top, left), row) in places.zip(rows.chunks_exact_mut(self.size.0 * self.size.1)) {
+            for (y, line) in (top..).zip(row.chunks_exact_mut(self.size.1)) {
+                let start = (channel * self.height + y) * self.width + left;
+                line.copy_from_slice(image.get(start..start + self.size.1).unwrap_or(&[]));
+            }
+        }
+    }
+}
+
+/// Max-pool: the largest number of every window. `x` is channels, rows, columns; `out` likewise, with [`Window::outputs`].
+///
+/// # Errors
+/// As [`max`]; a window that does not fit.
+pub async fn max_pool<R: Ring, E: Engine>(
+    engine: &mut E,
+    window: Window,
+    x: &[R],
+    out: &mut [R],
+    scratch: &mut Scratch<'_, R>,
+) -> Result<(), E::Error> {
+    let outputs = window.outputs()?;
+    expect(x.len(), window.channels * window.height * window.width)?;
+    expect(out.len(), window.channels * outputs.0 * outputs.1)?;
+    let size = window.size.0 * window.size.1;
+    let (room, mut rest) = scratch.take(Need { own_elems: out.len() * size, ..Need::default() })?;
+    window.gather(x, outputs, room.own);
+    max(engine, size, room.own, out, &mut rest).await
+}
+
+/// The tournament: of every row's `columns` tuples of `WIDTH` numbers, the one whose first number is largest ends up first.
+async fn tournament<const WIDTH: usize, R: Ring, E: Engine>(
+    engine: &mut E,
+    columns: usize,
+    x: &mut [R],
+    scratch: &mut Scratch<'_, R>,
+) -> Result<(), E::Error> {
+    if columns == 0 || columns > MAX_COLUMNS {
+        return Err(StepError::SizeOutOfRange { found_elems: columns, limit_elems: MAX_COLUMNS }.into());
+    }
+    let rows = x.len() / (columns * WIDTH);
+    let mut left = columns;
+    while left > 1 {
+        let pairs = rows * (left / 2);
+        let (room, _) = scratch.take(Need { own_elems: pairs * WIDTH, narrow_elems: pairs, ..Need::default() })?;
+        // Of neighbours a and b: a - b, whose sign decides, and with it a - b of everything.
+        let mut differences = room.own.chunks_exact_mut(WIDTH).zip(room.narrow.iter_mut());
+        for row in x.chunks_exact(columns * WIDTH) {
+            for pair in row.chunks_exact(2 * WIDTH).take(left / 2) {
+                let (Some((to, sign)), (a, b)) = (differences.next(), pair.split_at_checked(WIDTH).unwrap_or_default()) else {
+                    break;
+                };
+                for ((to, a), b) in to.iter_mut().zip(a).zip(b) {
+                    *to = a.sub(*b);
+                }
+                *sign = to.first().map_or(0, |word| u32::from_u64(word.to_u64()));
+            }
+        }
+        choice::choose(engine, WIDTH, room.narrow, room.own).await?;
+        // b + [a >= b] (a - b), packed to the row's front; an odd one goes on as it is.
+        let mut chosen = room.own.chunks_exact(WIDTH);
+        for row in x.chunks_exact_mut(columns * WIDTH) {
+            for pair in 0..left / 2 {
+                for (index, &chosen) in chosen.next().unwrap_or(&[]).iter().enumerate() {
+                    let b = row.get((2 * pair + 1) * WIDTH + index).copied().unwrap_or(R::ZERO);
+                    if let Some(to) = row.get_mut(pair * WIDTH + index) {
+                        *to = b.add(chosen);
+                    }
+                }
+            }
+            if left % 2 == 1 {
+                row.copy_within((left - 1) * WIDTH..left * WIDTH, left / 2 * WIDTH);
+            }
+        }
+        left = left.div_ceil(2);
+    }
+    Ok(())
+}
+
+/// Average pool: the mean of every window, rounded as [`super::statistics::mean`] rounds.
+///
+/// # Errors
+/// As [`super::statistics::mean`]; a window that does not fit.
+pub async fn mean_pool<R: Ring, E: Engine>(
+    engine: &mut E,
+    window: Window,
+    x: &[R],
+    out: &mut [R],
+    scratch: &mut Scratch<'_, R>,
+) -> Result<(), E::Error> {
+    let outputs = window.outputs()?;
+    expect(x.len(), window.channels * window.height * window.width)?;
+    expect(out.len(), window.channels * outputs.0 * outputs.1)?;
+    let size = window.size.0 * window.size.1;
+    let (room, mut rest) = scratch.take(Need { own_elems: out.len() * size, ..Need::default() })?;
+    window.gather(x, outputs, room.own);
+    super::statistics::mean(engine, size, room.own, out, &mut rest).await
+}

@@ -1,0 +1,100 @@
+//! Functions of several protocols, written once for all engines: see [`crate::engine`].
+//!
+//! A program works on the caller's slices: shares for a party, plaintext for the twin, anything for a dealer. Temporary
+//! values live in a [`Scratch`] that the caller lends; how much a program needs is told by a function beside it. Programs
+//! say their domain, and what they give outside it.
+
+#[cfg(test)]
+mod check;
+pub mod choice;
+pub mod extreme;
+pub mod scaling;
+pub mod softmax;
+pub mod statistics;
+pub mod unary;
+
+use crate::protocol::StepError;
+use crate::ring::Ring;
+
+/// Room for temporary values, in three rings.
+#[derive(Debug)]
+pub struct Scratch<'s, R> {
+    /// Words of the program's ring.
+    pub own: &'s mut [R],
+    /// Words of 32 bits.
+    pub narrow: &'s mut [u32],
+    /// Words of 64 bits.
+    pub wide: &'s mut [u64],
+}
+
+/// Elements of a [`Scratch`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Need {
+    /// Words of the program's ring.
+    pub own_elems: usize,
+    /// Words of 32 bits.
+    pub narrow_elems: usize,
+    /// Words of 64 bits.
+    pub wide_elems: usize,
+}
+
+impl Need {
+    /// What serves either of two programs that run after each other.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            own_elems: self.own_elems.max(other.own_elems),
+            narrow_elems: self.narrow_elems.max(other.narrow_elems),
+            wide_elems: self.wide_elems.max(other.wide_elems),
+        }
+    }
+
+    /// What serves two programs of which one runs inside the other.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            own_elems: self.own_elems + other.own_elems,
+            narrow_elems: self.narrow_elems + other.narrow_elems,
+            wide_elems: self.wide_elems + other.wide_elems,
+        }
+    }
+}
+
+impl<R: Ring> Scratch<'_, R> {
+    /// The scratch, borrowed for a call.
+    pub fn lend(&mut self) -> Scratch<'_, R> {
+        Scratch { own: self.own, narrow: self.narrow, wide: self.wide }
+    }
+
+    /// Takes `need` off; the rest serves what is called from here.
+    ///
+    /// # Errors
+    /// [`StepError::ScratchTooSmall`] if there is not so much.
+    fn take(&mut self, need: Need) -> Result<(Scratch<'_, R>, Scratch<'_, R>), StepError> {
+        let found = Need { own_elems: self.own.len(), narrow_elems: self.narrow.len(), wide_elems: self.wide.len() };
+        let words = |need: Need| need.own_elems + need.narrow_elems + need.wide_elems;
+        let too_small = StepError::ScratchTooSmall { needed_elems: words(need), found_elems: words(found) };
+        let (own, own_rest) = self.own.split_at_mut_checked(need.own_elems).ok_or(too_small)?;
+        let (narrow, narrow_rest) = self.narrow.split_at_mut_checked(need.narrow_elems).ok_or(too_small)?;
+        let (wide, wide_rest) = self.wide.split_at_mut_checked(need.wide_elems).ok_or(too_small)?;
+        Ok((Scratch { own, narrow, wide }, Scratch { own: own_rest, narrow: narrow_rest, wide: wide_rest }))
+    }
+}
+
+/// Words of one ring as words of another: their lowest bits. For shares and plaintext alike, this is reduction where `W`
+/// is narrower; where it is wider it is not an embedding (see [`crate::protocol::rescale`]).
+fn reduce<R: Ring, W: Ring>(words: &[R], out: &mut [W]) {
+    for (out, word) in out.iter_mut().zip(words) {
+        *out = W::from_u64(word.to_u64());
+    }
+}
+
+/// A signed public constant.
+fn word<R: Ring>(value: i64) -> R {
+    R::from_u64(value.cast_unsigned())
+}
+
+/// Checks a length.
+fn expect(found_elems: usize, expected_elems: usize) -> Result<(), StepError> {
+    if found_elems == expected_elems { Ok(()) } else { Err(StepError::LengthMismatch { expected_elems, found_elems }) }
+}

@@ -1,0 +1,274 @@
+//! Sums, means, variances, and layer normalisation, for rows of numbers.
+
+use super::scaling::{Levels, Magnitude, Room, room_need};
+use super::{Need, Scratch, choice, expect, reduce};
+use crate::engine::Engine;
+use crate::function::tables;
+use crate::protocol::StepError;
+use crate::protocol::product::{Factors, Multiply};
+use crate::protocol::rescale::{Rescale, Rescaled};
+use crate::ring::Ring;
+
+/// The most numbers of a row.
+pub const MAX_COLUMNS: usize = 1 << 16;
+
+fn check<R>(columns: usize, x: &[R], rows: usize) -> Result<(), StepError> {
+    if columns == 0 || columns > MAX_COLUMNS {
+        return Err(StepError::SizeOutOfRange { found_elems: columns, limit_elems: MAX_COLUMNS });
+    }
+    expect(x.len(), rows * columns)
+}
+
+/// The sum of every row, modulo `2^k`: no message.
+///
+/// # Errors
+/// A [`StepError`] if `x` is not `out.len()` rows of `columns` numbers.
+pub fn sum<R: Ring>(columns: usize, x: &[R], out: &mut [R]) -> Result<(), StepError> {
+    check(columns, x, out.len())?;
+    for (out, row) in out.iter_mut().zip(x.chunks_exact(columns)) {
+        *out = row.iter().fold(R::ZERO, |sum, &x| sum.add(x));
+    }
+    Ok(())
+}
+
+/// Fraction bits of `1 / columns`: enough that its rounding does not matter.
+fn weight_frac_bits<R: Ring>(columns: usize) -> u32 {
+    let size = columns.next_power_of_two().trailing_zeros();
+    size + if R::BITS <= 32 { 30 } else { 20 }
+}
+
+/// `1 / columns`, rounded to nearest.
+fn weight(columns: usize, frac_bits: u32) -> u64 {
+    let columns = columns as u64;
+    ((1 << frac_bits) + columns / 2) / columns
+}
+
+/// Room for [`mean`].
+#[must_use]
+pub const fn mean_need(rows: usize) -> Need {
+    Need { own_elems: rows, narrow_elems: 0, wide_elems: rows }
+}
+
+/// The mean of every row, rounded down or one unit higher.
+///
+/// Domain: `|sum| < 2^30` units at `k = 32`, `2^41` at `k = 64`. 2 messages at `k = 32`, 1 at `k = 64`; 1 if `columns` is a power
+/// of two.
+///
+/// # Errors
+/// The engine's; [`StepError::ScratchTooSmall`], see [`mean_need`]; lengths that do not match.
+pub async fn mean<R: Ring, E: Engine>(
+    engine: &mut E,
+    columns: usize,
+    x: &[R],
+    out: &mut [R],
+    scratch: &mut Scratch<'_, R>,
+) -> Result<(), E::Error> {
+    let (room, _) = scratch.take(mean_need(out.len()))?;
+    sum(columns, x, room.own)?;
+    if columns.is_power_of_two() {
+        let protocol = Rescale::<R, R>::new(columns.trailing_zeros())?;
+        if columns == 1 {
+            out.copy_from_slice(room.own);
+            return Ok(());
+        }
+        return engine.run(&protocol, Rescaled { x: room.own, out }).await;
+    }
+    widen(engine, room.own, room.wide).await?;
+    let frac_bits = weight_frac_bits::<R>(columns);
+    scale(room.wide, weight(columns, frac_bits));
+    engine.run(&Rescale::<u64, R>::new(frac_bits)?, Rescaled { x: room.wide, out }).await
+}
+
+/// Words as words of 64 bits: a message at `k = 32`.
+async fn widen<R: Ring, E: Engine>(engine: &mut E, words: &[R], out: &mut [u64]) -> Result<(), E::Error> {
+    if R::BITS == 64 {
+        reduce(words, out);
+        return Ok(());
+    }
+    engine.run(&Rescale::<R, u64>::new(0)?, Rescaled { x: words, out }).await
+}
+
+fn scale(words: &mut [u64], factor: u64) {
+    for word in words {
+        *word = word.wrapping_mul(factor);
+    }
+}
+
+/// Room for [`variance`].
+#[must_use]
+pub const fn variance_need(rows: usize, columns: usize) -> Need {
+    let mean = mean_need(rows);
+    Need {
+        own_elems: mean.own_elems + rows + rows * columns,
+        narrow_elems: 0,
+        wide_elems: mean.wide_elems + 2 * rows * columns + 2 * rows,
+    }
+}
+
+/// The variance of every row (divided by `columns`), with `frac_bits` fraction bits, of values with as many.
+///
+/// Domain: means as in [`mean`], deviations below `2^30` units, sums of squared deviations below `2^61` units of
+/// `2^-2f`, variances below `2^41` units. Error: below 2 units, and the mean's. 6 messages at `k = 32`, 4 at `k = 64`.
+///
+/// # Errors
+/// As [`mean`]; scratch: [`variance_need`].
+pub async fn variance<R: Ring, E: Engine>(
+    engine: &mut E,
+    columns: usize,
+    frac_bits: u32,
+    x: &[R],
+    out: &mut [R],
+    scratch: &mut Scratch<'_, R>,
+) -> Result<(), E::Error> {
+    check(columns, x, out.len())?;
+    let rows = out.len();
+    let (room, mut rest) =
+        scratch.take(Need { own_elems: x.len() + rows, narrow_elems: 0, wide_elems: 2 * x.len() + 2 * rows })?;
+    let (squares, wide) = room.wide.split_at_mut_checked(2 * x.len()).unwrap_or_default();
+    let (sums, totals) = wide.split_at_mut_checked(rows).unwrap_or_default();
+    let (deviations, squares) = squares.split_at_mut_checked(x.len()).unwrap_or_default();
+    deviate(engine, columns, x, room.own, deviations, &mut rest).await?;
+    sum_of_squares(engine, columns, deviations, squares, sums).await?;
+    engine.run(&Rescale::<u64, u64>::new(frac_bits)?, Rescaled { x: sums, out: totals }).await?;
+    let weight_bits = weight_frac_bits::<u64>(columns);
+    scale(totals, weight(columns, weight_bits));
+    engine.run(&Rescale::<u64, R>::new(weight_bits)?, Rescaled { x: totals, out }).await
+}
+
+/// `deviations = x - mean`, as words of 64 bits; `own` is room for `x` and a word per row.
+async fn deviate<R: Ring, E: Engine>(
+    engine: &mut E,
+    columns: usize,
+    x: &[R],
+    own: &mut [R],
+    deviations: &mut [u64],
+    scratch: &mut Scratch<'_, R>,
+) -> Result<(), E::Error> {
+    let (copy, means) = own.split_at_mut_checked(x.len()).unwrap_or_default();
+    mean(engine, columns, x, means, scratch).await?;
+    for ((copy, x), &mean) in copy.chunks_exact_mut(columns).zip(x.chunks_exact(columns)).zip(means.iter()) {
+        for (copy, &x) in copy.iter_mut().zip(x) {
+            *copy = x.sub(mean);
+        }
+    }
+    widen(engine, copy, deviations).await
+}
+
+async fn sum_of_squares<E: Engine>(
+    engine: &mut E,
+    columns: usize,
+    deviations: &[u64],
+    squares: &mut [u64],
+    sums: &mut [u64],
+) -> Result<(), E::Error> {
+    squares.copy_from_slice(deviations);
+    engine.run(&Multiply::new(), Factors { x: squares, y: deviations }).await?;
+    sum(columns, squares, sums)?;
+    Ok(())
+}
+
+/// Bits of a deviation over its row's scale.
+const RATIO_BITS: u32 = 26;
+/// Bits to spare while deviations are scaled.
+const GUARD_BITS: u32 = 20;
+/// Fraction bits of the table's results.
+const VALUE_FRAC_BITS: u32 = 28;
+
+/// Magnitudes of sums of squares.
+const fn levels() -> Levels {
+    Levels::new(0, 60, false)
+}
+
+/// Room for [`layer_norm`].
+#[must_use]
+pub fn layer_norm_need(rows: usize, columns: usize) -> Need {
+    let (elements, inner) = (rows * columns, room_need::<u64>(&levels(), rows));
+    let after = Need { own_elems: 0, narrow_elems: inner.narrow_elems, wide_elems: inner.own_elems + inner.wide_elems };
+    let during = mean_need(rows);
+    Need { own_elems: elements + rows, narrow_elems: 0, wide_elems: 2 * elements + rows }.and(during.or(after))
+}
+
+/// Layer normalisation: `(x - mean) / sqrt(variance + epsilon)` of every row, with `frac_bits` fraction bits, then times
+/// `gain` (with `frac_bits` fraction bits) and plus `offset`, both public and as long as a row, if they are given.
+///
+/// `epsilon` counts in units of `2^-2f`. Domain: as [`variance`], and `gain` times a result must fit `2^(k-2)`. A row of equal numbers with
+/// `epsilon = 0` gives zeros. Error: a fraction of about `2^-21` of the result, the mean's over the deviation, and the truncation. At `k = 32`
+/// 15 messages, 13 at `k = 64` (2 if `columns` is a power of two: one less at `k = 32`), and one for `gain`.
+///
+/// # Errors
+/// As [`mean`]; scratch: [`layer_norm_need`]; [`StepError::NeedsTables`].
+pub async fn layer_norm<R: Ring, E: Engine>(
+    engine: &mut E,
+    columns: usize,
+    (frac_bits, epsilon): (u32, u64),
+    affine: Option<(&[R], &[R])>,
+    x: &[R],
+    out: &mut [R],
+    scratch: &mut Scratch<'_, R>,
+) -> Result<(), E::Error> {
+    choice::tables(engine)?;
+    super::scaling::check_frac_bits(frac_bits)?;
+    let rows = x.len() / columns.max(1);
+    check(columns, x, rows)?;
+    expect(out.len(), x.len())?;
+    for row in affine.iter().flat_map(|(gain, offset)| [gain, offset]) {
+        expect(row.len(), columns)?;
+    }
+    let elements = x.len();
+    let need = Need { own_elems: elements + rows, narrow_elems: 0, wide_elems: 2 * elements + rows };
+    let (outer, mut rest) = scratch.take(need)?;
+    let (deviations, wide) = outer.wide.split_at_mut_checked(elements).unwrap_or_default();
+    let (factors, sums) = wide.split_at_mut_checked(elements).unwrap_or_default();
+    deviate(engine, columns, x, outer.own, deviations, &mut rest).await?;
+    sum_of_squares(engine, columns, deviations, factors, sums).await?;
+    let floor = engine.constant(epsilon.wrapping_mul(columns as u64));
+    for sum in sums.iter_mut() {
+        *sum = sum.wrapping_add(floor);
+    }
+
+    // sqrt(n) / sqrt(q) = v sqrt(n 2^-e), v = 1 / sqrt(q 2^-e).
+    let (own, wide) = rest.wide.split_at_mut_checked(room_need::<u64>(&levels(), rows).own_elems).unwrap_or_default();
+    let mut inner = Scratch { own, narrow: rest.narrow, wide };
+    let mut room = Room::new(levels(), rows, &mut inner)?;
+    room.apply(engine, tables::inv_sqrt(), sums).await?;
+    room.weigh(engine, |magnitude| {
+        let power = match magnitude {
+            Magnitude::Small => 0,
+            Magnitude::Power(power, _) => power,
+            Magnitude::Large(_) => levels().end(),
+        };
+        let square = (columns as u128) << (2 * (RATIO_BITS + GUARD_BITS) - power);
+        #[allow(clippy::cast_possible_truncation)]
+        let root = square.isqrt() as u64;
+        root
+    });
+    spread(columns, room.factor, factors);
+    engine.run(&Multiply::new(), Factors { x: deviations, y: factors }).await?;
+    engine.run(&Rescale::<u64, u64>::new(GUARD_BITS)?, Rescaled { x: deviations, out: factors }).await?;
+    spread(columns, room.value, deviations);
+    engine.run(&Multiply::new(), Factors { x: factors, y: deviations }).await?;
+    let shift = RATIO_BITS + VALUE_FRAC_BITS - frac_bits;
+    engine.run(&Rescale::<u64, R>::new(shift)?, Rescaled { x: factors, out }).await?;
+
+    let Some((gain, offset)) = affine else { return Ok(()) };
+    let products = outer.own.get_mut(..elements).unwrap_or(&mut []);
+    for (products, out) in products.chunks_exact_mut(columns).zip(out.chunks_exact(columns)) {
+        for ((product, &out), &gain) in products.iter_mut().zip(out).zip(gain) {
+            *product = out.mul(gain);
+        }
+    }
+    engine.run(&Rescale::<R, R>::new(frac_bits)?, Rescaled { x: products, out }).await?;
+    for row in out.chunks_exact_mut(columns) {
+        for (out, &offset) in row.iter_mut().zip(offset) {
+            *out = out.add(engine.constant(offset));
+        }
+    }
+    Ok(())
+}
+
+/// A word per row as a word per element.
+fn spread(columns: usize, rows: &[u64], out: &mut [u64]) {
+    for (out, &word) in out.chunks_exact_mut(columns).zip(rows) {
+        out.fill(word);
+    }
+}
