@@ -13,6 +13,7 @@ pub mod program;
 pub mod protocol;
 pub mod ring;
 pub mod session;
+pub mod shape;
 pub mod share;
 pub mod transport;
 pub mod wire;

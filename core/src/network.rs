@@ -4,13 +4,15 @@
 //! The device bounds it with the const generic `L` and with [`Network::validate`], and refuses what does not fit.
 
 use core::fmt;
+use core::ops::Range;
 
 use heapless::Vec;
 use serde::{Deserialize, Serialize};
 
 use crate::correlation::digits::{Digits, GateKind};
-use crate::correlation::linear::Shape;
+use crate::correlation::linear;
 use crate::protocol;
+use crate::shape::{Part, Parts, Shape};
 
 /// The ring in which sessions compute, in bits.
 pub const RING_BITS: u8 = 32;
@@ -25,25 +27,69 @@ pub enum Activation {
     Relu,
 }
 
-/// One dense layer: `y = W h + b`, then the activation, then `>> shift` rounding down.
+/// One layer: `y = W h + b`, then what is carried over from an earlier layer, then the activation, then `>> shift` rounding down.
 ///
-/// `W` is `outputs x inputs` with `weight_frac_bits` fraction bits; `b` carries the fraction bits of the accumulator.
+/// `W` has `weight_frac_bits` fraction bits; `b` carries the fraction bits of the accumulator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Layer {
-    /// Elements of the input vector.
-    pub inputs: u16,
-    /// Elements of the output vector.
-    pub outputs: u16,
+    /// The linear map of the output of the layer before.
+    pub shape: Shape,
     /// Fraction bits of the weights.
     pub weight_frac_bits: u8,
+    /// What is added to the accumulator.
+    pub skip: Option<Skip>,
     /// Bits dropped from the accumulator after the activation.
     pub shift: u8,
     /// What follows the affine map.
     pub activation: Activation,
 }
 
-/// A chain of dense layers with its scales, at most `L` layers.
+/// A connection that skips layers: a linear map of what an earlier layer takes, added to a layer's accumulator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Skip {
+    /// The layer whose input is carried over.
+    pub from: u8,
+    /// [`Shape::Identity`] for a residual connection.
+    pub shape: Shape,
+    /// Fraction bits of its weights: those of the accumulator, less those of the vector.
+    pub weight_frac_bits: u8,
+}
+
+impl Layer {
+    /// A dense layer.
+    #[must_use]
+    pub const fn dense(inputs: u16, outputs: u16, weight_frac_bits: u8, shift: u8, activation: Activation) -> Self {
+        Self { shape: Shape::Dense { inputs, outputs }, weight_frac_bits, skip: None, shift, activation }
+    }
+
+    /// Elements of the input.
+    #[must_use]
+    pub const fn inputs(&self) -> u16 {
+        self.shape.inputs()
+    }
+
+    /// Elements of the output.
+    #[must_use]
+    pub const fn outputs(&self) -> u16 {
+        self.shape.outputs()
+    }
+}
+
+/// The weight of a public map: `2^weight_frac_bits`, of a mean divided by the window's size and rounded to nearest.
+fn public_weight(shape: &Shape, weight_frac_bits: u8) -> u64 {
+    let one = 1_u64 << weight_frac_bits.min(63);
+    match shape {
+        Shape::Mean(window) => {
+            let size = (window.kernel_elems() as u64).max(1);
+            (one + size / 2) / size
+        }
+        _ => one,
+    }
+}
+
+/// A chain of layers with its scales, at most `L` layers.
 ///
 /// ```
 /// use sharelet_core::network::{Activation, Layer, Network};
@@ -52,8 +98,8 @@ pub struct Layer {
 ///     8,
 ///     1 << 12,
 ///     &[
-///         Layer { inputs: 24, outputs: 16, weight_frac_bits: 14, shift: 12, activation: Activation::Relu },
-///         Layer { inputs: 16, outputs: 4, weight_frac_bits: 14, shift: 0, activation: Activation::Identity },
+///         Layer::dense(24, 16, 14, 12, Activation::Relu),
+///         Layer::dense(16, 4, 14, 0, Activation::Identity),
 ///     ],
 /// )?;
 /// assert_eq!(network.output_frac_bits(), 8 + 14 - 12 + 14);
@@ -79,8 +125,13 @@ pub enum NetworkError {
     },
     /// No layer at all.
     NoLayers,
-    /// A layer without inputs or without outputs.
-    EmptyLayer {
+    /// A layer without inputs or outputs, with more than 65,535 of either, or whose window does not fit its image.
+    ShapeOutOfRange {
+        /// Index of the layer.
+        layer: usize,
+    },
+    /// What is carried over to a layer comes from no earlier one, or has not the layer's outputs, or not its scale.
+    BadSkip {
         /// Index of the layer.
         layer: usize,
     },
@@ -115,7 +166,13 @@ impl fmt::Display for NetworkError {
                 write!(f, "more than {limit} layers; raise the layer bound of the device or use a shallower model")
             }
             Self::NoLayers => write!(f, "the network has no layers"),
-            Self::EmptyLayer { layer } => write!(f, "layer {layer} has no inputs or no outputs"),
+            Self::ShapeOutOfRange { layer } => write!(
+                f,
+                "layer {layer} has no inputs or outputs, or more than 65535 of them, or a window that does not fit its image"
+            ),
+            Self::BadSkip { layer } => {
+                write!(f, "what is carried over to layer {layer} is not an earlier vector of its size and scale")
+            }
             Self::WidthMismatch { layer } => write!(f, "the inputs of layer {layer} are not the outputs of the layer before it"),
             Self::ShiftOutOfRange { layer } => write!(f, "the shift of layer {layer} does not fit its accumulator"),
             Self::ScaleOutOfRange { layer } => write!(f, "the fraction bits of layer {layer} do not fit the ring"),
@@ -156,27 +213,42 @@ impl<const L: usize> Network<L> {
         if self.input_limit == 0 || self.input_limit >= 1 << (RING_BITS - 1) {
             return Err(NetworkError::InputLimitOutOfRange);
         }
-        let mut frac_bits = u32::from(self.input_frac_bits);
-        let mut width = self.layers.first().map_or(0, |first| first.inputs);
         for (index, layer) in self.layers.iter().enumerate() {
-            if layer.inputs == 0 || layer.outputs == 0 {
-                return Err(NetworkError::EmptyLayer { layer: index });
+            if !layer.shape.is_valid() {
+                return Err(NetworkError::ShapeOutOfRange { layer: index });
             }
-            if layer.inputs != width {
+            if self.layers.get(index.wrapping_sub(1)).is_some_and(|before| before.outputs() != layer.inputs()) {
                 return Err(NetworkError::WidthMismatch { layer: index });
             }
-            frac_bits += u32::from(layer.weight_frac_bits);
+            let frac_bits = self.frac_bits(index) + u32::from(layer.weight_frac_bits);
             if frac_bits >= u32::from(RING_BITS) {
                 return Err(NetworkError::ScaleOutOfRange { layer: index });
             }
-            let shift = u32::from(layer.shift);
-            if layer.shift >= RING_BITS - 1 || shift > frac_bits {
+            if layer.shift >= RING_BITS - 1 || u32::from(layer.shift) > frac_bits {
                 return Err(NetworkError::ShiftOutOfRange { layer: index });
             }
-            frac_bits -= shift;
-            width = layer.outputs;
+            if let Some(skip) = layer.skip {
+                let from = usize::from(skip.from);
+                let inputs = self.layers.get(from).map_or(0, Layer::inputs);
+                let fits = from <= index
+                    && skip.shape.is_valid()
+                    && skip.shape.inputs() == inputs
+                    && skip.shape.outputs() == layer.outputs()
+                    && self.frac_bits(from) + u32::from(skip.weight_frac_bits) == frac_bits;
+                if !fits {
+                    return Err(NetworkError::BadSkip { layer: index });
+                }
+            }
         }
         Ok(())
+    }
+
+    /// Fraction bits of the input of layer `index`. Every layer before has been checked.
+    fn frac_bits(&self, index: usize) -> u32 {
+        let before = self.layers.iter().take(index);
+        before.fold(u32::from(self.input_frac_bits), |bits, layer| {
+            (bits + u32::from(layer.weight_frac_bits)).saturating_sub(u32::from(layer.shift))
+        })
     }
 
     /// The layers, first to last.
@@ -200,21 +272,19 @@ impl<const L: usize> Network<L> {
     /// Elements of the input vector.
     #[must_use]
     pub fn inputs(&self) -> usize {
-        self.layers.first().map_or(0, |layer| usize::from(layer.inputs))
+        self.layers.first().map_or(0, |layer| usize::from(layer.inputs()))
     }
 
     /// Elements of the answer.
     #[must_use]
     pub fn outputs(&self) -> usize {
-        self.layers.last().map_or(0, |layer| usize::from(layer.outputs))
+        self.layers.last().map_or(0, |layer| usize::from(layer.outputs()))
     }
 
     /// Fraction bits of the answer.
     #[must_use]
     pub fn output_frac_bits(&self) -> u8 {
-        let bits = |layer: &Layer| i32::from(layer.weight_frac_bits) - i32::from(layer.shift);
-        let sum = i32::from(self.input_frac_bits) + self.layers.iter().map(bits).sum::<i32>();
-        u8::try_from(sum).unwrap_or(0)
+        u8::try_from(self.frac_bits(self.layers.len())).unwrap_or(0)
     }
 
     /// The gate that follows layer `index`, or `None` where the accumulator itself is the answer.
@@ -234,14 +304,15 @@ impl<const L: usize> Network<L> {
 
 /// The owner's side of a network: the affine maps themselves.
 pub trait Affine {
-    /// `out = W input + b` in `Z_2^32` for layer `layer`; the slices have the layer's widths.
-    fn affine(&self, layer: usize, input: &[u32], out: &mut [u32]);
+    /// `out = W h + b` in `Z_2^32` for layer `layer`, whose parts are `parts`; `input` gives the vector that a layer takes.
+    fn affine<'v>(&self, layer: usize, parts: &[Part], input: impl Fn(u16) -> &'v [u32], out: &mut [u32]);
 }
 
-/// Weights and biases of a network as slices: row-major `outputs x inputs`, and `outputs`, per layer.
+/// Weights and biases of a network as slices, per layer: the parts' weights one after the other, each row-major; and as many
+/// biases as outputs.
 #[derive(Clone, Copy)]
 pub struct PlainModel<'a> {
-    /// The matrices, first layer first.
+    /// The weights, first layer first.
     pub weights: &'a [&'a [u32]],
     /// The biases, first layer first.
     pub biases: &'a [&'a [u32]],
@@ -254,9 +325,9 @@ impl fmt::Debug for PlainModel<'_> {
 }
 
 impl Affine for PlainModel<'_> {
-    fn affine(&self, layer: usize, input: &[u32], out: &mut [u32]) {
+    fn affine<'v>(&self, layer: usize, parts: &[Part], input: impl Fn(u16) -> &'v [u32], out: &mut [u32]) {
         if let (Some(weights), Some(bias)) = (self.weights.get(layer), self.biases.get(layer)) {
-            protocol::linear::twin(weights, bias, input, out);
+            protocol::linear::twin(parts, weights, bias, input, out);
         }
     }
 }
@@ -264,40 +335,62 @@ impl Affine for PlainModel<'_> {
 impl<const L: usize> Network<L> {
     /// The plaintext twin of a session: the same integers, computed in the clear.
     ///
-    /// `input` has [`Network::inputs`] elements. `scratch` and `out` each hold the widest layer at least; the answer is
-    /// the first [`Network::outputs`] elements of `out`. `None` if a slice is too short.
-    pub fn twin<'o>(&self, model: &impl Affine, input: &[u32], scratch: &mut [u32], out: &'o mut [u32]) -> Option<&'o mut [u32]> {
-        if input.len() != self.inputs() {
-            return None;
-        }
-        out.get_mut(..input.len())?.copy_from_slice(input);
-        for (index, layer) in self.layers.iter().enumerate() {
-            let h = out.get(..usize::from(layer.inputs))?;
-            let y = scratch.get_mut(..usize::from(layer.outputs))?;
-            model.affine(index, h, y);
-            let next = out.get_mut(..y.len())?;
-            match self.gate(index) {
-                Some(digits) => {
-                    for (next, &y) in next.iter_mut().zip(y.iter()) {
-                        *next = protocol::gate::twin(digits.kind(), digits.shift(), y);
-                    }
+    /// `vectors` holds [`Network::vectors_elems`] words, the input first; gives the answer. `None` if it is too short.
+    pub fn twin<'v>(&self, model: &impl Affine, vectors: &'v mut [u32]) -> Option<&'v mut [u32]> {
+        for index in 0..self.layers.len() {
+            let place = self.vector(index + 1);
+            let (before, rest) = vectors.split_at_mut_checked(place.start)?;
+            let out = rest.get_mut(..place.len())?;
+            model.affine(index, &self.parts(index), |source| before.get(self.vector(usize::from(source))).unwrap_or(&[]), out);
+            if let Some(digits) = self.gate(index) {
+                for y in out {
+                    *y = protocol::gate::twin(digits.kind(), digits.shift(), *y);
                 }
-                None => next.copy_from_slice(y),
             }
         }
-        out.get_mut(..self.outputs())
+        vectors.get_mut(self.vector(self.layers.len()))
+    }
+
+    /// Where the input of layer `index` lies among all vectors, one after the other; that of no layer is the answer.
+    #[must_use]
+    pub fn vector(&self, index: usize) -> Range<usize> {
+        let outputs = |layer: &Layer| usize::from(layer.outputs());
+        let start = match index.checked_sub(1) {
+            None => return 0..self.inputs(),
+            Some(before) => self.inputs() + self.layers.iter().take(before).map(outputs).sum::<usize>(),
+        };
+        start..start + self.layers.get(index - 1).map_or(0, outputs)
+    }
+
+    /// Words of the input and of all layers' outputs.
+    #[must_use]
+    pub fn vectors_elems(&self) -> usize {
+        self.vector(self.layers.len()).end
     }
 
     /// Elements of the widest vector of the network.
     #[must_use]
     pub fn max_width(&self) -> usize {
-        self.layers.iter().flat_map(|layer| [layer.inputs, layer.outputs]).max().map_or(0, usize::from)
+        self.layers.iter().flat_map(|layer| [layer.inputs(), layer.outputs()]).max().map_or(0, usize::from)
     }
 
-    /// Shape of layer `index`'s matrix.
+    /// The parts of layer `index`'s linear map; none if there is no such layer.
     #[must_use]
-    pub fn shape(&self, index: usize) -> Option<Shape> {
-        self.layers.get(index).map(|layer| Shape { inputs: layer.inputs, outputs: layer.outputs })
+    pub fn parts(&self, index: usize) -> Parts {
+        let mut parts = Parts::new();
+        let (Some(layer), Ok(source)) = (self.layers.get(index), u16::try_from(index)) else { return parts };
+        // There is room for two.
+        let _ = parts.push(Part { source, shape: layer.shape, public: public_weight(&layer.shape, layer.weight_frac_bits) });
+        if let Some(Skip { from, shape, weight_frac_bits }) = layer.skip {
+            let _ = parts.push(Part { source: u16::from(from), shape, public: public_weight(&shape, weight_frac_bits) });
+        }
+        parts
+    }
+
+    /// Private weights of layer `index`, in elements.
+    #[must_use]
+    pub fn weight_elems(&self, index: usize) -> usize {
+        linear::weight_elems(&self.parts(index))
     }
 }
 
@@ -305,7 +398,7 @@ impl<const L: usize> Network<L> {
 mod tests {
     use super::*;
 
-    const DENSE: Layer = Layer { inputs: 3, outputs: 2, weight_frac_bits: 10, shift: 8, activation: Activation::Relu };
+    const DENSE: Layer = Layer::dense(3, 2, 10, 8, Activation::Relu);
 
     fn refused(layers: &[Layer]) -> NetworkError {
         Network::<2>::new(8, 100, layers).expect_err("must be refused")
@@ -316,7 +409,8 @@ mod tests {
         assert_eq!(refused(&[]), NetworkError::NoLayers);
         assert_eq!(refused(&[DENSE; 3]), NetworkError::TooManyLayers { limit: 2 });
         assert_eq!(refused(&[DENSE; 2]), NetworkError::WidthMismatch { layer: 1 });
-        assert_eq!(refused(&[Layer { outputs: 0, ..DENSE }]), NetworkError::EmptyLayer { layer: 0 });
+        let empty = Layer { shape: Shape::Dense { inputs: 3, outputs: 0 }, ..DENSE };
+        assert_eq!(refused(&[empty]), NetworkError::ShapeOutOfRange { layer: 0 });
         assert_eq!(refused(&[Layer { shift: 19, ..DENSE }]), NetworkError::ShiftOutOfRange { layer: 0 });
         assert_eq!(refused(&[Layer { weight_frac_bits: 24, ..DENSE }]), NetworkError::ScaleOutOfRange { layer: 0 });
         assert_eq!(Network::<2>::new(8, 0, &[DENSE]), Err(NetworkError::InputLimitOutOfRange));
@@ -325,7 +419,7 @@ mod tests {
 
     #[test]
     fn only_a_bare_last_layer_has_no_gate() {
-        let last = Layer { inputs: 2, outputs: 1, weight_frac_bits: 10, shift: 0, activation: Activation::Identity };
+        let last = Layer::dense(2, 1, 10, 0, Activation::Identity);
         let hidden = Layer { activation: Activation::Identity, shift: 0, ..DENSE };
         let network = Network::<2>::new(8, 100, &[hidden, last]).expect("valid");
         assert_eq!(network.gate(0).map(|digits| digits.kind()), Some(GateKind::Truncate));
@@ -334,13 +428,29 @@ mod tests {
 
     #[test]
     fn the_twin_truncates_and_rectifies() {
-        let last = Layer { inputs: 2, outputs: 1, weight_frac_bits: 0, shift: 0, activation: Activation::Identity };
+        let last = Layer::dense(2, 1, 0, 0, Activation::Identity);
         let network = Network::<2>::new(8, 100_000, &[DENSE, last]).expect("valid");
         let negative = 5_u32.wrapping_neg();
         let model = PlainModel { weights: &[&[1, 1, 1, negative, 0, 0], &[3, 7]], biases: &[&[512, 0], &[1]] };
-        let (mut scratch, mut out) = ([0; 3], [0; 3]);
-        let answer = network.twin(&model, &[256, 256, 255], &mut scratch, &mut out).expect("sized");
+        let mut vectors = [256, 256, 255, 0, 0, 0];
+        assert_eq!((network.vectors_elems(), network.vector(0), network.vector(2)), (6, 0..3, 5..6));
+        let answer = network.twin(&model, &mut vectors).expect("sized");
         assert_eq!(*answer, [((256 + 256 + 255 + 512) >> 8) * 3 + 1]);
-        assert!(network.twin(&model, &[0; 2], &mut scratch, &mut out).is_none());
+        assert!(network.twin(&model, &mut vectors[..5]).is_none());
+    }
+
+    #[test]
+    fn what_is_carried_over_is_added() {
+        let identity = Shape::Identity { width: 3 };
+        let skip = |from, shape, weight_frac_bits| Some(Skip { from, shape, weight_frac_bits });
+        let first = Layer::dense(3, 3, 4, 4, Activation::Relu);
+        let network = Network::<2>::new(8, 100, &[first, Layer { skip: skip(0, identity, 4), ..first }]).expect("valid");
+        let eye: [u32; 9] = [16, 0, 0, 0, 16, 0, 0, 0, 16];
+        let model = PlainModel { weights: &[&eye, &eye], biases: &[&[0; 3], &[0; 3]] };
+        let mut vectors = [7, 5_u32.wrapping_neg(), 9, 0, 0, 0, 0, 0, 0];
+        assert_eq!(network.twin(&model, &mut vectors), Some(&mut [14, 0, 18][..]));
+        for bad in [skip(2, identity, 4), skip(0, identity, 5), skip(0, Shape::Identity { width: 2 }, 4)] {
+            assert_eq!(refused(&[first, Layer { skip: bad, ..first }]), NetworkError::BadSkip { layer: 1 });
+        }
     }
 }

@@ -225,12 +225,13 @@ fn main() {
         });
     });
     let dealer = rate(|turn| drop(black_box(deal_session(&masked, &keystream, SESSIONS + turn as u64))));
-    let mut hidden = vec![0; model.network.max_width()];
+    let vectors = vec![0; model.network.vectors_elems()];
     let mut out = vec![0; model.network.max_width()];
     let products = rate(|_| {
         for (index, layer) in model.network.layers().iter().enumerate() {
-            let (input, out) = (&mut hidden[..usize::from(layer.inputs)], &mut out[..usize::from(layer.outputs)]);
-            sharelet_core::network::Affine::affine(&owner, index, black_box(input), out);
+            let (vectors, out) = (black_box(&vectors), &mut out[..usize::from(layer.outputs())]);
+            let input = |source: u16| &vectors[model.network.vector(usize::from(source))];
+            sharelet_core::network::Affine::affine(&owner, index, &model.network.parts(index), input, out);
         }
         black_box(&mut out);
     });

@@ -13,12 +13,13 @@ use sha2::{Digest as _, Sha256};
 use sharelet_core::fixed::{self, FixedError};
 use sharelet_core::network::{Affine, Network, NetworkError};
 use sharelet_core::protocol::linear;
+use sharelet_core::shape::Part;
 
 /// The most layers a model on the host may have.
 pub const MAX_LAYERS: usize = 32;
 
 /// Version of the model file that this program writes and reads.
-pub const FILE_VERSION: u16 = 1;
+pub const FILE_VERSION: u16 = 2;
 
 const MAGIC: &[u8; 8] = b"SLTMODEL";
 const HEADER_BYTES: usize = MAGIC.len() + 2 + 8;
@@ -29,7 +30,7 @@ const DIGEST_BYTES: usize = 32;
 pub struct Model {
     /// The public description.
     pub network: Network<MAX_LAYERS>,
-    /// Weights per layer, row-major `outputs x inputs`, two's complement.
+    /// Weights per layer, row-major, two's complement: those of its map, then those of what is carried over.
     pub weights: Vec<Vec<u32>>,
     /// Biases per layer, at the scale of the accumulator, two's complement.
     pub biases: Vec<Vec<u32>>,
@@ -147,9 +148,9 @@ struct Body {
 }
 
 impl Affine for Model {
-    fn affine(&self, layer: usize, input: &[u32], out: &mut [u32]) {
+    fn affine<'v>(&self, layer: usize, parts: &[Part], input: impl Fn(u16) -> &'v [u32], out: &mut [u32]) {
         if let (Some(weights), Some(bias)) = (self.weights.get(layer), self.biases.get(layer)) {
-            linear::twin(weights, bias, input, out);
+            linear::twin(parts, weights, bias, input, out);
         }
     }
 }
@@ -163,8 +164,9 @@ impl Model {
         self.network.validate().map_err(ModelError::Network)?;
         let layers = self.network.layers();
         for layer in 0..layers.len().max(self.weights.len()).max(self.biases.len()) {
-            let (inputs, outputs) = layers.get(layer).map_or((0, 0), |l| (usize::from(l.inputs), usize::from(l.outputs)));
-            for (what, values, expected) in [("weights", &self.weights, inputs * outputs), ("biases", &self.biases, outputs)] {
+            let outputs = layers.get(layer).map_or(0, |layer| usize::from(layer.outputs()));
+            let weights = self.network.weight_elems(layer);
+            for (what, values, expected) in [("weights", &self.weights, weights), ("biases", &self.biases, outputs)] {
                 let found = values.get(layer).map_or(0, Vec::len);
                 if found != expected {
                     return Err(ModelError::Shape { layer, what, expected, found });
@@ -200,12 +202,10 @@ impl Model {
     /// # Errors
     /// [`ModelError::InputLength`] if the input has the wrong length.
     pub fn infer(&self, input: &[u32]) -> Result<Vec<u32>, ModelError> {
-        let widest = self.network.max_width();
-        let (mut scratch, mut answer) = (vec![0; widest], vec![0; widest]);
-        let outputs = self.network.twin(self, input, &mut scratch, &mut answer).map(|answer| answer.len());
-        let expected = self.network.inputs();
-        answer.truncate(outputs.ok_or(ModelError::InputLength { expected, found: input.len() })?);
-        Ok(answer)
+        self.check_length(input.len())?;
+        let mut vectors = vec![0; self.network.vectors_elems()];
+        vectors.get_mut(..input.len()).unwrap_or_default().copy_from_slice(input);
+        Ok(self.network.twin(self, &mut vectors).unwrap_or_default().to_vec())
     }
 
     /// The label of the largest element of an answer; `None` without labels.

@@ -102,7 +102,7 @@ async fn begin(stream: &mut DuplexStream, key: KeyId, next_session: u64) -> u64 
 async fn a_host_refuses_strangers_by_name() {
     let parties = Parties::new().await;
     let cases: [(&str, Vec<u8>, Refusal); 5] = [
-        ("version", version_9(rogue::handshake(Kind::Hello, &hello())), Refusal::Version { ours: 1 }),
+        ("version", version_9(rogue::handshake(Kind::Hello, &hello())), Refusal::Version { ours: 2 }),
         (
             "device",
             rogue::handshake(Kind::Hello, &Hello { device: DeviceId::new("unknown").unwrap(), ..hello() }),
@@ -369,7 +369,7 @@ async fn a_dealer_refuses_by_name() {
     let matrices = masked::mask(&parties.room.model, &sharelet_core::keystream::Keystream::new(&model.seed), &mut |_| ());
     let error = client().offer([1; 32], network, &matrices, &mut |_| ()).await.expect_err("refused");
     assert_eq!(error.refusal(), Some(Refusal::Digest));
-    let layer = Layer { inputs: 65535, outputs: 65535, weight_frac_bits: 1, shift: 0, activation: Activation::Identity };
+    let layer = Layer::dense(65535, 65535, 1, 0, Activation::Identity);
     let large: Network<32> = Network::new(1, 1, &[layer]).unwrap();
     let error = client().offer([1; 32], &large, &[], &mut |_| ()).await.expect_err("refused");
     assert_eq!(error.refusal(), Some(Refusal::TooLarge));
@@ -528,7 +528,7 @@ fn welcome<const L: usize>(network: &Network<L>) -> Vec<u8> {
 }
 
 fn deep<const L: usize>(layers: usize) -> Network<L> {
-    let layer = Layer { inputs: 5, outputs: 5, weight_frac_bits: 8, shift: 8, activation: Activation::Relu };
+    let layer = Layer::dense(5, 5, 8, 8, Activation::Relu);
     Network::new(8, 1 << 16, &vec![layer; layers]).expect("valid")
 }
 
@@ -544,7 +544,7 @@ async fn a_device_names_what_a_host_does_wrong() {
     assert_eq!((session(error), next), (SessionError::Wire(WireError::Version { theirs: 9 }), 10));
     let (error, next) = device_meets(vec![welcome(&deep::<48>(40))]).await;
     assert_eq!((session(error), next), (SessionError::Network(NetworkError::TooManyLayers { limit: 32 }), 10));
-    let wide = Layer { inputs: 6, outputs: 5, weight_frac_bits: 8, shift: 8, activation: Activation::Relu };
+    let wide = Layer::dense(6, 5, 8, 8, Activation::Relu);
     let (error, next) = device_meets(vec![welcome(&Network::<1>::new(8, 1, &[wide]).unwrap())]).await;
     assert_eq!((session(error), next), (SessionError::InputWidth { network: 6, found: 5 }, 10));
     for granted in [9, 0, 10 + MAX_SESSION_SKIP + 1, u64::MAX] {

@@ -13,9 +13,9 @@ use support::Rng;
 fn model() -> Model {
     let mut rng = Rng(1);
     let layers = [
-        Layer { inputs: 5, outputs: 7, weight_frac_bits: 9, shift: 6, activation: Activation::Relu },
-        Layer { inputs: 7, outputs: 4, weight_frac_bits: 9, shift: 4, activation: Activation::Identity },
-        Layer { inputs: 4, outputs: 3, weight_frac_bits: 9, shift: 0, activation: Activation::Identity },
+        Layer::dense(5, 7, 9, 6, Activation::Relu),
+        Layer::dense(7, 4, 9, 4, Activation::Identity),
+        Layer::dense(4, 3, 9, 0, Activation::Identity),
     ];
     let mut words =
         |count: usize| -> Vec<u32> { (0..count).map(|_| ((rng.next() % 2001) as i32 - 1000).cast_unsigned()).collect() };
@@ -127,15 +127,9 @@ fn random_bytes_are_refused() {
 
 #[test]
 fn infer_is_the_fixed_point_twin() {
-    let network = Network::new(
-        0,
-        100,
-        &[
-            Layer { inputs: 2, outputs: 2, weight_frac_bits: 4, shift: 2, activation: Activation::Relu },
-            Layer { inputs: 2, outputs: 2, weight_frac_bits: 4, shift: 1, activation: Activation::Identity },
-        ],
-    )
-    .unwrap();
+    let network =
+        Network::new(0, 100, &[Layer::dense(2, 2, 4, 2, Activation::Relu), Layer::dense(2, 2, 4, 1, Activation::Identity)])
+            .unwrap();
     let signed = |values: &[i32]| values.iter().map(|value| value.cast_unsigned()).collect::<Vec<u32>>();
     let model = Model {
         network,

@@ -1,7 +1,8 @@
 //! Networks with random weights.
 
 use rand_core::Rng;
-use sharelet_core::network::{Activation, Affine, Layer, Network};
+use sharelet_core::network::{Activation, Affine, Layer, Network, Skip};
+use sharelet_core::shape::{Part, Shape, Window};
 
 /// A network in the clear.
 #[derive(Clone, Debug)]
@@ -20,35 +21,77 @@ impl Model {
     /// `last_gated` decides whether the last layer has a gate or is opened as it is.
     #[must_use]
     pub fn random(widths: &[u16], last_gated: bool, rng: &mut impl Rng) -> Self {
-        let layer = |(index, pair): (usize, &[u16])| Layer {
-            inputs: pair[0],
-            outputs: pair[1],
-            weight_frac_bits: 10,
-            shift: [8, 12, 7][index % 3],
-            activation: if index % 2 == 0 { Activation::Relu } else { Activation::Identity },
+        let layer = |(index, pair): (usize, &[u16])| {
+            let activation = if index % 2 == 0 { Activation::Relu } else { Activation::Identity };
+            Layer::dense(pair[0], pair[1], 10, [8, 12, 7][index % 3], activation)
         };
         let mut layers: Vec<Layer> = widths.windows(2).enumerate().map(layer).collect();
         if let Some(last) = layers.last_mut().filter(|_| !last_gated) {
             (last.shift, last.activation) = (0, Activation::Identity);
         }
+        Self::with_layers(&layers, rng)
+    }
+
+    /// A network of every shape: convolutions, plain, depthwise and of one row, a mean, residual connections, dense layers.
+    #[must_use]
+    pub fn of_every_shape(rng: &mut impl Rng) -> Self {
+        let plain = Window {
+            channels: 2,
+            height: 9,
+            width: 11,
+            filters: 6,
+            groups: 1,
+            kernel: (3, 3),
+            stride: (2, 1),
+            before: (1, 1),
+            after: (1, 1),
+        };
+        let same = Window { channels: 6, height: 5, stride: (1, 1), ..plain };
+        let depthwise = Window { groups: 6, kernel: (2, 3), before: (1, 1), after: (0, 1), ..same };
+        let shortcut = Window { filters: 5, kernel: (1, 1), before: (0, 0), after: (0, 0), ..same };
+        let mean = Window { channels: 5, filters: 5, groups: 5, kernel: (2, 3), stride: (2, 2), ..shortcut };
+        let row = Window { channels: 1, height: 1, width: 50, filters: 3, groups: 1, kernel: (1, 7), stride: (1, 3), ..shortcut };
+        let layer = |shape, skip, shift, activation| Layer { shape, weight_frac_bits: 10, skip, shift, activation };
+        let carried = |from, shape| Some(Skip { from, shape, weight_frac_bits: 10 });
+        let identity = Shape::Identity { width: 6 * 5 * 11 };
+        let layers = [
+            layer(Shape::Convolution(plain), None, 10, Activation::Relu),
+            layer(Shape::Convolution(same), carried(1, identity), 10, Activation::Relu),
+            layer(Shape::Convolution(depthwise), carried(1, identity), 10, Activation::Identity),
+            layer(
+                Shape::Convolution(Window { filters: 5, ..same }),
+                carried(3, Shape::Convolution(shortcut)),
+                10,
+                Activation::Relu,
+            ),
+            layer(Shape::Mean(mean), None, 10, Activation::Identity),
+            layer(Shape::Convolution(row), None, 9, Activation::Relu),
+            Layer::dense(45, 4, 10, 0, Activation::Identity),
+        ];
+        Self::with_layers(&layers, rng)
+    }
+
+    /// A network of these layers with uniform weights.
+    #[must_use]
+    pub fn with_layers(layers: &[Layer], rng: &mut impl Rng) -> Self {
+        let network: Network<8> = Network::new(8, (1 << 31) - 1, layers).expect("valid");
         let mut words = |count: usize| (0..count).map(|_| rng.next_u32()).collect::<Vec<_>>();
-        let weights = layers.iter().map(|layer| words(usize::from(layer.outputs) * usize::from(layer.inputs))).collect();
-        let biases = layers.iter().map(|layer| words(usize::from(layer.outputs))).collect();
-        let network = Network::new(8, (1 << 31) - 1, &layers).expect("valid");
+        let weights = (0..layers.len()).map(|index| words(network.weight_elems(index))).collect();
+        let biases = layers.iter().map(|layer| words(usize::from(layer.outputs()))).collect();
         Self { network, weights, biases }
     }
 
     /// The plaintext answer.
     #[must_use]
     pub fn twin(&self, input: &[u32]) -> Vec<u32> {
-        let width = self.network.max_width();
-        let (mut scratch, mut out) = (vec![0; width], vec![0; width]);
-        self.network.twin(self, input, &mut scratch, &mut out).expect("sized").to_vec()
+        let mut vectors = vec![0; self.network.vectors_elems()];
+        vectors[..input.len()].copy_from_slice(input);
+        self.network.twin(self, &mut vectors).expect("sized").to_vec()
     }
 }
 
 impl Affine for Model {
-    fn affine(&self, layer: usize, input: &[u32], out: &mut [u32]) {
-        sharelet_core::protocol::linear::twin(&self.weights[layer], &self.biases[layer], input, out);
+    fn affine<'v>(&self, layer: usize, parts: &[Part], input: impl Fn(u16) -> &'v [u32], out: &mut [u32]) {
+        sharelet_core::protocol::linear::twin(parts, &self.weights[layer], &self.biases[layer], input, out);
     }
 }

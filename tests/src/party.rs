@@ -13,7 +13,7 @@ use sharelet_core::session::p0::{self, Identity, Policy};
 use sharelet_core::session::p1::{self, P1, Scratch, ScratchSizes};
 use sharelet_core::session::{CounterError, SessionCounter, SessionError, deal};
 use sharelet_core::transport::{Counting, Counts};
-use sharelet_core::wire::control::{Answer, DeviceId};
+use sharelet_core::wire::control::{Answer, DeviceId, max_welcome_bytes};
 
 use crate::model::Model;
 use crate::pipe::{End, Pipe, Script, run};
@@ -74,8 +74,8 @@ impl Setup {
     pub fn masked_weights<C: Rounds>(&self) -> Vec<Vec<u32>> {
         let model_stream = Keystream::<C>::new(&Key::from_bytes(self.model_seed));
         let mut masked_weights = self.model.weights.clone();
-        for ((index, layer), weights) in (0..).zip(self.model.network.layers()).zip(&mut masked_weights) {
-            mask_weights(&model_stream, index, layer.inputs, weights);
+        for (index, weights) in (0_u16..).zip(&mut masked_weights) {
+            mask_weights(&model_stream, index, &self.model.network.parts(usize::from(index)), weights);
         }
         masked_weights
     }
@@ -85,7 +85,7 @@ impl Setup {
     pub fn corrections<C: Rounds>(&self) -> Vec<u8> {
         let network = &self.model.network;
         let mut out = vec![0; deal::correction_bytes(network)];
-        let mut scratch = vec![0; network.max_width()];
+        let mut scratch = vec![0; deal::scratch_elems(network)];
         let mut rng = ChaCha12Rng::from_seed(self.dealer_seed);
         let keystream = self.keystream::<C>();
         deal::session(network, &keystream, self.session, &self.masked_weights::<C>(), &mut rng, &mut scratch, &mut out)
@@ -103,12 +103,15 @@ impl Setup {
         let device = self.device(Counting::new(device_end.clone()), &identity, &mut counter, input, &mut traffic);
         let corrections = self.corrections::<C>();
         let host = self.host(host_end.clone(), host_end.clone(), &corrections);
+        // An error ends the test at once: the other side would wait for ever.
+        let device = async { device.await.expect("device") };
+        let host = async { host.await.expect("host") };
         let (device_answer, host_answer) = run(join(device, host));
         Transcript {
             device: device_end.sent(),
             host: host_end.sent(),
-            device_answer: device_answer.expect("device"),
-            host_answer: match host_answer.expect("host") {
+            device_answer,
+            host_answer: match host_answer {
                 HostEnd::Done(answer) => answer,
                 HostEnd::NotAsked => panic!("the device asked for a session"),
             },
@@ -171,15 +174,15 @@ impl Setup {
     pub async fn host(&self, mut reader: impl Read, mut writer: impl Write, corrections: &[u8]) -> Result<HostEnd, SessionError> {
         let network = &self.model.network;
         p1::receive_hello(&mut reader).await?;
-        p1::welcome(&mut writer, network, &self.model_seed, &mut [0; 256]).await?;
+        p1::welcome(&mut writer, network, &self.model_seed, &mut [0; max_welcome_bytes(8)]).await?;
         if p1::receive_request(&mut reader).await?.is_none() {
             return Ok(HostEnd::NotAsked);
         }
         p1::grant(&mut writer, self.session).await?;
         let sizes = ScratchSizes::of(network);
-        let (mut masked, mut x, mut y) = (vec![0; sizes.masked_elems], vec![0; sizes.width_elems], vec![0; sizes.width_elems]);
+        let (mut masked, mut x, mut y) = (vec![0; sizes.masked_elems], vec![0; sizes.vectors_elems], vec![0; sizes.width_elems]);
         let (mut own, mut peer) = (vec![0; sizes.bits_bytes], vec![0; sizes.bits_bytes]);
-        let scratch = Scratch { masked: &mut masked, input: &mut x, output: &mut y, own_bits: &mut own, peer_bits: &mut peer };
+        let scratch = Scratch { masked: &mut masked, vectors: &mut x, output: &mut y, own_bits: &mut own, peer_bits: &mut peer };
         let prepared = P1::new(network, &self.model, self.answer).prepare(&mut reader, scratch).await?;
         let ready = prepared.input(&mut reader).await?;
         let answer = ready.infer(&mut reader, &mut writer, corrections).await?;

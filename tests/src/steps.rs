@@ -4,9 +4,9 @@ use rand_core::{CryptoRng, Rng};
 use sharelet_core::correlation::digits::{Digits, GateKind};
 use sharelet_core::correlation::{Offline, PIECE_ELEMS, Position, SessionToken, gate, linear};
 use sharelet_core::keystream::{Key, Keystream, Rounds};
-use sharelet_core::protocol::linear::TILE_ELEMS;
 use sharelet_core::protocol::{gate as gate_step, linear as linear_step};
-use sharelet_core::ring::{self, Ring};
+use sharelet_core::ring::Ring;
+use sharelet_core::shape::{Shape, TILE_ELEMS};
 use sharelet_core::share;
 
 /// A uniform word.
@@ -17,31 +17,32 @@ pub fn word<R: Ring>(rng: &mut impl Rng) -> R {
 /// `W h` for a shared `h`, opened.
 ///
 /// `h_1` is the share that `P1` has; `P0` has the rest.
-pub fn linear<R: Ring, C: Rounds>(shape: linear::Shape, weights: &[R], h: &[R], h_1: &[R], rng: &mut impl CryptoRng) -> Vec<R> {
+pub fn linear<R: Ring, C: Rounds>(shape: Shape, weights: &[R], h: &[R], h_1: &[R], rng: &mut impl CryptoRng) -> Vec<R> {
     let (device, model) = (Keystream::<C>::new(&Key::generate(rng)), Keystream::<C>::new(&Key::generate(rng)));
     let session = rng.next_u64();
     let mut masked_weights = weights.to_vec();
-    linear::mask_weights(&model, 0, shape.inputs, &mut masked_weights);
-    let mut correction = vec![0; linear::correction_bytes::<R>(shape)];
-    let mut scratch = vec![R::ZERO; usize::from(shape.inputs)];
-    linear::deal(&device, Position { session, layer: 0 }, shape, &masked_weights, &mut scratch, &mut correction).expect("sized");
+    let parts = shape.alone(0);
+    linear::mask_weights(&model, 0, &parts, &mut masked_weights);
+    let mut correction = vec![0; linear::correction_bytes::<R>(&parts)];
+    let mut scratch = vec![R::ZERO; linear::deal_scratch_elems(&parts)];
+    linear::deal(&device, Position { session, layer: 0 }, &parts, &masked_weights, &mut scratch, &mut correction).expect("sized");
 
     let mut offline = Offline::new(&device, SessionToken::consumed(session));
-    let (rows, _) = offline.layer(&model, shape, false);
-    let mut u_0 = vec![R::ZERO; usize::from(shape.outputs)];
+    let (rows, _) = offline.layer(&model, parts.clone(), false);
+    let mut u_0 = vec![R::ZERO; usize::from(shape.outputs())];
     let mut tile = [R::ZERO; TILE_ELEMS];
     for (rows, u_0) in rows.zip(u_0.chunks_mut(PIECE_ELEMS)) {
         linear_step::prepare(rows, &mut tile, u_0).expect("sized");
     }
     let mut d: Vec<R> = h.iter().zip(h_1).map(|(h, h_1)| h.sub(*h_1)).collect();
-    let (masks, _) = offline.finish().layer(shape, None);
+    let (masks, _) = offline.finish().layer((shape.inputs(), shape.outputs()), None);
     for (masks, d) in masks.zip(d.chunks_mut(PIECE_ELEMS)) {
         linear_step::mask(masks, d).expect("sized");
     }
     share::open(&mut d, h_1);
-    let mut u_1 = vec![R::ZERO; usize::from(shape.outputs)];
-    ring::add_matrix_vector(weights, &d, &mut u_1);
-    let received = linear::Received::new::<R>(shape, &correction).expect("sized");
+    let mut u_1 = vec![R::ZERO; usize::from(shape.outputs())];
+    shape.add_product(weights, R::ZERO, &d, &mut u_1);
+    let received = linear::Received::new::<R>(&parts, &correction).expect("sized");
     linear_step::correct(received, &mut u_1).expect("sized");
     share::open(&mut u_0, &u_1);
     u_0
@@ -59,9 +60,9 @@ pub fn gate<R: Ring, C: Rounds>(kind: GateKind, shift: u32, ys: &[R], rng: &mut 
 
     let y_0: Vec<R> = ys.iter().map(|_| word(rng)).collect();
     let mut z_1: Vec<R> = ys.iter().zip(&y_0).map(|(y, y_0)| y.sub(*y_0)).collect();
-    let shape = linear::Shape { inputs: 1, outputs: elements };
+    let parts = Shape::Dense { inputs: 1, outputs: elements }.alone(0);
     let mut offline = Offline::new(&device, SessionToken::consumed(session));
-    let (_, masks) = offline.layer(&device, shape, true);
+    let (_, masks) = offline.layer(&device, parts, true);
     let mut masked = y_0;
     for (masks, words) in masks.expect("gated").zip(masked.chunks_mut(PIECE_ELEMS)) {
         gate_step::mask(masks, words).expect("sized");
@@ -71,7 +72,7 @@ pub fn gate<R: Ring, C: Rounds>(kind: GateKind, shift: u32, ys: &[R], rng: &mut 
     let received = gate::Received::new::<R>(digits, elements, &correction).expect("sized");
     let opened = gate_step::open_p1(received, &masked, &mut bits_1, &mut z_1).expect("sized");
     let mut z_0 = z_1.clone();
-    let (_, tables) = offline.finish().layer(shape, Some(digits));
+    let (_, tables) = offline.finish().layer((1, elements), Some(digits));
     let piece_bytes = gate_step::opened_bytes(&digits, PIECE_ELEMS);
     let pieces = z_0.chunks_mut(PIECE_ELEMS).zip(bits_0.chunks_mut(piece_bytes)).zip(bits_1.chunks(piece_bytes));
     for (tables, ((z_0, bits_0), bits_1)) in tables.expect("gated").zip(pieces) {

@@ -6,7 +6,7 @@
 use sharelet_tests::source::{self, Arrow, Source};
 
 /// The rooms of the core from the ground up, each with the rooms that it may name, and why.
-const CORE: [(&str, &[&str], &str); 14] = [
+const CORE: [(&str, &[&str], &str); 15] = [
     ("ring", &[], "words, and nothing else"),
     ("cost", &[], "a leaf: sums of messages and bytes"),
     ("transport", &[], "a leaf: counts bytes of any transport, knows no session"),
@@ -14,15 +14,16 @@ const CORE: [(&str, &[&str], &str); 14] = [
     ("fixed", &["ring"], "reals as words"),
     ("keystream", &["ring"], "words from blocks"),
     ("share", &["ring", "keystream"], "a share may be a seed"),
-    ("correlation", &["ring", "keystream", "share"], "P0's half is keystream"),
-    ("protocol", &["ring", "function", "cost", "keystream", "share", "correlation"], "steps spend correlations"),
+    ("shape", &["ring"], "which inputs an output adds up"),
+    ("correlation", &["ring", "keystream", "share", "shape"], "P0's half is keystream"),
+    ("protocol", &["ring", "function", "cost", "keystream", "share", "shape", "correlation"], "steps spend correlations"),
     ("engine", &["ring", "keystream", "share", "correlation", "protocol"], "runs protocols, whatever they are"),
     ("program", &["ring", "function", "correlation", "protocol", "engine"], "functions of several protocols, whoever runs them"),
-    ("network", &["correlation", "protocol"], "shapes and digits of layers, and the twin of the protocols"),
+    ("network", &["shape", "correlation", "protocol"], "shapes and digits of layers, and the twin of the protocols"),
     ("wire", &["keystream", "network"], "a key's public name and a description travel in the handshake"),
     (
         "session",
-        &["ring", "cost", "keystream", "share", "correlation", "protocol", "network", "wire"],
+        &["ring", "cost", "keystream", "share", "shape", "correlation", "protocol", "network", "wire"],
         "the only room that knows who speaks when",
     ),
 ];

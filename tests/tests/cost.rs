@@ -75,35 +75,38 @@ fn blocks(setup: &Setup, host: &[u8], input: &[u32]) -> (u64, u64) {
 fn stated_costs_are_what_passes() {
     let seed = printed_seed();
     let mut rng = rng(seed);
+    let mut models = vec![("every shape".to_owned(), 1000, Model::of_every_shape(&mut rng))];
     for widths in shapes() {
-        for last_gated in [false, true] {
-            for answer in [Answer::Device, Answer::Host, Answer::Both] {
-                let case = format!("seed {seed}, {widths:?}, {last_gated}, {answer:?}");
-                let setup = Setup::random(Model::random(&widths, last_gated, &mut rng), answer, &mut rng);
-                let input: Vec<u32> = (0..widths[0]).map(|_| rng.next_u32()).collect();
-                // A pipe that holds less than a frame's header, and one that holds a layer.
-                let transcript = setup.honest::<ChaCha8>(&input, if last_gated { 5 } else { 1000 });
-                let expected = setup.model.twin(&input);
-                assert_eq!(transcript.host_answer, answer.to_host().then_some(expected), "{case}");
-                let cost = setup.model.network.session_cost(answer);
+        models.push((format!("{widths:?}, bare"), 1000, Model::random(&widths, false, &mut rng)));
+        // A pipe that holds less than a frame's header; the others hold a layer.
+        models.push((format!("{widths:?}, gated"), 5, Model::random(&widths, true, &mut rng)));
+    }
+    for (name, capacity, model) in models {
+        for answer in [Answer::Device, Answer::Host, Answer::Both] {
+            let case = format!("seed {seed}, {name}, {answer:?}");
+            let setup = Setup::random(model.clone(), answer, &mut rng);
+            let input: Vec<u32> = (0..model.network.inputs()).map(|_| rng.next_u32()).collect();
+            let transcript = setup.honest::<ChaCha8>(&input, capacity);
+            let expected = setup.model.twin(&input);
+            assert_eq!(transcript.host_answer, answer.to_host().then_some(expected), "{case}");
+            let cost = setup.model.network.session_cost(answer);
 
-                let (prepare, online) = (transcript.traffic.prepare, transcript.traffic.online);
-                let control = |kind: u8, stream: &[u8]| -> u64 {
-                    let frames = frames::split(stream);
-                    let of_kind = frames.iter().filter(|frame| frame.header.kind as u8 == kind);
-                    of_kind.map(|frame| (HEADER_BYTES + frame.body.len()) as u64).sum()
-                };
-                assert_eq!(prepare.sent_bytes, cost.prepare_up_bytes + control(4, &transcript.device), "{case}");
-                assert_eq!(prepare.received_bytes, control(5, &transcript.host), "{case}");
-                assert_eq!(online.sent_bytes, cost.online_up_bytes, "{case}");
-                assert_eq!(online.received_bytes, cost.online_down_bytes, "{case}");
-                assert_eq!(online.round_trips, cost.round_trips, "{case}");
-                assert_eq!((transcript.traffic.handshake.round_trips, prepare.round_trips), (1, 1), "{case}");
-                assert_eq!(setup.corrections::<ChaCha8>().len() as u64, cost.dealer_bytes, "{case}");
-                assert_eq!(cost.device_dealer_bytes, 0);
-                let found = blocks(&setup, &transcript.host, &input);
-                assert_eq!(found, (cost.prepare_blocks, cost.online_blocks), "{case}");
-            }
+            let (prepare, online) = (transcript.traffic.prepare, transcript.traffic.online);
+            let control = |kind: u8, stream: &[u8]| -> u64 {
+                let frames = frames::split(stream);
+                let of_kind = frames.iter().filter(|frame| frame.header.kind as u8 == kind);
+                of_kind.map(|frame| (HEADER_BYTES + frame.body.len()) as u64).sum()
+            };
+            assert_eq!(prepare.sent_bytes, cost.prepare_up_bytes + control(4, &transcript.device), "{case}");
+            assert_eq!(prepare.received_bytes, control(5, &transcript.host), "{case}");
+            assert_eq!(online.sent_bytes, cost.online_up_bytes, "{case}");
+            assert_eq!(online.received_bytes, cost.online_down_bytes, "{case}");
+            assert_eq!(online.round_trips, cost.round_trips, "{case}");
+            assert_eq!((transcript.traffic.handshake.round_trips, prepare.round_trips), (1, 1), "{case}");
+            assert_eq!(setup.corrections::<ChaCha8>().len() as u64, cost.dealer_bytes, "{case}");
+            assert_eq!(cost.device_dealer_bytes, 0);
+            let found = blocks(&setup, &transcript.host, &input);
+            assert_eq!(found, (cost.prepare_blocks, cost.online_blocks), "{case}");
         }
     }
 }

@@ -22,7 +22,7 @@ use sharelet_tests::pipe::{End, Script};
 use sharelet_tests::rng;
 
 /// Bytes of the device's buffer for a welcome.
-const WELCOME_BYTES: u32 = 512;
+const WELCOME_BYTES: u32 = 2048;
 
 const REFUSALS: [Refusal; 14] = [
     Refusal::Version { ours: 700 },
@@ -398,7 +398,7 @@ fn refusal_in(sent: &[u8]) -> Option<Refusal> {
 fn wrong_versions_and_bad_welcomes_are_answered_with_a_refusal() {
     let case = &cases()[0];
     for (byte, refusal) in
-        [(4, Refusal::Version { ours: 1 }), (0, Refusal::Protocol), (6, Refusal::Protocol), (39, Refusal::BadNetwork)]
+        [(4, Refusal::Version { ours: 2 }), (0, Refusal::Protocol), (6, Refusal::Protocol), (39, Refusal::BadNetwork)]
     {
         let mut welcome = case.peer[0].clone();
         welcome.body[byte] ^= 1;
@@ -440,7 +440,7 @@ fn corrections_and_buffers_of_the_wrong_length() {
         let error = block_on(async {
             p1::receive_hello(&mut reader).await.unwrap();
             p1::receive_request(&mut reader).await.unwrap().unwrap();
-            let scratch = Scratch { masked: &mut [], input: &mut [], output: &mut [], own_bits: &mut [], peer_bits: &mut [] };
+            let scratch = Scratch { masked: &mut [], vectors: &mut [], output: &mut [], own_bits: &mut [], peer_bits: &mut [] };
             P1::new(&case.setup.model.network, &case.setup.model, case.setup.answer)
                 .prepare(&mut reader, scratch)
                 .await

@@ -5,12 +5,12 @@
 
 use proptest::prelude::*;
 use sharelet_core::correlation::digits::{Digits, GateKind};
-use sharelet_core::correlation::linear::Shape;
 use sharelet_core::fixed::{self, FixedError};
 use sharelet_core::keystream::{ChaCha8, ChaCha12, ChaCha20, Key, Keystream};
-use sharelet_core::network::{Activation, Layer, Network};
+use sharelet_core::network::{Activation, Layer, Network, Skip};
 use sharelet_core::protocol::{gate as gate_step, linear as linear_step};
 use sharelet_core::ring::Ring;
+use sharelet_core::shape::{Shape, Window};
 use sharelet_core::share;
 use sharelet_core::wire::control::{self, Answer, max_welcome_bytes};
 use sharelet_tests::{rng, steps};
@@ -29,15 +29,40 @@ fn kind() -> impl Strategy<Value = GateKind> {
 }
 
 /// Compares the linear protocol with its twin.
-fn check_linear<R: Ring>(inputs: u16, outputs: u16, seed: u64) {
+fn check_linear<R: Ring>(shape: Shape, seed: u64) {
     let mut rng = rng(seed);
     let mut words = |count: usize| (0..count).map(|_| steps::word::<R>(&mut rng)).collect::<Vec<_>>();
-    let weights = words(usize::from(inputs) * usize::from(outputs));
-    let (h, h_1) = (words(usize::from(inputs)), words(usize::from(inputs)));
-    let mut expected = vec![R::ZERO; usize::from(outputs)];
+    let (rows, row_elems) = shape.weights();
+    let weights = words(rows * row_elems);
+    let (h, h_1) = (words(usize::from(shape.inputs())), words(usize::from(shape.inputs())));
+    let mut expected = vec![R::ZERO; usize::from(shape.outputs())];
     let bias = expected.clone();
-    linear_step::twin(&weights, &bias, &h, &mut expected);
-    assert_eq!(steps::linear::<R, ChaCha12>(Shape { inputs, outputs }, &weights, &h, &h_1, &mut rng), expected);
+    linear_step::twin(&shape.alone(0), &weights, &bias, |_| &h, &mut expected);
+    assert_eq!(steps::linear::<R, ChaCha12>(shape, &weights, &h, &h_1, &mut rng), expected, "{shape:?}, seed {seed}");
+}
+
+/// Windows over images that they fit.
+fn window() -> impl Strategy<Value = Window> {
+    let channels = (1_u16..4, 1_u16..4, 1_u16..4);
+    let kernel = (1_u8..6, 1_u8..6);
+    (channels, 1_u16..12, 1_u16..80, kernel, (1_u8..4, 1_u8..4), any::<[u8; 4]>()).prop_map(
+        |((groups, depth, per_group), height, width, kernel, stride, pads)| {
+            let fitting = |size: u8, length: u16| size.min(u8::try_from(length).unwrap());
+            let kernel = (fitting(kernel.0, height), fitting(kernel.1, width));
+            let [top, left, bottom, right] = pads;
+            Window {
+                channels: groups * depth,
+                height,
+                width,
+                filters: groups * per_group,
+                groups,
+                kernel,
+                stride,
+                before: (top % kernel.0, left % kernel.1),
+                after: (bottom % kernel.0, right % kernel.1),
+            }
+        },
+    )
 }
 
 /// Splits, expands and opens.
@@ -150,18 +175,50 @@ proptest! {
     /// The linear protocol is exact, for shapes on both sides of blocks, pieces and tiles.
     #[test]
     fn a_linear_layer_is_its_twin(inputs in 1_u16..600, outputs in 1_u16..140, seed in any::<u64>()) {
-        check_linear::<u32>(inputs, outputs, seed);
-        check_linear::<u64>(inputs, outputs, seed);
+        check_linear::<u32>(Shape::Dense { inputs, outputs }, seed);
+        check_linear::<u64>(Shape::Dense { inputs, outputs }, seed);
+    }
+
+    #[test]
+    fn a_convolution_is_its_twin(window in window(), seed in any::<u64>()) {
+        check_linear::<u32>(Shape::Convolution(window), seed);
+        check_linear::<u64>(Shape::Convolution(window), seed);
     }
 }
 
+/// Shapes that may be anything.
+fn any_shape() -> impl Strategy<Value = Shape> {
+    let numbers = any::<[u16; 5]>().prop_map(|numbers| numbers.map(|number| number >> (number % 16)));
+    (0..5, numbers, any::<[u8; 8]>()).prop_map(|(kind, [channels, height, width, filters, groups], [a, b, c, d, e, f, g, h])| {
+        let small = |number: u8| number >> (number % 8);
+        let window = Window {
+            channels,
+            height,
+            width,
+            filters,
+            groups,
+            kernel: (small(a), small(b)),
+            stride: (small(c), small(d)),
+            before: (small(e), small(f)),
+            after: (small(g), small(h)),
+        };
+        match kind {
+            0 => Shape::Dense { inputs: channels, outputs: filters },
+            1 => Shape::Identity { width },
+            2 => Shape::Mean(window),
+            3 => Shape::Convolution(window),
+            _ => Shape::Convolution(Window { groups: 1, before: (0, 0), after: (0, 0), ..window }),
+        }
+    })
+}
+
 fn layer() -> impl Strategy<Value = Layer> {
-    (any::<u16>(), any::<u16>(), any::<u8>(), any::<u8>(), any::<bool>()).prop_map(
-        |(inputs, outputs, weight_frac_bits, shift, relu)| {
-            let activation = if relu { Activation::Relu } else { Activation::Identity };
-            Layer { inputs, outputs, weight_frac_bits, shift, activation }
-        },
-    )
+    let skip = proptest::option::of((any::<u8>(), any_shape(), any::<u8>()));
+    (any_shape(), any::<u8>(), any::<u8>(), any::<bool>(), skip).prop_map(|(shape, weight_frac_bits, shift, relu, skip)| {
+        let activation = if relu { Activation::Relu } else { Activation::Identity };
+        let skip = skip.map(|(from, shape, weight_frac_bits)| Skip { from: from % 8, shape, weight_frac_bits });
+        Layer { shape, weight_frac_bits, skip, shift, activation }
+    })
 }
 
 /// Layers that fit each other.
@@ -175,7 +232,7 @@ fn chain() -> impl Strategy<Value = (u8, u32, Vec<Layer>)> {
                 let weight_frac_bits = weight_frac_bits.min(31 - bits);
                 let shift = shift.min(bits + weight_frac_bits).min(30);
                 let activation = if relu { Activation::Relu } else { Activation::Identity };
-                let layer = Layer { inputs: width, outputs, weight_frac_bits, shift, activation };
+                let layer = Layer::dense(width, outputs, weight_frac_bits, shift, activation);
                 (width, bits) = (outputs, bits + weight_frac_bits - shift);
                 layer
             })
@@ -187,10 +244,13 @@ fn chain() -> impl Strategy<Value = (u8, u32, Vec<Layer>)> {
 /// Everything that is computed from a description, for panics and overflows.
 fn use_description<const L: usize>(network: &Network<L>) {
     for index in 0..=network.layers().len() {
-        let _ = (network.gate(index), network.shape(index), network.layer_cost(index));
+        let _ = (network.gate(index), network.parts(index), network.weight_elems(index), network.vector(index));
     }
-    for answer in [Answer::Device, Answer::Host, Answer::Both] {
-        let _ = network.session_cost(answer);
+    // Counting takes as long as there are blocks to count, and a device stops at its limit.
+    let few = network.prepare_blocks(10_000) <= 10_000;
+    for answer in [Answer::Device, Answer::Host, Answer::Both].into_iter().filter(|_| few) {
+        let cost = network.session_cost(answer);
+        assert_eq!(cost.prepare_blocks, network.prepare_blocks(u64::MAX));
     }
     let _ = sharelet_core::session::deal::correction_bytes(network);
     let _ = sharelet_core::session::p1::ScratchSizes::of(network);
@@ -247,7 +307,7 @@ proptest! {
 #[test]
 fn linear_layers_at_the_edges() {
     for (inputs, outputs) in [(1, 1), (8, 64), (9, 65), (256, 1), (257, 3), (512, 128), (513, 129)] {
-        check_linear::<u32>(inputs, outputs, 60);
-        check_linear::<u64>(inputs, outputs, 61);
+        check_linear::<u32>(Shape::Dense { inputs, outputs }, 60);
+        check_linear::<u64>(Shape::Dense { inputs, outputs }, 61);
     }
 }

@@ -8,6 +8,7 @@ use sharelet_core::keystream::{ChaCha12, Domain, Key, Keystream, Kind};
 use sharelet_core::network::PlainModel;
 use sharelet_core::session::p0::Identity;
 use sharelet_core::session::p1::Scratch;
+use sharelet_core::shape::Shape;
 use sharelet_core::wire::control::{DeviceId, Welcome};
 
 /// Shows `value` both ways; neither may have a number in it but those allowed.
@@ -30,15 +31,15 @@ fn debug_output_has_no_contents() {
     is_redacted(&Identity::<ChaCha12>::new(DeviceId::new("pump").unwrap(), &key), &[]);
     is_redacted(&Welcome { layers: 3, model_seed: [0xa5; 32] }, &["3"]);
     is_redacted(&PlainModel { weights: &[&[77]], biases: &[&[78]] }, &["1"]);
-    let scratch = Scratch { masked: &mut [77], input: &mut [77], output: &mut [77], own_bits: &mut [7], peer_bits: &mut [7] };
+    let scratch = Scratch { masked: &mut [77], vectors: &mut [77], output: &mut [77], own_bits: &mut [7], peer_bits: &mut [7] };
     is_redacted(&scratch, &[]);
 
-    let shape = linear::Shape { inputs: 2, outputs: 2 };
+    let parts = Shape::Dense { inputs: 2, outputs: 2 }.alone(0);
     let digits =
         sharelet_core::correlation::digits::Digits::plan(32, 8, sharelet_core::correlation::digits::GateKind::Relu).unwrap();
     let mut offline = Offline::new(&keystream, SessionToken::consumed(9));
     is_redacted(&offline, &[]);
-    let (mut rows, masks) = offline.layer(&keystream, shape, true);
+    let (mut rows, masks) = offline.layer(&keystream, parts.clone(), true);
     let mut masks = masks.unwrap();
     is_redacted(&rows, &[]);
     is_redacted(&rows.next().unwrap(), &[]);
@@ -46,13 +47,13 @@ fn debug_output_has_no_contents() {
     is_redacted(&masks.next().unwrap(), &[]);
     let mut online = offline.finish();
     is_redacted(&online, &[]);
-    let (mut inputs, tables) = online.layer(shape, Some(digits));
+    let (mut inputs, tables) = online.layer((2, 2), Some(digits));
     let mut tables = tables.unwrap();
     is_redacted(&inputs, &[]);
     is_redacted(&inputs.next().unwrap(), &[]);
     is_redacted(&tables, &[]);
     is_redacted(&tables.next().unwrap(), &[]);
-    is_redacted(&linear::Received::new::<u32>(shape, &[77; 8]).unwrap(), &[]);
+    is_redacted(&linear::Received::new::<u32>(&parts, &[77; 8]).unwrap(), &[]);
     let bytes = vec![77; 2 * gate::correction_bytes::<u32>(&digits)];
     is_redacted(&gate::Received::new::<u32>(digits, 2, &bytes).unwrap(), &[]);
 }

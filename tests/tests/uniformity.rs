@@ -49,7 +49,7 @@ impl Classes {
             let (bits, words) = split_body(setup, gate, &frame);
             if let Some(digits) = gate.and_then(|gate| setup.model.network.gate(gate)) {
                 let width = digits.opened_bits() as usize;
-                let elements = usize::from(setup.model.network.layers()[gate.unwrap()].outputs);
+                let elements = usize::from(setup.model.network.layers()[gate.unwrap()].outputs());
                 for bit in 0..elements * width {
                     let class = (kind, frame.header.layer, bit % width);
                     self.bits.entry(class).or_default().add(bits[bit / 8] >> (bit % 8) & 1 == 1);
@@ -82,7 +82,7 @@ impl Classes {
 /// The opened bits and the words of a body.
 fn split_body<'f>(setup: &Setup, gate: Option<usize>, frame: &'f Frame) -> (&'f [u8], &'f [u8]) {
     let network = &setup.model.network;
-    let bits = gate.and_then(|gate| Some(opened_bytes(&network.gate(gate)?, usize::from(network.layers()[gate].outputs))));
+    let bits = gate.and_then(|gate| Some(opened_bytes(&network.gate(gate)?, usize::from(network.layers()[gate].outputs()))));
     frame.body.split_at(bits.unwrap_or(0))
 }
 

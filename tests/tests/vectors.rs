@@ -12,6 +12,7 @@ use sharelet_core::correlation::{Position, linear};
 use sharelet_core::keystream::{ChaCha8, ChaCha12, ChaCha20, Domain, Key, Keystream, Kind as Stream, Rounds};
 use sharelet_core::network::{Activation, Layer, Network};
 use sharelet_core::ring::Ring;
+use sharelet_core::shape::Shape;
 use sharelet_core::wire::control::{self, Answer, DeviceId, Grant, Hello, Refusal, Request};
 use sharelet_core::wire::frame::{Header, Kind};
 use sharelet_tests::model::Model;
@@ -37,8 +38,8 @@ fn hello(name: &str, answer: Answer, rounds: u8) -> (Hello, Vec<u8>) {
 }
 
 fn network() -> Network<8> {
-    let hidden = Layer { inputs: 300, outputs: 20, weight_frac_bits: 14, shift: 12, activation: Activation::Relu };
-    let last = Layer { inputs: 20, outputs: 4, weight_frac_bits: 13, shift: 0, activation: Activation::Identity };
+    let hidden = Layer::dense(300, 20, 14, 12, Activation::Relu);
+    let last = Layer::dense(20, 4, 13, 0, Activation::Identity);
     Network::new(8, 1 << 12, &[hidden, last]).unwrap()
 }
 
@@ -118,7 +119,7 @@ fn control_messages() {
 /// A session with both kinds of gate, fixed in everything.
 fn session() -> (Setup, Vec<u32>) {
     let word = i32::cast_unsigned;
-    let layer = |inputs, outputs, shift, activation| Layer { inputs, outputs, weight_frac_bits: 10, shift, activation };
+    let layer = |inputs, outputs, shift, activation| Layer::dense(inputs, outputs, 10, shift, activation);
     let layers = [layer(3, 2, 8, Activation::Relu), layer(2, 2, 12, Activation::Identity), layer(2, 3, 0, Activation::Identity)];
     let model = Model {
         network: Network::new(8, 1 << 20, &layers).unwrap(),
@@ -224,7 +225,7 @@ fn keystream_positions() {
 #[test]
 fn linear_corrections() {
     fn correction<R: Ring>(text: &mut String) {
-        let shape = linear::Shape { inputs: 19, outputs: 9 };
+        let parts = Shape::Dense { inputs: 19, outputs: 9 }.alone(3);
         let model = Keystream::<ChaCha12>::new(&Key::from_bytes(seed(0x20)));
         let device = Keystream::<ChaCha12>::new(&Key::from_bytes(seed(0)));
         let mut rng = rng(50);
@@ -233,13 +234,13 @@ fn linear_corrections() {
         sharelet_core::ring::write_le_slice(&weights, &mut bytes);
         writeln!(text, "# W, 9 x 19 words of {} bits, row by row", R::BITS).unwrap();
         *text += &hex::encode(&bytes);
-        linear::mask_weights(&model, 3, shape.inputs, &mut weights);
+        linear::mask_weights(&model, 3, &parts, &mut weights);
         sharelet_core::ring::write_le_slice(&weights, &mut bytes);
         *text += "# A = W - E for layer 3, model seed 20 to 3f, 12 rounds\n";
         *text += &hex::encode(&bytes);
-        let mut out = vec![0; linear::correction_bytes::<R>(shape)];
+        let mut out = vec![0; linear::correction_bytes::<R>(&parts)];
         let position = Position { session: 77, layer: 3 };
-        linear::deal(&device, position, shape, &weights, &mut [R::ZERO; 19], &mut out).unwrap();
+        linear::deal(&device, position, &parts, &weights, &mut [R::ZERO; 28], &mut out).unwrap();
         *text += "# a_1 = A r - a_0 for layer 3 of session 77, device key 00 to 1f\n";
         *text += &hex::encode(&out);
     }
@@ -271,7 +272,7 @@ fn bad_messages() {
     // Positions in a frame: magic 6, version 10, then a hello's name 12, key 28 and answer 36; a welcome's layers 12, ring 45.
     let mut cases = vec![
         ("hello_magic", "host", flip(hello.clone(), 6, b'X'), "Wire(NotSharelet)"),
-        ("hello_version", "host", flip(hello.clone(), 10, 2), "Wire(Version { theirs: 2 })"),
+        ("hello_version", "host", flip(hello.clone(), 10, 3), "Wire(Version { theirs: 3 })"),
         ("hello_name", "host", flip(hello.clone(), 12, b' '), "Wire(Malformed)"),
         ("hello_name_padding", "host", flip(hello.clone(), 27, b'x'), "Wire(Malformed)"),
         ("hello_answer", "host", flip(hello.clone(), 36, 3), "Wire(Malformed)"),
@@ -298,7 +299,7 @@ fn bad_messages() {
             "welcome_huge",
             "device",
             flip(welcome(), 5, 0xff),
-            "Wire(WrongLength { expected_bytes: 512, found_bytes: 4278190135 })",
+            "Wire(WrongLength { expected_bytes: 2048, found_bytes: 4278190139 })",
         ),
         ("refuse_unknown", "device", control_frame(Kind::Refuse, &[99]), "Wire(Malformed)"),
         ("refuse_empty", "device", control_frame(Kind::Refuse, &[]), "Wire(Malformed)"),

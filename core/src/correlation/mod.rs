@@ -35,6 +35,7 @@ macro_rules! redacted {
 pub(crate) use redacted;
 
 use crate::keystream::{Domain, Keystream, Kind, Rounds};
+use crate::shape::Parts;
 use digits::Digits;
 
 /// Elements per piece; the last piece of a layer may be shorter. Also the unit in which ring elements travel.
@@ -96,7 +97,7 @@ impl<'k, C: Rounds> Offline<'k, C> {
     pub fn layer<'m>(
         &mut self,
         model: &'m Keystream<C>,
-        shape: linear::Shape,
+        parts: Parts,
         gated: bool,
     ) -> (linear::Rows<'m, C>, Option<gate::Masks<'m, C>>)
     where
@@ -104,8 +105,9 @@ impl<'k, C: Rounds> Offline<'k, C> {
     {
         let position = self.position;
         self.position.layer = position.layer.wrapping_add(1);
-        let masks = gated.then(|| gate::Masks::new(self.keystream, position, shape.outputs));
-        (linear::Rows::new(self.keystream, model, position, shape), masks)
+        let outputs = parts.first().map_or(0, |part| part.shape.outputs());
+        let masks = gated.then(|| gate::Masks::new(self.keystream, position, outputs));
+        (linear::Rows::new(self.keystream, model, position, parts), masks)
     }
 
     /// Ends the preparation; what is left is spent online.
@@ -125,13 +127,13 @@ impl<'k, C: Rounds> Online<'k, C> {
     /// What the next layer spends: the input masks `r`, and the tables of the gate that follows, if one does.
     pub fn layer(
         &mut self,
-        shape: linear::Shape,
+        (inputs, outputs): (u16, u16),
         gate: Option<Digits>,
     ) -> (linear::InputMasks<'k, C>, Option<gate::Tables<'k, C>>) {
         let position = self.position;
         self.position.layer = position.layer.wrapping_add(1);
-        let tables = gate.map(|digits| gate::Tables::new(self.keystream, position, digits, shape.outputs));
-        (linear::InputMasks::new(self.keystream, position, shape.inputs), tables)
+        let tables = gate.map(|digits| gate::Tables::new(self.keystream, position, digits, outputs));
+        (linear::InputMasks::new(self.keystream, position, inputs), tables)
     }
 }
 

@@ -208,10 +208,10 @@ mod tests {
     use rand_core::{CryptoRng, Rng, SeedableRng, TryCryptoRng, TryRng};
 
     use super::*;
-    use crate::correlation::linear::Shape;
     use crate::correlation::{Offline, Position, SessionToken, gate};
     use crate::keystream::{ChaCha8, Key, Keystream};
     use crate::ring::Small;
+    use crate::shape::Shape;
 
     /// Runs the gate on all `y`, both parties and the dealer, and compares with the twin.
     fn check<R: Ring>(digits: Digits, ys: &[R], rng: &mut impl CryptoRng, seed: u64) {
@@ -224,9 +224,9 @@ mod tests {
 
         let shares_0: Vec<R> = ys.iter().map(|_| R::from_u64(rng.next_u64())).collect();
         let mut word_1: Vec<R> = ys.iter().zip(&shares_0).map(|(y, share)| y.sub(*share)).collect();
-        let shape = Shape { inputs: 1, outputs: elements };
+        let parts = Shape::Dense { inputs: 1, outputs: elements }.alone(0);
         let mut offline = Offline::new(&key, SessionToken::consumed(session));
-        let (_, masks) = offline.layer(&key, shape, true);
+        let (_, masks) = offline.layer(&key, parts, true);
         let mut masked = shares_0;
         for (piece, words) in masks.expect("gated").zip(masked.chunks_mut(PIECE_ELEMS)) {
             mask(piece, words).expect("sized");
@@ -238,7 +238,7 @@ mod tests {
         let opened = open_p1(received, &masked, &mut bits_1, &mut word_1).expect("sized");
         let mut word_0 = word_1.clone();
         let piece_bytes = opened_bytes(&digits, PIECE_ELEMS);
-        let (_, tables) = offline.finish().layer(shape, Some(digits));
+        let (_, tables) = offline.finish().layer((1, elements), Some(digits));
         for (i, piece) in tables.expect("gated").enumerate() {
             let words = i * PIECE_ELEMS..i * PIECE_ELEMS + piece.len();
             let bits = i * piece_bytes..bytes.min((i + 1) * piece_bytes);
@@ -296,17 +296,17 @@ mod tests {
             let correction = &mut correction[..correction_bytes::<R>(&digits)];
             gate::deal::<R, _>(key, position, &digits, 0..1, &mut rng, correction).expect("sized");
             let share_0 = R::from_u64(rng.rng.next_u64());
-            let shape = Shape { inputs: 1, outputs: 1 };
+            let parts = Shape::Dense { inputs: 1, outputs: 1 }.alone(0);
             let mut offline = Offline::new(key, SessionToken::consumed(1));
             let mut masked = [share_0];
-            let masks = offline.layer(key, shape, true).1.expect("gated");
+            let masks = offline.layer(key, parts, true).1.expect("gated");
             masks.into_iter().for_each(|piece| mask(piece, &mut masked).expect("sized"));
             let (mut bits_0, mut bits_1) = ([0], [0]);
             let mut word_1 = [y.sub(share_0)];
             let received = Received::new::<R>(digits, 1, correction).expect("sized");
             let opened = open_p1(received, &masked, &mut bits_1, &mut word_1).expect("sized");
             let mut word_0 = word_1;
-            let tables = offline.finish().layer(shape, Some(digits)).1.expect("gated");
+            let tables = offline.finish().layer((1, 1), Some(digits)).1.expect("gated");
             tables.into_iter().for_each(|piece| finish_p0(piece, &bits_1, &mut bits_0, &mut word_0).expect("sized"));
             finish_p1(opened, &bits_1, &bits_0, &mut word_1).expect("sized");
             assert_eq!(
@@ -375,7 +375,7 @@ mod tests {
         let position = Position { session: 0, layer: 0 };
         assert!(gate::deal::<u32, _>(&key, position, &digits, 0..2, &mut rng, &mut [0; 3]).is_err());
         let mut offline = Offline::new(&key, SessionToken::consumed(0));
-        let mut masks = offline.layer(&key, Shape { inputs: 1, outputs: 3 }, true).1.expect("gated");
+        let mut masks = offline.layer(&key, Shape::Dense { inputs: 1, outputs: 3 }.alone(0), true).1.expect("gated");
         let piece = masks.next().expect("one piece");
         let expected = StepError::LengthMismatch { expected_elems: 3, found_elems: 2 };
         assert_eq!(mask(piece, &mut [0_u32; 2]), Err(expected));

@@ -1,6 +1,7 @@
-//! A linear layer with a private matrix: one message, no reply.
+//! A linear layer with private weights: one message, no reply.
 //!
-//! * Computes: shares of `W h` for shared `h`; `P1` owns `W`.
+//! * Computes: shares of `W h` for shared `h`; `P1` owns `W`, a matrix or a convolution. Or of a sum of such products, of several
+//!   vectors, some with public weights (a residual connection, a mean).
 //! * Model: semi-honest parties and dealer; the message is one-time padded whatever `P1` does.
 //! * Reference: derandomised matrix triples (Beaver, CRYPTO '91) with the fixed operand masked once.
 //! * Consumes: one [`crate::correlation::linear`] correlation.
@@ -8,20 +9,24 @@
 //! * Error bound: exact.
 //!
 //! ```text
-//! P0 -> P1:  d   = h_0 - r
+//! P0 -> P1:  d   = h_0 - r                      once per vector h, whoever takes it
 //! P0:        u_0 = E r + a_0                    before the input is known
 //! P1:        u_1 = W (d + h_1) + a_1
 //! u_0 + u_1  = E r + A r + W (h_0 - r + h_1) = W h
+//!
+//! with a public P in place of W, nothing is dealt:  u_0 = P r,  u_1 = P (d + h_1)
 //! ```
 
+use core::iter::once;
+use core::ops::Range;
+
 use super::{StepError, expect_len};
-use crate::correlation::linear::{InputMaskPiece, Received, RowPiece, Shape, correction_bytes};
+use crate::correlation::PIECE_ELEMS;
+use crate::correlation::linear::{InputMaskPiece, Received, RowPiece, blocks_of, correction_bytes, with_weights};
 use crate::cost::{Cost, Traffic};
 use crate::keystream::{Rounds, words_per_block};
-use crate::ring::{self, Ring};
-
-/// Columns of `E` that [`prepare`] handles at a time: its scratch space, in elements.
-pub const TILE_ELEMS: usize = 256;
+use crate::ring::Ring;
+use crate::shape::{Part, Shape, Strip, TILE_ELEMS, Window};
 
 /// `P0`, before the input is known: `u_0 = E r + a_0` for the rows of the piece.
 ///
@@ -33,17 +38,71 @@ pub const TILE_ELEMS: usize = 256;
 pub fn prepare<R: Ring, C: Rounds>(piece: RowPiece<'_, C>, tile: &mut [R; TILE_ELEMS], u_0: &mut [R]) -> Result<(), StepError> {
     expect_len(u_0.len(), piece.len())?;
     piece.shares(u_0);
-    let inputs = piece.inputs();
-    let rows = piece.weight_masks();
-    for first in (0..inputs).step_by(TILE_ELEMS) {
-        let columns = first..inputs.min(first + TILE_ELEMS);
-        let Some(r) = tile.get_mut(..columns.len()) else { continue };
-        piece.masks(columns, r);
-        for (row, u) in (0..).zip(u_0.iter_mut()) {
-            *u = rows.add_row_product(row, first, r, *u);
+    for (number, part) in piece.parts() {
+        match part.shape {
+            Shape::Dense { inputs, .. } => {
+                let rows = piece.weight_masks(number, &part);
+                for columns in tiles(inputs) {
+                    let Some(r) = tile.get_mut(..columns.len()) else { continue };
+                    piece.masks(&part, columns.clone(), r);
+                    for (row, u) in piece.range().zip(u_0.iter_mut()) {
+                        *u = rows.add_row_product(row, columns.start, r, *u);
+                    }
+                }
+            }
+            Shape::Convolution(window) => {
+                let rows = piece.weight_masks(number, &part);
+                slide(&piece, &part, &window, tile, u_0, |filter| {
+                    let mut row = rows.row::<R>(filter);
+                    move |kernel: &mut [R]| row.read(kernel)
+                });
+            }
+            Shape::Mean(window) => {
+                let public = R::from_u64(part.public);
+                slide(&piece, &part, &window, tile, u_0, |_| move |kernel: &mut [R]| kernel.fill(public));
+            }
+            Shape::Identity { .. } => {
+                let Some(r) = tile.get_mut(..piece.len()) else { continue };
+                piece.masks(&part, piece.range(), r);
+                part.shape.add_product(&[], R::from_u64(part.public), r, u_0);
+            }
         }
     }
     Ok(())
+}
+
+/// The columns of a matrix, a tile at a time.
+fn tiles(inputs: u16) -> impl Iterator<Item = Range<usize>> {
+    let inputs = usize::from(inputs);
+    (0..inputs).step_by(TILE_ELEMS).map(move |first| first..inputs.min(first + TILE_ELEMS))
+}
+
+/// Slides kernels over the image of masks: of a strip of outputs channel by channel, of a channel row by row. `kernels_of` gives
+/// a filter's kernels, one after the other.
+fn slide<R: Ring, C: Rounds, K: FnMut(&mut [R])>(
+    piece: &RowPiece<'_, C>,
+    part: &Part,
+    window: &Window,
+    tile: &mut [R; TILE_ELEMS],
+    u_0: &mut [R],
+    kernels_of: impl Fn(usize) -> K,
+) {
+    let mut kernel = [R::ZERO; TILE_ELEMS];
+    let Some(kernel) = kernel.get_mut(..window.kernel_elems()) else { return };
+    let mut rest = u_0;
+    for strip in window.strips(piece.range()) {
+        let (out, left) = core::mem::take(&mut rest).split_at_mut_checked(strip.len).unwrap_or_default();
+        rest = left;
+        let mut next_kernel = kernels_of(strip.filter);
+        for channel in 0..window.depth() {
+            next_kernel(kernel);
+            for load in window.loads(&strip, channel) {
+                let Some(r) = tile.get_mut(..load.words.len()) else { continue };
+                piece.masks(part, load.words.clone(), r);
+                window.add_load(&strip, &load, r, kernel, out);
+            }
+        }
+    }
 }
 
 /// `P0`'s message: `d = h_0 - r` for a piece of the input, in place.
@@ -52,7 +111,7 @@ pub fn prepare<R: Ring, C: Rounds>(piece: RowPiece<'_, C>, tile: &mut [R; TILE_E
 /// [`StepError::LengthMismatch`] if `h_0` is not as long as the piece.
 pub fn mask<R: Ring, C: Rounds>(piece: InputMaskPiece<'_, C>, h_0: &mut [R]) -> Result<(), StepError> {
     expect_len(h_0.len(), piece.len())?;
-    let mut masks = [R::ZERO; crate::correlation::PIECE_ELEMS];
+    let mut masks = [R::ZERO; PIECE_ELEMS];
     let masks = masks.get_mut(..piece.len()).unwrap_or(&mut []);
     piece.masks(masks);
     for (h, r) in h_0.iter_mut().zip(masks) {
@@ -71,26 +130,62 @@ pub fn correct<R: Ring>(received: Received<'_>, product: &mut [R]) -> Result<(),
     Ok(())
 }
 
-/// The plaintext twin: `W h + b`. `weights` is row-major with `h.len()` columns; slices of other lengths are cut.
-pub fn twin<R: Ring>(weights: &[R], bias: &[R], h: &[R], out: &mut [R]) {
+/// The plaintext twin, which is also the product that `P1` computes: `W h + b`, the parts' products added up. `input` gives the
+/// vector that a layer takes; `weights` are those of all parts, one after the other. Slices of other lengths are cut.
+pub fn twin<'v, R: Ring>(parts: &[Part], weights: &[R], bias: &[R], input: impl Fn(u16) -> &'v [R], out: &mut [R]) {
     for (out, &bias) in out.iter_mut().zip(bias) {
         *out = bias;
     }
-    ring::add_matrix_vector(weights, h, out);
+    for (part, weights) in with_weights(parts, weights) {
+        part.shape.add_product(weights, R::from_u64(part.public), input(part.source), out);
+    }
 }
 
-/// What one use costs.
+/// What one use costs: the message of the layer's own input, and the shares of its outputs.
+///
+/// Parts that take the inputs of other layers cost no message.
 #[must_use]
-pub fn cost<R: Ring>(shape: Shape) -> Cost {
-    let (inputs, outputs) = (u64::from(shape.inputs), u64::from(shape.outputs));
-    let per_block = words_per_block::<R>() as u64;
-    let pieces = outputs.div_ceil(crate::correlation::PIECE_ELEMS as u64);
-    let input_blocks = inputs.div_ceil(per_block);
+pub fn cost<R: Ring>(inputs: u16, parts: &[Part]) -> Cost {
     Cost {
-        up: Traffic { messages: 1, bytes: inputs * R::BYTES as u64 },
-        dealer_bytes: correction_bytes::<R>(shape) as u64,
-        prepare_blocks: outputs * input_blocks + pieces * input_blocks + outputs.div_ceil(per_block),
-        online_blocks: input_blocks,
+        up: Traffic { messages: 1, bytes: u64::from(inputs) * R::BYTES as u64 },
+        dealer_bytes: correction_bytes::<R>(parts) as u64,
+        prepare_blocks: prepare_blocks::<R>(parts, u64::MAX),
+        online_blocks: u64::from(inputs).div_ceil(words_per_block::<R>() as u64),
         ..Cost::default()
     }
+}
+
+/// Keystream blocks that [`prepare`] computes for all outputs. Stops counting, with a number beyond `limit`, when that is passed:
+/// counting takes a time that grows with the number, and a peer decides the shapes.
+#[must_use]
+pub fn prepare_blocks<R: Ring>(parts: &[Part], limit: u64) -> u64 {
+    let outputs = usize::from(parts.first().map_or(0, |part| part.shape.outputs()));
+    let per_block = words_per_block::<R>();
+    let shares = if correction_bytes::<R>(parts) > 0 { outputs.div_ceil(per_block) as u64 } else { 0 };
+    let pieces = (0..outputs).step_by(PIECE_ELEMS).map(|first| first..outputs.min(first + PIECE_ELEMS));
+    let counts = pieces.flat_map(|piece| parts.iter().flat_map(move |part| part_blocks::<R>(part, piece.clone())));
+    let mut blocks = shares;
+    for count in counts {
+        blocks += count;
+        if blocks > limit {
+            break;
+        }
+    }
+    blocks
+}
+
+/// Keystream blocks that [`prepare`] computes of a part for a piece of outputs, run by run.
+fn part_blocks<R: Ring>(part: &Part, piece: Range<usize>) -> impl Iterator<Item = u64> {
+    let (whole, window) = match part.shape {
+        Shape::Dense { inputs, .. } => ((piece.len() as u64 + 1) * blocks_of::<R>(&(0..usize::from(inputs))), None),
+        Shape::Identity { .. } => (blocks_of::<R>(&piece), None),
+        Shape::Convolution(window) | Shape::Mean(window) => (0, Some(window)),
+    };
+    let row_blocks = blocks_of::<R>(&(0..part.shape.weights().1));
+    let of_strip = move |(window, strip): (Window, Strip)| {
+        let loads = (0..window.depth()).flat_map(move |channel| window.loads(&strip, channel));
+        once(row_blocks).chain(loads.map(|load| blocks_of::<R>(&load.words)))
+    };
+    let strips = window.into_iter().flat_map(move |window| window.strips(piece.clone()).map(move |strip| (window, strip)));
+    once(whole).chain(strips.flat_map(of_strip))
 }

@@ -32,9 +32,24 @@ impl<const L: usize> Network<L> {
     /// Cost of the protocols of layer `index`: the linear map and the gate, without frames.
     #[must_use]
     pub fn layer_cost(&self, index: usize) -> Cost {
-        let Some(shape) = self.shape(index) else { return Cost::default() };
-        let gate = self.gate(index).map(|digits| gate::cost::<u32>(&digits, shape.outputs)).unwrap_or_default();
-        linear::cost::<u32>(shape) + gate
+        let Some(layer) = self.layers().get(index) else { return Cost::default() };
+        let gate = self.gate(index).map(|digits| gate::cost::<u32>(&digits, layer.outputs())).unwrap_or_default();
+        linear::cost::<u32>(layer.inputs(), &self.parts(index)) + gate
+    }
+
+    /// Keystream blocks that the device computes before the input is known; or some number beyond `limit`, if that is less.
+    #[must_use]
+    pub fn prepare_blocks(&self, limit: u64) -> u64 {
+        let mut blocks = 0;
+        for index in 0..self.layers().len() {
+            if blocks > limit {
+                break;
+            }
+            let gate = self.gate(index).zip(self.layers().get(index));
+            blocks += gate.map_or(0, |(digits, layer)| gate::cost::<u32>(&digits, layer.outputs()).prepare_blocks);
+            blocks += linear::prepare_blocks::<u32>(&self.parts(index), limit.saturating_sub(blocks));
+        }
+        blocks
     }
 
     /// Cost of a session in which `answer` says who learns the result.

@@ -12,17 +12,22 @@ pub fn correction_bytes<const L: usize>(network: &Network<L>) -> usize {
     (0..network.layers().len()).map(|index| layer_bytes(network, index)).map(|(linear, gates)| linear + gates).sum()
 }
 
-/// Bytes of a layer's two parts.
+/// Bytes of a layer's linear corrections and of its gates'.
 fn layer_bytes<const L: usize>(network: &Network<L>, index: usize) -> (usize, usize) {
-    let Some(shape) = network.shape(index) else { return (0, 0) };
-    let gates = network.gate(index).map_or(0, |digits| gate::correction_bytes::<u32>(&digits) * usize::from(shape.outputs));
-    (linear::correction_bytes::<u32>(shape), gates)
+    let outputs = network.layers().get(index).map_or(0, |layer| usize::from(layer.outputs()));
+    let gates = network.gate(index).map_or(0, |digits| gate::correction_bytes::<u32>(&digits) * outputs);
+    (linear::correction_bytes::<u32>(&network.parts(index)), gates)
+}
+
+/// Words of scratch that [`session()`] needs.
+#[must_use]
+pub fn scratch_elems<const L: usize>(network: &Network<L>) -> usize {
+    (0..network.layers().len()).map(|index| linear::deal_scratch_elems(&network.parts(index))).max().unwrap_or(0)
 }
 
 /// Writes the corrections of session `session` to `out`, [`correction_bytes`] long.
 ///
-/// `keystream` is the device's; `masked_weights` are the matrices `A`, first layer first; `scratch` holds the widest
-/// layer. A session must not be dealt for two models: the difference of their corrections would show.
+/// `keystream` is the device's; `masked_weights` are the weights `A`, first layer first; `scratch` holds [`scratch_elems`]. A session must not be dealt for two models: the difference of their corrections would show.
 ///
 /// # Errors
 /// [`LengthError`] if a slice has not the length that the network asks for.
@@ -42,14 +47,15 @@ pub fn session<C: Rounds, const L: usize>(
     let mut rest = out;
     for ((index, weights), layer) in (0..).zip(masked_weights).zip(0_u16..) {
         let (linear_bytes, gate_bytes) = layer_bytes(network, index);
-        let Some(shape) = network.shape(index) else { continue };
+        let parts = network.parts(index);
         let position = Position { session, layer };
         let (linear_out, tail) = rest.split_at_mut_checked(linear_bytes).ok_or(wrong)?;
         let (gate_out, tail) = tail.split_at_mut_checked(gate_bytes).ok_or(wrong)?;
         rest = tail;
-        linear::deal(keystream, position, shape, weights.as_ref(), scratch, linear_out)?;
+        linear::deal(keystream, position, &parts, weights.as_ref(), scratch, linear_out)?;
         if let Some(digits) = network.gate(index) {
-            gate::deal::<u32, C>(keystream, position, &digits, 0..shape.outputs, rng, gate_out)?;
+            let outputs = parts.first().map_or(0, |part| part.shape.outputs());
+            gate::deal::<u32, C>(keystream, position, &digits, 0..outputs, rng, gate_out)?;
         }
     }
     Ok(())

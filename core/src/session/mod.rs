@@ -76,7 +76,7 @@ pub enum SessionError {
     },
     /// A preparation takes the device longer than its policy allows.
     TooMuchWork {
-        /// What the network takes, in keystream blocks.
+        /// What the network takes at least, in keystream blocks.
         network: u64,
         /// What the policy allows, in keystream blocks.
         limit: u64,
@@ -144,7 +144,7 @@ impl fmt::Display for SessionError {
             Self::TooMuchWork { network, limit } => {
                 write!(
                     f,
-                    "the network takes {network} keystream blocks to prepare, the device allows {limit}; raise its bound or use a smaller model"
+                    "the network takes {network} or more keystream blocks to prepare, the device allows {limit}; raise its bound or use a smaller model"
                 )
             }
             Self::SessionNumber { next, granted } => {

@@ -22,9 +22,9 @@ use crate::correlation::{Offline, Online, PIECE_ELEMS, SessionToken, gate, linea
 use crate::keystream::{ChaCha12, Key, Keystream, Rounds};
 use crate::network::{Network, NetworkError};
 use crate::protocol::gate::{MAX_PIECE_OPENED_BYTES, opened_bytes};
-use crate::protocol::linear::TILE_ELEMS;
 use crate::protocol::{gate as gate_step, linear as linear_step};
 use crate::ring::{Ring, read_le_slice, write_le_slice};
+use crate::shape::TILE_ELEMS;
 use crate::share;
 use crate::wire::WireError;
 use crate::wire::control::{
@@ -33,9 +33,9 @@ use crate::wire::control::{
 use crate::wire::frame::Kind;
 
 /// Room for the largest handshake message that a device reads, in bytes.
-const WELCOME_BYTES: usize = 512;
+const WELCOME_BYTES: usize = 2048;
 /// The most layers that a device can be built for.
-pub const MAX_LAYERS: usize = 50;
+pub const MAX_LAYERS: usize = 36;
 /// Bytes of a piece of ring elements.
 const PIECE_BYTES: usize = PIECE_ELEMS * u32::BYTES;
 
@@ -146,8 +146,8 @@ fn check_policy<const L: usize>(network: &Network<L>, policy: Policy) -> Result<
         let error = SessionError::AnswerTooWide { network: network.outputs(), limit: policy.max_outputs };
         return Err((error, Refusal::AnswerTooWide { limit: elems(policy.max_outputs) }));
     }
-    let blocks = network.session_cost(policy.answer).prepare_blocks;
     let limit = policy.max_prepare_blocks;
+    let blocks = network.prepare_blocks(limit);
     if blocks > limit {
         return Err((SessionError::TooMuchWork { network: blocks, limit }, Refusal::TooMuchWork { limit }));
     }
@@ -192,12 +192,11 @@ impl<'d, T: Read + Write, C: Rounds, const L: usize> Connected<'d, T, C, L> {
 
         let mut offline = Offline::new(&self.identity.keystream, SessionToken::consumed(session));
         for (index, layer) in self.network.layers().iter().enumerate() {
-            let shape = linear::Shape { inputs: layer.inputs, outputs: layer.outputs };
             let gated = self.network.gate(index).is_some();
-            let (rows, masks) = offline.layer(&self.model, shape, gated);
+            let (rows, masks) = offline.layer(&self.model, self.network.parts(index), gated);
             match masks {
                 Some(masks) => {
-                    write_bulk_header(&mut self.io, Kind::Prepared, index, usize::from(layer.outputs) * u32::BYTES).await?;
+                    write_bulk_header(&mut self.io, Kind::Prepared, index, usize::from(layer.outputs()) * u32::BYTES).await?;
                     send_masked(&mut self.io, rows, masks).await?;
                 }
                 None => keep_share(rows, answer).await?,
@@ -286,10 +285,9 @@ impl<'d, 'b, T: Read + Write, C: Rounds, const L: usize> Prepared<'d, 'b, T, C, 
         }
         let mut pending: Option<gate::Tables<'_, C>> = None;
         for (index, layer) in network.layers().iter().enumerate() {
-            let shape = linear::Shape { inputs: layer.inputs, outputs: layer.outputs };
-            let (masks, tables) = online.layer(shape, network.gate(index));
+            let (masks, tables) = online.layer((layer.inputs(), layer.outputs()), network.gate(index));
             match pending {
-                Some(tables) => pass_gate(io, index - 1, tables, masks, layer.inputs).await?,
+                Some(tables) => pass_gate(io, index - 1, tables, masks, layer.inputs()).await?,
                 None => send_input(io, input, masks).await?,
             }
             pending = tables;

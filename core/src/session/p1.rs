@@ -6,6 +6,7 @@
 
 use core::fmt;
 use core::future::Future;
+use core::ops::Range;
 use core::pin::pin;
 
 use embassy_futures::select::{Either, select};
@@ -81,8 +82,8 @@ pub async fn grant(io: &mut impl Write, session: u64) -> Result<(), SessionError
 pub struct Scratch<'s> {
     /// The device's first messages of all gates.
     pub masked: &'s mut [u32],
-    /// A layer's input.
-    pub input: &'s mut [u32],
+    /// What every layer takes, as `P1` knows it, `d + h_1`: later layers may ask for it again.
+    pub vectors: &'s mut [u32],
     /// A layer's output.
     pub output: &'s mut [u32],
     /// The host's opened bits of a layer.
@@ -102,7 +103,9 @@ impl fmt::Debug for Scratch<'_> {
 pub struct ScratchSizes {
     /// Elements of `masked`.
     pub masked_elems: usize,
-    /// Elements of `input` and of `output`.
+    /// Elements of `vectors`.
+    pub vectors_elems: usize,
+    /// Elements of `output`.
     pub width_elems: usize,
     /// Bytes of `own_bits` and of `peer_bits`.
     pub bits_bytes: usize,
@@ -113,11 +116,13 @@ impl ScratchSizes {
     #[must_use]
     pub fn of<const L: usize>(network: &Network<L>) -> Self {
         let gated = |(index, layer): (usize, &crate::network::Layer)| {
-            network.gate(index).map(|digits| (usize::from(layer.outputs), opened_bytes(&digits, usize::from(layer.outputs))))
+            let outputs = usize::from(layer.outputs());
+            network.gate(index).map(|digits| (outputs, opened_bytes(&digits, outputs)))
         };
         let gates = || network.layers().iter().enumerate().filter_map(gated);
         Self {
             masked_elems: gates().map(|(outputs, _)| outputs).sum(),
+            vectors_elems: network.vectors_elems(),
             width_elems: network.max_width(),
             bits_bytes: gates().map(|(_, bits)| bits).max().unwrap_or(0),
         }
@@ -148,7 +153,7 @@ impl<'n, M: Affine, const L: usize> P1<'n, M, L> {
             if self.network.gate(index).is_none() {
                 continue;
             }
-            let outputs = usize::from(layer.outputs);
+            let outputs = usize::from(layer.outputs());
             let (words, rest) = core::mem::take(&mut masked).split_at_mut_checked(outputs).ok_or(too_short(outputs))?;
             masked = rest;
             expect_bulk(reader, Kind::Prepared, index, size_of_val(words)).await?;
@@ -198,25 +203,27 @@ impl<'s, M: Affine, const L: usize> Ready<'_, 's, M, L> {
         writer: &mut impl Write,
         corrections: &[u8],
     ) -> Result<Option<&'s mut [u32]>, SessionError> {
-        let Self { session: P1 { network, model, answer }, scratch: Scratch { masked, input, output, own_bits, peer_bits } } =
-            self;
+        let Self { session: P1 { network, model, answer }, scratch } = self;
+        let Scratch { masked, vectors, output, own_bits, peer_bits } = scratch;
         let mut corrections = Corrections(corrections);
         let mut masked = &*masked;
-        let first = slice(input, network.inputs())?;
-        receive_words(reader, first).await?;
+        receive_words(reader, slice(vectors, network.vector(0))?).await?;
         let last = network.layers().len().saturating_sub(1);
         for (index, layer) in network.layers().iter().enumerate() {
-            let (inputs, outputs) = (usize::from(layer.inputs), usize::from(layer.outputs));
-            let shape = linear::Shape { inputs: layer.inputs, outputs: layer.outputs };
-            let y = slice(output, outputs)?;
-            model.affine(index, slice(input, inputs)?, y);
-            linear_step::correct(
-                linear::Received::new::<u32>(shape, corrections.take(linear::correction_bytes::<u32>(shape)))?,
-                y,
-            )?;
+            let (outputs, parts) = (usize::from(layer.outputs()), network.parts(index));
+            let place = network.vector(index + 1);
+            let (known, next) = vectors.split_at_mut_checked(place.start).ok_or(too_short(outputs))?;
+            let y = slice(output, 0..outputs)?;
+            model.affine(index, &parts, |source| known.get(network.vector(usize::from(source))).unwrap_or(&[]), y);
+            let correction_bytes = linear::correction_bytes::<u32>(&parts);
+            // A map whose weights are public needs none.
+            if correction_bytes > 0 {
+                let correction = corrections.take(correction_bytes);
+                linear_step::correct(linear::Received::new::<u32>(&parts, correction)?, y)?;
+            }
 
             // The next layer's input, or the device's share of the answer.
-            let next = slice(input, if index < last || answer.to_host() { outputs } else { 0 })?;
+            let next = slice(next, 0..if index < last || answer.to_host() { outputs } else { 0 })?;
             let kind = if index < last { Kind::Input } else { Kind::Output };
             let Some(digits) = network.gate(index) else {
                 if answer.to_host() {
@@ -231,7 +238,7 @@ impl<'s, M: Affine, const L: usize> Ready<'_, 's, M, L> {
             let (peer_masked, rest) = masked.split_at_checked(outputs).ok_or(too_short(outputs))?;
             masked = rest;
             let received_bytes = outputs * gate::correction_bytes::<u32>(&digits);
-            let received = gate::Received::new::<u32>(digits, layer.outputs, corrections.take(received_bytes))?;
+            let received = gate::Received::new::<u32>(digits, layer.outputs(), corrections.take(received_bytes))?;
             let opened = gate_step::open_p1(received, peer_masked, own_bits, y)?;
             let piece_bits = opened_bytes(&digits, PIECE_ELEMS);
             let send = send_gate(writer, index, y, own_bits, piece_bits);
@@ -245,7 +252,7 @@ impl<'s, M: Affine, const L: usize> Ready<'_, 's, M, L> {
             }
         }
         corrections.finish()?;
-        let own = slice(output, network.outputs())?;
+        let own = slice(output, 0..network.outputs())?;
         let to_device = if answer.to_device() { &*own } else { &[] };
         write_bulk_header(writer, Kind::Answer, last, size_of_val(to_device)).await?;
         send_words(writer, to_device).await?;
@@ -253,7 +260,7 @@ impl<'s, M: Affine, const L: usize> Ready<'_, 's, M, L> {
         if !answer.to_host() {
             return Ok(None);
         }
-        let opened = input.get_mut(..network.outputs()).ok_or(too_short(network.outputs()))?;
+        let opened = slice(vectors, network.vector(last + 1))?;
         share::open(opened, own);
         Ok(Some(opened))
     }
@@ -280,9 +287,10 @@ async fn both_ways(
     }
 }
 
-/// The first `len` elements of a scratch slice.
-fn slice(words: &mut [u32], len: usize) -> Result<&mut [u32], SessionError> {
-    words.get_mut(..len).ok_or(too_short(len))
+/// Elements `range` of a scratch slice.
+fn slice(words: &mut [u32], range: Range<usize>) -> Result<&mut [u32], SessionError> {
+    let elems = range.end;
+    words.get_mut(range).ok_or(too_short(elems))
 }
 
 /// The dealer's corrections of a session, read front to back.

@@ -267,11 +267,15 @@ impl fmt::Display for Refusal {
 
 impl core::error::Error for Refusal {}
 
+/// A shape is its kind, five varints of up to 3 bytes and eight single bytes; of them a layer has two, with five single bytes
+/// and the word whether there is a second.
+const LAYER_BYTES: usize = 2 * (1 + 5 * 3 + 8) + 6;
+
 /// Room for a [`Welcome`] with a network of `layers` layers, in bytes: what `postcard` takes at most.
 #[must_use]
 pub const fn max_welcome_bytes(layers: usize) -> usize {
-    // Magic, version, seed, counts and scales; a layer is two varints of up to 3 bytes and three single bytes.
-    PREFIX_BYTES + 33 + 12 + layers * 9
+    // Magic, version, seed, counts and scales; then layers.
+    PREFIX_BYTES + 33 + 12 + layers * LAYER_BYTES
 }
 
 /// Writes `message` behind magic and version; returns the bytes used, or `None` if `buffer` is too small.
@@ -354,10 +358,11 @@ pub fn parse_welcome<const L: usize>(bytes: &[u8]) -> Result<(Welcome, Network<L
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::{Activation, Layer};
+    use crate::network::{Activation, Layer, Skip};
+    use crate::shape::{Shape, Window};
 
     fn network<const L: usize>(layers: usize) -> Network<L> {
-        let layer = Layer { inputs: 4, outputs: 4, weight_frac_bits: 10, shift: 10, activation: Activation::Relu };
+        let layer = Layer::dense(4, 4, 10, 10, Activation::Relu);
         Network::new(8, 1000, &[layer; 8][..layers]).expect("valid")
     }
 
@@ -414,7 +419,20 @@ mod tests {
 
     #[test]
     fn the_largest_welcome_fits() {
-        let layer = Layer { inputs: 65535, outputs: 65535, weight_frac_bits: 15, shift: 15, activation: Activation::Relu };
+        let window = Window {
+            channels: 65535,
+            height: 1,
+            width: 1,
+            filters: 65535,
+            groups: 65535,
+            kernel: (129, 1),
+            stride: (255, 1),
+            before: (128, 0),
+            after: (128, 0),
+        };
+        let shape = Shape::Convolution(window);
+        let skip = Some(Skip { from: 0, shape, weight_frac_bits: 15 });
+        let layer = Layer { shape, weight_frac_bits: 15, skip, shift: 15, activation: Activation::Relu };
         let network: Network<8> = Network::new(8, (1 << 31) - 1, &[layer; 8]).expect("valid");
         assert!(emit_welcome(&network, &[255; 32], &mut [0; max_welcome_bytes(8)]).is_some());
     }

@@ -9,7 +9,7 @@ pub mod frame;
 use core::fmt;
 
 /// Version of the wire format; peers with another one are refused at the handshake.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// What is wrong with bytes that a peer sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

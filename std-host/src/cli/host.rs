@@ -11,6 +11,7 @@ use sharelet_core::wire::control::DeviceId;
 use super::common::{Answer, CommandError, Plaintext, announce, runtime, stop_on_signal};
 use super::terminal::progress;
 use crate::dealer::client::Client;
+use crate::dealer::masked;
 use crate::device::report::Values;
 use crate::host::model::HostModel;
 use crate::host::provider::{Source, Supply};
@@ -91,7 +92,7 @@ pub fn run(args: &HostArgs) -> Result<(), CommandError> {
 /// Gives the dealer the masked model. A dealer that is away gets it when it is back; one that refuses ends the program.
 async fn upload(model: &HostModel, client: &Client) -> Result<(), CommandError> {
     let network = &model.model.network;
-    let bytes = network.layers().iter().map(|layer| u64::from(layer.inputs) * u64::from(layer.outputs) * 4).sum();
+    let bytes = masked::bytes(network);
     let bar = progress("sending the masked model to the dealer", bytes, true);
     let offered = model.offer_to(client, &mut |sent| bar.inc(sent)).await;
     bar.finish_and_clear();

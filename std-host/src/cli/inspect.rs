@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 use sharelet_core::network::Activation;
 use sharelet_core::session::cost::SessionCost;
+use sharelet_core::shape::{Shape, Window};
 
 use super::common::{Answer, CommandError};
 use super::units::{json_text, parse_bandwidth, parse_duration};
@@ -48,6 +49,8 @@ pub struct InspectArgs {
 struct Row {
     inputs: u16,
     outputs: u16,
+    shape: String,
+    skip: Option<u8>,
     frac_bits: u8,
     shift: u8,
     relu: bool,
@@ -60,12 +63,33 @@ struct Row {
     online_blocks: u64,
 }
 
+/// `24 -> 16`, or for windows `1x28x28 -> 16x24x24 conv 5x5`.
+#[must_use]
+pub fn shape_text(shape: &Shape) -> String {
+    let image = |window: &Window, kind: &str| {
+        let Window { channels, height, width, filters, kernel, stride, .. } = window;
+        let (rows, columns) = window.outputs();
+        let steps = if *stride == (1, 1) { String::new() } else { format!("/{}x{}", stride.0, stride.1) };
+        format!("{channels}x{height}x{width} -> {filters}x{rows}x{columns} {kind} {}x{}{steps}", kernel.0, kernel.1)
+    };
+    match shape {
+        Shape::Dense { inputs, outputs } => format!("{inputs} -> {outputs}"),
+        Shape::Identity { width } => format!("{width}"),
+        Shape::Mean(window) => image(window, "mean"),
+        Shape::Convolution(window) if window.groups == 1 => image(window, "conv"),
+        Shape::Convolution(window) if window.groups == window.channels => image(window, "depthwise"),
+        Shape::Convolution(window) => image(window, "grouped"),
+    }
+}
+
 fn rows(model: &Model) -> Vec<Row> {
     let row = |(index, layer): (usize, &sharelet_core::network::Layer)| {
         let cost = model.network.layer_cost(index);
         Row {
-            inputs: layer.inputs,
-            outputs: layer.outputs,
+            inputs: layer.inputs(),
+            outputs: layer.outputs(),
+            shape: shape_text(&layer.shape),
+            skip: layer.skip.map(|skip| skip.from),
             frac_bits: layer.weight_frac_bits,
             shift: layer.shift,
             relu: layer.activation == Activation::Relu,
@@ -109,14 +133,15 @@ fn table(model: &Model, args: &InspectArgs) -> String {
     let cost = model.network.session_cost(args.answer.into());
     let (prepare, online) = seconds(&cost, args.rtt, args.bandwidth);
     let mut text = format!("{}\n\n", model.name);
-    text.push_str("layer       shape  w.frac  shift  act   digits        prepare B      up B    down B    dealer B   blocks prep    online\n");
+    text.push_str("layer                                shape  w.frac  shift  act   digits        prepare B      up B    down B    dealer B   blocks prep    online\n");
     for (index, row) in rows(model).iter().enumerate() {
-        let shape = format!("{} -> {}", row.inputs, row.outputs);
+        let skip = row.skip.map(|from| format!(" + input of {from}")).unwrap_or_default();
+        let shape = format!("{}{skip}", row.shape);
         let digits = row.digits.iter().map(u8::to_string).collect::<Vec<_>>().join("/");
         let digits = if digits.is_empty() { "-".to_owned() } else { digits };
         let act = if row.relu { "relu" } else { "-" };
         text.push_str(&format!(
-            "{index:>5} {shape:>11}  {:>6}  {:>5}  {act:<4}  {digits:<12} {:>10} {:>9} {:>9} {:>11} {:>13} {:>9}\n",
+            "{index:>5} {shape:>36}  {:>6}  {:>5}  {act:<4}  {digits:<12} {:>10} {:>9} {:>9} {:>11} {:>13} {:>9}\n",
             row.frac_bits,
             row.shift,
             row.prepare_bytes,
@@ -159,8 +184,8 @@ fn json(model: &Model, args: &InspectArgs) -> String {
         .iter()
         .map(|row| {
             format!(
-                "{{\"inputs\":{},\"outputs\":{},\"weight_frac_bits\":{},\"shift\":{},\"relu\":{},\"digits\":{:?},\"prepare_bytes\":{},\"up_bytes\":{},\"down_bytes\":{},\"dealer_bytes\":{},\"prepare_blocks\":{},\"online_blocks\":{}}}",
-                row.inputs, row.outputs, row.frac_bits, row.shift, row.relu, row.digits, row.prepare_bytes, row.up_bytes,
+                "{{\"inputs\":{},\"outputs\":{},\"shape\":\"{}\",\"skip_from\":{},\"weight_frac_bits\":{},\"shift\":{},\"relu\":{},\"digits\":{:?},\"prepare_bytes\":{},\"up_bytes\":{},\"down_bytes\":{},\"dealer_bytes\":{},\"prepare_blocks\":{},\"online_blocks\":{}}}",
+                row.inputs, row.outputs, row.shape, row.skip.map_or("null".to_owned(), |from| from.to_string()), row.frac_bits, row.shift, row.relu, row.digits, row.prepare_bytes, row.up_bytes,
                 row.down_bytes, row.dealer_bytes, row.prepare_blocks, row.online_blocks
             )
         })

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use sharelet_core::network::Activation;
+use sharelet_core::shape::Shape;
 
 use super::units::json_text;
 use crate::device::report::Values;
@@ -43,7 +44,7 @@ pub struct TwinArgs {
     /// Also write the readings as little-endian float32 rows, as a device takes them.
     #[arg(long, value_name = "OUT.f32", requires = "inputs")]
     pub raw: Option<PathBuf>,
-    /// Write the model in the clear, for a board that measures its plaintext twin.
+    /// Write the model in the clear, for a board that measures its plaintext twin; dense layers only.
     #[arg(long, value_name = "OUT")]
     pub export: Option<PathBuf>,
 }
@@ -74,6 +75,9 @@ pub enum TwinError {
         /// What the system says.
         source: io::Error,
     },
+    /// A model that the boards' twin does not compute.
+    #[error("--export is for chains of dense layers; this model has others, leave the option off")]
+    NotDense,
     /// Standard output is gone.
     #[error("the answers cannot be printed: {0}")]
     Print(io::Error),
@@ -86,7 +90,7 @@ pub enum TwinError {
 pub fn run(args: &TwinArgs) -> Result<(), TwinError> {
     let model = Model::load(&args.model)?;
     if let Some(path) = &args.export {
-        write(path, &export(&model))?;
+        write(path, &export(&model).ok_or(TwinError::NotDense)?)?;
     }
     let Some(inputs) = &args.inputs else { return Ok(()) };
     let options = ReadOptions { width: Some(model.network.inputs()), divide: args.divide };
@@ -121,22 +125,23 @@ fn json(model: &Model, index: usize, answer: &[u32]) -> String {
 }
 
 /// Little-endian words: layers, fraction bits and limit of the input; per layer inputs, outputs, shift, 1 for a ReLU;
-/// then per layer every row of the weights, each followed by its bias.
-fn export(model: &Model) -> Vec<u8> {
+/// then per layer every row of the weights, each followed by its bias. `None` if a layer is not dense.
+fn export(model: &Model) -> Option<Vec<u8>> {
     let layers = model.network.layers();
     let depth = u32::try_from(layers.len()).unwrap_or(u32::MAX);
     let mut words = vec![depth, model.network.input_frac_bits().into(), model.network.input_limit()];
     for layer in layers {
         let relu = u32::from(layer.activation == Activation::Relu);
-        words.extend([layer.inputs.into(), layer.outputs.into(), layer.shift.into(), relu]);
+        let (Shape::Dense { inputs, outputs }, None) = (layer.shape, layer.skip) else { return None };
+        words.extend([inputs.into(), outputs.into(), layer.shift.into(), relu]);
     }
     for ((layer, weights), biases) in layers.iter().zip(&model.weights).zip(&model.biases) {
-        for (row, bias) in weights.chunks_exact(layer.inputs.into()).zip(biases) {
+        for (row, bias) in weights.chunks_exact(layer.inputs().into()).zip(biases) {
             words.extend_from_slice(row);
             words.push(*bias);
         }
     }
-    words.into_iter().flat_map(u32::to_le_bytes).collect()
+    Some(words.into_iter().flat_map(u32::to_le_bytes).collect())
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), TwinError> {

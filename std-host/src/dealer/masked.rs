@@ -15,7 +15,7 @@ use crate::model::{MAX_LAYERS, Model};
 pub struct MaskedModel {
     /// Its network.
     pub network: Network<MAX_LAYERS>,
-    /// The matrices `A`, first layer first.
+    /// The weights `A`, first layer first.
     pub layers: Vec<Vec<u32>>,
 }
 
@@ -25,9 +25,10 @@ impl fmt::Debug for MaskedModel {
     }
 }
 
-/// Bytes of the matrices of a network.
-fn matrix_bytes(network: &Network<MAX_LAYERS>) -> u64 {
-    network.layers().iter().map(|layer| u64::from(layer.inputs) * u64::from(layer.outputs) * 4).sum()
+/// Bytes of the masked weights of a network.
+#[must_use]
+pub fn bytes(network: &Network<MAX_LAYERS>) -> u64 {
+    (0..network.layers().len()).map(|index| network.weight_elems(index) as u64 * 4).sum()
 }
 
 /// Checks a description from a peer, and how much memory it asks for; returns the bytes of `A`.
@@ -36,7 +37,7 @@ fn matrix_bytes(network: &Network<MAX_LAYERS>) -> u64 {
 /// [`Refusal::BadNetwork`], [`Refusal::TooLarge`].
 pub fn check(network: &Network<MAX_LAYERS>) -> Result<usize, Refusal> {
     network.validate().map_err(|_| Refusal::BadNetwork)?;
-    let bytes = usize::try_from(matrix_bytes(network)).unwrap_or(usize::MAX);
+    let bytes = usize::try_from(bytes(network)).unwrap_or(usize::MAX);
     if bytes > MAX_MASKED_BYTES || deal::correction_bytes(network) > MAX_CORRECTION_BYTES {
         return Err(Refusal::TooLarge);
     }
@@ -58,9 +59,10 @@ pub fn id(description: &[u8], matrices: &[u8]) -> [u8; 32] {
 #[must_use]
 pub fn mask(model: &Model, seed: &Keystream<ChaCha12>, progress: &mut dyn FnMut(u64)) -> Vec<u8> {
     let mut bytes = Vec::new();
-    for ((index, layer), weights) in (0..).zip(model.network.layers()).zip(&model.weights) {
+    for (index, weights) in (0_u16..).zip(&model.weights) {
         let mut masked = weights.clone();
-        sharelet_core::correlation::linear::mask_weights(seed, index, layer.inputs, &mut masked);
+        let parts = model.network.parts(usize::from(index));
+        sharelet_core::correlation::linear::mask_weights(seed, index, &parts, &mut masked);
         let from = bytes.len();
         bytes.resize(from + masked.len() * 4, 0);
         write_le_slice(&masked, bytes.get_mut(from..).unwrap_or(&mut []));
@@ -80,8 +82,8 @@ impl MaskedModel {
     #[must_use]
     pub fn new(network: Network<MAX_LAYERS>, matrices: &[u8]) -> Self {
         let mut rest = matrices;
-        let layers = network.layers().iter().map(|layer| {
-            let elems = usize::from(layer.inputs) * usize::from(layer.outputs);
+        let layers = (0..network.layers().len()).map(|index| {
+            let elems = network.weight_elems(index);
             let (bytes, tail) = rest.split_at_checked(elems * 4).unwrap_or((rest, &[]));
             rest = tail;
             let mut words = vec![0; elems];

@@ -77,7 +77,7 @@ pub enum DealerError {
 pub fn deal_session(model: &MaskedModel, keystream: &Keystream<ChaCha12>, session: u64) -> Result<Vec<u8>, Refusal> {
     let seed = crate::store::random_key().map_err(|error| state(&error))?;
     let mut rng = ChaCha20Rng::from_seed(*seed.expose());
-    let mut scratch = vec![0; model.network.max_width()];
+    let mut scratch = vec![0; deal::scratch_elems(&model.network)];
     let mut out = vec![0; deal::correction_bytes(&model.network)];
     deal::session(&model.network, keystream, session, &model.layers, &mut rng, &mut scratch, &mut out)
         .map_err(|_| Refusal::BadNetwork)?;

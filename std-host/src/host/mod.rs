@@ -163,7 +163,7 @@ async fn within<T>(limit: Duration, step: impl Future<Output = Result<T, Session
 /// What the host works on during a session.
 struct Buffers {
     masked: Vec<u32>,
-    input: Vec<u32>,
+    vectors: Vec<u32>,
     output: Vec<u32>,
     own_bits: Vec<u8>,
     peer_bits: Vec<u8>,
@@ -173,7 +173,7 @@ impl Buffers {
     fn new(sizes: ScratchSizes) -> Self {
         Self {
             masked: vec![0; sizes.masked_elems],
-            input: vec![0; sizes.width_elems],
+            vectors: vec![0; sizes.vectors_elems],
             output: vec![0; sizes.width_elems],
             own_bits: vec![0; sizes.bits_bytes],
             peer_bits: vec![0; sizes.bits_bytes],
@@ -183,7 +183,7 @@ impl Buffers {
     fn scratch(&mut self) -> Scratch<'_> {
         Scratch {
             masked: &mut self.masked,
-            input: &mut self.input,
+            vectors: &mut self.vectors,
             output: &mut self.output,
             own_bits: &mut self.own_bits,
             peer_bits: &mut self.peer_bits,

@@ -258,13 +258,8 @@ impl Quantiser<'_> {
             return Err(QuantiseError::Vanished { layer: index, name, largest, frac_bits, low: range.0, high: range.1 });
         }
         self.reports.push(LayerReport::new(dense, range, accumulators, &scaled.words, scaled.frac_bits, &scaled.weights));
-        self.layers.push(Layer {
-            inputs: narrow(dense.inputs),
-            outputs: narrow(dense.outputs),
-            weight_frac_bits: small(weight_bits),
-            shift: 0,
-            activation: if dense.relu { Activation::Relu } else { Activation::Identity },
-        });
+        let activation = if dense.relu { Activation::Relu } else { Activation::Identity };
+        self.layers.push(Layer::dense(narrow(dense.inputs), narrow(dense.outputs), small(weight_bits), 0, activation));
         self.weights.push(scaled.weights.into_iter().map(word).collect());
         self.biases.push(scaled.bias.into_iter().map(word).collect());
         self.words = scaled.words;

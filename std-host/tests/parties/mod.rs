@@ -57,17 +57,14 @@ pub fn rng(seed: u64) -> ChaCha8Rng {
 /// A model with random weights, hidden layers with ReLU and without.
 pub fn random_model(widths: &[u16], rng: &mut ChaCha8Rng) -> Model {
     let last = widths.len() - 2;
-    let layer = |(index, pair): (usize, &[u16])| Layer {
-        inputs: pair[0],
-        outputs: pair[1],
-        weight_frac_bits: 10,
-        shift: if index == last { 0 } else { 9 },
-        activation: if index == last || index == 1 { Activation::Identity } else { Activation::Relu },
+    let layer = |(index, pair): (usize, &[u16])| {
+        let activation = if index == last || index == 1 { Activation::Identity } else { Activation::Relu };
+        Layer::dense(pair[0], pair[1], 10, if index == last { 0 } else { 9 }, activation)
     };
     let layers: Vec<_> = widths.windows(2).enumerate().map(layer).collect();
     let mut words = |count: usize| (0..count).map(|_| rng.next_u32()).collect::<Vec<_>>();
-    let weights = layers.iter().map(|layer| words(usize::from(layer.inputs) * usize::from(layer.outputs))).collect();
-    let biases = layers.iter().map(|layer| words(usize::from(layer.outputs))).collect();
+    let weights = layers.iter().map(|layer| words(usize::from(layer.inputs()) * usize::from(layer.outputs()))).collect();
+    let biases = layers.iter().map(|layer| words(usize::from(layer.outputs()))).collect();
     let network = Network::new(8, 1 << 16, &layers).expect("valid");
     Model { network, weights, biases, labels: Vec::new(), name: "random".to_owned() }
 }

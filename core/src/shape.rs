@@ -1,0 +1,529 @@
+//! The public shapes of linear maps: which inputs an output adds up, and with which weights.
+//!
+//! Images are vectors: channel after channel, row after row. One-dimensional signals are images of one row.
+
+use core::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ring::{self, Ring};
+
+/// The most words of an image's row, and of a kernel, that are handled at once.
+pub const TILE_ELEMS: usize = 256;
+
+/// A linear map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Shape {
+    /// A private matrix, `outputs x inputs`.
+    Dense {
+        /// Columns.
+        inputs: u16,
+        /// Rows.
+        outputs: u16,
+    },
+    /// Private kernels that slide over an image: a matrix of a row per filter, with the filter's channels one after the other.
+    Convolution(Window),
+    /// Every channel's own windows, all weights public and the same: a mean, up to the scale. As many filters as channels.
+    Mean(Window),
+    /// The vector itself, with a public weight.
+    Identity {
+        /// Elements.
+        width: u16,
+    },
+}
+
+/// A window that slides over an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Window {
+    /// Channels of the image.
+    pub channels: u16,
+    /// Rows of the image.
+    pub height: u16,
+    /// Columns of the image.
+    pub width: u16,
+    /// Channels of the result.
+    pub filters: u16,
+    /// Every filter sees `channels / groups` channels; 1 is a plain convolution, `channels` a depthwise one.
+    pub groups: u16,
+    /// Rows and columns of the window.
+    pub kernel: (u8, u8),
+    /// Steps of the window down and to the right.
+    pub stride: (u8, u8),
+    /// Rows and columns of zeros above and left of the image.
+    pub before: (u8, u8),
+    /// Rows and columns of zeros below and right of it.
+    pub after: (u8, u8),
+}
+
+impl Shape {
+    /// The parts of a layer that has this map alone, with private weights, of what layer `source` takes.
+    #[must_use]
+    pub fn alone(self, source: u16) -> Parts {
+        [Part { source, shape: self, public: 0 }].into_iter().collect()
+    }
+
+    /// Elements of the input.
+    #[must_use]
+    pub const fn inputs(&self) -> u16 {
+        match self {
+            Self::Dense { inputs, .. } => *inputs,
+            Self::Identity { width } => *width,
+            Self::Convolution(window) | Self::Mean(window) => {
+                elems([window.channels as usize, window.height as usize, window.width as usize])
+            }
+        }
+    }
+
+    /// Elements of the output.
+    #[must_use]
+    pub const fn outputs(&self) -> u16 {
+        match self {
+            Self::Dense { outputs, .. } => *outputs,
+            Self::Identity { width } => *width,
+            Self::Convolution(window) | Self::Mean(window) => {
+                let (rows, columns) = window.outputs();
+                elems([window.filters as usize, rows, columns])
+            }
+        }
+    }
+
+    /// Private weights: rows, and words of a row; none where all weights are public.
+    #[must_use]
+    pub const fn weights(&self) -> (usize, usize) {
+        match self {
+            Self::Dense { inputs, outputs } => (*outputs as usize, *inputs as usize),
+            Self::Convolution(window) => (window.filters as usize, window.depth() * window.kernel_elems()),
+            Self::Mean(_) | Self::Identity { .. } => (0, 0),
+        }
+    }
+
+    /// Whether there are private weights.
+    #[must_use]
+    pub const fn is_private(&self) -> bool {
+        matches!(self, Self::Dense { .. } | Self::Convolution(_))
+    }
+
+    /// Whether the shape is one that all of its users take: no size is zero, none leaves its bounds.
+    #[must_use]
+    pub fn is_valid(&self) -> bool {
+        let sized = self.inputs() > 0 && self.outputs() > 0;
+        match self {
+            Self::Dense { .. } | Self::Identity { .. } => sized,
+            Self::Convolution(window) => sized && window.is_valid(),
+            Self::Mean(window) => {
+                sized && window.is_valid() && window.groups == window.channels && window.filters == window.channels
+            }
+        }
+    }
+
+    /// `out += W x`, with private weights row-major in `weights`, or every weight `public`. Slices of other lengths than the
+    /// shape's are cut.
+    pub fn add_product<R: Ring>(&self, weights: &[R], public: R, x: &[R], out: &mut [R]) {
+        match self {
+            Self::Dense { .. } => ring::add_matrix_vector(weights, x, out),
+            Self::Identity { .. } => {
+                for (out, &x) in out.iter_mut().zip(x) {
+                    *out = out.add(public.mul(x));
+                }
+            }
+            Self::Convolution(window) => {
+                let (depth, elems) = (window.depth(), window.kernel_elems());
+                window.slide(x, out, |filter, channel| {
+                    let start = (filter * depth + channel) * elems;
+                    weights.get(start..start + elems).unwrap_or(&[])
+                });
+            }
+            Self::Mean(window) => {
+                let kernel = [public; TILE_ELEMS];
+                let kernel = kernel.get(..window.kernel_elems()).unwrap_or(&[]);
+                window.slide(x, out, |_, _| kernel);
+            }
+        }
+    }
+}
+
+/// A product of sizes, or 0 if it is no number of elements.
+const fn elems(sizes: [usize; 3]) -> u16 {
+    let [a, b, c] = sizes;
+    // Sizes are at most a little above 2^16.
+    let product = a as u64 * b as u64 * c as u64;
+    #[allow(clippy::cast_possible_truncation)]
+    if product > u16::MAX as u64 { 0 } else { product as u16 }
+}
+
+/// Steps of a window of `size` along `length`, 0 if it does not fit.
+const fn steps(length: usize, size: u8, stride: u8) -> usize {
+    if size == 0 || stride == 0 || size as usize > length { 0 } else { (length - size as usize) / stride as usize + 1 }
+}
+
+impl Window {
+    /// Rows and columns of the result.
+    #[must_use]
+    pub const fn outputs(&self) -> (usize, usize) {
+        let height = self.height as usize + self.before.0 as usize + self.after.0 as usize;
+        let width = self.width as usize + self.before.1 as usize + self.after.1 as usize;
+        (steps(height, self.kernel.0, self.stride.0), steps(width, self.kernel.1, self.stride.1))
+    }
+
+    /// Words of a kernel of one channel.
+    #[must_use]
+    pub const fn kernel_elems(&self) -> usize {
+        self.kernel.0 as usize * self.kernel.1 as usize
+    }
+
+    /// Channels that a filter sees.
+    #[must_use]
+    pub const fn depth(&self) -> usize {
+        if self.groups == 0 { 0 } else { self.channels as usize / self.groups as usize }
+    }
+
+    fn is_valid(&self) -> bool {
+        let divides = |number: u16| self.groups > 0 && number.is_multiple_of(self.groups);
+        // No window lies in the padding alone.
+        let padded = [self.before.0, self.after.0].iter().all(|&pad| pad < self.kernel.0)
+            && [self.before.1, self.after.1].iter().all(|&pad| pad < self.kernel.1);
+        divides(self.channels) && divides(self.filters) && padded && self.kernel_elems() <= TILE_ELEMS
+    }
+
+    /// The first of the channels that a filter sees.
+    fn first_channel(&self, filter: usize) -> usize {
+        let per_group = usize::from(self.filters).checked_div(usize::from(self.groups)).unwrap_or(1).max(1);
+        filter / per_group * self.depth()
+    }
+
+    /// Slides the kernels, that `kernel` gives for a filter and one of its channels, over the image.
+    fn slide<'k, R: Ring>(&self, x: &[R], out: &mut [R], kernel: impl Fn(usize, usize) -> &'k [R]) {
+        let (rows, columns) = self.outputs();
+        for (filter, out) in out.chunks_exact_mut((rows * columns).max(1)).enumerate() {
+            let strip = Strip { filter, first: 0, len: out.len() };
+            for channel in 0..self.depth() {
+                let kernel = kernel(filter, channel);
+                for load in self.loads(&strip, channel) {
+                    self.add_load(&strip, &load, x.get(load.words.clone()).unwrap_or(&[]), kernel, out);
+                }
+            }
+        }
+    }
+
+    /// The strips that outputs `range` lie in. A strip's part of an image's row fits a tile.
+    pub fn strips(&self, range: Range<usize>) -> impl Iterator<Item = Strip> + use<> {
+        let (rows, columns) = self.outputs();
+        let (size, window) = ((rows * columns).max(1), *self);
+        let mut next = range.start;
+        core::iter::from_fn(move || {
+            if next >= range.end {
+                return None;
+            }
+            let first = next % size;
+            let mut len = (size - first).min(range.end - next);
+            if usize::from(window.width) > TILE_ELEMS {
+                let fitting = (TILE_ELEMS - usize::from(window.kernel.1)) / usize::from(window.stride.1).max(1) + 1;
+                len = len.min(columns - first % columns).min(fitting);
+            }
+            let strip = Strip { filter: next / size, first, len };
+            next += len;
+            Some(strip)
+        })
+    }
+
+    /// The pieces of the image's rows that a strip needs of one of its filter's channels.
+    pub fn loads(&self, strip: &Strip, channel: usize) -> impl Iterator<Item = Load> + use<> {
+        let (_, columns) = self.outputs();
+        let columns = columns.max(1);
+        let ((top, first), (bottom, last)) = (strip.place(0, columns), strip.place(strip.len.saturating_sub(1), columns));
+        let (first, last) = if top == bottom { (first, last) } else { (0, columns - 1) };
+        let span = |from: usize, to: usize, stride: u8, size: u8, before: u8, length: u16| {
+            let start = (from * usize::from(stride)).saturating_sub(usize::from(before));
+            let end = (to * usize::from(stride) + usize::from(size)).saturating_sub(usize::from(before));
+            start..end.min(usize::from(length))
+        };
+        let rows = span(top, bottom, self.stride.0, self.kernel.0, self.before.0, self.height);
+        let across = span(first, last, self.stride.1, self.kernel.1, self.before.1, self.width);
+        let (height, width) = (usize::from(self.height), usize::from(self.width));
+        let image = (self.first_channel(strip.filter) + channel) * height;
+        rows.map(move |row| {
+            let start = (image + row) * width;
+            Load { row, left: across.start, words: start + across.start..start + across.end }
+        })
+    }
+
+    /// Adds what the words of a load contribute to the strip's outputs. `kernel` is that of the load's channel.
+    #[inline]
+    pub fn add_load<R: Ring>(&self, strip: &Strip, load: &Load, words: &[R], kernel: &[R], out: &mut [R]) {
+        let (_, columns) = self.outputs();
+        let columns = columns.max(1);
+        let (stride, size) = (usize::from(self.stride.1), usize::from(self.kernel.1));
+        // Kernel row `t` meets the image's row `y s - before + t`.
+        let padded = load.row + usize::from(self.before.0);
+        for (kernel_row, kernel) in kernel.chunks_exact(size.max(1)).enumerate() {
+            let Some(down) = padded.checked_sub(kernel_row) else { break };
+            if !down.is_multiple_of(usize::from(self.stride.0).max(1)) {
+                continue;
+            }
+            let y = down / usize::from(self.stride.0).max(1);
+            // Outputs of the strip that lie in row `y`.
+            let from = (y * columns).max(strip.first);
+            let to = ((y + 1) * columns).min(strip.first + strip.len);
+            if from >= to {
+                continue;
+            }
+            let out = out.get_mut(from - strip.first..to - strip.first).unwrap_or(&mut []);
+            for (x, out) in (from % columns..).zip(out) {
+                // The window's first word, counted from the load's; left of it there may be padding.
+                let start = x * stride;
+                let skip = (usize::from(self.before.1) + load.left).saturating_sub(start);
+                let begin = (start + skip).saturating_sub(usize::from(self.before.1) + load.left);
+                let kernel = kernel.get(skip..).unwrap_or(&[]);
+                *out = ring::dot(*out, kernel, words.get(begin..).unwrap_or(&[]));
+            }
+        }
+    }
+}
+
+/// Outputs of one filter that follow each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Strip {
+    /// The filter.
+    pub filter: usize,
+    /// The first output, counted from the filter's first.
+    pub first: usize,
+    /// How many.
+    pub len: usize,
+}
+
+impl Strip {
+    /// Row and column of output `index`.
+    fn place(&self, index: usize, columns: usize) -> (usize, usize) {
+        ((self.first + index) / columns, (self.first + index) % columns)
+    }
+}
+
+/// A piece of a row of the image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// The row in the image.
+    pub row: usize,
+    /// The piece's first column.
+    pub left: usize,
+    /// The words of the whole vector.
+    pub words: Range<usize>,
+}
+
+/// The most parts of a layer's linear map.
+pub const MAX_PARTS: usize = 2;
+
+/// The parts of a layer's linear map, which add up; they have the same number of outputs.
+pub type Parts = heapless::Vec<Part, MAX_PARTS>;
+
+/// A part of a layer's linear map: of which vector, and with what weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The layer whose input is the argument.
+    pub source: u16,
+    /// The map.
+    pub shape: Shape,
+    /// Every weight, where they are public.
+    pub public: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    extern crate std;
+    use std::vec;
+    use std::vec::Vec;
+
+    pub(crate) const IMAGE: Window = Window {
+        channels: 4,
+        height: 7,
+        width: 9,
+        filters: 6,
+        groups: 2,
+        kernel: (3, 2),
+        stride: (2, 1),
+        before: (1, 0),
+        after: (1, 1),
+    };
+
+    /// By the definition, with a padded image.
+    fn schoolbook(window: &Window, weights: &[u32], x: &[u32]) -> Vec<u32> {
+        let (rows, columns) = window.outputs();
+        let at = |channel: usize, y: isize, x_at: isize| -> u32 {
+            let inside = |value: isize, length: u16| usize::try_from(value).ok().filter(|&value| value < usize::from(length));
+            match (inside(y, window.height), inside(x_at, window.width)) {
+                (Some(y), Some(column)) => x[(channel * usize::from(window.height) + y) * usize::from(window.width) + column],
+                _ => 0,
+            }
+        };
+        let mut out = Vec::new();
+        for filter in 0..usize::from(window.filters) {
+            let group = filter / (usize::from(window.filters) / usize::from(window.groups));
+            for y in 0..rows {
+                for x in 0..columns {
+                    let mut sum = 0_u32;
+                    for channel in 0..window.depth() {
+                        for ky in 0..usize::from(window.kernel.0) {
+                            for kx in 0..usize::from(window.kernel.1) {
+                                let weight = weights[((filter * window.depth() + channel) * usize::from(window.kernel.0) + ky)
+                                    * usize::from(window.kernel.1)
+                                    + kx];
+                                let row = (y * usize::from(window.stride.0) + ky).cast_signed() - isize::from(window.before.0);
+                                let column = (x * usize::from(window.stride.1) + kx).cast_signed() - isize::from(window.before.1);
+                                sum = sum.wrapping_add(weight.wrapping_mul(at(group * window.depth() + channel, row, column)));
+                            }
+                        }
+                    }
+                    out.push(sum);
+                }
+            }
+        }
+        out
+    }
+
+    pub(crate) fn windows() -> Vec<Window> {
+        let plain = Window { groups: 1, ..IMAGE };
+        vec![
+            IMAGE,
+            plain,
+            Window { channels: 6, groups: 6, filters: 6, ..IMAGE },
+            Window { channels: 3, groups: 3, filters: 6, kernel: (5, 5), stride: (1, 3), before: (2, 2), after: (2, 2), ..IMAGE },
+            Window {
+                channels: 1,
+                groups: 1,
+                height: 1,
+                width: 600,
+                kernel: (1, 9),
+                stride: (1, 4),
+                before: (0, 4),
+                after: (0, 4),
+                ..IMAGE
+            },
+            Window {
+                channels: 2,
+                groups: 1,
+                height: 1,
+                width: 300,
+                kernel: (1, 255),
+                stride: (1, 1),
+                before: (0, 0),
+                after: (0, 0),
+                ..IMAGE
+            },
+            Window {
+                channels: 2,
+                groups: 1,
+                height: 3,
+                width: 300,
+                kernel: (3, 3),
+                stride: (1, 200),
+                before: (1, 1),
+                after: (1, 1),
+                ..IMAGE
+            },
+            Window { kernel: (1, 1), stride: (1, 1), before: (0, 0), after: (0, 0), groups: 1, ..IMAGE },
+            Window { kernel: (7, 9), stride: (1, 1), before: (0, 0), after: (0, 0), groups: 1, ..IMAGE },
+            Window { kernel: (2, 2), stride: (3, 3), before: (0, 0), after: (0, 0), groups: 1, ..IMAGE },
+        ]
+    }
+
+    fn words(count: usize, seed: u32) -> Vec<u32> {
+        (0..count)
+            .scan(seed, |state, _| {
+                *state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                Some(*state)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn convolutions_are_those_of_the_definition() {
+        for window in windows() {
+            let shape = Shape::Convolution(window);
+            assert!(shape.is_valid(), "{window:?}");
+            let (rows, row) = shape.weights();
+            let (weights, x) = (words(rows * row, 1), words(usize::from(shape.inputs()), 2));
+            let mut out = vec![0; usize::from(shape.outputs())];
+            shape.add_product(&weights, 0, &x, &mut out);
+            assert_eq!(out, schoolbook(&window, &weights, &x), "{window:?}");
+        }
+    }
+
+    /// In pieces, as a device computes them.
+    #[test]
+    fn strips_cover_every_output_once_and_fit_a_tile() {
+        for window in windows() {
+            let shape = Shape::Convolution(window);
+            let (rows, row) = shape.weights();
+            let (weights, x) = (words(rows * row, 3), words(usize::from(shape.inputs()), 4));
+            let outputs = usize::from(shape.outputs());
+            let mut out = vec![0; outputs];
+            for piece in (0..outputs).step_by(64) {
+                let range = piece..outputs.min(piece + 64);
+                let mut next = range.start;
+                for strip in window.strips(range.clone()) {
+                    let (rows, columns) = window.outputs();
+                    assert_eq!(strip.filter * rows * columns + strip.first, next, "{window:?}");
+                    let out = &mut out[next..next + strip.len];
+                    next += strip.len;
+                    for channel in 0..window.depth() {
+                        let start = (strip.filter * window.depth() + channel) * window.kernel_elems();
+                        for load in window.loads(&strip, channel) {
+                            assert!(load.words.len() <= TILE_ELEMS, "{window:?}: {load:?}");
+                            let words = &x[load.words.clone()];
+                            window.add_load(&strip, &load, words, &weights[start..start + window.kernel_elems()], out);
+                        }
+                    }
+                }
+                assert_eq!(next, range.end, "{window:?}");
+            }
+            assert_eq!(out, schoolbook(&window, &weights, &x), "{window:?}");
+        }
+    }
+
+    #[test]
+    fn means_and_identities() {
+        let window = Window {
+            channels: 2,
+            groups: 2,
+            filters: 2,
+            height: 4,
+            width: 4,
+            kernel: (2, 2),
+            stride: (2, 2),
+            before: (0, 0),
+            after: (0, 0),
+        };
+        let x: Vec<u32> = (0..32).collect();
+        let mut out = [7; 8];
+        assert!(Shape::Mean(window).is_valid());
+        Shape::Mean(window).add_product(&[], 3, &x, &mut out);
+        assert_eq!(out[0], 7 + 3 * (1 + 4 + 5));
+        assert_eq!(out[7], 7 + 3 * (26 + 27 + 30 + 31));
+        Shape::Identity { width: 8 }.add_product(&[], 2, &x[..8], &mut out);
+        assert_eq!(out[7], 7 + 3 * (26 + 27 + 30 + 31) + 14);
+    }
+
+    #[test]
+    fn sizes_are_checked() {
+        let refused = |window: Window| assert!(!Shape::Convolution(window).is_valid(), "{window:?}");
+        for zero in [
+            Window { channels: 0, ..IMAGE },
+            Window { height: 0, ..IMAGE },
+            Window { filters: 0, ..IMAGE },
+            Window { groups: 0, ..IMAGE },
+            Window { kernel: (0, 1), ..IMAGE },
+            Window { stride: (1, 0), ..IMAGE },
+            Window { groups: 3, ..IMAGE },
+            Window { before: (3, 0), ..IMAGE },
+            Window { kernel: (10, 1), before: (0, 0), after: (0, 0), ..IMAGE },
+            Window { kernel: (16, 17), height: 100, width: 100, before: (0, 0), after: (0, 0), ..IMAGE },
+            Window { channels: 60000, groups: 1, height: 60000, width: 60000, ..IMAGE },
+        ] {
+            refused(zero);
+        }
+        assert!(!Shape::Mean(IMAGE).is_valid());
+        assert!(!Shape::Dense { inputs: 0, outputs: 1 }.is_valid());
+    }
+}
