@@ -112,13 +112,13 @@ struct Buffers {
 impl Buffers {
     fn new(model: &Model) -> Self {
         let sizes = ScratchSizes::of(&model.network);
-        let words = [sizes.masked_elems, sizes.width_elems, sizes.width_elems].map(|len| vec![0; len]);
+        let words = [sizes.masked_elems, sizes.vectors_elems, sizes.width_elems].map(|len| vec![0; len]);
         Self { words, bits: [vec![0; sizes.bits_bytes], vec![0; sizes.bits_bytes]] }
     }
 
     fn scratch(&mut self) -> Scratch<'_> {
-        let ([masked, input, output], [own_bits, peer_bits]) = (&mut self.words, &mut self.bits);
-        Scratch { masked, input, output, own_bits, peer_bits }
+        let ([masked, vectors, output], [own_bits, peer_bits]) = (&mut self.words, &mut self.bits);
+        Scratch { masked, vectors, output, own_bits, peer_bits }
     }
 }
 
@@ -182,8 +182,8 @@ fn plain_product(rng: &mut ChaCha8Rng) -> impl FnMut(usize) {
         for input in inputs.chunks_exact(WIDTHS[0]) {
             let mut hidden = input.to_vec();
             for (weights, biases) in &layers {
-                let mut out = vec![0; biases.len()];
-                kernel::affine(weights, biases, &hidden, &mut out);
+                let mut out = biases.clone();
+                kernel::add_matrix_vector(weights, &hidden, &mut out);
                 hidden = out;
             }
             black_box(hidden);
