@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::correlation::digits::{Digits, GateKind};
 use crate::correlation::linear;
 use crate::protocol;
-use crate::shape::{Part, Parts, Shape};
+use crate::shape::{Part, Parts, Shape, Window};
 
 /// The ring in which sessions compute, in bits.
 pub const RING_BITS: u8 = 32;
@@ -58,6 +58,14 @@ pub struct Skip {
 }
 
 impl Layer {
+    /// A step of a max-pool: of every window of every channel the larger of its first and its last word,
+    /// `max(first - last, 0) + last`. The two must not differ by `2^31` units or more.
+    #[must_use]
+    pub const fn larger(window: Window) -> Self {
+        let activation = Activation::Relu;
+        Self { shape: Shape::Pairs(window), weight_frac_bits: 0, skip: None, shift: 0, activation }
+    }
+
     /// A dense layer.
     #[must_use]
     pub const fn dense(inputs: u16, outputs: u16, weight_frac_bits: u8, shift: u8, activation: Activation) -> Self {
@@ -130,6 +138,11 @@ pub enum NetworkError {
         /// Index of the layer.
         layer: usize,
     },
+    /// A layer of pairs has weights, a shift, a second part, or no ReLU.
+    BadPairs {
+        /// Index of the layer.
+        layer: usize,
+    },
     /// What is carried over to a layer comes from no earlier one, or has not the layer's outputs, or not its scale.
     BadSkip {
         /// Index of the layer.
@@ -170,6 +183,7 @@ impl fmt::Display for NetworkError {
                 f,
                 "layer {layer} has no inputs or outputs, or more than 65535 of them, or a window that does not fit its image"
             ),
+            Self::BadPairs { layer } => write!(f, "layer {layer} takes the larger of pairs, which goes with nothing else"),
             Self::BadSkip { layer } => {
                 write!(f, "what is carried over to layer {layer} is not an earlier vector of its size and scale")
             }
@@ -226,6 +240,10 @@ impl<const L: usize> Network<L> {
             }
             if layer.shift >= RING_BITS - 1 || u32::from(layer.shift) > frac_bits {
                 return Err(NetworkError::ShiftOutOfRange { layer: index });
+            }
+            let alone = layer.weight_frac_bits == 0 && layer.shift == 0 && layer.skip.is_none();
+            if matches!(layer.shape, Shape::Pairs(_)) && !(alone && layer.activation == Activation::Relu) {
+                return Err(NetworkError::BadPairs { layer: index });
             }
             if let Some(skip) = layer.skip {
                 let from = usize::from(skip.from);
@@ -343,9 +361,12 @@ impl<const L: usize> Network<L> {
             let out = rest.get_mut(..place.len())?;
             model.affine(index, &self.parts(index), |source| before.get(self.vector(usize::from(source))).unwrap_or(&[]), out);
             if let Some(digits) = self.gate(index) {
-                for y in out {
+                for y in out.iter_mut() {
                     *y = protocol::gate::twin(digits.kind(), digits.shift(), *y);
                 }
+            }
+            if let Some(part) = self.carried(index) {
+                part.shape.add_product(&[], 1, before.get(self.vector(index)).unwrap_or(&[]), out);
             }
         }
         vectors.get_mut(self.vector(self.layers.len()))
@@ -385,6 +406,15 @@ impl<const L: usize> Network<L> {
             let _ = parts.push(Part { source: u16::from(from), shape, public: public_weight(&shape, weight_frac_bits) });
         }
         parts
+    }
+
+    /// What is added to the results of layer `index`'s gate: a public map of the layer's input.
+    #[must_use]
+    pub fn carried(&self, index: usize) -> Option<Part> {
+        match (self.layers.get(index)?.shape, u16::try_from(index)) {
+            (Shape::Pairs(window), Ok(source)) => Some(Part { source, shape: Shape::Last(window), public: 1 }),
+            _ => None,
+        }
     }
 
     /// Private weights of layer `index`, in elements.

@@ -31,6 +31,11 @@ pub enum Shape {
         /// Elements.
         width: u16,
     },
+    /// Of every channel's own windows the first word less the last: what the larger of the two is decided by. As many filters as
+    /// channels.
+    Pairs(Window),
+    /// Of every channel's own windows the last word. As many filters as channels.
+    Last(Window),
 }
 
 /// A window that slides over an image.
@@ -70,7 +75,7 @@ impl Shape {
         match self {
             Self::Dense { inputs, .. } => *inputs,
             Self::Identity { width } => *width,
-            Self::Convolution(window) | Self::Mean(window) => {
+            Self::Convolution(window) | Self::Mean(window) | Self::Pairs(window) | Self::Last(window) => {
                 elems([window.channels as usize, window.height as usize, window.width as usize])
             }
         }
@@ -82,7 +87,7 @@ impl Shape {
         match self {
             Self::Dense { outputs, .. } => *outputs,
             Self::Identity { width } => *width,
-            Self::Convolution(window) | Self::Mean(window) => {
+            Self::Convolution(window) | Self::Mean(window) | Self::Pairs(window) | Self::Last(window) => {
                 let (rows, columns) = window.outputs();
                 elems([window.filters as usize, rows, columns])
             }
@@ -95,7 +100,7 @@ impl Shape {
         match self {
             Self::Dense { inputs, outputs } => (*outputs as usize, *inputs as usize),
             Self::Convolution(window) => (window.filters as usize, window.depth() * window.kernel_elems()),
-            Self::Mean(_) | Self::Identity { .. } => (0, 0),
+            Self::Mean(_) | Self::Identity { .. } | Self::Pairs(_) | Self::Last(_) => (0, 0),
         }
     }
 
@@ -112,7 +117,7 @@ impl Shape {
         match self {
             Self::Dense { .. } | Self::Identity { .. } => sized,
             Self::Convolution(window) => sized && window.is_valid(),
-            Self::Mean(window) => {
+            Self::Mean(window) | Self::Pairs(window) | Self::Last(window) => {
                 sized && window.is_valid() && window.groups == window.channels && window.filters == window.channels
             }
         }
@@ -135,11 +140,31 @@ impl Shape {
                     weights.get(start..start + elems).unwrap_or(&[])
                 });
             }
-            Self::Mean(window) => {
-                let kernel = [public; TILE_ELEMS];
-                let kernel = kernel.get(..window.kernel_elems()).unwrap_or(&[]);
+            Self::Mean(window) | Self::Pairs(window) | Self::Last(window) => {
+                let mut kernel = [R::ZERO; TILE_ELEMS];
+                let kernel = kernel.get_mut(..window.kernel_elems()).unwrap_or(&mut []);
+                self.public_kernel(public, kernel);
                 window.slide(x, out, |_, _| kernel);
             }
+        }
+    }
+
+    /// The kernel of a map of windows whose weights are public; a map of another kind has none.
+    pub(crate) fn public_kernel<R: Ring>(&self, public: R, kernel: &mut [R]) {
+        kernel.fill(if matches!(self, Self::Mean(_)) { public } else { R::ZERO });
+        match (self, kernel) {
+            (Self::Pairs(_), [first, .., last]) => (*first, *last) = (public, public.neg()),
+            (Self::Last(_), [.., last]) => *last = public,
+            _ => {}
+        }
+    }
+
+    /// The window of a map that has one.
+    #[must_use]
+    pub const fn window(&self) -> Option<Window> {
+        match self {
+            Self::Convolution(window) | Self::Mean(window) | Self::Pairs(window) | Self::Last(window) => Some(*window),
+            Self::Dense { .. } | Self::Identity { .. } => None,
         }
     }
 }
@@ -501,6 +526,10 @@ mod tests {
         Shape::Mean(window).add_product(&[], 3, &x, &mut out);
         assert_eq!(out[0], 7 + 3 * (1 + 4 + 5));
         assert_eq!(out[7], 7 + 3 * (26 + 27 + 30 + 31));
+        let mut pairs = [0; 8];
+        Shape::Pairs(window).add_product(&[], 1, &x, &mut pairs);
+        Shape::Last(window).add_product(&[], 1, &x, &mut pairs);
+        assert_eq!(pairs, [0, 2, 8, 10, 16, 18, 24, 26], "the first, which is left when the last comes back");
         Shape::Identity { width: 8 }.add_product(&[], 2, &x[..8], &mut out);
         assert_eq!(out[7], 7 + 3 * (26 + 27 + 30 + 31) + 14);
     }

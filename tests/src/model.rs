@@ -50,7 +50,8 @@ impl Model {
         let depthwise = Window { groups: 6, kernel: (2, 3), before: (1, 1), after: (0, 1), ..same };
         let shortcut = Window { filters: 5, kernel: (1, 1), before: (0, 0), after: (0, 0), ..same };
         let mean = Window { channels: 5, filters: 5, groups: 5, kernel: (2, 3), stride: (2, 2), ..shortcut };
-        let row = Window { channels: 1, height: 1, width: 50, filters: 3, groups: 1, kernel: (1, 7), stride: (1, 3), ..shortcut };
+        let pool = Window { channels: 5, filters: 5, groups: 5, kernel: (1, 3), stride: (1, 2), ..shortcut };
+        let row = Window { channels: 1, height: 1, width: 20, filters: 3, groups: 1, kernel: (1, 7), stride: (1, 3), ..shortcut };
         let layer = |shape, skip, shift, activation| Layer { shape, weight_frac_bits: 10, skip, shift, activation };
         let carried = |from, shape| Some(Skip { from, shape, weight_frac_bits: 10 });
         let identity = Shape::Identity { width: 6 * 5 * 11 };
@@ -64,9 +65,10 @@ impl Model {
                 10,
                 Activation::Relu,
             ),
-            layer(Shape::Mean(mean), None, 10, Activation::Identity),
+            Layer::larger(pool),
+            layer(Shape::Mean(Window { width: 5, ..mean }), None, 10, Activation::Identity),
             layer(Shape::Convolution(row), None, 9, Activation::Relu),
-            Layer::dense(45, 4, 10, 0, Activation::Identity),
+            Layer::dense(15, 4, 10, 0, Activation::Identity),
         ];
         Self::with_layers(&layers, rng)
     }

@@ -124,6 +124,14 @@ pub struct Online<'k, C: Rounds> {
 }
 
 impl<'k, C: Rounds> Online<'k, C> {
+    /// `P0`'s shares of a public map of vectors that were opened before; its parts name the layers that took them.
+    pub fn carried<'m>(&self, model: &'m Keystream<C>, parts: Parts) -> linear::Rows<'m, C>
+    where
+        'k: 'm,
+    {
+        linear::Rows::new(self.keystream, model, self.position, parts)
+    }
+
     /// What the next layer spends: the input masks `r`, and the tables of the gate that follows, if one does.
     pub fn layer(
         &mut self,

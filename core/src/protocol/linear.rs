@@ -38,6 +38,21 @@ use crate::shape::{Part, Shape, Strip, TILE_ELEMS, Window};
 pub fn prepare<R: Ring, C: Rounds>(piece: RowPiece<'_, C>, tile: &mut [R; TILE_ELEMS], u_0: &mut [R]) -> Result<(), StepError> {
     expect_len(u_0.len(), piece.len())?;
     piece.shares(u_0);
+    add_parts(&piece, tile, u_0);
+    Ok(())
+}
+
+/// `P0`, when a gate's results are there: adds its share of a public map of a vector that was opened before, in the piece.
+///
+/// # Errors
+/// [`StepError::LengthMismatch`] if `h_0` is not as long as the piece.
+pub fn carry<R: Ring, C: Rounds>(piece: RowPiece<'_, C>, tile: &mut [R; TILE_ELEMS], h_0: &mut [R]) -> Result<(), StepError> {
+    expect_len(h_0.len(), piece.len())?;
+    add_parts(&piece, tile, h_0);
+    Ok(())
+}
+
+fn add_parts<R: Ring, C: Rounds>(piece: &RowPiece<'_, C>, tile: &mut [R; TILE_ELEMS], u_0: &mut [R]) {
     for (number, part) in piece.parts() {
         match part.shape {
             Shape::Dense { inputs, .. } => {
@@ -52,14 +67,14 @@ pub fn prepare<R: Ring, C: Rounds>(piece: RowPiece<'_, C>, tile: &mut [R; TILE_E
             }
             Shape::Convolution(window) => {
                 let rows = piece.weight_masks(number, &part);
-                slide(&piece, &part, &window, tile, u_0, |filter| {
+                slide(piece, &part, &window, tile, u_0, |filter| {
                     let mut row = rows.row::<R>(filter);
                     move |kernel: &mut [R]| row.read(kernel)
                 });
             }
-            Shape::Mean(window) => {
+            Shape::Mean(window) | Shape::Pairs(window) | Shape::Last(window) => {
                 let public = R::from_u64(part.public);
-                slide(&piece, &part, &window, tile, u_0, |_| move |kernel: &mut [R]| kernel.fill(public));
+                slide(piece, &part, &window, tile, u_0, |_| |kernel: &mut [R]| part.shape.public_kernel(public, kernel));
             }
             Shape::Identity { .. } => {
                 let Some(r) = tile.get_mut(..piece.len()) else { continue };
@@ -68,7 +83,6 @@ pub fn prepare<R: Ring, C: Rounds>(piece: RowPiece<'_, C>, tile: &mut [R; TILE_E
             }
         }
     }
-    Ok(())
 }
 
 /// The columns of a matrix, a tile at a time.
@@ -176,10 +190,11 @@ pub fn prepare_blocks<R: Ring>(parts: &[Part], limit: u64) -> u64 {
 
 /// Keystream blocks that [`prepare`] computes of a part for a piece of outputs, run by run.
 fn part_blocks<R: Ring>(part: &Part, piece: Range<usize>) -> impl Iterator<Item = u64> {
-    let (whole, window) = match part.shape {
-        Shape::Dense { inputs, .. } => ((piece.len() as u64 + 1) * blocks_of::<R>(&(0..usize::from(inputs))), None),
-        Shape::Identity { .. } => (blocks_of::<R>(&piece), None),
-        Shape::Convolution(window) | Shape::Mean(window) => (0, Some(window)),
+    let window = part.shape.window();
+    let whole = match part.shape {
+        Shape::Dense { inputs, .. } => (piece.len() as u64 + 1) * blocks_of::<R>(&(0..usize::from(inputs))),
+        Shape::Identity { .. } => blocks_of::<R>(&piece),
+        _ => 0,
     };
     let row_blocks = blocks_of::<R>(&(0..part.shape.weights().1));
     let of_strip = move |(window, strip): (Window, Strip)| {

@@ -4,6 +4,7 @@ use crate::cost::Cost;
 use crate::network::Network;
 use crate::protocol::{gate, linear};
 use crate::ring::Ring;
+use crate::shape::Parts;
 use crate::wire::control::Answer;
 use crate::wire::frame::HEADER_BYTES;
 
@@ -34,7 +35,9 @@ impl<const L: usize> Network<L> {
     pub fn layer_cost(&self, index: usize) -> Cost {
         let Some(layer) = self.layers().get(index) else { return Cost::default() };
         let gate = self.gate(index).map(|digits| gate::cost::<u32>(&digits, layer.outputs())).unwrap_or_default();
-        linear::cost::<u32>(layer.inputs(), &self.parts(index)) + gate
+        let carried: Parts = self.carried(index).into_iter().collect();
+        let carried = Cost { online_blocks: linear::prepare_blocks::<u32>(&carried, u64::MAX), ..Cost::default() };
+        linear::cost::<u32>(layer.inputs(), &self.parts(index)) + gate + carried
     }
 
     /// Keystream blocks that the device computes before the input is known; or some number beyond `limit`, if that is less.

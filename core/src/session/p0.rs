@@ -279,22 +279,23 @@ impl<'d, 'b, T: Read + Write, C: Rounds, const L: usize> Prepared<'d, 'b, T, C, 
     /// refused before a byte is sent, but it, too, ends the session: check it against [`Prepared::network`] first.
     pub async fn infer(self, input: &[u32]) -> Result<(Connected<'d, T, C, L>, &'b mut [u32]), SessionError> {
         let Self { mut connected, mut online, answer, .. } = self;
-        let Connected { io, network, answer: policy, .. } = &mut connected;
+        let Connected { io, model, network, answer: policy, .. } = &mut connected;
         if input.len() != network.inputs() {
             return Err(SessionError::InputWidth { network: network.inputs(), found: input.len() });
         }
-        let mut pending: Option<gate::Tables<'_, C>> = None;
+        let mut pending: Option<Gate<'_, C>> = None;
         for (index, layer) in network.layers().iter().enumerate() {
             let (masks, tables) = online.layer((layer.inputs(), layer.outputs()), network.gate(index));
             match pending {
-                Some(tables) => pass_gate(io, index - 1, tables, masks, layer.inputs()).await?,
+                Some(gate) => pass_gate(io, index - 1, gate, masks, layer.inputs()).await?,
                 None => send_input(io, input, masks).await?,
             }
-            pending = tables;
+            let carried = network.carried(index).map(|part| online.carried(model, [part].into_iter().collect()));
+            pending = tables.map(|tables| Gate { tables, carried });
         }
         let last = network.layers().len().saturating_sub(1);
         match pending {
-            Some(tables) => pass_last_gate(io, last, tables, answer, *policy).await?,
+            Some(gate) => pass_last_gate(io, last, gate, answer, *policy).await?,
             None if policy.to_host() => send_output(io, last, answer).await?,
             None => flush(io).await?,
         }
@@ -315,6 +316,12 @@ async fn send_input<C: Rounds>(io: &mut impl Write, input: &[u32], masks: linear
         write_all(io, bytes).await?;
     }
     flush(io).await
+}
+
+/// A layer's gate, and what is added to its results.
+struct Gate<'k, C: Rounds> {
+    tables: gate::Tables<'k, C>,
+    carried: Option<linear::Rows<'k, C>>,
 }
 
 /// A piece of a gate as it is worked on.
@@ -340,6 +347,7 @@ impl GatePiece {
         &mut self,
         io: &mut T,
         tables: gate::TablePiece<'_, C>,
+        carried: Option<linear::RowPiece<'_, C>>,
     ) -> Result<&mut [u32], SessionError> {
         let bits = opened_bytes(tables.digits(), tables.len());
         let (words, bytes) = piece_of(&mut self.words, &mut self.bytes, tables.len());
@@ -350,6 +358,9 @@ impl GatePiece {
         read_le_slice(bytes, words);
         gate_step::finish_p0(tables, peer_bits, own_bits, words)?;
         write_all(io, own_bits).await?;
+        if let Some(carried) = carried {
+            linear_step::carry(carried, &mut [0; TILE_ELEMS], words)?;
+        }
         Ok(words)
     }
 
@@ -370,17 +381,19 @@ fn gate_bytes(digits: &Digits, outputs: u16) -> (usize, usize) {
 async fn pass_gate<T: Read + Write, C: Rounds>(
     io: &mut T,
     layer: usize,
-    tables: gate::Tables<'_, C>,
+    gate: Gate<'_, C>,
     masks: linear::InputMasks<'_, C>,
     outputs: u16,
 ) -> Result<(), SessionError> {
+    let Gate { tables, mut carried } = gate;
     let (bits, words) = gate_bytes(tables.digits(), outputs);
     expect_bulk(io, Kind::Gate, layer, words + bits).await?;
     write_bulk_header(io, Kind::Input, layer + 1, bits + words).await?;
     let mut piece = GatePiece::new();
     for (tables, masks) in tables.zip(masks) {
         let len = tables.len();
-        linear_step::mask(masks, piece.pass(io, tables).await?)?;
+        let carried = carried.as_mut().and_then(Iterator::next);
+        linear_step::mask(masks, piece.pass(io, tables, carried).await?)?;
         piece.send(io, len).await?;
     }
     flush(io).await
@@ -390,16 +403,18 @@ async fn pass_gate<T: Read + Write, C: Rounds>(
 async fn pass_last_gate<T: Read + Write, C: Rounds>(
     io: &mut T,
     layer: usize,
-    tables: gate::Tables<'_, C>,
+    gate: Gate<'_, C>,
     answer: &mut [u32],
     policy: Answer,
 ) -> Result<(), SessionError> {
+    let Gate { tables, mut carried } = gate;
     let (bits, words) = (opened_bytes(tables.digits(), answer.len()), size_of_val(answer));
     expect_bulk(io, Kind::Gate, layer, words + bits).await?;
     write_bulk_header(io, Kind::Output, layer, bits + if policy.to_host() { words } else { 0 }).await?;
     let mut piece = GatePiece::new();
     for (tables, answer) in tables.zip(answer.chunks_mut(PIECE_ELEMS)) {
-        answer.copy_from_slice(piece.pass(io, tables).await?);
+        let carried = carried.as_mut().and_then(Iterator::next);
+        answer.copy_from_slice(piece.pass(io, tables, carried).await?);
         if policy.to_host() {
             piece.send(io, answer.len()).await?;
         }

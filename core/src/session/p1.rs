@@ -246,6 +246,9 @@ impl<'s, M: Affine, const L: usize> Ready<'_, 's, M, L> {
             let receive = receive_gate_reply(reader, kind, layer_of_reply, peer_bits, piece_bits, next);
             both_ways(receive, send).await?;
             gate_step::finish_p1(opened, own_bits, peer_bits, y)?;
+            if let Some(part) = network.carried(index) {
+                part.shape.add_product(&[], 1, known.get(network.vector(index)).unwrap_or(&[]), y);
+            }
             if index < last {
                 // `d + h_1`: the only product that the host needs is with this sum.
                 share::open(next, y);

@@ -76,6 +76,8 @@ pub fn shape_text(shape: &Shape) -> String {
         Shape::Dense { inputs, outputs } => format!("{inputs} -> {outputs}"),
         Shape::Identity { width } => format!("{width}"),
         Shape::Mean(window) => image(window, "mean"),
+        Shape::Pairs(window) => image(window, "larger of"),
+        Shape::Last(window) => image(window, "last of"),
         Shape::Convolution(window) if window.groups == 1 => image(window, "conv"),
         Shape::Convolution(window) if window.groups == window.channels => image(window, "depthwise"),
         Shape::Convolution(window) => image(window, "grouped"),
