@@ -82,18 +82,23 @@ fn readers_of_messages() {
 #[test]
 fn both_sides_of_a_session() {
     let mut made = rng(70);
-    let model = Model::random(&[3, 5, 2], true, &mut made);
-    let setup = Setup::random(model, Answer::Both, &mut made);
-    let honest = setup.honest::<ChaCha8>(&[1, 2, 3], 1000);
-    let corrections = setup.corrections::<ChaCha8>();
+    let models = [Model::random(&[3, 5, 2], true, &mut made), Model::of_every_shape(&mut made)];
+    let cases = models.map(|model| {
+        let setup = Setup::random(model, Answer::Both, &mut made);
+        let input: Vec<u32> = (0..setup.model.network.inputs()).map(|_| made.next_u32()).collect();
+        let honest = setup.honest::<ChaCha8>(&input, 1000);
+        let corrections = setup.corrections::<ChaCha8>();
+        (setup, input, honest, corrections)
+    });
     let rounds = fuzz(|rng| {
+        let (setup, input, honest, corrections) = &cases[below(rng, 2)];
         let [mut host, mut device] = [honest.host.clone(), honest.device.clone()];
         mutate(&mut host, rng);
         mutate(&mut device, rng);
         // A changed welcome may describe another valid network: what the device sends is then frames of it.
-        let run = setup.device_against::<ChaCha8>(&host, End::Closed, &[1, 2, 3]);
+        let run = setup.device_against::<ChaCha8>(&host, End::Closed, input);
         let _ = frames::split(&run.sent);
-        let _ = setup.host_against(&device, End::Closed, &corrections);
+        let _ = setup.host_against(&device, End::Closed, corrections);
     });
     assert!(rounds > 100);
 }

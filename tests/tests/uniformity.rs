@@ -10,7 +10,9 @@ use std::collections::BTreeMap;
 
 use rand_core::Rng;
 use sharelet_core::keystream::{ChaCha8, ChaCha12, Domain, Kind as Stream};
+use sharelet_core::network::{Activation, Layer, Skip};
 use sharelet_core::protocol::gate::opened_bytes;
+use sharelet_core::shape::{Shape, Window};
 use sharelet_core::wire::control::Answer;
 use sharelet_core::wire::frame::Header;
 use sharelet_core::wire::frame::Kind;
@@ -98,9 +100,37 @@ fn inputs() -> [[u32; 6]; 2] {
     [[0; 6], [high, low, high, low, high, high]]
 }
 
+/// A network of windows: a convolution, one with a residual connection, the larger of pairs, and a mean. One piece per layer.
+fn windows() -> Setup {
+    let mut rng = rng(23);
+    let image = Window {
+        channels: 1,
+        height: 4,
+        width: 4,
+        filters: 2,
+        groups: 1,
+        kernel: (2, 2),
+        stride: (1, 1),
+        before: (0, 0),
+        after: (0, 0),
+    };
+    let same = Window { channels: 2, height: 3, width: 3, before: (1, 1), ..image };
+    let pool = Window { groups: 2, kernel: (1, 2), before: (0, 0), ..same };
+    let mean = Window { width: 2, kernel: (3, 1), ..pool };
+    let layer = |shape, skip, activation| Layer { shape, weight_frac_bits: 10, skip, shift: 10, activation };
+    let skip = Some(Skip { from: 1, shape: Shape::Identity { width: 18 }, weight_frac_bits: 10 });
+    let layers = [
+        layer(Shape::Convolution(image), None, Activation::Relu),
+        layer(Shape::Convolution(same), skip, Activation::Identity),
+        Layer::larger(pool),
+        layer(Shape::Mean(mean), None, Activation::Identity),
+    ];
+    let model = Model::with_layers(&layers, &mut rng);
+    Setup::random(model, Answer::Device, &mut rng)
+}
+
 /// Runs honest sessions; `each` gets what the device sent.
-fn honest_sessions(input: &[u32], mut each: impl FnMut(&Setup, &[u8])) {
-    let mut setup = setup();
+fn honest_sessions(mut setup: Setup, input: &[u32], mut each: impl FnMut(&Setup, &[u8])) {
     let mut rng = rng(21);
     for session in 0..SESSIONS {
         (setup.next, setup.session) = (session, session);
@@ -115,7 +145,7 @@ fn honest_sessions(input: &[u32], mut each: impl FnMut(&Setup, &[u8])) {
 fn with_an_honest_host_the_wire_is_uniform_under_either_input() {
     let [zeros, extremes] = inputs().map(|input| {
         let mut classes = Classes::default();
-        honest_sessions(&input, |setup, sent| classes.add(setup, sent));
+        honest_sessions(setup(), &input, |setup, sent| classes.add(setup, sent));
         classes
     });
     // Three `Prepared`, three `Input`, and the bits of three gates.
@@ -127,12 +157,31 @@ fn with_an_honest_host_the_wire_is_uniform_under_either_input() {
     assert_eq!(zeros.apart(&extremes), []);
 }
 
+/// Vectors that several layers take are opened once, and what is carried over does not show.
+#[test]
+fn with_windows_the_wire_is_uniform_under_either_input() {
+    let (low, high) = (i32::MIN.cast_unsigned(), i32::MAX.cast_unsigned());
+    let [zeros, extremes] = [[0; 16], core::array::from_fn(|at| if at % 3 == 0 { high } else { low })].map(|input: [u32; 16]| {
+        let mut classes = Classes::default();
+        honest_sessions(windows(), &input, |setup, sent| classes.add(setup, sent));
+        classes
+    });
+    // Four `Prepared`, four `Input`; the bits of four gates, one of four digits less.
+    let bits: usize =
+        (0..4).filter_map(|layer| windows().model.network.gate(layer)).map(|gate| gate.opened_bits() as usize).sum();
+    assert_eq!((zeros.bytes.len(), zeros.bits.len()), (8 * 4, bits));
+    for classes in [&zeros, &extremes] {
+        assert_eq!(classes.off_uniform(), []);
+    }
+    assert_eq!(zeros.apart(&extremes), []);
+}
+
 /// Takes the mask off again, with the device's key: the test above would have seen it missing.
 #[test]
 fn without_the_mask_the_statistic_explodes() {
     let mut classes = Classes::default();
     let [_, extremes] = inputs();
-    honest_sessions(&extremes, |setup, sent| {
+    honest_sessions(setup(), &extremes, |setup, sent| {
         let mut r = [0_u32; 6];
         let domain = Domain { session: setup.session, layer: 0, kind: Stream::InputMask };
         setup.keystream::<ChaCha8>().fill(domain, 0, &mut r);
