@@ -10,6 +10,7 @@ pub mod hex;
 pub mod model;
 pub mod party;
 pub mod pipe;
+pub mod programs;
 pub mod source;
 pub mod steps;
 

@@ -1,0 +1,28 @@
+//! Runs programs over engines: counted, dealt, by two parties over a link in memory, and as twin.
+//!
+//! Programs are generic over their engine, which closures cannot be: a [`Program`] is a type. [`function::Function`] is
+//! all of the core's; [`data::Data`] is what they work on.
+
+pub mod data;
+pub mod exact;
+pub mod function;
+pub mod link;
+pub mod run;
+
+use sharelet_core::engine::Engine;
+
+use data::{Data, Word};
+
+/// A program on data of the ring `R`.
+pub trait Program<R: Word> {
+    /// Runs it; its results are in `data.out` and `data.other`.
+    ///
+    /// # Errors
+    /// The engine's.
+    fn run<E: Engine>(&self, engine: &mut E, data: &mut Data<R>) -> impl Future<Output = Result<(), E::Error>>;
+
+    /// What the dealer knows of the data: lengths.
+    fn dealer(&self, data: &Data<R>) -> Data<R> {
+        data.blank()
+    }
+}

@@ -1,0 +1,231 @@
+//! The runs of a program, with what they cost.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use embassy_futures::join::join;
+use rand_core::Rng;
+use sharelet_core::correlation::SessionToken;
+use sharelet_core::engine::offline::{Count, Deal, Expand, Offline, Usage};
+use sharelet_core::engine::party::{Expanded, Party, Received, Seeded, Source};
+use sharelet_core::engine::twin::Twin;
+use sharelet_core::engine::{Comparison, EngineError};
+use sharelet_core::keystream::{ChaCha8, Key, Keystream};
+use sharelet_core::protocol::StepError;
+
+use super::Program;
+use super::data::{Data, Word};
+use super::function::Function;
+use super::link::{End, Stopped, Wire};
+use crate::pipe::run as wait;
+
+/// Where `P0` has its half from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Memory {
+    /// A key: computed where it is read.
+    Seeded,
+    /// Memory: expanded beforehand.
+    Expanded,
+}
+
+/// A private run.
+#[derive(Debug)]
+pub struct Private<R: Word> {
+    /// Shares, when the program is over.
+    pub data: [Data<R>; 2],
+    /// The messages of either party.
+    pub sent: [Vec<Vec<u8>>; 2],
+    /// What it cost, as counted beforehand.
+    pub usage: Usage,
+}
+
+/// Counts.
+///
+/// # Errors
+/// The caller's mistakes.
+pub fn count<R: Word, P: Program<R>>(program: &P, data: &Data<R>) -> Result<Usage, StepError> {
+    let mut engine = Offline::new(Count::default(), Comparison::Tables);
+    wait(program.run(&mut engine, &mut program.dealer(data))).map_err(step)?;
+    Ok(engine.into_task().0)
+}
+
+/// The plaintext results.
+///
+/// # Errors
+/// The caller's mistakes.
+pub fn twin<R: Word, P: Program<R>>(program: &P, mut data: Data<R>) -> Result<Data<R>, StepError> {
+    wait(program.run(&mut Twin::default(), &mut data)).map_err(step)?;
+    Ok(data)
+}
+
+fn step<E: core::fmt::Debug>(error: EngineError<E>) -> StepError {
+    match error {
+        EngineError::Step(error) => error,
+        error => panic!("not the caller's mistake: {error:?}"),
+    }
+}
+
+/// Counts, deals, and runs two parties on shares; nothing may be left of the correlations, and what passes must be what was
+/// counted. `seed` is for the key and the dealer.
+pub fn private<R: Word, P: Program<R>>(
+    program: &P,
+    shares: [Data<R>; 2],
+    dealer: &Data<R>,
+    memory: Memory,
+    seed: u64,
+) -> Private<R> {
+    let usage = count(program, dealer).expect("a valid call");
+    let mut rng = crate::rng(seed);
+    let mut key = [0; 32];
+    rng.fill_bytes(&mut key);
+    let keystream = Keystream::<ChaCha8>::new(&Key::from_bytes(key));
+    let session = rng.next_u64();
+    let dealt = deal(program, dealer, &keystream, session, &usage, seed);
+    let received = Received::new(&dealt);
+    let (data, sent) = match memory {
+        Memory::Seeded => {
+            let source = Seeded::new(&keystream, SessionToken::consumed(session));
+            parties(program, (source, received), shares, &usage)
+        }
+        Memory::Expanded => {
+            let mut memory = vec![0; usize::try_from(usage.expanded_bytes).expect("fits")];
+            let task = Expand::new(&keystream, &SessionToken::consumed(session), &mut memory);
+            let mut engine = Offline::new(task, Comparison::Tables);
+            wait(program.run(&mut engine, &mut dealer.clone())).expect("room for the expanded half");
+            parties(program, (Expanded::new(&memory), received), shares, &usage)
+        }
+    };
+    for sent in &sent {
+        assert_eq!(sent.len() as u64, usage.messages, "messages");
+        assert_eq!(sent.iter().map(|message| message.len() as u64).sum::<u64>(), usage.online_bytes, "bytes");
+    }
+    Private { data, sent, usage }
+}
+
+/// Deals: to the very byte.
+fn deal<R: Word, P: Program<R>>(
+    program: &P,
+    dealer: &Data<R>,
+    keystream: &Keystream<ChaCha8>,
+    session: u64,
+    usage: &Usage,
+    seed: u64,
+) -> Vec<u8> {
+    const CANARY: [u8; 9] = [0xc5; 9];
+    let dealt_bytes = usize::try_from(usage.dealt_bytes).expect("fits");
+    let mut dealt = vec![CANARY[0]; dealt_bytes + CANARY.len()];
+    let mut engine = Offline::new(Deal::new(keystream, session, crate::rng(!seed), &mut dealt), Comparison::Tables);
+    wait(program.run(&mut engine, &mut dealer.clone())).expect("room for the corrections");
+    assert_eq!(dealt.split_off(dealt_bytes), CANARY, "the dealer wrote more than it counted");
+    dealt
+}
+
+/// Two parties with sources of their choice; `P1` must have spent all.
+pub fn parties<R: Word, P: Program<R>, S: Source>(
+    program: &P,
+    (source_0, source_1): (S, Received<'_>),
+    [mut data_0, mut data_1]: [Data<R>; 2],
+    usage: &Usage,
+) -> ([Data<R>; 2], [Vec<Vec<u8>>; 2]) {
+    let wire = Rc::new(RefCell::new(Wire::default()));
+    let end = |side| End::Party(side, Rc::clone(&wire));
+    let (mut work_0, mut work_1) = (vec![0x3c; usage.work_bytes], vec![0xc3; usage.work_bytes]);
+    let mut p0 = Party::new(source_0, end(0), &mut work_0, Comparison::Tables);
+    let mut p1 = Party::new(source_1, end(1), &mut work_1, Comparison::Tables);
+    let (done_0, done_1) = wait(join(
+        async {
+            let done = program.run(&mut p0, &mut data_0).await;
+            wire.borrow_mut().stop(0);
+            done
+        },
+        async {
+            let done = program.run(&mut p1, &mut data_1).await;
+            wire.borrow_mut().stop(1);
+            done
+        },
+    ));
+    assert_eq!((done_0, done_1), (Ok(()), Ok(())));
+    assert_eq!(p1.into_parts().0.left_bytes(), 0, "corrections are left");
+    let sent = core::mem::take(&mut wire.borrow_mut().sent);
+    ([data_0, data_1], sent)
+}
+
+/// `P1` alone, with `dealt` bytes of corrections, at the end of a link. What came of it, what was sent, what is left.
+pub fn alone<R: Word, P: Program<R>>(
+    program: &P,
+    data: &mut Data<R>,
+    end: End,
+    dealt: &[u8],
+    work_bytes: usize,
+) -> (Result<(), EngineError<Stopped>>, End, usize) {
+    let mut work = vec![0x3c; work_bytes];
+    let mut party = Party::new(Received::new(dealt), end, &mut work, Comparison::Tables);
+    let done = wait(program.run(&mut party, data));
+    let (source, end) = party.into_parts();
+    (done, end, source.left_bytes())
+}
+
+/// The runs of [`Function`]s, compiled once.
+pub trait Runs: Word {
+    /// [`private`], with `memory` and shares that follow from `seed`.
+    fn private(function: &Function, data: &Data<Self>, seed: u64) -> Private<Self>;
+    /// [`private`] on these shares.
+    fn private_on(function: &Function, shares: [Data<Self>; 2], dealer: &Data<Self>, memory: Memory, seed: u64) -> Private<Self>;
+    /// [`parties`] whose corrections, and `P0`'s half, are zeros: nothing is masked.
+    fn unmasked(function: &Function, shares: [Data<Self>; 2]) -> [Vec<Vec<u8>>; 2];
+    /// [`twin`].
+    ///
+    /// # Errors
+    /// The caller's mistakes.
+    fn twin(function: &Function, data: Data<Self>) -> Result<Data<Self>, StepError>;
+    /// [`count`].
+    ///
+    /// # Errors
+    /// The caller's mistakes.
+    fn count(function: &Function, data: &Data<Self>) -> Result<Usage, StepError>;
+    /// [`alone`].
+    fn alone(
+        function: &Function,
+        data: &mut Data<Self>,
+        end: End,
+        dealt: &[u8],
+        work_bytes: usize,
+    ) -> (Result<(), EngineError<Stopped>>, End, usize);
+}
+
+macro_rules! runs {
+    ($($ring:ty),*) => {$(
+        impl Runs for $ring {
+            fn private(function: &Function, data: &Data<Self>, seed: u64) -> Private<Self> {
+                let mut rng = crate::rng(seed ^ 0x5eed);
+                let memory = if seed % 2 == 0 { Memory::Seeded } else { Memory::Expanded };
+                private(function, data.share(&mut rng), &function.dealer(data), memory, seed)
+            }
+            fn private_on(function: &Function, shares: [Data<Self>; 2], dealer: &Data<Self>, memory: Memory, seed: u64) -> Private<Self> {
+                private(function, shares, dealer, memory, seed)
+            }
+            fn unmasked(function: &Function, shares: [Data<Self>; 2]) -> [Vec<Vec<u8>>; 2] {
+                let usage = count(function, &shares[0]).expect("a valid call");
+                let bytes = |bytes: u64| vec![0; usize::try_from(bytes).expect("fits")];
+                let (memory, dealt) = (bytes(usage.expanded_bytes), bytes(usage.dealt_bytes));
+                parties(function, (Expanded::new(&memory), Received::new(&dealt)), shares, &usage).1
+            }
+            fn twin(function: &Function, data: Data<Self>) -> Result<Data<Self>, StepError> {
+                twin(function, data)
+            }
+            fn count(function: &Function, data: &Data<Self>) -> Result<Usage, StepError> {
+                count(function, data)
+            }
+            fn alone(
+                function: &Function,
+                data: &mut Data<Self>,
+                end: End,
+                dealt: &[u8],
+                work_bytes: usize,
+            ) -> (Result<(), EngineError<Stopped>>, End, usize) {
+                alone(function, data, end, dealt, work_bytes)
+            }
+        }
+    )*};
+}
+runs!(u32, u64);
