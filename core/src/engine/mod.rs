@@ -157,6 +157,11 @@ impl Protocol for Nothing {
     fn twin(&self, (): &mut ()) {}
 }
 
+/// Bytes of message buffers of one operation: both messages of a round, and what is remembered.
+fn work_bytes(protocol: &impl Protocol, elements: usize) -> usize {
+    protocol.max_message_bytes(elements).saturating_mul(3)
+}
+
 /// The most elements of one operation: their records must be addressable by a 32-bit block number.
 fn expect_addressable<E>(protocol: &impl Protocol, elements: usize) -> Result<(), EngineError<E>> {
     let layout = protocol.layout();

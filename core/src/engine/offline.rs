@@ -5,7 +5,7 @@ use core::fmt;
 
 use rand_core::CryptoRng;
 
-use super::{Comparison, Engine, EngineError, expect_addressable};
+use super::{Comparison, Engine, EngineError, expect_addressable, work_bytes};
 use crate::correlation::{LengthError, Position, record};
 use crate::keystream::{Keystream, Rounds};
 use crate::protocol::stepwise::Protocol;
@@ -120,7 +120,7 @@ impl Task for Count {
         usage.dealt_bytes += (layout.bytes() * elements) as u64;
         usage.expanded_bytes += layout.expanded_bytes(elements) as u64;
         usage.operations += 1;
-        usage.work_bytes = usage.work_bytes.max(3 * protocol.max_message_bytes(elements));
+        usage.work_bytes = usage.work_bytes.max(work_bytes(protocol, elements));
         Ok(())
     }
 
@@ -139,7 +139,7 @@ impl Task for Count {
         }
         let usage = &mut self.0;
         usage.messages += parts.iter().map(|part| part.0.messages).max().unwrap_or(0);
-        usage.work_bytes = usage.work_bytes.max(parts.iter().map(|part| part.0.work_bytes).sum());
+        usage.work_bytes = usage.work_bytes.max(parts.iter().fold(0, |sum, part| sum.saturating_add(part.0.work_bytes)));
         for Self(part) in parts {
             usage.online_bytes += part.online_bytes;
             usage.dealt_bytes += part.dealt_bytes;

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::{Comparison, Engine, EngineError, Link, Nothing, expect_addressable};
+use super::{Comparison, Engine, EngineError, Link, Nothing, expect_addressable, work_bytes};
 use crate::correlation::record::{Derived, Half, Layout, Stored};
 use crate::correlation::{LengthError, Position, SessionToken};
 use crate::keystream::{Keystream, Rounds};
@@ -170,8 +170,8 @@ impl<S: Source, L: Link> Engine for Party<'_, S, L> {
         expect_addressable(first, elements_1)?;
         expect_addressable(second, elements_2)?;
         let found_bytes = self.work.len();
-        let (bytes_1, bytes_2) = (3 * first.max_message_bytes(elements_1), 3 * second.max_message_bytes(elements_2));
-        let needed_bytes = bytes_1 + bytes_2;
+        let (bytes_1, bytes_2) = (work_bytes(first, elements_1), work_bytes(second, elements_2));
+        let needed_bytes = bytes_1.saturating_add(bytes_2);
         let too_small = EngineError::WorkTooSmall { needed_bytes, found_bytes };
         let Some((work_1, rest)) = self.work.split_at_mut_checked(bytes_1) else { return Err(too_small) };
         let Some(work_2) = rest.get_mut(..bytes_2) else { return Err(too_small) };

@@ -159,8 +159,18 @@ pub async fn multiply<R: Ring, E: Engine>(
     y: &[R],
     scratch: &mut Scratch<'_, R>,
 ) -> Result<(), E::Error> {
+    check_rescale(shift, x.len(), scratch)?;
     engine.run(&Multiply::new(), Factors { x, y }).await?;
     rescale(engine, shift, x, scratch).await
+}
+
+/// Refuses what [`rescale`] would refuse, for programs that send something before.
+fn check_rescale<R: Ring>(shift: u32, elements: usize, scratch: &Scratch<'_, R>) -> Result<(), StepError> {
+    if shift == 0 {
+        return Ok(());
+    }
+    Rescale::<R, R>::new(shift)?;
+    scratch.check(need(elements))
 }
 
 /// `x >> shift`, or one unit more, in place. `|x| < 2^(k-2)`.
@@ -225,7 +235,7 @@ pub async fn minimum<R: Ring, E: Engine>(
 /// Room for [`segments`] of `elements` elements and `knots` knots.
 #[must_use]
 pub const fn segments_need(elements: usize, knots: usize) -> Need {
-    Need { own_elems: elements * (1 + 2 * knots), narrow_elems: 0, wide_elems: 0 }
+    Need { own_elems: elements.saturating_mul(knots.saturating_mul(2).saturating_add(1)), narrow_elems: 0, wide_elems: 0 }
 }
 
 /// A piecewise linear function with integer slopes, in place: see [`Segments`].
@@ -304,7 +314,7 @@ pub async fn relu6<R: Ring, E: Engine>(
     x: &mut [R],
     scratch: &mut Scratch<'_, R>,
 ) -> Result<(), E::Error> {
-    if frac_bits + 4 > R::BITS {
+    if frac_bits.saturating_add(4) > R::BITS {
         return Err(StepError::DomainOutOfRange { ring_bits: R::BITS }.into());
     }
     clamp(engine, R::ZERO, word(6 << frac_bits), x, scratch).await
@@ -322,9 +332,10 @@ pub async fn leaky_relu<R: Ring, E: Engine>(
     x: &mut [R],
     scratch: &mut Scratch<'_, R>,
 ) -> Result<(), E::Error> {
-    if slope_frac_bits + 2 > R::BITS || u64::from(slope) > 1 << slope_frac_bits {
+    if slope_frac_bits.saturating_add(2) > R::BITS || u64::from(slope) > 1 << slope_frac_bits {
         return Err(StepError::DomainOutOfRange { ring_bits: R::BITS }.into());
     }
+    check_rescale(slope_frac_bits, x.len(), scratch)?;
     let (slope, whole) = (R::from_u64(u64::from(slope)), R::pow2(slope_frac_bits));
     let knot = Knot { at: R::ZERO, slope: whole.sub(slope), offset: R::ZERO };
     segments(engine, (slope, R::ZERO), &[knot], x, scratch).await?;

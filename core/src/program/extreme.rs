@@ -16,8 +16,13 @@ pub const MAX_COLUMNS: usize = 1 << 16;
 /// Room for the programs here, for `rows` rows of `columns` numbers.
 #[must_use]
 pub const fn need(rows: usize, columns: usize) -> Need {
-    let pairs = rows * (columns / 2);
-    Need { own_elems: rows * columns * 2 + 2 * pairs, narrow_elems: pairs, wide_elems: 0 }
+    let (numbers, pairs) = (rows.saturating_mul(columns), rows.saturating_mul(columns / 2));
+    Need { own_elems: numbers.saturating_add(pairs).saturating_mul(2), narrow_elems: pairs, wide_elems: 0 }
+}
+
+fn check(columns: usize, limit_elems: usize) -> Result<(), StepError> {
+    let fits = (1..=limit_elems).contains(&columns);
+    if fits { Ok(()) } else { Err(StepError::SizeOutOfRange { found_elems: columns, limit_elems }) }
 }
 
 /// The largest number of every row: `x` is `rows x columns`, row-major, and used up; `out` has `rows` elements.
@@ -31,9 +36,10 @@ pub async fn max<R: Ring, E: Engine>(
     out: &mut [R],
     scratch: &mut Scratch<'_, R>,
 ) -> Result<(), E::Error> {
-    expect(x.len(), out.len() * columns)?;
+    check(columns, MAX_COLUMNS)?;
+    expect(x.len(), out.len().saturating_mul(columns))?;
     tournament::<1, R, E>(engine, columns, x, scratch).await?;
-    for (out, row) in out.iter_mut().zip(x.chunks(columns.max(1))) {
+    for (out, row) in out.iter_mut().zip(x.chunks(columns)) {
         *out = row.first().copied().unwrap_or(R::ZERO);
     }
     Ok(())
@@ -53,16 +59,17 @@ pub async fn arg_max<R: Ring, E: Engine>(
     out: &mut [R],
     scratch: &mut Scratch<'_, R>,
 ) -> Result<(), E::Error> {
-    expect(x.len(), out.len() * columns)?;
+    check(columns, MAX_COLUMNS)?;
+    expect(x.len(), out.len().saturating_mul(columns))?;
     let (room, mut rest) = scratch.take(Need { own_elems: 2 * x.len(), ..Need::default() })?;
     let numbers = (0_u64..).take(columns).map(|column| engine.constant(R::from_u64(column)));
-    for (row, pairs) in x.chunks(columns.max(1)).zip(room.own.chunks_mut(2 * columns.max(1))) {
+    for (row, pairs) in x.chunks(columns).zip(room.own.chunks_mut(2 * columns)) {
         for ((pair, &x), number) in pairs.chunks_exact_mut(2).zip(row).zip(numbers.clone()) {
             pair.copy_from_slice(&[x, number]);
         }
     }
     tournament::<2, R, E>(engine, columns, room.own, &mut rest).await?;
-    for (out, row) in out.iter_mut().zip(room.own.chunks(2 * columns.max(1))) {
+    for (out, row) in out.iter_mut().zip(room.own.chunks(2 * columns)) {
         *out = row.get(1).copied().unwrap_or(R::ZERO);
     }
     Ok(())
@@ -82,7 +89,8 @@ pub async fn one_hot<R: Ring, E: Engine>(
     scratch: &mut Scratch<'_, R>,
 ) -> Result<(), E::Error> {
     const LIMIT: usize = crate::protocol::compare::MAX_CONSTANTS;
-    let rows = x.len() / columns.max(1);
+    check(columns, LIMIT)?;
+    let rows = x.len() / columns;
     expect(x.len(), rows * columns)?;
     if columns == 1 {
         x.fill(engine.constant(R::ONE));
@@ -95,8 +103,7 @@ pub async fn one_hot<R: Ring, E: Engine>(
     for (number, column) in numbers.iter_mut().zip(1..) {
         *number = column;
     }
-    let too_many = StepError::SizeOutOfRange { found_elems: columns, limit_elems: LIMIT };
-    let numbers = numbers.get(..columns - 1).ok_or(too_many)?;
+    let numbers = numbers.get(..columns - 1).unwrap_or(&[]);
     let (bits, _) = rest.take(Need { own_elems: rows * (columns - 1), ..Need::default() })?;
     choice::compare(engine, numbers, Folding::Direct, room.narrow, bits.own).await?;
     let one = engine.constant(R::ONE);
@@ -115,7 +122,7 @@ pub async fn one_hot<R: Ring, E: Engine>(
 #[must_use]
 pub const fn one_hot_need(rows: usize, columns: usize) -> Need {
     let Need { own_elems, narrow_elems, wide_elems } = need(rows, columns);
-    Need { own_elems: own_elems + rows, narrow_elems: narrow_elems + rows, wide_elems }
+    Need { own_elems: own_elems.saturating_add(rows), narrow_elems: narrow_elems.saturating_add(rows), wide_elems }
 }
 
 /// The smallest number of every row; as [`max`].
@@ -175,9 +182,24 @@ impl Window {
     #[must_use]
     pub fn need(&self) -> Need {
         let Ok((rows, columns)) = self.outputs() else { return Need { own_elems: 0, narrow_elems: 0, wide_elems: 0 } };
-        let (windows, size) = (self.channels * rows * columns, self.size.0 * self.size.1);
-        let inner = need(windows, size);
-        Need { own_elems: inner.own_elems + windows * size, ..inner }
+        let windows = self.channels.saturating_mul(rows).saturating_mul(columns);
+        let gathered = Need { own_elems: windows.saturating_mul(self.area()), ..Need::default() };
+        gathered.and(need(windows, self.area()).or(super::statistics::mean_need(windows)))
+    }
+
+    /// Numbers in a window.
+    const fn area(&self) -> usize {
+        self.size.0.saturating_mul(self.size.1)
+    }
+
+    /// Checks lengths of an image and of what becomes of it; rows and columns of the latter.
+    fn check<R>(&self, x: &[R], out: &[R]) -> Result<(usize, usize), StepError> {
+        let outputs = self.outputs()?;
+        check(self.area(), MAX_COLUMNS)?;
+        let image = |(rows, columns): (usize, usize)| self.channels.saturating_mul(rows).saturating_mul(columns);
+        expect(x.len(), image((self.height, self.width)))?;
+        expect(out.len(), image(outputs))?;
+        Ok(outputs)
     }
 
     /// Copies every window's numbers into a row of `rows`.
@@ -185,7 +207,7 @@ impl Window {
         let places = (0..self.channels).flat_map(move |channel| {
             (0..outputs.0).flat_map(move |y| (0..outputs.1).map(move |x| (channel, y * self.stride.0, x * self.stride.1)))
         });
-        for ((channel, top, left), row) in places.zip(rows.chunks_exact_mut(self.size.0 * self.size.1)) {
+        for ((channel, top, left), row) in places.zip(rows.chunks_exact_mut(self.area())) {
             for (y, line) in (top..).zip(row.chunks_exact_mut(self.size.1)) {
                 let start = (channel * self.height + y) * self.width + left;
                 line.copy_from_slice(image.get(start..start + self.size.1).unwrap_or(&[]));
@@ -197,7 +219,7 @@ impl Window {
 /// Max-pool: the largest number of every window. `x` is channels, rows, columns; `out` likewise, with [`Window::outputs`].
 ///
 /// # Errors
-/// As [`max`]; a window that does not fit.
+/// As [`max`]; a window that does not fit. Scratch: [`Window::need`].
 pub async fn max_pool<R: Ring, E: Engine>(
     engine: &mut E,
     window: Window,
@@ -205,11 +227,8 @@ pub async fn max_pool<R: Ring, E: Engine>(
     out: &mut [R],
     scratch: &mut Scratch<'_, R>,
 ) -> Result<(), E::Error> {
-    let outputs = window.outputs()?;
-    expect(x.len(), window.channels * window.height * window.width)?;
-    expect(out.len(), window.channels * outputs.0 * outputs.1)?;
-    let size = window.size.0 * window.size.1;
-    let (room, mut rest) = scratch.take(Need { own_elems: out.len() * size, ..Need::default() })?;
+    let (outputs, size) = (window.check(x, out)?, window.area());
+    let (room, mut rest) = scratch.take(Need { own_elems: out.len().saturating_mul(size), ..Need::default() })?;
     window.gather(x, outputs, room.own);
     max(engine, size, room.own, out, &mut rest).await
 }
@@ -221,9 +240,6 @@ async fn tournament<const WIDTH: usize, R: Ring, E: Engine>(
     x: &mut [R],
     scratch: &mut Scratch<'_, R>,
 ) -> Result<(), E::Error> {
-    if columns == 0 || columns > MAX_COLUMNS {
-        return Err(StepError::SizeOutOfRange { found_elems: columns, limit_elems: MAX_COLUMNS }.into());
-    }
     let rows = x.len() / (columns * WIDTH);
     let mut left = columns;
     while left > 1 {
@@ -266,7 +282,7 @@ async fn tournament<const WIDTH: usize, R: Ring, E: Engine>(
 /// Average pool: the mean of every window, rounded as [`super::statistics::mean`] rounds.
 ///
 /// # Errors
-/// As [`super::statistics::mean`]; a window that does not fit.
+/// As [`super::statistics::mean`]; a window that does not fit. Scratch: [`Window::need`].
 pub async fn mean_pool<R: Ring, E: Engine>(
     engine: &mut E,
     window: Window,
@@ -274,11 +290,8 @@ pub async fn mean_pool<R: Ring, E: Engine>(
     out: &mut [R],
     scratch: &mut Scratch<'_, R>,
 ) -> Result<(), E::Error> {
-    let outputs = window.outputs()?;
-    expect(x.len(), window.channels * window.height * window.width)?;
-    expect(out.len(), window.channels * outputs.0 * outputs.1)?;
-    let size = window.size.0 * window.size.1;
-    let (room, mut rest) = scratch.take(Need { own_elems: out.len() * size, ..Need::default() })?;
+    let (outputs, size) = (window.check(x, out)?, window.area());
+    let (room, mut rest) = scratch.take(Need { own_elems: out.len().saturating_mul(size), ..Need::default() })?;
     window.gather(x, outputs, room.own);
     super::statistics::mean(engine, size, room.own, out, &mut rest).await
 }

@@ -27,7 +27,7 @@ pub struct Scratch<'s, R> {
     pub wide: &'s mut [u64],
 }
 
-/// Elements of a [`Scratch`].
+/// Elements of a [`Scratch`]. Sizes beyond any memory come out as `usize::MAX`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Need {
     /// Words of the program's ring.
@@ -51,11 +51,11 @@ impl Need {
 
     /// What serves two programs of which one runs inside the other.
     #[must_use]
-    pub fn and(self, other: Self) -> Self {
+    pub const fn and(self, other: Self) -> Self {
         Self {
-            own_elems: self.own_elems + other.own_elems,
-            narrow_elems: self.narrow_elems + other.narrow_elems,
-            wide_elems: self.wide_elems + other.wide_elems,
+            own_elems: self.own_elems.saturating_add(other.own_elems),
+            narrow_elems: self.narrow_elems.saturating_add(other.narrow_elems),
+            wide_elems: self.wide_elems.saturating_add(other.wide_elems),
         }
     }
 }
@@ -66,19 +66,32 @@ impl<R: Ring> Scratch<'_, R> {
         Scratch { own: self.own, narrow: self.narrow, wide: self.wide }
     }
 
+    /// Checks that there is room for `need`: what programs do before they send anything.
+    ///
+    /// # Errors
+    /// [`StepError::ScratchTooSmall`] if there is not so much.
+    fn check(&self, need: Need) -> Result<(), StepError> {
+        let found = Need { own_elems: self.own.len(), narrow_elems: self.narrow.len(), wide_elems: self.wide.len() };
+        if found.or(need) == found { Ok(()) } else { Err(too_small(need, found)) }
+    }
+
     /// Takes `need` off; the rest serves what is called from here.
     ///
     /// # Errors
     /// [`StepError::ScratchTooSmall`] if there is not so much.
     fn take(&mut self, need: Need) -> Result<(Scratch<'_, R>, Scratch<'_, R>), StepError> {
         let found = Need { own_elems: self.own.len(), narrow_elems: self.narrow.len(), wide_elems: self.wide.len() };
-        let words = |need: Need| need.own_elems + need.narrow_elems + need.wide_elems;
-        let too_small = StepError::ScratchTooSmall { needed_elems: words(need), found_elems: words(found) };
+        let too_small = too_small(need, found);
         let (own, own_rest) = self.own.split_at_mut_checked(need.own_elems).ok_or(too_small)?;
         let (narrow, narrow_rest) = self.narrow.split_at_mut_checked(need.narrow_elems).ok_or(too_small)?;
         let (wide, wide_rest) = self.wide.split_at_mut_checked(need.wide_elems).ok_or(too_small)?;
         Ok((Scratch { own, narrow, wide }, Scratch { own: own_rest, narrow: narrow_rest, wide: wide_rest }))
     }
+}
+
+fn too_small(need: Need, found: Need) -> StepError {
+    let words = |need: Need| need.own_elems.saturating_add(need.narrow_elems).saturating_add(need.wide_elems);
+    StepError::ScratchTooSmall { needed_elems: words(need), found_elems: words(found) }
 }
 
 /// Words of one ring as words of another: their lowest bits. For shares and plaintext alike, this is reduction where `W`

@@ -287,7 +287,8 @@ fn inside<R: Ring>(table: &Spline) -> Result<Piecewise<u32, u64>, StepError> {
 }
 
 pub(super) fn room_need<R: Ring>(levels: &Levels, elements: usize) -> Need {
-    Need { own_elems: elements, narrow_elems: elements, wide_elems: elements * (levels.count::<R>() + 2) }
+    let wide_elems = elements.saturating_mul(levels.count::<R>() + 2);
+    Need { own_elems: elements, narrow_elems: elements, wide_elems }
 }
 
 /// Room for [`reciprocal`] of `elements` elements.
@@ -463,8 +464,12 @@ fn divisor_levels<R: Ring>(frac_bits: u32) -> Levels {
 /// Room for [`divide`] of `elements` elements.
 #[must_use]
 pub fn divide_need<R: Ring>(elements: usize) -> Need {
-    let need = room_need::<R>(&divisor_levels::<R>(20), elements);
-    Need { own_elems: need.own_elems + 4 * elements, wide_elems: need.wide_elems + elements, ..need }
+    room_need::<R>(&divisor_levels::<R>(20), elements).and(quotient_need(elements))
+}
+
+/// Room for limits, numerators and clamped numerators.
+const fn quotient_need(elements: usize) -> Need {
+    Need { own_elems: elements.saturating_mul(4), narrow_elems: 0, wide_elems: elements }
 }
 
 /// `a / b`, both shared, with `frac_bits` fraction bits.
@@ -489,7 +494,7 @@ pub async fn divide<R: Ring, E: Engine>(
     expect(b.len(), a.len())?;
     expect(out.len(), a.len())?;
     let (elements, levels) = (a.len(), divisor_levels::<R>(frac_bits));
-    let (extra, mut rest) = scratch.take(Need { own_elems: 4 * elements, wide_elems: elements, ..Need::default() })?;
+    let (extra, mut rest) = scratch.take(quotient_need(elements))?;
     let mut room = Room::new(levels, elements, &mut rest)?;
     let (clamped, limits) = extra.own.split_at_mut_checked(2 * elements).unwrap_or_default();
     let (limits, _) = limits.split_at_mut_checked(elements).unwrap_or_default();

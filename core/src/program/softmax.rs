@@ -33,12 +33,20 @@ fn levels(columns: usize, frac_bits: u32) -> Levels {
 /// Room for [`softmax`] and [`log_softmax`] of `rows` rows of `columns` scores.
 #[must_use]
 pub fn need(rows: usize, columns: usize) -> Need {
-    let (scores, inner) = (rows * columns, room_need::<u32>(&levels(columns, 20), rows));
-    let exponentials = Need { own_elems: rows, narrow_elems: scores, wide_elems: scores };
-    let sums =
-        Need { own_elems: 0, narrow_elems: inner.own_elems + inner.narrow_elems + rows, wide_elems: inner.wide_elems + scores };
-    let copy = Need { own_elems: scores, ..extreme::need(rows, columns) };
-    exponentials.and(sums.or(Need { own_elems: copy.own_elems + extreme::need(rows, columns).own_elems, ..copy }))
+    // The fewest fraction bits have the most levels: none lies beyond the ring.
+    let inner = exponentials_need(rows, columns, 1);
+    let search = Need { own_elems: rows.saturating_mul(columns), ..Need::default() }.and(extreme::need(rows, columns));
+    Need { own_elems: rows, ..Need::default() }.and(inner.or(search))
+}
+
+/// Room for exponentials, their sums, factors, and the magnitudes of the sums.
+fn exponentials_need(rows: usize, columns: usize, frac_bits: u32) -> Need {
+    let scores = rows.saturating_mul(columns);
+    let inner = room_need::<u32>(&levels(columns.min(MAX_COLUMNS), frac_bits), rows);
+    let magnitudes =
+        Need { own_elems: 0, narrow_elems: inner.own_elems.saturating_add(inner.narrow_elems), wide_elems: inner.wide_elems };
+    let sums = Need { own_elems: 0, narrow_elems: rows, wide_elems: 0 };
+    Need { own_elems: 0, narrow_elems: scores, wide_elems: scores.saturating_mul(2) }.and(sums).and(magnitudes)
 }
 
 /// The exponentials of a batch, and what follows from their sums.
@@ -53,15 +61,25 @@ struct Exponentials<'s> {
     scratch: Scratch<'s, u32>,
 }
 
-fn check<R: Ring, E: Engine>(engine: &E, columns: usize, frac_bits: u32, x: &[R], out: &[R]) -> Result<usize, StepError> {
+/// Checks everything, before anything is sent; the number of rows.
+fn check<R: Ring, E: Engine>(
+    engine: &E,
+    columns: usize,
+    frac_bits: u32,
+    (x, out): (&[R], &[R]),
+    scratch: &Scratch<'_, R>,
+) -> Result<usize, StepError> {
     choice::tables(engine)?;
     check_frac_bits(frac_bits)?;
     if columns == 0 || columns > MAX_COLUMNS {
         return Err(StepError::SizeOutOfRange { found_elems: columns, limit_elems: MAX_COLUMNS });
     }
     expect(out.len(), x.len())?;
-    expect(x.len() % columns, 0)?;
-    Ok(x.len() / columns)
+    let rows = x.len() / columns;
+    expect(x.len(), rows * columns)?;
+    Smooth::Exp.table(frac_bits)?;
+    scratch.check(need(rows, columns))?;
+    Ok(rows)
 }
 
 /// `out = exp(x_j) / sum_j exp(x_j)` for every row of `columns` scores, with `frac_bits` fraction bits (8, 12, 16 or 20).
@@ -79,7 +97,7 @@ pub async fn softmax<R: Ring, E: Engine>(
     out: &mut [R],
     scratch: &mut Scratch<'_, R>,
 ) -> Result<(), E::Error> {
-    let rows = check(engine, columns, frac_bits, x, out)?;
+    let rows = check(engine, columns, frac_bits, (x, out), scratch)?;
     let (outer, mut rest) = scratch.take(Need { own_elems: rows, ..Need::default() })?;
     let found = exponentials(engine, columns, frac_bits, (x, outer.own), &mut rest).await?;
     let Exponentials { powers, sums, factors, mut scratch } = found;
@@ -115,7 +133,7 @@ pub async fn log_softmax<R: Ring, E: Engine>(
     out: &mut [R],
     scratch: &mut Scratch<'_, R>,
 ) -> Result<(), E::Error> {
-    let rows = check(engine, columns, frac_bits, x, out)?;
+    let rows = check(engine, columns, frac_bits, (x, out), scratch)?;
     let (outer, mut rest) = scratch.take(Need { own_elems: rows, ..Need::default() })?;
     let found = exponentials(engine, columns, frac_bits, (x, outer.own), &mut rest).await?;
     let Exponentials { sums, mut scratch, .. } = found;
@@ -152,9 +170,7 @@ async fn exponentials<'s, R: Ring, E: Engine>(
         extreme::max(engine, columns, room.own, largest, &mut rest).await?;
     }
     let inner = room_need::<u32>(&levels(columns, frac_bits), rows);
-    let narrow_elems = x.len() + rows + inner.own_elems + inner.narrow_elems;
-    let wide_elems = 2 * x.len() + inner.wide_elems;
-    let (room, _) = scratch.take(Need { own_elems: 0, narrow_elems, wide_elems })?;
+    let (room, _) = scratch.take(exponentials_need(rows, columns, frac_bits))?;
     let (differences, narrow) = room.narrow.split_at_mut_checked(x.len()).unwrap_or_default();
     let (sums, narrow) = narrow.split_at_mut_checked(rows).unwrap_or_default();
     let (own, narrow) = narrow.split_at_mut_checked(inner.own_elems).unwrap_or_default();

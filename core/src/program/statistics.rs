@@ -16,7 +16,7 @@ fn check<R>(columns: usize, x: &[R], rows: usize) -> Result<(), StepError> {
     if columns == 0 || columns > MAX_COLUMNS {
         return Err(StepError::SizeOutOfRange { found_elems: columns, limit_elems: MAX_COLUMNS });
     }
-    expect(x.len(), rows * columns)
+    expect(x.len(), rows.saturating_mul(columns))
 }
 
 /// The sum of every row, modulo `2^k`: no message.
@@ -97,11 +97,16 @@ fn scale(words: &mut [u64], factor: u64) {
 /// Room for [`variance`].
 #[must_use]
 pub const fn variance_need(rows: usize, columns: usize) -> Need {
-    let mean = mean_need(rows);
+    deviations_need(rows, columns).and(Need { own_elems: 0, narrow_elems: 0, wide_elems: rows }).and(mean_need(rows))
+}
+
+/// Room for numbers and means, deviations, their squares, and the sums of these.
+const fn deviations_need(rows: usize, columns: usize) -> Need {
+    let elements = rows.saturating_mul(columns);
     Need {
-        own_elems: mean.own_elems + rows + rows * columns,
+        own_elems: elements.saturating_add(rows),
         narrow_elems: 0,
-        wide_elems: mean.wide_elems + 2 * rows * columns + 2 * rows,
+        wide_elems: elements.saturating_mul(2).saturating_add(rows),
     }
 }
 
@@ -122,17 +127,19 @@ pub async fn variance<R: Ring, E: Engine>(
 ) -> Result<(), E::Error> {
     check(columns, x, out.len())?;
     let rows = out.len();
+    let weight_bits = weight_frac_bits::<u64>(columns);
+    let (drop, weigh) = (Rescale::<u64, u64>::new(frac_bits)?, Rescale::<u64, R>::new(weight_bits)?);
+    scratch.check(variance_need(rows, columns))?;
     let (room, mut rest) =
-        scratch.take(Need { own_elems: x.len() + rows, narrow_elems: 0, wide_elems: 2 * x.len() + 2 * rows })?;
+        scratch.take(deviations_need(rows, columns).and(Need { own_elems: 0, narrow_elems: 0, wide_elems: rows }))?;
     let (squares, wide) = room.wide.split_at_mut_checked(2 * x.len()).unwrap_or_default();
     let (sums, totals) = wide.split_at_mut_checked(rows).unwrap_or_default();
     let (deviations, squares) = squares.split_at_mut_checked(x.len()).unwrap_or_default();
     deviate(engine, columns, x, room.own, deviations, &mut rest).await?;
     sum_of_squares(engine, columns, deviations, squares, sums).await?;
-    engine.run(&Rescale::<u64, u64>::new(frac_bits)?, Rescaled { x: sums, out: totals }).await?;
-    let weight_bits = weight_frac_bits::<u64>(columns);
+    engine.run(&drop, Rescaled { x: sums, out: totals }).await?;
     scale(totals, weight(columns, weight_bits));
-    engine.run(&Rescale::<u64, R>::new(weight_bits)?, Rescaled { x: totals, out }).await
+    engine.run(&weigh, Rescaled { x: totals, out }).await
 }
 
 /// `deviations = x - mean`, as words of 64 bits; `own` is room for `x` and a word per row.
@@ -182,10 +189,10 @@ const fn levels() -> Levels {
 /// Room for [`layer_norm`].
 #[must_use]
 pub fn layer_norm_need(rows: usize, columns: usize) -> Need {
-    let (elements, inner) = (rows * columns, room_need::<u64>(&levels(), rows));
-    let after = Need { own_elems: 0, narrow_elems: inner.narrow_elems, wide_elems: inner.own_elems + inner.wide_elems };
-    let during = mean_need(rows);
-    Need { own_elems: elements + rows, narrow_elems: 0, wide_elems: 2 * elements + rows }.and(during.or(after))
+    let inner = room_need::<u64>(&levels(), rows);
+    let wide_elems = inner.own_elems.saturating_add(inner.wide_elems);
+    let after = Need { own_elems: 0, narrow_elems: inner.narrow_elems, wide_elems };
+    deviations_need(rows, columns).and(mean_need(rows).or(after))
 }
 
 /// Layer normalisation: `(x - mean) / sqrt(variance + epsilon)` of every row, with `frac_bits` fraction bits, then times
@@ -215,8 +222,8 @@ pub async fn layer_norm<R: Ring, E: Engine>(
         expect(row.len(), columns)?;
     }
     let elements = x.len();
-    let need = Need { own_elems: elements + rows, narrow_elems: 0, wide_elems: 2 * elements + rows };
-    let (outer, mut rest) = scratch.take(need)?;
+    scratch.check(layer_norm_need(rows, columns))?;
+    let (outer, mut rest) = scratch.take(deviations_need(rows, columns))?;
     let (deviations, wide) = outer.wide.split_at_mut_checked(elements).unwrap_or_default();
     let (factors, sums) = wide.split_at_mut_checked(elements).unwrap_or_default();
     deviate(engine, columns, x, outer.own, deviations, &mut rest).await?;

@@ -139,5 +139,5 @@ fn add_scaled<R: Ring>(out: &mut [R], part: &[R], bits: u32) {
 /// Room for [`exp`] of `elements` elements.
 #[must_use]
 pub const fn exp_need<R: Ring>(elements: usize) -> super::Need {
-    super::Need { own_elems: if R::BITS <= 32 { 0 } else { 3 * elements }, narrow_elems: 0, wide_elems: 0 }
+    super::Need { own_elems: if R::BITS <= 32 { 0 } else { elements.saturating_mul(3) }, narrow_elems: 0, wide_elems: 0 }
 }

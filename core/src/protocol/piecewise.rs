@@ -86,15 +86,23 @@ impl<R: Ring, W: Ring> Piecewise<R, W> {
     /// The function for every `x` of the ring.
     ///
     /// # Errors
-    /// [`StepError::DomainOutOfRange`] if the domain does not lie in the ring, or the result above it needs another ring.
+    /// [`StepError::DomainOutOfRange`] if the domain does not lie in the ring, the result below or above it has no word or
+    /// needs another ring, or the table is none.
     pub fn new(spline: &Spline) -> Result<Self, StepError> {
-        let piece_bits = u32::from(spline.piece_bits);
-        let index_bits = index_bits(spline.rows.len());
-        let limit = 1_i128 << (R::BITS - 1);
-        let fits = i128::from(spline.low) >= -limit && i128::from(spline.end()) < limit;
-        let same_ring = spline.above != Above::Identity || R::BITS == W::BITS;
-        if !fits || !same_ring || piece_bits + index_bits >= R::BITS || spline.piece_bits == 0 {
-            return Err(StepError::DomainOutOfRange { ring_bits: R::BITS });
+        let out_of_range = StepError::DomainOutOfRange { ring_bits: R::BITS };
+        let (piece_bits, index_bits) = (u32::from(spline.piece_bits), index_bits::<R>(spline)?);
+        let is_word = |value: i64, bits: u32| (-(1_i128 << (bits - 1))..1_i128 << (bits - 1)).contains(&i128::from(value));
+        let above = match spline.above {
+            Above::Constant(above) => is_word(above, W::BITS),
+            Above::Identity => R::BITS == W::BITS,
+        };
+        // Checked first: the end may not even be a number.
+        if piece_bits + index_bits >= R::BITS || !is_word(spline.low, R::BITS) || !is_word(spline.below, W::BITS) || !above {
+            return Err(out_of_range);
+        }
+        let end = spline.rows.len() as i128 * (1_i128 << piece_bits) + i128::from(spline.low);
+        if end >= 1_i128 << (R::BITS - 1) {
+            return Err(out_of_range);
         }
         let entry_bytes = (LOW_WORDS + END_WORDS + WHOLE_WORDS).div_ceil(3) * word_bytes::<W>();
         let cut = Cut::plan(R::BITS, Some(piece_bits), Folding::of::<R>(), entry_bytes, 3);
@@ -114,11 +122,10 @@ impl<R: Ring, W: Ring> Piecewise<R, W> {
     /// other `x` gives garbage: only for arguments that a protocol has brought there.
     ///
     /// # Errors
-    /// [`StepError::DomainOutOfRange`] if the pieces do not fit the ring.
+    /// [`StepError::DomainOutOfRange`] if the pieces do not fit the ring, or the table is none.
     pub fn within(spline: &Spline) -> Result<Self, StepError> {
-        let piece_bits = u32::from(spline.piece_bits);
-        let index_bits = index_bits(spline.rows.len());
-        if piece_bits + index_bits > R::BITS || spline.piece_bits == 0 {
+        let (piece_bits, index_bits) = (u32::from(spline.piece_bits), index_bits::<R>(spline)?);
+        if piece_bits + index_bits > R::BITS {
             return Err(StepError::DomainOutOfRange { ring_bits: R::BITS });
         }
         let cut = Cut::plan(piece_bits, None, Folding::Direct, BORROW_WORDS * word_bytes::<W>(), 1);
@@ -135,8 +142,8 @@ impl<R: Ring, W: Ring> Piecewise<R, W> {
     fn with_frame(spline: &Spline, index_bits: u32, domain: Domain, mut frame: Frame) -> Self {
         let noise = frame.layout.words::<u64>(2);
         let rows = frame.layout.words::<u64>(TERMS << index_bits);
-        let word = |value: i64| R::from_u64(value.cast_unsigned());
-        let (low, end) = (word(spline.low), word(spline.end()));
+        let low = R::from_u64(spline.low.cast_unsigned());
+        let end = low.add(R::from_u64((spline.rows.len() as u64) << spline.piece_bits));
         Self { spline: *spline, low, end, index_bits, domain, frame, rows, noise, rings: PhantomData }
     }
 
@@ -285,9 +292,17 @@ impl<R: Ring, W: Ring> Piecewise<R, W> {
     }
 }
 
-/// Bits that number the rows of a table.
-fn index_bits(rows: usize) -> u32 {
-    rows.next_power_of_two().trailing_zeros()
+/// The most bits that number the rows of a table.
+const MAX_INDEX_BITS: u32 = 12;
+
+/// Bits that number the rows of a table, of which all shifts are checked.
+fn index_bits<R: Ring>(spline: &Spline) -> Result<u32, StepError> {
+    let pieces = 0 < spline.piece_bits && u32::from(spline.piece_bits) < R::BITS && spline.drop_bits < spline.piece_bits;
+    let values = spline.value_frac_bits.checked_sub(spline.out_frac_bits).is_some_and(|shift| u32::from(shift) <= VALUE_BITS);
+    if !pieces || !values || !(1..=1 << MAX_INDEX_BITS).contains(&spline.rows.len()) {
+        return Err(StepError::DomainOutOfRange { ring_bits: R::BITS });
+    }
+    Ok(spline.rows.len().next_power_of_two().trailing_zeros())
 }
 
 impl<R: Ring, W: Ring> Comparing for Piecewise<R, W> {

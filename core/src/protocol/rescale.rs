@@ -59,7 +59,7 @@ impl<R: Ring, W: Ring> Rescale<R, W> {
     /// # Errors
     /// [`StepError::ShiftOutOfRange`] unless `shift <= k - 2`.
     pub fn new(shift: u32) -> Result<Self, StepError> {
-        if shift + 2 > R::BITS {
+        if shift.saturating_add(2) > R::BITS {
             return Err(StepError::shift_out_of_range::<R>(shift));
         }
         let mut layout = Layout::default();

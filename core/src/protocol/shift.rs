@@ -56,7 +56,7 @@ impl<R: Ring> Shift<R> {
     }
 
     fn new(kind: GateKind, shift: u32) -> Result<Self, StepError> {
-        if shift + 1 >= R::BITS {
+        if shift.saturating_add(1) >= R::BITS {
             return Err(StepError::shift_out_of_range::<R>(shift));
         }
         let (bits, words, offset) = match kind {
