@@ -31,7 +31,7 @@ pub fn sum<R: Ring>(columns: usize, x: &[R], out: &mut [R]) -> Result<(), StepEr
     Ok(())
 }
 
-/// Fraction bits of `1 / columns`: enough that its rounding does not matter.
+/// Fraction bits of `1 / columns`, as many as a product with a sum has room for.
 fn weight_frac_bits<R: Ring>(columns: usize) -> u32 {
     let size = columns.next_power_of_two().trailing_zeros();
     size + if R::BITS <= 32 { 30 } else { 20 }
@@ -49,10 +49,11 @@ pub const fn mean_need(rows: usize) -> Need {
     Need { own_elems: rows, narrow_elems: 0, wide_elems: rows }
 }
 
-/// The mean of every row, rounded down or one unit higher.
+/// The mean of every row, rounded down or one unit higher: exactly so if `columns` is a power of two, otherwise the mean times
+/// a rounded `1 / columns`, which is off by at most a fraction of `2^-31` at `k = 32` and of `2^-21` at `k = 64`.
 ///
 /// Domain: `|sum| < 2^30` units at `k = 32`, `2^41` at `k = 64`. 2 messages at `k = 32`, 1 at `k = 64`; 1 if `columns` is a power
-/// of two.
+/// of two, none if it is 1, where the mean is the number.
 ///
 /// # Errors
 /// The engine's; [`StepError::ScratchTooSmall`], see [`mean_need`]; lengths that do not match.
@@ -113,7 +114,8 @@ const fn deviations_need(rows: usize, columns: usize) -> Need {
 /// The variance of every row (divided by `columns`), with `frac_bits` fraction bits, of values with as many.
 ///
 /// Domain: means as in [`mean`], deviations below `2^30` units, sums of squared deviations below `2^61` units of
-/// `2^-2f`, variances below `2^41` units. Error: below 2 units, and the mean's. 6 messages at `k = 32`, 4 at `k = 64`.
+/// `2^-2f`, variances below `2^41` units. Error: below 2 units, and the mean's. 6 messages at `k = 32` (5 if
+/// `columns` is a power of two), 4 at `k = 64`.
 ///
 /// # Errors
 /// As [`mean`]; scratch: [`variance_need`].
@@ -199,8 +201,9 @@ pub fn layer_norm_need(rows: usize, columns: usize) -> Need {
 /// `gain` (with `frac_bits` fraction bits) and plus `offset`, both public and as long as a row, if they are given.
 ///
 /// `epsilon` counts in units of `2^-2f`. Domain: as [`variance`], and `gain` times a result must fit `2^(k-2)`. A row of equal numbers with
-/// `epsilon = 0` gives zeros. Error: a fraction of about `2^-21` of the result, the mean's over the deviation, and the truncation. At `k = 32`
-/// 15 messages, 13 at `k = 64` (2 if `columns` is a power of two: one less at `k = 32`), and one for `gain`.
+/// `epsilon = 0` gives zeros if `columns` is a power of two; otherwise what the mean is off is all that there is to be divided,
+/// so give an `epsilon`. Error: a fraction of about `2^-21` of the result, the mean's over the deviation, and the truncation. At `k = 32`
+/// 15 messages (14 if `columns` is a power of two), 13 at `k = 64`, and one for `gain`.
 ///
 /// # Errors
 /// As [`mean`]; scratch: [`layer_norm_need`]; [`StepError::NeedsTables`].

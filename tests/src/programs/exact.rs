@@ -1,5 +1,7 @@
 //! The check that most tests make: what two parties compute, against the twin.
 
+use sharelet_core::ring::Ring;
+
 use super::data::Data;
 use super::function::Function;
 use super::run::Runs;
@@ -11,6 +13,8 @@ pub struct Results {
     pub twin: Vec<i64>,
     /// The parties', signed.
     pub private: Vec<i64>,
+    /// Bits of the ring of the results.
+    pub bits: u32,
     /// Which call it was.
     pub case: String,
 }
@@ -22,18 +26,18 @@ pub fn results<R: Runs>(function: &Function, x: &[R], y: &[R], seed: u64) -> Res
     println!("{case}");
     let private = R::private(function, &data, seed);
     let twin = R::twin(function, data).expect("a valid call");
+    let bits = if twin.other.is_empty() { R::BITS } else { R::Other::BITS };
     let signed = |(own, other): (Vec<R>, Vec<R::Other>)| -> Vec<i64> {
-        use sharelet_core::ring::Ring;
         own.into_iter().map(Ring::to_i64).chain(other.into_iter().map(Ring::to_i64)).collect()
     };
-    let results = Results { twin: signed((twin.out, twin.other)), private: signed(Data::open(&private.data)), case };
+    let results = Results { twin: signed((twin.out, twin.other)), private: signed(Data::open(&private.data)), bits, case };
     assert!(!results.twin.is_empty() && results.twin.len() == results.private.len());
     results
 }
 
 /// Both results must be the same.
 pub fn exact<R: Runs>(function: &Function, x: &[R], y: &[R], seed: u64) {
-    let Results { twin, private, case } = results(function, x, y, seed);
+    let Results { twin, private, case, .. } = results(function, x, y, seed);
     let off = twin.iter().zip(&private).position(|(twin, private)| twin != private);
     if let Some(at) = off {
         panic!("{case}: result {at}: twin {}, private {}, x = {:?}", twin[at], private[at], x.get(at));
@@ -48,11 +52,11 @@ pub fn unit<R: Runs>(function: &Function, x: &[R], y: &[R], seed: u64) {
 /// The private result lies between `twin - low` and `twin + high`, where these are told for every element; and is the twin's
 /// not everywhere.
 pub fn within<R: Runs>(function: &Function, x: &[R], y: &[R], seed: u64, bound: impl Fn(usize, i64) -> (i64, i64)) {
-    let Results { twin, private, case } = results(function, x, y, seed);
+    let Results { twin, private, bits, case } = results(function, x, y, seed);
     let mut off = 0;
     for (at, (&twin, &private)) in twin.iter().zip(&private).enumerate() {
         let (low, high) = bound(at, twin);
-        let error = private.wrapping_sub(twin);
+        let error = private.wrapping_sub(twin) << (64 - bits) >> (64 - bits);
         let x = x.get(at).map(|x| x.to_i64());
         assert!((-low..=high).contains(&error), "{case}: result {at}: twin {twin}, off by {error} of -{low}..={high}, x = {x:?}");
         off += usize::from(error != 0);

@@ -11,6 +11,7 @@ use sharelet_core::protocol::piecewise::{Applied, Piecewise};
 use sharelet_core::protocol::product::Square;
 use sharelet_core::protocol::rescale::{Rescale, Rescaled};
 use sharelet_core::protocol::segments::Knot;
+use sharelet_core::protocol::stepwise::Protocol;
 use sharelet_core::ring::Ring;
 
 use super::Program;
@@ -218,7 +219,8 @@ impl<R: Word> Program<R> for Function {
             Self::FixedMatrix(rows, columns) => {
                 let (matrix, vectors) = x.split_at(x.len().min(rows.saturating_mul(*columns)));
                 let mut opened = vec![R::ZERO; matrix.len()];
-                ApplyMatrix::new(*rows, *columns, &opened, y)?;
+                // Two calls, of which the second must not be refused after the first.
+                ApplyMatrix::new(*rows, *columns, &opened, y)?.elements(&Vectors { x: vectors, out })?;
                 engine.run(&MaskMatrix::new(), Masked { matrix, mask: y, opened: &mut opened }).await?;
                 engine.run(&ApplyMatrix::new(*rows, *columns, &opened, y)?, Vectors { x: vectors, out }).await
             }

@@ -1,0 +1,201 @@
+//! Programs that round: two parties give the twin's result within the distance that the functions document.
+//!
+//! A last truncation is rounded down by the twin, and down or one unit higher by parties. Where values were rounded before,
+//! those units reach the result through what follows; how far is derived at each test. `v` is a table's result with 28
+//! fraction bits, `e` the power of two that scales it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use sharelet_core::function::spline::Spline;
+use sharelet_core::function::tables;
+use sharelet_core::program::extreme::Window;
+use sharelet_core::program::unary::Smooth;
+use sharelet_core::ring::Ring;
+use sharelet_tests::programs::data::{all_words, shuffled, word, words};
+use sharelet_tests::programs::exact::{exact, unit, within};
+use sharelet_tests::programs::function::Function;
+use sharelet_tests::programs::run::Runs;
+use sharelet_tests::rng;
+
+const RANDOM: usize = 1200;
+const FRAC_BITS: [u32; 4] = [8, 12, 16, 20];
+
+/// A quotient, rounded up.
+fn ratio(numerator: i64, denominator: i64) -> i64 {
+    i64::try_from((i128::from(numerator) + i128::from(denominator) - 1) / i128::from(denominator)).unwrap()
+}
+
+fn truncations<R: Runs>() {
+    let mut rng = rng(1);
+    let x = words::<R>(R::BITS - 2, 2 * RANDOM, &mut rng);
+    for (seed, shift) in (0..).zip([1, 2, 8, 12, 16, 20, 29]) {
+        unit(&Function::Rescale(shift), &x, &[], seed);
+        unit(&Function::Convert(shift), &x, &[], seed + 10);
+        let bits = (R::BITS - 2) / 2;
+        let y = shuffled(&words::<R>(bits, RANDOM, &mut rng), &mut rng);
+        unit(&Function::Multiply(shift), &words::<R>(bits, RANDOM, &mut rng)[..y.len()], &y, seed + 20);
+    }
+    exact(&Function::Rescale(0), &x, &[], 30);
+    for (seed, (slope, bits)) in (40..).zip([(1, 8), (5, 3), (77, 7), (1000, 15)]) {
+        unit(&Function::LeakyRelu(slope, bits), &words::<R>(R::BITS - 2 - bits, RANDOM, &mut rng), &[], seed);
+    }
+    // Slopes of one and zero: what is truncated is whole.
+    for (seed, slope) in [(50, 1 << 12), (51, 0)] {
+        exact(&Function::LeakyRelu(slope, 12), &words::<R>(R::BITS - 14, RANDOM, &mut rng), &[], seed);
+    }
+}
+
+#[test]
+fn one_truncation_costs_one_unit() {
+    truncations::<u32>();
+    truncations::<u64>();
+}
+
+/// The tables of these functions drop no bits of `x`, so that the distance is the truncation's.
+fn smooth<R: Runs>() {
+    let mut rng = rng(2);
+    for (seed, f) in (100..).zip(FRAC_BITS) {
+        for function in Smooth::ALL {
+            assert_eq!(function.table(f).unwrap().drop_bits, 0);
+            let spline = function.table(f).unwrap();
+            let mut x = all_words::<R>(RANDOM, &mut rng);
+            for end in [spline.low, spline.end()] {
+                x.extend([-2, -1, 0, 1].map(|step| word::<R>(end + step)));
+            }
+            x.extend((0..400).map(|step| word::<R>(spline.low + (spline.end() - spline.low) / 400 * step)));
+            unit(&Function::Smooth { function, f, other: false }, &x, &[], seed);
+            // The identity, beyond the domain, has no words in the other ring.
+            if matches!(function, Smooth::Sigmoid | Smooth::Tanh | Smooth::Erf | Smooth::Exp) {
+                unit(&Function::Smooth { function, f, other: true }, &x[..300], &[], seed + 10);
+            }
+        }
+    }
+    let x: Vec<R> = words::<R>(30, 3 * RANDOM, &mut rng).into_iter().map(|x| R::pow2(30).add(x.and_30())).collect();
+    // Five bits of `y` are dropped: one too large by the least that is kept changes the result by `coordinate_bound`.
+    let far = units(tables::reciprocal(), false);
+    within(&Function::Within, &x, &[], 120, |_, _| (far, far));
+}
+
+/// The lowest 30 bits.
+trait And30 {
+    fn and_30(self) -> Self;
+}
+
+impl<R: Ring> And30 for R {
+    fn and_30(self) -> Self {
+        R::from_u64(self.to_u64() & ((1 << 30) - 1))
+    }
+}
+
+/// Units by which `v` may differ: the truncation's, what a coordinate that is one too large changes, and, where `y` was itself
+/// rounded, that again, and the step between two pieces, either of which is as near to the function as its bound.
+#[allow(clippy::cast_possible_truncation)]
+fn units(table: &Spline, rounded: bool) -> i64 {
+    let coordinate = table.coordinate_bound.ceil() as i64;
+    1 + coordinate + if rounded { coordinate + 2 * table.bound.ceil() as i64 } else { 0 }
+}
+
+#[test]
+fn smooth_functions() {
+    smooth::<u32>();
+    smooth::<u64>();
+}
+
+/// At `k = 64` a result has up to three parts, of which the coarser ones have the unit in their own last place: `2^13` of `2^31`
+/// or more, `2^15` of `2^46` or more; with 20 fraction bits all of the table's bits are kept, of `2^31` or more `2^16`.
+#[test]
+fn exponentials() {
+    let mut rng = rng(3);
+    for (seed, f) in (200..).zip(FRAC_BITS) {
+        let near = |range: i64| -> Vec<i64> { (-2000..2000).map(|step| range * step / 2000).collect() };
+        let mut x = all_words::<u32>(RANDOM, &mut rng);
+        x.extend(near(23 << f).into_iter().map(word::<u32>));
+        unit(&Function::Exp(f), &x, &[], seed);
+        let mut x = all_words::<u64>(RANDOM, &mut rng);
+        x.extend(near(45 << f).into_iter().map(word::<u64>));
+        within(&Function::Exp(f), &x, &[], seed + 10, |_, twin| (0, 1 + (twin >> 15)));
+    }
+}
+
+/// `result = v factor >> s`, `v` in `[2^27, 2^29)`: a unit of `v` is at most `2^-27` of the result.
+fn from_table(table: &Spline, rounded: bool, twin: i64) -> (i64, i64) {
+    let far = 1 + ratio_of(units(table, rounded), twin.abs() + 2);
+    (far, far)
+}
+
+fn ratio_of(units: i64, result: i64) -> i64 {
+    i64::try_from((i128::from(units) * i128::from(result) + (1 << 27) - 1) >> 27).unwrap()
+}
+
+fn magnitudes<R: Runs>() {
+    let mut rng = rng(4);
+    let rounded = R::BITS > 32;
+    let x = all_words::<R>(RANDOM, &mut rng);
+    for (seed, f) in (300..).zip([1, 8, 12, 16, 20]) {
+        within(&Function::Reciprocal(f), &x, &[], seed, |_, twin| from_table(tables::reciprocal(), rounded, twin));
+        within(&Function::Sqrt(f), &x, &[], seed + 10, |_, twin| from_table(tables::sqrt(), rounded, twin));
+        within(&Function::InvSqrt(f), &x, &[], seed + 20, |_, twin| from_table(tables::inv_sqrt(), rounded, twin));
+        // (v + weight) >> (28 - f)
+        let far = 1 + ratio(units(tables::ln(), rounded), 1 << (28 - f));
+        within(&Function::Ln(f), &x, &[], seed + 30, |_, _| (far, far));
+    }
+}
+
+#[test]
+fn functions_of_magnitude() {
+    magnitudes::<u32>();
+    magnitudes::<u64>();
+}
+
+/// `v n >> s`, where `n`, of 33 bits, has its own unit, which is a quarter of the result's (one, at `k = 64`).
+fn quotients<R: Runs>() {
+    let mut rng = rng(5);
+    for (seed, f) in (400..).zip([1, 8, 12, 16, 20]) {
+        let a = shuffled(&words::<R>(R::BITS - 2, RANDOM, &mut rng), &mut rng);
+        let b = if R::BITS == 32 { all_words::<R>(RANDOM, &mut rng) } else { words::<R>(41.min(29 + f), RANDOM, &mut rng) };
+        let b: Vec<R> = b.into_iter().cycle().take(a.len()).collect();
+        within(&Function::Divide(f), &a, &b, seed, |_, twin| {
+            let (low, high) = from_table(tables::reciprocal(), R::BITS > 32, twin);
+            (low + 2, high + 2)
+        });
+    }
+}
+
+#[test]
+fn division() {
+    quotients::<u32>();
+    quotients::<u64>();
+}
+
+fn means<R: Runs>() {
+    let mut rng = rng(6);
+    for columns in [1, 2, 3, 7, 10, 64, 100] {
+        // Sums below 2^30, 2^41.
+        let bits = if R::BITS == 32 { 30 } else { 41 } - usize::ilog2(columns) - 1;
+        let mut x = shuffled(&words::<R>(bits, 1000 * columns, &mut rng), &mut rng);
+        x.truncate(x.len() / columns * columns);
+        let function = Function::Mean(columns);
+        if columns == 1 {
+            exact(&function, &x, &[], 500)
+        } else {
+            unit(&function, &x, &[], 501 + columns as u64)
+        }
+        // The twin: rounded down, of a mean that is off by a fraction of 2^-31, 2^-21.
+        let twin = R::twin(&function, function.data(&x, &[])).unwrap().out;
+        for (row, mean) in x.chunks(columns).zip(twin) {
+            let sum: i64 = row.iter().map(|x| x.to_i64()).sum();
+            let count = i64::try_from(columns).unwrap();
+            let fraction =
+                if columns.is_power_of_two() { 0 } else { 1 + (sum.abs() / count >> if R::BITS == 32 { 31 } else { 21 }) };
+            let off = mean.to_i64() - sum.div_euclid(count);
+            assert!(off.abs() <= fraction, "{columns} columns: mean {mean:?} of the sum {sum}");
+        }
+    }
+    let window = Window { channels: 4, height: 12, width: 30, size: (3, 2), stride: (1, 1) };
+    unit(&Function::MeanPool(window), &shuffled(&words::<R>(26, 4 * 12 * 30, &mut rng), &mut rng)[..4 * 12 * 30], &[], 510);
+}
+
+#[test]
+fn averages() {
+    means::<u32>();
+    means::<u64>();
+}
