@@ -1,5 +1,7 @@
 // Nothing that is spent once, and no key, can be cloned or copied.
 use sharelet_core::correlation::{Offline, Online, SessionToken, gate, linear};
+use sharelet_core::correlation::record::{Derived, Stored};
+use sharelet_core::engine::party::{Expanded, Party, Received, Seeded};
 use sharelet_core::keystream::{Block, ChaCha12, Key, Keystream, Run};
 use sharelet_core::network::PlainModel;
 use sharelet_core::protocol::gate::Opened;
@@ -27,6 +29,12 @@ pub fn all() {
     cloneable::<Keystream<ChaCha12>>(); //~ E0277
     cloneable::<Block>(); //~ E0277
     cloneable::<Run<ChaCha12>>(); //~ E0277
+    cloneable::<Derived<ChaCha12>>(); //~ E0277
+    cloneable::<Stored<'_>>(); //~ E0277
+    cloneable::<Seeded<'_, ChaCha12>>(); //~ E0277
+    cloneable::<Received<'_>>(); //~ E0277
+    cloneable::<Expanded<'_>>(); //~ E0277
+    cloneable::<Party<'_, Received<'_>, u8>>(); //~ E0277
     cloneable::<p0::Identity<ChaCha12>>(); //~ E0277
     cloneable::<p0::Connected<'_, u8, ChaCha12, 4>>(); //~ E0277
     cloneable::<p0::Prepared<'_, '_, u8, ChaCha12, 4>>(); //~ E0277

@@ -116,10 +116,10 @@ fn softmaxes<R: Runs>() {
     let of_table = 1 + i128::from(reciprocal.coordinate_bound.ceil() as i64);
     let of_ln = 1 + i64::from(tables::ln().coordinate_bound.ceil() as i32);
     for (seed, (columns, f)) in (200..).zip([(1, 8), (2, 12), (3, 16), (10, 8), (10, 12), (10, 16), (10, 20), (33, 12)]) {
-        let (x, n) = (scores::<R>(1200 / columns.min(10), columns, f, seed), columns as i64);
+        let (x, n) = (scores::<R>(800 / columns.min(10), columns, f, seed), columns as i64);
         within(&Function::Softmax(columns, f), &x, &[], seed, |_, twin| {
             let table = (((of_table + i128::from(n)) * i128::from(twin + 2)) >> 27) as i64;
-            let far = 3 + (n * (twin + 1) >> f) + 1 + table;
+            let far = 3 + ((n * (twin + 1)) >> f) + 1 + table;
             (far, far)
         });
         within(&Function::LogSoftmax(columns, f), &x, &[], seed + 50, |_, _| {
@@ -127,8 +127,9 @@ fn softmaxes<R: Runs>() {
             (far, far)
         });
     }
-    within(&Function::Softmax(1000, 8), &scores::<R>(30, 1000, 8, 299), &[], 299, |_, twin| {
-        (6 + (1000 * (twin + 1) >> 8), 6 + (1000 * (twin + 1) >> 8))
+    within(&Function::Softmax(1000, 8), &scores::<R>(8, 1000, 8, 299), &[], 299, |_, twin| {
+        let far = 6 + ((1000 * (twin + 1)) >> 8);
+        (far, far)
     });
 }
 
