@@ -83,9 +83,10 @@ pub trait Link {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum EngineError<E> {
-    /// A caller's mistake: nothing was sent by this call.
+    /// A caller's mistake: nothing was sent by this call, of a protocol or of a program.
     Step(StepError),
-    /// The correlations are used up, or are not those of this program.
+    /// The correlations are used up, or are not those of this program. Found by the first of a program's protocols that
+    /// lacks some, which may be after messages of others; likewise `WorkTooSmall` and `TooLong`. `Usage` tells beforehand.
     Correlations(LengthError),
     /// The message buffers are too small.
     WorkTooSmall {

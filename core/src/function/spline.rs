@@ -13,7 +13,7 @@ pub struct Spline {
     pub out_frac_bits: u8,
     /// First point of the domain, as a word. A multiple of `2^piece_bits`, but in tables whose *last* point is given.
     pub low: i64,
-    /// A piece is `2^piece_bits` words wide.
+    /// A piece is `2^piece_bits` words wide; at most 62.
     pub piece_bits: u8,
     /// Low bits of the local coordinate that are dropped: `t = ((x - low) mod 2^piece_bits) >> drop_bits`.
     pub drop_bits: u8,

@@ -297,7 +297,7 @@ const MAX_INDEX_BITS: u32 = 12;
 
 /// Bits that number the rows of a table, of which all shifts are checked.
 fn index_bits<R: Ring>(spline: &Spline) -> Result<u32, StepError> {
-    let pieces = 0 < spline.piece_bits && u32::from(spline.piece_bits) < R::BITS && spline.drop_bits < spline.piece_bits;
+    let pieces = (1..R::BITS.min(63)).contains(&u32::from(spline.piece_bits)) && spline.drop_bits < spline.piece_bits;
     let values = spline.value_frac_bits.checked_sub(spline.out_frac_bits).is_some_and(|shift| u32::from(shift) <= VALUE_BITS);
     if !pieces || !values || !(1..=1 << MAX_INDEX_BITS).contains(&spline.rows.len()) {
         return Err(StepError::DomainOutOfRange { ring_bits: R::BITS });

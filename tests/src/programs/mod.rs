@@ -7,6 +7,7 @@ pub mod data;
 pub mod exact;
 pub mod function;
 pub mod link;
+pub mod refused;
 pub mod run;
 
 use sharelet_core::engine::Engine;
