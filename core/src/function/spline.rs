@@ -97,12 +97,23 @@ impl Spline {
     /// The result for the word `x`, rounded down in the domain. A protocol gives this or one more.
     #[must_use]
     pub fn eval(&self, x: i64) -> i64 {
-        match (self.value(x), self.above) {
-            (Some(value), _) => value >> self.shift_bits(),
-            (None, _) if x < self.low => self.below,
-            (None, Above::Constant(result)) => result,
-            (None, Above::Identity) => x,
-        }
+        self.eval_rounded(x, &mut || false)
+    }
+
+    /// The result for the word `x`, where `up` decides about what a protocol leaves to chance: a coordinate with dropped
+    /// bits, and a value between two results, may go up. What has no rest is exact.
+    pub fn eval_rounded(&self, x: i64, up: &mut impl FnMut() -> bool) -> i64 {
+        let Some((row, t)) = self.locate(x) else {
+            return match self.above {
+                _ if x < self.low => self.below,
+                Above::Constant(result) => result,
+                Above::Identity => x,
+            };
+        };
+        let rest = |word: i64, bits: u8| word & ((1 << bits) - 1) != 0;
+        let t = t + i64::from(rest(x.wrapping_sub(self.low), self.drop_bits) && up());
+        let (value, shift) = (self.row_value(row, t).unwrap_or(0), self.shift_bits());
+        (value >> shift) + i64::from(rest(value, shift) && up())
     }
 }
 
@@ -145,6 +156,8 @@ mod tests {
         let results: [i64; 12] = core::array::from_fn(|cell| TOY.eval(-16 + 2 * i64::try_from(cell).unwrap()));
         assert_eq!(results, [0, 1, 1, 1, -2, -1, -1, 1, 10, 9, 9, 10]);
         assert_eq!((TOY.value(-8), TOY.eval(-8)), (Some(-9), -2));
+        // -9/8 between -2 and -1; 80/8 is a whole number.
+        assert_eq!([-8, 0].map(|x| TOY.eval_rounded(x, &mut || true)), [-1, 10]);
     }
 
     #[test]

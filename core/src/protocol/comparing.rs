@@ -64,6 +64,11 @@ pub trait Comparing {
 
     /// The plaintext twin.
     fn plain(&self, data: &mut Self::Data<'_>);
+
+    /// The plaintext twin with roundings decided by `up`: see [`Protocol::twin_rounded`].
+    fn plain_rounded(&self, data: &mut Self::Data<'_>, _up: &mut impl FnMut() -> bool) {
+        self.plain(data);
+    }
 }
 
 /// What every gate's record begins with, and how the mask is compared.
@@ -172,6 +177,10 @@ impl<T: Comparing> Protocol for T {
 
     fn twin(&self, data: &mut Self::Data<'_>) {
         self.plain(data);
+    }
+
+    fn twin_rounded(&self, data: &mut Self::Data<'_>, up: &mut impl FnMut() -> bool) {
+        self.plain_rounded(data, up);
     }
 }
 

@@ -404,9 +404,13 @@ impl<R: Ring, W: Ring> Comparing for Piecewise<R, W> {
     }
 
     fn plain(&self, data: &mut Applied<'_, R, W>) {
+        self.plain_rounded(data, &mut || false);
+    }
+
+    fn plain_rounded(&self, data: &mut Applied<'_, R, W>, up: &mut impl FnMut() -> bool) {
         for (x, out) in data.x.iter().zip(data.out.iter_mut()) {
             let x = if matches!(self.domain, Domain::Any { .. }) { x.to_i64() } else { x.to_u64().cast_signed() };
-            *out = W::from_u64(self.spline.eval(x).cast_unsigned());
+            *out = W::from_u64(self.spline.eval_rounded(x, up).cast_unsigned());
         }
     }
 }

@@ -126,8 +126,15 @@ impl<R: Ring, W: Ring> Protocol for Rescale<R, W> {
 
     /// Rounds down.
     fn twin(&self, data: &mut Rescaled<'_, R, W>) {
+        self.twin_rounded(data, &mut || false);
+    }
+
+    /// What divides without a rest stays exact.
+    fn twin_rounded(&self, data: &mut Rescaled<'_, R, W>, up: &mut impl FnMut() -> bool) {
+        let dropped = R::pow2(self.shift).sub(R::ONE).to_u64();
         for (out, x) in data.out.iter_mut().zip(data.x) {
-            *out = W::from_u64(x.sar(self.shift).to_i64().cast_unsigned());
+            let unit = i64::from(x.to_u64() & dropped != 0 && up());
+            *out = W::from_u64((x.sar(self.shift).to_i64() + unit).cast_unsigned());
         }
     }
 }

@@ -79,6 +79,12 @@ pub trait Protocol {
     /// The plaintext twin, on plaintext words in place of shares.
     fn twin(&self, data: &mut Self::Data<'_>);
 
+    /// The twin with what the protocol leaves to chance decided by `up`: whether a result that lies between two words is
+    /// rounded up. With `up` always false this is [`Protocol::twin`], which is all there is where a protocol is exact.
+    fn twin_rounded(&self, data: &mut Self::Data<'_>, _up: &mut impl FnMut() -> bool) {
+        self.twin(data);
+    }
+
     /// Bytes of the longest message.
     fn max_message_bytes(&self, elements: usize) -> usize {
         (0..self.rounds()).map(|round| self.message_bytes(round, elements)).max().unwrap_or(0)
