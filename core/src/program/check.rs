@@ -117,6 +117,24 @@ fn division() {
     }
 }
 
+/// The least word has no magnitude among the levels, and the largest numerators are not to be clamped.
+#[test]
+fn the_ends_of_the_domains() {
+    let (x, mut out) = ([1_u32 << 31], [7_u32]);
+    with(scaling::reciprocal_need::<u32>(1), |scratch| {
+        block_on(scaling::reciprocal(&mut Twin::default(), 20, &x, &mut out, scratch)).expect("runs");
+    });
+    assert_eq!(out, [512_u32.wrapping_neg()]);
+    let (a, b) = ([(1_u32 << 30) - 1, (1_u32 << 30).wrapping_neg() + 1], [1_u32 << 13; 2]);
+    let mut out = [0; 2];
+    with(scaling::divide_need::<u32>(2), |scratch| {
+        block_on(scaling::divide(&mut Twin::default(), 12, &a, &b, &mut out, scratch)).expect("runs");
+    });
+    for (a, found) in a.iter().zip(out) {
+        close(real(found, 12), real(*a, 12) / 2.0, 12, 3.0, "quotient");
+    }
+}
+
 #[test]
 fn zero_saturates() {
     let (x, mut out) = ([0_u32], [7_u32]);

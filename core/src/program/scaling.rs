@@ -325,6 +325,7 @@ pub async fn reciprocal<R: Ring, E: Engine>(
     let top = 2 * frac_bits + 1;
     let least = reciprocal_least::<R>(frac_bits);
     let saturated = 1_u64 << (2 * frac_bits - least);
+    let end = room.levels.end();
     let factor = |magnitude| match magnitude {
         Magnitude::Power(power, negative) if (least..=top).contains(&power) => signed(1 << (top - power), negative),
         _ => 0,
@@ -332,6 +333,8 @@ pub async fn reciprocal<R: Ring, E: Engine>(
     let fixed = |magnitude| match magnitude {
         Magnitude::Small => saturated,
         Magnitude::Power(power, negative) if power < least => signed(saturated, negative),
+        // At k = 32 only the least word, -2^31.
+        Magnitude::Large(negative) if end <= 2 * frac_bits => signed(1 << (2 * frac_bits - end), negative),
         _ => 0,
     };
     room.scale_back(engine, factor, VALUE_FRAC_BITS + 1, fixed, out).await
@@ -509,7 +512,7 @@ pub async fn divide<R: Ring, E: Engine>(
         Magnitude::Large(negative) => (levels.last + 1, negative),
     };
     let bits = quotient_bits::<R>();
-    let weights = levels.weights::<R>(|m| 1 << (power_of(m).0 + bits - 1).saturating_sub(frac_bits).min(R::BITS - 3));
+    let weights = levels.weights::<R>(|m| 1 << (power_of(m).0 + bits - 1).saturating_sub(frac_bits).min(R::BITS - 2));
     for (limit, bits) in limits.iter_mut().zip(room.bits.chunks_exact(room.count)) {
         *limit = R::from_u64(weights.apply(one, bits));
     }

@@ -114,7 +114,7 @@ const fn deviations_need(rows: usize, columns: usize) -> Need {
 /// The variance of every row (divided by `columns`), with `frac_bits` fraction bits, of values with as many.
 ///
 /// Domain: means as in [`mean`], deviations below `2^30` units, sums of squared deviations below `2^61` units of
-/// `2^-2f`, variances below `2^41` units. Error: below 2 units, and the mean's. 6 messages at `k = 32` (5 if
+/// `2^-2f`, variances below `2^41` units. Error: below 2 units, `2^-21` of the result, and the square of the mean's. 6 messages at `k = 32` (5 if
 /// `columns` is a power of two), 4 at `k = 64`.
 ///
 /// # Errors
