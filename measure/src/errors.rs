@@ -20,6 +20,8 @@ pub const SEED: u64 = 20_261_122;
 /// Elements of a batch.
 const BATCH: usize = 2048;
 const WORKERS: u64 = 2;
+/// The most words of an operand or a result.
+const MAX_COLUMNS: usize = 16;
 
 /// How many arguments to try.
 #[derive(Clone, Copy, Debug)]
@@ -156,17 +158,9 @@ impl<R: Ring> Trial<R> {
 
     /// Tries random elements.
     fn random(&mut self, count: u64, draw: impl Fn(&mut Random, [&mut [i64]; 3])) -> Result<()> {
-        let shape = self.job.function.shape();
-        let mut drawn = [const { [0_i64; 16] }; 3];
+        let columns = self.job.function.shape().columns;
         for _ in 0..count {
-            let [x, y, z] = &mut drawn;
-            draw(&mut self.inputs, [x, y, z].map(|words| words.get_mut(..shape.columns).unwrap_or_default()));
-            for (operand, words) in self.room.operands.iter_mut().zip(&drawn) {
-                let places = operand.iter_mut().skip(self.filled * shape.columns).take(shape.columns);
-                for (place, word) in places.zip(words) {
-                    *place = R::from_u64(word.cast_unsigned());
-                }
-            }
+            draw_element(&mut self.inputs, &mut self.room, self.filled, columns, &draw);
             self.push()?;
         }
         Ok(())
@@ -214,8 +208,8 @@ impl<R: Ring> Trial<R> {
 #[must_use]
 pub fn largest<R: Ring>(job: Job, room: &Room<R>, elements: usize) -> f64 {
     let shape = job.function.shape();
-    let (mut operands, mut out) = ([const { [0_i64; 16] }; 3], [0_i64; 16]);
-    let read = |words: &[R], element: usize, columns: usize, to: &mut [i64; 16]| {
+    let (mut operands, mut out) = ([const { [0_i64; MAX_COLUMNS] }; 3], [0_i64; MAX_COLUMNS]);
+    let read = |words: &[R], element: usize, columns: usize, to: &mut [i64; MAX_COLUMNS]| {
         for (to, word) in to.iter_mut().zip(words.iter().skip(element * columns).take(columns)) {
             *to = word.to_i64();
         }
@@ -235,4 +229,31 @@ pub fn largest<R: Ring>(job: Job, room: &Room<R>, elements: usize) -> f64 {
         worst = error.map_or(worst, |error| if error.is_nan() { f64::INFINITY } else { worst.max(error) });
     }
     worst
+}
+
+/// Fills the operands of the first `elements` elements with arguments of the domain.
+pub fn fill<R: Ring>(job: Job, room: &mut Room<R>, elements: usize) {
+    let shape = job.function.shape();
+    let mut inputs = Random::new(job, R::BITS, generator(job, R::BITS, 2 * WORKERS));
+    for element in 0..elements {
+        draw_element(&mut inputs, room, element, shape.columns, Random::next);
+    }
+}
+
+/// Draws the operands of one element.
+fn draw_element<R: Ring>(
+    inputs: &mut Random,
+    room: &mut Room<R>,
+    element: usize,
+    columns: usize,
+    draw: impl Fn(&mut Random, [&mut [i64]; 3]),
+) {
+    let mut drawn = [const { [0_i64; MAX_COLUMNS] }; 3];
+    draw(inputs, drawn.each_mut().map(|words| words.get_mut(..columns).unwrap_or_default()));
+    for (operand, words) in room.operands.iter_mut().zip(&drawn) {
+        let places = operand.iter_mut().skip(element * columns).take(columns);
+        for (place, word) in places.zip(words) {
+            *place = R::from_u64(word.cast_unsigned());
+        }
+    }
 }

@@ -5,4 +5,5 @@ pub mod errors;
 pub mod exact;
 pub mod function;
 pub mod inputs;
+pub mod parties;
 pub mod run;

@@ -188,57 +188,69 @@ const fn lanes(first: u32, bit: u32, mask: u32) -> u32 {
 /// The leaf tables of one mask.
 #[derive(Clone, Copy, Debug)]
 pub struct Leaves {
-    cut: Cut,
-    places: [u32; MAX_DIGITS],
+    digits: [Digit; MAX_DIGITS],
+    count: usize,
+}
+
+/// A digit of the compared words, and where its table lies.
+#[derive(Clone, Copy, Debug, Default)]
+struct Digit {
+    place: u32,
+    first: u32,
+    width: u32,
+    entry_bits: u32,
+}
+
+impl Digit {
+    #[inline(always)]
+    #[allow(clippy::cast_possible_truncation)]
+    const fn of(&self, word: u64) -> u32 {
+        (word >> self.first) as u32 & ((1 << self.width) - 1)
+    }
 }
 
 impl Leaves {
     /// Adds the tables to a record.
     pub fn new(cut: Cut, layout: &mut Layout) -> Self {
-        let mut places = [0; MAX_DIGITS];
-        for ((j, width), place) in cut.widths().zip(&mut places) {
-            *place = layout.bits(entry_bits(j) << width);
+        let mut digits = [Digit::default(); MAX_DIGITS];
+        let mut first = 0;
+        for ((j, width), digit) in cut.widths().zip(&mut digits) {
+            let (width, entry_bits) = (u32::from(width), entry_bits(j));
+            *digit = Digit { place: layout.bits(entry_bits << width), first, width, entry_bits };
+            first += width;
         }
-        Self { cut, places }
+        Self { digits, count: usize::from(cut.count) }
     }
 
-    /// The digits with the places of their tables and their first bits.
-    fn digits(&self) -> impl Iterator<Item = (usize, u32, u32, u32)> + '_ {
-        let mut offset = 0;
-        self.cut.widths().zip(self.places).map(move |((j, width), place)| {
-            let first = offset;
-            offset += u32::from(width);
-            (j, u32::from(width), place, first)
-        })
+    #[inline(always)]
+    fn digits(&self) -> &[Digit] {
+        self.digits.get(..self.count).unwrap_or(&[])
     }
 
-    /// A party's shares of the leaf bits at a public word: `l` of the lowest digit, then `(e, l)` of each.
+    /// A party's shares of the leaf bits at public words, each with its element: `l` of the lowest digit, then `(e, l)` of
+    /// each. Digit by digit, so that reads do not wait for each other.
     #[inline]
-    pub(crate) fn read<R: Ring>(&self, half: &mut impl Half, element: usize, word: R) -> u32 {
-        let word = word.to_u64();
-        let mut bits = 0;
-        for (j, width, place, first) in self.digits() {
-            #[allow(clippy::cast_possible_truncation)]
-            let digit = low_bits((word >> first) as u32, width);
-            if j == 0 {
-                bits = half.bits(element, place + digit, 1);
-            } else {
-                bits |= half.bits(element, place + 2 * digit, 2) << (2 * j - 1);
+    pub(crate) fn read(&self, half: &mut impl Half, words: &[(usize, u64)], out: &mut [u32]) {
+        out.fill(0);
+        let mut at = 0;
+        for digit in self.digits() {
+            for (out, &(element, word)) in out.iter_mut().zip(words) {
+                let place = digit.place + digit.entry_bits * digit.of(word);
+                *out |= half.bits(element, place, digit.entry_bits) << at;
             }
+            at += digit.entry_bits;
         }
-        bits
     }
 
     /// The dealer's truth. Computed on whole words, without a branch or an address that depends on the mask.
     pub(crate) fn deal<R: Ring>(&self, truth: &mut Truth<'_>, mask: R) {
         let mask = mask.to_u64();
-        for (j, width, place, first) in self.digits() {
-            #[allow(clippy::cast_possible_truncation)]
-            let digit = low_bits((mask >> first) as u32, width);
-            let entries = 1_u32 << width;
-            let per_word = (32 / entry_bits(j)).min(entries);
+        for digit @ &Digit { place, width, entry_bits, .. } in self.digits() {
+            let (entries, equal) = (1_u32 << width, entry_bits == 2);
+            let per_word = (32 / entry_bits).min(entries);
             for word in 0..entries / per_word {
-                truth.xor_bits(place + 32 * word, leaf_word(digit, word * per_word, per_word, entry_bits(j), j > 0, 0));
+                let leaf = leaf_word(digit.of(mask), word * per_word, per_word, entry_bits, equal, 0);
+                truth.xor_bits(place + 32 * word, leaf);
             }
         }
     }
@@ -458,7 +470,10 @@ mod tests {
 
     fn opened(cut: &Cut, leaves: &Leaves, fold: &Fold, halves: (&mut impl Half, &mut impl Half), word: u64) -> u32 {
         let (a, b) = halves;
-        let (bits_a, bits_b) = (leaves.read(a, 0, word), leaves.read(b, 0, word));
+        let (mut bits_a, mut bits_b) = ([0], [0]);
+        leaves.read(a, &[(0, word)], &mut bits_a);
+        leaves.read(b, &[(0, word)], &mut bits_b);
+        let ([bits_a], [bits_b]) = (bits_a, bits_b);
         let first = fold.masked(cut, a, 0, bits_a) ^ fold.masked(cut, b, 0, bits_b);
         if cut.is_staged() { fold.staged(cut, a, 0, first) ^ fold.staged(cut, b, 0, first) } else { first }
     }

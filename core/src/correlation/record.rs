@@ -105,8 +105,13 @@ impl Layout {
     }
 }
 
+/// The most elements that are read together.
+pub const MAX_TOGETHER: usize = 32;
+
 /// One party's half of the records of an operation.
 pub trait Half {
+    /// Elements whose parts are best read together, part by part: memory answers many questions at once, a keystream none twice.
+    const TOGETHER: usize;
     /// Whose half it is.
     fn party(&self) -> Party;
     /// The share of the word at byte `offset` of record `element`.
@@ -138,6 +143,8 @@ impl<C: Rounds> Derived<C> {
 }
 
 impl<C: Rounds> Half for Derived<C> {
+    const TOGETHER: usize = 1;
+
     fn party(&self) -> Party {
         Party::P0
     }
@@ -161,7 +168,10 @@ impl<C: Rounds> Half for Derived<C> {
 pub struct Stored<'a> {
     party: Party,
     bytes: &'a [u8],
-    layout: Layout,
+    /// Records that lie together, in a group of so many bytes, each of so many.
+    group: usize,
+    group_bytes: usize,
+    record_bytes: usize,
 }
 
 impl<'a> Stored<'a> {
@@ -171,7 +181,8 @@ impl<'a> Stored<'a> {
     /// [`LengthError`] if there are not the bytes of so many records.
     pub fn received(layout: Layout, elements: usize, bytes: &'a [u8]) -> Result<Self, LengthError> {
         expect_len(bytes.len(), layout.bytes() * elements)?;
-        Ok(Self { party: Party::P1, bytes, layout })
+        let record_bytes = layout.bytes();
+        Ok(Self { party: Party::P1, bytes, group: 1, group_bytes: record_bytes, record_bytes })
     }
 
     /// `P0`'s half of `elements` records, as [`expand`] wrote it.
@@ -180,23 +191,24 @@ impl<'a> Stored<'a> {
     /// [`LengthError`] if there are not the bytes of so many records.
     pub fn expanded(layout: Layout, elements: usize, bytes: &'a [u8]) -> Result<Self, LengthError> {
         expect_len(bytes.len(), layout.expanded_bytes(elements))?;
-        Ok(Self { party: Party::P0, bytes, layout })
+        let (blocks, group) = layout.blocks();
+        let record_bytes = layout.bytes().next_multiple_of(8);
+        Ok(Self { party: Party::P0, bytes, group: group as usize, group_bytes: blocks as usize * BLOCK_BYTES, record_bytes })
     }
 
     #[inline(always)]
     fn at(&self, element: usize, offset: u32) -> &[u8] {
-        let start = match self.party {
-            Party::P0 => {
-                let (block, byte) = self.layout.place(element, offset);
-                block as usize * BLOCK_BYTES + byte as usize
-            }
-            Party::P1 => element * self.layout.bytes() + offset as usize,
+        let start = match self.group {
+            1 => element * self.group_bytes,
+            group => element / group * self.group_bytes + element % group * self.record_bytes,
         };
-        self.bytes.get(start..).unwrap_or(&[])
+        self.bytes.get(start + offset as usize..).unwrap_or(&[])
     }
 }
 
 impl Half for Stored<'_> {
+    const TOGETHER: usize = MAX_TOGETHER;
+
     fn party(&self) -> Party {
         self.party
     }

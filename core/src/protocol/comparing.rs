@@ -11,9 +11,9 @@
 use rand_core::CryptoRng;
 
 use super::StepError;
-use super::stepwise::{Messages, Protocol, get_bits, put_bits, read, write};
+use super::stepwise::{BitWriter, Messages, Protocol, get_bits, read, write};
 use crate::correlation::cut::{Cut, Fold, Leaves};
-use crate::correlation::record::{Half, Layout, Truth};
+use crate::correlation::record::{Half, Layout, MAX_TOGETHER, Truth};
 use crate::ring::Ring;
 
 /// A protocol of this kind. A type that has these methods is a [`Protocol`].
@@ -214,6 +214,39 @@ fn unmask<T: Comparing>(gate: &T, data: &mut T::Data<'_>, messages: &Messages<'_
     }
 }
 
+/// The message of leaf bits.
+fn open_leaves<T: Comparing, H: Half>(gate: &T, half: &mut H, data: &mut T::Data<'_>, bits: &mut [u8]) {
+    let (frame, leaf_bits) = (gate.frame(), gate.frame().cut.leaf_bits());
+    let mut bits = BitWriter::new(bits);
+    let mut open = |half: &mut H, first: (usize, u32), words: &[(usize, u64)]| {
+        let mut leaves = [0; MAX_TOGETHER];
+        let leaves = leaves.get_mut(..words.len()).unwrap_or(&mut []);
+        frame.leaves.read(half, words, leaves);
+        let folds = (first.1..gate.folds()).chain((0..).flat_map(|_: u32| 0..gate.folds()));
+        for ((&(element, _), &mut leaves), index) in words.iter().zip(leaves).zip(folds) {
+            bits.push(leaf_bits, gate.fold(index).masked(&frame.cut, half, element, leaves));
+        }
+    };
+    let (mut words, mut held, mut first) = ([(0, 0); MAX_TOGETHER], 0, (0, 0));
+    for (element, &mut z) in gate.compared(data).iter_mut().enumerate() {
+        for index in 0..gate.folds() {
+            if held == 0 {
+                first = (element, index);
+            }
+            if let Some(word) = words.get_mut(held) {
+                *word = (element, gate.public(index, z).to_u64());
+            }
+            held += 1;
+            if held == H::TOGETHER {
+                open(half, first, words.get(..held).unwrap_or(&[]));
+                held = 0;
+            }
+        }
+    }
+    open(half, first, words.get(..held).unwrap_or(&[]));
+    bits.finish();
+}
+
 /// The messages of bits.
 fn open_bits<T: Comparing, H: Half>(
     gate: &T,
@@ -228,24 +261,24 @@ fn open_bits<T: Comparing, H: Half>(
     if round == 2 {
         messages.remember(gate.message_bytes(1, elements));
     }
-    messages.clear(gate.message_bytes(round, elements));
     let last_bytes = if round + 1 == gate.rounds() { gate.last_bytes() } else { 0 };
     let Some((words, bits)) = messages.own.split_at_mut_checked(elements * last_bytes) else { return };
-    for (element, &mut z) in gate.compared(data).iter_mut().enumerate() {
-        for index in 0..folds {
-            let (fold, place) = (gate.fold(index), element * folds as usize + index as usize);
-            if round == 1 {
-                let leaves = frame.leaves.read(half, element, gate.public(index, z));
-                let own = fold.masked(&frame.cut, half, element, leaves);
-                put_bits(bits, place * leaf_bits as usize, leaf_bits, own);
-            } else {
+    if round == 1 {
+        open_leaves(gate, half, data, bits);
+    } else {
+        let mut bits = BitWriter::new(bits);
+        for element in 0..elements {
+            for index in 0..folds {
+                let place = element * folds as usize + index as usize;
                 let opened = get_bits(messages.opened, place * leaf_bits as usize, leaf_bits);
-                let own = fold.staged(&frame.cut, half, element, opened);
-                put_bits(bits, place * final_bits as usize, final_bits, own);
+                bits.push(final_bits, gate.fold(index).staged(&frame.cut, half, element, opened));
             }
         }
-        if last_bytes > 0 {
-            gate.last(half, element, z, words.get_mut(element * last_bytes..(element + 1) * last_bytes).unwrap_or(&mut []));
+        bits.finish();
+    }
+    if last_bytes > 0 {
+        for ((element, &mut z), words) in gate.compared(data).iter_mut().enumerate().zip(words.chunks_exact_mut(last_bytes)) {
+            gate.last(half, element, z, words);
         }
     }
 }

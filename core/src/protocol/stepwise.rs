@@ -27,11 +27,6 @@ impl Messages<'_> {
             *opened = own ^ peer;
         }
     }
-
-    /// Makes room for a message of `bytes` bytes, all zero.
-    pub(crate) fn clear(&mut self, bytes: usize) {
-        self.own.get_mut(..bytes).unwrap_or(&mut []).fill(0);
-    }
 }
 
 /// Reads a word of a message.
@@ -91,13 +86,44 @@ pub trait Protocol {
     }
 }
 
-/// Writes the lowest `count <= 25` bits of `bits` at bit `first`; the place must be zero before.
-#[inline]
-pub(crate) fn put_bits(bytes: &mut [u8], first: usize, count: u32, bits: u32) {
-    let shifted = u64::from(crate::correlation::record::low_bits(bits, count)) << (first % 8);
-    let end = (first + count as usize).div_ceil(8).min(bytes.len());
-    for (byte, piece) in bytes.get_mut(first / 8..end).unwrap_or(&mut []).iter_mut().zip(shifted.to_le_bytes()) {
-        *byte |= piece;
+/// Writes bits one after the other, the lowest of a byte first.
+pub(crate) struct BitWriter<'m> {
+    rest: &'m mut [u8],
+    held: u64,
+    count: u32,
+}
+
+impl<'m> BitWriter<'m> {
+    /// Writes from the beginning of `bytes`.
+    pub(crate) fn new(bytes: &'m mut [u8]) -> Self {
+        Self { rest: bytes, held: 0, count: 0 }
+    }
+
+    /// Writes the lowest `count <= 32` bits of `bits`.
+    #[inline(always)]
+    pub(crate) fn push(&mut self, count: u32, bits: u32) {
+        self.held |= u64::from(crate::correlation::record::low_bits(bits, count)) << self.count;
+        self.count += count;
+        if self.count >= 32 {
+            self.flush(4);
+            self.held >>= 32;
+            self.count -= 32;
+        }
+    }
+
+    /// Writes what is left, filled up with zeros to a whole byte.
+    pub(crate) fn finish(mut self) {
+        self.flush(self.count.div_ceil(8) as usize);
+    }
+
+    #[inline(always)]
+    fn flush(&mut self, bytes: usize) {
+        let rest = core::mem::take(&mut self.rest);
+        let (out, rest) = rest.split_at_mut_checked(bytes).unwrap_or_default();
+        for (out, byte) in out.iter_mut().zip(self.held.to_le_bytes()) {
+            *out = byte;
+        }
+        self.rest = rest;
     }
 }
 
@@ -118,12 +144,14 @@ mod tests {
     #[test]
     fn bits_come_back() {
         for count in [1, 3, 7, 8, 15, 25] {
-            let mut bytes = [0; 64];
+            let mut bytes = [0xff; 64];
             let places = 512 / count as usize;
             let value = |i: usize| u32::try_from(i).expect("small").wrapping_mul(0x9e37_79b9) >> 3;
+            let mut writer = BitWriter::new(&mut bytes);
             for i in 0..places {
-                put_bits(&mut bytes, i * count as usize, count, value(i));
+                writer.push(count, value(i));
             }
+            writer.finish();
             for i in 0..places {
                 assert_eq!(get_bits(&bytes, i * count as usize, count), value(i) & ((1 << count) - 1), "{i} of {count}");
             }
