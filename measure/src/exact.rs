@@ -31,8 +31,8 @@ pub fn error(job: Job, ring_bits: u32, element: Element<'_>) -> Option<f64> {
             let exact = row(job, x);
             element.out.iter().zip(exact).map(|(&out, exact)| scaled(out, exact)).fold(0.0, f64::max)
         }
-        _ => match fraction(job, ring_bits, element.operands) {
-            Some((numerator, shift)) => rest(*element.out.first()?, numerator, shift),
+        _ => match fraction(job, element.operands) {
+            Some((numerator, denominator)) => rest(*element.out.first()?, numerator, denominator),
             None => match whole(job, element.operands) {
                 Some(exact) => distance(element.out, &exact),
                 None => scaled(*element.out.first()?, real(job, ring_bits, element.operands)),
@@ -58,16 +58,16 @@ fn distance(out: &[i64], exact: &[i64]) -> f64 {
     most
 }
 
-/// `|out - numerator / denominator|`, without a rounding on the way.
+/// `|out - numerator / denominator|` in units of the result's scale, without a rounding on the way.
+#[allow(clippy::cast_precision_loss)]
 fn rest(out: i64, numerator: i128, denominator: i128) -> f64 {
     let rest = (i128::from(out) * denominator - numerator).unsigned_abs();
-    #[allow(clippy::cast_precision_loss)]
-    let units = rest as f64 / denominator as f64;
-    units
+    let (units, exact) = (rest as f64 / denominator as f64, numerator as f64 / denominator as f64);
+    units / (exact.abs() * 2_f64.powi(-SCALE_BITS)).max(1.0)
 }
 
 /// Results that are fractions.
-fn fraction(job: Job, _ring_bits: u32, [x, y, _]: [&[i64]; 3]) -> Option<(i128, i128)> {
+fn fraction(job: Job, [x, y, _]: [&[i64]; 3]) -> Option<(i128, i128)> {
     let first = i128::from(*x.first()?);
     let unit = 1_i128 << job.frac_bits;
     Some(match job.function {
@@ -194,7 +194,6 @@ pub fn in_domain(job: Job, ring_bits: u32, [row, other, third]: [&[i64]; 3]) -> 
     match job.function {
         Function::Abs => x > if k == 32 { i64::from(i32::MIN) } else { i64::MIN },
         Function::AtLeast => below(i128::from(x) - i128::from(y), k - 1),
-        Function::Select => below(i128::from(y) - i128::from(third.first().copied().unwrap_or(0)), k - 1),
         Function::Rescale => below(i128::from(x), k - 2),
         Function::Multiply => below(i128::from(x) * i128::from(y), k - 2),
         Function::Square => below(i128::from(x) * i128::from(x), k - 2),

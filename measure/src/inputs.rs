@@ -46,7 +46,7 @@ pub fn all(job: Job, ring_bits: u32) -> Option<Range<i64>> {
     let shape = job.function.shape();
     let (low, high) = span(job, ring_bits);
     let few = high.checked_sub(low).is_some_and(|width| width < ALL_WORDS);
-    (shape.operands * shape.columns == 1 && few).then_some(low..high + 1)
+    (shape.operands * shape.columns == 1 && few).then(|| low..high + 1)
 }
 
 /// The ends of all intervals on which a function is made differently, and their neighbours.
@@ -145,12 +145,12 @@ impl Random {
                 fill(y, second);
             }
             Function::AtLeast | Function::Equal | Function::Select => {
-                // Half of the ring, so that differences fit; often equal or close.
-                let half = (whole.0 / 2, whole.1 / 2);
+                // Of half of the ring where differences must fit; often equal or close.
+                let half = if self.job.function == Function::AtLeast { (whole.0 / 2, whole.1 / 2) } else { whole };
                 let [first, second, third] = core::array::from_fn(|_| self.scalar(half));
                 let close = self.between(-2, 2);
                 fill(x, first);
-                fill(y, if self.rng.next_u32() & 1 == 0 { second } else { (first + close).clamp(half.0, half.1) });
+                fill(y, if self.rng.next_u32() & 1 == 0 { second } else { first.saturating_add(close).clamp(half.0, half.1) });
                 fill(z, third);
             }
             Function::Reciprocal => {

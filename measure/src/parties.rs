@@ -18,20 +18,23 @@ use sharelet_core::ring::Ring;
 
 use crate::run::{Job, Room, apply, usage};
 
-/// Bytes of correlations of all batches together, about: more than caches hold.
-const CORRELATION_BYTES: u64 = 96 << 20;
+/// Bytes of correlations of all batches of both parties together, about.
+const CORRELATION_BYTES: u64 = 192 << 20;
 /// Elements of a batch, at most: shares and messages stay in a cache.
 const MAX_BATCH: u64 = 8192;
 const MIN_BATCH: u64 = 32;
 const MAX_BATCHES: u64 = 16;
-/// Rounds of a measurement; the median counts.
-const ROUNDS: usize = 3;
+/// Rounds of a measurement; the best counts, as other programs run on the machine.
+pub const ROUNDS: usize = 5;
 
 /// How fast.
 #[derive(Clone, Copy, Debug)]
 pub struct Speed {
     /// Elements that both parties together do in a second.
     pub elements_per_second: f64,
+    /// Elements that the slower party does in a second of its processor's time, where the system tells it: without what
+    /// other programs on the machine take.
+    pub elements_per_processor_second: Option<f64>,
     /// Elements of a batch.
     pub batch: usize,
 }
@@ -167,11 +170,24 @@ pub fn reveal<R: Ring>(job: Job, room: &mut Room<R>, elements: usize) -> Result<
     Ok(())
 }
 
+/// The time that a processor has spent on this thread.
+fn processor_time() -> Option<Duration> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    text.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
+}
+
+/// Runs `work`; the processor's time that it took.
+fn timed(work: impl FnOnce() -> Result<()>) -> Result<Option<Duration>> {
+    let begin = processor_time();
+    work()?;
+    Ok(processor_time().zip(begin).map(|(end, begin)| end.saturating_sub(begin)))
+}
+
 /// Elements of a batch, and batches, for correlations of about the right size.
 fn sizes<R: Ring>(job: Job) -> Result<(u64, u64)> {
     let one = usage::<R>(job, 64)?;
     let element_bytes = (one.dealt_bytes + one.expanded_bytes).div_ceil(64).max(1);
-    let batch = (CORRELATION_BYTES / 4 / element_bytes).clamp(MIN_BATCH, MAX_BATCH);
+    let batch = (CORRELATION_BYTES / 8 / element_bytes).clamp(MIN_BATCH, MAX_BATCH);
     let batch = 1 << batch.ilog2();
     Ok((batch, (CORRELATION_BYTES / (batch * element_bytes)).clamp(1, MAX_BATCHES)))
 }
@@ -188,28 +204,32 @@ pub fn speed<R: Ring>(job: Job, fill: impl Fn(&mut Room<R>, usize), time: Durati
     let mut operands = Room::new(job, elements);
     fill(&mut operands, elements);
     let (mut side_0, mut side_1) = sides(job, &operands, elements, usage.work_bytes);
-    let mut round = |passes: usize| -> Result<Duration> {
+    let mut round = |passes: usize| -> Result<(Duration, Option<Duration>)> {
         let barrier = Barrier::new(2);
         let (side_0, side_1, dealt, barrier) = (&mut side_0, &mut side_1, &dealt, &barrier);
+        let all = move || (0..passes).flat_map(move |_| dealt);
         thread::scope(|scope| {
             let other = scope.spawn(move || {
                 barrier.wait();
-                (0..passes).flat_map(|_| dealt).try_for_each(|dealt| side_1.run(job, Received::new(&dealt.received)))
+                timed(|| all().try_for_each(|dealt| side_1.run(job, Received::new(&dealt.received))))
             });
             barrier.wait();
             let begin = Instant::now();
-            (0..passes).flat_map(|_| dealt).try_for_each(|dealt| side_0.run(job, Expanded::new(&dealt.expanded)))?;
-            other.join().unwrap_or_else(|_| bail!("a party stopped"))?;
-            Ok(begin.elapsed())
+            let own = timed(|| all().try_for_each(|dealt| side_0.run(job, Expanded::new(&dealt.expanded))))?;
+            let peer = other.join().unwrap_or_else(|_| bail!("a party stopped"))?;
+            Ok((begin.elapsed(), own.max(peer)))
         })
     };
     round(1)?;
-    let once = round(1)?.max(Duration::from_micros(1));
+    let once = round(1)?.0.max(Duration::from_micros(1));
     let passes = usize::try_from(time.as_nanos().div_ceil(once.as_nanos()))?.max(1);
-    let mut times = (0..ROUNDS).map(|_| round(passes)).collect::<Result<Vec<_>>>()?;
-    times.sort_unstable();
-    let median = times.get(ROUNDS / 2).context("no round")?.as_secs_f64();
+    let rounds = (0..ROUNDS).map(|_| round(passes)).collect::<Result<Vec<_>>>()?;
     #[allow(clippy::cast_precision_loss)]
     let done = (passes * elements * dealt.len()) as f64;
-    Ok(Speed { elements_per_second: done / median, batch: elements })
+    let best = |times: &mut dyn Iterator<Item = Duration>| times.min().map(|time| done / time.as_secs_f64());
+    Ok(Speed {
+        elements_per_second: best(&mut rounds.iter().map(|round| round.0)).context("no round")?,
+        elements_per_processor_second: best(&mut rounds.iter().filter_map(|round| round.1).filter(|time| !time.is_zero())),
+        batch: elements,
+    })
 }

@@ -139,7 +139,7 @@ fn unsafe_code_is_for_boards_and_says_why() {
             assert!(above.iter().any(|line| line.contains("SAFETY:")), "{}:{number}: no `SAFETY:` above", source.path.display());
         }
     }
-    for folder in ["core/src", "std-host/src", "firmware/src", "tests", "xtask", "demo", "fit"] {
+    for folder in ["core/src", "std-host/src", "firmware/src", "tests", "xtask", "demo", "fit", "measure"] {
         for source in source::files(folder) {
             let lines = source.lines_with("unsafe");
             assert_eq!(lines, [0; 0], "{folder}/{}", source.path.display());

@@ -1,5 +1,6 @@
-//! `cargo xtask bench`: figures as tables, as `docs/benchmarks.md`, and as `target/bench/GROUP.json`.
+//! `cargo xtask bench`: figures as tables, as `docs/benchmarks.md` and `docs/functions.md`, and as `target/bench/GROUP.json`.
 
+mod functions;
 mod page;
 
 use core::time::Duration;
@@ -42,6 +43,8 @@ enum Which {
     Host,
     /// Deals of the dealer per second and core.
     Dealer,
+    /// Errors, messages, bytes and speed of every function: docs/functions.md.
+    Functions,
     /// Everything.
     #[default]
     All,
@@ -71,6 +74,9 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     let steps = Steps::new();
     let folder = workspace.target().join("bench");
     let setup = Setup { workspace: &workspace, steps: &steps, logs: folder.join("logs") };
+    if args.group == Which::Functions {
+        return functions::run(&setup, &folder);
+    }
     let cases = cases(&setup, &folder)?;
     let mut groups: BTreeMap<&str, Vec<Figure>> = BTreeMap::new();
     if matches!(args.group, Which::Device | Which::All) {
@@ -90,7 +96,8 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         write(&path, &page::json(figures))?;
         println!("\n{}\nwritten: {}", page::table(figures), path.display());
     }
-    page::update(&workspace.root().join("docs/benchmarks.md"), &groups)
+    page::update(&workspace.root().join("docs/benchmarks.md"), &groups)?;
+    if args.group == Which::All { functions::run(&setup, &folder) } else { Ok(()) }
 }
 
 /// The models to measure, the built-in one first.

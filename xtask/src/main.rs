@@ -26,6 +26,7 @@ Examples:
   cargo xtask test                                      every check there is
   cargo xtask test boards                               those of the firmware and the emulated boards
   cargo xtask bench device                              instructions, traffic and memory on the emulated boards
+  cargo xtask bench functions                           errors, messages, bytes and speed of every function
   cargo xtask fit                                       the tables of the core's functions, made and proven anew
 
 What is missing on the machine is installed, and named before it is. Variables:
@@ -46,7 +47,7 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Formats, lints, documentation, tests, builds for every target, and runs on the emulated boards.
     Test(check::TestArgs),
-    /// Measures, prints tables, and writes docs/benchmarks.md and target/bench/GROUP.json.
+    /// Measures, prints tables, and writes docs/benchmarks.md, docs/functions.md and target/bench/GROUP.json.
     Bench(bench::BenchArgs),
     /// Fits the tables of core/src/function/tables again, and proves their bounds; `test` holds the files against it.
     Fit(fit::FitArgs),

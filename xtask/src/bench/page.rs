@@ -189,7 +189,7 @@ fn kept<'a>(text: &'a str, group: &str) -> Option<&'a str> {
 }
 
 /// Date, versions and machine.
-fn conditions(group: &str) -> String {
+pub fn conditions(group: &str) -> String {
     let date = answer(Command::new("date").args(["-u", "+%Y-%m-%d"])).unwrap_or_else(|| "date unknown".to_owned());
     let commit = answer(Command::new("git").args(["describe", "--always", "--dirty"]).current_dir(env!("CARGO_MANIFEST_DIR")));
     let commit = commit.map_or_else(String::new, |commit| format!(", at commit {commit}"));
