@@ -54,7 +54,8 @@ pub fn text(function: Function) -> String {
         }
         Function::ExpFull => {
             "`e^x` as far as results go: at `k = 32` up to `2^31 - 1`, which it gives beyond; at `k = 64` up to `2^62`, beyond which \
-             it gives a little more than that. 0 below half a unit."
+             it gives a little more than that. 0 below half a unit. The error is a part of the result: `2^-19`, and `2^-15` at `f = 20` \
+             from `2^31` units on."
                 .into()
         }
         Function::Reciprocal => "`1 / x`. Nearer to zero the result is that of the domain's end, of `x`'s sign.".into(),
@@ -71,8 +72,8 @@ pub fn text(function: Function) -> String {
         Function::Variance10 => format!("The mean of the squared deviations; {row}. Garbage beyond the domain."),
         Function::LayerNorm10 => format!(
             "`(x_j - mean) / sqrt(variance + 1e-5)` (at least one unit of the variance in place of `1e-5`); {row}. The unit by \
-             which the mean may be off counts as a part of the deviation: measured for deviations of `2^-{DEVIATION_BITS}` and more. \
-             Garbage where a variance does not fit."
+             which the mean may be off counts as a part of the deviation: measured for deviations of `2^-{DEVIATION_BITS}` and more, \
+             around means of up to `2^24` units, which at `k = 64` are off by up to `2^-21` of themselves. Garbage where a variance does not fit."
         ),
     }
 }

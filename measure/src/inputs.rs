@@ -29,8 +29,8 @@ pub fn span(job: Job, ring_bits: u32) -> (i64, i64) {
     }
     let k = ring_bits;
     match job.function {
-        // From where the result is half a unit to where it has 62 bits: 63 ln 2 above the lower end.
-        Function::ExpFull => ((-15 << job.frac_bits), (37 << job.frac_bits)),
+        // From below half a unit to beyond 62 bits, whatever the fraction bits.
+        Function::ExpFull => (-15 << job.frac_bits, 38 << job.frac_bits),
         Function::Rescale => (-1 << (k - 2), (1 << (k - 2)) - 1),
         Function::Square => (-1 << ((k - 2) / 2), 1 << ((k - 2) / 2)),
         Function::LeakyRelu => (-1 << (k - 10), (1 << (k - 10)) - 1),
