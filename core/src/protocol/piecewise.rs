@@ -451,10 +451,13 @@ mod tests {
         let (data_0, data_1) = (Applied { x: &mut x_0, out: &mut out_0 }, Applied { x: &mut x_1, out: &mut out_1 });
         check::run(gate, &mut rng, data_0, data_1);
         gate.twin(&mut Applied { x: &mut x.to_vec(), out: &mut twin });
-        for ((x, private), twin) in x.iter().zip(check::open(&out_0, &out_1)).zip(twin) {
+        let mut up = twin.clone();
+        gate.twin_rounded(&mut Applied { x: &mut x.to_vec(), out: &mut up }, &mut || true);
+        for (((x, private), twin), up) in x.iter().zip(check::open(&out_0, &out_1)).zip(twin).zip(up) {
             let high = private.sub(twin).to_u64();
             let inside = gate.spline.locate(x.to_i64()).is_some();
             assert!(high <= u64::from(inside && !exact), "x = {x:?}: {private:?}, twin {twin:?}, seed {seed}");
+            assert!(high == 0 || private == up, "x = {x:?}: {private:?}, rounded up {up:?}, seed {seed}");
         }
     }
 

@@ -183,6 +183,13 @@ mod tests {
                 let unit = W::from_u64(u64::from(carry));
                 if in_range(x) || 8 - shift >= W::BITS {
                     assert_eq!(error, unit, "{x:?} >> {shift} under mask {mask}");
+                    let mut rounded = [W::ZERO; 2];
+                    for (up, out) in [false, true].into_iter().zip(rounded.each_mut()) {
+                        let data = &mut Rescaled { x: &[*x], out: core::slice::from_mut(out) };
+                        Rescale::new(shift).expect("in range").twin_rounded(data, &mut || up);
+                    }
+                    let [down, up] = rounded;
+                    assert!(error == W::ZERO || up.sub(down) == error, "{x:?} >> {shift} under mask {mask}");
                     highs += usize::from(carry);
                 } else {
                     // The documented failure: off by a multiple of 2^(k-s), and by nothing else.
