@@ -127,7 +127,7 @@ pub async fn apply<R: Ring, E: Engine>(engine: &mut E, job: Job, room: &mut Room
         _ => out.copy_from_slice(x),
     }
     match job.function {
-        Function::Relu => choice::relu(engine, out, scratch).await,
+        Function::Relu => choice::relu(engine, out).await,
         Function::ReluShift => choice::relu_shift(engine, f, out).await,
         Function::LeakyRelu => choice::leaky_relu(engine, SLOPE.0, SLOPE.1, out, scratch).await,
         Function::Relu6 => choice::relu6(engine, f, out, scratch).await,

@@ -83,6 +83,21 @@ fn documented() -> Vec<(Function, u64, u64)> {
         (Function::LayerNorm(4, 12, 1, None), 14, 13),
     ];
     all.extend(Smooth::ALL.map(|function| (smooth(function), 2, 3)));
+    let on_bits = |function: Function| Function::OnBits(Box::new(function));
+    all.extend([
+        (on_bits(Function::Choose { width: 1, other: false }), 5, 5),
+        (on_bits(compare(Folding::Direct)), 5, 5),
+        (on_bits(Function::Equal { constant: 3, other: false }), 5, 5),
+        (on_bits(Function::Select), 5, 5),
+        (on_bits(Function::Relu), 5, 5),
+        (on_bits(Function::ReluShift(12)), 10, 10),
+        (on_bits(Function::Truncate(12)), 5, 5),
+        (on_bits(Function::Maximum), 5, 5),
+        (on_bits(Function::Clamp(-5, 5)), 6, 6),
+        (on_bits(Function::LeakyRelu(41, 12)), 7, 7),
+        (on_bits(Function::Max(10)), 20, 20),
+        (on_bits(Function::OneHot(10)), 25, 25),
+    ]);
     all
 }
 

@@ -50,6 +50,47 @@ fn functions_of_one_argument() {
     of_one_argument::<u64>();
 }
 
+fn without_tables<R: Runs>() {
+    let mut rng = rng(21);
+    let x = all_words::<R>(RANDOM / 3, &mut rng);
+    let top = R::pow2(R::BITS - 1).to_i64();
+    let functions = [
+        Function::Relu,
+        Function::ReluShift(0),
+        Function::ReluShift(12),
+        Function::Truncate(1),
+        Function::Truncate(20),
+        Function::Truncate(R::BITS - 2),
+        Function::Abs,
+        Function::Clamp(-1000, 70_000),
+        Function::Relu6(12),
+        Function::Segments(2, -7, vec![[top, 1, 1], [-5, -4, 2], [0, 3, -9], [-1 - top, 1, 0]]),
+        Function::Compare { constants: vec![top, 0, 1 << 20, -1 - top], folding: Folding::Direct, other: true },
+        Function::Equal { constant: 1 << 20, other: false },
+    ];
+    for (seed, function) in (600..).zip(functions) {
+        twice(&Function::OnBits(Box::new(function)), &x, &[], seed);
+    }
+    let (x, y) = (words::<R>(R::BITS - 2, RANDOM / 3, &mut rng), words::<R>(R::BITS - 2, RANDOM / 3, &mut rng));
+    let y = shuffled(&y, &mut rng);
+    for (seed, function) in
+        (620..).zip([Function::AtLeast, Function::Maximum, Function::Minimum, Function::EqualTo, Function::Select])
+    {
+        twice(&Function::OnBits(Box::new(function)), &x, &y, seed);
+    }
+    let x = rows::<R>(60, 10, 7);
+    for (seed, function) in (630..).zip([Function::Max, Function::ArgMax, Function::OneHot]) {
+        twice(&Function::OnBits(Box::new(function(10))), &x, &[], seed);
+    }
+}
+
+/// The second implementation gives the same results.
+#[test]
+fn comparisons_without_tables() {
+    without_tables::<u32>();
+    without_tables::<u64>();
+}
+
 fn bits<R: Runs>() {
     let mut x = all_words::<R>(RANDOM, &mut rng(2));
     let top = R::pow2(R::BITS - 1).to_i64();

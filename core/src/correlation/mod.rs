@@ -12,6 +12,7 @@ pub mod digits;
 pub mod gate;
 pub mod linear;
 pub mod record;
+pub mod tree;
 
 use core::fmt;
 

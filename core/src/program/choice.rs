@@ -1,12 +1,13 @@
 //! Choosing between shared values, and the piecewise linear functions that come from it.
 //!
-//! These run on either kind of comparison (see [`Comparison`]); everything is exact. Differences of two shared values must fit
+//! These run on either kind of comparison (see [`Comparison`]): a comparison takes 2 messages on tables (3 at `k = 64`), 5 on bits. Everything is exact. Differences of two shared values must fit
 //! the ring: `|x - y| < 2^(k-1)`; comparisons with public constants have no such condition.
 
 use super::{Need, Scratch, expect, word};
 use crate::correlation::cut::Folding;
 use crate::engine::{Comparison, Engine};
 use crate::protocol::StepError;
+use crate::protocol::bitwise::Bitwise;
 use crate::protocol::choose::{Choose, Chosen};
 use crate::protocol::compare::{Compare, Compared};
 use crate::protocol::product::{Factors, Multiply};
@@ -27,7 +28,7 @@ pub async fn choose<R: Ring, W: Ring, E: Engine>(
 ) -> Result<(), E::Error> {
     match engine.comparison() {
         Comparison::Tables => engine.run(&Choose::new(width)?, Chosen { x, values }).await,
-        Comparison::Bits => Err(StepError::NeedsTables.into()),
+        Comparison::Bits => engine.run(&Bitwise::choose(width)?, Chosen { x, values }).await,
     }
 }
 
@@ -44,7 +45,7 @@ pub async fn compare<R: Ring, W: Ring, E: Engine>(
 ) -> Result<(), E::Error> {
     match engine.comparison() {
         Comparison::Tables => engine.run(&Compare::new(constants, folding)?, Compared { x, bits }).await,
-        Comparison::Bits => Err(StepError::NeedsTables.into()),
+        Comparison::Bits => engine.run(&Bitwise::compare(constants)?, Compared { x, bits }).await,
     }
 }
 
@@ -60,7 +61,7 @@ pub async fn equal<R: Ring, W: Ring, E: Engine>(
 ) -> Result<(), E::Error> {
     match engine.comparison() {
         Comparison::Tables => engine.run(&Equal::new(constant), Compared { x, bits }).await,
-        Comparison::Bits => Err(StepError::NeedsTables.into()),
+        Comparison::Bits => engine.run(&Bitwise::equal(constant), Compared { x, bits }).await,
     }
 }
 
@@ -105,32 +106,31 @@ pub async fn select<R: Ring, W: Ring, E: Engine>(engine: &mut E, x: &mut [R], ye
     Ok(())
 }
 
-/// Room for [`relu`], [`maximum`] and [`minimum`] of `elements` elements.
-#[must_use]
-pub const fn need(elements: usize) -> Need {
-    Need { own_elems: elements, narrow_elems: 0, wide_elems: 0 }
-}
-
 /// `max(x, 0)`.
 ///
 /// # Errors
-/// The engine's; [`StepError::ScratchTooSmall`], see [`need`].
-pub async fn relu<R: Ring, E: Engine>(engine: &mut E, x: &mut [R], scratch: &mut Scratch<'_, R>) -> Result<(), E::Error> {
-    if engine.comparison() == Comparison::Tables {
-        return engine.run(&Shift::relu(0)?, x).await;
+/// The engine's.
+pub async fn relu<R: Ring, E: Engine>(engine: &mut E, x: &mut [R]) -> Result<(), E::Error> {
+    match engine.comparison() {
+        Comparison::Tables => engine.run(&Shift::relu(0)?, x).await,
+        Comparison::Bits => engine.run(&Bitwise::relu(), x).await,
     }
-    let (room, _) = scratch.take(need(x.len()))?;
-    room.own.copy_from_slice(x);
-    choose(engine, 1, room.own, x).await
 }
 
-/// `max(x, 0) >> shift`, rounding down, exactly: on tables in the messages of [`relu`] alone.
+/// `max(x, 0) >> shift`, rounding down, exactly. On tables in the messages of [`relu`] alone; on bits a [`truncate`] follows.
 ///
 /// # Errors
-/// As [`relu`]; a shift that the ring does not allow, or comparison without tables, which cannot do this.
+/// The engine's; a shift that the ring does not allow.
 pub async fn relu_shift<R: Ring, E: Engine>(engine: &mut E, shift: u32, x: &mut [R]) -> Result<(), E::Error> {
-    tables(engine)?;
-    engine.run(&Shift::relu(shift)?, x).await
+    let protocol = Shift::relu(shift)?;
+    match engine.comparison() {
+        Comparison::Tables => engine.run(&protocol, x).await,
+        Comparison::Bits if shift == 0 => relu(engine, x).await,
+        Comparison::Bits => {
+            relu(engine, x).await?;
+            truncate(engine, shift, x).await
+        }
+    }
 }
 
 /// `x >> shift`, rounding down, exactly.
@@ -138,13 +138,21 @@ pub async fn relu_shift<R: Ring, E: Engine>(engine: &mut E, shift: u32, x: &mut 
 /// # Errors
 /// As [`relu_shift`].
 pub async fn truncate<R: Ring, E: Engine>(engine: &mut E, shift: u32, x: &mut [R]) -> Result<(), E::Error> {
-    tables(engine)?;
-    engine.run(&Shift::truncate(shift)?, x).await
+    match engine.comparison() {
+        Comparison::Tables => engine.run(&Shift::truncate(shift)?, x).await,
+        Comparison::Bits => engine.run(&Bitwise::truncate(shift)?, x).await,
+    }
 }
 
 /// Refuses an engine that has no tables.
 pub(super) fn tables<E: Engine>(engine: &E) -> Result<(), StepError> {
     if engine.comparison() == Comparison::Tables { Ok(()) } else { Err(StepError::NeedsTables) }
+}
+
+/// Room for [`multiply`] and [`rescale`] of `elements` elements.
+#[must_use]
+pub const fn need(elements: usize) -> Need {
+    Need { own_elems: elements, narrow_elems: 0, wide_elems: 0 }
 }
 
 /// `x * y` with as many fraction bits less as `shift` says: one message for the product, one for the truncation, which gives
@@ -196,14 +204,9 @@ pub async fn rescale<R: Ring, E: Engine>(
 ///
 /// # Errors
 /// As [`relu`].
-pub async fn maximum<R: Ring, E: Engine>(
-    engine: &mut E,
-    x: &mut [R],
-    y: &[R],
-    scratch: &mut Scratch<'_, R>,
-) -> Result<(), E::Error> {
+pub async fn maximum<R: Ring, E: Engine>(engine: &mut E, x: &mut [R], y: &[R]) -> Result<(), E::Error> {
     subtract(x, y)?;
-    relu(engine, x, scratch).await?;
+    relu(engine, x).await?;
     for (x, &y) in x.iter_mut().zip(y) {
         *x = x.add(y);
     }
@@ -214,18 +217,13 @@ pub async fn maximum<R: Ring, E: Engine>(
 ///
 /// # Errors
 /// As [`relu`].
-pub async fn minimum<R: Ring, E: Engine>(
-    engine: &mut E,
-    x: &mut [R],
-    y: &[R],
-    scratch: &mut Scratch<'_, R>,
-) -> Result<(), E::Error> {
+pub async fn minimum<R: Ring, E: Engine>(engine: &mut E, x: &mut [R], y: &[R]) -> Result<(), E::Error> {
     // min(x, y) = y - max(y - x, 0)
     expect(y.len(), x.len())?;
     for (x, &y) in x.iter_mut().zip(y) {
         *x = y.sub(*x);
     }
-    relu(engine, x, scratch).await?;
+    relu(engine, x).await?;
     for (x, &y) in x.iter_mut().zip(y) {
         *x = y.sub(*x);
     }

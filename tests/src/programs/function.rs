@@ -1,7 +1,7 @@
 //! All programs of the core, and the protocols that none of them uses alone, by name and parameters.
 
 use sharelet_core::correlation::cut::Folding;
-use sharelet_core::engine::Engine;
+use sharelet_core::engine::{Comparison, Engine};
 use sharelet_core::function::tables;
 use sharelet_core::program::extreme::{self, Window};
 use sharelet_core::program::unary::{self, Smooth};
@@ -85,12 +85,17 @@ pub enum Function {
     Variance(usize, u32),
     /// Columns, fraction bits, epsilon, gain and offset.
     LayerNorm(usize, u32, u64, Option<[Vec<i64>; 2]>),
+    /// Any of them, comparing without tables.
+    OnBits(Box<Self>),
 }
 
 impl Function {
     /// Data for these arguments, with room for the results and the scratch that the program asks for.
     #[must_use]
     pub fn data<R: Word>(&self, x: &[R], y: &[R]) -> Data<R> {
+        if let Self::OnBits(function) = self {
+            return function.data(x, y);
+        }
         let mut data = Data { x: x.to_vec(), y: y.to_vec(), ..Data::default() };
         let rows = |columns: &usize| x.len() / columns;
         let (own, other) = match self {
@@ -131,6 +136,7 @@ impl Function {
     pub fn need<R: Word>(&self, elements: usize) -> Need {
         let rows = |columns: usize| elements / columns.max(1);
         match self {
+            Self::OnBits(function) => function.need::<R>(elements),
             Self::Relu | Self::Maximum | Self::Minimum | Self::Multiply(_) | Self::Rescale(_) => choice::need(elements),
             Self::Segments(_, _, knots) => choice::segments_need(elements, knots.len()),
             Self::Abs => choice::segments_need(elements, 1),
@@ -161,6 +167,10 @@ fn constants<R: Word>(values: &[i64]) -> Vec<R> {
 }
 
 impl<R: Word> Program<R> for Function {
+    fn comparison(&self) -> Comparison {
+        if matches!(self, Self::OnBits(_)) { Comparison::Bits } else { Comparison::Tables }
+    }
+
     /// Of a fixed matrix the dealer knows the mask.
     fn dealer(&self, data: &Data<R>) -> Data<R> {
         let mut blank = data.blank();
@@ -172,12 +182,16 @@ impl<R: Word> Program<R> for Function {
 
     #[allow(clippy::too_many_lines)]
     async fn run<E: Engine>(&self, engine: &mut E, data: &mut Data<R>) -> Result<(), E::Error> {
+        if let Self::OnBits(function) = self {
+            return Box::pin(function.run(engine, data)).await;
+        }
         let Data { x, y, out, other, room } = data;
         // Scratch holds anything.
         let mut own = vec![word::<R>(0x5a5a_5a5a_5a5a_5a5a); room.own_elems];
         let (mut narrow, mut wide) = (vec![0xa5a5_a5a5; room.narrow_elems], vec![0xa5a5_a5a5_5a5a_5a5a; room.wide_elems]);
         let scratch = &mut Scratch { own: &mut own, narrow: &mut narrow, wide: &mut wide };
         match self {
+            Self::OnBits(_) => Ok(()),
             Self::Choose { width, other: false } => choice::choose(engine, *width, x, out).await,
             Self::Choose { width, other: true } => choice::choose(engine, *width, x, other).await,
             Self::Compare { constants: values, folding, other: false } => {
@@ -195,14 +209,14 @@ impl<R: Word> Program<R> for Function {
                 out.clone_from(y);
                 choice::select(engine, x, out, &no).await
             }
-            Self::Relu => choice::relu(engine, in_place(x, out), scratch).await,
+            Self::Relu => choice::relu(engine, in_place(x, out)).await,
             Self::ReluShift(shift) => choice::relu_shift(engine, *shift, in_place(x, out)).await,
             Self::Truncate(shift) => choice::truncate(engine, *shift, in_place(x, out)).await,
             Self::Multiply(shift) => choice::multiply(engine, *shift, in_place(x, out), y, scratch).await,
             Self::Rescale(shift) => choice::rescale(engine, *shift, in_place(x, out), scratch).await,
             Self::Convert(shift) => engine.run(&Rescale::<R, R::Other>::new(*shift)?, Rescaled { x, out: other }).await,
-            Self::Maximum => choice::maximum(engine, in_place(x, out), y, scratch).await,
-            Self::Minimum => choice::minimum(engine, in_place(x, out), y, scratch).await,
+            Self::Maximum => choice::maximum(engine, in_place(x, out), y).await,
+            Self::Minimum => choice::minimum(engine, in_place(x, out), y).await,
             Self::Segments(slope, offset, knots) => {
                 let knot = |&[at, slope, offset]: &[i64; 3]| Knot { at: word(at), slope: word(slope), offset: word(offset) };
                 let knots: Vec<Knot<R>> = knots.iter().map(knot).collect();

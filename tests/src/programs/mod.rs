@@ -10,7 +10,7 @@ pub mod link;
 pub mod refused;
 pub mod run;
 
-use sharelet_core::engine::Engine;
+use sharelet_core::engine::{Comparison, Engine};
 
 use data::{Data, Word};
 
@@ -21,6 +21,11 @@ pub trait Program<R: Word> {
     /// # Errors
     /// The engine's.
     fn run<E: Engine>(&self, engine: &mut E, data: &mut Data<R>) -> impl Future<Output = Result<(), E::Error>>;
+
+    /// What its comparisons are made of.
+    fn comparison(&self) -> Comparison {
+        Comparison::Tables
+    }
 
     /// What the dealer knows of the data: lengths.
     fn dealer(&self, data: &Data<R>) -> Data<R> {
