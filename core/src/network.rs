@@ -86,7 +86,8 @@ impl Layer {
 }
 
 /// The weight of a public map: `2^weight_frac_bits`, of a mean divided by the window's size and rounded to nearest.
-fn public_weight(shape: &Shape, weight_frac_bits: u8) -> u64 {
+#[must_use]
+pub fn public_weight(shape: &Shape, weight_frac_bits: u8) -> u64 {
     let one = 1_u64 << weight_frac_bits.min(63);
     match shape {
         Shape::Mean(window) => {

@@ -2,7 +2,8 @@
 //!
 //! Images are vectors: channel after channel, row after row. One-dimensional signals are images of one row.
 
-use core::ops::Range;
+use core::fmt;
+use core::ops::{Range, RangeFrom};
 
 use serde::{Deserialize, Serialize};
 
@@ -169,6 +170,26 @@ impl Shape {
     }
 }
 
+/// `24 -> 16`, or for windows `1x28x28 -> 16x24x24 conv 5x5`, and the steps if they are not one: `/2x2`.
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (window, kind) = match self {
+            Self::Dense { inputs, outputs } => return write!(f, "{inputs} -> {outputs}"),
+            Self::Identity { width } => return write!(f, "{width}"),
+            Self::Mean(window) => (window, "mean"),
+            Self::Pairs(window) => (window, "larger of"),
+            Self::Last(window) => (window, "last of"),
+            Self::Convolution(window) if window.groups == 1 => (window, "conv"),
+            Self::Convolution(window) if window.groups == window.channels => (window, "depthwise"),
+            Self::Convolution(window) => (window, "grouped"),
+        };
+        let Window { channels, height, width, filters, kernel, stride, .. } = window;
+        let (rows, columns) = window.outputs();
+        write!(f, "{channels}x{height}x{width} -> {filters}x{rows}x{columns} {kind} {}x{}", kernel.0, kernel.1)?;
+        if *stride == (1, 1) { Ok(()) } else { write!(f, "/{}x{}", stride.0, stride.1) }
+    }
+}
+
 /// A product of sizes, or 0 if it is no number of elements.
 const fn elems(sizes: [usize; 3]) -> u16 {
     let [a, b, c] = sizes;
@@ -277,12 +298,24 @@ impl Window {
     /// Adds what the words of a load contribute to the strip's outputs. `kernel` is that of the load's channel.
     #[inline]
     pub fn add_load<R: Ring>(&self, strip: &Strip, load: &Load, words: &[R], kernel: &[R], out: &mut [R]) {
+        self.for_each_product(strip, load, |output, weights, first| {
+            let kernel = kernel.get(weights).unwrap_or(&[]);
+            if let Some(out) = out.get_mut(output) {
+                *out = ring::dot(*out, kernel, words.get(first).unwrap_or(&[]));
+            }
+        });
+    }
+
+    /// Calls `each` with an output of the strip, a piece of a row of the kernel, and the words of the load from where it lies on
+    /// the image: of the pairs of weights and words that there are, products are to be added up.
+    #[inline(always)]
+    pub fn for_each_product(&self, strip: &Strip, load: &Load, mut each: impl FnMut(usize, Range<usize>, RangeFrom<usize>)) {
         let (_, columns) = self.outputs();
         let columns = columns.max(1);
         let (stride, size) = (usize::from(self.stride.1), usize::from(self.kernel.1));
         // Kernel row `t` meets the image's row `y s - before + t`.
         let padded = load.row + usize::from(self.before.0);
-        for (kernel_row, kernel) in kernel.chunks_exact(size.max(1)).enumerate() {
+        for kernel_row in 0..usize::from(self.kernel.0) {
             let Some(down) = padded.checked_sub(kernel_row) else { break };
             if !down.is_multiple_of(usize::from(self.stride.0).max(1)) {
                 continue;
@@ -294,14 +327,12 @@ impl Window {
             if from >= to {
                 continue;
             }
-            let out = out.get_mut(from - strip.first..to - strip.first).unwrap_or(&mut []);
-            for (x, out) in (from % columns..).zip(out) {
+            let begin = usize::from(self.before.1) + load.left;
+            for (x, output) in (from % columns..).zip(from - strip.first..to - strip.first) {
                 // The window's first word, counted from the load's; left of it there may be padding.
                 let start = x * stride;
-                let skip = (usize::from(self.before.1) + load.left).saturating_sub(start);
-                let begin = (start + skip).saturating_sub(usize::from(self.before.1) + load.left);
-                let kernel = kernel.get(skip..).unwrap_or(&[]);
-                *out = ring::dot(*out, kernel, words.get(begin..).unwrap_or(&[]));
+                let skip = begin.saturating_sub(start);
+                each(output, kernel_row * size + skip..(kernel_row + 1) * size, (start + skip).saturating_sub(begin)..);
             }
         }
     }

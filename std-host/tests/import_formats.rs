@@ -6,7 +6,8 @@
 mod support;
 
 use sharelet_host::import::GraphError;
-use sharelet_host::import::lower::{Chain, lower};
+use sharelet_host::import::layer::Chain;
+use sharelet_host::import::lower::lower;
 use sharelet_host::import::onnx_proto::{AttributeProto, DOUBLE, EXTERNAL, NodeProto, TensorProto};
 use sharelet_host::import::{onnx, tflite};
 use support::Rng;
@@ -123,20 +124,20 @@ fn layers_without_relu_stay_apart() {
 #[test]
 fn all_unsupported_nodes_at_once() {
     let nodes = vec![
-        node("Sigmoid", &["x"], "s"),
+        node("Elu", &["x"], "s"),
         node("MatMul", &["s", "wt"], "m"),
-        node("Add", &["m", "m"], "a"),
+        node("Mul", &["m", "m"], "a"),
         node("Tanh", &["x"], "unused"),
         with(node("Gemm", &["a", "w"], "g"), vec![int("transA", 1)]),
         NodeProto { domain: "com.microsoft".into(), ..node("FusedGemm", &["g", "w"], "f") },
-        NodeProto { name: String::new(), ..node("Softmax", &["f"], "y") },
+        NodeProto { name: String::new(), ..node("Softplus", &["f"], "y") },
     ];
     let error = read(&bytes(3, nodes, constants())).unwrap_err();
     let GraphError::Unsupported(nodes) = &error else { panic!("{error}") };
     let kinds: Vec<&str> = nodes.iter().map(|node| node.op_type.as_str()).collect();
-    assert_eq!(kinds, ["Sigmoid", "Add", "Gemm", "com.microsoft.FusedGemm", "Softmax"]);
+    assert_eq!(kinds, ["Elu", "Mul", "Gemm", "com.microsoft.FusedGemm", "Softplus"]);
     let text = error.to_string();
-    for part in ["5 unsupported", "Sigmoid_s", "Add_a", "transposes", "Softmax `y`"] {
+    for part in ["5 unsupported", "Elu_s", "Mul_a", "transposes", "Softplus `y`"] {
         assert!(text.contains(part), "{part}: {text}");
     }
 }
@@ -212,14 +213,13 @@ fn tflite_dense_with_fused_relu_and_optional_bias() {
 
 #[test]
 fn tflite_refusals() {
-    let error = read_flat(&flat_dense(3)).unwrap_err();
-    assert!(error.to_string().contains("FULLY_CONNECTED `dense`: its fused activation is not ReLU"), "{error}");
-    let operators =
-        [Operator(14, &[0], 2, 0, "logistic"), Operator(9, &[2, 1], 3, 0, "dense"), Operator(25, &[3], 4, 0, "softmax")];
+    let error = read_flat(&flat_dense(4)).unwrap_err();
+    assert!(error.to_string().contains("FULLY_CONNECTED `dense`: its fused activation is neither ReLU nor ReLU6"), "{error}");
+    let operators = [Operator(20, &[0], 2, 0, "first"), Operator(9, &[2, 1], 3, 0, "dense"), Operator(11, &[3], 4, 0, "last")];
     let error = read_flat(&file(&flat(3, &[Constant("w", &[2, 3], &W)], &operators, 0))).unwrap_err();
     let text = error.to_string();
     assert!(
-        text.contains("2 unsupported") && text.contains("LOGISTIC `logistic`") && text.contains("SOFTMAX `softmax`"),
+        text.contains("2 unsupported") && text.contains("RELU_N1_TO_1 `first`") && text.contains("L2_NORMALIZATION `last`"),
         "{text}"
     );
     // Integer weights are not float weights.

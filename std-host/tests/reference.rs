@@ -62,6 +62,22 @@ async fn all_windows_of_ad01() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn test_images_on_network_b() {
+    let Some(data) = support::shared_data() else { return };
+    let load = |file: &str| Readings::load(&data.join(file), ReadOptions::default()).unwrap();
+    let images = load("mnist/test-images-idx3-ubyte.gz");
+    let logits = Readings::load(&data.join("networks/network_b_test_logits.npy"), ReadOptions::default()).unwrap();
+    let few = Readings::new(images.width(), images.rows().take(20).flatten().copied().collect()).unwrap();
+    let model = import(&data.join("networks/network_b.onnx"), &load("mnist/train-images-idx3-ubyte.gz"));
+    let answers = exact(model.clone(), &few).await;
+    for (answer, float) in answers.iter().zip(logits.rows()) {
+        for (found, float) in model.decode(answer).iter().zip(float) {
+            assert!((found - float).abs() < 0.05, "{found} where float says {float}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn all_test_images_on_network_a() {
     let Some(data) = support::shared_data() else { return };
     let load = |file: &str, divide| Readings::load(&data.join(file), ReadOptions { width: None, divide }).unwrap();

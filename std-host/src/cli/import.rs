@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::import::layer::Layer;
 use crate::import::quantise::{self, MAX_FRAC_BITS, MAX_HEADROOM_BITS, Options};
 use crate::import::{self, ImportError};
 use crate::readings::{ReadOptions, Readings};
@@ -63,7 +64,7 @@ pub fn run(args: ImportArgs) -> Result<(), ImportError> {
     if let Some(name) = args.name {
         chain.name = name;
     }
-    let width = chain.layers.first().map(|dense| dense.inputs);
+    let width = chain.layers.first().map(Layer::inputs);
     let calibration = Readings::load(&args.calibrate, ReadOptions { width, divide: args.divide })?;
     let options = Options { headroom_bits: args.headroom_bits, input_frac_bits: args.input_frac_bits, frac_bits: args.frac_bits };
     let (mut model, report) = quantise::quantise(&chain, &calibration, &options)?;

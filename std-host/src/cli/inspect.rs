@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use clap::Args;
 use sharelet_core::network::Activation;
 use sharelet_core::session::cost::SessionCost;
-use sharelet_core::shape::{Shape, Window};
 
 use super::common::{Answer, CommandError};
 use super::units::{json_text, parse_bandwidth, parse_duration};
@@ -63,34 +62,13 @@ struct Row {
     online_blocks: u64,
 }
 
-/// `24 -> 16`, or for windows `1x28x28 -> 16x24x24 conv 5x5`.
-#[must_use]
-pub fn shape_text(shape: &Shape) -> String {
-    let image = |window: &Window, kind: &str| {
-        let Window { channels, height, width, filters, kernel, stride, .. } = window;
-        let (rows, columns) = window.outputs();
-        let steps = if *stride == (1, 1) { String::new() } else { format!("/{}x{}", stride.0, stride.1) };
-        format!("{channels}x{height}x{width} -> {filters}x{rows}x{columns} {kind} {}x{}{steps}", kernel.0, kernel.1)
-    };
-    match shape {
-        Shape::Dense { inputs, outputs } => format!("{inputs} -> {outputs}"),
-        Shape::Identity { width } => format!("{width}"),
-        Shape::Mean(window) => image(window, "mean"),
-        Shape::Pairs(window) => image(window, "larger of"),
-        Shape::Last(window) => image(window, "last of"),
-        Shape::Convolution(window) if window.groups == 1 => image(window, "conv"),
-        Shape::Convolution(window) if window.groups == window.channels => image(window, "depthwise"),
-        Shape::Convolution(window) => image(window, "grouped"),
-    }
-}
-
 fn rows(model: &Model) -> Vec<Row> {
     let row = |(index, layer): (usize, &sharelet_core::network::Layer)| {
         let cost = model.network.layer_cost(index);
         Row {
             inputs: layer.inputs(),
             outputs: layer.outputs(),
-            shape: shape_text(&layer.shape),
+            shape: layer.shape.to_string(),
             skip: layer.skip.map(|skip| skip.from),
             frac_bits: layer.weight_frac_bits,
             shift: layer.shift,

@@ -33,10 +33,42 @@ pub enum Op {
         /// Summands.
         offset: Vec<f64>,
     },
+    /// Kernels that slide over an image.
+    Convolution {
+        /// Filters, channels that each of them sees, rows and columns of the kernel.
+        weights: Tensor,
+        /// One per filter; nothing is zero.
+        bias: Option<Vec<f64>>,
+        /// Groups of channels; a depthwise convolution has as many as channels.
+        groups: usize,
+        /// Steps.
+        stride: (usize, usize),
+        /// Zeros around the image.
+        padding: Padding,
+    },
+    /// The mean of every window of every channel; padding counts as zeros.
+    AveragePool(Pool),
+    /// The largest of every window of every channel.
+    MaxPool(Pool),
+    /// The sum of two computed values.
+    Add,
     /// `max(x, 0)`.
     Relu,
+    /// `min(max(x, 0), 6)`.
+    Relu6,
+    /// A function of the answer that its recipient can compute: softmax and the like. It must be last.
+    Last,
     /// Other dimensions, the same values in the same order: reshape, flatten, squeeze, unsqueeze.
-    Reshape,
+    Reshape {
+        /// The dimensions without the batch, where the file states them; -1 is what is left over, 0 a copy.
+        dims: Option<Vec<i64>>,
+    },
+    /// Dimensions of one element that are added; counted with the batch, negative ones from the end of the result.
+    Unsqueeze(Vec<i64>),
+    /// Dimensions of one element that are dropped, counted likewise; all of them if none are named.
+    Squeeze(Vec<i64>),
+    /// The dimensions, without the batch, in another order.
+    Transpose(Vec<usize>),
     /// The same value: identity, and dropout in inference.
     Identity,
     /// A node that this program cannot compute.
@@ -44,6 +76,47 @@ pub enum Op {
         /// Why, if more can be said than the kind.
         reason: Option<String>,
     },
+}
+
+/// Windows without weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pool {
+    /// Rows and columns; the whole image if nothing is given.
+    pub size: Option<(usize, usize)>,
+    /// Steps.
+    pub stride: (usize, usize),
+    /// What lies around the image.
+    pub padding: Padding,
+}
+
+/// What lies around an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Padding {
+    /// Rows and columns above and left, and below and right.
+    Explicit {
+        /// Above and left.
+        before: (usize, usize),
+        /// Below and right.
+        after: (usize, usize),
+    },
+    /// As many as give `ceil(length / stride)` outputs; an odd one lies below and right.
+    SameUpper,
+    /// The same, but an odd one lies above and left.
+    SameLower,
+}
+
+impl Padding {
+    /// Nothing.
+    pub const NONE: Self = Self::Explicit { before: (0, 0), after: (0, 0) };
+}
+
+/// How a file orders the dimensions of an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// Channels, rows, columns (ONNX); a signal is channels, columns.
+    ChannelsFirst,
+    /// Rows, columns, channels (TFLite).
+    ChannelsLast,
 }
 
 /// One node.
@@ -68,8 +141,10 @@ pub struct Graph {
     pub name: String,
     /// The input.
     pub input: ValueId,
-    /// Values per reading, where the file states it.
-    pub input_width: Option<usize>,
+    /// Dimensions of a reading, without the batch, where the file states them.
+    pub input_dims: Option<Vec<usize>>,
+    /// The order of an image's dimensions.
+    pub layout: Layout,
     /// The output.
     pub output: ValueId,
     /// Nodes in the order of the file.
@@ -171,6 +246,12 @@ impl Tensor {
             values.extend(self.values.iter().skip(column).step_by(columns.max(1)));
         }
         Self::new(vec![columns, rows], values)
+    }
+
+    /// The values of a scalar, or of a vector along any one dimension.
+    #[must_use]
+    pub fn along_one(&self) -> Option<Vec<f64>> {
+        (self.dims.iter().filter(|&&dim| dim != 1).count() <= 1).then(|| self.values.clone())
     }
 
     /// The values of a scalar, or of a vector along the last dimension.

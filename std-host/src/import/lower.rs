@@ -1,43 +1,18 @@
-//! A graph as a chain of dense layers in floating point.
+//! Steps as layers: shapes in the core's order, factors and summands folded into weights and biases.
 //!
-//! Element-wise factors and summands (normalisation of the input, batch normalisation, a bias added apart) are folded
-//! into the dense layer before them, or, behind a ReLU or the input, into the one after them.
+//! Normalisation (of the input, of batches) and biases that stand apart are folded into the linear map before them or, behind an
+//! activation, into the one after them; where neither is possible they become a layer of one factor per value. A max-pool
+//! becomes layers that take the larger of two; ReLU6 is two layers, `6 - max(6 - max(6 - y, 0), 0)` with the signs in the weights.
+
+use std::collections::{HashMap, HashSet};
+
+use sharelet_core::shape::{Shape, TILE_ELEMS, Window};
 
 use super::GraphError;
-use super::graph::{Graph, Node, Op};
-
-/// One dense layer, `y = W x + b`, then `max(y, 0)` if `relu`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Dense {
-    /// Name in the file.
-    pub name: String,
-    /// Values it takes.
-    pub inputs: usize,
-    /// Values it gives.
-    pub outputs: usize,
-    /// `W`, row-major `outputs x inputs`.
-    pub weights: Vec<f64>,
-    /// `b`, one per output.
-    pub bias: Vec<f64>,
-    /// Whether a ReLU follows.
-    pub relu: bool,
-}
-
-/// Dense layers, each taking what the one before gives.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Chain {
-    /// Name of the network.
-    pub name: String,
-    /// At least one.
-    pub layers: Vec<Dense>,
-}
-
-/// The widest layer that is made up only to hold factors that fold into no other.
-const MAX_DIAGONAL: usize = 4096;
-
-/// `x_i -> scale_i x_i + offset_i`, waiting for the dense layer that takes it.
-#[derive(Default)]
-struct Pending(Option<(Vec<f64>, Vec<f64>)>);
+use super::dims::{self, Form, Forms, Image, Placed};
+use super::graph::{Graph, Node, Op, Pool, Tensor, ValueId};
+use super::layer::{Chain, Layer, Map, Skip, at};
+use super::walk::{self, Step};
 
 /// Lowers a graph, refusing all that it cannot compute before anything else.
 ///
@@ -48,168 +23,395 @@ pub fn lower(graph: &Graph) -> Result<Chain, GraphError> {
     if !unsupported.is_empty() {
         return Err(GraphError::Unsupported(unsupported));
     }
-    let mut layers: Vec<Dense> = Vec::new();
-    let mut pending = Pending::default();
-    let mut width = graph.input_width;
-    for node in walk(graph)? {
+    let way = walk::walk(graph)?;
+    let forms = dims::forms(graph)?;
+    if let Some(form) = way.steps.last().and_then(|step| forms.get(&step.output)).filter(|form| form.apart.is_some()) {
+        let what = format!(
+            "answers {:?}, several pixels of several channels; let the network end in a dense layer or a mean",
+            form.dims
+        );
+        return Err(GraphError::Image { node: way.steps.last().map(|step| step.name.clone()).unwrap_or_default(), what });
+    }
+    let carried = way.steps.iter().filter_map(|step| step.skip.as_ref()).map(|(from, ..)| *from).collect();
+    let mut lowering = Lowering { graph, forms, layers: Vec::new(), vectors: HashMap::new(), carried };
+    for step in &way.steps {
+        lowering.vectors.insert(step.input, lowering.layers.len());
+        lowering.step(step)?;
+    }
+    let layers = lowering.layers;
+    if layers.is_empty() || layers.iter().all(|layer| layer.map.weights.is_empty() && layer.skip.is_none()) {
+        return Err(GraphError::NoLayers);
+    }
+    let mut width = None;
+    for layer in &layers {
+        if let Some(found) = width.filter(|&found| found != layer.inputs()) {
+            return Err(GraphError::Width { node: layer.name.clone(), expected: layer.inputs(), found });
+        }
+        width = Some(layer.outputs());
+        let skipped = layer.skip.iter().flat_map(|skip| &skip.map.weights);
+        if !layer.map.weights.iter().chain(skipped).chain(&layer.bias).all(|value| value.is_finite()) {
+            return Err(GraphError::NotFinite { node: layer.name.clone() });
+        }
+    }
+    Ok(Chain { name: graph.name.clone(), layers, left_off: way.left_off })
+}
+
+struct Lowering<'g> {
+    graph: &'g Graph,
+    forms: Forms,
+    layers: Vec<Layer>,
+    /// The layer that takes a value.
+    vectors: HashMap<ValueId, usize>,
+    /// Values that a later layer asks for.
+    carried: HashSet<ValueId>,
+}
+
+/// Channels, rows and columns of an image.
+type Chw = [u16; 3];
+
+fn narrow(node: &str, width: usize) -> Result<u16, GraphError> {
+    let limit = usize::from(u16::MAX);
+    u16::try_from(width).map_err(|_| GraphError::TooWide { node: node.to_owned(), width, limit })
+}
+
+fn byte(node: &str, size: usize) -> Result<u8, GraphError> {
+    let limit = usize::from(u8::MAX);
+    u8::try_from(size).map_err(|_| GraphError::TooWide { node: node.to_owned(), width: size, limit })
+}
+
+impl Lowering<'_> {
+    fn step(&mut self, step: &Step<'_>) -> Result<(), GraphError> {
+        let name = &step.name;
+        if step.linear.is_none() && step.activation.is_some() && self.layers.is_empty() {
+            return Err(GraphError::ReluOnInput { node: name.clone() });
+        }
+        let rectified = matches!(step.activation.map(|node| &node.op), Some(Op::Relu));
+        if step.linear.is_none() && rectified && step.skip.is_none() && step.after.is_empty() && self.rectify_before_pool() {
+            return Ok(());
+        }
+        let (mut map, mut bias) = match step.linear.map(|node| (node, &node.op)) {
+            Some((node, Op::MaxPool(pool))) => return self.max_pool(node, pool),
+            Some((node, _)) => self.linear(node)?,
+            None => self.alone(step)?,
+        };
+        for node in step.before.iter().rev() {
+            fold_before(node, &mut map, &mut bias)?;
+        }
+        for node in &step.after {
+            fold_after(node, &mut map, &mut bias)?;
+        }
+        let skip = match &step.skip {
+            None => None,
+            Some((from, linear, after)) => {
+                let (mut skipped, mut offset) = match linear {
+                    Some(node) => self.linear(node)?,
+                    None => (Map::public(Shape::Identity { width: map.shape.outputs() }), vec![0.0; bias.len()]),
+                };
+                for node in after {
+                    fold_after(node, &mut skipped, &mut offset)?;
+                }
+                check_width(name, usize::from(map.shape.outputs()), usize::from(skipped.shape.outputs()))?;
+                bias.iter_mut().zip(&offset).for_each(|(bias, offset)| *bias += offset);
+                let from = self.vectors.get(from).copied().ok_or_else(|| GraphError::NotAChain { at: name.clone() })?;
+                let taken = self.layers.get(from).map_or_else(|| usize::from(map.shape.inputs()), Layer::inputs);
+                check_width(name, usize::from(skipped.shape.inputs()), taken)?;
+                Some(Skip { from, map: skipped })
+            }
+        };
+        let relu = step.activation.is_some();
+        let clamped = step.activation.is_some_and(|node| matches!(node.op, Op::Relu6));
+        // A factor per value does not care what is a channel.
+        let image = [map.shape.outputs(), 1, 1];
+        let mut layer = Layer { name: name.clone(), map, skip, bias, relu };
+        if clamped && layer.skip.is_none() && !layer.map.weights.is_empty() {
+            // 6 - y, as far as that is not negative.
+            layer.map.weights.iter_mut().for_each(|weight| *weight = -*weight);
+            layer.bias.iter_mut().for_each(|bias| *bias = 6.0 - *bias);
+            self.layers.push(layer);
+        } else {
+            self.layers.push(layer);
+            if clamped {
+                self.layers.push(mirrored(name, image));
+            }
+        }
+        if clamped {
+            self.layers.push(mirrored(name, image));
+        }
+        Ok(())
+    }
+
+    /// A ReLU behind a max-pool is one before it, where it costs nothing; unless what lies between is asked for again.
+    fn rectify_before_pool(&mut self) -> bool {
+        let is_pool = |layer: &Layer| matches!(layer.map.shape, Shape::Pairs(_));
+        let pools = self.layers.iter().rev().take_while(|layer| is_pool(layer)).count();
+        let before = self.layers.len() - pools;
+        let kept = self.vectors.iter().any(|(value, &layer)| layer >= before && self.carried.contains(value));
+        match before.checked_sub(1).and_then(|before| self.layers.get_mut(before)) {
+            Some(layer) if pools > 0 && !kept => {
+                layer.relu = true;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// A layer without a linear node: the value itself, or a factor per value.
+    fn alone(&self, step: &Step<'_>) -> Result<(Map, Vec<f64>), GraphError> {
+        let name = &step.name;
+        let form = self.forms.get(&step.input);
+        let width = match (self.layers.last(), form.and_then(Form::width)) {
+            (Some(layer), _) => layer.outputs(),
+            (None, Some(width)) => width,
+            (None, None) => return Err(GraphError::NotAChain { at: name.clone() }),
+        };
+        let outputs = narrow(name, width)?;
+        if step.skip.is_some() || step.after.is_empty() {
+            return Ok((Map::public(Shape::Identity { width: outputs }), vec![0.0; width]));
+        }
+        let image = form.and_then(|form| form.image(self.graph.layout));
+        let image = match image.filter(|image| !image.interleaved) {
+            Some(image) => [narrow(name, image.channels)?, narrow(name, image.height)?, narrow(name, image.width)?],
+            None => [outputs, 1, 1],
+        };
+        Ok((Map::diagonal(image, vec![1.0; usize::from(image.first().copied().unwrap_or(0))]), vec![0.0; width]))
+    }
+
+    /// A linear node's map, and its bias per output.
+    fn linear(&self, node: &Node) -> Result<(Map, Vec<f64>), GraphError> {
+        let input = node.inputs.first().and_then(|input| self.forms.get(input));
         match &node.op {
-            Op::Dense { weights, bias } => {
-                let (outputs, inputs) = weights.matrix().ok_or(GraphError::NoLayers)?;
-                check_width(node, inputs, width)?;
-                let bias = bias.clone().unwrap_or_else(|| vec![0.0; outputs]);
-                check_width(node, outputs, Some(bias.len()))?;
-                let name = node.name.clone();
-                let mut dense = Dense { name, inputs, outputs, weights: weights.values.clone(), bias, relu: false };
-                pending.fold_into(&mut dense)?;
-                check_size(&dense)?;
-                layers.push(dense);
-                width = Some(outputs);
+            Op::Dense { weights, bias } => dense(node, weights, bias.as_deref(), input),
+            Op::Convolution { weights, bias, groups, stride, padding } => {
+                let image = self.image(node, input)?;
+                let &[filters, depth, rows, columns] = weights.dims.as_slice() else {
+                    return Err(GraphError::Image { node: node.name.clone(), what: "has kernels of unknown size".to_owned() });
+                };
+                let placed = Placed::new(&image, (rows, columns), *stride, *padding).ok_or_else(|| does_not_fit(node))?;
+                check_width(&node.name, depth.saturating_mul(*groups), image.channels)?;
+                let (window, weights) = match image.interleaved {
+                    false => (window(node, &image, &placed, filters, *groups)?, weights.values.clone()),
+                    true => interleaved(node, &image, &placed, weights, *groups)?,
+                };
+                let shape = checked(node, Shape::Convolution(window))?;
+                let per_filter = bias.clone().unwrap_or_else(|| vec![0.0; filters]);
+                check_width(&node.name, filters, per_filter.len())?;
+                let pixels = usize::from(shape.outputs()) / filters.max(1);
+                let bias = per_filter.iter().flat_map(|&bias| core::iter::repeat_n(bias, pixels)).collect();
+                Ok((Map { shape, weights }, bias))
             }
-            Op::Elementwise { scale, offset } => {
-                for vector in [scale, offset] {
-                    if let (&[_, _, ..], Some(width)) = (vector.as_slice(), width) {
-                        check_width(node, vector.len(), Some(width))?;
-                    }
-                }
-                match layers.last_mut() {
-                    Some(dense) if !dense.relu => dense.rescale(scale, offset),
-                    _ => pending.push(node, scale, offset)?,
-                }
+            Op::AveragePool(pool) => {
+                let image = self.not_interleaved(node, input)?;
+                let placed = Placed::of_pool(&image, pool).ok_or_else(|| does_not_fit(node))?;
+                let window = window(node, &image, &placed, image.channels, image.channels)?;
+                let shape = checked(node, Shape::Mean(window))?;
+                Ok((Map::public(shape), vec![0.0; usize::from(shape.outputs())]))
             }
-            Op::Relu => match layers.last_mut() {
-                Some(dense) if pending.0.is_none() => dense.relu = true,
-                Some(last) => {
-                    let mut dense = Dense::diagonal(&node.name, last.outputs)?;
-                    pending.fold_into(&mut dense)?;
-                    dense.relu = true;
-                    layers.push(dense);
+            _ => Err(GraphError::NotAChain { at: node.name.clone() }),
+        }
+    }
+
+    fn image(&self, node: &Node, input: Option<&Form>) -> Result<Image, GraphError> {
+        let what = "gets no image, or one of unknown size; export with the input's dimensions stated".to_owned();
+        input.and_then(|form| form.image(self.graph.layout)).ok_or(GraphError::Image { node: node.name.clone(), what })
+    }
+
+    fn not_interleaved(&self, node: &Node, input: Option<&Form>) -> Result<Image, GraphError> {
+        let what = "takes the input's channels apart, which only a convolution does here; begin with a convolution".to_owned();
+        let image = self.image(node, input)?;
+        if image.interleaved { Err(GraphError::Image { node: node.name.clone(), what }) } else { Ok(image) }
+    }
+
+    /// The larger of neighbours, of these the larger, and so on: along the rows, then along the columns.
+    fn max_pool(&mut self, node: &Node, pool: &Pool) -> Result<(), GraphError> {
+        let input = node.inputs.first().and_then(|input| self.forms.get(input));
+        let mut image = self.not_interleaved(node, input)?;
+        let placed = Placed::of_pool(&image, pool).ok_or_else(|| does_not_fit(node))?;
+        if !placed.is_bare() {
+            let what = "pads its image; leave the padding off, or put it before the convolution".to_owned();
+            return Err(GraphError::Image { node: node.name.clone(), what });
+        }
+        for (across, size, stride) in [(true, placed.size.1, placed.stride.1), (false, placed.size.0, placed.stride.0)] {
+            let mut covered = 1;
+            while covered < size || (size == 1 && stride > 1) {
+                let reach = covered.min(size - covered);
+                covered += reach;
+                let last = covered >= size;
+                let along = |value: usize| if across { (1, value) } else { (value, 1) };
+                let step =
+                    Placed::new(&image, along(reach + 1), along(if last { stride } else { 1 }), super::graph::Padding::NONE);
+                let step = step.ok_or_else(|| does_not_fit(node))?;
+                let window = window(node, &image, &step, image.channels, image.channels)?;
+                let shape = checked(node, Shape::Pairs(window))?;
+                let bias = vec![0.0; usize::from(shape.outputs())];
+                self.layers.push(Layer { name: node.name.clone(), map: Map::public(shape), skip: None, bias, relu: true });
+                (image.height, image.width) = step.outputs;
+                if size == 1 {
+                    break;
                 }
-                None => return Err(GraphError::ReluOnInput { node: node.name.clone() }),
-            },
-            Op::Reshape | Op::Identity => {}
-            Op::Unsupported { .. } => return Err(GraphError::Unsupported(graph.unsupported())),
-        }
-    }
-    let Some(last) = layers.last() else { return Err(GraphError::NoLayers) };
-    if pending.0.is_some() {
-        let mut dense = Dense::diagonal(&format!("scale after {}", last.name), last.outputs)?;
-        pending.fold_into(&mut dense)?;
-        layers.push(dense);
-    }
-    let broken = layers.iter().find(|dense| !dense.weights.iter().chain(&dense.bias).all(|value| value.is_finite()));
-    if let Some(dense) = broken {
-        return Err(GraphError::NotFinite { node: dense.name.clone() });
-    }
-    Ok(Chain { name: graph.name.clone(), layers })
-}
-
-/// The nodes from the input to the output.
-fn walk(graph: &Graph) -> Result<Vec<&Node>, GraphError> {
-    let mut chain = Vec::new();
-    let mut value = graph.output;
-    while value != graph.input {
-        let node = graph.producer(value).and_then(|index| graph.nodes.get(index));
-        let at = || chain.last().map_or_else(|| "the output".to_owned(), |node: &&Node| node.name.clone());
-        let node = node.ok_or_else(|| GraphError::NotAChain { at: at() })?;
-        let [input] = *node.inputs else { return Err(GraphError::NotAChain { at: node.name.clone() }) };
-        // A longer way than there are nodes runs in a circle.
-        if chain.len() >= graph.nodes.len() {
-            return Err(GraphError::NotAChain { at: node.name.clone() });
-        }
-        chain.push(node);
-        value = input;
-    }
-    chain.reverse();
-    Ok(chain)
-}
-
-fn check_width(node: &Node, expected: usize, found: Option<usize>) -> Result<(), GraphError> {
-    match found {
-        Some(found) if found != expected => Err(GraphError::Width { node: node.name.clone(), expected, found }),
-        _ if expected == 0 => Err(GraphError::Width { node: node.name.clone(), expected: 1, found: 0 }),
-        _ => Ok(()),
-    }
-}
-
-fn check_size(dense: &Dense) -> Result<(), GraphError> {
-    let (width, limit) = (dense.inputs.max(dense.outputs), usize::from(u16::MAX));
-    if width > limit { Err(GraphError::TooWide { node: dense.name.clone(), width, limit }) } else { Ok(()) }
-}
-
-/// Element `index`, or the only one.
-fn at(vector: &[f64], index: usize) -> f64 {
-    vector.get(index).or(vector.first()).copied().unwrap_or(0.0)
-}
-
-impl Pending {
-    fn push(&mut self, node: &Node, scale: &[f64], offset: &[f64]) -> Result<(), GraphError> {
-        let (old_scale, old_offset) = self.0.take().unwrap_or_else(|| (vec![1.0], vec![0.0]));
-        let length = [old_scale.len(), old_offset.len(), scale.len(), offset.len()].into_iter().max().unwrap_or(1);
-        for vector in [old_scale.as_slice(), &old_offset, scale, offset] {
-            if vector.len() != 1 {
-                check_width(node, vector.len(), Some(length))?;
-            }
-        }
-        let (scale, offset) =
-            (0..length).map(|i| (at(scale, i) * at(&old_scale, i), at(scale, i) * at(&old_offset, i) + at(offset, i))).unzip();
-        self.0 = Some((scale, offset));
-        Ok(())
-    }
-
-    /// `W (s x + t) + b = (W s) x + (W t + b)`.
-    fn fold_into(&mut self, dense: &mut Dense) -> Result<(), GraphError> {
-        let Some((scale, offset)) = self.0.take() else { return Ok(()) };
-        if scale.len() != 1 && scale.len() != dense.inputs {
-            return Err(GraphError::Width { node: dense.name.clone(), expected: dense.inputs, found: scale.len() });
-        }
-        for (row, bias) in dense.weights.chunks_exact_mut(dense.inputs.max(1)).zip(&mut dense.bias) {
-            for (index, weight) in row.iter_mut().enumerate() {
-                *bias += *weight * at(&offset, index);
-                *weight *= at(&scale, index);
             }
         }
         Ok(())
     }
 }
 
-impl Dense {
-    /// The layer that changes nothing.
-    fn diagonal(name: &str, width: usize) -> Result<Self, GraphError> {
-        if width > MAX_DIAGONAL {
-            return Err(GraphError::TooWide { node: name.to_owned(), width, limit: MAX_DIAGONAL });
-        }
-        let weights = (0..width * width).map(|index| if index / width == index % width { 1.0 } else { 0.0 }).collect();
-        Ok(Self { name: name.to_owned(), inputs: width, outputs: width, weights, bias: vec![0.0; width], relu: false })
-    }
+fn does_not_fit(node: &Node) -> GraphError {
+    GraphError::Image { node: node.name.clone(), what: "does not fit its image".to_owned() }
+}
 
-    /// `s (W x + b) + t`.
-    fn rescale(&mut self, scale: &[f64], offset: &[f64]) {
-        let rows = self.weights.chunks_exact_mut(self.inputs.max(1)).zip(&mut self.bias);
-        for (index, (row, bias)) in rows.enumerate() {
-            row.iter_mut().for_each(|weight| *weight *= at(scale, index));
-            *bias = *bias * at(scale, index) + at(offset, index);
+fn check_width(node: &str, expected: usize, found: usize) -> Result<(), GraphError> {
+    let (node, wrong) = (node.to_owned(), expected != found);
+    if wrong || expected == 0 { Err(GraphError::Width { node, expected: expected.max(1), found }) } else { Ok(()) }
+}
+
+/// `max(6 - x, 0)`: with `x = max(6 - y, 0)` this is `y` between 0 and 6.
+fn mirrored(name: &str, image: Chw) -> Layer {
+    let [channels, ..] = image;
+    let map = Map::diagonal(image, vec![-1.0; usize::from(channels)]);
+    let bias = vec![6.0; usize::from(map.shape.outputs())];
+    Layer { name: name.to_owned(), map, skip: None, bias, relu: true }
+}
+
+/// A window of the core.
+fn window(node: &Node, image: &Image, placed: &Placed, filters: usize, groups: usize) -> Result<Window, GraphError> {
+    let name = &node.name;
+    let pair = |(down, across): (usize, usize)| Ok::<_, GraphError>((byte(name, down)?, byte(name, across)?));
+    Ok(Window {
+        channels: narrow(name, image.channels)?,
+        height: narrow(name, image.height)?,
+        width: narrow(name, image.width)?,
+        filters: narrow(name, filters)?,
+        groups: narrow(name, groups)?,
+        kernel: pair(placed.size)?,
+        stride: pair(placed.stride)?,
+        before: pair(placed.before)?,
+        after: pair(placed.after)?,
+    })
+}
+
+fn checked(node: &Node, shape: Shape) -> Result<Shape, GraphError> {
+    let what = format!(
+        "is not one of the windows that are computed: at most 65535 values, kernels of {TILE_ELEMS} words, less padding than kernel"
+    );
+    if shape.is_valid() { Ok(shape) } else { Err(GraphError::Image { node: node.name.clone(), what }) }
+}
+
+/// A dense layer; what was flattened from an image that lies otherwise is put in order.
+fn dense(node: &Node, weights: &Tensor, bias: Option<&[f64]>, input: Option<&Form>) -> Result<(Map, Vec<f64>), GraphError> {
+    let (outputs, inputs) = weights.matrix().ok_or(GraphError::NoLayers)?;
+    if let Some(width) = input.and_then(Form::width) {
+        check_width(&node.name, inputs, width)?;
+    }
+    let shape = Shape::Dense { inputs: narrow(&node.name, inputs)?, outputs: narrow(&node.name, outputs)? };
+    check_width(&node.name, inputs, usize::from(shape.inputs()))?;
+    check_width(&node.name, outputs, usize::from(shape.outputs()))?;
+    let bias = bias.map_or_else(|| vec![0.0; outputs], <[f64]>::to_vec);
+    check_width(&node.name, outputs, bias.len())?;
+    let mut values = weights.values.clone();
+    if let Some([channels, height, width]) = input.and_then(|form| form.apart) {
+        let pixels = height * width;
+        for (to, from) in values.chunks_exact_mut(inputs.max(1)).zip(weights.values.chunks_exact(inputs.max(1))) {
+            for (place, to) in to.iter_mut().enumerate() {
+                *to = at(from, place % pixels.max(1) * channels + place / pixels.max(1));
+            }
         }
     }
+    Ok((Map { shape, weights: values }, bias))
+}
 
-    /// `W x + b`, without the activation.
-    #[must_use]
-    pub fn accumulate(&self, input: &[f64]) -> Vec<f64> {
-        let rows = self.weights.chunks_exact(self.inputs.max(1)).zip(&self.bias);
-        rows.map(|(row, bias)| row.iter().zip(input).fold(*bias, |sum, (weight, value)| sum + weight * value)).collect()
+/// A convolution over rows of pixels of several channels, as one over rows of single words.
+fn interleaved(
+    node: &Node,
+    image: &Image,
+    placed: &Placed,
+    weights: &Tensor,
+    groups: usize,
+) -> Result<(Window, Vec<f64>), GraphError> {
+    let &[filters, depth, rows, columns] = weights.dims.as_slice() else { return Err(does_not_fit(node)) };
+    if groups != 1 {
+        let what = "takes the input's channels apart; begin with a convolution over all channels".to_owned();
+        return Err(GraphError::Image { node: node.name.clone(), what });
+    }
+    let wide = Image { channels: 1, height: image.height, width: image.width * image.channels, interleaved: false };
+    let words = |(down, across): (usize, usize)| (down, across * image.channels);
+    let outputs = placed.outputs;
+    let placed = Placed {
+        size: words(placed.size),
+        stride: words(placed.stride),
+        before: words(placed.before),
+        after: words(placed.after),
+        outputs,
+    };
+    let mut values = Vec::with_capacity(weights.values.len());
+    for filter in 0..filters {
+        for row in 0..rows {
+            for column in 0..columns {
+                let place = |channel: usize| ((filter * depth + channel) * rows + row) * columns + column;
+                values.extend((0..depth).map(|channel| at(&weights.values, place(channel))));
+            }
+        }
+    }
+    Ok((window(node, &wide, &placed, filters, 1)?, values))
+}
+
+/// The factors and summands of a node, in the order of a vector's channels or values.
+fn elementwise(node: &Node) -> (&[f64], &[f64]) {
+    match &node.op {
+        Op::Elementwise { scale, offset } => (scale, offset),
+        _ => (&[1.0], &[0.0]),
     }
 }
 
-impl Chain {
-    /// The float answer to a reading.
-    #[must_use]
-    pub fn infer(&self, reading: &[f32]) -> Vec<f64> {
-        let mut hidden: Vec<f64> = reading.iter().map(|&value| f64::from(value)).collect();
-        for dense in &self.layers {
-            hidden = dense.accumulate(&hidden);
-            if dense.relu {
-                hidden.iter_mut().for_each(|value| *value = value.max(0.0));
+/// `s (W x + b) + t`.
+fn fold_after(node: &Node, map: &mut Map, bias: &mut [f64]) -> Result<(), GraphError> {
+    let (scale, offset) = elementwise(node);
+    let (rows, _) = map.shape.weights();
+    for vector in [scale, offset].into_iter().filter(|vector| vector.len() != 1) {
+        let fits = vector.len() == bias.len() && rows == bias.len() || vector.len() == rows && rows > 0;
+        if !fits {
+            check_width(&node.name, vector.len(), bias.len())?;
+            check_width(&node.name, vector.len(), rows)?;
+        }
+    }
+    if map.weights.is_empty() && scale.iter().any(|&scale| scale != 1.0) {
+        return Err(GraphError::NotAChain { at: node.name.clone() });
+    }
+    map.rescale_outputs(scale);
+    let per_channel = (bias.len() / rows.max(1)).max(1);
+    for (index, bias) in bias.iter_mut().enumerate() {
+        let channel = index / per_channel;
+        *bias = *bias * at(scale, channel) + at(offset, channel);
+    }
+    Ok(())
+}
+
+/// `W (s x + t) + b = (W s) x + (W t + b)`.
+fn fold_before(node: &Node, map: &mut Map, bias: &mut [f64]) -> Result<(), GraphError> {
+    let (scale, offset) = elementwise(node);
+    let inputs = usize::from(map.shape.inputs());
+    let channels = map.shape.window().map_or(inputs, |window| usize::from(window.channels));
+    for vector in [scale, offset].into_iter().filter(|vector| vector.len() != 1) {
+        check_width(&node.name, vector.len(), channels)?;
+    }
+    let per_channel = (inputs / channels.max(1)).max(1);
+    if offset.iter().any(|&offset| offset != 0.0) {
+        let constant: Vec<f64> = (0..inputs).map(|index| at(offset, index / per_channel)).collect();
+        map.add_product(&constant, bias);
+    }
+    match map.shape.window() {
+        None => {
+            for row in map.weights.chunks_exact_mut(inputs.max(1)) {
+                row.iter_mut().enumerate().for_each(|(index, weight)| *weight *= at(scale, index));
             }
         }
-        hidden
+        Some(window) => {
+            let (depth, elems) = (window.depth(), window.kernel_elems());
+            let per_group = (usize::from(window.filters) / usize::from(window.groups).max(1)).max(1);
+            for (number, kernel) in map.weights.chunks_exact_mut(elems.max(1)).enumerate() {
+                let (filter, channel) = (number / depth.max(1), number % depth.max(1));
+                let factor = at(scale, filter / per_group * depth + channel);
+                kernel.iter_mut().for_each(|weight| *weight *= factor);
+            }
+        }
     }
+    Ok(())
 }

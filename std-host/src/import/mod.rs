@@ -1,20 +1,26 @@
-//! From a trained float network to a model: `file -> graph -> chain of dense layers -> quantised model`.
+//! From a trained float network to a model: `file -> graph -> steps -> chain of layers -> quantised model`.
 //!
 //! * [`graph`] is our own small graph; `onnx` and `tflite` read files into it and know nothing else;
-//! * [`lower`] turns a graph into a [`lower::Chain`] of dense layers in floating point;
+//! * [`dims`] follows the dimensions of its values, [`walk`] the way from input to output; [`lower`] makes of them a
+//!   [`layer::Chain`] of layers in floating point;
 //! * [`quantise`] chooses scales from calibration readings and gives a [`crate::model::Model`];
 //! * [`report`] prints what was chosen.
 //!
 //! This is the only room that knows ONNX or TFLite. It is compiled with the feature `import` only.
 
+pub mod dims;
 pub mod graph;
+pub mod layer;
 pub mod lower;
 pub mod onnx;
 pub mod onnx_proto;
+pub mod onnx_window;
 pub mod quantise;
 pub mod report;
 pub mod tflite;
 pub mod tflite_schema;
+pub mod tflite_window;
+pub mod walk;
 
 use std::fs;
 use std::io;
@@ -57,18 +63,18 @@ pub enum GraphError {
         what: String,
     },
     /// Nodes that cannot be computed, all of them.
-    #[error("{} unsupported node(s):{}\nsupported are dense layers (Gemm, MatMul, FULLY_CONNECTED), bias, batch normalisation, ReLU and reshapes; remove the others or export the network up to them", .0.len(), list(.0))]
+    #[error("{} unsupported node(s):{}\nsupported are dense layers, convolutions (of one and two dimensions, grouped, depthwise), average and max pools, sums of two values, batch normalisation, ReLU, ReLU6 and reshapes, and a softmax or the like at the end; remove the others or export the network up to them", .0.len(), list(.0))]
     Unsupported(Vec<UnsupportedNode>),
-    /// The nodes do not form a chain from the input to the output.
+    /// The nodes do not form a chain from the input to the output, beside which values are carried over.
     #[error(
-        "the output cannot be followed back to the input (at `{at}`); the file is damaged or exported in parts: export it again"
+        "the output cannot be followed back to the input (at `{at}`): layers must follow each other, and a sum's other value come from an earlier layer; if the network is such a one, the file is damaged or exported in parts: export it again"
     )]
     NotAChain {
         /// Where following ended.
         at: String,
     },
-    /// No dense layer between input and output.
-    #[error("there is no dense layer between input and output; nothing to compute in private")]
+    /// No layer with weights between input and output.
+    #[error("there is no layer with weights between input and output; nothing to compute in private")]
     NoLayers,
     /// A ReLU on the input itself.
     #[error("ReLU `{node}` is applied to the input itself; apply it to the readings instead and remove it from the network")]
@@ -86,8 +92,16 @@ pub enum GraphError {
         /// Values it gets.
         found: usize,
     },
+    /// A node that works on images does not get one that it takes.
+    #[error("`{node}` {what}")]
+    Image {
+        /// The node.
+        node: String,
+        /// What is wrong, and what to do.
+        what: String,
+    },
     /// A layer is wider than a description can say.
-    #[error("`{node}` is {width} values wide, at most {limit} are possible; use a narrower layer")]
+    #[error("`{node}` has a size of {width} where at most {limit} is possible; use a smaller layer")]
     TooWide {
         /// The node.
         node: String,
@@ -156,7 +170,7 @@ pub enum ImportError {
 ///
 /// # Errors
 /// [`ImportError`] with the path of the file.
-pub fn read(path: &Path) -> Result<lower::Chain, ImportError> {
+pub fn read(path: &Path) -> Result<layer::Chain, ImportError> {
     let bytes = fs::read(path).map_err(|source| ImportError::Io { path: path.to_owned(), source })?;
     let extension = path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
     let graph = match extension.as_deref() {

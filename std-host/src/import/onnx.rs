@@ -1,22 +1,23 @@
 //! ONNX (float) to our own graph.
 //!
 //! Constants are followed through `Constant`, `Identity`, `Transpose`, `Reshape` and the like, so that what an
-//! exporter computes from weights alone does not appear as a node. Reshapes are free: they keep the values of a
-//! reading in order, and a dense layer checks that it gets as many as it takes.
+//! exporter computes from weights alone does not appear as a node.
 
 use std::collections::HashMap;
 
 use prost::Message as _;
 
-use super::GraphError;
 use super::graph::{Graph, Node, Op, Tensor, ValueId};
-use super::onnx_proto::{DOUBLE, EXTERNAL, FLOAT, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
+use super::onnx_proto::{DOUBLE, EXTERNAL, FLOAT, GraphProto, INT32, INT64, ModelProto, NodeProto, TensorProto, ValueInfoProto};
+use super::{GraphError, onnx_window};
 
 /// A value that does not depend on the input.
 #[derive(Clone)]
 enum Constant {
     Float(Tensor),
-    /// Integers for shapes, or a computation that is not followed; with the reason.
+    /// Shapes and axes.
+    Integers(Vec<i64>),
+    /// Other integers, or a computation that is not followed; with the reason.
     Opaque(String),
 }
 
@@ -59,8 +60,15 @@ impl<'a> Reader<'a> {
             return Err(GraphError::Corrupt { format: "ONNX", what: "the output does not depend on the input".to_owned() });
         }
         let output = self.value(&output.name);
-        let input_width = width(input)?;
-        Ok(Graph { name: graph.name.clone(), input: input_id, input_width, output, nodes: self.nodes })
+        let input_dims = dims(input)?;
+        Ok(Graph {
+            name: graph.name.clone(),
+            input: input_id,
+            input_dims,
+            layout: super::graph::Layout::ChannelsFirst,
+            output,
+            nodes: self.nodes,
+        })
     }
 
     fn value(&mut self, name: &'a str) -> ValueId {
@@ -83,7 +91,7 @@ impl<'a> Reader<'a> {
         // A node without a name is found by what it computes.
         let name = if node.name.is_empty() { output.clone() } else { node.name.clone() };
         let (op, data) = match self.op(node) {
-            Ok((op, data)) => (op, vec![data]),
+            Ok(found) => found,
             Err(reason) => {
                 let data = given.into_iter().filter(|name| !self.constants.contains_key(name)).collect();
                 (Op::Unsupported { reason }, data)
@@ -99,8 +107,8 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// The operation and its one computed input, or why there is none.
-    fn op(&self, node: &'a NodeProto) -> Result<(Op, &'a str), Option<String>> {
+    /// The operation and its computed inputs, or why there is none.
+    fn op(&self, node: &'a NodeProto) -> Result<(Op, Vec<&'a str>), Option<String>> {
         if !matches!(node.domain.as_str(), "" | "ai.onnx") {
             return Err(Some("operators outside the standard set are not known".to_owned()));
         }
@@ -108,7 +116,25 @@ impl<'a> Reader<'a> {
         let first = input(0).ok_or_else(|| Some("it has no input".to_owned()))?;
         let op = match node.op_type.as_str() {
             "Relu" => Op::Relu,
-            "Flatten" | "Reshape" | "Squeeze" | "Unsqueeze" => Op::Reshape,
+            "Flatten" if integer(node, "axis", 1) == 1 => Op::Reshape { dims: Some(vec![-1]) },
+            "Flatten" => Op::Reshape { dims: None },
+            "Reshape" => onnx_window::reshape(self.integers(input(1))),
+            "Squeeze" => Op::Squeeze(self.axes(node, input(1)).unwrap_or(&[]).to_vec()),
+            "Unsqueeze" => {
+                let axes = self.axes(node, input(1)).ok_or_else(|| Some("its axes are computed".to_owned()))?;
+                Op::Unsqueeze(axes.to_vec())
+            }
+            "Transpose" => onnx_window::transpose(node)?,
+            "Conv" => {
+                let bias = input(2).map(|bias| self.float(Some(bias), "the bias")).transpose()?;
+                onnx_window::convolution(node, self.float(input(1), "the kernel")?, bias)?
+            }
+            "AveragePool" => onnx_window::pool(node, true)?,
+            "MaxPool" => onnx_window::pool(node, false)?,
+            "GlobalAveragePool" => onnx_window::whole(),
+            "ReduceMean" => onnx_window::mean(self.axes(node, input(1)).unwrap_or(&[]))?,
+            "Clip" => self.clip(node, input(1), input(2))?,
+            "Softmax" | "LogSoftmax" | "Sigmoid" | "Tanh" => Op::Last,
             "Identity" => Op::Identity,
             "Dropout" if input(2).is_none() => Op::Identity,
             "Cast" if integer(node, "to", 0) == i64::from(FLOAT) => Op::Identity,
@@ -121,18 +147,47 @@ impl<'a> Reader<'a> {
             "BatchNormalization" => self.batch_normalization(node)?,
             "Add" | "Sub" | "Mul" | "Div" => {
                 let second = input(1).ok_or_else(|| Some("it has one input".to_owned()))?;
+                if node.op_type == "Add" && [first, second].iter().all(|name| !self.constants.contains_key(name)) {
+                    return Ok((Op::Add, vec![first, second]));
+                }
                 let constant_first = self.constants.contains_key(first);
                 let (data, operand) = if constant_first { (second, first) } else { (first, second) };
                 let operand = self.float(Some(operand), "one of the two operands")?;
-                let operand = operand.vector().ok_or_else(|| Some("the constant is not a vector".to_owned()))?;
-                return Ok((Op::elementwise(&node.op_type, &operand, constant_first)?, data));
+                let operand = operand.along_one().ok_or_else(|| Some("the constant is not a vector".to_owned()))?;
+                return Ok((Op::elementwise(&node.op_type, &operand, constant_first)?, vec![data]));
             }
             _ => return Err(None),
         };
         if self.constants.contains_key(first) {
             return Err(Some("its first input is constant and another one is computed".to_owned()));
         }
-        Ok((op, first))
+        Ok((op, vec![first]))
+    }
+
+    /// Constant integers.
+    fn integers(&self, name: Option<&str>) -> Option<&[i64]> {
+        match name.and_then(|name| self.constant(name)) {
+            Some(Constant::Integers(values)) => Some(values),
+            _ => None,
+        }
+    }
+
+    /// Axes: an attribute in old operator sets, an input in new ones.
+    fn axes<'s>(&'s self, node: &'s NodeProto, input: Option<&str>) -> Option<&'s [i64]> {
+        onnx_window::integers(node, "axes").or_else(|| self.integers(input))
+    }
+
+    /// Limits: attributes in old operator sets, inputs in new ones.
+    fn clip(&self, node: &NodeProto, low: Option<&str>, high: Option<&str>) -> Result<Op, Option<String>> {
+        let limit = |name: Option<&str>, attribute: &str, none: f64| match name.and_then(|name| self.constant(name)) {
+            Some(Constant::Float(tensor)) => tensor.values.first().copied().unwrap_or(none),
+            _ => real(node, attribute, none),
+        };
+        match (limit(low, "min", f64::MIN), limit(high, "max", f64::MAX)) {
+            (low, high) if low == 0.0 && high == 6.0 => Ok(Op::Relu6),
+            (low, high) if low == 0.0 && high >= f64::from(f32::MAX) => Ok(Op::Relu),
+            _ => Err(Some("it limits to other values than 0 and 6".to_owned())),
+        }
     }
 
     fn gemm(&self, node: &NodeProto, weights: Option<&str>, bias: Option<&str>) -> Result<Op, Option<String>> {
@@ -175,6 +230,7 @@ impl<'a> Reader<'a> {
     fn float(&self, name: Option<&str>, what: &str) -> Result<&Tensor, Option<String>> {
         match name.and_then(|name| self.constant(name)) {
             Some(Constant::Float(tensor)) => Ok(tensor),
+            Some(Constant::Integers(_)) => Err(Some(format!("{what} is not float32 or float64"))),
             Some(Constant::Opaque(reason)) => Err(Some(format!("{what} {reason}"))),
             None => Err(Some(format!("{what} is computed from the input or missing"))),
         }
@@ -228,24 +284,20 @@ fn real(node: &NodeProto, name: &str, default: f64) -> f64 {
     node.attribute.iter().find(|attribute| attribute.name == name).map_or(default, |attribute| f64::from(attribute.f))
 }
 
-/// Values per reading: the product of the dimensions after the batch; `None` if one of them is open.
-fn width(input: &ValueInfoProto) -> Result<Option<usize>, GraphError> {
+/// Dimensions of a reading, after the batch; `None` if one of them is open.
+fn dims(input: &ValueInfoProto) -> Result<Option<Vec<usize>>, GraphError> {
     let tensor = input.r#type.as_ref().and_then(|kind| kind.tensor_type.as_ref());
     let Some(tensor) = tensor else { return Ok(None) };
     if !matches!(tensor.elem_type, 0 | FLOAT | DOUBLE) {
         return Err(GraphError::NotFloat { what: format!("input `{}`", input.name) });
     }
     let Some(shape) = &tensor.shape else { return Ok(None) };
-    let dims = if let [batch, rest @ ..] = shape.dim.as_slice()
-        && !rest.is_empty()
-    {
-        let _ = batch;
-        rest
-    } else {
-        shape.dim.as_slice()
+    let dims = match shape.dim.as_slice() {
+        [_, rest @ ..] if !rest.is_empty() => rest,
+        dims => dims,
     };
     let dims = dims.iter().map(|dim| dim.dim_value.and_then(|value| usize::try_from(value).ok()).filter(|&value| value > 0));
-    Ok(dims.collect::<Option<Vec<usize>>>().and_then(|dims| dims.iter().try_fold(1_usize, |all, &dim| all.checked_mul(dim))))
+    Ok(dims.collect())
 }
 
 /// The numbers of a tensor, from whichever field holds them.
@@ -254,6 +306,9 @@ fn constant(tensor: &TensorProto) -> Result<Constant, GraphError> {
         return Err(GraphError::ExternalData { tensor: tensor.name.clone() });
     }
     let wide = |values: &[f32]| values.iter().map(|&value| f64::from(value)).collect::<Vec<f64>>();
+    if let (INT32 | INT64, 0..=1) = (tensor.data_type, tensor.dims.len()) {
+        return Ok(Constant::Integers(shape_values(tensor)));
+    }
     let (raw_f32, left_f32) = tensor.raw_data.as_chunks();
     let (raw_f64, left_f64) = tensor.raw_data.as_chunks();
     let values = match (tensor.data_type, tensor.raw_data.is_empty()) {
@@ -271,5 +326,17 @@ fn constant(tensor: &TensorProto) -> Result<Constant, GraphError> {
             format: "ONNX",
             what: format!("tensor `{}` does not hold as many values as its dimensions say", tensor.name),
         }),
+    }
+}
+
+/// The numbers of a shape or of axes.
+fn shape_values(tensor: &TensorProto) -> Vec<i64> {
+    let (raw_i64, _) = tensor.raw_data.as_chunks();
+    let (raw_i32, _) = tensor.raw_data.as_chunks();
+    match (tensor.data_type, tensor.raw_data.is_empty()) {
+        (INT64, true) => tensor.int64_data.clone(),
+        (INT64, false) => raw_i64.iter().map(|&word| i64::from_le_bytes(word)).collect(),
+        (_, true) => tensor.int32_data.iter().map(|&value| i64::from(value)).collect(),
+        (_, false) => raw_i32.iter().map(|&word| i64::from(i32::from_le_bytes(word))).collect(),
     }
 }

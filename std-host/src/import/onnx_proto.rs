@@ -9,6 +9,10 @@ use prost::Message;
 pub const FLOAT: i32 = 1;
 /// `TensorProto.DataType.DOUBLE`.
 pub const DOUBLE: i32 = 11;
+/// `TensorProto.DataType.INT32`.
+pub const INT32: i32 = 6;
+/// `TensorProto.DataType.INT64`.
+pub const INT64: i32 = 7;
 /// `TensorProto.DataLocation.EXTERNAL`.
 pub const EXTERNAL: i32 = 1;
 /// `AttributeProto.AttributeType` of a float, an integer, a tensor, integers.
@@ -102,6 +106,9 @@ pub struct AttributeProto {
     /// An integer.
     #[prost(int64, tag = "3")]
     pub i: i64,
+    /// A text.
+    #[prost(bytes = "vec", tag = "4")]
+    pub s: Vec<u8>,
     /// A tensor.
     #[prost(message, optional, tag = "5")]
     pub t: Option<TensorProto>,
@@ -128,6 +135,12 @@ pub struct TensorProto {
     /// Elements of type float.
     #[prost(float, repeated, tag = "4")]
     pub float_data: Vec<f32>,
+    /// Elements of type int32.
+    #[prost(int32, repeated, tag = "5")]
+    pub int32_data: Vec<i32>,
+    /// Elements of type int64.
+    #[prost(int64, repeated, tag = "7")]
+    pub int64_data: Vec<i64>,
     /// Name.
     #[prost(string, tag = "8")]
     pub name: String,

@@ -4,7 +4,7 @@ use core::fmt;
 
 use sharelet_core::network::Network;
 
-use super::lower::Dense;
+use super::layer::Layer;
 use super::quantise::{count, real};
 use crate::model::MAX_LAYERS;
 
@@ -16,10 +16,10 @@ const ZEROED_SHARE: f64 = 0.02;
 pub struct LayerReport {
     /// Name in the file.
     pub name: String,
-    /// Values it takes.
-    pub inputs: usize,
-    /// Values it gives.
-    pub outputs: usize,
+    /// Its linear map, for people.
+    pub shape: String,
+    /// The layer whose input is added.
+    pub skip: Option<usize>,
     /// Whether a ReLU follows.
     pub relu: bool,
     /// Fraction bits of the accumulator.
@@ -61,11 +61,13 @@ pub struct Report {
     pub largest_error: f64,
     /// Readings for which the largest element of the answer is the same as in float.
     pub same_largest: usize,
+    /// Functions that the recipient of an answer applies to it, first to last.
+    pub left_off: Vec<String>,
 }
 
 impl LayerReport {
     pub(super) fn new(
-        dense: &Dense,
+        layer: &Layer,
         (low, high): (f64, f64),
         float: &[f64],
         words: &[i64],
@@ -74,12 +76,13 @@ impl LayerReport {
     ) -> Self {
         let largest = words.iter().map(|word| word.unsigned_abs()).max().unwrap_or(0).max(1);
         let vanished = |(&word, &weight): (&i64, &f64)| word == 0 && weight != 0.0;
-        let rows = weights.chunks_exact(dense.inputs).zip(dense.weights.chunks_exact(dense.inputs));
+        let (_, row) = layer.map.shape.weights();
+        let rows = weights.chunks_exact(row.max(1)).zip(layer.map.weights.chunks_exact(row.max(1)));
         Self {
-            name: dense.name.clone(),
-            inputs: dense.inputs,
-            outputs: dense.outputs,
-            relu: dense.relu,
+            name: layer.name.clone(),
+            shape: layer.map.shape.to_string(),
+            skip: layer.skip.as_ref().map(|skip| skip.from),
+            relu: layer.relu,
             frac_bits,
             weight_frac_bits: 0,
             shift: 0,
@@ -87,7 +90,7 @@ impl LayerReport {
             high,
             headroom_bits: 31.0 - real(i64::try_from(largest).unwrap_or(i64::MAX), 0).log2(),
             error: relative_error(float, words, frac_bits),
-            zeroed: weights.iter().zip(&dense.weights).filter(|&pair| vanished(pair)).count(),
+            zeroed: weights.iter().zip(&layer.map.weights).filter(|&pair| vanished(pair)).count(),
             dead_outputs: rows
                 .filter(|(words, weights)| words.iter().all(|&word| word == 0) && weights.iter().any(|&weight| weight != 0.0))
                 .count(),
@@ -104,6 +107,7 @@ impl Report {
         float: &[f64],
         words: &[i64],
         frac_bits: i32,
+        left_off: Vec<String>,
     ) -> Self {
         for (report, layer) in layers.iter_mut().zip(network.layers()) {
             report.weight_frac_bits = i32::from(layer.weight_frac_bits);
@@ -122,6 +126,7 @@ impl Report {
             error: relative_error(float, words, frac_bits),
             largest_error: largest_error.fold(0.0, f64::max),
             same_largest: same_largest.count(),
+            left_off,
             layers,
         }
     }
@@ -150,15 +155,20 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "layer  shape         after     weight bits  shift  largest accumulator  head-room  error      zeroed  name"
+            "layer  shape                             after       weight bits  shift  largest accumulator  head-room  error      zeroed  name"
         )?;
         for (index, layer) in self.layers.iter().enumerate() {
-            let shape = format!("{} -> {}", layer.inputs, layer.outputs);
+            let shape = &layer.shape;
+            let after = match (layer.skip, layer.relu) {
+                (None, false) => "-".to_owned(),
+                (None, true) => "ReLU".to_owned(),
+                (Some(from), false) => format!("+ {from}"),
+                (Some(from), true) => format!("+ {from}, ReLU"),
+            };
             let largest = format!("{:.4} of {:.4}", layer.high.max(-layer.low), 2.0_f64.powi(31 - layer.frac_bits));
             writeln!(
                 f,
-                "{index:<5}  {shape:<12}  {after:<8}  {bits:<11}  {shift:<5}  {largest:<19}  {room:<4.2} bits  {error:<9}  {zeroed:<6}  {name}",
-                after = if layer.relu { "ReLU" } else { "-" },
+                "{index:<5}  {shape:<32}  {after:<10}  {bits:<11}  {shift:<5}  {largest:<19}  {room:<4.2} bits  {error:<9}  {zeroed:<6}  {name}",
                 bits = layer.weight_frac_bits,
                 shift = layer.shift,
                 room = layer.headroom_bits,
@@ -172,6 +182,9 @@ impl fmt::Display for Report {
             "input: {} fraction bits, readings up to {:.4} in magnitude are taken",
             self.input_frac_bits, self.input_limit
         )?;
+        for function in &self.left_off {
+            writeln!(f, "the answer is what goes into {function}: its recipient applies that, it is not part of the model")?;
+        }
         write!(
             f,
             "answer: error {} (root mean square, against float), largest {:.6}; the largest element is the same for {} of {} calibration readings",

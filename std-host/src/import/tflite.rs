@@ -1,11 +1,13 @@
 //! TFLite (float) to our own graph.
 //!
-//! A fused ReLU becomes a node of its own. `RESHAPE` is free and its shape input is not followed, so the `SHAPE`,
+//! A fused ReLU becomes a node of its own. The dimensions of a `RESHAPE` are those of its result; its shape input is not followed, so the `SHAPE`,
 //! `STRIDED_SLICE` and `PACK` that converters emit for an open batch are not needed by the output.
 
-use super::GraphError;
-use super::graph::{Graph, Node, Op, Tensor, ValueId};
-use super::tflite_schema::{Buffer, FLOAT32, IDENTIFIER, Operator, OperatorCode, SubGraph, TensorInfo, operator_name, root};
+use super::graph::{Graph, Layout, Node, Op, Padding, Pool, Tensor, ValueId};
+use super::tflite_schema::{
+    Buffer, FLOAT32, IDENTIFIER, INT32, Operator, OperatorCode, SubGraph, TensorInfo, operator_name, root,
+};
+use super::{GraphError, tflite_window};
 
 /// What the graph of a file is made of.
 struct File<'a> {
@@ -65,9 +67,9 @@ impl<'a> File<'a> {
         }
         let dims = dims(info)?;
         let dims = if dims.len() > 1 { dims.get(1..).unwrap_or_default() } else { &dims };
-        let input_width = dims.iter().try_fold(1_usize, |product, &dim| product.checked_mul(dim)).filter(|&width| width > 0);
+        let input_dims = (!dims.is_empty() && dims.iter().all(|&dim| dim > 0)).then(|| dims.to_vec());
         let name = subgraph.name()?.unwrap_or_default().to_owned();
-        Ok(Graph { name, input, input_width, output, nodes })
+        Ok(Graph { name, input, input_dims, layout: Layout::ChannelsLast, output, nodes })
     }
 
     fn operator(&self, operator: Operator<'a>, nodes: &mut Vec<Node>, next: &mut ValueId) -> Result<(), GraphError> {
@@ -85,8 +87,8 @@ impl<'a> File<'a> {
         let output = self.index(output)?;
         let name = self.tensor(output)?.name()?.unwrap_or_default().to_owned();
         let first = inputs.first().map(|&input| self.index(input)).transpose()?;
-        let (op, data) = match (self.op(&op_type, operator, &inputs)?, first) {
-            (Ok((op, data)), _) => (op, vec![data]),
+        let (op, data) = match (self.op(&op_type, operator, &inputs, output)?, first) {
+            (Ok(found), _) => found,
             (Err(reason), _) => {
                 let mut data = Vec::new();
                 for &input in inputs.iter().filter(|&&input| input >= 0) {
@@ -99,33 +101,74 @@ impl<'a> File<'a> {
             }
         };
         let supported = !matches!(op, Op::Unsupported { .. });
-        let relu = supported && has_activation(&op_type) && activation(operator)? == 1;
-        let value = if relu { *next } else { output };
+        let fused = if supported { fused(&op_type, operator)?.unwrap_or(None) } else { None };
+        let value = if fused.is_some() { *next } else { output };
         nodes.push(Node { name: name.clone(), op_type: op_type.clone(), op, inputs: data, output: value });
-        if relu {
+        if let Some(op) = fused {
             *next += 1;
-            nodes.push(Node { name, op_type, op: Op::Relu, inputs: vec![value], output });
+            nodes.push(Node { name, op_type, op, inputs: vec![value], output });
         }
         Ok(())
     }
 
-    /// The operation and its one computed input, or why there is none.
+    /// The operation and its computed inputs, or why there is none.
     #[allow(clippy::type_complexity)]
     fn op(
         &self,
         op_type: &str,
         operator: Operator<'a>,
         inputs: &[i32],
-    ) -> Result<Result<(Op, ValueId), Option<String>>, GraphError> {
+        output: ValueId,
+    ) -> Result<Result<(Op, Vec<ValueId>), Option<String>>, GraphError> {
         let refuse = |reason: &str| Ok(Err(Some(reason.to_owned())));
         let operand = |index: usize| inputs.get(index).filter(|&&input| input >= 0).map(|&input| self.index(input)).transpose();
         let Some(first) = operand(0)? else { return refuse("it has no input") };
-        if has_activation(op_type) && !matches!(activation(operator)?, 0 | 1) {
-            return refuse("its fused activation is not ReLU");
+        if fused(op_type, operator)?.is_err() {
+            return refuse("its fused activation is neither ReLU nor ReLU6");
         }
+        let constants = |index: usize| operand(index)?.map(|value| self.integers(value)).transpose().map(Option::flatten);
         let op = match op_type {
             "RELU" => Op::Relu,
-            "RESHAPE" | "SQUEEZE" | "EXPAND_DIMS" => Op::Reshape,
+            "RELU6" => Op::Relu6,
+            "SOFTMAX" | "LOG_SOFTMAX" | "LOGISTIC" | "TANH" => Op::Last,
+            "RESHAPE" | "SQUEEZE" | "EXPAND_DIMS" => Op::Reshape { dims: self.same_size(first, output)? },
+            "TRANSPOSE" => match constants(1)?.as_deref() {
+                Some([0, order @ ..]) => {
+                    let places = order.iter().map(|&place| usize::try_from(place - 1).ok()).collect::<Option<Vec<usize>>>();
+                    let Some(places) = places else { return refuse("it moves the batch") };
+                    Op::Transpose(places)
+                }
+                _ => return refuse("it moves the batch"),
+            },
+            "MEAN" => match constants(1)?.as_deref() {
+                Some([1, 2] | [2, 1] | [-3, -2] | [-2, -3]) => {
+                    Op::AveragePool(Pool { size: None, stride: (1, 1), padding: Padding::NONE })
+                }
+                _ => return refuse("it is a mean over other dimensions than rows and columns"),
+            },
+            "CONV_2D" | "DEPTHWISE_CONV_2D" => {
+                let Some(weights) = operand(1)?.map(|value| self.constant(value)).transpose()?.flatten() else {
+                    return refuse("its kernel is computed or not float32");
+                };
+                let bias = match operand(2)? {
+                    None => None,
+                    Some(bias) => match self.constant(bias)? {
+                        Some(bias) => Some(bias.values),
+                        None => return refuse("its bias is computed or not float32"),
+                    },
+                };
+                match tflite_window::convolution(operator, weights, bias, op_type != "CONV_2D")? {
+                    Ok(op) => op,
+                    Err(reason) => return refuse(reason),
+                }
+            }
+            "AVERAGE_POOL_2D" | "MAX_POOL_2D" => {
+                let image = dims(self.tensor(first)?)?;
+                match tflite_window::pool(operator, &image, op_type == "AVERAGE_POOL_2D")? {
+                    Ok(op) => op,
+                    Err(reason) => return refuse(reason),
+                }
+            }
             "FULLY_CONNECTED" => {
                 let options = operator.options()?;
                 if options.map(|options| options.weights_format()).transpose()?.flatten().unwrap_or(0) != 0 {
@@ -148,19 +191,40 @@ impl<'a> File<'a> {
             "ADD" | "SUB" | "MUL" | "DIV" => {
                 let Some(second) = operand(1)? else { return refuse("it has one input") };
                 let (data, constant, constant_first) = match (self.constant(first)?, self.constant(second)?) {
+                    (None, None) if op_type == "ADD" => return Ok(Ok((Op::Add, vec![first, second]))),
                     (Some(constant), None) => (second, constant, true),
                     (None, Some(constant)) => (first, constant, false),
                     _ => return refuse("both operands are computed"),
                 };
-                let Some(vector) = constant.vector() else { return refuse("the constant is not a vector") };
-                return Ok(Op::elementwise(op_type, &vector, constant_first).map(|op| (op, data)));
+                let Some(vector) = constant.along_one() else { return refuse("the constant is not a vector") };
+                return Ok(Op::elementwise(op_type, &vector, constant_first).map(|op| (op, vec![data])));
             }
             _ => return Ok(Err(None)),
         };
         if self.constant(first)?.is_some() {
             return refuse("its first input is constant");
         }
-        Ok(Ok((op, first)))
+        Ok(Ok((op, vec![first])))
+    }
+
+    /// The dimensions of a value without the batch, if it has as many elements as another one.
+    fn same_size(&self, input: ValueId, output: ValueId) -> Result<Option<Vec<i64>>, GraphError> {
+        let (from, to) = (dims(self.tensor(input)?)?, dims(self.tensor(output)?)?);
+        let count = |dims: &[usize]| dims.iter().try_fold(1_usize, |all, &dim| all.checked_mul(dim));
+        let [_, rest @ ..] = to.as_slice() else { return Ok(None) };
+        let rest: Option<Vec<i64>> = rest.iter().map(|&dim| i64::try_from(dim).ok()).collect();
+        Ok(rest.filter(|_| count(&from).is_some() && count(&from) == count(&to)))
+    }
+
+    /// The numbers of a constant of integers; `None` if it is computed or of another type.
+    fn integers(&self, index: ValueId) -> Result<Option<Vec<i64>>, GraphError> {
+        let info = self.tensor(index)?;
+        let buffer = usize::try_from(info.buffer()?.unwrap_or(0)).unwrap_or(usize::MAX);
+        let Some(buffer) = self.buffers.get(buffer) else { return Ok(None) };
+        let Some(data) = buffer.data()?.filter(|data| !data.is_empty()) else { return Ok(None) };
+        let (words, _) = data.as_chunks();
+        let values = words.iter().map(|&word| i64::from(i32::from_le_bytes(word))).collect();
+        Ok((info.kind()? == Some(INT32)).then_some(values))
     }
 
     fn index(&self, index: i32) -> Result<ValueId, GraphError> {
@@ -196,13 +260,22 @@ impl<'a> File<'a> {
     }
 }
 
-fn has_activation(op_type: &str) -> bool {
-    matches!(op_type, "FULLY_CONNECTED" | "ADD" | "SUB" | "MUL" | "DIV")
-}
-
-/// `ActivationFunctionType`: 0 none, 1 ReLU.
-fn activation(operator: Operator<'_>) -> Result<i8, GraphError> {
-    Ok(operator.options()?.map(|options| options.fused_activation()).transpose()?.flatten().unwrap_or(0))
+/// The activation that is fused into an operator, if it has one; an error if it is another than ReLU and ReLU6.
+fn fused(op_type: &str, operator: Operator<'_>) -> Result<Result<Option<Op>, ()>, GraphError> {
+    let code = match op_type {
+        "FULLY_CONNECTED" | "ADD" | "SUB" | "MUL" | "DIV" => operator.options()?.map(|options| options.fused_activation()),
+        "CONV_2D" => operator.conv_options()?.map(|options| options.fused_activation()),
+        "DEPTHWISE_CONV_2D" => operator.depthwise_options()?.map(|options| options.fused_activation()),
+        "AVERAGE_POOL_2D" | "MAX_POOL_2D" => operator.pool_options()?.map(|options| options.fused_activation()),
+        _ => None,
+    };
+    // `ActivationFunctionType`
+    Ok(match code.transpose()?.flatten().unwrap_or(0) {
+        0 => Ok(None),
+        1 => Ok(Some(Op::Relu)),
+        3 => Ok(Some(Op::Relu6)),
+        _ => Err(()),
+    })
 }
 
 fn dims(info: TensorInfo<'_>) -> Result<Vec<usize>, GraphError> {

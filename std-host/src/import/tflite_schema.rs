@@ -12,6 +12,8 @@ use planus::{SliceWithStartOffset, TableRead, Vector};
 pub const IDENTIFIER: &[u8; 4] = b"TFL3";
 /// `TensorType.FLOAT32`.
 pub const FLOAT32: i8 = 0;
+/// `TensorType.INT32`.
+pub const INT32: i8 = 2;
 
 /// A vector of tables.
 #[derive(Debug)]
@@ -134,8 +136,14 @@ table! {
         2 outputs: Vector<'a, i32>,
         /// Type of the options.
         3 options_type: u8,
-        /// The options.
+        /// The options, of most kinds.
         4 options: Options<'a>,
+        /// The options of a convolution.
+        4 conv_options: ConvOptions<'a>,
+        /// The options of a depthwise convolution.
+        4 depthwise_options: DepthwiseOptions<'a>,
+        /// The options of a pool.
+        4 pool_options: PoolOptions<'a>,
     }
 }
 
@@ -146,6 +154,62 @@ table! {
         0 fused_activation: i8,
         /// Layout of the weights (`FULLY_CONNECTED`): 0 is row-major.
         1 weights_format: i8,
+    }
+}
+
+table! {
+    /// Options of `CONV_2D`.
+    ConvOptions {
+        /// Padding: 0 same, 1 valid.
+        0 padding: i8,
+        /// Steps along the columns.
+        1 stride_w: i32,
+        /// Steps along the rows.
+        2 stride_h: i32,
+        /// The fused activation.
+        3 fused_activation: i8,
+        /// Gaps along the columns.
+        4 dilation_w: i32,
+        /// Gaps along the rows.
+        5 dilation_h: i32,
+    }
+}
+
+table! {
+    /// Options of `DEPTHWISE_CONV_2D`.
+    DepthwiseOptions {
+        /// Padding: 0 same, 1 valid.
+        0 padding: i8,
+        /// Steps along the columns.
+        1 stride_w: i32,
+        /// Steps along the rows.
+        2 stride_h: i32,
+        /// Filters per channel.
+        3 depth_multiplier: i32,
+        /// The fused activation.
+        4 fused_activation: i8,
+        /// Gaps along the columns.
+        5 dilation_w: i32,
+        /// Gaps along the rows.
+        6 dilation_h: i32,
+    }
+}
+
+table! {
+    /// Options of `AVERAGE_POOL_2D` and `MAX_POOL_2D`.
+    PoolOptions {
+        /// Padding: 0 same, 1 valid.
+        0 padding: i8,
+        /// Steps along the columns.
+        1 stride_w: i32,
+        /// Steps along the rows.
+        2 stride_h: i32,
+        /// Columns of the window.
+        3 filter_width: i32,
+        /// Rows of the window.
+        4 filter_height: i32,
+        /// The fused activation.
+        5 fused_activation: i8,
     }
 }
 

@@ -1,0 +1,204 @@
+//! Layers in floating point, in the core's shapes.
+
+use sharelet_core::shape::{Shape, Window};
+
+/// One layer: `y = W x + b`, then what is carried over from an earlier layer, then `max(y, 0)` if `relu`.
+///
+/// A layer of the shape [`Shape::Pairs`] takes the larger of two values, and nothing else.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Layer {
+    /// Name in the file.
+    pub name: String,
+    /// The linear map.
+    pub map: Map,
+    /// What is carried over.
+    pub skip: Option<Skip>,
+    /// `b`, one per output.
+    pub bias: Vec<f64>,
+    /// Whether a ReLU follows.
+    pub relu: bool,
+}
+
+/// A linear map with its weights.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Map {
+    /// Its shape.
+    pub shape: Shape,
+    /// Its private weights, row-major; none where they are public.
+    pub weights: Vec<f64>,
+}
+
+/// What is carried over from an earlier layer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Skip {
+    /// The layer whose input it is.
+    pub from: usize,
+    /// The map.
+    pub map: Map,
+}
+
+/// Layers, each taking what the one before gives.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Chain {
+    /// Name of the network.
+    pub name: String,
+    /// At least one.
+    pub layers: Vec<Layer>,
+    /// Functions of the answer that its recipient is to apply, by the file's name for them.
+    pub left_off: Vec<String>,
+}
+
+impl Map {
+    /// A map whose weights are public.
+    #[must_use]
+    pub fn public(shape: Shape) -> Self {
+        Self { shape, weights: Vec::new() }
+    }
+
+    /// A factor per value: a depthwise convolution with kernels of one word. `image` is channels, rows, columns; there are as many
+    /// factors as channels.
+    #[must_use]
+    pub fn diagonal([channels, height, width]: [u16; 3], factors: Vec<f64>) -> Self {
+        let window = Window {
+            channels,
+            height,
+            width,
+            filters: channels,
+            groups: channels,
+            kernel: (1, 1),
+            stride: (1, 1),
+            before: (0, 0),
+            after: (0, 0),
+        };
+        Self { shape: Shape::Convolution(window), weights: factors }
+    }
+
+    /// Weights as they are in the clear: the private ones, or a window of the public ones.
+    #[must_use]
+    pub fn all_weights(&self) -> Vec<f64> {
+        match self.shape {
+            Shape::Mean(window) => vec![1.0 / count(window.kernel_elems()); window.kernel_elems()],
+            Shape::Pairs(_) | Shape::Last(_) | Shape::Identity { .. } => vec![1.0],
+            Shape::Dense { .. } | Shape::Convolution(_) => self.weights.clone(),
+        }
+    }
+
+    /// `out += W x`.
+    pub fn add_product(&self, x: &[f64], out: &mut [f64]) {
+        match self.shape {
+            Shape::Dense { inputs, .. } => {
+                for (row, out) in self.weights.chunks_exact(usize::from(inputs).max(1)).zip(out) {
+                    *out += row.iter().zip(x).map(|(weight, value)| weight * value).sum::<f64>();
+                }
+            }
+            Shape::Identity { .. } => out.iter_mut().zip(x).for_each(|(out, x)| *out += x),
+            Shape::Convolution(window) => {
+                let (depth, elems) = (window.depth(), window.kernel_elems());
+                slide(&window, x, out, |filter, channel| {
+                    let start = (filter * depth + channel) * elems;
+                    self.weights.get(start..start + elems).unwrap_or(&[])
+                });
+            }
+            Shape::Mean(window) | Shape::Pairs(window) | Shape::Last(window) => {
+                let mut kernel = vec![0.0; window.kernel_elems()];
+                match (self.shape, kernel.as_mut_slice()) {
+                    (Shape::Mean(_), kernel) => kernel.fill(1.0 / count(window.kernel_elems())),
+                    (Shape::Pairs(_), [first, .., last]) => (*first, *last) = (1.0, -1.0),
+                    (Shape::Last(_), [.., last]) => *last = 1.0,
+                    _ => {}
+                }
+                slide(&window, x, out, |_, _| &kernel);
+            }
+        }
+    }
+
+    /// Multiplies every output by a factor of `factors`: one for all, one per channel, or one per output.
+    pub fn rescale_outputs(&mut self, factors: &[f64]) {
+        let (rows, row) = self.shape.weights();
+        let per_row = (rows / factors.len().max(1)).max(1);
+        for (index, weights) in self.weights.chunks_exact_mut(row.max(1)).enumerate() {
+            weights.iter_mut().for_each(|weight| *weight *= at(factors, index / per_row));
+        }
+    }
+}
+
+/// Element `index`, or the only one.
+#[must_use]
+pub fn at(vector: &[f64], index: usize) -> f64 {
+    vector.get(index).or(vector.first()).copied().unwrap_or(0.0)
+}
+
+/// Slides kernels over an image: see the core's [`Shape`].
+fn slide<'k>(window: &Window, x: &[f64], out: &mut [f64], kernel: impl Fn(usize, usize) -> &'k [f64]) {
+    let (rows, columns) = window.outputs();
+    for (filter, out) in out.chunks_exact_mut((rows * columns).max(1)).enumerate() {
+        let whole = sharelet_core::shape::Strip { filter, first: 0, len: out.len() };
+        for channel in 0..window.depth() {
+            let kernel = kernel(filter, channel);
+            for load in window.loads(&whole, channel) {
+                window.for_each_product(&whole, &load, |output, weights, words| {
+                    let (kernel, words) = (kernel.get(weights), x.get(load.words.clone()).and_then(|x| x.get(words)));
+                    let products = kernel.unwrap_or(&[]).iter().zip(words.unwrap_or(&[]));
+                    if let Some(out) = out.get_mut(output) {
+                        *out += products.map(|(weight, value)| weight * value).sum::<f64>();
+                    }
+                });
+            }
+        }
+    }
+}
+
+#[allow(clippy::cast_precision_loss)]
+fn count(elements: usize) -> f64 {
+    elements.max(1) as f64
+}
+
+impl Layer {
+    /// Values it takes.
+    #[must_use]
+    pub fn inputs(&self) -> usize {
+        usize::from(self.map.shape.inputs())
+    }
+
+    /// Values it gives.
+    #[must_use]
+    pub fn outputs(&self) -> usize {
+        usize::from(self.map.shape.outputs())
+    }
+
+    /// `W x + b` and what is carried over, without the activation. `vectors` are the inputs of all layers up to this one.
+    #[must_use]
+    pub fn accumulate(&self, vectors: &[&[f64]]) -> Vec<f64> {
+        let mut out = self.bias.clone();
+        self.map.add_product(vectors.last().unwrap_or(&[].as_slice()), &mut out);
+        if let Some(skip) = &self.skip {
+            skip.map.add_product(vectors.get(skip.from).unwrap_or(&[].as_slice()), &mut out);
+        }
+        out
+    }
+
+    /// The activation of accumulators; `input` is what the layer took.
+    pub fn activate(&self, input: &[f64], accumulators: &mut [f64]) {
+        if self.relu {
+            accumulators.iter_mut().for_each(|value| *value = value.max(0.0));
+        }
+        if let Shape::Pairs(window) = self.map.shape {
+            Map::public(Shape::Last(window)).add_product(input, accumulators);
+        }
+    }
+}
+
+impl Chain {
+    /// The float answer to a reading.
+    #[must_use]
+    pub fn infer(&self, reading: &[f32]) -> Vec<f64> {
+        let mut vectors: Vec<Vec<f64>> = vec![reading.iter().map(|&value| f64::from(value)).collect()];
+        for layer in &self.layers {
+            let known: Vec<&[f64]> = vectors.iter().map(Vec::as_slice).collect();
+            let mut next = layer.accumulate(&known);
+            layer.activate(known.last().unwrap_or(&[].as_slice()), &mut next);
+            vectors.push(next);
+        }
+        vectors.pop().unwrap_or_default()
+    }
+}

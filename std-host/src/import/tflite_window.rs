@@ -1,0 +1,89 @@
+//! TFLite operators that slide windows over images.
+
+use super::GraphError;
+use super::graph::{Op, Padding, Pool, Tensor};
+use super::tflite_schema::Operator;
+
+/// A size or a step; one that is not positive is none.
+fn positive(value: Option<i32>) -> Option<usize> {
+    value.and_then(|value| usize::try_from(value).ok()).filter(|&value| value > 0)
+}
+
+fn padding(code: i8) -> Padding {
+    if code == 1 { Padding::NONE } else { Padding::SameUpper }
+}
+
+/// `[filters, rows, columns, depth]` (depthwise: `[1, rows, columns, filters]`) as filters, depth, rows, columns.
+fn reordered(weights: &Tensor, depthwise: bool) -> Option<Tensor> {
+    let &[outer, rows, columns, inner] = weights.dims.as_slice() else { return None };
+    let (filters, depth) = if depthwise { (inner, 1) } else { (outer, inner) };
+    if depthwise && outer != 1 {
+        return None;
+    }
+    let mut values = Vec::with_capacity(weights.values.len());
+    for filter in 0..filters {
+        for channel in 0..depth {
+            for pixel in 0..rows * columns {
+                let place = if depthwise { pixel * inner + filter } else { (filter * rows * columns + pixel) * inner + channel };
+                values.push(*weights.values.get(place)?);
+            }
+        }
+    }
+    Tensor::new(vec![filters, depth, rows, columns], values)
+}
+
+/// A convolution, depthwise or not; or why there is none.
+///
+/// # Errors
+/// [`GraphError::Corrupt`].
+pub fn convolution(
+    operator: Operator<'_>,
+    weights: Tensor,
+    bias: Option<Vec<f64>>,
+    depthwise: bool,
+) -> Result<Result<Op, &'static str>, GraphError> {
+    let (code, stride, dilation, multiplier) = if depthwise {
+        let Some(options) = operator.depthwise_options()? else { return Ok(Err("it has no options")) };
+        let stride = (positive(options.stride_h()?), positive(options.stride_w()?));
+        let dilation = (options.dilation_h()?, options.dilation_w()?);
+        (options.padding()?, stride, dilation, positive(options.depth_multiplier()?).unwrap_or(1))
+    } else {
+        let Some(options) = operator.conv_options()? else { return Ok(Err("it has no options")) };
+        let stride = (positive(options.stride_h()?), positive(options.stride_w()?));
+        (options.padding()?, stride, (options.dilation_h()?, options.dilation_w()?), 1)
+    };
+    let (Some(down), Some(across)) = stride else { return Ok(Err("its steps are not positive")) };
+    if [dilation.0, dilation.1].iter().any(|dilation| dilation.unwrap_or(1) != 1) {
+        return Ok(Err("its kernel has gaps (dilation)"));
+    }
+    let Some(weights) = reordered(&weights, depthwise) else { return Ok(Err("its kernel has not four dimensions")) };
+    let filters = weights.dims.first().copied().unwrap_or(0);
+    let groups = if depthwise { filters / multiplier } else { 1 };
+    Ok(Ok(Op::Convolution { weights, bias, groups, stride: (down, across), padding: padding(code.unwrap_or(0)) }))
+}
+
+/// A pool over an image of dimensions batch, rows, columns, channels; or why there is none.
+///
+/// # Errors
+/// [`GraphError::Corrupt`].
+pub fn pool(operator: Operator<'_>, image: &[usize], average: bool) -> Result<Result<Op, &'static str>, GraphError> {
+    let Some(options) = operator.pool_options()? else { return Ok(Err("it has no options")) };
+    let sizes = [options.filter_height()?, options.filter_width()?, options.stride_h()?, options.stride_w()?].map(positive);
+    let [Some(rows), Some(columns), Some(down), Some(across)] = sizes else {
+        return Ok(Err("its window or its steps are not positive"));
+    };
+    let padding = padding(options.padding()?.unwrap_or(0));
+    let fills = |length: usize, size: usize, stride: usize| length.div_ceil(stride).saturating_sub(1) * stride + size <= length;
+    let bare = match *image {
+        [_, height, width, _] => fills(height, rows, down) && fills(width, columns, across),
+        _ => false,
+    };
+    // Windows that end with the image are not padded.
+    let padding = if bare { Padding::NONE } else { padding };
+    let pool = Pool { size: Some((rows, columns)), stride: (down, across), padding };
+    Ok(match (average, padding == Padding::NONE) {
+        (true, false) => Err("its windows at the edge have another size (padding SAME)"),
+        (true, true) => Ok(Op::AveragePool(pool)),
+        (false, _) => Ok(Op::MaxPool(pool)),
+    })
+}

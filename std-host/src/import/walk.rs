@@ -1,0 +1,259 @@
+//! The way from the input to the output, as steps that become layers.
+//!
+//! A step is a linear node (or none), the factors and summands behind it, what is added to it, and an activation. Of a sum
+//! of two computed values one is the way, and the other is carried over from an earlier step: a value that this step took, perhaps
+//! through a linear node of its own.
+
+use std::collections::HashMap;
+
+use super::GraphError;
+use super::graph::{Graph, Node, Op, ValueId};
+
+/// What becomes a layer, or a few.
+#[derive(Clone, Debug)]
+pub struct Step<'g> {
+    /// Factors and summands of what it takes, first to last.
+    pub before: Vec<&'g Node>,
+    /// The linear node; none if the value itself goes on.
+    pub linear: Option<&'g Node>,
+    /// Factors and summands of what the linear node gives, first to last.
+    pub after: Vec<&'g Node>,
+    /// What is added: the value that is carried over, its linear node, and what follows that.
+    pub skip: Option<(ValueId, Option<&'g Node>, Vec<&'g Node>)>,
+    /// The activation.
+    pub activation: Option<&'g Node>,
+    /// The value it takes.
+    pub input: ValueId,
+    /// The value it gives.
+    pub output: ValueId,
+    /// For messages.
+    pub name: String,
+}
+
+/// The steps, and the names of functions that are left to the recipient.
+#[derive(Debug)]
+pub struct Way<'g> {
+    /// First to last.
+    pub steps: Vec<Step<'g>>,
+    /// Last to first.
+    pub left_off: Vec<String>,
+}
+
+/// A graph, seen from its values.
+struct Walker<'g> {
+    graph: &'g Graph,
+    producers: HashMap<ValueId, &'g Node>,
+    uses: HashMap<ValueId, usize>,
+}
+
+/// Finds the way.
+///
+/// # Errors
+/// [`GraphError::NotAChain`] where there is none.
+pub fn walk(graph: &Graph) -> Result<Way<'_>, GraphError> {
+    let nodes: Vec<&Node> = graph.needed().into_iter().filter_map(|index| graph.nodes.get(index)).collect();
+    let mut walker = Walker { graph, producers: nodes.iter().map(|node| (node.output, *node)).collect(), uses: HashMap::new() };
+    for node in nodes.iter().filter(|node| !is_free(&node.op)) {
+        for &input in &node.inputs {
+            *walker.uses.entry(walker.bare(input)?).or_default() += 1;
+        }
+    }
+    let (mut output, mut left_off) = (walker.bare(graph.output)?, Vec::new());
+    while let Some(node) = walker.producer(output).filter(|node| matches!(node.op, Op::Last)) {
+        left_off.push(node.op_type.clone());
+        output = walker.bare(walker.input(node)?)?;
+    }
+    if let Some(node) = nodes.iter().find(|node| matches!(node.op, Op::Last) && walker.is_before(node.output, output)) {
+        let reason = Some("it may only be last, where the recipient of the answer applies it".to_owned());
+        let (op_type, name) = (node.op_type.clone(), node.name.clone());
+        return Err(GraphError::Unsupported(vec![super::graph::UnsupportedNode { op_type, name, reason }]));
+    }
+    Ok(Way { steps: walker.steps(output)?, left_off })
+}
+
+/// Whether a node changes no value and no order that matters here.
+fn is_free(op: &Op) -> bool {
+    matches!(op, Op::Identity | Op::Reshape { .. } | Op::Unsqueeze(_) | Op::Squeeze(_) | Op::Transpose(_))
+}
+
+impl<'g> Walker<'g> {
+    fn producer(&self, value: ValueId) -> Option<&'g Node> {
+        self.producers.get(&value).copied()
+    }
+
+    fn lost(&self, at: ValueId) -> GraphError {
+        let name = self.producer(at).map_or_else(|| "the output".to_owned(), |node| node.name.clone());
+        GraphError::NotAChain { at: name }
+    }
+
+    fn input(&self, node: &Node) -> Result<ValueId, GraphError> {
+        node.inputs.first().copied().ok_or_else(|| GraphError::NotAChain { at: node.name.clone() })
+    }
+
+    /// The value behind nodes that change nothing.
+    fn bare(&self, mut value: ValueId) -> Result<ValueId, GraphError> {
+        for _ in 0..=self.graph.nodes.len() {
+            match self.producer(value).filter(|node| is_free(&node.op)) {
+                Some(node) => value = self.input(node)?,
+                None => return Ok(value),
+            }
+        }
+        // A longer way than there are nodes runs in a circle.
+        Err(self.lost(value))
+    }
+
+    /// Whether `value` is computed on the way to `output`, or is it.
+    fn is_before(&self, value: ValueId, output: ValueId) -> bool {
+        let (mut open, mut seen) = (vec![output], std::collections::HashSet::new());
+        while let Some(next) = open.pop() {
+            if next == value {
+                return true;
+            }
+            if seen.insert(next) {
+                open.extend(self.producer(next).into_iter().flat_map(|node| &node.inputs));
+            }
+        }
+        false
+    }
+
+    /// Whether a value is used once, so that it need not be a layer's result.
+    fn is_inner(&self, value: ValueId) -> bool {
+        value != self.graph.input && self.uses.get(&value).is_none_or(|&uses| uses < 2)
+    }
+
+    /// Factors and summands before `value`, first to last, and the value before them; no further than what is used once.
+    fn affine(&self, mut value: ValueId) -> Result<(Vec<&'g Node>, ValueId), GraphError> {
+        let mut nodes = Vec::new();
+        while let Some(node) = self.producer(value).filter(|node| matches!(node.op, Op::Elementwise { .. })) {
+            nodes.push(node);
+            value = self.bare(self.input(node)?)?;
+            if nodes.len() > self.graph.nodes.len() {
+                return Err(self.lost(value));
+            }
+            if !self.is_inner(value) {
+                break;
+            }
+        }
+        nodes.reverse();
+        Ok((nodes, value))
+    }
+
+    /// A linear node that gives `value` and what follows it; `None` if the value is another one's.
+    fn linear(&self, value: ValueId) -> Result<Option<(&'g Node, Vec<&'g Node>)>, GraphError> {
+        if !self.is_inner(value) {
+            return Ok(None);
+        }
+        let (after, before) = self.affine(value)?;
+        let node = self.producer(before).filter(|node| matches!(node.op, Op::Dense { .. } | Op::Convolution { .. }));
+        Ok(node.filter(|_| self.is_inner(before)).map(|node| (node, after)))
+    }
+
+    fn steps(&self, output: ValueId) -> Result<Vec<Step<'g>>, GraphError> {
+        let mut steps = Vec::new();
+        let mut value = output;
+        while value != self.graph.input {
+            if steps.len() > self.graph.nodes.len() {
+                return Err(self.lost(value));
+            }
+            let step = self.step(value)?;
+            value = step.input;
+            steps.push(step);
+        }
+        steps.reverse();
+        let known = |value: ValueId, steps: &[Step<'g>]| steps.iter().any(|step| step.input == value);
+        for index in 0..steps.len() {
+            let so_far = steps.get(..=index).unwrap_or(&[]);
+            let found = so_far.last().and_then(|step| step.skip.as_ref()).is_none_or(|(from, ..)| known(*from, so_far));
+            if !found {
+                return Err(GraphError::NotAChain { at: so_far.last().map(|step| step.name.clone()).unwrap_or_default() });
+            }
+        }
+        Ok(steps)
+    }
+
+    /// The step that gives `output`.
+    fn step(&self, output: ValueId) -> Result<Step<'g>, GraphError> {
+        let node = self.producer(output).ok_or_else(|| self.lost(output))?;
+        let name = node.name.clone();
+        let (before, after) = (Vec::new(), Vec::new());
+        let mut step = Step { before, linear: None, after, skip: None, activation: None, input: output, output, name };
+        let mut value = output;
+        if matches!(node.op, Op::Relu | Op::Relu6) {
+            step.activation = Some(node);
+            value = self.bare(self.input(node)?)?;
+            step.input = value;
+            if !self.is_inner(value) {
+                return Ok(step);
+            }
+        }
+        let (after, value) = self.affine(value)?;
+        step.after = after;
+        step.input = value;
+        if !step.after.is_empty() && !self.is_inner(value) {
+            return Ok(step);
+        }
+        let Some(node) = self.producer(value) else { return Ok(step) };
+        match &node.op {
+            Op::Dense { .. } | Op::Convolution { .. } => self.begin(&mut step, node)?,
+            // A pool's own values are results.
+            Op::AveragePool(_) | Op::MaxPool(_) if step.after.is_empty() && step.activation.is_none() => {
+                step.linear = Some(node);
+                step.input = self.bare(self.input(node)?)?;
+            }
+            Op::Add if step.after.is_empty() => self.sum(&mut step, node)?,
+            _ if step.after.is_empty() && step.activation.is_none() => return Err(self.lost(value)),
+            _ => {}
+        }
+        Ok(step)
+    }
+
+    /// Begins a step with a linear node, and takes what lies before that into it if it can.
+    fn begin(&self, step: &mut Step<'g>, node: &'g Node) -> Result<(), GraphError> {
+        step.linear = Some(node);
+        step.name.clone_from(&node.name);
+        step.input = self.bare(self.input(node)?)?;
+        let (before, value) = self.affine(step.input)?;
+        let folds = self.is_inner(step.input) && before.iter().all(|before| folds(before, node));
+        // Behind another linear node it is that one's.
+        let others = self.producer(value).is_some_and(|node| matches!(node.op, Op::Dense { .. } | Op::Convolution { .. }));
+        if folds && !(others && self.is_inner(value)) {
+            (step.before, step.input) = (before, value);
+        }
+        Ok(())
+    }
+
+    /// A sum: the longer way is the way.
+    fn sum(&self, step: &mut Step<'g>, node: &'g Node) -> Result<(), GraphError> {
+        let [first, second] = *node.inputs else { return Err(GraphError::NotAChain { at: node.name.clone() }) };
+        let (first, second) = (self.bare(first)?, self.bare(second)?);
+        let base = |value: ValueId| match self.linear(value)? {
+            Some((linear, after)) => Ok::<_, GraphError>((self.bare(self.input(linear)?)?, Some(linear), after)),
+            None => Ok((value, None, Vec::new())),
+        };
+        let ((from_1, linear_1, after_1), (from_2, linear_2, after_2)) = (base(first)?, base(second)?);
+        let swap = self.is_before(from_1, from_2) && (from_1 != from_2 || linear_1.is_none());
+        let [(main, main_linear, main_after), (from, skip_linear, skip_after)] = if swap {
+            [(from_2, linear_2, after_2), (from_1, linear_1, after_1)]
+        } else {
+            [(from_1, linear_1, after_1), (from_2, linear_2, after_2)]
+        };
+        step.name.clone_from(&main_linear.unwrap_or(node).name);
+        step.linear = main_linear;
+        step.after = main_after;
+        step.input = main;
+        step.skip = Some((from, skip_linear, skip_after));
+        Ok(())
+    }
+}
+
+/// Whether factors and summands can be folded into the linear node behind them.
+fn folds(elementwise: &Node, linear: &Node) -> bool {
+    match (&elementwise.op, &linear.op) {
+        (Op::Elementwise { .. }, Op::Dense { .. }) => true,
+        // A summand would have to be added to the padding, too.
+        (Op::Elementwise { offset, .. }, Op::Convolution { padding, .. }) => {
+            *padding == super::graph::Padding::NONE || offset.iter().all(|&offset| offset == 0.0)
+        }
+        _ => false,
+    }
+}
