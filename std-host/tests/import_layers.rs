@@ -1,6 +1,7 @@
 //! Convolutions, pools, sums and normalisation become layers that compute what the graph says, in floating point and in the ring.
 #![cfg(feature = "import")]
 #![allow(
+    clippy::type_complexity,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

@@ -107,7 +107,7 @@ fn cases(setup: &Setup<'_>, folder: &Path) -> Result<Vec<Case>> {
         Some(data) => {
             setup.sharelet(true)?;
             let room = Room::new(setup.workspace, &folder.join("models"))?;
-            cases.extend(setup.steps.step("importing ad01 and network A", || Case::reference(&data, &room))?);
+            cases.extend(setup.steps.step("importing ad01 and networks A and B", || Case::reference(&data, &room))?);
         }
         None => {
             setup.sharelet(false)?;
@@ -145,24 +145,16 @@ fn session(room: &Room, board: &Board, image: &Path, case: &Case, figures: &mut 
     let answer = answers.last().context("no answer")?;
     let stack = run.line("stack").context("the device did not report its stack")?.number("used")?;
 
-    room.export_twin(&case.model)?;
-    let mut device = board.boot(image, room.folder(), &Arguments::twin(READINGS))?;
-    let clear = inference::follow(&mut device, &room.path("report"), |_| Ok(()))?;
-    let twins: Vec<_> = clear.lines.iter().filter(|line| line.tag == "twin").collect();
-    if !clear.status.success() || twins.len() != READINGS {
-        bail!("the plaintext twin failed on {}{}", board.name, device.quote());
-    }
-    for (twin, answer) in twins.iter().zip(&answers) {
-        ensure!(twin.values()? == answer.plain.values()?, "the board's plaintext twin differs from the PC's");
-    }
-    let twin = twins.last().context("no twin")?;
+    let twin_instructions = if case.dense { Some(twin_instructions(room, board, image, case, &answers)?) } else { None };
 
     let mut add = |name: &str, value: u64, unit: &str| {
         figures.push(Figure::count(format!("{}/{}/{name}", board.name, case.name), value, unit));
     };
     add("online_instructions", answer.private.number("online_instructions")?, "instructions");
     add("prepare_instructions", answer.session.number("prepare_instructions")?, "instructions");
-    add("twin_instructions", twin.number("instructions")?, "instructions");
+    if let Some(instructions) = twin_instructions {
+        add("twin_instructions", instructions, "instructions");
+    }
     add("bytes_up", answer.bytes_up()?, "bytes");
     add("bytes_down", answer.bytes_down()?, "bytes");
     add("round_trips", answer.private.number("round_trips")?, "round trips");
@@ -170,6 +162,21 @@ fn session(room: &Room, board: &Board, image: &Path, case: &Case, figures: &mut 
     add("prepare_bytes_down", answer.session.number("bytes_down")?, "bytes");
     add("prepare_round_trips", answer.session.number("round_trips")?, "round trips");
     Ok(stack)
+}
+
+/// Instructions of the plaintext twin on the board.
+fn twin_instructions(room: &Room, board: &Board, image: &Path, case: &Case, answers: &[inference::Answer]) -> Result<u64> {
+    room.export_twin(&case.model)?;
+    let mut device = board.boot(image, room.folder(), &Arguments::twin(READINGS))?;
+    let clear = inference::follow(&mut device, &room.path("report"), |_| Ok(()))?;
+    let twins: Vec<_> = clear.lines.iter().filter(|line| line.tag == "twin").collect();
+    if !clear.status.success() || twins.len() != READINGS {
+        bail!("the plaintext twin failed on {}{}", board.name, device.quote());
+    }
+    for (twin, answer) in twins.iter().zip(answers) {
+        ensure!(twin.values()? == answer.plain.values()?, "the board's plaintext twin differs from the PC's");
+    }
+    twins.last().context("no twin")?.number("instructions")
 }
 
 /// Bytes in flash and bytes of static RAM of an image, from its sections and segments.

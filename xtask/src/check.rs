@@ -36,12 +36,14 @@ pub struct Case {
     pub model: PathBuf,
     /// The readings.
     pub inputs: PathBuf,
+    /// Whether all layers are dense, so that a board can compute the plaintext twin.
+    pub dense: bool,
 }
 
 impl Case {
     /// The built-in model.
     pub fn built_in(workspace: &Workspace) -> Self {
-        Self { name: "vibration", model: workspace.built_in_model(), inputs: workspace.built_in_inputs() }
+        Self { name: "vibration", model: workspace.built_in_model(), inputs: workspace.built_in_inputs(), dense: true }
     }
 
     /// The reference networks in `data`, imported into `room`. Needs a `sharelet` with the readers of foreign files.
@@ -49,12 +51,13 @@ impl Case {
         let networks = [
             ("ad01", "mlperf-tiny/ad01.onnx", "mlperf-tiny/ad01_windows.npy", "mlperf-tiny/ad01_windows.npy"),
             ("network_a", "networks/network_a.onnx", "mnist/train-images-idx3-ubyte.gz", "mnist/test-images-idx3-ubyte.gz"),
+            ("network_b", "networks/network_b.onnx", "mnist/train-images-idx3-ubyte.gz", "mnist/test-images-idx3-ubyte.gz"),
         ];
         let data = data.canonicalize().with_context(|| format!("{} cannot be opened", data.display()))?;
         let import = |(name, network, calibrate, inputs): (&'static str, &str, &str, &str)| {
             let model = room.path(&format!("{name}.slt"));
             room.import(&data.join(network), &data.join(calibrate), &model)?;
-            Ok(Self { name, model, inputs: data.join(inputs) })
+            Ok(Self { name, model, inputs: data.join(inputs), dense: name != "network_b" })
         };
         networks.into_iter().map(import).collect()
     }
@@ -247,7 +250,7 @@ impl Checks<'_> {
             };
             run("built-in readings", &built_in, None, "10.0.2.15");
             run("address from DHCP", &built_in, Some(2), "dhcp");
-            for (case, count, name) in reference.iter().zip([3, 10]).map(|(case, count)| (case, count, case.name)) {
+            for (case, count, name) in reference.iter().zip([3, 10, 2]).map(|(case, count)| (case, count, case.name)) {
                 run(&format!("{count} readings of {name}"), case, Some(count), "10.0.2.15");
             }
         }
@@ -265,12 +268,12 @@ impl Checks<'_> {
             // The runs need the program in any case.
             let built = self.setup.sharelet(false);
             self.record("sharelet", built);
-            self.skip("ad01 and network A on the boards", "the reference networks are not here; set SHARELET_DATA");
+            self.skip("ad01 and networks A and B on the boards", "the reference networks are not here; set SHARELET_DATA");
             return Vec::new();
         };
         let built = self.setup.sharelet(true);
         let (workspace, folder) = (self.setup.workspace, self.setup.logs.join("models"));
-        self.check("import of ad01 and network A", || {
+        self.check("import of ad01 and networks A and B", || {
             built?;
             Case::reference(&data, &Room::new(workspace, &folder)?)
         })

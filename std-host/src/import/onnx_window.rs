@@ -60,6 +60,9 @@ fn not_dilated(node: &NodeProto) -> Result<(), Reason> {
 }
 
 /// A convolution of one or two dimensions.
+///
+/// # Errors
+/// The reason why it is not computed.
 pub fn convolution(node: &NodeProto, weights: &Tensor, bias: Option<&Tensor>) -> Result<Op, Reason> {
     not_dilated(node)?;
     let dims = match *weights.dims {
@@ -74,6 +77,9 @@ pub fn convolution(node: &NodeProto, weights: &Tensor, bias: Option<&Tensor>) ->
 }
 
 /// The window of an average or max pool.
+///
+/// # Errors
+/// The reason why it is not computed.
 pub fn pool(node: &NodeProto, average: bool) -> Result<Op, Reason> {
     not_dilated(node)?;
     if integer(node, "ceil_mode", 0) != 0 {
@@ -97,6 +103,9 @@ pub const fn whole() -> Op {
 }
 
 /// A mean over these axes.
+///
+/// # Errors
+/// The reason why it is not computed.
 pub fn mean(axes: &[i64]) -> Result<Op, Reason> {
     let mut axes = axes.to_vec();
     axes.sort_unstable();
@@ -118,6 +127,9 @@ pub fn reshape(shape: Option<&[i64]>) -> Op {
 }
 
 /// A transposition that leaves the batch where it is.
+///
+/// # Errors
+/// The reason why it is not computed.
 pub fn transpose(node: &NodeProto) -> Result<Op, Reason> {
     match integers(node, "perm") {
         Some([0, order @ ..]) => {

@@ -54,7 +54,7 @@ pub fn count<R: Word, P: Program<R>>(program: &P, data: &Data<R>) -> Result<Usag
 /// # Errors
 /// The caller's mistakes.
 pub fn twin<R: Word, P: Program<R>>(program: &P, mut data: Data<R>) -> Result<Data<R>, StepError> {
-    wait(program.run(&mut Twin { comparison: program.comparison(), ..Twin::default() }, &mut data)).map_err(step)?;
+    wait(program.run(&mut Twin { comparison: program.comparison() }, &mut data)).map_err(step)?;
     Ok(data)
 }
 
