@@ -412,6 +412,23 @@ fn a_last_layer_with_a_relu_and_one_without_weights() {
     assert_eq!(model.network.layers()[0].activation, Activation::Relu);
 }
 
+/// A max-pool compares differences, which must have a place in the ring.
+#[test]
+fn a_range_beyond_a_functions_domain_is_refused_with_layer_range_and_domain() {
+    let mut graph = Builder::new(&[1, 4, 4], Layout::ChannelsFirst);
+    let (weights, bias) = (Tensor::new(vec![1, 1, 1, 1], vec![1.5e5]).unwrap(), None);
+    let first = graph.node(Op::Convolution { weights, bias, groups: 1, stride: (1, 1), padding: BARE }, &[0]);
+    graph.node(Op::MaxPool(Pool { size: Some((2, 2)), stride: (2, 2), padding: BARE }), &[first]);
+    graph.graph.nodes[1].name = "pool".into();
+    let mut values = vec![1.0; 32];
+    values[1] = -1.0;
+    let readings = Readings::new(16, values).unwrap();
+    let options = Options { headroom_bits: 0, input_frac_bits: Some(0), frac_bits: Some(13) };
+    let error = quantise(&lower(&graph.graph).unwrap(), &readings, &options).unwrap_err().to_string();
+    let parts = ["layer 1 (`pool`)", "from 0.000000 to 300000.000000", "32 bits", "13 fraction bits", "--frac-bits"];
+    assert!(parts.iter().all(|part| error.contains(part)), "{error}");
+}
+
 fn refused(graph: &Builder) -> String {
     match lower(&graph.graph) {
         Err(GraphError::Image { node, what }) => format!("{node} {what}"),
