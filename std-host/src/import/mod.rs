@@ -17,6 +17,7 @@ pub mod onnx_proto;
 pub mod onnx_window;
 pub mod quantise;
 pub mod report;
+pub mod scales;
 pub mod tflite;
 pub mod tflite_schema;
 pub mod tflite_window;

@@ -5,7 +5,7 @@ use core::fmt;
 use sharelet_core::network::Network;
 
 use super::layer::Layer;
-use super::quantise::{count, real};
+use super::scales::{count, real};
 use crate::model::MAX_LAYERS;
 
 /// A share of weights that become zero above which there is a warning.

@@ -1,0 +1,111 @@
+//! How many fraction bits numbers get, and what rounding them does.
+
+use sharelet_core::shape::Shape;
+
+use super::layer::Map;
+
+/// Statistics that the division of bits between input and weights is decided on.
+pub(super) struct Split {
+    weights: Vec<f64>,
+    /// Mean variance of an input over the readings: an error of a weight times the mean of its input is constant, and
+    /// the bias takes it back.
+    variance: f64,
+    /// How many of the inputs are not zero.
+    pub(super) share: f64,
+}
+
+impl Split {
+    pub(super) fn new(map: &Map, input: &[f64]) -> Self {
+        let inputs = usize::from(map.shape.inputs()).max(1);
+        let rows = input.chunks_exact(inputs);
+        let mut means = vec![0.0; inputs];
+        rows.clone().for_each(|row| means.iter_mut().zip(row).for_each(|(mean, value)| *mean += value / count(rows.len())));
+        let square = |row: &[f64]| row.iter().zip(&means).map(|(value, mean)| (value - mean).powi(2)).sum::<f64>();
+        let variance = rows.map(square).sum::<f64>() / count(input.len());
+        let nonzero = input.iter().filter(|&&value| value != 0.0).count();
+        Self { weights: map.all_weights(), variance, share: count(nonzero) / count(input.len()) }
+    }
+
+    /// Mean square of the error of an accumulator (in units that do not depend on the choice), if the input has `bits`
+    /// fraction bits and a mean square rounding error of `input`, and the weights what is left of `budget`.
+    pub(super) fn error(&self, input: f64, bits: i32, budget: i32) -> f64 {
+        let weight_bits = (budget - bits).min(cap(&self.weights));
+        if weight_bits < 0 {
+            return f64::INFINITY;
+        }
+        let (mut squares, mut roundings) = (0.0, 0.0);
+        for &weight in &self.weights {
+            squares += weight * weight;
+            roundings += (weight - round_to(weight, weight_bits)).powi(2);
+        }
+        squares * input + roundings * self.variance
+    }
+}
+
+/// The most fraction bits with which `largest` stays below `2^31` less the head-room, at most 31.
+pub(super) fn fitting_bits(largest: f64, headroom_bits: u8) -> i32 {
+    let limit = pow2(31 - i32::from(headroom_bits));
+    (-64..=31).rev().find(|&bits| largest * pow2(bits) < limit).unwrap_or(-64)
+}
+
+/// The most fraction bits with which every weight stays below `2^31`.
+pub(super) fn weight_cap(map: &Map) -> i32 {
+    match map.shape {
+        Shape::Identity { .. } | Shape::Mean(_) => PUBLIC_BITS,
+        _ => cap(&map.weights),
+    }
+}
+
+/// The most fraction bits of a public weight: a mean's is then off by less than a fraction of `2^-16`.
+const PUBLIC_BITS: i32 = 24;
+
+pub(super) fn cap(weights: &[f64]) -> i32 {
+    fitting_bits(weights.iter().fold(0.0, |max, weight| weight.abs().max(max)), 0)
+}
+
+/// The candidate with the least error; of equals the one closest to `usual`.
+pub(super) fn best(candidates: impl Iterator<Item = i32>, error: impl Fn(i32) -> f64, usual: i32) -> Option<i32> {
+    let errors = candidates.map(|bits| (bits, error(bits)));
+    let order = |a: &(i32, f64), b: &(i32, f64)| a.1.total_cmp(&b.1).then_with(|| (a.0 - usual).abs().cmp(&(b.0 - usual).abs()));
+    errors.min_by(order).map(|(bits, _)| bits)
+}
+
+/// Room for the half unit that an activation adds is left below the limit.
+pub(super) fn fits(word: i64) -> bool {
+    word.unsigned_abs() < (1 << 31) - (1 << 16)
+}
+
+pub(super) fn pow2(exponent: i32) -> f64 {
+    2.0_f64.powi(exponent)
+}
+
+pub(super) fn round_to(value: f64, bits: i32) -> f64 {
+    (value * pow2(bits)).round() / pow2(bits)
+}
+
+/// Nearest integer of `value * 2^bits`, halves away from zero.
+#[allow(clippy::cast_possible_truncation)]
+pub(super) fn integer(value: f64, bits: i32) -> i64 {
+    (value * pow2(bits)).round() as i64
+}
+
+/// The real number of a word.
+#[allow(clippy::cast_precision_loss)]
+pub(super) fn real(word: i64, bits: i32) -> f64 {
+    word as f64 * pow2(-bits)
+}
+
+#[allow(clippy::cast_precision_loss)]
+pub(super) fn count(elements: usize) -> f64 {
+    elements.max(1) as f64
+}
+
+/// A word modulo `2^32`.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+pub(super) fn word(value: i64) -> u32 {
+    value as u32
+}
+
+pub(super) fn small(bits: i32) -> u8 {
+    u8::try_from(bits).unwrap_or(0)
+}
