@@ -52,6 +52,12 @@ pub(crate) struct Digits {
     pub(crate) equal: u64,
 }
 
+/// Sets of inputs, one bit each.
+struct Subsets {
+    sets: [u8; 32],
+    count: usize,
+}
+
 /// Neighbours that merge.
 #[derive(Clone, Copy, Debug)]
 struct Group {
@@ -83,13 +89,18 @@ impl Group {
         }
     }
 
-    /// The products that make `l`, as sets of inputs: `e` of all digits above digit `j`, and `l_j`.
-    fn less_terms(self) -> impl Iterator<Item = u32> {
-        let upper = match self.question {
+    /// How many products make `l`.
+    const fn less_terms(self) -> u32 {
+        match self.question {
             Question::Less => self.size - 1,
             Question::Equal => 0,
-        };
-        (0..upper).map(move |j| low_bits(u32::MAX << j, upper) | 1 << (upper + j))
+        }
+    }
+
+    /// The product of `l_j` and the `e` of all digits above, as a set of inputs.
+    const fn less_term(self, j: u32) -> u32 {
+        let upper = self.size - 1;
+        low_bits(u32::MAX << j, upper) | 1 << (upper + j)
     }
 
     /// The product that makes `e`; empty if it is not wanted.
@@ -102,10 +113,50 @@ impl Group {
         }
     }
 
+    /// Whether a set of inputs is part of a term.
+    const fn has(self, set: u32) -> bool {
+        let mut within = set & !self.equal_term() == 0;
+        let mut j = 0;
+        while j < self.less_terms() {
+            within |= set & !self.less_term(j) == 0;
+            j += 1;
+        }
+        within
+    }
+
     /// The sets of inputs whose products of masks are shared: all subsets of the terms, in order.
+    const fn list_subsets(self) -> Subsets {
+        let mut subsets = Subsets { sets: [0; 32], count: 0 };
+        let mut set = 1;
+        while set < 1 << self.inputs() {
+            if self.has(set) {
+                #[allow(clippy::indexing_slicing, clippy::cast_possible_truncation)]
+                {
+                    subsets.sets[subsets.count] = set as u8;
+                }
+                subsets.count += 1;
+            }
+            set += 1;
+        }
+        subsets
+    }
+
+    /// The same, from a table.
     fn subsets(self) -> impl Iterator<Item = u32> {
-        let within = move |set: &u32| self.less_terms().chain([self.equal_term()]).any(|term| set & !term == 0);
-        (1..1 << self.inputs()).filter(within)
+        const fn tables(question: Question, equal: bool) -> [Subsets; 4] {
+            const fn of(question: Question, size: u32, equal: bool) -> Subsets {
+                Group { question, size, equal }.list_subsets()
+            }
+            [of(question, 1, equal), of(question, 2, equal), of(question, 3, equal), of(question, 4, equal)]
+        }
+        static TABLES: [[Subsets; 4]; 3] =
+            [tables(Question::Less, false), tables(Question::Less, true), tables(Question::Equal, true)];
+        let kind = match self.question {
+            Question::Less => usize::from(self.equal),
+            Question::Equal => 2,
+        };
+        let found = TABLES.get(kind).and_then(|tables| tables.get(self.size as usize - 1));
+        found.map_or(&[][..], |subsets| subsets.sets.get(..subsets.count).unwrap_or(&[])).iter().map(|&set| u32::from(set))
     }
 
     /// The shares of the masks, from those of all products.
@@ -130,7 +181,7 @@ impl Group {
 
     /// The digit that the group merges into. `top` is the share of the topmost `l`.
     fn merge(self, party: Party, opened: u32, products: u32, top: u32) -> (u32, u32) {
-        let less = self.less_terms().fold(top, |less, term| less ^ self.product(term, party, opened, products));
+        let less = (0..self.less_terms()).fold(top, |less, j| less ^ self.product(self.less_term(j), party, opened, products));
         let wanted = self.equal_term();
         (less, if wanted == 0 { 0 } else { self.product(wanted, party, opened, products) })
     }
