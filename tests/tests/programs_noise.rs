@@ -52,6 +52,8 @@ fn functions(f: u32) -> Vec<Function> {
         Function::LayerNorm(10, f, 3, Some([vec![9; 10], vec![8; 10]])),
     ];
     all.extend(Smooth::ALL.map(|function| Function::Smooth { function, f, other: false }));
+    let without_tables = [Function::ReluShift(f), Function::Select, Function::LeakyRelu(3, f), Function::OneHot(12)];
+    all.extend(without_tables.map(|function| Function::OnBits(Box::new(function))));
     all
 }
 
