@@ -114,7 +114,9 @@ pub fn public_weight(shape: &Shape, weight_frac_bits: u8) -> u64 {
 /// assert_eq!(network.output_frac_bits(), 8 + 14 - 12 + 14);
 /// # Ok::<(), sharelet_core::network::NetworkError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+///
+/// The default describes nothing, and is not valid: it is the room for a description that is to be received.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Network<const L: usize> {
     ring_bits: u8,
     input_frac_bits: u8,
@@ -212,6 +214,17 @@ impl<const L: usize> Network<L> {
         let network = Self { ring_bits: RING_BITS, input_frac_bits, input_limit, layers };
         network.validate()?;
         Ok(network)
+    }
+
+    /// Begins a description that is received.
+    pub(crate) fn begin(&mut self, ring_bits: u8, input_frac_bits: u8, input_limit: u32) {
+        (self.ring_bits, self.input_frac_bits, self.input_limit) = (ring_bits, input_frac_bits, input_limit);
+        self.layers.clear();
+    }
+
+    /// Adds a layer that was received; the whole is to be validated.
+    pub(crate) fn push(&mut self, layer: Layer) -> Result<(), NetworkError> {
+        self.layers.push(layer).map_err(|_| NetworkError::TooManyLayers { limit: L })
     }
 
     /// Checks everything that a session relies on; a description received from a peer passes through here.

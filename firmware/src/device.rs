@@ -8,6 +8,7 @@ use embassy_net::{IpEndpoint, Stack};
 use embassy_time::{Duration, TimeoutError, Timer, with_timeout};
 use sharelet_core::fixed::{FixedError, encode};
 use sharelet_core::keystream::ChaCha12;
+use sharelet_core::network::Network;
 use sharelet_core::session::p0::{Policy, connect};
 use sharelet_core::session::{SessionError, refuse};
 use sharelet_core::transport::{Counting, Counts};
@@ -265,7 +266,8 @@ impl<S: Sensor, K: KeyStore, C: SessionCounter, A: AnswerSink, M: InstructionMet
         let Words { features, input, output } = words;
         let policy =
             Policy { answer, inputs: self.sensor.width(), max_outputs: MAX_WIDTH, max_prepare_blocks: MAX_PREPARE_BLOCKS };
-        let handshake = connect::<_, ChaCha12, MAX_LAYERS>(Counting::new(Stream(socket)), identity, policy);
+        let mut network = Network::<MAX_LAYERS>::default();
+        let handshake = connect(Counting::new(Stream(socket)), identity, policy, &mut network);
         let mut connected = within(phase_timeout, Phase::Handshake, handshake).await?;
         let (inputs, outputs) = (connected.network().inputs(), connected.network().outputs());
         defmt::info!("connected as {}: {=usize} inputs, {=usize} outputs", identity.id(), inputs, outputs);

@@ -24,6 +24,7 @@ use embedded_io_async::{ErrorType, Write};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 use sharelet_core::keystream::{ChaCha12, Key, Keystream};
+use sharelet_core::network::Network;
 use sharelet_core::session::p0::{self, Identity, Policy};
 use sharelet_core::session::p1::{self, P1, Scratch, ScratchSizes};
 use sharelet_core::session::{CounterError, SessionCounter};
@@ -129,7 +130,8 @@ async fn record(model: &Model, seed: &Key, key: &Key, session: u64, corrections:
     let device = async {
         let identity = Identity::<ChaCha12>::new(DeviceId::new("device").unwrap(), key);
         let policy = Policy { answer: Answer::Device, inputs: None, max_outputs: usize::MAX, max_prepare_blocks: u64::MAX };
-        let connected = p0::connect::<_, _, MAX_LAYERS>(Connection::over(near, STALL), &identity, policy).await.unwrap();
+        let mut network = Network::<MAX_LAYERS>::default();
+        let connected = p0::connect(Connection::over(near, STALL), &identity, policy, &mut network).await.unwrap();
         let mut answer = vec![0; model.network.outputs()];
         let prepared = connected.prepare(&mut Counter(session), &mut answer).await.unwrap();
         prepared.infer(input).await.unwrap().1.to_vec()

@@ -296,7 +296,8 @@ async fn a_link_that_loses_bytes_gives_no_wrong_answer() {
         let io = Connection::new(ShortReader::new(reader, seed), FaultyWriter::new(writer, fault, seed), 2 * STALL);
         let attempt = async {
             let policy = Policy { answer: Answer::Device, inputs: None, max_outputs: 8, max_prepare_blocks: u64::MAX };
-            let connected = p0::connect::<_, _, 8>(io, &identity, policy).await?;
+            let mut network = Network::<8>::default();
+            let connected = p0::connect(io, &identity, policy, &mut network).await?;
             let mut answer = [0; 8];
             let prepared = connected.prepare(&mut counter, &mut answer).await?;
             Ok::<_, SessionError>(prepared.infer(&input).await?.1.to_vec())

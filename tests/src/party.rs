@@ -9,6 +9,7 @@ use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng, SeedableRng};
 use sharelet_core::correlation::linear::mask_weights;
 use sharelet_core::keystream::{Key, Keystream, Rounds};
+use sharelet_core::network::Network;
 use sharelet_core::session::p0::{self, Identity, Policy};
 use sharelet_core::session::p1::{self, P1, Scratch, ScratchSizes};
 use sharelet_core::session::{CounterError, SessionCounter, SessionError, deal};
@@ -157,7 +158,8 @@ impl Setup {
             max_outputs: MAX_OUTPUTS,
             max_prepare_blocks: u64::MAX,
         };
-        let mut connected = p0::connect::<_, C, 8>(io, identity, policy).await?;
+        let mut network = Network::<8>::default();
+        let mut connected = p0::connect(io, identity, policy, &mut network).await?;
         traffic.handshake = connected.io_mut().take();
         let mut answer = [0; MAX_OUTPUTS];
         let mut prepared = connected.prepare(counter, &mut answer).await?;

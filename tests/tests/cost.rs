@@ -5,6 +5,7 @@ use core::cell::Cell;
 
 use rand_core::Rng;
 use sharelet_core::keystream::{ChaCha8, Rounds};
+use sharelet_core::network::Network;
 use sharelet_core::session::p0::{self, Policy};
 use sharelet_core::wire::control::Answer;
 use sharelet_core::wire::frame::HEADER_BYTES;
@@ -60,7 +61,8 @@ fn blocks(setup: &Setup, host: &[u8], input: &[u32]) -> (u64, u64) {
     let mut answer = [0; MAX_OUTPUTS];
     let policy = Policy { answer: setup.answer, inputs: None, max_outputs: MAX_OUTPUTS, max_prepare_blocks: u64::MAX };
     run(async {
-        let connected = p0::connect::<_, Counted, 8>(Script::new(host, End::Closed), &identity, policy).await.unwrap();
+        let mut network = Network::<8>::default();
+        let connected = p0::connect(Script::new(host, End::Closed), &identity, policy, &mut network).await.unwrap();
         BLOCKS.set(0);
         let prepared = connected.prepare(&mut counter, &mut answer).await.unwrap();
         let prepare = BLOCKS.take();

@@ -7,6 +7,7 @@ use embedded_io_async::ErrorKind;
 use rand_core::Rng;
 use sharelet_core::correlation::LengthError;
 use sharelet_core::keystream::ChaCha12;
+use sharelet_core::network::Network;
 use sharelet_core::network::NetworkError;
 use sharelet_core::protocol::StepError;
 use sharelet_core::session::p0::{self, Policy};
@@ -22,7 +23,7 @@ use sharelet_tests::pipe::{End, Script};
 use sharelet_tests::rng;
 
 /// Bytes of the device's buffer for a welcome.
-const WELCOME_BYTES: u32 = 2048;
+const WELCOME_BYTES: u32 = 512;
 
 const REFUSALS: [Refusal; 14] = [
     Refusal::Version { ours: 700 },
@@ -344,7 +345,8 @@ fn a_counter_that_cannot_be_written_begins_no_session() {
     let mut counter = Counter { next: 5, broken: true, ..Counter::default() };
     let policy = Policy { answer: Answer::Device, inputs: None, max_outputs: 64, max_prepare_blocks: u64::MAX };
     let error = block_on(async {
-        let connected = p0::connect::<_, ChaCha12, 8>(io, &identity, policy).await.unwrap();
+        let mut network = Network::<8>::default();
+        let connected = p0::connect(io, &identity, policy, &mut network).await.unwrap();
         connected.prepare(&mut counter, &mut [0; 64]).await.map(|_| ()).unwrap_err()
     });
     assert_eq!(error, SessionError::Counter);
@@ -362,7 +364,7 @@ fn networks_that_a_device_does_not_serve() {
     let connect = |policy| {
         let io = Script::new(&script, End::Closed);
         let sent = io.sent();
-        let error = block_on(p0::connect::<_, ChaCha12, 8>(io, &identity, policy)).map(|_| ()).err();
+        let error = block_on(p0::connect(io, &identity, policy, &mut Network::<8>::default())).map(|_| ()).err();
         (error, refusal_in(&sent.borrow()))
     };
     assert_eq!(connect(fits), (None, None));
@@ -381,11 +383,13 @@ fn networks_that_a_device_does_not_serve() {
         connect(Policy { max_prepare_blocks: limit, ..fits }),
         (Some(SessionError::TooMuchWork { network: blocks, limit }), Some(Refusal::TooMuchWork { limit }))
     );
-    let io = Script::new(&script, End::Closed);
+    let deep = Setup::random(Model::random(&[3; 8], true, &mut rng(90)), Answer::Device, &mut rng(91));
+    let deep = deep.honest::<ChaCha12>(&[1, 2, 3], 1000).host;
+    let io = Script::new(&deep, End::Closed);
     let sent = io.sent();
-    let error = block_on(p0::connect::<_, ChaCha12, 1>(io, &identity, fits)).map(|_| ()).err();
-    assert_eq!(error, Some(SessionError::Network(NetworkError::TooManyLayers { limit: 1 })));
-    assert_eq!(refusal_in(&sent.borrow()), Some(Refusal::TooManyLayers { limit: 1 }));
+    let error = block_on(p0::connect(io, &identity, fits, &mut Network::<6>::default())).map(|_| ()).err();
+    assert_eq!(error, Some(SessionError::Network(NetworkError::TooManyLayers { limit: 6 })));
+    assert_eq!(refusal_in(&sent.borrow()), Some(Refusal::TooManyLayers { limit: 6 }));
 }
 
 /// The refusal that a party sent last.

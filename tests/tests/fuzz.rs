@@ -66,7 +66,8 @@ fn readers_of_messages() {
         mutate(&mut welcome, rng);
         for bytes in [&bytes, &welcome] {
             let _ = control::parse_hello(bytes);
-            if let Ok((_, network)) = control::parse_welcome::<8>(bytes) {
+            let mut network = Network::<8>::default();
+            if control::parse_welcome(bytes, &mut network).is_ok() {
                 assert_eq!(network.validate(), Ok(()));
             }
             let _ = control::parse::<Hello>(bytes);

@@ -94,7 +94,8 @@ fn control_messages() {
 
     let what = "host to device: seed of the weight mask (80 to 9f), then the network";
     hex::check("welcome.hex", &frame_file(what, &format!("{:?}", network()), &welcome()));
-    let (read, described) = control::parse_welcome::<8>(&hex::decode(&hex::read("welcome.hex"))[6..]).unwrap();
+    let mut described = Network::<8>::default();
+    let read = control::parse_welcome(&hex::decode(&hex::read("welcome.hex"))[6..], &mut described).unwrap();
     assert_eq!((read.model_seed, described), (seed(0x80), network()));
 
     for (name, number) in [("small", 5), ("large", u64::MAX - 1)] {
@@ -299,7 +300,7 @@ fn bad_messages() {
             "welcome_huge",
             "device",
             flip(welcome(), 5, 0xff),
-            "Wire(WrongLength { expected_bytes: 2048, found_bytes: 4278190139 })",
+            "Wire(WrongLength { expected_bytes: 512, found_bytes: 4278190139 })",
         ),
         ("refuse_unknown", "device", control_frame(Kind::Refuse, &[99]), "Wire(Malformed)"),
         ("refuse_empty", "device", control_frame(Kind::Refuse, &[]), "Wire(Malformed)"),

@@ -79,7 +79,8 @@ fn add_parts<R: Ring, C: Rounds>(piece: &RowPiece<'_, C>, tile: &mut [R; TILE_EL
             Shape::Identity { .. } => {
                 let Some(r) = tile.get_mut(..piece.len()) else { continue };
                 piece.masks(&part, piece.range(), r);
-                part.shape.add_product(&[], R::from_u64(part.public), r, u_0);
+                let public = R::from_u64(part.public);
+                u_0.iter_mut().zip(r).for_each(|(u, r)| *u = u.add(public.mul(*r)));
             }
         }
     }

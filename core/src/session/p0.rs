@@ -28,14 +28,12 @@ use crate::shape::TILE_ELEMS;
 use crate::share;
 use crate::wire::WireError;
 use crate::wire::control::{
-    self, Answer, DeviceId, Grant, Hello, Refusal, Request, WelcomeError, max_welcome_bytes, parse_welcome,
+    self, Answer, DeviceId, Grant, Hello, Refusal, Request, Welcome, WelcomeError, max_welcome_bytes, parse_welcome,
 };
 use crate::wire::frame::Kind;
 
-/// Room for the largest handshake message that a device reads, in bytes.
-const WELCOME_BYTES: usize = 2048;
-/// The most layers that a device can be built for.
-pub const MAX_LAYERS: usize = 36;
+/// Room for the largest handshake message that a device reads, in bytes per layer.
+const WELCOME_LAYER_BYTES: usize = 64;
 /// Bytes of a piece of ring elements.
 const PIECE_BYTES: usize = PIECE_ELEMS * u32::BYTES;
 
@@ -84,13 +82,14 @@ pub struct Connected<'d, T, C: Rounds, const L: usize> {
     io: T,
     identity: &'d Identity<C>,
     model: Keystream<C>,
-    network: Network<L>,
+    network: &'d Network<L>,
     answer: Answer,
 }
 
 /// Shakes hands: says who is there, and gets the network's description.
 ///
-/// `L` bounds the layers, at most [`MAX_LAYERS`]. A network that the device cannot serve is refused with the reason.
+/// `L` bounds the layers, at least 6. The description goes to `network`, whatever is there. One that the device cannot
+/// serve is refused with the reason.
 ///
 /// # Errors
 /// [`SessionError`]; the connection is then of no further use.
@@ -98,22 +97,21 @@ pub async fn connect<'d, T: Read + Write, C: Rounds, const L: usize>(
     mut io: T,
     identity: &'d Identity<C>,
     policy: Policy,
+    network: &'d mut Network<L>,
 ) -> Result<Connected<'d, T, C, L>, SessionError> {
-    const { assert!(L <= MAX_LAYERS && max_welcome_bytes(L) <= WELCOME_BYTES, "more layers than a device can be built for") };
-    let mut buffer = [0; WELCOME_BYTES];
+    const { assert!(max_welcome_bytes(L) <= L * WELCOME_LAYER_BYTES, "the room for a welcome is sized by layers, six at least") };
+    let mut buffer = [[0; WELCOME_LAYER_BYTES]; L];
+    let buffer = buffer.as_flattened_mut();
     let key = identity.keystream.key_id();
     let hello = Hello { device: identity.id, key, answer: policy.answer, rounds: C::ROUNDS };
-    let used = control::emit_handshake(&hello, &mut buffer).ok_or(WireError::Malformed)?;
+    let used = control::emit_handshake(&hello, buffer).ok_or(WireError::Malformed)?;
     write_control_body(&mut io, Kind::Hello, buffer.get(..used).unwrap_or(&[])).await?;
 
-    let body = read_control(&mut io, Kind::Welcome, &mut buffer).await.map_err(first_frame)?;
-    let checked = parse_welcome::<L>(body).map_err(refusal_of).and_then(|(welcome, network)| {
-        check_policy(&network, policy)?;
-        Ok((welcome, network))
-    });
+    let body = read_control(&mut io, Kind::Welcome, buffer).await.map_err(first_frame)?;
+    let checked = accept(body, policy, network);
     buffer.zeroize();
-    let (welcome, network) = match checked {
-        Ok(accepted) => accepted,
+    let welcome = match checked {
+        Ok(welcome) => welcome,
         Err((error, refusal)) => {
             // The reason matters more than whether it still reaches the host.
             let _ = refuse(&mut io, refusal).await;
@@ -122,6 +120,14 @@ pub async fn connect<'d, T: Read + Write, C: Rounds, const L: usize>(
     };
     let model = Keystream::new(&Key::from_bytes(welcome.model_seed));
     Ok(Connected { io, identity, model, network, answer: policy.answer })
+}
+
+/// Reads a welcome, apart from the future that waits for it: a description takes much of a stack.
+#[inline(never)]
+fn accept<const L: usize>(body: &[u8], policy: Policy, network: &mut Network<L>) -> Result<Welcome, (SessionError, Refusal)> {
+    let welcome = parse_welcome(body, network).map_err(refusal_of)?;
+    check_policy(network, policy)?;
+    Ok(welcome)
 }
 
 /// What to tell the caller, and what the host.
@@ -156,8 +162,8 @@ fn check_policy<const L: usize>(network: &Network<L>, policy: Policy) -> Result<
 
 impl<'d, T: Read + Write, C: Rounds, const L: usize> Connected<'d, T, C, L> {
     /// The host's network.
-    pub fn network(&self) -> &Network<L> {
-        &self.network
+    pub fn network(&self) -> &'d Network<L> {
+        self.network
     }
 
     /// The transport.
@@ -255,8 +261,8 @@ pub struct Prepared<'d, 'b, T, C: Rounds, const L: usize> {
 
 impl<'d, 'b, T: Read + Write, C: Rounds, const L: usize> Prepared<'d, 'b, T, C, L> {
     /// The host's network.
-    pub fn network(&self) -> &Network<L> {
-        &self.connected.network
+    pub fn network(&self) -> &'d Network<L> {
+        self.connected.network
     }
 
     /// The session's number.

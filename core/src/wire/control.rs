@@ -336,23 +336,34 @@ pub enum WelcomeError {
     Network(NetworkError),
 }
 
-/// Reads a [`Welcome`] and the network behind it, against the bound of `L` layers.
+/// Reads a [`Welcome`] and the network behind it, against the bound of `L` layers; the network goes to where it is to stay.
 ///
 /// # Errors
 /// [`WelcomeError`]; a network of too many layers is told apart from bytes that do not decode.
-pub fn parse_welcome<const L: usize>(bytes: &[u8]) -> Result<(Welcome, Network<L>), WelcomeError> {
+pub fn parse_welcome<const L: usize>(bytes: &[u8], network: &mut Network<L>) -> Result<Welcome, WelcomeError> {
     let body = strip_prefix(bytes).map_err(WelcomeError::Wire)?;
     let malformed = WelcomeError::Wire(WireError::Malformed);
     let (welcome, rest) = postcard::take_from_bytes::<Welcome>(body).map_err(|_| malformed)?;
     if usize::from(welcome.layers) > L {
         return Err(WelcomeError::Network(NetworkError::TooManyLayers { limit: L }));
     }
-    let network: Network<L> = parse(rest).map_err(WelcomeError::Wire)?;
-    if network.layers().len() != usize::from(welcome.layers) {
+    // As the description is encoded, but layer by layer: a device's stack has no room for a second one.
+    let ((ring_bits, input_frac_bits, input_limit, layers), mut rest) =
+        postcard::take_from_bytes::<(u8, u8, u32, u32)>(rest).map_err(|_| malformed)?;
+    if layers != u32::from(welcome.layers) {
+        return Err(malformed);
+    }
+    network.begin(ring_bits, input_frac_bits, input_limit);
+    for _ in 0..layers {
+        let (layer, left) = postcard::take_from_bytes(rest).map_err(|_| malformed)?;
+        network.push(layer).map_err(WelcomeError::Network)?;
+        rest = left;
+    }
+    if !rest.is_empty() {
         return Err(malformed);
     }
     network.validate().map_err(WelcomeError::Network)?;
-    Ok((welcome, network))
+    Ok(welcome)
 }
 
 #[cfg(test)]
@@ -399,12 +410,13 @@ mod tests {
     fn a_network_too_deep_for_the_device_is_named() {
         let mut buffer = [0; max_welcome_bytes(8)];
         let used = emit_welcome(&network::<8>(5), &[7; 32], &mut buffer).expect("fits");
-        let (welcome, read) = parse_welcome::<8>(&buffer[..used]).expect("valid");
-        assert_eq!((welcome.model_seed, read), ([7; 32], network::<8>(5)));
+        let mut read = Network::<8>::default();
+        let welcome = parse_welcome(&buffer[..used], &mut read).expect("valid");
+        assert_eq!((welcome.model_seed, read.clone()), ([7; 32], network::<8>(5)));
         let too_deep = WelcomeError::Network(NetworkError::TooManyLayers { limit: 4 });
-        assert_eq!(parse_welcome::<4>(&buffer[..used]).map(|_| ()), Err(too_deep));
+        assert_eq!(parse_welcome(&buffer[..used], &mut Network::<4>::default()).map(|_| ()), Err(too_deep));
         for cut in 0..used {
-            assert!(parse_welcome::<8>(&buffer[..cut]).is_err());
+            assert!(parse_welcome(&buffer[..cut], &mut read).is_err());
         }
     }
 
@@ -414,7 +426,7 @@ mod tests {
         let message = (Welcome { layers: 3, model_seed: [0; 32] }, network::<8>(5));
         let used = emit_handshake(&message, &mut buffer).expect("fits");
         let malformed = WelcomeError::Wire(WireError::Malformed);
-        assert_eq!(parse_welcome::<8>(&buffer[..used]).map(|_| ()), Err(malformed));
+        assert_eq!(parse_welcome(&buffer[..used], &mut Network::<8>::default()).map(|_| ()), Err(malformed));
     }
 
     #[test]

@@ -15,6 +15,7 @@ use std::time::Instant;
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use sharelet_core::fixed::{FixedError, encode};
+use sharelet_core::network::Network;
 use sharelet_core::session::p0::{self, Identity, Policy};
 use sharelet_core::session::{SessionCounter, SessionError};
 use sharelet_core::wire::WireError;
@@ -22,7 +23,7 @@ use sharelet_core::wire::control::{Answer, Refusal};
 use tokio_util::sync::CancellationToken;
 
 use crate::link::tcp::{self, Exposure};
-use crate::link::{Connection, Counting, Counts, LinkError};
+use crate::link::{Counting, Counts, LinkError};
 use crate::model::MAX_LAYERS;
 use crate::readings::{Readings, ReadingsError};
 use crate::store::StoreError;
@@ -285,9 +286,10 @@ impl<S: Sensor, C: SessionCounter, E: Events> Device<S, C, E> {
         let connection = tcp::connect(&self.settings.host, self.settings.exposure, connect, stall).await?;
         let policy =
             Policy { answer, inputs: self.sensor.width(), max_outputs: MAX_OUTPUTS, max_prepare_blocks: MAX_PREPARE_BLOCKS };
-        let handshake = p0::connect::<Counting<Connection>, _, MAX_LAYERS>(Counting::new(connection), &self.identity, policy);
+        let mut network = Network::<MAX_LAYERS>::default();
+        let handshake = p0::connect(Counting::new(connection), &self.identity, policy, &mut network);
         let mut connected = within(phase, handshake).await?;
-        let network = connected.network().clone();
+        let network = connected.network();
         let readings = self.sensor.readings(network.inputs())?;
         let expected = check(readings, network.inputs(), self.settings.count)?;
         self.events.connected(expected);
