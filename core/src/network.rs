@@ -431,6 +431,13 @@ impl<const L: usize> Network<L> {
         }
     }
 
+    /// Whether the answer is a public map of a hidden vector, or of the input, that no gate follows. Its shares are then
+    /// not padded by a correction, and a host that learns the answer needs no dealer's help for it: devices refuse that.
+    #[must_use]
+    pub fn opens_a_public_map(&self) -> bool {
+        self.layers.len().checked_sub(1).is_some_and(|last| self.weight_elems(last) == 0 && self.gate(last).is_none())
+    }
+
     /// Private weights of layer `index`, in elements.
     #[must_use]
     pub fn weight_elems(&self, index: usize) -> usize {

@@ -117,7 +117,11 @@ impl Shape {
         let sized = self.inputs() > 0 && self.outputs() > 0;
         match self {
             Self::Dense { .. } | Self::Identity { .. } => sized,
-            Self::Convolution(window) => sized && window.is_valid(),
+            // Blocks of weights are counted in 32 bits.
+            Self::Convolution(window) => {
+                let (rows, row) = self.weights();
+                sized && window.is_valid() && u32::try_from(rows as u64 * row as u64).is_ok()
+            }
             Self::Mean(window) | Self::Pairs(window) | Self::Last(window) => {
                 sized && window.is_valid() && window.groups == window.channels && window.filters == window.channels
             }

@@ -23,8 +23,8 @@ use crate::stream::Stream;
 pub const MAX_LAYERS: usize = 16;
 /// Most values of a reading, and of an answer. Layers between may be wider: they are streamed.
 pub const MAX_WIDTH: usize = 1024;
-/// Most work of a preparation, in keystream blocks of 16 weights each: about 200 million instructions.
-pub const MAX_PREPARE_BLOCKS: u64 = 1 << 18;
+/// Most work of a session, in keystream blocks of 16 weights each: about 200 million instructions.
+pub const MAX_BLOCKS: u64 = 1 << 18;
 const SOCKET_BYTES: usize = 4096;
 /// A connection that fails gets this long to say so.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -264,8 +264,7 @@ impl<S: Sensor, K: KeyStore, C: SessionCounter, A: AnswerSink, M: InstructionMet
     ) -> Result<Infallible, DeviceError<S::Error>> {
         let Settings { answer, phase_timeout, .. } = self.settings;
         let Words { features, input, output } = words;
-        let policy =
-            Policy { answer, inputs: self.sensor.width(), max_outputs: MAX_WIDTH, max_prepare_blocks: MAX_PREPARE_BLOCKS };
+        let policy = Policy { answer, inputs: self.sensor.width(), max_outputs: MAX_WIDTH, max_blocks: MAX_BLOCKS };
         let mut network = Network::<MAX_LAYERS>::default();
         let handshake = connect(Counting::new(Stream(socket)), identity, policy, &mut network);
         let mut connected = within(phase_timeout, Phase::Handshake, handshake).await?;

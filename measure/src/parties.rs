@@ -115,8 +115,7 @@ fn deal<R: Ring>(job: Job, elements: usize, usage: &Usage, session: u64) -> Resu
     };
     let rng = ChaCha20Rng::seed_from_u64(session);
     offline::<R>(job, elements, Deal::new(&keystream, session, rng, &mut dealt.received))?;
-    let token = SessionToken::consumed(session);
-    offline::<R>(job, elements, Expand::new(&keystream, &token, &mut dealt.expanded))?;
+    offline::<R>(job, elements, Expand::new(&keystream, SessionToken::consumed(session), &mut dealt.expanded))?;
     Ok(dealt)
 }
 

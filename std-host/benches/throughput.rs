@@ -129,7 +129,7 @@ async fn record(model: &Model, seed: &Key, key: &Key, session: u64, corrections:
     let bytes = Arc::new(Mutex::new(Vec::new()));
     let device = async {
         let identity = Identity::<ChaCha12>::new(DeviceId::new("device").unwrap(), key);
-        let policy = Policy { answer: Answer::Device, inputs: None, max_outputs: usize::MAX, max_prepare_blocks: u64::MAX };
+        let policy = Policy { answer: Answer::Device, inputs: None, max_outputs: usize::MAX, max_blocks: u64::MAX };
         let mut network = Network::<MAX_LAYERS>::default();
         let connected = p0::connect(Connection::over(near, STALL), &identity, policy, &mut network).await.unwrap();
         let mut answer = vec![0; model.network.outputs()];

@@ -295,7 +295,7 @@ async fn a_link_that_loses_bytes_gives_no_wrong_answer() {
         let (reader, writer) = stream.into_split();
         let io = Connection::new(ShortReader::new(reader, seed), FaultyWriter::new(writer, fault, seed), 2 * STALL);
         let attempt = async {
-            let policy = Policy { answer: Answer::Device, inputs: None, max_outputs: 8, max_prepare_blocks: u64::MAX };
+            let policy = Policy { answer: Answer::Device, inputs: None, max_outputs: 8, max_blocks: u64::MAX };
             let mut network = Network::<8>::default();
             let connected = p0::connect(io, &identity, policy, &mut network).await?;
             let mut answer = [0; 8];

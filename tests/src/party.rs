@@ -156,7 +156,7 @@ impl Setup {
             answer: self.answer,
             inputs: Some(self.model.network.inputs()),
             max_outputs: MAX_OUTPUTS,
-            max_prepare_blocks: u64::MAX,
+            max_blocks: u64::MAX,
         };
         let mut network = Network::<8>::default();
         let mut connected = p0::connect(io, identity, policy, &mut network).await?;

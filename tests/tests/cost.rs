@@ -59,7 +59,7 @@ fn blocks(setup: &Setup, host: &[u8], input: &[u32]) -> (u64, u64) {
     let identity = setup.identity::<Counted>();
     let mut counter = Counter { next: setup.next, ..Counter::default() };
     let mut answer = [0; MAX_OUTPUTS];
-    let policy = Policy { answer: setup.answer, inputs: None, max_outputs: MAX_OUTPUTS, max_prepare_blocks: u64::MAX };
+    let policy = Policy { answer: setup.answer, inputs: None, max_outputs: MAX_OUTPUTS, max_blocks: u64::MAX };
     run(async {
         let mut network = Network::<8>::default();
         let connected = p0::connect(Script::new(host, End::Closed), &identity, policy, &mut network).await.unwrap();

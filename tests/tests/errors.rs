@@ -7,12 +7,12 @@ use embedded_io_async::ErrorKind;
 use rand_core::Rng;
 use sharelet_core::correlation::LengthError;
 use sharelet_core::keystream::ChaCha12;
-use sharelet_core::network::Network;
-use sharelet_core::network::NetworkError;
+use sharelet_core::network::{Activation, Layer, Network, NetworkError};
 use sharelet_core::protocol::StepError;
 use sharelet_core::session::p0::{self, Policy};
 use sharelet_core::session::p1::{self, P1, Scratch};
 use sharelet_core::session::{MAX_SESSION_SKIP, SessionError};
+use sharelet_core::shape::Shape;
 use sharelet_core::wire::WireError;
 use sharelet_core::wire::control::{self, Answer, DeviceId, MAX_CONTROL_BYTES, Refusal};
 use sharelet_core::wire::frame::{HEADER_BYTES, Header, Kind};
@@ -25,7 +25,7 @@ use sharelet_tests::rng;
 /// Bytes of the device's buffer for a welcome.
 const WELCOME_BYTES: u32 = 512;
 
-const REFUSALS: [Refusal; 14] = [
+const REFUSALS: [Refusal; 15] = [
     Refusal::Version { ours: 700 },
     Refusal::UnknownDevice,
     Refusal::AnswerMismatch { ours: Answer::Both },
@@ -33,6 +33,7 @@ const REFUSALS: [Refusal; 14] = [
     Refusal::TooManyLayers { limit: 8 },
     Refusal::AnswerTooWide { limit: 300 },
     Refusal::TooMuchWork { limit: 1 << 40 },
+    Refusal::PublicAnswer,
     Refusal::InputWidth { sensor: 24 },
     Refusal::BadNetwork,
     Refusal::SessionNumber,
@@ -343,7 +344,7 @@ fn a_counter_that_cannot_be_written_begins_no_session() {
     let sent = io.sent();
     let identity = case.setup.identity::<ChaCha12>();
     let mut counter = Counter { next: 5, broken: true, ..Counter::default() };
-    let policy = Policy { answer: Answer::Device, inputs: None, max_outputs: 64, max_prepare_blocks: u64::MAX };
+    let policy = Policy { answer: Answer::Device, inputs: None, max_outputs: 64, max_blocks: u64::MAX };
     let error = block_on(async {
         let mut network = Network::<8>::default();
         let connected = p0::connect(io, &identity, policy, &mut network).await.unwrap();
@@ -354,13 +355,30 @@ fn a_counter_that_cannot_be_written_begins_no_session() {
     assert_eq!(kinds, [Kind::Hello, Kind::Request]);
 }
 
+/// A last layer without weights or gate has no correction: a host could have the input opened without its dealer.
+#[test]
+fn a_public_answer_is_not_for_the_host() {
+    let copy = Layer { shape: Shape::Identity { width: 3 }, ..Layer::dense(3, 3, 0, 0, Activation::Identity) };
+    let setup = Setup::random(Model::with_layers(&[copy], &mut rng(92)), Answer::Device, &mut rng(93));
+    let script = setup.honest::<ChaCha12>(&[1, 2, 3], 1000).host;
+    let identity = setup.identity::<ChaCha12>();
+    for answer in [Answer::Device, Answer::Host, Answer::Both] {
+        let io = Script::new(&script, End::Closed);
+        let sent = io.sent();
+        let policy = Policy { answer, inputs: None, max_outputs: 3, max_blocks: u64::MAX };
+        let error = block_on(p0::connect(io, &identity, policy, &mut Network::<8>::default())).map(|_| ()).err();
+        let expected = (answer != Answer::Device).then_some((SessionError::PublicAnswer, Refusal::PublicAnswer));
+        assert_eq!(error.zip(refusal_in(&sent.borrow())), expected, "{answer:?}");
+    }
+}
+
 /// What a device does not serve is refused with the reason, and the host is told.
 #[test]
 fn networks_that_a_device_does_not_serve() {
     let case = &cases()[0];
     let script = frames::join(&case.peer);
     let identity = case.setup.identity::<ChaCha12>();
-    let fits = Policy { answer: Answer::Device, inputs: Some(3), max_outputs: 2, max_prepare_blocks: u64::MAX };
+    let fits = Policy { answer: Answer::Device, inputs: Some(3), max_outputs: 2, max_blocks: u64::MAX };
     let connect = |policy| {
         let io = Script::new(&script, End::Closed);
         let sent = io.sent();
@@ -376,11 +394,12 @@ fn networks_that_a_device_does_not_serve() {
         connect(Policy { max_outputs: 1, ..fits }),
         (Some(SessionError::AnswerTooWide { network: 2, limit: 1 }), Some(Refusal::AnswerTooWide { limit: 1 }))
     );
-    let blocks = case.setup.model.network.session_cost(Answer::Device).prepare_blocks;
-    assert_eq!(connect(Policy { max_prepare_blocks: blocks, ..fits }), (None, None));
+    let cost = case.setup.model.network.session_cost(Answer::Device);
+    let blocks = cost.prepare_blocks + cost.online_blocks;
+    assert_eq!(connect(Policy { max_blocks: blocks, ..fits }), (None, None));
     let limit = blocks - 1;
     assert_eq!(
-        connect(Policy { max_prepare_blocks: limit, ..fits }),
+        connect(Policy { max_blocks: limit, ..fits }),
         (Some(SessionError::TooMuchWork { network: blocks, limit }), Some(Refusal::TooMuchWork { limit }))
     );
     let deep = Setup::random(Model::random(&[3; 8], true, &mut rng(90)), Answer::Device, &mut rng(91));
@@ -477,6 +496,7 @@ fn every_message_says_what_to_do() {
         SessionError::InputWidth { network: 1, found: 2 },
         SessionError::AnswerTooWide { network: 1, limit: 2 },
         SessionError::TooMuchWork { network: 2, limit: 1 },
+        SessionError::PublicAnswer,
         SessionError::SessionNumber { next: 1, granted: 0 },
         SessionError::Counter,
         SessionError::Correction(LengthError { expected_bytes: 1, found_bytes: 2 }),

@@ -247,10 +247,10 @@ fn use_description<const L: usize>(network: &Network<L>) {
         let _ = (network.gate(index), network.parts(index), network.weight_elems(index), network.vector(index));
     }
     // Counting takes as long as there are blocks to count, and a device stops at its limit.
-    let few = network.prepare_blocks(10_000) <= 10_000;
+    let few = network.blocks(10_000) <= 10_000;
     for answer in [Answer::Device, Answer::Host, Answer::Both].into_iter().filter(|_| few) {
         let cost = network.session_cost(answer);
-        assert_eq!(cost.prepare_blocks, network.prepare_blocks(u64::MAX));
+        assert_eq!(cost.prepare_blocks + cost.online_blocks, network.blocks(u64::MAX));
     }
     let _ = sharelet_core::session::deal::correction_bytes(network);
     let _ = sharelet_core::session::p1::ScratchSizes::of(network);

@@ -6,6 +6,14 @@ use core::fmt::Debug;
 use sharelet_core::correlation::{Offline, SessionToken, gate, linear};
 use sharelet_core::keystream::{ChaCha12, Domain, Key, Keystream, Kind};
 use sharelet_core::network::PlainModel;
+use sharelet_core::program;
+use sharelet_core::protocol::choose::Chosen;
+use sharelet_core::protocol::compare::Compared;
+use sharelet_core::protocol::matrix::{Masked, MatrixFactors, Vectors};
+use sharelet_core::protocol::piecewise::Applied;
+use sharelet_core::protocol::product::Factors;
+use sharelet_core::protocol::rescale::Rescaled;
+use sharelet_core::protocol::stepwise::Messages;
 use sharelet_core::session::p0::Identity;
 use sharelet_core::session::p1::Scratch;
 use sharelet_core::shape::Shape;
@@ -56,4 +64,20 @@ fn debug_output_has_no_contents() {
     is_redacted(&linear::Received::new::<u32>(&parts, &[77; 8]).unwrap(), &[]);
     let bytes = vec![77; 2 * gate::correction_bytes::<u32>(&digits)];
     is_redacted(&gate::Received::new::<u32>(digits, 2, &bytes).unwrap(), &[]);
+}
+
+/// Shares, masks and correlations on their way through a protocol.
+#[test]
+fn debug_output_of_a_protocols_data_has_no_contents() {
+    let (own, opened) = (&mut [77_u32][..], &mut [77_u32][..]);
+    is_redacted(&Messages { own: &mut [77], peer: &mut [77], opened: &mut [77] }, &[]);
+    is_redacted(&MatrixFactors { x: &[77_u32], y: &[77], out: &mut [77] }, &[]);
+    is_redacted(&Masked { matrix: &[77_u32], mask: &[77], opened }, &[]);
+    is_redacted(&Vectors { x: &[77_u32], out: &mut [77] }, &[]);
+    is_redacted(&Factors { x: &mut [77_u32], y: &[77] }, &[]);
+    is_redacted(&Chosen { x: &mut [77_u32], values: &mut [77_u64] }, &[]);
+    is_redacted(&Compared { x: &mut [77_u32], bits: &mut [77_u64] }, &[]);
+    is_redacted(&Applied { x: &mut [77_u32], out: &mut [77_u64] }, &[]);
+    is_redacted(&Rescaled { x: &[77_u32], out: &mut [77_u64] }, &[]);
+    is_redacted(&program::Scratch { own, narrow: &mut [77], wide: &mut [77] }, &[]);
 }

@@ -64,7 +64,7 @@ fn frame_file(what: &str, value: &str, bytes: &[u8]) -> String {
     )
 }
 
-const REFUSALS: [(&str, Refusal); 14] = [
+const REFUSALS: [(&str, Refusal); 15] = [
     ("version", Refusal::Version { ours: 700 }),
     ("unknown_device", Refusal::UnknownDevice),
     ("answer_mismatch", Refusal::AnswerMismatch { ours: Answer::Both }),
@@ -72,6 +72,7 @@ const REFUSALS: [(&str, Refusal); 14] = [
     ("too_many_layers", Refusal::TooManyLayers { limit: 8 }),
     ("answer_too_wide", Refusal::AnswerTooWide { limit: 300 }),
     ("too_much_work", Refusal::TooMuchWork { limit: 1 << 40 }),
+    ("public_answer", Refusal::PublicAnswer),
     ("input_width", Refusal::InputWidth { sensor: 24 }),
     ("bad_network", Refusal::BadNetwork),
     ("session_number", Refusal::SessionNumber),

@@ -32,11 +32,19 @@ macro_rules! redacted {
             }
         }
     )*};
+    // Views of a protocol's data, of any element types.
+    ($($name:ident<'_, $($elem:ident),+>: data),*) => {$(
+        impl<$($elem),+> core::fmt::Debug for $name<'_, $($elem),+> {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.write_str(concat!(stringify!($name), "(<redacted>)"))
+            }
+        }
+    )*};
 }
 pub(crate) use redacted;
 
 use crate::keystream::{Domain, Keystream, Kind, Rounds};
-use crate::shape::Parts;
+use crate::shape::{Part, Parts};
 use digits::Digits;
 
 /// Elements per piece; the last piece of a layer may be shorter. Also the unit in which ring elements travel.
@@ -125,11 +133,13 @@ pub struct Online<'k, C: Rounds> {
 }
 
 impl<'k, C: Rounds> Online<'k, C> {
-    /// `P0`'s shares of a public map of vectors that were opened before; its parts name the layers that took them.
-    pub fn carried<'m>(&self, model: &'m Keystream<C>, parts: Parts) -> linear::Rows<'m, C>
+    /// `P0`'s shares of a public map of a vector that was opened before; `part` names the layer that took it. There are
+    /// no rows if its weights are private: their shares are spent while preparing.
+    pub fn carried<'m>(&self, model: &'m Keystream<C>, part: Part) -> linear::Rows<'m, C>
     where
         'k: 'm,
     {
+        let parts = Some(part).filter(|part| !part.shape.is_private()).into_iter().collect();
         linear::Rows::new(self.keystream, model, self.position, parts)
     }
 

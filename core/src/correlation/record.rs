@@ -240,8 +240,9 @@ pub(crate) const fn low_bits(word: u32, count: u32) -> u32 {
 }
 
 /// A record in the clear, while it is dealt.
-#[derive(Debug)]
 pub struct Truth<'a>(&'a mut [u8]);
+
+crate::correlation::redacted!(Truth<'_>);
 
 impl Truth<'_> {
     /// Sets a word.

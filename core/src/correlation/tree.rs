@@ -156,7 +156,7 @@ impl Group {
             Question::Equal => 2,
         };
         let found = TABLES.get(kind).and_then(|tables| tables.get(self.size as usize - 1));
-        found.map_or(&[][..], |subsets| subsets.sets.get(..subsets.count).unwrap_or(&[])).iter().map(|&set| u32::from(set))
+        found.and_then(|subsets| subsets.sets.get(..subsets.count)).unwrap_or_default().iter().map(|&set| u32::from(set))
     }
 
     /// The shares of the masks, from those of all products.

@@ -202,7 +202,7 @@ pub struct Expand<'a, C: Rounds>(Place<'a, C>);
 
 impl<'a, C: Rounds> Expand<'a, C> {
     /// Expands the half of session `session` to `out`: see [`Usage::expanded_bytes`].
-    pub fn new(keystream: &'a Keystream<C>, token: &crate::correlation::SessionToken, out: &'a mut [u8]) -> Self {
+    pub fn new(keystream: &'a Keystream<C>, token: crate::correlation::SessionToken, out: &'a mut [u8]) -> Self {
         Self(Place { keystream, session: token.number(), operation: Some(0), rest: out })
     }
 }

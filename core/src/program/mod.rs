@@ -17,7 +17,6 @@ use crate::protocol::StepError;
 use crate::ring::Ring;
 
 /// Room for temporary values, in three rings.
-#[derive(Debug)]
 pub struct Scratch<'s, R> {
     /// Words of the program's ring.
     pub own: &'s mut [R],
@@ -26,6 +25,8 @@ pub struct Scratch<'s, R> {
     /// Words of 64 bits.
     pub wide: &'s mut [u64],
 }
+
+crate::correlation::redacted!(Scratch<'_, R>: data);
 
 /// Elements of a [`Scratch`]. Sizes beyond any memory come out as `usize::MAX`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

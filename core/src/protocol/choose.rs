@@ -41,13 +41,14 @@ pub struct Choose<R, W> {
 }
 
 /// What decides, and what is chosen.
-#[derive(Debug)]
 pub struct Chosen<'d, R, W> {
     /// The deciding words; used up.
     pub x: &'d mut [R],
     /// `width` values per element, element after element; multiplied by `[x >= 0]`.
     pub values: &'d mut [W],
 }
+
+crate::correlation::redacted!(Chosen<'_, R, W>: data);
 
 impl<R: Ring, W: Ring> Choose<R, W> {
     /// The protocol for `width` values per element.

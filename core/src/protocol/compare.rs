@@ -37,13 +37,14 @@ pub struct Compare<'c, R, W> {
 }
 
 /// What is compared, and the bits.
-#[derive(Debug)]
 pub struct Compared<'d, R, W> {
     /// The compared words; used up.
     pub x: &'d mut [R],
     /// One bit per constant and element, element after element.
     pub bits: &'d mut [W],
 }
+
+crate::correlation::redacted!(Compared<'_, R, W>: data);
 
 impl<'c, R: Ring, W: Ring> Compare<'c, R, W> {
     /// The protocol for these constants.

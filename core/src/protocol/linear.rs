@@ -165,9 +165,15 @@ pub fn cost<R: Ring>(inputs: u16, parts: &[Part]) -> Cost {
         up: Traffic { messages: 1, bytes: u64::from(inputs) * R::BYTES as u64 },
         dealer_bytes: correction_bytes::<R>(parts) as u64,
         prepare_blocks: prepare_blocks::<R>(parts, u64::MAX),
-        online_blocks: u64::from(inputs).div_ceil(words_per_block::<R>() as u64),
+        online_blocks: online_blocks::<R>(inputs),
         ..Cost::default()
     }
+}
+
+/// Keystream blocks of the masks of a layer's inputs.
+#[must_use]
+pub fn online_blocks<R: Ring>(inputs: u16) -> u64 {
+    u64::from(inputs).div_ceil(words_per_block::<R>() as u64)
 }
 
 /// Keystream blocks that [`prepare`] computes for all outputs. Stops counting, with a number beyond `limit`, when that is passed:

@@ -62,7 +62,6 @@ pub struct MatrixMultiply<R> {
 }
 
 /// Factors and product, row-major.
-#[derive(Debug)]
 pub struct MatrixFactors<'d, R> {
     /// `rows x inner`.
     pub x: &'d [R],
@@ -71,6 +70,8 @@ pub struct MatrixFactors<'d, R> {
     /// `rows x columns`, overwritten.
     pub out: &'d mut [R],
 }
+
+crate::correlation::redacted!(MatrixFactors<'_, R>: data);
 
 impl<R: Ring> MatrixMultiply<R> {
     /// The product of `rows x inner` and `inner x columns`.
@@ -188,7 +189,6 @@ impl<R: Ring> Protocol for MatrixMultiply<R> {
 pub struct MaskMatrix<R>(PhantomData<R>);
 
 /// A matrix, its mask, and their difference; of the same length.
-#[derive(Debug)]
 pub struct Masked<'d, R> {
     /// Shares of `W`.
     pub matrix: &'d [R],
@@ -197,6 +197,8 @@ pub struct Masked<'d, R> {
     /// Overwritten with `F`, the same for both parties.
     pub opened: &'d mut [R],
 }
+
+crate::correlation::redacted!(Masked<'_, R>: data);
 
 impl<R: Ring> MaskMatrix<R> {
     /// The protocol; it has no parameters.
@@ -260,13 +262,14 @@ pub struct ApplyMatrix<'m, R> {
 }
 
 /// Vectors and what the matrix makes of them.
-#[derive(Debug)]
 pub struct Vectors<'d, R> {
     /// Vectors of as many words as the matrix has columns, one after the other.
     pub x: &'d [R],
     /// As many vectors of as many words as the matrix has rows, overwritten.
     pub out: &'d mut [R],
 }
+
+crate::correlation::redacted!(Vectors<'_, R>: data);
 
 impl<'m, R: Ring> ApplyMatrix<'m, R> {
     /// The protocol for a matrix of `rows x columns`. `opened` is `F`; `mask` is a party's share of `B`, and for the dealer `B`

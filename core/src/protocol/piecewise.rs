@@ -74,13 +74,14 @@ const WHOLE_WORDS: u32 = 2;
 const BORROW_WORDS: u32 = 4;
 
 /// The argument, and the result.
-#[derive(Debug)]
 pub struct Applied<'d, R, W> {
     /// The arguments; used up.
     pub x: &'d mut [R],
     /// The results.
     pub out: &'d mut [W],
 }
+
+crate::correlation::redacted!(Applied<'_, R, W>: data);
 
 impl<R: Ring, W: Ring> Piecewise<R, W> {
     /// The function for every `x` of the ring.

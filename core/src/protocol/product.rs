@@ -35,13 +35,14 @@ impl<R: Ring> Multiply<R> {
 }
 
 /// Factors of a product: the first is replaced by the product.
-#[derive(Debug)]
 pub struct Factors<'d, R> {
     /// `x`, then `x * y`.
     pub x: &'d mut [R],
     /// `y`, as long as `x`.
     pub y: &'d [R],
 }
+
+crate::correlation::redacted!(Factors<'_, R>: data);
 
 impl<R: Ring> Protocol for Multiply<R> {
     type Data<'d> = Factors<'d, R>;

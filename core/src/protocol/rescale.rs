@@ -44,13 +44,14 @@ pub struct Rescale<R, W> {
 }
 
 /// What is rescaled, and the result.
-#[derive(Debug)]
 pub struct Rescaled<'d, R, W> {
     /// `x`, with `-2^(k-2) <= x < 2^(k-2)`.
     pub x: &'d [R],
     /// The result, as long as `x`.
     pub out: &'d mut [W],
 }
+
+crate::correlation::redacted!(Rescaled<'_, R, W>: data);
 
 impl<R: Ring, W: Ring> Rescale<R, W> {
     /// The protocol that drops `shift` bits; 0 only changes the ring, which is exact. (From 64 to 32 bits,

@@ -10,7 +10,6 @@ use super::StepError;
 use crate::correlation::record::{Half, Layout, Truth};
 
 /// The messages of the round that has just ended, and the room for the next.
-#[derive(Debug)]
 pub struct Messages<'m> {
     /// One's own message: of the last round when a step begins, of the next when it ends.
     pub own: &'m mut [u8],
@@ -19,6 +18,8 @@ pub struct Messages<'m> {
     /// Free for what a step has to remember; as long as the longest message.
     pub opened: &'m mut [u8],
 }
+
+crate::correlation::redacted!(Messages<'_>);
 
 impl Messages<'_> {
     /// Keeps the exclusive or of the last `bytes` bytes that were exchanged.

@@ -40,17 +40,21 @@ impl<const L: usize> Network<L> {
         linear::cost::<u32>(layer.inputs(), &self.parts(index)) + gate + carried
     }
 
-    /// Keystream blocks that the device computes before the input is known; or some number beyond `limit`, if that is less.
+    /// Keystream blocks that the device computes for a session; or some number beyond `limit`, if that is less.
     #[must_use]
-    pub fn prepare_blocks(&self, limit: u64) -> u64 {
+    pub fn blocks(&self, limit: u64) -> u64 {
         let mut blocks = 0;
         for index in 0..self.layers().len() {
             if blocks > limit {
                 break;
             }
-            let gate = self.gate(index).zip(self.layers().get(index));
-            blocks += gate.map_or(0, |(digits, layer)| gate::cost::<u32>(&digits, layer.outputs()).prepare_blocks);
-            blocks += linear::prepare_blocks::<u32>(&self.parts(index), limit.saturating_sub(blocks));
+            let Some(layer) = self.layers().get(index) else { break };
+            let gate = self.gate(index).map(|digits| gate::cost::<u32>(&digits, layer.outputs())).unwrap_or_default();
+            blocks += gate.prepare_blocks + gate.online_blocks + linear::online_blocks::<u32>(layer.inputs());
+            let carried: Parts = self.carried(index).into_iter().collect();
+            for parts in [self.parts(index), carried] {
+                blocks += linear::prepare_blocks::<u32>(&parts, limit.saturating_sub(blocks));
+            }
         }
         blocks
     }

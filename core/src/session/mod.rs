@@ -74,13 +74,15 @@ pub enum SessionError {
         /// What the buffer holds, in elements.
         limit: usize,
     },
-    /// A preparation takes the device longer than its policy allows.
+    /// A session takes the device longer than its policy allows.
     TooMuchWork {
         /// What the network takes at least, in keystream blocks.
         network: u64,
         /// What the policy allows, in keystream blocks.
         limit: u64,
     },
+    /// The host would learn a public map of the input without the dealer's doing.
+    PublicAnswer,
     /// The host granted a session number that was used already, or one too far ahead.
     SessionNumber {
         /// The lowest number that was not used.
@@ -110,6 +112,7 @@ impl SessionError {
             Self::InputWidth { .. } => "InputWidth",
             Self::AnswerTooWide { .. } => "AnswerTooWide",
             Self::TooMuchWork { .. } => "TooMuchWork",
+            Self::PublicAnswer => "PublicAnswer",
             Self::SessionNumber { .. } => "SessionNumber",
             Self::Counter => "Counter",
             Self::Correction(_) => "Correction",
@@ -144,9 +147,13 @@ impl fmt::Display for SessionError {
             Self::TooMuchWork { network, limit } => {
                 write!(
                     f,
-                    "the network takes {network} or more keystream blocks to prepare, the device allows {limit}; raise its bound or use a smaller model"
+                    "the network takes {network} or more keystream blocks, the device allows {limit}; raise its bound or use a smaller model"
                 )
             }
+            Self::PublicAnswer => write!(
+                f,
+                "the network's last layer has neither weights nor an activation, and the host is to learn its answer; keep the answer, or end the network in a layer with weights"
+            ),
             Self::SessionNumber { next, granted } => {
                 write!(f, "the host granted session {granted} where {next} is the next unused; the session is not begun")
             }

@@ -4,8 +4,9 @@
 //! the input; [`Prepared::infer`] is the online phase, one round trip per layer. Nothing that leaves the device depends
 //! on the input without a one-time mask over it, whatever the host sends.
 //!
-//! Memory: a tile of [`TILE_ELEMS`] ring elements while preparing, two pieces while inferring, and the caller's answer
-//! buffer, which holds the device's share of the answer in between.
+//! Memory: a tile of [`TILE_ELEMS`] ring elements while preparing, and another for the kernel of a layer of windows; two
+//! pieces while inferring, and those tiles where a max-pool carries a vector over; and the caller's answer buffer, which
+//! holds the device's share of the answer in between.
 
 use core::fmt;
 
@@ -72,9 +73,9 @@ pub struct Policy {
     pub inputs: Option<usize>,
     /// Elements that the answer buffer holds; a network with a wider answer is refused.
     pub max_outputs: usize,
-    /// Keystream blocks that a preparation may take, see [`crate::session::cost::SessionCost`]; a network that keeps the
-    /// device busy for longer is refused. A block is 16 weights.
-    pub max_prepare_blocks: u64,
+    /// Keystream blocks that a session may take, before and after the input is there, see [`crate::session::cost::SessionCost`];
+    /// a network that keeps the device busy for longer is refused. A block is 16 weights of a dense layer.
+    pub max_blocks: u64,
 }
 
 /// A connection after the handshake, between two inferences.
@@ -152,8 +153,11 @@ fn check_policy<const L: usize>(network: &Network<L>, policy: Policy) -> Result<
         let error = SessionError::AnswerTooWide { network: network.outputs(), limit: policy.max_outputs };
         return Err((error, Refusal::AnswerTooWide { limit: elems(policy.max_outputs) }));
     }
-    let limit = policy.max_prepare_blocks;
-    let blocks = network.prepare_blocks(limit);
+    if policy.answer.to_host() && network.opens_a_public_map() {
+        return Err((SessionError::PublicAnswer, Refusal::PublicAnswer));
+    }
+    let limit = policy.max_blocks;
+    let blocks = network.blocks(limit);
     if blocks > limit {
         return Err((SessionError::TooMuchWork { network: blocks, limit }, Refusal::TooMuchWork { limit }));
     }
@@ -296,7 +300,7 @@ impl<'d, 'b, T: Read + Write, C: Rounds, const L: usize> Prepared<'d, 'b, T, C, 
                 Some(gate) => pass_gate(io, index - 1, gate, masks, layer.inputs()).await?,
                 None => send_input(io, input, masks).await?,
             }
-            let carried = network.carried(index).map(|part| online.carried(model, [part].into_iter().collect()));
+            let carried = network.carried(index).map(|part| online.carried(model, part));
             pending = tables.map(|tables| Gate { tables, carried });
         }
         let last = network.layers().len().saturating_sub(1);
@@ -401,6 +405,7 @@ async fn pass_gate<T: Read + Write, C: Rounds>(
         let carried = carried.as_mut().and_then(Iterator::next);
         linear_step::mask(masks, piece.pass(io, tables, carried).await?)?;
         piece.send(io, len).await?;
+        yield_now().await;
     }
     flush(io).await
 }

@@ -220,11 +220,13 @@ pub enum Refusal {
     ShuttingDown,
     /// Another connection of the same device is being served.
     Busy,
-    /// Preparing for the network takes the device longer than it allows.
+    /// A session with the network takes the device longer than it allows.
     TooMuchWork {
         /// The device's bound, in keystream blocks.
         limit: u64,
     },
+    /// The host would learn a public map of the input without the dealer's doing.
+    PublicAnswer,
 }
 
 impl fmt::Display for Refusal {
@@ -258,8 +260,15 @@ impl fmt::Display for Refusal {
             Self::Protocol => write!(f, "the peer got bytes that it did not understand"),
             Self::ShuttingDown => write!(f, "the peer is being stopped; try again later"),
             Self::TooMuchWork { limit } => {
-                write!(f, "the device prepares for at most {limit} keystream blocks; raise its bound or use a smaller model")
+                write!(
+                    f,
+                    "the device spends at most {limit} keystream blocks on a session; raise its bound or use a smaller model"
+                )
             }
+            Self::PublicAnswer => write!(
+                f,
+                "the network's last layer has neither weights nor an activation, and the host is to learn its answer; give the answer to the device, or end the network in a layer with weights"
+            ),
             Self::Busy => write!(f, "the peer serves another connection of this device; try again later"),
         }
     }

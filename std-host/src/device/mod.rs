@@ -30,8 +30,8 @@ use crate::store::StoreError;
 
 /// The widest answer that fits a layer.
 const MAX_OUTPUTS: usize = u16::MAX as usize;
-/// The most work of a preparation, in keystream blocks of 16 weights each: some seconds.
-const MAX_PREPARE_BLOCKS: u64 = 1 << 26;
+/// The most work of a session, in keystream blocks of 16 weights each: some seconds.
+const MAX_BLOCKS: u64 = 1 << 26;
 
 /// Where the host is, and how long to wait for what.
 #[derive(Clone, Debug)]
@@ -284,8 +284,7 @@ impl<S: Sensor, C: SessionCounter, E: Events> Device<S, C, E> {
     async fn serve(&mut self, progress: &mut Progress) -> Result<(), DeviceError> {
         let Settings { answer, connect, stall, phase, .. } = self.settings;
         let connection = tcp::connect(&self.settings.host, self.settings.exposure, connect, stall).await?;
-        let policy =
-            Policy { answer, inputs: self.sensor.width(), max_outputs: MAX_OUTPUTS, max_prepare_blocks: MAX_PREPARE_BLOCKS };
+        let policy = Policy { answer, inputs: self.sensor.width(), max_outputs: MAX_OUTPUTS, max_blocks: MAX_BLOCKS };
         let mut network = Network::<MAX_LAYERS>::default();
         let handshake = p0::connect(Counting::new(connection), &self.identity, policy, &mut network);
         let mut connected = within(phase, handshake).await?;

@@ -89,7 +89,7 @@ pub fn private<R: Word, P: Program<R>>(
         }
         Memory::Expanded => {
             let mut memory = vec![0; usize::try_from(usage.expanded_bytes).expect("fits")];
-            let task = Expand::new(&keystream, &SessionToken::consumed(session), &mut memory);
+            let task = Expand::new(&keystream, SessionToken::consumed(session), &mut memory);
             let mut engine = Offline::new(task, program.comparison());
             wait(program.run(&mut engine, &mut dealer.clone())).expect("room for the expanded half");
             parties(program, (Expanded::new(&memory), received), shares, &usage)
