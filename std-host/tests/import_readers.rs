@@ -88,19 +88,22 @@ fn onnx_convolutions() {
 fn onnx_pools_and_means() {
     let pool = |kind: &str, attributes| op(with(node(kind, &["x"], "y"), attributes), vec![]);
     let size = || ints("kernel_shape", &[2, 3]);
-    let bare = Pool { size: Some((2, 3)), stride: (1, 1), padding: Padding::NONE };
+    let bare = Pool { size: Some((2, 3)), stride: (1, 1), padding: Padding::NONE, ..Pool::WHOLE };
     assert_eq!(pool("MaxPool", vec![size()]), Op::MaxPool(bare));
-    assert_eq!(pool("AveragePool", vec![size(), ints("strides", &[2, 2])]), Op::AveragePool(Pool { stride: (2, 2), ..bare }));
+    let mean = Pool { stride: (2, 2), count_padding: false, ..bare };
+    assert_eq!(pool("AveragePool", vec![size(), ints("strides", &[2, 2])]), Op::AveragePool(mean));
     let padded = Pool { padding: Padding::Explicit { before: (1, 1), after: (0, 0) }, ..bare };
     let pads = || ints("pads", &[1, 1, 0, 0]);
     assert_eq!(pool("AveragePool", vec![size(), pads(), int("count_include_pad", 1)]), Op::AveragePool(padded));
-    assert!(reason(pool("AveragePool", vec![size(), pads()])).contains("count_include_pad"));
-    assert!(reason(pool("MaxPool", vec![size(), int("ceil_mode", 1)])).contains("ceil_mode"));
-    let whole = Op::AveragePool(Pool { size: None, stride: (1, 1), padding: Padding::NONE });
-    assert_eq!(pool("GlobalAveragePool", vec![]), whole);
-    assert_eq!(pool("ReduceMean", vec![ints("axes", &[3, 2])]), whole);
-    assert_eq!(op(node("ReduceMean", &["x", "axes"], "y"), vec![shape("axes", &[-2, -1])]), whole);
-    assert!(reason(pool("ReduceMean", vec![ints("axes", &[1])])).contains("other dimensions"));
+    let uneven = Pool { count_padding: false, ..padded };
+    assert_eq!(pool("AveragePool", vec![size(), pads()]), Op::AveragePool(uneven));
+    assert_eq!(pool("MaxPool", vec![size(), int("ceil_mode", 1)]), Op::MaxPool(Pool { ceil: true, ..bare }));
+    assert_eq!(pool("GlobalAveragePool", vec![]), Op::AveragePool(Pool::WHOLE));
+    let mean = |axes: &[i64], keep| Op::Mean { axes: axes.to_vec(), keep };
+    assert_eq!(pool("ReduceMean", vec![ints("axes", &[3, 2])]), mean(&[3, 2], true));
+    let dropped = with(node("ReduceMean", &["x", "axes"], "y"), vec![int("keepdims", 0)]);
+    assert_eq!(op(dropped, vec![shape("axes", &[-2, -1])]), mean(&[-2, -1], false));
+    assert!(reason(pool("ReduceMean", vec![])).contains("all dimensions"));
 }
 
 #[test]
@@ -119,11 +122,13 @@ fn onnx_sums_limits_and_last_functions() {
     let graph = one(node("Add", &["x", "x"], "y"), vec![]);
     assert_eq!((&graph.nodes[0].op, graph.nodes[0].inputs.len()), (&Op::Add, 2));
     let per_channel = op(node("Add", &["x", "c"], "y"), vec![tensor("c", &[1, 3, 1, 1], &[1.0, 2.0, 3.0])]);
-    assert_eq!(per_channel, Op::Elementwise { scale: vec![1.0], offset: vec![1.0, 2.0, 3.0] });
+    assert_eq!(per_channel, Op::Elementwise { scale: vec![1.0], offset: vec![1.0, 2.0, 3.0], dims: Some(vec![1, 3, 1, 1]) });
     let limits = vec![tensor("l", &[], &[0.0]), tensor("h", &[], &[6.0])];
     assert_eq!(op(node("Clip", &["x", "l", "h"], "y"), limits.clone()), Op::Relu6);
     assert_eq!(op(node("Clip", &["x", "l"], "y"), limits), Op::Relu);
     assert!(reason(op(node("Clip", &["x"], "y"), vec![])).contains("0 and 6"));
+    // A computed limit is not one that is missing.
+    assert!(reason(op(node("Clip", &["x", "l", "x"], "y"), vec![tensor("l", &[], &[0.0])])).contains("computed"));
     for kind in ["Softmax", "LogSoftmax", "Sigmoid", "Tanh"] {
         assert_eq!(op(node(kind, &["x"], "y"), vec![]), Op::Last);
     }
@@ -229,14 +234,14 @@ fn tflite_pools_sums_and_dimensions() {
         let options = [(0, Field::U8(padding))].into_iter().chain(sizes).chain([(5, Field::U8(fused))]).collect();
         flat_ops(kind, &[0], &[1, 4, 3, 2], options, vec![])
     };
-    let two = Pool { size: Some((2, 2)), stride: (2, 2), padding: Padding::NONE };
+    let two = Pool { size: Some((2, 2)), stride: (2, 2), padding: Padding::NONE, ..Pool::WHOLE };
     assert_eq!(pool(1, 0, 2, 0), [Op::AveragePool(two)]);
     assert_eq!(pool(17, 1, 2, 1), [Op::MaxPool(two), Op::Relu]);
     assert_eq!(pool(17, 0, 3, 0), [Op::MaxPool(Pool { size: Some((3, 3)), padding: Padding::SameUpper, ..two })]);
     assert!(reason(pool(1, 0, 3, 0).remove(0)).contains("padding SAME"));
-    let whole = Op::AveragePool(Pool { size: None, stride: (1, 1), padding: Padding::NONE });
-    assert_eq!(flat_ops(40, &[0, 1], &[1, 2], vec![], vec![integers(&[1, 2])]), [whole]);
-    assert!(reason(flat_ops(40, &[0, 1], &[1, 8, 6], vec![], vec![integers(&[3])]).remove(0)).contains("other dimensions"));
+    let mean = |axes: &[i64], keep| [Op::Mean { axes: axes.to_vec(), keep }];
+    assert_eq!(flat_ops(40, &[0, 1], &[1, 2], vec![], vec![integers(&[1, 2])]), mean(&[1, 2], false));
+    assert_eq!(flat_ops(40, &[0, 1], &[1, 8, 6, 1], vec![(0, Field::U8(1))], vec![integers(&[-1])]), mean(&[-1], true));
     assert_eq!(flat_ops(0, &[0, 0], &[1, 8, 6, 2], vec![(0, Field::U8(1))], vec![]), [Op::Add, Op::Relu]);
     assert_eq!(flat_ops(22, &[0], &[1, 96], vec![], vec![]), [Op::Reshape { dims: Some(vec![96]) }]);
     assert_eq!(flat_ops(22, &[0], &[1, 1], vec![], vec![]), [Op::Reshape { dims: None }]);

@@ -32,6 +32,8 @@ pub enum Op {
         scale: Vec<f64>,
         /// Summands.
         offset: Vec<f64>,
+        /// Dimensions of the longer vector, aligned with the value's last ones; one number per channel if there are none.
+        dims: Option<Vec<usize>>,
     },
     /// Kernels that slide over an image.
     Convolution {
@@ -46,8 +48,15 @@ pub enum Op {
         /// Zeros around the image.
         padding: Padding,
     },
-    /// The mean of every window of every channel; padding counts as zeros.
+    /// The mean of every window of every channel.
     AveragePool(Pool),
+    /// The mean over some dimensions, which must be rows and columns of an image.
+    Mean {
+        /// Counted with the batch, negative ones from the end.
+        axes: Vec<i64>,
+        /// Whether they stay, with one element each.
+        keep: bool,
+    },
     /// The largest of every window of every channel.
     MaxPool(Pool),
     /// The sum of two computed values.
@@ -87,6 +96,15 @@ pub struct Pool {
     pub stride: (usize, usize),
     /// What lies around the image.
     pub padding: Padding,
+    /// Whether the last windows may reach beyond all that.
+    pub ceil: bool,
+    /// Whether zeros around the image count in a mean.
+    pub count_padding: bool,
+}
+
+impl Pool {
+    /// The whole image.
+    pub const WHOLE: Self = Self { size: None, stride: (1, 1), padding: Padding::NONE, ceil: false, count_padding: true };
 }
 
 /// What lies around an image.
@@ -167,17 +185,18 @@ impl Op {
     ///
     /// # Errors
     /// The reason why it cannot be computed.
-    pub fn elementwise(kind: &str, operand: &[f64], constant_first: bool) -> Result<Self, Option<String>> {
+    pub fn elementwise(kind: &str, constant: &Tensor, constant_first: bool) -> Result<Self, Option<String>> {
+        let operand = &constant.values;
         let map = |f: fn(f64) -> f64| operand.iter().copied().map(f).collect::<Vec<f64>>();
         let (scale, offset) = match (kind.to_ascii_lowercase().as_str(), constant_first) {
-            ("add", _) => (vec![1.0], operand.to_vec()),
+            ("add", _) => (vec![1.0], operand.clone()),
             ("sub", false) => (vec![1.0], map(|value| -value)),
-            ("sub", true) => (vec![-1.0], operand.to_vec()),
-            ("mul", _) => (operand.to_vec(), vec![0.0]),
+            ("sub", true) => (vec![-1.0], operand.clone()),
+            ("mul", _) => (operand.clone(), vec![0.0]),
             ("div", false) => (map(|value| 1.0 / value), vec![0.0]),
             _ => return Err(Some("it divides by a computed value".to_owned())),
         };
-        Ok(Self::Elementwise { scale, offset })
+        Ok(Self::Elementwise { scale, offset, dims: Some(constant.dims.clone()) })
     }
 }
 
@@ -246,12 +265,6 @@ impl Tensor {
             values.extend(self.values.iter().skip(column).step_by(columns.max(1)));
         }
         Self::new(vec![columns, rows], values)
-    }
-
-    /// The values of a scalar, or of a vector along any one dimension.
-    #[must_use]
-    pub fn along_one(&self) -> Option<Vec<f64>> {
-        (self.dims.iter().filter(|&&dim| dim != 1).count() <= 1).then(|| self.values.clone())
     }
 
     /// The values of a scalar, or of a vector along the last dimension.

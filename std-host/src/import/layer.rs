@@ -111,15 +111,6 @@ impl Map {
             }
         }
     }
-
-    /// Multiplies every output by a factor of `factors`: one for all, one per channel, or one per output.
-    pub fn rescale_outputs(&mut self, factors: &[f64]) {
-        let (rows, row) = self.shape.weights();
-        let per_row = (rows / factors.len().max(1)).max(1);
-        for (index, weights) in self.weights.chunks_exact_mut(row.max(1)).enumerate() {
-            weights.iter_mut().for_each(|weight| *weight *= at(factors, index / per_row));
-        }
-    }
 }
 
 /// Element `index`, or the only one.

@@ -9,10 +9,13 @@ use std::collections::{HashMap, HashSet};
 use sharelet_core::shape::{Shape, TILE_ELEMS, Window};
 
 use super::GraphError;
-use super::dims::{self, Form, Forms, Image, Placed};
+use super::dims::{self, Forms};
+use super::fold::Factors;
+use super::form::{Form, Image};
 use super::graph::{Graph, Node, Op, Pool, Tensor, ValueId};
 use super::layer::{Chain, Layer, Map, Skip, at};
 use super::walk::{self, Step};
+use super::window::Placed;
 
 /// Lowers a graph, refusing all that it cannot compute before anything else.
 ///
@@ -25,10 +28,10 @@ pub fn lower(graph: &Graph) -> Result<Chain, GraphError> {
     }
     let way = walk::walk(graph)?;
     let forms = dims::forms(graph)?;
-    if let Some(form) = way.steps.last().and_then(|step| forms.get(&step.output)).filter(|form| form.apart.is_some()) {
+    if let Some(form) = forms.get(&way.answer).filter(|form| !form.is_in_order()) {
         let what = format!(
-            "answers {:?}, several pixels of several channels; let the network end in a dense layer or a mean",
-            form.dims
+            "answers {:?}, several pixels of several channels in another order than they are computed in; let the network end in a dense layer or a mean",
+            form.dims()
         );
         return Err(GraphError::Image { node: way.steps.last().map(|step| step.name.clone()).unwrap_or_default(), what });
     }
@@ -95,10 +98,10 @@ impl Lowering<'_> {
             None => self.alone(step)?,
         };
         for node in step.before.iter().rev() {
-            fold_before(node, &mut map, &mut bias)?;
+            self.factors(node)?.fold_before(&mut map, &mut bias)?;
         }
         for node in &step.after {
-            fold_after(node, &mut map, &mut bias)?;
+            self.factors(node)?.fold_after(&mut map, &mut bias)?;
         }
         let skip = match &step.skip {
             None => None,
@@ -108,7 +111,7 @@ impl Lowering<'_> {
                     None => (Map::public(Shape::Identity { width: map.shape.outputs() }), vec![0.0; bias.len()]),
                 };
                 for node in after {
-                    fold_after(node, &mut skipped, &mut offset)?;
+                    self.factors(node)?.fold_after(&mut skipped, &mut offset)?;
                 }
                 check_width(name, usize::from(map.shape.outputs()), usize::from(skipped.shape.outputs()))?;
                 bias.iter_mut().zip(&offset).for_each(|(bias, offset)| *bias += offset);
@@ -168,12 +171,19 @@ impl Lowering<'_> {
         if step.skip.is_some() || step.after.is_empty() {
             return Ok((Map::public(Shape::Identity { width: outputs }), vec![0.0; width]));
         }
-        let image = form.and_then(|form| form.image(self.graph.layout));
-        let image = match image.filter(|image| !image.interleaved) {
+        let image = form.and_then(|form| form.image(self.graph.layout)).filter(|image| !image.interleaved);
+        let factors = step.after.iter().map(|node| self.factors(node)).collect::<Result<Vec<_>, _>>()?;
+        // One factor per channel is fewer weights, where that is enough.
+        let enough = |image: &Image| factors.iter().all(|factors| factors.is_per_channel(image.channels, width));
+        let image = match image.filter(enough) {
             Some(image) => [narrow(name, image.channels)?, narrow(name, image.height)?, narrow(name, image.width)?],
             None => [outputs, 1, 1],
         };
         Ok((Map::diagonal(image, vec![1.0; usize::from(image.first().copied().unwrap_or(0))]), vec![0.0; width]))
+    }
+
+    fn factors(&self, node: &Node) -> Result<Factors, GraphError> {
+        Factors::of(node, &self.forms, self.graph.layout)
     }
 
     /// A linear node's map, and its bias per output.
@@ -199,9 +209,14 @@ impl Lowering<'_> {
                 let bias = per_filter.iter().flat_map(|&bias| core::iter::repeat_n(bias, pixels)).collect();
                 Ok((Map { shape, weights }, bias))
             }
-            Op::AveragePool(pool) => {
+            Op::AveragePool(_) | Op::Mean { .. } => {
                 let image = self.not_interleaved(node, input)?;
-                let placed = Placed::of_pool(&image, pool).ok_or_else(|| does_not_fit(node))?;
+                let size = input.and_then(|form| match &node.op {
+                    Op::Mean { axes, .. } => form.averaged(axes, self.graph.layout).map(|(_, size)| size),
+                    _ => None,
+                });
+                let pool = if let Op::AveragePool(pool) = node.op { pool } else { Pool { size, ..Pool::WHOLE } };
+                let placed = placed(node, &image, &pool)?;
                 let window = window(node, &image, &placed, image.channels, image.channels)?;
                 let shape = checked(node, Shape::Mean(window))?;
                 Ok((Map::public(shape), vec![0.0; usize::from(shape.outputs())]))
@@ -211,7 +226,7 @@ impl Lowering<'_> {
     }
 
     fn image(&self, node: &Node, input: Option<&Form>) -> Result<Image, GraphError> {
-        let what = "gets no image, or one of unknown size; export with the input's dimensions stated".to_owned();
+        let what = "gets no image, or one of unknown size or order; export with the input's dimensions stated".to_owned();
         input.and_then(|form| form.image(self.graph.layout)).ok_or(GraphError::Image { node: node.name.clone(), what })
     }
 
@@ -225,7 +240,7 @@ impl Lowering<'_> {
     fn max_pool(&mut self, node: &Node, pool: &Pool) -> Result<(), GraphError> {
         let input = node.inputs.first().and_then(|input| self.forms.get(input));
         let mut image = self.not_interleaved(node, input)?;
-        let placed = Placed::of_pool(&image, pool).ok_or_else(|| does_not_fit(node))?;
+        let placed = placed(node, &image, pool)?;
         if !placed.is_bare() {
             let what = "pads its image; leave the padding off, or put it before the convolution".to_owned();
             return Err(GraphError::Image { node: node.name.clone(), what });
@@ -252,6 +267,10 @@ impl Lowering<'_> {
         }
         Ok(())
     }
+}
+
+fn placed(node: &Node, image: &Image, pool: &Pool) -> Result<Placed, GraphError> {
+    Placed::of_pool(image, pool).map_err(|what| GraphError::Image { node: node.name.clone(), what: what.to_owned() })
 }
 
 fn does_not_fit(node: &Node) -> GraphError {
@@ -307,11 +326,12 @@ fn dense(node: &Node, weights: &Tensor, bias: Option<&[f64]>, input: Option<&For
     let bias = bias.map_or_else(|| vec![0.0; outputs], <[f64]>::to_vec);
     check_width(&node.name, outputs, bias.len())?;
     let mut values = weights.values.clone();
-    if let Some([channels, height, width]) = input.and_then(|form| form.apart) {
-        let pixels = height * width;
+    if let Some(form) = input.filter(|form| !form.is_in_order()) {
         for (to, from) in values.chunks_exact_mut(inputs.max(1)).zip(weights.values.chunks_exact(inputs.max(1))) {
-            for (place, to) in to.iter_mut().enumerate() {
-                *to = at(from, place % pixels.max(1) * channels + place / pixels.max(1));
+            for (index, &weight) in from.iter().enumerate() {
+                if let Some(to) = to.get_mut(form.place(index)) {
+                    *to = weight;
+                }
             }
         }
     }
@@ -351,67 +371,4 @@ fn interleaved(
         }
     }
     Ok((window(node, &wide, &placed, filters, 1)?, values))
-}
-
-/// The factors and summands of a node, in the order of a vector's channels or values.
-fn elementwise(node: &Node) -> (&[f64], &[f64]) {
-    match &node.op {
-        Op::Elementwise { scale, offset } => (scale, offset),
-        _ => (&[1.0], &[0.0]),
-    }
-}
-
-/// `s (W x + b) + t`.
-fn fold_after(node: &Node, map: &mut Map, bias: &mut [f64]) -> Result<(), GraphError> {
-    let (scale, offset) = elementwise(node);
-    let (rows, _) = map.shape.weights();
-    for vector in [scale, offset].into_iter().filter(|vector| vector.len() != 1) {
-        let fits = vector.len() == bias.len() && rows == bias.len() || vector.len() == rows && rows > 0;
-        if !fits {
-            check_width(&node.name, vector.len(), bias.len())?;
-            check_width(&node.name, vector.len(), rows)?;
-        }
-    }
-    if map.weights.is_empty() && scale.iter().any(|&scale| scale != 1.0) {
-        return Err(GraphError::NotAChain { at: node.name.clone() });
-    }
-    map.rescale_outputs(scale);
-    let per_channel = (bias.len() / rows.max(1)).max(1);
-    for (index, bias) in bias.iter_mut().enumerate() {
-        let channel = index / per_channel;
-        *bias = *bias * at(scale, channel) + at(offset, channel);
-    }
-    Ok(())
-}
-
-/// `W (s x + t) + b = (W s) x + (W t + b)`.
-fn fold_before(node: &Node, map: &mut Map, bias: &mut [f64]) -> Result<(), GraphError> {
-    let (scale, offset) = elementwise(node);
-    let inputs = usize::from(map.shape.inputs());
-    let channels = map.shape.window().map_or(inputs, |window| usize::from(window.channels));
-    for vector in [scale, offset].into_iter().filter(|vector| vector.len() != 1) {
-        check_width(&node.name, vector.len(), channels)?;
-    }
-    let per_channel = (inputs / channels.max(1)).max(1);
-    if offset.iter().any(|&offset| offset != 0.0) {
-        let constant: Vec<f64> = (0..inputs).map(|index| at(offset, index / per_channel)).collect();
-        map.add_product(&constant, bias);
-    }
-    match map.shape.window() {
-        None => {
-            for row in map.weights.chunks_exact_mut(inputs.max(1)) {
-                row.iter_mut().enumerate().for_each(|(index, weight)| *weight *= at(scale, index));
-            }
-        }
-        Some(window) => {
-            let (depth, elems) = (window.depth(), window.kernel_elems());
-            let per_group = (usize::from(window.filters) / usize::from(window.groups).max(1)).max(1);
-            for (number, kernel) in map.weights.chunks_exact_mut(elems.max(1)).enumerate() {
-                let (filter, channel) = (number / depth.max(1), number % depth.max(1));
-                let factor = at(scale, filter / per_group * depth + channel);
-                kernel.iter_mut().for_each(|weight| *weight *= factor);
-            }
-        }
-    }
-    Ok(())
 }

@@ -1,14 +1,16 @@
 //! From a trained float network to a model: `file -> graph -> steps -> chain of layers -> quantised model`.
 //!
 //! * [`graph`] is our own small graph; `onnx` and `tflite` read files into it and know nothing else;
-//! * [`dims`] follows the dimensions of its values, [`walk`] the way from input to output; [`lower`] makes of them a
-//!   [`layer::Chain`] of layers in floating point;
+//! * [`dims`] follows the dimensions of its values ([`form`], [`window`]), [`walk`] the way from input to output; [`lower`] and
+//!   [`fold`] make of them a [`layer::Chain`] of layers in floating point;
 //! * [`quantise`] chooses scales from calibration readings and gives a [`crate::model::Model`];
 //! * [`report`] prints what was chosen.
 //!
 //! This is the only room that knows ONNX or TFLite. It is compiled with the feature `import` only.
 
 pub mod dims;
+pub mod fold;
+pub mod form;
 pub mod graph;
 pub mod layer;
 pub mod lower;
@@ -22,6 +24,7 @@ pub mod tflite;
 pub mod tflite_schema;
 pub mod tflite_window;
 pub mod walk;
+pub mod window;
 
 use std::fs;
 use std::io;

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use prost::Message as _;
 
-use super::graph::{Graph, Node, Op, Tensor, ValueId};
+use super::graph::{Graph, Node, Op, Pool, Tensor, ValueId};
 use super::onnx_proto::{DOUBLE, EXTERNAL, FLOAT, GraphProto, INT32, INT64, ModelProto, NodeProto, TensorProto, ValueInfoProto};
 use super::{GraphError, onnx_window};
 
@@ -119,6 +119,9 @@ impl<'a> Reader<'a> {
             "Flatten" if integer(node, "axis", 1) == 1 => Op::Reshape { dims: Some(vec![-1]) },
             "Flatten" => Op::Reshape { dims: None },
             "Reshape" => onnx_window::reshape(self.integers(input(1))),
+            "Squeeze" if input(1).is_some() && self.integers(input(1)).is_none() => {
+                return Err(Some("its axes are computed".to_owned()));
+            }
             "Squeeze" => Op::Squeeze(self.axes(node, input(1)).unwrap_or(&[]).to_vec()),
             "Unsqueeze" => {
                 let axes = self.axes(node, input(1)).ok_or_else(|| Some("its axes are computed".to_owned()))?;
@@ -131,8 +134,8 @@ impl<'a> Reader<'a> {
             }
             "AveragePool" => onnx_window::pool(node, true)?,
             "MaxPool" => onnx_window::pool(node, false)?,
-            "GlobalAveragePool" => onnx_window::whole(),
-            "ReduceMean" => onnx_window::mean(self.axes(node, input(1)).unwrap_or(&[]))?,
+            "GlobalAveragePool" => Op::AveragePool(Pool::WHOLE),
+            "ReduceMean" => onnx_window::mean(node, self.axes(node, input(1)).unwrap_or(&[]))?,
             "Clip" => self.clip(node, input(1), input(2))?,
             "Softmax" | "LogSoftmax" | "Sigmoid" | "Tanh" => Op::Last,
             "Identity" => Op::Identity,
@@ -153,8 +156,7 @@ impl<'a> Reader<'a> {
                 let constant_first = self.constants.contains_key(first);
                 let (data, operand) = if constant_first { (second, first) } else { (first, second) };
                 let operand = self.float(Some(operand), "one of the two operands")?;
-                let operand = operand.along_one().ok_or_else(|| Some("the constant is not a vector".to_owned()))?;
-                return Ok((Op::elementwise(&node.op_type, &operand, constant_first)?, vec![data]));
+                return Ok((Op::elementwise(&node.op_type, operand, constant_first)?, vec![data]));
             }
             _ => return Err(None),
         };
@@ -179,11 +181,11 @@ impl<'a> Reader<'a> {
 
     /// Limits: attributes in old operator sets, inputs in new ones.
     fn clip(&self, node: &NodeProto, low: Option<&str>, high: Option<&str>) -> Result<Op, Option<String>> {
-        let limit = |name: Option<&str>, attribute: &str, none: f64| match name.and_then(|name| self.constant(name)) {
-            Some(Constant::Float(tensor)) => tensor.values.first().copied().unwrap_or(none),
-            _ => real(node, attribute, none),
+        let limit = |name: Option<&str>, attribute: &str, none: f64| match name {
+            Some(name) => self.float(Some(name), "a limit").map(|tensor| tensor.values.first().copied().unwrap_or(none)),
+            None => Ok(real(node, attribute, none)),
         };
-        match (limit(low, "min", f64::MIN), limit(high, "max", f64::MAX)) {
+        match (limit(low, "min", f64::MIN)?, limit(high, "max", f64::MAX)?) {
             (low, high) if low == 0.0 && high == 6.0 => Ok(Op::Relu6),
             (low, high) if low == 0.0 && high >= f64::from(f32::MAX) => Ok(Op::Relu),
             _ => Err(Some("it limits to other values than 0 and 6".to_owned())),
@@ -223,7 +225,7 @@ impl<'a> Reader<'a> {
         let epsilon = real(node, "epsilon", 1e-5);
         let scale: Vec<f64> = gamma.iter().zip(&variance).map(|(gamma, variance)| gamma / (variance + epsilon).sqrt()).collect();
         let offset = beta.iter().zip(&mean).zip(&scale).map(|((beta, mean), scale)| beta - mean * scale).collect();
-        Ok(Op::Elementwise { scale, offset })
+        Ok(Op::Elementwise { scale, offset, dims: None })
     }
 
     /// A constant that must be floating-point numbers.
@@ -267,9 +269,13 @@ impl<'a> Reader<'a> {
                     _ => Constant::Opaque("is transposed in more than two dimensions".to_owned()),
                 }
             }
-            // Exporters reshape vectors only: a bias to a row, a row to a bias.
-            ("Reshape" | "Flatten" | "Squeeze" | "Unsqueeze", Some(Constant::Float(tensor))) if tensor.vector().is_some() => {
-                Constant::Float(Tensor { dims: vec![tensor.values.len()], values: tensor.values.clone() })
+            ("Reshape" | "Flatten" | "Squeeze" | "Unsqueeze", Some(Constant::Float(tensor))) => {
+                let second = node.input.get(1).map(String::as_str);
+                let numbers = if node.op_type == "Reshape" { self.integers(second) } else { self.axes(node, second) };
+                match onnx_window::constant(node, tensor, numbers) {
+                    Some(tensor) => Constant::Float(tensor),
+                    None => Constant::Opaque("is reshaped to dimensions that are not known".to_owned()),
+                }
             }
             (op_type, _) => Constant::Opaque(format!("is computed by {op_type} from constants")),
         })

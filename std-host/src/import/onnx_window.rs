@@ -1,5 +1,6 @@
 //! ONNX nodes that slide windows over images, and those that change dimensions only.
 
+use super::form::{self, Form};
 use super::graph::{Op, Padding, Pool, Tensor};
 use super::onnx_proto::NodeProto;
 
@@ -82,37 +83,47 @@ pub fn convolution(node: &NodeProto, weights: &Tensor, bias: Option<&Tensor>) ->
 /// The reason why it is not computed.
 pub fn pool(node: &NodeProto, average: bool) -> Result<Op, Reason> {
     not_dilated(node)?;
-    if integer(node, "ceil_mode", 0) != 0 {
-        return because("its last windows reach beyond the image (ceil_mode)");
-    }
     let size = integers(node, "kernel_shape").map_or_else(|| because("it does not say how large its window is"), pair)?;
-    let pool = Pool { size: Some(size), stride: stride(node)?, padding: padding(node)? };
-    if !average {
-        return Ok(Op::MaxPool(pool));
-    }
-    if pool.padding != Padding::NONE && integer(node, "count_include_pad", 0) == 0 {
-        return because("its windows at the edge have another size (padding with count_include_pad = 0)");
-    }
-    Ok(Op::AveragePool(pool))
-}
-
-/// The mean over the whole image.
-#[must_use]
-pub const fn whole() -> Op {
-    Op::AveragePool(Pool { size: None, stride: (1, 1), padding: Padding::NONE })
+    let (ceil, count_padding) = (integer(node, "ceil_mode", 0) != 0, !average || integer(node, "count_include_pad", 0) != 0);
+    let pool = Pool { size: Some(size), stride: stride(node)?, padding: padding(node)?, ceil, count_padding };
+    Ok(if average { Op::AveragePool(pool) } else { Op::MaxPool(pool) })
 }
 
 /// A mean over these axes.
 ///
 /// # Errors
 /// The reason why it is not computed.
-pub fn mean(axes: &[i64]) -> Result<Op, Reason> {
-    let mut axes = axes.to_vec();
-    axes.sort_unstable();
-    match *axes {
-        [2, 3] | [-2, -1] | [2] | [-1] => Ok(whole()),
-        _ => because("it is a mean over other dimensions than rows and columns"),
+pub fn mean(node: &NodeProto, axes: &[i64]) -> Result<Op, Reason> {
+    if axes.is_empty() {
+        return because("it is a mean over all dimensions, or over computed ones");
     }
+    Ok(Op::Mean { axes: axes.to_vec(), keep: integer(node, "keepdims", 1) != 0 })
+}
+
+/// The dimensions of a constant that is reshaped.
+#[must_use]
+pub fn constant(node: &NodeProto, tensor: &Tensor, numbers: Option<&[i64]>) -> Option<Tensor> {
+    let dims = match (node.op_type.as_str(), numbers) {
+        ("Reshape", Some(shape)) => form::resolved(&tensor.dims, tensor.values.len(), shape)?,
+        ("Flatten", _) => {
+            let axis = usize::try_from(integer(node, "axis", 1)).ok()?;
+            let (outer, inner) = tensor.dims.split_at_checked(axis)?;
+            vec![outer.iter().product(), inner.iter().product()]
+        }
+        // The axes of constants count no batch: here it is one that is not there.
+        ("Unsqueeze", Some(axes)) => unbatched(tensor).unsqueezed(&shifted(axes))?.dims().to_vec(),
+        ("Squeeze", axes) => unbatched(tensor).squeezed(&shifted(axes.unwrap_or(&[])))?.dims().to_vec(),
+        _ => return None,
+    };
+    Tensor::new(dims, tensor.values.clone())
+}
+
+fn unbatched(tensor: &Tensor) -> Form {
+    Form::plain(tensor.dims.clone())
+}
+
+fn shifted(axes: &[i64]) -> Vec<i64> {
+    axes.iter().map(|&axis| if axis < 0 { axis } else { axis.saturating_add(1) }).collect()
 }
 
 /// The dimensions after the batch of a reshape.

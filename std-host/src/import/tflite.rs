@@ -3,7 +3,7 @@
 //! A fused ReLU becomes a node of its own. The dimensions of a `RESHAPE` are those of its result; its shape input is not followed, so the `SHAPE`,
 //! `STRIDED_SLICE` and `PACK` that converters emit for an open batch are not needed by the output.
 
-use super::graph::{Graph, Layout, Node, Op, Padding, Pool, Tensor, ValueId};
+use super::graph::{Graph, Layout, Node, Op, Tensor, ValueId};
 use super::tflite_schema::{
     Buffer, FLOAT32, IDENTIFIER, INT32, Operator, OperatorCode, SubGraph, TensorInfo, operator_name, root,
 };
@@ -140,12 +140,13 @@ impl<'a> File<'a> {
                 }
                 _ => return refuse("it moves the batch"),
             },
-            "MEAN" => match constants(1)?.as_deref() {
-                Some([1, 2] | [2, 1] | [-3, -2] | [-2, -3]) => {
-                    Op::AveragePool(Pool { size: None, stride: (1, 1), padding: Padding::NONE })
+            "MEAN" => {
+                let keep = operator.reducer_options()?.map(|options| options.keep_dims()).transpose()?.flatten();
+                match constants(1)? {
+                    Some(axes) if !axes.is_empty() => Op::Mean { axes, keep: keep.unwrap_or(false) },
+                    _ => return refuse("it is a mean over all dimensions, or over computed ones"),
                 }
-                _ => return refuse("it is a mean over other dimensions than rows and columns"),
-            },
+            }
             "CONV_2D" | "DEPTHWISE_CONV_2D" => {
                 let Some(weights) = operand(1)?.map(|value| self.constant(value)).transpose()?.flatten() else {
                     return refuse("its kernel is computed or not float32");
@@ -196,8 +197,7 @@ impl<'a> File<'a> {
                     (None, Some(constant)) => (first, constant, false),
                     _ => return refuse("both operands are computed"),
                 };
-                let Some(vector) = constant.along_one() else { return refuse("the constant is not a vector") };
-                return Ok(Op::elementwise(op_type, &vector, constant_first).map(|op| (op, vec![data])));
+                return Ok(Op::elementwise(op_type, &constant, constant_first).map(|op| (op, vec![data])));
             }
             _ => return Ok(Err(None)),
         };

@@ -144,6 +144,16 @@ table! {
         4 depthwise_options: DepthwiseOptions<'a>,
         /// The options of a pool.
         4 pool_options: PoolOptions<'a>,
+        /// The options of a mean.
+        4 reducer_options: ReducerOptions<'a>,
+    }
+}
+
+table! {
+    /// Options of `MEAN`.
+    ReducerOptions {
+        /// Whether the dimensions stay, with one element each.
+        0 keep_dims: bool,
     }
 }
 

@@ -80,7 +80,7 @@ pub fn pool(operator: Operator<'_>, image: &[usize], average: bool) -> Result<Re
     };
     // Windows that end with the image are not padded.
     let padding = if bare { Padding::NONE } else { padding };
-    let pool = Pool { size: Some((rows, columns)), stride: (down, across), padding };
+    let pool = Pool { size: Some((rows, columns)), stride: (down, across), padding, ..Pool::WHOLE };
     Ok(match (average, padding == Padding::NONE) {
         (true, false) => Err("its windows at the edge have another size (padding SAME)"),
         (true, true) => Ok(Op::AveragePool(pool)),

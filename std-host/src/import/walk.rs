@@ -37,6 +37,8 @@ pub struct Way<'g> {
     pub steps: Vec<Step<'g>>,
     /// Last to first.
     pub left_off: Vec<String>,
+    /// What they are applied to.
+    pub answer: ValueId,
 }
 
 /// A graph, seen from its values.
@@ -58,17 +60,19 @@ pub fn walk(graph: &Graph) -> Result<Way<'_>, GraphError> {
             *walker.uses.entry(walker.bare(input)?).or_default() += 1;
         }
     }
-    let (mut output, mut left_off) = (walker.bare(graph.output)?, Vec::new());
+    let (mut answer, mut left_off) = (graph.output, Vec::new());
+    let mut output = walker.bare(answer)?;
     while let Some(node) = walker.producer(output).filter(|node| matches!(node.op, Op::Last)) {
         left_off.push(node.op_type.clone());
-        output = walker.bare(walker.input(node)?)?;
+        answer = walker.input(node)?;
+        output = walker.bare(answer)?;
     }
     if let Some(node) = nodes.iter().find(|node| matches!(node.op, Op::Last) && walker.is_before(node.output, output)) {
         let reason = Some("it may only be last, where the recipient of the answer applies it".to_owned());
         let (op_type, name) = (node.op_type.clone(), node.name.clone());
         return Err(GraphError::Unsupported(vec![super::graph::UnsupportedNode { op_type, name, reason }]));
     }
-    Ok(Way { steps: walker.steps(output)?, left_off })
+    Ok(Way { steps: walker.steps(output)?, left_off, answer })
 }
 
 /// Whether a node changes no value and no order that matters here.
@@ -196,7 +200,7 @@ impl<'g> Walker<'g> {
         match &node.op {
             Op::Dense { .. } | Op::Convolution { .. } => self.begin(&mut step, node)?,
             // A pool's own values are results.
-            Op::AveragePool(_) | Op::MaxPool(_) if step.after.is_empty() && step.activation.is_none() => {
+            Op::AveragePool(_) | Op::Mean { .. } | Op::MaxPool(_) if step.after.is_empty() && step.activation.is_none() => {
                 step.linear = Some(node);
                 step.input = self.bare(self.input(node)?)?;
             }

@@ -46,6 +46,9 @@ pub fn shared_data() -> Option<PathBuf> {
 }
 
 #[cfg(feature = "import")]
+pub mod graphs;
+
+#[cfg(feature = "import")]
 pub mod onnx {
     use prost::Message as _;
     use sharelet_host::import::onnx_proto::*;

@@ -1,0 +1,128 @@
+//! Factors and summands that are folded into a linear map's weights and bias.
+
+use super::GraphError;
+use super::dims::Forms;
+use super::graph::{Layout, Node, Op};
+use super::layer::{Map, at};
+
+/// `x_i -> scale_i x_i + offset_i`, by place in the vector; a vector of one element is for all.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Factors {
+    name: String,
+    scale: Vec<f64>,
+    offset: Vec<f64>,
+}
+
+impl Factors {
+    /// Those of a node of the kind [`Op::Elementwise`].
+    ///
+    /// # Errors
+    /// [`GraphError::Width`] if there are as many of them as fit none of the value's dimensions.
+    pub fn of(node: &Node, forms: &Forms, layout: Layout) -> Result<Self, GraphError> {
+        let name = node.name.clone();
+        let Op::Elementwise { scale, offset, dims } = &node.op else { return Err(GraphError::NotAChain { at: name }) };
+        let form = node.inputs.first().and_then(|input| forms.get(input));
+        let spread = |values: &[f64]| match form {
+            Some(form) if values.len() > 1 => form.spread(values, dims.as_deref(), layout).ok_or_else(|| {
+                let found = form.width().unwrap_or(usize::MAX);
+                GraphError::Width { node: name.clone(), expected: values.len(), found }
+            }),
+            _ => Ok(values.to_vec()),
+        };
+        Ok(Self { scale: spread(scale)?, offset: spread(offset)?, name })
+    }
+
+    fn check_width(&self, width: usize) -> Result<(), GraphError> {
+        match [&self.scale, &self.offset].iter().map(|vector| vector.len()).find(|&len| len != 1 && len != width) {
+            Some(expected) => Err(GraphError::Width { node: self.name.clone(), expected, found: width }),
+            None => Ok(()),
+        }
+    }
+
+    fn too_fine(&self) -> GraphError {
+        let what = "has factors that differ within a channel, which a convolution cannot take in; use one factor per channel";
+        GraphError::Image { node: self.name.clone(), what: what.to_owned() }
+    }
+
+    /// One factor for each of `count` equal parts of the vector, if they are the same within a part.
+    fn per_part(&self, count: usize, width: usize) -> Option<Vec<f64>> {
+        if self.scale.len() == 1 {
+            return Some(self.scale.clone());
+        }
+        let parts = self.scale.chunks_exact((width / count.max(1)).max(1));
+        parts.map(|part| part.first().copied().filter(|first| part.iter().all(|factor| factor == first))).collect()
+    }
+
+    /// Whether all factors of a channel are the same, of `channels` in a vector of `width` elements.
+    #[must_use]
+    pub fn is_per_channel(&self, channels: usize, width: usize) -> bool {
+        self.per_part(channels, width).is_some()
+    }
+
+    /// `s (W x + b) + t`.
+    ///
+    /// # Errors
+    /// [`GraphError`] if that is no map of the same shape.
+    pub fn fold_after(&self, map: &mut Map, bias: &mut [f64]) -> Result<(), GraphError> {
+        self.check_width(bias.len())?;
+        let (rows, row) = map.shape.weights();
+        if rows == 0 && self.scale.iter().any(|&scale| scale != 1.0) {
+            return Err(GraphError::NotAChain { at: self.name.clone() });
+        }
+        if rows > 0 {
+            let factors = self.per_part(rows, bias.len()).ok_or_else(|| self.too_fine())?;
+            for (index, weights) in map.weights.chunks_exact_mut(row.max(1)).enumerate() {
+                weights.iter_mut().for_each(|weight| *weight *= at(&factors, index));
+            }
+        }
+        for (index, bias) in bias.iter_mut().enumerate() {
+            *bias = *bias * at(&self.scale, index) + at(&self.offset, index);
+        }
+        Ok(())
+    }
+
+    /// `W (s x + t) + b = (W s) x + (W t + b)`; summands are not added to padding.
+    ///
+    /// # Errors
+    /// [`GraphError`] if that is no map of the same shape.
+    pub fn fold_before(&self, map: &mut Map, bias: &mut [f64]) -> Result<(), GraphError> {
+        let inputs = usize::from(map.shape.inputs());
+        self.check_width(inputs)?;
+        if self.offset.iter().any(|&offset| offset != 0.0) {
+            let constant: Vec<f64> = (0..inputs).map(|index| at(&self.offset, index)).collect();
+            map.add_product(&constant, bias);
+        }
+        let Some(window) = map.shape.window() else {
+            for row in map.weights.chunks_exact_mut(inputs.max(1)) {
+                row.iter_mut().enumerate().for_each(|(index, weight)| *weight *= at(&self.scale, index));
+            }
+            return Ok(());
+        };
+        // A row of pixels of several channels is a row of single words, whose factors repeat: every column of a kernel meets the same
+        // one if steps and padding are whole pixels.
+        let (channels, width) = (usize::from(window.channels).max(1), usize::from(window.width).max(1));
+        let period = greatest_divisor(window.stride.1.into(), window.before.1.into()).max(1);
+        let (image, columns) = ((inputs / channels).max(1), usize::from(window.kernel.1).max(1));
+        let factor = |channel: usize, column: usize| match column % period {
+            column if column < width => at(&self.scale, channel * image + column),
+            // It never meets the image.
+            _ => 1.0,
+        };
+        let repeats = self.scale.iter().enumerate().all(|(index, &scale)| scale == factor(index / image, index % image % width));
+        if !repeats {
+            return Err(self.too_fine());
+        }
+        let (depth, elems) = (window.depth(), window.kernel_elems());
+        let per_group = (usize::from(window.filters) / usize::from(window.groups).max(1)).max(1);
+        for (number, kernel) in map.weights.chunks_exact_mut(elems.max(1)).enumerate() {
+            let (filter, channel) = (number / depth.max(1), number % depth.max(1));
+            let channel = filter / per_group * depth + channel;
+            kernel.iter_mut().enumerate().for_each(|(place, weight)| *weight *= factor(channel, place % columns));
+        }
+        Ok(())
+    }
+}
+
+fn greatest_divisor(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { greatest_divisor(b, a % b) }
+}
