@@ -56,6 +56,12 @@ fn form(node: &Node, input: Option<Form>, layout: Layout) -> Result<Option<Form>
             wrong(node, "gets no image, or one of unknown size or order; export with the input's dimensions stated")
         })
     };
+    let imaged = |sizes: [usize; 3]| match sizes {
+        [_, rows, _] if flat && rows != 1 => {
+            Err(wrong(node, "makes several rows of a signal that has one; give its kernel and padding one dimension"))
+        }
+        sizes => Ok(Form::of_image(sizes, layout, flat)),
+    };
     let known = |form: Option<Form>, what: &str| form.map(Some).ok_or_else(|| wrong(node, what));
     match &node.op {
         Op::Dense { weights, .. } => Ok(Some(Form::plain(vec![weights.matrix().map_or(0, |(outputs, _)| outputs)]))),
@@ -65,20 +71,20 @@ fn form(node: &Node, input: Option<Form>, layout: Layout) -> Result<Option<Form>
             };
             let placed = Placed::new(&image()?, (rows, columns), *stride, *padding);
             let (rows, columns) = placed.ok_or_else(|| wrong(node, "does not fit its image"))?.outputs;
-            Ok(Some(Form::of_image([filters, rows, columns], layout, flat)))
+            imaged([filters, rows, columns]).map(Some)
         }
         Op::AveragePool(pool) | Op::MaxPool(pool) => {
             let image = image()?;
             let (rows, columns) = Placed::of_pool(&image, pool).map_err(|what| wrong(node, what))?.outputs;
-            Ok(Some(Form::of_image([image.channels, rows, columns], layout, flat)))
+            imaged([image.channels, rows, columns]).map(Some)
         }
         Op::Mean { axes, keep } => {
             let image = image()?;
             let (_, (rows, columns)) = input.as_ref().and_then(|form| form.averaged(axes, layout)).ok_or_else(|| {
                 wrong(node, "is a mean over other dimensions than rows and columns; only those of an image are computed")
             })?;
-            let left = [image.channels, (image.height + 1).saturating_sub(rows), (image.width + 1).saturating_sub(columns)];
-            let form = Form::of_image(left, layout, flat);
+            let left = [image.channels, image.height / rows.max(1), image.width / columns.max(1)];
+            let form = imaged(left)?;
             if *keep { Ok(Some(form)) } else { known(form.squeezed(axes), "drops dimensions that cannot be") }
         }
         Op::Reshape { dims } => match (input, dims) {

@@ -108,7 +108,7 @@ impl Form {
     /// The value as an image; `None` if it is none, or lies neither channel after channel nor pixel after pixel.
     #[must_use]
     pub fn image(&self, layout: Layout) -> Option<Image> {
-        let sizes = sizes(&self.dims, layout)?;
+        let sizes = sizes(&self.dims, layout).filter(|sizes| !sizes.contains(&0))?;
         let [channels, height, width] = sizes;
         if self.width()? > MAX_PLACES {
             // It is refused as too wide, whatever its order.
@@ -193,7 +193,8 @@ impl Form {
         let (more, own) = dims.split_at_checked(dims.len().saturating_sub(self.dims.len()))?;
         let missing = self.dims.len() - own.len();
         let fits = own.iter().zip(self.dims.iter().skip(missing)).all(|(&own, &dim)| own == 1 || own == dim);
-        if !fits || more.iter().any(|&dim| dim != 1) || own.iter().product::<usize>() != values.len() {
+        let count = own.iter().try_fold(1_usize, |all, &dim| all.checked_mul(dim))?;
+        if !fits || more.iter().any(|&dim| dim != 1) || count != values.len() {
             return None;
         }
         let along = own.iter().zip(strides(own)).map(|(&dim, stride)| if dim == 1 { 0 } else { stride });

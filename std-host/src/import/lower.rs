@@ -33,7 +33,10 @@ pub fn lower(graph: &Graph) -> Result<Chain, GraphError> {
             "answers {:?}, several pixels of several channels in another order than they are computed in; let the network end in a dense layer or a mean",
             form.dims()
         );
-        return Err(GraphError::Image { node: way.steps.last().map(|step| step.name.clone()).unwrap_or_default(), what });
+        return Err(GraphError::Image {
+            node: way.steps.last().map_or_else(|| graph.name.clone(), |step| step.name.clone()),
+            what,
+        });
     }
     let carried = way.steps.iter().filter_map(|step| step.skip.as_ref()).map(|(from, ..)| *from).collect();
     let mut lowering = Lowering { graph, forms, layers: Vec::new(), vectors: HashMap::new(), carried };
@@ -352,7 +355,7 @@ fn interleaved(
         return Err(GraphError::Image { node: node.name.clone(), what });
     }
     let wide = Image { channels: 1, height: image.height, width: image.width * image.channels, interleaved: false };
-    let words = |(down, across): (usize, usize)| (down, across * image.channels);
+    let words = |(down, across): (usize, usize)| (down, across.saturating_mul(image.channels));
     let outputs = placed.outputs;
     let placed = Placed {
         size: words(placed.size),

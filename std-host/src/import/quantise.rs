@@ -470,11 +470,6 @@ impl Quantiser<'_> {
         }
         let words = self.activated(index, half, shift);
         self.vectors.push((words, bits));
-        if let Some((words, _)) = index.checked_sub(1).and_then(|before| self.vectors.get_mut(before))
-            && matches!(self.layers.last().map(|layer| layer.shape), Some(Shape::Pairs(_)))
-        {
-            *words = Vec::new();
-        }
     }
 
     /// The last accumulators after the activation of the layer before layer `index`.

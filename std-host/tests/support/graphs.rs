@@ -64,7 +64,7 @@ impl Builder {
 }
 
 /// A tensor of a batch of one: dimensions and values in the order of the file.
-type Value = (Vec<usize>, Vec<f64>);
+pub type Value = (Vec<usize>, Vec<f64>);
 
 /// Where channel, row and column lie among the values.
 fn place(layout: Layout, dims: &[usize], [channel, row, column]: [usize; 3]) -> usize {
@@ -110,8 +110,13 @@ fn indices(dims: &[usize]) -> impl Iterator<Item = Vec<usize>> {
     })
 }
 
-/// What a graph computes, straight from the definitions.
+/// What a graph computes.
 pub fn evaluate(graph: &Graph, reading: &[f32]) -> Vec<f64> {
+    evaluate_all(graph, reading)[graph.output].1.clone()
+}
+
+/// What every node computes, straight from the definitions; the input is first.
+pub fn evaluate_all(graph: &Graph, reading: &[f32]) -> Vec<Value> {
     let layout = graph.layout;
     let mut values: Vec<Value> = vec![(graph.input_dims.clone().unwrap(), reading.iter().map(|&x| f64::from(x)).collect())];
     for node in &graph.nodes {
@@ -155,7 +160,7 @@ pub fn evaluate(graph: &Graph, reading: &[f32]) -> Vec<f64> {
                 (vec![out.len()], out)
             }
             Op::Elementwise { scale, offset, dims: along } => {
-                let channel = if layout == Layout::ChannelsFirst { 0 } else { dims.len() - 1 };
+                let channel = if layout == Layout::ChannelsFirst { 0 } else { dims.len().saturating_sub(1) };
                 let of = |values: &[f64], at: &[usize]| match along {
                     _ if values.len() == 1 => values[0],
                     None => values[at[channel]],
@@ -247,7 +252,7 @@ pub fn evaluate(graph: &Graph, reading: &[f32]) -> Vec<f64> {
         };
         values.push(next);
     }
-    values[graph.output].1.clone()
+    values
 }
 
 /// Lowers, compares in floating point, quantises, and compares the integers.

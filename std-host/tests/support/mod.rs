@@ -34,6 +34,13 @@ impl Rng {
     }
 }
 
+/// The first seed, which is printed; `SEED` sets it.
+pub fn seed() -> u64 {
+    let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(42);
+    println!("seed {seed}");
+    seed
+}
+
 /// The folder with public networks and inputs; a line is printed where it is missing.
 pub fn shared_data() -> Option<PathBuf> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
