@@ -397,8 +397,13 @@ impl Quantiser<'_> {
         if let Some(bits) = self.options.input_frac_bits {
             return Ok(i32::from(bits));
         }
+        let most = fitting_bits(self.largest_input, self.options.headroom_bits);
+        if matches!(map.shape, Shape::Pairs(_)) && most.min(budget) >= 0 {
+            // The larger of two is passed on as it is: more bits would be missing in the weights behind it.
+            return Ok(USUAL_BITS.min(most).min(budget));
+        }
         let split = Split::new(map, float);
-        let fits = |&bits: &i32| bits <= fitting_bits(self.largest_input, self.options.headroom_bits);
+        let fits = |&bits: &i32| bits <= most;
         let error = |bits: i32| {
             let rounding = |&value: &f64| (value - round_to(value, bits)).powi(2);
             let input = float.iter().map(rounding).sum::<f64>() / count(float.len());

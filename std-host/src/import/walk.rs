@@ -63,6 +63,10 @@ pub fn walk(graph: &Graph) -> Result<Way<'_>, GraphError> {
     let (mut answer, mut left_off) = (graph.output, Vec::new());
     let mut output = walker.bare(answer)?;
     while let Some(node) = walker.producer(output).filter(|node| matches!(node.op, Op::Last)) {
+        // More functions than there are nodes run in a circle.
+        if left_off.len() > graph.nodes.len() {
+            return Err(walker.lost(output));
+        }
         left_off.push(node.op_type.clone());
         answer = walker.input(node)?;
         output = walker.bare(answer)?;
