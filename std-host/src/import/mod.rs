@@ -67,7 +67,7 @@ pub enum GraphError {
         what: String,
     },
     /// Nodes that cannot be computed, all of them.
-    #[error("{} unsupported node(s):{}\nsupported are dense layers, convolutions (of one and two dimensions, grouped, depthwise), average and max pools, sums of two values, batch normalisation, ReLU, ReLU6 and reshapes, and a softmax or the like at the end; remove the others or export the network up to them", .0.len(), list(.0))]
+    #[error("{} unsupported node(s):{}\nsupported are dense layers, convolutions (of one and two dimensions, grouped, depthwise), average and max pools, sums of two values, batch normalisation, ReLU, ReLU6 and changes of dimensions, and a softmax or the like at the end; remove the others or export the network up to them", .0.len(), list(.0))]
     Unsupported(Vec<UnsupportedNode>),
     /// The nodes do not form a chain from the input to the output, beside which values are carried over.
     #[error(
