@@ -151,6 +151,21 @@ fn relu6_is_two_layers() {
     check("relu6", &graph.graph, 2 + 3 + 1);
 }
 
+/// Far beyond 6, the rounding of the weights is far beyond a word's: it must not move the 6.
+#[test]
+fn relu6_of_large_values_is_6() {
+    let mut graph = Builder::new(&[1, 6, 6], Layout::ChannelsFirst);
+    let first = graph.conv(0, [4, 1, 3, 3], 1, (1, 1), BARE);
+    let first = graph.node(Op::Elementwise { scale: vec![100_000.0], offset: vec![1.0], dims: None }, &[first]);
+    let clamped = graph.node(Op::Relu6, &[first]);
+    let flat = graph.node(Op::Reshape { dims: None }, &[clamped]);
+    graph.dense(flat, 64, 3);
+    let chain = lower(&graph.graph).unwrap();
+    let readings = Readings::new(36, Rng(11).reals(36 * 64)).unwrap();
+    let error = quantise(&chain, &readings, &Options::default()).unwrap().1.error;
+    assert!(error < 0.1, "{error}");
+}
+
 #[test]
 fn a_softmax_at_the_end_is_left_to_the_recipient() {
     let mut graph = Builder::new(&[5], Layout::ChannelsFirst);

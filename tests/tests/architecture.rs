@@ -104,7 +104,7 @@ fn secrets_derive_nothing() {
         ("protocol/stepwise.rs", &["Messages<"]),
         ("protocol/choose.rs", &["Chosen<"]),
         ("protocol/compare.rs", &["Compared<"]),
-        ("protocol/matrix.rs", &["MatrixFactors<", "Masked<", "ApplyMatrix<", "Vectors<"]),
+        ("protocol/matrix.rs", &["MatrixFactors<", "Masked<", "Vectors<"]),
         ("protocol/piecewise.rs", &["Applied<"]),
         ("protocol/product.rs", &["Factors<"]),
         ("protocol/rescale.rs", &["Rescaled<"]),

@@ -145,6 +145,14 @@ fn count(elements: usize) -> f64 {
 }
 
 impl Layer {
+    /// Whether this is `c - x` for every value, as the two layers of a ReLU6 end.
+    #[must_use]
+    pub fn mirrors(&self) -> bool {
+        self.map.shape.window().is_some_and(|window| window.groups == window.channels && window.kernel == (1, 1))
+            && !self.map.weights.is_empty()
+            && self.map.weights.iter().all(|&weight| weight == -1.0)
+    }
+
     /// Values it takes.
     #[must_use]
     pub fn inputs(&self) -> usize {

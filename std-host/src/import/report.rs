@@ -11,6 +11,9 @@ use crate::model::MAX_LAYERS;
 /// A share of weights that become zero above which there is a warning.
 const ZEROED_SHARE: f64 = 0.02;
 
+/// An error of the answer, relative to its size, above which there is a warning.
+const LARGE_ERROR: f64 = 0.05;
+
 /// One layer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LayerReport {
@@ -131,7 +134,7 @@ impl Report {
         }
     }
 
-    /// Weights that became zero, where they are so many that it may matter.
+    /// Weights that became zero, where they are so many that it may matter; and an answer that is far off.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
@@ -146,6 +149,12 @@ impl Report {
                     "layer {index} (`{name}`): {zeroed} of {weights} weights become zero; check the error in the table, lower --headroom-bits if it is too large"
                 ));
             }
+        }
+        if self.error > LARGE_ERROR {
+            warnings.push(format!(
+                "the answer is off by {:.1} % of its size; see in the table where the error begins, and scale that layer's inputs and weights to similar size",
+                self.error * 100.0
+            ));
         }
         warnings
     }
