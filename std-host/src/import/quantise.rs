@@ -359,21 +359,20 @@ impl Quantiser<'_> {
             }
             words.extend(out.iter().map(|word| word.cast_signed()));
         }
-        if matches!(layer.map.shape, Shape::Pairs(_)) {
-            // A difference is exact.
+        // A difference is exact. Around a limit, as a ReLU6 is one, what lies far beyond it has large errors, that are cut away:
+        // they must not move the limit.
+        let limited = layer.mirrors() || chain.layers.get(index + 1).is_some_and(Layer::mirrors);
+        if limited || matches!(layer.map.shape, Shape::Pairs(_)) {
             return Scaled { weights, skip_weights, bias, words, frac_bits };
         }
-        // The mean error over the readings, which the bias takes back. Around a limit that mirrors a vector, what is far beyond
-        // the limit has large errors that are cut away: there, only readings count that a ReLU passes.
-        let limited = layer.mirrors() || chain.layers.get(index + 1).is_some_and(Layer::mirrors);
-        let mut errors = vec![(0.0, 0); outputs];
+        // The mean error over the readings, which the bias takes back.
+        let mut errors = vec![0.0; outputs];
         for (words, float) in words.chunks_exact(outputs).zip(float.chunks_exact(outputs)) {
-            for ((error, &word), &float) in errors.iter_mut().zip(words).zip(float).filter(|(_, float)| !limited || **float > 0.0)
-            {
-                *error = (error.0 + real(word, frac_bits) - float, error.1 + 1);
+            for ((error, &word), &float) in errors.iter_mut().zip(words).zip(float) {
+                *error += real(word, frac_bits) - float;
             }
         }
-        let corrections: Vec<i64> = errors.iter().map(|&(error, rows)| -integer(error / count(rows.max(1)), frac_bits)).collect();
+        let corrections: Vec<i64> = errors.iter().map(|error| -integer(error / count(rows), frac_bits)).collect();
         bias.iter_mut().zip(&corrections).for_each(|(bias, correction)| *bias += correction);
         for words in words.chunks_exact_mut(outputs) {
             words.iter_mut().zip(&corrections).for_each(|(word, correction)| *word += correction);
