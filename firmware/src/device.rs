@@ -7,7 +7,6 @@ use embassy_net::tcp::{ConnectError, TcpSocket};
 use embassy_net::{IpEndpoint, Stack};
 use embassy_time::{Duration, TimeoutError, Timer, with_timeout};
 use sharelet_core::fixed::{FixedError, encode};
-use sharelet_core::keystream::ChaCha12;
 use sharelet_core::network::Network;
 use sharelet_core::session::p0::{Policy, connect};
 use sharelet_core::session::{SessionError, refuse};
