@@ -8,7 +8,7 @@ mod support;
 use sharelet_host::import::GraphError;
 use sharelet_host::import::layer::Chain;
 use sharelet_host::import::lower::lower;
-use sharelet_host::import::onnx_proto::{AttributeProto, DOUBLE, EXTERNAL, INT64, NodeProto, TensorProto};
+use sharelet_host::import::onnx_proto::{AttributeProto, DOUBLE, EXTERNAL, INT64, ModelProto, NodeProto, TensorProto};
 use sharelet_host::import::{onnx, tflite};
 use support::Rng;
 use support::onnx::{bytes, float, int, model, node, tensor, value};
@@ -352,6 +352,39 @@ fn no_bytes_make_the_readers_panic() {
             bytes.truncate(rng.below(bytes.len()));
         }
         let _ = read(&bytes);
+        let _ = read_flat(&bytes);
+    }
+}
+
+/// Bytes that change seldom make a number extreme; here whole numbers change.
+#[test]
+fn no_numbers_make_the_readers_panic() {
+    let mut rng = Rng(support::seed());
+    let whole: ModelProto = prost::Message::decode(onnx_image().as_slice()).unwrap();
+    let extremes = [i64::MIN, i64::MIN + 1, -1 << 40, -5, -1, 0, 1, 3, 255, 256, 65_536, 1 << 40, i64::MAX];
+    for _ in 0..30_000 {
+        let mut model = whole.clone();
+        let graph = model.graph.as_mut().unwrap();
+        for _ in 0..=rng.below(3) {
+            let node = rng.below(graph.node.len());
+            let attributes = graph.node[node].attribute.iter_mut().flat_map(|attribute| attribute.ints.iter_mut());
+            let shapes = graph.initializer.iter_mut().flat_map(|tensor| tensor.int64_data.iter_mut().chain(&mut tensor.dims));
+            let mut numbers: Vec<&mut i64> = if rng.below(2) == 0 { attributes.collect() } else { shapes.collect() };
+            if !numbers.is_empty() {
+                let place = rng.below(numbers.len());
+                *numbers[place] = extremes[rng.below(extremes.len())];
+            }
+        }
+        let _ = read(&prost::Message::encode_to_vec(&model));
+    }
+    let whole = flat_image();
+    let extremes = [i32::MIN, -1, 0, 1, 2, 255, 65_536, 1 << 30, i32::MAX];
+    for _ in 0..30_000 {
+        let mut bytes = whole.clone();
+        for _ in 0..=rng.below(2) {
+            let place = 4 * rng.below(bytes.len() / 4);
+            bytes[place..place + 4].copy_from_slice(&extremes[rng.below(extremes.len())].to_le_bytes());
+        }
         let _ = read_flat(&bytes);
     }
 }

@@ -249,3 +249,32 @@ fn tflite_pools_sums_and_dimensions() {
     assert_eq!(flat_ops(21, &[0], &[1, 8, 6, 2], vec![], vec![]), [Op::Relu6]);
     assert_eq!(flat_ops(25, &[0], &[1, 8, 6, 2], vec![], vec![]), [Op::Last]);
 }
+
+#[test]
+fn onnx_extreme_orders_of_dimensions_are_refused() {
+    for perm in [&[0, i64::MIN, 1][..], &[0, i64::MAX, 0], &[0, -1], &[]] {
+        assert!(reason(op(with(node("Transpose", &["x"], "y"), vec![ints("perm", perm)]), vec![])).contains("batch"), "{perm:?}");
+    }
+}
+
+#[test]
+fn onnx_sizes_have_as_many_dimensions_as_the_kernel() {
+    let conv = |attributes, dims: &[i64]| op(with(node("Conv", &["x", "w"], "y"), attributes), vec![kernel(dims)]);
+    for attribute in [ints("strides", &[2]), ints("pads", &[1, 1]), ints("pads", &[1, 1, 1]), ints("pads", &[1])] {
+        assert!(reason(conv(vec![attribute.clone()], &[2, 1, 3, 2])).contains("dimensions"), "{attribute:?}");
+    }
+    for attribute in [ints("strides", &[1, 2]), ints("pads", &[0, 1, 0, 1]), ints("pads", &[1, 1, 1])] {
+        assert!(reason(conv(vec![attribute.clone()], &[2, 1, 3])).contains("dimensions"), "{attribute:?}");
+    }
+    let pool = vec![ints("kernel_shape", &[2, 2]), ints("strides", &[2])];
+    assert!(reason(op(with(node("MaxPool", &["x"], "y"), pool), vec![])).contains("dimensions"));
+}
+
+#[test]
+fn onnx_integers_of_constant_nodes_are_followed() {
+    let constant = |attribute| with(node("Constant", &[], "s"), vec![attribute]);
+    let last = |nodes| onnx::read(&model(4, nodes, vec![]).encode_to_vec()).unwrap().nodes[0].op.clone();
+    let shape = ints("value_ints", &[-1, 1, 2, 2]);
+    assert_eq!(last(vec![constant(shape), node("Reshape", &["x", "s"], "y")]), Op::Reshape { dims: Some(vec![1, 2, 2]) });
+    assert_eq!(last(vec![constant(int("value_int", 1)), node("Unsqueeze", &["x", "s"], "y")]), Op::Unsqueeze(vec![1]));
+}

@@ -136,6 +136,7 @@ impl<'a> Reader<'a> {
             "MaxPool" => onnx_window::pool(node, false)?,
             "GlobalAveragePool" => Op::AveragePool(Pool::WHOLE),
             "ReduceMean" => onnx_window::mean(node, self.axes(node, input(1)).unwrap_or(&[]))?,
+            "Pad" => return Err(Some(onnx_window::PAD.to_owned())),
             "Clip" => self.clip(node, input(1), input(2))?,
             "Softmax" | "LogSoftmax" | "Sigmoid" | "Tanh" => Op::Last,
             "Identity" => Op::Identity,
@@ -246,6 +247,12 @@ impl<'a> Reader<'a> {
                 let attribute = |name: &str| node.attribute.iter().find(|attribute| attribute.name == name);
                 if let Some(tensor) = attribute("value").and_then(|attribute| attribute.t.as_ref()) {
                     return constant(tensor);
+                }
+                if let Some(values) = attribute("value_ints") {
+                    return Ok(Constant::Integers(values.ints.clone()));
+                }
+                if let Some(value) = attribute("value_int") {
+                    return Ok(Constant::Integers(vec![value.i]));
                 }
                 let floats = match (attribute("value_float"), attribute("value_floats")) {
                     (Some(value), _) => Some((vec![], vec![f64::from(value.f)])),

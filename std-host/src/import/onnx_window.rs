@@ -7,6 +7,9 @@ use super::onnx_proto::NodeProto;
 /// Why a node is not computed.
 type Reason = Option<String>;
 
+/// Why a padding that is a node of its own is not computed.
+pub const PAD: &str = "it pads on its own; let the padding of the convolution behind it do that";
+
 fn because<T>(reason: &str) -> Result<T, Reason> {
     Err(Some(reason.to_owned()))
 }
@@ -30,14 +33,20 @@ fn pair(values: &[i64]) -> Result<(usize, usize), Reason> {
     }
 }
 
-fn stride(node: &NodeProto) -> Result<(usize, usize), Reason> {
-    integers(node, "strides").map_or(Ok((1, 1)), |strides| match *strides {
-        [across] => pair(&[1, across]),
-        _ => pair(strides),
-    })
+/// Sizes along every dimension of a window of `rank`; along the rows of a signal it is `flat`.
+fn along(values: &[i64], rank: usize, flat: i64) -> Result<(usize, usize), Reason> {
+    match *values {
+        _ if values.len() != rank => because("its steps or its padding have other dimensions than its window"),
+        [across] => pair(&[flat, across]),
+        _ => pair(values),
+    }
 }
 
-fn padding(node: &NodeProto) -> Result<Padding, Reason> {
+fn stride(node: &NodeProto, rank: usize) -> Result<(usize, usize), Reason> {
+    integers(node, "strides").map_or(Ok((1, 1)), |strides| along(strides, rank, 1))
+}
+
+fn padding(node: &NodeProto, rank: usize) -> Result<Padding, Reason> {
     let auto = node.attribute.iter().find(|attribute| attribute.name == "auto_pad").map_or(&b"NOTSET"[..], |a| &a.s);
     match auto {
         b"SAME_UPPER" => return Ok(Padding::SameUpper),
@@ -46,13 +55,9 @@ fn padding(node: &NodeProto) -> Result<Padding, Reason> {
         b"NOTSET" | b"" => {}
         _ => return because("its padding is of an unknown kind"),
     }
-    let Some(pads) = integers(node, "pads") else { return Ok(Padding::NONE) };
-    let flat = |pads: &[i64]| match *pads {
-        [across] => pair(&[0, across]),
-        _ => pair(pads),
-    };
-    let (before, after) = pads.split_at_checked(pads.len() / 2).unwrap_or_default();
-    if pads.is_empty() { Ok(Padding::NONE) } else { Ok(Padding::Explicit { before: flat(before)?, after: flat(after)? }) }
+    let Some(pads) = integers(node, "pads").filter(|pads| !pads.is_empty()) else { return Ok(Padding::NONE) };
+    let (before, after) = pads.split_at_checked(rank).unwrap_or((pads, &[]));
+    Ok(Padding::Explicit { before: along(before, rank, 0)?, after: along(after, rank, 0)? })
 }
 
 fn not_dilated(node: &NodeProto) -> Result<(), Reason> {
@@ -66,6 +71,7 @@ fn not_dilated(node: &NodeProto) -> Result<(), Reason> {
 /// The reason why it is not computed.
 pub fn convolution(node: &NodeProto, weights: &Tensor, bias: Option<&Tensor>) -> Result<Op, Reason> {
     not_dilated(node)?;
+    let rank = weights.dims.len().saturating_sub(2);
     let dims = match *weights.dims {
         [filters, depth, across] => vec![filters, depth, 1, across],
         [filters, depth, down, across] => vec![filters, depth, down, across],
@@ -74,7 +80,7 @@ pub fn convolution(node: &NodeProto, weights: &Tensor, bias: Option<&Tensor>) ->
     let groups = usize::try_from(integer(node, "group", 1)).map_err(|_| Some("it has a negative number of groups".to_owned()))?;
     let weights = Tensor { dims, values: weights.values.clone() };
     let bias = bias.map(|bias| bias.values.clone());
-    Ok(Op::Convolution { weights, bias, groups, stride: stride(node)?, padding: padding(node)? })
+    Ok(Op::Convolution { weights, bias, groups, stride: stride(node, rank)?, padding: padding(node, rank)? })
 }
 
 /// The window of an average or max pool.
@@ -83,9 +89,10 @@ pub fn convolution(node: &NodeProto, weights: &Tensor, bias: Option<&Tensor>) ->
 /// The reason why it is not computed.
 pub fn pool(node: &NodeProto, average: bool) -> Result<Op, Reason> {
     not_dilated(node)?;
-    let size = integers(node, "kernel_shape").map_or_else(|| because("it does not say how large its window is"), pair)?;
+    let Some(shape) = integers(node, "kernel_shape") else { return because("it does not say how large its window is") };
+    let (size, rank) = (pair(shape)?, shape.len());
     let (ceil, count_padding) = (integer(node, "ceil_mode", 0) != 0, !average || integer(node, "count_include_pad", 0) != 0);
-    let pool = Pool { size: Some(size), stride: stride(node)?, padding: padding(node)?, ceil, count_padding };
+    let pool = Pool { size: Some(size), stride: stride(node, rank)?, padding: padding(node, rank)?, ceil, count_padding };
     Ok(if average { Op::AveragePool(pool) } else { Op::MaxPool(pool) })
 }
 
@@ -144,7 +151,8 @@ pub fn reshape(shape: Option<&[i64]>) -> Op {
 pub fn transpose(node: &NodeProto) -> Result<Op, Reason> {
     match integers(node, "perm") {
         Some([0, order @ ..]) => {
-            let places = order.iter().map(|&place| usize::try_from(place - 1).ok()).collect::<Option<Vec<usize>>>();
+            let place = |&place: &i64| usize::try_from(place).ok()?.checked_sub(1).filter(|&place| place < order.len());
+            let places = order.iter().map(place).collect::<Option<Vec<usize>>>();
             places.map(Op::Transpose).ok_or_else(|| Some("it moves the batch".to_owned()))
         }
         _ => because("it moves the batch"),
