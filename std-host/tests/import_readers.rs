@@ -278,3 +278,24 @@ fn onnx_integers_of_constant_nodes_are_followed() {
     assert_eq!(last(vec![constant(shape), node("Reshape", &["x", "s"], "y")]), Op::Reshape { dims: Some(vec![1, 2, 2]) });
     assert_eq!(last(vec![constant(int("value_int", 1)), node("Unsqueeze", &["x", "s"], "y")]), Op::Unsqueeze(vec![1]));
 }
+
+#[test]
+fn padding_nodes_are_refused_with_a_reason() {
+    assert!(reason(op(node("Pad", &["x", "p"], "y"), vec![shape("p", &[0; 8])])).contains("padding of the convolution"));
+    for kind in [34, 60, 100] {
+        let ops = flat_ops(kind, &[0, 1], &[1, 10, 8, 2], vec![], vec![integers(&[0, 0, 1, 1, 1, 1, 0, 0])]);
+        assert!(reason(ops[0].clone()).contains("padding of the convolution"), "{kind}");
+    }
+}
+
+#[test]
+fn tflite_filters_per_channel_follow_from_the_image() {
+    // The image has two channels; a file need not say how many filters each of them has.
+    let options = |filters| vec![(0, Field::U8(1)), (1, Field::U32(1)), (2, Field::U32(1)), (3, Field::U32(filters))];
+    for (said, filters) in [(0, 2), (0, 4), (2, 4)] {
+        let ops = flat_ops(4, &[0, 1], &[1, 7, 6, filters], options(said), vec![numbers(&[1, 2, 1, filters])]);
+        assert!(matches!(ops[..], [Op::Convolution { groups: 2, .. }]), "{said} {filters}: {ops:?}");
+    }
+    let uneven = flat_ops(4, &[0, 1], &[1, 7, 6, 5], options(2), vec![numbers(&[1, 2, 1, 5])]);
+    assert!(reason(uneven[0].clone()).contains("filters per channel"));
+}

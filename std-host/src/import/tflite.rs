@@ -158,11 +158,13 @@ impl<'a> File<'a> {
                         None => return refuse("its bias is computed or not float32"),
                     },
                 };
-                match tflite_window::convolution(operator, weights, bias, op_type != "CONV_2D")? {
+                let image = dims(self.tensor(first)?)?;
+                match tflite_window::convolution(operator, weights, bias, op_type != "CONV_2D", &image)? {
                     Ok(op) => op,
                     Err(reason) => return refuse(reason),
                 }
             }
+            "PAD" | "PADV2" | "MIRROR_PAD" => return refuse(tflite_window::PAD),
             "AVERAGE_POOL_2D" | "MAX_POOL_2D" => {
                 let image = dims(self.tensor(first)?)?;
                 match tflite_window::pool(operator, &image, op_type == "AVERAGE_POOL_2D")? {

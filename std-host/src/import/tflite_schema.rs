@@ -297,10 +297,12 @@ pub fn operator_name(code: i32) -> String {
     match (known, code) {
         (Some(name), _) => (*name).to_owned(),
         (_, 54) => "PRELU".to_owned(),
+        (_, 60) => "PADV2".to_owned(),
         (_, 70) => "EXPAND_DIMS".to_owned(),
         (_, 77) => "SHAPE".to_owned(),
         (_, 83) => "PACK".to_owned(),
         (_, 98) => "LEAKY_RELU".to_owned(),
+        (_, 100) => "MIRROR_PAD".to_owned(),
         (_, 114) => "QUANTIZE".to_owned(),
         (_, 117) => "HARD_SWISH".to_owned(),
         _ => format!("builtin operator {code}"),

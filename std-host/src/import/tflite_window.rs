@@ -4,6 +4,9 @@ use super::GraphError;
 use super::graph::{Op, Padding, Pool, Tensor};
 use super::tflite_schema::Operator;
 
+/// Why a padding that is an operator of its own is not computed.
+pub const PAD: &str = "it pads on its own; let the padding of the convolution behind it do that";
+
 /// A size or a step; one that is not positive is none.
 fn positive(value: Option<i32>) -> Option<usize> {
     value.and_then(|value| usize::try_from(value).ok()).filter(|&value| value > 0)
@@ -32,7 +35,7 @@ fn reordered(weights: &Tensor, depthwise: bool) -> Option<Tensor> {
     Tensor::new(vec![filters, depth, rows, columns], values)
 }
 
-/// A convolution, depthwise or not; or why there is none.
+/// A convolution of an image of dimensions batch, rows, columns, channels, depthwise or not; or why there is none.
 ///
 /// # Errors
 /// [`GraphError::Corrupt`].
@@ -41,16 +44,17 @@ pub fn convolution(
     weights: Tensor,
     bias: Option<Vec<f64>>,
     depthwise: bool,
+    image: &[usize],
 ) -> Result<Result<Op, &'static str>, GraphError> {
     let (code, stride, dilation, multiplier) = if depthwise {
         let Some(options) = operator.depthwise_options()? else { return Ok(Err("it has no options")) };
         let stride = (positive(options.stride_h()?), positive(options.stride_w()?));
         let dilation = (options.dilation_h()?, options.dilation_w()?);
-        (options.padding()?, stride, dilation, positive(options.depth_multiplier()?).unwrap_or(1))
+        (options.padding()?, stride, dilation, positive(options.depth_multiplier()?))
     } else {
         let Some(options) = operator.conv_options()? else { return Ok(Err("it has no options")) };
         let stride = (positive(options.stride_h()?), positive(options.stride_w()?));
-        (options.padding()?, stride, (options.dilation_h()?, options.dilation_w()?), 1)
+        (options.padding()?, stride, (options.dilation_h()?, options.dilation_w()?), None)
     };
     let (Some(down), Some(across)) = stride else { return Ok(Err("its steps are not positive")) };
     if [dilation.0, dilation.1].iter().any(|dilation| dilation.unwrap_or(1) != 1) {
@@ -58,7 +62,14 @@ pub fn convolution(
     }
     let Some(weights) = reordered(&weights, depthwise) else { return Ok(Err("its kernel has not four dimensions")) };
     let filters = weights.dims.first().copied().unwrap_or(0);
-    let groups = if depthwise { filters / multiplier } else { 1 };
+    // A file that does not say how many filters a channel has leaves that to the image.
+    let groups = match (depthwise, multiplier, image) {
+        (false, ..) => 1,
+        (true, Some(multiplier), _) if filters.is_multiple_of(multiplier) => filters / multiplier,
+        (true, None, &[_, _, _, channels]) if channels > 0 && filters.is_multiple_of(channels) => channels,
+        (true, None, &[]) => filters,
+        _ => return Ok(Err("it has not the same number of filters per channel")),
+    };
     Ok(Ok(Op::Convolution { weights, bias, groups, stride: (down, across), padding: padding(code.unwrap_or(0)) }))
 }
 
