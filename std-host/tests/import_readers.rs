@@ -247,7 +247,9 @@ fn tflite_pools_sums_and_dimensions() {
     assert_eq!(flat_ops(22, &[0], &[1, 1], vec![], vec![]), [Op::Reshape { dims: None }]);
     assert_eq!(flat_ops(39, &[0, 1], &[1, 2, 8, 6], vec![], vec![integers(&[0, 3, 1, 2])]), [Op::Transpose(vec![2, 0, 1])]);
     assert_eq!(flat_ops(21, &[0], &[1, 8, 6, 2], vec![], vec![]), [Op::Relu6]);
-    assert_eq!(flat_ops(25, &[0], &[1, 8, 6, 2], vec![], vec![]), [Op::Last]);
+    for kind in [14, 25, 28, 50] {
+        assert_eq!(flat_ops(kind, &[0], &[1, 8, 6, 2], vec![], vec![]), [Op::Last], "{kind}");
+    }
 }
 
 #[test]

@@ -296,6 +296,7 @@ pub fn operator_name(code: i32) -> String {
     let known = usize::try_from(code).ok().and_then(|code| NAMES.get(code));
     match (known, code) {
         (Some(name), _) => (*name).to_owned(),
+        (_, 50) => "LOG_SOFTMAX".to_owned(),
         (_, 54) => "PRELU".to_owned(),
         (_, 60) => "PADV2".to_owned(),
         (_, 70) => "EXPAND_DIMS".to_owned(),
