@@ -3,7 +3,7 @@
 use sharelet_core::correlation::cut::Folding;
 use sharelet_core::engine::offline::{Count, Offline, Usage};
 use sharelet_core::engine::{Comparison, Engine};
-use sharelet_core::program::extreme::Window;
+use sharelet_core::program::pool::{Window, max_pool};
 use sharelet_core::program::{Need, Scratch, choice, extreme, scaling, softmax, statistics, unary};
 use sharelet_core::protocol::StepError;
 use sharelet_core::protocol::product::Square;
@@ -112,7 +112,7 @@ pub async fn apply<R: Ring, E: Engine>(engine: &mut E, job: Job, room: &mut Room
         }
         Function::Max10 => return extreme::max(engine, COLUMNS, copy, out, scratch).await,
         Function::ArgMax10 => return extreme::arg_max(engine, COLUMNS, copy, out, scratch).await,
-        Function::MaxPool => return extreme::max_pool(engine, pool(out.len()), x, out, scratch).await,
+        Function::MaxPool => return max_pool(engine, pool(out.len()), x, out, scratch).await,
         Function::Compare => return choice::compare(engine, &[R::ZERO], Folding::Direct, copy, out).await,
         Function::Compare16 => {
             let constants = CONSTANTS.map(word::<R>);

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use sharelet_core::correlation::cut::Folding;
-use sharelet_core::program::extreme::Window;
+use sharelet_core::program::pool::Window;
 use sharelet_core::program::unary::Smooth;
 use sharelet_tests::programs::Program;
 use sharelet_tests::programs::data::{Data, word};

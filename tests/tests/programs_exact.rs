@@ -6,7 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use sharelet_core::correlation::cut::Folding;
-use sharelet_core::program::extreme::Window;
+use sharelet_core::program::pool::Window;
 use sharelet_tests::programs::data::{all_words, shuffled, word, words};
 use sharelet_tests::programs::exact::exact;
 use sharelet_tests::programs::function::Function;

@@ -4,7 +4,7 @@
 
 use rand_core::Rng;
 use sharelet_core::correlation::cut::Folding;
-use sharelet_core::program::extreme::Window;
+use sharelet_core::program::pool::Window;
 use sharelet_core::program::unary::Smooth;
 use sharelet_tests::programs::data::{Data, all_words};
 use sharelet_tests::programs::function::Function;

@@ -5,7 +5,7 @@
 use sharelet_core::correlation::cut::Folding;
 use sharelet_core::engine::EngineError;
 use sharelet_core::program::Need;
-use sharelet_core::program::extreme::Window;
+use sharelet_core::program::pool::Window;
 use sharelet_core::program::unary::Smooth;
 use sharelet_core::protocol::StepError;
 use sharelet_core::ring::Ring;

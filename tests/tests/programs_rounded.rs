@@ -7,7 +7,7 @@
 
 use sharelet_core::function::spline::Spline;
 use sharelet_core::function::tables;
-use sharelet_core::program::extreme::Window;
+use sharelet_core::program::pool::Window;
 use sharelet_core::program::unary::Smooth;
 use sharelet_tests::programs::data::{all_words, shuffled, word, words};
 use sharelet_tests::programs::exact::{exact, unit, within};

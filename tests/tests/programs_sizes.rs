@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use sharelet_core::correlation::cut::Folding;
-use sharelet_core::program::extreme::Window;
+use sharelet_core::program::pool::Window;
 use sharelet_core::program::{Need, choice, extreme, scaling, softmax, statistics, unary};
 use sharelet_core::protocol::compare::MAX_CONSTANTS;
 use sharelet_tests::programs::data::Data;

@@ -8,6 +8,7 @@
 mod check;
 pub mod choice;
 pub mod extreme;
+pub mod pool;
 pub mod scaling;
 pub mod softmax;
 pub mod statistics;

@@ -3,9 +3,12 @@
 use sharelet_core::correlation::cut::Folding;
 use sharelet_core::engine::{Comparison, Engine};
 use sharelet_core::function::tables;
-use sharelet_core::program::extreme::{self, Window};
 use sharelet_core::program::unary::{self, Smooth};
 use sharelet_core::program::{Need, Scratch, choice, scaling, softmax, statistics};
+use sharelet_core::program::{
+    extreme,
+    pool::{self, Window},
+};
 use sharelet_core::protocol::matrix::{ApplyMatrix, MaskMatrix, Masked, MatrixFactors, MatrixMultiply, Vectors};
 use sharelet_core::protocol::piecewise::{Applied, Piecewise};
 use sharelet_core::protocol::product::Square;
@@ -246,8 +249,8 @@ impl<R: Word> Program<R> for Function {
             Self::Min(columns) => extreme::min(engine, *columns, x, out, scratch).await,
             Self::ArgMax(columns) => extreme::arg_max(engine, *columns, x, out, scratch).await,
             Self::OneHot(columns) => extreme::one_hot(engine, *columns, in_place(x, out), scratch).await,
-            Self::MaxPool(window) => extreme::max_pool(engine, *window, x, out, scratch).await,
-            Self::MeanPool(window) => extreme::mean_pool(engine, *window, x, out, scratch).await,
+            Self::MaxPool(window) => pool::max_pool(engine, *window, x, out, scratch).await,
+            Self::MeanPool(window) => pool::mean_pool(engine, *window, x, out, scratch).await,
             Self::Reciprocal(f) => scaling::reciprocal(engine, *f, x, out, scratch).await,
             Self::Sqrt(f) => scaling::sqrt(engine, *f, x, out, scratch).await,
             Self::InvSqrt(f) => scaling::inv_sqrt(engine, *f, x, out, scratch).await,
