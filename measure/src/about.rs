@@ -3,7 +3,7 @@
 use sharelet_core::function::spline::Above;
 use sharelet_core::program::unary::Smooth;
 
-use crate::exact::{DEVIATION_BITS, quotient_bits, reciprocal_least};
+use crate::exact::{DEVIATION_BITS, quotient_bits, reciprocal_least, saturation};
 use crate::function::{CLAMP, COLUMNS, CONSTANTS, Function, SLOPE};
 use crate::run::Job;
 
@@ -60,7 +60,7 @@ pub fn text(function: Function) -> String {
         }
         Function::Reciprocal => "`1 / x`. Nearer to zero the result is that of the domain's end, of `x`'s sign.".into(),
         Function::Divide => {
-            "`x / y`, both shared. Larger quotients saturate: right sign, and between the bound and twice it.".into()
+            "`x / y`, both shared, for all words. Operands beyond the domain saturate, and so do quotients: right sign, and between the bound and twice it.".into()
         }
         Function::Sqrt => "The square root; 0 for negative numbers, and that of the domain's end beyond it.".into(),
         Function::InvSqrt => "`1 / sqrt(x)`; that of one unit for zero and negative numbers.".into(),
@@ -68,12 +68,12 @@ pub fn text(function: Function) -> String {
         Function::Softmax10 => format!("`e^(x_j) / sum e^(x_i)`; {row}."),
         Function::LogSoftmax10 => format!("`x_j - ln sum e^(x_i)`; {row}."),
         Function::Sum10 => format!("The sum; {row}. Without a message; modulo `2^k` beyond the domain."),
-        Function::Mean10 => format!("The mean, in units of `x`; {row}. Garbage beyond the domain."),
-        Function::Variance10 => format!("The mean of the squared deviations; {row}. Garbage beyond the domain."),
+        Function::Mean10 => format!("The mean, in units of `x`; {row}. Sums saturate at the domain's ends."),
+        Function::Variance10 => format!("The mean of the squared deviations; {row}. Numbers saturate at the domain's ends."),
         Function::LayerNorm10 => format!(
             "`(x_j - mean) / sqrt(variance + 1e-5)` (at least one unit of the variance in place of `1e-5`); {row}. The unit by \
              which the mean may be off counts as a part of the deviation: measured for deviations of `2^-{DEVIATION_BITS}` and more, \
-             around means of up to `2^24` units, which at `k = 64` are off by up to `2^-21` of themselves. Garbage where a variance does not fit."
+             around means of up to `2^24` units. Numbers saturate at the domain's ends."
         ),
     }
 }
@@ -104,7 +104,7 @@ pub fn domain(job: Job, ring_bits: u32) -> String {
         Function::Max10 | Function::ArgMax10 | Function::OneHot10 | Function::MaxPool => "differences below `2^31` units".into(),
         Function::Softmax10 | Function::LogSoftmax10 => "differences below `2^31` units; tried up to 64".into(),
         Function::Sum10 => format!("`|sum| < 2^{}` units", k - 1),
-        Function::Mean10 => format!("`|sum| < 2^{}` units", if k == 32 { 30 } else { 41 }),
+        Function::Mean10 => format!("`|sum| < 2^{}` units", saturation(job, k).ilog2() + 1),
         Function::ExpFull => "any; `e^x < 2^62` units".into(),
         Function::Reciprocal => format!("`|x| >= {}` = `2^{}` units", power(reciprocal_least(k, f), f), reciprocal_least(k, f)),
         Function::Divide => {
@@ -116,7 +116,8 @@ pub fn domain(job: Job, ring_bits: u32) -> String {
         Function::InvSqrt | Function::Ln if k == 64 => format!("`0 < x < {}`", power(61, f)),
         Function::InvSqrt | Function::Ln => "`x > 0`".into(),
         Function::Variance10 | Function::LayerNorm10 => {
-            format!("deviations below `2^30` units, variance below {}", if k == 32 { "`2^31` units" } else { "`2^41` units" })
+            let bits = saturation(job, k).ilog2() + 1;
+            format!("`|x| < {}` = `2^{bits}` units", power(bits, f))
         }
         _ => "any".into(),
     }

@@ -2,8 +2,9 @@
 
 use sharelet_fit::reference;
 
-use crate::function::{CLAMP, CONSTANTS, Function, SLOPE};
+use crate::function::{CLAMP, COLUMNS, CONSTANTS, Function, SLOPE};
 use crate::run::{Job, epsilon};
+use sharelet_core::program::statistics;
 use sharelet_core::program::unary::Smooth;
 
 /// Bits of a result beyond which errors count as a part of it.
@@ -183,6 +184,20 @@ pub fn quotient_bits(ring_bits: u32, frac_bits: u32) -> (u32, u32) {
 /// Standard deviation of a measured row of a layer normalisation: at least this many bits below one.
 pub const DEVIATION_BITS: u32 = 2;
 
+/// The magnitude at which a function of a row saturates its numbers, or their sum; in units.
+#[must_use]
+pub fn saturation(job: Job, ring_bits: u32) -> u64 {
+    let narrow = ring_bits == 32;
+    match job.function {
+        Function::Mean10 if narrow => statistics::mean_limit::<u32>(),
+        Function::Mean10 => statistics::mean_limit::<u64>(),
+        Function::Variance10 if narrow => statistics::variance_limit::<u32>(COLUMNS, job.frac_bits),
+        Function::Variance10 => statistics::variance_limit::<u64>(COLUMNS, job.frac_bits),
+        Function::LayerNorm10 => statistics::layer_norm_limit(COLUMNS),
+        _ => u64::MAX,
+    }
+}
+
 /// Whether the function is defined here.
 #[must_use]
 pub fn in_domain(job: Job, ring_bits: u32, [row, other, third]: [&[i64]; 3]) -> bool {
@@ -201,7 +216,7 @@ pub fn in_domain(job: Job, ring_bits: u32, [row, other, third]: [&[i64]; 3]) -> 
         Function::Max10 | Function::ArgMax10 | Function::OneHot10 | Function::MaxPool => below(spread(), 31),
         Function::Softmax10 | Function::LogSoftmax10 => below(spread(), 31),
         Function::Sum10 => below(row.iter().map(|&x| i128::from(x)).sum(), k - 1),
-        Function::Mean10 => below(row.iter().map(|&x| i128::from(x)).sum(), if k == 32 { 30 } else { 41 }),
+        Function::Mean10 => row.iter().map(|&x| i128::from(x)).sum::<i128>().unsigned_abs() <= u128::from(saturation(job, k)),
         Function::ExpFull if k == 64 => real(job, k, [row, other, third]) < 2_f64.powi(62),
         Function::Reciprocal => x.unsigned_abs() >= 1 << reciprocal_least(k, f),
         Function::Divide => {
@@ -213,14 +228,9 @@ pub fn in_domain(job: Job, ring_bits: u32, [row, other, third]: [&[i64]; 3]) -> 
         Function::Sqrt => x >= 0,
         Function::InvSqrt | Function::Ln => x > 0 && (k == 32 || x < 1 << 61),
         Function::Variance10 | Function::LayerNorm10 => {
-            let (mean_bits, unit) = (if k == 32 { 30 } else { 41 }, 2_f64.powi(f.cast_signed()));
-            let (_, variance) = moments(row, unit);
-            // Results must be words; squares of deviations must stay below 2^61 in all.
-            let most = 2_f64.powi(if k == 32 { 30 } else { 40 }) / unit;
-            let most = most.min(2_f64.powi(60 - 2 * f.cast_signed()) / 10.0);
+            let (_, variance) = moments(row, 2_f64.powi(f.cast_signed()));
             let least = if job.function == Function::LayerNorm10 { 2_f64.powi(-2 * DEVIATION_BITS.cast_signed()) } else { 0.0 };
-            let sum = row.iter().map(|&x| i128::from(x)).sum();
-            below(sum, mean_bits) && below(spread(), 30) && (least..most).contains(&variance)
+            row.iter().all(|x| x.unsigned_abs() <= saturation(job, k)) && variance >= least
         }
         _ => true,
     }

@@ -5,7 +5,7 @@ use core::ops::Range;
 use rand_chacha::ChaCha8Rng;
 use rand_core::Rng as _;
 
-use crate::exact::{quotient_bits, reciprocal_least};
+use crate::exact::{quotient_bits, reciprocal_least, saturation};
 use crate::function::{CLAMP, CONSTANTS, Function};
 use crate::run::Job;
 
@@ -189,12 +189,17 @@ impl Random {
         let moments = matches!(self.job.function, Function::Variance10 | Function::LayerNorm10 | Function::Mean10);
         let spread_bits = match self.job.function {
             _ if softmax => f + 6,
-            _ if moments => (f + 12).min(26),
+            _ if moments => (f + 12).min(26).min(saturation(self.job, k).ilog2()),
             _ => 29,
         };
         let first_bit = if self.job.function == Function::LayerNorm10 { f.saturating_sub(2) } else { 0 };
         let bits = u64::from(first_bit) + self.below(u64::from(spread_bits.saturating_sub(first_bit)) + 1);
-        let center_bits = if moments { 25 } else { k.min(40) - 2 };
+        let center_bits = match self.job.function {
+            // Ten of them are a sum that the function takes.
+            Function::Mean10 => saturation(self.job, k).ilog2() - 3,
+            _ if moments => saturation(self.job, k).ilog2().min(25),
+            _ => k.min(40) - 2,
+        };
         let center = self.between(-(1 << center_bits) / 2, (1 << center_bits) / 2);
         for x in x.iter_mut() {
             *x = center + self.between(-(1 << bits) / 2, (1 << bits) / 2);

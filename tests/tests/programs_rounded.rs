@@ -146,13 +146,35 @@ fn functions_of_magnitude() {
     magnitudes::<u64>();
 }
 
+/// Against the definition: operands and quotients saturate where the function says.
+fn quotients_of_the_twin<R: Runs>(f: u32, a: &[R], b: &[R], divisor_bits: u32) {
+    let function = Function::Divide(f);
+    let twin = R::twin(&function, function.data(a, b)).unwrap().out;
+    let (most, divisor, limit) = ((1_i64 << (R::BITS - 2)) - 1, 1_i64 << divisor_bits, if R::BITS == 32 { 29 } else { 31 });
+    for ((a, b), found) in a.iter().zip(b).zip(twin) {
+        let (a, b, found) = (a.to_i64().clamp(-most, most), b.to_i64().clamp(-divisor, divisor), found.to_i64() as f64);
+        let exact = a as f64 * f64::from(1_u32 << f) / if b == 0 { 1.0 } else { b as f64 };
+        let bound = f64::powi(2.0, limit);
+        if exact.abs() < bound {
+            let allowed = 1.0 + if R::BITS == 32 { 0.25 } else { 1.0 } + exact.abs() * f64::powi(2.0, -24);
+            assert!((found - exact).abs() <= allowed, "{a} / {b}, {f} fraction bits: {found} where {exact} is right");
+        } else {
+            let size = found * exact.signum();
+            assert!((bound * 0.999..=2.0 * bound * 1.001).contains(&size), "{a} / {b}, {f} fraction bits: {found} for {exact}");
+        }
+    }
+}
+
 /// `v n >> s`, where `n`, of 33 bits, has its own unit, which is a quarter of the result's (one, at `k = 64`).
 fn quotients<R: Runs>() {
     let mut rng = rng(5);
     for (seed, f) in (400..).zip([1, 8, 12, 16, 20]) {
-        let a = shuffled(&words::<R>(R::BITS - 2, RANDOM, &mut rng), &mut rng);
-        let b = if R::BITS == 32 { all_words::<R>(RANDOM, &mut rng) } else { words::<R>(41.min(29 + f), RANDOM, &mut rng) };
-        let b: Vec<R> = b.into_iter().cycle().take(a.len()).collect();
+        // All words, and more divisors that do not saturate.
+        let divisor_bits = if R::BITS == 32 { 31 } else { 41.min(29 + f) };
+        let mut b = all_words::<R>(RANDOM, &mut rng);
+        b.extend(words::<R>(divisor_bits, RANDOM, &mut rng));
+        let a: Vec<R> = shuffled(&all_words::<R>(RANDOM, &mut rng), &mut rng).into_iter().cycle().take(b.len()).collect();
+        quotients_of_the_twin::<R>(f, &a, &b, divisor_bits);
         within(&Function::Divide(f), &a, &b, seed, |_, twin| {
             let (low, high) = from_table(tables::reciprocal(), R::BITS > 32, twin);
             (low + 2, high + 2)
@@ -168,13 +190,14 @@ fn division() {
 
 fn means<R: Runs>() {
     let mut rng = rng(6);
-    for columns in [1, 2, 3, 7, 10, 64, 100] {
-        // Sums below 2^30, 2^41.
-        let bits = if R::BITS == 32 { 30 } else { 41 } - usize::ilog2(columns) - 1;
-        let mut x = shuffled(&words::<R>(bits, 1000 * columns, &mut rng), &mut rng);
+    for columns in [1_usize, 2, 3, 7, 10, 64, 100] {
+        // Sums below 2^30, 2^41, and some beyond; for powers of two all sums.
+        let sum_bits = if R::BITS == 32 { 30 } else { 41 };
+        let bits = if columns.is_power_of_two() { R::BITS - 1 } else { sum_bits };
+        let mut x = shuffled(&words::<R>(bits - usize::ilog2(columns), 1000 * columns, &mut rng), &mut rng);
         x.truncate(x.len() / columns * columns);
         let function = Function::Mean(columns);
-        if columns == 1 {
+        if columns.is_power_of_two() {
             exact(&function, &x, &[], 500)
         } else {
             unit(&function, &x, &[], 501 + columns as u64)
@@ -183,9 +206,12 @@ fn means<R: Runs>() {
         let twin = R::twin(&function, function.data(&x, &[])).unwrap().out;
         for (row, mean) in x.chunks(columns).zip(twin) {
             let sum: i64 = row.iter().map(|x| x.to_i64()).sum();
+            let sum = if columns.is_power_of_two() { sum } else { sum.clamp(-(1 << sum_bits), 1 << sum_bits) };
             let count = i64::try_from(columns).unwrap();
             let bits = if R::BITS == 32 { 31 } else { 21 };
-            let fraction = if columns.is_power_of_two() { 0 } else { 1 + ((sum.abs() / count) >> bits) };
+            // Where a sum saturates, it does so less a fraction of 2^-20.
+            let saturated = if sum.abs() == 1 << sum_bits { 1 + ((sum.abs() / count) >> 20) } else { 0 };
+            let fraction = if columns.is_power_of_two() { 0 } else { 1 + ((sum.abs() / count) >> bits) + saturated };
             let off = mean.to_i64() - sum.div_euclid(count);
             assert!(off.abs() <= fraction, "{columns} columns: mean {mean:?} of the sum {sum}");
         }

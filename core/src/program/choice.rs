@@ -298,8 +298,12 @@ pub async fn clamp<R: Ring, E: Engine>(
     if low.to_i64() > high.to_i64() {
         return Err(StepError::DomainOutOfRange { ring_bits: R::BITS }.into());
     }
-    let knots = [Knot { at: low, slope: R::ONE, offset: low.neg() }, Knot { at: high, slope: word(-1), offset: high }];
-    segments(engine, (R::ZERO, low), &knots, x, scratch).await
+    segments(engine, (R::ZERO, low), &clamp_knots(low, high), x, scratch).await
+}
+
+/// Where a number limited to `low..=high` bends, beginning with a slope of 0 and `low`.
+pub(super) fn clamp_knots<R: Ring>(low: R, high: R) -> [Knot<R>; 2] {
+    [Knot { at: low, slope: R::ONE, offset: low.neg() }, Knot { at: high, slope: word(-1), offset: high }]
 }
 
 /// ReLU6: `x` limited to `[0, 6]`, with `frac_bits` fraction bits.

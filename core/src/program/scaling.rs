@@ -21,9 +21,11 @@ use crate::engine::Engine;
 use crate::function::spline::Spline;
 use crate::function::tables;
 use crate::protocol::StepError;
+use crate::protocol::compare::{Compare, Compared};
 use crate::protocol::piecewise::{Applied, Piecewise};
 use crate::protocol::product::{Factors, Multiply};
 use crate::protocol::rescale::{Rescale, Rescaled};
+use crate::protocol::segments::Segments;
 use crate::protocol::shift::Shift;
 use crate::ring::Ring;
 
@@ -92,6 +94,15 @@ impl Levels {
         positive.chain(negative)
     }
 
+    /// The constants, in as much of `room` as they take.
+    fn fill<'c, R: Ring>(&self, room: &'c mut [R; MAX_LEVELS]) -> &'c [R] {
+        let constants = room.get_mut(..self.count::<R>()).unwrap_or(&mut []);
+        for (to, constant) in constants.iter_mut().zip(self.constants()) {
+            *to = constant;
+        }
+        constants
+    }
+
     fn powers<R: Ring>(&self, negative: bool) -> core::ops::Range<u32> {
         if negative && !self.both_signs {
             return 0..0;
@@ -150,14 +161,9 @@ pub(super) async fn magnitudes<R: Ring, E: Engine>(
     bits: &mut [u64],
 ) -> Result<(), E::Error> {
     let mut constants = [R::ZERO; MAX_LEVELS];
-    let count = levels.count::<R>();
-    let constants = constants.get_mut(..count).unwrap_or(&mut []);
-    for (to, constant) in constants.iter_mut().zip(levels.constants()) {
-        *to = constant;
-    }
     expect(copy.len(), x.len())?;
     copy.copy_from_slice(x);
-    choice::compare(engine, constants, levels.folding, copy, bits).await
+    choice::compare(engine, levels.fill(&mut constants), levels.folding, copy, bits).await
 }
 
 /// The weights of `y / x = 2^(30 - e)` (`2^(60 - e)` at `k = 64`), and of what is added so that `y` is 1 where there is no `e`.
@@ -470,15 +476,15 @@ pub fn divide_need<R: Ring>(elements: usize) -> Need {
     room_need::<R>(&divisor_levels::<R>(20), elements).and(quotient_need(elements))
 }
 
-/// Room for limits, numerators and clamped numerators.
+/// Room for limits, and numerators before and after they are clamped.
 const fn quotient_need(elements: usize) -> Need {
     Need { own_elems: elements.saturating_mul(4), narrow_elems: 0, wide_elems: elements }
 }
 
 /// `a / b`, both shared, with `frac_bits` fraction bits.
 ///
-/// Domain: `|a| < 2^(k-2)` units; `|b| >= 1` unit, at `k = 64` also `|b| < 2^min(41, 29 + f)`; and quotients below `2^29` units in magnitude at
-/// `k = 32`, `2^31` at `k = 64`. Larger quotients saturate: the result has the right sign and lies between that bound and twice it.
+/// For all words; `a` saturates at `2^(k-2)` units, `b` at `k = 64` at `2^min(41, 29 + f)`, and quotients at `2^29` units in magnitude
+/// at `k = 32`, `2^31` at `k = 64`: larger ones have the right sign and lie between that bound and twice it.
 /// Division by zero is division by one unit, so it saturates but for small `a`. Error: a fraction of `2^-24` of the result, a
 /// quarter of a unit at `k = 32` and one at `k = 64`, and the truncation. 11 messages.
 ///
@@ -500,39 +506,44 @@ pub async fn divide<R: Ring, E: Engine>(
     let (extra, mut rest) = scratch.take(quotient_need(elements))?;
     let mut room = Room::new(levels, elements, &mut rest)?;
     let (clamped, limits) = extra.own.split_at_mut_checked(2 * elements).unwrap_or_default();
-    let (limits, _) = limits.split_at_mut_checked(elements).unwrap_or_default();
+    let (limits, fitting) = limits.split_at_mut_checked(elements).unwrap_or_default();
     let numerator = extra.wide;
-    magnitudes(engine, &levels, b, room.own, room.bits).await?;
+    room.own.copy_from_slice(b);
+    fitting.copy_from_slice(a);
+    let mut constants = [R::ZERO; MAX_LEVELS];
+    let compare = Compare::new(levels.fill(&mut constants), levels.folding)?;
+    // So that neither sum with a limit wraps.
+    let largest = R::pow2(R::BITS - 2).sub(R::ONE);
+    let knots = choice::clamp_knots(largest.neg(), largest);
+    let fit = Segments::new(R::ZERO, largest.neg(), &knots)?;
+    engine.run_both((&compare, Compared { x: &mut *room.own, bits: &mut *room.bits }), (&fit, &mut *fitting)).await?;
 
     // The numerator that keeps the quotient below its bound: min(max(a, -t), t) = max(a + t, 0) - max(a - t, 0) - t.
     let one = engine.constant(1_u64);
     let power_of = |magnitude| match magnitude {
         Magnitude::Small => (0, false),
         Magnitude::Power(power, negative) => (power, negative),
-        Magnitude::Large(negative) => (levels.last + 1, negative),
+        Magnitude::Large(negative) => (levels.end(), negative),
     };
     let bits = quotient_bits::<R>();
     let weights = levels.weights::<R>(|m| 1 << (power_of(m).0 + bits - 1).saturating_sub(frac_bits).min(R::BITS - 2));
     for (limit, bits) in limits.iter_mut().zip(room.bits.chunks_exact(room.count)) {
         *limit = R::from_u64(weights.apply(one, bits));
     }
-    for ((pair, &a), &limit) in clamped.chunks_exact_mut(2).zip(a).zip(limits.iter()) {
+    for ((pair, &a), &limit) in clamped.chunks_exact_mut(2).zip(fitting.iter()).zip(limits.iter()) {
         pair.copy_from_slice(&[a.add(limit), a.sub(limit)]);
     }
     room.scale(engine);
     engine.run_both((&Shift::relu(0)?, &mut *clamped), (&Multiply::new(), Factors { x: room.own, y: b })).await?;
     room.complete(engine);
-    for ((limit, pair), _) in limits.iter_mut().zip(clamped.chunks_exact(2)).zip(a) {
+    for (limit, pair) in limits.iter_mut().zip(clamped.chunks_exact(2)) {
         let [above, below] = [pair.first(), pair.get(1)].map(|word| word.copied().unwrap_or(R::ZERO));
         *limit = above.sub(below).sub(*limit);
     }
 
     // a 2^(G - e), of which 33 bits are kept.
-    let top = levels.last;
-    room.weigh(engine, |magnitude| match magnitude {
-        Magnitude::Large(_) => 0,
-        magnitude => signed(1 << (top - power_of(magnitude).0), power_of(magnitude).1),
-    });
+    let top = levels.end();
+    room.weigh(engine, |magnitude| signed(1 << (top - power_of(magnitude).0), power_of(magnitude).1));
     let table = inside::<R>(tables::reciprocal())?;
     let dropped = bits + top - frac_bits - 33;
     let drop = Rescale::<u64, u64>::new(dropped)?;

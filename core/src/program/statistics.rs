@@ -31,11 +31,13 @@ pub fn sum<R: Ring>(columns: usize, x: &[R], out: &mut [R]) -> Result<(), StepEr
     Ok(())
 }
 
-/// Fraction bits of `1 / columns`, as many as a product with a sum has room for.
-fn weight_frac_bits<R: Ring>(columns: usize) -> u32 {
-    let size = columns.next_power_of_two().trailing_zeros();
-    size + if R::BITS <= 32 { 30 } else { 20 }
+/// Bits of a number of columns.
+const fn size_bits(columns: usize) -> u32 {
+    columns.next_power_of_two().trailing_zeros()
 }
+
+/// Bits that `1 / columns` has beyond those of `columns`, where words of 64 bits are multiplied with it.
+const WEIGHT_BITS: u32 = 20;
 
 /// `1 / columns`, rounded to nearest.
 fn weight(columns: usize, frac_bits: u32) -> u64 {
@@ -43,17 +45,23 @@ fn weight(columns: usize, frac_bits: u32) -> u64 {
     ((1 << frac_bits) + columns / 2) / columns
 }
 
+/// The magnitude at which [`mean`] saturates sums, in units: `2^30` at `k = 32`, `2^41` at `k = 64`, less a fraction of `2^-20`.
+#[must_use]
+pub const fn mean_limit<R: Ring>() -> u64 {
+    limit(if R::BITS <= 32 { 30 } else { 41 })
+}
+
 /// Room for [`mean`].
 #[must_use]
 pub const fn mean_need(rows: usize) -> Need {
-    Need { own_elems: rows, narrow_elems: 0, wide_elems: rows }
+    Need { own_elems: rows, narrow_elems: 0, wide_elems: rows }.and(choice::segments_need(rows, 2))
 }
 
-/// The mean of every row, rounded down or one unit higher: exactly so if `columns` is a power of two, otherwise the mean times
-/// a rounded `1 / columns`, which is off by at most a fraction of `2^-31` at `k = 32` and of `2^-21` at `k = 64`.
+/// The mean of every row: rounded down exactly if `columns` is a power of two, otherwise rounded down or one unit higher, of the
+/// mean times a rounded `1 / columns`, which is off by at most a fraction of `2^-31` at `k = 32` and of `2^-21` at `k = 64`.
 ///
-/// Domain: `|sum| < 2^30` units at `k = 32`, `2^41` at `k = 64`. 2 messages at `k = 32`, 1 at `k = 64`; 1 if `columns` is a power
-/// of two, none if it is 1, where the mean is the number.
+/// For every sum, which is one modulo `2^k` as in [`sum`]; if `columns` is not a power of two, sums saturate at [`mean_limit`]. 4 messages; 2 if `columns` is a power of two, 3 at `k = 64`, none if it is 1, where the mean is
+/// the number. (On bits instead of tables a comparison takes more.)
 ///
 /// # Errors
 /// The engine's; [`StepError::ScratchTooSmall`], see [`mean_need`]; lengths that do not match.
@@ -64,20 +72,35 @@ pub async fn mean<R: Ring, E: Engine>(
     out: &mut [R],
     scratch: &mut Scratch<'_, R>,
 ) -> Result<(), E::Error> {
-    let (room, _) = scratch.take(mean_need(out.len()))?;
-    sum(columns, x, room.own)?;
+    scratch.check(mean_need(out.len()))?;
     if columns.is_power_of_two() {
-        let protocol = Rescale::<R, R>::new(columns.trailing_zeros())?;
-        if columns == 1 {
-            out.copy_from_slice(room.own);
-            return Ok(());
-        }
-        return engine.run(&protocol, Rescaled { x: room.own, out }).await;
+        sum(columns, x, out)?;
+        return if columns == 1 { Ok(()) } else { choice::truncate(engine, columns.trailing_zeros(), out).await };
     }
+    let rows = out.len();
+    let (room, mut rest) = scratch.take(Need { own_elems: rows, narrow_elems: 0, wide_elems: rows })?;
+    sum(columns, x, room.own)?;
+    saturate(engine, mean_limit::<R>(), room.own, &mut rest).await?;
     widen(engine, room.own, room.wide).await?;
-    let frac_bits = weight_frac_bits::<R>(columns);
+    let frac_bits = size_bits(columns) + if R::BITS <= 32 { 30 } else { WEIGHT_BITS };
     scale(room.wide, weight(columns, frac_bits));
     engine.run(&Rescale::<u64, R>::new(frac_bits)?, Rescaled { x: room.wide, out }).await
+}
+
+/// The largest magnitude of numbers that saturate at `2^bits`: a little less, so that their squares leave room for roundings.
+const fn limit(bits: u32) -> u64 {
+    (1 << bits) - 1 - ((1 << bits) >> 20)
+}
+
+/// Limits words to `-limit..=limit`.
+async fn saturate<R: Ring, E: Engine>(
+    engine: &mut E,
+    limit: u64,
+    words: &mut [R],
+    scratch: &mut Scratch<'_, R>,
+) -> Result<(), E::Error> {
+    let limit = R::from_u64(limit);
+    choice::clamp(engine, limit.neg(), limit, words, scratch).await
 }
 
 /// Words as words of 64 bits: a message at `k = 32`.
@@ -98,24 +121,44 @@ fn scale(words: &mut [u64], factor: u64) {
 /// Room for [`variance`].
 #[must_use]
 pub const fn variance_need(rows: usize, columns: usize) -> Need {
-    deviations_need(rows, columns).and(Need { own_elems: 0, narrow_elems: 0, wide_elems: rows }).and(mean_need(rows))
+    deviations_need(rows, columns).and(choice::segments_need(rows.saturating_mul(columns), 2))
 }
 
-/// Room for numbers and means, deviations, their squares, and the sums of these.
+/// Room for numbers, deviations and their squares, and two words per row.
 const fn deviations_need(rows: usize, columns: usize) -> Need {
     let elements = rows.saturating_mul(columns);
-    Need {
-        own_elems: elements.saturating_add(rows),
-        narrow_elems: 0,
-        wide_elems: elements.saturating_mul(2).saturating_add(rows),
-    }
+    Need { own_elems: elements, narrow_elems: 0, wide_elems: elements.saturating_add(rows).saturating_mul(2) }
+}
+
+/// The magnitude at which [`layer_norm`] saturates numbers, in units: `2^b` for `b = (61 - ceil(log2 columns)) / 2` rounded
+/// down, less a fraction of `2^-20`. The sum of a row's squares stays below `2^61`.
+#[must_use]
+pub const fn layer_norm_limit(columns: usize) -> u64 {
+    limit(square_bits(columns))
+}
+
+/// The magnitude at which [`variance`] saturates numbers, in units: `2^b` for `b` the least of `(31 + f) / 2` (at `k = 32` alone),
+/// `(41 + f - c) / 2` and `(61 - c) / 2`, rounded down, less a fraction of `2^-20`; `f` is `frac_bits` and `c = ceil(log2 columns)`. The
+/// variance stays in the ring, and has room for its weight.
+#[must_use]
+pub fn variance_limit<R: Ring>(columns: usize, frac_bits: u32) -> u64 {
+    limit(variance_bits::<R>(columns, frac_bits))
+}
+
+const fn square_bits(columns: usize) -> u32 {
+    61_u32.saturating_sub(size_bits(columns)) / 2
+}
+
+fn variance_bits<R: Ring>(columns: usize, frac_bits: u32) -> u32 {
+    let of_result = if R::BITS <= 32 { 31_u32.saturating_add(frac_bits) / 2 } else { u32::MAX };
+    let of_weight = (61 - WEIGHT_BITS).saturating_add(frac_bits).saturating_sub(size_bits(columns)) / 2;
+    of_result.min(of_weight).min(square_bits(columns))
 }
 
 /// The variance of every row (divided by `columns`), with `frac_bits` fraction bits, of values with as many.
 ///
-/// Domain: means as in [`mean`], deviations below `2^30` units, sums of squared deviations below `2^61` units of
-/// `2^-2f`, variances below `2^41` units. Error: below 2 units, `2^-21` of the result, and the square of the mean's. 6 messages at `k = 32` (5 if
-/// `columns` is a power of two), 4 at `k = 64`.
+/// For every row; numbers saturate at [`variance_limit`]. Error: below 2 units, `2^-21` of the result, and the square of the mean's, which is one unit. 7
+/// messages. (On bits instead of tables a comparison takes more.)
 ///
 /// # Errors
 /// As [`mean`]; scratch: [`variance_need`].
@@ -129,38 +172,44 @@ pub async fn variance<R: Ring, E: Engine>(
 ) -> Result<(), E::Error> {
     check(columns, x, out.len())?;
     let rows = out.len();
-    let weight_bits = weight_frac_bits::<u64>(columns);
+    let weight_bits = size_bits(columns) + WEIGHT_BITS;
     let (drop, weigh) = (Rescale::<u64, u64>::new(frac_bits)?, Rescale::<u64, R>::new(weight_bits)?);
     scratch.check(variance_need(rows, columns))?;
-    let (room, mut rest) =
-        scratch.take(deviations_need(rows, columns).and(Need { own_elems: 0, narrow_elems: 0, wide_elems: rows }))?;
+    let (room, mut rest) = scratch.take(deviations_need(rows, columns))?;
     let (squares, wide) = room.wide.split_at_mut_checked(2 * x.len()).unwrap_or_default();
     let (sums, totals) = wide.split_at_mut_checked(rows).unwrap_or_default();
     let (deviations, squares) = squares.split_at_mut_checked(x.len()).unwrap_or_default();
-    deviate(engine, columns, x, room.own, deviations, &mut rest).await?;
+    room.own.copy_from_slice(x);
+    let bits = variance_bits::<R>(columns, frac_bits);
+    deviate(engine, (columns, bits), room.own, deviations, (sums, totals), &mut rest).await?;
     sum_of_squares(engine, columns, deviations, squares, sums).await?;
     engine.run(&drop, Rescaled { x: sums, out: totals }).await?;
     scale(totals, weight(columns, weight_bits));
     engine.run(&weigh, Rescaled { x: totals, out }).await
 }
 
-/// `deviations = x - mean`, as words of 64 bits; `own` is room for `x` and a word per row.
+/// `deviations = x - mean` as words of 64 bits, of numbers that saturate at `2^bits`; `x` is used up.
 async fn deviate<R: Ring, E: Engine>(
     engine: &mut E,
-    columns: usize,
-    x: &[R],
-    own: &mut [R],
+    (columns, bits): (usize, u32),
+    x: &mut [R],
     deviations: &mut [u64],
+    (sums, means): (&mut [u64], &mut [u64]),
     scratch: &mut Scratch<'_, R>,
 ) -> Result<(), E::Error> {
-    let (copy, means) = own.split_at_mut_checked(x.len()).unwrap_or_default();
-    mean(engine, columns, x, means, scratch).await?;
-    for ((copy, x), &mean) in copy.chunks_exact_mut(columns).zip(x.chunks_exact(columns)).zip(means.iter()) {
-        for (copy, &x) in copy.iter_mut().zip(x) {
-            *copy = x.sub(mean);
+    saturate(engine, limit(bits), x, scratch).await?;
+    widen(engine, x, deviations).await?;
+    sum(columns, deviations, sums)?;
+    // A mean is below 2^bits, so that its product with 1 has room for this many fraction bits.
+    let frac_bits = if columns.is_power_of_two() { size_bits(columns) } else { (61 - bits).min(40) };
+    scale(sums, weight(columns, frac_bits));
+    engine.run(&Rescale::<u64, u64>::new(frac_bits)?, Rescaled { x: sums, out: means }).await?;
+    for (deviations, &mean) in deviations.chunks_exact_mut(columns).zip(means.iter()) {
+        for deviation in deviations {
+            *deviation = deviation.wrapping_sub(mean);
         }
     }
-    widen(engine, copy, deviations).await
+    Ok(())
 }
 
 async fn sum_of_squares<E: Engine>(
@@ -194,19 +243,21 @@ pub fn layer_norm_need(rows: usize, columns: usize) -> Need {
     let inner = room_need::<u64>(&levels(), rows);
     let wide_elems = inner.own_elems.saturating_add(inner.wide_elems);
     let after = Need { own_elems: 0, narrow_elems: inner.narrow_elems, wide_elems };
-    deviations_need(rows, columns).and(mean_need(rows).or(after))
+    deviations_need(rows, columns).and(after)
 }
 
 /// Layer normalisation: `(x - mean) / sqrt(variance + epsilon)` of every row, with `frac_bits` fraction bits, then times
 /// `gain` (with `frac_bits` fraction bits) and plus `offset`, both public and as long as a row, if they are given.
 ///
-/// `epsilon` counts in units of `2^-2f`. Domain: as [`variance`], and `gain` times a result must fit `2^(k-2)`. A row of equal numbers with
+/// `epsilon` counts in units of `2^-2f`, and `columns` times it must stay below `2^61`. For every row; numbers saturate at
+/// [`layer_norm_limit`]. `gain` times a result must fit `2^(k-2)`, or it is off as a
+/// [`Rescale`] is. A row of equal numbers with
 /// `epsilon = 0` gives zeros if `columns` is a power of two; otherwise what the mean is off is all that there is to be divided,
-/// so give an `epsilon`. Error: a fraction of about `2^-21` of the result, the mean's over the deviation, and the truncation. At `k = 32`
-/// 15 messages (14 if `columns` is a power of two), 13 at `k = 64`, and one for `gain`.
+/// so give an `epsilon`. Error: a fraction of about `2^-21` of the result, the mean's unit over the deviation, and the truncation. 16
+/// messages, and one for `gain`.
 ///
 /// # Errors
-/// As [`mean`]; scratch: [`layer_norm_need`]; [`StepError::NeedsTables`].
+/// As [`mean`]; scratch: [`layer_norm_need`]; [`StepError::NeedsTables`]; [`StepError::DomainOutOfRange`] for an `epsilon` that is too large.
 pub async fn layer_norm<R: Ring, E: Engine>(
     engine: &mut E,
     columns: usize,
@@ -224,14 +275,18 @@ pub async fn layer_norm<R: Ring, E: Engine>(
     for row in affine.iter().flat_map(|(gain, offset)| [gain, offset]) {
         expect(row.len(), columns)?;
     }
+    let floor = epsilon.checked_mul(columns as u64).filter(|&floor| floor < 1 << 61);
+    let floor = floor.ok_or(StepError::DomainOutOfRange { ring_bits: u64::BITS })?;
     let elements = x.len();
     scratch.check(layer_norm_need(rows, columns))?;
     let (outer, mut rest) = scratch.take(deviations_need(rows, columns))?;
     let (deviations, wide) = outer.wide.split_at_mut_checked(elements).unwrap_or_default();
     let (factors, sums) = wide.split_at_mut_checked(elements).unwrap_or_default();
-    deviate(engine, columns, x, outer.own, deviations, &mut rest).await?;
+    let (sums, means) = sums.split_at_mut_checked(rows).unwrap_or_default();
+    outer.own.copy_from_slice(x);
+    deviate(engine, (columns, square_bits(columns)), outer.own, deviations, (sums, means), &mut rest).await?;
     sum_of_squares(engine, columns, deviations, factors, sums).await?;
-    let floor = engine.constant(epsilon.wrapping_mul(columns as u64));
+    let floor = engine.constant(floor);
     for sum in sums.iter_mut() {
         *sum = sum.wrapping_add(floor);
     }
