@@ -41,11 +41,6 @@ impl<T> Counting<T> {
     pub fn take(&mut self) -> Counts {
         core::mem::take(&mut self.counts)
     }
-
-    /// The transport inside.
-    pub fn inner_mut(&mut self) -> &mut T {
-        &mut self.inner
-    }
 }
 
 impl<T: ErrorType> ErrorType for Counting<T> {

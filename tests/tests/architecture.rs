@@ -102,6 +102,7 @@ fn secrets_derive_nothing() {
         ("correlation/mod.rs", &["Offline<", "Online<"]),
         ("correlation/record.rs", &["Derived<", "Stored<", "Truth<"]),
         ("protocol/stepwise.rs", &["Messages<"]),
+        ("protocol/comparing.rs", &["Opened<"]),
         ("protocol/choose.rs", &["Chosen<"]),
         ("protocol/compare.rs", &["Compared<"]),
         ("protocol/matrix.rs", &["MatrixFactors<", "Masked<", "Vectors<"]),

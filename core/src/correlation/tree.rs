@@ -46,7 +46,7 @@ pub struct Tree {
 }
 
 /// Shares of `(l, e)` of the digits of a level, lowest first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Digits {
     pub(crate) less: u64,
     pub(crate) equal: u64,

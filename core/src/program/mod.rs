@@ -14,7 +14,7 @@ pub mod softmax;
 pub mod statistics;
 pub mod unary;
 
-use crate::protocol::StepError;
+use crate::protocol::{StepError, expect_len as expect};
 use crate::ring::Ring;
 
 /// Room for temporary values, in three rings.
@@ -63,11 +63,6 @@ impl Need {
 }
 
 impl<R: Ring> Scratch<'_, R> {
-    /// The scratch, borrowed for a call.
-    pub fn lend(&mut self) -> Scratch<'_, R> {
-        Scratch { own: self.own, narrow: self.narrow, wide: self.wide }
-    }
-
     /// Checks that there is room for `need`: what programs do before they send anything.
     ///
     /// # Errors
@@ -107,9 +102,4 @@ fn reduce<R: Ring, W: Ring>(words: &[R], out: &mut [W]) {
 /// A signed public constant.
 fn word<R: Ring>(value: i64) -> R {
     R::from_u64(value.cast_unsigned())
-}
-
-/// Checks a length.
-fn expect(found_elems: usize, expected_elems: usize) -> Result<(), StepError> {
-    if found_elems == expected_elems { Ok(()) } else { Err(StepError::LengthMismatch { expected_elems, found_elems }) }
 }

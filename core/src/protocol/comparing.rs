@@ -87,7 +87,6 @@ pub struct Frame {
 }
 
 /// What was opened last.
-#[derive(Debug)]
 pub struct Opened<'m> {
     own_words: &'m [u8],
     peer_words: &'m [u8],
@@ -96,6 +95,8 @@ pub struct Opened<'m> {
     bits: u32,
     first_bit: usize,
 }
+
+crate::correlation::redacted!(Opened<'_>);
 
 impl Opened<'_> {
     /// The opened bits of comparison `index`.

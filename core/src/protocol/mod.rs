@@ -105,7 +105,7 @@ impl fmt::Display for StepError {
 impl core::error::Error for StepError {}
 
 /// Checks a slice's length against the correlation's.
-fn expect_len(found_elems: usize, expected_elems: usize) -> Result<(), StepError> {
+pub(crate) fn expect_len(found_elems: usize, expected_elems: usize) -> Result<(), StepError> {
     if found_elems == expected_elems { Ok(()) } else { Err(StepError::LengthMismatch { expected_elems, found_elems }) }
 }
 
