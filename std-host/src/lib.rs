@@ -10,3 +10,4 @@ pub mod link;
 pub mod model;
 pub mod readings;
 pub mod store;
+pub mod train;

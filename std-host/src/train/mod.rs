@@ -1,0 +1,3 @@
+//! Training on shared data.
+
+pub mod network;

@@ -1,0 +1,218 @@
+//! The shape of a network that is trained: layers, sizes, loss. Public, and the same for both servers, the dealer and the twin.
+
+use serde::{Deserialize, Serialize};
+
+/// Sizes of one sample: channels, then rows, then columns. A plain vector is `channels x 1 x 1`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shape {
+    /// Channels of an image, or the length of a vector.
+    pub channels: usize,
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
+}
+
+impl Shape {
+    /// A plain vector.
+    #[must_use]
+    pub const fn vector(len: usize) -> Self {
+        Self { channels: len, height: 1, width: 1 }
+    }
+
+    /// Words of a sample.
+    #[must_use]
+    pub const fn elems(&self) -> usize {
+        self.channels * self.height * self.width
+    }
+}
+
+/// A window that moves over an image: of a convolution or a pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// Rows and columns of the window.
+    pub kernel: (usize, usize),
+    /// Steps down and right.
+    pub stride: (usize, usize),
+    /// Rows above and below, columns left and right, that count as zero. Pools have none.
+    pub padding: (usize, usize),
+}
+
+impl Window {
+    /// Rows and columns of windows in an image; `None` if not even one fits, or a stride is 0.
+    #[must_use]
+    pub fn places(&self, height: usize, width: usize) -> Option<(usize, usize)> {
+        let along = |size: usize, kernel: usize, stride: usize, padding: usize| {
+            let free = (size + 2 * padding).checked_sub(kernel)?;
+            (kernel > 0).then_some(())?;
+            Some(free.checked_div(stride)? + 1)
+        };
+        Some((
+            along(height, self.kernel.0, self.stride.0, self.padding.0)?,
+            along(width, self.kernel.1, self.stride.1, self.padding.1)?,
+        ))
+    }
+}
+
+/// One layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Layer {
+    /// All inputs to so many outputs, with a bias. Weights are `outputs x inputs`, row-major.
+    Dense {
+        /// Outputs.
+        outputs: usize,
+    },
+    /// A convolution with a bias per filter. Weights are `filters x channels x kernel rows x kernel columns`.
+    Convolution {
+        /// Output channels.
+        filters: usize,
+        /// The window.
+        window: Window,
+    },
+    /// `max(x, 0)`.
+    Relu,
+    /// The largest of each window, per channel.
+    MaxPool(Window),
+    /// The mean of each window, per channel.
+    AveragePool(Window),
+}
+
+/// What is minimised: the mean over a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Loss {
+    /// Cross-entropy of the softmax of the outputs; labels are classes.
+    CrossEntropy,
+    /// Half the squared distance, summed over the outputs; labels are numbers, or classes (then one-hot).
+    SquaredError,
+    /// Logistic loss of one output; labels are 0 or 1.
+    Logistic,
+    /// Hinge loss of one output, `max(0, 1 - y t)` with `t = -1` or `1`; labels are 0 or 1.
+    Hinge,
+}
+
+/// A network and its loss.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Network {
+    /// A sample.
+    pub input: Shape,
+    /// Layers, first to last.
+    pub layers: Vec<Layer>,
+    /// The loss.
+    pub loss: Loss,
+}
+
+/// Why layers do not fit each other.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NetworkError {
+    /// There is nothing to train.
+    #[error("a network without a dense layer or convolution has nothing to train")]
+    NoWeights,
+    /// A size of zero.
+    #[error("layer {layer}: sizes must be at least 1")]
+    Empty {
+        /// Counted from 1.
+        layer: usize,
+    },
+    /// A window that is larger than what it moves over.
+    #[error("layer {layer}: a window of {}x{} does not fit an image of {height}x{width}", .window.kernel.0, .window.kernel.1)]
+    Window {
+        /// Counted from 1.
+        layer: usize,
+        /// The window.
+        window: Window,
+        /// Rows of the image.
+        height: usize,
+        /// Columns of the image.
+        width: usize,
+    },
+    /// A loss for one output on several.
+    #[error("the {loss:?} loss takes one output, and the last layer has {outputs}")]
+    Outputs {
+        /// The loss.
+        loss: Loss,
+        /// Outputs of the last layer.
+        outputs: usize,
+    },
+}
+
+impl Network {
+    /// Sizes between layers: the input's first, then what each layer gives.
+    ///
+    /// # Errors
+    /// [`NetworkError`] if layers do not fit each other.
+    pub fn shapes(&self) -> Result<Vec<Shape>, NetworkError> {
+        let mut shapes = vec![self.input];
+        let mut shape = self.input;
+        if shape.elems() == 0 {
+            return Err(NetworkError::Empty { layer: 0 });
+        }
+        for (index, layer) in self.layers.iter().enumerate() {
+            let number = index + 1;
+            let windowed = |window: &Window, channels| {
+                let (height, width) = window.places(shape.height, shape.width).ok_or(NetworkError::Window {
+                    layer: number,
+                    window: *window,
+                    height: shape.height,
+                    width: shape.width,
+                })?;
+                Ok(Shape { channels, height, width })
+            };
+            shape = match layer {
+                Layer::Dense { outputs } => Shape::vector(*outputs),
+                Layer::Convolution { filters, window } => windowed(window, *filters)?,
+                Layer::Relu => shape,
+                Layer::MaxPool(window) | Layer::AveragePool(window) => {
+                    windowed(&Window { padding: (0, 0), ..*window }, shape.channels)?
+                }
+            };
+            if shape.elems() == 0 {
+                return Err(NetworkError::Empty { layer: number });
+            }
+            shapes.push(shape);
+        }
+        if !self.layers.iter().any(|layer| matches!(layer, Layer::Dense { .. } | Layer::Convolution { .. })) {
+            return Err(NetworkError::NoWeights);
+        }
+        if matches!(self.loss, Loss::Logistic | Loss::Hinge) && shape.elems() != 1 {
+            return Err(NetworkError::Outputs { loss: self.loss, outputs: shape.elems() });
+        }
+        Ok(shapes)
+    }
+
+    /// Weights and biases of each layer, in words: `(0, 0)` where there are none.
+    ///
+    /// # Errors
+    /// As [`Network::shapes`].
+    pub fn parameters(&self) -> Result<Vec<(usize, usize)>, NetworkError> {
+        let shapes = self.shapes()?;
+        let sizes = self.layers.iter().zip(&shapes).map(|(layer, input)| match layer {
+            Layer::Dense { outputs } => (outputs * input.elems(), *outputs),
+            Layer::Convolution { filters, window } => (filters * input.channels * window.kernel.0 * window.kernel.1, *filters),
+            _ => (0, 0),
+        });
+        Ok(sizes.collect())
+    }
+
+    /// The networks that the field compares with: `a`, `b`, `c` or `d`, for images of 28 x 28 and 10 classes.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        use Layer::{Dense, Relu};
+        let window = |kernel, stride| Window { kernel: (kernel, kernel), stride: (stride, stride), padding: (0, 0) };
+        let convolution = |filters, kernel, stride| Layer::Convolution { filters, window: window(kernel, stride) };
+        let pool = Layer::MaxPool(window(2, 2));
+        let dense = |outputs| Dense { outputs };
+        let layers = match name {
+            "a" => vec![dense(128), Relu, dense(128), Relu, dense(10)],
+            "b" => {
+                vec![convolution(16, 5, 1), pool, Relu, convolution(16, 5, 1), pool, Relu, dense(100), Relu, dense(10)]
+            }
+            "c" => {
+                vec![convolution(20, 5, 1), pool, Relu, convolution(50, 5, 1), pool, Relu, dense(500), Relu, dense(10)]
+            }
+            "d" => vec![convolution(5, 2, 2), Relu, dense(100), Relu, dense(10)],
+            _ => return None,
+        };
+        Some(Self { input: Shape { channels: 1, height: 28, width: 28 }, layers, loss: Loss::CrossEntropy })
+    }
+}
