@@ -6,6 +6,7 @@ pub mod device;
 pub mod host;
 #[cfg(feature = "import")]
 pub mod import;
+pub mod kernel;
 pub mod link;
 pub mod model;
 pub mod readings;
