@@ -11,4 +11,5 @@ pub mod link;
 pub mod model;
 pub mod readings;
 pub mod store;
+pub mod tensor;
 pub mod train;

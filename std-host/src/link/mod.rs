@@ -6,6 +6,7 @@
 //!
 //! Links are plaintext: [`tcp`] refuses addresses beyond this machine and the emulator's network unless told otherwise.
 
+pub mod exchange;
 pub mod fault;
 pub mod tcp;
 pub mod timeout;
