@@ -102,7 +102,9 @@ pub fn domain(job: Job, ring_bits: u32) -> String {
         Function::Square => format!("`x^2 < {}`", power(k - 2, 2 * f)),
         Function::LeakyRelu => format!("`|x| < 2^{}` units", k - 2 - SLOPE.1),
         Function::Max10 | Function::ArgMax10 | Function::OneHot10 | Function::MaxPool => "differences below `2^31` units".into(),
-        Function::Softmax10 | Function::LogSoftmax10 => "differences below `2^31` units; tried up to 64".into(),
+        // The least result is a word.
+        Function::LogSoftmax10 if k == 32 => format!("differences below `2^31` units less `ln {COLUMNS}`; random ones up to 64"),
+        Function::Softmax10 | Function::LogSoftmax10 => "differences below `2^31` units; random ones up to 64".into(),
         Function::Sum10 => format!("`|sum| < 2^{}` units", k - 1),
         Function::Mean10 => format!("`|sum| < 2^{}` units", saturation(job, k).ilog2() + 1),
         Function::ExpFull => "any; `e^x < 2^62` units".into(),

@@ -88,6 +88,8 @@ fn whole(job: Job, [row, other, third]: [&[i64]; 3]) -> Option<Vec<i64>> {
     let z = third.first().copied().unwrap_or(0);
     let largest = row.iter().copied().max()?;
     let place = row.iter().position(|&x| x == largest)?;
+    // In the domain it is a word; its parts may not be.
+    let sum = row.iter().fold(0_i64, |sum, &x| sum.wrapping_add(x));
     let one = match job.function {
         Function::Relu => x.max(0),
         Function::ReluShift => x.max(0) >> job.frac_bits,
@@ -107,7 +109,7 @@ fn whole(job: Job, [row, other, third]: [&[i64]; 3]) -> Option<Vec<i64>> {
         Function::Truncate => x >> job.frac_bits,
         Function::Max10 | Function::MaxPool => largest,
         Function::ArgMax10 => i64::try_from(place).ok()?,
-        Function::Sum10 => row.iter().sum(),
+        Function::Sum10 => sum,
         Function::Compare16 => return Some(CONSTANTS.map(|constant| i64::from(x >= constant)).to_vec()),
         Function::OneHot10 => return Some((0..row.len()).map(|column| i64::from(column == place)).collect()),
         _ => return None,
@@ -214,6 +216,12 @@ pub fn in_domain(job: Job, ring_bits: u32, [row, other, third]: [&[i64]; 3]) -> 
         Function::Square => below(i128::from(x) * i128::from(x), k - 2),
         Function::LeakyRelu => below(i128::from(x) << SLOPE.1, k - 2),
         Function::Max10 | Function::ArgMax10 | Function::OneHot10 | Function::MaxPool => below(spread(), 31),
+        // The least result is a word.
+        Function::LogSoftmax10 if k == 32 => {
+            #[allow(clippy::cast_precision_loss)]
+            let (spread, most) = (spread() as f64, reference::ln(COLUMNS as f64) * 2_f64.powi(f.cast_signed()));
+            spread + most < 2_f64.powi(31)
+        }
         Function::Softmax10 | Function::LogSoftmax10 => below(spread(), 31),
         Function::Sum10 => below(row.iter().map(|&x| i128::from(x)).sum(), k - 1),
         Function::Mean10 => row.iter().map(|&x| i128::from(x)).sum::<i128>().unsigned_abs() <= u128::from(saturation(job, k)),
