@@ -39,7 +39,7 @@ pub fn span(job: Job, ring_bits: u32) -> (i64, i64) {
         Function::LeakyRelu => (-1 << (k - 10), (1 << (k - 10)) - 1),
         Function::Sqrt if k == 64 => (0, (1 << (61 - job.frac_bits)) - 1),
         Function::Sqrt | Function::InvSqrt | Function::Ln => (0, if k == 64 { (1 << 61) - 1 } else { high }),
-        Function::Sum10 => ends_of(high / i64::try_from(columns).unwrap_or(1)),
+        Function::Sum10 | Function::MeanPool => ends_of(high / i64::try_from(columns).unwrap_or(1)),
         Function::Mean10 => ends_of(i64::try_from(saturation(job, k)).unwrap_or(high) / i64::try_from(columns).unwrap_or(1)),
         Function::Variance10 | Function::LayerNorm10 => ends_of(i64::try_from(saturation(job, k)).unwrap_or(high)),
         _ => (low, high),
@@ -184,9 +184,10 @@ impl Random {
                 fill(x, first);
                 fill(y, second);
             }
-            Function::AtLeast | Function::Equal | Function::Select => {
+            Function::AtLeast | Function::Maximum | Function::Minimum | Function::Equal | Function::Select | Function::Choose => {
                 // Of half of the ring where differences must fit; often equal or close.
-                let half = if self.job.function == Function::AtLeast { (whole.0 / 2, whole.1 / 2) } else { whole };
+                let differ = matches!(self.job.function, Function::AtLeast | Function::Maximum | Function::Minimum);
+                let half = if differ { (whole.0 / 2, whole.1 / 2) } else { whole };
                 let [first, second, third] = core::array::from_fn(|_| self.scalar(half));
                 let close = self.between(-2, 2);
                 fill(x, first);

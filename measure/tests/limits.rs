@@ -48,11 +48,12 @@ fn messages(function: Function) -> [u64; 2] {
 #[test]
 fn messages_of_every_function() {
     assert_eq!([Function::Relu, Function::ReluShift].map(messages), [[2, 3]; 2]);
+    assert_eq!([Function::Choose, Function::Maximum, Function::Minimum].map(messages), [[2, 3]; 3]);
     for smooth in Smooth::ALL {
         assert_eq!(messages(Function::Smooth(smooth)), [2, 3], "{smooth:?}");
     }
     // 2 ceil(log2 n), of 10 and of 4.
-    assert_eq!([Function::Max10, Function::ArgMax10].map(messages), [[8, 8]; 2]);
+    assert_eq!([Function::Max10, Function::Min10, Function::ArgMax10].map(messages), [[8, 8]; 3]);
     assert_eq!(messages(Function::MaxPool), [4, 4]);
     assert!(messages(Function::Divide).into_iter().all(|messages| messages <= 12));
     assert!(messages(Function::Softmax10).into_iter().all(|messages| messages <= 24));
