@@ -1,3 +1,9 @@
 //! Training on shared data.
 
+pub mod config;
+mod draw;
+pub mod initial;
 pub mod network;
+pub mod parameters;
+pub mod scale;
+pub mod schedule;
