@@ -2,6 +2,7 @@
 
 pub mod config;
 mod draw;
+pub mod float;
 pub mod initial;
 pub mod network;
 pub mod parameters;

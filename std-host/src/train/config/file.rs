@@ -3,28 +3,44 @@
 use core::ops::Range;
 use std::path::Path;
 
+use serde::Deserialize as _;
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeTable, DeValue, ValueDeserializer};
 
-use super::{Config, ConfigError};
+use super::{Config, ConfigError, LayerEntry};
 
 pub(super) fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
-    let syntax = |error: &toml::de::Error, root: Option<&DeTable<'_>>| {
-        let span = error.span().unwrap_or(0..0);
-        ConfigError::Syntax {
-            path: path.to_owned(),
-            line: line(text, span.start),
-            field: root.map(|root| field_at(root, &span)).unwrap_or_default(),
-            reason: error.message().trim_end().replace('\n', ", "),
-        }
+    let syntax = |start: usize, field: String, error: &toml::de::Error| ConfigError::Syntax {
+        path: path.to_owned(),
+        line: line(text, start),
+        field,
+        reason: error.message().trim_end().replace('\n', ", "),
     };
-    let root = DeTable::parse(text).map_err(|error| syntax(&error, None))?;
-    let config: Config = toml::from_str(text).map_err(|error| syntax(&error, Some(root.get_ref())))?;
+    let span = |error: &toml::de::Error| error.span().unwrap_or(0..0);
+    let root = DeTable::parse(text).map_err(|error| syntax(span(&error).start, String::new(), &error))?;
+    let config: Config = toml::from_str(text).map_err(|error| {
+        let field = field_at(root.get_ref(), &span(&error));
+        match layer_error(root.get_ref()).filter(|_| field.starts_with("model.layer")) {
+            Some((start, index, error)) => syntax(start, format!("model.layer[{index}]"), &error),
+            None => syntax(span(&error).start, field, &error),
+        }
+    })?;
     config.validate().map_err(|source| {
         let start = start_of(root.get_ref(), &source.field);
         ConfigError::Field { path: path.to_owned(), line: line(text, start), source }
     })?;
     Ok(config)
+}
+
+/// The first layer that is not one: where it starts, its number from 1, and why. (serde reads a tagged enum before it knows which
+/// fields it may have, and has lost their places by then: its errors point at the first of all layers.)
+fn layer_error(root: &DeTable<'_>) -> Option<(usize, usize, toml::de::Error)> {
+    let DeValue::Table(model) = root.get("model")?.get_ref() else { return None };
+    let DeValue::Array(layers) = model.get("layer")?.get_ref() else { return None };
+    layers.iter().enumerate().find_map(|(index, layer)| {
+        let error = LayerEntry::deserialize(ValueDeserializer::from(layer.clone())).err()?;
+        Some((layer.span().start, index + 1, error))
+    })
 }
 
 /// The line of a byte, from 1.

@@ -65,7 +65,7 @@ pub enum Input {
 
 /// Rows and columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "expected a number for rows and columns (5), or [rows, columns] ([5, 1])")]
+#[serde(untagged, expecting = "kernel, stride and padding take a number for rows and columns (5), or [rows, columns] ([5, 1])")]
 pub enum Sides {
     /// Both alike.
     Square(usize),
