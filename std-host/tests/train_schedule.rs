@@ -71,7 +71,7 @@ fn rates_follow_the_schedule() {
     let near = |found: &[f64], expected: &[f64]| {
         assert_eq!(found.len(), expected.len());
         for (found, expected) in found.iter().zip(expected) {
-            assert!((found - expected).abs() <= expected / 131_072.0 + 1e-14, "{found} {expected}");
+            assert!((found - expected).abs() <= expected / 65_536.0 + 1e-14, "{found} {expected}");
         }
     };
     near(&rates(Schedule::Constant {}), &[0.1; 10]);
@@ -113,19 +113,18 @@ fn held_out_rows_are_apart_and_chosen_by_the_seed() {
 #[test]
 fn known_answers() {
     let order = Plan::new(&training(1, 4, Schedule::Constant {}), 12).unwrap();
-    println!("{:?} {:?}", order.order(0), order.order(1));
     let network = Network::named("a").unwrap();
     let words = initial(&network, 20, 7).unwrap();
-    println!("{:?} {:?}", &words.layers[0].weights[..6], &words.layers[4].weights[..6]);
     assert_eq!(order.order(0), ORDERS[0]);
     assert_eq!(order.order(1), ORDERS[1]);
     assert_eq!(words.layers[0].weights[..6], FIRST);
     assert_eq!(words.layers[4].weights[..6], LAST);
 }
 
-const ORDERS: [[u32; 12]; 2] = [[0; 12], [0; 12]];
-const FIRST: [i64; 6] = [0; 6];
-const LAST: [i64; 6] = [0; 6];
+/// Found by another program: ChaCha20, SHA-256 and the rest as the documentation says, in Python.
+const ORDERS: [[u32; 12]; 2] = [[6, 3, 5, 10, 1, 4, 2, 8, 9, 0, 7, 11], [10, 6, 11, 5, 2, 1, 7, 3, 4, 9, 0, 8]];
+const FIRST: [i64; 6] = [-14431, 20608, -89175, -18020, -4827, -24210];
+const LAST: [i64; 6] = [32788, -190_266, -42340, 208_810, 22525, -119_385];
 
 #[test]
 fn initial_weights_are_uniform_within_their_bounds() {

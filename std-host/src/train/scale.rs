@@ -1,6 +1,6 @@
 //! Public factors as integers: the same rational number for fixed point and for floating point.
 
-/// Significant bits of a numerator: a factor is at most 2^-17 of itself away from what was asked for.
+/// Significant bits of a numerator: a factor is at most 2^-16 of itself away from what was asked for.
 pub const SIGNIFICANT_BITS: u32 = 16;
 
 /// The largest shift. Factors below 2^-31 lose significant bits, and below 2^-47 they are zero.
@@ -93,7 +93,7 @@ mod tests {
         while value > 2e-9 {
             let scale = Scale::nearest(value).unwrap();
             let apart = (scale.to_f64() - value).abs() / value;
-            assert!(apart <= 1.0 / f64::from(1 << 17), "{value}: {scale:?}");
+            assert!(apart <= 1.0 / 65_536.0, "{value}: {scale:?}");
             assert!(scale.numerator() % 2 == 1 || scale.shift() == 0);
             value *= 0.977;
         }
