@@ -5,7 +5,7 @@ mod support;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use sharelet_core::ring::dot;
-use sharelet_host::kernel::{Bilinear, Convolution, Form, Product, SizeError, Word, add_matrix_vector};
+use sharelet_host::kernel::{Bilinear, Convolution, Form, Product, SizeError, Word};
 use sharelet_host::train::network::Window;
 use support::{Rng, seed};
 
@@ -290,17 +290,4 @@ fn windows_that_do_not_fit_are_refused() {
     let far = Bilinear::Convolution(with((2, 2), (usize::MAX, usize::MAX), (1, 1)));
     far.add(&[3; 16], &[1, 1, 1, 2], &mut out).unwrap();
     assert_eq!(out, [6]);
-}
-
-#[test]
-fn a_matrix_times_a_vector_is_rows_of_inner_products() {
-    let seed = seed();
-    let mut rng = Rng(seed);
-    for (rows, columns) in [(1, 1), (3, 5), (4, 64), (9, 131), (0, 7)] {
-        let (matrix, vector) = (words::<u32>(&mut rng, rows * columns), words::<u32>(&mut rng, columns));
-        let mut out = words::<u32>(&mut rng, rows);
-        let expected: Vec<u32> = matrix.chunks(columns).zip(&out).map(|(row, out)| dot(*out, row, &vector)).collect();
-        add_matrix_vector(&matrix, &vector, &mut out);
-        assert_eq!(out, expected);
-    }
 }

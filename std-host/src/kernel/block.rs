@@ -18,10 +18,26 @@ const PANELS_BYTES: usize = 256 << 10;
 /// From so many rows on, the right operand is copied before use.
 const COPY_ROWS: usize = 48;
 
+/// Where the rows of a copied panel begin.
+static PANEL_STARTS: [usize; DEPTH] = multiples(COLUMNS);
+/// Where the columns of copied rows begin.
+static LAST_ROWS_STARTS: [usize; DEPTH] = multiples(ROWS);
+
+const fn multiples(of: usize) -> [usize; DEPTH] {
+    let mut multiples = [0; DEPTH];
+    let mut index = 0;
+    while index < DEPTH {
+        multiples[index] = index * of;
+        index += 1;
+    }
+    multiples
+}
+
 /// Memory that is used again from product to product.
 #[derive(Default)]
 pub struct Scratch<R> {
     panels: Vec<R>,
+    last_rows: Vec<R>,
 }
 
 /// Where a product is added: rows are runs.
@@ -38,7 +54,7 @@ pub fn add_product<R: Word>(x: Matrix<'_, R>, y: Matrix<'_, R>, sum: Sum<'_, R>,
         return;
     }
     let Starts::Even(stride) = sum.starts else {
-        return blocks::<R, false>(x, y, sum.words, sum.starts, &mut scratch.panels);
+        return blocks::<R, false>(x, y, sum.words, sum.starts, scratch);
     };
     if x.rows == 1 {
         return vector::add_row(x, y, sum.words);
@@ -48,9 +64,9 @@ pub fn add_product<R: Word>(x: Matrix<'_, R>, y: Matrix<'_, R>, sum: Sum<'_, R>,
     }
     let (xt, yt) = (x.transposed(), y.transposed());
     if cost(&x, &y) <= cost(&yt, &xt).saturating_add(x.rows.saturating_mul(y.columns).saturating_mul(x.columns.div_ceil(DEPTH))) {
-        blocks::<R, false>(x, y, sum.words, sum.starts, &mut scratch.panels);
+        blocks::<R, false>(x, y, sum.words, sum.starts, scratch);
     } else {
-        blocks::<R, true>(yt, xt, sum.words, sum.starts, &mut scratch.panels);
+        blocks::<R, true>(yt, xt, sum.words, sum.starts, scratch);
     }
 }
 
@@ -74,28 +90,31 @@ fn blocks<R: Word, const TURNED: bool>(
     y: Matrix<'_, R>,
     sum: &mut [R],
     sum_starts: Starts<'_>,
-    panels: &mut Vec<R>,
+    Scratch { panels, last_rows }: &mut Scratch<R>,
 ) {
     let widest = PANELS_BYTES / DEPTH / R::BYTES;
     for first_term in (0..x.columns).step_by(DEPTH) {
         let depth = DEPTH.min(x.columns - first_term);
         let x = x.some_columns(first_term, depth);
-        let left_columns = LeftColumns::new(x);
+        let left_columns = LeftColumns::new(x, last_rows);
         for first_column in (0..y.columns).step_by(widest) {
             let width = widest.min(y.columns - first_column);
             let y = y.some_rows(first_term, depth).some_columns(first_column, width);
             let panels = Panels::new(y, x.rows, panels);
-            for first_row in (0..x.rows).step_by(ROWS) {
-                let left = left_columns.left(x, first_row);
+            let end = (x.rows, first_column + width);
+            for row in (0..x.rows).step_by(ROWS) {
+                let left = left_columns.left(x, row);
                 for first in (0..width).step_by(COLUMNS) {
-                    let corner = (first_row, first_column + first);
+                    let corner = (row, first_column + first);
                     let (words, starts) = panels.get(first);
                     if width - first > HALF {
-                        let sums = tile::<R, COLUMNS>(left, words, starts);
-                        add_tile::<R, COLUMNS, TURNED>(&sums, corner, (x.rows, first_column + width), sum, sum_starts);
+                        let mut sums = [[R::ZERO; COLUMNS]; ROWS];
+                        tile(left, words, starts, &mut sums);
+                        add_tile::<R, COLUMNS, TURNED>(&sums, corner, end, sum, sum_starts);
                     } else {
-                        let sums = tile::<R, HALF>(left, words, starts);
-                        add_tile::<R, HALF, TURNED>(&sums, corner, (x.rows, first_column + width), sum, sum_starts);
+                        let mut sums = [[R::ZERO; HALF]; ROWS];
+                        tile(left, words, starts, &mut sums);
+                        add_tile::<R, HALF, TURNED>(&sums, corner, end, sum, sum_starts);
                     }
                 }
             }
@@ -110,7 +129,6 @@ struct Panels<'a, R> {
     /// Columns that are read in place.
     in_place_columns: usize,
     copied: &'a [R],
-    copied_starts: [usize; DEPTH],
     depth: usize,
 }
 
@@ -140,7 +158,6 @@ impl<'a, R: Word> Panels<'a, R> {
             in_place_starts: core::array::from_fn(|term| if term < y.rows { y.starts.at(term) } else { 0 }),
             in_place_columns,
             copied,
-            copied_starts: core::array::from_fn(|term| term * COLUMNS),
             depth: y.rows,
         }
     }
@@ -151,7 +168,7 @@ impl<'a, R: Word> Panels<'a, R> {
         if column < self.in_place_columns {
             (&self.in_place[column..], &self.in_place_starts[..self.depth])
         } else {
-            (&self.copied[(column - self.in_place_columns) * self.depth..], &self.copied_starts[..self.depth])
+            (&self.copied[(column - self.in_place_columns) * self.depth..], &PANEL_STARTS[..self.depth])
         }
     }
 }
@@ -196,29 +213,26 @@ fn copy_columns<R: Word>(y: Matrix<'_, R>, to: &mut [R]) {
 }
 
 /// Where the left operand's columns begin, if they are runs, and the last rows of such an operand, copied.
-struct LeftColumns<R> {
+struct LeftColumns<'a, R> {
     starts: [usize; DEPTH],
-    copied: [R; ROWS * DEPTH],
-    copied_starts: [usize; DEPTH],
+    copied: &'a [R],
 }
 
-impl<R: Word> LeftColumns<R> {
+impl<'s, R: Word> LeftColumns<'s, R> {
     #[inline(always)]
-    fn new(x: Matrix<'_, R>) -> Self {
-        let mut columns =
-            Self { starts: [0; DEPTH], copied: [R::ZERO; ROWS * DEPTH], copied_starts: core::array::from_fn(|term| term * ROWS) };
+    fn new(x: Matrix<'_, R>, copied: &'s mut Vec<R>) -> Self {
+        let mut starts = [0; DEPTH];
         if x.runs == Runs::Columns {
             let last = x.rows / ROWS * ROWS;
-            for (term, (start, copied)) in
-                columns.starts.iter_mut().zip(columns.copied.chunks_exact_mut(ROWS)).enumerate().take(x.columns)
-            {
+            copied.resize(ROWS * DEPTH, R::ZERO);
+            for (term, (start, copied)) in starts.iter_mut().zip(copied.chunks_exact_mut(ROWS)).enumerate().take(x.columns) {
                 *start = x.starts.at(term);
                 for (row, copied) in (last..x.rows).zip(copied) {
                     *copied = x.words.get(*start + row).copied().unwrap_or_default();
                 }
             }
         }
-        columns
+        Self { starts, copied }
     }
 
     /// Rows from row `first` on. Of rows that run, those that `x` lacks are the last one again.
@@ -229,7 +243,7 @@ impl<R: Word> LeftColumns<R> {
                 x.words.get(x.starts.at((first + row).min(x.rows - 1))..).unwrap_or_default()
             })),
             Runs::Columns if first + ROWS <= x.rows => Left::Columns(x.words.get(first..).unwrap_or_default(), &self.starts),
-            Runs::Columns => Left::Columns(&self.copied, &self.copied_starts),
+            Runs::Columns => Left::Columns(self.copied, &LAST_ROWS_STARTS),
         }
     }
 }

@@ -160,31 +160,35 @@ impl Copies {
         Matrix { words: seen, starts, runs: Runs::Rows, rows: self.starts.len(), columns: self.places }
     }
 
-    /// Pairs of a run of the image and one of the copies, of so many words: their first words. The image's words are a
-    /// horizontal stride apart. What no pair names is padding.
-    fn runs(&self) -> impl Iterator<Item = (usize, usize, usize)> + '_ {
+    /// Calls `each` with pairs of a run of the image and one of the copies, of so many words: their first words, and the
+    /// length. The image's words are a horizontal stride apart. What no pair names is padding.
+    #[inline(always)]
+    fn each_run(&self, mut each: impl FnMut(usize, usize, usize)) {
         let Convolution { channels, height, width, window: Window { kernel, stride, padding }, .. } = self.shape;
-        (0..channels).flat_map(move |channel| {
-            (0..kernel.1).flat_map(move |right| {
-                let first = padding.1.saturating_sub(right).div_ceil(stride.1);
-                let end = (width + padding.1).saturating_sub(right).div_ceil(stride.1).min(self.columns);
-                (0..self.rests).flat_map(move |rest| {
-                    let copy = (channel * kernel.1 + right) * self.rests + rest;
-                    (0..self.rows).filter_map(move |row| {
-                        let image_row = (row * stride.0 + rest).checked_sub(padding.0).filter(|row| *row < height)?;
-                        let len = end.checked_sub(first).filter(|len| *len > 0)?;
-                        let from = (channel * height + image_row) * width + first * stride.1 + right - padding.1;
-                        Some((from, (copy * self.rows + row) * self.columns + first, len))
-                    })
-                })
-            })
-        })
+        for right in 0..kernel.1 {
+            let first = padding.1.saturating_sub(right).div_ceil(stride.1);
+            let end = (width + padding.1).saturating_sub(right).div_ceil(stride.1).min(self.columns);
+            let Some(len @ 1..) = end.checked_sub(first) else { continue };
+            let from = first * stride.1 + right - padding.1;
+            for rest in 0..self.rests {
+                // Rows of a copy that lie in the image.
+                let above = padding.0.saturating_sub(rest).div_ceil(stride.0);
+                let below = (height + padding.0).saturating_sub(rest).div_ceil(stride.0).min(self.rows);
+                for channel in 0..channels {
+                    let copy = ((channel * kernel.1 + right) * self.rests + rest) * self.rows;
+                    for row in above..below {
+                        let image_row = channel * height + row * stride.0 + rest - padding.0;
+                        each(image_row * width + from, (copy + row) * self.columns + first, len);
+                    }
+                }
+            }
+        }
     }
 
     fn copy<R: Word>(&self, image: &[R], seen: &mut [R]) {
         let stride = self.shape.window.stride.1;
-        for (from, to, len) in self.runs() {
-            let (Some(from), Some(to)) = (image.get(from..), seen.get_mut(to..to + len)) else { continue };
+        self.each_run(|from, to, len| {
+            let (Some(from), Some(to)) = (image.get(from..), seen.get_mut(to..to + len)) else { return };
             if stride == 1 {
                 copy_run(from, to);
             } else {
@@ -192,14 +196,14 @@ impl Copies {
                     *to = *from;
                 }
             }
-        }
+        });
     }
 
     /// The transposed map of [`Copies::copy`], added.
     fn add_back<R: Word>(&self, seen: &[R], image: &mut [R]) {
         let stride = self.shape.window.stride.1;
-        for (to, from, len) in self.runs() {
-            let (Some(to), Some(from)) = (image.get_mut(to..), seen.get(from..from + len)) else { continue };
+        self.each_run(|to, from, len| {
+            let (Some(to), Some(from)) = (image.get_mut(to..), seen.get(from..from + len)) else { return };
             if stride == 1 {
                 parallel::add(to, from);
             } else {
@@ -207,7 +211,7 @@ impl Copies {
                     *to = to.add(*from);
                 }
             }
-        }
+        });
     }
 }
 

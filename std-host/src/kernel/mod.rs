@@ -26,7 +26,6 @@ mod vector;
 
 pub use bilinear::{Bilinear, Form, Product, SizeError};
 pub use convolution::Convolution;
-pub use vector::add_matrix_vector;
 
 use sharelet_core::ring::Ring;
 

@@ -23,14 +23,16 @@ pub enum Left<'a, R> {
     Columns(&'a [R], &'a [usize]),
 }
 
-/// `left right` for as many terms as there are rows of `right`: each begins at one of `starts` in `words`.
+/// `to = left right`, for as many terms as there are rows of `right`: each begins at one of `starts` in `words`.
+///
+/// The sums are written at the end: what is read at a place known only at run time would live in memory all along.
 #[inline(always)]
-pub fn tile<R: Ring, const C: usize>(left: Left<'_, R>, words: &[R], starts: &[usize]) -> [[R; C]; ROWS] {
+pub fn tile<R: Ring, const C: usize>(left: Left<'_, R>, words: &[R], starts: &[usize], to: &mut [[R; C]; ROWS]) {
     let mut sums = [[R::ZERO; C]; ROWS];
     match left {
         Left::Rows([a, b, c, d]) => {
             let run = |run| <[R]>::get(run, ..starts.len());
-            let (Some(a), Some(b), Some(c), Some(d)) = (run(a), run(b), run(c), run(d)) else { return sums };
+            let (Some(a), Some(b), Some(c), Some(d)) = (run(a), run(b), run(c), run(d)) else { return };
             let rows = [a, b, c, d];
             for term in 0..starts.len() {
                 let Some(right) = words.get(starts[term]..).and_then(|words| words.first_chunk::<C>()) else { break };
@@ -54,5 +56,9 @@ pub fn tile<R: Ring, const C: usize>(left: Left<'_, R>, words: &[R], starts: &[u
             }
         }
     }
-    sums
+    for row in 0..ROWS {
+        for column in 0..C {
+            to[row][column] = sums[row][column];
+        }
+    }
 }

@@ -22,14 +22,6 @@ pub fn add_row<R: Word>(x: Matrix<'_, R>, y: Matrix<'_, R>, sum: &mut [R]) {
     }
 }
 
-/// `out += matrix vector`; `matrix` is row-major with `vector.len()` columns.
-pub fn add_matrix_vector<R: Word>(matrix: &[R], vector: &[R], out: &mut [R]) {
-    if !vector.is_empty() {
-        let rows = out.len().min(matrix.len() / vector.len());
-        add_dots(vector, Matrix::by_rows(matrix, rows, vector.len()).transposed(), out);
-    }
-}
-
 /// Adds rows of `y`, each times its word of `row`.
 #[multiversion::multiversion(targets("x86_64+avx512f+avx512dq+avx512bw+avx512vl", "x86_64+avx2", "x86_64+sse4.1"))]
 fn add_combination<R: Word>(row: &[R], y: Matrix<'_, R>, sum: &mut [R]) {
