@@ -8,6 +8,7 @@ pub mod host;
 pub mod import;
 pub mod link;
 pub mod model;
+pub mod plot;
 pub mod readings;
 pub mod store;
 pub mod train;
