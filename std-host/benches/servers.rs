@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
+use sharelet_core::engine::Truncation;
 use sharelet_host::kernel::{Bilinear, Form, Product};
-use sharelet_host::tensor::Truncation;
 use sharelet_host::tensor::local::{Local, Outputs, Parts, Taken};
 use sharelet_host::train::loss::Wanted;
 use sharelet_host::train::model::Model;

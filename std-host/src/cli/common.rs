@@ -11,14 +11,18 @@ use tokio_util::sync::CancellationToken;
 use crate::dealer::client::ClientError;
 use crate::device::DeviceError;
 use crate::host::HostError;
-use crate::link::LinkError;
 use crate::link::tcp::Exposure;
+use crate::link::wan::Wan;
+use crate::link::{LinkError, Route};
 use crate::model::ModelError;
+use crate::plot::PlotError;
 use crate::readings::ReadingsError;
 use crate::store::StoreError;
 
 /// The exit code of a program that was told to stop before it was done.
 const INTERRUPTED: u8 = 130;
+/// The exit code for arguments that do not go together; clap has the same.
+const WRONG_ARGUMENTS: u8 = 2;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +69,12 @@ pub enum CommandError {
         /// The file.
         path: std::path::PathBuf,
     },
+    /// A chart.
+    #[error(transparent)]
+    Plot(#[from] PlotError),
+    /// A chart in the middle of JSON.
+    #[error("--json and --plot both print; give --plot a file, such as --plot cost.svg")]
+    PlotBesideJson,
     /// The twin.
     #[error(transparent)]
     Twin(#[from] super::twin::TwinError),
@@ -74,11 +84,12 @@ pub enum CommandError {
 }
 
 impl CommandError {
-    /// The exit code: 130 if the program was told to stop, 1 otherwise. (2 is for wrong arguments.)
+    /// The exit code: 130 if the program was told to stop, 2 for wrong arguments, 1 otherwise.
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Device(DeviceError::Stopped) => ExitCode::from(INTERRUPTED),
+            Self::PlotBesideJson => ExitCode::from(WRONG_ARGUMENTS),
             _ => ExitCode::FAILURE,
         }
     }
@@ -119,6 +130,26 @@ impl Plaintext {
     #[must_use]
     pub fn exposure(self) -> Exposure {
         if self.insecure_plaintext { Exposure::InsecurePlaintext } else { Exposure::Local }
+    }
+}
+
+/// How a command's connections are made.
+#[derive(Args, Debug, Clone, Copy)]
+pub struct LinkArgs {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub plaintext: Plaintext,
+    /// Emulate a wide-area link: what this program sends arrives DELAY later, at BANDWIDTH per connection. Give it to
+    /// the other side, too, to delay the answers.
+    #[arg(long = "link", value_name = "DELAY,BANDWIDTH", value_parser = super::units::parse_link)]
+    pub wan: Option<Wan>,
+}
+
+impl LinkArgs {
+    /// The route of all connections of the command: clone it, and await [`Route::drained`] before the program ends.
+    #[must_use]
+    pub fn route(self) -> Route {
+        Route::new(self.plaintext.exposure(), self.wan)
     }
 }
 

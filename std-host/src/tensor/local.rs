@@ -9,12 +9,12 @@ use std::time::Instant;
 
 use rand_core::CryptoRng;
 use sharelet_core::correlation::{LengthError, SessionToken};
-use sharelet_core::engine::EngineError;
+use sharelet_core::engine::{EngineError, Truncation};
 use sharelet_core::keystream::{ChaCha12, Key, Keystream};
 
+use super::Program;
 use super::offline::{Plan, deal};
 use super::party::Prepared;
-use super::{Program, Truncation};
 use crate::link::exchange::{Exchange, Sent};
 
 /// Three parties that run one program after the other.

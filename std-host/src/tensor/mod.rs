@@ -24,7 +24,8 @@ use core::future::Future;
 
 use sharelet_core::correlation::LengthError;
 use sharelet_core::correlation::cut::Folding;
-use sharelet_core::engine::{Comparison, Engine};
+use sharelet_core::engine::twin::Twin;
+use sharelet_core::engine::{Comparison, Engine, Settings, Truncation};
 use sharelet_core::protocol::activate::{Activate, Activated, Kept};
 use sharelet_core::protocol::matrix::{self, MaskMatrix};
 use sharelet_core::protocol::rescale::{Rescale, Rescaled};
@@ -93,17 +94,6 @@ impl fmt::Debug for Bits {
     }
 }
 
-/// How values are truncated.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Truncation {
-    /// Rounded down or one unit more, by chance: one message.
-    #[default]
-    OneUnit,
-    /// Rounded down: three messages.
-    Exact,
-}
-
 /// Where masks come from, and the maps of masks.
 pub trait Tensors {
     /// A share of the next mask, of so many words.
@@ -124,7 +114,6 @@ pub trait Tensors {
 pub struct Machine<E, T> {
     engine: E,
     tensors: T,
-    truncation: Truncation,
 }
 
 /// A program over tensors, written once for all machines.
@@ -144,8 +133,8 @@ pub trait Program {
 
 impl<E: Engine<Error: From<LengthError>>, T: Tensors> Machine<E, T> {
     /// A machine.
-    pub const fn new(engine: E, tensors: T, truncation: Truncation) -> Self {
-        Self { engine, tensors, truncation }
+    pub const fn new(engine: E, tensors: T) -> Self {
+        Self { engine, tensors }
     }
 
     /// The engine and the tensors, when the program is over.
@@ -156,11 +145,6 @@ impl<E: Engine<Error: From<LengthError>>, T: Tensors> Machine<E, T> {
     /// The engine, for programs of the core.
     pub const fn engine(&mut self) -> &mut E {
         &mut self.engine
-    }
-
-    /// How it truncates.
-    pub const fn truncation(&self) -> Truncation {
-        self.truncation
     }
 
     /// A public constant as a share of it.
@@ -207,7 +191,7 @@ impl<E: Engine<Error: From<LengthError>>, T: Tensors> Machine<E, T> {
         if shift == 0 {
             return Ok(words);
         }
-        match self.truncation {
+        match self.engine.truncation() {
             Truncation::OneUnit => {
                 let mut out = vec![0; words.len()];
                 self.engine.run(&Rescale::<u64, u64>::new(shift)?, Rescaled { x: &words, out: &mut out }).await?;
@@ -226,7 +210,7 @@ impl<E: Engine<Error: From<LengthError>>, T: Tensors> Machine<E, T> {
     /// The engine's; a shift of more than 32 bits.
     pub async fn activate(&mut self, words: Vec<u64>, shift: u32, keeps: bool) -> Result<(Vec<u64>, Bits), E::Error> {
         let folding = if words.len() <= FEW_ELEMS { Folding::Direct } else { Folding::Staged };
-        if shift > 0 && self.truncation == Truncation::OneUnit {
+        if shift > 0 && self.engine.truncation() == Truncation::OneUnit {
             return self.decide(&Activate::truncating(shift, folding, keeps)?, words, keeps).await;
         }
         let words = self.truncate(words, shift).await?;
@@ -277,11 +261,14 @@ fn add(map: &Bilinear, x: &[u64], y: &[u64], out: &mut [u64]) -> Result<(), Leng
         .map_err(|_| if x.len() == map.x_elems() { wrong(y.len(), map.y_elems()) } else { wrong(x.len(), map.x_elems()) })
 }
 
-/// How comparisons are made: the gates of training are those on tables.
-const COMPARISON: Comparison = Comparison::Tables;
+/// The settings of a run: the gates of training are those on tables.
+#[must_use]
+pub const fn settings(truncation: Truncation) -> Settings {
+    Settings { comparison: Comparison::Tables, truncation }
+}
 
 /// The twin's machine.
 #[must_use]
-pub fn twin(truncation: Truncation) -> Machine<sharelet_core::engine::twin::Twin, Plain> {
-    Machine::new(sharelet_core::engine::twin::Twin { comparison: COMPARISON }, Plain, truncation)
+pub const fn twin(truncation: Truncation) -> Machine<Twin, Plain> {
+    Machine::new(Twin { settings: settings(truncation) }, Plain)
 }

@@ -6,13 +6,13 @@ use core::fmt;
 use sharelet_core::correlation::record;
 use sharelet_core::correlation::{LengthError, Position, SessionToken};
 use sharelet_core::engine::party::{Expanded, Party, Received};
-use sharelet_core::engine::{EngineError, Link};
+use sharelet_core::engine::{EngineError, Link, Truncation};
 use sharelet_core::keystream::{ChaCha12, Key, Keystream};
 use sharelet_core::share::Party as Side;
 
 use super::offline::{Dealt, Plan};
 use super::words::Words;
-use super::{Bilinear, COMPARISON, Machine, Masked, Program, Tensors, Truncation, add};
+use super::{Bilinear, Machine, Masked, Program, Tensors, add, settings};
 
 /// A party's half of a session's correlations, ready to be spent.
 pub struct Prepared {
@@ -94,14 +94,14 @@ impl Prepared {
         let mut work = vec![0; work_bytes];
         match side {
             Side::P0 => {
-                let party = Party::new(Expanded::new(&records), link, &mut work, COMPARISON);
-                let mut machine = Machine::new(party, shares, truncation);
+                let party = Party::new(Expanded::new(&records), link, &mut work, settings(truncation));
+                let mut machine = Machine::new(party, shares);
                 let output = program.run(&mut machine).await?;
                 Ok((output, machine.into_parts().0.into_parts().1))
             }
             Side::P1 => {
-                let party = Party::new(Received::new(&records), link, &mut work, COMPARISON);
-                let mut machine = Machine::new(party, shares, truncation);
+                let party = Party::new(Received::new(&records), link, &mut work, settings(truncation));
+                let mut machine = Machine::new(party, shares);
                 let output = program.run(&mut machine).await?;
                 Ok((output, machine.into_parts().0.into_parts().1))
             }

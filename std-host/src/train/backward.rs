@@ -4,8 +4,8 @@ use sharelet_core::correlation::LengthError;
 use sharelet_core::engine::Engine;
 
 use super::forward::{Sized, Trace, Value, indices, mean, open_one};
-use super::model::Parameters;
 use super::network::{Layer, Shape, Window};
+use super::parameters::LayerParameters;
 use crate::kernel::{Bilinear, Form, Product};
 use crate::tensor::{Bits, Machine, Masked, Tensors};
 
@@ -21,10 +21,10 @@ pub async fn backward<E: Engine<Error: From<LengthError>>, T: Tensors>(
     weights: &[Masked],
     traces: Vec<Trace>,
     gradient: Vec<u64>,
-) -> Result<Vec<Parameters>, E::Error> {
+) -> Result<Vec<LayerParameters<u64>>, E::Error> {
     let f = sized.frac_bits;
     let first = sized.layers().position(|(_, layer, shape)| sized.product(layer, shape).is_some());
-    let mut gradients = vec![Parameters::default(); sized.network.layers.len()];
+    let mut gradients = vec![LayerParameters::default(); sized.network.layers.len()];
     let mut value = Value { words: gradient, frac_bits: f };
     let mut weights = weights.iter().rev();
     for ((index, layer, shape), trace) in sized.layers().rev().zip(traces.into_iter().rev()) {
@@ -33,7 +33,7 @@ pub async fn backward<E: Engine<Error: From<LengthError>>, T: Tensors>(
             (Layer::Dense { .. } | Layer::Convolution { .. }, Trace::Input(input)) => {
                 let Some(weights) = weights.next() else { break };
                 let opened = open_one(machine, value, f).await?;
-                let found = Parameters {
+                let found = LayerParameters {
                     weights: by_weights(machine, sized, layer, shape, &input, &opened)?,
                     biases: by_biases(opened.share(), output),
                 };

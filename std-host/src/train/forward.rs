@@ -9,8 +9,8 @@ use core::mem;
 use sharelet_core::correlation::LengthError;
 use sharelet_core::engine::Engine;
 
-use super::model::Parameters;
 use super::network::{Layer, Network, Shape, Window};
+use super::parameters::LayerParameters;
 use crate::kernel::{Bilinear, Convolution, Form, Product};
 use crate::tensor::{Bits, Machine, Masked, Tensors};
 
@@ -94,7 +94,7 @@ pub async fn forward<E: Engine<Error: From<LengthError>>, T: Tensors>(
     machine: &mut Machine<E, T>,
     sized: &Sized<'_>,
     inputs: Masked,
-    (weights, parameters): (&[Masked], &[Parameters]),
+    (weights, parameters): (&[Masked], &[LayerParameters<u64>]),
     keeps: bool,
 ) -> Result<(Value, Vec<Trace>), E::Error> {
     let (f, mut traces) = (sized.frac_bits, Vec::new());
@@ -172,7 +172,7 @@ pub async fn open_one<E: Engine<Error: From<LengthError>>, T: Tensors>(
 }
 
 /// Biases have `frac_bits` fraction bits, products twice as many.
-fn add_biases(words: &mut [u64], parameters: Option<&Parameters>, output: Option<&Shape>, frac_bits: u32) {
+fn add_biases(words: &mut [u64], parameters: Option<&LayerParameters<u64>>, output: Option<&Shape>, frac_bits: u32) {
     let (Some(parameters), Some(output)) = (parameters, output) else { return };
     let places = (output.height * output.width).max(1);
     for sample in words.chunks_exact_mut(output.elems().max(1)) {

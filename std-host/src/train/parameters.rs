@@ -10,7 +10,7 @@ pub struct Parameters<T> {
 }
 
 /// Of one layer, in the order of [`super::network::Layer`].
-#[derive(Clone, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct LayerParameters<T> {
     /// Weights.
     pub weights: Vec<T>,
@@ -63,6 +63,18 @@ impl<T> Parameters<T> {
     #[must_use]
     pub fn count(&self) -> usize {
         self.layers.iter().map(|layer| layer.weights.len() + layer.biases.len()).sum()
+    }
+}
+
+impl<T> LayerParameters<T> {
+    /// All values, weights first.
+    pub fn words(&self) -> impl Iterator<Item = &T> {
+        self.weights.iter().chain(&self.biases)
+    }
+
+    /// All values, weights first.
+    pub fn words_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.weights.iter_mut().chain(&mut self.biases)
     }
 }
 

@@ -5,7 +5,8 @@
 use sharelet_core::correlation::LengthError;
 use sharelet_core::engine::Engine;
 
-use super::model::{Model, Parameters};
+use super::model::Model;
+use super::parameters::LayerParameters;
 use crate::tensor::{Machine, Tensors};
 
 /// Public numbers of a step.
@@ -28,7 +29,7 @@ pub struct Rates {
 pub async fn update<E: Engine<Error: From<LengthError>>, T: Tensors>(
     machine: &mut Machine<E, T>,
     model: &mut Model,
-    gradients: Vec<Parameters>,
+    gradients: Vec<LayerParameters<u64>>,
     rates: &Rates,
     frac_bits: u32,
 ) -> Result<(), E::Error> {
@@ -42,15 +43,15 @@ pub async fn update<E: Engine<Error: From<LengthError>>, T: Tensors>(
         sums.iter_mut().for_each(|sum| *sum = sum.wrapping_mul(rates.rate));
         machine.truncate(sums, rates.rate_bits + frac_bits).await?
     } else {
-        let velocity = model.velocity.iter().flat_map(Parameters::words);
+        let velocity = model.velocity.iter().flat_map(LayerParameters::words);
         sums.iter_mut().zip(velocity).for_each(|(sum, velocity)| *sum = sum.wrapping_add(velocity.wrapping_mul(rates.momentum)));
         let mut velocity = machine.truncate(sums, frac_bits).await?;
-        let places = model.velocity.iter_mut().flat_map(Parameters::words_mut);
+        let places = model.velocity.iter_mut().flat_map(LayerParameters::words_mut);
         places.zip(&velocity).for_each(|(place, velocity)| *place = *velocity);
         velocity.iter_mut().for_each(|velocity| *velocity = velocity.wrapping_mul(rates.rate));
         machine.truncate(velocity, rates.rate_bits).await?
     };
-    let words = model.parameters.iter_mut().flat_map(Parameters::words_mut);
+    let words = model.parameters.iter_mut().flat_map(LayerParameters::words_mut);
     words.zip(steps).for_each(|(word, step)| *word = word.wrapping_sub(step));
     Ok(())
 }
