@@ -131,6 +131,24 @@ pub async fn gradient<E: Engine<Error: From<LengthError>>, T: Tensors>(
     Ok((gradient, sums))
 }
 
+/// The sums that are wanted, without a gradient: of answers that nothing is learned from.
+///
+/// # Errors
+/// As [`gradient`].
+pub async fn sums<E: Engine<Error: From<LengthError>>, T: Tensors>(
+    machine: &mut Machine<E, T>,
+    loss: Loss,
+    batch: Outputs<'_>,
+    wanted: Wanted,
+) -> Result<Sums, E::Error> {
+    if loss == Loss::Hinge {
+        return Ok(gradient(machine, loss, batch, wanted).await?.1);
+    }
+    let loss_sum = if wanted.loss { value(machine, loss, batch).await? } else { 0 };
+    let correct = if wanted.correct { correct(machine, loss, batch).await? } else { 0 };
+    Ok(Sums { loss: loss_sum, correct })
+}
+
 /// The loss itself, summed over the batch; of the hinge loss it falls off with the gradient.
 async fn value<E: Engine<Error: From<LengthError>>, T: Tensors>(
     machine: &mut Machine<E, T>,

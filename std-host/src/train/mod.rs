@@ -4,10 +4,13 @@
 //! network (shapes)  ->  model (shares of weights)
 //!                          |
 //! step:  forward -> loss -> backward -> update           one program for servers, dealer and twin
+//!                          |
+//! config, schedule -> course (a list of sessions)  ->  state (what a participant holds; the program of each session)
 //! ```
 
 pub mod backward;
 pub mod config;
+pub mod course;
 mod draw;
 pub mod float;
 pub mod forward;
@@ -18,5 +21,6 @@ pub mod network;
 pub mod parameters;
 pub mod scale;
 pub mod schedule;
+pub mod state;
 pub mod step;
 pub mod update;
