@@ -9,6 +9,7 @@ pub mod import;
 pub mod kernel;
 pub mod link;
 pub mod model;
+pub mod plot;
 pub mod readings;
 pub mod store;
 pub mod tensor;

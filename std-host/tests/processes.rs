@@ -139,6 +139,40 @@ fn three_processes_agree_with_the_twin_and_stop_when_told() {
     }
 }
 
+/// One round trip per layer: what either end sends is late, and so are the answers, which stay the same.
+#[test]
+fn an_emulated_link_changes_nothing_but_the_time() {
+    let room = room();
+    assert!(output(&room, &["provision", "pump", "--state", "dealer", "-o", "pump.key"]).status.success());
+    let link = ["--link", "30ms,20mbit"];
+    let dealer = Server::start(&room, &[&["dealer", "--state", "dealer", "--listen", "127.0.0.1:0"][..], &link].concat());
+    let host = ["host", "model.slt", "--dealer", &dealer.address, "--state", "host", "--listen", "127.0.0.1:0"];
+    let mut host = Server::start(&room, &[&host[..], &link].concat());
+    let address = host.address.clone();
+    let device = ["device", "--key", "pump.key", "--counter", "counter", "--host", &address, "--inputs", "readings.npy"];
+    let twin = output(&room, &["twin", "model.slt", "--inputs", "readings.npy"]);
+    // Two round trips for each of five answers, not to speak of handshake and preparation.
+    for (options, ways) in [(&[][..], 10), (&link, 20)] {
+        let start = Instant::now();
+        let run = output(&room, &[&device[..], options].concat());
+        assert!(run.status.success(), "{}", text(&run.stderr));
+        assert_eq!(text(&run.stdout), text(&twin.stdout), "--link {options:?}");
+        let (took, least) = (start.elapsed(), Duration::from_millis(30) * ways);
+        assert!(took >= least, "{took:?} for {least:?} on the way");
+    }
+    assert!(log(&room, "host").contains("30ms one way, 20 Mbit/s"), "{}", log(&room, "host"));
+    host.signal("-INT");
+    assert_eq!(host.wait(), Some(0));
+
+    for command in
+        [&device[..], &["dealer", "--state", "other"], &["host", "model.slt", "--dealer", "127.0.0.1:1", "--state", "other"]]
+    {
+        let refused = output(&room, &[command, &["--link", "40,100"]].concat());
+        assert_eq!(refused.status.code(), Some(2));
+        assert!(text(&refused.stderr).contains("such as 40ms,100mbit"), "{}", text(&refused.stderr));
+    }
+}
+
 #[test]
 fn state_belongs_to_one_process() {
     let room = room();

@@ -11,9 +11,11 @@ use tokio_util::sync::CancellationToken;
 use crate::dealer::client::ClientError;
 use crate::device::DeviceError;
 use crate::host::HostError;
-use crate::link::LinkError;
 use crate::link::tcp::Exposure;
+use crate::link::wan::Wan;
+use crate::link::{LinkError, Route};
 use crate::model::ModelError;
+use crate::plot::PlotError;
 use crate::readings::ReadingsError;
 use crate::store::StoreError;
 
@@ -65,6 +67,9 @@ pub enum CommandError {
         /// The file.
         path: std::path::PathBuf,
     },
+    /// A chart.
+    #[error(transparent)]
+    Plot(#[from] PlotError),
     /// The twin.
     #[error(transparent)]
     Twin(#[from] super::twin::TwinError),
@@ -119,6 +124,26 @@ impl Plaintext {
     #[must_use]
     pub fn exposure(self) -> Exposure {
         if self.insecure_plaintext { Exposure::InsecurePlaintext } else { Exposure::Local }
+    }
+}
+
+/// How a command's connections are made.
+#[derive(Args, Debug, Clone, Copy)]
+pub struct LinkArgs {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub plaintext: Plaintext,
+    /// Emulate a wide-area link: what this program sends arrives DELAY later, at BANDWIDTH per connection. Give it to
+    /// the other side, too, to delay the answers.
+    #[arg(long = "link", value_name = "DELAY,BANDWIDTH", value_parser = super::units::parse_link)]
+    pub wan: Option<Wan>,
+}
+
+impl LinkArgs {
+    /// The route of all connections of the command: clone it, and await [`Route::drained`] before the program ends.
+    #[must_use]
+    pub fn route(self) -> Route {
+        Route::new(self.plaintext.exposure(), self.wan)
     }
 }
 

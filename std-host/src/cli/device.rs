@@ -8,7 +8,7 @@ use clap::Args;
 use indicatif::ProgressBar;
 use sharelet_core::session::p0::Identity;
 
-use super::common::{Answer, CommandError, Plaintext, runtime, stop_on_signal};
+use super::common::{Answer, CommandError, LinkArgs, runtime, stop_on_signal};
 use super::terminal::progress;
 use crate::device::report::{Report, Values};
 use crate::device::{Device, DeviceError, Events, Inference, Sensor, Settings};
@@ -69,7 +69,7 @@ pub struct DeviceArgs {
     pub labels: Vec<String>,
     #[command(flatten)]
     #[allow(missing_docs)]
-    pub plaintext: Plaintext,
+    pub link: LinkArgs,
 }
 
 /// Readings from a file; a raw one is read when the network has told its width.
@@ -181,7 +181,7 @@ fn infer(args: DeviceArgs, console: &mut Console) -> Result<usize, DeviceError> 
     let counter = FileCounter::open(&args.counter)?;
     let sensor = FileSensor::open(args.inputs, ReadOptions { width: None, divide: args.divide })?;
     let settings = Settings {
-        exposure: args.plaintext.exposure(),
+        route: args.link.route(),
         answer: args.answer.into(),
         count: args.count,
         retries: args.retries,
@@ -189,12 +189,15 @@ fn infer(args: DeviceArgs, console: &mut Console) -> Result<usize, DeviceError> 
         stall: args.timeout,
         ..Settings::new(args.host)
     };
-    settings.exposure.announce();
+    let route = settings.route.clone();
+    route.announce();
     let identity = Identity::new(key.device, &key.key);
     let mut device = Device { settings, identity, counter, sensor, events: console };
     runtime()?.block_on(async {
         let stop = stop_on_signal()?;
-        device.run(&stop).await
+        let done = device.run(&stop).await;
+        route.drained().await;
+        done
     })
 }
 

@@ -10,8 +10,7 @@ use sharelet_core::wire::control::DeviceId;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::wire::{self, Deal, Dealing, Kind, MAX_CORRECTION_BYTES, Offer, Refusal, Status, StatusIs, WireError};
-use crate::link::tcp::{self, Exposure};
-use crate::link::{Connection, LinkError};
+use crate::link::{Connection, LinkError, Route, tcp};
 use crate::model::MAX_LAYERS;
 
 /// Connections to the dealer at the same time.
@@ -44,7 +43,7 @@ impl ClientError {
 #[derive(Debug)]
 pub struct Client {
     address: String,
-    exposure: Exposure,
+    route: Route,
     connect: Duration,
     stall: Duration,
     idle: Mutex<Vec<Connection>>,
@@ -67,9 +66,9 @@ impl Lease<'_> {
 impl Client {
     /// The dealer at `address`; nothing is connected yet.
     #[must_use]
-    pub fn new(address: String, exposure: Exposure, connect: Duration, stall: Duration) -> Self {
-        let permits = Semaphore::new(CONNECTIONS);
-        Self { address, exposure, connect, stall, idle: Mutex::default(), permits }
+    pub fn new(address: String, route: impl Into<Route>, connect: Duration, stall: Duration) -> Self {
+        let (permits, route) = (Semaphore::new(CONNECTIONS), route.into());
+        Self { address, route, connect, stall, idle: Mutex::default(), permits }
     }
 
     /// The dealer's address.
@@ -79,7 +78,7 @@ impl Client {
     }
 
     async fn fresh(&self) -> Result<Connection, ClientError> {
-        let mut connection = tcp::connect(&self.address, self.exposure, self.connect, self.stall).await?;
+        let mut connection = tcp::connect(&self.address, self.route.clone(), self.connect, self.stall).await?;
         wire::greet(&mut connection.writer, Kind::Hello).await?;
         wire::read_greeting(&mut connection.reader, Kind::Welcome).await?;
         Ok(connection)
