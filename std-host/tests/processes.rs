@@ -263,3 +263,35 @@ fn every_command_has_help_with_examples() {
     let json = text(&output(&room, &["inspect", "model.slt", "--json"]).stdout);
     assert!(json.starts_with("{\"name\":\"random\"") && json.contains("\"round_trips\":2"), "{json}");
 }
+
+#[test]
+fn costs_are_drawn_as_bars() {
+    let room = room();
+    let plain = text(&output(&room, &["inspect", "model.slt"]).stdout);
+    let drawn = output(&room, &["inspect", "model.slt", "--plot"]);
+    assert!(drawn.status.success(), "{}", text(&drawn.stderr));
+    let drawn = text(&drawn.stdout);
+    let bars = drawn.strip_prefix(&plain).expect("the table comes first");
+    for panel in ["preparation: bytes up", "online: bytes up", "online: bytes down", "dealer to host: bytes", "keystream blocks"]
+    {
+        assert!(bars.contains(panel), "{panel}: {bars}");
+    }
+    assert!(bars.lines().filter(|line| line.contains("0  6 -> 40") && line.contains('█')).count() >= 5, "{bars}");
+
+    let filed = output(&room, &["inspect", "model.slt", "--json", "--plot", "cost.svg"]);
+    assert!(filed.status.success() && text(&filed.stdout).starts_with("{\"name\""), "{}", text(&filed.stderr));
+    let file = std::fs::read_to_string(room.path("cost.svg")).expect("a file");
+    let document = roxmltree::Document::parse(&file).expect("well-formed");
+    // The page, and a bar per layer in each of six panels.
+    assert_eq!(document.descendants().filter(|node| node.has_tag_name("rect")).count(), 1 + 6 * 2);
+
+    for (options, code, says) in [
+        (&["--json", "--plot"][..], 2, "give --plot a file"),
+        (&["--plot", "model.slt"], 2, "ends in .svg"),
+        (&["--plot", "nowhere/cost.svg"], 1, "nowhere/cost.svg: "),
+    ] {
+        let refused = output(&room, &[&["inspect", "model.slt"], options].concat());
+        assert_eq!(refused.status.code(), Some(code), "{options:?}");
+        assert!(text(&refused.stderr).contains(says) && refused.stdout.is_empty(), "{}", text(&refused.stderr));
+    }
+}

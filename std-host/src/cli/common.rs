@@ -21,6 +21,8 @@ use crate::store::StoreError;
 
 /// The exit code of a program that was told to stop before it was done.
 const INTERRUPTED: u8 = 130;
+/// The exit code for arguments that do not go together; clap has the same.
+const WRONG_ARGUMENTS: u8 = 2;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +72,9 @@ pub enum CommandError {
     /// A chart.
     #[error(transparent)]
     Plot(#[from] PlotError),
+    /// A chart in the middle of JSON.
+    #[error("--json and --plot both print; give --plot a file, such as --plot cost.svg")]
+    PlotBesideJson,
     /// The twin.
     #[error(transparent)]
     Twin(#[from] super::twin::TwinError),
@@ -79,11 +84,12 @@ pub enum CommandError {
 }
 
 impl CommandError {
-    /// The exit code: 130 if the program was told to stop, 1 otherwise. (2 is for wrong arguments.)
+    /// The exit code: 130 if the program was told to stop, 2 for wrong arguments, 1 otherwise.
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Device(DeviceError::Stopped) => ExitCode::from(INTERRUPTED),
+            Self::PlotBesideJson => ExitCode::from(WRONG_ARGUMENTS),
             _ => ExitCode::FAILURE,
         }
     }

@@ -10,7 +10,7 @@ use sharelet_core::session::cost::SessionCost;
 
 use super::common::{Answer, CommandError};
 use super::terminal::width;
-use super::units::{json_text, parse_bandwidth, parse_duration};
+use super::units::{json_text, parse_bandwidth, parse_duration, parse_svg_path};
 use crate::model::Model;
 use crate::plot::{Bars, Panel};
 
@@ -23,7 +23,7 @@ Examples:
   sharelet inspect ad01.slt --plot cost.svg
 
 Per layer: shape, fraction bits, shift, digits of the gate, bytes while preparing, up and down, bytes from the dealer to
-the host, and keystream blocks that the device computes. The time is that of the network alone.";
+the host, and keystream blocks that the device computes. The time is that of the network alone. --plot draws the same figures.";
 
 /// What a board's TCP buffers and fixed buffers take, in bytes: `firmware` has 4 KB each way.
 const SOCKET_BYTES: usize = 8192;
@@ -47,8 +47,8 @@ pub struct InspectArgs {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
-    /// Also show the cost per layer as bars: here, or in a file.
-    #[arg(long, value_name = "FILE.svg", num_args = 0..=1)]
+    /// Also show the cost per layer as bars, or write them to a file.
+    #[arg(long, value_name = "FILE.svg", num_args = 0..=1, value_parser = parse_svg_path)]
     #[allow(clippy::option_option)]
     pub plot: Option<Option<PathBuf>>,
 }
@@ -120,6 +120,9 @@ fn seconds(cost: &SessionCost, rtt: Duration, bandwidth: f64) -> (f64, f64) {
 /// # Errors
 /// [`CommandError`].
 pub fn run(args: &InspectArgs) -> Result<(), CommandError> {
+    if args.json && args.plot == Some(None) {
+        return Err(CommandError::PlotBesideJson);
+    }
     let model = Model::load(&args.model)?;
     let mut text = if args.json { json(&model, args) } else { table(&model, args) };
     match &args.plot {

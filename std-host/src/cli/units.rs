@@ -1,6 +1,7 @@
-//! Addresses, durations and bandwidths as people write them, and text as JSON.
+//! Addresses, durations, bandwidths, lines and names of pictures as people write them, and text as JSON.
 
 use core::time::Duration;
+use std::path::PathBuf;
 
 use crate::link::wan::{MAX_BYTES, MAX_DELAY, Wan};
 
@@ -86,6 +87,16 @@ pub fn parse_link(text: &str) -> Result<Wan, String> {
     Ok(wan)
 }
 
+/// A file that a picture goes to.
+///
+/// # Errors
+/// A sentence for the command line.
+pub fn parse_svg_path(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    let svg = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("svg"));
+    if svg { Ok(path) } else { Err("give a file that ends in .svg".to_owned()) }
+}
+
 /// A text as JSON.
 #[must_use]
 pub fn json_text(text: &str) -> String {
@@ -141,7 +152,7 @@ mod tests {
             ("-1ms", "not negative"),
             ("1h", "longer than"),
             ("30s,10gbit", "in memory"),
-            ("40ms,1e300gbit", "in memory"),
+            ("40ms,99999999999999999999gbit", "in memory"),
         ] {
             let refused = parse_link(text).expect_err(text);
             assert!(refused.contains(says), "{text}: {refused}");

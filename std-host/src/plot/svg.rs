@@ -80,10 +80,12 @@ pub fn curves(chart: &Chart) -> Result<String, PlotError> {
             .draw()?;
         for (index, series) in chart.series.iter().enumerate() {
             let points: Vec<(i32, i32)> = series.drawable().map(|point| axes.backend_coord(&point)).collect();
-            curve(root, index, &points)?;
+            line(root, index, &points)?;
+            points.iter().try_for_each(|&point| root.draw(&marker(index, point)))?;
             let row = 60 + 24 * i32::try_from(index)?;
             let start = i32::try_from(SIZE.0 - LEGEND_WIDTH)?;
-            curve(root, index, &[(start, row), (start + 40, row)])?;
+            line(root, index, &[(start, row), (start + 40, row)])?;
+            root.draw(&marker(index, (start + 20, row)))?;
             let name: String = plain(&series.name).chars().take(NAME_CHARS).collect();
             right.draw(&Text::new(name, (52, row), text(FONT_SIZE, HPos::Left)))?;
         }
@@ -91,8 +93,8 @@ pub fn curves(chart: &Chart) -> Result<String, PlotError> {
     })
 }
 
-/// A line with a marker at each point, in pixels.
-fn curve(root: &Area<'_>, index: usize, points: &[(i32, i32)]) -> Result<(), Box<dyn core::error::Error>> {
+/// A line through points, in pixels, dashed as its series is.
+fn line(root: &Area<'_>, index: usize, points: &[(i32, i32)]) -> Result<(), Box<dyn core::error::Error>> {
     let (colour, (dash, gap)) = style(index);
     let line = colour.stroke_width(2);
     if dash == 0 {
@@ -100,7 +102,6 @@ fn curve(root: &Area<'_>, index: usize, points: &[(i32, i32)]) -> Result<(), Box
     } else {
         root.draw(&DashedPathElement::new(points.iter().copied(), dash, gap, line))?;
     }
-    points.iter().try_for_each(|&point| root.draw(&marker(index, point)))?;
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use super::{Chart, plain};
 /// Lines of the drawing itself.
 const ROWS: usize = 16;
 /// Numbers beside the drawing; one below it per so many columns.
-const Y_TICKS: usize = 6;
+const Y_TICKS: usize = 8;
 const COLUMNS_PER_TICK: usize = 10;
 /// The narrowest drawing.
 const NARROWEST: usize = 20;
