@@ -150,7 +150,7 @@ fn bars_are_as_long_as_their_values() {
             .map(|node| node.attribute("width").unwrap())
             .collect()
     };
-    assert_eq!(widths("#0072B2"), ["440", "220", "0", "0"]);
+    assert_eq!(widths("#0072B2"), ["440", "220", "1", "0"]);
     assert_eq!(widths("#D55E00"), ["0", "0", "440", "0"]);
     assert_eq!(widths("#009E73"), ["0"; 4]);
     assert!(texts(&document).iter().any(|text| text == "12,800"));

@@ -276,7 +276,7 @@ fn costs_are_drawn_as_bars() {
     {
         assert!(bars.contains(panel), "{panel}: {bars}");
     }
-    assert!(bars.lines().filter(|line| line.contains("0  6 -> 40") && line.contains('█')).count() >= 5, "{bars}");
+    assert!(bars.lines().filter(|line| line.contains("0: 6 -> 40") && line.contains('█')).count() >= 5, "{bars}");
 
     let filed = output(&room, &["inspect", "model.slt", "--json", "--plot", "cost.svg"]);
     assert!(filed.status.success() && text(&filed.stdout).starts_with("{\"name\""), "{}", text(&filed.stderr));

@@ -10,12 +10,13 @@ use core::time::Duration;
 use std::io;
 
 use embedded_io_async::{Read as _, Write as _};
-use sharelet_host::link::tcp::Exposure;
+use sharelet_host::link::tcp::{self, Exposure, Listener, ServeLimits};
 use sharelet_host::link::wan::{Deliveries, QUEUE_BYTES, UNLIMITED_BYTES, Wan};
 use sharelet_host::link::{Connection, Route};
 use support::Rng;
 use tokio::io::{AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream};
 use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 const MS: Duration = Duration::from_millis(1);
 const LINE: Wan = Wan { delay: Duration::from_millis(40), bandwidth_bits: Some(100_000_000) };
@@ -299,4 +300,40 @@ async fn failures_pass_through() {
     writer.shutdown().await.unwrap();
     writer.shutdown().await.expect("twice does no harm");
     assert_eq!(writer.write_all(b"1").await.expect_err("has ended").kind(), io::ErrorKind::BrokenPipe);
+}
+
+/// Over sockets, with the clock on the wall: connecting and listening have the line, and a server that stops waits for it.
+#[tokio::test]
+async fn a_server_that_stops_has_sent_its_last_words() {
+    let route = Route::new(Exposure::Local, Some(LINE));
+    let listener = Listener::bind("127.0.0.1:0", route.clone()).await.expect("listens");
+    let address = listener.local_address().unwrap().to_string();
+    let (stop, limit) = (CancellationToken::new(), Duration::from_secs(20));
+    let limits = ServeLimits { connections: 2, stall: limit, grace: limit };
+    let told = stop.clone();
+    let serve = tcp::serve(listener, limits, stop, move |mut connection, _, _| {
+        let told = told.clone();
+        async move {
+            connection.read_exact(&mut [0; 5]).await.expect("a question");
+            connection.write_all(b"words").await.unwrap();
+            connection.flush().await.unwrap();
+            told.cancel();
+        }
+    });
+    let start = Instant::now();
+    let ask = async {
+        let mut connection = tcp::connect(&address, route, limit, limit).await.expect("connects");
+        connection.write_all(b"hello").await.unwrap();
+        connection.flush().await.unwrap();
+        let mut words = [0; 5];
+        connection.read_exact(&mut words).await.expect("an answer");
+        (words, start.elapsed(), connection.read(&mut [0]).await.expect("the end"))
+    };
+    let stopped = async {
+        serve.await;
+        start.elapsed()
+    };
+    let ((words, took, end), stopped) = tokio::join!(ask, stopped);
+    assert_eq!((&words, end), (b"words", 0));
+    assert!(took >= 2 * LINE.delay && stopped >= 2 * LINE.delay, "{took:?}, {stopped:?}");
 }

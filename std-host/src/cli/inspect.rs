@@ -138,7 +138,7 @@ pub fn run(args: &InspectArgs) -> Result<(), CommandError> {
 fn bars(model: &Model) -> Bars {
     let rows = rows(model);
     let panel = |name: &str, cost: fn(&Row) -> u64| {
-        let bar = |(index, row): (usize, &Row)| (format!("{index}  {}", row.label()), cost(row) as f64);
+        let bar = |(index, row): (usize, &Row)| (format!("{index}: {}", row.label()), cost(row) as f64);
         Panel { name: name.to_owned(), bars: rows.iter().enumerate().map(bar).collect() }
     };
     Bars {

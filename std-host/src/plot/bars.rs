@@ -95,9 +95,9 @@ impl Bars {
                 root.draw(&Text::new(plain(&panel.name), (16, y + HEAD_PIXELS / 2), svg::text(FONT_SIZE * 1.1, HPos::Left)))?;
                 y += HEAD_PIXELS;
                 for (name, value) in &panel.bars {
-                    // The largest bar is as long as pixels are counted.
+                    // The largest bar is as long as pixels are counted, and what is more than nothing is seen.
                     #[allow(clippy::cast_possible_truncation)]
-                    let end = NAME_PIXELS + (length(*value) / panel.largest() * BAR_PIXELS).round() as i32;
+                    let end = NAME_PIXELS + (length(*value) / panel.largest() * BAR_PIXELS).ceil() as i32;
                     let (top, bottom, middle) = (y + 3, y + ROW_PIXELS - 3, y + ROW_PIXELS / 2);
                     let name: String = plain(name).chars().take(NAME_WIDTH).collect();
                     root.draw(&Text::new(name, (NAME_PIXELS - 8, middle), svg::text(FONT_SIZE, HPos::Right)))?;

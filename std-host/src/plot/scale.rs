@@ -46,7 +46,7 @@ impl Scale {
     pub fn number(&self, value: f64) -> String {
         let span = self.range.end - self.range.start;
         let largest = self.range.start.abs().max(self.range.end.abs());
-        if value != 0.0 && (largest >= 1e7 || largest < 1e-3) {
+        if value != 0.0 && !(1e-3..1e7).contains(&largest) {
             return format!("{value:.2e}");
         }
         let decimals = [1e1, 1.0, 1e-1, 1e-2, 1e-3, 1e-4].iter().take_while(|&&scale| span < scale).count();
