@@ -9,7 +9,7 @@
 
 use super::{Need, Scratch, expect, word};
 use crate::correlation::cut::Folding;
-use crate::engine::{Comparison, Engine};
+use crate::engine::{Comparison, Engine, Truncation};
 use crate::protocol::StepError;
 use crate::protocol::bitwise::Bitwise;
 use crate::protocol::choose::{Choose, Chosen};
@@ -199,7 +199,11 @@ pub async fn rescale<R: Ring, E: Engine>(
         return Ok(());
     }
     let (room, _) = scratch.take(need(x.len()))?;
-    engine.run(&Rescale::<R, R>::new(shift)?, Rescaled { x, out: room.own }).await?;
+    let rescale = Rescale::<R, R>::new(shift)?;
+    if engine.truncation() == Truncation::Exact {
+        return truncate(engine, shift, x).await;
+    }
+    engine.run(&rescale, Rescaled { x, out: room.own }).await?;
     x.copy_from_slice(room.own);
     Ok(())
 }

@@ -12,6 +12,7 @@ pub mod pool;
 pub mod scaling;
 pub mod softmax;
 pub mod statistics;
+pub mod truncation;
 pub mod unary;
 
 use crate::protocol::{StepError, expect_len as expect};
