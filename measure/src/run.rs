@@ -54,6 +54,7 @@ impl<R: Ring> Room<R> {
 /// The scratch of a function.
 fn need<R: Ring>(function: Function, elements: usize) -> Need {
     match function {
+        Function::Smooth(_) => unary::need(elements),
         Function::ExpFull => unary::exp_need::<R>(elements),
         Function::LeakyRelu | Function::Relu6 | Function::Abs | Function::Clamp => choice::segments_need(elements, 2),
         Function::Max10 | Function::Min10 | Function::ArgMax10 => extreme::need(elements, COLUMNS),
@@ -95,7 +96,7 @@ pub async fn apply<R: Ring, E: Engine>(engine: &mut E, job: Job, room: &mut Room
     let f = job.frac_bits;
     copy.copy_from_slice(x);
     match job.function {
-        Function::Smooth(smooth) => return unary::apply(engine, smooth, f, copy, out).await,
+        Function::Smooth(smooth) => return unary::apply(engine, smooth, f, copy, out, scratch).await,
         Function::ExpFull => return unary::exp(engine, f, copy, out, scratch).await,
         Function::Reciprocal => return scaling::reciprocal(engine, f, x, out, scratch).await,
         Function::Divide => return scaling::divide(engine, f, x, y, out, scratch).await,

@@ -10,8 +10,7 @@ use sharelet_core::correlation::cut::Folding;
 use sharelet_core::function::tables;
 use sharelet_core::program::pool::Window;
 use sharelet_core::program::unary::Smooth;
-use sharelet_core::ring::Ring;
-use sharelet_tests::programs::data::{all_words, shuffled, word};
+use sharelet_tests::programs::data::{Data, all_words, shuffled, word};
 use sharelet_tests::programs::exact::exact;
 use sharelet_tests::programs::function::Function;
 use sharelet_tests::programs::run::Runs;
@@ -25,7 +24,7 @@ fn check<R: Runs>(function: &Function, rounds: bool, x: &[R], y: &[R], seed: u64
     exact(&exactly, x, y, 2 * seed);
     exact(&exactly, x, y, 2 * seed + 1);
     let twin = R::twin(&exactly, exactly.data(x, y)).unwrap();
-    let results = |data: sharelet_tests::programs::data::Data<R>| (data.out, data.other);
+    let results = |data: Data<R>| (data.out, data.other);
     let expected = results(twin);
     assert!(results(R::twin(function, function.data(x, y)).unwrap()) == expected, "{function:?}: the twins, seed {seed}");
     for seed in seed..seed + 3 {
@@ -38,10 +37,10 @@ fn check<R: Runs>(function: &Function, rounds: bool, x: &[R], y: &[R], seed: u64
 /// Words of all magnitudes, as many as there are whole rows of so many numbers.
 fn rows<R: Runs>(columns: usize, seed: u64) -> Vec<R> {
     let mut rng = rng(seed);
-    let mut words = shuffled(&all_words::<R>(400, &mut rng), &mut rng);
+    let mut words = shuffled(&all_words::<R>(200, &mut rng), &mut rng);
     // Rows of equal numbers, and ones whose numbers are no further apart than most functions of rows allow.
-    words.extend((0..8 * columns).map(|_| word::<R>(77)));
-    words.extend((0..40 * columns).map(|_| R::from_u64(rng.next_u64()).sar(R::BITS - 22)));
+    words.extend((0..2 * columns).map(|_| word::<R>(77)));
+    words.extend((0..12 * columns).map(|_| R::from_u64(rng.next_u64()).sar(R::BITS - 22)));
     words.truncate(words.len() / columns * columns);
     words
 }

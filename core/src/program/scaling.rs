@@ -12,9 +12,8 @@
 //! result = v * factor(e), truncated         2; for the logarithm v + factor(e), truncated: 1
 //! ```
 //!
-//! All results are rounded down or one unit higher, of a value whose error is told at each function. Where the engine truncates
-//! exactly (see [`crate::engine::Truncation`]) they are rounded down, as `y` and `v` are, in 7 messages more: 2 for `y`, 3 for `v`
-//! and 2 for the result. They need tables (see [`crate::engine::Comparison`]).
+//! All results are rounded down or one unit higher, of a value whose error is told at each function. Where truncations are exact
+//! they are rounded down, as `y` and `v` are, in 7 messages more: 2 for `y`, 3 for `v` and 2 for the result. They need tables (see [`crate::engine::Comparison`]).
 
 use super::truncation::{Whole, raise, truncate};
 use super::{Need, Scratch, choice, expect, reduce};
@@ -332,7 +331,7 @@ pub(super) fn check_frac_bits(frac_bits: u32) -> Result<(), StepError> {
 ///
 /// Domain: `|x| >= 2^m` units, where `m = max(2 f + 2 - k, 2 f - 32, 0)` for `f` fraction bits. Nearer to zero, and at zero, the
 /// result is that of `2^m` units, of `x`'s sign (positive for zero). Error: a fraction of `2^-24` of the result, half a unit, and the
-/// truncation. 8 messages at `k = 32`, 9 at `k = 64`. At most 20 fraction bits.
+/// truncation. 8 messages at `k = 32`, 9 at `k = 64`; exactly 15 and 16. At most 20 fraction bits.
 ///
 /// # Errors
 /// The engine's; [`StepError::ScratchTooSmall`], see [`reciprocal_need`]; [`StepError::NoTable`]; [`StepError::NeedsTables`].
@@ -381,7 +380,8 @@ pub fn root_need<R: Ring>(elements: usize) -> Need {
 /// `sqrt(x)`, with `frac_bits` fraction bits.
 ///
 /// Domain: all `x >= 0`; at `k = 64`, `x < 2^(61 - f)` units. The result is 0 for negative numbers, and that of the domain's
-/// end beyond it. Error: a fraction of `2^-24` of the result, 1/4 unit, and the truncation. 8 messages at `k = 32`, 9 at `k = 64`.
+/// end beyond it. Error: a fraction of `2^-24` of the result, 1/4 unit, and the truncation. 8 messages at `k = 32`, 9 at `k = 64`;
+/// exactly 15 and 16.
 ///
 /// # Errors
 /// As [`reciprocal`]; scratch: [`root_need`].
@@ -411,7 +411,8 @@ pub async fn sqrt<R: Ring, E: Engine>(
 /// `1 / sqrt(x)`, with `frac_bits` fraction bits.
 ///
 /// Domain: all `x > 0`; at `k = 64`, `x < 2^61` units. The result is that of one unit for zero and negative numbers, 0 beyond.
-/// Error: a fraction of `2^-24` of the result, one unit, and the truncation. 8 messages at `k = 32`, 9 at `k = 64`.
+/// Error: a fraction of `2^-24` of the result, one unit, and the truncation. 8 messages at `k = 32`, 9 at `k = 64`;
+/// exactly 15 and 16.
 ///
 /// # Errors
 /// As [`reciprocal`]; scratch: [`root_need`].
@@ -443,7 +444,7 @@ pub async fn inv_sqrt<R: Ring, E: Engine>(
 /// The natural logarithm of `x`, with `frac_bits` fraction bits.
 ///
 /// Domain: all `x > 0`; at `k = 64`, `x < 2^61` units. The result is that of one unit for zero and negative numbers, that of the
-/// domain's end beyond it. Error: `2^-24`, and the truncation. 7 messages at `k = 32`, 8 at `k = 64`.
+/// domain's end beyond it. Error: `2^-24`, and the truncation. 7 messages at `k = 32`, 8 at `k = 64`; exactly 14 and 15.
 ///
 /// # Errors
 /// As [`reciprocal`]; scratch: [`root_need`].
@@ -506,7 +507,7 @@ const fn quotient_need(elements: usize) -> Need {
 /// For all words; `a` saturates at `2^(k-2)` units, `b` at `k = 64` at `2^min(41, 29 + f)`, and quotients at `2^29` units in magnitude
 /// at `k = 32`, `2^31` at `k = 64`: larger ones have the right sign and lie between that bound and twice it.
 /// Division by zero is division by one unit, so it saturates but for small `a`. Error: a fraction of `2^-24` of the result, a
-/// quarter of a unit at `k = 32` and one at `k = 64`, and the truncation. 11 messages.
+/// quarter of a unit at `k = 32` and one at `k = 64`, and the truncation. 11 messages; exactly 16 at `k = 32`, 18 at `k = 64`.
 ///
 /// # Errors
 /// As [`reciprocal`]; scratch: [`divide_need`].

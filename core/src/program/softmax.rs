@@ -7,8 +7,8 @@
 //! log-softmax:   x_j - m - ln s                  6
 //! ```
 //!
-//! Where the engine truncates exactly, exponentials take 5 messages, the division 20 and the logarithm 13.
-//! Scores of a row must not differ by `2^31` units or more. Both run in the same messages at `k = 32` and `k = 64`.
+//! Scores of a row must not differ by `2^31` units or more. Both run in the same messages at `k = 32` and `k = 64`; exactly the
+//! exponentials take 5, the division 18, and the logarithm 13.
 
 use super::scaling::{Levels, Magnitude, Room, check_frac_bits, logarithm, room_need};
 use super::truncation::{apply, truncate};

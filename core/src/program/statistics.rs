@@ -61,7 +61,9 @@ pub const fn mean_need(rows: usize) -> Need {
 /// The mean of every row: rounded down exactly if `columns` is a power of two, otherwise rounded down or one unit higher, of the
 /// mean times a rounded `1 / columns`, which is off by at most a fraction of `2^-31` at `k = 32` and of `2^-21` at `k = 64`.
 ///
-/// For every sum, which is one modulo `2^k` as in [`sum`]; if `columns` is not a power of two, sums saturate at [`mean_limit`]. 4 messages; 2 if `columns` is a power of two, 3 at `k = 64`, none if it is 1, where the mean is
+/// Where truncations are exact it is rounded down either way.
+///
+/// For every sum, which is one modulo `2^k` as in [`sum`]; if `columns` is not a power of two, sums saturate at [`mean_limit`]. 4 messages, exactly 6; 2 if `columns` is a power of two, 3 at `k = 64`, none if it is 1, where the mean is
 /// the number. (On bits instead of tables a comparison takes more.)
 ///
 /// # Errors
@@ -159,7 +161,7 @@ fn variance_bits<R: Ring>(columns: usize, frac_bits: u32) -> u32 {
 /// The variance of every row (divided by `columns`), with `frac_bits` fraction bits, of values with as many.
 ///
 /// For every row; numbers saturate at [`variance_limit`]. Error: below 2 units, `2^-21` of the result, and the square of the mean's, which is one unit. 7
-/// messages. (On bits instead of tables a comparison takes more.)
+/// messages; exactly 13. (On bits instead of tables a comparison takes more.)
 ///
 /// # Errors
 /// As [`mean`]; scratch: [`variance_need`].
@@ -253,10 +255,10 @@ pub fn layer_norm_need(rows: usize, columns: usize) -> Need {
 ///
 /// `epsilon` counts in units of `2^-2f`, and `columns` times it must stay below `2^61`. For every row; numbers saturate at
 /// [`layer_norm_limit`]. `gain` times a result must fit `2^(k-2)`, or it is off as a
-/// [`Rescale`] is. A row of equal numbers with
+/// [`Rescale`] is (exactly it is right modulo `2^k` before the truncation). A row of equal numbers with
 /// `epsilon = 0` gives zeros if `columns` is a power of two; otherwise what the mean is off is all that there is to be divided,
 /// so give an `epsilon`. Error: a fraction of about `2^-21` of the result, the mean's unit over the deviation, and the truncation. 16
-/// messages, and one for `gain`.
+/// messages, and one for `gain`; exactly 27, and 2 for `gain`, 3 at `k = 64`.
 ///
 /// # Errors
 /// As [`mean`]; scratch: [`layer_norm_need`]; [`StepError::NeedsTables`]; [`StepError::DomainOutOfRange`] for an `epsilon` that is too large.
