@@ -13,7 +13,8 @@
 //! ```
 //!
 //! All results are rounded down or one unit higher, of a value whose error is told at each function. Where truncations are exact
-//! they are rounded down, as `y` and `v` are, in 7 messages more: 2 for `y`, 3 for `v` and 2 for the result. They need tables (see [`crate::engine::Comparison`]).
+//! they are rounded down, as `y` and `v` are, in 7 messages more: 2 for `y`, 3 for `v` and 2 for the result. They need
+//! tables (see [`crate::engine::Comparison`]).
 
 use super::truncation::{Whole, raise, truncate};
 use super::{Need, Scratch, choice, expect, reduce};
