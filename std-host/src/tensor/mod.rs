@@ -24,7 +24,7 @@ use core::future::Future;
 
 use sharelet_core::correlation::LengthError;
 use sharelet_core::correlation::cut::Folding;
-use sharelet_core::engine::{Comparison, Engine};
+use sharelet_core::engine::{self, Comparison, Engine, Settings};
 use sharelet_core::protocol::activate::{Activate, Activated, Kept};
 use sharelet_core::protocol::matrix::{self, MaskMatrix};
 use sharelet_core::protocol::rescale::{Rescale, Rescaled};
@@ -277,11 +277,17 @@ fn add(map: &Bilinear, x: &[u64], y: &[u64], out: &mut [u64]) -> Result<(), Leng
         .map_err(|_| if x.len() == map.x_elems() { wrong(y.len(), map.y_elems()) } else { wrong(x.len(), map.x_elems()) })
 }
 
-/// How comparisons are made: the gates of training are those on tables.
-const COMPARISON: Comparison = Comparison::Tables;
+/// Settings of engines: the gates of training are those on tables, and programs of the core truncate as the machine does.
+const fn settings(truncation: Truncation) -> Settings {
+    let truncation = match truncation {
+        Truncation::OneUnit => engine::Truncation::OneUnit,
+        Truncation::Exact => engine::Truncation::Exact,
+    };
+    Settings { comparison: Comparison::Tables, truncation }
+}
 
 /// The twin's machine.
 #[must_use]
-pub fn twin(truncation: Truncation) -> Machine<sharelet_core::engine::twin::Twin, Plain> {
-    Machine::new(sharelet_core::engine::twin::Twin { comparison: COMPARISON }, Plain, truncation)
+pub fn twin(truncation: Truncation) -> Machine<engine::twin::Twin, Plain> {
+    Machine::new(engine::twin::Twin { settings: settings(truncation) }, Plain, truncation)
 }

@@ -12,7 +12,7 @@ use sharelet_core::keystream::{ChaCha12, Key, Keystream};
 use sharelet_core::protocol::stepwise::Protocol;
 
 use super::words::Words;
-use super::{Bilinear, COMPARISON, Machine, Masked, Program, Tensors, Truncation, add};
+use super::{Bilinear, Machine, Masked, Program, Tensors, Truncation, add, settings};
 
 /// What a program takes of everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,7 +66,7 @@ impl Plan {
     /// # Errors
     /// The program's sizes are wrong.
     pub fn of<P: Program>(program: &mut P, truncation: Truncation) -> Result<Self, EngineError<Infallible>> {
-        let machine = Machine::new(Offline::new(Operations::default(), COMPARISON), Sizes::default(), truncation);
+        let machine = Machine::new(Offline::new(Operations::default(), settings(truncation)), Sizes::default(), truncation);
         let (_, engine, sizes) = run(program, machine)?;
         let Sizes { mask_elems, product_elems, multiply_adds } = sizes;
         let Operations { count: Count(usage), list: operations } = engine.into_task();
@@ -140,7 +140,7 @@ pub fn deal<P: Program>(
     let masks_1 = Words::expand(&Keystream::<ChaCha12>::new(&Key::from_bytes(seed)), 0, plan.mask_elems);
     let words_0 = Words::expand(keystream, session, plan.mask_elems + plan.product_elems);
     let tensors = Products { words_0, masks_1, products: Vec::with_capacity(plan.product_elems) };
-    let engine = Offline::new(Deal::new(keystream, session, rng, &mut records), COMPARISON);
+    let engine = Offline::new(Deal::new(keystream, session, rng, &mut records), settings(truncation));
     let (output, _, Products { products, .. }) = run(program, Machine::new(engine, tensors, truncation))?;
     Ok((Dealt { seed, records, products }, output))
 }

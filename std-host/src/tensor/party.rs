@@ -12,7 +12,7 @@ use sharelet_core::share::Party as Side;
 
 use super::offline::{Dealt, Plan};
 use super::words::Words;
-use super::{Bilinear, COMPARISON, Machine, Masked, Program, Tensors, Truncation, add};
+use super::{Bilinear, Machine, Masked, Program, Tensors, Truncation, add, settings};
 
 /// A party's half of a session's correlations, ready to be spent.
 pub struct Prepared {
@@ -94,13 +94,13 @@ impl Prepared {
         let mut work = vec![0; work_bytes];
         match side {
             Side::P0 => {
-                let party = Party::new(Expanded::new(&records), link, &mut work, COMPARISON);
+                let party = Party::new(Expanded::new(&records), link, &mut work, settings(truncation));
                 let mut machine = Machine::new(party, shares, truncation);
                 let output = program.run(&mut machine).await?;
                 Ok((output, machine.into_parts().0.into_parts().1))
             }
             Side::P1 => {
-                let party = Party::new(Received::new(&records), link, &mut work, COMPARISON);
+                let party = Party::new(Received::new(&records), link, &mut work, settings(truncation));
                 let mut machine = Machine::new(party, shares, truncation);
                 let output = program.run(&mut machine).await?;
                 Ok((output, machine.into_parts().0.into_parts().1))

@@ -101,7 +101,8 @@ pub async fn gradient<E: Engine<Error: From<LengthError>>, T: Tensors>(
         Loss::SquaredError => minus_targets(batch.outputs.to_vec()),
         Loss::Logistic => {
             let (mut x, mut out) = (batch.outputs.to_vec(), vec![0; batch.outputs.len()]);
-            unary::apply(machine.engine(), Smooth::Sigmoid, f, &mut x, &mut out).await?;
+            let mut room = Room::new(unary::need(x.len()));
+            unary::apply(machine.engine(), Smooth::Sigmoid, f, &mut x, &mut out, &mut room.scratch()).await?;
             minus_targets(out)
         }
         Loss::Hinge => {
@@ -158,7 +159,8 @@ async fn value<E: Engine<Error: From<LengthError>>, T: Tensors>(
         Loss::Logistic => {
             // ln(1 + e^y) - target y
             let (mut x, mut out) = (outputs.to_vec(), vec![0; outputs.len()]);
-            unary::apply(machine.engine(), Smooth::Softplus, f, &mut x, &mut out).await?;
+            let mut room = Room::new(unary::need(x.len()));
+            unary::apply(machine.engine(), Smooth::Softplus, f, &mut x, &mut out, &mut room.scratch()).await?;
             whole = sum(&out);
             doubled = dot(machine, outputs.to_vec()).await?.wrapping_neg();
         }
