@@ -61,7 +61,8 @@ fn head(effort: Effort, conditions: &str) -> String {
 
 This page is written by `cargo xtask bench functions`{conditions}.
 
-Every function of `sharelet_core::program`, on tables from a dealer (`Comparison::Tables`). `k` is the ring's width and `f` the
+Every function of `sharelet_core::program`, on tables from a dealer (`Comparison::Tables`), with truncations that may be a unit high
+(`Truncation::OneUnit`; with `Truncation::Exact` every result is the twin's, in more messages: see the functions' documentation). `k` is the ring's width and `f` the
 fraction bits of arguments and results; functions of integers do not depend on `f`, so that they have one row per ring, `f0` in
 `target/bench/functions.json`. An *element* is one application: of a function of rows, one row.
 

@@ -77,10 +77,10 @@ fn truncations_are_exact() {
 /// Words of the ring, the table's ends, and all through its domain.
 fn around<R: Runs>(low: i64, end: i64, seed: u64) -> Vec<R> {
     let mut rng = rng(seed);
-    let mut x = all_words::<R>(150, &mut rng);
+    let mut x = all_words::<R>(60, &mut rng);
     x.extend([low, end].iter().flat_map(|at| (-3..3).map(move |step| word::<R>(at + step))));
     let width = u64::try_from(end - low).unwrap();
-    x.extend((0..300).map(|_| word::<R>(low + i64::try_from(rng.next_u64() % width).unwrap())));
+    x.extend((0..200).map(|_| word::<R>(low + i64::try_from(rng.next_u64() % width).unwrap())));
     x
 }
 

@@ -3,7 +3,7 @@
 //! These run on either kind of comparison (see [`Comparison`]): a comparison takes 2 messages on tables (3 at `k = 64`), 5 on bits.
 //! Comparing and choosing are exact, and so is what has integer slopes. What drops bits with [`rescale`] is not: it, [`multiply`] and
 //! [`leaky_relu`] give a result that is rounded down or one unit higher, within a domain that they state; where the engine truncates
-//! exactly it is rounded down, always.
+//! exactly (see [`Truncation`]) they are exact too.
 //!
 //! Of two shared values that are compared by size the difference must fit the ring: `|x - y| < 2^(k-1)`. Equality and comparisons with
 //! public constants have no such condition.

@@ -213,9 +213,9 @@ impl<R: Ring> Comparing for Activate<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::check;
     use crate::protocol::select::{Select, Selected};
     use crate::protocol::stepwise::Protocol;
-    use crate::protocol::{check, select};
     use rand_chacha::ChaCha20Rng;
     use rand_chacha::rand_core::{Rng, SeedableRng};
     extern crate std;
@@ -270,7 +270,7 @@ mod tests {
         let mut selected = values.to_vec();
         if keeps {
             let [bit, mask, product] = &plain.kept;
-            select::Select::new().twin(&mut Selected { values: &mut selected, bit, mask, product });
+            Select::new().twin(&mut Selected { values: &mut selected, bit, mask, product });
         }
         [plain.out, plain.kept[0].clone(), selected]
     }
