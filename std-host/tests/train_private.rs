@@ -170,11 +170,7 @@ fn distance(a: &[u64], b: &[u64]) -> u64 {
     a.iter().zip(b).map(|(a, b)| a.wrapping_sub(*b).cast_signed().unsigned_abs()).max().unwrap()
 }
 
-<<<<<<< HEAD
 /// Exact truncation leaves nothing to chance.
-=======
-/// Exact truncation leaves nothing to chance, whatever the loss.
->>>>>>> exact
 #[test]
 fn exact_steps_are_those_of_the_twin() {
     for (name, network) in networks() {

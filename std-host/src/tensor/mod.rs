@@ -24,12 +24,8 @@ use core::future::Future;
 
 use sharelet_core::correlation::LengthError;
 use sharelet_core::correlation::cut::Folding;
-<<<<<<< HEAD
 use sharelet_core::engine::twin::Twin;
 use sharelet_core::engine::{Comparison, Engine, Settings, Truncation};
-=======
-use sharelet_core::engine::{self, Comparison, Engine, Settings};
->>>>>>> exact
 use sharelet_core::protocol::activate::{Activate, Activated, Kept};
 use sharelet_core::protocol::matrix::{self, MaskMatrix};
 use sharelet_core::protocol::rescale::{Rescale, Rescaled};
@@ -265,28 +261,14 @@ fn add(map: &Bilinear, x: &[u64], y: &[u64], out: &mut [u64]) -> Result<(), Leng
         .map_err(|_| if x.len() == map.x_elems() { wrong(y.len(), map.y_elems()) } else { wrong(x.len(), map.x_elems()) })
 }
 
-<<<<<<< HEAD
 /// The settings of a run: the gates of training are those on tables.
 #[must_use]
 pub const fn settings(truncation: Truncation) -> Settings {
-=======
-/// Settings of engines: the gates of training are those on tables, and programs of the core truncate as the machine does.
-const fn settings(truncation: Truncation) -> Settings {
-    let truncation = match truncation {
-        Truncation::OneUnit => engine::Truncation::OneUnit,
-        Truncation::Exact => engine::Truncation::Exact,
-    };
->>>>>>> exact
     Settings { comparison: Comparison::Tables, truncation }
 }
 
 /// The twin's machine.
 #[must_use]
-<<<<<<< HEAD
 pub const fn twin(truncation: Truncation) -> Machine<Twin, Plain> {
     Machine::new(Twin { settings: settings(truncation) }, Plain)
-=======
-pub fn twin(truncation: Truncation) -> Machine<engine::twin::Twin, Plain> {
-    Machine::new(engine::twin::Twin { settings: settings(truncation) }, Plain, truncation)
->>>>>>> exact
 }

@@ -12,11 +12,7 @@ use sharelet_core::keystream::{ChaCha12, Key, Keystream};
 use sharelet_core::protocol::stepwise::Protocol;
 
 use super::words::Words;
-<<<<<<< HEAD
 use super::{Bilinear, Machine, Masked, Program, Tensors, add, settings};
-=======
-use super::{Bilinear, Machine, Masked, Program, Tensors, Truncation, add, settings};
->>>>>>> exact
 
 /// What a program takes of everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -70,11 +66,7 @@ impl Plan {
     /// # Errors
     /// The program's sizes are wrong.
     pub fn of<P: Program>(program: &mut P, truncation: Truncation) -> Result<Self, EngineError<Infallible>> {
-<<<<<<< HEAD
         let machine = Machine::new(Offline::new(Operations::default(), settings(truncation)), Sizes::default());
-=======
-        let machine = Machine::new(Offline::new(Operations::default(), settings(truncation)), Sizes::default(), truncation);
->>>>>>> exact
         let (_, engine, sizes) = run(program, machine)?;
         let Sizes { mask_elems, product_elems, multiply_adds } = sizes;
         let Operations { count: Count(usage), list: operations } = engine.into_task();
@@ -149,11 +141,7 @@ pub fn deal<P: Program>(
     let words_0 = Words::expand(keystream, session, plan.mask_elems + plan.product_elems);
     let tensors = Products { words_0, masks_1, products: Vec::with_capacity(plan.product_elems) };
     let engine = Offline::new(Deal::new(keystream, session, rng, &mut records), settings(truncation));
-<<<<<<< HEAD
     let (output, _, Products { products, .. }) = run(program, Machine::new(engine, tensors))?;
-=======
-    let (output, _, Products { products, .. }) = run(program, Machine::new(engine, tensors, truncation))?;
->>>>>>> exact
     Ok((Dealt { seed, records, products }, output))
 }
 

@@ -12,11 +12,7 @@ use sharelet_core::share::Party as Side;
 
 use super::offline::{Dealt, Plan};
 use super::words::Words;
-<<<<<<< HEAD
 use super::{Bilinear, Machine, Masked, Program, Tensors, add, settings};
-=======
-use super::{Bilinear, Machine, Masked, Program, Tensors, Truncation, add, settings};
->>>>>>> exact
 
 /// A party's half of a session's correlations, ready to be spent.
 pub struct Prepared {
@@ -99,21 +95,13 @@ impl Prepared {
         match side {
             Side::P0 => {
                 let party = Party::new(Expanded::new(&records), link, &mut work, settings(truncation));
-<<<<<<< HEAD
                 let mut machine = Machine::new(party, shares);
-=======
-                let mut machine = Machine::new(party, shares, truncation);
->>>>>>> exact
                 let output = program.run(&mut machine).await?;
                 Ok((output, machine.into_parts().0.into_parts().1))
             }
             Side::P1 => {
                 let party = Party::new(Received::new(&records), link, &mut work, settings(truncation));
-<<<<<<< HEAD
                 let mut machine = Machine::new(party, shares);
-=======
-                let mut machine = Machine::new(party, shares, truncation);
->>>>>>> exact
                 let output = program.run(&mut machine).await?;
                 Ok((output, machine.into_parts().0.into_parts().1))
             }
