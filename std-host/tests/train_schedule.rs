@@ -79,7 +79,7 @@ fn rates_follow_the_schedule() {
     near(&rates(Schedule::Step { epochs: 2, factor: 0.2 }), &steps);
     let linear: Vec<f64> = (0..10).map(|step| 0.1 - 0.09 * f64::from(step) / 9.0).collect();
     near(&rates(Schedule::Linear { last: 0.01 }), &linear);
-    let cosine: Vec<f64> = (0..10).map(|step| 0.05 * (1.0 + (f64::from(step) * std::f64::consts::PI / 9.0).cos())).collect();
+    let cosine: Vec<f64> = (0..10).map(|step| 0.05 * (1.0 + (f64::from(step) * core::f64::consts::PI / 9.0).cos())).collect();
     near(&rates(Schedule::Cosine { last: 0.0 }), &cosine);
     assert!(rates(Schedule::Cosine { last: 0.0 })[9].abs() < f64::EPSILON);
 }
