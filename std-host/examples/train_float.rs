@@ -6,7 +6,7 @@
 //! Rows and labels are files that `sharelet` reads (`.npy`, `.csv`, `idx.gz`). Labels are classes, or numbers for a squared error.
 #![allow(clippy::print_stdout)]
 
-use std::error::Error;
+use core::error::Error;
 use std::path::Path;
 use std::time::Instant;
 

@@ -4,7 +4,8 @@
 
 mod support;
 
-use sharelet_host::train::config::{Schedule, Training};
+use sharelet_host::readings::{ReadOptions, Readings};
+use sharelet_host::train::config::{Config, Schedule, Training};
 use sharelet_host::train::float::{self, Baseline, FloatError, Labels, Samples, SamplesError};
 use sharelet_host::train::initial::initial;
 use sharelet_host::train::network::{Layer, Loss, Network, Shape, Window};
@@ -272,4 +273,45 @@ fn a_rate_that_is_too_large_is_told() {
     let error = float::train(&network, start, &plan, &samples, None, |_| {}).unwrap_err();
     assert!(matches!(error, FloatError::Diverged { .. }), "{error}");
     assert!(error.to_string().contains("take a smaller `training.learning_rate`"));
+}
+
+/// Trains one of the committed configurations on the shared images, for so many epochs; `None` without them.
+fn digits(file: &str, epochs: usize) -> Option<float::Curve> {
+    let folder = support::shared_data()?.join("mnist");
+    if !folder.exists() {
+        println!("skipped: no images in {}", folder.display());
+        return None;
+    }
+    let read = |name: &str, divide| Readings::load(&folder.join(name), ReadOptions { width: None, divide }).unwrap();
+    let set = |name: &str| {
+        let images = read(&format!("{name}-images-idx3-ubyte.gz"), None);
+        let labels = Labels::classes(&read(&format!("{name}-labels-idx1-ubyte.gz"), Some(1.0))).unwrap();
+        Samples::new(images.width(), images.values().to_vec(), labels).unwrap()
+    };
+    let (samples, test) = (set("train"), set("test"));
+    let path = std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("examples").join(file);
+    let mut config = Config::load(&path).unwrap();
+    config.training.epochs = epochs;
+    let network = config.network(samples.width()).unwrap();
+    let plan = Plan::new(&config.training, samples.len()).unwrap();
+    let bits = config.arithmetic.frac_bits;
+    let start = initial(&network, bits, config.training.seed).unwrap().to_f64(bits);
+    let (_, curve) = float::train(&network, start, &plan, &samples, Some(&test), |epoch| println!("{epoch:?}")).unwrap();
+    Some(curve)
+}
+
+#[test]
+fn network_a_begins_to_read_digits() {
+    let Some(curve) = digits("mnist-a.toml", 1) else { return };
+    let (train, test) = (curve.epochs[0].train, curve.epochs[0].test.unwrap());
+    assert!(test.accuracy.unwrap() > 0.88 && test.loss < 0.4 && train.accuracy.unwrap() > 0.7, "{curve:?}");
+}
+
+#[test]
+#[ignore = "minutes: run it where the whole of training is to be seen"]
+fn networks_read_digits_after_five_epochs() {
+    for (file, least) in [("mnist-a.toml", 0.95), ("mnist-b.toml", 0.965)] {
+        let Some(curve) = digits(file, 5) else { return };
+        assert!(curve.epochs[4].test.unwrap().accuracy.unwrap() >= least, "{file} {curve:?}");
+    }
 }

@@ -34,13 +34,17 @@ impl Draw {
         Self(rng)
     }
 
-    /// Uniform in `0..limit`, and 0 if the limit is 0. Words that would favour small numbers are drawn again.
+    /// Uniform in `0..limit`, and 0 if the limit is 0: the upper half of a word times the limit (Lemire, arXiv 1805.10941). Words
+    /// that would favour some numbers are drawn again. The same word gives the same part of any limit, up to rounding.
     pub(super) fn below(&mut self, limit: u64) -> u64 {
         let Some(favoured) = limit.wrapping_neg().checked_rem(limit) else { return 0 };
         loop {
-            let word = self.0.next_u64();
-            if word >= favoured {
-                return word % limit;
+            let product = u128::from(self.0.next_u64()) * u128::from(limit);
+            // The lower and the upper half.
+            #[allow(clippy::cast_possible_truncation)]
+            let (low, high) = (product as u64, (product >> 64) as u64);
+            if low >= favoured {
+                return high;
             }
         }
     }

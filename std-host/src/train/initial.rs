@@ -5,6 +5,8 @@
 //! * before anything else: `b = sqrt(6 / (fan_in + fan_out))`;
 //! * a network of one dense layer and nothing else starts at zero: its loss is convex, and equal weights do not stay equal.
 //!
+//! The same seed gives the same weights for any `frac_bits`, up to rounding.
+//!
 //! `fan_in` is how many weights an output adds up; `fan_out` how many outputs a value goes into, at stride 1.
 
 use super::draw::{Draw, Purpose};

@@ -58,13 +58,13 @@ impl<'p> Pass<'p> {
                     }
                 }
                 Layer::Relu => y.iter_mut().zip(x).for_each(|(y, x)| *y = x.max(0.0)),
-                Layer::MaxPool(window) => pooled(x, input, output, window, |image, place| {
+                Layer::MaxPool(window) => pooled(x, input, output, |image, place| {
                     let best = largest(image, input.width, window, place);
                     image.get(best).copied().unwrap_or(f64::NAN)
                 })
                 .zip(&mut y)
                 .for_each(|(pooled, y)| *y = pooled),
-                Layer::AveragePool(window) => pooled(x, input, output, window, |image, place| {
+                Layer::AveragePool(window) => pooled(x, input, output, |image, place| {
                     let sum: f64 = within(input.width, window, place).filter_map(|at| image.get(at)).sum();
                     sum / count(window)
                 })
@@ -156,7 +156,6 @@ fn pooled<'x>(
     x: &'x [f64],
     input: Shape,
     output: Shape,
-    _window: &Window,
     value: impl Fn(&[f64], Place) -> f64 + Copy + 'x,
 ) -> impl Iterator<Item = f64> + 'x {
     let places = move || (0..output.height).flat_map(move |row| (0..output.width).map(move |column| (row, column)));
