@@ -25,7 +25,7 @@ pub(super) fn read(bytes: &[u8], path: &Path, options: &Options) -> Result<Parts
     let mut row = 0;
     while next(&mut record)? {
         row += 1;
-        let line = record.position().map_or(0, csv::Position::line);
+        let line = line(bytes, &record);
         if record.len() != header.len() {
             let (expected, found) = (header.len(), record.len());
             return Err(DataError::RowLength { path: path.to_owned(), row, line, expected, found });
@@ -60,6 +60,14 @@ pub(super) fn read(bytes: &[u8], path: &Path, options: &Options) -> Result<Parts
         tracing::warn!("{}: the last line has no end: if the file was cut there, its last number is wrong", path.display());
     }
     Ok(Parts { columns, features, labels, keys, scale: 1.0 })
+}
+
+/// The line that a record is on: the reader's position is before the blank lines above it.
+fn line(bytes: &[u8], record: &csv::StringRecord) -> u64 {
+    let Some(position) = record.position() else { return 0 };
+    let from = usize::try_from(position.byte()).unwrap_or(usize::MAX);
+    let above = bytes.get(from..).unwrap_or_default().iter().take_while(|byte| matches!(byte, b'\r' | b'\n'));
+    position.line() + above.filter(|byte| **byte == b'\n').count() as u64
 }
 
 fn refuse(path: &Path, error: &csv::Error) -> DataError {

@@ -148,18 +148,18 @@ impl Server {
         move |source| OwnerError::Server { server, source }
     }
 
-    async fn begin(&mut self, description: &Description) -> Result<Standing, OwnerError> {
+    async fn begin(&mut self, description: &[u8]) -> Result<Standing, OwnerError> {
         let asked = async {
-            wire::send_message(&mut self.connection.writer, Kind::Begin, description).await?;
+            wire::send(&mut self.connection.writer, Kind::Begin, description).await?;
             wire::decode(Kind::Standing, &wire::expect(&mut self.connection.reader, Kind::Standing).await?)
         };
         let asked = asked.await;
         asked.map_err(self.failed())
     }
 
-    /// Sends keys and a share, and waits until the server has stored them.
-    async fn send(&mut self, keys: &[KeyHash], share: Share<'_>) -> Result<(), OwnerError> {
-        let sent = match self.send_frames(keys, share).await {
+    /// Sends keys and a share of what is `described`, and waits until the server has stored them.
+    async fn send(&mut self, described: &[u8], keys: &[KeyHash], share: Share<'_>) -> Result<(), OwnerError> {
+        let sent = match self.send_frames(described, keys, share).await {
             // A server that refuses closes the connection, which the writer notices first.
             Err(error @ (WireError::Io(_) | WireError::Closed)) => {
                 match wire::expect(&mut self.connection.reader, Kind::Stored).await {
@@ -172,9 +172,9 @@ impl Server {
         sent.map_err(self.failed())
     }
 
-    async fn send_frames(&mut self, keys: &[KeyHash], share: Share<'_>) -> Result<(), WireError> {
+    async fn send_frames(&mut self, described: &[u8], keys: &[KeyHash], share: Share<'_>) -> Result<(), WireError> {
         let Connection { reader, writer } = &mut self.connection;
-        let mut digest = Sha256::new();
+        let mut digest = Sha256::new().chain_update(described);
         wire::send(writer, Kind::Send, &[]).await?;
         for keys in keys.chunks(KEYS_PER_FRAME) {
             digest.update(keys.as_flattened());
@@ -256,7 +256,8 @@ pub async fn share(
     let [(first, first_connection), (second, second_connection)] = servers;
     let (first, second) = tokio::try_join!(Server::greet(first, first_connection), Server::greet(second, second_connection))?;
     let (mut zero, mut one) = pair(first, second)?;
-    let standings = tokio::try_join!(zero.begin(description), one.begin(description))?;
+    let described = wire::encode_description(description).map_err(zero.failed())?;
+    let standings = tokio::try_join!(zero.begin(&described), one.begin(&described))?;
     let outcome = match standings {
         (Standing::Registered, Standing::Registered) => return Ok(Outcome::AlreadyRegistered),
         (Standing::Registered, Standing::New) => return Err(OwnerError::Lost { upload: description.id, registered: 0 }),
@@ -265,7 +266,7 @@ pub async fn share(
             let seed = fresh_seed()?;
             let splitter = Splitter::new(&seed);
             let words = Share::Words { words: upload.encoded.words(), splitter: &splitter, progress };
-            tokio::try_join!(zero.send(upload.keys, Share::Seed(&seed)), one.send(upload.keys, words))?;
+            tokio::try_join!(zero.send(&described, upload.keys, Share::Seed(&seed)), one.send(&described, upload.keys, words))?;
             Outcome::Sent
         }
         _ => Outcome::Completed,
@@ -276,10 +277,15 @@ pub async fn share(
     Ok(outcome)
 }
 
-/// A refusal to register at server 0 leaves nothing registered anywhere.
+/// What server 0 refuses to register for its contents is registered nowhere; after other errors that is not known.
 fn not_begun(error: OwnerError) -> OwnerError {
+    use wire::Refusal::{Disagree, NotStored, OtherUpload, Registered};
     match error {
-        OwnerError::Unfinished { server, source: source @ WireError::Refused(_), .. } => OwnerError::Server { server, source },
+        OwnerError::Unfinished {
+            server,
+            source: source @ WireError::Refused(Disagree { .. } | NotStored | OtherUpload | Registered { .. }),
+            ..
+        } => OwnerError::Server { server, source },
         other => other,
     }
 }

@@ -164,7 +164,7 @@ impl Session<'_> {
         let party = self.datasets.party();
         wire::welcome(self.writer, &Welcome::of(party, self.limits.most_elems)).await?;
         let Some(body) = self.next(Kind::Begin).await? else { return Ok(()) };
-        let description = wire::parse_description(&body)?;
+        let description: Description = wire::decode(Kind::Begin, &body)?;
         self.check(&description)?;
         let _claim = self.datasets.claim(&description).ok_or(UploadError::Refused(Refusal::UnderWay))?;
         let asked = description.clone();

@@ -15,7 +15,7 @@
 //! | 4 | `Begin` | owner to server | `postcard` of the upload's [`Description`] |
 //! | 5 | `Standing` | server to owner | `postcard` of [`Standing`]: how far the upload is |
 //! | 6 | `Send` | owner to server | empty: keys and share follow; what was stored of the upload is replaced |
-//! | 7 | `Finish` | owner to server | SHA-256 of all keys and the share, as their bytes follow one another |
+//! | 7 | `Finish` | owner to server | SHA-256 of the body of `Begin`, all keys and the share, as their bytes follow one another |
 //! | 8 | `Stored` | server to owner | empty: everything is there and durable, and not registered |
 //! | 9 | `Commit` | owner to server | empty: the other server has stored it, too (or has registered it) |
 //! | 10 | `Registered` | server to owner | empty: the upload is a part of the dataset |
@@ -431,6 +431,6 @@ async fn read_greeting(reader: &mut Reader, kind: Kind) -> Result<Vec<u8>, WireE
 ///
 /// # Errors
 /// [`WireError::Malformed`].
-pub fn parse_description(body: &[u8]) -> Result<Description, WireError> {
-    decode(Kind::Begin, body)
+pub fn encode_description(description: &Description) -> Result<Vec<u8>, WireError> {
+    postcard::to_allocvec(description).map_err(|_| WireError::Malformed { kind: Kind::Begin })
 }

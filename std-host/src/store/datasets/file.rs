@@ -68,7 +68,7 @@ pub struct Incoming {
     description: Description,
     /// Of the whole file.
     file_digest: Sha256,
-    /// Of keys and share, as the owner computes it.
+    /// Of description, keys and share, as the owner computes it.
     body_digest: Sha256,
     key_bytes: u64,
     share_bytes: u64,
@@ -85,6 +85,7 @@ impl Incoming {
         let impossible = || DatasetError::Impossible { upload: description.id };
         let key_bytes = key_bytes(&description).ok_or_else(impossible)?;
         let share_bytes = share_bytes(party, &description).ok_or_else(impossible)?;
+        let described = postcard::to_allocvec(&description).map_err(|_| impossible())?;
         let head = postcard::to_allocvec(&Head { party: party_number(party), description: description.clone() })
             .map_err(|_| impossible())?;
         let length = u32::try_from(head.len()).map_err(|_| impossible())?;
@@ -96,7 +97,7 @@ impl Incoming {
             temporary,
             description,
             file_digest: Sha256::new(),
-            body_digest: Sha256::new(),
+            body_digest: Sha256::new().chain_update(described),
             key_bytes,
             share_bytes,
         };
@@ -144,7 +145,8 @@ impl Incoming {
         Ok(written.map_err(io_error(&self.temporary))?)
     }
 
-    /// Makes it durable under the name `to`. `digest` is the SHA-256 of keys and share, as the owner computed it.
+    /// Makes it durable under the name `to`. `digest` is the SHA-256 of description, keys and share, as the owner
+    /// computed it.
     pub(super) fn finish(mut self, digest: &[u8; 32], to: &Path) -> Result<(), DatasetError> {
         let upload = self.description.id;
         if (self.key_bytes, self.share_bytes) != (0, 0) {

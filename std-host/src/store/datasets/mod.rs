@@ -286,8 +286,9 @@ impl Datasets {
         Incoming::begin(&directory, self.party, description)
     }
 
-    /// Stores an upload that has arrived; `digest` is the owner's SHA-256 of keys and share. It is complete and durable
-    /// when this returns, and not registered. An earlier upload of the owner that was never registered is forgotten.
+    /// Stores an upload that has arrived; `digest` is the owner's SHA-256 of description, keys and share. It is complete
+    /// and durable when this returns, and not registered. An earlier upload of the owner that was never registered is
+    /// forgotten.
     ///
     /// # Errors
     /// [`DatasetError::Impossible`], [`DatasetError::Digest`]; [`DatasetError::Disagree`] if its keys are not those of the
