@@ -96,12 +96,12 @@ fn pow2(exponent: u8) -> f64 {
 
 /// Nearest integer, halves away from zero; the caller has checked that it fits 33 bits.
 fn round_half_away(value: f64) -> i64 {
+    // The double below a half: with a half itself, that same double would be rounded up to 1 in the sum. Halves still
+    // reach the next integer, since what is missing is less than half a unit in the last place of their sum.
+    const HALF: f64 = 0.5_f64.next_down();
     #[allow(clippy::cast_possible_truncation)]
-    let truncated = value as i64;
-    // Exact, since the two are near each other; a half that is added first would be rounded with the sum.
-    #[allow(clippy::cast_precision_loss)]
-    let rest = value - truncated as f64;
-    truncated + i64::from(rest >= 0.5) - i64::from(rest <= -0.5)
+    let truncated = (value + if value < 0.0 { -HALF } else { HALF }) as i64;
+    truncated
 }
 
 #[cfg(test)]
@@ -124,6 +124,13 @@ mod tests {
         let mut wide = [0_u64; 2];
         encode(&[3e9 + 0.5, below_half - 3e9], 0, u32::MAX, &mut wide).expect("in range");
         assert_eq!(wide.map(u64::cast_signed), [3_000_000_001, -3_000_000_000]);
+        for whole in (0_u32..1000).chain([(1 << 31) - 1, u32::MAX - 1]) {
+            let half = f64::from(whole) + 0.5;
+            encode(&[half, half.next_down()], 0, u32::MAX, &mut wide).expect("in range");
+            assert_eq!(wide, [u64::from(whole) + 1, u64::from(whole)]);
+            encode(&[-half, -half.next_down()], 0, u32::MAX, &mut wide).expect("in range");
+            assert_eq!(wide.map(|word| word.wrapping_neg()), [u64::from(whole) + 1, u64::from(whole)]);
+        }
     }
 
     #[test]
