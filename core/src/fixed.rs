@@ -41,7 +41,8 @@ impl core::error::Error for FixedError {}
 /// Encodes reals with `frac_bits` fraction bits, refusing magnitudes above `limit` (an integer, in units of the last place)
 /// and whatever has no word of its sign in the ring.
 ///
-/// Rounds to nearest, halves away from zero. Runs on plaintext that its owner holds; not constant time.
+/// Rounds to nearest, halves away from zero, single and double precision alike. Runs on plaintext that its owner holds; not
+/// constant time.
 ///
 /// # Errors
 /// [`FixedError::NotFinite`] and [`FixedError::OutOfRange`] name the first offending element;
@@ -53,7 +54,7 @@ impl core::error::Error for FixedError {}
 /// assert_eq!(words, [384, (-64_i32).cast_unsigned()]);
 /// # Ok::<(), sharelet_core::fixed::FixedError>(())
 /// ```
-pub fn encode<R: Ring>(reals: &[f32], frac_bits: u8, limit: u32, out: &mut [R]) -> Result<(), FixedError> {
+pub fn encode<R: Ring>(reals: &[impl Copy + Into<f64>], frac_bits: u8, limit: u32, out: &mut [R]) -> Result<(), FixedError> {
     if reals.len() != out.len() {
         return Err(FixedError::LengthMismatch);
     }
@@ -64,7 +65,8 @@ pub fn encode<R: Ring>(reals: &[f32], frac_bits: u8, limit: u32, out: &mut [R]) 
     let limit = limit as f64;
     let mut first_error = None;
     for (index, (&real, out)) in reals.iter().zip(out).enumerate() {
-        let scaled = f64::from(real) * scale;
+        let real: f64 = real.into();
+        let scaled = real * scale;
         let fits = (-limit..=limit).contains(&scaled);
         if !fits && first_error.is_none() {
             let out_of_range = FixedError::OutOfRange { index };
@@ -94,8 +96,11 @@ fn pow2(exponent: u8) -> f64 {
 
 /// Nearest integer, halves away from zero; the caller has checked that it fits 33 bits.
 fn round_half_away(value: f64) -> i64 {
+    // The double below a half: with a half itself, that same double would be rounded up to 1 in the sum. Halves still
+    // reach the next integer, since what is missing is less than half a unit in the last place of their sum.
+    const HALF: f64 = 0.5_f64.next_down();
     #[allow(clippy::cast_possible_truncation)]
-    let truncated = (value + if value < 0.0 { -0.5 } else { 0.5 }) as i64;
+    let truncated = (value + if value < 0.0 { -HALF } else { HALF }) as i64;
     truncated
 }
 
@@ -108,6 +113,24 @@ mod tests {
         let mut out = [0_u32; 4];
         encode(&[0.5, -0.5, 1.49, -1.51], 0, 100, &mut out).expect("in range");
         assert_eq!(out.map(u32::cast_signed), [1, -1, 1, -2]);
+    }
+
+    #[test]
+    fn doubles_are_rounded_once() {
+        let below_half = 0.5_f64.next_down();
+        let mut out = [1_u32; 4];
+        encode(&[below_half, -below_half, 3e9 + 0.5, 0.0], 0, u32::MAX, &mut out[..]).expect_err("3e9 has no word of its sign");
+        assert_eq!(out[..2], [0, 0]);
+        let mut wide = [0_u64; 2];
+        encode(&[3e9 + 0.5, below_half - 3e9], 0, u32::MAX, &mut wide).expect("in range");
+        assert_eq!(wide.map(u64::cast_signed), [3_000_000_001, -3_000_000_000]);
+        for whole in (0_u32..1000).chain([(1 << 31) - 1, u32::MAX - 1]) {
+            let half = f64::from(whole) + 0.5;
+            encode(&[half, half.next_down()], 0, u32::MAX, &mut wide).expect("in range");
+            assert_eq!(wide, [u64::from(whole) + 1, u64::from(whole)]);
+            encode(&[-half, -half.next_down()], 0, u32::MAX, &mut wide).expect("in range");
+            assert_eq!(wide.map(|word| word.wrapping_neg()), [u64::from(whole) + 1, u64::from(whole)]);
+        }
     }
 
     #[test]

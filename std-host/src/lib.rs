@@ -1,6 +1,7 @@
 //! The PC's side of sharelet.
 
 pub mod cli;
+pub mod data;
 pub mod dealer;
 pub mod device;
 pub mod host;
@@ -11,6 +12,7 @@ pub mod link;
 pub mod model;
 pub mod plot;
 pub mod readings;
+pub mod server;
 pub mod store;
 pub mod tensor;
 pub mod train;

@@ -57,6 +57,15 @@ pub enum CommandError {
     #[cfg(feature = "import")]
     #[error(transparent)]
     Import(#[from] crate::import::ImportError),
+    /// An owner's data.
+    #[error(transparent)]
+    Data(#[from] crate::data::DataError),
+    /// An upload to two servers.
+    #[error(transparent)]
+    Owner(#[from] crate::data::owner::OwnerError),
+    /// A server's datasets.
+    #[error(transparent)]
+    Dataset(#[from] crate::store::datasets::DatasetError),
     /// A device's name.
     #[error("`{name}` is not a device's name: use 1 to 16 letters, digits, `.`, `-` and `_`")]
     DeviceName {

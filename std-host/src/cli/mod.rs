@@ -1,5 +1,6 @@
 //! The commands of `sharelet`, one file each.
 
+pub mod collect;
 pub mod common;
 pub mod dealer;
 pub mod device;
@@ -8,6 +9,7 @@ pub mod host;
 pub mod import;
 pub mod inspect;
 pub mod provision;
+pub mod share;
 pub mod terminal;
 pub mod twin;
 pub mod units;
@@ -47,6 +49,8 @@ enum Command {
     Device(device::DeviceArgs),
     Twin(twin::TwinArgs),
     Inspect(inspect::InspectArgs),
+    Share(share::ShareArgs),
+    Collect(collect::CollectArgs),
     #[cfg(feature = "import")]
     Import(import::ImportArgs),
     /// Not in this build.
@@ -72,6 +76,8 @@ impl Cli {
             Command::Device(args) => device::run(args),
             Command::Twin(args) => Ok(twin::run(&args)?),
             Command::Inspect(args) => inspect::run(&args),
+            Command::Share(args) => share::run(args),
+            Command::Collect(args) => collect::run(&args),
             #[cfg(feature = "import")]
             Command::Import(args) => Ok(import::run(args)?),
             #[cfg(not(feature = "import"))]

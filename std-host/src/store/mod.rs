@@ -5,6 +5,7 @@
 //! renamed, and carry a checksum. What is made here is readable by its owner alone.
 
 pub mod counter;
+pub mod datasets;
 pub mod dealer;
 pub mod host;
 pub mod key;

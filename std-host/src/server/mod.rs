@@ -1,0 +1,3 @@
+//! One of two servers that do not collude.
+
+pub mod upload;
