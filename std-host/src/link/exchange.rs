@@ -2,8 +2,8 @@
 
 use std::io;
 
+use embedded_io_async::{Read, ReadExactError, Write};
 use sharelet_core::engine::Link;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 /// Messages and bytes that one side sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct Exchange<R, W> {
     sent: Sent,
 }
 
-impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Exchange<R, W> {
+impl<R, W> Exchange<R, W> {
     /// An exchange over two halves. The peer's is the other end of both.
     pub const fn new(reader: R, writer: W) -> Self {
         Self { reader, writer, sent: Sent { messages: 0, bytes: 0 } }
@@ -32,9 +32,14 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Exchange<R, W> {
     pub fn take(&mut self) -> Sent {
         core::mem::take(&mut self.sent)
     }
+
+    /// Both halves, for messages of another kind in between.
+    pub const fn halves(&mut self) -> (&mut R, &mut W) {
+        (&mut self.reader, &mut self.writer)
+    }
 }
 
-impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Link for Exchange<R, W> {
+impl<R: Read<Error = io::Error>, W: Write<Error = io::Error>> Link for Exchange<R, W> {
     type Error = io::Error;
 
     async fn exchange(&mut self, own: [&[u8]; 2], peer: [&mut [u8]; 2]) -> Result<(), io::Error> {
@@ -49,7 +54,10 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Link for Exchange<R, W> {
         };
         let receive = async {
             for part in peer {
-                reader.read_exact(part).await?;
+                reader.read_exact(part).await.map_err(|error| match error {
+                    ReadExactError::UnexpectedEof => io::ErrorKind::UnexpectedEof.into(),
+                    ReadExactError::Other(error) => error,
+                })?;
             }
             Ok(())
         };

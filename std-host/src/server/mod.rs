@@ -1,3 +1,4 @@
 //! One of two servers that do not collude.
 
+pub mod training;
 pub mod upload;

@@ -10,6 +10,7 @@ pub mod dealer;
 pub mod host;
 pub mod key;
 pub mod spool;
+pub mod training;
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};

@@ -7,6 +7,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Barrier;
 use std::time::Instant;
 
+use embedded_io_adapters::tokio_1::FromTokio;
 use rand_core::CryptoRng;
 use sharelet_core::correlation::{LengthError, SessionToken};
 use sharelet_core::engine::{EngineError, Truncation};
@@ -142,7 +143,7 @@ fn server<P: Program<Output: Send> + Send>(
         runtime.block_on(async move {
             let (reader, writer) = tokio::net::TcpStream::from_std(end)?.into_split();
             let start = Instant::now();
-            let (output, mut link) = prepared.run(program, Exchange::new(reader, writer)).await?;
+            let (output, mut link) = prepared.run(program, Exchange::new(FromTokio::new(reader), FromTokio::new(writer))).await?;
             Ok((output, link.take(), start.elapsed()))
         })
     })

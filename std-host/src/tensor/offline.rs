@@ -87,6 +87,44 @@ pub struct Dealt {
     pub(super) products: Vec<u64>,
 }
 
+impl Dealt {
+    /// The seed of `P1`'s masks.
+    #[must_use]
+    pub const fn seed(&self) -> &[u8; SEED_BYTES] {
+        &self.seed
+    }
+
+    /// Records of element-wise protocols.
+    #[must_use]
+    pub fn records(&self) -> &[u8] {
+        &self.records
+    }
+
+    /// Shares of maps of masks, as bytes.
+    #[must_use]
+    pub fn product_bytes(&self) -> Vec<u8> {
+        self.products.iter().flat_map(|word| word.to_le_bytes()).collect()
+    }
+
+    /// What [`Dealt::seed`], [`Dealt::records`] and [`Dealt::product_bytes`] say, one after the other.
+    ///
+    /// # Errors
+    /// [`LengthError`] if it is not as long as the plan says.
+    pub fn parse(plan: &Plan, mut bytes: Vec<u8>) -> Result<Self, LengthError> {
+        let expected_bytes = usize::try_from(plan.dealt_bytes()).unwrap_or(usize::MAX);
+        let wrong = LengthError { expected_bytes, found_bytes: bytes.len() };
+        if bytes.len() != expected_bytes {
+            return Err(wrong);
+        }
+        let products = bytes.split_off(bytes.len() - 8 * plan.product_elems);
+        let (words, _) = products.as_chunks();
+        let products = words.iter().map(|word| u64::from_le_bytes(*word)).collect();
+        let records = bytes.split_off(SEED_BYTES);
+        let seed = bytes.try_into().map_err(|_| wrong)?;
+        Ok(Self { seed, records, products })
+    }
+}
+
 impl fmt::Debug for Dealt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Dealt(<redacted>)")

@@ -11,6 +11,7 @@
 pub mod backward;
 pub mod config;
 pub mod course;
+pub mod curve;
 mod draw;
 pub mod float;
 pub mod forward;

@@ -35,6 +35,14 @@ impl Config {
         Ok(fields)
     }
 
+    /// The configuration as TOML, for [`Config::parse`].
+    ///
+    /// # Errors
+    /// As [`Config::fields`].
+    pub fn text(&self) -> Result<String, ConfigError> {
+        Ok(toml::to_string(self)?)
+    }
+
     /// SHA-256 of all fields: equal if and only if the configurations are.
     ///
     /// # Errors
