@@ -269,7 +269,7 @@ fn boundaries(frames: &[usize]) -> Vec<u64> {
         *at += 5 + *body as u64;
         Some(*at)
     });
-    std::iter::once(0).chain(ends).collect()
+    core::iter::once(0).chain(ends).collect()
 }
 
 /// The lengths of the frames of [`interrupted`] uploads: one piece, one frame of keys.

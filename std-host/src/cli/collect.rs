@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use sharelet_core::share::Party;
 
-use super::common::{CommandError, Plaintext, announce, runtime, stop_on_signal};
+use super::common::{CommandError, LinkArgs, announce, runtime, stop_on_signal};
 use crate::link::tcp::Listener;
 use crate::server::upload::{self, Limits};
 use crate::store::datasets::Datasets;
@@ -36,7 +36,7 @@ pub struct CollectArgs {
     pub most: u64,
     #[command(flatten)]
     #[allow(missing_docs)]
-    pub plaintext: Plaintext,
+    pub link: LinkArgs,
 }
 
 fn parse_party(text: &str) -> Result<Party, String> {
@@ -55,7 +55,7 @@ pub fn run(args: &CollectArgs) -> Result<(), CommandError> {
     let datasets = Datasets::open(&args.state, args.party)?;
     runtime()?.block_on(async {
         let stop = stop_on_signal()?;
-        let listener = Listener::bind(&args.listen, args.plaintext.exposure()).await?;
+        let listener = Listener::bind(&args.listen, args.link.route()).await?;
         announce(listener.local_address()?)?;
         upload::serve_all(listener, datasets, Limits { most_elems: args.most, ..Limits::default() }, stop).await;
         tracing::info!("stopped");

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args};
 
-use super::common::{CommandError, Plaintext, runtime};
+use super::common::{CommandError, LinkArgs, runtime};
 use super::terminal::progress;
 use crate::data::description::{Name, UploadId};
 use crate::data::keys::KeySecret;
@@ -88,7 +88,7 @@ pub struct ShareArgs {
     pub upload_id: Option<UploadId>,
     #[command(flatten)]
     #[allow(missing_docs)]
-    pub plaintext: Plaintext,
+    pub link: LinkArgs,
 }
 
 /// Addresses of two servers.
@@ -151,16 +151,19 @@ pub fn run(args: ShareArgs) -> Result<(), CommandError> {
     drop(table);
     tracing::info!("upload {id}: {rows} rows of {columns} columns, {labels}");
     let outcome = runtime()?.block_on(async {
-        let exposure = args.plaintext.exposure();
-        exposure.announce();
+        let route = args.link.route();
+        route.announce();
         let Servers([first, second]) = &args.to;
-        let connections =
-            tokio::try_join!(tcp::connect(first, exposure, CONNECT, STALL), tcp::connect(second, exposure, CONNECT, STALL))?;
+        let connections = tokio::try_join!(
+            tcp::connect(first, route.clone(), CONNECT, STALL),
+            tcp::connect(second, route.clone(), CONNECT, STALL)
+        )?;
         let servers = [(first.clone(), connections.0), (second.clone(), connections.1)];
         let bar = progress("sharing", encoded.words().len() as u64 * 8, true);
         let upload = Upload { description: &description, encoded: &encoded, keys: &keys };
         let shared = owner::share(upload, servers, &mut |bytes| bar.inc(bytes)).await;
         bar.finish_and_clear();
+        route.drained().await;
         Ok::<_, CommandError>(shared?)
     })?;
     let dataset = &description.dataset;

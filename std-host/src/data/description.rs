@@ -138,7 +138,7 @@ impl Description {
         self.rows > 0
             && (1..=MAX_COLUMNS).contains(&self.columns.len())
             && self.columns.iter().all(named)
-            && names.array_windows().all(|[a, b]| a != b)
+            && names.windows(2).all(|pair| pair.first() != pair.last())
             && self.labels.is_valid()
             && (1..=MAX_FRAC_BITS).contains(&self.frac_bits)
             && self.elems().is_some_and(|elems| elems.checked_mul(8).is_some())

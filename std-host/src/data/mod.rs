@@ -199,7 +199,8 @@ fn select(path: &Path, header: &[String], options: &Options) -> Result<Selection
     }
     let mut sorted: Vec<_> = header.iter().zip(1_usize..).collect();
     sorted.sort();
-    if let Some([(name, first), (_, second)]) = sorted.array_windows().find(|[(a, _), (b, _)]| a == b) {
+    let twice = sorted.windows(2).find(|pair| matches!(pair, [(a, _), (b, _)] if a == b));
+    if let Some([(name, first), (_, second)]) = twice {
         return Err(DataError::DuplicateColumn { path: path_of(), name: (*name).clone(), first: *first, second: *second });
     }
     let mut taken = vec![false; header.len()];

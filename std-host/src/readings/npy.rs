@@ -24,7 +24,7 @@ pub(super) fn read<T: Real>(bytes: &[u8], path: &Path, width: Option<usize>) -> 
     };
     let descr = value(header, "descr").and_then(|value| value.strip_prefix(['\'', '"'])).unwrap_or_default();
     let descr = descr.split(['\'', '"']).next().unwrap_or_default();
-    let (element, values): (usize, fn(&[u8]) -> Vec<T>) = match descr {
+    let (element, values): (usize, Convert<T>) = match descr {
         "<f4" => (4, |data| convert(data, |bytes| f64::from(f32::from_le_bytes(bytes)))),
         "<f8" => (8, |data| convert(data, f64::from_le_bytes)),
         "|u1" | "|b1" => (1, |data| convert(data, |bytes| f64::from(u8::from_le_bytes(bytes)))),
@@ -47,6 +47,9 @@ pub(super) fn read<T: Real>(bytes: &[u8], path: &Path, width: Option<usize>) -> 
     // A number beyond the precision asked for becomes infinite and is refused with its row and column.
     Ok(Raw { width: row, values: values(data), divide: 1.0 })
 }
+
+/// The bytes of an array as numbers.
+type Convert<T> = fn(&[u8]) -> Vec<T>;
 
 fn convert<T: Real, const N: usize>(data: &[u8], value: impl Fn([u8; N]) -> f64) -> Vec<T> {
     data.as_chunks().0.iter().map(|&bytes| T::of(value(bytes))).collect()

@@ -24,7 +24,7 @@ use crate::data::keys::{KEY_HASH_BYTES, KeyHash};
 const MAGIC: [u8; 4] = *b"SLTS";
 const VERSION: u16 = 1;
 /// Most bytes of a head: as many of the longest names as there may be.
-const MAX_HEAD_BYTES: u32 = 4096 + (MAX_COLUMNS * (MAX_NAME_BYTES + 2)) as u32;
+const MAX_HEAD_BYTES: usize = 4096 + MAX_COLUMNS * (MAX_NAME_BYTES + 2);
 const DIGEST_BYTES: usize = 32;
 /// Bytes of the seed that is server 0's share.
 pub const SEED_BYTES: u64 = 32;
@@ -167,12 +167,10 @@ impl Incoming {
         Ok(sync_directory(to)?)
     }
 
-    /// The keys that have been written; [`Incoming::key_bytes`] is 0.
-    pub(super) fn keys(&mut self) -> Result<Vec<KeyHash>, DatasetError> {
+    /// The first row, from 1, whose key differs from that in another upload's file; [`Incoming::key_bytes`] is 0.
+    pub(super) fn different_key(&mut self, other: &Path) -> Result<Option<u64>, DatasetError> {
         self.file.as_mut().map_or(Ok(()), |file| file.flush()).map_err(io_error(&self.temporary))?;
-        let mut file = BufReader::new(File::open(&self.temporary).map_err(io_error(&self.temporary))?);
-        let head = read_head(&mut file, &self.temporary)?;
-        read_keys(&mut file, &head.description, &self.temporary)
+        different_key(&self.temporary, other)
     }
 }
 
@@ -194,7 +192,8 @@ pub(super) enum Share {
 /// An upload as read from disk.
 pub(super) struct Upload {
     pub(super) description: Description,
-    pub(super) keys: Vec<KeyHash>,
+    /// SHA-256 of the hashed keys.
+    pub(super) keys: [u8; 32],
     pub(super) share: Share,
 }
 
@@ -208,11 +207,26 @@ pub(super) fn description(path: &Path, party: Party) -> Result<Description, Data
     Ok(head.description)
 }
 
-/// The keys of an upload, whose file is not checked further.
-pub(super) fn keys(path: &Path) -> Result<Vec<KeyHash>, DatasetError> {
-    let mut file = BufReader::new(File::open(path).map_err(io_error(path))?);
-    let head = read_head(&mut file, path)?;
-    read_keys(&mut file, &head.description, path)
+/// The first row, from 1, whose keys differ in the files of two uploads, which are not checked further.
+pub(super) fn different_key(a: &Path, b: &Path) -> Result<Option<u64>, DatasetError> {
+    let keys = |path: &Path| {
+        let mut file = BufReader::new(File::open(path).map_err(io_error(path))?);
+        let rows = read_head(&mut file, path)?.description.rows;
+        Ok::<_, DatasetError>((file, rows))
+    };
+    let ((mut a_keys, a_rows), (mut b_keys, b_rows)) = (keys(a)?, keys(b)?);
+    let mut next = |row| {
+        let (mut of_a, mut of_b) = (KeyHash::default(), KeyHash::default());
+        a_keys.read_exact(&mut of_a).map_err(|_| DatasetError::Damaged { path: a.to_owned() })?;
+        b_keys.read_exact(&mut of_b).map_err(|_| DatasetError::Damaged { path: b.to_owned() })?;
+        Ok::<_, DatasetError>((of_a != of_b).then_some(row))
+    };
+    for row in 1..=a_rows.min(b_rows) {
+        if let Some(row) = next(row)? {
+            return Ok(Some(row));
+        }
+    }
+    Ok(None)
 }
 
 /// Reads an upload and holds it against its checksum.
@@ -228,7 +242,16 @@ pub(super) fn read(path: &Path, party: Party) -> Result<Upload, DatasetError> {
     if expected != Some(length) {
         return Err(damaged());
     }
-    let keys = read_keys(&mut file, &description, path)?;
+    let mut keys = Sha256::new();
+    let mut step = vec![0; STEP_BYTES];
+    let mut left = usize::try_from(key_bytes).map_err(|_| damaged())?;
+    while left > 0 {
+        let step = step.get_mut(..left.min(STEP_BYTES)).unwrap_or_default();
+        file.read_exact(step).map_err(io_error(path))?;
+        keys.update(&*step);
+        left -= step.len();
+    }
+    let keys = keys.finalize().into();
     let share = match party {
         Party::P0 => {
             let mut seed = zeroize::Zeroizing::new([0; 32]);
@@ -238,7 +261,6 @@ pub(super) fn read(path: &Path, party: Party) -> Result<Upload, DatasetError> {
         Party::P1 => {
             let count = usize::try_from(share_bytes / 8).map_err(|_| damaged())?;
             let mut words = Vec::with_capacity(count);
-            let mut step = vec![0; STEP_BYTES.min(count.saturating_mul(8))];
             while words.len() < count {
                 let bytes = (count - words.len()).saturating_mul(8).min(STEP_BYTES);
                 let step = step.get_mut(..bytes).unwrap_or_default();
@@ -268,7 +290,7 @@ fn read_head(file: &mut impl Read, path: &Path) -> Result<Head, DatasetError> {
     exact(file, &mut magic)?;
     exact(file, &mut version)?;
     exact(file, &mut length)?;
-    let length = u32::from_le_bytes(length);
+    let length = usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX);
     if magic != MAGIC || length > MAX_HEAD_BYTES {
         return Err(damaged());
     }
@@ -276,25 +298,12 @@ fn read_head(file: &mut impl Read, path: &Path) -> Result<Head, DatasetError> {
     if version != VERSION {
         return Err(DatasetError::FileVersion { path: path.to_owned(), found: version, expected: VERSION });
     }
-    let mut head = vec![0; length as usize];
+    let mut head = vec![0; length];
     exact(file, &mut head)?;
     match postcard::take_from_bytes::<Head>(&head) {
         Ok((head, [])) if head.description.is_valid() => Ok(head),
         _ => Err(damaged()),
     }
-}
-
-fn read_keys(file: &mut impl Read, description: &Description, path: &Path) -> Result<Vec<KeyHash>, DatasetError> {
-    if !description.keyed {
-        return Ok(Vec::new());
-    }
-    let mut keys = Vec::new();
-    for _ in 0..description.rows {
-        let mut key = KeyHash::default();
-        file.read_exact(&mut key).map_err(|_| DatasetError::Damaged { path: path.to_owned() })?;
-        keys.push(key);
-    }
-    Ok(keys)
 }
 
 /// Hashes and counts what is read.

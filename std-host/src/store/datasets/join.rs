@@ -12,7 +12,6 @@ use sharelet_core::share::Party;
 use super::DatasetError;
 use super::file::{self, Share, Upload};
 use crate::data::description::{Description, Name, UploadId};
-use crate::data::keys::KeyHash;
 use crate::data::labels::Labels;
 use crate::data::shares;
 
@@ -126,21 +125,11 @@ fn other_columns(first: &Description, other: &Description) -> Option<Disagreemen
     (expected != found).then_some(Disagreement::Rows { expected, found })
 }
 
-/// Whether two owners' keys are the same, row by row.
-pub(super) fn same_keys(
-    first: &Description,
-    first_keys: &[KeyHash],
-    other: &Description,
-    other_keys: &[KeyHash],
-) -> Result<(), DatasetError> {
-    match first_keys.iter().zip(other_keys).zip(1..).find(|((a, b), _)| a != b) {
-        None => Ok(()),
-        Some((_, row)) => Err(DatasetError::Disagree {
-            owner: other.owner.clone(),
-            other: first.owner.clone(),
-            what: Disagreement::Key { row },
-        }),
-    }
+/// Refuses two owners' keys if there is a row, from 1, in which they differ.
+pub(super) fn same_keys(first: &Description, other: &Description, different: Option<u64>) -> Result<(), DatasetError> {
+    let disagree =
+        |row| DatasetError::Disagree { owner: other.owner.clone(), other: first.owner.clone(), what: Disagreement::Key { row } };
+    different.map_or(Ok(()), |row| Err(disagree(row)))
 }
 
 /// A party's shares of a dataset.
@@ -246,7 +235,7 @@ pub(super) fn join(party: Party, name: &Name, registered: &[(Description, PathBu
     let mut targets = vec![0; elems(targets_per_row)?];
     // Where the next upload's words go: the column in a row, or the first word.
     let (mut column, mut feature, mut target) = (0, 0, 0);
-    let mut first_keys: Option<Vec<KeyHash>> = None;
+    let mut first_keys = None;
     for (_, path) in registered {
         let upload = file::read(path, party)?;
         let Upload { description, keys, share } = upload;
@@ -260,7 +249,8 @@ pub(super) fn join(party: Party, name: &Name, registered: &[(Description, PathBu
             column += own;
             match &first_keys {
                 None => first_keys = Some(keys),
-                Some(first_keys) => same_keys(first, first_keys, &description, &keys)?,
+                Some(first_keys) if *first_keys == keys => {}
+                Some(_) => same_keys(first, &description, file::different_key(first_path, path)?)?,
             }
         } else {
             copy(&mut features, feature, own_features);
@@ -271,9 +261,8 @@ pub(super) fn join(party: Party, name: &Name, registered: &[(Description, PathBu
     }
     tracing::debug!(%name, "read {count} rows of {width} from {}", first_path.display());
     let uploads = owners.map(|owner| (owner.id, owner.owner.clone(), owner.rows)).collect();
-    let keys = first_keys.map(|keys| Sha256::digest(keys.as_flattened()).into());
     let frac_bits = first.frac_bits;
-    let descriptor = Descriptor { dataset: name.clone(), rows, columns, labels, frac_bits, uploads, keys };
+    let descriptor = Descriptor { dataset: name.clone(), rows, columns, labels, frac_bits, uploads, keys: first_keys };
     Ok(Dataset { party, features, targets, rows: count, columns: width, targets_per_row, frac_bits, labels, descriptor })
 }
 

@@ -295,11 +295,11 @@ impl Datasets {
     /// owners before; [`StoreError::Io`].
     pub fn store(&self, mut incoming: Incoming, digest: &[u8; 32]) -> Result<(), DatasetError> {
         let description = incoming.description().clone();
-        if description.keyed && incoming.key_bytes() == 0 {
-            let keys = incoming.keys()?;
-            if let Some((other, path)) = self.registered(&description.dataset)?.first() {
-                join::same_keys(other, &file::keys(path)?, &description, &keys)?;
-            }
+        if description.keyed
+            && incoming.key_bytes() == 0
+            && let Some((other, path)) = self.registered(&description.dataset)?.first()
+        {
+            join::same_keys(other, &description, incoming.different_key(path)?)?;
         }
         incoming.finish(digest, &self.file(&description, PENDING))?;
         for path in self.files(&description.dataset, PENDING) {
@@ -329,7 +329,7 @@ impl Datasets {
         if description.keyed
             && let Some((other, path)) = self.registered(&description.dataset)?.first()
         {
-            join::same_keys(other, &file::keys(path)?, description, &file::keys(&from)?)?;
+            join::same_keys(other, description, file::different_key(path, &from)?)?;
         }
         fs::rename(&from, &to).map_err(io_error(&to))?;
         Ok(sync_directory(&to)?)
