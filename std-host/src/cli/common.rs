@@ -17,7 +17,12 @@ use crate::link::{LinkError, Route};
 use crate::model::ModelError;
 use crate::plot::PlotError;
 use crate::readings::ReadingsError;
+use crate::server::training::run::RunError;
 use crate::store::StoreError;
+use crate::store::training::TrainingError;
+use crate::train::course::CourseError;
+use crate::train::curve::CurveError;
+use crate::train::plain::PlainError;
 
 /// The exit code of a program that was told to stop before it was done.
 const INTERRUPTED: u8 = 130;
@@ -84,6 +89,24 @@ pub enum CommandError {
     /// A chart in the middle of JSON.
     #[error("--json and --plot both print; give --plot a file, such as --plot cost.svg")]
     PlotBesideJson,
+    /// A training run.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// Training in plaintext.
+    #[error(transparent)]
+    Plain(#[from] PlainError),
+    /// A training run's configuration, on its data.
+    #[error(transparent)]
+    Course(#[from] CourseError),
+    /// A curve.
+    #[error(transparent)]
+    Curve(#[from] CurveError),
+    /// A share of a model.
+    #[error(transparent)]
+    Training(#[from] TrainingError),
+    /// Arguments that do not go together.
+    #[error("{0}")]
+    Arguments(String),
     /// The twin.
     #[error(transparent)]
     Twin(#[from] super::twin::TwinError),
@@ -98,7 +121,8 @@ impl CommandError {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Device(DeviceError::Stopped) => ExitCode::from(INTERRUPTED),
-            Self::PlotBesideJson => ExitCode::from(WRONG_ARGUMENTS),
+            Self::PlotBesideJson | Self::Arguments(_) => ExitCode::from(WRONG_ARGUMENTS),
+            Self::Run(RunError::Stopped { .. }) => ExitCode::from(INTERRUPTED),
             _ => ExitCode::FAILURE,
         }
     }

@@ -8,9 +8,14 @@ pub mod host;
 #[cfg(feature = "import")]
 pub mod import;
 pub mod inspect;
+#[cfg(feature = "import")]
+pub mod open;
 pub mod provision;
 pub mod share;
+pub mod table;
 pub mod terminal;
+pub mod train;
+pub mod train_plain;
 pub mod twin;
 pub mod units;
 
@@ -48,6 +53,10 @@ enum Command {
     Host(host::HostArgs),
     Device(device::DeviceArgs),
     Twin(twin::TwinArgs),
+    Train(Box<train::TrainArgs>),
+    TrainPlain(Box<train_plain::TrainPlainArgs>),
+    #[cfg(feature = "import")]
+    Open(open::OpenArgs),
     Inspect(inspect::InspectArgs),
     Share(share::ShareArgs),
     Collect(collect::CollectArgs),
@@ -74,6 +83,10 @@ impl Cli {
             Command::Dealer(args) => dealer::run(&args),
             Command::Host(args) => host::run(&args),
             Command::Device(args) => device::run(args),
+            Command::Train(args) => train::run(&args),
+            Command::TrainPlain(args) => train_plain::run(&args),
+            #[cfg(feature = "import")]
+            Command::Open(args) => open::run(&args),
             Command::Twin(args) => Ok(twin::run(&args)?),
             Command::Inspect(args) => inspect::run(&args),
             Command::Share(args) => share::run(args),

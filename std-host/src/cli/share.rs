@@ -3,16 +3,16 @@
 use core::time::Duration;
 use std::path::PathBuf;
 
-use clap::{ArgGroup, Args};
+use clap::Args;
 
 use super::common::{CommandError, LinkArgs, runtime};
+use super::table::TableArgs;
 use super::terminal::progress;
 use crate::data::description::{Name, UploadId};
 use crate::data::keys::KeySecret;
-use crate::data::labels::{LabelKind, MAX_CLASSES};
 use crate::data::owner::{self, Outcome, Upload};
 use crate::data::shares::{self, DEFAULT_FRAC_BITS, MAX_FRAC_BITS};
-use crate::data::{DataError, Options, Table};
+use crate::data::{DataError, Table};
 use crate::link::tcp;
 
 const EXAMPLES: &str = "\
@@ -39,7 +39,6 @@ const STALL: Duration = Duration::from_secs(30);
 /// Arguments of `sharelet share`.
 #[derive(Args, Debug, Clone)]
 #[command(about = "Give two servers shares of training data", after_help = EXAMPLES)]
-#[command(group = ArgGroup::new("labelled").args(["label", "labels"]))]
 pub struct ShareArgs {
     /// The data.
     #[arg(value_name = "DATA")]
@@ -53,33 +52,15 @@ pub struct ShareArgs {
     /// Who gives the data.
     #[arg(long, value_name = "NAME")]
     pub owner: Name,
-    /// The columns of features, in this order; all but label and key if not given.
-    #[arg(long, value_name = "COLUMN,...", value_delimiter = ',')]
-    pub columns: Option<Vec<String>>,
-    /// The column of labels; several for regression of several numbers.
-    #[arg(long, value_name = "COLUMN,...", value_delimiter = ',')]
-    pub label: Vec<String>,
-    /// A file of labels instead: .npy or idx.
-    #[arg(long, value_name = "FILE")]
-    pub labels: Option<PathBuf>,
-    /// Labels are whole numbers from 0 to one below this; they are shared one-hot. Without it and --binary they are numbers.
-    #[arg(long, value_name = "N", requires = "labelled", conflicts_with = "binary", value_parser = clap::value_parser!(u32).range(2..=i64::from(MAX_CLASSES)))]
-    pub classes: Option<u32>,
-    /// Labels are 0 or 1.
-    #[arg(long, requires = "labelled")]
-    pub binary: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub table: TableArgs,
     /// The column by which columns of several owners are joined.
     #[arg(long, value_name = "COLUMN", requires = "key_secret")]
     pub key: Option<String>,
     /// A file that all owners have and no server: keys are hashed under it.
     #[arg(long, value_name = "FILE", requires = "key")]
     pub key_secret: Option<PathBuf>,
-    /// Multiply features by this number or fraction; 1/255 for bytes of idx files and 1 for others if not given.
-    #[arg(long, value_name = "X", value_parser = parse_scale, allow_hyphen_values = true)]
-    pub scale: Option<f64>,
-    /// Multiply labels by this number or fraction.
-    #[arg(long, value_name = "X", default_value = "1", value_parser = parse_scale, requires = "labelled", conflicts_with_all = ["classes", "binary"], allow_hyphen_values = true)]
-    pub label_scale: f64,
     /// Fraction bits; the same for all owners. Magnitudes end at 2^(32 - N).
     #[arg(long, value_name = "N", default_value_t = DEFAULT_FRAC_BITS, value_parser = clap::value_parser!(u8).range(1..=i64::from(MAX_FRAC_BITS)))]
     pub frac_bits: u8,
@@ -104,42 +85,12 @@ fn parse_servers(text: &str) -> Result<Servers, String> {
     Ok(Servers(two))
 }
 
-/// A number such as `0.5`, or a fraction such as `1/255`.
-fn parse_scale(text: &str) -> Result<f64, String> {
-    let wrong = || "give a number other than zero such as 0.5, or a fraction such as 1/255".to_owned();
-    let number = |text: &str| text.trim().parse::<f64>().map_err(|_| wrong());
-    let value = match text.split_once('/') {
-        Some((above, below)) => number(above)? / number(below)?,
-        None => number(text)?,
-    };
-    if value.is_finite() && value != 0.0 { Ok(value) } else { Err(wrong()) }
-}
-
-impl ShareArgs {
-    fn options(&self) -> Options {
-        let kind = match self.classes {
-            Some(classes) => LabelKind::Classes(classes),
-            None if self.binary => LabelKind::Binary,
-            None => LabelKind::Numbers,
-        };
-        Options {
-            columns: self.columns.clone(),
-            labels: self.label.clone(),
-            labels_file: self.labels.clone(),
-            kind,
-            key: self.key.clone(),
-            scale: self.scale,
-            label_scale: self.label_scale,
-        }
-    }
-}
-
 /// Reads, encodes, splits and sends.
 ///
 /// # Errors
 /// [`CommandError`].
 pub fn run(args: ShareArgs) -> Result<(), CommandError> {
-    let table = Table::load(&args.data, &args.options())?;
+    let table = Table::load(&args.data, &args.table.options(args.key.clone()))?;
     let encoded = shares::encode(&table, args.frac_bits)?;
     let keys = match (&args.key_secret, &table.keys) {
         (Some(secret), Some(keys)) => KeySecret::load(secret)?.hash(&args.dataset, keys),
@@ -180,12 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn scales_and_servers() {
-        assert_eq!(parse_scale("1/255"), Ok(1.0 / 255.0));
-        assert_eq!(parse_scale("-2.5"), Ok(-2.5));
-        for wrong in ["", "0", "1/0", "0/1", "x", "1/2/3", "inf", "nan"] {
-            assert!(parse_scale(wrong).is_err(), "{wrong}");
-        }
+    fn two_different_servers() {
         assert_eq!(parse_servers("a:1,b:2"), Ok(Servers(["a:1".to_owned(), "b:2".to_owned()])));
         for wrong in ["a:1", "a:1,a:1", "a:1,b:2,c:3", "a,b", ""] {
             assert!(parse_servers(wrong).is_err(), "{wrong}");

@@ -116,6 +116,12 @@ impl Listener {
         self.listener.local_addr().map_err(|source| LinkError::Listen { address: "the chosen address".to_owned(), source })
     }
 
+    /// The next connection of a permitted peer, for who serves one alone.
+    pub async fn one(&self, stall: Duration) -> Connection {
+        let (stream, _) = self.accept().await;
+        connection(&self.route, stream, stall)
+    }
+
     /// The next connection of a permitted peer. Others are closed and logged.
     async fn accept(&self) -> (TcpStream, SocketAddr) {
         loop {

@@ -11,8 +11,9 @@ use std::sync::Arc;
 use sharelet_core::engine::{EngineError, Truncation};
 
 use super::config::{self, Config, ConfigError, FieldError};
+use super::curve::Epoch;
 use super::loss::Wanted;
-use super::network::{Network, NetworkError, Shape};
+use super::network::{Loss, Network, NetworkError, Shape};
 use super::schedule::{Plan, ScheduleError, Split};
 use super::state::State;
 use super::update::Rates;
@@ -183,6 +184,33 @@ impl Course {
     #[must_use]
     pub fn tests_held_out(&self) -> bool {
         self.config.data.held_out.is_some()
+    }
+
+    /// Rows that are trained on, by number.
+    #[must_use]
+    pub fn train_rows(&self) -> Vec<u32> {
+        self.split.train.clone()
+    }
+
+    /// An epoch, from 0, as far as the configuration opens it.
+    #[must_use]
+    pub fn epoch(&self, number: usize, train: Option<(f64, f64)>, test: Option<(f64, f64)>) -> Epoch {
+        let wanted = self.wanted();
+        let loss = |means: Option<(f64, f64)>| means.filter(|_| wanted.loss).map(|(loss, _)| loss);
+        let accuracy =
+            |means: Option<(f64, f64)>| means.filter(|_| wanted.correct && self.classifies()).map(|(_, accuracy)| accuracy);
+        Epoch {
+            epoch: number + 1,
+            train_loss: loss(train),
+            train_accuracy: accuracy(train),
+            test_loss: loss(test),
+            test_accuracy: accuracy(test),
+        }
+    }
+
+    /// Whether answers are right or wrong.
+    fn classifies(&self) -> bool {
+        self.network.loss != Loss::SquaredError || self.sizes.targets > 1
     }
 
     /// Rows that are tested on, by number.

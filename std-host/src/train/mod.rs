@@ -20,6 +20,7 @@ pub mod loss;
 pub mod model;
 pub mod network;
 pub mod parameters;
+pub mod plain;
 pub mod scale;
 pub mod schedule;
 pub mod state;

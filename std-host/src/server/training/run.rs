@@ -423,19 +423,18 @@ impl Running {
                 step = made + 1;
                 progress(Progress::Step { step, steps });
             }
-            match seen {
-                Seen::Nothing => {}
-                Seen::Epoch { train, test } => {
-                    let epoch = self.epoch(session, train, test);
+            match (session, seen) {
+                (Session::Report(number), Seen::Epoch { train, test }) => {
+                    let epoch = self.epoch(number, train, test);
                     self.curve.0.push(epoch);
                     progress(Progress::Epoch(epoch));
                     self.check_loss(&epoch, step)?;
                 }
-                Seen::TooLarge(false) => {}
-                Seen::TooLarge(true) => {
+                (_, Seen::TooLarge(true)) => {
                     let what = format!("a weight has reached {}", course.config().stop.largest_weight);
                     return Err(RunError::Diverged { what, step, good: self.good });
                 }
+                _ => {}
             }
             // What belongs to a step comes before its checkpoint.
             let done = sessions.peek().is_none_or(|next| matches!(next, Session::Step(_)));
@@ -453,20 +452,10 @@ impl Running {
         Ok(Report { curve: self.curve, sent: link.take(), online, steps: steps - begun })
     }
 
-    fn epoch(&self, session: Session, train: Opened, test: Opened) -> Epoch {
-        let (course, wanted) = (&self.course, self.course.wanted());
-        let number = if let Session::Report(epoch) = session { epoch + 1 } else { 0 };
+    fn epoch(&self, number: usize, train: Opened, test: Opened) -> Epoch {
+        let course = &self.course;
         let train = means(train, course.plan().rows(), course.frac_bits());
-        let test = means(test, course.test_rows().len(), course.frac_bits());
-        let loss = |means: Option<(f64, f64)>| means.filter(|_| wanted.loss).map(|(loss, _)| loss);
-        let accuracy = |means: Option<(f64, f64)>| means.filter(|_| wanted.correct).map(|(_, accuracy)| accuracy);
-        Epoch {
-            epoch: number,
-            train_loss: loss(train),
-            train_accuracy: accuracy(train),
-            test_loss: loss(test),
-            test_accuracy: accuracy(test),
-        }
+        course.epoch(number, train, means(test, course.test_rows().len(), course.frac_bits()))
     }
 
     fn check_loss(&self, epoch: &Epoch, step: usize) -> Result<(), RunError> {
