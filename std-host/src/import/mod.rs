@@ -5,7 +5,7 @@
 //!   [`fold`] make of them a [`layer::Chain`] of layers in floating point;
 //! * [`quantise`] chooses scales from calibration readings and gives a [`crate::model::Model`];
 //! * [`report`] prints what was chosen;
-//! * [`write`] goes the other way: a network that was trained here, as an ONNX file.
+//! * [`mod@write`] goes the other way: a network that was trained here, as an ONNX file.
 //!
 //! This is the only room that knows ONNX or TFLite. It is compiled with the feature `import` only.
 
