@@ -70,9 +70,8 @@ fn solve(mut matrix: Vec<Vec<f64>>, mut right: Vec<f64>) -> Vec<f64> {
     for pivot in 0..size {
         for row in (0..size).filter(|&row| row != pivot) {
             let times = matrix[row][pivot] / matrix[pivot][pivot];
-            for column in 0..size {
-                matrix[row][column] -= times * matrix[pivot][column];
-            }
+            let taken = matrix[pivot].clone();
+            matrix[row].iter_mut().zip(taken).for_each(|(entry, taken)| *entry -= times * taken);
             right[row] -= times * right[pivot];
         }
     }
