@@ -1,38 +1,77 @@
-//! Two servers on one machine, over loopback: inference and training steps of the networks that the field compares with.
+//! Two servers on one machine, a core each, over loopback: inference and training steps of the networks that the field compares
+//! with, single protocols, and whole runs.
 //!
-//! `cargo bench -p sharelet-host --bench servers [-- NET...]` prints a line per figure, `name value`.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::cast_precision_loss, missing_docs)]
+//! `cargo bench -p sharelet-host --bench servers -- [--json FILE] [--train FOLDER] [NAME...]`: names are `a`, `b`, `c`, `d`, `gates`;
+//! without one, all. `--train` trains the named networks for five epochs on the images in FOLDER.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::cast_precision_loss, clippy::print_stdout, missing_docs)]
 
-use std::hint::black_box;
-use std::time::{Duration, Instant};
+use core::hint::black_box;
+use core::time::Duration;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
-use sharelet_core::engine::Truncation;
+use sharelet_core::correlation::LengthError;
+use sharelet_core::engine::{Engine, Truncation};
+use sharelet_core::program::{Scratch, scaling};
+use sharelet_host::data::labels::LabelKind;
+use sharelet_host::data::{Options, Table, shares};
 use sharelet_host::kernel::{Bilinear, Form, Product};
+use sharelet_host::link::wan::Wan;
 use sharelet_host::tensor::local::{Local, Outputs, Parts, Taken};
+use sharelet_host::tensor::{Machine, Program, Tensors};
+use sharelet_host::train::config::Config;
+use sharelet_host::train::course::{Course, Session, Sizes};
+use sharelet_host::train::curve::means;
 use sharelet_host::train::loss::Wanted;
 use sharelet_host::train::model::Model;
 use sharelet_host::train::network::Network;
+use sharelet_host::train::plain;
+use sharelet_host::train::state::{Data, Seen, State};
 use sharelet_host::train::step::{Evaluate, OpenData, OpenModel, Step};
 use sharelet_host::train::update::Rates;
 
 const FRAC_BITS: u32 = 20;
 const RUNS: usize = 5;
+const LINE: Wan = Wan { delay: Duration::from_millis(40), bandwidth_bits: Some(100_000_000) };
 
 type Servers = Local<ChaCha20Rng>;
 
-fn report(name: &str, taken: &[Taken]) {
-    let online = taken.iter().map(|taken| taken.online).min().unwrap();
-    let dealing = taken.iter().map(|taken| taken.dealing).min().unwrap();
-    let first = &taken[0];
-    println!("{name}/online_ms {:.3}", online.as_secs_f64() * 1e3);
-    println!("{name}/dealing_ms {:.3}", dealing.as_secs_f64() * 1e3);
-    println!("{name}/bytes_per_party {}", first.sent.bytes);
-    println!("{name}/messages {}", first.sent.messages);
-    println!("{name}/dealt_bytes {}", first.plan.dealt_bytes());
-    println!("{name}/multiply_adds {}", first.plan.multiply_adds);
-    assert_eq!(first.sent.bytes, first.plan.usage.online_bytes);
+/// Figures, printed as they come.
+#[derive(Default)]
+struct Figures(Vec<(String, f64, &'static str)>);
+
+impl Figures {
+    fn add(&mut self, name: String, value: f64, unit: &'static str) {
+        println!("{name} {value:.3} {unit}");
+        self.0.push((name, value, unit));
+    }
+
+    fn json(&self) -> String {
+        let rows =
+            self.0.iter().map(|(name, value, unit)| format!("{{\"name\":\"{name}\",\"value\":{value},\"unit\":\"{unit}\"}}"));
+        format!("[{}]\n", rows.collect::<Vec<_>>().join(",\n"))
+    }
+
+    fn taken(&mut self, name: &str, taken: &[Taken]) {
+        let least = |of: &dyn Fn(&Taken) -> Duration| taken.iter().map(of).min().unwrap().as_secs_f64() * 1e3;
+        let first = &taken[0];
+        assert_eq!(first.sent.bytes, first.plan.usage.online_bytes);
+        assert_eq!(first.sent.messages, first.plan.usage.messages);
+        self.add(format!("{name}/online_ms"), least(&|taken| taken.online), "ms");
+        self.add(format!("{name}/dealing_ms"), least(&|taken| taken.dealing), "ms");
+        self.add(format!("{name}/preparing_ms"), least(&|taken| taken.preparing), "ms");
+        self.add(format!("{name}/bytes_per_party"), first.sent.bytes as f64, "bytes");
+        self.add(format!("{name}/messages"), first.sent.messages as f64, "messages");
+        self.add(format!("{name}/dealt_bytes"), first.plan.dealt_bytes() as f64, "bytes");
+        self.add(format!("{name}/products_per_party"), 2.0 * first.plan.multiply_adds as f64, "multiply-adds");
+    }
+}
+
+fn servers(line: Option<Wan>) -> Servers {
+    Local::new(ChaCha20Rng::from_seed([1; 32]), Truncation::OneUnit).over(line)
 }
 
 fn words(rng: &mut ChaCha20Rng, elems: usize, bits: u32) -> Vec<u64> {
@@ -54,31 +93,31 @@ fn split(words: &[u64], rng: &mut ChaCha20Rng) -> [Vec<u64>; 2] {
     [share.clone(), words.iter().zip(share).map(|(word, share)| word.wrapping_sub(share)).collect()]
 }
 
-fn forward(name: &str, network: &Network, batch: usize, servers: &mut Servers) {
+/// Inference with a model that server 1 owns or both share: its weights are opened once, before.
+fn forward(network: &Network, batch: usize, servers: &mut Servers, runs: usize) -> Vec<Taken> {
     let mut rng = ChaCha20Rng::from_seed([2; 32]);
     let models = [Model::zeros(network, false).unwrap(), model(network, &mut rng)];
     let zeros = Model::zeros(network, false).unwrap();
     let [open_0, open_1, sizes, dealer] = [&models[0], &models[1], &zeros, &zeros].map(OpenModel);
     let opened = servers.run(Parts { sizes, dealer, parties: [open_0, open_1] }).unwrap().0;
-    let mut taken = Vec::new();
-    for _ in 0..RUNS {
+    let run = |_| {
         let inputs = split(&words(&mut rng, batch * network.input.elems(), FRAC_BITS), &mut rng);
         let evaluate = |model, weights, inputs| Evaluate::new(network, FRAC_BITS, (model, weights), inputs).unwrap();
         let [sizes, dealer] = [(); 2].map(|()| evaluate(&zeros, &opened.dealer, vec![0; inputs[0].len()]));
         let [inputs_0, inputs_1] = inputs;
         let parties = [evaluate(&models[0], &opened.parties[0], inputs_0), evaluate(&models[1], &opened.parties[1], inputs_1)];
-        taken.push(servers.run(Parts { sizes, dealer, parties }).unwrap().1);
-    }
-    report(name, &taken);
+        servers.run(Parts { sizes, dealer, parties }).unwrap().1
+    };
+    (0..runs).map(run).collect()
 }
 
-fn train(name: &str, network: &Network, batch: usize, servers: &mut Servers) {
+/// Training steps: the rows are opened once, before.
+fn train(network: &Network, batch: usize, servers: &mut Servers, runs: usize) -> Vec<Taken> {
     let mut rng = ChaCha20Rng::from_seed([3; 32]);
     let outputs = network.shapes().unwrap().last().unwrap().elems();
     let rates = Rates { rate: 1, rate_bits: 12, momentum: 0, decay: 0 };
-    let mut taken = Vec::new();
     let mut models = [Model::zeros(network, false).unwrap(), model(network, &mut rng)];
-    for _ in 0..RUNS {
+    let run = |_| {
         let inputs = split(&words(&mut rng, batch * network.input.elems(), FRAC_BITS), &mut rng);
         let nothing = vec![0; batch * outputs];
         let mut targets = nothing.clone();
@@ -94,13 +133,75 @@ fn train(name: &str, network: &Network, batch: usize, servers: &mut Servers) {
         let [targets_0, targets_1] = split(&targets, &mut rng);
         let parties = [step(model_0, opened_0, targets_0), step(model_1, opened_1, targets_1)];
         let (sizes, dealer) = (step(zeros_0, unopened, nothing.clone()), step(zeros_1, masks, nothing));
-        taken.push(servers.run(Parts { sizes, dealer, parties }).unwrap().1);
-    }
-    report(name, &taken);
+        servers.run(Parts { sizes, dealer, parties }).unwrap().1
+    };
+    (0..runs).map(run).collect()
 }
 
-/// The plaintext network A on one core, 128 inputs: what the table is normalised by.
-fn calibration() {
+/// A single protocol on words.
+enum Single {
+    /// `max(x >> 20, 0)` of 64-bit words.
+    Relu(Vec<u64>),
+    /// `max(x, 0)` of 32-bit values.
+    ReluExact(Vec<u64>),
+    /// `x / y`.
+    Division(Vec<u64>, Vec<u64>),
+}
+
+impl Program for Single {
+    type Output = ();
+
+    async fn run<E, T>(&mut self, machine: &mut Machine<E, T>) -> Result<(), E::Error>
+    where
+        E: Engine<Error: From<LengthError>>,
+        T: Tensors,
+    {
+        match self {
+            Self::Relu(x) => drop(machine.activate(core::mem::take(x), FRAC_BITS, false).await?),
+            Self::ReluExact(x) => drop(machine.activate(core::mem::take(x), 0, false).await?),
+            Self::Division(x, y) => {
+                let need = scaling::divide_need::<u64>(x.len());
+                let (mut own, mut narrow, mut wide) =
+                    (vec![0; need.own_elems], vec![0; need.narrow_elems], vec![0; need.wide_elems]);
+                let mut scratch = Scratch { own: &mut own, narrow: &mut narrow, wide: &mut wide };
+                let mut out = vec![0; x.len()];
+                scaling::divide(machine.engine(), FRAC_BITS, x, y, &mut out, &mut scratch).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn single(servers: &mut Servers, make: &dyn Fn(&mut ChaCha20Rng) -> [Single; 4], runs: usize) -> Vec<Taken> {
+    let mut rng = ChaCha20Rng::from_seed([6; 32]);
+    let run = |_| {
+        let [sizes, dealer, party_0, party_1] = make(&mut rng);
+        servers.run(Parts { sizes, dealer, parties: [party_0, party_1] }).unwrap().1
+    };
+    (0..runs).map(run).collect()
+}
+
+fn gates(figures: &mut Figures) {
+    let relu = |rng: &mut ChaCha20Rng| {
+        let [a, b] = split(&small(rng, 16_384, 40), rng);
+        [Single::Relu(vec![0; 16_384]), Single::Relu(vec![0; 16_384]), Single::Relu(a), Single::Relu(b)]
+    };
+    figures.taken("gates/relu16384_k64", &single(&mut servers(None), &relu, RUNS));
+    let exact = |rng: &mut ChaCha20Rng| {
+        let [a, b] = split(&small(rng, 16_384, 30), rng);
+        [Single::ReluExact(vec![0; 16_384]), Single::ReluExact(vec![0; 16_384]), Single::ReluExact(a), Single::ReluExact(b)]
+    };
+    figures.taken("gates/relu16384_k32", &single(&mut servers(None), &exact, RUNS));
+    let division = |rng: &mut ChaCha20Rng| {
+        let ([a, b], [c, d]) = (split(&small(rng, 10, 22), rng), split(&words(rng, 10, 22), rng));
+        let nothing = || Single::Division(vec![0; 10], vec![0; 10]);
+        [nothing(), nothing(), Single::Division(a, c), Single::Division(b, d)]
+    };
+    figures.taken("gates/division10", &single(&mut servers(None), &division, RUNS));
+}
+
+/// The plaintext network A on one core, 128 inputs: what other systems' figures are normalised by.
+fn calibration(figures: &mut Figures) {
     let mut rng = ChaCha20Rng::from_seed([4; 32]);
     let layers = [(784, 128), (128, 128), (128, 10)];
     let weights = layers.map(|(inner, columns)| (0..inner * columns).map(|_| rng.next_u32()).collect::<Vec<u32>>());
@@ -122,20 +223,94 @@ fn calibration() {
         black_box(x);
         best = best.min(start.elapsed());
     }
-    println!("calibration/plain_a128_us {:.1}", best.as_secs_f64() * 1e6);
+    figures.add("calibration/plain_a128_us".to_owned(), best.as_secs_f64() * 1e6, "us");
+}
+
+/// Five epochs on 7,000 images, between two servers and in floating point: accuracy on 1,000 others.
+fn epochs(name: &str, folder: &Path, figures: &mut Figures) {
+    let config = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("examples/mnist-{name}.toml"));
+    let mut config = Config::load(&config).unwrap();
+    config.open.accuracy = true;
+    let load = |part: &str| {
+        let labels_file = Some(folder.join(format!("{part}-labels-idx1-ubyte.gz")));
+        let options = Options { labels_file, kind: LabelKind::Classes(10), ..Options::default() };
+        Table::load(&folder.join(format!("{part}-images-idx3-ubyte.gz")), &options).unwrap()
+    };
+    let (train, test) = (load("train"), load("test"));
+    let sizes = Sizes { rows: train.rows, features: train.columns.len(), targets: 10, test_rows: test.rows };
+    let data = |table: &Table| {
+        let encoded = shares::encode(table, u8::try_from(FRAC_BITS).unwrap()).unwrap();
+        let (inputs, targets) = encoded.words().split_at(table.features.len());
+        Data { inputs: inputs.to_vec(), targets: targets.to_vec() }
+    };
+    let course = Arc::new(Course::new(config, sizes).unwrap());
+    let (train, test) = (data(&train), data(&test));
+    let float = plain::baseline(&course, &train, &test, &mut |_| {}).unwrap().1;
+    let mut rng = ChaCha20Rng::from_seed([8; 32]);
+    let mut shares = |data: &Data| {
+        let ([inputs_0, inputs_1], [targets_0, targets_1]) = (split(&data.inputs, &mut rng), split(&data.targets, &mut rng));
+        [Data { inputs: inputs_0, targets: targets_0 }, Data { inputs: inputs_1, targets: targets_1 }]
+    };
+    let ([train_0, train_1], [test_0, test_1]) = (shares(&train), shares(&test));
+    let mut parties =
+        [State::new(course.clone(), train_0, test_0).unwrap(), State::new(course.clone(), train_1, test_1).unwrap()];
+    parties[0].begin(false).unwrap();
+    parties[1].begin(true).unwrap();
+    let mut nobody = [State::empty(course.clone()).unwrap(), State::empty(course.clone()).unwrap()];
+    let (mut servers, mut online, mut dealing, mut private) = (servers(None), Duration::ZERO, Duration::ZERO, None);
+    for session in course.sessions(0) {
+        let ([party_0, party_1], [sizes, dealer]) = (&mut parties, &mut nobody);
+        let parts = Parts {
+            sizes: sizes.turn(session),
+            dealer: dealer.turn(session),
+            parties: [party_0.turn(session), party_1.turn(session)],
+        };
+        let (outputs, taken) = servers.run(parts).unwrap();
+        (online, dealing) = (online + taken.online, dealing + taken.dealing);
+        if let (Session::Report(_), Seen::Epoch { test, .. }) = (session, outputs.parties[0]) {
+            private = means(test, course.test_rows().len(), FRAC_BITS).map(|(_, accuracy)| accuracy);
+        }
+    }
+    let percent = |part: Option<f64>| 100.0 * part.unwrap();
+    figures.add(format!("{name}/train5/accuracy_private"), percent(private), "%");
+    figures.add(format!("{name}/train5/accuracy_float"), percent(float.0.last().and_then(|epoch| epoch.test_accuracy)), "%");
+    figures.add(format!("{name}/train5/online_s"), online.as_secs_f64(), "s");
+    figures.add(format!("{name}/train5/dealing_s"), dealing.as_secs_f64(), "s");
 }
 
 fn main() {
-    let chosen: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
-    calibration();
-    let mut servers: Servers = Local::new(ChaCha20Rng::from_seed([1; 32]), Truncation::OneUnit);
-    for name in ["a", "b", "c", "d"] {
-        if !chosen.is_empty() && !chosen.iter().any(|chosen| chosen == name) {
-            continue;
+    let (mut chosen, mut json, mut folder) = (Vec::new(), None::<PathBuf>, None::<PathBuf>);
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--json" => json = arguments.next().map(PathBuf::from),
+            "--train" => folder = arguments.next().map(PathBuf::from),
+            // Cargo's own.
+            argument if argument.starts_with('-') => {}
+            name => chosen.push(name.to_owned()),
         }
+    }
+    let wanted = |name: &str| chosen.is_empty() || chosen.iter().any(|chosen| chosen == name);
+    let mut figures = Figures::default();
+    calibration(&mut figures);
+    if wanted("gates") {
+        gates(&mut figures);
+    }
+    for name in ["a", "b", "c", "d"].into_iter().filter(|name| wanted(name)) {
         let network = Network::named(name).unwrap();
-        forward(&format!("{name}/fwd1"), &network, 1, &mut servers);
-        forward(&format!("{name}/fwd128"), &network, 128, &mut servers);
-        train(&format!("{name}/train128"), &network, 128, &mut servers);
+        for (batch, what) in [(1, "fwd1"), (128, "fwd128")] {
+            figures.taken(&format!("{name}/{what}"), &forward(&network, batch, &mut servers(None), RUNS));
+        }
+        figures.taken(&format!("{name}/train128"), &train(&network, 128, &mut servers(None), RUNS));
+        let over = |taken: &[Taken]| taken[0].online.as_secs_f64() * 1e3;
+        figures.add(format!("{name}/fwd1/wan_ms"), over(&forward(&network, 1, &mut servers(Some(LINE)), 1)), "ms");
+        figures.add(format!("{name}/fwd128/wan_ms"), over(&forward(&network, 128, &mut servers(Some(LINE)), 1)), "ms");
+        figures.add(format!("{name}/train128/wan_ms"), over(&train(&network, 128, &mut servers(Some(LINE)), 1)), "ms");
+        if let Some(folder) = folder.as_deref().filter(|_| ["a", "b"].contains(&name)) {
+            epochs(name, folder, &mut figures);
+        }
+    }
+    if let Some(path) = json {
+        std::fs::write(path, figures.json()).unwrap();
     }
 }

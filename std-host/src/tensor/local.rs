@@ -12,11 +12,13 @@ use rand_core::CryptoRng;
 use sharelet_core::correlation::{LengthError, SessionToken};
 use sharelet_core::engine::{EngineError, Truncation};
 use sharelet_core::keystream::{ChaCha12, Key, Keystream};
+use tokio::io::AsyncWrite;
 
 use super::Program;
 use super::offline::{Plan, deal};
 use super::party::Prepared;
 use crate::link::exchange::{Exchange, Sent};
+use crate::link::wan::{Deliveries, Wan};
 
 /// Three parties that run one program after the other.
 #[derive(Debug)]
@@ -25,6 +27,7 @@ pub struct Local<G> {
     rng: G,
     truncation: Truncation,
     session: u64,
+    line: Option<Wan>,
 }
 
 /// What a program took.
@@ -86,7 +89,13 @@ impl<G: CryptoRng> Local<G> {
     /// Parties whose randomness comes from `rng`.
     pub fn new(mut rng: G, truncation: Truncation) -> Self {
         let keystream = Keystream::new(&Key::generate(&mut rng));
-        Self { keystream, rng, truncation, session: 0 }
+        Self { keystream, rng, truncation, session: 0, line: None }
+    }
+
+    /// The same with an emulated line between the servers, or without.
+    #[must_use]
+    pub fn over(self, line: Option<Wan>) -> Self {
+        Self { line, ..self }
     }
 
     /// Counts, deals, prepares and runs a program.
@@ -105,10 +114,10 @@ impl<G: CryptoRng> Local<G> {
         let prepared_0 = Prepared::derive(&plan, truncation, &self.keystream, &SessionToken::consumed(session))?;
         let prepared_1 = Prepared::receive(&plan, truncation, dealt)?;
         let preparing = start.elapsed();
-        let ([end_0, end_1], barrier) = (ends()?, Barrier::new(2));
+        let ([end_0, end_1], barrier, line) = (ends()?, Barrier::new(2), self.line);
         let (found_0, found_1) = std::thread::scope(|scope| {
-            let other = scope.spawn(|| server(end_1, prepared_1, &mut program_1, &barrier));
-            (server(end_0, prepared_0, &mut program_0, &barrier), other.join().unwrap_or(Err(LocalError::Stopped)))
+            let other = scope.spawn(|| server((end_1, line), prepared_1, &mut program_1, &barrier));
+            (server((end_0, line), prepared_0, &mut program_0, &barrier), other.join().unwrap_or(Err(LocalError::Stopped)))
         });
         let ((output_0, sent, online_0), (output_1, _, online_1)) = (found_0?, found_1?);
         let taken = Taken { plan, dealing, preparing, online: online_0.max(online_1), sent };
@@ -130,21 +139,31 @@ fn ends() -> io::Result<[TcpStream; 2]> {
 
 /// A server on one core. Both wait for each other before they start, whatever went wrong.
 fn server<P: Program<Output: Send> + Send>(
-    end: TcpStream,
+    (end, line): (TcpStream, Option<Wan>),
     prepared: Prepared,
     program: &mut P,
     barrier: &Barrier,
 ) -> Result<(P::Output, Sent, Duration), LocalError> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().map_err(io::Error::other);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     barrier.wait();
     let runtime = runtime?;
     pool?.install(move || {
         runtime.block_on(async move {
             let (reader, writer) = tokio::net::TcpStream::from_std(end)?.into_split();
+            let deliveries = Deliveries::default();
+            let writer: Box<dyn AsyncWrite + Send + Unpin> = match line {
+                Some(line) => Box::new(line.wrap(writer, &deliveries)),
+                None => Box::new(writer),
+            };
             let start = Instant::now();
             let (output, mut link) = prepared.run(program, Exchange::new(FromTokio::new(reader), FromTokio::new(writer))).await?;
-            Ok((output, link.take(), start.elapsed()))
+            let ran = (output, link.take(), start.elapsed());
+            drop(link);
+            if let Some(line) = line {
+                deliveries.done(line).await;
+            }
+            Ok(ran)
         })
     })
 }
