@@ -2,6 +2,7 @@
 
 mod functions;
 mod page;
+mod servers;
 
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -43,6 +44,8 @@ enum Which {
     Host,
     /// Deals of the dealer per second and core.
     Dealer,
+    /// Two servers: inference and training steps, online and dealt, and whole runs.
+    Servers,
     /// Errors, messages, bytes and speed of every function: docs/functions.md.
     Functions,
     /// Everything.
@@ -77,8 +80,11 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     if args.group == Which::Functions {
         return functions::run(&setup, &folder);
     }
-    let cases = cases(&setup, &folder)?;
     let mut groups: BTreeMap<&str, Vec<Figure>> = BTreeMap::new();
+    if matches!(args.group, Which::Servers | Which::All) {
+        groups.insert("servers", servers::run(&setup, &folder)?);
+    }
+    let cases = if args.group == Which::Servers { Vec::new() } else { cases(&setup, &folder)? };
     if matches!(args.group, Which::Device | Which::All) {
         groups.insert("device", device(&setup, &folder, &cases)?);
     }
@@ -91,7 +97,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
             }
         }
     }
-    for (group, figures) in ["device", "host", "dealer"].iter().filter_map(|group| groups.get_key_value(group)) {
+    for (group, figures) in ["device", "host", "dealer", "servers"].iter().filter_map(|group| groups.get_key_value(group)) {
         let path = folder.join(format!("{group}.json"));
         write(&path, &page::json(figures))?;
         println!("\n{}\nwritten: {}", page::table(figures), path.display());

@@ -127,11 +127,13 @@ fn shown(value: f64) -> String {
 pub fn update(path: &Path, groups: &BTreeMap<&str, Vec<Figure>>) -> Result<()> {
     let old = fs::read_to_string(path).unwrap_or_default();
     let mut text = HEAD.to_owned();
-    for (group, title) in [("device", "Device, on emulated boards"), ("host", "Host"), ("dealer", "Dealer")] {
+    let titles = [("device", "Device, on emulated boards"), ("host", "Host"), ("dealer", "Dealer"), ("servers", "Two servers")];
+    for (group, title) in titles {
         let section = match groups.get(group) {
             Some(figures) => {
                 let (command, table) = (format!("cargo xtask bench {group}"), table(figures));
-                format!("## {title}\n\n`{command}`, {}.\n\n{table}\n{}", conditions(group), limits(figures))
+                let beside = if *group == *"servers" { super::servers::beside(figures) } else { limits(figures) };
+                format!("## {title}\n\n`{command}`, {}.\n\n{table}\n{beside}", conditions(group))
             }
             None => match kept(&old, group) {
                 Some(section) => section.to_owned(),
