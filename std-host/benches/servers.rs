@@ -26,6 +26,9 @@ fn report(name: &str, taken: &[Taken]) {
     let online = taken.iter().map(|taken| taken.online).min().unwrap();
     let dealing = taken.iter().map(|taken| taken.dealing).min().unwrap();
     let first = &taken[0];
+    if let Some(busy) = taken.iter().filter_map(|taken| taken.busy).min() {
+        println!("{name}/busy_ms {:.3}", busy.as_secs_f64() * 1e3);
+    }
     println!("{name}/online_ms {:.3}", online.as_secs_f64() * 1e3);
     println!("{name}/dealing_ms {:.3}", dealing.as_secs_f64() * 1e3);
     println!("{name}/bytes_per_party {}", first.sent.bytes);

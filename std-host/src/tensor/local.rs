@@ -37,6 +37,8 @@ pub struct Taken {
     pub preparing: Duration,
     /// The slower server's time from the first message to the result.
     pub online: Duration,
+    /// The time that a processor spent on the slower server meanwhile, where the system tells it.
+    pub busy: Option<Duration>,
     /// What one server sent.
     pub sent: Sent,
 }
@@ -109,8 +111,8 @@ impl<G: CryptoRng> Local<G> {
             let other = scope.spawn(|| server(end_1, prepared_1, &mut program_1, &barrier));
             (server(end_0, prepared_0, &mut program_0, &barrier), other.join().unwrap_or(Err(LocalError::Stopped)))
         });
-        let ((output_0, sent, online_0), (output_1, _, online_1)) = (found_0?, found_1?);
-        let taken = Taken { plan, dealing, preparing, online: online_0.max(online_1), sent };
+        let ((output_0, sent, online_0, busy_0), (output_1, _, online_1, busy_1)) = (found_0?, found_1?);
+        let taken = Taken { plan, dealing, preparing, online: online_0.max(online_1), busy: busy_0.max(busy_1), sent };
         Ok((Outputs { parties: [output_0, output_1], dealer }, taken))
     }
 }
@@ -133,7 +135,7 @@ fn server<P: Program<Output: Send> + Send>(
     prepared: Prepared,
     program: &mut P,
     barrier: &Barrier,
-) -> Result<(P::Output, Sent, Duration), LocalError> {
+) -> Result<(P::Output, Sent, Duration, Option<Duration>), LocalError> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().map_err(io::Error::other);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
     barrier.wait();
@@ -141,9 +143,16 @@ fn server<P: Program<Output: Send> + Send>(
     pool?.install(move || {
         runtime.block_on(async move {
             let (reader, writer) = tokio::net::TcpStream::from_std(end)?.into_split();
-            let start = Instant::now();
+            let (start, begin) = (Instant::now(), processor_time());
             let (output, mut link) = prepared.run(program, Exchange::new(reader, writer)).await?;
-            Ok((output, link.take(), start.elapsed()))
+            let busy = processor_time().zip(begin).map(|(end, begin)| end.saturating_sub(begin));
+            Ok((output, link.take(), start.elapsed(), busy))
         })
     })
+}
+
+/// The time that a processor has spent on this thread.
+fn processor_time() -> Option<Duration> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    text.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
 }
