@@ -40,8 +40,10 @@ pub trait Rounds: fmt::Debug + Send + Sync + 'static {
     }
 }
 
-/// Blocks that are computed in one run.
-const RUN_BLOCKS: usize = 16;
+/// Blocks that are computed in one run, where few are needed.
+const FEW_BLOCKS: usize = 16;
+/// Where many are: what a run begins with no longer counts.
+pub(crate) const MANY_BLOCKS: usize = 64;
 
 macro_rules! rounds {
     ($name:ident, $rounds:literal, $library:ident, $doc:literal) => {
@@ -196,18 +198,33 @@ impl<C: Rounds> Keystream<C> {
     /// Calls `each` with the blocks `first..first + count` of a domain, in order: for the dealer, who goes through whole
     /// tables, and with the feature `simd` computes several blocks at once.
     pub(crate) fn for_each_block(&self, domain: Domain, first: u32, count: u32, mut each: impl FnMut(Block)) {
-        let mut run = [0; RUN_BLOCKS * BLOCK_BYTES];
-        for index in (first..first.wrapping_add(count)).step_by(RUN_BLOCKS) {
-            let blocks = RUN_BLOCKS.min(first.wrapping_add(count).wrapping_sub(index) as usize);
-            let run = run.get_mut(..blocks * BLOCK_BYTES).unwrap_or_default();
-            C::blocks(&self.key, domain_words(domain, index), run);
+        let mut run = [0; FEW_BLOCKS * BLOCK_BYTES];
+        self.for_each_run(domain, first, count, &mut run, |run| {
             for bytes in run.chunks_exact(BLOCK_BYTES) {
                 let mut block = Block([0; BLOCK_WORDS]);
                 crate::ring::read_le_slice(bytes, &mut block.0);
                 each(block);
             }
+        });
+    }
+
+    /// Calls `each` with the bytes of the blocks `first..first + count` of a domain, in order, in runs as long as `run`, which is
+    /// wiped afterwards.
+    pub(crate) fn for_each_run(&self, domain: Domain, first: u32, count: u32, run: &mut [u8], mut each: impl FnMut(&[u8])) {
+        let blocks_each = (run.len() / BLOCK_BYTES).max(1);
+        for index in (first..first.wrapping_add(count)).step_by(blocks_each) {
+            let blocks = blocks_each.min(first.wrapping_add(count).wrapping_sub(index) as usize);
+            let run = run.get_mut(..blocks * BLOCK_BYTES).unwrap_or_default();
+            C::blocks(&self.key, domain_words(domain, index), run);
+            each(run);
         }
-        run.zeroize();
+        let used = run.len().min(count as usize * BLOCK_BYTES);
+        run.get_mut(..used).unwrap_or_default().zeroize();
+    }
+
+    /// Fills `out`, whole blocks, with those of a domain from its beginning.
+    pub(crate) fn fill_blocks(&self, domain: Domain, out: &mut [u8]) {
+        C::blocks(&self.key, domain_words(domain, 0), out);
     }
 
     /// Fills `out` with the words that start at block `first` of a domain.
@@ -224,11 +241,13 @@ impl<C: Rounds> Keystream<C> {
 
     /// As [`Keystream::fill`], for long runs: with the feature `simd` several blocks at once.
     pub fn fill_long<R: crate::ring::Ring>(&self, domain: Domain, first: u32, out: &mut [R]) {
-        let mut chunks = out.chunks_mut(words_per_block::<R>());
-        let count = u32::try_from(chunks.len()).unwrap_or(u32::MAX);
-        self.for_each_block(domain, first, count, |block| {
-            for (word, share) in chunks.next().unwrap_or_default().iter_mut().zip(block.ring_words()) {
-                *word = share;
+        const BYTES: usize = MANY_BLOCKS * BLOCK_BYTES;
+        let word_bytes = BLOCK_BYTES / words_per_block::<R>();
+        let count = u32::try_from(out.len().div_ceil(words_per_block::<R>())).unwrap_or(u32::MAX);
+        let mut chunks = out.chunks_mut(BYTES / word_bytes);
+        self.for_each_run(domain, first, count, &mut [0; BYTES], |run| {
+            for (word, bytes) in chunks.next().unwrap_or_default().iter_mut().zip(run.chunks_exact(word_bytes)) {
+                *word = R::from_u64(<u64 as crate::ring::Ring>::read_le(bytes));
             }
         });
     }

@@ -61,6 +61,9 @@ impl Figures {
         assert_eq!(first.sent.bytes, first.plan.usage.online_bytes);
         assert_eq!(first.sent.messages, first.plan.usage.messages);
         self.add(format!("{name}/online_ms"), least(&|taken| taken.online), "ms");
+        if let Some(busy) = taken.iter().filter_map(|taken| taken.busy).min() {
+            self.add(format!("{name}/busy_ms"), busy.as_secs_f64() * 1e3, "ms");
+        }
         self.add(format!("{name}/dealing_ms"), least(&|taken| taken.dealing), "ms");
         self.add(format!("{name}/preparing_ms"), least(&|taken| taken.preparing), "ms");
         self.add(format!("{name}/bytes_per_party"), first.sent.bytes as f64, "bytes");

@@ -9,7 +9,6 @@
 
 use rand_core::CryptoRng;
 
-use super::gate::deal::leaf_word;
 use super::record::{Half, Layout, Truth, low_bits, word_bytes};
 use crate::ring::Ring;
 
@@ -246,13 +245,24 @@ impl Leaves {
     pub(crate) fn deal<R: Ring>(&self, truth: &mut Truth<'_>, mask: R) {
         let mask = mask.to_u64();
         for digit @ &Digit { place, width, entry_bits, .. } in self.digits() {
-            let (entries, equal) = (1_u32 << width, entry_bits == 2);
-            let per_word = (32 / entry_bits).min(entries);
-            for word in 0..entries / per_word {
-                let leaf = leaf_word(digit.of(mask), word * per_word, per_word, entry_bits, equal, 0);
-                truth.xor_bits(place + 32 * word, leaf);
-            }
+            digit_table(digit.of(mask), entry_bits, truth.words_of_bits(place, entry_bits << width));
         }
+    }
+}
+
+/// The table `v -> (e, l)` of a digit of the mask, or `v -> l` where entries have one bit, to words that are zero so far.
+///
+/// All entries of a word lie below the digit, or none but those of one word, which the digit's lower part decides.
+fn digit_table(digit: u32, entry_bits: u32, out: &mut [[u8; 4]]) {
+    let (all, entries_log) = if entry_bits == 1 { (u32::MAX, 5) } else { (0xaaaa_aaaa, 4) };
+    let (word, entry) = (digit >> entries_log, digit & ((1 << entries_log) - 1));
+    let below = ((1_u32 << (entry * entry_bits)) - 1) & all;
+    let here = below | (entry_bits >> 1) << (2 * entry & 31);
+    for (index, out) in (0_u32..).zip(out) {
+        // All ones where the index is smaller, or the same: both are far below 2^31.
+        let smaller = (index.wrapping_sub(word) >> 31).wrapping_neg();
+        let same = ((index ^ word).wrapping_sub(1) >> 31).wrapping_neg();
+        *out = (all & smaller | here & same).to_le_bytes();
     }
 }
 
@@ -410,15 +420,13 @@ impl Fold {
     }
 
     fn deal_stage(&self, cut: &Cut, stage: &Stage, mask: u32, truth: &mut Truth<'_>) {
+        if cut.low == 0 {
+            return below_table(cut.count(), mask, truth.words_of_bits(stage.high, 1 << cut.leaf_bits()));
+        }
         let low_index_bits = cut.low_index_bits();
         let entries = 1_u32 << cut.high_index_bits();
         for first in (0..entries).step_by(32) {
             let all = low_bits(u32::MAX, entries);
-            if cut.low == 0 {
-                let (_, l) = Cut::fold(&|bit| lanes(first, bit, mask), 0, cut.count());
-                truth.xor_bits(stage.high + first, l & all);
-                continue;
-            }
             let lane = |bit: u32| lanes(first, bit - low_index_bits, mask >> low_index_bits);
             let (e, l) = Cut::fold(&lane, u32::from(cut.low), cut.count());
             let [even, odd] = interleave(e & all, l & all);
@@ -427,12 +435,29 @@ impl Fold {
                 truth.xor_bits(stage.high + 2 * first + 32, odd);
             }
         }
-        if cut.low > 0 {
-            let entries = 1_u32 << low_index_bits;
-            for first in (0..entries).step_by(32) {
-                let (_, l) = Cut::fold(&|bit| lanes(first, bit, mask), 0, u32::from(cut.low));
-                truth.xor_bits(stage.low + first, l & low_bits(u32::MAX, entries));
+        below_table(u32::from(cut.low), mask, truth.words_of_bits(stage.low, 1 << low_index_bits));
+    }
+}
+
+/// The table of `[below]` of the digits `0..digits`, indexed by their leaf bits exclusive or `mask`, to words that are zero so far.
+///
+/// Three digits have the 32 entries of a word. One digit more has four times the entries: `l` exclusive or `e` times what there was.
+fn below_table(digits: u32, mask: u32, out: &mut [[u8; 4]]) {
+    let (_, l) = Cut::fold(&|bit| lanes(0, bit, mask), 0, digits.min(3));
+    let Some(first) = out.first_mut() else { return };
+    *first = (l & low_bits(u32::MAX, 1 << (2 * digits - 1).min(5))).to_le_bytes();
+    for digit in 3..digits {
+        let held = 1_usize << (2 * digit - 6);
+        let Some((held, further)) = out.get_mut(..4 * held).and_then(|out| out.split_at_mut_checked(held)) else { return };
+        let lane = |index: u32, bit: u32| ((index >> bit ^ mask >> (2 * digit - 1 + bit)) & 1).wrapping_neg();
+        let next = |index: u32, word: [u8; 4]| (lane(index, 1) ^ lane(index, 0) & u32::from_le_bytes(word)).to_le_bytes();
+        for (index, part) in (1..).zip(further.chunks_exact_mut(held.len())) {
+            for (to, from) in part.iter_mut().zip(&*held) {
+                *to = next(index, *from);
             }
+        }
+        for word in held {
+            *word = next(0, *word);
         }
     }
 }

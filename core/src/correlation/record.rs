@@ -12,7 +12,7 @@ use core::fmt;
 use rand_core::CryptoRng;
 
 use super::{LengthError, Position};
-use crate::keystream::{BLOCK_BYTES, Block, Keystream, Kind, Rounds, Run};
+use crate::keystream::{BLOCK_BYTES, Block, Keystream, Kind, MANY_BLOCKS, Rounds, Run};
 use crate::ring::Ring;
 use crate::share::Party;
 
@@ -70,6 +70,12 @@ impl Layout {
     #[must_use]
     pub const fn bytes(&self) -> usize {
         self.end as usize
+    }
+
+    /// Records that share keystream blocks: a part of an operation's records begins with the first of them.
+    #[must_use]
+    pub const fn together(&self) -> usize {
+        self.blocks().1 as usize
     }
 
     /// Keystream blocks of a record, and records per block where several share one.
@@ -265,6 +271,20 @@ impl Truth<'_> {
         if word_bytes::<R>() == 4 { R::from_u64(u64::from(u32::read_le(bytes))) } else { R::from_u64(u64::read_le(bytes)) }
     }
 
+    /// The words that hold `count` bits from bit `first` on, a multiple of 32.
+    #[inline]
+    pub(crate) fn words_of_bits(&mut self, first: u32, count: u32) -> &mut [[u8; 4]] {
+        let (first, words) = (first as usize / 32, count.div_ceil(32) as usize);
+        self.0.as_chunks_mut().0.get_mut(first..first + words).unwrap_or_default()
+    }
+
+    /// `count` words of 64 bits from byte `offset` on.
+    #[inline]
+    pub(crate) fn wide_words(&mut self, offset: u32, count: u32) -> &mut [[u8; 8]] {
+        let bytes = self.0.get_mut(offset as usize..).unwrap_or_default();
+        bytes.as_chunks_mut().0.get_mut(..count as usize).unwrap_or_default()
+    }
+
     /// Adds bits (by exclusive or) at bit `first`; they must lie in one 32-bit word.
     #[inline]
     pub fn xor_bits(&mut self, first: u32, bits: u32) {
@@ -287,56 +307,81 @@ pub fn deal<C: Rounds, G: CryptoRng>(
     elements: usize,
     rng: &mut G,
     out: &mut [u8],
-    mut truth: impl FnMut(&mut Truth<'_>, &mut G),
+    truth: impl FnMut(&mut Truth<'_>, &mut G),
 ) -> Result<(), LengthError> {
     expect_len(out.len(), layout.bytes() * elements)?;
-    if layout.end == 0 {
-        return Ok(());
-    }
-    let (blocks, per_block) = layout.blocks();
-    let domain = position.domain(Kind::Record);
-    let mut first = 0_u32;
-    for group in out.chunks_mut(layout.bytes() * per_block as usize) {
-        for record in group.chunks_exact_mut(layout.bytes()) {
-            record.fill(0);
-            truth(&mut Truth(record), rng);
-        }
-        if per_block == 1 {
-            let mut at = 0;
-            let mut pieces = group.chunks_mut(BLOCK_BYTES);
-            keystream.for_each_block(domain, first, blocks, |block| {
-                take_off(&layout, at, pieces.next().unwrap_or_default(), block.words());
-                #[allow(clippy::cast_possible_truncation)]
-                let step = BLOCK_BYTES as u32;
-                at += step;
-            });
-        } else {
-            let block = keystream.block(domain, first);
-            let words_each = layout.end.next_multiple_of(8) as usize / 4;
-            for (record, share) in group.chunks_exact_mut(layout.bytes()).zip(block.words().chunks(words_each)) {
-                take_off(&layout, 0, record, share);
-            }
-        }
-        first = first.wrapping_add(blocks);
-    }
+    deal_from(keystream, position, layout, 0, rng, out, truth);
     Ok(())
 }
 
-/// Takes `P0`'s share off a piece of a record that starts at byte `at`.
-fn take_off(layout: &Layout, at: u32, piece: &mut [u8], share: &[u32]) {
-    let words_end = layout.words_end.max(at) - at;
-    let bits_end = layout.bits_end.max(at) - at;
-    for ((offset, bytes), share) in (0_u32..).step_by(8).zip(piece.chunks_mut(8)).zip(share.chunks(2)) {
-        if offset >= words_end && bytes.len() == 8 {
-            let share = share.iter().rev().fold(0_u64, |word, &piece| word << 32 | u64::from(piece));
-            Ring::sub(u64::read_le(bytes), share).write_le(bytes);
-            continue;
+/// **Deal**, a part of the records of an operation: as many as `out` has room for, from number `group` times
+/// [`Layout::together`] on. Parts may be dealt at the same time, each with randomness of its own.
+pub fn deal_from<C: Rounds, G: CryptoRng>(
+    keystream: &Keystream<C>,
+    position: Position,
+    layout: Layout,
+    group: u32,
+    rng: &mut G,
+    out: &mut [u8],
+    mut truth: impl FnMut(&mut Truth<'_>, &mut G),
+) {
+    if layout.end == 0 {
+        return;
+    }
+    let (blocks, per_block) = layout.blocks();
+    let (record_bytes, blocks_bytes) = (layout.bytes(), blocks as usize * BLOCK_BYTES);
+    let (domain, first) = (position.domain(Kind::Record), group.wrapping_mul(blocks));
+    let mut share = [0; MANY_BLOCKS * BLOCK_BYTES];
+    let mut write = |record: &mut [u8]| {
+        record.fill(0);
+        truth(&mut Truth(record), rng);
+    };
+    let groups_each = share.len() / blocks_bytes;
+    if groups_each == 0 {
+        for (first, record) in (first..).step_by(blocks as usize).zip(out.chunks_exact_mut(record_bytes)) {
+            write(record);
+            let (mut at, mut pieces) = (0, record.chunks_mut(share.len()));
+            keystream.for_each_run(domain, first, blocks, &mut share, |share| {
+                let piece = pieces.next().unwrap_or_default();
+                take_off(&layout, at, piece, share);
+                at += piece.len();
+            });
         }
-        for ((offset, bytes), &share) in (offset..).step_by(4).zip(bytes.chunks_mut(4)).zip(share) {
-            let truth = u32::read_le(bytes);
-            let half = if offset < bits_end { truth ^ share } else { Ring::sub(truth, share) };
-            half.write_le(bytes);
+        return;
+    }
+    let group_bytes = record_bytes * per_block as usize;
+    let share_bytes = if per_block == 1 { blocks_bytes } else { record_bytes.next_multiple_of(8) };
+    let count = u32::try_from(layout.keystream_blocks(out.len() / record_bytes)).unwrap_or(u32::MAX);
+    let mut runs = out.chunks_mut(group_bytes * groups_each);
+    let share = share.get_mut(..groups_each * blocks_bytes).unwrap_or_default();
+    keystream.for_each_run(domain, first, count, share, |share| {
+        let groups = runs.next().unwrap_or_default().chunks_mut(group_bytes);
+        for (group, share) in groups.zip(share.chunks_exact(blocks_bytes)) {
+            for (record, share) in group.chunks_exact_mut(record_bytes).zip(share.chunks(share_bytes)) {
+                write(record);
+                take_off(&layout, 0, record, share);
+            }
         }
+    });
+}
+
+/// Takes `P0`'s share off a piece of a record that starts at byte `at`, a multiple of 8.
+fn take_off(layout: &Layout, at: usize, piece: &mut [u8], share: &[u8]) {
+    // What lies between the last word of 32 bits and the first of 64 goes with the former.
+    let ends = [layout.bits_end, layout.words_end.next_multiple_of(8)].map(|end| (end as usize).saturating_sub(at));
+    let [bits_end, words_end] = ends.map(|end| end.min(piece.len()).min(share.len()));
+    let (bits, rest) = piece.split_at_mut(bits_end);
+    let (words, wide) = rest.split_at_mut(words_end - bits_end);
+    let (bits_share, rest) = share.split_at(bits_end);
+    let (words_share, wide_share) = rest.split_at(words_end - bits_end);
+    for (byte, share) in bits.iter_mut().zip(bits_share) {
+        *byte ^= share;
+    }
+    for (word, share) in words.as_chunks_mut().0.iter_mut().zip(words_share.as_chunks().0) {
+        *word = u32::from_le_bytes(*word).wrapping_sub(u32::from_le_bytes(*share)).to_le_bytes();
+    }
+    for (word, share) in wide.as_chunks_mut().0.iter_mut().zip(wide_share.as_chunks().0) {
+        *word = u64::from_le_bytes(*word).wrapping_sub(u64::from_le_bytes(*share)).to_le_bytes();
     }
 }
 
@@ -352,11 +397,7 @@ pub fn expand<C: Rounds>(
     out: &mut [u8],
 ) -> Result<(), LengthError> {
     expect_len(out.len(), layout.expanded_bytes(elements))?;
-    let mut pieces = out.chunks_exact_mut(BLOCK_BYTES);
-    let blocks = u32::try_from(layout.keystream_blocks(elements)).unwrap_or(u32::MAX);
-    keystream.for_each_block(position.domain(Kind::Record), 0, blocks, |block| {
-        crate::ring::write_le_slice(block.words(), pieces.next().unwrap_or_default());
-    });
+    keystream.fill_blocks(position.domain(Kind::Record), out);
     Ok(())
 }
 

@@ -17,7 +17,7 @@ use crate::correlation::record::{Half, Layout, MAX_TOGETHER, Truth};
 use crate::ring::Ring;
 
 /// A protocol of this kind. A type that has these methods is a [`Protocol`].
-pub trait Comparing {
+pub trait Comparing: Sync {
     /// The ring in which `z` is opened.
     type Ring: Ring;
     /// The slices it works on.

@@ -191,19 +191,9 @@ impl<R: Ring, W: Ring> Piecewise<R, W> {
             }
         }
         // Row v shall hold piece v - index: rotated bit by bit, so that no address depends on the mask.
-        let rows = 1_u32 << self.index_bits;
+        let words = truth.wide_words(self.rows, TERMS << self.index_bits);
         for bit in 0..self.index_bits {
-            let step = 1_u32 << bit;
-            let turn = core::hint::black_box(u64::from(index >> bit & 1).wrapping_neg());
-            for (start, term) in (0..step).flat_map(|start| (0..TERMS).map(move |term| (start, term))) {
-                let last: u64 = truth.word(place(rows - step + start, term));
-                let mut carried = last;
-                for row in (start..rows).step_by(step as usize) {
-                    let here: u64 = truth.word(place(row, term));
-                    truth.set_word(place(row, term), here ^ ((here ^ carried) & turn));
-                    carried = here;
-                }
-            }
+            rotate(words, (TERMS << bit) as usize, core::hint::black_box(u64::from(index >> bit & 1).wrapping_neg()));
         }
     }
 
@@ -413,6 +403,22 @@ impl<R: Ring, W: Ring> Comparing for Piecewise<R, W> {
             let x = if matches!(self.domain, Domain::Any { .. }) { x.to_i64() } else { x.to_u64().cast_signed() };
             *out = W::from_u64(self.spline.eval_rounded(x, up).cast_unsigned());
         }
+    }
+}
+
+/// Rotates words `step` places up where `turn` is all ones, and leaves them where it is zero: the last `step` words change places
+/// with all that are before them. `step` divides their number.
+fn rotate(words: &mut [[u8; 8]], step: usize, turn: u64) {
+    let mut rest = words;
+    while rest.len() > step {
+        let (before, last) = rest.split_at_mut(rest.len() - step);
+        let places = before.len().saturating_sub(step)..;
+        for (a, b) in before.get_mut(places).unwrap_or_default().iter_mut().zip(last) {
+            let [word_a, word_b] = [*a, *b].map(u64::from_le_bytes);
+            let change = (word_a ^ word_b) & turn;
+            (*a, *b) = ((word_a ^ change).to_le_bytes(), (word_b ^ change).to_le_bytes());
+        }
+        rest = before;
     }
 }
 

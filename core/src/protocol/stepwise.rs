@@ -43,7 +43,7 @@ pub(crate) fn write<R: crate::ring::Ring>(message: &mut [u8], at: usize, word: R
 }
 
 /// A two-party protocol on shared vectors, in rounds.
-pub trait Protocol {
+pub trait Protocol: Sync {
     /// The slices it works on: shares for a party, plaintext for the twin.
     type Data<'d>;
 

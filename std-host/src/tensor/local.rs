@@ -41,6 +41,8 @@ pub struct Taken {
     pub preparing: Duration,
     /// The slower server's time from the first message to the result.
     pub online: Duration,
+    /// The time that a processor spent on the slower server meanwhile, where the system tells it.
+    pub busy: Option<Duration>,
     /// What one server sent.
     pub sent: Sent,
 }
@@ -119,8 +121,8 @@ impl<G: CryptoRng> Local<G> {
             let other = scope.spawn(|| server((end_1, line), prepared_1, &mut program_1, &barrier));
             (server((end_0, line), prepared_0, &mut program_0, &barrier), other.join().unwrap_or(Err(LocalError::Stopped)))
         });
-        let ((output_0, sent, online_0), (output_1, _, online_1)) = (found_0?, found_1?);
-        let taken = Taken { plan, dealing, preparing, online: online_0.max(online_1), sent };
+        let ((output_0, sent, online_0, busy_0), (output_1, _, online_1, busy_1)) = (found_0?, found_1?);
+        let taken = Taken { plan, dealing, preparing, online: online_0.max(online_1), busy: busy_0.max(busy_1), sent };
         Ok((Outputs { parties: [output_0, output_1], dealer }, taken))
     }
 }
@@ -143,7 +145,7 @@ fn server<P: Program<Output: Send> + Send>(
     prepared: Prepared,
     program: &mut P,
     barrier: &Barrier,
-) -> Result<(P::Output, Sent, Duration), LocalError> {
+) -> Result<(P::Output, Sent, Duration, Option<Duration>), LocalError> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().map_err(io::Error::other);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     barrier.wait();
@@ -156,9 +158,10 @@ fn server<P: Program<Output: Send> + Send>(
                 Some(line) => Box::new(line.wrap(writer, &deliveries)),
                 None => Box::new(writer),
             };
-            let start = Instant::now();
+            let (start, begin) = (Instant::now(), processor_time());
             let (output, mut link) = prepared.run(program, Exchange::new(FromTokio::new(reader), FromTokio::new(writer))).await?;
-            let ran = (output, link.take(), start.elapsed());
+            let busy = processor_time().zip(begin).map(|(end, begin)| end.saturating_sub(begin));
+            let ran = (output, link.take(), start.elapsed(), busy);
             drop(link);
             if let Some(line) = line {
                 deliveries.done(line).await;
@@ -166,4 +169,10 @@ fn server<P: Program<Output: Send> + Send>(
             Ok(ran)
         })
     })
+}
+
+/// The time that a processor has spent on this thread.
+fn processor_time() -> Option<Duration> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    text.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
 }

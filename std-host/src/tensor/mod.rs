@@ -14,6 +14,7 @@
 //!
 //! Element-wise protocols are those of the core, run by the [`Engine`] inside. One program, read by [`party`], [`offline`] and [`Plain`].
 
+mod dealing;
 pub mod local;
 pub mod offline;
 pub mod party;

@@ -6,11 +6,12 @@ use core::fmt;
 use rand_core::CryptoRng;
 use sharelet_core::correlation::LengthError;
 use sharelet_core::correlation::record::Layout;
-use sharelet_core::engine::offline::{Count, Deal, Offline, Task, Usage};
+use sharelet_core::engine::offline::{Count, Offline, Task, Usage};
 use sharelet_core::engine::{Engine, EngineError, Truncation};
 use sharelet_core::keystream::{ChaCha12, Key, Keystream};
 use sharelet_core::protocol::stepwise::Protocol;
 
+use super::dealing::Records;
 use super::words::Words;
 use super::{Bilinear, Machine, Masked, Program, Tensors, add, settings};
 
@@ -178,7 +179,7 @@ pub fn deal<P: Program>(
     let masks_1 = Words::expand(&Keystream::<ChaCha12>::new(&Key::from_bytes(seed)), 0, plan.mask_elems);
     let words_0 = Words::expand(keystream, session, plan.mask_elems + plan.product_elems);
     let tensors = Products { words_0, masks_1, products: Vec::with_capacity(plan.product_elems) };
-    let engine = Offline::new(Deal::new(keystream, session, rng, &mut records), settings(truncation));
+    let engine = Offline::new(Records::new(keystream, session, rng, &mut records), settings(truncation));
     let (output, _, Products { products, .. }) = run(program, Machine::new(engine, tensors))?;
     Ok((Dealt { seed, records, products }, output))
 }

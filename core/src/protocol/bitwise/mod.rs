@@ -34,7 +34,7 @@ use crate::correlation::tree::{Digits, Tree};
 use crate::ring::Ring;
 
 /// A question about compared words. [`Bitwise`] makes a protocol of it.
-pub trait ByBits {
+pub trait ByBits: Sync {
     /// The ring in which `z` is opened.
     type Ring: Ring;
     /// The slices it works on.
