@@ -98,6 +98,8 @@ pub enum Kind {
     KeyId = 10,
     /// `P0`'s half of records.
     Record = 11,
+    /// A data party's seed for one input, and the number of its query.
+    Query = 12,
 }
 
 /// A 32-byte secret key. Redacted when printed, wiped when dropped, never compared.
