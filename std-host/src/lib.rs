@@ -1,6 +1,7 @@
 //! The PC's side of sharelet.
 
 pub mod cli;
+pub mod console;
 pub mod dealer;
 pub mod device;
 pub mod host;
@@ -9,5 +10,6 @@ pub mod import;
 pub mod link;
 pub mod model;
 pub mod readings;
+pub mod server;
 pub mod store;
 pub mod train;

@@ -24,7 +24,7 @@ use crate::keystream::{ChaCha12, Domain, Key, Keystream, Kind, Rounds};
 use crate::ring::{Ring, read_le_slice, write_le_slice};
 use crate::share;
 use crate::wire::WireError;
-use crate::wire::query::{Half, QUERY_OVERHEAD_BYTES, QueryHeader, QueryId, Recipient, SEED_BYTES, STATUS_BYTES, Status};
+use crate::wire::query::{Half, QUERY_OVERHEAD_BYTES, QueryHeader, QueryId, Reason, Recipient, SEED_BYTES, STATUS_BYTES, Status};
 use crate::wire::task::Task;
 
 /// Bytes of a piece of ring elements.
@@ -158,6 +158,30 @@ impl<C: Rounds> Query<C> {
             share::open(answer, words);
         }
         Ok(())
+    }
+}
+
+impl<C: Rounds> Query<C> {
+    /// Both servers' replies: the output, added to `answer`, which was zeros before; see [`Query::receive`].
+    ///
+    /// # Errors
+    /// The server that failed, and why. If server 0 only misses the other one, what that says is worth more.
+    pub async fn receive_both(
+        &self,
+        server_0: &mut impl Read,
+        server_1: &mut impl Read,
+        answer: &mut [u32],
+    ) -> Result<(), (u8, SessionError)> {
+        match self.receive(server_0, answer).await {
+            Ok(()) => self.receive(server_1, answer).await.map_err(|error| (1, error)),
+            Err(error @ SessionError::Query(Reason::NoPartner | Reason::PeerLost)) => {
+                match self.receive(server_1, answer).await {
+                    Err(known @ SessionError::Query(reason)) if reason != Reason::NoPartner => Err((1, known)),
+                    _ => Err((0, error)),
+                }
+            }
+            Err(error) => Err((0, error)),
+        }
     }
 }
 

@@ -49,6 +49,20 @@ pub enum CommandError {
     /// The device.
     #[error(transparent)]
     Device(#[from] DeviceError),
+    /// The other server.
+    #[error(transparent)]
+    Peer(#[from] crate::server::party0::PeerError),
+    /// The console.
+    #[error(transparent)]
+    Console(#[from] crate::console::ConsoleError),
+    /// An argument that the others need.
+    #[error("--{argument} is missing: {why}")]
+    Missing {
+        /// The argument.
+        argument: &'static str,
+        /// What it is needed for.
+        why: &'static str,
+    },
     /// The import.
     #[cfg(feature = "import")]
     #[error(transparent)]
@@ -78,7 +92,9 @@ impl CommandError {
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Device(DeviceError::Stopped) => ExitCode::from(INTERRUPTED),
+            Self::Device(DeviceError::Stopped) | Self::Console(crate::console::ConsoleError::Stopped) => {
+                ExitCode::from(INTERRUPTED)
+            }
             _ => ExitCode::FAILURE,
         }
     }

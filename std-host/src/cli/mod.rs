@@ -1,6 +1,7 @@
 //! The commands of `sharelet`, one file each.
 
 pub mod common;
+pub mod console;
 pub mod dealer;
 pub mod device;
 pub mod host;
@@ -8,6 +9,8 @@ pub mod host;
 pub mod import;
 pub mod inspect;
 pub mod provision;
+pub mod server;
+pub mod task;
 pub mod terminal;
 pub mod twin;
 pub mod units;
@@ -42,6 +45,9 @@ enum Command {
     Dealer(dealer::DealerArgs),
     Host(host::HostArgs),
     Device(device::DeviceArgs),
+    Server(server::ServerArgs),
+    Console(console::ConsoleArgs),
+    Task(task::TaskArgs),
     Twin(twin::TwinArgs),
     Inspect(inspect::InspectArgs),
     #[cfg(feature = "import")]
@@ -67,6 +73,9 @@ impl Cli {
             Command::Dealer(args) => dealer::run(&args),
             Command::Host(args) => host::run(&args),
             Command::Device(args) => device::run(args),
+            Command::Server(args) => server::run(&args),
+            Command::Console(args) => console::run(args),
+            Command::Task(args) => task::run(&args),
             Command::Twin(args) => Ok(twin::run(&args)?),
             Command::Inspect(args) => inspect::run(&args),
             #[cfg(feature = "import")]

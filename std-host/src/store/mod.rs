@@ -4,11 +4,13 @@
 //! durable; keys, masked models and spooled corrections are files that are written beside their destination, synced and
 //! renamed, and carry a checksum. What is made here is readable by its owner alone.
 
+pub mod console;
 pub mod counter;
 pub mod dealer;
 pub mod host;
 pub mod key;
 pub mod spool;
+pub mod task;
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -74,6 +76,22 @@ pub enum StoreError {
     KeyExists {
         /// The device.
         device: String,
+    },
+    /// A task file cannot be used.
+    #[error("{path}: {source}", path = path.display())]
+    Task {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: sharelet_core::wire::task::TaskError,
+    },
+    /// A console file cannot be used.
+    #[error("{path}: {source}", path = path.display())]
+    Console {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: console::ConsoleFileError,
     },
     /// A key cannot be used.
     #[error("{path}: {source}", path = path.display())]

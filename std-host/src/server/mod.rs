@@ -1,0 +1,12 @@
+//! Two servers that evaluate inputs which they hold shares of.
+//!
+//! [`front`] is what data parties and consoles see, the same for either party; it asks an [`evaluator`]. With a model that
+//! server 1 owns these are [`party0`] and [`party1`], between which the session of a device and a host runs, prepared ahead.
+
+pub mod console_queue;
+pub mod evaluator;
+pub mod front;
+pub mod numbers;
+pub mod party0;
+pub mod party1;
+pub mod seen;
