@@ -17,7 +17,7 @@ use sharelet_core::wire::query::{QueryId, Reason, Recipient};
 use sharelet_core::wire::servers::{Evaluate, ServerHello};
 use sharelet_core::wire::task::Task;
 use tokio::sync::{Notify, oneshot};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::evaluator::{Evaluator, Question};
 use super::party0::PeerError;
@@ -56,14 +56,21 @@ struct Waiting {
 struct Peer {
     instance: u64,
     replaced: CancellationToken,
-    supply: Option<(DeviceId, Arc<Provider>)>,
+    supply: Option<Supply>,
+}
+
+/// A supply that is kept filled as long as this value lives.
+struct Supply {
+    device: DeviceId,
+    provider: Arc<Provider>,
+    _filling: DropGuard,
 }
 
 impl Peer {
     /// The supply for a key, if it is the one that is kept.
     fn supply_of(&self, device: DeviceId, key: KeyId) -> Option<Arc<Provider>> {
-        let supply = self.supply.as_ref().filter(|(name, supply)| *name == device && supply.key() == key);
-        supply.map(|(_, supply)| supply.clone())
+        let supply = self.supply.as_ref().filter(|supply| supply.device == device && supply.provider.key() == key);
+        supply.map(|supply| supply.provider.clone())
     }
 }
 
@@ -148,8 +155,9 @@ impl Party1 {
                 let mut peer = self.peer();
                 // Another lane may have been quicker.
                 peer.supply_of(device, key).unwrap_or_else(|| {
-                    peer.supply = Some((device, made.clone()));
-                    tokio::spawn(made.clone().keep_filled(CancellationToken::new(), stop.clone()));
+                    let gone = CancellationToken::new();
+                    tokio::spawn(made.clone().keep_filled(gone.clone(), stop.clone()));
+                    peer.supply = Some(Supply { device, provider: made.clone(), _filling: gone.drop_guard() });
                     made
                 })
             }
