@@ -57,20 +57,15 @@ pub fn encode<R: Ring>(reals: &[f32], frac_bits: u8, limit: u32, out: &mut [R]) 
     if reals.len() != out.len() {
         return Err(FixedError::LengthMismatch);
     }
-    // A float times a power of two is exact, so the only rounding is the one to an integer.
-    let scale = pow2(frac_bits);
     let limit = u64::from(limit).min(R::pow2(R::BITS - 1).to_u64() - 1);
-    #[allow(clippy::cast_precision_loss)]
-    let limit = limit as f64;
     let mut first_error = None;
     for (index, (&real, out)) in reals.iter().zip(out).enumerate() {
-        let scaled = f64::from(real) * scale;
-        let fits = (-limit..=limit).contains(&scaled);
-        if !fits && first_error.is_none() {
+        let scaled = scale(real, frac_bits, limit);
+        if scaled.is_none() && first_error.is_none() {
             let out_of_range = FixedError::OutOfRange { index };
             first_error = Some(if real.is_finite() { out_of_range } else { FixedError::NotFinite { index } });
         }
-        *out = if fits { R::from_u64(round_half_away(scaled).cast_unsigned()) } else { R::ZERO };
+        *out = scaled.map_or(R::ZERO, |scaled| R::from_u64(scaled.cast_unsigned()));
     }
     first_error.map_or(Ok(()), Err)
 }
@@ -92,11 +87,40 @@ fn pow2(exponent: u8) -> f64 {
     f64::from_bits((1023 + u64::from(exponent)) << 52)
 }
 
-/// Nearest integer, halves away from zero; the caller has checked that it fits 33 bits.
-fn round_half_away(value: f64) -> i64 {
-    #[allow(clippy::cast_possible_truncation)]
-    let truncated = (value + if value < 0.0 { -0.5 } else { 0.5 }) as i64;
-    truncated
+/// The integer nearest to `real * 2^frac_bits`, halves away from zero; `None` if that product is not finite or its magnitude
+/// exceeds `limit`, which has at most 32 bits.
+///
+/// In integers: a processor without doubles has thousands of bytes of code for them.
+fn scale(real: f32, frac_bits: u8, limit: u64) -> Option<i64> {
+    const MANTISSA_BITS: u32 = 23;
+    const BIAS: i32 = 127 + MANTISSA_BITS as i32;
+    if !real.is_finite() {
+        return None;
+    }
+    let bits = real.to_bits() & (u32::MAX >> 1);
+    // Subnormal numbers have the least exponent and no hidden bit.
+    let exponent = (bits >> MANTISSA_BITS).max(1);
+    let hidden = u32::from(bits >> MANTISSA_BITS != 0) << MANTISSA_BITS;
+    let mantissa = u64::from(bits & ((1 << MANTISSA_BITS) - 1) | hidden);
+    // The product is `mantissa * 2^shift`, exactly.
+    let shift = exponent.cast_signed() - BIAS + i32::from(frac_bits);
+    let magnitude = if shift >= 0 {
+        // A mantissa of 24 bits beyond 2^32 exceeds every limit.
+        let product = if mantissa == 0 { 0 } else { mantissa << shift.min(33) };
+        if product > limit {
+            return None;
+        }
+        product
+    } else {
+        // Beyond 25 places nothing is left of a mantissa, not even a half.
+        let right = shift.unsigned_abs().min(MANTISSA_BITS + 3);
+        if mantissa > limit << right {
+            return None;
+        }
+        (mantissa + (1 << (right - 1))) >> right
+    };
+    let magnitude = magnitude.cast_signed();
+    Some(if real.is_sign_negative() { -magnitude } else { magnitude })
 }
 
 #[cfg(test)]
@@ -108,6 +132,44 @@ mod tests {
         let mut out = [0_u32; 4];
         encode(&[0.5, -0.5, 1.49, -1.51], 0, 100, &mut out).expect("in range");
         assert_eq!(out.map(u32::cast_signed), [1, -1, 1, -2]);
+    }
+
+    /// The same in doubles, for which every product is exact.
+    fn in_doubles(real: f32, frac_bits: u8, limit: u64) -> Option<i64> {
+        let scaled = f64::from(real) * pow2(frac_bits);
+        let limit = f64::from(u32::try_from(limit).expect("32 bits"));
+        #[allow(clippy::cast_possible_truncation)]
+        let rounded = (scaled + if scaled < 0.0 { -0.5 } else { 0.5 }) as i64;
+        (-limit..=limit).contains(&scaled).then_some(rounded)
+    }
+
+    #[test]
+    fn integers_scale_as_doubles_do() {
+        let mut state = 0x9E37_79B9_u32;
+        let mut next = || {
+            state ^= state << 13;
+            state ^= state >> 17;
+            state ^= state << 5;
+            state
+        };
+        let ends = [0.0, -0.0, f32::MIN_POSITIVE, f32::from_bits(1), f32::MAX, f32::MIN, f32::INFINITY, f32::NAN, 0.5, 1.5, -2.5];
+        let ends = ends.into_iter().map(f32::to_bits);
+        let random: [u32; 20_000] = core::array::from_fn(|_| next());
+        for bits in ends.chain(random) {
+            for frac_bits in [0_u8, 1, 8, 18, 31, 40, 255] {
+                // Words as they are, and words near the scale, where rounding shows.
+                for bits in [bits, (bits & 0x80ff_ffff) | (127 + (bits >> 8) % 24).saturating_sub(frac_bits.into()) << 23] {
+                    let real = f32::from_bits(bits);
+                    for limit in [0, 1, 255, 1 << 20, (1 << 31) - 1, u64::from(u32::MAX)] {
+                        assert_eq!(
+                            scale(real, frac_bits, limit),
+                            in_doubles(real, frac_bits, limit),
+                            "{real} {frac_bits} {limit}"
+                        );
+                    }
+                }
+            }
+        }
     }
 
     #[test]

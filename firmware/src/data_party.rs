@@ -6,10 +6,9 @@
 use core::convert::Infallible;
 use core::fmt;
 
-use embassy_futures::join::join;
 use embassy_net::tcp::{ConnectError, TcpSocket};
 use embassy_net::{IpEndpoint, Stack};
-use embassy_time::{Duration, TimeoutError, Timer, with_timeout};
+use embassy_time::{Duration, Timer, with_timeout};
 use sharelet_core::fixed::{FixedError, encode};
 use sharelet_core::session::SessionError;
 use sharelet_core::session::data_party::Query;
@@ -59,10 +58,8 @@ pub struct Settings {
     pub servers: [IpEndpoint; 2],
     /// Who gets the answers.
     pub recipient: Recipient,
-    /// The network must be up, and the servers must accept, within this time.
-    pub connect_timeout: Duration,
-    /// Both answers must be there within this time.
-    pub answer_timeout: Duration,
+    /// A query must be answered within this time, from the wait for the network on.
+    pub timeout: Duration,
     /// Pause after the first failure; it doubles with every further one ...
     pub shortest_pause: Duration,
     /// ... up to this.
@@ -70,14 +67,13 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The answers to the device; 10 s to connect, 30 s for an answer, pauses from 0.5 s to 60 s.
+    /// The answers to the device; 30 s for an answer, pauses from 0.5 s to 60 s.
     #[must_use]
     pub fn new(server_0: impl Into<IpEndpoint>, server_1: impl Into<IpEndpoint>) -> Self {
         Self {
             servers: [server_0.into(), server_1.into()],
             recipient: Recipient::DataParty,
-            connect_timeout: Duration::from_secs(10),
-            answer_timeout: Duration::from_secs(30),
+            timeout: Duration::from_secs(30),
             shortest_pause: Duration::from_millis(500),
             longest_pause: Duration::from_secs(60),
         }
@@ -108,12 +104,10 @@ pub struct DataParty<S, K, C, A, M> {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum DataPartyError {
-    /// No link or no address in time.
-    NetworkDown,
+    /// No link or no address, no server, or no answer in time.
+    Timeout(Phase),
     /// A server was not reached.
     Connect(ConnectError),
-    /// The answers were not there in time.
-    Timeout,
     /// No key.
     Key(KeyError),
     /// The counter, before a server was asked.
@@ -126,37 +120,53 @@ pub enum DataPartyError {
     Reading(FixedError),
 }
 
+/// A phase that has a time limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Until the network is up.
+    Network,
+    /// Until both servers accept.
+    Connect,
+    /// Until both answers are there.
+    Answer,
+}
+
 impl DataPartyError {
     /// A word for programs.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
-            Self::NetworkDown => "NetworkDown",
+            Self::Timeout(Phase::Network) => "NetworkDown",
+            Self::Timeout(_) => "Timeout",
             Self::Connect(_) => "Connect",
-            Self::Timeout => "Timeout",
             Self::Key(_) => "Key",
             Self::Counter => "Counter",
-            Self::Server(_, error) => error.name(),
+            Self::Server(_, SessionError::Query(_)) => "Refused",
+            Self::Server(_, SessionError::Closed) => "Closed",
+            Self::Server(..) => "Transport",
             Self::TooWide => "InputWidth",
             Self::Reading(_) => "Reading",
         }
     }
 }
 
+/// Short, since sentences for everything would take more flash than the data party itself: a server's reason is its number,
+/// which `docs/wire-format.md` explains.
 impl fmt::Display for DataPartyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NetworkDown => f.write_str("no link or no address; check the cable and the DHCP server"),
-            Self::Connect(_) => f.write_str("a server was not reached; check both addresses and that the servers run"),
-            Self::Timeout => f.write_str("the servers did not answer in time; look at their logs"),
-            Self::Key(error) => write!(f, "{error}"),
-            Self::Counter => f.write_str("the counter could not be recorded; nothing was sent"),
-            Self::Server(party, SessionError::Query(reason)) => write!(f, "server {party} refused: {reason}"),
-            // A sentence for each would take more flash than the data party itself.
-            Self::Server(party, error) => write!(f, "server {party}: {}; look at its log", error.name()),
-            Self::TooWide => f.write_str("the task is wider than the memory; raise MAX_WIDTH"),
-            Self::Reading(error) => write!(f, "{error}"),
-        }
+        f.write_str(match self {
+            Self::Timeout(Phase::Network) => "check the cable and the DHCP server",
+            Self::Timeout(Phase::Connect) | Self::Connect(_) => "check both addresses, and that the servers run",
+            Self::Timeout(Phase::Answer) => "no answer in time; see the servers' logs",
+            Self::Key(_) => "provision the device",
+            Self::Counter => "the counter was not recorded, nothing was sent",
+            Self::Server(party, SessionError::Query(reason)) => {
+                return write!(f, "server {party} refused: reason {}", *reason as u8);
+            }
+            Self::Server(party, _) => return write!(f, "server {party}; see its log"),
+            Self::TooWide => "the task is wider than MAX_WIDTH",
+            Self::Reading(_) => "not finite, or beyond the model's range",
+        })
     }
 }
 
@@ -239,38 +249,49 @@ impl<S: Sensor, K: KeyStore, C: SessionCounter, A: AnswerSink, M: InstructionMet
         input: &mut [u32],
         answer: &mut [u32],
     ) -> Result<Counts, DataPartyError> {
-        let Settings { servers: [server_0, server_1], connect_timeout, answer_timeout, recipient, .. } = self.settings;
-        let identity = self.keys.identity().map_err(DataPartyError::Key)?;
-        let up = with_timeout(connect_timeout, self.stack.wait_config_up());
-        up.await.map_err(|TimeoutError| DataPartyError::NetworkDown)?;
         let [[received_0, to_send_0], [received_1, to_send_1]] = sockets;
         let mut socket_0 = TcpSocket::new(self.stack, received_0, to_send_0);
         let mut socket_1 = TcpSocket::new(self.stack, received_1, to_send_1);
-        for socket in [&mut socket_0, &mut socket_1] {
-            socket.set_timeout(Some(answer_timeout));
-            socket.set_nagle_enabled(false);
-        }
-        let connect = join(socket_0.connect(server_0), socket_1.connect(server_1));
-        let (first, second) = with_timeout(connect_timeout, connect).await.map_err(|TimeoutError| DataPartyError::Timeout)?;
-        first.and(second).map_err(DataPartyError::Connect)?;
+        let (mut phase, timeout) = (Phase::Network, self.settings.timeout);
+        let talk = self.talk(&mut socket_0, &mut socket_1, input, answer, &mut phase);
+        let asked = with_timeout(timeout, talk).await;
+        let sockets = [socket_0, socket_1];
+        let closed = async {
+            for mut socket in sockets {
+                socket.close();
+                // Whether it succeeds changes nothing.
+                let _ = socket.flush().await;
+            }
+        };
+        let _ = with_timeout(CLOSE_TIMEOUT, closed).await;
+        asked.unwrap_or(Err(DataPartyError::Timeout(phase)))
+    }
 
+    async fn talk<'s>(
+        &mut self,
+        socket_0: &mut TcpSocket<'s>,
+        socket_1: &mut TcpSocket<'s>,
+        input: &mut [u32],
+        answer: &mut [u32],
+        phase: &mut Phase,
+    ) -> Result<Counts, DataPartyError> {
+        let Settings { servers, recipient, .. } = self.settings;
+        let identity = self.keys.identity().map_err(DataPartyError::Key)?;
+        self.stack.wait_config_up().await;
+        *phase = Phase::Connect;
+        for (socket, server) in [&mut *socket_0, &mut *socket_1].into_iter().zip(servers) {
+            socket.connect(server).await.map_err(DataPartyError::Connect)?;
+        }
+        *phase = Phase::Answer;
         let query = Query::begin(&identity, &mut self.counter, self.task, recipient);
         let query = query.await.map_err(|_| DataPartyError::Counter)?;
         answer.fill(0);
-        let (mut io_0, mut io_1) = (Counting::new(Stream(&mut socket_0)), Counting::new(Stream(&mut socket_1)));
-        let asked = async {
-            query.send_seed(&mut io_0).await.map_err(|error| (0, error))?;
-            query.send_masked(&mut io_1, input).await.map_err(|error| (1, error))?;
-            query.receive_both(&mut io_0, &mut io_1, answer).await
-        };
-        let asked = with_timeout(answer_timeout, asked).await;
+        let (mut io_0, mut io_1) = (Counting::new(Stream(socket_0)), Counting::new(Stream(socket_1)));
+        query.send_seed(&mut io_0).await.map_err(|error| DataPartyError::Server(0, error))?;
+        query.send_masked(&mut io_1, input).await.map_err(|error| DataPartyError::Server(1, error))?;
+        let received = query.receive_both(&mut io_0, &mut io_1, answer).await;
+        received.map_err(|(party, error)| DataPartyError::Server(party, error))?;
         let (first, second) = (io_0.take(), io_1.take());
-        for socket in [&mut socket_0, &mut socket_1] {
-            socket.close();
-            let _ = with_timeout(CLOSE_TIMEOUT, socket.flush()).await;
-        }
-        let asked = asked.map_err(|TimeoutError| DataPartyError::Timeout)?;
-        asked.map_err(|(party, error)| DataPartyError::Server(party, error))?;
         Ok(Counts {
             sent_bytes: first.sent_bytes + second.sent_bytes,
             received_bytes: first.received_bytes + second.received_bytes,

@@ -30,7 +30,7 @@ pub fn boot<D: Driver>(board: &str, ethernet: D, mut keys: KeyPage) -> (Program,
     let Started { args, report, stack, runner } = start(args, report, ethernet, &mut keys);
     let mut settings = Settings::new(server_0, server_1);
     settings.recipient = if args.to_console { Recipient::Console } else { Recipient::DataParty };
-    settings.answer_timeout = args.phase_timeout.unwrap_or(settings.answer_timeout);
+    settings.timeout = args.phase_timeout.unwrap_or(settings.timeout);
     let (sensor, counter) = (FileSensor::new(inputs), FileCounter::new(counter));
     (DataParty { stack, settings, task, sensor, keys, counter, sink: report, meter: VirtualTime }, runner)
 }

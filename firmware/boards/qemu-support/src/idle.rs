@@ -1,17 +1,16 @@
 //! A network stack with the two sockets of a data party, readings and a report, and nothing between them.
 //!
-//! What a data party takes is measured as the difference to this program: it connects to both servers, sends each a packet,
-//! waits for a reply, and reports, with the time-outs and pauses of the real one.
+//! What a data party takes is measured as the difference to this program. It uses all that the board brings (readings, key
+//! page, counter, meter, report) and both sockets: it connects, sends each server a packet, waits for a reply, and reports.
 
-use embassy_futures::join::join;
 use embassy_net::driver::Driver;
 use embassy_net::tcp::TcpSocket;
 use embassy_net::{IpEndpoint, Runner, Stack};
 use embassy_time::{Duration, Timer, with_timeout};
 use embedded_io_async::Write as _;
-use sharelet_firmware::board::{AnswerSink as _, Counts, Inference, Sensor as _};
+use sharelet_firmware::board::{AnswerSink as _, Counts, Inference, InstructionMeter as _, Sensor as _, SessionCounter as _};
 
-use crate::files::{FileSensor, KeyPage};
+use crate::files::{FileCounter, FileSensor, KeyPage, VirtualTime};
 use crate::report::Report;
 use crate::{Started, read_arguments, start};
 
@@ -43,6 +42,7 @@ pub struct Program {
     stack: Stack<'static>,
     servers: [IpEndpoint; 2],
     sensor: FileSensor,
+    counter: FileCounter,
     sink: Report,
 }
 
@@ -51,11 +51,13 @@ pub struct Program {
 /// Does not return if the arguments are wrong.
 pub fn boot<D: Driver>(board: &str, ethernet: D, mut keys: KeyPage) -> (Program, Runner<'static, D>) {
     let (mut args, mut report) = read_arguments(board);
-    let (Some(inputs), [Some(server_0), Some(server_1)]) = (args.inputs.take(), args.servers) else {
-        report.fail("Arguments", "inputs=PATH, server0=ADDRESS:PORT and server1=ADDRESS:PORT are needed")
+    let Some(inputs) = args.inputs.take() else { report.fail("Arguments", "inputs=PATH is missing") };
+    let ([Some(server_0), Some(server_1)], Some(counter)) = (args.servers, args.counter.take()) else {
+        report.fail("Arguments", "server0=ADDRESS:PORT, server1=ADDRESS:PORT and counter=PATH are needed")
     };
     let Started { report, stack, runner, .. } = start(args, report, ethernet, &mut keys);
-    (Program { stack, servers: [server_0.into(), server_1.into()], sensor: FileSensor::new(inputs), sink: report }, runner)
+    let (sensor, counter) = (FileSensor::new(inputs), FileCounter::new(counter));
+    (Program { stack, servers: [server_0.into(), server_1.into()], sensor, counter, sink: report }, runner)
 }
 
 impl Program {
@@ -82,14 +84,13 @@ impl Program {
             socket.set_nagle_enabled(false);
         }
         let [server_0, server_1] = self.servers;
-        let connect = join(sockets.0.connect(server_0), sockets.1.connect(server_1));
-        let (first, second) = with_timeout(TIMEOUT, connect).await.ok()?;
-        first.ok()?;
-        second.ok()?;
+        let number = self.counter.next().await.ok()?;
+        self.counter.consume(number).await.ok()?;
         let mut values = [0; 4];
-        for socket in [&mut sockets.0, &mut sockets.1] {
+        for (socket, server) in [(&mut sockets.0, server_0), (&mut sockets.1, server_1)] {
             let mut reply = [0; 16];
             let exchange = async {
+                socket.connect(server).await.ok()?;
                 socket.write_all(&[0; 16]).await.ok()?;
                 socket.read(&mut reply).await.ok()
             };
@@ -100,7 +101,8 @@ impl Program {
             socket.close();
             let _ = with_timeout(TIMEOUT, socket.flush()).await;
         }
-        self.sink.answer(&Inference { index, values: &values, frac_bits: 0, traffic: Counts::default(), instructions: 0 });
+        let instructions = VirtualTime.instructions();
+        self.sink.answer(&Inference { index, values: &values, frac_bits: 0, traffic: Counts::default(), instructions });
         Some(())
     }
 }
