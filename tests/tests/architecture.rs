@@ -115,6 +115,7 @@ fn secrets_derive_nothing() {
         ("correlation/linear.rs", &["Rows<", "RowPiece<", "InputMasks<", "InputMaskPiece<", "Received<"]),
         ("correlation/gate/derive.rs", &["Masks<", "MaskPiece<", "Tables<", "TablePiece<"]),
         ("correlation/gate/read.rs", &["Received<"]),
+        ("session/data_party.rs", &["Query<"]),
         ("session/p0.rs", &["Identity<", "Connected<", "Prepared<"]),
         ("session/p1.rs", &["Scratch<", "P1<", "Prepared<", "Ready<"]),
     ];
