@@ -102,7 +102,7 @@ fn readers_of_queries_and_greetings() {
     let mut made = rng(71);
     let setup = Setup::random(Model::random(&[3, 70], false, &mut made), Answer::Device, &mut made);
     let task = task(&setup.model);
-    let mut frames = Vec::new();
+    let mut recorded = Vec::new();
     for recipient in [Recipient::DataParty, Recipient::Console] {
         let mut frame = Script::new(&[], End::Closed);
         let sent = frame.sent();
@@ -112,7 +112,7 @@ fn readers_of_queries_and_greetings() {
             servers::deliver(&mut frame, QueryId([3; 8]), &[5; 70]).await.unwrap();
             servers::confirm(&mut frame, QueryId([3; 8])).await.unwrap();
         });
-        frames.extend(sharelet_tests::frames::split(&sent.borrow()).iter().map(sharelet_tests::frames::Frame::bytes));
+        recorded.extend(frames::split(&sent.borrow()).iter().map(frames::Frame::bytes));
     }
     let queries = [Recipient::DataParty, Recipient::Console].map(|recipient| {
         let mut counter = Counter::default();
@@ -120,7 +120,7 @@ fn readers_of_queries_and_greetings() {
     });
     let rounds = fuzz(|rng| {
         let mut bytes = match rng.next_u32() % 3 {
-            0 => frames[below(rng, frames.len())].clone(),
+            0 => recorded[below(rng, recorded.len())].clone(),
             1 => Status::Refused(Reason::Busy).emit().to_vec(),
             _ => vec![rng.next_u32().to_le_bytes()[0]; below(rng, 600)],
         };

@@ -138,8 +138,8 @@ impl Task {
         let mut bytes = [0; TASK_BYTES];
         let scales = [VERSION, self.ring_bits, self.input_frac_bits, self.output_frac_bits];
         let (inputs, outputs) = (self.inputs.to_le_bytes(), self.outputs.to_le_bytes());
-        let limit = self.input_limit.to_le_bytes();
-        let fields = [&MAGIC[..], &scales, &inputs, &outputs, &limit, &self.model];
+        let (magic, limit) = (MAGIC.as_slice(), self.input_limit.to_le_bytes());
+        let fields = [magic, &scales, &inputs, &outputs, &limit, &self.model];
         let (checked, sum) = bytes.split_at_mut(CHECKED_BYTES);
         checked.iter_mut().zip(fields.into_iter().flatten()).for_each(|(to, from)| *to = *from);
         sum.iter_mut().zip(crc32(checked).to_le_bytes()).for_each(|(to, from)| *to = from);
