@@ -93,7 +93,7 @@ fn pow2(exponent: u8) -> f64 {
 /// In integers: a processor without doubles has thousands of bytes of code for them.
 fn scale(real: f32, frac_bits: u8, limit: u64) -> Option<i64> {
     const MANTISSA_BITS: u32 = 23;
-    const BIAS: i32 = 127 + MANTISSA_BITS as i32;
+    const BIAS: i32 = 127 + MANTISSA_BITS.cast_signed();
     if !real.is_finite() {
         return None;
     }

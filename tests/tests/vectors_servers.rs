@@ -30,8 +30,7 @@ fn written(write: impl AsyncFnOnce(&mut Script<'_>)) -> Vec<u8> {
     let mut script = Script::new(&[], End::Closed);
     let sent = script.sent();
     run(write(&mut script));
-    let bytes = sent.borrow().clone();
-    bytes
+    sent.take()
 }
 
 fn check(name: &str, what: &str, bytes: &[u8]) -> Vec<u8> {
