@@ -5,8 +5,9 @@
 mod parties;
 
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 
-use parties::servers::{One, PAIR, Printed, ask, connect, console, half, read, send};
+use parties::servers::{One, PAIR, Printed, Wire, ask, connect, console, half, read, send};
 use parties::{Room, STALL, random_model, random_readings, random_seed, rng, twin};
 use rand_core::Rng as _;
 use sharelet_core::session::SessionError;
@@ -330,4 +331,57 @@ async fn hostile_bytes_do_no_harm() {
     party.settings.retries = 5;
     ask(&mut party).await.expect("works");
     assert_eq!(party.events.log.answers, twin(&room.model, &readings));
+}
+
+/// The wire between the servers is cut at any byte of a session: the data party gets a reason in time, whatever was under way,
+/// and the next query works.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wire_that_is_cut_in_the_middle_costs_one_query() {
+    let (room, readings) = small_room();
+    let expected = twin(&room.model, &readings);
+    room.provision("server-0");
+    let dealer = room.dealer().await;
+    let server_1 = room.server_1_at("127.0.0.1:0", &dealer.address, 1).await;
+    let wire = Wire::new(&server_1.address).await;
+    let server_0 = room.server_0_at("127.0.0.1:0", &wire.address, room.task(), 1).await;
+    let mut party = room.data_party("pump", &server_0, &server_1, &readings);
+    party.settings.count = Some(1);
+    let mut rng = rng(random_seed());
+    let mut lost = 0;
+    for _ in 0..12 {
+        // An inference of this model passes some hundred bytes, and a lane that is made anew some hundred more.
+        wire.left.store(i64::from(rng.next_u32() % 700), Ordering::SeqCst);
+        party.settings.retries = 0;
+        party.events.log.answers.clear();
+        match ask(&mut party).await {
+            Ok(_) => assert_eq!(party.events.log.answers, expected[..1]),
+            Err(error) => {
+                assert!(error.is_passing(), "{error}");
+                lost += 1;
+            }
+        }
+        wire.left.store(i64::MAX, Ordering::SeqCst);
+        party.settings.retries = 30;
+        party.events.log.answers.clear();
+        ask(&mut party).await.expect("works again");
+        assert_eq!(party.events.log.answers, expected[..1]);
+    }
+    assert!(lost > 0, "nothing was cut");
+    server_0.stop().await.expect("a clean end");
+    server_1.stop().await.expect("a clean end");
+}
+
+/// A server that is stopped tells the query that it cannot answer any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_stopped_says_so() {
+    let (room, _) = small_room();
+    room.provision("server-0");
+    // Nobody listens there: the query waits for a prepared session.
+    let server_0 = room.server_0_at("127.0.0.1:0", "127.0.0.1:1", room.task(), 1).await;
+    let mut stream = connect(&server_0).await;
+    stream.write_all(&half(&room.task(), 1, Half::Seed, Recipient::DataParty)).await.unwrap();
+    tokio::time::sleep(STALL / 3).await;
+    let (stopped, reply) = tokio::join!(server_0.stop(), read(&mut stream));
+    stopped.expect("a clean end");
+    assert_eq!(reply, refused(Reason::ShuttingDown));
 }

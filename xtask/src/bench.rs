@@ -155,7 +155,7 @@ fn data_party(
     let image = setup.small_firmware(toolchain, board, "data-party")?;
     let ((flash, ram), (without, _)) = (memory(&image)?, memory(&idle)?);
     let mut stack = 0;
-    // Images of network B's size need no other path: the first three show how it grows.
+    // A query depends on the sizes of input and output alone: network B's are those of network A.
     for case in cases.iter().filter(|case| case.dense) {
         let room = Room::new(setup.workspace, &folder.join(board.name).join(format!("{}-servers", case.name)))?;
         let what = format!("measuring queries of {} on {}", case.name, board.name);

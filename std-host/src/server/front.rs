@@ -183,7 +183,7 @@ impl<E: Evaluator> Server<E> {
         stop: &CancellationToken,
     ) -> Result<(), Ended> {
         loop {
-            self.ask(reader, writer, head).await?;
+            self.ask(reader, writer, head, stop).await?;
             reader.await_message(self.limits.idle);
             let (first, rest) = head.split_at_mut(1);
             let read = tokio::select! {
@@ -202,7 +202,13 @@ impl<E: Evaluator> Server<E> {
     }
 
     /// One query, whose header begins with `head`.
-    async fn ask(&self, reader: &mut Reader, writer: &mut Writer, head: [u8; HEADER_BYTES]) -> Result<(), Ended> {
+    async fn ask(
+        &self,
+        reader: &mut Reader,
+        writer: &mut Writer,
+        head: [u8; HEADER_BYTES],
+        stop: &CancellationToken,
+    ) -> Result<(), Ended> {
         let mut header = [0; QUERY_HEADER_BYTES];
         let (begun, rest) = header.split_at_mut(HEADER_BYTES);
         begun.copy_from_slice(&head);
@@ -214,7 +220,17 @@ impl<E: Evaluator> Server<E> {
             return Err(Ended::Refused(Reason::Replay));
         }
         let question = Question { id: header.id, recipient: header.recipient, share };
-        let answer = self.evaluator.evaluate(question).await.map_err(Ended::Refused)?;
+        // What is under way when the server is stopped may end, but leaves time to say so.
+        let late = async {
+            stop.cancelled().await;
+            tokio::time::sleep(self.limits.grace / 2).await;
+        };
+        let answer = tokio::select! {
+            biased;
+            answer = self.evaluator.evaluate(question) => answer,
+            () = late => Err(Reason::ShuttingDown),
+        };
+        let answer = answer.map_err(Ended::Refused)?;
         tracing::info!(query = %header.id, "evaluated");
         match (place, &self.queue) {
             (Some(place), Some(queue)) => {

@@ -233,3 +233,51 @@ pub async fn read(stream: &mut TcpStream) -> Vec<u8> {
     read.expect("a clean end");
     reply
 }
+
+/// A wire between two servers that can be cut in the middle of a message.
+pub struct Wire {
+    pub address: String,
+    /// Bytes that pass from now on, both ways together; then every connection ends.
+    pub left: Arc<std::sync::atomic::AtomicI64>,
+    _task: JoinHandle<()>,
+}
+
+impl Wire {
+    /// A wire to `to` that passes everything.
+    pub async fn new(to: &str) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("listens");
+        let address = listener.local_addr().expect("has an address").to_string();
+        let left = Arc::new(std::sync::atomic::AtomicI64::new(i64::MAX));
+        let (to, passing) = (to.to_owned(), left.clone());
+        let task = tokio::spawn(async move {
+            while let Ok((near, _)) = listener.accept().await {
+                let (to, left) = (to.clone(), passing.clone());
+                tokio::spawn(async move {
+                    let Ok(far) = TcpStream::connect(&to).await else { return };
+                    let ((near_in, near_out), (far_in, far_out)) = (near.into_split(), far.into_split());
+                    // Whichever way is cut first ends both.
+                    tokio::select! {
+                        () = pass(near_in, far_out, &left) => {}
+                        () = pass(far_in, near_out, &left) => {}
+                    }
+                });
+            }
+        });
+        Self { address, left, _task: task }
+    }
+}
+
+async fn pass(
+    mut from: tokio::net::tcp::OwnedReadHalf,
+    mut to: tokio::net::tcp::OwnedWriteHalf,
+    left: &std::sync::atomic::AtomicI64,
+) {
+    let mut buffer = [0; 4096];
+    while let Ok(read) = from.read(&mut buffer).await {
+        let before = left.fetch_sub(read as i64, std::sync::atomic::Ordering::SeqCst);
+        let passes = usize::try_from(before).unwrap_or(0).min(read);
+        if read == 0 || to.write_all(&buffer[..passes]).await.is_err() || passes < read {
+            return;
+        }
+    }
+}
