@@ -41,7 +41,8 @@ impl core::error::Error for FixedError {}
 /// Encodes reals with `frac_bits` fraction bits, refusing magnitudes above `limit` (an integer, in units of the last place)
 /// and whatever has no word of its sign in the ring.
 ///
-/// Rounds to nearest, halves away from zero. Runs on plaintext that its owner holds; not constant time.
+/// Rounds to nearest, halves away from zero, single and double precision alike. Runs on plaintext that its owner holds; not
+/// constant time.
 ///
 /// # Errors
 /// [`FixedError::NotFinite`] and [`FixedError::OutOfRange`] name the first offending element;
@@ -53,17 +54,18 @@ impl core::error::Error for FixedError {}
 /// assert_eq!(words, [384, (-64_i32).cast_unsigned()]);
 /// # Ok::<(), sharelet_core::fixed::FixedError>(())
 /// ```
-pub fn encode<R: Ring>(reals: &[f32], frac_bits: u8, limit: u32, out: &mut [R]) -> Result<(), FixedError> {
+pub fn encode<R: Ring>(reals: &[impl Real], frac_bits: u8, limit: u32, out: &mut [R]) -> Result<(), FixedError> {
     if reals.len() != out.len() {
         return Err(FixedError::LengthMismatch);
     }
     let limit = u64::from(limit).min(R::pow2(R::BITS - 1).to_u64() - 1);
     let mut first_error = None;
     for (index, (&real, out)) in reals.iter().zip(out).enumerate() {
-        let scaled = scale(real, frac_bits, limit);
+        let parts = real.parts();
+        let scaled = parts.and_then(|parts| scale(parts, frac_bits, limit));
         if scaled.is_none() && first_error.is_none() {
             let out_of_range = FixedError::OutOfRange { index };
-            first_error = Some(if real.is_finite() { out_of_range } else { FixedError::NotFinite { index } });
+            first_error = Some(if parts.is_some() { out_of_range } else { FixedError::NotFinite { index } });
         }
         *out = scaled.map_or(R::ZERO, |scaled| R::from_u64(scaled.cast_unsigned()));
     }
@@ -87,40 +89,68 @@ fn pow2(exponent: u8) -> f64 {
     f64::from_bits((1023 + u64::from(exponent)) << 52)
 }
 
-/// The integer nearest to `real * 2^frac_bits`, halves away from zero; `None` if that product is not finite or its magnitude
-/// exceeds `limit`, which has at most 32 bits.
+/// A real number that is encoded: `f32` or `f64`.
+pub trait Real: Copy {
+    /// Its parts; `None` if it is not finite.
+    #[doc(hidden)]
+    fn parts(self) -> Option<Parts>;
+}
+
+/// The number `mantissa / 2^places`, or its negative.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct Parts {
+    negative: bool,
+    mantissa: u64,
+    places: i32,
+}
+
+macro_rules! real {
+    ($float:ty, $mantissa_bits:literal, $bias:literal) => {
+        impl Real for $float {
+            fn parts(self) -> Option<Parts> {
+                const BITS: u32 = $mantissa_bits;
+                let bits = self.abs().to_bits();
+                let exponent = bits >> BITS;
+                // A subnormal number has the least exponent and no hidden bit.
+                let (exponent, hidden) = if exponent == 0 { (1, 0) } else { (exponent, 1 << BITS) };
+                let mantissa = bits & ((1 << BITS) - 1) | hidden;
+                #[allow(clippy::cast_possible_truncation)]
+                let places = $bias + BITS as i32 - exponent as i32;
+                self.is_finite().then_some(Parts { negative: self.is_sign_negative(), mantissa: mantissa.into(), places })
+            }
+        }
+    };
+}
+
+real!(f32, 23, 127);
+real!(f64, 52, 1023);
+
+/// The integer nearest to a number times `2^frac_bits`, halves away from zero; `None` if the magnitude of that product exceeds
+/// `limit`, which has at most 32 bits.
 ///
-/// In integers: a processor without doubles has thousands of bytes of code for them.
-fn scale(real: f32, frac_bits: u8, limit: u64) -> Option<i64> {
-    const MANTISSA_BITS: u32 = 23;
-    const BIAS: i32 = 127 + MANTISSA_BITS.cast_signed();
-    if !real.is_finite() {
-        return None;
-    }
-    let bits = real.to_bits() & (u32::MAX >> 1);
-    // Subnormal numbers have the least exponent and no hidden bit.
-    let exponent = (bits >> MANTISSA_BITS).max(1);
-    let hidden = u32::from(bits >> MANTISSA_BITS != 0) << MANTISSA_BITS;
-    let mantissa = u64::from(bits & ((1 << MANTISSA_BITS) - 1) | hidden);
-    // The product is `mantissa * 2^shift`, exactly.
-    let shift = exponent.cast_signed() - BIAS + i32::from(frac_bits);
-    let magnitude = if shift >= 0 {
-        // A mantissa of 24 bits beyond 2^32 exceeds every limit.
-        let product = if mantissa == 0 { 0 } else { mantissa << shift.min(33) };
+/// In integers: a processor without doubles has thousands of bytes of code for their sums and products.
+fn scale(number: Parts, frac_bits: u8, limit: u64) -> Option<i64> {
+    let Parts { negative, mantissa, places } = number;
+    let places = places - i32::from(frac_bits);
+    let magnitude = if places <= 0 {
+        // A mantissa of 53 bits exceeds every limit as it is, one of 24 bits beyond 33 places.
+        let product = mantissa << if mantissa >> 30 == 0 { places.unsigned_abs().min(33) } else { 0 };
         if product > limit {
             return None;
         }
         product
     } else {
-        // Beyond 25 places nothing is left of a mantissa, not even a half.
-        let right = shift.unsigned_abs().min(MANTISSA_BITS + 3);
-        if mantissa > limit << right {
+        // Beyond 60 places nothing is left of a mantissa of 53 bits, not even a half.
+        let places = places.unsigned_abs().min(60);
+        let (whole, rest) = (mantissa >> places, mantissa & ((1 << places) - 1));
+        if whole > limit || (whole == limit && rest > 0) {
             return None;
         }
-        (mantissa + (1 << (right - 1))) >> right
+        (mantissa + (1 << (places - 1))) >> places
     };
     let magnitude = magnitude.cast_signed();
-    Some(if real.is_sign_negative() { -magnitude } else { magnitude })
+    Some(if negative { -magnitude } else { magnitude })
 }
 
 #[cfg(test)]
@@ -162,13 +192,31 @@ mod tests {
                     let real = f32::from_bits(bits);
                     for limit in [0, 1, 255, 1 << 20, (1 << 31) - 1, u64::from(u32::MAX)] {
                         assert_eq!(
-                            scale(real, frac_bits, limit),
+                            real.parts().and_then(|parts| scale(parts, frac_bits, limit)),
                             in_doubles(real, frac_bits, limit),
                             "{real} {frac_bits} {limit}"
                         );
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn doubles_are_rounded_once() {
+        let below_half = 0.5_f64.next_down();
+        let mut out = [1_u32; 4];
+        encode(&[below_half, -below_half, 3e9 + 0.5, 0.0], 0, u32::MAX, &mut out[..]).expect_err("3e9 has no word of its sign");
+        assert_eq!(out[..2], [0, 0]);
+        let mut wide = [0_u64; 2];
+        encode(&[3e9 + 0.5, below_half - 3e9], 0, u32::MAX, &mut wide).expect("in range");
+        assert_eq!(wide.map(u64::cast_signed), [3_000_000_001, -3_000_000_000]);
+        for whole in (0_u32..1000).chain([(1 << 31) - 1, u32::MAX - 1]) {
+            let half = f64::from(whole) + 0.5;
+            encode(&[half, half.next_down()], 0, u32::MAX, &mut wide).expect("in range");
+            assert_eq!(wide, [u64::from(whole) + 1, u64::from(whole)]);
+            encode(&[-half, -half.next_down()], 0, u32::MAX, &mut wide).expect("in range");
+            assert_eq!(wide.map(|word| word.wrapping_neg()), [u64::from(whole) + 1, u64::from(whole)]);
         }
     }
 

@@ -98,8 +98,10 @@ pub enum Kind {
     KeyId = 10,
     /// `P0`'s half of records.
     Record = 11,
+    /// Shares of masks of whole tensors, and `P0`'s of their products.
+    Tensor = 12,
     /// A data party's seed for one input, and the number of its query.
-    Query = 12,
+    Query = 13,
 }
 
 /// A 32-byte secret key. Redacted when printed, wiped when dropped, never compared.
@@ -220,6 +222,17 @@ impl<C: Rounds> Keystream<C> {
                 *word = share;
             }
         }
+    }
+
+    /// As [`Keystream::fill`], for long runs: with the feature `simd` several blocks at once.
+    pub fn fill_long<R: crate::ring::Ring>(&self, domain: Domain, first: u32, out: &mut [R]) {
+        let mut chunks = out.chunks_mut(words_per_block::<R>());
+        let count = u32::try_from(chunks.len()).unwrap_or(u32::MAX);
+        self.for_each_block(domain, first, count, |block| {
+            for (word, share) in chunks.next().unwrap_or_default().iter_mut().zip(block.ring_words()) {
+                *word = share;
+            }
+        });
     }
 }
 

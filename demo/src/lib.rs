@@ -3,11 +3,14 @@
 //! `simulate` makes windows of a three-axis accelerometer on a simulated machine, `features` reduces a window to a
 //! row of numbers, `train` fits a small network, `export` writes it as ONNX. Everything follows from one seed, and the
 //! functions beyond arithmetic come from `libm`, so that every machine writes the same files.
+//!
+//! `tabular` draws tables for regressions and a support vector machine, apart from all that.
 
 pub mod export;
 pub mod features;
 pub mod rng;
 pub mod simulate;
+pub mod tabular;
 pub mod train;
 
 use std::fs;

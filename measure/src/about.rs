@@ -33,6 +33,9 @@ pub fn text(function: Function) -> String {
         Function::AtLeast => "`[x >= y]` of two shared numbers. Beyond the domain the answer is that of the wrapped difference.".into(),
         Function::Equal => "`[x = y]` of two shared numbers, for every pair.".into(),
         Function::Select => "`x >= 0 ? y : z`, all shared; any `x`, and `y - z` may even wrap.".into(),
+        Function::Choose => "`x >= 0 ? y : 0`, both shared: a bit times a value, for every pair.".into(),
+        Function::Maximum => "The larger of two shared numbers. Beyond the domain the wrapped difference decides.".into(),
+        Function::Minimum => "The smaller of two shared numbers. Beyond the domain the wrapped difference decides.".into(),
         Function::Truncate => "`x >> f`, rounded down, for every word.".into(),
         Function::Rescale => {
             "`x / 2^f`, rounded down or up: one message, never off by more. Beyond the domain by `2^(k-f)`, by chance.".into()
@@ -40,9 +43,13 @@ pub fn text(function: Function) -> String {
         Function::Multiply => "`x y` of two shared numbers, rescaled: rounded down or up. Beyond the domain as rescale.".into(),
         Function::Square => "`x x`, rescaled: rounded down or up. Beyond the domain as rescale.".into(),
         Function::Max10 => format!("The largest number; {row}. Beyond the domain comparisons see differences modulo `2^32`."),
+        Function::Min10 => format!("The smallest number; {row}. Beyond the domain as max."),
         Function::ArgMax10 => format!("The place of the largest number, the first of equal ones; {row}. Beyond the domain as max."),
         Function::OneHot10 => format!("1 at the largest number's place, 0 elsewhere; {row}. Beyond the domain as max."),
         Function::MaxPool => "The largest of four neighbours, an element being one window. Beyond the domain as max.".into(),
+        Function::MeanPool => {
+            "The mean of four neighbours, an element being one window; in units of `x`, rounded down. Sums are those modulo `2^k`.".into()
+        }
         Function::Smooth(Smooth::Sigmoid) => "`1 / (1 + e^-x)`, for every word: 0 and 1 outside the table.".into(),
         Function::Smooth(Smooth::Tanh) => "The hyperbolic tangent, for every word: -1 and 1 outside the table.".into(),
         Function::Smooth(Smooth::Erf) => "The error function, for every word: -1 and 1 outside the table.".into(),
@@ -95,15 +102,19 @@ pub fn domain(job: Job, ring_bits: u32) -> String {
     }
     match job.function {
         Function::Abs => format!("`x > -2^{}` units", k - 1),
-        Function::AtLeast => format!("`|x - y| < 2^{}` units", k - 1),
+        Function::AtLeast | Function::Maximum | Function::Minimum => format!("`|x - y| < 2^{}` units", k - 1),
         Function::Select => "any".into(),
         Function::Rescale => format!("`|x| < 2^{}` units", k - 2),
         Function::Multiply => format!("`|x y| < {}`", power(k - 2, 2 * f)),
         Function::Square => format!("`x^2 < {}`", power(k - 2, 2 * f)),
         Function::LeakyRelu => format!("`|x| < 2^{}` units", k - 2 - SLOPE.1),
-        Function::Max10 | Function::ArgMax10 | Function::OneHot10 | Function::MaxPool => "differences below `2^31` units".into(),
-        Function::Softmax10 | Function::LogSoftmax10 => "differences below `2^31` units; tried up to 64".into(),
-        Function::Sum10 => format!("`|sum| < 2^{}` units", k - 1),
+        Function::Max10 | Function::Min10 | Function::ArgMax10 | Function::OneHot10 | Function::MaxPool => {
+            "differences below `2^31` units".into()
+        }
+        // The least result is a word.
+        Function::LogSoftmax10 if k == 32 => format!("differences below `2^31` units less `ln {COLUMNS}`; random ones up to 64"),
+        Function::Softmax10 | Function::LogSoftmax10 => "differences below `2^31` units; random ones up to 64".into(),
+        Function::Sum10 | Function::MeanPool => format!("`|sum| < 2^{}` units", k - 1),
         Function::Mean10 => format!("`|sum| < 2^{}` units", saturation(job, k).ilog2() + 1),
         Function::ExpFull => "any; `e^x < 2^62` units".into(),
         Function::Reciprocal => format!("`|x| >= {}` = `2^{}` units", power(reciprocal_least(k, f), f), reciprocal_least(k, f)),

@@ -35,6 +35,12 @@ pub struct Effort {
 impl Effort {
     /// What the page states.
     pub const FULL: Self = Self { step: 1, random: 10_000_000 };
+
+    /// Random rows of ends, of so many numbers each.
+    #[must_use]
+    pub const fn rows_of_ends(self, columns: usize) -> u64 {
+        self.random / 10 / columns as u64
+    }
 }
 
 /// The roundings of a run.
@@ -50,7 +56,7 @@ enum Choice {
 pub struct Worst {
     /// In units of the result's scale.
     pub units: f64,
-    /// Elements that were tried, each with one or more choices of roundings.
+    /// Elements of the domain that were tried, each with one or more choices of roundings.
     pub elements: u64,
     /// Whether these are all of the domain.
     pub all: bool,
@@ -111,18 +117,29 @@ fn worst_of_part<R: Ring>(job: Job, effort: Effort, part: u64) -> Result<Worst> 
     let mut trial = Trial::<R>::new(job, part);
     let mine = |(place, _): &(usize, i64)| place % 2 == usize::try_from(part).unwrap_or(0);
     let shape = job.function.shape();
-    if shape.operands * shape.columns == 1 {
-        let ends = inputs::ends(job, R::BITS).into_iter().enumerate();
-        trial.words(ends.filter(mine).map(|(_, x)| [x, 0, 0]))?;
+    let ends = || inputs::ends(job, R::BITS, 0).into_iter().enumerate().filter(mine).map(|(_, end)| end);
+    match (shape.operands, shape.columns) {
+        (1, 1) => trial.words(ends().map(|x| [x, 0, 0]))?,
+        (1, columns) => {
+            let mut equal = ends();
+            trial.drawn(ends().count() as u64, |_, [row, ..]| row.fill(equal.next().unwrap_or(0)))?;
+            trial.drawn(effort.rows_of_ends(columns) / WORKERS, |inputs, [row, ..]| inputs.row_of_ends(row))?;
+        }
+        _ => {
+            let pairs = inputs::pairs(job, R::BITS).step_by(effort.step).enumerate();
+            let pairs = pairs.filter(|(place, _)| place % 2 == usize::try_from(part).unwrap_or(0));
+            let mut third = Random::new(job, R::BITS, generator(job, R::BITS, 3 * WORKERS + part));
+            trial.words(pairs.map(|(_, [x, y])| [x, y, third.end()]))?;
+        }
     }
     if let Some(all) = inputs::all(job, R::BITS) {
         trial.words(all.step_by(effort.step).enumerate().filter(mine).map(|(_, x)| [x, 0, 0]))?;
         if inputs::is_total(job.function) {
-            trial.random(effort.random / 10 / WORKERS, |inputs, [x, ..]| inputs.anywhere(x))?;
+            trial.drawn(effort.random / 10 / WORKERS, |inputs, [x, ..]| inputs.anywhere(x))?;
         }
         return trial.finish(effort.step == 1);
     }
-    trial.random(effort.random / WORKERS / shape.columns as u64, Random::next)?;
+    trial.drawn(effort.random / WORKERS / shape.columns as u64, Random::next)?;
     trial.finish(false)
 }
 
@@ -156,11 +173,11 @@ impl<R: Ring> Trial<R> {
         Ok(())
     }
 
-    /// Tries random elements.
-    fn random(&mut self, count: u64, draw: impl Fn(&mut Random, [&mut [i64]; 3])) -> Result<()> {
+    /// Tries elements that are drawn.
+    fn drawn(&mut self, count: u64, mut draw: impl FnMut(&mut Random, [&mut [i64]; 3])) -> Result<()> {
         let columns = self.job.function.shape().columns;
         for _ in 0..count {
-            draw_element(&mut self.inputs, &mut self.room, self.filled, columns, &draw);
+            draw_element(&mut self.inputs, &mut self.room, self.filled, columns, &mut draw);
             self.push()?;
         }
         Ok(())
@@ -173,6 +190,7 @@ impl<R: Ring> Trial<R> {
     }
 
     fn run(&mut self) -> Result<()> {
+        let mut tried = 0;
         for &choice in choices(self.job.function.kind()) {
             let rng = &mut self.rng;
             let mut bits = 1_u64;
@@ -189,9 +207,11 @@ impl<R: Ring> Trial<R> {
             };
             let mut engine = Rounding::new(up, Comparison::Tables);
             embassy_futures::block_on(apply(&mut engine, self.job, &mut self.room))?;
-            self.worst.units = self.worst.units.max(largest(self.job, &self.room, self.filled));
+            let found = largest(self.job, &self.room, self.filled);
+            self.worst.units = self.worst.units.max(found.units);
+            tried = found.elements;
         }
-        self.worst.elements += self.filled as u64;
+        self.worst.elements += tried;
         self.filled = 0;
         Ok(())
     }
@@ -206,7 +226,7 @@ impl<R: Ring> Trial<R> {
 
 /// The largest error of the first `elements` elements, of those in the domain.
 #[must_use]
-pub fn largest<R: Ring>(job: Job, room: &Room<R>, elements: usize) -> f64 {
+pub fn largest<R: Ring>(job: Job, room: &Room<R>, elements: usize) -> Worst {
     let shape = job.function.shape();
     let (mut operands, mut out) = ([const { [0_i64; MAX_COLUMNS] }; 3], [0_i64; MAX_COLUMNS]);
     let read = |words: &[R], element: usize, columns: usize, to: &mut [i64; MAX_COLUMNS]| {
@@ -214,7 +234,7 @@ pub fn largest<R: Ring>(job: Job, room: &Room<R>, elements: usize) -> f64 {
             *to = word.to_i64();
         }
     };
-    let mut worst = 0.0_f64;
+    let mut worst = Worst::default();
     for element in 0..elements {
         for (operand, to) in room.operands.iter().zip(&mut operands) {
             read(operand, element, shape.columns, to);
@@ -224,9 +244,10 @@ pub fn largest<R: Ring>(job: Job, room: &Room<R>, elements: usize) -> f64 {
             operands: operands.each_ref().map(|words| words.get(..shape.columns).unwrap_or_default()),
             out: out.get(..shape.outputs).unwrap_or_default(),
         };
-        let error = exact::error(job, R::BITS, element);
+        let Some(error) = exact::error(job, R::BITS, element) else { continue };
         // What is not a number must not pass as no error.
-        worst = error.map_or(worst, |error| if error.is_nan() { f64::INFINITY } else { worst.max(error) });
+        worst.units = worst.units.max(if error.is_nan() { f64::INFINITY } else { error });
+        worst.elements += 1;
     }
     worst
 }
@@ -236,7 +257,7 @@ pub fn fill<R: Ring>(job: Job, room: &mut Room<R>, elements: usize) {
     let shape = job.function.shape();
     let mut inputs = Random::new(job, R::BITS, generator(job, R::BITS, 2 * WORKERS));
     for element in 0..elements {
-        draw_element(&mut inputs, room, element, shape.columns, Random::next);
+        draw_element(&mut inputs, room, element, shape.columns, &mut Random::next);
     }
 }
 
@@ -246,7 +267,7 @@ fn draw_element<R: Ring>(
     room: &mut Room<R>,
     element: usize,
     columns: usize,
-    draw: impl Fn(&mut Random, [&mut [i64]; 3]),
+    draw: &mut impl FnMut(&mut Random, [&mut [i64]; 3]),
 ) {
     let mut drawn = [const { [0_i64; MAX_COLUMNS] }; 3];
     draw(inputs, drawn.each_mut().map(|words| words.get_mut(..columns).unwrap_or_default()));

@@ -88,6 +88,8 @@ fn whole(job: Job, [row, other, third]: [&[i64]; 3]) -> Option<Vec<i64>> {
     let z = third.first().copied().unwrap_or(0);
     let largest = row.iter().copied().max()?;
     let place = row.iter().position(|&x| x == largest)?;
+    // In the domain it is a word; its parts may not be.
+    let sum = row.iter().fold(0_i64, |sum, &x| sum.wrapping_add(x));
     let one = match job.function {
         Function::Relu => x.max(0),
         Function::ReluShift => x.max(0) >> job.frac_bits,
@@ -104,10 +106,15 @@ fn whole(job: Job, [row, other, third]: [&[i64]; 3]) -> Option<Vec<i64>> {
                 z
             }
         }
+        Function::Choose => i64::from(x >= 0) * y,
+        Function::Maximum => x.max(y),
+        Function::Minimum => x.min(y),
         Function::Truncate => x >> job.frac_bits,
         Function::Max10 | Function::MaxPool => largest,
+        Function::Min10 => row.iter().copied().min()?,
         Function::ArgMax10 => i64::try_from(place).ok()?,
-        Function::Sum10 => row.iter().sum(),
+        Function::Sum10 => sum,
+        Function::MeanPool => sum >> 2,
         Function::Compare16 => return Some(CONSTANTS.map(|constant| i64::from(x >= constant)).to_vec()),
         Function::OneHot10 => return Some((0..row.len()).map(|column| i64::from(column == place)).collect()),
         _ => return None,
@@ -208,14 +215,20 @@ pub fn in_domain(job: Job, ring_bits: u32, [row, other, third]: [&[i64]; 3]) -> 
     let spread = || i128::from(row.iter().copied().max().unwrap_or(0)) - i128::from(row.iter().copied().min().unwrap_or(0));
     match job.function {
         Function::Abs => x > if k == 32 { i64::from(i32::MIN) } else { i64::MIN },
-        Function::AtLeast => below(i128::from(x) - i128::from(y), k - 1),
+        Function::AtLeast | Function::Maximum | Function::Minimum => below(i128::from(x) - i128::from(y), k - 1),
         Function::Rescale => below(i128::from(x), k - 2),
         Function::Multiply => below(i128::from(x) * i128::from(y), k - 2),
         Function::Square => below(i128::from(x) * i128::from(x), k - 2),
         Function::LeakyRelu => below(i128::from(x) << SLOPE.1, k - 2),
-        Function::Max10 | Function::ArgMax10 | Function::OneHot10 | Function::MaxPool => below(spread(), 31),
+        Function::Max10 | Function::Min10 | Function::ArgMax10 | Function::OneHot10 | Function::MaxPool => below(spread(), 31),
+        // The least result is a word.
+        Function::LogSoftmax10 if k == 32 => {
+            #[allow(clippy::cast_precision_loss)]
+            let (spread, most) = (spread() as f64, reference::ln(COLUMNS as f64) * 2_f64.powi(f.cast_signed()));
+            spread + most < 2_f64.powi(31)
+        }
         Function::Softmax10 | Function::LogSoftmax10 => below(spread(), 31),
-        Function::Sum10 => below(row.iter().map(|&x| i128::from(x)).sum(), k - 1),
+        Function::Sum10 | Function::MeanPool => below(row.iter().map(|&x| i128::from(x)).sum(), k - 1),
         Function::Mean10 => row.iter().map(|&x| i128::from(x)).sum::<i128>().unsigned_abs() <= u128::from(saturation(job, k)),
         Function::ExpFull if k == 64 => real(job, k, [row, other, third]) < 2_f64.powi(62),
         Function::Reciprocal => x.unsigned_abs() >= 1 << reciprocal_least(k, f),

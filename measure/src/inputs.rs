@@ -5,7 +5,7 @@ use core::ops::Range;
 use rand_chacha::ChaCha8Rng;
 use rand_core::Rng as _;
 
-use crate::exact::{quotient_bits, reciprocal_least, saturation};
+use crate::exact::{in_domain, quotient_bits, reciprocal_least, saturation};
 use crate::function::{CLAMP, CONSTANTS, Function};
 use crate::run::Job;
 
@@ -21,6 +21,7 @@ pub const fn ring(ring_bits: u32) -> (i64, i64) {
 }
 
 /// The words between which a function of one variable is worth looking at; outside it is level, the identity, or not defined.
+/// Of a row: those between which it may be all one number.
 #[must_use]
 pub fn span(job: Job, ring_bits: u32) -> (i64, i64) {
     let (low, high) = ring(ring_bits);
@@ -28,6 +29,8 @@ pub fn span(job: Job, ring_bits: u32) -> (i64, i64) {
         return ((table.low - MARGIN).max(low), (table.end() + MARGIN).min(high));
     }
     let k = ring_bits;
+    let columns = job.function.shape().columns;
+    let ends_of = |most: i64| (-most, most);
     match job.function {
         // From below half a unit to beyond 62 bits, whatever the fraction bits.
         Function::ExpFull => (-15 << job.frac_bits, 38 << job.frac_bits),
@@ -36,6 +39,9 @@ pub fn span(job: Job, ring_bits: u32) -> (i64, i64) {
         Function::LeakyRelu => (-1 << (k - 10), (1 << (k - 10)) - 1),
         Function::Sqrt if k == 64 => (0, (1 << (61 - job.frac_bits)) - 1),
         Function::Sqrt | Function::InvSqrt | Function::Ln => (0, if k == 64 { (1 << 61) - 1 } else { high }),
+        Function::Sum10 | Function::MeanPool => ends_of(high / i64::try_from(columns).unwrap_or(1)),
+        Function::Mean10 => ends_of(i64::try_from(saturation(job, k)).unwrap_or(high) / i64::try_from(columns).unwrap_or(1)),
+        Function::Variance10 | Function::LayerNorm10 => ends_of(i64::try_from(saturation(job, k)).unwrap_or(high)),
         _ => (low, high),
     }
 }
@@ -49,9 +55,10 @@ pub fn all(job: Job, ring_bits: u32) -> Option<Range<i64>> {
     (shape.operands * shape.columns == 1 && few).then(|| low..high + 1)
 }
 
-/// The ends of all intervals on which a function is made differently, and their neighbours.
+/// The ends of all intervals on which a function of this operand is made differently, and their neighbours. Where there are
+/// several operands, the last is what is normalised.
 #[must_use]
-pub fn ends(job: Job, ring_bits: u32) -> Vec<i64> {
+pub fn ends(job: Job, ring_bits: u32, operand: usize) -> Vec<i64> {
     let (low, high) = ring(ring_bits);
     let (first, last) = span(job, ring_bits);
     let mut ends = vec![low, high, first, last, CLAMP.0, CLAMP.1, 0, 6 << job.frac_bits];
@@ -64,7 +71,8 @@ pub fn ends(job: Job, ring_bits: u32) -> Vec<i64> {
     if let Some(spline) = job.function.table(ring_bits, job.frac_bits) {
         table(spline);
     }
-    if let Some(spline) = job.function.normalised() {
+    let last = operand + 1 == job.function.shape().operands;
+    if let Some(spline) = job.function.normalised().filter(|_| last) {
         for row in 0..spline.rows.len() {
             let start = i128::from(spline.low) + (i128::try_from(row).unwrap_or(0) << spline.piece_bits);
             for power in 0..ring_bits - 1 {
@@ -82,6 +90,37 @@ pub fn ends(job: Job, ring_bits: u32) -> Vec<i64> {
     ends
 }
 
+/// All pairs of ends of the first two operands, and with every end of the second the ends of the domain that it leaves to the
+/// first; those in the domain. A third operand does not narrow it.
+pub fn pairs(job: Job, ring_bits: u32) -> impl Iterator<Item = [i64; 2]> {
+    let first = ends(job, ring_bits, 0);
+    let inside = move |x: i64, y: i64| in_domain(job, ring_bits, [&[x], &[y], &[]]);
+    let pairs = move |y: i64| {
+        let limits = limits(ring_bits, [0, y], |x| inside(x, y));
+        first.clone().into_iter().chain(limits).filter(move |&x| inside(x, y)).map(move |x| [x, y])
+    };
+    ends(job, ring_bits, 1).into_iter().flat_map(pairs)
+}
+
+/// The least and the largest word inside an interval that holds one of `known`, and their neighbours.
+fn limits(ring_bits: u32, known: [i64; 2], inside: impl Fn(i64) -> bool) -> Vec<i64> {
+    let Some(known) = known.into_iter().find(|&word| inside(word)) else { return Vec::new() };
+    let (low, high) = ring(ring_bits);
+    let limit = |end: i64| {
+        let (mut within, mut beyond) = (known, end);
+        if inside(end) {
+            return end;
+        }
+        while within.abs_diff(beyond) > 1 {
+            let middle = within.midpoint(beyond);
+            *if inside(middle) { &mut within } else { &mut beyond } = middle;
+        }
+        within
+    };
+    let (low, high) = (limit(low), limit(high));
+    vec![low, low.saturating_add(1), high.saturating_sub(1), high]
+}
+
 /// Random arguments of a function.
 #[derive(Clone, Debug)]
 pub struct Random {
@@ -95,7 +134,8 @@ impl Random {
     /// Arguments that a seed decides.
     #[must_use]
     pub fn new(job: Job, ring_bits: u32, rng: ChaCha8Rng) -> Self {
-        Self { job, ring_bits, rng, ends: ends(job, ring_bits) }
+        let last = job.function.shape().operands - 1;
+        Self { job, ring_bits, rng, ends: ends(job, ring_bits, last) }
     }
 
     fn below(&mut self, count: u64) -> u64 {
@@ -123,7 +163,7 @@ impl Random {
     }
 
     /// A word among the ends of the intervals.
-    fn end(&mut self) -> i64 {
+    pub fn end(&mut self) -> i64 {
         let place = self.below(self.ends.len() as u64);
         usize::try_from(place).ok().and_then(|place| self.ends.get(place)).copied().unwrap_or(0)
     }
@@ -144,9 +184,10 @@ impl Random {
                 fill(x, first);
                 fill(y, second);
             }
-            Function::AtLeast | Function::Equal | Function::Select => {
+            Function::AtLeast | Function::Maximum | Function::Minimum | Function::Equal | Function::Select | Function::Choose => {
                 // Of half of the ring where differences must fit; often equal or close.
-                let half = if self.job.function == Function::AtLeast { (whole.0 / 2, whole.1 / 2) } else { whole };
+                let differ = matches!(self.job.function, Function::AtLeast | Function::Maximum | Function::Minimum);
+                let half = if differ { (whole.0 / 2, whole.1 / 2) } else { whole };
                 let [first, second, third] = core::array::from_fn(|_| self.scalar(half));
                 let close = self.between(-2, 2);
                 fill(x, first);
@@ -211,6 +252,23 @@ impl Random {
         }
     }
 
+    /// A row of ends that are near each other: of as many as leave the row in the domain.
+    pub fn row_of_ends(&mut self, x: &mut [i64]) {
+        let count = self.ends.len() as u64;
+        let mut near = (1 << self.below(u64::from(count.ilog2()) + 1)).min(count);
+        let from = self.below(count);
+        loop {
+            for x in x.iter_mut() {
+                let place = (from + self.below(near)).min(count - 1);
+                *x = usize::try_from(place).ok().and_then(|place| self.ends.get(place)).copied().unwrap_or(0);
+            }
+            if near == 1 || in_domain(self.job, self.ring_bits, [x, &[], &[]]) {
+                return;
+            }
+            near /= 2;
+        }
+    }
+
     /// An argument where a table is level: any word of the ring.
     pub fn anywhere(&mut self, x: &mut [i64]) {
         let word = self.scalar(ring(self.ring_bits));
@@ -227,5 +285,26 @@ pub fn is_total(function: Function) -> bool {
 fn fill(words: &mut [i64], word: i64) {
     if let Some(first) = words.first_mut() {
         *first = word;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs_hold_the_ends_of_both_and_of_the_domain() {
+        let pairs = |function| pairs(Job { function, frac_bits: 0 }, 32).collect::<Vec<_>>();
+        let (low, high) = ring(32);
+        let equal = pairs(Function::Equal);
+        for pair in [[low, high], [high, low], [low, low], [0, 1], [1 << 20, -1 << 19]] {
+            assert!(equal.contains(&pair), "{pair:?}");
+        }
+        let at_least = pairs(Function::AtLeast);
+        assert!([[low, -1], [0, high], [0, low + 1]].iter().all(|pair| at_least.contains(pair)));
+        // Beyond.
+        assert!([[low, 0], [0, low], [high, -1]].iter().all(|pair| !at_least.contains(pair)));
+        // (2^30 - 1) / 7, which is no end of an operand.
+        assert!(pairs(Function::Multiply).contains(&[((1 << 30) - 1) / 7, 7]));
     }
 }

@@ -61,7 +61,8 @@ fn head(effort: Effort, conditions: &str) -> String {
 
 This page is written by `cargo xtask bench functions`{conditions}.
 
-Every function of `sharelet_core::program`, on tables from a dealer (`Comparison::Tables`). `k` is the ring's width and `f` the
+Every function of `sharelet_core::program`, on tables from a dealer (`Comparison::Tables`), with truncations that may be a unit high
+(`Truncation::OneUnit`; with `Truncation::Exact` every result is the twin's, in more messages: see the functions' documentation). `k` is the ring's width and `f` the
 fraction bits of arguments and results; functions of integers do not depend on `f`, so that they have one row per ring, `f0` in
 `target/bench/functions.json`. An *element* is one application: of a function of rows, one row.
 
@@ -70,8 +71,11 @@ fraction bits of arguments and results; functions of integers do not depend on `
 * **largest error**: against double precision, in *units of the result's scale*: its last place, or `2^-24` of the result where that
   is more, which is what single precision resolves. Functions of integers must be exact (0): the bench fails if they are not.
 * **tried**: *all* words of the table's domain (or the function's), {margin} words beyond it on either side, and {random} random ones of the
-  whole ring; or {all} random numbers (those of a row count each) and the ends of all intervals: pieces, powers of two, domain,
-  ring, each with its neighbours. Seed {SEED}.
+  whole ring; or {all} *random* numbers (those of a row count each). With either the ends of all intervals: pieces, powers of two,
+  domain, ring, each with its neighbours. Of two operands all pairs of ends, and with every end of the second those of the domain
+  that is left to the first; of three the third is an end by chance. Of rows, every end as all numbers of one, and rows of random
+  ends that are near enough to each other for the domain ({random} numbers in all); what a program of rows makes of a row (sums, squares, distances
+  to the largest) meets the ends of its own tables by chance only. What is outside the domain does not count. Seed {SEED}.
 * **a second**: elements that both parties together do in a second, each on a thread of its own, correlations dealt and expanded
   before, messages through memory, batches of up to 8,192 elements, the best of {ROUNDS} rounds. Some 200 MB of correlations are used in turn,
   so that they come from memory; of large records little is read, and more of that stays in a cache. **of a processor**: the slower

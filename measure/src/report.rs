@@ -125,10 +125,11 @@ fn parties_error<R: Ring>(job: Job) -> Result<f64> {
     let mut room = Room::<R>::new(job, REVEALED);
     fill(job, &mut room, REVEALED);
     reveal(job, &mut room, REVEALED)?;
-    let error = largest(job, &room, REVEALED);
-    ensure!(error.is_finite(), "{}: the parties' results are no numbers", job.function.name());
-    ensure!(job.function.kind() != Kind::Exact || error == 0.0, "{}: the parties are not exact", job.function.name());
-    Ok(error)
+    let found = largest(job, &room, REVEALED);
+    ensure!(found.elements > 0, "{}: nothing of what the parties took is in the domain", job.function.name());
+    ensure!(found.units.is_finite(), "{}: the parties' results are no numbers", job.function.name());
+    ensure!(job.function.kind() != Kind::Exact || found.units == 0.0, "{}: the parties are not exact", job.function.name());
+    Ok(found.units)
 }
 
 /// Figures as a JSON list.

@@ -3,7 +3,7 @@
 use sharelet_core::correlation::cut::Folding;
 use sharelet_core::engine::offline::{Count, Offline, Usage};
 use sharelet_core::engine::{Comparison, Engine};
-use sharelet_core::program::pool::{Window, max_pool};
+use sharelet_core::program::pool::{Window, max_pool, mean_pool};
 use sharelet_core::program::{Need, Scratch, choice, extreme, scaling, softmax, statistics, unary};
 use sharelet_core::protocol::StepError;
 use sharelet_core::protocol::product::Square;
@@ -54,11 +54,12 @@ impl<R: Ring> Room<R> {
 /// The scratch of a function.
 fn need<R: Ring>(function: Function, elements: usize) -> Need {
     match function {
+        Function::Smooth(_) => unary::need(elements),
         Function::ExpFull => unary::exp_need::<R>(elements),
         Function::LeakyRelu | Function::Relu6 | Function::Abs | Function::Clamp => choice::segments_need(elements, 2),
-        Function::Max10 | Function::ArgMax10 => extreme::need(elements, COLUMNS),
+        Function::Max10 | Function::Min10 | Function::ArgMax10 => extreme::need(elements, COLUMNS),
         Function::OneHot10 => extreme::one_hot_need(elements, COLUMNS),
-        Function::MaxPool => pool(elements).need(),
+        Function::MaxPool | Function::MeanPool => pool(elements).need(),
         Function::Reciprocal => scaling::reciprocal_need::<R>(elements),
         Function::Divide => scaling::divide_need::<R>(elements),
         Function::Sqrt | Function::InvSqrt | Function::Ln => scaling::root_need::<R>(elements),
@@ -95,7 +96,7 @@ pub async fn apply<R: Ring, E: Engine>(engine: &mut E, job: Job, room: &mut Room
     let f = job.frac_bits;
     copy.copy_from_slice(x);
     match job.function {
-        Function::Smooth(smooth) => return unary::apply(engine, smooth, f, copy, out).await,
+        Function::Smooth(smooth) => return unary::apply(engine, smooth, f, copy, out, scratch).await,
         Function::ExpFull => return unary::exp(engine, f, copy, out, scratch).await,
         Function::Reciprocal => return scaling::reciprocal(engine, f, x, out, scratch).await,
         Function::Divide => return scaling::divide(engine, f, x, y, out, scratch).await,
@@ -111,8 +112,10 @@ pub async fn apply<R: Ring, E: Engine>(engine: &mut E, job: Job, room: &mut Room
             return statistics::layer_norm(engine, COLUMNS, (f, epsilon(f)), None, x, out, scratch).await;
         }
         Function::Max10 => return extreme::max(engine, COLUMNS, copy, out, scratch).await,
+        Function::Min10 => return extreme::min(engine, COLUMNS, copy, out, scratch).await,
         Function::ArgMax10 => return extreme::arg_max(engine, COLUMNS, copy, out, scratch).await,
         Function::MaxPool => return max_pool(engine, pool(out.len()), x, out, scratch).await,
+        Function::MeanPool => return mean_pool(engine, pool(out.len()), x, out, scratch).await,
         Function::Compare => return choice::compare(engine, &[R::ZERO], Folding::Direct, copy, out).await,
         Function::Compare16 => {
             let constants = CONSTANTS.map(word::<R>);
@@ -124,6 +127,10 @@ pub async fn apply<R: Ring, E: Engine>(engine: &mut E, job: Job, room: &mut Room
             out.copy_from_slice(y);
             return choice::select(engine, copy, out, z).await;
         }
+        Function::Choose => {
+            out.copy_from_slice(y);
+            return choice::choose(engine, 1, copy, out).await;
+        }
         _ => out.copy_from_slice(x),
     }
     match job.function {
@@ -133,6 +140,8 @@ pub async fn apply<R: Ring, E: Engine>(engine: &mut E, job: Job, room: &mut Room
         Function::Relu6 => choice::relu6(engine, f, out, scratch).await,
         Function::Abs => choice::abs(engine, out, scratch).await,
         Function::Clamp => choice::clamp(engine, word(CLAMP.0), word(CLAMP.1), out, scratch).await,
+        Function::Maximum => choice::maximum(engine, out, y).await,
+        Function::Minimum => choice::minimum(engine, out, y).await,
         Function::Truncate => choice::truncate(engine, f, out).await,
         Function::Rescale => choice::rescale(engine, f, out, scratch).await,
         Function::Multiply => choice::multiply(engine, f, out, y, scratch).await,

@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::link::tcp::{self, Exposure};
-use crate::link::{Connection, LinkError, Reader, Writer};
+use crate::link::{Connection, LinkError, Reader, Route, Writer};
 use crate::store::console::ConsoleKey;
 
 /// A server may be silent for this long: there may be no answers.
@@ -32,8 +32,8 @@ const ON_THE_WAY: usize = 64;
 pub struct Settings {
     /// Server 0 and server 1, `HOST:PORT`.
     pub servers: [String; 2],
-    /// Which addresses are acceptable.
-    pub exposure: Exposure,
+    /// How the connections are made.
+    pub route: Route,
     /// Answers to print; `None` for all.
     pub count: Option<usize>,
     /// A server must accept and greet within this time.
@@ -54,7 +54,7 @@ impl Settings {
     pub fn new(servers: [String; 2]) -> Self {
         Self {
             servers,
-            exposure: Exposure::Local,
+            route: Exposure::Local.into(),
             count: None,
             connect: Duration::from_secs(10),
             stall: Duration::from_secs(30),
@@ -210,12 +210,12 @@ impl<S: FnMut(ConsoleAnswer) -> std::io::Result<()>> Console<S> {
 
     /// Connects to server `party` and greets.
     async fn connect(&self, party: usize) -> Result<(Reader, Writer, Task), ConsoleError> {
-        let Settings { servers: addresses, exposure, connect, stall, .. } = &self.settings;
+        let Settings { servers: addresses, route, connect, stall, .. } = &self.settings;
         let number = u8::from(party == 1);
         let (Some(address), Some(token)) = (addresses.get(party), self.key.tokens.get(party)) else {
             return Err(ConsoleError::Stopped);
         };
-        let opened = tcp::connect(address, *exposure, *connect, *stall).await;
+        let opened = tcp::connect(address, route.clone(), *connect, *stall).await;
         let Connection { mut reader, mut writer } = opened.map_err(|source| ConsoleError::Link { party: number, source })?;
         let greeted = async {
             servers::greet_as_console(&mut writer, &ConsoleHello { name: self.key.name, token: *token.expose() }).await?;

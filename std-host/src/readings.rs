@@ -130,13 +130,48 @@ pub enum ReadingsError {
     Divisor(f32),
 }
 
+/// A float that values of a file are read as.
+pub(crate) trait Real {
+    /// The nearest; beyond the range of the type it is infinite.
+    fn of(value: f64) -> Self;
+}
+
+impl Real for f32 {
+    #[allow(clippy::cast_possible_truncation)]
+    fn of(value: f64) -> Self {
+        value as Self
+    }
+}
+
+impl Real for f64 {
+    fn of(value: f64) -> Self {
+        value
+    }
+}
+
 /// What a format reader gives: values before division and checks.
-struct Raw {
+pub(crate) struct Raw<T> {
     /// Values per row.
-    width: usize,
-    values: Vec<f32>,
+    pub(crate) width: usize,
+    /// Row by row.
+    pub(crate) values: Vec<T>,
     /// What to divide by if the caller does not say.
-    divide: f32,
+    pub(crate) divide: f32,
+}
+
+/// Reads an `.npy`, `.idx` or `.idx.gz` file; `None` if the name is that of another format.
+pub(crate) fn array<T: Real>(bytes: &[u8], path: &Path, width: Option<usize>) -> Option<Result<Raw<T>, ReadingsError>> {
+    let name = path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+    let stem = name.strip_suffix(".gz").unwrap_or(&name);
+    if name.ends_with(".npy") {
+        Some(npy::read(bytes, path, width))
+    } else if name.ends_with(".csv") || name.ends_with(".f32") {
+        None
+    } else if stem.contains("idx") || stem.ends_with("ubyte") {
+        Some(idx::read(bytes, path))
+    } else {
+        None
+    }
 }
 
 impl Readings {
@@ -167,15 +202,12 @@ impl Readings {
             return Err(ReadingsError::Divisor(divide));
         }
         let name = path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
-        let stem = name.strip_suffix(".gz").unwrap_or(&name);
-        let raw = if name.ends_with(".npy") {
-            npy::read(bytes, path, options.width)?
+        let raw = if let Some(raw) = array(bytes, path, options.width) {
+            raw?
         } else if name.ends_with(".csv") {
             csv::read(bytes, path, options.width)?
         } else if name.ends_with(".f32") {
             raw_f32(bytes, path, options.width)?
-        } else if stem.ends_with(".idx") || stem.contains("idx") || stem.ends_with("ubyte") {
-            idx::read(bytes, path)?
         } else {
             return Err(ReadingsError::UnknownFormat { path: path.to_owned() });
         };
@@ -222,7 +254,7 @@ impl Readings {
     }
 }
 
-impl Raw {
+impl Raw<f32> {
     fn finish(mut self, path: &Path, options: ReadOptions) -> Result<Readings, ReadingsError> {
         if self.width == 0 || self.values.is_empty() {
             return Err(ReadingsError::Empty { path: path.to_owned() });
@@ -248,7 +280,7 @@ impl Raw {
 }
 
 /// Little-endian float32 rows without a header.
-fn raw_f32(bytes: &[u8], path: &Path, width: Option<usize>) -> Result<Raw, ReadingsError> {
+fn raw_f32(bytes: &[u8], path: &Path, width: Option<usize>) -> Result<Raw<f32>, ReadingsError> {
     let width = width.filter(|&width| width > 0).ok_or_else(|| ReadingsError::WidthNeeded { path: path.to_owned() })?;
     let row_bytes = width.saturating_mul(4);
     if !bytes.len().is_multiple_of(row_bytes) {

@@ -141,6 +141,40 @@ fn three_processes_agree_with_the_twin_and_stop_when_told() {
     }
 }
 
+/// One round trip per layer: what either end sends is late, and so are the answers, which stay the same.
+#[test]
+fn an_emulated_link_changes_nothing_but_the_time() {
+    let room = room();
+    assert!(output(&room, &["provision", "pump", "--state", "dealer", "-o", "pump.key"]).status.success());
+    let link = ["--link", "30ms,20mbit"];
+    let dealer = Server::start(&room, &[&["dealer", "--state", "dealer", "--listen", "127.0.0.1:0"][..], &link].concat());
+    let host = ["host", "model.slt", "--dealer", &dealer.address, "--state", "host", "--listen", "127.0.0.1:0"];
+    let mut host = Server::start(&room, &[&host[..], &link].concat());
+    let address = host.address.clone();
+    let device = ["device", "--key", "pump.key", "--counter", "counter", "--host", &address, "--inputs", "readings.npy"];
+    let twin = output(&room, &["twin", "model.slt", "--inputs", "readings.npy"]);
+    // Two round trips for each of five answers, not to speak of handshake and preparation.
+    for (options, ways) in [(&[][..], 10), (&link, 20)] {
+        let start = Instant::now();
+        let run = output(&room, &[&device[..], options].concat());
+        assert!(run.status.success(), "{}", text(&run.stderr));
+        assert_eq!(text(&run.stdout), text(&twin.stdout), "--link {options:?}");
+        let (took, least) = (start.elapsed(), Duration::from_millis(30) * ways);
+        assert!(took >= least, "{took:?} for {least:?} on the way");
+    }
+    assert!(log(&room, "host").contains("30ms one way, 20 Mbit/s"), "{}", log(&room, "host"));
+    host.signal("-INT");
+    assert_eq!(host.wait(), Some(0));
+
+    for command in
+        [&device[..], &["dealer", "--state", "other"], &["host", "model.slt", "--dealer", "127.0.0.1:1", "--state", "other"]]
+    {
+        let refused = output(&room, &[command, &["--link", "40,100"]].concat());
+        assert_eq!(refused.status.code(), Some(2));
+        assert!(text(&refused.stderr).contains("such as 40ms,100mbit"), "{}", text(&refused.stderr));
+    }
+}
+
 #[test]
 fn two_servers_a_data_party_and_a_console_agree_with_the_twin() {
     let room = room();
@@ -290,4 +324,36 @@ fn every_command_has_help_with_examples() {
     assert!(text(&inspected.stdout).contains("round trips"), "{}", text(&inspected.stdout));
     let json = text(&output(&room, &["inspect", "model.slt", "--json"]).stdout);
     assert!(json.starts_with("{\"name\":\"random\"") && json.contains("\"round_trips\":2"), "{json}");
+}
+
+#[test]
+fn costs_are_drawn_as_bars() {
+    let room = room();
+    let plain = text(&output(&room, &["inspect", "model.slt"]).stdout);
+    let drawn = output(&room, &["inspect", "model.slt", "--plot"]);
+    assert!(drawn.status.success(), "{}", text(&drawn.stderr));
+    let drawn = text(&drawn.stdout);
+    let bars = drawn.strip_prefix(&plain).expect("the table comes first");
+    for panel in ["preparation: bytes up", "online: bytes up", "online: bytes down", "dealer to host: bytes", "keystream blocks"]
+    {
+        assert!(bars.contains(panel), "{panel}: {bars}");
+    }
+    assert!(bars.lines().filter(|line| line.contains("0: 6 -> 40") && line.contains('█')).count() >= 5, "{bars}");
+
+    let filed = output(&room, &["inspect", "model.slt", "--json", "--plot", "cost.svg"]);
+    assert!(filed.status.success() && text(&filed.stdout).starts_with("{\"name\""), "{}", text(&filed.stderr));
+    let file = std::fs::read_to_string(room.path("cost.svg")).expect("a file");
+    let document = roxmltree::Document::parse(&file).expect("well-formed");
+    // The page, and a bar per layer in each of six panels.
+    assert_eq!(document.descendants().filter(|node| node.has_tag_name("rect")).count(), 1 + 6 * 2);
+
+    for (options, code, says) in [
+        (&["--json", "--plot"][..], 2, "give --plot a file"),
+        (&["--plot", "model.slt"], 2, "ends in .svg"),
+        (&["--plot", "nowhere/cost.svg"], 1, "nowhere/cost.svg: "),
+    ] {
+        let refused = output(&room, &[&["inspect", "model.slt"], options].concat());
+        assert_eq!(refused.status.code(), Some(code), "{options:?}");
+        assert!(text(&refused.stderr).contains(says) && refused.stdout.is_empty(), "{}", text(&refused.stderr));
+    }
 }

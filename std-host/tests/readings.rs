@@ -47,13 +47,35 @@ fn npy_round_trip_and_types() {
 }
 
 #[test]
+fn npy_integers_and_booleans() {
+    let whole = |descr: &str, data: &[u8]| {
+        let header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': (1, 2), }}\n");
+        read("a.npy", &npy(&header, data)).expect(descr).values().to_vec()
+    };
+    let two = |a: &[u8], b: &[u8]| [a, b].concat();
+    assert_eq!(whole("|b1", &[0, 1]), [0.0, 1.0]);
+    assert_eq!(whole("|u1", &[7, 255]), [7.0, 255.0]);
+    assert_eq!(whole("|i1", &[7, 255]), [7.0, -1.0]);
+    assert_eq!(whole("<u2", &two(&7_u16.to_le_bytes(), &65_535_u16.to_le_bytes())), [7.0, 65_535.0]);
+    assert_eq!(whole("<i2", &two(&7_i16.to_le_bytes(), &(-300_i16).to_le_bytes())), [7.0, -300.0]);
+    assert_eq!(whole("<u4", &two(&7_u32.to_le_bytes(), &70_000_u32.to_le_bytes())), [7.0, 70_000.0]);
+    assert_eq!(whole("<i4", &two(&7_i32.to_le_bytes(), &(-70_000_i32).to_le_bytes())), [7.0, -70_000.0]);
+    assert_eq!(whole("<u8", &two(&7_u64.to_le_bytes(), &(1_u64 << 40).to_le_bytes())), [7.0, (1_u64 << 40) as f32]);
+    assert_eq!(whole("<i8", &two(&7_i64.to_le_bytes(), &(-(1_i64 << 40)).to_le_bytes())), [7.0, -((1_u64 << 40) as f32)]);
+}
+
+#[test]
 fn npy_refusals() {
     let refused = |descr: &str, order: &str, shape: &str, data: &[u8]| {
         read("a.npy", &npy(&format!("{{'descr': '{descr}', 'fortran_order': {order}, 'shape': {shape}, }}\n"), data)).unwrap_err()
     };
     assert!(refused("<f4", "True", "(1, 1)", &[0; 4]).to_string().contains("Fortran"));
-    assert!(refused("<i8", "False", "(1, 1)", &[0; 8]).to_string().contains("not float32"));
-    assert!(refused(">f4", "False", "(1, 1)", &[0; 4]).to_string().contains("not float32"));
+    for descr in ["<c8", ">f4", "<U3", "<f2", ""] {
+        assert!(
+            refused(descr, "False", "(1, 1)", &[0; 8]).to_string().contains("not of floats, integers or booleans"),
+            "{descr}"
+        );
+    }
     assert!(matches!(refused("<f4", "False", "(2, 2)", &[0; 15]), ReadingsError::Length { expected: 16, found: 15, .. }));
     assert!(matches!(refused("<f4", "False", "(0, 3)", &[]), ReadingsError::Empty { .. }));
     assert!(matches!(refused("<f4", "False", "(99999999999, 99999999999)", &[]), ReadingsError::Header { .. }));

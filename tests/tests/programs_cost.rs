@@ -101,8 +101,48 @@ fn documented() -> Vec<(Function, u64, u64)> {
     all
 }
 
+/// The same where all truncations are exact: what truncates, and what does not.
+fn documented_exactly() -> Vec<(Function, u64, u64)> {
+    let smooth = |function| Function::Smooth { function, f: 12, other: false };
+    let affine = || Some([vec![1 << 12; 10], vec![5; 10]]);
+    let on_bits = |function: Function| Function::OnBits(Box::new(function));
+    let mut all = vec![
+        (Function::Relu, 2, 3),
+        (Function::Truncate(12), 2, 3),
+        (Function::Multiply(12), 3, 4),
+        (Function::Multiply(0), 1, 1),
+        (Function::Rescale(12), 2, 3),
+        (Function::Rescale(0), 0, 0),
+        // To a wider ring, or a narrower one.
+        (Function::Convert(12), 3, 3),
+        (Function::Convert(0), 1, 0),
+        (Function::LeakyRelu(41, 12), 4, 6),
+        (Function::Exp(12), 5, 9),
+        (Function::MeanPool(window((2, 2))), 2, 3),
+        (Function::MeanPool(window((3, 3))), 6, 6),
+        (Function::Reciprocal(12), 15, 16),
+        (Function::Sqrt(12), 15, 16),
+        (Function::InvSqrt(12), 15, 16),
+        (Function::Ln(12), 14, 15),
+        (Function::Divide(12), 16, 18),
+        (Function::Softmax(10, 12), 8 + 5 + 18, 8 + 5 + 18),
+        (Function::LogSoftmax(10, 12), 8 + 5 + 13, 8 + 5 + 13),
+        (Function::Mean(10), 6, 6),
+        (Function::Mean(4), 2, 3),
+        (Function::Variance(10, 12), 13, 13),
+        (Function::Variance(4, 12), 13, 13),
+        (Function::LayerNorm(10, 12, 1, None), 27, 27),
+        (Function::LayerNorm(10, 12, 1, affine()), 29, 30),
+        (on_bits(Function::Rescale(12)), 5, 5),
+        (on_bits(Function::LeakyRelu(41, 12)), 11, 11),
+    ];
+    all.extend(Smooth::ALL.map(|function| (smooth(function), 5, 6)));
+    all.into_iter().map(|(function, narrow, wide)| (function.exactly(), narrow, wide)).collect()
+}
+
 fn call<R: Runs>(function: &Function) -> Data<R> {
     let length = match function {
+        Function::Exactly(function) => return call(function),
         Function::MaxPool(_) | Function::MeanPool(_) => 40,
         _ => 60,
     };
@@ -113,7 +153,7 @@ fn call<R: Runs>(function: &Function) -> Data<R> {
 
 fn messages<R: Runs>() {
     let mut off = Vec::new();
-    for (seed, (function, narrow, wide)) in (0..).zip(documented()) {
+    for (seed, (function, narrow, wide)) in (0..).zip(documented().into_iter().chain(documented_exactly())) {
         let stated = if R::BITS == 32 { narrow } else { wide };
         let data = call::<R>(&function);
         let private = R::private(&function, &data, seed);
@@ -134,7 +174,10 @@ fn messages_are_those_of_the_documentation() {
 /// Nothing to compute costs nothing.
 #[test]
 fn nothing_costs_nothing() {
-    for (function, ..) in documented() {
+    for (function, ..) in documented().into_iter().chain(documented_exactly()) {
+        if matches!(&function, Function::Exactly(function) if matches!(**function, Function::MeanPool(_))) {
+            continue;
+        }
         if matches!(
             function,
             Function::MatrixMultiply(..) | Function::FixedMatrix(..) | Function::MaxPool(_) | Function::MeanPool(_)
@@ -150,7 +193,12 @@ fn nothing_costs_nothing() {
 #[test]
 fn both_kinds_of_memory_send_the_same() {
     let mut rng = rng(3);
-    for function in [Function::Divide(12), Function::Softmax(10, 16), Function::LayerNorm(10, 16, 1, None)] {
+    for function in [
+        Function::Divide(12),
+        Function::Softmax(10, 16),
+        Function::LayerNorm(10, 16, 1, None),
+        Function::Softmax(10, 16).exactly(),
+    ] {
         let data = call::<u32>(&function);
         let shares = data.share(&mut rng);
         let run = |memory| u32::private_on(&function, shares.clone(), &function.dealer(&data), memory, 77);

@@ -54,6 +54,17 @@ fn functions(f: u32) -> Vec<Function> {
     all.extend(Smooth::ALL.map(|function| Function::Smooth { function, f, other: false }));
     let without_tables = [Function::ReluShift(f), Function::Select, Function::LeakyRelu(3, f), Function::OneHot(12)];
     all.extend(without_tables.map(|function| Function::OnBits(Box::new(function))));
+    let exactly = [
+        Function::Rescale(f),
+        Function::Convert(f),
+        Function::Exp(f),
+        Function::Smooth { function: Smooth::Gelu, f, other: false },
+        Function::Ln(f),
+        Function::Divide(f),
+        Function::Softmax(10, f),
+        Function::LayerNorm(10, f, 3, Some([vec![9; 10], vec![8; 10]])),
+    ];
+    all.extend(exactly.map(Function::exactly));
     all
 }
 

@@ -48,6 +48,7 @@ fn functions() -> Vec<Function> {
         Function::Equal { constant: 0, other: false },
         Function::Segments(1, 5, vec![[0, 2, 3]]),
         Function::Smooth { function: Smooth::Sigmoid, f: 8, other: false },
+        Function::Smooth { function: Smooth::Sigmoid, f: 8, other: false }.exactly(),
         Function::Within,
         Function::Rescale(12),
         Function::Convert(12),

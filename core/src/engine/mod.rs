@@ -34,8 +34,18 @@ pub trait Engine {
     /// A public constant as this engine represents it: one party holds it, the other zero.
     fn constant<R: Ring>(&self, value: R) -> R;
 
+    /// What both parties and the dealer have agreed on.
+    fn settings(&self) -> Settings;
+
     /// How comparisons are made: the kind of correlations that the source hands out.
-    fn comparison(&self) -> Comparison;
+    fn comparison(&self) -> Comparison {
+        self.settings().comparison
+    }
+
+    /// How programs truncate.
+    fn truncation(&self) -> Truncation {
+        self.settings().truncation
+    }
 
     /// Runs one protocol.
     ///
@@ -52,6 +62,34 @@ pub trait Engine {
         first: (&P, P::Data<'_>),
         second: (&Q, Q::Data<'_>),
     ) -> impl Future<Output = Result<(), Self::Error>>;
+}
+
+/// What the parties and the dealer of a run have agreed on, in public: a run's messages and correlations follow from it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Settings {
+    /// What comparisons are made of.
+    pub comparison: Comparison,
+    /// How programs truncate.
+    pub truncation: Truncation,
+}
+
+impl From<Comparison> for Settings {
+    fn from(comparison: Comparison) -> Self {
+        Self { comparison, ..Self::default() }
+    }
+}
+
+/// How programs drop bits of shared numbers: see [`crate::program::truncation`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Truncation {
+    /// Rounded down or one unit more, by chance of a mask: a message each.
+    #[default]
+    OneUnit,
+    /// Rounded down, always: 2 messages, 3 at `k = 64`. Results depend on nothing but the arguments, so a run that is repeated with
+    /// other correlations ends with the same bits, which are the twin's.
+    Exact,
 }
 
 /// What comparisons are made of.

@@ -5,7 +5,7 @@ use core::fmt;
 
 use rand_core::CryptoRng;
 
-use super::{Comparison, Engine, EngineError, expect_addressable, work_bytes};
+use super::{Engine, EngineError, Settings, expect_addressable, work_bytes};
 use crate::correlation::{LengthError, Position, record};
 use crate::keystream::{Keystream, Rounds};
 use crate::protocol::stepwise::Protocol;
@@ -59,13 +59,13 @@ pub trait Task {
 /// Runs a program without data: slices have their lengths, but what they hold means nothing.
 pub struct Offline<T> {
     task: T,
-    comparison: Comparison,
+    settings: Settings,
 }
 
 impl<T: Task> Offline<T> {
-    /// An offline run.
-    pub fn new(task: T, comparison: Comparison) -> Self {
-        Self { task, comparison }
+    /// An offline run of a program that parties will run with the same settings.
+    pub fn new(task: T, settings: impl Into<Settings>) -> Self {
+        Self { task, settings: settings.into() }
     }
 
     /// The task, when the program is over.
@@ -81,8 +81,8 @@ impl<T: Task> Engine for Offline<T> {
         R::ZERO
     }
 
-    fn comparison(&self) -> Comparison {
-        self.comparison
+    fn settings(&self) -> Settings {
+        self.settings
     }
 
     async fn run<P: Protocol>(&mut self, protocol: &P, data: P::Data<'_>) -> Result<(), Self::Error> {

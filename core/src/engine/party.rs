@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::{Comparison, Engine, EngineError, Link, Nothing, expect_addressable, work_bytes};
+use super::{Engine, EngineError, Link, Nothing, Settings, expect_addressable, work_bytes};
 use crate::correlation::record::{Derived, Half, Layout, Stored};
 use crate::correlation::{LengthError, Position, SessionToken};
 use crate::keystream::{Keystream, Rounds};
@@ -126,13 +126,13 @@ pub struct Party<'w, S, L> {
     source: S,
     link: L,
     work: &'w mut [u8],
-    comparison: Comparison,
+    settings: Settings,
 }
 
 impl<'w, S: Source, L: Link> Party<'w, S, L> {
     /// A party. `work` holds messages: see [`super::offline::Usage::work_bytes`].
-    pub fn new(source: S, link: L, work: &'w mut [u8], comparison: Comparison) -> Self {
-        Self { source, link, work, comparison }
+    pub fn new(source: S, link: L, work: &'w mut [u8], settings: impl Into<Settings>) -> Self {
+        Self { source, link, work, settings: settings.into() }
     }
 
     /// The source and the link, when the program is over.
@@ -148,8 +148,8 @@ impl<S: Source, L: Link> Engine for Party<'_, S, L> {
         self.source.party().constant(value)
     }
 
-    fn comparison(&self) -> Comparison {
-        self.comparison
+    fn settings(&self) -> Settings {
+        self.settings
     }
 
     async fn run<P: Protocol>(&mut self, protocol: &P, data: P::Data<'_>) -> Result<(), Self::Error> {

@@ -2,15 +2,15 @@
 
 use core::convert::Infallible;
 
-use super::{Comparison, Engine, EngineError};
+use super::{Engine, EngineError, Settings};
 use crate::protocol::stepwise::Protocol;
 use crate::ring::Ring;
 
 /// Runs a program on plaintext: every protocol is replaced by its twin.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Twin {
-    /// The kind of comparison that the parties use; the results do not depend on it.
-    pub comparison: Comparison,
+    /// The settings of the parties; a twin rounds down, so that its results do not depend on them.
+    pub settings: Settings,
 }
 
 impl Engine for Twin {
@@ -20,8 +20,8 @@ impl Engine for Twin {
         value
     }
 
-    fn comparison(&self) -> Comparison {
-        self.comparison
+    fn settings(&self) -> Settings {
+        self.settings
     }
 
     async fn run<P: Protocol>(&mut self, protocol: &P, mut data: P::Data<'_>) -> Result<(), Self::Error> {
@@ -46,13 +46,13 @@ impl Engine for Twin {
 #[derive(Clone, Copy, Debug)]
 pub struct Rounding<U> {
     up: U,
-    comparison: Comparison,
+    settings: Settings,
 }
 
 impl<U: FnMut() -> bool> Rounding<U> {
     /// A run with these choices.
-    pub fn new(up: U, comparison: Comparison) -> Self {
-        Self { up, comparison }
+    pub fn new(up: U, settings: impl Into<Settings>) -> Self {
+        Self { up, settings: settings.into() }
     }
 }
 
@@ -63,8 +63,8 @@ impl<U: FnMut() -> bool> Engine for Rounding<U> {
         value
     }
 
-    fn comparison(&self) -> Comparison {
-        self.comparison
+    fn settings(&self) -> Settings {
+        self.settings
     }
 
     async fn run<P: Protocol>(&mut self, protocol: &P, mut data: P::Data<'_>) -> Result<(), Self::Error> {

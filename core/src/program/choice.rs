@@ -1,11 +1,16 @@
 //! Choosing between shared values, and the piecewise linear functions that come from it.
 //!
-//! These run on either kind of comparison (see [`Comparison`]): a comparison takes 2 messages on tables (3 at `k = 64`), 5 on bits. Everything is exact. Differences of two shared values must fit
-//! the ring: `|x - y| < 2^(k-1)`; comparisons with public constants have no such condition.
+//! These run on either kind of comparison (see [`Comparison`]): a comparison takes 2 messages on tables (3 at `k = 64`), 5 on bits.
+//! Comparing and choosing are exact, and so is what has integer slopes. What drops bits with [`rescale`] is not: it, [`multiply`] and
+//! [`leaky_relu`] give a result that is rounded down or one unit higher, within a domain that they state; where the engine truncates
+//! exactly (see [`Truncation`]) they are exact too.
+//!
+//! Of two shared values that are compared by size the difference must fit the ring: `|x - y| < 2^(k-1)`. Equality and comparisons with
+//! public constants have no such condition.
 
 use super::{Need, Scratch, expect, word};
 use crate::correlation::cut::Folding;
-use crate::engine::{Comparison, Engine};
+use crate::engine::{Comparison, Engine, Truncation};
 use crate::protocol::StepError;
 use crate::protocol::bitwise::Bitwise;
 use crate::protocol::choose::{Choose, Chosen};
@@ -155,8 +160,8 @@ pub const fn need(elements: usize) -> Need {
     Need { own_elems: elements, narrow_elems: 0, wide_elems: 0 }
 }
 
-/// `x * y` with as many fraction bits less as `shift` says: one message for the product, one for the truncation, which gives
-/// the result rounded down or one unit more. `|x y| < 2^(k-2)`.
+/// `x * y` with as many fraction bits less as `shift` says: one message for the product, and [`rescale`]. `|x y| < 2^(k-2)`, exactly
+/// `2^(k-1)`.
 ///
 /// # Errors
 /// The engine's; [`StepError::ScratchTooSmall`], see [`need`]; a shift that the ring does not allow.
@@ -181,7 +186,8 @@ fn check_rescale<R: Ring>(shift: u32, elements: usize, scratch: &Scratch<'_, R>)
     scratch.check(need(elements))
 }
 
-/// `x >> shift`, or one unit more, in place. `|x| < 2^(k-2)`.
+/// `x >> shift`, or one unit more, in place, in one message. `|x| < 2^(k-2)`. Where the engine truncates exactly this is [`truncate`]:
+/// for every `x`, and never a unit more.
 ///
 /// # Errors
 /// As [`multiply`].
@@ -195,7 +201,11 @@ pub async fn rescale<R: Ring, E: Engine>(
         return Ok(());
     }
     let (room, _) = scratch.take(need(x.len()))?;
-    engine.run(&Rescale::<R, R>::new(shift)?, Rescaled { x, out: room.own }).await?;
+    let rescale = Rescale::<R, R>::new(shift)?;
+    if engine.truncation() == Truncation::Exact {
+        return truncate(engine, shift, x).await;
+    }
+    engine.run(&rescale, Rescaled { x, out: room.own }).await?;
     x.copy_from_slice(room.own);
     Ok(())
 }
@@ -322,8 +332,8 @@ pub async fn relu6<R: Ring, E: Engine>(
     clamp(engine, R::ZERO, word(6 << frac_bits), x, scratch).await
 }
 
-/// Leaky ReLU: `x` where it is not negative, `x * slope / 2^slope_frac_bits` elsewhere, rounded down or one unit higher.
-/// `|x| 2^slope_frac_bits < 2^(k-2)`.
+/// Leaky ReLU: `x` where it is not negative, `x * slope / 2^slope_frac_bits` elsewhere, rounded as [`rescale`] rounds.
+/// `|x| 2^slope_frac_bits < 2^(k-2)`, exactly `2^(k-1)`.
 ///
 /// # Errors
 /// As [`segments`], with one knot, and as [`rescale`]; [`StepError::DomainOutOfRange`] if the slope is above 1.

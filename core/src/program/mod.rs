@@ -3,6 +3,10 @@
 //! A program works on the caller's slices: shares for a party, plaintext for the twin, anything for a dealer. Temporary
 //! values live in a [`Scratch`] that the caller lends; how much a program needs is told by a function beside it. Programs
 //! say their domain, and what they give outside it.
+//!
+//! How they round is the engine's [`Truncation`](crate::engine::Truncation). By default a truncation, also one inside of a table, is
+//! rounded down or one unit higher, and so errors and messages are stated; where *exactly* a number of messages is added, that is
+//! the one with exact truncations. The results are then the twin's, which rounds down everywhere: see [`truncation`].
 
 #[cfg(test)]
 mod check;
@@ -12,6 +16,7 @@ pub mod pool;
 pub mod scaling;
 pub mod softmax;
 pub mod statistics;
+pub mod truncation;
 pub mod unary;
 
 use crate::protocol::{StepError, expect_len as expect};

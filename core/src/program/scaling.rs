@@ -12,12 +12,14 @@
 //! result = v * factor(e), truncated         2; for the logarithm v + factor(e), truncated: 1
 //! ```
 //!
-//! All results are rounded down or one unit higher, of a value whose error is told at each function. They need
+//! All results are rounded down or one unit higher, of a value whose error is told at each function. Where truncations are exact
+//! they are rounded down, as `y` and `v` are, in 7 messages more: 2 for `y`, 3 for `v` and 2 for the result. They need
 //! tables (see [`crate::engine::Comparison`]).
 
+use super::truncation::{Whole, raise, truncate};
 use super::{Need, Scratch, choice, expect, reduce};
 use crate::correlation::cut::Folding;
-use crate::engine::Engine;
+use crate::engine::{Engine, Truncation};
 use crate::function::spline::Spline;
 use crate::function::tables;
 use crate::protocol::StepError;
@@ -226,8 +228,22 @@ impl<'s, R: Ring> Room<'s, R> {
         self.scale(engine);
         engine.run(&Multiply::new(), Factors { x: self.own, y: x }).await?;
         self.complete(engine);
-        self.round(engine).await?;
-        engine.run(&inside::<R>(table)?, Applied { x: self.normal, out: self.value }).await
+        let table = inside::<R>(table)?;
+        if engine.truncation() == Truncation::OneUnit {
+            self.round(engine).await?;
+            return engine.run(&Piecewise::within(&table)?, Applied { x: self.normal, out: self.value }).await;
+        }
+        if R::BITS <= 32 {
+            reduce(self.own, self.normal);
+            choice::truncate(engine, table.drop_bits.into(), self.normal).await?;
+        } else {
+            choice::truncate(engine, dropped_bits::<R>(&table), self.own).await?;
+            reduce(self.own, self.normal);
+        }
+        raise(table.drop_bits.into(), self.normal);
+        let whole = Whole::within(&table)?;
+        engine.run(&whole.table, Applied { x: self.normal, out: &mut *self.value }).await?;
+        whole.truncate(engine, self.value).await
     }
 
     /// What `x` is to be multiplied with to be `y`.
@@ -248,7 +264,7 @@ impl<'s, R: Ring> Room<'s, R> {
         }
     }
 
-    /// `y` with 30 fraction bits.
+    /// `y` with 30 fraction bits, or one unit more.
     async fn round<E: Engine>(&mut self, engine: &mut E) -> Result<(), E::Error> {
         if R::BITS <= 32 {
             reduce(self.own, self.normal);
@@ -278,7 +294,7 @@ impl<'s, R: Ring> Room<'s, R> {
         self.weigh(engine, factor);
         let (one, fixed) = (engine.constant(1_u64), self.levels.weights::<R>(fixed));
         engine.run(&Multiply::new(), Factors { x: self.value, y: self.factor }).await?;
-        engine.run(&Rescale::<u64, R>::new(shift)?, Rescaled { x: self.value, out }).await?;
+        truncate(engine, shift, self.value, out).await?;
         for (out, bits) in out.iter_mut().zip(self.rows()) {
             *out = out.add(R::from_u64(fixed.apply(one, bits)));
         }
@@ -286,10 +302,15 @@ impl<'s, R: Ring> Room<'s, R> {
     }
 }
 
-/// A table in its known domain; at `k = 32` `y` is exact and never 2, so the last row is not needed.
-fn inside<R: Ring>(table: &Spline) -> Result<Piecewise<u32, u64>, StepError> {
+/// A table for `y`; at `k = 32` `y` is exact and never 2, so the last row is not needed.
+fn inside<R: Ring>(table: &Spline) -> Result<Spline, StepError> {
     let (_, rows) = table.rows.split_last().ok_or(StepError::DomainOutOfRange { ring_bits: R::BITS })?;
-    Piecewise::within(&if R::BITS <= 32 { Spline { rows, ..*table } } else { *table })
+    Ok(if R::BITS <= 32 { Spline { rows, ..*table } } else { *table })
+}
+
+/// Bits of `x` scaled to `[1, 2)` that a table's coordinate has not.
+fn dropped_bits<R: Ring>(table: &Spline) -> u32 {
+    scaled_bits::<R>() - NORMAL_FRAC_BITS + u32::from(table.drop_bits)
 }
 
 pub(super) fn room_need<R: Ring>(levels: &Levels, elements: usize) -> Need {
@@ -311,7 +332,7 @@ pub(super) fn check_frac_bits(frac_bits: u32) -> Result<(), StepError> {
 ///
 /// Domain: `|x| >= 2^m` units, where `m = max(2 f + 2 - k, 2 f - 32, 0)` for `f` fraction bits. Nearer to zero, and at zero, the
 /// result is that of `2^m` units, of `x`'s sign (positive for zero). Error: a fraction of `2^-24` of the result, half a unit, and the
-/// truncation. 8 messages at `k = 32`, 9 at `k = 64`. At most 20 fraction bits.
+/// truncation. 8 messages at `k = 32`, 9 at `k = 64`; exactly 15 and 16. At most 20 fraction bits.
 ///
 /// # Errors
 /// The engine's; [`StepError::ScratchTooSmall`], see [`reciprocal_need`]; [`StepError::NoTable`]; [`StepError::NeedsTables`].
@@ -360,7 +381,8 @@ pub fn root_need<R: Ring>(elements: usize) -> Need {
 /// `sqrt(x)`, with `frac_bits` fraction bits.
 ///
 /// Domain: all `x >= 0`; at `k = 64`, `x < 2^(61 - f)` units. The result is 0 for negative numbers, and that of the domain's
-/// end beyond it. Error: a fraction of `2^-24` of the result, 1/4 unit, and the truncation. 8 messages at `k = 32`, 9 at `k = 64`.
+/// end beyond it. Error: a fraction of `2^-24` of the result, 1/4 unit, and the truncation. 8 messages at `k = 32`, 9 at `k = 64`;
+/// exactly 15 and 16.
 ///
 /// # Errors
 /// As [`reciprocal`]; scratch: [`root_need`].
@@ -390,7 +412,8 @@ pub async fn sqrt<R: Ring, E: Engine>(
 /// `1 / sqrt(x)`, with `frac_bits` fraction bits.
 ///
 /// Domain: all `x > 0`; at `k = 64`, `x < 2^61` units. The result is that of one unit for zero and negative numbers, 0 beyond.
-/// Error: a fraction of `2^-24` of the result, one unit, and the truncation. 8 messages at `k = 32`, 9 at `k = 64`.
+/// Error: a fraction of `2^-24` of the result, one unit, and the truncation. 8 messages at `k = 32`, 9 at `k = 64`;
+/// exactly 15 and 16.
 ///
 /// # Errors
 /// As [`reciprocal`]; scratch: [`root_need`].
@@ -422,7 +445,7 @@ pub async fn inv_sqrt<R: Ring, E: Engine>(
 /// The natural logarithm of `x`, with `frac_bits` fraction bits.
 ///
 /// Domain: all `x > 0`; at `k = 64`, `x < 2^61` units. The result is that of one unit for zero and negative numbers, that of the
-/// domain's end beyond it. Error: `2^-24`, and the truncation. 7 messages at `k = 32`, 8 at `k = 64`.
+/// domain's end beyond it. Error: `2^-24`, and the truncation. 7 messages at `k = 32`, 8 at `k = 64`; exactly 14 and 15.
 ///
 /// # Errors
 /// As [`reciprocal`]; scratch: [`root_need`].
@@ -443,8 +466,7 @@ pub async fn ln<R: Ring, E: Engine>(
     for (value, &scale) in room.value.iter_mut().zip(room.factor.iter()) {
         *value = value.wrapping_add(scale);
     }
-    let drop = Rescale::<u64, R>::new(VALUE_FRAC_BITS - frac_bits)?;
-    engine.run(&drop, Rescaled { x: room.value, out }).await
+    truncate(engine, VALUE_FRAC_BITS - frac_bits, room.value, out).await
 }
 
 /// `(e - f) ln 2` with 28 fraction bits.
@@ -486,7 +508,7 @@ const fn quotient_need(elements: usize) -> Need {
 /// For all words; `a` saturates at `2^(k-2)` units, `b` at `k = 64` at `2^min(41, 29 + f)`, and quotients at `2^29` units in magnitude
 /// at `k = 32`, `2^31` at `k = 64`: larger ones have the right sign and lie between that bound and twice it.
 /// Division by zero is division by one unit, so it saturates but for small `a`. Error: a fraction of `2^-24` of the result, a
-/// quarter of a unit at `k = 32` and one at `k = 64`, and the truncation. 11 messages.
+/// quarter of a unit at `k = 32` and one at `k = 64`, and the truncation. 11 messages; exactly 16 at `k = 32`, 18 at `k = 64`.
 ///
 /// # Errors
 /// As [`reciprocal`]; scratch: [`divide_need`].
@@ -546,6 +568,12 @@ pub async fn divide<R: Ring, E: Engine>(
     room.weigh(engine, |magnitude| signed(1 << (top - power_of(magnitude).0), power_of(magnitude).1));
     let table = inside::<R>(tables::reciprocal())?;
     let dropped = bits + top - frac_bits - 33;
+    let shift = VALUE_FRAC_BITS + top - frac_bits - dropped;
+    if engine.truncation() == Truncation::Exact {
+        quotient_exactly(engine, &mut room, &table, (limits, numerator), dropped).await?;
+        return truncate(engine, shift, room.value, out).await;
+    }
+    let table = Piecewise::<u32, u64>::within(&table)?;
     let drop = Rescale::<u64, u64>::new(dropped)?;
     if R::BITS <= 32 {
         room.round(engine).await?;
@@ -563,8 +591,39 @@ pub async fn divide<R: Ring, E: Engine>(
         engine.run_both((&table, Applied { x: room.normal, out: room.value }), drop).await?;
     }
     engine.run(&Multiply::new(), Factors { x: room.value, y: room.factor }).await?;
-    let shift = VALUE_FRAC_BITS + top - frac_bits - dropped;
     engine.run(&Rescale::<u64, R>::new(shift)?, Rescaled { x: room.value, out }).await
+}
+
+/// [`divide`] without chance, from `y` in `own` on: `room.value` becomes `v (a 2^(G - e) >> dropped)`.
+async fn quotient_exactly<R: Ring, E: Engine>(
+    engine: &mut E,
+    room: &mut Room<'_, R>,
+    table: &Spline,
+    (limits, numerator): (&[R], &mut [u64]),
+    dropped: u32,
+) -> Result<(), E::Error> {
+    let (whole, drop) = (Whole::within(table)?, Shift::<u64>::truncate(dropped)?);
+    let drop_bits = u32::from(table.drop_bits);
+    if R::BITS <= 32 {
+        reduce(room.own, room.normal);
+        let lift = (&Rescale::<R, u64>::new(0)?, Rescaled { x: limits, out: &mut *numerator });
+        engine.run_both(lift, (&Shift::truncate(drop_bits)?, &mut *room.normal)).await?;
+        raise(drop_bits, room.normal);
+        let scale = (&Multiply::new(), Factors { x: &mut *numerator, y: &*room.factor });
+        engine.run_both((&whole.table, Applied { x: &mut *room.normal, out: &mut *room.value }), scale).await?;
+    } else {
+        reduce(limits, numerator);
+        let scale = (&Multiply::new(), Factors { x: &mut *numerator, y: &*room.factor });
+        engine.run_both(scale, (&Shift::<R>::truncate(dropped_bits::<R>(table))?, &mut *room.own)).await?;
+        reduce(room.own, room.normal);
+        raise(drop_bits, room.normal);
+        engine.run(&whole.table, Applied { x: &mut *room.normal, out: &mut *room.value }).await?;
+    }
+    match &whole.shift {
+        Some(shift) => engine.run_both((shift, &mut *room.value), (&drop, &mut *numerator)).await?,
+        None => engine.run(&drop, &mut *numerator).await?,
+    }
+    engine.run(&Multiply::new(), Factors { x: room.value, y: numerator }).await
 }
 
 #[cfg(test)]

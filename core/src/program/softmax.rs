@@ -7,17 +7,17 @@
 //! log-softmax:   x_j - m - ln s                  6
 //! ```
 //!
-//! Scores of a row must not differ by `2^31` units or more. Both run in the same messages at `k = 32` and `k = 64`.
+//! Scores of a row must not differ by `2^31` units or more. Both run in the same messages at `k = 32` and `k = 64`; exactly the
+//! exponentials take 5, the division 18, and the logarithm 13.
 
 use super::scaling::{Levels, Magnitude, Room, check_frac_bits, logarithm, room_need};
+use super::truncation::{apply, truncate};
 use super::unary::Smooth;
 use super::{Need, Scratch, choice, expect, extreme, reduce};
 use crate::engine::Engine;
 use crate::function::tables;
 use crate::protocol::StepError;
-use crate::protocol::piecewise::{Applied, Piecewise};
 use crate::protocol::product::{Factors, Multiply};
-use crate::protocol::rescale::{Rescale, Rescaled};
 use crate::ring::Ring;
 
 /// The most scores of a row: their exponentials' sum must be a word.
@@ -111,12 +111,12 @@ pub async fn softmax<R: Ring, E: Engine>(
         Magnitude::Large(_) => 1,
     });
     engine.run(&Multiply::new(), Factors { x: room.value, y: room.factor }).await?;
-    engine.run(&Rescale::<u64, u64>::new(top - frac_bits)?, Rescaled { x: room.value, out: room.factor }).await?;
+    truncate(engine, top - frac_bits, room.value, room.factor).await?;
     for (factors, &inverse) in factors.chunks_exact_mut(columns).zip(room.factor.iter()) {
         factors.fill(inverse);
     }
     engine.run(&Multiply::new(), Factors { x: powers, y: factors }).await?;
-    engine.run(&Rescale::<u64, R>::new(INVERSE_FRAC_BITS)?, Rescaled { x: powers, out }).await
+    truncate(engine, INVERSE_FRAC_BITS, powers, out).await
 }
 
 /// `out = x_j - ln(sum_j exp(x_j))` for every row of `columns` scores, with `frac_bits` fraction bits (8, 12, 16 or 20).
@@ -144,8 +144,7 @@ pub async fn log_softmax<R: Ring, E: Engine>(
     for (value, &scale) in room.value.iter_mut().zip(room.factor.iter()) {
         *value = value.wrapping_add(scale);
     }
-    let drop = Rescale::<u64, u64>::new(INVERSE_FRAC_BITS - frac_bits)?;
-    engine.run(&drop, Rescaled { x: room.value, out: room.factor }).await?;
+    truncate(engine, INVERSE_FRAC_BITS - frac_bits, room.value, room.factor).await?;
     let per_row = out.chunks_exact_mut(columns).zip(x.chunks_exact(columns)).zip(outer.own.iter()).zip(room.factor.iter());
     for (((out, x), &largest), &logarithm) in per_row {
         for (out, &x) in out.iter_mut().zip(x) {
@@ -181,8 +180,9 @@ async fn exponentials<'s, R: Ring, E: Engine>(
             *difference = u32::from_u64(x.sub(largest).to_u64());
         }
     }
-    let exp = Piecewise::<u32, u64>::new(Smooth::Exp.table(frac_bits)?)?;
-    engine.run(&exp, Applied { x: differences, out: powers }).await?;
+    // Factors come later.
+    let values = &mut Scratch { own: &mut [], narrow: &mut [], wide: &mut *factors };
+    apply(engine, Smooth::Exp.table(frac_bits)?, differences, powers, values).await?;
     for (sum, powers) in sums.iter_mut().zip(powers.chunks_exact(columns)) {
         let mut total = [0];
         reduce(&[powers.iter().fold(0_u64, |sum, &power| sum.wrapping_add(power))], &mut total);

@@ -1,6 +1,7 @@
 //! Sums, means, variances, and layer normalisation, for rows of numbers.
 
 use super::scaling::{Levels, Magnitude, Room, room_need};
+use super::truncation::truncate;
 use super::{Need, Scratch, choice, expect, reduce};
 use crate::engine::Engine;
 use crate::function::tables;
@@ -60,7 +61,9 @@ pub const fn mean_need(rows: usize) -> Need {
 /// The mean of every row: rounded down exactly if `columns` is a power of two, otherwise rounded down or one unit higher, of the
 /// mean times a rounded `1 / columns`, which is off by at most a fraction of `2^-31` at `k = 32` and of `2^-21` at `k = 64`.
 ///
-/// For every sum, which is one modulo `2^k` as in [`sum`]; if `columns` is not a power of two, sums saturate at [`mean_limit`]. 4 messages; 2 if `columns` is a power of two, 3 at `k = 64`, none if it is 1, where the mean is
+/// Where truncations are exact it is rounded down either way.
+///
+/// For every sum, which is one modulo `2^k` as in [`sum`]; if `columns` is not a power of two, sums saturate at [`mean_limit`]. 4 messages, exactly 6; 2 if `columns` is a power of two, 3 at `k = 64`, none if it is 1, where the mean is
 /// the number. (On bits instead of tables a comparison takes more.)
 ///
 /// # Errors
@@ -84,7 +87,7 @@ pub async fn mean<R: Ring, E: Engine>(
     widen(engine, room.own, room.wide).await?;
     let frac_bits = size_bits(columns) + if R::BITS <= 32 { 30 } else { WEIGHT_BITS };
     scale(room.wide, weight(columns, frac_bits));
-    engine.run(&Rescale::<u64, R>::new(frac_bits)?, Rescaled { x: room.wide, out }).await
+    truncate(engine, frac_bits, room.wide, out).await
 }
 
 /// The largest magnitude of numbers that saturate at `2^bits`: a little less, so that their squares leave room for roundings.
@@ -158,7 +161,7 @@ fn variance_bits<R: Ring>(columns: usize, frac_bits: u32) -> u32 {
 /// The variance of every row (divided by `columns`), with `frac_bits` fraction bits, of values with as many.
 ///
 /// For every row; numbers saturate at [`variance_limit`]. Error: below 2 units, `2^-21` of the result, and the square of the mean's, which is one unit. 7
-/// messages. (On bits instead of tables a comparison takes more.)
+/// messages; exactly 13. (On bits instead of tables a comparison takes more.)
 ///
 /// # Errors
 /// As [`mean`]; scratch: [`variance_need`].
@@ -173,7 +176,8 @@ pub async fn variance<R: Ring, E: Engine>(
     check(columns, x, out.len())?;
     let rows = out.len();
     let weight_bits = size_bits(columns) + WEIGHT_BITS;
-    let (drop, weigh) = (Rescale::<u64, u64>::new(frac_bits)?, Rescale::<u64, R>::new(weight_bits)?);
+    // Refused before anything is sent.
+    Rescale::<u64, u64>::new(frac_bits)?;
     scratch.check(variance_need(rows, columns))?;
     let (room, mut rest) = scratch.take(deviations_need(rows, columns))?;
     let (squares, wide) = room.wide.split_at_mut_checked(2 * x.len()).unwrap_or_default();
@@ -183,9 +187,9 @@ pub async fn variance<R: Ring, E: Engine>(
     let bits = variance_bits::<R>(columns, frac_bits);
     deviate(engine, (columns, bits), room.own, deviations, (sums, totals), &mut rest).await?;
     sum_of_squares(engine, columns, deviations, squares, sums).await?;
-    engine.run(&drop, Rescaled { x: sums, out: totals }).await?;
+    truncate(engine, frac_bits, sums, totals).await?;
     scale(totals, weight(columns, weight_bits));
-    engine.run(&weigh, Rescaled { x: totals, out }).await
+    truncate(engine, weight_bits, totals, out).await
 }
 
 /// `deviations = x - mean` as words of 64 bits, of numbers that saturate at `2^bits`; `x` is used up.
@@ -203,7 +207,7 @@ async fn deviate<R: Ring, E: Engine>(
     // A mean is below 2^bits, so that its product with 1 has room for this many fraction bits.
     let frac_bits = if columns.is_power_of_two() { size_bits(columns) } else { (61 - bits).min(40) };
     scale(sums, weight(columns, frac_bits));
-    engine.run(&Rescale::<u64, u64>::new(frac_bits)?, Rescaled { x: sums, out: means }).await?;
+    truncate(engine, frac_bits, sums, means).await?;
     for (deviations, &mean) in deviations.chunks_exact_mut(columns).zip(means.iter()) {
         for deviation in deviations {
             *deviation = deviation.wrapping_sub(mean);
@@ -251,10 +255,10 @@ pub fn layer_norm_need(rows: usize, columns: usize) -> Need {
 ///
 /// `epsilon` counts in units of `2^-2f`, and `columns` times it must stay below `2^61`. For every row; numbers saturate at
 /// [`layer_norm_limit`]. `gain` times a result must fit `2^(k-2)`, or it is off as a
-/// [`Rescale`] is. A row of equal numbers with
+/// [`Rescale`] is (exactly it is right modulo `2^k` before the truncation). A row of equal numbers with
 /// `epsilon = 0` gives zeros if `columns` is a power of two; otherwise what the mean is off is all that there is to be divided,
 /// so give an `epsilon`. Error: a fraction of about `2^-21` of the result, the mean's unit over the deviation, and the truncation. 16
-/// messages, and one for `gain`.
+/// messages, and one for `gain`; exactly 27, and 2 for `gain`, 3 at `k = 64`.
 ///
 /// # Errors
 /// As [`mean`]; scratch: [`layer_norm_need`]; [`StepError::NeedsTables`]; [`StepError::DomainOutOfRange`] for an `epsilon` that is too large.
@@ -309,11 +313,11 @@ pub async fn layer_norm<R: Ring, E: Engine>(
     });
     spread(columns, room.factor, factors);
     engine.run(&Multiply::new(), Factors { x: deviations, y: factors }).await?;
-    engine.run(&Rescale::<u64, u64>::new(GUARD_BITS)?, Rescaled { x: deviations, out: factors }).await?;
+    truncate(engine, GUARD_BITS, deviations, factors).await?;
     spread(columns, room.value, deviations);
     engine.run(&Multiply::new(), Factors { x: factors, y: deviations }).await?;
     let shift = RATIO_BITS + VALUE_FRAC_BITS - frac_bits;
-    engine.run(&Rescale::<u64, R>::new(shift)?, Rescaled { x: factors, out }).await?;
+    truncate(engine, shift, factors, out).await?;
 
     let Some((gain, offset)) = affine else { return Ok(()) };
     let products = outer.own.get_mut(..elements).unwrap_or(&mut []);
@@ -322,7 +326,7 @@ pub async fn layer_norm<R: Ring, E: Engine>(
             *product = out.mul(gain);
         }
     }
-    engine.run(&Rescale::<R, R>::new(frac_bits)?, Rescaled { x: products, out }).await?;
+    truncate(engine, frac_bits, products, out).await?;
     for row in out.chunks_exact_mut(columns) {
         for (out, &offset) in row.iter_mut().zip(offset) {
             *out = out.add(engine.constant(offset));

@@ -39,6 +39,10 @@ pub trait Comparing {
     fn fold(&self, index: u32) -> Fold;
     /// The public word of comparison `index`.
     fn public(&self, index: u32, z: Self::Ring) -> Self::Ring;
+    /// What public words are compared with: the mask, or a part of its bits.
+    fn compared_mask(&self, mask: Self::Ring) -> Self::Ring {
+        mask
+    }
 
     /// Bytes of own words per element in the first message.
     fn first_bytes(&self) -> usize {
@@ -142,7 +146,7 @@ impl<T: Comparing> Protocol for T {
     fn deal<G: CryptoRng>(&self, truth: &mut Truth<'_>, rng: &mut G) {
         let mask = T::Ring::from_u64(rng.next_u64());
         truth.set_word(self.frame().mask, mask);
-        self.frame().leaves.deal(truth, mask);
+        self.frame().leaves.deal(truth, self.compared_mask(mask));
         self.deal_rest(mask, truth, rng);
     }
 

@@ -1,6 +1,7 @@
 //! Protocol steps: what a party sends, and what it does with what it gets. Pure functions on the caller's slices, with
 //! the plaintext twin and the cost of each protocol beside them. No step does IO.
 
+pub mod activate;
 pub mod bitwise;
 #[cfg(test)]
 pub(crate) mod check;
@@ -14,6 +15,7 @@ pub mod piecewise;
 pub mod product;
 pub mod rescale;
 pub mod segments;
+pub mod select;
 pub mod shift;
 pub mod stepwise;
 

@@ -11,14 +11,23 @@ use tokio_util::sync::CancellationToken;
 use crate::dealer::client::ClientError;
 use crate::device::DeviceError;
 use crate::host::HostError;
-use crate::link::LinkError;
 use crate::link::tcp::Exposure;
+use crate::link::wan::Wan;
+use crate::link::{LinkError, Route};
 use crate::model::ModelError;
+use crate::plot::PlotError;
 use crate::readings::ReadingsError;
+use crate::server::training::run::RunError;
 use crate::store::StoreError;
+use crate::store::training::TrainingError;
+use crate::train::course::CourseError;
+use crate::train::curve::CurveError;
+use crate::train::plain::PlainError;
 
 /// The exit code of a program that was told to stop before it was done.
 const INTERRUPTED: u8 = 130;
+/// The exit code for arguments that do not go together; clap has the same.
+const WRONG_ARGUMENTS: u8 = 2;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +76,15 @@ pub enum CommandError {
     #[cfg(feature = "import")]
     #[error(transparent)]
     Import(#[from] crate::import::ImportError),
+    /// An owner's data.
+    #[error(transparent)]
+    Data(#[from] crate::data::DataError),
+    /// An upload to two servers.
+    #[error(transparent)]
+    Owner(#[from] crate::data::owner::OwnerError),
+    /// A server's datasets.
+    #[error(transparent)]
+    Dataset(#[from] crate::store::datasets::DatasetError),
     /// A device's name.
     #[error("`{name}` is not a device's name: use 1 to 16 letters, digits, `.`, `-` and `_`")]
     DeviceName {
@@ -79,6 +97,30 @@ pub enum CommandError {
         /// The file.
         path: std::path::PathBuf,
     },
+    /// A chart.
+    #[error(transparent)]
+    Plot(#[from] PlotError),
+    /// A chart in the middle of JSON.
+    #[error("--json and --plot both print; give --plot a file, such as --plot cost.svg")]
+    PlotBesideJson,
+    /// A training run.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// Training in plaintext.
+    #[error(transparent)]
+    Plain(#[from] PlainError),
+    /// A training run's configuration, on its data.
+    #[error(transparent)]
+    Course(#[from] CourseError),
+    /// A curve.
+    #[error(transparent)]
+    Curve(#[from] CurveError),
+    /// A share of a model.
+    #[error(transparent)]
+    Training(#[from] TrainingError),
+    /// Arguments that do not go together.
+    #[error("{0}")]
+    Arguments(String),
     /// The twin.
     #[error(transparent)]
     Twin(#[from] super::twin::TwinError),
@@ -88,13 +130,15 @@ pub enum CommandError {
 }
 
 impl CommandError {
-    /// The exit code: 130 if the program was told to stop, 1 otherwise. (2 is for wrong arguments.)
+    /// The exit code: 130 if the program was told to stop, 2 for wrong arguments, 1 otherwise.
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Device(DeviceError::Stopped) | Self::Console(crate::console::ConsoleError::Stopped) => {
                 ExitCode::from(INTERRUPTED)
             }
+            Self::PlotBesideJson | Self::Arguments(_) => ExitCode::from(WRONG_ARGUMENTS),
+            Self::Run(RunError::Stopped { .. }) => ExitCode::from(INTERRUPTED),
             _ => ExitCode::FAILURE,
         }
     }
@@ -135,6 +179,26 @@ impl Plaintext {
     #[must_use]
     pub fn exposure(self) -> Exposure {
         if self.insecure_plaintext { Exposure::InsecurePlaintext } else { Exposure::Local }
+    }
+}
+
+/// How a command's connections are made.
+#[derive(Args, Debug, Clone, Copy)]
+pub struct LinkArgs {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub plaintext: Plaintext,
+    /// Emulate a wide-area link: what this program sends arrives DELAY later, at BANDWIDTH per connection. Give it to
+    /// the other side, too, to delay the answers.
+    #[arg(long = "link", value_name = "DELAY,BANDWIDTH", value_parser = super::units::parse_link)]
+    pub wan: Option<Wan>,
+}
+
+impl LinkArgs {
+    /// The route of all connections of the command: clone it, and await [`Route::drained`] before the program ends.
+    #[must_use]
+    pub fn route(self) -> Route {
+        Route::new(self.plaintext.exposure(), self.wan)
     }
 }
 

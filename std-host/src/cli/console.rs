@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::common::{CommandError, Plaintext, runtime, stop_on_signal};
+use super::common::{CommandError, LinkArgs, runtime, stop_on_signal};
 use crate::console::{Console, ConsoleAnswer, Settings};
 use crate::device::report::Values;
 use crate::store::console::ConsoleKey;
@@ -34,7 +34,7 @@ pub struct ConsoleArgs {
     pub count: Option<usize>,
     #[command(flatten)]
     #[allow(missing_docs)]
-    pub plaintext: Plaintext,
+    pub link: LinkArgs,
 }
 
 /// Prints until the program is told to stop.
@@ -43,11 +43,15 @@ pub struct ConsoleArgs {
 /// [`CommandError`].
 pub fn run(args: ConsoleArgs) -> Result<(), CommandError> {
     let key = ConsoleKey::load(&args.key)?;
-    let settings = Settings { exposure: args.plaintext.exposure(), count: args.count, ..Settings::new(args.from) };
-    settings.exposure.announce();
+    let settings = Settings { route: args.link.route(), count: args.count, ..Settings::new(args.from) };
+    let route = settings.route.clone();
+    route.announce();
     runtime()?.block_on(async {
         let stop = stop_on_signal()?;
-        Console::new(settings, key, print).run(&stop).await?;
+        let done = Console::new(settings, key, print).run(&stop).await;
+        // The last confirmations, over an emulated link.
+        route.drained().await;
+        done?;
         Ok(())
     })
 }

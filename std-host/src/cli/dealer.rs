@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::common::{CommandError, Plaintext, announce, runtime, stop_on_signal};
+use super::common::{CommandError, LinkArgs, announce, runtime, stop_on_signal};
 use crate::dealer::{Dealer, Limits};
 use crate::link::tcp::Listener;
 use crate::store::dealer::DealerStore;
@@ -29,7 +29,7 @@ pub struct DealerArgs {
     pub listen: String,
     #[command(flatten)]
     #[allow(missing_docs)]
-    pub plaintext: Plaintext,
+    pub link: LinkArgs,
 }
 
 /// Serves until the program is told to stop.
@@ -40,7 +40,7 @@ pub fn run(args: &DealerArgs) -> Result<(), CommandError> {
     let store = DealerStore::open(&args.state)?;
     runtime()?.block_on(async {
         let stop = stop_on_signal()?;
-        let listener = Listener::bind(&args.listen, args.plaintext.exposure()).await?;
+        let listener = Listener::bind(&args.listen, args.link.route()).await?;
         announce(listener.local_address()?)?;
         Dealer::new(store, Limits::default()).serve(listener, stop).await;
         tracing::info!("stopped");

@@ -9,7 +9,7 @@ use indicatif::ProgressBar;
 use sharelet_core::session::p0::Identity;
 use sharelet_core::wire::query::Recipient;
 
-use super::common::{Answer, CommandError, Plaintext, runtime, stop_on_signal};
+use super::common::{Answer, CommandError, LinkArgs, runtime, stop_on_signal};
 use super::terminal::progress;
 use crate::device::data_party::{self, DataParty};
 use crate::device::report::{Report, Values};
@@ -83,7 +83,7 @@ pub struct DeviceArgs {
     pub labels: Vec<String>,
     #[command(flatten)]
     #[allow(missing_docs)]
-    pub plaintext: Plaintext,
+    pub link: LinkArgs,
 }
 
 /// Readings from a file; a raw one is read when the network has told its width.
@@ -197,7 +197,7 @@ fn infer(args: DeviceArgs, console: &mut Console) -> Result<usize, DeviceError> 
     let identity = Identity::new(key.device, &key.key);
     if let (Some(servers), Some(task)) = (args.outsource, &args.task) {
         let settings = data_party::Settings {
-            exposure: args.plaintext.exposure(),
+            route: args.link.route(),
             recipient: if args.to_console { Recipient::Console } else { Recipient::DataParty },
             count: args.count,
             retries: args.retries,
@@ -205,16 +205,19 @@ fn infer(args: DeviceArgs, console: &mut Console) -> Result<usize, DeviceError> 
             stall: args.timeout,
             ..data_party::Settings::new(servers)
         };
-        settings.exposure.announce();
+        let route = settings.route.clone();
+        route.announce();
         let task = crate::store::task::load(task)?;
         let mut party = DataParty { settings, identity, counter, task, sensor, events: console };
         return runtime()?.block_on(async {
             let stop = stop_on_signal()?;
-            party.run(&stop).await
+            let done = party.run(&stop).await;
+            route.drained().await;
+            done
         });
     }
     let settings = Settings {
-        exposure: args.plaintext.exposure(),
+        route: args.link.route(),
         answer: args.answer.into(),
         count: args.count,
         retries: args.retries,
@@ -223,11 +226,14 @@ fn infer(args: DeviceArgs, console: &mut Console) -> Result<usize, DeviceError> 
         // Without --outsource it is required.
         ..Settings::new(args.host.unwrap_or_default())
     };
-    settings.exposure.announce();
+    let route = settings.route.clone();
+    route.announce();
     let mut device = Device { settings, identity, counter, sensor, events: console };
     runtime()?.block_on(async {
         let stop = stop_on_signal()?;
-        device.run(&stop).await
+        let done = device.run(&stop).await;
+        route.drained().await;
+        done
     })
 }
 

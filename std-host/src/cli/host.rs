@@ -8,7 +8,7 @@ use clap::Args;
 use indicatif::ProgressDrawTarget;
 use sharelet_core::wire::control::DeviceId;
 
-use super::common::{Answer, CommandError, Plaintext, announce, runtime, stop_on_signal};
+use super::common::{Answer, CommandError, LinkArgs, announce, runtime, stop_on_signal};
 use super::terminal::progress;
 use crate::dealer::client::Client;
 use crate::dealer::masked;
@@ -59,7 +59,7 @@ pub struct HostArgs {
     pub batch: Option<u32>,
     #[command(flatten)]
     #[allow(missing_docs)]
-    pub plaintext: Plaintext,
+    pub link: LinkArgs,
 }
 
 /// Serves until the program is told to stop.
@@ -72,9 +72,9 @@ pub fn run(args: &HostArgs) -> Result<(), CommandError> {
     let limits = Limits::default();
     runtime()?.block_on(async {
         let stop = stop_on_signal()?;
-        let exposure = args.plaintext.exposure();
-        let listener = Listener::bind(&args.listen, exposure).await?;
-        let client = Client::new(args.dealer.clone(), exposure, CONNECT, limits.stall);
+        let route = args.link.route();
+        let listener = Listener::bind(&args.listen, route.clone()).await?;
+        let client = Client::new(args.dealer.clone(), route, CONNECT, limits.stall);
         upload(&model, &client).await?;
         let batch = args.batch.unwrap_or(args.ahead.min(crate::dealer::wire::MAX_COUNT));
         let supply = Supply { ahead: args.ahead, batch, ..Supply::default() };

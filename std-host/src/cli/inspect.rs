@@ -9,17 +9,21 @@ use sharelet_core::network::Activation;
 use sharelet_core::session::cost::SessionCost;
 
 use super::common::{Answer, CommandError};
-use super::units::{json_text, parse_bandwidth, parse_duration};
+use super::terminal::width;
+use super::units::{json_text, parse_bandwidth, parse_duration, parse_svg_path};
 use crate::model::Model;
+use crate::plot::{Bars, Panel};
 
 const EXAMPLES: &str = "\
 Examples:
   sharelet inspect ad01.slt
   sharelet inspect ad01.slt --rtt 80ms --bandwidth 1mbit
   sharelet inspect ad01.slt --json
+  sharelet inspect ad01.slt --plot
+  sharelet inspect ad01.slt --plot cost.svg
 
 Per layer: shape, fraction bits, shift, digits of the gate, bytes while preparing, up and down, bytes from the dealer to
-the host, and keystream blocks that the device computes. The time is that of the network alone.";
+the host, and keystream blocks that the device computes. The time is that of the network alone. --plot draws the same figures.";
 
 /// What a board's TCP buffers and fixed buffers take, in bytes: `firmware` has 4 KB each way.
 const SOCKET_BYTES: usize = 8192;
@@ -43,6 +47,10 @@ pub struct InspectArgs {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
+    /// Also show the cost per layer as bars, or write them to a file.
+    #[arg(long, value_name = "FILE.svg", num_args = 0..=1, value_parser = parse_svg_path)]
+    #[allow(clippy::option_option)]
+    pub plot: Option<Option<PathBuf>>,
 }
 
 struct Row {
@@ -60,6 +68,14 @@ struct Row {
     dealer_bytes: u64,
     prepare_blocks: u64,
     online_blocks: u64,
+}
+
+impl Row {
+    /// The shape, and what is carried over.
+    fn label(&self) -> String {
+        let skip = self.skip.map(|from| format!(" + input of {from}")).unwrap_or_default();
+        format!("{}{skip}", self.shape)
+    }
 }
 
 fn rows(model: &Model) -> Vec<Row> {
@@ -104,9 +120,38 @@ fn seconds(cost: &SessionCost, rtt: Duration, bandwidth: f64) -> (f64, f64) {
 /// # Errors
 /// [`CommandError`].
 pub fn run(args: &InspectArgs) -> Result<(), CommandError> {
+    if args.json && args.plot == Some(None) {
+        return Err(CommandError::PlotBesideJson);
+    }
     let model = Model::load(&args.model)?;
-    let text = if args.json { json(&model, args) } else { table(&model, args) };
+    let mut text = if args.json { json(&model, args) } else { table(&model, args) };
+    match &args.plot {
+        None => {}
+        Some(Some(path)) => bars(&model).save_svg(path)?,
+        Some(None) => text.push_str(&format!("\n{}", bars(&model).terminal(width()))),
+    }
     Ok(io::stdout().lock().write_all(text.as_bytes())?)
+}
+
+/// The cost per layer, a panel for each quantity.
+#[allow(clippy::cast_precision_loss)]
+fn bars(model: &Model) -> Bars {
+    let rows = rows(model);
+    let panel = |name: &str, cost: fn(&Row) -> u64| {
+        let bar = |(index, row): (usize, &Row)| (format!("{index}: {}", row.label()), cost(row) as f64);
+        Panel { name: name.to_owned(), bars: rows.iter().enumerate().map(bar).collect() }
+    };
+    Bars {
+        title: format!("{}: cost per layer", model.name),
+        panels: vec![
+            panel("preparation: bytes up", |row| row.prepare_bytes),
+            panel("online: bytes up", |row| row.up_bytes),
+            panel("online: bytes down", |row| row.down_bytes),
+            panel("dealer to host: bytes", |row| row.dealer_bytes),
+            panel("preparation: keystream blocks on the device", |row| row.prepare_blocks),
+            panel("online: keystream blocks on the device", |row| row.online_blocks),
+        ],
+    }
 }
 
 fn table(model: &Model, args: &InspectArgs) -> String {
@@ -115,8 +160,7 @@ fn table(model: &Model, args: &InspectArgs) -> String {
     let mut text = format!("{}\n\n", model.name);
     text.push_str("layer                                shape  w.frac  shift  act   digits        prepare B      up B    down B    dealer B   blocks prep    online\n");
     for (index, row) in rows(model).iter().enumerate() {
-        let skip = row.skip.map(|from| format!(" + input of {from}")).unwrap_or_default();
-        let shape = format!("{}{skip}", row.shape);
+        let shape = row.label();
         let digits = row.digits.iter().map(u8::to_string).collect::<Vec<_>>().join("/");
         let digits = if digits.is_empty() { "-".to_owned() } else { digits };
         let act = if row.relu { "relu" } else { "-" };

@@ -1,5 +1,6 @@
 //! The commands of `sharelet`, one file each.
 
+pub mod collect;
 pub mod common;
 pub mod console;
 pub mod dealer;
@@ -8,10 +9,16 @@ pub mod host;
 #[cfg(feature = "import")]
 pub mod import;
 pub mod inspect;
+#[cfg(feature = "import")]
+pub mod open;
 pub mod provision;
 pub mod server;
+pub mod share;
+pub mod table;
 pub mod task;
 pub mod terminal;
+pub mod train;
+pub mod train_plain;
 pub mod twin;
 pub mod units;
 
@@ -26,6 +33,9 @@ A device, a host and a dealer on one machine:
   sharelet dealer --state dealer-state
   sharelet host model.slt --dealer 127.0.0.1:7100 --state host-state
   sharelet device --key pump-07.key --counter pump-07.counter --host 127.0.0.1:7101 --inputs readings.npy
+
+A line of 40 ms and 100 Mbit/s between them, emulated; each program delays what it sends:
+  --link 40ms,100mbit
 
 Every command has examples of its own: sharelet COMMAND --help.";
 
@@ -49,7 +59,13 @@ enum Command {
     Console(console::ConsoleArgs),
     Task(task::TaskArgs),
     Twin(twin::TwinArgs),
+    Train(Box<train::TrainArgs>),
+    TrainPlain(Box<train_plain::TrainPlainArgs>),
+    #[cfg(feature = "import")]
+    Open(open::OpenArgs),
     Inspect(inspect::InspectArgs),
+    Share(share::ShareArgs),
+    Collect(collect::CollectArgs),
     #[cfg(feature = "import")]
     Import(import::ImportArgs),
     /// Not in this build.
@@ -76,8 +92,14 @@ impl Cli {
             Command::Server(args) => server::run(&args),
             Command::Console(args) => console::run(args),
             Command::Task(args) => task::run(&args),
+            Command::Train(args) => train::run(&args),
+            Command::TrainPlain(args) => train_plain::run(&args),
+            #[cfg(feature = "import")]
+            Command::Open(args) => open::run(&args),
             Command::Twin(args) => Ok(twin::run(&args)?),
             Command::Inspect(args) => inspect::run(&args),
+            Command::Share(args) => share::run(args),
+            Command::Collect(args) => collect::run(&args),
             #[cfg(feature = "import")]
             Command::Import(args) => Ok(import::run(args)?),
             #[cfg(not(feature = "import"))]

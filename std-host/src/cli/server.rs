@@ -8,7 +8,7 @@ use sharelet_core::session::p0::Identity;
 use sharelet_core::wire::control;
 use tokio_util::sync::CancellationToken;
 
-use super::common::{CommandError, Plaintext, announce, runtime, stop_on_signal};
+use super::common::{CommandError, LinkArgs, announce, runtime, stop_on_signal};
 use super::host::load_model;
 use crate::dealer::client::Client;
 use crate::host::provider::{Source, Supply};
@@ -90,7 +90,7 @@ pub struct ServerArgs {
     pub pair_timeout: Duration,
     #[command(flatten)]
     #[allow(missing_docs)]
-    pub plaintext: Plaintext,
+    pub link: LinkArgs,
 }
 
 /// Serves until the program is told to stop.
@@ -114,7 +114,7 @@ fn run_0(args: &ServerArgs) -> Result<(), CommandError> {
     let counter = FileCounter::open(given(args.counter.as_deref(), "counter")?)?;
     let task = task::load(given(args.task.as_deref(), "task")?)?;
     let peer = given(args.peer.as_deref(), "peer")?.to_owned();
-    let settings = Settings { exposure: args.plaintext.exposure(), lanes: args.pool.into(), ..Settings::new(peer) };
+    let settings = Settings { route: args.link.route(), lanes: args.pool.into(), ..Settings::new(peer) };
     let identity = Identity::new(key.device, &key.key);
     let party = Party0::new(settings, identity, counter, task, instance()?);
     runtime()?.block_on(async {
@@ -130,7 +130,7 @@ fn run_1(args: &ServerArgs) -> Result<(), CommandError> {
     runtime()?.block_on(async {
         let stop = stop_on_signal()?;
         let dealer = given(args.dealer.as_deref(), "dealer")?.to_owned();
-        let client = Client::new(dealer, args.plaintext.exposure(), CONNECT, limits.stall);
+        let client = Client::new(dealer, args.link.route(), CONNECT, limits.stall);
         super::host::upload(&model, &client).await?;
         let batch = args.ahead.min(crate::dealer::wire::MAX_COUNT);
         let supply = Supply { ahead: args.ahead, batch, ..Supply::default() };
@@ -149,7 +149,7 @@ async fn serve<E: Evaluator>(
 ) -> Result<(), CommandError> {
     let console = args.console.as_deref().map(|path| ServerConsole::load(path, args.party)).transpose()?;
     let queue = console.map(|console| Queue::new(console, args.console_queue));
-    let listener = Listener::bind(args.listen.as_deref().unwrap_or(listen), args.plaintext.exposure()).await?;
+    let listener = Listener::bind(args.listen.as_deref().unwrap_or(listen), args.link.route()).await?;
     announce(listener.local_address()?)?;
     Server::new(party, queue, Limits::default()).serve(listener, stop).await?;
     tracing::info!("stopped");

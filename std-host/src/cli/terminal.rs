@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal as _, Write};
 use std::sync::LazyLock;
 
 use clap::Args;
+use console::Term;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -38,6 +39,13 @@ impl Verbosity {
             tracing::warn!("RUST_LOG is ignored: give TARGET=LEVEL pairs or one level, such as info or sharelet_host=debug");
         }
     }
+}
+
+/// Columns of a chart on standard output: those of the terminal, or as many as a page has.
+#[must_use]
+pub fn width() -> usize {
+    const PAGE: usize = 100;
+    Term::stdout().size_checked().map_or(PAGE, |(_, columns)| columns.into())
 }
 
 /// A progress bar on a terminal, nothing elsewhere.

@@ -1,6 +1,9 @@
-//! Addresses, durations and bandwidths as people write them, and text as JSON.
+//! Addresses, durations, bandwidths, lines and names of pictures as people write them, and text as JSON.
 
 use core::time::Duration;
+use std::path::PathBuf;
+
+use crate::link::wan::{MAX_BYTES, MAX_DELAY, Wan};
 
 /// A host and a port; names are resolved later, when they are needed.
 ///
@@ -55,6 +58,54 @@ pub fn parse_bandwidth(text: &str) -> Result<f64, String> {
     if bits * scale > 0.0 && bits.is_finite() { Ok(bits * scale) } else { Err("give a bandwidth above zero".to_owned()) }
 }
 
+/// A line such as `40ms,100mbit`, `40ms` or `100mbit`: a delay one way and a bandwidth, each with its unit.
+///
+/// # Errors
+/// A sentence for the command line.
+pub fn parse_link(text: &str) -> Result<Wan, String> {
+    let (mut delay, mut bandwidth) = (None, None);
+    for part in text.split(',').map(str::trim) {
+        if !part.ends_with(|c: char| c.is_ascii_alphabetic()) {
+            return Err(format!("`{part}` has no unit: give a delay and a bandwidth, such as 40ms,100mbit, or one of them"));
+        }
+        let twice = |what| Err(format!("two {what}s: give one delay and one bandwidth, such as 40ms,100mbit"));
+        if part.ends_with("bit") {
+            if bandwidth.replace(parse_bandwidth(part).map_err(|error| format!("`{part}`: {error}"))?).is_some() {
+                return twice("bandwidth");
+            }
+        } else if delay
+            .replace(parse_duration(part).map_err(|error| format!("`{part}`: {error}; or kbit, mbit, gbit for a bandwidth"))?)
+            .is_some()
+        {
+            return twice("delay");
+        }
+    }
+    let delay = delay.unwrap_or_default();
+    if delay > MAX_DELAY {
+        return Err(format!("a delay of {delay:?} is longer than the {MAX_DELAY:?} that are emulated"));
+    }
+    if bandwidth.is_some_and(|bits| bits < 1.0) {
+        return Err("give a bandwidth of at least one bit per second".to_owned());
+    }
+    // The most is far beyond what a line carries.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let wan = Wan { delay, bandwidth_bits: bandwidth.map(|bits| bits.round() as u64) };
+    if wan.bandwidth_bits.is_some() && wan.capacity_bytes() >= MAX_BYTES {
+        return Err(format!("{wan}: more than {MAX_BYTES} bytes would be under way, and they are in memory; give less"));
+    }
+    Ok(wan)
+}
+
+/// A file that a picture goes to.
+///
+/// # Errors
+/// A sentence for the command line.
+pub fn parse_svg_path(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    let svg = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("svg"));
+    if svg { Ok(path) } else { Err("give a file that ends in .svg".to_owned()) }
+}
+
 /// A text as JSON.
 #[must_use]
 pub fn json_text(text: &str) -> String {
@@ -86,5 +137,34 @@ mod tests {
         assert!(parse_duration("20 parsecs").is_err() && parse_duration("-1s").is_err() && parse_duration("").is_err());
         assert_eq!(parse_bandwidth("10mbit"), Ok(1e7));
         assert!(parse_bandwidth("0").is_err() && parse_bandwidth("mbit").is_err() && parse_bandwidth("inf").is_err());
+    }
+    #[test]
+    fn links() {
+        let ms = Duration::from_millis;
+        let line = |delay, bandwidth_bits| Ok(Wan { delay, bandwidth_bits });
+        assert_eq!(parse_link("40ms,100mbit"), line(ms(40), Some(100_000_000)));
+        assert_eq!(parse_link("100mbit, 40ms"), line(ms(40), Some(100_000_000)));
+        assert_eq!(parse_link("40ms"), line(ms(40), None));
+        assert_eq!(parse_link("1.5s,250kbit"), line(ms(1500), Some(250_000)));
+        assert_eq!(parse_link("500us,1gbit"), line(Duration::from_micros(500), Some(1_000_000_000)));
+        assert_eq!(parse_link("100mbit"), line(ms(0), Some(100_000_000)));
+        for (text, says) in [
+            ("", "no unit"),
+            ("40,100", "no unit"),
+            ("40ms,", "no unit"),
+            ("40ms,40ms", "two delays"),
+            ("1mbit,2mbit", "two bandwidths"),
+            ("40parsec", "give a number and us, ms, s"),
+            ("40ms,0mbit", "above zero"),
+            ("40ms,0.1bit", "at least one bit"),
+            ("40ms,100mbyte", "kbit, mbit, gbit"),
+            ("-1ms", "not negative"),
+            ("1h", "longer than"),
+            ("30s,10gbit", "in memory"),
+            ("40ms,99999999999999999999gbit", "in memory"),
+        ] {
+            let refused = parse_link(text).expect_err(text);
+            assert!(refused.contains(says), "{text}: {refused}");
+        }
     }
 }

@@ -9,10 +9,12 @@ use sharelet_core::network::Network;
 use sharelet_core::wire::control::DeviceId;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::wire::{self, Deal, Dealing, Kind, MAX_CORRECTION_BYTES, Offer, Refusal, Status, StatusIs, WireError};
-use crate::link::tcp::{self, Exposure};
-use crate::link::{Connection, LinkError};
+use super::wire::{
+    self, Course, CourseIs, Deal, Dealing, Kind, MAX_CORRECTION_BYTES, Offer, Refusal, Status, StatusIs, WireError,
+};
+use crate::link::{Connection, LinkError, Route, tcp};
 use crate::model::MAX_LAYERS;
+use crate::tensor::offline::{Dealt, Plan};
 
 /// Connections to the dealer at the same time.
 const CONNECTIONS: usize = 4;
@@ -44,7 +46,7 @@ impl ClientError {
 #[derive(Debug)]
 pub struct Client {
     address: String,
-    exposure: Exposure,
+    route: Route,
     connect: Duration,
     stall: Duration,
     idle: Mutex<Vec<Connection>>,
@@ -67,9 +69,9 @@ impl Lease<'_> {
 impl Client {
     /// The dealer at `address`; nothing is connected yet.
     #[must_use]
-    pub fn new(address: String, exposure: Exposure, connect: Duration, stall: Duration) -> Self {
-        let permits = Semaphore::new(CONNECTIONS);
-        Self { address, exposure, connect, stall, idle: Mutex::default(), permits }
+    pub fn new(address: String, route: impl Into<Route>, connect: Duration, stall: Duration) -> Self {
+        let (permits, route) = (Semaphore::new(CONNECTIONS), route.into());
+        Self { address, route, connect, stall, idle: Mutex::default(), permits }
     }
 
     /// The dealer's address.
@@ -79,7 +81,7 @@ impl Client {
     }
 
     async fn fresh(&self) -> Result<Connection, ClientError> {
-        let mut connection = tcp::connect(&self.address, self.exposure, self.connect, self.stall).await?;
+        let mut connection = tcp::connect(&self.address, self.route.clone(), self.connect, self.stall).await?;
         wire::greet(&mut connection.writer, Kind::Hello).await?;
         wire::read_greeting(&mut connection.reader, Kind::Welcome).await?;
         Ok(connection)
@@ -158,14 +160,54 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError`]; the dealer's refusals say what to ask for instead.
-    pub async fn deal(&self, request: Deal, expected: usize) -> Result<Dealt<'_>, ClientError> {
+    pub async fn deal(&self, request: Deal, expected: usize) -> Result<Corrections<'_>, ClientError> {
         let (lease, kind, body) = self.request(Kind::Deal, &wire::encode(Kind::Deal, &request)?).await?;
         let dealing: Dealing = wire::decode_expected(Kind::Dealing, kind, &body)?;
         let found = dealing.bytes_each as usize;
         if found != expected || expected > MAX_CORRECTION_BYTES {
             return Err(WireError::WrongLength { kind: Kind::Correction, expected, found }.into());
         }
-        Ok(Dealt { lease: Some(lease), dealing, expected, next: request.first, left: request.count })
+        Ok(Corrections { lease: Some(lease), dealing, expected, next: request.first, left: request.count })
+    }
+}
+
+impl Client {
+    /// Asks for the sessions of a training run: a connection of its own.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn course(&self, request: &Course) -> Result<(CourseIs, Sessions), ClientError> {
+        let mut connection = self.fresh().await?;
+        wire::send_body(&mut connection.writer, Kind::Course, &wire::encode(Kind::Course, request)?).await?;
+        // The dealer makes masks of the data before it answers.
+        connection.reader.await_message(COURSE);
+        let course: CourseIs = wire::receive(&mut connection.reader, Kind::CourseIs).await?;
+        Ok((course, Sessions { connection, next: request.first }))
+    }
+}
+
+/// The dealer may take so long to look at a training run, or to deal a session.
+const COURSE: Duration = Duration::from_secs(600);
+
+/// Sessions of a training run, as they are dealt.
+#[derive(Debug)]
+pub struct Sessions {
+    connection: Connection,
+    next: u64,
+}
+
+impl Sessions {
+    /// The next session, as its plan counts it.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn next(&mut self, plan: &Plan) -> Result<Dealt, ClientError> {
+        let Connection { reader, writer } = &mut self.connection;
+        wire::send_empty(writer, Kind::Next).await?;
+        reader.await_message(COURSE);
+        let dealt = wire::receive_session(reader, self.next, plan).await?;
+        self.next += 1;
+        Ok(dealt)
     }
 }
 
@@ -182,7 +224,7 @@ fn ends((kind, body): &(Kind, Vec<u8>)) -> bool {
 }
 
 /// Corrections on their way.
-pub struct Dealt<'c> {
+pub struct Corrections<'c> {
     lease: Option<Lease<'c>>,
     dealing: Dealing,
     expected: usize,
@@ -190,13 +232,13 @@ pub struct Dealt<'c> {
     left: u32,
 }
 
-impl core::fmt::Debug for Dealt<'_> {
+impl core::fmt::Debug for Corrections<'_> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Dealt").field("next", &self.next).field("left", &self.left).finish_non_exhaustive()
+        f.debug_struct("Corrections").field("next", &self.next).field("left", &self.left).finish_non_exhaustive()
     }
 }
 
-impl Dealt<'_> {
+impl Corrections<'_> {
     /// What the dealer said about them.
     #[must_use]
     pub fn dealing(&self) -> Dealing {

@@ -3,6 +3,7 @@
 //! It sees no message between device and host. [`wire`] is what it speaks with hosts, [`client`] their side of it.
 
 pub mod client;
+mod course;
 pub mod masked;
 pub mod wire;
 
@@ -205,6 +206,10 @@ impl Dealer {
             Kind::Deal => {
                 let request: Deal = wire::decode(kind, &wire::read_body(reader, header).await?)?;
                 self.deal(writer, request).await
+            }
+            Kind::Course => {
+                let request = wire::read_course(reader, header).await?;
+                self.deal_course(reader, writer, request).await
             }
             found => Err(WireError::UnexpectedFrame { expected: Kind::Deal, found }.into()),
         }

@@ -23,8 +23,13 @@
 //! | 8 | `Known` | dealer to host | empty: the dealer has the masked model |
 //! | 9 | `Deal` | host to dealer | [`Deal`]: device, masked model, sessions that follow those dealt under its key |
 //! | 10 | `Dealing` | dealer to host | [`Dealing`]: the key's public name, bytes per session |
+//! | 11 | `CourseIs` | dealer to server 1 | [`CourseIs`]: the key's public name, and how many sessions the course has |
+//! | 12 | `Next` | server 1 to dealer | empty: one more session of the course is wanted |
 //! | 16 | `Masked` | host to dealer, after `Wanted` | the matrices `A = W - E`, `u32` each, row-major, first layer first |
 //! | 17 | `Correction` | dealer to host, once per session asked for, in order | session, `u64`, the corrections, and the CRC-32 (IEEE) of both, `u32` |
+//!
+//! | 18 | `Course` | server 1 to dealer | [`Course`], at most [`MAX_COURSE_BYTES`]: a training run |
+//! | 19 | `Session` | dealer to server 1, once per `Next`, in order | session, `u64`, the seed of server 1's masks, 32 bytes, records, words of products, and the CRC-32 (IEEE) of all this, `u32` |
 //!
 //! `Masked` is answered by `Known`, or by `Refuse` if its digest is not the offered id. The id of a masked model is the
 //! SHA-256 of `sharelet masked model 1`, a zero byte, the length of the network's description as `u32`, the description
@@ -42,6 +47,8 @@ use sharelet_core::wire::control::DeviceId;
 
 use crate::link::{Reader, Writer};
 use crate::model::MAX_LAYERS;
+use crate::tensor::offline::{Dealt, Plan};
+use crate::train::course::Sizes;
 
 /// Version of this format.
 pub const VERSION: u16 = 1;
@@ -51,6 +58,10 @@ pub const MAX_CONTROL_BYTES: usize = 1024;
 pub const MAX_MASKED_BYTES: usize = 1 << 30;
 /// Most bytes of the corrections of one session.
 pub const MAX_CORRECTION_BYTES: usize = 1 << 28;
+/// Most bytes of a course.
+pub const MAX_COURSE_BYTES: usize = 1 << 16;
+/// Most bytes of a session of a course.
+pub const MAX_SESSION_BYTES: usize = 1 << 31;
 /// Most sessions of one request.
 pub const MAX_COUNT: u32 = 1024;
 
@@ -76,13 +87,17 @@ pub enum Kind {
     Known = 8,
     Deal = 9,
     Dealing = 10,
+    CourseIs = 11,
+    Next = 12,
     Masked = 16,
     Correction = 17,
+    Course = 18,
+    Session = 19,
 }
 
 impl Kind {
     fn parse(kind: u8) -> Result<Self, WireError> {
-        const ALL: [Kind; 12] = [
+        const ALL: [Kind; 16] = [
             Kind::Hello,
             Kind::Welcome,
             Kind::Refuse,
@@ -93,8 +108,12 @@ impl Kind {
             Kind::Known,
             Kind::Deal,
             Kind::Dealing,
+            Kind::CourseIs,
+            Kind::Next,
             Kind::Masked,
             Kind::Correction,
+            Kind::Course,
+            Kind::Session,
         ];
         ALL.into_iter().find(|known| *known as u8 == kind).ok_or(WireError::UnknownFrame { kind })
     }
@@ -147,6 +166,30 @@ pub struct Dealing {
     pub bytes_each: u32,
 }
 
+/// Server 1 to dealer: a training run, of which all sessions are dealt one after the other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Course {
+    /// The name under which server 0's key is known.
+    pub device: DeviceId,
+    /// The first session's number.
+    pub first: u64,
+    /// Steps that were made already.
+    pub steps: u64,
+    /// Sizes of the data.
+    pub sizes: Sizes,
+    /// The configuration, as TOML.
+    pub config: String,
+}
+
+/// Dealer to server 1: the sessions that follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CourseIs {
+    /// Public name of server 0's key.
+    pub key: KeyId,
+    /// How many there are.
+    pub sessions: u32,
+}
+
 /// Why the dealer does not do what it was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[non_exhaustive]
@@ -177,6 +220,11 @@ pub enum Refusal {
         /// The lowest number that was not dealt.
         next: u64,
     },
+    /// A training run that contradicts itself.
+    #[error(
+        "the training run is refused: its configuration does not fit its data; install matching versions at server and dealer"
+    )]
+    BadCourse,
     /// Too many or no sessions at once.
     #[error("the count of sessions must lie between 1 and {limit}; ask for fewer at a time")]
     Count {
@@ -343,6 +391,58 @@ fn parse_header(bytes: [u8; HEADER_BYTES]) -> Result<Header, WireError> {
     let [kind, length @ ..] = bytes;
     let body_bytes = usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX);
     Ok(Header { kind: Kind::parse(kind)?, body_bytes })
+}
+
+/// Reads the body of a `Course` frame.
+///
+/// # Errors
+/// [`WireError`].
+pub async fn read_course(reader: &mut Reader, header: Header) -> Result<Course, WireError> {
+    let Header { kind, body_bytes: found } = header;
+    if found > MAX_COURSE_BYTES {
+        return Err(WireError::WrongLength { kind, expected: MAX_COURSE_BYTES, found });
+    }
+    decode(kind, &read_bulk(reader, found).await?)
+}
+
+/// Sends a session of a course.
+///
+/// # Errors
+/// [`WireError`].
+pub async fn send_session(writer: &mut Writer, session: u64, dealt: &Dealt) -> Result<(), WireError> {
+    let number = session.to_le_bytes();
+    let products = dealt.product_bytes();
+    let parts = [&number[..], dealt.seed(), dealt.records(), &products];
+    let mut crc = crc32fast::Hasher::new();
+    parts.iter().for_each(|part| crc.update(part));
+    let [number, seed, records, products] = parts;
+    write(writer, Kind::Session, &[number, seed, records, products, &crc.finalize().to_le_bytes()]).await
+}
+
+/// Reads a session of a course, as `plan` counts it.
+///
+/// # Errors
+/// [`WireError::WrongSession`] and [`WireError::Checksum`] among others.
+pub async fn receive_session(reader: &mut Reader, session: u64, plan: &Plan) -> Result<Dealt, WireError> {
+    let header = expect(reader, Kind::Session).await?;
+    let too_long = |found| WireError::WrongLength { kind: Kind::Session, expected: MAX_SESSION_BYTES, found };
+    let dealt_bytes = usize::try_from(plan.dealt_bytes()).map_err(|_| too_long(usize::MAX))?;
+    let due = dealt_bytes.saturating_add(CORRECTION_EXTRA_BYTES);
+    if header.body_bytes != due {
+        return Err(WireError::WrongLength { kind: Kind::Session, expected: due, found: header.body_bytes });
+    }
+    let mut number = [0; 8];
+    read_exact(reader, &mut number).await?;
+    let body = read_bulk(reader, dealt_bytes).await?;
+    let mut checksum = [0; 4];
+    read_exact(reader, &mut checksum).await?;
+    if checksum != correction_checksum(&number, &body) {
+        return Err(WireError::Checksum { session });
+    }
+    match u64::from_le_bytes(number) {
+        found if found != session => Err(WireError::WrongSession { expected: session, found }),
+        _ => Dealt::parse(plan, body).map_err(|_| too_long(dealt_bytes)),
+    }
 }
 
 /// Reads the body of a control frame.

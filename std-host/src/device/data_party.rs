@@ -17,15 +17,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::{DeviceError, Events, Inference, Progress, Sensor, check};
 use crate::link::tcp::{self, Exposure};
-use crate::link::{Connection, Counting, Counts};
+use crate::link::{Connection, Counting, Counts, Route};
 
 /// Where the servers are, and how long to wait for what.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Server 0 and server 1, `HOST:PORT`.
     pub servers: [String; 2],
-    /// Which addresses are acceptable.
-    pub exposure: Exposure,
+    /// How the connections are made.
+    pub route: Route,
     /// Who gets the answers.
     pub recipient: Recipient,
     /// Readings to infer; `None` for all.
@@ -50,7 +50,7 @@ impl Settings {
     pub fn new(servers: [String; 2]) -> Self {
         Self {
             servers,
-            exposure: Exposure::Local,
+            route: Exposure::Local.into(),
             recipient: Recipient::DataParty,
             count: None,
             retries: 5,
@@ -181,8 +181,8 @@ impl<S: Sensor, C: SessionCounter, E: Events> DataParty<S, C, E> {
     }
 
     async fn connect(&self, party: usize) -> Result<Connection, DeviceError> {
-        let Settings { servers, exposure, connect, stall, .. } = &self.settings;
+        let Settings { servers, route, connect, stall, .. } = &self.settings;
         let address = servers.get(party).map_or("", String::as_str);
-        Ok(tcp::connect(address, *exposure, *connect, *stall).await?)
+        Ok(tcp::connect(address, route.clone(), *connect, *stall).await?)
     }
 }

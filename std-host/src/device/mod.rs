@@ -23,8 +23,7 @@ use sharelet_core::wire::WireError;
 use sharelet_core::wire::control::{Answer, Refusal};
 use tokio_util::sync::CancellationToken;
 
-use crate::link::tcp::{self, Exposure};
-use crate::link::{Counting, Counts, LinkError};
+use crate::link::{Counting, Counts, LinkError, Route, tcp};
 use crate::model::MAX_LAYERS;
 use crate::readings::{Readings, ReadingsError};
 use crate::store::StoreError;
@@ -39,8 +38,8 @@ const MAX_BLOCKS: u64 = 1 << 26;
 pub struct Settings {
     /// The host, `HOST:PORT`.
     pub host: String,
-    /// Which addresses are acceptable.
-    pub exposure: Exposure,
+    /// Which addresses are acceptable, and over which line.
+    pub route: Route,
     /// Who learns the answer; the host must have been started with the same.
     pub answer: Answer,
     /// Readings to infer; `None` for all.
@@ -65,7 +64,7 @@ impl Settings {
     pub fn new(host: String) -> Self {
         Self {
             host,
-            exposure: Exposure::Local,
+            route: Route::default(),
             answer: Answer::Device,
             count: None,
             retries: 5,
@@ -295,7 +294,7 @@ impl<S: Sensor, C: SessionCounter, E: Events> Device<S, C, E> {
     /// One connection: a handshake, then session after session.
     async fn serve(&mut self, progress: &mut Progress) -> Result<(), DeviceError> {
         let Settings { answer, connect, stall, phase, .. } = self.settings;
-        let connection = tcp::connect(&self.settings.host, self.settings.exposure, connect, stall).await?;
+        let connection = tcp::connect(&self.settings.host, self.settings.route.clone(), connect, stall).await?;
         let policy = Policy { answer, inputs: self.sensor.width(), max_outputs: MAX_OUTPUTS, max_blocks: MAX_BLOCKS };
         let mut network = Network::<MAX_LAYERS>::default();
         let handshake = p0::connect(Counting::new(connection), &self.identity, policy, &mut network);

@@ -4,7 +4,8 @@
 //! * [`dims`] follows the dimensions of its values ([`form`], [`window`]), [`walk`] the way from input to output; [`lower`] and
 //!   [`fold`] make of them a [`layer::Chain`] of layers in floating point;
 //! * [`quantise`] chooses scales from calibration readings and gives a [`crate::model::Model`];
-//! * [`report`] prints what was chosen.
+//! * [`report`] prints what was chosen;
+//! * [`mod@write`] goes the other way: a network that was trained here, as an ONNX file.
 //!
 //! This is the only room that knows ONNX or TFLite. It is compiled with the feature `import` only.
 
@@ -25,6 +26,7 @@ pub mod tflite_schema;
 pub mod tflite_window;
 pub mod walk;
 pub mod window;
+pub mod write;
 
 use std::fs;
 use std::io;

@@ -19,6 +19,8 @@ pub const EXTERNAL: i32 = 1;
 pub const ATTRIBUTE_FLOAT: i32 = 1;
 /// See [`ATTRIBUTE_FLOAT`].
 pub const ATTRIBUTE_INT: i32 = 2;
+/// See [`ATTRIBUTE_FLOAT`].
+pub const ATTRIBUTE_INTS: i32 = 7;
 
 /// A file.
 #[derive(Clone, PartialEq, Message)]

@@ -2,13 +2,16 @@
 //!
 //! Everything above this room sees a [`Connection`]: a buffered reader and writer of `embedded-io-async` with time-outs.
 //! It is made from any pair of `tokio` halves, so a secure channel slides in between [`tcp`] and [`Connection::new`], and
-//! tests put a [`fault`] there, without a change to sessions.
+//! tests put a [`fault`] there, without a change to sessions. A [`Route`] puts an emulated line there ([`wan`]).
 //!
 //! Links are plaintext: [`tcp`] refuses addresses beyond this machine and the emulator's network unless told otherwise.
 
+pub mod exchange;
 pub mod fault;
+mod route;
 pub mod tcp;
 pub mod timeout;
+pub mod wan;
 
 use core::fmt;
 use core::time::Duration;
@@ -19,6 +22,7 @@ use embedded_io_async::{ErrorType, Read, Write};
 pub use sharelet_core::transport::{Counting, Counts};
 use tokio::io::{AsyncRead, AsyncWrite, BufReader, BufWriter};
 
+pub use self::route::Route;
 use self::timeout::Timeout;
 
 /// Bytes of the buffer of either direction.

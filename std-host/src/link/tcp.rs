@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream, lookup_host};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Connection, LinkError};
+use super::{Connection, LinkError, Route};
 
 /// Silence after which the system probes whether the peer still exists.
 const KEEPALIVE: Duration = Duration::from_secs(30);
@@ -72,38 +72,40 @@ fn tune(stream: &TcpStream) {
     }
 }
 
-/// Connects to `HOST:PORT` within `limit`; see [`Connection::new`] for `stall`.
+/// Connects to `HOST:PORT` within `limit`; see [`Connection::new`] for `stall`. An [`Exposure`] is a route, too.
 ///
 /// # Errors
 /// [`LinkError::Resolve`], [`LinkError::NotLocal`], [`LinkError::Connect`].
-pub async fn connect(address: &str, exposure: Exposure, limit: Duration, stall: Duration) -> Result<Connection, LinkError> {
-    let addresses = resolve(address, exposure).await?;
+pub async fn connect(address: &str, route: impl Into<Route>, limit: Duration, stall: Duration) -> Result<Connection, LinkError> {
+    let route = route.into();
+    let addresses = resolve(address, route.exposure()).await?;
     let connected = tokio::time::timeout(limit, TcpStream::connect(addresses.as_slice())).await;
     let stream = connected
         .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
         .map_err(|source| LinkError::Connect { address: address.to_owned(), source })?;
     tune(&stream);
-    Ok(connection(stream, stall))
+    Ok(connection(&route, stream, stall))
 }
 
 /// A port that is listened on.
 #[derive(Debug)]
 pub struct Listener {
     listener: TcpListener,
-    exposure: Exposure,
+    route: Route,
 }
 
 impl Listener {
-    /// Listens on `HOST:PORT`; port 0 takes a free one.
+    /// Listens on `HOST:PORT`; port 0 takes a free one. An [`Exposure`] is a route, too.
     ///
     /// # Errors
     /// [`LinkError::Resolve`], [`LinkError::NotLocal`], [`LinkError::Listen`].
-    pub async fn bind(address: &str, exposure: Exposure) -> Result<Self, LinkError> {
-        let addresses = resolve(address, exposure).await?;
+    pub async fn bind(address: &str, route: impl Into<Route>) -> Result<Self, LinkError> {
+        let route = route.into();
+        let addresses = resolve(address, route.exposure()).await?;
         let failed = |source| LinkError::Listen { address: address.to_owned(), source };
         let listener = TcpListener::bind(addresses.as_slice()).await.map_err(failed)?;
-        exposure.announce();
-        Ok(Self { listener, exposure })
+        route.announce();
+        Ok(Self { listener, route })
     }
 
     /// The address in use.
@@ -114,11 +116,17 @@ impl Listener {
         self.listener.local_addr().map_err(|source| LinkError::Listen { address: "the chosen address".to_owned(), source })
     }
 
+    /// The next connection of a permitted peer, for who serves one alone.
+    pub async fn one(&self, stall: Duration) -> Connection {
+        let (stream, _) = self.accept().await;
+        connection(&self.route, stream, stall)
+    }
+
     /// The next connection of a permitted peer. Others are closed and logged.
     async fn accept(&self) -> (TcpStream, SocketAddr) {
         loop {
             match self.listener.accept().await {
-                Ok((stream, peer)) => match self.exposure.check(peer.ip()) {
+                Ok((stream, peer)) => match self.route.exposure().check(peer.ip()) {
                     Ok(()) => {
                         tune(&stream);
                         return (stream, peer);
@@ -174,21 +182,23 @@ pub async fn serve<F>(
         let admission = if tasks.len() < most { Admission::Served } else { Admission::Full };
         // Beyond twice as many, not even a refusal is worth a task.
         if tasks.len() < most.saturating_mul(2) {
-            tasks.spawn(connection(self::connection(stream, limits.stall), peer, admission));
+            tasks.spawn(connection(self::connection(&listener.route, stream, limits.stall), peer, admission));
         }
     }
+    let Listener { listener, route } = listener;
     drop(listener);
     let done = async { while tasks.join_next().await.is_some() {} };
     if tokio::time::timeout(limits.grace, done).await.is_err() {
         tracing::warn!("{} connections did not end in time and are cut", tasks.len());
         tasks.shutdown().await;
     }
+    route.drained().await;
 }
 
 /// The connection over a TCP stream.
-fn connection(stream: TcpStream, stall: Duration) -> Connection {
+fn connection(route: &Route, stream: TcpStream, stall: Duration) -> Connection {
     let (reader, writer) = stream.into_split();
-    Connection::new(reader, writer, stall)
+    route.connection(reader, writer, stall)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{Raw, ReadingsError};
 
-pub(super) fn read(bytes: &[u8], path: &Path, width: Option<usize>) -> Result<Raw, ReadingsError> {
+pub(super) fn read(bytes: &[u8], path: &Path, width: Option<usize>) -> Result<Raw<f32>, ReadingsError> {
     let text = core::str::from_utf8(bytes).map_err(|_| ReadingsError::Header {
         path: path.to_owned(),
         reason: "the file is not text; give comma-separated numbers".to_owned(),

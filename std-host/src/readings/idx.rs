@@ -5,13 +5,13 @@
 use std::io::Read as _;
 use std::path::Path;
 
-use super::{Raw, ReadingsError, shape};
+use super::{Raw, ReadingsError, Real, shape};
 
 const U8: u8 = 0x08;
 const F32: u8 = 0x0D;
 const F64: u8 = 0x0E;
 
-pub(super) fn read(bytes: &[u8], path: &Path) -> Result<Raw, ReadingsError> {
+pub(super) fn read<T: Real>(bytes: &[u8], path: &Path) -> Result<Raw<T>, ReadingsError> {
     let refuse = |reason: &str| ReadingsError::Header { path: path.to_owned(), reason: reason.to_owned() };
     let damaged = || refuse("the idx header is cut or damaged; fetch the file again");
     let unpacked;
@@ -43,11 +43,10 @@ pub(super) fn read(bytes: &[u8], path: &Path) -> Result<Raw, ReadingsError> {
         return Err(ReadingsError::Length { path: path.to_owned(), expected, found: rest.len() });
     }
     // A float64 beyond single precision becomes infinite and is refused with its row and column.
-    #[allow(clippy::cast_possible_truncation)]
     let values = match kind {
-        U8 => rest.iter().map(|&byte| f32::from(byte)).collect(),
-        F32 => rest.as_chunks().0.iter().map(|&word| f32::from_be_bytes(word)).collect(),
-        _ => rest.as_chunks().0.iter().map(|&word| f64::from_be_bytes(word) as f32).collect(),
+        U8 => rest.iter().map(|&byte| T::of(f64::from(byte))).collect(),
+        F32 => rest.as_chunks().0.iter().map(|&word| T::of(f64::from(f32::from_be_bytes(word)))).collect(),
+        _ => rest.as_chunks().0.iter().map(|&word| T::of(f64::from_be_bytes(word))).collect(),
     };
     Ok(Raw { width, values, divide: if kind == U8 { 255.0 } else { 1.0 } })
 }

@@ -1,15 +1,15 @@
-//! NumPy's `.npy`, versions 1 to 3: float32 or float64, little-endian, C order.
+//! NumPy's `.npy`, versions 1 to 3: floats, integers or booleans, little-endian, C order.
 //!
 //! Format: <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>. The header is a Python
 //! dictionary with three keys; reading just these keeps a parser generator out of every build of this program.
 
 use std::path::Path;
 
-use super::{Raw, ReadingsError, shape};
+use super::{Raw, ReadingsError, Real, shape};
 
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
 
-pub(super) fn read(bytes: &[u8], path: &Path, width: Option<usize>) -> Result<Raw, ReadingsError> {
+pub(super) fn read<T: Real>(bytes: &[u8], path: &Path, width: Option<usize>) -> Result<Raw<T>, ReadingsError> {
     let refuse = |reason: &str| ReadingsError::Header { path: path.to_owned(), reason: reason.to_owned() };
     let (header, data) = split(bytes).ok_or_else(|| refuse("the .npy header is cut or damaged; write the file again"))?;
     if value(header, "fortran_order").is_none_or(|value| !value.starts_with("False")) {
@@ -23,25 +23,36 @@ pub(super) fn read(bytes: &[u8], path: &Path, width: Option<usize>) -> Result<Ra
         _ => shape(&dims).ok_or_else(|| refuse("the array has no dimension or too many values; save rows of values"))?,
     };
     let descr = value(header, "descr").and_then(|value| value.strip_prefix(['\'', '"'])).unwrap_or_default();
-    let element = if descr.starts_with("<f4") {
-        4
-    } else if descr.starts_with("<f8") {
-        8
-    } else {
-        return Err(refuse("the array is not float32 or float64 (little-endian); save array.astype('<f4')"));
+    let descr = descr.split(['\'', '"']).next().unwrap_or_default();
+    let (element, values): (usize, Convert<T>) = match descr {
+        "<f4" => (4, |data| convert(data, |bytes| f64::from(f32::from_le_bytes(bytes)))),
+        "<f8" => (8, |data| convert(data, f64::from_le_bytes)),
+        "|u1" | "|b1" => (1, |data| convert(data, |bytes| f64::from(u8::from_le_bytes(bytes)))),
+        "|i1" => (1, |data| convert(data, |bytes| f64::from(i8::from_le_bytes(bytes)))),
+        "<u2" => (2, |data| convert(data, |bytes| f64::from(u16::from_le_bytes(bytes)))),
+        "<i2" => (2, |data| convert(data, |bytes| f64::from(i16::from_le_bytes(bytes)))),
+        "<u4" => (4, |data| convert(data, |bytes| f64::from(u32::from_le_bytes(bytes)))),
+        "<i4" => (4, |data| convert(data, |bytes| f64::from(i32::from_le_bytes(bytes)))),
+        // Beyond 53 bits the nearest double: far outside of what is represented later.
+        #[allow(clippy::cast_precision_loss)]
+        "<u8" => (8, |data| convert(data, |bytes| u64::from_le_bytes(bytes) as f64)),
+        #[allow(clippy::cast_precision_loss)]
+        "<i8" => (8, |data| convert(data, |bytes| i64::from_le_bytes(bytes) as f64)),
+        _ => return Err(refuse("the array is not of floats, integers or booleans (little-endian); save array.astype('<f4')")),
     };
     let expected = count.checked_mul(element).ok_or_else(|| refuse("the array has too many values; save fewer rows"))?;
     if data.len() != expected {
         return Err(ReadingsError::Length { path: path.to_owned(), expected, found: data.len() });
     }
-    // A float64 beyond single precision becomes infinite and is refused with its row and column.
-    #[allow(clippy::cast_possible_truncation)]
-    let values = if element == 4 {
-        data.as_chunks().0.iter().map(|&word| f32::from_le_bytes(word)).collect()
-    } else {
-        data.as_chunks().0.iter().map(|&word| f64::from_le_bytes(word) as f32).collect()
-    };
-    Ok(Raw { width: row, values, divide: 1.0 })
+    // A number beyond the precision asked for becomes infinite and is refused with its row and column.
+    Ok(Raw { width: row, values: values(data), divide: 1.0 })
+}
+
+/// The bytes of an array as numbers.
+type Convert<T> = fn(&[u8]) -> Vec<T>;
+
+fn convert<T: Real, const N: usize>(data: &[u8], value: impl Fn([u8; N]) -> f64) -> Vec<T> {
+    data.as_chunks().0.iter().map(|&bytes| T::of(value(bytes))).collect()
 }
 
 /// A version 1 file of float32 rows.

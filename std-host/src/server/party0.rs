@@ -25,7 +25,7 @@ use super::evaluator::{Evaluator, Question};
 use super::numbers::Numbers;
 use crate::host::within;
 use crate::link::tcp::{self, Exposure};
-use crate::link::{Connection, LinkError};
+use crate::link::{Connection, LinkError, Route};
 use crate::model::MAX_LAYERS;
 use crate::store::counter::FileCounter;
 
@@ -39,8 +39,8 @@ const IDLE: Duration = Duration::from_secs(365 * 24 * 3600);
 pub struct Settings {
     /// Server 1, `HOST:PORT`.
     pub peer: String,
-    /// Which addresses are acceptable.
-    pub exposure: Exposure,
+    /// How the connections are made.
+    pub route: Route,
     /// Sessions that are kept prepared.
     pub lanes: usize,
     /// Server 1 must accept within this time.
@@ -63,7 +63,7 @@ impl Settings {
     pub fn new(peer: String) -> Self {
         Self {
             peer,
-            exposure: Exposure::Local,
+            route: Exposure::Local.into(),
             lanes: 4,
             connect: Duration::from_secs(10),
             stall: Duration::from_secs(30),
@@ -206,10 +206,10 @@ impl Party0 {
 
     /// One connection: greetings, then session after session until `stop`.
     async fn lane(&self, sessions: &mut u64, stop: &CancellationToken) -> Result<(), PeerError> {
-        let Settings { peer, exposure, connect, stall, phase, .. } = &self.settings;
+        let Settings { peer, route, connect, stall, phase, .. } = &self.settings;
         let mut network = Network::<MAX_LAYERS>::default();
         let greeted = async {
-            let mut connection = tcp::connect(peer, *exposure, *connect, *stall).await?;
+            let mut connection = tcp::connect(peer, route.clone(), *connect, *stall).await?;
             within(*phase, servers::connect(&mut connection, &self.hello())).await?;
             let (inputs, outputs) = (usize::from(self.task.inputs), usize::from(self.task.outputs));
             let policy = Policy { answer: Answer::Device, inputs: Some(inputs), max_outputs: outputs, max_blocks: MAX_BLOCKS };

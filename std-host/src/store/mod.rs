@@ -6,11 +6,13 @@
 
 pub mod console;
 pub mod counter;
+pub mod datasets;
 pub mod dealer;
 pub mod host;
 pub mod key;
 pub mod spool;
 pub mod task;
+pub mod training;
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Words of a sample between two layers, and weights of a layer, at most.
+pub const MAX_ELEMS: usize = 1 << 26;
+
 /// Sizes of one sample: channels, then rows, then columns. A plain vector is `channels x 1 x 1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shape {
@@ -18,6 +21,13 @@ impl Shape {
     #[must_use]
     pub const fn vector(len: usize) -> Self {
         Self { channels: len, height: 1, width: 1 }
+    }
+
+    /// Words of a sample, if it has from 1 to [`MAX_ELEMS`].
+    #[must_use]
+    pub fn checked_elems(&self) -> Option<usize> {
+        let elems = self.channels.checked_mul(self.height)?.checked_mul(self.width)?;
+        (1..=MAX_ELEMS).contains(&elems).then_some(elems)
     }
 
     /// Words of a sample.
@@ -43,7 +53,7 @@ impl Window {
     #[must_use]
     pub fn places(&self, height: usize, width: usize) -> Option<(usize, usize)> {
         let along = |size: usize, kernel: usize, stride: usize, padding: usize| {
-            let free = (size + 2 * padding).checked_sub(kernel)?;
+            let free = size.saturating_add(padding.saturating_mul(2)).checked_sub(kernel)?;
             (kernel > 0).then_some(())?;
             Some(free.checked_div(stride)? + 1)
         };
@@ -114,6 +124,12 @@ pub enum NetworkError {
         /// Counted from 1.
         layer: usize,
     },
+    /// More words than memory is meant for.
+    #[error("layer {layer}: more than {MAX_ELEMS} words; make it smaller")]
+    TooLarge {
+        /// Counted from 1; 0 for the input.
+        layer: usize,
+    },
     /// A window that is larger than what it moves over.
     #[error("layer {layer}: a window of {}x{} does not fit an image of {height}x{width}", .window.kernel.0, .window.kernel.1)]
     Window {
@@ -144,9 +160,11 @@ impl Network {
     pub fn shapes(&self) -> Result<Vec<Shape>, NetworkError> {
         let mut shapes = vec![self.input];
         let mut shape = self.input;
-        if shape.elems() == 0 {
-            return Err(NetworkError::Empty { layer: 0 });
-        }
+        let check = |shape: Shape, layer| match shape {
+            Shape { channels: 0, .. } | Shape { height: 0, .. } | Shape { width: 0, .. } => Err(NetworkError::Empty { layer }),
+            _ => shape.checked_elems().map(|_| ()).ok_or(NetworkError::TooLarge { layer }),
+        };
+        check(shape, 0)?;
         for (index, layer) in self.layers.iter().enumerate() {
             let number = index + 1;
             let windowed = |window: &Window, channels| {
@@ -158,6 +176,16 @@ impl Network {
                 })?;
                 Ok(Shape { channels, height, width })
             };
+            let weights = match layer {
+                Layer::Dense { outputs } => outputs.checked_mul(shape.elems()),
+                Layer::Convolution { filters, window } => [*filters, shape.channels, window.kernel.0, window.kernel.1]
+                    .iter()
+                    .try_fold(1_usize, |product, &size| product.checked_mul(size)),
+                _ => Some(0),
+            };
+            if weights.is_none_or(|weights| weights > MAX_ELEMS) {
+                return Err(NetworkError::TooLarge { layer: number });
+            }
             shape = match layer {
                 Layer::Dense { outputs } => Shape::vector(*outputs),
                 Layer::Convolution { filters, window } => windowed(window, *filters)?,
@@ -166,9 +194,7 @@ impl Network {
                     windowed(&Window { padding: (0, 0), ..*window }, shape.channels)?
                 }
             };
-            if shape.elems() == 0 {
-                return Err(NetworkError::Empty { layer: number });
-            }
+            check(shape, number)?;
             shapes.push(shape);
         }
         if !self.layers.iter().any(|layer| matches!(layer, Layer::Dense { .. } | Layer::Convolution { .. })) {

@@ -1,10 +1,10 @@
 //! All programs of the core, and the protocols that none of them uses alone, by name and parameters.
 
 use sharelet_core::correlation::cut::Folding;
-use sharelet_core::engine::{Comparison, Engine};
+use sharelet_core::engine::{Comparison, Engine, Settings, Truncation};
 use sharelet_core::function::tables;
 use sharelet_core::program::unary::{self, Smooth};
-use sharelet_core::program::{Need, Scratch, choice, scaling, softmax, statistics};
+use sharelet_core::program::{Need, Scratch, choice, scaling, softmax, statistics, truncation};
 use sharelet_core::program::{
     extreme,
     pool::{self, Window},
@@ -12,7 +12,6 @@ use sharelet_core::program::{
 use sharelet_core::protocol::matrix::{ApplyMatrix, MaskMatrix, Masked, MatrixFactors, MatrixMultiply, Vectors};
 use sharelet_core::protocol::piecewise::{Applied, Piecewise};
 use sharelet_core::protocol::product::Square;
-use sharelet_core::protocol::rescale::{Rescale, Rescaled};
 use sharelet_core::protocol::segments::Knot;
 use sharelet_core::protocol::stepwise::Protocol;
 use sharelet_core::ring::Ring;
@@ -90,13 +89,21 @@ pub enum Function {
     LayerNorm(usize, u32, u64, Option<[Vec<i64>; 2]>),
     /// Any of them, comparing without tables.
     OnBits(Box<Self>),
+    /// Any of them, truncating exactly.
+    Exactly(Box<Self>),
 }
 
 impl Function {
+    /// The same, truncating exactly.
+    #[must_use]
+    pub fn exactly(self) -> Self {
+        Self::Exactly(Box::new(self))
+    }
+
     /// Data for these arguments, with room for the results and the scratch that the program asks for.
     #[must_use]
     pub fn data<R: Word>(&self, x: &[R], y: &[R]) -> Data<R> {
-        if let Self::OnBits(function) = self {
+        if let Self::OnBits(function) | Self::Exactly(function) = self {
             return function.data(x, y);
         }
         let mut data = Data { x: x.to_vec(), y: y.to_vec(), ..Data::default() };
@@ -139,12 +146,13 @@ impl Function {
     pub fn need<R: Word>(&self, elements: usize) -> Need {
         let rows = |columns: usize| elements / columns.max(1);
         match self {
-            Self::OnBits(function) => function.need::<R>(elements),
+            Self::OnBits(function) | Self::Exactly(function) => function.need::<R>(elements),
             Self::Relu | Self::Maximum | Self::Minimum | Self::Multiply(_) | Self::Rescale(_) => choice::need(elements),
             Self::Segments(_, _, knots) => choice::segments_need(elements, knots.len()),
             Self::Abs => choice::segments_need(elements, 1),
             Self::Clamp(..) | Self::Relu6(_) => choice::segments_need(elements, 2),
             Self::LeakyRelu(..) => choice::segments_need(elements, 1).or(choice::need(elements)),
+            Self::Smooth { .. } => unary::need(elements),
             Self::Exp(_) => unary::exp_need::<R>(elements),
             Self::Max(columns) | Self::Min(columns) | Self::ArgMax(columns) => extreme::need(rows(*columns), *columns),
             Self::OneHot(columns) => extreme::one_hot_need(rows(*columns), *columns),
@@ -170,12 +178,20 @@ fn constants<R: Word>(values: &[i64]) -> Vec<R> {
 }
 
 impl<R: Word> Program<R> for Function {
-    fn comparison(&self) -> Comparison {
-        if matches!(self, Self::OnBits(_)) { Comparison::Bits } else { Comparison::Tables }
+    fn settings(&self) -> Settings {
+        let inner = |function: &Self| <Self as Program<R>>::settings(function);
+        match self {
+            Self::OnBits(function) => Settings { comparison: Comparison::Bits, ..inner(function) },
+            Self::Exactly(function) => Settings { truncation: Truncation::Exact, ..inner(function) },
+            _ => Settings::default(),
+        }
     }
 
     /// Of a fixed matrix the dealer knows the mask.
     fn dealer(&self, data: &Data<R>) -> Data<R> {
+        if let Self::OnBits(function) | Self::Exactly(function) = self {
+            return function.dealer(data);
+        }
         let mut blank = data.blank();
         if matches!(self, Self::FixedMatrix(..)) {
             blank.y.clone_from(&data.y);
@@ -185,7 +201,7 @@ impl<R: Word> Program<R> for Function {
 
     #[allow(clippy::too_many_lines)]
     async fn run<E: Engine>(&self, engine: &mut E, data: &mut Data<R>) -> Result<(), E::Error> {
-        if let Self::OnBits(function) = self {
+        if let Self::OnBits(function) | Self::Exactly(function) = self {
             return Box::pin(function.run(engine, data)).await;
         }
         let Data { x, y, out, other, room } = data;
@@ -194,7 +210,7 @@ impl<R: Word> Program<R> for Function {
         let (mut narrow, mut wide) = (vec![0xa5a5_a5a5; room.narrow_elems], vec![0xa5a5_a5a5_5a5a_5a5a; room.wide_elems]);
         let scratch = &mut Scratch { own: &mut own, narrow: &mut narrow, wide: &mut wide };
         match self {
-            Self::OnBits(_) => Ok(()),
+            Self::OnBits(_) | Self::Exactly(_) => Ok(()),
             Self::Choose { width, other: false } => choice::choose(engine, *width, x, out).await,
             Self::Choose { width, other: true } => choice::choose(engine, *width, x, other).await,
             Self::Compare { constants: values, folding, other: false } => {
@@ -217,7 +233,7 @@ impl<R: Word> Program<R> for Function {
             Self::Truncate(shift) => choice::truncate(engine, *shift, in_place(x, out)).await,
             Self::Multiply(shift) => choice::multiply(engine, *shift, in_place(x, out), y, scratch).await,
             Self::Rescale(shift) => choice::rescale(engine, *shift, in_place(x, out), scratch).await,
-            Self::Convert(shift) => engine.run(&Rescale::<R, R::Other>::new(*shift)?, Rescaled { x, out: other }).await,
+            Self::Convert(shift) => truncation::truncate(engine, *shift, x, other).await,
             Self::Maximum => choice::maximum(engine, in_place(x, out), y).await,
             Self::Minimum => choice::minimum(engine, in_place(x, out), y).await,
             Self::Segments(slope, offset, knots) => {
@@ -241,8 +257,8 @@ impl<R: Word> Program<R> for Function {
                 engine.run(&MaskMatrix::new(), Masked { matrix, mask: y, opened: &mut opened }).await?;
                 engine.run(&ApplyMatrix::new(*rows, *columns, &opened, y)?, Vectors { x: vectors, out }).await
             }
-            Self::Smooth { function, f, other: false } => unary::apply(engine, *function, *f, x, out).await,
-            Self::Smooth { function, f, other: true } => unary::apply(engine, *function, *f, x, other).await,
+            Self::Smooth { function, f, other: false } => unary::apply(engine, *function, *f, x, out, scratch).await,
+            Self::Smooth { function, f, other: true } => unary::apply(engine, *function, *f, x, other, scratch).await,
             Self::Exp(f) => unary::exp(engine, *f, x, out, scratch).await,
             Self::Within => engine.run(&Piecewise::<R, R::Other>::within(tables::reciprocal())?, Applied { x, out: other }).await,
             Self::Max(columns) => extreme::max(engine, *columns, x, out, scratch).await,

@@ -10,7 +10,7 @@ pub mod link;
 pub mod refused;
 pub mod run;
 
-use sharelet_core::engine::{Comparison, Engine};
+use sharelet_core::engine::{Engine, Settings};
 
 use data::{Data, Word};
 
@@ -22,9 +22,9 @@ pub trait Program<R: Word> {
     /// The engine's.
     fn run<E: Engine>(&self, engine: &mut E, data: &mut Data<R>) -> impl Future<Output = Result<(), E::Error>>;
 
-    /// What its comparisons are made of.
-    fn comparison(&self) -> Comparison {
-        Comparison::Tables
+    /// How all engines run it.
+    fn settings(&self) -> Settings {
+        Settings::default()
     }
 
     /// What the dealer knows of the data: lengths.

@@ -9,7 +9,7 @@ use sharelet_core::correlation::SessionToken;
 use sharelet_core::engine::EngineError;
 use sharelet_core::engine::offline::{Count, Deal, Expand, Offline, Usage};
 use sharelet_core::engine::party::{Expanded, Party, Received, Seeded, Source};
-use sharelet_core::engine::twin::Twin;
+use sharelet_core::engine::twin::{Rounding, Twin};
 use sharelet_core::keystream::{ChaCha8, Key, Keystream};
 use sharelet_core::protocol::StepError;
 
@@ -44,7 +44,7 @@ pub struct Private<R: Word> {
 /// # Errors
 /// The caller's mistakes.
 pub fn count<R: Word, P: Program<R>>(program: &P, data: &Data<R>) -> Result<Usage, StepError> {
-    let mut engine = Offline::new(Count::default(), program.comparison());
+    let mut engine = Offline::new(Count::default(), program.settings());
     wait(program.run(&mut engine, &mut program.dealer(data))).map_err(step)?;
     Ok(engine.into_task().0)
 }
@@ -54,8 +54,14 @@ pub fn count<R: Word, P: Program<R>>(program: &P, data: &Data<R>) -> Result<Usag
 /// # Errors
 /// The caller's mistakes.
 pub fn twin<R: Word, P: Program<R>>(program: &P, mut data: Data<R>) -> Result<Data<R>, StepError> {
-    wait(program.run(&mut Twin { comparison: program.comparison() }, &mut data)).map_err(step)?;
+    wait(program.run(&mut Twin { settings: program.settings() }, &mut data)).map_err(step)?;
     Ok(data)
+}
+
+/// The plaintext results where what is left to chance is decided by `up`.
+pub fn rounded<R: Word, P: Program<R>>(program: &P, mut data: Data<R>, up: impl FnMut() -> bool) -> Data<R> {
+    wait(program.run(&mut Rounding::new(up, program.settings()), &mut data)).expect("a valid call");
+    data
 }
 
 fn step<E: core::fmt::Debug>(error: EngineError<E>) -> StepError {
@@ -90,7 +96,7 @@ pub fn private<R: Word, P: Program<R>>(
         Memory::Expanded => {
             let mut memory = vec![0; usize::try_from(usage.expanded_bytes).expect("fits")];
             let task = Expand::new(&keystream, SessionToken::consumed(session), &mut memory);
-            let mut engine = Offline::new(task, program.comparison());
+            let mut engine = Offline::new(task, program.settings());
             wait(program.run(&mut engine, &mut dealer.clone())).expect("room for the expanded half");
             parties(program, (Expanded::new(&memory), received), shares, &usage)
         }
@@ -114,7 +120,7 @@ fn deal<R: Word, P: Program<R>>(
     const CANARY: [u8; 9] = [0xc5; 9];
     let dealt_bytes = usize::try_from(usage.dealt_bytes).expect("fits");
     let mut dealt = vec![CANARY[0]; dealt_bytes + CANARY.len()];
-    let mut engine = Offline::new(Deal::new(keystream, session, crate::rng(!seed), &mut dealt), program.comparison());
+    let mut engine = Offline::new(Deal::new(keystream, session, crate::rng(!seed), &mut dealt), program.settings());
     wait(program.run(&mut engine, &mut dealer.clone())).expect("room for the corrections");
     assert_eq!(dealt.split_off(dealt_bytes), CANARY, "the dealer wrote more than it counted");
     dealt
@@ -130,8 +136,8 @@ pub fn parties<R: Word, P: Program<R>, S: Source>(
     let wire = Rc::new(RefCell::new(Wire::default()));
     let end = |side| End::Party(side, Rc::clone(&wire));
     let (mut work_0, mut work_1) = (vec![0x3c; usage.work_bytes], vec![0xc3; usage.work_bytes]);
-    let mut p0 = Party::new(source_0, end(0), &mut work_0, program.comparison());
-    let mut p1 = Party::new(source_1, end(1), &mut work_1, program.comparison());
+    let mut p0 = Party::new(source_0, end(0), &mut work_0, program.settings());
+    let mut p1 = Party::new(source_1, end(1), &mut work_1, program.settings());
     let (done_0, done_1) = wait(join(
         async {
             let done = program.run(&mut p0, &mut data_0).await;
@@ -159,7 +165,7 @@ pub fn alone<R: Word, P: Program<R>>(
     work_bytes: usize,
 ) -> (Result<(), EngineError<Stopped>>, End, usize) {
     let mut work = vec![0x3c; work_bytes];
-    let mut party = Party::new(Received::new(dealt), end, &mut work, program.comparison());
+    let mut party = Party::new(Received::new(dealt), end, &mut work, program.settings());
     let done = wait(program.run(&mut party, data));
     let (source, end) = party.into_parts();
     (done, end, source.left_bytes())
@@ -178,6 +184,8 @@ pub trait Runs: Word {
     /// # Errors
     /// The caller's mistakes.
     fn twin(function: &Function, data: Data<Self>) -> Result<Data<Self>, StepError>;
+    /// [`rounded`], by chance that follows from `seed`.
+    fn rounded(function: &Function, data: Data<Self>, seed: u64) -> Data<Self>;
     /// [`count`].
     ///
     /// # Errors
@@ -212,6 +220,10 @@ macro_rules! runs {
             }
             fn twin(function: &Function, data: Data<Self>) -> Result<Data<Self>, StepError> {
                 twin(function, data)
+            }
+            fn rounded(function: &Function, data: Data<Self>, seed: u64) -> Data<Self> {
+                let mut rng = crate::rng(seed);
+                rounded(function, data, || rng.next_u64() % 2 == 1)
             }
             fn count(function: &Function, data: &Data<Self>) -> Result<Usage, StepError> {
                 count(function, data)

@@ -1,0 +1,64 @@
+//! The product that stays in registers: [`ROWS`] rows by 8 or 16 columns.
+//!
+//! Plain loops of fixed length, written so that the compiler keeps the sums in vector registers: with AVX-512 eight of
+//! 64 bits, or four of 32. Iterators that are zipped deeper hide that from it.
+
+#![allow(clippy::needless_range_loop)]
+
+use sharelet_core::ring::Ring;
+
+/// Rows of a tile.
+pub const ROWS: usize = 4;
+/// Columns of a full tile.
+pub const COLUMNS: usize = 16;
+/// Columns of a half tile: for what is left at the right.
+pub const HALF: usize = 8;
+
+/// Some rows of the left operand.
+#[derive(Clone, Copy)]
+pub enum Left<'a, R> {
+    /// Rows, run by run.
+    Rows([&'a [R]; ROWS]),
+    /// Columns: where in the words each begins.
+    Columns(&'a [R], &'a [usize]),
+}
+
+/// `to = left right`, for as many terms as there are rows of `right`: each begins at one of `starts` in `words`.
+///
+/// The sums are written at the end: what is read at a place known only at run time would live in memory all along.
+#[inline(always)]
+pub fn tile<R: Ring, const C: usize>(left: Left<'_, R>, words: &[R], starts: &[usize], to: &mut [[R; C]; ROWS]) {
+    let mut sums = [[R::ZERO; C]; ROWS];
+    match left {
+        Left::Rows([a, b, c, d]) => {
+            let run = |run| <[R]>::get(run, ..starts.len());
+            let (Some(a), Some(b), Some(c), Some(d)) = (run(a), run(b), run(c), run(d)) else { return };
+            let rows = [a, b, c, d];
+            for term in 0..starts.len() {
+                let Some(right) = words.get(starts[term]..).and_then(|words| words.first_chunk::<C>()) else { break };
+                for row in 0..ROWS {
+                    let left = rows[row][term];
+                    for column in 0..C {
+                        sums[row][column] = sums[row][column].add(left.mul(right[column]));
+                    }
+                }
+            }
+        }
+        Left::Columns(left_words, left_starts) => {
+            for (&start, &left_start) in starts.iter().zip(left_starts) {
+                let Some(right) = words.get(start..).and_then(|words| words.first_chunk::<C>()) else { break };
+                let Some(left) = left_words.get(left_start..).and_then(|words| words.first_chunk::<ROWS>()) else { break };
+                for row in 0..ROWS {
+                    for column in 0..C {
+                        sums[row][column] = sums[row][column].add(left[row].mul(right[column]));
+                    }
+                }
+            }
+        }
+    }
+    for row in 0..ROWS {
+        for column in 0..C {
+            to[row][column] = sums[row][column];
+        }
+    }
+}

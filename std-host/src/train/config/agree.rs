@@ -1,0 +1,94 @@
+//! What two servers compare before they train, so that the first field that differs is named.
+
+use sha2::{Digest as _, Sha256};
+use toml::Value;
+
+use super::{Config, ConfigError};
+
+/// A field that two servers have set differently.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{field}` is {ours} here and {theirs} at the other server; both need the same CONFIG.toml", ours = said(.ours), theirs = said(.theirs))]
+pub struct Difference {
+    /// The field, with dots.
+    pub field: String,
+    /// Here; `None` if it is not set.
+    pub ours: Option<String>,
+    /// There.
+    pub theirs: Option<String>,
+}
+
+/// At most 80 characters, and none that moves a terminal's cursor: the other server's text is not ours.
+fn said(value: &Option<String>) -> String {
+    let text = value.as_deref().unwrap_or("not set");
+    text.chars().filter(|char| !char.is_control()).take(80).collect()
+}
+
+impl Config {
+    /// Every field with its value, defaults included, sorted by name. What is not set is left out.
+    ///
+    /// # Errors
+    /// [`ConfigError::Text`] for a configuration that TOML cannot say, which [`Config::validate`] refuses.
+    pub fn fields(&self) -> Result<Vec<(String, String)>, ConfigError> {
+        let mut fields = Vec::new();
+        flatten(String::new(), &Value::try_from(self)?, &mut fields);
+        fields.sort();
+        Ok(fields)
+    }
+
+    /// The configuration as TOML, for [`Config::parse`].
+    ///
+    /// # Errors
+    /// As [`Config::fields`].
+    pub fn text(&self) -> Result<String, ConfigError> {
+        Ok(toml::to_string(self)?)
+    }
+
+    /// SHA-256 of all fields: equal if and only if the configurations are.
+    ///
+    /// # Errors
+    /// As [`Config::fields`].
+    pub fn fingerprint(&self) -> Result<[u8; 32], ConfigError> {
+        let mut hash = Sha256::new();
+        for (name, value) in self.fields()? {
+            for part in [name, value] {
+                // Lengths keep the end of one text and the start of the next apart.
+                hash.update((part.len() as u64).to_le_bytes());
+                hash.update(part.as_bytes());
+            }
+        }
+        Ok(hash.finalize().into())
+    }
+
+    /// The first field, by name, that differs from the peer's [`Config::fields`], in whatever order those come.
+    ///
+    /// # Errors
+    /// As [`Config::fields`].
+    pub fn difference(&self, theirs: &[(String, String)]) -> Result<Option<Difference>, ConfigError> {
+        let (ours, mut theirs) = (self.fields()?, theirs.to_vec());
+        theirs.sort();
+        let first = ours.iter().find(|field| !theirs.contains(field));
+        let other = theirs.iter().find(|field| !ours.contains(field));
+        let Some(name) = first.iter().chain(&other).map(|(name, _)| name).min() else { return Ok(None) };
+        let ours_of = ours.iter().find(|field| &field.0 == name);
+        // A peer may send a name twice: what counts is the value that is not ours.
+        let theirs_of = theirs.iter().find(|field| &field.0 == name && !ours.contains(field));
+        let value = |field: Option<&(String, String)>| field.map(|(_, value)| value.clone());
+        Ok(Some(Difference { field: name.clone(), ours: value(ours_of), theirs: value(theirs_of) }))
+    }
+}
+
+fn flatten(name: String, value: &Value, fields: &mut Vec<(String, String)>) {
+    match value {
+        Value::Table(table) => {
+            for (key, value) in table {
+                flatten(if name.is_empty() { key.clone() } else { format!("{name}.{key}") }, value, fields);
+            }
+        }
+        Value::Array(items) if items.iter().any(Value::is_table) => {
+            for (index, value) in items.iter().enumerate() {
+                flatten(format!("{name}[{}]", index + 1), value, fields);
+            }
+        }
+        value => fields.push((name, value.to_string())),
+    }
+}
