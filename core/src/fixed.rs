@@ -115,7 +115,8 @@ macro_rules! real {
                 // A subnormal number has the least exponent and no hidden bit.
                 let (exponent, hidden) = if exponent == 0 { (1, 0) } else { (exponent, 1 << BITS) };
                 let mantissa = bits & ((1 << BITS) - 1) | hidden;
-                #[allow(clippy::cast_possible_truncation)]
+                // An exponent has at most 11 bits.
+                #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)]
                 let places = $bias + BITS as i32 - exponent as i32;
                 self.is_finite().then_some(Parts { negative: self.is_sign_negative(), mantissa: mantissa.into(), places })
             }
