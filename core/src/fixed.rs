@@ -54,25 +54,20 @@ impl core::error::Error for FixedError {}
 /// assert_eq!(words, [384, (-64_i32).cast_unsigned()]);
 /// # Ok::<(), sharelet_core::fixed::FixedError>(())
 /// ```
-pub fn encode<R: Ring>(reals: &[impl Copy + Into<f64>], frac_bits: u8, limit: u32, out: &mut [R]) -> Result<(), FixedError> {
+pub fn encode<R: Ring>(reals: &[impl Real], frac_bits: u8, limit: u32, out: &mut [R]) -> Result<(), FixedError> {
     if reals.len() != out.len() {
         return Err(FixedError::LengthMismatch);
     }
-    // A float times a power of two is exact, so the only rounding is the one to an integer.
-    let scale = pow2(frac_bits);
     let limit = u64::from(limit).min(R::pow2(R::BITS - 1).to_u64() - 1);
-    #[allow(clippy::cast_precision_loss)]
-    let limit = limit as f64;
     let mut first_error = None;
     for (index, (&real, out)) in reals.iter().zip(out).enumerate() {
-        let real: f64 = real.into();
-        let scaled = real * scale;
-        let fits = (-limit..=limit).contains(&scaled);
-        if !fits && first_error.is_none() {
+        let parts = real.parts();
+        let scaled = parts.and_then(|parts| scale(parts, frac_bits, limit));
+        if scaled.is_none() && first_error.is_none() {
             let out_of_range = FixedError::OutOfRange { index };
-            first_error = Some(if real.is_finite() { out_of_range } else { FixedError::NotFinite { index } });
+            first_error = Some(if parts.is_some() { out_of_range } else { FixedError::NotFinite { index } });
         }
-        *out = if fits { R::from_u64(round_half_away(scaled).cast_unsigned()) } else { R::ZERO };
+        *out = scaled.map_or(R::ZERO, |scaled| R::from_u64(scaled.cast_unsigned()));
     }
     first_error.map_or(Ok(()), Err)
 }
@@ -94,14 +89,69 @@ fn pow2(exponent: u8) -> f64 {
     f64::from_bits((1023 + u64::from(exponent)) << 52)
 }
 
-/// Nearest integer, halves away from zero; the caller has checked that it fits 33 bits.
-fn round_half_away(value: f64) -> i64 {
-    // The double below a half: with a half itself, that same double would be rounded up to 1 in the sum. Halves still
-    // reach the next integer, since what is missing is less than half a unit in the last place of their sum.
-    const HALF: f64 = 0.5_f64.next_down();
-    #[allow(clippy::cast_possible_truncation)]
-    let truncated = (value + if value < 0.0 { -HALF } else { HALF }) as i64;
-    truncated
+/// A real number that is encoded: `f32` or `f64`.
+pub trait Real: Copy {
+    /// Its parts; `None` if it is not finite.
+    #[doc(hidden)]
+    fn parts(self) -> Option<Parts>;
+}
+
+/// The number `mantissa / 2^places`, or its negative.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct Parts {
+    negative: bool,
+    mantissa: u64,
+    places: i32,
+}
+
+macro_rules! real {
+    ($float:ty, $mantissa_bits:literal, $bias:literal) => {
+        impl Real for $float {
+            fn parts(self) -> Option<Parts> {
+                const BITS: u32 = $mantissa_bits;
+                let bits = self.abs().to_bits();
+                let exponent = bits >> BITS;
+                // A subnormal number has the least exponent and no hidden bit.
+                let (exponent, hidden) = if exponent == 0 { (1, 0) } else { (exponent, 1 << BITS) };
+                let mantissa = bits & ((1 << BITS) - 1) | hidden;
+                // An exponent has at most 11 bits.
+                #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)]
+                let places = $bias + BITS as i32 - exponent as i32;
+                self.is_finite().then_some(Parts { negative: self.is_sign_negative(), mantissa: mantissa.into(), places })
+            }
+        }
+    };
+}
+
+real!(f32, 23, 127);
+real!(f64, 52, 1023);
+
+/// The integer nearest to a number times `2^frac_bits`, halves away from zero; `None` if the magnitude of that product exceeds
+/// `limit`, which has at most 32 bits.
+///
+/// In integers: a processor without doubles has thousands of bytes of code for their sums and products.
+fn scale(number: Parts, frac_bits: u8, limit: u64) -> Option<i64> {
+    let Parts { negative, mantissa, places } = number;
+    let places = places - i32::from(frac_bits);
+    let magnitude = if places <= 0 {
+        // A mantissa of 53 bits exceeds every limit as it is, one of 24 bits beyond 33 places.
+        let product = mantissa << if mantissa >> 30 == 0 { places.unsigned_abs().min(33) } else { 0 };
+        if product > limit {
+            return None;
+        }
+        product
+    } else {
+        // Beyond 60 places nothing is left of a mantissa of 53 bits, not even a half.
+        let places = places.unsigned_abs().min(60);
+        let (whole, rest) = (mantissa >> places, mantissa & ((1 << places) - 1));
+        if whole > limit || (whole == limit && rest > 0) {
+            return None;
+        }
+        (mantissa + (1 << (places - 1))) >> places
+    };
+    let magnitude = magnitude.cast_signed();
+    Some(if negative { -magnitude } else { magnitude })
 }
 
 #[cfg(test)]
@@ -113,6 +163,44 @@ mod tests {
         let mut out = [0_u32; 4];
         encode(&[0.5, -0.5, 1.49, -1.51], 0, 100, &mut out).expect("in range");
         assert_eq!(out.map(u32::cast_signed), [1, -1, 1, -2]);
+    }
+
+    /// The same in doubles, for which every product is exact.
+    fn in_doubles(real: f32, frac_bits: u8, limit: u64) -> Option<i64> {
+        let scaled = f64::from(real) * pow2(frac_bits);
+        let limit = f64::from(u32::try_from(limit).expect("32 bits"));
+        #[allow(clippy::cast_possible_truncation)]
+        let rounded = (scaled + if scaled < 0.0 { -0.5 } else { 0.5 }) as i64;
+        (-limit..=limit).contains(&scaled).then_some(rounded)
+    }
+
+    #[test]
+    fn integers_scale_as_doubles_do() {
+        let mut state = 0x9E37_79B9_u32;
+        let mut next = || {
+            state ^= state << 13;
+            state ^= state >> 17;
+            state ^= state << 5;
+            state
+        };
+        let ends = [0.0, -0.0, f32::MIN_POSITIVE, f32::from_bits(1), f32::MAX, f32::MIN, f32::INFINITY, f32::NAN, 0.5, 1.5, -2.5];
+        let ends = ends.into_iter().map(f32::to_bits);
+        let random: [u32; 20_000] = core::array::from_fn(|_| next());
+        for bits in ends.chain(random) {
+            for frac_bits in [0_u8, 1, 8, 18, 31, 40, 255] {
+                // Words as they are, and words near the scale, where rounding shows.
+                for bits in [bits, (bits & 0x80ff_ffff) | (127 + (bits >> 8) % 24).saturating_sub(frac_bits.into()) << 23] {
+                    let real = f32::from_bits(bits);
+                    for limit in [0, 1, 255, 1 << 20, (1 << 31) - 1, u64::from(u32::MAX)] {
+                        assert_eq!(
+                            real.parts().and_then(|parts| scale(parts, frac_bits, limit)),
+                            in_doubles(real, frac_bits, limit),
+                            "{real} {frac_bits} {limit}"
+                        );
+                    }
+                }
+            }
+        }
     }
 
     #[test]

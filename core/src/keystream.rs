@@ -102,6 +102,8 @@ pub enum Kind {
     Record = 11,
     /// Shares of masks of whole tensors, and `P0`'s of their products.
     Tensor = 12,
+    /// A data party's seed for one input, and the number of its query.
+    Query = 13,
 }
 
 /// A 32-byte secret key. Redacted when printed, wiped when dropped, never compared.

@@ -6,9 +6,35 @@ use core::future::Future;
 pub use sharelet_core::session::p0::Identity;
 pub use sharelet_core::session::{CounterError, SessionCounter};
 
-use crate::device::Inference;
 use crate::key::KeyError;
 pub use sharelet_core::transport::Counts;
+
+/// Most values of a reading, and of an answer. Layers between may be wider: they are streamed.
+pub const MAX_WIDTH: usize = 1024;
+
+/// A complete inference.
+#[derive(Clone, Copy, Debug)]
+pub struct Inference<'a> {
+    /// How many readings were used before, those that were refused among them.
+    pub index: u32,
+    /// The answer, two's complement; empty if the device does not learn it.
+    pub values: &'a [u32],
+    /// Its fraction bits.
+    pub frac_bits: u8,
+    /// What the online phase sent and received.
+    pub traffic: Counts,
+    /// What the online phase executed, if the board has a meter.
+    pub instructions: u64,
+}
+
+impl Inference<'_> {
+    /// The position of the largest value; `None` if the device does not learn the answer.
+    #[must_use]
+    pub fn class(&self) -> Option<usize> {
+        let largest = self.values.iter().enumerate().max_by_key(|(_, value)| value.cast_signed());
+        largest.map(|(index, _)| index)
+    }
+}
 
 /// A source of readings.
 pub trait Sensor {
@@ -17,7 +43,7 @@ pub trait Sensor {
 
     /// How many values a reading has, if the sensor does not follow the network. A network of another input width is
     /// refused at the handshake. With `None` the host chooses how many values it is, up to
-    /// [`MAX_WIDTH`](crate::device::MAX_WIDTH).
+    /// [`MAX_WIDTH`].
     fn width(&self) -> Option<usize> {
         None
     }

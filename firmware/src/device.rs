@@ -10,18 +10,17 @@ use sharelet_core::fixed::{FixedError, encode};
 use sharelet_core::network::Network;
 use sharelet_core::session::p0::{Policy, connect};
 use sharelet_core::session::{SessionError, refuse};
-use sharelet_core::transport::{Counting, Counts};
+use sharelet_core::transport::Counting;
 pub use sharelet_core::wire::control::Answer;
 use sharelet_core::wire::control::Refusal;
 
 use crate::board::{AnswerSink, Identity, InstructionMeter, KeyStore, Sensor, SessionCounter};
+pub use crate::board::{Inference, MAX_WIDTH};
 use crate::key::KeyError;
 use crate::stream::Stream;
 
 /// Most layers of a network that the device takes.
 pub const MAX_LAYERS: usize = 16;
-/// Most values of a reading, and of an answer. Layers between may be wider: they are streamed.
-pub const MAX_WIDTH: usize = 1024;
 /// Most work of a session, in keystream blocks of 16 weights each: about 200 million instructions.
 pub const MAX_BLOCKS: u64 = 1 << 18;
 const SOCKET_BYTES: usize = 4096;
@@ -85,30 +84,6 @@ impl Settings {
             shortest_pause: Duration::from_millis(500),
             longest_pause: Duration::from_secs(60),
         }
-    }
-}
-
-/// A complete inference.
-#[derive(Clone, Copy, Debug)]
-pub struct Inference<'a> {
-    /// How many readings were used before, those that were refused among them.
-    pub index: u32,
-    /// The answer, two's complement; empty if only the host learns it.
-    pub values: &'a [u32],
-    /// Its fraction bits.
-    pub frac_bits: u8,
-    /// What the online phase sent and received.
-    pub traffic: Counts,
-    /// What the online phase executed, if the board has a meter.
-    pub instructions: u64,
-}
-
-impl Inference<'_> {
-    /// The position of the largest value; `None` if only the host learns the answer.
-    #[must_use]
-    pub fn class(&self) -> Option<usize> {
-        let largest = self.values.iter().enumerate().max_by_key(|(_, value)| value.cast_signed());
-        largest.map(|(index, _)| index)
     }
 }
 

@@ -13,6 +13,7 @@
 use core::fmt;
 
 use sharelet_core::keystream::Key;
+use sharelet_core::wire::checksum::crc32;
 use sharelet_core::wire::control::DeviceId;
 
 use crate::board::{Identity, KeyStore};
@@ -85,18 +86,6 @@ impl fmt::Debug for Page {
     }
 }
 
-/// CRC-32 (IEEE 802.3), bit by bit: it runs once at start, and a table would cost 1 KB of flash.
-fn crc32(bytes: &[u8]) -> u32 {
-    let mut crc = u32::MAX;
-    for byte in bytes {
-        crc ^= u32::from(*byte);
-        for _ in 0..8 {
-            crc = if crc & 1 == 1 { crc >> 1 ^ 0xEDB8_8320 } else { crc >> 1 };
-        }
-    }
-    !crc
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,11 +98,6 @@ mod tests {
         let crc = crc32(&page[..56]);
         page[56..60].copy_from_slice(&crc.to_le_bytes());
         page
-    }
-
-    #[test]
-    fn crc_of_the_standard_check_string() {
-        assert_eq!(crc32(b"123456789"), 0xCBF4_3926);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The PC's side of sharelet.
 
 pub mod cli;
+pub mod console;
 pub mod data;
 pub mod dealer;
 pub mod device;

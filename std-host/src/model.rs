@@ -14,6 +14,7 @@ use sharelet_core::fixed::{self, FixedError};
 use sharelet_core::network::{Affine, Network, NetworkError};
 use sharelet_core::protocol::linear;
 use sharelet_core::shape::Part;
+use sharelet_core::wire::task::Task;
 
 /// The most layers a model on the host may have.
 pub const MAX_LAYERS: usize = 32;
@@ -195,6 +196,23 @@ impl Model {
     #[must_use]
     pub fn decode(&self, answer: &[u32]) -> Vec<f32> {
         answer.iter().map(|&word| fixed::decode(word, self.network.output_frac_bits())).collect()
+    }
+
+    /// What data parties know of the model, whose file is `file`: shapes, scales, and a digest of the file, which tells
+    /// nothing about the weights but whether a guess of all of them is right.
+    #[must_use]
+    pub fn task(&self, file: &[u8]) -> Task {
+        let elems = |count: usize| u16::try_from(count).unwrap_or(u16::MAX);
+        let digest = Sha256::new().chain_update(b"sharelet task 1\0").chain_update(file).finalize();
+        Task {
+            ring_bits: 32,
+            input_frac_bits: self.network.input_frac_bits(),
+            output_frac_bits: self.network.output_frac_bits(),
+            inputs: elems(self.network.inputs()),
+            outputs: elems(self.network.outputs()),
+            input_limit: self.network.input_limit(),
+            model: digest.first_chunk().copied().unwrap_or_default(),
+        }
     }
 
     /// The exact answer in the clear, bit for bit what a session must give: the twin of the core.

@@ -31,7 +31,9 @@ struct Server {
 
 impl Server {
     fn start(room: &Room, arguments: &[&str]) -> Self {
-        let log = std::fs::File::create(room.path(&format!("{}.log", arguments[0]))).unwrap();
+        // Two servers have a log each.
+        let name = if arguments[0] == "server" { format!("server-{}", arguments[2]) } else { arguments[0].to_owned() };
+        let log = std::fs::File::create(room.path(&format!("{name}.log"))).unwrap();
         let mut child = sharelet(room, arguments).stdout(Stdio::piped()).stderr(log).spawn().expect("starts");
         let mut out = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
@@ -174,6 +176,63 @@ fn an_emulated_link_changes_nothing_but_the_time() {
 }
 
 #[test]
+fn two_servers_a_data_party_and_a_console_agree_with_the_twin() {
+    let room = room();
+    for arguments in [
+        &["provision", "server-0", "--state", "dealer", "-o", "server-0.key"][..],
+        &["provision", "pump", "--outsource", "-o", "pump.key"],
+        &["provision", "control-room", "--console", "-o", "operator"],
+        &["task", "model.slt", "-o", "task.bin"],
+    ] {
+        let made = output(&room, arguments);
+        assert!(made.status.success(), "{}", text(&made.stderr));
+    }
+    let mut dealer = Server::start(&room, &["dealer", "--state", "dealer", "--listen", "127.0.0.1:0"]);
+    let address = dealer.address.clone();
+    let server_1 = ["server", "--party", "1", "--model", "model.slt", "--dealer", &address, "--state", "s1"];
+    let mut server_1 = Server::start(&room, &[&server_1[..], &["--console", "operator.1", "--listen", "127.0.0.1:0"]].concat());
+    let peer = server_1.address.clone();
+    let server_0 = ["server", "--party", "0", "--task", "task.bin", "--key", "server-0.key", "--counter", "s0", "--peer"];
+    let rest = ["--console", "operator.0", "--listen", "127.0.0.1:0"];
+    let mut server_0 = Server::start(&room, &[&server_0[..], &[&peer], &rest].concat());
+    let both = format!("{},{}", server_0.address, server_1.address);
+
+    let twin = text(&output(&room, &["twin", "model.slt", "--inputs", "readings.npy"]).stdout);
+    let device = ["device", "--key", "pump.key", "--counter", "counter", "--outsource", &both, "--task", "task.bin"];
+    let device = [&device[..], &["--inputs", "readings.npy"]].concat();
+    let run = output(&room, &device);
+    assert!(run.status.success(), "{}", text(&run.stderr));
+    assert_eq!(text(&run.stdout), twin);
+
+    let run = output(&room, &[&device[..], &["--to-console"]].concat());
+    assert!(run.status.success(), "{}", text(&run.stderr));
+    assert!(text(&run.stdout).lines().all(|line| line.ends_with("values=")), "{}", text(&run.stdout));
+    let console = output(&room, &["console", "--from", &both, "--key", "operator", "--count", "5"]);
+    assert!(console.status.success(), "{}", text(&console.stderr));
+    let values = |text: &str| {
+        let values = text.lines().map(|line| line.split_once("frac_bits=").expect("values").1.to_owned());
+        let mut values: Vec<_> = values.collect();
+        values.sort();
+        values
+    };
+    assert_eq!(values(&text(&console.stdout)), values(&twin));
+    assert!(text(&console.stdout).starts_with("query="), "{}", text(&console.stdout));
+
+    // A second server 0 is told so, names the field, and ends.
+    let first = server_0.address.clone();
+    assert!(output(&room, &["provision", "other", "--state", "dealer", "-o", "other.key"]).status.success());
+    let arguments = ["server", "--party", "0", "--task", "task.bin", "--key", "other.key", "--counter", "other", "--peer"];
+    let second = output(&room, &[&arguments[..], &[&first, "--listen", "127.0.0.1:0"]].concat());
+    assert_eq!(second.status.code(), Some(1));
+    assert!(text(&second.stderr).contains("party: both servers were started as --party 0"), "{}", text(&second.stderr));
+
+    for (server, signal) in [(&mut server_0, "-INT"), (&mut server_1, "-TERM"), (&mut dealer, "-TERM")] {
+        server.signal(signal);
+        assert_eq!(server.wait(), Some(0));
+    }
+}
+
+#[test]
 fn state_belongs_to_one_process() {
     let room = room();
     let dealer = Server::start(&room, &["dealer", "--state", "dealer", "--listen", "127.0.0.1:0"]);
@@ -253,11 +312,14 @@ fn damaged_files_are_named() {
 #[test]
 fn every_command_has_help_with_examples() {
     let room = room();
-    for command in ["provision", "dealer", "host", "device", "twin", "inspect"] {
+    for command in ["provision", "dealer", "host", "device", "server", "console", "task", "twin", "inspect"] {
         let help = output(&room, &[command, "--help"]);
         assert!(help.status.success() && text(&help.stdout).contains("Examples:"), "{command}");
     }
     assert_eq!(output(&room, &["host"]).status.code(), Some(2), "wrong arguments");
+    assert_eq!(output(&room, &["server", "--party", "0"]).status.code(), Some(2), "wrong arguments");
+    assert_eq!(output(&room, &["server", "--party", "2"]).status.code(), Some(2), "wrong arguments");
+    assert_eq!(output(&room, &["provision", "pump", "-o", "pump.key"]).status.code(), Some(2), "wrong arguments");
     let inspected = output(&room, &["inspect", "model.slt", "--rtt", "50ms", "--bandwidth", "1mbit"]);
     assert!(text(&inspected.stdout).contains("round trips"), "{}", text(&inspected.stdout));
     let json = text(&output(&room, &["inspect", "model.slt", "--json"]).stdout);

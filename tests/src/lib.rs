@@ -4,10 +4,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::missing_panics_doc, clippy::std_instead_of_core)]
 
 pub mod chi_square;
+pub mod delay;
 pub mod frames;
 pub mod hex;
 
 pub mod model;
+pub mod outsource;
 pub mod party;
 pub mod pipe;
 pub mod programs;

@@ -16,6 +16,7 @@ use sharelet_core::shape::Shape;
 use sharelet_core::wire::WireError;
 use sharelet_core::wire::control::{self, Answer, DeviceId, MAX_CONTROL_BYTES, Refusal};
 use sharelet_core::wire::frame::{HEADER_BYTES, Header, Kind};
+use sharelet_core::wire::task::Field;
 use sharelet_tests::frames::{self, Frame};
 use sharelet_tests::model::Model;
 use sharelet_tests::party::{Counter, HostEnd, Setup};
@@ -25,7 +26,7 @@ use sharelet_tests::rng;
 /// Bytes of the device's buffer for a welcome.
 const WELCOME_BYTES: u32 = 512;
 
-const REFUSALS: [Refusal; 15] = [
+const REFUSALS: [Refusal; 20] = [
     Refusal::Version { ours: 700 },
     Refusal::UnknownDevice,
     Refusal::AnswerMismatch { ours: Answer::Both },
@@ -41,6 +42,11 @@ const REFUSALS: [Refusal; 15] = [
     Refusal::Protocol,
     Refusal::ShuttingDown,
     Refusal::Busy,
+    Refusal::SameParty { ours: 1 },
+    Refusal::TaskMismatch { field: Field::OutputScale },
+    Refusal::NoHalf,
+    Refusal::HalvesDiffer,
+    Refusal::UnknownConsole,
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,11 +10,17 @@ use rand_chacha::ChaCha12Rng;
 use rand_core::Rng;
 use sharelet_core::keystream::ChaCha8;
 use sharelet_core::network::Network;
+use sharelet_core::session::data_party::Query;
+use sharelet_core::session::servers;
 use sharelet_core::wire::control::{self, Answer, Grant, Hello, Refusal, Request};
 use sharelet_core::wire::frame::Header;
+use sharelet_core::wire::query::{QueryHeader, QueryId, Reason, Recipient, Status};
+use sharelet_core::wire::servers::{Evaluate, ServerHello, parse_console_hello, parse_server_hello};
+use sharelet_core::wire::task::Task;
 use sharelet_tests::model::Model;
-use sharelet_tests::party::Setup;
-use sharelet_tests::pipe::End;
+use sharelet_tests::outsource::task;
+use sharelet_tests::party::{Counter, Setup};
+use sharelet_tests::pipe::{End, Script, run};
 use sharelet_tests::{frames, printed_seed, rng};
 
 /// Calls `each` until the time is over; returns how often.
@@ -75,7 +81,64 @@ fn readers_of_messages() {
             let _ = control::parse::<Grant>(bytes);
             let _ = control::parse::<Refusal>(bytes);
             let _ = control::parse::<Network<8>>(bytes);
+            let _ = control::parse::<Evaluate>(bytes);
+            let _ = parse_server_hello(bytes);
+            let _ = parse_console_hello(bytes);
+            if let Ok(task) = Task::from_bytes(bytes) {
+                assert_eq!(task.to_bytes()[..], bytes[..task.to_bytes().len()]);
+            }
+            let header = bytes.first_chunk().and_then(|bytes| QueryHeader::parse(*bytes).ok().map(|header| (header, bytes)));
+            assert!(header.is_none_or(|(header, bytes)| header.emit() == *bytes));
+            let status = bytes.first_chunk().and_then(|bytes| Status::parse(*bytes).map(|status| (status, bytes)));
+            assert!(status.is_none_or(|(status, bytes)| status.emit() == *bytes));
         }
+    });
+    assert!(rounds > 1000);
+}
+
+/// What a data party, a console and two servers read from one another.
+#[test]
+fn readers_of_queries_and_greetings() {
+    let mut made = rng(71);
+    let setup = Setup::random(Model::random(&[3, 70], false, &mut made), Answer::Device, &mut made);
+    let task = task(&setup.model);
+    let mut recorded = Vec::new();
+    for recipient in [Recipient::DataParty, Recipient::Console] {
+        let mut frame = Script::new(&[], End::Closed);
+        let sent = frame.sent();
+        run(async {
+            servers::greet(&mut frame, &ServerHello { party: 1, instance: 7, task }).await.unwrap();
+            servers::evaluate(&mut frame, &Evaluate { id: QueryId([3; 8]), recipient }).await.unwrap();
+            servers::deliver(&mut frame, QueryId([3; 8]), &[5; 70]).await.unwrap();
+            servers::confirm(&mut frame, QueryId([3; 8])).await.unwrap();
+        });
+        recorded.extend(frames::split(&sent.borrow()).iter().map(frames::Frame::bytes));
+    }
+    let queries = [Recipient::DataParty, Recipient::Console].map(|recipient| {
+        let mut counter = Counter::default();
+        run(Query::<ChaCha8>::begin(&setup.identity(), &mut counter, task, recipient)).unwrap()
+    });
+    let rounds = fuzz(|rng| {
+        let mut bytes = match rng.next_u32() % 3 {
+            0 => recorded[below(rng, recorded.len())].clone(),
+            1 => Status::Refused(Reason::Busy).emit().to_vec(),
+            _ => vec![rng.next_u32().to_le_bytes()[0]; below(rng, 600)],
+        };
+        mutate(&mut bytes, rng);
+        let script = || Script::new(&bytes, End::Closed);
+        run(async {
+            for query in &queries {
+                let _ = query.receive(&mut script(), &mut [0; 70]).await;
+                let _ = query.receive_both(&mut script(), &mut script(), &mut [0; 70]).await;
+            }
+            if let Some(header) = bytes.first_chunk() {
+                let _ = servers::receive_opening(&mut Script::new(&bytes[header.len()..], End::Closed), *header).await;
+            }
+            let _ = servers::receive_server_hello(&mut script()).await;
+            let _ = servers::receive_evaluate(&mut script()).await;
+            let _ = servers::receive_delivery(&mut script(), &mut [0; 70]).await;
+            let _ = servers::receive_confirmation(&mut script()).await;
+        });
     });
     assert!(rounds > 1000);
 }

@@ -15,6 +15,7 @@ use sharelet_core::ring::Ring;
 use sharelet_core::shape::Shape;
 use sharelet_core::wire::control::{self, Answer, DeviceId, Grant, Hello, Refusal, Request};
 use sharelet_core::wire::frame::{Header, Kind};
+use sharelet_core::wire::task::Field;
 use sharelet_tests::model::Model;
 use sharelet_tests::party::{HostEnd, Setup};
 use sharelet_tests::pipe::End;
@@ -64,7 +65,7 @@ fn frame_file(what: &str, value: &str, bytes: &[u8]) -> String {
     )
 }
 
-const REFUSALS: [(&str, Refusal); 15] = [
+const REFUSALS: [(&str, Refusal); 20] = [
     ("version", Refusal::Version { ours: 700 }),
     ("unknown_device", Refusal::UnknownDevice),
     ("answer_mismatch", Refusal::AnswerMismatch { ours: Answer::Both }),
@@ -80,6 +81,11 @@ const REFUSALS: [(&str, Refusal); 15] = [
     ("protocol", Refusal::Protocol),
     ("shutting_down", Refusal::ShuttingDown),
     ("busy", Refusal::Busy),
+    ("same_party", Refusal::SameParty { ours: 1 }),
+    ("task_mismatch", Refusal::TaskMismatch { field: Field::OutputScale }),
+    ("no_half", Refusal::NoHalf),
+    ("halves_differ", Refusal::HalvesDiffer),
+    ("unknown_console", Refusal::UnknownConsole),
 ];
 
 #[test]

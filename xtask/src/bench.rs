@@ -16,16 +16,18 @@ use elf::abi::{PT_LOAD, SHF_ALLOC, SHF_WRITE, SHT_NOBITS};
 use elf::endian::AnyEndian;
 
 use crate::boards::{self, Arguments, Board};
-use crate::check::{Case, infer_on_board};
+use crate::check::{Case, infer_on_board, query_on_board};
 use crate::inference;
 use crate::process;
 use crate::services::Room;
-use crate::setup::Setup;
+use crate::setup::{Setup, Toolchain};
 use crate::steps::Steps;
 use crate::workspace::Workspace;
 
 /// Readings per model and board. Counts differ by a few hundred instructions from one to the next; the last is taken.
 const READINGS: usize = 3;
+/// A data party takes less flash than this beyond the network stack.
+const MOST_DATA_PARTY_BYTES: u64 = 8 * 1024;
 const BENCH_LIMIT: Duration = Duration::from_secs(1800);
 
 /// What to measure.
@@ -140,8 +142,52 @@ fn device(setup: &Setup<'_>, folder: &Path, cases: &[Case]) -> Result<Vec<Figure
         figures.push(Figure::count(format!("{}/flash_bytes", board.name), flash, "bytes"));
         figures.push(Figure::count(format!("{}/static_ram_bytes", board.name), ram, "bytes"));
         figures.push(Figure::count(format!("{}/stack_bytes", board.name), stack, "bytes"));
+        data_party(setup, toolchain, folder, board, cases, &mut figures)?;
     }
     Ok(figures)
+}
+
+/// The data party of two servers: what a query takes, and its flash beyond a program with the same network stack, sockets and
+/// board that does nothing with them.
+fn data_party(
+    setup: &Setup<'_>,
+    toolchain: Toolchain,
+    folder: &Path,
+    board: &Board,
+    cases: &[Case],
+    figures: &mut Vec<Figure>,
+) -> Result<()> {
+    let idle = setup.small_firmware(toolchain, board, "idle")?;
+    let image = setup.small_firmware(toolchain, board, "data-party")?;
+    let ((flash, ram), (without, _)) = (memory(&image)?, memory(&idle)?);
+    let mut stack = 0;
+    // A query depends on the sizes of input and output alone: network B's are those of network A.
+    for case in cases.iter().filter(|case| case.dense) {
+        let room = Room::new(setup.workspace, &folder.join(board.name).join(format!("{}-servers", case.name)))?;
+        let what = format!("measuring queries of {} on {}", case.name, board.name);
+        let asked = setup.steps.step(&what, || query_on_board(&room, board, &image, case, Some(READINGS)))?;
+        let (answers, run) = asked;
+        ensure!(answers.iter().all(|answer| answer.agrees), "an answer of two servers differs from the plaintext one");
+        let answer = answers.last().context("no answer")?;
+        stack = stack.max(run.line("stack").context("the device did not report its stack")?.number("used")?);
+        let mut add = |name: &str, key: &str, unit: &str| -> Result<()> {
+            let value = answer.private.number(key)?;
+            figures.push(Figure::count(format!("{}/{}/query_{name}", board.name, case.name), value, unit));
+            Ok(())
+        };
+        add("instructions", "online_instructions", "instructions")?;
+        add("bytes_up", "bytes_up", "bytes")?;
+        add("bytes_down", "bytes_down", "bytes")?;
+    }
+    let mut add = |name: &str, value: u64| {
+        figures.push(Figure::count(format!("{}/data_party_{name}", board.name), value, "bytes"));
+    };
+    add("flash_bytes", flash);
+    add("flash_beyond_network_bytes", flash.saturating_sub(without));
+    add("static_ram_bytes", ram);
+    add("stack_bytes", stack);
+    ensure!(flash.saturating_sub(without) < MOST_DATA_PARTY_BYTES, "the data party takes {} bytes of flash", flash - without);
+    Ok(())
 }
 
 /// One case on one board: private, then in the clear. Gives the stack's high-water mark of the private run.

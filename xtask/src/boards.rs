@@ -74,6 +74,16 @@ impl Arguments {
             .with("counter", "counter")
     }
 
+    /// Queries to the two servers that listen on these ports of this PC.
+    pub fn queries(server_0: u16, server_1: u16, count: usize) -> Self {
+        let servers = [format!("server0={PC}:{server_0}"), format!("server1={PC}:{server_1}")];
+        let rest = [format!("count={count}"), "ip=10.0.2.15".to_owned()];
+        Self(servers.into_iter().chain(rest).collect())
+            .with("inputs", "inputs.f32")
+            .with("counter", "counter")
+            .with("task", "task.bin")
+    }
+
     /// The plaintext twin of the model in the file `twin`.
     pub fn twin(count: usize) -> Self {
         Self(vec![format!("count={count}")]).with("inputs", "inputs.f32").with("twin", "twin")

@@ -191,7 +191,7 @@ impl Checks<'_> {
     fn boards(&mut self) {
         let toolchain = self.targets();
         let images = toolchain.map_or_else(Vec::new, |toolchain| self.firmware(toolchain));
-        self.emulated(&images);
+        self.emulated(toolchain, &images);
     }
 
     fn targets(&mut self) -> Option<Toolchain> {
@@ -222,14 +222,48 @@ impl Checks<'_> {
                 self.skip(&lints, "the compiler for the boards has no clippy");
             }
         }
+        self.data_party_lints(toolchain, clippy);
         let mut doc = self.setup.target_cargo(toolchain, &firmware, "doc");
-        doc.args(["--release", "--no-deps", "--package", "sharelet-firmware", "--package", "qemu-support"]);
+        doc.args(["--release", "--no-deps", "--package", "sharelet-firmware", "--package", "qemu-support", "--all-features"]);
         doc.args(["--target", "thumbv7em-none-eabihf"]).env("RUSTDOCFLAGS", "-D warnings");
         self.command("documentation of the firmware", &mut doc);
         images
     }
 
-    fn emulated(&mut self, images: &[(&'static Board, PathBuf)]) {
+    /// The lints of what other features build.
+    fn data_party_lints(&mut self, toolchain: Toolchain, clippy: bool) {
+        if toolchain != Toolchain::Rustup || !clippy {
+            return;
+        }
+        for program in ["data-party", "idle"] {
+            let mut cargo = self.setup.target_cargo(toolchain, &self.setup.workspace.firmware(), "clippy");
+            cargo.args(["--profile", "small", "--package", "mps2-an386", "--target", "thumbv7em-none-eabihf"]);
+            cargo.args(["--no-default-features", "--features", program, "--", "-D", "warnings"]);
+            self.command(&format!("lints of the {program} firmware"), &mut cargo);
+        }
+    }
+
+    /// Queries of a data party on each emulated board, to two servers.
+    fn queries(&mut self, toolchain: Option<Toolchain>, case: &Case) {
+        let workspace = self.setup.workspace;
+        for board in boards::emulated() {
+            let name = format!("{}: two servers, built-in readings", board.name);
+            let Some(toolchain) = toolchain else {
+                self.skip(&name, "there is no compiler for the board");
+                continue;
+            };
+            let image = self.setup.small_firmware(toolchain, board, "data-party");
+            let Some(image) = self.record(&format!("data party for {}", board.name), image) else { continue };
+            let folder = self.setup.logs.join(board.name).join("servers");
+            self.check(&name, || {
+                let room = Room::new(workspace, &folder)?;
+                let (answers, _) = query_on_board(&room, board, &image, case, None)?;
+                all_agree(&answers)
+            });
+        }
+    }
+
+    fn emulated(&mut self, toolchain: Option<Toolchain>, images: &[(&'static Board, PathBuf)]) {
         let emulator = self.setup.emulator();
         if self.record("emulator", emulator).is_none() {
             self.skip("runs on emulated boards", "there is no emulator");
@@ -254,6 +288,7 @@ impl Checks<'_> {
                 run(&format!("{count} readings of {name}"), case, Some(count), "10.0.2.15");
             }
         }
+        self.queries(toolchain, &built_in);
         let Some((board, image)) = images.iter().find(|(board, _)| board.emulator.is_some()) else { return };
         let folder = self.setup.logs.join("refusals");
         let context = refusals::Context { workspace, board, image, case: &built_in, folder: &folder };
@@ -292,6 +327,10 @@ fn exact(
 ) -> Result<()> {
     let room = Room::new(workspace, folder)?;
     let (answers, _) = infer_on_board(&room, board, image, case, count, address)?;
+    all_agree(&answers)
+}
+
+fn all_agree(answers: &[Answer]) -> Result<()> {
     match answers.iter().filter(|answer| !answer.agrees).count() {
         0 => Ok(()),
         wrong => bail!("{wrong} of {} private answers differ from the plaintext ones", answers.len()),
@@ -316,6 +355,36 @@ pub fn infer_on_board(
     let result =
         result.with_context(|| format!("the run stopped{}{}", services.host.process.quote(), services.dealer.process.quote()))?;
     for (name, server) in [("host", &mut services.host), ("dealer", &mut services.dealer)] {
+        match server.process.stop() {
+            Some(status) if status.success() => {}
+            Some(status) => bail!("the {name} ended with {status} when asked to stop{}", server.process.quote()),
+            None => bail!("the {name} cannot be waited for"),
+        }
+    }
+    Ok(result)
+}
+
+/// One boot of a data party, through `count` readings of a case. Its traffic must be what is promised, and dealer and servers
+/// must end as they should.
+pub fn query_on_board(room: &Room, board: &Board, image: &Path, case: &Case, count: Option<usize>) -> Result<(Vec<Answer>, Run)> {
+    let expected = room.twin(&case.model, &case.inputs, count)?;
+    room.provision_queries(&case.model)?;
+    let mut servers = room.servers(&case.model)?;
+    let arguments = Arguments::queries(servers.server_0.port, servers.server_1.port, expected.len());
+    let mut device = board.boot(image, room.folder(), &arguments)?;
+    let result = inference::infer(&mut device, &room.path("report"), &expected, &servers.server_0.process, |_| Ok(()));
+    let (quote_0, quote_1) = (servers.server_0.process.quote(), servers.server_1.process.quote());
+    let result = result.with_context(|| format!("the run stopped{quote_0}{quote_1}"))?;
+    let input_bytes = room.path("inputs.f32").metadata().context("the readings are gone")?.len() / expected.len() as u64;
+    for answer in &result.0 {
+        let (up, down) = (answer.private.number("bytes_up")?, answer.private.number("bytes_down")?);
+        let promised = (input_bytes + 64, 8 * answer.values.len() as u64);
+        if (up, down) != promised {
+            bail!("a query took {up} bytes up and {down} down, where {} and {} are promised", promised.0, promised.1);
+        }
+    }
+    let parties = [("server 0", &mut servers.server_0), ("server 1", &mut servers.server_1), ("dealer", &mut servers.dealer)];
+    for (name, server) in parties {
         match server.process.stop() {
             Some(status) if status.success() => {}
             Some(status) => bail!("the {name} ended with {status} when asked to stop{}", server.process.quote()),

@@ -40,6 +40,17 @@ pub struct Services {
     pub dealer: Server,
 }
 
+/// Two servers and their dealer. Dropping them ends them.
+#[derive(Debug)]
+pub struct Servers {
+    /// Server 0.
+    pub server_0: Server,
+    /// Server 1, which has the model.
+    pub server_1: Server,
+    /// The dealer; ends after the servers.
+    pub dealer: Server,
+}
+
 impl Room {
     /// An empty room at `folder`; what was there is removed.
     pub fn new(workspace: &Workspace, folder: &Path) -> Result<Self> {
@@ -119,6 +130,31 @@ impl Room {
         let dealer = self.dealer()?;
         let host = self.host(model, dealer.port, 0, answer)?;
         Ok(Services { host, dealer })
+    }
+
+    /// Makes a data party's key, the task of `model`, and server 0's key.
+    pub fn provision_queries(&self, model: &Path) -> Result<()> {
+        let mut command = self.sharelet(&["provision", "check", "--outsource", "-o", "device.key", "--force"]);
+        self.run("sharelet provision --outsource", &mut command, "provision.log")?;
+        let mut command = self.sharelet(&["provision", "server-0", "-o", "server-0.key", "--force"]);
+        command.arg("--state").arg(self.path("dealer"));
+        self.run("sharelet provision", &mut command, "provision-server-0.log")?;
+        let mut command = self.sharelet(&["task"]);
+        command.arg(model).args(["-o", "task.bin"]);
+        self.run("sharelet task", &mut command, "task.log").map(|_| ())
+    }
+
+    /// Starts a dealer and the two servers of a model.
+    pub fn servers(&self, model: &Path) -> Result<Servers> {
+        let dealer = self.dealer()?;
+        let mut command = self.sharelet(&["server", "--party", "1", "--listen", "127.0.0.1:0", "--state", "server-1"]);
+        command.arg("--model").arg(model).arg("--dealer").arg(format!("127.0.0.1:{}", dealer.port));
+        let server_1 = self.serve("server-1", &mut command)?;
+        let mut command = self.sharelet(&["server", "--party", "0", "--listen", "127.0.0.1:0", "--task", "task.bin"]);
+        command.args(["--key", "server-0.key", "--counter", "server-0.counter"]);
+        command.arg("--peer").arg(format!("127.0.0.1:{}", server_1.port));
+        let server_0 = self.serve("server-0", &mut command)?;
+        Ok(Servers { server_0, server_1, dealer })
     }
 
     /// Starts a device on the PC, with the room's key, counter and readings.

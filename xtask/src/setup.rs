@@ -2,10 +2,11 @@
 
 use core::time::Duration;
 use std::env;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use crate::boards::Board;
 use crate::process::{self, answer, succeeds};
@@ -85,6 +86,23 @@ impl Setup<'_> {
         let log = format!("build-{}.log", board.name);
         self.steps.step(&what, || self.run("cargo build of the firmware", &mut cargo, &log, BUILD_LIMIT))?;
         Ok(self.firmware_target(toolchain).join(board.target).join("release").join(board.name))
+    }
+
+    /// Another program than the device for `board`, built for size: `data-party`, or `idle`, which the flash of the first is
+    /// measured against; gives the image.
+    pub fn small_firmware(&self, toolchain: Toolchain, board: &Board, program: &str) -> Result<PathBuf> {
+        let mut cargo = self.target_cargo(toolchain, &self.workspace.firmware(), "build");
+        cargo.args(["--profile", "small", "--package", board.name, "--target", board.target]);
+        cargo.args(["--no-default-features", "--features", program]);
+        let what = format!("building {program} for {}", board.name);
+        let log = format!("build-{}-{program}.log", board.name);
+        self.steps.step(&what, || self.run("cargo build of the firmware", &mut cargo, &log, BUILD_LIMIT))?;
+        // All programs of a board have one name where cargo puts them.
+        let folder = self.firmware_target(toolchain).join(board.target).join("small");
+        let image = folder.join(format!("{}-{program}", board.name));
+        let copied = fs::copy(folder.join(board.name), &image);
+        copied.with_context(|| format!("{} cannot be written", image.display()))?;
+        Ok(image)
     }
 
     /// Cargo for the boards, started in `folder`: the checkout, or the firmware's workspace.

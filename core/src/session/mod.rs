@@ -1,13 +1,18 @@
 //! Who speaks when, for a whole network: the device as [`p0`], the host as [`p1`], the dealer in [`deal`].
 //!
+//! Two servers run the same session on an input that they hold shares of: server 0 as [`p0`], server 1 as [`p1`], with the
+//! greetings of [`servers`]. The device is then a [`data_party`], which shares its input and adds up two answers.
+//!
 //! Sessions are generic over `embedded-io-async` and know no socket, board or file. They work through a network layer by
 //! layer and piece by piece, so that the device's memory does not grow with a layer's width. States are types: after an
 //! error the state is gone, the session is dead, and a retry takes the next number. Time-outs belong to the transport.
 
 pub mod cost;
+pub mod data_party;
 pub mod deal;
 pub mod p0;
 pub mod p1;
+pub mod servers;
 
 use core::fmt;
 use core::future::Future;
@@ -21,6 +26,7 @@ use crate::protocol::StepError;
 use crate::wire::WireError;
 use crate::wire::control::{self, MAX_CONTROL_BYTES, Refusal};
 use crate::wire::frame::{HEADER_BYTES, Header, Kind};
+use crate::wire::query::Reason;
 
 /// A granted session number may be at most this far ahead of the device's: a host cannot use up the counter.
 pub const MAX_SESSION_SKIP: u64 = 1 << 32;
@@ -96,6 +102,8 @@ pub enum SessionError {
     Correction(LengthError),
     /// A buffer has the wrong length.
     Step(StepError),
+    /// A server gives a data party no answer.
+    Query(Reason),
 }
 
 impl SessionError {
@@ -107,7 +115,7 @@ impl SessionError {
             Self::Transport(_) => "Transport",
             Self::Closed => "Closed",
             Self::Wire(_) => "Wire",
-            Self::Refused(_) => "Refused",
+            Self::Refused(_) | Self::Query(_) => "Refused",
             Self::Network(_) => "Network",
             Self::InputWidth { .. } => "InputWidth",
             Self::AnswerTooWide { .. } => "AnswerTooWide",
@@ -160,6 +168,7 @@ impl fmt::Display for SessionError {
             Self::Counter => write!(f, "the session counter could not be recorded; the session is not begun"),
             Self::Correction(error) => write!(f, "the dealer's correction is damaged: {error}; discard it"),
             Self::Step(error) => write!(f, "a buffer has the wrong length: {error}"),
+            Self::Query(reason) => write!(f, "the server refused: {reason}"),
         }
     }
 }

@@ -56,6 +56,11 @@ impl<C: Rounds> Identity<C> {
     pub fn id(&self) -> DeviceId {
         self.id
     }
+
+    /// The keystream under its key.
+    pub(super) fn keystream(&self) -> &Keystream<C> {
+        &self.keystream
+    }
 }
 
 impl<C: Rounds> fmt::Debug for Identity<C> {
@@ -288,8 +293,30 @@ impl<'d, 'b, T: Read + Write, C: Rounds, const L: usize> Prepared<'d, 'b, T, C, 
     /// [`SessionError`]; the session is then dead, and the connection of no further use. An input of the wrong width is
     /// refused before a byte is sent, but it, too, ends the session: check it against [`Prepared::network`] first.
     pub async fn infer(self, input: &[u32]) -> Result<(Connected<'d, T, C, L>, &'b mut [u32]), SessionError> {
+        let policy = self.connected.answer;
+        self.evaluate(input, Some(policy)).await
+    }
+
+    /// Evaluates the network on `share`, `P0`'s share of an input, with a `P1` that calls
+    /// [`infer_shared`](super::p1::Ready::infer_shared).
+    ///
+    /// Returns the connection and `P0`'s share of the answer, which nobody learns: `P1` has the other.
+    ///
+    /// # Errors
+    /// As [`Prepared::infer`].
+    pub async fn infer_shared(self, share: &[u32]) -> Result<(Connected<'d, T, C, L>, &'b mut [u32]), SessionError> {
+        self.evaluate(share, None).await
+    }
+
+    /// The online phase; without a policy the answer stays shared, and no message follows the last layer's.
+    async fn evaluate(
+        self,
+        input: &[u32],
+        policy: Option<Answer>,
+    ) -> Result<(Connected<'d, T, C, L>, &'b mut [u32]), SessionError> {
         let Self { mut connected, mut online, answer, .. } = self;
-        let Connected { io, model, network, answer: policy, .. } = &mut connected;
+        let Connected { io, model, network, .. } = &mut connected;
+        let to_host = policy.is_some_and(Answer::to_host);
         if input.len() != network.inputs() {
             return Err(SessionError::InputWidth { network: network.inputs(), found: input.len() });
         }
@@ -305,11 +332,12 @@ impl<'d, 'b, T: Read + Write, C: Rounds, const L: usize> Prepared<'d, 'b, T, C, 
         }
         let last = network.layers().len().saturating_sub(1);
         match pending {
-            Some(gate) => pass_last_gate(io, last, gate, answer, *policy).await?,
-            None if policy.to_host() => send_output(io, last, answer).await?,
+            Some(gate) => pass_last_gate(io, last, gate, answer, to_host).await?,
+            None if to_host => send_output(io, last, answer).await?,
             None => flush(io).await?,
         }
-        let answer = receive_answer(io, last, answer, *policy).await?;
+        let Some(policy) = policy else { return Ok((connected, answer)) };
+        let answer = receive_answer(io, last, answer, policy).await?;
         Ok((connected, answer))
     }
 }
@@ -416,17 +444,17 @@ async fn pass_last_gate<T: Read + Write, C: Rounds>(
     layer: usize,
     gate: Gate<'_, C>,
     answer: &mut [u32],
-    policy: Answer,
+    to_host: bool,
 ) -> Result<(), SessionError> {
     let Gate { tables, mut carried } = gate;
     let (bits, words) = (opened_bytes(tables.digits(), answer.len()), size_of_val(answer));
     expect_bulk(io, Kind::Gate, layer, words + bits).await?;
-    write_bulk_header(io, Kind::Output, layer, bits + if policy.to_host() { words } else { 0 }).await?;
+    write_bulk_header(io, Kind::Output, layer, bits + if to_host { words } else { 0 }).await?;
     let mut piece = GatePiece::new();
     for (tables, answer) in tables.zip(answer.chunks_mut(PIECE_ELEMS)) {
         let carried = carried.as_mut().and_then(Iterator::next);
         answer.copy_from_slice(piece.pass(io, tables, carried).await?);
-        if policy.to_host() {
+        if to_host {
             piece.send(io, answer.len()).await?;
         }
     }

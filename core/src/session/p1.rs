@@ -137,7 +137,7 @@ pub struct P1<'n, M, const L: usize> {
 }
 
 impl<'n, M: Affine, const L: usize> P1<'n, M, L> {
-    /// A session on `network`, whose weights `model` has.
+    /// A session on `network`, whose weights `model` has; `answer` says who learns the result of [`Ready::infer`].
     #[must_use]
     pub fn new(network: &'n Network<L>, model: &'n M, answer: Answer) -> Self {
         Self { network, model, answer }
@@ -203,11 +203,52 @@ impl<'s, M: Affine, const L: usize> Ready<'_, 's, M, L> {
         writer: &mut impl Write,
         corrections: &[u8],
     ) -> Result<Option<&'s mut [u32]>, SessionError> {
-        let Self { session: P1 { network, model, answer }, scratch } = self;
+        let answer = self.session.answer;
+        let result = self.evaluate(reader, writer, corrections, &[], Some(answer)).await?;
+        Ok(answer.to_host().then_some(result))
+    }
+
+    /// The online phase on an input of which `share` is `P1`'s share, with a `P0` that calls
+    /// [`infer_shared`](super::p0::Prepared::infer_shared).
+    ///
+    /// Returns `P1`'s share of the answer, which nobody learns: `P0` has the other.
+    ///
+    /// # Errors
+    /// [`SessionError`]; the session is then dead.
+    pub async fn infer_shared(
+        self,
+        reader: &mut impl Read,
+        writer: &mut impl Write,
+        corrections: &[u8],
+        share: &[u32],
+    ) -> Result<&'s mut [u32], SessionError> {
+        let inputs = self.session.network.inputs();
+        if share.len() != inputs {
+            return Err(SessionError::InputWidth { network: inputs, found: share.len() });
+        }
+        self.evaluate(reader, writer, corrections, share, None).await
+    }
+
+    /// The online phase. `share` is added to the input that `P0` masked; without a policy the answer stays shared.
+    ///
+    /// Returns the answer if the host learns it, and its share of it otherwise.
+    async fn evaluate(
+        self,
+        reader: &mut impl Read,
+        writer: &mut impl Write,
+        corrections: &[u8],
+        share: &[u32],
+        policy: Option<Answer>,
+    ) -> Result<&'s mut [u32], SessionError> {
+        let Self { session: P1 { network, model, .. }, scratch } = self;
+        let to_host = policy.is_some_and(Answer::to_host);
         let Scratch { masked, vectors, output, own_bits, peer_bits } = scratch;
         let mut corrections = Corrections(corrections);
         let mut masked = &*masked;
-        receive_words(reader, slice(vectors, network.vector(0))?).await?;
+        let input = slice(vectors, network.vector(0))?;
+        receive_words(reader, input).await?;
+        // `d + h_1`, as for every later layer.
+        share::open(input, share);
         let last = network.layers().len().saturating_sub(1);
         for (index, layer) in network.layers().iter().enumerate() {
             let (outputs, parts) = (usize::from(layer.outputs()), network.parts(index));
@@ -223,10 +264,10 @@ impl<'s, M: Affine, const L: usize> Ready<'_, 's, M, L> {
             }
 
             // The next layer's input, or the device's share of the answer.
-            let next = slice(next, 0..if index < last || answer.to_host() { outputs } else { 0 })?;
+            let next = slice(next, 0..if index < last || to_host { outputs } else { 0 })?;
             let kind = if index < last { Kind::Input } else { Kind::Output };
             let Some(digits) = network.gate(index) else {
-                if answer.to_host() {
+                if to_host {
                     expect_bulk(reader, kind, index, size_of_val(next)).await?;
                     receive_words(reader, next).await?;
                 }
@@ -256,16 +297,17 @@ impl<'s, M: Affine, const L: usize> Ready<'_, 's, M, L> {
         }
         corrections.finish()?;
         let own = slice(output, 0..network.outputs())?;
-        let to_device = if answer.to_device() { &*own } else { &[] };
+        let Some(policy) = policy else { return Ok(own) };
+        let to_device = if policy.to_device() { &*own } else { &[] };
         write_bulk_header(writer, Kind::Answer, last, size_of_val(to_device)).await?;
         send_words(writer, to_device).await?;
         flush(writer).await?;
-        if !answer.to_host() {
-            return Ok(None);
+        if !to_host {
+            return Ok(own);
         }
         let opened = slice(vectors, network.vector(last + 1))?;
         share::open(opened, own);
-        Ok(Some(opened))
+        Ok(opened)
     }
 }
 
@@ -316,7 +358,7 @@ impl<'a> Corrections<'a> {
     }
 }
 
-async fn send_words(writer: &mut impl Write, words: &[u32]) -> Result<(), SessionError> {
+pub(super) async fn send_words(writer: &mut impl Write, words: &[u32]) -> Result<(), SessionError> {
     let mut bytes = [0; PIECE_BYTES];
     for words in words.chunks(PIECE_ELEMS) {
         let bytes = bytes.get_mut(..size_of_val(words)).unwrap_or(&mut []);
@@ -326,7 +368,7 @@ async fn send_words(writer: &mut impl Write, words: &[u32]) -> Result<(), Sessio
     Ok(())
 }
 
-async fn receive_words(reader: &mut impl Read, words: &mut [u32]) -> Result<(), SessionError> {
+pub(super) async fn receive_words(reader: &mut impl Read, words: &mut [u32]) -> Result<(), SessionError> {
     let mut bytes = [0; PIECE_BYTES];
     for words in words.chunks_mut(PIECE_ELEMS) {
         let bytes = bytes.get_mut(..size_of_val(words)).unwrap_or(&mut []);

@@ -5,6 +5,7 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
 
+use super::task::Field;
 use super::{VERSION, WireError};
 use crate::keystream::KeyId;
 use crate::network::{Network, NetworkError};
@@ -227,6 +228,22 @@ pub enum Refusal {
     },
     /// The host would learn a public map of the input without the dealer's doing.
     PublicAnswer,
+    /// Two servers have the same party number.
+    SameParty {
+        /// The sender's.
+        ours: u8,
+    },
+    /// Two servers were set up for different tasks.
+    TaskMismatch {
+        /// The first part in which they differ.
+        field: Field,
+    },
+    /// The sender does not know the half of a query that the receiver wants evaluated.
+    NoHalf,
+    /// The two halves of a query disagree on who gets the answer.
+    HalvesDiffer,
+    /// The console's name or token is not one that the sender was given.
+    UnknownConsole,
 }
 
 impl fmt::Display for Refusal {
@@ -269,6 +286,23 @@ impl fmt::Display for Refusal {
                 f,
                 "the network's last layer has neither weights nor an activation, and the host is to learn its answer; give the answer to the device, or end the network in a layer with weights"
             ),
+            Self::SameParty { ours } => {
+                write!(f, "party: both servers were started as --party {ours}; one must be 0 and the other 1")
+            }
+            Self::TaskMismatch { field } => {
+                write!(
+                    f,
+                    "{field}: the two servers were set up with different values; give both the model and the task file made from it"
+                )
+            }
+            Self::NoHalf => write!(f, "the other server has no half of the query; the data party must reach both servers"),
+            Self::HalvesDiffer => write!(f, "the two halves of the query disagree on who gets the answer; update the data party"),
+            Self::UnknownConsole => {
+                write!(
+                    f,
+                    "the server does not know this console; start it with the --console file made by `sharelet provision --console`"
+                )
+            }
             Self::Busy => write!(f, "the peer serves another connection of this device; try again later"),
         }
     }
@@ -313,7 +347,7 @@ pub fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, WireError> {
 }
 
 /// Checks magic and version; returns what follows.
-fn strip_prefix(bytes: &[u8]) -> Result<&[u8], WireError> {
+pub(super) fn strip_prefix(bytes: &[u8]) -> Result<&[u8], WireError> {
     let body = bytes.strip_prefix(&MAGIC).ok_or(WireError::NotSharelet)?;
     let (version, body) = body.split_first_chunk().ok_or(WireError::Malformed)?;
     match u16::from_le_bytes(*version) {

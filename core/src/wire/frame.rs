@@ -32,6 +32,16 @@ pub enum Kind {
     Output = 9,
     /// Host to device: what the device needs for its answer.
     Answer = 10,
+    /// Between servers, and from a server to a console: who is there ([`super::servers::ServerHello`]).
+    Server = 11,
+    /// Server 0 to server 1, ahead of the input: for which query ([`super::servers::Evaluate`]).
+    Evaluate = 12,
+    /// Console to server: who is there ([`super::servers::ConsoleHello`]).
+    Console = 13,
+    /// Server to console: a query's number, and the server's share of its answer.
+    Deliver = 14,
+    /// Console to server: the number of a query whose share it has.
+    Delivered = 15,
 }
 
 impl TryFrom<u8> for Kind {
@@ -49,6 +59,11 @@ impl TryFrom<u8> for Kind {
             8 => Self::Gate,
             9 => Self::Output,
             10 => Self::Answer,
+            11 => Self::Server,
+            12 => Self::Evaluate,
+            13 => Self::Console,
+            14 => Self::Deliver,
+            15 => Self::Delivered,
             _ => return Err(WireError::UnknownFrame { kind }),
         })
     }
@@ -106,12 +121,12 @@ mod tests {
 
     #[test]
     fn headers_survive_the_wire() {
-        for kind in 1..=10 {
+        for kind in 1..=15 {
             let header = Header { kind: Kind::try_from(kind).expect("known"), layer: 7, body_bytes: 0x0102_0304 };
             assert_eq!(header.emit(), [kind, 7, 4, 3, 2, 1]);
             assert_eq!(Header::parse(header.emit()), Ok(header));
         }
-        for kind in [0, 11, 255] {
+        for kind in [0, 16, 255] {
             assert_eq!(Header::parse([kind, 0, 0, 0, 0, 0]), Err(WireError::UnknownFrame { kind }));
         }
     }

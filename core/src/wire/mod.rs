@@ -3,8 +3,12 @@
 //! Control messages are `postcard` behind a magic number and a version; bulk bodies are little-endian ring elements and
 //! packed bits in pieces of [`crate::correlation::PIECE_ELEMS`] elements. No byte of a peer can panic a reader.
 
+pub mod checksum;
 pub mod control;
 pub mod frame;
+pub mod query;
+pub mod servers;
+pub mod task;
 
 use core::fmt;
 

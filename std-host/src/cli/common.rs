@@ -58,6 +58,20 @@ pub enum CommandError {
     /// The device.
     #[error(transparent)]
     Device(#[from] DeviceError),
+    /// The other server.
+    #[error(transparent)]
+    Peer(#[from] crate::server::party0::PeerError),
+    /// The console.
+    #[error(transparent)]
+    Console(#[from] crate::console::ConsoleError),
+    /// An argument that the others need.
+    #[error("--{argument} is missing: {why}")]
+    Missing {
+        /// The argument.
+        argument: &'static str,
+        /// What it is needed for.
+        why: &'static str,
+    },
     /// The import.
     #[cfg(feature = "import")]
     #[error(transparent)]
@@ -120,7 +134,9 @@ impl CommandError {
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Device(DeviceError::Stopped) => ExitCode::from(INTERRUPTED),
+            Self::Device(DeviceError::Stopped) | Self::Console(crate::console::ConsoleError::Stopped) => {
+                ExitCode::from(INTERRUPTED)
+            }
             Self::PlotBesideJson | Self::Arguments(_) => ExitCode::from(WRONG_ARGUMENTS),
             Self::Run(RunError::Stopped { .. }) => ExitCode::from(INTERRUPTED),
             _ => ExitCode::FAILURE,
@@ -201,13 +217,16 @@ pub fn runtime() -> io::Result<tokio::runtime::Runtime> {
 pub fn stop_on_signal() -> io::Result<CancellationToken> {
     let stop = CancellationToken::new();
     let stopped = stop.clone();
+    // Listened for from here on, and not only when the task below has its turn.
+    #[cfg(unix)]
+    let mut interrupt = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
     #[cfg(unix)]
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     tokio::spawn(async move {
         loop {
             #[cfg(unix)]
             tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
+                _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
             }
             #[cfg(not(unix))]

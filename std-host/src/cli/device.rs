@@ -7,9 +7,11 @@ use std::path::PathBuf;
 use clap::Args;
 use indicatif::ProgressBar;
 use sharelet_core::session::p0::Identity;
+use sharelet_core::wire::query::Recipient;
 
 use super::common::{Answer, CommandError, LinkArgs, runtime, stop_on_signal};
 use super::terminal::progress;
+use crate::device::data_party::{self, DataParty};
 use crate::device::report::{Report, Values};
 use crate::device::{Device, DeviceError, Events, Inference, Sensor, Settings};
 use crate::link::Counts;
@@ -23,10 +25,13 @@ Examples:
   sharelet device --key pump-07.key --counter pump-07.counter --host 127.0.0.1:7101 --inputs windows.npy
   sharelet device --key pump-07.key --counter pump-07.counter --host 127.0.0.1:7101 --inputs windows.npy --count 3 \\
     --labels idle,normal,worn,fault --report report.txt
+  sharelet device --key pump-07.key --counter pump-07.counter --outsource 127.0.0.1:7110,127.0.0.1:7111 \
+    --task task.bin --inputs windows.npy
 
 The network comes with the handshake. The counter file holds the number of the next session and must never be copied
 back from a backup. Prints one line per answer: `index=K frac_bits=F values=V,V,...`, the same integers as
-`sharelet twin`. A reading that the model is not made for has a line in the report and no answer; the others go on.
+`sharelet twin`. With --outsource each of two servers gets a share of a reading, and neither learns anything of it or of
+the answer; with --to-console the answers go to `sharelet console`, and this program prints none. A reading that the model is not made for has a line in the report and no answer; the others go on.
 
 Exit codes: 0 all readings inferred; 1 failed; 2 wrong arguments; 130 stopped by Ctrl-C.";
 
@@ -41,8 +46,17 @@ pub struct DeviceArgs {
     #[arg(long, value_name = "FILE")]
     pub counter: PathBuf,
     /// The host.
-    #[arg(long, value_name = "ADDRESS", value_parser = super::units::parse_endpoint)]
-    pub host: String,
+    #[arg(long, value_name = "ADDRESS", value_parser = super::units::parse_endpoint, required_unless_present = "outsource")]
+    pub host: Option<String>,
+    /// Two servers in place of a host: server 0, then server 1.
+    #[arg(long, value_name = "SERVER0,SERVER1", value_parser = super::units::parse_servers, conflicts_with = "host", requires = "task")]
+    pub outsource: Option<[String; 2]>,
+    /// What is asked of the servers: the file that `sharelet task` made from their model.
+    #[arg(long, value_name = "FILE", requires = "outsource")]
+    pub task: Option<PathBuf>,
+    /// Give the answers to the servers' console.
+    #[arg(long, requires = "outsource")]
+    pub to_console: bool,
     /// Readings: .npy, .csv, .idx, .idx.gz or raw .f32.
     #[arg(long, value_name = "FILE")]
     pub inputs: PathBuf,
@@ -180,6 +194,28 @@ fn infer(args: DeviceArgs, console: &mut Console) -> Result<usize, DeviceError> 
     let key = DeviceKey::load(&args.key)?;
     let counter = FileCounter::open(&args.counter)?;
     let sensor = FileSensor::open(args.inputs, ReadOptions { width: None, divide: args.divide })?;
+    let identity = Identity::new(key.device, &key.key);
+    if let (Some(servers), Some(task)) = (args.outsource, &args.task) {
+        let settings = data_party::Settings {
+            route: args.link.route(),
+            recipient: if args.to_console { Recipient::Console } else { Recipient::DataParty },
+            count: args.count,
+            retries: args.retries,
+            phase: args.timeout,
+            stall: args.timeout,
+            ..data_party::Settings::new(servers)
+        };
+        let route = settings.route.clone();
+        route.announce();
+        let task = crate::store::task::load(task)?;
+        let mut party = DataParty { settings, identity, counter, task, sensor, events: console };
+        return runtime()?.block_on(async {
+            let stop = stop_on_signal()?;
+            let done = party.run(&stop).await;
+            route.drained().await;
+            done
+        });
+    }
     let settings = Settings {
         route: args.link.route(),
         answer: args.answer.into(),
@@ -187,11 +223,11 @@ fn infer(args: DeviceArgs, console: &mut Console) -> Result<usize, DeviceError> 
         retries: args.retries,
         phase: args.timeout,
         stall: args.timeout,
-        ..Settings::new(args.host)
+        // Without --outsource it is required.
+        ..Settings::new(args.host.unwrap_or_default())
     };
     let route = settings.route.clone();
     route.announce();
-    let identity = Identity::new(key.device, &key.key);
     let mut device = Device { settings, identity, counter, sensor, events: console };
     runtime()?.block_on(async {
         let stop = stop_on_signal()?;

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use indicatif::ProgressDrawTarget;
@@ -68,10 +68,7 @@ pub struct HostArgs {
 /// [`CommandError`].
 pub fn run(args: &HostArgs) -> Result<(), CommandError> {
     let store = HostStore::open(&args.state)?;
-    let bytes = std::fs::metadata(&args.model).map_or(0, |model| model.len());
-    let bar = progress("masking the model", bytes, true);
-    let model = HostModel::load(&args.model, &store, &mut |done| bar.inc(done))?;
-    bar.finish_and_clear();
+    let model = load_model(&args.model, &store)?;
     let limits = Limits::default();
     runtime()?.block_on(async {
         let stop = stop_on_signal()?;
@@ -89,8 +86,17 @@ pub fn run(args: &HostArgs) -> Result<(), CommandError> {
     })
 }
 
+/// Reads and masks a model, with a bar.
+pub(super) fn load_model(path: &Path, store: &HostStore) -> Result<HostModel, CommandError> {
+    let bytes = std::fs::metadata(path).map_or(0, |model| model.len());
+    let bar = progress("masking the model", bytes, true);
+    let model = HostModel::load(path, store, &mut |done| bar.inc(done))?;
+    bar.finish_and_clear();
+    Ok(model)
+}
+
 /// Gives the dealer the masked model. A dealer that is away gets it when it is back; one that refuses ends the program.
-async fn upload(model: &HostModel, client: &Client) -> Result<(), CommandError> {
+pub(super) async fn upload(model: &HostModel, client: &Client) -> Result<(), CommandError> {
     let network = &model.model.network;
     let bytes = masked::bytes(network);
     let bar = progress("sending the masked model to the dealer", bytes, true);

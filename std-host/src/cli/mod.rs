@@ -2,6 +2,7 @@
 
 pub mod collect;
 pub mod common;
+pub mod console;
 pub mod dealer;
 pub mod device;
 pub mod host;
@@ -11,8 +12,10 @@ pub mod inspect;
 #[cfg(feature = "import")]
 pub mod open;
 pub mod provision;
+pub mod server;
 pub mod share;
 pub mod table;
+pub mod task;
 pub mod terminal;
 pub mod train;
 pub mod train_plain;
@@ -52,6 +55,9 @@ enum Command {
     Dealer(dealer::DealerArgs),
     Host(host::HostArgs),
     Device(device::DeviceArgs),
+    Server(server::ServerArgs),
+    Console(console::ConsoleArgs),
+    Task(task::TaskArgs),
     Twin(twin::TwinArgs),
     Train(Box<train::TrainArgs>),
     TrainPlain(Box<train_plain::TrainPlainArgs>),
@@ -83,6 +89,9 @@ impl Cli {
             Command::Dealer(args) => dealer::run(&args),
             Command::Host(args) => host::run(&args),
             Command::Device(args) => device::run(args),
+            Command::Server(args) => server::run(&args),
+            Command::Console(args) => console::run(args),
+            Command::Task(args) => task::run(&args),
             Command::Train(args) => train::run(&args),
             Command::TrainPlain(args) => train_plain::run(&args),
             #[cfg(feature = "import")]

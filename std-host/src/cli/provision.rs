@@ -1,4 +1,4 @@
-//! `sharelet provision`: a new device gets a name and a key.
+//! `sharelet provision`: a new device, data party or console gets a name and a key.
 
 use std::path::PathBuf;
 
@@ -6,26 +6,38 @@ use clap::Args;
 use sharelet_core::wire::control::DeviceId;
 
 use super::common::CommandError;
-use crate::store::dealer;
+use crate::store::console::ConsoleKey;
+use crate::store::key::DeviceKey;
+use crate::store::{dealer, random_key};
 
 const EXAMPLES: &str = "\
 Examples:
   sharelet provision pump-07 --state dealer-state -o pump-07.key
   sharelet provision pump-07 --state dealer-state -o pump-07.key --force
+  sharelet provision pump-07 --outsource -o pump-07.key
+  sharelet provision control-room --console -o operator.console
 
 The key file goes to the device and nowhere else: to its flash page, or to `sharelet device --key`. The dealer keeps
-its copy in its state; it may be running. With --force a device gets a new key, and the old one stops working.";
+its copy in its state; it may be running. With --force a device gets a new key, and the old one stops working.
+A data party of two servers (--outsource) shares its key with nobody; server 0 needs a key that the dealer knows.
+--console writes three files: FILE for `sharelet console`, FILE.0 and FILE.1 for the servers.";
 
 /// Arguments of `sharelet provision`.
 #[derive(Args, Debug, Clone)]
 #[command(about = "Make a device's key", after_help = EXAMPLES)]
 pub struct ProvisionArgs {
-    /// The device's name: 1 to 16 letters, digits, `.`, `-` and `_`.
+    /// The name: 1 to 16 letters, digits, `.`, `-` and `_`.
     #[arg(value_name = "DEVICE")]
     pub device: String,
     /// The dealer's state directory.
-    #[arg(long, value_name = "DIR")]
-    pub state: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present_any = ["outsource", "console"])]
+    pub state: Option<PathBuf>,
+    /// A key for a data party of two servers, known to no dealer.
+    #[arg(long, conflicts_with_all = ["state", "console"])]
+    pub outsource: bool,
+    /// Tokens of a console that takes answers from two servers.
+    #[arg(long, conflicts_with = "state")]
+    pub console: bool,
     /// Where the key file is written.
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
@@ -44,7 +56,16 @@ pub fn run(args: &ProvisionArgs) -> Result<(), CommandError> {
     if !args.force && args.output.try_exists()? {
         return Err(CommandError::Exists { path: args.output.clone() });
     }
-    let key = dealer::provision(&args.state, device, args.force)?;
+    if args.console {
+        ConsoleKey::generate(device)?.save(&args.output)?;
+        let (path, name) = (args.output.display(), device);
+        tracing::info!(%name, "wrote {path} for the console, {path}.0 and {path}.1 for the servers");
+        return Ok(());
+    }
+    let key = match &args.state {
+        Some(state) => dealer::provision(state, device, args.force)?,
+        None => DeviceKey { device, key: random_key()? },
+    };
     key.save(&args.output)?;
     tracing::info!(%device, "wrote {}; keep it on the device alone", args.output.display());
     Ok(())

@@ -14,6 +14,15 @@ pub fn parse_endpoint(text: &str) -> Result<String, String> {
     port.filter(|&port| port > 0).map(|_| text.to_owned()).ok_or_else(|| "give HOST:PORT, such as 127.0.0.1:7100".to_owned())
 }
 
+/// Two hosts and ports with a comma between them: server 0, then server 1.
+///
+/// # Errors
+/// A sentence for the command line.
+pub fn parse_servers(text: &str) -> Result<[String; 2], String> {
+    let pair = text.split_once(',').ok_or_else(|| "give SERVER0:PORT,SERVER1:PORT".to_owned())?;
+    Ok([parse_endpoint(pair.0.trim())?, parse_endpoint(pair.1.trim())?])
+}
+
 /// A duration such as `20ms` or `1.5s`.
 ///
 /// # Errors

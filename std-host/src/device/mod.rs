@@ -7,6 +7,7 @@
 //! inferred in its place, and the answer is dropped. A host that is to learn the answer would take that for one: for it,
 //! such a reading is left out, and nothing is sent.
 
+pub mod data_party;
 pub mod report;
 
 use core::fmt;
@@ -86,6 +87,16 @@ pub enum DeviceError {
     /// The session.
     #[error("{0}")]
     Session(#[from] SessionError),
+    /// One of two servers.
+    #[error("server {party} at {address}: {source}")]
+    Server {
+        /// Which one.
+        party: u8,
+        /// Its address.
+        address: String,
+        /// What happened.
+        source: SessionError,
+    },
     /// The readings.
     #[error("{0}")]
     Readings(#[from] ReadingsError),
@@ -130,7 +141,7 @@ impl DeviceError {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Link(_) => "Connect",
-            Self::Session(error) => error.name(),
+            Self::Session(error) | Self::Server { source: error, .. } => error.name(),
             Self::Readings(_) | Self::TooFewReadings { .. } => "Sensor",
             Self::Reading { .. } | Self::ReadingsRefused { .. } => "Reading",
             Self::Store(StoreError::Key { .. }) => "Key",
@@ -145,7 +156,8 @@ impl DeviceError {
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Link(error) => matches!(error, LinkError::Connect { .. }),
-            Self::Session(error) => match error {
+            Self::Session(error) | Self::Server { source: error, .. } => match error {
+                SessionError::Query(reason) => reason.is_passing(),
                 SessionError::Transport(_) | SessionError::Closed => true,
                 SessionError::Wire(error) => !matches!(error, WireError::NotSharelet | WireError::Version { .. }),
                 SessionError::Refused(refusal) => {

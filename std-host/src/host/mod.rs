@@ -155,13 +155,13 @@ impl Ends {
 }
 
 /// A step that the peer must finish in time.
-async fn within<T>(limit: Duration, step: impl Future<Output = Result<T, SessionError>>) -> Result<T, SessionError> {
+pub(crate) async fn within<T>(limit: Duration, step: impl Future<Output = Result<T, SessionError>>) -> Result<T, SessionError> {
     let timed_out = SessionError::Transport(embedded_io_async::ErrorKind::TimedOut);
     tokio::time::timeout(limit, step).await.unwrap_or(Err(timed_out))
 }
 
 /// What the host works on during a session.
-struct Buffers {
+pub(crate) struct Buffers {
     masked: Vec<u32>,
     vectors: Vec<u32>,
     output: Vec<u32>,
@@ -170,7 +170,7 @@ struct Buffers {
 }
 
 impl Buffers {
-    fn new(sizes: ScratchSizes) -> Self {
+    pub(crate) fn new(sizes: ScratchSizes) -> Self {
         Self {
             masked: vec![0; sizes.masked_elems],
             vectors: vec![0; sizes.vectors_elems],
@@ -180,7 +180,7 @@ impl Buffers {
         }
     }
 
-    fn scratch(&mut self) -> Scratch<'_> {
+    pub(crate) fn scratch(&mut self) -> Scratch<'_> {
         Scratch {
             masked: &mut self.masked,
             vectors: &mut self.vectors,
@@ -287,7 +287,7 @@ impl Host {
         (hello.answer != self.answer).then_some(Refusal::AnswerMismatch { ours: self.answer })
     }
 
-    async fn provider(&self, device: DeviceId, key: KeyId) -> Result<Arc<Provider>, HostError> {
+    pub(crate) async fn provider(&self, device: DeviceId, key: KeyId) -> Result<Arc<Provider>, HostError> {
         let known = self.devices().get(&device).map(|slot| slot.provider.clone()).filter(|known| known.key() == key);
         if let Some(provider) = known {
             return Ok(provider);
@@ -299,7 +299,7 @@ impl Host {
 
     /// Asks the dealer whether it knows the device by this key. A dealer that is away does not matter to a device that was
     /// here before, while the spool lasts.
-    async fn ask_about(&self, device: DeviceId, provider: &Provider) -> Result<(), HostError> {
+    pub(crate) async fn ask_about(&self, device: DeviceId, provider: &Provider) -> Result<(), HostError> {
         let before = provider.before_status();
         match tokio::time::timeout(self.limits.status, self.source.client.status(device)).await {
             Ok(Ok(status)) if status.key != provider.key() => return Err(HostError::Refused(Refusal::UnknownDevice)),
@@ -365,7 +365,7 @@ impl Host {
 }
 
 /// What the device is told.
-fn refusal_of(error: &HostError) -> Option<Refusal> {
+pub(crate) fn refusal_of(error: &HostError) -> Option<Refusal> {
     match error {
         HostError::Refused(refusal) => Some(*refusal),
         HostError::Session(SessionError::Wire(WireError::Version { .. })) => Some(Refusal::Version { ours: wire::VERSION }),

@@ -6,6 +6,7 @@ use std::path::Path;
 use sha2::{Digest as _, Sha256};
 use sharelet_core::keystream::{ChaCha12, Key, Keystream};
 use sharelet_core::session::deal;
+use sharelet_core::wire::task::Task;
 
 use crate::dealer::client::{Client, ClientError};
 use crate::dealer::masked;
@@ -25,6 +26,8 @@ pub struct HostModel {
     pub masked_id: [u8; 32],
     /// Bytes of the corrections of a session.
     pub correction_bytes: usize,
+    /// What data parties of two servers know of it.
+    pub task: Task,
 }
 
 impl HostModel {
@@ -40,7 +43,8 @@ impl HostModel {
         let matrices = masked::mask(&model, &Keystream::<ChaCha12>::new(&seed), progress);
         let masked_id = masked::id(&masked::description(&model.network), &matrices);
         let correction_bytes = deal::correction_bytes(&model.network);
-        Ok(Self { model, seed, masked_id, correction_bytes })
+        let task = model.task(&bytes);
+        Ok(Self { model, seed, masked_id, correction_bytes, task })
     }
 
     /// Makes sure that the dealer has `A`. Returns whether it had to be sent. `progress` counts bytes.

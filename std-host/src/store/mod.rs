@@ -4,12 +4,14 @@
 //! durable; keys, masked models and spooled corrections are files that are written beside their destination, synced and
 //! renamed, and carry a checksum. What is made here is readable by its owner alone.
 
+pub mod console;
 pub mod counter;
 pub mod datasets;
 pub mod dealer;
 pub mod host;
 pub mod key;
 pub mod spool;
+pub mod task;
 pub mod training;
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -76,6 +78,22 @@ pub enum StoreError {
     KeyExists {
         /// The device.
         device: String,
+    },
+    /// A task file cannot be used.
+    #[error("{path}: {source}", path = path.display())]
+    Task {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: sharelet_core::wire::task::TaskError,
+    },
+    /// A console file cannot be used.
+    #[error("{path}: {source}", path = path.display())]
+    Console {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: console::ConsoleFileError,
     },
     /// A key cannot be used.
     #[error("{path}: {source}", path = path.display())]

@@ -10,6 +10,8 @@
     clippy::cast_possible_truncation
 )]
 
+pub mod servers;
+
 use core::time::Duration;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -8,9 +8,14 @@ mod stellaris;
 use cortex_m_rt::{entry, exception};
 use embassy_net::Runner;
 use qemu_support::clock::{self, Hardware};
+#[cfg(feature = "data-party")]
+use qemu_support::data_party as program;
+#[cfg(feature = "device")]
+use qemu_support::device as program;
+use qemu_support::executor;
 use qemu_support::files::KeyPage;
-use qemu_support::{EmulatedDevice, executor};
-use sharelet_firmware::device::Memory;
+#[cfg(feature = "idle")]
+use qemu_support::idle as program;
 use static_cell::ConstStaticCell;
 use stellaris::Stellaris;
 
@@ -19,20 +24,20 @@ use stellaris::Stellaris;
 const KEY_PAGE: KeyPage = unsafe { KeyPage::at(0x3_FC00) };
 
 static ETHERNET: ConstStaticCell<Stellaris> = ConstStaticCell::new(Stellaris::new());
-static MEMORY: ConstStaticCell<Memory> = ConstStaticCell::new(Memory::new());
+static MEMORY: ConstStaticCell<program::Memory> = ConstStaticCell::new(program::Memory::new());
 
 #[entry]
 fn main() -> ! {
     clock::start(Hardware { tick_nanos: 80, arm: alarm::arm });
     let ethernet = ETHERNET.take();
     ethernet.start();
-    let (device, runner) = qemu_support::boot("lm3s6965evb", ethernet, KEY_PAGE);
+    let (task, runner) = program::boot("lm3s6965evb", ethernet, KEY_PAGE);
     qemu_support::enable_interrupt(stellaris::IRQ);
     qemu_support::enable_interrupt(alarm::IRQ);
     executor::run(|spawner| {
         // Neither task is spawned twice, so neither is refused.
         let _ = network(runner).map(|task| spawner.spawn(task));
-        let _ = infer(device).map(|task| spawner.spawn(task));
+        let _ = infer(task).map(|task| spawner.spawn(task));
     })
 }
 
@@ -42,8 +47,8 @@ async fn network(mut runner: Runner<'static, &'static mut Stellaris>) -> ! {
 }
 
 #[embassy_executor::task]
-async fn infer(device: EmulatedDevice) -> ! {
-    device.run(MEMORY.take()).await
+async fn infer(program: program::Program) -> ! {
+    program.run(MEMORY.take()).await
 }
 
 // SAFETY: interrupts are told apart by number, and each handler touches its own device only.

@@ -9,9 +9,14 @@ use cortex_m_rt::{entry, exception};
 use embassy_net::Runner;
 use lan9118::Lan9118;
 use qemu_support::clock::{self, Hardware};
+#[cfg(feature = "data-party")]
+use qemu_support::data_party as program;
+#[cfg(feature = "device")]
+use qemu_support::device as program;
+use qemu_support::executor;
 use qemu_support::files::KeyPage;
-use qemu_support::{EmulatedDevice, executor};
-use sharelet_firmware::device::Memory;
+#[cfg(feature = "idle")]
+use qemu_support::idle as program;
 use static_cell::ConstStaticCell;
 
 /// The last page of flash, outside the program's memory map.
@@ -19,20 +24,20 @@ use static_cell::ConstStaticCell;
 const KEY_PAGE: KeyPage = unsafe { KeyPage::at(0xF_F000) };
 
 static ETHERNET: ConstStaticCell<Lan9118> = ConstStaticCell::new(Lan9118::new());
-static MEMORY: ConstStaticCell<Memory> = ConstStaticCell::new(Memory::new());
+static MEMORY: ConstStaticCell<program::Memory> = ConstStaticCell::new(program::Memory::new());
 
 #[entry]
 fn main() -> ! {
     clock::start(Hardware { tick_nanos: 40, arm: alarm::arm });
     let ethernet = ETHERNET.take();
     ethernet.start();
-    let (device, runner) = qemu_support::boot("mps2-an386", ethernet, KEY_PAGE);
+    let (task, runner) = program::boot("mps2-an386", ethernet, KEY_PAGE);
     qemu_support::enable_interrupt(lan9118::IRQ);
     qemu_support::enable_interrupt(alarm::IRQ);
     executor::run(|spawner| {
         // Neither task is spawned twice, so neither is refused.
         let _ = network(runner).map(|task| spawner.spawn(task));
-        let _ = infer(device).map(|task| spawner.spawn(task));
+        let _ = infer(task).map(|task| spawner.spawn(task));
     })
 }
 
@@ -42,8 +47,8 @@ async fn network(mut runner: Runner<'static, &'static mut Lan9118>) -> ! {
 }
 
 #[embassy_executor::task]
-async fn infer(device: EmulatedDevice) -> ! {
-    device.run(MEMORY.take()).await
+async fn infer(program: program::Program) -> ! {
+    program.run(MEMORY.take()).await
 }
 
 // SAFETY: interrupts are told apart by number, and each handler touches its own device only.

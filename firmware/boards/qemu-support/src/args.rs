@@ -26,11 +26,17 @@ pub enum Address {
 #[derive(Debug)]
 pub struct Args {
     /// The host's address.
-    pub host: SocketAddrV4,
+    pub host: Option<SocketAddrV4>,
+    /// The addresses of two servers.
+    pub servers: [Option<SocketAddrV4>; 2],
+    /// What is asked of two servers.
+    pub task: Option<File>,
+    /// Whether their console gets the answers.
+    pub to_console: bool,
     /// The board's address.
     pub address: Address,
     /// Readings: rows of little-endian `f32`.
-    pub inputs: File,
+    pub inputs: Option<File>,
     /// Who learns the answer.
     pub answer: Answer,
     /// How many readings to infer before exiting.
@@ -65,6 +71,9 @@ impl Args {
             }
         }
         let mut host = None;
+        let mut servers = [None; 2];
+        let mut task = None;
+        let mut to_console = false;
         let mut address = Address::Dhcp;
         let mut inputs = None;
         let mut answer = Answer::Device;
@@ -79,6 +88,10 @@ impl Args {
             };
             let understood = match key {
                 "host" => value.parse().map(|parsed| host = Some(parsed)).is_ok(),
+                "server0" => value.parse().map(|parsed| servers[0] = Some(parsed)).is_ok(),
+                "server1" => value.parse().map(|parsed| servers[1] = Some(parsed)).is_ok(),
+                "task" => open(value).map(|file| task = Some(file)).is_some(),
+                "to_console" => value.parse().map(|parsed| to_console = parsed).is_ok(),
                 "ip" if value == "dhcp" => true,
                 "ip" => value.parse().map(|parsed| address = Address::Static(parsed)).is_ok(),
                 "inputs" => open(value).map(|file| inputs = Some(file)).is_some(),
@@ -95,6 +108,9 @@ impl Args {
                 return Err((
                     report,
                     match key {
+                        "server0" | "server1" => "server0= and server1= expect an IPv4 address and a port",
+                        "task" => "task=PATH: the file cannot be opened",
+                        "to_console" => "to_console= expects true or false",
                         "host" => "host=ADDRESS:PORT expects an IPv4 address and a port",
                         "ip" => "ip= expects dhcp or an IPv4 address",
                         "inputs" => "inputs=PATH: the file cannot be opened",
@@ -104,17 +120,16 @@ impl Args {
                         "timeout" => "timeout= expects a number of seconds",
                         "counter" => "counter=PATH: the file can neither be opened nor created",
                         "twin" => "twin=PATH: the file cannot be opened",
-                        _ => "unknown argument; known are host ip inputs answer count retries timeout counter report twin",
+                        _ => {
+                            "unknown argument; known are host server0 server1 task to_console ip inputs answer count retries timeout counter report twin"
+                        }
                     },
                 ));
             }
         }
-        let Some(inputs) = inputs else { return Err((report, "inputs=PATH is missing")) };
-        if twin.is_none() && (host.is_none() || counter.is_none()) {
-            return Err((report, "host=ADDRESS:PORT and counter=PATH are needed"));
-        }
-        let host = host.unwrap_or(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
-        Ok((Self { host, address, inputs, answer, count, retries, phase_timeout, counter, twin }, report))
+        let args =
+            Self { host, servers, task, to_console, address, inputs, answer, count, retries, phase_timeout, counter, twin };
+        Ok((args, report))
     }
 }
 

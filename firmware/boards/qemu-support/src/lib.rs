@@ -5,10 +5,17 @@
 
 pub mod args;
 pub mod clock;
+#[cfg(feature = "data-party")]
+pub mod data_party;
+#[cfg(feature = "device")]
+pub mod device;
 pub mod executor;
 pub mod files;
+#[cfg(feature = "idle")]
+pub mod idle;
 pub mod memory;
 pub mod report;
+#[cfg(feature = "device")]
 pub mod twin;
 
 use core::panic::PanicInfo;
@@ -18,40 +25,42 @@ use cortex_m::interrupt::InterruptNumber;
 use cortex_m::peripheral::NVIC;
 use defmt_semihosting as _;
 use embassy_net::driver::Driver;
-use embassy_net::{Config, DhcpConfig, Ipv4Cidr, Runner, StackResources, StaticConfigV4};
-use files::{FileCounter, FileSensor, KeyPage, VirtualTime};
+use embassy_net::{Config, DhcpConfig, Ipv4Cidr, Runner, Stack, StackResources, StaticConfigV4};
+use files::KeyPage;
 use report::Report;
 use sharelet_firmware::board::KeyStore;
-use sharelet_firmware::device::{Device, Settings};
 use static_cell::StaticCell;
 
-/// Sockets: one for the device, one for DHCP.
-const SOCKETS: usize = 2;
+/// Sockets: one for the device or two for a data party, and one for DHCP.
+const SOCKETS: usize = if cfg!(feature = "device") { 2 } else { 3 };
 /// The gateway of QEMU's user network, which is also the PC.
 const GATEWAY: u8 = 2;
 
-/// The device task of an emulated board.
-pub type EmulatedDevice = Device<FileSensor, KeyPage, FileCounter, Report, VirtualTime>;
+/// What every program begins with: the arguments, the readings, the network stack on `ethernet`, and its runner.
+pub struct Started<D: Driver> {
+    /// The arguments.
+    pub args: Args,
+    /// The report.
+    pub report: Report,
+    /// The network stack.
+    pub stack: Stack<'static>,
+    /// What runs it.
+    pub runner: Runner<'static, D>,
+}
 
-/// Reads the arguments, then builds the network stack on `ethernet` and the device on the stack.
-///
-/// Does not return if the arguments are wrong, or ask for the plaintext twin instead.
-pub fn boot<D: Driver>(board: &str, ethernet: D, mut keys: KeyPage) -> (EmulatedDevice, Runner<'static, D>) {
+/// The arguments, and the report that was begun.
+fn read_arguments(board: &str) -> (Args, Report) {
     let (args, mut report) = match Args::read() {
         Ok(read) => read,
         Err((mut report, text)) => report.fail("Arguments", text),
     };
     report.boot(board);
     report.stop_after(args.count, args.retries);
-    let mut sensor = FileSensor::new(args.inputs);
-    if let Some(twin) = args.twin {
-        match twin::run(twin, &mut sensor, args.count, &mut report) {
-            Ok(()) => report.done(args.count),
-            Err(text) => report.fail("Twin", text),
-        }
-    }
-    let Some(counter) = args.counter else { report.fail("Arguments", "counter=PATH is missing") };
+    (args, report)
+}
 
+/// Builds the network stack on `ethernet`.
+fn start<D: Driver>(args: Args, report: Report, ethernet: D, keys: &mut KeyPage) -> Started<D> {
     static RESOURCES: StaticCell<StackResources<SOCKETS>> = StaticCell::new();
     let config = match args.address {
         Address::Dhcp => Config::dhcpv4(DhcpConfig::default()),
@@ -67,10 +76,7 @@ pub fn boot<D: Driver>(board: &str, ethernet: D, mut keys: KeyPage) -> (Emulated
     let seed = name.iter().fold(0_u64, |seed, byte| seed.rotate_left(5) ^ u64::from(*byte));
     let resources = RESOURCES.init_with(StackResources::new);
     let (stack, runner) = embassy_net::new(ethernet, config, resources, seed);
-    let mut settings = Settings { answer: args.answer, ..Settings::new(args.host) };
-    settings.phase_timeout = args.phase_timeout.unwrap_or(settings.phase_timeout);
-    let device = Device { stack, settings, sensor, keys, counter: FileCounter::new(counter), sink: report, meter: VirtualTime };
-    (device, runner)
+    Started { args, report, stack, runner }
 }
 
 /// Lets interrupt `number` through.

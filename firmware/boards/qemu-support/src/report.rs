@@ -5,9 +5,7 @@ use core::fmt::{self, Write as _};
 use semihosting::fs::File;
 use semihosting::io::Write as _;
 use semihosting::process;
-use sharelet_firmware::board::AnswerSink;
-use sharelet_firmware::board::Counts;
-use sharelet_firmware::device::Inference;
+use sharelet_firmware::board::{AnswerSink, Counts, Inference};
 
 use crate::memory;
 

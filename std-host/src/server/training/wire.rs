@@ -1,7 +1,7 @@
 //! What two servers say to each other before a run: who they are, what they train, and from where.
 //!
 //! ```text
-//! both:      Hello         "SLTT", version, and what must be the same
+//! both:      Hello         "SLTR", version, and what must be the same
 //! both:      Verdict       go on, or why not
 //! server 0:  Start         the run, the step, the first session
 //! server 1:  Verdict       the dealer has agreed, or why not
@@ -19,14 +19,14 @@ use crate::store::datasets::Descriptor;
 
 /// Version of these messages.
 pub const VERSION: u16 = 1;
-const MAGIC: [u8; 4] = *b"SLTT";
+const MAGIC: [u8; 4] = *b"SLTR";
 const MAX_MESSAGE_BYTES: usize = 1 << 22;
 const STEP_BYTES: usize = 1 << 16;
 
 /// The first message of either server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
-    /// `SLTT`.
+    /// `SLTR`.
     pub magic: [u8; 4],
     /// [`VERSION`].
     pub version: u16,

@@ -1,0 +1,42 @@
+//! The data party of two servers, on an emulated board.
+
+use embassy_net::Runner;
+use embassy_net::driver::Driver;
+use semihosting::fs::File;
+use semihosting::io::Read as _;
+use sharelet_core::wire::query::Recipient;
+use sharelet_core::wire::task::{TASK_BYTES, Task};
+pub use sharelet_firmware::data_party::Memory;
+use sharelet_firmware::data_party::{DataParty, Settings};
+
+use crate::files::{FileCounter, FileSensor, KeyPage, VirtualTime};
+use crate::report::Report;
+use crate::{Started, read_arguments, start};
+
+/// The task.
+pub type Program = DataParty<FileSensor, KeyPage, FileCounter, Report, VirtualTime>;
+
+/// Reads the arguments, then builds the network stack on `ethernet` and the data party on the stack.
+///
+/// Does not return if the arguments are wrong.
+pub fn boot<D: Driver>(board: &str, ethernet: D, mut keys: KeyPage) -> (Program, Runner<'static, D>) {
+    let (mut args, mut report) = read_arguments(board);
+    let Some(inputs) = args.inputs.take() else { report.fail("Arguments", "inputs=PATH is missing") };
+    let ([Some(server_0), Some(server_1)], Some(counter), Some(task)) = (args.servers, args.counter.take(), args.task.take())
+    else {
+        report.fail("Arguments", "server0=ADDRESS:PORT, server1=ADDRESS:PORT, counter=PATH and task=PATH are needed")
+    };
+    let Some(task) = read_task(task) else { report.fail("Task", "task=PATH is not a task file; make one with `sharelet task`") };
+    let Started { args, report, stack, runner } = start(args, report, ethernet, &mut keys);
+    let mut settings = Settings::new(server_0, server_1);
+    settings.recipient = if args.to_console { Recipient::Console } else { Recipient::DataParty };
+    settings.timeout = args.phase_timeout.unwrap_or(settings.timeout);
+    let (sensor, counter) = (FileSensor::new(inputs), FileCounter::new(counter));
+    (DataParty { stack, settings, task, sensor, keys, counter, sink: report, meter: VirtualTime }, runner)
+}
+
+fn read_task(mut file: File) -> Option<Task> {
+    let mut bytes = [0; TASK_BYTES];
+    file.read_exact(&mut bytes).ok()?;
+    Task::from_bytes(&bytes).ok()
+}

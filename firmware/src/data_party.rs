@@ -1,0 +1,307 @@
+//! The data party of two servers: a packet to each, two answers back, and sleep until the next reading.
+//!
+//! Connections go outwards only and last as long as a query. There is no handshake: what is asked is in the [`Task`] that the
+//! device was given. A reading is asked again, under the next number, until it has an answer.
+
+use core::convert::Infallible;
+use core::fmt;
+
+use embassy_net::tcp::{ConnectError, TcpSocket};
+use embassy_net::{IpEndpoint, Stack};
+use embassy_time::{Duration, Timer, with_timeout};
+use sharelet_core::fixed::{FixedError, encode};
+use sharelet_core::session::SessionError;
+use sharelet_core::session::data_party::Query;
+use sharelet_core::transport::{Counting, Counts};
+pub use sharelet_core::wire::query::Recipient;
+pub use sharelet_core::wire::task::Task;
+
+use crate::board::{AnswerSink, Inference, InstructionMeter, KeyStore, MAX_WIDTH, Sensor, SessionCounter};
+use crate::key::KeyError;
+use crate::stream::Stream;
+
+const SOCKET_BYTES: usize = 1024;
+/// A connection that has done its work gets this long to say so.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The memory that the task works in; a board puts one in a static.
+pub struct Memory {
+    sockets: [[[u8; SOCKET_BYTES]; 2]; 2],
+    words: Words,
+}
+
+struct Words {
+    features: [f32; MAX_WIDTH],
+    input: [u32; MAX_WIDTH],
+    answer: [u32; MAX_WIDTH],
+}
+
+impl Memory {
+    /// Zeros.
+    #[must_use]
+    pub const fn new() -> Self {
+        let words = Words { features: [0.0; MAX_WIDTH], input: [0; MAX_WIDTH], answer: [0; MAX_WIDTH] };
+        Self { sockets: [[[0; SOCKET_BYTES]; 2]; 2], words }
+    }
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Where the servers are, and how long to wait for what.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Server 0's address and port, then server 1's.
+    pub servers: [IpEndpoint; 2],
+    /// Who gets the answers.
+    pub recipient: Recipient,
+    /// A query must be answered within this time, from the wait for the network on.
+    pub timeout: Duration,
+    /// Pause after the first failure; it doubles with every further one ...
+    pub shortest_pause: Duration,
+    /// ... up to this.
+    pub longest_pause: Duration,
+}
+
+impl Settings {
+    /// The answers to the device; 30 s for an answer, pauses from 0.5 s to 60 s.
+    #[must_use]
+    pub fn new(server_0: impl Into<IpEndpoint>, server_1: impl Into<IpEndpoint>) -> Self {
+        Self {
+            servers: [server_0.into(), server_1.into()],
+            recipient: Recipient::DataParty,
+            timeout: Duration::from_secs(30),
+            shortest_pause: Duration::from_millis(500),
+            longest_pause: Duration::from_secs(60),
+        }
+    }
+}
+
+/// What the task is made of. A board fills it in and calls [`DataParty::run`].
+pub struct DataParty<S, K, C, A, M> {
+    /// The network stack; another task runs it.
+    pub stack: Stack<'static>,
+    /// Addresses and times.
+    pub settings: Settings,
+    /// What is asked.
+    pub task: Task,
+    /// Source of readings.
+    pub sensor: S,
+    /// Name and key; nobody else needs the key.
+    pub keys: K,
+    /// Numbers of queries.
+    pub counter: C,
+    /// Where answers go.
+    pub sink: A,
+    /// Counts instructions, or does not.
+    pub meter: M,
+}
+
+/// Why something failed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum DataPartyError {
+    /// No link or no address, no server, or no answer in time.
+    Timeout(Phase),
+    /// A server was not reached.
+    Connect(ConnectError),
+    /// No key.
+    Key(KeyError),
+    /// The counter, before a server was asked.
+    Counter,
+    /// A server.
+    Server(u8, SessionError),
+    /// The task is wider than the device's memory.
+    TooWide,
+    /// A reading that the model is not made for.
+    Reading(FixedError),
+}
+
+/// A phase that has a time limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Until the network is up.
+    Network,
+    /// Until both servers accept.
+    Connect,
+    /// Until both answers are there.
+    Answer,
+}
+
+impl DataPartyError {
+    /// A word for programs.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Timeout(Phase::Network) => "NetworkDown",
+            Self::Timeout(_) => "Timeout",
+            Self::Connect(_) => "Connect",
+            Self::Key(_) => "Key",
+            Self::Counter => "Counter",
+            Self::Server(_, SessionError::Query(_)) => "Refused",
+            Self::Server(_, SessionError::Closed) => "Closed",
+            Self::Server(..) => "Transport",
+            Self::TooWide => "InputWidth",
+            Self::Reading(_) => "Reading",
+        }
+    }
+}
+
+/// Short, since sentences for everything would take more flash than the data party itself: a server's reason is its number,
+/// which `docs/wire-format.md` explains.
+impl fmt::Display for DataPartyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Timeout(Phase::Network) => "check the cable and the DHCP server",
+            Self::Timeout(Phase::Connect) | Self::Connect(_) => "check both addresses, and that the servers run",
+            Self::Timeout(Phase::Answer) => "no answer in time; see the servers' logs",
+            Self::Key(_) => "provision the device",
+            Self::Counter => "the counter was not recorded, nothing was sent",
+            Self::Server(party, SessionError::Query(reason)) => {
+                return write!(f, "server {party} refused: reason {}", *reason as u8);
+            }
+            Self::Server(party, _) => return write!(f, "server {party}; see its log"),
+            Self::TooWide => "the task is wider than MAX_WIDTH",
+            Self::Reading(_) => "not finite, or beyond the model's range",
+        })
+    }
+}
+
+impl<S: Sensor, K: KeyStore, C: SessionCounter, A: AnswerSink, M: InstructionMeter> DataParty<S, K, C, A, M> {
+    /// Asks for ever: what fails is reported to the sink and tried again after a pause.
+    pub async fn run(mut self, memory: &mut Memory) -> ! {
+        let (inputs, outputs) = (usize::from(self.task.inputs), usize::from(self.task.outputs));
+        let Memory { sockets, words: Words { features, input, answer } } = memory;
+        let (Some(features), Some(input), Some(answer)) =
+            (features.get_mut(..inputs), input.get_mut(..inputs), answer.get_mut(..outputs))
+        else {
+            loop {
+                self.failed(&DataPartyError::TooWide);
+                Timer::after(self.settings.longest_pause).await;
+            }
+        };
+        let Ok(never) = self.ask_all(sockets, features, input, answer).await;
+        match never {}
+    }
+
+    /// Reading after reading.
+    async fn ask_all(
+        &mut self,
+        sockets: &mut [[[u8; SOCKET_BYTES]; 2]; 2],
+        features: &mut [f32],
+        input: &mut [u32],
+        answer: &mut [u32],
+    ) -> Result<Infallible, Infallible> {
+        let mut index = 0_u32;
+        loop {
+            while let Err(error) = self.sensor.read(features).await {
+                self.sink.failed("Sensor", &error);
+                Timer::after(self.settings.shortest_pause).await;
+            }
+            let mut pause = self.settings.shortest_pause;
+            while let Err(error) = self.reading(index, sockets, features, input, answer).await {
+                self.failed(&error);
+                Timer::after(pause).await;
+                pause = (pause * 2).min(self.settings.longest_pause);
+            }
+            index = index.wrapping_add(1);
+        }
+    }
+
+    /// One reading, to its answer or its refusal.
+    async fn reading(
+        &mut self,
+        index: u32,
+        sockets: &mut [[[u8; SOCKET_BYTES]; 2]; 2],
+        features: &[f32],
+        input: &mut [u32],
+        answer: &mut [u32],
+    ) -> Result<(), DataPartyError> {
+        let before = self.meter.instructions();
+        let encoded = encode(features, self.task.input_frac_bits, self.task.input_limit, input);
+        // The servers must not notice a reading that the model is not made for: zeros are inferred in its place. The
+        // console would take their answer for one: for it, the reading is left out.
+        let keep = if encoded.is_ok() { u32::MAX } else { 0 };
+        input.iter_mut().for_each(|word| *word &= keep);
+        let to_console = self.settings.recipient == Recipient::Console;
+        if encoded.is_ok() || !to_console {
+            let traffic = self.ask(sockets, input, answer).await?;
+            let instructions = self.meter.instructions() - before;
+            if encoded.is_ok() {
+                let values: &[u32] = if to_console { &[] } else { answer };
+                let frac_bits = self.task.output_frac_bits;
+                self.sink.answer(&Inference { index, values, frac_bits, traffic, instructions });
+            }
+        }
+        if let Err(error) = encoded {
+            self.failed(&DataPartyError::Reading(error));
+        }
+        Ok(())
+    }
+
+    /// One query, over connections of its own.
+    async fn ask(
+        &mut self,
+        sockets: &mut [[[u8; SOCKET_BYTES]; 2]; 2],
+        input: &mut [u32],
+        answer: &mut [u32],
+    ) -> Result<Counts, DataPartyError> {
+        let [[received_0, to_send_0], [received_1, to_send_1]] = sockets;
+        let mut socket_0 = TcpSocket::new(self.stack, received_0, to_send_0);
+        let mut socket_1 = TcpSocket::new(self.stack, received_1, to_send_1);
+        let (mut phase, timeout) = (Phase::Network, self.settings.timeout);
+        let talk = self.talk(&mut socket_0, &mut socket_1, input, answer, &mut phase);
+        let asked = with_timeout(timeout, talk).await;
+        let sockets = [socket_0, socket_1];
+        let closed = async {
+            for mut socket in sockets {
+                socket.close();
+                // Whether it succeeds changes nothing.
+                let _ = socket.flush().await;
+            }
+        };
+        let _ = with_timeout(CLOSE_TIMEOUT, closed).await;
+        asked.unwrap_or(Err(DataPartyError::Timeout(phase)))
+    }
+
+    async fn talk<'s>(
+        &mut self,
+        socket_0: &mut TcpSocket<'s>,
+        socket_1: &mut TcpSocket<'s>,
+        input: &mut [u32],
+        answer: &mut [u32],
+        phase: &mut Phase,
+    ) -> Result<Counts, DataPartyError> {
+        let Settings { servers, recipient, .. } = self.settings;
+        let identity = self.keys.identity().map_err(DataPartyError::Key)?;
+        self.stack.wait_config_up().await;
+        *phase = Phase::Connect;
+        for (socket, server) in [&mut *socket_0, &mut *socket_1].into_iter().zip(servers) {
+            socket.connect(server).await.map_err(DataPartyError::Connect)?;
+        }
+        *phase = Phase::Answer;
+        let query = Query::begin(&identity, &mut self.counter, self.task, recipient);
+        let query = query.await.map_err(|_| DataPartyError::Counter)?;
+        answer.fill(0);
+        let (mut io_0, mut io_1) = (Counting::new(Stream(socket_0)), Counting::new(Stream(socket_1)));
+        query.send_seed(&mut io_0).await.map_err(|error| DataPartyError::Server(0, error))?;
+        query.send_masked(&mut io_1, input).await.map_err(|error| DataPartyError::Server(1, error))?;
+        let received = query.receive_both(&mut io_0, &mut io_1, answer).await;
+        received.map_err(|(party, error)| DataPartyError::Server(party, error))?;
+        let (first, second) = (io_0.take(), io_1.take());
+        Ok(Counts {
+            sent_bytes: first.sent_bytes + second.sent_bytes,
+            received_bytes: first.received_bytes + second.received_bytes,
+            // Both are under way at the same time.
+            round_trips: first.round_trips.max(second.round_trips),
+        })
+    }
+
+    fn failed(&mut self, error: &DataPartyError) {
+        defmt::warn!("{=str}", error.name());
+        self.sink.failed(error.name(), error);
+    }
+}

@@ -1,0 +1,25 @@
+//! Task files: what a data party and server 0 know of a model.
+
+use std::fs;
+use std::path::Path;
+
+use sharelet_core::wire::task::Task;
+
+use super::{StoreError, io_error, write_file};
+
+/// Reads a task file.
+///
+/// # Errors
+/// [`StoreError::Io`] and [`StoreError::Task`].
+pub fn load(path: &Path) -> Result<Task, StoreError> {
+    let bytes = fs::read(path).map_err(io_error(path))?;
+    Task::from_bytes(&bytes).map_err(|source| StoreError::Task { path: path.to_owned(), source })
+}
+
+/// Writes a task file.
+///
+/// # Errors
+/// [`StoreError::Io`].
+pub fn save(task: &Task, path: &Path) -> Result<(), StoreError> {
+    write_file(path, &[&task.to_bytes()])
+}
