@@ -75,7 +75,7 @@ fn forward(name: &str, network: &Network, batch: usize, servers: &mut Servers) {
 fn train(name: &str, network: &Network, batch: usize, servers: &mut Servers) {
     let mut rng = ChaCha20Rng::from_seed([3; 32]);
     let outputs = network.shapes().unwrap().last().unwrap().elems();
-    let rates = Rates { rate: 1, rate_bits: 12, momentum: 0, decay: 0 };
+    let rates = Rates { rate: 1, rate_bits: 12, rounds_first: false, momentum: 0, decay: 0 };
     let mut taken = Vec::new();
     let mut models = [Model::zeros(network, false).unwrap(), model(network, &mut rng)];
     for _ in 0..RUNS {
