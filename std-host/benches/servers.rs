@@ -118,7 +118,7 @@ fn forward(network: &Network, batch: usize, servers: &mut Servers, runs: usize) 
 fn train(network: &Network, batch: usize, servers: &mut Servers, runs: usize) -> Vec<Taken> {
     let mut rng = ChaCha20Rng::from_seed([3; 32]);
     let outputs = network.shapes().unwrap().last().unwrap().elems();
-    let rates = Rates { rate: 1, rate_bits: 12, momentum: 0, decay: 0 };
+    let rates = Rates { rate: 1, rate_bits: 12, rounds_first: false, momentum: 0, decay: 0 };
     let mut models = [Model::zeros(network, false).unwrap(), model(network, &mut rng)];
     let run = |_| {
         let inputs = split(&words(&mut rng, batch * network.input.elems(), FRAC_BITS), &mut rng);

@@ -106,6 +106,7 @@ fn rates(momentum: bool) -> Rates {
     Rates {
         rate: 700,
         rate_bits: 14,
+        rounds_first: false,
         momentum: if momentum { (9 << F) / 10 } else { 0 },
         decay: if momentum { 1 << (F - 5) } else { 0 },
     }

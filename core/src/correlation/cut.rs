@@ -257,7 +257,7 @@ fn digit_table(digit: u32, entry_bits: u32, out: &mut [[u8; 4]]) {
     let (all, entries_log) = if entry_bits == 1 { (u32::MAX, 5) } else { (0xaaaa_aaaa, 4) };
     let (word, entry) = (digit >> entries_log, digit & ((1 << entries_log) - 1));
     let below = ((1_u32 << (entry * entry_bits)) - 1) & all;
-    let here = below | (entry_bits >> 1) << (2 * entry & 31);
+    let here = below | (entry_bits >> 1) << ((2 * entry) & 31);
     for (index, out) in (0_u32..).zip(out) {
         // All ones where the index is smaller, or the same: both are far below 2^31.
         let smaller = (index.wrapping_sub(word) >> 31).wrapping_neg();

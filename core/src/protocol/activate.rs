@@ -54,7 +54,6 @@ pub struct Activated<'d, R> {
 }
 
 /// The bit of every element, and what multiplies one more value by it. As long as the values, all three.
-#[derive(Default)]
 pub struct Kept<'d> {
     /// `b`, 0 or 1.
     pub bit: &'d mut [u64],
@@ -66,6 +65,13 @@ pub struct Kept<'d> {
 
 crate::correlation::redacted!(Activated<'_, R>: data);
 crate::correlation::redacted!(Kept<'_>);
+
+impl Default for Kept<'_> {
+    /// Of no elements.
+    fn default() -> Self {
+        Self { bit: &mut [], mask: &mut [], product: &mut [] }
+    }
+}
 
 impl Activate<u64> {
     /// Drops `shift` bits by the cheap truncation; `keeps` says whether the bits are kept.

@@ -54,6 +54,9 @@ pub fn run(args: &OpenArgs) -> Result<(), CommandError> {
     if first.header.run != second.header.run || first.header.step != second.header.step {
         return Err(wrong("the files are shares of different runs or steps; give those of one run".to_owned()));
     }
+    if first.header.config != second.header.config || first.header.sizes != second.header.sizes {
+        return Err(wrong("the servers trained with different configurations, or on different data; ask both".to_owned()));
+    }
     if args.output.exists() && !args.force {
         return Err(CommandError::Exists { path: args.output.clone() });
     }

@@ -81,6 +81,7 @@ pub fn run(args: &TrainPlainArgs) -> Result<(), CommandError> {
         test_rows: test.as_ref().map_or(0, |test| test.rows),
     };
     let course = Arc::new(Course::new(config, sizes)?);
+    course.check_labels(&args.data.display().to_string(), table.labels)?;
     let (train, test) = (words(&table, frac_bits)?, test.map_or_else(|| Ok(Data::default()), |test| words(&test, frac_bits))?);
     println!("float, {} steps", course.plan().steps());
     let (_, float) = plain::baseline(&course, &train, &test, &mut |epoch| println!("{}", line(epoch)))?;

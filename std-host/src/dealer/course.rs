@@ -67,24 +67,25 @@ impl Dealer {
         let Request { device, first, .. } = request;
         let steps = usize::try_from(request.steps).unwrap_or(usize::MAX);
         let prepare = move |dealer: &Self| {
-            let (course, plans) = check(&request)?;
-            let sessions: Vec<(u64, Session)> = (first..).zip(course.sessions(steps)).collect();
-            let count = u32::try_from(sessions.len()).map_err(|_| Refusal::BadCourse)?;
+            // First of all, so that who names no key costs nothing.
             let key = dealer.key(device)?;
+            let (course, plans) = check(&request)?;
+            let count = u32::try_from(course.sessions(steps).count()).map_err(|_| Refusal::BadCourse)?;
             // Numbers are recorded before they are dealt: after a power cut they are skipped, never dealt again.
-            dealer.store.record(device, key.key_id(), first, count).map_err(|error| match error {
+            dealer.store.record_run(device, key.key_id(), first, count).map_err(|error| match error {
                 StoreError::SessionUsed { next, .. } => Refusal::SessionUsed { next },
                 StoreError::TooFarAhead { next, .. } => Refusal::TooFarAhead { next },
                 error => state(&error),
             })?;
             let participant = State::empty(course.clone()).map_err(|_| Refusal::BadCourse)?;
-            Ok((course, plans, sessions, key, participant, count))
+            Ok((course, plans, key, participant, count))
         };
-        let (course, plans, sessions, key, mut participant, count) = self.blocking(prepare).await?;
+        let (course, plans, key, mut participant, count) = self.blocking(prepare).await?;
         wire::send(writer, Kind::CourseIs, &CourseIs { key: key.key_id(), sessions: count }).await?;
         tracing::info!(%device, "deals {count} sessions of a training run, from {first} on");
         let (plans, keystream) = (Arc::new(plans), Arc::new(Keystream::<ChaCha12>::new(&key.key)));
-        let mut sessions = sessions.into_iter().peekable();
+        let listed = course.clone();
+        let mut sessions = (first..).zip(listed.sessions(steps)).peekable();
         // Masks of the data are made first: all others need them.
         while let Some(opening) = sessions.next_if(|(_, session)| matches!(session, Session::OpenTrain | Session::OpenTest)) {
             let (course, plans, keystream) = (course.clone(), plans.clone(), keystream.clone());

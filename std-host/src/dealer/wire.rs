@@ -27,7 +27,6 @@
 //! | 12 | `Next` | server 1 to dealer | empty: one more session of the course is wanted |
 //! | 16 | `Masked` | host to dealer, after `Wanted` | the matrices `A = W - E`, `u32` each, row-major, first layer first |
 //! | 17 | `Correction` | dealer to host, once per session asked for, in order | session, `u64`, the corrections, and the CRC-32 (IEEE) of both, `u32` |
-//!
 //! | 18 | `Course` | server 1 to dealer | [`Course`], at most [`MAX_COURSE_BYTES`]: a training run |
 //! | 19 | `Session` | dealer to server 1, once per `Next`, in order | session, `u64`, the seed of server 1's masks, 32 bytes, records, words of products, and the CRC-32 (IEEE) of all this, `u32` |
 //!

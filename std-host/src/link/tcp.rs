@@ -18,6 +18,21 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 /// Pause after an accept that failed, for instance because too many files are open.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Both ends of a connection within this process, for whoever has a runtime per end: neither waits.
+///
+/// # Errors
+/// What the system says.
+pub fn loopback() -> io::Result<[std::net::TcpStream; 2]> {
+    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let one = std::net::TcpStream::connect(listener.local_addr()?)?;
+    let ends = [one, listener.accept()?.0];
+    for end in &ends {
+        end.set_nodelay(true)?;
+        end.set_nonblocking(true)?;
+    }
+    Ok(ends)
+}
+
 /// Which addresses a program talks to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Exposure {

@@ -113,6 +113,19 @@ impl DealerStore {
     /// [`StoreError::SessionUsed`] if one of them was dealt; [`StoreError::TooFarAhead`] if numbers would be left
     /// out: no device is ahead of its dealer, unless the dealer's state is an old copy. Nothing must be dealt then.
     pub fn record(&self, device: DeviceId, key: KeyId, first: u64, count: u32) -> Result<(), StoreError> {
+        self.record_within(device, key, (first, count), 0)
+    }
+
+    /// The same for a training run. Up to [`MAX_AHEAD`] numbers may be left out: server 0 reserves those of a run before the dealer
+    /// hears of it, and a run that did not begin leaves them unused.
+    ///
+    /// # Errors
+    /// As [`DealerStore::record`].
+    pub fn record_run(&self, device: DeviceId, key: KeyId, first: u64, count: u32) -> Result<(), StoreError> {
+        self.record_within(device, key, (first, count), MAX_AHEAD)
+    }
+
+    fn record_within(&self, device: DeviceId, key: KeyId, (first, count): (u64, u32), skip: u64) -> Result<(), StoreError> {
         self.state.write(|transaction| {
             let mut table = transaction.open_table(NEXT)?;
             let known = table.get((device.as_bytes(), &key))?.map(|next| next.value());
@@ -120,7 +133,7 @@ impl DealerStore {
             if first < next {
                 return Ok(Err(StoreError::SessionUsed { session: first, next }));
             }
-            let limit = known.unwrap_or(MAX_AHEAD);
+            let limit = known.map_or(MAX_AHEAD, |next| next.saturating_add(skip));
             match first.checked_add(u64::from(count)) {
                 Some(after) if first <= limit => {
                     table.insert((device.as_bytes(), &key), after)?;
@@ -191,6 +204,11 @@ mod tests {
         assert!(matches!(store.record(device, key, next - 1, 1), Err(StoreError::SessionUsed { .. })));
         assert!(matches!(store.record(device, key, next + 1, 1), Err(StoreError::TooFarAhead { .. })));
         store.record(device, other, 0, 1).expect("a new key begins anew");
+        assert!(matches!(store.record_run(device, other, 0, 1), Err(StoreError::SessionUsed { next: 1, .. })));
+        assert!(matches!(store.record_run(device, other, MAX_AHEAD + 2, 1), Err(StoreError::TooFarAhead { .. })));
+        assert!(matches!(store.record_run(device, other, u64::MAX, 1), Err(StoreError::TooFarAhead { .. })));
+        store.record_run(device, other, 90, 10).expect("a run may leave numbers out");
+        assert!(matches!(store.record_run(device, other, 99, 1), Err(StoreError::SessionUsed { next: 100, .. })));
         drop(store);
         let store = DealerStore::open(&path).expect("opens");
         assert_eq!(store.next_session(device, key).expect("reads"), next);

@@ -30,7 +30,7 @@ pub enum TrainingError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A file is damaged.
-    #[error("{path}: the file is cut or damaged; delete it, and an older checkpoint is used", path = path.display())]
+    #[error("{path}: the file is cut or damaged; if it is a checkpoint, delete it and go on from an older one, or begin anew with --fresh", path = path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -53,6 +53,14 @@ pub enum TrainingError {
         /// The server's.
         expected: u8,
     },
+    /// A checkpoint of another run.
+    #[error("{path}: the checkpoint does not fit this run: {reason}; train with what it was made with, or drop it with --fresh", path = path.display())]
+    Other {
+        /// The file.
+        path: PathBuf,
+        /// What differs.
+        reason: String,
+    },
     /// A run that was not finished is there.
     #[error("{path}: there are checkpoints of an earlier run; go on with --resume, or drop them with --fresh", path = path.display())]
     Begun {
@@ -72,6 +80,10 @@ pub struct Header {
     pub step: u64,
     /// Sizes of the data.
     pub sizes: Sizes,
+    /// What data: [`crate::store::datasets::Descriptor::hash`] of that to train on.
+    pub train: [u8; 32],
+    /// The same of that to test on.
+    pub test: Option<[u8; 32]>,
     /// The configuration, as TOML.
     pub config: String,
     /// What was opened so far: epoch by epoch, what [`crate::train::curve`] makes of it.
@@ -173,7 +185,9 @@ impl Checkpoints {
         &self.directory
     }
 
-    fn path(&self, step: u64) -> PathBuf {
+    /// The checkpoint after a step.
+    #[must_use]
+    pub fn path(&self, step: u64) -> PathBuf {
         self.directory.join(format!("step-{step:010}.{ENDING}"))
     }
 
@@ -245,7 +259,8 @@ mod tests {
 
     fn share(step: u64, party: u8) -> Share {
         let sizes = Sizes { rows: 7, features: 3, targets: 1, test_rows: 0 };
-        let header = Header { party, run: [5; 16], step, sizes, config: "[data]".to_owned(), curve: vec![1] };
+        let header =
+            Header { party, run: [5; 16], step, sizes, train: [1; 32], test: None, config: "[data]".to_owned(), curve: vec![1] };
         Share { header, words: vec![step, u64::MAX, 7] }
     }
 

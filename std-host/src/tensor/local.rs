@@ -3,7 +3,7 @@
 use core::convert::Infallible;
 use core::time::Duration;
 use std::io;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::Barrier;
 use std::time::Instant;
 
@@ -18,6 +18,7 @@ use super::Program;
 use super::offline::{Plan, deal};
 use super::party::Prepared;
 use crate::link::exchange::{Exchange, Sent};
+use crate::link::tcp;
 use crate::link::wan::{Deliveries, Wan};
 
 /// Three parties that run one program after the other.
@@ -116,7 +117,7 @@ impl<G: CryptoRng> Local<G> {
         let prepared_0 = Prepared::derive(&plan, truncation, &self.keystream, &SessionToken::consumed(session))?;
         let prepared_1 = Prepared::receive(&plan, truncation, dealt)?;
         let preparing = start.elapsed();
-        let ([end_0, end_1], barrier, line) = (ends()?, Barrier::new(2), self.line);
+        let ([end_0, end_1], barrier, line) = (tcp::loopback()?, Barrier::new(2), self.line);
         let (found_0, found_1) = std::thread::scope(|scope| {
             let other = scope.spawn(|| server((end_1, line), prepared_1, &mut program_1, &barrier));
             (server((end_0, line), prepared_0, &mut program_0, &barrier), other.join().unwrap_or(Err(LocalError::Stopped)))
@@ -125,18 +126,6 @@ impl<G: CryptoRng> Local<G> {
         let taken = Taken { plan, dealing, preparing, online: online_0.max(online_1), busy: busy_0.max(busy_1), sent };
         Ok((Outputs { parties: [output_0, output_1], dealer }, taken))
     }
-}
-
-/// A connection between the servers.
-fn ends() -> io::Result<[TcpStream; 2]> {
-    let listener = TcpListener::bind((core::net::Ipv4Addr::LOCALHOST, 0))?;
-    let one = TcpStream::connect(listener.local_addr()?)?;
-    let ends = [one, listener.accept()?.0];
-    for end in &ends {
-        end.set_nodelay(true)?;
-        end.set_nonblocking(true)?;
-    }
-    Ok(ends)
 }
 
 /// A server on one core. Both wait for each other before they start, whatever went wrong.

@@ -36,12 +36,12 @@
 //!                                 # { kind = "cosine", last = 0.001 }, { kind = "linear", last = 0.001 }
 //!
 //! [arithmetic]
-//! frac_bits = 20                  # the default; 16 to 24
+//! frac_bits = 20                  # the default; 16 or 20 with the losses "cross-entropy" and "logistic", 16 to 24 with others
 //! truncation = "one-unit"         # the default; or "exact"
 //!
 //! [checkpoint]
 //! every = 50                      # batches; the default
-//! keep = 2                        # checkpoints; the default
+//! keep = 2                        # checkpoints, at least 2; the default
 //!
 //! [open]                          # nothing is opened unless it is said here
 //! loss = false                    # per epoch

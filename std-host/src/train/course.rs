@@ -17,10 +17,19 @@ use super::network::{Loss, Network, NetworkError, Shape};
 use super::schedule::{Plan, ScheduleError, Split};
 use super::state::State;
 use super::update::Rates;
+use crate::data::labels::Labels;
 use crate::tensor;
 
-/// The most significant bits of a rate: gradients of twice the fraction bits are multiplied by it.
+/// The most significant bits of a rate.
 const RATE_BITS: u32 = 12;
+/// The fewest that a rate is shortened to, so that gradients of twice the fraction bits can be multiplied by it.
+const LEAST_RATE_BITS: u32 = 8;
+/// Bits before the point of a gradient that fit beside the rate, for the mean over a batch.
+const GRADIENT_BITS: u32 = 5;
+/// Bits of what may be truncated, and the most that are dropped at once.
+const WORD_BITS: u32 = 62;
+/// Steps of a run, at most: all that are counted ahead.
+pub const MAX_STEPS: usize = 1 << 24;
 
 /// Why a run has no course.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +47,12 @@ pub enum CourseError {
     /// The layers.
     #[error(transparent)]
     Network(#[from] NetworkError),
+    /// More steps than are counted ahead.
+    #[error("`training.epochs`: a run of {steps} steps; at most {MAX_STEPS} are possible; take fewer epochs or larger batches")]
+    Steps {
+        /// Steps.
+        steps: usize,
+    },
     /// Data of another kind.
     #[error("data set `{dataset}`: {reason}")]
     Data {
@@ -85,8 +100,13 @@ pub enum Kind {
     OpenTrain,
     /// See [`Session::OpenTest`].
     OpenTest,
-    /// A step on so many rows.
-    Step(usize),
+    /// A step. What its truncations spend depends on how many bits they drop.
+    Step {
+        /// Rows.
+        rows: usize,
+        /// See [`Rates::rate_bits`].
+        rate_bits: u32,
+    },
     /// See [`Session::Test`].
     Test,
     /// See [`Session::Report`].
@@ -126,6 +146,9 @@ impl Course {
             None => Split { train: all(), test: (0..u32::try_from(sizes.test_rows).unwrap_or(u32::MAX)).collect() },
         };
         let plan = Plan::new(&config.training, split.train.len())?;
+        if plan.steps() > MAX_STEPS {
+            return Err(CourseError::Steps { steps: plan.steps() });
+        }
         Ok(Self { config, network, sizes, plan, split })
     }
 
@@ -219,6 +242,24 @@ impl Course {
         self.split.test.iter().map(|&row| row as usize).collect()
     }
 
+    /// Whether data with such labels can be learned from.
+    ///
+    /// # Errors
+    /// [`CourseError::Data`] names the data set and how to share it.
+    pub fn check_labels(&self, dataset: &str, labels: Labels) -> Result<(), CourseError> {
+        let loss = self.network.loss;
+        let wanted = match (loss, labels) {
+            (Loss::CrossEntropy, Labels::Classes { .. })
+            | (Loss::SquaredError, Labels::Numbers { .. } | Labels::Classes { .. } | Labels::Binary)
+            | (Loss::Logistic | Loss::Hinge, Labels::Binary) => return Ok(()),
+            (Loss::CrossEntropy, _) => "classes; share it with --classes",
+            (Loss::SquaredError, _) => "labels; share it with --label or --labels",
+            (Loss::Logistic | Loss::Hinge, _) => "labels 0 and 1; share it with --binary",
+        };
+        let reason = format!("it has {labels}, and the {loss:?} loss takes {wanted}");
+        Err(CourseError::Data { dataset: dataset.to_owned(), reason })
+    }
+
     /// The rows of a step, by number.
     #[must_use]
     pub fn rows(&self, step: usize) -> Vec<usize> {
@@ -231,10 +272,17 @@ impl Course {
     /// The public factors of a step.
     #[must_use]
     pub fn rates(&self, step: usize) -> Rates {
-        let Some(step) = self.plan.step(step) else { return Rates { rate: 0, rate_bits: 0, momentum: 0, decay: 0 } };
+        let nothing = Rates { rate: 0, rate_bits: 0, rounds_first: false, momentum: 0, decay: 0 };
+        let Some(step) = self.plan.step(step) else { return nothing };
         let (mut rate, mut rate_bits) =
             (u64::from(step.rate.numerator()) * u64::from(step.mean.numerator()), step.rate.shift() + step.mean.shift());
-        while rate >> RATE_BITS > 0 && rate_bits > 0 {
+        // Sums over the batch, with twice the fraction bits, times the rate: what is left for the rate.
+        let batch_bits = usize::BITS - step.rows.len().saturating_sub(1).leading_zeros();
+        let room = WORD_BITS.saturating_sub(2 * self.frac_bits() + batch_bits + GRADIENT_BITS);
+        let rounds_first = self.has_momentum() || room < LEAST_RATE_BITS;
+        let (significant, most_bits) =
+            if rounds_first { (RATE_BITS, WORD_BITS) } else { (room.min(RATE_BITS), WORD_BITS - self.frac_bits()) };
+        while (rate >> significant > 0 || rate_bits > most_bits) && rate_bits > 0 {
             rate = (rate + 1) >> 1;
             rate_bits -= 1;
         }
@@ -247,7 +295,7 @@ impl Course {
         #[allow(clippy::cast_precision_loss)]
         let rows = step.rows.len() as f64;
         let (momentum, decay) = (self.plan.momentum().to_f64(), self.plan.weight_decay().to_f64() * rows);
-        Rates { rate, rate_bits, momentum: fraction(momentum), decay: fraction(decay) }
+        Rates { rate, rate_bits, rounds_first, momentum: fraction(momentum), decay: fraction(decay) }
     }
 
     /// Whether anything of an epoch is opened.
@@ -285,7 +333,9 @@ impl Course {
         match session {
             Session::OpenTrain => Kind::OpenTrain,
             Session::OpenTest => Kind::OpenTest,
-            Session::Step(step) => Kind::Step(self.plan.step(step).map_or(0, |step| step.rows.len())),
+            Session::Step(step) => {
+                Kind::Step { rows: self.plan.step(step).map_or(0, |step| step.rows.len()), rate_bits: self.rates(step).rate_bits }
+            }
             Session::Test(_) => Kind::Test,
             Session::Report(_) => Kind::Report,
             Session::Check(_) => Kind::Check,

@@ -16,6 +16,9 @@ pub struct Rates {
     pub rate: u64,
     /// See `rate`.
     pub rate_bits: u32,
+    /// Whether gradients are brought to the fraction bits of the model before they are multiplied by the rate, in one message more:
+    /// where the product of both would not fit into a word. With momentum they always are.
+    pub rounds_first: bool,
     /// The momentum, with the fraction bits of the model; 0 without.
     pub momentum: u64,
     /// The weight decay times the batch size, with the fraction bits of the model; biases do not decay.
@@ -39,7 +42,11 @@ pub async fn update<E: Engine<Error: From<LengthError>>, T: Tensors>(
         sums.extend(weights.map(|(gradient, weight)| gradient.wrapping_add(weight.wrapping_mul(rates.decay))));
         sums.extend(gradients.biases.iter().map(|gradient| gradient << frac_bits));
     }
-    let steps = if rates.momentum == 0 {
+    let steps = if rates.momentum == 0 && rates.rounds_first {
+        let mut sums = machine.truncate(sums, frac_bits).await?;
+        sums.iter_mut().for_each(|sum| *sum = sum.wrapping_mul(rates.rate));
+        machine.truncate(sums, rates.rate_bits).await?
+    } else if rates.momentum == 0 {
         sums.iter_mut().for_each(|sum| *sum = sum.wrapping_mul(rates.rate));
         machine.truncate(sums, rates.rate_bits + frac_bits).await?
     } else {

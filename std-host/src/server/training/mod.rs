@@ -1,7 +1,9 @@
 //! A training run between two servers.
 //!
-//! [`wire`] is what they say to each other before they begin, [`supply`] where a server's correlations come from, [`run`] the run.
+//! [`wire`] is what they say to each other before they begin, [`supply`] where a server's correlations come from, [`resume`] what it goes
+//! on from, [`run`] the run.
 
+pub mod resume;
 pub mod run;
 pub mod supply;
 pub mod wire;

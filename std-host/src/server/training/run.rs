@@ -9,6 +9,7 @@ use sharelet_core::session::SessionCounter as _;
 use sharelet_core::share::Party;
 use sharelet_core::wire::control::DeviceId;
 
+use super::resume::{self, DataHashes};
 use super::supply::{Source, Supply, SupplyError};
 use super::wire::{self, Hello, PeerError, Start, Verdict};
 use crate::dealer::client::{Client, ClientError};
@@ -85,14 +86,23 @@ pub enum RunError {
         good: u64,
     },
     /// There is nothing to go on from.
-    #[error("--resume: there is no step of one run that both servers have a checkpoint of; start without --resume")]
+    #[error(
+        "--resume: there is no step of one run that both servers have a checkpoint of (a run that was finished has none); start without --resume, and with --fresh where there are checkpoints"
+    )]
     NothingInCommon,
     /// It was told to stop.
-    #[error("stopped after step {step}; go on with --resume from the last checkpoint")]
+    #[error("stopped {}", when(*step))]
     Stopped {
         /// Steps that were made.
         step: usize,
     },
+}
+
+fn when(step: usize) -> String {
+    match step {
+        0 => "before the first step; start both servers again".to_owned(),
+        step => format!("after step {step}; go on from the last checkpoint, both servers with --resume"),
+    }
 }
 
 /// Where a server's correlations come from.
@@ -184,28 +194,37 @@ pub async fn run(
     };
     let course = Arc::new(Course::new(config, sizes)?);
     check_data(&course, &train, test.as_ref())?;
+    let data = DataHashes { train: train.descriptor().hash(), test: test.as_ref().map(|test| test.descriptor().hash()) };
     let plans = Arc::new(Plans::new(&course)?);
-    let greeting = greeting(&course, party, (&train, test.as_ref()), (resume, &checkpoints))?;
-    let theirs = greet(&mut reader, &mut writer, &greeting, &course).await?;
-    let step = begin_at(&greeting, &theirs, &checkpoints)?;
-    let start = agree(&mut reader, &mut writer, &mut correlations, (&course, step, &greeting)).await?;
+    let greeting = greeting(&course, party, (&train, test.as_ref(), data), (resume, &checkpoints))?;
+    let agreed = async {
+        let theirs = greet(&mut reader, &mut writer, &greeting, &course).await?;
+        let step = begin_at(&greeting, &theirs)?;
+        let start = agree(&mut reader, &mut writer, &mut correlations, (&course, step, &greeting)).await?;
+        Ok::<_, RunError>((step, start))
+    };
+    let (step, start) = tokio::select! {
+        biased;
+        () = stop.cancelled() => return Err(RunError::Stopped { step: 0 }),
+        agreed = agreed => agreed?,
+    };
     let (first, source) = match (correlations, start.1) {
         (Correlations::Key(key, _), _) => (start.0.first, Source::Key(Arc::new(Keystream::<ChaCha12>::new(&key.key)))),
         (Correlations::Dealer(_), Some(sessions)) => (start.0.first, Source::Dealer(Box::new(sessions))),
         (Correlations::Dealer(_), None) => return Err(RunError::Key),
     };
     let test = test.map_or_else(Data::default, |test| Data { inputs: test.features, targets: test.targets });
-    let data = Data { inputs: train.features, targets: train.targets };
-    let mut state = State::new(course.clone(), data, test).map_err(CourseError::from)?;
+    let train = Data { inputs: train.features, targets: train.targets };
+    let mut state = State::new(course.clone(), train, test).map_err(CourseError::from)?;
     let mut curve = Curve::default();
     state.begin(party == Party::P1).map_err(CourseError::from)?;
     if let Some(step) = step {
-        curve = restore(&mut state, &checkpoints.load(step)?);
+        curve = resume::restore(&mut state, &checkpoints.load(step)?, &checkpoints.path(step))?;
     }
     checkpoints.drop_after(step)?;
     let steps = usize::try_from(step.unwrap_or(0)).unwrap_or(usize::MAX);
     let supply = Supply::begin(course.clone(), plans, steps, first, source);
-    let running = Running { course, state, curve, checkpoints, party, run: start.0.run, good: step.unwrap_or(0) };
+    let running = Running { course, state, curve, checkpoints, party, run: start.0.run, data, good: step.unwrap_or(0) };
     running.train(supply, (reader, writer), steps, progress, stop).await
 }
 
@@ -213,6 +232,7 @@ fn check_data(course: &Course, train: &Dataset, test: Option<&Dataset>) -> Resul
     let fits = |dataset: &Dataset| u32::from(dataset.frac_bits) == course.frac_bits();
     for dataset in [Some(train), test].into_iter().flatten() {
         let name = || dataset.descriptor().dataset.to_string();
+        course.check_labels(&name(), dataset.labels)?;
         if !fits(dataset) {
             let reason = format!(
                 "it was shared with {} fraction bits, and `arithmetic.frac_bits` is {}; share it with --frac-bits {1}",
@@ -232,15 +252,14 @@ fn check_data(course: &Course, train: &Dataset, test: Option<&Dataset>) -> Resul
 fn greeting(
     course: &Course,
     party: Party,
-    (train, test): (&Dataset, Option<&Dataset>),
+    (train, test, data): (&Dataset, Option<&Dataset>, DataHashes),
     (resume, checkpoints): (bool, &Checkpoints),
 ) -> Result<Hello, RunError> {
     let (magic, version) = Hello::magic();
-    let steps = checkpoints.steps();
-    if !resume && !steps.is_empty() {
+    if !resume && !checkpoints.steps().is_empty() {
         return Err(TrainingError::Begun { path: checkpoints.directory().to_owned() }.into());
     }
-    let of = steps.last().map(|&step| checkpoints.load(step)).transpose()?;
+    let held = if resume { resume::held(checkpoints, course, data)? } else { None };
     Ok(Hello {
         magic,
         version,
@@ -249,14 +268,17 @@ fn greeting(
         train: train.descriptor().clone(),
         test: test.map(|test| test.descriptor().clone()),
         resume,
-        checkpoints: of.map(|share| (share.header.run, steps)),
+        checkpoints: held,
     })
 }
 
 /// Exchanges greetings and verdicts.
 async fn greet(reader: &mut Reader, writer: &mut Writer, ours: &Hello, course: &Course) -> Result<Hello, RunError> {
-    wire::send(writer, ours).await?;
-    let theirs = wire::receive_hello(reader).await?;
+    // At the same time: greetings may be longer than what the network holds.
+    let (sent, theirs) = tokio::join!(wire::send(writer, ours), wire::receive_hello(reader));
+    // What came says more than that the other end is closed.
+    let theirs = theirs?;
+    sent?;
     let difference = difference(ours, &theirs, course);
     let verdict = difference.as_ref().map_or(Verdict::Go, |reason| Verdict::Stop(reason.clone()));
     wire::send(writer, &verdict).await?;
@@ -303,17 +325,12 @@ fn difference(ours: &Hello, theirs: &Hello, course: &Course) -> Option<String> {
 }
 
 /// The step to go on from; `None` to begin.
-fn begin_at(ours: &Hello, theirs: &Hello, checkpoints: &Checkpoints) -> Result<Option<u64>, RunError> {
+fn begin_at(ours: &Hello, theirs: &Hello) -> Result<Option<u64>, RunError> {
     if !ours.resume {
         return Ok(None);
     }
-    let common = match (&ours.checkpoints, &theirs.checkpoints) {
-        (Some((run, steps)), Some((other, others))) if run == other => {
-            steps.iter().rev().find(|step| others.contains(step) && checkpoints.load(**step).is_ok())
-        }
-        _ => None,
-    };
-    common.copied().map(Some).ok_or(RunError::NothingInCommon)
+    let common = resume::common(ours.checkpoints.as_ref(), theirs.checkpoints.as_ref());
+    common.map(Some).ok_or(RunError::NothingInCommon)
 }
 
 /// Server 0 says where to begin; server 1 asks the dealer.
@@ -371,15 +388,6 @@ fn random_run() -> Result<[u8; 16], RunError> {
     Ok(run)
 }
 
-/// A checkpoint's words: the model, then the sums of the epoch.
-fn restore(state: &mut State, share: &Share) -> Curve {
-    let mut words = share.words.iter();
-    state.model.words_mut().zip(words.by_ref()).for_each(|(word, share)| *word = *share);
-    state.sums.loss = words.next().copied().unwrap_or(0);
-    state.sums.correct = words.next().copied().unwrap_or(0);
-    postcard::from_bytes(&share.header.curve).unwrap_or_default()
-}
-
 /// A run in the middle.
 struct Running {
     course: Arc<Course>,
@@ -388,6 +396,7 @@ struct Running {
     checkpoints: Checkpoints,
     party: Party,
     run: [u8; 16],
+    data: DataHashes,
     good: u64,
 }
 
@@ -446,8 +455,15 @@ impl Running {
         self.share(steps).save(&self.checkpoints.model())?;
         // Checkpoints stay until both have their share of the model.
         let (reader, writer) = link.halves();
-        wire::send(writer, &Verdict::Go).await?;
-        wire::receive_verdict(reader).await?;
+        let both = async {
+            wire::send(writer, &Verdict::Go).await?;
+            wire::receive_verdict(reader).await
+        };
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return Err(RunError::Stopped { step }),
+            both = both => both?,
+        }
         self.checkpoints.drop_after(None)?;
         Ok(Report { curve: self.curve, sent: link.take(), online, steps: steps - begun })
     }
@@ -476,6 +492,8 @@ impl Running {
             run: self.run,
             step: step as u64,
             sizes: self.course.sizes(),
+            train: self.data.train,
+            test: self.data.test,
             config: self.course.config().text().unwrap_or_default(),
             curve: postcard::to_allocvec(&self.curve).unwrap_or_default(),
         };

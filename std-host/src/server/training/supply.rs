@@ -50,8 +50,7 @@ impl Supply {
     pub fn begin(course: Arc<Course>, plans: Arc<Plans>, steps: usize, first: u64, mut source: Source) -> Self {
         let (sender, receiver) = mpsc::channel(AHEAD);
         tokio::spawn(async move {
-            let sessions: Vec<(u64, Session)> = (first..).zip(course.sessions(steps)).collect();
-            for (number, session) in sessions {
+            for (number, session) in (first..).zip(course.sessions(steps)) {
                 let prepared = prepare(&course, &plans, (number, session), &mut source).await;
                 let failed = prepared.is_err();
                 if sender.send(prepared).await.is_err() || failed {

@@ -20,7 +20,8 @@ use crate::store::datasets::Descriptor;
 /// Version of these messages.
 pub const VERSION: u16 = 1;
 const MAGIC: [u8; 4] = *b"SLTR";
-const MAX_MESSAGE_BYTES: usize = 1 << 22;
+/// Most bytes of a message.
+pub const MAX_MESSAGE_BYTES: usize = 1 << 22;
 const STEP_BYTES: usize = 1 << 16;
 
 /// The first message of either server.
@@ -75,6 +76,9 @@ pub enum PeerError {
     /// The connection.
     #[error("the other server: {0}; check that it runs, and the network")]
     Io(#[from] std::io::Error),
+    /// It says nothing.
+    #[error("the other server does not answer; check that it runs, and that address and port are those of its training")]
+    Silent,
     /// It closed the connection.
     #[error("the other server closed the connection; see its log")]
     Closed,
@@ -93,7 +97,11 @@ pub enum PeerError {
 }
 
 fn io(error: std::io::Error) -> PeerError {
-    if error.kind() == std::io::ErrorKind::UnexpectedEof { PeerError::Closed } else { PeerError::Io(error) }
+    match error.kind() {
+        std::io::ErrorKind::UnexpectedEof => PeerError::Closed,
+        std::io::ErrorKind::TimedOut => PeerError::Silent,
+        _ => PeerError::Io(error),
+    }
 }
 
 impl Hello {
@@ -146,8 +154,15 @@ async fn receive_bytes(reader: &mut Reader) -> Result<Vec<u8>, PeerError> {
 /// # Errors
 /// [`PeerError`].
 pub async fn receive<T: for<'a> Deserialize<'a>>(reader: &mut Reader) -> Result<T, PeerError> {
-    let body = receive_bytes(reader).await?;
-    postcard::from_bytes(&body).map_err(|_| PeerError::NotSharelet)
+    decode(&receive_bytes(reader).await?)
+}
+
+/// A message, and nothing after it.
+fn decode<T: for<'a> Deserialize<'a>>(body: &[u8]) -> Result<T, PeerError> {
+    match postcard::take_from_bytes(body) {
+        Ok((message, [])) => Ok(message),
+        _ => Err(PeerError::NotSharelet),
+    }
 }
 
 /// Reads the first message; another version is told apart before anything else of it is understood.
@@ -159,7 +174,7 @@ pub async fn receive_hello(reader: &mut Reader) -> Result<Hello, PeerError> {
     let (magic, version): ([u8; 4], u16) = postcard::take_from_bytes(&body).map_err(|_| PeerError::NotSharelet)?.0;
     match (magic == MAGIC, version) {
         (false, _) => Err(PeerError::NotSharelet),
-        (true, VERSION) => postcard::from_bytes(&body).map_err(|_| PeerError::NotSharelet),
+        (true, VERSION) => decode(&body),
         (true, theirs) => Err(PeerError::Version { theirs }),
     }
 }

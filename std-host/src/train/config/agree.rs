@@ -64,16 +64,47 @@ impl Config {
     /// # Errors
     /// As [`Config::fields`].
     pub fn difference(&self, theirs: &[(String, String)]) -> Result<Option<Difference>, ConfigError> {
-        let (ours, mut theirs) = (self.fields()?, theirs.to_vec());
+        let mut theirs = theirs.to_vec();
         theirs.sort();
-        let first = ours.iter().find(|field| !theirs.contains(field));
-        let other = theirs.iter().find(|field| !ours.contains(field));
-        let Some(name) = first.iter().chain(&other).map(|(name, _)| name).min() else { return Ok(None) };
-        let ours_of = ours.iter().find(|field| &field.0 == name);
-        // A peer may send a name twice: what counts is the value that is not ours.
-        let theirs_of = theirs.iter().find(|field| &field.0 == name && !ours.contains(field));
-        let value = |field: Option<&(String, String)>| field.map(|(_, value)| value.clone());
-        Ok(Some(Difference { field: name.clone(), ours: value(ours_of), theirs: value(theirs_of) }))
+        Ok(first_difference(&self.fields()?, &theirs))
+    }
+
+    /// The first field, by name, that is not as it was `before`, of those that a run cannot go on without: rates, limits and
+    /// intervals may change between a checkpoint and its continuation, so that a run that diverged can go on more slowly.
+    ///
+    /// # Errors
+    /// As [`Config::fields`].
+    pub fn changed_since(&self, before: &Self) -> Result<Option<Difference>, ConfigError> {
+        let lasting = |config: &Self| {
+            let fields = config.fields()?.into_iter();
+            Ok::<_, ConfigError>(
+                fields.filter(|(name, _)| !MAY_CHANGE.iter().any(|part| name.starts_with(part))).collect::<Vec<_>>(),
+            )
+        };
+        Ok(first_difference(&lasting(self)?, &lasting(before)?))
+    }
+}
+
+/// The beginnings of fields that may change when a run goes on.
+const MAY_CHANGE: [&str; 5] = ["checkpoint.", "stop.", "training.learning_rate", "training.schedule", "training.weight_decay"];
+
+/// Both are sorted.
+fn first_difference(ours: &[(String, String)], theirs: &[(String, String)]) -> Option<Difference> {
+    let first = ours.iter().find(|field| !theirs.contains(field));
+    let other = theirs.iter().find(|field| !ours.contains(field));
+    let name = first.iter().chain(&other).map(|(name, _)| name).min()?;
+    let ours_of = ours.iter().find(|field| &field.0 == name);
+    // A peer may send a name twice: what counts is the value that is not ours.
+    let theirs_of = theirs.iter().find(|field| &field.0 == name && !ours.contains(field));
+    let value = |field: Option<&(String, String)>| field.map(|(_, value)| value.clone());
+    Some(Difference { field: name.clone(), ours: value(ours_of), theirs: value(theirs_of) })
+}
+
+impl Difference {
+    /// The difference from what was before, where [`core::fmt::Display`] says that from another server.
+    #[must_use]
+    pub fn since(&self) -> String {
+        format!("`{}` is {} now and was {} then", self.field, said(&self.ours), said(&self.theirs))
     }
 }
 

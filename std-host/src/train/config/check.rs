@@ -1,6 +1,7 @@
 //! Which values are allowed.
 
 use super::{Config, Data, FRAC_BITS, FieldError, HeldOut, MAX_BATCH, Schedule, Training};
+use crate::train::network::Loss;
 
 /// Steps, epochs and intervals, at most.
 const MAX_COUNT: usize = 1 << 31;
@@ -19,8 +20,15 @@ impl Config {
         let bits = self.arithmetic.frac_bits;
         let reason = "16 to 24: with fewer nothing is learned, with more there is no room before the point; 20 is usual";
         ensure(FRAC_BITS.contains(&bits), "arithmetic.frac_bits", &bits, reason)?;
+        let loss = self.model.network(None)?.loss;
+        if matches!(loss, Loss::CrossEntropy | Loss::Logistic) {
+            let reason =
+                format!("16 or 20: the {loss:?} loss takes exponentials and logarithms from tables, which there are for these");
+            ensure([16, 20].contains(&bits), "arithmetic.frac_bits", &bits, &reason)?;
+        }
         count("checkpoint.every", self.checkpoint.every, MAX_COUNT)?;
-        count("checkpoint.keep", self.checkpoint.keep, 1000)?;
+        let reason = "2 to 1000: a server that crashes may be a checkpoint behind the other";
+        ensure((2..=1000).contains(&self.checkpoint.keep), "checkpoint.keep", &self.checkpoint.keep, reason)?;
         if let Some(model) = &self.open.model {
             name("open.model.to", &model.to)?;
         }
