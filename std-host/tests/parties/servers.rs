@@ -238,7 +238,7 @@ pub async fn read(stream: &mut TcpStream) -> Vec<u8> {
 pub struct Wire {
     pub address: String,
     /// Bytes that pass from now on, both ways together; then every connection ends.
-    pub left: Arc<std::sync::atomic::AtomicI64>,
+    pub left: Arc<core::sync::atomic::AtomicI64>,
     _task: JoinHandle<()>,
 }
 
@@ -247,7 +247,7 @@ impl Wire {
     pub async fn new(to: &str) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("listens");
         let address = listener.local_addr().expect("has an address").to_string();
-        let left = Arc::new(std::sync::atomic::AtomicI64::new(i64::MAX));
+        let left = Arc::new(core::sync::atomic::AtomicI64::new(i64::MAX));
         let (to, passing) = (to.to_owned(), left.clone());
         let task = tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
@@ -270,11 +270,11 @@ impl Wire {
 async fn pass(
     mut from: tokio::net::tcp::OwnedReadHalf,
     mut to: tokio::net::tcp::OwnedWriteHalf,
-    left: &std::sync::atomic::AtomicI64,
+    left: &core::sync::atomic::AtomicI64,
 ) {
     let mut buffer = [0; 4096];
     while let Ok(read) = from.read(&mut buffer).await {
-        let before = left.fetch_sub(read as i64, std::sync::atomic::Ordering::SeqCst);
+        let before = left.fetch_sub(i64::try_from(read).unwrap_or(i64::MAX), core::sync::atomic::Ordering::SeqCst);
         let passes = usize::try_from(before).unwrap_or(0).min(read);
         if read == 0 || to.write_all(&buffer[..passes]).await.is_err() || passes < read {
             return;
