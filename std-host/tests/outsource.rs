@@ -4,8 +4,8 @@
 
 mod parties;
 
+use core::sync::atomic::Ordering;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
 
 use parties::servers::{One, PAIR, Printed, Wire, ask, connect, console, half, read, send};
 use parties::{Room, STALL, random_model, random_readings, random_seed, rng, twin};
