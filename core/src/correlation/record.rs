@@ -437,7 +437,7 @@ mod tests {
     #[test]
     fn halves_open_to_the_truth() {
         for (bits, narrow, wide) in
-            [(0, 3, 0), (7, 1, 0), (0, 0, 2), (70, 3, 1), (40, 5, 30), (2000, 1, 64), (0, 16, 0), (0, 1, 0)]
+            [(0, 3, 0), (7, 1, 0), (0, 0, 2), (70, 3, 1), (40, 5, 30), (2000, 1, 64), (0, 16, 0), (0, 1, 0), (90, 1300, 700)]
         {
             let mut layout = Layout::default();
             let bit_place = layout.bits(bits);
@@ -491,6 +491,35 @@ mod tests {
                 }
             }
             assert!(seen_mask);
+        }
+    }
+
+    /// Parts that are dealt by themselves are those of the whole.
+    #[test]
+    fn parts_are_dealt_alone() {
+        let (keystream, position) = (Keystream::<ChaCha8>::new(&Key::from_bytes([9; 32])), Position { session: 4, layer: 2 });
+        for (narrow, wide) in [(1, 0), (3, 1), (2, 7), (5, 40), (1, 600)] {
+            let mut layout = Layout::default();
+            layout.bits(40);
+            layout.words::<u32>(narrow);
+            let place = layout.words::<u64>(wide);
+            let truth = |truth: &mut Truth<'_>, _: &mut ChaCha20Rng| {
+                truth.xor_bits(0, 0x55);
+                if wide > 0 {
+                    truth.set_word(place, 77_u64);
+                }
+            };
+            let (elements, mut rng) = (43, ChaCha20Rng::from_seed([6; 32]));
+            let mut whole = vec![0; layout.bytes() * elements];
+            deal(&keystream, position, layout, elements, &mut rng, &mut whole, truth).expect("sized");
+            for groups in [1, 2, 5] {
+                let mut parts = vec![0; whole.len()];
+                let part_bytes = groups * layout.together() * layout.bytes();
+                for (group, part) in (0..).step_by(groups).zip(parts.chunks_mut(part_bytes)) {
+                    deal_from(&keystream, position, layout, group, &mut rng, part, truth);
+                }
+                assert!(parts == whole, "{narrow} and {wide} words, {groups} groups together");
+            }
         }
     }
 
