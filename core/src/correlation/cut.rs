@@ -23,7 +23,7 @@ const MAX_INDEX_BITS: u32 = 12;
 /// What reading one digit costs a party, in bytes of correlation: a touch of memory, or a block of keystream.
 const DIGIT_WEIGHT_BYTES: u32 = 16;
 /// Tables of digits that take no more on average share their lines of memory.
-const DENSE_BYTES: u32 = 32;
+const DENSE_BYTES: usize = 32;
 /// Of a larger table than this, most lines are not read.
 const FEW_LINES_BYTES: u32 = 128;
 
@@ -237,7 +237,7 @@ impl Leaves {
     fn dense_bytes(&self) -> Option<Range<u32>> {
         let (first, last) = (self.digits().first()?, self.digits().last()?);
         let bytes = first.place / 8..(last.place + (last.entry_bits << last.width)).div_ceil(8);
-        (bytes.end - bytes.start <= DENSE_BYTES * self.count as u32).then_some(bytes)
+        (bytes.len() <= DENSE_BYTES * self.count).then_some(bytes)
     }
 
     /// A party's shares of the leaf bits at public words, each with its element: `l` of the lowest digit, then `(e, l)` of
