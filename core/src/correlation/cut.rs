@@ -7,6 +7,8 @@
 //!
 //! Leaves may be read at several public words: entries are shares, and nothing is opened but under a fresh mask.
 
+use core::ops::Range;
+
 use rand_core::CryptoRng;
 
 use super::record::{Half, Layout, Truth, low_bits, word_bytes};
@@ -20,6 +22,10 @@ const MAX_DIGIT_BITS: u32 = 12;
 const MAX_INDEX_BITS: u32 = 12;
 /// What reading one digit costs a party, in bytes of correlation: a touch of memory, or a block of keystream.
 const DIGIT_WEIGHT_BYTES: u32 = 16;
+/// Tables of digits that take no more on average share their lines of memory.
+const DENSE_BYTES: usize = 32;
+/// Of a larger table than this, most lines are not read.
+const FEW_LINES_BYTES: u32 = 128;
 
 /// In how many messages the opened bits are folded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -226,11 +232,22 @@ impl Leaves {
         self.digits.get(..self.count).unwrap_or(&[])
     }
 
+    /// Where the tables lie, in bytes, if they are so small that reading a word touches about all their lines.
+    #[inline(always)]
+    fn dense_bytes(&self) -> Option<Range<u32>> {
+        let (first, last) = (self.digits().first()?, self.digits().last()?);
+        let bytes = first.place / 8..(last.place + (last.entry_bits << last.width)).div_ceil(8);
+        (bytes.len() <= DENSE_BYTES * self.count).then_some(bytes)
+    }
+
     /// A party's shares of the leaf bits at public words, each with its element: `l` of the lowest digit, then `(e, l)` of
     /// each. Digit by digit, so that reads do not wait for each other.
     #[inline]
     pub(crate) fn read(&self, half: &mut impl Half, words: &[(usize, u64)], out: &mut [u32]) {
         out.fill(0);
+        if let ([(first, _), ..], [.., (last, _)], Some(bytes)) = (words, words, self.dense_bytes()) {
+            half.bring(*first..last + 1, bytes);
+        }
         let mut at = 0;
         for digit in self.digits() {
             for (out, &(element, word)) in out.iter_mut().zip(words) {
@@ -370,6 +387,16 @@ impl Fold {
             half.bits(element, stage.low + low, 1) | half.bits(element, stage.high + 2 * (opened >> cut.low_index_bits()), 2) << 1
         };
         bits ^ half.bits(element, self.mask, cut.final_bits())
+    }
+
+    /// Has memory bring what [`Fold::staged`] reads of some elements, if the tables are small.
+    #[inline]
+    pub(crate) fn bring_stage(&self, half: &mut impl Half, elements: Range<usize>) {
+        let Some(stage) = &self.stage else { return };
+        let bytes = stage.high / 8..self.mask / 8 + 4;
+        if bytes.end - bytes.start <= FEW_LINES_BYTES {
+            half.bring(elements, bytes);
+        }
     }
 
     /// A party's share of word `word` of the entry that the opened bits select; their topmost bit selects nothing.

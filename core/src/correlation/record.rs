@@ -8,6 +8,7 @@
 //! * **read**: [`Stored`] is a half that lies in memory: `P1`'s as the dealer wrote it, or `P0`'s [`expand`]ed beforehand.
 
 use core::fmt;
+use core::ops::Range;
 
 use rand_core::CryptoRng;
 
@@ -114,6 +115,9 @@ impl Layout {
 /// The most elements that are read together.
 pub const MAX_TOGETHER: usize = 32;
 
+/// Bytes that memory brings at once.
+const LINE_BYTES: usize = 64;
+
 /// One party's half of the records of an operation.
 pub trait Half {
     /// Elements whose parts are best read together, part by part: memory answers many questions at once, a keystream none twice.
@@ -124,6 +128,9 @@ pub trait Half {
     fn word<R: Ring>(&mut self, element: usize, offset: u32) -> R;
     /// The share of `count <= 32` bits from bit `first` on of record `element`; they must lie in one 32-bit word.
     fn bits(&mut self, element: usize, first: u32, count: u32) -> u32;
+    /// Has memory bring some bytes of some records that are read soon, at places that no processor foresees. Only a hint.
+    #[inline]
+    fn bring(&mut self, _elements: Range<usize>, _bytes: Range<u32>) {}
 }
 
 /// `P0`'s half: a run of keystream. One block is kept, since what is read together lies together.
@@ -228,6 +235,18 @@ impl Half for Stored<'_> {
     #[inline]
     fn bits(&mut self, element: usize, first: u32, count: u32) -> u32 {
         low_bits(u32::read_le(self.at(element, first / 32 * 4)) >> (first % 32), count)
+    }
+
+    /// Reads a byte of every line, at equal distances, which processors do foresee.
+    #[inline]
+    fn bring(&mut self, elements: Range<usize>, bytes: Range<u32>) {
+        let mut any = 0;
+        for place in bytes.step_by(LINE_BYTES) {
+            for element in elements.clone() {
+                any ^= self.at(element, place).first().copied().unwrap_or(0);
+            }
+        }
+        core::hint::black_box(any);
     }
 }
 
@@ -418,7 +437,7 @@ mod tests {
     #[test]
     fn halves_open_to_the_truth() {
         for (bits, narrow, wide) in
-            [(0, 3, 0), (7, 1, 0), (0, 0, 2), (70, 3, 1), (40, 5, 30), (2000, 1, 64), (0, 16, 0), (0, 1, 0)]
+            [(0, 3, 0), (7, 1, 0), (0, 0, 2), (70, 3, 1), (40, 5, 30), (2000, 1, 64), (0, 16, 0), (0, 1, 0), (90, 1300, 700)]
         {
             let mut layout = Layout::default();
             let bit_place = layout.bits(bits);
@@ -472,6 +491,35 @@ mod tests {
                 }
             }
             assert!(seen_mask);
+        }
+    }
+
+    /// Parts that are dealt by themselves are those of the whole.
+    #[test]
+    fn parts_are_dealt_alone() {
+        let (keystream, position) = (Keystream::<ChaCha8>::new(&Key::from_bytes([9; 32])), Position { session: 4, layer: 2 });
+        for (narrow, wide) in [(1, 0), (3, 1), (2, 7), (5, 40), (1, 600)] {
+            let mut layout = Layout::default();
+            layout.bits(40);
+            layout.words::<u32>(narrow);
+            let place = layout.words::<u64>(wide);
+            let truth = |truth: &mut Truth<'_>, _: &mut ChaCha20Rng| {
+                truth.xor_bits(0, 0x55);
+                if wide > 0 {
+                    truth.set_word(place, 77_u64);
+                }
+            };
+            let (elements, mut rng) = (43, ChaCha20Rng::from_seed([6; 32]));
+            let mut whole = vec![0; layout.bytes() * elements];
+            deal(&keystream, position, layout, elements, &mut rng, &mut whole, truth).expect("sized");
+            for groups in [1, 2, 5] {
+                let mut parts = vec![0; whole.len()];
+                let part_bytes = groups * layout.together() * layout.bytes();
+                for (group, part) in (0..).step_by(groups).zip(parts.chunks_mut(part_bytes)) {
+                    deal_from(&keystream, position, layout, group, &mut rng, part, truth);
+                }
+                assert!(parts == whole, "{narrow} and {wide} words, {groups} groups together");
+            }
         }
     }
 

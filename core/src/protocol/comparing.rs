@@ -273,6 +273,9 @@ fn open_bits<T: Comparing, H: Half>(
     } else {
         let mut bits = BitWriter::new(bits);
         for element in 0..elements {
+            if folds == 1 && element % H::TOGETHER == 0 {
+                gate.fold(0).bring_stage(half, element..elements.min(element + H::TOGETHER));
+            }
             for index in 0..folds {
                 let place = element * folds as usize + index as usize;
                 let opened = get_bits(messages.opened, place * leaf_bits as usize, leaf_bits);

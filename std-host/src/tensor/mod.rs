@@ -161,17 +161,21 @@ impl<E: Engine<Error: From<LengthError>>, T: Tensors> Machine<E, T> {
         let lengths: Vec<usize> = tensors.iter().map(Vec::len).collect();
         let words: usize = lengths.iter().sum();
         let mask = self.tensors.mask(words)?;
-        let matrix = if let [_] = lengths.as_slice() { tensors.into_iter().flatten().collect() } else { tensors.concat() };
+        let matrix = match <[Vec<u64>; 1]>::try_from(tensors) {
+            Ok([only]) => only,
+            Err(several) => several.concat(),
+        };
         let mut opened = vec![0; words];
         self.engine.run(&MaskMatrix::new(), matrix::Masked { matrix: &matrix, mask: &mask, opened: &mut opened }).await?;
         if let [_] = lengths.as_slice() {
             return Ok(vec![Masked { opened, mask, share: matrix }]);
         }
-        let (mut opened, mut mask, mut share) = (opened.into_iter(), mask.into_iter(), matrix.into_iter());
-        let mut part = |len| Masked {
-            opened: opened.by_ref().take(len).collect(),
-            mask: mask.by_ref().take(len).collect(),
-            share: share.by_ref().take(len).collect(),
+        let mut first = 0;
+        let mut part = |len| {
+            let places = first..first + len;
+            first += len;
+            let copied = |words: &[u64]| words.get(places.clone()).unwrap_or_default().to_vec();
+            Masked { opened: copied(&opened), mask: copied(&mask), share: copied(&matrix) }
         };
         Ok(lengths.into_iter().map(&mut part).collect())
     }

@@ -97,16 +97,27 @@ impl Prepared {
                 let party = Party::new(Expanded::new(&records), link, &mut work, settings(truncation));
                 let mut machine = Machine::new(party, shares);
                 let output = program.run(&mut machine).await?;
-                Ok((output, machine.into_parts().0.into_parts().1))
+                let (party, shares) = machine.into_parts();
+                let link = party.into_parts().1;
+                give_back((records, work, shares));
+                Ok((output, link))
             }
             Side::P1 => {
                 let party = Party::new(Received::new(&records), link, &mut work, settings(truncation));
                 let mut machine = Machine::new(party, shares);
                 let output = program.run(&mut machine).await?;
-                Ok((output, machine.into_parts().0.into_parts().1))
+                let (party, shares) = machine.into_parts();
+                let link = party.into_parts().1;
+                give_back((records, work, shares));
+                Ok((output, link))
             }
         }
     }
+}
+
+/// Drops what is spent beside what comes next: hundreds of megabytes take the system a while.
+fn give_back(spent: impl Send + 'static) {
+    rayon::spawn(move || drop(spent));
 }
 
 impl Tensors for Shares {

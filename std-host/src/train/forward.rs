@@ -228,15 +228,19 @@ async fn largest<E: Engine<Error: From<LengthError>>, T: Tensors>(
     while left.len() > 1 {
         let pairs = left.chunks_exact(2);
         let odd = pairs.remainder().to_vec();
-        let differences = pairs
-            .clone()
-            .flat_map(|pair| pair.iter().take(1).flatten().zip(pair.iter().skip(1).flatten()))
-            .map(|(a, b)| a.wrapping_sub(*b));
-        let (gains, bits) = machine.activate(differences.collect(), 0, keeps).await?;
+        let windows = left.first().map_or(1, Vec::len).max(1);
+        let mut differences = Vec::with_capacity(windows * pairs.len());
+        for pair in pairs.clone() {
+            if let [first, second] = pair {
+                differences.extend(first.iter().zip(second).map(|(a, b)| a.wrapping_sub(*b)));
+            }
+        }
+        let (gains, bits) = machine.activate(differences, 0, keeps).await?;
         let mut next: Vec<Vec<u64>> = Vec::with_capacity(left.len().div_ceil(2));
-        for (pair, gains) in pairs.zip(gains.chunks(left.first().map_or(1, Vec::len).max(1))) {
-            let second = pair.iter().skip(1).flatten();
-            next.push(second.zip(gains).map(|(word, gain)| word.wrapping_add(*gain)).collect());
+        for (pair, gains) in pairs.zip(gains.chunks(windows)) {
+            if let [_, second] = pair {
+                next.push(second.iter().zip(gains).map(|(word, gain)| word.wrapping_add(*gain)).collect());
+            }
         }
         next.extend(odd);
         levels.push(bits);
