@@ -134,10 +134,17 @@ impl Course {
         let network = config.network(sizes.features)?;
         let outputs = network.shapes()?.last().map_or(0, Shape::elems);
         if outputs != sizes.targets {
-            let reason = format!(
-                "a label has {} values, and the last layer gives {outputs}; share it with the same number of --classes",
-                sizes.targets
-            );
+            let reason = match (sizes.targets, outputs) {
+                (0, _) => "it has no labels; share it with --label or --labels".to_owned(),
+                (targets, 1) => {
+                    format!(
+                        "a label has {targets} values, and the model gives one; share it with --binary, or one number as --label"
+                    )
+                }
+                (targets, _) => {
+                    format!("a label has {targets} values, and the last layer gives {outputs}; share it with --classes {outputs}")
+                }
+            };
             return Err(CourseError::Data { dataset: config.data.train.clone(), reason });
         }
         let all = || (0..u32::try_from(sizes.rows).unwrap_or(u32::MAX)).collect();

@@ -281,14 +281,17 @@ async fn greet(reader: &mut Reader, writer: &mut Writer, ours: &Hello, course: &
     sent?;
     let difference = difference(ours, &theirs, course);
     let verdict = difference.as_ref().map_or(Verdict::Go, |reason| Verdict::Stop(reason.clone()));
-    wire::send(writer, &verdict).await?;
-    match difference {
-        Some(reason) => Err(RunError::Differ(reason)),
-        None => {
-            wire::receive_verdict(reader).await?;
-            Ok(theirs)
-        }
+    let sent = wire::send(writer, &verdict).await;
+    if let Some(reason) = difference {
+        return Err(RunError::Differ(reason));
     }
+    // A server that refuses closes the connection: its reason matters more.
+    let told = wire::receive_verdict(reader).await;
+    if !matches!(told, Err(PeerError::Refused(_))) {
+        sent?;
+    }
+    told?;
+    Ok(theirs)
 }
 
 /// The first thing that is not as it must be.
