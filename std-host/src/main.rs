@@ -5,6 +5,10 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use sharelet_host::cli::Cli;
 
+/// Training makes and drops large vectors in every step: this one keeps their pages.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     match Cli::parse().run() {
         Ok(()) => ExitCode::SUCCESS,

@@ -41,16 +41,27 @@ struct Other(f64, Option<f64>);
 
 /// Measures.
 pub fn run(setup: &Setup<'_>, folder: &Path) -> Result<Vec<Figure>> {
-    let output = folder.join("servers-raw.json");
+    let mut figures = part(setup, folder, "measuring two servers", "servers-steps", None)?;
+    match setup.workspace.data() {
+        Some(data) => {
+            let what = "training networks A and B for five epochs between two servers";
+            figures.extend(part(setup, folder, what, "servers-runs", Some(&data.join("mnist")))?);
+        }
+        None => setup.steps.note("the images are not here (SHARELET_DATA): no whole training runs"),
+    }
+    Ok(figures)
+}
+
+/// One run of the benchmark, of steps or of whole runs.
+fn part(setup: &Setup<'_>, folder: &Path, what: &str, name: &str, images: Option<&Path>) -> Result<Vec<Figure>> {
+    let output = folder.join(format!("{name}.json"));
     let mut cargo = setup.workspace.cargo();
     cargo.args(["bench", "--package", "sharelet-host", "--bench", "servers", "--", "--json"]).arg(&output);
-    if let Some(data) = setup.workspace.data() {
-        cargo.arg("--train").arg(data.join("mnist"));
-    } else {
-        setup.steps.note("the images are not here (SHARELET_DATA): no whole training runs");
+    if let Some(images) = images {
+        cargo.arg("--train").arg(images);
     }
-    let log = setup.logs.join("servers.log");
-    setup.steps.step("measuring two servers", || process::run("cargo bench", &mut cargo, &log, LIMIT))?;
+    let log = setup.logs.join(format!("{name}.log"));
+    setup.steps.step(what, || process::run("cargo bench", &mut cargo, &log, LIMIT))?;
     let text = fs::read_to_string(&output).with_context(|| format!("{} was not written", output.display()))?;
     page::parse(&text).with_context(|| format!("{} is not a list of figures", output.display()))
 }
