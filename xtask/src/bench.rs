@@ -36,6 +36,9 @@ pub struct BenchArgs {
     /// The group of figures.
     #[arg(value_enum, default_value_t)]
     group: Which,
+    /// Take the figures of two servers from an earlier run, where target/bench has them.
+    #[arg(long)]
+    reuse: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -84,7 +87,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     }
     let mut groups: BTreeMap<&str, Vec<Figure>> = BTreeMap::new();
     if matches!(args.group, Which::Servers | Which::All) {
-        groups.insert("servers", servers::run(&setup, &folder)?);
+        groups.insert("servers", servers::run(&setup, &folder, args.reuse)?);
     }
     let cases = if args.group == Which::Servers { Vec::new() } else { cases(&setup, &folder)? };
     if matches!(args.group, Which::Device | Which::All) {
