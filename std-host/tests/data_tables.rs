@@ -1,6 +1,6 @@
 //! Files of owners become tables, or are refused with file, row and column.
 
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::expect_used, missing_docs, clippy::unwrap_used, clippy::panic)]
 
 mod support;
 

@@ -1,6 +1,6 @@
 //! Training in plaintext: the twin, on the same integers as the servers, and the float baseline beside it.
 
-use std::convert::Infallible;
+use core::convert::Infallible;
 use std::sync::Arc;
 
 use sharelet_core::engine::EngineError;
