@@ -39,7 +39,8 @@ fn deal_session(
 fn check(request: &Request) -> Result<(Arc<Course>, Plans), Refusal> {
     let config = Config::parse(&request.config, Path::new("the run's configuration")).map_err(|_| Refusal::BadCourse)?;
     let sizes = request.sizes;
-    let words = |rows: usize| (rows as u64).checked_mul(sizes.features as u64 + sizes.targets as u64);
+    let columns = (sizes.features as u64).checked_add(sizes.targets as u64);
+    let words = |rows: usize| (rows as u64).checked_mul(columns?);
     let fits = words(sizes.rows).zip(words(sizes.test_rows)).and_then(|(train, test)| train.checked_add(test));
     if fits.is_none_or(|words| words > MAX_WORDS) {
         return Err(Refusal::TooLarge);

@@ -6,7 +6,7 @@
 use core::convert::Infallible;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use sharelet_core::engine::{EngineError, Truncation};
 
@@ -123,7 +123,12 @@ pub struct Course {
     sizes: Sizes,
     plan: Plan,
     split: Split,
+    /// The order of rows in the epoch that was asked for last: it takes as long as there are rows, and is the same for many steps.
+    order: Arc<Mutex<Option<Order>>>,
 }
+
+/// An epoch, and the order of its rows.
+type Order = (usize, Arc<Vec<u32>>);
 
 impl Course {
     /// The course of a configuration on data of such sizes.
@@ -156,7 +161,7 @@ impl Course {
         if plan.steps() > MAX_STEPS {
             return Err(CourseError::Steps { steps: plan.steps() });
         }
-        Ok(Self { config, network, sizes, plan, split })
+        Ok(Self { config, network, sizes, plan, split, order: Arc::default() })
     }
 
     /// The configuration.
@@ -271,9 +276,21 @@ impl Course {
     #[must_use]
     pub fn rows(&self, step: usize) -> Vec<usize> {
         let Some(step) = self.plan.step(step) else { return Vec::new() };
-        let order = self.plan.order(step.place.epoch);
+        let order = self.order(step.place.epoch);
         let row = |place: &u32| self.split.train.get(*place as usize).map(|&row| row as usize);
         order.get(step.rows).unwrap_or_default().iter().filter_map(row).collect()
+    }
+
+    fn order(&self, epoch: usize) -> Arc<Vec<u32>> {
+        let mut known = self.order.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*known {
+            Some((of, order)) if *of == epoch => order.clone(),
+            _ => {
+                let order = Arc::new(self.plan.order(epoch));
+                *known = Some((epoch, order.clone()));
+                order
+            }
+        }
     }
 
     /// The public factors of a step.

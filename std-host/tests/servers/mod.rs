@@ -81,6 +81,8 @@ pub enum Crash {
     Bytes(u64),
     /// The dealer goes away after a step of this server.
     Dealer(usize),
+    /// It is told to stop after a step.
+    Stop(usize),
 }
 
 /// Bytes that a server sent.
@@ -260,6 +262,17 @@ impl Room {
         ([zero, one], tapes)
     }
 
+    /// Both begin, with a dealer or without; nothing goes wrong on the way.
+    pub async fn meet(&self, setups: [Setup; 2], dealer: &str) -> [End; 2] {
+        let [correlations_0, correlations_1] = PARTIES.map(|party| self.correlations(party, dealer));
+        let ([connection_0, connection_1], _) = ends([Fault::None; 2]);
+        let [setup_0, setup_1] = setups;
+        let both =
+            async { tokio::join!(alone(setup_0, correlations_0, connection_0), alone(setup_1, correlations_1, connection_1)) };
+        let (zero, one) = tokio::time::timeout(SOON, both).await.expect("ends in time");
+        [Some(zero), Some(one)]
+    }
+
     /// The model of the finished run, opened, without the sums behind it.
     pub fn model(&self) -> Vec<u64> {
         let [zero, one] = PARTIES.map(|party| Share::load(&self.state(party).join("training-run/model.share")).unwrap());
@@ -313,10 +326,11 @@ async fn until(
     crash: Crash,
     dealer: &Mutex<Option<Dealing>>,
 ) -> End {
-    let killed = Notify::new();
+    let (killed, stop) = (Notify::new(), CancellationToken::new());
     let mut progress = |progress: Progress| match (progress, crash) {
         (Progress::Step { step, .. }, Crash::Step(at)) if step == at => killed.notify_one(),
         (Progress::Checkpoint { step }, Crash::Checkpoint(at)) if step == at => killed.notify_one(),
+        (Progress::Step { step, .. }, Crash::Stop(at)) if step == at => stop.cancel(),
         (Progress::Step { step, .. }, Crash::Dealer(at)) if step == at => {
             if let Some(dealer) = dealer.lock().unwrap().take() {
                 dealer.task.abort();
@@ -324,12 +338,16 @@ async fn until(
         }
         _ => {}
     };
-    let stop = CancellationToken::new();
     tokio::select! {
         biased;
         () = killed.notified() => None,
         ended = run::run(setup, correlations, connection, &mut progress, &stop) => Some(ended),
     }
+}
+
+/// A server until its end.
+pub async fn alone(setup: Setup, correlations: Correlations, connection: Connection) -> Result<Report, RunError> {
+    run::run(setup, correlations, connection, &mut |_| (), &CancellationToken::new()).await
 }
 
 /// Text of an error at a server that was not killed.

@@ -3,6 +3,7 @@
 //! [`wire`] is what they say to each other before they begin, [`supply`] where a server's correlations come from, [`resume`] what it goes
 //! on from, [`run`] the run.
 
+mod error;
 pub mod resume;
 pub mod run;
 pub mod supply;

@@ -3,107 +3,28 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use sharelet_core::engine::EngineError;
 use sharelet_core::keystream::{ChaCha12, Keystream};
 use sharelet_core::session::SessionCounter as _;
 use sharelet_core::share::Party;
 use sharelet_core::wire::control::DeviceId;
 
+pub use super::error::RunError;
 use super::resume::{self, DataHashes};
-use super::supply::{Source, Supply, SupplyError};
+use super::supply::{Source, Supply};
 use super::wire::{self, Hello, PeerError, Start, Verdict};
-use crate::dealer::client::{Client, ClientError};
+use crate::dealer::client::Client;
 use crate::dealer::wire::Course as CourseRequest;
+use crate::dealer::wire::Refusal;
 use crate::link::exchange::{Exchange, Sent};
 use crate::link::{Connection, Reader, Writer};
-use crate::store::StoreError;
 use crate::store::counter::FileCounter;
 use crate::store::datasets::{Dataset, Descriptor};
 use crate::store::key::DeviceKey;
 use crate::store::training::{Checkpoints, Header, Share, TrainingError, number};
 use crate::train::config::Config;
-use crate::train::course::{Course, CourseError, PlanError, Plans, Session, Sizes};
+use crate::train::course::{Course, CourseError, Plans, Session, Sizes};
 use crate::train::curve::{Curve, Epoch, means};
 use crate::train::state::{Data, Opened, Seen, State};
-
-/// Why a run ended early, or did not begin.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum RunError {
-    /// The other server.
-    #[error(transparent)]
-    Peer(#[from] PeerError),
-    /// Both servers differ.
-    #[error("{0}")]
-    Differ(String),
-    /// The course.
-    #[error(transparent)]
-    Course(#[from] CourseError),
-    /// Its sessions.
-    #[error(transparent)]
-    Plan(#[from] PlanError),
-    /// The state.
-    #[error(transparent)]
-    Training(#[from] TrainingError),
-    /// The state.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The correlations.
-    #[error(transparent)]
-    Supply(#[from] SupplyError),
-    /// The dealer.
-    #[error(transparent)]
-    Dealer(#[from] ClientError),
-    /// The dealer knows another key.
-    #[error("server 0 and the dealer have different keys of that name; provision server 0 anew")]
-    Key,
-    /// The counter.
-    #[error("the counter of sessions cannot be written; see the log above")]
-    Counter,
-    /// The operating system has no randomness.
-    #[error("the operating system gives no randomness: {0}")]
-    Randomness(getrandom::Error),
-    /// The other server is gone.
-    #[error(
-        "step {step}: the other server is gone ({reason}); start both again with --resume, they go on from the last checkpoint that both hold"
-    )]
-    Gone {
-        /// Steps that were made.
-        step: usize,
-        /// What the link says.
-        reason: EngineError<std::io::Error>,
-    },
-    /// The run diverges.
-    #[error(
-        "training diverges: {what} after step {step}; the last good checkpoint is that of step {good}; take a smaller `training.learning_rate`"
-    )]
-    Diverged {
-        /// What has grown.
-        what: String,
-        /// Steps that were made.
-        step: usize,
-        /// Of the last checkpoint.
-        good: u64,
-    },
-    /// There is nothing to go on from.
-    #[error(
-        "--resume: there is no step of one run that both servers have a checkpoint of (a run that was finished has none); start without --resume, and with --fresh where there are checkpoints"
-    )]
-    NothingInCommon,
-    /// It was told to stop.
-    #[error("stopped {}", when(*step))]
-    Stopped {
-        /// Steps that were made.
-        step: usize,
-    },
-}
-
-fn when(step: usize) -> String {
-    match step {
-        0 => "before the first step; start both servers again".to_owned(),
-        step => format!("after step {step}; go on from the last checkpoint, both servers with --resume"),
-    }
-}
 
 /// Where a server's correlations come from.
 #[derive(Debug)]
@@ -344,7 +265,6 @@ async fn agree(
     (course, step, hello): (&Arc<Course>, Option<u64>, &Hello),
 ) -> Result<(Start, Option<crate::dealer::client::Sessions>), RunError> {
     let steps = step.unwrap_or(0);
-    let count = course.sessions(usize::try_from(steps).unwrap_or(usize::MAX)).count() as u64;
     match correlations {
         Correlations::Key(key, counter) => {
             let run = match (&hello.checkpoints, step) {
@@ -353,7 +273,7 @@ async fn agree(
             };
             // All numbers of the run are recorded as used before the first is: after a crash they are skipped.
             let first = counter.next().await.map_err(|_| RunError::Counter)?;
-            counter.consume(first.saturating_add(count.max(1)) - 1).await.map_err(|_| RunError::Counter)?;
+            counter.consume(first.saturating_add(count(course, steps).max(1)) - 1).await.map_err(|_| RunError::Counter)?;
             let start = Start { run, step: steps, first, device: key.device, key: key.key_id() };
             wire::send(writer, &start).await?;
             wire::receive_verdict(reader).await?;
@@ -381,8 +301,20 @@ async fn ask(
     }
     let config = course.config().text().map_err(CourseError::from)?;
     let request = CourseRequest { device, first: start.first, steps, sizes: course.sizes(), config };
-    let (answer, sessions) = client.course(&request).await?;
+    let (answer, sessions) = client.course(&request).await.map_err(|error| match error.refusal() {
+        Some(Refusal::SessionUsed { next }) => RunError::CounterIsOld { next },
+        _ => error.into(),
+    })?;
+    let (ours, theirs) = (count(course, steps), u64::from(answer.sessions));
+    if ours != theirs {
+        return Err(RunError::Sessions { ours, theirs });
+    }
     if answer.key != start.key { Err(RunError::Key) } else { Ok(sessions) }
+}
+
+/// Sessions of a run that begins or goes on after `steps` steps.
+fn count(course: &Course, steps: u64) -> u64 {
+    course.sessions(usize::try_from(steps).unwrap_or(usize::MAX)).count() as u64
 }
 
 fn random_run() -> Result<[u8; 16], RunError> {
@@ -465,7 +397,7 @@ impl Running {
         tokio::select! {
             biased;
             () = stop.cancelled() => return Err(RunError::Stopped { step }),
-            both = both => both?,
+            both = both => both.map_err(RunError::Unconfirmed)?,
         }
         self.checkpoints.drop_after(None)?;
         Ok(Report { curve: self.curve, sent: link.take(), online, steps: steps - begun })
