@@ -29,6 +29,9 @@ const NO_DEALER: &str = "127.0.0.1:9";
 
 const TEXT: &str = "[data]\ntrain = \"train\"\n[model]\nkind = \"logistic-regression\"\n[training]\nepochs = 3\nbatch = 8\nlearning_rate = 0.1\n[arithmetic]\ntruncation = \"exact\"\n";
 
+/// Changes a configuration.
+type Change = fn(&mut Config);
+
 async fn room() -> Room {
     let room = Room::new();
     room.share("train", "o", &table(24, 3, 2, 1), (LabelKind::Binary, 20)).await;
@@ -39,26 +42,26 @@ async fn room() -> Room {
 #[tokio::test]
 async fn servers_that_are_configured_differently_are_told_the_field() {
     let (room, ours) = (room().await, config(TEXT));
-    let changes: [(&dyn Fn(&mut Config), &str); 19] = [
-        (&|config| config.data.train = "other".into(), "data.train"),
-        (&|config| config.data.test = Some("other".into()), "data.test"),
-        (&|config| config.data.held_out = Some(HeldOut::Rows(3)), "data.held_out"),
-        (&|config| config.model.kind = ModelKind::Svm, "model.kind"),
-        (&|config| config.training.epochs = 4, "training.epochs"),
-        (&|config| config.training.batch = 9, "training.batch"),
-        (&|config| config.training.learning_rate = 0.2, "training.learning_rate"),
-        (&|config| config.training.momentum = 0.2, "training.momentum"),
-        (&|config| config.training.weight_decay = 0.2, "training.weight_decay"),
-        (&|config| config.training.seed = 2, "training.seed"),
-        (&|config| config.training.schedule = Schedule::Linear { last: 0.0 }, "training.schedule.kind"),
-        (&|config| config.arithmetic.truncation = Truncation::OneUnit, "arithmetic.truncation"),
-        (&|config| config.checkpoint.every = 3, "checkpoint.every"),
-        (&|config| config.checkpoint.keep = 3, "checkpoint.keep"),
-        (&|config| config.open.loss = true, "open.loss"),
-        (&|config| config.open.accuracy = true, "open.accuracy"),
-        (&|config| config.open.model = Some(OpenModel { to: "me".into(), format: ModelFormat::Onnx }), "open.model.format"),
-        (&|config| config.stop.check = false, "stop.check"),
-        (&|config| config.stop.largest_weight = 7.0, "stop.largest_weight"),
+    let changes: [(Change, &str); 19] = [
+        (|config| config.data.train = "other".into(), "data.train"),
+        (|config| config.data.test = Some("other".into()), "data.test"),
+        (|config| config.data.held_out = Some(HeldOut::Rows(3)), "data.held_out"),
+        (|config| config.model.kind = ModelKind::Svm, "model.kind"),
+        (|config| config.training.epochs = 4, "training.epochs"),
+        (|config| config.training.batch = 9, "training.batch"),
+        (|config| config.training.learning_rate = 0.2, "training.learning_rate"),
+        (|config| config.training.momentum = 0.2, "training.momentum"),
+        (|config| config.training.weight_decay = 0.2, "training.weight_decay"),
+        (|config| config.training.seed = 2, "training.seed"),
+        (|config| config.training.schedule = Schedule::Linear { last: 0.0 }, "training.schedule.kind"),
+        (|config| config.arithmetic.truncation = Truncation::OneUnit, "arithmetic.truncation"),
+        (|config| config.checkpoint.every = 3, "checkpoint.every"),
+        (|config| config.checkpoint.keep = 3, "checkpoint.keep"),
+        (|config| config.open.loss = true, "open.loss"),
+        (|config| config.open.accuracy = true, "open.accuracy"),
+        (|config| config.open.model = Some(OpenModel { to: "me".into(), format: ModelFormat::Onnx }), "open.model.format"),
+        (|config| config.stop.check = false, "stop.check"),
+        (|config| config.stop.largest_weight = 7.0, "stop.largest_weight"),
     ];
     for (change, field) in changes {
         let mut theirs = ours.clone();

@@ -132,6 +132,40 @@ fn secrets_derive_nothing() {
     }
 }
 
+/// The same for what servers hold in training: shares, masks, correlations, data and models.
+#[test]
+fn secrets_of_training_print_nothing() {
+    let secrets = [
+        ("tensor/mod.rs", ["Masked", "Bits"].as_slice()),
+        ("tensor/words.rs", &["Words"]),
+        ("tensor/offline.rs", &["Dealt"]),
+        ("tensor/party.rs", &["Prepared"]),
+        ("train/parameters.rs", &["Parameters<", "LayerParameters<"]),
+        ("train/model.rs", &["Model"]),
+        ("train/forward.rs", &["Value"]),
+        ("train/loss.rs", &["Sums", "Outputs<"]),
+        ("train/state.rs", &["Data", "State"]),
+        ("train/step.rs", &["OpenData", "Step<", "Evaluate<", "OpenModel<"]),
+        ("store/training.rs", &["Share"]),
+        ("store/datasets/join.rs", &["Dataset"]),
+        ("store/key.rs", &["DeviceKey"]),
+    ];
+    let sources = source::files("std-host/src");
+    for (path, names) in secrets {
+        let code = &sources.iter().find(|source| source.path.ends_with(path)).unwrap().code;
+        for name in names {
+            let place = [" ", "(", ""].iter().find_map(|after| code.find(&format!("pub struct {name}{after}")));
+            let before = &code[..place.unwrap_or_else(|| panic!("{name} in {path} has moved"))];
+            let attribute = before.rfind("#[derive").map_or("", |at| &before[at..]);
+            // Only one that stands right above.
+            let derived = if attribute.contains('{') || attribute.contains(';') { "" } else { attribute };
+            // A key prints itself redacted.
+            assert!(!derived.contains("Debug") || *name == "DeviceKey", "{name} in {path} derives Debug");
+            assert!(!derived.contains("Serialize"), "{name} in {path} derives Serialize");
+        }
+    }
+}
+
 /// The firmware's own code is safe; boards touch hardware and say why each time that they may.
 #[test]
 fn unsafe_code_is_for_boards_and_says_why() {
