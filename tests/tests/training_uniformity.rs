@@ -1,5 +1,5 @@
 //! What crosses a wire in a training step is uniform, whatever data and model: messages of either server, and what the dealer gives.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::cast_precision_loss, missing_docs)]
 
 use core::convert::Infallible;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -17,7 +17,7 @@ use sharelet_host::train::model::Model;
 use sharelet_host::train::network::{Layer, Loss, Network, Shape};
 use sharelet_host::train::step::{OpenData, Step};
 use sharelet_host::train::update::Rates;
-use sharelet_tests::chi_square::{BYTES_BOUND, Histogram};
+use sharelet_tests::chi_square::{BIT_BOUND, BYTES_BOUND, Histogram};
 
 /// A link in memory that keeps what is sent.
 struct Wire {
@@ -85,24 +85,24 @@ fn turn(network: &Network, value: u64) -> Turn {
     Turn { network: network.clone(), model, inputs: vec![value; BATCH * 6], targets }
 }
 
-/// Histograms of each message of server 0 and of server 1, and of records and products that the dealer gives.
-fn observe(network: &Network, value: u64, truncation: Truncation, sessions: u64) -> Vec<(String, Histogram)> {
+/// What was sent in one place of every session, session by session.
+type Column = Vec<Vec<u8>>;
+
+/// Each message of server 0 and of server 1, and records and products that the dealer gives.
+fn observe(network: &Network, value: u64, truncation: Truncation, sessions: u64) -> Vec<(String, Column)> {
     let mut rng = ChaCha20Rng::from_seed([value.to_le_bytes()[2]; 32]);
     let keystream = Keystream::<ChaCha12>::new(&Key::generate(&mut rng));
     let plan = Plan::of(&mut turn(network, 0), truncation).unwrap();
-    let mut seen: Vec<(String, Histogram)> = Vec::new();
+    let mut seen: Vec<(String, Column)> = Vec::new();
     for session in 0..sessions {
         let (dealt, ()) = deal(&plan, &mut turn(network, 0), truncation, &keystream, session, &mut rng).unwrap();
-        let mut add = |name: String, bytes: &[u8]| {
-            let place = seen.iter().position(|(known, _)| *known == name).unwrap_or_else(|| {
-                seen.push((name, Histogram::default()));
-                seen.len() - 1
-            });
-            seen[place].1.extend(bytes);
+        let mut add = |name: String, bytes: Vec<u8>| match seen.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, column)) => column.push(bytes),
+            None => seen.push((name, vec![bytes])),
         };
-        add("records".into(), dealt.records());
-        add("products".into(), &dealt.product_bytes());
-        add("seeds".into(), dealt.seed());
+        add("records".into(), dealt.records().to_vec());
+        add("products".into(), dealt.product_bytes());
+        add("seeds".into(), dealt.seed().to_vec());
         // Shares that do not change: all randomness is the dealer's.
         let (mut zero, mut one) = (turn(network, value), turn(network, 0));
         let share = |words: &mut Vec<u64>, others: &mut Vec<u64>, rng: &mut ChaCha20Rng| {
@@ -125,7 +125,7 @@ fn observe(network: &Network, value: u64, truncation: Truncation, sessions: u64)
             (sent, other.join().unwrap())
         });
         for (server, sent) in [sent_0, sent_1].into_iter().enumerate() {
-            for (index, message) in sent.iter().enumerate() {
+            for (index, message) in sent.into_iter().enumerate() {
                 add(format!("server {server}, message {index} of {} bytes", message.len()), message);
             }
         }
@@ -133,7 +133,33 @@ fn observe(network: &Network, value: u64, truncation: Truncation, sessions: u64)
     seen
 }
 
-/// Data and models of zeros, of ones, and of the most that fits: messages look alike.
+/// Bytes are uniform where there are enough for the statistic, and so is each bit; padding at the end of bits is zero.
+fn check(case: &str, column: &Column) {
+    let (first, sessions) = (&column[0], column.len() as f64);
+    let (mut bytes, mut partial) = (Histogram::default(), 0);
+    for place in 0..first.len() {
+        let varies = column.iter().fold(0, |varies, message| varies | message[place] ^ first[place]);
+        for bit in (0..8).filter(|bit| varies >> bit & 1 == 1) {
+            let ones = column.iter().filter(|message| message[place] >> bit & 1 == 1).count() as f64;
+            let statistic = (2.0 * ones - sessions).powi(2) / sessions;
+            assert!(statistic < BIT_BOUND, "{case}: byte {place}, bit {bit}: {ones} of {sessions}");
+        }
+        if varies == u8::MAX {
+            column.iter().for_each(|message| bytes.add(message[place]));
+        } else {
+            assert_eq!(first[place] & !varies, 0, "{case}: byte {place} has bits that never change and are not zero");
+            partial += 1;
+        }
+    }
+    assert!(partial <= 2, "{case}: {partial} bytes have bits that never change");
+    // Ten of each byte.
+    if bytes.total() >= 2560 {
+        let statistic = bytes.against_uniform();
+        assert!(statistic < BYTES_BOUND, "{case}: {statistic:.0}");
+    }
+}
+
+/// Data and models of zeros, of ones, and of other words: every message looks the same.
 #[test]
 fn a_training_step_shows_nothing_on_any_wire() {
     let cases = [(Loss::CrossEntropy, 3), (Loss::SquaredError, 2), (Loss::Logistic, 1), (Loss::Hinge, 1)];
@@ -141,9 +167,8 @@ fn a_training_step_shows_nothing_on_any_wire() {
         let network = network(loss, outputs);
         for truncation in [Truncation::Exact, Truncation::OneUnit] {
             for value in [0, 1 << F, (3 << F) / 4] {
-                for (name, histogram) in observe(&network, value, truncation, 60) {
-                    let statistic = histogram.against_uniform();
-                    assert!(statistic < BYTES_BOUND, "{loss:?}, {truncation:?}, {value}: {name}: {statistic:.0}");
+                for (name, column) in observe(&network, value, truncation, 100) {
+                    check(&format!("{loss:?}, {truncation:?}, {value}: {name}"), &column);
                 }
             }
         }
