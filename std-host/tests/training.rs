@@ -4,12 +4,19 @@
 
 mod servers;
 
+use std::path::Path;
+use std::sync::Arc;
+
 use servers::{Crash, PARTIES, RUN, Rng, Room, config, said, table};
 use sharelet_core::share::Party;
 use sharelet_host::data::labels::LabelKind;
+use sharelet_host::data::{Options, Table, shares};
 use sharelet_host::server::training::run::RunError;
 use sharelet_host::store::training::TrainingError;
 use sharelet_host::train::config::Config;
+use sharelet_host::train::course::{Course, Plans, Sizes};
+use sharelet_host::train::plain;
+use sharelet_host::train::state::Data;
 
 /// Rows, columns, classes (0 for numbers), and the rest of a configuration.
 struct Case {
@@ -387,5 +394,53 @@ async fn going_on_is_for_both_and_with_the_same_things() {
     room.share("train", "o", &table(case.rows, case.columns, 2, 8), kind).await;
     for end in room.both(&config, true, room.dealer().await, [Crash::Never; 2]).await {
         assert!(said(&end).contains("data set `train` has changed since"), "{}", said(&end));
+    }
+}
+
+/// Sums over a large batch times a rate fit into a word: the twin learns what floating point learns, without momentum as with it.
+#[test]
+fn large_batches_and_small_rates_are_learned_from() {
+    let csv = table(8192, 3, 0, 4);
+    let options = Options { labels: vec!["y".into()], ..Options::default() };
+    let table = Table::from_bytes(csv.as_bytes(), Path::new("a.csv"), None, &options).unwrap();
+    for (bits, batch, rate, momentum) in [
+        (20, 8192, 0.7, 0.0),
+        (20, 2048, 0.5, 0.0),
+        (24, 2048, 0.5, 0.0),
+        (24, 64, 0.3, 0.0),
+        (24, 8192, 0.5, 0.5),
+        (16, 8192, 0.7, 0.0),
+    ] {
+        // Features and labels of up to 12: gradients of a hundred.
+        let mut scaled = table.clone();
+        scaled.features.iter_mut().chain(&mut scaled.targets).for_each(|value| *value *= 12.0);
+        let rate = rate / 144.0;
+        let text = format!(
+            "[data]\ntrain = \"d\"\n[model]\nkind = \"linear-regression\"\n[training]\nepochs = 3\nbatch = {batch}\nlearning_rate = {rate}\nmomentum = {momentum}\n[arithmetic]\nfrac_bits = {bits}\ntruncation = \"exact\"\n[open]\nloss = true\n[stop]\nlargest_loss = 1000\nlargest_weight = 100\n"
+        );
+        let sizes = Sizes { rows: 8192, features: 3, targets: 1, test_rows: 0 };
+        let course = Arc::new(Course::new(config(&text), sizes).unwrap());
+        let encoded = shares::encode(&scaled, u8::try_from(bits).unwrap()).unwrap();
+        let (inputs, targets) = encoded.words().split_at(scaled.features.len());
+        let data = || Data { inputs: inputs.to_vec(), targets: targets.to_vec() };
+        let (float, _) = plain::baseline(&course, &data(), &Data::default(), &mut |_| ()).unwrap();
+        let (twin, _) = plain::twin(&course, data(), Data::default(), &mut |_| ()).unwrap();
+        let twin = plain::numbers(&twin, bits);
+        for (float, twin) in float.layers[0].words().zip(twin.layers[0].words()) {
+            // The rate has at least eight significant bits.
+            assert!((float - twin).abs() < 0.01, "{bits} bits, batch {batch}: {float} and {twin}");
+        }
+        assert!(float.layers[0].words().any(|weight| weight.abs() > 0.1));
+    }
+    // Rates that are hardly there: nothing is learned, and nothing breaks.
+    for truncation in ["exact", "one-unit"] {
+        for momentum in [0.0, 0.5] {
+            let text = format!(
+                "[data]\ntrain = \"d\"\n[model]\nkind = \"svm\"\n[training]\nepochs = 1\nbatch = 64\nlearning_rate = 1e-9\nmomentum = {momentum}\n[arithmetic]\ntruncation = \"{truncation}\"\n"
+            );
+            let course =
+                Arc::new(Course::new(config(&text), Sizes { rows: 100, features: 3, targets: 1, test_rows: 0 }).unwrap());
+            Plans::new(&course).unwrap();
+        }
     }
 }

@@ -14,6 +14,7 @@ use sharelet_host::data::labels::LabelKind;
 use sharelet_host::dealer::client::Client;
 use sharelet_host::dealer::wire::{Course as CourseRequest, Refusal};
 use sharelet_host::link::Connection;
+use sharelet_host::link::fault::Fault;
 use sharelet_host::link::tcp::Exposure;
 use sharelet_host::server::training::run::{self, RunError};
 use sharelet_host::server::training::wire::{MAX_MESSAGE_BYTES, PeerError};
@@ -81,7 +82,7 @@ async fn parties_data_and_keys_are_held_against_each_other() {
     // Twice the same party: server 1's state at the place of server 0 would be noticed before, so only the number is the same.
     let other = Room::new();
     other.share("train", "o", &table(24, 3, 2, 1), (LabelKind::Binary, 20)).await;
-    let ([zero, one], _) = servers::ends([sharelet_host::link::fault::Fault::None; 2]);
+    let ([zero, one], _) = servers::ends([Fault::None; 2]);
     let (zero, one) = tokio::join!(
         alone(room.setup(Party::P0, &config, false), room.correlations(Party::P0, NO_DEALER), zero),
         alone(other.setup(Party::P0, &config, false), other.correlations(Party::P0, NO_DEALER), one),
@@ -234,6 +235,31 @@ async fn a_server_that_is_told_to_stop_stops_at_once_wherever_it_is() {
     let error = ended.expect_err("stopped");
     assert!(matches!(error, RunError::Stopped { step: 0 }), "{error}");
     assert!(error.to_string().contains("before the first step"), "{error}");
+}
+
+/// What a server sends vanishes from a byte on, and its connection stays open: the other waits for so long and no longer.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_falls_silent_is_given_up() {
+    let (room, config) = (room().await, config(&format!("{TEXT}[checkpoint]\nevery = 1\n")));
+    let dealer = room.dealer().await;
+    for (silent, bytes) in [(1, 100), (0, 900), (1, 3000), (0, 3000)] {
+        let mut faults = [Fault::None; 2];
+        faults[silent] = Fault::Stall(bytes);
+        let ([zero, one], _) = servers::ends_within(faults, Duration::from_millis(700));
+        let [correlations_0, correlations_1] = PARTIES.map(|party| room.correlations(party, &dealer.address));
+        let [setup_0, setup_1] = PARTIES.map(|party| room.setup(party, &config, false));
+        let both = async { tokio::join!(alone(setup_0, correlations_0, zero), alone(setup_1, correlations_1, one)) };
+        let (zero, one) = tokio::time::timeout(Duration::from_secs(20), both).await.expect("no hang");
+        for ended in [zero, one] {
+            let error = ended.expect_err("cannot end").to_string();
+            let told = ["does not answer", "the other server is gone", "closed the connection", "broken pipe"];
+            assert!(told.iter().any(|told| error.contains(told)), "{silent} after {bytes} bytes: {error}");
+        }
+        for party in PARTIES {
+            room.checkpoints(party, 2).drop_after(None).unwrap();
+        }
+    }
+    dealer.kill().await;
 }
 
 fn request(config: &str, sizes: Sizes) -> CourseRequest {

@@ -111,6 +111,11 @@ impl<W: AsyncWrite + Unpin> AsyncWrite for Tap<W> {
 
 /// Both ends of a connection in memory, with faults in what either writes, and tapes of it.
 pub fn ends(faults: [Fault; 2]) -> ([Connection; 2], [Tape; 2]) {
+    ends_within(faults, STALL)
+}
+
+/// The same with another limit of silence.
+pub fn ends_within(faults: [Fault; 2], stall: Duration) -> ([Connection; 2], [Tape; 2]) {
     let (near, far) = tokio::io::duplex(1 << 16);
     let (near_reader, near_writer) = tokio::io::split(near);
     let (far_reader, far_writer) = tokio::io::split(far);
@@ -119,12 +124,12 @@ pub fn ends(faults: [Fault; 2]) -> ([Connection; 2], [Tape; 2]) {
         reader: impl AsyncRead + Send + Unpin + 'static,
         writer: impl AsyncWrite + Send + Unpin + 'static,
         fault: Fault,
-        tape: &Tape,
+        (tape, stall): (&Tape, Duration),
     ) -> Connection {
-        Connection::new(reader, FaultyWriter::new(Tap(writer, tape.clone()), fault, 1), STALL)
+        Connection::new(reader, FaultyWriter::new(Tap(writer, tape.clone()), fault, 1), stall)
     }
-    let zero = end(near_reader, near_writer, faults[0], &tapes[0]);
-    let one = end(far_reader, far_writer, faults[1], &tapes[1]);
+    let zero = end(near_reader, near_writer, faults[0], (&tapes[0], stall));
+    let one = end(far_reader, far_writer, faults[1], (&tapes[1], stall));
     ([zero, one], tapes)
 }
 
