@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Instant;
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
+use sharelet_core::ring::Ring;
 use sharelet_core::session::{SessionError, servers};
 use sharelet_core::share;
 use sharelet_core::wire::WireError;
@@ -16,6 +17,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::device::data_party::opened;
 use crate::link::tcp::{self, Exposure};
 use crate::link::{Connection, LinkError, Reader, Route, Writer};
 use crate::store::console::ConsoleKey;
@@ -131,7 +133,7 @@ pub struct ConsoleAnswer {
     /// Fraction bits of the values.
     pub frac_bits: u8,
     /// The values, two's complement.
-    pub values: Vec<u32>,
+    pub values: Vec<u64>,
 }
 
 impl core::fmt::Debug for ConsoleAnswer {
@@ -141,9 +143,9 @@ impl core::fmt::Debug for ConsoleAnswer {
 }
 
 /// A share that waits for the other one.
-struct Pending {
+struct Pending<R> {
     party: usize,
-    share: Vec<u32>,
+    share: Vec<R>,
     since: Instant,
 }
 
@@ -163,7 +165,7 @@ impl<S> core::fmt::Debug for Console<S> {
 }
 
 /// A share from a server, or how its connection ended.
-type Event = (usize, Result<(QueryId, Vec<u32>), SessionError>);
+type Event<R> = (usize, Result<(QueryId, Vec<R>), SessionError>);
 
 impl<S: FnMut(ConsoleAnswer) -> std::io::Result<()>> Console<S> {
     /// A console that shows `key`; `sink` gets the answers.
@@ -237,15 +239,28 @@ impl<S: FnMut(ConsoleAnswer) -> std::io::Result<()>> Console<S> {
             return Err(ConsoleError::Task { field });
         }
         tracing::info!("connected to both servers");
-        let (events, mut received) = mpsc::channel::<Event>(ON_THE_WAY);
+        let (readers, writers) = ([reader_0, reader_1], [writer_0, writer_1]);
+        match task.ring_bits {
+            64 => self.put_together::<u64>(&task, readers, writers).await,
+            _ => self.put_together::<u32>(&task, readers, writers).await,
+        }
+    }
+
+    /// Answers from shares in words of the task's ring.
+    async fn put_together<R: Ring>(
+        &mut self,
+        task: &Task,
+        [reader_0, reader_1]: [Reader; 2],
+        mut writers: [Writer; 2],
+    ) -> Result<(), ConsoleError> {
+        let (events, mut received) = mpsc::channel::<Event<R>>(ON_THE_WAY);
         let outputs = usize::from(task.outputs);
         // They end when this set is dropped.
         let mut tasks = JoinSet::new();
         for (party, reader) in [(0, reader_0), (1, reader_1)] {
             tasks.spawn(receive(party, reader, outputs, events.clone()));
         }
-        let mut writers = [writer_0, writer_1];
-        let mut pending: HashMap<QueryId, Pending> = HashMap::new();
+        let mut pending: HashMap<QueryId, Pending<R>> = HashMap::new();
         let mut clock = tokio::time::interval(self.settings.pair.max(Duration::from_millis(1)) / 4);
         while self.settings.count.is_none_or(|count| self.printed < count) {
             let event = tokio::select! {
@@ -265,7 +280,8 @@ impl<S: FnMut(ConsoleAnswer) -> std::io::Result<()>> Console<S> {
             match pending.remove(&id) {
                 Some(Pending { party: other, share: mut values, .. }) if other != party => {
                     share::open(&mut values, &share);
-                    (self.sink)(ConsoleAnswer { id, frac_bits: task.output_frac_bits, values })?;
+                    let (frac_bits, values) = opened(task, &values);
+                    (self.sink)(ConsoleAnswer { id, frac_bits, values })?;
                     self.printed += 1;
                     self.remember(id);
                     confirm(&mut writers, 0, id).await?;
@@ -288,7 +304,11 @@ impl<S: FnMut(ConsoleAnswer) -> std::io::Result<()>> Console<S> {
     }
 
     /// Shares whose other half does not exist would fill a server's queue.
-    async fn drop_stale(&self, pending: &mut HashMap<QueryId, Pending>, writers: &mut [Writer; 2]) -> Result<(), ConsoleError> {
+    async fn drop_stale<R>(
+        &self,
+        pending: &mut HashMap<QueryId, Pending<R>>,
+        writers: &mut [Writer; 2],
+    ) -> Result<(), ConsoleError> {
         let stale = pending.iter().filter(|(_, pending)| pending.since.elapsed() > self.settings.pair);
         let stale: Vec<(QueryId, usize)> = stale.map(|(id, pending)| (*id, pending.party)).collect();
         for (id, party) in stale {
@@ -308,9 +328,9 @@ async fn confirm(writers: &mut [Writer; 2], party: usize, id: QueryId) -> Result
 }
 
 /// Share after share from one server.
-async fn receive(party: usize, mut reader: Reader, outputs: usize, events: mpsc::Sender<Event>) {
+async fn receive<R: Ring>(party: usize, mut reader: Reader, outputs: usize, events: mpsc::Sender<Event<R>>) {
     loop {
-        let mut share = vec![0; outputs];
+        let mut share = vec![R::ZERO; outputs];
         reader.await_message(IDLE);
         let event = servers::receive_delivery(&mut reader, &mut share).await.map(|id| (id, share));
         let ended = event.is_err();

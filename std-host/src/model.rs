@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 use sharelet_core::fixed::{self, FixedError};
 use sharelet_core::network::{Affine, Network, NetworkError};
 use sharelet_core::protocol::linear;
+use sharelet_core::ring::Ring;
 use sharelet_core::shape::Part;
 use sharelet_core::wire::task::Task;
 
@@ -332,8 +333,8 @@ impl Model {
 
 /// Index of the largest element, read as signed; the first one of equals.
 #[must_use]
-pub fn largest(answer: &[u32]) -> Option<usize> {
-    let signed = answer.iter().map(|word| word.cast_signed());
+pub fn largest<R: Ring>(answer: &[R]) -> Option<usize> {
+    let signed = answer.iter().map(|word| word.to_i64());
     signed.enumerate().max_by_key(|&(index, value)| (value, core::cmp::Reverse(index))).map(|(index, _)| index)
 }
 

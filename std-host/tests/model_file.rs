@@ -151,8 +151,8 @@ fn readings_are_checked_and_labels_found() {
     assert!(matches!(model.encode(&[17.0, 0.0, 0.0, 0.0, 0.0]), Err(ModelError::Reading(_))));
     assert_eq!(model.encode(&[1.0, -1.0, 0.5, 0.0, 16.0]).unwrap()[1], (-256_i32).cast_unsigned());
     assert_eq!(model.label(&[1, u32::MAX, 2]), Some("c"));
-    assert_eq!(largest(&[3, 5, 5]), Some(1));
-    assert_eq!(largest(&[]), None);
+    assert_eq!(largest(&[3_u32, 5, 5]), Some(1));
+    assert_eq!(largest::<u32>(&[]), None);
     assert!(format!("{model:?}").contains("redacted"));
     let mut wrong = model;
     wrong.labels.pop();

@@ -109,7 +109,7 @@ fn readers_of_queries_and_greetings() {
         run(async {
             servers::greet(&mut frame, &ServerHello { party: 1, instance: 7, task }).await.unwrap();
             servers::evaluate(&mut frame, &Evaluate { id: QueryId([3; 8]), recipient }).await.unwrap();
-            servers::deliver(&mut frame, QueryId([3; 8]), &[5; 70]).await.unwrap();
+            servers::deliver(&mut frame, QueryId([3; 8]), &[5_u32; 70]).await.unwrap();
             servers::confirm(&mut frame, QueryId([3; 8])).await.unwrap();
         });
         recorded.extend(frames::split(&sent.borrow()).iter().map(frames::Frame::bytes));
@@ -128,15 +128,15 @@ fn readers_of_queries_and_greetings() {
         let script = || Script::new(&bytes, End::Closed);
         run(async {
             for query in &queries {
-                let _ = query.receive(&mut script(), &mut [0; 70]).await;
-                let _ = query.receive_both(&mut script(), &mut script(), &mut [0; 70]).await;
+                let _ = query.receive(&mut script(), &mut [0_u32; 70]).await;
+                let _ = query.receive_both(&mut script(), &mut script(), &mut [0_u32; 70]).await;
             }
             if let Some(header) = bytes.first_chunk() {
                 let _ = servers::receive_opening(&mut Script::new(&bytes[header.len()..], End::Closed), *header).await;
             }
             let _ = servers::receive_server_hello(&mut script()).await;
             let _ = servers::receive_evaluate(&mut script()).await;
-            let _ = servers::receive_delivery(&mut script(), &mut [0; 70]).await;
+            let _ = servers::receive_delivery(&mut script(), &mut [0_u32; 70]).await;
             let _ = servers::receive_confirmation(&mut script()).await;
         });
     });

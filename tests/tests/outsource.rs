@@ -55,12 +55,12 @@ fn answers_equal_the_twin_and_traffic_is_what_is_promised() {
         let setup = Setup::random(model, Answer::Device, &mut rng);
         let input: Vec<u32> = (0..setup.model.network.inputs()).map(|_| rng.next_u32()).collect();
         let (query, packet_0, packet_1) = packets(&setup, &mut counter, Recipient::DataParty, &input);
-        assert_eq!(packet_0.len() + packet_1.len(), up_bytes(input.len()));
-        assert_eq!(up_bytes(input.len()), 4 * input.len() + 64);
+        assert_eq!(packet_0.len() + packet_1.len(), up_bytes::<u32>(input.len()));
+        assert_eq!(up_bytes::<u32>(input.len()), 4 * input.len() + 64);
 
         let key = Key::from_bytes(packet_0[QUERY_HEADER_BYTES..].try_into().unwrap());
         let mut h_0 = vec![0; input.len()];
-        expand_seed::<ChaCha12>(&key, &mut h_0);
+        expand_seed::<ChaCha12, u32>(&key, &mut h_0);
         let h_1 = words(&packet_1[QUERY_HEADER_BYTES..]);
         let opened: Vec<u32> = h_0.iter().zip(&h_1).map(|(a, b)| a.wrapping_add(*b)).collect();
         assert_eq!(opened, input);
@@ -71,7 +71,7 @@ fn answers_equal_the_twin_and_traffic_is_what_is_promised() {
         let expected = setup.model.twin(&input);
         assert!(expected.len() < 3 || (session.share_0 != expected && session.share_1 != expected), "an answer in the clear");
         let (down_0, down_1) = (bytes(&session.share_0), bytes(&session.share_1));
-        assert_eq!(down_0.len() + down_1.len(), down_bytes(expected.len()));
+        assert_eq!(down_0.len() + down_1.len(), down_bytes::<u32>(expected.len()));
         let mut answer = vec![0; expected.len()];
         run(async {
             query.receive(&mut Script::new(&down_0, End::Closed), &mut answer).await.unwrap();

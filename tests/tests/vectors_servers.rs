@@ -72,7 +72,7 @@ fn queries() {
         let masked = check(&format!("query_{name}_server_1.hex"), &what, &masked);
         let mut opened = [0; 3];
         let seed_key = Key::from_bytes(seed[QUERY_HEADER_BYTES..].try_into().unwrap());
-        sharelet_core::session::data_party::expand_seed::<ChaCha12>(&seed_key, &mut opened);
+        sharelet_core::session::data_party::expand_seed::<ChaCha12, u32>(&seed_key, &mut opened);
         for (word, bytes) in opened.iter_mut().zip(masked[QUERY_HEADER_BYTES..].chunks_exact(4)) {
             *word = word.wrapping_add(u32::from_le_bytes(bytes.try_into().unwrap()));
         }
@@ -136,7 +136,7 @@ fn between_servers_and_to_a_console() {
     let bytes = check("evaluate.hex", &format!("server 0 to server 1, ahead of the input: {query:?}"), &bytes);
     assert_eq!(run(servers::receive_evaluate(&mut Script::new(&bytes, End::Closed))), Ok(Some(query)));
 
-    let bytes = written(async |script| servers::deliver(script, query.id, &[1, u32::MAX]).await.unwrap());
+    let bytes = written(async |script| servers::deliver(script, query.id, &[1_u32, u32::MAX]).await.unwrap());
     let bytes = check("deliver.hex", "server to console: query 0102030405060708, share [1, -1]", &bytes);
     let mut share = [0; 2];
     let read = run(async { servers::receive_delivery(&mut Script::new(&bytes, End::Closed), &mut share).await });

@@ -27,29 +27,29 @@ use crate::wire::WireError;
 use crate::wire::query::{Half, QUERY_OVERHEAD_BYTES, QueryHeader, QueryId, Reason, Recipient, SEED_BYTES, STATUS_BYTES, Status};
 use crate::wire::task::Task;
 
-/// Bytes of a piece of ring elements.
+/// Bytes of a piece of ring elements: 64 words of 32 bits, or 32 of 64.
 const PIECE_BYTES: usize = PIECE_ELEMS * u32::BYTES;
 /// An input is shared once under its seed: as session 0.
 const SESSION: u64 = 0;
 
 /// Bytes that a query takes upwards, to both servers together.
 #[must_use]
-pub const fn up_bytes(inputs: usize) -> usize {
-    inputs * u32::BYTES + QUERY_OVERHEAD_BYTES
+pub const fn up_bytes<R: Ring>(inputs: usize) -> usize {
+    inputs * R::BYTES + QUERY_OVERHEAD_BYTES
 }
 
 /// Bytes of both answers.
 #[must_use]
-pub const fn down_bytes(outputs: usize) -> usize {
-    2 * outputs * u32::BYTES
+pub const fn down_bytes<R: Ring>(outputs: usize) -> usize {
+    2 * outputs * R::BYTES
 }
 
 /// `P0`'s share of the input that `seed` stands for.
-pub fn expand_seed<C: Rounds>(seed: &Key, share: &mut [u32]) {
+pub fn expand_seed<C: Rounds, R: Ring>(seed: &Key, share: &mut [R]) {
     share::expand(&Keystream::<C>::new(seed), SESSION, share);
 }
 
-/// One question to two servers.
+/// One question to two servers, in words of the ring that the task names.
 pub struct Query<C: Rounds = ChaCha12> {
     seed: Key,
     keystream: Keystream<C>,
@@ -105,7 +105,7 @@ impl<C: Rounds> Query<C> {
     ///
     /// # Errors
     /// [`SessionError::InputWidth`] before a byte is sent; [`SessionError::Transport`].
-    pub async fn send_masked(&self, server_1: &mut impl Write, input: &mut [u32]) -> Result<(), SessionError> {
+    pub async fn send_masked<R: Ring>(&self, server_1: &mut impl Write, input: &mut [R]) -> Result<(), SessionError> {
         let inputs = usize::from(self.task.inputs);
         if input.len() != inputs {
             return Err(SessionError::InputWidth { network: inputs, found: input.len() });
@@ -113,7 +113,7 @@ impl<C: Rounds> Query<C> {
         share::split(&self.keystream, SESSION, input);
         write_all(server_1, &self.header(Half::Masked).emit()).await?;
         let mut bytes = [0; PIECE_BYTES];
-        for words in input.chunks(PIECE_ELEMS) {
+        for words in input.chunks(PIECE_BYTES / R::BYTES) {
             let bytes = bytes.get_mut(..size_of_val(words)).unwrap_or(&mut []);
             write_le_slice(words, bytes);
             write_all(server_1, bytes).await?;
@@ -127,7 +127,7 @@ impl<C: Rounds> Query<C> {
     /// # Errors
     /// [`SessionError::Query`] with the server's reason; [`SessionError::Closed`], [`SessionError::Transport`];
     /// [`SessionError::AnswerTooWide`] if `answer` has not as many elements as the task has outputs.
-    pub async fn receive(&self, server: &mut impl Read, answer: &mut [u32]) -> Result<(), SessionError> {
+    pub async fn receive<R: Ring>(&self, server: &mut impl Read, answer: &mut [R]) -> Result<(), SessionError> {
         let outputs = usize::from(self.task.outputs);
         if answer.len() != outputs {
             return Err(SessionError::AnswerTooWide { network: outputs, limit: answer.len() });
@@ -143,8 +143,8 @@ impl<C: Rounds> Query<C> {
                 None => Err(WireError::Malformed.into()),
             };
         }
-        let mut words = [0; PIECE_ELEMS];
-        for answer in answer.chunks_mut(PIECE_ELEMS) {
+        let mut words = [R::ZERO; PIECE_ELEMS];
+        for answer in answer.chunks_mut(PIECE_BYTES / R::BYTES) {
             let bytes = bytes.get_mut(..size_of_val(answer)).unwrap_or(&mut []);
             let filled = fill(server, bytes).await?;
             if filled < bytes.len() {
@@ -166,11 +166,11 @@ impl<C: Rounds> Query<C> {
     ///
     /// # Errors
     /// The server that failed, and why. If server 0 only misses the other one, what that says is worth more.
-    pub async fn receive_both(
+    pub async fn receive_both<R: Ring>(
         &self,
         server_0: &mut impl Read,
         server_1: &mut impl Read,
-        answer: &mut [u32],
+        answer: &mut [R],
     ) -> Result<(), (u8, SessionError)> {
         match self.receive(server_0, answer).await {
             Ok(()) => self.receive(server_1, answer).await.map_err(|error| (1, error)),

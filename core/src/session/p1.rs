@@ -358,9 +358,9 @@ impl<'a> Corrections<'a> {
     }
 }
 
-pub(super) async fn send_words(writer: &mut impl Write, words: &[u32]) -> Result<(), SessionError> {
+pub(super) async fn send_words<R: Ring>(writer: &mut impl Write, words: &[R]) -> Result<(), SessionError> {
     let mut bytes = [0; PIECE_BYTES];
-    for words in words.chunks(PIECE_ELEMS) {
+    for words in words.chunks(PIECE_BYTES / R::BYTES) {
         let bytes = bytes.get_mut(..size_of_val(words)).unwrap_or(&mut []);
         write_le_slice(words, bytes);
         write_all(writer, bytes).await?;
@@ -368,9 +368,9 @@ pub(super) async fn send_words(writer: &mut impl Write, words: &[u32]) -> Result
     Ok(())
 }
 
-pub(super) async fn receive_words(reader: &mut impl Read, words: &mut [u32]) -> Result<(), SessionError> {
+pub(super) async fn receive_words<R: Ring>(reader: &mut impl Read, words: &mut [R]) -> Result<(), SessionError> {
     let mut bytes = [0; PIECE_BYTES];
-    for words in words.chunks_mut(PIECE_ELEMS) {
+    for words in words.chunks_mut(PIECE_BYTES / R::BYTES) {
         let bytes = bytes.get_mut(..size_of_val(words)).unwrap_or(&mut []);
         read_exact(reader, bytes).await?;
         read_le_slice(bytes, words);

@@ -10,6 +10,7 @@ use super::{
     SessionError, check_refusal, expect_control, first_frame, read_control, read_control_body, read_exact, refuse, write_all,
     write_bulk_header, write_control_body,
 };
+use crate::ring::Ring;
 use crate::wire::WireError;
 use crate::wire::control::{self, MAX_CONTROL_BYTES, Refusal};
 use crate::wire::frame::{HEADER_BYTES, Header, Kind};
@@ -132,7 +133,7 @@ pub async fn receive_evaluate(io: &mut impl Read) -> Result<Option<Evaluate>, Se
 ///
 /// # Errors
 /// [`SessionError`].
-pub async fn deliver(io: &mut impl Write, id: QueryId, share: &[u32]) -> Result<(), SessionError> {
+pub async fn deliver<R: Ring>(io: &mut impl Write, id: QueryId, share: &[R]) -> Result<(), SessionError> {
     write_bulk_header(io, Kind::Deliver, 0, ID_BYTES + size_of_val(share)).await?;
     write_all(io, &id.0).await?;
     super::p1::send_words(io, share).await?;
@@ -143,7 +144,7 @@ pub async fn deliver(io: &mut impl Write, id: QueryId, share: &[u32]) -> Result<
 ///
 /// # Errors
 /// [`SessionError`], also the server's refusal.
-pub async fn receive_delivery(io: &mut impl Read, share: &mut [u32]) -> Result<QueryId, SessionError> {
+pub async fn receive_delivery<R: Ring>(io: &mut impl Read, share: &mut [R]) -> Result<QueryId, SessionError> {
     super::expect_bulk(io, Kind::Deliver, 0, ID_BYTES + size_of_val(share)).await?;
     let mut id = [0; ID_BYTES];
     read_exact(io, &mut id).await?;
@@ -176,7 +177,7 @@ pub async fn receive_confirmation(io: &mut impl Read) -> Result<QueryId, Session
 ///
 /// # Errors
 /// [`SessionError`].
-pub async fn answer(io: &mut impl Write, share: &[u32]) -> Result<(), SessionError> {
+pub async fn answer<R: Ring>(io: &mut impl Write, share: &[R]) -> Result<(), SessionError> {
     super::p1::send_words(io, share).await?;
     super::flush(io).await
 }

@@ -175,6 +175,12 @@ impl Reason {
         Self::ShuttingDown,
     ];
 
+    /// The reason with a number, if there is one.
+    #[must_use]
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| *known as u8 == number)
+    }
+
     /// Whether the same reading may have an answer later.
     #[must_use]
     pub fn is_passing(self) -> bool {
@@ -238,7 +244,7 @@ impl Status {
         }
         match reason {
             0 => Some(Self::Accepted),
-            _ => Reason::ALL.into_iter().find(|known| *known as u8 == reason).map(Self::Refused),
+            _ => Reason::from_number(reason).map(Self::Refused),
         }
     }
 }

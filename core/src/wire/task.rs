@@ -21,7 +21,7 @@ const CHECKED_BYTES: usize = 32;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Task {
-    /// Bits of the ring: 32.
+    /// Bits of the ring: 32 for a model that server 1 owns, 64 for one that both servers share.
     pub ring_bits: u8,
     /// Fraction bits of the inputs.
     pub input_frac_bits: u8,
@@ -88,7 +88,7 @@ pub enum TaskError {
     },
     /// The check sum does not fit.
     Damaged,
-    /// A ring of other than 32 bits, or no inputs or outputs.
+    /// A ring that the reader does not serve, or no inputs or outputs.
     Unsupported,
 }
 
@@ -103,7 +103,9 @@ impl fmt::Display for TaskError {
                 )
             }
             Self::Damaged => f.write_str("the check sum does not match: the task file is damaged; write it again"),
-            Self::Unsupported => f.write_str("the task is not for the 32-bit ring, or has no inputs or outputs; make it again"),
+            Self::Unsupported => {
+                f.write_str("the task is for a ring that is not served here, or has no inputs or outputs; make it again")
+            }
         }
     }
 }
@@ -146,11 +148,23 @@ impl Task {
         bytes
     }
 
-    /// Reads the bytes of a file; what lies behind them, as in a flash page, does not matter.
+    /// Reads the bytes of a file for a data party in the ring of 32 bits; what lies behind them, as in a flash page, does not matter.
     ///
     /// # Errors
     /// [`TaskError`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, TaskError> {
+        Self::checked(bytes, |task| task.ring_bits == 32 && task.is_consistent(32))
+    }
+
+    /// Reads the bytes of a file for a data party in either ring, of 32 or 64 bits.
+    ///
+    /// # Errors
+    /// [`TaskError`].
+    pub fn of_either_ring(bytes: &[u8]) -> Result<Self, TaskError> {
+        Self::checked(bytes, |task| matches!(task.ring_bits, 32 | 64) && task.is_consistent(task.ring_bits))
+    }
+
+    fn checked(bytes: &[u8], is_supported: impl FnOnce(&Self) -> bool) -> Result<Self, TaskError> {
         let (checked, rest) = bytes.split_first_chunk::<CHECKED_BYTES>().ok_or(TaskError::NotATask)?;
         let [m0, m1, m2, m3, version, ring_bits, input_frac_bits, output_frac_bits, i0, i1, o0, o1, l0, l1, l2, l3, model @ ..] =
             *checked;
@@ -166,12 +180,12 @@ impl Task {
         let (inputs, outputs) = (u16::from_le_bytes([i0, i1]), u16::from_le_bytes([o0, o1]));
         let input_limit = u32::from_le_bytes([l0, l1, l2, l3]);
         let task = Self { ring_bits, input_frac_bits, output_frac_bits, inputs, outputs, input_limit, model };
-        if task.is_supported() { Ok(task) } else { Err(TaskError::Unsupported) }
+        if is_supported(&task) { Ok(task) } else { Err(TaskError::Unsupported) }
     }
 
-    /// Whether a data party of this release can ask it.
-    fn is_supported(&self) -> bool {
-        self.ring_bits == 32 && self.inputs > 0 && self.outputs > 0 && self.input_frac_bits < 32 && self.output_frac_bits < 32
+    /// Whether there is something to ask, with fractions that fit the ring.
+    fn is_consistent(&self, ring_bits: u8) -> bool {
+        self.inputs > 0 && self.outputs > 0 && self.input_frac_bits < ring_bits && self.output_frac_bits < ring_bits
     }
 }
 
@@ -201,8 +215,18 @@ mod tests {
         for cut in 0..TASK_BYTES {
             assert!(Task::from_bytes(&bytes[..cut]).is_err(), "cut at {cut}");
         }
-        let unsupported = Task { ring_bits: 64, ..TASK };
-        assert_eq!(Task::from_bytes(&unsupported.to_bytes()), Err(TaskError::Unsupported));
+        let wide = Task { ring_bits: 64, output_frac_bits: 40, ..TASK };
+        assert_eq!(Task::from_bytes(&wide.to_bytes()), Err(TaskError::Unsupported));
+        assert_eq!(Task::of_either_ring(&wide.to_bytes()), Ok(wide));
+        assert_eq!(Task::of_either_ring(&bytes), Ok(TASK));
+        for unsupported in [
+            Task { ring_bits: 16, ..TASK },
+            Task { output_frac_bits: 40, ..TASK },
+            Task { output_frac_bits: 64, ..wide },
+            Task { inputs: 0, ..wide },
+        ] {
+            assert_eq!(Task::of_either_ring(&unsupported.to_bytes()), Err(TaskError::Unsupported));
+        }
     }
 
     #[test]

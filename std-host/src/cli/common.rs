@@ -61,6 +61,9 @@ pub enum CommandError {
     /// The other server.
     #[error(transparent)]
     Peer(#[from] crate::server::party0::PeerError),
+    /// A share of a model that is served.
+    #[error(transparent)]
+    SharedModel(#[from] crate::server::shared::model::ModelError),
     /// The console.
     #[error(transparent)]
     Console(#[from] crate::console::ConsoleError),
@@ -137,7 +140,7 @@ impl CommandError {
             Self::Device(DeviceError::Stopped) | Self::Console(crate::console::ConsoleError::Stopped) => {
                 ExitCode::from(INTERRUPTED)
             }
-            Self::PlotBesideJson | Self::Arguments(_) => ExitCode::from(WRONG_ARGUMENTS),
+            Self::PlotBesideJson | Self::Arguments(_) | Self::Missing { .. } => ExitCode::from(WRONG_ARGUMENTS),
             Self::Run(RunError::Stopped { .. }) => ExitCode::from(INTERRUPTED),
             _ => ExitCode::FAILURE,
         }

@@ -19,6 +19,8 @@ use crate::server::evaluator::Evaluator;
 use crate::server::front::{Limits, Server};
 use crate::server::party0::{Party0, Settings};
 use crate::server::party1::{self, Party1};
+use crate::server::shared;
+use crate::server::shared::model::SharedModel;
 use crate::store::StoreError;
 use crate::store::console::ServerConsole;
 use crate::store::counter::FileCounter;
@@ -34,8 +36,12 @@ Examples:
   sharelet server --party 0 --task task.bin --key server-0.key --counter server-0.counter --peer 127.0.0.1:7111
   sharelet device --key pump-07.key --counter pump-07.counter --outsource 127.0.0.1:7110,127.0.0.1:7111 \\
     --task task.bin --inputs windows.npy
+A model that was trained between both servers, and that neither has:
+  sharelet server --party 1 --shared server-1/training-study/model.share --dealer 127.0.0.1:7100
+  sharelet server --party 0 --shared server-0/training-study/model.share --key server-0.key --counter server-0.counter \\
+    --peer 127.0.0.1:7111
 
-Server 1 owns the model and gets corrections from the dealer; server 0 derives its half from a key and a counter, and
+Unless it is shared, server 1 owns the model and gets corrections from the dealer; server 0 derives its half from a key and a counter, and
 connects to server 1. Neither learns readings or answers unless they collude: run them on machines of different owners.
 Both print `listening on ADDRESS` when they are ready. Ctrl-C stops them.";
 
@@ -55,6 +61,9 @@ pub struct ServerArgs {
     /// Who may take answers that data parties give to the operator: this server's file of `sharelet provision --console`.
     #[arg(long, value_name = "FILE")]
     pub console: Option<PathBuf>,
+    /// Serve a model that both servers share: this server's share, such as `sharelet train` writes.
+    #[arg(long, value_name = "MODEL.share", conflicts_with_all = ["task", "model", "state", "ahead"])]
+    pub shared: Option<PathBuf>,
     /// Answers that may wait for the console.
     #[arg(long, value_name = "N", default_value_t = 1024)]
     pub console_queue: usize,
@@ -62,7 +71,7 @@ pub struct ServerArgs {
     #[arg(long, value_name = "ADDRESS", value_parser = super::units::parse_endpoint, required_if_eq("party", "0"), help_heading = "Server 0")]
     pub peer: Option<String>,
     /// Server 0: the file that `sharelet task` made from server 1's model.
-    #[arg(long, value_name = "FILE", required_if_eq("party", "0"), help_heading = "Server 0")]
+    #[arg(long, value_name = "FILE", help_heading = "Server 0")]
     pub task: Option<PathBuf>,
     /// Server 0: its key, which the dealer knows.
     #[arg(long, value_name = "FILE", required_if_eq("party", "0"), help_heading = "Server 0")]
@@ -74,13 +83,13 @@ pub struct ServerArgs {
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256), help_heading = "Server 0")]
     pub pool: u16,
     /// Server 1: the model.
-    #[arg(long, value_name = "MODEL.slt", required_if_eq("party", "1"), help_heading = "Server 1")]
+    #[arg(long, value_name = "MODEL.slt", help_heading = "Server 1")]
     pub model: Option<PathBuf>,
     /// Server 1: the dealer.
     #[arg(long, value_name = "ADDRESS", value_parser = super::units::parse_endpoint, required_if_eq("party", "1"), help_heading = "Server 1")]
     pub dealer: Option<String>,
-    /// Server 1: where seeds, session numbers and corrections are kept.
-    #[arg(long, value_name = "DIR", required_if_eq("party", "1"), help_heading = "Server 1")]
+    /// Server 1: where seeds, session numbers and corrections are kept; a shared model needs none of them.
+    #[arg(long, value_name = "DIR", help_heading = "Server 1")]
     pub state: Option<PathBuf>,
     /// Server 1: sessions that corrections are kept ready for, beyond those that are prepared.
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1_000_000), help_heading = "Server 1")]
@@ -98,7 +107,12 @@ pub struct ServerArgs {
 /// # Errors
 /// [`CommandError`]; also if the other server does not belong to this one.
 pub fn run(args: &ServerArgs) -> Result<(), CommandError> {
-    if args.party == 0 { run_0(args) } else { run_1(args) }
+    match (args.party, &args.shared) {
+        (0, None) => run_0(args),
+        (_, None) => run_1(args),
+        (0, Some(share)) => run_shared_0(args, share),
+        (_, Some(share)) => run_shared_1(args, share),
+    }
 }
 
 fn given<'a, T: ?Sized>(value: Option<&'a T>, argument: &'static str) -> Result<&'a T, CommandError> {
@@ -137,6 +151,31 @@ fn run_1(args: &ServerArgs) -> Result<(), CommandError> {
         let source = Source { model, store, client, supply, readiness: Box::new(|_, _, _| ()) };
         let host = Host::new(source, control::Answer::Device, Box::new(|_| ()), limits);
         let party = Party1::new(host, instance()?, party1::Limits { pair: args.pair_timeout, ..party1::Limits::default() });
+        serve(args, party, "127.0.0.1:7111", stop).await
+    })
+}
+
+fn run_shared_0(args: &ServerArgs, share: &Path) -> Result<(), CommandError> {
+    let model = SharedModel::load_of(share, args.party)?;
+    let key = DeviceKey::load(given(args.key.as_deref(), "key")?)?;
+    let counter = FileCounter::open(given(args.counter.as_deref(), "counter")?)?;
+    let peer = given(args.peer.as_deref(), "peer")?.to_owned();
+    let settings = Settings { route: args.link.route(), lanes: args.pool.into(), ..Settings::new(peer) };
+    let party = shared::party0::Party0::new(settings, shared::party0::CHUNK, model, (key, counter), instance()?);
+    runtime()?.block_on(async {
+        let stop = stop_on_signal()?;
+        serve(args, party, "127.0.0.1:7110", stop).await
+    })
+}
+
+fn run_shared_1(args: &ServerArgs, share: &Path) -> Result<(), CommandError> {
+    let model = SharedModel::load_of(share, args.party)?;
+    let dealer = given(args.dealer.as_deref(), "dealer")?.to_owned();
+    let limits = party1::Limits { pair: args.pair_timeout, ..party1::Limits::default() };
+    let client = Client::new(dealer, args.link.route(), CONNECT, host::Limits::default().stall);
+    let party = shared::party1::Party1::new(model, client, limits, instance()?);
+    runtime()?.block_on(async {
+        let stop = stop_on_signal()?;
         serve(args, party, "127.0.0.1:7111", stop).await
     })
 }

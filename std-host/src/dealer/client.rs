@@ -10,7 +10,7 @@ use sharelet_core::wire::control::DeviceId;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::wire::{
-    self, Course, CourseIs, Deal, Dealing, Kind, MAX_CORRECTION_BYTES, Offer, Refusal, Status, StatusIs, WireError,
+    self, Course, CourseIs, Deal, Dealing, Kind, MAX_CORRECTION_BYTES, Offer, Refusal, Serve, Status, StatusIs, WireError,
 };
 use crate::link::{Connection, LinkError, Route, tcp};
 use crate::model::MAX_LAYERS;
@@ -172,17 +172,34 @@ impl Client {
 }
 
 impl Client {
+    /// Asks for sessions of a shared model that is served: a connection of its own.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn serve(&self, request: &Serve) -> Result<(CourseIs, Sessions), ClientError> {
+        self.sessions(Kind::Serve, request, request.first).await
+    }
+
     /// Asks for the sessions of a training run: a connection of its own.
     ///
     /// # Errors
     /// [`ClientError`].
     pub async fn course(&self, request: &Course) -> Result<(CourseIs, Sessions), ClientError> {
+        self.sessions(Kind::Course, request, request.first).await
+    }
+
+    async fn sessions<T: serde::Serialize>(
+        &self,
+        kind: Kind,
+        request: &T,
+        first: u64,
+    ) -> Result<(CourseIs, Sessions), ClientError> {
         let mut connection = self.fresh().await?;
-        wire::send_body(&mut connection.writer, Kind::Course, &wire::encode(Kind::Course, request)?).await?;
+        wire::send_body(&mut connection.writer, kind, &wire::encode(kind, request)?).await?;
         // The dealer makes masks of the data before it answers.
         connection.reader.await_message(COURSE);
         let course: CourseIs = wire::receive(&mut connection.reader, Kind::CourseIs).await?;
-        Ok((course, Sessions { connection, next: request.first }))
+        Ok((course, Sessions { connection, next: first }))
     }
 }
 

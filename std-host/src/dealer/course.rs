@@ -12,14 +12,13 @@ use tokio::sync::oneshot;
 use super::wire::{self, Course as Request, CourseIs, Kind, MAX_SESSION_BYTES, Refusal, WireError};
 use super::{Dealer, DealerError, state};
 use crate::link::{Reader, Writer};
-use crate::store::StoreError;
 use crate::tensor::offline::{Dealt, deal};
 use crate::train::config::Config;
 use crate::train::course::{Course, Plans, Session};
 use crate::train::state::State;
 
 /// Most words of the data that a dealer holds masks of, and of a model: 4 GB.
-const MAX_WORDS: u64 = 1 << 29;
+pub(super) const MAX_WORDS: u64 = 1 << 29;
 
 /// Deals one session, for whatever state its masks are in.
 fn deal_session(
@@ -73,11 +72,7 @@ impl Dealer {
             let (course, plans) = check(&request)?;
             let count = u32::try_from(course.sessions(steps).count()).map_err(|_| Refusal::BadCourse)?;
             // Numbers are recorded before they are dealt: after a power cut they are skipped, never dealt again.
-            dealer.store.record_run(device, key.key_id(), first, count).map_err(|error| match error {
-                StoreError::SessionUsed { next, .. } => Refusal::SessionUsed { next },
-                StoreError::TooFarAhead { next, .. } => Refusal::TooFarAhead { next },
-                error => state(&error),
-            })?;
+            dealer.record_chosen(device, key.key_id(), first, count)?;
             let participant = State::empty(course.clone()).map_err(|_| Refusal::BadCourse)?;
             Ok((course, plans, key, participant, count))
         };
@@ -99,32 +94,48 @@ impl Dealer {
             participant = state;
             self.send_next(reader, writer, opening.0, &dealt).await?;
         }
-        let participant = Arc::new(participant);
-        let window = rayon::current_num_threads();
-        let mut in_flight = VecDeque::with_capacity(window);
-        loop {
-            for session in sessions.by_ref().take(window - in_flight.len()) {
-                let (done, dealt) = oneshot::channel();
-                let (course, plans, keystream, participant) =
-                    (course.clone(), plans.clone(), keystream.clone(), participant.clone());
-                rayon::spawn(move || {
-                    let dealt = participant.beside().map_err(|_| Refusal::BadCourse);
-                    let dealt = dealt.and_then(|mut state| deal_session((&course, &plans), &keystream, session, &mut state));
-                    // The receiver is gone if the server is: then nobody misses the result.
-                    drop(done.send(dealt));
-                });
-                in_flight.push_back((session.0, dealt));
-            }
-            let Some((session, dealt)) = in_flight.pop_front() else { break };
-            let dealt = dealt.await.unwrap_or(Err(Refusal::State)).map_err(DealerError::Refused)?;
-            self.send_next(reader, writer, session, &dealt).await?;
-        }
+        let deal = move |number, session| {
+            let mut state = participant.beside().map_err(|_| Refusal::BadCourse)?;
+            deal_session((&course, &plans), &keystream, (number, session), &mut state)
+        };
+        self.deal_all(reader, writer, sessions, deal).await?;
         tracing::info!(%device, "dealt the training run");
         Ok(())
     }
 
+    /// Deals sessions that do not need each other on all cores, and sends them in order as they are asked for; what is dealt waits
+    /// in memory for at most one session per core.
+    pub(super) async fn deal_all<S: Send + 'static>(
+        &self,
+        reader: &mut Reader,
+        writer: &mut Writer,
+        mut sessions: impl Iterator<Item = (u64, S)> + Send,
+        deal: impl Fn(u64, S) -> Result<Dealt, Refusal> + Send + Sync + 'static,
+    ) -> Result<(), DealerError> {
+        let (deal, window) = (Arc::new(deal), rayon::current_num_threads());
+        let mut in_flight = VecDeque::with_capacity(window);
+        loop {
+            for (number, session) in sessions.by_ref().take(window - in_flight.len()) {
+                let (done, dealt) = oneshot::channel();
+                let deal = deal.clone();
+                // The receiver is gone if the server is: then nobody misses the result.
+                rayon::spawn(move || drop(done.send(deal(number, session))));
+                in_flight.push_back((number, dealt));
+            }
+            let Some((number, dealt)) = in_flight.pop_front() else { return Ok(()) };
+            let dealt = dealt.await.unwrap_or(Err(Refusal::State)).map_err(DealerError::Refused)?;
+            self.send_next(reader, writer, number, &dealt).await?;
+        }
+    }
+
     /// Sends a session when it is asked for.
-    async fn send_next(&self, reader: &mut Reader, writer: &mut Writer, session: u64, dealt: &Dealt) -> Result<(), DealerError> {
+    pub(super) async fn send_next(
+        &self,
+        reader: &mut Reader,
+        writer: &mut Writer,
+        session: u64,
+        dealt: &Dealt,
+    ) -> Result<(), DealerError> {
         reader.await_message(self.limits.idle);
         let header = wire::expect(reader, Kind::Next).await?;
         if header.body_bytes > 0 {

@@ -5,6 +5,7 @@
 pub mod client;
 mod course;
 pub mod masked;
+mod served;
 pub mod wire;
 
 use core::net::SocketAddr;
@@ -14,8 +15,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
-use sharelet_core::keystream::{ChaCha12, Keystream};
+use sharelet_core::keystream::{ChaCha12, KeyId, Keystream};
 use sharelet_core::session::deal;
+use sharelet_core::wire::control::DeviceId;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
@@ -208,8 +210,12 @@ impl Dealer {
                 self.deal(writer, request).await
             }
             Kind::Course => {
-                let request = wire::read_course(reader, header).await?;
+                let request = wire::read_request(reader, header).await?;
                 self.deal_course(reader, writer, request).await
+            }
+            Kind::Serve => {
+                let request = wire::read_request(reader, header).await?;
+                self.deal_served(reader, writer, request).await
             }
             found => Err(WireError::UnexpectedFrame { expected: Kind::Deal, found }.into()),
         }
@@ -225,8 +231,17 @@ impl Dealer {
         done.unwrap_or(Err(Refusal::State)).map_err(DealerError::Refused)
     }
 
-    fn key(&self, device: sharelet_core::wire::control::DeviceId) -> Result<crate::store::key::DeviceKey, Refusal> {
+    fn key(&self, device: DeviceId) -> Result<crate::store::key::DeviceKey, Refusal> {
         self.store.key(device).map_err(|error| state(&error))?.ok_or(Refusal::UnknownDevice)
+    }
+
+    /// Records numbers that server 0 has chosen, before they are dealt: after a power cut they are skipped, never dealt again.
+    fn record_chosen(&self, device: DeviceId, key: KeyId, first: u64, count: u32) -> Result<(), Refusal> {
+        self.store.record_run(device, key, first, count).map_err(|error| match error {
+            StoreError::SessionUsed { next, .. } => Refusal::SessionUsed { next },
+            StoreError::TooFarAhead { next, .. } => Refusal::TooFarAhead { next },
+            error => state(&error),
+        })
     }
 
     async fn take_offer(self: &Arc<Self>, reader: &mut Reader, writer: &mut Writer, offer: Offer) -> Result<(), DealerError> {

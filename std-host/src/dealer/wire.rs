@@ -28,6 +28,7 @@
 //! | 16 | `Masked` | host to dealer, after `Wanted` | the matrices `A = W - E`, `u32` each, row-major, first layer first |
 //! | 17 | `Correction` | dealer to host, once per session asked for, in order | session, `u64`, the corrections, and the CRC-32 (IEEE) of both, `u32` |
 //! | 18 | `Course` | server 1 to dealer | [`Course`], at most [`MAX_COURSE_BYTES`]: a training run |
+//! | 20 | `Serve` | server 1 to dealer | [`Serve`], at most [`MAX_COURSE_BYTES`]: sessions of a shared model; answered as `Course` is |
 //! | 19 | `Session` | dealer to server 1, once per `Next`, in order | session, `u64`, the seed of server 1's masks, 32 bytes, records, words of products, and the CRC-32 (IEEE) of all this, `u32` |
 //!
 //! `Masked` is answered by `Known`, or by `Refuse` if its digest is not the offered id. The id of a masked model is the
@@ -47,6 +48,7 @@ use sharelet_core::wire::control::DeviceId;
 use crate::link::{Reader, Writer};
 use crate::model::MAX_LAYERS;
 use crate::tensor::offline::{Dealt, Plan};
+use crate::train::config::Arithmetic;
 use crate::train::course::Sizes;
 
 /// Version of this format.
@@ -63,6 +65,8 @@ pub const MAX_COURSE_BYTES: usize = 1 << 16;
 pub const MAX_SESSION_BYTES: usize = 1 << 31;
 /// Most sessions of one request.
 pub const MAX_COUNT: u32 = 1024;
+/// Most sessions of one request of a shared model.
+pub const MAX_SERVED: u32 = 1 << 16;
 
 const MAGIC: [u8; 4] = *b"SLTD";
 const HEADER_BYTES: usize = 5;
@@ -92,11 +96,12 @@ pub enum Kind {
     Correction = 17,
     Course = 18,
     Session = 19,
+    Serve = 20,
 }
 
 impl Kind {
     fn parse(kind: u8) -> Result<Self, WireError> {
-        const ALL: [Kind; 16] = [
+        const ALL: [Kind; 17] = [
             Kind::Hello,
             Kind::Welcome,
             Kind::Refuse,
@@ -113,6 +118,7 @@ impl Kind {
             Kind::Correction,
             Kind::Course,
             Kind::Session,
+            Kind::Serve,
         ];
         ALL.into_iter().find(|known| *known as u8 == kind).ok_or(WireError::UnknownFrame { kind })
     }
@@ -178,6 +184,21 @@ pub struct Course {
     pub sizes: Sizes,
     /// The configuration, as TOML.
     pub config: String,
+}
+
+/// Server 1 to dealer: a shared model that is served. The first session opens it under masks, each of the others is an inference.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Serve {
+    /// The name under which server 0's key is known.
+    pub device: DeviceId,
+    /// The first session's number.
+    pub first: u64,
+    /// How many sessions, the opening included: from 2 to [`MAX_SERVED`].
+    pub count: u32,
+    /// Layers and sizes.
+    pub network: crate::train::network::Network,
+    /// Fraction bits, and how values are truncated.
+    pub arithmetic: Arithmetic,
 }
 
 /// Dealer to server 1: the sessions that follow.
@@ -392,11 +413,11 @@ fn parse_header(bytes: [u8; HEADER_BYTES]) -> Result<Header, WireError> {
     Ok(Header { kind: Kind::parse(kind)?, body_bytes })
 }
 
-/// Reads the body of a `Course` frame.
+/// Reads the body of a `Course` or `Serve` frame.
 ///
 /// # Errors
 /// [`WireError`].
-pub async fn read_course(reader: &mut Reader, header: Header) -> Result<Course, WireError> {
+pub async fn read_request<T: for<'a> Deserialize<'a>>(reader: &mut Reader, header: Header) -> Result<T, WireError> {
     let Header { kind, body_bytes: found } = header;
     if found > MAX_COURSE_BYTES {
         return Err(WireError::WrongLength { kind, expected: MAX_COURSE_BYTES, found });

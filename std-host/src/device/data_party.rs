@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use sharelet_core::fixed::encode;
+use sharelet_core::ring::Ring;
 use sharelet_core::session::data_party::Query;
 use sharelet_core::session::p0::Identity;
 use sharelet_core::session::{SessionCounter, SessionError};
@@ -18,6 +19,17 @@ use tokio_util::sync::CancellationToken;
 use super::{DeviceError, Events, Inference, Progress, Sensor, check};
 use crate::link::tcp::{self, Exposure};
 use crate::link::{Connection, Counting, Counts, Route};
+
+/// An answer as its recipient sees it: fraction bits and values.
+///
+/// Servers that share a model leave the fraction bits of a product; dropping what inputs have not is done in the clear, without
+/// a message.
+#[must_use]
+pub fn opened<R: Ring>(task: &Task, answer: &[R]) -> (u8, Vec<u64>) {
+    let dropped = if task.ring_bits == 64 { task.output_frac_bits.saturating_sub(task.input_frac_bits) } else { 0 };
+    let values = answer.iter().map(|word| word.sar(dropped.into()).to_i64().cast_unsigned());
+    (task.output_frac_bits - dropped, values.collect())
+}
 
 /// Where the servers are, and how long to wait for what.
 #[derive(Clone, Debug)]
@@ -110,7 +122,11 @@ impl<S: Sensor, C: SessionCounter, E: Events> DataParty<S, C, E> {
         self.events.connected(expected);
         let mut progress = Progress::default();
         while progress.done < expected {
-            match self.reading(&mut progress).await {
+            let asked = match self.task.ring_bits {
+                64 => self.reading::<u64>(&mut progress).await,
+                _ => self.reading::<u32>(&mut progress).await,
+            };
+            match asked {
                 Ok(()) => pause = pauses.build(),
                 Err(error) => {
                     let Some(wait) = pause.next().filter(|_| error.is_passing()) else { return Err(error) };
@@ -123,26 +139,27 @@ impl<S: Sensor, C: SessionCounter, E: Events> DataParty<S, C, E> {
         if refused == 0 { Ok(done) } else { Err(DeviceError::ReadingsRefused { refused, of: done }) }
     }
 
-    /// One reading, to its answer or its refusal.
-    async fn reading(&mut self, progress: &mut Progress) -> Result<(), DeviceError> {
+    /// One reading, to its answer or its refusal, in words of the task's ring.
+    async fn reading<R: Ring>(&mut self, progress: &mut Progress) -> Result<(), DeviceError> {
         let (index, task) = (progress.done, self.task);
-        let mut input = vec![0; usize::from(task.inputs)];
+        let mut input = vec![R::ZERO; usize::from(task.inputs)];
         let readings = self.sensor.readings(input.len())?;
         let reading = readings.rows().nth(index).unwrap_or_default();
         let encoded = encode(reading, task.input_frac_bits, task.input_limit, &mut input);
         let encoded = encoded.map_err(|source| DeviceError::Reading { index, source });
         let to_console = self.settings.recipient == Recipient::Console;
-        let mut answer = vec![0; usize::from(task.outputs)];
+        let mut answer = vec![R::ZERO; usize::from(task.outputs)];
         // The console would take the answer for one.
         if encoded.is_ok() || !to_console {
             // The same work for every reading.
-            let keep = if encoded.is_ok() { u32::MAX } else { 0 };
-            input.iter_mut().for_each(|word| *word &= keep);
+            let keep = if encoded.is_ok() { R::ONE } else { R::ZERO };
+            input.iter_mut().for_each(|word| *word = word.mul(keep));
             let start = Instant::now();
             let traffic = self.ask(&mut input, &mut answer).await?;
             if encoded.is_ok() {
-                let values = if to_console { &[][..] } else { &answer };
-                let (frac_bits, took) = (task.output_frac_bits, start.elapsed());
+                let took = start.elapsed();
+                let (frac_bits, values) = opened(&task, &answer);
+                let values = if to_console { &[][..] } else { &values };
                 self.events.answer(&Inference { index, values, frac_bits, traffic, took })?;
             }
         }
@@ -155,7 +172,7 @@ impl<S: Sensor, C: SessionCounter, E: Events> DataParty<S, C, E> {
     }
 
     /// One query. `answer` is zeros before.
-    async fn ask(&mut self, input: &mut [u32], answer: &mut [u32]) -> Result<Counts, DeviceError> {
+    async fn ask<R: Ring>(&mut self, input: &mut [R], answer: &mut [R]) -> Result<Counts, DeviceError> {
         let phase = self.settings.phase;
         let (first, second) = tokio::try_join!(self.connect(0), self.connect(1))?;
         let mut servers = [Counting::new(first), Counting::new(second)];

@@ -17,6 +17,7 @@ use std::time::Instant;
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use sharelet_core::fixed::{FixedError, encode};
 use sharelet_core::network::Network;
+use sharelet_core::ring::Ring;
 use sharelet_core::session::p0::{self, Identity, Policy};
 use sharelet_core::session::{SessionCounter, SessionError};
 use sharelet_core::wire::WireError;
@@ -176,13 +177,19 @@ pub struct Inference<'a> {
     /// The reading's index, from 0.
     pub index: usize,
     /// The answer, two's complement; empty if only the host learns it.
-    pub values: &'a [u32],
+    pub values: &'a [u64],
     /// Its fraction bits.
     pub frac_bits: u8,
     /// What the online phase sent and received.
     pub traffic: Counts,
     /// How long it took.
     pub took: Duration,
+}
+
+/// Words of a ring as words of 64 bits that stand for the same integers.
+#[must_use]
+pub fn widened<R: Ring>(words: &[R]) -> Vec<u64> {
+    words.iter().map(|word| word.to_i64().cast_unsigned()).collect()
 }
 
 /// What becomes of what happens.
@@ -331,7 +338,10 @@ impl<S: Sensor, C: SessionCounter, E: Events> Device<S, C, E> {
             let (traffic, took) = (connected.io_mut().take(), start.elapsed());
             let frac_bits = network.output_frac_bits();
             match encoded {
-                Ok(()) => self.events.answer(&Inference { index, values, frac_bits, traffic, took })?,
+                Ok(()) => {
+                    let values = &widened(values);
+                    self.events.answer(&Inference { index, values, frac_bits, traffic, took })?;
+                }
                 Err(error) => {
                     self.events.refused(&error)?;
                     progress.refused += 1;

@@ -14,18 +14,20 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::Path;
 
+use sharelet_core::ring::Ring;
+
 use super::{DeviceError, Inference};
 use crate::link::Counts;
 
-/// Signed integers with commas between them.
+/// Words of a ring as signed integers with commas between them.
 #[derive(Clone, Copy, Debug)]
-pub struct Values<'a>(pub &'a [u32]);
+pub struct Values<'a, R>(pub &'a [R]);
 
-impl Display for Values<'_> {
+impl<R: Ring> Display for Values<'_, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().enumerate().try_for_each(|(index, value)| {
             let comma = if index == 0 { "" } else { "," };
-            write!(f, "{comma}{}", value.cast_signed())
+            write!(f, "{comma}{}", value.to_i64())
         })
     }
 }

@@ -33,6 +33,18 @@ impl<R, W> Exchange<R, W> {
         core::mem::take(&mut self.sent)
     }
 
+    /// Both halves, for an exchange of a message of so many bytes that is made on them.
+    pub const fn counted(&mut self, bytes: usize) -> (&mut R, &mut W) {
+        self.sent.messages += 1;
+        self.sent.bytes += bytes as u64;
+        self.halves()
+    }
+
+    /// The halves back.
+    pub fn into_halves(self) -> (R, W) {
+        (self.reader, self.writer)
+    }
+
     /// Both halves, for messages of another kind in between.
     pub const fn halves(&mut self) -> (&mut R, &mut W) {
         (&mut self.reader, &mut self.writer)

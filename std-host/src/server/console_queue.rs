@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use core::time::Duration;
 
+use sharelet_core::ring::Ring;
 use sharelet_core::session::{SessionError, refuse, servers};
 use sharelet_core::wire::control::Refusal;
 use sharelet_core::wire::query::QueryId;
@@ -24,43 +25,48 @@ pub struct Place {
     _permit: OwnedSemaphorePermit,
 }
 
-struct Entry {
+struct Entry<W> {
     number: u64,
     id: QueryId,
-    share: Vec<u32>,
+    share: Vec<W>,
     _place: Place,
 }
 
-#[derive(Default)]
-struct State {
-    entries: VecDeque<Entry>,
+struct State<W> {
+    entries: VecDeque<Entry<W>>,
     next: u64,
 }
 
-/// The queue, and who may empty it.
-pub struct Queue {
+/// The queue of shares in words of a ring, and who may empty it.
+pub struct Queue<W> {
     console: ServerConsole,
     places: Arc<Semaphore>,
-    state: Mutex<State>,
+    state: Mutex<State<W>>,
     news: Notify,
     current: Mutex<CancellationToken>,
 }
 
-impl core::fmt::Debug for Queue {
+impl<W> core::fmt::Debug for Queue<W> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Queue").field("console", &self.console).finish_non_exhaustive()
     }
 }
 
-impl Queue {
+impl<W: Ring> Queue<W> {
     /// A queue of at most `capacity` answers for `console`.
     #[must_use]
     pub fn new(console: ServerConsole, capacity: usize) -> Self {
         let places = Arc::new(Semaphore::new(capacity.min(Semaphore::MAX_PERMITS)));
-        Self { console, places, state: Mutex::default(), news: Notify::new(), current: Mutex::default() }
+        Self {
+            console,
+            places,
+            state: Mutex::new(State { entries: VecDeque::new(), next: 0 }),
+            news: Notify::new(),
+            current: Mutex::default(),
+        }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, State<W>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -71,7 +77,7 @@ impl Queue {
     }
 
     /// Keeps a share for the console.
-    pub fn push(&self, place: Place, id: QueryId, share: Vec<u32>) {
+    pub fn push(&self, place: Place, id: QueryId, share: Vec<W>) {
         let mut state = self.state();
         let number = state.next;
         state.next += 1;
@@ -81,7 +87,7 @@ impl Queue {
     }
 
     /// The first share from `number` on, with its own number.
-    fn from(&self, number: u64) -> Option<(u64, QueryId, Vec<u32>)> {
+    fn from(&self, number: u64) -> Option<(u64, QueryId, Vec<W>)> {
         let state = self.state();
         let entry = state.entries.iter().find(|entry| entry.number >= number)?;
         Some((entry.number, entry.id, entry.share.clone()))

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use sharelet_core::ring::Ring;
 use sharelet_core::share::Party;
 use sharelet_core::wire::query::{QueryId, Reason, Recipient};
 use sharelet_core::wire::servers::ServerHello;
@@ -11,17 +12,17 @@ use tokio_util::sync::CancellationToken;
 use super::party0::PeerError;
 use crate::link::Connection;
 
-/// One server's half of a query, complete and checked.
-pub struct Question {
+/// One server's half of a query, complete and checked, in words of the task's ring.
+pub struct Question<W> {
     /// What pairs it with the other server's half.
     pub id: QueryId,
     /// Who gets the answer, as this half says.
     pub recipient: Recipient,
     /// This server's share of the input: [`Task::inputs`] words.
-    pub share: Vec<u32>,
+    pub share: Vec<W>,
 }
 
-impl core::fmt::Debug for Question {
+impl<W> core::fmt::Debug for Question<W> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Question").field("id", &self.id).field("recipient", &self.recipient).finish_non_exhaustive()
     }
@@ -31,6 +32,9 @@ impl core::fmt::Debug for Question {
 ///
 /// Nothing is computed for a query of which the other server has no half.
 pub trait Evaluator: Send + Sync + 'static {
+    /// Words of the ring that the task names.
+    type Word: Ring;
+
     /// Which of the two it is.
     fn party(&self) -> Party;
 
@@ -47,7 +51,7 @@ pub trait Evaluator: Send + Sync + 'static {
     fn instance(&self) -> u64;
 
     /// This server's share of the output: [`Task::outputs`] words. Ends in time, whatever the other server does.
-    fn evaluate(&self, question: Question) -> impl Future<Output = Result<Vec<u32>, Reason>> + Send;
+    fn evaluate(&self, question: Question<Self::Word>) -> impl Future<Output = Result<Vec<Self::Word>, Reason>> + Send;
 
     /// Serves a connection that the other server opened with `hello`, to its end.
     fn accept(&self, connection: Connection, hello: ServerHello, stop: CancellationToken) -> impl Future<Output = ()> + Send;

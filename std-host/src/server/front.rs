@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use embedded_io_async::Read as _;
 use sharelet_core::keystream::{ChaCha12, Key};
-use sharelet_core::ring::read_le_slice;
+use sharelet_core::ring::{Ring, read_le_slice};
 use sharelet_core::session::data_party::expand_seed;
 use sharelet_core::session::servers::{self, Opening};
 use sharelet_core::session::{SessionError, refuse};
@@ -60,9 +60,9 @@ impl Default for Limits {
 
 /// A server.
 #[derive(Debug)]
-pub struct Server<E> {
+pub struct Server<E: Evaluator> {
     evaluator: Arc<E>,
-    queue: Option<Queue>,
+    queue: Option<Queue<E::Word>>,
     limits: Limits,
     seen: Mutex<Seen>,
 }
@@ -79,7 +79,7 @@ enum Ended {
 impl<E: Evaluator> Server<E> {
     /// A server that asks `evaluator`. Without a `queue` no answer goes to a console.
     #[must_use]
-    pub fn new(evaluator: Arc<E>, queue: Option<Queue>, limits: Limits) -> Arc<Self> {
+    pub fn new(evaluator: Arc<E>, queue: Option<Queue<E::Word>>, limits: Limits) -> Arc<Self> {
         Arc::new(Self { evaluator, queue, limits, seen: Mutex::default() })
     }
 
@@ -259,12 +259,12 @@ impl<E: Evaluator> Server<E> {
     }
 
     /// This server's share of the input.
-    async fn read_share(&self, reader: &mut Reader) -> Result<Vec<u32>, SessionError> {
-        let mut share = vec![0; usize::from(self.evaluator.task().inputs)];
+    async fn read_share(&self, reader: &mut Reader) -> Result<Vec<E::Word>, SessionError> {
+        let mut share = vec![E::Word::ZERO; usize::from(self.evaluator.task().inputs)];
         if self.evaluator.party() == Party::P0 {
             let mut seed = [0; SEED_BYTES];
             read_exact(reader, &mut seed).await?;
-            expand_seed::<ChaCha12>(&Key::from_bytes(seed), &mut share);
+            expand_seed::<ChaCha12, _>(&Key::from_bytes(seed), &mut share);
             seed.zeroize();
         } else {
             let mut bytes = vec![0; size_of_val(share.as_slice())];

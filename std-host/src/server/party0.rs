@@ -4,10 +4,9 @@
 //! tried again with a new connection and the next session number, after a pause that grows.
 
 use core::time::Duration;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use backon::{BackoffBuilder as _, ExponentialBuilder};
-use embedded_io_async::{ErrorKind, Read as _};
+use embedded_io_async::ErrorKind;
 use sharelet_core::network::Network;
 use sharelet_core::session::p0::{self, Identity, Policy};
 use sharelet_core::session::{SessionError, refuse, servers};
@@ -17,12 +16,13 @@ use sharelet_core::wire::control::{Answer, Refusal};
 use sharelet_core::wire::query::Reason;
 use sharelet_core::wire::servers::{Evaluate, ServerHello};
 use sharelet_core::wire::task::{Field, Task};
-use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::evaluator::{Evaluator, Question};
+use super::lanes::{Job, Pauses, Slots, gone};
 use super::numbers::Numbers;
+use super::training::wire::PeerError as Greeting;
 use crate::host::within;
 use crate::link::tcp::{self, Exposure};
 use crate::link::{Connection, LinkError, Route};
@@ -31,8 +31,6 @@ use crate::store::counter::FileCounter;
 
 /// The most work of a session, in keystream blocks of 16 weights each: some seconds.
 const MAX_BLOCKS: u64 = 1 << 26;
-/// A prepared session may wait this long for a query.
-const IDLE: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Where server 1 is, and how patient server 0.
 #[derive(Clone, Debug)]
@@ -91,6 +89,18 @@ pub enum PeerError {
         /// What differs.
         field: Field,
     },
+    /// What the servers of a shared model say to each other.
+    #[error(transparent)]
+    Greeting(#[from] super::training::wire::PeerError),
+    /// Their shares of a model do not belong together.
+    #[error("{0}")]
+    Differ(String),
+    /// There are no correlations for a shared model.
+    #[error("no correlations: {0}")]
+    Correlations(String),
+    /// An inference with a shared model ended in the middle.
+    #[error("the session with the other server ended: {0}")]
+    Broken(String),
 }
 
 impl PeerError {
@@ -99,7 +109,9 @@ impl PeerError {
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Link(error) => matches!(error, LinkError::Connect { .. }),
-            Self::Description { .. } => false,
+            Self::Description { .. } | Self::Differ(_) => false,
+            Self::Correlations(_) | Self::Broken(_) => true,
+            Self::Greeting(error) => matches!(error, Greeting::Io(_) | Greeting::Closed),
             Self::Session(error) => match error {
                 SessionError::Transport(_) | SessionError::Closed => true,
                 SessionError::Wire(error) => !matches!(error, WireError::NotSharelet | WireError::Version { .. }),
@@ -118,24 +130,16 @@ impl PeerError {
     }
 
     /// What data parties are told.
-    fn reason(&self) -> Reason {
+    #[must_use]
+    pub(super) fn reason(&self) -> Reason {
         match self {
-            Self::Session(SessionError::Refused(Refusal::NoCorrelations)) => Reason::NoCorrelations,
+            Self::Session(SessionError::Refused(Refusal::NoCorrelations)) | Self::Correlations(_) => Reason::NoCorrelations,
             Self::Session(SessionError::Refused(Refusal::NoHalf)) => Reason::NoPartner,
             Self::Session(SessionError::Refused(Refusal::HalvesDiffer)) => Reason::HalvesDiffer,
             _ => Reason::PeerLost,
         }
     }
 }
-
-/// A query for a lane, and where its answer goes.
-struct Job {
-    question: Question,
-    done: oneshot::Sender<Result<Vec<u32>, Reason>>,
-}
-
-/// A lane whose session is prepared.
-type Slot = oneshot::Sender<Job>;
 
 /// Server 0 of a model that server 1 owns.
 pub struct Party0 {
@@ -144,10 +148,7 @@ pub struct Party0 {
     numbers: Numbers<FileCounter>,
     task: Task,
     instance: u64,
-    prepared: mpsc::UnboundedSender<Slot>,
-    slots: tokio::sync::Mutex<mpsc::UnboundedReceiver<Slot>>,
-    /// Why the latest lane ended that was not asked for anything.
-    trouble: Mutex<Option<Reason>>,
+    slots: Slots<u32>,
 }
 
 impl core::fmt::Debug for Party0 {
@@ -160,24 +161,12 @@ impl Party0 {
     /// Server 0 with the key that it shares with the dealer, and the counter of its sessions.
     #[must_use]
     pub fn new(settings: Settings, identity: Identity, counter: FileCounter, task: Task, instance: u64) -> Arc<Self> {
-        let (prepared, slots) = mpsc::unbounded_channel();
-        let (numbers, slots) = (Numbers::new(counter), tokio::sync::Mutex::new(slots));
-        Arc::new(Self { settings, identity, numbers, task, instance, prepared, slots, trouble: Mutex::default() })
-    }
-
-    fn note(&self, trouble: Option<Reason>) {
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+        Arc::new(Self { settings, identity, numbers: Numbers::new(counter), task, instance, slots: Slots::default() })
     }
 
     /// A lane for ever, with pauses after failures; returns when no further attempt can help, or after `stop`.
     async fn keep_lane(&self, number: usize, stop: &CancellationToken) -> Result<(), PeerError> {
-        let Settings { shortest_pause, longest_pause, .. } = self.settings;
-        let pauses = ExponentialBuilder::default()
-            .with_min_delay(shortest_pause)
-            .with_max_delay(longest_pause)
-            .without_max_times()
-            .with_jitter();
-        let mut pause = pauses.build();
+        let mut pauses = Pauses::new(number, &self.settings);
         loop {
             let mut sessions = 0_u64;
             let error = match self.lane(&mut sessions, stop).await {
@@ -187,19 +176,9 @@ impl Party0 {
             if !error.is_passing() {
                 return Err(error);
             }
-            self.note(Some(error.reason()));
-            if sessions > 0 {
-                pause = pauses.build();
-            }
-            let wait = pause.next().unwrap_or(longest_pause);
-            if number == 0 {
-                tracing::warn!("{error}; next attempt in {} ms", wait.as_millis());
-            } else {
-                tracing::debug!("lane {number}: {error}");
-            }
-            tokio::select! {
-                () = stop.cancelled() => return Ok(()),
-                () = tokio::time::sleep(wait) => {}
+            self.slots.note(Some(error.reason()));
+            if !pauses.wait(&error, sessions, stop).await {
+                return Ok(());
             }
         }
     }
@@ -231,15 +210,12 @@ impl Party0 {
                 () = stop.cancelled() => return Ok(()),
                 prepared = within(*phase, connected.prepare(&mut numbers, &mut output)) => prepared?,
             };
-            self.note(None);
-            let (slot, job) = oneshot::channel();
-            // The receiver lives as long as `self`.
-            let _ = self.prepared.send(slot);
+            let job = self.slots.offer();
             let Job { question, done } = tokio::select! {
                 biased;
                 Ok(job) = job => job,
                 () = stop.cancelled() => return Ok(()),
-                () = gone(prepared.io_mut()) => return Err(SessionError::Closed.into()),
+                () = gone(&mut prepared.io_mut().reader) => return Err(SessionError::Closed.into()),
             };
             let query = Evaluate { id: question.id, recipient: question.recipient };
             let evaluating = async {
@@ -277,13 +253,9 @@ impl Party0 {
     }
 }
 
-/// Waits until the other server ends the connection: while a session waits for a query, it has nothing to say.
-async fn gone(connection: &mut Connection) {
-    connection.reader.await_message(IDLE);
-    let _ = connection.reader.read(&mut [0; 1]).await;
-}
-
 impl Evaluator for Party0 {
+    type Word = u32;
+
     fn party(&self) -> Party {
         Party::P0
     }
@@ -296,28 +268,8 @@ impl Evaluator for Party0 {
         self.instance
     }
 
-    async fn evaluate(&self, question: Question) -> Result<Vec<u32>, Reason> {
-        let (done, answer) = oneshot::channel();
-        let mut job = Job { question, done };
-        let handed = async {
-            loop {
-                let slot = self.slots.lock().await.recv().await;
-                // A lane that has ended meanwhile gives the job back.
-                match slot.map(|slot| slot.send(job)) {
-                    Some(Ok(())) => return true,
-                    Some(Err(back)) => job = back,
-                    None => return false,
-                }
-            }
-        };
-        match tokio::time::timeout(self.settings.wait, handed).await {
-            Ok(true) => {}
-            _ => {
-                let trouble = *self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-                return Err(trouble.unwrap_or(Reason::Busy));
-            }
-        }
-        answer.await.unwrap_or(Err(Reason::PeerLost))
+    async fn evaluate(&self, question: Question<u32>) -> Result<Vec<u32>, Reason> {
+        self.slots.ask(question, self.settings.wait).await
     }
 
     async fn accept(&self, mut connection: Connection, hello: ServerHello, _: CancellationToken) {

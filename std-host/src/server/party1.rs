@@ -5,7 +5,6 @@
 //! in time ends.
 
 use core::time::Duration;
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sharelet_core::keystream::{ChaCha12, KeyId, Rounds as _};
@@ -13,13 +12,13 @@ use sharelet_core::session::p1::{self, P1, ScratchSizes};
 use sharelet_core::session::{refuse, servers};
 use sharelet_core::share::Party;
 use sharelet_core::wire::control::{Answer, DeviceId, Refusal, max_welcome_bytes};
-use sharelet_core::wire::query::{QueryId, Reason, Recipient};
+use sharelet_core::wire::query::Reason;
 use sharelet_core::wire::servers::{Evaluate, ServerHello};
 use sharelet_core::wire::task::Task;
-use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::evaluator::{Evaluator, Question};
+use super::halves::{Halves, Waiting};
 use super::party0::PeerError;
 use crate::host::kernel::Vectorised;
 use crate::host::provider::{Provider, Supplied};
@@ -42,13 +41,6 @@ impl Default for Limits {
     fn default() -> Self {
         Self { pair: Duration::from_secs(5), phase: Duration::from_secs(300), idle: Duration::from_secs(24 * 3600) }
     }
-}
-
-/// A half that waits for its lane.
-struct Waiting {
-    recipient: Recipient,
-    share: Vec<u32>,
-    done: oneshot::Sender<Result<Vec<u32>, Reason>>,
 }
 
 /// The run of server 0 whose lanes are served, and the supply for its key.
@@ -79,8 +71,7 @@ pub struct Party1 {
     host: Arc<Host>,
     instance: u64,
     limits: Limits,
-    waiting: Mutex<HashMap<QueryId, Waiting>>,
-    arrived: Notify,
+    halves: Halves<u32>,
     peer: Mutex<Peer>,
 }
 
@@ -90,49 +81,21 @@ impl core::fmt::Debug for Party1 {
     }
 }
 
-/// Removes a half that is not waited for any longer.
-struct Registered<'p>(&'p Party1, QueryId);
-
-impl Drop for Registered<'_> {
-    fn drop(&mut self) {
-        self.0.waiting().remove(&self.1);
-    }
-}
-
 impl Party1 {
     /// Server 1 with the model and the supply of `host`, whose own devices are not served.
     #[must_use]
     pub fn new(host: Arc<Host>, instance: u64, limits: Limits) -> Arc<Self> {
-        let (waiting, arrived, peer) = (Mutex::default(), Notify::new(), Mutex::default());
-        Arc::new(Self { host, instance, limits, waiting, arrived, peer })
-    }
-
-    fn waiting(&self) -> MutexGuard<'_, HashMap<QueryId, Waiting>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        Arc::new(Self { host, instance, limits, halves: Halves::default(), peer: Mutex::default() })
     }
 
     fn peer(&self) -> MutexGuard<'_, Peer> {
         self.peer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The half of query `id`, which may be on its way.
-    async fn half(&self, query: &Evaluate) -> Result<Waiting, Refusal> {
-        let arrives = async {
-            loop {
-                let arrived = self.arrived.notified();
-                if let Some(half) = self.waiting().remove(&query.id) {
-                    return half;
-                }
-                arrived.await;
-            }
-        };
-        let half = tokio::time::timeout(self.limits.pair, arrives).await.map_err(|_| Refusal::NoHalf)?;
-        if half.recipient != query.recipient {
-            // The data party may be gone.
-            let _ = half.done.send(Err(Reason::HalvesDiffer));
-            return Err(Refusal::HalvesDiffer);
-        }
-        Ok(half)
+    /// The half of a query, which may be on its way.
+    async fn half(&self, query: &Evaluate) -> Result<Waiting<u32>, Refusal> {
+        let half = self.halves.take(query.id, query.recipient, self.limits.pair).await;
+        half.map_err(|reason| if reason == Reason::HalvesDiffer { Refusal::HalvesDiffer } else { Refusal::NoHalf })
     }
 
     /// Makes this run of server 0 the one that is served; lanes of an older one end.
@@ -235,6 +198,8 @@ impl Party1 {
 }
 
 impl Evaluator for Party1 {
+    type Word = u32;
+
     fn party(&self) -> Party {
         Party::P1
     }
@@ -247,24 +212,8 @@ impl Evaluator for Party1 {
         self.instance
     }
 
-    async fn evaluate(&self, question: Question) -> Result<Vec<u32>, Reason> {
-        let Question { id, recipient, share } = question;
-        let (done, mut answer) = oneshot::channel();
-        if self.waiting().insert(id, Waiting { recipient, share, done }).is_some() {
-            return Err(Reason::Replay);
-        }
-        let registered = Registered(self, id);
-        self.arrived.notify_waiters();
-        match tokio::time::timeout(self.limits.pair, &mut answer).await {
-            Ok(answer) => answer.unwrap_or(Err(Reason::PeerLost)),
-            Err(_) if self.waiting().remove(&id).is_some() => Err(Reason::NoPartner),
-            // A lane has it.
-            Err(_) => {
-                drop(registered);
-                let answer = tokio::time::timeout(self.limits.phase, answer).await;
-                answer.map_or(Err(Reason::PeerLost), |answer| answer.unwrap_or(Err(Reason::PeerLost)))
-            }
-        }
+    async fn evaluate(&self, question: Question<u32>) -> Result<Vec<u32>, Reason> {
+        self.halves.answer(question, self.limits.pair, self.limits.phase).await
     }
 
     async fn accept(&self, connection: Connection, hello: ServerHello, stop: CancellationToken) {

@@ -67,11 +67,19 @@ impl Plan {
     /// # Errors
     /// The program's sizes are wrong.
     pub fn of<P: Program>(program: &mut P, truncation: Truncation) -> Result<Self, EngineError<Infallible>> {
+        Ok(Self::counted(program, truncation)?.0)
+    }
+
+    /// Counts a program; beside that, what it leaves, in its sizes.
+    ///
+    /// # Errors
+    /// As [`Plan::of`].
+    pub fn counted<P: Program>(program: &mut P, truncation: Truncation) -> Result<(Self, P::Output), EngineError<Infallible>> {
         let machine = Machine::new(Offline::new(Operations::default(), settings(truncation)), Sizes::default());
-        let (_, engine, sizes) = run(program, machine)?;
+        let (output, engine, sizes) = run(program, machine)?;
         let Sizes { mask_elems, product_elems, multiply_adds } = sizes;
         let Operations { count: Count(usage), list: operations } = engine.into_task();
-        Ok(Self { usage, mask_elems, product_elems, multiply_adds, operations })
+        Ok((Self { usage, mask_elems, product_elems, multiply_adds, operations }, output))
     }
 }
 

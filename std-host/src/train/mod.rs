@@ -23,6 +23,7 @@ pub mod parameters;
 pub mod plain;
 pub mod scale;
 pub mod schedule;
+pub mod serving;
 pub mod state;
 pub mod step;
 pub mod update;

@@ -233,7 +233,9 @@ impl Sensor for Rows {
 #[derive(Default)]
 pub struct Log {
     pub sessions: Vec<u64>,
+    /// The same integers, in 32 bits and in 64.
     pub answers: Vec<Vec<u32>>,
+    pub wide: Vec<Vec<u64>>,
     pub failures: Vec<String>,
     pub refused: Vec<String>,
 }
@@ -246,7 +248,8 @@ impl Events for Log {
     }
 
     fn answer(&mut self, inference: &Inference<'_>) -> std::io::Result<()> {
-        self.answers.push(inference.values.to_vec());
+        self.answers.push(inference.values.iter().map(|&value| value as u32).collect());
+        self.wide.push(inference.values.to_vec());
         Ok(())
     }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use sharelet_core::keystream::Key;
+use sharelet_core::ring::Ring;
 use sharelet_core::session::p0::Identity;
 use sharelet_core::wire::control::{Answer, DeviceId};
 use sharelet_core::wire::query::{Half, QueryHeader, QueryId, Recipient};
@@ -61,7 +62,8 @@ impl One {
     }
 }
 
-async fn serve<E: Evaluator>(address: &str, evaluator: Arc<E>, queue: Option<Queue>) -> One {
+/// A server that asks `evaluator`.
+pub async fn serve<E: Evaluator>(address: &str, evaluator: Arc<E>, queue: Option<Queue<E::Word>>) -> One {
     let stop = CancellationToken::new();
     let listener = Listener::bind(address, Exposure::Local).await.expect("listens");
     let address = listener.local_address().expect("has an address").to_string();
@@ -82,7 +84,7 @@ impl Room {
         path
     }
 
-    fn queue(&self, party: u8, capacity: usize) -> Option<Queue> {
+    pub fn queue<W: Ring>(&self, party: u8, capacity: usize) -> Option<Queue<W>> {
         let path = server_path(&self.path("operator"), party);
         path.exists().then(|| Queue::new(ServerConsole::load(&path, party).expect("loads"), capacity))
     }
@@ -201,7 +203,7 @@ pub async fn console(
     };
     let printed = printed.clone();
     let sink = move |answer: console::ConsoleAnswer| {
-        printed.lock().expect("not poisoned").push((answer.id, answer.values));
+        printed.lock().expect("not poisoned").push((answer.id, answer.values.iter().map(|&value| value as u32).collect()));
         Ok(())
     };
     let mut console = Console::new(settings, ConsoleKey::load(key).expect("loads"), sink);
@@ -211,7 +213,7 @@ pub async fn console(
 /// A data party that speaks bytes: one half of a query.
 pub fn half(task: &Task, id: u64, half: Half, recipient: Recipient) -> Vec<u8> {
     let header = QueryHeader { half, recipient, task: task.id(), id: QueryId(id.to_le_bytes()) };
-    let body = if half == Half::Seed { 32 } else { usize::from(task.inputs) * 4 };
+    let body = if half == Half::Seed { 32 } else { usize::from(task.inputs) * usize::from(task.ring_bits) / 8 };
     [&header.emit()[..], &vec![7; body]].concat()
 }
 

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use sharelet_core::correlation::SessionToken;
+use sharelet_core::engine::Truncation;
 use sharelet_core::keystream::{ChaCha12, Keystream};
 use tokio::sync::mpsc;
 
 use crate::dealer::client::{ClientError, Sessions};
+use crate::tensor::offline::Plan;
 use crate::tensor::party::Prepared;
-use crate::train::course::{Course, Plans, Session};
+use crate::train::course::{Course, Plans};
 
 /// Sessions that wait, beside the one that is being prepared.
 const AHEAD: usize = 1;
@@ -47,17 +49,25 @@ pub enum Source {
 impl Supply {
     /// Begins to prepare the sessions of a course from a step on; the first has number `first`.
     #[must_use]
-    pub fn begin(course: Arc<Course>, plans: Arc<Plans>, steps: usize, first: u64, mut source: Source) -> Self {
+    pub fn begin(course: Arc<Course>, plans: Arc<Plans>, steps: usize, first: u64, source: Source) -> Self {
         let (sender, receiver) = mpsc::channel(AHEAD);
         tokio::spawn(async move {
-            for (number, session) in (first..).zip(course.sessions(steps)) {
-                let prepared = prepare(&course, &plans, (number, session), &mut source).await;
-                let failed = prepared.is_err();
-                if sender.send(prepared).await.is_err() || failed {
-                    return;
-                }
-            }
+            let plan = |session| plans.of(course.kind(session));
+            let sessions = (first..).zip(course.sessions(steps)).map(|(number, session)| (number, plan(session)));
+            feed(sessions, course.truncation(), source, sender).await;
         });
+        Self(receiver)
+    }
+
+    /// Begins to prepare sessions with their numbers, as their plans count them.
+    #[must_use]
+    pub fn prepare(
+        sessions: impl Iterator<Item = (u64, Arc<Plan>)> + Send + 'static,
+        truncation: Truncation,
+        source: Source,
+    ) -> Self {
+        let (sender, receiver) = mpsc::channel(AHEAD);
+        tokio::spawn(feed(sessions, truncation, source, sender));
         Self(receiver)
     }
 
@@ -70,13 +80,23 @@ impl Supply {
     }
 }
 
-async fn prepare(
-    course: &Arc<Course>,
-    plans: &Plans,
-    (number, session): (u64, Session),
-    source: &mut Source,
-) -> Result<Prepared, SupplyError> {
-    let (plan, truncation) = (plans.of(course.kind(session)), course.truncation());
+/// Prepares sessions until one fails or nobody waits for more.
+async fn feed(
+    sessions: impl Iterator<Item = (u64, Arc<Plan>)>,
+    truncation: Truncation,
+    mut source: Source,
+    sender: mpsc::Sender<Result<Prepared, SupplyError>>,
+) {
+    for (number, plan) in sessions {
+        let prepared = prepare(plan, truncation, number, &mut source).await;
+        let failed = prepared.is_err();
+        if sender.send(prepared).await.is_err() || failed {
+            return;
+        }
+    }
+}
+
+async fn prepare(plan: Arc<Plan>, truncation: Truncation, number: u64, source: &mut Source) -> Result<Prepared, SupplyError> {
     let prepared = match source {
         Source::Key(keystream) => {
             let keystream = keystream.clone();
