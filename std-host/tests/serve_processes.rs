@@ -4,7 +4,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use sharelet_core::fixed::encode;
 use sharelet_host::server::shared::model::SharedModel;
@@ -40,6 +40,8 @@ fn run(folder: &Path, arguments: &[&str]) -> String {
 struct Listening {
     child: Child,
     address: String,
+    /// Open as long as the program prints.
+    _printed: BufReader<ChildStdout>,
 }
 
 impl Listening {
@@ -47,9 +49,10 @@ impl Listening {
         let arguments = [arguments, &["--listen", "127.0.0.1:0"]].concat();
         let mut child = sharelet(folder, &arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("starts");
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).expect("reads");
+        let mut printed = BufReader::new(child.stdout.take().unwrap());
+        printed.read_line(&mut line).expect("reads");
         let address = line.trim().strip_prefix("listening on ").unwrap_or_else(|| panic!("{arguments:?}: {line:?}")).to_owned();
-        Self { child, address }
+        Self { child, address, _printed: printed }
     }
 }
 
@@ -114,9 +117,12 @@ fn what_was_trained_is_served_at_once() {
     run(folder, &["task", "--shared", &shares[1], "-o", "other.task"]);
     assert_eq!(std::fs::read(folder.join("study.task")).unwrap(), std::fs::read(folder.join("other.task")).unwrap());
 
-    let wrong = sharelet(folder, &["server", "--party", "0", "--shared", &shares[1], "--peer", "127.0.0.1:1", key[0], key[1], key[2], key[3]])
-        .output()
-        .expect("runs");
+    let wrong = sharelet(
+        folder,
+        &["server", "--party", "0", "--shared", &shares[1], "--peer", "127.0.0.1:1", key[0], key[1], key[2], key[3]],
+    )
+    .output()
+    .expect("runs");
     assert!(String::from_utf8_lossy(&wrong.stderr).contains("a share of party 1"), "{}", String::from_utf8_lossy(&wrong.stderr));
     let missing = sharelet(folder, &["server", "--party", "1"]).output().expect("runs");
     assert_eq!(missing.status.code(), Some(2), "{}", String::from_utf8_lossy(&missing.stderr));

@@ -370,3 +370,97 @@ async fn what_disappears_is_named_and_found_again() {
     server_1.stop().await.expect("a clean end");
     dealer.stop().await;
 }
+
+/// A proxy to `to`, on which bytes arrive `delay` later either way.
+async fn delayed(to: &str, delay: Duration) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("listens");
+    let (address, to) = (listener.local_addr().expect("has an address").to_string(), to.to_owned());
+    tokio::spawn(async move {
+        while let Ok((near, _)) = listener.accept().await {
+            let far = tokio::net::TcpStream::connect(&to).await.expect("connects");
+            for end in [&near, &far] {
+                end.set_nodelay(true).expect("a socket");
+            }
+            let ((near_in, near_out), (far_in, far_out)) = (near.into_split(), far.into_split());
+            tokio::spawn(carry(near_in, far_out, delay));
+            tokio::spawn(carry(far_in, near_out, delay));
+        }
+    });
+    address
+}
+
+async fn carry(mut from: tokio::net::tcp::OwnedReadHalf, mut to: tokio::net::tcp::OwnedWriteHalf, delay: Duration) {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let (sender, mut under_way) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Some((due, bytes)) = under_way.recv().await {
+            tokio::time::sleep_until(due).await;
+            let bytes: Vec<u8> = bytes;
+            if to.write_all(&bytes).await.is_err() {
+                return;
+            }
+        }
+    });
+    let mut buffer = vec![0; 1 << 16];
+    while let Ok(read) = from.read(&mut buffer).await {
+        if read == 0 || sender.send((tokio::time::Instant::now() + delay, buffer[..read].to_vec())).is_err() {
+            return;
+        }
+    }
+}
+
+/// Far apart: as many one-way delays as there are messages, although server 0 says which query it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_of_network_a_takes_seven_delays() {
+    const DELAY: Duration = Duration::from_millis(150);
+    let shared = Shared::new("name = \"a\"", "one-unit", (784, 10));
+    let dealer = shared.room.dealer().await;
+    let server_1 = shared.server_1("127.0.0.1:0", &dealer.address, &shared.shares[1]).await;
+    let far = delayed(&server_1.address, DELAY).await;
+    let server_0 = shared.server_0("127.0.0.1:0", &far, (2, 16)).await;
+    let readings = shared.readings(1);
+    let mut party = shared.data_party("pump", &server_0, &server_1, &readings);
+    party.settings.retries = 30;
+    ask(&mut party).await.expect("works");
+    let mut delays = Vec::new();
+    for _ in 0..4 {
+        // Both lanes are ready again.
+        tokio::time::sleep(8 * DELAY).await;
+        let start = std::time::Instant::now();
+        ask(&mut party).await.expect("works");
+        delays.push(start.elapsed().as_secs_f64() / DELAY.as_secs_f64());
+    }
+    println!("one-way delays: {delays:.2?}");
+    let least = delays.iter().copied().fold(f64::INFINITY, f64::min);
+    assert!((6.9..7.7).contains(&least), "{delays:?}");
+}
+
+/// Many at once: server 1's guesses may be wrong, and no answer is.
+#[tokio::test(flavor = "multi_thread")]
+async fn queries_at_once_are_told_apart() {
+    let shared = Shared::new(PERCEPTRON, "exact", (9, 3));
+    let dealer = shared.room.dealer().await;
+    let server_1 = shared.server_1("127.0.0.1:0", &dealer.address, &shared.shares[1]).await;
+    let far = delayed(&server_1.address, Duration::from_millis(5)).await;
+    let server_0 = shared.server_0("127.0.0.1:0", &far, (3, 32)).await;
+    let mut asked = tokio::task::JoinSet::new();
+    for number in 0..6 {
+        let readings = shared.readings(12);
+        let expected = shared.twin(&readings);
+        let mut party = shared.data_party(&format!("pump-{number}"), &server_0, &server_1, &readings);
+        party.settings.retries = 30;
+        asked.spawn(async move {
+            ask(&mut party).await.expect("works");
+            (party.events.log, expected)
+        });
+    }
+    let mut failures = 0;
+    while let Some(heard) = asked.join_next().await {
+        let (log, expected) = heard.expect("does not panic");
+        assert_eq!(log.wide, expected);
+        failures += log.failures.len();
+    }
+    println!("{failures} queries were asked again");
+    server_0.stop().await.expect("a clean end");
+    server_1.stop().await.expect("a clean end");
+}

@@ -1,12 +1,13 @@
 //! Server 0's lanes: connections to server 1 on which sessions are prepared, and the queries that they are given.
 
 use core::time::Duration;
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 use embedded_io_async::Read as _;
 use sharelet_core::wire::query::Reason;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::evaluator::Question;
@@ -27,10 +28,10 @@ pub struct Job<W> {
 /// A lane whose session is prepared.
 type Slot<W> = oneshot::Sender<Job<W>>;
 
-/// Prepared sessions, in the order in which they were.
+/// Prepared sessions. A query goes to the lane with the lowest number: with a shared model, server 1 begins on that one, too.
 pub struct Slots<W> {
-    prepared: mpsc::UnboundedSender<Slot<W>>,
-    slots: tokio::sync::Mutex<mpsc::UnboundedReceiver<Slot<W>>>,
+    slots: Mutex<BTreeMap<usize, Slot<W>>>,
+    prepared: Notify,
     /// Why the latest lane ended that was not asked for anything.
     trouble: Mutex<Option<Reason>>,
 }
@@ -49,8 +50,7 @@ impl<W> core::fmt::Debug for Slots<W> {
 
 impl<W> Default for Slots<W> {
     fn default() -> Self {
-        let (prepared, slots) = mpsc::unbounded_channel();
-        Self { prepared, slots: tokio::sync::Mutex::new(slots), trouble: Mutex::default() }
+        Self { slots: Mutex::default(), prepared: Notify::new(), trouble: Mutex::default() }
     }
 }
 
@@ -60,13 +60,17 @@ impl<W> Slots<W> {
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
     }
 
-    /// A lane's session is prepared: the query that it is given comes out.
-    pub fn offer(&self) -> oneshot::Receiver<Job<W>> {
+    /// The session of lane `number` is prepared: the query that it is given comes out.
+    pub fn offer(&self, number: usize) -> oneshot::Receiver<Job<W>> {
         self.note(None);
         let (slot, job) = oneshot::channel();
-        // The receiver lives as long as `self`.
-        let _ = self.prepared.send(slot);
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner).insert(number, slot);
+        self.prepared.notify_waiters();
         job
+    }
+
+    fn first(&self) -> Option<Slot<W>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner).pop_first().map(|(_, slot)| slot)
     }
 
     /// Gives a query to a prepared session, for which it waits as long as `wait`; the answer.
@@ -75,24 +79,24 @@ impl<W> Slots<W> {
     /// [`Reason`].
     pub async fn ask(&self, question: Question<W>, wait: Duration) -> Result<Vec<W>, Reason> {
         let (done, answer) = oneshot::channel();
-        let mut job = Job { question, done };
+        let mut job = Some(Job { question, done });
         let handed = async {
             loop {
-                let slot = self.slots.lock().await.recv().await;
-                // A lane that has ended meanwhile gives the job back.
-                match slot.map(|slot| slot.send(job)) {
-                    Some(Ok(())) => return true,
-                    Some(Err(back)) => job = back,
-                    None => return false,
+                let prepared = self.prepared.notified();
+                while let Some(slot) = self.first() {
+                    let Some(next) = job.take() else { return };
+                    // A lane that has ended meanwhile gives the job back.
+                    match slot.send(next) {
+                        Ok(()) => return,
+                        Err(back) => job = Some(back),
+                    }
                 }
+                prepared.await;
             }
         };
-        match tokio::time::timeout(wait, handed).await {
-            Ok(true) => {}
-            _ => {
-                let trouble = *self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-                return Err(trouble.unwrap_or(Reason::Busy));
-            }
+        if tokio::time::timeout(wait, handed).await.is_err() {
+            let trouble = *self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+            return Err(trouble.unwrap_or(Reason::Busy));
         }
         answer.await.unwrap_or(Err(Reason::PeerLost))
     }
@@ -139,6 +143,12 @@ impl Pauses {
 
 /// Waits until the other server ends the connection: while a session waits for a query, it has nothing to say.
 pub async fn gone(reader: &mut Reader) {
+    let _ = said(reader).await;
+}
+
+/// Waits for the first byte that the other server says while a session waits for a query; `None` if it ends the connection.
+pub async fn said(reader: &mut Reader) -> Option<u8> {
+    let mut first = [0; 1];
     reader.await_message(IDLE);
-    let _ = reader.read(&mut [0; 1]).await;
+    matches!(reader.read(&mut first).await, Ok(1)).then_some(first[0])
 }

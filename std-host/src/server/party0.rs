@@ -169,7 +169,7 @@ impl Party0 {
         let mut pauses = Pauses::new(number, &self.settings);
         loop {
             let mut sessions = 0_u64;
-            let error = match self.lane(&mut sessions, stop).await {
+            let error = match self.lane(number, &mut sessions, stop).await {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
             };
@@ -184,7 +184,7 @@ impl Party0 {
     }
 
     /// One connection: greetings, then session after session until `stop`.
-    async fn lane(&self, sessions: &mut u64, stop: &CancellationToken) -> Result<(), PeerError> {
+    async fn lane(&self, number: usize, sessions: &mut u64, stop: &CancellationToken) -> Result<(), PeerError> {
         let Settings { peer, route, connect, stall, phase, .. } = &self.settings;
         let mut network = Network::<MAX_LAYERS>::default();
         let greeted = async {
@@ -210,7 +210,7 @@ impl Party0 {
                 () = stop.cancelled() => return Ok(()),
                 prepared = within(*phase, connected.prepare(&mut numbers, &mut output)) => prepared?,
             };
-            let job = self.slots.offer();
+            let job = self.slots.offer(number);
             let Job { question, done } = tokio::select! {
                 biased;
                 Ok(job) = job => job,

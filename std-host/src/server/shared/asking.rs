@@ -3,8 +3,12 @@
 //! ```text
 //! server 0:  recipient, u8 | query, 8 bytes                      then its first message
 //! server 1:  0 | query, 8 bytes                                  then its first message
+//!            128 + recipient, u8 | query, 8 bytes                instead, before it was asked: its guess, and its first message
 //!            reason, u8 | query, 8 bytes                         instead: there is no half of it; the session is spent
 //! ```
+//!
+//! A guess saves the time that server 0's header is under way. If it is wrong, either side sees it in the other's header, and drops the
+//! session: what was sent in it is masked by masks that are spent.
 
 use std::io;
 
@@ -15,6 +19,8 @@ use sharelet_core::wire::query::{QueryId, Reason, Recipient};
 use crate::link::exchange::Exchange;
 use crate::link::{Reader, Writer};
 
+/// A guess may wait this long for server 0.
+const IDLE: core::time::Duration = core::time::Duration::from_secs(365 * 24 * 3600);
 /// Bytes in front of a session's first message.
 pub const HEADER_BYTES: usize = 9;
 
@@ -57,27 +63,44 @@ pub enum AskError {
     /// Server 1 has no half of the query; the next session can be used.
     #[error("{0}")]
     Refused(Reason),
+    /// Server 1 has guessed another query; the session is spent, the next can be used.
+    #[error("the servers began with different queries")]
+    Other,
 }
 
 /// An exchange whose first message has a header in front.
-#[derive(Debug)]
 pub struct Asking<'l> {
     link: &'l mut Exchange<Reader, Writer>,
-    first: Option<First>,
+    first: Option<First<'l>>,
 }
 
-#[derive(Clone, Copy, Debug)]
-enum First {
-    /// Server 0: the query is named, and server 1 says whether it has a half.
-    Ask(Asked),
+impl core::fmt::Debug for Asking<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Asking").field("link", &self.link).finish_non_exhaustive()
+    }
+}
+
+enum First<'l> {
+    /// Server 0: the query is named, and server 1 says whether it has a half. The first byte of that may be here.
+    Ask(Asked, Option<u8>),
     /// Server 1: its half is there.
     Confirm(QueryId),
+    /// Server 1: its half is there, and server 0 may ask for it. Called if it does.
+    Guess(Asked, &'l mut dyn FnMut()),
 }
 
+/// Added to the recipient in a guess.
+const GUESS: u8 = 128;
+
 impl<'l> Asking<'l> {
-    /// Server 0's link for a query.
-    pub const fn ask(link: &'l mut Exchange<Reader, Writer>, asked: Asked) -> Self {
-        Self { link, first: Some(First::Ask(asked)) }
+    /// Server 0's link for a query; `early` is the first byte of a guess that has arrived.
+    pub const fn ask(link: &'l mut Exchange<Reader, Writer>, asked: Asked, early: Option<u8>) -> Self {
+        Self { link, first: Some(First::Ask(asked, early)) }
+    }
+
+    /// Server 1's link for a query that server 0 may ask for; `right` is called if it does.
+    pub const fn guess(link: &'l mut Exchange<Reader, Writer>, asked: Asked, right: &'l mut dyn FnMut()) -> Self {
+        Self { link, first: Some(First::Guess(asked, right)) }
     }
 
     /// Server 1's link for a query that server 0 has named.
@@ -130,9 +153,13 @@ impl Link for Asking<'_> {
 
     async fn exchange(&mut self, own: [&[u8]; 2], peer: [&mut [u8]; 2]) -> Result<(), AskError> {
         let Some(first) = self.first.take() else { return Ok(self.link.exchange(own, peer).await?) };
-        let (in_front, id) = match first {
-            First::Ask(asked) => (asked.emit(), asked.id),
-            First::Confirm(id) => (header(0, id), id),
+        let in_front = match &first {
+            First::Ask(asked, _) => asked.emit(),
+            First::Confirm(id) => header(0, *id),
+            First::Guess(asked, _) => {
+                let [recipient, ..] = asked.emit();
+                header(GUESS + recipient, asked.id)
+            }
         };
         let (reader, writer) = self.link.counted(own.iter().map(|part| part.len()).sum::<usize>() + HEADER_BYTES);
         let send = async {
@@ -143,25 +170,49 @@ impl Link for Asking<'_> {
             Ok::<_, AskError>(())
         };
         let receive = async {
-            if let First::Ask(_) = first {
-                let mut reply = [0; HEADER_BYTES];
-                read_exact(reader, &mut reply).await?;
-                let [kind, theirs @ ..] = reply;
-                if QueryId(theirs) != id {
-                    return Err(AskError::Io(io::ErrorKind::InvalidData.into()));
+            let agreed = match first {
+                First::Ask(asked, early) => answered(reader, asked, early).await?,
+                First::Confirm(_) => true,
+                First::Guess(guessed, right) => {
+                    // Server 0 may have nothing to ask for long.
+                    reader.await_message(IDLE);
+                    let mut bytes = [0; HEADER_BYTES];
+                    read_exact(reader, &mut bytes).await?;
+                    let agreed = Asked::parse(bytes)? == guessed;
+                    if agreed {
+                        right();
+                    }
+                    agreed
                 }
-                if kind != 0 {
-                    let reason = Reason::from_number(kind).ok_or(io::Error::from(io::ErrorKind::InvalidData))?;
-                    return Err(AskError::Refused(reason));
-                }
-            }
+            };
             for part in peer {
                 read_exact(reader, part).await?;
             }
-            Ok(())
+            if agreed { Ok(()) } else { Err(AskError::Other) }
         };
         // A refusal must not leave half a message behind: what is sent is sent to its end.
         let (sent, received) = tokio::join!(send, receive);
         sent.and(received)
+    }
+}
+
+/// Server 0: whether server 1 has begun with the same query.
+async fn answered(reader: &mut Reader, asked: Asked, early: Option<u8>) -> Result<bool, AskError> {
+    let mut reply = [0; HEADER_BYTES];
+    let (first, rest) = reply.split_at_mut(1);
+    match early {
+        Some(early) => first.fill(early),
+        None => read_exact(reader, first).await?,
+    }
+    read_exact(reader, rest).await?;
+    let [kind, id @ ..] = reply;
+    let (same, [recipient, ..]) = (QueryId(id) == asked.id, asked.emit());
+    match kind {
+        GUESS.. => Ok(same && kind == GUESS + recipient),
+        0 if same => Ok(true),
+        _ => {
+            let invalid = || AskError::Io(io::ErrorKind::InvalidData.into());
+            Err(Reason::from_number(kind).filter(|_| same).map_or_else(invalid, AskError::Refused))
+        }
     }
 }

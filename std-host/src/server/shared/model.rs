@@ -108,7 +108,7 @@ impl SharedModel {
     /// What is told to the other server before anything is opened.
     #[must_use]
     pub fn greeting(&self) -> Greeting {
-        Greeting { version: super::wire::VERSION, run: self.run, step: self.step, config: self.config.clone(), key: None }
+        Greeting { version: super::wire::VERSION, run: self.run, step: self.step, config: self.config.clone(), lane: None }
     }
 
     /// The first field in which the other server's share is of another model.

@@ -25,7 +25,7 @@ use crate::host::within;
 use crate::link::exchange::{Exchange, Sent};
 use crate::link::{Connection, Reader, Writer, tcp};
 use crate::server::evaluator::{Evaluator, Question};
-use crate::server::lanes::{Job, Pauses, Slots, gone};
+use crate::server::lanes::{Job, Pauses, Slots, said};
 use crate::server::party0::{PeerError, Settings};
 use crate::server::training::supply::{Source, Supply};
 use crate::server::training::wire as messages;
@@ -63,6 +63,8 @@ struct Chunk {
     link: Exchange<Reader, Writer>,
     supply: Supply,
     weights: Vec<Masked>,
+    /// A query that server 1 did not begin with.
+    again: Option<Job<u64>>,
 }
 
 impl Party0 {
@@ -90,7 +92,7 @@ impl Party0 {
         let mut pauses = Pauses::new(number, &self.settings);
         loop {
             let mut sessions = 0;
-            let error = match self.lane(&mut sessions, stop).await {
+            let error = match self.lane(number, &mut sessions, stop).await {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
             };
@@ -105,11 +107,11 @@ impl Party0 {
     }
 
     /// One connection: greetings, then chunk after chunk until `stop`.
-    async fn lane(&self, sessions: &mut u64, stop: &CancellationToken) -> Result<(), PeerError> {
+    async fn lane(&self, number: usize, sessions: &mut u64, stop: &CancellationToken) -> Result<(), PeerError> {
         let Connection { mut reader, mut writer } = tokio::select! {
             biased;
             () = stop.cancelled() => return Ok(()),
-            connection = self.connect() => connection?,
+            connection = self.connect(number) => connection?,
         };
         tracing::debug!("a lane to server 1 is open");
         loop {
@@ -120,16 +122,20 @@ impl Party0 {
             };
             let mut chunk = begun?;
             for _ in 1..self.chunk {
-                if !self.query(&mut chunk, stop).await? {
+                if !self.query(number, &mut chunk, stop).await? {
                     return Ok(());
                 }
                 *sessions += 1;
+            }
+            // The last session of a chunk was spent on another query.
+            if let Some(Job { done, .. }) = chunk.again {
+                let _ = done.send(Err(Reason::Busy));
             }
             (reader, writer) = chunk.link.into_halves();
         }
     }
 
-    async fn connect(&self) -> Result<Connection, PeerError> {
+    async fn connect(&self, number: usize) -> Result<Connection, PeerError> {
         let Settings { peer, route, connect, stall, phase, .. } = &self.settings;
         let mut connection = tcp::connect(peer, route.clone(), *connect, *stall).await?;
         let ours = self.hello();
@@ -144,7 +150,8 @@ impl Party0 {
             return Err(SessionError::Refused(refusal).into());
         }
         let mut greeting = self.model.greeting();
-        greeting.key = Some((self.key.device, self.key.key_id()));
+        let number = u16::try_from(number).unwrap_or(u16::MAX);
+        greeting.lane = Some((number, self.key.device, self.key.key_id()));
         let Connection { reader, writer } = &mut connection;
         let agreed = wire::agree(reader, writer, &greeting, |theirs| self.model.difference(theirs));
         timed(*phase, agreed).await?;
@@ -174,12 +181,12 @@ impl Party0 {
         let mut open = serving.open(&self.model.model);
         let opened = prepared.run(&mut open, Exchange::new(reader, writer));
         let (weights, link) = timed(self.settings.phase, async { opened.await.map_err(broken) }).await?;
-        Ok(Chunk { link, supply, weights })
+        Ok(Chunk { link, supply, weights, again: None })
     }
 
     /// One session; `false` after `stop`.
-    async fn query(&self, chunk: &mut Chunk, stop: &CancellationToken) -> Result<bool, PeerError> {
-        let Chunk { link, supply, weights } = chunk;
+    async fn query(&self, number: usize, chunk: &mut Chunk, stop: &CancellationToken) -> Result<bool, PeerError> {
+        let Chunk { link, supply, weights, again } = chunk;
         let prepared = supply.next().await.map_err(|error| PeerError::Broken(error.to_string()))?;
         let ready = async {
             let (reader, _) = link.halves();
@@ -191,17 +198,29 @@ impl Party0 {
             () = stop.cancelled() => return Ok(false),
             ready = ready => ready?,
         };
-        let job = self.slots.offer();
-        let Job { question, done } = tokio::select! {
-            biased;
-            Ok(job) = job => job,
-            () = stop.cancelled() => return Ok(false),
-            () = gone(link.halves().0) => return Err(SessionError::Closed.into()),
+        let mut early = None;
+        let Job { question, done } = match again.take() {
+            Some(job) => job,
+            None => {
+                let mut job = self.slots.offer(number);
+                loop {
+                    tokio::select! {
+                        biased;
+                        Ok(job) = &mut job => break job,
+                        () = stop.cancelled() => return Ok(false),
+                        // Server 1 may begin before it is asked.
+                        first = said(link.halves().0), if early.is_none() => {
+                            early = Some(first.ok_or(SessionError::Closed)?);
+                        }
+                    }
+                }
+            }
         };
         let Question { id, recipient, share } = question;
+        let kept = share.clone();
         let mut evaluate = self.model.serving.evaluate(&self.model.model, weights, share).map_err(broken)?;
         link.take();
-        let asking = Asking::ask(link, Asked { id, recipient });
+        let asking = Asking::ask(link, Asked { id, recipient }, early);
         let ran = tokio::time::timeout(self.settings.phase, prepared.run(&mut evaluate, asking)).await;
         // The data party may be gone.
         match ran {
@@ -212,6 +231,10 @@ impl Party0 {
             }
             Ok(Err(EngineError::Link(AskError::Refused(reason)))) => {
                 let _ = done.send(Err(reason));
+                Ok(true)
+            }
+            Ok(Err(EngineError::Link(AskError::Other))) => {
+                *again = Some(Job { question: Question { id, recipient, share: kept }, done });
                 Ok(true)
             }
             Ok(Err(error)) => {

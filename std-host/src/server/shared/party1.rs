@@ -4,6 +4,7 @@ use core::time::Duration;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use embedded_io_async::Read as _;
+use sharelet_core::engine::EngineError;
 use sharelet_core::session::{SessionError, refuse, servers};
 use sharelet_core::share::Party;
 use sharelet_core::wire::control::{DeviceId, Refusal};
@@ -13,7 +14,7 @@ use sharelet_core::wire::task::Task;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use super::asking::{self, Asking};
+use super::asking::{self, AskError, Asked, Asking};
 use super::model::SharedModel;
 use super::party0::{broken, timed};
 use super::wire::{self, Begin, Turn};
@@ -22,12 +23,13 @@ use crate::dealer::wire::{MAX_SERVED, Refusal as DealerRefusal, Serve};
 use crate::link::exchange::Exchange;
 use crate::link::{Connection, Reader, Writer};
 use crate::server::evaluator::{Evaluator, Question};
-use crate::server::halves::{Halves, Waiting};
+use crate::server::halves::{Guess, Halves, Waiting};
 use crate::server::party0::PeerError;
 use crate::server::party1::Limits;
 use crate::server::training::supply::{Source, Supply};
 use crate::server::training::wire as messages;
 use crate::tensor::Masked;
+use crate::tensor::party::Prepared;
 
 /// Bytes of a word.
 const WORD_BYTES: usize = 8;
@@ -57,6 +59,8 @@ struct Chunk {
     link: Exchange<Reader, Writer>,
     supply: Supply,
     weights: Vec<Masked>,
+    /// The session before was begun with another query than server 0's: in this one it asks for that again.
+    wary: bool,
 }
 
 impl Party1 {
@@ -89,14 +93,14 @@ impl Party1 {
             servers::greet(&mut writer, &ours).await?;
             wire::agree(&mut reader, &mut writer, &self.model.greeting(), |theirs| self.model.difference(theirs)).await
         };
-        let theirs_key = timed(self.limits.phase, agreed).await?.key;
-        let key = theirs_key.ok_or(PeerError::Greeting(messages::PeerError::NotSharelet))?;
+        let lane = timed(self.limits.phase, agreed).await?.lane;
+        let (number, device, key) = lane.ok_or(PeerError::Greeting(messages::PeerError::NotSharelet))?;
         let replaced = self.enter(theirs);
         let chunks = async {
             loop {
-                let Some(mut chunk) = self.begin(reader, writer, key).await? else { return Ok(()) };
+                let Some(mut chunk) = self.begin(reader, writer, (device, key)).await? else { return Ok(()) };
                 for _ in 1..chunk.1 {
-                    if self.query(&mut chunk.0).await? {
+                    if self.query(number.into(), &mut chunk.0).await? {
                         return Ok(());
                     }
                 }
@@ -156,22 +160,33 @@ impl Party1 {
         let mut open = serving.open(&self.model.model);
         let opened = prepared.run(&mut open, Exchange::new(reader, writer));
         let (weights, link) = timed(self.limits.phase, async { opened.await.map_err(broken) }).await?;
-        Ok(Some((Chunk { link, supply, weights }, count)))
+        Ok(Some((Chunk { link, supply, weights, wary: false }, count)))
     }
 
     /// One session; `true` if server 0 closed the lane instead.
-    async fn query(&self, chunk: &mut Chunk) -> Result<bool, PeerError> {
-        let Chunk { link, supply, weights } = chunk;
+    async fn query(&self, number: usize, chunk: &mut Chunk) -> Result<bool, PeerError> {
+        let Chunk { link, supply, weights, wary } = chunk;
         let prepared = match supply.next().await {
             Ok(prepared) => prepared,
             Err(error) => return Err(no_correlations(link.halves().1, error.to_string()).await),
         };
         let (reader, writer) = link.halves();
         tell(writer, Ok(0)).await?;
+        let wary = core::mem::take(wary);
+        let mut hint = self.halves.offer(number, wary);
         reader.await_message(self.limits.idle);
         let mut first = [0; 1];
-        if reader.read(&mut first).await.map_err(messages::PeerError::Io)? == 0 {
-            return Ok(true);
+        let guess = tokio::select! {
+            biased;
+            read = reader.read(&mut first) => match read.map_err(messages::PeerError::Io)? {
+                0 => return Ok(true),
+                _ => None,
+            },
+            Ok(guess) = &mut hint => Some(guess),
+        };
+        drop(hint);
+        if let Some(guess) = guess {
+            return self.begin_with(guess, prepared, chunk).await;
         }
         let asked = asking::receive(reader, first[0]).await.map_err(messages::PeerError::Io)?;
         let half = self.halves.take(asked.id, asked.recipient, self.limits.pair).await;
@@ -191,6 +206,34 @@ impl Party1 {
         // The data party may be gone.
         let _ = done.send(Ok(output.words));
         Ok(false)
+    }
+}
+
+impl Party1 {
+    /// A session that is begun before server 0 asks.
+    async fn begin_with(&self, guess: Guess<u64>, prepared: Prepared, chunk: &mut Chunk) -> Result<bool, PeerError> {
+        let Guess { id, recipient, share } = guess;
+        let Chunk { link, weights, wary, .. } = chunk;
+        let mut half = None;
+        let mut right = || half = self.halves.claim(id);
+        let mut evaluate = self.model.serving.evaluate(&self.model.model, weights, share).map_err(broken)?;
+        // Until server 0 asks it may take long, and then no longer than any session: its messages have time-outs of their own.
+        let ran = prepared.run(&mut evaluate, Asking::guess(link, Asked { id, recipient }, &mut right)).await;
+        match ran {
+            Ok((output, _)) => {
+                tracing::debug!(query = %id, "evaluated");
+                if let Some(Waiting { done, .. }) = half {
+                    // The data party may be gone.
+                    let _ = done.send(Ok(output.words));
+                }
+                Ok(false)
+            }
+            Err(EngineError::Link(AskError::Other)) => {
+                *wary = true;
+                Ok(false)
+            }
+            Err(error) => Err(broken(error)),
+        }
     }
 }
 

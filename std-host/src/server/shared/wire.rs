@@ -41,8 +41,8 @@ pub struct Greeting {
     pub step: u64,
     /// The configuration's fields.
     pub config: Vec<(String, String)>,
-    /// From server 0: the name under which the dealer knows its key, and the key's public name.
-    pub key: Option<(DeviceId, KeyId)>,
+    /// From server 0: the lane's number, the name under which the dealer knows its key, and the key's public name.
+    pub lane: Option<(u16, DeviceId, KeyId)>,
 }
 
 /// Sessions that server 0 has recorded as used.
