@@ -85,8 +85,16 @@ impl Shared {
         let room = Room::new(random_model(&[2, 2], &mut rng));
         room.provision("server-0");
         let sizes = Sizes { rows: 8, features, targets, test_rows: 0 };
-        let header =
-            |party| Header { party, run: [5; 16], step: 2, sizes, config: config(layers, truncation, 1), curve: Vec::new() };
+        let header = |party| Header {
+            party,
+            run: [5; 16],
+            step: 2,
+            sizes,
+            train: [1; 32],
+            test: None,
+            config: config(layers, truncation, 1),
+            curve: Vec::new(),
+        };
         let parsed = sharelet_host::train::config::Config::parse(&header(0).config, Path::new("config.toml")).expect("valid");
         let words = Model::zeros(&parsed.network(features).expect("fits"), true).expect("fits").words().count() + 2;
         let whole: Vec<u64> = (0..words).map(|_| (rng.next_u64() >> (64 - F)).wrapping_sub(1 << (F - 1))).collect();
