@@ -90,7 +90,7 @@ impl Shared {
             run: [5; 16],
             step: 2,
             sizes,
-            train: [6; 32],
+            train: [1; 32],
             test: None,
             config: config(layers, truncation, 1),
             curve: Vec::new(),

@@ -150,7 +150,7 @@ fn replies_in_place_of_an_answer_have_their_errors() {
     let setup = Setup::random(Model::random(&[3, 2], false, &mut rng), Answer::Device, &mut rng);
     let receive = |recipient, reply: &[u8], end| {
         let (query, ..) = packets(&setup, &mut Counter::default(), recipient, &[0; 3]);
-        run(async { query.receive(&mut Script::new(reply, end), &mut [0; 2]).await })
+        run(async { query.receive(&mut Script::new(reply, end), &mut [0_u32; 2]).await })
     };
     let refused = Status::Refused(Reason::NoPartner).emit();
     let accepted = Status::Accepted.emit();
@@ -172,10 +172,10 @@ fn replies_in_place_of_an_answer_have_their_errors() {
         assert_eq!(receive(recipient, reply, end), expected, "{recipient:?} {reply:?}");
     }
     let (query, ..) = packets(&setup, &mut Counter::default(), party, &[0; 3]);
-    let short = run(async { query.receive(&mut Script::new(&[0; 8], End::Closed), &mut [0; 1]).await });
+    let short = run(async { query.receive(&mut Script::new(&[0; 8], End::Closed), &mut [0_u32; 1]).await });
     assert_eq!(short, Err(SessionError::AnswerTooWide { network: 2, limit: 1 }));
     let mut script = Script::new(&[], End::Closed);
-    let wide = run(async { query.send_masked(&mut script, &mut [0; 4]).await });
+    let wide = run(async { query.send_masked(&mut script, &mut [0_u32; 4]).await });
     assert_eq!(wide, Err(SessionError::InputWidth { network: 3, found: 4 }));
     assert!(script.sent().borrow().is_empty());
 }
