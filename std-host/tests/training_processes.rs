@@ -1,5 +1,6 @@
 //! Training as programs: provision, dealer, collect, share, train, crashes, open.
 
+#![cfg(feature = "import")]
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod servers;
