@@ -140,8 +140,13 @@ impl Shared {
     }
 
     async fn server_1(&self, address: &str, dealer: &str, share: &Share) -> One {
+        self.server_1_waiting(PAIR, address, dealer, share).await
+    }
+
+    /// Waits for server 0 to ask as long as `pair`.
+    async fn server_1_waiting(&self, pair: Duration, address: &str, dealer: &str, share: &Share) -> One {
         let model = SharedModel::new(share, Path::new("model-1.share")).expect("valid");
-        let limits = party1::Limits { pair: PAIR, ..party1::Limits::default() };
+        let limits = party1::Limits { pair, ..party1::Limits::default() };
         let party = Party1::new(model, Self::client(dealer), limits, getrandom::u64().expect("randomness"));
         serve(address, party, self.room.queue(1, 64)).await
     }
@@ -420,10 +425,11 @@ async fn carry(mut from: tokio::net::tcp::OwnedReadHalf, mut to: tokio::net::tcp
 /// Far apart: as many one-way delays as there are messages, although server 0 says which query it is.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_of_network_a_takes_seven_delays() {
-    const DELAY: Duration = Duration::from_millis(150);
+    // There and back it is well below `STALL`, the longest silence that a server accepts here.
+    const DELAY: Duration = Duration::from_millis(80);
     let shared = Shared::new("name = \"a\"", "one-unit", (784, 10));
     let dealer = shared.room.dealer().await;
-    let server_1 = shared.server_1("127.0.0.1:0", &dealer.address, &shared.shares[1]).await;
+    let server_1 = shared.server_1_waiting(20 * DELAY, "127.0.0.1:0", &dealer.address, &shared.shares[1]).await;
     let far = delayed(&server_1.address, DELAY).await;
     let server_0 = shared.server_0("127.0.0.1:0", &far, (2, 16)).await;
     let readings = shared.readings(1);
@@ -448,7 +454,7 @@ async fn an_answer_of_network_a_takes_seven_delays() {
 async fn queries_at_once_are_told_apart() {
     let shared = Shared::new(PERCEPTRON, "exact", (9, 3));
     let dealer = shared.room.dealer().await;
-    let server_1 = shared.server_1("127.0.0.1:0", &dealer.address, &shared.shares[1]).await;
+    let server_1 = shared.server_1_waiting(5 * PAIR, "127.0.0.1:0", &dealer.address, &shared.shares[1]).await;
     let far = delayed(&server_1.address, Duration::from_millis(5)).await;
     let server_0 = shared.server_0("127.0.0.1:0", &far, (3, 32)).await;
     let mut asked = tokio::task::JoinSet::new();
