@@ -327,6 +327,7 @@ async fn wrong_queries_cost_a_session_and_no_lane() {
     assert_eq!((first, second), (refused(Reason::HalvesDiffer), refused(Reason::HalvesDiffer)));
     let readings = shared.readings(2);
     let mut party = shared.data_party("pump", &server_0, &server_1, &readings);
+    party.settings.retries = 10;
     ask(&mut party).await.expect("works");
     assert_eq!(party.events.log.wide, shared.twin(&readings));
 }
@@ -370,7 +371,8 @@ async fn what_disappears_is_named_and_found_again() {
             Ok(_) => {}
             Err(DeviceError::Server { source: SessionError::Query(Reason::NoPartner | Reason::PeerLost), .. }) => {}
             Err(DeviceError::Server { source: SessionError::Query(reason), .. }) => break reason,
-            Err(error) => panic!("{error}"),
+            // A busy machine may let a connection wait for too long.
+            Err(error) => assert!(error.is_passing(), "{error}"),
         }
     };
     assert_eq!(reason, Reason::NoCorrelations);
