@@ -306,12 +306,3 @@ fn network_a_begins_to_read_digits() {
     let (train, test) = (curve.epochs[0].train, curve.epochs[0].test.unwrap());
     assert!(test.accuracy.unwrap() > 0.88 && test.loss < 0.4 && train.accuracy.unwrap() > 0.7, "{curve:?}");
 }
-
-#[test]
-#[ignore = "minutes: run it where the whole of training is to be seen"]
-fn networks_read_digits_after_five_epochs() {
-    for (file, least) in [("mnist-a.toml", 0.95), ("mnist-b.toml", 0.965)] {
-        let Some(curve) = digits(file, 5) else { return };
-        assert!(curve.epochs[4].test.unwrap().accuracy.unwrap() >= least, "{file} {curve:?}");
-    }
-}
