@@ -208,6 +208,10 @@ fn programs_train_and_are_killed_and_the_owner_opens_the_model() {
     let exists = sharelet(&path, &["open", shares[1], shares[0], "--owner", "clinic", "-o", "m.onnx"]).output().unwrap();
     assert!(text(&exists.stderr).contains("--force"), "{}", text(&exists.stderr));
 
+    // A new run does not write over a finished model unasked: refused before anything is connected.
+    let again = room.zero("127.0.0.1:1", &[]).output().unwrap();
+    assert!(text(&again.stderr).contains("--fresh"), "{}", text(&again.stderr));
+
     let options = Options { labels: vec!["y".into()], kind: LabelKind::Binary, ..Options::default() };
     let table = Table::from_bytes(csv.as_bytes(), Path::new("a.csv"), None, &options).unwrap();
     let encoded = shares::encode(&table, 20).unwrap();

@@ -72,7 +72,7 @@ pub struct TrainArgs {
     /// Go on from the last checkpoint that both servers hold.
     #[arg(long)]
     pub resume: bool,
-    /// Begin anew, and drop the checkpoints of an earlier run.
+    /// Begin anew: drop the checkpoints of an earlier run of this name, and replace its model at the end.
     #[arg(long, conflicts_with = "resume")]
     pub fresh: bool,
     /// Write what is opened of each epoch here, as CSV.
@@ -154,6 +154,8 @@ pub fn run(args: &TrainArgs) -> Result<(), CommandError> {
     let checkpoints = Checkpoints::open(&args.state, name.as_str(), party, config.checkpoint.keep)?;
     if args.fresh {
         checkpoints.drop_after(None)?;
+    } else if !args.resume {
+        checkpoints.expect_unfinished()?;
     }
     let datasets = Datasets::read(&args.state, party);
     let named = |name: &str, field: &str| {

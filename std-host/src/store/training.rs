@@ -61,6 +61,12 @@ pub enum TrainingError {
         /// What differs.
         reason: String,
     },
+    /// A run that was finished is there.
+    #[error("{path}: an earlier run of this name has left its model; give another --name, or replace it with --fresh", path = path.display())]
+    Finished {
+        /// The model's share.
+        path: PathBuf,
+    },
     /// A run that was not finished is there.
     #[error("{path}: there are checkpoints of an earlier run; go on with --resume, or drop them with --fresh", path = path.display())]
     Begun {
@@ -244,6 +250,15 @@ impl Checkpoints {
             fs::remove_file(&path).map_err(io_error(&path))?;
         }
         Ok(())
+    }
+
+    /// Checks that no finished model lies where a new run would write its own.
+    ///
+    /// # Errors
+    /// [`TrainingError::Finished`].
+    pub fn expect_unfinished(&self) -> Result<(), TrainingError> {
+        let path = self.model();
+        if path.exists() { Err(TrainingError::Finished { path }) } else { Ok(()) }
     }
 
     /// Where the share of the finished model lies.
