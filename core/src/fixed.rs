@@ -1,7 +1,9 @@
-//! Fixed point: a real `v` with `f` fraction bits is the integer `round(v * 2^f)`, halves away from zero.
+//! Fixed point: a real `v` with `f` fraction bits is the integer `round(v * 2^f)`, halves away from
+//! zero.
 //!
-//! Rounding is named where it happens: [`encode`] rounds to nearest, halves away from zero; a shift by the protocols
-//! rounds down. Conversions refuse what they cannot represent instead of saturating silently.
+//! Rounding is named where it happens: [`encode`] rounds to nearest, halves away from zero; a shift
+//! by the protocols rounds down. Conversions refuse what they cannot represent instead of
+//! saturating silently.
 
 use core::fmt;
 
@@ -29,24 +31,31 @@ pub enum FixedError {
 impl fmt::Display for FixedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotFinite { index } => write!(f, "value {index} is not a finite number; check the sensor or the file"),
-            Self::OutOfRange { index } => write!(f, "value {index} is outside the range the model was calibrated for"),
-            Self::LengthMismatch => write!(f, "the number of values is not the number the model takes"),
+            Self::NotFinite { index } => {
+                write!(f, "value {index} is not a finite number; check the sensor or the file")
+            }
+            Self::OutOfRange { index } => {
+                write!(f, "value {index} is outside the range the model was calibrated for")
+            }
+            Self::LengthMismatch => {
+                write!(f, "the number of values is not the number the model takes")
+            }
         }
     }
 }
 
 impl core::error::Error for FixedError {}
 
-/// Encodes reals with `frac_bits` fraction bits, refusing magnitudes above `limit` (an integer, in units of the last place)
-/// and whatever has no word of its sign in the ring.
+/// Encodes reals with `frac_bits` fraction bits, refusing magnitudes above `limit` (an integer, in
+/// units of the last place) and whatever has no word of its sign in the ring.
 ///
-/// Rounds to nearest, halves away from zero, single and double precision alike. Runs on plaintext that its owner holds; not
-/// constant time.
+/// Rounds to nearest, halves away from zero, single and double precision alike. Runs on plaintext
+/// that its owner holds; not constant time.
 ///
 /// # Errors
 /// [`FixedError::NotFinite`] and [`FixedError::OutOfRange`] name the first offending element;
-/// [`FixedError::LengthMismatch`] if the slices differ in length. Elements that are refused are 0 in `out`.
+/// [`FixedError::LengthMismatch`] if the slices differ in length. Elements that are refused are 0
+/// in `out`.
 ///
 /// ```
 /// let mut words = [0_u32; 2];
@@ -54,7 +63,12 @@ impl core::error::Error for FixedError {}
 /// assert_eq!(words, [384, (-64_i32).cast_unsigned()]);
 /// # Ok::<(), sharelet_core::fixed::FixedError>(())
 /// ```
-pub fn encode<R: Ring>(reals: &[impl Real], frac_bits: u8, limit: u32, out: &mut [R]) -> Result<(), FixedError> {
+pub fn encode<R: Ring>(
+    reals: &[impl Real],
+    frac_bits: u8,
+    limit: u32,
+    out: &mut [R],
+) -> Result<(), FixedError> {
     if reals.len() != out.len() {
         return Err(FixedError::LengthMismatch);
     }
@@ -65,7 +79,8 @@ pub fn encode<R: Ring>(reals: &[impl Real], frac_bits: u8, limit: u32, out: &mut
         let scaled = parts.and_then(|parts| scale(parts, frac_bits, limit));
         if scaled.is_none() && first_error.is_none() {
             let out_of_range = FixedError::OutOfRange { index };
-            first_error = Some(if parts.is_some() { out_of_range } else { FixedError::NotFinite { index } });
+            first_error =
+                Some(if parts.is_some() { out_of_range } else { FixedError::NotFinite { index } });
         }
         *out = scaled.map_or(R::ZERO, |scaled| R::from_u64(scaled.cast_unsigned()));
     }
@@ -118,7 +133,11 @@ macro_rules! real {
                 // An exponent has at most 11 bits.
                 #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)]
                 let places = $bias + BITS as i32 - exponent as i32;
-                self.is_finite().then_some(Parts { negative: self.is_sign_negative(), mantissa: mantissa.into(), places })
+                self.is_finite().then_some(Parts {
+                    negative: self.is_sign_negative(),
+                    mantissa: mantissa.into(),
+                    places,
+                })
             }
         }
     };
@@ -127,16 +146,18 @@ macro_rules! real {
 real!(f32, 23, 127);
 real!(f64, 52, 1023);
 
-/// The integer nearest to a number times `2^frac_bits`, halves away from zero; `None` if the magnitude of that product exceeds
-/// `limit`, which has at most 32 bits.
+/// The integer nearest to a number times `2^frac_bits`, halves away from zero; `None` if the
+/// magnitude of that product exceeds `limit`, which has at most 32 bits.
 ///
-/// In integers: a processor without doubles has thousands of bytes of code for their sums and products.
+/// In integers: a processor without doubles has thousands of bytes of code for their sums and
+/// products.
 fn scale(number: Parts, frac_bits: u8, limit: u64) -> Option<i64> {
     let Parts { negative, mantissa, places } = number;
     let places = places - i32::from(frac_bits);
     let magnitude = if places <= 0 {
         // A mantissa of 53 bits exceeds every limit as it is, one of 24 bits beyond 33 places.
-        let product = mantissa << if mantissa >> 30 == 0 { places.unsigned_abs().min(33) } else { 0 };
+        let product =
+            mantissa << if mantissa >> 30 == 0 { places.unsigned_abs().min(33) } else { 0 };
         if product > limit {
             return None;
         }
@@ -183,13 +204,29 @@ mod tests {
             state ^= state << 5;
             state
         };
-        let ends = [0.0, -0.0, f32::MIN_POSITIVE, f32::from_bits(1), f32::MAX, f32::MIN, f32::INFINITY, f32::NAN, 0.5, 1.5, -2.5];
+        let ends = [
+            0.0,
+            -0.0,
+            f32::MIN_POSITIVE,
+            f32::from_bits(1),
+            f32::MAX,
+            f32::MIN,
+            f32::INFINITY,
+            f32::NAN,
+            0.5,
+            1.5,
+            -2.5,
+        ];
         let ends = ends.into_iter().map(f32::to_bits);
         let random: [u32; 20_000] = core::array::from_fn(|_| next());
         for bits in ends.chain(random) {
             for frac_bits in [0_u8, 1, 8, 18, 31, 40, 255] {
                 // Words as they are, and words near the scale, where rounding shows.
-                for bits in [bits, (bits & 0x80ff_ffff) | (127 + (bits >> 8) % 24).saturating_sub(frac_bits.into()) << 23] {
+                for bits in [
+                    bits,
+                    (bits & 0x80ff_ffff)
+                        | (127 + (bits >> 8) % 24).saturating_sub(frac_bits.into()) << 23,
+                ] {
                     let real = f32::from_bits(bits);
                     for limit in [0, 1, 255, 1 << 20, (1 << 31) - 1, u64::from(u32::MAX)] {
                         assert_eq!(
@@ -207,7 +244,8 @@ mod tests {
     fn doubles_are_rounded_once() {
         let below_half = 0.5_f64.next_down();
         let mut out = [1_u32; 4];
-        encode(&[below_half, -below_half, 3e9 + 0.5, 0.0], 0, u32::MAX, &mut out[..]).expect_err("3e9 has no word of its sign");
+        encode(&[below_half, -below_half, 3e9 + 0.5, 0.0], 0, u32::MAX, &mut out[..])
+            .expect_err("3e9 has no word of its sign");
         assert_eq!(out[..2], [0, 0]);
         let mut wide = [0_u64; 2];
         encode(&[3e9 + 0.5, below_half - 3e9], 0, u32::MAX, &mut wide).expect("in range");
@@ -217,21 +255,39 @@ mod tests {
             encode(&[half, half.next_down()], 0, u32::MAX, &mut wide).expect("in range");
             assert_eq!(wide, [u64::from(whole) + 1, u64::from(whole)]);
             encode(&[-half, -half.next_down()], 0, u32::MAX, &mut wide).expect("in range");
-            assert_eq!(wide.map(|word| word.wrapping_neg()), [u64::from(whole) + 1, u64::from(whole)]);
+            assert_eq!(
+                wide.map(|word| word.wrapping_neg()),
+                [u64::from(whole) + 1, u64::from(whole)]
+            );
         }
     }
 
     #[test]
     fn refuses_what_it_cannot_represent() {
         let mut out = [0_u32; 2];
-        assert_eq!(encode(&[0.0, f32::NAN], 8, 100, &mut out), Err(FixedError::NotFinite { index: 1 }));
-        assert_eq!(encode(&[f32::INFINITY, 0.0], 8, 100, &mut out), Err(FixedError::NotFinite { index: 0 }));
-        assert_eq!(encode(&[0.0, -1.0], 8, 255, &mut out), Err(FixedError::OutOfRange { index: 1 }));
+        assert_eq!(
+            encode(&[0.0, f32::NAN], 8, 100, &mut out),
+            Err(FixedError::NotFinite { index: 1 })
+        );
+        assert_eq!(
+            encode(&[f32::INFINITY, 0.0], 8, 100, &mut out),
+            Err(FixedError::NotFinite { index: 0 })
+        );
+        assert_eq!(
+            encode(&[0.0, -1.0], 8, 255, &mut out),
+            Err(FixedError::OutOfRange { index: 1 })
+        );
         assert_eq!(encode(&[1.0, 1.0], 8, 256, &mut out), Ok(()));
         assert_eq!(encode(&[1.0], 8, 256, &mut out), Err(FixedError::LengthMismatch));
         // No word of the ring has this sign and magnitude, whatever the limit says.
-        assert_eq!(encode(&[0.0, 3e9], 0, u32::MAX, &mut out), Err(FixedError::OutOfRange { index: 1 }));
-        assert_eq!(encode(&[1.0, 0.0], 200, 256, &mut out), Err(FixedError::OutOfRange { index: 0 }));
+        assert_eq!(
+            encode(&[0.0, 3e9], 0, u32::MAX, &mut out),
+            Err(FixedError::OutOfRange { index: 1 })
+        );
+        assert_eq!(
+            encode(&[1.0, 0.0], 200, 256, &mut out),
+            Err(FixedError::OutOfRange { index: 0 })
+        );
     }
 
     #[test]

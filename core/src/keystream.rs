@@ -1,11 +1,13 @@
-//! The keystream from which `P0` derives its half of every correlation, and the one place where domains are separated.
+//! The keystream from which `P0` derives its half of every correlation, and the one place where
+//! domains are separated.
 //!
-//! A position is (key, session, layer, kind, block): the key is ChaCha's key; session, layer, kind and block fill the
-//! 128 bits that ChaCha has for nonce and counter, one field each, so two positions never share a block. A single
-//! 64-byte block is computed where it is needed and nothing is buffered: this is what a device with 64 KB can afford.
+//! A position is (key, session, layer, kind, block): the key is ChaCha's key; session, layer, kind
+//! and block fill the 128 bits that ChaCha has for nonce and counter, one field each, so two
+//! positions never share a block. A single 64-byte block is computed where it is needed and nothing
+//! is buffered: this is what a device with 64 KB can afford.
 //!
-//! Reference: D. J. Bernstein, "ChaCha, a variant of Salsa20" (2008), with its original 64-bit nonce and counter;
-//! the 20-round variant's block function is that of RFC 8439, section 2.3.
+//! Reference: D. J. Bernstein, "ChaCha, a variant of Salsa20" (2008), with its original 64-bit
+//! nonce and counter; the 20-round variant's block function is that of RFC 8439, section 2.3.
 
 use core::fmt;
 use core::marker::PhantomData;
@@ -20,12 +22,14 @@ pub const BLOCK_BYTES: usize = 64;
 /// Bits of a keystream block.
 pub const BLOCK_BITS: u32 = 512;
 
-/// How many rounds the keystream makes: a choice of type, so that no run-time switch is left on the device.
+/// How many rounds the keystream makes: a choice of type, so that no run-time switch is left on the
+/// device.
 pub trait Rounds: fmt::Debug + Send + Sync + 'static {
     /// Column and diagonal rounds count as one each.
     const ROUNDS: u8;
 
-    /// Called for every block that [`Keystream::block`] computes: a test counts them with a type of its own.
+    /// Called for every block that [`Keystream::block`] computes: a test counts them with a type of
+    /// its own.
     #[doc(hidden)]
     #[inline(always)]
     fn block_made() {}
@@ -61,7 +65,8 @@ macro_rules! rounds {
                 crate::ring::write_le_slice(key, &mut seed);
                 let mut rng = rand_chacha::$library::from_seed(seed);
                 seed.zeroize();
-                // The library's 64-bit counter is words 12 and 13, its 64-bit stream words 14 and 15.
+                // The library's 64-bit counter is words 12 and 13, its 64-bit stream words 14 and
+                // 15.
                 rng.set_stream(u64::from(p3) << 32 | u64::from(p2));
                 rng.set_word_pos((u128::from(p1) << 32 | u128::from(p0)) * BLOCK_WORDS as u128);
                 rng.fill_bytes(out);
@@ -191,15 +196,22 @@ impl<C: Rounds> Keystream<C> {
         block.ring::<u64>(0).to_le_bytes()
     }
 
-    /// The blocks of a domain, for many of them: what does not depend on a block's number is computed once.
+    /// The blocks of a domain, for many of them: what does not depend on a block's number is
+    /// computed once.
     #[must_use]
     pub fn run(&self, domain: Domain) -> Run<C> {
         Run { state: RunState::new(&self.key, domain_words(domain, 0)), rounds: PhantomData }
     }
 
-    /// Calls `each` with the blocks `first..first + count` of a domain, in order: for the dealer, who goes through whole
-    /// tables, and with the feature `simd` computes several blocks at once.
-    pub(crate) fn for_each_block(&self, domain: Domain, first: u32, count: u32, mut each: impl FnMut(Block)) {
+    /// Calls `each` with the blocks `first..first + count` of a domain, in order: for the dealer,
+    /// who goes through whole tables, and with the feature `simd` computes several blocks at once.
+    pub(crate) fn for_each_block(
+        &self,
+        domain: Domain,
+        first: u32,
+        count: u32,
+        mut each: impl FnMut(Block),
+    ) {
         let mut run = [0; FEW_BLOCKS * BLOCK_BYTES];
         self.for_each_run(domain, first, count, &mut run, |run| {
             for bytes in run.chunks_exact(BLOCK_BYTES) {
@@ -210,9 +222,16 @@ impl<C: Rounds> Keystream<C> {
         });
     }
 
-    /// Calls `each` with the bytes of the blocks `first..first + count` of a domain, in order, in runs as long as `run`, which is
-    /// wiped afterwards.
-    pub(crate) fn for_each_run(&self, domain: Domain, first: u32, count: u32, run: &mut [u8], mut each: impl FnMut(&[u8])) {
+    /// Calls `each` with the bytes of the blocks `first..first + count` of a domain, in order, in
+    /// runs as long as `run`, which is wiped afterwards.
+    pub(crate) fn for_each_run(
+        &self,
+        domain: Domain,
+        first: u32,
+        count: u32,
+        run: &mut [u8],
+        mut each: impl FnMut(&[u8]),
+    ) {
         let blocks_each = (run.len() / BLOCK_BYTES).max(1);
         for index in (first..first.wrapping_add(count)).step_by(blocks_each) {
             let blocks = blocks_each.min(first.wrapping_add(count).wrapping_sub(index) as usize);
@@ -248,7 +267,9 @@ impl<C: Rounds> Keystream<C> {
         let count = u32::try_from(out.len().div_ceil(words_per_block::<R>())).unwrap_or(u32::MAX);
         let mut chunks = out.chunks_mut(BYTES / word_bytes);
         self.for_each_run(domain, first, count, &mut [0; BYTES], |run| {
-            for (word, bytes) in chunks.next().unwrap_or_default().iter_mut().zip(run.chunks_exact(word_bytes)) {
+            for (word, bytes) in
+                chunks.next().unwrap_or_default().iter_mut().zip(run.chunks_exact(word_bytes))
+            {
                 *word = R::from_u64(<u64 as crate::ring::Ring>::read_le(bytes));
             }
         });
@@ -300,8 +321,8 @@ impl<C: Rounds> fmt::Debug for Keystream<C> {
     }
 }
 
-/// One keystream block. Redacted when printed; not wiped, since that would cost as much as two rounds per block on the
-/// device (see `docs/threat-model.md` for what stays on a stack).
+/// One keystream block. Redacted when printed; not wiped, since that would cost as much as two
+/// rounds per block on the device (see `docs/threat-model.md` for what stays on a stack).
 pub struct Block([u32; BLOCK_WORDS]);
 
 impl Block {
@@ -311,7 +332,8 @@ impl Block {
         &self.0
     }
 
-    /// Inner product of the block's words with `vector`, added to `acc`; at most a block's worth of words is read.
+    /// Inner product of the block's words with `vector`, added to `acc`; at most a block's worth of
+    /// words is read.
     #[inline]
     #[must_use]
     pub fn dot<R: crate::ring::Ring>(&self, acc: R, vector: &[R]) -> R {
@@ -340,7 +362,8 @@ impl Block {
         join(self.0.get(first..first + words_each).unwrap_or(&[]))
     }
 
-    /// Bits `first..first + count` (`count <= 8`, within one 32-bit word) of the block read as 512 bits, lowest first.
+    /// Bits `first..first + count` (`count <= 8`, within one 32-bit word) of the block read as 512
+    /// bits, lowest first.
     #[must_use]
     pub fn bits(&self, first: u32, count: u32) -> u32 {
         let word = self.0.get((first / 32) as usize % BLOCK_WORDS).copied().unwrap_or(0);
@@ -356,7 +379,8 @@ impl fmt::Debug for Block {
 
 /// A domain and a block number as ChaCha's words 12 to 15.
 ///
-/// Word 12 counts blocks, word 13 holds kind and layer, words 14 and 15 the session: one field each, no overlap.
+/// Word 12 counts blocks, word 13 holds kind and layer, words 14 and 15 the session: one field
+/// each, no overlap.
 fn domain_words(domain: Domain, index: u32) -> [u32; 4] {
     #[allow(clippy::cast_possible_truncation)]
     let (session_low, session_high) = (domain.session as u32, (domain.session >> 32) as u32);
@@ -445,7 +469,10 @@ mod tests {
     use super::*;
     use rand_chacha::rand_core::{Rng, SeedableRng};
 
-    fn library_words<T: Rng + SeedableRng<Seed = [u8; 32]>>(key: [u8; 32], mut at: impl FnMut(&mut T)) -> [u32; 16] {
+    fn library_words<T: Rng + SeedableRng<Seed = [u8; 32]>>(
+        key: [u8; 32],
+        mut at: impl FnMut(&mut T),
+    ) -> [u32; 16] {
         let mut rng = T::from_seed(key);
         at(&mut rng);
         core::array::from_fn(|_| rng.next_u32())
@@ -453,7 +480,8 @@ mod tests {
 
     #[test]
     fn rfc_8439_block() {
-        // RFC 8439, section 2.3.2: key 00..1f, counter 1, nonce 00:00:00:09:00:00:00:4a:00:00:00:00.
+        // RFC 8439, section 2.3.2: key 00..1f, counter 1, nonce
+        // 00:00:00:09:00:00:00:4a:00:00:00:00.
         let key: [u8; 32] = core::array::from_fn(|i| u8::try_from(i).expect("below 32"));
         let stream = Keystream::<ChaCha20>::new(&Key::from_bytes(key));
         let Block(out) = RunState::new(&stream.key, [0, 0x0900_0000, 0x4a00_0000, 0]).block(1, 20);
@@ -481,9 +509,11 @@ mod tests {
     #[test]
     fn every_round_count_agrees_with_a_library() {
         let key = [0x5a; 32];
-        let domain = Domain { session: 0x0102_0304_0506_0708, layer: 0x0b0c, kind: Kind::GateLeaves };
+        let domain =
+            Domain { session: 0x0102_0304_0506_0708, layer: 0x0b0c, kind: Kind::GateLeaves };
         let index = 77_u32;
-        // The library's 64-bit block counter is our words 12 and 13, its 64-bit stream our words 14 and 15.
+        // The library's 64-bit block counter is our words 12 and 13, its 64-bit stream our words 14
+        // and 15.
         let counter = u128::from(domain_words(domain, 0)[1]) << 32 | u128::from(index);
         macro_rules! check {
             ($ours:ty, $library:ty) => {
@@ -546,6 +576,9 @@ mod tests {
     fn secrets_print_redacted() {
         extern crate std;
         let key = Key::from_bytes([7; 32]);
-        assert_eq!(std::format!("{key:?} {:?}", Keystream::<ChaCha8>::new(&key)), "Key(<redacted>) Keystream(<redacted>)");
+        assert_eq!(
+            std::format!("{key:?} {:?}", Keystream::<ChaCha8>::new(&key)),
+            "Key(<redacted>) Keystream(<redacted>)"
+        );
     }
 }

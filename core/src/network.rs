@@ -1,7 +1,8 @@
 //! The public description of a network: shapes, scales and shifts, never a weight.
 //!
-//! A description travels to the device in the handshake, so that the firmware does not change when the model does.
-//! The device bounds it with the const generic `L` and with [`Network::validate`], and refuses what does not fit.
+//! A description travels to the device in the handshake, so that the firmware does not change when
+//! the model does. The device bounds it with the const generic `L` and with [`Network::validate`],
+//! and refuses what does not fit.
 
 use core::fmt;
 use core::ops::Range;
@@ -27,7 +28,8 @@ pub enum Activation {
     Relu,
 }
 
-/// One layer: `y = W h + b`, then what is carried over from an earlier layer, then the activation, then `>> shift` rounding down.
+/// One layer: `y = W h + b`, then what is carried over from an earlier layer, then the activation,
+/// then `>> shift` rounding down.
 ///
 /// `W` has `weight_frac_bits` fraction bits; `b` carries the fraction bits of the accumulator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,7 +47,8 @@ pub struct Layer {
     pub activation: Activation,
 }
 
-/// A connection that skips layers: a linear map of what an earlier layer takes, added to a layer's accumulator.
+/// A connection that skips layers: a linear map of what an earlier layer takes, added to a layer's
+/// accumulator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Skip {
@@ -58,8 +61,8 @@ pub struct Skip {
 }
 
 impl Layer {
-    /// A step of a max-pool: of every window of every channel the larger of its first and its last word,
-    /// `max(first - last, 0) + last`. The two must not differ by `2^31` units or more.
+    /// A step of a max-pool: of every window of every channel the larger of its first and its last
+    /// word, `max(first - last, 0) + last`. The two must not differ by `2^31` units or more.
     #[must_use]
     pub const fn larger(window: Window) -> Self {
         let activation = Activation::Relu;
@@ -68,8 +71,20 @@ impl Layer {
 
     /// A dense layer.
     #[must_use]
-    pub const fn dense(inputs: u16, outputs: u16, weight_frac_bits: u8, shift: u8, activation: Activation) -> Self {
-        Self { shape: Shape::Dense { inputs, outputs }, weight_frac_bits, skip: None, shift, activation }
+    pub const fn dense(
+        inputs: u16,
+        outputs: u16,
+        weight_frac_bits: u8,
+        shift: u8,
+        activation: Activation,
+    ) -> Self {
+        Self {
+            shape: Shape::Dense { inputs, outputs },
+            weight_frac_bits,
+            skip: None,
+            shift,
+            activation,
+        }
     }
 
     /// Elements of the input.
@@ -85,7 +100,8 @@ impl Layer {
     }
 }
 
-/// The weight of a public map: `2^weight_frac_bits`, of a mean divided by the window's size and rounded to nearest.
+/// The weight of a public map: `2^weight_frac_bits`, of a mean divided by the window's size and
+/// rounded to nearest.
 #[must_use]
 pub fn public_weight(shape: &Shape, weight_frac_bits: u8) -> u64 {
     let one = 1_u64 << weight_frac_bits.min(63);
@@ -115,7 +131,8 @@ pub fn public_weight(shape: &Shape, weight_frac_bits: u8) -> u64 {
 /// # Ok::<(), sharelet_core::network::NetworkError>(())
 /// ```
 ///
-/// The default describes nothing, and is not valid: it is the room for a description that is to be received.
+/// The default describes nothing, and is not valid: it is the room for a description that is to be
+/// received.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Network<const L: usize> {
     ring_bits: u8,
@@ -136,7 +153,8 @@ pub enum NetworkError {
     },
     /// No layer at all.
     NoLayers,
-    /// A layer without inputs or outputs, with more than 65,535 of either, or whose window does not fit its image.
+    /// A layer without inputs or outputs, with more than 65,535 of either, or whose window does not
+    /// fit its image.
     ShapeOutOfRange {
         /// Index of the layer.
         layer: usize,
@@ -146,7 +164,8 @@ pub enum NetworkError {
         /// Index of the layer.
         layer: usize,
     },
-    /// What is carried over to a layer comes from no earlier one, or has not the layer's outputs, or not its scale.
+    /// What is carried over to a layer comes from no earlier one, or has not the layer's outputs,
+    /// or not its scale.
     BadSkip {
         /// Index of the layer.
         layer: usize,
@@ -156,7 +175,8 @@ pub enum NetworkError {
         /// Index of the layer.
         layer: usize,
     },
-    /// The shift is not below the ring's width less one, or larger than the fraction bits it is taken from.
+    /// The shift is not below the ring's width less one, or larger than the fraction bits it is
+    /// taken from.
     ShiftOutOfRange {
         /// Index of the layer.
         layer: usize,
@@ -179,22 +199,43 @@ impl fmt::Display for NetworkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooManyLayers { limit } => {
-                write!(f, "more than {limit} layers; raise the layer bound of the device or use a shallower model")
+                write!(
+                    f,
+                    "more than {limit} layers; raise the layer bound of the device or use a \
+                     shallower model"
+                )
             }
             Self::NoLayers => write!(f, "the network has no layers"),
             Self::ShapeOutOfRange { layer } => write!(
                 f,
-                "layer {layer} has no inputs or outputs, or more than 65535 of them, or a window that does not fit its image"
+                "layer {layer} has no inputs or outputs, or more than 65535 of them, or a window \
+                 that does not fit its image"
             ),
-            Self::BadPairs { layer } => write!(f, "layer {layer} takes the larger of pairs, which goes with nothing else"),
-            Self::BadSkip { layer } => {
-                write!(f, "what is carried over to layer {layer} is not an earlier vector of its size and scale")
+            Self::BadPairs { layer } => {
+                write!(f, "layer {layer} takes the larger of pairs, which goes with nothing else")
             }
-            Self::WidthMismatch { layer } => write!(f, "the inputs of layer {layer} are not the outputs of the layer before it"),
-            Self::ShiftOutOfRange { layer } => write!(f, "the shift of layer {layer} does not fit its accumulator"),
-            Self::ScaleOutOfRange { layer } => write!(f, "the fraction bits of layer {layer} do not fit the ring"),
-            Self::UnsupportedRing { ring_bits } => write!(f, "a ring of {ring_bits} bits; sessions compute in {RING_BITS} bits"),
-            Self::InputLimitOutOfRange => write!(f, "the largest admissible input is zero or does not fit the ring"),
+            Self::BadSkip { layer } => {
+                write!(
+                    f,
+                    "what is carried over to layer {layer} is not an earlier vector of its size \
+                     and scale"
+                )
+            }
+            Self::WidthMismatch { layer } => {
+                write!(f, "the inputs of layer {layer} are not the outputs of the layer before it")
+            }
+            Self::ShiftOutOfRange { layer } => {
+                write!(f, "the shift of layer {layer} does not fit its accumulator")
+            }
+            Self::ScaleOutOfRange { layer } => {
+                write!(f, "the fraction bits of layer {layer} do not fit the ring")
+            }
+            Self::UnsupportedRing { ring_bits } => {
+                write!(f, "a ring of {ring_bits} bits; sessions compute in {RING_BITS} bits")
+            }
+            Self::InputLimitOutOfRange => {
+                write!(f, "the largest admissible input is zero or does not fit the ring")
+            }
         }
     }
 }
@@ -204,13 +245,19 @@ impl core::error::Error for NetworkError {}
 impl<const L: usize> Network<L> {
     /// A checked description.
     ///
-    /// `input_frac_bits` are the fraction bits of the input; `input_limit` is the largest magnitude of an input
-    /// integer for which the accumulators are known to fit.
+    /// `input_frac_bits` are the fraction bits of the input; `input_limit` is the largest magnitude
+    /// of an input integer for which the accumulators are known to fit.
     ///
     /// # Errors
-    /// See [`Network::validate`]; also [`NetworkError::TooManyLayers`] if there are more than `L` layers.
-    pub fn new(input_frac_bits: u8, input_limit: u32, layers: &[Layer]) -> Result<Self, NetworkError> {
-        let layers = Vec::from_slice(layers).map_err(|_| NetworkError::TooManyLayers { limit: L })?;
+    /// See [`Network::validate`]; also [`NetworkError::TooManyLayers`] if there are more than `L`
+    /// layers.
+    pub fn new(
+        input_frac_bits: u8,
+        input_limit: u32,
+        layers: &[Layer],
+    ) -> Result<Self, NetworkError> {
+        let layers =
+            Vec::from_slice(layers).map_err(|_| NetworkError::TooManyLayers { limit: L })?;
         let network = Self { ring_bits: RING_BITS, input_frac_bits, input_limit, layers };
         network.validate()?;
         Ok(network)
@@ -218,7 +265,8 @@ impl<const L: usize> Network<L> {
 
     /// Begins a description that is received.
     pub(crate) fn begin(&mut self, ring_bits: u8, input_frac_bits: u8, input_limit: u32) {
-        (self.ring_bits, self.input_frac_bits, self.input_limit) = (ring_bits, input_frac_bits, input_limit);
+        (self.ring_bits, self.input_frac_bits, self.input_limit) =
+            (ring_bits, input_frac_bits, input_limit);
         self.layers.clear();
     }
 
@@ -227,7 +275,8 @@ impl<const L: usize> Network<L> {
         self.layers.push(layer).map_err(|_| NetworkError::TooManyLayers { limit: L })
     }
 
-    /// Checks everything that a session relies on; a description received from a peer passes through here.
+    /// Checks everything that a session relies on; a description received from a peer passes
+    /// through here.
     ///
     /// # Errors
     /// The first rule that is broken, with the layer that breaks it.
@@ -245,7 +294,11 @@ impl<const L: usize> Network<L> {
             if !layer.shape.is_valid() {
                 return Err(NetworkError::ShapeOutOfRange { layer: index });
             }
-            if self.layers.get(index.wrapping_sub(1)).is_some_and(|before| before.outputs() != layer.inputs()) {
+            if self
+                .layers
+                .get(index.wrapping_sub(1))
+                .is_some_and(|before| before.outputs() != layer.inputs())
+            {
                 return Err(NetworkError::WidthMismatch { layer: index });
             }
             let frac_bits = self.frac_bits(index) + u32::from(layer.weight_frac_bits);
@@ -256,7 +309,9 @@ impl<const L: usize> Network<L> {
                 return Err(NetworkError::ShiftOutOfRange { layer: index });
             }
             let alone = layer.weight_frac_bits == 0 && layer.shift == 0 && layer.skip.is_none();
-            if matches!(layer.shape, Shape::Pairs(_)) && !(alone && layer.activation == Activation::Relu) {
+            if matches!(layer.shape, Shape::Pairs(_))
+                && !(alone && layer.activation == Activation::Relu)
+            {
                 return Err(NetworkError::BadPairs { layer: index });
             }
             if let Some(skip) = layer.skip {
@@ -327,7 +382,9 @@ impl<const L: usize> Network<L> {
         let layer = self.layers.get(index)?;
         let kind = match layer.activation {
             Activation::Relu => GateKind::Relu,
-            Activation::Identity if layer.shift == 0 && index + 1 == self.layers.len() => return None,
+            Activation::Identity if layer.shift == 0 && index + 1 == self.layers.len() => {
+                return None;
+            }
             Activation::Identity => GateKind::Truncate,
         };
         Digits::plan(u32::from(RING_BITS), u32::from(layer.shift), kind).ok()
@@ -336,12 +393,19 @@ impl<const L: usize> Network<L> {
 
 /// The owner's side of a network: the affine maps themselves.
 pub trait Affine {
-    /// `out = W h + b` in `Z_2^32` for layer `layer`, whose parts are `parts`; `input` gives the vector that a layer takes.
-    fn affine<'v>(&self, layer: usize, parts: &[Part], input: impl Fn(u16) -> &'v [u32], out: &mut [u32]);
+    /// `out = W h + b` in `Z_2^32` for layer `layer`, whose parts are `parts`; `input` gives the
+    /// vector that a layer takes.
+    fn affine<'v>(
+        &self,
+        layer: usize,
+        parts: &[Part],
+        input: impl Fn(u16) -> &'v [u32],
+        out: &mut [u32],
+    );
 }
 
-/// Weights and biases of a network as slices, per layer: the parts' weights one after the other, each row-major; and as many
-/// biases as outputs.
+/// Weights and biases of a network as slices, per layer: the parts' weights one after the other,
+/// each row-major; and as many biases as outputs.
 #[derive(Clone, Copy)]
 pub struct PlainModel<'a> {
     /// The weights, first layer first.
@@ -357,7 +421,13 @@ impl fmt::Debug for PlainModel<'_> {
 }
 
 impl Affine for PlainModel<'_> {
-    fn affine<'v>(&self, layer: usize, parts: &[Part], input: impl Fn(u16) -> &'v [u32], out: &mut [u32]) {
+    fn affine<'v>(
+        &self,
+        layer: usize,
+        parts: &[Part],
+        input: impl Fn(u16) -> &'v [u32],
+        out: &mut [u32],
+    ) {
         if let (Some(weights), Some(bias)) = (self.weights.get(layer), self.biases.get(layer)) {
             protocol::linear::twin(parts, weights, bias, input, out);
         }
@@ -367,13 +437,19 @@ impl Affine for PlainModel<'_> {
 impl<const L: usize> Network<L> {
     /// The plaintext twin of a session: the same integers, computed in the clear.
     ///
-    /// `vectors` holds [`Network::vectors_elems`] words, the input first; gives the answer. `None` if it is too short.
+    /// `vectors` holds [`Network::vectors_elems`] words, the input first; gives the answer. `None`
+    /// if it is too short.
     pub fn twin<'v>(&self, model: &impl Affine, vectors: &'v mut [u32]) -> Option<&'v mut [u32]> {
         for index in 0..self.layers.len() {
             let place = self.vector(index + 1);
             let (before, rest) = vectors.split_at_mut_checked(place.start)?;
             let out = rest.get_mut(..place.len())?;
-            model.affine(index, &self.parts(index), |source| before.get(self.vector(usize::from(source))).unwrap_or(&[]), out);
+            model.affine(
+                index,
+                &self.parts(index),
+                |source| before.get(self.vector(usize::from(source))).unwrap_or(&[]),
+                out,
+            );
             if let Some(digits) = self.gate(index) {
                 for y in out.iter_mut() {
                     *y = protocol::gate::twin(digits.kind(), digits.shift(), *y);
@@ -386,13 +462,16 @@ impl<const L: usize> Network<L> {
         vectors.get_mut(self.vector(self.layers.len()))
     }
 
-    /// Where the input of layer `index` lies among all vectors, one after the other; that of no layer is the answer.
+    /// Where the input of layer `index` lies among all vectors, one after the other; that of no
+    /// layer is the answer.
     #[must_use]
     pub fn vector(&self, index: usize) -> Range<usize> {
         let outputs = |layer: &Layer| usize::from(layer.outputs());
         let start = match index.checked_sub(1) {
             None => return 0..self.inputs(),
-            Some(before) => self.inputs() + self.layers.iter().take(before).map(outputs).sum::<usize>(),
+            Some(before) => {
+                self.inputs() + self.layers.iter().take(before).map(outputs).sum::<usize>()
+            }
         };
         start..start + self.layers.get(index - 1).map_or(0, outputs)
     }
@@ -406,18 +485,32 @@ impl<const L: usize> Network<L> {
     /// Elements of the widest vector of the network.
     #[must_use]
     pub fn max_width(&self) -> usize {
-        self.layers.iter().flat_map(|layer| [layer.inputs(), layer.outputs()]).max().map_or(0, usize::from)
+        self.layers
+            .iter()
+            .flat_map(|layer| [layer.inputs(), layer.outputs()])
+            .max()
+            .map_or(0, usize::from)
     }
 
     /// The parts of layer `index`'s linear map; none if there is no such layer.
     #[must_use]
     pub fn parts(&self, index: usize) -> Parts {
         let mut parts = Parts::new();
-        let (Some(layer), Ok(source)) = (self.layers.get(index), u16::try_from(index)) else { return parts };
+        let (Some(layer), Ok(source)) = (self.layers.get(index), u16::try_from(index)) else {
+            return parts;
+        };
         // There is room for two.
-        let _ = parts.push(Part { source, shape: layer.shape, public: public_weight(&layer.shape, layer.weight_frac_bits) });
+        let _ = parts.push(Part {
+            source,
+            shape: layer.shape,
+            public: public_weight(&layer.shape, layer.weight_frac_bits),
+        });
         if let Some(Skip { from, shape, weight_frac_bits }) = layer.skip {
-            let _ = parts.push(Part { source: u16::from(from), shape, public: public_weight(&shape, weight_frac_bits) });
+            let _ = parts.push(Part {
+                source: u16::from(from),
+                shape,
+                public: public_weight(&shape, weight_frac_bits),
+            });
         }
         parts
     }
@@ -426,16 +519,22 @@ impl<const L: usize> Network<L> {
     #[must_use]
     pub fn carried(&self, index: usize) -> Option<Part> {
         match (self.layers.get(index)?.shape, u16::try_from(index)) {
-            (Shape::Pairs(window), Ok(source)) => Some(Part { source, shape: Shape::Last(window), public: 1 }),
+            (Shape::Pairs(window), Ok(source)) => {
+                Some(Part { source, shape: Shape::Last(window), public: 1 })
+            }
             _ => None,
         }
     }
 
-    /// Whether the answer is a public map of a hidden vector, or of the input, that no gate follows. Its shares are then
-    /// not padded by a correction, and a host that learns the answer needs no dealer's help for it: devices refuse that.
+    /// Whether the answer is a public map of a hidden vector, or of the input, that no gate
+    /// follows. Its shares are then not padded by a correction, and a host that learns the answer
+    /// needs no dealer's help for it: devices refuse that.
     #[must_use]
     pub fn opens_a_public_map(&self) -> bool {
-        self.layers.len().checked_sub(1).is_some_and(|last| self.weight_elems(last) == 0 && self.gate(last).is_none())
+        self.layers
+            .len()
+            .checked_sub(1)
+            .is_some_and(|last| self.weight_elems(last) == 0 && self.gate(last).is_none())
     }
 
     /// Private weights of layer `index`, in elements.
@@ -462,10 +561,19 @@ mod tests {
         assert_eq!(refused(&[DENSE; 2]), NetworkError::WidthMismatch { layer: 1 });
         let empty = Layer { shape: Shape::Dense { inputs: 3, outputs: 0 }, ..DENSE };
         assert_eq!(refused(&[empty]), NetworkError::ShapeOutOfRange { layer: 0 });
-        assert_eq!(refused(&[Layer { shift: 19, ..DENSE }]), NetworkError::ShiftOutOfRange { layer: 0 });
-        assert_eq!(refused(&[Layer { weight_frac_bits: 24, ..DENSE }]), NetworkError::ScaleOutOfRange { layer: 0 });
+        assert_eq!(
+            refused(&[Layer { shift: 19, ..DENSE }]),
+            NetworkError::ShiftOutOfRange { layer: 0 }
+        );
+        assert_eq!(
+            refused(&[Layer { weight_frac_bits: 24, ..DENSE }]),
+            NetworkError::ScaleOutOfRange { layer: 0 }
+        );
         assert_eq!(Network::<2>::new(8, 0, &[DENSE]), Err(NetworkError::InputLimitOutOfRange));
-        assert_eq!(Network::<2>::new(8, 1 << 31, &[DENSE]), Err(NetworkError::InputLimitOutOfRange));
+        assert_eq!(
+            Network::<2>::new(8, 1 << 31, &[DENSE]),
+            Err(NetworkError::InputLimitOutOfRange)
+        );
     }
 
     #[test]
@@ -482,9 +590,15 @@ mod tests {
         let last = Layer::dense(2, 1, 0, 0, Activation::Identity);
         let network = Network::<2>::new(8, 100_000, &[DENSE, last]).expect("valid");
         let negative = 5_u32.wrapping_neg();
-        let model = PlainModel { weights: &[&[1, 1, 1, negative, 0, 0], &[3, 7]], biases: &[&[512, 0], &[1]] };
+        let model = PlainModel {
+            weights: &[&[1, 1, 1, negative, 0, 0], &[3, 7]],
+            biases: &[&[512, 0], &[1]],
+        };
         let mut vectors = [256, 256, 255, 0, 0, 0];
-        assert_eq!((network.vectors_elems(), network.vector(0), network.vector(2)), (6, 0..3, 5..6));
+        assert_eq!(
+            (network.vectors_elems(), network.vector(0), network.vector(2)),
+            (6, 0..3, 5..6)
+        );
         let answer = network.twin(&model, &mut vectors).expect("sized");
         assert_eq!(*answer, [((256 + 256 + 255 + 512) >> 8) * 3 + 1]);
         assert!(network.twin(&model, &mut vectors[..5]).is_none());
@@ -495,13 +609,20 @@ mod tests {
         let identity = Shape::Identity { width: 3 };
         let skip = |from, shape, weight_frac_bits| Some(Skip { from, shape, weight_frac_bits });
         let first = Layer::dense(3, 3, 4, 4, Activation::Relu);
-        let network = Network::<2>::new(8, 100, &[first, Layer { skip: skip(0, identity, 4), ..first }]).expect("valid");
+        let network =
+            Network::<2>::new(8, 100, &[first, Layer { skip: skip(0, identity, 4), ..first }])
+                .expect("valid");
         let eye: [u32; 9] = [16, 0, 0, 0, 16, 0, 0, 0, 16];
         let model = PlainModel { weights: &[&eye, &eye], biases: &[&[0; 3], &[0; 3]] };
         let mut vectors = [7, 5_u32.wrapping_neg(), 9, 0, 0, 0, 0, 0, 0];
         assert_eq!(network.twin(&model, &mut vectors), Some(&mut [14, 0, 18][..]));
-        for bad in [skip(2, identity, 4), skip(0, identity, 5), skip(0, Shape::Identity { width: 2 }, 4)] {
-            assert_eq!(refused(&[first, Layer { skip: bad, ..first }]), NetworkError::BadSkip { layer: 1 });
+        for bad in
+            [skip(2, identity, 4), skip(0, identity, 5), skip(0, Shape::Identity { width: 2 }, 4)]
+        {
+            assert_eq!(
+                refused(&[first, Layer { skip: bad, ..first }]),
+                NetworkError::BadSkip { layer: 1 }
+            );
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Words of `Z_2^k`, and the few loops over slices of them that everything else is made of.
 //!
-//! All operations take the same time for all operands wherever the processor multiplies in constant time: the 32-bit
-//! `MUL`/`MLA` of the Cortex-M cores does; the long multiplies that 64-bit words need on a Cortex-M3 do not
-//! (see `docs/threat-model.md`).
+//! All operations take the same time for all operands wherever the processor multiplies in constant
+//! time: the 32-bit `MUL`/`MLA` of the Cortex-M cores does; the long multiplies that 64-bit words
+//! need on a Cortex-M3 do not (see `docs/threat-model.md`).
 
 use core::fmt::Debug;
 
@@ -16,8 +16,8 @@ mod sealed {
 
 /// A word of the ring `Z_2^BITS`.
 ///
-/// Implemented for `u32` (the device) and `u64` (training between servers).
-/// Words are plain integers without secrecy of their own: what is secret is decided by who holds them.
+/// Implemented for `u32` (the device) and `u64` (training between servers). Words are plain
+/// integers without secrecy of their own: what is secret is decided by who holds them.
 pub trait Ring: sealed::Sealed + Copy + Debug + Default + Eq + Send + Sync + 'static {
     /// Width of the ring in bits.
     const BITS: u32;
@@ -40,7 +40,8 @@ pub trait Ring: sealed::Sealed + Copy + Debug + Default + Eq + Send + Sync + 'st
     /// Logical shift right, 0 where `bits >= BITS`. `bits` is public.
     #[must_use]
     fn shr(self, bits: u32) -> Self;
-    /// Arithmetic shift right of the word read as two's complement (rounds down). `bits < BITS` is public.
+    /// Arithmetic shift right of the word read as two's complement (rounds down). `bits < BITS` is
+    /// public.
     #[must_use]
     fn sar(self, bits: u32) -> Self;
     /// The word of the ring congruent to `value`.
@@ -77,7 +78,12 @@ pub trait Ring: sealed::Sealed + Copy + Debug + Default + Eq + Send + Sync + 'st
 
 macro_rules! impl_ring {
     ($word:ty, $signed:ty) => {
-        #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_sign_loss, clippy::cast_lossless)]
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_possible_wrap,
+            clippy::cast_sign_loss,
+            clippy::cast_lossless
+        )]
         impl Ring for $word {
             const BITS: u32 = <$word>::BITS;
             const BYTES: usize = size_of::<$word>();
@@ -118,7 +124,10 @@ macro_rules! impl_ring {
             }
             #[inline(always)]
             fn read_le(bytes: &[u8]) -> Self {
-                bytes.first_chunk().map_or_else(|| slow_from_le(bytes) as $word, |chunk| <$word>::from_le_bytes(*chunk))
+                bytes.first_chunk().map_or_else(
+                    || slow_from_le(bytes) as $word,
+                    |chunk| <$word>::from_le_bytes(*chunk),
+                )
             }
             #[inline(always)]
             fn write_le(self, bytes: &mut [u8]) {
@@ -142,7 +151,8 @@ fn slow_from_le(bytes: &[u8]) -> u64 {
     bytes.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte))
 }
 
-/// A word of a toy ring, `K <= 16` bits, so that a protocol can be tested on *every* value and mask.
+/// A word of a toy ring, `K <= 16` bits, so that a protocol can be tested on *every* value and
+/// mask.
 #[cfg(any(test, feature = "small-rings"))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Small<const K: u32>(u16);

@@ -1,6 +1,7 @@
 //! The public shapes of linear maps: which inputs an output adds up, and with which weights.
 //!
-//! Images are vectors: channel after channel, row after row. One-dimensional signals are images of one row.
+//! Images are vectors: channel after channel, row after row. One-dimensional signals are images of
+//! one row.
 
 use core::fmt;
 use core::ops::{Range, RangeFrom};
@@ -23,17 +24,19 @@ pub enum Shape {
         /// Rows.
         outputs: u16,
     },
-    /// Private kernels that slide over an image: a matrix of a row per filter, with the filter's channels one after the other.
+    /// Private kernels that slide over an image: a matrix of a row per filter, with the filter's
+    /// channels one after the other.
     Convolution(Window),
-    /// Every channel's own windows, all weights public and the same: a mean, up to the scale. As many filters as channels.
+    /// Every channel's own windows, all weights public and the same: a mean, up to the scale. As
+    /// many filters as channels.
     Mean(Window),
     /// The vector itself, with a public weight.
     Identity {
         /// Elements.
         width: u16,
     },
-    /// Of every channel's own windows the first word less the last: what the larger of the two is decided by. As many filters as
-    /// channels.
+    /// Of every channel's own windows the first word less the last: what the larger of the two is
+    /// decided by. As many filters as channels.
     Pairs(Window),
     /// Of every channel's own windows the last word. As many filters as channels.
     Last(Window),
@@ -51,7 +54,8 @@ pub struct Window {
     pub width: u16,
     /// Channels of the result.
     pub filters: u16,
-    /// Every filter sees `channels / groups` channels; 1 is a plain convolution, `channels` a depthwise one.
+    /// Every filter sees `channels / groups` channels; 1 is a plain convolution, `channels` a
+    /// depthwise one.
     pub groups: u16,
     /// Rows and columns of the window.
     pub kernel: (u8, u8),
@@ -64,7 +68,8 @@ pub struct Window {
 }
 
 impl Shape {
-    /// The parts of a layer that has this map alone, with private weights, of what layer `source` takes.
+    /// The parts of a layer that has this map alone, with private weights, of what layer `source`
+    /// takes.
     #[must_use]
     pub fn alone(self, source: u16) -> Parts {
         [Part { source, shape: self, public: 0 }].into_iter().collect()
@@ -76,7 +81,10 @@ impl Shape {
         match self {
             Self::Dense { inputs, .. } => *inputs,
             Self::Identity { width } => *width,
-            Self::Convolution(window) | Self::Mean(window) | Self::Pairs(window) | Self::Last(window) => {
+            Self::Convolution(window)
+            | Self::Mean(window)
+            | Self::Pairs(window)
+            | Self::Last(window) => {
                 elems([window.channels as usize, window.height as usize, window.width as usize])
             }
         }
@@ -88,7 +96,10 @@ impl Shape {
         match self {
             Self::Dense { outputs, .. } => *outputs,
             Self::Identity { width } => *width,
-            Self::Convolution(window) | Self::Mean(window) | Self::Pairs(window) | Self::Last(window) => {
+            Self::Convolution(window)
+            | Self::Mean(window)
+            | Self::Pairs(window)
+            | Self::Last(window) => {
                 let (rows, columns) = window.outputs();
                 elems([window.filters as usize, rows, columns])
             }
@@ -100,7 +111,9 @@ impl Shape {
     pub const fn weights(&self) -> (usize, usize) {
         match self {
             Self::Dense { inputs, outputs } => (*outputs as usize, *inputs as usize),
-            Self::Convolution(window) => (window.filters as usize, window.depth() * window.kernel_elems()),
+            Self::Convolution(window) => {
+                (window.filters as usize, window.depth() * window.kernel_elems())
+            }
             Self::Mean(_) | Self::Identity { .. } | Self::Pairs(_) | Self::Last(_) => (0, 0),
         }
     }
@@ -111,7 +124,8 @@ impl Shape {
         matches!(self, Self::Dense { .. } | Self::Convolution(_))
     }
 
-    /// Whether the shape is one that all of its users take: no size is zero, none leaves its bounds.
+    /// Whether the shape is one that all of its users take: no size is zero, none leaves its
+    /// bounds.
     #[must_use]
     pub fn is_valid(&self) -> bool {
         let sized = self.inputs() > 0 && self.outputs() > 0;
@@ -123,13 +137,16 @@ impl Shape {
                 sized && window.is_valid() && u32::try_from(rows as u64 * row as u64).is_ok()
             }
             Self::Mean(window) | Self::Pairs(window) | Self::Last(window) => {
-                sized && window.is_valid() && window.groups == window.channels && window.filters == window.channels
+                sized
+                    && window.is_valid()
+                    && window.groups == window.channels
+                    && window.filters == window.channels
             }
         }
     }
 
-    /// `out += W x`, with private weights row-major in `weights`, or every weight `public`. Slices of other lengths than the
-    /// shape's are cut.
+    /// `out += W x`, with private weights row-major in `weights`, or every weight `public`. Slices
+    /// of other lengths than the shape's are cut.
     pub fn add_product<R: Ring>(&self, weights: &[R], public: R, x: &[R], out: &mut [R]) {
         match self {
             Self::Dense { .. } => ring::add_matrix_vector(weights, x, out),
@@ -168,13 +185,17 @@ impl Shape {
     #[must_use]
     pub const fn window(&self) -> Option<Window> {
         match self {
-            Self::Convolution(window) | Self::Mean(window) | Self::Pairs(window) | Self::Last(window) => Some(*window),
+            Self::Convolution(window)
+            | Self::Mean(window)
+            | Self::Pairs(window)
+            | Self::Last(window) => Some(*window),
             Self::Dense { .. } | Self::Identity { .. } => None,
         }
     }
 }
 
-/// `24 -> 16`, or for windows `1x28x28 -> 16x24x24 conv 5x5`, and the steps if they are not one: `/2x2`.
+/// `24 -> 16`, or for windows `1x28x28 -> 16x24x24 conv 5x5`, and the steps if they are not one:
+/// `/2x2`.
 impl fmt::Display for Shape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (window, kind) = match self {
@@ -189,7 +210,11 @@ impl fmt::Display for Shape {
         };
         let Window { channels, height, width, filters, kernel, stride, .. } = window;
         let (rows, columns) = window.outputs();
-        write!(f, "{channels}x{height}x{width} -> {filters}x{rows}x{columns} {kind} {}x{}", kernel.0, kernel.1)?;
+        write!(
+            f,
+            "{channels}x{height}x{width} -> {filters}x{rows}x{columns} {kind} {}x{}",
+            kernel.0, kernel.1
+        )?;
         if *stride == (1, 1) { Ok(()) } else { write!(f, "/{}x{}", stride.0, stride.1) }
     }
 }
@@ -205,7 +230,11 @@ const fn elems(sizes: [usize; 3]) -> u16 {
 
 /// Steps of a window of `size` along `length`, 0 if it does not fit.
 const fn steps(length: usize, size: u8, stride: u8) -> usize {
-    if size == 0 || stride == 0 || size as usize > length { 0 } else { (length - size as usize) / stride as usize + 1 }
+    if size == 0 || stride == 0 || size as usize > length {
+        0
+    } else {
+        (length - size as usize) / stride as usize + 1
+    }
 }
 
 impl Window {
@@ -234,16 +263,21 @@ impl Window {
         // No window lies in the padding alone.
         let padded = [self.before.0, self.after.0].iter().all(|&pad| pad < self.kernel.0)
             && [self.before.1, self.after.1].iter().all(|&pad| pad < self.kernel.1);
-        divides(self.channels) && divides(self.filters) && padded && self.kernel_elems() <= TILE_ELEMS
+        divides(self.channels)
+            && divides(self.filters)
+            && padded
+            && self.kernel_elems() <= TILE_ELEMS
     }
 
     /// The first of the channels that a filter sees.
     fn first_channel(&self, filter: usize) -> usize {
-        let per_group = usize::from(self.filters).checked_div(usize::from(self.groups)).unwrap_or(1).max(1);
+        let per_group =
+            usize::from(self.filters).checked_div(usize::from(self.groups)).unwrap_or(1).max(1);
         filter / per_group * self.depth()
     }
 
-    /// Slides the kernels, that `kernel` gives for a filter and one of its channels, over the image.
+    /// Slides the kernels, that `kernel` gives for a filter and one of its channels, over the
+    /// image.
     fn slide<'k, R: Ring>(&self, x: &[R], out: &mut [R], kernel: impl Fn(usize, usize) -> &'k [R]) {
         let (rows, columns) = self.outputs();
         for (filter, out) in out.chunks_exact_mut((rows * columns).max(1)).enumerate() {
@@ -251,7 +285,13 @@ impl Window {
             for channel in 0..self.depth() {
                 let kernel = kernel(filter, channel);
                 for load in self.loads(&strip, channel) {
-                    self.add_load(&strip, &load, x.get(load.words.clone()).unwrap_or(&[]), kernel, out);
+                    self.add_load(
+                        &strip,
+                        &load,
+                        x.get(load.words.clone()).unwrap_or(&[]),
+                        kernel,
+                        out,
+                    );
                 }
             }
         }
@@ -269,7 +309,9 @@ impl Window {
             let first = next % size;
             let mut len = (size - first).min(range.end - next);
             if usize::from(window.width) > TILE_ELEMS {
-                let fitting = (TILE_ELEMS - usize::from(window.kernel.1)) / usize::from(window.stride.1).max(1) + 1;
+                let fitting = (TILE_ELEMS - usize::from(window.kernel.1))
+                    / usize::from(window.stride.1).max(1)
+                    + 1;
                 len = len.min(columns - first % columns).min(fitting);
             }
             let strip = Strip { filter: next / size, first, len };
@@ -282,11 +324,13 @@ impl Window {
     pub fn loads(&self, strip: &Strip, channel: usize) -> impl Iterator<Item = Load> + use<> {
         let (_, columns) = self.outputs();
         let columns = columns.max(1);
-        let ((top, first), (bottom, last)) = (strip.place(0, columns), strip.place(strip.len.saturating_sub(1), columns));
+        let ((top, first), (bottom, last)) =
+            (strip.place(0, columns), strip.place(strip.len.saturating_sub(1), columns));
         let (first, last) = if top == bottom { (first, last) } else { (0, columns - 1) };
         let span = |from: usize, to: usize, stride: u8, size: u8, before: u8, length: u16| {
             let start = (from * usize::from(stride)).saturating_sub(usize::from(before));
-            let end = (to * usize::from(stride) + usize::from(size)).saturating_sub(usize::from(before));
+            let end =
+                (to * usize::from(stride) + usize::from(size)).saturating_sub(usize::from(before));
             start..end.min(usize::from(length))
         };
         let rows = span(top, bottom, self.stride.0, self.kernel.0, self.before.0, self.height);
@@ -299,9 +343,17 @@ impl Window {
         })
     }
 
-    /// Adds what the words of a load contribute to the strip's outputs. `kernel` is that of the load's channel.
+    /// Adds what the words of a load contribute to the strip's outputs. `kernel` is that of the
+    /// load's channel.
     #[inline]
-    pub fn add_load<R: Ring>(&self, strip: &Strip, load: &Load, words: &[R], kernel: &[R], out: &mut [R]) {
+    pub fn add_load<R: Ring>(
+        &self,
+        strip: &Strip,
+        load: &Load,
+        words: &[R],
+        kernel: &[R],
+        out: &mut [R],
+    ) {
         self.for_each_product(strip, load, |output, weights, first| {
             let kernel = kernel.get(weights).unwrap_or(&[]);
             if let Some(out) = out.get_mut(output) {
@@ -310,10 +362,16 @@ impl Window {
         });
     }
 
-    /// Calls `each` with an output of the strip, a piece of a row of the kernel, and the words of the load from where it lies on
-    /// the image: of the pairs of weights and words that there are, products are to be added up.
+    /// Calls `each` with an output of the strip, a piece of a row of the kernel, and the words of
+    /// the load from where it lies on the image: of the pairs of weights and words that there are,
+    /// products are to be added up.
     #[inline(always)]
-    pub fn for_each_product(&self, strip: &Strip, load: &Load, mut each: impl FnMut(usize, Range<usize>, RangeFrom<usize>)) {
+    pub fn for_each_product(
+        &self,
+        strip: &Strip,
+        load: &Load,
+        mut each: impl FnMut(usize, Range<usize>, RangeFrom<usize>),
+    ) {
         let (_, columns) = self.outputs();
         let columns = columns.max(1);
         let (stride, size) = (usize::from(self.stride.1), usize::from(self.kernel.1));
@@ -333,10 +391,15 @@ impl Window {
             }
             let begin = usize::from(self.before.1) + load.left;
             for (x, output) in (from % columns..).zip(from - strip.first..to - strip.first) {
-                // The window's first word, counted from the load's; left of it there may be padding.
+                // The window's first word, counted from the load's; left of it there may be
+                // padding.
                 let start = x * stride;
                 let skip = begin.saturating_sub(start);
-                each(output, kernel_row * size + skip..(kernel_row + 1) * size, (start + skip).saturating_sub(begin)..);
+                each(
+                    output,
+                    kernel_row * size + skip..(kernel_row + 1) * size,
+                    (start + skip).saturating_sub(begin)..,
+                );
             }
         }
     }
@@ -411,9 +474,14 @@ mod tests {
     fn schoolbook(window: &Window, weights: &[u32], x: &[u32]) -> Vec<u32> {
         let (rows, columns) = window.outputs();
         let at = |channel: usize, y: isize, x_at: isize| -> u32 {
-            let inside = |value: isize, length: u16| usize::try_from(value).ok().filter(|&value| value < usize::from(length));
+            let inside = |value: isize, length: u16| {
+                usize::try_from(value).ok().filter(|&value| value < usize::from(length))
+            };
             match (inside(y, window.height), inside(x_at, window.width)) {
-                (Some(y), Some(column)) => x[(channel * usize::from(window.height) + y) * usize::from(window.width) + column],
+                (Some(y), Some(column)) => {
+                    x[(channel * usize::from(window.height) + y) * usize::from(window.width)
+                        + column]
+                }
                 _ => 0,
             }
         };
@@ -426,12 +494,20 @@ mod tests {
                     for channel in 0..window.depth() {
                         for ky in 0..usize::from(window.kernel.0) {
                             for kx in 0..usize::from(window.kernel.1) {
-                                let weight = weights[((filter * window.depth() + channel) * usize::from(window.kernel.0) + ky)
+                                let weight = weights[((filter * window.depth() + channel)
+                                    * usize::from(window.kernel.0)
+                                    + ky)
                                     * usize::from(window.kernel.1)
                                     + kx];
-                                let row = (y * usize::from(window.stride.0) + ky).cast_signed() - isize::from(window.before.0);
-                                let column = (x * usize::from(window.stride.1) + kx).cast_signed() - isize::from(window.before.1);
-                                sum = sum.wrapping_add(weight.wrapping_mul(at(group * window.depth() + channel, row, column)));
+                                let row = (y * usize::from(window.stride.0) + ky).cast_signed()
+                                    - isize::from(window.before.0);
+                                let column = (x * usize::from(window.stride.1) + kx).cast_signed()
+                                    - isize::from(window.before.1);
+                                sum = sum.wrapping_add(weight.wrapping_mul(at(
+                                    group * window.depth() + channel,
+                                    row,
+                                    column,
+                                )));
                             }
                         }
                     }
@@ -448,7 +524,16 @@ mod tests {
             IMAGE,
             plain,
             Window { channels: 6, groups: 6, filters: 6, ..IMAGE },
-            Window { channels: 3, groups: 3, filters: 6, kernel: (5, 5), stride: (1, 3), before: (2, 2), after: (2, 2), ..IMAGE },
+            Window {
+                channels: 3,
+                groups: 3,
+                filters: 6,
+                kernel: (5, 5),
+                stride: (1, 3),
+                before: (2, 2),
+                after: (2, 2),
+                ..IMAGE
+            },
             Window {
                 channels: 1,
                 groups: 1,
@@ -482,9 +567,30 @@ mod tests {
                 after: (1, 1),
                 ..IMAGE
             },
-            Window { kernel: (1, 1), stride: (1, 1), before: (0, 0), after: (0, 0), groups: 1, ..IMAGE },
-            Window { kernel: (7, 9), stride: (1, 1), before: (0, 0), after: (0, 0), groups: 1, ..IMAGE },
-            Window { kernel: (2, 2), stride: (3, 3), before: (0, 0), after: (0, 0), groups: 1, ..IMAGE },
+            Window {
+                kernel: (1, 1),
+                stride: (1, 1),
+                before: (0, 0),
+                after: (0, 0),
+                groups: 1,
+                ..IMAGE
+            },
+            Window {
+                kernel: (7, 9),
+                stride: (1, 1),
+                before: (0, 0),
+                after: (0, 0),
+                groups: 1,
+                ..IMAGE
+            },
+            Window {
+                kernel: (2, 2),
+                stride: (3, 3),
+                before: (0, 0),
+                after: (0, 0),
+                groups: 1,
+                ..IMAGE
+            },
         ]
     }
 
@@ -528,11 +634,18 @@ mod tests {
                     let out = &mut out[next..next + strip.len];
                     next += strip.len;
                     for channel in 0..window.depth() {
-                        let start = (strip.filter * window.depth() + channel) * window.kernel_elems();
+                        let start =
+                            (strip.filter * window.depth() + channel) * window.kernel_elems();
                         for load in window.loads(&strip, channel) {
                             assert!(load.words.len() <= TILE_ELEMS, "{window:?}: {load:?}");
                             let words = &x[load.words.clone()];
-                            window.add_load(&strip, &load, words, &weights[start..start + window.kernel_elems()], out);
+                            window.add_load(
+                                &strip,
+                                &load,
+                                words,
+                                &weights[start..start + window.kernel_elems()],
+                                out,
+                            );
                         }
                     }
                 }
@@ -564,14 +677,19 @@ mod tests {
         let mut pairs = [0; 8];
         Shape::Pairs(window).add_product(&[], 1, &x, &mut pairs);
         Shape::Last(window).add_product(&[], 1, &x, &mut pairs);
-        assert_eq!(pairs, [0, 2, 8, 10, 16, 18, 24, 26], "the first, which is left when the last comes back");
+        assert_eq!(
+            pairs,
+            [0, 2, 8, 10, 16, 18, 24, 26],
+            "the first, which is left when the last comes back"
+        );
         Shape::Identity { width: 8 }.add_product(&[], 2, &x[..8], &mut out);
         assert_eq!(out[7], 7 + 3 * (26 + 27 + 30 + 31) + 14);
     }
 
     #[test]
     fn sizes_are_checked() {
-        let refused = |window: Window| assert!(!Shape::Convolution(window).is_valid(), "{window:?}");
+        let refused =
+            |window: Window| assert!(!Shape::Convolution(window).is_valid(), "{window:?}");
         for zero in [
             Window { channels: 0, ..IMAGE },
             Window { height: 0, ..IMAGE },
@@ -582,7 +700,14 @@ mod tests {
             Window { groups: 3, ..IMAGE },
             Window { before: (3, 0), ..IMAGE },
             Window { kernel: (10, 1), before: (0, 0), after: (0, 0), ..IMAGE },
-            Window { kernel: (16, 17), height: 100, width: 100, before: (0, 0), after: (0, 0), ..IMAGE },
+            Window {
+                kernel: (16, 17),
+                height: 100,
+                width: 100,
+                before: (0, 0),
+                after: (0, 0),
+                ..IMAGE
+            },
             Window { channels: 60000, groups: 1, height: 60000, width: 60000, ..IMAGE },
         ] {
             refused(zero);

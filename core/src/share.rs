@@ -26,9 +26,11 @@ impl Party {
     }
 }
 
-/// Replaces secrets by `P1`'s shares of them; `P0`'s shares are the keystream of `session`, as [`expand`] gives them.
+/// Replaces secrets by `P1`'s shares of them; `P0`'s shares are the keystream of `session`, as
+/// [`expand`] gives them.
 ///
-/// The same keystream and session must never split two different vectors: their difference would show.
+/// The same keystream and session must never split two different vectors: their difference would
+/// show.
 pub fn split<R: Ring, C: Rounds>(keystream: &Keystream<C>, session: u64, secrets: &mut [R]) {
     for_each_share(keystream, session, secrets, R::sub);
 }
@@ -46,17 +48,23 @@ pub fn open<R: Ring>(own: &mut [R], peer: &[R]) {
     }
 }
 
-/// Shares of the same value modulo `2^32`: reduction is a homomorphism, so either party does it alone.
+/// Shares of the same value modulo `2^32`: reduction is a homomorphism, so either party does it
+/// alone.
 ///
-/// A value of at most 32 bits survives as it is. The shorter slice decides how many. The way back takes a message:
-/// [`crate::protocol::rescale`].
+/// A value of at most 32 bits survives as it is. The shorter slice decides how many. The way back
+/// takes a message: [`crate::protocol::rescale`].
 pub fn reduce(shares: &[u64], out: &mut [u32]) {
     for (out, &share) in out.iter_mut().zip(shares) {
         *out = u32::from_u64(share);
     }
 }
 
-fn for_each_share<R: Ring, C: Rounds>(keystream: &Keystream<C>, session: u64, words: &mut [R], combine: impl Fn(R, R) -> R) {
+fn for_each_share<R: Ring, C: Rounds>(
+    keystream: &Keystream<C>,
+    session: u64,
+    words: &mut [R],
+    combine: impl Fn(R, R) -> R,
+) {
     let domain = Domain { session, layer: 0, kind: Kind::Share };
     for (index, words) in (0..).zip(words.chunks_mut(words_per_block::<R>())) {
         let block = keystream.block(domain, index);

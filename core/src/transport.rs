@@ -10,7 +10,8 @@ pub struct Counts {
     pub sent_bytes: u64,
     /// Bytes read.
     pub received_bytes: u64,
-    /// Round trips begun here: times that a reply was read after a message was finished, that is, flushed.
+    /// Round trips begun here: times that a reply was read after a message was finished, that is,
+    /// flushed.
     pub round_trips: u32,
 }
 

@@ -1,9 +1,10 @@
-//! The trained network as an ONNX file, written the way PyTorch does: `Gemm` with transposed weights, `Relu`.
+//! The trained network as an ONNX file, written the way PyTorch does: `Gemm` with transposed
+//! weights, `Relu`.
 
 use prost::Message as _;
 use sharelet_host::import::onnx_proto::{
-    ATTRIBUTE_INT, AttributeProto, DimensionProto, FLOAT, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
-    TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto,
+    ATTRIBUTE_INT, AttributeProto, DimensionProto, FLOAT, GraphProto, ModelProto, NodeProto,
+    OperatorSetIdProto, TensorProto, TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto,
 };
 
 use crate::train::{Network, WIDTHS};
@@ -29,7 +30,12 @@ pub fn onnx(network: &Network) -> Vec<u8> {
             output: vec![output.clone()],
             name: format!("dense{index}"),
             op_type: "Gemm".to_owned(),
-            attribute: vec![AttributeProto { name: "transB".to_owned(), i: 1, r#type: ATTRIBUTE_INT, ..Default::default() }],
+            attribute: vec![AttributeProto {
+                name: "transB".to_owned(),
+                i: 1,
+                r#type: ATTRIBUTE_INT,
+                ..Default::default()
+            }],
             ..Default::default()
         });
         current = output;

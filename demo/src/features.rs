@@ -1,4 +1,5 @@
-//! A window as 27 numbers: per axis level, peak, crest factor, kurtosis and the level in five bands.
+//! A window as 27 numbers: per axis level, peak, crest factor, kurtosis and the level in five
+//! bands.
 
 use core::f64::consts::TAU;
 use core::fmt::Write as _;
@@ -10,7 +11,8 @@ const PER_AXIS: usize = 9;
 pub const COUNT: usize = 3 * PER_AXIS;
 /// Upper ends of the bands, in Hz.
 const BANDS: [f64; 5] = [40.0, 150.0, 500.0, 1000.0, 1600.0];
-/// Normalised features are cut off here, so that one odd window does not decide the scale of the input.
+/// Normalised features are cut off here, so that one odd window does not decide the scale of the
+/// input.
 const LIMIT: f64 = 6.0;
 
 /// Names, in order.
@@ -18,7 +20,9 @@ const LIMIT: f64 = 6.0;
 pub fn names() -> Vec<String> {
     let axis = |axis: &str| {
         let bands = BANDS.map(|band| format!("{axis} log level to {band} Hz"));
-        let mut names = ["log level", "log peak", "crest factor", "log kurtosis"].map(|name| format!("{axis} {name}")).to_vec();
+        let mut names = ["log level", "log peak", "crest factor", "log kurtosis"]
+            .map(|name| format!("{axis} {name}"))
+            .to_vec();
         names.extend(bands);
         names
     };
@@ -138,7 +142,8 @@ impl Normalisation {
     pub fn apply(&self, row: &[f64; COUNT]) -> [f32; COUNT] {
         let mut out = [0.0; COUNT];
         for (index, out) in out.iter_mut().enumerate() {
-            *out = ((row[index] - self.mean[index]) / self.deviation[index]).clamp(-LIMIT, LIMIT) as f32;
+            *out = ((row[index] - self.mean[index]) / self.deviation[index]).clamp(-LIMIT, LIMIT)
+                as f32;
         }
         out
     }

@@ -1,8 +1,9 @@
 //! The built-in model: a classifier of vibration windows, trained on synthetic readings.
 //!
-//! `simulate` makes windows of a three-axis accelerometer on a simulated machine, `features` reduces a window to a
-//! row of numbers, `train` fits a small network, `export` writes it as ONNX. Everything follows from one seed, and the
-//! functions beyond arithmetic come from `libm`, so that every machine writes the same files.
+//! `simulate` makes windows of a three-axis accelerometer on a simulated machine, `features`
+//! reduces a window to a row of numbers, `train` fits a small network, `export` writes it as ONNX.
+//! Everything follows from one seed, and the functions beyond arithmetic come from `libm`, so that
+//! every machine writes the same files.
 //!
 //! `tabular` draws tables for regressions and a support vector machine, apart from all that.
 
@@ -83,7 +84,10 @@ pub fn make(folder: &Path) -> Result<Outcome, DemoError> {
     let held_out = windows(&mut rng, HELD_OUT);
     let normalisation = Normalisation::of(training.iter().map(|(_, row)| row));
     let normalise = |windows: &[(State, [f64; COUNT])]| -> Vec<Sample> {
-        windows.iter().map(|(state, row)| Sample { input: normalisation.apply(row), class: state.index() }).collect()
+        windows
+            .iter()
+            .map(|(state, row)| Sample { input: normalisation.apply(row), class: state.index() })
+            .collect()
     };
     let (training, held_out) = (normalise(&training), normalise(&held_out));
     let network = Network::train(&training, &mut rng);
@@ -93,7 +97,8 @@ pub fn make(folder: &Path) -> Result<Outcome, DemoError> {
     save(&training[..CALIBRATION * State::ALL.len()], &folder.join("calibration.npy"))?;
     let shown = &held_out[..SHOWN * State::ALL.len()];
     save(shown, &folder.join("windows.npy"))?;
-    let truth: String = shown.iter().map(|sample| format!("{}\n", State::ALL[sample.class].name())).collect();
+    let truth: String =
+        shown.iter().map(|sample| format!("{}\n", State::ALL[sample.class].name())).collect();
     fs::write(folder.join("windows.txt"), truth).map_err(DemoError::Io)?;
     let output = folder.join("vibration.slt");
     import::run(ImportArgs {
@@ -119,15 +124,24 @@ fn windows(rng: &mut Rng, per_state: usize) -> Vec<(State, [f64; COUNT])> {
 
 fn save(samples: &[Sample], path: &Path) -> Result<(), DemoError> {
     let values = samples.iter().flat_map(|sample| sample.input).collect();
-    let readings = Readings::new(COUNT, values).ok_or_else(|| DemoError::Readings("a feature is not finite".to_owned()))?;
+    let readings = Readings::new(COUNT, values)
+        .ok_or_else(|| DemoError::Readings("a feature is not finite".to_owned()))?;
     readings.save_npy(path).map_err(|error| DemoError::Readings(error.to_string()))
 }
 
 fn evaluate(network: &Network, model: &Model, held_out: &[Sample]) -> Result<Outcome, DemoError> {
-    let mut outcome = Outcome { windows: held_out.len(), float_correct: 0, fixed_correct: 0, confusion: [[0; 4]; 4] };
+    let mut outcome = Outcome {
+        windows: held_out.len(),
+        float_correct: 0,
+        fixed_correct: 0,
+        confusion: [[0; 4]; 4],
+    };
     for sample in held_out {
         outcome.float_correct += usize::from(network.classify(&sample.input) == sample.class);
-        let words = model.encode(&sample.input).and_then(|input| model.infer(&input)).map_err(DemoError::Model)?;
+        let words = model
+            .encode(&sample.input)
+            .and_then(|input| model.infer(&input))
+            .map_err(DemoError::Model)?;
         let class = largest(&words).unwrap_or(0);
         outcome.fixed_correct += usize::from(class == sample.class);
         outcome.confusion[sample.class][class] += 1;

@@ -7,7 +7,9 @@ use sharelet_demo_model::make;
 use sharelet_demo_model::simulate::State;
 
 fn main() -> ExitCode {
-    let folder = std::env::args_os().nth(1).map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    let folder = std::env::args_os()
+        .nth(1)
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
     match make(&folder) {
         Ok(outcome) => {
             println!("\nheld-out windows (synthetic): {}", outcome.windows);
@@ -15,7 +17,14 @@ fn main() -> ExitCode {
             println!("recognised by the model file, in fixed point: {}", outcome.fixed_correct);
             println!("rows are what was simulated, columns what was recognised:");
             for (state, row) in State::ALL.iter().zip(outcome.confusion) {
-                println!("{:>14} {:>5} {:>5} {:>5} {:>5}", state.name(), row[0], row[1], row[2], row[3]);
+                println!(
+                    "{:>14} {:>5} {:>5} {:>5} {:>5}",
+                    state.name(),
+                    row[0],
+                    row[1],
+                    row[2],
+                    row[3]
+                );
             }
             ExitCode::SUCCESS
         }

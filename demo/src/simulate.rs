@@ -1,8 +1,8 @@
 //! Synthetic readings: windows of a three-axis accelerometer on a simulated rotating machine, in g.
 //!
-//! A shaft turns at 22 to 30 Hz. The sensor sits on the bearing housing: x and y are radial (x across, y up), z lies
-//! along the shaft. Severities are drawn over ranges that overlap the neighbouring state, so that no classifier gets
-//! all of them right.
+//! A shaft turns at 22 to 30 Hz. The sensor sits on the bearing housing: x and y are radial (x
+//! across, y up), z lies along the shaft. Severities are drawn over ranges that overlap the
+//! neighbouring state, so that no classifier gets all of them right.
 //!
 //! | state | what is added |
 //! |---|---|
@@ -112,7 +112,8 @@ fn floor(window: &mut Window, rng: &mut Rng) {
     }
 }
 
-/// The sound machine: five harmonics that fall off, a light residual imbalance, broadband noise that depends on the load.
+/// The sound machine: five harmonics that fall off, a light residual imbalance, broadband noise
+/// that depends on the load.
 fn running(window: &mut Window, turns: f64, rng: &mut Rng) {
     let residual = rng.log_between(0.01, 0.07);
     rotating(window, turns, residual, rng);
@@ -126,7 +127,8 @@ fn running(window: &mut Window, turns: f64, rng: &mut Rng) {
     }
 }
 
-/// A force that turns with the shaft: x and y a quarter turn apart, stiffer upwards, little along the shaft.
+/// A force that turns with the shaft: x and y a quarter turn apart, stiffer upwards, little along
+/// the shaft.
 fn rotating(window: &mut Window, turns: f64, amplitude: f64, rng: &mut Rng) {
     let phase = rng.phase();
     let [x, y, z] = window;
@@ -135,7 +137,8 @@ fn rotating(window: &mut Window, turns: f64, amplitude: f64, rng: &mut Rng) {
     tone(z, turns, amplitude * rng.between(0.05, 0.2), phase);
 }
 
-/// Impulses at the pass frequency, with slip, modulated by the turning load, ringing down within milliseconds.
+/// Impulses at the pass frequency, with slip, modulated by the turning load, ringing down within
+/// milliseconds.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 fn impulses(window: &mut Window, turns: f64, rng: &mut Rng) {
     let severity = rng.log_between(0.07, 0.8);
@@ -145,7 +148,8 @@ fn impulses(window: &mut Window, turns: f64, rng: &mut Rng) {
     let phase = rng.phase();
     let mut start = rng.unit() / (PASSES * turns);
     while start < time(SAMPLES) {
-        let force = severity * (1.0 + 0.4 * libm::sin(TAU * turns * start + phase)) * rng.between(0.7, 1.3);
+        let force =
+            severity * (1.0 + 0.4 * libm::sin(TAU * turns * start + phase)) * rng.between(0.7, 1.3);
         let first = libm::ceil(start * RATE) as usize;
         for (axis, share) in window.iter_mut().zip(shares) {
             for (sample, value) in axis.iter_mut().enumerate().skip(first) {

@@ -1,8 +1,9 @@
 //! A synthetic table: rows of correlated columns, with a binary label or a number.
 //!
-//! Classes are two Gaussians that overlap: both have the same covariance, `L L^T` for a random lower-triangular `L`, and
-//! means on either side of zero, so that a straight cut is the best there is. The number of a regression is linear in
-//! the columns, with noise. Everything follows from the seed, and is the same on every machine.
+//! Classes are two Gaussians that overlap: both have the same covariance, `L L^T` for a random
+//! lower-triangular `L`, and means on either side of zero, so that a straight cut is the best there
+//! is. The number of a regression is linear in the columns, with noise. Everything follows from the
+//! seed, and is the same on every machine.
 
 use core::fmt::Write as _;
 
@@ -30,8 +31,8 @@ pub enum Target {
     Number,
 }
 
-/// How far apart the means of the classes are, in deviations along the line that joins them: a cut in the middle is
-/// right for about 93 rows of 100.
+/// How far apart the means of the classes are, in deviations along the line that joins them: a cut
+/// in the middle is right for about 93 rows of 100.
 const APART: f64 = 3.0;
 /// Deviation of the noise on a regression's number.
 const NOISE: f64 = 0.1;
@@ -54,10 +55,12 @@ pub fn table(request: &Request) -> Table {
     let factor = factor(columns, &mut rng);
     let direction: Vec<f64> = (0..columns).map(|_| rng.normal()).collect();
     let length = libm::sqrt(direction.iter().map(|x| x * x).sum());
-    // A step along `L d`, `d` of length one, is a step of so many deviations for the best cut, `d^T L^-1 x`.
+    // A step along `L d`, `d` of length one, is a step of so many deviations for the best cut,
+    // `d^T L^-1 x`.
     let direction: Vec<f64> = direction.iter().map(|x| x / length).collect();
     let mean = times(&factor, &direction);
-    let mut drawn = Table { features: Vec::with_capacity(rows), targets: Vec::with_capacity(rows), target };
+    let mut drawn =
+        Table { features: Vec::with_capacity(rows), targets: Vec::with_capacity(rows), target };
     for row in 0..rows {
         let normals: Vec<f64> = (0..columns).map(|_| rng.normal()).collect();
         let mut features = times(&factor, &normals);
@@ -85,7 +88,8 @@ pub fn table(request: &Request) -> Table {
     drawn
 }
 
-/// A lower-triangular factor whose rows have length one: columns of deviation 1, each correlated with those before it.
+/// A lower-triangular factor whose rows have length one: columns of deviation 1, each correlated
+/// with those before it.
 fn factor(columns: usize, rng: &mut Rng) -> Vec<Vec<f64>> {
     let row = |row: usize, rng: &mut Rng| {
         let mut entries: Vec<f64> = (0..row).map(|_| rng.between(-0.6, 0.6)).collect();

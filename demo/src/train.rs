@@ -48,12 +48,19 @@ impl Layer {
     fn new(inputs: usize, outputs: usize, rng: &mut Rng) -> Self {
         #[allow(clippy::cast_precision_loss)]
         let deviation = libm::sqrt(2.0 / inputs as f64);
-        Self { inputs, weights: (0..inputs * outputs).map(|_| deviation * rng.normal()).collect(), bias: vec![0.0; outputs] }
+        Self {
+            inputs,
+            weights: (0..inputs * outputs).map(|_| deviation * rng.normal()).collect(),
+            bias: vec![0.0; outputs],
+        }
     }
 
     fn forward(&self, input: &[f64]) -> Vec<f64> {
         let rows = self.weights.chunks_exact(self.inputs).zip(&self.bias);
-        rows.map(|(row, bias)| row.iter().zip(input).fold(*bias, |sum, (weight, value)| sum + weight * value)).collect()
+        rows.map(|(row, bias)| {
+            row.iter().zip(input).fold(*bias, |sum, (weight, value)| sum + weight * value)
+        })
+        .collect()
     }
 }
 
@@ -79,14 +86,18 @@ impl Network {
                 power1 *= 0.9;
                 power2 *= 0.999;
                 let gradients = network.gradients(batch.iter().map(|&index| &samples[index]));
-                for ((layer, moments), gradient) in network.layers.iter_mut().zip(&mut moments).zip(gradients) {
+                for ((layer, moments), gradient) in
+                    network.layers.iter_mut().zip(&mut moments).zip(gradients)
+                {
                     let weights = layer.weights.len();
                     let parameters = layer.weights.iter_mut().chain(&mut layer.bias);
                     for (index, (parameter, gradient)) in parameters.zip(gradient).enumerate() {
-                        let (first, second) = (&mut moments.first[index], &mut moments.second[index]);
+                        let (first, second) =
+                            (&mut moments.first[index], &mut moments.second[index]);
                         *first = 0.9 * *first + 0.1 * gradient;
                         *second = 0.999 * *second + 0.001 * gradient * gradient;
-                        let step = *first / (1.0 - power1) / (libm::sqrt(*second / (1.0 - power2)) + 1e-8);
+                        let step =
+                            *first / (1.0 - power1) / (libm::sqrt(*second / (1.0 - power2)) + 1e-8);
                         let decay = if index < weights { DECAY * *parameter } else { 0.0 };
                         *parameter -= rate * (step + decay);
                     }
@@ -96,7 +107,11 @@ impl Network {
         // What is exported is single precision, and so is what is evaluated.
         #[allow(clippy::cast_possible_truncation)]
         for layer in &mut network.layers {
-            layer.weights.iter_mut().chain(&mut layer.bias).for_each(|value| *value = f64::from(*value as f32));
+            layer
+                .weights
+                .iter_mut()
+                .chain(&mut layer.bias)
+                .for_each(|value| *value = f64::from(*value as f32));
         }
         network
     }
@@ -105,7 +120,8 @@ impl Network {
     #[must_use]
     pub fn classify(&self, input: &[f32; COUNT]) -> usize {
         let answer = self.activations(input).pop().unwrap_or_default();
-        (0..answer.len()).fold(0, |best, index| if answer[index] > answer[best] { index } else { best })
+        (0..answer.len())
+            .fold(0, |best, index| if answer[index] > answer[best] { index } else { best })
     }
 
     /// The input, every hidden vector after its ReLU, and the answer.
@@ -125,7 +141,11 @@ impl Network {
     #[allow(clippy::cast_precision_loss)]
     fn gradients<'a>(&self, batch: impl ExactSizeIterator<Item = &'a Sample>) -> Vec<Vec<f64>> {
         let share = 1.0 / batch.len() as f64;
-        let mut all: Vec<Vec<f64>> = self.layers.iter().map(|layer| vec![0.0; layer.weights.len() + layer.bias.len()]).collect();
+        let mut all: Vec<Vec<f64>> = self
+            .layers
+            .iter()
+            .map(|layer| vec![0.0; layer.weights.len() + layer.bias.len()])
+            .collect();
         for sample in batch {
             let activations = self.activations(&sample.input);
             let mut error = softmax(&activations[self.layers.len()]);
@@ -137,8 +157,10 @@ impl Network {
                 for (row, error) in error.iter().enumerate() {
                     bias[row] += share * error;
                     let places = row * layer.inputs..(row + 1) * layer.inputs;
-                    for ((gradient, weight), (back, value)) in
-                        weights[places.clone()].iter_mut().zip(&layer.weights[places]).zip(back.iter_mut().zip(input))
+                    for ((gradient, weight), (back, value)) in weights[places.clone()]
+                        .iter_mut()
+                        .zip(&layer.weights[places])
+                        .zip(back.iter_mut().zip(input))
                     {
                         *gradient += share * error * value;
                         *back += error * weight;

@@ -12,13 +12,29 @@ fn made_again_the_files_are_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let outcome = sharelet_demo_model::make(folder.path()).unwrap();
     let committed = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for file in ["vibration.onnx", "vibration.slt", "calibration.npy", "windows.npy", "windows.txt", "features.csv"] {
-        let (made, kept) = (std::fs::read(folder.path().join(file)).unwrap(), std::fs::read(committed.join(file)).unwrap());
-        assert!(made == kept, "{file} differs; run `cargo run --release -p sharelet-demo-model` and commit it");
+    for file in [
+        "vibration.onnx",
+        "vibration.slt",
+        "calibration.npy",
+        "windows.npy",
+        "windows.txt",
+        "features.csv",
+    ] {
+        let (made, kept) = (
+            std::fs::read(folder.path().join(file)).unwrap(),
+            std::fs::read(committed.join(file)).unwrap(),
+        );
+        assert!(
+            made == kept,
+            "{file} differs; run `cargo run --release -p sharelet-demo-model` and commit it"
+        );
     }
     // Fixed point costs no more than a few windows in a thousand.
     assert!(outcome.fixed_correct * 100 >= outcome.windows * 93, "{outcome:?}");
-    assert!(outcome.fixed_correct.abs_diff(outcome.float_correct) * 500 <= outcome.windows, "{outcome:?}");
+    assert!(
+        outcome.fixed_correct.abs_diff(outcome.float_correct) * 500 <= outcome.windows,
+        "{outcome:?}"
+    );
 }
 
 #[test]

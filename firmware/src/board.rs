@@ -41,18 +41,19 @@ pub trait Sensor {
     /// Why there is no reading.
     type Error: Display;
 
-    /// How many values a reading has, if the sensor does not follow the network. A network of another input width is
-    /// refused at the handshake. With `None` the host chooses how many values it is, up to
-    /// [`MAX_WIDTH`].
+    /// How many values a reading has, if the sensor does not follow the network. A network of
+    /// another input width is refused at the handshake. With `None` the host chooses how many
+    /// values it is, up to [`MAX_WIDTH`].
     fn width(&self) -> Option<usize> {
         None
     }
 
     /// Waits for a reading and writes it to `features`, which has the length the network takes.
     ///
-    /// The values are checked afterwards: if one is not finite, or outside the range that the host states, the reading is
-    /// refused. The session then goes on with zeros, the sink is told instead of getting the answer, and the host notices
-    /// nothing. If the host is to learn the answer, another reading is taken instead, and it may notice the pause.
+    /// The values are checked afterwards: if one is not finite, or outside the range that the host
+    /// states, the reading is refused. The session then goes on with zeros, the sink is told
+    /// instead of getting the answer, and the host notices nothing. If the host is to learn the
+    /// answer, another reading is taken instead, and it may notice the pause.
     ///
     /// # Errors
     /// The board's own; the device task reports it and reads again after a pause.
@@ -68,9 +69,11 @@ pub trait KeyStore {
     fn identity(&mut self) -> Result<Identity, KeyError>;
 }
 
-/// Where results and incidents go: a display, a relay, a log. A closure that takes an [`Inference`] is one.
+/// Where results and incidents go: a display, a relay, a log. A closure that takes an [`Inference`]
+/// is one.
 pub trait AnswerSink {
-    /// A session is prepared, and waits for a reading. Traffic and instructions are those of the preparation.
+    /// A session is prepared, and waits for a reading. Traffic and instructions are those of the
+    /// preparation.
     fn prepared(&mut self, session: u64, traffic: Counts, instructions: u64) {
         let _ = (session, traffic, instructions);
     }
@@ -78,9 +81,9 @@ pub trait AnswerSink {
     /// An inference is complete.
     fn answer(&mut self, inference: &Inference<'_>);
 
-    /// Something failed: a name for programs, a sentence for people. The device task will try again, with the next
-    /// session number if a session was lost. `Reading` comes in place of an answer; a sink that then takes as long as for
-    /// an answer keeps it from the host.
+    /// Something failed: a name for programs, a sentence for people. The device task will try
+    /// again, with the next session number if a session was lost. `Reading` comes in place of an
+    /// answer; a sink that then takes as long as for an answer keeps it from the host.
     fn failed(&mut self, name: &'static str, reason: &dyn Display) {
         let _ = (name, reason);
     }

@@ -1,11 +1,12 @@
 //! A session counter in two sectors of NOR flash, for boards to use.
 //!
-//! Every number is one record, appended to a sector; a full sector is left as it is and the other one erased. The
-//! record with the largest number is therefore never erased before a larger one is written, and a power cut at any
-//! moment leaves the counter where it was or one further. Nothing is repaired: what is not a record is passed over.
+//! Every number is one record, appended to a sector; a full sector is left as it is and the other
+//! one erased. The record with the largest number is therefore never erased before a larger one is
+//! written, and a power cut at any moment leaves the counter where it was or one further. Nothing
+//! is repaired: what is not a record is passed over.
 //!
-//! A record takes 32 bytes. Two sectors of 128 KB with 10,000 erase cycles each last for 80 million sessions, two
-//! pages of 4 KB for 2.5 million.
+//! A record takes 32 bytes. Two sectors of 128 KB with 10,000 erase cycles each last for 80 million
+//! sessions, two pages of 4 KB for 2.5 million.
 
 use core::fmt;
 
@@ -34,11 +35,23 @@ pub enum FlashCounterError {
 impl fmt::Display for FlashCounterError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Flash => "the session counter's flash reports an error; check that nothing else writes there",
-            Self::NotWritten => "a session number reads back differently; the flash is worn out, use other sectors",
-            Self::Exhausted => "the last session number was used; provision a new key, then erase the counter",
-            Self::AlreadyUsed => "the host granted a session number that was used before; restore the host's newest state",
-            Self::Layout => "the counter's sectors are not aligned, or the flash cannot write 32 bytes; correct the board",
+            Self::Flash => {
+                "the session counter's flash reports an error; check that nothing else writes there"
+            }
+            Self::NotWritten => {
+                "a session number reads back differently; the flash is worn out, use other sectors"
+            }
+            Self::Exhausted => {
+                "the last session number was used; provision a new key, then erase the counter"
+            }
+            Self::AlreadyUsed => {
+                "the host granted a session number that was used before; restore the host's newest \
+                 state"
+            }
+            Self::Layout => {
+                "the counter's sectors are not aligned, or the flash cannot write 32 bytes; \
+                 correct the board"
+            }
         })
     }
 }
@@ -80,13 +93,16 @@ impl<F: NorFlash> FlashCounter<F> {
         if session <= self.used()? {
             return Err(FlashCounterError::AlreadyUsed);
         }
-        // Forgotten until the record is known to be there, so that an error leads to a fresh look at the flash.
+        // Forgotten until the record is known to be there, so that an error leads to a fresh look
+        // at the flash.
         let Some(mut place) = self.place.take() else { return Err(FlashCounterError::Flash) };
         if place.offset + RECORD_BYTES > self.sector_bytes {
             place.sector ^= 1;
             place.offset = 0;
             let start = self.address(place);
-            self.flash.erase(start, start + self.sector_bytes).map_err(|_| FlashCounterError::Flash)?;
+            self.flash
+                .erase(start, start + self.sector_bytes)
+                .map_err(|_| FlashCounterError::Flash)?;
         }
         place.used = session;
         let bytes = encode(session);
@@ -137,7 +153,9 @@ impl<F: NorFlash> FlashCounter<F> {
 
 impl<F: NorFlash> SessionCounter for FlashCounter<F> {
     async fn next(&mut self) -> Result<u64, CounterError> {
-        self.used().and_then(|used| used.checked_add(1).ok_or(FlashCounterError::Exhausted)).map_err(log)
+        self.used()
+            .and_then(|used| used.checked_add(1).ok_or(FlashCounterError::Exhausted))
+            .map_err(log)
     }
 
     async fn consume(&mut self, session: u64) -> Result<(), CounterError> {
@@ -253,7 +271,10 @@ mod tests {
             }
             flash.power = usize::MAX;
             let next = take(&mut FlashCounter::new(&mut flash, 0));
-            assert!(next.is_ok_and(|next| next > last), "after {power} bytes: {last}, then {next:?}");
+            assert!(
+                next.is_ok_and(|next| next > last),
+                "after {power} bytes: {last}, then {next:?}"
+            );
         }
     }
 }

@@ -1,7 +1,9 @@
-//! The data party of two servers: a packet to each, two answers back, and sleep until the next reading.
+//! The data party of two servers: a packet to each, two answers back, and sleep until the next
+//! reading.
 //!
-//! Connections go outwards only and last as long as a query. There is no handshake: what is asked is in the [`Task`] that the
-//! device was given. A reading is asked again, under the next number, until it has an answer.
+//! Connections go outwards only and last as long as a query. There is no handshake: what is asked
+//! is in the [`Task`] that the device was given. A reading is asked again, under the next number,
+//! until it has an answer.
 
 use core::convert::Infallible;
 use core::fmt;
@@ -16,7 +18,9 @@ use sharelet_core::transport::{Counting, Counts};
 pub use sharelet_core::wire::query::Recipient;
 pub use sharelet_core::wire::task::Task;
 
-use crate::board::{AnswerSink, Inference, InstructionMeter, KeyStore, MAX_WIDTH, Sensor, SessionCounter};
+use crate::board::{
+    AnswerSink, Inference, InstructionMeter, KeyStore, MAX_WIDTH, Sensor, SessionCounter,
+};
 use crate::key::KeyError;
 use crate::stream::Stream;
 
@@ -40,7 +44,8 @@ impl Memory {
     /// Zeros.
     #[must_use]
     pub const fn new() -> Self {
-        let words = Words { features: [0.0; MAX_WIDTH], input: [0; MAX_WIDTH], answer: [0; MAX_WIDTH] };
+        let words =
+            Words { features: [0.0; MAX_WIDTH], input: [0; MAX_WIDTH], answer: [0; MAX_WIDTH] };
         Self { sockets: [[[0; SOCKET_BYTES]; 2]; 2], words }
     }
 }
@@ -150,13 +155,15 @@ impl DataPartyError {
     }
 }
 
-/// Short, since sentences for everything would take more flash than the data party itself: a server's reason is its number,
-/// which `docs/wire-format.md` explains.
+/// Short, since sentences for everything would take more flash than the data party itself: a
+/// server's reason is its number, which `docs/wire-format.md` explains.
 impl fmt::Display for DataPartyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Timeout(Phase::Network) => "check the cable and the DHCP server",
-            Self::Timeout(Phase::Connect) | Self::Connect(_) => "check both addresses, and that the servers run",
+            Self::Timeout(Phase::Connect) | Self::Connect(_) => {
+                "check both addresses, and that the servers run"
+            }
             Self::Timeout(Phase::Answer) => "no answer in time; see the servers' logs",
             Self::Key(_) => "provision the device",
             Self::Counter => "the counter was not recorded, nothing was sent",
@@ -170,7 +177,9 @@ impl fmt::Display for DataPartyError {
     }
 }
 
-impl<S: Sensor, K: KeyStore, C: SessionCounter, A: AnswerSink, M: InstructionMeter> DataParty<S, K, C, A, M> {
+impl<S: Sensor, K: KeyStore, C: SessionCounter, A: AnswerSink, M: InstructionMeter>
+    DataParty<S, K, C, A, M>
+{
     /// Asks for ever: what fails is reported to the sink and tried again after a pause.
     pub async fn run(mut self, memory: &mut Memory) -> ! {
         let (inputs, outputs) = (usize::from(self.task.inputs), usize::from(self.task.outputs));
@@ -222,8 +231,9 @@ impl<S: Sensor, K: KeyStore, C: SessionCounter, A: AnswerSink, M: InstructionMet
     ) -> Result<(), DataPartyError> {
         let before = self.meter.instructions();
         let encoded = encode(features, self.task.input_frac_bits, self.task.input_limit, input);
-        // The servers must not notice a reading that the model is not made for: zeros are inferred in its place. The
-        // console would take their answer for one: for it, the reading is left out.
+        // The servers must not notice a reading that the model is not made for: zeros are inferred
+        // in its place. The console would take their answer for one: for it, the reading is left
+        // out.
         let keep = if encoded.is_ok() { u32::MAX } else { 0 };
         input.iter_mut().for_each(|word| *word &= keep);
         let to_console = self.settings.recipient == Recipient::Console;
@@ -286,9 +296,13 @@ impl<S: Sensor, K: KeyStore, C: SessionCounter, A: AnswerSink, M: InstructionMet
         let query = Query::begin(&identity, &mut self.counter, self.task, recipient);
         let query = query.await.map_err(|_| DataPartyError::Counter)?;
         answer.fill(0);
-        let (mut io_0, mut io_1) = (Counting::new(Stream(socket_0)), Counting::new(Stream(socket_1)));
+        let (mut io_0, mut io_1) =
+            (Counting::new(Stream(socket_0)), Counting::new(Stream(socket_1)));
         query.send_seed(&mut io_0).await.map_err(|error| DataPartyError::Server(0, error))?;
-        query.send_masked(&mut io_1, input).await.map_err(|error| DataPartyError::Server(1, error))?;
+        query
+            .send_masked(&mut io_1, input)
+            .await
+            .map_err(|error| DataPartyError::Server(1, error))?;
         let received = query.receive_both(&mut io_0, &mut io_1, answer).await;
         received.map_err(|(party, error)| DataPartyError::Server(party, error))?;
         let (first, second) = (io_0.take(), io_1.take());

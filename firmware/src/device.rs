@@ -44,7 +44,8 @@ impl Memory {
     /// Zeros.
     #[must_use]
     pub const fn new() -> Self {
-        let words = Words { features: [0.0; MAX_WIDTH], input: [0; MAX_WIDTH], output: [0; MAX_WIDTH] };
+        let words =
+            Words { features: [0.0; MAX_WIDTH], input: [0; MAX_WIDTH], output: [0; MAX_WIDTH] };
         Self { received: [0; SOCKET_BYTES], to_send: [0; SOCKET_BYTES], words }
     }
 }
@@ -73,7 +74,8 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The answer to the device alone; 10 s to connect, 30 s for a phase, pauses from 0.5 s to 60 s.
+    /// The answer to the device alone; 10 s to connect, 30 s for a phase, pauses from 0.5 s to 60
+    /// s.
     #[must_use]
     pub fn new(host: impl Into<IpEndpoint>) -> Self {
         Self {
@@ -177,11 +179,21 @@ impl<S> DeviceError<S> {
 impl<S: fmt::Display> fmt::Display for DeviceError<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NetworkDown => f.write_str("no link or no address; check the cable and the DHCP server"),
-            Self::Connect(ConnectError::TimedOut) => f.write_str("the host does not answer; check its address and the network"),
-            Self::Connect(ConnectError::NoRoute) => f.write_str("there is no way to the host; check its address and the gateway"),
-            Self::Connect(_) => f.write_str("the host refuses connections; check its port and that it runs"),
-            Self::Timeout(phase) => write!(f, "{}: the host did not finish in time; look at its log", phase.name()),
+            Self::NetworkDown => {
+                f.write_str("no link or no address; check the cable and the DHCP server")
+            }
+            Self::Connect(ConnectError::TimedOut) => {
+                f.write_str("the host does not answer; check its address and the network")
+            }
+            Self::Connect(ConnectError::NoRoute) => {
+                f.write_str("there is no way to the host; check its address and the gateway")
+            }
+            Self::Connect(_) => {
+                f.write_str("the host refuses connections; check its port and that it runs")
+            }
+            Self::Timeout(phase) => {
+                write!(f, "{}: the host did not finish in time; look at its log", phase.name())
+            }
             Self::Key(error) => write!(f, "{error}"),
             Self::Session(error) => write!(f, "{error}"),
             Self::Sensor(error) => write!(f, "{error}"),
@@ -190,7 +202,9 @@ impl<S: fmt::Display> fmt::Display for DeviceError<S> {
     }
 }
 
-impl<S: Sensor, K: KeyStore, C: SessionCounter, A: AnswerSink, M: InstructionMeter> Device<S, K, C, A, M> {
+impl<S: Sensor, K: KeyStore, C: SessionCounter, A: AnswerSink, M: InstructionMeter>
+    Device<S, K, C, A, M>
+{
     /// Infers for ever: what fails is reported to the sink and tried again after a pause.
     pub async fn run(mut self, memory: &mut Memory) -> ! {
         let mut progress = Progress::default();
@@ -209,7 +223,11 @@ impl<S: Sensor, K: KeyStore, C: SessionCounter, A: AnswerSink, M: InstructionMet
     }
 
     /// One connection, from its opening to its end.
-    async fn serve(&mut self, memory: &mut Memory, progress: &mut Progress) -> Result<Infallible, DeviceError<S::Error>> {
+    async fn serve(
+        &mut self,
+        memory: &mut Memory,
+        progress: &mut Progress,
+    ) -> Result<Infallible, DeviceError<S::Error>> {
         let Settings { host, connect_timeout, phase_timeout, .. } = self.settings;
         let Memory { received, to_send, words } = memory;
         let identity = self.keys.identity().map_err(DeviceError::Key)?;
@@ -220,9 +238,13 @@ impl<S: Sensor, K: KeyStore, C: SessionCounter, A: AnswerSink, M: InstructionMet
         socket.set_keep_alive(Some(phase_timeout / 3));
         socket.set_nagle_enabled(false);
         let connected = with_timeout(connect_timeout, socket.connect(host));
-        connected.await.map_err(|TimeoutError| DeviceError::Timeout(Phase::Connect))?.map_err(DeviceError::Connect)?;
+        connected
+            .await
+            .map_err(|TimeoutError| DeviceError::Timeout(Phase::Connect))?
+            .map_err(DeviceError::Connect)?;
         let result = self.converse(&mut socket, &identity, words, progress).await;
-        // The host should learn that this connection is over, and why if it was told; but not at the price of waiting.
+        // The host should learn that this connection is over, and why if it was told; but not at
+        // the price of waiting.
         socket.close();
         let _ = with_timeout(CLOSE_TIMEOUT, socket.flush()).await;
         result
@@ -238,17 +260,32 @@ impl<S: Sensor, K: KeyStore, C: SessionCounter, A: AnswerSink, M: InstructionMet
     ) -> Result<Infallible, DeviceError<S::Error>> {
         let Settings { answer, phase_timeout, .. } = self.settings;
         let Words { features, input, output } = words;
-        let policy = Policy { answer, inputs: self.sensor.width(), max_outputs: MAX_WIDTH, max_blocks: MAX_BLOCKS };
+        let policy = Policy {
+            answer,
+            inputs: self.sensor.width(),
+            max_outputs: MAX_WIDTH,
+            max_blocks: MAX_BLOCKS,
+        };
         let mut network = Network::<MAX_LAYERS>::default();
         let handshake = connect(Counting::new(Stream(socket)), identity, policy, &mut network);
         let mut connected = within(phase_timeout, Phase::Handshake, handshake).await?;
         let (inputs, outputs) = (connected.network().inputs(), connected.network().outputs());
-        defmt::info!("connected as {}: {=usize} inputs, {=usize} outputs", identity.id(), inputs, outputs);
-        let (Some(features), Some(input)) = (features.get_mut(..inputs), input.get_mut(..inputs)) else {
+        defmt::info!(
+            "connected as {}: {=usize} inputs, {=usize} outputs",
+            identity.id(),
+            inputs,
+            outputs
+        );
+        let (Some(features), Some(input)) = (features.get_mut(..inputs), input.get_mut(..inputs))
+        else {
             // The reason matters more than whether it still reaches the host.
-            let refusal = refuse(connected.io_mut(), Refusal::InputWidth { sensor: MAX_WIDTH as u16 });
+            let refusal =
+                refuse(connected.io_mut(), Refusal::InputWidth { sensor: MAX_WIDTH as u16 });
             let _ = with_timeout(CLOSE_TIMEOUT, refusal).await;
-            return Err(DeviceError::Session(SessionError::InputWidth { network: inputs, found: MAX_WIDTH }));
+            return Err(DeviceError::Session(SessionError::InputWidth {
+                network: inputs,
+                found: MAX_WIDTH,
+            }));
         };
 
         loop {
@@ -261,18 +298,27 @@ impl<S: Sensor, K: KeyStore, C: SessionCounter, A: AnswerSink, M: InstructionMet
             self.sink.prepared(prepared.session(), prepared.io_mut().take(), instructions);
 
             let frac_bits = prepared.network().output_frac_bits();
-            let (input_frac_bits, limit) = (prepared.network().input_frac_bits(), prepared.network().input_limit());
+            let (input_frac_bits, limit) =
+                (prepared.network().input_frac_bits(), prepared.network().input_limit());
             let encoded = self.read(features, input_frac_bits, limit, input, progress).await;
 
             let before = self.meter.instructions();
             let values;
-            (connected, values) = within(phase_timeout, Phase::Infer, prepared.infer(input)).await?;
+            (connected, values) =
+                within(phase_timeout, Phase::Infer, prepared.infer(input)).await?;
             let instructions = self.meter.instructions() - before;
             let traffic = connected.io_mut().take();
             let index = progress.readings;
-            defmt::info!("reading {=u32}: {=u64} bytes up, {=u64} down", index, traffic.sent_bytes, traffic.received_bytes);
+            defmt::info!(
+                "reading {=u32}: {=u64} bytes up, {=u64} down",
+                index,
+                traffic.sent_bytes,
+                traffic.received_bytes
+            );
             match encoded {
-                Ok(()) => self.sink.answer(&Inference { index, values, frac_bits, traffic, instructions }),
+                Ok(()) => {
+                    self.sink.answer(&Inference { index, values, frac_bits, traffic, instructions })
+                }
                 // It was zeros that were inferred.
                 Err(error) => self.failed(&DeviceError::Reading(error)),
             }
@@ -281,8 +327,9 @@ impl<S: Sensor, K: KeyStore, C: SessionCounter, A: AnswerSink, M: InstructionMet
         }
     }
 
-    /// Waits for a reading. The host chooses which ones fit, so it must not notice one that does not: zeros are inferred
-    /// in its place. A host that learns the answers would take theirs for an answer; for it the device reads again.
+    /// Waits for a reading. The host chooses which ones fit, so it must not notice one that does
+    /// not: zeros are inferred in its place. A host that learns the answers would take theirs for
+    /// an answer; for it the device reads again.
     async fn read(
         &mut self,
         features: &mut [f32],

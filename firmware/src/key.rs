@@ -1,4 +1,5 @@
-//! The provisioned key page: what the host's `sharelet` writes to a file and a flash tool writes to the device.
+//! The provisioned key page: what the host's `sharelet` writes to a file and a flash tool writes to
+//! the device.
 //!
 //! | bytes | content |
 //! |---|---|
@@ -42,9 +43,15 @@ impl fmt::Display for KeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Missing => "there is no key page; provision the device",
-            Self::UnknownVersion => "the key page is of another version; provision the device with the tool for this firmware",
+            Self::UnknownVersion => {
+                "the key page is of another version; provision the device with the tool for this \
+                 firmware"
+            }
             Self::Damaged => "the key page is damaged; write it again",
-            Self::BadName => "the name in the key page is not one; provision the device with letters, digits, `.`, `-` and `_`",
+            Self::BadName => {
+                "the name in the key page is not one; provision the device with letters, digits, \
+                 `.`, `-` and `_`"
+            }
         })
     }
 }
@@ -64,7 +71,9 @@ pub fn read_page(page: &[u8; PAGE_BYTES]) -> Result<Identity, KeyError> {
     if rest.first_chunk() != Some(&crc32(checked).to_le_bytes()) {
         return Err(KeyError::Damaged);
     }
-    let (Some(id), Some(key)) = (checked.get(8..).and_then(<[u8]>::first_chunk), checked.last_chunk()) else {
+    let (Some(id), Some(key)) =
+        (checked.get(8..).and_then(<[u8]>::first_chunk), checked.last_chunk())
+    else {
         return Err(KeyError::Damaged);
     };
     let id = DeviceId::from_bytes(*id).ok_or(KeyError::BadName)?;

@@ -1,10 +1,12 @@
-//! A socket as sessions use it: a message that is finished is on its way, and nobody waits for its acknowledgement.
+//! A socket as sessions use it: a message that is finished is on its way, and nobody waits for its
+//! acknowledgement.
 
 use embassy_net::tcp::TcpSocket;
 use embedded_io_async::{ErrorType, Read, Write};
 
-/// Reads and writes a socket. Its `flush` does not wait: `embassy-net`'s waits until the peer acknowledged everything,
-/// which a peer that has nothing to say does only after a delay, while the stack sends what was written in any case.
+/// Reads and writes a socket. Its `flush` does not wait: `embassy-net`'s waits until the peer
+/// acknowledged everything, which a peer that has nothing to say does only after a delay, while the
+/// stack sends what was written in any case.
 pub(crate) struct Stream<'a, 's>(pub &'a mut TcpSocket<'s>);
 
 impl ErrorType for Stream<'_, '_> {

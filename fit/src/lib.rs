@@ -1,5 +1,6 @@
-//! Fits the piecewise polynomials of `sharelet_core::function::tables`, and proves their bounds: every word of every domain
-//! is compared with the function in double precision. `cargo xtask fit` writes the files.
+//! Fits the piecewise polynomials of `sharelet_core::function::tables`, and proves their bounds:
+//! every word of every domain is compared with the function in double precision. `cargo xtask fit`
+//! writes the files.
 
 pub mod minimax;
 pub mod plan;
@@ -24,7 +25,9 @@ impl Source {
     /// Where the file belongs in this checkout.
     #[must_use]
     pub fn path(&self) -> PathBuf {
-        PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../core/src/function/tables")).join(self.name).with_extension("rs")
+        PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../core/src/function/tables"))
+            .join(self.name)
+            .with_extension("rs")
     }
 }
 

@@ -1,4 +1,5 @@
-//! Writes the tables: `cargo xtask fit`. With `--widths`, only lists what pieces of half and of twice the width would give.
+//! Writes the tables: `cargo xtask fit`. With `--widths`, only lists what pieces of half and of
+//! twice the width would give.
 
 use std::time::Instant;
 use std::{env, fs};
@@ -11,7 +12,9 @@ fn main() -> Result<()> {
     match env::args().nth(1).as_deref() {
         None => write()?,
         Some("--widths") => list(),
-        Some(other) => bail!("{other}: unknown; --widths lists other widths, no argument writes the tables"),
+        Some(other) => {
+            bail!("{other}: unknown; --widths lists other widths, no argument writes the tables")
+        }
     }
     println!("{:.1} s", begin.elapsed().as_secs_f64());
     Ok(())
@@ -20,7 +23,8 @@ fn main() -> Result<()> {
 fn write() -> Result<()> {
     for source in sources()? {
         let path = source.path();
-        fs::write(&path, &source.text).with_context(|| format!("{} cannot be written", path.display()))?;
+        fs::write(&path, &source.text)
+            .with_context(|| format!("{} cannot be written", path.display()))?;
         println!("{}: {} bytes", source.name, source.text.len());
     }
     Ok(())

@@ -4,8 +4,8 @@ const ROUNDS: usize = 30;
 /// An error this close to the level of the exchange is the least one.
 const SLACK: f64 = 1e-3;
 
-/// Coefficients, lowest first, of the polynomial of `coefficients` coefficients that is nearest to `points` `(s, value)`,
-/// which are in ascending order of `s`.
+/// Coefficients, lowest first, of the polynomial of `coefficients` coefficients that is nearest to
+/// `points` `(s, value)`, which are in ascending order of `s`.
 ///
 /// # Panics
 /// If there are not more points than coefficients.
@@ -13,11 +13,13 @@ const SLACK: f64 = 1e-3;
 pub fn minimax(points: &[(f64, f64)], coefficients: usize) -> Vec<f64> {
     let wanted = coefficients + 1;
     assert!(points.len() >= wanted, "{} points for {coefficients} coefficients", points.len());
-    let mut reference: Vec<usize> = (0..wanted).map(|at| at * (points.len() - 1) / coefficients).collect();
+    let mut reference: Vec<usize> =
+        (0..wanted).map(|at| at * (points.len() - 1) / coefficients).collect();
     let mut best = (f64::INFINITY, vec![0.0; coefficients]);
     for _ in 0..ROUNDS {
         let Some((polynomial, level)) = levelled(points, &reference) else { break };
-        let errors: Vec<f64> = points.iter().map(|(s, value)| value - evaluate(&polynomial, *s)).collect();
+        let errors: Vec<f64> =
+            points.iter().map(|(s, value)| value - evaluate(&polynomial, *s)).collect();
         let largest = errors.iter().fold(0.0, |largest: f64, error| largest.max(error.abs()));
         if largest < best.0 {
             best = (largest, polynomial);
@@ -63,7 +65,8 @@ fn levelled(points: &[(f64, f64)], reference: &[usize]) -> Option<(Vec<f64>, f64
 fn solve(mut rows: Vec<Vec<f64>>) -> Option<Vec<f64>> {
     let size = rows.len();
     for column in 0..size {
-        let pivot = (column..size).max_by(|a, b| rows[*a][column].abs().total_cmp(&rows[*b][column].abs()))?;
+        let pivot = (column..size)
+            .max_by(|a, b| rows[*a][column].abs().total_cmp(&rows[*b][column].abs()))?;
         rows.swap(column, pivot);
         let top = rows[column].clone();
         if top[column] == 0.0 {
@@ -78,7 +81,8 @@ fn solve(mut rows: Vec<Vec<f64>>) -> Option<Vec<f64>> {
     }
     let mut solution = vec![0.0; size];
     for (at, row) in rows.iter().enumerate().rev() {
-        let known: f64 = row[at + 1..size].iter().zip(&solution[at + 1..]).map(|(a, b)| a * b).sum();
+        let known: f64 =
+            row[at + 1..size].iter().zip(&solution[at + 1..]).map(|(a, b)| a * b).sum();
         solution[at] = (row[size] - known) / row[at];
     }
     Some(solution)
@@ -114,18 +118,23 @@ mod tests {
 
     #[test]
     fn a_cubic_leaves_the_chebyshev_polynomial() {
-        let points: Vec<(f64, f64)> = (0..=2000).map(|at| f64::from(at) / 1000.0 - 1.0).map(|s| (s, s * s * s)).collect();
+        let points: Vec<(f64, f64)> =
+            (0..=2000).map(|at| f64::from(at) / 1000.0 - 1.0).map(|s| (s, s * s * s)).collect();
         let polynomial = minimax(&points, 3);
         for (found, expected) in polynomial.iter().zip([0.0, 0.75, 0.0]) {
             assert!((found - expected).abs() < 1e-3, "{polynomial:?}");
         }
-        let largest = points.iter().map(|(s, value)| (value - evaluate(&polynomial, *s)).abs()).fold(0.0, f64::max);
+        let largest = points
+            .iter()
+            .map(|(s, value)| (value - evaluate(&polynomial, *s)).abs())
+            .fold(0.0, f64::max);
         assert!((largest - 0.25).abs() < 1e-3, "{largest}");
     }
 
     #[test]
     fn a_polynomial_is_its_own_best_fit() {
-        let points: Vec<(f64, f64)> = (0..16).map(f64::from).map(|s| (s, 3.0 - 2.0 * s + 0.5 * s * s)).collect();
+        let points: Vec<(f64, f64)> =
+            (0..16).map(f64::from).map(|s| (s, 3.0 - 2.0 * s + 0.5 * s * s)).collect();
         for (found, expected) in minimax(&points, 3).iter().zip([3.0, -2.0, 0.5]) {
             assert!((found - expected).abs() < 1e-9);
         }

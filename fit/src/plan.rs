@@ -6,9 +6,11 @@ use crate::reference::{self, Real};
 
 /// Fraction bits that every function of a real argument is fitted for.
 pub const FRAC_BITS: [u8; 4] = [8, 12, 16, 20];
-/// Fraction bits of the normalised functions: of their argument, a word of `[2^30, 2^31]`, and of their result.
+/// Fraction bits of the normalised functions: of their argument, a word of `[2^30, 2^31]`, and of
+/// their result.
 const NORMALISED_FRAC_BITS: (u8, u8) = (30, 28);
-/// Relative distance from 2^31 at which the full exponential saturates: its error must not lead out of 31 bits.
+/// Relative distance from 2^31 at which the full exponential saturates: its error must not lead out
+/// of 31 bits.
 const HEADROOM: f64 = 1.5e-6;
 
 /// What is to be fitted.
@@ -75,30 +77,60 @@ type Widths = [u8; 4];
 
 /// All files. `finer` is added to the `log2` of the pieces per unit: 0 but for comparisons.
 ///
-/// Of two widths the wider one is chosen if its bound is below half a unit. An exponential's error is a part of its result:
-/// there the rows are what is chosen.
+/// Of two widths the wider one is chosen if its bound is below half a unit. An exponential's error
+/// is a part of its result: there the rows are what is chosen.
 #[must_use]
 pub fn files(finer: i8) -> Vec<File> {
     use Tail::{Identity, Value};
     let level = |name, title, function: Real, (below, above): (i64, Tail), widths: Widths| {
-        File::of(name, title, finer, widths, |f, piece_bits| levelling(function, f, piece_bits, below, above))
+        File::of(name, title, finer, widths, |f, piece_bits| {
+            levelling(function, f, piece_bits, below, above)
+        })
     };
-    let exponential = |name, title, plan: fn(u8, u8) -> Plan, widths| File::of(name, title, finer, widths, plan);
+    let exponential =
+        |name, title, plan: fn(u8, u8) -> Plan, widths| File::of(name, title, finer, widths, plan);
     let normal = |name, title, function: Real| {
         let plan = normalised(function, piece_bits(NORMALISED_FRAC_BITS.0, 7, finer));
         File { name, title, plans: vec![("NORMALISED".to_owned(), plan)] }
     };
     vec![
-        level("sigmoid", "The logistic function `1 / (1 + e^-x)`.", reference::sigmoid, (0, Value(1)), [0, 1, 3, 4]),
+        level(
+            "sigmoid",
+            "The logistic function `1 / (1 + e^-x)`.",
+            reference::sigmoid,
+            (0, Value(1)),
+            [0, 1, 3, 4],
+        ),
         level("tanh", "The hyperbolic tangent.", reference::tanh, (-1, Value(1)), [1, 3, 4, 5]),
         level("erf", "The error function.", reference::erf, (-1, Value(1)), [1, 3, 4, 5]),
-        level("gelu", "`x P(N <= x)` for a standard normal `N`.", reference::gelu, (0, Identity), [1, 2, 4, 5]),
+        level(
+            "gelu",
+            "`x P(N <= x)` for a standard normal `N`.",
+            reference::gelu,
+            (0, Identity),
+            [1, 2, 4, 5],
+        ),
         level("silu", "`x / (1 + e^-x)`.", reference::silu, (0, Identity), [0, 2, 3, 4]),
         level("softplus", "`ln(1 + e^x)`.", reference::softplus, (0, Identity), [0, 1, 3, 4]),
         exponential("exp", "`e^x` for `x < 4`, and `e^4` from there.", exp, [3, 4, 5, 5]),
-        exponential("exp_full32", "`e^x` as far as the result has 31 bits, and `2^31 - 1` from there.", exp_full32, [4; 4]),
-        exponential("exp_middle", "`e^x / 2^16` as far as `e^x` has 46 bits, and about `2^30` from there.", exp_middle, [4; 4]),
-        exponential("exp_high", "`e^x / 2^32` as far as `e^x` has 62 bits, and about `2^30` from there.", exp_high, [4; 4]),
+        exponential(
+            "exp_full32",
+            "`e^x` as far as the result has 31 bits, and `2^31 - 1` from there.",
+            exp_full32,
+            [4; 4],
+        ),
+        exponential(
+            "exp_middle",
+            "`e^x / 2^16` as far as `e^x` has 46 bits, and about `2^30` from there.",
+            exp_middle,
+            [4; 4],
+        ),
+        exponential(
+            "exp_high",
+            "`e^x / 2^32` as far as `e^x` has 62 bits, and about `2^30` from there.",
+            exp_high,
+            [4; 4],
+        ),
         normal("reciprocal", "`1 / y`.", reference::reciprocal),
         normal("sqrt", "The square root.", reference::sqrt),
         normal("inv_sqrt", "`1 / sqrt(y)`.", reference::inv_sqrt),
@@ -107,8 +139,17 @@ pub fn files(finer: i8) -> Vec<File> {
 }
 
 impl File {
-    fn of(name: &'static str, title: &'static str, finer: i8, widths: Widths, plan: impl Fn(u8, u8) -> Plan) -> Self {
-        let plans = FRAC_BITS.into_iter().zip(widths).map(|(f, log)| (format!("F{f}"), plan(f, piece_bits(f, log, finer))));
+    fn of(
+        name: &'static str,
+        title: &'static str,
+        finer: i8,
+        widths: Widths,
+        plan: impl Fn(u8, u8) -> Plan,
+    ) -> Self {
+        let plans = FRAC_BITS
+            .into_iter()
+            .zip(widths)
+            .map(|(f, log)| (format!("F{f}"), plan(f, piece_bits(f, log, finer))));
         Self { name, title, plans: plans.collect() }
     }
 }
@@ -118,7 +159,8 @@ fn piece_bits(in_frac_bits: u8, log: u8, finer: i8) -> u8 {
     in_frac_bits.saturating_sub(log).saturating_add_signed(-finer)
 }
 
-/// `function` in units of the last place of `frac_bits` fraction bits, at the word `x`, moved by `by` words.
+/// `function` in units of the last place of `frac_bits` fraction bits, at the word `x`, moved by
+/// `by` words.
 #[must_use]
 pub fn scaled(plan: &Plan, x: i64, by: f64) -> f64 {
     (plan.function)((word(x) + by) / unit(plan.in_frac_bits)) * unit(plan.out_frac_bits)
@@ -148,7 +190,8 @@ fn levelling(function: Real, f: u8, piece_bits: u8, below: i64, above: Tail) -> 
             (level - function(word(x) / unit(f))).abs() * unit(f) > 0.5
         }
     };
-    // At 2 and at -2 every function here is still far from its ends, and from there it only comes nearer.
+    // At 2 and at -2 every function here is still far from its ends, and from there it only comes
+    // nearer.
     let first = first(-64 << f, -2 << f, far(Tail::Value(below)));
     let last = first_not(2 << f, 64 << f, far(above));
     let low = first >> piece_bits;
@@ -172,10 +215,16 @@ fn exp(f: u8, piece_bits: u8) -> Plan {
     let plan = plain(reference::exp, f, piece_bits);
     let low = underflow(&plan) >> piece_bits;
     let end = 4_i64 << (f - piece_bits);
-    Plan { low: low << piece_bits, rows: count(end - low), above: Above::Constant(nearest(scaled(&plan, 4 << f, 0.0))), ..plan }
+    Plan {
+        low: low << piece_bits,
+        rows: count(end - low),
+        above: Above::Constant(nearest(scaled(&plan, 4 << f, 0.0))),
+        ..plan
+    }
 }
 
-/// The exponential up to 31 bits. The domain's last point is where the result may have no place, whatever its error.
+/// The exponential up to 31 bits. The domain's last point is where the result may have no place,
+/// whatever its error.
 fn exp_full32(f: u8, piece_bits: u8) -> Plan {
     let plan = plain(reference::exp, f, piece_bits);
     let most = (unit(31) - 2.0) * (1.0 - HEADROOM);
@@ -183,8 +232,9 @@ fn exp_full32(f: u8, piece_bits: u8) -> Plan {
     Plan { above: Above::Constant((1 << 31) - 1), ..ending_at(&plan, end, underflow(&plan)) }
 }
 
-/// The exponential from where [`exp_full32`] ends up to 46 bits, without its lowest 16. A table's coefficients serve the
-/// smallest and the largest of its results, so these must not be too far apart.
+/// The exponential from where [`exp_full32`] ends up to 46 bits, without its lowest 16. A table's
+/// coefficients serve the smallest and the largest of its results, so these must not be too far
+/// apart.
 fn exp_middle(f: u8, piece_bits: u8) -> Plan {
     continuing(reference::exp_middle, &exp_full32(f, piece_bits))
 }
@@ -194,7 +244,8 @@ fn exp_high(f: u8, piece_bits: u8) -> Plan {
     continuing(reference::exp_high, &exp_middle(f, piece_bits))
 }
 
-/// Up to 30 bits, from where another table ends, so that the two can be added up; the last piece goes a little further.
+/// Up to 30 bits, from where another table ends, so that the two can be added up; the last piece
+/// goes a little further.
 fn continuing(function: Real, before: &Plan) -> Plan {
     let (f, piece_bits) = (before.in_frac_bits, before.piece_bits);
     let plan = plain(function, f, piece_bits);
@@ -209,7 +260,13 @@ fn normalised(function: Real, piece_bits: u8) -> Plan {
     let (in_frac_bits, out_frac_bits) = NORMALISED_FRAC_BITS;
     // With 18 bits of coordinate the rounding of `c2` and the dropping of bits weigh the same.
     let drop_bits = piece_bits - 18;
-    let plan = Plan { in_frac_bits, out_frac_bits, drop_bits, relative: false, ..plain(function, in_frac_bits, piece_bits) };
+    let plan = Plan {
+        in_frac_bits,
+        out_frac_bits,
+        drop_bits,
+        relative: false,
+        ..plain(function, in_frac_bits, piece_bits)
+    };
     let plan = Plan { low: 1 << 30, rows: (1 << (in_frac_bits - piece_bits)) + 1, ..plan };
     let [first, last] = [plan.low, plan.start(plan.rows)].map(|x| nearest(scaled(&plan, x, 0.0)));
     Plan { below: first, above: Above::Constant(last), ..plan }

@@ -10,7 +10,8 @@ use crate::plan::{Plan, scaled, unit, word};
 const VALUE_BITS: u8 = 60;
 /// Points that a piece is fitted on, at most.
 const POINTS: u16 = 256;
-/// What the references and the arithmetic of the proof may be off, in units of the result's last place.
+/// What the references and the arithmetic of the proof may be off, in units of the result's last
+/// place.
 const REFERENCE_ERROR: f64 = 2e-6;
 
 /// Fits the plan's rows, and proves their bound over every word of the domain.
@@ -21,20 +22,24 @@ pub fn fit(plan: &Plan) -> Result<Spline> {
     ensure!(plan.rows > 0, "an empty domain");
     let ends = (0..=plan.rows).map(|row| scaled(plan, plan.start(row), 0.0).abs());
     let largest = ends.fold(0.0, f64::max);
-    let spare =
-        (1..VALUE_BITS).rev().find(|spare| largest * unit(*spare) < unit(VALUE_BITS)).context("values without a place")?;
+    let spare = (1..VALUE_BITS)
+        .rev()
+        .find(|spare| largest * unit(*spare) < unit(VALUE_BITS))
+        .context("values without a place")?;
     // The largest value may be so near to a power of two that its error leads over it.
     let shift = spare.min(VALUE_BITS - plan.out_frac_bits);
     prove(plan, &rows(plan, shift)).or_else(|_| prove(plan, &rows(plan, shift - 1)))
 }
 
-/// The middle of the words that a coordinate stands for. One that is too large by one is as near as an exact one.
+/// The middle of the words that a coordinate stands for. One that is too large by one is as near as
+/// an exact one.
 fn middle(plan: &Plan) -> f64 {
     if plan.drop_bits == 0 { 0.0 } else { -0.5 }
 }
 
 fn rows(plan: &Plan, shift: u8) -> Spline {
-    let rows: Vec<[i64; 3]> = (0..plan.rows).map(|row| fit_row(plan, plan.start(row), shift)).collect();
+    let rows: Vec<[i64; 3]> =
+        (0..plan.rows).map(|row| fit_row(plan, plan.start(row), shift)).collect();
     Spline {
         in_frac_bits: plan.in_frac_bits,
         out_frac_bits: plan.out_frac_bits,
@@ -51,20 +56,27 @@ fn rows(plan: &Plan, shift: u8) -> Spline {
     }
 }
 
-/// The rounded coefficients of a piece: the highest first, so that the lower ones make up for its rounding.
+/// The rounded coefficients of a piece: the highest first, so that the lower ones make up for its
+/// rounding.
 fn fit_row(plan: &Plan, start: i64, shift: u8) -> [i64; 3] {
     let bits = plan.piece_bits - plan.drop_bits;
     let last = if plan.drop_bits == 0 { (1_i64 << bits) - 1 } else { 1 << bits };
-    let points: Vec<(i64, f64)> = samples(last).map(|t| (t, scaled(plan, start + (t << plan.drop_bits), middle(plan)))).collect();
+    let points: Vec<(i64, f64)> = samples(last)
+        .map(|t| (t, scaled(plan, start + (t << plan.drop_bits), middle(plan))))
+        .collect();
     let (width, fine) = (word(last), unit(shift));
     let fitted = |known: &dyn Fn(i64) -> i64, coefficients: usize| {
-        let left: Vec<(f64, f64)> = points.iter().map(|(t, value)| (word(*t) / width, value - word(known(*t)) / fine)).collect();
+        let left: Vec<(f64, f64)> = points
+            .iter()
+            .map(|(t, value)| (word(*t) / width, value - word(known(*t)) / fine))
+            .collect();
         minimax(&left, coefficients)
     };
     let c2 = round(fitted(&|_| 0, 3)[2] * fine / (width * width));
     let c1 = round(fitted(&|t| c2 * t * t, 2)[1] * fine / width);
     let left = points.iter().map(|(t, value)| value - word((c2 * t + c1) * t) / fine);
-    let (least, most) = left.fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), x| (x.min(least), x.max(most)));
+    let (least, most) = left
+        .fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), x| (x.min(least), x.max(most)));
     [round((least + most) / 2.0 * fine), c1, c2]
 }
 
@@ -92,7 +104,8 @@ fn prove(plan: &Plan, spline: &Spline) -> Result<Spline> {
     let coordinate_bound = visit(plan, spline, |error, exact, result| {
         absolute = absolute.max(error);
         highest = highest.max(result);
-        // The relative part is what large results need; the rest of the bound is what small ones need besides.
+        // The relative part is what large results need; the rest of the bound is what small ones
+        // need besides.
         if plan.relative && exact > largest / 16.0 {
             relative = relative.max(error / exact);
         }
@@ -102,7 +115,9 @@ fn prove(plan: &Plan, spline: &Spline) -> Result<Spline> {
     let relative_bound = round_up(relative);
     if plan.relative {
         absolute = 0.0;
-        visit(plan, spline, |error, exact, _| absolute = absolute.max(error - f64::from(relative_bound) * exact))?;
+        visit(plan, spline, |error, exact, _| {
+            absolute = absolute.max(error - f64::from(relative_bound) * exact)
+        })?;
     }
     Ok(Spline {
         bound: round_up(absolute + REFERENCE_ERROR),
@@ -112,8 +127,9 @@ fn prove(plan: &Plan, spline: &Spline) -> Result<Spline> {
     })
 }
 
-/// Calls `each` with error, exact result (both in units of the result's last place) and result of every word of the domain,
-/// and gives the largest change of a result when the coordinate is one too large.
+/// Calls `each` with error, exact result (both in units of the result's last place) and result of
+/// every word of the domain, and gives the largest change of a result when the coordinate is one
+/// too large.
 fn visit(plan: &Plan, spline: &Spline, mut each: impl FnMut(f64, f64, i64)) -> Result<f64> {
     let (shift, fine) = (spline.shift_bits(), unit(spline.shift_bits()));
     let mut step = 0.0_f64;
@@ -121,11 +137,14 @@ fn visit(plan: &Plan, spline: &Spline, mut each: impl FnMut(f64, f64, i64)) -> R
         for t in 0..1_i64 << spline.coordinate_bits() {
             let x = plan.start(row) + (t << plan.drop_bits);
             let value = in_range(spline.row_value(row, t))?;
-            let mut add = |value: i64, exact: f64| each((word(value) / fine - exact).abs(), exact, value >> shift);
+            let mut add = |value: i64, exact: f64| {
+                each((word(value) / fine - exact).abs(), exact, value >> shift)
+            };
             let exact = scaled(plan, x, 0.0);
             add(value, exact);
             if plan.drop_bits > 0 {
-                // These functions are monotone: no word of a coordinate is farther off than its first or its last.
+                // These functions are monotone: no word of a coordinate is farther off than its
+                // first or its last.
                 let last = scaled(plan, x + (1 << plan.drop_bits) - 1, 0.0);
                 let next = in_range(spline.row_value(row, t + 1))?;
                 add(value, last);
@@ -158,7 +177,8 @@ fn check_size(spline: &Spline) -> Result<()> {
     Ok(())
 }
 
-/// Just outside the domain and ever farther from it, the results there are right where they are no saturation.
+/// Just outside the domain and ever farther from it, the results there are right where they are no
+/// saturation.
 ///
 /// A few words will do: beyond the domain the functions only come nearer to their ends.
 fn check_ends(plan: &Plan, spline: &Spline) -> Result<()> {
@@ -168,8 +188,13 @@ fn check_ends(plan: &Plan, spline: &Spline) -> Result<()> {
             Above::Constant(above) => above,
             Above::Identity => last,
         };
-        let errors = [(plan.below, first), (above, last)].map(|(result, x)| (word(result) - scaled(plan, x, 0.0)).abs());
-        ensure!(plan.drop_bits > 0 || plan.continues || errors[0] <= 0.5, "{} units below the domain", errors[0]);
+        let errors = [(plan.below, first), (above, last)]
+            .map(|(result, x)| (word(result) - scaled(plan, x, 0.0)).abs());
+        ensure!(
+            plan.drop_bits > 0 || plan.continues || errors[0] <= 0.5,
+            "{} units below the domain",
+            errors[0]
+        );
         ensure!(plan.saturates || errors[1] <= 0.5, "{} units above the domain", errors[1]);
     }
     Ok(())
@@ -184,7 +209,10 @@ fn round_up(value: f64) -> f32 {
     let digits = libm::ceil(value / digit);
     // One more, should the nearest number of single precision be less.
     let candidates = [0.0, 1.0].map(|more| format!("{:.2e}", (digits + more) * digit));
-    let rounded = candidates.iter().filter_map(|text| text.parse::<f32>().ok()).find(|rounded| f64::from(*rounded) >= value);
+    let rounded = candidates
+        .iter()
+        .filter_map(|text| text.parse::<f32>().ok())
+        .find(|rounded| f64::from(*rounded) >= value);
     rounded.unwrap_or(f32::INFINITY)
 }
 
@@ -194,8 +222,13 @@ mod tests {
 
     #[test]
     fn bounds_are_rounded_up() {
-        for (value, rounded) in [(0.0, 0.0), (0.123_01, 0.124), (0.999_9, 1.0), (7.0, 7.0), (1.2341e-6, 1.24e-6)] {
-            assert!((round_up(value) - rounded).abs() < rounded * 1e-6 + f32::MIN_POSITIVE, "{value}");
+        for (value, rounded) in
+            [(0.0, 0.0), (0.123_01, 0.124), (0.999_9, 1.0), (7.0, 7.0), (1.2341e-6, 1.24e-6)]
+        {
+            assert!(
+                (round_up(value) - rounded).abs() < rounded * 1e-6 + f32::MIN_POSITIVE,
+                "{value}"
+            );
             assert!(f64::from(round_up(value)) >= value, "{value}");
         }
     }

@@ -16,7 +16,10 @@ use crate::table;
 pub fn source(file: &File) -> Result<Source> {
     let mut tables = Vec::new();
     for (item, plan) in &file.plans {
-        tables.push((item.as_str(), table::fit(plan).with_context(|| format!("{} {item}", file.name))?));
+        tables.push((
+            item.as_str(),
+            table::fit(plan).with_context(|| format!("{} {item}", file.name))?,
+        ));
     }
     let mut text = String::new();
     write(&mut text, file, &tables)?;

@@ -1,4 +1,5 @@
-//! The committed tables: made by this program, within their bounds, and with the symmetries of their functions.
+//! The committed tables: made by this program, within their bounds, and with the symmetries of
+//! their functions.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::fs;
@@ -42,7 +43,8 @@ fn tolerance(spline: &Spline, exact: f64) -> f64 {
     1.0 + f64::from(spline.bound) + f64::from(spline.relative_bound) * exact.abs()
 }
 
-/// Every word of a domain and of a piece on either side of it; of the finest ones some, with both ends of every piece.
+/// Every word of a domain and of a piece on either side of it; of the finest ones some, with both
+/// ends of every piece.
 fn words(spline: &Spline) -> impl Iterator<Item = i64> + use<> {
     let piece = 1 << spline.piece_bits;
     let step = if spline.in_frac_bits > 16 { 7 } else { 1 };
@@ -53,7 +55,9 @@ fn words(spline: &Spline) -> impl Iterator<Item = i64> + use<> {
 
 fn all() -> impl Iterator<Item = (String, &'static Spline, Real)> {
     let real = LEVELLING.into_iter().chain(EXPONENTIALS);
-    real.flat_map(|(name, lookup, function)| FRAC_BITS.map(|f| (format!("{name} {f}"), lookup(f).unwrap(), function)))
+    real.flat_map(|(name, lookup, function)| {
+        FRAC_BITS.map(|f| (format!("{name} {f}"), lookup(f).unwrap(), function))
+    })
 }
 
 #[test]
@@ -61,7 +65,11 @@ fn the_committed_tables_are_what_the_program_makes() {
     let sources = sources().unwrap();
     for source in &sources {
         let committed = fs::read_to_string(source.path()).unwrap();
-        assert!(committed == source.text, "{} is not what `cargo xtask fit` makes", source.path().display());
+        assert!(
+            committed == source.text,
+            "{} is not what `cargo xtask fit` makes",
+            source.path().display()
+        );
     }
     let bytes: usize = sources.iter().map(|source| source.text.len()).sum();
     assert!(bytes < 500_000, "{bytes} bytes of tables");
@@ -92,7 +100,10 @@ fn results_are_within_the_bound() {
         for x in words(spline) {
             let value = exact(spline, function, x);
             let error = (word(spline.eval(x)) - value).abs();
-            assert!(!resolved(x, value) || error <= tolerance(spline, value), "{name}: {error} units at {x}");
+            assert!(
+                !resolved(x, value) || error <= tolerance(spline, value),
+                "{name}: {error} units at {x}"
+            );
             seen += 1;
         }
         assert!(seen > 1000, "{name}: {seen} words");
@@ -111,7 +122,8 @@ fn far_outside_the_domain() {
     }
 }
 
-/// The proof covers both coordinates of every word; here are some words, among them both ends of every piece.
+/// The proof covers both coordinates of every word; here are some words, among them both ends of
+/// every piece.
 #[test]
 fn normalised_results_are_within_the_bound_with_a_coordinate_that_is_one_too_large() {
     for (name, spline, function) in NORMALISED {
@@ -119,14 +131,22 @@ fn normalised_results_are_within_the_bound_with_a_coordinate_that_is_one_too_lar
         assert_eq!((spline.low, spline.in_frac_bits, spline.out_frac_bits), (low, 30, 28));
         let pieces = (low..=end).step_by(1 << spline.piece_bits);
         let mut largest = 0.0_f64;
-        for x in (low..=end).step_by(997).chain(pieces.flat_map(|x| [x - 1, x, x + 1])).filter(|x| *x >= low) {
+        for x in (low..=end)
+            .step_by(997)
+            .chain(pieces.flat_map(|x| [x - 1, x, x + 1]))
+            .filter(|x| *x >= low)
+        {
             let (row, t) = spline.locate(x).expect("a word of the domain");
             let value = exact(spline, function, x);
-            let results = [t, t + 1].map(|t| word(spline.row_value(row, t).unwrap()) / unit(spline.shift_bits()));
+            let results = [t, t + 1]
+                .map(|t| word(spline.row_value(row, t).unwrap()) / unit(spline.shift_bits()));
             for result in results {
                 largest = largest.max((result - value).abs());
             }
-            assert!((results[0] - results[1]).abs() <= f64::from(spline.coordinate_bound), "{name} at {x}");
+            assert!(
+                (results[0] - results[1]).abs() <= f64::from(spline.coordinate_bound),
+                "{name} at {x}"
+            );
         }
         assert!(largest <= f64::from(spline.bound), "{name}: {largest}");
         // With the unit that rounding costs.
@@ -134,7 +154,8 @@ fn normalised_results_are_within_the_bound_with_a_coordinate_that_is_one_too_lar
     }
 }
 
-/// Pieces are fitted one by one: where two meet, a result may fall by the last place, and does so in a few places.
+/// Pieces are fitted one by one: where two meet, a result may fall by the last place, and does so
+/// in a few places.
 #[test]
 fn monotone_functions_are_monotone_but_for_the_last_place() {
     let falls = |results: &mut dyn Iterator<Item = i64>| {
@@ -148,13 +169,24 @@ fn monotone_functions_are_monotone_but_for_the_last_place() {
         }
         falls
     };
-    let few = |name: &str, falls: &[i64]| assert!(falls.len() < 16 && falls.iter().all(|fall| *fall == 1), "{name}: {falls:?}");
-    for (name, spline, _) in all().filter(|(name, ..)| !name.starts_with("gelu") && !name.starts_with("silu")) {
+    let few = |name: &str, falls: &[i64]| {
+        assert!(falls.len() < 16 && falls.iter().all(|fall| *fall == 1), "{name}: {falls:?}")
+    };
+    for (name, spline, _) in
+        all().filter(|(name, ..)| !name.starts_with("gelu") && !name.starts_with("silu"))
+    {
         few(&name, &falls(&mut (spline.low - 1..=spline.end()).map(|x| spline.eval(x))));
     }
     for (name, spline, _) in NORMALISED {
         let sign = if ["sqrt", "ln"].contains(&name) { 1 } else { -1 };
-        few(name, &falls(&mut (spline.low..=1 << 31).step_by(1 << spline.drop_bits).map(|x| sign * spline.eval(x))));
+        few(
+            name,
+            &falls(
+                &mut (spline.low..=1 << 31)
+                    .step_by(1 << spline.drop_bits)
+                    .map(|x| sign * spline.eval(x)),
+            ),
+        );
     }
 }
 
@@ -170,7 +202,11 @@ fn symmetries() {
                     _ => spline.eval(x) - x,
                 };
                 let apart = word((spline.eval(-x) - mirrored).abs());
-                assert!(apart <= 2.0 * tolerance(spline, 0.0), "{name} {}: {apart} units at {x}", spline.in_frac_bits);
+                assert!(
+                    apart <= 2.0 * tolerance(spline, 0.0),
+                    "{name} {}: {apart} units at {x}",
+                    spline.in_frac_bits
+                );
             }
         }
     }
@@ -179,11 +215,14 @@ fn symmetries() {
 #[test]
 fn each_exponential_begins_where_the_one_before_ends() {
     for f in FRAC_BITS {
-        let [full, middle, high] = [tables::exp_full32, tables::exp_middle, tables::exp_high].map(|lookup| lookup(f).unwrap());
+        let [full, middle, high] = [tables::exp_full32, tables::exp_middle, tables::exp_high]
+            .map(|lookup| lookup(f).unwrap());
         assert!(middle.low == full.end() && high.low == middle.end() && middle.end() < high.end());
         assert_eq!(full.above, Above::Constant((1 << 31) - 1));
         for spline in [middle, high] {
-            assert!(matches!(spline.above, Above::Constant(most) if (1 << 30..(1 << 30) + (1 << 27)).contains(&most)));
+            assert!(
+                matches!(spline.above, Above::Constant(most) if (1 << 30..(1 << 30) + (1 << 27)).contains(&most))
+            );
         }
         // One more than the twin's result still has 31 bits.
         assert!(full.eval(full.end() - 1) + 1 < 1 << 31);
@@ -196,9 +235,17 @@ fn each_exponential_begins_where_the_one_before_ends() {
 #[test]
 fn tables_are_small() {
     // Most rows for 8, 12, 16 and 20 fraction bits; a protocol pays for the next power of two.
-    let most = [("exp", [128, 256, 512, 1024]), ("exp_full32", [512; 4]), ("exp_middle", [256; 4]), ("exp_high", [256; 4])];
+    let most = [
+        ("exp", [128, 256, 512, 1024]),
+        ("exp_full32", [512; 4]),
+        ("exp_middle", [256; 4]),
+        ("exp_high", [256; 4]),
+    ];
     for (name, lookup, _) in LEVELLING.into_iter().chain(EXPONENTIALS) {
-        let most = most.iter().find(|(exponential, _)| *exponential == name).map_or([32, 128, 256, 1024], |(_, most)| *most);
+        let most = most
+            .iter()
+            .find(|(exponential, _)| *exponential == name)
+            .map_or([32, 128, 256, 1024], |(_, most)| *most);
         for (f, most) in FRAC_BITS.into_iter().zip(most) {
             let spline = lookup(f).unwrap();
             assert!(spline.rows.len() <= most, "{name} {f}: {} rows", spline.rows.len());

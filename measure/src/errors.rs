@@ -64,7 +64,11 @@ pub struct Worst {
 
 impl Worst {
     fn or(self, other: Self) -> Self {
-        Self { units: self.units.max(other.units), elements: self.elements + other.elements, all: self.all && other.all }
+        Self {
+            units: self.units.max(other.units),
+            elements: self.elements + other.elements,
+            all: self.all && other.all,
+        }
     }
 }
 
@@ -74,7 +78,8 @@ impl fmt::Display for Worst {
     }
 }
 
-/// The choices that show the worst of a kind of result; for all but composed ones they are all that there is to show.
+/// The choices that show the worst of a kind of result; for all but composed ones they are all that
+/// there is to show.
 const fn choices(kind: Kind) -> &'static [Choice] {
     match kind {
         Kind::Exact => &[Choice::Down],
@@ -85,8 +90,14 @@ const fn choices(kind: Kind) -> &'static [Choice] {
 
 /// A generator for a job, a part of it, and a purpose.
 fn generator(job: Job, ring_bits: u32, part: u64) -> ChaCha8Rng {
-    let name = job.function.name().bytes().fold(0_u64, |hash, byte| hash.wrapping_mul(31).wrapping_add(u64::from(byte)));
-    ChaCha8Rng::seed_from_u64(SEED ^ name.wrapping_mul(1 << 20) ^ u64::from(job.frac_bits * 128 + ring_bits) << 8 ^ part)
+    let name = job
+        .function
+        .name()
+        .bytes()
+        .fold(0_u64, |hash, byte| hash.wrapping_mul(31).wrapping_add(u64::from(byte)));
+    ChaCha8Rng::seed_from_u64(
+        SEED ^ name.wrapping_mul(1 << 20) ^ u64::from(job.frac_bits * 128 + ring_bits) << 8 ^ part,
+    )
 }
 
 /// A row of the table: the largest error of a job.
@@ -95,11 +106,23 @@ fn generator(job: Job, ring_bits: u32, part: u64) -> ChaCha8Rng {
 /// If the function does not exist for these fraction bits, or an exact one is not.
 pub fn worst<R: Ring>(job: Job, effort: Effort) -> Result<Worst> {
     let parts: Vec<Result<Worst>> = thread::scope(|scope| {
-        let workers: Vec<_> = (0..WORKERS).map(|part| scope.spawn(move || worst_of_part::<R>(job, effort, part))).collect();
-        workers.into_iter().map(|worker| worker.join().unwrap_or_else(|_| anyhow::bail!("a worker stopped"))).collect()
+        let workers: Vec<_> = (0..WORKERS)
+            .map(|part| scope.spawn(move || worst_of_part::<R>(job, effort, part)))
+            .collect();
+        workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap_or_else(|_| anyhow::bail!("a worker stopped")))
+            .collect()
     });
-    let worst = parts.into_iter().try_fold(Worst { all: true, ..Worst::default() }, |sum, part| part.map(|part| sum.or(part)))?;
-    ensure!(job.function.kind() != Kind::Exact || worst.units == 0.0, "{} is not exact: {worst}", job.function.name());
+    let worst =
+        parts.into_iter().try_fold(Worst { all: true, ..Worst::default() }, |sum, part| {
+            part.map(|part| sum.or(part))
+        })?;
+    ensure!(
+        job.function.kind() != Kind::Exact || worst.units == 0.0,
+        "{} is not exact: {worst}",
+        job.function.name()
+    );
     Ok(worst)
 }
 
@@ -117,13 +140,17 @@ fn worst_of_part<R: Ring>(job: Job, effort: Effort, part: u64) -> Result<Worst> 
     let mut trial = Trial::<R>::new(job, part);
     let mine = |(place, _): &(usize, i64)| place % 2 == usize::try_from(part).unwrap_or(0);
     let shape = job.function.shape();
-    let ends = || inputs::ends(job, R::BITS, 0).into_iter().enumerate().filter(mine).map(|(_, end)| end);
+    let ends =
+        || inputs::ends(job, R::BITS, 0).into_iter().enumerate().filter(mine).map(|(_, end)| end);
     match (shape.operands, shape.columns) {
         (1, 1) => trial.words(ends().map(|x| [x, 0, 0]))?,
         (1, columns) => {
             let mut equal = ends();
-            trial.drawn(ends().count() as u64, |_, [row, ..]| row.fill(equal.next().unwrap_or(0)))?;
-            trial.drawn(effort.rows_of_ends(columns) / WORKERS, |inputs, [row, ..]| inputs.row_of_ends(row))?;
+            trial
+                .drawn(ends().count() as u64, |_, [row, ..]| row.fill(equal.next().unwrap_or(0)))?;
+            trial.drawn(effort.rows_of_ends(columns) / WORKERS, |inputs, [row, ..]| {
+                inputs.row_of_ends(row)
+            })?;
         }
         _ => {
             let pairs = inputs::pairs(job, R::BITS).step_by(effort.step).enumerate();
@@ -157,7 +184,14 @@ impl<R: Ring> Trial<R> {
     fn new(job: Job, part: u64) -> Self {
         let inputs = Random::new(job, R::BITS, generator(job, R::BITS, part));
         let rng = generator(job, R::BITS, WORKERS + part);
-        Self { job, room: Room::new(job, BATCH), rng, inputs, filled: 0, worst: Worst { all: true, ..Worst::default() } }
+        Self {
+            job,
+            room: Room::new(job, BATCH),
+            rng,
+            inputs,
+            filled: 0,
+            worst: Worst { all: true, ..Worst::default() },
+        }
     }
 
     /// Tries elements of one word per operand.
@@ -174,7 +208,11 @@ impl<R: Ring> Trial<R> {
     }
 
     /// Tries elements that are drawn.
-    fn drawn(&mut self, count: u64, mut draw: impl FnMut(&mut Random, [&mut [i64]; 3])) -> Result<()> {
+    fn drawn(
+        &mut self,
+        count: u64,
+        mut draw: impl FnMut(&mut Random, [&mut [i64]; 3]),
+    ) -> Result<()> {
         let columns = self.job.function.shape().columns;
         for _ in 0..count {
             draw_element(&mut self.inputs, &mut self.room, self.filled, columns, &mut draw);
@@ -241,7 +279,9 @@ pub fn largest<R: Ring>(job: Job, room: &Room<R>, elements: usize) -> Worst {
         }
         read(&room.out, element, shape.outputs, &mut out);
         let element = Element {
-            operands: operands.each_ref().map(|words| words.get(..shape.columns).unwrap_or_default()),
+            operands: operands
+                .each_ref()
+                .map(|words| words.get(..shape.columns).unwrap_or_default()),
             out: out.get(..shape.outputs).unwrap_or_default(),
         };
         let Some(error) = exact::error(job, R::BITS, element) else { continue };

@@ -19,8 +19,8 @@ pub struct Element<'a> {
     pub out: &'a [i64],
 }
 
-/// The error of an element's result in *units of its scale*: its last place, or `2^-24` of it where that is more. `None`
-/// outside the domain.
+/// The error of an element's result in *units of its scale*: its last place, or `2^-24` of it where
+/// that is more. `None` outside the domain.
 #[must_use]
 pub fn error(job: Job, ring_bits: u32, element: Element<'_>) -> Option<f64> {
     if !in_domain(job, ring_bits, element.operands) {
@@ -30,7 +30,12 @@ pub fn error(job: Job, ring_bits: u32, element: Element<'_>) -> Option<f64> {
     Some(match job.function {
         Function::Softmax10 | Function::LogSoftmax10 | Function::LayerNorm10 => {
             let exact = row(job, x);
-            element.out.iter().zip(exact).map(|(&out, exact)| scaled(out, exact)).fold(0.0, f64::max)
+            element
+                .out
+                .iter()
+                .zip(exact)
+                .map(|(&out, exact)| scaled(out, exact))
+                .fold(0.0, f64::max)
         }
         _ => match fraction(job, element.operands) {
             Some((numerator, denominator)) => rest(*element.out.first()?, numerator, denominator),
@@ -53,7 +58,11 @@ fn float(word: i64) -> f64 {
 }
 
 fn distance(out: &[i64], exact: &[i64]) -> f64 {
-    let most = out.iter().zip(exact).map(|(&out, &exact)| (i128::from(out) - i128::from(exact)).unsigned_abs()).max();
+    let most = out
+        .iter()
+        .zip(exact)
+        .map(|(&out, &exact)| (i128::from(out) - i128::from(exact)).unsigned_abs())
+        .max();
     #[allow(clippy::cast_precision_loss)]
     let most = most.unwrap_or(0) as f64;
     most
@@ -75,7 +84,9 @@ fn fraction(job: Job, [x, y, _]: [&[i64]; 3]) -> Option<(i128, i128)> {
         Function::Rescale => (first, unit),
         Function::Multiply => (first * i128::from(*y.first()?), unit),
         Function::Square => (first * first, unit),
-        Function::LeakyRelu => (first * if first < 0 { i128::from(SLOPE.0) } else { 1 << SLOPE.1 }, 1 << SLOPE.1),
+        Function::LeakyRelu => {
+            (first * if first < 0 { i128::from(SLOPE.0) } else { 1 << SLOPE.1 }, 1 << SLOPE.1)
+        }
         Function::Mean10 => (x.iter().map(|&x| i128::from(x)).sum(), x.len() as i128),
         _ => return None,
     })
@@ -115,8 +126,12 @@ fn whole(job: Job, [row, other, third]: [&[i64]; 3]) -> Option<Vec<i64>> {
         Function::ArgMax10 => i64::try_from(place).ok()?,
         Function::Sum10 => sum,
         Function::MeanPool => sum >> 2,
-        Function::Compare16 => return Some(CONSTANTS.map(|constant| i64::from(x >= constant)).to_vec()),
-        Function::OneHot10 => return Some((0..row.len()).map(|column| i64::from(column == place)).collect()),
+        Function::Compare16 => {
+            return Some(CONSTANTS.map(|constant| i64::from(x >= constant)).to_vec());
+        }
+        Function::OneHot10 => {
+            return Some((0..row.len()).map(|column| i64::from(column == place)).collect());
+        }
         _ => return None,
     };
     Some(vec![one])
@@ -134,7 +149,9 @@ fn real(job: Job, ring_bits: u32, [row, other, _]: [&[i64]; 3]) -> f64 {
         Function::Smooth(Smooth::Silu) => reference::silu(x),
         Function::Smooth(Smooth::Softplus) => reference::softplus(x),
         Function::Smooth(Smooth::Exp) => reference::exp(x.min(4.0)),
-        Function::ExpFull if ring_bits == 32 => reference::exp(x).min((2_f64.powi(31) - 1.0) / unit),
+        Function::ExpFull if ring_bits == 32 => {
+            reference::exp(x).min((2_f64.powi(31) - 1.0) / unit)
+        }
         Function::ExpFull => reference::exp(x),
         Function::Reciprocal => 1.0 / x,
         Function::Divide => x / (float(other.first().copied().unwrap_or(1)) / unit),
@@ -178,7 +195,8 @@ fn row(job: Job, row: &[i64]) -> Vec<f64> {
 /// Least `|x|` whose reciprocal is represented, as a power of two.
 #[must_use]
 pub const fn reciprocal_least(ring_bits: u32, frac_bits: u32) -> u32 {
-    let (by_ring, by_table) = ((2 * frac_bits + 2).saturating_sub(ring_bits), (2 * frac_bits).saturating_sub(32));
+    let (by_ring, by_table) =
+        ((2 * frac_bits + 2).saturating_sub(ring_bits), (2 * frac_bits).saturating_sub(32));
     if by_ring > by_table { by_ring } else { by_table }
 }
 
@@ -188,7 +206,8 @@ pub fn quotient_bits(ring_bits: u32, frac_bits: u32) -> (u32, u32) {
     if ring_bits == 32 { (29, 31) } else { (31, 41.min(29 + frac_bits)) }
 }
 
-/// Standard deviation of a measured row of a layer normalisation: at least this many bits below one.
+/// Standard deviation of a measured row of a layer normalisation: at least this many bits below
+/// one.
 pub const DEVIATION_BITS: u32 = 2;
 
 /// The magnitude at which a function of a row saturates its numbers, or their sum; in units.
@@ -212,24 +231,39 @@ pub fn in_domain(job: Job, ring_bits: u32, [row, other, third]: [&[i64]; 3]) -> 
     let x = row.first().copied().unwrap_or(0);
     let y = other.first().copied().unwrap_or(0);
     let below = |value: i128, bits: u32| value.unsigned_abs() < 1 << bits;
-    let spread = || i128::from(row.iter().copied().max().unwrap_or(0)) - i128::from(row.iter().copied().min().unwrap_or(0));
+    let spread = || {
+        i128::from(row.iter().copied().max().unwrap_or(0))
+            - i128::from(row.iter().copied().min().unwrap_or(0))
+    };
     match job.function {
         Function::Abs => x > if k == 32 { i64::from(i32::MIN) } else { i64::MIN },
-        Function::AtLeast | Function::Maximum | Function::Minimum => below(i128::from(x) - i128::from(y), k - 1),
+        Function::AtLeast | Function::Maximum | Function::Minimum => {
+            below(i128::from(x) - i128::from(y), k - 1)
+        }
         Function::Rescale => below(i128::from(x), k - 2),
         Function::Multiply => below(i128::from(x) * i128::from(y), k - 2),
         Function::Square => below(i128::from(x) * i128::from(x), k - 2),
         Function::LeakyRelu => below(i128::from(x) << SLOPE.1, k - 2),
-        Function::Max10 | Function::Min10 | Function::ArgMax10 | Function::OneHot10 | Function::MaxPool => below(spread(), 31),
+        Function::Max10
+        | Function::Min10
+        | Function::ArgMax10
+        | Function::OneHot10
+        | Function::MaxPool => below(spread(), 31),
         // The least result is a word.
         Function::LogSoftmax10 if k == 32 => {
             #[allow(clippy::cast_precision_loss)]
-            let (spread, most) = (spread() as f64, reference::ln(COLUMNS as f64) * 2_f64.powi(f.cast_signed()));
+            let (spread, most) =
+                (spread() as f64, reference::ln(COLUMNS as f64) * 2_f64.powi(f.cast_signed()));
             spread + most < 2_f64.powi(31)
         }
         Function::Softmax10 | Function::LogSoftmax10 => below(spread(), 31),
-        Function::Sum10 | Function::MeanPool => below(row.iter().map(|&x| i128::from(x)).sum(), k - 1),
-        Function::Mean10 => row.iter().map(|&x| i128::from(x)).sum::<i128>().unsigned_abs() <= u128::from(saturation(job, k)),
+        Function::Sum10 | Function::MeanPool => {
+            below(row.iter().map(|&x| i128::from(x)).sum(), k - 1)
+        }
+        Function::Mean10 => {
+            row.iter().map(|&x| i128::from(x)).sum::<i128>().unsigned_abs()
+                <= u128::from(saturation(job, k))
+        }
         Function::ExpFull if k == 64 => real(job, k, [row, other, third]) < 2_f64.powi(62),
         Function::Reciprocal => x.unsigned_abs() >= 1 << reciprocal_least(k, f),
         Function::Divide => {
@@ -242,7 +276,11 @@ pub fn in_domain(job: Job, ring_bits: u32, [row, other, third]: [&[i64]; 3]) -> 
         Function::InvSqrt | Function::Ln => x > 0 && (k == 32 || x < 1 << 61),
         Function::Variance10 | Function::LayerNorm10 => {
             let (_, variance) = moments(row, 2_f64.powi(f.cast_signed()));
-            let least = if job.function == Function::LayerNorm10 { 2_f64.powi(-2 * DEVIATION_BITS.cast_signed()) } else { 0.0 };
+            let least = if job.function == Function::LayerNorm10 {
+                2_f64.powi(-2 * DEVIATION_BITS.cast_signed())
+            } else {
+                0.0
+            };
             row.iter().all(|x| x.unsigned_abs() <= saturation(job, k)) && variance >= least
         }
         _ => true,

@@ -11,8 +11,24 @@ pub const FRAC_BITS: [u32; 4] = [8, 12, 16, 20];
 /// Bounds of the measured clamp, in units.
 pub const CLAMP: (i64, i64) = (-1000, 1_000_000);
 /// Constants of the measured comparison with several.
-pub const CONSTANTS: [i64; 16] =
-    [-1 << 30, -70_000, -4096, -500, -3, -1, 0, 1, 2, 7, 100, 4095, 4096, 65_536, 1 << 29, (1 << 31) - 1];
+pub const CONSTANTS: [i64; 16] = [
+    -1 << 30,
+    -70_000,
+    -4096,
+    -500,
+    -3,
+    -1,
+    0,
+    1,
+    2,
+    7,
+    100,
+    4095,
+    4096,
+    65_536,
+    1 << 29,
+    (1 << 31) - 1,
+];
 /// Slope of the measured leaky ReLU, and its fraction bits.
 pub const SLOPE: (u32, u32) = (3, 8);
 
@@ -187,8 +203,15 @@ impl Function {
             Self::Choose | Self::Maximum | Self::Minimum => (2, 1, 1),
             Self::Select => (3, 1, 1),
             Self::Compare16 => (1, 1, CONSTANTS.len()),
-            Self::Max10 | Self::Min10 | Self::ArgMax10 | Self::Sum10 | Self::Mean10 | Self::Variance10 => (1, COLUMNS, 1),
-            Self::OneHot10 | Self::Softmax10 | Self::LogSoftmax10 | Self::LayerNorm10 => (1, COLUMNS, COLUMNS),
+            Self::Max10
+            | Self::Min10
+            | Self::ArgMax10
+            | Self::Sum10
+            | Self::Mean10
+            | Self::Variance10 => (1, COLUMNS, 1),
+            Self::OneHot10 | Self::Softmax10 | Self::LogSoftmax10 | Self::LayerNorm10 => {
+                (1, COLUMNS, COLUMNS)
+            }
             Self::MaxPool | Self::MeanPool => (1, 4, 1),
             _ => (1, 1, 1),
         };
@@ -199,9 +222,20 @@ impl Function {
     #[must_use]
     pub const fn kind(self) -> Kind {
         match self {
-            Self::LeakyRelu | Self::Rescale | Self::Multiply | Self::Square | Self::Smooth(_) => Kind::Rounded,
-            Self::ExpFull | Self::Reciprocal | Self::Divide | Self::Sqrt | Self::InvSqrt | Self::Ln => Kind::Composed,
-            Self::Softmax10 | Self::LogSoftmax10 | Self::Mean10 | Self::Variance10 | Self::LayerNorm10 => Kind::Composed,
+            Self::LeakyRelu | Self::Rescale | Self::Multiply | Self::Square | Self::Smooth(_) => {
+                Kind::Rounded
+            }
+            Self::ExpFull
+            | Self::Reciprocal
+            | Self::Divide
+            | Self::Sqrt
+            | Self::InvSqrt
+            | Self::Ln => Kind::Composed,
+            Self::Softmax10
+            | Self::LogSoftmax10
+            | Self::Mean10
+            | Self::Variance10
+            | Self::LayerNorm10 => Kind::Composed,
             _ => Kind::Exact,
         }
     }

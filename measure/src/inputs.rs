@@ -20,8 +20,8 @@ pub const fn ring(ring_bits: u32) -> (i64, i64) {
     (-1 << (ring_bits - 1), ((1_u64 << (ring_bits - 1)) - 1).cast_signed())
 }
 
-/// The words between which a function of one variable is worth looking at; outside it is level, the identity, or not defined.
-/// Of a row: those between which it may be all one number.
+/// The words between which a function of one variable is worth looking at; outside it is level, the
+/// identity, or not defined. Of a row: those between which it may be all one number.
 #[must_use]
 pub fn span(job: Job, ring_bits: u32) -> (i64, i64) {
     let (low, high) = ring(ring_bits);
@@ -38,10 +38,16 @@ pub fn span(job: Job, ring_bits: u32) -> (i64, i64) {
         Function::Square => (-1 << ((k - 2) / 2), 1 << ((k - 2) / 2)),
         Function::LeakyRelu => (-1 << (k - 10), (1 << (k - 10)) - 1),
         Function::Sqrt if k == 64 => (0, (1 << (61 - job.frac_bits)) - 1),
-        Function::Sqrt | Function::InvSqrt | Function::Ln => (0, if k == 64 { (1 << 61) - 1 } else { high }),
+        Function::Sqrt | Function::InvSqrt | Function::Ln => {
+            (0, if k == 64 { (1 << 61) - 1 } else { high })
+        }
         Function::Sum10 | Function::MeanPool => ends_of(high / i64::try_from(columns).unwrap_or(1)),
-        Function::Mean10 => ends_of(i64::try_from(saturation(job, k)).unwrap_or(high) / i64::try_from(columns).unwrap_or(1)),
-        Function::Variance10 | Function::LayerNorm10 => ends_of(i64::try_from(saturation(job, k)).unwrap_or(high)),
+        Function::Mean10 => ends_of(
+            i64::try_from(saturation(job, k)).unwrap_or(high) / i64::try_from(columns).unwrap_or(1),
+        ),
+        Function::Variance10 | Function::LayerNorm10 => {
+            ends_of(i64::try_from(saturation(job, k)).unwrap_or(high))
+        }
         _ => (low, high),
     }
 }
@@ -55,8 +61,8 @@ pub fn all(job: Job, ring_bits: u32) -> Option<Range<i64>> {
     (shape.operands * shape.columns == 1 && few).then(|| low..high + 1)
 }
 
-/// The ends of all intervals on which a function of this operand is made differently, and their neighbours. Where there are
-/// several operands, the last is what is normalised.
+/// The ends of all intervals on which a function of this operand is made differently, and their
+/// neighbours. Where there are several operands, the last is what is normalised.
 #[must_use]
 pub fn ends(job: Job, ring_bits: u32, operand: usize) -> Vec<i64> {
     let (low, high) = ring(ring_bits);
@@ -65,7 +71,8 @@ pub fn ends(job: Job, ring_bits: u32, operand: usize) -> Vec<i64> {
     ends.extend(CONSTANTS);
     ends.extend((0..ring_bits - 1).flat_map(|bit| [1_i64 << bit, -1 << bit]));
     let mut table = |table: &sharelet_core::function::spline::Spline| {
-        let starts = (0..=table.rows.len()).map(|row| table.low + (i64::try_from(row).unwrap_or(0) << table.piece_bits));
+        let starts = (0..=table.rows.len())
+            .map(|row| table.low + (i64::try_from(row).unwrap_or(0) << table.piece_bits));
         ends.extend(starts);
     };
     if let Some(spline) = job.function.table(ring_bits, job.frac_bits) {
@@ -74,7 +81,8 @@ pub fn ends(job: Job, ring_bits: u32, operand: usize) -> Vec<i64> {
     let last = operand + 1 == job.function.shape().operands;
     if let Some(spline) = job.function.normalised().filter(|_| last) {
         for row in 0..spline.rows.len() {
-            let start = i128::from(spline.low) + (i128::try_from(row).unwrap_or(0) << spline.piece_bits);
+            let start =
+                i128::from(spline.low) + (i128::try_from(row).unwrap_or(0) << spline.piece_bits);
             for power in 0..ring_bits - 1 {
                 let word = (start << power) >> 30;
                 if let Ok(word) = i64::try_from(word) {
@@ -84,14 +92,15 @@ pub fn ends(job: Job, ring_bits: u32, operand: usize) -> Vec<i64> {
         }
     }
     let near = |word: i64| [word.saturating_sub(1), word, word.saturating_add(1)];
-    let mut ends: Vec<i64> = ends.into_iter().flat_map(near).filter(|word| (low..=high).contains(word)).collect();
+    let mut ends: Vec<i64> =
+        ends.into_iter().flat_map(near).filter(|word| (low..=high).contains(word)).collect();
     ends.sort_unstable();
     ends.dedup();
     ends
 }
 
-/// All pairs of ends of the first two operands, and with every end of the second the ends of the domain that it leaves to the
-/// first; those in the domain. A third operand does not narrow it.
+/// All pairs of ends of the first two operands, and with every end of the second the ends of the
+/// domain that it leaves to the first; those in the domain. A third operand does not narrow it.
 pub fn pairs(job: Job, ring_bits: u32) -> impl Iterator<Item = [i64; 2]> {
     let first = ends(job, ring_bits, 0);
     let inside = move |x: i64, y: i64| in_domain(job, ring_bits, [&[x], &[y], &[]]);
@@ -102,7 +111,8 @@ pub fn pairs(job: Job, ring_bits: u32) -> impl Iterator<Item = [i64; 2]> {
     ends(job, ring_bits, 1).into_iter().flat_map(pairs)
 }
 
-/// The least and the largest word inside an interval that holds one of `known`, and their neighbours.
+/// The least and the largest word inside an interval that holds one of `known`, and their
+/// neighbours.
 fn limits(ring_bits: u32, known: [i64; 2], inside: impl Fn(i64) -> bool) -> Vec<i64> {
     let Some(known) = known.into_iter().find(|&word| inside(word)) else { return Vec::new() };
     let (low, high) = ring(ring_bits);
@@ -184,14 +194,29 @@ impl Random {
                 fill(x, first);
                 fill(y, second);
             }
-            Function::AtLeast | Function::Maximum | Function::Minimum | Function::Equal | Function::Select | Function::Choose => {
+            Function::AtLeast
+            | Function::Maximum
+            | Function::Minimum
+            | Function::Equal
+            | Function::Select
+            | Function::Choose => {
                 // Of half of the ring where differences must fit; often equal or close.
-                let differ = matches!(self.job.function, Function::AtLeast | Function::Maximum | Function::Minimum);
+                let differ = matches!(
+                    self.job.function,
+                    Function::AtLeast | Function::Maximum | Function::Minimum
+                );
                 let half = if differ { (whole.0 / 2, whole.1 / 2) } else { whole };
                 let [first, second, third] = core::array::from_fn(|_| self.scalar(half));
                 let close = self.between(-2, 2);
                 fill(x, first);
-                fill(y, if self.rng.next_u32() & 1 == 0 { second } else { first.saturating_add(close).clamp(half.0, half.1) });
+                fill(
+                    y,
+                    if self.rng.next_u32() & 1 == 0 {
+                        second
+                    } else {
+                        first.saturating_add(close).clamp(half.0, half.1)
+                    },
+                );
                 fill(z, third);
             }
             Function::Reciprocal => {
@@ -213,7 +238,11 @@ impl Random {
         let (k, f) = (self.ring_bits, self.job.frac_bits);
         let (quotient, divisor) = quotient_bits(k, f);
         let most = (1_i64 << divisor) - 1;
-        let divisor = if self.rng.next_u32() & 7 == 0 { self.end().clamp(-most, most) } else { self.spread(-most, most) };
+        let divisor = if self.rng.next_u32() & 7 == 0 {
+            self.end().clamp(-most, most)
+        } else {
+            self.spread(-most, most)
+        };
         let divisor = if divisor == 0 { 1 } else { divisor };
         // |a| < 2^quotient |b| / 2^f.
         let limit = (i128::from(divisor.unsigned_abs()) << quotient) >> f;
@@ -227,14 +256,19 @@ impl Random {
     fn row(&mut self, x: &mut [i64]) {
         let (k, f) = (self.ring_bits, self.job.frac_bits);
         let softmax = matches!(self.job.function, Function::Softmax10 | Function::LogSoftmax10);
-        let moments = matches!(self.job.function, Function::Variance10 | Function::LayerNorm10 | Function::Mean10);
+        let moments = matches!(
+            self.job.function,
+            Function::Variance10 | Function::LayerNorm10 | Function::Mean10
+        );
         let spread_bits = match self.job.function {
             _ if softmax => f + 6,
             _ if moments => (f + 12).min(26).min(saturation(self.job, k).ilog2()),
             _ => 29,
         };
-        let first_bit = if self.job.function == Function::LayerNorm10 { f.saturating_sub(2) } else { 0 };
-        let bits = u64::from(first_bit) + self.below(u64::from(spread_bits.saturating_sub(first_bit)) + 1);
+        let first_bit =
+            if self.job.function == Function::LayerNorm10 { f.saturating_sub(2) } else { 0 };
+        let bits =
+            u64::from(first_bit) + self.below(u64::from(spread_bits.saturating_sub(first_bit)) + 1);
         let center_bits = match self.job.function {
             // Ten of them are a sum that the function takes.
             Function::Mean10 => saturation(self.job, k).ilog2() - 3,
@@ -247,7 +281,8 @@ impl Random {
         }
         // Equal numbers, now and then.
         if self.below(8) == 0 {
-            let [from, to] = [(); 2].map(|()| usize::try_from(self.below(x.len() as u64)).unwrap_or(0));
+            let [from, to] =
+                [(); 2].map(|()| usize::try_from(self.below(x.len() as u64)).unwrap_or(0));
             x.copy_within(from..=from, to);
         }
     }
@@ -260,7 +295,11 @@ impl Random {
         loop {
             for x in x.iter_mut() {
                 let place = (from + self.below(near)).min(count - 1);
-                *x = usize::try_from(place).ok().and_then(|place| self.ends.get(place)).copied().unwrap_or(0);
+                *x = usize::try_from(place)
+                    .ok()
+                    .and_then(|place| self.ends.get(place))
+                    .copied()
+                    .unwrap_or(0);
             }
             if near == 1 || in_domain(self.job, self.ring_bits, [x, &[], &[]]) {
                 return;

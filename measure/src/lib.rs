@@ -1,5 +1,5 @@
-//! Measures the core's functions: the largest error against double precision, messages, bytes, and how many a PC does in a
-//! second. `cargo xtask bench functions` runs it.
+//! Measures the core's functions: the largest error against double precision, messages, bytes, and
+//! how many a PC does in a second. `cargo xtask bench functions` runs it.
 
 pub mod about;
 pub mod errors;

@@ -4,7 +4,8 @@
 //! cargo run --release -p sharelet-measure -- [--json FILE] [--page FILE] [--conditions TEXT] [--only NAME] [--quick]
 //! ```
 //!
-//! `--only` takes functions whose name begins so; `--quick` tries a hundredth of the arguments, for a first look.
+//! `--only` takes functions whose name begins so; `--quick` tries a hundredth of the arguments, for
+//! a first look.
 
 use core::time::Duration;
 use std::path::PathBuf;
@@ -34,14 +35,18 @@ fn options() -> Result<Options> {
     let mut arguments = env::args().skip(1);
     let mut options = Options::default();
     while let Some(argument) = arguments.next() {
-        let mut value = || arguments.next().with_context(|| format!("{argument}: a value is missing"));
+        let mut value =
+            || arguments.next().with_context(|| format!("{argument}: a value is missing"));
         match argument.as_str() {
             "--json" => options.json = Some(value()?.into()),
             "--page" => options.page = Some(value()?.into()),
             "--conditions" => options.conditions = format!(", {}", value()?),
             "--only" => options.only = value()?,
             "--quick" => options.quick = true,
-            _ => bail!("{argument}: unknown; --json FILE, --page FILE, --conditions TEXT, --only NAME, --quick"),
+            _ => bail!(
+                "{argument}: unknown; --json FILE, --page FILE, --conditions TEXT, --only NAME, \
+                 --quick"
+            ),
         }
     }
     Ok(options)
@@ -51,7 +56,10 @@ fn main() -> Result<()> {
     let options = options()?;
     let effort = if options.quick { Effort { step: 101, random: 100_000 } } else { Effort::FULL };
     let begin = Instant::now();
-    let functions: Vec<_> = Function::ALL.into_iter().filter(|function| function.name().starts_with(&options.only)).collect();
+    let functions: Vec<_> = Function::ALL
+        .into_iter()
+        .filter(|function| function.name().starts_with(&options.only))
+        .collect();
     println!("seed {SEED}");
     println!(
         "{:>9}  {:24} {:>8} {:>9} {:>9} {:>10} {:>14} {:>12} {:>12}",
@@ -72,9 +80,12 @@ fn main() -> Result<()> {
         }
     }
     let figures: Vec<Figure> = rows.iter().flat_map(Row::figures).collect();
-    for (path, text) in [(options.json, json(&figures)), (options.page, page(&rows, effort, &options.conditions))] {
+    for (path, text) in
+        [(options.json, json(&figures)), (options.page, page(&rows, effort, &options.conditions))]
+    {
         if let Some(path) = path {
-            fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))?;
+            fs::write(&path, text)
+                .with_context(|| format!("{} cannot be written", path.display()))?;
         }
     }
     Ok(())

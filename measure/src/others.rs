@@ -1,4 +1,5 @@
-//! The methods of other systems, in double precision: how good they are before any fixed-point arithmetic.
+//! The methods of other systems, in double precision: how good they are before any fixed-point
+//! arithmetic.
 
 /// `(1 + x / 2^squarings)^(2^squarings)`.
 #[must_use]
@@ -33,14 +34,26 @@ pub fn erf_by_taylor(x: f64, terms: u32) -> f64 {
 }
 
 /// The largest error of `method` against `exact` on a grid of `[low, high]`.
-pub fn largest_error(low: f64, high: f64, method: impl Fn(f64) -> f64, exact: impl Fn(f64) -> f64) -> f64 {
+pub fn largest_error(
+    low: f64,
+    high: f64,
+    method: impl Fn(f64) -> f64,
+    exact: impl Fn(f64) -> f64,
+) -> f64 {
     let points = 100_000;
     let at = |i: u32| low + (high - low) * f64::from(i) / f64::from(points);
     (0..=points).map(at).map(|x| (method(x) - exact(x)).abs()).fold(0.0, f64::max)
 }
 
-/// The end of the stretch from `start` upwards (by `factor`) on which `method` is right to a part `part` of the result.
-pub fn valid_up_to(start: f64, factor: f64, part: f64, method: impl Fn(f64) -> f64, exact: impl Fn(f64) -> f64) -> f64 {
+/// The end of the stretch from `start` upwards (by `factor`) on which `method` is right to a part
+/// `part` of the result.
+pub fn valid_up_to(
+    start: f64,
+    factor: f64,
+    part: f64,
+    method: impl Fn(f64) -> f64,
+    exact: impl Fn(f64) -> f64,
+) -> f64 {
     let mut x = start;
     // What is not a number is not right.
     while (method(x * factor) / exact(x * factor) - 1.0).abs() <= part {

@@ -1,4 +1,5 @@
-//! Two parties in one process, a thread each, on correlations that were dealt before: how fast they are, and what they get.
+//! Two parties in one process, a thread each, on correlations that were dealt before: how fast they
+//! are, and what they get.
 
 use core::time::Duration;
 use std::sync::Barrier;
@@ -32,8 +33,8 @@ pub const ROUNDS: usize = 5;
 pub struct Speed {
     /// Elements that both parties together do in a second.
     pub elements_per_second: f64,
-    /// Elements that the slower party does in a second of its processor's time, where the system tells it: without what
-    /// other programs on the machine take.
+    /// Elements that the slower party does in a second of its processor's time, where the system
+    /// tells it: without what other programs on the machine take.
     pub elements_per_processor_second: Option<f64>,
     /// Elements of a batch.
     pub batch: usize,
@@ -115,7 +116,11 @@ fn deal<R: Ring>(job: Job, elements: usize, usage: &Usage, session: u64) -> Resu
     };
     let rng = ChaCha20Rng::seed_from_u64(session);
     offline::<R>(job, elements, Deal::new(&keystream, session, rng, &mut dealt.received))?;
-    offline::<R>(job, elements, Expand::new(&keystream, SessionToken::consumed(session), &mut dealt.expanded))?;
+    offline::<R>(
+        job,
+        elements,
+        Expand::new(&keystream, SessionToken::consumed(session), &mut dealt.expanded),
+    )?;
     Ok(dealt)
 }
 
@@ -129,14 +134,21 @@ struct Side<R> {
 impl<R: Ring> Side<R> {
     fn run(&mut self, job: Job, source: impl Source) -> Result<()> {
         let mut engine = Party::new(source, &mut self.channel, &mut self.work, Comparison::Tables);
-        embassy_futures::block_on(apply(&mut engine, job, &mut self.room)).map_err(|error| anyhow::anyhow!("{error}"))
+        embassy_futures::block_on(apply(&mut engine, job, &mut self.room))
+            .map_err(|error| anyhow::anyhow!("{error}"))
     }
 }
 
 /// Two parties with shares of `operands`.
-fn sides<R: Ring>(job: Job, operands: &Room<R>, elements: usize, work_bytes: usize) -> (Side<R>, Side<R>) {
+fn sides<R: Ring>(
+    job: Job,
+    operands: &Room<R>,
+    elements: usize,
+    work_bytes: usize,
+) -> (Side<R>, Side<R>) {
     let (channel_0, channel_1) = link();
-    let side = |channel| Side { room: Room::<R>::new(job, elements), work: vec![0; work_bytes], channel };
+    let side =
+        |channel| Side { room: Room::<R>::new(job, elements), work: vec![0; work_bytes], channel };
     let (mut side_0, mut side_1) = (side(channel_0), side(channel_1));
     let mut rng = ChaCha20Rng::seed_from_u64(3);
     let shares = side_0.room.operands.iter_mut().zip(&mut side_1.room.operands);
@@ -191,15 +203,22 @@ fn sizes<R: Ring>(job: Job) -> Result<(u64, u64)> {
     Ok((batch, (CORRELATION_BYTES / (batch * element_bytes)).clamp(1, MAX_BATCHES)))
 }
 
-/// How many elements both parties do in a second, each on a core of its own, for at least `time` per round.
+/// How many elements both parties do in a second, each on a core of its own, for at least `time`
+/// per round.
 ///
 /// # Errors
 /// If the function does not exist for these fraction bits.
-pub fn speed<R: Ring>(job: Job, fill: impl Fn(&mut Room<R>, usize), time: Duration) -> Result<Speed> {
+pub fn speed<R: Ring>(
+    job: Job,
+    fill: impl Fn(&mut Room<R>, usize),
+    time: Duration,
+) -> Result<Speed> {
     let (batch, batches) = sizes::<R>(job)?;
     let elements = usize::try_from(batch)?;
     let usage = usage::<R>(job, elements)?;
-    let dealt = (0..batches).map(|session| deal::<R>(job, elements, &usage, session)).collect::<Result<Vec<_>>>()?;
+    let dealt = (0..batches)
+        .map(|session| deal::<R>(job, elements, &usage, session))
+        .collect::<Result<Vec<_>>>()?;
     let mut operands = Room::new(job, elements);
     fill(&mut operands, elements);
     let (mut side_0, mut side_1) = sides(job, &operands, elements, usage.work_bytes);
@@ -210,11 +229,15 @@ pub fn speed<R: Ring>(job: Job, fill: impl Fn(&mut Room<R>, usize), time: Durati
         thread::scope(|scope| {
             let other = scope.spawn(move || {
                 barrier.wait();
-                timed(|| all().try_for_each(|dealt| side_1.run(job, Received::new(&dealt.received))))
+                timed(|| {
+                    all().try_for_each(|dealt| side_1.run(job, Received::new(&dealt.received)))
+                })
             });
             barrier.wait();
             let begin = Instant::now();
-            let own = timed(|| all().try_for_each(|dealt| side_0.run(job, Expanded::new(&dealt.expanded))))?;
+            let own = timed(|| {
+                all().try_for_each(|dealt| side_0.run(job, Expanded::new(&dealt.expanded)))
+            })?;
             let peer = other.join().unwrap_or_else(|_| bail!("a party stopped"))?;
             Ok((begin.elapsed(), own.max(peer)))
         })
@@ -225,10 +248,14 @@ pub fn speed<R: Ring>(job: Job, fill: impl Fn(&mut Room<R>, usize), time: Durati
     let rounds = (0..ROUNDS).map(|_| round(passes)).collect::<Result<Vec<_>>>()?;
     #[allow(clippy::cast_precision_loss)]
     let done = (passes * elements * dealt.len()) as f64;
-    let best = |times: &mut dyn Iterator<Item = Duration>| times.min().map(|time| done / time.as_secs_f64());
+    let best = |times: &mut dyn Iterator<Item = Duration>| {
+        times.min().map(|time| done / time.as_secs_f64())
+    };
     Ok(Speed {
         elements_per_second: best(&mut rounds.iter().map(|round| round.0)).context("no round")?,
-        elements_per_processor_second: best(&mut rounds.iter().filter_map(|round| round.1).filter(|time| !time.is_zero())),
+        elements_per_processor_second: best(
+            &mut rounds.iter().filter_map(|round| round.1).filter(|time| !time.is_zero()),
+        ),
         batch: elements,
     })
 }

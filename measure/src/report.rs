@@ -1,4 +1,5 @@
-//! One row of the table: everything that is measured of a function at a ring and a number of fraction bits.
+//! One row of the table: everything that is measured of a function at a ring and a number of
+//! fraction bits.
 
 use core::time::Duration;
 
@@ -61,7 +62,8 @@ impl Row {
     /// Measures.
     ///
     /// # Errors
-    /// If parties and mathematics differ where they must not. A row that does not exist is no error.
+    /// If parties and mathematics differ where they must not. A row that does not exist is no
+    /// error.
     pub fn measure<R: Ring>(job: Job, effort: Effort, time: Duration) -> Result<Self> {
         let found = match usage::<R>(job, COUNTED) {
             Err(error) => Err(format!("{error:#}")),
@@ -126,9 +128,21 @@ fn parties_error<R: Ring>(job: Job) -> Result<f64> {
     fill(job, &mut room, REVEALED);
     reveal(job, &mut room, REVEALED)?;
     let found = largest(job, &room, REVEALED);
-    ensure!(found.elements > 0, "{}: nothing of what the parties took is in the domain", job.function.name());
-    ensure!(found.units.is_finite(), "{}: the parties' results are no numbers", job.function.name());
-    ensure!(job.function.kind() != Kind::Exact || found.units == 0.0, "{}: the parties are not exact", job.function.name());
+    ensure!(
+        found.elements > 0,
+        "{}: nothing of what the parties took is in the domain",
+        job.function.name()
+    );
+    ensure!(
+        found.units.is_finite(),
+        "{}: the parties' results are no numbers",
+        job.function.name()
+    );
+    ensure!(
+        job.function.kind() != Kind::Exact || found.units == 0.0,
+        "{}: the parties are not exact",
+        job.function.name()
+    );
     Ok(found.units)
 }
 
@@ -136,7 +150,10 @@ fn parties_error<R: Ring>(job: Job) -> Result<f64> {
 #[must_use]
 pub fn json(figures: &[Figure]) -> String {
     let row = |figure: &Figure| {
-        format!("  {{ \"name\": \"{}\", \"value\": {}, \"unit\": \"{}\" }}", figure.name, figure.value, figure.unit)
+        format!(
+            "  {{ \"name\": \"{}\", \"value\": {}, \"unit\": \"{}\" }}",
+            figure.name, figure.value, figure.unit
+        )
     };
     format!("[\n{}\n]\n", figures.iter().map(row).collect::<Vec<_>>().join(",\n"))
 }

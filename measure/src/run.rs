@@ -39,7 +39,9 @@ impl<R: Ring> Room<R> {
     pub fn new(job: Job, elements: usize) -> Self {
         let shape = job.function.shape();
         let need = need::<R>(job.function, elements);
-        let operand = |index: usize| vec![R::ZERO; if index < shape.operands { elements * shape.columns } else { 0 }];
+        let operand = |index: usize| {
+            vec![R::ZERO; if index < shape.operands { elements * shape.columns } else { 0 }]
+        };
         Self {
             operands: core::array::from_fn(operand),
             out: vec![R::ZERO; elements * shape.outputs],
@@ -56,7 +58,9 @@ fn need<R: Ring>(function: Function, elements: usize) -> Need {
     match function {
         Function::Smooth(_) => unary::need(elements),
         Function::ExpFull => unary::exp_need::<R>(elements),
-        Function::LeakyRelu | Function::Relu6 | Function::Abs | Function::Clamp => choice::segments_need(elements, 2),
+        Function::LeakyRelu | Function::Relu6 | Function::Abs | Function::Clamp => {
+            choice::segments_need(elements, 2)
+        }
         Function::Max10 | Function::Min10 | Function::ArgMax10 => extreme::need(elements, COLUMNS),
         Function::OneHot10 => extreme::one_hot_need(elements, COLUMNS),
         Function::MaxPool | Function::MeanPool => pool(elements).need(),
@@ -80,7 +84,8 @@ fn word<R: Ring>(value: i64) -> R {
     R::from_u64(value.cast_unsigned())
 }
 
-/// What is added to the sum of squares of a normalised row: `1e-5`, as near as it is represented, at least one unit.
+/// What is added to the sum of squares of a normalised row: `1e-5`, as near as it is represented,
+/// at least one unit.
 #[must_use]
 pub fn epsilon(frac_bits: u32) -> u64 {
     ((1_u64 << (2 * frac_bits)) / 100_000).max(1)
@@ -90,13 +95,19 @@ pub fn epsilon(frac_bits: u32) -> u64 {
 ///
 /// # Errors
 /// The engine's.
-pub async fn apply<R: Ring, E: Engine>(engine: &mut E, job: Job, room: &mut Room<R>) -> Result<(), E::Error> {
+pub async fn apply<R: Ring, E: Engine>(
+    engine: &mut E,
+    job: Job,
+    room: &mut Room<R>,
+) -> Result<(), E::Error> {
     let Room { operands: [x, y, z], out, copy, own, narrow, wide } = room;
     let scratch = &mut Scratch { own, narrow, wide };
     let f = job.frac_bits;
     copy.copy_from_slice(x);
     match job.function {
-        Function::Smooth(smooth) => return unary::apply(engine, smooth, f, copy, out, scratch).await,
+        Function::Smooth(smooth) => {
+            return unary::apply(engine, smooth, f, copy, out, scratch).await;
+        }
         Function::ExpFull => return unary::exp(engine, f, copy, out, scratch).await,
         Function::Reciprocal => return scaling::reciprocal(engine, f, x, out, scratch).await,
         Function::Divide => return scaling::divide(engine, f, x, y, out, scratch).await,
@@ -104,19 +115,26 @@ pub async fn apply<R: Ring, E: Engine>(engine: &mut E, job: Job, room: &mut Room
         Function::InvSqrt => return scaling::inv_sqrt(engine, f, x, out, scratch).await,
         Function::Ln => return scaling::ln(engine, f, x, out, scratch).await,
         Function::Softmax10 => return softmax::softmax(engine, COLUMNS, f, x, out, scratch).await,
-        Function::LogSoftmax10 => return softmax::log_softmax(engine, COLUMNS, f, x, out, scratch).await,
+        Function::LogSoftmax10 => {
+            return softmax::log_softmax(engine, COLUMNS, f, x, out, scratch).await;
+        }
         Function::Sum10 => return statistics::sum(COLUMNS, x, out).map_err(StepError::into),
         Function::Mean10 => return statistics::mean(engine, COLUMNS, x, out, scratch).await,
-        Function::Variance10 => return statistics::variance(engine, COLUMNS, f, x, out, scratch).await,
+        Function::Variance10 => {
+            return statistics::variance(engine, COLUMNS, f, x, out, scratch).await;
+        }
         Function::LayerNorm10 => {
-            return statistics::layer_norm(engine, COLUMNS, (f, epsilon(f)), None, x, out, scratch).await;
+            return statistics::layer_norm(engine, COLUMNS, (f, epsilon(f)), None, x, out, scratch)
+                .await;
         }
         Function::Max10 => return extreme::max(engine, COLUMNS, copy, out, scratch).await,
         Function::Min10 => return extreme::min(engine, COLUMNS, copy, out, scratch).await,
         Function::ArgMax10 => return extreme::arg_max(engine, COLUMNS, copy, out, scratch).await,
         Function::MaxPool => return max_pool(engine, pool(out.len()), x, out, scratch).await,
         Function::MeanPool => return mean_pool(engine, pool(out.len()), x, out, scratch).await,
-        Function::Compare => return choice::compare(engine, &[R::ZERO], Folding::Direct, copy, out).await,
+        Function::Compare => {
+            return choice::compare(engine, &[R::ZERO], Folding::Direct, copy, out).await;
+        }
         Function::Compare16 => {
             let constants = CONSTANTS.map(word::<R>);
             return choice::compare(engine, &constants, Folding::Direct, copy, out).await;

@@ -1,5 +1,5 @@
-//! Errors and messages that the functions are held to. Errors are those of a part of the arguments that `cargo xtask bench
-//! functions` tries; times are nobody's promise, and not looked at.
+//! Errors and messages that the functions are held to. Errors are those of a part of the arguments
+//! that `cargo xtask bench functions` tries; times are nobody's promise, and not looked at.
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
@@ -18,13 +18,15 @@ fn at_12_bits(function: Function) -> Job {
 
 #[test]
 fn errors_at_32_bits_with_12_fraction_bits() {
-    let mut limits: Vec<_> = Smooth::ALL.into_iter().map(|smooth| (Function::Smooth(smooth), 2.0)).collect();
+    let mut limits: Vec<_> =
+        Smooth::ALL.into_iter().map(|smooth| (Function::Smooth(smooth), 2.0)).collect();
     limits.extend([(Function::Reciprocal, 4.0), (Function::Divide, 4.0), (Function::Sqrt, 2.0)]);
     for (function, limit) in limits {
         let worst = worst::<u32>(at_12_bits(function), SOME).unwrap();
         assert!(worst.units <= limit && worst.elements > 1000, "{}: {worst}", function.name());
     }
-    let exp = worst_between::<u32>(at_12_bits(Function::Smooth(Smooth::Exp)), -8 << 12, 2 << 12).unwrap();
+    let exp =
+        worst_between::<u32>(at_12_bits(Function::Smooth(Smooth::Exp)), -8 << 12, 2 << 12).unwrap();
     assert!(exp.units <= 4.0 && exp.elements == (10 << 12) + 1, "{exp}");
 }
 
@@ -70,7 +72,8 @@ fn the_parties_get_what_is_measured() {
         let mut room = Room::<u32>::new(job, ELEMENTS);
         errors::fill(job, &mut room, ELEMENTS);
         reveal(job, &mut room, ELEMENTS).unwrap();
-        let (found, limit) = (largest(job, &room, ELEMENTS), worst::<u32>(job, SOME).unwrap().units);
+        let (found, limit) =
+            (largest(job, &room, ELEMENTS), worst::<u32>(job, SOME).unwrap().units);
         let near = found.elements > 0 && found.units <= limit.max(1.0) * 1.5;
         assert!(near, "{}: {found}, where {limit} was measured", function.name());
     }

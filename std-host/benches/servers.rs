@@ -1,9 +1,16 @@
-//! Two servers on one machine, a core each, over loopback: inference and training steps of the networks that the field compares
-//! with, single protocols, and whole runs.
+//! Two servers on one machine, a core each, over loopback: inference and training steps of the
+//! networks that the field compares with, single protocols, and whole runs.
 //!
-//! `cargo bench -p sharelet-host --bench servers -- [--json FILE] [--train FOLDER] [NAME...]`: names are `a`, `b`, `c`, `d`, `gates`;
-//! without one, all. `--train` only trains, `a` and `b`, for five epochs on the images in FOLDER.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::cast_precision_loss, clippy::print_stdout, missing_docs)]
+//! `cargo bench -p sharelet-host --bench servers -- [--json FILE] [--train FOLDER] [NAME...]`:
+//! names are `a`, `b`, `c`, `d`, `gates`; without one, all. `--train` only trains, `a` and `b`, for
+//! five epochs on the images in FOLDER.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::cast_precision_loss,
+    clippy::print_stdout,
+    missing_docs
+)]
 
 use core::hint::black_box;
 use core::time::Duration;
@@ -54,15 +61,18 @@ impl Figures {
     }
 
     fn write(&self, path: Option<PathBuf>) {
-        let rows =
-            self.0.iter().map(|(name, value, unit)| format!("{{\"name\":\"{name}\",\"value\":{value},\"unit\":\"{unit}\"}}"));
+        let rows = self.0.iter().map(|(name, value, unit)| {
+            format!("{{\"name\":\"{name}\",\"value\":{value},\"unit\":\"{unit}\"}}")
+        });
         if let Some(path) = path {
             std::fs::write(path, format!("[{}]\n", rows.collect::<Vec<_>>().join(",\n"))).unwrap();
         }
     }
 
     fn taken(&mut self, name: &str, taken: &[Taken]) {
-        let least = |of: &dyn Fn(&Taken) -> Duration| taken.iter().map(of).min().unwrap().as_secs_f64() * 1e3;
+        let least = |of: &dyn Fn(&Taken) -> Duration| {
+            taken.iter().map(of).min().unwrap().as_secs_f64() * 1e3
+        };
         let first = &taken[0];
         assert_eq!(first.sent.bytes, first.plan.usage.online_bytes);
         assert_eq!(first.sent.messages, first.plan.usage.messages);
@@ -75,7 +85,11 @@ impl Figures {
         self.add(format!("{name}/bytes_per_party"), first.sent.bytes as f64, "bytes");
         self.add(format!("{name}/messages"), first.sent.messages as f64, "messages");
         self.add(format!("{name}/dealt_bytes"), first.plan.dealt_bytes() as f64, "bytes");
-        self.add(format!("{name}/products_per_party"), 2.0 * first.plan.multiply_adds as f64, "multiply-adds");
+        self.add(
+            format!("{name}/products_per_party"),
+            2.0 * first.plan.multiply_adds as f64,
+            "multiply-adds",
+        );
     }
 }
 
@@ -111,10 +125,16 @@ fn forward(network: &Network, batch: usize, servers: &mut Servers, runs: usize) 
     let opened = servers.run(Parts { sizes, dealer, parties: [open_0, open_1] }).unwrap().0;
     let run = |_| {
         let inputs = split(&words(&mut rng, batch * network.input.elems(), FRAC_BITS), &mut rng);
-        let evaluate = |model, weights, inputs| Evaluate::new(network, FRAC_BITS, (model, weights), inputs).unwrap();
-        let [sizes, dealer] = [(); 2].map(|()| evaluate(&zeros, &opened.dealer, vec![0; inputs[0].len()]));
+        let evaluate = |model, weights, inputs| {
+            Evaluate::new(network, FRAC_BITS, (model, weights), inputs).unwrap()
+        };
+        let [sizes, dealer] =
+            [(); 2].map(|()| evaluate(&zeros, &opened.dealer, vec![0; inputs[0].len()]));
         let [inputs_0, inputs_1] = inputs;
-        let parties = [evaluate(&models[0], &opened.parties[0], inputs_0), evaluate(&models[1], &opened.parties[1], inputs_1)];
+        let parties = [
+            evaluate(&models[0], &opened.parties[0], inputs_0),
+            evaluate(&models[1], &opened.parties[1], inputs_1),
+        ];
         servers.run(Parts { sizes, dealer, parties }).unwrap().1
     };
     (0..runs).map(run).collect()
@@ -130,18 +150,24 @@ fn train(network: &Network, batch: usize, servers: &mut Servers, runs: usize) ->
         let inputs = split(&words(&mut rng, batch * network.input.elems(), FRAC_BITS), &mut rng);
         let nothing = vec![0; batch * outputs];
         let mut targets = nothing.clone();
-        targets.chunks_mut(outputs).for_each(|row| row[usize::try_from(rng.next_u32()).unwrap() % outputs] = 1 << FRAC_BITS);
+        targets.chunks_mut(outputs).for_each(|row| {
+            row[usize::try_from(rng.next_u32()).unwrap() % outputs] = 1 << FRAC_BITS
+        });
         let [sizes, dealer] = [(); 2].map(|()| OpenData { inputs: vec![0; inputs[0].len()] });
         let parts = Parts { sizes, dealer, parties: inputs.map(|inputs| OpenData { inputs }) };
-        let Outputs { parties: [opened_0, opened_1], dealer: masks } = servers.run(parts).unwrap().0;
+        let Outputs { parties: [opened_0, opened_1], dealer: masks } =
+            servers.run(parts).unwrap().0;
         let unopened = masks.rows(network.input.elems(), &(0..batch).collect::<Vec<_>>());
         let mut zeros = [(); 2].map(|()| Model::zeros(network, false).unwrap());
         let ([zeros_0, zeros_1], [model_0, model_1]) = (&mut zeros, &mut models);
-        let step =
-            |model, inputs, targets| Step::new(network, FRAC_BITS, model, (inputs, targets), rates, Wanted::default()).unwrap();
+        let step = |model, inputs, targets| {
+            Step::new(network, FRAC_BITS, model, (inputs, targets), rates, Wanted::default())
+                .unwrap()
+        };
         let [targets_0, targets_1] = split(&targets, &mut rng);
         let parties = [step(model_0, opened_0, targets_0), step(model_1, opened_1, targets_1)];
-        let (sizes, dealer) = (step(zeros_0, unopened, nothing.clone()), step(zeros_1, masks, nothing));
+        let (sizes, dealer) =
+            (step(zeros_0, unopened, nothing.clone()), step(zeros_1, masks, nothing));
         servers.run(Parts { sizes, dealer, parties }).unwrap().1
     };
     (0..runs).map(run).collect()
@@ -181,7 +207,11 @@ impl Program for Single {
     }
 }
 
-fn single(servers: &mut Servers, make: &dyn Fn(&mut ChaCha20Rng) -> [Single; 4], runs: usize) -> Vec<Taken> {
+fn single(
+    servers: &mut Servers,
+    make: &dyn Fn(&mut ChaCha20Rng) -> [Single; 4],
+    runs: usize,
+) -> Vec<Taken> {
     let mut rng = ChaCha20Rng::from_seed([6; 32]);
     let run = |_| {
         let [sizes, dealer, party_0, party_1] = make(&mut rng);
@@ -193,12 +223,22 @@ fn single(servers: &mut Servers, make: &dyn Fn(&mut ChaCha20Rng) -> [Single; 4],
 fn gates(figures: &mut Figures) {
     let relu = |rng: &mut ChaCha20Rng| {
         let [a, b] = split(&small(rng, 16_384, 40), rng);
-        [Single::Relu(vec![0; 16_384]), Single::Relu(vec![0; 16_384]), Single::Relu(a), Single::Relu(b)]
+        [
+            Single::Relu(vec![0; 16_384]),
+            Single::Relu(vec![0; 16_384]),
+            Single::Relu(a),
+            Single::Relu(b),
+        ]
     };
     figures.taken("gates/relu16384_k64", &single(&mut servers(None), &relu, RUNS));
     let exact = |rng: &mut ChaCha20Rng| {
         let [a, b] = split(&small(rng, 16_384, 30), rng);
-        [Single::ReluExact(vec![0; 16_384]), Single::ReluExact(vec![0; 16_384]), Single::ReluExact(a), Single::ReluExact(b)]
+        [
+            Single::ReluExact(vec![0; 16_384]),
+            Single::ReluExact(vec![0; 16_384]),
+            Single::ReluExact(a),
+            Single::ReluExact(b),
+        ]
     };
     figures.taken("gates/relu16384_k32", &single(&mut servers(None), &exact, RUNS));
     let division = |rng: &mut ChaCha20Rng| {
@@ -213,7 +253,8 @@ fn gates(figures: &mut Figures) {
 fn calibration(figures: &mut Figures) {
     let mut rng = ChaCha20Rng::from_seed([4; 32]);
     let layers = [(784, 128), (128, 128), (128, 10)];
-    let weights = layers.map(|(inner, columns)| (0..inner * columns).map(|_| rng.next_u32()).collect::<Vec<u32>>());
+    let weights = layers
+        .map(|(inner, columns)| (0..inner * columns).map(|_| rng.next_u32()).collect::<Vec<u32>>());
     let input: Vec<u32> = (0..128 * 784).map(|_| rng.next_u32()).collect();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
     let mut best = Duration::MAX;
@@ -223,7 +264,12 @@ fn calibration(figures: &mut Figures) {
         pool.install(|| {
             for ((inner, columns), weights) in layers.into_iter().zip(&weights) {
                 let mut out = vec![0; 128 * columns];
-                let map = Bilinear::Product(Product { form: Form::SecondTransposed, rows: 128, inner, columns });
+                let map = Bilinear::Product(Product {
+                    form: Form::SecondTransposed,
+                    rows: 128,
+                    inner,
+                    columns,
+                });
                 map.add(&x, weights, &mut out).unwrap();
                 out.iter_mut().for_each(|word| *word = word.cast_signed().max(0).cast_unsigned());
                 x = out;
@@ -235,7 +281,8 @@ fn calibration(figures: &mut Figures) {
     figures.add("calibration/plain_a128_us".to_owned(), best.as_secs_f64() * 1e6, "us");
 }
 
-/// Five epochs on 7,000 images, between two servers and in floating point: accuracy on 1,000 others.
+/// Five epochs on 7,000 images, between two servers and in floating point: accuracy on 1,000
+/// others.
 fn epochs(name: &str, folder: &Path, figures: &mut Figures) {
     let config = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("examples/mnist-{name}.toml"));
     let mut config = Config::load(&config).unwrap();
@@ -246,7 +293,12 @@ fn epochs(name: &str, folder: &Path, figures: &mut Figures) {
         Table::load(&folder.join(format!("{part}-images-idx3-ubyte.gz")), &options).unwrap()
     };
     let (train, test) = (load("train"), load("test"));
-    let sizes = Sizes { rows: train.rows, features: train.columns.len(), targets: 10, test_rows: test.rows };
+    let sizes = Sizes {
+        rows: train.rows,
+        features: train.columns.len(),
+        targets: 10,
+        test_rows: test.rows,
+    };
     let data = |table: &Table| {
         let encoded = shares::encode(table, u8::try_from(FRAC_BITS).unwrap()).unwrap();
         let (inputs, targets) = encoded.words().split_at(table.features.len());
@@ -257,16 +309,23 @@ fn epochs(name: &str, folder: &Path, figures: &mut Figures) {
     let float = plain::baseline(&course, &train, &test, &mut |_| {}).unwrap().1;
     let mut rng = ChaCha20Rng::from_seed([8; 32]);
     let mut shares = |data: &Data| {
-        let ([inputs_0, inputs_1], [targets_0, targets_1]) = (split(&data.inputs, &mut rng), split(&data.targets, &mut rng));
-        [Data { inputs: inputs_0, targets: targets_0 }, Data { inputs: inputs_1, targets: targets_1 }]
+        let ([inputs_0, inputs_1], [targets_0, targets_1]) =
+            (split(&data.inputs, &mut rng), split(&data.targets, &mut rng));
+        [
+            Data { inputs: inputs_0, targets: targets_0 },
+            Data { inputs: inputs_1, targets: targets_1 },
+        ]
     };
     let ([train_0, train_1], [test_0, test_1]) = (shares(&train), shares(&test));
-    let mut parties =
-        [State::new(course.clone(), train_0, test_0).unwrap(), State::new(course.clone(), train_1, test_1).unwrap()];
+    let mut parties = [
+        State::new(course.clone(), train_0, test_0).unwrap(),
+        State::new(course.clone(), train_1, test_1).unwrap(),
+    ];
     parties[0].begin(false).unwrap();
     parties[1].begin(true).unwrap();
     let mut nobody = [State::empty(course.clone()).unwrap(), State::empty(course.clone()).unwrap()];
-    let (mut servers, mut online, mut dealing, mut private) = (servers(None), Duration::ZERO, Duration::ZERO, None);
+    let (mut servers, mut online, mut dealing, mut private) =
+        (servers(None), Duration::ZERO, Duration::ZERO, None);
     for session in course.sessions(0) {
         let ([party_0, party_1], [sizes, dealer]) = (&mut parties, &mut nobody);
         let parts = Parts {
@@ -277,12 +336,17 @@ fn epochs(name: &str, folder: &Path, figures: &mut Figures) {
         let (outputs, taken) = servers.run(parts).unwrap();
         (online, dealing) = (online + taken.online, dealing + taken.dealing);
         if let (Session::Report(_), Seen::Epoch { test, .. }) = (session, outputs.parties[0]) {
-            private = means(test, course.test_rows().len(), FRAC_BITS).map(|(_, accuracy)| accuracy);
+            private =
+                means(test, course.test_rows().len(), FRAC_BITS).map(|(_, accuracy)| accuracy);
         }
     }
     let percent = |part: Option<f64>| 100.0 * part.unwrap();
     figures.add(format!("{name}/train5/accuracy_private"), percent(private), "%");
-    figures.add(format!("{name}/train5/accuracy_float"), percent(float.0.last().and_then(|epoch| epoch.test_accuracy)), "%");
+    figures.add(
+        format!("{name}/train5/accuracy_float"),
+        percent(float.0.last().and_then(|epoch| epoch.test_accuracy)),
+        "%",
+    );
     figures.add(format!("{name}/train5/online_s"), online.as_secs_f64(), "s");
     figures.add(format!("{name}/train5/dealing_s"), dealing.as_secs_f64(), "s");
 }
@@ -302,7 +366,10 @@ fn main() {
     let wanted = |name: &str| chosen.is_empty() || chosen.iter().any(|chosen| chosen == name);
     let mut figures = Figures::default();
     if let Some(folder) = &folder {
-        ["a", "b"].into_iter().filter(|name| wanted(name)).for_each(|name| epochs(name, folder, &mut figures));
+        ["a", "b"]
+            .into_iter()
+            .filter(|name| wanted(name))
+            .for_each(|name| epochs(name, folder, &mut figures));
         return figures.write(json);
     }
     calibration(&mut figures);
@@ -312,13 +379,28 @@ fn main() {
     for name in ["a", "b", "c", "d"].into_iter().filter(|name| wanted(name)) {
         let network = Network::named(name).unwrap();
         for (batch, what) in [(1, "fwd1"), (128, "fwd128")] {
-            figures.taken(&format!("{name}/{what}"), &forward(&network, batch, &mut servers(None), RUNS));
+            figures.taken(
+                &format!("{name}/{what}"),
+                &forward(&network, batch, &mut servers(None), RUNS),
+            );
         }
         figures.taken(&format!("{name}/train128"), &train(&network, 128, &mut servers(None), RUNS));
         let over = |taken: &[Taken]| taken[0].online.as_secs_f64() * 1e3;
-        figures.add(format!("{name}/fwd1/wan_ms"), over(&forward(&network, 1, &mut servers(Some(LINE)), 1)), "ms");
-        figures.add(format!("{name}/fwd128/wan_ms"), over(&forward(&network, 128, &mut servers(Some(LINE)), 1)), "ms");
-        figures.add(format!("{name}/train128/wan_ms"), over(&train(&network, 128, &mut servers(Some(LINE)), 1)), "ms");
+        figures.add(
+            format!("{name}/fwd1/wan_ms"),
+            over(&forward(&network, 1, &mut servers(Some(LINE)), 1)),
+            "ms",
+        );
+        figures.add(
+            format!("{name}/fwd128/wan_ms"),
+            over(&forward(&network, 128, &mut servers(Some(LINE)), 1)),
+            "ms",
+        );
+        figures.add(
+            format!("{name}/train128/wan_ms"),
+            over(&train(&network, 128, &mut servers(Some(LINE)), 1)),
+            "ms",
+        );
     }
     figures.write(json);
 }

@@ -4,10 +4,11 @@
 //! cargo bench -p sharelet-host --bench throughput -- MODEL.slt [--json FILE]
 //! ```
 //!
-//! The host's clock runs while it parses the corrections, takes the device's messages, multiplies, and passes the gates,
-//! all in memory; the device's messages were recorded before. The dealer's runs from a session number to its
-//! corrections. Each figure stands beside a fixed product in the clear, measured in the same run on the same core, so
-//! that machines can be compared: 128 inputs through 784-128-128-10, `u32`, the host's own kernel.
+//! The host's clock runs while it parses the corrections, takes the device's messages, multiplies,
+//! and passes the gates, all in memory; the device's messages were recorded before. The dealer's
+//! runs from a session number to its corrections. Each figure stands beside a fixed product in the
+//! clear, measured in the same run on the same core, so that machines can be compared: 128 inputs
+//! through 784-128-128-10, `u32`, the host's own kernel.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::cast_precision_loss)]
 
@@ -67,7 +68,11 @@ struct Recorder<R> {
 }
 
 impl<R: AsyncRead + Unpin> AsyncRead for Recorder<R> {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.inner).poll_read(context, buffer))?;
         self.bytes.lock().unwrap().extend_from_slice(&buffer.filled()[before..]);
@@ -113,7 +118,8 @@ struct Buffers {
 impl Buffers {
     fn new(model: &Model) -> Self {
         let sizes = ScratchSizes::of(&model.network);
-        let words = [sizes.masked_elems, sizes.vectors_elems, sizes.width_elems].map(|len| vec![0; len]);
+        let words =
+            [sizes.masked_elems, sizes.vectors_elems, sizes.width_elems].map(|len| vec![0; len]);
         Self { words, bits: [vec![0; sizes.bits_bytes], vec![0; sizes.bits_bytes]] }
     }
 
@@ -123,15 +129,30 @@ impl Buffers {
     }
 }
 
-/// What the device says in one session from its first prepared word on, and that the answer is right.
-async fn record(model: &Model, seed: &Key, key: &Key, session: u64, corrections: &[u8], input: &[u32]) -> Vec<u8> {
+/// What the device says in one session from its first prepared word on, and that the answer is
+/// right.
+async fn record(
+    model: &Model,
+    seed: &Key,
+    key: &Key,
+    session: u64,
+    corrections: &[u8],
+    input: &[u32],
+) -> Vec<u8> {
     let (near, far) = tokio::io::duplex(1 << 16);
     let bytes = Arc::new(Mutex::new(Vec::new()));
     let device = async {
         let identity = Identity::<ChaCha12>::new(DeviceId::new("device").unwrap(), key);
-        let policy = Policy { answer: Answer::Device, inputs: None, max_outputs: usize::MAX, max_blocks: u64::MAX };
+        let policy = Policy {
+            answer: Answer::Device,
+            inputs: None,
+            max_outputs: usize::MAX,
+            max_blocks: u64::MAX,
+        };
         let mut network = Network::<MAX_LAYERS>::default();
-        let connected = p0::connect(Connection::over(near, STALL), &identity, policy, &mut network).await.unwrap();
+        let connected = p0::connect(Connection::over(near, STALL), &identity, policy, &mut network)
+            .await
+            .unwrap();
         let mut answer = vec![0; model.network.outputs()];
         let prepared = connected.prepare(&mut Counter(session), &mut answer).await.unwrap();
         prepared.infer(input).await.unwrap().1.to_vec()
@@ -141,13 +162,23 @@ async fn record(model: &Model, seed: &Key, key: &Key, session: u64, corrections:
         let Connection { mut reader, mut writer } =
             Connection::new(Recorder { inner: reader, bytes: bytes.clone() }, writer, STALL);
         p1::receive_hello(&mut reader).await.unwrap();
-        p1::welcome(&mut writer, &model.network, seed.expose(), &mut [0; max_welcome_bytes(MAX_LAYERS)]).await.unwrap();
+        p1::welcome(
+            &mut writer,
+            &model.network,
+            seed.expose(),
+            &mut [0; max_welcome_bytes(MAX_LAYERS)],
+        )
+        .await
+        .unwrap();
         p1::receive_request(&mut reader).await.unwrap();
         // Nothing of the session has been read yet: the device waits for the grant.
         bytes.lock().unwrap().clear();
         p1::grant(&mut writer, session).await.unwrap();
         let mut buffers = Buffers::new(model);
-        let prepared = P1::new(&model.network, model, Answer::Device).prepare(&mut reader, buffers.scratch()).await.unwrap();
+        let prepared = P1::new(&model.network, model, Answer::Device)
+            .prepare(&mut reader, buffers.scratch())
+            .await
+            .unwrap();
         let ready = prepared.input(&mut reader).await.unwrap();
         ready.infer(&mut reader, &mut writer, corrections).await.unwrap();
     };
@@ -178,7 +209,8 @@ fn plain_product(rng: &mut ChaCha8Rng) -> impl FnMut(usize) {
     const WIDTHS: [usize; 4] = [784, 128, 128, 10];
     const BATCH: usize = 128;
     let mut words = |count: usize| (0..count).map(|_| rng.next_u32()).collect::<Vec<_>>();
-    let layers: Vec<_> = WIDTHS.windows(2).map(|pair| (words(pair[0] * pair[1]), words(pair[1]))).collect();
+    let layers: Vec<_> =
+        WIDTHS.windows(2).map(|pair| (words(pair[0] * pair[1]), words(pair[1]))).collect();
     let inputs = words(WIDTHS[0] * BATCH);
     move |_| {
         for input in inputs.chunks_exact(WIDTHS[0]) {
@@ -207,7 +239,8 @@ fn main() {
     let sessions: Vec<(Vec<u8>, Vec<u8>)> = (0..SESSIONS)
         .map(|session| {
             let corrections = deal_session(&masked, &keystream, session).expect("dealt");
-            let input: Vec<u32> = (0..model.network.inputs()).map(|_| rng.next_u32() % limit).collect();
+            let input: Vec<u32> =
+                (0..model.network.inputs()).map(|_| rng.next_u32() % limit).collect();
             let said = runtime.block_on(record(&model, &seed, &key, session, &corrections, &input));
             (corrections, said)
         })
@@ -226,14 +259,21 @@ fn main() {
             ready.infer(&mut reader, &mut Sink, corrections).await.unwrap();
         });
     });
-    let dealer = rate(|turn| drop(black_box(deal_session(&masked, &keystream, SESSIONS + turn as u64))));
+    let dealer =
+        rate(|turn| drop(black_box(deal_session(&masked, &keystream, SESSIONS + turn as u64))));
     let vectors = vec![0; model.network.vectors_elems()];
     let mut out = vec![0; model.network.max_width()];
     let products = rate(|_| {
         for (index, layer) in model.network.layers().iter().enumerate() {
             let (vectors, out) = (black_box(&vectors), &mut out[..usize::from(layer.outputs())]);
             let input = |source: u16| &vectors[model.network.vector(usize::from(source))];
-            sharelet_core::network::Affine::affine(&owner, index, &model.network.parts(index), input, out);
+            sharelet_core::network::Affine::affine(
+                &owner,
+                index,
+                &model.network.parts(index),
+                input,
+                out,
+            );
         }
         black_box(&mut out);
     });
@@ -241,10 +281,20 @@ fn main() {
     let name = &model.name;
     let figures = [
         (format!("host/{name}/evaluations_per_second_core"), host.1, "1/s", host.0),
-        (format!("host/{name}/products_in_the_clear_per_second_core"), products.1, "1/s", products.0),
+        (
+            format!("host/{name}/products_in_the_clear_per_second_core"),
+            products.1,
+            "1/s",
+            products.0,
+        ),
         (format!("host/{name}/plain_product_microseconds"), 1e6 / product, "us", 0.0),
         (format!("dealer/{name}/deals_per_second_core"), dealer.1, "1/s", dealer.0),
-        (format!("dealer/{name}/megabytes_per_second_core"), dealer.1 * sessions[0].0.len() as f64 / 1e6, "MB/s", 0.0),
+        (
+            format!("dealer/{name}/megabytes_per_second_core"),
+            dealer.1 * sessions[0].0.len() as f64 / 1e6,
+            "MB/s",
+            0.0,
+        ),
         (format!("dealer/{name}/plain_product_microseconds"), 1e6 / product, "us", 0.0),
     ];
     println!("{:<55} {:>12} {:>6} {:>14}", "on one core, median of rounds", "median", "", "best");
@@ -253,9 +303,9 @@ fn main() {
         println!("{name:<55} {value:>12.1} {unit:>6} {best}");
     }
     if let Some(path) = options.json {
-        let rows = figures
-            .iter()
-            .map(|(name, value, unit, _)| format!("  {{\"name\": \"{name}\", \"value\": {value:.1}, \"unit\": \"{unit}\"}}"));
+        let rows = figures.iter().map(|(name, value, unit, _)| {
+            format!("  {{\"name\": \"{name}\", \"value\": {value:.1}, \"unit\": \"{unit}\"}}")
+        });
         let text = format!("[\n{}\n]\n", rows.collect::<Vec<_>>().join(",\n"));
         std::fs::write(&path, text).expect("writes");
     }

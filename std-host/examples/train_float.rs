@@ -1,9 +1,11 @@
-//! Trains in the clear what a CONFIG.toml describes, and prints loss and accuracy per epoch: the baseline of private training.
+//! Trains in the clear what a CONFIG.toml describes, and prints loss and accuracy per epoch: the
+//! baseline of private training.
 //!
 //! ```console
 //! $ cargo run --release --example train_float -- CONFIG.toml TRAIN-ROWS TRAIN-LABELS [TEST-ROWS TEST-LABELS]
 //! ```
-//! Rows and labels are files that `sharelet` reads (`.npy`, `.csv`, `idx.gz`). Labels are classes, or numbers for a squared error.
+//! Rows and labels are files that `sharelet` reads (`.npy`, `.csv`, `idx.gz`). Labels are classes,
+//! or numbers for a squared error.
 #![allow(clippy::print_stdout)]
 
 use core::error::Error;
@@ -21,8 +23,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let (config, rows, labels, test) = match arguments.as_slice() {
         [config, rows, labels] => (config, rows, labels, None),
-        [config, rows, labels, test_rows, test_labels] => (config, rows, labels, Some((test_rows, test_labels))),
-        _ => return Err("give CONFIG.toml, rows and labels, and if you like rows and labels of a test".into()),
+        [config, rows, labels, test_rows, test_labels] => {
+            (config, rows, labels, Some((test_rows, test_labels)))
+        }
+        _ => {
+            return Err("give CONFIG.toml, rows and labels, and if you like rows and labels of a \
+                        test"
+                .into());
+        }
     };
     let config = Config::load(Path::new(config))?;
     let mut train = samples(&config, rows, labels)?;
@@ -36,12 +44,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     let plan = Plan::new(&config.training, train.len())?;
     let bits = config.arithmetic.frac_bits;
     let start = initial(&network, bits, config.training.seed)?.to_f64(bits);
-    let (began, percent) = (Instant::now(), |accuracy: Option<f64>| accuracy.map_or(f64::NAN, |part| 100.0 * part));
+    let (began, percent) =
+        (Instant::now(), |accuracy: Option<f64>| accuracy.map_or(f64::NAN, |part| 100.0 * part));
     println!("epoch  train loss  train %    test loss   test %  seconds");
     float::train(&network, start, &plan, &train, test.as_ref(), |epoch| {
-        let test = epoch.test.map_or((f64::NAN, f64::NAN), |test| (test.loss, percent(test.accuracy)));
-        let (train, seconds) = ((epoch.train.loss, percent(epoch.train.accuracy)), began.elapsed().as_secs_f64());
-        println!("{:5}  {:10.4}  {:7.2}  {:11.4}  {:7.2}  {seconds:7.1}", epoch.epoch, train.0, train.1, test.0, test.1);
+        let test =
+            epoch.test.map_or((f64::NAN, f64::NAN), |test| (test.loss, percent(test.accuracy)));
+        let (train, seconds) =
+            ((epoch.train.loss, percent(epoch.train.accuracy)), began.elapsed().as_secs_f64());
+        println!(
+            "{:5}  {:10.4}  {:7.2}  {:11.4}  {:7.2}  {seconds:7.1}",
+            epoch.epoch, train.0, train.1, test.0, test.1
+        );
     })?;
     Ok(())
 }

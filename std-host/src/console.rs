@@ -1,4 +1,5 @@
-//! The operator's console: takes the two shares of answers that data parties gave away, and adds them up.
+//! The operator's console: takes the two shares of answers that data parties gave away, and adds
+//! them up.
 
 use core::time::Duration;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -88,7 +89,10 @@ pub enum ConsoleError {
         source: SessionError,
     },
     /// The addresses are exchanged, or name one server twice.
-    #[error("party: the server at {address} is --party {found}, --from names it as server {expected}; exchange the addresses")]
+    #[error(
+        "party: the server at {address} is --party {found}, --from names it as server {expected}; \
+         exchange the addresses"
+    )]
     Party {
         /// The address.
         address: String,
@@ -117,7 +121,9 @@ impl ConsoleError {
             Self::Link { source, .. } => matches!(source, LinkError::Connect { .. }),
             Self::Session { source, .. } => match source {
                 SessionError::Transport(_) | SessionError::Closed => true,
-                SessionError::Wire(error) => !matches!(error, WireError::NotSharelet | WireError::Version { .. }),
+                SessionError::Wire(error) => {
+                    !matches!(error, WireError::NotSharelet | WireError::Version { .. })
+                }
                 SessionError::Refused(refusal) => matches!(refusal, Refusal::ShuttingDown),
                 _ => false,
             },
@@ -160,7 +166,10 @@ pub struct Console<S> {
 
 impl<S> core::fmt::Debug for Console<S> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Console").field("settings", &self.settings).field("key", &self.key).finish_non_exhaustive()
+        f.debug_struct("Console")
+            .field("settings", &self.settings)
+            .field("key", &self.key)
+            .finish_non_exhaustive()
     }
 }
 
@@ -173,7 +182,8 @@ impl<S: FnMut(ConsoleAnswer) -> std::io::Result<()>> Console<S> {
         Self { settings, key, sink, printed: 0, recent: Default::default() }
     }
 
-    /// Takes answers until `stop`, or until as many as were asked for; returns their number. What fails is tried again.
+    /// Takes answers until `stop`, or until as many as were asked for; returns their number. What
+    /// fails is tried again.
     ///
     /// # Errors
     /// [`ConsoleError`] that no further attempt can help.
@@ -214,19 +224,29 @@ impl<S: FnMut(ConsoleAnswer) -> std::io::Result<()>> Console<S> {
     async fn connect(&self, party: usize) -> Result<(Reader, Writer, Task), ConsoleError> {
         let Settings { servers: addresses, route, connect, stall, .. } = &self.settings;
         let number = u8::from(party == 1);
-        let (Some(address), Some(token)) = (addresses.get(party), self.key.tokens.get(party)) else {
+        let (Some(address), Some(token)) = (addresses.get(party), self.key.tokens.get(party))
+        else {
             return Err(ConsoleError::Stopped);
         };
         let opened = tcp::connect(address, route.clone(), *connect, *stall).await;
-        let Connection { mut reader, mut writer } = opened.map_err(|source| ConsoleError::Link { party: number, source })?;
+        let Connection { mut reader, mut writer } =
+            opened.map_err(|source| ConsoleError::Link { party: number, source })?;
         let greeted = async {
-            servers::greet_as_console(&mut writer, &ConsoleHello { name: self.key.name, token: *token.expose() }).await?;
+            servers::greet_as_console(
+                &mut writer,
+                &ConsoleHello { name: self.key.name, token: *token.expose() },
+            )
+            .await?;
             servers::receive_server_hello(&mut reader).await
         };
         let theirs = crate::host::within(*connect, greeted).await;
         let theirs = theirs.map_err(|source| ConsoleError::Session { party: number, source })?;
         if theirs.party != number {
-            return Err(ConsoleError::Party { address: address.clone(), found: theirs.party, expected: number });
+            return Err(ConsoleError::Party {
+                address: address.clone(),
+                found: theirs.party,
+                expected: number,
+            });
         }
         Ok((reader, writer, theirs.task))
     }
@@ -272,7 +292,8 @@ impl<S: FnMut(ConsoleAnswer) -> std::io::Result<()>> Console<S> {
             };
             let Some((party, share)) = event else { return Err(ConsoleError::Stopped) };
             let number = u8::from(party == 1);
-            let (id, share) = share.map_err(|source| ConsoleError::Session { party: number, source })?;
+            let (id, share) =
+                share.map_err(|source| ConsoleError::Session { party: number, source })?;
             if self.recent.1.contains(&id) {
                 confirm(&mut writers, party, id).await?;
                 continue;
@@ -309,8 +330,10 @@ impl<S: FnMut(ConsoleAnswer) -> std::io::Result<()>> Console<S> {
         pending: &mut HashMap<QueryId, Pending<R>>,
         writers: &mut [Writer; 2],
     ) -> Result<(), ConsoleError> {
-        let stale = pending.iter().filter(|(_, pending)| pending.since.elapsed() > self.settings.pair);
-        let stale: Vec<(QueryId, usize)> = stale.map(|(id, pending)| (*id, pending.party)).collect();
+        let stale =
+            pending.iter().filter(|(_, pending)| pending.since.elapsed() > self.settings.pair);
+        let stale: Vec<(QueryId, usize)> =
+            stale.map(|(id, pending)| (*id, pending.party)).collect();
         for (id, party) in stale {
             tracing::warn!(query = %id, "dropped: server {} has no share of it", 1 - party);
             pending.remove(&id);
@@ -324,11 +347,18 @@ impl<S: FnMut(ConsoleAnswer) -> std::io::Result<()>> Console<S> {
 async fn confirm(writers: &mut [Writer; 2], party: usize, id: QueryId) -> Result<(), ConsoleError> {
     let Some(writer) = writers.get_mut(party) else { return Ok(()) };
     let number = u8::from(party == 1);
-    servers::confirm(writer, id).await.map_err(|source| ConsoleError::Session { party: number, source })
+    servers::confirm(writer, id)
+        .await
+        .map_err(|source| ConsoleError::Session { party: number, source })
 }
 
 /// Share after share from one server.
-async fn receive<R: Ring>(party: usize, mut reader: Reader, outputs: usize, events: mpsc::Sender<Event<R>>) {
+async fn receive<R: Ring>(
+    party: usize,
+    mut reader: Reader,
+    outputs: usize,
+    events: mpsc::Sender<Event<R>>,
+) {
     loop {
         let mut share = vec![R::ZERO; outputs];
         reader.await_message(IDLE);

@@ -1,7 +1,9 @@
-//! A model in the clear: a network description, its weights and biases as ring elements, and its file (`.slt`).
+//! A model in the clear: a network description, its weights and biases as ring elements, and its
+//! file (`.slt`).
 //!
-//! The file is `magic | version | length of the body | body (postcard) | SHA-256 of everything before`. It is written
-//! to a temporary file beside its destination and renamed, so that a reader sees the old model or the new one.
+//! The file is `magic | version | length of the body | body (postcard) | SHA-256 of everything
+//! before`. It is written to a temporary file beside its destination and renamed, so that a reader
+//! sees the old model or the new one.
 
 use core::fmt;
 use std::fs::{self, File, OpenOptions};
@@ -32,7 +34,8 @@ const DIGEST_BYTES: usize = 32;
 pub struct Model {
     /// The public description.
     pub network: Network<MAX_LAYERS>,
-    /// Weights per layer, row-major, two's complement: those of its map, then those of what is carried over.
+    /// Weights per layer, row-major, two's complement: those of its map, then those of what is
+    /// carried over.
     pub weights: Vec<Vec<u32>>,
     /// Biases per layer, at the scale of the accumulator, two's complement.
     pub biases: Vec<Vec<u32>>,
@@ -68,13 +71,20 @@ pub enum ModelError {
         source: io::Error,
     },
     /// The file does not begin like a model file.
-    #[error("{path}: not a sharelet model file; make one with `sharelet import`", path = path.display())]
+    #[error(
+        "{path}: not a sharelet model file; make one with `sharelet import`",
+        path = path.display(),
+    )]
     NotAModel {
         /// The file.
         path: PathBuf,
     },
     /// The file is of another version.
-    #[error("{path}: model file version {found}, this program reads version {FILE_VERSION}; import the model again", path = path.display())]
+    #[error(
+        "{path}: model file version {found}, this program reads version {FILE_VERSION}; import the \
+        model again",
+        path = path.display(),
+    )]
     Version {
         /// The file.
         path: PathBuf,
@@ -82,7 +92,11 @@ pub enum ModelError {
         found: u16,
     },
     /// The file is shorter or longer than it says.
-    #[error("{path}: {found} bytes where {expected} are expected: the file is cut or has been appended to; copy or import it again", path = path.display())]
+    #[error(
+        "{path}: {found} bytes where {expected} are expected: the file is cut or has been appended \
+        to; copy or import it again",
+        path = path.display(),
+    )]
     Length {
         /// The file.
         path: PathBuf,
@@ -92,13 +106,20 @@ pub enum ModelError {
         found: u64,
     },
     /// The checksum does not match.
-    #[error("{path}: the checksum does not match: the file is damaged; copy or import it again", path = path.display())]
+    #[error(
+        "{path}: the checksum does not match: the file is damaged; copy or import it again",
+        path = path.display(),
+    )]
     Checksum {
         /// The file.
         path: PathBuf,
     },
     /// The checksum matches but the body cannot be decoded.
-    #[error("{path}: the body cannot be decoded: the file was written by a faulty program; import the model again", path = path.display())]
+    #[error(
+        "{path}: the body cannot be decoded: the file was written by a faulty program; import the \
+        model again",
+        path = path.display(),
+    )]
     Malformed {
         /// The file.
         path: PathBuf,
@@ -107,7 +128,9 @@ pub enum ModelError {
     #[error("the network description is not valid: {0}; import the model again")]
     Network(NetworkError),
     /// Weights or biases do not have the size the description states.
-    #[error("layer {layer} has {found} {what} where its shape needs {expected}; import the model again")]
+    #[error(
+        "layer {layer} has {found} {what} where its shape needs {expected}; import the model again"
+    )]
     Shape {
         /// Index of the layer.
         layer: usize,
@@ -127,7 +150,10 @@ pub enum ModelError {
         found: usize,
     },
     /// The input of an inference has the wrong length.
-    #[error("an input of {found} values where the model takes {expected}; check that the readings belong to this model")]
+    #[error(
+        "an input of {found} values where the model takes {expected}; check that the readings \
+         belong to this model"
+    )]
     InputLength {
         /// Inputs of the network.
         expected: usize,
@@ -150,7 +176,13 @@ struct Body {
 }
 
 impl Affine for Model {
-    fn affine<'v>(&self, layer: usize, parts: &[Part], input: impl Fn(u16) -> &'v [u32], out: &mut [u32]) {
+    fn affine<'v>(
+        &self,
+        layer: usize,
+        parts: &[Part],
+        input: impl Fn(u16) -> &'v [u32],
+        out: &mut [u32],
+    ) {
         if let (Some(weights), Some(bias)) = (self.weights.get(layer), self.biases.get(layer)) {
             linear::twin(parts, weights, bias, input, out);
         }
@@ -168,7 +200,9 @@ impl Model {
         for layer in 0..layers.len().max(self.weights.len()).max(self.biases.len()) {
             let outputs = layers.get(layer).map_or(0, |layer| usize::from(layer.outputs()));
             let weights = self.network.weight_elems(layer);
-            for (what, values, expected) in [("weights", &self.weights, weights), ("biases", &self.biases, outputs)] {
+            for (what, values, expected) in
+                [("weights", &self.weights, weights), ("biases", &self.biases, outputs)]
+            {
                 let found = values.get(layer).map_or(0, Vec::len);
                 if found != expected {
                     return Err(ModelError::Shape { layer, what, expected, found });
@@ -176,7 +210,10 @@ impl Model {
             }
         }
         if !self.labels.is_empty() && self.labels.len() != self.network.outputs() {
-            return Err(ModelError::Labels { expected: self.network.outputs(), found: self.labels.len() });
+            return Err(ModelError::Labels {
+                expected: self.network.outputs(),
+                found: self.labels.len(),
+            });
         }
         Ok(())
     }
@@ -184,12 +221,18 @@ impl Model {
     /// A reading as ring elements at the model's input scale.
     ///
     /// # Errors
-    /// [`ModelError::InputLength`]; [`ModelError::Reading`] for NaN, infinities and values beyond the calibrated range.
+    /// [`ModelError::InputLength`]; [`ModelError::Reading`] for NaN, infinities and values beyond
+    /// the calibrated range.
     pub fn encode(&self, reading: &[f32]) -> Result<Vec<u32>, ModelError> {
         self.check_length(reading.len())?;
         let mut words = vec![0; reading.len()];
-        fixed::encode(reading, self.network.input_frac_bits(), self.network.input_limit(), &mut words)
-            .map_err(ModelError::Reading)?;
+        fixed::encode(
+            reading,
+            self.network.input_frac_bits(),
+            self.network.input_limit(),
+            &mut words,
+        )
+        .map_err(ModelError::Reading)?;
         Ok(words)
     }
 
@@ -199,8 +242,8 @@ impl Model {
         answer.iter().map(|&word| fixed::decode(word, self.network.output_frac_bits())).collect()
     }
 
-    /// What data parties know of the model, whose file is `file`: shapes, scales, and a digest of the file, which tells
-    /// nothing about the weights but whether a guess of all of them is right.
+    /// What data parties know of the model, whose file is `file`: shapes, scales, and a digest of
+    /// the file, which tells nothing about the weights but whether a guess of all of them is right.
     #[must_use]
     pub fn task(&self, file: &[u8]) -> Task {
         let elems = |count: usize| u16::try_from(count).unwrap_or(u16::MAX);
@@ -239,8 +282,10 @@ impl Model {
     /// A model that [`Model::validate`] refuses is not written; otherwise [`ModelError::Io`].
     pub fn save(&self, path: &Path) -> Result<(), ModelError> {
         self.validate()?;
-        let bytes = self.to_bytes().map_err(|()| ModelError::Malformed { path: path.to_owned() })?;
-        write_atomically(path, &bytes).map_err(|source| ModelError::Io { path: path.to_owned(), source })
+        let bytes =
+            self.to_bytes().map_err(|()| ModelError::Malformed { path: path.to_owned() })?;
+        write_atomically(path, &bytes)
+            .map_err(|source| ModelError::Io { path: path.to_owned(), source })
     }
 
     /// Reads a model from a file and checks it whole.
@@ -248,7 +293,8 @@ impl Model {
     /// # Errors
     /// A cut, damaged or foreign file is refused with the variant that says so.
     pub fn load(path: &Path) -> Result<Self, ModelError> {
-        let bytes = fs::read(path).map_err(|source| ModelError::Io { path: path.to_owned(), source })?;
+        let bytes =
+            fs::read(path).map_err(|source| ModelError::Io { path: path.to_owned(), source })?;
         Self::from_bytes(&bytes, path)
     }
 
@@ -284,12 +330,16 @@ impl Model {
         if Sha256::digest(hashed).as_slice() != digest {
             return Err(ModelError::Checksum { path: path() });
         }
-        let (body, left) = postcard::take_from_bytes::<Body>(body).map_err(|_| ModelError::Malformed { path: path() })?;
+        let (body, left) = postcard::take_from_bytes::<Body>(body)
+            .map_err(|_| ModelError::Malformed { path: path() })?;
         if !left.is_empty() {
             return Err(ModelError::Malformed { path: path() });
         }
         let unsigned = |layers: Vec<Vec<i32>>| -> Vec<Vec<u32>> {
-            layers.into_iter().map(|layer| layer.into_iter().map(i32::cast_unsigned).collect()).collect()
+            layers
+                .into_iter()
+                .map(|layer| layer.into_iter().map(i32::cast_unsigned).collect())
+                .collect()
         };
         let model = Self {
             network: body.network,
@@ -305,7 +355,10 @@ impl Model {
     /// The bytes of the file.
     fn to_bytes(&self) -> Result<Vec<u8>, ()> {
         let signed = |layers: &[Vec<u32>]| -> Vec<Vec<i32>> {
-            layers.iter().map(|layer| layer.iter().map(|word| word.cast_signed()).collect()).collect()
+            layers
+                .iter()
+                .map(|layer| layer.iter().map(|word| word.cast_signed()).collect())
+                .collect()
         };
         let body = postcard::to_allocvec(&Body {
             name: self.name.clone(),
@@ -335,7 +388,10 @@ impl Model {
 #[must_use]
 pub fn largest<R: Ring>(answer: &[R]) -> Option<usize> {
     let signed = answer.iter().map(|word| word.to_i64());
-    signed.enumerate().max_by_key(|&(index, value)| (value, core::cmp::Reverse(index))).map(|(index, _)| index)
+    signed
+        .enumerate()
+        .max_by_key(|&(index, value)| (value, core::cmp::Reverse(index)))
+        .map(|(index, _)| index)
 }
 
 /// Writes beside the destination, syncs, renames, and syncs the directory.

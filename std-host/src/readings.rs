@@ -1,7 +1,9 @@
-//! Readings from files: `.npy`, `.csv`, `.idx`/`.idx.gz` (also MNIST's `...-ubyte.gz`) and raw `.f32`.
+//! Readings from files: `.npy`, `.csv`, `.idx`/`.idx.gz` (also MNIST's `...-ubyte.gz`) and raw
+//! `.f32`.
 //!
-//! A file becomes rows of equal width; dimensions after the first are flattened. Values are checked to be finite on
-//! the way in, so that what comes after can rely on it. Rows and columns in errors count from 1.
+//! A file becomes rows of equal width; dimensions after the first are flattened. Values are checked
+//! to be finite on the way in, so that what comes after can rely on it. Rows and columns in errors
+//! count from 1.
 
 mod csv;
 mod idx;
@@ -20,7 +22,12 @@ pub struct Readings {
 
 impl core::fmt::Debug for Readings {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "Readings({} rows of {}, <redacted>)", self.values.len() / self.width.max(1), self.width)
+        write!(
+            f,
+            "Readings({} rows of {}, <redacted>)",
+            self.values.len() / self.width.max(1),
+            self.width
+        )
     }
 }
 
@@ -29,7 +36,8 @@ impl core::fmt::Debug for Readings {
 pub struct ReadOptions {
     /// Values per row that the caller expects; needed for raw `.f32`.
     pub width: Option<usize>,
-    /// Divide every value by this. Without it, bytes (`idx` of type u8) are divided by 255, others are left alone.
+    /// Divide every value by this. Without it, bytes (`idx` of type u8) are divided by 255, others
+    /// are left alone.
     pub divide: Option<f32>,
 }
 
@@ -46,7 +54,10 @@ pub enum ReadingsError {
         source: io::Error,
     },
     /// The format is not known.
-    #[error("{path}: unknown format; give .npy, .csv, .idx, .idx.gz or raw .f32", path = path.display())]
+    #[error(
+        "{path}: unknown format; give .npy, .csv, .idx, .idx.gz or raw .f32",
+        path = path.display(),
+    )]
     UnknownFormat {
         /// The file.
         path: PathBuf,
@@ -60,7 +71,11 @@ pub enum ReadingsError {
         reason: String,
     },
     /// The file holds fewer or more bytes than its header says.
-    #[error("{path}: {found} bytes of values where {expected} are expected: the file is cut or damaged; write it again", path = path.display())]
+    #[error(
+        "{path}: {found} bytes of values where {expected} are expected: the file is cut or \
+        damaged; write it again",
+        path = path.display(),
+    )]
     Length {
         /// The file.
         path: PathBuf,
@@ -70,7 +85,10 @@ pub enum ReadingsError {
         found: usize,
     },
     /// A field is not a number.
-    #[error("{path}: row {row}, column {column}: `{text}` is not a number; correct or remove the row", path = path.display())]
+    #[error(
+        "{path}: row {row}, column {column}: `{text}` is not a number; correct or remove the row",
+        path = path.display(),
+    )]
     NotANumber {
         /// The file.
         path: PathBuf,
@@ -82,7 +100,10 @@ pub enum ReadingsError {
         text: String,
     },
     /// A value is NaN, infinite, or beyond single precision.
-    #[error("{path}: row {row}, column {column}: not a finite number; correct or remove the row", path = path.display())]
+    #[error(
+        "{path}: row {row}, column {column}: not a finite number; correct or remove the row",
+        path = path.display(),
+    )]
     NotFinite {
         /// The file.
         path: PathBuf,
@@ -92,7 +113,11 @@ pub enum ReadingsError {
         column: usize,
     },
     /// A row is shorter or longer than the others.
-    #[error("{path}: row {row} has {found} values where {expected} are expected; every row needs as many as the model has inputs", path = path.display())]
+    #[error(
+        "{path}: row {row} has {found} values where {expected} are expected; every row needs as \
+        many as the model has inputs",
+        path = path.display(),
+    )]
     RowLength {
         /// The file.
         path: PathBuf,
@@ -104,7 +129,11 @@ pub enum ReadingsError {
         found: usize,
     },
     /// The rows do not have the width the caller expects.
-    #[error("{path}: rows of {found} values where the model takes {expected}; use readings that belong to this model", path = path.display())]
+    #[error(
+        "{path}: rows of {found} values where the model takes {expected}; use readings that belong \
+        to this model",
+        path = path.display(),
+    )]
     Width {
         /// The file.
         path: PathBuf,
@@ -114,7 +143,10 @@ pub enum ReadingsError {
         found: usize,
     },
     /// A raw file without a stated width.
-    #[error("{path}: a raw .f32 file does not state its row length; use a model that does, or .npy", path = path.display())]
+    #[error(
+        "{path}: a raw .f32 file does not state its row length; use a model that does, or .npy",
+        path = path.display(),
+    )]
     WidthNeeded {
         /// The file.
         path: PathBuf,
@@ -160,8 +192,15 @@ pub(crate) struct Raw<T> {
 }
 
 /// Reads an `.npy`, `.idx` or `.idx.gz` file; `None` if the name is that of another format.
-pub(crate) fn array<T: Real>(bytes: &[u8], path: &Path, width: Option<usize>) -> Option<Result<Raw<T>, ReadingsError>> {
-    let name = path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+pub(crate) fn array<T: Real>(
+    bytes: &[u8],
+    path: &Path,
+    width: Option<usize>,
+) -> Option<Result<Raw<T>, ReadingsError>> {
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy().to_ascii_lowercase())
+        .unwrap_or_default();
     let stem = name.strip_suffix(".gz").unwrap_or(&name);
     if name.ends_with(".npy") {
         Some(npy::read(bytes, path, width))
@@ -187,7 +226,8 @@ impl Readings {
     /// # Errors
     /// Names the file, and row and column where there is one.
     pub fn load(path: &Path, options: ReadOptions) -> Result<Self, ReadingsError> {
-        let bytes = fs::read(path).map_err(|source| ReadingsError::Io { path: path.to_owned(), source })?;
+        let bytes =
+            fs::read(path).map_err(|source| ReadingsError::Io { path: path.to_owned(), source })?;
         Self::from_bytes(&bytes, path, options)
     }
 
@@ -195,13 +235,20 @@ impl Readings {
     ///
     /// # Errors
     /// As [`Readings::load`].
-    pub fn from_bytes(bytes: &[u8], path: &Path, options: ReadOptions) -> Result<Self, ReadingsError> {
+    pub fn from_bytes(
+        bytes: &[u8],
+        path: &Path,
+        options: ReadOptions,
+    ) -> Result<Self, ReadingsError> {
         if let Some(divide) = options.divide
             && (divide == 0.0 || !divide.is_finite())
         {
             return Err(ReadingsError::Divisor(divide));
         }
-        let name = path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+        let name = path
+            .file_name()
+            .map(|name| name.to_string_lossy().to_ascii_lowercase())
+            .unwrap_or_default();
         let raw = if let Some(raw) = array(bytes, path, options.width) {
             raw?
         } else if name.ends_with(".csv") {
@@ -262,7 +309,11 @@ impl Raw<f32> {
         if let Some(expected) = options.width
             && expected != self.width
         {
-            return Err(ReadingsError::Width { path: path.to_owned(), expected, found: self.width });
+            return Err(ReadingsError::Width {
+                path: path.to_owned(),
+                expected,
+                found: self.width,
+            });
         }
         let divide = options.divide.unwrap_or(self.divide);
         #[allow(clippy::float_cmp)]
@@ -281,18 +332,25 @@ impl Raw<f32> {
 
 /// Little-endian float32 rows without a header.
 fn raw_f32(bytes: &[u8], path: &Path, width: Option<usize>) -> Result<Raw<f32>, ReadingsError> {
-    let width = width.filter(|&width| width > 0).ok_or_else(|| ReadingsError::WidthNeeded { path: path.to_owned() })?;
+    let width = width
+        .filter(|&width| width > 0)
+        .ok_or_else(|| ReadingsError::WidthNeeded { path: path.to_owned() })?;
     let row_bytes = width.saturating_mul(4);
     if !bytes.len().is_multiple_of(row_bytes) {
         let expected = bytes.len().div_ceil(row_bytes).saturating_mul(row_bytes);
         return Err(ReadingsError::Length { path: path.to_owned(), expected, found: bytes.len() });
     }
     let (words, _) = bytes.as_chunks();
-    Ok(Raw { width, values: words.iter().map(|&word| f32::from_le_bytes(word)).collect(), divide: 1.0 })
+    Ok(Raw {
+        width,
+        values: words.iter().map(|&word| f32::from_le_bytes(word)).collect(),
+        divide: 1.0,
+    })
 }
 
 /// The product of dimensions after the first, and of all; `None` on overflow.
 fn shape(dims: &[usize]) -> Option<(usize, usize)> {
-    let product = |dims: &[usize]| dims.iter().try_fold(1_usize, |product, &dim| product.checked_mul(dim));
+    let product =
+        |dims: &[usize]| dims.iter().try_fold(1_usize, |product, &dim| product.checked_mul(dim));
     Some((product(dims.get(1..)?)?, product(dims)?))
 }

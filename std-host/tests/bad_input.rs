@@ -1,6 +1,13 @@
-//! What bad input gets: a named error on both sides, no panic, no hang, and the next inference works.
+//! What bad input gets: a named error on both sides, no panic, no hang, and the next inference
+//! works.
 
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::cast_possible_truncation)]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::cast_possible_truncation
+)]
 
 mod parties;
 
@@ -8,13 +15,18 @@ use std::fs;
 use std::sync::Arc;
 
 use embedded_io_async::ErrorKind;
-use parties::{Room, Running, SOON, STALL, damage, random_model, random_readings, random_seed, rng, rogue, run, twin};
+use parties::{
+    Room, Running, SOON, STALL, damage, random_model, random_readings, random_seed, rng, rogue,
+    run, twin,
+};
 use rand_core::Rng as _;
 use sharelet_core::keystream::KeyId;
 use sharelet_core::network::{Activation, Layer, Network, NetworkError};
 use sharelet_core::session::{MAX_SESSION_SKIP, SessionError};
 use sharelet_core::wire::WireError;
-use sharelet_core::wire::control::{Answer, DeviceId, Grant, Hello, Refusal, Request, emit_welcome};
+use sharelet_core::wire::control::{
+    Answer, DeviceId, Grant, Hello, Refusal, Request, emit_welcome,
+};
 use sharelet_core::wire::frame::Kind;
 use sharelet_host::dealer::client::{Client, ClientError};
 use sharelet_host::dealer::masked;
@@ -46,7 +58,10 @@ impl Parties {
     }
 
     /// One connection to the host, whose device is a script. Returns what the host makes of it.
-    async fn host_meets<T>(&self, script: impl AsyncFnOnce(&mut DuplexStream) -> T) -> (Result<(), HostError>, T) {
+    async fn host_meets<T>(
+        &self,
+        script: impl AsyncFnOnce(&mut DuplexStream) -> T,
+    ) -> (Result<(), HostError>, T) {
         let (near, mut far) = tokio::io::duplex(1 << 16);
         let connection = Connection::over(near, STALL);
         let stop = CancellationToken::new();
@@ -56,7 +71,10 @@ impl Parties {
     }
 
     /// One connection to the dealer, whose host is a script.
-    async fn dealer_meets<T>(&self, script: impl AsyncFnOnce(&mut DuplexStream) -> T) -> (Result<(), DealerError>, T) {
+    async fn dealer_meets<T>(
+        &self,
+        script: impl AsyncFnOnce(&mut DuplexStream) -> T,
+    ) -> (Result<(), DealerError>, T) {
         let (near, mut far) = tokio::io::duplex(1 << 16);
         let connection = Connection::over(near, STALL);
         let stop = CancellationToken::new();
@@ -78,7 +96,12 @@ impl Parties {
 }
 
 fn hello() -> Hello {
-    Hello { device: DeviceId::new("pump").unwrap(), key: [0; 8], answer: Answer::Device, rounds: 12 }
+    Hello {
+        device: DeviceId::new("pump").unwrap(),
+        key: [0; 8],
+        answer: Answer::Device,
+        rounds: 12,
+    }
 }
 
 fn session_error(result: Result<(), HostError>) -> SessionError {
@@ -102,10 +125,17 @@ async fn begin(stream: &mut DuplexStream, key: KeyId, next_session: u64) -> u64 
 async fn a_host_refuses_strangers_by_name() {
     let parties = Parties::new().await;
     let cases: [(&str, Vec<u8>, Refusal); 5] = [
-        ("version", version_9(rogue::handshake(Kind::Hello, &hello())), Refusal::Version { ours: 2 }),
+        (
+            "version",
+            version_9(rogue::handshake(Kind::Hello, &hello())),
+            Refusal::Version { ours: 2 },
+        ),
         (
             "device",
-            rogue::handshake(Kind::Hello, &Hello { device: DeviceId::new("unknown").unwrap(), ..hello() }),
+            rogue::handshake(
+                Kind::Hello,
+                &Hello { device: DeviceId::new("unknown").unwrap(), ..hello() },
+            ),
             Refusal::UnknownDevice,
         ),
         (
@@ -113,7 +143,11 @@ async fn a_host_refuses_strangers_by_name() {
             rogue::handshake(Kind::Hello, &Hello { answer: Answer::Both, ..hello() }),
             Refusal::AnswerMismatch { ours: Answer::Device },
         ),
-        ("rounds", rogue::handshake(Kind::Hello, &Hello { rounds: 8, ..hello() }), Refusal::RoundsMismatch { ours: 12 }),
+        (
+            "rounds",
+            rogue::handshake(Kind::Hello, &Hello { rounds: 8, ..hello() }),
+            Refusal::RoundsMismatch { ours: 12 },
+        ),
         ("magic", rogue::frame(Kind::Hello, 0, b"GET / HTTP"), Refusal::Protocol),
     ];
     for (name, bytes, refusal) in cases {
@@ -125,7 +159,10 @@ async fn a_host_refuses_strangers_by_name() {
             .await;
         assert_eq!(told, refusal, "{name}");
         match (name, ended) {
-            ("version", Err(HostError::Session(SessionError::Wire(WireError::Version { theirs: 9 })))) => {}
+            (
+                "version",
+                Err(HostError::Session(SessionError::Wire(WireError::Version { theirs: 9 }))),
+            ) => {}
             ("magic", Err(HostError::Session(SessionError::Wire(WireError::NotSharelet)))) => {}
             (_, Err(HostError::Refused(ended))) => assert_eq!(ended, refusal, "{name}"),
             (_, other) => panic!("{name}: {other:?}"),
@@ -148,23 +185,45 @@ async fn a_host_names_messages_that_are_short_long_reordered_or_missing() {
     type Check = fn(&SessionError) -> bool;
     let cases: [(&str, Vec<u8>, Check); 7] = [
         ("short", rogue::frame(Kind::Prepared, 0, &vec![0; first - 1]), |error| {
-            *error == SessionError::Wire(WireError::WrongLength { expected_bytes: 80, found_bytes: 79 })
+            *error
+                == SessionError::Wire(WireError::WrongLength {
+                    expected_bytes: 80,
+                    found_bytes: 79,
+                })
         }),
         ("long", rogue::frame(Kind::Prepared, 0, &vec![0; first + 1]), |error| {
-            *error == SessionError::Wire(WireError::WrongLength { expected_bytes: 80, found_bytes: 81 })
+            *error
+                == SessionError::Wire(WireError::WrongLength {
+                    expected_bytes: 80,
+                    found_bytes: 81,
+                })
         }),
         ("huge", [7, 0, 255, 255, 255, 255].to_vec(), |error| {
-            *error == SessionError::Wire(WireError::UnexpectedFrame { expected: Kind::Prepared, found: Kind::Input })
+            *error
+                == SessionError::Wire(WireError::UnexpectedFrame {
+                    expected: Kind::Prepared,
+                    found: Kind::Input,
+                })
         }),
         ("wrong layer", rogue::frame(Kind::Prepared, 1, &vec![0; first]), |error| {
             *error == SessionError::Wire(WireError::WrongLayer { expected: 0, found: 1 })
         }),
         ("reordered", rogue::frame(Kind::Input, 0, &[0; 20]), |error| {
-            *error == SessionError::Wire(WireError::UnexpectedFrame { expected: Kind::Prepared, found: Kind::Input })
+            *error
+                == SessionError::Wire(WireError::UnexpectedFrame {
+                    expected: Kind::Prepared,
+                    found: Kind::Input,
+                })
         }),
-        ("unknown", vec![99; 6], |error| *error == SessionError::Wire(WireError::UnknownFrame { kind: 99 })),
+        ("unknown", vec![99; 6], |error| {
+            *error == SessionError::Wire(WireError::UnknownFrame { kind: 99 })
+        }),
         ("again", rogue::handshake(Kind::Hello, &hello()), |error| {
-            *error == SessionError::Wire(WireError::UnexpectedFrame { expected: Kind::Prepared, found: Kind::Hello })
+            *error
+                == SessionError::Wire(WireError::UnexpectedFrame {
+                    expected: Kind::Prepared,
+                    found: Kind::Hello,
+                })
         }),
     ];
     let mut next = 0;
@@ -187,7 +246,8 @@ async fn a_host_names_messages_that_are_short_long_reordered_or_missing() {
 async fn a_device_that_stops_in_the_middle_is_given_up() {
     let parties = Parties::new().await;
     let key = parties.room.key_id("pump");
-    let silent = |result| assert_eq!(session_error(result), SessionError::Transport(ErrorKind::TimedOut));
+    let silent =
+        |result| assert_eq!(session_error(result), SessionError::Transport(ErrorKind::TimedOut));
     let pause = || tokio::time::sleep(4 * STALL);
     let (ended, ()) = parties.host_meets(async |_| pause().await).await;
     silent(ended);
@@ -230,7 +290,11 @@ async fn session_numbers_that_are_too_far_ahead_or_used_are_refused() {
             .host_meets(async |stream| {
                 rogue::hello(stream, "pump", key).await;
                 rogue::read_frame(stream).await.expect("a welcome");
-                rogue::write(stream, &rogue::control(Kind::Request, &Request { next_session: far })).await;
+                rogue::write(
+                    stream,
+                    &rogue::control(Kind::Request, &Request { next_session: far }),
+                )
+                .await;
                 rogue::read_refusal(stream).await
             })
             .await;
@@ -275,7 +339,8 @@ async fn random_bytes_end_in_a_named_error() {
     parties.still_work().await;
 }
 
-/// A whole device behind a link that loses, repeats or cuts bytes: an answer is right, or there is none.
+/// A whole device behind a link that loses, repeats or cuts bytes: an answer is right, or there is
+/// none.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_link_that_loses_bytes_gives_no_wrong_answer() {
     use sharelet_core::session::p0::{self, Policy};
@@ -289,13 +354,23 @@ async fn a_link_that_loses_bytes_gives_no_wrong_answer() {
     for _ in 0..24 {
         let seed = parties.rng.next_u64();
         let fault = Fault::random(seed, 600);
-        // Bytes that are changed, or too many, are not always noticed before links are authenticated.
+        // Bytes that are changed, or too many, are not always noticed before links are
+        // authenticated.
         let noticed = !matches!(fault, Fault::Flip(_) | Fault::Duplicate(_));
         let stream = tokio::net::TcpStream::connect(&parties.host.address).await.expect("connects");
         let (reader, writer) = stream.into_split();
-        let io = Connection::new(ShortReader::new(reader, seed), FaultyWriter::new(writer, fault, seed), 2 * STALL);
+        let io = Connection::new(
+            ShortReader::new(reader, seed),
+            FaultyWriter::new(writer, fault, seed),
+            2 * STALL,
+        );
         let attempt = async {
-            let policy = Policy { answer: Answer::Device, inputs: None, max_outputs: 8, max_blocks: u64::MAX };
+            let policy = Policy {
+                answer: Answer::Device,
+                inputs: None,
+                max_outputs: 8,
+                max_blocks: u64::MAX,
+            };
             let mut network = Network::<8>::default();
             let connected = p0::connect(io, &identity, policy, &mut network).await?;
             let mut answer = [0; 8];
@@ -357,18 +432,30 @@ async fn a_dealer_refuses_by_name() {
         (Deal { device: DeviceId::new("unknown").unwrap(), ..good }, Refusal::UnknownDevice),
         (Deal { model: [7; 32], first: 2, ..good }, Refusal::UnknownModel),
         (Deal { count: 0, first: 2, ..good }, Refusal::Count { limit: dealer_wire::MAX_COUNT }),
-        (Deal { count: dealer_wire::MAX_COUNT + 1, first: 2, ..good }, Refusal::Count { limit: dealer_wire::MAX_COUNT }),
+        (
+            Deal { count: dealer_wire::MAX_COUNT + 1, first: 2, ..good },
+            Refusal::Count { limit: dealer_wire::MAX_COUNT },
+        ),
     ];
     for (request, refusal) in refused {
         let error = deal(request).await.expect_err("refused");
         assert_eq!(error.refusal(), Some(refusal), "{request:?}");
     }
-    assert_eq!(deal(Deal { first: 2, ..good }).await.expect("deals"), [2, 3], "a refusal uses no number");
+    assert_eq!(
+        deal(Deal { first: 2, ..good }).await.expect("deals"),
+        [2, 3],
+        "a refusal uses no number"
+    );
 
     // What is wrong with a model.
     let network = &parties.room.model.network;
-    let matrices = masked::mask(&parties.room.model, &sharelet_core::keystream::Keystream::new(&model.seed), &mut |_| ());
-    let error = client().offer([1; 32], network, &matrices, &mut |_| ()).await.expect_err("refused");
+    let matrices = masked::mask(
+        &parties.room.model,
+        &sharelet_core::keystream::Keystream::new(&model.seed),
+        &mut |_| (),
+    );
+    let error =
+        client().offer([1; 32], network, &matrices, &mut |_| ()).await.expect_err("refused");
     assert_eq!(error.refusal(), Some(Refusal::Digest));
     let layer = Layer::dense(65535, 65535, 1, 0, Activation::Identity);
     let large: Network<32> = Network::new(1, 1, &[layer]).unwrap();
@@ -392,9 +479,14 @@ async fn a_dealer_names_bytes_that_are_wrong() {
         })
         .await;
     assert!(matches!(wire(ended), WireError::Version { theirs: 9 }));
-    assert_eq!(postcard::from_bytes::<Refusal>(&told).unwrap(), Refusal::Version { ours: dealer_wire::VERSION });
+    assert_eq!(
+        postcard::from_bytes::<Refusal>(&told).unwrap(),
+        Refusal::Version { ours: dealer_wire::VERSION }
+    );
 
-    let (ended, ()) = parties.dealer_meets(async |stream| rogue::write(stream, b"GET / HTTP/1.1\r\n\r\n").await).await;
+    let (ended, ()) = parties
+        .dealer_meets(async |stream| rogue::write(stream, b"GET / HTTP/1.1\r\n\r\n").await)
+        .await;
     assert!(matches!(wire(ended), WireError::NotSharelet));
 
     let (ended, ()) = parties
@@ -429,7 +521,11 @@ async fn a_dealer_names_bytes_that_are_wrong() {
             rogue::write(stream, &dealer_frame(Kind::Offer, &offer)).await;
             assert_eq!(read_dealer(stream).await.0, Kind::Wanted as u8);
             let bytes = (5 * 20 + 20 * 3 + 3 * 3) * 4_u32;
-            rogue::write(stream, &[&[Kind::Masked as u8][..], &bytes.to_le_bytes(), &[0; 100]].concat()).await;
+            rogue::write(
+                stream,
+                &[&[Kind::Masked as u8][..], &bytes.to_le_bytes(), &[0; 100]].concat(),
+            )
+            .await;
             tokio::time::sleep(4 * STALL).await;
         })
         .await;
@@ -450,10 +546,18 @@ async fn a_host_checks_what_a_dealer_sends() {
     };
     type Check = fn(&WireError) -> bool;
     let cases: [(&str, Vec<u8>, Check); 5] = [
-        ("flipped", correction(7, &[1; 16], 1), |error| matches!(error, WireError::Checksum { session: 7 })),
-        ("other", correction(8, &[1; 16], 0), |error| matches!(error, WireError::WrongSession { expected: 7, found: 8 })),
-        ("long", correction(7, &[1; 17], 0), |error| matches!(error, WireError::WrongLength { .. })),
-        ("cut", correction(7, &[1; 16], 0)[..20].to_vec(), |error| matches!(error, WireError::Closed)),
+        ("flipped", correction(7, &[1; 16], 1), |error| {
+            matches!(error, WireError::Checksum { session: 7 })
+        }),
+        ("other", correction(8, &[1; 16], 0), |error| {
+            matches!(error, WireError::WrongSession { expected: 7, found: 8 })
+        }),
+        ("long", correction(7, &[1; 17], 0), |error| {
+            matches!(error, WireError::WrongLength { .. })
+        }),
+        ("cut", correction(7, &[1; 16], 0)[..20].to_vec(), |error| {
+            matches!(error, WireError::Closed)
+        }),
         ("unknown", vec![200; 9], |error| matches!(error, WireError::UnknownFrame { kind: 200 })),
     ];
     for (name, bytes, expected) in cases {
@@ -462,14 +566,19 @@ async fn a_host_checks_what_a_dealer_sends() {
         let dealer = tokio::spawn(async move {
             let (mut stream, _) = listener.accept().await.unwrap();
             rogue::write(&mut stream, b"\x02\x06\0\0\0SLTD\x01\0").await;
-            rogue::write(&mut stream, &dealer_frame(Kind::Dealing, &Dealing { key: [0; 8], bytes_each: 16 })).await;
+            rogue::write(
+                &mut stream,
+                &dealer_frame(Kind::Dealing, &Dealing { key: [0; 8], bytes_each: 16 }),
+            )
+            .await;
             rogue::write(&mut stream, &bytes).await;
             stream.shutdown().await.unwrap();
             // What the host says is read, lest the connection be reset.
             let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
         });
         let client = Client::new(address, Exposure::Local, STALL, STALL);
-        let request = Deal { device: DeviceId::new("pump").unwrap(), model: [0; 32], first: 7, count: 1 };
+        let request =
+            Deal { device: DeviceId::new("pump").unwrap(), model: [0; 32], first: 7, count: 1 };
         let error = match client.deal(request, 16).await {
             Ok(mut dealt) => dealt.next().await.expect_err("damaged"),
             Err(error) => error,
@@ -480,11 +589,15 @@ async fn a_host_checks_what_a_dealer_sends() {
     }
     // And one that is no dealer, or another version's.
     for (greeting, check) in [
-        (&b"HTTP/1.1 400 Bad Request\r\n"[..], (|error| matches!(error, WireError::NotSharelet)) as Check),
+        (
+            &b"HTTP/1.1 400 Bad Request\r\n"[..],
+            (|error| matches!(error, WireError::NotSharelet)) as Check,
+        ),
         (b"\x02\x06\0\0\0SLTD\x09\0", |error| matches!(error, WireError::Version { theirs: 9 })),
     ] {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let client = Client::new(listener.local_addr().unwrap().to_string(), Exposure::Local, STALL, STALL);
+        let client =
+            Client::new(listener.local_addr().unwrap().to_string(), Exposure::Local, STALL, STALL);
         let dealer = tokio::spawn(async move {
             let (mut stream, _) = listener.accept().await.unwrap();
             rogue::write(&mut stream, greeting).await;
@@ -514,7 +627,9 @@ async fn device_meets(script: Vec<Vec<u8>>) -> (DeviceError, u64) {
             rogue::read_frame(&mut stream).await.expect("the device speaks first");
             rogue::write(&mut stream, &message).await;
         }
-        let _ = tokio::time::timeout(4 * STALL, tokio::io::copy(&mut stream, &mut tokio::io::sink())).await;
+        let _ =
+            tokio::time::timeout(4 * STALL, tokio::io::copy(&mut stream, &mut tokio::io::sink()))
+                .await;
     });
     let error = run(&mut device).await.expect_err("gives up");
     host.await.unwrap();
@@ -544,9 +659,13 @@ async fn a_device_names_what_a_host_does_wrong() {
     let (error, next) = device_meets(vec![version_9(welcome(&network))]).await;
     assert_eq!((session(error), next), (SessionError::Wire(WireError::Version { theirs: 9 }), 10));
     let (error, next) = device_meets(vec![welcome(&deep::<48>(40))]).await;
-    assert_eq!((session(error), next), (SessionError::Network(NetworkError::TooManyLayers { limit: 32 }), 10));
+    assert_eq!(
+        (session(error), next),
+        (SessionError::Network(NetworkError::TooManyLayers { limit: 32 }), 10)
+    );
     let wide = Layer::dense(6, 5, 8, 8, Activation::Relu);
-    let (error, next) = device_meets(vec![welcome(&Network::<1>::new(8, 1, &[wide]).unwrap())]).await;
+    let (error, next) =
+        device_meets(vec![welcome(&Network::<1>::new(8, 1, &[wide]).unwrap())]).await;
     assert_eq!((session(error), next), (SessionError::InputWidth { network: 6, found: 5 }, 10));
     for granted in [9, 0, 10 + MAX_SESSION_SKIP + 1, u64::MAX] {
         let (error, next) = device_meets(vec![welcome(&network), grant(granted)]).await;
@@ -570,7 +689,10 @@ async fn readings_of_another_shape_cost_no_session() {
     let narrow = sharelet_host::readings::Readings::new(4, vec![0.0; 4]).expect("finite");
     device.sensor = parties::Rows(narrow);
     let error = run(&mut device).await.expect_err("refused");
-    assert!(matches!(error, DeviceError::Session(SessionError::InputWidth { network: 5, found: 4 })), "{error:?}");
+    assert!(
+        matches!(error, DeviceError::Session(SessionError::InputWidth { network: 5, found: 4 })),
+        "{error:?}"
+    );
     device.sensor = parties::Rows(readings);
     device.settings.count = Some(3);
     let error = run(&mut device).await.expect_err("refused");
@@ -588,7 +710,10 @@ async fn a_masked_model_that_was_damaged_on_disk_is_sent_again() {
     let mut device = room.device("pump", &host.address, &readings);
     run(&mut device).await.expect("works");
     dealer.kill().await;
-    let models: Vec<_> = fs::read_dir(room.path("dealer").join("models")).unwrap().map(|file| file.unwrap().path()).collect();
+    let models: Vec<_> = fs::read_dir(room.path("dealer").join("models"))
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .collect();
     assert_eq!(models.len(), 1);
     damage(&models[0], 50);
     let dealer = room.dealer().await;

@@ -1,6 +1,8 @@
-//! Readings that the model is not made for: the host, which states which ones those are, does not notice.
+//! Readings that the model is not made for: the host, which states which ones those are, does not
+//! notice.
 //!
-//! Values that are not finite do not get this far: no file of readings may hold one. The firmware treats them alike.
+//! Values that are not finite do not get this far: no file of readings may hold one. The firmware
+//! treats them alike.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -28,13 +30,15 @@ type Tape = Arc<Mutex<Vec<Vec<u8>>>>;
 /// Passes connections on to `host`, and keeps what comes from the device.
 async fn tapped(host: &str) -> (String, Tape) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let (address, host, tape) = (listener.local_addr().unwrap().to_string(), host.to_owned(), Tape::default());
+    let (address, host, tape) =
+        (listener.local_addr().unwrap().to_string(), host.to_owned(), Tape::default());
     let tapes = tape.clone();
     tokio::spawn(async move {
         loop {
             let (device, _) = listener.accept().await.unwrap();
             let (mut from_device, mut to_device) = device.into_split();
-            let (mut from_host, mut to_host) = TcpStream::connect(&host).await.unwrap().into_split();
+            let (mut from_host, mut to_host) =
+                TcpStream::connect(&host).await.unwrap().into_split();
             let connection = {
                 let mut tape = tapes.lock().unwrap();
                 tape.push(Vec::new());
@@ -93,8 +97,10 @@ async fn a_host_does_not_notice_a_reading_out_of_range() {
     let usual = frames(&tape);
     drop(device);
 
-    // In the first reading, in one between, and in two that follow each other, of which the last is the last.
-    let bad = spoilt(&readings, &[(3, 1e9), (12, -300.0), (20, f32::MAX), (24, f32::MIN), (29, 256.1)]);
+    // In the first reading, in one between, and in two that follow each other, of which the last is
+    // the last.
+    let bad =
+        spoilt(&readings, &[(3, 1e9), (12, -300.0), (20, f32::MAX), (24, f32::MIN), (29, 256.1)]);
     let (address, tape) = tapped(&host.address).await;
     let mut device = room.device("pump", &address, &bad);
     device.settings.shortest_pause = Duration::from_secs(60);
@@ -110,7 +116,10 @@ async fn a_host_does_not_notice_a_reading_out_of_range() {
     assert_eq!(device.events.failures, [""; 0]);
     assert_eq!(device.events.answers, [&*expected[1], &*expected[3]]);
     let named = |reading, value| {
-        format!("Reading: reading {reading}: value {value} is outside the range the model was calibrated for; it has no answer")
+        format!(
+            "Reading: reading {reading}: value {value} is outside the range the model was \
+             calibrated for; it has no answer"
+        )
     };
     assert_eq!(device.events.refused, [named(0, 3), named(2, 2), named(4, 0), named(5, 4)]);
     host.stop().await;
@@ -149,7 +158,8 @@ async fn a_host_that_learns_answers_gets_nothing_of_a_reading_out_of_range() {
         }
         host.stop().await;
         dealer.stop().await;
-        let answers: Vec<_> = answers.lock().unwrap().iter().map(|answer| answer.values.clone()).collect();
+        let answers: Vec<_> =
+            answers.lock().unwrap().iter().map(|answer| answer.values.clone()).collect();
         assert_eq!(answers[2..], both, "{answer:?}");
     }
 }
@@ -179,16 +189,37 @@ async fn the_program_names_a_bad_reading_goes_on_and_fails_in_the_end() {
     let host = room.host(&dealer.address).await;
     let mut command = Command::new(env!("CARGO_BIN_EXE_sharelet"));
     command.current_dir(room.folder.path()).env_remove("RUST_LOG");
-    command.args(["device", "--key", "pump.key", "--counter", "counter", "--inputs", "readings.npy", "--report", "report"]);
+    command.args([
+        "device",
+        "--key",
+        "pump.key",
+        "--counter",
+        "counter",
+        "--inputs",
+        "readings.npy",
+        "--report",
+        "report",
+    ]);
     command.args(["--host", &host.address]);
     let output = tokio::task::spawn_blocking(move || output_in_time(command)).await.unwrap();
     assert_eq!(output.status.code(), Some(1));
     let printed = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(printed.lines().map(|line| &line[..8]).collect::<Vec<_>>(), ["index=0 ", "index=2 "], "{printed}");
+    assert_eq!(
+        printed.lines().map(|line| &line[..8]).collect::<Vec<_>>(),
+        ["index=0 ", "index=2 "],
+        "{printed}"
+    );
     let report = fs::read_to_string(room.path("report")).unwrap();
     let tags: Vec<_> = report.lines().filter_map(|line| line.split(' ').next()).collect();
-    assert_eq!(tags, ["boot", "session", "answer", "session", "error", "session", "answer", "error"], "{report}");
-    assert!(report.contains("\nerror Reading: reading 1: value 2 is outside the range"), "{report}");
+    assert_eq!(
+        tags,
+        ["boot", "session", "answer", "session", "error", "session", "answer", "error"],
+        "{report}"
+    );
+    assert!(
+        report.contains("\nerror Reading: reading 1: value 2 is outside the range"),
+        "{report}"
+    );
     assert!(report.contains("\nerror Reading: 1 of 3 readings have no answer"), "{report}");
     host.stop().await;
     dealer.stop().await;

@@ -8,7 +8,9 @@ mod support;
 use sharelet_host::import::GraphError;
 use sharelet_host::import::layer::Chain;
 use sharelet_host::import::lower::lower;
-use sharelet_host::import::onnx_proto::{AttributeProto, DOUBLE, EXTERNAL, INT64, ModelProto, NodeProto, TensorProto};
+use sharelet_host::import::onnx_proto::{
+    AttributeProto, DOUBLE, EXTERNAL, INT64, ModelProto, NodeProto, TensorProto,
+};
 use sharelet_host::import::{onnx, tflite};
 use support::Rng;
 use support::onnx::{bytes, float, int, model, node, tensor, value};
@@ -34,7 +36,12 @@ fn with(mut node: NodeProto, attributes: Vec<AttributeProto>) -> NodeProto {
 }
 
 fn constants() -> Vec<TensorProto> {
-    vec![tensor("w", &[2, 3], &W), tensor("wt", &[3, 2], &W_T), tensor("b", &[2], &B), tensor("b2", &[1, 2], &B)]
+    vec![
+        tensor("w", &[2, 3], &W),
+        tensor("wt", &[3, 2], &W_T),
+        tensor("b", &[2], &B),
+        tensor("b2", &[1, 2], &B),
+    ]
 }
 
 #[test]
@@ -56,7 +63,11 @@ fn every_way_to_write_a_dense_layer() {
         ),
         with(
             node("Constant", &[], "bias"),
-            vec![AttributeProto { name: "value".into(), t: Some(tensor("", &[2], &B)), ..Default::default() }],
+            vec![AttributeProto {
+                name: "value".into(),
+                t: Some(tensor("", &[2], &B)),
+                ..Default::default()
+            }],
         ),
         node("Identity", &["bias"], "bias2"),
         node("MatMul", &["x", "w_t"], "m"),
@@ -69,7 +80,12 @@ fn every_way_to_write_a_dense_layer() {
 fn other_encodings_of_constants() {
     let gemm = || vec![with(node("Gemm", &["x", "w", "b"], "y"), vec![int("transB", 1)])];
     let w = TensorProto { raw_data: vec![], float_data: W.to_vec(), ..tensor("w", &[2, 3], &[]) };
-    let b = TensorProto { raw_data: vec![], double_data: vec![0.5, -100.0], data_type: DOUBLE, ..tensor("b", &[2], &[]) };
+    let b = TensorProto {
+        raw_data: vec![],
+        double_data: vec![0.5, -100.0],
+        data_type: DOUBLE,
+        ..tensor("b", &[2], &[])
+    };
     assert_eq!(answer(3, gemm(), vec![w, b]), vec![5.5, -89.0]);
     // Old exporters list constants as inputs too.
     let mut old = model(3, gemm(), constants());
@@ -116,7 +132,12 @@ fn reshapes_relu_and_normalisation() {
 #[test]
 fn layers_without_relu_stay_apart() {
     let nodes = vec![node("MatMul", &["x", "wt"], "h"), node("Gemm", &["h", "v"], "y")];
-    let chain = read(&bytes(3, nodes, vec![tensor("wt", &[3, 2], &W_T), tensor("v", &[2, 1], &[1.0, 1.0])])).unwrap();
+    let chain = read(&bytes(
+        3,
+        nodes,
+        vec![tensor("wt", &[3, 2], &W_T), tensor("v", &[2, 1], &[1.0, 1.0])],
+    ))
+    .unwrap();
     assert_eq!(chain.layers.len(), 2);
     assert_eq!(chain.infer(&X), vec![16.0]);
 }
@@ -150,7 +171,10 @@ fn onnx_refusals() {
     assert!(
         matches!(refused(3, gemm(), vec![external, tensor("b", &[2], &B)]), GraphError::ExternalData { tensor } if tensor == "w")
     );
-    assert!(matches!(refused(4, gemm(), constants()), GraphError::Width { expected: 3, found: 4, .. }));
+    assert!(matches!(
+        refused(4, gemm(), constants()),
+        GraphError::Width { expected: 3, found: 4, .. }
+    ));
     let short = vec![tensor("w", &[2, 3], &W[..5]), tensor("b", &[2], &B)];
     assert!(matches!(refused(3, gemm(), short), GraphError::Corrupt { .. }));
     let wrong_bias = vec![tensor("w", &[2, 3], &W), tensor("b", &[3], &X)];
@@ -161,16 +185,28 @@ fn onnx_refusals() {
         let error = refused(3, gemm(), vec![tensor("w", &[2, 3], &w), tensor("b", &[2], &B)]);
         assert!(matches!(error, GraphError::NotFinite { node } if node == "Gemm_y"));
     }
-    assert!(matches!(refused(3, vec![node("Relu", &["x"], "y")], vec![]), GraphError::ReluOnInput { .. }));
-    assert!(matches!(refused(3, vec![node("Identity", &["x"], "y")], vec![]), GraphError::NoLayers));
+    assert!(matches!(
+        refused(3, vec![node("Relu", &["x"], "y")], vec![]),
+        GraphError::ReluOnInput { .. }
+    ));
+    assert!(matches!(
+        refused(3, vec![node("Identity", &["x"], "y")], vec![]),
+        GraphError::NoLayers
+    ));
     for circle in ["Relu", "Softmax", "Identity"] {
-        assert!(matches!(refused(3, vec![node(circle, &["y"], "y")], vec![]), GraphError::NotAChain { .. }));
+        assert!(matches!(
+            refused(3, vec![node(circle, &["y"], "y")], vec![]),
+            GraphError::NotAChain { .. }
+        ));
     }
     assert!(matches!(refused(3, vec![], vec![]), GraphError::NotAChain { .. }));
     let huge = vec![tensor("w", &[1 << 40, 1 << 40], &[]), tensor("b", &[2], &B)];
     assert!(matches!(refused(3, gemm(), huge), GraphError::Corrupt { .. }));
     let integers = TensorProto { data_type: 3, ..tensor("w", &[2, 3], &W) };
-    assert!(matches!(refused(3, gemm(), vec![integers, tensor("b", &[2], &B)]), GraphError::Unsupported(_)));
+    assert!(matches!(
+        refused(3, gemm(), vec![integers, tensor("b", &[2], &B)]),
+        GraphError::Unsupported(_)
+    ));
     let mut two = model(3, gemm(), constants());
     two.graph.as_mut().unwrap().output.push(value("z", 1));
     let two = prost::Message::encode_to_vec(&two);
@@ -192,7 +228,8 @@ fn every_cut_of_an_onnx_file_is_refused() {
 
 fn flat_dense(activation: u8) -> Vec<u8> {
     let constants = [Constant("w", &[2, 3], &W), Constant("b", &[2], &B)];
-    let operators = [Operator(22, &[0], 3, 0, "reshape"), Operator(9, &[3, 1, 2], 4, activation, "dense")];
+    let operators =
+        [Operator(22, &[0], 3, 0, "reshape"), Operator(9, &[3, 1, 2], 4, activation, "dense")];
     file(&flat(3, &constants, &operators, 0))
 }
 
@@ -209,35 +246,61 @@ fn tflite_dense_with_fused_relu_and_optional_bias() {
     assert!(chain.layers[0].relu);
     assert_eq!(chain.infer(&X), vec![5.0, 11.0]);
     let operators = [Operator(9, &[0, 1], 3, 0, "dense"), Operator(0, &[3, 2], 4, 1, "add")];
-    let chain = read_flat(&file(&flat(3, &[Constant("w", &[2, 3], &W), Constant("b", &[1, 2], &B)], &operators, 0))).unwrap();
+    let chain = read_flat(&file(&flat(
+        3,
+        &[Constant("w", &[2, 3], &W), Constant("b", &[1, 2], &B)],
+        &operators,
+        0,
+    )))
+    .unwrap();
     assert_eq!(chain.infer(&X), vec![5.5, 0.0]);
 }
 
 #[test]
 fn tflite_refusals() {
     let error = read_flat(&flat_dense(4)).unwrap_err();
-    assert!(error.to_string().contains("FULLY_CONNECTED `dense`: its fused activation is neither ReLU nor ReLU6"), "{error}");
-    let operators = [Operator(20, &[0], 2, 0, "first"), Operator(9, &[2, 1], 3, 0, "dense"), Operator(11, &[3], 4, 0, "last")];
-    let error = read_flat(&file(&flat(3, &[Constant("w", &[2, 3], &W)], &operators, 0))).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("FULLY_CONNECTED `dense`: its fused activation is neither ReLU nor ReLU6"),
+        "{error}"
+    );
+    let operators = [
+        Operator(20, &[0], 2, 0, "first"),
+        Operator(9, &[2, 1], 3, 0, "dense"),
+        Operator(11, &[3], 4, 0, "last"),
+    ];
+    let error =
+        read_flat(&file(&flat(3, &[Constant("w", &[2, 3], &W)], &operators, 0))).unwrap_err();
     let text = error.to_string();
     assert!(
-        text.contains("2 unsupported") && text.contains("RELU_N1_TO_1 `first`") && text.contains("L2_NORMALIZATION `last`"),
+        text.contains("2 unsupported")
+            && text.contains("RELU_N1_TO_1 `first`")
+            && text.contains("L2_NORMALIZATION `last`"),
         "{text}"
     );
     // Integer weights are not float weights.
     let operators = [Operator(9, &[0, 1], 2, 0, "dense")];
-    let error = read_flat(&file(&flat(3, &[Constant("typed", &[2, 3], &W)], &operators, 9))).unwrap_err();
+    let error =
+        read_flat(&file(&flat(3, &[Constant("typed", &[2, 3], &W)], &operators, 9))).unwrap_err();
     assert!(error.to_string().contains("not float32"), "{error}");
     let short = file(&flat(3, &[Constant("w", &[2, 4], &W)], &operators, 0));
     assert!(matches!(read_flat(&short), Err(GraphError::Corrupt { .. })));
     let outside = [Operator(9, &[0, 77], 2, 0, "dense")];
-    assert!(matches!(read_flat(&file(&flat(3, &[Constant("w", &[2, 3], &W)], &outside, 0))), Err(GraphError::Corrupt { .. })));
+    assert!(matches!(
+        read_flat(&file(&flat(3, &[Constant("w", &[2, 3], &W)], &outside, 0))),
+        Err(GraphError::Corrupt { .. })
+    ));
     let mut nan = W;
     nan[0] = f32::NAN;
-    let error = read_flat(&file(&flat(3, &[Constant("w", &[2, 3], &nan)], &operators, 0))).unwrap_err();
+    let error =
+        read_flat(&file(&flat(3, &[Constant("w", &[2, 3], &nan)], &operators, 0))).unwrap_err();
     assert!(matches!(error, GraphError::NotFinite { .. }));
     assert!(matches!(read_flat(b""), Err(GraphError::Corrupt { .. })));
-    assert!(matches!(read_flat(&file(&Table(vec![(0, Field::U32(3))]))), Err(GraphError::Corrupt { .. })));
+    assert!(matches!(
+        read_flat(&file(&Table(vec![(0, Field::U32(3))]))),
+        Err(GraphError::Corrupt { .. })
+    ));
 }
 
 #[test]
@@ -253,7 +316,11 @@ fn every_cut_of_a_tflite_file_is_refused() {
 
 /// Every kind of node that works on images, in one file.
 fn onnx_image() -> Vec<u8> {
-    let ints = |name: &str, ints: &[i64]| AttributeProto { name: name.into(), ints: ints.to_vec(), ..Default::default() };
+    let ints = |name: &str, ints: &[i64]| AttributeProto {
+        name: name.into(),
+        ints: ints.to_vec(),
+        ..Default::default()
+    };
     let shape = |name: &str, values: &[i64]| TensorProto {
         name: name.into(),
         dims: vec![values.len() as i64],
@@ -264,13 +331,19 @@ fn onnx_image() -> Vec<u8> {
     let nodes = vec![
         node("Reshape", &["x", "image"], "i"),
         with(node("Transpose", &["i"], "t"), vec![ints("perm", &[0, 3, 1, 2])]),
-        with(node("Conv", &["t", "w"], "c"), vec![ints("pads", &[1, 1, 1, 1]), ints("strides", &[1, 1])]),
+        with(
+            node("Conv", &["t", "w"], "c"),
+            vec![ints("pads", &[1, 1, 1, 1]), ints("strides", &[1, 1])],
+        ),
         node("BatchNormalization", &["c", "b", "b", "b", "v"], "n"),
         node("Clip", &["n", "low", "high"], "r"),
         with(node("Conv", &["r", "w"], "d"), vec![ints("pads", &[1, 1, 1, 1]), int("group", 1)]),
         node("Add", &["r", "d"], "s"),
         with(node("MaxPool", &["s"], "m"), vec![ints("kernel_shape", &[2, 2])]),
-        with(node("AveragePool", &["m"], "p"), vec![ints("kernel_shape", &[2, 2]), int("ceil_mode", 1)]),
+        with(
+            node("AveragePool", &["m"], "p"),
+            vec![ints("kernel_shape", &[2, 2]), int("ceil_mode", 1)],
+        ),
         with(node("ReduceMean", &["p"], "e"), vec![ints("axes", &[2, 3]), int("keepdims", 0)]),
         with(node("Unsqueeze", &["e"], "u"), vec![ints("axes", &[2])]),
         with(node("Squeeze", &["u"], "f"), vec![ints("axes", &[2])]),
@@ -293,7 +366,12 @@ fn onnx_image() -> Vec<u8> {
 fn flat_image() -> Vec<u8> {
     let info = |name: &str, shape: &[i32], kind: u8, buffer: u32| {
         let name = Field::Bytes(name.as_bytes().to_vec());
-        Table(vec![(0, Field::I32s(shape.to_vec())), (1, Field::U8(kind)), (2, Field::U32(buffer)), (3, name)])
+        Table(vec![
+            (0, Field::I32s(shape.to_vec())),
+            (1, Field::U8(kind)),
+            (2, Field::U32(buffer)),
+            (3, name),
+        ])
     };
     let axes: Vec<u8> = [1_i32, 2].iter().flat_map(|axis| axis.to_le_bytes()).collect();
     let buffers = [vec![], support::tflite::floats(&[0.5; 36]), axes];
@@ -310,15 +388,23 @@ fn flat_image() -> Vec<u8> {
         Table([(0, Field::U32(kind))].into_iter().chain(values).chain(ends).collect())
     };
     let steps = vec![(0, Field::U8(0)), (1, Field::U32(1)), (2, Field::U32(1)), (3, Field::U8(3))];
-    let operators = vec![operator(0, &[0, 1], 3, steps), operator(1, &[3, 2], 4, vec![(0, Field::U8(0))])];
-    let ends = [(1, Field::I32s(vec![0])), (2, Field::I32s(vec![4])), (3, Field::Tables(operators))];
+    let operators =
+        vec![operator(0, &[0, 1], 3, steps), operator(1, &[3, 2], 4, vec![(0, Field::U8(0))])];
+    let ends =
+        [(1, Field::I32s(vec![0])), (2, Field::I32s(vec![4])), (3, Field::Tables(operators))];
     let graph = Table([(0, Field::Tables(tensors))].into_iter().chain(ends).collect());
-    let codes = [3_u8, 40].map(|kind| Table(vec![(0, Field::U8(kind)), (3, Field::U32(kind.into()))]));
+    let codes =
+        [3_u8, 40].map(|kind| Table(vec![(0, Field::U8(kind)), (3, Field::U32(kind.into()))]));
     file(&Table(vec![
         (0, Field::U32(3)),
         (1, Field::Tables(codes.into_iter().collect())),
         (2, Field::Tables(vec![graph])),
-        (4, Field::Tables(buffers.into_iter().map(|bytes| Table(vec![(0, Field::Bytes(bytes))])).collect())),
+        (
+            4,
+            Field::Tables(
+                buffers.into_iter().map(|bytes| Table(vec![(0, Field::Bytes(bytes))])).collect(),
+            ),
+        ),
     ]))
 }
 
@@ -345,7 +431,8 @@ fn no_bytes_make_the_readers_panic() {
         for _ in 0..rng.below(6) {
             if !bytes.is_empty() {
                 let position = rng.below(bytes.len());
-                bytes[position] = if rng.below(2) == 0 { rng.byte() } else { [0, 1, 0x7F, 0xFF][rng.below(4)] };
+                bytes[position] =
+                    if rng.below(2) == 0 { rng.byte() } else { [0, 1, 0x7F, 0xFF][rng.below(4)] };
             }
         }
         if rng.below(4) == 0 {
@@ -361,15 +448,23 @@ fn no_bytes_make_the_readers_panic() {
 fn no_numbers_make_the_readers_panic() {
     let mut rng = Rng(support::seed());
     let whole: ModelProto = prost::Message::decode(onnx_image().as_slice()).unwrap();
-    let extremes = [i64::MIN, i64::MIN + 1, -1 << 40, -5, -1, 0, 1, 3, 255, 256, 65_536, 1 << 40, i64::MAX];
+    let extremes =
+        [i64::MIN, i64::MIN + 1, -1 << 40, -5, -1, 0, 1, 3, 255, 256, 65_536, 1 << 40, i64::MAX];
     for _ in 0..30_000 {
         let mut model = whole.clone();
         let graph = model.graph.as_mut().unwrap();
         for _ in 0..=rng.below(3) {
             let node = rng.below(graph.node.len());
-            let attributes = graph.node[node].attribute.iter_mut().flat_map(|attribute| attribute.ints.iter_mut());
-            let shapes = graph.initializer.iter_mut().flat_map(|tensor| tensor.int64_data.iter_mut().chain(&mut tensor.dims));
-            let mut numbers: Vec<&mut i64> = if rng.below(2) == 0 { attributes.collect() } else { shapes.collect() };
+            let attributes = graph.node[node]
+                .attribute
+                .iter_mut()
+                .flat_map(|attribute| attribute.ints.iter_mut());
+            let shapes = graph
+                .initializer
+                .iter_mut()
+                .flat_map(|tensor| tensor.int64_data.iter_mut().chain(&mut tensor.dims));
+            let mut numbers: Vec<&mut i64> =
+                if rng.below(2) == 0 { attributes.collect() } else { shapes.collect() };
             if !numbers.is_empty() {
                 let place = rng.below(numbers.len());
                 *numbers[place] = extremes[rng.below(extremes.len())];
@@ -383,7 +478,8 @@ fn no_numbers_make_the_readers_panic() {
         let mut bytes = whole.clone();
         for _ in 0..=rng.below(2) {
             let place = 4 * rng.below(bytes.len() / 4);
-            bytes[place..place + 4].copy_from_slice(&extremes[rng.below(extremes.len())].to_le_bytes());
+            bytes[place..place + 4]
+                .copy_from_slice(&extremes[rng.below(extremes.len())].to_le_bytes());
         }
         let _ = read_flat(&bytes);
     }

@@ -1,6 +1,13 @@
-//! Values whose dimensions are moved, flattened and broadcast: the answers are those of the definitions, or the network is refused.
+//! Values whose dimensions are moved, flattened and broadcast: the answers are those of the
+//! definitions, or the network is refused.
 #![cfg(feature = "import")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
 
 mod support;
 
@@ -32,12 +39,17 @@ impl Builder {
 }
 
 fn image(layout: Layout, [channels, height, width]: [usize; 3]) -> [usize; 3] {
-    if layout == Layout::ChannelsFirst { [channels, height, width] } else { [height, width, channels] }
+    if layout == Layout::ChannelsFirst {
+        [channels, height, width]
+    } else {
+        [height, width, channels]
+    }
 }
 
 const LAYOUTS: [Layout; 2] = [Layout::ChannelsFirst, Layout::ChannelsLast];
 
-/// As Keras writes one-dimensional convolutions: a row is added before each of them and dropped behind it.
+/// As Keras writes one-dimensional convolutions: a row is added before each of them and dropped
+/// behind it.
 #[test]
 fn signals_that_are_images_of_one_row_in_between() {
     let mut graph = Builder::new(&[12, 2], Layout::ChannelsLast);
@@ -62,7 +74,9 @@ fn signals_that_are_images_of_one_row_in_between() {
 fn means_over_rows_columns_or_both() {
     for layout in LAYOUTS {
         let (rows, columns) = if layout == Layout::ChannelsFirst { (2, 3) } else { (1, 2) };
-        for (axes, left) in [(vec![rows], 3 * 5), (vec![columns - 4], 3 * 4), (vec![rows, columns], 3)] {
+        for (axes, left) in
+            [(vec![rows], 3 * 5), (vec![columns - 4], 3 * 4), (vec![rows, columns], 3)]
+        {
             for keep in [true, false] {
                 let mut graph = Builder::new(&image(layout, [2, 4, 5]), layout);
                 let first = graph.same(0, 3, 2);
@@ -74,7 +88,11 @@ fn means_over_rows_columns_or_both() {
         let mut graph = Builder::new(&image(layout, [2, 4, 5]), layout);
         let first = graph.same(0, 3, 2);
         graph.node(Op::Mean { axes: vec![1, 2, 3], keep: true }, &[first]);
-        assert!(refused(&graph).contains("other dimensions than rows and columns"), "{}", refused(&graph));
+        assert!(
+            refused(&graph).contains("other dimensions than rows and columns"),
+            "{}",
+            refused(&graph)
+        );
     }
 }
 
@@ -86,7 +104,8 @@ fn constants_are_broadcast_as_they_say() {
         let first = graph.same(0, 3, 3);
         let offset = graph.reals(3);
         let along = if layout == Layout::ChannelsFirst { vec![3] } else { vec![3, 1] };
-        let sum = graph.node(Op::Elementwise { scale: vec![2.0], offset, dims: Some(along) }, &[first]);
+        let sum =
+            graph.node(Op::Elementwise { scale: vec![2.0], offset, dims: Some(along) }, &[first]);
         graph.flat_dense(sum, 27);
         check(&format!("{layout:?} columns"), &graph.graph, 2);
         // Behind a ReLU, per channel and per element, into the dense layer behind the flattening.
@@ -113,7 +132,9 @@ fn constants_are_broadcast_as_they_say() {
 #[test]
 fn normalisation_of_the_input() {
     for layout in LAYOUTS {
-        for (stride, padding) in [((1, 1), BARE), ((2, 3), Padding::Explicit { before: (0, 2), after: (1, 0) })] {
+        for (stride, padding) in
+            [((1, 1), BARE), ((2, 3), Padding::Explicit { before: (0, 2), after: (1, 0) })]
+        {
             let mut graph = Builder::new(&image(layout, [2, 6, 7]), layout);
             let scale = graph.reals(2);
             // Summands would have to be added to the padding, too.
@@ -128,7 +149,8 @@ fn normalisation_of_the_input() {
         let mut graph = Builder::new(&image(layout, [2, 6, 7]), layout);
         let offset = graph.reals(84);
         let dims = Some(image(layout, [2, 6, 7]).to_vec());
-        let norm = graph.node(Op::Elementwise { scale: vec![3.0], offset, dims: dims.clone() }, &[0]);
+        let norm =
+            graph.node(Op::Elementwise { scale: vec![3.0], offset, dims: dims.clone() }, &[0]);
         let first = graph.conv(norm, [3, 2, 3, 3], 1, (1, 1), BARE);
         graph.flat_dense(first, 60);
         check(&format!("{layout:?} mean image"), &graph.graph, 2);
@@ -147,7 +169,8 @@ fn normalisation_of_the_input() {
     }
 }
 
-/// As converters from TensorFlow to ONNX write it: images are turned over at the beginning, and back before they are flattened.
+/// As converters from TensorFlow to ONNX write it: images are turned over at the beginning, and
+/// back before they are flattened.
 #[test]
 fn transposed_images() {
     let mut graph = Builder::new(&[5, 6, 3], Layout::ChannelsFirst);
@@ -205,7 +228,10 @@ fn pools_whose_edges_differ_only_in_name() {
     let pool = |length: usize, size, pool: Pool| {
         let mut graph = Builder::new(&[2, length, length], Layout::ChannelsFirst);
         let first = graph.same(0, 3, 2);
-        graph.node(Op::AveragePool(Pool { size: Some((size, size)), stride: (2, 2), ..pool }), &[first]);
+        graph.node(
+            Op::AveragePool(Pool { size: Some((size, size)), stride: (2, 2), ..pool }),
+            &[first],
+        );
         graph
     };
     let ceil = Pool { ceil: true, ..Pool::WHOLE };
@@ -226,20 +252,34 @@ fn onnx_constants_are_reshaped() {
         int64_data: values.to_vec(),
         ..TensorProto::default()
     };
-    let axes = |values: &[i64]| AttributeProto { name: "axes".into(), ints: values.to_vec(), ..AttributeProto::default() };
+    let axes = |values: &[i64]| AttributeProto {
+        name: "axes".into(),
+        ints: values.to_vec(),
+        ..AttributeProto::default()
+    };
     let answer = |nodes: Vec<_>| {
         let constants = vec![
             tensor("w", &[2, 1, 1, 1], &[1.0, 1.0]),
             tensor("b", &[2], &[10.0, 20.0]),
-            tensor("d", &[8, 8], &core::array::from_fn::<f32, 64, _>(|i| if i % 9 == 0 { 1.0 } else { 0.0 })),
+            tensor(
+                "d",
+                &[8, 8],
+                &core::array::from_fn::<f32, 64, _>(|i| if i % 9 == 0 { 1.0 } else { 0.0 }),
+            ),
             numbers("image", &[-1, 1, 2, 2]),
             numbers("columns", &[1, 1, 1, -1]),
             numbers("channels", &[1, 2, 1, 1]),
         ];
         let mut all = vec![node("Reshape", &["x", "image"], "i"), node("Conv", &["i", "w"], "c")];
         all.extend(nodes);
-        all.extend([node("Add", &["c", "k"], "a"), node("Flatten", &["a"], "f"), node("MatMul", &["f", "d"], "y")]);
-        lower(&onnx::read(&model(4, all, constants).encode_to_vec()).unwrap()).unwrap().infer(&[1.0, 2.0, 3.0, 4.0])
+        all.extend([
+            node("Add", &["c", "k"], "a"),
+            node("Flatten", &["a"], "f"),
+            node("MatMul", &["f", "d"], "y"),
+        ]);
+        lower(&onnx::read(&model(4, all, constants).encode_to_vec()).unwrap())
+            .unwrap()
+            .infer(&[1.0, 2.0, 3.0, 4.0])
     };
     let channels = [11.0, 12.0, 13.0, 14.0, 21.0, 22.0, 23.0, 24.0];
     let columns = [11.0, 22.0, 13.0, 24.0, 11.0, 22.0, 13.0, 24.0];

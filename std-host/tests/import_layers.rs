@@ -1,6 +1,13 @@
-//! Convolutions, pools, sums and normalisation become layers that compute what the graph says, in floating point and in the ring.
+//! Convolutions, pools, sums and normalisation become layers that compute what the graph says, in
+//! floating point and in the ring.
 #![cfg(feature = "import")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
 
 mod support;
 
@@ -17,10 +24,19 @@ use support::graphs::{BARE, Builder, check, refused};
 fn convolutions_of_every_kind() {
     for layout in [Layout::ChannelsFirst, Layout::ChannelsLast] {
         let dims = |channels, height, width| {
-            if layout == Layout::ChannelsFirst { [channels, height, width] } else { [height, width, channels] }
+            if layout == Layout::ChannelsFirst {
+                [channels, height, width]
+            } else {
+                [height, width, channels]
+            }
         };
         let around = Padding::Explicit { before: (1, 0), after: (0, 2) };
-        for (padding, stride) in [(BARE, (1, 1)), (Padding::SameUpper, (2, 2)), (Padding::SameLower, (2, 3)), (around, (1, 2))] {
+        for (padding, stride) in [
+            (BARE, (1, 1)),
+            (Padding::SameUpper, (2, 2)),
+            (Padding::SameLower, (2, 3)),
+            (around, (1, 2)),
+        ] {
             let mut plain = Builder::new(&dims(3, 8, 9), layout);
             let first = plain.conv(0, [4, 3, 3, 3], 1, stride, padding);
             let relu = plain.node(Op::Relu, &[first]);
@@ -38,7 +54,13 @@ fn convolutions_of_every_kind() {
 #[test]
 fn signals_of_one_dimension() {
     let mut signal = Builder::new(&[2, 40], Layout::ChannelsFirst);
-    let first = signal.conv(0, [4, 2, 1, 5], 1, (1, 2), Padding::Explicit { before: (0, 2), after: (0, 2) });
+    let first = signal.conv(
+        0,
+        [4, 2, 1, 5],
+        1,
+        (1, 2),
+        Padding::Explicit { before: (0, 2), after: (0, 2) },
+    );
     let relu = signal.node(Op::Relu, &[first]);
     let second = signal.conv(relu, [4, 1, 1, 3], 4, (1, 1), BARE);
     let flat = signal.node(Op::Reshape { dims: None }, &[second]);
@@ -63,7 +85,8 @@ fn what_is_flattened_is_put_in_order() {
 #[test]
 fn normalisation_is_folded_where_it_can_be() {
     let mut graph = Builder::new(&[2, 6, 6], Layout::ChannelsFirst);
-    // Of the input, before a convolution without padding; behind a convolution; behind a ReLU, with padding.
+    // Of the input, before a convolution without padding; behind a convolution; behind a ReLU, with
+    // padding.
     let input = graph.norm(0, 2);
     let first = graph.conv(input, [3, 2, 3, 3], 1, (1, 1), BARE);
     let norm = graph.norm(first, 3);
@@ -101,23 +124,39 @@ fn residual_connections() {
         // As in MobileNet: no activation behind the sum.
         let narrow = graph.conv(block, [6, 6, 1, 1], 1, (1, 1), BARE);
         let sum = graph.node(Op::Add, &[block, narrow]);
-        let mean = graph.node(Op::AveragePool(Pool { size: Some((2, 2)), stride: (2, 2), padding: BARE, ..Pool::WHOLE }), &[sum]);
+        let mean = graph.node(
+            Op::AveragePool(Pool {
+                size: Some((2, 2)),
+                stride: (2, 2),
+                padding: BARE,
+                ..Pool::WHOLE
+            }),
+            &[sum],
+        );
         let flat = graph.node(Op::Reshape { dims: Some(vec![24]) }, &[mean]);
         graph.dense(flat, 24, 3);
         let chain = check(&format!("{layout:?}"), &graph.graph, 8);
-        let skips: Vec<_> = chain.layers.iter().map(|layer| layer.skip.as_ref().map(|skip| skip.from)).collect();
+        let skips: Vec<_> =
+            chain.layers.iter().map(|layer| layer.skip.as_ref().map(|skip| skip.from)).collect();
         assert_eq!(skips, [None, None, Some(1), None, Some(3), Some(5), None, None]);
     }
 }
 
 #[test]
 fn pools() {
-    for (size, stride, layers) in
-        [((2, 2), (2, 2), 2), ((3, 3), (2, 2), 4), ((2, 3), (1, 1), 3), ((1, 4), (3, 2), 3), ((5, 1), (1, 1), 3)]
-    {
+    for (size, stride, layers) in [
+        ((2, 2), (2, 2), 2),
+        ((3, 3), (2, 2), 4),
+        ((2, 3), (1, 1), 3),
+        ((1, 4), (3, 2), 3),
+        ((5, 1), (1, 1), 3),
+    ] {
         let mut graph = Builder::new(&[2, 7, 8], Layout::ChannelsFirst);
         let first = graph.same(0, 3, 2);
-        let pooled = graph.node(Op::MaxPool(Pool { size: Some(size), stride, padding: BARE, ..Pool::WHOLE }), &[first]);
+        let pooled = graph.node(
+            Op::MaxPool(Pool { size: Some(size), stride, padding: BARE, ..Pool::WHOLE }),
+            &[first],
+        );
         let relu = graph.node(Op::Relu, &[pooled]);
         let flat = graph.node(Op::Reshape { dims: None }, &[relu]);
         let (rows, columns) = ((7 - size.0) / stride.0 + 1, (8 - size.1) / stride.1 + 1);
@@ -126,7 +165,10 @@ fn pools() {
         check(&format!("{size:?} {stride:?}"), &graph.graph, 2 + layers);
         // But not if what lies between is asked for again.
         let mut graph = Builder::new(&[3, 8, 8], Layout::ChannelsFirst);
-        let pooled = graph.node(Op::MaxPool(Pool { size: Some((2, 2)), stride: (2, 2), padding: BARE, ..Pool::WHOLE }), &[0]);
+        let pooled = graph.node(
+            Op::MaxPool(Pool { size: Some((2, 2)), stride: (2, 2), padding: BARE, ..Pool::WHOLE }),
+            &[0],
+        );
         let relu = graph.node(Op::Relu, &[pooled]);
         let second = graph.same(relu, 3, 3);
         let sum = graph.node(Op::Add, &[pooled, second]);
@@ -141,7 +183,8 @@ fn relu6_is_two_layers() {
     let mut graph = Builder::new(&[1, 6, 6], Layout::ChannelsFirst);
     let first = graph.conv(0, [4, 1, 3, 3], 1, (1, 1), BARE);
     // Far beyond 6.
-    let first = graph.node(Op::Elementwise { scale: vec![20.0], offset: vec![1.0], dims: None }, &[first]);
+    let first =
+        graph.node(Op::Elementwise { scale: vec![20.0], offset: vec![1.0], dims: None }, &[first]);
     let clamped = graph.node(Op::Relu6, &[first]);
     let second = graph.same(clamped, 4, 4);
     let sum = graph.node(Op::Add, &[clamped, second]);
@@ -156,7 +199,8 @@ fn relu6_is_two_layers() {
 fn relu6_of_large_values_is_6() {
     let mut graph = Builder::new(&[1, 6, 6], Layout::ChannelsFirst);
     let first = graph.conv(0, [4, 1, 3, 3], 1, (1, 1), BARE);
-    let first = graph.node(Op::Elementwise { scale: vec![100_000.0], offset: vec![1.0], dims: None }, &[first]);
+    let first = graph
+        .node(Op::Elementwise { scale: vec![100_000.0], offset: vec![1.0], dims: None }, &[first]);
     let clamped = graph.node(Op::Relu6, &[first]);
     let flat = graph.node(Op::Reshape { dims: None }, &[clamped]);
     graph.dense(flat, 64, 3);
@@ -190,8 +234,12 @@ fn a_last_layer_with_a_relu_and_one_without_weights() {
     let mut graph = Builder::new(&[6], Layout::ChannelsFirst);
     let first = graph.dense(0, 6, 4);
     graph.node(Op::Relu, &[first]);
-    let (model, _) =
-        quantise(&lower(&graph.graph).unwrap(), &Readings::new(6, Rng(1).reals(60)).unwrap(), &Options::default()).unwrap();
+    let (model, _) = quantise(
+        &lower(&graph.graph).unwrap(),
+        &Readings::new(6, Rng(1).reals(60)).unwrap(),
+        &Options::default(),
+    )
+    .unwrap();
     assert_eq!(model.network.layers()[0].activation, Activation::Relu);
 }
 
@@ -200,22 +248,34 @@ fn a_last_layer_with_a_relu_and_one_without_weights() {
 fn a_range_beyond_a_functions_domain_is_refused_with_layer_range_and_domain() {
     let mut graph = Builder::new(&[1, 4, 4], Layout::ChannelsFirst);
     let (weights, bias) = (Tensor::new(vec![1, 1, 1, 1], vec![1.5e5]).unwrap(), None);
-    let first = graph.node(Op::Convolution { weights, bias, groups: 1, stride: (1, 1), padding: BARE }, &[0]);
-    graph.node(Op::MaxPool(Pool { size: Some((2, 2)), stride: (2, 2), padding: BARE, ..Pool::WHOLE }), &[first]);
+    let first = graph
+        .node(Op::Convolution { weights, bias, groups: 1, stride: (1, 1), padding: BARE }, &[0]);
+    graph.node(
+        Op::MaxPool(Pool { size: Some((2, 2)), stride: (2, 2), padding: BARE, ..Pool::WHOLE }),
+        &[first],
+    );
     graph.graph.nodes[1].name = "pool".into();
     let mut values = vec![1.0; 32];
     values[1] = -1.0;
     let readings = Readings::new(16, values).unwrap();
     let options = Options { headroom_bits: 0, input_frac_bits: Some(0), frac_bits: Some(13) };
-    let error = quantise(&lower(&graph.graph).unwrap(), &readings, &options).unwrap_err().to_string();
-    let parts = ["layer 1 (`pool`)", "from 0.000000 to 300000.000000", "32 bits", "13 fraction bits", "--frac-bits"];
+    let error =
+        quantise(&lower(&graph.graph).unwrap(), &readings, &options).unwrap_err().to_string();
+    let parts = [
+        "layer 1 (`pool`)",
+        "from 0.000000 to 300000.000000",
+        "32 bits",
+        "13 fraction bits",
+        "--frac-bits",
+    ];
     assert!(parts.iter().all(|part| error.contains(part)), "{error}");
 }
 
 #[test]
 fn refusals_say_what_is_wrong() {
     let start = || Builder::new(&[2, 8, 8], Layout::ChannelsFirst);
-    let says = |graph: &Builder, what: &str| assert!(refused(graph).contains(what), "{}", refused(graph));
+    let says =
+        |graph: &Builder, what: &str| assert!(refused(graph).contains(what), "{}", refused(graph));
     let mut graph = start();
     graph.conv(0, [3, 2, 17, 17], 1, (1, 1), Padding::Explicit { before: (8, 8), after: (8, 8) });
     says(&graph, "kernels of 256 words");
@@ -229,7 +289,15 @@ fn refusals_say_what_is_wrong() {
     graph.conv(0, [2000, 2, 1, 1], 1, (1, 1), BARE);
     says(&graph, "at most 65535 values");
     let mut graph = start();
-    graph.node(Op::MaxPool(Pool { size: Some((3, 3)), stride: (1, 1), padding: Padding::SameUpper, ..Pool::WHOLE }), &[0]);
+    graph.node(
+        Op::MaxPool(Pool {
+            size: Some((3, 3)),
+            stride: (1, 1),
+            padding: Padding::SameUpper,
+            ..Pool::WHOLE
+        }),
+        &[0],
+    );
     says(&graph, "pads its image");
     let mut graph = Builder::new(&[8, 8, 2], Layout::ChannelsLast);
     graph.same(0, 3, 2);

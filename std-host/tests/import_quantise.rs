@@ -21,8 +21,17 @@ fn dense(rng: &mut Rng, inputs: usize, outputs: usize, relu: bool) -> Layer {
     let scale = (3.0 / inputs as f64).sqrt();
     let weights = (0..inputs * outputs).map(|_| f64::from(rng.real()) * scale).collect();
     let bias = (0..outputs).map(|_| f64::from(rng.real())).collect();
-    let shape = Shape::Dense { inputs: u16::try_from(inputs).unwrap(), outputs: u16::try_from(outputs).unwrap() };
-    Layer { name: format!("dense {inputs}-{outputs}"), map: Map { shape, weights }, skip: None, bias, relu }
+    let shape = Shape::Dense {
+        inputs: u16::try_from(inputs).unwrap(),
+        outputs: u16::try_from(outputs).unwrap(),
+    };
+    Layer {
+        name: format!("dense {inputs}-{outputs}"),
+        map: Map { shape, weights },
+        skip: None,
+        bias,
+        relu,
+    }
 }
 
 fn chain(seed: u64) -> Chain {
@@ -37,7 +46,11 @@ fn chain(seed: u64) -> Chain {
 }
 
 fn readings(seed: u64, width: usize, rows: usize, scale: f32) -> Readings {
-    Readings::new(width, Rng(seed).reals(width * rows).into_iter().map(|value| value * scale).collect()).unwrap()
+    Readings::new(
+        width,
+        Rng(seed).reals(width * rows).into_iter().map(|value| value * scale).collect(),
+    )
+    .unwrap()
 }
 
 /// The largest relative error of answers to `inputs`.
@@ -76,7 +89,9 @@ fn the_report_is_what_the_model_computes() {
     let (chain, calibration) = (chain(3), readings(4, 12, 50, 1.0));
     let (model, report) = quantise(&chain, &calibration, &Options::default()).unwrap();
     // The same integers: the report's error is that of the model's own twin.
-    assert!((error(&chain, &model, &calibration) - report.error).abs() < 1e-6 * report.error + 1e-9);
+    assert!(
+        (error(&chain, &model, &calibration) - report.error).abs() < 1e-6 * report.error + 1e-9
+    );
     assert_eq!(report.layers.len(), 4);
     for layer in &report.layers {
         assert!(layer.headroom_bits >= 0.99, "{report}");
@@ -93,54 +108,83 @@ fn head_room_and_scales_are_obeyed() {
         let options = Options { headroom_bits, input_frac_bits: Some(8), frac_bits: Some(12) };
         let (model, report) = quantise(&chain, &calibration, &options).unwrap();
         assert_eq!(model.network.input_frac_bits(), 8);
-        assert!(report.layers.iter().all(|layer| layer.headroom_bits > f64::from(headroom_bits) - 0.01), "{report}");
+        assert!(
+            report.layers.iter().all(|layer| layer.headroom_bits > f64::from(headroom_bits) - 0.01),
+            "{report}"
+        );
         let mut frac_bits = 8;
         for (index, layer) in model.network.layers().iter().enumerate() {
             frac_bits = frac_bits + layer.weight_frac_bits - layer.shift;
             assert!(index == 3 || frac_bits == 12);
         }
-        let limit =
-            calibration.values().iter().fold(0.0_f32, |max, value| max.max(value.abs())) * f32::from(1_u16 << headroom_bits);
-        assert!((f64::from(model.network.input_limit()) / 256.0 - f64::from(limit)).abs() < 1.0 / 128.0);
+        let limit = calibration.values().iter().fold(0.0_f32, |max, value| max.max(value.abs()))
+            * f32::from(1_u16 << headroom_bits);
+        assert!(
+            (f64::from(model.network.input_limit()) / 256.0 - f64::from(limit)).abs() < 1.0 / 128.0
+        );
     }
 }
 
 #[test]
 fn ranges_that_do_not_fit_are_named() {
     let (chain, calibration) = (chain(7), readings(8, 12, 50, 1.0));
-    let refused = |chain: &Chain, calibration: &Readings, options| quantise(chain, calibration, &options).unwrap_err();
+    let refused = |chain: &Chain, calibration: &Readings, options| {
+        quantise(chain, calibration, &options).unwrap_err()
+    };
     let auto = Options::default();
     // An answer of a billion leaves one fraction bit.
     let mut large = chain.clone();
     large.layers[2].map.weights.iter_mut().for_each(|weight| *weight *= 3e11);
     let error = refused(&large, &calibration, auto);
-    assert!(matches!(&error, QuantiseError::Range { layer: 2, low, high, .. } if *low < -1e9 && *high > 1e9), "{error}");
+    assert!(
+        matches!(&error, QuantiseError::Range { layer: 2, low, high, .. } if *low < -1e9 && *high > 1e9),
+        "{error}"
+    );
     assert!(error.to_string().contains("layer 2 (`dense 9-11`): accumulators from -"), "{error}");
     // Activations with more bits than the accumulator has.
     let mut large = chain.clone();
     large.layers[0].map.weights.iter_mut().for_each(|weight| *weight *= 1e6);
     let error = refused(&large, &calibration, Options { frac_bits: Some(12), ..auto });
-    assert!(matches!(&error, QuantiseError::Range { layer: 0, what: "outputs", frac_bits: 12, .. }), "{error}");
+    assert!(
+        matches!(&error, QuantiseError::Range { layer: 0, what: "outputs", frac_bits: 12, .. }),
+        "{error}"
+    );
     let error = refused(&chain, &readings(8, 12, 50, 1e9), auto);
     assert!(matches!(&error, QuantiseError::Range { layer: 0, .. }), "{error}");
-    let error = refused(&chain, &readings(8, 12, 50, 1e4), Options { input_frac_bits: Some(24), ..auto });
+    let error =
+        refused(&chain, &readings(8, 12, 50, 1e4), Options { input_frac_bits: Some(24), ..auto });
     assert!(matches!(&error, QuantiseError::InputRange { frac_bits: 24, .. }), "{error}");
     // A bias so large that no bits are left for the weights.
     let mut biased = chain.clone();
     biased.layers[1].bias[0] = 1e9;
     biased.layers[1].map.weights.iter_mut().for_each(|weight| *weight *= 1e-3);
     let error = refused(&biased, &calibration, auto);
-    assert!(matches!(&error, QuantiseError::Vanished { layer: 1, .. } | QuantiseError::Range { layer: 1, .. }), "{error}");
+    assert!(
+        matches!(
+            &error,
+            QuantiseError::Vanished { layer: 1, .. } | QuantiseError::Range { layer: 1, .. }
+        ),
+        "{error}"
+    );
 }
 
 #[test]
 fn other_refusals() {
     let (chain, calibration) = (chain(7), readings(8, 12, 50, 1.0));
     let auto = Options::default();
-    assert!(matches!(quantise(&chain, &readings(1, 11, 2, 1.0), &auto), Err(QuantiseError::Width { expected: 12, found: 11 })));
-    assert!(matches!(quantise(&chain, &readings(1, 12, 2, 0.0), &auto), Err(QuantiseError::AllZero)));
+    assert!(matches!(
+        quantise(&chain, &readings(1, 11, 2, 1.0), &auto),
+        Err(QuantiseError::Width { expected: 12, found: 11 })
+    ));
+    assert!(matches!(
+        quantise(&chain, &readings(1, 12, 2, 0.0), &auto),
+        Err(QuantiseError::AllZero)
+    ));
     let options = Options { headroom_bits: 99, ..auto };
-    assert!(matches!(quantise(&chain, &calibration, &options), Err(QuantiseError::OptionOutOfRange { .. })));
+    assert!(matches!(
+        quantise(&chain, &calibration, &options),
+        Err(QuantiseError::OptionOutOfRange { .. })
+    ));
     let mut deep = chain.clone();
     let mut rng = Rng(1);
     deep.layers.extend((0..40).map(|_| dense(&mut rng, 4, 4, true)));
@@ -153,8 +197,17 @@ fn weights_that_vanish_are_reported() {
     chain.layers[3].map.weights[..11].fill(1e-9);
     let (_, report) = quantise(&chain, &readings(1, 12, 50, 1.0), &Options::default()).unwrap();
     assert_eq!((report.layers[3].zeroed, report.layers[3].dead_outputs), (11, 1));
-    assert!(report.warnings()[0].contains("layer 3 (`dense 11-4`): all weights of 1 output(s) become zero"));
-    assert!(quantise(&self::chain(9), &readings(1, 12, 50, 1.0), &Options::default()).unwrap().1.warnings().is_empty());
+    assert!(
+        report.warnings()[0]
+            .contains("layer 3 (`dense 11-4`): all weights of 1 output(s) become zero")
+    );
+    assert!(
+        quantise(&self::chain(9), &readings(1, 12, 50, 1.0), &Options::default())
+            .unwrap()
+            .1
+            .warnings()
+            .is_empty()
+    );
 }
 
 #[test]
@@ -191,7 +244,11 @@ fn the_command_writes_last() {
     let w = |value: f32| vec![tensor("w", &[2, 2], &[value, 1.0, 1.0, 1.0])];
     std::fs::write(path("good.onnx"), bytes(2, gemm(), w(1.0))).unwrap();
     std::fs::write(path("nan.onnx"), bytes(2, gemm(), w(f32::NAN))).unwrap();
-    std::fs::write(path("bad.onnx"), bytes(2, vec![node("Erf", &["x"], "e"), node("Sin", &["e"], "y")], vec![])).unwrap();
+    std::fs::write(
+        path("bad.onnx"),
+        bytes(2, vec![node("Erf", &["x"], "e"), node("Sin", &["e"], "y")], vec![]),
+    )
+    .unwrap();
     std::fs::write(path("cut.onnx"), &bytes(2, gemm(), w(1.0))[..40]).unwrap();
     std::fs::write(path("cut.tflite"), b"\x10\0\0\0TFL3\0\0").unwrap();
     std::fs::write(path("model.pb"), b"").unwrap();
@@ -204,21 +261,42 @@ fn the_command_writes_last() {
         assert!(!out.exists());
         error
     };
-    assert!(matches!(refused("nan.onnx", "good.csv"), ImportError::Graph { source: GraphError::NotFinite { .. }, .. }));
+    assert!(matches!(
+        refused("nan.onnx", "good.csv"),
+        ImportError::Graph { source: GraphError::NotFinite { .. }, .. }
+    ));
     let error = refused("bad.onnx", "good.csv");
-    assert!(error.to_string().contains("Erf `Erf_e`") && error.to_string().contains("Sin `Sin_y`"), "{error}");
+    assert!(
+        error.to_string().contains("Erf `Erf_e`") && error.to_string().contains("Sin `Sin_y`"),
+        "{error}"
+    );
     for cut in ["cut.onnx", "cut.tflite"] {
-        assert!(matches!(refused(cut, "good.csv"), ImportError::Graph { source: GraphError::Corrupt { .. }, .. }));
+        assert!(matches!(
+            refused(cut, "good.csv"),
+            ImportError::Graph { source: GraphError::Corrupt { .. }, .. }
+        ));
     }
     assert!(matches!(refused("model.pb", "good.csv"), ImportError::UnknownFormat { .. }));
     assert!(matches!(refused("missing.onnx", "good.csv"), ImportError::Io { .. }));
-    assert!(matches!(refused("good.onnx", "wide.csv"), ImportError::Readings(ReadingsError::RowLength { row: 1, .. })));
+    assert!(matches!(
+        refused("good.onnx", "wide.csv"),
+        ImportError::Readings(ReadingsError::RowLength { row: 1, .. })
+    ));
     let error = refused("good.onnx", "nan.csv");
     assert!(error.to_string().contains("row 2, column 2"), "{error}");
-    let labelled = ImportArgs { labels: vec!["one".into()], ..args(&path("good.onnx"), &path("good.csv"), &out) };
-    assert!(matches!(run(labelled).unwrap_err(), ImportError::Model(ModelError::Labels { expected: 2, found: 1 })));
+    let labelled = ImportArgs {
+        labels: vec!["one".into()],
+        ..args(&path("good.onnx"), &path("good.csv"), &out)
+    };
+    assert!(matches!(
+        run(labelled).unwrap_err(),
+        ImportError::Model(ModelError::Labels { expected: 2, found: 1 })
+    ));
     assert!(!out.exists());
-    let labelled = ImportArgs { labels: vec!["one".into(), " two".into()], ..args(&path("good.onnx"), &path("good.csv"), &out) };
+    let labelled = ImportArgs {
+        labels: vec!["one".into(), " two".into()],
+        ..args(&path("good.onnx"), &path("good.csv"), &out)
+    };
     run(labelled).unwrap();
     let model = Model::load(&out).unwrap();
     assert_eq!((model.labels, model.name), (vec!["one".into(), "two".into()], "good".into()));
@@ -230,8 +308,10 @@ fn the_command_writes_last() {
 #[test]
 fn ad01_is_close_to_float() {
     let Some(data) = shared_data() else { return };
-    let windows = Readings::load(&data.join("mlperf-tiny/ad01_windows.npy"), ReadOptions::default()).unwrap();
-    let outputs = Readings::load(&data.join("mlperf-tiny/ad01_outputs.npy"), ReadOptions::default()).unwrap();
+    let windows =
+        Readings::load(&data.join("mlperf-tiny/ad01_windows.npy"), ReadOptions::default()).unwrap();
+    let outputs =
+        Readings::load(&data.join("mlperf-tiny/ad01_outputs.npy"), ReadOptions::default()).unwrap();
     let from = |file: &str| {
         let mut chain = import::read(&data.join("mlperf-tiny").join(file)).unwrap();
         chain.name = "ad01".into();
@@ -240,7 +320,8 @@ fn ad01_is_close_to_float() {
     let model = from("ad01.onnx");
     assert_eq!(model, from("ad01_fp32.tflite"), "both formats give the same model");
     let score = |input: &[f32], output: &[f32]| {
-        input.iter().zip(output).map(|(x, y)| (f64::from(*x) - f64::from(*y)).powi(2)).sum::<f64>() / input.len() as f64
+        input.iter().zip(output).map(|(x, y)| (f64::from(*x) - f64::from(*y)).powi(2)).sum::<f64>()
+            / input.len() as f64
     };
     let (mut worst, mut sum) = (0.0_f64, 0.0);
     for (input, reference) in windows.rows().zip(outputs.rows()) {
@@ -252,7 +333,8 @@ fn ad01_is_close_to_float() {
     }
     let shifts: Vec<u8> = model.network.layers().iter().map(|layer| layer.shift).collect();
     println!(
-        "ad01: score off by {:.4} % on average, {:.4} % at worst over {} windows; input bits {}, shifts {shifts:?}",
+        "ad01: score off by {:.4} % on average, {:.4} % at worst over {} windows; input bits {}, \
+         shifts {shifts:?}",
         100.0 * sum / windows.len() as f64,
         100.0 * worst,
         windows.len(),
@@ -265,10 +347,17 @@ fn ad01_is_close_to_float() {
 /// All test images on a network: how many are recognised, and how many as in float.
 fn recognised(name: &str) -> Option<(usize, usize)> {
     let data = shared_data()?;
-    let load = |file: &str, divide| Readings::load(&data.join(file), ReadOptions { width: None, divide }).unwrap();
+    let load = |file: &str, divide| {
+        Readings::load(&data.join(file), ReadOptions { width: None, divide }).unwrap()
+    };
     let chain = import::read(&data.join(format!("networks/{name}.onnx"))).unwrap();
-    let (model, _) = quantise(&chain, &load("mnist/train-images-idx3-ubyte.gz", None), &Options::default()).unwrap();
-    let (images, labels) = (load("mnist/test-images-idx3-ubyte.gz", None), load("mnist/test-labels-idx1-ubyte.gz", Some(1.0)));
+    let (model, _) =
+        quantise(&chain, &load("mnist/train-images-idx3-ubyte.gz", None), &Options::default())
+            .unwrap();
+    let (images, labels) = (
+        load("mnist/test-images-idx3-ubyte.gz", None),
+        load("mnist/test-labels-idx1-ubyte.gz", Some(1.0)),
+    );
     let logits = load(&format!("networks/{name}_test_logits.npy"), None);
     let (mut correct, mut same) = (0, 0);
     for ((image, label), logits) in images.rows().zip(labels.values()).zip(logits.rows()) {

@@ -1,6 +1,13 @@
-//! Random graphs: what is imported computes what the definitions say, and the rest is refused; nothing panics.
+//! Random graphs: what is imported computes what the definitions say, and the rest is refused;
+//! nothing panics.
 #![cfg(feature = "import")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
 #![allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)]
 
 mod support;
@@ -41,7 +48,8 @@ fn factors(rng: &mut Rng, width: usize) -> Vec<i64> {
     let mut left = width;
     let mut dims = Vec::new();
     for _ in 0..rng.below(3) {
-        let divisors: Vec<usize> = (1..=left).filter(|divisor| left.is_multiple_of(*divisor)).collect();
+        let divisors: Vec<usize> =
+            (1..=left).filter(|divisor| left.is_multiple_of(*divisor)).collect();
         let dim = divisors[rng.below(divisors.len())];
         dims.push(dim as i64);
         left /= dim;
@@ -63,13 +71,20 @@ fn grow(graph: &mut Builder, values: &[Vec<usize>], input: usize) -> bool {
             let filters = groups * (1 + below(graph, 3));
             let stride = (1 + below(graph, 2), 1 + below(graph, 3));
             let padding = padding(&mut graph.rng, kernel);
-            graph.conv(input, [filters, channels / groups, kernel.0, kernel.1], groups, stride, padding);
+            graph.conv(
+                input,
+                [filters, channels / groups, kernel.0, kernel.1],
+                groups,
+                stride,
+                padding,
+            );
         }
         (3, Some([_, height, columns])) => {
             let kernel = (1 + below(graph, height.min(3)), 1 + below(graph, columns.min(3)));
             let stride = (1 + below(graph, 2), 1 + below(graph, 2));
             let whole = Pool { size: Some(kernel), stride, ..Pool::WHOLE };
-            let pool = Pool { ceil: below(graph, 2) == 0, count_padding: below(graph, 2) == 0, ..whole };
+            let pool =
+                Pool { ceil: below(graph, 2) == 0, count_padding: below(graph, 2) == 0, ..whole };
             let average = below(graph, 2) == 0;
             let padding = if average { padding(&mut graph.rng, kernel) } else { BARE };
             let pool = Pool { padding, ..pool };
@@ -77,13 +92,17 @@ fn grow(graph: &mut Builder, values: &[Vec<usize>], input: usize) -> bool {
         }
         (4, Some(_)) => {
             let channel = if layout == Layout::ChannelsFirst { 1 } else { dims.len() as i64 };
-            let rare = |graph: &mut Builder, axis: i64| below(graph, if axis == channel { 12 } else { 2 }) == 0;
-            let axes = (1..=dims.len() as i64).filter(|&axis| rare(graph, axis)).collect::<Vec<_>>();
+            let rare = |graph: &mut Builder, axis: i64| {
+                below(graph, if axis == channel { 12 } else { 2 }) == 0
+            };
+            let axes =
+                (1..=dims.len() as i64).filter(|&axis| rare(graph, axis)).collect::<Vec<_>>();
             let keep = below(graph, 2) == 0;
             graph.node(Op::Mean { axes, keep }, &[input]);
         }
         (5..=6, _) => {
-            let along: Vec<usize> = dims.iter().map(|&dim| if below(graph, 2) == 0 { 1 } else { dim }).collect();
+            let along: Vec<usize> =
+                dims.iter().map(|&dim| if below(graph, 2) == 0 { 1 } else { dim }).collect();
             let along = along[below(graph, along.len().max(1)).min(along.len())..].to_vec();
             let along = if size.is_some() && below(graph, 3) == 0 { None } else { Some(along) };
             let channel = size.map_or(1, |[channels, ..]| channels);
@@ -119,7 +138,8 @@ fn grow(graph: &mut Builder, values: &[Vec<usize>], input: usize) -> bool {
             }
         },
         (11..=12, _) => {
-            let others: Vec<usize> = (0..values.len()).filter(|&other| values[other] == dims).collect();
+            let others: Vec<usize> =
+                (0..values.len()).filter(|&other| values[other] == dims).collect();
             let other = others[below(graph, others.len())];
             let both = if below(graph, 2) == 0 { [input, other] } else { [other, input] };
             graph.node(Op::Add, &both);
@@ -133,7 +153,13 @@ fn grow(graph: &mut Builder, values: &[Vec<usize>], input: usize) -> bool {
             let filters = 1 + below(graph, 3);
             let kernel = (1 + below(graph, height.min(3)), 1 + below(graph, columns.min(3)));
             let stride = (1 + below(graph, 2), 1 + below(graph, 2));
-            let main = graph.conv(input, [filters, channels, kernel.0, kernel.1], 1, stride, Padding::SameUpper);
+            let main = graph.conv(
+                input,
+                [filters, channels, kernel.0, kernel.1],
+                1,
+                stride,
+                Padding::SameUpper,
+            );
             let relu = graph.node(Op::Relu, &[main]);
             let mut main = graph.conv(relu, [filters, filters, 1, 1], 1, (1, 1), BARE);
             let mut shortcut = graph.conv(input, [filters, channels, 1, 1], 1, stride, BARE);
@@ -176,7 +202,8 @@ fn graph(seed: u64) -> Builder {
     let reading = vec![0.0; dims.iter().product()];
     for _ in 0..3 + graph.rng.below(8) {
         let before = (graph.graph.nodes.len(), graph.graph.output);
-        let values: Vec<Vec<usize>> = evaluate_all(&graph.graph, &reading).into_iter().map(|(dims, _)| dims).collect();
+        let values: Vec<Vec<usize>> =
+            evaluate_all(&graph.graph, &reading).into_iter().map(|(dims, _)| dims).collect();
         let input = values.len() - 1;
         if grow(&mut graph, &values, input) {
             let all = evaluate_all(&graph.graph, &reading);
@@ -207,7 +234,8 @@ fn random_graphs_compute_what_they_say() {
             Err(error) => {
                 // What stands behind the node's name.
                 let text = error.to_string();
-                let reason: String = text.chars().filter(|c| !c.is_ascii_digit()).take(60).collect();
+                let reason: String =
+                    text.chars().filter(|c| !c.is_ascii_digit()).take(60).collect();
                 *refused.entry(reason).or_insert(0) += 1;
                 continue;
             }
@@ -216,14 +244,17 @@ fn random_graphs_compute_what_they_say() {
         counted("graphs");
         graph.nodes.iter().for_each(|node| counted(kind(&node.op)));
         let skips = chain.layers.iter().filter_map(|layer| layer.skip.as_ref());
-        skips.for_each(|skip| counted(if skip.map.weights.is_empty() { "identities" } else { "projections" }));
+        skips.for_each(|skip| {
+            counted(if skip.map.weights.is_empty() { "identities" } else { "projections" })
+        });
         let readings = Readings::new(width, Rng(seed).reals(width * 8)).unwrap();
         let mut expected = Vec::new();
         for reading in readings.rows() {
             let (_, answer) = evaluate_all(&graph, reading).pop().unwrap();
             let size = answer.iter().fold(1.0_f64, |max, value| max.max(value.abs()));
             let found = chain.infer(reading);
-            let right = found.len() == answer.len() && found.iter().zip(&answer).all(|(a, b)| (a - b).abs() < 1e-9 * size);
+            let right = found.len() == answer.len()
+                && found.iter().zip(&answer).all(|(a, b)| (a - b).abs() < 1e-9 * size);
             assert!(right, "seed {seed}: {found:?} where {answer:?} is right: {:#?}", graph.nodes);
             expected.push(answer);
         }
@@ -237,7 +268,8 @@ fn random_graphs_compute_what_they_say() {
                 answer.into_iter().map(f64::from).zip(expected.clone()).collect::<Vec<_>>()
             });
             let size = expected.iter().flatten().fold(0.0_f64, |max, value| max.max(value.abs()));
-            let largest = largest.fold(0.0_f64, |max, (found, expected)| max.max((found - expected).abs()));
+            let largest =
+                largest.fold(0.0_f64, |max, (found, expected)| max.max((found - expected).abs()));
             // An answer is read as 32-bit floats.
             assert!(
                 (largest - report.largest_error).abs() <= 1e-6 * size.max(report.largest_error),
@@ -265,23 +297,32 @@ fn absurd_graphs_are_refused() {
         for _ in 0..2 {
             let pair = (any(), any());
             let node = any() % count;
-            let (axes, dims) = (vec![any() as i64, -(any() as i64 / 2), any() as i64], vec![any(), any(), any()]);
+            let (axes, dims) =
+                (vec![any() as i64, -(any() as i64 / 2), any() as i64], vec![any(), any(), any()]);
             let input = any() % (count + 2);
             let padding = Padding::Explicit { before: (any(), any()), after: (any(), any()) };
             let Some(node) = graph.graph.nodes.get_mut(node) else { continue };
             match (&mut node.op, any() % 3) {
                 (_, 0) if !node.inputs.is_empty() => node.inputs[0] = input,
                 (Op::Convolution { stride, .. }, 1) => *stride = pair,
-                (Op::Convolution { groups, padding: around, .. }, _) => (*groups, *around) = (pair.0, padding),
+                (Op::Convolution { groups, padding: around, .. }, _) => {
+                    (*groups, *around) = (pair.0, padding)
+                }
                 (Op::AveragePool(pool) | Op::MaxPool(pool), 1) => pool.stride = pair,
-                (Op::AveragePool(pool) | Op::MaxPool(pool), _) => (pool.size, pool.padding) = (Some(pair), padding),
-                (Op::Mean { axes: own, .. } | Op::Squeeze(own) | Op::Unsqueeze(own), _) => *own = axes,
+                (Op::AveragePool(pool) | Op::MaxPool(pool), _) => {
+                    (pool.size, pool.padding) = (Some(pair), padding)
+                }
+                (Op::Mean { axes: own, .. } | Op::Squeeze(own) | Op::Unsqueeze(own), _) => {
+                    *own = axes
+                }
                 (Op::Transpose(own), _) => *own = dims,
                 (Op::Reshape { dims: own }, 1) => *own = None,
                 (Op::Reshape { dims: own }, _) => *own = Some(axes),
                 (Op::Elementwise { dims: own, .. }, _) => *own = Some(dims),
                 (Op::Dense { weights, bias }, 1) => (weights.dims, *bias) = (dims, None),
-                (Op::Dense { weights, .. }, _) => *weights = Tensor { dims: vec![2, 3], values: vec![1.0; 5] },
+                (Op::Dense { weights, .. }, _) => {
+                    *weights = Tensor { dims: vec![2, 3], values: vec![1.0; 5] }
+                }
                 _ => graph.graph.input_dims = Some(dims),
             }
         }

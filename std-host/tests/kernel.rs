@@ -1,5 +1,12 @@
-//! Products and convolutions against their definitions, over both words, and on one thread and several.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+//! Products and convolutions against their definitions, over both words, and on one thread and
+//! several.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
 
 mod support;
 
@@ -31,9 +38,16 @@ fn add_by_definition<R: Word>(map: &Bilinear, x: &[R], y: &[R], out: &mut [R]) {
             for row in 0..*rows {
                 for column in 0..*columns {
                     for term in 0..*inner {
-                        let x = if *form == Form::FirstTransposed { x[term * rows + row] } else { x[row * inner + term] };
-                        let y =
-                            if *form == Form::SecondTransposed { y[column * inner + term] } else { y[term * columns + column] };
+                        let x = if *form == Form::FirstTransposed {
+                            x[term * rows + row]
+                        } else {
+                            x[row * inner + term]
+                        };
+                        let y = if *form == Form::SecondTransposed {
+                            y[column * inner + term]
+                        } else {
+                            y[term * columns + column]
+                        };
                         out[row * columns + column] = out[row * columns + column].add(x.mul(y));
                     }
                 }
@@ -51,9 +65,17 @@ fn add_by_definition<R: Word>(map: &Bilinear, x: &[R], y: &[R], out: &mut [R]) {
     }
 }
 
-/// Calls `term` with the places in images, kernels and outputs of each product that a convolution sums up.
+/// Calls `term` with the places in images, kernels and outputs of each product that a convolution
+/// sums up.
 fn each_term(shape: &Convolution, mut term: impl FnMut(usize, usize, usize)) {
-    let Convolution { batch, channels, height, width, filters, window: Window { kernel, stride, padding } } = *shape;
+    let Convolution {
+        batch,
+        channels,
+        height,
+        width,
+        filters,
+        window: Window { kernel, stride, padding },
+    } = *shape;
     let (rows, columns) = shape.window.places(height, width).unwrap();
     for sample in 0..batch {
         for filter in 0..filters {
@@ -67,8 +89,11 @@ fn each_term(shape: &Convolution, mut term: impl FnMut(usize, usize, usize)) {
                                 if y < height && x < width {
                                     term(
                                         ((sample * channels + channel) * height + y) * width + x,
-                                        ((filter * channels + channel) * kernel.0 + down) * kernel.1 + right,
-                                        ((sample * filters + filter) * rows + row) * columns + column,
+                                        ((filter * channels + channel) * kernel.0 + down)
+                                            * kernel.1
+                                            + right,
+                                        ((sample * filters + filter) * rows + row) * columns
+                                            + column,
                                     );
                                 }
                             }
@@ -82,13 +107,22 @@ fn each_term(shape: &Convolution, mut term: impl FnMut(usize, usize, usize)) {
 
 /// The map on one thread and on three is its definition, added to what was there.
 fn check<R: Word>(map: &Bilinear, rng: &mut Rng, pools: &[ThreadPool]) {
-    let (x, y, before) = (words::<R>(rng, map.x_elems()), words::<R>(rng, map.y_elems()), words::<R>(rng, map.out_elems()));
+    let (x, y, before) = (
+        words::<R>(rng, map.x_elems()),
+        words::<R>(rng, map.y_elems()),
+        words::<R>(rng, map.out_elems()),
+    );
     let mut expected = before.clone();
     add_by_definition(map, &x, &y, &mut expected);
     for pool in pools {
         let mut out = before.clone();
         pool.install(|| map.add(&x, &y, &mut out)).unwrap();
-        assert!(out == expected, "{map:?}, {} bits, {} threads", R::BITS, pool.current_num_threads());
+        assert!(
+            out == expected,
+            "{map:?}, {} bits, {} threads",
+            R::BITS,
+            pool.current_num_threads()
+        );
     }
 }
 
@@ -114,7 +148,8 @@ fn products_of_random_sizes_are_their_definition() {
     }
 }
 
-/// More terms than a block has, more columns than a set of panels has, and enough work that threads share it.
+/// More terms than a block has, more columns than a set of panels has, and enough work that threads
+/// share it.
 #[test]
 fn large_products_are_their_definition() {
     let seed = seed();
@@ -145,7 +180,8 @@ fn extremes_wrap() {
             let map = product(form, rows, inner, columns);
             // (-1)(-1) 300 times, added to -300.
             let mut out = vec![0_u64.wrapping_sub(300); map.out_elems()];
-            map.add(&vec![u64::MAX; map.x_elems()], &vec![u64::MAX; map.y_elems()], &mut out).unwrap();
+            map.add(&vec![u64::MAX; map.x_elems()], &vec![u64::MAX; map.y_elems()], &mut out)
+                .unwrap();
             assert!(out.iter().all(|word| *word == 0));
             let mut out = vec![7_u32; map.out_elems()];
             map.add(&vec![1 << 31; map.x_elems()], &vec![2; map.y_elems()], &mut out).unwrap();
@@ -156,12 +192,20 @@ fn extremes_wrap() {
 
 fn random_convolution(rng: &mut Rng) -> Convolution {
     loop {
-        let mut pair = |least: usize, limit: usize| (least + rng.below(limit), least + rng.below(limit));
+        let mut pair =
+            |least: usize, limit: usize| (least + rng.below(limit), least + rng.below(limit));
         let window = Window { kernel: pair(1, 5), stride: pair(1, 4), padding: pair(0, 4) };
         let (height, width) = pair(1, 14);
         let (channels, filters) = pair(1, 9);
         if window.places(height, width).is_some() {
-            return Convolution { batch: 1 + rng.below(5), channels, height, width, filters, window };
+            return Convolution {
+                batch: 1 + rng.below(5),
+                channels,
+                height,
+                width,
+                filters,
+                window,
+            };
         }
     }
 }
@@ -172,7 +216,9 @@ fn convolutions_of_random_sizes_are_their_definition() {
     let (mut rng, pools) = (Rng(seed), [pool(1)]);
     for _ in 0..300 {
         let shape = random_convolution(&mut rng);
-        for map in [Bilinear::Convolution(shape), Bilinear::ByKernels(shape), Bilinear::ByImages(shape)] {
+        for map in
+            [Bilinear::Convolution(shape), Bilinear::ByKernels(shape), Bilinear::ByImages(shape)]
+        {
             check_both(&map, &mut rng, &pools);
         }
     }
@@ -189,7 +235,11 @@ fn large_convolutions_are_their_definition() {
         height: size,
         width: size,
         filters,
-        window: Window { kernel: (kernel, kernel), stride: (stride, stride), padding: (padding, padding) },
+        window: Window {
+            kernel: (kernel, kernel),
+            stride: (stride, stride),
+            padding: (padding, padding),
+        },
     };
     for shape in [
         square(7, 1, 28, 16, 5, 1, 0),
@@ -199,7 +249,9 @@ fn large_convolutions_are_their_definition() {
         square(40, 1, 28, 5, 2, 2, 0),
         square(1, 9, 20, 40, 3, 1, 1),
     ] {
-        for map in [Bilinear::Convolution(shape), Bilinear::ByKernels(shape), Bilinear::ByImages(shape)] {
+        for map in
+            [Bilinear::Convolution(shape), Bilinear::ByKernels(shape), Bilinear::ByImages(shape)]
+        {
             check_both(&map, &mut rng, &pools);
         }
     }
@@ -213,7 +265,8 @@ fn gradients_are_adjoint() {
     for _ in 0..200 {
         let shape = random_convolution(&mut rng);
         let forward = Bilinear::Convolution(shape);
-        let (images, kernels) = (words::<u64>(&mut rng, forward.x_elems()), words::<u64>(&mut rng, forward.y_elems()));
+        let (images, kernels) =
+            (words::<u64>(&mut rng, forward.x_elems()), words::<u64>(&mut rng, forward.y_elems()));
         let gradient = words::<u64>(&mut rng, forward.out_elems());
         let apply = |map: Bilinear, x: &[u64], y: &[u64]| {
             let mut out = vec![0; map.out_elems()];
@@ -221,8 +274,16 @@ fn gradients_are_adjoint() {
             out
         };
         let expected = dot(0, &apply(forward, &images, &kernels), &gradient);
-        assert_eq!(dot(0, &images, &apply(Bilinear::ByImages(shape), &gradient, &kernels)), expected, "{shape:?}");
-        assert_eq!(dot(0, &kernels, &apply(Bilinear::ByKernels(shape), &images, &gradient)), expected, "{shape:?}");
+        assert_eq!(
+            dot(0, &images, &apply(Bilinear::ByImages(shape), &gradient, &kernels)),
+            expected,
+            "{shape:?}"
+        );
+        assert_eq!(
+            dot(0, &kernels, &apply(Bilinear::ByKernels(shape), &images, &gradient)),
+            expected,
+            "{shape:?}"
+        );
     }
 }
 
@@ -240,13 +301,22 @@ fn work_is_counted() {
 fn wrong_sizes_are_refused_and_nothing_is_written() {
     let map = product(Form::Plain, 2, 3, 4);
     let mut out = [5_u32; 8];
-    let refused = |x: usize, y: usize, out: &mut [u32]| map.add(&vec![1; x], &vec![1; y], out).unwrap_err();
+    let refused =
+        |x: usize, y: usize, out: &mut [u32]| map.add(&vec![1; x], &vec![1; y], out).unwrap_err();
     assert_eq!(refused(5, 12, &mut out), SizeError::Length { operand: "x", expected: 6, found: 5 });
-    assert_eq!(refused(6, 13, &mut out), SizeError::Length { operand: "y", expected: 12, found: 13 });
-    assert_eq!(refused(6, 12, &mut out[..7]), SizeError::Length { operand: "the result", expected: 8, found: 7 });
+    assert_eq!(
+        refused(6, 13, &mut out),
+        SizeError::Length { operand: "y", expected: 12, found: 13 }
+    );
+    assert_eq!(
+        refused(6, 12, &mut out[..7]),
+        SizeError::Length { operand: "the result", expected: 8, found: 7 }
+    );
     assert_eq!(out, [5; 8]);
 
-    for (rows, inner, columns) in [(0, 1, 1), (1, 0, 1), (1, 1, 0), (usize::MAX, 2, 1), (1 << 33, 1, 1 << 33)] {
+    for (rows, inner, columns) in
+        [(0, 1, 1), (1, 0, 1), (1, 1, 0), (usize::MAX, 2, 1), (1 << 33, 1, 1 << 33)]
+    {
         let map = product(Form::Plain, rows, inner, columns);
         assert_eq!(map.validate(), Err(SizeError::Sizes));
         assert_eq!(map.add::<u64>(&[], &[], &mut []), Err(SizeError::Sizes));
@@ -264,7 +334,10 @@ fn windows_that_do_not_fit_are_refused() {
         window: Window { kernel: (2, 2), stride: (1, 1), padding: (0, 0) },
     };
     assert_eq!(Bilinear::Convolution(fits).validate(), Ok(()));
-    let with = |kernel, stride, padding| Convolution { window: Window { kernel, stride, padding }, ..fits };
+    let with = |kernel, stride, padding| Convolution {
+        window: Window { kernel, stride, padding },
+        ..fits
+    };
     for shape in [
         with((5, 2), (1, 1), (0, 0)),
         with((2, 5), (1, 1), (0, 0)),
@@ -274,7 +347,9 @@ fn windows_that_do_not_fit_are_refused() {
         with((2, 2), (1, 1), (usize::MAX, 0)),
         with((usize::MAX, 2), (1, 1), (usize::MAX / 2, 0)),
     ] {
-        for map in [Bilinear::Convolution(shape), Bilinear::ByKernels(shape), Bilinear::ByImages(shape)] {
+        for map in
+            [Bilinear::Convolution(shape), Bilinear::ByKernels(shape), Bilinear::ByImages(shape)]
+        {
             assert!(matches!(map.validate(), Err(SizeError::Window { .. })), "{shape:?}");
             assert_eq!((map.x_elems(), map.y_elems(), map.out_elems()), (0, 0, 0));
             assert!(map.add::<u32>(&[], &[], &mut []).is_err());

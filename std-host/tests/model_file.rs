@@ -17,8 +17,9 @@ fn model() -> Model {
         Layer::dense(7, 4, 9, 4, Activation::Identity),
         Layer::dense(4, 3, 9, 0, Activation::Identity),
     ];
-    let mut words =
-        |count: usize| -> Vec<u32> { (0..count).map(|_| ((rng.next() % 2001) as i32 - 1000).cast_unsigned()).collect() };
+    let mut words = |count: usize| -> Vec<u32> {
+        (0..count).map(|_| ((rng.next() % 2001) as i32 - 1000).cast_unsigned()).collect()
+    };
     Model {
         network: Network::new(8, 1 << 12, &layers).unwrap(),
         weights: vec![words(35), words(28), words(12)],
@@ -46,7 +47,10 @@ fn a_failed_save_leaves_the_old_file() {
     model().save(&path).unwrap();
     let mut bad = model();
     bad.weights[1].pop();
-    assert!(matches!(bad.save(&path), Err(ModelError::Shape { layer: 1, what: "weights", expected: 28, found: 27 })));
+    assert!(matches!(
+        bad.save(&path),
+        Err(ModelError::Shape { layer: 1, what: "weights", expected: 28, found: 27 })
+    ));
     let missing = folder.path().join("no/such/folder/m.slt");
     assert!(matches!(model().save(&missing), Err(ModelError::Io { .. })));
     assert_eq!(Model::load(&path).unwrap(), model());
@@ -127,10 +131,17 @@ fn random_bytes_are_refused() {
 
 #[test]
 fn infer_is_the_fixed_point_twin() {
-    let network =
-        Network::new(0, 100, &[Layer::dense(2, 2, 4, 2, Activation::Relu), Layer::dense(2, 2, 4, 1, Activation::Identity)])
-            .unwrap();
-    let signed = |values: &[i32]| values.iter().map(|value| value.cast_unsigned()).collect::<Vec<u32>>();
+    let network = Network::new(
+        0,
+        100,
+        &[
+            Layer::dense(2, 2, 4, 2, Activation::Relu),
+            Layer::dense(2, 2, 4, 1, Activation::Identity),
+        ],
+    )
+    .unwrap();
+    let signed =
+        |values: &[i32]| values.iter().map(|value| value.cast_unsigned()).collect::<Vec<u32>>();
     let model = Model {
         network,
         weights: vec![signed(&[1, -2, 3, 4]), signed(&[-1, 1, 2, 0])],
@@ -138,7 +149,8 @@ fn infer_is_the_fixed_point_twin() {
         labels: vec![],
         name: String::new(),
     };
-    // [7 - 6 + 5, 21 + 12 - 100] = [6, -67] -> relu >> 2 = [1, 0] -> [-1, -7] >> 1, rounding down = [-1, -4].
+    // [7 - 6 + 5, 21 + 12 - 100] = [6, -67] -> relu >> 2 = [1, 0] -> [-1, -7] >> 1, rounding down =
+    // [-1, -4].
     assert_eq!(model.infer(&signed(&[7, 3])).unwrap(), signed(&[-1, -4]));
     assert!(matches!(model.infer(&[1]), Err(ModelError::InputLength { expected: 2, found: 1 })));
 }
@@ -146,7 +158,10 @@ fn infer_is_the_fixed_point_twin() {
 #[test]
 fn readings_are_checked_and_labels_found() {
     let model = model();
-    assert!(matches!(model.encode(&[0.0; 4]), Err(ModelError::InputLength { expected: 5, found: 4 })));
+    assert!(matches!(
+        model.encode(&[0.0; 4]),
+        Err(ModelError::InputLength { expected: 5, found: 4 })
+    ));
     assert!(matches!(model.encode(&[0.0, f32::NAN, 0.0, 0.0, 0.0]), Err(ModelError::Reading(_))));
     assert!(matches!(model.encode(&[17.0, 0.0, 0.0, 0.0, 0.0]), Err(ModelError::Reading(_))));
     assert_eq!(model.encode(&[1.0, -1.0, 0.5, 0.0, 16.0]).unwrap()[1], (-256_i32).cast_unsigned());

@@ -1,4 +1,5 @@
-//! Two servers and data parties: the private answer is the answer, whoever gets it, and every refusal has its name.
+//! Two servers and data parties: the private answer is the answer, whoever gets it, and every
+//! refusal has its name.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -38,12 +39,15 @@ fn refused(reason: Reason) -> Vec<u8> {
 
 fn reason(result: Result<usize, DeviceError>) -> (u8, Reason) {
     match result {
-        Err(DeviceError::Server { party, source: SessionError::Query(reason), .. }) => (party, reason),
+        Err(DeviceError::Server { party, source: SessionError::Query(reason), .. }) => {
+            (party, reason)
+        }
         other => panic!("{other:?}"),
     }
 }
 
-/// All readings of the built-in model, by several data parties at once; and the traffic that is promised.
+/// All readings of the built-in model, by several data parties at once; and the traffic that is
+/// promised.
 #[tokio::test(flavor = "multi_thread")]
 async fn private_answers_of_the_built_in_model_equal_the_twin() {
     let room = Room::new(Model::load(&demo("vibration.slt")).expect("loads"));
@@ -51,7 +55,9 @@ async fn private_answers_of_the_built_in_model_equal_the_twin() {
     let readings = Readings::load(&demo("windows.npy"), options).expect("loads");
     let expected = twin(&room.model, &readings);
     let (dealer, server_0, server_1) = room.servers().await;
-    let mut parties: Vec<_> = (0..8).map(|n| room.data_party(&format!("pump-{n}"), &server_0, &server_1, &readings)).collect();
+    let mut parties: Vec<_> = (0..8)
+        .map(|n| room.data_party(&format!("pump-{n}"), &server_0, &server_1, &readings))
+        .collect();
     let mut asked = tokio::task::JoinSet::new();
     for mut party in parties.drain(..) {
         asked.spawn(async move {
@@ -59,11 +65,16 @@ async fn private_answers_of_the_built_in_model_equal_the_twin() {
             party.events
         });
     }
-    let (inputs, outputs) = (room.model.network.inputs() as u64, room.model.network.outputs() as u64);
+    let (inputs, outputs) =
+        (room.model.network.inputs() as u64, room.model.network.outputs() as u64);
     while let Some(events) = asked.join_next().await {
         let events = events.expect("does not panic");
         assert_eq!(events.log.answers, expected);
-        assert!(events.traffic.iter().all(|&traffic| traffic == (4 * inputs + 64, 8 * outputs)), "{:?}", events.traffic);
+        assert!(
+            events.traffic.iter().all(|&traffic| traffic == (4 * inputs + 64, 8 * outputs)),
+            "{:?}",
+            events.traffic
+        );
     }
     server_0.stop().await.expect("a clean end");
     server_1.stop().await.expect("a clean end");
@@ -81,12 +92,22 @@ async fn answers_to_the_operator_reach_the_console_and_nobody_else() {
     // Answers wait for a console that comes later.
     assert_eq!(ask(&mut party).await.expect("works"), 4);
     assert!(party.events.log.answers.iter().all(Vec::is_empty), "the data party learns nothing");
-    assert!(party.events.traffic.iter().all(|&(_, down)| down == 6), "an acknowledgement of three bytes from each");
+    assert!(
+        party.events.traffic.iter().all(|&(_, down)| down == 6),
+        "an acknowledgement of three bytes from each"
+    );
     let printed = Printed::default();
     // A console that is gone after two leaves the others.
-    assert_eq!(console(&key, &server_0.address, &server_1.address, 2, &printed).await.expect("works"), 2);
-    assert_eq!(console(&key, &server_0.address, &server_1.address, 2, &printed).await.expect("works"), 2);
-    let mut values: Vec<_> = printed.lock().unwrap().iter().map(|(_, values)| values.clone()).collect();
+    assert_eq!(
+        console(&key, &server_0.address, &server_1.address, 2, &printed).await.expect("works"),
+        2
+    );
+    assert_eq!(
+        console(&key, &server_0.address, &server_1.address, 2, &printed).await.expect("works"),
+        2
+    );
+    let mut values: Vec<_> =
+        printed.lock().unwrap().iter().map(|(_, values)| values.clone()).collect();
     let mut sorted = expected;
     values.sort();
     sorted.sort();
@@ -104,14 +125,26 @@ async fn a_console_is_held_against_its_file_and_its_servers() {
     let (first, second, printed) = (&server_0.address, &server_1.address, Printed::default());
     let unknown = SessionError::Refused(Refusal::UnknownConsole);
     let error = console(&old, first, second, 1, &printed).await.expect_err("another token");
-    assert!(matches!(&error, ConsoleError::Session { party: 0, source } if *source == unknown), "{error}");
-    // Exchanged addresses show before the other server's token does: it is not the one that is expected.
+    assert!(
+        matches!(&error, ConsoleError::Session { party: 0, source } if *source == unknown),
+        "{error}"
+    );
+    // Exchanged addresses show before the other server's token does: it is not the one that is
+    // expected.
     let error = console(&key, second, first, 1, &printed).await.expect_err("exchanged");
-    assert!(matches!(&error, ConsoleError::Session { party: 0, source } if *source == unknown), "{error}");
+    assert!(
+        matches!(&error, ConsoleError::Session { party: 0, source } if *source == unknown),
+        "{error}"
+    );
     let (other, _) = small_room();
     let (_other_dealer, other_0, other_1) = other.servers().await;
-    let error = console(&key, &other_0.address, &other_1.address, 1, &printed).await.expect_err("no console there");
-    assert!(matches!(&error, ConsoleError::Session { party: 0, source } if *source == unknown), "{error}");
+    let error = console(&key, &other_0.address, &other_1.address, 1, &printed)
+        .await
+        .expect_err("no console there");
+    assert!(
+        matches!(&error, ConsoleError::Session { party: 0, source } if *source == unknown),
+        "{error}"
+    );
     let mut party = other.data_party("pump", &other_0, &other_1, &readings);
     party.settings.recipient = Recipient::Console;
     assert_eq!(reason(ask(&mut party).await), (0, Reason::NoConsole));
@@ -145,7 +178,8 @@ async fn every_wrong_query_is_refused_with_its_reason() {
     let (seed, masked) = (Half::Seed, Half::Masked);
     let device = Recipient::DataParty;
 
-    // Alone, a half is dropped in time, and its number is used; server 0 lost a lane by it and makes another one.
+    // Alone, a half is dropped in time, and its number is used; server 0 lost a lane by it and
+    // makes another one.
     assert_eq!(send(&server_1, &half(&task, 1, masked, device)).await, refused(Reason::NoPartner));
     assert_eq!(send(&server_1, &half(&task, 1, masked, device)).await, refused(Reason::Replay));
     assert_eq!(send(&server_0, &half(&task, 2, seed, device)).await, refused(Reason::NoPartner));
@@ -168,7 +202,8 @@ async fn every_wrong_query_is_refused_with_its_reason() {
     let mut cut = connect(&server_1).await;
     cut.write_all(&whole[1][..30]).await.unwrap();
     drop(cut);
-    let (first, second) = tokio::join!(one_answer(&server_0, &whole[0], 20), one_answer(&server_1, &whole[1], 20));
+    let (first, second) =
+        tokio::join!(one_answer(&server_0, &whole[0], 20), one_answer(&server_1, &whole[1], 20));
     assert_eq!((first.len(), second.len()), (20, 20));
     // And both again are refused, by either server.
     let (first, second) = tokio::join!(send(&server_0, &whole[0]), send(&server_1, &whole[1]));
@@ -197,7 +232,8 @@ async fn one_answer(server: &One, bytes: &[u8], len: usize) -> Vec<u8> {
     let mut stream = connect(server).await;
     stream.write_all(bytes).await.expect("writes");
     let mut answer = vec![0; len];
-    let read = tokio::time::timeout(parties::SOON, stream.read_exact(&mut answer)).await.expect("in time");
+    let read =
+        tokio::time::timeout(parties::SOON, stream.read_exact(&mut answer)).await.expect("in time");
     read.expect("an answer");
     answer
 }
@@ -208,8 +244,10 @@ async fn halves_that_disagree_on_the_recipient_are_refused() {
     room.provision_console();
     let (_dealer, server_0, server_1) = room.servers().await;
     let task = room.task();
-    let (to_device, to_console) =
-        (half(&task, 9, Half::Seed, Recipient::DataParty), half(&task, 9, Half::Masked, Recipient::Console));
+    let (to_device, to_console) = (
+        half(&task, 9, Half::Seed, Recipient::DataParty),
+        half(&task, 9, Half::Masked, Recipient::Console),
+    );
     let (first, second) = tokio::join!(send(&server_0, &to_device), send(&server_1, &to_console));
     assert_eq!((first, second), (refused(Reason::HalvesDiffer), refused(Reason::HalvesDiffer)));
 }
@@ -227,7 +265,12 @@ async fn servers_that_do_not_belong_together_name_the_field() {
         (Task { output_frac_bits: task.output_frac_bits + 1, ..task }, Field::OutputScale),
         (Task { inputs: task.inputs + 1, ..task }, Field::Inputs),
     ] {
-        let error = room.server_0_at("127.0.0.1:0", &server_1.address, other, 1).await.ended().await.expect_err("differs");
+        let error = room
+            .server_0_at("127.0.0.1:0", &server_1.address, other, 1)
+            .await
+            .ended()
+            .await
+            .expect_err("differs");
         let expected = SessionError::Refused(Refusal::TaskMismatch { field });
         assert!(matches!(&error, PeerError::Session(found) if *found == expected), "{error}");
         assert!(error.to_string().contains(&field.to_string()), "{error}");
@@ -241,7 +284,8 @@ async fn servers_that_do_not_belong_together_name_the_field() {
     dealer.stop().await;
 }
 
-/// Either server, or the dealer, goes away in the middle: a named refusal, and everything works when it is back.
+/// Either server, or the dealer, goes away in the middle: a named refusal, and everything works
+/// when it is back.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_disappears_is_named_and_found_again() {
     let (room, readings) = small_room();
@@ -274,7 +318,8 @@ async fn what_disappears_is_named_and_found_again() {
     asked.expect("found again");
     assert_eq!(party.events.log.answers, expected);
 
-    // The dealer is killed: what was dealt ahead is used up, then the reason is named, and all is well when it is back.
+    // The dealer is killed: what was dealt ahead is used up, then the reason is named, and all is
+    // well when it is back.
     let dealer_address = dealer.address.clone();
     dealer.kill().await;
     party.settings.retries = 0;
@@ -294,7 +339,8 @@ async fn what_disappears_is_named_and_found_again() {
     dealer.stop().await;
 }
 
-/// Bytes of all kinds at both ports, also in place of a server and a console: nothing hangs, and answers stay right.
+/// Bytes of all kinds at both ports, also in place of a server and a console: nothing hangs, and
+/// answers stay right.
 #[tokio::test(flavor = "multi_thread")]
 async fn hostile_bytes_do_no_harm() {
     let (room, readings) = small_room();
@@ -306,11 +352,19 @@ async fn hostile_bytes_do_no_harm() {
         for server in [&server_0, &server_1] {
             let mut bytes = vec![0; (rng.next_u32() % 200) as usize];
             rng.fill_bytes(&mut bytes);
-            // What makes it past the first look: a query, a greeting of a server, a greeting of a console.
+            // What makes it past the first look: a query, a greeting of a server, a greeting of a
+            // console.
             match round % 4 {
-                0 => bytes.splice(0..0, half(&task, 1000 + round, Half::Seed, Recipient::Console)[..8].to_vec()).for_each(drop),
+                0 => bytes
+                    .splice(
+                        0..0,
+                        half(&task, 1000 + round, Half::Seed, Recipient::Console)[..8].to_vec(),
+                    )
+                    .for_each(drop),
                 1 => bytes.splice(0..0, [11, 0, 40, 0, 0, 0]).for_each(drop),
-                2 => bytes.splice(0..0, [13, 0, 54, 0, 0, 0, b'S', b'L', b'E', b'T', 2, 0]).for_each(drop),
+                2 => bytes
+                    .splice(0..0, [13, 0, 54, 0, 0, 0, b'S', b'L', b'E', b'T', 2, 0])
+                    .for_each(drop),
                 _ => {}
             }
             let mut stream = connect(server).await;
@@ -333,8 +387,8 @@ async fn hostile_bytes_do_no_harm() {
     assert_eq!(party.events.log.answers, twin(&room.model, &readings));
 }
 
-/// The wire between the servers is cut at any byte of a session: the data party gets a reason in time, whatever was under way,
-/// and the next query works.
+/// The wire between the servers is cut at any byte of a session: the data party gets a reason in
+/// time, whatever was under way, and the next query works.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wire_that_is_cut_in_the_middle_costs_one_query() {
     let (room, readings) = small_room();
@@ -349,7 +403,8 @@ async fn a_wire_that_is_cut_in_the_middle_costs_one_query() {
     let mut rng = rng(random_seed());
     let mut lost = 0;
     for _ in 0..12 {
-        // An inference of this model passes some hundred bytes, and a lane that is made anew some hundred more.
+        // An inference of this model passes some hundred bytes, and a lane that is made anew some
+        // hundred more.
         wire.left.store(i64::from(rng.next_u32() % 700), Ordering::SeqCst);
         party.settings.retries = 0;
         party.events.log.answers.clear();

@@ -10,7 +10,12 @@ fn series(name: &str, points: &[(f64, f64)]) -> Series {
 }
 
 fn chart(series: Vec<Series>) -> Chart {
-    Chart { title: "Accuracy".into(), x_label: "epoch".into(), y_label: "correct (%)".into(), series }
+    Chart {
+        title: "Accuracy".into(),
+        x_label: "epoch".into(),
+        y_label: "correct (%)".into(),
+        series,
+    }
 }
 
 fn training() -> Chart {
@@ -39,11 +44,17 @@ fn the_file_has_names_axes_and_every_point() {
     for text in ["Accuracy", "epoch", "correct (%)", "private", "float", "1", "5"] {
         assert!(texts.iter().any(|there| there == text), "{text} in {texts:?}");
     }
-    // Five points and one in the legend, each with a marker of its series; the second series is dashed.
+    // Five points and one in the legend, each with a marker of its series; the second series is
+    // dashed.
     assert_eq!(count(&document, "circle", "#0072B2"), 6);
     assert_eq!(count(&document, "rect", "#D55E00"), 6);
     let lines = |colour| {
-        document.descendants().filter(|node| node.has_tag_name("polyline") && node.attribute("stroke") == Some(colour)).count()
+        document
+            .descendants()
+            .filter(|node| {
+                node.has_tag_name("polyline") && node.attribute("stroke") == Some(colour)
+            })
+            .count()
     };
     assert_eq!(lines("#0072B2"), 2, "a solid line, and its piece in the legend");
     assert!(lines("#D55E00") > 10, "dashes");
@@ -59,7 +70,14 @@ fn the_terminal_shows_markers_axes_and_a_legend() {
 
 #[test]
 fn values_that_are_no_numbers_are_left_out() {
-    let points = [(1.0, 0.5), (2.0, f64::NAN), (3.0, f64::INFINITY), (f64::NAN, 0.1), (4.0, -2.0 * LARGEST), (5.0, 0.25)];
+    let points = [
+        (1.0, 0.5),
+        (2.0, f64::NAN),
+        (3.0, f64::INFINITY),
+        (f64::NAN, 0.1),
+        (4.0, -2.0 * LARGEST),
+        (5.0, 0.25),
+    ];
     let with = chart(vec![series("loss", &points)]);
     let without = chart(vec![series("loss", &[(1.0, 0.5), (5.0, 0.25)])]);
     assert_eq!(with.svg().expect("draws"), without.svg().expect("draws"));
@@ -79,14 +97,18 @@ fn nothing_to_draw_is_a_chart_too() {
         let document = Document::parse(&svg).expect("well-formed");
         let text = chart.terminal(40);
         for series in &chart.series {
-            assert!(texts(&document).contains(&series.name) && text.contains(&series.name), "{text}");
+            assert!(
+                texts(&document).contains(&series.name) && text.contains(&series.name),
+                "{text}"
+            );
         }
     }
 }
 
 #[test]
 fn any_scale_any_width_and_any_number_of_series() {
-    let extremes = [0.0, 1e-300, -1e-300, 1e-12, LARGEST, -LARGEST, f64::MAX, f64::MIN, 1.0, 1.0 + 1e-15];
+    let extremes =
+        [0.0, 1e-300, -1e-300, 1e-12, LARGEST, -LARGEST, f64::MAX, f64::MIN, 1.0, 1.0 + 1e-15];
     for &a in &extremes {
         for &b in &extremes {
             let chart = chart(vec![series("a", &[(a, b), (b, a)]), series("b", &[(b, b)])]);
@@ -96,24 +118,39 @@ fn any_scale_any_width_and_any_number_of_series() {
             }
         }
     }
-    let many = chart((0..20).map(|index| series(&format!("series {index}"), &[(0.0, f64::from(index))])).collect());
+    let many = chart(
+        (0..20)
+            .map(|index| series(&format!("series {index}"), &[(0.0, f64::from(index))]))
+            .collect(),
+    );
     let svg = many.svg().expect("draws");
     let (names, text) = (texts(&Document::parse(&svg).unwrap()), many.terminal(80));
-    assert!((0..20).all(|index| names.contains(&format!("series {index}")) && text.contains(&format!("series {index}"))));
+    assert!((0..20).all(|index| names.contains(&format!("series {index}"))
+        && text.contains(&format!("series {index}"))));
 }
 
 #[test]
 fn names_neither_break_the_file_nor_steer_the_terminal() {
     let name = "<b>&\"'\u{1b}[2J\u{0}\u{202e}\nπ</b>";
     let harmless = "<b>&\"'\u{fffd}[2J\u{fffd}\u{fffd}\u{fffd}π</b>";
-    let curves =
-        Chart { title: name.into(), x_label: name.into(), y_label: name.into(), series: vec![series(name, &[(0.0, 1.0)])] };
-    let bars = Bars { title: name.into(), panels: vec![Panel { name: name.into(), bars: vec![(name.into(), 3.0)] }] };
+    let curves = Chart {
+        title: name.into(),
+        x_label: name.into(),
+        y_label: name.into(),
+        series: vec![series(name, &[(0.0, 1.0)])],
+    };
+    let bars = Bars {
+        title: name.into(),
+        panels: vec![Panel { name: name.into(), bars: vec![(name.into(), 3.0)] }],
+    };
     for (svg, text) in [(curves.svg(), curves.terminal(80)), (bars.svg(), bars.terminal(80))] {
         let svg = svg.expect("draws");
         let document = Document::parse(&svg).expect("well-formed");
         assert!(texts(&document).iter().any(|text| text == harmless), "{svg}");
-        assert!(text.contains(harmless) && !text.contains(['\u{1b}', '\u{0}', '\u{202e}']), "{text:?}");
+        assert!(
+            text.contains(harmless) && !text.contains(['\u{1b}', '\u{0}', '\u{202e}']),
+            "{text:?}"
+        );
     }
 }
 

@@ -32,18 +32,30 @@ struct Server {
 impl Server {
     fn start(room: &Room, arguments: &[&str]) -> Self {
         // Two servers have a log each.
-        let name = if arguments[0] == "server" { format!("server-{}", arguments[2]) } else { arguments[0].to_owned() };
+        let name = if arguments[0] == "server" {
+            format!("server-{}", arguments[2])
+        } else {
+            arguments[0].to_owned()
+        };
         let log = std::fs::File::create(room.path(&format!("{name}.log"))).unwrap();
-        let mut child = sharelet(room, arguments).stdout(Stdio::piped()).stderr(log).spawn().expect("starts");
+        let mut child =
+            sharelet(room, arguments).stdout(Stdio::piped()).stderr(log).spawn().expect("starts");
         let mut out = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         out.read_line(&mut line).expect("reads");
-        let address = line.trim().strip_prefix("listening on ").unwrap_or_else(|| panic!("{line:?}")).to_owned();
+        let address = line
+            .trim()
+            .strip_prefix("listening on ")
+            .unwrap_or_else(|| panic!("{line:?}"))
+            .to_owned();
         Self { child, out, address }
     }
 
     fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args([name, &self.child.id().to_string()]).status().expect("kill runs");
+        let sent = Command::new("kill")
+            .args([name, &self.child.id().to_string()])
+            .status()
+            .expect("kill runs");
         assert!(sent.success());
     }
 
@@ -88,9 +100,14 @@ fn three_processes_agree_with_the_twin_and_stop_when_told() {
     let made = output(&room, &["provision", "pump", "--state", "dealer", "-o", "pump.key"]);
     assert!(made.status.success(), "{}", text(&made.stderr));
     let again = output(&room, &["provision", "pump", "--state", "dealer", "-o", "other.key"]);
-    assert!(!again.status.success() && text(&again.stderr).contains("has a key already"), "{}", text(&again.stderr));
+    assert!(
+        !again.status.success() && text(&again.stderr).contains("has a key already"),
+        "{}",
+        text(&again.stderr)
+    );
 
-    let mut dealer = Server::start(&room, &["dealer", "--state", "dealer", "--listen", "127.0.0.1:0"]);
+    let mut dealer =
+        Server::start(&room, &["dealer", "--state", "dealer", "--listen", "127.0.0.1:0"]);
     let host = [
         "host",
         "model.slt",
@@ -105,7 +122,17 @@ fn three_processes_agree_with_the_twin_and_stop_when_told() {
     ];
     let mut host = Server::start(&room, &host);
     let address = host.address.clone();
-    let device = ["device", "--key", "pump.key", "--counter", "counter", "--host", &address, "--inputs", "readings.npy"];
+    let device = [
+        "device",
+        "--key",
+        "pump.key",
+        "--counter",
+        "counter",
+        "--host",
+        &address,
+        "--inputs",
+        "readings.npy",
+    ];
     let run = output(&room, &[&device[..], &["--answer", "both", "--report", "report"]].concat());
     assert!(run.status.success(), "{}", text(&run.stderr));
     let twin = output(&room, &["twin", "model.slt", "--inputs", "readings.npy"]);
@@ -117,7 +144,8 @@ fn three_processes_agree_with_the_twin_and_stop_when_told() {
     for line in text(&twin.stdout).lines() {
         let mut of_host = String::new();
         host.out.read_line(&mut of_host).expect("reads");
-        let values = |line: &str| line.trim().split_once("frac_bits=").expect("values").1.to_owned();
+        let values =
+            |line: &str| line.trim().split_once("frac_bits=").expect("values").1.to_owned();
         assert!(of_host.starts_with("device=pump session="), "{of_host}");
         assert_eq!(values(&of_host), values(line));
     }
@@ -128,7 +156,11 @@ fn three_processes_agree_with_the_twin_and_stop_when_told() {
     // Another answer policy is refused by name, with its exit code.
     let refused = output(&room, &[&device[..], &["--report", "report"]].concat());
     assert_eq!(refused.status.code(), Some(1));
-    assert!(text(&refused.stderr).contains("start both sides with the same `--answer`"), "{}", text(&refused.stderr));
+    assert!(
+        text(&refused.stderr).contains("start both sides with the same `--answer`"),
+        "{}",
+        text(&refused.stderr)
+    );
     let report = std::fs::read_to_string(room.path("report")).unwrap();
     assert!(report.contains("error Refused: "), "{report}");
 
@@ -141,17 +173,44 @@ fn three_processes_agree_with_the_twin_and_stop_when_told() {
     }
 }
 
-/// One round trip per layer: what either end sends is late, and so are the answers, which stay the same.
+/// One round trip per layer: what either end sends is late, and so are the answers, which stay the
+/// same.
 #[test]
 fn an_emulated_link_changes_nothing_but_the_time() {
     let room = room();
-    assert!(output(&room, &["provision", "pump", "--state", "dealer", "-o", "pump.key"]).status.success());
+    assert!(
+        output(&room, &["provision", "pump", "--state", "dealer", "-o", "pump.key"])
+            .status
+            .success()
+    );
     let link = ["--link", "30ms,20mbit"];
-    let dealer = Server::start(&room, &[&["dealer", "--state", "dealer", "--listen", "127.0.0.1:0"][..], &link].concat());
-    let host = ["host", "model.slt", "--dealer", &dealer.address, "--state", "host", "--listen", "127.0.0.1:0"];
+    let dealer = Server::start(
+        &room,
+        &[&["dealer", "--state", "dealer", "--listen", "127.0.0.1:0"][..], &link].concat(),
+    );
+    let host = [
+        "host",
+        "model.slt",
+        "--dealer",
+        &dealer.address,
+        "--state",
+        "host",
+        "--listen",
+        "127.0.0.1:0",
+    ];
     let mut host = Server::start(&room, &[&host[..], &link].concat());
     let address = host.address.clone();
-    let device = ["device", "--key", "pump.key", "--counter", "counter", "--host", &address, "--inputs", "readings.npy"];
+    let device = [
+        "device",
+        "--key",
+        "pump.key",
+        "--counter",
+        "counter",
+        "--host",
+        &address,
+        "--inputs",
+        "readings.npy",
+    ];
     let twin = output(&room, &["twin", "model.slt", "--inputs", "readings.npy"]);
     // Two round trips for each of five answers, not to speak of handshake and preparation.
     for (options, ways) in [(&[][..], 10), (&link, 20)] {
@@ -166,12 +225,18 @@ fn an_emulated_link_changes_nothing_but_the_time() {
     host.signal("-INT");
     assert_eq!(host.wait(), Some(0));
 
-    for command in
-        [&device[..], &["dealer", "--state", "other"], &["host", "model.slt", "--dealer", "127.0.0.1:1", "--state", "other"]]
-    {
+    for command in [
+        &device[..],
+        &["dealer", "--state", "other"],
+        &["host", "model.slt", "--dealer", "127.0.0.1:1", "--state", "other"],
+    ] {
         let refused = output(&room, &[command, &["--link", "40,100"]].concat());
         assert_eq!(refused.status.code(), Some(2));
-        assert!(text(&refused.stderr).contains("such as 40ms,100mbit"), "{}", text(&refused.stderr));
+        assert!(
+            text(&refused.stderr).contains("such as 40ms,100mbit"),
+            "{}",
+            text(&refused.stderr)
+        );
     }
 }
 
@@ -187,18 +252,44 @@ fn two_servers_a_data_party_and_a_console_agree_with_the_twin() {
         let made = output(&room, arguments);
         assert!(made.status.success(), "{}", text(&made.stderr));
     }
-    let mut dealer = Server::start(&room, &["dealer", "--state", "dealer", "--listen", "127.0.0.1:0"]);
+    let mut dealer =
+        Server::start(&room, &["dealer", "--state", "dealer", "--listen", "127.0.0.1:0"]);
     let address = dealer.address.clone();
-    let server_1 = ["server", "--party", "1", "--model", "model.slt", "--dealer", &address, "--state", "s1"];
-    let mut server_1 = Server::start(&room, &[&server_1[..], &["--console", "operator.1", "--listen", "127.0.0.1:0"]].concat());
+    let server_1 =
+        ["server", "--party", "1", "--model", "model.slt", "--dealer", &address, "--state", "s1"];
+    let mut server_1 = Server::start(
+        &room,
+        &[&server_1[..], &["--console", "operator.1", "--listen", "127.0.0.1:0"]].concat(),
+    );
     let peer = server_1.address.clone();
-    let server_0 = ["server", "--party", "0", "--task", "task.bin", "--key", "server-0.key", "--counter", "s0", "--peer"];
+    let server_0 = [
+        "server",
+        "--party",
+        "0",
+        "--task",
+        "task.bin",
+        "--key",
+        "server-0.key",
+        "--counter",
+        "s0",
+        "--peer",
+    ];
     let rest = ["--console", "operator.0", "--listen", "127.0.0.1:0"];
     let mut server_0 = Server::start(&room, &[&server_0[..], &[&peer], &rest].concat());
     let both = format!("{},{}", server_0.address, server_1.address);
 
     let twin = text(&output(&room, &["twin", "model.slt", "--inputs", "readings.npy"]).stdout);
-    let device = ["device", "--key", "pump.key", "--counter", "counter", "--outsource", &both, "--task", "task.bin"];
+    let device = [
+        "device",
+        "--key",
+        "pump.key",
+        "--counter",
+        "counter",
+        "--outsource",
+        &both,
+        "--task",
+        "task.bin",
+    ];
     let device = [&device[..], &["--inputs", "readings.npy"]].concat();
     let run = output(&room, &device);
     assert!(run.status.success(), "{}", text(&run.stderr));
@@ -206,11 +297,16 @@ fn two_servers_a_data_party_and_a_console_agree_with_the_twin() {
 
     let run = output(&room, &[&device[..], &["--to-console"]].concat());
     assert!(run.status.success(), "{}", text(&run.stderr));
-    assert!(text(&run.stdout).lines().all(|line| line.ends_with("values=")), "{}", text(&run.stdout));
+    assert!(
+        text(&run.stdout).lines().all(|line| line.ends_with("values=")),
+        "{}",
+        text(&run.stdout)
+    );
     let console = output(&room, &["console", "--from", &both, "--key", "operator", "--count", "5"]);
     assert!(console.status.success(), "{}", text(&console.stderr));
     let values = |text: &str| {
-        let values = text.lines().map(|line| line.split_once("frac_bits=").expect("values").1.to_owned());
+        let values =
+            text.lines().map(|line| line.split_once("frac_bits=").expect("values").1.to_owned());
         let mut values: Vec<_> = values.collect();
         values.sort();
         values
@@ -220,13 +316,34 @@ fn two_servers_a_data_party_and_a_console_agree_with_the_twin() {
 
     // A second server 0 is told so, names the field, and ends.
     let first = server_0.address.clone();
-    assert!(output(&room, &["provision", "other", "--state", "dealer", "-o", "other.key"]).status.success());
-    let arguments = ["server", "--party", "0", "--task", "task.bin", "--key", "other.key", "--counter", "other", "--peer"];
+    assert!(
+        output(&room, &["provision", "other", "--state", "dealer", "-o", "other.key"])
+            .status
+            .success()
+    );
+    let arguments = [
+        "server",
+        "--party",
+        "0",
+        "--task",
+        "task.bin",
+        "--key",
+        "other.key",
+        "--counter",
+        "other",
+        "--peer",
+    ];
     let second = output(&room, &[&arguments[..], &[&first, "--listen", "127.0.0.1:0"]].concat());
     assert_eq!(second.status.code(), Some(1));
-    assert!(text(&second.stderr).contains("party: both servers were started as --party 0"), "{}", text(&second.stderr));
+    assert!(
+        text(&second.stderr).contains("party: both servers were started as --party 0"),
+        "{}",
+        text(&second.stderr)
+    );
 
-    for (server, signal) in [(&mut server_0, "-INT"), (&mut server_1, "-TERM"), (&mut dealer, "-TERM")] {
+    for (server, signal) in
+        [(&mut server_0, "-INT"), (&mut server_1, "-TERM"), (&mut dealer, "-TERM")]
+    {
         server.signal(signal);
         assert_eq!(server.wait(), Some(0));
     }
@@ -238,12 +355,29 @@ fn state_belongs_to_one_process() {
     let dealer = Server::start(&room, &["dealer", "--state", "dealer", "--listen", "127.0.0.1:0"]);
     let second = output(&room, &["dealer", "--state", "dealer", "--listen", "127.0.0.1:0"]);
     assert_eq!(second.status.code(), Some(1));
-    assert!(text(&second.stderr).contains("is in use by another process"), "{}", text(&second.stderr));
-    let host = ["host", "model.slt", "--dealer", &dealer.address, "--state", "host", "--listen", "127.0.0.1:0"];
+    assert!(
+        text(&second.stderr).contains("is in use by another process"),
+        "{}",
+        text(&second.stderr)
+    );
+    let host = [
+        "host",
+        "model.slt",
+        "--dealer",
+        &dealer.address,
+        "--state",
+        "host",
+        "--listen",
+        "127.0.0.1:0",
+    ];
     let _host = Server::start(&room, &host);
     let second = output(&room, &host);
     assert_eq!(second.status.code(), Some(1));
-    assert!(text(&second.stderr).contains("is in use by another process"), "{}", text(&second.stderr));
+    assert!(
+        text(&second.stderr).contains("is in use by another process"),
+        "{}",
+        text(&second.stderr)
+    );
 }
 
 #[test]
@@ -253,8 +387,19 @@ fn other_machines_need_the_flag() {
     let refused = output(&room, &open);
     assert_eq!(refused.status.code(), Some(1));
     assert!(text(&refused.stderr).contains("--insecure-plaintext"), "{}", text(&refused.stderr));
-    let refused =
-        output(&room, &["host", "model.slt", "--dealer", "192.0.2.1:7100", "--state", "host", "--listen", "127.0.0.1:0"]);
+    let refused = output(
+        &room,
+        &[
+            "host",
+            "model.slt",
+            "--dealer",
+            "192.0.2.1:7100",
+            "--state",
+            "host",
+            "--listen",
+            "127.0.0.1:0",
+        ],
+    );
     assert_eq!(refused.status.code(), Some(1));
     assert!(text(&refused.stderr).contains("--insecure-plaintext"), "{}", text(&refused.stderr));
     let server = Server::start(&room, &[&open[..], &["--insecure-plaintext"]].concat());
@@ -265,14 +410,29 @@ fn other_machines_need_the_flag() {
 #[test]
 fn a_device_that_is_interrupted_says_so() {
     let room = room();
-    assert!(output(&room, &["provision", "pump", "--state", "dealer", "-o", "pump.key"]).status.success());
+    assert!(
+        output(&room, &["provision", "pump", "--state", "dealer", "-o", "pump.key"])
+            .status
+            .success()
+    );
     // A host that accepts and says nothing.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = silent.local_addr().unwrap().to_string();
-    let device = ["device", "--key", "pump.key", "--counter", "counter", "--host", &address, "--inputs", "readings.npy"];
+    let device = [
+        "device",
+        "--key",
+        "pump.key",
+        "--counter",
+        "counter",
+        "--host",
+        &address,
+        "--inputs",
+        "readings.npy",
+    ];
     let mut child = sharelet(&room, &device).stderr(Stdio::null()).spawn().expect("starts");
     let _connection = silent.accept().expect("connects");
-    let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill runs");
+    let kill =
+        Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill runs");
     assert!(kill.success());
     assert_eq!(child.wait().expect("ends").code(), Some(130));
 }
@@ -281,7 +441,11 @@ fn a_device_that_is_interrupted_says_so() {
 fn damaged_files_are_named() {
     let room = room();
     let damaged = |name: &str, at: usize| parties::damage(&room.path(name), at);
-    assert!(output(&room, &["provision", "pump", "--state", "dealer", "-o", "pump.key"]).status.success());
+    assert!(
+        output(&room, &["provision", "pump", "--state", "dealer", "-o", "pump.key"])
+            .status
+            .success()
+    );
     damaged("pump.key", 30);
     let device = [
         "device",
@@ -301,10 +465,17 @@ fn damaged_files_are_named() {
     assert!(text(&refused.stderr).contains("the key is damaged"), "{}", text(&refused.stderr));
     assert!(std::fs::read_to_string(room.path("report")).unwrap().contains("error Key: "));
     damaged("model.slt", 100);
-    for command in [&["inspect", "model.slt"][..], &["host", "model.slt", "--dealer", "127.0.0.1:1", "--state", "host"]] {
+    for command in [
+        &["inspect", "model.slt"][..],
+        &["host", "model.slt", "--dealer", "127.0.0.1:1", "--state", "host"],
+    ] {
         let refused = output(&room, command);
         assert_eq!(refused.status.code(), Some(1));
-        assert!(text(&refused.stderr).contains("checksum does not match"), "{}", text(&refused.stderr));
+        assert!(
+            text(&refused.stderr).contains("checksum does not match"),
+            "{}",
+            text(&refused.stderr)
+        );
     }
     assert!(!Path::new(&room.path("counter.tmp")).exists());
 }
@@ -312,18 +483,36 @@ fn damaged_files_are_named() {
 #[test]
 fn every_command_has_help_with_examples() {
     let room = room();
-    for command in ["provision", "dealer", "host", "device", "server", "console", "task", "twin", "inspect"] {
+    for command in
+        ["provision", "dealer", "host", "device", "server", "console", "task", "twin", "inspect"]
+    {
         let help = output(&room, &[command, "--help"]);
         assert!(help.status.success() && text(&help.stdout).contains("Examples:"), "{command}");
     }
     assert_eq!(output(&room, &["host"]).status.code(), Some(2), "wrong arguments");
-    assert_eq!(output(&room, &["server", "--party", "0"]).status.code(), Some(2), "wrong arguments");
-    assert_eq!(output(&room, &["server", "--party", "2"]).status.code(), Some(2), "wrong arguments");
-    assert_eq!(output(&room, &["provision", "pump", "-o", "pump.key"]).status.code(), Some(2), "wrong arguments");
-    let inspected = output(&room, &["inspect", "model.slt", "--rtt", "50ms", "--bandwidth", "1mbit"]);
+    assert_eq!(
+        output(&room, &["server", "--party", "0"]).status.code(),
+        Some(2),
+        "wrong arguments"
+    );
+    assert_eq!(
+        output(&room, &["server", "--party", "2"]).status.code(),
+        Some(2),
+        "wrong arguments"
+    );
+    assert_eq!(
+        output(&room, &["provision", "pump", "-o", "pump.key"]).status.code(),
+        Some(2),
+        "wrong arguments"
+    );
+    let inspected =
+        output(&room, &["inspect", "model.slt", "--rtt", "50ms", "--bandwidth", "1mbit"]);
     assert!(text(&inspected.stdout).contains("round trips"), "{}", text(&inspected.stdout));
     let json = text(&output(&room, &["inspect", "model.slt", "--json"]).stdout);
-    assert!(json.starts_with("{\"name\":\"random\"") && json.contains("\"round_trips\":2"), "{json}");
+    assert!(
+        json.starts_with("{\"name\":\"random\"") && json.contains("\"round_trips\":2"),
+        "{json}"
+    );
 }
 
 #[test]
@@ -334,14 +523,26 @@ fn costs_are_drawn_as_bars() {
     assert!(drawn.status.success(), "{}", text(&drawn.stderr));
     let drawn = text(&drawn.stdout);
     let bars = drawn.strip_prefix(&plain).expect("the table comes first");
-    for panel in ["preparation: bytes up", "online: bytes up", "online: bytes down", "dealer to host: bytes", "keystream blocks"]
-    {
+    for panel in [
+        "preparation: bytes up",
+        "online: bytes up",
+        "online: bytes down",
+        "dealer to host: bytes",
+        "keystream blocks",
+    ] {
         assert!(bars.contains(panel), "{panel}: {bars}");
     }
-    assert!(bars.lines().filter(|line| line.contains("0: 6 -> 40") && line.contains('█')).count() >= 5, "{bars}");
+    assert!(
+        bars.lines().filter(|line| line.contains("0: 6 -> 40") && line.contains('█')).count() >= 5,
+        "{bars}"
+    );
 
     let filed = output(&room, &["inspect", "model.slt", "--json", "--plot", "cost.svg"]);
-    assert!(filed.status.success() && text(&filed.stdout).starts_with("{\"name\""), "{}", text(&filed.stderr));
+    assert!(
+        filed.status.success() && text(&filed.stdout).starts_with("{\"name\""),
+        "{}",
+        text(&filed.stderr)
+    );
     let file = std::fs::read_to_string(room.path("cost.svg")).expect("a file");
     let document = roxmltree::Document::parse(&file).expect("well-formed");
     // The page, and a bar per layer in each of six panels.
@@ -354,6 +555,10 @@ fn costs_are_drawn_as_bars() {
     ] {
         let refused = output(&room, &[&["inspect", "model.slt"], options].concat());
         assert_eq!(refused.status.code(), Some(code), "{options:?}");
-        assert!(text(&refused.stderr).contains(says) && refused.stdout.is_empty(), "{}", text(&refused.stderr));
+        assert!(
+            text(&refused.stderr).contains(says) && refused.stdout.is_empty(),
+            "{}",
+            text(&refused.stderr)
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! The reference networks through dealer, host and device: every private answer is the plaintext answer, bit for bit.
+//! The reference networks through dealer, host and device: every private answer is the plaintext
+//! answer, bit for bit.
 
 #![cfg(feature = "import")]
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -37,17 +38,29 @@ async fn exact(model: Model, readings: &Readings) -> Vec<Vec<u32>> {
     assert_eq!(run.await.expect("ends in time").expect("works"), readings.len());
     host.stop().await;
     dealer.stop().await;
-    let wrong = device.events.answers.iter().zip(&expected).filter(|(private, plain)| private != plain).count();
+    let wrong = device
+        .events
+        .answers
+        .iter()
+        .zip(&expected)
+        .filter(|(private, plain)| private != plain)
+        .count();
     assert_eq!((device.events.answers.len(), wrong), (readings.len(), 0));
-    println!("{}: {} private answers, all equal to the plaintext ones", room.model.name, readings.len());
+    println!(
+        "{}: {} private answers, all equal to the plaintext ones",
+        room.model.name,
+        readings.len()
+    );
     device.events.answers
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_windows_of_ad01() {
     let Some(data) = support::shared_data() else { return };
-    let windows = Readings::load(&data.join("mlperf-tiny/ad01_windows.npy"), ReadOptions::default()).unwrap();
-    let outputs = Readings::load(&data.join("mlperf-tiny/ad01_outputs.npy"), ReadOptions::default()).unwrap();
+    let windows =
+        Readings::load(&data.join("mlperf-tiny/ad01_windows.npy"), ReadOptions::default()).unwrap();
+    let outputs =
+        Readings::load(&data.join("mlperf-tiny/ad01_outputs.npy"), ReadOptions::default()).unwrap();
     assert_eq!(windows.len(), 196);
     let model = import(&data.join("mlperf-tiny/ad01.onnx"), &windows);
     let answers = exact(model.clone(), &windows).await;
@@ -66,9 +79,13 @@ async fn test_images_on_network_b() {
     let Some(data) = support::shared_data() else { return };
     let load = |file: &str| Readings::load(&data.join(file), ReadOptions::default()).unwrap();
     let images = load("mnist/test-images-idx3-ubyte.gz");
-    let logits = Readings::load(&data.join("networks/network_b_test_logits.npy"), ReadOptions::default()).unwrap();
-    let few = Readings::new(images.width(), images.rows().take(20).flatten().copied().collect()).unwrap();
-    let model = import(&data.join("networks/network_b.onnx"), &load("mnist/train-images-idx3-ubyte.gz"));
+    let logits =
+        Readings::load(&data.join("networks/network_b_test_logits.npy"), ReadOptions::default())
+            .unwrap();
+    let few =
+        Readings::new(images.width(), images.rows().take(20).flatten().copied().collect()).unwrap();
+    let model =
+        import(&data.join("networks/network_b.onnx"), &load("mnist/train-images-idx3-ubyte.gz"));
     let answers = exact(model.clone(), &few).await;
     for (answer, float) in answers.iter().zip(logits.rows()) {
         for (found, float) in model.decode(answer).iter().zip(float) {
@@ -80,13 +97,20 @@ async fn test_images_on_network_b() {
 #[tokio::test(flavor = "multi_thread")]
 async fn all_test_images_on_network_a() {
     let Some(data) = support::shared_data() else { return };
-    let load = |file: &str, divide| Readings::load(&data.join(file), ReadOptions { width: None, divide }).unwrap();
+    let load = |file: &str, divide| {
+        Readings::load(&data.join(file), ReadOptions { width: None, divide }).unwrap()
+    };
     let images = load("mnist/test-images-idx3-ubyte.gz", None);
     let labels = load("mnist/test-labels-idx1-ubyte.gz", Some(1.0));
     assert_eq!(images.len(), 1000);
-    let model = import(&data.join("networks/network_a.onnx"), &load("mnist/train-images-idx3-ubyte.gz", None));
+    let model = import(
+        &data.join("networks/network_a.onnx"),
+        &load("mnist/train-images-idx3-ubyte.gz", None),
+    );
     let answers = exact(model, &images).await;
-    let right = |(answer, label): &(&Vec<u32>, &f32)| largest(answer).is_some_and(|class| (class as f32 - **label).abs() < 0.5);
+    let right = |(answer, label): &(&Vec<u32>, &f32)| {
+        largest(answer).is_some_and(|class| (class as f32 - **label).abs() < 0.5)
+    };
     let correct = answers.iter().zip(labels.values()).filter(right).count();
     // 98.9 % in float, and at most 0.2 points away from it.
     assert!((987..=991).contains(&correct), "{correct} of 1000");

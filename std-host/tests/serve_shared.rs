@@ -1,6 +1,13 @@
-//! A model that two servers share, served to data parties: the private answer is the twin's, and every refusal has its name.
+//! A model that two servers share, served to data parties: the private answer is the twin's, and
+//! every refusal has its name.
 
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::cast_possible_truncation)]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::cast_possible_truncation
+)]
 
 mod parties;
 
@@ -68,8 +75,9 @@ struct Shared {
 
 fn config(layers: &str, truncation: &str, seed: u64) -> String {
     format!(
-        "[data]\ntrain = \"study\"\n[model]\nkind = \"network\"\n{layers}\n[training]\nepochs = 1\nbatch = 4\nlearning_rate = 0.1\n\
-         momentum = 0.9\nseed = {seed}\n[arithmetic]\ntruncation = \"{truncation}\"\n"
+        "[data]\ntrain = \"study\"\n[model]\nkind = \"network\"\n{layers}\n[training]\nepochs = \
+         1\nbatch = 4\nlearning_rate = 0.1\nmomentum = 0.9\nseed = \
+         {seed}\n[arithmetic]\ntruncation = \"{truncation}\"\n"
     )
 }
 
@@ -95,16 +103,29 @@ impl Shared {
             config: config(layers, truncation, 1),
             curve: Vec::new(),
         };
-        let parsed = sharelet_host::train::config::Config::parse(&header(0).config, Path::new("config.toml")).expect("valid");
-        let words = Model::zeros(&parsed.network(features).expect("fits"), true).expect("fits").words().count() + 2;
-        let whole: Vec<u64> = (0..words).map(|_| (rng.next_u64() >> (64 - F)).wrapping_sub(1 << (F - 1))).collect();
+        let parsed = sharelet_host::train::config::Config::parse(
+            &header(0).config,
+            Path::new("config.toml"),
+        )
+        .expect("valid");
+        let words = Model::zeros(&parsed.network(features).expect("fits"), true)
+            .expect("fits")
+            .words()
+            .count()
+            + 2;
+        let whole: Vec<u64> =
+            (0..words).map(|_| (rng.next_u64() >> (64 - F)).wrapping_sub(1 << (F - 1))).collect();
         let first: Vec<u64> = (0..words).map(|_| rng.next_u64()).collect();
-        let second = whole.iter().zip(&first).map(|(word, share)| word.wrapping_sub(*share)).collect();
-        let shares = [Share { header: header(0), words: first }, Share { header: header(1), words: second }];
+        let second =
+            whole.iter().zip(&first).map(|(word, share)| word.wrapping_sub(*share)).collect();
+        let shares =
+            [Share { header: header(0), words: first }, Share { header: header(1), words: second }];
         for (share, name) in shares.iter().zip(["model-0.share", "model-1.share"]) {
             share.save(&room.path(name)).expect("saves");
         }
-        let whole = SharedModel::new(&Share { header: header(0), words: whole }, Path::new("whole")).expect("valid");
+        let whole =
+            SharedModel::new(&Share { header: header(0), words: whole }, Path::new("whole"))
+                .expect("valid");
         Self { room, whole, shares }
     }
 
@@ -115,7 +136,9 @@ impl Shared {
     fn readings(&self, count: usize) -> Readings {
         let mut rng = rng(random_seed());
         let inputs = self.whole.serving.inputs();
-        let values = (0..count * inputs).map(|_| (rng.next_u32() >> 8) as f32 / (1 << 23) as f32 - 1.0).collect();
+        let values = (0..count * inputs)
+            .map(|_| (rng.next_u32() >> 8) as f32 / (1 << 23) as f32 - 1.0)
+            .collect();
         Readings::new(inputs, values).expect("finite")
     }
 
@@ -130,7 +153,11 @@ impl Shared {
             let mut evaluate = serving.evaluate(model, &weights, input).expect("fits");
             let output = offline::run(&mut evaluate, machine()).expect("runs").0;
             let dropped = output.frac_bits - F;
-            output.words.iter().map(|word| (word.cast_signed() >> dropped).cast_unsigned()).collect()
+            output
+                .words
+                .iter()
+                .map(|word| (word.cast_signed() >> dropped).cast_unsigned())
+                .collect()
         };
         readings.rows().map(answer).collect()
     }
@@ -144,17 +171,30 @@ impl Shared {
     }
 
     /// Waits for server 0 to ask as long as `pair`.
-    async fn server_1_waiting(&self, pair: Duration, address: &str, dealer: &str, share: &Share) -> One {
+    async fn server_1_waiting(
+        &self,
+        pair: Duration,
+        address: &str,
+        dealer: &str,
+        share: &Share,
+    ) -> One {
         let model = SharedModel::new(share, Path::new("model-1.share")).expect("valid");
         let limits = party1::Limits { pair, ..party1::Limits::default() };
-        let party = Party1::new(model, Self::client(dealer), limits, getrandom::u64().expect("randomness"));
+        let party =
+            Party1::new(model, Self::client(dealer), limits, getrandom::u64().expect("randomness"));
         serve(address, party, self.room.queue(1, 64)).await
     }
 
-    async fn party_0(&self, peer: &str, share: &Share, (lanes, chunk): (usize, u32)) -> Arc<Party0> {
+    async fn party_0(
+        &self,
+        peer: &str,
+        share: &Share,
+        (lanes, chunk): (usize, u32),
+    ) -> Arc<Party0> {
         let model = SharedModel::new(share, Path::new("model-0.share")).expect("valid");
         let key = DeviceKey::load(&self.room.path("server-0.key")).expect("loads");
-        let counter = when_unlocked(|| FileCounter::open(&self.room.counter_path("server-0"))).await;
+        let counter =
+            when_unlocked(|| FileCounter::open(&self.room.counter_path("server-0"))).await;
         let settings = party0::Settings {
             lanes,
             connect: STALL,
@@ -168,7 +208,8 @@ impl Shared {
     }
 
     async fn server_0(&self, address: &str, peer: &str, sizes: (usize, u32)) -> One {
-        serve(address, self.party_0(peer, &self.shares[0], sizes).await, self.room.queue(0, 64)).await
+        serve(address, self.party_0(peer, &self.shares[0], sizes).await, self.room.queue(0, 64))
+            .await
     }
 
     fn data_party(&self, name: &str, server_0: &One, server_1: &One, readings: &Readings) -> Party {
@@ -182,7 +223,8 @@ fn refused(reason: Reason) -> Vec<u8> {
     Status::Refused(reason).emit().to_vec()
 }
 
-/// Exact truncation: bit for bit, by several data parties at once, over several chunks of sessions; and the traffic is as promised.
+/// Exact truncation: bit for bit, by several data parties at once, over several chunks of sessions;
+/// and the traffic is as promised.
 #[tokio::test(flavor = "multi_thread")]
 async fn exact_answers_are_those_of_the_twin() {
     for (layers, sizes) in [(PERCEPTRON, (9, 3)), (POOLS, (36, 3))] {
@@ -194,7 +236,8 @@ async fn exact_answers_are_those_of_the_twin() {
         for number in 0..4 {
             let readings = shared.readings(5);
             let expected = shared.twin(&readings);
-            let mut party = shared.data_party(&format!("pump-{number}"), &server_0, &server_1, &readings);
+            let mut party =
+                shared.data_party(&format!("pump-{number}"), &server_0, &server_1, &readings);
             party.settings.retries = 10;
             asked.spawn(async move {
                 assert_eq!(ask(&mut party).await.expect("works"), 5);
@@ -205,7 +248,11 @@ async fn exact_answers_are_those_of_the_twin() {
             let (events, expected) = events.expect("does not panic");
             assert_eq!(events.log.wide, expected);
             let (inputs, outputs) = (sizes.0 as u64, sizes.1 as u64);
-            assert!(events.traffic.iter().all(|&traffic| traffic == (8 * inputs + 64, 16 * outputs)), "{:?}", events.traffic);
+            assert!(
+                events.traffic.iter().all(|&traffic| traffic == (8 * inputs + 64, 16 * outputs)),
+                "{:?}",
+                events.traffic
+            );
         }
         server_0.stop().await.expect("a clean end");
         server_1.stop().await.expect("a clean end");
@@ -219,8 +266,9 @@ fn distance(found: &[Vec<u64>], expected: &[Vec<u64>]) -> u64 {
     words.map(|(a, b)| a.wrapping_sub(*b).cast_signed().unsigned_abs()).max().expect("answers")
 }
 
-/// With the one-unit truncation a hidden value is at most a unit too high; a layer of weights below one half makes at most half as
-/// many units of that as it has inputs, and what is dropped at the end may be one more.
+/// With the one-unit truncation a hidden value is at most a unit too high; a layer of weights below
+/// one half makes at most half as many units of that as it has inputs, and what is dropped at the
+/// end may be one more.
 #[tokio::test(flavor = "multi_thread")]
 async fn network_a_takes_seven_messages_and_is_within_its_bound() {
     let shared = Shared::new("name = \"a\"", "one-unit", (784, 10));
@@ -258,9 +306,15 @@ async fn answers_to_the_operator_reach_the_console() {
     ask(&mut party).await.expect("works");
     assert!(party.events.log.wide.iter().all(Vec::is_empty), "the data party learns nothing");
     let printed = Printed::default();
-    assert_eq!(console(&key, &server_0.address, &server_1.address, 4, &printed).await.expect("works"), 4);
-    let expected: Vec<Vec<u32>> =
-        shared.twin(&readings).iter().map(|answer| answer.iter().map(|&value| value as u32).collect()).collect();
+    assert_eq!(
+        console(&key, &server_0.address, &server_1.address, 4, &printed).await.expect("works"),
+        4
+    );
+    let expected: Vec<Vec<u32>> = shared
+        .twin(&readings)
+        .iter()
+        .map(|answer| answer.iter().map(|&value| value as u32).collect())
+        .collect();
     let values: Vec<_> = printed.lock().unwrap().iter().map(|(_, values)| values.clone()).collect();
     assert_eq!(values, expected);
 }
@@ -283,23 +337,36 @@ async fn shares_of_other_models_are_refused_with_their_field() {
             changed(&|header| header.config = config(PERCEPTRON, "exact", 7)),
             "`training.seed` is 7 here and 1 at the other server",
         ),
-        (changed(&|header| header.config = config(PERCEPTRON, "one-unit", 1)), "`arithmetic.truncation` is \"one-unit\" here"),
+        (
+            changed(&|header| header.config = config(PERCEPTRON, "one-unit", 1)),
+            "`arithmetic.truncation` is \"one-unit\" here",
+        ),
     ];
     for (share, expected) in &others {
         let party = shared.party_0(&server_1.address, share, (1, 16)).await;
-        let error = serve("127.0.0.1:0", party, None).await.ended().await.expect_err("differs").to_string();
+        let error =
+            serve("127.0.0.1:0", party, None).await.ended().await.expect_err("differs").to_string();
         assert!(error.contains(expected), "{error}");
     }
     // The wrong party's file, a file that is cut, and one with too few words.
     let (path, cut) = (shared.room.path("model-1.share"), shared.room.path("cut.share"));
     let error = SharedModel::load_of(&path, 0).expect_err("of the other party");
-    assert!(matches!(error, ModelError::Share(TrainingError::OtherParty { found: 1, expected: 0, .. })), "{error}");
+    assert!(
+        matches!(error, ModelError::Share(TrainingError::OtherParty { found: 1, expected: 0, .. })),
+        "{error}"
+    );
     let bytes = std::fs::read(&path).unwrap();
     std::fs::write(&cut, &bytes[..bytes.len() - 9]).unwrap();
-    assert!(matches!(SharedModel::load(&cut), Err(ModelError::Share(TrainingError::Damaged { .. }))));
+    assert!(matches!(
+        SharedModel::load(&cut),
+        Err(ModelError::Share(TrainingError::Damaged { .. }))
+    ));
     let mut few = copy(&shared.shares[1]);
     few.words.pop();
-    assert!(matches!(SharedModel::new(&few, &cut), Err(ModelError::Share(TrainingError::Damaged { .. }))));
+    assert!(matches!(
+        SharedModel::new(&few, &cut),
+        Err(ModelError::Share(TrainingError::Damaged { .. }))
+    ));
     // A server with a model of its own.
     let owner = &shared.room;
     let other = owner.server_0_at("127.0.0.1:0", &server_1.address, owner.task(), 1).await;
@@ -319,10 +386,14 @@ async fn wrong_queries_cost_a_session_and_no_lane() {
     let (seed, masked, device) = (Half::Seed, Half::Masked, Recipient::DataParty);
     assert_eq!(send(&server_1, &half(&task, 1, masked, device)).await, refused(Reason::NoPartner));
     for id in 2..5 {
-        assert_eq!(send(&server_0, &half(&task, id, seed, device)).await, refused(Reason::NoPartner));
+        assert_eq!(
+            send(&server_0, &half(&task, id, seed, device)).await,
+            refused(Reason::NoPartner)
+        );
     }
     assert_eq!(send(&server_0, &half(&task, 2, seed, device)).await, refused(Reason::Replay));
-    let (to_device, to_console) = (half(&task, 9, seed, device), half(&task, 9, masked, Recipient::Console));
+    let (to_device, to_console) =
+        (half(&task, 9, seed, device), half(&task, 9, masked, Recipient::Console));
     let (first, second) = tokio::join!(send(&server_0, &to_device), send(&server_1, &to_console));
     assert_eq!((first, second), (refused(Reason::HalvesDiffer), refused(Reason::HalvesDiffer)));
     let readings = shared.readings(2);
@@ -332,7 +403,8 @@ async fn wrong_queries_cost_a_session_and_no_lane() {
     assert_eq!(party.events.log.wide, shared.twin(&readings));
 }
 
-/// Either server, or the dealer, goes away in the middle: a named refusal, and everything works when it is back, under fresh masks.
+/// Either server, or the dealer, goes away in the middle: a named refusal, and everything works
+/// when it is back, under fresh masks.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_disappears_is_named_and_found_again() {
     let shared = Shared::new(PERCEPTRON, "exact", (9, 3));
@@ -369,7 +441,10 @@ async fn what_disappears_is_named_and_found_again() {
     let reason = loop {
         match ask(&mut party).await {
             Ok(_) => {}
-            Err(DeviceError::Server { source: SessionError::Query(Reason::NoPartner | Reason::PeerLost), .. }) => {}
+            Err(DeviceError::Server {
+                source: SessionError::Query(Reason::NoPartner | Reason::PeerLost),
+                ..
+            }) => {}
             Err(DeviceError::Server { source: SessionError::Query(reason), .. }) => break reason,
             // A busy machine may let a connection wait for too long.
             Err(error) => assert!(error.is_passing(), "{error}"),
@@ -404,7 +479,11 @@ async fn delayed(to: &str, delay: Duration) -> String {
     address
 }
 
-async fn carry(mut from: tokio::net::tcp::OwnedReadHalf, mut to: tokio::net::tcp::OwnedWriteHalf, delay: Duration) {
+async fn carry(
+    mut from: tokio::net::tcp::OwnedReadHalf,
+    mut to: tokio::net::tcp::OwnedWriteHalf,
+    delay: Duration,
+) {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let (sender, mut under_way) = tokio::sync::mpsc::unbounded_channel();
     tokio::spawn(async move {
@@ -418,20 +497,25 @@ async fn carry(mut from: tokio::net::tcp::OwnedReadHalf, mut to: tokio::net::tcp
     });
     let mut buffer = vec![0; 1 << 16];
     while let Ok(read) = from.read(&mut buffer).await {
-        if read == 0 || sender.send((tokio::time::Instant::now() + delay, buffer[..read].to_vec())).is_err() {
+        if read == 0
+            || sender.send((tokio::time::Instant::now() + delay, buffer[..read].to_vec())).is_err()
+        {
             return;
         }
     }
 }
 
-/// Far apart: as many one-way delays as there are messages, although server 0 says which query it is.
+/// Far apart: as many one-way delays as there are messages, although server 0 says which query it
+/// is.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_of_network_a_takes_seven_delays() {
     // There and back it is well below `STALL`, the longest silence that a server accepts here.
     const DELAY: Duration = Duration::from_millis(80);
     let shared = Shared::new("name = \"a\"", "one-unit", (784, 10));
     let dealer = shared.room.dealer().await;
-    let server_1 = shared.server_1_waiting(20 * DELAY, "127.0.0.1:0", &dealer.address, &shared.shares[1]).await;
+    let server_1 = shared
+        .server_1_waiting(20 * DELAY, "127.0.0.1:0", &dealer.address, &shared.shares[1])
+        .await;
     let far = delayed(&server_1.address, DELAY).await;
     let server_0 = shared.server_0("127.0.0.1:0", &far, (2, 16)).await;
     let readings = shared.readings(1);
@@ -456,14 +540,16 @@ async fn an_answer_of_network_a_takes_seven_delays() {
 async fn queries_at_once_are_told_apart() {
     let shared = Shared::new(PERCEPTRON, "exact", (9, 3));
     let dealer = shared.room.dealer().await;
-    let server_1 = shared.server_1_waiting(5 * PAIR, "127.0.0.1:0", &dealer.address, &shared.shares[1]).await;
+    let server_1 =
+        shared.server_1_waiting(5 * PAIR, "127.0.0.1:0", &dealer.address, &shared.shares[1]).await;
     let far = delayed(&server_1.address, Duration::from_millis(5)).await;
     let server_0 = shared.server_0("127.0.0.1:0", &far, (3, 32)).await;
     let mut asked = tokio::task::JoinSet::new();
     for number in 0..6 {
         let readings = shared.readings(12);
         let expected = shared.twin(&readings);
-        let mut party = shared.data_party(&format!("pump-{number}"), &server_0, &server_1, &readings);
+        let mut party =
+            shared.data_party(&format!("pump-{number}"), &server_0, &server_1, &readings);
         party.settings.retries = 30;
         asked.spawn(async move {
             ask(&mut party).await.expect("works");

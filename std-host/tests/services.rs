@@ -1,4 +1,5 @@
-//! Dealer, host and device together: the private answer is the answer, and nothing is lost when one of them goes away.
+//! Dealer, host and device together: the private answer is the answer, and nothing is lost when one
+//! of them goes away.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -6,7 +7,9 @@ mod parties;
 
 use std::fs;
 
-use parties::{Room, STALL, damage, random_model, random_readings, random_seed, rng, rogue, run, twin};
+use parties::{
+    Room, STALL, damage, random_model, random_readings, random_seed, rng, rogue, run, twin,
+};
 use rand_core::Rng as _;
 use sharelet_core::session::SessionError;
 use sharelet_core::wire::control::{Answer, DeviceId, Refusal, Request};
@@ -41,7 +44,10 @@ async fn private_answers_equal_the_twin_whoever_learns_them() {
         if answer.to_device() {
             assert_eq!(device.events.answers, expected, "{answer:?}");
         } else {
-            assert!(device.events.answers.iter().all(Vec::is_empty), "the device is not to learn the answer");
+            assert!(
+                device.events.answers.iter().all(Vec::is_empty),
+                "the device is not to learn the answer"
+            );
         }
         let answers = answers.lock().unwrap();
         let of_host: Vec<_> = answers.iter().map(|answer| answer.values.clone()).collect();
@@ -68,7 +74,10 @@ async fn a_dealer_that_was_killed_and_restarted_is_found_again() {
     device.settings.count = Some(4);
     device.events.answers.clear();
     let refused = run(&mut device).await.expect_err("the spool holds one session");
-    assert!(matches!(refused, DeviceError::Session(SessionError::Refused(Refusal::NoCorrelations))), "{refused:?}");
+    assert!(
+        matches!(refused, DeviceError::Session(SessionError::Refused(Refusal::NoCorrelations))),
+        "{refused:?}"
+    );
     assert_eq!(device.events.answers, expected[..1], "what was in the spool was used");
 
     let restart = async {
@@ -103,7 +112,13 @@ async fn a_host_that_was_killed_and_restarted_uses_no_number_twice() {
         let pump = DeviceId::new("pump").unwrap();
         let next = {
             let store = parties::when_unlocked(|| HostStore::open(&room.path("host"))).await;
-            assert!(store.spool().sessions(pump).iter().all(|spooled| !device.events.sessions.contains(spooled)));
+            assert!(
+                store
+                    .spool()
+                    .sessions(pump)
+                    .iter()
+                    .all(|spooled| !device.events.sessions.contains(spooled))
+            );
             store.next_session(pump, room.key_id("pump")).unwrap()
         };
         assert!(next > *device.events.sessions.last().unwrap(), "recorded before it was granted");
@@ -128,7 +143,10 @@ async fn a_counter_that_goes_back_uses_no_number_twice() {
     run(&mut device).await.expect("works");
     assert_eq!(device.events.sessions.len(), 6);
     assert!(distinct_and_growing(&device.events.sessions), "{:?}", device.events.sessions);
-    assert_eq!(device.events.answers, [twin(&room.model, &readings), twin(&room.model, &readings)].concat());
+    assert_eq!(
+        device.events.answers,
+        [twin(&room.model, &readings), twin(&room.model, &readings)].concat()
+    );
     host.stop().await;
     dealer.stop().await;
 }
@@ -155,7 +173,11 @@ async fn damaged_corrections_are_dropped_and_the_next_session_is_used() {
     run(&mut device).await.expect("works");
     assert_eq!(device.events.answers, expected);
     assert_eq!(device.events.failures, [""; 0], "the device notices nothing");
-    assert_eq!(device.events.sessions[1] - device.events.sessions[0], 4, "three numbers are skipped");
+    assert_eq!(
+        device.events.sessions[1] - device.events.sessions[0],
+        4,
+        "three numbers are skipped"
+    );
     host.stop().await;
     dealer.stop().await;
 }
@@ -196,8 +218,14 @@ async fn a_new_key_gets_no_old_corrections_while_the_dealer_is_away() {
     let mut device = room.device("pump", &host.address, &readings);
     device.settings.retries = 0;
     let refused = run(&mut device).await.expect_err("the spool is another key's");
-    assert!(matches!(refused, DeviceError::Session(SessionError::Refused(Refusal::NoCorrelations))), "{refused:?}");
-    assert!(room.spooled("pump").len() >= 2, "whoever says that he has another key does not empty the spool");
+    assert!(
+        matches!(refused, DeviceError::Session(SessionError::Refused(Refusal::NoCorrelations))),
+        "{refused:?}"
+    );
+    assert!(
+        room.spooled("pump").len() >= 2,
+        "whoever says that he has another key does not empty the spool"
+    );
     let dealer = room.dealer_at(&address).await;
     run(&mut device).await.expect("works with the new key");
     assert_eq!(device.events.answers, twin(&room.model, &readings));
@@ -232,7 +260,10 @@ async fn a_new_key_begins_anew_after_many_sessions() {
     let (room, mut rng) = room(&[5, 20, 3, 3]);
     room.provision("pump");
     let pump = DeviceId::new("pump").unwrap();
-    DealerStore::open(&room.path("dealer")).unwrap().record(pump, room.key_id("pump"), MAX_AHEAD, 1).unwrap();
+    DealerStore::open(&room.path("dealer"))
+        .unwrap()
+        .record(pump, room.key_id("pump"), MAX_AHEAD, 1)
+        .unwrap();
     room.provision("pump");
     let readings = random_readings(&room.model, 1, &mut rng);
     let dealer = room.dealer().await;
@@ -258,7 +289,10 @@ async fn a_dealer_that_forgot_sessions_is_not_asked_for_them_again() {
     let mut device = room.device("pump", &host.address, &readings);
     device.settings.retries = 0;
     let refused = run(&mut device).await.expect_err("the dealer's state is an old copy");
-    assert!(matches!(refused, DeviceError::Session(SessionError::Refused(Refusal::NoCorrelations))), "{refused:?}");
+    assert!(
+        matches!(refused, DeviceError::Session(SessionError::Refused(Refusal::NoCorrelations))),
+        "{refused:?}"
+    );
     host.stop().await;
     dealer.stop().await;
 }

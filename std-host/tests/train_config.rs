@@ -1,5 +1,11 @@
 //! CONFIG.toml: what it may say, what is refused and how, and how two servers compare theirs.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
 
 use std::path::Path;
 
@@ -93,12 +99,24 @@ fn refused(text: &str, from: &str, to: &str) -> String {
 fn a_small_file_has_the_documented_defaults() {
     let config = parse(SMALL).unwrap();
     assert_eq!(config.network(784).unwrap(), Network::named("a").unwrap());
-    assert_eq!((config.training.momentum, config.training.weight_decay, config.training.seed), (0.0, 0.0, 0));
+    assert_eq!(
+        (config.training.momentum, config.training.weight_decay, config.training.seed),
+        (0.0, 0.0, 0)
+    );
     assert_eq!(config.training.schedule, Schedule::Constant {});
-    assert_eq!((config.arithmetic.frac_bits, config.arithmetic.truncation), (20, Truncation::OneUnit));
+    assert_eq!(
+        (config.arithmetic.frac_bits, config.arithmetic.truncation),
+        (20, Truncation::OneUnit)
+    );
     assert_eq!((config.checkpoint.every, config.checkpoint.keep), (50, 2));
-    assert_eq!((config.open.loss, config.open.accuracy, config.open.model.is_none()), (false, false, true));
-    assert_eq!((config.stop.check, config.stop.largest_loss, config.stop.largest_weight), (true, 1000.0, 1024.0));
+    assert_eq!(
+        (config.open.loss, config.open.accuracy, config.open.model.is_none()),
+        (false, false, true)
+    );
+    assert_eq!(
+        (config.stop.check, config.stop.largest_loss, config.stop.largest_weight),
+        (true, 1000.0, 1024.0)
+    );
     assert_eq!((config.data.test, config.data.held_out), (None, None));
 }
 
@@ -117,21 +135,37 @@ fn every_field_is_read() {
     assert_eq!(config.network(240).unwrap(), Network { input, layers, loss: Loss::SquaredError });
     assert_eq!(config.data.held_out, Some(HeldOut::Fraction(0.125)));
     assert_eq!(config.training.schedule, Schedule::Step { epochs: 2, factor: 0.5 });
-    assert_eq!((config.training.momentum, config.training.weight_decay, config.training.seed), (0.9, 0.001, 9));
-    assert_eq!((config.arithmetic.frac_bits, config.arithmetic.truncation), (18, Truncation::Exact));
+    assert_eq!(
+        (config.training.momentum, config.training.weight_decay, config.training.seed),
+        (0.9, 0.001, 9)
+    );
+    assert_eq!(
+        (config.arithmetic.frac_bits, config.arithmetic.truncation),
+        (18, Truncation::Exact)
+    );
     assert_eq!((config.checkpoint.every, config.checkpoint.keep), (7, 3));
     let model = config.open.model.unwrap();
-    assert_eq!((model.to.as_str(), model.format, config.open.loss), ("hospital", ModelFormat::Onnx, true));
+    assert_eq!(
+        (model.to.as_str(), model.format, config.open.loss),
+        ("hospital", ModelFormat::Onnx, true)
+    );
     assert_eq!((config.stop.largest_loss, config.stop.largest_weight), (50.0, 1024.0));
 }
 
 #[test]
 fn linear_models_take_their_width_from_the_data() {
-    for (kind, loss) in [("linear-regression", Loss::SquaredError), ("logistic-regression", Loss::Logistic), ("svm", Loss::Hinge)]
-    {
-        let text = changed(SMALL, "kind = \"network\"\nname = \"a\"", &format!("kind = \"{kind}\""));
+    for (kind, loss) in [
+        ("linear-regression", Loss::SquaredError),
+        ("logistic-regression", Loss::Logistic),
+        ("svm", Loss::Hinge),
+    ] {
+        let text =
+            changed(SMALL, "kind = \"network\"\nname = \"a\"", &format!("kind = \"{kind}\""));
         let network = parse(&text).unwrap().network(13).unwrap();
-        assert_eq!(network, Network { input: Shape::vector(13), layers: vec![Layer::Dense { outputs: 1 }], loss });
+        assert_eq!(
+            network,
+            Network { input: Shape::vector(13), layers: vec![Layer::Dense { outputs: 1 }], loss }
+        );
     }
     let error = parse(SMALL).unwrap().network(20).unwrap_err().to_string();
     assert_eq!(error, "`model.name`: takes 784 values, and rows of the data set `mnist` have 20");
@@ -152,12 +186,24 @@ fn the_documented_file_is_read() {
         .collect();
     let mut named = parse(&text).unwrap();
     // All that it calls a default is one.
-    let plain = changed(SMALL, "batch = 128", "batch = 128\nmomentum = 0.9\nweight_decay = 0.0001\nseed = 1");
-    let plain = parse(&changed(&plain, "train = \"mnist\"", "train = \"mnist-train\"\ntest = \"mnist-test\"")).unwrap();
+    let plain = changed(
+        SMALL,
+        "batch = 128",
+        "batch = 128\nmomentum = 0.9\nweight_decay = 0.0001\nseed = 1",
+    );
+    let plain = parse(&changed(
+        &plain,
+        "train = \"mnist\"",
+        "train = \"mnist-train\"\ntest = \"mnist-test\"",
+    ))
+    .unwrap();
     assert_eq!(named, plain);
     // And what it has as a comment may be said as well.
     let (model, rest) = text.split_once("[training]").unwrap();
-    let model: String = model.lines().map(|line| format!("{}\n", line.strip_prefix("# ").unwrap_or(line))).collect();
+    let model: String = model
+        .lines()
+        .map(|line| format!("{}\n", line.strip_prefix("# ").unwrap_or(line)))
+        .collect();
     let drawn = changed(&format!("{model}[training]{rest}"), "name = \"a\"", "");
     named.model = parse(&drawn).unwrap().model;
     assert_eq!(named.network(784).unwrap().layers.len(), 4);
@@ -173,7 +219,8 @@ fn errors_name_line_and_field_and_what_is_allowed() {
             SMALL,
             "epochs = 5",
             "epoch = 5",
-            "CONFIG.toml: line 8, `training.epoch`: unknown field `epoch`, expected one of `epochs`",
+            "CONFIG.toml: line 8, `training.epoch`: unknown field `epoch`, expected one of \
+             `epochs`",
         ),
         (
             SMALL,
@@ -184,24 +231,71 @@ fn errors_name_line_and_field_and_what_is_allowed() {
         // One that is missing.
         (SMALL, "epochs = 5\n", "", "CONFIG.toml: line 7, `training`: missing field `epochs`"),
         // One of another type.
-        (SMALL, "5", "\"five\"", "CONFIG.toml: line 8, `training.epochs`: invalid type: string \"five\", expected usize"),
-        (SMALL, "5", "-5", "CONFIG.toml: line 8, `training.epochs`: invalid value: integer `-5`, expected usize"),
+        (
+            SMALL,
+            "5",
+            "\"five\"",
+            "CONFIG.toml: line 8, `training.epochs`: invalid type: string \"five\", expected usize",
+        ),
+        (
+            SMALL,
+            "5",
+            "-5",
+            "CONFIG.toml: line 8, `training.epochs`: invalid value: integer `-5`, expected usize",
+        ),
         (
             SMALL,
             "\"network\"",
             "\"tree\"",
-            "line 5, `model.kind`: unknown variant `tree`, expected one of `network`, `linear-regression`",
+            "line 5, `model.kind`: unknown variant `tree`, expected one of `network`, \
+             `linear-regression`",
         ),
-        (SMALL, "\"a\"", "\"e\"", "line 6, `model.name`: unknown variant `e`, expected one of `a`, `b`, `c`, `d`"),
-        (DRAWN, "0.125", "true", "line 4, `data.held_out`: expected a number of rows (1000) or a fraction"),
+        (
+            SMALL,
+            "\"a\"",
+            "\"e\"",
+            "line 6, `model.name`: unknown variant `e`, expected one of `a`, `b`, `c`, `d`",
+        ),
+        (
+            DRAWN,
+            "0.125",
+            "true",
+            "line 4, `data.held_out`: expected a number of rows (1000) or a fraction",
+        ),
         // Values.
-        (DRAWN, "0.125", "1.5", "line 4, `data.held_out`: 1.5 is not allowed; allowed is a fraction above 0 and below 1"),
-        (DRAWN, "held_out = 0.125", "held_out = 9\ntest = \"b\"", "line 4, `data.held_out`: give either `test` or `held_out`"),
+        (
+            DRAWN,
+            "0.125",
+            "1.5",
+            "line 4, `data.held_out`: 1.5 is not allowed; allowed is a fraction above 0 and below \
+             1",
+        ),
+        (
+            DRAWN,
+            "held_out = 0.125",
+            "held_out = 9\ntest = \"b\"",
+            "line 4, `data.held_out`: give either `test` or `held_out`",
+        ),
         (SMALL, "5", "0", "line 8, `training.epochs`: 0 is not allowed; allowed is 1 to 1000000"),
-        (SMALL, "128", "65537", "line 9, `training.batch`: 65537 is not allowed; allowed is 1 to 65536"),
+        (
+            SMALL,
+            "128",
+            "65537",
+            "line 9, `training.batch`: 65537 is not allowed; allowed is 1 to 65536",
+        ),
         (SMALL, "0.1", "nan", "line 10, `training.learning_rate`: NaN is not allowed"),
-        (DRAWN, "0.9", "1", "line 37, `training.momentum`: 1 is not allowed; allowed is at least 0, below 1"),
-        (DRAWN, "factor = 0.5", "factor = 1.5", "line 40, `training.schedule.factor`: 1.5 is not allowed"),
+        (
+            DRAWN,
+            "0.9",
+            "1",
+            "line 37, `training.momentum`: 1 is not allowed; allowed is at least 0, below 1",
+        ),
+        (
+            DRAWN,
+            "factor = 0.5",
+            "factor = 1.5",
+            "line 40, `training.schedule.factor`: 1.5 is not allowed",
+        ),
         (
             DRAWN,
             "factor = 0.5",
@@ -212,22 +306,44 @@ fn errors_name_line_and_field_and_what_is_allowed() {
             DRAWN,
             "18",
             "15",
-            "line 43, `arithmetic.frac_bits`: 15 is not allowed; allowed is 16 to 24: with fewer nothing is learned",
+            "line 43, `arithmetic.frac_bits`: 15 is not allowed; allowed is 16 to 24: with fewer \
+             nothing is learned",
         ),
         (
             DRAWN,
             "\"exact\"",
             "\"floor\"",
-            "line 44, `arithmetic.truncation`: unknown variant `floor`, expected `one-unit` or `exact`",
+            "line 44, `arithmetic.truncation`: unknown variant `floor`, expected `one-unit` or \
+             `exact`",
         ),
         (DRAWN, "every = 7", "every = 0", "line 47, `checkpoint.every`: 0 is not allowed"),
-        (DRAWN, "\"hospital\"", "\"../x\"", "line 52, `open.model.to`: \"../x\" is not allowed; allowed is 1 to 64 of A-Z"),
-        (DRAWN, "50\n", "-1\n", "line 55, `stop.largest_loss`: -1 is not allowed; allowed is above 0"),
+        (
+            DRAWN,
+            "\"hospital\"",
+            "\"../x\"",
+            "line 52, `open.model.to`: \"../x\" is not allowed; allowed is 1 to 64 of A-Z",
+        ),
+        (
+            DRAWN,
+            "50\n",
+            "-1\n",
+            "line 55, `stop.largest_loss`: -1 is not allowed; allowed is above 0",
+        ),
         (SMALL, "\"mnist\"", "\"\"", "line 3, `data.train`: \"\" is not allowed"),
         // Models.
-        (SMALL, "name = \"a\"", "", "line 4, `model`: a network needs `name`, or `input` and `[[model.layer]]`"),
+        (
+            SMALL,
+            "name = \"a\"",
+            "",
+            "line 4, `model`: a network needs `name`, or `input` and `[[model.layer]]`",
+        ),
         (SMALL, "\"network\"", "\"svm\"", "line 6, `model.name`: is for kind = \"network\""),
-        (SMALL, "name = \"a\"", "name = \"a\"\ninput = 4", "line 7, `model.input`: a network with a name has its own"),
+        (
+            SMALL,
+            "name = \"a\"",
+            "name = \"a\"\ninput = 4",
+            "line 7, `model.input`: a network with a name has its own",
+        ),
         (
             SMALL,
             "name = \"a\"",
@@ -240,14 +356,54 @@ fn errors_name_line_and_field_and_what_is_allowed() {
             "kernel = [30, 2]",
             "line 11, `model.layer[1]`: layer 1: a window of 30x2 does not fit an image of 8x10",
         ),
-        (DRAWN, "kernel = [3, 2]", "kernel = [1, 2, 3]", "line 11, `model.layer[1]`: kernel, stride and padding take a number"),
-        (DRAWN, "padding = 1", "padding = 2", "line 15, `model.layer[1].padding`: must be smaller than the kernel"),
-        (DRAWN, "outputs = 7", "outputs = 0", "line 29, `model.layer[5]`: layer 5: sizes must be at least 1"),
-        (DRAWN, "outputs = 7", "outputs = 7000000", "`model.layer[5]`: layer 5: more than 67108864 words"),
-        (DRAWN, "[3, 8, 10]", "[3, 8, 9223372036854775807]", "line 8, `model.input`: layer 0: more than"),
-        (DRAWN, "outputs = 7", "output = 7", "line 29, `model.layer[5]`: unknown field `output`, expected `outputs`"),
-        (DRAWN, "\"relu\"", "\"relu\"\noutputs = 4", "line 22, `model.layer[3]`: unknown field `outputs`"),
-        (DRAWN, "\"relu\"", "\"tanh\"", "line 22, `model.layer[3]`: unknown variant `tanh`, expected one of `dense`"),
+        (
+            DRAWN,
+            "kernel = [3, 2]",
+            "kernel = [1, 2, 3]",
+            "line 11, `model.layer[1]`: kernel, stride and padding take a number",
+        ),
+        (
+            DRAWN,
+            "padding = 1",
+            "padding = 2",
+            "line 15, `model.layer[1].padding`: must be smaller than the kernel",
+        ),
+        (
+            DRAWN,
+            "outputs = 7",
+            "outputs = 0",
+            "line 29, `model.layer[5]`: layer 5: sizes must be at least 1",
+        ),
+        (
+            DRAWN,
+            "outputs = 7",
+            "outputs = 7000000",
+            "`model.layer[5]`: layer 5: more than 67108864 words",
+        ),
+        (
+            DRAWN,
+            "[3, 8, 10]",
+            "[3, 8, 9223372036854775807]",
+            "line 8, `model.input`: layer 0: more than",
+        ),
+        (
+            DRAWN,
+            "outputs = 7",
+            "output = 7",
+            "line 29, `model.layer[5]`: unknown field `output`, expected `outputs`",
+        ),
+        (
+            DRAWN,
+            "\"relu\"",
+            "\"relu\"\noutputs = 4",
+            "line 22, `model.layer[3]`: unknown field `outputs`",
+        ),
+        (
+            DRAWN,
+            "\"relu\"",
+            "\"tanh\"",
+            "line 22, `model.layer[3]`: unknown variant `tanh`, expected one of `dense`",
+        ),
     ];
     let mut wrong = String::new();
     for (text, from, to, expected) in cases {
@@ -270,9 +426,17 @@ fn two_servers_name_the_first_field_that_differs() {
         ("held_out = 0.125", "", "`data.held_out` is 0.125 here and not set at the other server"),
         ("\"exact\"", "\"one-unit\"", "`arithmetic.truncation` is \"exact\" here and \"one-unit\""),
         ("filters = 4", "filters = 5", "`model.layer[1].filters` is 4 here and 5"),
-        ("0.001", "0.0010000000000000002", "`training.weight_decay` is 0.001 here and 0.0010000000000000002"),
+        (
+            "0.001",
+            "0.0010000000000000002",
+            "`training.weight_decay` is 0.001 here and 0.0010000000000000002",
+        ),
         ("keep = 3", "", "`checkpoint.keep` is 3 here and 2"),
-        ("to = \"hospital\"", "to = \"clinic\"", "`open.model.to` is \"hospital\" here and \"clinic\""),
+        (
+            "to = \"hospital\"",
+            "to = \"clinic\"",
+            "`open.model.to` is \"hospital\" here and \"clinic\"",
+        ),
     ];
     for (from, to, expected) in changes {
         let theirs = parse(&changed(DRAWN, from, to)).unwrap();
@@ -282,7 +446,9 @@ fn two_servers_name_the_first_field_that_differs() {
         assert!(theirs.difference(&ours.fields().unwrap()).unwrap().is_some());
     }
     // A default that is written out, and another order of tables, are the same configuration.
-    let same = parse(&(DRAWN.replacen("stride = [1, 2]", "stride = [1, 2]\n", 1) + "check = true\n")).unwrap();
+    let same =
+        parse(&(DRAWN.replacen("stride = [1, 2]", "stride = [1, 2]\n", 1) + "check = true\n"))
+            .unwrap();
     assert_eq!(ours.fingerprint().unwrap(), same.fingerprint().unwrap());
 }
 
@@ -297,7 +463,10 @@ fn a_peer_cannot_hide_a_difference_or_move_the_cursor() {
     theirs = ours.fields().unwrap();
     theirs.push(("zebra".to_owned(), "x".repeat(1000)));
     let difference = ours.difference(&theirs).unwrap().expect("one more").to_string();
-    assert!(difference.starts_with("`zebra` is not set here and xxx") && difference.len() < 250, "{difference}");
+    assert!(
+        difference.starts_with("`zebra` is not set here and xxx") && difference.len() < 250,
+        "{difference}"
+    );
     assert!(ours.difference(&[]).unwrap().is_some());
 }
 

@@ -1,6 +1,12 @@
 //! Networks that were trained, written as ONNX and read by the importer: the same answers.
 #![cfg(feature = "import")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
 #![allow(clippy::cast_possible_truncation)]
 
 mod support;
@@ -35,14 +41,19 @@ fn same_answers(network: &Network, rng: &mut Rng) {
     let chain = read(&bytes);
     assert_eq!(chain.name, "net");
     let width = network.input.elems();
-    let samples = Samples::new(width, rng.reals(ROWS * width), Labels::Classes(vec![0; ROWS])).unwrap();
-    let expected = float::outputs(network, &values.map(|&value| f64::from(value)), &samples).unwrap();
+    let samples =
+        Samples::new(width, rng.reals(ROWS * width), Labels::Classes(vec![0; ROWS])).unwrap();
+    let expected =
+        float::outputs(network, &values.map(|&value| f64::from(value)), &samples).unwrap();
     let found: Vec<f64> = samples.inputs().chunks(width).flat_map(|row| chain.infer(row)).collect();
     assert_eq!(found.len(), expected.len());
     let largest = expected.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
     assert!(largest > 1e-3, "{network:?}");
     for (found, expected) in found.iter().zip(&expected) {
-        assert!((found - expected).abs() < 1e-9 * (1.0 + largest), "{network:?}: {found} {expected}");
+        assert!(
+            (found - expected).abs() < 1e-9 * (1.0 + largest),
+            "{network:?}: {found} {expected}"
+        );
     }
 }
 
@@ -59,7 +70,10 @@ fn other_networks_answer_as_before() {
     let mut rng = Rng(seed());
     let image = Shape { channels: 2, height: 7, width: 6 };
     let dense = |outputs| Layer::Dense { outputs };
-    let conv = |filters, kernel, stride, padding| Layer::Convolution { filters, window: window(kernel, stride, padding) };
+    let conv = |filters, kernel, stride, padding| Layer::Convolution {
+        filters,
+        window: window(kernel, stride, padding),
+    };
     let average = Layer::AveragePool(window((2, 3), (1, 2), (0, 0)));
     let cases = [
         (Shape::vector(9), vec![dense(1)]),
@@ -81,11 +95,16 @@ fn other_networks_answer_as_before() {
 fn files_say_what_goes_in_and_out() {
     let mut rng = Rng(seed());
     let dims = |network: &Network, rng: &mut Rng| {
-        let file = ModelProto::decode(onnx(network, &parameters(network, rng), "net").unwrap().as_slice()).unwrap();
+        let file =
+            ModelProto::decode(onnx(network, &parameters(network, rng), "net").unwrap().as_slice())
+                .unwrap();
         let graph = file.graph.unwrap();
         let dims = |value: &sharelet_host::import::onnx_proto::ValueInfoProto| {
             let shape = value.r#type.clone().unwrap().tensor_type.unwrap().shape.unwrap();
-            (value.name.clone(), shape.dim.iter().map(|dim| dim.dim_value.unwrap_or(-1)).collect::<Vec<_>>())
+            (
+                value.name.clone(),
+                shape.dim.iter().map(|dim| dim.dim_value.unwrap_or(-1)).collect::<Vec<_>>(),
+            )
         };
         let operators: Vec<String> = graph.node.iter().map(|node| node.op_type.clone()).collect();
         (dims(&graph.input[0]), dims(&graph.output[0]), operators.join(" "))
@@ -96,7 +115,11 @@ fn files_say_what_goes_in_and_out() {
     assert_eq!(operators, "Flatten Gemm Relu Gemm Relu Gemm");
     let (.., operators) = dims(&Network::named("b").unwrap(), &mut rng);
     assert_eq!(operators, "Conv MaxPool Relu Conv MaxPool Relu Flatten Gemm Relu Gemm");
-    let linear = Network { input: Shape::vector(9), layers: vec![Layer::Dense { outputs: 1 }], loss: Loss::Hinge };
+    let linear = Network {
+        input: Shape::vector(9),
+        layers: vec![Layer::Dense { outputs: 1 }],
+        loss: Loss::Hinge,
+    };
     let (input, output, operators) = dims(&linear, &mut rng);
     assert_eq!((input.1, output.1, operators.as_str()), (vec![-1, 9], vec![-1, 1], "Gemm"));
 }

@@ -1,5 +1,11 @@
 //! The float baseline: gradients against differences, training against closed forms.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
 #![allow(clippy::cast_possible_truncation, clippy::cast_precision_loss)]
 
 mod support;
@@ -27,8 +33,12 @@ fn samples(network: &Network, rows: usize, rng: &mut Rng) -> Samples {
     let outputs = network.shapes().unwrap().last().unwrap().elems();
     let width = network.input.elems();
     let labels = match network.loss {
-        Loss::CrossEntropy => Labels::Classes((0..rows).map(|_| rng.below(outputs) as u32).collect()),
-        Loss::Logistic | Loss::Hinge => Labels::Classes((0..rows).map(|_| rng.below(2) as u32).collect()),
+        Loss::CrossEntropy => {
+            Labels::Classes((0..rows).map(|_| rng.below(outputs) as u32).collect())
+        }
+        Loss::Logistic | Loss::Hinge => {
+            Labels::Classes((0..rows).map(|_| rng.below(2) as u32).collect())
+        }
         Loss::SquaredError => Labels::Numbers { width: outputs, values: rng.reals(rows * outputs) },
     };
     Samples::new(width, rng.reals(rows * width), labels).unwrap()
@@ -43,12 +53,19 @@ fn check(network: &Network, rng: &mut Rng) {
     let rows: Vec<u32> = (0..19).rev().collect();
     let (tally, gradient) = float::gradient(network, &parameters, &samples, &rows).unwrap();
     let score = float::evaluate(network, &parameters, &samples).unwrap();
-    assert!((tally.score().loss - score.loss).abs() < 1e-12 && tally.score().accuracy == score.accuracy);
+    assert!(
+        (tally.score().loss - score.loss).abs() < 1e-12 && tally.score().accuracy == score.accuracy
+    );
     let mut checked = 0;
     for layer in 0..parameters.layers.len() {
         for biases in [false, true] {
-            let values =
-                |of: &Parameters<f64>| if biases { of.layers[layer].biases.clone() } else { of.layers[layer].weights.clone() };
+            let values = |of: &Parameters<f64>| {
+                if biases {
+                    of.layers[layer].biases.clone()
+                } else {
+                    of.layers[layer].weights.clone()
+                }
+            };
             for (index, found) in values(&gradient).iter().enumerate() {
                 let loss = |change: f64| {
                     let mut moved = parameters.clone();
@@ -72,10 +89,17 @@ fn check(network: &Network, rng: &mut Rng) {
 #[test]
 fn gradients_of_losses_are_differences() {
     let mut rng = Rng(seed());
-    for (loss, outputs) in
-        [(Loss::CrossEntropy, 3), (Loss::SquaredError, 3), (Loss::SquaredError, 1), (Loss::Logistic, 1), (Loss::Hinge, 1)]
-    {
-        check(&Network { input: Shape::vector(5), layers: vec![Layer::Dense { outputs }], loss }, &mut rng);
+    for (loss, outputs) in [
+        (Loss::CrossEntropy, 3),
+        (Loss::SquaredError, 3),
+        (Loss::SquaredError, 1),
+        (Loss::Logistic, 1),
+        (Loss::Hinge, 1),
+    ] {
+        check(
+            &Network { input: Shape::vector(5), layers: vec![Layer::Dense { outputs }], loss },
+            &mut rng,
+        );
         let layers = vec![Layer::Dense { outputs: 6 }, Layer::Relu, Layer::Dense { outputs }];
         check(&Network { input: Shape::vector(5), layers, loss }, &mut rng);
     }
@@ -84,20 +108,46 @@ fn gradients_of_losses_are_differences() {
 #[test]
 fn gradients_of_layers_are_differences() {
     let mut rng = Rng(seed());
-    let conv = |filters, kernel, stride, padding| Layer::Convolution { filters, window: window(kernel, stride, padding) };
+    let conv = |filters, kernel, stride, padding| Layer::Convolution {
+        filters,
+        window: window(kernel, stride, padding),
+    };
     let stacks = [
         vec![conv(3, (3, 2), (1, 1), (0, 0)), DENSE3],
         vec![conv(2, (3, 3), (2, 1), (1, 2)), Layer::Relu, conv(3, (2, 2), (1, 2), (0, 1)), DENSE3],
         // Windows that overlap, and windows that leave pixels out.
-        vec![conv(2, (2, 2), (1, 1), (0, 0)), Layer::MaxPool(window((3, 2), (1, 2), (0, 0))), Layer::Relu, DENSE3],
-        vec![conv(2, (2, 2), (1, 1), (0, 0)), Layer::AveragePool(window((2, 3), (3, 1), (0, 0))), Layer::Relu, DENSE3],
+        vec![
+            conv(2, (2, 2), (1, 1), (0, 0)),
+            Layer::MaxPool(window((3, 2), (1, 2), (0, 0))),
+            Layer::Relu,
+            DENSE3,
+        ],
+        vec![
+            conv(2, (2, 2), (1, 1), (0, 0)),
+            Layer::AveragePool(window((2, 3), (3, 1), (0, 0))),
+            Layer::Relu,
+            DENSE3,
+        ],
         // The first layers have no weights.
-        vec![Layer::MaxPool(window((2, 2), (2, 2), (0, 0))), Layer::Relu, Layer::Dense { outputs: 4 }, Layer::Relu, DENSE3],
+        vec![
+            Layer::MaxPool(window((2, 2), (2, 2), (0, 0))),
+            Layer::Relu,
+            Layer::Dense { outputs: 4 },
+            Layer::Relu,
+            DENSE3,
+        ],
         // The last layer is none with weights.
         vec![conv(3, (4, 4), (1, 1), (0, 0)), Layer::AveragePool(window((3, 4), (1, 1), (0, 0)))],
     ];
     for layers in stacks {
-        check(&Network { input: Shape { channels: 2, height: 6, width: 7 }, layers, loss: Loss::CrossEntropy }, &mut rng);
+        check(
+            &Network {
+                input: Shape { channels: 2, height: 6, width: 7 },
+                layers,
+                loss: Loss::CrossEntropy,
+            },
+            &mut rng,
+        );
     }
 }
 
@@ -105,13 +155,18 @@ fn gradients_of_layers_are_differences() {
 #[test]
 fn wide_layers_are_sums_of_products() {
     let mut rng = Rng(seed());
-    let network = Network { input: Shape::vector(203), layers: vec![Layer::Dense { outputs: 37 }], loss: Loss::SquaredError };
+    let network = Network {
+        input: Shape::vector(203),
+        layers: vec![Layer::Dense { outputs: 37 }],
+        loss: Loss::SquaredError,
+    };
     let (parameters, samples) = (random(&network, &mut rng), samples(&network, 21, &mut rng));
     let found = float::outputs(&network, &parameters, &samples).unwrap();
     for (row, found) in samples.inputs().chunks(203).zip(found.chunks(37)) {
         for (output, found) in found.iter().enumerate() {
             let weights = &parameters.layers[0].weights[output * 203..][..203];
-            let sum: f64 = weights.iter().zip(row).map(|(weight, value)| weight * f64::from(*value)).sum();
+            let sum: f64 =
+                weights.iter().zip(row).map(|(weight, value)| weight * f64::from(*value)).sum();
             assert!((sum + parameters.layers[0].biases[output] - found).abs() < 1e-10);
         }
     }
@@ -140,8 +195,14 @@ fn pools() {
 /// Two steps by hand: momentum on the second, decay on the weight and not on the bias.
 #[test]
 fn steps_of_momentum_and_decay() {
-    let network = Network { input: Shape::vector(1), layers: vec![Layer::Dense { outputs: 1 }], loss: Loss::SquaredError };
-    let samples = Samples::new(1, vec![2.0, 1.0], Labels::Numbers { width: 1, values: vec![3.0, 1.0] }).unwrap();
+    let network = Network {
+        input: Shape::vector(1),
+        layers: vec![Layer::Dense { outputs: 1 }],
+        loss: Loss::SquaredError,
+    };
+    let samples =
+        Samples::new(1, vec![2.0, 1.0], Labels::Numbers { width: 1, values: vec![3.0, 1.0] })
+            .unwrap();
     let training = Training {
         epochs: 2,
         batch: 2,
@@ -167,13 +228,30 @@ fn steps_of_momentum_and_decay() {
         let tally = baseline.step(&plan, &step, &plan.order(step.place.epoch), &samples).unwrap();
         assert!((tally.score().loss - loss).abs() < 1e-12 && tally.right.is_none());
         let now = &baseline.parameters().layers[0];
-        assert!((now.weights[0] - weight).abs() < 1e-12 && (now.biases[0] - bias).abs() < 1e-12, "{step:?}");
+        assert!(
+            (now.weights[0] - weight).abs() < 1e-12 && (now.biases[0] - bias).abs() < 1e-12,
+            "{step:?}"
+        );
     }
 }
 
-fn train(network: &Network, samples: &Samples, test: &Samples, epochs: usize, rate: f64) -> (Parameters<f64>, float::Curve) {
+fn train(
+    network: &Network,
+    samples: &Samples,
+    test: &Samples,
+    epochs: usize,
+    rate: f64,
+) -> (Parameters<f64>, float::Curve) {
     let schedule = Schedule::Cosine { last: 0.0 };
-    let training = Training { epochs, batch: 16, learning_rate: rate, momentum: 0.9, weight_decay: 0.0, seed: 5, schedule };
+    let training = Training {
+        epochs,
+        batch: 16,
+        learning_rate: rate,
+        momentum: 0.9,
+        weight_decay: 0.0,
+        seed: 5,
+        schedule,
+    };
     let plan = Plan::new(&training, samples.len()).unwrap();
     let start = initial(network, 20, 5).unwrap().to_f64(20);
     let mut seen = 0;
@@ -188,7 +266,11 @@ fn train(network: &Network, samples: &Samples, test: &Samples, epochs: usize, ra
 #[test]
 fn linear_regression_finds_the_line() {
     let mut rng = Rng(seed());
-    let network = Network { input: Shape::vector(3), layers: vec![Layer::Dense { outputs: 1 }], loss: Loss::SquaredError };
+    let network = Network {
+        input: Shape::vector(3),
+        layers: vec![Layer::Dense { outputs: 1 }],
+        loss: Loss::SquaredError,
+    };
     let inputs = rng.reals(600);
     let values = inputs.chunks(3).map(|x| 0.5 * x[0] - 2.0 * x[1] + 0.25 * x[2] + 1.5).collect();
     let samples = Samples::new(3, inputs, Labels::Numbers { width: 1, values }).unwrap();
@@ -211,14 +293,26 @@ fn classifiers_learn_what_can_be_told_apart() {
     let cases = [
         (Loss::Logistic, vec![dense(1)], inputs.chunks(2).map(line).collect::<Vec<_>>(), 0.97),
         (Loss::Hinge, vec![dense(1)], inputs.chunks(2).map(line).collect(), 0.97),
-        (Loss::CrossEntropy, vec![dense(16), Layer::Relu, dense(2)], inputs.chunks(2).map(ring).collect(), 0.95),
-        (Loss::SquaredError, vec![dense(16), Layer::Relu, dense(2)], inputs.chunks(2).map(ring).collect(), 0.9),
+        (
+            Loss::CrossEntropy,
+            vec![dense(16), Layer::Relu, dense(2)],
+            inputs.chunks(2).map(ring).collect(),
+            0.95,
+        ),
+        (
+            Loss::SquaredError,
+            vec![dense(16), Layer::Relu, dense(2)],
+            inputs.chunks(2).map(ring).collect(),
+            0.9,
+        ),
     ];
     for (loss, layers, classes, least) in cases {
         let network = Network { input: Shape::vector(2), layers, loss };
         let all = Samples::new(2, inputs.clone(), Labels::Classes(classes)).unwrap();
-        let (train_rows, test_rows): (Vec<u32>, Vec<u32>) = ((0..300).collect(), (300..400).collect());
-        let (train_set, test_set) = (all.subset(&train_rows).unwrap(), all.subset(&test_rows).unwrap());
+        let (train_rows, test_rows): (Vec<u32>, Vec<u32>) =
+            ((0..300).collect(), (300..400).collect());
+        let (train_set, test_set) =
+            (all.subset(&train_rows).unwrap(), all.subset(&test_rows).unwrap());
         let (parameters, curve) = train(&network, &train_set, &test_set, 80, 0.1);
         let last = curve.epochs.last().unwrap();
         println!("{loss:?}: {last:?}");
@@ -233,22 +327,40 @@ fn classifiers_learn_what_can_be_told_apart() {
 
 #[test]
 fn what_does_not_fit_is_refused() {
-    let network = Network { input: Shape::vector(2), layers: vec![DENSE3], loss: Loss::CrossEntropy };
+    let network =
+        Network { input: Shape::vector(2), layers: vec![DENSE3], loss: Loss::CrossEntropy };
     let parameters = Parameters::filled(&network, 0.0).unwrap();
-    let rows = |classes: Vec<u32>| Samples::new(2, vec![0.0; 2 * classes.len()], Labels::Classes(classes)).unwrap();
-    let evaluate = |samples: &Samples, network: &Network| float::evaluate(network, &parameters, samples).unwrap_err();
+    let rows = |classes: Vec<u32>| {
+        Samples::new(2, vec![0.0; 2 * classes.len()], Labels::Classes(classes)).unwrap()
+    };
+    let evaluate = |samples: &Samples, network: &Network| {
+        float::evaluate(network, &parameters, samples).unwrap_err()
+    };
     let class = evaluate(&rows(vec![0, 2, 3]), &network);
-    assert!(matches!(class, FloatError::Samples(SamplesError::Class { row: 3, most: 2 })), "{class}");
+    assert!(
+        matches!(class, FloatError::Samples(SamplesError::Class { row: 3, most: 2 })),
+        "{class}"
+    );
     let wide = Samples::new(3, vec![0.0; 3], Labels::Classes(vec![0])).unwrap();
-    assert!(matches!(evaluate(&wide, &network), FloatError::Samples(SamplesError::Width { expected: 2, found: 3 })));
-    let numbers = Samples::new(2, vec![0.0; 2], Labels::Numbers { width: 1, values: vec![0.5] }).unwrap();
+    assert!(matches!(
+        evaluate(&wide, &network),
+        FloatError::Samples(SamplesError::Width { expected: 2, found: 3 })
+    ));
+    let numbers =
+        Samples::new(2, vec![0.0; 2], Labels::Numbers { width: 1, values: vec![0.5] }).unwrap();
     assert!(matches!(evaluate(&numbers, &network), FloatError::Samples(SamplesError::Kind { .. })));
     let other = Network { layers: vec![Layer::Dense { outputs: 4 }], ..network.clone() };
     assert!(matches!(evaluate(&rows(vec![0]), &other), FloatError::Parameters));
     let missing = float::gradient(&network, &parameters, &rows(vec![0]), &[1]).unwrap_err();
     assert!(matches!(missing, FloatError::Samples(SamplesError::NoRow { row: 1 })));
-    assert_eq!(Samples::new(2, vec![0.0; 4], Labels::Classes(vec![0])).unwrap_err(), SamplesError::Count { rows: 2, labels: 1 });
-    assert_eq!(Samples::new(2, vec![0.0; 3], Labels::Classes(vec![0])).unwrap_err(), SamplesError::Rows { values: 3, width: 2 });
+    assert_eq!(
+        Samples::new(2, vec![0.0; 4], Labels::Classes(vec![0])).unwrap_err(),
+        SamplesError::Count { rows: 2, labels: 1 }
+    );
+    assert_eq!(
+        Samples::new(2, vec![0.0; 3], Labels::Classes(vec![0])).unwrap_err(),
+        SamplesError::Rows { values: 3, width: 2 }
+    );
     assert!(Samples::new(0, vec![], Labels::Classes(vec![])).is_err());
     // A secret of the data is not printed.
     assert_eq!(format!("{:?}", rows(vec![1, 2])), "Samples(2 rows of 2, <redacted>)");
@@ -257,7 +369,11 @@ fn what_does_not_fit_is_refused() {
 #[test]
 fn a_rate_that_is_too_large_is_told() {
     let mut rng = Rng(seed());
-    let network = Network { input: Shape::vector(3), layers: vec![Layer::Dense { outputs: 1 }], loss: Loss::SquaredError };
+    let network = Network {
+        input: Shape::vector(3),
+        layers: vec![Layer::Dense { outputs: 1 }],
+        loss: Loss::SquaredError,
+    };
     let samples = samples(&network, 64, &mut rng);
     let training = Training {
         epochs: 100,
@@ -275,17 +391,21 @@ fn a_rate_that_is_too_large_is_told() {
     assert!(error.to_string().contains("take a smaller `training.learning_rate`"));
 }
 
-/// Trains one of the committed configurations on the shared images, for so many epochs; `None` without them.
+/// Trains one of the committed configurations on the shared images, for so many epochs; `None`
+/// without them.
 fn digits(file: &str, epochs: usize) -> Option<float::Curve> {
     let folder = support::shared_data()?.join("mnist");
     if !folder.exists() {
         println!("skipped: no images in {}", folder.display());
         return None;
     }
-    let read = |name: &str, divide| Readings::load(&folder.join(name), ReadOptions { width: None, divide }).unwrap();
+    let read = |name: &str, divide| {
+        Readings::load(&folder.join(name), ReadOptions { width: None, divide }).unwrap()
+    };
     let set = |name: &str| {
         let images = read(&format!("{name}-images-idx3-ubyte.gz"), None);
-        let labels = Labels::classes(&read(&format!("{name}-labels-idx1-ubyte.gz"), Some(1.0))).unwrap();
+        let labels =
+            Labels::classes(&read(&format!("{name}-labels-idx1-ubyte.gz"), Some(1.0))).unwrap();
         Samples::new(images.width(), images.values().to_vec(), labels).unwrap()
     };
     let (samples, test) = (set("train"), set("test"));
@@ -296,7 +416,9 @@ fn digits(file: &str, epochs: usize) -> Option<float::Curve> {
     let plan = Plan::new(&config.training, samples.len()).unwrap();
     let bits = config.arithmetic.frac_bits;
     let start = initial(&network, bits, config.training.seed).unwrap().to_f64(bits);
-    let (_, curve) = float::train(&network, start, &plan, &samples, Some(&test), |epoch| println!("{epoch:?}")).unwrap();
+    let (_, curve) =
+        float::train(&network, start, &plan, &samples, Some(&test), |epoch| println!("{epoch:?}"))
+            .unwrap();
     Some(curve)
 }
 
@@ -304,5 +426,8 @@ fn digits(file: &str, epochs: usize) -> Option<float::Curve> {
 fn network_a_begins_to_read_digits() {
     let Some(curve) = digits("mnist-a.toml", 1) else { return };
     let (train, test) = (curve.epochs[0].train, curve.epochs[0].test.unwrap());
-    assert!(test.accuracy.unwrap() > 0.88 && test.loss < 0.4 && train.accuracy.unwrap() > 0.7, "{curve:?}");
+    assert!(
+        test.accuracy.unwrap() > 0.88 && test.loss < 0.4 && train.accuracy.unwrap() > 0.7,
+        "{curve:?}"
+    );
 }

@@ -23,15 +23,31 @@ fn window(kernel: (usize, usize), stride: usize, padding: usize) -> Window {
 fn networks() -> Vec<(&'static str, Network)> {
     use Layer::{AveragePool, Convolution, Dense, MaxPool, Relu};
     let image = Shape { channels: 2, height: 8, width: 7 };
-    let convolution = |filters, kernel, stride, padding| Convolution { filters, window: window(kernel, stride, padding) };
+    let convolution = |filters, kernel, stride, padding| Convolution {
+        filters,
+        window: window(kernel, stride, padding),
+    };
     let dense = |outputs| Dense { outputs };
     vec![
-        ("linear regression", Network { input: Shape::vector(5), layers: vec![dense(1)], loss: Loss::SquaredError }),
-        ("logistic regression", Network { input: Shape::vector(5), layers: vec![dense(1)], loss: Loss::Logistic }),
-        ("support vectors", Network { input: Shape::vector(5), layers: vec![dense(1)], loss: Loss::Hinge }),
+        (
+            "linear regression",
+            Network { input: Shape::vector(5), layers: vec![dense(1)], loss: Loss::SquaredError },
+        ),
+        (
+            "logistic regression",
+            Network { input: Shape::vector(5), layers: vec![dense(1)], loss: Loss::Logistic },
+        ),
+        (
+            "support vectors",
+            Network { input: Shape::vector(5), layers: vec![dense(1)], loss: Loss::Hinge },
+        ),
         (
             "perceptron",
-            Network { input: Shape::vector(9), layers: vec![dense(7), Relu, dense(4), Relu, dense(3)], loss: Loss::CrossEntropy },
+            Network {
+                input: Shape::vector(9),
+                layers: vec![dense(7), Relu, dense(4), Relu, dense(3)],
+                loss: Loss::CrossEntropy,
+            },
         ),
         (
             "max-pools",
@@ -113,19 +129,40 @@ fn rates(momentum: bool) -> Rates {
 }
 
 /// Steps of the twin: the model, and the sums of the last step.
-fn twin(network: &Network, data: &Data, steps: usize, momentum: bool, truncation: Truncation) -> (Vec<u64>, Sums) {
+fn twin(
+    network: &Network,
+    data: &Data,
+    steps: usize,
+    momentum: bool,
+    truncation: Truncation,
+) -> (Vec<u64>, Sums) {
     let (mut model, mut sums) = (data.model.clone(), Sums::default());
     for _ in 0..steps {
         let mut open = OpenData { inputs: data.inputs.clone() };
         let (inputs, ..) = offline::run(&mut open, tensor::twin(truncation)).unwrap();
-        let mut step = Step::new(network, F, &mut model, (inputs, data.targets.clone()), rates(momentum), WANTED).unwrap();
+        let mut step = Step::new(
+            network,
+            F,
+            &mut model,
+            (inputs, data.targets.clone()),
+            rates(momentum),
+            WANTED,
+        )
+        .unwrap();
         sums = offline::run(&mut step, tensor::twin(truncation)).unwrap().0;
     }
     (model.words().copied().collect(), sums)
 }
 
 /// The same between two servers.
-fn private(network: &Network, data: &Data, steps: usize, momentum: bool, truncation: Truncation, seed: u8) -> (Vec<u64>, Sums) {
+fn private(
+    network: &Network,
+    data: &Data,
+    steps: usize,
+    momentum: bool,
+    truncation: Truncation,
+    seed: u8,
+) -> (Vec<u64>, Sums) {
     let mut rng = ChaCha20Rng::from_seed([seed; 32]);
     let mut servers = Local::new(ChaCha20Rng::from_seed([seed ^ 0xff; 32]), truncation);
     let mut models = [data.model.clone(), data.model.clone()];
@@ -136,7 +173,10 @@ fn private(network: &Network, data: &Data, steps: usize, momentum: bool, truncat
     let targets = split(&data.targets, &mut rng);
     let inputs = split(&data.inputs, &mut rng);
     let [sizes, dealer] = [(); 2].map(|()| OpenData { inputs: vec![0; data.inputs.len()] });
-    let opened = servers.run(Parts { sizes, dealer, parties: inputs.map(|inputs| OpenData { inputs }) }).unwrap().0;
+    let opened = servers
+        .run(Parts { sizes, dealer, parties: inputs.map(|inputs| OpenData { inputs }) })
+        .unwrap()
+        .0;
     let mut sums = Sums::default();
     // The data is opened once; every step takes its rows, in another order.
     for step in 0..steps {
@@ -144,10 +184,17 @@ fn private(network: &Network, data: &Data, steps: usize, momentum: bool, truncat
         let columns = network.input.elems();
         let pick = |opened: &Masked| opened.rows(columns, &rows);
         let outputs = data.targets.len() / BATCH;
-        let of = |targets: &[u64]| rows.iter().flat_map(|row| &targets[row * outputs..(row + 1) * outputs]).copied().collect();
+        let of = |targets: &[u64]| {
+            rows.iter()
+                .flat_map(|row| &targets[row * outputs..(row + 1) * outputs])
+                .copied()
+                .collect()
+        };
         let mut zeros = [data.model.clone(), data.model.clone()];
         let ([model_0, model_1], [zeros_0, zeros_1]) = (&mut models, &mut zeros);
-        let new = |model, opened, targets| Step::new(network, F, model, (opened, targets), rates(momentum), WANTED).unwrap();
+        let new = |model, opened, targets| {
+            Step::new(network, F, model, (opened, targets), rates(momentum), WANTED).unwrap()
+        };
         let parts = Parts {
             sizes: new(zeros_0, pick(&opened.dealer), vec![0; data.targets.len()]),
             dealer: new(zeros_1, pick(&opened.dealer), vec![0; data.targets.len()]),
@@ -180,8 +227,16 @@ fn exact_steps_are_those_of_the_twin() {
             let (expected, expected_sums) = twin(&network, &data, 3, momentum, Truncation::Exact);
             for seed in 0..3 {
                 let (found, sums) = private(&network, &data, 3, momentum, Truncation::Exact, seed);
-                assert!(found == expected, "{name}, momentum {momentum}, seed {seed}: {} units", distance(&found, &expected));
-                assert_eq!((sums.loss, sums.correct), (expected_sums.loss, expected_sums.correct), "{name}");
+                assert!(
+                    found == expected,
+                    "{name}, momentum {momentum}, seed {seed}: {} units",
+                    distance(&found, &expected)
+                );
+                assert_eq!(
+                    (sums.loss, sums.correct),
+                    (expected_sums.loss, expected_sums.correct),
+                    "{name}"
+                );
             }
         }
     }
@@ -195,11 +250,17 @@ fn cheap_steps_are_near_the_twin() {
             let data = data(&network, momentum, &mut ChaCha20Rng::from_seed([8; 32]));
             let (expected, expected_sums) = twin(&network, &data, 3, momentum, Truncation::OneUnit);
             for seed in 0..3 {
-                let (found, sums) = private(&network, &data, 3, momentum, Truncation::OneUnit, seed);
+                let (found, sums) =
+                    private(&network, &data, 3, momentum, Truncation::OneUnit, seed);
                 let units = distance(&found, &expected);
                 assert!(units < 400, "{name}, momentum {momentum}, seed {seed}: {units} units");
                 assert_eq!(sums.correct >> F, expected_sums.correct >> F, "{name}");
-                assert!(distance(&[sums.loss], &[expected_sums.loss]) < 400, "{name} {} {}", sums.loss, expected_sums.loss);
+                assert!(
+                    distance(&[sums.loss], &[expected_sums.loss]) < 400,
+                    "{name} {} {}",
+                    sums.loss,
+                    expected_sums.loss
+                );
             }
         }
     }
@@ -210,8 +271,10 @@ fn answers_are_those_of_the_twin() {
     for (name, network) in networks() {
         let data = data(&network, false, &mut ChaCha20Rng::from_seed([9; 32]));
         let truncation = Truncation::Exact;
-        let weights = offline::run(&mut OpenModel(&data.model), tensor::twin(truncation)).unwrap().0;
-        let mut evaluate = Evaluate::new(&network, F, (&data.model, &weights), data.inputs.clone()).unwrap();
+        let weights =
+            offline::run(&mut OpenModel(&data.model), tensor::twin(truncation)).unwrap().0;
+        let mut evaluate =
+            Evaluate::new(&network, F, (&data.model, &weights), data.inputs.clone()).unwrap();
         let expected = offline::run(&mut evaluate, tensor::twin(truncation)).unwrap().0;
 
         let mut rng = ChaCha20Rng::from_seed([3; 32]);
@@ -219,12 +282,18 @@ fn answers_are_those_of_the_twin() {
         // One server owns the model: the other's shares are zero.
         let models = [Model::zeros(&network, false).unwrap(), data.model.clone()];
         let zeros = Model::zeros(&network, false).unwrap();
-        let [open_0, open_1, sizes, dealer] = [&models[0], &models[1], &zeros, &zeros].map(OpenModel);
+        let [open_0, open_1, sizes, dealer] =
+            [&models[0], &models[1], &zeros, &zeros].map(OpenModel);
         let opened = servers.run(Parts { sizes, dealer, parties: [open_0, open_1] }).unwrap().0;
-        let new = |model, weights, inputs| Evaluate::new(&network, F, (model, weights), inputs).unwrap();
+        let new =
+            |model, weights, inputs| Evaluate::new(&network, F, (model, weights), inputs).unwrap();
         let [inputs_0, inputs_1] = split(&data.inputs, &mut rng);
-        let [sizes, dealer] = [(); 2].map(|()| new(&zeros, &opened.dealer, vec![0; data.inputs.len()]));
-        let parties = [new(&models[0], &opened.parties[0], inputs_0), new(&models[1], &opened.parties[1], inputs_1)];
+        let [sizes, dealer] =
+            [(); 2].map(|()| new(&zeros, &opened.dealer, vec![0; data.inputs.len()]));
+        let parties = [
+            new(&models[0], &opened.parties[0], inputs_0),
+            new(&models[1], &opened.parties[1], inputs_1),
+        ];
         let found = servers.run(Parts { sizes, dealer, parties }).unwrap().0.parties;
         assert_eq!(open([&found[0].words, &found[1].words]), expected.words, "{name}");
     }

@@ -1,6 +1,13 @@
-//! Whole training runs between two servers and a dealer, held against the plaintext twin; crashes, and going on after them.
+//! Whole training runs between two servers and a dealer, held against the plaintext twin; crashes,
+//! and going on after them.
 
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::cast_precision_loss)]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::cast_precision_loss
+)]
 
 mod servers;
 
@@ -26,7 +33,8 @@ struct Case {
     classes: usize,
     text: &'static str,
     frac_bits: u8,
-    /// A bound of the mean gradient's Lipschitz constant, by the largest magnitude: of features in -1..1 and weights of at most 1.
+    /// A bound of the mean gradient's Lipschitz constant, by the largest magnitude: of features in
+    /// -1..1 and weights of at most 1.
     lipschitz: f64,
 }
 
@@ -37,7 +45,9 @@ const CASES: [Case; 6] = [
         rows: 37,
         columns: 4,
         classes: 0,
-        text: "[model]\nkind = \"linear-regression\"\n[training]\nepochs = 3\nbatch = 8\nlearning_rate = 0.1\nweight_decay = 0.01\nschedule = { kind = \"step\", epochs = 1, factor = 0.3 }\n",
+        text: "[model]\nkind = \"linear-regression\"\n[training]\nepochs = 3\nbatch = \
+               8\nlearning_rate = 0.1\nweight_decay = 0.01\nschedule = { kind = \"step\", epochs \
+               = 1, factor = 0.3 }\n",
         frac_bits: 20,
         lipschitz: 5.0,
     },
@@ -46,7 +56,8 @@ const CASES: [Case; 6] = [
         rows: 40,
         columns: 3,
         classes: 2,
-        text: "held_out = 10\n[model]\nkind = \"logistic-regression\"\n[training]\nepochs = 3\nbatch = 7\nlearning_rate = 0.1\nmomentum = 0.5\n",
+        text: "held_out = 10\n[model]\nkind = \"logistic-regression\"\n[training]\nepochs = \
+               3\nbatch = 7\nlearning_rate = 0.1\nmomentum = 0.5\n",
         frac_bits: 16,
         lipschitz: 1.0,
     },
@@ -55,7 +66,9 @@ const CASES: [Case; 6] = [
         rows: 30,
         columns: 3,
         classes: 2,
-        text: "held_out = 0.2\n[model]\nkind = \"svm\"\n[training]\nepochs = 2\nbatch = 5\nlearning_rate = 0.2\nweight_decay = 0.02\nschedule = { kind = \"linear\", last = 0 }\n",
+        text: "held_out = 0.2\n[model]\nkind = \"svm\"\n[training]\nepochs = 2\nbatch = \
+               5\nlearning_rate = 0.2\nweight_decay = 0.02\nschedule = { kind = \"linear\", last \
+               = 0 }\n",
         frac_bits: 22,
         lipschitz: 0.0,
     },
@@ -64,7 +77,10 @@ const CASES: [Case; 6] = [
         rows: 32,
         columns: 5,
         classes: 3,
-        text: "test = \"test\"\n[model]\nkind = \"network\"\ninput = 5\n[[model.layer]]\nkind = \"dense\"\noutputs = 6\n[[model.layer]]\nkind = \"relu\"\n[[model.layer]]\nkind = \"dense\"\noutputs = 3\n[training]\nepochs = 2\nbatch = 8\nlearning_rate = 0.2\nmomentum = 0.9\nschedule = { kind = \"cosine\", last = 0.001 }\n",
+        text: "test = \"test\"\n[model]\nkind = \"network\"\ninput = 5\n[[model.layer]]\nkind = \
+               \"dense\"\noutputs = 6\n[[model.layer]]\nkind = \"relu\"\n[[model.layer]]\nkind = \
+               \"dense\"\noutputs = 3\n[training]\nepochs = 2\nbatch = 8\nlearning_rate = \
+               0.2\nmomentum = 0.9\nschedule = { kind = \"cosine\", last = 0.001 }\n",
         frac_bits: 20,
         lipschitz: 2.0,
     },
@@ -73,7 +89,12 @@ const CASES: [Case; 6] = [
         rows: 12,
         columns: 36,
         classes: 3,
-        text: "[model]\nkind = \"network\"\ninput = [1, 6, 6]\n[[model.layer]]\nkind = \"convolution\"\nfilters = 2\nkernel = 3\npadding = 1\n[[model.layer]]\nkind = \"max-pool\"\nkernel = 2\n[[model.layer]]\nkind = \"relu\"\n[[model.layer]]\nkind = \"average-pool\"\nkernel = [1, 2]\nstride = 1\n[[model.layer]]\nkind = \"dense\"\noutputs = 3\n[training]\nepochs = 2\nbatch = 4\nlearning_rate = 0.1\nseed = 3\n",
+        text: "[model]\nkind = \"network\"\ninput = [1, 6, 6]\n[[model.layer]]\nkind = \
+               \"convolution\"\nfilters = 2\nkernel = 3\npadding = 1\n[[model.layer]]\nkind = \
+               \"max-pool\"\nkernel = 2\n[[model.layer]]\nkind = \"relu\"\n[[model.layer]]\nkind \
+               = \"average-pool\"\nkernel = [1, 2]\nstride = 1\n[[model.layer]]\nkind = \
+               \"dense\"\noutputs = 3\n[training]\nepochs = 2\nbatch = 4\nlearning_rate = \
+               0.1\nseed = 3\n",
         frac_bits: 20,
         lipschitz: 2.0,
     },
@@ -82,7 +103,11 @@ const CASES: [Case; 6] = [
         rows: 20,
         columns: 4,
         classes: 0,
-        text: "[model]\nkind = \"network\"\nloss = \"squared-error\"\ninput = 4\n[[model.layer]]\nkind = \"dense\"\noutputs = 3\n[[model.layer]]\nkind = \"relu\"\n[[model.layer]]\nkind = \"dense\"\noutputs = 1\n[training]\nepochs = 2\nbatch = 6\nlearning_rate = 0.1\n[stop]\nlargest_loss = 1000\nlargest_weight = 100\n",
+        text: "[model]\nkind = \"network\"\nloss = \"squared-error\"\ninput = \
+               4\n[[model.layer]]\nkind = \"dense\"\noutputs = 3\n[[model.layer]]\nkind = \
+               \"relu\"\n[[model.layer]]\nkind = \"dense\"\noutputs = 1\n[training]\nepochs = \
+               2\nbatch = 6\nlearning_rate = 0.1\n[stop]\nlargest_loss = 1000\nlargest_weight = \
+               100\n",
         frac_bits: 24,
         lipschitz: 2.0,
     },
@@ -91,7 +116,8 @@ const CASES: [Case; 6] = [
 impl Case {
     fn config(&self, truncation: &str, more: &str) -> Config {
         let Self { text, frac_bits, .. } = self;
-        let arithmetic = format!("[arithmetic]\nfrac_bits = {frac_bits}\ntruncation = \"{truncation}\"\n");
+        let arithmetic =
+            format!("[arithmetic]\nfrac_bits = {frac_bits}\ntruncation = \"{truncation}\"\n");
         let mut config = config(&format!("[data]\ntrain = \"train\"\n{text}{arithmetic}{more}"));
         // What is before the point at 24 bits.
         config.stop.largest_loss = config.stop.largest_loss.min(1000.0);
@@ -130,16 +156,23 @@ async fn exact_runs_end_with_the_twins_model() {
             assert_eq!(room.steps(party), [0; 0], "a finished run has no checkpoints");
         }
         assert!(model.iter().any(|&word| word != 0), "{}", case.name);
-        assert!(curve.0.iter().all(|epoch| epoch.train_loss.is_some_and(|loss| loss > 0.0)), "{}", case.name);
+        assert!(
+            curve.0.iter().all(|epoch| epoch.train_loss.is_some_and(|loss| loss > 0.0)),
+            "{}",
+            case.name
+        );
     }
 }
 
-/// Private training with the one-unit truncation ends within a distance of the twin that follows from the configuration.
+/// Private training with the one-unit truncation ends within a distance of the twin that follows
+/// from the configuration.
 ///
-/// In a step of rate `r` on features of magnitude at most 1, with `d` the largest distance of a weight and `v` that of a velocity over the batch:
-/// the mean gradient is off by at most `UNITS` (outputs, gates, tables and the gradients of each layer, each by a unit or a few) and by
-/// `L d`, `L` its Lipschitz constant; `v' = mu v + L d + UNITS`, and `d' = d + r v' + 1`, the unit of the weight's own truncation. No gate of
-/// these data is so near its kink that the distance turns it: that would show as a distance that is a thousand times larger.
+/// In a step of rate `r` on features of magnitude at most 1, with `d` the largest distance of a
+/// weight and `v` that of a velocity over the batch: the mean gradient is off by at most `UNITS`
+/// (outputs, gates, tables and the gradients of each layer, each by a unit or a few) and by `L d`,
+/// `L` its Lipschitz constant; `v' = mu v + L d + UNITS`, and `d' = d + r v' + 1`, the unit of the
+/// weight's own truncation. No gate of these data is so near its kink that the distance turns it:
+/// that would show as a distance that is a thousand times larger.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_unit_runs_end_near_the_twins_model() {
     const UNITS: f64 = 16.0;
@@ -152,7 +185,8 @@ async fn one_unit_runs_end_near_the_twins_model() {
             velocity = config.training.momentum * velocity + case.lipschitz * weight + UNITS;
             weight += course.plan().step(step).unwrap().rate.to_f64() * velocity + 1.0;
         }
-        let distance = |(a, b): (&u64, &u64)| a.wrapping_sub(*b).cast_signed().unsigned_abs() as f64;
+        let distance =
+            |(a, b): (&u64, &u64)| a.wrapping_sub(*b).cast_signed().unsigned_abs() as f64;
         let distances: Vec<f64> = room.model().iter().zip(&twin).map(distance).collect();
         let weights = if course.has_momentum() { distances.len() / 2 } else { distances.len() };
         let largest = |of: &[f64]| of.iter().copied().fold(0.0, f64::max);
@@ -160,11 +194,16 @@ async fn one_unit_runs_end_near_the_twins_model() {
         // Velocities are sums over the batch.
         let bound = (weight, velocity * config.training.batch as f64);
         println!("{}: {found:?} units, at most {bound:.0?}", case.name);
-        assert!(found.0 <= bound.0 && found.1 <= bound.1, "{}: {found:?} units, at most {bound:?}", case.name);
+        assert!(
+            found.0 <= bound.0 && found.1 <= bound.1,
+            "{}: {found:?} units, at most {bound:?}",
+            case.name
+        );
     }
 }
 
-/// Nothing is opened but what the configuration says: without checks and curves the run has only data, steps and the end.
+/// Nothing is opened but what the configuration says: without checks and curves the run has only
+/// data, steps and the end.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_opened_is_not_seen() {
     use sharelet_host::train::course::Session;
@@ -172,13 +211,19 @@ async fn what_is_not_opened_is_not_seen() {
     let room = case.room().await;
     let silent = case.config("exact", "[stop]\ncheck = false\n");
     let sessions: Vec<Session> = room.course(&silent).sessions(0).collect();
-    let opens =
-        |session: &&Session| matches!(session, Session::Report(_) | Session::Check(_) | Session::Test(_) | Session::OpenTest);
+    let opens = |session: &&Session| {
+        matches!(
+            session,
+            Session::Report(_) | Session::Check(_) | Session::Test(_) | Session::OpenTest
+        )
+    };
     assert_eq!(sessions.iter().filter(opens).count(), 0);
     let reports = room.train(&silent, false).await;
     assert!(reports.iter().all(|report| report.curve.0.is_empty()));
     assert!(room.model() == room.twin(&silent).0);
-    for (more, seen) in [("[open]\nloss = true\n", [true, false]), ("[open]\naccuracy = true\n", [false, true])] {
+    for (more, seen) in
+        [("[open]\nloss = true\n", [true, false]), ("[open]\naccuracy = true\n", [false, true])]
+    {
         let room = case.room().await;
         let config = case.config("exact", more);
         for report in room.train(&config, false).await {
@@ -273,11 +318,17 @@ async fn a_connection_cut_anywhere_costs_nothing_but_time() {
                 }
             }
             let cut = |server: usize, rng: &mut Rng| {
-                if (rng.next() & 1) as usize == server { Crash::Bytes(rng.next() % (bytes * 3 / 4)) } else { Crash::Never }
+                if (rng.next() & 1) as usize == server {
+                    Crash::Bytes(rng.next() % (bytes * 3 / 4))
+                } else {
+                    Crash::Never
+                }
             };
             let crash = [cut(0, &mut rng), cut(1, &mut rng)];
             let ends = room.both(&config, resume, room.dealer().await, crash).await;
-            let finished = PARTIES.map(|party| room.state(party).join(format!("training-{RUN}/model.share")).exists());
+            let finished = PARTIES.map(|party| {
+                room.state(party).join(format!("training-{RUN}/model.share")).exists()
+            });
             if finished == [true; 2] && ends.iter().any(|end| matches!(end, Some(Ok(_)))) {
                 println!("round {round}: {} attempts", attempt + 1);
                 ended = true;
@@ -292,7 +343,8 @@ async fn a_connection_cut_anywhere_costs_nothing_but_time() {
 /// A run that was killed at both servers after a step: both have the same two newest checkpoints.
 async fn interrupted(config: &Config, case: &Case, step: usize) -> Room {
     let room = case.room().await;
-    let ends = room.both(config, false, room.dealer().await, [Crash::Step(step), Crash::Never]).await;
+    let ends =
+        room.both(config, false, room.dealer().await, [Crash::Step(step), Crash::Never]).await;
     assert!(ends.iter().all(|end| !matches!(end, Some(Ok(_)))));
     room
 }
@@ -322,7 +374,11 @@ async fn servers_with_other_checkpoints_take_the_latest_common_one() {
         std::fs::write(room.checkpoints(Party::P1, 2).path(step), b"SLTM").unwrap();
     }
     let ends = room.both(&config, true, room.dealer().await, [Crash::Never; 2]).await;
-    assert!(said(&ends[1]).contains("step-0000000008.share: the file is cut or damaged"), "{}", said(&ends[1]));
+    assert!(
+        said(&ends[1]).contains("step-0000000008.share: the file is cut or damaged"),
+        "{}",
+        said(&ends[1])
+    );
     assert!(said(&ends[0]).contains("closed the connection"), "{}", said(&ends[0]));
 
     // Nothing in common: both are told.
@@ -355,20 +411,33 @@ async fn going_on_is_for_both_and_with_the_same_things() {
     // One server goes on, the other begins: it has checkpoints, and says so.
     let setups = [room.setup(Party::P0, &config, true), room.setup(Party::P1, &config, false)];
     let (ends, _) = room.run(setups, room.dealer().await, [Crash::Never; 2]).await;
-    assert!(matches!(&ends[1], Some(Err(RunError::Training(TrainingError::Begun { .. })))), "{:?}", ends[1]);
+    assert!(
+        matches!(&ends[1], Some(Err(RunError::Training(TrainingError::Begun { .. })))),
+        "{:?}",
+        ends[1]
+    );
     // It has none: both are told.
     for step in room.steps(Party::P1) {
         std::fs::remove_file(room.checkpoints(Party::P1, 2).path(step)).unwrap();
     }
     let setups = [room.setup(Party::P0, &config, true), room.setup(Party::P1, &config, false)];
     let (ends, _) = room.run(setups, room.dealer().await, [Crash::Never; 2]).await;
-    assert!(ends.iter().all(|end| said(end).contains("give --resume to both or to none")), "{ends:?}");
+    assert!(
+        ends.iter().all(|end| said(end).contains("give --resume to both or to none")),
+        "{ends:?}"
+    );
 
     // Another configuration: named. What may change may.
     let room = interrupted(&config, case, 5).await;
     for (change, field) in [
-        (&(|config: &mut Config| config.training.batch = 6) as &dyn Fn(&mut Config), "`training.batch` is 6 now and was 7 then"),
-        (&|config: &mut Config| config.training.seed = 9, "`training.seed` is 9 now and was 0 then"),
+        (
+            &(|config: &mut Config| config.training.batch = 6) as &dyn Fn(&mut Config),
+            "`training.batch` is 6 now and was 7 then",
+        ),
+        (
+            &|config: &mut Config| config.training.seed = 9,
+            "`training.seed` is 9 now and was 0 then",
+        ),
         (&|config: &mut Config| config.training.epochs = 9, "`training.epochs`"),
         (&|config: &mut Config| config.training.momentum = 0.0, "`training.momentum`"),
         (&|config: &mut Config| config.open.loss = false, "`open.loss`"),
@@ -376,7 +445,11 @@ async fn going_on_is_for_both_and_with_the_same_things() {
         let mut other = config.clone();
         change(&mut other);
         for end in room.both(&other, true, room.dealer().await, [Crash::Never; 2]).await {
-            assert!(said(&end).contains("step-0000000004.share: the checkpoint does not fit this run"), "{}", said(&end));
+            assert!(
+                said(&end).contains("step-0000000004.share: the checkpoint does not fit this run"),
+                "{}",
+                said(&end)
+            );
             assert!(said(&end).contains(field), "{}", said(&end));
         }
     }
@@ -397,7 +470,8 @@ async fn going_on_is_for_both_and_with_the_same_things() {
     }
 }
 
-/// Sums over a large batch times a rate fit into a word: the twin learns what floating point learns, without momentum as with it.
+/// Sums over a large batch times a rate fit into a word: the twin learns what floating point
+/// learns, without momentum as with it.
 #[test]
 fn large_batches_and_small_rates_are_learned_from() {
     let csv = table(8192, 3, 0, 4);
@@ -415,7 +489,10 @@ fn large_batches_and_small_rates_are_learned_from() {
         scaled.features.iter_mut().chain(&mut scaled.targets).for_each(|value| *value *= scale);
         let rate = rate / (scale * scale);
         let text = format!(
-            "[data]\ntrain = \"d\"\n[model]\nkind = \"linear-regression\"\n[training]\nepochs = 3\nbatch = {batch}\nlearning_rate = {rate}\nmomentum = {momentum}\n[arithmetic]\nfrac_bits = {bits}\ntruncation = \"exact\"\n[open]\nloss = true\n[stop]\nlargest_loss = 1000\nlargest_weight = 100\n"
+            "[data]\ntrain = \"d\"\n[model]\nkind = \"linear-regression\"\n[training]\nepochs = \
+             3\nbatch = {batch}\nlearning_rate = {rate}\nmomentum = \
+             {momentum}\n[arithmetic]\nfrac_bits = {bits}\ntruncation = \"exact\"\n[open]\nloss = \
+             true\n[stop]\nlargest_loss = 1000\nlargest_weight = 100\n"
         );
         let sizes = Sizes { rows: 8192, features: 3, targets: 1, test_rows: 0 };
         let course = Arc::new(Course::new(config(&text), sizes).unwrap());
@@ -435,10 +512,17 @@ fn large_batches_and_small_rates_are_learned_from() {
     for truncation in ["exact", "one-unit"] {
         for momentum in [0.0, 0.5] {
             let text = format!(
-                "[data]\ntrain = \"d\"\n[model]\nkind = \"svm\"\n[training]\nepochs = 1\nbatch = 64\nlearning_rate = 1e-9\nmomentum = {momentum}\n[arithmetic]\ntruncation = \"{truncation}\"\n"
+                "[data]\ntrain = \"d\"\n[model]\nkind = \"svm\"\n[training]\nepochs = 1\nbatch = \
+                 64\nlearning_rate = 1e-9\nmomentum = {momentum}\n[arithmetic]\ntruncation = \
+                 \"{truncation}\"\n"
             );
-            let course =
-                Arc::new(Course::new(config(&text), Sizes { rows: 100, features: 3, targets: 1, test_rows: 0 }).unwrap());
+            let course = Arc::new(
+                Course::new(
+                    config(&text),
+                    Sizes { rows: 100, features: 3, targets: 1, test_rows: 0 },
+                )
+                .unwrap(),
+            );
             Plans::new(&course).unwrap();
         }
     }

@@ -45,7 +45,8 @@ struct Server {
 impl Server {
     fn start(folder: &Path, arguments: &[&str]) -> Self {
         let mut command = sharelet(folder, arguments);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts");
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts");
         let (mut line, mut reader) = (String::new(), BufReader::new(child.stdout.take().unwrap()));
         reader.read_line(&mut line).expect("reads");
         let Some(address) = line.trim().strip_prefix("listening on ").map(str::to_owned) else {
@@ -73,7 +74,10 @@ impl Drop for Server {
     }
 }
 
-const CONFIG: &str = "[data]\ntrain = \"people\"\n[model]\nkind = \"logistic-regression\"\n[training]\nepochs = 20\nbatch = 4\nlearning_rate = 0.5\nseed = 5\n[arithmetic]\ntruncation = \"exact\"\n[checkpoint]\nevery = 10\n[open]\nloss = true\naccuracy = true\nmodel = { to = \"clinic\" }\n";
+const CONFIG: &str = "[data]\ntrain = \"people\"\n[model]\nkind = \
+                      \"logistic-regression\"\n[training]\nepochs = 20\nbatch = 4\nlearning_rate \
+                      = 0.5\nseed = 5\n[arithmetic]\ntruncation = \"exact\"\n[checkpoint]\nevery \
+                      = 10\n[open]\nloss = true\naccuracy = true\nmodel = { to = \"clinic\" }\n";
 
 fn until(what: &str, mut done: impl FnMut() -> bool) {
     let start = Instant::now();
@@ -86,7 +90,8 @@ fn until(what: &str, mut done: impl FnMut() -> bool) {
 /// The step of the newest checkpoint.
 fn newest(folder: &Path) -> Option<u64> {
     let entries = std::fs::read_dir(folder.join("training-config")).into_iter().flatten().flatten();
-    let step = |name: String| name.strip_prefix("step-")?.strip_suffix(".share")?.parse::<u64>().ok();
+    let step =
+        |name: String| name.strip_prefix("step-")?.strip_suffix(".share")?.parse::<u64>().ok();
     entries.filter_map(|entry| step(entry.file_name().into_string().unwrap())).max()
 }
 
@@ -102,19 +107,45 @@ impl Room {
 
     fn one(&self, more: &[&str]) -> Server {
         let dealer = self.dealer.address.as_str();
-        let fixed = ["train", "config.toml", "--party", "1", "--state", "s1", "--dealer", dealer, "--listen", "127.0.0.1:0"];
+        let fixed = [
+            "train",
+            "config.toml",
+            "--party",
+            "1",
+            "--state",
+            "s1",
+            "--dealer",
+            dealer,
+            "--listen",
+            "127.0.0.1:0",
+        ];
         Server::start(self.folder.path(), &[&fixed[..], more].concat())
     }
 
     fn zero(&self, peer: &str, more: &[&str]) -> Command {
-        let fixed =
-            ["train", "config.toml", "--party", "0", "--state", "s0", "--key", "server-0.key", "--counter", "server-0.counter"];
+        let fixed = [
+            "train",
+            "config.toml",
+            "--party",
+            "0",
+            "--state",
+            "s0",
+            "--key",
+            "server-0.key",
+            "--counter",
+            "server-0.counter",
+        ];
         sharelet(self.folder.path(), &[&fixed[..], &["--peer", peer], more].concat())
     }
 
     fn begin(&self, more: &[&str]) -> (Child, Server) {
         let one = self.one(more);
-        let zero = self.zero(&one.address, more).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let zero = self
+            .zero(&one.address, more)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         (zero, one)
     }
 }
@@ -135,11 +166,29 @@ fn programs_train_and_are_killed_and_the_owner_opens_the_model() {
     works(path, &["provision", "server-0", "--state", "dealer", "-o", "server-0.key"]);
     {
         let collect = |party: &str, state: &str| {
-            Server::start(path, &["collect", "--party", party, "--state", state, "--listen", "127.0.0.1:0"])
+            Server::start(
+                path,
+                &["collect", "--party", party, "--state", state, "--listen", "127.0.0.1:0"],
+            )
         };
         let servers = [collect("0", "s0"), collect("1", "s1")];
         let to = format!("{},{}", servers[0].address, servers[1].address);
-        works(path, &["share", "people.csv", "--label", "y", "--binary", "--dataset", "people", "--owner", "lab", "--to", &to]);
+        works(
+            path,
+            &[
+                "share",
+                "people.csv",
+                "--label",
+                "y",
+                "--binary",
+                "--dataset",
+                "people",
+                "--owner",
+                "lab",
+                "--to",
+                &to,
+            ],
+        );
     }
     let dealer = Room::dealer(path);
     let mut room = Room { folder, dealer };
@@ -182,11 +231,15 @@ fn programs_train_and_are_killed_and_the_owner_opens_the_model() {
     {
         let (zero, one) = room.begin(&["--resume"]);
         until("a later checkpoint", || beyond(130));
-        let done = Command::new("kill").args(["-INT", &one.child.id().to_string()]).status().unwrap();
+        let done =
+            Command::new("kill").args(["-INT", &one.child.id().to_string()]).status().unwrap();
         assert!(done.success());
         let (code, said) = one.end();
         assert_eq!(code, Some(130), "{said}");
-        assert!(said.contains("go on from the last checkpoint, both servers with --resume"), "{said}");
+        assert!(
+            said.contains("go on from the last checkpoint, both servers with --resume"),
+            "{said}"
+        );
         assert_eq!(ended(zero).status.code(), Some(1));
     }
 
@@ -200,28 +253,50 @@ fn programs_train_and_are_killed_and_the_owner_opens_the_model() {
     assert!(path.join("curve-loss.svg").exists() && path.join("curve-accuracy.svg").exists());
 
     let shares = ["s0/training-config/model.share", "s1/training-config/model.share"];
-    let wrong = sharelet(&path, &["open", shares[0], shares[1], "--owner", "lab", "-o", "m.onnx"]).output().unwrap();
-    assert!(text(&wrong.stderr).contains("gives the model to clinic, not to lab") && !path.join("m.onnx").exists());
-    let twice = sharelet(&path, &["open", shares[0], shares[0], "--owner", "clinic", "-o", "m.onnx"]).output().unwrap();
-    assert!(text(&twice.stderr).contains("both files are shares of party 0"), "{}", text(&twice.stderr));
+    let wrong = sharelet(&path, &["open", shares[0], shares[1], "--owner", "lab", "-o", "m.onnx"])
+        .output()
+        .unwrap();
+    assert!(
+        text(&wrong.stderr).contains("gives the model to clinic, not to lab")
+            && !path.join("m.onnx").exists()
+    );
+    let twice =
+        sharelet(&path, &["open", shares[0], shares[0], "--owner", "clinic", "-o", "m.onnx"])
+            .output()
+            .unwrap();
+    assert!(
+        text(&twice.stderr).contains("both files are shares of party 0"),
+        "{}",
+        text(&twice.stderr)
+    );
     works(&path, &["open", shares[0], shares[1], "--owner", "clinic", "-o", "m.onnx"]);
-    let exists = sharelet(&path, &["open", shares[1], shares[0], "--owner", "clinic", "-o", "m.onnx"]).output().unwrap();
+    let exists =
+        sharelet(&path, &["open", shares[1], shares[0], "--owner", "clinic", "-o", "m.onnx"])
+            .output()
+            .unwrap();
     assert!(text(&exists.stderr).contains("--force"), "{}", text(&exists.stderr));
 
     // A new run does not write over a finished model unasked: refused before anything is connected.
     let again = room.zero("127.0.0.1:1", &[]).output().unwrap();
     assert!(text(&again.stderr).contains("--fresh"), "{}", text(&again.stderr));
 
-    let options = Options { labels: vec!["y".into()], kind: LabelKind::Binary, ..Options::default() };
+    let options =
+        Options { labels: vec!["y".into()], kind: LabelKind::Binary, ..Options::default() };
     let table = Table::from_bytes(csv.as_bytes(), Path::new("a.csv"), None, &options).unwrap();
     let encoded = shares::encode(&table, 20).unwrap();
     let (inputs, targets) = encoded.words().split_at(40 * 3);
     let config = Config::parse(CONFIG, Path::new("config.toml")).unwrap();
-    let course = Arc::new(Course::new(config, Sizes { rows: 40, features: 3, targets: 1, test_rows: 0 }).unwrap());
+    let course = Arc::new(
+        Course::new(config, Sizes { rows: 40, features: 3, targets: 1, test_rows: 0 }).unwrap(),
+    );
     let data = Data { inputs: inputs.to_vec(), targets: targets.to_vec() };
     let (model, expected) = plain::twin(&course, data, Data::default(), &mut |_| ()).unwrap();
-    let onnx = write::onnx(course.network(), &plain::numbers(&model, 20).to_f32(), "sharelet").unwrap();
-    assert!(std::fs::read(path.join("m.onnx")).unwrap() == onnx, "the file is that of the twin's model, bit for bit");
+    let onnx =
+        write::onnx(course.network(), &plain::numbers(&model, 20).to_f32(), "sharelet").unwrap();
+    assert!(
+        std::fs::read(path.join("m.onnx")).unwrap() == onnx,
+        "the file is that of the twin's model, bit for bit"
+    );
     expected.save(&path.join("expected.csv")).unwrap();
     assert_eq!(curve, std::fs::read_to_string(path.join("expected.csv")).unwrap());
 }

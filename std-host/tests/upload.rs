@@ -1,4 +1,5 @@
-//! Owners share with two servers: what the servers hold opens to the table, and nothing is ever half registered.
+//! Owners share with two servers: what the servers hold opens to the table, and nothing is ever
+//! half registered.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -39,8 +40,13 @@ struct Pair {
 impl Pair {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let datasets = PARTIES.map(|party| Datasets::open(&Self::state(folder.path(), party), party).unwrap());
-        Self { folder, datasets, limits: [Limits { stall: STALL, idle: STALL, ..Limits::default() }; 2] }
+        let datasets =
+            PARTIES.map(|party| Datasets::open(&Self::state(folder.path(), party), party).unwrap());
+        Self {
+            folder,
+            datasets,
+            limits: [Limits { stall: STALL, idle: STALL, ..Limits::default() }; 2],
+        }
     }
 
     fn state(folder: &Path, party: Party) -> PathBuf {
@@ -51,20 +57,27 @@ impl Pair {
     fn restart(self) -> Self {
         let Self { folder, datasets, limits } = self;
         drop(datasets);
-        let datasets = PARTIES.map(|party| Datasets::open(&Self::state(folder.path(), party), party).unwrap());
+        let datasets =
+            PARTIES.map(|party| Datasets::open(&Self::state(folder.path(), party), party).unwrap());
         Self { folder, datasets, limits }
     }
 
-    /// A connection to a server, with a fault in what the owner sends and in what the server answers.
+    /// A connection to a server, with a fault in what the owner sends and in what the server
+    /// answers.
     fn connect(&self, server: usize, up: Fault, down: Fault) -> (Connection, JoinHandle<()>) {
         let (near, far) = tokio::io::duplex(1 << 16);
         let (near_reader, near_writer) = tokio::io::split(near);
         let (far_reader, far_writer) = tokio::io::split(far);
-        let owner = Connection::new(ShortReader::new(near_reader, 1), FaultyWriter::new(near_writer, up, 7), STALL);
+        let owner = Connection::new(
+            ShortReader::new(near_reader, 1),
+            FaultyWriter::new(near_writer, up, 7),
+            STALL,
+        );
         let ours = Connection::new(far_reader, FaultyWriter::new(far_writer, down, 7), STALL);
         let (datasets, limits) = (self.datasets[server].clone(), self.limits[server]);
         let task = tokio::spawn(async move {
-            let _ = converse(ours, datasets, &limits, Admission::Served, CancellationToken::new()).await;
+            let _ = converse(ours, datasets, &limits, Admission::Served, CancellationToken::new())
+                .await;
         });
         (owner, task)
     }
@@ -73,10 +86,17 @@ impl Pair {
         self.share_with(data, [Fault::None; 2], [Fault::None; 2]).await
     }
 
-    async fn share_with(&self, data: &Data, up: [Fault; 2], down: [Fault; 2]) -> Result<Outcome, OwnerError> {
+    async fn share_with(
+        &self,
+        data: &Data,
+        up: [Fault; 2],
+        down: [Fault; 2],
+    ) -> Result<Outcome, OwnerError> {
         let (zero, zero_task) = self.connect(0, up[0], down[0]);
         let (one, one_task) = self.connect(1, up[1], down[1]);
-        let shared = owner::share(data.upload(), [("s0".into(), zero), ("s1".into(), one)], &mut |_| ()).await;
+        let shared =
+            owner::share(data.upload(), [("s0".into(), zero), ("s1".into(), one)], &mut |_| ())
+                .await;
         zero_task.await.unwrap();
         one_task.await.unwrap();
         shared
@@ -88,10 +108,14 @@ impl Pair {
 
     /// Features and labels, opened, after the two descriptors were held against each other.
     fn open(&self, dataset: &str) -> (Vec<u64>, Vec<u64>) {
-        let [zero, one] = [0, 1].map(|server| self.datasets[server].dataset(&name(dataset)).unwrap());
+        let [zero, one] =
+            [0, 1].map(|server| self.datasets[server].dataset(&name(dataset)).unwrap());
         assert_eq!(zero.descriptor().difference(one.descriptor()), None);
         assert_eq!(zero.descriptor().hash(), one.descriptor().hash());
-        assert_eq!((zero.rows * zero.columns, zero.rows * zero.targets_per_row), (zero.features.len(), zero.targets.len()));
+        assert_eq!(
+            (zero.rows * zero.columns, zero.rows * zero.targets_per_row),
+            (zero.features.len(), zero.targets.len())
+        );
         let (mut features, mut targets) = (zero.features, zero.targets);
         share::open(&mut features, &one.features);
         share::open(&mut targets, &one.targets);
@@ -126,7 +150,8 @@ fn of_table(dataset: &str, owner: &str, table: Table, frac_bits: u8, secret: &[u
     let encoded = shares::encode(&table, frac_bits).unwrap();
     let secret = KeySecret::new(secret.to_vec().into()).unwrap();
     let keys = table.keys.as_ref().map_or(Vec::new(), |keys| secret.hash(&name(dataset), keys));
-    let description = owner::describe(&table, UploadId::random().unwrap(), name(dataset), name(owner), frac_bits);
+    let description =
+        owner::describe(&table, UploadId::random().unwrap(), name(dataset), name(owner), frac_bits);
     Data { description, encoded, keys, table }
 }
 
@@ -160,7 +185,16 @@ async fn shares_open_to_the_table() {
         let columns = (0..width).map(|column| format!("c{column}")).collect();
         let (labels, targets) = (Labels::None, Vec::new());
         let path = PathBuf::from("random");
-        let table = Table { path, rows: count, columns, features, labels, label_columns: Vec::new(), targets, keys: None };
+        let table = Table {
+            path,
+            rows: count,
+            columns,
+            features,
+            labels,
+            label_columns: Vec::new(),
+            targets,
+            keys: None,
+        };
         let data = of_table("d", "o", table, 20, &[0; 16]);
         assert_eq!(pair.share(&data).await.unwrap(), Outcome::Sent);
         let (features, targets) = pair.restart().open("d");
@@ -172,7 +206,12 @@ async fn shares_open_to_the_table() {
 async fn rows_of_owners_follow_one_another_in_the_order_of_their_names() {
     let pair = Pair::new();
     let b = data("d", "b", "x,z,y\n3,4,1\n", &rows());
-    let a = data("d", "a", "z,y,x\n2,0,1\n-2,2,-1\n", &Options { columns: Some(vec!["x".into(), "z".into()]), ..rows() });
+    let a = data(
+        "d",
+        "a",
+        "z,y,x\n2,0,1\n-2,2,-1\n",
+        &Options { columns: Some(vec!["x".into(), "z".into()]), ..rows() },
+    );
     pair.share(&b).await.unwrap();
     pair.share(&a).await.unwrap();
     let (features, targets) = pair.open("d");
@@ -180,8 +219,12 @@ async fn rows_of_owners_follow_one_another_in_the_order_of_their_names() {
     assert_eq!(reals(&targets), [1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 1.0, 0.0]);
     let dataset = pair.datasets[1].dataset(&name("d")).unwrap();
     let descriptor = dataset.descriptor().clone();
-    assert_eq!((descriptor.rows, descriptor.columns.join(","), dataset.targets_per_row), (3, "x,z".into(), 3));
-    let owners: Vec<_> = descriptor.uploads.iter().map(|(_, owner, rows)| (owner.as_str(), *rows)).collect();
+    assert_eq!(
+        (descriptor.rows, descriptor.columns.join(","), dataset.targets_per_row),
+        (3, "x,z".into(), 3)
+    );
+    let owners: Vec<_> =
+        descriptor.uploads.iter().map(|(_, owner, rows)| (owner.as_str(), *rows)).collect();
     assert_eq!(owners, [("a", 2), ("b", 1)]);
     assert!(format!("{dataset:?}").ends_with("<redacted>)"));
 
@@ -213,7 +256,9 @@ async fn columns_of_owners_are_joined_by_hashed_keys() {
 
     // Keys are not on the servers' disks.
     for party in PARTIES {
-        for entry in std::fs::read_dir(Pair::state(pair.folder.path(), party).join("dataset-d")).unwrap() {
+        for entry in
+            std::fs::read_dir(Pair::state(pair.folder.path(), party).join("dataset-d")).unwrap()
+        {
             let bytes = std::fs::read(entry.unwrap().path()).unwrap();
             assert!(!bytes.windows(2).any(|window| window == b"k1" || window == b"k2"));
         }
@@ -224,20 +269,33 @@ async fn columns_of_owners_are_joined_by_hashed_keys() {
     let key = |row| Refusal::Disagree { other: name("a-shop"), what: Disagreement::Key { row } };
     assert_eq!(refused(swapped).await, key(1));
     assert_eq!(refused(data("d", "c", "id,x\nk1,1\nk3,2\n", &keyed(&[]))).await, key(2));
-    let table = Table::from_bytes(b"id,x\nk1,1\nk2,2\n", Path::new("a.csv"), None, &keyed(&[])).unwrap();
-    assert_eq!(refused(of_table("d", "c", table, 20, b"another secret, also long enough")).await, key(1));
+    let table =
+        Table::from_bytes(b"id,x\nk1,1\nk2,2\n", Path::new("a.csv"), None, &keyed(&[])).unwrap();
+    assert_eq!(
+        refused(of_table("d", "c", table, 20, b"another secret, also long enough")).await,
+        key(1)
+    );
     let disagree = |other: &str, what| Refusal::Disagree { other: name(other), what };
     let short = data("d", "c", "id,x\nk1,1\n", &keyed(&[]));
-    assert_eq!(refused(short).await, disagree("a-shop", Disagreement::Rows { expected: 2, found: 1 }));
+    assert_eq!(
+        refused(short).await,
+        disagree("a-shop", Disagreement::Rows { expected: 2, found: 1 })
+    );
     let twice = data("d", "c", "id,age\nk1,1\nk2,2\n", &keyed(&[]));
-    assert_eq!(refused(twice).await, disagree("bank", Disagreement::ColumnTwice { name: "age".into() }));
+    assert_eq!(
+        refused(twice).await,
+        disagree("bank", Disagreement::ColumnTwice { name: "age".into() })
+    );
     let labelled = data("d", "c", "id,x,y\nk1,1,1\nk2,2,1\n", &keyed(&["y"]));
     assert_eq!(refused(labelled).await, disagree("bank", Disagreement::LabelsTwice));
     let unkeyed = data("d", "c", "x\n1\n2\n", &Options::default());
     assert_eq!(refused(unkeyed).await, disagree("a-shop", Disagreement::Keys));
     assert_eq!(pair.registered("d"), [2, 2]);
     let message = key(2).to_string();
-    assert!(message.starts_with("it does not fit the data of a-shop: row 2 has another key"), "{message}");
+    assert!(
+        message.starts_with("it does not fit the data of a-shop: row 2 has another key"),
+        "{message}"
+    );
 }
 
 #[tokio::test]
@@ -253,11 +311,17 @@ async fn rows_that_do_not_fit_are_refused_by_name() {
             data("d", "o", "x,z,y\n1,2,1\n", &Options { kind: LabelKind::Binary, ..rows() }),
             "binary labels where 3 classes are due",
         ),
-        (of_table("d", "o", table, 19, &[0; 16]), "19 fraction bits where 20 are due; share with --frac-bits 20"),
+        (
+            of_table("d", "o", table, 19, &[0; 16]),
+            "19 fraction bits where 20 are due; share with --frac-bits 20",
+        ),
     ];
     for (data, expected) in cases {
         let error = pair.share(&data).await.expect_err("refused").to_string();
-        assert!(error.contains(&format!("it does not fit the data of first: {expected}")), "{error}");
+        assert!(
+            error.contains(&format!("it does not fit the data of first: {expected}")),
+            "{error}"
+        );
         assert!(error.ends_with("nothing was registered"), "{error}");
     }
     assert_eq!(pair.registered("d"), [1, 1]);
@@ -296,7 +360,9 @@ async fn an_interruption_at_any_frame_registers_nothing_and_can_be_repeated() {
                     let data = data("d", "o", text, &keyed(&["y"]));
                     let result = pair.share_with(&data, up, [Fault::None; 2]).await;
                     let registered = pair.registered("d");
-                    let what = format!("server {server}, frame {frame}, {fault:?}: {result:?}, {registered:?}");
+                    let what = format!(
+                        "server {server}, frame {frame}, {fault:?}: {result:?}, {registered:?}"
+                    );
                     let total: u64 = *boundaries(&lengths(&data, server)).last().unwrap();
                     if at >= total {
                         assert!(result.is_ok() && registered == [1, 1], "{what}");
@@ -317,7 +383,11 @@ async fn an_interruption_at_any_frame_registers_nothing_and_can_be_repeated() {
                     let pair = pair.restart();
                     assert_eq!(pair.registered("d"), expected, "{what}");
                     let again = pair.share(&data).await.expect(&what);
-                    assert_eq!(again, if committing { Outcome::Completed } else { Outcome::Sent }, "{what}");
+                    assert_eq!(
+                        again,
+                        if committing { Outcome::Completed } else { Outcome::Sent },
+                        "{what}"
+                    );
                     assert_eq!(pair.share(&data).await.expect(&what), Outcome::AlreadyRegistered);
                     assert_eq!(pair.registered("d"), [1, 1], "{what}");
                     let (features, targets) = pair.open("d");
@@ -341,7 +411,8 @@ async fn answers_that_are_lost_leave_nothing_half_registered() {
             let result = pair.share_with(&data, [Fault::None; 2], down).await;
             let what = format!("server {server}, frame {frame}: {result:?}");
             assert!(result.is_err(), "{what}");
-            // Server 0 registers when it is told to, whether or not its answer arrives; server 1 is told afterwards.
+            // Server 0 registers when it is told to, whether or not its answer arrives; server 1 is
+            // told afterwards.
             let expected = match (server, frame) {
                 (0, 3) => [1, 0],
                 (1, 3) => [1, 1],
@@ -351,7 +422,11 @@ async fn answers_that_are_lost_leave_nothing_half_registered() {
             let pair = pair.restart();
             pair.share(&data).await.expect(&what);
             assert_eq!(pair.registered("d"), [1, 1], "{what}");
-            assert_eq!([pair.open("d").0, pair.open("d").1].concat(), data.encoded.words(), "{what}");
+            assert_eq!(
+                [pair.open("d").0, pair.open("d").1].concat(),
+                data.encoded.words(),
+                "{what}"
+            );
         }
     }
 }
@@ -367,7 +442,8 @@ async fn random_faults_leave_nothing_half_registered() {
         let (mut up, mut down) = ([fault(0), fault(1)], [Fault::None; 2]);
         if round % 3 == 0 {
             up = down;
-            down[usize::from(round % 2 == 0)] = Fault::random(seed.wrapping_mul(1000) + round * 4 + 2, 40);
+            down[usize::from(round % 2 == 0)] =
+                Fault::random(seed.wrapping_mul(1000) + round * 4 + 2, 40);
         }
         let result = pair.share_with(&data, up, down).await;
         let registered = pair.registered("d");
@@ -376,7 +452,11 @@ async fn random_faults_leave_nothing_half_registered() {
         let pair = pair.restart();
         let again = pair.share(&data).await;
         assert!(again.is_ok(), "round {round}: {result:?}, {again:?}");
-        assert_eq!([pair.open("d").0, pair.open("d").1].concat(), data.encoded.words(), "round {round}");
+        assert_eq!(
+            [pair.open("d").0, pair.open("d").1].concat(),
+            data.encoded.words(),
+            "round {round}"
+        );
     }
 }
 
@@ -387,9 +467,19 @@ async fn two_servers_of_one_party_or_with_other_options_are_refused() {
         let pair = Pair::new();
         let (first, task) = pair.connect(server, Fault::None, Fault::None);
         let (second, other_task) = pair.connect(server, Fault::None, Fault::None);
-        let shared = owner::share(data.upload(), [("a:1".into(), first), ("b:2".into(), second)], &mut |_| ()).await;
+        let shared = owner::share(
+            data.upload(),
+            [("a:1".into(), first), ("b:2".into(), second)],
+            &mut |_| (),
+        )
+        .await;
         let error = shared.expect_err("refused").to_string();
-        assert!(error.starts_with(&format!("servers a:1 and b:2 both say that they are party {server}; start one")), "{error}");
+        assert!(
+            error.starts_with(&format!(
+                "servers a:1 and b:2 both say that they are party {server}; start one"
+            )),
+            "{error}"
+        );
         task.await.unwrap();
         other_task.await.unwrap();
         assert_eq!(pair.registered("d"), [0, 0]);
@@ -397,13 +487,16 @@ async fn two_servers_of_one_party_or_with_other_options_are_refused() {
     let mut pair = Pair::new();
     pair.limits[1].most_elems = 77;
     let error = pair.share(&data).await.expect_err("refused").to_string();
-    let expected = "the servers differ in most_elems: 2147483648 at party 0, 77 at party 1; start both with the same options";
+    let expected = "the servers differ in most_elems: 2147483648 at party 0, 77 at party 1; start \
+                    both with the same options";
     assert!(error.starts_with(expected), "{error}");
     // In the other order of addresses all is well.
     let pair = Pair::new();
     let (zero, zero_task) = pair.connect(0, Fault::None, Fault::None);
     let (one, one_task) = pair.connect(1, Fault::None, Fault::None);
-    owner::share(data.upload(), [("s1".into(), one), ("s0".into(), zero)], &mut |_| ()).await.unwrap();
+    owner::share(data.upload(), [("s1".into(), one), ("s0".into(), zero)], &mut |_| ())
+        .await
+        .unwrap();
     zero_task.await.unwrap();
     one_task.await.unwrap();
     assert_eq!(reals(&pair.open("d").0), [1.0]);
@@ -422,7 +515,9 @@ async fn an_owner_gives_one_upload_to_a_dataset() {
     let second = data("d", "o", "x,y\n2,1\n", &rows());
     let refused = refusal(pair.share(&second).await);
     assert_eq!(refused, Refusal::Registered { upload: first.description.id });
-    assert!(refused.to_string().contains(&format!("end it with --upload-id {}", first.description.id)));
+    assert!(
+        refused.to_string().contains(&format!("end it with --upload-id {}", first.description.id))
+    );
     // The same id for another table is refused, too.
     let mut other = data("d", "o", "x,y\n2,1\n3,1\n", &rows());
     other.description.id = first.description.id;
@@ -432,8 +527,12 @@ async fn an_owner_gives_one_upload_to_a_dataset() {
     assert_eq!((pair.registered("d"), pair.registered("e")), ([1, 1], [1, 1]));
 
     // Two connections of one owner at a time would get into each other's way.
-    let claim = pair.datasets[1].claim(&data("f", "o", "w\n1\n", &Options::default()).description).unwrap();
-    assert_eq!(refusal(pair.share(&data("f", "o", "w\n1\n", &Options::default())).await), Refusal::UnderWay);
+    let claim =
+        pair.datasets[1].claim(&data("f", "o", "w\n1\n", &Options::default()).description).unwrap();
+    assert_eq!(
+        refusal(pair.share(&data("f", "o", "w\n1\n", &Options::default())).await),
+        Refusal::UnderWay
+    );
     drop(claim);
     pair.share(&data("f", "o", "w\n1\n", &Options::default())).await.unwrap();
 }
@@ -450,8 +549,17 @@ async fn an_upload_that_was_never_registered_gives_way_to_the_next() {
     assert_eq!(pair.registered("d"), [0, 0]);
     let pending = |pair: &Pair| {
         PARTIES.map(|party| {
-            let files = std::fs::read_dir(Pair::state(pair.folder.path(), party).join("dataset-d")).unwrap();
-            files.filter(|file| file.as_ref().unwrap().path().extension().is_some_and(|ending| ending == "pending")).count()
+            let files = std::fs::read_dir(Pair::state(pair.folder.path(), party).join("dataset-d"))
+                .unwrap();
+            files
+                .filter(|file| {
+                    file.as_ref()
+                        .unwrap()
+                        .path()
+                        .extension()
+                        .is_some_and(|ending| ending == "pending")
+                })
+                .count()
         })
     };
     assert_eq!(pending(&pair), [1, 1]);
@@ -486,14 +594,16 @@ async fn limits_and_hostile_bytes() {
         let upload = Upload { description: &description, ..valid.upload() };
         let (zero, _) = pair.connect(0, Fault::None, Fault::None);
         let (one, _) = pair.connect(1, Fault::None, Fault::None);
-        let result = owner::share(upload, [("a".into(), zero), ("b".into(), one)], &mut |_| ()).await;
+        let result =
+            owner::share(upload, [("a".into(), zero), ("b".into(), one)], &mut |_| ()).await;
         assert_eq!(refusal(result), Refusal::Description, "change {number}");
     }
 
     // Any bytes: an answer or a closed connection, and nothing on the disk.
     let mut rng = Rng(support::seed());
     for _ in 0..300 {
-        let (Connection { mut reader, mut writer }, task) = pair.connect(rng.below(2), Fault::None, Fault::None);
+        let (Connection { mut reader, mut writer }, task) =
+            pair.connect(rng.below(2), Fault::None, Fault::None);
         if rng.below(4) > 0 {
             wire::hello(&mut writer).await.unwrap();
         }
@@ -501,7 +611,9 @@ async fn limits_and_hostile_bytes() {
             wire::send_message(&mut writer, Kind::Begin, &valid.description).await.unwrap();
             let _ = wire::send(&mut writer, Kind::Send, &[]).await;
         }
-        let bytes: Vec<u8> = (0..rng.below(64)).map(|_| if rng.below(2) == 0 { rng.byte() } else { rng.byte() % 20 }).collect();
+        let bytes: Vec<u8> = (0..rng.below(64))
+            .map(|_| if rng.below(2) == 0 { rng.byte() } else { rng.byte() % 20 })
+            .collect();
         let _ = embedded_io_async::Write::write_all(&mut writer, &bytes).await;
         let _ = embedded_io_async::Write::flush(&mut writer).await;
         drop(writer);
@@ -523,17 +635,30 @@ async fn other_versions_and_other_programs_are_named() {
     let (Connection { mut reader, mut writer }, _task) = pair.connect(0, Fault::None, Fault::None);
     wire::send(&mut writer, Kind::Hello, b"SLTU\x09\x00").await.unwrap();
     let error = wire::read_welcome(&mut reader).await.expect_err("refused").to_string();
-    assert_eq!(error, "refused: the server speaks version 1, this program 1; install matching versions");
+    assert_eq!(
+        error,
+        "refused: the server speaks version 1, this program 1; install matching versions"
+    );
 
-    for answer in [&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], b"\x02\x06\0\0\0SLTD\x01\x00", b"\x02\x06\0\0\0SLTU\x09\x00"] {
+    for answer in [
+        &b"HTTP/1.1 400 Bad Request\r\n\r\n"[..],
+        b"\x02\x06\0\0\0SLTD\x01\x00",
+        b"\x02\x06\0\0\0SLTU\x09\x00",
+    ] {
         let data = data("d", "o", "x,y\n1,1\n", &rows());
         let (near, mut far) = tokio::io::duplex(1024);
         tokio::io::AsyncWriteExt::write_all(&mut far, answer).await.unwrap();
         let (other, _task) = pair.connect(1, Fault::None, Fault::None);
         let servers = [("a:1".into(), Connection::over(near, STALL)), ("b:2".into(), other)];
-        let error = owner::share(data.upload(), servers, &mut |_| ()).await.expect_err("refused").to_string();
-        let expected =
-            if answer.ends_with(b"\x09\x00") { "the peer speaks version 9" } else { "the peer is not a sharelet server" };
+        let error = owner::share(data.upload(), servers, &mut |_| ())
+            .await
+            .expect_err("refused")
+            .to_string();
+        let expected = if answer.ends_with(b"\x09\x00") {
+            "the peer speaks version 9"
+        } else {
+            "the peer is not a sharelet server"
+        };
         assert!(error.starts_with(&format!("server a:1: {expected}")), "{error}");
     }
 }
@@ -545,12 +670,16 @@ async fn damaged_files_are_named() {
     pair.share(&whole).await.unwrap();
     assert_eq!(whole.table.rows, 2);
     for (server, party) in PARTIES.into_iter().enumerate() {
-        let path = Pair::state(pair.folder.path(), party).join(format!("dataset-d/{}.share", whole.description.id));
+        let path = Pair::state(pair.folder.path(), party)
+            .join(format!("dataset-d/{}.share", whole.description.id));
         let bytes = std::fs::read(&path).unwrap();
         let damaged = || pair.datasets[server].dataset(&name("d"));
         for cut in 0..bytes.len() {
             std::fs::write(&path, &bytes[..cut]).unwrap();
-            assert!(matches!(damaged(), Err(DatasetError::Damaged { path: named }) if named == path), "cut at {cut}");
+            assert!(
+                matches!(damaged(), Err(DatasetError::Damaged { path: named }) if named == path),
+                "cut at {cut}"
+            );
         }
         for at in 0..bytes.len() {
             let mut flipped = bytes.clone();
@@ -559,7 +688,9 @@ async fn damaged_files_are_named() {
             let refused = damaged();
             let named = matches!(
                 refused,
-                Err(DatasetError::Damaged { .. } | DatasetError::FileVersion { .. } | DatasetError::OtherParty { .. })
+                Err(DatasetError::Damaged { .. }
+                    | DatasetError::FileVersion { .. }
+                    | DatasetError::OtherParty { .. })
             );
             assert!(named, "flipped at {at}: {refused:?}");
         }
@@ -568,6 +699,11 @@ async fn damaged_files_are_named() {
     pair.open("d");
     // A second process may read, but not take uploads.
     let state = Pair::state(pair.folder.path(), Party::P0);
-    assert!(Datasets::open(&state, Party::P0).expect_err("locked").to_string().contains("is in use by another process"));
+    assert!(
+        Datasets::open(&state, Party::P0)
+            .expect_err("locked")
+            .to_string()
+            .contains("is in use by another process")
+    );
     assert!(Datasets::read(&state, Party::P0).dataset(&name("d")).is_ok());
 }

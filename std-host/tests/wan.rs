@@ -76,7 +76,11 @@ async fn a_transfer_takes_its_size_over_the_bandwidth_and_the_delay() {
         // The writer is done when the rest fits the line and the queue.
         let beyond = sent.len().saturating_sub(LINE.capacity_bytes());
         assert_eq!(LINE.capacity_bytes(), 40 * PER_MS + QUEUE_BYTES);
-        let least = if beyond == 0 { Duration::ZERO } else { LINE.delay + MS * u32::try_from(beyond / PER_MS).unwrap() };
+        let least = if beyond == 0 {
+            Duration::ZERO
+        } else {
+            LINE.delay + MS * u32::try_from(beyond / PER_MS).unwrap()
+        };
         assert!(written >= least && written <= least + 6 * MS, "{written:?} for {least:?}");
     }
 }
@@ -101,7 +105,8 @@ async fn order_is_kept_whatever_the_pieces() {
     let mut rng = Rng(support::seed());
     let sent = bytes(300_000);
     let (near, mut far) = pipe();
-    let mut writer = Wan { delay: 7 * MS, bandwidth_bits: Some(3_000_000) }.wrap(near, &Deliveries::default());
+    let mut writer =
+        Wan { delay: 7 * MS, bandwidth_bits: Some(3_000_000) }.wrap(near, &Deliveries::default());
     let mut pauses = Rng(rng.next());
     let write = async {
         let mut rest = sent.as_slice();
@@ -193,7 +198,8 @@ async fn directions_do_not_share_the_bandwidth() {
         left_reads.read_exact(&mut at_left).await.unwrap();
         start.elapsed()
     };
-    let ((), (), right_took, left_took) = tokio::join!(send_right, send_left, receive_right, receive_left);
+    let ((), (), right_took, left_took) =
+        tokio::join!(send_right, send_left, receive_right, receive_left);
     assert_eq!((right_took, left_took), (140 * MS, 90 * MS));
     assert!(at_right == to_right && at_left == to_left, "other bytes");
 }
@@ -255,9 +261,16 @@ async fn a_peer_that_takes_nothing_stops_the_writer_and_is_given_up() {
 struct Failing(usize);
 
 impl AsyncWrite for Failing {
-    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         if self.0 == 0 {
-            return Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionReset, "the cable is cut")));
+            return Poll::Ready(Err(io::Error::new(
+                io::ErrorKind::ConnectionReset,
+                "the cable is cut",
+            )));
         }
         let taken = bytes.len().min(self.0);
         self.0 -= taken;
@@ -280,16 +293,23 @@ async fn failures_pass_through() {
     writer.write_all(b"12345").await.expect("nothing is known yet");
     sleep(LONG.delay + MS).await;
     let error = writer.write_all(b"6").await.expect_err("known by now");
-    assert_eq!((error.kind(), error.to_string().as_str()), (io::ErrorKind::ConnectionReset, "the cable is cut"));
+    assert_eq!(
+        (error.kind(), error.to_string().as_str()),
+        (io::ErrorKind::ConnectionReset, "the cable is cut")
+    );
     for error in [writer.flush().await, writer.shutdown().await, writer.write_all(b"7").await] {
         assert_eq!(error.expect_err("stays").kind(), io::ErrorKind::ConnectionReset);
     }
     deliveries.done(LONG).await;
 
-    // A shutdown waits for arrivals, and so finds out at once; as does a writer that waits for room.
+    // A shutdown waits for arrivals, and so finds out at once; as does a writer that waits for
+    // room.
     let mut writer = LONG.wrap(Failing(3), &deliveries);
     writer.write_all(b"12345").await.unwrap();
-    assert_eq!(writer.shutdown().await.expect_err("arrivals fail").kind(), io::ErrorKind::ConnectionReset);
+    assert_eq!(
+        writer.shutdown().await.expect_err("arrivals fail").kind(),
+        io::ErrorKind::ConnectionReset
+    );
     let mut writer = LINE.wrap(Failing(3), &deliveries);
     let written = writer.write_all(&vec![0; LINE.capacity_bytes() + 1]).await;
     assert_eq!(written.expect_err("arrivals fail").kind(), io::ErrorKind::ConnectionReset);
@@ -299,10 +319,14 @@ async fn failures_pass_through() {
     let mut writer = LONG.wrap(near, &deliveries);
     writer.shutdown().await.unwrap();
     writer.shutdown().await.expect("twice does no harm");
-    assert_eq!(writer.write_all(b"1").await.expect_err("has ended").kind(), io::ErrorKind::BrokenPipe);
+    assert_eq!(
+        writer.write_all(b"1").await.expect_err("has ended").kind(),
+        io::ErrorKind::BrokenPipe
+    );
 }
 
-/// Over sockets, with the clock on the wall: connecting and listening have the line, and a server that stops waits for it.
+/// Over sockets, with the clock on the wall: connecting and listening have the line, and a server
+/// that stops waits for it.
 #[tokio::test]
 async fn a_server_that_stops_has_sent_its_last_words() {
     let route = Route::new(Exposure::Local, Some(LINE));

@@ -1,4 +1,5 @@
-// Keys are never compared, hashed, defaulted or written by `serde`: a comparison that ends early leaks, a default key is no key.
+// Keys are never compared, hashed, defaulted or written by `serde`: a comparison that ends early
+// leaks, a default key is no key.
 use sharelet_core::keystream::{Block, ChaCha12, Key, Keystream, Run};
 
 pub fn comparable<T: PartialEq>() {}

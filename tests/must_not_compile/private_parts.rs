@@ -1,4 +1,5 @@
-// The only ways to a correlation are the views; their contents, and the bytes of a key, are private.
+// The only ways to a correlation are the views; their contents, and the bytes of a key, are
+// private.
 use sharelet_core::correlation::{SessionToken, linear};
 use sharelet_core::keystream::{ChaCha12, Key};
 

@@ -1,4 +1,5 @@
-// A state of a session is moved into the call that ends it: after an error nothing is left to go on with.
+// A state of a session is moved into the call that ends it: after an error nothing is left to go on
+// with.
 use embedded_io_async::{Read, Write};
 use sharelet_core::keystream::ChaCha12;
 use sharelet_core::network::PlainModel;

@@ -1,4 +1,5 @@
-// A session's number makes one source of correlations, a source serves one party, and a half is spent where it is handed out.
+// A session's number makes one source of correlations, a source serves one party, and a half is
+// spent where it is handed out.
 use sharelet_core::correlation::SessionToken;
 use sharelet_core::correlation::record::Layout;
 use sharelet_core::engine::party::{Expanded, Party, Received, Seeded, Source};

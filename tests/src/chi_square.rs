@@ -1,12 +1,15 @@
 //! Pearson's chi-square statistic on bytes and bits.
 //!
-//! The bounds are quantiles: a uniform source exceeds one with probability `1e-9`. The tests look at well under 10,000
-//! statistics, so that even a fresh seed would raise fewer than one false alarm in 100,000 runs; with the fixed
-//! seeds that the tests use there is none at all. A source that is off uniform by a few percent in one value exceeds them.
+//! The bounds are quantiles: a uniform source exceeds one with probability `1e-9`. The tests look
+//! at well under 10,000 statistics, so that even a fresh seed would raise fewer than one false
+//! alarm in 100,000 runs; with the fixed seeds that the tests use there is none at all. A source
+//! that is off uniform by a few percent in one value exceeds them.
 
-/// Exceeded with probability `1e-9` at 255 degrees of freedom (Wilson and Hilferty: `df (1 - 2/(9 df) + z sqrt(2/(9 df)))^3`, `z = 6.0`).
+/// Exceeded with probability `1e-9` at 255 degrees of freedom (Wilson and Hilferty:
+/// `df (1 - 2/(9 df) + z sqrt(2/(9 df)))^3`, `z = 6.0`).
 pub const BYTES_BOUND: f64 = 411.0;
-/// Exceeded with probability `1e-9` at one degree of freedom: the square of 6.11 standard deviations.
+/// Exceeded with probability `1e-9` at one degree of freedom: the square of 6.11 standard
+/// deviations.
 pub const BIT_BOUND: f64 = 37.4;
 
 /// How often each byte was seen.
@@ -48,13 +51,18 @@ impl Histogram {
         self.counts.iter().map(|&count| (count as f64 - expected).powi(2) / expected).sum()
     }
 
-    /// The statistic against another sample, 255 degrees of freedom: are both from one distribution?
+    /// The statistic against another sample, 255 degrees of freedom: are both from one
+    /// distribution?
     #[must_use]
     pub fn against(&self, other: &Self) -> f64 {
         let (n, m) = (self.total as f64, other.total as f64);
         let term = |(&a, &b): (&u64, &u64)| {
             let (a, b) = (a as f64, b as f64);
-            if a + b == 0.0 { 0.0 } else { ((m / n).sqrt() * a - (n / m).sqrt() * b).powi(2) / (a + b) }
+            if a + b == 0.0 {
+                0.0
+            } else {
+                ((m / n).sqrt() * a - (n / m).sqrt() * b).powi(2) / (a + b)
+            }
         };
         self.counts.iter().zip(&other.counts).map(term).sum()
     }

@@ -1,7 +1,8 @@
-//! A link that counts one-way delays: what is written at a party's time arrives one unit later, and computing takes none.
+//! A link that counts one-way delays: what is written at a party's time arrives one unit later, and
+//! computing takes none.
 //!
-//! A party's clock is the latest arrival that it has read. So after a phase the later of the two clocks is the number of
-//! messages that had to wait for one another.
+//! A party's clock is the latest arrival that it has read. So after a phase the later of the two
+//! clocks is the number of messages that had to wait for one another.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -40,7 +41,10 @@ impl Delayed {
 
     /// Begins anew; nothing may be under way.
     pub fn reset(&self) {
-        assert!(self.incoming.0.borrow().is_empty() && self.outgoing.0.borrow().is_empty(), "bytes are under way");
+        assert!(
+            self.incoming.0.borrow().is_empty() && self.outgoing.0.borrow().is_empty(),
+            "bytes are under way"
+        );
         self.clock.set(0);
     }
 }

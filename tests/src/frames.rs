@@ -34,7 +34,9 @@ pub fn split(stream: &[u8]) -> Vec<Frame> {
     let mut start = 0;
     while let Some((header, rest)) = stream[start..].split_first_chunk::<HEADER_BYTES>() {
         let header = Header::parse(*header).expect("a recorded header");
-        let Some(body) = rest.get(..usize::try_from(header.body_bytes).expect("fits")) else { break };
+        let Some(body) = rest.get(..usize::try_from(header.body_bytes).expect("fits")) else {
+            break;
+        };
         frames.push(Frame { header, start, body: body.to_vec() });
         start += HEADER_BYTES + body.len();
     }

@@ -1,4 +1,5 @@
-//! Vector files: hexadecimal bytes in lines, with comments after `#`. `UPDATE_VECTORS=1` writes them anew.
+//! Vector files: hexadecimal bytes in lines, with comments after `#`. `UPDATE_VECTORS=1` writes
+//! them anew.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -37,14 +38,17 @@ pub fn field<'t>(text: &'t str, name: &str) -> Option<&'t str> {
 /// The folder of the vectors of this wire version.
 #[must_use]
 pub fn folder() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("vectors").join(format!("v{}", sharelet_core::wire::VERSION))
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("vectors")
+        .join(format!("v{}", sharelet_core::wire::VERSION))
 }
 
 /// The text of a vector file.
 #[must_use]
 pub fn read(name: &str) -> String {
     let path = folder().join(name);
-    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}; UPDATE_VECTORS=1 writes it", path.display()))
+    std::fs::read_to_string(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}; UPDATE_VECTORS=1 writes it", path.display()))
 }
 
 /// Compares a vector file with what the program makes today, or writes it if `UPDATE_VECTORS=1`.
@@ -55,7 +59,8 @@ pub fn check(name: &str, text: &str) {
     }
     assert!(
         read(name) == text,
-        "{name} is not what the program makes today; if the wire was meant to change, give it a new version"
+        "{name} is not what the program makes today; if the wire was meant to change, give it a \
+         new version"
     );
 }
 

@@ -1,7 +1,14 @@
-//! What the tests across crates share: parties that can be fed any bytes, statistics, and readers of sources and vectors.
+//! What the tests across crates share: parties that can be fed any bytes, statistics, and readers
+//! of sources and vectors.
 //!
 //! Everything random here comes from a fixed seed, or from one that is printed.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::missing_panics_doc, clippy::std_instead_of_core)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    clippy::std_instead_of_core
+)]
 
 pub mod chi_square;
 pub mod delay;
@@ -28,7 +35,10 @@ pub fn rng(seed: u64) -> ChaCha12Rng {
 /// A seed that differs from run to run and is printed.
 #[must_use]
 pub fn printed_seed() -> u64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_nanos();
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .expect("after 1970")
+        .as_nanos();
     let seed = u64::try_from(now & u128::from(u64::MAX)).expect("masked");
     println!("seed {seed}");
     seed

@@ -16,7 +16,8 @@ pub struct Model {
 }
 
 impl Model {
-    /// A network of the given widths with uniform weights, where every second hidden layer is a ReLU.
+    /// A network of the given widths with uniform weights, where every second hidden layer is a
+    /// ReLU.
     ///
     /// `last_gated` decides whether the last layer has a gate or is opened as it is.
     #[must_use]
@@ -32,7 +33,8 @@ impl Model {
         Self::with_layers(&layers, rng)
     }
 
-    /// A network of every shape: convolutions, plain, depthwise and of one row, a mean, residual connections, dense layers.
+    /// A network of every shape: convolutions, plain, depthwise and of one row, a mean, residual
+    /// connections, dense layers.
     #[must_use]
     pub fn of_every_shape(rng: &mut impl Rng) -> Self {
         let plain = Window {
@@ -49,10 +51,39 @@ impl Model {
         let same = Window { channels: 6, height: 5, stride: (1, 1), ..plain };
         let depthwise = Window { groups: 6, kernel: (2, 3), before: (1, 1), after: (0, 1), ..same };
         let shortcut = Window { filters: 5, kernel: (1, 1), before: (0, 0), after: (0, 0), ..same };
-        let mean = Window { channels: 5, filters: 5, groups: 5, kernel: (2, 3), stride: (2, 2), ..shortcut };
-        let pool = Window { channels: 5, filters: 5, groups: 5, kernel: (1, 3), stride: (1, 2), ..shortcut };
-        let row = Window { channels: 1, height: 1, width: 20, filters: 3, groups: 1, kernel: (1, 7), stride: (1, 3), ..shortcut };
-        let layer = |shape, skip, shift, activation| Layer { shape, weight_frac_bits: 10, skip, shift, activation };
+        let mean = Window {
+            channels: 5,
+            filters: 5,
+            groups: 5,
+            kernel: (2, 3),
+            stride: (2, 2),
+            ..shortcut
+        };
+        let pool = Window {
+            channels: 5,
+            filters: 5,
+            groups: 5,
+            kernel: (1, 3),
+            stride: (1, 2),
+            ..shortcut
+        };
+        let row = Window {
+            channels: 1,
+            height: 1,
+            width: 20,
+            filters: 3,
+            groups: 1,
+            kernel: (1, 7),
+            stride: (1, 3),
+            ..shortcut
+        };
+        let layer = |shape, skip, shift, activation| Layer {
+            shape,
+            weight_frac_bits: 10,
+            skip,
+            shift,
+            activation,
+        };
         let carried = |from, shape| Some(Skip { from, shape, weight_frac_bits: 10 });
         let identity = Shape::Identity { width: 6 * 5 * 11 };
         let layers = [
@@ -93,7 +124,19 @@ impl Model {
 }
 
 impl Affine for Model {
-    fn affine<'v>(&self, layer: usize, parts: &[Part], input: impl Fn(u16) -> &'v [u32], out: &mut [u32]) {
-        sharelet_core::protocol::linear::twin(parts, &self.weights[layer], &self.biases[layer], input, out);
+    fn affine<'v>(
+        &self,
+        layer: usize,
+        parts: &[Part],
+        input: impl Fn(u16) -> &'v [u32],
+        out: &mut [u32],
+    ) {
+        sharelet_core::protocol::linear::twin(
+            parts,
+            &self.weights[layer],
+            &self.biases[layer],
+            input,
+            out,
+        );
     }
 }

@@ -61,24 +61,42 @@ pub fn shared<C: Rounds>(setup: &Setup, h_0: &[u32], h_1: &[u32]) -> Shared {
     let mut io_0 = end_0.clone();
     let server_0 = async {
         servers::connect(&mut io_0, &hello(0)).await.expect("server 0");
-        let policy = Policy { answer: Answer::Device, inputs: None, max_outputs: MAX_OUTPUTS, max_blocks: u64::MAX };
-        let connected = p0::connect(io_0, &identity, policy, &mut described).await.expect("server 0");
+        let policy = Policy {
+            answer: Answer::Device,
+            inputs: None,
+            max_outputs: MAX_OUTPUTS,
+            max_blocks: u64::MAX,
+        };
+        let connected =
+            p0::connect(io_0, &identity, policy, &mut described).await.expect("server 0");
         connected.prepare(&mut counter, &mut answer).await.expect("server 0")
     };
     let (mut reader, mut writer) = (end_1.clone(), end_1.clone());
     let sizes = ScratchSizes::of(network);
-    let (mut masked, mut x, mut y) = (vec![0; sizes.masked_elems], vec![0; sizes.vectors_elems], vec![0; sizes.width_elems]);
+    let (mut masked, mut x, mut y) =
+        (vec![0; sizes.masked_elems], vec![0; sizes.vectors_elems], vec![0; sizes.width_elems]);
     let (mut own, mut peer) = (vec![0; sizes.bits_bytes], vec![0; sizes.bits_bytes]);
-    let scratch = Scratch { masked: &mut masked, vectors: &mut x, output: &mut y, own_bits: &mut own, peer_bits: &mut peer };
+    let scratch = Scratch {
+        masked: &mut masked,
+        vectors: &mut x,
+        output: &mut y,
+        own_bits: &mut own,
+        peer_bits: &mut peer,
+    };
     let server_1 = async {
         let theirs = servers::receive_server_hello(&mut reader).await.expect("server 1");
         assert_eq!(servers::objection(&hello(1), &theirs), None);
         servers::greet(&mut writer, &hello(1)).await.expect("server 1");
         p1::receive_hello(&mut reader).await.expect("server 1");
-        p1::welcome(&mut writer, network, &setup.model_seed, &mut [0; max_welcome_bytes(8)]).await.expect("server 1");
+        p1::welcome(&mut writer, network, &setup.model_seed, &mut [0; max_welcome_bytes(8)])
+            .await
+            .expect("server 1");
         p1::receive_request(&mut reader).await.expect("server 1");
         p1::grant(&mut writer, setup.session).await.expect("server 1");
-        P1::new(network, &setup.model, Answer::Device).prepare(&mut reader, scratch).await.expect("server 1")
+        P1::new(network, &setup.model, Answer::Device)
+            .prepare(&mut reader, scratch)
+            .await
+            .expect("server 1")
     };
     let (mut prepared_0, prepared_1) = run(join(server_0, server_1));
     end_0.reset();
@@ -90,7 +108,8 @@ pub fn shared<C: Rounds>(setup: &Setup, h_0: &[u32], h_1: &[u32]) -> Shared {
         share.to_vec()
     };
     let (mut reader, mut writer) = (end_1.clone(), end_1.clone());
-    let server_1 = async { finish(&mut reader, &mut writer, query, prepared_1, &corrections, h_1).await };
+    let server_1 =
+        async { finish(&mut reader, &mut writer, query, prepared_1, &corrections, h_1).await };
     let (share_0, share_1) = run(join(server_0, server_1));
     Shared { share_0, share_1, delays: end_0.delays().max(end_1.delays()) }
 }

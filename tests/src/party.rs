@@ -1,4 +1,5 @@
-//! The parties of a session: honest ones over a pipe, and either one alone against a script of any bytes.
+//! The parties of a session: honest ones over a pipe, and either one alone against a script of any
+//! bytes.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -45,8 +46,15 @@ impl Setup {
     /// A session of `model` under random keys.
     #[must_use]
     pub fn random(model: Model, answer: Answer, rng: &mut impl Rng) -> Self {
-        let mut setup =
-            Self { model, device_key: [0; 32], model_seed: [0; 32], dealer_seed: [0; 32], next: 5, session: 7, answer };
+        let mut setup = Self {
+            model,
+            device_key: [0; 32],
+            model_seed: [0; 32],
+            dealer_seed: [0; 32],
+            next: 5,
+            session: 7,
+            answer,
+        };
         setup.rekey(rng);
         setup
     }
@@ -76,7 +84,12 @@ impl Setup {
         let model_stream = Keystream::<C>::new(&Key::from_bytes(self.model_seed));
         let mut masked_weights = self.model.weights.clone();
         for (index, weights) in (0_u16..).zip(&mut masked_weights) {
-            mask_weights(&model_stream, index, &self.model.network.parts(usize::from(index)), weights);
+            mask_weights(
+                &model_stream,
+                index,
+                &self.model.network.parts(usize::from(index)),
+                weights,
+            );
         }
         masked_weights
     }
@@ -89,8 +102,16 @@ impl Setup {
         let mut scratch = vec![0; deal::scratch_elems(network)];
         let mut rng = ChaCha12Rng::from_seed(self.dealer_seed);
         let keystream = self.keystream::<C>();
-        deal::session(network, &keystream, self.session, &self.masked_weights::<C>(), &mut rng, &mut scratch, &mut out)
-            .expect("sized");
+        deal::session(
+            network,
+            &keystream,
+            self.session,
+            &self.masked_weights::<C>(),
+            &mut rng,
+            &mut scratch,
+            &mut out,
+        )
+        .expect("sized");
         out
     }
 
@@ -101,7 +122,13 @@ impl Setup {
         let identity = self.identity::<C>();
         let mut counter = Counter { next: self.next, ..Counter::default() };
         let mut traffic = Traffic::default();
-        let device = self.device(Counting::new(device_end.clone()), &identity, &mut counter, input, &mut traffic);
+        let device = self.device(
+            Counting::new(device_end.clone()),
+            &identity,
+            &mut counter,
+            input,
+            &mut traffic,
+        );
         let corrections = self.corrections::<C>();
         let host = self.host(host_end.clone(), host_end.clone(), &corrections);
         // An error ends the test at once: the other side would wait for ever.
@@ -125,11 +152,23 @@ impl Setup {
     pub fn device_against<C: Rounds>(&self, script: &[u8], end: End, input: &[u32]) -> DeviceRun {
         let io = Script::new(script, end);
         let sent = io.sent();
-        let mut counter = Counter { next: self.next, witness: Some(Rc::clone(&sent)), ..Counter::default() };
+        let mut counter =
+            Counter { next: self.next, witness: Some(Rc::clone(&sent)), ..Counter::default() };
         let identity = self.identity::<C>();
-        let result = run(self.device(Counting::new(io), &identity, &mut counter, input, &mut Traffic::default()));
+        let result = run(self.device(
+            Counting::new(io),
+            &identity,
+            &mut counter,
+            input,
+            &mut Traffic::default(),
+        ));
         let sent = sent.borrow().clone();
-        DeviceRun { result, sent, next: counter.next, sent_before_consumed: counter.sent_before_consumed }
+        DeviceRun {
+            result,
+            sent,
+            next: counter.next,
+            sent_before_consumed: counter.sent_before_consumed,
+        }
     }
 
     /// The host alone, against a peer that sends `script`.
@@ -173,7 +212,12 @@ impl Setup {
     ///
     /// # Errors
     /// As the session itself.
-    pub async fn host(&self, mut reader: impl Read, mut writer: impl Write, corrections: &[u8]) -> Result<HostEnd, SessionError> {
+    pub async fn host(
+        &self,
+        mut reader: impl Read,
+        mut writer: impl Write,
+        corrections: &[u8],
+    ) -> Result<HostEnd, SessionError> {
         let network = &self.model.network;
         p1::receive_hello(&mut reader).await?;
         p1::welcome(&mut writer, network, &self.model_seed, &mut [0; max_welcome_bytes(8)]).await?;
@@ -182,10 +226,18 @@ impl Setup {
         }
         p1::grant(&mut writer, self.session).await?;
         let sizes = ScratchSizes::of(network);
-        let (mut masked, mut x, mut y) = (vec![0; sizes.masked_elems], vec![0; sizes.vectors_elems], vec![0; sizes.width_elems]);
+        let (mut masked, mut x, mut y) =
+            (vec![0; sizes.masked_elems], vec![0; sizes.vectors_elems], vec![0; sizes.width_elems]);
         let (mut own, mut peer) = (vec![0; sizes.bits_bytes], vec![0; sizes.bits_bytes]);
-        let scratch = Scratch { masked: &mut masked, vectors: &mut x, output: &mut y, own_bits: &mut own, peer_bits: &mut peer };
-        let prepared = P1::new(network, &self.model, self.answer).prepare(&mut reader, scratch).await?;
+        let scratch = Scratch {
+            masked: &mut masked,
+            vectors: &mut x,
+            output: &mut y,
+            own_bits: &mut own,
+            peer_bits: &mut peer,
+        };
+        let prepared =
+            P1::new(network, &self.model, self.answer).prepare(&mut reader, scratch).await?;
         let ready = prepared.input(&mut reader).await?;
         let answer = ready.infer(&mut reader, &mut writer, corrections).await?;
         Ok(HostEnd::Done(answer.map(|answer| answer.to_vec())))

@@ -11,7 +11,8 @@ use embedded_io_async::{ErrorKind, ErrorType, Read, Write};
 
 /// Polls a future to its end.
 ///
-/// Nothing here waits for anything outside the future, so a future that is polled for ever hangs: the test fails.
+/// Nothing here waits for anything outside the future, so a future that is polled for ever hangs:
+/// the test fails.
 pub fn run<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     for _ in 0..10_000_000 {
@@ -31,7 +32,8 @@ pub enum End {
     TimedOut,
 }
 
-/// A transport that plays a script to the party that reads, whatever the party sends, and keeps what it sends.
+/// A transport that plays a script to the party that reads, whatever the party sends, and keeps
+/// what it sends.
 #[derive(Debug)]
 pub struct Script<'a> {
     rest: &'a [u8],

@@ -1,12 +1,16 @@
-//! A reader of Rust sources that is just good enough for the rules of this house: which rooms a file names, and whether
-//! a word occurs in its code, as opposed to its comments, strings and tests.
+//! A reader of Rust sources that is just good enough for the rules of this house: which rooms a
+//! file names, and whether a word occurs in its code, as opposed to its comments, strings and
+//! tests.
 
 use std::path::{Path, PathBuf};
 
 /// The top folder of the repository.
 #[must_use]
 pub fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the repository").to_path_buf()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("tests/ lies in the repository")
+        .to_path_buf()
 }
 
 /// A source file.
@@ -20,7 +24,8 @@ pub struct Source {
     pub code: String,
 }
 
-/// All Rust files below a folder of the repository, in the order of their paths; none if there is no such folder.
+/// All Rust files below a folder of the repository, in the order of their paths; none if there is
+/// no such folder.
 #[must_use]
 pub fn files(folder: &str) -> Vec<Source> {
     let root = repository().join(folder);
@@ -34,7 +39,11 @@ pub fn files(folder: &str) -> Vec<Source> {
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = std::fs::read_to_string(&path).expect("UTF-8");
                 let code = code(&text);
-                sources.push(Source { path: path.strip_prefix(&root).expect("below").to_path_buf(), text, code });
+                sources.push(Source {
+                    path: path.strip_prefix(&root).expect("below").to_path_buf(),
+                    text,
+                    code,
+                });
             }
         }
     }
@@ -46,8 +55,12 @@ impl Source {
     /// The file's module path: `session/p0.rs` is `session`, `p0`.
     #[must_use]
     pub fn module(&self) -> Vec<String> {
-        let mut module: Vec<String> =
-            self.path.with_extension("").iter().map(|part| part.to_string_lossy().into_owned()).collect();
+        let mut module: Vec<String> = self
+            .path
+            .with_extension("")
+            .iter()
+            .map(|part| part.to_string_lossy().into_owned())
+            .collect();
         if module.last().is_some_and(|last| ["mod", "lib", "main"].contains(&last.as_str())) {
             module.pop();
         }
@@ -63,11 +76,16 @@ impl Source {
     /// Lines of the file's code in which `word` stands alone.
     #[must_use]
     pub fn lines_with(&self, word: &str) -> Vec<usize> {
-        (1..).zip(self.code.lines()).filter(|(_, line)| words(line, word).next().is_some()).map(|(number, _)| number).collect()
+        (1..)
+            .zip(self.code.lines())
+            .filter(|(_, line)| words(line, word).next().is_some())
+            .map(|(number, _)| number)
+            .collect()
     }
 }
 
-/// The code of a source: comments, string contents and test modules are blanked out, line breaks stay.
+/// The code of a source: comments, string contents and test modules are blanked out, line breaks
+/// stay.
 #[must_use]
 pub fn code(text: &str) -> String {
     without_tests(&without_comments(text))
@@ -138,13 +156,15 @@ fn without_tests(code: &str) -> String {
     let mut out = code.to_owned();
     while let Some(start) = out.find("#[cfg(test)]") {
         let end = block_end(&out, start).unwrap_or(out.len());
-        let blank: String = out[start..end].chars().map(|c| if c == '\n' { '\n' } else { ' ' }).collect();
+        let blank: String =
+            out[start..end].chars().map(|c| if c == '\n' { '\n' } else { ' ' }).collect();
         out.replace_range(start..end, &blank);
     }
     out
 }
 
-/// Where the item or statement ends that follows position `start`: after its block, or after its semicolon.
+/// Where the item or statement ends that follows position `start`: after its block, or after its
+/// semicolon.
 fn block_end(code: &str, start: usize) -> Option<usize> {
     let mut braces = 0_usize;
     let mut brackets = 0_usize;
@@ -174,7 +194,8 @@ fn words<'c>(code: &'c str, word: &'c str) -> impl Iterator<Item = usize> + 'c {
     })
 }
 
-/// The paths within the crate that code of module `module` names, wherever it names them: `network::Layer`.
+/// The paths within the crate that code of module `module` names, wherever it names them:
+/// `network::Layer`.
 #[must_use]
 pub fn crate_paths(module: &[String], code: &str) -> Vec<String> {
     let mut paths = Vec::new();
@@ -217,7 +238,9 @@ fn tree<'c>(code: &'c str, prefix: String, paths: &mut Vec<String>) -> &'c str {
     }
     paths.push(format!("{prefix}{name}"));
     // `Layer as L`
-    rest.trim_start().strip_prefix("as ").map_or(rest, |renamed| renamed.trim_start_matches(is_word))
+    rest.trim_start()
+        .strip_prefix("as ")
+        .map_or(rest, |renamed| renamed.trim_start_matches(is_word))
 }
 
 /// An arrow between rooms that is not allowed.
@@ -229,7 +252,8 @@ pub struct Arrow {
     pub to: String,
 }
 
-/// The arrows between the rooms of a crate, without those from a room to itself and those from the root.
+/// The arrows between the rooms of a crate, without those from a room to itself and those from the
+/// root.
 #[must_use]
 pub fn arrows(sources: &[Source]) -> Vec<Arrow> {
     let rooms: Vec<String> = sources.iter().map(Source::room).collect();
@@ -237,11 +261,14 @@ pub fn arrows(sources: &[Source]) -> Vec<Arrow> {
         .iter()
         .flat_map(|source| {
             let from = source.room();
-            crate_paths(&source.module(), &source.code)
-                .into_iter()
-                .map(move |path| Arrow { from: from.clone(), to: path.split("::").next().unwrap_or("").to_owned() })
+            crate_paths(&source.module(), &source.code).into_iter().map(move |path| Arrow {
+                from: from.clone(),
+                to: path.split("::").next().unwrap_or("").to_owned(),
+            })
         })
-        .filter(|arrow| !arrow.from.is_empty() && arrow.from != arrow.to && rooms.contains(&arrow.to))
+        .filter(|arrow| {
+            !arrow.from.is_empty() && arrow.from != arrow.to && rooms.contains(&arrow.to)
+        })
         .collect();
     arrows.sort();
     arrows.dedup();
@@ -263,25 +290,39 @@ pub fn panics(code: &str) -> Vec<usize> {
         "assert_ne!",
     ];
     let mut places: Vec<usize> = CALLS.iter().flat_map(|call| words(code, call)).collect();
-    // `Header::expect` returns an error; the method of `Option` and `Result` takes a text, which is blanked here.
-    places.extend(code.match_indices(".expect(").map(|(at, call)| (at, at + call.len())).filter_map(|(at, end)| {
-        let text = code[end..].split(')').next().unwrap_or("");
-        text.trim().is_empty().then_some(at)
-    }));
+    // `Header::expect` returns an error; the method of `Option` and `Result` takes a text, which is
+    // blanked here.
+    places.extend(
+        code.match_indices(".expect(").map(|(at, call)| (at, at + call.len())).filter_map(
+            |(at, end)| {
+                let text = code[end..].split(')').next().unwrap_or("");
+                text.trim().is_empty().then_some(at)
+            },
+        ),
+    );
     // Checked when the code is compiled.
-    let constant = |at: usize| ["const { ", "const _: () = "].iter().any(|before| code[..at].ends_with(before));
+    let constant = |at: usize| {
+        ["const { ", "const _: () = "].iter().any(|before| code[..at].ends_with(before))
+    };
     places.extend(words(code, "assert!").filter(|&at| !constant(at)));
     let allowed: Vec<_> = code
         .match_indices("#[allow(")
         .map(|(at, _)| at)
-        .filter(|&at| code[at..].lines().next().is_some_and(|line| line.contains("clippy::indexing_slicing")))
+        .filter(|&at| {
+            code[at..].lines().next().is_some_and(|line| line.contains("clippy::indexing_slicing"))
+        })
         .map(|at| at..block_end(code, at).unwrap_or(code.len()))
         .collect();
     // `to_le_bytes()[0]` is an index that the compiler checks.
-    let indexes =
-        |&at: &usize| code[..at].ends_with(|c| is_word(c) || c == ')' || c == ']') && !code[..at].ends_with("to_le_bytes()");
+    let indexes = |&at: &usize| {
+        code[..at].ends_with(|c| is_word(c) || c == ')' || c == ']')
+            && !code[..at].ends_with("to_le_bytes()")
+    };
     places.extend(
-        code.match_indices('[').map(|(at, _)| at).filter(indexes).filter(|at| !allowed.iter().any(|range| range.contains(at))),
+        code.match_indices('[')
+            .map(|(at, _)| at)
+            .filter(indexes)
+            .filter(|at| !allowed.iter().any(|range| range.contains(at))),
     );
     places.sort_unstable();
     places.into_iter().map(|at| code[..at].matches('\n').count() + 1).collect()
@@ -304,22 +345,36 @@ mod tests {
             "fn f() -> Result<(), crate::session::SessionError> {}",
             "use super::super::session;",
         ] {
-            let sources = [source("wire/frame.rs", text), source("session/mod.rs", ""), source("lib.rs", "pub mod wire;")];
+            let sources = [
+                source("wire/frame.rs", text),
+                source("session/mod.rs", ""),
+                source("lib.rs", "pub mod wire;"),
+            ];
             assert_eq!(arrows(&sources), [to("wire", "session")], "{text}");
         }
     }
 
     #[test]
     fn comments_strings_and_tests_are_not_arrows() {
-        let text = "//! [`crate::session`]\n/* crate::session */ const A: &str = \"crate::session\"; const B: &str = r#\"crate::session\"#;\n\
-            const C: char = '\"';\nfn f<'a>(x: &'a str) {}\n#[cfg(test)]\nmod tests {\n    use crate::session::p0;\n}\n";
-        let sources = [source("wire/mod.rs", text), source("session/mod.rs", "use crate::wire::Kind;")];
+        let text = "//! [`crate::session`]\n/* crate::session */ const A: &str = \
+                    \"crate::session\"; const B: &str = r#\"crate::session\"#;\nconst C: char = \
+                    '\"';\nfn f<'a>(x: &'a str) {}\n#[cfg(test)]\nmod tests {\n    use \
+                    crate::session::p0;\n}\n";
+        let sources =
+            [source("wire/mod.rs", text), source("session/mod.rs", "use crate::wire::Kind;")];
         assert_eq!(arrows(&sources), [Arrow { from: "session".into(), to: "wire".into() }]);
     }
 
     #[test]
     fn a_place_that_can_panic_is_seen_and_one_that_cannot_is_not() {
-        for bad in ["x.unwrap();", "x.expect(\"text\");", "panic!(\"no\");", "let y = x[0];", "f(a)[1..]", "assert!(a > b);"] {
+        for bad in [
+            "x.unwrap();",
+            "x.expect(\"text\");",
+            "panic!(\"no\");",
+            "let y = x[0];",
+            "f(a)[1..]",
+            "assert!(a > b);",
+        ] {
             assert_eq!(panics(&code(&format!("\n{bad}"))), [2], "{bad}");
         }
         for good in [

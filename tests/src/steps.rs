@@ -17,15 +17,30 @@ pub fn word<R: Ring>(rng: &mut impl Rng) -> R {
 /// `W h` for a shared `h`, opened.
 ///
 /// `h_1` is the share that `P1` has; `P0` has the rest.
-pub fn linear<R: Ring, C: Rounds>(shape: Shape, weights: &[R], h: &[R], h_1: &[R], rng: &mut impl CryptoRng) -> Vec<R> {
-    let (device, model) = (Keystream::<C>::new(&Key::generate(rng)), Keystream::<C>::new(&Key::generate(rng)));
+pub fn linear<R: Ring, C: Rounds>(
+    shape: Shape,
+    weights: &[R],
+    h: &[R],
+    h_1: &[R],
+    rng: &mut impl CryptoRng,
+) -> Vec<R> {
+    let (device, model) =
+        (Keystream::<C>::new(&Key::generate(rng)), Keystream::<C>::new(&Key::generate(rng)));
     let session = rng.next_u64();
     let mut masked_weights = weights.to_vec();
     let parts = shape.alone(0);
     linear::mask_weights(&model, 0, &parts, &mut masked_weights);
     let mut correction = vec![0; linear::correction_bytes::<R>(&parts)];
     let mut scratch = vec![R::ZERO; linear::deal_scratch_elems(&parts)];
-    linear::deal(&device, Position { session, layer: 0 }, &parts, &masked_weights, &mut scratch, &mut correction).expect("sized");
+    linear::deal(
+        &device,
+        Position { session, layer: 0 },
+        &parts,
+        &masked_weights,
+        &mut scratch,
+        &mut correction,
+    )
+    .expect("sized");
 
     let mut offline = Offline::new(&device, SessionToken::consumed(session));
     let (rows, _) = offline.layer(&model, parts.clone(), false);
@@ -49,14 +64,20 @@ pub fn linear<R: Ring, C: Rounds>(shape: Shape, weights: &[R], h: &[R], h_1: &[R
 }
 
 /// The gate on shared values, opened.
-pub fn gate<R: Ring, C: Rounds>(kind: GateKind, shift: u32, ys: &[R], rng: &mut impl CryptoRng) -> Vec<R> {
+pub fn gate<R: Ring, C: Rounds>(
+    kind: GateKind,
+    shift: u32,
+    ys: &[R],
+    rng: &mut impl CryptoRng,
+) -> Vec<R> {
     let digits = Digits::plan(R::BITS, shift, kind).expect("in range");
     let elements = u16::try_from(ys.len()).expect("few");
     let device = Keystream::<C>::new(&Key::generate(rng));
     let session = rng.next_u64();
     let mut correction = vec![0; ys.len() * gate::correction_bytes::<R>(&digits)];
     let position = Position { session, layer: 0 };
-    gate::deal::<R, _>(&device, position, &digits, 0..elements, rng, &mut correction).expect("sized");
+    gate::deal::<R, _>(&device, position, &digits, 0..elements, rng, &mut correction)
+        .expect("sized");
 
     let y_0: Vec<R> = ys.iter().map(|_| word(rng)).collect();
     let mut z_1: Vec<R> = ys.iter().zip(&y_0).map(|(y, y_0)| y.sub(*y_0)).collect();
@@ -74,7 +95,10 @@ pub fn gate<R: Ring, C: Rounds>(kind: GateKind, shift: u32, ys: &[R], rng: &mut 
     let mut z_0 = z_1.clone();
     let (_, tables) = offline.finish().layer((1, elements), Some(digits));
     let piece_bytes = gate_step::opened_bytes(&digits, PIECE_ELEMS);
-    let pieces = z_0.chunks_mut(PIECE_ELEMS).zip(bits_0.chunks_mut(piece_bytes)).zip(bits_1.chunks(piece_bytes));
+    let pieces = z_0
+        .chunks_mut(PIECE_ELEMS)
+        .zip(bits_0.chunks_mut(piece_bytes))
+        .zip(bits_1.chunks(piece_bytes));
     for (tables, ((z_0, bits_0), bits_1)) in tables.expect("gated").zip(pieces) {
         gate_step::finish_p0(tables, bits_1, bits_0, z_0).expect("sized");
     }

@@ -1,4 +1,5 @@
-//! Protocols that cannot be made are refused where they are made; those that can be made run, whatever their parameters.
+//! Protocols that cannot be made are refused where they are made; those that can be made run,
+//! whatever their parameters.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use rand_core::Rng;
@@ -21,13 +22,17 @@ use sharelet_tests::programs::run::{Memory, private};
 use sharelet_tests::{printed_seed, rng};
 
 fn shifts<R: Ring, W: Ring>() {
-    let out_of_range = |shift_bits| Some(StepError::ShiftOutOfRange { shift_bits, ring_bits: R::BITS });
+    let out_of_range =
+        |shift_bits| Some(StepError::ShiftOutOfRange { shift_bits, ring_bits: R::BITS });
     for shift in (0..130).chain([u32::MAX - 2, u32::MAX - 1, u32::MAX]) {
         let fits = shift <= R::BITS - 2;
         let error = if fits { None } else { out_of_range(shift) };
         assert_eq!(Rescale::<R, W>::new(shift).err(), error);
         assert_eq!(Shift::<R>::relu(shift).err(), error);
-        assert_eq!(Shift::<R>::truncate(shift).err(), if shift == 0 { out_of_range(0) } else { error });
+        assert_eq!(
+            Shift::<R>::truncate(shift).err(),
+            if shift == 0 { out_of_range(0) } else { error }
+        );
     }
 }
 
@@ -48,11 +53,15 @@ fn sizes_of_a_protocol() {
         };
         assert_eq!(Choose::<u32, u64>::new(size).err(), between(MAX_WIDTH));
         if size <= 1000 {
-            assert_eq!(Compare::<u64, u32>::new(&vec![1; size], Folding::Direct).err(), between(MAX_CONSTANTS));
+            assert_eq!(
+                Compare::<u64, u32>::new(&vec![1; size], Folding::Direct).err(),
+                between(MAX_CONSTANTS)
+            );
             let knots = vec![Knot { at: 1, slope: 1, offset: 1 }; size];
             assert_eq!(Segments::<u32>::new(1, 2, &knots).err(), between(MAX_KNOTS));
         }
-        for shape in [(size, 2, 2), (2, size, 2), (2, 2, size), (size, size, size), (size, size, 0)] {
+        for shape in [(size, 2, 2), (2, size, 2), (2, 2, size), (size, size, size), (size, size, 0)]
+        {
             let made = MatrixMultiply::<u64>::new(shape.0, shape.1, shape.2);
             assert_eq!(made.is_ok(), (1..=257).contains(&size) && shape.2 > 0, "{shape:?}");
         }
@@ -67,10 +76,17 @@ fn sizes_of_a_protocol() {
 fn tables_and_rings() {
     let sigmoid = tables::sigmoid(12).unwrap();
     let narrow = |spline: &Spline| Piecewise::<u32, u32>::new(spline).is_ok();
-    assert!(narrow(sigmoid) && Piecewise::<u32, u64>::new(sigmoid).is_ok() && Piecewise::<u64, u32>::new(sigmoid).is_ok());
+    assert!(
+        narrow(sigmoid)
+            && Piecewise::<u32, u64>::new(sigmoid).is_ok()
+            && Piecewise::<u64, u32>::new(sigmoid).is_ok()
+    );
     // Constants that have no word of the results' ring.
     for constant in [1 << 31, -(1 << 31) - 1, i64::MAX, i64::MIN] {
-        for spline in [Spline { above: Above::Constant(constant), ..*sigmoid }, Spline { below: constant, ..*sigmoid }] {
+        for spline in [
+            Spline { above: Above::Constant(constant), ..*sigmoid },
+            Spline { below: constant, ..*sigmoid },
+        ] {
             assert!(!narrow(&spline) && Piecewise::<u64, u64>::new(&spline).is_ok());
         }
     }
@@ -90,7 +106,10 @@ fn tables_and_rings() {
         Spline { value_frac_bits: 255, ..*sigmoid },
         Spline { value_frac_bits: 3, ..*sigmoid },
     ] {
-        assert!(Piecewise::<u64, u64>::new(&spline).is_err() && Piecewise::<u64, u64>::within(&spline).is_err());
+        assert!(
+            Piecewise::<u64, u64>::new(&spline).is_err()
+                && Piecewise::<u64, u64>::within(&spline).is_err()
+        );
     }
 }
 
@@ -103,7 +122,11 @@ struct Table {
 impl Program<u64> for Table {
     async fn run<E: Engine>(&self, engine: &mut E, data: &mut Data<u64>) -> Result<(), E::Error> {
         let applied = Applied { x: &mut data.x, out: &mut data.other };
-        let protocol = if self.within { Piecewise::within(&self.spline)? } else { Piecewise::new(&self.spline)? };
+        let protocol = if self.within {
+            Piecewise::within(&self.spline)?
+        } else {
+            Piecewise::new(&self.spline)?
+        };
         engine.run(&protocol, applied).await
     }
 }

@@ -1,4 +1,5 @@
-//! Stated costs are what passes: bytes, round trips, the dealer's bytes, and the keystream blocks that the device makes.
+//! Stated costs are what passes: bytes, round trips, the dealer's bytes, and the keystream blocks
+//! that the device makes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use core::cell::Cell;
@@ -49,7 +50,8 @@ fn shapes() -> Vec<Vec<u16>> {
     let mut rng = rng(printed_seed());
     for _ in 0..10 {
         let layers = 2 + rng.next_u32() % 4;
-        shapes.push((0..layers).map(|_| u16::try_from(1 + rng.next_u32() % 150).unwrap()).collect());
+        shapes
+            .push((0..layers).map(|_| u16::try_from(1 + rng.next_u32() % 150).unwrap()).collect());
     }
     shapes
 }
@@ -59,10 +61,18 @@ fn blocks(setup: &Setup, host: &[u8], input: &[u32]) -> (u64, u64) {
     let identity = setup.identity::<Counted>();
     let mut counter = Counter { next: setup.next, ..Counter::default() };
     let mut answer = [0; MAX_OUTPUTS];
-    let policy = Policy { answer: setup.answer, inputs: None, max_outputs: MAX_OUTPUTS, max_blocks: u64::MAX };
+    let policy = Policy {
+        answer: setup.answer,
+        inputs: None,
+        max_outputs: MAX_OUTPUTS,
+        max_blocks: u64::MAX,
+    };
     run(async {
         let mut network = Network::<8>::default();
-        let connected = p0::connect(Script::new(host, End::Closed), &identity, policy, &mut network).await.unwrap();
+        let connected =
+            p0::connect(Script::new(host, End::Closed), &identity, policy, &mut network)
+                .await
+                .unwrap();
         BLOCKS.set(0);
         let prepared = connected.prepare(&mut counter, &mut answer).await.unwrap();
         let prepare = BLOCKS.take();
@@ -99,12 +109,20 @@ fn stated_costs_are_what_passes() {
                 let of_kind = frames.iter().filter(|frame| frame.header.kind as u8 == kind);
                 of_kind.map(|frame| (HEADER_BYTES + frame.body.len()) as u64).sum()
             };
-            assert_eq!(prepare.sent_bytes, cost.prepare_up_bytes + control(4, &transcript.device), "{case}");
+            assert_eq!(
+                prepare.sent_bytes,
+                cost.prepare_up_bytes + control(4, &transcript.device),
+                "{case}"
+            );
             assert_eq!(prepare.received_bytes, control(5, &transcript.host), "{case}");
             assert_eq!(online.sent_bytes, cost.online_up_bytes, "{case}");
             assert_eq!(online.received_bytes, cost.online_down_bytes, "{case}");
             assert_eq!(online.round_trips, cost.round_trips, "{case}");
-            assert_eq!((transcript.traffic.handshake.round_trips, prepare.round_trips), (1, 1), "{case}");
+            assert_eq!(
+                (transcript.traffic.handshake.round_trips, prepare.round_trips),
+                (1, 1),
+                "{case}"
+            );
             assert_eq!(setup.corrections::<ChaCha8>().len() as u64, cost.dealer_bytes, "{case}");
             assert_eq!(cost.device_dealer_bytes, 0);
             let found = blocks(&setup, &transcript.host, &input);
@@ -121,7 +139,10 @@ fn layers_add_up() {
     let sum: sharelet_core::cost::Cost = (0..3).map(|index| network.layer_cost(index)).sum();
     let session = network.session_cost(Answer::Device);
     assert_eq!(sum.dealer_bytes, session.dealer_bytes);
-    assert_eq!((sum.prepare_blocks, sum.online_blocks), (session.prepare_blocks, session.online_blocks));
+    assert_eq!(
+        (sum.prepare_blocks, sum.online_blocks),
+        (session.prepare_blocks, session.online_blocks)
+    );
     assert_eq!(sum.prepare.bytes + 3 * HEADER_BYTES as u64, session.prepare_up_bytes);
     // Three inputs and the opened bits of the last gate; three gates and the answer of four words.
     assert_eq!(sum.up.bytes + 4 * HEADER_BYTES as u64, session.online_up_bytes);

@@ -1,5 +1,5 @@
-//! Every message of a recorded session is cut, flipped, extended, dropped, repeated, reordered and refused, on both sides:
-//! each time the error that names what happened.
+//! Every message of a recorded session is cut, flipped, extended, dropped, repeated, reordered and
+//! refused, on both sides: each time the error that names what happened.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use embassy_futures::block_on;
@@ -67,8 +67,11 @@ struct Case {
 
 fn cases() -> Vec<Case> {
     let mut rng = rng(40);
-    let shapes: [(&[u16], bool, Answer); 3] =
-        [(&[3, 4, 2], false, Answer::Device), (&[3, 70, 66], true, Answer::Both), (&[2, 2, 2, 3], false, Answer::Host)];
+    let shapes: [(&[u16], bool, Answer); 3] = [
+        (&[3, 4, 2], false, Answer::Device),
+        (&[3, 70, 66], true, Answer::Both),
+        (&[2, 2, 2, 3], false, Answer::Host),
+    ];
     let mut cases = Vec::new();
     for (widths, gated, answer) in shapes {
         let setup = Setup::random(Model::random(widths, gated, &mut rng), answer, &mut rng);
@@ -77,7 +80,13 @@ fn cases() -> Vec<Case> {
         let corrections = setup.corrections::<ChaCha12>();
         for (side, sent) in [(Side::Device, &transcript.host), (Side::Host, &transcript.device)] {
             let peer = frames::split(sent);
-            cases.push(Case { setup: setup.clone(), input: input.clone(), corrections: corrections.clone(), side, peer });
+            cases.push(Case {
+                setup: setup.clone(),
+                input: input.clone(),
+                corrections: corrections.clone(),
+                side,
+                peer,
+            });
         }
     }
     cases
@@ -87,7 +96,9 @@ impl Case {
     /// The error of the party under test when its peer sends `script`, or none.
     fn error(&self, script: &[u8], end: End) -> Option<SessionError> {
         match self.side {
-            Side::Device => self.setup.device_against::<ChaCha12>(script, end, &self.input).result.err(),
+            Side::Device => {
+                self.setup.device_against::<ChaCha12>(script, end, &self.input).result.err()
+            }
             Side::Host => self.setup.host_against(script, end, &self.corrections).result.err(),
         }
     }
@@ -103,7 +114,11 @@ impl Case {
 
     /// Most bytes that the party takes in the body of frame `at`.
     fn buffer_bytes(&self, at: usize) -> u32 {
-        if self.peer[at].header.kind == Kind::Welcome { WELCOME_BYTES } else { u32::try_from(MAX_CONTROL_BYTES).unwrap() }
+        if self.peer[at].header.kind == Kind::Welcome {
+            WELCOME_BYTES
+        } else {
+            u32::try_from(MAX_CONTROL_BYTES).unwrap()
+        }
     }
 }
 
@@ -123,7 +138,10 @@ fn mismatch(due: Header, found: Header) -> Option<SessionError> {
     } else if due.layer != found.layer {
         wire(WireError::WrongLayer { expected: due.layer, found: found.layer })
     } else {
-        wire(WireError::WrongLength { expected_bytes: due.body_bytes, found_bytes: found.body_bytes })
+        wire(WireError::WrongLength {
+            expected_bytes: due.body_bytes,
+            found_bytes: found.body_bytes,
+        })
     }
 }
 
@@ -140,10 +158,19 @@ fn a_peer_that_stops_anywhere() {
         let stream = frames::join(&case.peer);
         for cut in (0..stream.len()).filter(|cut| cut % 7 == 0 || *cut < 400) {
             let timed_out = Some(SessionError::Transport(ErrorKind::TimedOut));
-            assert_eq!(case.error(&stream[..cut], End::TimedOut), timed_out, "{:?}, {cut}", case.side);
+            assert_eq!(
+                case.error(&stream[..cut], End::TimedOut),
+                timed_out,
+                "{:?}, {cut}",
+                case.side
+            );
             // A device that leaves before it asks for a session is no error.
             let left = case.side == Side::Host && cut == case.peer[0].end();
-            case.check(&stream[..cut], (!left).then_some(SessionError::Closed), &format!("cut at {cut}"));
+            case.check(
+                &stream[..cut],
+                (!left).then_some(SessionError::Closed),
+                &format!("cut at {cut}"),
+            );
         }
     }
 }
@@ -158,14 +185,23 @@ fn a_flipped_bit_in_a_header() {
                 let stream = case.with(at, &bytes);
                 let rest = stream.len() - frame.start - HEADER_BYTES;
                 let expected = flipped_header(&case, at, bytes.first_chunk().unwrap(), rest);
-                case.check(&stream, expected, &format!("bit {bit} of the header of {:?}", frame.header));
+                case.check(
+                    &stream,
+                    expected,
+                    &format!("bit {bit} of the header of {:?}", frame.header),
+                );
             }
         }
     }
 }
 
 /// The error for a frame whose header has become `bytes`, when `rest` bytes follow.
-fn flipped_header(case: &Case, at: usize, bytes: &[u8; HEADER_BYTES], rest: usize) -> Option<SessionError> {
+fn flipped_header(
+    case: &Case,
+    at: usize,
+    bytes: &[u8; HEADER_BYTES],
+    rest: usize,
+) -> Option<SessionError> {
     let frame = &case.peer[at];
     let due = frame.header;
     let found = match Header::parse(*bytes) {
@@ -180,9 +216,15 @@ fn flipped_header(case: &Case, at: usize, bytes: &[u8; HEADER_BYTES], rest: usiz
         }
         let limit = u32::try_from(MAX_CONTROL_BYTES).unwrap();
         if found.body_bytes > limit {
-            return wire(WireError::WrongLength { expected_bytes: limit, found_bytes: found.body_bytes });
+            return wire(WireError::WrongLength {
+                expected_bytes: limit,
+                found_bytes: found.body_bytes,
+            });
         }
-        return Some(control::parse(&frame.body).map_or(SessionError::Wire(WireError::Malformed), SessionError::Refused));
+        return Some(
+            control::parse(&frame.body)
+                .map_or(SessionError::Wire(WireError::Malformed), SessionError::Refused),
+        );
     }
     let limit = case.buffer_bytes(at);
     if is_bulk(frame) || found.kind != due.kind || found.layer != due.layer {
@@ -198,7 +240,8 @@ fn flipped_header(case: &Case, at: usize, bytes: &[u8; HEADER_BYTES], rest: usiz
     }
 }
 
-/// Values in bulk frames are under masks: no error can tell a wrong one. Control messages are checked.
+/// Values in bulk frames are under masks: no error can tell a wrong one. Control messages are
+/// checked.
 #[test]
 fn a_flipped_bit_in_a_body() {
     for case in cases() {
@@ -222,17 +265,29 @@ fn a_flipped_bit_in_a_body() {
                     }
                     (Kind::Hello, 30) if body[30] > 2 => wire(WireError::Malformed),
                     // The number of layers, against the device's bound and against the network.
-                    (Kind::Welcome, 6) if body[6] > 8 => Some(SessionError::Network(NetworkError::TooManyLayers { limit: 8 })),
+                    (Kind::Welcome, 6) if body[6] > 8 => {
+                        Some(SessionError::Network(NetworkError::TooManyLayers { limit: 8 }))
+                    }
                     (Kind::Welcome, 6) => wire(WireError::Malformed),
-                    (Kind::Welcome, 39) => Some(SessionError::Network(NetworkError::UnsupportedRing { ring_bits: body[39] })),
-                    // Scales and shapes: some flips give another valid network, on which the recording then fails or not.
+                    (Kind::Welcome, 39) => {
+                        Some(SessionError::Network(NetworkError::UnsupportedRing {
+                            ring_bits: body[39],
+                        }))
+                    }
+                    // Scales and shapes: some flips give another valid network, on which the
+                    // recording then fails or not.
                     (Kind::Welcome, 40..) => {
                         let _ = case.error(&stream, End::Closed);
                         continue;
                     }
-                    (Kind::Request | Kind::Grant, _) if body[0] & 0x80 != 0 => wire(WireError::Malformed),
+                    (Kind::Request | Kind::Grant, _) if body[0] & 0x80 != 0 => {
+                        wire(WireError::Malformed)
+                    }
                     (Kind::Grant, _) if u64::from(body[0]) < case.setup.next => {
-                        Some(SessionError::SessionNumber { next: case.setup.next, granted: u64::from(body[0]) })
+                        Some(SessionError::SessionNumber {
+                            next: case.setup.next,
+                            granted: u64::from(body[0]),
+                        })
                     }
                     _ => None,
                 };
@@ -249,13 +304,25 @@ fn a_byte_too_many() {
             // Announced: the length is wrong, or the message does not decode.
             let header = Header { body_bytes: frame.header.body_bytes + 1, ..frame.header };
             let longer = [&header.emit()[..], &frame.body, &[0]].concat();
-            let expected = if is_bulk(frame) { mismatch(frame.header, header) } else { wire(WireError::Malformed) };
-            case.check(&case.with(at, &longer), expected, &format!("one byte more in {:?}", frame.header));
+            let expected = if is_bulk(frame) {
+                mismatch(frame.header, header)
+            } else {
+                wire(WireError::Malformed)
+            };
+            case.check(
+                &case.with(at, &longer),
+                expected,
+                &format!("one byte more in {:?}", frame.header),
+            );
             // Not announced: it is taken for the next header.
             let followed = [frame.bytes(), vec![0]].concat();
             let last = at + 1 == case.peer.len();
             let expected = if last { None } else { wire(WireError::UnknownFrame { kind: 0 }) };
-            case.check(&case.with(at, &followed), expected, &format!("one byte after {:?}", frame.header));
+            case.check(
+                &case.with(at, &followed),
+                expected,
+                &format!("one byte after {:?}", frame.header),
+            );
         }
         let stream = [&[0][..], &frames::join(&case.peer)].concat();
         case.check(&stream, wire(WireError::NotSharelet), "one byte before everything");
@@ -270,20 +337,28 @@ fn frames_in_another_order() {
             let what = format!("frame {at} of {}", case.peer.len());
             let mut frames = case.peer.clone();
             frames.remove(at);
-            let expected =
-                if last { Some(SessionError::Closed) } else { mismatch(case.peer[at].header, case.peer[at + 1].header) };
+            let expected = if last {
+                Some(SessionError::Closed)
+            } else {
+                mismatch(case.peer[at].header, case.peer[at + 1].header)
+            };
             case.check(&frames::join(&frames), expected, &format!("{what} dropped"));
 
             let mut frames = case.peer.clone();
             frames.insert(at, frames[at].clone());
-            let expected = if last { None } else { mismatch(case.peer[at + 1].header, case.peer[at].header) };
+            let expected =
+                if last { None } else { mismatch(case.peer[at + 1].header, case.peer[at].header) };
             case.check(&frames::join(&frames), expected, &format!("{what} repeated"));
 
             if !last {
                 let mut frames = case.peer.clone();
                 frames.swap(at, at + 1);
                 let expected = mismatch(case.peer[at].header, case.peer[at + 1].header);
-                case.check(&frames::join(&frames), expected, &format!("{what} swapped with the next"));
+                case.check(
+                    &frames::join(&frames),
+                    expected,
+                    &format!("{what} swapped with the next"),
+                );
             }
         }
     }
@@ -296,9 +371,18 @@ fn a_refusal_at_any_time() {
             for refusal in REFUSALS {
                 let mut body = [0; MAX_CONTROL_BYTES];
                 let used = control::emit(&refusal, &mut body).unwrap();
-                let header = Header { kind: Kind::Refuse, layer: 0, body_bytes: u32::try_from(used).unwrap() };
-                let stream = [&frames::join(&case.peer[..at])[..], &header.emit(), &body[..used]].concat();
-                case.check(&stream, Some(SessionError::Refused(refusal)), &format!("{refusal:?} in place of frame {at}"));
+                let header = Header {
+                    kind: Kind::Refuse,
+                    layer: 0,
+                    body_bytes: u32::try_from(used).unwrap(),
+                };
+                let stream =
+                    [&frames::join(&case.peer[..at])[..], &header.emit(), &body[..used]].concat();
+                case.check(
+                    &stream,
+                    Some(SessionError::Refused(refusal)),
+                    &format!("{refusal:?} in place of frame {at}"),
+                );
             }
         }
     }
@@ -307,13 +391,18 @@ fn a_refusal_at_any_time() {
 #[test]
 fn a_stranger_is_told_apart_from_another_version() {
     for case in cases() {
-        for stranger in [&b"GET / HTTP/1.1\r\n\r\n"[..], b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", b"SSH-2.0-OpenSSH_9.6\r\n"] {
+        for stranger in [
+            &b"GET / HTTP/1.1\r\n\r\n"[..],
+            b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc",
+            b"SSH-2.0-OpenSSH_9.6\r\n",
+        ] {
             case.check(stranger, wire(WireError::NotSharelet), "a stranger");
         }
     }
 }
 
-/// Session numbers: a number goes up, by less than [`MAX_SESSION_SKIP`], and is used before its session begins.
+/// Session numbers: a number goes up, by less than [`MAX_SESSION_SKIP`], and is used before its
+/// session begins.
 #[test]
 fn session_numbers() {
     for case in cases().iter_mut().filter(|case| case.side == Side::Device) {
@@ -332,7 +421,8 @@ fn session_numbers() {
             case.setup.next = next;
             let mut body = [0; MAX_CONTROL_BYTES];
             let used = control::emit(&control::Grant { session: granted }, &mut body).unwrap();
-            let header = Header { kind: Kind::Grant, layer: 0, body_bytes: u32::try_from(used).unwrap() };
+            let header =
+                Header { kind: Kind::Grant, layer: 0, body_bytes: u32::try_from(used).unwrap() };
             let stream = case.with(1, &[&header.emit()[..], &body[..used]].concat());
             let run = case.setup.device_against::<ChaCha12>(&stream, End::Closed, &case.input);
             let refused = SessionError::SessionNumber { next, granted };
@@ -350,30 +440,40 @@ fn a_counter_that_cannot_be_written_begins_no_session() {
     let sent = io.sent();
     let identity = case.setup.identity::<ChaCha12>();
     let mut counter = Counter { next: 5, broken: true, ..Counter::default() };
-    let policy = Policy { answer: Answer::Device, inputs: None, max_outputs: 64, max_blocks: u64::MAX };
+    let policy =
+        Policy { answer: Answer::Device, inputs: None, max_outputs: 64, max_blocks: u64::MAX };
     let error = block_on(async {
         let mut network = Network::<8>::default();
         let connected = p0::connect(io, &identity, policy, &mut network).await.unwrap();
         connected.prepare(&mut counter, &mut [0; 64]).await.map(|_| ()).unwrap_err()
     });
     assert_eq!(error, SessionError::Counter);
-    let kinds: Vec<Kind> = frames::split(&sent.borrow()).iter().map(|frame| frame.header.kind).collect();
+    let kinds: Vec<Kind> =
+        frames::split(&sent.borrow()).iter().map(|frame| frame.header.kind).collect();
     assert_eq!(kinds, [Kind::Hello, Kind::Request]);
 }
 
-/// A last layer without weights or gate has no correction: a host could have the input opened without its dealer.
+/// A last layer without weights or gate has no correction: a host could have the input opened
+/// without its dealer.
 #[test]
 fn a_public_answer_is_not_for_the_host() {
-    let copy = Layer { shape: Shape::Identity { width: 3 }, ..Layer::dense(3, 3, 0, 0, Activation::Identity) };
-    let setup = Setup::random(Model::with_layers(&[copy], &mut rng(92)), Answer::Device, &mut rng(93));
+    let copy = Layer {
+        shape: Shape::Identity { width: 3 },
+        ..Layer::dense(3, 3, 0, 0, Activation::Identity)
+    };
+    let setup =
+        Setup::random(Model::with_layers(&[copy], &mut rng(92)), Answer::Device, &mut rng(93));
     let script = setup.honest::<ChaCha12>(&[1, 2, 3], 1000).host;
     let identity = setup.identity::<ChaCha12>();
     for answer in [Answer::Device, Answer::Host, Answer::Both] {
         let io = Script::new(&script, End::Closed);
         let sent = io.sent();
         let policy = Policy { answer, inputs: None, max_outputs: 3, max_blocks: u64::MAX };
-        let error = block_on(p0::connect(io, &identity, policy, &mut Network::<8>::default())).map(|_| ()).err();
-        let expected = (answer != Answer::Device).then_some((SessionError::PublicAnswer, Refusal::PublicAnswer));
+        let error = block_on(p0::connect(io, &identity, policy, &mut Network::<8>::default()))
+            .map(|_| ())
+            .err();
+        let expected = (answer != Answer::Device)
+            .then_some((SessionError::PublicAnswer, Refusal::PublicAnswer));
         assert_eq!(error.zip(refusal_in(&sent.borrow())), expected, "{answer:?}");
     }
 }
@@ -384,21 +484,30 @@ fn networks_that_a_device_does_not_serve() {
     let case = &cases()[0];
     let script = frames::join(&case.peer);
     let identity = case.setup.identity::<ChaCha12>();
-    let fits = Policy { answer: Answer::Device, inputs: Some(3), max_outputs: 2, max_blocks: u64::MAX };
+    let fits =
+        Policy { answer: Answer::Device, inputs: Some(3), max_outputs: 2, max_blocks: u64::MAX };
     let connect = |policy| {
         let io = Script::new(&script, End::Closed);
         let sent = io.sent();
-        let error = block_on(p0::connect(io, &identity, policy, &mut Network::<8>::default())).map(|_| ()).err();
+        let error = block_on(p0::connect(io, &identity, policy, &mut Network::<8>::default()))
+            .map(|_| ())
+            .err();
         (error, refusal_in(&sent.borrow()))
     };
     assert_eq!(connect(fits), (None, None));
     assert_eq!(
         connect(Policy { inputs: Some(4), ..fits }),
-        (Some(SessionError::InputWidth { network: 3, found: 4 }), Some(Refusal::InputWidth { sensor: 4 }))
+        (
+            Some(SessionError::InputWidth { network: 3, found: 4 }),
+            Some(Refusal::InputWidth { sensor: 4 })
+        )
     );
     assert_eq!(
         connect(Policy { max_outputs: 1, ..fits }),
-        (Some(SessionError::AnswerTooWide { network: 2, limit: 1 }), Some(Refusal::AnswerTooWide { limit: 1 }))
+        (
+            Some(SessionError::AnswerTooWide { network: 2, limit: 1 }),
+            Some(Refusal::AnswerTooWide { limit: 1 })
+        )
     );
     let cost = case.setup.model.network.session_cost(Answer::Device);
     let blocks = cost.prepare_blocks + cost.online_blocks;
@@ -406,13 +515,18 @@ fn networks_that_a_device_does_not_serve() {
     let limit = blocks - 1;
     assert_eq!(
         connect(Policy { max_blocks: limit, ..fits }),
-        (Some(SessionError::TooMuchWork { network: blocks, limit }), Some(Refusal::TooMuchWork { limit }))
+        (
+            Some(SessionError::TooMuchWork { network: blocks, limit }),
+            Some(Refusal::TooMuchWork { limit })
+        )
     );
-    let deep = Setup::random(Model::random(&[3; 8], true, &mut rng(90)), Answer::Device, &mut rng(91));
+    let deep =
+        Setup::random(Model::random(&[3; 8], true, &mut rng(90)), Answer::Device, &mut rng(91));
     let deep = deep.honest::<ChaCha12>(&[1, 2, 3], 1000).host;
     let io = Script::new(&deep, End::Closed);
     let sent = io.sent();
-    let error = block_on(p0::connect(io, &identity, fits, &mut Network::<6>::default())).map(|_| ()).err();
+    let error =
+        block_on(p0::connect(io, &identity, fits, &mut Network::<6>::default())).map(|_| ()).err();
     assert_eq!(error, Some(SessionError::Network(NetworkError::TooManyLayers { limit: 6 })));
     assert_eq!(refusal_in(&sent.borrow()), Some(Refusal::TooManyLayers { limit: 6 }));
 }
@@ -426,12 +540,19 @@ fn refusal_in(sent: &[u8]) -> Option<Refusal> {
 #[test]
 fn wrong_versions_and_bad_welcomes_are_answered_with_a_refusal() {
     let case = &cases()[0];
-    for (byte, refusal) in
-        [(4, Refusal::Version { ours: 2 }), (0, Refusal::Protocol), (6, Refusal::Protocol), (39, Refusal::BadNetwork)]
-    {
+    for (byte, refusal) in [
+        (4, Refusal::Version { ours: 2 }),
+        (0, Refusal::Protocol),
+        (6, Refusal::Protocol),
+        (39, Refusal::BadNetwork),
+    ] {
         let mut welcome = case.peer[0].clone();
         welcome.body[byte] ^= 1;
-        let run = case.setup.device_against::<ChaCha12>(&case.with(0, &welcome.bytes()), End::Closed, &case.input);
+        let run = case.setup.device_against::<ChaCha12>(
+            &case.with(0, &welcome.bytes()),
+            End::Closed,
+            &case.input,
+        );
         assert!(run.result.is_err());
         assert_eq!(refusal_in(&run.sent), Some(refusal), "byte {byte}");
         assert_eq!(run.next, case.setup.next, "no number was used");
@@ -454,7 +575,8 @@ fn an_input_of_the_wrong_length_sends_nothing() {
 fn corrections_and_buffers_of_the_wrong_length() {
     for case in cases().iter().filter(|case| case.side == Side::Host) {
         let script = frames::join(&case.peer);
-        let run = |corrections: &[u8]| case.setup.host_against(&script, End::Closed, corrections).result;
+        let run =
+            |corrections: &[u8]| case.setup.host_against(&script, End::Closed, corrections).result;
         assert!(matches!(run(&case.corrections), Ok(HostEnd::Done(_))));
         let longer = [&case.corrections[..], &[0]].concat();
         let surplus = LengthError { expected_bytes: 0, found_bytes: 1 };
@@ -469,17 +591,30 @@ fn corrections_and_buffers_of_the_wrong_length() {
         let error = block_on(async {
             p1::receive_hello(&mut reader).await.unwrap();
             p1::receive_request(&mut reader).await.unwrap().unwrap();
-            let scratch = Scratch { masked: &mut [], vectors: &mut [], output: &mut [], own_bits: &mut [], peer_bits: &mut [] };
+            let scratch = Scratch {
+                masked: &mut [],
+                vectors: &mut [],
+                output: &mut [],
+                own_bits: &mut [],
+                peer_bits: &mut [],
+            };
             P1::new(&case.setup.model.network, &case.setup.model, case.setup.answer)
                 .prepare(&mut reader, scratch)
                 .await
                 .map(|_| ())
         });
-        assert!(matches!(error, Err(SessionError::Step(StepError::LengthMismatch { found_elems: 0, .. }))), "{error:?}");
+        assert!(
+            matches!(
+                error,
+                Err(SessionError::Step(StepError::LengthMismatch { found_elems: 0, .. }))
+            ),
+            "{error:?}"
+        );
     }
 }
 
-/// A message for people says what is wrong and, after a semicolon, what to do or what became of the session.
+/// A message for people says what is wrong and, after a semicolon, what to do or what became of the
+/// session.
 #[test]
 fn every_message_says_what_to_do() {
     let due = Header { kind: Kind::Gate, layer: 1, body_bytes: 8 };
@@ -493,8 +628,12 @@ fn every_message_says_what_to_do() {
         WireError::Malformed,
     ];
     let mut errors: Vec<SessionError> = wires.map(SessionError::Wire).to_vec();
-    errors
-        .extend(REFUSALS.iter().filter(|&&refusal| refusal != Refusal::Protocol).map(|&refusal| SessionError::Refused(refusal)));
+    errors.extend(
+        REFUSALS
+            .iter()
+            .filter(|&&refusal| refusal != Refusal::Protocol)
+            .map(|&refusal| SessionError::Refused(refusal)),
+    );
     errors.extend([
         SessionError::Transport(ErrorKind::TimedOut),
         SessionError::Transport(ErrorKind::ConnectionReset),

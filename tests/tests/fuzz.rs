@@ -1,4 +1,5 @@
-//! A small fuzzer without tools: random and mutated bytes for every reader, from a printed seed, for a bounded time.
+//! A small fuzzer without tools: random and mutated bytes for every reader, from a printed seed,
+//! for a bounded time.
 //!
 //! `FUZZ_SECONDS=600 cargo test -p sharelet-tests --release --test fuzz` searches longer.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -15,7 +16,9 @@ use sharelet_core::session::servers;
 use sharelet_core::wire::control::{self, Answer, Grant, Hello, Refusal, Request};
 use sharelet_core::wire::frame::Header;
 use sharelet_core::wire::query::{QueryHeader, QueryId, Reason, Recipient, Status};
-use sharelet_core::wire::servers::{Evaluate, ServerHello, parse_console_hello, parse_server_hello};
+use sharelet_core::wire::servers::{
+    Evaluate, ServerHello, parse_console_hello, parse_server_hello,
+};
 use sharelet_core::wire::task::Task;
 use sharelet_tests::model::Model;
 use sharelet_tests::outsource::task;
@@ -25,7 +28,8 @@ use sharelet_tests::{frames, printed_seed, rng};
 
 /// Calls `each` until the time is over; returns how often.
 fn fuzz(mut each: impl FnMut(&mut ChaCha12Rng)) -> u64 {
-    let seconds = std::env::var("FUZZ_SECONDS").ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(2);
+    let seconds =
+        std::env::var("FUZZ_SECONDS").ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(2);
     let mut rng = rng(printed_seed());
     let (start, mut rounds) = (Instant::now(), 0);
     while start.elapsed() < Duration::from_secs(seconds) {
@@ -63,7 +67,8 @@ fn readers_of_messages() {
         let mut bytes = vec![0; below(rng, 130)];
         rng.fill_bytes(&mut bytes);
         if let Some(header) = bytes.first_chunk() {
-            let _ = Header::parse(*header).map(|header| assert_eq!(&header.emit(), bytes.first_chunk().unwrap()));
+            let _ = Header::parse(*header)
+                .map(|header| assert_eq!(&header.emit(), bytes.first_chunk().unwrap()));
         }
         let model = Model::random(&[3, 2, 2], rng.next_u32() % 2 == 0, rng);
         let mut buffer = [0; 256];
@@ -87,9 +92,13 @@ fn readers_of_messages() {
             if let Ok(task) = Task::from_bytes(bytes) {
                 assert_eq!(task.to_bytes()[..], bytes[..task.to_bytes().len()]);
             }
-            let header = bytes.first_chunk().and_then(|bytes| QueryHeader::parse(*bytes).ok().map(|header| (header, bytes)));
+            let header = bytes
+                .first_chunk()
+                .and_then(|bytes| QueryHeader::parse(*bytes).ok().map(|header| (header, bytes)));
             assert!(header.is_none_or(|(header, bytes)| header.emit() == *bytes));
-            let status = bytes.first_chunk().and_then(|bytes| Status::parse(*bytes).map(|status| (status, bytes)));
+            let status = bytes
+                .first_chunk()
+                .and_then(|bytes| Status::parse(*bytes).map(|status| (status, bytes)));
             assert!(status.is_none_or(|(status, bytes)| status.emit() == *bytes));
         }
     });
@@ -108,7 +117,9 @@ fn readers_of_queries_and_greetings() {
         let sent = frame.sent();
         run(async {
             servers::greet(&mut frame, &ServerHello { party: 1, instance: 7, task }).await.unwrap();
-            servers::evaluate(&mut frame, &Evaluate { id: QueryId([3; 8]), recipient }).await.unwrap();
+            servers::evaluate(&mut frame, &Evaluate { id: QueryId([3; 8]), recipient })
+                .await
+                .unwrap();
             servers::deliver(&mut frame, QueryId([3; 8]), &[5_u32; 70]).await.unwrap();
             servers::confirm(&mut frame, QueryId([3; 8])).await.unwrap();
         });
@@ -132,7 +143,11 @@ fn readers_of_queries_and_greetings() {
                 let _ = query.receive_both(&mut script(), &mut script(), &mut [0_u32; 70]).await;
             }
             if let Some(header) = bytes.first_chunk() {
-                let _ = servers::receive_opening(&mut Script::new(&bytes[header.len()..], End::Closed), *header).await;
+                let _ = servers::receive_opening(
+                    &mut Script::new(&bytes[header.len()..], End::Closed),
+                    *header,
+                )
+                .await;
             }
             let _ = servers::receive_server_hello(&mut script()).await;
             let _ = servers::receive_evaluate(&mut script()).await;
@@ -159,7 +174,8 @@ fn both_sides_of_a_session() {
         let [mut host, mut device] = [honest.host.clone(), honest.device.clone()];
         mutate(&mut host, rng);
         mutate(&mut device, rng);
-        // A changed welcome may describe another valid network: what the device sends is then frames of it.
+        // A changed welcome may describe another valid network: what the device sends is then
+        // frames of it.
         let run = setup.device_against::<ChaCha8>(&host, End::Closed, input);
         let _ = frames::split(&run.sent);
         let _ = setup.host_against(&device, End::Closed, corrections);

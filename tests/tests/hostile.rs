@@ -1,10 +1,13 @@
-//! Peers that send whatever they like: nothing panics, nothing hangs, and a hostile host learns lengths only.
+//! Peers that send whatever they like: nothing panics, nothing hangs, and a hostile host learns
+//! lengths only.
 //!
-//! A hostile host is a script of bytes. Under fixed keys the device's bytes are then a function of script and input, and
-//! the tests show which: its input enters the frame `Input 0` alone, as `x - r`, word by word; all else it sends, and when
-//! and how it fails, is the same for every input. `r` is fresh keystream, uniform to the host (`uniformity.rs`), so what
-//! the host sees is independent of the input, even if it chooses its bytes by what it saw before. A reading that has no
-//! words in the range that the host states is an input of zeros (`std-host/tests/bad_readings.rs`).
+//! A hostile host is a script of bytes. Under fixed keys the device's bytes are then a function of
+//! script and input, and the tests show which: its input enters the frame `Input 0` alone, as
+//! `x - r`, word by word; all else it sends, and when and how it fails, is the same for every
+//! input. `r` is fresh keystream, uniform to the host (`uniformity.rs`), so what the host sees is
+//! independent of the input, even if it chooses its bytes by what it saw before. A reading that has
+//! no words in the range that the host states is an input of zeros
+//! (`std-host/tests/bad_readings.rs`).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use embassy_futures::join::join;
@@ -40,7 +43,9 @@ fn hostile(honest: &[Frame], strategy: u32, rng: &mut ChaCha12Rng) -> Vec<u8> {
         }
         // Right headers, other bodies: wrong `z`, wrong bits, a wrong answer.
         1 => {
-            for frame in frames.iter_mut().filter(|frame| frame.header.kind as u8 >= Kind::Prepared as u8) {
+            for frame in
+                frames.iter_mut().filter(|frame| frame.header.kind as u8 >= Kind::Prepared as u8)
+            {
                 rng.fill_bytes(&mut frame.body);
             }
             frames::join(&frames)
@@ -96,7 +101,11 @@ fn setups(rng: &mut ChaCha12Rng) -> Vec<Setup> {
         (&[66, 3], true, Answer::Both),
         (&[1, 1, 1, 1], false, Answer::Host),
     ];
-    shapes.map(|(widths, gated, answer)| Setup::random(Model::random(widths, gated, rng), answer, rng)).to_vec()
+    shapes
+        .map(|(widths, gated, answer)| {
+            Setup::random(Model::random(widths, gated, rng), answer, rng)
+        })
+        .to_vec()
 }
 
 fn random_input(setup: &Setup, rng: &mut ChaCha12Rng) -> Vec<u32> {
@@ -107,7 +116,11 @@ fn random_input(setup: &Setup, rng: &mut ChaCha12Rng) -> Vec<u32> {
 fn take_input(sent: &[u8]) -> (Vec<u8>, Vec<u32>) {
     let input = frames::split(sent).into_iter().find(|frame| frame.header.kind == Kind::Input);
     let Some(input) = input else { return (sent.to_vec(), vec![]) };
-    let words = input.body.chunks_exact(4).map(|bytes| u32::from_le_bytes(bytes.try_into().unwrap())).collect();
+    let words = input
+        .body
+        .chunks_exact(4)
+        .map(|bytes| u32::from_le_bytes(bytes.try_into().unwrap()))
+        .collect();
     ([&sent[..input.start + HEADER_BYTES], &sent[input.end()..]].concat(), words)
 }
 
@@ -124,7 +137,8 @@ fn the_input_enters_nothing_but_the_masked_words_whatever_the_host_sends() {
             let script = hostile(&honest, strategy, &mut rng);
             let end = if strategy % 3 == 0 { End::TimedOut } else { End::Closed };
             let inputs = [random_input(&setup, &mut rng), vec![0; sample.len()], sample.clone()];
-            let runs = inputs.each_ref().map(|input| setup.device_against::<ChaCha8>(&script, end, input));
+            let runs =
+                inputs.each_ref().map(|input| setup.device_against::<ChaCha8>(&script, end, input));
             let (rest, d) = take_input(&runs[0].sent);
             for (run, input) in runs.iter().zip(&inputs) {
                 let case = format!("seed {seed}, strategy {strategy}, {:?}", run.result);
@@ -133,7 +147,8 @@ fn the_input_enters_nothing_but_the_masked_words_whatever_the_host_sends() {
                 let (other_rest, other_d) = take_input(&run.sent);
                 assert_eq!(other_rest, rest, "{case}");
                 assert_eq!(other_d.len(), d.len(), "{case}");
-                for (((d, other_d), x), other_x) in d.iter().zip(other_d).zip(&inputs[0]).zip(input) {
+                for (((d, other_d), x), other_x) in d.iter().zip(other_d).zip(&inputs[0]).zip(input)
+                {
                     assert_eq!(d.wrapping_sub(other_d), x.wrapping_sub(*other_x), "{case}");
                 }
             }
@@ -159,8 +174,13 @@ fn a_session_number_never_comes_back() {
     let again = setup.device_against::<ChaCha8>(&honest.host, End::Closed, &input);
     assert_eq!(again.result, Err(SessionError::SessionNumber { next: 8, granted: 7 }));
     assert_eq!(again.next, 8);
-    let kinds: Vec<Kind> = frames::split(&again.sent).iter().map(|frame| frame.header.kind).collect();
-    assert_eq!(kinds, [Kind::Hello, Kind::Request, Kind::Refuse], "no word under a mask left the device");
+    let kinds: Vec<Kind> =
+        frames::split(&again.sent).iter().map(|frame| frame.header.kind).collect();
+    assert_eq!(
+        kinds,
+        [Kind::Hello, Kind::Request, Kind::Refuse],
+        "no word under a mask left the device"
+    );
 }
 
 #[test]
@@ -194,7 +214,11 @@ fn a_hostile_device_gets_a_named_error_or_a_wrong_answer() {
             let run = setup.host_against(&script, End::Closed, &setup.corrections::<ChaCha8>());
             match run.result {
                 // Whatever the values, the host's bytes have the honest lengths.
-                Ok(HostEnd::Done(_)) => assert_eq!(run.sent.len(), honest.host.len(), "seed {seed}, strategy {strategy}"),
+                Ok(HostEnd::Done(_)) => assert_eq!(
+                    run.sent.len(),
+                    honest.host.len(),
+                    "seed {seed}, strategy {strategy}"
+                ),
                 Ok(HostEnd::NotAsked) => {}
                 Err(error) => assert!(!error.to_string().is_empty()),
             }
@@ -205,11 +229,13 @@ fn a_hostile_device_gets_a_named_error_or_a_wrong_answer() {
     assert!(done > 400 && failed > 800, "{done} sessions ended, {failed} failed");
 }
 
-/// A device that sends nonsense and reads nothing: the host's own message does not fit the pipe, yet it is not kept waiting.
+/// A device that sends nonsense and reads nothing: the host's own message does not fit the pipe,
+/// yet it is not kept waiting.
 #[test]
 fn a_device_that_stops_reading_does_not_hang_the_host() {
     let mut rng = rng(33);
-    let setup = Setup::random(Model::random(&[3, 300, 2], false, &mut rng), Answer::Device, &mut rng);
+    let setup =
+        Setup::random(Model::random(&[3, 300, 2], false, &mut rng), Answer::Device, &mut rng);
     let honest = setup.honest::<ChaCha8>(&[1, 2, 3], 10_000);
     let mut frames = frames::split(&honest.device);
     // The reply to the host's gate.

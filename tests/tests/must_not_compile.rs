@@ -1,7 +1,9 @@
-//! What the types forbid: spending a correlation, a session number or a session's state twice, comparing or copying keys.
+//! What the types forbid: spending a correlation, a session number or a session's state twice,
+//! comparing or copying keys.
 //!
-//! Each file in `must_not_compile/` is compiled twice: without the lines marked `//~ CODE` it must compile, with them the
-//! compiler must report exactly the marked codes. The wording of its messages, which differs between compilers, is not looked at.
+//! Each file in `must_not_compile/` is compiled twice: without the lines marked `//~ CODE` it must
+//! compile, with them the compiler must report exactly the marked codes. The wording of its
+//! messages, which differs between compilers, is not looked at.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -13,7 +15,8 @@ fn dependencies() -> PathBuf {
     std::env::current_exe().unwrap().parent().unwrap().to_path_buf()
 }
 
-/// A compiled library that the cases name, all that lie there: of several feature sets, and of earlier builds.
+/// A compiled library that the cases name, all that lie there: of several feature sets, and of
+/// earlier builds.
 fn libraries(name: &str) -> Vec<PathBuf> {
     let mut libraries: Vec<PathBuf> = std::fs::read_dir(dependencies())
         .unwrap()
@@ -34,9 +37,11 @@ struct Libraries {
 }
 
 impl Libraries {
-    /// The newest core that this compiler can read, and the very library of traits that it was compiled with.
+    /// The newest core that this compiler can read, and the very library of traits that it was
+    /// compiled with.
     fn find() -> Self {
-        let control = "pub fn f<T: embedded_io_async::Read>(t: T) -> impl embedded_io_async::Read { sharelet_core::transport::Counting::new(t) }";
+        let control = "pub fn f<T: embedded_io_async::Read>(t: T) -> impl embedded_io_async::Read \
+                       { sharelet_core::transport::Counting::new(t) }";
         for core in libraries("sharelet_core") {
             for io in libraries("embedded_io_async") {
                 let found = Self { core: core.clone(), io };
@@ -45,7 +50,10 @@ impl Libraries {
                 }
             }
         }
-        panic!("no compiled core that the compiler can read; run `cargo clean -p sharelet-core` and try again");
+        panic!(
+            "no compiled core that the compiler can read; run `cargo clean -p sharelet-core` and \
+             try again"
+        );
     }
 }
 
@@ -53,13 +61,20 @@ impl Libraries {
 fn compile(libraries: &Libraries, source: &str) -> Result<Vec<String>, String> {
     static FILES: AtomicU32 = AtomicU32::new(0);
     let number = FILES.fetch_add(1, Ordering::Relaxed);
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{number}", std::process::id()));
+    let folder =
+        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{number}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let file = folder.join("case.rs");
     std::fs::write(&file, source).unwrap();
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let output = Command::new(rustc)
-        .args(["--edition=2024", "--crate-type=lib", "--emit=metadata", "--error-format=short", "--cap-lints=allow"])
+        .args([
+            "--edition=2024",
+            "--crate-type=lib",
+            "--emit=metadata",
+            "--error-format=short",
+            "--cap-lints=allow",
+        ])
         .arg("--out-dir")
         .arg(&folder)
         .arg("-L")
@@ -80,24 +95,35 @@ fn compile(libraries: &Libraries, source: &str) -> Result<Vec<String>, String> {
 
 /// Splits a case into what compiles, and the codes that its marked lines cause.
 fn without_marked(source: &str) -> (String, Vec<String>) {
-    let (marked, plain): (Vec<&str>, Vec<&str>) = source.lines().partition(|line| line.contains("//~ "));
-    (plain.join("\n"), marked.iter().map(|line| line.split_once("//~ ").unwrap().1.trim().to_owned()).collect())
+    let (marked, plain): (Vec<&str>, Vec<&str>) =
+        source.lines().partition(|line| line.contains("//~ "));
+    (
+        plain.join("\n"),
+        marked.iter().map(|line| line.split_once("//~ ").unwrap().1.trim().to_owned()).collect(),
+    )
 }
 
 #[test]
 fn what_the_types_forbid() {
     let libraries = Libraries::find();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("must_not_compile");
-    let mut cases: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut cases: Vec<PathBuf> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     cases.sort();
     assert!(cases.len() >= 5);
     for case in cases {
         let source = std::fs::read_to_string(&case).unwrap();
         let (plain, mut expected) = without_marked(&source);
         assert!(!expected.is_empty(), "{}: nothing is marked", case.display());
-        assert_eq!(compile(&libraries, &plain), Ok(vec![]), "{}: the rest must compile", case.display());
+        assert_eq!(
+            compile(&libraries, &plain),
+            Ok(vec![]),
+            "{}: the rest must compile",
+            case.display()
+        );
         let mut found = compile(&libraries, &source).expect("errors with codes");
-        // Borrows and moves are checked only where types are right, so a file marks one kind or the other.
+        // Borrows and moves are checked only where types are right, so a file marks one kind or the
+        // other.
         found.sort();
         expected.sort();
         assert_eq!(found, expected, "{}", case.display());

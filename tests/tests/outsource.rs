@@ -1,4 +1,5 @@
-//! A data party and two servers: exact answers, the traffic that is promised, delays, and what either server sees.
+//! A data party and two servers: exact answers, the traffic that is promised, delays, and what
+//! either server sees.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use rand_core::Rng;
@@ -19,8 +20,14 @@ use sharelet_tests::pipe::{End, Script, run};
 use sharelet_tests::{printed_seed, rng};
 
 /// What a data party sends to either server for one reading.
-fn packets(setup: &Setup, counter: &mut Counter, recipient: Recipient, input: &[u32]) -> (Query<ChaCha12>, Vec<u8>, Vec<u8>) {
-    let (mut server_0, mut server_1) = (Script::new(&[], End::Closed), Script::new(&[], End::Closed));
+fn packets(
+    setup: &Setup,
+    counter: &mut Counter,
+    recipient: Recipient,
+    input: &[u32],
+) -> (Query<ChaCha12>, Vec<u8>, Vec<u8>) {
+    let (mut server_0, mut server_1) =
+        (Script::new(&[], End::Closed), Script::new(&[], End::Closed));
     let (sent_0, sent_1) = (server_0.sent(), server_1.sent());
     let task = task(&setup.model);
     let query = run(async {
@@ -54,7 +61,8 @@ fn answers_equal_the_twin_and_traffic_is_what_is_promised() {
     for model in models {
         let setup = Setup::random(model, Answer::Device, &mut rng);
         let input: Vec<u32> = (0..setup.model.network.inputs()).map(|_| rng.next_u32()).collect();
-        let (query, packet_0, packet_1) = packets(&setup, &mut counter, Recipient::DataParty, &input);
+        let (query, packet_0, packet_1) =
+            packets(&setup, &mut counter, Recipient::DataParty, &input);
         assert_eq!(packet_0.len() + packet_1.len(), up_bytes::<u32>(input.len()));
         assert_eq!(up_bytes::<u32>(input.len()), 4 * input.len() + 64);
 
@@ -64,12 +72,16 @@ fn answers_equal_the_twin_and_traffic_is_what_is_promised() {
         let h_1 = words(&packet_1[QUERY_HEADER_BYTES..]);
         let opened: Vec<u32> = h_0.iter().zip(&h_1).map(|(a, b)| a.wrapping_add(*b)).collect();
         assert_eq!(opened, input);
-        let ids = [&packet_0, &packet_1].map(|packet| QueryHeader::parse(*packet.first_chunk().unwrap()).unwrap().id);
+        let ids = [&packet_0, &packet_1]
+            .map(|packet| QueryHeader::parse(*packet.first_chunk().unwrap()).unwrap().id);
         assert_eq!(ids, [query.id(); 2]);
 
         let session = shared::<ChaCha8>(&setup, &h_0, &h_1);
         let expected = setup.model.twin(&input);
-        assert!(expected.len() < 3 || (session.share_0 != expected && session.share_1 != expected), "an answer in the clear");
+        assert!(
+            expected.len() < 3 || (session.share_0 != expected && session.share_1 != expected),
+            "an answer in the clear"
+        );
         let (down_0, down_1) = (bytes(&session.share_0), bytes(&session.share_1));
         assert_eq!(down_0.len() + down_1.len(), down_bytes::<u32>(expected.len()));
         let mut answer = vec![0; expected.len()];
@@ -81,23 +93,27 @@ fn answers_equal_the_twin_and_traffic_is_what_is_promised() {
     }
 }
 
-/// The shape of network A: one message per layer, one reply per hidden layer, and nothing after the last.
+/// The shape of network A: one message per layer, one reply per hidden layer, and nothing after the
+/// last.
 #[test]
 fn network_a_takes_five_one_way_delays() {
     let mut rng = rng(3);
     let relu = |inputs, outputs| Layer::dense(inputs, outputs, 10, 9, Activation::Relu);
-    let layers = [relu(784, 128), relu(128, 128), Layer::dense(128, 10, 10, 0, Activation::Identity)];
+    let layers =
+        [relu(784, 128), relu(128, 128), Layer::dense(128, 10, 10, 0, Activation::Identity)];
     let setup = Setup::random(Model::with_layers(&layers, &mut rng), Answer::Device, &mut rng);
     let share = |rng: &mut dyn Rng| (0..784).map(|_| rng.next_u32()).collect::<Vec<u32>>();
     let (h_0, h_1) = (share(&mut rng), share(&mut rng));
     let session = shared::<ChaCha8>(&setup, &h_0, &h_1);
-    let opened: Vec<u32> = session.share_0.iter().zip(&session.share_1).map(|(a, b)| a.wrapping_add(*b)).collect();
+    let opened: Vec<u32> =
+        session.share_0.iter().zip(&session.share_1).map(|(a, b)| a.wrapping_add(*b)).collect();
     let input: Vec<u32> = h_0.iter().zip(&h_1).map(|(a, b)| a.wrapping_add(*b)).collect();
     assert_eq!(opened, setup.model.twin(&input));
     assert_eq!(session.delays, 5);
 }
 
-/// The number is on record before a byte leaves, and no two queries have a seed or a number in common.
+/// The number is on record before a byte leaves, and no two queries have a seed or a number in
+/// common.
 #[test]
 fn seeds_and_numbers_are_used_once() {
     let mut rng = rng(4);
@@ -112,7 +128,12 @@ fn seeds_and_numbers_are_used_once() {
     }
     assert_eq!(counter.next, 1000);
     let mut broken = Counter { broken: true, ..Counter::default() };
-    let query = run(Query::<ChaCha12>::begin(&setup.identity(), &mut broken, task(&setup.model), Recipient::DataParty));
+    let query = run(Query::<ChaCha12>::begin(
+        &setup.identity(),
+        &mut broken,
+        task(&setup.model),
+        Recipient::DataParty,
+    ));
     assert_eq!(query.map(|_| ()), Err(SessionError::Counter));
 }
 
@@ -127,7 +148,8 @@ fn what_either_server_sees_is_uniform() {
         let mut counter = Counter::default();
         let mut of_input = vec![Histogram::default(); 2];
         for _ in 0..10_000 {
-            let (_, packet_0, packet_1) = packets(&setup, &mut counter, Recipient::DataParty, &input);
+            let (_, packet_0, packet_1) =
+                packets(&setup, &mut counter, Recipient::DataParty, &input);
             for (histogram, packet) in of_input.iter_mut().zip([packet_0, packet_1]) {
                 packet[QUERY_HEADER_BYTES..].iter().for_each(|&byte| histogram.add(byte));
             }
@@ -135,7 +157,9 @@ fn what_either_server_sees_is_uniform() {
         histograms.push(of_input);
     }
     for (server, (zeros, ends)) in histograms[0].iter().zip(&histograms[1]).enumerate() {
-        for (what, statistic) in [("zeros", zeros.against_uniform()), ("ends", ends.against_uniform())] {
+        for (what, statistic) in
+            [("zeros", zeros.against_uniform()), ("ends", ends.against_uniform())]
+        {
             assert!(statistic < BYTES_BOUND, "server {server}, {what}: {statistic}");
         }
     }
@@ -172,7 +196,8 @@ fn replies_in_place_of_an_answer_have_their_errors() {
         assert_eq!(receive(recipient, reply, end), expected, "{recipient:?} {reply:?}");
     }
     let (query, ..) = packets(&setup, &mut Counter::default(), party, &[0; 3]);
-    let short = run(async { query.receive(&mut Script::new(&[0; 8], End::Closed), &mut [0_u32; 1]).await });
+    let short =
+        run(async { query.receive(&mut Script::new(&[0; 8], End::Closed), &mut [0_u32; 1]).await });
     assert_eq!(short, Err(SessionError::AnswerTooWide { network: 2, limit: 1 }));
     let mut script = Script::new(&[], End::Closed);
     let wide = run(async { query.send_masked(&mut script, &mut [0_u32; 4]).await });

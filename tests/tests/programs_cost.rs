@@ -1,5 +1,5 @@
-//! Messages of every program, as its documentation says, for either ring; that they, their bytes and the dealer's are what is
-//! counted beforehand is part of every run (see `programs::run`).
+//! Messages of every program, as its documentation says, for either ring; that they, their bytes
+//! and the dealer's are what is counted beforehand is part of every run (see `programs::run`).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use sharelet_core::correlation::cut::Folding;
@@ -153,12 +153,16 @@ fn call<R: Runs>(function: &Function) -> Data<R> {
 
 fn messages<R: Runs>() {
     let mut off = Vec::new();
-    for (seed, (function, narrow, wide)) in (0..).zip(documented().into_iter().chain(documented_exactly())) {
+    for (seed, (function, narrow, wide)) in
+        (0..).zip(documented().into_iter().chain(documented_exactly()))
+    {
         let stated = if R::BITS == 32 { narrow } else { wide };
         let data = call::<R>(&function);
         let private = R::private(&function, &data, seed);
         println!("{function:?}, k = {}: {:?}", R::BITS, private.usage);
-        if [private.usage.messages, private.sent[0].len() as u64, private.sent[1].len() as u64] != [stated; 3] {
+        if [private.usage.messages, private.sent[0].len() as u64, private.sent[1].len() as u64]
+            != [stated; 3]
+        {
             off.push((function, stated, private.usage.messages));
         }
     }
@@ -175,12 +179,16 @@ fn messages_are_those_of_the_documentation() {
 #[test]
 fn nothing_costs_nothing() {
     for (function, ..) in documented().into_iter().chain(documented_exactly()) {
-        if matches!(&function, Function::Exactly(function) if matches!(**function, Function::MeanPool(_))) {
+        if matches!(&function, Function::Exactly(function) if matches!(**function, Function::MeanPool(_)))
+        {
             continue;
         }
         if matches!(
             function,
-            Function::MatrixMultiply(..) | Function::FixedMatrix(..) | Function::MaxPool(_) | Function::MeanPool(_)
+            Function::MatrixMultiply(..)
+                | Function::FixedMatrix(..)
+                | Function::MaxPool(_)
+                | Function::MeanPool(_)
         ) {
             continue;
         }
@@ -189,7 +197,8 @@ fn nothing_costs_nothing() {
     }
 }
 
-/// A program's cost does not depend on what it computes with, nor on where `P0` has its half; the messages neither.
+/// A program's cost does not depend on what it computes with, nor on where `P0` has its half; the
+/// messages neither.
 #[test]
 fn both_kinds_of_memory_send_the_same() {
     let mut rng = rng(3);
@@ -201,7 +210,9 @@ fn both_kinds_of_memory_send_the_same() {
     ] {
         let data = call::<u32>(&function);
         let shares = data.share(&mut rng);
-        let run = |memory| u32::private_on(&function, shares.clone(), &function.dealer(&data), memory, 77);
+        let run = |memory| {
+            u32::private_on(&function, shares.clone(), &function.dealer(&data), memory, 77)
+        };
         let (seeded, expanded) = (run(Memory::Seeded), run(Memory::Expanded));
         assert_eq!((seeded.sent, seeded.data), (expanded.sent, expanded.data), "{function:?}");
     }
@@ -210,8 +221,12 @@ fn both_kinds_of_memory_send_the_same() {
 /// Bytes of single protocols, from the sizes at the heads of their files.
 #[test]
 fn bytes_are_those_of_the_documentation() {
-    let online =
-        |function: &Function| (u32::count(function, &call(function)).unwrap(), u64::count(function, &call(function)).unwrap());
+    let online = |function: &Function| {
+        (
+            u32::count(function, &call(function)).unwrap(),
+            u64::count(function, &call(function)).unwrap(),
+        )
+    };
     let bytes = |function: &Function| {
         let (narrow, wide) = online(function);
         (narrow.online_bytes, wide.online_bytes)

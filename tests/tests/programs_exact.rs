@@ -1,8 +1,8 @@
 //! Programs without rounding: two parties give the twin's result, bit for bit.
 //!
-//! Words of all magnitudes, both sides of every power of two, and the ends of each function's domain; every function under
-//! thousands of masks, with `P0`'s half from the keystream (even seeds) and from memory (odd ones). Every run also checks
-//! its costs: see `programs::run`.
+//! Words of all magnitudes, both sides of every power of two, and the ends of each function's
+//! domain; every function under thousands of masks, with `P0`'s half from the keystream (even
+//! seeds) and from memory (odd ones). Every run also checks its costs: see `programs::run`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use sharelet_core::correlation::cut::Folding;
@@ -65,17 +65,28 @@ fn without_tables<R: Runs>() {
         Function::Clamp(-1000, 70_000),
         Function::Relu6(12),
         Function::Segments(2, -7, vec![[top, 1, 1], [-5, -4, 2], [0, 3, -9], [-1 - top, 1, 0]]),
-        Function::Compare { constants: vec![top, 0, 1 << 20, -1 - top], folding: Folding::Direct, other: true },
+        Function::Compare {
+            constants: vec![top, 0, 1 << 20, -1 - top],
+            folding: Folding::Direct,
+            other: true,
+        },
         Function::Equal { constant: 1 << 20, other: false },
     ];
     for (seed, function) in (600..).zip(functions) {
         twice(&Function::OnBits(Box::new(function)), &x, &[], seed);
     }
-    let (x, y) = (words::<R>(R::BITS - 2, RANDOM / 3, &mut rng), words::<R>(R::BITS - 2, RANDOM / 3, &mut rng));
+    let (x, y) = (
+        words::<R>(R::BITS - 2, RANDOM / 3, &mut rng),
+        words::<R>(R::BITS - 2, RANDOM / 3, &mut rng),
+    );
     let y = shuffled(&y, &mut rng);
-    for (seed, function) in
-        (620..).zip([Function::AtLeast, Function::Maximum, Function::Minimum, Function::EqualTo, Function::Select])
-    {
+    for (seed, function) in (620..).zip([
+        Function::AtLeast,
+        Function::Maximum,
+        Function::Minimum,
+        Function::EqualTo,
+        Function::Select,
+    ]) {
         twice(&Function::OnBits(Box::new(function)), &x, &y, seed);
     }
     let x = rows::<R>(60, 10, 7);
@@ -94,7 +105,8 @@ fn comparisons_without_tables() {
 fn bits<R: Runs>() {
     let mut x = all_words::<R>(RANDOM, &mut rng(2));
     let top = R::pow2(R::BITS - 1).to_i64();
-    let many: Vec<i64> = words::<R>(R::BITS - 1, 0, &mut rng(0)).into_iter().map(R::to_i64).take(90).collect();
+    let many: Vec<i64> =
+        words::<R>(R::BITS - 1, 0, &mut rng(0)).into_iter().map(R::to_i64).take(90).collect();
     for other in [false, true] {
         for (seed, constant) in (0..).zip([0, 1, -1, 1 << 20, top, -1 - top]) {
             x.extend([word::<R>(constant); 40]);
@@ -103,7 +115,12 @@ fn bits<R: Runs>() {
         for (seed, folding) in (60..).zip([Folding::Direct, Folding::Staged]) {
             let constants = vec![top, 0, 1 << 20, -1 - top];
             twice(&Function::Compare { constants, folding, other }, &x, &[], seed);
-            twice(&Function::Compare { constants: many.clone(), folding, other }, &x[..400], &[], seed + 5);
+            twice(
+                &Function::Compare { constants: many.clone(), folding, other },
+                &x[..400],
+                &[],
+                seed + 5,
+            );
         }
     }
 }
@@ -118,14 +135,17 @@ fn of_two_arguments<R: Runs>() {
     let mut rng = rng(3);
     let x = all_words::<R>(RANDOM, &mut rng);
     let y = shuffled(&x, &mut rng);
-    for (seed, function) in (100..).zip([Function::Multiply(0), Function::EqualTo, Function::Select]) {
+    for (seed, function) in
+        (100..).zip([Function::Multiply(0), Function::EqualTo, Function::Select])
+    {
         twice(&function, &x, &y, seed);
     }
     let mut equal = y.clone();
     equal.iter_mut().zip(&x).step_by(3).for_each(|(y, &x)| *y = x);
     twice(&Function::EqualTo, &x, &equal, 104);
     // Differences that fit the ring.
-    let (x, y) = (words::<R>(R::BITS - 2, RANDOM, &mut rng), words::<R>(R::BITS - 2, RANDOM, &mut rng));
+    let (x, y) =
+        (words::<R>(R::BITS - 2, RANDOM, &mut rng), words::<R>(R::BITS - 2, RANDOM, &mut rng));
     let y = shuffled(&y, &mut rng);
     for (seed, function) in (105..).zip([Function::AtLeast, Function::Maximum, Function::Minimum]) {
         twice(&function, &x, &y, seed);
@@ -164,13 +184,17 @@ fn rows<R: Runs>(rows: usize, columns: usize, seed: u64) -> Vec<R> {
 fn extremes<R: Runs>() {
     for columns in [1, 2, 3, 7, 10, 16] {
         let x = rows::<R>(2000 / columns, columns, 7);
-        for (seed, function) in (200..).zip([Function::Max, Function::Min, Function::ArgMax, Function::OneHot]) {
+        for (seed, function) in
+            (200..).zip([Function::Max, Function::Min, Function::ArgMax, Function::OneHot])
+        {
             twice(&function(columns), &x, &[], seed + 10 * columns as u64);
         }
     }
     twice(&Function::OneHot(200), &rows::<R>(3, 200, 9), &[], 300);
     let image = rows::<R>(3 * 7, 9, 8);
-    for (seed, (size, stride)) in (310..).zip([((2, 2), (2, 2)), ((3, 2), (1, 3)), ((7, 9), (1, 1)), ((1, 1), (2, 3))]) {
+    for (seed, (size, stride)) in
+        (310..).zip([((2, 2), (2, 2)), ((3, 2), (1, 3)), ((7, 9), (1, 1)), ((1, 1), (2, 3))])
+    {
         let window = Window { channels: 3, height: 7, width: 9, size, stride };
         twice(&Function::MaxPool(window), &image, &[], seed);
     }
@@ -185,11 +209,22 @@ fn largest_numbers() {
 
 fn matrices<R: Runs>() {
     let mut rng = rng(11);
-    for (seed, (rows, inner, columns)) in (400..).zip([(1, 1, 1), (1, 300, 1), (7, 5, 9), (20, 33, 17), (64, 2, 64)]) {
-        let (x, y) = (all_words::<R>(rows * inner, &mut rng), all_words::<R>(inner * columns, &mut rng));
+    for (seed, (rows, inner, columns)) in
+        (400..).zip([(1, 1, 1), (1, 300, 1), (7, 5, 9), (20, 33, 17), (64, 2, 64)])
+    {
+        let (x, y) =
+            (all_words::<R>(rows * inner, &mut rng), all_words::<R>(inner * columns, &mut rng));
         let (x, y) = (shuffled(&x, &mut rng), shuffled(&y, &mut rng));
-        twice(&Function::MatrixMultiply(rows, inner, columns), &x[..rows * inner], &y[..inner * columns], seed);
-        let (x, mask) = (&x[..rows * inner], &shuffled(&all_words::<R>(rows * inner, &mut rng), &mut rng)[..rows * inner]);
+        twice(
+            &Function::MatrixMultiply(rows, inner, columns),
+            &x[..rows * inner],
+            &y[..inner * columns],
+            seed,
+        );
+        let (x, mask) = (
+            &x[..rows * inner],
+            &shuffled(&all_words::<R>(rows * inner, &mut rng), &mut rng)[..rows * inner],
+        );
         let vectors = &all_words::<R>(3 * inner, &mut rng)[..3 * inner];
         twice(&Function::FixedMatrix(rows, inner), &[x, vectors].concat(), mask, seed);
     }

@@ -1,5 +1,5 @@
-//! A peer that answers with random bytes: programs end, and nothing panics (overflow checks are on). The same
-//! with corrections that no dealer wrote.
+//! A peer that answers with random bytes: programs end, and nothing panics (overflow checks are
+//! on). The same with corrections that no dealer wrote.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use rand_core::Rng;
@@ -52,7 +52,8 @@ fn functions(f: u32) -> Vec<Function> {
         Function::LayerNorm(10, f, 3, Some([vec![9; 10], vec![8; 10]])),
     ];
     all.extend(Smooth::ALL.map(|function| Function::Smooth { function, f, other: false }));
-    let without_tables = [Function::ReluShift(f), Function::Select, Function::LeakyRelu(3, f), Function::OneHot(12)];
+    let without_tables =
+        [Function::ReluShift(f), Function::Select, Function::LeakyRelu(3, f), Function::OneHot(12)];
     all.extend(without_tables.map(|function| Function::OnBits(Box::new(function))));
     let exactly = [
         Function::Rescale(f),
@@ -77,7 +78,8 @@ fn noise<R: Runs>(seed: u64) {
             let data: Data<R> = function.data(&x, y);
             let usage = R::count(&function, &data).unwrap();
             let mut dealt = vec![0; usize::try_from(usage.dealt_bytes).unwrap()];
-            // What the dealer wrote, as far as a peer can tell; and, against a dealer that is broken, ends of all kinds.
+            // What the dealer wrote, as far as a peer can tell; and, against a dealer that is
+            // broken, ends of all kinds.
             for fill in 0..3_u8 {
                 match fill {
                     0 => rng.fill_bytes(&mut dealt),
@@ -86,7 +88,13 @@ fn noise<R: Runs>(seed: u64) {
                 }
                 let peer = Box::new(sharelet_tests::rng(rng.next_u64()));
                 println!("{function:?}, k = {}, seed {seed}", R::BITS);
-                let (done, _, left) = R::alone(&function, &mut data.clone(), End::Noise(peer), &dealt, usage.work_bytes);
+                let (done, _, left) = R::alone(
+                    &function,
+                    &mut data.clone(),
+                    End::Noise(peer),
+                    &dealt,
+                    usage.work_bytes,
+                );
                 assert_eq!((done, left), (Ok(()), 0), "{function:?}, k = {}, seed {seed}", R::BITS);
             }
         }

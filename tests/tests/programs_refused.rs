@@ -1,5 +1,5 @@
-//! Calls that cannot be served are refused at their beginning: no byte is sent, no correlation is spent, nothing panics,
-//! and all engines give the same error.
+//! Calls that cannot be served are refused at their beginning: no byte is sent, no correlation is
+//! spent, nothing panics, and all engines give the same error.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use sharelet_core::correlation::cut::Folding;
@@ -106,7 +106,9 @@ fn lengths<R: Runs>() {
         let values = matches!(function, Function::Choose { .. } | Function::Select);
         if !one_argument && !matches!(function, Function::Choose { .. }) {
             for length in [0, 1, whole.y.len() - 1, whole.y.len() + 1, 100] {
-                assert!(both(&function, &Data { y: vec![word(1); length], ..whole.clone() }).is_err());
+                assert!(
+                    both(&function, &Data { y: vec![word(1); length], ..whole.clone() }).is_err()
+                );
             }
         }
         // In place: the results' length is the argument's.
@@ -132,7 +134,11 @@ fn lengths<R: Runs>() {
                 let length = |old: usize| old.saturating_add_signed(change);
                 let out = if whole.other.is_empty() { length(whole.out.len()) } else { 0 };
                 let other = if whole.other.is_empty() { 0 } else { length(whole.other.len()) };
-                let data = Data { out: vec![R::ZERO; out], other: vec![R::Other::ZERO; other], ..whole.clone() };
+                let data = Data {
+                    out: vec![R::ZERO; out],
+                    other: vec![R::Other::ZERO; other],
+                    ..whole.clone()
+                };
                 assert!(both(&function, &data).is_err());
             }
         }
@@ -162,7 +168,9 @@ fn scratch<R: Runs>() {
                 Need::default(),
             ] {
                 match both(&function, &Data { room, ..whole.clone() }) {
-                    Err(StepError::ScratchTooSmall { needed_elems, .. }) => seen += usize::from(needed_elems > 0),
+                    Err(StepError::ScratchTooSmall { needed_elems, .. }) => {
+                        seen += usize::from(needed_elems > 0)
+                    }
                     done => assert_eq!(done, Ok(()), "{function:?}"),
                 }
             }
@@ -178,7 +186,10 @@ fn scratch<R: Runs>() {
                 | Function::Clamp(..)
                 | Function::Relu6(_)
         );
-        assert!(seen > 0 || in_place || whole.room == Need::default(), "{function:?} does not use its scratch");
+        assert!(
+            seen > 0 || in_place || whole.room == Need::default(),
+            "{function:?} does not use its scratch"
+        );
     }
 }
 
@@ -189,13 +200,36 @@ fn scratch_that_is_too_small() {
 }
 
 fn scales<R: Runs>() {
-    for f in [0, 1, 2, 3, 7, 9, 10, 19, 20, 21, 29, 30, 31, 32, 61, 62, 63, 64, 200, u32::MAX - 1, u32::MAX] {
+    for f in [
+        0,
+        1,
+        2,
+        3,
+        7,
+        9,
+        10,
+        19,
+        20,
+        21,
+        29,
+        30,
+        31,
+        32,
+        61,
+        62,
+        63,
+        64,
+        200,
+        u32::MAX - 1,
+        u32::MAX,
+    ] {
         for function in valid(f) {
             let done = both(&function, &twelve::<R>(&function));
             let must_fail = match function {
-                Function::Smooth { .. } | Function::Exp(_) | Function::Softmax(..) | Function::LogSoftmax(..) => {
-                    ![8, 12, 16, 20].contains(&f)
-                }
+                Function::Smooth { .. }
+                | Function::Exp(_)
+                | Function::Softmax(..)
+                | Function::LogSoftmax(..) => ![8, 12, 16, 20].contains(&f),
                 Function::Reciprocal(_)
                 | Function::Sqrt(_)
                 | Function::InvSqrt(_)
@@ -204,7 +238,10 @@ fn scales<R: Runs>() {
                 | Function::LayerNorm(..) => !(1..=20).contains(&f),
                 Function::ReluShift(_) => f > R::BITS - 2,
                 Function::Truncate(_) => f == 0 || f > R::BITS - 2,
-                Function::Multiply(_) | Function::Rescale(_) | Function::Convert(_) | Function::LeakyRelu(..) => f > R::BITS - 2,
+                Function::Multiply(_)
+                | Function::Rescale(_)
+                | Function::Convert(_)
+                | Function::LeakyRelu(..) => f > R::BITS - 2,
                 Function::Relu6(_) => f > R::BITS - 4,
                 Function::Variance(..) => f > 62,
                 _ => false,
@@ -220,17 +257,26 @@ fn scales_and_shifts_out_of_range() {
     scales::<u64>();
 }
 
-/// Too few correlations, or too little room for messages: refused by the first protocol that finds out.
+/// Too few correlations, or too little room for messages: refused by the first protocol that finds
+/// out.
 #[test]
 fn correlations_and_message_buffers() {
     let (function, data) = (Function::Relu, twelve::<u32>(&Function::Relu));
     let usage = u32::count(&function, &data).unwrap();
     let dealt = vec![0; usize::try_from(usage.dealt_bytes).unwrap()];
-    let run = |dealt: &[u8], work_bytes| u32::alone(&function, &mut data.clone(), End::Nobody(0), dealt, work_bytes);
+    let run = |dealt: &[u8], work_bytes| {
+        u32::alone(&function, &mut data.clone(), End::Nobody(0), dealt, work_bytes)
+    };
     let (done, end, left) = run(&dealt[1..], usage.work_bytes);
-    assert!(matches!((done, end), (Err(EngineError::Correlations(_)), End::Nobody(0))) && left == dealt.len() - 1);
+    assert!(
+        matches!((done, end), (Err(EngineError::Correlations(_)), End::Nobody(0)))
+            && left == dealt.len() - 1
+    );
     let (done, end, left) = run(&dealt, usage.work_bytes - 1);
-    assert!(matches!((done, end), (Err(EngineError::WorkTooSmall { .. }), End::Nobody(0))) && left == dealt.len());
+    assert!(
+        matches!((done, end), (Err(EngineError::WorkTooSmall { .. }), End::Nobody(0)))
+            && left == dealt.len()
+    );
     let (done, end, left) = run(&dealt, usage.work_bytes);
     assert!(matches!((done, end), (Err(EngineError::Link(Stopped)), End::Nobody(1))) && left == 0);
 }

@@ -1,4 +1,5 @@
-//! Sizes that no program takes, up to the largest there are: refused at the beginning, without a panic.
+//! Sizes that no program takes, up to the largest there are: refused at the beginning, without a
+//! panic.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use sharelet_core::correlation::cut::Folding;
@@ -41,15 +42,30 @@ fn sizes<R: Runs>() {
             Function::MaxPool(window((2, size), (1, size))),
             Function::MaxPool(Window { channels: size, ..window((2, 2), (1, 1)) }),
             Function::MeanPool(Window { height: size, ..window((1, 1), (1, 1)) }),
-            Function::MaxPool(Window { channels: size, height: size, width: size, size: (1, 1), stride: (1, 1) }),
-            Function::MeanPool(Window { channels: size, height: size, width: size, size: (size, size), stride: (size, size) }),
+            Function::MaxPool(Window {
+                channels: size,
+                height: size,
+                width: size,
+                size: (1, 1),
+                stride: (1, 1),
+            }),
+            Function::MeanPool(Window {
+                channels: size,
+                height: size,
+                width: size,
+                size: (size, size),
+                stride: (size, size),
+            }),
         ];
         for function in functions {
             let words = vec![R::ONE; 12];
             let room = Need { own_elems: 200, narrow_elems: 200, wide_elems: 200 };
             let data = Data { x: words.clone(), y: words.clone(), out: words, other: vec![], room };
             refused(&function, &data);
-            let _ = any(&function, &Data::<R> { x: vec![], y: vec![], out: vec![], other: vec![], room });
+            let _ = any(
+                &function,
+                &Data::<R> { x: vec![], y: vec![], out: vec![], other: vec![], room },
+            );
         }
         // Of windows, the steps may be as large as one likes.
         if size > 0 {
@@ -58,7 +74,11 @@ fn sizes<R: Runs>() {
         }
     }
     // More constants, knots, columns than a protocol takes.
-    let compare = |count: usize| Function::Compare { constants: vec![1; count], folding: Folding::Direct, other: false };
+    let compare = |count: usize| Function::Compare {
+        constants: vec![1; count],
+        folding: Folding::Direct,
+        other: false,
+    };
     let one_hot = |columns| Function::OneHot(columns);
     for (function, elements, served) in [
         (compare(0), 12, false),
@@ -109,10 +129,20 @@ fn needs_do_not_overflow() {
                 statistics::mean_need(rows),
                 statistics::variance_need(rows, columns),
                 statistics::layer_norm_need(rows, columns),
-                Window { channels: rows, height: columns, width: columns, size: (1, 1), stride: (1, 1) }.need(),
+                Window {
+                    channels: rows,
+                    height: columns,
+                    width: columns,
+                    size: (1, 1),
+                    stride: (1, 1),
+                }
+                .need(),
             ];
             let words = |need: &Need| need.own_elems.max(need.narrow_elems).max(need.wide_elems);
-            assert!(rows < 1 << 40 || all.iter().filter(|need| words(need) < rows).count() <= 2, "{all:?}");
+            assert!(
+                rows < 1 << 40 || all.iter().filter(|need| words(need) < rows).count() <= 2,
+                "{all:?}"
+            );
         }
     }
 }

@@ -1,8 +1,10 @@
-//! Programs that truncate exactly: nothing is left to chance, whatever they compute and whatever with.
+//! Programs that truncate exactly: nothing is left to chance, whatever they compute and whatever
+//! with.
 //!
-//! Every program, words of the whole ring. Two parties give the twin's result bit for bit, with `P0`'s half from the keystream and
-//! from memory, under other masks; so does a twin that rounds by chance wherever a protocol would; and the twin's result is
-//! the one of the twin with the other kind of truncation. Every run also checks its costs: see `programs::run`.
+//! Every program, words of the whole ring. Two parties give the twin's result bit for bit, with
+//! `P0`'s half from the keystream and from memory, under other masks; so does a twin that rounds by
+//! chance wherever a protocol would; and the twin's result is the one of the twin with the other
+//! kind of truncation. Every run also checks its costs: see `programs::run`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use rand_core::Rng;
@@ -18,7 +20,8 @@ use sharelet_tests::{printed_seed, rng};
 
 const FRAC_BITS: [u32; 4] = [8, 12, 16, 20];
 
-/// Checks a program; whether it rounds at all shows with the other kind of truncation, where chance must change results.
+/// Checks a program; whether it rounds at all shows with the other kind of truncation, where chance
+/// must change results.
 fn check<R: Runs>(function: &Function, rounds: bool, x: &[R], y: &[R], seed: u64) {
     let exactly = function.clone().exactly();
     exact(&exactly, x, y, 2 * seed);
@@ -26,9 +29,15 @@ fn check<R: Runs>(function: &Function, rounds: bool, x: &[R], y: &[R], seed: u64
     let twin = R::twin(&exactly, exactly.data(x, y)).unwrap();
     let results = |data: Data<R>| (data.out, data.other);
     let expected = results(twin);
-    assert!(results(R::twin(function, function.data(x, y)).unwrap()) == expected, "{function:?}: the twins, seed {seed}");
+    assert!(
+        results(R::twin(function, function.data(x, y)).unwrap()) == expected,
+        "{function:?}: the twins, seed {seed}"
+    );
     for seed in seed..seed + 3 {
-        assert!(results(R::rounded(&exactly, exactly.data(x, y), seed)) == expected, "{exactly:?}: chance, seed {seed}");
+        assert!(
+            results(R::rounded(&exactly, exactly.data(x, y), seed)) == expected,
+            "{exactly:?}: chance, seed {seed}"
+        );
     }
     let changed = results(R::rounded(function, function.data(x, y), seed)) != expected;
     assert_eq!(changed, rounds, "{function:?}, k = {}: whether chance shows, seed {seed}", R::BITS);
@@ -38,7 +47,8 @@ fn check<R: Runs>(function: &Function, rounds: bool, x: &[R], y: &[R], seed: u64
 fn rows<R: Runs>(columns: usize, seed: u64) -> Vec<R> {
     let mut rng = rng(seed);
     let mut words = shuffled(&all_words::<R>(200, &mut rng), &mut rng);
-    // Rows of equal numbers, and ones whose numbers are no further apart than most functions of rows allow.
+    // Rows of equal numbers, and ones whose numbers are no further apart than most functions of
+    // rows allow.
     words.extend((0..2 * columns).map(|_| word::<R>(77)));
     words.extend((0..12 * columns).map(|_| R::from_u64(rng.next_u64()).sar(R::BITS - 22)));
     words.truncate(words.len() / columns * columns);
@@ -97,12 +107,18 @@ fn smooth<R: Runs>(seed: u64) {
             let exactly = Function::Smooth { function, f, other: false }.exactly();
             let twin = R::twin(&exactly, exactly.data(&x, &[])).unwrap().out;
             for (x, out) in x.iter().zip(twin) {
-                assert_eq!(out.to_i64(), spline.eval(x.to_i64()), "{function:?}, {f} fraction bits, of {x:?}, seed {seed}");
+                assert_eq!(
+                    out.to_i64(),
+                    spline.eval(x.to_i64()),
+                    "{function:?}, {f} fraction bits, of {x:?}, seed {seed}"
+                );
             }
         }
-        let ends = [tables::exp_full32, tables::exp_middle, tables::exp_high].map(|of| of(u8::try_from(f).unwrap()).unwrap());
+        let ends = [tables::exp_full32, tables::exp_middle, tables::exp_high]
+            .map(|of| of(u8::try_from(f).unwrap()).unwrap());
         let last = if R::BITS == 32 { 1 } else { 3 };
-        let x: Vec<R> = ends[..last].iter().flat_map(|table| around(table.low, table.end(), seed)).collect();
+        let x: Vec<R> =
+            ends[..last].iter().flat_map(|table| around(table.low, table.end(), seed)).collect();
         check(&Function::Exp(f), true, &x, &[], seed);
     }
 }
@@ -123,7 +139,13 @@ fn magnitudes<R: Runs>(seed: u64) {
             check(&function(f), true, &x, &[], seed);
         }
         check(&Function::Divide(f), true, &x, &y, seed);
-        check(&Function::Divide(f), true, &x, &x.iter().map(|x| x.sar(R::BITS / 2 - 4)).collect::<Vec<_>>(), seed);
+        check(
+            &Function::Divide(f),
+            true,
+            &x,
+            &x.iter().map(|x| x.sar(R::BITS / 2 - 4)).collect::<Vec<_>>(),
+            seed,
+        );
     }
 }
 
@@ -135,7 +157,8 @@ fn functions_of_magnitude_are_exact() {
 }
 
 fn of_rows<R: Runs>(seed: u64) {
-    for (columns, f) in [(1, 8), (2, 12), (3, 16), (10, 8), (10, 12), (10, 16), (10, 20), (64, 20)] {
+    for (columns, f) in [(1, 8), (2, 12), (3, 16), (10, 8), (10, 12), (10, 16), (10, 20), (64, 20)]
+    {
         let x = rows::<R>(columns, seed);
         check(&Function::Softmax(columns, f), true, &x, &[], seed);
         check(&Function::LogSoftmax(columns, f), true, &x, &[], seed);
@@ -145,7 +168,8 @@ fn of_rows<R: Runs>(seed: u64) {
         let affine = Some([vec![(1 << f) + 77; columns], vec![-5; columns]]);
         check(&Function::LayerNorm(columns, f, 3, affine), columns > 1, &x, &[], seed);
         for function in [Function::Mean(columns), Function::Variance(columns, f)] {
-            let rounds = columns > 1 && (function != Function::Mean(columns) || !columns.is_power_of_two());
+            let rounds =
+                columns > 1 && (function != Function::Mean(columns) || !columns.is_power_of_two());
             check(&Function::OnBits(Box::new(function)), rounds, &x, &[], seed);
         }
     }

@@ -1,8 +1,10 @@
-//! Every byte that either party sends is uniform, whatever the input: a one-time pad lies over everything.
+//! Every byte that either party sends is uniform, whatever the input: a one-time pad lies over
+//! everything.
 //!
-//! Eight equal elements, so that messages of bits are whole bytes, and two inputs as different as can be; `P0` holds the input
-//! and `P1` zeros, so that nothing but the masks hides it. Bytes are sorted by party, message and place; each class is held
-//! against the uniform distribution, and against the same class under the other input. The seeds are fixed.
+//! Eight equal elements, so that messages of bits are whole bytes, and two inputs as different as
+//! can be; `P0` holds the input and `P1` zeros, so that nothing but the masks hides it. Bytes are
+//! sorted by party, message and place; each class is held against the uniform distribution, and
+//! against the same class under the other input. The seeds are fixed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::BTreeMap;
@@ -37,7 +39,11 @@ fn functions() -> Vec<Function> {
         on_bits(Function::Relu),
         on_bits(Function::Truncate(12)),
         on_bits(Function::Choose { width: 1, other: false }),
-        on_bits(Function::Compare { constants: vec![-3, 1000], folding: Folding::Direct, other: true }),
+        on_bits(Function::Compare {
+            constants: vec![-3, 1000],
+            folding: Folding::Direct,
+            other: true,
+        }),
         on_bits(Function::Equal { constant: 0, other: false }),
         Function::Relu,
         Function::ReluShift(12),
@@ -78,7 +84,13 @@ fn uniform<R: Runs>() {
             let (mut classes, dealer) = (Classes::default(), shares[0].blank());
             for run in 0..RUNS {
                 // Another key for every run and function.
-                let private = R::private_on(&function, shares.clone(), &dealer, Memory::Seeded, number * RUNS + run);
+                let private = R::private_on(
+                    &function,
+                    shares.clone(),
+                    &dealer,
+                    Memory::Seeded,
+                    number * RUNS + run,
+                );
                 add(&mut classes, &private.sent);
             }
             classes
@@ -86,8 +98,14 @@ fn uniform<R: Runs>() {
         assert!(first.len() >= 2 * ELEMENTS && first.len() == second.len());
         for ((class, a), b) in first.iter().zip(second.values()) {
             let statistics = [a.against_uniform(), b.against_uniform(), a.against(b)];
-            let case = format!("{function:?}, k = {}: (party, message, byte) {class:?}: {statistics:?}", R::BITS);
-            assert!(a.total() == RUNS && statistics.iter().all(|&statistic| statistic < BYTES_BOUND), "{case}");
+            let case = format!(
+                "{function:?}, k = {}: (party, message, byte) {class:?}: {statistics:?}",
+                R::BITS
+            );
+            assert!(
+                a.total() == RUNS && statistics.iter().all(|&statistic| statistic < BYTES_BOUND),
+                "{case}"
+            );
         }
     }
 }
@@ -102,7 +120,8 @@ fn every_byte_is_uniform_at_64_bits() {
     uniform::<u64>();
 }
 
-/// The same without masks: all correlations are zeros. Then `P0`'s first message is its input, and the test would see it.
+/// The same without masks: all correlations are zeros. Then `P0`'s first message is its input, and
+/// the test would see it.
 fn unmasked<R: Runs>() {
     for function in functions() {
         for shares in inputs::<R>(&function) {
@@ -114,7 +133,12 @@ fn unmasked<R: Runs>() {
                 class.1 == 0 && histogram.against_uniform() > 100.0 * BYTES_BOUND
             };
             let first = classes.keys().filter(|class| class.1 == 0).count();
-            assert_eq!(classes.iter().filter(|&class| exploded(class)).count(), first, "{function:?}, k = {}", R::BITS);
+            assert_eq!(
+                classes.iter().filter(|&class| exploded(class)).count(),
+                first,
+                "{function:?}, k = {}",
+                R::BITS
+            );
         }
     }
 }
@@ -125,14 +149,16 @@ fn without_masks_the_statistic_explodes() {
     unmasked::<u64>();
 }
 
-/// One bit of one byte that is a little off would be seen: every run's first byte with its lowest bit cleared, one in four.
+/// One bit of one byte that is a little off would be seen: every run's first byte with its lowest
+/// bit cleared, one in four.
 #[test]
 fn a_small_bias_is_seen() {
     let function = Function::Square;
     let [shares, _] = inputs::<u32>(&function);
     let mut histogram = Histogram::default();
     for run in 0..4 * RUNS {
-        let private = u32::private_on(&function, shares.clone(), &shares[0].blank(), Memory::Seeded, run);
+        let private =
+            u32::private_on(&function, shares.clone(), &shares[0].blank(), Memory::Seeded, run);
         let byte = private.sent[0][0][0];
         histogram.add(if run % 4 == 0 { byte & 0xfe } else { byte });
     }

@@ -1,6 +1,8 @@
-//! Properties of words, shares, fixed point, both protocols and network descriptions, on random cases.
+//! Properties of words, shares, fixed point, both protocols and network descriptions, on random
+//! cases.
 //!
-//! A failing case is shrunk and printed with its seed. The exhaustive tests on small rings are in the core.
+//! A failing case is shrunk and printed with its seed. The exhaustive tests on small rings are in
+//! the core.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use proptest::prelude::*;
@@ -21,7 +23,15 @@ fn word() -> impl Strategy<Value = u64> {
         let near = (1_u64 << power).wrapping_add_signed(off);
         if negative { near.wrapping_neg() } else { near }
     });
-    prop_oneof![any::<u64>(), near_power, any::<u32>().prop_map(u64::from), Just(0), Just(u64::MAX), Just(1 << 31), Just(1 << 63)]
+    prop_oneof![
+        any::<u64>(),
+        near_power,
+        any::<u32>().prop_map(u64::from),
+        Just(0),
+        Just(u64::MAX),
+        Just(1 << 31),
+        Just(1 << 63)
+    ]
 }
 
 fn kind() -> impl Strategy<Value = GateKind> {
@@ -31,14 +41,19 @@ fn kind() -> impl Strategy<Value = GateKind> {
 /// Compares the linear protocol with its twin.
 fn check_linear<R: Ring>(shape: Shape, seed: u64) {
     let mut rng = rng(seed);
-    let mut words = |count: usize| (0..count).map(|_| steps::word::<R>(&mut rng)).collect::<Vec<_>>();
+    let mut words =
+        |count: usize| (0..count).map(|_| steps::word::<R>(&mut rng)).collect::<Vec<_>>();
     let (rows, row_elems) = shape.weights();
     let weights = words(rows * row_elems);
     let (h, h_1) = (words(usize::from(shape.inputs())), words(usize::from(shape.inputs())));
     let mut expected = vec![R::ZERO; usize::from(shape.outputs())];
     let bias = expected.clone();
     linear_step::twin(&shape.alone(0), &weights, &bias, |_| &h, &mut expected);
-    assert_eq!(steps::linear::<R, ChaCha12>(shape, &weights, &h, &h_1, &mut rng), expected, "{shape:?}, seed {seed}");
+    assert_eq!(
+        steps::linear::<R, ChaCha12>(shape, &weights, &h, &h_1, &mut rng),
+        expected,
+        "{shape:?}, seed {seed}"
+    );
 }
 
 /// Windows over images that they fit.
@@ -188,63 +203,84 @@ proptest! {
 
 /// Shapes that may be anything.
 fn any_shape() -> impl Strategy<Value = Shape> {
-    let numbers = any::<[u16; 5]>().prop_map(|numbers| numbers.map(|number| number >> (number % 16)));
-    (0..5, numbers, any::<[u8; 8]>()).prop_map(|(kind, [channels, height, width, filters, groups], [a, b, c, d, e, f, g, h])| {
-        let small = |number: u8| number >> (number % 8);
-        let window = Window {
-            channels,
-            height,
-            width,
-            filters,
-            groups,
-            kernel: (small(a), small(b)),
-            stride: (small(c), small(d)),
-            before: (small(e), small(f)),
-            after: (small(g), small(h)),
-        };
-        match kind {
-            0 => Shape::Dense { inputs: channels, outputs: filters },
-            1 => Shape::Identity { width },
-            2 => Shape::Mean(window),
-            3 => Shape::Convolution(window),
-            _ => Shape::Convolution(Window { groups: 1, before: (0, 0), after: (0, 0), ..window }),
-        }
-    })
+    let numbers =
+        any::<[u16; 5]>().prop_map(|numbers| numbers.map(|number| number >> (number % 16)));
+    (0..5, numbers, any::<[u8; 8]>()).prop_map(
+        |(kind, [channels, height, width, filters, groups], [a, b, c, d, e, f, g, h])| {
+            let small = |number: u8| number >> (number % 8);
+            let window = Window {
+                channels,
+                height,
+                width,
+                filters,
+                groups,
+                kernel: (small(a), small(b)),
+                stride: (small(c), small(d)),
+                before: (small(e), small(f)),
+                after: (small(g), small(h)),
+            };
+            match kind {
+                0 => Shape::Dense { inputs: channels, outputs: filters },
+                1 => Shape::Identity { width },
+                2 => Shape::Mean(window),
+                3 => Shape::Convolution(window),
+                _ => Shape::Convolution(Window {
+                    groups: 1,
+                    before: (0, 0),
+                    after: (0, 0),
+                    ..window
+                }),
+            }
+        },
+    )
 }
 
 fn layer() -> impl Strategy<Value = Layer> {
     let skip = proptest::option::of((any::<u8>(), any_shape(), any::<u8>()));
-    (any_shape(), any::<u8>(), any::<u8>(), any::<bool>(), skip).prop_map(|(shape, weight_frac_bits, shift, relu, skip)| {
-        let activation = if relu { Activation::Relu } else { Activation::Identity };
-        let skip = skip.map(|(from, shape, weight_frac_bits)| Skip { from: from % 8, shape, weight_frac_bits });
-        Layer { shape, weight_frac_bits, skip, shift, activation }
-    })
+    (any_shape(), any::<u8>(), any::<u8>(), any::<bool>(), skip).prop_map(
+        |(shape, weight_frac_bits, shift, relu, skip)| {
+            let activation = if relu { Activation::Relu } else { Activation::Identity };
+            let skip = skip.map(|(from, shape, weight_frac_bits)| Skip {
+                from: from % 8,
+                shape,
+                weight_frac_bits,
+            });
+            Layer { shape, weight_frac_bits, skip, shift, activation }
+        },
+    )
 }
 
 /// Layers that fit each other.
 fn chain() -> impl Strategy<Value = (u8, u32, Vec<Layer>)> {
     let layer = (1_u16.., 0_u8..12, 0_u8..31, any::<bool>());
-    (0_u8..16, 1_u32..1 << 31, 1_u16.., prop::collection::vec(layer, 1..8)).prop_map(|(frac_bits, limit, inputs, layers)| {
-        let (mut width, mut bits) = (inputs, frac_bits);
-        let layers = layers
-            .into_iter()
-            .map(|(outputs, weight_frac_bits, shift, relu)| {
-                let weight_frac_bits = weight_frac_bits.min(31 - bits);
-                let shift = shift.min(bits + weight_frac_bits).min(30);
-                let activation = if relu { Activation::Relu } else { Activation::Identity };
-                let layer = Layer::dense(width, outputs, weight_frac_bits, shift, activation);
-                (width, bits) = (outputs, bits + weight_frac_bits - shift);
-                layer
-            })
-            .collect();
-        (frac_bits, limit, layers)
-    })
+    (0_u8..16, 1_u32..1 << 31, 1_u16.., prop::collection::vec(layer, 1..8)).prop_map(
+        |(frac_bits, limit, inputs, layers)| {
+            let (mut width, mut bits) = (inputs, frac_bits);
+            let layers = layers
+                .into_iter()
+                .map(|(outputs, weight_frac_bits, shift, relu)| {
+                    let weight_frac_bits = weight_frac_bits.min(31 - bits);
+                    let shift = shift.min(bits + weight_frac_bits).min(30);
+                    let activation = if relu { Activation::Relu } else { Activation::Identity };
+                    let layer = Layer::dense(width, outputs, weight_frac_bits, shift, activation);
+                    (width, bits) = (outputs, bits + weight_frac_bits - shift);
+                    layer
+                })
+                .collect();
+            (frac_bits, limit, layers)
+        },
+    )
 }
 
 /// Everything that is computed from a description, for panics and overflows.
 fn use_description<const L: usize>(network: &Network<L>) {
     for index in 0..=network.layers().len() {
-        let _ = (network.gate(index), network.parts(index), network.weight_elems(index), network.vector(index));
+        let _ = (
+            network.gate(index),
+            network.parts(index),
+            network.weight_elems(index),
+            network.vector(index),
+        );
     }
     // Counting takes as long as there are blocks to count, and a device stops at its limit.
     let few = network.blocks(10_000) <= 10_000;
@@ -304,10 +340,12 @@ proptest! {
     }
 }
 
-/// Corrections of rows that end inside a block must not depend on anything but their own row and mask: ends of layers, at 64 bits.
+/// Corrections of rows that end inside a block must not depend on anything but their own row and
+/// mask: ends of layers, at 64 bits.
 #[test]
 fn linear_layers_at_the_edges() {
-    for (inputs, outputs) in [(1, 1), (8, 64), (9, 65), (256, 1), (257, 3), (512, 128), (513, 129)] {
+    for (inputs, outputs) in [(1, 1), (8, 64), (9, 65), (256, 1), (257, 3), (512, 128), (513, 129)]
+    {
         check_linear::<u32>(Shape::Dense { inputs, outputs }, 60);
         check_linear::<u64>(Shape::Dense { inputs, outputs }, 61);
     }

@@ -39,12 +39,22 @@ fn debug_output_has_no_contents() {
     is_redacted(&Identity::<ChaCha12>::new(DeviceId::new("pump").unwrap(), &key), &[]);
     is_redacted(&Welcome { layers: 3, model_seed: [0xa5; 32] }, &["3"]);
     is_redacted(&PlainModel { weights: &[&[77]], biases: &[&[78]] }, &["1"]);
-    let scratch = Scratch { masked: &mut [77], vectors: &mut [77], output: &mut [77], own_bits: &mut [7], peer_bits: &mut [7] };
+    let scratch = Scratch {
+        masked: &mut [77],
+        vectors: &mut [77],
+        output: &mut [77],
+        own_bits: &mut [7],
+        peer_bits: &mut [7],
+    };
     is_redacted(&scratch, &[]);
 
     let parts = Shape::Dense { inputs: 2, outputs: 2 }.alone(0);
-    let digits =
-        sharelet_core::correlation::digits::Digits::plan(32, 8, sharelet_core::correlation::digits::GateKind::Relu).unwrap();
+    let digits = sharelet_core::correlation::digits::Digits::plan(
+        32,
+        8,
+        sharelet_core::correlation::digits::GateKind::Relu,
+    )
+    .unwrap();
     let mut offline = Offline::new(&keystream, SessionToken::consumed(9));
     is_redacted(&offline, &[]);
     let (mut rows, masks) = offline.layer(&keystream, parts.clone(), true);

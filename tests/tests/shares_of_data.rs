@@ -26,20 +26,25 @@ async fn on_disk(table: &Table) -> [Vec<u8>; 2] {
     let encoded = shares::encode(table, 20).unwrap();
     let (dataset, who) = ("d".parse().unwrap(), "o".parse().unwrap());
     let description = owner::describe(table, UploadId::random().unwrap(), dataset, who, 20);
-    let states = [(Party::P0, "0"), (Party::P1, "1")].map(|(party, name)| (party, folder.path().join(name)));
+    let states =
+        [(Party::P0, "0"), (Party::P1, "1")].map(|(party, name)| (party, folder.path().join(name)));
     let servers = states.clone().map(|(party, state)| {
         let datasets: Arc<Datasets> = Datasets::open(&state, party).unwrap();
         let (near, far) = tokio::io::duplex(1 << 16);
         tokio::spawn(async move {
             let far = Connection::over(far, STALL);
             let stop = CancellationToken::new();
-            upload::converse(far, datasets, &Limits::default(), Admission::Served, stop).await.expect("serves");
+            upload::converse(far, datasets, &Limits::default(), Admission::Served, stop)
+                .await
+                .expect("serves");
         });
         (format!("{party:?}"), Connection::over(near, STALL))
     });
     let upload = Upload { description: &description, encoded: &encoded, keys: &[] };
     owner::share(upload, servers, &mut |_| ()).await.expect("shares");
-    states.map(|(_, state)| std::fs::read(state.join(format!("dataset-d/{}.share", description.id))).unwrap())
+    states.map(|(_, state)| {
+        std::fs::read(state.join(format!("dataset-d/{}.share", description.id))).unwrap()
+    })
 }
 
 /// The share in a file: before it is the head, behind it a checksum.
@@ -72,11 +77,16 @@ async fn the_bytes_of_one_server_are_uniform_whatever_the_data() {
         let mut all = Histogram::default();
         all.extend(share);
         assert!(all.against_uniform() < BYTES_BOUND, "{value}: {}", all.against_uniform());
-        // Each byte of a word and its topmost bit by themselves: a mask that is too short would show there.
+        // Each byte of a word and its topmost bit by themselves: a mask that is too short would
+        // show there.
         for place in 0..8 {
             let mut bytes = Histogram::default();
             share.iter().skip(place).step_by(8).for_each(|&byte| bytes.add(byte));
-            assert!(bytes.against_uniform() < BYTES_BOUND, "{value}, byte {place}: {}", bytes.against_uniform());
+            assert!(
+                bytes.against_uniform() < BYTES_BOUND,
+                "{value}, byte {place}: {}",
+                bytes.against_uniform()
+            );
         }
         let mut sign = BitCount::default();
         share.iter().skip(7).step_by(8).for_each(|&byte| sign.add(byte >> 7 == 1));
@@ -93,6 +103,9 @@ async fn a_seed_is_used_once() {
     let ([zero, one], [zero_again, one_again]) = (on_disk(&table).await, on_disk(&table).await);
     let bytes = 100 * 10 * 8;
     assert_ne!(share_of(&zero, 32), share_of(&zero_again, 32));
-    let same = share_of(&one, bytes).chunks_exact(8).zip(share_of(&one_again, bytes).chunks_exact(8)).filter(|(a, b)| a == b);
+    let same = share_of(&one, bytes)
+        .chunks_exact(8)
+        .zip(share_of(&one_again, bytes).chunks_exact(8))
+        .filter(|(a, b)| a == b);
     assert_eq!(same.count(), 0);
 }

@@ -1,5 +1,12 @@
-//! What crosses a wire in a training step is uniform, whatever data and model: messages of either server, and what the dealer gives.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::cast_precision_loss, missing_docs)]
+//! What crosses a wire in a training step is uniform, whatever data and model: messages of either
+//! server, and what the dealer gives.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::cast_precision_loss,
+    missing_docs
+)]
 
 use core::convert::Infallible;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -62,10 +69,28 @@ impl Program for Turn {
         T: Tensors,
     {
         let inputs = OpenData { inputs: self.inputs.clone() }.run(machine).await?;
-        let rates = Rates { rate: 900, rate_bits: 14, rounds_first: false, momentum: (1 << F) / 2, decay: 1 << 8 };
+        let rates = Rates {
+            rate: 900,
+            rate_bits: 14,
+            rounds_first: false,
+            momentum: (1 << F) / 2,
+            decay: 1 << 8,
+        };
         let wanted = Wanted { loss: true, correct: true };
-        let step = Step::new(&self.network, F, &mut self.model, (inputs, self.targets.clone()), rates, wanted);
-        step.map_err(|_| sharelet_core::correlation::LengthError { expected_bytes: 1, found_bytes: 0 })?.run(machine).await?;
+        let step = Step::new(
+            &self.network,
+            F,
+            &mut self.model,
+            (inputs, self.targets.clone()),
+            rates,
+            wanted,
+        );
+        step.map_err(|_| sharelet_core::correlation::LengthError {
+            expected_bytes: 1,
+            found_bytes: 0,
+        })?
+        .run(machine)
+        .await?;
         Ok(())
     }
 }
@@ -81,7 +106,10 @@ fn turn(network: &Network, value: u64) -> Turn {
     let mut model = Model::zeros(network, true).unwrap();
     model.words_mut().for_each(|word| *word = value);
     let mut targets = vec![0; BATCH * outputs];
-    targets.iter_mut().step_by(outputs.max(2)).for_each(|word| *word = if value == 0 { 0 } else { 1 << F });
+    targets
+        .iter_mut()
+        .step_by(outputs.max(2))
+        .for_each(|word| *word = if value == 0 { 0 } else { 1 << F });
     Turn { network: network.clone(), model, inputs: vec![value; BATCH * 6], targets }
 }
 
@@ -89,14 +117,23 @@ fn turn(network: &Network, value: u64) -> Turn {
 type Column = Vec<Vec<u8>>;
 
 /// Each message of server 0 and of server 1, and records and products that the dealer gives.
-fn observe(network: &Network, value: u64, truncation: Truncation, sessions: u64) -> Vec<(String, Column)> {
+fn observe(
+    network: &Network,
+    value: u64,
+    truncation: Truncation,
+    sessions: u64,
+) -> Vec<(String, Column)> {
     let mut rng = ChaCha20Rng::from_seed([value.to_le_bytes()[2]; 32]);
     let keystream = Keystream::<ChaCha12>::new(&Key::generate(&mut rng));
     let plan = Plan::of(&mut turn(network, 0), truncation).unwrap();
     let mut seen: Vec<(String, Column)> = Vec::new();
     for session in 0..sessions {
-        let (dealt, ()) = deal(&plan, &mut turn(network, 0), truncation, &keystream, session, &mut rng).unwrap();
-        let mut add = |name: String, bytes: Vec<u8>| match seen.iter_mut().find(|(known, _)| *known == name) {
+        let (dealt, ()) =
+            deal(&plan, &mut turn(network, 0), truncation, &keystream, session, &mut rng).unwrap();
+        let mut add = |name: String, bytes: Vec<u8>| match seen
+            .iter_mut()
+            .find(|(known, _)| *known == name)
+        {
             Some((_, column)) => column.push(bytes),
             None => seen.push((name, vec![bytes])),
         };
@@ -114,10 +151,15 @@ fn observe(network: &Network, value: u64, truncation: Truncation, sessions: u64)
         let mut fixed = ChaCha20Rng::from_seed([3; 32]);
         share(&mut zero.inputs, &mut one.inputs, &mut fixed);
         share(&mut zero.targets, &mut one.targets, &mut fixed);
-        let prepared_0 = Prepared::derive(&plan, truncation, &keystream, &SessionToken::consumed(session)).unwrap();
+        let prepared_0 =
+            Prepared::derive(&plan, truncation, &keystream, &SessionToken::consumed(session))
+                .unwrap();
         let prepared_1 = Prepared::receive(&plan, truncation, dealt).unwrap();
         let ((to_1, from_0), (to_0, from_1)) = (channel(), channel());
-        let wires = [Wire { to: to_1, from: from_1, sent: Vec::new() }, Wire { to: to_0, from: from_0, sent: Vec::new() }];
+        let wires = [
+            Wire { to: to_1, from: from_1, sent: Vec::new() },
+            Wire { to: to_0, from: from_0, sent: Vec::new() },
+        ];
         let [wire_0, wire_1] = wires;
         let (sent_0, sent_1) = std::thread::scope(|scope| {
             let other = scope.spawn(|| block_on(prepared_1.run(&mut one, wire_1)).unwrap().1.sent);
@@ -126,28 +168,38 @@ fn observe(network: &Network, value: u64, truncation: Truncation, sessions: u64)
         });
         for (server, sent) in [sent_0, sent_1].into_iter().enumerate() {
             for (index, message) in sent.into_iter().enumerate() {
-                add(format!("server {server}, message {index} of {} bytes", message.len()), message);
+                add(
+                    format!("server {server}, message {index} of {} bytes", message.len()),
+                    message,
+                );
             }
         }
     }
     seen
 }
 
-/// Bytes are uniform where there are enough for the statistic, and so is each bit; padding at the end of bits is zero.
+/// Bytes are uniform where there are enough for the statistic, and so is each bit; padding at the
+/// end of bits is zero.
 fn check(case: &str, column: &Column) {
     let (first, sessions) = (&column[0], column.len() as f64);
     let (mut bytes, mut partial) = (Histogram::default(), 0);
     for place in 0..first.len() {
-        let varies = column.iter().fold(0, |varies, message| varies | message[place] ^ first[place]);
+        let varies =
+            column.iter().fold(0, |varies, message| varies | message[place] ^ first[place]);
         for bit in (0..8).filter(|bit| varies >> bit & 1 == 1) {
-            let ones = column.iter().filter(|message| message[place] >> bit & 1 == 1).count() as f64;
+            let ones =
+                column.iter().filter(|message| message[place] >> bit & 1 == 1).count() as f64;
             let statistic = (2.0 * ones - sessions).powi(2) / sessions;
             assert!(statistic < BIT_BOUND, "{case}: byte {place}, bit {bit}: {ones} of {sessions}");
         }
         if varies == u8::MAX {
             column.iter().for_each(|message| bytes.add(message[place]));
         } else {
-            assert_eq!(first[place] & !varies, 0, "{case}: byte {place} has bits that never change and are not zero");
+            assert_eq!(
+                first[place] & !varies,
+                0,
+                "{case}: byte {place} has bits that never change and are not zero"
+            );
             partial += 1;
         }
     }
@@ -162,7 +214,8 @@ fn check(case: &str, column: &Column) {
 /// Data and models of zeros, of ones, and of other words: every message looks the same.
 #[test]
 fn a_training_step_shows_nothing_on_any_wire() {
-    let cases = [(Loss::CrossEntropy, 3), (Loss::SquaredError, 2), (Loss::Logistic, 1), (Loss::Hinge, 1)];
+    let cases =
+        [(Loss::CrossEntropy, 3), (Loss::SquaredError, 2), (Loss::Logistic, 1), (Loss::Hinge, 1)];
     for (loss, outputs) in cases {
         let network = network(loss, outputs);
         for truncation in [Truncation::Exact, Truncation::OneUnit] {
@@ -175,7 +228,8 @@ fn a_training_step_shows_nothing_on_any_wire() {
     }
 }
 
-/// The statistic sees what it should: the model itself in place of its mask, and the same mask for every session.
+/// The statistic sees what it should: the model itself in place of its mask, and the same mask for
+/// every session.
 #[test]
 fn a_share_without_a_mask_is_seen() {
     let mut plain = Histogram::default();

@@ -1,9 +1,11 @@
-//! The device's wire is uniform, whatever its input: a one-time pad lies over everything that it sends.
+//! The device's wire is uniform, whatever its input: a one-time pad lies over everything that it
+//! sends.
 //!
-//! Two inputs as different as can be, 10,000 sessions each under one key with rising numbers. Everything that the device
-//! sends in frames of ring elements and bits is sorted into classes: (frame, layer, byte of a word) and (frame, layer,
-//! opened bit). Each class is held against the uniform distribution, and against the same class under the other input.
-//! The bounds are exceeded by chance once in 10^9 (see `chi_square`); the seed is fixed.
+//! Two inputs as different as can be, 10,000 sessions each under one key with rising numbers.
+//! Everything that the device sends in frames of ring elements and bits is sorted into classes:
+//! (frame, layer, byte of a word) and (frame, layer, opened bit). Each class is held against the
+//! uniform distribution, and against the same class under the other input. The bounds are exceeded
+//! by chance once in 10^9 (see `chi_square`); the seed is fixed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::BTreeMap;
@@ -65,7 +67,10 @@ impl Classes {
 
     /// The classes that are not uniform.
     fn off_uniform(&self) -> Vec<(Class, f64)> {
-        let bytes = self.bytes.iter().map(|(&class, histogram)| (class, histogram.against_uniform(), BYTES_BOUND));
+        let bytes = self
+            .bytes
+            .iter()
+            .map(|(&class, histogram)| (class, histogram.against_uniform(), BYTES_BOUND));
         let bits = self.bits.iter().map(|(&class, bits)| (class, bits.against_fair(), BIT_BOUND));
         bytes
             .chain(bits)
@@ -76,7 +81,9 @@ impl Classes {
 
     /// The classes of bytes that differ between two inputs.
     fn apart(&self, other: &Self) -> Vec<(Class, f64)> {
-        let statistic = |(&class, histogram): (&Class, &Histogram)| (class, histogram.against(&other.bytes[&class]));
+        let statistic = |(&class, histogram): (&Class, &Histogram)| {
+            (class, histogram.against(&other.bytes[&class]))
+        };
         self.bytes.iter().map(statistic).filter(|&(_, statistic)| statistic > BYTES_BOUND).collect()
     }
 }
@@ -84,7 +91,9 @@ impl Classes {
 /// The opened bits and the words of a body.
 fn split_body<'f>(setup: &Setup, gate: Option<usize>, frame: &'f Frame) -> (&'f [u8], &'f [u8]) {
     let network = &setup.model.network;
-    let bits = gate.and_then(|gate| Some(opened_bytes(&network.gate(gate)?, usize::from(network.layers()[gate].outputs()))));
+    let bits = gate.and_then(|gate| {
+        Some(opened_bytes(&network.gate(gate)?, usize::from(network.layers()[gate].outputs())))
+    });
     frame.body.split_at(bits.unwrap_or(0))
 }
 
@@ -100,7 +109,8 @@ fn inputs() -> [[u32; 6]; 2] {
     [[0; 6], [high, low, high, low, high, high]]
 }
 
-/// A network of windows: a convolution, one with a residual connection, the larger of pairs, and a mean. One piece per layer.
+/// A network of windows: a convolution, one with a residual connection, the larger of pairs, and a
+/// mean. One piece per layer.
 fn windows() -> Setup {
     let mut rng = rng(23);
     let image = Window {
@@ -117,7 +127,13 @@ fn windows() -> Setup {
     let same = Window { channels: 2, height: 3, width: 3, before: (1, 1), ..image };
     let pool = Window { groups: 2, kernel: (1, 2), before: (0, 0), ..same };
     let mean = Window { width: 2, kernel: (3, 1), ..pool };
-    let layer = |shape, skip, activation| Layer { shape, weight_frac_bits: 10, skip, shift: 10, activation };
+    let layer = |shape, skip, activation| Layer {
+        shape,
+        weight_frac_bits: 10,
+        skip,
+        shift: 10,
+        activation,
+    };
     let skip = Some(Skip { from: 1, shape: Shape::Identity { width: 18 }, weight_frac_bits: 10 });
     let layers = [
         layer(Shape::Convolution(image), None, Activation::Relu),
@@ -161,14 +177,19 @@ fn with_an_honest_host_the_wire_is_uniform_under_either_input() {
 #[test]
 fn with_windows_the_wire_is_uniform_under_either_input() {
     let (low, high) = (i32::MIN.cast_unsigned(), i32::MAX.cast_unsigned());
-    let [zeros, extremes] = [[0; 16], core::array::from_fn(|at| if at % 3 == 0 { high } else { low })].map(|input: [u32; 16]| {
-        let mut classes = Classes::default();
-        honest_sessions(windows(), &input, |setup, sent| classes.add(setup, sent));
-        classes
-    });
+    let [zeros, extremes] =
+        [[0; 16], core::array::from_fn(|at| if at % 3 == 0 { high } else { low })].map(
+            |input: [u32; 16]| {
+                let mut classes = Classes::default();
+                honest_sessions(windows(), &input, |setup, sent| classes.add(setup, sent));
+                classes
+            },
+        );
     // Four `Prepared`, four `Input`; the bits of four gates, one of four digits less.
-    let bits: usize =
-        (0..4).filter_map(|layer| windows().model.network.gate(layer)).map(|gate| gate.opened_bits() as usize).sum();
+    let bits: usize = (0..4)
+        .filter_map(|layer| windows().model.network.gate(layer))
+        .map(|gate| gate.opened_bits() as usize)
+        .sum();
     assert_eq!((zeros.bytes.len(), zeros.bits.len()), (8 * 4, bits));
     for classes in [&zeros, &extremes] {
         assert_eq!(classes.off_uniform(), []);
@@ -185,8 +206,9 @@ fn without_the_mask_the_statistic_explodes() {
         let mut r = [0_u32; 6];
         let domain = Domain { session: setup.session, layer: 0, kind: Stream::InputMask };
         setup.keystream::<ChaCha8>().fill(domain, 0, &mut r);
-        for mut frame in
-            frames::split(sent).into_iter().filter(|frame| frame.header.kind == Kind::Input && frame.header.layer == 0)
+        for mut frame in frames::split(sent)
+            .into_iter()
+            .filter(|frame| frame.header.kind == Kind::Input && frame.header.layer == 0)
         {
             for (bytes, r) in frame.body.chunks_exact_mut(4).zip(r) {
                 let d = u32::from_le_bytes(bytes.try_into().unwrap());
@@ -200,17 +222,29 @@ fn without_the_mask_the_statistic_explodes() {
     assert!(off.iter().all(|&(_, statistic)| statistic > 100.0 * BYTES_BOUND), "{off:?}");
 }
 
-/// The same session number twice is what the counter prevents: the difference of the two transcripts is that of the inputs.
+/// The same session number twice is what the counter prevents: the difference of the two
+/// transcripts is that of the inputs.
 #[test]
 fn a_mask_used_twice_shows_the_difference_of_the_inputs() {
     let [zeros, extremes] = inputs();
     let setup = setup();
     let first_input = |input: &[u32]| {
         let transcript = setup.honest::<ChaCha12>(input, 10_000);
-        let frame = frames::split(&transcript.device).into_iter().find(|frame| frame.header.kind == Kind::Input).unwrap();
-        frame.body.chunks_exact(4).map(|bytes| u32::from_le_bytes(bytes.try_into().unwrap())).collect::<Vec<_>>()
+        let frame = frames::split(&transcript.device)
+            .into_iter()
+            .find(|frame| frame.header.kind == Kind::Input)
+            .unwrap();
+        frame
+            .body
+            .chunks_exact(4)
+            .map(|bytes| u32::from_le_bytes(bytes.try_into().unwrap()))
+            .collect::<Vec<_>>()
     };
-    let difference: Vec<u32> = first_input(&extremes).iter().zip(first_input(&zeros)).map(|(a, b)| a.wrapping_sub(b)).collect();
+    let difference: Vec<u32> = first_input(&extremes)
+        .iter()
+        .zip(first_input(&zeros))
+        .map(|(a, b)| a.wrapping_sub(b))
+        .collect();
     assert_eq!(difference, extremes);
 }
 
@@ -228,9 +262,15 @@ fn with_a_host_that_chooses_every_byte_the_wire_is_uniform_under_either_input() 
                     .into_iter()
                     .map(|mut frame| {
                         match frame.header {
-                            Header { kind: Kind::Gate | Kind::Answer, .. } if strategy == 0 => frame.body.fill(0),
-                            Header { kind: Kind::Gate | Kind::Answer, .. } if strategy == 1 => frame.body.fill(0xff),
-                            Header { kind: Kind::Gate | Kind::Answer, .. } => rng.fill_bytes(&mut frame.body),
+                            Header { kind: Kind::Gate | Kind::Answer, .. } if strategy == 0 => {
+                                frame.body.fill(0)
+                            }
+                            Header { kind: Kind::Gate | Kind::Answer, .. } if strategy == 1 => {
+                                frame.body.fill(0xff)
+                            }
+                            Header { kind: Kind::Gate | Kind::Answer, .. } => {
+                                rng.fill_bytes(&mut frame.body)
+                            }
                             _ => {}
                         }
                         frame
@@ -249,6 +289,10 @@ fn with_a_host_that_chooses_every_byte_the_wire_is_uniform_under_either_input() 
             classes
         });
         assert_eq!((zeros.bytes.len(), zeros.bits.len()), (6 * 4, 3 * 7));
-        assert_eq!([zeros.off_uniform(), extremes.off_uniform(), zeros.apart(&extremes)], [vec![], vec![], vec![]], "{strategy}");
+        assert_eq!(
+            [zeros.off_uniform(), extremes.off_uniform(), zeros.apart(&extremes)],
+            [vec![], vec![], vec![]],
+            "{strategy}"
+        );
     }
 }

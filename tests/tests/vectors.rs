@@ -1,15 +1,19 @@
-//! Known answers: the bytes of every message, of a whole tiny session, and of the keystream, as files.
+//! Known answers: the bytes of every message, of a whole tiny session, and of the keystream, as
+//! files.
 //!
-//! The files are the contract between firmware of today and hosts of tomorrow. `UPDATE_VECTORS=1` writes them anew, which
-//! is right only together with a new wire version. The files themselves, not the code that wrote them, are then played to
-//! both sides; `bad_*` files must fail with the error that they name.
+//! The files are the contract between firmware of today and hosts of tomorrow. `UPDATE_VECTORS=1`
+//! writes them anew, which is right only together with a new wire version. The files themselves,
+//! not the code that wrote them, are then played to both sides; `bad_*` files must fail with the
+//! error that they name.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use core::fmt::Write as _;
 
 use rand_core::Rng;
 use sharelet_core::correlation::{Position, linear};
-use sharelet_core::keystream::{ChaCha8, ChaCha12, ChaCha20, Domain, Key, Keystream, Kind as Stream, Rounds};
+use sharelet_core::keystream::{
+    ChaCha8, ChaCha12, ChaCha20, Domain, Key, Keystream, Kind as Stream, Rounds,
+};
 use sharelet_core::network::{Activation, Layer, Network};
 use sharelet_core::ring::Ring;
 use sharelet_core::shape::Shape;
@@ -22,7 +26,8 @@ use sharelet_tests::pipe::End;
 use sharelet_tests::{frames, hex, rng};
 
 fn control_frame(kind: Kind, body: &[u8]) -> Vec<u8> {
-    [&Header { kind, layer: 0, body_bytes: u32::try_from(body.len()).unwrap() }.emit()[..], body].concat()
+    [&Header { kind, layer: 0, body_bytes: u32::try_from(body.len()).unwrap() }.emit()[..], body]
+        .concat()
 }
 
 fn message<T: serde::Serialize>(kind: Kind, message: &T) -> Vec<u8> {
@@ -90,27 +95,41 @@ const REFUSALS: [(&str, Refusal); 20] = [
 
 #[test]
 fn control_messages() {
-    for (name, answer, rounds) in
-        [("pump-07", Answer::Device, 12), ("sixteen-letters.", Answer::Host, 20), ("a", Answer::Both, 8)]
-    {
+    for (name, answer, rounds) in [
+        ("pump-07", Answer::Device, 12),
+        ("sixteen-letters.", Answer::Host, 20),
+        ("a", Answer::Both, 8),
+    ] {
         let (value, bytes) = hello(name, answer, rounds);
         let file = format!("hello_{}.hex", format!("{answer:?}").to_lowercase());
-        hex::check(&file, &frame_file("device to host: who is there", &format!("{value:?}"), &bytes));
+        hex::check(
+            &file,
+            &frame_file("device to host: who is there", &format!("{value:?}"), &bytes),
+        );
         assert_eq!(control::parse_hello(&hex::decode(&hex::read(&file))[6..]), Ok(value));
     }
 
     let what = "host to device: seed of the weight mask (80 to 9f), then the network";
     hex::check("welcome.hex", &frame_file(what, &format!("{:?}", network()), &welcome()));
     let mut described = Network::<8>::default();
-    let read = control::parse_welcome(&hex::decode(&hex::read("welcome.hex"))[6..], &mut described).unwrap();
+    let read = control::parse_welcome(&hex::decode(&hex::read("welcome.hex"))[6..], &mut described)
+        .unwrap();
     assert_eq!((read.model_seed, described), (seed(0x80), network()));
 
     for (name, number) in [("small", 5), ("large", u64::MAX - 1)] {
         let (request, grant) = (Request { next_session: number }, Grant { session: number });
         let files = [format!("request_{name}.hex"), format!("grant_{name}.hex")];
-        let text = frame_file("device to host: a session is wanted", &format!("{request:?}"), &message(Kind::Request, &request));
+        let text = frame_file(
+            "device to host: a session is wanted",
+            &format!("{request:?}"),
+            &message(Kind::Request, &request),
+        );
         hex::check(&files[0], &text);
-        let text = frame_file("host to device: the session to use", &format!("{grant:?}"), &message(Kind::Grant, &grant));
+        let text = frame_file(
+            "host to device: the session to use",
+            &format!("{grant:?}"),
+            &message(Kind::Grant, &grant),
+        );
         hex::check(&files[1], &text);
         assert_eq!(control::parse(&hex::decode(&hex::read(&files[0]))[6..]), Ok(request));
         assert_eq!(control::parse(&hex::decode(&hex::read(&files[1]))[6..]), Ok(grant));
@@ -118,7 +137,11 @@ fn control_messages() {
 
     for (name, refusal) in REFUSALS {
         let file = format!("refuse_{name}.hex");
-        let text = frame_file("either way: no, and why", &format!("{refusal:?}"), &message(Kind::Refuse, &refusal));
+        let text = frame_file(
+            "either way: no, and why",
+            &format!("{refusal:?}"),
+            &message(Kind::Refuse, &refusal),
+        );
         hex::check(&file, &text);
         assert_eq!(control::parse(&hex::decode(&hex::read(&file))[6..]), Ok(refusal));
     }
@@ -127,8 +150,13 @@ fn control_messages() {
 /// A session with both kinds of gate, fixed in everything.
 fn session() -> (Setup, Vec<u32>) {
     let word = i32::cast_unsigned;
-    let layer = |inputs, outputs, shift, activation| Layer::dense(inputs, outputs, 10, shift, activation);
-    let layers = [layer(3, 2, 8, Activation::Relu), layer(2, 2, 12, Activation::Identity), layer(2, 3, 0, Activation::Identity)];
+    let layer =
+        |inputs, outputs, shift, activation| Layer::dense(inputs, outputs, 10, shift, activation);
+    let layers = [
+        layer(3, 2, 8, Activation::Relu),
+        layer(2, 2, 12, Activation::Identity),
+        layer(2, 3, 0, Activation::Identity),
+    ];
     let model = Model {
         network: Network::new(8, 1 << 20, &layers).unwrap(),
         weights: vec![
@@ -136,7 +164,11 @@ fn session() -> (Setup, Vec<u32>) {
             [900, -900, 5, 1024].map(word).to_vec(),
             [1024, 0, 0, 1024, -1024, 1].map(word).to_vec(),
         ],
-        biases: vec![[0, -300_000].map(word).to_vec(), [1 << 18, 7].map(word).to_vec(), [0, 1, -2].map(word).to_vec()],
+        biases: vec![
+            [0, -300_000].map(word).to_vec(),
+            [1 << 18, 7].map(word).to_vec(),
+            [0, 1, -2].map(word).to_vec(),
+        ],
     };
     let setup = Setup {
         model,
@@ -156,8 +188,8 @@ fn signed(words: &[u32]) -> String {
 
 fn session_file(who: &str, sent: &[u8], setup: &Setup, input: &[u32]) -> String {
     let mut text = format!(
-        "# what the {who} sends in a session of wire version {}\n# device key: 00 to 1f\n# model seed: 20 to 3f\n\
-         # rounds: 12\n# network: {:?}\n# session: {}\n# input: {}\n# answer: {}\n",
+        "# what the {who} sends in a session of wire version {}\n# device key: 00 to 1f\n# model \
+         seed: 20 to 3f\n# rounds: 12\n# network: {:?}\n# session: {}\n# input: {}\n# answer: {}\n",
         sharelet_core::wire::VERSION,
         setup.model.network,
         setup.session,
@@ -182,21 +214,31 @@ fn a_whole_session() {
     hex::check("session_device.hex", &session_file("device", &transcript.device, &setup, &input));
     hex::check("session_host.hex", &session_file("host", &transcript.host, &setup, &input));
     let text = format!(
-        "# what the dealer sends the host for the session of session_device.hex; its generator is ChaCha12 with seed 40 to 5f\n{}",
+        "# what the dealer sends the host for the session of session_device.hex; its generator is \
+         ChaCha12 with seed 40 to 5f\n{}",
         hex::encode(&corrections)
     );
     hex::check("session_dealer.hex", &text);
 
     // From here on the files speak.
-    let [device, host, dealer] =
-        ["session_device.hex", "session_host.hex", "session_dealer.hex"].map(|name| hex::decode(&hex::read(name)));
+    let [device, host, dealer] = ["session_device.hex", "session_host.hex", "session_dealer.hex"]
+        .map(|name| hex::decode(&hex::read(name)));
     let run = setup.device_against::<ChaCha12>(&host, End::Closed, &input);
-    assert_eq!((run.result, &run.sent), (Ok(answer.clone()), &device), "a device of today with the recorded host");
+    assert_eq!(
+        (run.result, &run.sent),
+        (Ok(answer.clone()), &device),
+        "a device of today with the recorded host"
+    );
     let run = setup.host_against(&device, End::Closed, &dealer);
-    assert_eq!((run.result, &run.sent), (Ok(HostEnd::Done(Some(answer))), &host), "a host of today with the recorded device");
+    assert_eq!(
+        (run.result, &run.sent),
+        (Ok(HostEnd::Done(Some(answer))), &host),
+        "a host of today with the recorded device"
+    );
 }
 
-/// Where the device takes its half of every correlation from: a host or dealer that disagrees computes nonsense.
+/// Where the device takes its half of every correlation from: a host or dealer that disagrees
+/// computes nonsense.
 #[test]
 fn keystream_positions() {
     fn positions<C: Rounds>(text: &mut String) {
@@ -213,11 +255,17 @@ fn keystream_positions() {
             (Stream::Share, "seed-compressed sharing"),
         ];
         for (kind, what) in kinds {
-            for (session, layer, index) in [(0, 0, 0), (0x0102_0304_0506_0708, 0x0a0b, 0x0c0d_0e0f)] {
+            for (session, layer, index) in [(0, 0, 0), (0x0102_0304_0506_0708, 0x0a0b, 0x0c0d_0e0f)]
+            {
                 let block = stream.block(Domain { session, layer, kind }, index);
-                let bytes: Vec<u8> = block.words().iter().flat_map(|word| word.to_le_bytes()).collect();
-                writeln!(text, "# {what}: rounds {}, session {session:#x}, layer {layer:#x}, block {index:#x}", C::ROUNDS)
-                    .unwrap();
+                let bytes: Vec<u8> =
+                    block.words().iter().flat_map(|word| word.to_le_bytes()).collect();
+                writeln!(
+                    text,
+                    "# {what}: rounds {}, session {session:#x}, layer {layer:#x}, block {index:#x}",
+                    C::ROUNDS
+                )
+                .unwrap();
                 *text += &hex::encode(&bytes);
             }
         }
@@ -237,7 +285,8 @@ fn linear_corrections() {
         let model = Keystream::<ChaCha12>::new(&Key::from_bytes(seed(0x20)));
         let device = Keystream::<ChaCha12>::new(&Key::from_bytes(seed(0)));
         let mut rng = rng(50);
-        let mut weights: Vec<R> = (0..19 * 9).map(|_| R::from_u64(u64::from(rng.next_u32() & 0xff))).collect();
+        let mut weights: Vec<R> =
+            (0..19 * 9).map(|_| R::from_u64(u64::from(rng.next_u32() & 0xff))).collect();
         let mut bytes = vec![0; weights.len() * R::BYTES];
         sharelet_core::ring::write_le_slice(&weights, &mut bytes);
         writeln!(text, "# W, 9 x 19 words of {} bits, row by row", R::BITS).unwrap();
@@ -258,7 +307,8 @@ fn linear_corrections() {
     hex::check("linear_correction.hex", &text);
 }
 
-/// Frames that a reader must refuse, and what it says. `to` is the reader: host or device, waiting for its first message.
+/// Frames that a reader must refuse, and what it says. `to` is the reader: host or device, waiting
+/// for its first message.
 #[test]
 fn bad_messages() {
     let flip = |mut bytes: Vec<u8>, at: usize, value: u8| {
@@ -277,7 +327,8 @@ fn bad_messages() {
         bytes[2] += 1;
         bytes
     };
-    // Positions in a frame: magic 6, version 10, then a hello's name 12, key 28 and answer 36; a welcome's layers 12, ring 45.
+    // Positions in a frame: magic 6, version 10, then a hello's name 12, key 28 and answer 36; a
+    // welcome's layers 12, ring 45.
     let mut cases = vec![
         ("hello_magic", "host", flip(hello.clone(), 6, b'X'), "Wire(NotSharelet)"),
         ("hello_version", "host", flip(hello.clone(), 10, 3), "Wire(Version { theirs: 3 })"),
@@ -286,8 +337,18 @@ fn bad_messages() {
         ("hello_answer", "host", flip(hello.clone(), 36, 3), "Wire(Malformed)"),
         ("hello_short", "host", short(hello.clone(), 1), "Wire(Malformed)"),
         ("hello_long", "host", long(hello.clone()), "Wire(Malformed)"),
-        ("hello_layer", "host", flip(hello.clone(), 1, 1), "Wire(WrongLayer { expected: 0, found: 1 })"),
-        ("hello_length", "host", flip(hello.clone(), 3, 1), "Wire(WrongLength { expected_bytes: 64, found_bytes: 288 })"),
+        (
+            "hello_layer",
+            "host",
+            flip(hello.clone(), 1, 1),
+            "Wire(WrongLayer { expected: 0, found: 1 })",
+        ),
+        (
+            "hello_length",
+            "host",
+            flip(hello.clone(), 3, 1),
+            "Wire(WrongLength { expected_bytes: 64, found_bytes: 288 })",
+        ),
         ("hello_cut", "host", hello[..20].to_vec(), "Closed"),
         ("not_a_frame", "host", b"GET / HTTP/1.1\r\n".to_vec(), "Wire(NotSharelet)"),
         (
@@ -298,9 +359,24 @@ fn bad_messages() {
         ),
         ("welcome_version", "device", flip(welcome(), 10, 9), "Wire(Version { theirs: 9 })"),
         ("welcome_layers", "device", flip(welcome(), 12, 3), "Wire(Malformed)"),
-        ("welcome_too_deep", "device", flip(welcome(), 12, 9), "Network(TooManyLayers { limit: 8 })"),
-        ("welcome_ring", "device", flip(welcome(), 45, 64), "Network(UnsupportedRing { ring_bits: 64 })"),
-        ("welcome_scale", "device", flip(welcome(), 46, 40), "Network(ScaleOutOfRange { layer: 0 })"),
+        (
+            "welcome_too_deep",
+            "device",
+            flip(welcome(), 12, 9),
+            "Network(TooManyLayers { limit: 8 })",
+        ),
+        (
+            "welcome_ring",
+            "device",
+            flip(welcome(), 45, 64),
+            "Network(UnsupportedRing { ring_bits: 64 })",
+        ),
+        (
+            "welcome_scale",
+            "device",
+            flip(welcome(), 46, 40),
+            "Network(ScaleOutOfRange { layer: 0 })",
+        ),
         ("welcome_short", "device", short(welcome(), 1), "Wire(Malformed)"),
         ("welcome_long", "device", long(welcome()), "Wire(Malformed)"),
         (
@@ -315,18 +391,29 @@ fn bad_messages() {
     let welcomed = welcome();
     let then = |frame: Vec<u8>| [welcomed.clone(), frame].concat();
     cases.extend([
-        ("grant_back", "device", then(message(Kind::Grant, &Grant { session: 4 })), "SessionNumber { next: 5, granted: 4 }"),
+        (
+            "grant_back",
+            "device",
+            then(message(Kind::Grant, &Grant { session: 4 })),
+            "SessionNumber { next: 5, granted: 4 }",
+        ),
         (
             "grant_last",
             "device",
             then(message(Kind::Grant, &Grant { session: u64::MAX })),
             "SessionNumber { next: 5, granted: 18446744073709551615 }",
         ),
-        ("grant_overlong", "device", then(control_frame(Kind::Grant, &[0xff; 11])), "Wire(Malformed)"),
+        (
+            "grant_overlong",
+            "device",
+            then(control_frame(Kind::Grant, &[0xff; 11])),
+            "Wire(Malformed)",
+        ),
         ("grant_empty", "device", then(control_frame(Kind::Grant, &[])), "Wire(Malformed)"),
     ]);
     let mut rng = rng(51);
-    let mut setup = Setup::random(Model::random(&[300, 20, 4], false, &mut rng), Answer::Device, &mut rng);
+    let mut setup =
+        Setup::random(Model::random(&[300, 20, 4], false, &mut rng), Answer::Device, &mut rng);
     setup.next = 5;
     for (name, to, bytes, error) in cases {
         let file = format!("bad_{name}.hex");
@@ -341,7 +428,9 @@ fn bad_messages() {
         let text = hex::read(&name);
         let bytes = hex::decode(&text);
         let found = match hex::field(&text, "to").unwrap() {
-            "device" => setup.device_against::<ChaCha12>(&bytes, End::Closed, &[0; 300]).result.err(),
+            "device" => {
+                setup.device_against::<ChaCha12>(&bytes, End::Closed, &[0; 300]).result.err()
+            }
             _ => setup.host_against(&bytes, End::Closed, &[]).result.err(),
         };
         assert_eq!(

@@ -1,4 +1,5 @@
-//! `cargo xtask bench`: figures as tables, as `docs/benchmarks.md` and `docs/functions.md`, and as `target/bench/GROUP.json`.
+//! `cargo xtask bench`: figures as tables, as `docs/benchmarks.md` and `docs/functions.md`, and as
+//! `target/bench/GROUP.json`.
 
 mod functions;
 mod page;
@@ -24,7 +25,8 @@ use crate::setup::{Setup, Toolchain};
 use crate::steps::Steps;
 use crate::workspace::Workspace;
 
-/// Readings per model and board. Counts differ by a few hundred instructions from one to the next; the last is taken.
+/// Readings per model and board. Counts differ by a few hundred instructions from one to the next;
+/// the last is taken.
 const READINGS: usize = 3;
 /// A data party takes less flash than this beyond the network stack.
 const MOST_DATA_PARTY_BYTES: u64 = 8 * 1024;
@@ -102,7 +104,10 @@ pub fn run(args: &BenchArgs) -> Result<()> {
             }
         }
     }
-    for (group, figures) in ["device", "host", "dealer", "servers"].iter().filter_map(|group| groups.get_key_value(group)) {
+    for (group, figures) in ["device", "host", "dealer", "servers"]
+        .iter()
+        .filter_map(|group| groups.get_key_value(group))
+    {
         let path = folder.join(format!("{group}.json"));
         write(&path, &page::json(figures))?;
         println!("\n{}\nwritten: {}", page::table(figures), path.display());
@@ -118,11 +123,17 @@ fn cases(setup: &Setup<'_>, folder: &Path) -> Result<Vec<Case>> {
         Some(data) => {
             setup.sharelet(true)?;
             let room = Room::new(setup.workspace, &folder.join("models"))?;
-            cases.extend(setup.steps.step("importing ad01 and networks A and B", || Case::reference(&data, &room))?);
+            cases.extend(
+                setup.steps.step("importing ad01 and networks A and B", || {
+                    Case::reference(&data, &room)
+                })?,
+            );
         }
         None => {
             setup.sharelet(false)?;
-            setup.steps.note("the reference networks are not here (SHARELET_DATA): the built-in model only");
+            setup.steps.note(
+                "the reference networks are not here (SHARELET_DATA): the built-in model only",
+            );
         }
     }
     Ok(cases)
@@ -140,7 +151,9 @@ fn device(setup: &Setup<'_>, folder: &Path, cases: &[Case]) -> Result<Vec<Figure
         for case in cases {
             let room = Room::new(setup.workspace, &folder.join(board.name).join(case.name))?;
             let what = format!("measuring {} on {}", case.name, board.name);
-            stack = stack.max(setup.steps.step(&what, || session(&room, board, &image, case, &mut figures))?);
+            stack = stack.max(
+                setup.steps.step(&what, || session(&room, board, &image, case, &mut figures))?,
+            );
         }
         figures.push(Figure::count(format!("{}/flash_bytes", board.name), flash, "bytes"));
         figures.push(Figure::count(format!("{}/static_ram_bytes", board.name), ram, "bytes"));
@@ -150,8 +163,8 @@ fn device(setup: &Setup<'_>, folder: &Path, cases: &[Case]) -> Result<Vec<Figure
     Ok(figures)
 }
 
-/// The data party of two servers: what a query takes, and its flash beyond a program with the same network stack, sockets and
-/// board that does nothing with them.
+/// The data party of two servers: what a query takes, and its flash beyond a program with the same
+/// network stack, sockets and board that does nothing with them.
 fn data_party(
     setup: &Setup<'_>,
     toolchain: Toolchain,
@@ -166,16 +179,29 @@ fn data_party(
     let mut stack = 0;
     // A query depends on the sizes of input and output alone: network B's are those of network A.
     for case in cases.iter().filter(|case| case.dense) {
-        let room = Room::new(setup.workspace, &folder.join(board.name).join(format!("{}-servers", case.name)))?;
+        let room = Room::new(
+            setup.workspace,
+            &folder.join(board.name).join(format!("{}-servers", case.name)),
+        )?;
         let what = format!("measuring queries of {} on {}", case.name, board.name);
-        let asked = setup.steps.step(&what, || query_on_board(&room, board, &image, case, Some(READINGS)))?;
+        let asked = setup
+            .steps
+            .step(&what, || query_on_board(&room, board, &image, case, Some(READINGS)))?;
         let (answers, run) = asked;
-        ensure!(answers.iter().all(|answer| answer.agrees), "an answer of two servers differs from the plaintext one");
+        ensure!(
+            answers.iter().all(|answer| answer.agrees),
+            "an answer of two servers differs from the plaintext one"
+        );
         let answer = answers.last().context("no answer")?;
-        stack = stack.max(run.line("stack").context("the device did not report its stack")?.number("used")?);
+        stack = stack
+            .max(run.line("stack").context("the device did not report its stack")?.number("used")?);
         let mut add = |name: &str, key: &str, unit: &str| -> Result<()> {
             let value = answer.private.number(key)?;
-            figures.push(Figure::count(format!("{}/{}/query_{name}", board.name, case.name), value, unit));
+            figures.push(Figure::count(
+                format!("{}/{}/query_{name}", board.name, case.name),
+                value,
+                unit,
+            ));
             Ok(())
         };
         add("instructions", "online_instructions", "instructions")?;
@@ -189,18 +215,36 @@ fn data_party(
     add("flash_beyond_network_bytes", flash.saturating_sub(without));
     add("static_ram_bytes", ram);
     add("stack_bytes", stack);
-    ensure!(flash.saturating_sub(without) < MOST_DATA_PARTY_BYTES, "the data party takes {} bytes of flash", flash - without);
+    ensure!(
+        flash.saturating_sub(without) < MOST_DATA_PARTY_BYTES,
+        "the data party takes {} bytes of flash",
+        flash - without
+    );
     Ok(())
 }
 
-/// One case on one board: private, then in the clear. Gives the stack's high-water mark of the private run.
-fn session(room: &Room, board: &Board, image: &Path, case: &Case, figures: &mut Vec<Figure>) -> Result<u64> {
+/// One case on one board: private, then in the clear. Gives the stack's high-water mark of the
+/// private run.
+fn session(
+    room: &Room,
+    board: &Board,
+    image: &Path,
+    case: &Case,
+    figures: &mut Vec<Figure>,
+) -> Result<u64> {
     let (answers, run) = infer_on_board(room, board, image, case, Some(READINGS), "10.0.2.15")?;
-    ensure!(answers.iter().all(|answer| answer.agrees), "a private answer differs from the plaintext one");
+    ensure!(
+        answers.iter().all(|answer| answer.agrees),
+        "a private answer differs from the plaintext one"
+    );
     let answer = answers.last().context("no answer")?;
     let stack = run.line("stack").context("the device did not report its stack")?.number("used")?;
 
-    let twin_instructions = if case.dense { Some(twin_instructions(room, board, image, case, &answers)?) } else { None };
+    let twin_instructions = if case.dense {
+        Some(twin_instructions(room, board, image, case, &answers)?)
+    } else {
+        None
+    };
 
     let mut add = |name: &str, value: u64, unit: &str| {
         figures.push(Figure::count(format!("{}/{}/{name}", board.name, case.name), value, unit));
@@ -220,7 +264,13 @@ fn session(room: &Room, board: &Board, image: &Path, case: &Case, figures: &mut 
 }
 
 /// Instructions of the plaintext twin on the board.
-fn twin_instructions(room: &Room, board: &Board, image: &Path, case: &Case, answers: &[inference::Answer]) -> Result<u64> {
+fn twin_instructions(
+    room: &Room,
+    board: &Board,
+    image: &Path,
+    case: &Case,
+    answers: &[inference::Answer],
+) -> Result<u64> {
     room.export_twin(&case.model)?;
     let mut device = board.boot(image, room.folder(), &Arguments::twin(READINGS))?;
     let clear = inference::follow(&mut device, &room.path("report"), |_| Ok(()))?;
@@ -229,7 +279,10 @@ fn twin_instructions(room: &Room, board: &Board, image: &Path, case: &Case, answ
         bail!("the plaintext twin failed on {}{}", board.name, device.quote());
     }
     for (twin, answer) in twins.iter().zip(answers) {
-        ensure!(twin.values()? == answer.plain.values()?, "the board's plaintext twin differs from the PC's");
+        ensure!(
+            twin.values()? == answer.plain.values()?,
+            "the board's plaintext twin differs from the PC's"
+        );
     }
     twins.last().context("no twin")?.number("instructions")
 }
@@ -237,19 +290,24 @@ fn twin_instructions(room: &Room, board: &Board, image: &Path, case: &Case, answ
 /// Bytes in flash and bytes of static RAM of an image, from its sections and segments.
 fn memory(image: &Path) -> Result<(u64, u64)> {
     let bytes = fs::read(image).with_context(|| format!("{} cannot be read", image.display()))?;
-    let file = ElfBytes::<AnyEndian>::minimal_parse(&bytes).context("the image is not an ELF file")?;
+    let file =
+        ElfBytes::<AnyEndian>::minimal_parse(&bytes).context("the image is not an ELF file")?;
     let segments = file.segments().context("the image has no segments")?;
     // Where the loader puts bytes: code, constants, and the initial values of variables.
-    let stored = || segments.iter().filter(|segment| segment.p_type == PT_LOAD && segment.p_filesz > 0);
+    let stored =
+        || segments.iter().filter(|segment| segment.p_type == PT_LOAD && segment.p_filesz > 0);
     let begin = stored().map(|segment| segment.p_paddr).min().unwrap_or(0);
-    let flash = stored().map(|segment| segment.p_paddr + segment.p_filesz - begin).max().unwrap_or(0);
-    let (sections, names) = file.section_headers_with_strtab().context("the image has no sections")?;
+    let flash =
+        stored().map(|segment| segment.p_paddr + segment.p_filesz - begin).max().unwrap_or(0);
+    let (sections, names) =
+        file.section_headers_with_strtab().context("the image has no sections")?;
     let (sections, names) = sections.zip(names).context("the image has no sections")?;
     let in_ram = |section: &elf::section::SectionHeader| {
         let writable = u64::from(SHF_ALLOC | SHF_WRITE);
         // The log's format strings are told apart by name: they are never loaded.
         let name = names.get(section.sh_name as usize).unwrap_or_default();
-        (section.sh_flags & writable == writable || section.sh_type == SHT_NOBITS) && !name.starts_with(".defmt")
+        (section.sh_flags & writable == writable || section.sh_type == SHT_NOBITS)
+            && !name.starts_with(".defmt")
     };
     let ram = sections.iter().filter(in_ram).map(|section| section.sh_size).sum();
     Ok((flash, ram))
@@ -261,20 +319,27 @@ fn services(setup: &Setup<'_>, folder: &Path, cases: &[Case]) -> Result<Vec<Figu
     for case in cases {
         let output: PathBuf = folder.join(format!("throughput-{}.json", case.name));
         let mut cargo = setup.workspace.cargo();
-        cargo.args(["bench", "--package", "sharelet-host", "--bench", "throughput", "--"]).arg(&case.model);
+        cargo
+            .args(["bench", "--package", "sharelet-host", "--bench", "throughput", "--"])
+            .arg(&case.model);
         cargo.arg("--json").arg(&output);
         let log = setup.logs.join(format!("throughput-{}.log", case.name));
         let what = format!("measuring host and dealer with {}", case.name);
         setup.steps.step(&what, || process::run("cargo bench", &mut cargo, &log, BENCH_LIMIT))?;
-        let text = fs::read_to_string(&output).with_context(|| format!("{} was not written", output.display()))?;
-        figures.extend(page::parse(&text).with_context(|| format!("{} is not a list of figures", output.display()))?);
+        let text = fs::read_to_string(&output)
+            .with_context(|| format!("{} was not written", output.display()))?;
+        figures.extend(
+            page::parse(&text)
+                .with_context(|| format!("{} is not a list of figures", output.display()))?,
+        );
     }
     Ok(figures)
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {
     if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).with_context(|| format!("{} cannot be created", folder.display()))?;
+        fs::create_dir_all(folder)
+            .with_context(|| format!("{} cannot be created", folder.display()))?;
     }
     fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))
 }

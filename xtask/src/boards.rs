@@ -8,7 +8,8 @@ use anyhow::{Context as _, Result};
 use crate::process::Running;
 use crate::report::forget_report;
 
-/// Instructions take `2^6` ns of virtual time each: counts are repeatable, and equal to what the firmware reports.
+/// Instructions take `2^6` ns of virtual time each: counts are repeatable, and equal to what the
+/// firmware reports.
 const ICOUNT: &str = "shift=6";
 /// The PC's loopback interface, as the boards see it.
 const PC: &str = "10.0.2.2";
@@ -47,7 +48,12 @@ pub const BOARDS: [Board; 3] = [
         about: "Cortex-M3, 256 KB flash, 64 KB RAM",
         emulator: Some(Emulator { ethernet: "stellaris", key_address: "0x3FC00" }),
     },
-    Board { name: "stm32h743", target: "thumbv7em-none-eabihf", about: "Cortex-M7, built and not run", emulator: None },
+    Board {
+        name: "stm32h743",
+        target: "thumbv7em-none-eabihf",
+        about: "Cortex-M7, built and not run",
+        emulator: None,
+    },
 ];
 
 /// The boards that QEMU runs.
@@ -59,7 +65,9 @@ pub fn emulated() -> impl Iterator<Item = &'static Board> {
 pub fn find(name: &str) -> Result<&'static Board> {
     let known: Vec<_> = emulated().map(|board| board.name).collect();
     let found = emulated().find(|board| board.name == name);
-    found.with_context(|| format!("no emulated board is called {name}; there are {}", known.join(", ")))
+    found.with_context(|| {
+        format!("no emulated board is called {name}; there are {}", known.join(", "))
+    })
 }
 
 /// What a board is told when it starts. Paths are relative to the run's folder.
@@ -98,9 +106,11 @@ impl Arguments {
 }
 
 impl Board {
-    /// Boots `image` in QEMU. `folder` holds the files that the arguments name, and `device.key`; the report goes there.
+    /// Boots `image` in QEMU. `folder` holds the files that the arguments name, and `device.key`;
+    /// the report goes there.
     pub fn boot(&self, image: &Path, folder: &Path, arguments: &Arguments) -> Result<Running> {
-        let emulator = self.emulator.as_ref().with_context(|| format!("{} is not emulated", self.name))?;
+        let emulator =
+            self.emulator.as_ref().with_context(|| format!("{} is not emulated", self.name))?;
         forget_report(folder)?;
         // Relative paths, because a comma in one would be read as the end of an option.
         let mut semihosting = "enable=on,target=native,arg=fw,arg=report=report".to_owned();
@@ -113,7 +123,10 @@ impl Board {
             .args(["-machine", self.name, "-icount", ICOUNT])
             .args(["-nic", &format!("user,model={}", emulator.ethernet)])
             .args(["-display", "none", "-monitor", "none", "-serial", "none"])
-            .args(["-device", &format!("loader,file=device.key,addr={},force-raw=on", emulator.key_address)])
+            .args([
+                "-device",
+                &format!("loader,file=device.key,addr={},force-raw=on", emulator.key_address),
+            ])
             .args(["-semihosting-config", &semihosting])
             .arg("-kernel")
             .arg(image);

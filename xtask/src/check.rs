@@ -18,7 +18,8 @@ use crate::steps::Steps;
 use crate::workspace::Workspace;
 
 const LIMIT: Duration = Duration::from_secs(1800);
-/// Where the core must build: no operating system, with and without a 32-bit multiplier's long form.
+/// Where the core must build: no operating system, with and without a 32-bit multiplier's long
+/// form.
 const CORE_TARGETS: [&str; 5] = [
     "thumbv6m-none-eabi",
     "thumbv7m-none-eabi",
@@ -43,17 +44,39 @@ pub struct Case {
 impl Case {
     /// The built-in model.
     pub fn built_in(workspace: &Workspace) -> Self {
-        Self { name: "vibration", model: workspace.built_in_model(), inputs: workspace.built_in_inputs(), dense: true }
+        Self {
+            name: "vibration",
+            model: workspace.built_in_model(),
+            inputs: workspace.built_in_inputs(),
+            dense: true,
+        }
     }
 
-    /// The reference networks in `data`, imported into `room`. Needs a `sharelet` with the readers of foreign files.
+    /// The reference networks in `data`, imported into `room`. Needs a `sharelet` with the readers
+    /// of foreign files.
     pub fn reference(data: &Path, room: &Room) -> Result<Vec<Self>> {
         let networks = [
-            ("ad01", "mlperf-tiny/ad01.onnx", "mlperf-tiny/ad01_windows.npy", "mlperf-tiny/ad01_windows.npy"),
-            ("network_a", "networks/network_a.onnx", "mnist/train-images-idx3-ubyte.gz", "mnist/test-images-idx3-ubyte.gz"),
-            ("network_b", "networks/network_b.onnx", "mnist/train-images-idx3-ubyte.gz", "mnist/test-images-idx3-ubyte.gz"),
+            (
+                "ad01",
+                "mlperf-tiny/ad01.onnx",
+                "mlperf-tiny/ad01_windows.npy",
+                "mlperf-tiny/ad01_windows.npy",
+            ),
+            (
+                "network_a",
+                "networks/network_a.onnx",
+                "mnist/train-images-idx3-ubyte.gz",
+                "mnist/test-images-idx3-ubyte.gz",
+            ),
+            (
+                "network_b",
+                "networks/network_b.onnx",
+                "mnist/train-images-idx3-ubyte.gz",
+                "mnist/test-images-idx3-ubyte.gz",
+            ),
         ];
-        let data = data.canonicalize().with_context(|| format!("{} cannot be opened", data.display()))?;
+        let data =
+            data.canonicalize().with_context(|| format!("{} cannot be opened", data.display()))?;
         let import = |(name, network, calibrate, inputs): (&'static str, &str, &str, &str)| {
             let model = room.path(&format!("{name}.slt"));
             room.import(&data.join(network), &data.join(calibrate), &model)?;
@@ -96,7 +119,8 @@ struct Checks<'a> {
 pub fn run(args: TestArgs) -> Result<()> {
     let workspace = Workspace::here();
     let steps = Steps::new();
-    let setup = Setup { workspace: &workspace, steps: &steps, logs: workspace.target().join("check") };
+    let setup =
+        Setup { workspace: &workspace, steps: &steps, logs: workspace.target().join("check") };
     let mut checks = Checks { setup, passed: 0, failed: Vec::new(), skipped: Vec::new() };
     let wanted = |part: Part| args.part == Part::All || args.part == part;
 
@@ -118,7 +142,12 @@ pub fn run(args: TestArgs) -> Result<()> {
         println!("failed: {name}");
     }
     println!("total time {:.0} s", steps.seconds());
-    println!("{} passed, {} failed, {} skipped", checks.passed, checks.failed.len(), checks.skipped.len());
+    println!(
+        "{} passed, {} failed, {} skipped",
+        checks.passed,
+        checks.failed.len(),
+        checks.skipped.len()
+    );
     match checks.failed.len() {
         0 => Ok(()),
         failed => bail!("{failed} checks failed"),
@@ -155,7 +184,10 @@ impl Checks<'_> {
     }
 
     fn command(&mut self, name: &str, command: &mut Command) {
-        let log: String = name.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' }).collect();
+        let log: String = name
+            .chars()
+            .map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' })
+            .collect();
         let log = self.setup.logs.join(format!("{log}.log"));
         self.check(name, || process::run(name, command, &log, LIMIT).map(|_| ()));
     }
@@ -170,15 +202,24 @@ impl Checks<'_> {
         for (component, command) in [("rustfmt", "fmt"), ("clippy", "clippy")] {
             if !process::succeeds(self.setup.workspace.cargo().args([command, "--version"])) {
                 let mut rustup = Command::new("rustup");
-                self.command(&format!("installing with rustup: {component}"), rustup.args(["component", "add", component]));
+                self.command(
+                    &format!("installing with rustup: {component}"),
+                    rustup.args(["component", "add", component]),
+                );
             }
         }
         self.cargo("format", "fmt --all --check");
         let mut firmware = self.setup.workspace.cargo();
         firmware.current_dir(self.setup.workspace.firmware()).args(["fmt", "--all", "--check"]);
         self.command("format of the firmware", &mut firmware);
-        self.cargo("lints", "clippy --workspace --all-targets --all-features --keep-going -- -D warnings");
-        self.cargo("lints without the import", "clippy --package sharelet-host --no-default-features -- -D warnings");
+        self.cargo(
+            "lints",
+            "clippy --workspace --all-targets --all-features --keep-going -- -D warnings",
+        );
+        self.cargo(
+            "lints without the import",
+            "clippy --package sharelet-host --no-default-features -- -D warnings",
+        );
         self.cargo("documentation", "doc --workspace --all-features --no-deps");
     }
 
@@ -198,7 +239,8 @@ impl Checks<'_> {
         let toolchain = self.setup.toolchain(&CORE_TARGETS);
         let toolchain = self.record("compiler for the boards", toolchain)?;
         for target in CORE_TARGETS {
-            let mut cargo = self.setup.target_cargo(toolchain, self.setup.workspace.root(), "build");
+            let mut cargo =
+                self.setup.target_cargo(toolchain, self.setup.workspace.root(), "build");
             cargo.args(["--release", "--package", "sharelet-core", "--target", target]);
             self.command(&format!("core for {target}"), &mut cargo);
         }
@@ -216,7 +258,15 @@ impl Checks<'_> {
             let lints = format!("lints of the {name}");
             if toolchain == Toolchain::Rustup && clippy {
                 let mut cargo = self.setup.target_cargo(toolchain, &firmware, "clippy");
-                cargo.args(["--release", "--package", board.name, "--package", "sharelet-firmware", "--target", board.target]);
+                cargo.args([
+                    "--release",
+                    "--package",
+                    board.name,
+                    "--package",
+                    "sharelet-firmware",
+                    "--target",
+                    board.target,
+                ]);
                 self.command(&lints, cargo.args(["--", "-D", "warnings"]));
             } else {
                 self.skip(&lints, "the compiler for the boards has no clippy");
@@ -224,7 +274,15 @@ impl Checks<'_> {
         }
         self.data_party_lints(toolchain, clippy);
         let mut doc = self.setup.target_cargo(toolchain, &firmware, "doc");
-        doc.args(["--release", "--no-deps", "--package", "sharelet-firmware", "--package", "qemu-support", "--all-features"]);
+        doc.args([
+            "--release",
+            "--no-deps",
+            "--package",
+            "sharelet-firmware",
+            "--package",
+            "qemu-support",
+            "--all-features",
+        ]);
         doc.args(["--target", "thumbv7em-none-eabihf"]).env("RUSTDOCFLAGS", "-D warnings");
         self.command("documentation of the firmware", &mut doc);
         images
@@ -236,8 +294,16 @@ impl Checks<'_> {
             return;
         }
         for program in ["data-party", "idle"] {
-            let mut cargo = self.setup.target_cargo(toolchain, &self.setup.workspace.firmware(), "clippy");
-            cargo.args(["--profile", "small", "--package", "mps2-an386", "--target", "thumbv7em-none-eabihf"]);
+            let mut cargo =
+                self.setup.target_cargo(toolchain, &self.setup.workspace.firmware(), "clippy");
+            cargo.args([
+                "--profile",
+                "small",
+                "--package",
+                "mps2-an386",
+                "--target",
+                "thumbv7em-none-eabihf",
+            ]);
             cargo.args(["--no-default-features", "--features", program, "--", "-D", "warnings"]);
             self.command(&format!("lints of the {program} firmware"), &mut cargo);
         }
@@ -253,7 +319,9 @@ impl Checks<'_> {
                 continue;
             };
             let image = self.setup.small_firmware(toolchain, board, "data-party");
-            let Some(image) = self.record(&format!("data party for {}", board.name), image) else { continue };
+            let Some(image) = self.record(&format!("data party for {}", board.name), image) else {
+                continue;
+            };
             let folder = self.setup.logs.join(board.name).join("servers");
             self.check(&name, || {
                 let room = Room::new(workspace, &folder)?;
@@ -280,18 +348,25 @@ impl Checks<'_> {
             let folder = self.setup.logs.join(board.name);
             let mut run = |name: &str, case: &Case, count: Option<usize>, address: &str| {
                 let room = folder.join(format!("{}-{address}", case.name));
-                self.check(&format!("{}: {name}", board.name), || exact(workspace, &room, board, image, case, count, address));
+                self.check(&format!("{}: {name}", board.name), || {
+                    exact(workspace, &room, board, image, case, count, address)
+                });
             };
             run("built-in readings", &built_in, None, "10.0.2.15");
             run("address from DHCP", &built_in, Some(2), "dhcp");
-            for (case, count, name) in reference.iter().zip([3, 10, 2]).map(|(case, count)| (case, count, case.name)) {
+            for (case, count, name) in
+                reference.iter().zip([3, 10, 2]).map(|(case, count)| (case, count, case.name))
+            {
                 run(&format!("{count} readings of {name}"), case, Some(count), "10.0.2.15");
             }
         }
         self.queries(toolchain, &built_in);
-        let Some((board, image)) = images.iter().find(|(board, _)| board.emulator.is_some()) else { return };
+        let Some((board, image)) = images.iter().find(|(board, _)| board.emulator.is_some()) else {
+            return;
+        };
         let folder = self.setup.logs.join("refusals");
-        let context = refusals::Context { workspace, board, image, case: &built_in, folder: &folder };
+        let context =
+            refusals::Context { workspace, board, image, case: &built_in, folder: &folder };
         for (name, refusal) in refusals::ALL {
             self.check(&format!("{}: {name}", board.name), || refusal(&context));
         }
@@ -303,7 +378,10 @@ impl Checks<'_> {
             // The runs need the program in any case.
             let built = self.setup.sharelet(false);
             self.record("sharelet", built);
-            self.skip("ad01 and networks A and B on the boards", "the reference networks are not here; set SHARELET_DATA");
+            self.skip(
+                "ad01 and networks A and B on the boards",
+                "the reference networks are not here; set SHARELET_DATA",
+            );
             return Vec::new();
         };
         let built = self.setup.sharelet(true);
@@ -333,11 +411,14 @@ fn exact(
 fn all_agree(answers: &[Answer]) -> Result<()> {
     match answers.iter().filter(|answer| !answer.agrees).count() {
         0 => Ok(()),
-        wrong => bail!("{wrong} of {} private answers differ from the plaintext ones", answers.len()),
+        wrong => {
+            bail!("{wrong} of {} private answers differ from the plaintext ones", answers.len())
+        }
     }
 }
 
-/// One boot of a board, through `count` readings of a case. Dealer and host must also end as they should.
+/// One boot of a board, through `count` readings of a case. Dealer and host must also end as they
+/// should.
 pub fn infer_on_board(
     room: &Room,
     board: &Board,
@@ -351,43 +432,80 @@ pub fn infer_on_board(
     let mut services = room.services(&case.model, "device")?;
     let arguments = Arguments::session(services.host.port, expected.len()).with("ip", address);
     let mut device = board.boot(image, room.folder(), &arguments)?;
-    let result = inference::infer(&mut device, &room.path("report"), &expected, &services.host.process, |_| Ok(()));
-    let result =
-        result.with_context(|| format!("the run stopped{}{}", services.host.process.quote(), services.dealer.process.quote()))?;
+    let result = inference::infer(
+        &mut device,
+        &room.path("report"),
+        &expected,
+        &services.host.process,
+        |_| Ok(()),
+    );
+    let result = result.with_context(|| {
+        format!(
+            "the run stopped{}{}",
+            services.host.process.quote(),
+            services.dealer.process.quote()
+        )
+    })?;
     for (name, server) in [("host", &mut services.host), ("dealer", &mut services.dealer)] {
         match server.process.stop() {
             Some(status) if status.success() => {}
-            Some(status) => bail!("the {name} ended with {status} when asked to stop{}", server.process.quote()),
+            Some(status) => {
+                bail!("the {name} ended with {status} when asked to stop{}", server.process.quote())
+            }
             None => bail!("the {name} cannot be waited for"),
         }
     }
     Ok(result)
 }
 
-/// One boot of a data party, through `count` readings of a case. Its traffic must be what is promised, and dealer and servers
-/// must end as they should.
-pub fn query_on_board(room: &Room, board: &Board, image: &Path, case: &Case, count: Option<usize>) -> Result<(Vec<Answer>, Run)> {
+/// One boot of a data party, through `count` readings of a case. Its traffic must be what is
+/// promised, and dealer and servers must end as they should.
+pub fn query_on_board(
+    room: &Room,
+    board: &Board,
+    image: &Path,
+    case: &Case,
+    count: Option<usize>,
+) -> Result<(Vec<Answer>, Run)> {
     let expected = room.twin(&case.model, &case.inputs, count)?;
     room.provision_queries(&case.model)?;
     let mut servers = room.servers(&case.model)?;
-    let arguments = Arguments::queries(servers.server_0.port, servers.server_1.port, expected.len());
+    let arguments =
+        Arguments::queries(servers.server_0.port, servers.server_1.port, expected.len());
     let mut device = board.boot(image, room.folder(), &arguments)?;
-    let result = inference::infer(&mut device, &room.path("report"), &expected, &servers.server_0.process, |_| Ok(()));
+    let result = inference::infer(
+        &mut device,
+        &room.path("report"),
+        &expected,
+        &servers.server_0.process,
+        |_| Ok(()),
+    );
     let (quote_0, quote_1) = (servers.server_0.process.quote(), servers.server_1.process.quote());
     let result = result.with_context(|| format!("the run stopped{quote_0}{quote_1}"))?;
-    let input_bytes = room.path("inputs.f32").metadata().context("the readings are gone")?.len() / expected.len() as u64;
+    let input_bytes = room.path("inputs.f32").metadata().context("the readings are gone")?.len()
+        / expected.len() as u64;
     for answer in &result.0 {
         let (up, down) = (answer.private.number("bytes_up")?, answer.private.number("bytes_down")?);
         let promised = (input_bytes + 64, 8 * answer.values.len() as u64);
         if (up, down) != promised {
-            bail!("a query took {up} bytes up and {down} down, where {} and {} are promised", promised.0, promised.1);
+            bail!(
+                "a query took {up} bytes up and {down} down, where {} and {} are promised",
+                promised.0,
+                promised.1
+            );
         }
     }
-    let parties = [("server 0", &mut servers.server_0), ("server 1", &mut servers.server_1), ("dealer", &mut servers.dealer)];
+    let parties = [
+        ("server 0", &mut servers.server_0),
+        ("server 1", &mut servers.server_1),
+        ("dealer", &mut servers.dealer),
+    ];
     for (name, server) in parties {
         match server.process.stop() {
             Some(status) if status.success() => {}
-            Some(status) => bail!("the {name} ended with {status} when asked to stop{}", server.process.quote()),
+            Some(status) => {
+                bail!("the {name} ended with {status} when asked to stop{}", server.process.quote())
+            }
             None => bail!("the {name} cannot be waited for"),
         }
     }

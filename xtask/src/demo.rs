@@ -1,4 +1,5 @@
-//! `cargo xtask demo`: private inference end to end, on an emulated board or with a process as the device.
+//! `cargo xtask demo`: private inference end to end, on an emulated board or with a process as the
+//! device.
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -24,7 +25,8 @@ pub struct DemoArgs {
     /// The emulated board: mps2-an386 (Cortex-M4F) or lm3s6965evb (Cortex-M3).
     #[arg(long, value_name = "NAME", default_value = "mps2-an386", conflicts_with = "native")]
     pub board: String,
-    /// A model file (.slt), or a float network (.onnx, .tflite) that is imported with the readings as calibration.
+    /// A model file (.slt), or a float network (.onnx, .tflite) that is imported with the readings
+    /// as calibration.
     #[arg(long, value_name = "FILE", requires = "inputs")]
     pub model: Option<PathBuf>,
     /// Readings: .npy, .csv, .idx.gz or raw .f32.
@@ -84,10 +86,12 @@ pub fn run(args: &DemoArgs) -> Result<()> {
     } else {
         model
     };
-    let expected = steps.step("computing the plaintext answers", || room.twin(&model, &inputs, args.count))?;
+    let expected =
+        steps.step("computing the plaintext answers", || room.twin(&model, &inputs, args.count))?;
     let readings = Readings::load(&room.path("inputs.f32"), expected.len())?;
     steps.step("provisioning the device, with a key of its own", || room.provision("demo"))?;
-    let services = steps.step("starting dealer and host", || room.services(&model, args.answer.name()))?;
+    let services =
+        steps.step("starting dealer and host", || room.services(&model, args.answer.name()))?;
 
     let (host, count, answer) = (services.host.port, expected.len(), args.answer.name());
     let mut running: Running = match &device {
@@ -103,13 +107,27 @@ pub fn run(args: &DemoArgs) -> Result<()> {
     };
     let table = Table { native: args.native, readings };
     table.head();
-    let (answers, _) =
-        inference::infer(&mut running, &room.path("report"), &expected, &services.host.process, |answer| table.row(answer))
-            .with_context(|| format!("the demo stopped{}{}", services.host.process.quote(), services.dealer.process.quote()))?;
+    let (answers, _) = inference::infer(
+        &mut running,
+        &room.path("report"),
+        &expected,
+        &services.host.process,
+        |answer| table.row(answer),
+    )
+    .with_context(|| {
+        format!(
+            "the demo stopped{}{}",
+            services.host.process.quote(),
+            services.dealer.process.quote()
+        )
+    })?;
     table.totals(&answers)?;
     who_saw_what(args.answer);
     println!("Logs are in {}.", room.folder().display());
-    println!("Round trips are those of the online phase. Preparation is done before the reading is taken.");
+    println!(
+        "Round trips are those of the online phase. Preparation is done before the reading is \
+         taken."
+    );
     if !args.native {
         println!("QEMU counts the board's instructions, not cycles.");
     }
@@ -143,17 +161,24 @@ fn emulated(setup: &Setup<'_>, name: &str) -> Result<(&'static Board, PathBuf)> 
 /// One demo at a time: they share a folder. The lock goes with the file.
 fn alone(folder: &Path) -> Result<File> {
     let path = folder.join("lock");
-    fs::create_dir_all(folder).with_context(|| format!("{} cannot be created", folder.display()))?;
-    let lock = File::create(&path).with_context(|| format!("{} cannot be created", path.display()))?;
+    fs::create_dir_all(folder)
+        .with_context(|| format!("{} cannot be created", folder.display()))?;
+    let lock =
+        File::create(&path).with_context(|| format!("{} cannot be created", path.display()))?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => bail!("another demo is running; wait for it, or stop it with Ctrl-C"),
-        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("{} cannot be locked", path.display())),
+        Err(TryLockError::WouldBlock) => {
+            bail!("another demo is running; wait for it, or stop it with Ctrl-C")
+        }
+        Err(TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("{} cannot be locked", path.display()))
+        }
     }
 }
 
 fn absolute(path: &Path) -> Result<PathBuf> {
-    path.canonicalize().with_context(|| format!("{} cannot be opened; check the path", path.display()))
+    path.canonicalize()
+        .with_context(|| format!("{} cannot be opened; check the path", path.display()))
 }
 
 /// The readings, to score a reconstruction with.
@@ -165,7 +190,8 @@ struct Readings {
 impl Readings {
     fn load(path: &Path, count: usize) -> Result<Self> {
         let bytes = fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
-        let values: Vec<_> = bytes.as_chunks().0.iter().map(|&word| f32::from_le_bytes(word)).collect();
+        let values: Vec<_> =
+            bytes.as_chunks().0.iter().map(|&word| f32::from_le_bytes(word)).collect();
         let width = values.len() / count.max(1);
         Ok(Self { values, width })
     }
@@ -228,20 +254,29 @@ impl Table {
         #[allow(clippy::cast_precision_loss)]
         let real: Vec<f64> = values.iter().map(|&value| value as f64 * scale).collect();
         let row = self.readings.row(index);
-        let largest = values.iter().enumerate().rev().max_by_key(|&(_, value)| value).map(|(class, _)| class);
+        let largest =
+            values.iter().enumerate().rev().max_by_key(|&(_, value)| value).map(|(class, _)| class);
         if let (Some(class), Some(label)) = (largest, plain.label()) {
             // The label belongs to the plaintext class; another class has a number only.
-            let same = plain.number("class").is_ok_and(|plain| usize::try_from(plain).is_ok_and(|plain| plain == class));
+            let same = plain
+                .number("class")
+                .is_ok_and(|plain| usize::try_from(plain).is_ok_and(|plain| plain == class));
             return if same { label.to_owned() } else { format!("class {class}") };
         }
         if !row.is_empty() && row.len() == real.len() {
-            let squares: f64 = row.iter().zip(&real).map(|(&reading, value)| (f64::from(reading) - value).powi(2)).sum();
+            let squares: f64 = row
+                .iter()
+                .zip(&real)
+                .map(|(&reading, value)| (f64::from(reading) - value).powi(2))
+                .sum();
             #[allow(clippy::cast_precision_loss)]
             return format!("score {:.4}", squares / row.len() as f64);
         }
         match largest {
             Some(class) if (2..=100).contains(&values.len()) => format!("class {class}"),
-            _ => real.iter().take(3).map(|value| format!("{value:.4}")).collect::<Vec<_>>().join(" "),
+            _ => {
+                real.iter().take(3).map(|value| format!("{value:.4}")).collect::<Vec<_>>().join(" ")
+            }
         }
     }
 
@@ -257,8 +292,12 @@ impl Table {
             grouped(sum(&Answer::bytes_up)?),
             grouped(sum(&Answer::bytes_down)?),
             sum(&|answer| answer.private.number("round_trips"))?,
-            grouped(sum(&|answer| answer.session.number(self.unit("prepare_us", "prepare_instructions")))?),
-            grouped(sum(&|answer| answer.private.number(self.unit("online_us", "online_instructions")))?),
+            grouped(sum(&|answer| answer
+                .session
+                .number(self.unit("prepare_us", "prepare_instructions")))?),
+            grouped(sum(&|answer| answer
+                .private
+                .number(self.unit("online_us", "online_instructions")))?),
         );
         Ok(())
     }

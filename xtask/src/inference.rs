@@ -66,18 +66,26 @@ impl Run {
 
     /// The session numbers that were used.
     pub fn sessions(&self) -> Result<Vec<u64>> {
-        self.lines.iter().filter(|line| line.tag == "session").map(|line| line.number("number")).collect()
+        self.lines
+            .iter()
+            .filter(|line| line.tag == "session")
+            .map(|line| line.number("number"))
+            .collect()
     }
 }
 
-/// The answer of session `number`, which the host prints when it has it: perhaps after the device has reported.
+/// The answer of session `number`, which the host prints when it has it: perhaps after the device
+/// has reported.
 fn told_by_host(host: &Running, number: u64) -> Result<Vec<i64>> {
     let begin = Instant::now();
     while begin.elapsed() < HOST_LIMIT {
         let output = host.output();
         let complete = output.rsplit_once('\n').map_or("", |(lines, _)| lines);
-        let mut lines = complete.lines().filter(|line| line.starts_with("device=")).map(Line::parse);
-        if let Some(line) = lines.find(|line| line.number("session").is_ok_and(|session| session == number)) {
+        let mut lines =
+            complete.lines().filter(|line| line.starts_with("device=")).map(Line::parse);
+        if let Some(line) =
+            lines.find(|line| line.number("session").is_ok_and(|session| session == number))
+        {
             return line.values();
         }
         thread::sleep(POLL);
@@ -86,7 +94,11 @@ fn told_by_host(host: &Running, number: u64) -> Result<Vec<i64>> {
 }
 
 /// Waits for the device to end; `on_line` gets every line as it comes.
-pub fn follow(device: &mut Running, report: &Path, mut on_line: impl FnMut(&Line) -> Result<()>) -> Result<Run> {
+pub fn follow(
+    device: &mut Running,
+    report: &Path,
+    mut on_line: impl FnMut(&Line) -> Result<()>,
+) -> Result<Run> {
     let mut follower = Follower::new(report);
     let mut lines = Vec::new();
     let mut heard = Instant::now();
@@ -102,7 +114,11 @@ pub fn follow(device: &mut Running, report: &Path, mut on_line: impl FnMut(&Line
             return Ok(Run { lines, status });
         }
         if heard.elapsed() > SILENCE_LIMIT {
-            bail!("the device reported nothing for {} s{}", SILENCE_LIMIT.as_secs(), device.quote());
+            bail!(
+                "the device reported nothing for {} s{}",
+                SILENCE_LIMIT.as_secs(),
+                device.quote()
+            );
         }
         thread::sleep(POLL);
     }
@@ -126,13 +142,21 @@ pub fn infer(
         if line.tag == "session" {
             session = line.clone();
         } else if line.tag == "answer" {
-            let Some(plain) = expected.get(answers.len()) else { bail!("the device gave more answers than it was asked for") };
+            let Some(plain) = expected.get(answers.len()) else {
+                bail!("the device gave more answers than it was asked for")
+            };
             let values = match line.values()? {
                 values if values.is_empty() => told_by_host(host, session.number("number")?)?,
                 values => values,
             };
             let agrees = values == plain.values()?;
-            let answer = Answer { session: session.clone(), private: line.clone(), values, plain: plain.clone(), agrees };
+            let answer = Answer {
+                session: session.clone(),
+                private: line.clone(),
+                values,
+                plain: plain.clone(),
+                agrees,
+            };
             on_answer(&answer)?;
             answers.push(answer);
         }
@@ -141,7 +165,11 @@ pub fn infer(
     if !run.status.success() || answers.len() < expected.len() || run.line("done").is_none() {
         let last = run.lines.last().map_or_else(|| "nothing".to_owned(), Line::short);
         let (got, of) = (answers.len(), expected.len());
-        bail!("the device ended ({}) after {got} of {of} answers; it reported last: {last}{}", run.status, device.quote());
+        bail!(
+            "the device ended ({}) after {got} of {of} answers; it reported last: {last}{}",
+            run.status,
+            device.quote()
+        );
     }
     Ok((answers, run))
 }

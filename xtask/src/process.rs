@@ -19,8 +19,8 @@ const QUOTED_LINES: usize = 40;
 
 static INTERRUPTED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 
-/// Makes Ctrl-C and SIGTERM end whatever is waited for, so that children are stopped on the way out. A second Ctrl-C
-/// ends the program at once.
+/// Makes Ctrl-C and SIGTERM end whatever is waited for, so that children are stopped on the way
+/// out. A second Ctrl-C ends the program at once.
 pub fn watch_signals() -> Result<()> {
     let flag = INTERRUPTED.get_or_init(Arc::default);
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
@@ -52,10 +52,13 @@ impl Running {
     /// Starts `command` without input; what it prints goes to `log`.
     pub fn start(name: &str, command: &mut Command, log: &Path) -> Result<Self> {
         if let Some(folder) = log.parent() {
-            fs::create_dir_all(folder).with_context(|| format!("{} cannot be created", folder.display()))?;
+            fs::create_dir_all(folder)
+                .with_context(|| format!("{} cannot be created", folder.display()))?;
         }
-        let file = File::create(log).with_context(|| format!("{} cannot be written", log.display()))?;
-        let copy = file.try_clone().with_context(|| format!("{} cannot be written", log.display()))?;
+        let file =
+            File::create(log).with_context(|| format!("{} cannot be written", log.display()))?;
+        let copy =
+            file.try_clone().with_context(|| format!("{} cannot be written", log.display()))?;
         own_group(command).stdin(Stdio::null()).stdout(file).stderr(copy);
         let program = command.get_program().to_string_lossy().into_owned();
         let child = command.spawn().with_context(|| format!("`{program}` cannot be started"))?;
@@ -64,7 +67,9 @@ impl Running {
 
     /// What it printed so far.
     pub fn output(&self) -> String {
-        fs::read(&self.log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+        fs::read(&self.log)
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .unwrap_or_default()
     }
 
     /// The end of what it printed, for error messages.
@@ -76,7 +81,10 @@ impl Running {
     pub fn poll(&mut self) -> Result<Option<ExitStatus>> {
         check_interrupted()?;
         if self.ended.is_none() {
-            self.ended = self.child.try_wait().with_context(|| format!("{} cannot be waited for", self.name))?;
+            self.ended = self
+                .child
+                .try_wait()
+                .with_context(|| format!("{} cannot be waited for", self.name))?;
         }
         Ok(self.ended)
     }
@@ -90,7 +98,12 @@ impl Running {
             }
             if begin.elapsed() > limit {
                 self.stop();
-                bail!("{} did not end within {} s and was stopped{}", self.name, limit.as_secs(), self.quote());
+                bail!(
+                    "{} did not end within {} s and was stopped{}",
+                    self.name,
+                    limit.as_secs(),
+                    self.quote()
+                );
             }
             thread::sleep(POLL);
         }
@@ -110,7 +123,12 @@ impl Running {
                 bail!("{} ended early ({status}){}", self.name, self.quote());
             }
             if begin.elapsed() > limit {
-                bail!("{} did not print `{prefix}...` within {} s{}", self.name, limit.as_secs(), self.quote());
+                bail!(
+                    "{} did not print `{prefix}...` within {} s{}",
+                    self.name,
+                    limit.as_secs(),
+                    self.quote()
+                );
             }
             thread::sleep(POLL);
         }
@@ -145,7 +163,8 @@ impl Drop for Running {
     }
 }
 
-/// Runs `command` to its end; an error that quotes its output if it fails or takes longer than `limit`.
+/// Runs `command` to its end; an error that quotes its output if it fails or takes longer than
+/// `limit`.
 pub fn run(name: &str, command: &mut Command, log: &Path, limit: Duration) -> Result<String> {
     let mut running = Running::start(name, command, log)?;
     let status = running.wait(limit)?;
@@ -157,7 +176,12 @@ pub fn run(name: &str, command: &mut Command, log: &Path, limit: Duration) -> Re
 
 /// Whether `command` can be started and succeeds.
 pub fn succeeds(command: &mut Command) -> bool {
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
 }
 
 /// What `command` prints, if it succeeds.
@@ -184,7 +208,8 @@ enum Signal {
     Kill,
 }
 
-/// A group of its own, so that Ctrl-C reaches this program alone, which then ends its children in order.
+/// A group of its own, so that Ctrl-C reaches this program alone, which then ends its children in
+/// order.
 #[cfg(unix)]
 fn own_group(command: &mut Command) -> &mut Command {
     std::os::unix::process::CommandExt::process_group(command, 0)

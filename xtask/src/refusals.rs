@@ -1,4 +1,5 @@
-//! What a board does when something is wrong: a named error and an exit status, or another attempt that works.
+//! What a board does when something is wrong: a named error and an exit status, or another attempt
+//! that works.
 
 use core::time::Duration;
 use std::fs;
@@ -49,7 +50,12 @@ impl Context<'_> {
         room.twin(&self.case.model, &self.case.inputs, None)
     }
 
-    fn boot(&self, room: &Room, arguments: &Arguments, on_line: impl FnMut(&Line) -> Result<()>) -> Result<Run> {
+    fn boot(
+        &self,
+        room: &Room,
+        arguments: &Arguments,
+        on_line: impl FnMut(&Line) -> Result<()>,
+    ) -> Result<Run> {
         let mut device = self.board.boot(self.image, room.folder(), arguments)?;
         inference::follow(&mut device, &room.path("report"), on_line)
     }
@@ -59,7 +65,11 @@ impl Context<'_> {
         let run = self.boot(room, arguments, |_| Ok(()))?;
         let last = run.lines.last().map_or_else(|| "nothing".to_owned(), Line::short);
         ensure!(!run.status.success(), "the device ended successfully; it reported last: {last}");
-        ensure!(run.errors().any(|error| names.contains(&error)), "no error is called {}; last: {last}", names.join(" or "));
+        ensure!(
+            run.errors().any(|error| names.contains(&error)),
+            "no error is called {}; last: {last}",
+            names.join(" or ")
+        );
         ensure!(run.line("answer").is_none(), "the device gave an answer");
         Ok(())
     }
@@ -85,7 +95,8 @@ fn missing_key(context: &Context<'_>) -> Result<()> {
     context.expect_error(&room, &Arguments::session(services.host.port, 1), &["Key"])
 }
 
-/// The device forgets its last sessions. The host, which remembers them, refuses or goes on behind them.
+/// The device forgets its last sessions. The host, which remembers them, refuses or goes on behind
+/// them.
 fn counter_goes_back(context: &Context<'_>) -> Result<()> {
     let room = context.room("counter")?;
     context.twin(&room)?;
@@ -113,7 +124,8 @@ fn host_killed(context: &Context<'_>) -> Result<()> {
     let twin = context.twin(&room)?;
     room.provision("patient")?;
     let rows = fs::read(room.path("inputs.f32")).context("inputs.f32 cannot be read")?;
-    // A reading that is lost with its session is not repeated, so there are more than are asked for.
+    // A reading that is lost with its session is not repeated, so there are more than are asked
+    // for.
     write(&room.path("inputs.f32"), &rows.repeat(REPEATS + 1))?;
     let count = twin.len() * REPEATS;
 
@@ -154,7 +166,11 @@ fn wrong_width(context: &Context<'_>) -> Result<()> {
     let Some(cut) = rows.get(..rows.len() - 4) else { bail!("inputs.f32 is empty") };
     write(&room.path("inputs.f32"), cut)?;
     let services = room.services(&context.case.model, "device")?;
-    context.expect_error(&room, &Arguments::session(services.host.port, 1), &["Sensor", "InputWidth"])
+    context.expect_error(
+        &room,
+        &Arguments::session(services.host.port, 1),
+        &["Sensor", "InputWidth"],
+    )
 }
 
 fn copy(from: &Path, to: &Path) -> Result<()> {

@@ -37,15 +37,22 @@ impl Line {
 
     /// A value as a number.
     pub fn number(&self, key: &str) -> Result<u64> {
-        let value = self.text(key).with_context(|| format!("`{key}=` is missing in `{}`", self.short()))?;
-        value.parse().with_context(|| format!("`{key}={value}` is not a number in `{}`", self.short()))
+        let value =
+            self.text(key).with_context(|| format!("`{key}=` is missing in `{}`", self.short()))?;
+        value
+            .parse()
+            .with_context(|| format!("`{key}={value}` is not a number in `{}`", self.short()))
     }
 
     /// The answer's ring elements.
     pub fn values(&self) -> Result<Vec<i64>> {
-        let values = self.text("values").with_context(|| format!("`values=` is missing in `{}`", self.short()))?;
+        let values = self
+            .text("values")
+            .with_context(|| format!("`values=` is missing in `{}`", self.short()))?;
         let words = values.split(',').filter(|word| !word.is_empty());
-        words.map(|word| word.parse().with_context(|| format!("`{word}` is not an integer"))).collect()
+        words
+            .map(|word| word.parse().with_context(|| format!("`{word}` is not an integer")))
+            .collect()
     }
 
     /// A label may have blanks: it is what follows to the end of the line.
@@ -94,7 +101,9 @@ impl Follower {
 
     /// The lines that were completed since the last call.
     pub fn new_lines(&mut self) -> Vec<Line> {
-        let text = fs::read(&self.path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+        let text = fs::read(&self.path)
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .unwrap_or_default();
         let fresh = text.get(self.seen_bytes..).unwrap_or_default();
         let complete = fresh.rfind('\n').map_or("", |end| fresh.get(..=end).unwrap_or_default());
         self.seen_bytes += complete.len();

@@ -1,4 +1,5 @@
-//! The programs of `sharelet`, run in a throw-away folder: provisioning, dealer, host, a device on the PC.
+//! The programs of `sharelet`, run in a throw-away folder: provisioning, dealer, host, a device on
+//! the PC.
 
 use core::time::Duration;
 use std::fs;
@@ -55,9 +56,11 @@ impl Room {
     /// An empty room at `folder`; what was there is removed.
     pub fn new(workspace: &Workspace, folder: &Path) -> Result<Self> {
         if folder.exists() {
-            fs::remove_dir_all(folder).with_context(|| format!("{} cannot be removed", folder.display()))?;
+            fs::remove_dir_all(folder)
+                .with_context(|| format!("{} cannot be removed", folder.display()))?;
         }
-        fs::create_dir_all(folder).with_context(|| format!("{} cannot be created", folder.display()))?;
+        fs::create_dir_all(folder)
+            .with_context(|| format!("{} cannot be created", folder.display()))?;
         Ok(Self { sharelet: workspace.sharelet(), folder: folder.to_owned() })
     }
 
@@ -74,11 +77,17 @@ impl Room {
     /// Makes the device's key, known to the room's dealer.
     pub fn provision(&self, device: &str) -> Result<()> {
         let mut command = self.sharelet(&["provision", device]);
-        command.arg("--state").arg(self.path("dealer")).arg("-o").arg(self.path("device.key")).arg("--force");
+        command
+            .arg("--state")
+            .arg(self.path("dealer"))
+            .arg("-o")
+            .arg(self.path("device.key"))
+            .arg("--force");
         self.run("sharelet provision", &mut command, "provision.log").map(|_| ())
     }
 
-    /// The plaintext answers for the first `count` readings; the readings go to `inputs.f32`, as a board takes them.
+    /// The plaintext answers for the first `count` readings; the readings go to `inputs.f32`, as a
+    /// board takes them.
     pub fn twin(&self, model: &Path, inputs: &Path, count: Option<usize>) -> Result<Vec<Line>> {
         let mut command = self.sharelet(&["twin"]);
         command.arg(model).arg("--inputs").arg(inputs).arg("--raw").arg(self.path("inputs.f32"));
@@ -86,7 +95,8 @@ impl Room {
             command.arg("--count").arg(count.to_string());
         }
         let output = self.run("sharelet twin", &mut command, "twin.log")?;
-        let answers: Vec<_> = output.lines().map(Line::parse).filter(|line| line.text("values").is_some()).collect();
+        let answers: Vec<_> =
+            output.lines().map(Line::parse).filter(|line| line.text("values").is_some()).collect();
         match answers.len() {
             0 => bail!("sharelet twin gave no answers; see {}", self.path("twin.log").display()),
             found if count.is_some_and(|count| found < count) => {
@@ -120,7 +130,12 @@ impl Room {
     /// Starts a host; `port` 0 takes a free one.
     pub fn host(&self, model: &Path, dealer: u16, port: u16, answer: &str) -> Result<Server> {
         let mut command = self.sharelet(&["host"]);
-        command.arg(model).arg("--dealer").arg(format!("127.0.0.1:{dealer}")).arg("--state").arg(self.path("host"));
+        command
+            .arg(model)
+            .arg("--dealer")
+            .arg(format!("127.0.0.1:{dealer}"))
+            .arg("--state")
+            .arg(self.path("host"));
         command.arg("--listen").arg(format!("127.0.0.1:{port}")).args(["--answer", answer]);
         self.serve("host", &mut command)
     }
@@ -134,9 +149,11 @@ impl Room {
 
     /// Makes a data party's key, the task of `model`, and server 0's key.
     pub fn provision_queries(&self, model: &Path) -> Result<()> {
-        let mut command = self.sharelet(&["provision", "check", "--outsource", "-o", "device.key", "--force"]);
+        let mut command =
+            self.sharelet(&["provision", "check", "--outsource", "-o", "device.key", "--force"]);
         self.run("sharelet provision --outsource", &mut command, "provision.log")?;
-        let mut command = self.sharelet(&["provision", "server-0", "-o", "server-0.key", "--force"]);
+        let mut command =
+            self.sharelet(&["provision", "server-0", "-o", "server-0.key", "--force"]);
         command.arg("--state").arg(self.path("dealer"));
         self.run("sharelet provision", &mut command, "provision-server-0.log")?;
         let mut command = self.sharelet(&["task"]);
@@ -147,10 +164,26 @@ impl Room {
     /// Starts a dealer and the two servers of a model.
     pub fn servers(&self, model: &Path) -> Result<Servers> {
         let dealer = self.dealer()?;
-        let mut command = self.sharelet(&["server", "--party", "1", "--listen", "127.0.0.1:0", "--state", "server-1"]);
+        let mut command = self.sharelet(&[
+            "server",
+            "--party",
+            "1",
+            "--listen",
+            "127.0.0.1:0",
+            "--state",
+            "server-1",
+        ]);
         command.arg("--model").arg(model).arg("--dealer").arg(format!("127.0.0.1:{}", dealer.port));
         let server_1 = self.serve("server-1", &mut command)?;
-        let mut command = self.sharelet(&["server", "--party", "0", "--listen", "127.0.0.1:0", "--task", "task.bin"]);
+        let mut command = self.sharelet(&[
+            "server",
+            "--party",
+            "0",
+            "--listen",
+            "127.0.0.1:0",
+            "--task",
+            "task.bin",
+        ]);
         command.args(["--key", "server-0.key", "--counter", "server-0.counter"]);
         command.arg("--peer").arg(format!("127.0.0.1:{}", server_1.port));
         let server_0 = self.serve("server-0", &mut command)?;
@@ -180,7 +213,8 @@ impl Room {
         let mut process = Running::start(name, command, &self.path(&format!("{name}.log")))?;
         let address = process.wait_for_line(READY, READY_LIMIT)?;
         let port = address.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
-        let port = port.with_context(|| format!("{name} listens on `{address}`, which has no port"))?;
+        let port =
+            port.with_context(|| format!("{name} listens on `{address}`, which has no port"))?;
         Ok(Server { process, port })
     }
 }

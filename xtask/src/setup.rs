@@ -16,7 +16,8 @@ use crate::workspace::Workspace;
 const INSTALL_LIMIT: Duration = Duration::from_secs(600);
 const BUILD_LIMIT: Duration = Duration::from_secs(1800);
 /// What Debian needs to build for the boards when rustup cannot.
-const DEBIAN_COMPILER: [&str; 5] = ["rustc-web", "cargo-web", "rust-web-src", "rust-web-llvm", "binutils-arm-none-eabi"];
+const DEBIAN_COMPILER: [&str; 5] =
+    ["rustc-web", "cargo-web", "rust-web-src", "rust-web-llvm", "binutils-arm-none-eabi"];
 
 /// Where the compiler for the boards comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +46,10 @@ impl Setup<'_> {
             return Ok(());
         }
         self.steps.note("qemu-system-arm is missing: it emulates the microcontroller");
-        self.apt_install(&["qemu-system-arm"], "macOS: brew install qemu; Fedora: dnf install qemu-system-arm; Windows: qemu.org")
+        self.apt_install(
+            &["qemu-system-arm"],
+            "macOS: brew install qemu; Fedora: dnf install qemu-system-arm; Windows: qemu.org",
+        )
     }
 
     /// A compiler for `targets`, installed if it is missing.
@@ -53,29 +57,52 @@ impl Setup<'_> {
         match env::var("SHARELET_TOOLCHAIN").as_deref() {
             Ok("debian") => return self.debian_compiler().map(|()| Toolchain::Debian),
             Ok("rustup") | Err(_) => {}
-            Ok(other) => bail!("SHARELET_TOOLCHAIN={other} is not known; it is `rustup` or `debian`"),
+            Ok(other) => {
+                bail!("SHARELET_TOOLCHAIN={other} is not known; it is `rustup` or `debian`")
+            }
         }
-        let missing: Vec<_> = targets.iter().copied().filter(|target| !has_target(target)).collect();
+        let missing: Vec<_> =
+            targets.iter().copied().filter(|target| !has_target(target)).collect();
         if missing.is_empty() || self.add_targets(&missing).is_ok() {
             return Ok(Toolchain::Rustup);
         }
         if env::var_os("SHARELET_TOOLCHAIN").is_some() {
-            bail!("rustup cannot add {}, and SHARELET_TOOLCHAIN=rustup forbids another way", missing.join(", "));
+            bail!(
+                "rustup cannot add {}, and SHARELET_TOOLCHAIN=rustup forbids another way",
+                missing.join(", ")
+            );
         }
-        self.steps.note("rustup cannot add the targets: taking Debian's compiler, which builds its own core library");
+        self.steps.note(
+            "rustup cannot add the targets: taking Debian's compiler, which builds its own core \
+             library",
+        );
         self.debian_compiler().map(|()| Toolchain::Debian)
     }
 
     /// The program `sharelet`; without the readers of foreign model files unless `import`.
     pub fn sharelet(&self, import: bool) -> Result<()> {
         let mut cargo = self.workspace.cargo();
-        cargo.args(["build", "--release", "--package", "sharelet-host", "--bin", "sharelet", "--no-default-features"]);
+        cargo.args([
+            "build",
+            "--release",
+            "--package",
+            "sharelet-host",
+            "--bin",
+            "sharelet",
+            "--no-default-features",
+        ]);
         cargo.arg("--target-dir").arg(self.workspace.target());
         if import {
             cargo.args(["--features", "import"]);
         }
-        let what = if import { "building sharelet, with the readers of ONNX and TFLite" } else { "building sharelet" };
-        self.steps.step(what, || self.run("cargo build of sharelet", &mut cargo, "build-sharelet.log", BUILD_LIMIT))
+        let what = if import {
+            "building sharelet, with the readers of ONNX and TFLite"
+        } else {
+            "building sharelet"
+        };
+        self.steps.step(what, || {
+            self.run("cargo build of sharelet", &mut cargo, "build-sharelet.log", BUILD_LIMIT)
+        })
     }
 
     /// The firmware of `board`; gives the image.
@@ -84,19 +111,28 @@ impl Setup<'_> {
         cargo.args(["--release", "--package", board.name, "--target", board.target]);
         let what = format!("building the firmware for {}", board.name);
         let log = format!("build-{}.log", board.name);
-        self.steps.step(&what, || self.run("cargo build of the firmware", &mut cargo, &log, BUILD_LIMIT))?;
+        self.steps.step(&what, || {
+            self.run("cargo build of the firmware", &mut cargo, &log, BUILD_LIMIT)
+        })?;
         Ok(self.firmware_target(toolchain).join(board.target).join("release").join(board.name))
     }
 
-    /// Another program than the device for `board`, built for size: `data-party`, or `idle`, which the flash of the first is
-    /// measured against; gives the image.
-    pub fn small_firmware(&self, toolchain: Toolchain, board: &Board, program: &str) -> Result<PathBuf> {
+    /// Another program than the device for `board`, built for size: `data-party`, or `idle`, which
+    /// the flash of the first is measured against; gives the image.
+    pub fn small_firmware(
+        &self,
+        toolchain: Toolchain,
+        board: &Board,
+        program: &str,
+    ) -> Result<PathBuf> {
         let mut cargo = self.target_cargo(toolchain, &self.workspace.firmware(), "build");
         cargo.args(["--profile", "small", "--package", board.name, "--target", board.target]);
         cargo.args(["--no-default-features", "--features", program]);
         let what = format!("building {program} for {}", board.name);
         let log = format!("build-{}-{program}.log", board.name);
-        self.steps.step(&what, || self.run("cargo build of the firmware", &mut cargo, &log, BUILD_LIMIT))?;
+        self.steps.step(&what, || {
+            self.run("cargo build of the firmware", &mut cargo, &log, BUILD_LIMIT)
+        })?;
         // All programs of a board have one name where cargo puts them.
         let folder = self.firmware_target(toolchain).join(board.target).join("small");
         let image = folder.join(format!("{}-{program}", board.name));
@@ -130,10 +166,14 @@ impl Setup<'_> {
         let what = format!("installing with rustup: {}", targets.join(" "));
         let mut rustup = Command::new("rustup");
         rustup.args(["target", "add"]).args(targets);
-        self.steps.step(&what, || self.run("rustup target add", &mut rustup, "rustup.log", INSTALL_LIMIT))?;
+        self.steps.step(&what, || {
+            self.run("rustup target add", &mut rustup, "rustup.log", INSTALL_LIMIT)
+        })?;
         // A toolchain that is in use without rustup's knowledge does not see what rustup adds.
         match targets.iter().find(|target| !has_target(target)) {
-            Some(target) => bail!("rustup added {target}, but the compiler in use does not have it"),
+            Some(target) => {
+                bail!("rustup added {target}, but the compiler in use does not have it")
+            }
             None => Ok(()),
         }
     }
@@ -143,7 +183,11 @@ impl Setup<'_> {
         if linker && Path::new("/usr/bin/cargo").exists() && debian_sources() {
             return Ok(());
         }
-        self.apt_install(&DEBIAN_COMPILER, "any system: install rustup from https://rustup.rs, then `rustup target add thumbv7em-none-eabihf thumbv7m-none-eabi`")
+        self.apt_install(
+            &DEBIAN_COMPILER,
+            "any system: install rustup from https://rustup.rs, then `rustup target add \
+             thumbv7em-none-eabihf thumbv7m-none-eabi`",
+        )
     }
 
     fn apt_install(&self, packages: &[&str], elsewhere: &str) -> Result<()> {
@@ -153,7 +197,10 @@ impl Setup<'_> {
         }
         let root = answer(Command::new("id").arg("-u")).is_some_and(|id| id == "0");
         if !root && !succeeds(Command::new("sudo").args(["-n", "true"])) {
-            bail!("{list} must be installed, and sudo asks for a password here; run: sudo apt-get install {list}");
+            bail!(
+                "{list} must be installed, and sudo asks for a password here; run: sudo apt-get \
+                 install {list}"
+            );
         }
         let apt = |arguments: &[&str]| {
             let mut apt = if root { Command::new("apt-get") } else { Command::new("sudo") };
@@ -173,7 +220,9 @@ impl Setup<'_> {
             self.run("apt-get install", &mut install, "apt-install.log", INSTALL_LIMIT)
         });
         match (installed, refresh) {
-            (Err(error), Err(cause)) => Err(error.context(format!("apt-get update had failed: {cause:#}"))),
+            (Err(error), Err(cause)) => {
+                Err(error.context(format!("apt-get update had failed: {cause:#}")))
+            }
             (result, _) => result,
         }
     }
@@ -185,19 +234,25 @@ impl Setup<'_> {
 
 fn has_target(target: &str) -> bool {
     let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let library = answer(Command::new(rustc).args(["--print", "target-libdir", "--target", target]));
+    let library =
+        answer(Command::new(rustc).args(["--print", "target-libdir", "--target", target]));
     library.is_some_and(|path| Path::new(&path).is_dir())
 }
 
 fn debian_sources() -> bool {
-    let root = answer(Command::new("/usr/bin/rustc").args(["--print", "sysroot"])).unwrap_or_default();
+    let root =
+        answer(Command::new("/usr/bin/rustc").args(["--print", "sysroot"])).unwrap_or_default();
     Path::new(&root).join("lib/rustlib/src/rust/library/core").is_dir()
 }
 
-/// Debian's compiler, as if no other were there. Building the core library is not a stable feature: it is allowed here.
+/// Debian's compiler, as if no other were there. Building the core library is not a stable feature:
+/// it is allowed here.
 fn debian_cargo() -> Command {
     let mut cargo = Command::new("/usr/bin/cargo");
-    cargo.env("RUSTC", "/usr/bin/rustc").env("RUSTDOC", "/usr/bin/rustdoc").env("RUSTC_BOOTSTRAP", "1");
+    cargo
+        .env("RUSTC", "/usr/bin/rustc")
+        .env("RUSTDOC", "/usr/bin/rustdoc")
+        .env("RUSTC_BOOTSTRAP", "1");
     for variable in ["RUSTUP_TOOLCHAIN", "LD_LIBRARY_PATH", "CARGO"] {
         cargo.env_remove(variable);
     }

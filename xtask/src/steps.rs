@@ -21,7 +21,11 @@ impl Steps {
     }
 
     /// Does `work`, with a line before it and its time after it.
-    pub fn step<T>(&self, what: &str, work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
+    pub fn step<T>(
+        &self,
+        what: &str,
+        work: impl FnOnce() -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
         let begin = Instant::now();
         print!("[{:6.1} s] {what} ... ", self.seconds());
         // A terminal that is gone does not stop the work.

@@ -16,7 +16,8 @@ impl Workspace {
     pub fn here() -> Self {
         let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
         let root = manifest.parent().unwrap_or(manifest).to_owned();
-        let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir));
+        let target = env::var_os("CARGO_TARGET_DIR")
+            .map_or_else(|| root.join("target"), |dir| root.join(dir));
         Self { root, target }
     }
 
@@ -57,7 +58,8 @@ impl Workspace {
 
     /// The reference networks and inputs, if they are on this machine.
     pub fn data(&self) -> Option<PathBuf> {
-        let data = env::var_os("SHARELET_DATA").map_or_else(|| self.root.join("../shared/data"), PathBuf::from);
+        let data = env::var_os("SHARELET_DATA")
+            .map_or_else(|| self.root.join("../shared/data"), PathBuf::from);
         data.join("mlperf-tiny").is_dir().then_some(data)
     }
 

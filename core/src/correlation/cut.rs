@@ -1,11 +1,13 @@
 //! Comparing a public word with a secret mask, digit by digit: the heart of every gate.
 //!
-//! Both words are [`Cut`] into digits. Of every digit `j` the dealer shares a table `v -> (l, e) = ([v < r_j], [v = r_j])`
-//! ([`Leaves`]); the public digit selects an entry, without a message. The bits that were read are opened under dealt
-//! masks, and what they fold to, `[u < r]`, is looked up in further tables ([`Fold`]): at once, or by way of one more
-//! message in which the digits above and below the split are folded first.
+//! Both words are [`Cut`] into digits. Of every digit `j` the dealer shares a table
+//! `v -> (l, e) = ([v < r_j], [v = r_j])` ([`Leaves`]); the public digit selects an entry, without
+//! a message. The bits that were read are opened under dealt masks, and what they fold to,
+//! `[u < r]`, is looked up in further tables ([`Fold`]): at once, or by way of one more message in
+//! which the digits above and below the split are folded first.
 //!
-//! Leaves may be read at several public words: entries are shares, and nothing is opened but under a fresh mask.
+//! Leaves may be read at several public words: entries are shares, and nothing is opened but under
+//! a fresh mask.
 
 use core::ops::Range;
 
@@ -20,7 +22,8 @@ pub const MAX_DIGITS: usize = 12;
 const MAX_DIGIT_BITS: u32 = 12;
 /// The most bits that one table is indexed with.
 const MAX_INDEX_BITS: u32 = 12;
-/// What reading one digit costs a party, in bytes of correlation: a touch of memory, or a block of keystream.
+/// What reading one digit costs a party, in bytes of correlation: a touch of memory, or a block of
+/// keystream.
 const DIGIT_WEIGHT_BYTES: u32 = 16;
 /// Tables of digits that take no more on average share their lines of memory.
 const DENSE_BYTES: usize = 32;
@@ -55,18 +58,29 @@ pub struct Cut {
 }
 
 impl Cut {
-    /// The lightest cut of `bits` bits, one of the cuts falling on bit `split` if there is one (`0 < split < bits`).
+    /// The lightest cut of `bits` bits, one of the cuts falling on bit `split` if there is one
+    /// (`0 < split < bits`).
     ///
-    /// `entry_bytes` is the size of an entry of the last table, `folds` the number of public words that are compared.
+    /// `entry_bytes` is the size of an entry of the last table, `folds` the number of public words
+    /// that are compared.
     #[must_use]
-    pub fn plan(bits: u32, split: Option<u32>, folding: Folding, entry_bytes: u32, folds: u32) -> Self {
+    pub fn plan(
+        bits: u32,
+        split: Option<u32>,
+        folding: Folding,
+        entry_bytes: u32,
+        folds: u32,
+    ) -> Self {
         let splits = split.map_or(0..bits, |split| split..split + 1);
         let mut best: Option<(u32, Self)> = None;
         for split in splits {
-            let lows = if split == 0 { 0..1 } else { split.div_ceil(MAX_DIGIT_BITS)..7.min(split) + 1 };
+            let lows =
+                if split == 0 { 0..1 } else { split.div_ceil(MAX_DIGIT_BITS)..7.min(split) + 1 };
             for low in lows {
                 for high in (bits - split).div_ceil(MAX_DIGIT_BITS)..9.min(bits - split + 1) {
-                    let Some(cut) = Self::even(split, low, bits - split, high, folding) else { continue };
+                    let Some(cut) = Self::even(split, low, bits - split, high, folding) else {
+                        continue;
+                    };
                     let weight = cut.weight(entry_bytes, folds);
                     if best.as_ref().is_none_or(|(lightest, _)| weight < *lightest) {
                         best = Some((weight, cut));
@@ -77,11 +91,13 @@ impl Cut {
         best.map_or(Self { widths: [1; MAX_DIGITS], count: 1, low: 0, folding }, |(_, cut)| cut)
     }
 
-    /// `low` digits of together `low_bits`, then `high` digits of together `high_bits`, as even as possible.
+    /// `low` digits of together `low_bits`, then `high` digits of together `high_bits`, as even as
+    /// possible.
     #[allow(clippy::cast_possible_truncation)]
     fn even(low_bits: u32, low: u32, high_bits: u32, high: u32, folding: Folding) -> Option<Self> {
         let mut widths = [0; MAX_DIGITS];
-        let parts = (0..low).map(|i| (low_bits + i) / low).chain((0..high).map(|i| (high_bits + i) / high));
+        let parts =
+            (0..low).map(|i| (low_bits + i) / low).chain((0..high).map(|i| (high_bits + i) / high));
         for (index, width) in parts.enumerate() {
             *widths.get_mut(index)? = width as u8;
         }
@@ -90,7 +106,10 @@ impl Cut {
         let fits = u32::from(widest) <= MAX_DIGIT_BITS
             && match folding {
                 Folding::Direct => cut.leaf_bits() <= MAX_INDEX_BITS + 1,
-                Folding::Staged => cut.high_index_bits() <= MAX_INDEX_BITS && cut.low_index_bits() <= MAX_INDEX_BITS,
+                Folding::Staged => {
+                    cut.high_index_bits() <= MAX_INDEX_BITS
+                        && cut.low_index_bits() <= MAX_INDEX_BITS
+                }
             };
         fits.then_some(cut)
     }
@@ -145,8 +164,9 @@ impl Cut {
         matches!(self.folding, Folding::Staged)
     }
 
-    /// Folds the digits `from..to` of leaf bits, given as one word per bit with one comparison per lane:
-    /// `(e, l)` with `l = [below]` and `e = [equal]`; `e` means nothing if digit 0 is among them.
+    /// Folds the digits `from..to` of leaf bits, given as one word per bit with one comparison per
+    /// lane: `(e, l)` with `l = [below]` and `e = [equal]`; `e` means nothing if digit 0 is among
+    /// them.
     fn fold(lane: &impl Fn(u32) -> u32, from: u32, to: u32) -> (u32, u32) {
         let (mut e, mut l) = (u32::MAX, 0);
         for j in from..to {
@@ -161,8 +181,8 @@ impl Cut {
         (e, l)
     }
 
-    /// What the bits that are opened last, without the topmost, say: `h`, to which the topmost bit is still to be added
-    /// (by exclusive or), and `c = [low digits below]`. One entry per lane.
+    /// What the bits that are opened last, without the topmost, say: `h`, to which the topmost bit
+    /// is still to be added (by exclusive or), and `c = [low digits below]`. One entry per lane.
     fn last(&self, lane: &impl Fn(u32) -> u32) -> (u32, u32) {
         match self.folding {
             Folding::Direct => {
@@ -232,7 +252,8 @@ impl Leaves {
         self.digits.get(..self.count).unwrap_or(&[])
     }
 
-    /// Where the tables lie, in bytes, if they are so small that reading a word touches about all their lines.
+    /// Where the tables lie, in bytes, if they are so small that reading a word touches about all
+    /// their lines.
     #[inline(always)]
     fn dense_bytes(&self) -> Option<Range<u32>> {
         let (first, last) = (self.digits().first()?, self.digits().last()?);
@@ -240,12 +261,13 @@ impl Leaves {
         (bytes.len() <= DENSE_BYTES * self.count).then_some(bytes)
     }
 
-    /// A party's shares of the leaf bits at public words, each with its element: `l` of the lowest digit, then `(e, l)` of
-    /// each. Digit by digit, so that reads do not wait for each other.
+    /// A party's shares of the leaf bits at public words, each with its element: `l` of the lowest
+    /// digit, then `(e, l)` of each. Digit by digit, so that reads do not wait for each other.
     #[inline]
     pub(crate) fn read(&self, half: &mut impl Half, words: &[(usize, u64)], out: &mut [u32]) {
         out.fill(0);
-        if let ([(first, _), ..], [.., (last, _)], Some(bytes)) = (words, words, self.dense_bytes()) {
+        if let ([(first, _), ..], [.., (last, _)], Some(bytes)) = (words, words, self.dense_bytes())
+        {
             half.bring(*first..last + 1, bytes);
         }
         let mut at = 0;
@@ -258,18 +280,25 @@ impl Leaves {
         }
     }
 
-    /// The dealer's truth. Computed on whole words, without a branch or an address that depends on the mask.
+    /// The dealer's truth. Computed on whole words, without a branch or an address that depends on
+    /// the mask.
     pub(crate) fn deal<R: Ring>(&self, truth: &mut Truth<'_>, mask: R) {
         let mask = mask.to_u64();
         for digit @ &Digit { place, width, entry_bits, .. } in self.digits() {
-            digit_table(digit.of(mask), entry_bits, truth.words_of_bits(place, entry_bits << width));
+            digit_table(
+                digit.of(mask),
+                entry_bits,
+                truth.words_of_bits(place, entry_bits << width),
+            );
         }
     }
 }
 
-/// The table `v -> (e, l)` of a digit of the mask, or `v -> l` where entries have one bit, to words that are zero so far.
+/// The table `v -> (e, l)` of a digit of the mask, or `v -> l` where entries have one bit, to words
+/// that are zero so far.
 ///
-/// All entries of a word lie below the digit, or none but those of one word, which the digit's lower part decides.
+/// All entries of a word lie below the digit, or none but those of one word, which the digit's
+/// lower part decides.
 fn digit_table(digit: u32, entry_bits: u32, out: &mut [[u8; 4]]) {
     let (all, entries_log) = if entry_bits == 1 { (u32::MAX, 5) } else { (0xaaaa_aaaa, 4) };
     let (word, entry) = (digit >> entries_log, digit & ((1 << entries_log) - 1));
@@ -283,7 +312,8 @@ fn digit_table(digit: u32, entry_bits: u32, out: &mut [[u8; 4]]) {
     }
 }
 
-/// One comparison `[u < r]` of a public word with the mask: the tables that its leaf bits are folded with.
+/// One comparison `[u < r]` of a public word with the mask: the tables that its leaf bits are
+/// folded with.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Fold {
     stage: Option<Stage>,
@@ -341,7 +371,8 @@ struct Stage {
 }
 
 impl Fold {
-    /// Adds the masks and the bit tables to a record; [`Fold::with_table`] adds the rest, after all bits.
+    /// Adds the masks and the bit tables to a record; [`Fold::with_table`] adds the rest, after all
+    /// bits.
     pub fn new(cut: &Cut, layout: &mut Layout) -> Self {
         let stage = cut.is_staged().then(|| Stage {
             mask: layout.bits(cut.leaf_bits()),
@@ -358,7 +389,8 @@ impl Fold {
         Self { table, entry_words, ..self }
     }
 
-    /// The same comparison with its tables `index` places further, each place as large as this one's.
+    /// The same comparison with its tables `index` places further, each place as large as this
+    /// one's.
     #[must_use]
     pub(crate) fn nth(&self, index: u32, bits: u32, words_bytes: u32) -> Self {
         let stage = self.stage.map(|stage| Stage {
@@ -366,25 +398,44 @@ impl Fold {
             high: stage.high + index * bits,
             low: stage.low + index * bits,
         });
-        Self { stage, mask: self.mask + index * bits, table: self.table + index * words_bytes, entry_words: self.entry_words }
+        Self {
+            stage,
+            mask: self.mask + index * bits,
+            table: self.table + index * words_bytes,
+            entry_words: self.entry_words,
+        }
     }
 
     /// What is opened first: the leaf bits, masked.
     #[inline]
-    pub(crate) fn masked(&self, cut: &Cut, half: &mut impl Half, element: usize, leaf_bits: u32) -> u32 {
+    pub(crate) fn masked(
+        &self,
+        cut: &Cut,
+        half: &mut impl Half,
+        element: usize,
+        leaf_bits: u32,
+    ) -> u32 {
         let place = self.stage.as_ref().map_or(self.mask, |stage| stage.mask);
         leaf_bits ^ half.bits(element, place, cut.leaf_bits())
     }
 
-    /// What is opened last when folding is staged, from the opened leaf bits: `(c, e, l)`, or only `l`, masked.
+    /// What is opened last when folding is staged, from the opened leaf bits: `(c, e, l)`, or only
+    /// `l`, masked.
     #[inline]
-    pub(crate) fn staged(&self, cut: &Cut, half: &mut impl Half, element: usize, opened: u32) -> u32 {
+    pub(crate) fn staged(
+        &self,
+        cut: &Cut,
+        half: &mut impl Half,
+        element: usize,
+        opened: u32,
+    ) -> u32 {
         let Some(stage) = &self.stage else { return opened };
         let bits = if cut.low == 0 {
             half.bits(element, stage.high + opened, 1)
         } else {
             let low = low_bits(opened, cut.low_index_bits());
-            half.bits(element, stage.low + low, 1) | half.bits(element, stage.high + 2 * (opened >> cut.low_index_bits()), 2) << 1
+            half.bits(element, stage.low + low, 1)
+                | half.bits(element, stage.high + 2 * (opened >> cut.low_index_bits()), 2) << 1
         };
         bits ^ half.bits(element, self.mask, cut.final_bits())
     }
@@ -399,9 +450,17 @@ impl Fold {
         }
     }
 
-    /// A party's share of word `word` of the entry that the opened bits select; their topmost bit selects nothing.
+    /// A party's share of word `word` of the entry that the opened bits select; their topmost bit
+    /// selects nothing.
     #[inline]
-    pub(crate) fn word<W: Ring>(&self, cut: &Cut, half: &mut impl Half, element: usize, opened: u32, word: u32) -> W {
+    pub(crate) fn word<W: Ring>(
+        &self,
+        cut: &Cut,
+        half: &mut impl Half,
+        element: usize,
+        opened: u32,
+        word: u32,
+    ) -> W {
         let entry = low_bits(opened, cut.final_bits() - 1);
         half.word(element, self.table + (entry * self.entry_words + word) * word_bytes::<W>())
     }
@@ -412,7 +471,8 @@ impl Fold {
         opened >> (cut.final_bits() - 1) & 1 == 1
     }
 
-    /// The dealer: draws the masks, and writes the bit tables and the words that `entry` makes of `(h, c)`, each 0 or 1.
+    /// The dealer: draws the masks, and writes the bit tables and the words that `entry` makes of
+    /// `(h, c)`, each 0 or 1.
     ///
     /// `turn` (0 or 1) is added to every `h`.
     pub(crate) fn deal<W: Ring, G: CryptoRng, const N: usize>(
@@ -437,7 +497,8 @@ impl Fold {
             let (h, c) = cut.last(&|bit| lanes(first, bit, mask));
             let h = h ^ turn;
             for lane in 0..entries.min(32) {
-                let bit = |word: u32| core::hint::black_box(W::from_u64(u64::from(word >> lane & 1)));
+                let bit =
+                    |word: u32| core::hint::black_box(W::from_u64(u64::from(word >> lane & 1)));
                 let place = self.table + (first + lane) * self.entry_words * word_bytes::<W>();
                 for (index, word) in (0..self.entry_words).zip(entry(bit(h), bit(c))) {
                     truth.set_word(place + index * word_bytes::<W>(), word);
@@ -448,7 +509,11 @@ impl Fold {
 
     fn deal_stage(&self, cut: &Cut, stage: &Stage, mask: u32, truth: &mut Truth<'_>) {
         if cut.low == 0 {
-            return below_table(cut.count(), mask, truth.words_of_bits(stage.high, 1 << cut.leaf_bits()));
+            return below_table(
+                cut.count(),
+                mask,
+                truth.words_of_bits(stage.high, 1 << cut.leaf_bits()),
+            );
         }
         let low_index_bits = cut.low_index_bits();
         let entries = 1_u32 << cut.high_index_bits();
@@ -466,18 +531,28 @@ impl Fold {
     }
 }
 
-/// The table of `[below]` of the digits `0..digits`, indexed by their leaf bits exclusive or `mask`, to words that are zero so far.
+/// The table of `[below]` of the digits `0..digits`, indexed by their leaf bits exclusive or
+/// `mask`, to words that are zero so far.
 ///
-/// Three digits have the 32 entries of a word. One digit more has four times the entries: `l` exclusive or `e` times what there was.
+/// Three digits have the 32 entries of a word. One digit more has four times the entries: `l`
+/// exclusive or `e` times what there was.
 fn below_table(digits: u32, mask: u32, out: &mut [[u8; 4]]) {
     let (_, l) = Cut::fold(&|bit| lanes(0, bit, mask), 0, digits.min(3));
     let Some(first) = out.first_mut() else { return };
     *first = (l & low_bits(u32::MAX, 1 << (2 * digits - 1).min(5))).to_le_bytes();
     for digit in 3..digits {
         let held = 1_usize << (2 * digit - 6);
-        let Some((held, further)) = out.get_mut(..4 * held).and_then(|out| out.split_at_mut_checked(held)) else { return };
-        let lane = |index: u32, bit: u32| ((index >> bit ^ mask >> (2 * digit - 1 + bit)) & 1).wrapping_neg();
-        let next = |index: u32, word: [u8; 4]| (lane(index, 1) ^ lane(index, 0) & u32::from_le_bytes(word)).to_le_bytes();
+        let Some((held, further)) =
+            out.get_mut(..4 * held).and_then(|out| out.split_at_mut_checked(held))
+        else {
+            return;
+        };
+        let lane = |index: u32, bit: u32| {
+            ((index >> bit ^ mask >> (2 * digit - 1 + bit)) & 1).wrapping_neg()
+        };
+        let next = |index: u32, word: [u8; 4]| {
+            (lane(index, 1) ^ lane(index, 0) & u32::from_le_bytes(word)).to_le_bytes()
+        };
         for (index, part) in (1..).zip(further.chunks_exact_mut(held.len())) {
             for (to, from) in part.iter_mut().zip(&*held) {
                 *to = next(index, *from);
@@ -520,14 +595,24 @@ mod tests {
     extern crate std;
     use std::vec;
 
-    fn opened(cut: &Cut, leaves: &Leaves, fold: &Fold, halves: (&mut impl Half, &mut impl Half), word: u64) -> u32 {
+    fn opened(
+        cut: &Cut,
+        leaves: &Leaves,
+        fold: &Fold,
+        halves: (&mut impl Half, &mut impl Half),
+        word: u64,
+    ) -> u32 {
         let (a, b) = halves;
         let (mut bits_a, mut bits_b) = ([0], [0]);
         leaves.read(a, &[(0, word)], &mut bits_a);
         leaves.read(b, &[(0, word)], &mut bits_b);
         let ([bits_a], [bits_b]) = (bits_a, bits_b);
         let first = fold.masked(cut, a, 0, bits_a) ^ fold.masked(cut, b, 0, bits_b);
-        if cut.is_staged() { fold.staged(cut, a, 0, first) ^ fold.staged(cut, b, 0, first) } else { first }
+        if cut.is_staged() {
+            fold.staged(cut, a, 0, first) ^ fold.staged(cut, b, 0, first)
+        } else {
+            first
+        }
     }
 
     /// `[u < r]` and `[u mod 2^split < r mod 2^split]`, for every plan.
@@ -537,7 +622,10 @@ mod tests {
         let mut plans = vec![];
         for folding in [Folding::Direct, Folding::Staged] {
             for bits in [1, 2, 3, 5, 8, 16, 31, 32] {
-                plans.extend((0..bits).map(|split| Cut::plan(bits, (split > 0).then_some(split), folding, 32, 1)));
+                plans
+                    .extend((0..bits).map(|split| {
+                        Cut::plan(bits, (split > 0).then_some(split), folding, 32, 1)
+                    }));
             }
         }
         plans.extend((1..64).map(|split| Cut::plan(64, Some(split), Folding::Staged, 32, 2)));
@@ -545,7 +633,8 @@ mod tests {
         plans.push(Cut::plan(63, None, Folding::Staged, 16, 1));
         for cut in plans {
             let bits: u32 = cut.widths().map(|(_, width)| u32::from(width)).sum();
-            let split: u32 = cut.widths().take(usize::from(cut.low)).map(|(_, width)| u32::from(width)).sum();
+            let split: u32 =
+                cut.widths().take(usize::from(cut.low)).map(|(_, width)| u32::from(width)).sum();
             let mut layout = Layout::default();
             let leaves = Leaves::new(cut, &mut layout);
             let fold = Fold::new(&cut, &mut layout);
@@ -564,16 +653,33 @@ mod tests {
                 let mut a = Derived::new(&keystream, position, layout);
                 let mut b = Stored::received(layout, 1, &corrections).expect("sized");
                 let near = mask.wrapping_add(u64::from(rng.next_u32() % 5)).wrapping_sub(2) & cap;
-                for u in [rng.next_u64() & cap, near, mask, (mask & !0xff) | (near & 0xff), (near ^ (1 << split)) & cap, 0, cap] {
+                for u in [
+                    rng.next_u64() & cap,
+                    near,
+                    mask,
+                    (mask & !0xff) | (near & 0xff),
+                    (near ^ (1 << split)) & cap,
+                    0,
+                    cap,
+                ] {
                     let delta = opened(&cut, &leaves, &fold, (&mut a, &mut b), u);
                     let mut word = |i| -> u32 {
-                        fold.word::<u32>(&cut, &mut a, 0, delta, i).wrapping_add(fold.word(&cut, &mut b, 0, delta, i))
+                        fold.word::<u32>(&cut, &mut a, 0, delta, i)
+                            .wrapping_add(fold.word(&cut, &mut b, 0, delta, i))
                     };
                     let below = word(0) ^ u32::from(Fold::flip(&cut, delta));
-                    assert_eq!(below, u32::from(u < mask), "{cut:?} {u:#x} {mask:#x}, round {round}");
+                    assert_eq!(
+                        below,
+                        u32::from(u < mask),
+                        "{cut:?} {u:#x} {mask:#x}, round {round}"
+                    );
                     if split > 0 && cut.final_bits() > 1 {
                         let low = (1_u64 << split) - 1;
-                        assert_eq!(word(1), u32::from(u & low < mask & low), "{cut:?} {u:#x} {mask:#x}");
+                        assert_eq!(
+                            word(1),
+                            u32::from(u & low < mask & low),
+                            "{cut:?} {u:#x} {mask:#x}"
+                        );
                     }
                 }
             }
@@ -587,7 +693,10 @@ mod tests {
         let sign_64 = Cut::plan(63, None, Folding::Staged, 16, 1);
         assert!(sign_64.weight(16, 1) < 900, "{sign_64:?} {}", sign_64.weight(16, 1));
         // 8 bytes of z, the leaf bits and the last bits: at most 12 bytes per element and party.
-        assert!(relu_64.leaf_bits() + relu_64.final_bits() <= 32 && sign_64.leaf_bits() + sign_64.final_bits() <= 32);
+        assert!(
+            relu_64.leaf_bits() + relu_64.final_bits() <= 32
+                && sign_64.leaf_bits() + sign_64.final_bits() <= 32
+        );
         assert_eq!(Cut::plan(31, None, Folding::Direct, 8, 1).leaf_bits(), 7);
     }
 }

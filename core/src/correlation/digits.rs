@@ -1,9 +1,10 @@
 //! The cut of a ring into digits, on which a comparison gate's correlation is built.
 //!
-//! The gate compares the public `z` with the secret mask `r` digit by digit (see [`super::gate`]). Where the cuts are
-//! decides everything it costs: the bits of the leaf tables the dealer sends, the entries of the arithmetic table, and
-//! how many keystream blocks `P0` computes for one element. One cut falls on the shift, so that the comparison of the
-//! low parts is one of the intermediate results and the truncation is exact.
+//! The gate compares the public `z` with the secret mask `r` digit by digit (see [`super::gate`]).
+//! Where the cuts are decides everything it costs: the bits of the leaf tables the dealer sends,
+//! the entries of the arithmetic table, and how many keystream blocks `P0` computes for one
+//! element. One cut falls on the shift, so that the comparison of the low parts is one of the
+//! intermediate results and the truncation is exact.
 
 use crate::keystream::BLOCK_BITS;
 
@@ -13,10 +14,11 @@ pub const MAX_DIGITS: usize = 4;
 pub const MAX_DIGIT_BITS: u8 = 12;
 /// The widest ring for which the two-message gate is planned.
 pub const MAX_RING_BITS: u32 = 32;
-/// What a keystream block at the device counts for in the choice of a plan, in bytes sent by the dealer.
+/// What a keystream block at the device counts for in the choice of a plan, in bytes sent by the
+/// dealer.
 ///
-/// A ChaCha12 block takes a Cortex-M4 about 750 instructions, some 5 microseconds; the dealer's link to the host sends a few
-/// hundred bytes in that time.
+/// A ChaCha12 block takes a Cortex-M4 about 750 instructions, some 5 microseconds; the dealer's
+/// link to the host sends a few hundred bytes in that time.
 const BLOCK_WEIGHT_BYTES: u32 = 256;
 
 /// What a gate computes.
@@ -44,7 +46,8 @@ impl GateKind {
         self.entry_words() as u32
     }
 
-    /// Bits of `z` and `r` that are compared: the sign needs all but the topmost, the wrap-around all of them.
+    /// Bits of `z` and `r` that are compared: the sign needs all but the topmost, the wrap-around
+    /// all of them.
     const fn compared_bits(self, ring_bits: u32) -> u32 {
         match self {
             Self::Relu => ring_bits - 1,
@@ -58,7 +61,8 @@ impl GateKind {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum PlanError {
-    /// The ring is narrower than 2 bits or wider than [`MAX_RING_BITS`]; wider rings need a gate with one more message.
+    /// The ring is narrower than 2 bits or wider than [`MAX_RING_BITS`]; wider rings need a gate
+    /// with one more message.
     RingOutOfRange,
     /// The shift is not below the ring's width less one.
     ShiftOutOfRange,
@@ -67,7 +71,9 @@ pub enum PlanError {
 impl core::fmt::Display for PlanError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
-            Self::RingOutOfRange => write!(f, "the two-message gate is for rings of 2 to {MAX_RING_BITS} bits"),
+            Self::RingOutOfRange => {
+                write!(f, "the two-message gate is for rings of 2 to {MAX_RING_BITS} bits")
+            }
             Self::ShiftOutOfRange => write!(f, "the shift must be below the ring's width less one"),
         }
     }
@@ -77,9 +83,10 @@ impl core::error::Error for PlanError {}
 
 /// A cut of the compared bits into digits, lowest first, and the place of every digit's leaf table.
 ///
-/// The leaf table of digit `j` holds for every value `v` of the digit the bits `l_j = [v < r_j]` and `e_j = [v = r_j]`;
-/// of the lowest digit only `l_0` is needed, of the topmost the pair is `(e, t)`. The tables of one element lie one
-/// after the other in whole keystream blocks, largest first, so that none straddles a block that it could share.
+/// The leaf table of digit `j` holds for every value `v` of the digit the bits `l_j = [v < r_j]`
+/// and `e_j = [v = r_j]`; of the lowest digit only `l_0` is needed, of the topmost the pair is
+/// `(e, t)`. The tables of one element lie one after the other in whole keystream blocks, largest
+/// first, so that none straddles a block that it could share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Digits {
     kind: GateKind,
@@ -96,8 +103,8 @@ pub struct Digits {
 }
 
 impl Digits {
-    /// The cheapest cut for a ring of `ring_bits`, a shift and a kind of gate, where dealer bytes and device blocks are
-    /// weighed against each other.
+    /// The cheapest cut for a ring of `ring_bits`, a shift and a kind of gate, where dealer bytes
+    /// and device blocks are weighed against each other.
     ///
     /// # Errors
     /// [`PlanError`] if the ring or the shift is out of range.
@@ -117,7 +124,8 @@ impl Digits {
         if shift >= ring_bits - 1 {
             return Err(PlanError::ShiftOutOfRange);
         }
-        // The device's ring is planned at compile time: the search is not repeated where instructions count.
+        // The device's ring is planned at compile time: the search is not repeated where
+        // instructions count.
         if ring_bits == 32 {
             let plans = match kind {
                 GateKind::Relu => &RELU_32,
@@ -130,7 +138,14 @@ impl Digits {
 
     /// The plan for given digit widths, lowest first, `low` of them below the cut.
     #[allow(clippy::cast_possible_truncation, clippy::indexing_slicing)]
-    const fn with_widths(kind: GateKind, ring_bits: u32, shift: u32, bits: [u8; MAX_DIGITS], count: usize, low: usize) -> Self {
+    const fn with_widths(
+        kind: GateKind,
+        ring_bits: u32,
+        shift: u32,
+        bits: [u8; MAX_DIGITS],
+        count: usize,
+        low: usize,
+    ) -> Self {
         let mut digits = Self {
             kind,
             ring_bits: ring_bits as u8,
@@ -149,7 +164,8 @@ impl Digits {
             digits.offset[j] = digits.offset[j - 1] + bits[j - 1];
             j += 1;
         }
-        // Sizes are powers of two, so placing them in descending order wastes nothing and straddles nothing.
+        // Sizes are powers of two, so placing them in descending order wastes nothing and straddles
+        // nothing.
         let mut placed = [false; MAX_DIGITS];
         let mut position = 0;
         let mut packed_bits = 0;
@@ -157,7 +173,9 @@ impl Digits {
             let mut largest = MAX_DIGITS;
             let mut j = 0;
             while j < count {
-                if !placed[j] && (largest == MAX_DIGITS || digits.table_bits(j) > digits.table_bits(largest)) {
+                if !placed[j]
+                    && (largest == MAX_DIGITS || digits.table_bits(j) > digits.table_bits(largest))
+                {
                     largest = j;
                 }
                 j += 1;
@@ -226,14 +244,15 @@ impl Digits {
         (self.leaf_bits as u32).div_ceil(BLOCK_BITS)
     }
 
-    /// Keystream blocks of one element's arithmetic table, for words that take `block_words` 32-bit words each.
+    /// Keystream blocks of one element's arithmetic table, for words that take `block_words` 32-bit
+    /// words each.
     #[must_use]
     pub const fn table_blocks(&self, block_words: u32) -> u32 {
         (self.table_entries() * self.kind.entry_words_u32() * block_words).div_ceil(BLOCK_BITS / 32)
     }
 
-    /// Keystream blocks that `P0` computes for one element when `z` is known: the blocks its leaves lie in, and one for
-    /// the entry of the table.
+    /// Keystream blocks that `P0` computes for one element when `z` is known: the blocks its leaves
+    /// lie in, and one for the entry of the table.
     #[must_use]
     pub const fn device_blocks(&self) -> u32 {
         self.device_leaf_blocks as u32 + 1
@@ -243,7 +262,8 @@ impl Digits {
     #[must_use]
     #[allow(clippy::cast_possible_truncation)]
     pub(crate) fn digit(&self, j: usize, word: u64) -> u32 {
-        let (offset, bits) = (self.offset.get(j).copied().unwrap_or(0), self.bits.get(j).copied().unwrap_or(0));
+        let (offset, bits) =
+            (self.offset.get(j).copied().unwrap_or(0), self.bits.get(j).copied().unwrap_or(0));
         (word >> offset) as u32 & ((1 << bits) - 1)
     }
 
@@ -277,7 +297,8 @@ impl Digits {
     }
 
     const fn weight(&self) -> u32 {
-        let dealer_bytes = self.leaf_blocks() * (BLOCK_BITS / 8) + self.table_entries() * self.kind.entry_words_u32() * 4;
+        let dealer_bytes = self.leaf_blocks() * (BLOCK_BITS / 8)
+            + self.table_entries() * self.kind.entry_words_u32() * 4;
         dealer_bytes + self.device_blocks() * BLOCK_WEIGHT_BYTES
     }
 }
@@ -289,7 +310,8 @@ const fn search(ring_bits: u32, shift: u32, kind: GateKind) -> Digits {
     let cut = shift as u8;
     let max = MAX_DIGIT_BITS;
     let mut best: Option<Digits> = None;
-    // An odometer over the widths of the three upper digits; the lowest takes the rest. 0 means "no such digit".
+    // An odometer over the widths of the three upper digits; the lowest takes the rest. 0 means "no
+    // such digit".
     let mut b1 = 0;
     while b1 <= max {
         let mut b2 = 0;
@@ -323,7 +345,8 @@ const fn search(ring_bits: u32, shift: u32, kind: GateKind) -> Digits {
     }
     match best {
         Some(digits) => digits,
-        // Four digits of 12 bits cut 48 bits anywhere, so a plan exists for every admissible ring and shift.
+        // Four digits of 12 bits cut 48 bits anywhere, so a plan exists for every admissible ring
+        // and shift.
         None => Digits::with_widths(kind, ring_bits, shift, [total, 0, 0, 0], 1, 0),
     }
 }
@@ -355,7 +378,12 @@ mod tests {
         for kind in [GateKind::Relu, GateKind::Truncate] {
             for ring_bits in [2, 3, 4, 5, 6, 7, 8, 12, 16, 24, 32] {
                 for shift in 0..ring_bits - 1 {
-                    all.push((ring_bits, shift, kind, Digits::plan(ring_bits, shift, kind).expect("in range")));
+                    all.push((
+                        ring_bits,
+                        shift,
+                        kind,
+                        Digits::plan(ring_bits, shift, kind).expect("in range"),
+                    ));
                 }
             }
         }
@@ -366,7 +394,8 @@ mod tests {
     fn digits_cover_the_compared_bits_and_cut_at_the_shift() {
         for (ring_bits, shift, kind, digits) in all() {
             let sum: u32 = digits.widths().iter().map(|&bits| u32::from(bits)).sum();
-            let low: u32 = digits.widths().iter().take(digits.low()).map(|&bits| u32::from(bits)).sum();
+            let low: u32 =
+                digits.widths().iter().take(digits.low()).map(|&bits| u32::from(bits)).sum();
             assert_eq!(sum, kind.compared_bits(ring_bits), "{digits:?}");
             assert_eq!(low, shift, "{digits:?}");
             assert!(digits.low() < digits.count());
@@ -397,8 +426,11 @@ mod tests {
     #[test]
     fn digits_reassemble_to_the_word() {
         for (.., digits) in all() {
-            let word = 0x9e37_79b9_u64 & ((1 << digits.widths().iter().map(|&b| u32::from(b)).sum::<u32>()) - 1);
-            let sum: u64 = (0..digits.count()).map(|j| u64::from(digits.digit(j, word)) << digits.offset[j]).sum();
+            let word = 0x9e37_79b9_u64
+                & ((1 << digits.widths().iter().map(|&b| u32::from(b)).sum::<u32>()) - 1);
+            let sum: u64 = (0..digits.count())
+                .map(|j| u64::from(digits.digit(j, word)) << digits.offset[j])
+                .sum();
             assert_eq!(sum, word);
         }
     }
@@ -419,7 +451,12 @@ mod tests {
         }
         for (ring_bits, shift, kind, best) in all() {
             let mut found = Vec::new();
-            cuts(u8::try_from(kind.compared_bits(ring_bits)).expect("small"), MAX_DIGITS, &mut Vec::new(), &mut found);
+            cuts(
+                u8::try_from(kind.compared_bits(ring_bits)).expect("small"),
+                MAX_DIGITS,
+                &mut Vec::new(),
+                &mut found,
+            );
             for widths in found {
                 let mut sum = 0;
                 let low = widths.iter().take_while(|&&bits| {

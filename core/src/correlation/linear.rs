@@ -1,12 +1,14 @@
-//! The correlation of a linear layer with private weights `W`: a matrix, or kernels that slide over an image.
+//! The correlation of a linear layer with private weights `W`: a matrix, or kernels that slide over
+//! an image.
 //!
-//! Once per model, `W = A + E`: `E` is the keystream of a seed that `P1` shares with `P0`, the dealer gets `A`.
-//! Once per use, the dealer and `P0` know an input mask `r` and a share `a_0` from `P0`'s keystream, and the dealer
-//! sends `P1` the correction `a_1 = A r - a_0`.
+//! Once per model, `W = A + E`: `E` is the keystream of a seed that `P1` shares with `P0`, the
+//! dealer gets `A`. Once per use, the dealer and `P0` know an input mask `r` and a share `a_0` from
+//! `P0`'s keystream, and the dealer sends `P1` the correction `a_1 = A r - a_0`.
 //!
-//! A layer's map may have parts, each of another vector: `a_1` is that of their sum. The mask `r` belongs to the vector and not
-//! to who uses it: a vector is opened to `P1` once, as `d = h_0 - r`, and `(r, d + h_1)` are shares of it that serve any layer.
-//! Of a part with public weights both parties compute their share alone; the dealer has no part in it.
+//! A layer's map may have parts, each of another vector: `a_1` is that of their sum. The mask `r`
+//! belongs to the vector and not to who uses it: a vector is opened to `P1` once, as `d = h_0 - r`,
+//! and `(r, d + h_1)` are shares of it that serve any layer. Of a part with public weights both
+//! parties compute their share alone; the dealer has no part in it.
 
 use core::ops::Range;
 
@@ -20,9 +22,14 @@ fn row_blocks<R: Ring>(row_elems: usize) -> u32 {
     u32::try_from(row_elems.div_ceil(words_per_block::<R>())).unwrap_or(u32::MAX)
 }
 
-/// The domain of `E`: it belongs to the model, not to a session. Layers have less than 15 bits, the part has the topmost.
+/// The domain of `E`: it belongs to the model, not to a session. Layers have less than 15 bits, the
+/// part has the topmost.
 fn weight_mask_domain(layer: u16, part: usize) -> Domain {
-    Domain { session: 0, layer: if part == 0 { layer } else { layer | 1 << 15 }, kind: Kind::WeightMask }
+    Domain {
+        session: 0,
+        layer: if part == 0 { layer } else { layer | 1 << 15 },
+        kind: Kind::WeightMask,
+    }
 }
 
 /// Words of private weights of all parts.
@@ -36,7 +43,10 @@ pub fn weight_elems(parts: &[Part]) -> usize {
 }
 
 /// The parts with their weights, which lie one after the other.
-pub fn with_weights<'p, 'w, R>(parts: &'p [Part], weights: &'w [R]) -> impl Iterator<Item = (&'p Part, &'w [R])> {
+pub fn with_weights<'p, 'w, R>(
+    parts: &'p [Part],
+    weights: &'w [R],
+) -> impl Iterator<Item = (&'p Part, &'w [R])> {
     let mut rest = weights;
     parts.iter().map(move |part| {
         let (rows, row) = part.shape.weights();
@@ -48,13 +58,19 @@ pub fn with_weights<'p, 'w, R>(parts: &'p [Part], weights: &'w [R]) -> impl Iter
 
 /// Masks the weights of layer `layer` in place, `A = W - E`: what the dealer is given.
 ///
-/// `weights` are those of all parts, row-major; `model` is the keystream of the model's seed. A seed masks one model
-/// only: under the same `E`, the difference of two models would show.
-pub fn mask_weights<R: Ring, C: Rounds>(model: &Keystream<C>, layer: u16, parts: &[Part], weights: &mut [R]) {
+/// `weights` are those of all parts, row-major; `model` is the keystream of the model's seed. A
+/// seed masks one model only: under the same `E`, the difference of two models would show.
+pub fn mask_weights<R: Ring, C: Rounds>(
+    model: &Keystream<C>,
+    layer: u16,
+    parts: &[Part],
+    weights: &mut [R],
+) {
     let mut rest = weights;
     for (number, part) in parts.iter().enumerate() {
         let (rows, row_elems) = part.shape.weights();
-        let (own, left) = core::mem::take(&mut rest).split_at_mut_checked(rows * row_elems).unwrap_or_default();
+        let (own, left) =
+            core::mem::take(&mut rest).split_at_mut_checked(rows * row_elems).unwrap_or_default();
         rest = left;
         let mut first = 0_u32;
         for row in own.chunks_mut(row_elems.max(1)) {
@@ -71,7 +87,10 @@ pub fn mask_weights<R: Ring, C: Rounds>(model: &Keystream<C>, layer: u16, parts:
 
 /// Outputs of a layer, and whether any of its parts has private weights.
 fn outputs(parts: &[Part]) -> (u16, bool) {
-    (parts.first().map_or(0, |part| part.shape.outputs()), parts.iter().any(|part| part.shape.is_private()))
+    (
+        parts.first().map_or(0, |part| part.shape.outputs()),
+        parts.iter().any(|part| part.shape.is_private()),
+    )
 }
 
 /// Bytes of the dealer's correction: none if all weights are public.
@@ -88,12 +107,14 @@ pub fn deal_scratch_elems(parts: &[Part]) -> usize {
     usize::from(widest) + usize::from(outputs(parts).0)
 }
 
-/// **Deal**: writes `a_1 = A r - a_0` to `out`; `masked_weights` is `A`, the parts one after the other.
+/// **Deal**: writes `a_1 = A r - a_0` to `out`; `masked_weights` is `A`, the parts one after the
+/// other.
 ///
 /// `scratch` takes `r` and the sums, at least [`deal_scratch_elems`].
 ///
 /// # Errors
-/// [`LengthError`] if `out`, `masked_weights` or `scratch` has not the length that the parts ask for.
+/// [`LengthError`] if `out`, `masked_weights` or `scratch` has not the length that the parts ask
+/// for.
 pub fn deal<R: Ring, C: Rounds>(
     keystream: &Keystream<C>,
     position: Position,
@@ -102,13 +123,21 @@ pub fn deal<R: Ring, C: Rounds>(
     scratch: &mut [R],
     out: &mut [u8],
 ) -> Result<(), LengthError> {
-    expect_len(masked_weights.len().saturating_mul(R::BYTES), weight_elems(parts).saturating_mul(R::BYTES))?;
+    expect_len(
+        masked_weights.len().saturating_mul(R::BYTES),
+        weight_elems(parts).saturating_mul(R::BYTES),
+    )?;
     expect_len(out.len(), correction_bytes::<R>(parts))?;
-    let wrong = LengthError { expected_bytes: deal_scratch_elems(parts) * R::BYTES, found_bytes: scratch.len() * R::BYTES };
+    let wrong = LengthError {
+        expected_bytes: deal_scratch_elems(parts) * R::BYTES,
+        found_bytes: scratch.len() * R::BYTES,
+    };
     let (sums, masks) = scratch.split_at_mut_checked(usize::from(outputs(parts).0)).ok_or(wrong)?;
     keystream.fill(position.domain(Kind::LinearShare), 0, sums);
     sums.iter_mut().for_each(|sum| *sum = sum.neg());
-    for (part, weights) in with_weights(parts, masked_weights).filter(|(part, _)| part.shape.is_private()) {
+    for (part, weights) in
+        with_weights(parts, masked_weights).filter(|(part, _)| part.shape.is_private())
+    {
         let r = masks.get_mut(..usize::from(part.shape.inputs())).ok_or(wrong)?;
         keystream.fill(Position { layer: part.source, ..position }.domain(Kind::InputMask), 0, r);
         part.shape.add_product(weights, R::ZERO, r, sums);
@@ -118,7 +147,11 @@ pub fn deal<R: Ring, C: Rounds>(
 }
 
 fn expect_len(found_bytes: usize, expected_bytes: usize) -> Result<(), LengthError> {
-    if found_bytes == expected_bytes { Ok(()) } else { Err(LengthError { expected_bytes, found_bytes }) }
+    if found_bytes == expected_bytes {
+        Ok(())
+    } else {
+        Err(LengthError { expected_bytes, found_bytes })
+    }
 }
 
 /// **Derive**, before the input is known: `P0`'s `E`, `r` and `a_0`, in pieces of rows.
@@ -131,7 +164,12 @@ pub struct Rows<'k, C: Rounds> {
 }
 
 impl<'k, C: Rounds> Rows<'k, C> {
-    pub(super) fn new(keystream: &'k Keystream<C>, model: &'k Keystream<C>, position: Position, parts: Parts) -> Self {
+    pub(super) fn new(
+        keystream: &'k Keystream<C>,
+        model: &'k Keystream<C>,
+        position: Position,
+        parts: Parts,
+    ) -> Self {
         Self { keystream, model, position, parts, next: 0 }
     }
 }
@@ -188,7 +226,11 @@ impl<C: Rounds> RowPiece<'_, C> {
     /// `a_0` of the piece's rows; zero if no weight is private.
     pub(crate) fn shares<R: Ring>(&self, out: &mut [R]) {
         if self.private {
-            self.keystream.fill(self.position.domain(Kind::LinearShare), first_block::<R>(self.first), out);
+            self.keystream.fill(
+                self.position.domain(Kind::LinearShare),
+                first_block::<R>(self.first),
+                out,
+            );
         } else {
             out.fill(R::ZERO);
         }
@@ -238,11 +280,19 @@ pub(crate) struct WeightMasks<C: Rounds> {
 impl<C: Rounds> WeightMasks<C> {
     /// `acc` plus the inner product of row `row`, from column `first_column` on, with `r`.
     #[inline]
-    pub(crate) fn add_row_product<R: Ring>(&self, row: usize, first_column: usize, r: &[R], acc: R) -> R {
+    pub(crate) fn add_row_product<R: Ring>(
+        &self,
+        row: usize,
+        first_column: usize,
+        r: &[R],
+        acc: R,
+    ) -> R {
         #[allow(clippy::cast_possible_truncation)]
         let (row, in_row) = (row as u32, (first_column / words_per_block::<R>()) as u32);
         let first = row * row_blocks::<R>(self.row_elems) + in_row;
-        (first..).zip(r.chunks(words_per_block::<R>())).fold(acc, |acc, (index, r)| self.run.block(index).dot(acc, r))
+        (first..)
+            .zip(r.chunks(words_per_block::<R>()))
+            .fold(acc, |acc, (index, r)| self.run.block(index).dot(acc, r))
     }
 
     /// The words of row `row`, front to back.
@@ -269,7 +319,10 @@ impl<C: Rounds> RowWords<'_, C> {
                 self.block = Some(self.run.block(self.next));
                 self.next += 1;
             }
-            *out = self.block.as_ref().map_or(R::ZERO, |block| block.ring(self.read % words_per_block::<R>()));
+            *out = self
+                .block
+                .as_ref()
+                .map_or(R::ZERO, |block| block.ring(self.read % words_per_block::<R>()));
             self.read += 1;
         }
     }
@@ -294,7 +347,12 @@ impl<'k, C: Rounds> Iterator for InputMasks<'k, C> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let len = piece_len(self.next, self.inputs)?;
-        let piece = InputMaskPiece { keystream: self.keystream, position: self.position, first: self.next, len };
+        let piece = InputMaskPiece {
+            keystream: self.keystream,
+            position: self.position,
+            first: self.next,
+            len,
+        };
         self.next += PIECE_STEP;
         Some(piece)
     }
@@ -318,7 +376,11 @@ impl<C: Rounds> InputMaskPiece<'_, C> {
 
     /// `r` of the piece.
     pub(crate) fn masks<R: Ring>(&self, out: &mut [R]) {
-        self.keystream.fill(self.position.domain(Kind::InputMask), first_block::<R>(self.first), out);
+        self.keystream.fill(
+            self.position.domain(Kind::InputMask),
+            first_block::<R>(self.first),
+            out,
+        );
     }
 }
 

@@ -1,11 +1,13 @@
-//! Correlated randomness, one file per kind; each file holds the kind's shape and, side by side, its three views:
+//! Correlated randomness, one file per kind; each file holds the kind's shape and, side by side,
+//! its three views:
 //!
 //! * **deal**: the dealer makes both halves and writes `P1`'s;
 //! * **derive**: `P0` takes its half from the keystream, which is all it ever stores;
 //! * **read**: `P1` takes its half from the bytes that the dealer wrote.
 //!
-//! A correlation is addressed by session, layer, kind and element, is for words of one ring, and is spent once: the views hand it out in pieces
-//! of [`PIECE_ELEMS`] elements, front to back, and a protocol step takes its piece by value. Nothing here is `Clone`.
+//! A correlation is addressed by session, layer, kind and element, is for words of one ring, and is
+//! spent once: the views hand it out in pieces of [`PIECE_ELEMS`] elements, front to back, and a
+//! protocol step takes its piece by value. Nothing here is `Clone`.
 
 pub mod cut;
 pub mod digits;
@@ -47,7 +49,8 @@ use crate::keystream::{Domain, Keystream, Kind, Rounds};
 use crate::shape::{Part, Parts};
 use digits::Digits;
 
-/// Elements per piece; the last piece of a layer may be shorter. Also the unit in which ring elements travel.
+/// Elements per piece; the last piece of a layer may be shorter. Also the unit in which ring
+/// elements travel.
 pub const PIECE_ELEMS: usize = 64;
 /// The same, to count elements with.
 #[allow(clippy::cast_possible_truncation)]
@@ -101,8 +104,8 @@ impl<'k, C: Rounds> Offline<'k, C> {
         Self { keystream, position: Position { session: token.0, layer: 0 } }
     }
 
-    /// What the next layer spends before the input is known: the rows of `E r + a_0`, where `model` is the keystream of
-    /// `E`, and the masks of the gate that follows, if one does.
+    /// What the next layer spends before the input is known: the rows of `E r + a_0`, where `model`
+    /// is the keystream of `E`, and the masks of the gate that follows, if one does.
     pub fn layer<'m>(
         &mut self,
         model: &'m Keystream<C>,
@@ -133,8 +136,9 @@ pub struct Online<'k, C: Rounds> {
 }
 
 impl<'k, C: Rounds> Online<'k, C> {
-    /// `P0`'s shares of a public map of a vector that was opened before; `part` names the layer that took it. There are
-    /// no rows if its weights are private: their shares are spent while preparing.
+    /// `P0`'s shares of a public map of a vector that was opened before; `part` names the layer
+    /// that took it. There are no rows if its weights are private: their shares are spent while
+    /// preparing.
     pub fn carried<'m>(&self, model: &'m Keystream<C>, part: Part) -> linear::Rows<'m, C>
     where
         'k: 'm,
@@ -143,7 +147,8 @@ impl<'k, C: Rounds> Online<'k, C> {
         linear::Rows::new(self.keystream, model, self.position, parts)
     }
 
-    /// What the next layer spends: the input masks `r`, and the tables of the gate that follows, if one does.
+    /// What the next layer spends: the input masks `r`, and the tables of the gate that follows, if
+    /// one does.
     pub fn layer(
         &mut self,
         (inputs, outputs): (u16, u16),
@@ -151,7 +156,8 @@ impl<'k, C: Rounds> Online<'k, C> {
     ) -> (linear::InputMasks<'k, C>, Option<gate::Tables<'k, C>>) {
         let position = self.position;
         self.position.layer = position.layer.wrapping_add(1);
-        let tables = gate.map(|digits| gate::Tables::new(self.keystream, position, digits, outputs));
+        let tables =
+            gate.map(|digits| gate::Tables::new(self.keystream, position, digits, outputs));
         (linear::InputMasks::new(self.keystream, position, inputs), tables)
     }
 }

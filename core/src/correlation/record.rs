@@ -1,11 +1,14 @@
 //! Records: the general shape of a correlation that is dealt element by element.
 //!
-//! A record is a few bits, then words of 32 bits, then words of 64 bits. Bits are shared by exclusive or, words by
-//! addition. Both parties' halves have the same layout, so that one reader serves both:
+//! A record is a few bits, then words of 32 bits, then words of 64 bits. Bits are shared by
+//! exclusive or, words by addition. Both parties' halves have the same layout, so that one reader
+//! serves both:
 //!
-//! * **deal**: [`deal`] writes the truth of every element, then takes `P0`'s keystream off it: `P1`'s half;
+//! * **deal**: [`deal`] writes the truth of every element, then takes `P0`'s keystream off it:
+//!   `P1`'s half;
 //! * **derive**: [`Derived`] is `P0`'s half, a block of keystream computed where it is read;
-//! * **read**: [`Stored`] is a half that lies in memory: `P1`'s as the dealer wrote it, or `P0`'s [`expand`]ed beforehand.
+//! * **read**: [`Stored`] is a half that lies in memory: `P1`'s as the dealer wrote it, or `P0`'s
+//!   [`expand`]ed beforehand.
 
 use core::fmt;
 use core::ops::Range;
@@ -17,7 +20,8 @@ use crate::keystream::{BLOCK_BYTES, Block, Keystream, Kind, MANY_BLOCKS, Rounds,
 use crate::ring::Ring;
 use crate::share::Party;
 
-/// Where the parts of a record lie, in bytes. Built by adding parts: bits first, then words of 32, then of 64 bits.
+/// Where the parts of a record lie, in bytes. Built by adding parts: bits first, then words of 32,
+/// then of 64 bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Layout {
     bits_end: u32,
@@ -41,8 +45,8 @@ impl Layout {
         place
     }
 
-    /// Adds `count` ring words; their place, in bytes from the record's start. No bits may be added afterwards, and no
-    /// word of 32 bits after one of 64.
+    /// Adds `count` ring words; their place, in bytes from the record's start. No bits may be added
+    /// afterwards, and no word of 32 bits after one of 64.
     pub fn words<R: Ring>(&mut self, count: u32) -> u32 {
         if word_bytes::<R>() == 4 {
             let place = self.words_end;
@@ -56,7 +60,8 @@ impl Layout {
         }
     }
 
-    /// Adds a word of the ring `R` and what `rest` adds, words of the ring `W`, in the order that their sizes ask for.
+    /// Adds a word of the ring `R` and what `rest` adds, words of the ring `W`, in the order that
+    /// their sizes ask for.
     pub fn word_and<R: Ring, W: Ring, T>(&mut self, rest: impl FnOnce(&mut Self) -> T) -> (u32, T) {
         if word_bytes::<R>() <= word_bytes::<W>() {
             let place = self.words::<R>(1);
@@ -73,7 +78,8 @@ impl Layout {
         self.end as usize
     }
 
-    /// Records that share keystream blocks: a part of an operation's records begins with the first of them.
+    /// Records that share keystream blocks: a part of an operation's records begins with the first
+    /// of them.
     #[must_use]
     pub const fn together(&self) -> usize {
         self.blocks().1 as usize
@@ -83,7 +89,11 @@ impl Layout {
     #[allow(clippy::cast_possible_truncation)]
     const fn blocks(&self) -> (u32, u32) {
         const BYTES: u32 = BLOCK_BYTES as u32;
-        if self.end == 0 || self.end > BYTES { (self.end.div_ceil(BYTES), 1) } else { (1, BYTES / self.end.next_multiple_of(8)) }
+        if self.end == 0 || self.end > BYTES {
+            (self.end.div_ceil(BYTES), 1)
+        } else {
+            (1, BYTES / self.end.next_multiple_of(8))
+        }
     }
 
     /// Block of the keystream, and byte in it, of byte `offset` of record `element`.
@@ -93,7 +103,10 @@ impl Layout {
         let (blocks, per_block) = self.blocks();
         let element = element as u32;
         if per_block == 1 {
-            return (element.wrapping_mul(blocks).wrapping_add(offset / BLOCK_BYTES as u32), offset % BLOCK_BYTES as u32);
+            return (
+                element.wrapping_mul(blocks).wrapping_add(offset / BLOCK_BYTES as u32),
+                offset % BLOCK_BYTES as u32,
+            );
         }
         (element / per_block, element % per_block * self.end.next_multiple_of(8) + offset)
     }
@@ -120,15 +133,18 @@ const LINE_BYTES: usize = 64;
 
 /// One party's half of the records of an operation.
 pub trait Half {
-    /// Elements whose parts are best read together, part by part: memory answers many questions at once, a keystream none twice.
+    /// Elements whose parts are best read together, part by part: memory answers many questions at
+    /// once, a keystream none twice.
     const TOGETHER: usize;
     /// Whose half it is.
     fn party(&self) -> Party;
     /// The share of the word at byte `offset` of record `element`.
     fn word<R: Ring>(&mut self, element: usize, offset: u32) -> R;
-    /// The share of `count <= 32` bits from bit `first` on of record `element`; they must lie in one 32-bit word.
+    /// The share of `count <= 32` bits from bit `first` on of record `element`; they must lie in
+    /// one 32-bit word.
     fn bits(&mut self, element: usize, first: u32, count: u32) -> u32;
-    /// Has memory bring some bytes of some records that are read soon, at places that no processor foresees. Only a hint.
+    /// Has memory bring some bytes of some records that are read soon, at places that no processor
+    /// foresees. Only a hint.
     #[inline]
     fn bring(&mut self, _elements: Range<usize>, _bytes: Range<u32>) {}
 }
@@ -206,7 +222,13 @@ impl<'a> Stored<'a> {
         expect_len(bytes.len(), layout.expanded_bytes(elements))?;
         let (blocks, group) = layout.blocks();
         let record_bytes = layout.bytes().next_multiple_of(8);
-        Ok(Self { party: Party::P0, bytes, group: group as usize, group_bytes: blocks as usize * BLOCK_BYTES, record_bytes })
+        Ok(Self {
+            party: Party::P0,
+            bytes,
+            group: group as usize,
+            group_bytes: blocks as usize * BLOCK_BYTES,
+            record_bytes,
+        })
     }
 
     #[inline(always)]
@@ -229,7 +251,11 @@ impl Half for Stored<'_> {
     #[inline]
     fn word<R: Ring>(&mut self, element: usize, offset: u32) -> R {
         let bytes = self.at(element, offset);
-        if word_bytes::<R>() == 4 { R::from_u64(u64::from(u32::read_le(bytes))) } else { R::from_u64(u64::read_le(bytes)) }
+        if word_bytes::<R>() == 4 {
+            R::from_u64(u64::from(u32::read_le(bytes)))
+        } else {
+            R::from_u64(u64::read_le(bytes))
+        }
     }
 
     #[inline]
@@ -287,7 +313,11 @@ impl Truth<'_> {
     #[must_use]
     pub fn word<R: Ring>(&self, offset: u32) -> R {
         let bytes = self.0.get(offset as usize..).unwrap_or(&[]);
-        if word_bytes::<R>() == 4 { R::from_u64(u64::from(u32::read_le(bytes))) } else { R::from_u64(u64::read_le(bytes)) }
+        if word_bytes::<R>() == 4 {
+            R::from_u64(u64::from(u32::read_le(bytes)))
+        } else {
+            R::from_u64(u64::read_le(bytes))
+        }
     }
 
     /// The words that hold `count` bits from bit `first` on, a multiple of 32.
@@ -314,8 +344,9 @@ impl Truth<'_> {
 
 /// **Deal**: writes `P1`'s half of `elements` records to `out`.
 ///
-/// `P0`'s half lies under `keystream` at `position`. `truth` is called once for every element, in order, with a record
-/// full of zeros to write the truth to; what it draws at random comes from `rng`.
+/// `P0`'s half lies under `keystream` at `position`. `truth` is called once for every element, in
+/// order, with a record full of zeros to write the truth to; what it draws at random comes from
+/// `rng`.
 ///
 /// # Errors
 /// [`LengthError`] if `out` has not the length of so many records.
@@ -333,8 +364,9 @@ pub fn deal<C: Rounds, G: CryptoRng>(
     Ok(())
 }
 
-/// **Deal**, a part of the records of an operation: as many as `out` has room for, from number `group` times
-/// [`Layout::together`] on. Parts may be dealt at the same time, each with randomness of its own.
+/// **Deal**, a part of the records of an operation: as many as `out` has room for, from number
+/// `group` times [`Layout::together`] on. Parts may be dealt at the same time, each with randomness
+/// of its own.
 pub fn deal_from<C: Rounds, G: CryptoRng>(
     keystream: &Keystream<C>,
     position: Position,
@@ -357,7 +389,9 @@ pub fn deal_from<C: Rounds, G: CryptoRng>(
     };
     let groups_each = share.len() / blocks_bytes;
     if groups_each == 0 {
-        for (first, record) in (first..).step_by(blocks as usize).zip(out.chunks_exact_mut(record_bytes)) {
+        for (first, record) in
+            (first..).step_by(blocks as usize).zip(out.chunks_exact_mut(record_bytes))
+        {
             write(record);
             let (mut at, mut pieces) = (0, record.chunks_mut(share.len()));
             keystream.for_each_run(domain, first, blocks, &mut share, |share| {
@@ -370,13 +404,16 @@ pub fn deal_from<C: Rounds, G: CryptoRng>(
     }
     let group_bytes = record_bytes * per_block as usize;
     let share_bytes = if per_block == 1 { blocks_bytes } else { record_bytes.next_multiple_of(8) };
-    let count = u32::try_from(layout.keystream_blocks(out.len() / record_bytes)).unwrap_or(u32::MAX);
+    let count =
+        u32::try_from(layout.keystream_blocks(out.len() / record_bytes)).unwrap_or(u32::MAX);
     let mut runs = out.chunks_mut(group_bytes * groups_each);
     let share = share.get_mut(..groups_each * blocks_bytes).unwrap_or_default();
     keystream.for_each_run(domain, first, count, share, |share| {
         let groups = runs.next().unwrap_or_default().chunks_mut(group_bytes);
         for (group, share) in groups.zip(share.chunks_exact(blocks_bytes)) {
-            for (record, share) in group.chunks_exact_mut(record_bytes).zip(share.chunks(share_bytes)) {
+            for (record, share) in
+                group.chunks_exact_mut(record_bytes).zip(share.chunks(share_bytes))
+            {
                 write(record);
                 take_off(&layout, 0, record, share);
             }
@@ -387,7 +424,8 @@ pub fn deal_from<C: Rounds, G: CryptoRng>(
 /// Takes `P0`'s share off a piece of a record that starts at byte `at`, a multiple of 8.
 fn take_off(layout: &Layout, at: usize, piece: &mut [u8], share: &[u8]) {
     // What lies between the last word of 32 bits and the first of 64 goes with the former.
-    let ends = [layout.bits_end, layout.words_end.next_multiple_of(8)].map(|end| (end as usize).saturating_sub(at));
+    let ends = [layout.bits_end, layout.words_end.next_multiple_of(8)]
+        .map(|end| (end as usize).saturating_sub(at));
     let [bits_end, words_end] = ends.map(|end| end.min(piece.len()).min(share.len()));
     let (bits, rest) = piece.split_at_mut(bits_end);
     let (words, wide) = rest.split_at_mut(words_end - bits_end);
@@ -404,7 +442,8 @@ fn take_off(layout: &Layout, at: usize, piece: &mut [u8], share: &[u8]) {
     }
 }
 
-/// **Derive**, all at once: writes `P0`'s half of `elements` records to `out`, for a party with memory to spare.
+/// **Derive**, all at once: writes `P0`'s half of `elements` records to `out`, for a party with
+/// memory to spare.
 ///
 /// # Errors
 /// [`LengthError`] if `out` has not the length of so many expanded records.
@@ -421,7 +460,11 @@ pub fn expand<C: Rounds>(
 }
 
 fn expect_len(found_bytes: usize, expected_bytes: usize) -> Result<(), LengthError> {
-    if found_bytes == expected_bytes { Ok(()) } else { Err(LengthError { expected_bytes, found_bytes }) }
+    if found_bytes == expected_bytes {
+        Ok(())
+    } else {
+        Err(LengthError { expected_bytes, found_bytes })
+    }
 }
 
 #[cfg(test)]
@@ -433,21 +476,35 @@ mod tests {
     extern crate std;
     use std::vec;
 
-    /// Both halves of every part open to the truth, however small or large the record, whichever way P0 gets its half.
+    /// Both halves of every part open to the truth, however small or large the record, whichever
+    /// way P0 gets its half.
     #[test]
     fn halves_open_to_the_truth() {
-        for (bits, narrow, wide) in
-            [(0, 3, 0), (7, 1, 0), (0, 0, 2), (70, 3, 1), (40, 5, 30), (2000, 1, 64), (0, 16, 0), (0, 1, 0), (90, 1300, 700)]
-        {
+        for (bits, narrow, wide) in [
+            (0, 3, 0),
+            (7, 1, 0),
+            (0, 0, 2),
+            (70, 3, 1),
+            (40, 5, 30),
+            (2000, 1, 64),
+            (0, 16, 0),
+            (0, 1, 0),
+            (90, 1300, 700),
+        ] {
             let mut layout = Layout::default();
             let bit_place = layout.bits(bits);
             let narrow_place = layout.words::<u32>(narrow);
             let wide_place = layout.words::<u64>(wide);
-            let (keystream, position) = (Keystream::<ChaCha8>::new(&Key::from_bytes([7; 32])), Position { session: 3, layer: 9 });
+            let (keystream, position) = (
+                Keystream::<ChaCha8>::new(&Key::from_bytes([7; 32])),
+                Position { session: 3, layer: 9 },
+            );
             let elements = 37;
             let mut out = vec![0; layout.bytes() * elements];
             let mut rng = ChaCha20Rng::from_seed([5; 32]);
-            let value = |element: usize, i: u32| (element as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(i);
+            let value = |element: usize, i: u32| {
+                (element as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(i)
+            };
             let narrowed = |element: usize, i: u32| u32::from_u64(value(element, i));
             let mut element = 0;
             deal(&keystream, position, layout, elements, &mut rng, &mut out, |truth, _| {
@@ -471,20 +528,27 @@ mod tests {
             let mut seen_mask = bits + narrow + wide == 0;
             for element in 0..elements {
                 for i in 0..bits {
-                    let (a, b) = (derived.bits(element, bit_place + i, 1), received.bits(element, bit_place + i, 1));
+                    let (a, b) = (
+                        derived.bits(element, bit_place + i, 1),
+                        received.bits(element, bit_place + i, 1),
+                    );
                     assert_eq!(a, expanded.bits(element, bit_place + i, 1));
                     assert_eq!(a ^ b, narrowed(element, i) & 1, "bit {i} of {element}");
                 }
                 for i in 0..narrow {
-                    let (a, b): (u32, u32) =
-                        (derived.word(element, narrow_place + 4 * i), received.word(element, narrow_place + 4 * i));
+                    let (a, b): (u32, u32) = (
+                        derived.word(element, narrow_place + 4 * i),
+                        received.word(element, narrow_place + 4 * i),
+                    );
                     assert_eq!(a, expanded.word::<u32>(element, narrow_place + 4 * i));
                     assert_eq!(Ring::add(a, b), narrowed(element, i), "word {i} of {element}");
                     seen_mask |= b != narrowed(element, i);
                 }
                 for i in 0..wide {
-                    let (a, b): (u64, u64) =
-                        (derived.word(element, wide_place + 8 * i), received.word(element, wide_place + 8 * i));
+                    let (a, b): (u64, u64) = (
+                        derived.word(element, wide_place + 8 * i),
+                        received.word(element, wide_place + 8 * i),
+                    );
                     assert_eq!(a, expanded.word::<u64>(element, wide_place + 8 * i));
                     assert_eq!(Ring::add(a, b), value(element, i), "wide word {i} of {element}");
                     seen_mask |= b != value(element, i);
@@ -497,7 +561,10 @@ mod tests {
     /// Parts that are dealt by themselves are those of the whole.
     #[test]
     fn parts_are_dealt_alone() {
-        let (keystream, position) = (Keystream::<ChaCha8>::new(&Key::from_bytes([9; 32])), Position { session: 4, layer: 2 });
+        let (keystream, position) = (
+            Keystream::<ChaCha8>::new(&Key::from_bytes([9; 32])),
+            Position { session: 4, layer: 2 },
+        );
         for (narrow, wide) in [(1, 0), (3, 1), (2, 7), (5, 40), (1, 600)] {
             let mut layout = Layout::default();
             layout.bits(40);
@@ -511,7 +578,8 @@ mod tests {
             };
             let (elements, mut rng) = (43, ChaCha20Rng::from_seed([6; 32]));
             let mut whole = vec![0; layout.bytes() * elements];
-            deal(&keystream, position, layout, elements, &mut rng, &mut whole, truth).expect("sized");
+            deal(&keystream, position, layout, elements, &mut rng, &mut whole, truth)
+                .expect("sized");
             for groups in [1, 2, 5] {
                 let mut parts = vec![0; whole.len()];
                 let part_bytes = groups * layout.together() * layout.bytes();

@@ -1,18 +1,22 @@
-//! Comparing a public word with a secret mask of which the bits are shared: a tree of multi-fan-in ANDs, and no table.
+//! Comparing a public word with a secret mask of which the bits are shared: a tree of multi-fan-in
+//! ANDs, and no table.
 //!
-//! Of a mask `r` the dealer shares the bits. A public bit `u` against a shared bit `r` costs nothing: `l = (1 - u) r` says that `u` is less,
-//! `e = 1 xor u xor r` that they are equal. Up to four neighbours merge into one:
+//! Of a mask `r` the dealer shares the bits. A public bit `u` against a shared bit `r` costs
+//! nothing: `l = (1 - u) r` says that `u` is less, `e = 1 xor u xor r` that they are equal. Up to
+//! four neighbours merge into one:
 //!
 //! ```text
 //! l = l_3 xor e_3 l_2 xor e_3 e_2 l_1 xor e_3 e_2 e_1 l_0,      e = e_3 e_2 e_1 e_0
 //! ```
 //!
-//! For such a group the dealer shares bits `m_i` and the products of those that occur together. What is multiplied is opened under
-//! them, `delta_i = x_i xor m_i`, all groups of a level in one message; then a product of opened inputs is known:
-//! `x_1 x_2 .. = xor over subsets S of (product of delta_i outside S) (product of m_i in S)`.
+//! For such a group the dealer shares bits `m_i` and the products of those that occur together.
+//! What is multiplied is opened under them, `delta_i = x_i xor m_i`, all groups of a level in one
+//! message; then a product of opened inputs is known: `x_1 x_2 .. = xor over subsets S of (product
+//! of delta_i outside S) (product of m_i in S)`.
 //!
-//! The root is turned into a number with a bit that is shared both ways: `b = delta + rho - 2 delta rho`. All this two parties can also
-//! make alone, by oblivious transfer.
+//! The root is turned into a number with a bit that is shared both ways:
+//! `b = delta + rho - 2 delta rho`. All this two parties can also make alone, by oblivious
+//! transfer.
 
 use rand_core::CryptoRng;
 
@@ -68,7 +72,8 @@ struct Group {
 }
 
 impl Group {
-    /// Inputs that are opened: the `e` of all digits but the lowest, the `l` of all but the topmost, and the lowest `e`.
+    /// Inputs that are opened: the `e` of all digits but the lowest, the `l` of all but the
+    /// topmost, and the lowest `e`.
     const fn inputs(self) -> u32 {
         match self.question {
             Question::Less if self.size == 1 => 0,
@@ -81,10 +86,15 @@ impl Group {
     /// The inputs of digits that begin at the lowest bits, one bit each.
     fn gather(self, digits: Digits) -> u32 {
         #[allow(clippy::cast_possible_truncation)]
-        let (less, equal) = (low_bits(digits.less as u32, FAN_IN), low_bits(digits.equal as u32, FAN_IN));
+        let (less, equal) =
+            (low_bits(digits.less as u32, FAN_IN), low_bits(digits.equal as u32, FAN_IN));
         let upper = self.size - 1;
         match self.question {
-            Question::Less => low_bits(equal >> 1, upper) | low_bits(less, upper) << upper | (equal & 1) << (2 * upper),
+            Question::Less => {
+                low_bits(equal >> 1, upper)
+                    | low_bits(less, upper) << upper
+                    | (equal & 1) << (2 * upper)
+            }
             Question::Equal => equal,
         }
     }
@@ -147,16 +157,28 @@ impl Group {
             const fn of(question: Question, size: u32, equal: bool) -> Subsets {
                 Group { question, size, equal }.list_subsets()
             }
-            [of(question, 1, equal), of(question, 2, equal), of(question, 3, equal), of(question, 4, equal)]
+            [
+                of(question, 1, equal),
+                of(question, 2, equal),
+                of(question, 3, equal),
+                of(question, 4, equal),
+            ]
         }
-        static TABLES: [[Subsets; 4]; 3] =
-            [tables(Question::Less, false), tables(Question::Less, true), tables(Question::Equal, true)];
+        static TABLES: [[Subsets; 4]; 3] = [
+            tables(Question::Less, false),
+            tables(Question::Less, true),
+            tables(Question::Equal, true),
+        ];
         let kind = match self.question {
             Question::Less => usize::from(self.equal),
             Question::Equal => 2,
         };
         let found = TABLES.get(kind).and_then(|tables| tables.get(self.size as usize - 1));
-        found.and_then(|subsets| subsets.sets.get(..subsets.count)).unwrap_or_default().iter().map(|&set| u32::from(set))
+        found
+            .and_then(|subsets| subsets.sets.get(..subsets.count))
+            .unwrap_or_default()
+            .iter()
+            .map(|&set| u32::from(set))
     }
 
     /// The shares of the masks, from those of all products.
@@ -173,15 +195,19 @@ impl Group {
     /// A party's share of a product of inputs. `opened` is public.
     fn product(self, term: u32, party: Party, opened: u32, products: u32) -> u32 {
         let public = u32::from(opened & term == term) & u32::from(party == Party::P0);
-        self.subsets().enumerate().filter(|(_, set)| set & !term == 0).fold(public, |share, (place, set)| {
-            let factor = u32::from(opened & (term & !set) == term & !set);
-            share ^ (factor & products >> place)
-        }) & 1
+        self.subsets().enumerate().filter(|(_, set)| set & !term == 0).fold(
+            public,
+            |share, (place, set)| {
+                let factor = u32::from(opened & (term & !set) == term & !set);
+                share ^ (factor & products >> place)
+            },
+        ) & 1
     }
 
     /// The digit that the group merges into. `top` is the share of the topmost `l`.
     fn merge(self, party: Party, opened: u32, products: u32, top: u32) -> (u32, u32) {
-        let less = (0..self.less_terms()).fold(top, |less, j| less ^ self.product(self.less_term(j), party, opened, products));
+        let less = (0..self.less_terms())
+            .fold(top, |less, j| less ^ self.product(self.less_term(j), party, opened, products));
         let wanted = self.equal_term();
         (less, if wanted == 0 { 0 } else { self.product(wanted, party, opened, products) })
     }
@@ -189,7 +215,9 @@ impl Group {
     /// The dealer: masks, and their products.
     fn deal(self, rng: &mut impl CryptoRng) -> u32 {
         let masks = rng.next_u32();
-        self.subsets().enumerate().fold(0, |bits, (place, set)| bits | u32::from(masks & set == set) << place)
+        self.subsets()
+            .enumerate()
+            .fold(0, |bits, (place, set)| bits | u32::from(masks & set == set) << place)
     }
 }
 
@@ -227,7 +255,10 @@ impl Tree {
         let (digits, question) = (self.digits(level), self.question);
         (0..digits.div_ceil(FAN_IN)).map(move |group| {
             let size = FAN_IN.min(digits - group * FAN_IN);
-            (before + group, Group { question, size, equal: group > 0 || question == Question::Equal })
+            (
+                before + group,
+                Group { question, size, equal: group > 0 || question == Question::Equal },
+            )
         })
     }
 
@@ -236,7 +267,8 @@ impl Tree {
         self.groups(level).map(|(_, group)| group.inputs()).sum()
     }
 
-    /// The digits of the bits themselves: a public word against a party's shares of the mask's bits.
+    /// The digits of the bits themselves: a public word against a party's shares of the mask's
+    /// bits.
     pub(crate) fn leaves(&self, party: Party, public: u64, mask_bits: u64) -> Digits {
         let all = u64::MAX >> (64 - self.bits.clamp(1, 64));
         let equal = mask_bits ^ if party == Party::P0 { !public } else { 0 };
@@ -244,7 +276,14 @@ impl Tree {
     }
 
     /// Calls `open` with the masked inputs of a level's groups, and how many bits each has.
-    pub(crate) fn open<H: Half>(&self, level: u32, half: &mut H, element: usize, digits: Digits, mut open: impl FnMut(u32, u32)) {
+    pub(crate) fn open<H: Half>(
+        &self,
+        level: u32,
+        half: &mut H,
+        element: usize,
+        digits: Digits,
+        mut open: impl FnMut(u32, u32),
+    ) {
         let mut rest = digits;
         for (number, group) in self.groups(level) {
             let products = half.bits(element, self.groups + 32 * number, 32);
@@ -271,7 +310,8 @@ impl Tree {
                 let products = half.bits(element, self.groups + 32 * number, 32);
                 #[allow(clippy::cast_possible_truncation)]
                 let top = (rest.less >> (group.size - 1)) as u32 & 1;
-                let (less, equal) = group.merge(half.party(), opened(group.inputs()), products, top);
+                let (less, equal) =
+                    group.merge(half.party(), opened(group.inputs()), products, top);
                 (u64::from(less), u64::from(equal))
             };
             merged.less |= less << place;
@@ -306,7 +346,8 @@ impl Tree {
     }
 }
 
-/// A party's share of a root: `delta + (1 - 2 delta) rho`, and of its product with what `[rho v]` and `v` are shares of.
+/// A party's share of a root: `delta + (1 - 2 delta) rho`, and of its product with what `[rho v]`
+/// and `v` are shares of.
 pub(crate) fn turned<W: Ring>(delta: u32, whole: W, rho_times: W) -> W {
     if delta == 1 { whole.sub(rho_times) } else { rho_times }
 }
@@ -322,8 +363,12 @@ mod tests {
         for question in [Question::Less, Question::Equal] {
             for size in 2..=FAN_IN {
                 for equal in [false, true] {
-                    let group = Group { question, size, equal: equal || question == Question::Equal };
-                    assert!(group.inputs() <= MAX_INPUTS && group.subsets().count() <= 32, "{group:?}");
+                    let group =
+                        Group { question, size, equal: equal || question == Question::Equal };
+                    assert!(
+                        group.inputs() <= MAX_INPUTS && group.subsets().count() <= 32,
+                        "{group:?}"
+                    );
                 }
             }
         }
@@ -335,7 +380,9 @@ mod tests {
 
     #[test]
     fn trees_have_three_levels() {
-        for (bits, digits, opened) in [(32, [32, 8, 2, 1], [55, 13, 2]), (64, [64, 16, 4, 1], [111, 27, 6])] {
+        for (bits, digits, opened) in
+            [(32, [32, 8, 2, 1], [55, 13, 2]), (64, [64, 16, 4, 1], [111, 27, 6])]
+        {
             let mut layout = Layout::default();
             let tree = Tree::new(Question::Less, bits, &mut layout);
             assert_eq!(tree.levels(), 3);

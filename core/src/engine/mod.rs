@@ -1,15 +1,15 @@
 //! One program, five readings.
 //!
-//! A function of several protocols is written once, as a program over an [`Engine`]. What it means depends on the
-//! engine that runs it:
+//! A function of several protocols is written once, as a program over an [`Engine`]. What it means
+//! depends on the engine that runs it:
 //!
 //! * [`party::Party`]: a computing party; slices hold its shares, and messages go over a [`Link`];
-//! * [`offline::Offline`]: no data at all; the dealer makes the correlations that the parties will spend, `P0` expands
-//!   its half beforehand, or the cost is counted;
+//! * [`offline::Offline`]: no data at all; the dealer makes the correlations that the parties will
+//!   spend, `P0` expands its half beforehand, or the cost is counted;
 //! * [`twin::Twin`]: plaintext; slices hold the values themselves.
 //!
-//! Programs must not look at what slices hold: they add, multiply by public constants, and call protocols, the same ones in
-//! the same order whatever the data.
+//! Programs must not look at what slices hold: they add, multiply by public constants, and call
+//! protocols, the same ones in the same order whatever the data.
 
 pub mod offline;
 pub mod party;
@@ -51,7 +51,11 @@ pub trait Engine {
     ///
     /// # Errors
     /// Slices that do not belong together are refused before anything is sent.
-    fn run<P: Protocol>(&mut self, protocol: &P, data: P::Data<'_>) -> impl Future<Output = Result<(), Self::Error>>;
+    fn run<P: Protocol>(
+        &mut self,
+        protocol: &P,
+        data: P::Data<'_>,
+    ) -> impl Future<Output = Result<(), Self::Error>>;
 
     /// Runs two protocols that do not depend on each other in the same rounds.
     ///
@@ -64,7 +68,8 @@ pub trait Engine {
     ) -> impl Future<Output = Result<(), Self::Error>>;
 }
 
-/// What the parties and the dealer of a run have agreed on, in public: a run's messages and correlations follow from it.
+/// What the parties and the dealer of a run have agreed on, in public: a run's messages and
+/// correlations follow from it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Settings {
@@ -87,8 +92,9 @@ pub enum Truncation {
     /// Rounded down or one unit more, by chance of a mask: a message each.
     #[default]
     OneUnit,
-    /// Rounded down, always: 2 messages, 3 at `k = 64`. Results depend on nothing but the arguments, so a run that is repeated with
-    /// other correlations ends with the same bits, which are the twin's.
+    /// Rounded down, always: 2 messages, 3 at `k = 64`. Results depend on nothing but the
+    /// arguments, so a run that is repeated with other correlations ends with the same bits, which
+    /// are the twin's.
     Exact,
 }
 
@@ -99,7 +105,8 @@ pub enum Comparison {
     /// Dealt tables: few rounds, for parties with a dealer.
     #[default]
     Tables,
-    /// Shared bits of the mask and multi-fan-in ANDs: correlations that two parties can also make alone.
+    /// Shared bits of the mask and multi-fan-in ANDs: correlations that two parties can also make
+    /// alone.
     Bits,
 }
 
@@ -108,12 +115,16 @@ pub trait Link {
     /// What can go wrong on the way.
     type Error;
 
-    /// Sends a message and receives the peer's, of the same length, each in two parts that follow each other. Must not wait
-    /// for the one before doing the other.
+    /// Sends a message and receives the peer's, of the same length, each in two parts that follow
+    /// each other. Must not wait for the one before doing the other.
     ///
     /// # Errors
     /// The transport's; the link is then of no further use.
-    fn exchange(&mut self, own: [&[u8]; 2], peer: [&mut [u8]; 2]) -> impl Future<Output = Result<(), Self::Error>>;
+    fn exchange(
+        &mut self,
+        own: [&[u8]; 2],
+        peer: [&mut [u8]; 2],
+    ) -> impl Future<Output = Result<(), Self::Error>>;
 }
 
 /// Why an engine stopped. `E` is the link's error.
@@ -123,8 +134,9 @@ pub trait Link {
 pub enum EngineError<E> {
     /// A caller's mistake: nothing was sent by this call, of a protocol or of a program.
     Step(StepError),
-    /// The correlations are used up, or are not those of this program. Found by the first of a program's protocols that
-    /// lacks some, which may be after messages of others; likewise `WorkTooSmall` and `TooLong`. `Usage` tells beforehand.
+    /// The correlations are used up, or are not those of this program. Found by the first of a
+    /// program's protocols that lacks some, which may be after messages of others; likewise
+    /// `WorkTooSmall` and `TooLong`. `Usage` tells beforehand.
     Correlations(LengthError),
     /// The message buffers are too small.
     WorkTooSmall {
@@ -133,7 +145,8 @@ pub enum EngineError<E> {
         /// Bytes that were given.
         found_bytes: usize,
     },
-    /// More operations than a session has positions for, or more elements than an operation can address.
+    /// More operations than a session has positions for, or more elements than an operation can
+    /// address.
     TooLong,
     /// The link failed.
     Link(E),
@@ -156,15 +169,24 @@ impl<E: fmt::Display> fmt::Display for EngineError<E> {
         match self {
             Self::Step(error) => error.fmt(f),
             Self::Correlations(error) => {
-                write!(f, "the correlations do not fit the program: {error}; deal for the same program and sizes")
+                write!(
+                    f,
+                    "the correlations do not fit the program: {error}; deal for the same program \
+                     and sizes"
+                )
             }
             Self::WorkTooSmall { needed_bytes, found_bytes } => {
                 write!(
                     f,
-                    "{found_bytes} bytes of message buffers where {needed_bytes} are needed; ask `Usage::work_bytes` for the size"
+                    "{found_bytes} bytes of message buffers where {needed_bytes} are needed; ask \
+                     `Usage::work_bytes` for the size"
                 )
             }
-            Self::TooLong => write!(f, "more operations or elements than one session has keystream for; use several sessions"),
+            Self::TooLong => write!(
+                f,
+                "more operations or elements than one session has keystream for; use several \
+                 sessions"
+            ),
             Self::Link(error) => write!(f, "the link to the peer failed: {error}"),
         }
     }
@@ -192,7 +214,14 @@ impl Protocol for Nothing {
         0
     }
     fn deal<G: CryptoRng>(&self, _truth: &mut Truth<'_>, _rng: &mut G) {}
-    fn step<H: Half>(&self, _round: usize, _half: &mut H, (): &mut (), _messages: &mut Messages<'_>) {}
+    fn step<H: Half>(
+        &self,
+        _round: usize,
+        _half: &mut H,
+        (): &mut (),
+        _messages: &mut Messages<'_>,
+    ) {
+    }
     fn twin(&self, (): &mut ()) {}
 }
 

@@ -35,7 +35,11 @@ pub trait Task {
     ///
     /// # Errors
     /// [`LengthError`] if there is no room; `TooLong` if there is no position.
-    fn operation<P: Protocol>(&mut self, protocol: &P, elements: usize) -> Result<(), EngineError<Infallible>>;
+    fn operation<P: Protocol>(
+        &mut self,
+        protocol: &P,
+        elements: usize,
+    ) -> Result<(), EngineError<Infallible>>;
 
     /// Handles two operations, not both without elements, that run in the same rounds.
     ///
@@ -85,7 +89,11 @@ impl<T: Task> Engine for Offline<T> {
         self.settings
     }
 
-    async fn run<P: Protocol>(&mut self, protocol: &P, data: P::Data<'_>) -> Result<(), Self::Error> {
+    async fn run<P: Protocol>(
+        &mut self,
+        protocol: &P,
+        data: P::Data<'_>,
+    ) -> Result<(), Self::Error> {
         let elements = protocol.elements(&data)?;
         if elements == 0 {
             return Ok(());
@@ -111,7 +119,11 @@ impl<T: Task> Engine for Offline<T> {
 pub struct Count(pub Usage);
 
 impl Task for Count {
-    fn operation<P: Protocol>(&mut self, protocol: &P, elements: usize) -> Result<(), EngineError<Infallible>> {
+    fn operation<P: Protocol>(
+        &mut self,
+        protocol: &P,
+        elements: usize,
+    ) -> Result<(), EngineError<Infallible>> {
         let (usage, layout) = (&mut self.0, protocol.layout());
         for round in 0..protocol.rounds() {
             usage.messages += 1;
@@ -139,7 +151,9 @@ impl Task for Count {
         }
         let usage = &mut self.0;
         usage.messages += parts.iter().map(|part| part.0.messages).max().unwrap_or(0);
-        usage.work_bytes = usage.work_bytes.max(parts.iter().fold(0, |sum, part| sum.saturating_add(part.0.work_bytes)));
+        usage.work_bytes = usage
+            .work_bytes
+            .max(parts.iter().fold(0, |sum, part| sum.saturating_add(part.0.work_bytes)));
         for Self(part) in parts {
             usage.online_bytes += part.online_bytes;
             usage.dealt_bytes += part.dealt_bytes;
@@ -159,7 +173,10 @@ struct Place<'a, C: Rounds> {
 }
 
 impl<'a, C: Rounds> Place<'a, C> {
-    fn next(&mut self, expected_bytes: usize) -> Result<(Position, &'a mut [u8]), EngineError<Infallible>> {
+    fn next(
+        &mut self,
+        expected_bytes: usize,
+    ) -> Result<(Position, &'a mut [u8]), EngineError<Infallible>> {
         let layer = self.operation.ok_or(EngineError::TooLong)?;
         let found_bytes = self.rest.len();
         let (out, rest) = core::mem::take(&mut self.rest)
@@ -187,12 +204,22 @@ impl<'a, C: Rounds, G: CryptoRng> Deal<'a, C, G> {
 }
 
 impl<C: Rounds, G: CryptoRng> Task for Deal<'_, C, G> {
-    fn operation<P: Protocol>(&mut self, protocol: &P, elements: usize) -> Result<(), EngineError<Infallible>> {
+    fn operation<P: Protocol>(
+        &mut self,
+        protocol: &P,
+        elements: usize,
+    ) -> Result<(), EngineError<Infallible>> {
         let layout = protocol.layout();
         let (position, out) = self.place.next(layout.bytes() * elements)?;
-        record::deal(self.place.keystream, position, layout, elements, &mut self.rng, out, |truth, rng| {
-            protocol.deal(truth, rng)
-        })?;
+        record::deal(
+            self.place.keystream,
+            position,
+            layout,
+            elements,
+            &mut self.rng,
+            out,
+            |truth, rng| protocol.deal(truth, rng),
+        )?;
         Ok(())
     }
 }
@@ -202,13 +229,21 @@ pub struct Expand<'a, C: Rounds>(Place<'a, C>);
 
 impl<'a, C: Rounds> Expand<'a, C> {
     /// Expands the half of session `session` to `out`: see [`Usage::expanded_bytes`].
-    pub fn new(keystream: &'a Keystream<C>, token: crate::correlation::SessionToken, out: &'a mut [u8]) -> Self {
+    pub fn new(
+        keystream: &'a Keystream<C>,
+        token: crate::correlation::SessionToken,
+        out: &'a mut [u8],
+    ) -> Self {
         Self(Place { keystream, session: token.number(), operation: Some(0), rest: out })
     }
 }
 
 impl<C: Rounds> Task for Expand<'_, C> {
-    fn operation<P: Protocol>(&mut self, protocol: &P, elements: usize) -> Result<(), EngineError<Infallible>> {
+    fn operation<P: Protocol>(
+        &mut self,
+        protocol: &P,
+        elements: usize,
+    ) -> Result<(), EngineError<Infallible>> {
         let layout = protocol.layout();
         let (position, out) = self.0.next(layout.expanded_bytes(elements))?;
         record::expand(self.0.keystream, position, layout, elements, out)?;

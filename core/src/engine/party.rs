@@ -47,7 +47,11 @@ impl<C: Rounds> Source for Seeded<'_, C> {
         Side::P0
     }
 
-    fn next(&mut self, layout: Layout, _elements: usize) -> Result<Option<Derived<C>>, LengthError> {
+    fn next(
+        &mut self,
+        layout: Layout,
+        _elements: usize,
+    ) -> Result<Option<Derived<C>>, LengthError> {
         let Some(layer) = self.operation else { return Ok(None) };
         self.operation = layer.checked_add(1);
         Ok(Some(Derived::new(self.keystream, Position { session: self.session, layer }, layout)))
@@ -86,7 +90,8 @@ impl<'a> Source for Received<'a> {
     }
 }
 
-/// `P0`'s source where memory is cheap: its half, expanded beforehand by [`super::offline::Expand`].
+/// `P0`'s source where memory is cheap: its half, expanded beforehand by
+/// [`super::offline::Expand`].
 pub struct Expanded<'a> {
     rest: &'a [u8],
 }
@@ -113,7 +118,9 @@ impl<'a> Source for Expanded<'a> {
 }
 
 fn take<'a>(rest: &mut &'a [u8], expected_bytes: usize) -> Result<&'a [u8], LengthError> {
-    let (taken, left) = rest.split_at_checked(expected_bytes).ok_or(LengthError { expected_bytes, found_bytes: rest.len() })?;
+    let (taken, left) = rest
+        .split_at_checked(expected_bytes)
+        .ok_or(LengthError { expected_bytes, found_bytes: rest.len() })?;
     *rest = left;
     Ok(taken)
 }
@@ -152,7 +159,11 @@ impl<S: Source, L: Link> Engine for Party<'_, S, L> {
         self.settings
     }
 
-    async fn run<P: Protocol>(&mut self, protocol: &P, data: P::Data<'_>) -> Result<(), Self::Error> {
+    async fn run<P: Protocol>(
+        &mut self,
+        protocol: &P,
+        data: P::Data<'_>,
+    ) -> Result<(), Self::Error> {
         self.run_both((protocol, data), (&Nothing, ())).await
     }
 
@@ -168,14 +179,19 @@ impl<S: Source, L: Link> Engine for Party<'_, S, L> {
         let (bytes_1, bytes_2) = (work_bytes(first, elements_1), work_bytes(second, elements_2));
         let needed_bytes = bytes_1.saturating_add(bytes_2);
         let too_small = EngineError::WorkTooSmall { needed_bytes, found_bytes };
-        let Some((work_1, rest)) = self.work.split_at_mut_checked(bytes_1) else { return Err(too_small) };
+        let Some((work_1, rest)) = self.work.split_at_mut_checked(bytes_1) else {
+            return Err(too_small);
+        };
         let Some(work_2) = rest.get_mut(..bytes_2) else { return Err(too_small) };
         let mut first = Running::new(first, data_1, elements_1, work_1, &mut self.source)?;
         let mut second = Running::new(second, data_2, elements_2, work_2, &mut self.source)?;
         for round in 0..first.rounds().max(second.rounds()) {
             let [(own_1, peer_1), (own_2, peer_2)] = [first.step(round), second.step(round)];
             if own_1.len() + own_2.len() > 0 {
-                self.link.exchange([own_1, own_2], [peer_1, peer_2]).await.map_err(EngineError::Link)?;
+                self.link
+                    .exchange([own_1, own_2], [peer_1, peer_2])
+                    .await
+                    .map_err(EngineError::Link)?;
             }
         }
         first.finish();

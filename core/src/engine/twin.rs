@@ -24,7 +24,11 @@ impl Engine for Twin {
         self.settings
     }
 
-    async fn run<P: Protocol>(&mut self, protocol: &P, mut data: P::Data<'_>) -> Result<(), Self::Error> {
+    async fn run<P: Protocol>(
+        &mut self,
+        protocol: &P,
+        mut data: P::Data<'_>,
+    ) -> Result<(), Self::Error> {
         protocol.elements(&data)?;
         protocol.twin(&mut data);
         Ok(())
@@ -40,7 +44,8 @@ impl Engine for Twin {
     }
 }
 
-/// Runs a program on plaintext as [`Twin`], with every rounding that protocols leave to chance decided by `up`: true is up.
+/// Runs a program on plaintext as [`Twin`], with every rounding that protocols leave to chance
+/// decided by `up`: true is up.
 ///
 /// A run of the parties gives what some choice gives, so choices show how far results can be off.
 #[derive(Clone, Copy, Debug)]
@@ -67,7 +72,11 @@ impl<U: FnMut() -> bool> Engine for Rounding<U> {
         self.settings
     }
 
-    async fn run<P: Protocol>(&mut self, protocol: &P, mut data: P::Data<'_>) -> Result<(), Self::Error> {
+    async fn run<P: Protocol>(
+        &mut self,
+        protocol: &P,
+        mut data: P::Data<'_>,
+    ) -> Result<(), Self::Error> {
         protocol.elements(&data)?;
         protocol.twin_rounded(&mut data, &mut self.up);
         Ok(())

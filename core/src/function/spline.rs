@@ -1,42 +1,50 @@
-//! Piecewise polynomials of degree 2 over the integers: what the tables hold, and the plaintext twin of their protocol.
+//! Piecewise polynomials of degree 2 over the integers: what the tables hold, and the plaintext
+//! twin of their protocol.
 
-/// A piecewise polynomial of degree 2 on pieces of equal width `2^piece_bits` over
-/// `[low, low + rows.len() * 2^piece_bits)`, constant below, and constant or the identity above. Integers throughout.
+/// A piecewise polynomial of degree 2 on pieces of equal width `2^piece_bits` over `[low, low +
+/// rows.len() * 2^piece_bits)`, constant below, and constant or the identity above. Integers
+/// throughout.
 ///
-/// An argument is a word `x` that stands for `x / 2^in_frac_bits`; a result is a word that stands for
-/// `result / 2^out_frac_bits`. Errors are in units of the result's last place.
+/// An argument is a word `x` that stands for `x / 2^in_frac_bits`; a result is a word that stands
+/// for `result / 2^out_frac_bits`. Errors are in units of the result's last place.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Spline {
     /// Fraction bits of the argument.
     pub in_frac_bits: u8,
     /// Fraction bits of the result.
     pub out_frac_bits: u8,
-    /// First point of the domain, as a word. A multiple of `2^piece_bits`, but in tables whose *last* point is given.
+    /// First point of the domain, as a word. A multiple of `2^piece_bits`, but in tables whose
+    /// *last* point is given.
     pub low: i64,
     /// A piece is `2^piece_bits` words wide; at most 62.
     pub piece_bits: u8,
-    /// Low bits of the local coordinate that are dropped: `t = ((x - low) mod 2^piece_bits) >> drop_bits`.
+    /// Low bits of the local coordinate that are dropped:
+    /// `t = ((x - low) mod 2^piece_bits) >> drop_bits`.
     pub drop_bits: u8,
-    /// Fraction bits of the polynomial's value `Y`; the result is `Y >> shift`, see [`Spline::shift_bits`].
+    /// Fraction bits of the polynomial's value `Y`; the result is `Y >> shift`, see
+    /// [`Spline::shift_bits`].
     pub value_frac_bits: u8,
-    /// One row `[c0, c1, c2]` per piece: `Y = c0 + c1 t + c2 t^2`, with no term or sum outside `i64`, and `|Y| < 2^60`,
-    /// also at the `t` that is one too large.
+    /// One row `[c0, c1, c2]` per piece: `Y = c0 + c1 t + c2 t^2`, with no term or sum outside
+    /// `i64`, and `|Y| < 2^60`, also at the `t` that is one too large.
     pub rows: &'static [[i64; 3]],
     /// Result for `x < low`.
     pub below: i64,
     /// Result at and after the end of the domain.
     pub above: Above,
     /// Proven for every word of the domain, in units of the result's last place:
-    /// `|Y / 2^shift - f(x)| <= bound + relative_bound * |f(x)|`. Where `drop_bits > 0` it holds for the exact `t` and for
-    /// the `t` that is one too large, so that nothing is to be added for a coordinate that is one too large.
+    /// `|Y / 2^shift - f(x)| <= bound + relative_bound * |f(x)|`. Where `drop_bits > 0` it holds
+    /// for the exact `t` and for the `t` that is one too large, so that nothing is to be added for
+    /// a coordinate that is one too large.
     ///
-    /// Outside the domain `below` and `above` are as near, or within 1/2 unit, where they do not stand for saturation.
-    /// A result that is `Y >> shift` or one more is thus within `1 + bound + relative_bound * |f(x)|` everywhere.
+    /// Outside the domain `below` and `above` are as near, or within 1/2 unit, where they do not
+    /// stand for saturation. A result that is `Y >> shift` or one more is thus within
+    /// `1 + bound + relative_bound * |f(x)|` everywhere.
     pub bound: f32,
-    /// The part of the bound that grows with the result, as a fraction of it; 0 but for exponentials.
+    /// The part of the bound that grows with the result, as a fraction of it; 0 but for
+    /// exponentials.
     pub relative_bound: f32,
-    /// Largest change of `Y / 2^shift` when `t` is one too large, in units of the result's last place; 0 if
-    /// `drop_bits` is 0.
+    /// Largest change of `Y / 2^shift` when `t` is one too large, in units of the result's last
+    /// place; 0 if `drop_bits` is 0.
     pub coordinate_bound: f32,
 }
 
@@ -74,11 +82,13 @@ impl Spline {
     #[must_use]
     pub fn locate(&self, x: i64) -> Option<(usize, i64)> {
         let offset = x.checked_sub(self.low).filter(|offset| *offset >= 0)?;
-        let row = usize::try_from(offset >> self.piece_bits).ok().filter(|row| *row < self.rows.len())?;
+        let row =
+            usize::try_from(offset >> self.piece_bits).ok().filter(|row| *row < self.rows.len())?;
         Some((row, (offset & ((1 << self.piece_bits) - 1)) >> self.drop_bits))
     }
 
-    /// `Y` of row `row` at the local coordinate `t`, with `value_frac_bits` fraction bits; `None` if there is no such row.
+    /// `Y` of row `row` at the local coordinate `t`, with `value_frac_bits` fraction bits; `None`
+    /// if there is no such row.
     ///
     /// Exact for `t` up to `2^coordinate_bits`, and modulo `2^64` for any other.
     #[must_use]
@@ -100,8 +110,9 @@ impl Spline {
         self.eval_rounded(x, &mut || false)
     }
 
-    /// The result for the word `x`, where `up` decides about what a protocol leaves to chance: a coordinate with dropped
-    /// bits, and a value between two results, may go up. What has no rest is exact.
+    /// The result for the word `x`, where `up` decides about what a protocol leaves to chance: a
+    /// coordinate with dropped bits, and a value between two results, may go up. What has no rest
+    /// is exact.
     pub fn eval_rounded(&self, x: i64, up: &mut impl FnMut() -> bool) -> i64 {
         let Some((row, t)) = self.locate(x) else {
             return match self.above {
@@ -121,7 +132,8 @@ impl Spline {
 mod tests {
     use super::*;
 
-    /// Pieces of 8 words from -16 to 8, four points of `t` in each, values with 3 bits more than the result.
+    /// Pieces of 8 words from -16 to 8, four points of `t` in each, values with 3 bits more than
+    /// the result.
     const TOY: Spline = Spline {
         in_frac_bits: 2,
         out_frac_bits: 2,
@@ -153,7 +165,8 @@ mod tests {
 
     #[test]
     fn values_are_rounded_down() {
-        let results: [i64; 12] = core::array::from_fn(|cell| TOY.eval(-16 + 2 * i64::try_from(cell).unwrap()));
+        let results: [i64; 12] =
+            core::array::from_fn(|cell| TOY.eval(-16 + 2 * i64::try_from(cell).unwrap()));
         assert_eq!(results, [0, 1, 1, 1, -2, -1, -1, 1, 10, 9, 9, 10]);
         assert_eq!((TOY.value(-8), TOY.eval(-8)), (Some(-9), -2));
         // -9/8 between -2 and -1; 80/8 is a whole number.

@@ -1,12 +1,13 @@
 //! Choosing between shared values, and the piecewise linear functions that come from it.
 //!
-//! These run on either kind of comparison (see [`Comparison`]): a comparison takes 2 messages on tables (3 at `k = 64`), 5 on bits.
-//! Comparing and choosing are exact, and so is what has integer slopes. What drops bits with [`rescale`] is not: it, [`multiply`] and
-//! [`leaky_relu`] give a result that is rounded down or one unit higher, within a domain that they state; where the engine truncates
-//! exactly (see [`Truncation`]) they are exact too.
+//! These run on either kind of comparison (see [`Comparison`]): a comparison takes 2 messages on
+//! tables (3 at `k = 64`), 5 on bits. Comparing and choosing are exact, and so is what has integer
+//! slopes. What drops bits with [`rescale`] is not: it, [`multiply`] and [`leaky_relu`] give a
+//! result that is rounded down or one unit higher, within a domain that they state; where the
+//! engine truncates exactly (see [`Truncation`]) they are exact too.
 //!
-//! Of two shared values that are compared by size the difference must fit the ring: `|x - y| < 2^(k-1)`. Equality and comparisons with
-//! public constants have no such condition.
+//! Of two shared values that are compared by size the difference must fit the ring:
+//! `|x - y| < 2^(k-1)`. Equality and comparisons with public constants have no such condition.
 
 use super::{Need, Scratch, expect, word};
 use crate::correlation::cut::Folding;
@@ -37,7 +38,8 @@ pub async fn choose<R: Ring, W: Ring, E: Engine>(
     }
 }
 
-/// `bits[i * constants.len() + j] = [x_i >= constants[j]]`; `x` is used up. `folding` trades a message for smaller tables.
+/// `bits[i * constants.len() + j] = [x_i >= constants[j]]`; `x` is used up. `folding` trades a
+/// message for smaller tables.
 ///
 /// # Errors
 /// The engine's; a [`StepError`] for lengths that do not match, or too many constants.
@@ -49,7 +51,9 @@ pub async fn compare<R: Ring, W: Ring, E: Engine>(
     bits: &mut [W],
 ) -> Result<(), E::Error> {
     match engine.comparison() {
-        Comparison::Tables => engine.run(&Compare::new(constants, folding)?, Compared { x, bits }).await,
+        Comparison::Tables => {
+            engine.run(&Compare::new(constants, folding)?, Compared { x, bits }).await
+        }
         Comparison::Bits => engine.run(&Bitwise::compare(constants)?, Compared { x, bits }).await,
     }
 }
@@ -74,7 +78,12 @@ pub async fn equal<R: Ring, W: Ring, E: Engine>(
 ///
 /// # Errors
 /// As [`compare`].
-pub async fn at_least<R: Ring, W: Ring, E: Engine>(engine: &mut E, x: &mut [R], y: &[R], bits: &mut [W]) -> Result<(), E::Error> {
+pub async fn at_least<R: Ring, W: Ring, E: Engine>(
+    engine: &mut E,
+    x: &mut [R],
+    y: &[R],
+    bits: &mut [W],
+) -> Result<(), E::Error> {
     subtract(x, y)?;
     bits.fill(engine.constant(W::ONE));
     choose(engine, 1, x, bits).await
@@ -84,7 +93,12 @@ pub async fn at_least<R: Ring, W: Ring, E: Engine>(engine: &mut E, x: &mut [R], 
 ///
 /// # Errors
 /// As [`equal`].
-pub async fn equal_to<R: Ring, W: Ring, E: Engine>(engine: &mut E, x: &mut [R], y: &[R], bits: &mut [W]) -> Result<(), E::Error> {
+pub async fn equal_to<R: Ring, W: Ring, E: Engine>(
+    engine: &mut E,
+    x: &mut [R],
+    y: &[R],
+    bits: &mut [W],
+) -> Result<(), E::Error> {
     subtract(x, y)?;
     equal(engine, R::ZERO, x, bits).await
 }
@@ -101,7 +115,12 @@ fn subtract<R: Ring>(x: &mut [R], y: &[R]) -> Result<(), StepError> {
 ///
 /// # Errors
 /// As [`choose`].
-pub async fn select<R: Ring, W: Ring, E: Engine>(engine: &mut E, x: &mut [R], yes: &mut [W], no: &[W]) -> Result<(), E::Error> {
+pub async fn select<R: Ring, W: Ring, E: Engine>(
+    engine: &mut E,
+    x: &mut [R],
+    yes: &mut [W],
+    no: &[W],
+) -> Result<(), E::Error> {
     expect(yes.len(), x.len())?;
     subtract(yes, no)?;
     choose(engine, 1, x, yes).await?;
@@ -122,11 +141,16 @@ pub async fn relu<R: Ring, E: Engine>(engine: &mut E, x: &mut [R]) -> Result<(),
     }
 }
 
-/// `max(x, 0) >> shift`, rounding down, exactly. On tables in the messages of [`relu`] alone; on bits a [`truncate`] follows.
+/// `max(x, 0) >> shift`, rounding down, exactly. On tables in the messages of [`relu`] alone; on
+/// bits a [`truncate`] follows.
 ///
 /// # Errors
 /// The engine's; a shift that the ring does not allow.
-pub async fn relu_shift<R: Ring, E: Engine>(engine: &mut E, shift: u32, x: &mut [R]) -> Result<(), E::Error> {
+pub async fn relu_shift<R: Ring, E: Engine>(
+    engine: &mut E,
+    shift: u32,
+    x: &mut [R],
+) -> Result<(), E::Error> {
     let protocol = Shift::relu(shift)?;
     match engine.comparison() {
         Comparison::Tables => engine.run(&protocol, x).await,
@@ -142,7 +166,11 @@ pub async fn relu_shift<R: Ring, E: Engine>(engine: &mut E, shift: u32, x: &mut 
 ///
 /// # Errors
 /// As [`relu_shift`].
-pub async fn truncate<R: Ring, E: Engine>(engine: &mut E, shift: u32, x: &mut [R]) -> Result<(), E::Error> {
+pub async fn truncate<R: Ring, E: Engine>(
+    engine: &mut E,
+    shift: u32,
+    x: &mut [R],
+) -> Result<(), E::Error> {
     match engine.comparison() {
         Comparison::Tables => engine.run(&Shift::truncate(shift)?, x).await,
         Comparison::Bits => engine.run(&Bitwise::truncate(shift)?, x).await,
@@ -160,11 +188,12 @@ pub const fn need(elements: usize) -> Need {
     Need { own_elems: elements, narrow_elems: 0, wide_elems: 0 }
 }
 
-/// `x * y` with as many fraction bits less as `shift` says: one message for the product, and [`rescale`]. `|x y| < 2^(k-2)`, exactly
-/// `2^(k-1)`.
+/// `x * y` with as many fraction bits less as `shift` says: one message for the product, and
+/// [`rescale`]. `|x y| < 2^(k-2)`, exactly `2^(k-1)`.
 ///
 /// # Errors
-/// The engine's; [`StepError::ScratchTooSmall`], see [`need`]; a shift that the ring does not allow.
+/// The engine's; [`StepError::ScratchTooSmall`], see [`need`]; a shift that the ring does not
+/// allow.
 pub async fn multiply<R: Ring, E: Engine>(
     engine: &mut E,
     shift: u32,
@@ -178,7 +207,11 @@ pub async fn multiply<R: Ring, E: Engine>(
 }
 
 /// Refuses what [`rescale`] would refuse, for programs that send something before.
-fn check_rescale<R: Ring>(shift: u32, elements: usize, scratch: &Scratch<'_, R>) -> Result<(), StepError> {
+fn check_rescale<R: Ring>(
+    shift: u32,
+    elements: usize,
+    scratch: &Scratch<'_, R>,
+) -> Result<(), StepError> {
     if shift == 0 {
         return Ok(());
     }
@@ -186,8 +219,8 @@ fn check_rescale<R: Ring>(shift: u32, elements: usize, scratch: &Scratch<'_, R>)
     scratch.check(need(elements))
 }
 
-/// `x >> shift`, or one unit more, in place, in one message. `|x| < 2^(k-2)`. Where the engine truncates exactly this is [`truncate`]:
-/// for every `x`, and never a unit more.
+/// `x >> shift`, or one unit more, in place, in one message. `|x| < 2^(k-2)`. Where the engine
+/// truncates exactly this is [`truncate`]: for every `x`, and never a unit more.
 ///
 /// # Errors
 /// As [`multiply`].
@@ -214,7 +247,11 @@ pub async fn rescale<R: Ring, E: Engine>(
 ///
 /// # Errors
 /// As [`relu`].
-pub async fn maximum<R: Ring, E: Engine>(engine: &mut E, x: &mut [R], y: &[R]) -> Result<(), E::Error> {
+pub async fn maximum<R: Ring, E: Engine>(
+    engine: &mut E,
+    x: &mut [R],
+    y: &[R],
+) -> Result<(), E::Error> {
     subtract(x, y)?;
     relu(engine, x).await?;
     for (x, &y) in x.iter_mut().zip(y) {
@@ -227,7 +264,11 @@ pub async fn maximum<R: Ring, E: Engine>(engine: &mut E, x: &mut [R], y: &[R]) -
 ///
 /// # Errors
 /// As [`relu`].
-pub async fn minimum<R: Ring, E: Engine>(engine: &mut E, x: &mut [R], y: &[R]) -> Result<(), E::Error> {
+pub async fn minimum<R: Ring, E: Engine>(
+    engine: &mut E,
+    x: &mut [R],
+    y: &[R],
+) -> Result<(), E::Error> {
     // min(x, y) = y - max(y - x, 0)
     expect(y.len(), x.len())?;
     for (x, &y) in x.iter_mut().zip(y) {
@@ -243,7 +284,11 @@ pub async fn minimum<R: Ring, E: Engine>(engine: &mut E, x: &mut [R], y: &[R]) -
 /// Room for [`segments`] of `elements` elements and `knots` knots.
 #[must_use]
 pub const fn segments_need(elements: usize, knots: usize) -> Need {
-    Need { own_elems: elements.saturating_mul(knots.saturating_mul(2).saturating_add(1)), narrow_elems: 0, wide_elems: 0 }
+    Need {
+        own_elems: elements.saturating_mul(knots.saturating_mul(2).saturating_add(1)),
+        narrow_elems: 0,
+        wide_elems: 0,
+    }
 }
 
 /// A piecewise linear function with integer slopes, in place: see [`Segments`].
@@ -276,7 +321,9 @@ pub async fn segments<R: Ring, E: Engine>(
     }
     engine.run(&Multiply::new(), Factors { x: products, y: bits }).await?;
     let one = engine.constant(R::ONE);
-    for ((x, bits), products) in x.iter_mut().zip(bits.chunks_exact(knots.len())).zip(products.chunks_exact(knots.len())) {
+    for ((x, bits), products) in
+        x.iter_mut().zip(bits.chunks_exact(knots.len())).zip(products.chunks_exact(knots.len()))
+    {
         *x = x.mul(slope).add(one.mul(offset));
         for ((bit, product), knot) in bits.iter().zip(products).zip(knots) {
             *x = x.add(product.mul(knot.slope)).add(bit.mul(knot.offset));
@@ -289,7 +336,11 @@ pub async fn segments<R: Ring, E: Engine>(
 ///
 /// # Errors
 /// As [`segments`], with one knot.
-pub async fn abs<R: Ring, E: Engine>(engine: &mut E, x: &mut [R], scratch: &mut Scratch<'_, R>) -> Result<(), E::Error> {
+pub async fn abs<R: Ring, E: Engine>(
+    engine: &mut E,
+    x: &mut [R],
+    scratch: &mut Scratch<'_, R>,
+) -> Result<(), E::Error> {
     let knot = Knot { at: R::ZERO, slope: word(2), offset: R::ZERO };
     segments(engine, (word(-1), R::ZERO), &[knot], x, scratch).await
 }
@@ -313,7 +364,10 @@ pub async fn clamp<R: Ring, E: Engine>(
 
 /// Where a number limited to `low..=high` bends, beginning with a slope of 0 and `low`.
 pub(super) fn clamp_knots<R: Ring>(low: R, high: R) -> [Knot<R>; 2] {
-    [Knot { at: low, slope: R::ONE, offset: low.neg() }, Knot { at: high, slope: word(-1), offset: high }]
+    [
+        Knot { at: low, slope: R::ONE, offset: low.neg() },
+        Knot { at: high, slope: word(-1), offset: high },
+    ]
 }
 
 /// ReLU6: `x` limited to `[0, 6]`, with `frac_bits` fraction bits.
@@ -332,11 +386,12 @@ pub async fn relu6<R: Ring, E: Engine>(
     clamp(engine, R::ZERO, word(6 << frac_bits), x, scratch).await
 }
 
-/// Leaky ReLU: `x` where it is not negative, `x * slope / 2^slope_frac_bits` elsewhere, rounded as [`rescale`] rounds.
-/// `|x| 2^slope_frac_bits < 2^(k-2)`, exactly `2^(k-1)`.
+/// Leaky ReLU: `x` where it is not negative, `x * slope / 2^slope_frac_bits` elsewhere, rounded as
+/// [`rescale`] rounds. `|x| 2^slope_frac_bits < 2^(k-2)`, exactly `2^(k-1)`.
 ///
 /// # Errors
-/// As [`segments`], with one knot, and as [`rescale`]; [`StepError::DomainOutOfRange`] if the slope is above 1.
+/// As [`segments`], with one knot, and as [`rescale`]; [`StepError::DomainOutOfRange`] if the slope
+/// is above 1.
 pub async fn leaky_relu<R: Ring, E: Engine>(
     engine: &mut E,
     slope: u32,

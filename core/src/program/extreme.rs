@@ -1,8 +1,9 @@
 //! The largest of several shared numbers, and where it is.
 //!
-//! A tournament: in each of `ceil(log2 n)` levels the larger of two neighbours goes on. A level is one choice by the sign of a
-//! difference, 2 messages (on tables), at `k = 64` too: **differences must stay below `2^31` units**, so they are compared in
-//! `Z_2^32`. Everything is exact; of equal numbers the first wins.
+//! A tournament: in each of `ceil(log2 n)` levels the larger of two neighbours goes on. A level is
+//! one choice by the sign of a difference, 2 messages (on tables), at `k = 64` too: **differences
+//! must stay below `2^31` units**, so they are compared in `Z_2^32`. Everything is exact; of equal
+//! numbers the first wins.
 
 use super::{Need, Scratch, choice, expect, reduce};
 use crate::correlation::cut::Folding;
@@ -17,7 +18,11 @@ pub const MAX_COLUMNS: usize = 1 << 16;
 #[must_use]
 pub const fn need(rows: usize, columns: usize) -> Need {
     let (numbers, pairs) = (rows.saturating_mul(columns), rows.saturating_mul(columns / 2));
-    Need { own_elems: numbers.saturating_add(pairs).saturating_mul(2), narrow_elems: pairs, wide_elems: 0 }
+    Need {
+        own_elems: numbers.saturating_add(pairs).saturating_mul(2),
+        narrow_elems: pairs,
+        wide_elems: 0,
+    }
 }
 
 pub(super) fn check(columns: usize, limit_elems: usize) -> Result<(), StepError> {
@@ -25,10 +30,12 @@ pub(super) fn check(columns: usize, limit_elems: usize) -> Result<(), StepError>
     if fits { Ok(()) } else { Err(StepError::SizeOutOfRange { found_elems: columns, limit_elems }) }
 }
 
-/// The largest number of every row: `x` is `rows x columns`, row-major, and used up; `out` has `rows` elements.
+/// The largest number of every row: `x` is `rows x columns`, row-major, and used up; `out` has
+/// `rows` elements.
 ///
 /// # Errors
-/// The engine's; [`StepError::ScratchTooSmall`], see [`need`]; no columns, or more than [`MAX_COLUMNS`].
+/// The engine's; [`StepError::ScratchTooSmall`], see [`need`]; no columns, or more than
+/// [`MAX_COLUMNS`].
 pub async fn max<R: Ring, E: Engine>(
     engine: &mut E,
     columns: usize,
@@ -45,8 +52,8 @@ pub async fn max<R: Ring, E: Engine>(
     Ok(())
 }
 
-/// The number of the column with the largest number of every row, counted from 0: only this is to be opened where an answer
-/// shall reveal the class and no score.
+/// The number of the column with the largest number of every row, counted from 0: only this is to
+/// be opened where an answer shall reveal the class and no score.
 ///
 /// `x` is `rows x columns`, row-major, and used up; `out` has `rows` elements.
 ///
@@ -75,13 +82,14 @@ pub async fn arg_max<R: Ring, E: Engine>(
     Ok(())
 }
 
-/// A row of bits for every row, 1 at the largest number's column: [`arg_max`] and a comparison of its result with every
-/// column's number, 2 messages more.
+/// A row of bits for every row, 1 at the largest number's column: [`arg_max`] and a comparison of
+/// its result with every column's number, 2 messages more.
 ///
 /// `x` is `rows x columns`, row-major, and is replaced by the bits, as integers.
 ///
 /// # Errors
-/// As [`max`]; at most [`crate::protocol::compare::MAX_CONSTANTS`] columns. Scratch: [`one_hot_need`].
+/// As [`max`]; at most [`crate::protocol::compare::MAX_CONSTANTS`] columns. Scratch:
+/// [`one_hot_need`].
 pub async fn one_hot<R: Ring, E: Engine>(
     engine: &mut E,
     columns: usize,
@@ -96,7 +104,8 @@ pub async fn one_hot<R: Ring, E: Engine>(
         x.fill(engine.constant(R::ONE));
         return Ok(());
     }
-    let (room, mut rest) = scratch.take(Need { own_elems: rows, narrow_elems: rows, ..Need::default() })?;
+    let (room, mut rest) =
+        scratch.take(Need { own_elems: rows, narrow_elems: rows, ..Need::default() })?;
     arg_max(engine, columns, x, room.own, &mut rest).await?;
     reduce(room.own, room.narrow);
     let mut numbers = [0_u32; LIMIT];
@@ -122,7 +131,11 @@ pub async fn one_hot<R: Ring, E: Engine>(
 #[must_use]
 pub const fn one_hot_need(rows: usize, columns: usize) -> Need {
     let Need { own_elems, narrow_elems, wide_elems } = need(rows, columns);
-    Need { own_elems: own_elems.saturating_add(rows), narrow_elems: narrow_elems.saturating_add(rows), wide_elems }
+    Need {
+        own_elems: own_elems.saturating_add(rows),
+        narrow_elems: narrow_elems.saturating_add(rows),
+        wide_elems,
+    }
 }
 
 /// The smallest number of every row; as [`max`].
@@ -148,7 +161,8 @@ fn negate<R: Ring>(words: &mut [R]) {
     }
 }
 
-/// The tournament: of every row's `columns` tuples of `WIDTH` numbers, the one whose first number is largest ends up first.
+/// The tournament: of every row's `columns` tuples of `WIDTH` numbers, the one whose first number
+/// is largest ends up first.
 async fn tournament<const WIDTH: usize, R: Ring, E: Engine>(
     engine: &mut E,
     columns: usize,
@@ -159,12 +173,18 @@ async fn tournament<const WIDTH: usize, R: Ring, E: Engine>(
     let mut left = columns;
     while left > 1 {
         let pairs = rows * (left / 2);
-        let (room, _) = scratch.take(Need { own_elems: pairs * WIDTH, narrow_elems: pairs, ..Need::default() })?;
+        let (room, _) = scratch.take(Need {
+            own_elems: pairs * WIDTH,
+            narrow_elems: pairs,
+            ..Need::default()
+        })?;
         // Of neighbours a and b: a - b, whose sign decides, and with it a - b of everything.
         let mut differences = room.own.chunks_exact_mut(WIDTH).zip(room.narrow.iter_mut());
         for row in x.chunks_exact(columns * WIDTH) {
             for pair in row.chunks_exact(2 * WIDTH).take(left / 2) {
-                let (Some((to, sign)), (a, b)) = (differences.next(), pair.split_at_checked(WIDTH).unwrap_or_default()) else {
+                let (Some((to, sign)), (a, b)) =
+                    (differences.next(), pair.split_at_checked(WIDTH).unwrap_or_default())
+                else {
                     break;
                 };
                 for ((to, a), b) in to.iter_mut().zip(a).zip(b) {

@@ -1,12 +1,13 @@
 //! Functions of several protocols, written once for all engines: see [`crate::engine`].
 //!
-//! A program works on the caller's slices: shares for a party, plaintext for the twin, anything for a dealer. Temporary
-//! values live in a [`Scratch`] that the caller lends; how much a program needs is told by a function beside it. Programs
-//! say their domain, and what they give outside it.
+//! A program works on the caller's slices: shares for a party, plaintext for the twin, anything for
+//! a dealer. Temporary values live in a [`Scratch`] that the caller lends; how much a program needs
+//! is told by a function beside it. Programs say their domain, and what they give outside it.
 //!
-//! How they round is the engine's [`Truncation`](crate::engine::Truncation). By default a truncation, also one inside of a table, is
-//! rounded down or one unit higher, and so errors and messages are stated; where *exactly* a number of messages is added, that is
-//! the one with exact truncations. The results are then the twin's, which rounds down everywhere: see [`truncation`].
+//! How they round is the engine's [`Truncation`](crate::engine::Truncation). By default a
+//! truncation, also one inside of a table, is rounded down or one unit higher, and so errors and
+//! messages are stated; where *exactly* a number of messages is added, that is the one with exact
+//! truncations. The results are then the twin's, which rounds down everywhere: see [`truncation`].
 
 #[cfg(test)]
 mod check;
@@ -73,7 +74,11 @@ impl<R: Ring> Scratch<'_, R> {
     /// # Errors
     /// [`StepError::ScratchTooSmall`] if there is not so much.
     fn check(&self, need: Need) -> Result<(), StepError> {
-        let found = Need { own_elems: self.own.len(), narrow_elems: self.narrow.len(), wide_elems: self.wide.len() };
+        let found = Need {
+            own_elems: self.own.len(),
+            narrow_elems: self.narrow.len(),
+            wide_elems: self.wide.len(),
+        };
         if found.or(need) == found { Ok(()) } else { Err(too_small(need, found)) }
     }
 
@@ -82,22 +87,33 @@ impl<R: Ring> Scratch<'_, R> {
     /// # Errors
     /// [`StepError::ScratchTooSmall`] if there is not so much.
     fn take(&mut self, need: Need) -> Result<(Scratch<'_, R>, Scratch<'_, R>), StepError> {
-        let found = Need { own_elems: self.own.len(), narrow_elems: self.narrow.len(), wide_elems: self.wide.len() };
+        let found = Need {
+            own_elems: self.own.len(),
+            narrow_elems: self.narrow.len(),
+            wide_elems: self.wide.len(),
+        };
         let too_small = too_small(need, found);
         let (own, own_rest) = self.own.split_at_mut_checked(need.own_elems).ok_or(too_small)?;
-        let (narrow, narrow_rest) = self.narrow.split_at_mut_checked(need.narrow_elems).ok_or(too_small)?;
+        let (narrow, narrow_rest) =
+            self.narrow.split_at_mut_checked(need.narrow_elems).ok_or(too_small)?;
         let (wide, wide_rest) = self.wide.split_at_mut_checked(need.wide_elems).ok_or(too_small)?;
-        Ok((Scratch { own, narrow, wide }, Scratch { own: own_rest, narrow: narrow_rest, wide: wide_rest }))
+        Ok((
+            Scratch { own, narrow, wide },
+            Scratch { own: own_rest, narrow: narrow_rest, wide: wide_rest },
+        ))
     }
 }
 
 fn too_small(need: Need, found: Need) -> StepError {
-    let words = |need: Need| need.own_elems.saturating_add(need.narrow_elems).saturating_add(need.wide_elems);
+    let words = |need: Need| {
+        need.own_elems.saturating_add(need.narrow_elems).saturating_add(need.wide_elems)
+    };
     StepError::ScratchTooSmall { needed_elems: words(need), found_elems: words(found) }
 }
 
-/// Words of one ring as words of another: their lowest bits. For shares and plaintext alike, this is reduction where `W`
-/// is narrower; where it is wider it is not an embedding (see [`crate::protocol::rescale`]).
+/// Words of one ring as words of another: their lowest bits. For shares and plaintext alike, this
+/// is reduction where `W` is narrower; where it is wider it is not an embedding (see
+/// [`crate::protocol::rescale`]).
 fn reduce<R: Ring, W: Ring>(words: &[R], out: &mut [W]) {
     for (out, word) in out.iter_mut().zip(words) {
         *out = W::from_u64(word.to_u64());

@@ -24,7 +24,8 @@ impl Window {
     /// Rows and columns of the result.
     ///
     /// # Errors
-    /// [`StepError::SizeOutOfRange`] if a size or a step is zero, or the window is larger than the image.
+    /// [`StepError::SizeOutOfRange`] if a size or a step is zero, or the window is larger than the
+    /// image.
     pub fn outputs(&self) -> Result<(usize, usize), StepError> {
         let along = |length: usize, size: usize, step: usize| {
             if size == 0 || step == 0 || size > length {
@@ -32,13 +33,18 @@ impl Window {
             }
             Ok((length - size) / step + 1)
         };
-        Ok((along(self.height, self.size.0, self.stride.0)?, along(self.width, self.size.1, self.stride.1)?))
+        Ok((
+            along(self.height, self.size.0, self.stride.0)?,
+            along(self.width, self.size.1, self.stride.1)?,
+        ))
     }
 
     /// Room for [`max_pool`] and [`mean_pool`].
     #[must_use]
     pub fn need(&self) -> Need {
-        let Ok((rows, columns)) = self.outputs() else { return Need { own_elems: 0, narrow_elems: 0, wide_elems: 0 } };
+        let Ok((rows, columns)) = self.outputs() else {
+            return Need { own_elems: 0, narrow_elems: 0, wide_elems: 0 };
+        };
         let windows = self.channels.saturating_mul(rows).saturating_mul(columns);
         let gathered = Need { own_elems: windows.saturating_mul(self.area()), ..Need::default() };
         gathered.and(extreme::need(windows, self.area()).or(statistics::mean_need(windows)))
@@ -53,7 +59,9 @@ impl Window {
     fn check<R>(&self, x: &[R], out: &[R]) -> Result<(usize, usize), StepError> {
         let outputs = self.outputs()?;
         extreme::check(self.area(), extreme::MAX_COLUMNS)?;
-        let image = |(rows, columns): (usize, usize)| self.channels.saturating_mul(rows).saturating_mul(columns);
+        let image = |(rows, columns): (usize, usize)| {
+            self.channels.saturating_mul(rows).saturating_mul(columns)
+        };
         expect(x.len(), image((self.height, self.width)))?;
         expect(out.len(), image(outputs))?;
         Ok(outputs)
@@ -62,7 +70,9 @@ impl Window {
     /// Copies every window's numbers into a row of `rows`.
     fn gather<R: Ring>(&self, image: &[R], outputs: (usize, usize), rows: &mut [R]) {
         let places = (0..self.channels).flat_map(move |channel| {
-            (0..outputs.0).flat_map(move |y| (0..outputs.1).map(move |x| (channel, y * self.stride.0, x * self.stride.1)))
+            (0..outputs.0).flat_map(move |y| {
+                (0..outputs.1).map(move |x| (channel, y * self.stride.0, x * self.stride.1))
+            })
         });
         for ((channel, top, left), row) in places.zip(rows.chunks_exact_mut(self.area())) {
             for (y, line) in (top..).zip(row.chunks_exact_mut(self.size.1)) {
@@ -73,7 +83,8 @@ impl Window {
     }
 }
 
-/// Max-pool: the largest number of every window. `x` is channels, rows, columns; `out` likewise, with [`Window::outputs`].
+/// Max-pool: the largest number of every window. `x` is channels, rows, columns; `out` likewise,
+/// with [`Window::outputs`].
 ///
 /// # Errors
 /// As [`extreme::max`]; a window that does not fit. Scratch: [`Window::need`].
@@ -85,7 +96,8 @@ pub async fn max_pool<R: Ring, E: Engine>(
     scratch: &mut Scratch<'_, R>,
 ) -> Result<(), E::Error> {
     let (outputs, size) = (window.check(x, out)?, window.area());
-    let (room, mut rest) = scratch.take(Need { own_elems: out.len().saturating_mul(size), ..Need::default() })?;
+    let (room, mut rest) =
+        scratch.take(Need { own_elems: out.len().saturating_mul(size), ..Need::default() })?;
     window.gather(x, outputs, room.own);
     extreme::max(engine, size, room.own, out, &mut rest).await
 }
@@ -102,7 +114,8 @@ pub async fn mean_pool<R: Ring, E: Engine>(
     scratch: &mut Scratch<'_, R>,
 ) -> Result<(), E::Error> {
     let (outputs, size) = (window.check(x, out)?, window.area());
-    let (room, mut rest) = scratch.take(Need { own_elems: out.len().saturating_mul(size), ..Need::default() })?;
+    let (room, mut rest) =
+        scratch.take(Need { own_elems: out.len().saturating_mul(size), ..Need::default() })?;
     window.gather(x, outputs, room.own);
     statistics::mean(engine, size, room.own, out, &mut rest).await
 }

@@ -1,9 +1,10 @@
 //! Functions that depend on the order of magnitude: reciprocal, division, square roots, logarithm.
 //!
-//! A comparison with all powers of two, under one mask, finds the power `2^e <= |x| < 2^(e+1)` as shared bits. Anything that
-//! depends on `e` alone is a sum of these bits with public weights, without a message. So `x` is scaled to `y` in `[1, 2)`,
-//! a fitted table gives the function there with 28 fraction bits, and a product with a power of two (or of its root) scales
-//! the result back.
+//! A comparison with all powers of two, under one mask, finds the power `2^e <= |x| < 2^(e+1)` as
+//! shared bits. Anything that depends on `e` alone is a sum of these bits with public weights,
+//! without a message. So `x` is scaled to `y` in `[1, 2)`, a fitted table gives the function there
+//! with 28 fraction bits, and a product with a power of two (or of its root) scales the result
+//! back.
 //!
 //! ```text
 //! [x >= 2^j], [x > -2^j] for all j          3 messages
@@ -12,9 +13,10 @@
 //! result = v * factor(e), truncated         2; for the logarithm v + factor(e), truncated: 1
 //! ```
 //!
-//! All results are rounded down or one unit higher, of a value whose error is told at each function. Where truncations are exact
-//! they are rounded down, as `y` and `v` are, in 7 messages more: 2 for `y`, 3 for `v` and 2 for the result. They need
-//! tables (see [`crate::engine::Comparison`]).
+//! All results are rounded down or one unit higher, of a value whose error is told at each
+//! function. Where truncations are exact they are rounded down, as `y` and `v` are, in 7 messages
+//! more: 2 for `y`, 3 for `v` and 2 for the result. They need tables (see
+//! [`crate::engine::Comparison`]).
 
 use super::truncation::{Whole, raise, truncate};
 use super::{Need, Scratch, choice, expect, reduce};
@@ -45,7 +47,8 @@ const LN_2: u64 = 0x2c5c_85fd_f473_de6b;
 /// The order of magnitude of a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Magnitude {
-    /// Below all the powers that are compared with (or, where only positive numbers are, not positive).
+    /// Below all the powers that are compared with (or, where only positive numbers are, not
+    /// positive).
     Small,
     /// `2^e <= |x| < 2^(e+1)`, negative or not.
     Power(u32, bool),
@@ -62,7 +65,8 @@ pub(super) struct Levels {
     folding: Folding,
 }
 
-/// What a number that depends on the magnitude adds up from: a constant, and a weight per comparison.
+/// What a number that depends on the magnitude adds up from: a constant, and a weight per
+/// comparison.
 pub(super) struct Weights {
     base: u64,
     steps: [u64; MAX_LEVELS],
@@ -122,7 +126,11 @@ impl Levels {
         let base = value(Magnitude::Small);
         let mut weights = Weights { base, steps: [0; MAX_LEVELS] };
         let at = |power, negative| {
-            value(if power > self.last { Magnitude::Large(negative) } else { Magnitude::Power(power, negative) })
+            value(if power > self.last {
+                Magnitude::Large(negative)
+            } else {
+                Magnitude::Power(power, negative)
+            })
         };
         let mut steps = weights.steps.iter_mut();
         for negative in [false, true] {
@@ -130,7 +138,8 @@ impl Levels {
             for (power, step) in self.powers::<R>(negative).zip(&mut steps) {
                 let here = at(power, negative);
                 // A bit is 1 for large numbers, and 0 for large negative ones.
-                *step = if negative { before.wrapping_sub(here) } else { here.wrapping_sub(before) };
+                *step =
+                    if negative { before.wrapping_sub(here) } else { here.wrapping_sub(before) };
                 if negative {
                     weights.base = weights.base.wrapping_sub(*step);
                 }
@@ -145,7 +154,9 @@ impl Weights {
     /// The share of the number, from one element's bits.
     pub(super) fn apply(&self, one: u64, bits: &[u64]) -> u64 {
         let base = one.wrapping_mul(self.base);
-        bits.iter().zip(&self.steps).fold(base, |sum, (&bit, &step)| sum.wrapping_add(bit.wrapping_mul(step)))
+        bits.iter()
+            .zip(&self.steps)
+            .fold(base, |sum, (&bit, &step)| sum.wrapping_add(bit.wrapping_mul(step)))
     }
 }
 
@@ -168,7 +179,8 @@ pub(super) async fn magnitudes<R: Ring, E: Engine>(
     choice::compare(engine, levels.fill(&mut constants), levels.folding, copy, bits).await
 }
 
-/// The weights of `y / x = 2^(30 - e)` (`2^(60 - e)` at `k = 64`), and of what is added so that `y` is 1 where there is no `e`.
+/// The weights of `y / x = 2^(30 - e)` (`2^(60 - e)` at `k = 64`), and of what is added so that `y`
+/// is 1 where there is no `e`.
 pub(super) fn normaliser<R: Ring>(levels: &Levels) -> [Weights; 2] {
     let top = scaled_bits::<R>();
     let factor = |magnitude| match magnitude {
@@ -195,7 +207,8 @@ fn root_of_power(half_exponent: i64) -> u64 {
     }
 }
 
-/// Everything a function of the magnitude works with: slices of the scratch, one element per number.
+/// Everything a function of the magnitude works with: slices of the scratch, one element per
+/// number.
 pub(super) struct Room<'s, R> {
     levels: Levels,
     count: usize,
@@ -209,7 +222,11 @@ pub(super) struct Room<'s, R> {
 }
 
 impl<'s, R: Ring> Room<'s, R> {
-    pub(super) fn new(levels: Levels, elements: usize, scratch: &'s mut Scratch<'_, R>) -> Result<Self, StepError> {
+    pub(super) fn new(
+        levels: Levels,
+        elements: usize,
+        scratch: &'s mut Scratch<'_, R>,
+    ) -> Result<Self, StepError> {
         let count = levels.count::<R>();
         let (room, _) = scratch.take(room_need::<R>(&levels, elements))?;
         let (bits, rest) = room.wide.split_at_mut_checked(elements * count).unwrap_or_default();
@@ -223,7 +240,12 @@ impl<'s, R: Ring> Room<'s, R> {
     }
 
     /// `y`, and `v` of it: 3 messages, at `k = 64` one more.
-    pub(super) async fn apply<E: Engine>(&mut self, engine: &mut E, table: &Spline, x: &[R]) -> Result<(), E::Error> {
+    pub(super) async fn apply<E: Engine>(
+        &mut self,
+        engine: &mut E,
+        table: &Spline,
+        x: &[R],
+    ) -> Result<(), E::Error> {
         magnitudes(engine, &self.levels, x, self.own, self.bits).await?;
         self.scale(engine);
         engine.run(&Multiply::new(), Factors { x: self.own, y: x }).await?;
@@ -231,7 +253,9 @@ impl<'s, R: Ring> Room<'s, R> {
         let table = inside::<R>(table)?;
         if engine.truncation() == Truncation::OneUnit {
             self.round(engine).await?;
-            return engine.run(&Piecewise::within(&table)?, Applied { x: self.normal, out: self.value }).await;
+            return engine
+                .run(&Piecewise::within(&table)?, Applied { x: self.normal, out: self.value })
+                .await;
         }
         if R::BITS <= 32 {
             reduce(self.own, self.normal);
@@ -304,7 +328,8 @@ impl<'s, R: Ring> Room<'s, R> {
 
 /// A table for `y`; at `k = 32` `y` is exact and never 2, so the last row is not needed.
 fn inside<R: Ring>(table: &Spline) -> Result<Spline, StepError> {
-    let (_, rows) = table.rows.split_last().ok_or(StepError::DomainOutOfRange { ring_bits: R::BITS })?;
+    let (_, rows) =
+        table.rows.split_last().ok_or(StepError::DomainOutOfRange { ring_bits: R::BITS })?;
     Ok(if R::BITS <= 32 { Spline { rows, ..*table } } else { *table })
 }
 
@@ -330,12 +355,14 @@ pub(super) fn check_frac_bits(frac_bits: u32) -> Result<(), StepError> {
 
 /// `1 / x`, with `frac_bits` fraction bits.
 ///
-/// Domain: `|x| >= 2^m` units, where `m = max(2 f + 2 - k, 2 f - 32, 0)` for `f` fraction bits. Nearer to zero, and at zero, the
-/// result is that of `2^m` units, of `x`'s sign (positive for zero). Error: a fraction of `2^-24` of the result, half a unit, and the
-/// truncation. 8 messages at `k = 32`, 9 at `k = 64`; exactly 15 and 16. At most 20 fraction bits.
+/// Domain: `|x| >= 2^m` units, where `m = max(2 f + 2 - k, 2 f - 32, 0)` for `f` fraction bits.
+/// Nearer to zero, and at zero, the result is that of `2^m` units, of `x`'s sign (positive for
+/// zero). Error: a fraction of `2^-24` of the result, half a unit, and the truncation. 8 messages
+/// at `k = 32`, 9 at `k = 64`; exactly 15 and 16. At most 20 fraction bits.
 ///
 /// # Errors
-/// The engine's; [`StepError::ScratchTooSmall`], see [`reciprocal_need`]; [`StepError::NoTable`]; [`StepError::NeedsTables`].
+/// The engine's; [`StepError::ScratchTooSmall`], see [`reciprocal_need`]; [`StepError::NoTable`];
+/// [`StepError::NeedsTables`].
 pub async fn reciprocal<R: Ring, E: Engine>(
     engine: &mut E,
     frac_bits: u32,
@@ -354,14 +381,18 @@ pub async fn reciprocal<R: Ring, E: Engine>(
     let saturated = 1_u64 << (2 * frac_bits - least);
     let end = room.levels.end();
     let factor = |magnitude| match magnitude {
-        Magnitude::Power(power, negative) if (least..=top).contains(&power) => signed(1 << (top - power), negative),
+        Magnitude::Power(power, negative) if (least..=top).contains(&power) => {
+            signed(1 << (top - power), negative)
+        }
         _ => 0,
     };
     let fixed = |magnitude| match magnitude {
         Magnitude::Small => saturated,
         Magnitude::Power(power, negative) if power < least => signed(saturated, negative),
         // At k = 32 only the least word, -2^31.
-        Magnitude::Large(negative) if end <= 2 * frac_bits => signed(1 << (2 * frac_bits - end), negative),
+        Magnitude::Large(negative) if end <= 2 * frac_bits => {
+            signed(1 << (2 * frac_bits - end), negative)
+        }
         _ => 0,
     };
     room.scale_back(engine, factor, VALUE_FRAC_BITS + 1, fixed, out).await
@@ -380,9 +411,9 @@ pub fn root_need<R: Ring>(elements: usize) -> Need {
 
 /// `sqrt(x)`, with `frac_bits` fraction bits.
 ///
-/// Domain: all `x >= 0`; at `k = 64`, `x < 2^(61 - f)` units. The result is 0 for negative numbers, and that of the domain's
-/// end beyond it. Error: a fraction of `2^-24` of the result, 1/4 unit, and the truncation. 8 messages at `k = 32`, 9 at `k = 64`;
-/// exactly 15 and 16.
+/// Domain: all `x >= 0`; at `k = 64`, `x < 2^(61 - f)` units. The result is 0 for negative numbers,
+/// and that of the domain's end beyond it. Error: a fraction of `2^-24` of the result, 1/4 unit,
+/// and the truncation. 8 messages at `k = 32`, 9 at `k = 64`; exactly 15 and 16.
 ///
 /// # Errors
 /// As [`reciprocal`]; scratch: [`root_need`].
@@ -405,15 +436,16 @@ pub async fn sqrt<R: Ring, E: Engine>(
         Magnitude::Power(power, _) => root(power, guard),
         _ => 0,
     };
-    let fixed = |magnitude| if matches!(magnitude, Magnitude::Large(_)) { root(last + 1, 0) } else { 0 };
+    let fixed =
+        |magnitude| if matches!(magnitude, Magnitude::Large(_)) { root(last + 1, 0) } else { 0 };
     room.scale_back(engine, factor, VALUE_FRAC_BITS + guard, fixed, out).await
 }
 
 /// `1 / sqrt(x)`, with `frac_bits` fraction bits.
 ///
-/// Domain: all `x > 0`; at `k = 64`, `x < 2^61` units. The result is that of one unit for zero and negative numbers, 0 beyond.
-/// Error: a fraction of `2^-24` of the result, one unit, and the truncation. 8 messages at `k = 32`, 9 at `k = 64`;
-/// exactly 15 and 16.
+/// Domain: all `x > 0`; at `k = 64`, `x < 2^61` units. The result is that of one unit for zero and
+/// negative numbers, 0 beyond. Error: a fraction of `2^-24` of the result, one unit, and the
+/// truncation. 8 messages at `k = 32`, 9 at `k = 64`; exactly 15 and 16.
 ///
 /// # Errors
 /// As [`reciprocal`]; scratch: [`root_need`].
@@ -444,8 +476,9 @@ pub async fn inv_sqrt<R: Ring, E: Engine>(
 
 /// The natural logarithm of `x`, with `frac_bits` fraction bits.
 ///
-/// Domain: all `x > 0`; at `k = 64`, `x < 2^61` units. The result is that of one unit for zero and negative numbers, that of the
-/// domain's end beyond it. Error: `2^-24`, and the truncation. 7 messages at `k = 32`, 8 at `k = 64`; exactly 14 and 15.
+/// Domain: all `x > 0`; at `k = 64`, `x < 2^61` units. The result is that of one unit for zero and
+/// negative numbers, that of the domain's end beyond it. Error: `2^-24`, and the truncation. 7
+/// messages at `k = 32`, 8 at `k = 64`; exactly 14 and 15.
 ///
 /// # Errors
 /// As [`reciprocal`]; scratch: [`root_need`].
@@ -505,10 +538,12 @@ const fn quotient_need(elements: usize) -> Need {
 
 /// `a / b`, both shared, with `frac_bits` fraction bits.
 ///
-/// For all words; `a` saturates at `2^(k-2)` units, `b` at `k = 64` at `2^min(41, 29 + f)`, and quotients at `2^29` units in magnitude
-/// at `k = 32`, `2^31` at `k = 64`: larger ones have the right sign and lie between that bound and twice it.
-/// Division by zero is division by one unit, so it saturates but for small `a`. Error: a fraction of `2^-24` of the result, a
-/// quarter of a unit at `k = 32` and one at `k = 64`, and the truncation. 11 messages; exactly 16 at `k = 32`, 18 at `k = 64`.
+/// For all words; `a` saturates at `2^(k-2)` units, `b` at `k = 64` at `2^min(41, 29 + f)`, and
+/// quotients at `2^29` units in magnitude at `k = 32`, `2^31` at `k = 64`: larger ones have the
+/// right sign and lie between that bound and twice it. Division by zero is division by one unit, so
+/// it saturates but for small `a`. Error: a fraction of `2^-24` of the result, a quarter of a unit
+/// at `k = 32` and one at `k = 64`, and the truncation. 11 messages; exactly 16 at `k = 32`, 18 at
+/// `k = 64`.
 ///
 /// # Errors
 /// As [`reciprocal`]; scratch: [`divide_need`].
@@ -538,9 +573,15 @@ pub async fn divide<R: Ring, E: Engine>(
     let largest = R::pow2(R::BITS - 2).sub(R::ONE);
     let knots = choice::clamp_knots(largest.neg(), largest);
     let fit = Segments::new(R::ZERO, largest.neg(), &knots)?;
-    engine.run_both((&compare, Compared { x: &mut *room.own, bits: &mut *room.bits }), (&fit, &mut *fitting)).await?;
+    engine
+        .run_both(
+            (&compare, Compared { x: &mut *room.own, bits: &mut *room.bits }),
+            (&fit, &mut *fitting),
+        )
+        .await?;
 
-    // The numerator that keeps the quotient below its bound: min(max(a, -t), t) = max(a + t, 0) - max(a - t, 0) - t.
+    // The numerator that keeps the quotient below its bound: min(max(a, -t), t) = max(a + t, 0) -
+    // max(a - t, 0) - t.
     let one = engine.constant(1_u64);
     let power_of = |magnitude| match magnitude {
         Magnitude::Small => (0, false),
@@ -548,7 +589,9 @@ pub async fn divide<R: Ring, E: Engine>(
         Magnitude::Large(negative) => (levels.end(), negative),
     };
     let bits = quotient_bits::<R>();
-    let weights = levels.weights::<R>(|m| 1 << (power_of(m).0 + bits - 1).saturating_sub(frac_bits).min(R::BITS - 2));
+    let weights = levels.weights::<R>(|m| {
+        1 << (power_of(m).0 + bits - 1).saturating_sub(frac_bits).min(R::BITS - 2)
+    });
     for (limit, bits) in limits.iter_mut().zip(room.bits.chunks_exact(room.count)) {
         *limit = R::from_u64(weights.apply(one, bits));
     }
@@ -556,16 +599,24 @@ pub async fn divide<R: Ring, E: Engine>(
         pair.copy_from_slice(&[a.add(limit), a.sub(limit)]);
     }
     room.scale(engine);
-    engine.run_both((&Shift::relu(0)?, &mut *clamped), (&Multiply::new(), Factors { x: room.own, y: b })).await?;
+    engine
+        .run_both(
+            (&Shift::relu(0)?, &mut *clamped),
+            (&Multiply::new(), Factors { x: room.own, y: b }),
+        )
+        .await?;
     room.complete(engine);
     for (limit, pair) in limits.iter_mut().zip(clamped.chunks_exact(2)) {
-        let [above, below] = [pair.first(), pair.get(1)].map(|word| word.copied().unwrap_or(R::ZERO));
+        let [above, below] =
+            [pair.first(), pair.get(1)].map(|word| word.copied().unwrap_or(R::ZERO));
         *limit = above.sub(below).sub(*limit);
     }
 
     // a 2^(G - e), of which 33 bits are kept.
     let top = levels.end();
-    room.weigh(engine, |magnitude| signed(1 << (top - power_of(magnitude).0), power_of(magnitude).1));
+    room.weigh(engine, |magnitude| {
+        signed(1 << (top - power_of(magnitude).0), power_of(magnitude).1)
+    });
     let table = inside::<R>(tables::reciprocal())?;
     let dropped = bits + top - frac_bits - 33;
     let shift = VALUE_FRAC_BITS + top - frac_bits - dropped;
@@ -586,7 +637,9 @@ pub async fn divide<R: Ring, E: Engine>(
         reduce(limits, numerator);
         let round = Rescale::<R, u32>::new(scaled_bits::<R>() - NORMAL_FRAC_BITS)?;
         let round = (&round, Rescaled { x: room.own, out: room.normal });
-        engine.run_both((&Multiply::new(), Factors { x: numerator, y: room.factor }), round).await?;
+        engine
+            .run_both((&Multiply::new(), Factors { x: numerator, y: room.factor }), round)
+            .await?;
         let drop = (&drop, Rescaled { x: numerator, out: room.factor });
         engine.run_both((&table, Applied { x: room.normal, out: room.value }), drop).await?;
     }
@@ -594,7 +647,8 @@ pub async fn divide<R: Ring, E: Engine>(
     engine.run(&Rescale::<u64, R>::new(shift)?, Rescaled { x: room.value, out }).await
 }
 
-/// [`divide`] without chance, from `y` in `own` on: `room.value` becomes `v (a 2^(G - e) >> dropped)`.
+/// [`divide`] without chance, from `y` in `own` on: `room.value` becomes
+/// `v (a 2^(G - e) >> dropped)`.
 async fn quotient_exactly<R: Ring, E: Engine>(
     engine: &mut E,
     room: &mut Room<'_, R>,
@@ -610,11 +664,18 @@ async fn quotient_exactly<R: Ring, E: Engine>(
         engine.run_both(lift, (&Shift::truncate(drop_bits)?, &mut *room.normal)).await?;
         raise(drop_bits, room.normal);
         let scale = (&Multiply::new(), Factors { x: &mut *numerator, y: &*room.factor });
-        engine.run_both((&whole.table, Applied { x: &mut *room.normal, out: &mut *room.value }), scale).await?;
+        engine
+            .run_both(
+                (&whole.table, Applied { x: &mut *room.normal, out: &mut *room.value }),
+                scale,
+            )
+            .await?;
     } else {
         reduce(limits, numerator);
         let scale = (&Multiply::new(), Factors { x: &mut *numerator, y: &*room.factor });
-        engine.run_both(scale, (&Shift::<R>::truncate(dropped_bits::<R>(table))?, &mut *room.own)).await?;
+        engine
+            .run_both(scale, (&Shift::<R>::truncate(dropped_bits::<R>(table))?, &mut *room.own))
+            .await?;
         reduce(room.own, room.normal);
         raise(drop_bits, room.normal);
         engine.run(&whole.table, Applied { x: &mut *room.normal, out: &mut *room.value }).await?;

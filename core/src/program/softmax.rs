@@ -7,8 +7,8 @@
 //! log-softmax:   x_j - m - ln s                  6
 //! ```
 //!
-//! Scores of a row must not differ by `2^31` units or more. Both run in the same messages at `k = 32` and `k = 64`; exactly the
-//! exponentials take 5, the division 18, and the logarithm 13.
+//! Scores of a row must not differ by `2^31` units or more. Both run in the same messages at
+//! `k = 32` and `k = 64`; exactly the exponentials take 5, the division 18, and the logarithm 13.
 
 use super::scaling::{Levels, Magnitude, Room, check_frac_bits, logarithm, room_need};
 use super::truncation::{apply, truncate};
@@ -27,7 +27,8 @@ const INVERSE_FRAC_BITS: u32 = 28;
 
 /// Magnitudes of `s`, between about 1 and `columns`.
 fn levels(columns: usize, frac_bits: u32) -> Levels {
-    Levels::new(frac_bits - 1, frac_bits + columns.next_power_of_two().trailing_zeros(), false).direct()
+    Levels::new(frac_bits - 1, frac_bits + columns.next_power_of_two().trailing_zeros(), false)
+        .direct()
 }
 
 /// Room for [`softmax`] and [`log_softmax`] of `rows` rows of `columns` scores.
@@ -35,7 +36,8 @@ fn levels(columns: usize, frac_bits: u32) -> Levels {
 pub fn need(rows: usize, columns: usize) -> Need {
     // The fewest fraction bits have the most levels: none lies beyond the ring.
     let inner = exponentials_need(rows, columns, 1);
-    let search = Need { own_elems: rows.saturating_mul(columns), ..Need::default() }.and(extreme::need(rows, columns));
+    let search = Need { own_elems: rows.saturating_mul(columns), ..Need::default() }
+        .and(extreme::need(rows, columns));
     Need { own_elems: rows, ..Need::default() }.and(inner.or(search))
 }
 
@@ -43,10 +45,15 @@ pub fn need(rows: usize, columns: usize) -> Need {
 fn exponentials_need(rows: usize, columns: usize, frac_bits: u32) -> Need {
     let scores = rows.saturating_mul(columns);
     let inner = room_need::<u32>(&levels(columns.min(MAX_COLUMNS), frac_bits), rows);
-    let magnitudes =
-        Need { own_elems: 0, narrow_elems: inner.own_elems.saturating_add(inner.narrow_elems), wide_elems: inner.wide_elems };
+    let magnitudes = Need {
+        own_elems: 0,
+        narrow_elems: inner.own_elems.saturating_add(inner.narrow_elems),
+        wide_elems: inner.wide_elems,
+    };
     let sums = Need { own_elems: 0, narrow_elems: rows, wide_elems: 0 };
-    Need { own_elems: 0, narrow_elems: scores, wide_elems: scores.saturating_mul(2) }.and(sums).and(magnitudes)
+    Need { own_elems: 0, narrow_elems: scores, wide_elems: scores.saturating_mul(2) }
+        .and(sums)
+        .and(magnitudes)
 }
 
 /// The exponentials of a batch, and what follows from their sums.
@@ -82,13 +89,14 @@ fn check<R: Ring, E: Engine>(
     Ok(rows)
 }
 
-/// `out = exp(x_j) / sum_j exp(x_j)` for every row of `columns` scores, with `frac_bits` fraction bits (8, 12, 16 or 20).
+/// `out = exp(x_j) / sum_j exp(x_j)` for every row of `columns` scores, with `frac_bits` fraction
+/// bits (8, 12, 16 or 20).
 ///
 /// Error: that of the exponentials' table times `columns` at most, and the truncation.
 ///
 /// # Errors
-/// The engine's; [`StepError::ScratchTooSmall`], see [`need`]; [`StepError::NoTable`]; [`StepError::NeedsTables`]; no columns
-/// or more than [`MAX_COLUMNS`].
+/// The engine's; [`StepError::ScratchTooSmall`], see [`need`]; [`StepError::NoTable`];
+/// [`StepError::NeedsTables`]; no columns or more than [`MAX_COLUMNS`].
 pub async fn softmax<R: Ring, E: Engine>(
     engine: &mut E,
     columns: usize,
@@ -119,7 +127,8 @@ pub async fn softmax<R: Ring, E: Engine>(
     truncate(engine, INVERSE_FRAC_BITS, powers, out).await
 }
 
-/// `out = x_j - ln(sum_j exp(x_j))` for every row of `columns` scores, with `frac_bits` fraction bits (8, 12, 16 or 20).
+/// `out = x_j - ln(sum_j exp(x_j))` for every row of `columns` scores, with `frac_bits` fraction
+/// bits (8, 12, 16 or 20).
 ///
 /// Error: that of the exponentials' table, and the truncation.
 ///
@@ -145,7 +154,11 @@ pub async fn log_softmax<R: Ring, E: Engine>(
         *value = value.wrapping_add(scale);
     }
     truncate(engine, INVERSE_FRAC_BITS - frac_bits, room.value, room.factor).await?;
-    let per_row = out.chunks_exact_mut(columns).zip(x.chunks_exact(columns)).zip(outer.own.iter()).zip(room.factor.iter());
+    let per_row = out
+        .chunks_exact_mut(columns)
+        .zip(x.chunks_exact(columns))
+        .zip(outer.own.iter())
+        .zip(room.factor.iter());
     for (((out, x), &largest), &logarithm) in per_row {
         for (out, &x) in out.iter_mut().zip(x) {
             *out = x.sub(largest).sub(R::from_u64(logarithm));
@@ -175,7 +188,9 @@ async fn exponentials<'s, R: Ring, E: Engine>(
     let (own, narrow) = narrow.split_at_mut_checked(inner.own_elems).unwrap_or_default();
     let (powers, wide) = room.wide.split_at_mut_checked(x.len()).unwrap_or_default();
     let (factors, wide) = wide.split_at_mut_checked(x.len()).unwrap_or_default();
-    for ((differences, x), &largest) in differences.chunks_exact_mut(columns).zip(x.chunks_exact(columns)).zip(largest.iter()) {
+    for ((differences, x), &largest) in
+        differences.chunks_exact_mut(columns).zip(x.chunks_exact(columns)).zip(largest.iter())
+    {
         for (difference, &x) in differences.iter_mut().zip(x) {
             *difference = u32::from_u64(x.sub(largest).to_u64());
         }

@@ -37,7 +37,8 @@ const fn size_bits(columns: usize) -> u32 {
     columns.next_power_of_two().trailing_zeros()
 }
 
-/// Bits that `1 / columns` has beyond those of `columns`, where words of 64 bits are multiplied with it.
+/// Bits that `1 / columns` has beyond those of `columns`, where words of 64 bits are multiplied
+/// with it.
 const WEIGHT_BITS: u32 = 20;
 
 /// `1 / columns`, rounded to nearest.
@@ -46,7 +47,8 @@ fn weight(columns: usize, frac_bits: u32) -> u64 {
     ((1 << frac_bits) + columns / 2) / columns
 }
 
-/// The magnitude at which [`mean`] saturates sums, in units: `2^30` at `k = 32`, `2^41` at `k = 64`, less a fraction of `2^-20`.
+/// The magnitude at which [`mean`] saturates sums, in units: `2^30` at `k = 32`, `2^41` at
+/// `k = 64`, less a fraction of `2^-20`.
 #[must_use]
 pub const fn mean_limit<R: Ring>() -> u64 {
     limit(if R::BITS <= 32 { 30 } else { 41 })
@@ -58,13 +60,16 @@ pub const fn mean_need(rows: usize) -> Need {
     Need { own_elems: rows, narrow_elems: 0, wide_elems: rows }.and(choice::segments_need(rows, 2))
 }
 
-/// The mean of every row: rounded down exactly if `columns` is a power of two, otherwise rounded down or one unit higher, of the
-/// mean times a rounded `1 / columns`, which is off by at most a fraction of `2^-31` at `k = 32` and of `2^-21` at `k = 64`.
+/// The mean of every row: rounded down exactly if `columns` is a power of two, otherwise rounded
+/// down or one unit higher, of the mean times a rounded `1 / columns`, which is off by at most a
+/// fraction of `2^-31` at `k = 32` and of `2^-21` at `k = 64`.
 ///
 /// Where truncations are exact it is rounded down either way.
 ///
-/// For every sum, which is one modulo `2^k` as in [`sum`]; if `columns` is not a power of two, sums saturate at [`mean_limit`]. 4 messages, exactly 6; 2 if `columns` is a power of two, 3 at `k = 64`, none if it is 1, where the mean is
-/// the number. (On bits instead of tables a comparison takes more.)
+/// For every sum, which is one modulo `2^k` as in [`sum`]; if `columns` is not a power of two, sums
+/// saturate at [`mean_limit`]. 4 messages, exactly 6; 2 if `columns` is a power of two, 3 at
+/// `k = 64`, none if it is 1, where the mean is the number. (On bits instead of tables a comparison
+/// takes more.)
 ///
 /// # Errors
 /// The engine's; [`StepError::ScratchTooSmall`], see [`mean_need`]; lengths that do not match.
@@ -78,10 +83,15 @@ pub async fn mean<R: Ring, E: Engine>(
     scratch.check(mean_need(out.len()))?;
     if columns.is_power_of_two() {
         sum(columns, x, out)?;
-        return if columns == 1 { Ok(()) } else { choice::truncate(engine, columns.trailing_zeros(), out).await };
+        return if columns == 1 {
+            Ok(())
+        } else {
+            choice::truncate(engine, columns.trailing_zeros(), out).await
+        };
     }
     let rows = out.len();
-    let (room, mut rest) = scratch.take(Need { own_elems: rows, narrow_elems: 0, wide_elems: rows })?;
+    let (room, mut rest) =
+        scratch.take(Need { own_elems: rows, narrow_elems: 0, wide_elems: rows })?;
     sum(columns, x, room.own)?;
     saturate(engine, mean_limit::<R>(), room.own, &mut rest).await?;
     widen(engine, room.own, room.wide).await?;
@@ -90,7 +100,8 @@ pub async fn mean<R: Ring, E: Engine>(
     truncate(engine, frac_bits, room.wide, out).await
 }
 
-/// The largest magnitude of numbers that saturate at `2^bits`: a little less, so that their squares leave room for roundings.
+/// The largest magnitude of numbers that saturate at `2^bits`: a little less, so that their squares
+/// leave room for roundings.
 const fn limit(bits: u32) -> u64 {
     (1 << bits) - 1 - ((1 << bits) >> 20)
 }
@@ -107,7 +118,11 @@ async fn saturate<R: Ring, E: Engine>(
 }
 
 /// Words as words of 64 bits: a message at `k = 32`.
-async fn widen<R: Ring, E: Engine>(engine: &mut E, words: &[R], out: &mut [u64]) -> Result<(), E::Error> {
+async fn widen<R: Ring, E: Engine>(
+    engine: &mut E,
+    words: &[R],
+    out: &mut [u64],
+) -> Result<(), E::Error> {
     if R::BITS == 64 {
         reduce(words, out);
         return Ok(());
@@ -130,19 +145,25 @@ pub const fn variance_need(rows: usize, columns: usize) -> Need {
 /// Room for numbers, deviations and their squares, and two words per row.
 const fn deviations_need(rows: usize, columns: usize) -> Need {
     let elements = rows.saturating_mul(columns);
-    Need { own_elems: elements, narrow_elems: 0, wide_elems: elements.saturating_add(rows).saturating_mul(2) }
+    Need {
+        own_elems: elements,
+        narrow_elems: 0,
+        wide_elems: elements.saturating_add(rows).saturating_mul(2),
+    }
 }
 
-/// The magnitude at which [`layer_norm`] saturates numbers, in units: `2^b` for `b = (61 - ceil(log2 columns)) / 2` rounded
-/// down, less a fraction of `2^-20`. The sum of a row's squares stays below `2^61`.
+/// The magnitude at which [`layer_norm`] saturates numbers, in units: `2^b` for
+/// `b = (61 - ceil(log2 columns)) / 2` rounded down, less a fraction of `2^-20`. The sum of a row's
+/// squares stays below `2^61`.
 #[must_use]
 pub const fn layer_norm_limit(columns: usize) -> u64 {
     limit(square_bits(columns))
 }
 
-/// The magnitude at which [`variance`] saturates numbers, in units: `2^b` for `b` the least of `(31 + f) / 2` (at `k = 32` alone),
-/// `(41 + f - c) / 2` and `(61 - c) / 2`, rounded down, less a fraction of `2^-20`; `f` is `frac_bits` and `c = ceil(log2 columns)`. The
-/// variance stays in the ring, and has room for its weight.
+/// The magnitude at which [`variance`] saturates numbers, in units: `2^b` for `b` the least of
+/// `(31 + f) / 2` (at `k = 32` alone), `(41 + f - c) / 2` and `(61 - c) / 2`, rounded down, less a
+/// fraction of `2^-20`; `f` is `frac_bits` and `c = ceil(log2 columns)`. The variance stays in the
+/// ring, and has room for its weight.
 #[must_use]
 pub fn variance_limit<R: Ring>(columns: usize, frac_bits: u32) -> u64 {
     limit(variance_bits::<R>(columns, frac_bits))
@@ -154,14 +175,17 @@ const fn square_bits(columns: usize) -> u32 {
 
 fn variance_bits<R: Ring>(columns: usize, frac_bits: u32) -> u32 {
     let of_result = if R::BITS <= 32 { 31_u32.saturating_add(frac_bits) / 2 } else { u32::MAX };
-    let of_weight = (61 - WEIGHT_BITS).saturating_add(frac_bits).saturating_sub(size_bits(columns)) / 2;
+    let of_weight =
+        (61 - WEIGHT_BITS).saturating_add(frac_bits).saturating_sub(size_bits(columns)) / 2;
     of_result.min(of_weight).min(square_bits(columns))
 }
 
-/// The variance of every row (divided by `columns`), with `frac_bits` fraction bits, of values with as many.
+/// The variance of every row (divided by `columns`), with `frac_bits` fraction bits, of values with
+/// as many.
 ///
-/// For every row; numbers saturate at [`variance_limit`]. Error: below 2 units, `2^-21` of the result, and the square of the mean's, which is one unit. 7
-/// messages; exactly 13. (On bits instead of tables a comparison takes more.)
+/// For every row; numbers saturate at [`variance_limit`]. Error: below 2 units, `2^-21` of the
+/// result, and the square of the mean's, which is one unit. 7 messages; exactly 13. (On bits
+/// instead of tables a comparison takes more.)
 ///
 /// # Errors
 /// As [`mean`]; scratch: [`variance_need`].
@@ -192,7 +216,8 @@ pub async fn variance<R: Ring, E: Engine>(
     truncate(engine, weight_bits, totals, out).await
 }
 
-/// `deviations = x - mean` as words of 64 bits, of numbers that saturate at `2^bits`; `x` is used up.
+/// `deviations = x - mean` as words of 64 bits, of numbers that saturate at `2^bits`; `x` is used
+/// up.
 async fn deviate<R: Ring, E: Engine>(
     engine: &mut E,
     (columns, bits): (usize, u32),
@@ -205,7 +230,8 @@ async fn deviate<R: Ring, E: Engine>(
     widen(engine, x, deviations).await?;
     sum(columns, deviations, sums)?;
     // A mean is below 2^bits, so that its product with 1 has room for this many fraction bits.
-    let frac_bits = if columns.is_power_of_two() { size_bits(columns) } else { (61 - bits).min(40) };
+    let frac_bits =
+        if columns.is_power_of_two() { size_bits(columns) } else { (61 - bits).min(40) };
     scale(sums, weight(columns, frac_bits));
     truncate(engine, frac_bits, sums, means).await?;
     for (deviations, &mean) in deviations.chunks_exact_mut(columns).zip(means.iter()) {
@@ -250,18 +276,21 @@ pub fn layer_norm_need(rows: usize, columns: usize) -> Need {
     deviations_need(rows, columns).and(after)
 }
 
-/// Layer normalisation: `(x - mean) / sqrt(variance + epsilon)` of every row, with `frac_bits` fraction bits, then times
-/// `gain` (with `frac_bits` fraction bits) and plus `offset`, both public and as long as a row, if they are given.
+/// Layer normalisation: `(x - mean) / sqrt(variance + epsilon)` of every row, with `frac_bits`
+/// fraction bits, then times `gain` (with `frac_bits` fraction bits) and plus `offset`, both public
+/// and as long as a row, if they are given.
 ///
-/// `epsilon` counts in units of `2^-2f`, and `columns` times it must stay below `2^61`. For every row; numbers saturate at
-/// [`layer_norm_limit`]. `gain` times a result must fit `2^(k-2)`, or it is off as a
-/// [`Rescale`] is (exactly it is right modulo `2^k` before the truncation). A row of equal numbers with
-/// `epsilon = 0` gives zeros if `columns` is a power of two; otherwise what the mean is off is all that there is to be divided,
-/// so give an `epsilon`. Error: a fraction of about `2^-21` of the result, the mean's unit over the deviation, and the truncation. 16
-/// messages, and one for `gain`; exactly 27, and 2 for `gain`, 3 at `k = 64`.
+/// `epsilon` counts in units of `2^-2f`, and `columns` times it must stay below `2^61`. For every
+/// row; numbers saturate at [`layer_norm_limit`]. `gain` times a result must fit `2^(k-2)`, or it
+/// is off as a [`Rescale`] is (exactly it is right modulo `2^k` before the truncation). A row of
+/// equal numbers with `epsilon = 0` gives zeros if `columns` is a power of two; otherwise what the
+/// mean is off is all that there is to be divided, so give an `epsilon`. Error: a fraction of about
+/// `2^-21` of the result, the mean's unit over the deviation, and the truncation. 16 messages, and
+/// one for `gain`; exactly 27, and 2 for `gain`, 3 at `k = 64`.
 ///
 /// # Errors
-/// As [`mean`]; scratch: [`layer_norm_need`]; [`StepError::NeedsTables`]; [`StepError::DomainOutOfRange`] for an `epsilon` that is too large.
+/// As [`mean`]; scratch: [`layer_norm_need`]; [`StepError::NeedsTables`];
+/// [`StepError::DomainOutOfRange`] for an `epsilon` that is too large.
 pub async fn layer_norm<R: Ring, E: Engine>(
     engine: &mut E,
     columns: usize,
@@ -288,7 +317,15 @@ pub async fn layer_norm<R: Ring, E: Engine>(
     let (factors, sums) = wide.split_at_mut_checked(elements).unwrap_or_default();
     let (sums, means) = sums.split_at_mut_checked(rows).unwrap_or_default();
     outer.own.copy_from_slice(x);
-    deviate(engine, (columns, square_bits(columns)), outer.own, deviations, (sums, means), &mut rest).await?;
+    deviate(
+        engine,
+        (columns, square_bits(columns)),
+        outer.own,
+        deviations,
+        (sums, means),
+        &mut rest,
+    )
+    .await?;
     sum_of_squares(engine, columns, deviations, factors, sums).await?;
     let floor = engine.constant(floor);
     for sum in sums.iter_mut() {
@@ -296,7 +333,10 @@ pub async fn layer_norm<R: Ring, E: Engine>(
     }
 
     // sqrt(n) / sqrt(q) = v sqrt(n 2^-e), v = 1 / sqrt(q 2^-e).
-    let (own, wide) = rest.wide.split_at_mut_checked(room_need::<u64>(&levels(), rows).own_elems).unwrap_or_default();
+    let (own, wide) = rest
+        .wide
+        .split_at_mut_checked(room_need::<u64>(&levels(), rows).own_elems)
+        .unwrap_or_default();
     let mut inner = Scratch { own, narrow: rest.narrow, wide };
     let mut room = Room::new(levels(), rows, &mut inner)?;
     room.apply(engine, tables::inv_sqrt(), sums).await?;

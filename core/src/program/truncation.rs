@@ -1,7 +1,8 @@
 //! Where programs drop bits, and apply tables: by chance of a mask, or exactly. See [`Truncation`].
 //!
-//! With [`Truncation::OneUnit`] a truncation is a [`Rescale`], and a table a [`Piecewise`] that truncates by itself: each may be a
-//! unit high. With [`Truncation::Exact`] nothing is left to chance:
+//! With [`Truncation::OneUnit`] a truncation is a [`Rescale`], and a table a [`Piecewise`] that
+//! truncates by itself: each may be a unit high. With [`Truncation::Exact`] nothing is left to
+//! chance:
 //!
 //! ```text
 //! truncation:  x >> s in the ring of x, then the other ring         2 messages, 3 at k = 64 (on bits 5); to a wider ring 1 more
@@ -11,8 +12,9 @@
 //!
 //! Either gives what the twin gives where it rounds down, so one setting's twin is the other's.
 //!
-//! A table that drops bits of its coordinate rounds these by chance too, so they are truncated first. A table that goes on as the identity
-//! does so without the fraction bits of `Y`: a piecewise linear function beside the truncation, in the same messages.
+//! A table that drops bits of its coordinate rounds these by chance too, so they are truncated
+//! first. A table that goes on as the identity does so without the fraction bits of `Y`: a
+//! piecewise linear function beside the truncation, in the same messages.
 
 use super::{Need, Scratch, choice, expect, reduce};
 use crate::engine::{Engine, Truncation};
@@ -26,8 +28,9 @@ use crate::ring::Ring;
 
 /// `out = x >> shift` in the ring `W`, rounded as the engine's [`Truncation`] says; `x` is used up.
 ///
-/// With [`Truncation::OneUnit`] for `|x| < 2^(k-2)`, in one message. With [`Truncation::Exact`] for every `x`, but where no bit is
-/// dropped and `W` is wider: that is for `|x| < 2^(k-2)` too. A result is one modulo `2^l` of `W`.
+/// With [`Truncation::OneUnit`] for `|x| < 2^(k-2)`, in one message. With [`Truncation::Exact`] for
+/// every `x`, but where no bit is dropped and `W` is wider: that is for `|x| < 2^(k-2)` too. A
+/// result is one modulo `2^l` of `W`.
 ///
 /// # Errors
 /// The engine's; [`StepError::ShiftOutOfRange`] unless `shift <= k - 2`; lengths that do not match.
@@ -70,7 +73,10 @@ impl<R: Ring> Whole<R> {
         Self::with(spline, Piecewise::within)
     }
 
-    fn with(spline: &Spline, table: impl Fn(&Spline) -> Result<Piecewise<R, u64>, StepError>) -> Result<Self, StepError> {
+    fn with(
+        spline: &Spline,
+        table: impl Fn(&Spline) -> Result<Piecewise<R, u64>, StepError>,
+    ) -> Result<Self, StepError> {
         let whole = whole(spline).ok_or(StepError::DomainOutOfRange { ring_bits: R::BITS })?;
         let shift = match spline.shift_bits() {
             0 => None,
@@ -80,7 +86,11 @@ impl<R: Ring> Whole<R> {
     }
 
     /// Truncates the values.
-    pub(super) async fn truncate<E: Engine>(&self, engine: &mut E, values: &mut [u64]) -> Result<(), E::Error> {
+    pub(super) async fn truncate<E: Engine>(
+        &self,
+        engine: &mut E,
+        values: &mut [u64],
+    ) -> Result<(), E::Error> {
         match &self.shift {
             Some(shift) => engine.run(shift, values).await,
             None => Ok(()),
@@ -109,7 +119,12 @@ fn whole(spline: &Spline) -> Option<Spline> {
         Above::Identity => 0,
     };
     let below = scaled(spline.below)?;
-    Some(Spline { out_frac_bits: spline.value_frac_bits, below, above: Above::Constant(above), ..*spline })
+    Some(Spline {
+        out_frac_bits: spline.value_frac_bits,
+        below,
+        above: Above::Constant(above),
+        ..*spline
+    })
 }
 
 /// Room for [`apply`] of `elements` elements: a copy of the arguments, and the values.
@@ -118,7 +133,8 @@ pub const fn apply_need(elements: usize) -> Need {
     Need { own_elems: elements, narrow_elems: 0, wide_elems: elements }
 }
 
-/// Room for a table; one that ends in a constant needs no copy. [`Truncation::OneUnit`] needs none at all.
+/// Room for a table; one that ends in a constant needs no copy. [`Truncation::OneUnit`] needs none
+/// at all.
 pub(super) const fn table_need(spline: &Spline, elements: usize) -> Need {
     let own_elems = if matches!(spline.above, Above::Identity) { elements } else { 0 };
     Need { own_elems, ..apply_need(elements) }
@@ -126,13 +142,15 @@ pub(super) const fn table_need(spline: &Spline, elements: usize) -> Need {
 
 /// Applies a table for every `x` of the ring; `x` is used up.
 ///
-/// With [`Truncation::OneUnit`] the result is [`Spline::eval`] or one unit more (see [`Piecewise`]), in 2 messages, 3 at `k = 64`. With
-/// [`Truncation::Exact`] it is [`Spline::eval`], in 5, 6 at `k = 64`; 2 and 3 more where the table drops bits of its coordinate.
+/// With [`Truncation::OneUnit`] the result is [`Spline::eval`] or one unit more (see
+/// [`Piecewise`]), in 2 messages, 3 at `k = 64`. With [`Truncation::Exact`] it is [`Spline::eval`],
+/// in 5, 6 at `k = 64`; 2 and 3 more where the table drops bits of its coordinate.
 ///
 /// # Errors
-/// The engine's; [`StepError::NeedsTables`]; [`StepError::ScratchTooSmall`], see [`apply_need`]; lengths that do not match;
-/// [`StepError::DomainOutOfRange`] as [`Piecewise::new`] does, and if a result outside the domain has no word of 63 bits with
-/// the bits of the table's value, or (exactly alone) if the domain begins at no multiple of what is dropped of a coordinate.
+/// The engine's; [`StepError::NeedsTables`]; [`StepError::ScratchTooSmall`], see [`apply_need`];
+/// lengths that do not match; [`StepError::DomainOutOfRange`] as [`Piecewise::new`] does, and if a
+/// result outside the domain has no word of 63 bits with the bits of the table's value, or (exactly
+/// alone) if the domain begins at no multiple of what is dropped of a coordinate.
 pub async fn apply<R: Ring, W: Ring, E: Engine>(
     engine: &mut E,
     spline: &Spline,
@@ -163,7 +181,9 @@ pub async fn apply<R: Ring, W: Ring, E: Engine>(
     // x from the domain's end on, where the table goes on as the identity.
     let knots = [Knot { at: end, slope: R::ONE, offset: R::ZERO }];
     let beyond = Segments::new(R::ZERO, R::ZERO, &knots)?;
-    engine.run_both((&exact.table, Applied { x, out: &mut *values }), (&beyond, &mut *copy)).await?;
+    engine
+        .run_both((&exact.table, Applied { x, out: &mut *values }), (&beyond, &mut *copy))
+        .await?;
     exact.truncate(engine, values).await?;
     reduce(values, out);
     for (out, &beyond) in out.iter_mut().zip(copy.iter()) {
@@ -191,13 +211,19 @@ mod tests {
     use std::vec;
     use std::vec::Vec;
 
-    const EXACT: Settings = Settings { comparison: crate::engine::Comparison::Tables, truncation: Truncation::Exact };
+    const EXACT: Settings =
+        Settings { comparison: crate::engine::Comparison::Tables, truncation: Truncation::Exact };
 
     fn all_tables() -> Vec<&'static Spline> {
         let mut all = vec![tables::reciprocal(), tables::sqrt(), tables::inv_sqrt(), tables::ln()];
         for frac_bits in [8, 12, 16, 20] {
-            all.extend(Smooth::ALL.map(|function| function.table(frac_bits.into()).expect("a table")));
-            all.extend([tables::exp_full32, tables::exp_middle, tables::exp_high].map(|of| of(frac_bits).expect("a table")));
+            all.extend(
+                Smooth::ALL.map(|function| function.table(frac_bits.into()).expect("a table")),
+            );
+            all.extend(
+                [tables::exp_full32, tables::exp_middle, tables::exp_high]
+                    .map(|of| of(frac_bits).expect("a table")),
+            );
         }
         all
     }
@@ -210,7 +236,8 @@ mod tests {
         places.map(|t| ((c2 * t + c1) * t + c0).abs()).into_iter().max().expect("four")
     }
 
-    /// Whole values are opened under an offset of `2^62`, and scaled results outside the domain are words.
+    /// Whole values are opened under an offset of `2^62`, and scaled results outside the domain are
+    /// words.
     #[test]
     fn values_of_all_tables_fit() {
         let all = all_tables();
@@ -222,7 +249,9 @@ mod tests {
             let whole = whole(spline).expect("fits");
             let Above::Constant(above) = whole.above else { panic!("no identity") };
             assert!(above.unsigned_abs() < 1 << 62 && whole.below.unsigned_abs() < 1 << 62);
-            assert!(spline.drop_bits == 0 || spline.low.trailing_zeros() >= spline.drop_bits.into());
+            assert!(
+                spline.drop_bits == 0 || spline.low.trailing_zeros() >= spline.drop_bits.into()
+            );
         }
     }
 
@@ -243,7 +272,8 @@ mod tests {
     };
 
     fn applied<R: Ring>(engine: &mut impl Engine, spline: &Spline, x: &[R]) -> Vec<i64> {
-        let (mut own, mut wide, mut out) = (vec![R::ONE; x.len()], vec![7; x.len()], vec![R::ONE; x.len()]);
+        let (mut own, mut wide, mut out) =
+            (vec![R::ONE; x.len()], vec![7; x.len()], vec![R::ONE; x.len()]);
         let scratch = &mut Scratch { own: &mut own, narrow: &mut [], wide: &mut wide };
         assert!(block_on(apply(engine, spline, &mut x.to_vec(), &mut out, scratch)).is_ok());
         out.into_iter().map(Ring::to_i64).collect()
@@ -252,12 +282,18 @@ mod tests {
     fn no_choice<R: Ring>() {
         let least = R::pow2(R::BITS - 1).to_i64();
         let near = |at: i64| (-70..70).map(move |step| at.wrapping_add(step));
-        let x: Vec<R> = near(0).chain(near(least)).map(|x| R::from_u64(x.cast_unsigned())).collect();
-        for spline in [TOY, Spline { above: Above::Constant(9), ..TOY }, Spline { value_frac_bits: 2, ..TOY }] {
+        let x: Vec<R> =
+            near(0).chain(near(least)).map(|x| R::from_u64(x.cast_unsigned())).collect();
+        for spline in
+            [TOY, Spline { above: Above::Constant(9), ..TOY }, Spline { value_frac_bits: 2, ..TOY }]
+        {
             let expected: Vec<i64> = x.iter().map(|x| spline.eval(x.to_i64())).collect();
             assert_eq!(applied(&mut Twin { settings: EXACT }, &spline, &x), expected);
             assert_eq!(applied(&mut Rounding::new(|| true, EXACT), &spline, &x), expected);
-            assert_ne!(applied(&mut Rounding::new(|| true, Settings::default()), &spline, &x), expected);
+            assert_ne!(
+                applied(&mut Rounding::new(|| true, Settings::default()), &spline, &x),
+                expected
+            );
         }
     }
 
@@ -275,7 +311,9 @@ mod tests {
             block_on(apply(&mut Twin { settings }, spline, &mut [0], &mut [0_u32], scratch)).is_ok()
         };
         let unaligned = Spline { low: -17, ..TOY };
-        assert!(run(Settings::default(), &unaligned) && !run(EXACT, &unaligned) && run(EXACT, &TOY));
+        assert!(
+            run(Settings::default(), &unaligned) && !run(EXACT, &unaligned) && run(EXACT, &TOY)
+        );
         let large = Spline { value_frac_bits: 60, below: i32::MIN.into(), ..TOY };
         assert!(run(Settings::default(), &large) && !run(EXACT, &large));
     }

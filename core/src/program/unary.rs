@@ -1,9 +1,10 @@
-//! Smooth functions of one variable, from the fitted tables: 2 messages at `k = 32`, 3 at `k = 64`; exactly 5 and 6.
+//! Smooth functions of one variable, from the fitted tables: 2 messages at `k = 32`, 3 at `k = 64`;
+//! exactly 5 and 6.
 //!
-//! The result is that of the table's twin, or one unit more unless the engine truncates exactly (see
-//! [`crate::engine::Truncation`]); the tables state how far that is from the function. Any word of the
-//! ring is allowed: outside its domain a table is constant or the identity, which is what these functions are there, or, for
-//! the exponential, the largest result that is represented.
+//! The result is that of the table's twin, or one unit more unless the engine truncates exactly
+//! (see [`crate::engine::Truncation`]); the tables state how far that is from the function. Any
+//! word of the ring is allowed: outside its domain a table is constant or the identity, which is
+//! what these functions are there, or, for the exponential, the largest result that is represented.
 
 use super::truncation::{self, Whole};
 use super::{Need, Scratch, choice, expect, reduce};
@@ -36,7 +37,8 @@ pub enum Smooth {
 
 impl Smooth {
     /// All of them.
-    pub const ALL: [Self; 7] = [Self::Sigmoid, Self::Tanh, Self::Erf, Self::Gelu, Self::Silu, Self::Softplus, Self::Exp];
+    pub const ALL: [Self; 7] =
+        [Self::Sigmoid, Self::Tanh, Self::Erf, Self::Gelu, Self::Silu, Self::Softplus, Self::Exp];
 
     /// The table for `frac_bits` fraction bits of argument and result.
     ///
@@ -57,7 +59,10 @@ impl Smooth {
 }
 
 /// A table by its number of fraction bits.
-pub(super) fn table(frac_bits: u32, of: impl Fn(u8) -> Option<&'static Spline>) -> Result<&'static Spline, StepError> {
+pub(super) fn table(
+    frac_bits: u32,
+    of: impl Fn(u8) -> Option<&'static Spline>,
+) -> Result<&'static Spline, StepError> {
     u8::try_from(frac_bits).ok().and_then(of).ok_or(StepError::NoTable { frac_bits })
 }
 
@@ -70,8 +75,8 @@ pub const fn need(elements: usize) -> Need {
 /// Applies a function; `x` is used up.
 ///
 /// # Errors
-/// The engine's; [`StepError::NoTable`]; [`StepError::NeedsTables`]; [`StepError::ScratchTooSmall`], see [`need`]; lengths that do not
-/// match.
+/// The engine's; [`StepError::NoTable`]; [`StepError::NeedsTables`];
+/// [`StepError::ScratchTooSmall`], see [`need`]; lengths that do not match.
 pub async fn apply<R: Ring, W: Ring, E: Engine>(
     engine: &mut E,
     function: Smooth,
@@ -86,14 +91,16 @@ pub async fn apply<R: Ring, W: Ring, E: Engine>(
     truncation::apply(engine, table, x, out, scratch).await
 }
 
-/// `e^x` on the whole ring: 0 where it is below half a unit, and the largest result that is represented beyond it.
+/// `e^x` on the whole ring: 0 where it is below half a unit, and the largest result that is
+/// represented beyond it.
 ///
-/// At `k = 32` one table in 2 messages (exactly 5), the largest result being `2^31 - 1`. At `k = 64` the results below `2^31` units, up
-/// to `2^46` and up to `2^62` have a table each, in 6 messages (exactly 9); the largest is a little above `2^62`. `out` is as long as `x`,
-/// which is used up.
+/// At `k = 32` one table in 2 messages (exactly 5), the largest result being `2^31 - 1`. At
+/// `k = 64` the results below `2^31` units, up to `2^46` and up to `2^62` have a table each, in 6
+/// messages (exactly 9); the largest is a little above `2^62`. `out` is as long as `x`, which is
+/// used up.
 ///
-/// Error: a fraction of `2^-19` of the result (at 20 fraction bits, beyond `2^31` units, `2^-15`), half a unit, and the
-/// truncation.
+/// Error: a fraction of `2^-19` of the result (at 20 fraction bits, beyond `2^31` units, `2^-15`),
+/// half a unit, and the truncation.
 ///
 /// # Errors
 /// As [`apply`]; scratch: [`exp_need`].
@@ -134,7 +141,8 @@ pub async fn exp<R: Ring, E: Engine>(
         reduce(lows, out);
         return Ok(());
     }
-    let (low, middle, high) = (Piecewise::new(&low)?, Piecewise::new(&middle)?, Piecewise::new(&high)?);
+    let (low, middle, high) =
+        (Piecewise::new(&low)?, Piecewise::new(&middle)?, Piecewise::new(&high)?);
     engine.run_both((&low, Applied { x, out }), (&middle, Applied { x: copy, out: part })).await?;
     add_scaled(out, part, middle_bits);
     engine.run(&high, Applied { x: last_copy, out: part }).await?;
@@ -147,14 +155,18 @@ const MIDDLE_BITS: u8 = 16;
 /// Bits of a unit of [`tables::exp_high`].
 const HIGH_BITS: u8 = 32;
 
-/// The table with as many more bits of its value kept as a unit has, and there are; and the bits of a unit that remain.
+/// The table with as many more bits of its value kept as a unit has, and there are; and the bits of
+/// a unit that remain.
 fn finer(spline: &Spline, unit_bits: u8) -> (Spline, u32) {
     let kept = spline.shift_bits().min(unit_bits);
     let above = match spline.above {
         Above::Constant(most) => Above::Constant(most << kept),
         Above::Identity => Above::Identity,
     };
-    (Spline { out_frac_bits: spline.out_frac_bits + kept, above, ..*spline }, u32::from(unit_bits - kept))
+    (
+        Spline { out_frac_bits: spline.out_frac_bits + kept, above, ..*spline },
+        u32::from(unit_bits - kept),
+    )
 }
 
 fn add_scaled<R: Ring>(out: &mut [R], part: &[R], bits: u32) {

@@ -1,14 +1,18 @@
-//! The positive part, with the bit that decided kept for later: what a network that is trained needs of a ReLU.
+//! The positive part, with the bit that decided kept for later: what a network that is trained
+//! needs of a ReLU.
 //!
-//! * Computes: shares in `Z_2^64` of `max(t, 0)` and, where they are kept, of `b = [t >= 0]` and of a product `a b` with a
-//!   dealt mask `a`, by which [`super::select`] multiplies one more value by `b` in one message. `t = y >> s` of a shared `y` in
-//!   `Z_2^64`, *rounded down or one unit more*; or `t = y` of a shared `y` in `Z_2^32`, which is exact.
+//! * Computes: shares in `Z_2^64` of `max(t, 0)` and, where they are kept, of `b = [t >= 0]` and of
+//!   a product `a b` with a dealt mask `a`, by which [`super::select`] multiplies one more value by
+//!   `b` in one message. `t = y >> s` of a shared `y` in `Z_2^64`, *rounded down or one unit more*;
+//!   or `t = y` of a shared `y` in `Z_2^32`, which is exact.
 //! * Model: semi-honest parties and dealer; every message is one-time padded.
-//! * Reference: masked comparison by digits (see [`super::comparing`]); the truncation is that of [`super::rescale`].
+//! * Reference: masked comparison by digits (see [`super::comparing`]); the truncation is that of
+//!   [`super::rescale`].
 //! * Consumes: one record per element: a mask, its leaves, and the tables that fold them.
-//! * Costs: 2 messages, 3 if folding is staged; a ring element and the opened bits per element and party: at most 11 bytes
-//!   from `Z_2^64`, 7 from `Z_2^32`.
-//! * Error bound: `t` is `floor(y / 2^s)` or one more, for `-2^31 <= t < 2^31 - 1`; exact without a shift, for every `y`.
+//! * Costs: 2 messages, 3 if folding is staged; a ring element and the opened bits per element and
+//!   party: at most 11 bytes from `Z_2^64`, 7 from `Z_2^32`.
+//! * Error bound: `t` is `floor(y / 2^s)` or one more, for `-2^31 <= t < 2^31 - 1`; exact without a
+//!   shift, for every `y`.
 //!
 //! ```text
 //! z = y + r
@@ -53,7 +57,8 @@ pub struct Activated<'d, R> {
     pub kept: Kept<'d>,
 }
 
-/// The bit of every element, and what multiplies one more value by it. As long as the values, all three.
+/// The bit of every element, and what multiplies one more value by it. As long as the values, all
+/// three.
 pub struct Kept<'d> {
     /// `b`, 0 or 1.
     pub bit: &'d mut [u64],
@@ -87,7 +92,8 @@ impl Activate<u64> {
 }
 
 impl Activate<u32> {
-    /// Exact, for values of 32 bits: of a shared word of 64 bits take [`crate::share::reduce`] first.
+    /// Exact, for values of 32 bits: of a shared word of 64 bits take [`crate::share::reduce`]
+    /// first.
     #[must_use]
     pub fn exact(folding: Folding, keeps: bool) -> Self {
         Self::with_shift(0, folding, keeps)
@@ -102,9 +108,19 @@ impl<R: Ring> Activate<R> {
         let leaves = Leaves::new(cut, &mut layout);
         let fold = Fold::new(&cut, &mut layout);
         let (mask, (words, fold)) = layout.word_and::<R, u64, _>(|layout| {
-            (layout.words::<u64>(entry_words - 1), fold.with_table::<u64>(&cut, entry_words, layout))
+            (
+                layout.words::<u64>(entry_words - 1),
+                fold.with_table::<u64>(&cut, entry_words, layout),
+            )
         });
-        Self { shift, keeps, frame: Frame { cut, leaves, layout, mask, offset: false }, fold, words, ring: PhantomData }
+        Self {
+            shift,
+            keeps,
+            frame: Frame { cut, leaves, layout, mask, offset: false },
+            fold,
+            words,
+            ring: PhantomData,
+        }
     }
 
     /// The bits that are compared, of `z` or of the mask.
@@ -154,12 +170,22 @@ impl<R: Ring> Comparing for Activate<R> {
     }
 
     #[inline]
-    fn finish<H: Half>(&self, half: &mut H, element: usize, data: &mut Activated<'_, R>, opened: &Opened<'_>) {
-        let (Some(&z), Some(out)) = (data.y.get(element), data.out.get_mut(element)) else { return };
+    fn finish<H: Half>(
+        &self,
+        half: &mut H,
+        element: usize,
+        data: &mut Activated<'_, R>,
+        opened: &Opened<'_>,
+    ) {
+        let (Some(&z), Some(out)) = (data.y.get(element), data.out.get_mut(element)) else {
+            return;
+        };
         let (z, delta, cut) = (self.part(z), opened.bits(0), &self.frame.cut);
         let high = z >> (WORD_BITS - 1) == 1;
         let flip = Fold::flip(cut, delta) ^ high;
-        let whole = |half: &mut H, index: u32| half.word::<u64>(element, self.words + index * word_bytes::<u64>());
+        let whole = |half: &mut H, index: u32| {
+            half.word::<u64>(element, self.words + index * word_bytes::<u64>())
+        };
         let word = |half: &mut H, index| self.fold.word::<u64>(cut, half, element, delta, index);
         let b = turned(flip, half.party().constant(1), word(half, 0));
         let mask = whole(half, 0);
@@ -172,7 +198,11 @@ impl<R: Ring> Comparing for Activate<R> {
         *out = positive;
         if self.keeps {
             let kept = &mut data.kept;
-            let places = (kept.bit.get_mut(element), kept.mask.get_mut(element), kept.product.get_mut(element));
+            let places = (
+                kept.bit.get_mut(element),
+                kept.mask.get_mut(element),
+                kept.product.get_mut(element),
+            );
             let (Some(bit), Some(later), Some(product)) = places else { return };
             *bit = b;
             *later = whole(half, 2);
@@ -207,9 +237,11 @@ impl<R: Ring> Comparing for Activate<R> {
             let t = self.part(*y).wrapping_add(unit) & ((1 << WORD_BITS) - 1);
             let bit = 1 ^ (t >> (WORD_BITS - 1));
             *out = bit.wrapping_mul(t);
-            if let (Some(kept), Some(mask), Some(product)) =
-                (data.kept.bit.get_mut(element), data.kept.mask.get_mut(element), data.kept.product.get_mut(element))
-            {
+            if let (Some(kept), Some(mask), Some(product)) = (
+                data.kept.bit.get_mut(element),
+                data.kept.mask.get_mut(element),
+                data.kept.product.get_mut(element),
+            ) {
                 (*kept, *mask, *product) = (bit, 0, 0);
             }
         }
@@ -247,8 +279,15 @@ mod tests {
         }
     }
 
-    /// Runs the protocol, and a selection with what it kept: the results, the bits, and the selected values.
-    fn activated<R: Ring>(gate: &Activate<R>, keeps: bool, y: &[R], values: &[u64], seed: u8) -> [Vec<u64>; 3] {
+    /// Runs the protocol, and a selection with what it kept: the results, the bits, and the
+    /// selected values.
+    fn activated<R: Ring>(
+        gate: &Activate<R>,
+        keeps: bool,
+        y: &[R],
+        values: &[u64],
+        seed: u8,
+    ) -> [Vec<u64>; 3] {
         let mut rng = ChaCha20Rng::from_seed([seed; 32]);
         let (y_0, y_1) = check::share(y, &mut rng);
         let (mut p_0, mut p_1) = (Owned::new(y_0, keeps), Owned::new(y_1, keeps));
@@ -263,14 +302,22 @@ mod tests {
             };
             let (values_0, bit_0, mask_0, product_0) = selected(&mut v_0, &p_0.kept);
             let (values_1, bit_1, mask_1, product_1) = selected(&mut v_1, &p_1.kept);
-            let data_0 = Selected { values: values_0, bit: &bit_0, mask: &mask_0, product: &product_0 };
-            let data_1 = Selected { values: values_1, bit: &bit_1, mask: &mask_1, product: &product_1 };
+            let data_0 =
+                Selected { values: values_0, bit: &bit_0, mask: &mask_0, product: &product_0 };
+            let data_1 =
+                Selected { values: values_1, bit: &bit_1, mask: &mask_1, product: &product_1 };
             check::run(&Select::new(), &mut rng, data_0, data_1);
         }
         [out, bits, check::open(&v_0, &v_1)]
     }
 
-    fn twin<R: Ring>(gate: &Activate<R>, keeps: bool, y: &[R], values: &[u64], up: bool) -> [Vec<u64>; 3] {
+    fn twin<R: Ring>(
+        gate: &Activate<R>,
+        keeps: bool,
+        y: &[R],
+        values: &[u64],
+        up: bool,
+    ) -> [Vec<u64>; 3] {
         let mut plain = Owned::new(y.to_vec(), keeps);
         gate.twin_rounded(&mut plain.data(), &mut || up);
         let mut selected = values.to_vec();
@@ -291,8 +338,14 @@ mod tests {
                 let gate = Activate::exact(folding, keeps);
                 for seed in 0..4 {
                     let found = activated(&gate, keeps, &y, &values, seed);
-                    assert_eq!(found, twin(&gate, keeps, &y, &values, false), "{folding:?} {keeps} {seed}");
-                    for ((y, out), selected) in y.iter().zip(&found[0]).zip(&found[2]).take(if keeps { y.len() } else { 0 }) {
+                    assert_eq!(
+                        found,
+                        twin(&gate, keeps, &y, &values, false),
+                        "{folding:?} {keeps} {seed}"
+                    );
+                    for ((y, out), selected) in
+                        y.iter().zip(&found[0]).zip(&found[2]).take(if keeps { y.len() } else { 0 })
+                    {
                         assert_eq!(i64::from(y.cast_signed()).max(0), out.cast_signed());
                         assert!(*selected == 0 || y.msb() == 0);
                     }
@@ -301,7 +354,8 @@ mod tests {
         }
     }
 
-    /// Results are those of rounding down or up, for `t` of 32 bits; what divides without a rest is exact.
+    /// Results are those of rounding down or up, for `t` of 32 bits; what divides without a rest is
+    /// exact.
     #[test]
     fn words_of_64_bits_are_one_unit_high_at_most() {
         let mut rng = ChaCha20Rng::from_seed([5; 32]);
@@ -317,12 +371,23 @@ mod tests {
                 for keeps in [false, true] {
                     let gate = Activate::truncating(shift, folding, keeps).expect("in range");
                     let found = activated(&gate, keeps, &y, &values, 6);
-                    let (down, up) = (twin(&gate, keeps, &y, &values, false), twin(&gate, keeps, &y, &values, true));
+                    let (down, up) = (
+                        twin(&gate, keeps, &y, &values, false),
+                        twin(&gate, keeps, &y, &values, true),
+                    );
                     for index in 0..y.len() {
                         let of = |[out, bits, selected]: &[Vec<u64>; 3]| {
-                            (out[index], bits.get(index).copied(), if keeps { selected[index] } else { 0 })
+                            (
+                                out[index],
+                                bits.get(index).copied(),
+                                if keeps { selected[index] } else { 0 },
+                            )
                         };
-                        assert!(of(&found) == of(&down) || of(&found) == of(&up), "{:#x} >> {shift}", y[index]);
+                        assert!(
+                            of(&found) == of(&down) || of(&found) == of(&up),
+                            "{:#x} >> {shift}",
+                            y[index]
+                        );
                         highs += usize::from(of(&found) != of(&down));
                     }
                 }
@@ -333,7 +398,8 @@ mod tests {
 
     #[test]
     fn messages_are_small() {
-        let bytes = |gate: &dyn Fn(usize) -> usize, rounds: usize| (0..rounds).map(gate).sum::<usize>();
+        let bytes =
+            |gate: &dyn Fn(usize) -> usize, rounds: usize| (0..rounds).map(gate).sum::<usize>();
         let wide = Activate::truncating(20, Folding::Staged, true).expect("in range");
         let narrow = Activate::exact(Folding::Staged, true);
         assert!(bytes(&|round| wide.message_bytes(round, 1000), wide.rounds()) <= 11_000);

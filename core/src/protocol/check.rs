@@ -14,26 +14,36 @@ use crate::correlation::record::{self, Derived, Stored};
 use crate::keystream::{ChaCha8, Key, Keystream};
 use crate::ring::Ring;
 
-/// Deals for `elements` records and runs the protocol between `P0`, on `data_0`, and `P1`, on `data_1`.
+/// Deals for `elements` records and runs the protocol between `P0`, on `data_0`, and `P1`, on
+/// `data_1`.
 ///
 /// # Panics
 /// If the protocol refuses the data, or a message is longer than it says.
 #[allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-pub fn run<P: Protocol>(protocol: &P, rng: &mut impl CryptoRng, mut data_0: P::Data<'_>, mut data_1: P::Data<'_>) {
+pub fn run<P: Protocol>(
+    protocol: &P,
+    rng: &mut impl CryptoRng,
+    mut data_0: P::Data<'_>,
+    mut data_1: P::Data<'_>,
+) {
     let elements = protocol.elements(&data_0).expect("slices that belong together");
     assert_eq!(elements, protocol.elements(&data_1).expect("slices that belong together"));
     let mut key = [0; 32];
     rng.fill_bytes(&mut key);
-    let (keystream, position) = (Keystream::<ChaCha8>::new(&Key::from_bytes(key)), Position { session: 1, layer: 2 });
+    let (keystream, position) =
+        (Keystream::<ChaCha8>::new(&Key::from_bytes(key)), Position { session: 1, layer: 2 });
     let layout = protocol.layout();
     let mut corrections = vec![0; layout.bytes() * elements];
-    record::deal(&keystream, position, layout, elements, rng, &mut corrections, |truth, rng| protocol.deal(truth, rng))
-        .expect("sized");
+    record::deal(&keystream, position, layout, elements, rng, &mut corrections, |truth, rng| {
+        protocol.deal(truth, rng)
+    })
+    .expect("sized");
     let mut half_0 = Derived::new(&keystream, position, layout);
     let mut half_1 = Stored::received(layout, elements, &corrections).expect("sized");
     let longest = protocol.max_message_bytes(elements);
     let buffers = || -> [Vec<u8>; 3] { core::array::from_fn(|_| vec![0xa5; longest]) };
-    let ([mut own_0, mut peer_0, mut opened_0], [mut own_1, mut peer_1, mut opened_1]) = (buffers(), buffers());
+    let ([mut own_0, mut peer_0, mut opened_0], [mut own_1, mut peer_1, mut opened_1]) =
+        (buffers(), buffers());
     for round in 0..=protocol.rounds() {
         let mut messages = Messages { own: &mut own_0, peer: &mut peer_0, opened: &mut opened_0 };
         protocol.step(round, &mut half_0, &mut data_0, &mut messages);
@@ -49,7 +59,12 @@ pub fn run<P: Protocol>(protocol: &P, rng: &mut impl CryptoRng, mut data_0: P::D
 
 /// Random shares of `values`.
 pub fn share<R: Ring>(values: &[R], rng: &mut impl CryptoRng) -> (Vec<R>, Vec<R>) {
-    values.iter().map(|_| R::from_u64(rng.next_u64())).zip(values).map(|(share, &value)| (share, value.sub(share))).unzip()
+    values
+        .iter()
+        .map(|_| R::from_u64(rng.next_u64()))
+        .zip(values)
+        .map(|(share, &value)| (share, value.sub(share)))
+        .unzip()
 }
 
 /// The values that shares open to.
@@ -62,7 +77,14 @@ pub fn open<R: Ring>(shares_0: &[R], shares_1: &[R]) -> Vec<R> {
 pub fn words<R: Ring>(random: usize, rng: &mut impl CryptoRng) -> Vec<R> {
     let edges = (0..R::BITS).flat_map(|bit| {
         let power = R::pow2(bit);
-        [power.sub(R::ONE), power, power.add(R::ONE), power.neg().sub(R::ONE), power.neg(), power.neg().add(R::ONE)]
+        [
+            power.sub(R::ONE),
+            power,
+            power.add(R::ONE),
+            power.neg().sub(R::ONE),
+            power.neg(),
+            power.neg().add(R::ONE),
+        ]
     });
     let mut words: Vec<R> = edges.collect();
     // Of all magnitudes.
@@ -74,7 +96,8 @@ pub fn words<R: Ring>(random: usize, rng: &mut impl CryptoRng) -> Vec<R> {
     words
 }
 
-/// Draws what its function says, in place of random words, so that a dealer can be made to deal every mask. Keys are zero.
+/// Draws what its function says, in place of random words, so that a dealer can be made to deal
+/// every mask. Keys are zero.
 pub struct Draws<F>(pub F);
 
 impl<F: FnMut() -> u64> TryRng for Draws<F> {

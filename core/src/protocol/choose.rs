@@ -1,11 +1,13 @@
 //! A shared value, or nothing, by the sign of another: `[x >= 0] * v`.
 //!
-//! * Computes: shares of `b v_j`, `b = [x >= 0]`, for shared `x` in `Z_2^k` and `width` shared values `v_j` in `Z_2^l` each.
+//! * Computes: shares of `b v_j`, `b = [x >= 0]`, for shared `x` in `Z_2^k` and `width` shared
+//!   values `v_j` in `Z_2^l` each.
 //! * Model: semi-honest parties and dealer; every message is one-time padded.
-//! * Reference: masked comparison by digits (see [`super::comparing`]); the product as a Beaver triple of which the dealer
-//!   knows one factor's mask beforehand and looks the other up.
+//! * Reference: masked comparison by digits (see [`super::comparing`]); the product as a Beaver
+//!   triple of which the dealer knows one factor's mask beforehand and looks the other up.
 //! * Consumes: one record per element.
-//! * Costs: 2 messages at `k <= 32`, 3 at `k = 64`; a ring element and `2 n - 1` bits for `n` digits, and the `v_j` once.
+//! * Costs: 2 messages at `k <= 32`, 3 at `k = 64`; a ring element and `2 n - 1` bits for `n`
+//!   digits, and the `v_j` once.
 //! * Error bound: exact, for every `x`.
 //!
 //! ```text
@@ -14,7 +16,8 @@
 //! b v_j  = b d_j + b a_j
 //! ```
 //!
-//! With `v = x - y`, `y + b v` is the larger of two numbers; with `v = y - x`, `x + b v` is `y` where `x >= 0`, `x` elsewhere.
+//! With `v = x - y`, `y + b v` is the larger of two numbers; with `v = y - x`, `x + b v` is `y`
+//! where `x >= 0`, `x` elsewhere.
 
 use core::marker::PhantomData;
 
@@ -61,8 +64,9 @@ impl<R: Ring, W: Ring> Choose<R, W> {
         let mut layout = Layout::default();
         let leaves = Leaves::new(cut, &mut layout);
         let fold = Fold::new(&cut, &mut layout);
-        let (mask, (masks, fold)) =
-            layout.word_and::<R, W, _>(|layout| (layout.words::<W>(words - 1), fold.with_table::<W>(&cut, words, layout)));
+        let (mask, (masks, fold)) = layout.word_and::<R, W, _>(|layout| {
+            (layout.words::<W>(words - 1), fold.with_table::<W>(&cut, words, layout))
+        });
         let frame = Frame { cut, leaves, layout, mask, offset: false };
         Ok(Self { width: words - 1, frame, fold, masks, rings: PhantomData })
     }
@@ -110,8 +114,16 @@ impl<R: Ring, W: Ring> Comparing for Choose<R, W> {
         self.width as usize * W::BYTES
     }
 
-    fn first<H: Half>(&self, half: &mut H, element: usize, data: &mut Chosen<'_, R, W>, out: &mut [u8]) {
-        for ((index, &mut value), out) in (0..).zip(self.values(data, element)).zip(out.chunks_exact_mut(W::BYTES)) {
+    fn first<H: Half>(
+        &self,
+        half: &mut H,
+        element: usize,
+        data: &mut Chosen<'_, R, W>,
+        out: &mut [u8],
+    ) {
+        for ((index, &mut value), out) in
+            (0..).zip(self.values(data, element)).zip(out.chunks_exact_mut(W::BYTES))
+        {
             write(out, 0, value.sub(self.value_mask(half, element, index)));
         }
     }
@@ -124,11 +136,21 @@ impl<R: Ring, W: Ring> Comparing for Choose<R, W> {
     }
 
     #[inline]
-    fn finish<H: Half>(&self, half: &mut H, element: usize, data: &mut Chosen<'_, R, W>, opened: &Opened<'_>) {
+    fn finish<H: Half>(
+        &self,
+        half: &mut H,
+        element: usize,
+        data: &mut Chosen<'_, R, W>,
+        opened: &Opened<'_>,
+    ) {
         let Some(&z) = data.x.get(element) else { return };
         let (delta, cut) = (opened.bits(0), &self.frame.cut);
         let flip = Fold::flip(cut, delta) ^ (z.msb() == 1);
-        let b = turned(flip, half.party().constant(W::ONE), self.fold.word(cut, half, element, delta, 0));
+        let b = turned(
+            flip,
+            half.party().constant(W::ONE),
+            self.fold.word(cut, half, element, delta, 0),
+        );
         for (index, value) in (0..).zip(self.values(data, element)) {
             let mask = self.value_mask(half, element, index);
             let chosen = turned(flip, mask, self.fold.word(cut, half, element, delta, index + 1));
@@ -143,13 +165,19 @@ impl<R: Ring, W: Ring> Comparing for Choose<R, W> {
             *value_mask = W::from_u64(rng.next_u64());
             truth.set_word(self.masks + index * word_bytes::<W>(), *value_mask);
         }
-        self.fold.deal::<W, _, { MAX_WIDTH + 1 }>(&self.frame.cut, truth, rng, 1 ^ mask.msb(), |h, _| {
-            let mut entry = [h; MAX_WIDTH + 1];
-            for (word, &mask) in entry.iter_mut().skip(1).zip(masks.iter()) {
-                *word = h.mul(mask);
-            }
-            entry
-        });
+        self.fold.deal::<W, _, { MAX_WIDTH + 1 }>(
+            &self.frame.cut,
+            truth,
+            rng,
+            1 ^ mask.msb(),
+            |h, _| {
+                let mut entry = [h; MAX_WIDTH + 1];
+                for (word, &mask) in entry.iter_mut().skip(1).zip(masks.iter()) {
+                    *word = h.mul(mask);
+                }
+                entry
+            },
+        );
     }
 
     fn plain(&self, data: &mut Chosen<'_, R, W>) {
@@ -179,7 +207,8 @@ mod tests {
         let values: Vec<W> = (0..x.len() * width).map(|_| W::from_u64(rng.next_u64())).collect();
         let (mut x_0, mut x_1) = check::share(x, &mut rng);
         let (mut v_0, mut v_1) = check::share(&values, &mut rng);
-        let data = [(&mut x_0, &mut v_0), (&mut x_1, &mut v_1)].map(|(x, values)| Chosen { x, values });
+        let data =
+            [(&mut x_0, &mut v_0), (&mut x_1, &mut v_1)].map(|(x, values)| Chosen { x, values });
         let [data_0, data_1] = data;
         check::run(&gate, &mut rng, data_0, data_1);
         let (mut x, mut twin) = (x.to_vec(), values);
@@ -201,11 +230,14 @@ mod tests {
     #[test]
     fn wide_rings_choose_rightly() {
         let mut rng = ChaCha20Rng::from_seed([9; 32]);
-        let (narrow, wide) = (check::words::<u32>(500, &mut rng), check::words::<u64>(500, &mut rng));
+        let (narrow, wide) =
+            (check::words::<u32>(500, &mut rng), check::words::<u64>(500, &mut rng));
         exact::<u32, u32>(1, &narrow, 1);
         exact::<u32, u64>(2, &narrow, 2);
         exact::<u64, u64>(1, &wide, 3);
         exact::<u64, u32>(MAX_WIDTH, &wide, 4);
-        assert!(Choose::<u32, u32>::new(0).is_err() && Choose::<u32, u32>::new(MAX_WIDTH + 1).is_err());
+        assert!(
+            Choose::<u32, u32>::new(0).is_err() && Choose::<u32, u32>::new(MAX_WIDTH + 1).is_err()
+        );
     }
 }

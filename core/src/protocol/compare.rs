@@ -1,10 +1,13 @@
 //! Comparison of a shared word with many public constants, under one mask.
 //!
-//! * Computes: shares of `[x >= c_j]` in `Z_2^l`, for shared `x` in `Z_2^k` and public constants `c_j`, in signed order.
+//! * Computes: shares of `[x >= c_j]` in `Z_2^l`, for shared `x` in `Z_2^k` and public constants
+//!   `c_j`, in signed order.
 //! * Model: semi-honest parties and dealer; every message is one-time padded.
-//! * Reference: masked comparison by digits (see [`super::comparing`]); one mask and one set of leaves serve all constants.
+//! * Reference: masked comparison by digits (see [`super::comparing`]); one mask and one set of
+//!   leaves serve all constants.
 //! * Consumes: one record per element.
-//! * Costs: 2 messages ([`Folding::Direct`]) or 3; a ring element, and `2 n - 1` bits (and up to 3 more) per constant and one.
+//! * Costs: 2 messages ([`Folding::Direct`]) or 3; a ring element, and `2 n - 1` bits (and up to 3
+//!   more) per constant and one.
 //! * Error bound: exact, for every `x` and every constant, also where `x - c` leaves the ring.
 //!
 //! ```text
@@ -58,8 +61,14 @@ impl<'c, R: Ring, W: Ring> Compare<'c, R, W> {
         let mut layout = Layout::default();
         let leaves = Leaves::new(cut, &mut layout);
         let folds = Folds::new(&cut, count, &mut layout);
-        let (mask, folds) = layout.word_and::<R, W, _>(|layout| folds.with_tables::<W>(&cut, 1, layout));
-        Ok(Self { constants, frame: Frame { cut, leaves, layout, mask, offset: true }, folds, rings: PhantomData })
+        let (mask, folds) =
+            layout.word_and::<R, W, _>(|layout| folds.with_tables::<W>(&cut, 1, layout));
+        Ok(Self {
+            constants,
+            frame: Frame { cut, leaves, layout, mask, offset: true },
+            folds,
+            rings: PhantomData,
+        })
     }
 }
 
@@ -106,16 +115,27 @@ impl<R: Ring, W: Ring> Comparing for Compare<'_, R, W> {
     }
 
     #[inline]
-    fn finish<H: Half>(&self, half: &mut H, element: usize, data: &mut Compared<'_, R, W>, opened: &Opened<'_>) {
+    fn finish<H: Half>(
+        &self,
+        half: &mut H,
+        element: usize,
+        data: &mut Compared<'_, R, W>,
+        opened: &Opened<'_>,
+    ) {
         let (cut, constants) = (&self.frame.cut, self.constants.len());
         let Some(&z) = data.x.get(element) else { return };
         let one = half.party().constant(W::ONE);
         let below = |half: &mut H, index: u32| {
             let delta = opened.bits(index);
-            turned(Fold::flip(cut, delta), one, self.folds.get(index).word::<W>(cut, half, element, delta, 0))
+            turned(
+                Fold::flip(cut, delta),
+                one,
+                self.folds.get(index).word::<W>(cut, half, element, delta, 0),
+            )
         };
         let wrapped = below(half, self.folds.count() - 1);
-        let bits = data.bits.get_mut(element * constants..(element + 1) * constants).unwrap_or(&mut []);
+        let bits =
+            data.bits.get_mut(element * constants..(element + 1) * constants).unwrap_or(&mut []);
         for ((index, bit), &constant) in (0..).zip(bits).zip(self.constants) {
             *bit = at_least(one, z, constant, below(half, index), wrapped);
         }
@@ -128,7 +148,8 @@ impl<R: Ring, W: Ring> Comparing for Compare<'_, R, W> {
     }
 
     fn plain(&self, data: &mut Compared<'_, R, W>) {
-        for (x, bits) in data.x.iter().zip(data.bits.chunks_exact_mut(self.constants.len().max(1))) {
+        for (x, bits) in data.x.iter().zip(data.bits.chunks_exact_mut(self.constants.len().max(1)))
+        {
             for (bit, constant) in bits.iter_mut().zip(self.constants) {
                 *bit = W::from_u64(u64::from(x.to_i64() >= constant.to_i64()));
             }
@@ -152,8 +173,12 @@ mod tests {
         let mut rng = ChaCha20Rng::from_seed([seed; 32]);
         let gate = Compare::<R, W>::new(constants, folding).expect("in range");
         let (mut x_0, mut x_1) = check::share(x, &mut rng);
-        let [mut bits_0, mut bits_1, mut twin] = core::array::from_fn(|_| vec![W::ONE; x.len() * constants.len()]);
-        let (data_0, data_1) = (Compared { x: &mut x_0, bits: &mut bits_0 }, Compared { x: &mut x_1, bits: &mut bits_1 });
+        let [mut bits_0, mut bits_1, mut twin] =
+            core::array::from_fn(|_| vec![W::ONE; x.len() * constants.len()]);
+        let (data_0, data_1) = (
+            Compared { x: &mut x_0, bits: &mut bits_0 },
+            Compared { x: &mut x_1, bits: &mut bits_1 },
+        );
         check::run(&gate, &mut rng, data_0, data_1);
         gate.twin(&mut Compared { x: &mut x.to_vec(), bits: &mut twin });
         assert_eq!(check::open(&bits_0, &bits_1), twin, "{constants:?} {folding:?}, seed {seed}");
@@ -173,7 +198,8 @@ mod tests {
     #[test]
     fn wide_rings_against_the_ends_and_the_middle() {
         let mut rng = ChaCha20Rng::from_seed([2; 32]);
-        let (narrow, wide) = (check::words::<u32>(100, &mut rng), check::words::<u64>(100, &mut rng));
+        let (narrow, wide) =
+            (check::words::<u32>(100, &mut rng), check::words::<u64>(100, &mut rng));
         exact::<u32, u32>(&narrow[..200], Folding::Direct, &narrow, 5);
         exact::<u32, u64>(&narrow[90..290], Folding::Staged, &narrow, 6);
         exact::<u64, u64>(&wide[..200], Folding::Staged, &wide, 7);

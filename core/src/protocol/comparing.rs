@@ -1,4 +1,5 @@
-//! What the gates have in common: they open `z = x + r` and compare public words made of `z` with the mask `r`.
+//! What the gates have in common: they open `z = x + r` and compare public words made of `z` with
+//! the mask `r`.
 //!
 //! ```text
 //! message 1:   z = x + r                              and words of the gate's own
@@ -49,7 +50,14 @@ pub trait Comparing: Sync {
         0
     }
     /// Writes them.
-    fn first<H: Half>(&self, _half: &mut H, _element: usize, _data: &mut Self::Data<'_>, _out: &mut [u8]) {}
+    fn first<H: Half>(
+        &self,
+        _half: &mut H,
+        _element: usize,
+        _data: &mut Self::Data<'_>,
+        _out: &mut [u8],
+    ) {
+    }
     /// Bytes of own words per element in the last message.
     fn last_bytes(&self) -> usize {
         0
@@ -58,10 +66,18 @@ pub trait Comparing: Sync {
     fn last<H: Half>(&self, _half: &mut H, _element: usize, _z: Self::Ring, _out: &mut [u8]) {}
 
     /// Leaves a party's share of the result in `data`.
-    fn finish<H: Half>(&self, half: &mut H, element: usize, data: &mut Self::Data<'_>, opened: &Opened<'_>);
+    fn finish<H: Half>(
+        &self,
+        half: &mut H,
+        element: usize,
+        data: &mut Self::Data<'_>,
+        opened: &Opened<'_>,
+    );
 
-    /// Called when `z` and the gate's own words of the first message are open, with the sums of the latter.
-    fn opened_first(&self, _element: usize, _data: &mut Self::Data<'_>, _own: &[u8], _peer: &[u8]) {}
+    /// Called when `z` and the gate's own words of the first message are open, with the sums of the
+    /// latter.
+    fn opened_first(&self, _element: usize, _data: &mut Self::Data<'_>, _own: &[u8], _peer: &[u8]) {
+    }
 
     /// The dealer: everything but the leaves and the mask.
     fn deal_rest<G: CryptoRng>(&self, mask: Self::Ring, truth: &mut Truth<'_>, rng: &mut G);
@@ -86,7 +102,8 @@ pub struct Frame {
     pub layout: Layout,
     /// Place of the mask.
     pub mask: u32,
-    /// Whether `2^(k-1)` is added before `x` is opened, so that signed order becomes unsigned order.
+    /// Whether `2^(k-1)` is added before `x` is opened, so that signed order becomes unsigned
+    /// order.
     pub offset: bool,
 }
 
@@ -150,7 +167,13 @@ impl<T: Comparing> Protocol for T {
         self.deal_rest(mask, truth, rng);
     }
 
-    fn step<H: Half>(&self, round: usize, half: &mut H, data: &mut Self::Data<'_>, messages: &mut Messages<'_>) {
+    fn step<H: Half>(
+        &self,
+        round: usize,
+        half: &mut H,
+        data: &mut Self::Data<'_>,
+        messages: &mut Messages<'_>,
+    ) {
         let elements = self.compared(data).len();
         if round == 0 {
             return mask(self, half, data, messages, elements);
@@ -190,11 +213,25 @@ impl<T: Comparing> Protocol for T {
 }
 
 /// The first message.
-fn mask<T: Comparing, H: Half>(gate: &T, half: &mut H, data: &mut T::Data<'_>, messages: &mut Messages<'_>, elements: usize) {
+fn mask<T: Comparing, H: Half>(
+    gate: &T,
+    half: &mut H,
+    data: &mut T::Data<'_>,
+    messages: &mut Messages<'_>,
+    elements: usize,
+) {
     let frame = gate.frame();
-    let offset = if frame.offset { half.party().constant(T::Ring::pow2(T::Ring::BITS - 1)) } else { T::Ring::ZERO };
+    let offset = if frame.offset {
+        half.party().constant(T::Ring::pow2(T::Ring::BITS - 1))
+    } else {
+        T::Ring::ZERO
+    };
     for (element, x) in gate.compared(data).iter().enumerate() {
-        write(messages.own, element * T::Ring::BYTES, x.add(half.word(element, frame.mask)).add(offset));
+        write(
+            messages.own,
+            element * T::Ring::BYTES,
+            x.add(half.word(element, frame.mask)).add(offset),
+        );
     }
     if gate.first_bytes() > 0 {
         let own = messages.own.get_mut(elements * T::Ring::BYTES..).unwrap_or(&mut []);
@@ -205,22 +242,35 @@ fn mask<T: Comparing, H: Half>(gate: &T, half: &mut H, data: &mut T::Data<'_>, m
 }
 
 /// What the first message opened, in place of the shares.
-fn unmask<T: Comparing>(gate: &T, data: &mut T::Data<'_>, messages: &Messages<'_>, elements: usize) {
+fn unmask<T: Comparing>(
+    gate: &T,
+    data: &mut T::Data<'_>,
+    messages: &Messages<'_>,
+    elements: usize,
+) {
     for (element, z) in gate.compared(data).iter_mut().enumerate() {
         let at = element * T::Ring::BYTES;
         *z = read::<T::Ring>(messages.own, at).add(read(messages.peer, at));
     }
     if gate.first_bytes() > 0 {
         let rest = elements * T::Ring::BYTES;
-        let pieces = |message| <[u8]>::get(message, rest..).unwrap_or(&[]).chunks_exact(gate.first_bytes());
-        for ((element, own), peer) in (0..elements).zip(pieces(messages.own)).zip(pieces(messages.peer)) {
+        let pieces =
+            |message| <[u8]>::get(message, rest..).unwrap_or(&[]).chunks_exact(gate.first_bytes());
+        for ((element, own), peer) in
+            (0..elements).zip(pieces(messages.own)).zip(pieces(messages.peer))
+        {
             gate.opened_first(element, data, own, peer);
         }
     }
 }
 
 /// The message of leaf bits.
-fn open_leaves<T: Comparing, H: Half>(gate: &T, half: &mut H, data: &mut T::Data<'_>, bits: &mut [u8]) {
+fn open_leaves<T: Comparing, H: Half>(
+    gate: &T,
+    half: &mut H,
+    data: &mut T::Data<'_>,
+    bits: &mut [u8],
+) {
     let (frame, leaf_bits) = (gate.frame(), gate.frame().cut.leaf_bits());
     let mut bits = BitWriter::new(bits);
     let mut open = |half: &mut H, first: (usize, u32), words: &[(usize, u64)]| {
@@ -267,7 +317,9 @@ fn open_bits<T: Comparing, H: Half>(
         messages.remember(gate.message_bytes(1, elements));
     }
     let last_bytes = if round + 1 == gate.rounds() { gate.last_bytes() } else { 0 };
-    let Some((words, bits)) = messages.own.split_at_mut_checked(elements * last_bytes) else { return };
+    let Some((words, bits)) = messages.own.split_at_mut_checked(elements * last_bytes) else {
+        return;
+    };
     if round == 1 {
         open_leaves(gate, half, data, bits);
     } else {
@@ -285,13 +337,16 @@ fn open_bits<T: Comparing, H: Half>(
         bits.finish();
     }
     if last_bytes > 0 {
-        for ((element, &mut z), words) in gate.compared(data).iter_mut().enumerate().zip(words.chunks_exact_mut(last_bytes)) {
+        for ((element, &mut z), words) in
+            gate.compared(data).iter_mut().enumerate().zip(words.chunks_exact_mut(last_bytes))
+        {
             gate.last(half, element, z, words);
         }
     }
 }
 
-/// A word as a comparison with a table turned it out: `p` times `[u < r]`, where the table holds `p` times `h`.
+/// A word as a comparison with a table turned it out: `p` times `[u < r]`, where the table holds
+/// `p` times `h`.
 #[inline]
 pub(super) fn turned<W: Ring>(flip: bool, whole: W, table: W) -> W {
     if flip { whole.sub(table) } else { table }

@@ -1,11 +1,15 @@
 //! ReLU with truncation, and truncation alone: one round trip, exact.
 //!
-//! * Computes: shares of `max(y, 0) >> s`, or of `y >> s` (rounding down), for shared `y` in `Z_2^k`, `k <= 32`.
-//! * Model: semi-honest parties and dealer; every message of `P0` is one-time padded whatever `P1` does.
-//! * Reference: masked comparison by digits with dealt tables, after the mask-and-compare approach of Ge, Zhou, Guo, Li
-//!   (arXiv 2104.04709) and the table correlations of TinyTable (Damgard, Nielsen, Nielsen, Ranellucci, CRYPTO 2017).
+//! * Computes: shares of `max(y, 0) >> s`, or of `y >> s` (rounding down), for shared `y` in
+//!   `Z_2^k`, `k <= 32`.
+//! * Model: semi-honest parties and dealer; every message of `P0` is one-time padded whatever `P1`
+//!   does.
+//! * Reference: masked comparison by digits with dealt tables, after the mask-and-compare approach
+//!   of Ge, Zhou, Guo, Li (arXiv 2104.04709) and the table correlations of TinyTable (Damgard,
+//!   Nielsen, Nielsen, Ranellucci, CRYPTO 2017).
 //! * Consumes: one [`crate::correlation::gate`] correlation per element.
-//! * Costs: 2 messages; 4 bytes and `2 n - 1` bits per element and party for `n` digits at `k = 32`. See [`cost`].
+//! * Costs: 2 messages; 4 bytes and `2 n - 1` bits per element and party for `n` digits at
+//!   `k = 32`. See [`cost`].
 //! * Error bound: exact, for every `y`.
 //!
 //! ```text
@@ -17,7 +21,8 @@
 //! truncation: out = (z >> s) - q + 2^(k-s) b - 2^(k-1-s),  b = [z < r]
 //! ```
 //!
-//! In a session `P1` sends both its messages at once: it has `P0`'s message 1 beforehand, so it knows `z` first.
+//! In a session `P1` sends both its messages at once: it has `P0`'s message 1 beforehand, so it
+//! knows `z` first.
 
 use super::{StepError, expect_len};
 use crate::correlation::PIECE_ELEMS;
@@ -35,7 +40,8 @@ pub const fn opened_bytes(digits: &Digits, elements: usize) -> usize {
 }
 
 /// Most bytes that the opened leaf bits of a piece take.
-pub const MAX_PIECE_OPENED_BYTES: usize = PIECE_ELEMS * (2 * crate::correlation::digits::MAX_DIGITS - 1) / 8;
+pub const MAX_PIECE_OPENED_BYTES: usize =
+    PIECE_ELEMS * (2 * crate::correlation::digits::MAX_DIGITS - 1) / 8;
 
 /// `P0`'s message 1 for a piece: `y_0 + r_0`, in place.
 ///
@@ -47,11 +53,12 @@ pub fn mask<R: Ring, C: Rounds>(piece: MaskPiece<'_, C>, y_0: &mut [R]) -> Resul
     Ok(())
 }
 
-/// `P0` for a piece, when `z` and `P1`'s message 2 are there: writes its own message 2 to `own_bits`, and replaces `z`
-/// by its share of the result.
+/// `P0` for a piece, when `z` and `P1`'s message 2 are there: writes its own message 2 to
+/// `own_bits`, and replaces `z` by its share of the result.
 ///
 /// # Errors
-/// [`StepError::LengthMismatch`] if `z` is not as long as the piece, or the bits are not [`opened_bytes`] long.
+/// [`StepError::LengthMismatch`] if `z` is not as long as the piece, or the bits are not
+/// [`opened_bytes`] long.
 pub fn finish_p0<R: Ring, C: Rounds>(
     piece: TablePiece<'_, C>,
     peer_bits: &[u8],
@@ -77,7 +84,8 @@ pub fn finish_p0<R: Ring, C: Rounds>(
 #[derive(Debug)]
 pub struct Opened<'a>(Received<'a>);
 
-/// `P1`, when `P0`'s message 1 is there: replaces its own `y_1` by the public `z`, and writes its message 2 to `own_bits`.
+/// `P1`, when `P0`'s message 1 is there: replaces its own `y_1` by the public `z`, and writes its
+/// message 2 to `own_bits`.
 ///
 /// # Errors
 /// [`StepError::LengthMismatch`] if a slice is not as long as the correlation.
@@ -96,7 +104,8 @@ pub fn open_p1<'a, R: Ring>(
         GateKind::Relu => R::ZERO,
         GateKind::Truncate => R::pow2(R::BITS - 1),
     };
-    for (index, ((half, y), &masked)) in received.gates::<R>().zip(y_1).zip(peer_masked).enumerate() {
+    for (index, ((half, y), &masked)) in received.gates::<R>().zip(y_1).zip(peer_masked).enumerate()
+    {
         let z = y.add(half.mask()).add(masked).add(offset);
         // The public part of t: one party adds it.
         let public = match digits.kind() {
@@ -113,7 +122,12 @@ pub fn open_p1<'a, R: Ring>(
 ///
 /// # Errors
 /// [`StepError::LengthMismatch`] if a slice is not as long as the correlation.
-pub fn finish_p1<R: Ring>(opened: Opened<'_>, own_bits: &[u8], peer_bits: &[u8], z: &mut [R]) -> Result<(), StepError> {
+pub fn finish_p1<R: Ring>(
+    opened: Opened<'_>,
+    own_bits: &[u8],
+    peer_bits: &[u8],
+    z: &mut [R],
+) -> Result<(), StepError> {
     let digits = *opened.0.digits();
     expect_len(opened.0.gates::<R>().count(), z.len())?;
     expect_len(own_bits.len(), opened_bytes(&digits, z.len()))?;
@@ -135,7 +149,11 @@ fn finish<R: Ring>(half: &impl Half<R>, digits: &Digits, party: Party, z: R, del
     match digits.kind() {
         GateKind::Relu => {
             let [h, hq, hm, q] = entry;
-            let (b, bq, bm) = if flip { (party.constant(R::ONE).sub(h), q.sub(hq), half.sign().sub(hm)) } else { (h, hq, hm) };
+            let (b, bq, bm) = if flip {
+                (party.constant(R::ONE).sub(h), q.sub(hq), half.sign().sub(hm))
+            } else {
+                (h, hq, hm)
+            };
             let wrapped = R::from_u64(u64::from(1 ^ z.msb())).mul(wrap);
             b.mul(z.shr(shift)).sub(bq).add(wrapped.mul(bm))
         }
@@ -220,7 +238,8 @@ mod tests {
         let session = rng.next_u64();
         let position = Position { session, layer: 0 };
         let mut correction = vec![0; ys.len() * correction_bytes::<R>(&digits)];
-        gate::deal::<R, _>(&key, position, &digits, 0..elements, rng, &mut correction).expect("sized");
+        gate::deal::<R, _>(&key, position, &digits, 0..elements, rng, &mut correction)
+            .expect("sized");
 
         let shares_0: Vec<R> = ys.iter().map(|_| R::from_u64(rng.next_u64())).collect();
         let mut word_1: Vec<R> = ys.iter().zip(&shares_0).map(|(y, share)| y.sub(*share)).collect();
@@ -242,12 +261,17 @@ mod tests {
         for (i, piece) in tables.expect("gated").enumerate() {
             let words = i * PIECE_ELEMS..i * PIECE_ELEMS + piece.len();
             let bits = i * piece_bytes..bytes.min((i + 1) * piece_bytes);
-            finish_p0(piece, &bits_1[bits.clone()], &mut bits_0[bits], &mut word_0[words]).expect("sized");
+            finish_p0(piece, &bits_1[bits.clone()], &mut bits_0[bits], &mut word_0[words])
+                .expect("sized");
         }
         finish_p1(opened, &bits_1, &bits_0, &mut word_1).expect("sized");
 
         for ((&y, &a), &b) in ys.iter().zip(&word_0).zip(&word_1) {
-            assert_eq!(a.add(b), twin(digits.kind(), digits.shift(), y), "seed {seed}, {digits:?}, y = {y:?}");
+            assert_eq!(
+                a.add(b),
+                twin(digits.kind(), digits.shift(), y),
+                "seed {seed}, {digits:?}, y = {y:?}"
+            );
         }
     }
 
@@ -307,7 +331,9 @@ mod tests {
             let opened = open_p1(received, &masked, &mut bits_1, &mut word_1).expect("sized");
             let mut word_0 = word_1;
             let tables = offline.finish().layer((1, 1), Some(digits)).1.expect("gated");
-            tables.into_iter().for_each(|piece| finish_p0(piece, &bits_1, &mut bits_0, &mut word_0).expect("sized"));
+            tables.into_iter().for_each(|piece| {
+                finish_p0(piece, &bits_1, &mut bits_0, &mut word_0).expect("sized")
+            });
             finish_p1(opened, &bits_1, &bits_0, &mut word_1).expect("sized");
             assert_eq!(
                 word_0[0].add(word_1[0]),
@@ -325,12 +351,14 @@ mod tests {
         ring::<8>();
     }
 
-    /// The extremes of the ring and both sides of every power of two, and random values, at every shift.
+    /// The extremes of the ring and both sides of every power of two, and random values, at every
+    /// shift.
     #[test]
     fn extremes_and_random_values_at_32_bits() {
         let seed = rand_seed();
         let mut rng = ChaCha12Rng::seed_from_u64(seed);
-        let mut ys: Vec<u32> = vec![0, 1, u32::MAX, i32::MIN.cast_unsigned(), i32::MAX.cast_unsigned()];
+        let mut ys: Vec<u32> =
+            vec![0, 1, u32::MAX, i32::MIN.cast_unsigned(), i32::MAX.cast_unsigned()];
         for power in 0..32 {
             let power = 1_u32 << power;
             ys.extend([power.wrapping_sub(1), power, power.wrapping_add(1), power.wrapping_neg()]);
@@ -348,7 +376,9 @@ mod tests {
 
     /// A seed that differs from run to run and is printed.
     fn rand_seed() -> u64 {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_nanos());
+        let now = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .map_or(0, |d| d.as_nanos());
         let seed = u64::try_from(now % u128::from(u64::MAX)).expect("reduced");
         eprintln!("seed {seed}");
         seed
@@ -360,7 +390,8 @@ mod tests {
         let mut rng = ChaCha12Rng::seed_from_u64(seed);
         for shift in 0..15 {
             for kind in [GateKind::Relu, GateKind::Truncate] {
-                let ys: Vec<Small<16>> = (0..200).map(|_| Small::from_u64(rng.next_u64())).collect();
+                let ys: Vec<Small<16>> =
+                    (0..200).map(|_| Small::from_u64(rng.next_u64())).collect();
                 check(Digits::plan(16, shift, kind).expect("in range"), &ys, &mut rng, seed);
             }
         }
@@ -373,9 +404,14 @@ mod tests {
         let mut rng = ChaCha12Rng::seed_from_u64(1);
         let key = Keystream::<ChaCha8>::new(&Key::generate(&mut rng));
         let position = Position { session: 0, layer: 0 };
-        assert!(gate::deal::<u32, _>(&key, position, &digits, 0..2, &mut rng, &mut [0; 3]).is_err());
+        assert!(
+            gate::deal::<u32, _>(&key, position, &digits, 0..2, &mut rng, &mut [0; 3]).is_err()
+        );
         let mut offline = Offline::new(&key, SessionToken::consumed(0));
-        let mut masks = offline.layer(&key, Shape::Dense { inputs: 1, outputs: 3 }.alone(0), true).1.expect("gated");
+        let mut masks = offline
+            .layer(&key, Shape::Dense { inputs: 1, outputs: 3 }.alone(0), true)
+            .1
+            .expect("gated");
         let piece = masks.next().expect("one piece");
         let expected = StepError::LengthMismatch { expected_elems: 3, found_elems: 2 };
         assert_eq!(mask(piece, &mut [0_u32; 2]), Err(expected));

@@ -1,11 +1,14 @@
 //! A linear layer with private weights: one message, no reply.
 //!
-//! * Computes: shares of `W h` for shared `h`; `P1` owns `W`, a matrix or a convolution. Or of a sum of such products, of several
-//!   vectors, some with public weights (a residual connection, a mean).
+//! * Computes: shares of `W h` for shared `h`; `P1` owns `W`, a matrix or a convolution. Or of a
+//!   sum of such products, of several vectors, some with public weights (a residual connection, a
+//!   mean).
 //! * Model: semi-honest parties and dealer; the message is one-time padded whatever `P1` does.
-//! * Reference: derandomised matrix triples (Beaver, CRYPTO '91) with the fixed operand masked once.
+//! * Reference: derandomised matrix triples (Beaver, CRYPTO '91) with the fixed operand masked
+//!   once.
 //! * Consumes: one [`crate::correlation::linear`] correlation.
-//! * Costs: `inputs` ring elements from `P0` to `P1`; `outputs` elements from the dealer to `P1`. See [`cost`].
+//! * Costs: `inputs` ring elements from `P0` to `P1`; `outputs` elements from the dealer to `P1`.
+//!   See [`cost`].
 //! * Error bound: exact.
 //!
 //! ```text
@@ -22,7 +25,9 @@ use core::ops::Range;
 
 use super::{StepError, expect_len};
 use crate::correlation::PIECE_ELEMS;
-use crate::correlation::linear::{InputMaskPiece, Received, RowPiece, blocks_of, correction_bytes, with_weights};
+use crate::correlation::linear::{
+    InputMaskPiece, Received, RowPiece, blocks_of, correction_bytes, with_weights,
+};
 use crate::cost::{Cost, Traffic};
 use crate::keystream::{Rounds, words_per_block};
 use crate::ring::Ring;
@@ -30,29 +35,43 @@ use crate::shape::{Part, Shape, Strip, TILE_ELEMS, Window};
 
 /// `P0`, before the input is known: `u_0 = E r + a_0` for the rows of the piece.
 ///
-/// A row of `E` is a run of keystream that is multiplied as it is made; the model is stored nowhere. `r` is made
-/// [`TILE_ELEMS`] words at a time in `tile`, so the memory does not grow with the layer.
+/// A row of `E` is a run of keystream that is multiplied as it is made; the model is stored
+/// nowhere. `r` is made [`TILE_ELEMS`] words at a time in `tile`, so the memory does not grow with
+/// the layer.
 ///
 /// # Errors
 /// [`StepError::LengthMismatch`] if `u_0` is not as long as the piece.
-pub fn prepare<R: Ring, C: Rounds>(piece: RowPiece<'_, C>, tile: &mut [R; TILE_ELEMS], u_0: &mut [R]) -> Result<(), StepError> {
+pub fn prepare<R: Ring, C: Rounds>(
+    piece: RowPiece<'_, C>,
+    tile: &mut [R; TILE_ELEMS],
+    u_0: &mut [R],
+) -> Result<(), StepError> {
     expect_len(u_0.len(), piece.len())?;
     piece.shares(u_0);
     add_parts(&piece, tile, u_0);
     Ok(())
 }
 
-/// `P0`, when a gate's results are there: adds its share of a public map of a vector that was opened before, in the piece.
+/// `P0`, when a gate's results are there: adds its share of a public map of a vector that was
+/// opened before, in the piece.
 ///
 /// # Errors
 /// [`StepError::LengthMismatch`] if `h_0` is not as long as the piece.
-pub fn carry<R: Ring, C: Rounds>(piece: RowPiece<'_, C>, tile: &mut [R; TILE_ELEMS], h_0: &mut [R]) -> Result<(), StepError> {
+pub fn carry<R: Ring, C: Rounds>(
+    piece: RowPiece<'_, C>,
+    tile: &mut [R; TILE_ELEMS],
+    h_0: &mut [R],
+) -> Result<(), StepError> {
     expect_len(h_0.len(), piece.len())?;
     add_parts(&piece, tile, h_0);
     Ok(())
 }
 
-fn add_parts<R: Ring, C: Rounds>(piece: &RowPiece<'_, C>, tile: &mut [R; TILE_ELEMS], u_0: &mut [R]) {
+fn add_parts<R: Ring, C: Rounds>(
+    piece: &RowPiece<'_, C>,
+    tile: &mut [R; TILE_ELEMS],
+    u_0: &mut [R],
+) {
     for (number, part) in piece.parts() {
         match part.shape {
             Shape::Dense { inputs, .. } => {
@@ -74,7 +93,9 @@ fn add_parts<R: Ring, C: Rounds>(piece: &RowPiece<'_, C>, tile: &mut [R; TILE_EL
             }
             Shape::Mean(window) | Shape::Pairs(window) | Shape::Last(window) => {
                 let public = R::from_u64(part.public);
-                slide(piece, &part, &window, tile, u_0, |_| |kernel: &mut [R]| part.shape.public_kernel(public, kernel));
+                slide(piece, &part, &window, tile, u_0, |_| {
+                    |kernel: &mut [R]| part.shape.public_kernel(public, kernel)
+                });
             }
             Shape::Identity { .. } => {
                 let Some(r) = tile.get_mut(..piece.len()) else { continue };
@@ -92,8 +113,8 @@ fn tiles(inputs: u16) -> impl Iterator<Item = Range<usize>> {
     (0..inputs).step_by(TILE_ELEMS).map(move |first| first..inputs.min(first + TILE_ELEMS))
 }
 
-/// Slides kernels over the image of masks: of a strip of outputs channel by channel, of a channel row by row. `kernels_of` gives
-/// a filter's kernels, one after the other.
+/// Slides kernels over the image of masks: of a strip of outputs channel by channel, of a channel
+/// row by row. `kernels_of` gives a filter's kernels, one after the other.
 fn slide<R: Ring, C: Rounds, K: FnMut(&mut [R])>(
     piece: &RowPiece<'_, C>,
     part: &Part,
@@ -106,7 +127,8 @@ fn slide<R: Ring, C: Rounds, K: FnMut(&mut [R])>(
     let Some(kernel) = kernel.get_mut(..window.kernel_elems()) else { return };
     let mut rest = u_0;
     for strip in window.strips(piece.range()) {
-        let (out, left) = core::mem::take(&mut rest).split_at_mut_checked(strip.len).unwrap_or_default();
+        let (out, left) =
+            core::mem::take(&mut rest).split_at_mut_checked(strip.len).unwrap_or_default();
         rest = left;
         let mut next_kernel = kernels_of(strip.filter);
         for channel in 0..window.depth() {
@@ -124,7 +146,10 @@ fn slide<R: Ring, C: Rounds, K: FnMut(&mut [R])>(
 ///
 /// # Errors
 /// [`StepError::LengthMismatch`] if `h_0` is not as long as the piece.
-pub fn mask<R: Ring, C: Rounds>(piece: InputMaskPiece<'_, C>, h_0: &mut [R]) -> Result<(), StepError> {
+pub fn mask<R: Ring, C: Rounds>(
+    piece: InputMaskPiece<'_, C>,
+    h_0: &mut [R],
+) -> Result<(), StepError> {
     expect_len(h_0.len(), piece.len())?;
     let mut masks = [R::ZERO; PIECE_ELEMS];
     let masks = masks.get_mut(..piece.len()).unwrap_or(&mut []);
@@ -135,7 +160,8 @@ pub fn mask<R: Ring, C: Rounds>(piece: InputMaskPiece<'_, C>, h_0: &mut [R]) -> 
     Ok(())
 }
 
-/// `P1`'s share, given the product that it alone can compute: `u_1 = W (d + h_1) + a_1`, in place of `product`.
+/// `P1`'s share, given the product that it alone can compute: `u_1 = W (d + h_1) + a_1`, in place
+/// of `product`.
 ///
 /// # Errors
 /// [`StepError::LengthMismatch`] if `product` is not as long as the layer has outputs.
@@ -145,9 +171,16 @@ pub fn correct<R: Ring>(received: Received<'_>, product: &mut [R]) -> Result<(),
     Ok(())
 }
 
-/// The plaintext twin, which is also the product that `P1` computes: `W h + b`, the parts' products added up. `input` gives the
-/// vector that a layer takes; `weights` are those of all parts, one after the other. Slices of other lengths are cut.
-pub fn twin<'v, R: Ring>(parts: &[Part], weights: &[R], bias: &[R], input: impl Fn(u16) -> &'v [R], out: &mut [R]) {
+/// The plaintext twin, which is also the product that `P1` computes: `W h + b`, the parts' products
+/// added up. `input` gives the vector that a layer takes; `weights` are those of all parts, one
+/// after the other. Slices of other lengths are cut.
+pub fn twin<'v, R: Ring>(
+    parts: &[Part],
+    weights: &[R],
+    bias: &[R],
+    input: impl Fn(u16) -> &'v [R],
+    out: &mut [R],
+) {
     for (out, &bias) in out.iter_mut().zip(bias) {
         *out = bias;
     }
@@ -176,15 +209,19 @@ pub fn online_blocks<R: Ring>(inputs: u16) -> u64 {
     u64::from(inputs).div_ceil(words_per_block::<R>() as u64)
 }
 
-/// Keystream blocks that [`prepare`] computes for all outputs. Stops counting, with a number beyond `limit`, when that is passed:
-/// counting takes a time that grows with the number, and a peer decides the shapes.
+/// Keystream blocks that [`prepare`] computes for all outputs. Stops counting, with a number beyond
+/// `limit`, when that is passed: counting takes a time that grows with the number, and a peer
+/// decides the shapes.
 #[must_use]
 pub fn prepare_blocks<R: Ring>(parts: &[Part], limit: u64) -> u64 {
     let outputs = usize::from(parts.first().map_or(0, |part| part.shape.outputs()));
     let per_block = words_per_block::<R>();
-    let shares = if correction_bytes::<R>(parts) > 0 { outputs.div_ceil(per_block) as u64 } else { 0 };
-    let pieces = (0..outputs).step_by(PIECE_ELEMS).map(|first| first..outputs.min(first + PIECE_ELEMS));
-    let counts = pieces.flat_map(|piece| parts.iter().flat_map(move |part| part_blocks::<R>(part, piece.clone())));
+    let shares =
+        if correction_bytes::<R>(parts) > 0 { outputs.div_ceil(per_block) as u64 } else { 0 };
+    let pieces =
+        (0..outputs).step_by(PIECE_ELEMS).map(|first| first..outputs.min(first + PIECE_ELEMS));
+    let counts = pieces
+        .flat_map(|piece| parts.iter().flat_map(move |part| part_blocks::<R>(part, piece.clone())));
     let mut blocks = shares;
     for count in counts {
         blocks += count;
@@ -199,7 +236,9 @@ pub fn prepare_blocks<R: Ring>(parts: &[Part], limit: u64) -> u64 {
 fn part_blocks<R: Ring>(part: &Part, piece: Range<usize>) -> impl Iterator<Item = u64> {
     let window = part.shape.window();
     let whole = match part.shape {
-        Shape::Dense { inputs, .. } => (piece.len() as u64 + 1) * blocks_of::<R>(&(0..usize::from(inputs))),
+        Shape::Dense { inputs, .. } => {
+            (piece.len() as u64 + 1) * blocks_of::<R>(&(0..usize::from(inputs)))
+        }
         Shape::Identity { .. } => blocks_of::<R>(&piece),
         _ => 0,
     };
@@ -208,6 +247,8 @@ fn part_blocks<R: Ring>(part: &Part, piece: Range<usize>) -> impl Iterator<Item 
         let loads = (0..window.depth()).flat_map(move |channel| window.loads(&strip, channel));
         once(row_blocks).chain(loads.map(|load| blocks_of::<R>(&load.words)))
     };
-    let strips = window.into_iter().flat_map(move |window| window.strips(piece.clone()).map(move |strip| (window, strip)));
+    let strips = window
+        .into_iter()
+        .flat_map(move |window| window.strips(piece.clone()).map(move |strip| (window, strip)));
     once(whole).chain(strips.flat_map(of_strip))
 }

@@ -1,5 +1,6 @@
-//! Protocol steps: what a party sends, and what it does with what it gets. Pure functions on the caller's slices, with
-//! the plaintext twin and the cost of each protocol beside them. No step does IO.
+//! Protocol steps: what a party sends, and what it does with what it gets. Pure functions on the
+//! caller's slices, with the plaintext twin and the cost of each protocol beside them. No step does
+//! IO.
 
 pub mod activate;
 pub mod bitwise;
@@ -78,27 +79,46 @@ impl fmt::Display for StepError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::LengthMismatch { expected_elems, found_elems } => {
-                write!(f, "a slice of {found_elems} elements where the correlation is for {expected_elems}")
+                write!(
+                    f,
+                    "a slice of {found_elems} elements where the correlation is for \
+                     {expected_elems}"
+                )
             }
             Self::SizeOutOfRange { found_elems: 0, .. } => write!(f, "nothing to compute with"),
             Self::SizeOutOfRange { found_elems, limit_elems } => {
                 write!(f, "{found_elems} elements where at most {limit_elems} are possible")
             }
             Self::DomainOutOfRange { ring_bits } => {
-                write!(f, "a function whose domain or results do not fit a ring of {ring_bits} bits; use fewer fraction bits")
+                write!(
+                    f,
+                    "a function whose domain or results do not fit a ring of {ring_bits} bits; \
+                     use fewer fraction bits"
+                )
             }
             Self::NoTable { frac_bits } => {
-                write!(f, "there is no table for {frac_bits} fraction bits; use 8, 12, 16 or 20, and rescale before and after")
+                write!(
+                    f,
+                    "there is no table for {frac_bits} fraction bits; use 8, 12, 16 or 20, and \
+                     rescale before and after"
+                )
             }
-            Self::NeedsTables => write!(f, "this function needs a dealer's tables; use `Comparison::Tables`"),
+            Self::NeedsTables => {
+                write!(f, "this function needs a dealer's tables; use `Comparison::Tables`")
+            }
             Self::ScratchTooSmall { needed_elems, found_elems } => {
                 write!(
                     f,
-                    "scratch of {found_elems} words where {needed_elems} are needed, in the right rings; see the function's `need`"
+                    "scratch of {found_elems} words where {needed_elems} are needed, in the right \
+                     rings; see the function's `need`"
                 )
             }
             Self::ShiftOutOfRange { shift_bits, ring_bits } => {
-                write!(f, "a shift by {shift_bits} bits, which this protocol does not do in a ring of {ring_bits} bits")
+                write!(
+                    f,
+                    "a shift by {shift_bits} bits, which this protocol does not do in a ring of \
+                     {ring_bits} bits"
+                )
             }
         }
     }
@@ -108,7 +128,11 @@ impl core::error::Error for StepError {}
 
 /// Checks a slice's length against the correlation's.
 pub(crate) fn expect_len(found_elems: usize, expected_elems: usize) -> Result<(), StepError> {
-    if found_elems == expected_elems { Ok(()) } else { Err(StepError::LengthMismatch { expected_elems, found_elems }) }
+    if found_elems == expected_elems {
+        Ok(())
+    } else {
+        Err(StepError::LengthMismatch { expected_elems, found_elems })
+    }
 }
 
 /// A size between 1 and `limit_elems`.

@@ -1,14 +1,18 @@
-//! Piecewise polynomials: any function of one variable that a [`Spline`] holds, with its truncation.
+//! Piecewise polynomials: any function of one variable that a [`Spline`] holds, with its
+//! truncation.
 //!
-//! * Computes: shares in `Z_2^l` of a piecewise polynomial of degree 2 at a shared `x` in `Z_2^k`, truncated.
+//! * Computes: shares in `Z_2^l` of a piecewise polynomial of degree 2 at a shared `x` in `Z_2^k`,
+//!   truncated.
 //! * Model: semi-honest parties and dealer; every message is one-time padded.
-//! * Reference: masked comparison by digits (see [`super::comparing`]); table lookup by rotation as in TinyTable (Damgard,
-//!   Nielsen, Nielsen, Ranellucci, CRYPTO 2017), here of polynomials that the dealer has moved by the mask.
+//! * Reference: masked comparison by digits (see [`super::comparing`]); table lookup by rotation as
+//!   in TinyTable (Damgard, Nielsen, Nielsen, Ranellucci, CRYPTO 2017), here of polynomials that
+//!   the dealer has moved by the mask.
 //! * Consumes: one record per element.
-//! * Costs: 2 messages at `k <= 32`, 3 at `k = 64` (within a known domain always 2); a ring element, 16 bytes, and the bits of
-//!   three comparisons (one) per element and party, however many pieces there are.
-//! * Error bound: the result is [`Spline::eval`] or one unit more, for every `x`; where the spline drops bits of the
-//!   coordinate, of `x` or of the next `x` whose coordinate differs.
+//! * Costs: 2 messages at `k <= 32`, 3 at `k = 64` (within a known domain always 2); a ring
+//!   element, 16 bytes, and the bits of three comparisons (one) per element and party, however many
+//!   pieces there are.
+//! * Error bound: the result is [`Spline::eval`] or one unit more, for every `x`; where the spline
+//!   drops bits of the coordinate, of `x` or of the next `x` whose coordinate differs.
 //!
 //! ```text
 //! z = x + 2^(k-1) + r,  y = x - low = (z - low') - r             public: z;  low' = low + 2^(k-1)
@@ -38,7 +42,8 @@ use crate::ring::Ring;
 
 /// Coefficients of a piece.
 const TERMS: u32 = 3;
-/// What is added to a value before it is opened, as a power of two: values lie below it in magnitude.
+/// What is added to a value before it is opened, as a power of two: values lie below it in
+/// magnitude.
 const VALUE_BITS: u32 = 62;
 
 /// A function of one variable: `x` in the ring `R`, the result in the ring `W`.
@@ -60,17 +65,20 @@ pub struct Piecewise<R, W> {
 enum Domain {
     /// Any `x`: comparisons with the ends of the domain, and of `z` itself.
     Any { low: Fold, end: Fold, whole: Fold },
-    /// `x` is known to lie within: only the borrow matters. Words that depend on it: `a_0 >> s`, their difference, the signs.
+    /// `x` is known to lie within: only the borrow matters. Words that depend on it: `a_0 >> s`,
+    /// their difference, the signs.
     Within { borrow: Fold, words: u32 },
 }
 
-/// Words of an entry of the comparison with the domain's beginning: five times `h`, and four of them without.
+/// Words of an entry of the comparison with the domain's beginning: five times `h`, and four of
+/// them without.
 const LOW_WORDS: u32 = 9;
 /// Of the comparison with the domain's end: the same five times `h`, and `h r`.
 const END_WORDS: u32 = 6;
 /// Of the comparison of `z`: `h` and `h r`.
 const WHOLE_WORDS: u32 = 2;
-/// Of the borrow, in a known domain: `h` times one, the difference of the `a_j >> s`, and the signs.
+/// Of the borrow, in a known domain: `h` times one, the difference of the `a_j >> s`, and the
+/// signs.
 const BORROW_WORDS: u32 = 4;
 
 /// The argument, and the result.
@@ -87,18 +95,24 @@ impl<R: Ring, W: Ring> Piecewise<R, W> {
     /// The function for every `x` of the ring.
     ///
     /// # Errors
-    /// [`StepError::DomainOutOfRange`] if the domain does not lie in the ring, the result below or above it has no word or
-    /// needs another ring, or the table is none.
+    /// [`StepError::DomainOutOfRange`] if the domain does not lie in the ring, the result below or
+    /// above it has no word or needs another ring, or the table is none.
     pub fn new(spline: &Spline) -> Result<Self, StepError> {
         let out_of_range = StepError::DomainOutOfRange { ring_bits: R::BITS };
         let (piece_bits, index_bits) = (u32::from(spline.piece_bits), index_bits::<R>(spline)?);
-        let is_word = |value: i64, bits: u32| (-(1_i128 << (bits - 1))..1_i128 << (bits - 1)).contains(&i128::from(value));
+        let is_word = |value: i64, bits: u32| {
+            (-(1_i128 << (bits - 1))..1_i128 << (bits - 1)).contains(&i128::from(value))
+        };
         let above = match spline.above {
             Above::Constant(above) => is_word(above, W::BITS),
             Above::Identity => R::BITS == W::BITS,
         };
         // Checked first: the end may not even be a number.
-        if piece_bits + index_bits >= R::BITS || !is_word(spline.low, R::BITS) || !is_word(spline.below, W::BITS) || !above {
+        if piece_bits + index_bits >= R::BITS
+            || !is_word(spline.low, R::BITS)
+            || !is_word(spline.below, W::BITS)
+            || !above
+        {
             return Err(out_of_range);
         }
         let end = spline.rows.len() as i128 * (1_i128 << piece_bits) + i128::from(spline.low);
@@ -119,8 +133,9 @@ impl<R: Ring, W: Ring> Piecewise<R, W> {
         Ok(Self::with_frame(spline, index_bits, domain, frame))
     }
 
-    /// The function for an `x` that is known to lie in the domain, or at its end where the last piece covers that. Any
-    /// other `x` gives garbage: only for arguments that a protocol has brought there.
+    /// The function for an `x` that is known to lie in the domain, or at its end where the last
+    /// piece covers that. Any other `x` gives garbage: only for arguments that a protocol has
+    /// brought there.
     ///
     /// # Errors
     /// [`StepError::DomainOutOfRange`] if the pieces do not fit the ring, or the table is none.
@@ -137,7 +152,12 @@ impl<R: Ring, W: Ring> Piecewise<R, W> {
             words: layout.words::<W>(BORROW_WORDS),
             borrow: borrow.with_table::<W>(&cut, BORROW_WORDS, layout),
         });
-        Ok(Self::with_frame(spline, index_bits, domain, Frame { cut, leaves, layout, mask, offset: false }))
+        Ok(Self::with_frame(
+            spline,
+            index_bits,
+            domain,
+            Frame { cut, leaves, layout, mask, offset: false },
+        ))
     }
 
     fn with_frame(spline: &Spline, index_bits: u32, domain: Domain, mut frame: Frame) -> Self {
@@ -145,7 +165,17 @@ impl<R: Ring, W: Ring> Piecewise<R, W> {
         let rows = frame.layout.words::<u64>(TERMS << index_bits);
         let low = R::from_u64(spline.low.cast_unsigned());
         let end = low.add(R::from_u64((spline.rows.len() as u64) << spline.piece_bits));
-        Self { spline: *spline, low, end, index_bits, domain, frame, rows, noise, rings: PhantomData }
+        Self {
+            spline: *spline,
+            low,
+            end,
+            index_bits,
+            domain,
+            frame,
+            rows,
+            noise,
+            rings: PhantomData,
+        }
     }
 
     fn piece_bits(&self) -> u32 {
@@ -170,10 +200,13 @@ impl<R: Ring, W: Ring> Piecewise<R, W> {
     fn values(&self, half: &mut impl Half, element: usize, z: R) -> [u64; 2] {
         let (index, t) = self.digits(self.signed(z).sub(self.low));
         let wider = t.wrapping_add(1 << self.spline.coordinate_bits());
-        [(index, t), (index.wrapping_sub(1) & ((1 << self.index_bits) - 1), wider)].map(|(row, t)| {
-            let mut term = |term: u32| half.word::<u64>(element, self.rows + (row * TERMS + term) * 8);
-            term(2).wrapping_mul(t).wrapping_add(term(1)).wrapping_mul(t).wrapping_add(term(0))
-        })
+        [(index, t), (index.wrapping_sub(1) & ((1 << self.index_bits) - 1), wider)].map(
+            |(row, t)| {
+                let mut term =
+                    |term: u32| half.word::<u64>(element, self.rows + (row * TERMS + term) * 8);
+                term(2).wrapping_mul(t).wrapping_add(term(1)).wrapping_mul(t).wrapping_add(term(0))
+            },
+        )
     }
 
     /// The dealer's rows: polynomials moved by the mask's coordinate, rotated by its digit.
@@ -190,14 +223,20 @@ impl<R: Ring, W: Ring> Piecewise<R, W> {
                 truth.set_word(place(row, term), word);
             }
         }
-        // Row v shall hold piece v - index: rotated bit by bit, so that no address depends on the mask.
+        // Row v shall hold piece v - index: rotated bit by bit, so that no address depends on the
+        // mask.
         let words = truth.wide_words(self.rows, TERMS << self.index_bits);
         for bit in 0..self.index_bits {
-            rotate(words, (TERMS << bit) as usize, core::hint::black_box(u64::from(index >> bit & 1).wrapping_neg()));
+            rotate(
+                words,
+                (TERMS << bit) as usize,
+                core::hint::black_box(u64::from(index >> bit & 1).wrapping_neg()),
+            );
         }
     }
 
-    /// The opened values without their masks, as far as that is public: `(n >> s) - 2^(62-s)`, and `2^(64-s) (1 - msb n)`.
+    /// The opened values without their masks, as far as that is public: `(n >> s) - 2^(62-s)`, and
+    /// `2^(64-s) (1 - msb n)`.
     fn public_value(&self, opened: u64) -> (W, W) {
         let shift = u32::from(self.spline.shift_bits());
         let high = Ring::sub(Ring::shr(opened, shift), u64::pow2(VALUE_BITS - shift));
@@ -206,14 +245,23 @@ impl<R: Ring, W: Ring> Piecewise<R, W> {
 
     /// The result in any case: see the head of this file.
     #[inline]
-    fn finish_any<H: Half>(&self, half: &mut H, element: usize, z: R, folds: [&Fold; 3], opened: &Opened<'_>) -> W {
+    fn finish_any<H: Half>(
+        &self,
+        half: &mut H,
+        element: usize,
+        z: R,
+        folds: [&Fold; 3],
+        opened: &Opened<'_>,
+    ) -> W {
         let (cut, one) = (&self.frame.cut, half.party().constant(W::ONE));
         let [low, end, whole] = folds;
         let delta = [opened.bits(0), opened.bits(1), opened.bits(2)];
         let [low_delta, end_delta, whole_delta] = delta;
         let [low_flip, end_flip, whole_flip] = delta.map(|delta| Fold::flip(cut, delta));
         // One, the borrow, the chosen a >> s, and the signs: alone, and times either comparison.
-        let alone = |half: &mut H, index: u32| if index == 0 { one } else { low.word(cut, half, element, low_delta, 4 + index) };
+        let alone = |half: &mut H, index: u32| {
+            if index == 0 { one } else { low.word(cut, half, element, low_delta, 4 + index) }
+        };
         let (mut inside, mut below, mut beyond) = ([W::ZERO; 5], W::ZERO, W::ZERO);
         let in_public = match (self.is_below(z, self.low), self.is_below(z, self.end)) {
             (false, true) => W::ONE,
@@ -240,14 +288,20 @@ impl<R: Ring, W: Ring> Piecewise<R, W> {
             Above::Identity => {
                 let mask = W::from_u64(half.word::<R>(element, self.frame.mask).to_u64());
                 let end_mask = turned(end_flip, mask, end.word(cut, half, element, end_delta, 5));
-                let whole_mask = turned(whole_flip, mask, whole.word(cut, half, element, whole_delta, 1));
+                let whole_mask =
+                    turned(whole_flip, mask, whole.word(cut, half, element, whole_delta, 1));
                 let masked: W = compare::at_least(mask, z, self.end, end_mask, whole_mask);
                 at_end.mul(W::from_u64(self.signed(z).to_u64())).sub(masked)
             }
         });
         let ([n_0, w_0], [n_1, w_1]) = self.opened_values(opened);
         let [inside, borrow, masks, sign_0, sign_1] = inside;
-        outside.add(inside.mul(n_0)).add(borrow.mul(n_1.sub(n_0))).sub(masks).add(w_0.mul(sign_0)).add(w_1.mul(sign_1))
+        outside
+            .add(inside.mul(n_0))
+            .add(borrow.mul(n_1.sub(n_0)))
+            .sub(masks)
+            .add(w_0.mul(sign_0))
+            .add(w_1.mul(sign_1))
     }
 
     fn opened_values(&self, opened: &Opened<'_>) -> ([W; 2], [W; 2]) {
@@ -265,11 +319,21 @@ impl<R: Ring, W: Ring> Piecewise<R, W> {
 
     /// The result in a known domain.
     #[inline]
-    fn finish_within<H: Half>(&self, half: &mut H, element: usize, borrow: &Fold, words: u32, opened: &Opened<'_>) -> W {
+    fn finish_within<H: Half>(
+        &self,
+        half: &mut H,
+        element: usize,
+        borrow: &Fold,
+        words: u32,
+        opened: &Opened<'_>,
+    ) -> W {
         let (cut, one, delta) = (&self.frame.cut, half.party().constant(W::ONE), opened.bits(0));
         let flip = Fold::flip(cut, delta);
-        let word = |half: &mut H, index: u32| half.word::<W>(element, words + index * word_bytes::<W>());
-        let times = |half: &mut H, whole: W, index: u32| turned(flip, whole, borrow.word(cut, half, element, delta, index));
+        let word =
+            |half: &mut H, index: u32| half.word::<W>(element, words + index * word_bytes::<W>());
+        let times = |half: &mut H, whole: W, index: u32| {
+            turned(flip, whole, borrow.word(cut, half, element, delta, index))
+        };
         let [first, difference, sign_0, sign_1] = core::array::from_fn(|index| {
             #[allow(clippy::cast_possible_truncation)]
             let index = index as u32;
@@ -288,8 +352,12 @@ const MAX_INDEX_BITS: u32 = 12;
 
 /// Bits that number the rows of a table, of which all shifts are checked.
 fn index_bits<R: Ring>(spline: &Spline) -> Result<u32, StepError> {
-    let pieces = (1..R::BITS.min(63)).contains(&u32::from(spline.piece_bits)) && spline.drop_bits < spline.piece_bits;
-    let values = spline.value_frac_bits.checked_sub(spline.out_frac_bits).is_some_and(|shift| u32::from(shift) <= VALUE_BITS);
+    let pieces = (1..R::BITS.min(63)).contains(&u32::from(spline.piece_bits))
+        && spline.drop_bits < spline.piece_bits;
+    let values = spline
+        .value_frac_bits
+        .checked_sub(spline.out_frac_bits)
+        .is_some_and(|shift| u32::from(shift) <= VALUE_BITS);
     if !pieces || !values || !(1..=1 << MAX_INDEX_BITS).contains(&spline.rows.len()) {
         return Err(StepError::DomainOutOfRange { ring_bits: R::BITS });
     }
@@ -322,7 +390,9 @@ impl<R: Ring, W: Ring> Comparing for Piecewise<R, W> {
 
     fn fold(&self, index: u32) -> Fold {
         match self.domain {
-            Domain::Any { low, end, whole } => [low, end].get(index as usize).copied().unwrap_or(whole),
+            Domain::Any { low, end, whole } => {
+                [low, end].get(index as usize).copied().unwrap_or(whole)
+            }
             Domain::Within { borrow, .. } => borrow,
         }
     }
@@ -350,11 +420,23 @@ impl<R: Ring, W: Ring> Comparing for Piecewise<R, W> {
     }
 
     #[inline]
-    fn finish<H: Half>(&self, half: &mut H, element: usize, data: &mut Applied<'_, R, W>, opened: &Opened<'_>) {
-        let (Some(&z), Some(out)) = (data.x.get(element), data.out.get_mut(element)) else { return };
+    fn finish<H: Half>(
+        &self,
+        half: &mut H,
+        element: usize,
+        data: &mut Applied<'_, R, W>,
+        opened: &Opened<'_>,
+    ) {
+        let (Some(&z), Some(out)) = (data.x.get(element), data.out.get_mut(element)) else {
+            return;
+        };
         *out = match &self.domain {
-            Domain::Any { low, end, whole } => self.finish_any(half, element, z, [low, end, whole], opened),
-            Domain::Within { borrow, words } => self.finish_within(half, element, borrow, *words, opened),
+            Domain::Any { low, end, whole } => {
+                self.finish_any(half, element, z, [low, end, whole], opened)
+            }
+            Domain::Within { borrow, words } => {
+                self.finish_within(half, element, borrow, *words, opened)
+            }
         };
     }
 
@@ -372,10 +454,19 @@ impl<R: Ring, W: Ring> Comparing for Piecewise<R, W> {
         let cut = &self.frame.cut;
         match &self.domain {
             Domain::Any { low, end, whole } => {
-                let chosen = |c: W| [W::ONE, c, a_0.add(c.mul(difference)), sign_0.sub(c.mul(sign_0)), c.mul(sign_1)];
+                let chosen = |c: W| {
+                    [
+                        W::ONE,
+                        c,
+                        a_0.add(c.mul(difference)),
+                        sign_0.sub(c.mul(sign_0)),
+                        c.mul(sign_1),
+                    ]
+                };
                 low.deal::<W, _, 9>(cut, truth, rng, 0, |h, c| {
                     let [one, borrow, masks, kept_0, kept_1] = chosen(c);
-                    let [a, b, d, e, f] = [one, borrow, masks, kept_0, kept_1].map(|word| h.mul(word));
+                    let [a, b, d, e, f] =
+                        [one, borrow, masks, kept_0, kept_1].map(|word| h.mul(word));
                     [a, b, d, e, f, borrow, masks, kept_0, kept_1]
                 });
                 end.deal::<W, _, 6>(cut, truth, rng, 0, |h, c| {
@@ -400,14 +491,18 @@ impl<R: Ring, W: Ring> Comparing for Piecewise<R, W> {
 
     fn plain_rounded(&self, data: &mut Applied<'_, R, W>, up: &mut impl FnMut() -> bool) {
         for (x, out) in data.x.iter().zip(data.out.iter_mut()) {
-            let x = if matches!(self.domain, Domain::Any { .. }) { x.to_i64() } else { x.to_u64().cast_signed() };
+            let x = if matches!(self.domain, Domain::Any { .. }) {
+                x.to_i64()
+            } else {
+                x.to_u64().cast_signed()
+            };
             *out = W::from_u64(self.spline.eval_rounded(x, up).cast_unsigned());
         }
     }
 }
 
-/// Rotates words `step` places up where `turn` is all ones, and leaves them where it is zero: the last `step` words change places
-/// with all that are before them. `step` divides their number.
+/// Rotates words `step` places up where `turn` is all ones, and leaves them where it is zero: the
+/// last `step` words change places with all that are before them. `step` divides their number.
 fn rotate(words: &mut [[u8; 8]], step: usize, turn: u64) {
     let mut rest = words;
     while rest.len() > step {
@@ -449,22 +544,36 @@ mod tests {
         relative_bound: 0.0,
         coordinate_bound: 0.0,
     };
-    const RAMP: Spline = Spline { above: Above::Identity, value_frac_bits: 0, rows: &[[-9, 1, 0], [3, -1, 2]], ..SQUARES };
+    const RAMP: Spline = Spline {
+        above: Above::Identity,
+        value_frac_bits: 0,
+        rows: &[[-9, 1, 0], [3, -1, 2]],
+        ..SQUARES
+    };
 
     fn check<R: Ring, W: Ring>(gate: &Piecewise<R, W>, x: &[R], exact: bool, seed: u8) {
         let mut rng = ChaCha20Rng::from_seed([seed; 32]);
         let (mut x_0, mut x_1) = check::share(x, &mut rng);
         let [mut out_0, mut out_1, mut twin] = core::array::from_fn(|_| vec![W::ZERO; x.len()]);
-        let (data_0, data_1) = (Applied { x: &mut x_0, out: &mut out_0 }, Applied { x: &mut x_1, out: &mut out_1 });
+        let (data_0, data_1) =
+            (Applied { x: &mut x_0, out: &mut out_0 }, Applied { x: &mut x_1, out: &mut out_1 });
         check::run(gate, &mut rng, data_0, data_1);
         gate.twin(&mut Applied { x: &mut x.to_vec(), out: &mut twin });
         let mut up = twin.clone();
         gate.twin_rounded(&mut Applied { x: &mut x.to_vec(), out: &mut up }, &mut || true);
-        for (((x, private), twin), up) in x.iter().zip(check::open(&out_0, &out_1)).zip(twin).zip(up) {
+        for (((x, private), twin), up) in
+            x.iter().zip(check::open(&out_0, &out_1)).zip(twin).zip(up)
+        {
             let high = private.sub(twin).to_u64();
             let inside = gate.spline.locate(x.to_i64()).is_some();
-            assert!(high <= u64::from(inside && !exact), "x = {x:?}: {private:?}, twin {twin:?}, seed {seed}");
-            assert!(high == 0 || private == up, "x = {x:?}: {private:?}, rounded up {up:?}, seed {seed}");
+            assert!(
+                high <= u64::from(inside && !exact),
+                "x = {x:?}: {private:?}, twin {twin:?}, seed {seed}"
+            );
+            assert!(
+                high == 0 || private == up,
+                "x = {x:?}: {private:?}, rounded up {up:?}, seed {seed}"
+            );
         }
     }
 
@@ -476,7 +585,12 @@ mod tests {
     fn every_value_of_small_rings() {
         for seed in 0..40 {
             check(&Piecewise::<Small<7>, u32>::new(&SQUARES).expect("fits"), &all(), false, seed);
-            check(&Piecewise::<Small<9>, Small<16>>::new(&SQUARES).expect("fits"), &all(), false, seed);
+            check(
+                &Piecewise::<Small<9>, Small<16>>::new(&SQUARES).expect("fits"),
+                &all(),
+                false,
+                seed,
+            );
             check(&Piecewise::<Small<8>, Small<8>>::new(&RAMP).expect("fits"), &all(), true, seed);
         }
     }
@@ -485,8 +599,12 @@ mod tests {
     fn wide_rings() {
         let mut rng = ChaCha20Rng::from_seed([7; 32]);
         let near = |value: i64| value.cast_unsigned();
-        let narrow: Vec<u32> = (-60..60).map(|x| u32::from_u64(near(x))).chain(check::words::<u32>(200, &mut rng)).collect();
-        let wide: Vec<u64> = (-60..60).map(near).chain(check::words::<u64>(200, &mut rng)).collect();
+        let narrow: Vec<u32> = (-60..60)
+            .map(|x| u32::from_u64(near(x)))
+            .chain(check::words::<u32>(200, &mut rng))
+            .collect();
+        let wide: Vec<u64> =
+            (-60..60).map(near).chain(check::words::<u64>(200, &mut rng)).collect();
         for seed in 0..4 {
             check(&Piecewise::<u32, u32>::new(&SQUARES).expect("fits"), &narrow, false, seed);
             check(&Piecewise::<u32, u64>::new(&SQUARES).expect("fits"), &narrow, false, seed);

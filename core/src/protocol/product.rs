@@ -2,7 +2,8 @@
 //!
 //! * Computes: shares of `x * y`, element by element, or of `x * x`, in `Z_2^k`.
 //! * Model: semi-honest parties and dealer; messages are one-time padded.
-//! * Reference: Beaver, CRYPTO '91: a random triple `c = a b` and the openings of `x - a` and `y - b`.
+//! * Reference: Beaver, CRYPTO '91: a random triple `c = a b` and the openings of `x - a` and
+//!   `y - b`.
 //! * Consumes: one triple (a square: one pair `a, a^2`) per element.
 //! * Costs: 1 message; 2 ring elements per element and party (a square: 1).
 //! * Error bound: exact, modulo `2^k`.
@@ -73,7 +74,13 @@ impl<R: Ring> Protocol for Multiply<R> {
         }
     }
 
-    fn step<H: Half>(&self, round: usize, half: &mut H, data: &mut Factors<'_, R>, messages: &mut Messages<'_>) {
+    fn step<H: Half>(
+        &self,
+        round: usize,
+        half: &mut H,
+        data: &mut Factors<'_, R>,
+        messages: &mut Messages<'_>,
+    ) {
         let size = word_bytes::<R>();
         let party = half.party();
         for (element, (x, &y)) in data.x.iter_mut().zip(data.y).enumerate() {
@@ -137,7 +144,13 @@ impl<R: Ring> Protocol for Square<R> {
         truth.set_word(word_bytes::<R>(), a.mul(a));
     }
 
-    fn step<H: Half>(&self, round: usize, half: &mut H, data: &mut &mut [R], messages: &mut Messages<'_>) {
+    fn step<H: Half>(
+        &self,
+        round: usize,
+        half: &mut H,
+        data: &mut &mut [R],
+        messages: &mut Messages<'_>,
+    ) {
         let party = half.party();
         for (element, x) in data.iter_mut().enumerate() {
             let at = R::BYTES * element;
@@ -174,7 +187,12 @@ mod tests {
         y.reverse();
         let (mut x_0, mut x_1) = check::share(&x, &mut rng);
         let (y_0, y_1) = check::share(&y, &mut rng);
-        check::run(&Multiply::new(), &mut rng, Factors { x: &mut x_0, y: &y_0 }, Factors { x: &mut x_1, y: &y_1 });
+        check::run(
+            &Multiply::new(),
+            &mut rng,
+            Factors { x: &mut x_0, y: &y_0 },
+            Factors { x: &mut x_1, y: &y_1 },
+        );
         let mut twin = x;
         Multiply::new().twin(&mut Factors { x: &mut twin, y: &y });
         assert_eq!(check::open(&x_0, &x_1), twin);
@@ -208,7 +226,8 @@ mod tests {
     /// Every value of a small ring under every mask.
     #[test]
     fn no_mask_spoils_a_square() {
-        let all: std::vec::Vec<crate::ring::Small<6>> = (0..1 << 12).map(crate::ring::Small::from_u64).collect();
+        let all: std::vec::Vec<crate::ring::Small<6>> =
+            (0..1 << 12).map(crate::ring::Small::from_u64).collect();
         let (mut x_0, mut x_1) = check::share(&all, &mut ChaCha20Rng::from_seed([3; 32]));
         let mut draws = 0;
         let mut masks = check::Draws(|| {

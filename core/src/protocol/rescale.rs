@@ -1,13 +1,17 @@
 //! Cheap truncation, change of ring, or both at once.
 //!
-//! * Computes: shares in `Z_2^l` of `x >> s`, *rounded down or one unit more*, for shared `x` in `Z_2^k`,
-//!   `-2^(k-2) <= x < 2^(k-2)`. `l` may be smaller than `k` (the result is then modulo `2^l`), the same, or larger.
+//! * Computes: shares in `Z_2^l` of `x >> s`, *rounded down or one unit more*, for shared `x` in
+//!   `Z_2^k`, `-2^(k-2) <= x < 2^(k-2)`. `l` may be smaller than `k` (the result is then modulo
+//!   `2^l`), the same, or larger.
 //! * Model: semi-honest parties and dealer; the message is one-time padded.
-//! * Reference: masked truncation with a dealt `[r >> s]` and the mask's top bit, as in `ABY3` (CCS '18) and Escudero et al.
-//!   (CRYPTO '20), with an offset that makes the top bit tell when the opening wraps.
-//! * Consumes: one record per element: the mask, `r >> s` and, where its weight lies in the ring of the result, `msb(r)`.
+//! * Reference: masked truncation with a dealt `[r >> s]` and the mask's top bit, as in `ABY3` (CCS
+//!   '18) and Escudero et al. (CRYPTO '20), with an offset that makes the top bit tell when the
+//!   opening wraps.
+//! * Consumes: one record per element: the mask, `r >> s` and, where its weight lies in the ring of
+//!   the result, `msb(r)`.
 //! * Costs: 1 message; a ring element of `Z_2^k` per element and party.
-//! * Error bound: `result - floor(x / 2^s)` is 0 or 1; 0 if `s = 0`. Never more: the mask does not change that.
+//! * Error bound: `result - floor(x / 2^s)` is 0 or 1; 0 if `s = 0`. Never more: the mask does not
+//!   change that.
 //!
 //! ```text
 //! z = x + 2^(k-2) + r                                             public afterwards
@@ -15,11 +19,12 @@
 //! x >> s  ~  (z >> s) - (r >> s) + 2^(k-s) msb(r) (1 - msb z) - 2^(k-2-s)
 //! ```
 //!
-//! The carry `[z mod 2^s < r mod 2^s]` is left out: that is the one unit. The exact truncation, [`super::shift::Shift`], compares
-//! in order to find it.
+//! The carry `[z mod 2^s < r mod 2^s]` is left out: that is the one unit. The exact truncation,
+//! [`super::shift::Shift`], compares in order to find it.
 //!
-//! **Outside of the range** the top bits do not tell the wrap, and the result may be off by `2^(k-s)` (and the unit), depending on the
-//! mask: it is right modulo `2^(k-s)`, and only so. Where `k - s >= l` that is enough: right modulo `2^l` for *every* `x`.
+//! **Outside of the range** the top bits do not tell the wrap, and the result may be off by
+//! `2^(k-s)` (and the unit), depending on the mask: it is right modulo `2^(k-s)`, and only so.
+//! Where `k - s >= l` that is enough: right modulo `2^l` for *every* `x`.
 
 use core::marker::PhantomData;
 
@@ -32,7 +37,8 @@ use crate::ring::Ring;
 
 /// Drops `shift` bits, rounding to floor or floor + 1, and changes from ring `R` to ring `W`.
 ///
-/// A truncation of another type than the exact [`super::shift::Shift`]: whoever takes this one accepts the unit.
+/// A truncation of another type than the exact [`super::shift::Shift`]: whoever takes this one
+/// accepts the unit.
 #[derive(Clone, Copy, Debug)]
 pub struct Rescale<R, W> {
     shift: u32,
@@ -54,8 +60,8 @@ pub struct Rescaled<'d, R, W> {
 crate::correlation::redacted!(Rescaled<'_, R, W>: data);
 
 impl<R: Ring, W: Ring> Rescale<R, W> {
-    /// The protocol that drops `shift` bits; 0 only changes the ring, which is exact. (From 64 to 32 bits,
-    /// without dropping bits, [`crate::share::reduce`] does it without a message.)
+    /// The protocol that drops `shift` bits; 0 only changes the ring, which is exact. (From 64 to
+    /// 32 bits, without dropping bits, [`crate::share::reduce`] does it without a message.)
     ///
     /// # Errors
     /// [`StepError::ShiftOutOfRange`] unless `shift <= k - 2`.
@@ -102,12 +108,22 @@ impl<R: Ring, W: Ring> Protocol for Rescale<R, W> {
         }
     }
 
-    fn step<H: Half>(&self, round: usize, half: &mut H, data: &mut Rescaled<'_, R, W>, messages: &mut Messages<'_>) {
+    fn step<H: Half>(
+        &self,
+        round: usize,
+        half: &mut H,
+        data: &mut Rescaled<'_, R, W>,
+        messages: &mut Messages<'_>,
+    ) {
         let party = half.party();
         if round == 0 {
             let offset = party.constant(R::pow2(R::BITS - 2));
             for (element, &x) in data.x.iter().enumerate() {
-                write(messages.own, element * R::BYTES, x.add(offset).add(half.word(element, self.mask)));
+                write(
+                    messages.own,
+                    element * R::BYTES,
+                    x.add(offset).add(half.word(element, self.mask)),
+                );
             }
             return;
         }
@@ -157,7 +173,12 @@ mod tests {
         let protocol = Rescale::<R, W>::new(shift).expect("in range");
         let (x_0, x_1) = check::share(x, &mut ChaCha20Rng::from_seed([9; 32]));
         let [mut out_0, mut out_1, mut twin] = core::array::from_fn(|_| vec![W::ONE; x.len()]);
-        check::run(&protocol, masks, Rescaled { x: &x_0, out: &mut out_0 }, Rescaled { x: &x_1, out: &mut out_1 });
+        check::run(
+            &protocol,
+            masks,
+            Rescaled { x: &x_0, out: &mut out_0 },
+            Rescaled { x: &x_1, out: &mut out_1 },
+        );
         protocol.twin(&mut Rescaled { x, out: &mut twin });
         check::open(&out_0, &out_1).iter().zip(twin).map(|(out, twin)| out.sub(twin)).collect()
     }
@@ -180,7 +201,8 @@ mod tests {
             let mut highs = 0;
             for (index, (x, error)) in all.iter().zip(errors).enumerate() {
                 let mask = index >> 8;
-                let carry = ((x.to_u64() + 64 + mask as u64) & ((1 << shift) - 1)) < (mask as u64 & ((1 << shift) - 1));
+                let carry = ((x.to_u64() + 64 + mask as u64) & ((1 << shift) - 1))
+                    < (mask as u64 & ((1 << shift) - 1));
                 let unit = W::from_u64(u64::from(carry));
                 if in_range(x) || 8 - shift >= W::BITS {
                     assert_eq!(error, unit, "{x:?} >> {shift} under mask {mask}");
@@ -190,12 +212,19 @@ mod tests {
                         Rescale::new(shift).expect("in range").twin_rounded(data, &mut || up);
                     }
                     let [down, up] = rounded;
-                    assert!(error == W::ZERO || up.sub(down) == error, "{x:?} >> {shift} under mask {mask}");
+                    assert!(
+                        error == W::ZERO || up.sub(down) == error,
+                        "{x:?} >> {shift} under mask {mask}"
+                    );
                     highs += usize::from(carry);
                 } else {
                     // The documented failure: off by a multiple of 2^(k-s), and by nothing else.
                     let weight = (1_u64 << (8 - shift)) - 1;
-                    assert_eq!(error.sub(unit).to_u64() & weight, 0, "{x:?} >> {shift} under mask {mask}");
+                    assert_eq!(
+                        error.sub(unit).to_u64() & weight,
+                        0,
+                        "{x:?} >> {shift} under mask {mask}"
+                    );
                 }
             }
             // The unit is real: a twin that expects floor everywhere would be wrong.
@@ -214,7 +243,8 @@ mod tests {
 
     fn ends_and_random<R: Ring, W: Ring>(seed: u8) {
         let mut rng = ChaCha20Rng::from_seed([seed; 32]);
-        let words: Vec<R> = check::words::<R>(2000, &mut rng).into_iter().filter(in_range).collect();
+        let words: Vec<R> =
+            check::words::<R>(2000, &mut rng).into_iter().filter(in_range).collect();
         for shift in 0..=R::BITS - 2 {
             for (x, error) in words.iter().zip(errors::<R, W>(shift, &words, &mut rng)) {
                 let right = error == W::ZERO || (shift > 0 && error == W::ONE);
@@ -236,14 +266,20 @@ mod tests {
     #[test]
     fn the_way_down_and_back_is_exact() {
         let mut rng = ChaCha20Rng::from_seed([7; 32]);
-        let wide: Vec<u64> = check::words::<u32>(500, &mut rng).iter().map(|x| x.sar(2).to_i64().cast_unsigned()).collect();
+        let wide: Vec<u64> = check::words::<u32>(500, &mut rng)
+            .iter()
+            .map(|x| x.sar(2).to_i64().cast_unsigned())
+            .collect();
         let (wide_0, wide_1) = check::share(&wide, &mut rng);
         let [mut narrow_0, mut narrow_1] = [vec![0_u32; wide.len()], vec![0_u32; wide.len()]];
         share::reduce(&wide_0, &mut narrow_0);
         share::reduce(&wide_1, &mut narrow_1);
         let lift = Rescale::<u32, u64>::new(0).expect("in range");
         let [mut out_0, mut out_1] = [vec![0; wide.len()], vec![0; wide.len()]];
-        let data = (Rescaled { x: &narrow_0, out: &mut out_0 }, Rescaled { x: &narrow_1, out: &mut out_1 });
+        let data = (
+            Rescaled { x: &narrow_0, out: &mut out_0 },
+            Rescaled { x: &narrow_1, out: &mut out_1 },
+        );
         check::run(&lift, &mut rng, data.0, data.1);
         assert_eq!(check::open(&out_0, &out_1), wide);
     }
@@ -261,7 +297,10 @@ mod tests {
 
     #[test]
     fn shifts_and_lengths_are_checked() {
-        assert!(matches!(Rescale::<u32, u64>::new(31), Err(StepError::ShiftOutOfRange { shift_bits: 31, ring_bits: 32 })));
+        assert!(matches!(
+            Rescale::<u32, u64>::new(31),
+            Err(StepError::ShiftOutOfRange { shift_bits: 31, ring_bits: 32 })
+        ));
         assert!(Rescale::<u64, u32>::new(62).is_ok() && Rescale::<u64, u32>::new(63).is_err());
         let protocol = Rescale::<u32, u32>::new(3).expect("in range");
         assert!(protocol.elements(&Rescaled { x: &[1, 2], out: &mut [0] }).is_err());

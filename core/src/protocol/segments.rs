@@ -1,11 +1,13 @@
 //! Piecewise linear functions with public knots, and equality with a public constant.
 //!
-//! * Computes: shares of `s x + o + sum_j [x >= c_j] (s_j x + o_j)` for shared `x`, and public `c_j`, slopes and offsets, in
-//!   `Z_2^k`; shares of `[x = c]`.
+//! * Computes: shares of `s x + o + sum_j [x >= c_j] (s_j x + o_j)` for shared `x`, and public
+//!   `c_j`, slopes and offsets, in `Z_2^k`; shares of `[x = c]`.
 //! * Model: semi-honest parties and dealer; every message is one-time padded.
-//! * Reference: masked comparison by digits (see [`super::compare`]); the table's entries are multiplied by the mask.
+//! * Reference: masked comparison by digits (see [`super::compare`]); the table's entries are
+//!   multiplied by the mask.
 //! * Consumes: one record per element.
-//! * Costs: 2 messages at `k <= 32`, 3 at `k = 64`; a ring element, and `2 n - 1` bits (3 more at `k = 64`) per knot and one.
+//! * Costs: 2 messages at `k <= 32`, 3 at `k = 64`; a ring element, and `2 n - 1` bits (3 more at
+//!   `k = 64`) per knot and one.
 //! * Error bound: exact modulo `2^k`, for every `x`.
 //!
 //! ```text
@@ -39,7 +41,8 @@ pub struct Knot<R> {
     pub offset: R,
 }
 
-/// A piecewise linear function, in place. Slopes are integers: scale afterwards where they stand for fractions.
+/// A piecewise linear function, in place. Slopes are integers: scale afterwards where they stand
+/// for fractions.
 #[derive(Clone, Copy, Debug)]
 pub struct Segments<'c, R> {
     slope: R,
@@ -62,7 +65,13 @@ impl<'c, R: Ring> Segments<'c, R> {
         let folds = Folds::new(&cut, count, &mut layout);
         let mask = layout.words::<R>(1);
         let folds = folds.with_tables::<R>(&cut, 2, &mut layout);
-        Ok(Self { slope, offset, knots, frame: Frame { cut, leaves, layout, mask, offset: true }, folds })
+        Ok(Self {
+            slope,
+            offset,
+            knots,
+            frame: Frame { cut, leaves, layout, mask, offset: true },
+            folds,
+        })
     }
 }
 
@@ -95,7 +104,13 @@ impl<R: Ring> Comparing for Segments<'_, R> {
     }
 
     #[inline]
-    fn finish<H: Half>(&self, half: &mut H, element: usize, data: &mut &mut [R], opened: &Opened<'_>) {
+    fn finish<H: Half>(
+        &self,
+        half: &mut H,
+        element: usize,
+        data: &mut &mut [R],
+        opened: &Opened<'_>,
+    ) {
         let Some(x) = data.get_mut(element) else { return };
         let (z, cut) = (*x, &self.frame.cut);
         let one = half.party().constant(R::ONE);
@@ -121,7 +136,9 @@ impl<R: Ring> Comparing for Segments<'_, R> {
 
     fn deal_rest<G: CryptoRng>(&self, mask: R, truth: &mut Truth<'_>, rng: &mut G) {
         for index in 0..self.folds.count() {
-            self.folds.get(index).deal::<R, _, 2>(&self.frame.cut, truth, rng, 0, |h, _| [h, h.mul(mask)]);
+            self.folds
+                .get(index)
+                .deal::<R, _, 2>(&self.frame.cut, truth, rng, 0, |h, _| [h, h.mul(mask)]);
         }
     }
 
@@ -153,8 +170,14 @@ impl<R: Ring, W: Ring> Equal<R, W> {
         let mut layout = Layout::default();
         let leaves = Leaves::new(cut, &mut layout);
         let folds = Folds::new(&cut, 2, &mut layout);
-        let (mask, folds) = layout.word_and::<R, W, _>(|layout| folds.with_tables::<W>(&cut, 1, layout));
-        Self { constant, frame: Frame { cut, leaves, layout, mask, offset: false }, folds, ring: PhantomData }
+        let (mask, folds) =
+            layout.word_and::<R, W, _>(|layout| folds.with_tables::<W>(&cut, 1, layout));
+        Self {
+            constant,
+            frame: Frame { cut, leaves, layout, mask, offset: false },
+            folds,
+            ring: PhantomData,
+        }
     }
 }
 
@@ -188,12 +211,22 @@ impl<R: Ring, W: Ring> Comparing for Equal<R, W> {
         z.sub(self.constant).sub(if index == 0 { R::ZERO } else { R::ONE })
     }
 
-    fn finish<H: Half>(&self, half: &mut H, element: usize, data: &mut compare::Compared<'_, R, W>, opened: &Opened<'_>) {
+    fn finish<H: Half>(
+        &self,
+        half: &mut H,
+        element: usize,
+        data: &mut compare::Compared<'_, R, W>,
+        opened: &Opened<'_>,
+    ) {
         let Some(&z) = data.x.get(element) else { return };
         let (cut, one) = (&self.frame.cut, half.party().constant(W::ONE));
         let mut below = |index: u32| {
             let delta = opened.bits(index);
-            turned(Fold::flip(cut, delta), one, self.folds.get(index).word::<W>(cut, half, element, delta, 0))
+            turned(
+                Fold::flip(cut, delta),
+                one,
+                self.folds.get(index).word::<W>(cut, half, element, delta, 0),
+            )
         };
         let zero = if z == self.constant { one } else { W::ZERO };
         let equal = below(1).sub(below(0)).add(zero);
@@ -241,7 +274,11 @@ mod tests {
         let word = |value: i64| Small::<6>::from_u64(value.cast_unsigned());
         let all: Vec<Small<6>> = (0..64).map(word).collect();
         let knots = [(-32, 1, 5), (-7, -3, 2), (0, 9, 0), (31, 2, -4)];
-        let knots = knots.map(|(at, slope, offset)| Knot { at: word(at), slope: word(slope), offset: word(offset) });
+        let knots = knots.map(|(at, slope, offset)| Knot {
+            at: word(at),
+            slope: word(slope),
+            offset: word(offset),
+        });
         for seed in 0..30 {
             exact(&Segments::new(word(2), word(-1), &knots).expect("in range"), &all, seed);
             exact(&Segments::new(word(0), word(3), &knots[2..3]).expect("in range"), &all, seed);
@@ -271,7 +308,10 @@ mod tests {
         let (mut x_0, mut x_1) = check::share(x, &mut rng);
         let [mut bits_0, mut bits_1, mut twin] = core::array::from_fn(|_| vec![W::ONE; x.len()]);
         let (x_0, x_1) = (&mut x_0[..], &mut x_1[..]);
-        let (data_0, data_1) = (compare::Compared { x: x_0, bits: &mut bits_0 }, compare::Compared { x: x_1, bits: &mut bits_1 });
+        let (data_0, data_1) = (
+            compare::Compared { x: x_0, bits: &mut bits_0 },
+            compare::Compared { x: x_1, bits: &mut bits_1 },
+        );
         check::run(&gate, &mut rng, data_0, data_1);
         gate.twin(&mut compare::Compared { x: &mut x.to_vec(), bits: &mut twin });
         assert_eq!(check::open(&bits_0, &bits_1), twin, "{constant:?}, seed {seed}");

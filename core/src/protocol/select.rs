@@ -1,9 +1,13 @@
-//! A value, or nothing, by a bit that an earlier comparison kept: the way back through a ReLU or a maximum.
+//! A value, or nothing, by a bit that an earlier comparison kept: the way back through a ReLU or a
+//! maximum.
 //!
-//! * Computes: shares of `b v` in `Z_2^64`, for a shared `v` and what [`super::activate`] kept of its comparison.
+//! * Computes: shares of `b v` in `Z_2^64`, for a shared `v` and what [`super::activate`] kept of
+//!   its comparison.
 //! * Model: semi-honest parties and dealer; the message is one-time padded.
-//! * Reference: Beaver, CRYPTO '91, with a triple of which one factor is the bit itself, so that only the other is opened.
-//! * Consumes: no record: the kept shares of `b`, of a mask `a` and of `a b`, which serve one value.
+//! * Reference: Beaver, CRYPTO '91, with a triple of which one factor is the bit itself, so that
+//!   only the other is opened.
+//! * Consumes: no record: the kept shares of `b`, of a mask `a` and of `a b`, which serve one
+//!   value.
 //! * Costs: 1 message; 8 bytes per element and party.
 //! * Error bound: exact, modulo `2^64`.
 //!
@@ -26,8 +30,8 @@ const BYTES: usize = size_of::<u64>();
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Select;
 
-/// Values, and what was kept: as long as the values, all of it. A second selection with the same mask would show the difference
-/// of the values, so whoever keeps it gives it away for good.
+/// Values, and what was kept: as long as the values, all of it. A second selection with the same
+/// mask would show the difference of the values, so whoever keeps it gives it away for good.
 pub struct Selected<'d> {
     /// `v`, then `b v`.
     pub values: &'d mut [u64],
@@ -73,16 +77,25 @@ impl Protocol for Select {
 
     fn deal<G: CryptoRng>(&self, _truth: &mut Truth<'_>, _rng: &mut G) {}
 
-    fn step<H: Half>(&self, round: usize, _half: &mut H, data: &mut Selected<'_>, messages: &mut Messages<'_>) {
+    fn step<H: Half>(
+        &self,
+        round: usize,
+        _half: &mut H,
+        data: &mut Selected<'_>,
+        messages: &mut Messages<'_>,
+    ) {
         if round == 0 {
-            for ((value, mask), out) in data.values.iter().zip(data.mask).zip(messages.own.chunks_exact_mut(BYTES)) {
+            for ((value, mask), out) in
+                data.values.iter().zip(data.mask).zip(messages.own.chunks_exact_mut(BYTES))
+            {
                 write(out, 0, value.wrapping_sub(*mask));
             }
             return;
         }
         let opened = messages.own.chunks_exact(BYTES).zip(messages.peer.chunks_exact(BYTES));
         let kept = data.bit.iter().zip(data.product);
-        for ((value, (own, peer)), (&bit, &product)) in data.values.iter_mut().zip(opened).zip(kept) {
+        for ((value, (own, peer)), (&bit, &product)) in data.values.iter_mut().zip(opened).zip(kept)
+        {
             let d = read::<u64>(own, 0).add(read(peer, 0));
             *value = bit.mul(d).add(product);
         }

@@ -1,11 +1,12 @@
 //! Exact truncation, alone or of the positive part: `y >> s` or `max(y, 0) >> s`.
 //!
-//! * Computes: shares of `y >> s` (rounding down) or of `max(y, 0) >> s`, in `Z_2^k`, for every `y`.
+//! * Computes: shares of `y >> s` (rounding down) or of `max(y, 0) >> s`, in `Z_2^k`, for every
+//!   `y`.
 //! * Model: semi-honest parties and dealer; every message is one-time padded.
 //! * Reference: as [`super::gate`], here for any ring and without a session.
 //! * Consumes: one record per element: a mask, its leaves, and the tables that fold them.
-//! * Costs: 2 messages at `k <= 32`, 3 at `k = 64`; a ring element, `2 n - 1` bits for `n` digits, and 3 bits more where there
-//!   is a third message, per element and party.
+//! * Costs: 2 messages at `k <= 32`, 3 at `k = 64`; a ring element, `2 n - 1` bits for `n` digits,
+//!   and 3 bits more where there is a third message, per element and party.
 //! * Error bound: exact.
 //!
 //! ```text
@@ -26,8 +27,8 @@ use crate::correlation::digits::GateKind;
 use crate::correlation::record::{Half, Layout, Truth, word_bytes};
 use crate::ring::Ring;
 
-/// Exact truncation by a public number of bits, in place. The other kind of truncation, `Rescale`, is
-/// cheaper and at most one unit high.
+/// Exact truncation by a public number of bits, in place. The other kind of truncation, `Rescale`,
+/// is cheaper and at most one unit high.
 #[derive(Clone, Copy, Debug)]
 pub struct Shift<R> {
     kind: GateKind,
@@ -44,7 +45,11 @@ impl<R: Ring> Shift<R> {
     /// # Errors
     /// [`StepError::ShiftOutOfRange`] unless `0 < shift < k - 1`.
     pub fn truncate(shift: u32) -> Result<Self, StepError> {
-        if shift == 0 { Err(StepError::shift_out_of_range::<R>(shift)) } else { Self::new(GateKind::Truncate, shift) }
+        if shift == 0 {
+            Err(StepError::shift_out_of_range::<R>(shift))
+        } else {
+            Self::new(GateKind::Truncate, shift)
+        }
     }
 
     /// `max(y, 0) >> shift`.
@@ -63,14 +68,27 @@ impl<R: Ring> Shift<R> {
             GateKind::Relu => (R::BITS - 1, 4, false),
             GateKind::Truncate => (R::BITS, 2, true),
         };
-        let cut = Cut::plan(bits, (shift > 0).then_some(shift), Folding::of::<R>(), words * word_bytes::<R>(), 1);
+        let cut = Cut::plan(
+            bits,
+            (shift > 0).then_some(shift),
+            Folding::of::<R>(),
+            words * word_bytes::<R>(),
+            1,
+        );
         let mut layout = Layout::default();
         let leaves = Leaves::new(cut, &mut layout);
         let fold = Fold::new(&cut, &mut layout);
         let mask = layout.words::<R>(1);
         let sign = layout.words::<R>(1);
         let fold = fold.with_table::<R>(&cut, words, &mut layout);
-        Ok(Self { kind, shift, frame: Frame { cut, leaves, layout, mask, offset }, fold, sign, ring: PhantomData })
+        Ok(Self {
+            kind,
+            shift,
+            frame: Frame { cut, leaves, layout, mask, offset },
+            fold,
+            sign,
+            ring: PhantomData,
+        })
     }
 }
 
@@ -103,7 +121,13 @@ impl<R: Ring> Comparing for Shift<R> {
     }
 
     #[inline]
-    fn finish<H: Half>(&self, half: &mut H, element: usize, data: &mut &mut [R], opened: &Opened<'_>) {
+    fn finish<H: Half>(
+        &self,
+        half: &mut H,
+        element: usize,
+        data: &mut &mut [R],
+        opened: &Opened<'_>,
+    ) {
         let Some(y) = data.get_mut(element) else { return };
         let (z, delta, shift, cut) = (*y, opened.bits(0), self.shift, &self.frame.cut);
         let one = half.party().constant(R::ONE);
@@ -129,15 +153,20 @@ impl<R: Ring> Comparing for Shift<R> {
 
     fn deal_rest<G: CryptoRng>(&self, mask: R, truth: &mut Truth<'_>, rng: &mut G) {
         let (high, sign) = (mask.shr(self.shift), R::from_u64(u64::from(mask.msb())));
-        // Without a shift there is nothing below the cut; the folds are then split wherever it suits them.
+        // Without a shift there is nothing below the cut; the folds are then split wherever it
+        // suits them.
         let carry = if self.shift == 0 { R::ZERO } else { R::ONE };
         truth.set_word(self.sign, sign);
         match self.kind {
-            GateKind::Relu => self.fold.deal::<R, _, 4>(&self.frame.cut, truth, rng, 1 ^ mask.msb(), |h, c| {
-                let q = high.add(c.mul(carry));
-                [h, h.mul(q), h.mul(sign), q]
-            }),
-            GateKind::Truncate => self.fold.deal::<R, _, 2>(&self.frame.cut, truth, rng, 0, |h, c| [h, high.add(c)]),
+            GateKind::Relu => {
+                self.fold.deal::<R, _, 4>(&self.frame.cut, truth, rng, 1 ^ mask.msb(), |h, c| {
+                    let q = high.add(c.mul(carry));
+                    [h, h.mul(q), h.mul(sign), q]
+                })
+            }
+            GateKind::Truncate => {
+                self.fold.deal::<R, _, 2>(&self.frame.cut, truth, rng, 0, |h, c| [h, high.add(c)])
+            }
         }
     }
 

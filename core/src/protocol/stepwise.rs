@@ -1,8 +1,9 @@
 //! What every element-wise protocol consists of, so that one driver runs them all.
 //!
-//! A protocol is described by a small public value (shifts, constants, tables; never a secret). From it follow the
-//! records that the dealer makes, the messages of both parties, and the plaintext twin. Both parties send a message in
-//! every round, at the same time, and what they write depends only on earlier rounds.
+//! A protocol is described by a small public value (shifts, constants, tables; never a secret).
+//! From it follow the records that the dealer makes, the messages of both parties, and the
+//! plaintext twin. Both parties send a message in every round, at the same time, and what they
+//! write depends only on earlier rounds.
 
 use rand_core::CryptoRng;
 
@@ -24,7 +25,9 @@ crate::correlation::redacted!(Messages<'_>);
 impl Messages<'_> {
     /// Keeps the exclusive or of the last `bytes` bytes that were exchanged.
     pub(crate) fn remember(&mut self, bytes: usize) {
-        for ((opened, own), peer) in self.opened.iter_mut().zip(self.own.iter()).zip(self.peer.iter()).take(bytes) {
+        for ((opened, own), peer) in
+            self.opened.iter_mut().zip(self.own.iter()).zip(self.peer.iter()).take(bytes)
+        {
             *opened = own ^ peer;
         }
     }
@@ -65,18 +68,26 @@ pub trait Protocol: Sync {
     /// The dealer: writes the truth of one record, all zeros so far.
     fn deal<G: CryptoRng>(&self, truth: &mut Truth<'_>, rng: &mut G);
 
-    /// A party's step before round `round`; with `round` equal to [`Protocol::rounds`], the last one, which leaves the
-    /// result in `data`.
+    /// A party's step before round `round`; with `round` equal to [`Protocol::rounds`], the last
+    /// one, which leaves the result in `data`.
     ///
-    /// `messages.own` and `messages.peer` are as long as the messages of the round before; before the step ends, `own`'s
-    /// beginning must hold the message of the round to come (its room is as long as the longest message).
-    fn step<H: Half>(&self, round: usize, half: &mut H, data: &mut Self::Data<'_>, messages: &mut Messages<'_>);
+    /// `messages.own` and `messages.peer` are as long as the messages of the round before; before
+    /// the step ends, `own`'s beginning must hold the message of the round to come (its room is as
+    /// long as the longest message).
+    fn step<H: Half>(
+        &self,
+        round: usize,
+        half: &mut H,
+        data: &mut Self::Data<'_>,
+        messages: &mut Messages<'_>,
+    );
 
     /// The plaintext twin, on plaintext words in place of shares.
     fn twin(&self, data: &mut Self::Data<'_>);
 
-    /// The twin with what the protocol leaves to chance decided by `up`: whether a result that lies between two words is
-    /// rounded up. With `up` always false this is [`Protocol::twin`], which is all there is where a protocol is exact.
+    /// The twin with what the protocol leaves to chance decided by `up`: whether a result that lies
+    /// between two words is rounded up. With `up` always false this is [`Protocol::twin`], which is
+    /// all there is where a protocol is exact.
     fn twin_rounded(&self, data: &mut Self::Data<'_>, _up: &mut impl FnMut() -> bool) {
         self.twin(data);
     }
@@ -132,9 +143,10 @@ impl<'m> BitWriter<'m> {
 #[inline]
 pub(crate) fn get_bits(bytes: &[u8], first: usize, count: u32) -> u32 {
     let tail = bytes.get(first / 8..).unwrap_or(&[]);
-    let word = tail
-        .first_chunk::<4>()
-        .map_or_else(|| tail.iter().rev().fold(0, |word, &byte| word << 8 | u32::from(byte)), |chunk| u32::from_le_bytes(*chunk));
+    let word = tail.first_chunk::<4>().map_or_else(
+        || tail.iter().rev().fold(0, |word, &byte| word << 8 | u32::from(byte)),
+        |chunk| u32::from_le_bytes(*chunk),
+    );
     crate::correlation::record::low_bits(word >> (first % 8), count)
 }
 
@@ -154,7 +166,11 @@ mod tests {
             }
             writer.finish();
             for i in 0..places {
-                assert_eq!(get_bits(&bytes, i * count as usize, count), value(i) & ((1 << count) - 1), "{i} of {count}");
+                assert_eq!(
+                    get_bits(&bytes, i * count as usize, count),
+                    value(i) & ((1 << count) - 1),
+                    "{i} of {count}"
+                );
             }
         }
     }

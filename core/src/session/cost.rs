@@ -34,13 +34,20 @@ impl<const L: usize> Network<L> {
     #[must_use]
     pub fn layer_cost(&self, index: usize) -> Cost {
         let Some(layer) = self.layers().get(index) else { return Cost::default() };
-        let gate = self.gate(index).map(|digits| gate::cost::<u32>(&digits, layer.outputs())).unwrap_or_default();
+        let gate = self
+            .gate(index)
+            .map(|digits| gate::cost::<u32>(&digits, layer.outputs()))
+            .unwrap_or_default();
         let carried: Parts = self.carried(index).into_iter().collect();
-        let carried = Cost { online_blocks: linear::prepare_blocks::<u32>(&carried, u64::MAX), ..Cost::default() };
+        let carried = Cost {
+            online_blocks: linear::prepare_blocks::<u32>(&carried, u64::MAX),
+            ..Cost::default()
+        };
         linear::cost::<u32>(layer.inputs(), &self.parts(index)) + gate + carried
     }
 
-    /// Keystream blocks that the device computes for a session; or some number beyond `limit`, if that is less.
+    /// Keystream blocks that the device computes for a session; or some number beyond `limit`, if
+    /// that is less.
     #[must_use]
     pub fn blocks(&self, limit: u64) -> u64 {
         let mut blocks = 0;
@@ -49,8 +56,13 @@ impl<const L: usize> Network<L> {
                 break;
             }
             let Some(layer) = self.layers().get(index) else { break };
-            let gate = self.gate(index).map(|digits| gate::cost::<u32>(&digits, layer.outputs())).unwrap_or_default();
-            blocks += gate.prepare_blocks + gate.online_blocks + linear::online_blocks::<u32>(layer.inputs());
+            let gate = self
+                .gate(index)
+                .map(|digits| gate::cost::<u32>(&digits, layer.outputs()))
+                .unwrap_or_default();
+            blocks += gate.prepare_blocks
+                + gate.online_blocks
+                + linear::online_blocks::<u32>(layer.inputs());
             let carried: Parts = self.carried(index).into_iter().collect();
             for parts in [self.parts(index), carried] {
                 blocks += linear::prepare_blocks::<u32>(&parts, limit.saturating_sub(blocks));
@@ -64,11 +76,14 @@ impl<const L: usize> Network<L> {
     pub fn session_cost(&self, answer: Answer) -> SessionCost {
         let cost: Cost = (0..self.layers().len()).map(|index| self.layer_cost(index)).sum();
         let layers = self.layers().len() as u64;
-        let gates = (0..self.layers().len()).filter(|&index| self.gate(index).is_some()).count() as u64;
-        let last_gated = self.layers().len().checked_sub(1).is_some_and(|last| self.gate(last).is_some());
+        let gates =
+            (0..self.layers().len()).filter(|&index| self.gate(index).is_some()).count() as u64;
+        let last_gated =
+            self.layers().len().checked_sub(1).is_some_and(|last| self.gate(last).is_some());
         let answer_bytes = (self.outputs() * u32::BYTES) as u64;
         let header = HEADER_BYTES as u64;
-        // An output frame carries the last gate's bits, or the share that the host is to learn, or both.
+        // An output frame carries the last gate's bits, or the share that the host is to learn, or
+        // both.
         let output_frame = u64::from(last_gated || answer.to_host()) * header;
         let output = output_frame + if answer.to_host() { answer_bytes } else { 0 };
         let answered = header + if answer.to_device() { answer_bytes } else { 0 };

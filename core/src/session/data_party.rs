@@ -2,8 +2,9 @@
 //!
 //! * Computes: shares of an input `x` for two servers, and the output from their shares of it.
 //! * Model: servers that do not collude. Server 0 sees a uniform seed, server 1 uniform words.
-//! * Consumes: one number of the party's counter, recorded before a byte is sent; the seed and the query's number come from
-//!   the keystream of the party's key at that number, so no random source is needed and no seed is used twice.
+//! * Consumes: one number of the party's counter, recorded before a byte is sent; the seed and the
+//!   query's number come from the keystream of the party's key at that number, so no random source
+//!   is needed and no seed is used twice.
 //! * Costs: the input and [`QUERY_OVERHEAD_BYTES`] up, two shares of the output down.
 //!
 //! ```text
@@ -24,7 +25,10 @@ use crate::keystream::{ChaCha12, Domain, Key, Keystream, Kind, Rounds};
 use crate::ring::{Ring, read_le_slice, write_le_slice};
 use crate::share;
 use crate::wire::WireError;
-use crate::wire::query::{Half, QUERY_OVERHEAD_BYTES, QueryHeader, QueryId, Reason, Recipient, SEED_BYTES, STATUS_BYTES, Status};
+use crate::wire::query::{
+    Half, QUERY_OVERHEAD_BYTES, QueryHeader, QueryId, Reason, Recipient, SEED_BYTES, STATUS_BYTES,
+    Status,
+};
 use crate::wire::task::Task;
 
 /// Bytes of a piece of ring elements: 64 words of 32 bits, or 32 of 64.
@@ -59,7 +63,8 @@ pub struct Query<C: Rounds = ChaCha12> {
 }
 
 impl<C: Rounds> Query<C> {
-    /// A new question. Its number is recorded as used when this returns, whether or not it is asked.
+    /// A new question. Its number is recorded as used when this returns, whether or not it is
+    /// asked.
     ///
     /// # Errors
     /// [`SessionError::Counter`] if that cannot be promised.
@@ -105,7 +110,11 @@ impl<C: Rounds> Query<C> {
     ///
     /// # Errors
     /// [`SessionError::InputWidth`] before a byte is sent; [`SessionError::Transport`].
-    pub async fn send_masked<R: Ring>(&self, server_1: &mut impl Write, input: &mut [R]) -> Result<(), SessionError> {
+    pub async fn send_masked<R: Ring>(
+        &self,
+        server_1: &mut impl Write,
+        input: &mut [R],
+    ) -> Result<(), SessionError> {
         let inputs = usize::from(self.task.inputs);
         if input.len() != inputs {
             return Err(SessionError::InputWidth { network: inputs, found: input.len() });
@@ -121,13 +130,19 @@ impl<C: Rounds> Query<C> {
         flush(server_1).await
     }
 
-    /// A server's share of the output, added to `answer`: after both servers' it is the output, if it was zeros before.
-    /// If the answer goes to the console, the server's word that it waits there.
+    /// A server's share of the output, added to `answer`: after both servers' it is the output, if
+    /// it was zeros before. If the answer goes to the console, the server's word that it waits
+    /// there.
     ///
     /// # Errors
-    /// [`SessionError::Query`] with the server's reason; [`SessionError::Closed`], [`SessionError::Transport`];
-    /// [`SessionError::AnswerTooWide`] if `answer` has not as many elements as the task has outputs.
-    pub async fn receive<R: Ring>(&self, server: &mut impl Read, answer: &mut [R]) -> Result<(), SessionError> {
+    /// [`SessionError::Query`] with the server's reason; [`SessionError::Closed`],
+    /// [`SessionError::Transport`]; [`SessionError::AnswerTooWide`] if `answer` has not as many
+    /// elements as the task has outputs.
+    pub async fn receive<R: Ring>(
+        &self,
+        server: &mut impl Read,
+        answer: &mut [R],
+    ) -> Result<(), SessionError> {
         let outputs = usize::from(self.task.outputs);
         if answer.len() != outputs {
             return Err(SessionError::AnswerTooWide { network: outputs, limit: answer.len() });
@@ -162,10 +177,12 @@ impl<C: Rounds> Query<C> {
 }
 
 impl<C: Rounds> Query<C> {
-    /// Both servers' replies: the output, added to `answer`, which was zeros before; see [`Query::receive`].
+    /// Both servers' replies: the output, added to `answer`, which was zeros before; see
+    /// [`Query::receive`].
     ///
     /// # Errors
-    /// The server that failed, and why. If server 0 only misses the other one, what that says is worth more.
+    /// The server that failed, and why. If server 0 only misses the other one, what that says is
+    /// worth more.
     pub async fn receive_both<R: Ring>(
         &self,
         server_0: &mut impl Read,
@@ -176,7 +193,9 @@ impl<C: Rounds> Query<C> {
             Ok(()) => self.receive(server_1, answer).await.map_err(|error| (1, error)),
             Err(error @ SessionError::Query(Reason::NoPartner | Reason::PeerLost)) => {
                 match self.receive(server_1, answer).await {
-                    Err(known @ SessionError::Query(reason)) if reason != Reason::NoPartner => Err((1, known)),
+                    Err(known @ SessionError::Query(reason)) if reason != Reason::NoPartner => {
+                        Err((1, known))
+                    }
                     _ => Err((0, error)),
                 }
             }
@@ -204,6 +223,9 @@ fn status_of(bytes: &[u8], filled: usize) -> Option<Status> {
 
 impl<C: Rounds> fmt::Debug for Query<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Query").field("id", &self.id).field("recipient", &self.recipient).finish_non_exhaustive()
+        f.debug_struct("Query")
+            .field("id", &self.id)
+            .field("recipient", &self.recipient)
+            .finish_non_exhaustive()
     }
 }

@@ -1,4 +1,5 @@
-//! The dealer's side of a session: all corrections of a network, in the order in which the host spends them.
+//! The dealer's side of a session: all corrections of a network, in the order in which the host
+//! spends them.
 
 use rand_core::CryptoRng;
 
@@ -9,25 +10,34 @@ use crate::network::Network;
 /// Bytes of the corrections of one session.
 #[must_use]
 pub fn correction_bytes<const L: usize>(network: &Network<L>) -> usize {
-    (0..network.layers().len()).map(|index| layer_bytes(network, index)).map(|(linear, gates)| linear + gates).sum()
+    (0..network.layers().len())
+        .map(|index| layer_bytes(network, index))
+        .map(|(linear, gates)| linear + gates)
+        .sum()
 }
 
 /// Bytes of a layer's linear corrections and of its gates'.
 fn layer_bytes<const L: usize>(network: &Network<L>, index: usize) -> (usize, usize) {
     let outputs = network.layers().get(index).map_or(0, |layer| usize::from(layer.outputs()));
-    let gates = network.gate(index).map_or(0, |digits| gate::correction_bytes::<u32>(&digits) * outputs);
+    let gates =
+        network.gate(index).map_or(0, |digits| gate::correction_bytes::<u32>(&digits) * outputs);
     (linear::correction_bytes::<u32>(&network.parts(index)), gates)
 }
 
 /// Words of scratch that [`session()`] needs.
 #[must_use]
 pub fn scratch_elems<const L: usize>(network: &Network<L>) -> usize {
-    (0..network.layers().len()).map(|index| linear::deal_scratch_elems(&network.parts(index))).max().unwrap_or(0)
+    (0..network.layers().len())
+        .map(|index| linear::deal_scratch_elems(&network.parts(index)))
+        .max()
+        .unwrap_or(0)
 }
 
 /// Writes the corrections of session `session` to `out`, [`correction_bytes`] long.
 ///
-/// `keystream` is the device's; `masked_weights` are the weights `A`, first layer first; `scratch` holds [`scratch_elems`]. A session must not be dealt for two models: the difference of their corrections would show.
+/// `keystream` is the device's; `masked_weights` are the weights `A`, first layer first; `scratch`
+/// holds [`scratch_elems`]. A session must not be dealt for two models: the difference of their
+/// corrections would show.
 ///
 /// # Errors
 /// [`LengthError`] if a slice has not the length that the network asks for.

@@ -1,11 +1,14 @@
-//! Who speaks when, for a whole network: the device as [`p0`], the host as [`p1`], the dealer in [`deal`].
+//! Who speaks when, for a whole network: the device as [`p0`], the host as [`p1`], the dealer in
+//! [`deal`].
 //!
-//! Two servers run the same session on an input that they hold shares of: server 0 as [`p0`], server 1 as [`p1`], with the
-//! greetings of [`servers`]. The device is then a [`data_party`], which shares its input and adds up two answers.
+//! Two servers run the same session on an input that they hold shares of: server 0 as [`p0`],
+//! server 1 as [`p1`], with the greetings of [`servers`]. The device is then a [`data_party`],
+//! which shares its input and adds up two answers.
 //!
-//! Sessions are generic over `embedded-io-async` and know no socket, board or file. They work through a network layer by
-//! layer and piece by piece, so that the device's memory does not grow with a layer's width. States are types: after an
-//! error the state is gone, the session is dead, and a retry takes the next number. Time-outs belong to the transport.
+//! Sessions are generic over `embedded-io-async` and know no socket, board or file. They work
+//! through a network layer by layer and piece by piece, so that the device's memory does not grow
+//! with a layer's width. States are types: after an error the state is gone, the session is dead,
+//! and a retry takes the next number. Time-outs belong to the transport.
 
 pub mod cost;
 pub mod data_party;
@@ -28,7 +31,8 @@ use crate::wire::control::{self, MAX_CONTROL_BYTES, Refusal};
 use crate::wire::frame::{HEADER_BYTES, Header, Kind};
 use crate::wire::query::Reason;
 
-/// A granted session number may be at most this far ahead of the device's: a host cannot use up the counter.
+/// A granted session number may be at most this far ahead of the device's: a host cannot use up the
+/// counter.
 pub const MAX_SESSION_SKIP: u64 = 1 << 32;
 
 /// Where a party keeps the number of its next session.
@@ -39,7 +43,8 @@ pub trait SessionCounter {
     /// [`CounterError`] if the number cannot be read.
     fn next(&mut self) -> impl Future<Output = Result<u64, CounterError>>;
 
-    /// Records `session`, and every number below it, as used. Returns only when the record survives a power cut.
+    /// Records `session`, and every number below it, as used. Returns only when the record survives
+    /// a power cut.
     ///
     /// # Errors
     /// [`CounterError`] if that cannot be promised; the session is then not begun.
@@ -133,40 +138,71 @@ impl fmt::Display for SessionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Transport(ErrorKind::TimedOut) => {
-                write!(f, "the peer did not answer in time; check the network, the session is abandoned")
+                write!(
+                    f,
+                    "the peer did not answer in time; check the network, the session is abandoned"
+                )
             }
-            Self::Transport(kind) => write!(f, "the connection failed ({kind}); check the network, the session is abandoned"),
-            Self::Closed => write!(f, "the peer closed the connection in the middle; see its log, the session is abandoned"),
-            Self::Wire(error @ (WireError::NotSharelet | WireError::Version { .. })) => write!(f, "{error}"),
+            Self::Transport(kind) => write!(
+                f,
+                "the connection failed ({kind}); check the network, the session is abandoned"
+            ),
+            Self::Closed => write!(
+                f,
+                "the peer closed the connection in the middle; see its log, the session is \
+                 abandoned"
+            ),
+            Self::Wire(error @ (WireError::NotSharelet | WireError::Version { .. })) => {
+                write!(f, "{error}")
+            }
             Self::Wire(error) => {
                 write!(
                     f,
-                    "unexpected bytes from the peer: {error}; the session is abandoned, check that both sides run the same release"
+                    "unexpected bytes from the peer: {error}; the session is abandoned, check \
+                     that both sides run the same release"
                 )
             }
             Self::Refused(refusal) => write!(f, "the peer refused: {refusal}"),
             Self::Network(error) => write!(f, "the host's network is refused: {error}"),
             Self::InputWidth { network, found } => {
-                write!(f, "the network takes {network} values, the reading has {found}; use the model made for this sensor")
+                write!(
+                    f,
+                    "the network takes {network} values, the reading has {found}; use the model \
+                     made for this sensor"
+                )
             }
             Self::AnswerTooWide { network, limit } => {
-                write!(f, "the network answers {network} values, the buffer holds {limit}; enlarge it or use another model")
+                write!(
+                    f,
+                    "the network answers {network} values, the buffer holds {limit}; enlarge it \
+                     or use another model"
+                )
             }
             Self::TooMuchWork { network, limit } => {
                 write!(
                     f,
-                    "the network takes {network} or more keystream blocks, the device allows {limit}; raise its bound or use a smaller model"
+                    "the network takes {network} or more keystream blocks, the device allows \
+                     {limit}; raise its bound or use a smaller model"
                 )
             }
             Self::PublicAnswer => write!(
                 f,
-                "the network's last layer has neither weights nor an activation, and the host is to learn its answer; keep the answer, or end the network in a layer with weights"
+                "the network's last layer has neither weights nor an activation, and the host is \
+                 to learn its answer; keep the answer, or end the network in a layer with weights"
             ),
             Self::SessionNumber { next, granted } => {
-                write!(f, "the host granted session {granted} where {next} is the next unused; the session is not begun")
+                write!(
+                    f,
+                    "the host granted session {granted} where {next} is the next unused; the \
+                     session is not begun"
+                )
             }
-            Self::Counter => write!(f, "the session counter could not be recorded; the session is not begun"),
-            Self::Correction(error) => write!(f, "the dealer's correction is damaged: {error}; discard it"),
+            Self::Counter => {
+                write!(f, "the session counter could not be recorded; the session is not begun")
+            }
+            Self::Correction(error) => {
+                write!(f, "the dealer's correction is damaged: {error}; discard it")
+            }
             Self::Step(error) => write!(f, "a buffer has the wrong length: {error}"),
             Self::Query(reason) => write!(f, "the server refused: {reason}"),
         }
@@ -232,12 +268,19 @@ async fn check_refusal(io: &mut impl Read, header: Header) -> Result<Header, Ses
 }
 
 /// Reads the body of a control frame of a variable length.
-async fn read_control_body<'b>(io: &mut impl Read, header: Header, buffer: &'b mut [u8]) -> Result<&'b [u8], SessionError> {
+async fn read_control_body<'b>(
+    io: &mut impl Read,
+    header: Header,
+    buffer: &'b mut [u8],
+) -> Result<&'b [u8], SessionError> {
     let too_long = || WireError::WrongLength {
         expected_bytes: u32::try_from(buffer.len()).unwrap_or(u32::MAX),
         found_bytes: header.body_bytes,
     };
-    let len = usize::try_from(header.body_bytes).ok().filter(|&len| len <= buffer.len()).ok_or_else(too_long)?;
+    let len = usize::try_from(header.body_bytes)
+        .ok()
+        .filter(|&len| len <= buffer.len())
+        .ok_or_else(too_long)?;
     let body = buffer.get_mut(..len).unwrap_or(&mut []);
     read_exact(io, body).await?;
     Ok(body)
@@ -249,7 +292,11 @@ fn expect_control(header: Header, kind: Kind) -> Result<(), WireError> {
 }
 
 /// Reads a control message of kind `kind`.
-async fn read_control<'b>(io: &mut impl Read, kind: Kind, buffer: &'b mut [u8]) -> Result<&'b [u8], SessionError> {
+async fn read_control<'b>(
+    io: &mut impl Read,
+    kind: Kind,
+    buffer: &'b mut [u8],
+) -> Result<&'b [u8], SessionError> {
     let header = read_header(io).await?;
     expect_control(header, kind)?;
     read_control_body(io, header, buffer).await
@@ -264,33 +311,58 @@ fn first_frame(error: SessionError) -> SessionError {
 }
 
 /// Reads the header of a bulk frame, whose length follows from public shapes.
-async fn expect_bulk(io: &mut impl Read, kind: Kind, layer: usize, body_bytes: usize) -> Result<(), SessionError> {
+async fn expect_bulk(
+    io: &mut impl Read,
+    kind: Kind,
+    layer: usize,
+    body_bytes: usize,
+) -> Result<(), SessionError> {
     let header = read_header(io).await?;
     Ok(header.expect(bulk_header(kind, layer, body_bytes))?)
 }
 
-async fn write_bulk_header(io: &mut impl Write, kind: Kind, layer: usize, body_bytes: usize) -> Result<(), SessionError> {
+async fn write_bulk_header(
+    io: &mut impl Write,
+    kind: Kind,
+    layer: usize,
+    body_bytes: usize,
+) -> Result<(), SessionError> {
     write_all(io, &bulk_header(kind, layer, body_bytes).emit()).await
 }
 
 fn bulk_header(kind: Kind, layer: usize, body_bytes: usize) -> Header {
-    Header { kind, layer: u8::try_from(layer).unwrap_or(u8::MAX), body_bytes: u32::try_from(body_bytes).unwrap_or(u32::MAX) }
+    Header {
+        kind,
+        layer: u8::try_from(layer).unwrap_or(u8::MAX),
+        body_bytes: u32::try_from(body_bytes).unwrap_or(u32::MAX),
+    }
 }
 
 /// Writes a control frame whose body is already in `body`.
-async fn write_control_body(io: &mut impl Write, kind: Kind, body: &[u8]) -> Result<(), SessionError> {
+async fn write_control_body(
+    io: &mut impl Write,
+    kind: Kind,
+    body: &[u8],
+) -> Result<(), SessionError> {
     write_bulk_header(io, kind, 0, body.len()).await?;
     write_all(io, body).await?;
     flush(io).await
 }
 
-async fn write_control<T: Serialize>(io: &mut impl Write, kind: Kind, message: &T) -> Result<(), SessionError> {
+async fn write_control<T: Serialize>(
+    io: &mut impl Write,
+    kind: Kind,
+    message: &T,
+) -> Result<(), SessionError> {
     let mut buffer = [0; MAX_CONTROL_BYTES];
     let used = control::emit(message, &mut buffer).ok_or(WireError::Malformed)?;
     write_control_body(io, kind, buffer.get(..used).unwrap_or(&[])).await
 }
 
-async fn read_message<T: for<'a> Deserialize<'a>>(io: &mut impl Read, kind: Kind) -> Result<T, SessionError> {
+async fn read_message<T: for<'a> Deserialize<'a>>(
+    io: &mut impl Read,
+    kind: Kind,
+) -> Result<T, SessionError> {
     let mut buffer = [0; MAX_CONTROL_BYTES];
     Ok(control::parse(read_control(io, kind, &mut buffer).await?)?)
 }

@@ -1,12 +1,13 @@
 //! `P0`'s side of a connection: the device.
 //!
-//! [`connect`] shakes hands; [`Connected::prepare`] takes a session number and does everything that does not depend on
-//! the input; [`Prepared::infer`] is the online phase, one round trip per layer. Nothing that leaves the device depends
-//! on the input without a one-time mask over it, whatever the host sends.
+//! [`connect`] shakes hands; [`Connected::prepare`] takes a session number and does everything that
+//! does not depend on the input; [`Prepared::infer`] is the online phase, one round trip per layer.
+//! Nothing that leaves the device depends on the input without a one-time mask over it, whatever
+//! the host sends.
 //!
-//! Memory: a tile of [`TILE_ELEMS`] ring elements while preparing, and another for the kernel of a layer of windows; two
-//! pieces while inferring, and those tiles where a max-pool carries a vector over; and the caller's answer buffer, which
-//! holds the device's share of the answer in between.
+//! Memory: a tile of [`TILE_ELEMS`] ring elements while preparing, and another for the kernel of a
+//! layer of windows; two pieces while inferring, and those tiles where a max-pool carries a vector
+//! over; and the caller's answer buffer, which holds the device's share of the answer in between.
 
 use core::fmt;
 
@@ -15,8 +16,9 @@ use embedded_io_async::{Read, Write};
 use zeroize::Zeroize;
 
 use super::{
-    MAX_SESSION_SKIP, SessionCounter, SessionError, expect_bulk, first_frame, flush, read_control, read_exact, read_message,
-    refuse, write_all, write_bulk_header, write_control, write_control_body,
+    MAX_SESSION_SKIP, SessionCounter, SessionError, expect_bulk, first_frame, flush, read_control,
+    read_exact, read_message, refuse, write_all, write_bulk_header, write_control,
+    write_control_body,
 };
 use crate::correlation::digits::Digits;
 use crate::correlation::{Offline, Online, PIECE_ELEMS, SessionToken, gate, linear};
@@ -29,7 +31,8 @@ use crate::shape::TILE_ELEMS;
 use crate::share;
 use crate::wire::WireError;
 use crate::wire::control::{
-    self, Answer, DeviceId, Grant, Hello, Refusal, Request, Welcome, WelcomeError, max_welcome_bytes, parse_welcome,
+    self, Answer, DeviceId, Grant, Hello, Refusal, Request, Welcome, WelcomeError,
+    max_welcome_bytes, parse_welcome,
 };
 use crate::wire::frame::Kind;
 
@@ -78,8 +81,9 @@ pub struct Policy {
     pub inputs: Option<usize>,
     /// Elements that the answer buffer holds; a network with a wider answer is refused.
     pub max_outputs: usize,
-    /// Keystream blocks that a session may take, before and after the input is there, see [`crate::session::cost::SessionCost`];
-    /// a network that keeps the device busy for longer is refused. A block is 16 weights of a dense layer.
+    /// Keystream blocks that a session may take, before and after the input is there, see
+    /// [`crate::session::cost::SessionCost`]; a network that keeps the device busy for longer is
+    /// refused. A block is 16 weights of a dense layer.
     pub max_blocks: u64,
 }
 
@@ -94,8 +98,8 @@ pub struct Connected<'d, T, C: Rounds, const L: usize> {
 
 /// Shakes hands: says who is there, and gets the network's description.
 ///
-/// `L` bounds the layers, at least 6. The description goes to `network`, whatever is there. One that the device cannot
-/// serve is refused with the reason.
+/// `L` bounds the layers, at least 6. The description goes to `network`, whatever is there. One
+/// that the device cannot serve is refused with the reason.
 ///
 /// # Errors
 /// [`SessionError`]; the connection is then of no further use.
@@ -105,7 +109,12 @@ pub async fn connect<'d, T: Read + Write, C: Rounds, const L: usize>(
     policy: Policy,
     network: &'d mut Network<L>,
 ) -> Result<Connected<'d, T, C, L>, SessionError> {
-    const { assert!(max_welcome_bytes(L) <= L * WELCOME_LAYER_BYTES, "the room for a welcome is sized by layers, six at least") };
+    const {
+        assert!(
+            max_welcome_bytes(L) <= L * WELCOME_LAYER_BYTES,
+            "the room for a welcome is sized by layers, six at least"
+        )
+    };
     let mut buffer = [[0; WELCOME_LAYER_BYTES]; L];
     let buffer = buffer.as_flattened_mut();
     let key = identity.keystream.key_id();
@@ -130,7 +139,11 @@ pub async fn connect<'d, T: Read + Write, C: Rounds, const L: usize>(
 
 /// Reads a welcome, apart from the future that waits for it: a description takes much of a stack.
 #[inline(never)]
-fn accept<const L: usize>(body: &[u8], policy: Policy, network: &mut Network<L>) -> Result<Welcome, (SessionError, Refusal)> {
+fn accept<const L: usize>(
+    body: &[u8],
+    policy: Policy,
+    network: &mut Network<L>,
+) -> Result<Welcome, (SessionError, Refusal)> {
     let welcome = parse_welcome(body, network).map_err(refusal_of)?;
     check_policy(network, policy)?;
     Ok(welcome)
@@ -139,23 +152,30 @@ fn accept<const L: usize>(body: &[u8], policy: Policy, network: &mut Network<L>)
 /// What to tell the caller, and what the host.
 fn refusal_of(error: WelcomeError) -> (SessionError, Refusal) {
     match error {
-        WelcomeError::Wire(error @ WireError::Version { .. }) => (error.into(), Refusal::Version { ours: crate::wire::VERSION }),
-        WelcomeError::Wire(error) => (error.into(), Refusal::Protocol),
-        WelcomeError::Network(error @ NetworkError::TooManyLayers { limit }) => {
-            (SessionError::Network(error), Refusal::TooManyLayers { limit: u8::try_from(limit).unwrap_or(u8::MAX) })
+        WelcomeError::Wire(error @ WireError::Version { .. }) => {
+            (error.into(), Refusal::Version { ours: crate::wire::VERSION })
         }
+        WelcomeError::Wire(error) => (error.into(), Refusal::Protocol),
+        WelcomeError::Network(error @ NetworkError::TooManyLayers { limit }) => (
+            SessionError::Network(error),
+            Refusal::TooManyLayers { limit: u8::try_from(limit).unwrap_or(u8::MAX) },
+        ),
         WelcomeError::Network(error) => (SessionError::Network(error), Refusal::BadNetwork),
     }
 }
 
-fn check_policy<const L: usize>(network: &Network<L>, policy: Policy) -> Result<(), (SessionError, Refusal)> {
+fn check_policy<const L: usize>(
+    network: &Network<L>,
+    policy: Policy,
+) -> Result<(), (SessionError, Refusal)> {
     let elems = |count: usize| u16::try_from(count).unwrap_or(u16::MAX);
     if let Some(found) = policy.inputs.filter(|&inputs| inputs != network.inputs()) {
         let error = SessionError::InputWidth { network: network.inputs(), found };
         return Err((error, Refusal::InputWidth { sensor: elems(found) }));
     }
     if network.outputs() > policy.max_outputs {
-        let error = SessionError::AnswerTooWide { network: network.outputs(), limit: policy.max_outputs };
+        let error =
+            SessionError::AnswerTooWide { network: network.outputs(), limit: policy.max_outputs };
         return Err((error, Refusal::AnswerTooWide { limit: elems(policy.max_outputs) }));
     }
     if policy.answer.to_host() && network.opens_a_public_map() {
@@ -164,7 +184,10 @@ fn check_policy<const L: usize>(network: &Network<L>, policy: Policy) -> Result<
     let limit = policy.max_blocks;
     let blocks = network.blocks(limit);
     if blocks > limit {
-        return Err((SessionError::TooMuchWork { network: blocks, limit }, Refusal::TooMuchWork { limit }));
+        return Err((
+            SessionError::TooMuchWork { network: blocks, limit },
+            Refusal::TooMuchWork { limit },
+        ));
     }
     Ok(())
 }
@@ -180,10 +203,11 @@ impl<'d, T: Read + Write, C: Rounds, const L: usize> Connected<'d, T, C, L> {
         &mut self.io
     }
 
-    /// Takes a session number and does everything that does not depend on the input: the products `E r + a_0`, and the
-    /// first message of every gate. To be called while the device is idle.
+    /// Takes a session number and does everything that does not depend on the input: the products
+    /// `E r + a_0`, and the first message of every gate. To be called while the device is idle.
     ///
-    /// `answer` holds at least [`Network::outputs`] elements, and is in use until the inference is done.
+    /// `answer` holds at least [`Network::outputs`] elements, and is in use until the inference is
+    /// done.
     ///
     /// # Errors
     /// [`SessionError`]; the session's number is then used, and the connection of no further use.
@@ -211,7 +235,13 @@ impl<'d, T: Read + Write, C: Rounds, const L: usize> Connected<'d, T, C, L> {
             let (rows, masks) = offline.layer(&self.model, self.network.parts(index), gated);
             match masks {
                 Some(masks) => {
-                    write_bulk_header(&mut self.io, Kind::Prepared, index, usize::from(layer.outputs()) * u32::BYTES).await?;
+                    write_bulk_header(
+                        &mut self.io,
+                        Kind::Prepared,
+                        index,
+                        usize::from(layer.outputs()) * u32::BYTES,
+                    )
+                    .await?;
                     send_masked(&mut self.io, rows, masks).await?;
                 }
                 None => keep_share(rows, answer).await?,
@@ -242,7 +272,10 @@ async fn send_masked<C: Rounds>(
 }
 
 /// The share of the last accumulator, which is the device's share of the answer.
-async fn keep_share<C: Rounds>(rows: linear::Rows<'_, C>, answer: &mut [u32]) -> Result<(), SessionError> {
+async fn keep_share<C: Rounds>(
+    rows: linear::Rows<'_, C>,
+    answer: &mut [u32],
+) -> Result<(), SessionError> {
     let mut tile = [0; TILE_ELEMS];
     for (rows, words) in rows.zip(answer.chunks_mut(PIECE_ELEMS)) {
         linear_step::prepare(rows, &mut tile, words)?;
@@ -286,13 +319,17 @@ impl<'d, 'b, T: Read + Write, C: Rounds, const L: usize> Prepared<'d, 'b, T, C, 
 
     /// Evaluates the network on `input`, [`Network::inputs`] words of fixed point.
     ///
-    /// Returns the connection and the answer: words with [`Network::output_frac_bits`] fraction bits, or an empty slice
-    /// if the device is not to learn it.
+    /// Returns the connection and the answer: words with [`Network::output_frac_bits`] fraction
+    /// bits, or an empty slice if the device is not to learn it.
     ///
     /// # Errors
-    /// [`SessionError`]; the session is then dead, and the connection of no further use. An input of the wrong width is
-    /// refused before a byte is sent, but it, too, ends the session: check it against [`Prepared::network`] first.
-    pub async fn infer(self, input: &[u32]) -> Result<(Connected<'d, T, C, L>, &'b mut [u32]), SessionError> {
+    /// [`SessionError`]; the session is then dead, and the connection of no further use. An input
+    /// of the wrong width is refused before a byte is sent, but it, too, ends the session: check it
+    /// against [`Prepared::network`] first.
+    pub async fn infer(
+        self,
+        input: &[u32],
+    ) -> Result<(Connected<'d, T, C, L>, &'b mut [u32]), SessionError> {
         let policy = self.connected.answer;
         self.evaluate(input, Some(policy)).await
     }
@@ -300,15 +337,20 @@ impl<'d, 'b, T: Read + Write, C: Rounds, const L: usize> Prepared<'d, 'b, T, C, 
     /// Evaluates the network on `share`, `P0`'s share of an input, with a `P1` that calls
     /// [`infer_shared`](super::p1::Ready::infer_shared).
     ///
-    /// Returns the connection and `P0`'s share of the answer, which nobody learns: `P1` has the other.
+    /// Returns the connection and `P0`'s share of the answer, which nobody learns: `P1` has the
+    /// other.
     ///
     /// # Errors
     /// As [`Prepared::infer`].
-    pub async fn infer_shared(self, share: &[u32]) -> Result<(Connected<'d, T, C, L>, &'b mut [u32]), SessionError> {
+    pub async fn infer_shared(
+        self,
+        share: &[u32],
+    ) -> Result<(Connected<'d, T, C, L>, &'b mut [u32]), SessionError> {
         self.evaluate(share, None).await
     }
 
-    /// The online phase; without a policy the answer stays shared, and no message follows the last layer's.
+    /// The online phase; without a policy the answer stays shared, and no message follows the last
+    /// layer's.
     async fn evaluate(
         self,
         input: &[u32],
@@ -322,7 +364,8 @@ impl<'d, 'b, T: Read + Write, C: Rounds, const L: usize> Prepared<'d, 'b, T, C, 
         }
         let mut pending: Option<Gate<'_, C>> = None;
         for (index, layer) in network.layers().iter().enumerate() {
-            let (masks, tables) = online.layer((layer.inputs(), layer.outputs()), network.gate(index));
+            let (masks, tables) =
+                online.layer((layer.inputs(), layer.outputs()), network.gate(index));
             match pending {
                 Some(gate) => pass_gate(io, index - 1, gate, masks, layer.inputs()).await?,
                 None => send_input(io, input, masks).await?,
@@ -343,7 +386,11 @@ impl<'d, 'b, T: Read + Write, C: Rounds, const L: usize> Prepared<'d, 'b, T, C, 
 }
 
 /// The masked input of the first layer.
-async fn send_input<C: Rounds>(io: &mut impl Write, input: &[u32], masks: linear::InputMasks<'_, C>) -> Result<(), SessionError> {
+async fn send_input<C: Rounds>(
+    io: &mut impl Write,
+    input: &[u32],
+    masks: linear::InputMasks<'_, C>,
+) -> Result<(), SessionError> {
     let (mut words, mut bytes) = ([0; PIECE_ELEMS], [0; PIECE_BYTES]);
     write_bulk_header(io, Kind::Input, 0, size_of_val(input)).await?;
     for (masks, input) in masks.zip(input.chunks(PIECE_ELEMS)) {
@@ -380,7 +427,8 @@ impl GatePiece {
         }
     }
 
-    /// Reads `z` and the host's opened bits, sends the device's, and returns its share of the result.
+    /// Reads `z` and the host's opened bits, sends the device's, and returns its share of the
+    /// result.
     async fn pass<T: Read + Write, C: Rounds>(
         &mut self,
         io: &mut T,
@@ -438,7 +486,8 @@ async fn pass_gate<T: Read + Write, C: Rounds>(
     flush(io).await
 }
 
-/// The gate of the last layer: `z` in; opened bits, and the share of the answer if the host is to learn it, out.
+/// The gate of the last layer: `z` in; opened bits, and the share of the answer if the host is to
+/// learn it, out.
 async fn pass_last_gate<T: Read + Write, C: Rounds>(
     io: &mut T,
     layer: usize,
@@ -462,7 +511,11 @@ async fn pass_last_gate<T: Read + Write, C: Rounds>(
 }
 
 /// The share of an answer that no gate precedes, for the host.
-async fn send_output(io: &mut impl Write, layer: usize, answer: &[u32]) -> Result<(), SessionError> {
+async fn send_output(
+    io: &mut impl Write,
+    layer: usize,
+    answer: &[u32],
+) -> Result<(), SessionError> {
     write_bulk_header(io, Kind::Output, layer, size_of_val(answer)).await?;
     let mut bytes = [0; PIECE_BYTES];
     for words in answer.chunks(PIECE_ELEMS) {

@@ -1,8 +1,9 @@
 //! `P1`'s side of a connection: the host.
 //!
-//! The host's program answers the handshake ([`receive_hello`], [`welcome`]), grants sessions ([`receive_request`],
-//! [`grant`]), and runs one [`P1`] per session. Reading and writing are separate halves of the connection, so that a
-//! layer wider than every buffer in between cannot stall both parties.
+//! The host's program answers the handshake ([`receive_hello`], [`welcome`]), grants sessions
+//! ([`receive_request`], [`grant`]), and runs one [`P1`] per session. Reading and writing are
+//! separate halves of the connection, so that a layer wider than every buffer in between cannot
+//! stall both parties.
 
 use core::fmt;
 use core::future::Future;
@@ -13,8 +14,8 @@ use embassy_futures::select::{Either, select};
 use embedded_io_async::{Read, Write};
 
 use super::{
-    SessionError, check_refusal, expect_bulk, expect_control, first_frame, flush, read_control, read_exact, write_all,
-    write_bulk_header, write_control, write_control_body,
+    SessionError, check_refusal, expect_bulk, expect_control, first_frame, flush, read_control,
+    read_exact, write_all, write_bulk_header, write_control, write_control_body,
 };
 use crate::correlation::{PIECE_ELEMS, gate, linear};
 use crate::network::{Affine, Network};
@@ -35,10 +36,13 @@ const PIECE_BYTES: usize = PIECE_ELEMS * u32::BYTES;
 /// [`SessionError::Wire`] if it is not a sharelet device of this version.
 pub async fn receive_hello(io: &mut impl Read) -> Result<Hello, SessionError> {
     let mut buffer = [0; MAX_CONTROL_BYTES];
-    Ok(control::parse_hello(read_control(io, Kind::Hello, &mut buffer).await.map_err(first_frame)?)?)
+    Ok(control::parse_hello(
+        read_control(io, Kind::Hello, &mut buffer).await.map_err(first_frame)?,
+    )?)
 }
 
-/// Sends the network's description and the seed of `E`. `buffer` has room for [`control::max_welcome_bytes`].
+/// Sends the network's description and the seed of `E`. `buffer` has room for
+/// [`control::max_welcome_bytes`].
 ///
 /// # Errors
 /// [`SessionError`].
@@ -137,7 +141,8 @@ pub struct P1<'n, M, const L: usize> {
 }
 
 impl<'n, M: Affine, const L: usize> P1<'n, M, L> {
-    /// A session on `network`, whose weights `model` has; `answer` says who learns the result of [`Ready::infer`].
+    /// A session on `network`, whose weights `model` has; `answer` says who learns the result of
+    /// [`Ready::infer`].
     #[must_use]
     pub fn new(network: &'n Network<L>, model: &'n M, answer: Answer) -> Self {
         Self { network, model, answer }
@@ -147,14 +152,20 @@ impl<'n, M: Affine, const L: usize> P1<'n, M, L> {
     ///
     /// # Errors
     /// [`SessionError`]; the session is then dead.
-    pub async fn prepare<'s>(self, reader: &mut impl Read, scratch: Scratch<'s>) -> Result<Prepared<'n, 's, M, L>, SessionError> {
+    pub async fn prepare<'s>(
+        self,
+        reader: &mut impl Read,
+        scratch: Scratch<'s>,
+    ) -> Result<Prepared<'n, 's, M, L>, SessionError> {
         let mut masked = &mut *scratch.masked;
         for (index, layer) in self.network.layers().iter().enumerate() {
             if self.network.gate(index).is_none() {
                 continue;
             }
             let outputs = usize::from(layer.outputs());
-            let (words, rest) = core::mem::take(&mut masked).split_at_mut_checked(outputs).ok_or(too_short(outputs))?;
+            let (words, rest) = core::mem::take(&mut masked)
+                .split_at_mut_checked(outputs)
+                .ok_or(too_short(outputs))?;
             masked = rest;
             expect_bulk(reader, Kind::Prepared, index, size_of_val(words)).await?;
             receive_words(reader, words).await?;
@@ -164,7 +175,10 @@ impl<'n, M: Affine, const L: usize> P1<'n, M, L> {
 }
 
 fn too_short(expected_elems: usize) -> SessionError {
-    SessionError::Step(crate::protocol::StepError::LengthMismatch { expected_elems, found_elems: 0 })
+    SessionError::Step(crate::protocol::StepError::LengthMismatch {
+        expected_elems,
+        found_elems: 0,
+    })
 }
 
 /// A session that waits for the device's input, perhaps for long.
@@ -229,7 +243,8 @@ impl<'s, M: Affine, const L: usize> Ready<'_, 's, M, L> {
         self.evaluate(reader, writer, corrections, share, None).await
     }
 
-    /// The online phase. `share` is added to the input that `P0` masked; without a policy the answer stays shared.
+    /// The online phase. `share` is added to the input that `P0` masked; without a policy the
+    /// answer stays shared.
     ///
     /// Returns the answer if the host learns it, and its share of it otherwise.
     async fn evaluate(
@@ -253,9 +268,15 @@ impl<'s, M: Affine, const L: usize> Ready<'_, 's, M, L> {
         for (index, layer) in network.layers().iter().enumerate() {
             let (outputs, parts) = (usize::from(layer.outputs()), network.parts(index));
             let place = network.vector(index + 1);
-            let (known, next) = vectors.split_at_mut_checked(place.start).ok_or(too_short(outputs))?;
+            let (known, next) =
+                vectors.split_at_mut_checked(place.start).ok_or(too_short(outputs))?;
             let y = slice(output, 0..outputs)?;
-            model.affine(index, &parts, |source| known.get(network.vector(usize::from(source))).unwrap_or(&[]), y);
+            model.affine(
+                index,
+                &parts,
+                |source| known.get(network.vector(usize::from(source))).unwrap_or(&[]),
+                y,
+            );
             let correction_bytes = linear::correction_bytes::<u32>(&parts);
             // A map whose weights are public needs none.
             if correction_bytes > 0 {
@@ -279,12 +300,17 @@ impl<'s, M: Affine, const L: usize> Ready<'_, 's, M, L> {
             let (peer_masked, rest) = masked.split_at_checked(outputs).ok_or(too_short(outputs))?;
             masked = rest;
             let received_bytes = outputs * gate::correction_bytes::<u32>(&digits);
-            let received = gate::Received::new::<u32>(digits, layer.outputs(), corrections.take(received_bytes))?;
+            let received = gate::Received::new::<u32>(
+                digits,
+                layer.outputs(),
+                corrections.take(received_bytes),
+            )?;
             let opened = gate_step::open_p1(received, peer_masked, own_bits, y)?;
             let piece_bits = opened_bytes(&digits, PIECE_ELEMS);
             let send = send_gate(writer, index, y, own_bits, piece_bits);
             let layer_of_reply = if index < last { index + 1 } else { index };
-            let receive = receive_gate_reply(reader, kind, layer_of_reply, peer_bits, piece_bits, next);
+            let receive =
+                receive_gate_reply(reader, kind, layer_of_reply, peer_bits, piece_bits, next);
             both_ways(receive, send).await?;
             gate_step::finish_p1(opened, own_bits, peer_bits, y)?;
             if let Some(part) = network.carried(index) {
@@ -313,8 +339,8 @@ impl<'s, M: Affine, const L: usize> Ready<'_, 's, M, L> {
 
 /// Receives and sends at once.
 ///
-/// A device that sends nonsense ends both, even if it does not read any more. One that reads no more may have said why:
-/// its refusal is worth more than the transport's error.
+/// A device that sends nonsense ends both, even if it does not read any more. One that reads no
+/// more may have said why: its refusal is worth more than the transport's error.
 async fn both_ways(
     receive: impl Future<Output = Result<(), SessionError>>,
     send: impl Future<Output = Result<(), SessionError>>,
@@ -342,7 +368,8 @@ fn slice(words: &mut [u32], range: Range<usize>) -> Result<&mut [u32], SessionEr
 struct Corrections<'a>(&'a [u8]);
 
 impl<'a> Corrections<'a> {
-    /// The next `len` bytes; fewer if the end comes first, which the reader of the piece then refuses.
+    /// The next `len` bytes; fewer if the end comes first, which the reader of the piece then
+    /// refuses.
     fn take(&mut self, len: usize) -> &'a [u8] {
         let (piece, rest) = self.0.split_at_checked(len).unwrap_or((self.0, &[]));
         self.0 = rest;
@@ -353,12 +380,17 @@ impl<'a> Corrections<'a> {
     fn finish(self) -> Result<(), SessionError> {
         match self.0.len() {
             0 => Ok(()),
-            found_bytes => Err(crate::correlation::LengthError { expected_bytes: 0, found_bytes }.into()),
+            found_bytes => {
+                Err(crate::correlation::LengthError { expected_bytes: 0, found_bytes }.into())
+            }
         }
     }
 }
 
-pub(super) async fn send_words<R: Ring>(writer: &mut impl Write, words: &[R]) -> Result<(), SessionError> {
+pub(super) async fn send_words<R: Ring>(
+    writer: &mut impl Write,
+    words: &[R],
+) -> Result<(), SessionError> {
     let mut bytes = [0; PIECE_BYTES];
     for words in words.chunks(PIECE_BYTES / R::BYTES) {
         let bytes = bytes.get_mut(..size_of_val(words)).unwrap_or(&mut []);
@@ -368,7 +400,10 @@ pub(super) async fn send_words<R: Ring>(writer: &mut impl Write, words: &[R]) ->
     Ok(())
 }
 
-pub(super) async fn receive_words<R: Ring>(reader: &mut impl Read, words: &mut [R]) -> Result<(), SessionError> {
+pub(super) async fn receive_words<R: Ring>(
+    reader: &mut impl Read,
+    words: &mut [R],
+) -> Result<(), SessionError> {
     let mut bytes = [0; PIECE_BYTES];
     for words in words.chunks_mut(PIECE_BYTES / R::BYTES) {
         let bytes = bytes.get_mut(..size_of_val(words)).unwrap_or(&mut []);
@@ -379,7 +414,13 @@ pub(super) async fn receive_words<R: Ring>(reader: &mut impl Read, words: &mut [
 }
 
 /// `z` and the host's opened bits, piece by piece.
-async fn send_gate(writer: &mut impl Write, layer: usize, z: &[u32], bits: &[u8], piece_bits: usize) -> Result<(), SessionError> {
+async fn send_gate(
+    writer: &mut impl Write,
+    layer: usize,
+    z: &[u32],
+    bits: &[u8],
+    piece_bits: usize,
+) -> Result<(), SessionError> {
     write_bulk_header(writer, Kind::Gate, layer, size_of_val(z) + bits.len()).await?;
     for (z, bits) in z.chunks(PIECE_ELEMS).zip(bits.chunks(piece_bits)) {
         send_words(writer, z).await?;
@@ -388,7 +429,8 @@ async fn send_gate(writer: &mut impl Write, layer: usize, z: &[u32], bits: &[u8]
     flush(writer).await
 }
 
-/// The device's opened bits and masked words, piece by piece. `words` is empty if only bits are due.
+/// The device's opened bits and masked words, piece by piece. `words` is empty if only bits are
+/// due.
 async fn receive_gate_reply(
     reader: &mut impl Read,
     kind: Kind,

@@ -1,21 +1,23 @@
 //! Greetings between two servers, and between a server and a console.
 //!
-//! Server 0 opens a connection with its [`ServerHello`], server 1 answers with its own if both belong together; then both
-//! go on as device and host do ([`super::p0`], [`super::p1`]). Ahead of the input of a session goes [`Evaluate`], in the
-//! same flight.
+//! Server 0 opens a connection with its [`ServerHello`], server 1 answers with its own if both
+//! belong together; then both go on as device and host do ([`super::p0`], [`super::p1`]). Ahead of
+//! the input of a session goes [`Evaluate`], in the same flight.
 
 use embedded_io_async::{Read, Write};
 
 use super::{
-    SessionError, check_refusal, expect_control, first_frame, read_control, read_control_body, read_exact, refuse, write_all,
-    write_bulk_header, write_control_body,
+    SessionError, check_refusal, expect_control, first_frame, read_control, read_control_body,
+    read_exact, refuse, write_all, write_bulk_header, write_control_body,
 };
 use crate::ring::Ring;
 use crate::wire::WireError;
 use crate::wire::control::{self, MAX_CONTROL_BYTES, Refusal};
 use crate::wire::frame::{HEADER_BYTES, Header, Kind};
 use crate::wire::query::QueryId;
-use crate::wire::servers::{ConsoleHello, Evaluate, ServerHello, parse_console_hello, parse_server_hello};
+use crate::wire::servers::{
+    ConsoleHello, Evaluate, ServerHello, parse_console_hello, parse_server_hello,
+};
 
 /// Bytes of a query's number.
 const ID_BYTES: usize = 8;
@@ -32,11 +34,18 @@ pub async fn greet(io: &mut impl Write, hello: &ServerHello) -> Result<(), Sessi
 ///
 /// # Errors
 /// [`SessionError`].
-pub async fn greet_as_console(io: &mut impl Write, hello: &ConsoleHello) -> Result<(), SessionError> {
+pub async fn greet_as_console(
+    io: &mut impl Write,
+    hello: &ConsoleHello,
+) -> Result<(), SessionError> {
     send_greeting(io, Kind::Console, hello).await
 }
 
-async fn send_greeting<T: serde::Serialize>(io: &mut impl Write, kind: Kind, hello: &T) -> Result<(), SessionError> {
+async fn send_greeting<T: serde::Serialize>(
+    io: &mut impl Write,
+    kind: Kind,
+    hello: &T,
+) -> Result<(), SessionError> {
     let mut buffer = [0; MAX_CONTROL_BYTES];
     let used = control::emit_handshake(hello, &mut buffer).ok_or(WireError::Malformed)?;
     write_control_body(io, kind, buffer.get(..used).unwrap_or(&[])).await
@@ -64,13 +73,18 @@ pub enum Opening {
 ///
 /// # Errors
 /// [`SessionError`], also the peer's refusal.
-pub async fn receive_opening(io: &mut impl Read, header: [u8; HEADER_BYTES]) -> Result<Opening, SessionError> {
+pub async fn receive_opening(
+    io: &mut impl Read,
+    header: [u8; HEADER_BYTES],
+) -> Result<Opening, SessionError> {
     let header = Header::parse(header).map_err(|_| WireError::NotSharelet)?;
     let header = check_refusal(io, header).await?;
     let mut buffer = [0; MAX_CONTROL_BYTES];
     if header.kind == Kind::Console {
         expect_control(header, Kind::Console)?;
-        return Ok(Opening::Console(parse_console_hello(read_control_body(io, header, &mut buffer).await?)?));
+        return Ok(Opening::Console(parse_console_hello(
+            read_control_body(io, header, &mut buffer).await?,
+        )?));
     }
     expect_control(header, Kind::Server)?;
     Ok(Opening::Server(parse_server_hello(read_control_body(io, header, &mut buffer).await?)?))
@@ -89,7 +103,10 @@ pub fn objection(ours: &ServerHello, theirs: &ServerHello) -> Option<Refusal> {
 ///
 /// # Errors
 /// [`SessionError::Refused`] names what differs.
-pub async fn connect<T: Read + Write>(io: &mut T, ours: &ServerHello) -> Result<ServerHello, SessionError> {
+pub async fn connect<T: Read + Write>(
+    io: &mut T,
+    ours: &ServerHello,
+) -> Result<ServerHello, SessionError> {
     greet(io, ours).await?;
     let theirs = receive_server_hello(io).await?;
     if let Some(refusal) = objection(ours, &theirs) {
@@ -111,7 +128,8 @@ pub async fn evaluate(io: &mut impl Write, query: &Evaluate) -> Result<(), Sessi
     write_all(io, buffer.get(..used).unwrap_or(&[])).await
 }
 
-/// Server 1: which query the next input belongs to; `None` if server 0 closed the connection instead.
+/// Server 1: which query the next input belongs to; `None` if server 0 closed the connection
+/// instead.
 ///
 /// # Errors
 /// [`SessionError`].
@@ -133,7 +151,11 @@ pub async fn receive_evaluate(io: &mut impl Read) -> Result<Option<Evaluate>, Se
 ///
 /// # Errors
 /// [`SessionError`].
-pub async fn deliver<R: Ring>(io: &mut impl Write, id: QueryId, share: &[R]) -> Result<(), SessionError> {
+pub async fn deliver<R: Ring>(
+    io: &mut impl Write,
+    id: QueryId,
+    share: &[R],
+) -> Result<(), SessionError> {
     write_bulk_header(io, Kind::Deliver, 0, ID_BYTES + size_of_val(share)).await?;
     write_all(io, &id.0).await?;
     super::p1::send_words(io, share).await?;
@@ -144,7 +166,10 @@ pub async fn deliver<R: Ring>(io: &mut impl Write, id: QueryId, share: &[R]) -> 
 ///
 /// # Errors
 /// [`SessionError`], also the server's refusal.
-pub async fn receive_delivery<R: Ring>(io: &mut impl Read, share: &mut [R]) -> Result<QueryId, SessionError> {
+pub async fn receive_delivery<R: Ring>(
+    io: &mut impl Read,
+    share: &mut [R],
+) -> Result<QueryId, SessionError> {
     super::expect_bulk(io, Kind::Deliver, 0, ID_BYTES + size_of_val(share)).await?;
     let mut id = [0; ID_BYTES];
     read_exact(io, &mut id).await?;

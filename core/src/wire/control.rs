@@ -1,4 +1,5 @@
-//! Control messages: `postcard` bodies; the handshake's first message each way starts with magic and version.
+//! Control messages: `postcard` bodies; the handshake's first message each way starts with magic
+//! and version.
 
 use core::fmt;
 
@@ -20,7 +21,8 @@ const PREFIX_BYTES: usize = 6;
 
 /// A device's name: up to 16 letters, digits, `.`, `-` and `_`, padded with zeros.
 ///
-/// A name that was received is checked like any other: programs make file names and log lines of it.
+/// A name that was received is checked like any other: programs make file names and log lines of
+/// it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "[u8; 16]")]
 pub struct DeviceId([u8; 16]);
@@ -37,7 +39,8 @@ impl DeviceId {
     /// A device's name.
     ///
     /// # Errors
-    /// `None` if it is empty, longer than 16 bytes, or has anything but letters, digits, `.`, `-` and `_`.
+    /// `None` if it is empty, longer than 16 bytes, or has anything but letters, digits, `.`, `-`
+    /// and `_`.
     #[must_use]
     pub fn new(name: &str) -> Option<Self> {
         let mut bytes = [0; 16];
@@ -51,7 +54,8 @@ impl DeviceId {
         let len = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
         let (name, padding) = bytes.split_at_checked(len)?;
         let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b".-_".contains(byte);
-        (len > 0 && name.iter().all(allowed) && padding.iter().all(|&byte| byte == 0)).then_some(Self(bytes))
+        (len > 0 && name.iter().all(allowed) && padding.iter().all(|&byte| byte == 0))
+            .then_some(Self(bytes))
     }
 
     /// The padded bytes.
@@ -154,7 +158,10 @@ impl Drop for Welcome {
 
 impl fmt::Debug for Welcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Welcome").field("layers", &self.layers).field("model_seed", &"<redacted>").finish()
+        f.debug_struct("Welcome")
+            .field("layers", &self.layers)
+            .field("model_seed", &"<redacted>")
+            .finish()
     }
 }
 
@@ -250,78 +257,129 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Version { ours } => {
-                write!(f, "the peer speaks wire version {ours}, this program {VERSION}; install matching versions")
+                write!(
+                    f,
+                    "the peer speaks wire version {ours}, this program {VERSION}; install \
+                     matching versions"
+                )
             }
             Self::UnknownDevice => {
-                write!(f, "the dealer has no key for this device; run `sharelet provision` on the dealer's machine")
+                write!(
+                    f,
+                    "the dealer has no key for this device; run `sharelet provision` on the \
+                     dealer's machine"
+                )
             }
             Self::AnswerMismatch { ours } => {
-                write!(f, "the peer gives the answer to `{ours}`; start both sides with the same `--answer`")
+                write!(
+                    f,
+                    "the peer gives the answer to `{ours}`; start both sides with the same \
+                     `--answer`"
+                )
             }
-            Self::RoundsMismatch { ours } => write!(f, "the peer's keystream has {ours} rounds; build both sides alike"),
+            Self::RoundsMismatch { ours } => {
+                write!(f, "the peer's keystream has {ours} rounds; build both sides alike")
+            }
             Self::TooManyLayers { limit } => {
-                write!(f, "the device has room for {limit} layers; raise its bound or use a shallower model")
+                write!(
+                    f,
+                    "the device has room for {limit} layers; raise its bound or use a shallower \
+                     model"
+                )
             }
             Self::AnswerTooWide { limit } => {
-                write!(f, "the device has room for answers of {limit} elements; raise its bound or use another model")
+                write!(
+                    f,
+                    "the device has room for answers of {limit} elements; raise its bound or use \
+                     another model"
+                )
             }
             Self::InputWidth { sensor } => {
-                write!(f, "the device's sensor gives {sensor} values; use a model that takes as many")
+                write!(
+                    f,
+                    "the device's sensor gives {sensor} values; use a model that takes as many"
+                )
             }
-            Self::BadNetwork => write!(f, "the network's description contradicts itself; import the model again"),
+            Self::BadNetwork => {
+                write!(f, "the network's description contradicts itself; import the model again")
+            }
             Self::SessionNumber => write!(
                 f,
-                "the session number was used already or is too far ahead; if a counter was restored from a backup, provision the device anew"
+                "the session number was used already or is too far ahead; if a counter was \
+                 restored from a backup, provision the device anew"
             ),
-            Self::NoCorrelations => write!(f, "the host has no correlations for this device; check that the dealer runs"),
+            Self::NoCorrelations => write!(
+                f,
+                "the host has no correlations for this device; check that the dealer runs"
+            ),
             Self::Protocol => write!(f, "the peer got bytes that it did not understand"),
             Self::ShuttingDown => write!(f, "the peer is being stopped; try again later"),
             Self::TooMuchWork { limit } => {
                 write!(
                     f,
-                    "the device spends at most {limit} keystream blocks on a session; raise its bound or use a smaller model"
+                    "the device spends at most {limit} keystream blocks on a session; raise its \
+                     bound or use a smaller model"
                 )
             }
             Self::PublicAnswer => write!(
                 f,
-                "the network's last layer has neither weights nor an activation, and the host is to learn its answer; give the answer to the device, or end the network in a layer with weights"
+                "the network's last layer has neither weights nor an activation, and the host is \
+                 to learn its answer; give the answer to the device, or end the network in a \
+                 layer with weights"
             ),
             Self::SameParty { ours } => {
-                write!(f, "party: both servers were started as --party {ours}; one must be 0 and the other 1")
+                write!(
+                    f,
+                    "party: both servers were started as --party {ours}; one must be 0 and the \
+                     other 1"
+                )
             }
             Self::TaskMismatch { field } => {
                 write!(
                     f,
-                    "{field}: the two servers were set up with different values; give both the model and the task file made from it"
+                    "{field}: the two servers were set up with different values; give both the \
+                     model and the task file made from it"
                 )
             }
-            Self::NoHalf => write!(f, "the other server has no half of the query; the data party must reach both servers"),
-            Self::HalvesDiffer => write!(f, "the two halves of the query disagree on who gets the answer; update the data party"),
+            Self::NoHalf => write!(
+                f,
+                "the other server has no half of the query; the data party must reach both servers"
+            ),
+            Self::HalvesDiffer => write!(
+                f,
+                "the two halves of the query disagree on who gets the answer; update the data \
+                 party"
+            ),
             Self::UnknownConsole => {
                 write!(
                     f,
-                    "the server does not know this console; start it with the --console file made by `sharelet provision --console`"
+                    "the server does not know this console; start it with the --console file made \
+                     by `sharelet provision --console`"
                 )
             }
-            Self::Busy => write!(f, "the peer serves another connection of this device; try again later"),
+            Self::Busy => {
+                write!(f, "the peer serves another connection of this device; try again later")
+            }
         }
     }
 }
 
 impl core::error::Error for Refusal {}
 
-/// A shape is its kind, five varints of up to 3 bytes and eight single bytes; of them a layer has two, with five single bytes
-/// and the word whether there is a second.
+/// A shape is its kind, five varints of up to 3 bytes and eight single bytes; of them a layer has
+/// two, with five single bytes and the word whether there is a second.
 const LAYER_BYTES: usize = 2 * (1 + 5 * 3 + 8) + 6;
 
-/// Room for a [`Welcome`] with a network of `layers` layers, in bytes: what `postcard` takes at most.
+/// Room for a [`Welcome`] with a network of `layers` layers, in bytes: what `postcard` takes at
+/// most.
 #[must_use]
 pub const fn max_welcome_bytes(layers: usize) -> usize {
     // Magic, version, seed, counts and scales; then layers.
     PREFIX_BYTES + 33 + 12 + layers * LAYER_BYTES
 }
 
-/// Writes `message` behind magic and version; returns the bytes used, or `None` if `buffer` is too small.
+/// Writes `message` behind magic and version; returns the bytes used, or `None` if `buffer` is too
+/// small.
 pub fn emit_handshake<T: Serialize>(message: &T, buffer: &mut [u8]) -> Option<usize> {
     let (prefix, body) = buffer.split_at_mut_checked(PREFIX_BYTES)?;
     let (magic, version) = prefix.split_at_mut_checked(MAGIC.len())?;
@@ -364,8 +422,13 @@ pub fn parse_hello(bytes: &[u8]) -> Result<Hello, WireError> {
     parse(strip_prefix(bytes)?)
 }
 
-/// Writes a [`Welcome`] and the network; returns the bytes used, or `None` if `buffer` is too small.
-pub fn emit_welcome<const L: usize>(network: &Network<L>, model_seed: &[u8; 32], buffer: &mut [u8]) -> Option<usize> {
+/// Writes a [`Welcome`] and the network; returns the bytes used, or `None` if `buffer` is too
+/// small.
+pub fn emit_welcome<const L: usize>(
+    network: &Network<L>,
+    model_seed: &[u8; 32],
+    buffer: &mut [u8],
+) -> Option<usize> {
     let layers = u8::try_from(network.layers().len()).ok()?;
     emit_handshake(&(Welcome { layers, model_seed: *model_seed }, network), buffer)
 }
@@ -379,18 +442,23 @@ pub enum WelcomeError {
     Network(NetworkError),
 }
 
-/// Reads a [`Welcome`] and the network behind it, against the bound of `L` layers; the network goes to where it is to stay.
+/// Reads a [`Welcome`] and the network behind it, against the bound of `L` layers; the network goes
+/// to where it is to stay.
 ///
 /// # Errors
 /// [`WelcomeError`]; a network of too many layers is told apart from bytes that do not decode.
-pub fn parse_welcome<const L: usize>(bytes: &[u8], network: &mut Network<L>) -> Result<Welcome, WelcomeError> {
+pub fn parse_welcome<const L: usize>(
+    bytes: &[u8],
+    network: &mut Network<L>,
+) -> Result<Welcome, WelcomeError> {
     let body = strip_prefix(bytes).map_err(WelcomeError::Wire)?;
     let malformed = WelcomeError::Wire(WireError::Malformed);
     let (welcome, rest) = postcard::take_from_bytes::<Welcome>(body).map_err(|_| malformed)?;
     if usize::from(welcome.layers) > L {
         return Err(WelcomeError::Network(NetworkError::TooManyLayers { limit: L }));
     }
-    // As the description is encoded, but layer by layer: a device's stack has no room for a second one.
+    // As the description is encoded, but layer by layer: a device's stack has no room for a second
+    // one.
     let ((ring_bits, input_frac_bits, input_limit, layers), mut rest) =
         postcard::take_from_bytes::<(u8, u8, u32, u32)>(rest).map_err(|_| malformed)?;
     if layers != u32::from(welcome.layers) {
@@ -429,12 +497,20 @@ mod tests {
         assert!(DeviceId::from_bytes(*b"a\0b\0\0\0\0\0\0\0\0\0\0\0\0\0").is_none());
         assert!(DeviceId::new("sixteen-letters.").is_some());
         assert_eq!(parse::<DeviceId>(b"../../etc/passwd"), Err(WireError::Malformed));
-        assert_eq!(parse::<DeviceId>(b"pump-07\0\0\0\0\0\0\0\0\0"), Ok(DeviceId(*b"pump-07\0\0\0\0\0\0\0\0\0")));
+        assert_eq!(
+            parse::<DeviceId>(b"pump-07\0\0\0\0\0\0\0\0\0"),
+            Ok(DeviceId(*b"pump-07\0\0\0\0\0\0\0\0\0"))
+        );
     }
 
     #[test]
     fn a_hello_survives_the_wire_and_everything_else_is_refused() {
-        let hello = Hello { device: DeviceId::new("pump-07").expect("valid"), key: [7; 8], answer: Answer::Device, rounds: 12 };
+        let hello = Hello {
+            device: DeviceId::new("pump-07").expect("valid"),
+            key: [7; 8],
+            answer: Answer::Device,
+            rounds: 12,
+        };
         let mut buffer = [0; MAX_CONTROL_BYTES];
         let used = emit_handshake(&hello, &mut buffer).expect("fits");
         assert_eq!(parse_hello(&buffer[..used]), Ok(hello));
@@ -457,7 +533,10 @@ mod tests {
         let welcome = parse_welcome(&buffer[..used], &mut read).expect("valid");
         assert_eq!((welcome.model_seed, read.clone()), ([7; 32], network::<8>(5)));
         let too_deep = WelcomeError::Network(NetworkError::TooManyLayers { limit: 4 });
-        assert_eq!(parse_welcome(&buffer[..used], &mut Network::<4>::default()).map(|_| ()), Err(too_deep));
+        assert_eq!(
+            parse_welcome(&buffer[..used], &mut Network::<4>::default()).map(|_| ()),
+            Err(too_deep)
+        );
         for cut in 0..used {
             assert!(parse_welcome(&buffer[..cut], &mut read).is_err());
         }
@@ -469,7 +548,10 @@ mod tests {
         let message = (Welcome { layers: 3, model_seed: [0; 32] }, network::<8>(5));
         let used = emit_handshake(&message, &mut buffer).expect("fits");
         let malformed = WelcomeError::Wire(WireError::Malformed);
-        assert_eq!(parse_welcome(&buffer[..used], &mut Network::<8>::default()).map(|_| ()), Err(malformed));
+        assert_eq!(
+            parse_welcome(&buffer[..used], &mut Network::<8>::default()).map(|_| ()),
+            Err(malformed)
+        );
     }
 
     #[test]
@@ -487,7 +569,8 @@ mod tests {
         };
         let shape = Shape::Convolution(window);
         let skip = Some(Skip { from: 0, shape, weight_frac_bits: 15 });
-        let layer = Layer { shape, weight_frac_bits: 15, skip, shift: 15, activation: Activation::Relu };
+        let layer =
+            Layer { shape, weight_frac_bits: 15, skip, shift: 15, activation: Activation::Relu };
         let network: Network<8> = Network::new(8, (1 << 31) - 1, &[layer; 8]).expect("valid");
         assert!(emit_welcome(&network, &[255; 32], &mut [0; max_welcome_bytes(8)]).is_some());
     }

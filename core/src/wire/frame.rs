@@ -23,16 +23,18 @@ pub enum Kind {
     Grant = 5,
     /// Device to host, before the input is known: `y_0 + r_0` of a gated layer.
     Prepared = 6,
-    /// Device to host: opened bits of the gate before (none for layer 0), and the layer's masked input `d`.
+    /// Device to host: opened bits of the gate before (none for layer 0), and the layer's masked
+    /// input `d`.
     Input = 7,
     /// Host to device: `z` and opened bits of a layer's gate.
     Gate = 8,
-    /// Device to host: opened bits of the last gate, if there is one, and the device's share of the answer, if the host
-    /// is to learn it.
+    /// Device to host: opened bits of the last gate, if there is one, and the device's share of the
+    /// answer, if the host is to learn it.
     Output = 9,
     /// Host to device: what the device needs for its answer.
     Answer = 10,
-    /// Between servers, and from a server to a console: who is there ([`super::servers::ServerHello`]).
+    /// Between servers, and from a server to a console: who is there
+    /// ([`super::servers::ServerHello`]).
     Server = 11,
     /// Server 0 to server 1, ahead of the input: for which query ([`super::servers::Evaluate`]).
     Evaluate = 12,
@@ -100,7 +102,8 @@ impl Header {
     /// Checks that this is the frame that is due.
     ///
     /// # Errors
-    /// [`WireError::UnexpectedFrame`], [`WireError::WrongLayer`] or [`WireError::WrongLength`], in this order.
+    /// [`WireError::UnexpectedFrame`], [`WireError::WrongLayer`] or [`WireError::WrongLength`], in
+    /// this order.
     pub fn expect(&self, expected: Self) -> Result<(), WireError> {
         if self.kind != expected.kind {
             return Err(WireError::UnexpectedFrame { expected: expected.kind, found: self.kind });
@@ -109,7 +112,10 @@ impl Header {
             return Err(WireError::WrongLayer { expected: expected.layer, found: self.layer });
         }
         if self.body_bytes != expected.body_bytes {
-            return Err(WireError::WrongLength { expected_bytes: expected.body_bytes, found_bytes: self.body_bytes });
+            return Err(WireError::WrongLength {
+                expected_bytes: expected.body_bytes,
+                found_bytes: self.body_bytes,
+            });
         }
         Ok(())
     }
@@ -122,7 +128,11 @@ mod tests {
     #[test]
     fn headers_survive_the_wire() {
         for kind in 1..=15 {
-            let header = Header { kind: Kind::try_from(kind).expect("known"), layer: 7, body_bytes: 0x0102_0304 };
+            let header = Header {
+                kind: Kind::try_from(kind).expect("known"),
+                layer: 7,
+                body_bytes: 0x0102_0304,
+            };
             assert_eq!(header.emit(), [kind, 7, 4, 3, 2, 1]);
             assert_eq!(Header::parse(header.emit()), Ok(header));
         }
@@ -136,10 +146,16 @@ mod tests {
         let due = Header { kind: Kind::Gate, layer: 2, body_bytes: 8 };
         assert_eq!(due.expect(due), Ok(()));
         let found = Header { kind: Kind::Input, ..due };
-        assert_eq!(found.expect(due), Err(WireError::UnexpectedFrame { expected: Kind::Gate, found: Kind::Input }));
+        assert_eq!(
+            found.expect(due),
+            Err(WireError::UnexpectedFrame { expected: Kind::Gate, found: Kind::Input })
+        );
         let found = Header { layer: 3, ..due };
         assert_eq!(found.expect(due), Err(WireError::WrongLayer { expected: 2, found: 3 }));
         let found = Header { body_bytes: 9, ..due };
-        assert_eq!(found.expect(due), Err(WireError::WrongLength { expected_bytes: 8, found_bytes: 9 }));
+        assert_eq!(
+            found.expect(due),
+            Err(WireError::WrongLength { expected_bytes: 8, found_bytes: 9 })
+        );
     }
 }

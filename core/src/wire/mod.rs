@@ -1,7 +1,9 @@
-//! The bytes between `P0` and `P1`: frames of a fixed header and a body (see `docs/wire-format.md`).
+//! The bytes between `P0` and `P1`: frames of a fixed header and a body (see
+//! `docs/wire-format.md`).
 //!
-//! Control messages are `postcard` behind a magic number and a version; bulk bodies are little-endian ring elements and
-//! packed bits in pieces of [`crate::correlation::PIECE_ELEMS`] elements. No byte of a peer can panic a reader.
+//! Control messages are `postcard` behind a magic number and a version; bulk bodies are
+//! little-endian ring elements and packed bits in pieces of [`crate::correlation::PIECE_ELEMS`]
+//! elements. No byte of a peer can panic a reader.
 
 pub mod checksum;
 pub mod control;
@@ -60,14 +62,21 @@ pub enum WireError {
 impl fmt::Display for WireError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotSharelet => write!(f, "the peer is not a sharelet program; check address and port"),
+            Self::NotSharelet => {
+                write!(f, "the peer is not a sharelet program; check address and port")
+            }
             Self::Version { theirs } => write!(
                 f,
-                "the peer speaks wire version {theirs}, this program {VERSION}; install matching versions on both sides"
+                "the peer speaks wire version {theirs}, this program {VERSION}; install matching \
+                 versions on both sides"
             ),
             Self::UnknownFrame { kind } => write!(f, "unknown frame number {kind}"),
-            Self::UnexpectedFrame { expected, found } => write!(f, "a {found:?} frame where a {expected:?} frame was due"),
-            Self::WrongLayer { expected, found } => write!(f, "a frame for layer {found} where layer {expected} was due"),
+            Self::UnexpectedFrame { expected, found } => {
+                write!(f, "a {found:?} frame where a {expected:?} frame was due")
+            }
+            Self::WrongLayer { expected, found } => {
+                write!(f, "a frame for layer {found} where layer {expected} was due")
+            }
             Self::WrongLength { expected_bytes, found_bytes } => {
                 write!(f, "a frame of {found_bytes} bytes where {expected_bytes} were due")
             }

@@ -1,8 +1,8 @@
 //! What a data party sends two servers, and what they answer.
 //!
-//! A query is one packet to each server: 16 bytes of header, then a seed for server 0, the masked input for server 1. The
-//! answer is a server's share of the output and nothing else; three bytes and the end of the connection in place of it are
-//! a refusal with its reason.
+//! A query is one packet to each server: 16 bytes of header, then a seed for server 0, the masked
+//! input for server 1. The answer is a server's share of the output and nothing else; three bytes
+//! and the end of the connection in place of it are a refusal with its reason.
 //!
 //! ```text
 //! header:   0xD1 | half and recipient | task, 6 bytes | query, 8 bytes
@@ -94,7 +94,8 @@ impl QueryHeader {
     /// The header's bytes.
     #[must_use]
     pub fn emit(&self) -> [u8; QUERY_HEADER_BYTES] {
-        let kind = u8::from(self.half == Half::Masked) | u8::from(self.recipient == Recipient::Console) << 1;
+        let kind = u8::from(self.half == Half::Masked)
+            | u8::from(self.recipient == Recipient::Console) << 1;
         let [t0, t1, t2, t3, t4, t5] = self.task;
         let [q0, q1, q2, q3, q4, q5, q6, q7] = self.id.0;
         [QUERY_TAG, kind, t0, t1, t2, t3, t4, t5, q0, q1, q2, q3, q4, q5, q6, q7]
@@ -186,7 +187,12 @@ impl Reason {
     pub fn is_passing(self) -> bool {
         matches!(
             self,
-            Self::NoPartner | Self::ConsoleFull | Self::Busy | Self::PeerLost | Self::NoCorrelations | Self::ShuttingDown
+            Self::NoPartner
+                | Self::ConsoleFull
+                | Self::Busy
+                | Self::PeerLost
+                | Self::NoCorrelations
+                | Self::ShuttingDown
         )
     }
 }
@@ -194,15 +200,24 @@ impl Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Version => "the server speaks another version of queries; install matching versions",
+            Self::Version => {
+                "the server speaks another version of queries; install matching versions"
+            }
             Self::Malformed => "the server got bytes that are no query; check address and port",
-            Self::Task => "the servers evaluate another model; give the device the task file made from theirs",
+            Self::Task => {
+                "the servers evaluate another model; give the device the task file made from theirs"
+            }
             Self::Half => "this half is for the other server; exchange the two addresses",
             Self::Replay => {
-                "the query's number was used before; a counter may have been restored from a backup: provision the device anew"
+                "the query's number was used before; a counter may have been restored from a \
+                 backup: provision the device anew"
             }
-            Self::NoPartner => "the other half did not reach the other server in time; check both addresses",
-            Self::HalvesDiffer => "the two halves disagree on who gets the answer; update the device's program",
+            Self::NoPartner => {
+                "the other half did not reach the other server in time; check both addresses"
+            }
+            Self::HalvesDiffer => {
+                "the two halves disagree on who gets the answer; update the device's program"
+            }
             Self::NoConsole => "the server gives no answers to a console; start it with --console",
             Self::ConsoleFull => "too many answers wait for the console; start `sharelet console`",
             Self::Busy => "the server serves as many data parties as it can; try again later",
@@ -257,12 +272,18 @@ mod tests {
     fn headers_survive_the_wire() {
         for half in [Half::Seed, Half::Masked] {
             for recipient in [Recipient::DataParty, Recipient::Console] {
-                let header = QueryHeader { half, recipient, task: [1, 2, 3, 4, 5, 6], id: QueryId([9; 8]) };
+                let header =
+                    QueryHeader { half, recipient, task: [1, 2, 3, 4, 5, 6], id: QueryId([9; 8]) };
                 assert_eq!(QueryHeader::parse(header.emit()), Ok(header));
             }
         }
-        let mut bytes =
-            QueryHeader { half: Half::Seed, recipient: Recipient::DataParty, task: [0; 6], id: QueryId([0; 8]) }.emit();
+        let mut bytes = QueryHeader {
+            half: Half::Seed,
+            recipient: Recipient::DataParty,
+            task: [0; 6],
+            id: QueryId([0; 8]),
+        }
+        .emit();
         bytes[1] = 4;
         assert_eq!(QueryHeader::parse(bytes), Err(Reason::Malformed));
         bytes[0] = 0xD2;
@@ -275,7 +296,10 @@ mod tests {
     fn every_reason_survives_the_wire() {
         for (number, reason) in (1..).zip(Reason::ALL) {
             assert_eq!(reason as u8, number);
-            assert_eq!(Status::parse(Status::Refused(reason).emit()), Some(Status::Refused(reason)));
+            assert_eq!(
+                Status::parse(Status::Refused(reason).emit()),
+                Some(Status::Refused(reason))
+            );
         }
         assert_eq!(Status::parse(Status::Accepted.emit()), Some(Status::Accepted));
         for bad in [[0xA5, 1, 1], [0xA4, 0, 0xff], [0xA5, 14, !14]] {

@@ -38,7 +38,10 @@ impl Drop for ConsoleHello {
 
 impl fmt::Debug for ConsoleHello {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ConsoleHello").field("name", &self.name).field("token", &"<redacted>").finish()
+        f.debug_struct("ConsoleHello")
+            .field("name", &self.name)
+            .field("token", &"<redacted>")
+            .finish()
     }
 }
 
@@ -91,7 +94,8 @@ mod tests {
             assert!(parse_server_hello(&buffer[..cut]).is_err());
         }
         let name = DeviceId::new("sixteen-letters.").expect("a name");
-        let used = emit_handshake(&ConsoleHello { name, token: [77; 32] }, &mut buffer).expect("fits");
+        let used =
+            emit_handshake(&ConsoleHello { name, token: [77; 32] }, &mut buffer).expect("fits");
         let read = parse_console_hello(&buffer[..used]).expect("valid");
         assert_eq!((read.name, read.token), (name, [77; 32]));
         extern crate std;

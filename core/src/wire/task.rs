@@ -99,13 +99,17 @@ impl fmt::Display for TaskError {
             Self::Version { found } => {
                 write!(
                     f,
-                    "a task file of version {found}, this program reads version {VERSION}; make it again with `sharelet task`"
+                    "a task file of version {found}, this program reads version {VERSION}; make \
+                     it again with `sharelet task`"
                 )
             }
-            Self::Damaged => f.write_str("the check sum does not match: the task file is damaged; write it again"),
-            Self::Unsupported => {
-                f.write_str("the task is for a ring that is not served here, or has no inputs or outputs; make it again")
-            }
+            Self::Damaged => f.write_str(
+                "the check sum does not match: the task file is damaged; write it again",
+            ),
+            Self::Unsupported => f.write_str(
+                "the task is for a ring that is not served here, or has no inputs or outputs; \
+                 make it again",
+            ),
         }
     }
 }
@@ -148,7 +152,8 @@ impl Task {
         bytes
     }
 
-    /// Reads the bytes of a file for a data party in the ring of 32 bits; what lies behind them, as in a flash page, does not matter.
+    /// Reads the bytes of a file for a data party in the ring of 32 bits; what lies behind them, as
+    /// in a flash page, does not matter.
     ///
     /// # Errors
     /// [`TaskError`].
@@ -161,13 +166,33 @@ impl Task {
     /// # Errors
     /// [`TaskError`].
     pub fn of_either_ring(bytes: &[u8]) -> Result<Self, TaskError> {
-        Self::checked(bytes, |task| matches!(task.ring_bits, 32 | 64) && task.is_consistent(task.ring_bits))
+        Self::checked(bytes, |task| {
+            matches!(task.ring_bits, 32 | 64) && task.is_consistent(task.ring_bits)
+        })
     }
 
     fn checked(bytes: &[u8], is_supported: impl FnOnce(&Self) -> bool) -> Result<Self, TaskError> {
-        let (checked, rest) = bytes.split_first_chunk::<CHECKED_BYTES>().ok_or(TaskError::NotATask)?;
-        let [m0, m1, m2, m3, version, ring_bits, input_frac_bits, output_frac_bits, i0, i1, o0, o1, l0, l1, l2, l3, model @ ..] =
-            *checked;
+        let (checked, rest) =
+            bytes.split_first_chunk::<CHECKED_BYTES>().ok_or(TaskError::NotATask)?;
+        let [
+            m0,
+            m1,
+            m2,
+            m3,
+            version,
+            ring_bits,
+            input_frac_bits,
+            output_frac_bits,
+            i0,
+            i1,
+            o0,
+            o1,
+            l0,
+            l1,
+            l2,
+            l3,
+            model @ ..,
+        ] = *checked;
         if [m0, m1, m2, m3] != MAGIC {
             return Err(TaskError::NotATask);
         }
@@ -179,13 +204,24 @@ impl Task {
         }
         let (inputs, outputs) = (u16::from_le_bytes([i0, i1]), u16::from_le_bytes([o0, o1]));
         let input_limit = u32::from_le_bytes([l0, l1, l2, l3]);
-        let task = Self { ring_bits, input_frac_bits, output_frac_bits, inputs, outputs, input_limit, model };
+        let task = Self {
+            ring_bits,
+            input_frac_bits,
+            output_frac_bits,
+            inputs,
+            outputs,
+            input_limit,
+            model,
+        };
         if is_supported(&task) { Ok(task) } else { Err(TaskError::Unsupported) }
     }
 
     /// Whether there is something to ask, with fractions that fit the ring.
     fn is_consistent(&self, ring_bits: u8) -> bool {
-        self.inputs > 0 && self.outputs > 0 && self.input_frac_bits < ring_bits && self.output_frac_bits < ring_bits
+        self.inputs > 0
+            && self.outputs > 0
+            && self.input_frac_bits < ring_bits
+            && self.output_frac_bits < ring_bits
     }
 }
 

@@ -9,7 +9,8 @@ use sharelet_demo_model::tabular::{Request, Target, table};
 const EXAMPLES: &str = "\
 Examples:
   cargo run -p sharelet-demo-model --bin tabular -- --rows 2000 --seed 1 -o classes.csv
-  cargo run -p sharelet-demo-model --bin tabular -- --rows 2000 --seed 1 --regression -o numbers.csv
+  cargo run -p sharelet-demo-model --bin tabular -- --rows 2000 --seed 1 --regression -o \
+                        numbers.csv
 
 The same arguments give the same bytes on every machine.";
 
@@ -21,7 +22,12 @@ struct Arguments {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     rows: u32,
     /// Columns of features.
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 8,
+        value_parser = clap::value_parser!(u16).range(1..),
+    )]
     columns: u16,
     /// Everything follows from it.
     #[arg(long, value_name = "N", default_value_t = 1)]

@@ -1,4 +1,5 @@
-//! Puts the memory map where the linker looks for it. The arguments suit both `rust-lld` and `arm-none-eabi-ld`.
+//! Puts the memory map where the linker looks for it. The arguments suit both `rust-lld` and
+//! `arm-none-eabi-ld`.
 
 use std::{env, fs, path::PathBuf};
 

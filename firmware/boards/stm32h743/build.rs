@@ -1,4 +1,5 @@
-//! Puts the memory map where the linker looks for it, and turns the built-in model's normalisation into a table.
+//! Puts the memory map where the linker looks for it, and turns the built-in model's normalisation
+//! into a table.
 
 use std::{env, fs, path::PathBuf};
 
@@ -16,7 +17,10 @@ fn main() {
     }
 
     println!("cargo:rerun-if-changed={NORMALISATION}");
-    match fs::read_to_string(NORMALISATION).map_err(|error| error.to_string()).and_then(|csv| table(&csv)) {
+    match fs::read_to_string(NORMALISATION)
+        .map_err(|error| error.to_string())
+        .and_then(|csv| table(&csv))
+    {
         Ok(table) => {
             if let Err(error) = fs::write(out.join("normalisation.rs"), table) {
                 println!("cargo:error=normalisation.rs cannot be written: {error}");
@@ -36,5 +40,8 @@ fn table(csv: &str) -> Result<String, String> {
         };
         rows.push_str(&format!("    ({mean:?}, {deviation:?}),\n"));
     }
-    Ok(format!("/// Mean and deviation of every feature.\nconst NORMALISATION: [(f32, f32); COUNT] = [\n{rows}];\n"))
+    Ok(format!(
+        "/// Mean and deviation of every feature.\nconst NORMALISATION: [(f32, f32); COUNT] = \
+         [\n{rows}];\n"
+    ))
 }

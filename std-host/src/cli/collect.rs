@@ -15,8 +15,10 @@ Examples:
   sharelet collect --party 0 --state server-0 --listen 127.0.0.1:7200
   sharelet collect --party 1 --state server-1 --listen 127.0.0.1:7201
 
-The two servers must not collude: run them on machines of different operators. Each keeps its shares in the state
-directory; one server's shares are uniform numbers. Prints `listening on ADDRESS` when it is ready. Ctrl-C stops it.";
+The two servers must not collude: run them on machines of different operators. Each keeps its \
+                        shares in the state
+directory; one server's shares are uniform numbers. Prints `listening on ADDRESS` when it is \
+                        ready. Ctrl-C stops it.";
 
 /// Arguments of `sharelet collect`.
 #[derive(Args, Debug, Clone)]
@@ -31,7 +33,8 @@ pub struct CollectArgs {
     /// Where to listen; port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7200")]
     pub listen: String,
-    /// Most numbers of an upload, features and labels (8 bytes each at party 1); the same at both servers.
+    /// Most numbers of an upload, features and labels (8 bytes each at party 1); the same at both
+    /// servers.
     #[arg(long, value_name = "N", default_value_t = Limits::default().most_elems)]
     pub most: u64,
     #[command(flatten)]
@@ -57,7 +60,13 @@ pub fn run(args: &CollectArgs) -> Result<(), CommandError> {
         let stop = stop_on_signal()?;
         let listener = Listener::bind(&args.listen, args.link.route()).await?;
         announce(listener.local_address()?)?;
-        upload::serve_all(listener, datasets, Limits { most_elems: args.most, ..Limits::default() }, stop).await;
+        upload::serve_all(
+            listener,
+            datasets,
+            Limits { most_elems: args.most, ..Limits::default() },
+            stop,
+        )
+        .await;
         tracing::info!("stopped");
         Ok(())
     })

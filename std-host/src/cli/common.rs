@@ -95,7 +95,10 @@ pub enum CommandError {
         name: String,
     },
     /// A file exists.
-    #[error("{path} exists already; choose another name, or replace it with --force", path = path.display())]
+    #[error(
+        "{path} exists already; choose another name, or replace it with --force",
+        path = path.display(),
+    )]
     Exists {
         /// The file.
         path: std::path::PathBuf,
@@ -137,10 +140,11 @@ impl CommandError {
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Device(DeviceError::Stopped) | Self::Console(crate::console::ConsoleError::Stopped) => {
-                ExitCode::from(INTERRUPTED)
+            Self::Device(DeviceError::Stopped)
+            | Self::Console(crate::console::ConsoleError::Stopped) => ExitCode::from(INTERRUPTED),
+            Self::PlotBesideJson | Self::Arguments(_) | Self::Missing { .. } => {
+                ExitCode::from(WRONG_ARGUMENTS)
             }
-            Self::PlotBesideJson | Self::Arguments(_) | Self::Missing { .. } => ExitCode::from(WRONG_ARGUMENTS),
             Self::Run(RunError::Stopped { .. }) => ExitCode::from(INTERRUPTED),
             _ => ExitCode::FAILURE,
         }
@@ -172,7 +176,8 @@ impl From<Answer> for control::Answer {
 /// Permission for links that others can read.
 #[derive(Args, Debug, Clone, Copy)]
 pub struct Plaintext {
-    /// Listen on and connect to other machines, although everyone on the way can read and change what is sent.
+    /// Listen on and connect to other machines, although everyone on the way can read and change
+    /// what is sent.
     #[arg(long)]
     pub insecure_plaintext: bool,
 }
@@ -191,14 +196,15 @@ pub struct LinkArgs {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub plaintext: Plaintext,
-    /// Emulate a wide-area link: what this program sends arrives DELAY later, at BANDWIDTH per connection. Give it to
-    /// the other side, too, to delay the answers.
+    /// Emulate a wide-area link: what this program sends arrives DELAY later, at BANDWIDTH per
+    /// connection. Give it to the other side, too, to delay the answers.
     #[arg(long = "link", value_name = "DELAY,BANDWIDTH", value_parser = super::units::parse_link)]
     pub wan: Option<Wan>,
 }
 
 impl LinkArgs {
-    /// The route of all connections of the command: clone it, and await [`Route::drained`] before the program ends.
+    /// The route of all connections of the command: clone it, and await [`Route::drained`] before
+    /// the program ends.
     #[must_use]
     pub fn route(self) -> Route {
         Route::new(self.plaintext.exposure(), self.wan)

@@ -16,7 +16,8 @@ Examples:
   sharelet console --from 127.0.0.1:7110,127.0.0.1:7111 --key operator.console
 
 Both servers must have been started with --console and their file. Prints one line per answer:
-`query=NUMBER frac_bits=F values=V,V,...`. Answers wait at the servers, some hundred, while no console is there; one
+`query=NUMBER frac_bits=F values=V,V,...`. Answers wait at the servers, some hundred, while no \
+                        console is there; one
 console at a time is served. Exit codes as for `sharelet device`.";
 
 /// Arguments of `sharelet console`.
@@ -43,7 +44,8 @@ pub struct ConsoleArgs {
 /// [`CommandError`].
 pub fn run(args: ConsoleArgs) -> Result<(), CommandError> {
     let key = ConsoleKey::load(&args.key)?;
-    let settings = Settings { route: args.link.route(), count: args.count, ..Settings::new(args.from) };
+    let settings =
+        Settings { route: args.link.route(), count: args.count, ..Settings::new(args.from) };
     let route = settings.route.clone();
     route.announce();
     runtime()?.block_on(async {
@@ -59,5 +61,6 @@ pub fn run(args: ConsoleArgs) -> Result<(), CommandError> {
 fn print(answer: ConsoleAnswer) -> io::Result<()> {
     let ConsoleAnswer { id, frac_bits, values } = answer;
     let mut out = io::stdout().lock();
-    writeln!(out, "query={id} frac_bits={frac_bits} values={}", Values(&values)).and_then(|()| out.flush())
+    writeln!(out, "query={id} frac_bits={frac_bits} values={}", Values(&values))
+        .and_then(|()| out.flush())
 }

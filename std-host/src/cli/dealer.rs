@@ -14,7 +14,8 @@ Examples:
   sharelet dealer --state dealer-state
   sharelet dealer --state dealer-state --listen 127.0.0.1:0
 
-The dealer holds the devices' keys and must not collude with the host: run it on another machine, or at least as
+The dealer holds the devices' keys and must not collude with the host: run it on another machine, \
+                        or at least as
 another user. Prints `listening on ADDRESS` when it is ready. Ctrl-C stops it.";
 
 /// Arguments of `sharelet dealer`.

@@ -22,16 +22,23 @@ use crate::store::key::DeviceKey;
 
 const EXAMPLES: &str = "\
 Examples:
-  sharelet device --key pump-07.key --counter pump-07.counter --host 127.0.0.1:7101 --inputs windows.npy
-  sharelet device --key pump-07.key --counter pump-07.counter --host 127.0.0.1:7101 --inputs windows.npy --count 3 \\
+  sharelet device --key pump-07.key --counter pump-07.counter --host 127.0.0.1:7101 --inputs \
+                        windows.npy
+  sharelet device --key pump-07.key --counter pump-07.counter --host 127.0.0.1:7101 --inputs \
+                        windows.npy --count 3 \\
     --labels idle,normal,worn,fault --report report.txt
-  sharelet device --key pump-07.key --counter pump-07.counter --outsource 127.0.0.1:7110,127.0.0.1:7111 \
-    --task task.bin --inputs windows.npy
+  sharelet device --key pump-07.key --counter pump-07.counter --outsource \
+                        127.0.0.1:7110,127.0.0.1:7111 --task task.bin --inputs windows.npy
 
-The network comes with the handshake. The counter file holds the number of the next session and must never be copied
-back from a backup. Prints one line per answer: `index=K frac_bits=F values=V,V,...`, the same integers as
-`sharelet twin`. With --outsource each of two servers gets a share of a reading, and neither learns anything of it or of
-the answer; with --to-console the answers go to `sharelet console`, and this program prints none. A reading that the model is not made for has a line in the report and no answer; the others go on.
+The network comes with the handshake. The counter file holds the number of the next session and \
+                        must never be copied
+back from a backup. Prints one line per answer: `index=K frac_bits=F values=V,V,...`, the same \
+                        integers as
+`sharelet twin`. With --outsource each of two servers gets a share of a reading, and neither \
+                        learns anything of it or of
+the answer; with --to-console the answers go to `sharelet console`, and this program prints none. \
+                        A reading that the model is not made for has a line in the report and no \
+                        answer; the others go on.
 
 Exit codes: 0 all readings inferred; 1 failed; 2 wrong arguments; 130 stopped by Ctrl-C.";
 
@@ -46,10 +53,21 @@ pub struct DeviceArgs {
     #[arg(long, value_name = "FILE")]
     pub counter: PathBuf,
     /// The host.
-    #[arg(long, value_name = "ADDRESS", value_parser = super::units::parse_endpoint, required_unless_present = "outsource")]
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        value_parser = super::units::parse_endpoint,
+        required_unless_present = "outsource",
+    )]
     pub host: Option<String>,
     /// Two servers in place of a host: server 0, then server 1.
-    #[arg(long, value_name = "SERVER0,SERVER1", value_parser = super::units::parse_servers, conflicts_with = "host", requires = "task")]
+    #[arg(
+        long,
+        value_name = "SERVER0,SERVER1",
+        value_parser = super::units::parse_servers,
+        conflicts_with = "host",
+        requires = "task",
+    )]
     pub outsource: Option<[String; 2]>,
     /// What is asked of the servers: the file that `sharelet task` made from their model.
     #[arg(long, value_name = "FILE", requires = "outsource")]
@@ -73,7 +91,12 @@ pub struct DeviceArgs {
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub retries: u32,
     /// A handshake, a preparation or an inference must be done within this time.
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = super::units::parse_duration)]
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "30s",
+        value_parser = super::units::parse_duration,
+    )]
     pub timeout: Duration,
     /// Where to write what happens, one line per event.
     #[arg(long, value_name = "FILE")]

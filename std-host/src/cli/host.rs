@@ -25,7 +25,8 @@ Examples:
   sharelet host ad01.slt --dealer 127.0.0.1:7100 --state host-state --answer both
   sharelet host ad01.slt --dealer 127.0.0.1:7100 --state host-state --ahead 200
 
-Corrections are asked for ahead of time, --ahead sessions per connected device, and kept in the state directory.
+Corrections are asked for ahead of time, --ahead sessions per connected device, and kept in the \
+                        state directory.
 Prints `listening on ADDRESS` when it is ready, and with --answer host or both one line per answer:
 `device=NAME session=N frac_bits=F values=V,V,...`. Ctrl-C stops it.";
 
@@ -52,10 +53,19 @@ pub struct HostArgs {
     #[arg(long, value_enum, default_value_t = Answer::Device)]
     pub answer: Answer,
     /// Sessions that are kept ready per device.
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 4,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000),
+    )]
     pub ahead: u32,
     /// Sessions asked for at a time; as many as are kept ready if not given.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(crate::dealer::wire::MAX_COUNT)))]
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(crate::dealer::wire::MAX_COUNT)),
+    )]
     pub batch: Option<u32>,
     #[command(flatten)]
     #[allow(missing_docs)]
@@ -79,7 +89,13 @@ pub fn run(args: &HostArgs) -> Result<(), CommandError> {
         let batch = args.batch.unwrap_or(args.ahead.min(crate::dealer::wire::MAX_COUNT));
         let supply = Supply { ahead: args.ahead, batch, ..Supply::default() };
         announce(listener.local_address()?)?;
-        let source = Source { model, store, client, supply, readiness: Box::new(show_readiness(args.ahead)) };
+        let source = Source {
+            model,
+            store,
+            client,
+            supply,
+            readiness: Box::new(show_readiness(args.ahead)),
+        };
         Host::new(source, args.answer.into(), Box::new(print), limits).serve(listener, stop).await;
         tracing::info!("stopped");
         Ok(())
@@ -95,7 +111,8 @@ pub(super) fn load_model(path: &Path, store: &HostStore) -> Result<HostModel, Co
     Ok(model)
 }
 
-/// Gives the dealer the masked model. A dealer that is away gets it when it is back; one that refuses ends the program.
+/// Gives the dealer the masked model. A dealer that is away gets it when it is back; one that
+/// refuses ends the program.
 pub(super) async fn upload(model: &HostModel, client: &Client) -> Result<(), CommandError> {
     let network = &model.model.network;
     let bytes = masked::bytes(network);
@@ -103,12 +120,20 @@ pub(super) async fn upload(model: &HostModel, client: &Client) -> Result<(), Com
     let offered = model.offer_to(client, &mut |sent| bar.inc(sent)).await;
     bar.finish_and_clear();
     match offered {
-        Ok(sent) => tracing::info!("the dealer {} the masked model", if sent { "was sent" } else { "has" }),
-        Err(error) if error.refusal().is_some_and(|refusal| !refusal.ends_connection()) => return Err(error.into()),
-        Err(crate::dealer::client::ClientError::Link(error @ crate::link::LinkError::NotLocal { .. })) => {
+        Ok(sent) => {
+            tracing::info!("the dealer {} the masked model", if sent { "was sent" } else { "has" })
+        }
+        Err(error) if error.refusal().is_some_and(|refusal| !refusal.ends_connection()) => {
             return Err(error.into());
         }
-        Err(error) => tracing::warn!("{error}; devices are served as far as the spool goes, and the dealer is tried again"),
+        Err(crate::dealer::client::ClientError::Link(
+            error @ crate::link::LinkError::NotLocal { .. },
+        )) => {
+            return Err(error.into());
+        }
+        Err(error) => tracing::warn!(
+            "{error}; devices are served as far as the spool goes, and the dealer is tried again"
+        ),
     }
     Ok(())
 }
@@ -135,7 +160,10 @@ fn show_readiness(ahead: u32) -> impl Fn(DeviceId, u32, u32) + Send + Sync {
 fn print(answer: HostAnswer) {
     let HostAnswer { device, session, frac_bits, values } = answer;
     let mut out = io::stdout().lock();
-    let line = format!("device={device} session={session} frac_bits={frac_bits} values={}\n", Values(&values));
+    let line = format!(
+        "device={device} session={session} frac_bits={frac_bits} values={}\n",
+        Values(&values)
+    );
     if let Err(error) = out.write_all(line.as_bytes()).and_then(|()| out.flush()) {
         tracing::error!("an answer could not be printed: {error}");
     }

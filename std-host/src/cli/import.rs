@@ -16,19 +16,26 @@ Examples:
   sharelet import digits.tflite --calibrate train-images-idx3-ubyte.gz -o digits.slt
   sharelet import states.onnx --calibrate readings.csv --labels idle,normal,fault -o states.slt
 
-A network may be made of dense layers, convolutions of one and two dimensions (grouped, depthwise), average and max
-pools, residual connections, batch normalisation, ReLU, ReLU6, reshapes and transpositions. A softmax or the like at
+A network may be made of dense layers, convolutions of one and two dimensions (grouped, \
+                        depthwise), average and max
+pools, residual connections, batch normalisation, ReLU, ReLU6, reshapes and transpositions. A \
+                        softmax or the like at
 the end is left to whoever gets the answer.
 
-The calibration readings decide the scales: use some hundred that cover what will occur. Their format follows from
-the file name: .npy (float32, float64), .csv, .idx or .idx.gz (also MNIST's names), raw .f32. A model takes readings
+The calibration readings decide the scales: use some hundred that cover what will occur. Their \
+                        format follows from
+the file name: .npy (float32, float64), .csv, .idx or .idx.gz (also MNIST's names), raw .f32. A \
+                        model takes readings
 up to the largest calibration value times 2 to the power of the head-room bits; others are refused.
 
 Nothing is written if anything is wrong.";
 
 /// Arguments of `sharelet import`.
 #[derive(Args, Debug, Clone)]
-#[command(about = "Turn a trained float network (ONNX, TFLite) into a model file", after_help = EXAMPLES)]
+#[command(
+    about = "Turn a trained float network (ONNX, TFLite) into a model file",
+    after_help = EXAMPLES,
+)]
 pub struct ImportArgs {
     /// The trained network, .onnx or .tflite, in float.
     #[arg(value_name = "MODEL")]
@@ -39,14 +46,28 @@ pub struct ImportArgs {
     /// Where the model is written.
     #[arg(short, long, value_name = "MODEL.slt")]
     pub output: PathBuf,
-    /// Bits between the largest accumulator over the calibration readings and the limit of the ring.
-    #[arg(long, value_name = "BITS", default_value_t = 1, value_parser = clap::value_parser!(u8).range(0..=i64::from(MAX_HEADROOM_BITS)))]
+    /// Bits between the largest accumulator over the calibration readings and the limit of the
+    /// ring.
+    #[arg(
+        long,
+        value_name = "BITS",
+        default_value_t = 1,
+        value_parser = clap::value_parser!(u8).range(0..=i64::from(MAX_HEADROOM_BITS)),
+    )]
     pub headroom_bits: u8,
     /// Fraction bits of the input; chosen from the calibration readings if not given.
-    #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u8).range(0..=i64::from(MAX_FRAC_BITS)))]
+    #[arg(
+        long,
+        value_name = "BITS",
+        value_parser = clap::value_parser!(u8).range(0..=i64::from(MAX_FRAC_BITS)),
+    )]
     pub input_frac_bits: Option<u8>,
     /// Fraction bits of all activations; chosen per layer if not given.
-    #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u8).range(0..=i64::from(MAX_FRAC_BITS)))]
+    #[arg(
+        long,
+        value_name = "BITS",
+        value_parser = clap::value_parser!(u8).range(0..=i64::from(MAX_FRAC_BITS)),
+    )]
     pub frac_bits: Option<u8>,
     /// Divide the calibration readings by this; bytes are divided by 255 if not given.
     #[arg(long, value_name = "NUMBER")]
@@ -70,7 +91,11 @@ pub fn run(args: ImportArgs) -> Result<(), ImportError> {
     }
     let width = chain.layers.first().map(Layer::inputs);
     let calibration = Readings::load(&args.calibrate, ReadOptions { width, divide: args.divide })?;
-    let options = Options { headroom_bits: args.headroom_bits, input_frac_bits: args.input_frac_bits, frac_bits: args.frac_bits };
+    let options = Options {
+        headroom_bits: args.headroom_bits,
+        input_frac_bits: args.input_frac_bits,
+        frac_bits: args.frac_bits,
+    };
     let (mut model, report) = quantise::quantise(&chain, &calibration, &options)?;
     model.labels = args.labels.iter().map(|label| label.trim().to_owned()).collect();
     model.validate()?;

@@ -22,8 +22,10 @@ Examples:
   sharelet inspect ad01.slt --plot
   sharelet inspect ad01.slt --plot cost.svg
 
-Per layer: shape, fraction bits, shift, digits of the gate, bytes while preparing, up and down, bytes from the dealer to
-the host, and keystream blocks that the device computes. The time is that of the network alone. --plot draws the same figures.";
+Per layer: shape, fraction bits, shift, digits of the gate, bytes while preparing, up and down, \
+                        bytes from the dealer to
+the host, and keystream blocks that the device computes. The time is that of the network alone. \
+                        --plot draws the same figures.";
 
 /// What a board's TCP buffers and fixed buffers take, in bytes: `firmware` has 4 KB each way.
 const SOCKET_BYTES: usize = 8192;
@@ -89,7 +91,11 @@ fn rows(model: &Model) -> Vec<Row> {
             frac_bits: layer.weight_frac_bits,
             shift: layer.shift,
             relu: layer.activation == Activation::Relu,
-            digits: model.network.gate(index).map(|digits| digits.widths().to_vec()).unwrap_or_default(),
+            digits: model
+                .network
+                .gate(index)
+                .map(|digits| digits.widths().to_vec())
+                .unwrap_or_default(),
             prepare_bytes: cost.prepare.bytes,
             up_bytes: cost.up.bytes,
             down_bytes: cost.down.bytes,
@@ -101,7 +107,8 @@ fn rows(model: &Model) -> Vec<Row> {
     model.network.layers().iter().enumerate().map(row).collect()
 }
 
-/// Bytes that the firmware's device task holds for a model: buffers for readings, input and answer, and the sockets'.
+/// Bytes that the firmware's device task holds for a model: buffers for readings, input and answer,
+/// and the sockets'.
 fn device_bytes(model: &Model) -> usize {
     SOCKET_BYTES + 4 * (2 * model.network.inputs() + model.network.outputs())
 }
@@ -111,7 +118,8 @@ fn device_bytes(model: &Model) -> usize {
 fn seconds(cost: &SessionCost, rtt: Duration, bandwidth: f64) -> (f64, f64) {
     let pass = |bytes: u64| bytes as f64 * 8.0 / bandwidth;
     let prepare = rtt.as_secs_f64() + pass(cost.prepare_up_bytes);
-    let online = rtt.as_secs_f64() * f64::from(cost.round_trips) + pass(cost.online_up_bytes + cost.online_down_bytes);
+    let online = rtt.as_secs_f64() * f64::from(cost.round_trips)
+        + pass(cost.online_up_bytes + cost.online_down_bytes);
     (prepare, online)
 }
 
@@ -138,7 +146,8 @@ pub fn run(args: &InspectArgs) -> Result<(), CommandError> {
 fn bars(model: &Model) -> Bars {
     let rows = rows(model);
     let panel = |name: &str, cost: fn(&Row) -> u64| {
-        let bar = |(index, row): (usize, &Row)| (format!("{index}: {}", row.label()), cost(row) as f64);
+        let bar =
+            |(index, row): (usize, &Row)| (format!("{index}: {}", row.label()), cost(row) as f64);
         Panel { name: name.to_owned(), bars: rows.iter().enumerate().map(bar).collect() }
     };
     Bars {
@@ -165,7 +174,8 @@ fn table(model: &Model, args: &InspectArgs) -> String {
         let digits = if digits.is_empty() { "-".to_owned() } else { digits };
         let act = if row.relu { "relu" } else { "-" };
         text.push_str(&format!(
-            "{index:>5} {shape:>36}  {:>6}  {:>5}  {act:<4}  {digits:<12} {:>10} {:>9} {:>9} {:>11} {:>13} {:>9}\n",
+            "{index:>5} {shape:>36}  {:>6}  {:>5}  {act:<4}  {digits:<12} {:>10} {:>9} {:>9} \
+             {:>11} {:>13} {:>9}\n",
             row.frac_bits,
             row.shift,
             row.prepare_bytes,
@@ -178,12 +188,11 @@ fn table(model: &Model, args: &InspectArgs) -> String {
     }
     text.push_str(&format!(
         "\nper inference, frames included, without the session's request and grant (14 bytes):\n  \
-         preparation        {} bytes up, {} keystream blocks on the device\n  \
-         online             {} bytes up, {} down, {} round trips, {} keystream blocks\n  \
-         dealer to host     {} bytes\n  \
-         dealer to device   {} bytes (a key and a counter)\n  \
-         device memory      {} bytes in buffers, whatever the hidden layers\n  \
-         time on a network of {:?} and {:.3} Mbit/s: preparation {:.1} ms, online {:.1} ms\n",
+         preparation        {} bytes up, {} keystream blocks on the device\n  online             \
+         {} bytes up, {} down, {} round trips, {} keystream blocks\n  dealer to host     {} \
+         bytes\n  dealer to device   {} bytes (a key and a counter)\n  device memory      {} \
+         bytes in buffers, whatever the hidden layers\n  time on a network of {:?} and {:.3} \
+         Mbit/s: preparation {:.1} ms, online {:.1} ms\n",
         cost.prepare_up_bytes,
         cost.prepare_blocks,
         cost.online_up_bytes,
@@ -208,14 +217,32 @@ fn json(model: &Model, args: &InspectArgs) -> String {
         .iter()
         .map(|row| {
             format!(
-                "{{\"inputs\":{},\"outputs\":{},\"shape\":\"{}\",\"skip_from\":{},\"weight_frac_bits\":{},\"shift\":{},\"relu\":{},\"digits\":{:?},\"prepare_bytes\":{},\"up_bytes\":{},\"down_bytes\":{},\"dealer_bytes\":{},\"prepare_blocks\":{},\"online_blocks\":{}}}",
-                row.inputs, row.outputs, row.shape, row.skip.map_or("null".to_owned(), |from| from.to_string()), row.frac_bits, row.shift, row.relu, row.digits, row.prepare_bytes, row.up_bytes,
-                row.down_bytes, row.dealer_bytes, row.prepare_blocks, row.online_blocks
+                "{{\"inputs\":{},\"outputs\":{},\"shape\":\"{}\",\"skip_from\":{},\"\
+                 weight_frac_bits\":{},\"shift\":{},\"relu\":{},\"digits\":{:?},\"prepare_bytes\":\
+                 {},\"up_bytes\":{},\"down_bytes\":{},\"dealer_bytes\":{},\"prepare_blocks\":{},\"\
+                 online_blocks\":{}}}",
+                row.inputs,
+                row.outputs,
+                row.shape,
+                row.skip.map_or("null".to_owned(), |from| from.to_string()),
+                row.frac_bits,
+                row.shift,
+                row.relu,
+                row.digits,
+                row.prepare_bytes,
+                row.up_bytes,
+                row.down_bytes,
+                row.dealer_bytes,
+                row.prepare_blocks,
+                row.online_blocks
             )
         })
         .collect();
     format!(
-        "{{\"name\":{},\"inputs\":{},\"outputs\":{},\"layers\":[{}],\"prepare_up_bytes\":{},\"online_up_bytes\":{},\"online_down_bytes\":{},\"round_trips\":{},\"dealer_bytes\":{},\"prepare_blocks\":{},\"online_blocks\":{},\"device_buffer_bytes\":{},\"prepare_seconds\":{prepare},\"online_seconds\":{online}}}\n",
+        "{{\"name\":{},\"inputs\":{},\"outputs\":{},\"layers\":[{}],\"prepare_up_bytes\":{},\"\
+         online_up_bytes\":{},\"online_down_bytes\":{},\"round_trips\":{},\"dealer_bytes\":{},\"\
+         prepare_blocks\":{},\"online_blocks\":{},\"device_buffer_bytes\":{},\"prepare_seconds\":\
+         {prepare},\"online_seconds\":{online}}}\n",
         json_text(&model.name),
         model.network.inputs(),
         model.network.outputs(),

@@ -17,9 +17,12 @@ Examples:
   sharelet provision pump-07 --outsource -o pump-07.key
   sharelet provision control-room --console -o operator.console
 
-The key file goes to the device and nowhere else: to its flash page, or to `sharelet device --key`. The dealer keeps
-its copy in its state; it may be running. With --force a device gets a new key, and the old one stops working.
-A data party of two servers (--outsource) shares its key with nobody; server 0 needs a key that the dealer knows.
+The key file goes to the device and nowhere else: to its flash page, or to `sharelet device \
+                        --key`. The dealer keeps
+its copy in its state; it may be running. With --force a device gets a new key, and the old one \
+                        stops working.
+A data party of two servers (--outsource) shares its key with nobody; server 0 needs a key that \
+                        the dealer knows.
 --console writes three files: FILE for `sharelet console`, FILE.0 and FILE.1 for the servers.";
 
 /// Arguments of `sharelet provision`.
@@ -59,7 +62,10 @@ pub fn run(args: &ProvisionArgs) -> Result<(), CommandError> {
     if args.console {
         ConsoleKey::generate(device)?.save(&args.output)?;
         let (path, name) = (args.output.display(), device);
-        tracing::info!(%name, "wrote {path} for the console, {path}.0 and {path}.1 for the servers");
+        tracing::info!(
+            %name,
+            "wrote {path} for the console, {path}.0 and {path}.1 for the servers",
+        );
         return Ok(());
     }
     let key = match &args.state {

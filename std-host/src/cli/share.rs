@@ -17,18 +17,24 @@ use crate::link::tcp;
 
 const EXAMPLES: &str = "\
 Examples:
-  sharelet share patients.csv --label outcome --binary --dataset study --owner clinic-a --to s0:7200,s1:7201
-  sharelet share prices.csv --label price --label-scale 1/100000 --dataset homes --owner agency --to s0:7200,s1:7201
+  sharelet share patients.csv --label outcome --binary --dataset study --owner clinic-a --to \
+                        s0:7200,s1:7201
+  sharelet share prices.csv --label price --label-scale 1/100000 --dataset homes --owner agency \
+                        --to s0:7200,s1:7201
   sharelet share train-images-idx3-ubyte.gz --labels train-labels-idx1-ubyte.gz --classes 10 \\
       --dataset mnist --owner lab --to s0:7200,s1:7201
-Owners of rows use the same columns; owners of columns give the same rows in the same order, and share a secret:
-  sharelet share bank.csv --key id --key-secret secret --columns age,income --label default --binary \\
+Owners of rows use the same columns; owners of columns give the same rows in the same order, and \
+                        share a secret:
+  sharelet share bank.csv --key id --key-secret secret --columns age,income --label default \
+                        --binary \\
       --dataset credit --owner bank --to s0:7200,s1:7201
   sharelet share shop.csv --key customer --key-secret secret --columns orders,returns \\
       --dataset credit --owner shop --to s0:7200,s1:7201
 
-Formats: .csv with a header, .npy, .idx, .idx.gz (columns of arrays are named c0, c1, ...). Server 0 gets a random seed,
-server 1 the data minus the seed's keystream; both learn names, columns, and the number of rows. An upload that is
+Formats: .csv with a header, .npy, .idx, .idx.gz (columns of arrays are named c0, c1, ...). Server \
+                        0 gets a random seed,
+server 1 the data minus the seed's keystream; both learn names, columns, and the number of rows. \
+                        An upload that is
 interrupted registers nothing, or is ended with --upload-id.";
 
 /// A server must accept within this time.
@@ -62,7 +68,12 @@ pub struct ShareArgs {
     #[arg(long, value_name = "FILE", requires = "key")]
     pub key_secret: Option<PathBuf>,
     /// Fraction bits; the same for all owners. Magnitudes end at 2^(32 - N).
-    #[arg(long, value_name = "N", default_value_t = DEFAULT_FRAC_BITS, value_parser = clap::value_parser!(u8).range(1..=i64::from(MAX_FRAC_BITS)))]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = DEFAULT_FRAC_BITS,
+        value_parser = clap::value_parser!(u8).range(1..=i64::from(MAX_FRAC_BITS)),
+    )]
     pub frac_bits: u8,
     /// End an upload that was interrupted, with the same data and options.
     #[arg(long, value_name = "ID")]
@@ -77,8 +88,10 @@ pub struct ShareArgs {
 pub struct Servers(pub [String; 2]);
 
 fn parse_servers(text: &str) -> Result<Servers, String> {
-    let servers: Vec<String> = text.split(',').map(super::units::parse_endpoint).collect::<Result<_, _>>()?;
-    let two: [String; 2] = servers.try_into().map_err(|_| "give two servers, such as s0:7200,s1:7201".to_owned())?;
+    let servers: Vec<String> =
+        text.split(',').map(super::units::parse_endpoint).collect::<Result<_, _>>()?;
+    let two: [String; 2] =
+        servers.try_into().map_err(|_| "give two servers, such as s0:7200,s1:7201".to_owned())?;
     if two[0] == two[1] {
         return Err("give two different servers".to_owned());
     }
@@ -97,7 +110,8 @@ pub fn run(args: ShareArgs) -> Result<(), CommandError> {
         _ => Vec::new(),
     };
     let id = args.upload_id.map_or_else(UploadId::random, Ok).map_err(DataError::Randomness)?;
-    let description = owner::describe(&table, id, args.dataset.clone(), args.owner.clone(), args.frac_bits);
+    let description =
+        owner::describe(&table, id, args.dataset.clone(), args.owner.clone(), args.frac_bits);
     let (rows, columns, labels) = (table.rows, table.columns.len(), table.labels);
     drop(table);
     tracing::info!("upload {id}: {rows} rows of {columns} columns, {labels}");
@@ -119,9 +133,15 @@ pub fn run(args: ShareArgs) -> Result<(), CommandError> {
     })?;
     let dataset = &description.dataset;
     match outcome {
-        Outcome::Sent => tracing::info!("both servers have registered {rows} rows in dataset {dataset}"),
-        Outcome::Completed => tracing::info!("both servers have registered the upload that was interrupted in dataset {dataset}"),
-        Outcome::AlreadyRegistered => tracing::info!("both servers had registered upload {id} in dataset {dataset} already"),
+        Outcome::Sent => {
+            tracing::info!("both servers have registered {rows} rows in dataset {dataset}")
+        }
+        Outcome::Completed => tracing::info!(
+            "both servers have registered the upload that was interrupted in dataset {dataset}"
+        ),
+        Outcome::AlreadyRegistered => {
+            tracing::info!("both servers had registered upload {id} in dataset {dataset} already")
+        }
     }
     Ok(())
 }

@@ -20,17 +20,33 @@ pub struct TableArgs {
     /// A file of labels instead: .npy or idx.
     #[arg(long, value_name = "FILE")]
     pub labels: Option<PathBuf>,
-    /// Labels are whole numbers from 0 to one below this; they are shared one-hot. Without it and --binary they are numbers.
-    #[arg(long, value_name = "N", requires = "labelled", conflicts_with = "binary", value_parser = clap::value_parser!(u32).range(2..=i64::from(MAX_CLASSES)))]
+    /// Labels are whole numbers from 0 to one below this; they are shared one-hot. Without it and
+    /// --binary they are numbers.
+    #[arg(
+        long,
+        value_name = "N",
+        requires = "labelled",
+        conflicts_with = "binary",
+        value_parser = clap::value_parser!(u32).range(2..=i64::from(MAX_CLASSES)),
+    )]
     pub classes: Option<u32>,
     /// Labels are 0 or 1.
     #[arg(long, requires = "labelled")]
     pub binary: bool,
-    /// Multiply features by this number or fraction; 1/255 for bytes of idx files and 1 for others if not given.
+    /// Multiply features by this number or fraction; 1/255 for bytes of idx files and 1 for others
+    /// if not given.
     #[arg(long, value_name = "X", value_parser = parse_scale, allow_hyphen_values = true)]
     pub scale: Option<f64>,
     /// Multiply labels by this number or fraction.
-    #[arg(long, value_name = "X", default_value = "1", value_parser = parse_scale, requires = "labelled", conflicts_with_all = ["classes", "binary"], allow_hyphen_values = true)]
+    #[arg(
+        long,
+        value_name = "X",
+        default_value = "1",
+        value_parser = parse_scale,
+        requires = "labelled",
+        conflicts_with_all = ["classes", "binary"],
+        allow_hyphen_values = true,
+    )]
     pub label_scale: f64,
 }
 
@@ -57,7 +73,8 @@ impl TableArgs {
 
 /// A number such as `0.5`, or a fraction such as `1/255`.
 fn parse_scale(text: &str) -> Result<f64, String> {
-    let wrong = || "give a number other than zero such as 0.5, or a fraction such as 1/255".to_owned();
+    let wrong =
+        || "give a number other than zero such as 0.5, or a fraction such as 1/255".to_owned();
     let number = |text: &str| text.trim().parse::<f64>().map_err(|_| wrong());
     let value = match text.split_once('/') {
         Some((above, below)) => number(above)? / number(below)?,

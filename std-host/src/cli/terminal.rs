@@ -32,11 +32,17 @@ impl Verbosity {
             other => (Targets::new().with_default(level), other.is_some()),
         };
         let terminal = io::stderr().is_terminal();
-        let lines = tracing_subscriber::fmt::layer().with_writer(|| LogLines).with_ansi(terminal).with_target(false);
+        let lines = tracing_subscriber::fmt::layer()
+            .with_writer(|| LogLines)
+            .with_ansi(terminal)
+            .with_target(false);
         // A program that already logs keeps its own way.
         let _ = tracing_subscriber::registry().with(lines).with(filter).try_init();
         if ignored {
-            tracing::warn!("RUST_LOG is ignored: give TARGET=LEVEL pairs or one level, such as info or sharelet_host=debug");
+            tracing::warn!(
+                "RUST_LOG is ignored: give TARGET=LEVEL pairs or one level, such as info or \
+                 sharelet_host=debug"
+            );
         }
     }
 }
@@ -54,7 +60,9 @@ pub fn progress(what: &'static str, total: u64, bytes: bool) -> ProgressBar {
     let bar = bars().add(ProgressBar::new(total)).with_message(what);
     let counter = if bytes { "{bytes}/{total_bytes}" } else { "{pos}/{len}" };
     // The template is fixed: if it did not parse, the default one is shown.
-    if let Ok(style) = ProgressStyle::with_template(&format!("{{msg}} [{{bar:30}}] {counter} {{eta}}")) {
+    if let Ok(style) =
+        ProgressStyle::with_template(&format!("{{msg}} [{{bar:30}}] {counter} {{eta}}"))
+    {
         bar.set_style(style.progress_chars("=> "));
     }
     bar
@@ -63,7 +71,11 @@ pub fn progress(what: &'static str, total: u64, bytes: bool) -> ProgressBar {
 /// All bars of the program: they share the terminal with the log.
 fn bars() -> &'static MultiProgress {
     static BARS: LazyLock<MultiProgress> = LazyLock::new(|| {
-        let target = if io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let target = if io::stderr().is_terminal() {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        };
         MultiProgress::with_draw_target(target)
     });
     &BARS

@@ -25,12 +25,16 @@ const EXAMPLES: &str = "\
 Examples, on one machine (the data was given with `sharelet share`):
   sharelet provision server-0 --state dealer-state -o server-0.key
   sharelet dealer --state dealer-state
-  sharelet train config.toml --party 1 --state server-1 --dealer 127.0.0.1:7100 --listen 127.0.0.1:7301
-  sharelet train config.toml --party 0 --state server-0 --key server-0.key --counter server-0.counter --peer 127.0.0.1:7301
+  sharelet train config.toml --party 1 --state server-1 --dealer 127.0.0.1:7100 --listen \
+                        127.0.0.1:7301
+  sharelet train config.toml --party 0 --state server-0 --key server-0.key --counter \
+                        server-0.counter --peer 127.0.0.1:7301
 After a crash of either server or the dealer, both again with --resume.
 
-Both need the same config.toml. The model stays shared: each server has its share in STATE/training-NAME/model.share.
-`sharelet open` makes an ONNX file of both shares, if the configuration names an owner. Ctrl-C stops both; --resume goes on.";
+Both need the same config.toml. The model stays shared: each server has its share in \
+                        STATE/training-NAME/model.share.
+`sharelet open` makes an ONNX file of both shares, if the configuration names an owner. Ctrl-C \
+                        stops both; --resume goes on.";
 
 /// The dealer and the other server must accept within this time.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -48,7 +52,8 @@ pub struct TrainArgs {
     /// Which of the two servers.
     #[arg(long, value_name = "0|1", value_parser = clap::value_parser!(u8).range(0..=1))]
     pub party: u8,
-    /// The server's state: the data sets that were shared to it; checkpoints and the model are written there.
+    /// The server's state: the data sets that were shared to it; checkpoints and the model are
+    /// written there.
     #[arg(long, value_name = "DIR")]
     pub state: PathBuf,
     /// The name of the run; that of the configuration's file if not given.
@@ -67,12 +72,18 @@ pub struct TrainArgs {
     #[arg(long, value_name = "FILE", required_if_eq("party", "0"))]
     pub counter: Option<PathBuf>,
     /// Server 1: the dealer.
-    #[arg(long, value_name = "ADDRESS", value_parser = super::units::parse_endpoint, required_if_eq("party", "1"))]
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        value_parser = super::units::parse_endpoint,
+        required_if_eq("party", "1"),
+    )]
     pub dealer: Option<String>,
     /// Go on from the last checkpoint that both servers hold.
     #[arg(long)]
     pub resume: bool,
-    /// Begin anew: drop the checkpoints of an earlier run of this name, and replace its model at the end.
+    /// Begin anew: drop the checkpoints of an earlier run of this name, and replace its model at
+    /// the end.
     #[arg(long, conflicts_with = "resume")]
     pub fresh: bool,
     /// Write what is opened of each epoch here, as CSV.
@@ -90,7 +101,9 @@ pub struct TrainArgs {
 }
 
 fn given<'a, T: ?Sized>(value: Option<&'a T>, argument: &str) -> Result<&'a T, CommandError> {
-    value.ok_or_else(|| CommandError::Arguments(format!("{argument} is missing; see `sharelet train --help`")))
+    value.ok_or_else(|| {
+        CommandError::Arguments(format!("{argument} is missing; see `sharelet train --help`"))
+    })
 }
 
 /// A line for an epoch.
@@ -112,7 +125,11 @@ pub(super) fn line(epoch: &Epoch) -> String {
 
 /// Prints charts, and writes them if there is a name for them.
 #[allow(clippy::print_stdout)]
-pub(super) fn charts(title: &str, curves: &[(&str, &Curve)], path: Option<&Path>) -> Result<(), CommandError> {
+pub(super) fn charts(
+    title: &str,
+    curves: &[(&str, &Curve)],
+    path: Option<&Path>,
+) -> Result<(), CommandError> {
     for (of, name) in [(Of::Loss, "loss"), (Of::Accuracy, "accuracy")] {
         let Some(chart) = chart(title, curves, of) else { continue };
         println!("{}", chart.terminal(terminal::width()));
@@ -137,7 +154,10 @@ pub fn run(args: &TrainArgs) -> Result<(), CommandError> {
     let correlations = match party {
         Party::P0 => {
             let key = DeviceKey::load(given(args.key.as_deref(), "--key")?)?;
-            Correlations::Key(key, Box::new(FileCounter::open(given(args.counter.as_deref(), "--counter")?)?))
+            Correlations::Key(
+                key,
+                Box::new(FileCounter::open(given(args.counter.as_deref(), "--counter")?)?),
+            )
         }
         Party::P1 => {
             let dealer = given(args.dealer.as_deref(), "--dealer")?.to_owned();
@@ -148,7 +168,9 @@ pub fn run(args: &TrainArgs) -> Result<(), CommandError> {
         Some(name) => name.clone(),
         None => {
             let stem = args.config.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            stem.parse().map_err(|_| CommandError::Arguments(format!("`{stem}` cannot name a run; give one with --name")))?
+            stem.parse().map_err(|_| {
+                CommandError::Arguments(format!("`{stem}` cannot name a run; give one with --name"))
+            })?
         }
     };
     let checkpoints = Checkpoints::open(&args.state, name.as_str(), party, config.checkpoint.keep)?;
@@ -159,7 +181,9 @@ pub fn run(args: &TrainArgs) -> Result<(), CommandError> {
     }
     let datasets = Datasets::read(&args.state, party);
     let named = |name: &str, field: &str| {
-        name.parse::<Name>().map_err(|_| CommandError::Arguments(format!("{field}: `{name}` is not a name of a data set")))
+        name.parse::<Name>().map_err(|_| {
+            CommandError::Arguments(format!("{field}: `{name}` is not a name of a data set"))
+        })
     };
     let train = datasets.dataset(&named(&config.data.train, "data.train")?)?;
     let test = match &config.data.test {
@@ -211,7 +235,8 @@ async fn meet(args: &TrainArgs, route: &Route) -> Result<Connection, CommandErro
         route.announce();
         return Ok(tcp::connect(peer, route.clone(), CONNECT, STALL).await?);
     }
-    let listener = Listener::bind(given(args.listen.as_deref(), "--listen")?, route.clone()).await?;
+    let listener =
+        Listener::bind(given(args.listen.as_deref(), "--listen")?, route.clone()).await?;
     announce(listener.local_address()?)?;
     Ok(listener.one(STALL).await)
 }

@@ -17,15 +17,21 @@ use crate::train::state::Data;
 const EXAMPLES: &str = "\
 Examples:
   sharelet train-plain config.toml patients.csv --label outcome --binary
-  sharelet train-plain config.toml train-images-idx3-ubyte.gz --labels train-labels-idx1-ubyte.gz --classes 10 \\
-      --test t10k-images-idx3-ubyte.gz --test-labels t10k-labels-idx1-ubyte.gz --float-curve float.csv --plot curves.svg
+  sharelet train-plain config.toml train-images-idx3-ubyte.gz --labels train-labels-idx1-ubyte.gz \
+                        --classes 10 \\
+      --test t10k-images-idx3-ubyte.gz --test-labels t10k-labels-idx1-ubyte.gz --float-curve \
+                        float.csv --plot curves.svg
 
-The twin computes with the same integers as two servers would; the float baseline with the same rows, initial weights and
+The twin computes with the same integers as two servers would; the float baseline with the same \
+                        rows, initial weights and
 rates in double precision. What the configuration does not open is not shown of the twin.";
 
 /// Arguments of `sharelet train-plain`.
 #[derive(Args, Debug, Clone)]
-#[command(about = "Train in plaintext: what two servers would learn, and what floating point does", after_help = EXAMPLES)]
+#[command(
+    about = "Train in plaintext: what two servers would learn, and what floating point does",
+    after_help = EXAMPLES,
+)]
 pub struct TrainPlainArgs {
     /// The configuration.
     #[arg(value_name = "CONFIG.toml")]
@@ -48,7 +54,8 @@ pub struct TrainPlainArgs {
     /// Write the float baseline's curve here, as CSV: `sharelet train --against` draws it.
     #[arg(long, value_name = "FILE.csv")]
     pub float_curve: Option<PathBuf>,
-    /// Draw both curves here; loss and accuracy side by side in two files, NAME-loss.svg and NAME-accuracy.svg.
+    /// Draw both curves here; loss and accuracy side by side in two files, NAME-loss.svg and
+    /// NAME-accuracy.svg.
     #[arg(long, value_name = "NAME.svg")]
     pub plot: Option<PathBuf>,
     /// Only the float baseline.
@@ -71,7 +78,10 @@ pub fn run(args: &TrainPlainArgs) -> Result<(), CommandError> {
     let config = Config::load(&args.config).map_err(CourseError::from)?;
     let options = args.table.options(None);
     let table = Table::load(&args.data, &options)?;
-    let test_options = crate::data::Options { labels_file: args.test_labels.clone().or(options.labels_file.clone()), ..options };
+    let test_options = crate::data::Options {
+        labels_file: args.test_labels.clone().or(options.labels_file.clone()),
+        ..options
+    };
     let test = args.test.as_ref().map(|path| Table::load(path, &test_options)).transpose()?;
     let frac_bits = config.arithmetic.frac_bits;
     let sizes = Sizes {
@@ -82,9 +92,13 @@ pub fn run(args: &TrainPlainArgs) -> Result<(), CommandError> {
     };
     let course = Arc::new(Course::new(config, sizes)?);
     course.check_labels(&args.data.display().to_string(), table.labels)?;
-    let (train, test) = (words(&table, frac_bits)?, test.map_or_else(|| Ok(Data::default()), |test| words(&test, frac_bits))?);
+    let (train, test) = (
+        words(&table, frac_bits)?,
+        test.map_or_else(|| Ok(Data::default()), |test| words(&test, frac_bits))?,
+    );
     println!("float, {} steps", course.plan().steps());
-    let (_, float) = plain::baseline(&course, &train, &test, &mut |epoch| println!("{}", line(epoch)))?;
+    let (_, float) =
+        plain::baseline(&course, &train, &test, &mut |epoch| println!("{}", line(epoch)))?;
     if let Some(path) = &args.float_curve {
         float.save(path)?;
     }

@@ -19,12 +19,16 @@ Examples:
   sharelet twin digits.slt --inputs t10k-images-idx3-ubyte.gz --count 10 --raw first-ten.f32
   sharelet twin states.slt --export states.twin
 
-One line per reading: `index=K frac_bits=F values=v0,v1,...`, the integers of the ring, signed; divide by 2^F for reals.
+One line per reading: `index=K frac_bits=F values=v0,v1,...`, the integers of the ring, signed; \
+                        divide by 2^F for reals.
 A model with labels adds `class=K label=NAME`.";
 
 /// Arguments of `sharelet twin`.
 #[derive(Args, Debug, Clone)]
-#[command(about = "Answer readings in the clear, with the model's own integers", after_help = EXAMPLES)]
+#[command(
+    about = "Answer readings in the clear, with the model's own integers",
+    after_help = EXAMPLES,
+)]
 pub struct TwinArgs {
     /// The model file.
     #[arg(value_name = "MODEL.slt")]
@@ -44,7 +48,8 @@ pub struct TwinArgs {
     /// Also write the readings as little-endian float32 rows, as a device takes them.
     #[arg(long, value_name = "OUT.f32", requires = "inputs")]
     pub raw: Option<PathBuf>,
-    /// Write the model in the clear, for a board that measures its plaintext twin; dense layers only.
+    /// Write the model in the clear, for a board that measures its plaintext twin; dense layers
+    /// only.
     #[arg(long, value_name = "OUT")]
     pub export: Option<PathBuf>,
 }
@@ -104,14 +109,19 @@ pub fn run(args: &TwinArgs) -> Result<(), TwinError> {
     for (index, row) in readings.rows().take(count).enumerate() {
         let answer = model.encode(row).and_then(|words| model.infer(&words));
         let answer = answer.map_err(|source| TwinError::Reading { row: index + 1, source })?;
-        let line = if args.json { json(&model, index, &answer) } else { line(&model, index, &answer) };
+        let line =
+            if args.json { json(&model, index, &answer) } else { line(&model, index, &answer) };
         writeln!(out, "{line}").map_err(TwinError::Print)?;
     }
     out.flush().map_err(TwinError::Print)
 }
 
 fn line(model: &Model, index: usize, answer: &[u32]) -> String {
-    let mut line = format!("index={index} frac_bits={} values={}", model.network.output_frac_bits(), Values(answer));
+    let mut line = format!(
+        "index={index} frac_bits={} values={}",
+        model.network.output_frac_bits(),
+        Values(answer)
+    );
     if let (Some(class), Some(label)) = (largest(answer), model.label(answer)) {
         line.push_str(&format!(" class={class} label={label}"));
     }
@@ -120,19 +130,29 @@ fn line(model: &Model, index: usize, answer: &[u32]) -> String {
 
 fn json(model: &Model, index: usize, answer: &[u32]) -> String {
     let (frac_bits, class) = (model.network.output_frac_bits(), largest(answer).unwrap_or(0));
-    let label = model.label(answer).map(|label| format!(",\"label\":{}", json_text(label))).unwrap_or_default();
-    format!("{{\"index\":{index},\"frac_bits\":{frac_bits},\"values\":[{}],\"class\":{class}{label}}}", Values(answer))
+    let label = model
+        .label(answer)
+        .map(|label| format!(",\"label\":{}", json_text(label)))
+        .unwrap_or_default();
+    format!(
+        "{{\"index\":{index},\"frac_bits\":{frac_bits},\"values\":[{}],\"class\":{class}{label}}}",
+        Values(answer)
+    )
 }
 
-/// Little-endian words: layers, fraction bits and limit of the input; per layer inputs, outputs, shift, 1 for a ReLU;
-/// then per layer every row of the weights, each followed by its bias. `None` if a layer is not dense.
+/// Little-endian words: layers, fraction bits and limit of the input; per layer inputs, outputs,
+/// shift, 1 for a ReLU; then per layer every row of the weights, each followed by its bias. `None`
+/// if a layer is not dense.
 fn export(model: &Model) -> Option<Vec<u8>> {
     let layers = model.network.layers();
     let depth = u32::try_from(layers.len()).unwrap_or(u32::MAX);
-    let mut words = vec![depth, model.network.input_frac_bits().into(), model.network.input_limit()];
+    let mut words =
+        vec![depth, model.network.input_frac_bits().into(), model.network.input_limit()];
     for layer in layers {
         let relu = u32::from(layer.activation == Activation::Relu);
-        let (Shape::Dense { inputs, outputs }, None) = (layer.shape, layer.skip) else { return None };
+        let (Shape::Dense { inputs, outputs }, None) = (layer.shape, layer.skip) else {
+            return None;
+        };
         words.extend([inputs.into(), outputs.into(), layer.shift.into(), relu]);
     }
     for ((layer, weights), biases) in layers.iter().zip(&model.weights).zip(&model.biases) {

@@ -13,9 +13,15 @@ pub(super) fn read(bytes: &[u8], path: &Path, options: &Options) -> Result<Parts
     let columns = |indices: &[usize]| -> Vec<f64> {
         rows().flat_map(|row| indices.iter().filter_map(|&index| row.get(index).copied())).collect()
     };
-    let keys = selection.key.map(|key| rows().filter_map(|row| row.get(key)).map(f64::to_string).collect());
+    let keys = selection
+        .key
+        .map(|key| rows().filter_map(|row| row.get(key)).map(f64::to_string).collect());
     Ok(Parts {
-        columns: selection.features.iter().filter_map(|&index| header.get(index).cloned()).collect(),
+        columns: selection
+            .features
+            .iter()
+            .filter_map(|&index| header.get(index).cloned())
+            .collect(),
         features: columns(&selection.features),
         labels: columns(&selection.labels),
         keys,
@@ -43,7 +49,14 @@ fn array(bytes: &[u8], path: &Path, width: Option<usize>) -> Result<Raw<f64>, Da
         None => Ok(raw),
         Some(position) => {
             let (row, column) = (position / raw.width + 1, position % raw.width);
-            Err(DataError::NotFinite { place: Place { path: path.to_owned(), row, line: None, column: format!("c{column}") } })
+            Err(DataError::NotFinite {
+                place: Place {
+                    path: path.to_owned(),
+                    row,
+                    line: None,
+                    column: format!("c{column}"),
+                },
+            })
         }
     }
 }

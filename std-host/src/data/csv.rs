@@ -8,18 +8,26 @@ use super::{DataError, Options, Parts, Place, select};
 const SHOWN: usize = 40;
 
 pub(super) fn read(bytes: &[u8], path: &Path, options: &Options) -> Result<Parts, DataError> {
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).trim(csv::Trim::All).from_reader(bytes);
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .trim(csv::Trim::All)
+        .from_reader(bytes);
     let mut record = csv::StringRecord::new();
-    let mut next = |record: &mut csv::StringRecord| reader.read_record(record).map_err(|error| refuse(path, &error));
+    let mut next = |record: &mut csv::StringRecord| {
+        reader.read_record(record).map_err(|error| refuse(path, &error))
+    };
     if !next(&mut record)? {
         return Err(DataError::Empty { path: path.to_owned() });
     }
-    let header: Vec<String> = record.iter().map(|name| name.trim_start_matches('\u{feff}').to_owned()).collect();
+    let header: Vec<String> =
+        record.iter().map(|name| name.trim_start_matches('\u{feff}').to_owned()).collect();
     if header.iter().all(|name| name.parse::<f64>().is_ok()) {
         return Err(DataError::NoHeader { path: path.to_owned() });
     }
     let selection = select(path, &header, options)?;
-    let columns = selection.features.iter().filter_map(|&index| header.get(index).cloned()).collect();
+    let columns =
+        selection.features.iter().filter_map(|&index| header.get(index).cloned()).collect();
     let (mut features, mut labels) = (Vec::new(), Vec::new());
     let mut keys = selection.key.map(|_| Vec::new());
     let mut row = 0;
@@ -43,7 +51,10 @@ pub(super) fn read(bytes: &[u8], path: &Path, options: &Options) -> Result<Parts
             match text.parse::<f64>() {
                 Ok(value) if value.is_finite() => Ok(value),
                 Ok(_) => Err(DataError::NotFinite { place: place() }),
-                Err(_) => Err(DataError::NotANumber { place: place(), text: text.chars().take(SHOWN).collect() }),
+                Err(_) => Err(DataError::NotANumber {
+                    place: place(),
+                    text: text.chars().take(SHOWN).collect(),
+                }),
             }
         };
         for &index in &selection.features {
@@ -57,7 +68,10 @@ pub(super) fn read(bytes: &[u8], path: &Path, options: &Options) -> Result<Parts
         }
     }
     if !bytes.ends_with(b"\n") {
-        tracing::warn!("{}: the last line has no end: if the file was cut there, its last number is wrong", path.display());
+        tracing::warn!(
+            "{}: the last line has no end: if the file was cut there, its last number is wrong",
+            path.display()
+        );
     }
     Ok(Parts { columns, features, labels, keys, scale: 1.0 })
 }
@@ -66,7 +80,11 @@ pub(super) fn read(bytes: &[u8], path: &Path, options: &Options) -> Result<Parts
 fn line(bytes: &[u8], record: &csv::StringRecord) -> u64 {
     let Some(position) = record.position() else { return 0 };
     let from = usize::try_from(position.byte()).unwrap_or(usize::MAX);
-    let above = bytes.get(from..).unwrap_or_default().iter().take_while(|byte| matches!(byte, b'\r' | b'\n'));
+    let above = bytes
+        .get(from..)
+        .unwrap_or_default()
+        .iter()
+        .take_while(|byte| matches!(byte, b'\r' | b'\n'));
     position.line() + above.filter(|byte| **byte == b'\n').count() as u64
 }
 

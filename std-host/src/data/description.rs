@@ -35,9 +35,14 @@ impl TryFrom<String> for Name {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        let allowed = text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'));
+        let allowed =
+            text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'));
         let length = (1..=MAX_NAME_CHARS).contains(&text.len());
-        if allowed && length { Ok(Self(text)) } else { Err("use 1 to 64 letters, digits, `.`, `-` and `_`") }
+        if allowed && length {
+            Ok(Self(text))
+        } else {
+            Err("use 1 to 64 letters, digits, `.`, `-` and `_`")
+        }
     }
 }
 
@@ -132,7 +137,9 @@ impl Description {
     /// Whether names and sizes are possible.
     #[must_use]
     pub fn is_valid(&self) -> bool {
-        let named = |name: &String| (1..=MAX_NAME_BYTES).contains(&name.len()) && !name.chars().any(char::is_control);
+        let named = |name: &String| {
+            (1..=MAX_NAME_BYTES).contains(&name.len()) && !name.chars().any(char::is_control)
+        };
         let mut names: Vec<&String> = self.columns.iter().collect();
         names.sort_unstable();
         self.rows > 0

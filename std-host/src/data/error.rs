@@ -33,7 +33,8 @@ impl fmt::Display for Place {
 /// Names for an error, not more than a few.
 pub(super) fn list(names: &[String]) -> String {
     const MOST: usize = 20;
-    let shown = names.iter().take(MOST).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let shown =
+        names.iter().take(MOST).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     match names.len().checked_sub(MOST) {
         Some(more @ 1..) => format!("{shown} and {more} more"),
         _ => shown,
@@ -53,7 +54,10 @@ pub enum DataError {
         source: io::Error,
     },
     /// The format is not known.
-    #[error("{path}: unknown format; give .csv with a header, .npy, .idx or .idx.gz", path = path.display())]
+    #[error(
+        "{path}: unknown format; give .csv with a header, .npy, .idx or .idx.gz",
+        path = path.display(),
+    )]
     UnknownFormat {
         /// The file.
         path: PathBuf,
@@ -78,7 +82,11 @@ pub enum DataError {
         path: PathBuf,
     },
     /// A row is shorter or longer than the header.
-    #[error("{path}: row {row} (line {line}): {found} cells where the header names {expected} columns: the file is cut, or a comma is missing or too many", path = path.display())]
+    #[error(
+        "{path}: row {row} (line {line}): {found} cells where the header names {expected} columns: \
+        the file is cut, or a comma is missing or too many",
+        path = path.display(),
+    )]
     RowLength {
         /// The file.
         path: PathBuf,
@@ -98,7 +106,9 @@ pub enum DataError {
         place: Place,
     },
     /// A cell is not a number.
-    #[error("{place}: `{text}` is not a number; correct it, or leave the column out with --columns")]
+    #[error(
+        "{place}: `{text}` is not a number; correct it, or leave the column out with --columns"
+    )]
     NotANumber {
         /// Where.
         place: Place,
@@ -113,7 +123,8 @@ pub enum DataError {
     },
     /// A number has no fixed-point word.
     #[error(
-        "{place}: beyond the fixed-point range, which is -{limit} to {limit} at {frac_bits} fraction bits; scale the data (--scale, --label-scale) or take fewer fraction bits"
+        "{place}: beyond the fixed-point range, which is -{limit} to {limit} at {frac_bits} \
+         fraction bits; scale the data (--scale, --label-scale) or take fewer fraction bits"
     )]
     OutOfRange {
         /// Where.
@@ -124,7 +135,11 @@ pub enum DataError {
         frac_bits: u8,
     },
     /// A class is none of those that there are.
-    #[error("{place}: not a class: classes are whole numbers from 0 to {last}; correct the label, or give the number of classes with --classes", last = classes.saturating_sub(1))]
+    #[error(
+        "{place}: not a class: classes are whole numbers from 0 to {last}; correct the label, or \
+        give the number of classes with --classes",
+        last = classes.saturating_sub(1),
+    )]
     ClassRange {
         /// Where.
         place: Place,
@@ -138,7 +153,11 @@ pub enum DataError {
         place: Place,
     },
     /// Classes or binary labels from more or less than one column.
-    #[error("{path}: {found} columns of labels where classes and binary labels have one; name one column", path = path.display())]
+    #[error(
+        "{path}: {found} columns of labels where classes and binary labels have one; name one \
+        column",
+        path = path.display(),
+    )]
     LabelColumns {
         /// The file.
         path: PathBuf,
@@ -146,7 +165,10 @@ pub enum DataError {
         found: usize,
     },
     /// The file of labels does not belong to that of the features.
-    #[error("{path}: {found} labels for {expected} rows; give the labels that belong to the data", path = path.display())]
+    #[error(
+        "{path}: {found} labels for {expected} rows; give the labels that belong to the data",
+        path = path.display(),
+    )]
     LabelRows {
         /// The file of labels.
         path: PathBuf,
@@ -159,7 +181,10 @@ pub enum DataError {
     #[error("labels are given twice: as a column and as a file; give one")]
     LabelsTwice,
     /// Two columns of one name.
-    #[error("{path}: columns {first} and {second} are both named `{name}`; rename one", path = path.display())]
+    #[error(
+        "{path}: columns {first} and {second} are both named `{name}`; rename one",
+        path = path.display(),
+    )]
     DuplicateColumn {
         /// The file.
         path: PathBuf,
@@ -171,7 +196,10 @@ pub enum DataError {
         second: usize,
     },
     /// A column without a name.
-    #[error("{path}: column {column} has no name; the first line must name every column", path = path.display())]
+    #[error(
+        "{path}: column {column} has no name; the first line must name every column",
+        path = path.display(),
+    )]
     UnnamedColumn {
         /// The file.
         path: PathBuf,
@@ -179,7 +207,11 @@ pub enum DataError {
         column: usize,
     },
     /// A name that is too long, or has control characters.
-    #[error("{path}: the name of column {column} has more than {MAX_NAME_BYTES} bytes or control characters; shorten it", path = path.display())]
+    #[error(
+        "{path}: the name of column {column} has more than {MAX_NAME_BYTES} bytes or control \
+        characters; shorten it",
+        path = path.display(),
+    )]
     ColumnName {
         /// The file.
         path: PathBuf,
@@ -187,13 +219,20 @@ pub enum DataError {
         column: usize,
     },
     /// A first line of numbers.
-    #[error("{path}: the first line holds numbers where names of columns belong; put a line with a name per column first", path = path.display())]
+    #[error(
+        "{path}: the first line holds numbers where names of columns belong; put a line with a \
+        name per column first",
+        path = path.display(),
+    )]
     NoHeader {
         /// The file.
         path: PathBuf,
     },
     /// Too many columns.
-    #[error("{path}: {found} columns, at most {MAX_COLUMNS} are taken; leave some out with --columns", path = path.display())]
+    #[error(
+        "{path}: {found} columns, at most {MAX_COLUMNS} are taken; leave some out with --columns",
+        path = path.display(),
+    )]
     TooManyColumns {
         /// The file.
         path: PathBuf,
@@ -217,13 +256,19 @@ pub enum DataError {
         name: String,
     },
     /// Nothing is left for features.
-    #[error("{path}: no column is left for features; name some with --columns", path = path.display())]
+    #[error(
+        "{path}: no column is left for features; name some with --columns",
+        path = path.display(),
+    )]
     NoFeatures {
         /// The file.
         path: PathBuf,
     },
     /// A key that is not unique.
-    #[error("{path}: rows {first} and {second} have the same key; keys must differ", path = path.display())]
+    #[error(
+        "{path}: rows {first} and {second} have the same key; keys must differ",
+        path = path.display(),
+    )]
     KeyTwice {
         /// The file.
         path: PathBuf,
@@ -233,7 +278,11 @@ pub enum DataError {
         second: usize,
     },
     /// A secret for keys that is too short to be one.
-    #[error("{path}: {found} bytes, a secret for keys has at least {least}; make one with `head -c 32 /dev/urandom`, and give it to every owner, but to no server", path = path.display())]
+    #[error(
+        "{path}: {found} bytes, a secret for keys has at least {least}; make one with `head -c 32 \
+        /dev/urandom`, and give it to every owner, but to no server",
+        path = path.display(),
+    )]
     KeySecret {
         /// The file.
         path: PathBuf,

@@ -1,11 +1,12 @@
-//! Keys by which rows of several owners are joined: servers see them hashed under a secret that only the owners have.
+//! Keys by which rows of several owners are joined: servers see them hashed under a secret that
+//! only the owners have.
 //!
 //! ```text
 //! hash = first 16 bytes of HMAC-SHA-256(secret, "sharelet key 1" | 0 | length of the dataset's name, u64 | name | key)
 //! ```
 //!
-//! Without the secret nobody tries keys out. The dataset's name is hashed along, so that rows of different datasets
-//! cannot be recognised in one another.
+//! Without the secret nobody tries keys out. The dataset's name is hashed along, so that rows of
+//! different datasets cannot be recognised in one another.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -42,7 +43,11 @@ impl KeySecret {
     pub fn load(path: &Path) -> Result<Self, DataError> {
         let bytes = Zeroizing::new(super::read(path)?);
         let found = bytes.len();
-        Self::new(bytes).ok_or(DataError::KeySecret { path: path.to_owned(), found, least: MIN_SECRET_BYTES })
+        Self::new(bytes).ok_or(DataError::KeySecret {
+            path: path.to_owned(),
+            found,
+            least: MIN_SECRET_BYTES,
+        })
     }
 
     /// A secret of at least [`MIN_SECRET_BYTES`].

@@ -95,11 +95,16 @@ pub(super) fn expand(
         LabelKind::Numbers => {
             let per_row = u32::try_from(columns.len()).unwrap_or(u32::MAX);
             if per_row > MAX_CLASSES {
-                return Err(DataError::TooManyColumns { path: path.to_owned(), found: columns.len() });
+                return Err(DataError::TooManyColumns {
+                    path: path.to_owned(),
+                    found: columns.len(),
+                });
             }
             Ok((Labels::Numbers { per_row }, values))
         }
-        _ if !single => Err(DataError::LabelColumns { path: path.to_owned(), found: columns.len() }),
+        _ if !single => {
+            Err(DataError::LabelColumns { path: path.to_owned(), found: columns.len() })
+        }
         LabelKind::Binary => match values.iter().position(|&value| value != 0.0 && value != 1.0) {
             Some(index) => Err(DataError::NotBinary { place: place(index) }),
             None => Ok((Labels::Binary, values)),
@@ -109,7 +114,9 @@ pub(super) fn expand(
                 return Err(DataError::Classes { found: classes, most: MAX_CLASSES });
             }
             let mut targets = vec![0.0; values.len() * classes as usize];
-            for (index, (value, row)) in values.iter().zip(targets.chunks_exact_mut(classes as usize)).enumerate() {
+            for (index, (value, row)) in
+                values.iter().zip(targets.chunks_exact_mut(classes as usize)).enumerate()
+            {
                 let class = Some(*value).filter(|value| *value >= 0.0 && value.trunc() == *value);
                 match class.and_then(|class| row.get_mut(class as usize)) {
                     Some(target) => *target = 1.0,

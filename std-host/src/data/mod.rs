@@ -1,7 +1,9 @@
-//! Training data of an owner: files become a table of numbers with labels, and the table becomes shares for two servers.
+//! Training data of an owner: files become a table of numbers with labels, and the table becomes
+//! shares for two servers.
 //!
-//! [`Table::load`] reads CSV with a header, `.npy` and `idx` files; [`description`] is what becomes public of it;
-//! [`shares`] encodes and splits; [`owner`] sends. Rows in errors count from 1, headings not counted.
+//! [`Table::load`] reads CSV with a header, `.npy` and `idx` files; [`description`] is what becomes
+//! public of it; [`shares`] encodes and splits; [`owner`] sends. Rows in errors count from 1,
+//! headings not counted.
 
 mod arrays;
 mod csv;
@@ -21,7 +23,8 @@ use self::labels::{LabelKind, Labels};
 /// What to take from a file, and as what.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
-    /// The columns of features, in this order; without it all but those of labels and key, in the order of the file.
+    /// The columns of features, in this order; without it all but those of labels and key, in the
+    /// order of the file.
     pub columns: Option<Vec<String>>,
     /// The columns of labels. Only numbers may have more than one.
     pub labels: Vec<String>,
@@ -31,7 +34,8 @@ pub struct Options {
     pub kind: LabelKind,
     /// The column that rows of several owners are joined by.
     pub key: Option<String>,
-    /// What features are multiplied by. Without it bytes (`idx` of type u8) are divided by 255, others are left alone.
+    /// What features are multiplied by. Without it bytes (`idx` of type u8) are divided by 255,
+    /// others are left alone.
     pub scale: Option<f64>,
     /// What labels that are numbers are multiplied by.
     pub label_scale: f64,
@@ -66,7 +70,8 @@ pub struct Table {
     pub labels: Labels,
     /// Names of the label columns.
     pub label_columns: Vec<String>,
-    /// Labels, `rows x labels.per_row()`, row-major: numbers, 0 or 1, or one 1 in as many zeros as there are classes.
+    /// Labels, `rows x labels.per_row()`, row-major: numbers, 0 or 1, or one 1 in as many zeros as
+    /// there are classes.
     pub targets: Vec<f64>,
     /// The key of each row.
     pub keys: Option<Vec<String>>,
@@ -74,7 +79,13 @@ pub struct Table {
 
 impl core::fmt::Debug for Table {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "Table({} rows of {}, {:?}, <redacted>)", self.rows, self.columns.len(), self.labels)
+        write!(
+            f,
+            "Table({} rows of {}, {:?}, <redacted>)",
+            self.rows,
+            self.columns.len(),
+            self.labels
+        )
     }
 }
 
@@ -96,11 +107,21 @@ impl Table {
     /// [`DataError`] names the file, and row and column where there is one.
     pub fn load(path: &Path, options: &Options) -> Result<Self, DataError> {
         let bytes = read(path)?;
-        let labels = options.labels_file.as_deref().map(|path| Ok::<_, DataError>((path, read(path)?))).transpose()?;
-        Self::from_bytes(&bytes, path, labels.as_ref().map(|(path, bytes)| (*path, bytes.as_slice())), options)
+        let labels = options
+            .labels_file
+            .as_deref()
+            .map(|path| Ok::<_, DataError>((path, read(path)?)))
+            .transpose()?;
+        Self::from_bytes(
+            &bytes,
+            path,
+            labels.as_ref().map(|(path, bytes)| (*path, bytes.as_slice())),
+            options,
+        )
     }
 
-    /// Reads the bytes of a file, and of a file of labels; paths give the formats and name the files in errors.
+    /// Reads the bytes of a file, and of a file of labels; paths give the formats and name the
+    /// files in errors.
     ///
     /// # Errors
     /// As [`Table::load`].
@@ -119,7 +140,11 @@ impl Table {
             return Err(DataError::LabelsTwice);
         }
         let is_csv = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv"));
-        let mut parts = if is_csv { csv::read(bytes, path, options)? } else { arrays::read(bytes, path, options)? };
+        let mut parts = if is_csv {
+            csv::read(bytes, path, options)?
+        } else {
+            arrays::read(bytes, path, options)?
+        };
         let width = parts.columns.len();
         let rows = parts.features.len().checked_div(width).unwrap_or(0);
         if rows == 0 {
@@ -135,13 +160,18 @@ impl Table {
                 let (columns, values) = arrays::labels(bytes, file)?;
                 let found = values.len().checked_div(columns.len()).unwrap_or(0);
                 if found != rows {
-                    return Err(DataError::LabelRows { path: file.to_owned(), expected: rows, found });
+                    return Err(DataError::LabelRows {
+                        path: file.to_owned(),
+                        expected: rows,
+                        found,
+                    });
                 }
                 (file, columns, values)
             }
             None => (path, options.labels.clone(), parts.labels),
         };
-        let (labels, mut targets) = labels::expand(label_path, &label_columns, values, options.kind)?;
+        let (labels, mut targets) =
+            labels::expand(label_path, &label_columns, values, options.kind)?;
         if let Labels::Numbers { .. } = labels {
             targets.iter_mut().for_each(|value| *value *= options.label_scale);
         }
@@ -149,7 +179,16 @@ impl Table {
             keys::distinct(path, keys)?;
         }
         let Parts { columns, features, keys, .. } = parts;
-        Ok(Self { path: path.to_owned(), rows, columns, features, labels, label_columns, targets, keys })
+        Ok(Self {
+            path: path.to_owned(),
+            rows,
+            columns,
+            features,
+            labels,
+            label_columns,
+            targets,
+            keys,
+        })
     }
 
     /// The features of a row.
@@ -158,8 +197,8 @@ impl Table {
         self.features.chunks_exact(self.columns.len().max(1)).nth(index)
     }
 
-    /// Where a feature or label lies, for an error: `index` counts the words of [`Table::features`] and then those of
-    /// [`Table::targets`].
+    /// Where a feature or label lies, for an error: `index` counts the words of [`Table::features`]
+    /// and then those of [`Table::targets`].
     pub(crate) fn place(&self, index: usize) -> Place {
         let (index, width, names) = match index.checked_sub(self.features.len()) {
             None => (index, self.columns.len(), &self.columns),
@@ -201,7 +240,12 @@ fn select(path: &Path, header: &[String], options: &Options) -> Result<Selection
     sorted.sort();
     let twice = sorted.windows(2).find(|pair| matches!(pair, [(a, _), (b, _)] if a == b));
     if let Some([(name, first), (_, second)]) = twice {
-        return Err(DataError::DuplicateColumn { path: path_of(), name: (*name).clone(), first: *first, second: *second });
+        return Err(DataError::DuplicateColumn {
+            path: path_of(),
+            name: (*name).clone(),
+            first: *first,
+            second: *second,
+        });
     }
     let mut taken = vec![false; header.len()];
     let mut find = |name: &String| {
@@ -221,7 +265,9 @@ fn select(path: &Path, header: &[String], options: &Options) -> Result<Selection
     let key = options.key.as_ref().map(&mut find).transpose()?;
     let features: Vec<usize> = match &options.columns {
         Some(columns) => columns.iter().map(&mut find).collect::<Result<_, _>>()?,
-        None => (0..header.len()).filter(|index| !labels.contains(index) && key != Some(*index)).collect(),
+        None => (0..header.len())
+            .filter(|index| !labels.contains(index) && key != Some(*index))
+            .collect(),
     };
     if features.is_empty() {
         return Err(DataError::NoFeatures { path: path_of() });

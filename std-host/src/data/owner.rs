@@ -1,7 +1,8 @@
 //! The owner's side of an upload: the same conversation with two servers.
 //!
-//! Nothing is registered until both servers have stored everything. If the owner or a server goes away between the two
-//! registrations, the same upload id ends them later: what is stored stays stored.
+//! Nothing is registered until both servers have stored everything. If the owner or a server goes
+//! away between the two registrations, the same upload id ends them later: what is stored stays
+//! stored.
 
 use core::time::Duration;
 
@@ -46,7 +47,8 @@ pub enum OwnerError {
     },
     /// Both servers say that they are the same party.
     #[error(
-        "servers {first} and {second} both say that they are party {party}; start one with --party 0 and the other with --party 1. Nothing was sent"
+        "servers {first} and {second} both say that they are party {party}; start one with \
+         --party 0 and the other with --party 1. Nothing was sent"
     )]
     SameParty {
         /// Address of one.
@@ -58,7 +60,8 @@ pub enum OwnerError {
     },
     /// The servers differ in what they take.
     #[error(
-        "the servers differ in {field}: {zero} at party 0, {one} at party 1; start both with the same options and version. Nothing was sent"
+        "the servers differ in {field}: {zero} at party 0, {one} at party 1; start both with the \
+         same options and version. Nothing was sent"
     )]
     Configuration {
         /// The field.
@@ -69,7 +72,10 @@ pub enum OwnerError {
         one: u64,
     },
     /// The servers compute otherwise than this program.
-    #[error("the servers' {field} is {theirs}, this program's {ours}; install matching versions. Nothing was sent")]
+    #[error(
+        "the servers' {field} is {theirs}, this program's {ours}; install matching versions. \
+         Nothing was sent"
+    )]
     Version {
         /// The field.
         field: &'static str,
@@ -80,7 +86,8 @@ pub enum OwnerError {
     },
     /// One server has registered the upload, and the other has lost it.
     #[error(
-        "party {registered} has registered upload {upload}, and the other server has lost it; delete it at party {registered} and share again"
+        "party {registered} has registered upload {upload}, and the other server has lost it; \
+         delete it at party {registered} and share again"
     )]
     Lost {
         /// The upload.
@@ -90,7 +97,8 @@ pub enum OwnerError {
     },
     /// Both servers hold everything, but it is not known whether both have registered it.
     #[error(
-        "server {server}: {source}. Both servers hold the upload, but not both may have registered it: end it with the same command and --upload-id {upload}"
+        "server {server}: {source}. Both servers hold the upload, but not both may have \
+         registered it: end it with the same command and --upload-id {upload}"
     )]
     Unfinished {
         /// Address of the server that failed.
@@ -151,14 +159,22 @@ impl Server {
     async fn begin(&mut self, description: &[u8]) -> Result<Standing, OwnerError> {
         let asked = async {
             wire::send(&mut self.connection.writer, Kind::Begin, description).await?;
-            wire::decode(Kind::Standing, &wire::expect(&mut self.connection.reader, Kind::Standing).await?)
+            wire::decode(
+                Kind::Standing,
+                &wire::expect(&mut self.connection.reader, Kind::Standing).await?,
+            )
         };
         let asked = asked.await;
         asked.map_err(self.failed())
     }
 
     /// Sends keys and a share of what is `described`, and waits until the server has stored them.
-    async fn send(&mut self, described: &[u8], keys: &[KeyHash], share: Share<'_>) -> Result<(), OwnerError> {
+    async fn send(
+        &mut self,
+        described: &[u8],
+        keys: &[KeyHash],
+        share: Share<'_>,
+    ) -> Result<(), OwnerError> {
         let sent = match self.send_frames(described, keys, share).await {
             // A server that refuses closes the connection, which the writer notices first.
             Err(error @ (WireError::Io(_) | WireError::Closed)) => {
@@ -172,7 +188,12 @@ impl Server {
         sent.map_err(self.failed())
     }
 
-    async fn send_frames(&mut self, described: &[u8], keys: &[KeyHash], share: Share<'_>) -> Result<(), WireError> {
+    async fn send_frames(
+        &mut self,
+        described: &[u8],
+        keys: &[KeyHash],
+        share: Share<'_>,
+    ) -> Result<(), WireError> {
         let Connection { reader, writer } = &mut self.connection;
         let mut digest = Sha256::new().chain_update(described);
         wire::send(writer, Kind::Send, &[]).await?;
@@ -211,7 +232,9 @@ impl Server {
         };
         match committed.await {
             Ok(_) => Ok(()),
-            Err(source) => Err(OwnerError::Unfinished { server: self.address.clone(), upload, source }),
+            Err(source) => {
+                Err(OwnerError::Unfinished { server: self.address.clone(), upload, source })
+            }
         }
     }
 }
@@ -242,8 +265,8 @@ pub fn describe(
     }
 }
 
-/// Gives two servers, each an address and a connection, their shares of an upload. The seed is drawn here, and used for
-/// nothing else. `progress` is told bytes as they are sent.
+/// Gives two servers, each an address and a connection, their shares of an upload. The seed is
+/// drawn here, and used for nothing else. `progress` is told bytes as they are sent.
 ///
 /// # Errors
 /// [`OwnerError`]: whatever it is, no server lists an upload that the other does not hold.
@@ -254,19 +277,30 @@ pub async fn share(
 ) -> Result<Outcome, OwnerError> {
     let description = upload.description;
     let [(first, first_connection), (second, second_connection)] = servers;
-    let (first, second) = tokio::try_join!(Server::greet(first, first_connection), Server::greet(second, second_connection))?;
+    let (first, second) = tokio::try_join!(
+        Server::greet(first, first_connection),
+        Server::greet(second, second_connection)
+    )?;
     let (mut zero, mut one) = pair(first, second)?;
     let described = wire::encode_description(description).map_err(zero.failed())?;
     let standings = tokio::try_join!(zero.begin(&described), one.begin(&described))?;
     let outcome = match standings {
         (Standing::Registered, Standing::Registered) => return Ok(Outcome::AlreadyRegistered),
-        (Standing::Registered, Standing::New) => return Err(OwnerError::Lost { upload: description.id, registered: 0 }),
-        (Standing::New, Standing::Registered) => return Err(OwnerError::Lost { upload: description.id, registered: 1 }),
+        (Standing::Registered, Standing::New) => {
+            return Err(OwnerError::Lost { upload: description.id, registered: 0 });
+        }
+        (Standing::New, Standing::Registered) => {
+            return Err(OwnerError::Lost { upload: description.id, registered: 1 });
+        }
         (Standing::New, _) | (_, Standing::New) => {
             let seed = fresh_seed()?;
             let splitter = Splitter::new(&seed);
-            let words = Share::Words { words: upload.encoded.words(), splitter: &splitter, progress };
-            tokio::try_join!(zero.send(&described, upload.keys, Share::Seed(&seed)), one.send(&described, upload.keys, words))?;
+            let words =
+                Share::Words { words: upload.encoded.words(), splitter: &splitter, progress };
+            tokio::try_join!(
+                zero.send(&described, upload.keys, Share::Seed(&seed)),
+                one.send(&described, upload.keys, words)
+            )?;
             Outcome::Sent
         }
         _ => Outcome::Completed,
@@ -277,13 +311,17 @@ pub async fn share(
     Ok(outcome)
 }
 
-/// What server 0 refuses to register for its contents is registered nowhere; after other errors that is not known.
+/// What server 0 refuses to register for its contents is registered nowhere; after other errors
+/// that is not known.
 fn not_begun(error: OwnerError) -> OwnerError {
     use wire::Refusal::{Disagree, NotStored, OtherUpload, Registered};
     match error {
         OwnerError::Unfinished {
             server,
-            source: source @ WireError::Refused(Disagree { .. } | NotStored | OtherUpload | Registered { .. }),
+            source:
+                source @ WireError::Refused(
+                    Disagree { .. } | NotStored | OtherUpload | Registered { .. },
+                ),
             ..
         } => OwnerError::Server { server, source },
         other => other,
@@ -294,7 +332,10 @@ fn not_begun(error: OwnerError) -> OwnerError {
 fn pair(first: Server, second: Server) -> Result<(Server, Server), OwnerError> {
     for server in [&first, &second] {
         if server.welcome.party > 1 {
-            return Err(OwnerError::Party { server: server.address.clone(), party: server.welcome.party });
+            return Err(OwnerError::Party {
+                server: server.address.clone(),
+                party: server.welcome.party,
+            });
         }
     }
     let party = first.welcome.party;

@@ -1,8 +1,8 @@
 //! A table in fixed point, split between two servers.
 //!
-//! The words are the features, row-major, and behind them the labels, row-major, in `Z_2^64`. They are cut into pieces of
-//! [`PIECE_ELEMS`]; piece `n` is split as session `n` of a fresh 32-byte seed. Server 0 gets the seed, server 1 the words
-//! minus the keystream.
+//! The words are the features, row-major, and behind them the labels, row-major, in `Z_2^64`. They
+//! are cut into pieces of [`PIECE_ELEMS`]; piece `n` is split as session `n` of a fresh 32-byte
+//! seed. Server 0 gets the seed, server 1 the words minus the keystream.
 
 use sharelet_core::fixed::{self, FixedError};
 use sharelet_core::keystream::{ChaCha12, Key, Keystream};
@@ -48,7 +48,8 @@ pub fn range(frac_bits: u8) -> u64 {
 /// Encodes features and labels with `frac_bits` fraction bits, to nearest, halves away from zero.
 ///
 /// # Errors
-/// [`DataError::OutOfRange`] names the first cell whose magnitude reaches [`range`]; [`DataError::FracBits`].
+/// [`DataError::OutOfRange`] names the first cell whose magnitude reaches [`range`];
+/// [`DataError::FracBits`].
 pub fn encode(table: &Table, frac_bits: u8) -> Result<Encoded, DataError> {
     if !(1..=MAX_FRAC_BITS).contains(&frac_bits) {
         return Err(DataError::FracBits { found: frac_bits, most: MAX_FRAC_BITS });
@@ -57,14 +58,20 @@ pub fn encode(table: &Table, frac_bits: u8) -> Result<Encoded, DataError> {
     let mut words = vec![0; features + table.targets.len()];
     let (feature_words, target_words) = words.split_at_mut(features);
     let place = |from: usize, error: FixedError| match error {
-        FixedError::NotFinite { index } => DataError::NotFinite { place: table.place(from + index) },
-        FixedError::OutOfRange { index } => {
-            DataError::OutOfRange { place: table.place(from + index), limit: range(frac_bits), frac_bits }
+        FixedError::NotFinite { index } => {
+            DataError::NotFinite { place: table.place(from + index) }
         }
+        FixedError::OutOfRange { index } => DataError::OutOfRange {
+            place: table.place(from + index),
+            limit: range(frac_bits),
+            frac_bits,
+        },
         _ => DataError::Empty { path: table.path.clone() },
     };
-    fixed::encode(&table.features, frac_bits, LIMIT, feature_words).map_err(|error| place(0, error))?;
-    fixed::encode(&table.targets, frac_bits, LIMIT, target_words).map_err(|error| place(features, error))?;
+    fixed::encode(&table.features, frac_bits, LIMIT, feature_words)
+        .map_err(|error| place(0, error))?;
+    fixed::encode(&table.targets, frac_bits, LIMIT, target_words)
+        .map_err(|error| place(features, error))?;
     Ok(Encoded { words })
 }
 

@@ -1,6 +1,7 @@
 //! The host's side of the conversation with a dealer.
 //!
-//! A few connections are kept and shared by all devices. One that was kept too long is replaced without a word.
+//! A few connections are kept and shared by all devices. One that was kept too long is replaced
+//! without a word.
 
 use core::time::Duration;
 use std::sync::{Mutex, PoisonError};
@@ -10,7 +11,8 @@ use sharelet_core::wire::control::DeviceId;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::wire::{
-    self, Course, CourseIs, Deal, Dealing, Kind, MAX_CORRECTION_BYTES, Offer, Refusal, Serve, Status, StatusIs, WireError,
+    self, Course, CourseIs, Deal, Dealing, Kind, MAX_CORRECTION_BYTES, Offer, Refusal, Serve,
+    Status, StatusIs, WireError,
 };
 use crate::link::{Connection, LinkError, Route, tcp};
 use crate::model::MAX_LAYERS;
@@ -69,7 +71,12 @@ impl Lease<'_> {
 impl Client {
     /// The dealer at `address`; nothing is connected yet.
     #[must_use]
-    pub fn new(address: String, route: impl Into<Route>, connect: Duration, stall: Duration) -> Self {
+    pub fn new(
+        address: String,
+        route: impl Into<Route>,
+        connect: Duration,
+        stall: Duration,
+    ) -> Self {
         let (permits, route) = (Semaphore::new(CONNECTIONS), route.into());
         Self { address, route, connect, stall, idle: Mutex::default(), permits }
     }
@@ -81,14 +88,20 @@ impl Client {
     }
 
     async fn fresh(&self) -> Result<Connection, ClientError> {
-        let mut connection = tcp::connect(&self.address, self.route.clone(), self.connect, self.stall).await?;
+        let mut connection =
+            tcp::connect(&self.address, self.route.clone(), self.connect, self.stall).await?;
         wire::greet(&mut connection.writer, Kind::Hello).await?;
         wire::read_greeting(&mut connection.reader, Kind::Welcome).await?;
         Ok(connection)
     }
 
-    /// Sends a request and reads the first answer. A connection that was kept may have died: then a new one is tried.
-    async fn request(&self, kind: Kind, body: &[u8]) -> Result<(Lease<'_>, Kind, Vec<u8>), ClientError> {
+    /// Sends a request and reads the first answer. A connection that was kept may have died: then a
+    /// new one is tried.
+    async fn request(
+        &self,
+        kind: Kind,
+        body: &[u8],
+    ) -> Result<(Lease<'_>, Kind, Vec<u8>), ClientError> {
         let permit = self.permits.acquire().await.map_err(|_| WireError::Closed)?;
         let kept = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut answered = None;
@@ -125,13 +138,15 @@ impl Client {
     /// # Errors
     /// [`ClientError`]; [`Refusal::UnknownDevice`] if the dealer has no key for it.
     pub async fn status(&self, device: DeviceId) -> Result<StatusIs, ClientError> {
-        let (lease, kind, body) = self.request(Kind::Status, &wire::encode(Kind::Status, &Status { device })?).await?;
+        let (lease, kind, body) =
+            self.request(Kind::Status, &wire::encode(Kind::Status, &Status { device })?).await?;
         let status = wire::decode_expected(Kind::StatusIs, kind, &body)?;
         lease.give_back();
         Ok(status)
     }
 
-    /// Makes sure that the dealer has a masked model; `matrices` are sent if it does not. Returns whether they were.
+    /// Makes sure that the dealer has a masked model; `matrices` are sent if it does not. Returns
+    /// whether they were.
     ///
     /// # Errors
     /// [`ClientError`].
@@ -143,7 +158,8 @@ impl Client {
         progress: &mut (dyn FnMut(u64) + Send),
     ) -> Result<bool, ClientError> {
         let offer = Offer { id, network: network.clone() };
-        let (mut lease, answer, _) = self.request(Kind::Offer, &wire::encode(Kind::Offer, &offer)?).await?;
+        let (mut lease, answer, _) =
+            self.request(Kind::Offer, &wire::encode(Kind::Offer, &offer)?).await?;
         if answer != Kind::Wanted && answer != Kind::Known {
             return Err(WireError::UnexpectedFrame { expected: Kind::Wanted, found: answer }.into());
         }
@@ -160,14 +176,25 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError`]; the dealer's refusals say what to ask for instead.
-    pub async fn deal(&self, request: Deal, expected: usize) -> Result<Corrections<'_>, ClientError> {
-        let (lease, kind, body) = self.request(Kind::Deal, &wire::encode(Kind::Deal, &request)?).await?;
+    pub async fn deal(
+        &self,
+        request: Deal,
+        expected: usize,
+    ) -> Result<Corrections<'_>, ClientError> {
+        let (lease, kind, body) =
+            self.request(Kind::Deal, &wire::encode(Kind::Deal, &request)?).await?;
         let dealing: Dealing = wire::decode_expected(Kind::Dealing, kind, &body)?;
         let found = dealing.bytes_each as usize;
         if found != expected || expected > MAX_CORRECTION_BYTES {
             return Err(WireError::WrongLength { kind: Kind::Correction, expected, found }.into());
         }
-        Ok(Corrections { lease: Some(lease), dealing, expected, next: request.first, left: request.count })
+        Ok(Corrections {
+            lease: Some(lease),
+            dealing,
+            expected,
+            next: request.first,
+            left: request.count,
+        })
     }
 }
 
@@ -229,7 +256,11 @@ impl Sessions {
 }
 
 /// One control message each way.
-async fn exchange(connection: &mut Connection, kind: Kind, body: &[u8]) -> Result<(Kind, Vec<u8>), WireError> {
+async fn exchange(
+    connection: &mut Connection,
+    kind: Kind,
+    body: &[u8],
+) -> Result<(Kind, Vec<u8>), WireError> {
     wire::send_body(&mut connection.writer, kind, body).await?;
     let header = wire::read_header(&mut connection.reader).await?;
     Ok((header.kind, wire::read_body(&mut connection.reader, header).await?))
@@ -237,7 +268,8 @@ async fn exchange(connection: &mut Connection, kind: Kind, body: &[u8]) -> Resul
 
 /// Whether an answer says that the connection has ended, as a dealer that was stopped does.
 fn ends((kind, body): &(Kind, Vec<u8>)) -> bool {
-    *kind == Kind::Refuse && wire::decode::<Refusal>(*kind, body).is_ok_and(Refusal::ends_connection)
+    *kind == Kind::Refuse
+        && wire::decode::<Refusal>(*kind, body).is_ok_and(Refusal::ends_connection)
 }
 
 /// Corrections on their way.
@@ -251,7 +283,10 @@ pub struct Corrections<'c> {
 
 impl core::fmt::Debug for Corrections<'_> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Corrections").field("next", &self.next).field("left", &self.left).finish_non_exhaustive()
+        f.debug_struct("Corrections")
+            .field("next", &self.next)
+            .field("left", &self.left)
+            .finish_non_exhaustive()
     }
 }
 
@@ -273,7 +308,8 @@ impl Corrections<'_> {
             return Ok(None);
         }
         let session = self.next;
-        let corrections = wire::receive_correction(&mut lease.connection.reader, session, self.expected).await?;
+        let corrections =
+            wire::receive_correction(&mut lease.connection.reader, session, self.expected).await?;
         self.next += 1;
         self.left -= 1;
         self.lease = Some(lease);

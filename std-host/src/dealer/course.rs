@@ -30,23 +30,35 @@ fn deal_session(
     let seed = crate::store::random_key().map_err(|error| state(&error))?;
     let mut rng = ChaCha20Rng::from_seed(*seed.expose());
     let plan = plans.of(course.kind(session));
-    let dealt = deal(&plan, &mut participant.turn(session), course.truncation(), keystream, number, &mut rng);
+    let dealt = deal(
+        &plan,
+        &mut participant.turn(session),
+        course.truncation(),
+        keystream,
+        number,
+        &mut rng,
+    );
     Ok(dealt.map_err(|_| Refusal::BadCourse)?.0)
 }
 
 /// Checks a request, before memory is taken for it.
 fn check(request: &Request) -> Result<(Arc<Course>, Plans), Refusal> {
-    let config = Config::parse(&request.config, Path::new("the run's configuration")).map_err(|_| Refusal::BadCourse)?;
+    let config = Config::parse(&request.config, Path::new("the run's configuration"))
+        .map_err(|_| Refusal::BadCourse)?;
     let sizes = request.sizes;
     let columns = (sizes.features as u64).checked_add(sizes.targets as u64);
     let words = |rows: usize| (rows as u64).checked_mul(columns?);
-    let fits = words(sizes.rows).zip(words(sizes.test_rows)).and_then(|(train, test)| train.checked_add(test));
+    let fits = words(sizes.rows)
+        .zip(words(sizes.test_rows))
+        .and_then(|(train, test)| train.checked_add(test));
     if fits.is_none_or(|words| words > MAX_WORDS) {
         return Err(Refusal::TooLarge);
     }
     let course = Arc::new(Course::new(config, sizes).map_err(|_| Refusal::BadCourse)?);
     let parameters = course.network().parameters().map_err(|_| Refusal::BadCourse)?;
-    if parameters.iter().map(|(weights, biases)| *weights as u64 + *biases as u64).sum::<u64>() > MAX_WORDS {
+    if parameters.iter().map(|(weights, biases)| *weights as u64 + *biases as u64).sum::<u64>()
+        > MAX_WORDS
+    {
         return Err(Refusal::TooLarge);
     }
     let plans = Plans::new(&course).map_err(|_| Refusal::BadCourse)?;
@@ -70,24 +82,30 @@ impl Dealer {
             // First of all, so that who names no key costs nothing.
             let key = dealer.key(device)?;
             let (course, plans) = check(&request)?;
-            let count = u32::try_from(course.sessions(steps).count()).map_err(|_| Refusal::BadCourse)?;
-            // Numbers are recorded before they are dealt: after a power cut they are skipped, never dealt again.
+            let count =
+                u32::try_from(course.sessions(steps).count()).map_err(|_| Refusal::BadCourse)?;
+            // Numbers are recorded before they are dealt: after a power cut they are skipped, never
+            // dealt again.
             dealer.record_chosen(device, key.key_id(), first, count)?;
             let participant = State::empty(course.clone()).map_err(|_| Refusal::BadCourse)?;
             Ok((course, plans, key, participant, count))
         };
         let (course, plans, key, mut participant, count) = self.blocking(prepare).await?;
-        wire::send(writer, Kind::CourseIs, &CourseIs { key: key.key_id(), sessions: count }).await?;
+        wire::send(writer, Kind::CourseIs, &CourseIs { key: key.key_id(), sessions: count })
+            .await?;
         tracing::info!(%device, "deals {count} sessions of a training run, from {first} on");
         let (plans, keystream) = (Arc::new(plans), Arc::new(Keystream::<ChaCha12>::new(&key.key)));
         let listed = course.clone();
         let mut sessions = (first..).zip(listed.sessions(steps)).peekable();
         // Masks of the data are made first: all others need them.
-        while let Some(opening) = sessions.next_if(|(_, session)| matches!(session, Session::OpenTrain | Session::OpenTest)) {
+        while let Some(opening) = sessions
+            .next_if(|(_, session)| matches!(session, Session::OpenTrain | Session::OpenTest))
+        {
             let (course, plans, keystream) = (course.clone(), plans.clone(), keystream.clone());
             let (dealt, state) = self
                 .blocking(move |_| {
-                    let dealt = deal_session((&course, &plans), &keystream, opening, &mut participant)?;
+                    let dealt =
+                        deal_session((&course, &plans), &keystream, opening, &mut participant)?;
                     Ok((dealt, participant))
                 })
                 .await?;
@@ -103,8 +121,8 @@ impl Dealer {
         Ok(())
     }
 
-    /// Deals sessions that do not need each other on all cores, and sends them in order as they are asked for; what is dealt waits
-    /// in memory for at most one session per core.
+    /// Deals sessions that do not need each other on all cores, and sends them in order as they are
+    /// asked for; what is dealt waits in memory for at most one session per core.
     pub(super) async fn deal_all<S: Send + 'static>(
         &self,
         reader: &mut Reader,
@@ -139,7 +157,12 @@ impl Dealer {
         reader.await_message(self.limits.idle);
         let header = wire::expect(reader, Kind::Next).await?;
         if header.body_bytes > 0 {
-            return Err(WireError::WrongLength { kind: Kind::Next, expected: 0, found: header.body_bytes }.into());
+            return Err(WireError::WrongLength {
+                kind: Kind::Next,
+                expected: 0,
+                found: header.body_bytes,
+            }
+            .into());
         }
         Ok(wire::send_session(writer, session, dealt).await?)
     }

@@ -94,16 +94,18 @@ impl MaskedModel {
         Self { network, layers }
     }
 
-    /// A masked model from the bytes on disk: length of the description as `u32`, description, matrices. `None` if they
-    /// are not the model `expected`.
+    /// A masked model from the bytes on disk: length of the description as `u32`, description,
+    /// matrices. `None` if they are not the model `expected`.
     #[must_use]
     pub fn from_file(bytes: &[u8], expected: &[u8; 32]) -> Option<Self> {
         let (length, rest) = bytes.split_first_chunk()?;
-        let (description, matrices) = rest.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
+        let (description, matrices) =
+            rest.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
         if id(description, matrices) != *expected {
             return None;
         }
-        let network: Network<MAX_LAYERS> = super::wire::decode(super::wire::Kind::Offer, description).ok()?;
+        let network: Network<MAX_LAYERS> =
+            super::wire::decode(super::wire::Kind::Offer, description).ok()?;
         (check(&network).ok()? == matrices.len()).then(|| Self::new(network, matrices))
     }
 

@@ -1,6 +1,7 @@
 //! The dealer: keeps device keys and masked models, and deals corrections on all cores.
 //!
-//! It sees no message between device and host. [`wire`] is what it speaks with hosts, [`client`] their side of it.
+//! It sees no message between device and host. [`wire`] is what it speaks with hosts, [`client`]
+//! their side of it.
 
 pub mod client;
 mod course;
@@ -22,7 +23,9 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use self::masked::MaskedModel;
-use self::wire::{Deal, Dealing, Header, Kind, MAX_COUNT, Offer, Refusal, Status, StatusIs, WireError};
+use self::wire::{
+    Deal, Dealing, Header, Kind, MAX_COUNT, Offer, Refusal, Status, StatusIs, WireError,
+};
 use crate::link::tcp::{self, Admission, Listener};
 use crate::link::{Connection, Reader, Writer};
 use crate::store::StoreError;
@@ -76,14 +79,27 @@ pub enum DealerError {
 /// Deals one session: fresh randomness, seeded by the operating system.
 ///
 /// # Errors
-/// [`Refusal::State`] without randomness, [`Refusal::BadNetwork`] if the model's parts do not fit each other.
-pub fn deal_session(model: &MaskedModel, keystream: &Keystream<ChaCha12>, session: u64) -> Result<Vec<u8>, Refusal> {
+/// [`Refusal::State`] without randomness, [`Refusal::BadNetwork`] if the model's parts do not fit
+/// each other.
+pub fn deal_session(
+    model: &MaskedModel,
+    keystream: &Keystream<ChaCha12>,
+    session: u64,
+) -> Result<Vec<u8>, Refusal> {
     let seed = crate::store::random_key().map_err(|error| state(&error))?;
     let mut rng = ChaCha20Rng::from_seed(*seed.expose());
     let mut scratch = vec![0; deal::scratch_elems(&model.network)];
     let mut out = vec![0; deal::correction_bytes(&model.network)];
-    deal::session(&model.network, keystream, session, &model.layers, &mut rng, &mut scratch, &mut out)
-        .map_err(|_| Refusal::BadNetwork)?;
+    deal::session(
+        &model.network,
+        keystream,
+        session,
+        &model.layers,
+        &mut rng,
+        &mut scratch,
+        &mut out,
+    )
+    .map_err(|_| Refusal::BadNetwork)?;
     Ok(out)
 }
 
@@ -111,7 +127,11 @@ impl Dealer {
     /// Serves hosts until `stop`.
     pub async fn serve(self: Arc<Self>, listener: Listener, stop: CancellationToken) {
         let limits = self.limits;
-        let serve = tcp::ServeLimits { connections: limits.connections, stall: limits.stall, grace: limits.grace };
+        let serve = tcp::ServeLimits {
+            connections: limits.connections,
+            stall: limits.stall,
+            grace: limits.grace,
+        };
         let connection = |connection, peer, admission| {
             let (dealer, stop) = (self.clone(), stop.clone());
             async move { dealer.connection(connection, peer, admission, stop).await }
@@ -144,7 +164,9 @@ impl Dealer {
         stop: CancellationToken,
     ) -> Result<(), DealerError> {
         let Connection { mut reader, mut writer } = connection;
-        let greeting = tokio::time::timeout(self.limits.hello, wire::read_greeting(&mut reader, Kind::Hello)).await;
+        let greeting =
+            tokio::time::timeout(self.limits.hello, wire::read_greeting(&mut reader, Kind::Hello))
+                .await;
         match greeting.unwrap_or(Err(WireError::TimedOut)) {
             Err(error @ WireError::Version { .. }) => {
                 refuse(&mut writer, Refusal::Version { ours: wire::VERSION }).await;
@@ -189,14 +211,21 @@ impl Dealer {
         }
     }
 
-    async fn answer(self: &Arc<Self>, reader: &mut Reader, writer: &mut Writer, header: Header) -> Result<(), DealerError> {
+    async fn answer(
+        self: &Arc<Self>,
+        reader: &mut Reader,
+        writer: &mut Writer,
+        header: Header,
+    ) -> Result<(), DealerError> {
         let kind = header.kind;
         match kind {
             Kind::Status => {
-                let Status { device } = wire::decode(kind, &wire::read_body(reader, header).await?)?;
+                let Status { device } =
+                    wire::decode(kind, &wire::read_body(reader, header).await?)?;
                 let status = self.blocking(move |dealer| {
                     let key = dealer.key(device)?.key_id();
-                    let next_session = dealer.store.next_session(device, key).map_err(|error| state(&error))?;
+                    let next_session =
+                        dealer.store.next_session(device, key).map_err(|error| state(&error))?;
                     Ok(StatusIs { key, next_session })
                 });
                 Ok(wire::send(writer, Kind::StatusIs, &status.await?).await?)
@@ -235,8 +264,15 @@ impl Dealer {
         self.store.key(device).map_err(|error| state(&error))?.ok_or(Refusal::UnknownDevice)
     }
 
-    /// Records numbers that server 0 has chosen, before they are dealt: after a power cut they are skipped, never dealt again.
-    fn record_chosen(&self, device: DeviceId, key: KeyId, first: u64, count: u32) -> Result<(), Refusal> {
+    /// Records numbers that server 0 has chosen, before they are dealt: after a power cut they are
+    /// skipped, never dealt again.
+    fn record_chosen(
+        &self,
+        device: DeviceId,
+        key: KeyId,
+        first: u64,
+        count: u32,
+    ) -> Result<(), Refusal> {
         self.store.record_run(device, key, first, count).map_err(|error| match error {
             StoreError::SessionUsed { next, .. } => Refusal::SessionUsed { next },
             StoreError::TooFarAhead { next, .. } => Refusal::TooFarAhead { next },
@@ -244,7 +280,12 @@ impl Dealer {
         })
     }
 
-    async fn take_offer(self: &Arc<Self>, reader: &mut Reader, writer: &mut Writer, offer: Offer) -> Result<(), DealerError> {
+    async fn take_offer(
+        self: &Arc<Self>,
+        reader: &mut Reader,
+        writer: &mut Writer,
+        offer: Offer,
+    ) -> Result<(), DealerError> {
         let Offer { id, network } = offer;
         let bytes = masked::check(&network).map_err(DealerError::Refused)?;
         if self.blocking(move |dealer| dealer.model(&id)).await.is_err() {
@@ -265,7 +306,10 @@ impl Dealer {
                 dealer.store.put_model(&id, &file).map_err(|error| state(&error))
             };
             self.blocking(keep).await?;
-            tracing::info!(model = &crate::store::hex(&id)[..8], "took a masked model of {bytes} bytes");
+            tracing::info!(
+                model = &crate::store::hex(&id)[..8],
+                "took a masked model of {bytes} bytes"
+            );
         }
         Ok(wire::send_empty(writer, Kind::Known).await?)
     }
@@ -276,7 +320,11 @@ impl Dealer {
         let found = match models.iter().position(|(known, _)| known == id) {
             Some(position) => models.remove(position).1,
             None => {
-                let bytes = self.store.model(id).map_err(|error| state(&error))?.ok_or(Refusal::UnknownModel)?;
+                let bytes = self
+                    .store
+                    .model(id)
+                    .map_err(|error| state(&error))?
+                    .ok_or(Refusal::UnknownModel)?;
                 match MaskedModel::from_file(&bytes, id) {
                     Some(model) => Arc::new(model),
                     None => {
@@ -293,7 +341,8 @@ impl Dealer {
         Ok(found)
     }
 
-    /// Deals on all cores and sends in order; what is dealt waits in memory for at most one session per core.
+    /// Deals on all cores and sends in order; what is dealt waits in memory for at most one session
+    /// per core.
     async fn deal(self: &Arc<Self>, writer: &mut Writer, request: Deal) -> Result<(), DealerError> {
         let Deal { device, model, first, count } = request;
         if count == 0 || count > MAX_COUNT {
@@ -302,12 +351,15 @@ impl Dealer {
         let prepare = move |dealer: &Self| {
             let key = dealer.key(device)?;
             let model = dealer.model(&model)?;
-            // A number is recorded before it is dealt: after a power cut it is skipped, never dealt again.
-            dealer.store.record(device, key.key_id(), first, count).map_err(|error| match error {
-                StoreError::SessionUsed { next, .. } => Refusal::SessionUsed { next },
-                StoreError::TooFarAhead { next, .. } => Refusal::TooFarAhead { next },
-                error => state(&error),
-            })?;
+            // A number is recorded before it is dealt: after a power cut it is skipped, never dealt
+            // again.
+            dealer.store.record(device, key.key_id(), first, count).map_err(
+                |error| match error {
+                    StoreError::SessionUsed { next, .. } => Refusal::SessionUsed { next },
+                    StoreError::TooFarAhead { next, .. } => Refusal::TooFarAhead { next },
+                    error => state(&error),
+                },
+            )?;
             Ok((key, model))
         };
         let (key, model) = self.blocking(prepare).await?;
@@ -326,7 +378,8 @@ impl Dealer {
                 in_flight.push_back((session, dealt));
             }
             let Some((session, dealt)) = in_flight.pop_front() else { break };
-            let corrections = dealt.await.unwrap_or(Err(Refusal::State)).map_err(DealerError::Refused)?;
+            let corrections =
+                dealt.await.unwrap_or(Err(Refusal::State)).map_err(DealerError::Refused)?;
             wire::send_correction(writer, session, &corrections).await?;
         }
         tracing::info!(%device, "dealt sessions {first} to {}", first + u64::from(count) - 1);

@@ -23,8 +23,12 @@ fn check(request: &Serve) -> Result<Arc<Serving>, Refusal> {
     if words(&request.network).ok_or(Refusal::BadCourse)? > MAX_WORDS {
         return Err(Refusal::TooLarge);
     }
-    let serving = Serving::new(request.network.clone(), request.arithmetic).map_err(|_| Refusal::BadCourse)?;
-    if [serving.opening(), serving.evaluation()].iter().any(|plan| plan.dealt_bytes() > MAX_SESSION_BYTES as u64) {
+    let serving = Serving::new(request.network.clone(), request.arithmetic)
+        .map_err(|_| Refusal::BadCourse)?;
+    if [serving.opening(), serving.evaluation()]
+        .iter()
+        .any(|plan| plan.dealt_bytes() > MAX_SESSION_BYTES as u64)
+    {
         return Err(Refusal::TooLarge);
     }
     Ok(Arc::new(serving))
@@ -32,9 +36,16 @@ fn check(request: &Serve) -> Result<Arc<Serving>, Refusal> {
 
 /// Words of a model and of what lies between its layers.
 fn words(network: &Network) -> Option<u64> {
-    let between = network.shapes().ok()?.iter().map(|shape: &Shape| shape.elems() as u64).sum::<u64>();
+    let between =
+        network.shapes().ok()?.iter().map(|shape: &Shape| shape.elems() as u64).sum::<u64>();
     let parameters = network.parameters().ok()?;
-    Some(between + parameters.iter().map(|(weights, biases)| *weights as u64 + *biases as u64).sum::<u64>())
+    Some(
+        between
+            + parameters
+                .iter()
+                .map(|(weights, biases)| *weights as u64 + *biases as u64)
+                .sum::<u64>(),
+    )
 }
 
 fn deal_one<P: Program>(
@@ -46,7 +57,8 @@ fn deal_one<P: Program>(
 ) -> Result<(Dealt, P::Output), Refusal> {
     let seed = crate::store::random_key().map_err(|error| state(&error))?;
     let mut rng = ChaCha20Rng::from_seed(*seed.expose());
-    deal(plan, program, serving.truncation(), keystream, number, &mut rng).map_err(|_| Refusal::BadCourse)
+    deal(plan, program, serving.truncation(), keystream, number, &mut rng)
+        .map_err(|_| Refusal::BadCourse)
 }
 
 impl Dealer {
@@ -65,7 +77,8 @@ impl Dealer {
             Ok((serving, key))
         };
         let (serving, key) = self.blocking(prepare).await?;
-        wire::send(writer, Kind::CourseIs, &CourseIs { key: key.key_id(), sessions: count }).await?;
+        wire::send(writer, Kind::CourseIs, &CourseIs { key: key.key_id(), sessions: count })
+            .await?;
         tracing::info!(%device, "deals {count} sessions of a shared model, from {first} on");
         let keystream = Arc::new(Keystream::<ChaCha12>::new(&key.key));
         // Masks of the model are made first: all others need them.
@@ -81,7 +94,8 @@ impl Dealer {
         let zeros = serving.zeros();
         let deal = move |number, ()| {
             let inputs = vec![0; serving.inputs()];
-            let mut evaluate = serving.evaluate(&zeros, &masks, inputs).map_err(|_| Refusal::BadCourse)?;
+            let mut evaluate =
+                serving.evaluate(&zeros, &masks, inputs).map_err(|_| Refusal::BadCourse)?;
             Ok(deal_one(&serving, serving.evaluation(), &keystream, number, &mut evaluate)?.0)
         };
         let sessions = (first + 1..first + u64::from(count)).map(|number| (number, ()));

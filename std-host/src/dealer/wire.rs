@@ -1,15 +1,15 @@
 //! The bytes between host and dealer.
 //!
-//! A connection carries frames, the host asks and the dealer answers, one request at a time. All integers are
-//! little-endian.
+//! A connection carries frames, the host asks and the dealer answers, one request at a time. All
+//! integers are little-endian.
 //!
 //! ```text
 //! frame:  kind, u8 | length of the body, u32 | body
 //! ```
 //!
-//! Bodies of kinds below 16 are control messages: `postcard` of the struct named in the table, at most
-//! [`MAX_CONTROL_BYTES`]. The first frame of each side is a greeting, whose body is the four bytes `SLTD` and the
-//! version as `u16`.
+//! Bodies of kinds below 16 are control messages: `postcard` of the struct named in the table, at
+//! most [`MAX_CONTROL_BYTES`]. The first frame of each side is a greeting, whose body is the four
+//! bytes `SLTD` and the version as `u16`.
 //!
 //! | kind | name | direction | body |
 //! |---|---|---|---|
@@ -31,13 +31,14 @@
 //! | 20 | `Serve` | server 1 to dealer | [`Serve`], at most [`MAX_COURSE_BYTES`]: sessions of a shared model; answered as `Course` is |
 //! | 19 | `Session` | dealer to server 1, once per `Next`, in order | session, `u64`, the seed of server 1's masks, 32 bytes, records, words of products, and the CRC-32 (IEEE) of all this, `u32` |
 //!
-//! `Masked` is answered by `Known`, or by `Refuse` if its digest is not the offered id. The id of a masked model is the
-//! SHA-256 of `sharelet masked model 1`, a zero byte, the length of the network's description as `u32`, the description
-//! (`postcard`), and the body of `Masked`.
+//! `Masked` is answered by `Known`, or by `Refuse` if its digest is not the offered id. The id of a
+//! masked model is the SHA-256 of `sharelet masked model 1`, a zero byte, the length of the
+//! network's description as `u32`, the description (`postcard`), and the body of `Masked`.
 //!
-//! After `Refuse`, the connection goes on if the refusal concerns what was asked for, and ends if it concerns how
-//! ([`Refusal::ends_connection`]). No frame's body is longer than its kind and the public shapes allow; a longer one is
-//! refused before memory is taken for it, and memory for bulk bodies grows only as their bytes arrive.
+//! After `Refuse`, the connection goes on if the refusal concerns what was asked for, and ends if
+//! it concerns how ([`Refusal::ends_connection`]). No frame's body is longer than its kind and the
+//! public shapes allow; a longer one is refused before memory is taken for it, and memory for bulk
+//! bodies grows only as their bytes arrive.
 
 use embedded_io_async::{Read as _, ReadExactError, Write as _};
 use serde::{Deserialize, Serialize};
@@ -186,7 +187,8 @@ pub struct Course {
     pub config: String,
 }
 
-/// Server 1 to dealer: a shared model that is served. The first session opens it under masks, each of the others is an inference.
+/// Server 1 to dealer: a shared model that is served. The first session opens it under masks, each
+/// of the others is an inference.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Serve {
     /// The name under which server 0's key is known.
@@ -221,7 +223,9 @@ pub enum Refusal {
         ours: u16,
     },
     /// The dealer has no key for the device.
-    #[error("the dealer has no key for this device; run `sharelet provision` on the dealer's machine")]
+    #[error(
+        "the dealer has no key for this device; run `sharelet provision` on the dealer's machine"
+    )]
     UnknownDevice,
     /// The dealer does not have the masked model.
     #[error("the dealer does not have the masked model; offer it first")]
@@ -234,7 +238,8 @@ pub enum Refusal {
     },
     /// A session number is ahead of what was dealt.
     #[error(
-        "the session is ahead of {next}, the lowest that was not dealt: the dealer's state is older than the device; provision the device anew"
+        "the session is ahead of {next}, the lowest that was not dealt: the dealer's state is \
+         older than the device; provision the device anew"
     )]
     TooFarAhead {
         /// The lowest number that was not dealt.
@@ -242,7 +247,8 @@ pub enum Refusal {
     },
     /// A training run that contradicts itself.
     #[error(
-        "the training run is refused: its configuration does not fit its data; install matching versions at server and dealer"
+        "the training run is refused: its configuration does not fit its data; install matching \
+         versions at server and dealer"
     )]
     BadCourse,
     /// Too many or no sessions at once.
@@ -258,7 +264,9 @@ pub enum Refusal {
     #[error("the model is larger than the dealer takes; use a smaller one")]
     TooLarge,
     /// The dealer keeps as many masked models as it may.
-    #[error("the dealer keeps {limit} masked models already; delete old ones from its state directory")]
+    #[error(
+        "the dealer keeps {limit} masked models already; delete old ones from its state directory"
+    )]
     TooManyModels {
         /// Its limit.
         limit: u32,
@@ -284,7 +292,15 @@ impl Refusal {
     /// Whether the connection ends with it.
     #[must_use]
     pub fn ends_connection(self) -> bool {
-        matches!(self, Self::Version { .. } | Self::Protocol | Self::Busy | Self::ShuttingDown | Self::Digest | Self::TooLarge)
+        matches!(
+            self,
+            Self::Version { .. }
+                | Self::Protocol
+                | Self::Busy
+                | Self::ShuttingDown
+                | Self::Digest
+                | Self::TooLarge
+        )
     }
 }
 
@@ -363,7 +379,11 @@ pub enum WireError {
 }
 
 fn io(error: std::io::Error) -> WireError {
-    if error.kind() == std::io::ErrorKind::TimedOut { WireError::TimedOut } else { WireError::Io(error) }
+    if error.kind() == std::io::ErrorKind::TimedOut {
+        WireError::TimedOut
+    } else {
+        WireError::Io(error)
+    }
 }
 
 async fn read_exact(reader: &mut Reader, bytes: &mut [u8]) -> Result<(), WireError> {
@@ -417,7 +437,10 @@ fn parse_header(bytes: [u8; HEADER_BYTES]) -> Result<Header, WireError> {
 ///
 /// # Errors
 /// [`WireError`].
-pub async fn read_request<T: for<'a> Deserialize<'a>>(reader: &mut Reader, header: Header) -> Result<T, WireError> {
+pub async fn read_request<T: for<'a> Deserialize<'a>>(
+    reader: &mut Reader,
+    header: Header,
+) -> Result<T, WireError> {
     let Header { kind, body_bytes: found } = header;
     if found > MAX_COURSE_BYTES {
         return Err(WireError::WrongLength { kind, expected: MAX_COURSE_BYTES, found });
@@ -429,27 +452,41 @@ pub async fn read_request<T: for<'a> Deserialize<'a>>(reader: &mut Reader, heade
 ///
 /// # Errors
 /// [`WireError`].
-pub async fn send_session(writer: &mut Writer, session: u64, dealt: &Dealt) -> Result<(), WireError> {
+pub async fn send_session(
+    writer: &mut Writer,
+    session: u64,
+    dealt: &Dealt,
+) -> Result<(), WireError> {
     let number = session.to_le_bytes();
     let products = dealt.product_bytes();
     let parts = [&number[..], dealt.seed(), dealt.records(), &products];
     let mut crc = crc32fast::Hasher::new();
     parts.iter().for_each(|part| crc.update(part));
     let [number, seed, records, products] = parts;
-    write(writer, Kind::Session, &[number, seed, records, products, &crc.finalize().to_le_bytes()]).await
+    write(writer, Kind::Session, &[number, seed, records, products, &crc.finalize().to_le_bytes()])
+        .await
 }
 
 /// Reads a session of a course, as `plan` counts it.
 ///
 /// # Errors
 /// [`WireError::WrongSession`] and [`WireError::Checksum`] among others.
-pub async fn receive_session(reader: &mut Reader, session: u64, plan: &Plan) -> Result<Dealt, WireError> {
+pub async fn receive_session(
+    reader: &mut Reader,
+    session: u64,
+    plan: &Plan,
+) -> Result<Dealt, WireError> {
     let header = expect(reader, Kind::Session).await?;
-    let too_long = |found| WireError::WrongLength { kind: Kind::Session, expected: MAX_SESSION_BYTES, found };
+    let too_long =
+        |found| WireError::WrongLength { kind: Kind::Session, expected: MAX_SESSION_BYTES, found };
     let dealt_bytes = usize::try_from(plan.dealt_bytes()).map_err(|_| too_long(usize::MAX))?;
     let due = dealt_bytes.saturating_add(CORRECTION_EXTRA_BYTES);
     if header.body_bytes != due {
-        return Err(WireError::WrongLength { kind: Kind::Session, expected: due, found: header.body_bytes });
+        return Err(WireError::WrongLength {
+            kind: Kind::Session,
+            expected: due,
+            found: header.body_bytes,
+        });
     }
     let mut number = [0; 8];
     read_exact(reader, &mut number).await?;
@@ -472,7 +509,11 @@ pub async fn receive_session(reader: &mut Reader, session: u64, plan: &Plan) -> 
 pub async fn read_body(reader: &mut Reader, header: Header) -> Result<Vec<u8>, WireError> {
     let Header { kind, body_bytes } = header;
     if body_bytes > MAX_CONTROL_BYTES {
-        return Err(WireError::WrongLength { kind, expected: MAX_CONTROL_BYTES, found: body_bytes });
+        return Err(WireError::WrongLength {
+            kind,
+            expected: MAX_CONTROL_BYTES,
+            found: body_bytes,
+        });
     }
     let mut body = vec![0; body_bytes];
     read_exact(reader, &mut body).await?;
@@ -510,7 +551,10 @@ pub async fn expect(reader: &mut Reader, kind: Kind) -> Result<Header, WireError
 ///
 /// # Errors
 /// [`WireError`].
-pub async fn receive<T: for<'a> Deserialize<'a>>(reader: &mut Reader, kind: Kind) -> Result<T, WireError> {
+pub async fn receive<T: for<'a> Deserialize<'a>>(
+    reader: &mut Reader,
+    kind: Kind,
+) -> Result<T, WireError> {
     let header = expect(reader, kind).await?;
     decode(kind, &read_body(reader, header).await?)
 }
@@ -539,8 +583,16 @@ pub fn encode<T: Serialize>(kind: Kind, message: &T) -> Result<Vec<u8>, WireErro
 ///
 /// # Errors
 /// [`WireError::UnexpectedFrame`], [`WireError::Malformed`].
-pub fn decode_expected<T: for<'a> Deserialize<'a>>(expected: Kind, found: Kind, body: &[u8]) -> Result<T, WireError> {
-    if found == expected { decode(found, body) } else { Err(WireError::UnexpectedFrame { expected, found }) }
+pub fn decode_expected<T: for<'a> Deserialize<'a>>(
+    expected: Kind,
+    found: Kind,
+    body: &[u8],
+) -> Result<T, WireError> {
+    if found == expected {
+        decode(found, body)
+    } else {
+        Err(WireError::UnexpectedFrame { expected, found })
+    }
 }
 
 /// Sends a control message whose body is encoded.
@@ -555,7 +607,11 @@ pub async fn send_body(writer: &mut Writer, kind: Kind, body: &[u8]) -> Result<(
 ///
 /// # Errors
 /// [`WireError`].
-pub async fn send<T: Serialize>(writer: &mut Writer, kind: Kind, message: &T) -> Result<(), WireError> {
+pub async fn send<T: Serialize>(
+    writer: &mut Writer,
+    kind: Kind,
+    message: &T,
+) -> Result<(), WireError> {
     write(writer, kind, &[&encode(kind, message)?]).await
 }
 
@@ -581,7 +637,9 @@ pub async fn greet(writer: &mut Writer, kind: Kind) -> Result<(), WireError> {
 /// [`WireError::NotSharelet`] and [`WireError::Version`] among others.
 pub async fn read_greeting(reader: &mut Reader, kind: Kind) -> Result<(), WireError> {
     let header = match expect(reader, kind).await {
-        Err(WireError::UnknownFrame { .. } | WireError::UnexpectedFrame { .. }) => return Err(WireError::NotSharelet),
+        Err(WireError::UnknownFrame { .. } | WireError::UnexpectedFrame { .. }) => {
+            return Err(WireError::NotSharelet);
+        }
         other => other?,
     };
     if header.body_bytes > MAX_CONTROL_BYTES {
@@ -589,7 +647,9 @@ pub async fn read_greeting(reader: &mut Reader, kind: Kind) -> Result<(), WireEr
     }
     let body = read_body(reader, header).await?;
     let version = body.strip_prefix(&MAGIC).ok_or(WireError::NotSharelet)?;
-    let Some((version, rest)) = version.split_first_chunk() else { return Err(WireError::Malformed { kind }) };
+    let Some((version, rest)) = version.split_first_chunk() else {
+        return Err(WireError::Malformed { kind });
+    };
     match u16::from_le_bytes(*version) {
         VERSION if rest.is_empty() => Ok(()),
         VERSION => Err(WireError::Malformed { kind }),
@@ -601,10 +661,18 @@ pub async fn read_greeting(reader: &mut Reader, kind: Kind) -> Result<(), WireEr
 ///
 /// # Errors
 /// [`WireError`].
-pub async fn send_masked(writer: &mut Writer, bytes: &[u8], progress: &mut (dyn FnMut(u64) + Send)) -> Result<(), WireError> {
+pub async fn send_masked(
+    writer: &mut Writer,
+    bytes: &[u8],
+    progress: &mut (dyn FnMut(u64) + Send),
+) -> Result<(), WireError> {
     let found = bytes.len();
     let length = u32::try_from(found).ok().filter(|_| found <= MAX_MASKED_BYTES);
-    let length = length.ok_or(WireError::WrongLength { kind: Kind::Masked, expected: MAX_MASKED_BYTES, found })?;
+    let length = length.ok_or(WireError::WrongLength {
+        kind: Kind::Masked,
+        expected: MAX_MASKED_BYTES,
+        found,
+    })?;
     let [a, b, c, d] = length.to_le_bytes();
     writer.write_all(&[Kind::Masked as u8, a, b, c, d]).await.map_err(io)?;
     for step in bytes.chunks(BULK_STEP_BYTES) {
@@ -632,7 +700,11 @@ async fn read_bulk(reader: &mut Reader, len: usize) -> Result<Vec<u8>, WireError
 pub async fn receive_masked(reader: &mut Reader, expected: usize) -> Result<Vec<u8>, WireError> {
     let header = expect(reader, Kind::Masked).await?;
     if header.body_bytes != expected {
-        return Err(WireError::WrongLength { kind: Kind::Masked, expected, found: header.body_bytes });
+        return Err(WireError::WrongLength {
+            kind: Kind::Masked,
+            expected,
+            found: header.body_bytes,
+        });
     }
     read_bulk(reader, expected).await
 }
@@ -641,20 +713,37 @@ pub async fn receive_masked(reader: &mut Reader, expected: usize) -> Result<Vec<
 ///
 /// # Errors
 /// [`WireError`].
-pub async fn send_correction(writer: &mut Writer, session: u64, corrections: &[u8]) -> Result<(), WireError> {
+pub async fn send_correction(
+    writer: &mut Writer,
+    session: u64,
+    corrections: &[u8],
+) -> Result<(), WireError> {
     let session = session.to_le_bytes();
-    write(writer, Kind::Correction, &[&session, corrections, &correction_checksum(&session, corrections)]).await
+    write(
+        writer,
+        Kind::Correction,
+        &[&session, corrections, &correction_checksum(&session, corrections)],
+    )
+    .await
 }
 
 /// Reads the corrections of session `session`, `expected` bytes.
 ///
 /// # Errors
 /// [`WireError::WrongSession`] and [`WireError::Checksum`] among others.
-pub async fn receive_correction(reader: &mut Reader, session: u64, expected: usize) -> Result<Vec<u8>, WireError> {
+pub async fn receive_correction(
+    reader: &mut Reader,
+    session: u64,
+    expected: usize,
+) -> Result<Vec<u8>, WireError> {
     let header = expect(reader, Kind::Correction).await?;
     let due = expected + CORRECTION_EXTRA_BYTES;
     if header.body_bytes != due {
-        return Err(WireError::WrongLength { kind: Kind::Correction, expected: due, found: header.body_bytes });
+        return Err(WireError::WrongLength {
+            kind: Kind::Correction,
+            expected: due,
+            found: header.body_bytes,
+        });
     }
     let mut found = [0; 8];
     read_exact(reader, &mut found).await?;

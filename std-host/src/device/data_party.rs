@@ -1,7 +1,7 @@
 //! The data party as a program on a PC: the same queries as the firmware's.
 //!
-//! A reading is one packet to each server, then the answers; connections last as long as that. What fails is reported, and
-//! tried again with the next number, a bounded number of times.
+//! A reading is one packet to each server, then the answers; connections last as long as that. What
+//! fails is reported, and tried again with the next number, a bounded number of times.
 
 use core::time::Duration;
 use std::time::Instant;
@@ -22,11 +22,15 @@ use crate::link::{Connection, Counting, Counts, Route};
 
 /// An answer as its recipient sees it: fraction bits and values.
 ///
-/// Servers that share a model leave the fraction bits of a product; dropping what inputs have not is done in the clear, without
-/// a message.
+/// Servers that share a model leave the fraction bits of a product; dropping what inputs have not
+/// is done in the clear, without a message.
 #[must_use]
 pub fn opened<R: Ring>(task: &Task, answer: &[R]) -> (u8, Vec<u64>) {
-    let dropped = if task.ring_bits == 64 { task.output_frac_bits.saturating_sub(task.input_frac_bits) } else { 0 };
+    let dropped = if task.ring_bits == 64 {
+        task.output_frac_bits.saturating_sub(task.input_frac_bits)
+    } else {
+        0
+    };
     let values = answer.iter().map(|word| word.sar(dropped.into()).to_i64().cast_unsigned());
     (task.output_frac_bits - dropped, values.collect())
 }
@@ -93,7 +97,10 @@ pub struct DataParty<S, C, E> {
 
 impl<S, C, E> core::fmt::Debug for DataParty<S, C, E> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("DataParty").field("settings", &self.settings).field("task", &self.task).finish_non_exhaustive()
+        f.debug_struct("DataParty")
+            .field("settings", &self.settings)
+            .field("task", &self.task)
+            .finish_non_exhaustive()
     }
 }
 
@@ -129,14 +136,20 @@ impl<S: Sensor, C: SessionCounter, E: Events> DataParty<S, C, E> {
             match asked {
                 Ok(()) => pause = pauses.build(),
                 Err(error) => {
-                    let Some(wait) = pause.next().filter(|_| error.is_passing()) else { return Err(error) };
+                    let Some(wait) = pause.next().filter(|_| error.is_passing()) else {
+                        return Err(error);
+                    };
                     self.events.failed(&error, wait);
                     tokio::time::sleep(wait).await;
                 }
             }
         }
         let Progress { done, refused } = progress;
-        if refused == 0 { Ok(done) } else { Err(DeviceError::ReadingsRefused { refused, of: done }) }
+        if refused == 0 {
+            Ok(done)
+        } else {
+            Err(DeviceError::ReadingsRefused { refused, of: done })
+        }
     }
 
     /// One reading, to its answer or its refusal, in words of the task's ring.
@@ -172,12 +185,19 @@ impl<S: Sensor, C: SessionCounter, E: Events> DataParty<S, C, E> {
     }
 
     /// One query. `answer` is zeros before.
-    async fn ask<R: Ring>(&mut self, input: &mut [R], answer: &mut [R]) -> Result<Counts, DeviceError> {
+    async fn ask<R: Ring>(
+        &mut self,
+        input: &mut [R],
+        answer: &mut [R],
+    ) -> Result<Counts, DeviceError> {
         let phase = self.settings.phase;
         let (first, second) = tokio::try_join!(self.connect(0), self.connect(1))?;
         let mut servers = [Counting::new(first), Counting::new(second)];
-        let query = Query::begin(&self.identity, &mut self.counter, self.task, self.settings.recipient).await?;
-        let address = |party: u8| self.settings.servers.get(usize::from(party)).cloned().unwrap_or_default();
+        let query =
+            Query::begin(&self.identity, &mut self.counter, self.task, self.settings.recipient)
+                .await?;
+        let address =
+            |party: u8| self.settings.servers.get(usize::from(party)).cloned().unwrap_or_default();
         let of = |party: u8| move |source: SessionError| (party, source);
         let [server_0, server_1] = &mut servers;
         let asked = async {
@@ -187,7 +207,11 @@ impl<S: Sensor, C: SessionCounter, E: Events> DataParty<S, C, E> {
         };
         let timed_out = SessionError::Transport(embedded_io_async::ErrorKind::TimedOut);
         let asked = tokio::time::timeout(phase, asked).await.unwrap_or(Err((0, timed_out)));
-        asked.map_err(|(party, source)| DeviceError::Server { party, address: address(party), source })?;
+        asked.map_err(|(party, source)| DeviceError::Server {
+            party,
+            address: address(party),
+            source,
+        })?;
         let [first, second] = servers.map(|mut server| server.take());
         Ok(Counts {
             sent_bytes: first.sent_bytes + second.sent_bytes,

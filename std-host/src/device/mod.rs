@@ -1,11 +1,11 @@
 //! The device as a program on a PC: the same session as the firmware's.
 //!
-//! A reading is inferred until its answer is there: what fails is reported, and tried again with a new connection and
-//! the next session number, a bounded number of times.
+//! A reading is inferred until its answer is there: what fails is reported, and tried again with a
+//! new connection and the next session number, a bounded number of times.
 //!
-//! The host states which readings the model is made for, so it must not notice one that it is not made for: zeros are
-//! inferred in its place, and the answer is dropped. A host that is to learn the answer would take that for one: for it,
-//! such a reading is left out, and nothing is sent.
+//! The host states which readings the model is made for, so it must not notice one that it is not
+//! made for: zeros are inferred in its place, and the answer is dropped. A host that is to learn
+//! the answer would take that for one: for it, such a reading is left out, and nothing is sent.
 
 pub mod data_party;
 pub mod report;
@@ -110,7 +110,10 @@ pub enum DeviceError {
         source: FixedError,
     },
     /// Readings that the model is not made for, among others that were inferred.
-    #[error("{refused} of {of} readings have no answer, since the model is not made for them; each was named when its turn came")]
+    #[error(
+        "{refused} of {of} readings have no answer, since the model is not made for them; each \
+         was named when its turn came"
+    )]
     ReadingsRefused {
         /// How many.
         refused: usize,
@@ -132,7 +135,10 @@ pub enum DeviceError {
     #[error("the report cannot be written: {0}; check its path and the space on the disk")]
     Report(#[from] std::io::Error),
     /// The program was told to stop.
-    #[error("stopped before all readings were inferred; start again to go on, the session numbers are kept")]
+    #[error(
+        "stopped before all readings were inferred; start again to go on, the session numbers are \
+         kept"
+    )]
     Stopped,
 }
 
@@ -160,9 +166,17 @@ impl DeviceError {
             Self::Session(error) | Self::Server { source: error, .. } => match error {
                 SessionError::Query(reason) => reason.is_passing(),
                 SessionError::Transport(_) | SessionError::Closed => true,
-                SessionError::Wire(error) => !matches!(error, WireError::NotSharelet | WireError::Version { .. }),
+                SessionError::Wire(error) => {
+                    !matches!(error, WireError::NotSharelet | WireError::Version { .. })
+                }
                 SessionError::Refused(refusal) => {
-                    matches!(refusal, Refusal::NoCorrelations | Refusal::ShuttingDown | Refusal::Busy | Refusal::Protocol)
+                    matches!(
+                        refusal,
+                        Refusal::NoCorrelations
+                            | Refusal::ShuttingDown
+                            | Refusal::Busy
+                            | Refusal::Protocol
+                    )
                 }
                 _ => false,
             },
@@ -248,11 +262,17 @@ pub struct Device<S, C, E> {
 
 impl<S, C, E> fmt::Debug for Device<S, C, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Device").field("settings", &self.settings).field("identity", &self.identity).finish_non_exhaustive()
+        f.debug_struct("Device")
+            .field("settings", &self.settings)
+            .field("identity", &self.identity)
+            .finish_non_exhaustive()
     }
 }
 
-async fn within<T>(limit: Duration, step: impl Future<Output = Result<T, SessionError>>) -> Result<T, SessionError> {
+async fn within<T>(
+    limit: Duration,
+    step: impl Future<Output = Result<T, SessionError>>,
+) -> Result<T, SessionError> {
     let timed_out = SessionError::Transport(embedded_io_async::ErrorKind::TimedOut);
     tokio::time::timeout(limit, step).await.unwrap_or(Err(timed_out))
 }
@@ -261,8 +281,9 @@ impl<S: Sensor, C: SessionCounter, E: Events> Device<S, C, E> {
     /// Infers all readings, or until `stop`. Returns how many were inferred.
     ///
     /// # Errors
-    /// The failure that no further attempt can help, or the last of too many; [`DeviceError::ReadingsRefused`] after the
-    /// last reading, if there were some that the model is not made for.
+    /// The failure that no further attempt can help, or the last of too many;
+    /// [`DeviceError::ReadingsRefused`] after the last reading, if there were some that the model
+    /// is not made for.
     pub async fn run(&mut self, stop: &CancellationToken) -> Result<usize, DeviceError> {
         tokio::select! {
             biased;
@@ -284,13 +305,19 @@ impl<S: Sensor, C: SessionCounter, E: Events> Device<S, C, E> {
             match self.serve(&mut progress).await {
                 Ok(()) => {
                     let Progress { done, refused } = progress;
-                    return if refused == 0 { Ok(done) } else { Err(DeviceError::ReadingsRefused { refused, of: done }) };
+                    return if refused == 0 {
+                        Ok(done)
+                    } else {
+                        Err(DeviceError::ReadingsRefused { refused, of: done })
+                    };
                 }
                 Err(error) => {
                     if progress.done != before {
                         pause = pauses.build();
                     }
-                    let Some(wait) = pause.next().filter(|_| error.is_passing()) else { return Err(error) };
+                    let Some(wait) = pause.next().filter(|_| error.is_passing()) else {
+                        return Err(error);
+                    };
                     self.events.failed(&error, wait);
                     tokio::time::sleep(wait).await;
                 }
@@ -301,10 +328,17 @@ impl<S: Sensor, C: SessionCounter, E: Events> Device<S, C, E> {
     /// One connection: a handshake, then session after session.
     async fn serve(&mut self, progress: &mut Progress) -> Result<(), DeviceError> {
         let Settings { answer, connect, stall, phase, .. } = self.settings;
-        let connection = tcp::connect(&self.settings.host, self.settings.route.clone(), connect, stall).await?;
-        let policy = Policy { answer, inputs: self.sensor.width(), max_outputs: MAX_OUTPUTS, max_blocks: MAX_BLOCKS };
+        let connection =
+            tcp::connect(&self.settings.host, self.settings.route.clone(), connect, stall).await?;
+        let policy = Policy {
+            answer,
+            inputs: self.sensor.width(),
+            max_outputs: MAX_OUTPUTS,
+            max_blocks: MAX_BLOCKS,
+        };
         let mut network = Network::<MAX_LAYERS>::default();
-        let handshake = p0::connect(Counting::new(connection), &self.identity, policy, &mut network);
+        let handshake =
+            p0::connect(Counting::new(connection), &self.identity, policy, &mut network);
         let mut connected = within(phase, handshake).await?;
         let network = connected.network();
         let readings = self.sensor.readings(network.inputs())?;
@@ -313,7 +347,8 @@ impl<S: Sensor, C: SessionCounter, E: Events> Device<S, C, E> {
         let (mut input, mut output) = (vec![0; network.inputs()], vec![0; network.outputs()]);
         for reading in readings.rows().take(expected).skip(progress.done) {
             let index = progress.done;
-            let encoded = encode(reading, network.input_frac_bits(), network.input_limit(), &mut input);
+            let encoded =
+                encode(reading, network.input_frac_bits(), network.input_limit(), &mut input);
             let encoded = encoded.map_err(|source| DeviceError::Reading { index, source });
             if let Err(error) = &encoded
                 && answer.to_host()
@@ -329,7 +364,8 @@ impl<S: Sensor, C: SessionCounter, E: Events> Device<S, C, E> {
 
             connected.io_mut().take();
             let start = Instant::now();
-            let mut prepared = within(phase, connected.prepare(&mut self.counter, &mut output)).await?;
+            let mut prepared =
+                within(phase, connected.prepare(&mut self.counter, &mut output)).await?;
             let traffic = prepared.io_mut().take();
             self.events.prepared(prepared.session(), traffic, start.elapsed());
             let start = Instant::now();

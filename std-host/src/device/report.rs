@@ -1,4 +1,5 @@
-//! The report: one line of text per event, for the program that started the device; the firmware writes the same.
+//! The report: one line of text per event, for the program that started the device; the firmware
+//! writes the same.
 //!
 //! ```text
 //! boot board=native
@@ -59,7 +60,8 @@ impl Report {
         let Counts { sent_bytes, received_bytes, round_trips } = traffic;
         let took = took.as_micros();
         self.line(format_args!(
-            "session number={session} prepare_us={took} bytes_up={sent_bytes} bytes_down={received_bytes} round_trips={round_trips}"
+            "session number={session} prepare_us={took} bytes_up={sent_bytes} \
+             bytes_down={received_bytes} round_trips={round_trips}"
         ))
     }
 
@@ -69,10 +71,12 @@ impl Report {
     /// What the system says.
     pub fn answer(&mut self, inference: &Inference<'_>) -> io::Result<()> {
         let Counts { sent_bytes, received_bytes, round_trips } = inference.traffic;
-        let (index, took, frac_bits) = (inference.index, inference.took.as_micros(), inference.frac_bits);
+        let (index, took, frac_bits) =
+            (inference.index, inference.took.as_micros(), inference.frac_bits);
         let values = Values(inference.values);
         self.line(format_args!(
-            "answer index={index} bytes_up={sent_bytes} bytes_down={received_bytes} round_trips={round_trips} online_us={took} values={values} frac_bits={frac_bits}"
+            "answer index={index} bytes_up={sent_bytes} bytes_down={received_bytes} \
+             round_trips={round_trips} online_us={took} values={values} frac_bits={frac_bits}"
         ))
     }
 

@@ -1,4 +1,5 @@
-//! The owner's product `W (d + h_1) + b`, the only arithmetic of the online phase that grows with the model.
+//! The owner's product `W (d + h_1) + b`, the only arithmetic of the online phase that grows with
+//! the model.
 
 use sharelet_core::correlation::linear::with_weights;
 use sharelet_core::network::Affine;
@@ -12,8 +13,17 @@ use crate::model::Model;
 pub struct Vectorised<'m>(pub &'m Model);
 
 impl Affine for Vectorised<'_> {
-    fn affine<'v>(&self, layer: usize, parts: &[Part], input: impl Fn(u16) -> &'v [u32], out: &mut [u32]) {
-        let (Some(weights), Some(biases)) = (self.0.weights.get(layer), self.0.biases.get(layer)) else { return };
+    fn affine<'v>(
+        &self,
+        layer: usize,
+        parts: &[Part],
+        input: impl Fn(u16) -> &'v [u32],
+        out: &mut [u32],
+    ) {
+        let (Some(weights), Some(biases)) = (self.0.weights.get(layer), self.0.biases.get(layer))
+        else {
+            return;
+        };
         for (out, bias) in out.iter_mut().zip(biases) {
             *out = *bias;
         }
@@ -28,8 +38,8 @@ impl Affine for Vectorised<'_> {
 
 /// `out += weights input` modulo `2^32`; `weights` is row-major with `input.len()` columns.
 ///
-/// Compiled for several instruction sets, of which the best is taken at run time: the baseline of x86-64 has no 32-bit
-/// vector product.
+/// Compiled for several instruction sets, of which the best is taken at run time: the baseline of
+/// x86-64 has no 32-bit vector product.
 #[multiversion::multiversion(targets("x86_64+avx2", "x86_64+sse4.1"))]
 pub fn add_matrix_vector(weights: &[u32], input: &[u32], out: &mut [u32]) {
     for (row, out) in weights.chunks_exact(input.len().max(1)).zip(out) {

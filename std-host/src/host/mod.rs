@@ -1,8 +1,9 @@
 //! The host: owns the model, and serves many devices at once.
 //!
-//! A connection is a task; a device has one connection at a time. When a device connects again, the newer connection
-//! wins: after a power cut the device is back long before its old connection is noticed to be dead. The older one is
-//! told [`Refusal::Busy`], so that two devices with one key show up in both logs.
+//! A connection is a task; a device has one connection at a time. When a device connects again, the
+//! newer connection wins: after a power cut the device is back long before its old connection is
+//! noticed to be dead. The older one is told [`Refusal::Busy`], so that two devices with one key
+//! show up in both logs.
 
 pub mod kernel;
 pub mod model;
@@ -100,7 +101,10 @@ pub struct HostAnswer {
 
 impl fmt::Debug for HostAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HostAnswer").field("device", &self.device).field("session", &self.session).finish_non_exhaustive()
+        f.debug_struct("HostAnswer")
+            .field("device", &self.device)
+            .field("session", &self.session)
+            .finish_non_exhaustive()
     }
 }
 
@@ -124,7 +128,10 @@ struct Slot {
 
 impl fmt::Debug for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Host").field("source", &self.source).field("answer", &self.answer).finish_non_exhaustive()
+        f.debug_struct("Host")
+            .field("source", &self.source)
+            .field("answer", &self.answer)
+            .finish_non_exhaustive()
     }
 }
 
@@ -145,7 +152,10 @@ impl Ends {
     }
 
     /// Waits for the peer, unless the connection has to end first.
-    async fn or<T>(&self, step: impl Future<Output = Result<T, SessionError>>) -> Result<T, HostError> {
+    async fn or<T>(
+        &self,
+        step: impl Future<Output = Result<T, SessionError>>,
+    ) -> Result<T, HostError> {
         tokio::select! {
             biased;
             reason = self.reason() => Err(HostError::Refused(reason)),
@@ -155,7 +165,10 @@ impl Ends {
 }
 
 /// A step that the peer must finish in time.
-pub(crate) async fn within<T>(limit: Duration, step: impl Future<Output = Result<T, SessionError>>) -> Result<T, SessionError> {
+pub(crate) async fn within<T>(
+    limit: Duration,
+    step: impl Future<Output = Result<T, SessionError>>,
+) -> Result<T, SessionError> {
     let timed_out = SessionError::Transport(embedded_io_async::ErrorKind::TimedOut);
     tokio::time::timeout(limit, step).await.unwrap_or(Err(timed_out))
 }
@@ -207,7 +220,11 @@ impl Host {
     /// Serves devices until `stop`.
     pub async fn serve(self: Arc<Self>, listener: Listener, stop: CancellationToken) {
         let limits = self.limits;
-        let serve = tcp::ServeLimits { connections: limits.connections, stall: limits.stall, grace: limits.grace };
+        let serve = tcp::ServeLimits {
+            connections: limits.connections,
+            stall: limits.stall,
+            grace: limits.grace,
+        };
         let connection = |connection, peer, admission| {
             let (host, stop) = (self.clone(), stop.clone());
             async move { host.connection(connection, peer, admission, stop).await }
@@ -267,7 +284,13 @@ impl Host {
         let ends = Ends { stop, replaced: self.enter(device, &provider) };
 
         let model = &self.source.model;
-        p1::welcome(writer, &model.model.network, model.seed.expose(), &mut vec![0; max_welcome_bytes(MAX_LAYERS)]).await?;
+        p1::welcome(
+            writer,
+            &model.model.network,
+            model.seed.expose(),
+            &mut vec![0; max_welcome_bytes(MAX_LAYERS)],
+        )
+        .await?;
         tracing::info!(%device, "connected");
         let served = self.sessions(device, reader, writer, &provider, &ends).await;
         match &served {
@@ -287,30 +310,55 @@ impl Host {
         (hello.answer != self.answer).then_some(Refusal::AnswerMismatch { ours: self.answer })
     }
 
-    pub(crate) async fn provider(&self, device: DeviceId, key: KeyId) -> Result<Arc<Provider>, HostError> {
-        let known = self.devices().get(&device).map(|slot| slot.provider.clone()).filter(|known| known.key() == key);
+    pub(crate) async fn provider(
+        &self,
+        device: DeviceId,
+        key: KeyId,
+    ) -> Result<Arc<Provider>, HostError> {
+        let known = self
+            .devices()
+            .get(&device)
+            .map(|slot| slot.provider.clone())
+            .filter(|known| known.key() == key);
         if let Some(provider) = known {
             return Ok(provider);
         }
         let source = self.source.clone();
         let made = tokio::task::spawn_blocking(move || Provider::new(source, device, key)).await;
-        Ok(made.unwrap_or(Err(StoreError::Locked { path: self.source.store.spool().directory().to_owned() }))?)
+        Ok(made.unwrap_or(Err(StoreError::Locked {
+            path: self.source.store.spool().directory().to_owned(),
+        }))?)
     }
 
-    /// Asks the dealer whether it knows the device by this key. A dealer that is away does not matter to a device that was
-    /// here before, while the spool lasts.
-    pub(crate) async fn ask_about(&self, device: DeviceId, provider: &Provider) -> Result<(), HostError> {
+    /// Asks the dealer whether it knows the device by this key. A dealer that is away does not
+    /// matter to a device that was here before, while the spool lasts.
+    pub(crate) async fn ask_about(
+        &self,
+        device: DeviceId,
+        provider: &Provider,
+    ) -> Result<(), HostError> {
         let before = provider.before_status();
         match tokio::time::timeout(self.limits.status, self.source.client.status(device)).await {
-            Ok(Ok(status)) if status.key != provider.key() => return Err(HostError::Refused(Refusal::UnknownDevice)),
+            Ok(Ok(status)) if status.key != provider.key() => {
+                return Err(HostError::Refused(Refusal::UnknownDevice));
+            }
             Ok(Ok(status)) => {
-                return tokio::task::block_in_place(|| provider.set_status(status, before)).map_err(HostError::Refused);
+                return tokio::task::block_in_place(|| provider.set_status(status, before))
+                    .map_err(HostError::Refused);
             }
             Ok(Err(error)) => match error.refusal() {
-                Some(dealer_wire::Refusal::UnknownDevice) => return Err(HostError::Refused(Refusal::UnknownDevice)),
+                Some(dealer_wire::Refusal::UnknownDevice) => {
+                    return Err(HostError::Refused(Refusal::UnknownDevice));
+                }
                 _ => tracing::warn!(%device, "{error}"),
             },
-            Err(_) => tracing::warn!(%device, "the dealer at {} does not answer", self.source.client.address()),
+            Err(_) => {
+                tracing::warn!(
+                    %device,
+                    "the dealer at {} does not answer",
+                    self.source.client.address(),
+                )
+            }
         }
         if provider.is_known()? { Ok(()) } else { Err(HostError::Refused(Refusal::NoCorrelations)) }
     }
@@ -350,11 +398,14 @@ impl Host {
             };
             p1::grant(writer, session).await?;
             let session_of_host = P1::new(network, &model, self.answer);
-            let prepared = within(self.limits.phase, session_of_host.prepare(reader, buffers.scratch())).await?;
+            let prepared =
+                within(self.limits.phase, session_of_host.prepare(reader, buffers.scratch()))
+                    .await?;
             tracing::debug!(%device, session, "prepared");
             reader.await_message(self.limits.idle);
             let ready = ends.or(prepared.input(reader)).await?;
-            let answer = within(self.limits.phase, ready.infer(reader, writer, &corrections)).await?;
+            let answer =
+                within(self.limits.phase, ready.infer(reader, writer, &corrections)).await?;
             tracing::info!(%device, session, "evaluated");
             if let Some(values) = answer {
                 let frac_bits = network.output_frac_bits();
@@ -368,9 +419,13 @@ impl Host {
 pub(crate) fn refusal_of(error: &HostError) -> Option<Refusal> {
     match error {
         HostError::Refused(refusal) => Some(*refusal),
-        HostError::Session(SessionError::Wire(WireError::Version { .. })) => Some(Refusal::Version { ours: wire::VERSION }),
+        HostError::Session(SessionError::Wire(WireError::Version { .. })) => {
+            Some(Refusal::Version { ours: wire::VERSION })
+        }
         HostError::Session(SessionError::Wire(_)) => Some(Refusal::Protocol),
-        HostError::Session(SessionError::Correction(_)) | HostError::Store(_) => Some(Refusal::NoCorrelations),
+        HostError::Session(SessionError::Correction(_)) | HostError::Store(_) => {
+            Some(Refusal::NoCorrelations)
+        }
         _ => None,
     }
 }

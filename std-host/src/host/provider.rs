@@ -1,4 +1,5 @@
-//! Corrections of one device: asked for ahead of time, kept in the spool, spent one session at a time.
+//! Corrections of one device: asked for ahead of time, kept in the spool, spent one session at a
+//! time.
 
 use core::time::Duration;
 use std::collections::BTreeSet;
@@ -67,7 +68,12 @@ impl core::fmt::Debug for Source {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let Self { model, store, client, supply, .. } = self;
         let mut shown = f.debug_struct("Source");
-        shown.field("model", model).field("store", store).field("client", client).field("supply", supply).finish_non_exhaustive()
+        shown
+            .field("model", model)
+            .field("store", store)
+            .field("client", client)
+            .field("supply", supply)
+            .finish_non_exhaustive()
     }
 }
 
@@ -93,7 +99,8 @@ struct State {
     wanted_from: u64,
     /// The lowest session that the dealer may deal.
     deal_from: u64,
-    /// Whether it is known where the device's counter stands: the first session under a key is the one it asks for.
+    /// Whether it is known where the device's counter stands: the first session under a key is the
+    /// one it asks for.
     begun: bool,
     /// Whether `deal_from` is the dealer's word, since the device connected.
     confirmed: bool,
@@ -127,13 +134,18 @@ impl Provider {
     /// [`StoreError::Database`].
     pub fn new(source: Arc<Source>, device: DeviceId, key: KeyId) -> Result<Arc<Self>, StoreError> {
         let (next, spool) = (source.store.next_session(device, key)?, source.store.spool());
-        let sessions = spool.sessions(device).into_iter().filter(|&session| spool.key(device, session) == Some(key));
-        let (ready, used): (BTreeSet<u64>, BTreeSet<u64>) = sessions.partition(|&session| session >= next);
+        let sessions = spool
+            .sessions(device)
+            .into_iter()
+            .filter(|&session| spool.key(device, session) == Some(key));
+        let (ready, used): (BTreeSet<u64>, BTreeSet<u64>) =
+            sessions.partition(|&session| session >= next);
         used.into_iter().for_each(|session| spool.remove(device, session));
         let deal_from = ready.last().map_or(next, |last| last.saturating_add(1));
         let begun = next > 0 || !ready.is_empty();
         let state = State { begun, ready, wanted_from: next, deal_from, ..State::default() };
-        let (state, missing, news, filling) = (Mutex::new(state), Notify::new(), Notify::new(), tokio::sync::Mutex::default());
+        let (state, missing, news, filling) =
+            (Mutex::new(state), Notify::new(), Notify::new(), tokio::sync::Mutex::default());
         Ok(Arc::new(Self { source, device, key, state, missing, news, filling }))
     }
 
@@ -152,31 +164,46 @@ impl Provider {
     /// # Errors
     /// [`StoreError::Database`].
     pub fn is_known(&self) -> Result<bool, StoreError> {
-        Ok(!self.state().ready.is_empty() || self.source.store.next_session(self.device, self.key)? > 0)
+        Ok(!self.state().ready.is_empty()
+            || self.source.store.next_session(self.device, self.key)? > 0)
     }
 
-    /// The lowest session that the dealer may deal, to be noted before it is asked for its own word; the last word is
-    /// old now that the device may have been elsewhere.
+    /// The lowest session that the dealer may deal, to be noted before it is asked for its own
+    /// word; the last word is old now that the device may have been elsewhere.
     pub fn before_status(&self) -> u64 {
         let mut state = self.state();
         state.confirmed = false;
         state.deal_from
     }
 
-    /// The dealer's word on the device, whose key is this one. Corrections dealt under another key are dropped. `before`
-    /// is what [`Provider::before_status`] said.
+    /// The dealer's word on the device, whose key is this one. Corrections dealt under another key
+    /// are dropped. `before` is what [`Provider::before_status`] said.
     ///
     /// # Errors
-    /// [`Refusal::NoCorrelations`] if the dealer has forgotten sessions that it dealt: it would deal them twice.
+    /// [`Refusal::NoCorrelations`] if the dealer has forgotten sessions that it dealt: it would
+    /// deal them twice.
     pub fn set_status(&self, status: StatusIs, before: u64) -> Result<(), Refusal> {
         let (device, spool) = (self.device, self.source.store.spool());
         if status.next_session < before {
-            tracing::error!(%device, "the dealer has forgotten sessions that it dealt, from {} to {}: its state is an old copy; remove it and provision its devices anew", status.next_session, before - 1);
+            tracing::error!(
+                %device,
+                "the dealer has forgotten sessions that it dealt, from {} to {}: its state is an \
+                old copy; remove it and provision its devices anew",
+                status.next_session,
+                before - 1,
+            );
             return Err(Refusal::NoCorrelations);
         }
-        let foreign = spool.sessions(device).into_iter().filter(|&session| spool.key(device, session) != Some(self.key));
+        let foreign = spool
+            .sessions(device)
+            .into_iter()
+            .filter(|&session| spool.key(device, session) != Some(self.key));
         for session in foreign {
-            tracing::warn!(%device, session, "corrections dropped: dealt under another key of the device");
+            tracing::warn!(
+                %device,
+                session,
+                "corrections dropped: dealt under another key of the device",
+            );
             spool.remove(device, session);
         }
         let mut state = self.state();
@@ -187,10 +214,12 @@ impl Provider {
         Ok(())
     }
 
-    /// A session that the device can use: its number, not below `device_next`, is recorded as used when this returns.
+    /// A session that the device can use: its number, not below `device_next`, is recorded as used
+    /// when this returns.
     ///
     /// # Errors
-    /// [`HostError::Refused`] with what to tell the device; [`HostError::Store`] if the number cannot be recorded.
+    /// [`HostError::Refused`] with what to tell the device; [`HostError::Store`] if the number
+    /// cannot be recorded.
     pub async fn take(self: &Arc<Self>, device_next: u64) -> Result<Supplied, HostError> {
         let deadline = tokio::time::Instant::now() + self.source.supply.wait;
         self.state().refusal = None;
@@ -209,7 +238,8 @@ impl Provider {
         }
     }
 
-    /// Takes the lowest usable session of the spool. Damaged entries are named, dropped, and the next one is used.
+    /// Takes the lowest usable session of the spool. Damaged entries are named, dropped, and the
+    /// next one is used.
     fn try_take(&self, device_next: u64) -> Result<Option<Supplied>, HostError> {
         let Source { model, store, .. } = &*self.source;
         let (device, spool) = (self.device, store.spool());
@@ -217,11 +247,20 @@ impl Provider {
         let mut state = self.state();
         let used = store.next_session(device, self.key)?;
         if device_next < used {
-            tracing::info!(%device, "asks for session {device_next}, but {} was used: continuing with {used}", used - 1);
+            tracing::info!(
+                %device,
+                "asks for session {device_next}, but {} was used: continuing with {used}",
+                used - 1,
+            );
         }
         if state.confirmed && device_next > state.deal_from {
             let dealt = state.deal_from;
-            tracing::error!(%device, "asks for session {device_next}, but the dealer dealt none from {dealt} on: the dealer's state is older than the device, which must be provisioned anew, or somebody poses as the device");
+            tracing::error!(
+                %device,
+                "asks for session {device_next}, but the dealer dealt none from {dealt} on: the \
+                dealer's state is older than the device, which must be provisioned anew, or \
+                somebody poses as the device",
+            );
             return Err(HostError::Refused(Refusal::SessionNumber));
         }
         let from = used.max(device_next);
@@ -243,7 +282,13 @@ impl Provider {
             spool.remove(device, session);
             match read {
                 Ok(corrections) => return Ok(Some(Supplied { session, corrections })),
-                Err(error) => tracing::warn!(%device, session, "corrections dropped, the next session is used: {error}"),
+                Err(error) => {
+                    tracing::warn!(
+                        %device,
+                        session,
+                        "corrections dropped, the next session is used: {error}",
+                    )
+                }
             }
         }
         match state.refusal {
@@ -253,8 +298,9 @@ impl Provider {
         }
     }
 
-    /// Keeps the supply up while the device is there, and outlives failures of the dealer. When the device is `gone`, the
-    /// spool is filled a last time, so that corrections are ready when it comes back; `stop` ends that, too.
+    /// Keeps the supply up while the device is there, and outlives failures of the dealer. When the
+    /// device is `gone`, the spool is filled a last time, so that corrections are ready when it
+    /// comes back; `stop` ends that, too.
     pub async fn keep_filled(self: Arc<Self>, gone: CancellationToken, stop: CancellationToken) {
         tokio::select! {
             biased;
@@ -286,7 +332,11 @@ impl Provider {
                     Err(error) => {
                         let wait = pause.next().unwrap_or(longest_pause);
                         let device = self.device;
-                        tracing::warn!(%device, "no corrections: {error}; next attempt in {} ms", wait.as_millis());
+                        tracing::warn!(
+                            %device,
+                            "no corrections: {error}; next attempt in {} ms",
+                            wait.as_millis(),
+                        );
                         Some(wait)
                     }
                 }
@@ -317,7 +367,11 @@ impl Provider {
         drop(state);
         let missing = supply.ahead.max(1).saturating_sub(ready);
         let batch = supply.batch.clamp(1, MAX_COUNT);
-        if ready == 0 || missing >= batch.min(supply.ahead.max(1).div_ceil(2)) { missing.min(batch) } else { 0 }
+        if ready == 0 || missing >= batch.min(supply.ahead.max(1).div_ceil(2)) {
+            missing.min(batch)
+        } else {
+            0
+        }
     }
 
     async fn fetch(&self, count: u32) -> Result<(), ClientError> {
@@ -329,7 +383,9 @@ impl Provider {
             match client.deal(request, model.correction_bytes).await {
                 Ok(dealt) => break dealt,
                 Err(error) => match error.refusal() {
-                    Some(wire::Refusal::SessionUsed { next }) if next > first => self.state().deal_from = next,
+                    Some(wire::Refusal::SessionUsed { next }) if next > first => {
+                        self.state().deal_from = next
+                    }
                     Some(wire::Refusal::UnknownModel) if !offered => {
                         offered = true;
                         model.offer_to(client, &mut |_| ()).await?;

@@ -21,7 +21,8 @@ pub fn forms(graph: &Graph) -> Result<Forms, GraphError> {
     }
     for index in graph.needed() {
         let Some(node) = graph.nodes.get(index) else { continue };
-        let input = |index: usize| node.inputs.get(index).and_then(|input| forms.get(input)).cloned();
+        let input =
+            |index: usize| node.inputs.get(index).and_then(|input| forms.get(input)).cloned();
         if matches!(node.op, Op::Add) {
             same(node, input(0), input(1))?;
         }
@@ -41,10 +42,13 @@ fn same(node: &Node, first: Option<Form>, second: Option<Form>) -> Result<(), Gr
     let (Some(first), Some(second)) = (first, second) else { return Ok(()) };
     if first.dims() != second.dims() {
         let (first, second) = (first.dims(), second.dims());
-        let what = format!("adds values of dimensions {first:?} and {second:?}; bring both to the same dimensions");
+        let what = format!(
+            "adds values of dimensions {first:?} and {second:?}; bring both to the same dimensions"
+        );
         return Err(wrong(node, &what));
     }
-    let what = "adds the input's pixels of several channels, or what was transposed, to values that lie otherwise; put a convolution between";
+    let what = "adds the input's pixels of several channels, or what was transposed, to values \
+                that lie otherwise; put a convolution between";
     if first == second { Ok(()) } else { Err(wrong(node, what)) }
 }
 
@@ -53,46 +57,70 @@ fn form(node: &Node, input: Option<Form>, layout: Layout) -> Result<Option<Form>
     let image = || {
         let image = input.as_ref().and_then(|form| form.image(layout));
         image.ok_or_else(|| {
-            wrong(node, "gets no image, or one of unknown size or order; export with the input's dimensions stated")
+            wrong(
+                node,
+                "gets no image, or one of unknown size or order; export with the input's \
+                 dimensions stated",
+            )
         })
     };
     let imaged = |sizes: [usize; 3]| match sizes {
-        [_, rows, _] if flat && rows != 1 => {
-            Err(wrong(node, "makes several rows of a signal that has one; give its kernel and padding one dimension"))
-        }
+        [_, rows, _] if flat && rows != 1 => Err(wrong(
+            node,
+            "makes several rows of a signal that has one; give its kernel and padding one \
+             dimension",
+        )),
         sizes => Ok(Form::of_image(sizes, layout, flat)),
     };
     let known = |form: Option<Form>, what: &str| form.map(Some).ok_or_else(|| wrong(node, what));
     match &node.op {
-        Op::Dense { weights, .. } => Ok(Some(Form::plain(vec![weights.matrix().map_or(0, |(outputs, _)| outputs)]))),
+        Op::Dense { weights, .. } => {
+            Ok(Some(Form::plain(vec![weights.matrix().map_or(0, |(outputs, _)| outputs)])))
+        }
         Op::Convolution { weights, stride, padding, .. } => {
             let &[filters, _, rows, columns] = weights.dims.as_slice() else {
                 return Err(wrong(node, "has kernels of unknown size"));
             };
             let placed = Placed::new(&image()?, (rows, columns), *stride, *padding);
-            let (rows, columns) = placed.ok_or_else(|| wrong(node, "does not fit its image"))?.outputs;
+            let (rows, columns) =
+                placed.ok_or_else(|| wrong(node, "does not fit its image"))?.outputs;
             imaged([filters, rows, columns]).map(Some)
         }
         Op::AveragePool(pool) | Op::MaxPool(pool) => {
             let image = image()?;
-            let (rows, columns) = Placed::of_pool(&image, pool).map_err(|what| wrong(node, what))?.outputs;
+            let (rows, columns) =
+                Placed::of_pool(&image, pool).map_err(|what| wrong(node, what))?.outputs;
             imaged([image.channels, rows, columns]).map(Some)
         }
         Op::Mean { axes, keep } => {
             let image = image()?;
-            let (_, (rows, columns)) = input.as_ref().and_then(|form| form.averaged(axes, layout)).ok_or_else(|| {
-                wrong(node, "is a mean over other dimensions than rows and columns; only those of an image are computed")
-            })?;
+            let (_, (rows, columns)) =
+                input.as_ref().and_then(|form| form.averaged(axes, layout)).ok_or_else(|| {
+                    wrong(
+                        node,
+                        "is a mean over other dimensions than rows and columns; only those of an \
+                         image are computed",
+                    )
+                })?;
             let left = [image.channels, image.height / rows.max(1), image.width / columns.max(1)];
             let form = imaged(left)?;
-            if *keep { Ok(Some(form)) } else { known(form.squeezed(axes), "drops dimensions that cannot be") }
+            if *keep {
+                Ok(Some(form))
+            } else {
+                known(form.squeezed(axes), "drops dimensions that cannot be")
+            }
         }
         Op::Reshape { dims } => match (input, dims) {
-            (Some(input), Some(dims)) => known(input.reshaped(dims), "asks for other dimensions than there are values"),
+            (Some(input), Some(dims)) => {
+                known(input.reshaped(dims), "asks for other dimensions than there are values")
+            }
             // The values keep their order, and that is all that is known.
             (Some(input), None) => Ok(input.reshaped(&[-1])),
             (None, Some(dims)) => {
-                let dims: Option<Vec<usize>> = dims.iter().map(|&dim| usize::try_from(dim).ok().filter(|&dim| dim > 0)).collect();
+                let dims: Option<Vec<usize>> = dims
+                    .iter()
+                    .map(|&dim| usize::try_from(dim).ok().filter(|&dim| dim > 0))
+                    .collect();
                 Ok(dims.map(Form::plain))
             }
             (None, None) => Ok(None),
@@ -102,11 +130,16 @@ fn form(node: &Node, input: Option<Form>, layout: Layout) -> Result<Option<Form>
             None => Ok(None),
         },
         Op::Squeeze(axes) => match input {
-            Some(input) => known(input.squeezed(axes), "drops dimensions that are not of one element"),
+            Some(input) => {
+                known(input.squeezed(axes), "drops dimensions that are not of one element")
+            }
             None => Ok(None),
         },
         Op::Transpose(order) => match input {
-            Some(input) => known(input.transposed(order), "puts dimensions in an order that cannot be; export without it"),
+            Some(input) => known(
+                input.transposed(order),
+                "puts dimensions in an order that cannot be; export without it",
+            ),
             None => Err(wrong(node, "puts values of unknown dimensions in another order")),
         },
         _ => Ok(input),

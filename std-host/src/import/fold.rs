@@ -20,40 +20,57 @@ impl Factors {
     /// [`GraphError::Width`] if there are as many of them as fit none of the value's dimensions.
     pub fn of(node: &Node, forms: &Forms, layout: Layout) -> Result<Self, GraphError> {
         let name = node.name.clone();
-        let Op::Elementwise { scale, offset, dims } = &node.op else { return Err(GraphError::NotAChain { at: name }) };
+        let Op::Elementwise { scale, offset, dims } = &node.op else {
+            return Err(GraphError::NotAChain { at: name });
+        };
         let form = node.inputs.first().and_then(|input| forms.get(input));
         let spread = |values: &[f64]| match form {
-            Some(form) if values.len() > 1 => form.spread(values, dims.as_deref(), layout).ok_or_else(|| {
-                let found = form.width().unwrap_or(usize::MAX);
-                GraphError::Width { node: name.clone(), expected: values.len(), found }
-            }),
+            Some(form) if values.len() > 1 => {
+                form.spread(values, dims.as_deref(), layout).ok_or_else(|| {
+                    let found = form.width().unwrap_or(usize::MAX);
+                    GraphError::Width { node: name.clone(), expected: values.len(), found }
+                })
+            }
             _ => Ok(values.to_vec()),
         };
         Ok(Self { scale: spread(scale)?, offset: spread(offset)?, name })
     }
 
     fn check_width(&self, width: usize) -> Result<(), GraphError> {
-        match [&self.scale, &self.offset].iter().map(|vector| vector.len()).find(|&len| len != 1 && len != width) {
-            Some(expected) => Err(GraphError::Width { node: self.name.clone(), expected, found: width }),
+        match [&self.scale, &self.offset]
+            .iter()
+            .map(|vector| vector.len())
+            .find(|&len| len != 1 && len != width)
+        {
+            Some(expected) => {
+                Err(GraphError::Width { node: self.name.clone(), expected, found: width })
+            }
             None => Ok(()),
         }
     }
 
     fn too_fine(&self) -> GraphError {
-        let what = "has factors that differ within a channel, which a convolution cannot take in; use one factor per channel";
+        let what = "has factors that differ within a channel, which a convolution cannot take in; \
+                    use one factor per channel";
         GraphError::Image { node: self.name.clone(), what: what.to_owned() }
     }
 
-    /// One factor for each of `count` equal parts of the vector, if they are the same within a part.
+    /// One factor for each of `count` equal parts of the vector, if they are the same within a
+    /// part.
     fn per_part(&self, count: usize, width: usize) -> Option<Vec<f64>> {
         if self.scale.len() == 1 {
             return Some(self.scale.clone());
         }
         let parts = self.scale.chunks_exact((width / count.max(1)).max(1));
-        parts.map(|part| part.first().copied().filter(|first| part.iter().all(|factor| factor == first))).collect()
+        parts
+            .map(|part| {
+                part.first().copied().filter(|first| part.iter().all(|factor| factor == first))
+            })
+            .collect()
     }
 
-    /// Whether all factors of a channel are the same, of `channels` in a vector of `width` elements.
+    /// Whether all factors of a channel are the same, of `channels` in a vector of `width`
+    /// elements.
     #[must_use]
     pub fn is_per_channel(&self, channels: usize, width: usize) -> bool {
         self.per_part(channels, width).is_some()
@@ -94,13 +111,16 @@ impl Factors {
         }
         let Some(window) = map.shape.window() else {
             for row in map.weights.chunks_exact_mut(inputs.max(1)) {
-                row.iter_mut().enumerate().for_each(|(index, weight)| *weight *= at(&self.scale, index));
+                row.iter_mut()
+                    .enumerate()
+                    .for_each(|(index, weight)| *weight *= at(&self.scale, index));
             }
             return Ok(());
         };
-        // A row of pixels of several channels is a row of single words, whose factors repeat: every column of a kernel meets the same
-        // one if steps and padding are whole pixels.
-        let (channels, width) = (usize::from(window.channels).max(1), usize::from(window.width).max(1));
+        // A row of pixels of several channels is a row of single words, whose factors repeat: every
+        // column of a kernel meets the same one if steps and padding are whole pixels.
+        let (channels, width) =
+            (usize::from(window.channels).max(1), usize::from(window.width).max(1));
         let period = greatest_divisor(window.stride.1.into(), window.before.1.into()).max(1);
         let (image, columns) = ((inputs / channels).max(1), usize::from(window.kernel.1).max(1));
         let factor = |channel: usize, column: usize| match column % period {
@@ -108,7 +128,11 @@ impl Factors {
             // It never meets the image.
             _ => 1.0,
         };
-        let repeats = self.scale.iter().enumerate().all(|(index, &scale)| scale == factor(index / image, index % image % width));
+        let repeats = self
+            .scale
+            .iter()
+            .enumerate()
+            .all(|(index, &scale)| scale == factor(index / image, index % image % width));
         if !repeats {
             return Err(self.too_fine());
         }
@@ -117,7 +141,10 @@ impl Factors {
         for (number, kernel) in map.weights.chunks_exact_mut(elems.max(1)).enumerate() {
             let (filter, channel) = (number / depth.max(1), number % depth.max(1));
             let channel = filter / per_group * depth + channel;
-            kernel.iter_mut().enumerate().for_each(|(place, weight)| *weight *= factor(channel, place % columns));
+            kernel
+                .iter_mut()
+                .enumerate()
+                .for_each(|(place, weight)| *weight *= factor(channel, place % columns));
         }
         Ok(())
     }

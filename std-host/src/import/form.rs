@@ -1,8 +1,8 @@
 //! A value's dimensions in the file, and where its elements lie in a layer's vector.
 //!
-//! A layer's vector holds an image channel after channel; a file may order its dimensions otherwise, transpose them, or flatten
-//! them. The vector stays as it is: what moves is the note of where each element lies, and the weights of the next layer
-//! follow it.
+//! A layer's vector holds an image channel after channel; a file may order its dimensions
+//! otherwise, transpose them, or flatten them. The vector stays as it is: what moves is the note of
+//! where each element lies, and the weights of the next layer follow it.
 
 use std::rc::Rc;
 
@@ -15,7 +15,8 @@ const MAX_PLACES: usize = u16::MAX as usize;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Form {
     dims: Vec<usize>,
-    /// Where the elements, in the order of the dimensions, lie in the vector; nothing if they lie in that order.
+    /// Where the elements, in the order of the dimensions, lie in the vector; nothing if they lie
+    /// in that order.
     places: Option<Rc<[usize]>>,
 }
 
@@ -32,22 +33,28 @@ pub struct Image {
     pub interleaved: bool,
 }
 
-/// Channels, rows and columns of dimensions, in that order; `None` if they are not those of an image.
+/// Channels, rows and columns of dimensions, in that order; `None` if they are not those of an
+/// image.
 fn sizes(dims: &[usize], layout: Layout) -> Option<[usize; 3]> {
     match (layout, dims) {
-        (Layout::ChannelsFirst, &[channels, height, width]) | (Layout::ChannelsLast, &[height, width, channels]) => {
-            Some([channels, height, width])
-        }
-        (Layout::ChannelsFirst, &[channels, width]) | (Layout::ChannelsLast, &[width, channels]) => Some([channels, 1, width]),
+        (Layout::ChannelsFirst, &[channels, height, width])
+        | (Layout::ChannelsLast, &[height, width, channels]) => Some([channels, height, width]),
+        (Layout::ChannelsFirst, &[channels, width])
+        | (Layout::ChannelsLast, &[width, channels]) => Some([channels, 1, width]),
         _ => None,
     }
 }
 
 /// Channel, row and column of every element of an image, in the order of the file.
-fn pixels([channels, height, width]: [usize; 3], layout: Layout) -> impl Iterator<Item = [usize; 3]> {
+fn pixels(
+    [channels, height, width]: [usize; 3],
+    layout: Layout,
+) -> impl Iterator<Item = [usize; 3]> {
     (0..channels * height * width).map(move |index| match layout {
         Layout::ChannelsFirst => [index / (height * width), index / width % height, index % width],
-        Layout::ChannelsLast => [index % channels, index / channels / width, index / channels % width],
+        Layout::ChannelsLast => {
+            [index % channels, index / channels / width, index / channels % width]
+        }
     })
 }
 
@@ -58,7 +65,8 @@ impl Form {
         Self { dims, places: None }
     }
 
-    /// An image that lies channel after channel; `flat` if the file has no dimension for its one row.
+    /// An image that lies channel after channel; `flat` if the file has no dimension for its one
+    /// row.
     #[must_use]
     pub fn of_image(image: [usize; 3], layout: Layout, flat: bool) -> Self {
         let [channels, height, width] = image;
@@ -73,7 +81,11 @@ impl Form {
         if form.width().is_none_or(|width| width > MAX_PLACES) {
             return form;
         }
-        form.placed(pixels(image, layout).map(|[channel, row, column]| (channel * height + row) * width + column).collect())
+        form.placed(
+            pixels(image, layout)
+                .map(|[channel, row, column]| (channel * height + row) * width + column)
+                .collect(),
+        )
     }
 
     fn placed(self, places: Vec<usize>) -> Self {
@@ -105,7 +117,8 @@ impl Form {
         self.places.as_ref().map_or(index, |places| places.get(index).copied().unwrap_or(index))
     }
 
-    /// The value as an image; `None` if it is none, or lies neither channel after channel nor pixel after pixel.
+    /// The value as an image; `None` if it is none, or lies neither channel after channel nor pixel
+    /// after pixel.
     #[must_use]
     pub fn image(&self, layout: Layout) -> Option<Image> {
         let sizes = sizes(&self.dims, layout).filter(|sizes| !sizes.contains(&0))?;
@@ -115,15 +128,18 @@ impl Form {
             return Some(Image { channels, height, width, interleaved: false });
         }
         let lies = |place: &dyn Fn([usize; 3]) -> usize| {
-            pixels(sizes, layout).enumerate().all(|(index, pixel)| self.place(index) == place(pixel))
+            pixels(sizes, layout)
+                .enumerate()
+                .all(|(index, pixel)| self.place(index) == place(pixel))
         };
-        let interleaved = if lies(&|[channel, row, column]| (channel * height + row) * width + column) {
-            false
-        } else if lies(&|[channel, row, column]| (row * width + column) * channels + channel) {
-            true
-        } else {
-            return None;
-        };
+        let interleaved =
+            if lies(&|[channel, row, column]| (channel * height + row) * width + column) {
+                false
+            } else if lies(&|[channel, row, column]| (row * width + column) * channels + channel) {
+                true
+            } else {
+                return None;
+            };
         Some(Image { channels, height, width, interleaved })
     }
 
@@ -136,7 +152,8 @@ impl Form {
         (form.width()? == width).then_some(form)
     }
 
-    /// With dimensions of one element added; axes count the batch, negative ones from the end of the result.
+    /// With dimensions of one element added; axes count the batch, negative ones from the end of
+    /// the result.
     #[must_use]
     pub fn unsqueezed(mut self, axes: &[i64]) -> Option<Self> {
         for place in places(axes, self.dims.len() + 1 + axes.len())? {
@@ -173,31 +190,48 @@ impl Form {
         if sorted != (0..self.dims.len()).collect::<Vec<_>>() {
             return None;
         }
-        let dims: Vec<usize> = order.iter().map(|&place| self.dims.get(place).copied()).collect::<Option<_>>()?;
+        let dims: Vec<usize> =
+            order.iter().map(|&place| self.dims.get(place).copied()).collect::<Option<_>>()?;
         let strides = strides(&self.dims);
-        let moved: Vec<usize> = order.iter().map(|&place| strides.get(place).copied()).collect::<Option<_>>()?;
+        let moved: Vec<usize> =
+            order.iter().map(|&place| strides.get(place).copied()).collect::<Option<_>>()?;
         let places = (0..width).map(|index| self.place(offset(index, &dims, &moved))).collect();
         Some(Self { dims, places: None }.placed(places))
     }
 
-    /// A constant, one number for every element of the vector: of dimensions `dims` that are aligned with the last of the
-    /// value's, or one number per channel. `None` if it does not fit, or would make the value larger.
+    /// A constant, one number for every element of the vector: of dimensions `dims` that are
+    /// aligned with the last of the value's, or one number per channel. `None` if it does not fit,
+    /// or would make the value larger.
     #[must_use]
-    pub fn spread(&self, values: &[f64], dims: Option<&[usize]>, layout: Layout) -> Option<Vec<f64>> {
+    pub fn spread(
+        &self,
+        values: &[f64],
+        dims: Option<&[usize]>,
+        layout: Layout,
+    ) -> Option<Vec<f64>> {
         let width = self.width().filter(|&width| width <= MAX_PLACES)?;
-        let channel = if layout == Layout::ChannelsFirst { 0 } else { self.dims.len().checked_sub(1)? };
-        let per_channel: Vec<usize> =
-            self.dims.iter().enumerate().map(|(place, &dim)| if place == channel { dim } else { 1 }).collect();
+        let channel =
+            if layout == Layout::ChannelsFirst { 0 } else { self.dims.len().checked_sub(1)? };
+        let per_channel: Vec<usize> = self
+            .dims
+            .iter()
+            .enumerate()
+            .map(|(place, &dim)| if place == channel { dim } else { 1 })
+            .collect();
         let dims = dims.unwrap_or(&per_channel);
         // What a constant has more dimensions of, the batch among them, must be of one element.
         let (more, own) = dims.split_at_checked(dims.len().saturating_sub(self.dims.len()))?;
         let missing = self.dims.len() - own.len();
-        let fits = own.iter().zip(self.dims.iter().skip(missing)).all(|(&own, &dim)| own == 1 || own == dim);
+        let fits = own
+            .iter()
+            .zip(self.dims.iter().skip(missing))
+            .all(|(&own, &dim)| own == 1 || own == dim);
         let count = own.iter().try_fold(1_usize, |all, &dim| all.checked_mul(dim))?;
         if !fits || more.iter().any(|&dim| dim != 1) || count != values.len() {
             return None;
         }
-        let along = own.iter().zip(strides(own)).map(|(&dim, stride)| if dim == 1 { 0 } else { stride });
+        let along =
+            own.iter().zip(strides(own)).map(|(&dim, stride)| if dim == 1 { 0 } else { stride });
         let along: Vec<usize> = core::iter::repeat_n(0, missing).chain(along).collect();
         let mut spread = vec![0.0; width];
         for index in 0..width {
@@ -207,8 +241,8 @@ impl Form {
         Some(spread)
     }
 
-    /// What a mean over axes covers: the image, and the rows and columns of the window. `None` if that is no image or the axes are
-    /// others than its rows and columns.
+    /// What a mean over axes covers: the image, and the rows and columns of the window. `None` if
+    /// that is no image or the axes are others than its rows and columns.
     #[must_use]
     pub fn averaged(&self, axes: &[i64], layout: Layout) -> Option<(Image, (usize, usize))> {
         let places = places(axes, self.dims.len() + 1)?;
@@ -217,8 +251,14 @@ impl Form {
         if places.is_empty() || image.channels > 1 && places.contains(&channel) {
             return None;
         }
-        let last = if layout == Layout::ChannelsFirst { self.dims.len() - 1 } else { self.dims.len().checked_sub(2)? };
-        let covered = |place: Option<usize>, size: usize| if place.is_some_and(|p| places.contains(&p)) { size } else { 1 };
+        let last = if layout == Layout::ChannelsFirst {
+            self.dims.len() - 1
+        } else {
+            self.dims.len().checked_sub(2)?
+        };
+        let covered = |place: Option<usize>, size: usize| {
+            if place.is_some_and(|p| places.contains(&p)) { size } else { 1 }
+        };
         let rows = if self.dims.len() == 3 { last.checked_sub(1) } else { None };
         Some((image, (covered(rows, image.height), covered(Some(last), image.width))))
     }
@@ -240,7 +280,9 @@ pub(super) fn resolved(from: &[usize], width: usize, dims: &[i64]) -> Option<Vec
 /// The places of axes among `rank` dimensions, of which the batch is one, in order and once each.
 pub(super) fn places(axes: &[i64], rank: usize) -> Option<Vec<usize>> {
     let count = i64::try_from(rank).ok()?;
-    let place = |&axis: &i64| usize::try_from(if axis < 0 { axis.checked_add(count)? } else { axis }).ok()?.checked_sub(1);
+    let place = |&axis: &i64| {
+        usize::try_from(if axis < 0 { axis.checked_add(count)? } else { axis }).ok()?.checked_sub(1)
+    };
     let mut places = axes.iter().map(place).collect::<Option<Vec<usize>>>()?;
     places.sort_unstable();
     places.dedup();

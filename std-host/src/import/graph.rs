@@ -1,7 +1,8 @@
 //! Our own small graph: what the format readers produce and what lowering consumes.
 //!
-//! It knows values and the nodes that compute them, nothing of any file format and nothing of fixed point. A node
-//! kind that is not known yet is a node like any other, so that all of them can be listed at once.
+//! It knows values and the nodes that compute them, nothing of any file format and nothing of fixed
+//! point. A node kind that is not known yet is a node like any other, so that all of them can be
+//! listed at once.
 
 /// Names a value computed by a node, or the input.
 pub type ValueId = usize;
@@ -32,7 +33,8 @@ pub enum Op {
         scale: Vec<f64>,
         /// Summands.
         offset: Vec<f64>,
-        /// Dimensions of the longer vector, aligned with the value's last ones; one number per channel if there are none.
+        /// Dimensions of the longer vector, aligned with the value's last ones; one number per
+        /// channel if there are none.
         dims: Option<Vec<usize>>,
     },
     /// Kernels that slide over an image.
@@ -65,14 +67,17 @@ pub enum Op {
     Relu,
     /// `min(max(x, 0), 6)`.
     Relu6,
-    /// A function of the answer that its recipient can compute: softmax and the like. It must be last.
+    /// A function of the answer that its recipient can compute: softmax and the like. It must be
+    /// last.
     Last,
     /// Other dimensions, the same values in the same order: reshape, flatten, squeeze, unsqueeze.
     Reshape {
-        /// The dimensions without the batch, where the file states them; -1 is what is left over, 0 a copy.
+        /// The dimensions without the batch, where the file states them; -1 is what is left over, 0
+        /// a copy.
         dims: Option<Vec<i64>>,
     },
-    /// Dimensions of one element that are added; counted with the batch, negative ones from the end of the result.
+    /// Dimensions of one element that are added; counted with the batch, negative ones from the end
+    /// of the result.
     Unsqueeze(Vec<i64>),
     /// Dimensions of one element that are dropped, counted likewise; all of them if none are named.
     Squeeze(Vec<i64>),
@@ -104,7 +109,13 @@ pub struct Pool {
 
 impl Pool {
     /// The whole image.
-    pub const WHOLE: Self = Self { size: None, stride: (1, 1), padding: Padding::NONE, ceil: false, count_padding: true };
+    pub const WHOLE: Self = Self {
+        size: None,
+        stride: (1, 1),
+        padding: Padding::NONE,
+        ceil: false,
+        count_padding: true,
+    };
 }
 
 /// What lies around an image.
@@ -181,11 +192,16 @@ pub struct UnsupportedNode {
 }
 
 impl Op {
-    /// `x kind operand` for `add`, `sub`, `mul`, `div` in any case, or `operand kind x` where the constant comes first.
+    /// `x kind operand` for `add`, `sub`, `mul`, `div` in any case, or `operand kind x` where the
+    /// constant comes first.
     ///
     /// # Errors
     /// The reason why it cannot be computed.
-    pub fn elementwise(kind: &str, constant: &Tensor, constant_first: bool) -> Result<Self, Option<String>> {
+    pub fn elementwise(
+        kind: &str,
+        constant: &Tensor,
+        constant_first: bool,
+    ) -> Result<Self, Option<String>> {
         let operand = &constant.values;
         let map = |f: fn(f64) -> f64| operand.iter().copied().map(f).collect::<Vec<f64>>();
         let (scale, offset) = match (kind.to_ascii_lowercase().as_str(), constant_first) {
@@ -224,9 +240,11 @@ impl Graph {
         let nodes = self.needed().into_iter().filter_map(|index| self.nodes.get(index));
         nodes
             .filter_map(|node| match &node.op {
-                Op::Unsupported { reason } => {
-                    Some(UnsupportedNode { op_type: node.op_type.clone(), name: node.name.clone(), reason: reason.clone() })
-                }
+                Op::Unsupported { reason } => Some(UnsupportedNode {
+                    op_type: node.op_type.clone(),
+                    name: node.name.clone(),
+                    reason: reason.clone(),
+                }),
                 _ => None,
             })
             .collect()

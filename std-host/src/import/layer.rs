@@ -2,7 +2,8 @@
 
 use sharelet_core::shape::{Shape, Window};
 
-/// One layer: `y = W x + b`, then what is carried over from an earlier layer, then `max(y, 0)` if `relu`.
+/// One layer: `y = W x + b`, then what is carried over from an earlier layer, then `max(y, 0)` if
+/// `relu`.
 ///
 /// A layer of the shape [`Shape::Pairs`] takes the larger of two values, and nothing else.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,8 +56,8 @@ impl Map {
         Self { shape, weights: Vec::new() }
     }
 
-    /// A factor per value: a depthwise convolution with kernels of one word. `image` is channels, rows, columns; there are as many
-    /// factors as channels.
+    /// A factor per value: a depthwise convolution with kernels of one word. `image` is channels,
+    /// rows, columns; there are as many factors as channels.
     #[must_use]
     pub fn diagonal([channels, height, width]: [u16; 3], factors: Vec<f64>) -> Self {
         let window = Window {
@@ -120,7 +121,12 @@ pub fn at(vector: &[f64], index: usize) -> f64 {
 }
 
 /// Slides kernels over an image: see the core's [`Shape`].
-fn slide<'k>(window: &Window, x: &[f64], out: &mut [f64], kernel: impl Fn(usize, usize) -> &'k [f64]) {
+fn slide<'k>(
+    window: &Window,
+    x: &[f64],
+    out: &mut [f64],
+    kernel: impl Fn(usize, usize) -> &'k [f64],
+) {
     let (rows, columns) = window.outputs();
     for (filter, out) in out.chunks_exact_mut((rows * columns).max(1)).enumerate() {
         let whole = sharelet_core::shape::Strip { filter, first: 0, len: out.len() };
@@ -128,7 +134,8 @@ fn slide<'k>(window: &Window, x: &[f64], out: &mut [f64], kernel: impl Fn(usize,
             let kernel = kernel(filter, channel);
             for load in window.loads(&whole, channel) {
                 window.for_each_product(&whole, &load, |output, weights, words| {
-                    let (kernel, words) = (kernel.get(weights), x.get(load.words.clone()).and_then(|x| x.get(words)));
+                    let (kernel, words) =
+                        (kernel.get(weights), x.get(load.words.clone()).and_then(|x| x.get(words)));
                     let products = kernel.unwrap_or(&[]).iter().zip(words.unwrap_or(&[]));
                     if let Some(out) = out.get_mut(output) {
                         *out += products.map(|(weight, value)| weight * value).sum::<f64>();
@@ -148,7 +155,10 @@ impl Layer {
     /// Whether this is `c - x` for every value, as the two layers of a ReLU6 end.
     #[must_use]
     pub fn mirrors(&self) -> bool {
-        self.map.shape.window().is_some_and(|window| window.groups == window.channels && window.kernel == (1, 1))
+        self.map
+            .shape
+            .window()
+            .is_some_and(|window| window.groups == window.channels && window.kernel == (1, 1))
             && !self.map.weights.is_empty()
             && self.map.weights.iter().all(|&weight| weight == -1.0)
     }
@@ -165,7 +175,8 @@ impl Layer {
         usize::from(self.map.shape.outputs())
     }
 
-    /// `W x + b` and what is carried over, without the activation. `vectors` are the inputs of all layers up to this one.
+    /// `W x + b` and what is carried over, without the activation. `vectors` are the inputs of all
+    /// layers up to this one.
     #[must_use]
     pub fn accumulate(&self, vectors: &[&[f64]]) -> Vec<f64> {
         let mut out = self.bias.clone();
@@ -191,7 +202,8 @@ impl Chain {
     /// The float answer to a reading.
     #[must_use]
     pub fn infer(&self, reading: &[f32]) -> Vec<f64> {
-        let mut vectors: Vec<Vec<f64>> = vec![reading.iter().map(|&value| f64::from(value)).collect()];
+        let mut vectors: Vec<Vec<f64>> =
+            vec![reading.iter().map(|&value| f64::from(value)).collect()];
         for layer in &self.layers {
             let known: Vec<&[f64]> = vectors.iter().map(Vec::as_slice).collect();
             let mut next = layer.accumulate(&known);

@@ -1,8 +1,10 @@
-//! Steps as layers: shapes in the core's order, factors and summands folded into weights and biases.
+//! Steps as layers: shapes in the core's order, factors and summands folded into weights and
+//! biases.
 //!
-//! Normalisation (of the input, of batches) and biases that stand apart are folded into the linear map before them or, behind an
-//! activation, into the one after them; where neither is possible they become a layer of one factor per value. A max-pool
-//! becomes layers that take the larger of two; ReLU6 is two layers, `6 - max(6 - max(6 - y, 0), 0)` with the signs in the weights.
+//! Normalisation (of the input, of batches) and biases that stand apart are folded into the linear
+//! map before them or, behind an activation, into the one after them; where neither is possible
+//! they become a layer of one factor per value. A max-pool becomes layers that take the larger of
+//! two; ReLU6 is two layers, `6 - max(6 - max(6 - y, 0), 0)` with the signs in the weights.
 
 use std::collections::{HashMap, HashSet};
 
@@ -20,7 +22,8 @@ use super::window::Placed;
 /// Lowers a graph, refusing all that it cannot compute before anything else.
 ///
 /// # Errors
-/// [`GraphError::Unsupported`] lists every node that cannot be computed; other variants name the node.
+/// [`GraphError::Unsupported`] lists every node that cannot be computed; other variants name the
+/// node.
 pub fn lower(graph: &Graph) -> Result<Chain, GraphError> {
     let unsupported = graph.unsupported();
     if !unsupported.is_empty() {
@@ -30,7 +33,8 @@ pub fn lower(graph: &Graph) -> Result<Chain, GraphError> {
     let forms = dims::forms(graph)?;
     if let Some(form) = forms.get(&way.answer).filter(|form| !form.is_in_order()) {
         let what = format!(
-            "answers {:?}, several pixels of several channels in another order than they are computed in; let the network end in a dense layer or a mean",
+            "answers {:?}, several pixels of several channels in another order than they are \
+             computed in; let the network end in a dense layer or a mean",
             form.dims()
         );
         return Err(GraphError::Image {
@@ -38,24 +42,39 @@ pub fn lower(graph: &Graph) -> Result<Chain, GraphError> {
             what,
         });
     }
-    let carried = way.steps.iter().filter_map(|step| step.skip.as_ref()).map(|(from, ..)| *from).collect();
-    let mut lowering = Lowering { graph, forms, layers: Vec::new(), vectors: HashMap::new(), carried };
+    let carried =
+        way.steps.iter().filter_map(|step| step.skip.as_ref()).map(|(from, ..)| *from).collect();
+    let mut lowering =
+        Lowering { graph, forms, layers: Vec::new(), vectors: HashMap::new(), carried };
     for step in &way.steps {
         lowering.vectors.insert(step.input, lowering.layers.len());
         lowering.step(step)?;
     }
     let layers = lowering.layers;
-    if layers.is_empty() || layers.iter().all(|layer| layer.map.weights.is_empty() && layer.skip.is_none()) {
+    if layers.is_empty()
+        || layers.iter().all(|layer| layer.map.weights.is_empty() && layer.skip.is_none())
+    {
         return Err(GraphError::NoLayers);
     }
     let mut width = None;
     for layer in &layers {
         if let Some(found) = width.filter(|&found| found != layer.inputs()) {
-            return Err(GraphError::Width { node: layer.name.clone(), expected: layer.inputs(), found });
+            return Err(GraphError::Width {
+                node: layer.name.clone(),
+                expected: layer.inputs(),
+                found,
+            });
         }
         width = Some(layer.outputs());
         let skipped = layer.skip.iter().flat_map(|skip| &skip.map.weights);
-        if !layer.map.weights.iter().chain(skipped).chain(&layer.bias).all(|value| value.is_finite()) {
+        if !layer
+            .map
+            .weights
+            .iter()
+            .chain(skipped)
+            .chain(&layer.bias)
+            .all(|value| value.is_finite())
+        {
             return Err(GraphError::NotFinite { node: layer.name.clone() });
         }
     }
@@ -82,7 +101,11 @@ fn narrow(node: &str, width: usize) -> Result<u16, GraphError> {
 
 fn byte(node: &str, size: usize) -> Result<u8, GraphError> {
     let limit = usize::from(u8::MAX);
-    u8::try_from(size).map_err(|_| GraphError::TooWide { node: node.to_owned(), width: size, limit })
+    u8::try_from(size).map_err(|_| GraphError::TooWide {
+        node: node.to_owned(),
+        width: size,
+        limit,
+    })
 }
 
 impl Lowering<'_> {
@@ -92,7 +115,12 @@ impl Lowering<'_> {
             return Err(GraphError::ReluOnInput { node: name.clone() });
         }
         let rectified = matches!(step.activation.map(|node| &node.op), Some(Op::Relu));
-        if step.linear.is_none() && rectified && step.skip.is_none() && step.after.is_empty() && self.rectify_before_pool() {
+        if step.linear.is_none()
+            && rectified
+            && step.skip.is_none()
+            && step.after.is_empty()
+            && self.rectify_before_pool()
+        {
             return Ok(());
         }
         let (mut map, mut bias) = match step.linear.map(|node| (node, &node.op)) {
@@ -111,15 +139,29 @@ impl Lowering<'_> {
             Some((from, linear, after)) => {
                 let (mut skipped, mut offset) = match linear {
                     Some(node) => self.linear(node)?,
-                    None => (Map::public(Shape::Identity { width: map.shape.outputs() }), vec![0.0; bias.len()]),
+                    None => (
+                        Map::public(Shape::Identity { width: map.shape.outputs() }),
+                        vec![0.0; bias.len()],
+                    ),
                 };
                 for node in after {
                     self.factors(node)?.fold_after(&mut skipped, &mut offset)?;
                 }
-                check_width(name, usize::from(map.shape.outputs()), usize::from(skipped.shape.outputs()))?;
+                check_width(
+                    name,
+                    usize::from(map.shape.outputs()),
+                    usize::from(skipped.shape.outputs()),
+                )?;
                 bias.iter_mut().zip(&offset).for_each(|(bias, offset)| *bias += offset);
-                let from = self.vectors.get(from).copied().ok_or_else(|| GraphError::NotAChain { at: name.clone() })?;
-                let taken = self.layers.get(from).map_or_else(|| usize::from(map.shape.inputs()), Layer::inputs);
+                let from = self
+                    .vectors
+                    .get(from)
+                    .copied()
+                    .ok_or_else(|| GraphError::NotAChain { at: name.clone() })?;
+                let taken = self
+                    .layers
+                    .get(from)
+                    .map_or_else(|| usize::from(map.shape.inputs()), Layer::inputs);
                 check_width(name, usize::from(skipped.shape.inputs()), taken)?;
                 Some(Skip { from, map: skipped })
             }
@@ -146,12 +188,16 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    /// A ReLU behind a max-pool is one before it, where it costs nothing; unless what lies between is asked for again.
+    /// A ReLU behind a max-pool is one before it, where it costs nothing; unless what lies between
+    /// is asked for again.
     fn rectify_before_pool(&mut self) -> bool {
         let is_pool = |layer: &Layer| matches!(layer.map.shape, Shape::Pairs(_));
         let pools = self.layers.iter().rev().take_while(|layer| is_pool(layer)).count();
         let before = self.layers.len() - pools;
-        let kept = self.vectors.iter().any(|(value, &layer)| layer >= before && self.carried.contains(value));
+        let kept = self
+            .vectors
+            .iter()
+            .any(|(value, &layer)| layer >= before && self.carried.contains(value));
         match before.checked_sub(1).and_then(|before| self.layers.get_mut(before)) {
             Some(layer) if pools > 0 && !kept => {
                 layer.relu = true;
@@ -174,15 +220,26 @@ impl Lowering<'_> {
         if step.skip.is_some() || step.after.is_empty() {
             return Ok((Map::public(Shape::Identity { width: outputs }), vec![0.0; width]));
         }
-        let image = form.and_then(|form| form.image(self.graph.layout)).filter(|image| !image.interleaved);
-        let factors = step.after.iter().map(|node| self.factors(node)).collect::<Result<Vec<_>, _>>()?;
+        let image =
+            form.and_then(|form| form.image(self.graph.layout)).filter(|image| !image.interleaved);
+        let factors =
+            step.after.iter().map(|node| self.factors(node)).collect::<Result<Vec<_>, _>>()?;
         // One factor per channel is fewer weights, where that is enough.
-        let enough = |image: &Image| factors.iter().all(|factors| factors.is_per_channel(image.channels, width));
+        let enough = |image: &Image| {
+            factors.iter().all(|factors| factors.is_per_channel(image.channels, width))
+        };
         let image = match image.filter(enough) {
-            Some(image) => [narrow(name, image.channels)?, narrow(name, image.height)?, narrow(name, image.width)?],
+            Some(image) => [
+                narrow(name, image.channels)?,
+                narrow(name, image.height)?,
+                narrow(name, image.width)?,
+            ],
             None => [outputs, 1, 1],
         };
-        Ok((Map::diagonal(image, vec![1.0; usize::from(image.first().copied().unwrap_or(0))]), vec![0.0; width]))
+        Ok((
+            Map::diagonal(image, vec![1.0; usize::from(image.first().copied().unwrap_or(0))]),
+            vec![0.0; width],
+        ))
     }
 
     fn factors(&self, node: &Node) -> Result<Factors, GraphError> {
@@ -197,28 +254,43 @@ impl Lowering<'_> {
             Op::Convolution { weights, bias, groups, stride, padding } => {
                 let image = self.image(node, input)?;
                 let &[filters, depth, rows, columns] = weights.dims.as_slice() else {
-                    return Err(GraphError::Image { node: node.name.clone(), what: "has kernels of unknown size".to_owned() });
+                    return Err(GraphError::Image {
+                        node: node.name.clone(),
+                        what: "has kernels of unknown size".to_owned(),
+                    });
                 };
-                let placed = Placed::new(&image, (rows, columns), *stride, *padding).ok_or_else(|| does_not_fit(node))?;
+                let placed = Placed::new(&image, (rows, columns), *stride, *padding)
+                    .ok_or_else(|| does_not_fit(node))?;
                 check_width(&node.name, depth.saturating_mul(*groups), image.channels)?;
                 let (window, weights) = match image.interleaved {
-                    false => (window(node, &image, &placed, filters, *groups)?, weights.values.clone()),
+                    false => {
+                        (window(node, &image, &placed, filters, *groups)?, weights.values.clone())
+                    }
                     true => interleaved(node, &image, &placed, weights, *groups)?,
                 };
                 let shape = checked(node, Shape::Convolution(window))?;
                 let per_filter = bias.clone().unwrap_or_else(|| vec![0.0; filters]);
                 check_width(&node.name, filters, per_filter.len())?;
                 let pixels = usize::from(shape.outputs()) / filters.max(1);
-                let bias = per_filter.iter().flat_map(|&bias| core::iter::repeat_n(bias, pixels)).collect();
+                let bias = per_filter
+                    .iter()
+                    .flat_map(|&bias| core::iter::repeat_n(bias, pixels))
+                    .collect();
                 Ok((Map { shape, weights }, bias))
             }
             Op::AveragePool(_) | Op::Mean { .. } => {
                 let image = self.not_interleaved(node, input)?;
                 let size = input.and_then(|form| match &node.op {
-                    Op::Mean { axes, .. } => form.averaged(axes, self.graph.layout).map(|(_, size)| size),
+                    Op::Mean { axes, .. } => {
+                        form.averaged(axes, self.graph.layout).map(|(_, size)| size)
+                    }
                     _ => None,
                 });
-                let pool = if let Op::AveragePool(pool) = node.op { pool } else { Pool { size, ..Pool::WHOLE } };
+                let pool = if let Op::AveragePool(pool) = node.op {
+                    pool
+                } else {
+                    Pool { size, ..Pool::WHOLE }
+                };
                 let placed = placed(node, &image, &pool)?;
                 let window = window(node, &image, &placed, image.channels, image.channels)?;
                 let shape = checked(node, Shape::Mean(window))?;
@@ -229,39 +301,63 @@ impl Lowering<'_> {
     }
 
     fn image(&self, node: &Node, input: Option<&Form>) -> Result<Image, GraphError> {
-        let what = "gets no image, or one of unknown size or order; export with the input's dimensions stated".to_owned();
-        input.and_then(|form| form.image(self.graph.layout)).ok_or(GraphError::Image { node: node.name.clone(), what })
+        let what = "gets no image, or one of unknown size or order; export with the input's \
+                    dimensions stated"
+            .to_owned();
+        input
+            .and_then(|form| form.image(self.graph.layout))
+            .ok_or(GraphError::Image { node: node.name.clone(), what })
     }
 
     fn not_interleaved(&self, node: &Node, input: Option<&Form>) -> Result<Image, GraphError> {
-        let what = "takes the input's channels apart, which only a convolution does here; begin with a convolution".to_owned();
+        let what = "takes the input's channels apart, which only a convolution does here; begin \
+                    with a convolution"
+            .to_owned();
         let image = self.image(node, input)?;
-        if image.interleaved { Err(GraphError::Image { node: node.name.clone(), what }) } else { Ok(image) }
+        if image.interleaved {
+            Err(GraphError::Image { node: node.name.clone(), what })
+        } else {
+            Ok(image)
+        }
     }
 
-    /// The larger of neighbours, of these the larger, and so on: along the rows, then along the columns.
+    /// The larger of neighbours, of these the larger, and so on: along the rows, then along the
+    /// columns.
     fn max_pool(&mut self, node: &Node, pool: &Pool) -> Result<(), GraphError> {
         let input = node.inputs.first().and_then(|input| self.forms.get(input));
         let mut image = self.not_interleaved(node, input)?;
         let placed = placed(node, &image, pool)?;
         if !placed.is_bare() {
-            let what = "pads its image; leave the padding off, or put it before the convolution".to_owned();
+            let what = "pads its image; leave the padding off, or put it before the convolution"
+                .to_owned();
             return Err(GraphError::Image { node: node.name.clone(), what });
         }
-        for (across, size, stride) in [(true, placed.size.1, placed.stride.1), (false, placed.size.0, placed.stride.0)] {
+        for (across, size, stride) in
+            [(true, placed.size.1, placed.stride.1), (false, placed.size.0, placed.stride.0)]
+        {
             let mut covered = 1;
             while covered < size || (size == 1 && stride > 1) {
                 let reach = covered.min(size - covered);
                 covered += reach;
                 let last = covered >= size;
                 let along = |value: usize| if across { (1, value) } else { (value, 1) };
-                let step =
-                    Placed::new(&image, along(reach + 1), along(if last { stride } else { 1 }), super::graph::Padding::NONE);
+                let step = Placed::new(
+                    &image,
+                    along(reach + 1),
+                    along(if last { stride } else { 1 }),
+                    super::graph::Padding::NONE,
+                );
                 let step = step.ok_or_else(|| does_not_fit(node))?;
                 let window = window(node, &image, &step, image.channels, image.channels)?;
                 let shape = checked(node, Shape::Pairs(window))?;
                 let bias = vec![0.0; usize::from(shape.outputs())];
-                self.layers.push(Layer { name: node.name.clone(), map: Map::public(shape), skip: None, bias, relu: true });
+                self.layers.push(Layer {
+                    name: node.name.clone(),
+                    map: Map::public(shape),
+                    skip: None,
+                    bias,
+                    relu: true,
+                });
                 (image.height, image.width) = step.outputs;
                 if size == 1 {
                     break;
@@ -273,7 +369,8 @@ impl Lowering<'_> {
 }
 
 fn placed(node: &Node, image: &Image, pool: &Pool) -> Result<Placed, GraphError> {
-    Placed::of_pool(image, pool).map_err(|what| GraphError::Image { node: node.name.clone(), what: what.to_owned() })
+    Placed::of_pool(image, pool)
+        .map_err(|what| GraphError::Image { node: node.name.clone(), what: what.to_owned() })
 }
 
 fn does_not_fit(node: &Node) -> GraphError {
@@ -282,7 +379,11 @@ fn does_not_fit(node: &Node) -> GraphError {
 
 fn check_width(node: &str, expected: usize, found: usize) -> Result<(), GraphError> {
     let (node, wrong) = (node.to_owned(), expected != found);
-    if wrong || expected == 0 { Err(GraphError::Width { node, expected: expected.max(1), found }) } else { Ok(()) }
+    if wrong || expected == 0 {
+        Err(GraphError::Width { node, expected: expected.max(1), found })
+    } else {
+        Ok(())
+    }
 }
 
 /// `max(6 - x, 0)`: with `x = max(6 - y, 0)` this is `y` between 0 and 6.
@@ -294,9 +395,17 @@ fn mirrored(name: &str, image: Chw) -> Layer {
 }
 
 /// A window of the core.
-fn window(node: &Node, image: &Image, placed: &Placed, filters: usize, groups: usize) -> Result<Window, GraphError> {
+fn window(
+    node: &Node,
+    image: &Image,
+    placed: &Placed,
+    filters: usize,
+    groups: usize,
+) -> Result<Window, GraphError> {
     let name = &node.name;
-    let pair = |(down, across): (usize, usize)| Ok::<_, GraphError>((byte(name, down)?, byte(name, across)?));
+    let pair = |(down, across): (usize, usize)| {
+        Ok::<_, GraphError>((byte(name, down)?, byte(name, across)?))
+    };
     Ok(Window {
         channels: narrow(name, image.channels)?,
         height: narrow(name, image.height)?,
@@ -312,25 +421,38 @@ fn window(node: &Node, image: &Image, placed: &Placed, filters: usize, groups: u
 
 fn checked(node: &Node, shape: Shape) -> Result<Shape, GraphError> {
     let what = format!(
-        "is not one of the windows that are computed: at most 65535 values, kernels of {TILE_ELEMS} words, less padding than kernel"
+        "is not one of the windows that are computed: at most 65535 values, kernels of \
+         {TILE_ELEMS} words, less padding than kernel"
     );
-    if shape.is_valid() { Ok(shape) } else { Err(GraphError::Image { node: node.name.clone(), what }) }
+    if shape.is_valid() {
+        Ok(shape)
+    } else {
+        Err(GraphError::Image { node: node.name.clone(), what })
+    }
 }
 
 /// A dense layer; what was flattened from an image that lies otherwise is put in order.
-fn dense(node: &Node, weights: &Tensor, bias: Option<&[f64]>, input: Option<&Form>) -> Result<(Map, Vec<f64>), GraphError> {
+fn dense(
+    node: &Node,
+    weights: &Tensor,
+    bias: Option<&[f64]>,
+    input: Option<&Form>,
+) -> Result<(Map, Vec<f64>), GraphError> {
     let (outputs, inputs) = weights.matrix().ok_or(GraphError::NoLayers)?;
     if let Some(width) = input.and_then(Form::width) {
         check_width(&node.name, inputs, width)?;
     }
-    let shape = Shape::Dense { inputs: narrow(&node.name, inputs)?, outputs: narrow(&node.name, outputs)? };
+    let shape =
+        Shape::Dense { inputs: narrow(&node.name, inputs)?, outputs: narrow(&node.name, outputs)? };
     check_width(&node.name, inputs, usize::from(shape.inputs()))?;
     check_width(&node.name, outputs, usize::from(shape.outputs()))?;
     let bias = bias.map_or_else(|| vec![0.0; outputs], <[f64]>::to_vec);
     check_width(&node.name, outputs, bias.len())?;
     let mut values = weights.values.clone();
     if let Some(form) = input.filter(|form| !form.is_in_order()) {
-        for (to, from) in values.chunks_exact_mut(inputs.max(1)).zip(weights.values.chunks_exact(inputs.max(1))) {
+        for (to, from) in
+            values.chunks_exact_mut(inputs.max(1)).zip(weights.values.chunks_exact(inputs.max(1)))
+        {
             for (index, &weight) in from.iter().enumerate() {
                 if let Some(to) = to.get_mut(form.place(index)) {
                     *to = weight;
@@ -349,12 +471,20 @@ fn interleaved(
     weights: &Tensor,
     groups: usize,
 ) -> Result<(Window, Vec<f64>), GraphError> {
-    let &[filters, depth, rows, columns] = weights.dims.as_slice() else { return Err(does_not_fit(node)) };
+    let &[filters, depth, rows, columns] = weights.dims.as_slice() else {
+        return Err(does_not_fit(node));
+    };
     if groups != 1 {
-        let what = "takes the input's channels apart; begin with a convolution over all channels".to_owned();
+        let what = "takes the input's channels apart; begin with a convolution over all channels"
+            .to_owned();
         return Err(GraphError::Image { node: node.name.clone(), what });
     }
-    let wide = Image { channels: 1, height: image.height, width: image.width * image.channels, interleaved: false };
+    let wide = Image {
+        channels: 1,
+        height: image.height,
+        width: image.width * image.channels,
+        interleaved: false,
+    };
     let words = |(down, across): (usize, usize)| (down, across.saturating_mul(image.channels));
     let outputs = placed.outputs;
     let placed = Placed {
@@ -368,7 +498,8 @@ fn interleaved(
     for filter in 0..filters {
         for row in 0..rows {
             for column in 0..columns {
-                let place = |channel: usize| ((filter * depth + channel) * rows + row) * columns + column;
+                let place =
+                    |channel: usize| ((filter * depth + channel) * rows + row) * columns + column;
                 values.extend((0..depth).map(|channel| at(&weights.values, place(channel))));
             }
         }

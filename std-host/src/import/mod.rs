@@ -1,8 +1,11 @@
-//! From a trained float network to a model: `file -> graph -> steps -> chain of layers -> quantised model`.
+//! From a trained float network to a model:
+//! `file -> graph -> steps -> chain of layers -> quantised model`.
 //!
-//! * [`graph`] is our own small graph; `onnx` and `tflite` read files into it and know nothing else;
-//! * [`dims`] follows the dimensions of its values ([`form`], [`window`]), [`walk`] the way from input to output; [`lower`] and
-//!   [`fold`] make of them a [`layer::Chain`] of layers in floating point;
+//! * [`graph`] is our own small graph; `onnx` and `tflite` read files into it and know nothing
+//!   else;
+//! * [`dims`] follows the dimensions of its values ([`form`], [`window`]), [`walk`] the way from
+//!   input to output; [`lower`] and [`fold`] make of them a [`layer::Chain`] of layers in floating
+//!   point;
 //! * [`quantise`] chooses scales from calibration readings and gives a [`crate::model::Model`];
 //! * [`report`] prints what was chosen;
 //! * [`mod@write`] goes the other way: a network that was trained here, as an ONNX file.
@@ -39,7 +42,10 @@ use graph::{Graph, UnsupportedNode};
 #[non_exhaustive]
 pub enum GraphError {
     /// The bytes are not a whole file of the format.
-    #[error("not a readable {format} file: {what}; the file may be cut or damaged: export or copy it again")]
+    #[error(
+        "not a readable {format} file: {what}; the file may be cut or damaged: export or copy it \
+         again"
+    )]
     Corrupt {
         /// The format.
         format: &'static str,
@@ -47,14 +53,18 @@ pub enum GraphError {
         what: String,
     },
     /// Weights in a second file.
-    #[error("the weights of `{tensor}` are in another file; export again with the weights inside (without external data)")]
+    #[error(
+        "the weights of `{tensor}` are in another file; export again with the weights inside \
+         (without external data)"
+    )]
     ExternalData {
         /// The first such tensor.
         tensor: String,
     },
     /// More or less than one input and one output.
     #[error(
-        "{inputs} inputs and {outputs} outputs where one of each is expected; export the part that computes one answer from one reading"
+        "{inputs} inputs and {outputs} outputs where one of each is expected; export the part \
+         that computes one answer from one reading"
     )]
     Interface {
         /// Inputs found.
@@ -69,21 +79,36 @@ pub enum GraphError {
         what: String,
     },
     /// Nodes that cannot be computed, all of them.
-    #[error("{} unsupported node(s):{}\nsupported are dense layers, convolutions (of one and two dimensions, grouped, depthwise), average and max pools, sums of two values, batch normalisation, ReLU, ReLU6 and changes of dimensions, and a softmax or the like at the end; remove the others or export the network up to them", .0.len(), list(.0))]
-    Unsupported(Vec<UnsupportedNode>),
-    /// The nodes do not form a chain from the input to the output, beside which values are carried over.
     #[error(
-        "the output cannot be followed back to the input (at `{at}`): layers must follow each other, and a sum's other value come from an earlier layer; if the network is such a one, the file is damaged or exported in parts: export it again"
+        "{} unsupported node(s):{}\nsupported are dense layers, convolutions (of one and two \
+        dimensions, grouped, depthwise), average and max pools, sums of two values, batch \
+        normalisation, ReLU, ReLU6 and changes of dimensions, and a softmax or the like at the \
+        end; remove the others or export the network up to them",
+        .0.len(),
+        list(.0),
+    )]
+    Unsupported(Vec<UnsupportedNode>),
+    /// The nodes do not form a chain from the input to the output, beside which values are carried
+    /// over.
+    #[error(
+        "the output cannot be followed back to the input (at `{at}`): layers must follow each \
+         other, and a sum's other value come from an earlier layer; if the network is such a one, \
+         the file is damaged or exported in parts: export it again"
     )]
     NotAChain {
         /// Where following ended.
         at: String,
     },
     /// No layer with weights between input and output.
-    #[error("there is no layer with weights between input and output; nothing to compute in private")]
+    #[error(
+        "there is no layer with weights between input and output; nothing to compute in private"
+    )]
     NoLayers,
     /// A ReLU on the input itself.
-    #[error("ReLU `{node}` is applied to the input itself; apply it to the readings instead and remove it from the network")]
+    #[error(
+        "ReLU `{node}` is applied to the input itself; apply it to the readings instead and \
+         remove it from the network"
+    )]
     ReluOnInput {
         /// The node.
         node: String,
@@ -107,7 +132,9 @@ pub enum GraphError {
         what: String,
     },
     /// A layer is wider than a description can say.
-    #[error("`{node}` has a size of {width} where at most {limit} is possible; use a smaller layer")]
+    #[error(
+        "`{node}` has a size of {width} where at most {limit} is possible; use a smaller layer"
+    )]
     TooWide {
         /// The node.
         node: String,
@@ -117,7 +144,10 @@ pub enum GraphError {
         limit: usize,
     },
     /// NaN or an infinity among the weights.
-    #[error("`{node}` has a weight or bias that is not a finite number; training has diverged: train again")]
+    #[error(
+        "`{node}` has a weight or bias that is not a finite number; training has diverged: train \
+         again"
+    )]
     NotFinite {
         /// The node.
         node: String,
@@ -177,8 +207,10 @@ pub enum ImportError {
 /// # Errors
 /// [`ImportError`] with the path of the file.
 pub fn read(path: &Path) -> Result<layer::Chain, ImportError> {
-    let bytes = fs::read(path).map_err(|source| ImportError::Io { path: path.to_owned(), source })?;
-    let extension = path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
+    let bytes =
+        fs::read(path).map_err(|source| ImportError::Io { path: path.to_owned(), source })?;
+    let extension =
+        path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
     let graph = match extension.as_deref() {
         Some("onnx") => onnx::read(&bytes),
         Some("tflite") => tflite::read(&bytes),
@@ -188,7 +220,9 @@ pub fn read(path: &Path) -> Result<layer::Chain, ImportError> {
     let mut chain = graph
         .and_then(|graph: Graph| lower::lower(&graph))
         .map_err(|source| ImportError::Graph { path: path.to_owned(), source })?;
-    // The same network is the same model whatever file it came in: its name is that of the file, not of the exporter.
-    chain.name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    // The same network is the same model whatever file it came in: its name is that of the file,
+    // not of the exporter.
+    chain.name =
+        path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     Ok(chain)
 }

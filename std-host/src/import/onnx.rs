@@ -1,14 +1,17 @@
 //! ONNX (float) to our own graph.
 //!
-//! Constants are followed through `Constant`, `Identity`, `Transpose`, `Reshape` and the like, so that what an
-//! exporter computes from weights alone does not appear as a node.
+//! Constants are followed through `Constant`, `Identity`, `Transpose`, `Reshape` and the like, so
+//! that what an exporter computes from weights alone does not appear as a node.
 
 use std::collections::HashMap;
 
 use prost::Message as _;
 
 use super::graph::{Graph, Node, Op, Pool, Tensor, ValueId};
-use super::onnx_proto::{DOUBLE, EXTERNAL, FLOAT, GraphProto, INT32, INT64, ModelProto, NodeProto, TensorProto, ValueInfoProto};
+use super::onnx_proto::{
+    DOUBLE, EXTERNAL, FLOAT, GraphProto, INT32, INT64, ModelProto, NodeProto, TensorProto,
+    ValueInfoProto,
+};
 use super::{GraphError, onnx_window};
 
 /// A value that does not depend on the input.
@@ -47,17 +50,26 @@ impl<'a> Reader<'a> {
         for tensor in &graph.initializer {
             self.constants.insert(&tensor.name, constant(tensor)?);
         }
-        let inputs: Vec<&ValueInfoProto> =
-            graph.input.iter().filter(|input| !self.constants.contains_key(input.name.as_str())).collect();
+        let inputs: Vec<&ValueInfoProto> = graph
+            .input
+            .iter()
+            .filter(|input| !self.constants.contains_key(input.name.as_str()))
+            .collect();
         let (&[input], [output]) = (inputs.as_slice(), graph.output.as_slice()) else {
-            return Err(GraphError::Interface { inputs: inputs.len(), outputs: graph.output.len() });
+            return Err(GraphError::Interface {
+                inputs: inputs.len(),
+                outputs: graph.output.len(),
+            });
         };
         let input_id = self.value(&input.name);
         for node in &graph.node {
             self.node(node)?;
         }
         if self.constants.contains_key(output.name.as_str()) {
-            return Err(GraphError::Corrupt { format: "ONNX", what: "the output does not depend on the input".to_owned() });
+            return Err(GraphError::Corrupt {
+                format: "ONNX",
+                what: "the output does not depend on the input".to_owned(),
+            });
         }
         let output = self.value(&output.name);
         let input_dims = dims(input)?;
@@ -82,7 +94,8 @@ impl<'a> Reader<'a> {
 
     fn node(&mut self, node: &'a NodeProto) -> Result<(), GraphError> {
         let Some(output) = node.output.iter().find(|name| !name.is_empty()) else { return Ok(()) };
-        let given: Vec<&'a str> = node.input.iter().map(String::as_str).filter(|name| !name.is_empty()).collect();
+        let given: Vec<&'a str> =
+            node.input.iter().map(String::as_str).filter(|name| !name.is_empty()).collect();
         if given.iter().all(|name| self.constants.contains_key(name)) {
             let constant = self.fold(node, &given)?;
             self.constants.insert(output, constant);
@@ -93,7 +106,8 @@ impl<'a> Reader<'a> {
         let (op, data) = match self.op(node) {
             Ok(found) => found,
             Err(reason) => {
-                let data = given.into_iter().filter(|name| !self.constants.contains_key(name)).collect();
+                let data =
+                    given.into_iter().filter(|name| !self.constants.contains_key(name)).collect();
                 (Op::Unsupported { reason }, data)
             }
         };
@@ -112,7 +126,9 @@ impl<'a> Reader<'a> {
         if !matches!(node.domain.as_str(), "" | "ai.onnx") {
             return Err(Some("operators outside the standard set are not known".to_owned()));
         }
-        let input = |index: usize| node.input.get(index).map(String::as_str).filter(|name| !name.is_empty());
+        let input = |index: usize| {
+            node.input.get(index).map(String::as_str).filter(|name| !name.is_empty())
+        };
         let first = input(0).ok_or_else(|| Some("it has no input".to_owned()))?;
         let op = match node.op_type.as_str() {
             "Relu" => Op::Relu,
@@ -124,7 +140,9 @@ impl<'a> Reader<'a> {
             }
             "Squeeze" => Op::Squeeze(self.axes(node, input(1)).unwrap_or(&[]).to_vec()),
             "Unsqueeze" => {
-                let axes = self.axes(node, input(1)).ok_or_else(|| Some("its axes are computed".to_owned()))?;
+                let axes = self
+                    .axes(node, input(1))
+                    .ok_or_else(|| Some("its axes are computed".to_owned()))?;
                 Op::Unsqueeze(axes.to_vec())
             }
             "Transpose" => onnx_window::transpose(node)?,
@@ -145,17 +163,22 @@ impl<'a> Reader<'a> {
             "Gemm" => self.gemm(node, input(1), input(2))?,
             "MatMul" => {
                 let weights = self.float(input(1), "the right-hand matrix")?;
-                let weights = weights.transposed().ok_or_else(|| Some("the right-hand side is not a matrix".to_owned()))?;
+                let weights = weights
+                    .transposed()
+                    .ok_or_else(|| Some("the right-hand side is not a matrix".to_owned()))?;
                 Op::Dense { weights, bias: None }
             }
             "BatchNormalization" => self.batch_normalization(node)?,
             "Add" | "Sub" | "Mul" | "Div" => {
                 let second = input(1).ok_or_else(|| Some("it has one input".to_owned()))?;
-                if node.op_type == "Add" && [first, second].iter().all(|name| !self.constants.contains_key(name)) {
+                if node.op_type == "Add"
+                    && [first, second].iter().all(|name| !self.constants.contains_key(name))
+                {
                     return Ok((Op::Add, vec![first, second]));
                 }
                 let constant_first = self.constants.contains_key(first);
-                let (data, operand) = if constant_first { (second, first) } else { (first, second) };
+                let (data, operand) =
+                    if constant_first { (second, first) } else { (first, second) };
                 let operand = self.float(Some(operand), "one of the two operands")?;
                 return Ok((Op::elementwise(&node.op_type, operand, constant_first)?, vec![data]));
             }
@@ -181,9 +204,16 @@ impl<'a> Reader<'a> {
     }
 
     /// Limits: attributes in old operator sets, inputs in new ones.
-    fn clip(&self, node: &NodeProto, low: Option<&str>, high: Option<&str>) -> Result<Op, Option<String>> {
+    fn clip(
+        &self,
+        node: &NodeProto,
+        low: Option<&str>,
+        high: Option<&str>,
+    ) -> Result<Op, Option<String>> {
         let limit = |name: Option<&str>, attribute: &str, none: f64| match name {
-            Some(name) => self.float(Some(name), "a limit").map(|tensor| tensor.values.first().copied().unwrap_or(none)),
+            Some(name) => self
+                .float(Some(name), "a limit")
+                .map(|tensor| tensor.values.first().copied().unwrap_or(none)),
             None => Ok(real(node, attribute, none)),
         };
         match (limit(low, "min", f64::MIN)?, limit(high, "max", f64::MAX)?) {
@@ -193,13 +223,22 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn gemm(&self, node: &NodeProto, weights: Option<&str>, bias: Option<&str>) -> Result<Op, Option<String>> {
+    fn gemm(
+        &self,
+        node: &NodeProto,
+        weights: Option<&str>,
+        bias: Option<&str>,
+    ) -> Result<Op, Option<String>> {
         let (alpha, beta) = (real(node, "alpha", 1.0), real(node, "beta", 1.0));
         if integer(node, "transA", 0) != 0 {
             return Err(Some("it transposes the computed matrix".to_owned()));
         }
         let weights = self.float(weights, "matrix B")?;
-        let weights = if integer(node, "transB", 0) == 0 { weights.transposed() } else { Some(weights.clone()) };
+        let weights = if integer(node, "transB", 0) == 0 {
+            weights.transposed()
+        } else {
+            Some(weights.clone())
+        };
         let mut weights = weights.ok_or_else(|| Some("B is not a matrix".to_owned()))?;
         let (outputs, _) = weights.matrix().ok_or_else(|| Some("B is not a matrix".to_owned()))?;
         weights.values.iter_mut().for_each(|weight| *weight *= alpha);
@@ -217,15 +256,26 @@ impl<'a> Reader<'a> {
 
     fn batch_normalization(&self, node: &NodeProto) -> Result<Op, Option<String>> {
         let input = |index: usize| node.input.get(index).map(String::as_str);
-        let vector = |index: usize, what: &str| self.float(input(index), what).map(|tensor| tensor.values.clone());
+        let vector = |index: usize, what: &str| {
+            self.float(input(index), what).map(|tensor| tensor.values.clone())
+        };
         let (gamma, beta) = (vector(1, "the scale")?, vector(2, "the bias")?);
         let (mean, variance) = (vector(3, "the mean")?, vector(4, "the variance")?);
         if [&beta, &mean, &variance].iter().any(|vector| vector.len() != gamma.len()) {
             return Err(Some("its vectors differ in length".to_owned()));
         }
         let epsilon = real(node, "epsilon", 1e-5);
-        let scale: Vec<f64> = gamma.iter().zip(&variance).map(|(gamma, variance)| gamma / (variance + epsilon).sqrt()).collect();
-        let offset = beta.iter().zip(&mean).zip(&scale).map(|((beta, mean), scale)| beta - mean * scale).collect();
+        let scale: Vec<f64> = gamma
+            .iter()
+            .zip(&variance)
+            .map(|(gamma, variance)| gamma / (variance + epsilon).sqrt())
+            .collect();
+        let offset = beta
+            .iter()
+            .zip(&mean)
+            .zip(&scale)
+            .map(|((beta, mean), scale)| beta - mean * scale)
+            .collect();
         Ok(Op::Elementwise { scale, offset, dims: None })
     }
 
@@ -244,8 +294,10 @@ impl<'a> Reader<'a> {
         let first = given.first().and_then(|name| self.constant(name));
         Ok(match (node.op_type.as_str(), first) {
             ("Constant", _) => {
-                let attribute = |name: &str| node.attribute.iter().find(|attribute| attribute.name == name);
-                if let Some(tensor) = attribute("value").and_then(|attribute| attribute.t.as_ref()) {
+                let attribute =
+                    |name: &str| node.attribute.iter().find(|attribute| attribute.name == name);
+                if let Some(tensor) = attribute("value").and_then(|attribute| attribute.t.as_ref())
+                {
                     return constant(tensor);
                 }
                 if let Some(values) = attribute("value_ints") {
@@ -256,9 +308,10 @@ impl<'a> Reader<'a> {
                 }
                 let floats = match (attribute("value_float"), attribute("value_floats")) {
                     (Some(value), _) => Some((vec![], vec![f64::from(value.f)])),
-                    (_, Some(values)) => {
-                        Some((vec![values.floats.len()], values.floats.iter().map(|&value| f64::from(value)).collect()))
-                    }
+                    (_, Some(values)) => Some((
+                        vec![values.floats.len()],
+                        values.floats.iter().map(|&value| f64::from(value)).collect(),
+                    )),
                     _ => None,
                 };
                 match floats.and_then(|(dims, values)| Tensor::new(dims, values)) {
@@ -267,9 +320,15 @@ impl<'a> Reader<'a> {
                 }
             }
             ("Identity", Some(constant)) => constant.clone(),
-            ("Cast", Some(constant)) if integer(node, "to", 0) == i64::from(FLOAT) => constant.clone(),
+            ("Cast", Some(constant)) if integer(node, "to", 0) == i64::from(FLOAT) => {
+                constant.clone()
+            }
             ("Transpose", Some(Constant::Float(tensor))) => {
-                let perm = node.attribute.iter().find(|attribute| attribute.name == "perm").map(|perm| perm.ints.as_slice());
+                let perm = node
+                    .attribute
+                    .iter()
+                    .find(|attribute| attribute.name == "perm")
+                    .map(|perm| perm.ints.as_slice());
                 match (perm, tensor.transposed()) {
                     (Some([0, 1]), _) => Constant::Float(tensor.clone()),
                     (None | Some([1, 0]), Some(transposed)) => Constant::Float(transposed),
@@ -278,10 +337,16 @@ impl<'a> Reader<'a> {
             }
             ("Reshape" | "Flatten" | "Squeeze" | "Unsqueeze", Some(Constant::Float(tensor))) => {
                 let second = node.input.get(1).map(String::as_str);
-                let numbers = if node.op_type == "Reshape" { self.integers(second) } else { self.axes(node, second) };
+                let numbers = if node.op_type == "Reshape" {
+                    self.integers(second)
+                } else {
+                    self.axes(node, second)
+                };
                 match onnx_window::constant(node, tensor, numbers) {
                     Some(tensor) => Constant::Float(tensor),
-                    None => Constant::Opaque("is reshaped to dimensions that are not known".to_owned()),
+                    None => {
+                        Constant::Opaque("is reshaped to dimensions that are not known".to_owned())
+                    }
                 }
             }
             (op_type, _) => Constant::Opaque(format!("is computed by {op_type} from constants")),
@@ -290,11 +355,17 @@ impl<'a> Reader<'a> {
 }
 
 fn integer(node: &NodeProto, name: &str, default: i64) -> i64 {
-    node.attribute.iter().find(|attribute| attribute.name == name).map_or(default, |attribute| attribute.i)
+    node.attribute
+        .iter()
+        .find(|attribute| attribute.name == name)
+        .map_or(default, |attribute| attribute.i)
 }
 
 fn real(node: &NodeProto, name: &str, default: f64) -> f64 {
-    node.attribute.iter().find(|attribute| attribute.name == name).map_or(default, |attribute| f64::from(attribute.f))
+    node.attribute
+        .iter()
+        .find(|attribute| attribute.name == name)
+        .map_or(default, |attribute| f64::from(attribute.f))
 }
 
 /// Dimensions of a reading, after the batch; `None` if one of them is open.
@@ -309,7 +380,9 @@ fn dims(input: &ValueInfoProto) -> Result<Option<Vec<usize>>, GraphError> {
         [_, rest @ ..] if !rest.is_empty() => rest,
         dims => dims,
     };
-    let dims = dims.iter().map(|dim| dim.dim_value.and_then(|value| usize::try_from(value).ok()).filter(|&value| value > 0));
+    let dims = dims.iter().map(|dim| {
+        dim.dim_value.and_then(|value| usize::try_from(value).ok()).filter(|&value| value > 0)
+    });
     Ok(dims.collect())
 }
 
@@ -325,19 +398,27 @@ fn constant(tensor: &TensorProto) -> Result<Constant, GraphError> {
     let (raw_f32, left_f32) = tensor.raw_data.as_chunks();
     let (raw_f64, left_f64) = tensor.raw_data.as_chunks();
     let values = match (tensor.data_type, tensor.raw_data.is_empty()) {
-        (FLOAT, false) if left_f32.is_empty() => raw_f32.iter().map(|&word| f64::from(f32::from_le_bytes(word))).collect(),
+        (FLOAT, false) if left_f32.is_empty() => {
+            raw_f32.iter().map(|&word| f64::from(f32::from_le_bytes(word))).collect()
+        }
         (FLOAT, true) => wide(&tensor.float_data),
-        (DOUBLE, false) if left_f64.is_empty() => raw_f64.iter().map(|&word| f64::from_le_bytes(word)).collect(),
+        (DOUBLE, false) if left_f64.is_empty() => {
+            raw_f64.iter().map(|&word| f64::from_le_bytes(word)).collect()
+        }
         (DOUBLE, true) => tensor.double_data.clone(),
         (FLOAT | DOUBLE, _) => Vec::new(),
         _ => return Ok(Constant::Opaque("is not float32 or float64".to_owned())),
     };
-    let dims = tensor.dims.iter().map(|&dim| usize::try_from(dim).ok()).collect::<Option<Vec<usize>>>();
+    let dims =
+        tensor.dims.iter().map(|&dim| usize::try_from(dim).ok()).collect::<Option<Vec<usize>>>();
     match dims.and_then(|dims| Tensor::new(dims, values)) {
         Some(tensor) => Ok(Constant::Float(tensor)),
         None => Err(GraphError::Corrupt {
             format: "ONNX",
-            what: format!("tensor `{}` does not hold as many values as its dimensions say", tensor.name),
+            what: format!(
+                "tensor `{}` does not hold as many values as its dimensions say",
+                tensor.name
+            ),
         }),
     }
 }

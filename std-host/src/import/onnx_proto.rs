@@ -1,7 +1,8 @@
 //! The part of ONNX's protobuf messages that a float network needs; `prost` skips all other fields.
 //!
-//! Field numbers are those of `onnx.proto` (<https://github.com/onnx/onnx/blob/main/onnx/onnx.proto>). The messages
-//! write as well as they read: the program that trains the built-in model writes its ONNX file with them.
+//! Field numbers are those of `onnx.proto`
+//! (<https://github.com/onnx/onnx/blob/main/onnx/onnx.proto>). The messages write as well as they
+//! read: the program that trains the built-in model writes its ONNX file with them.
 
 use prost::Message;
 

@@ -95,7 +95,10 @@ impl LayerReport {
             error: relative_error(float, words, frac_bits),
             zeroed: weights.iter().zip(&layer.map.weights).filter(|&pair| vanished(pair)).count(),
             dead_outputs: rows
-                .filter(|(words, weights)| words.iter().all(|&word| word == 0) && weights.iter().any(|&weight| weight != 0.0))
+                .filter(|(words, weights)| {
+                    words.iter().all(|&word| word == 0)
+                        && weights.iter().any(|&weight| weight != 0.0)
+                })
                 .count(),
             weights: weights.len(),
         }
@@ -115,17 +118,30 @@ impl Report {
         for (report, layer) in layers.iter_mut().zip(network.layers()) {
             report.weight_frac_bits = i32::from(layer.weight_frac_bits);
         }
-        let largest_error = float.iter().zip(words).map(|(float, &word)| (real(word, frac_bits) - float).abs());
+        let largest_error =
+            float.iter().zip(words).map(|(float, &word)| (real(word, frac_bits) - float).abs());
         let width = network.outputs().max(1);
-        let same_largest = float.chunks_exact(width).zip(words.chunks_exact(width)).filter(|(float, words)| {
-            let float = float.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0))).map(|(index, _)| index);
-            let words = words.iter().enumerate().max_by(|a, b| a.1.cmp(b.1).then(b.0.cmp(&a.0))).map(|(index, _)| index);
-            float == words
-        });
+        let same_largest =
+            float.chunks_exact(width).zip(words.chunks_exact(width)).filter(|(float, words)| {
+                let float = float
+                    .iter()
+                    .enumerate()
+                    .max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0)))
+                    .map(|(index, _)| index);
+                let words = words
+                    .iter()
+                    .enumerate()
+                    .max_by(|a, b| a.1.cmp(b.1).then(b.0.cmp(&a.0)))
+                    .map(|(index, _)| index);
+                float == words
+            });
         Self {
             readings,
             input_frac_bits: network.input_frac_bits(),
-            input_limit: real(i64::from(network.input_limit()), i32::from(network.input_frac_bits())),
+            input_limit: real(
+                i64::from(network.input_limit()),
+                i32::from(network.input_frac_bits()),
+            ),
             error: relative_error(float, words, frac_bits),
             largest_error: largest_error.fold(0.0, f64::max),
             same_largest: same_largest.count(),
@@ -134,7 +150,8 @@ impl Report {
         }
     }
 
-    /// Weights that became zero, where they are so many that it may matter; and an answer that is far off.
+    /// Weights that became zero, where they are so many that it may matter; and an answer that is
+    /// far off.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
@@ -142,17 +159,21 @@ impl Report {
             let LayerReport { name, zeroed, weights, dead_outputs, .. } = layer;
             if *dead_outputs > 0 {
                 warnings.push(format!(
-                    "layer {index} (`{name}`): all weights of {dead_outputs} output(s) become zero; scale the weights of the layer to similar size, or lower --headroom-bits"
+                    "layer {index} (`{name}`): all weights of {dead_outputs} output(s) become \
+                     zero; scale the weights of the layer to similar size, or lower \
+                     --headroom-bits"
                 ));
             } else if count(*zeroed) > ZEROED_SHARE * count(*weights) && *zeroed > 0 {
                 warnings.push(format!(
-                    "layer {index} (`{name}`): {zeroed} of {weights} weights become zero; check the error in the table, lower --headroom-bits if it is too large"
+                    "layer {index} (`{name}`): {zeroed} of {weights} weights become zero; check \
+                     the error in the table, lower --headroom-bits if it is too large"
                 ));
             }
         }
         if self.error > LARGE_ERROR {
             warnings.push(format!(
-                "the answer is off by {:.1} % of its size; see in the table where the error begins, and scale that layer's inputs and weights to similar size",
+                "the answer is off by {:.1} % of its size; see in the table where the error \
+                 begins, and scale that layer's inputs and weights to similar size",
                 self.error * 100.0
             ));
         }
@@ -164,7 +185,8 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "layer  shape                             after       weight bits  shift  largest accumulator  head-room  error      zeroed  name"
+            "layer  shape                             after       weight bits  shift  largest \
+             accumulator  head-room  error      zeroed  name"
         )?;
         for (index, layer) in self.layers.iter().enumerate() {
             let shape = &layer.shape;
@@ -174,10 +196,15 @@ impl fmt::Display for Report {
                 (Some(from), false) => format!("+ {from}"),
                 (Some(from), true) => format!("+ {from}, ReLU"),
             };
-            let largest = format!("{:.4} of {:.4}", layer.high.max(-layer.low), 2.0_f64.powi(31 - layer.frac_bits));
+            let largest = format!(
+                "{:.4} of {:.4}",
+                layer.high.max(-layer.low),
+                2.0_f64.powi(31 - layer.frac_bits)
+            );
             writeln!(
                 f,
-                "{index:<5}  {shape:<32}  {after:<10}  {bits:<11}  {shift:<5}  {largest:<19}  {room:<4.2} bits  {error:<9}  {zeroed:<6}  {name}",
+                "{index:<5}  {shape:<32}  {after:<10}  {bits:<11}  {shift:<5}  {largest:<19}  \
+                 {room:<4.2} bits  {error:<9}  {zeroed:<6}  {name}",
                 bits = layer.weight_frac_bits,
                 shift = layer.shift,
                 room = layer.headroom_bits,
@@ -192,11 +219,16 @@ impl fmt::Display for Report {
             self.input_frac_bits, self.input_limit
         )?;
         for function in &self.left_off {
-            writeln!(f, "the answer is what goes into {function}: its recipient applies that, it is not part of the model")?;
+            writeln!(
+                f,
+                "the answer is what goes into {function}: its recipient applies that, it is not \
+                 part of the model"
+            )?;
         }
         write!(
             f,
-            "answer: error {} (root mean square, against float), largest {:.6}; the largest element is the same for {} of {} calibration readings",
+            "answer: error {} (root mean square, against float), largest {:.6}; the largest \
+             element is the same for {} of {} calibration readings",
             percent(self.error),
             self.largest_error,
             self.same_largest,

@@ -7,8 +7,8 @@ use super::layer::Map;
 /// Statistics that the division of bits between input and weights is decided on.
 pub(super) struct Split {
     weights: Vec<f64>,
-    /// Mean variance of an input over the readings: an error of a weight times the mean of its input is constant, and
-    /// the bias takes it back.
+    /// Mean variance of an input over the readings: an error of a weight times the mean of its
+    /// input is constant, and the bias takes it back.
     variance: f64,
     /// How many of the inputs are not zero.
     pub(super) share: f64,
@@ -19,15 +19,20 @@ impl Split {
         let inputs = usize::from(map.shape.inputs()).max(1);
         let rows = input.chunks_exact(inputs);
         let mut means = vec![0.0; inputs];
-        rows.clone().for_each(|row| means.iter_mut().zip(row).for_each(|(mean, value)| *mean += value / count(rows.len())));
-        let square = |row: &[f64]| row.iter().zip(&means).map(|(value, mean)| (value - mean).powi(2)).sum::<f64>();
+        rows.clone().for_each(|row| {
+            means.iter_mut().zip(row).for_each(|(mean, value)| *mean += value / count(rows.len()))
+        });
+        let square = |row: &[f64]| {
+            row.iter().zip(&means).map(|(value, mean)| (value - mean).powi(2)).sum::<f64>()
+        };
         let variance = rows.map(square).sum::<f64>() / count(input.len());
         let nonzero = input.iter().filter(|&&value| value != 0.0).count();
         Self { weights: map.all_weights(), variance, share: count(nonzero) / count(input.len()) }
     }
 
-    /// Mean square of the error of an accumulator (in units that do not depend on the choice), if the input has `bits`
-    /// fraction bits and a mean square rounding error of `input`, and the weights what is left of `budget`.
+    /// Mean square of the error of an accumulator (in units that do not depend on the choice), if
+    /// the input has `bits` fraction bits and a mean square rounding error of `input`, and the
+    /// weights what is left of `budget`.
     pub(super) fn error(&self, input: f64, bits: i32, budget: i32) -> f64 {
         let weight_bits = (budget - bits).min(cap(&self.weights));
         if weight_bits < 0 {
@@ -56,7 +61,8 @@ pub(super) fn weight_cap(map: &Map) -> i32 {
     }
 }
 
-/// The most fraction bits of a public weight: a mean's is then off by less than a fraction of `2^-16`.
+/// The most fraction bits of a public weight: a mean's is then off by less than a fraction of
+/// `2^-16`.
 const PUBLIC_BITS: i32 = 24;
 
 pub(super) fn cap(weights: &[f64]) -> i32 {
@@ -64,9 +70,15 @@ pub(super) fn cap(weights: &[f64]) -> i32 {
 }
 
 /// The candidate with the least error; of equals the one closest to `usual`.
-pub(super) fn best(candidates: impl Iterator<Item = i32>, error: impl Fn(i32) -> f64, usual: i32) -> Option<i32> {
+pub(super) fn best(
+    candidates: impl Iterator<Item = i32>,
+    error: impl Fn(i32) -> f64,
+    usual: i32,
+) -> Option<i32> {
     let errors = candidates.map(|bits| (bits, error(bits)));
-    let order = |a: &(i32, f64), b: &(i32, f64)| a.1.total_cmp(&b.1).then_with(|| (a.0 - usual).abs().cmp(&(b.0 - usual).abs()));
+    let order = |a: &(i32, f64), b: &(i32, f64)| {
+        a.1.total_cmp(&b.1).then_with(|| (a.0 - usual).abs().cmp(&(b.0 - usual).abs()))
+    };
     errors.min_by(order).map(|(bits, _)| bits)
 }
 

@@ -1,11 +1,13 @@
 //! TFLite (float) to our own graph.
 //!
-//! A fused ReLU becomes a node of its own. The dimensions of a `RESHAPE` are those of its result; its shape input is not followed, so the `SHAPE`,
-//! `STRIDED_SLICE` and `PACK` that converters emit for an open batch are not needed by the output.
+//! A fused ReLU becomes a node of its own. The dimensions of a `RESHAPE` are those of its result;
+//! its shape input is not followed, so the `SHAPE`, `STRIDED_SLICE` and `PACK` that converters emit
+//! for an open batch are not needed by the output.
 
 use super::graph::{Graph, Layout, Node, Op, Tensor, ValueId};
 use super::tflite_schema::{
-    Buffer, FLOAT32, IDENTIFIER, INT32, Operator, OperatorCode, SubGraph, TensorInfo, operator_name, root,
+    Buffer, FLOAT32, IDENTIFIER, INT32, Operator, OperatorCode, SubGraph, TensorInfo,
+    operator_name, root,
 };
 use super::{GraphError, tflite_window};
 
@@ -25,8 +27,10 @@ pub fn read(bytes: &[u8]) -> Result<Graph, GraphError> {
         return Err(corrupt("it does not begin like a TFLite file"));
     }
     let model = root(bytes).map_err(|error| corrupt(error.to_string()))?;
-    let subgraph =
-        model.subgraphs()?.and_then(|graphs| graphs.0.into_iter().next()).ok_or_else(|| corrupt("it holds no graph"))?;
+    let subgraph = model
+        .subgraphs()?
+        .and_then(|graphs| graphs.0.into_iter().next())
+        .ok_or_else(|| corrupt("it holds no graph"))?;
     let file = File {
         codes: model.operator_codes()?.map_or_else(Vec::new, |codes| codes.0),
         buffers: model.buffers()?.map_or_else(Vec::new, |buffers| buffers.0),
@@ -47,8 +51,9 @@ impl From<planus::Error> for GraphError {
 
 impl<'a> File<'a> {
     fn graph(&self, subgraph: SubGraph<'a>) -> Result<Graph, GraphError> {
-        let indices =
-            |vector: Option<planus::Vector<'_, i32>>| -> Vec<i32> { vector.map_or_else(Vec::new, |v| v.iter().collect()) };
+        let indices = |vector: Option<planus::Vector<'_, i32>>| -> Vec<i32> {
+            vector.map_or_else(Vec::new, |v| v.iter().collect())
+        };
         let (inputs, outputs) = (indices(subgraph.inputs()?), indices(subgraph.outputs()?));
         let (&[input], &[output]) = (inputs.as_slice(), outputs.as_slice()) else {
             return Err(GraphError::Interface { inputs: inputs.len(), outputs: outputs.len() });
@@ -56,7 +61,9 @@ impl<'a> File<'a> {
         let (input, output) = (self.index(input)?, self.index(output)?);
         let info = self.tensor(input)?;
         if info.kind()?.unwrap_or(FLOAT32) != FLOAT32 {
-            return Err(GraphError::NotFloat { what: format!("input `{}`", info.name()?.unwrap_or_default()) });
+            return Err(GraphError::NotFloat {
+                what: format!("input `{}`", info.name()?.unwrap_or_default()),
+            });
         }
         let mut nodes = Vec::new();
         // Values before a fused activation get numbers behind those of the file.
@@ -67,21 +74,33 @@ impl<'a> File<'a> {
         }
         let dims = dims(info)?;
         let dims = if dims.len() > 1 { dims.get(1..).unwrap_or_default() } else { &dims };
-        let input_dims = (!dims.is_empty() && dims.iter().all(|&dim| dim > 0)).then(|| dims.to_vec());
+        let input_dims =
+            (!dims.is_empty() && dims.iter().all(|&dim| dim > 0)).then(|| dims.to_vec());
         let name = subgraph.name()?.unwrap_or_default().to_owned();
         Ok(Graph { name, input, input_dims, layout: Layout::ChannelsLast, output, nodes })
     }
 
-    fn operator(&self, operator: Operator<'a>, nodes: &mut Vec<Node>, next: &mut ValueId) -> Result<(), GraphError> {
-        let code = usize::try_from(operator.opcode_index()?.unwrap_or(0)).ok().and_then(|index| self.codes.get(index));
+    fn operator(
+        &self,
+        operator: Operator<'a>,
+        nodes: &mut Vec<Node>,
+        next: &mut ValueId,
+    ) -> Result<(), GraphError> {
+        let code = usize::try_from(operator.opcode_index()?.unwrap_or(0))
+            .ok()
+            .and_then(|index| self.codes.get(index));
         let code = code.ok_or_else(|| corrupt("an operator is of an undeclared kind"))?;
         // Old files have the kind in the narrow field only, new ones in both.
-        let kind = code.builtin_code()?.unwrap_or(0).max(i32::from(code.deprecated_builtin_code()?.unwrap_or(0)));
+        let kind = code
+            .builtin_code()?
+            .unwrap_or(0)
+            .max(i32::from(code.deprecated_builtin_code()?.unwrap_or(0)));
         let op_type = match code.custom_code()? {
             Some(custom) if kind == 32 => format!("CUSTOM {custom}"),
             _ => operator_name(kind),
         };
-        let inputs: Vec<i32> = operator.inputs()?.map_or_else(Vec::new, |inputs| inputs.iter().collect());
+        let inputs: Vec<i32> =
+            operator.inputs()?.map_or_else(Vec::new, |inputs| inputs.iter().collect());
         let output = operator.outputs()?.and_then(|outputs| outputs.iter().next());
         let Some(output) = output else { return Ok(()) };
         let output = self.index(output)?;
@@ -103,7 +122,13 @@ impl<'a> File<'a> {
         let supported = !matches!(op, Op::Unsupported { .. });
         let fused = if supported { fused(&op_type, operator)?.unwrap_or(None) } else { None };
         let value = if fused.is_some() { *next } else { output };
-        nodes.push(Node { name: name.clone(), op_type: op_type.clone(), op, inputs: data, output: value });
+        nodes.push(Node {
+            name: name.clone(),
+            op_type: op_type.clone(),
+            op,
+            inputs: data,
+            output: value,
+        });
         if let Some(op) = fused {
             *next += 1;
             nodes.push(Node { name, op_type, op, inputs: vec![value], output });
@@ -121,34 +146,55 @@ impl<'a> File<'a> {
         output: ValueId,
     ) -> Result<Result<(Op, Vec<ValueId>), Option<String>>, GraphError> {
         let refuse = |reason: &str| Ok(Err(Some(reason.to_owned())));
-        let operand = |index: usize| inputs.get(index).filter(|&&input| input >= 0).map(|&input| self.index(input)).transpose();
+        let operand = |index: usize| {
+            inputs
+                .get(index)
+                .filter(|&&input| input >= 0)
+                .map(|&input| self.index(input))
+                .transpose()
+        };
         let Some(first) = operand(0)? else { return refuse("it has no input") };
         if fused(op_type, operator)?.is_err() {
             return refuse("its fused activation is neither ReLU nor ReLU6");
         }
-        let constants = |index: usize| operand(index)?.map(|value| self.integers(value)).transpose().map(Option::flatten);
+        let constants = |index: usize| {
+            operand(index)?.map(|value| self.integers(value)).transpose().map(Option::flatten)
+        };
         let op = match op_type {
             "RELU" => Op::Relu,
             "RELU6" => Op::Relu6,
             "SOFTMAX" | "LOG_SOFTMAX" | "LOGISTIC" | "TANH" => Op::Last,
-            "RESHAPE" | "SQUEEZE" | "EXPAND_DIMS" => Op::Reshape { dims: self.same_size(first, output)? },
+            "RESHAPE" | "SQUEEZE" | "EXPAND_DIMS" => {
+                Op::Reshape { dims: self.same_size(first, output)? }
+            }
             "TRANSPOSE" => match constants(1)?.as_deref() {
                 Some([0, order @ ..]) => {
-                    let places = order.iter().map(|&place| usize::try_from(place - 1).ok()).collect::<Option<Vec<usize>>>();
+                    let places = order
+                        .iter()
+                        .map(|&place| usize::try_from(place - 1).ok())
+                        .collect::<Option<Vec<usize>>>();
                     let Some(places) = places else { return refuse("it moves the batch") };
                     Op::Transpose(places)
                 }
                 _ => return refuse("it moves the batch"),
             },
             "MEAN" => {
-                let keep = operator.reducer_options()?.map(|options| options.keep_dims()).transpose()?.flatten();
+                let keep = operator
+                    .reducer_options()?
+                    .map(|options| options.keep_dims())
+                    .transpose()?
+                    .flatten();
                 match constants(1)? {
-                    Some(axes) if !axes.is_empty() => Op::Mean { axes, keep: keep.unwrap_or(false) },
+                    Some(axes) if !axes.is_empty() => {
+                        Op::Mean { axes, keep: keep.unwrap_or(false) }
+                    }
                     _ => return refuse("it is a mean over all dimensions, or over computed ones"),
                 }
             }
             "CONV_2D" | "DEPTHWISE_CONV_2D" => {
-                let Some(weights) = operand(1)?.map(|value| self.constant(value)).transpose()?.flatten() else {
+                let Some(weights) =
+                    operand(1)?.map(|value| self.constant(value)).transpose()?.flatten()
+                else {
                     return refuse("its kernel is computed or not float32");
                 };
                 let bias = match operand(2)? {
@@ -159,7 +205,13 @@ impl<'a> File<'a> {
                     },
                 };
                 let image = dims(self.tensor(first)?)?;
-                match tflite_window::convolution(operator, weights, bias, op_type != "CONV_2D", &image)? {
+                match tflite_window::convolution(
+                    operator,
+                    weights,
+                    bias,
+                    op_type != "CONV_2D",
+                    &image,
+                )? {
                     Ok(op) => op,
                     Err(reason) => return refuse(reason),
                 }
@@ -174,11 +226,19 @@ impl<'a> File<'a> {
             }
             "FULLY_CONNECTED" => {
                 let options = operator.options()?;
-                if options.map(|options| options.weights_format()).transpose()?.flatten().unwrap_or(0) != 0 {
+                if options
+                    .map(|options| options.weights_format())
+                    .transpose()?
+                    .flatten()
+                    .unwrap_or(0)
+                    != 0
+                {
                     return refuse("its weights are shuffled");
                 }
                 let Some(weights) = operand(1)? else { return refuse("it has no weights") };
-                let Some(weights) = self.constant(weights)? else { return refuse("its weights are computed or not float32") };
+                let Some(weights) = self.constant(weights)? else {
+                    return refuse("its weights are computed or not float32");
+                };
                 if weights.matrix().is_none() {
                     return refuse("its weights are not a matrix");
                 }
@@ -193,13 +253,18 @@ impl<'a> File<'a> {
             }
             "ADD" | "SUB" | "MUL" | "DIV" => {
                 let Some(second) = operand(1)? else { return refuse("it has one input") };
-                let (data, constant, constant_first) = match (self.constant(first)?, self.constant(second)?) {
-                    (None, None) if op_type == "ADD" => return Ok(Ok((Op::Add, vec![first, second]))),
-                    (Some(constant), None) => (second, constant, true),
-                    (None, Some(constant)) => (first, constant, false),
-                    _ => return refuse("both operands are computed"),
-                };
-                return Ok(Op::elementwise(op_type, &constant, constant_first).map(|op| (op, vec![data])));
+                let (data, constant, constant_first) =
+                    match (self.constant(first)?, self.constant(second)?) {
+                        (None, None) if op_type == "ADD" => {
+                            return Ok(Ok((Op::Add, vec![first, second])));
+                        }
+                        (Some(constant), None) => (second, constant, true),
+                        (None, Some(constant)) => (first, constant, false),
+                        _ => return refuse("both operands are computed"),
+                    };
+                return Ok(
+                    Op::elementwise(op_type, &constant, constant_first).map(|op| (op, vec![data]))
+                );
             }
             _ => return Ok(Err(None)),
         };
@@ -212,7 +277,8 @@ impl<'a> File<'a> {
     /// The dimensions of a value without the batch, if it has as many elements as another one.
     fn same_size(&self, input: ValueId, output: ValueId) -> Result<Option<Vec<i64>>, GraphError> {
         let (from, to) = (dims(self.tensor(input)?)?, dims(self.tensor(output)?)?);
-        let count = |dims: &[usize]| dims.iter().try_fold(1_usize, |all, &dim| all.checked_mul(dim));
+        let count =
+            |dims: &[usize]| dims.iter().try_fold(1_usize, |all, &dim| all.checked_mul(dim));
         let [_, rest @ ..] = to.as_slice() else { return Ok(None) };
         let rest: Option<Vec<i64>> = rest.iter().map(|&dim| i64::try_from(dim).ok()).collect();
         Ok(rest.filter(|_| count(&from).is_some() && count(&from) == count(&to)))
@@ -235,7 +301,10 @@ impl<'a> File<'a> {
     }
 
     fn tensor(&self, index: ValueId) -> Result<TensorInfo<'a>, GraphError> {
-        self.tensors.get(index).copied().ok_or_else(|| corrupt("an operator refers to an undeclared value"))
+        self.tensors
+            .get(index)
+            .copied()
+            .ok_or_else(|| corrupt("an operator refers to an undeclared value"))
     }
 
     /// The numbers of a constant float tensor; `None` if it is computed or of another type.
@@ -246,8 +315,10 @@ impl<'a> File<'a> {
         if buffer == 0 {
             return Ok(None);
         }
-        let buffer =
-            self.buffers.get(buffer).ok_or_else(|| corrupt(format!("tensor `{name}` refers to an undeclared buffer")))?;
+        let buffer = self
+            .buffers
+            .get(buffer)
+            .ok_or_else(|| corrupt(format!("tensor `{name}` refers to an undeclared buffer")))?;
         if buffer.offset()?.unwrap_or(0) > 1 {
             return Err(GraphError::ExternalData { tensor: name.to_owned() });
         }
@@ -258,17 +329,26 @@ impl<'a> File<'a> {
         let (words, rest) = data.as_chunks();
         let values = words.iter().map(|&word| f64::from(f32::from_le_bytes(word))).collect();
         let tensor = Tensor::new(dims(info)?, values).filter(|_| rest.is_empty());
-        tensor.map(Some).ok_or_else(|| corrupt(format!("tensor `{name}` does not hold as many values as its dimensions say")))
+        tensor.map(Some).ok_or_else(|| {
+            corrupt(format!("tensor `{name}` does not hold as many values as its dimensions say"))
+        })
     }
 }
 
-/// The activation that is fused into an operator, if it has one; an error if it is another than ReLU and ReLU6.
+/// The activation that is fused into an operator, if it has one; an error if it is another than
+/// ReLU and ReLU6.
 fn fused(op_type: &str, operator: Operator<'_>) -> Result<Result<Option<Op>, ()>, GraphError> {
     let code = match op_type {
-        "FULLY_CONNECTED" | "ADD" | "SUB" | "MUL" | "DIV" => operator.options()?.map(|options| options.fused_activation()),
+        "FULLY_CONNECTED" | "ADD" | "SUB" | "MUL" | "DIV" => {
+            operator.options()?.map(|options| options.fused_activation())
+        }
         "CONV_2D" => operator.conv_options()?.map(|options| options.fused_activation()),
-        "DEPTHWISE_CONV_2D" => operator.depthwise_options()?.map(|options| options.fused_activation()),
-        "AVERAGE_POOL_2D" | "MAX_POOL_2D" => operator.pool_options()?.map(|options| options.fused_activation()),
+        "DEPTHWISE_CONV_2D" => {
+            operator.depthwise_options()?.map(|options| options.fused_activation())
+        }
+        "AVERAGE_POOL_2D" | "MAX_POOL_2D" => {
+            operator.pool_options()?.map(|options| options.fused_activation())
+        }
         _ => None,
     };
     // `ActivationFunctionType`
@@ -283,5 +363,7 @@ fn fused(op_type: &str, operator: Operator<'_>) -> Result<Result<Option<Op>, ()>
 fn dims(info: TensorInfo<'_>) -> Result<Vec<usize>, GraphError> {
     let dims = info.shape()?.map_or_else(Vec::new, |shape| shape.iter().collect::<Vec<i32>>());
     // A scalar has no dimensions; an open batch is -1 in `shape_signature` and 1 here.
-    dims.into_iter().map(|dim| usize::try_from(dim).map_err(|_| corrupt("a tensor has a negative dimension"))).collect()
+    dims.into_iter()
+        .map(|dim| usize::try_from(dim).map_err(|_| corrupt("a tensor has a negative dimension")))
+        .collect()
 }

@@ -1,8 +1,10 @@
-//! The part of the TFLite flatbuffer schema that a float network needs, on the checked readers of `planus`.
+//! The part of the TFLite flatbuffer schema that a float network needs, on the checked readers of
+//! `planus`.
 //!
 //! Field numbers are those of `schema.fbs`
-//! (<https://github.com/tensorflow/tensorflow/blob/master/tensorflow/compiler/mlir/lite/schema/schema.fbs>). Every
-//! accessor checks offsets against the buffer; a table that lies outside of it is an error, never a panic.
+//! (<https://github.com/tensorflow/tensorflow/blob/master/tensorflow/compiler/mlir/lite/schema/schema.fbs>).
+//! Every accessor checks offsets against the buffer; a table that lies outside of it is an error,
+//! never a panic.
 
 use planus::errors::ErrorKind;
 use planus::table_reader::Table;
@@ -21,15 +23,21 @@ pub struct Tables<T>(pub Vec<T>);
 
 impl<'a, T: From<Table<'a>>> TableRead<'a> for Tables<T> {
     fn from_buffer(buffer: SliceWithStartOffset<'a>, field: usize) -> Result<Self, ErrorKind> {
-        let relative = usize::try_from(u32::from_buffer(buffer, field)?).map_err(|_| ErrorKind::InvalidOffset)?;
+        let relative = usize::try_from(u32::from_buffer(buffer, field)?)
+            .map_err(|_| ErrorKind::InvalidOffset)?;
         let start = field.checked_add(relative).ok_or(ErrorKind::InvalidOffset)?;
-        let count = usize::try_from(u32::from_buffer(buffer, start)?).map_err(|_| ErrorKind::InvalidLength)?;
+        let count = usize::try_from(u32::from_buffer(buffer, start)?)
+            .map_err(|_| ErrorKind::InvalidLength)?;
         let first = start.checked_add(4).ok_or(ErrorKind::InvalidOffset)?;
-        let end = count.checked_mul(4).and_then(|bytes| bytes.checked_add(first)).ok_or(ErrorKind::InvalidLength)?;
+        let end = count
+            .checked_mul(4)
+            .and_then(|bytes| bytes.checked_add(first))
+            .ok_or(ErrorKind::InvalidLength)?;
         if end > buffer.len() {
             return Err(ErrorKind::InvalidLength);
         }
-        let tables = (first..end).step_by(4).map(|offset| Table::from_buffer(buffer, offset).map(T::from));
+        let tables =
+            (first..end).step_by(4).map(|offset| Table::from_buffer(buffer, offset).map(T::from));
         Ok(Self(tables.collect::<Result<_, _>>()?))
     }
 }
@@ -158,7 +166,8 @@ table! {
 }
 
 table! {
-    /// Options of `FULLY_CONNECTED`, `ADD`, `SUB`, `MUL` and `DIV`: all begin with the fused activation.
+    /// Options of `FULLY_CONNECTED`, `ADD`, `SUB`, `MUL` and `DIV`: all begin with the fused
+    /// activation.
     Options {
         /// The fused activation.
         0 fused_activation: i8,

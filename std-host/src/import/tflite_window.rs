@@ -16,7 +16,8 @@ fn padding(code: i8) -> Padding {
     if code == 1 { Padding::NONE } else { Padding::SameUpper }
 }
 
-/// `[filters, rows, columns, depth]` (depthwise: `[1, rows, columns, filters]`) as filters, depth, rows, columns.
+/// `[filters, rows, columns, depth]` (depthwise: `[1, rows, columns, filters]`) as filters, depth,
+/// rows, columns.
 fn reordered(weights: &Tensor, depthwise: bool) -> Option<Tensor> {
     let &[outer, rows, columns, inner] = weights.dims.as_slice() else { return None };
     let (filters, depth) = if depthwise { (inner, 1) } else { (outer, inner) };
@@ -27,7 +28,11 @@ fn reordered(weights: &Tensor, depthwise: bool) -> Option<Tensor> {
     for filter in 0..filters {
         for channel in 0..depth {
             for pixel in 0..rows * columns {
-                let place = if depthwise { pixel * inner + filter } else { (filter * rows * columns + pixel) * inner + channel };
+                let place = if depthwise {
+                    pixel * inner + filter
+                } else {
+                    (filter * rows * columns + pixel) * inner + channel
+                };
                 values.push(*weights.values.get(place)?);
             }
         }
@@ -35,7 +40,8 @@ fn reordered(weights: &Tensor, depthwise: bool) -> Option<Tensor> {
     Tensor::new(vec![filters, depth, rows, columns], values)
 }
 
-/// A convolution of an image of dimensions batch, rows, columns, channels, depthwise or not; or why there is none.
+/// A convolution of an image of dimensions batch, rows, columns, channels, depthwise or not; or why
+/// there is none.
 ///
 /// # Errors
 /// [`GraphError::Corrupt`].
@@ -47,7 +53,9 @@ pub fn convolution(
     image: &[usize],
 ) -> Result<Result<Op, &'static str>, GraphError> {
     let (code, stride, dilation, multiplier) = if depthwise {
-        let Some(options) = operator.depthwise_options()? else { return Ok(Err("it has no options")) };
+        let Some(options) = operator.depthwise_options()? else {
+            return Ok(Err("it has no options"));
+        };
         let stride = (positive(options.stride_h()?), positive(options.stride_w()?));
         let dilation = (options.dilation_h()?, options.dilation_w()?);
         (options.padding()?, stride, dilation, positive(options.depth_multiplier()?))
@@ -60,31 +68,53 @@ pub fn convolution(
     if [dilation.0, dilation.1].iter().any(|dilation| dilation.unwrap_or(1) != 1) {
         return Ok(Err("its kernel has gaps (dilation)"));
     }
-    let Some(weights) = reordered(&weights, depthwise) else { return Ok(Err("its kernel has not four dimensions")) };
+    let Some(weights) = reordered(&weights, depthwise) else {
+        return Ok(Err("its kernel has not four dimensions"));
+    };
     let filters = weights.dims.first().copied().unwrap_or(0);
     // A file that does not say how many filters a channel has leaves that to the image.
     let groups = match (depthwise, multiplier, image) {
         (false, ..) => 1,
         (true, Some(multiplier), _) if filters.is_multiple_of(multiplier) => filters / multiplier,
-        (true, None, &[_, _, _, channels]) if channels > 0 && filters.is_multiple_of(channels) => channels,
+        (true, None, &[_, _, _, channels]) if channels > 0 && filters.is_multiple_of(channels) => {
+            channels
+        }
         (true, None, &[]) => filters,
         _ => return Ok(Err("it has not the same number of filters per channel")),
     };
-    Ok(Ok(Op::Convolution { weights, bias, groups, stride: (down, across), padding: padding(code.unwrap_or(0)) }))
+    Ok(Ok(Op::Convolution {
+        weights,
+        bias,
+        groups,
+        stride: (down, across),
+        padding: padding(code.unwrap_or(0)),
+    }))
 }
 
 /// A pool over an image of dimensions batch, rows, columns, channels; or why there is none.
 ///
 /// # Errors
 /// [`GraphError::Corrupt`].
-pub fn pool(operator: Operator<'_>, image: &[usize], average: bool) -> Result<Result<Op, &'static str>, GraphError> {
+pub fn pool(
+    operator: Operator<'_>,
+    image: &[usize],
+    average: bool,
+) -> Result<Result<Op, &'static str>, GraphError> {
     let Some(options) = operator.pool_options()? else { return Ok(Err("it has no options")) };
-    let sizes = [options.filter_height()?, options.filter_width()?, options.stride_h()?, options.stride_w()?].map(positive);
+    let sizes = [
+        options.filter_height()?,
+        options.filter_width()?,
+        options.stride_h()?,
+        options.stride_w()?,
+    ]
+    .map(positive);
     let [Some(rows), Some(columns), Some(down), Some(across)] = sizes else {
         return Ok(Err("its window or its steps are not positive"));
     };
     let padding = padding(options.padding()?.unwrap_or(0));
-    let fills = |length: usize, size: usize, stride: usize| length.div_ceil(stride).saturating_sub(1) * stride + size <= length;
+    let fills = |length: usize, size: usize, stride: usize| {
+        length.div_ceil(stride).saturating_sub(1) * stride + size <= length
+    };
     let bare = match *image {
         [_, height, width, _] => fills(height, rows, down) && fills(width, columns, across),
         _ => false,

@@ -1,8 +1,8 @@
 //! The way from the input to the output, as steps that become layers.
 //!
-//! A step is a linear node (or none), the factors and summands behind it, what is added to it, and an activation. Of a sum
-//! of two computed values one is the way, and the other is carried over from an earlier step: a value that this step took, perhaps
-//! through a linear node of its own.
+//! A step is a linear node (or none), the factors and summands behind it, what is added to it, and
+//! an activation. Of a sum of two computed values one is the way, and the other is carried over
+//! from an earlier step: a value that this step took, perhaps through a linear node of its own.
 
 use std::collections::HashMap;
 
@@ -53,8 +53,13 @@ struct Walker<'g> {
 /// # Errors
 /// [`GraphError::NotAChain`] where there is none.
 pub fn walk(graph: &Graph) -> Result<Way<'_>, GraphError> {
-    let nodes: Vec<&Node> = graph.needed().into_iter().filter_map(|index| graph.nodes.get(index)).collect();
-    let mut walker = Walker { graph, producers: nodes.iter().map(|node| (node.output, *node)).collect(), uses: HashMap::new() };
+    let nodes: Vec<&Node> =
+        graph.needed().into_iter().filter_map(|index| graph.nodes.get(index)).collect();
+    let mut walker = Walker {
+        graph,
+        producers: nodes.iter().map(|node| (node.output, *node)).collect(),
+        uses: HashMap::new(),
+    };
     for node in nodes.iter().filter(|node| !is_free(&node.op)) {
         for &input in &node.inputs {
             *walker.uses.entry(walker.bare(input)?).or_default() += 1;
@@ -71,17 +76,28 @@ pub fn walk(graph: &Graph) -> Result<Way<'_>, GraphError> {
         answer = walker.input(node)?;
         output = walker.bare(answer)?;
     }
-    if let Some(node) = nodes.iter().find(|node| matches!(node.op, Op::Last) && walker.is_before(node.output, output)) {
-        let reason = Some("it may only be last, where the recipient of the answer applies it".to_owned());
+    if let Some(node) = nodes
+        .iter()
+        .find(|node| matches!(node.op, Op::Last) && walker.is_before(node.output, output))
+    {
+        let reason =
+            Some("it may only be last, where the recipient of the answer applies it".to_owned());
         let (op_type, name) = (node.op_type.clone(), node.name.clone());
-        return Err(GraphError::Unsupported(vec![super::graph::UnsupportedNode { op_type, name, reason }]));
+        return Err(GraphError::Unsupported(vec![super::graph::UnsupportedNode {
+            op_type,
+            name,
+            reason,
+        }]));
     }
     Ok(Way { steps: walker.steps(output)?, left_off, answer })
 }
 
 /// Whether a node changes no value and no order that matters here.
 fn is_free(op: &Op) -> bool {
-    matches!(op, Op::Identity | Op::Reshape { .. } | Op::Unsqueeze(_) | Op::Squeeze(_) | Op::Transpose(_))
+    matches!(
+        op,
+        Op::Identity | Op::Reshape { .. } | Op::Unsqueeze(_) | Op::Squeeze(_) | Op::Transpose(_)
+    )
 }
 
 impl<'g> Walker<'g> {
@@ -90,7 +106,8 @@ impl<'g> Walker<'g> {
     }
 
     fn lost(&self, at: ValueId) -> GraphError {
-        let name = self.producer(at).map_or_else(|| "the output".to_owned(), |node| node.name.clone());
+        let name =
+            self.producer(at).map_or_else(|| "the output".to_owned(), |node| node.name.clone());
         GraphError::NotAChain { at: name }
     }
 
@@ -129,10 +146,13 @@ impl<'g> Walker<'g> {
         value != self.graph.input && self.uses.get(&value).is_none_or(|&uses| uses < 2)
     }
 
-    /// Factors and summands before `value`, first to last, and the value before them; no further than what is used once.
+    /// Factors and summands before `value`, first to last, and the value before them; no further
+    /// than what is used once.
     fn affine(&self, mut value: ValueId) -> Result<(Vec<&'g Node>, ValueId), GraphError> {
         let mut nodes = Vec::new();
-        while let Some(node) = self.producer(value).filter(|node| matches!(node.op, Op::Elementwise { .. })) {
+        while let Some(node) =
+            self.producer(value).filter(|node| matches!(node.op, Op::Elementwise { .. }))
+        {
             nodes.push(node);
             value = self.bare(self.input(node)?)?;
             if nodes.len() > self.graph.nodes.len() {
@@ -152,7 +172,9 @@ impl<'g> Walker<'g> {
             return Ok(None);
         }
         let (after, before) = self.affine(value)?;
-        let node = self.producer(before).filter(|node| matches!(node.op, Op::Dense { .. } | Op::Convolution { .. }));
+        let node = self
+            .producer(before)
+            .filter(|node| matches!(node.op, Op::Dense { .. } | Op::Convolution { .. }));
         Ok(node.filter(|_| self.is_inner(before)).map(|node| (node, after)))
     }
 
@@ -168,12 +190,18 @@ impl<'g> Walker<'g> {
             steps.push(step);
         }
         steps.reverse();
-        let known = |value: ValueId, steps: &[Step<'g>]| steps.iter().any(|step| step.input == value);
+        let known =
+            |value: ValueId, steps: &[Step<'g>]| steps.iter().any(|step| step.input == value);
         for index in 0..steps.len() {
             let so_far = steps.get(..=index).unwrap_or(&[]);
-            let found = so_far.last().and_then(|step| step.skip.as_ref()).is_none_or(|(from, ..)| known(*from, so_far));
+            let found = so_far
+                .last()
+                .and_then(|step| step.skip.as_ref())
+                .is_none_or(|(from, ..)| known(*from, so_far));
             if !found {
-                return Err(GraphError::NotAChain { at: so_far.last().map(|step| step.name.clone()).unwrap_or_default() });
+                return Err(GraphError::NotAChain {
+                    at: so_far.last().map(|step| step.name.clone()).unwrap_or_default(),
+                });
             }
         }
         Ok(steps)
@@ -184,7 +212,16 @@ impl<'g> Walker<'g> {
         let node = self.producer(output).ok_or_else(|| self.lost(output))?;
         let name = node.name.clone();
         let (before, after) = (Vec::new(), Vec::new());
-        let mut step = Step { before, linear: None, after, skip: None, activation: None, input: output, output, name };
+        let mut step = Step {
+            before,
+            linear: None,
+            after,
+            skip: None,
+            activation: None,
+            input: output,
+            output,
+            name,
+        };
         let mut value = output;
         if matches!(node.op, Op::Relu | Op::Relu6) {
             step.activation = Some(node);
@@ -204,7 +241,9 @@ impl<'g> Walker<'g> {
         match &node.op {
             Op::Dense { .. } | Op::Convolution { .. } => self.begin(&mut step, node)?,
             // A pool's own values are results.
-            Op::AveragePool(_) | Op::Mean { .. } | Op::MaxPool(_) if step.after.is_empty() && step.activation.is_none() => {
+            Op::AveragePool(_) | Op::Mean { .. } | Op::MaxPool(_)
+                if step.after.is_empty() && step.activation.is_none() =>
+            {
                 step.linear = Some(node);
                 step.input = self.bare(self.input(node)?)?;
             }
@@ -223,7 +262,9 @@ impl<'g> Walker<'g> {
         let (before, value) = self.affine(step.input)?;
         let folds = self.is_inner(step.input) && before.iter().all(|before| folds(before, node));
         // Behind another linear node it is that one's.
-        let others = self.producer(value).is_some_and(|node| matches!(node.op, Op::Dense { .. } | Op::Convolution { .. }));
+        let others = self
+            .producer(value)
+            .is_some_and(|node| matches!(node.op, Op::Dense { .. } | Op::Convolution { .. }));
         if folds && !(others && self.is_inner(value)) {
             (step.before, step.input) = (before, value);
         }
@@ -232,13 +273,18 @@ impl<'g> Walker<'g> {
 
     /// A sum: the longer way is the way.
     fn sum(&self, step: &mut Step<'g>, node: &'g Node) -> Result<(), GraphError> {
-        let [first, second] = *node.inputs else { return Err(GraphError::NotAChain { at: node.name.clone() }) };
+        let [first, second] = *node.inputs else {
+            return Err(GraphError::NotAChain { at: node.name.clone() });
+        };
         let (first, second) = (self.bare(first)?, self.bare(second)?);
         let base = |value: ValueId| match self.linear(value)? {
-            Some((linear, after)) => Ok::<_, GraphError>((self.bare(self.input(linear)?)?, Some(linear), after)),
+            Some((linear, after)) => {
+                Ok::<_, GraphError>((self.bare(self.input(linear)?)?, Some(linear), after))
+            }
             None => Ok((value, None, Vec::new())),
         };
-        let ((from_1, linear_1, after_1), (from_2, linear_2, after_2)) = (base(first)?, base(second)?);
+        let ((from_1, linear_1, after_1), (from_2, linear_2, after_2)) =
+            (base(first)?, base(second)?);
         let swap = self.is_before(from_1, from_2) && (from_1 != from_2 || linear_1.is_none());
         let [(main, main_linear, main_after), (from, skip_linear, skip_after)] = if swap {
             [(from_2, linear_2, after_2), (from_1, linear_1, after_1)]

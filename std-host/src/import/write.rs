@@ -1,14 +1,16 @@
 //! A network that was trained here as an ONNX file, written the way PyTorch does.
 //!
-//! `Gemm` with transposed weights, `Conv`, `Relu`, `MaxPool`, `AveragePool`, and `Flatten` or `Reshape` between images and vectors.
-//! The input is `input`, `[batch, channels, rows, columns]`, or `[batch, values]` where the network begins with a dense layer on a
-//! plain vector; the output is `output`, `[batch, outputs]`: what the last layer gives, without softmax or sigmoid.
+//! `Gemm` with transposed weights, `Conv`, `Relu`, `MaxPool`, `AveragePool`, and `Flatten` or
+//! `Reshape` between images and vectors. The input is `input`, `[batch, channels, rows, columns]`,
+//! or `[batch, values]` where the network begins with a dense layer on a plain vector; the output
+//! is `output`, `[batch, outputs]`: what the last layer gives, without softmax or sigmoid.
 
 use prost::Message as _;
 
 use super::onnx_proto::{
-    ATTRIBUTE_INT, ATTRIBUTE_INTS, AttributeProto, DimensionProto, FLOAT, GraphProto, INT64, ModelProto, NodeProto,
-    OperatorSetIdProto, TensorProto, TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto,
+    ATTRIBUTE_INT, ATTRIBUTE_INTS, AttributeProto, DimensionProto, FLOAT, GraphProto, INT64,
+    ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto, TensorTypeProto,
+    TypeProto, ValueInfoProto,
 };
 use crate::train::network::{Layer, Network, NetworkError, Shape, Window};
 use crate::train::parameters::Parameters;
@@ -24,7 +26,10 @@ pub enum WriteError {
     #[error("the parameters are not those of this network; take both from the same configuration")]
     Parameters,
     /// NaN or an infinity among the parameters.
-    #[error("layer {layer} has a weight or bias that is not a finite number; training has diverged: train again")]
+    #[error(
+        "layer {layer} has a weight or bias that is not a finite number; training has diverged: \
+         train again"
+    )]
     NotFinite {
         /// From 1.
         layer: usize,
@@ -35,27 +40,48 @@ pub enum WriteError {
 ///
 /// # Errors
 /// If network and parameters do not fit each other, or a parameter is not finite.
-pub fn onnx(network: &Network, parameters: &Parameters<f32>, name: &str) -> Result<Vec<u8>, WriteError> {
+pub fn onnx(
+    network: &Network,
+    parameters: &Parameters<f32>,
+    name: &str,
+) -> Result<Vec<u8>, WriteError> {
     let shapes = network.shapes()?;
     if !parameters.fit(network) {
         return Err(WriteError::Parameters);
     }
     let finite = |values: &[f32]| values.iter().all(|value| value.is_finite());
-    if let Some(index) = parameters.layers.iter().position(|layer| !finite(&layer.weights) || !finite(&layer.biases)) {
+    if let Some(index) =
+        parameters.layers.iter().position(|layer| !finite(&layer.weights) || !finite(&layer.biases))
+    {
         return Err(WriteError::NotFinite { layer: index + 1 });
     }
-    let flat = !is_image(network.input) && !matches!(first_sized(network), Some(layer) if slides(layer));
-    let mut writer =
-        Writer { graph: GraphProto { name: name.to_owned(), ..Default::default() }, current: "input".to_owned(), flat };
-    for (index, ((layer, shape), values)) in network.layers.iter().zip(&shapes).zip(&parameters.layers).enumerate() {
+    let flat =
+        !is_image(network.input) && !matches!(first_sized(network), Some(layer) if slides(layer));
+    let mut writer = Writer {
+        graph: GraphProto { name: name.to_owned(), ..Default::default() },
+        current: "input".to_owned(),
+        flat,
+    };
+    for (index, ((layer, shape), values)) in
+        network.layers.iter().zip(&shapes).zip(&parameters.layers).enumerate()
+    {
         match layer {
             Layer::Dense { outputs } => {
                 writer.flatten(index);
                 let constants = [
-                    tensor(format!("dense{index}.weight"), &[*outputs, shape.elems()], &values.weights),
+                    tensor(
+                        format!("dense{index}.weight"),
+                        &[*outputs, shape.elems()],
+                        &values.weights,
+                    ),
                     tensor(format!("dense{index}.bias"), &[*outputs], &values.biases),
                 ];
-                let transposed = AttributeProto { name: "transB".to_owned(), i: 1, r#type: ATTRIBUTE_INT, ..Default::default() };
+                let transposed = AttributeProto {
+                    name: "transB".to_owned(),
+                    i: 1,
+                    r#type: ATTRIBUTE_INT,
+                    ..Default::default()
+                };
                 writer.node("Gemm", format!("dense{index}"), constants, vec![transposed]);
             }
             Layer::Convolution { filters, window } => {
@@ -108,13 +134,26 @@ struct Writer {
 }
 
 impl Writer {
-    fn node<const N: usize>(&mut self, op_type: &str, name: String, constants: [TensorProto; N], attribute: Vec<AttributeProto>) {
+    fn node<const N: usize>(
+        &mut self,
+        op_type: &str,
+        name: String,
+        constants: [TensorProto; N],
+        attribute: Vec<AttributeProto>,
+    ) {
         let output = format!("{name}.output");
         let mut input = vec![core::mem::replace(&mut self.current, output.clone())];
         input.extend(constants.iter().map(|constant| constant.name.clone()));
         self.graph.initializer.extend(constants);
         let op_type = op_type.to_owned();
-        self.graph.node.push(NodeProto { input, output: vec![output], name, op_type, attribute, ..Default::default() });
+        self.graph.node.push(NodeProto {
+            input,
+            output: vec![output],
+            name,
+            op_type,
+            attribute,
+            ..Default::default()
+        });
     }
 
     fn flatten(&mut self, index: usize) {
@@ -139,7 +178,11 @@ impl Writer {
     }
 
     fn finish(mut self, input: Shape, flat: bool, outputs: usize) -> Vec<u8> {
-        let dims = if flat { vec![input.elems()] } else { vec![input.channels, input.height, input.width] };
+        let dims = if flat {
+            vec![input.elems()]
+        } else {
+            vec![input.channels, input.height, input.width]
+        };
         self.graph.input = vec![value("input", &dims)];
         self.graph.output = vec![value("output", &[outputs])];
         if let Some(last) = self.graph.node.last_mut() {
@@ -174,7 +217,8 @@ fn sizes(window: &Window) -> Vec<AttributeProto> {
 /// A float32 tensor whose first dimension is open.
 fn value(name: &str, dims: &[usize]) -> ValueInfoProto {
     let open = DimensionProto { dim_value: None, dim_param: Some("batch".to_owned()) };
-    let sized = dims.iter().map(|&dim| DimensionProto { dim_value: Some(whole(dim)), dim_param: None });
+    let sized =
+        dims.iter().map(|&dim| DimensionProto { dim_value: Some(whole(dim)), dim_param: None });
     let shape = Some(TensorShapeProto { dim: core::iter::once(open).chain(sized).collect() });
     let tensor_type = Some(TensorTypeProto { elem_type: FLOAT, shape });
     ValueInfoProto { name: name.to_owned(), r#type: Some(TypeProto { tensor_type }) }

@@ -35,8 +35,9 @@ pub struct Product {
 pub enum Bilinear {
     /// Two matrices to their product.
     Product(Product),
-    /// Images `batch x channels x height x width` and kernels `filters x channels x kernel rows x kernel columns` to
-    /// outputs `batch x filters x rows x columns`.
+    /// Images `batch x channels x height x width` and kernels
+    /// `filters x channels x kernel rows x kernel columns` to outputs
+    /// `batch x filters x rows x columns`.
     Convolution(Convolution),
     /// Images and the gradient of the outputs to the gradient of the kernels.
     ByKernels(Convolution),
@@ -61,7 +62,13 @@ pub enum SizeError {
     #[error("each size must be at least 1, and every operand must fit the memory")]
     Sizes,
     /// No window fits.
-    #[error("a window of {}x{} in steps of {}x{} does not fit an image of {height}x{width}", .window.kernel.0, .window.kernel.1, .window.stride.0, .window.stride.1)]
+    #[error(
+        "a window of {}x{} in steps of {}x{} does not fit an image of {height}x{width}",
+        .window.kernel.0,
+        .window.kernel.1,
+        .window.stride.0,
+        .window.stride.1,
+    )]
     Window {
         /// The window.
         window: Window,
@@ -75,7 +82,10 @@ pub enum SizeError {
 /// The product of sizes, if slices of so many words can exist.
 pub(super) fn elems(sizes: &[usize]) -> Option<usize> {
     const MOST: usize = isize::MAX.unsigned_abs() / size_of::<u64>();
-    sizes.iter().try_fold(1_usize, |elems, &size| elems.checked_mul(size)).filter(|elems| (1..=MOST).contains(elems))
+    sizes
+        .iter()
+        .try_fold(1_usize, |elems, &size| elems.checked_mul(size))
+        .filter(|elems| (1..=MOST).contains(elems))
 }
 
 impl Bilinear {
@@ -133,13 +143,27 @@ impl Bilinear {
     /// Multiplications, each with an addition. Those with padding count.
     #[must_use]
     pub fn multiply_adds(&self) -> u64 {
-        let product = |sizes: &[usize]| sizes.iter().fold(1_u64, |work, &size| work.saturating_mul(size as u64));
+        let product = |sizes: &[usize]| {
+            sizes.iter().fold(1_u64, |work, &size| work.saturating_mul(size as u64))
+        };
         match self {
-            Self::Product(Product { rows, inner, columns, .. }) => product(&[*rows, *inner, *columns]),
-            Self::Convolution(convolution) | Self::ByKernels(convolution) | Self::ByImages(convolution) => {
+            Self::Product(Product { rows, inner, columns, .. }) => {
+                product(&[*rows, *inner, *columns])
+            }
+            Self::Convolution(convolution)
+            | Self::ByKernels(convolution)
+            | Self::ByImages(convolution) => {
                 let (rows, columns) = convolution.places().unwrap_or_default();
                 let Window { kernel, .. } = convolution.window;
-                product(&[convolution.batch, convolution.filters, convolution.channels, kernel.0, kernel.1, rows, columns])
+                product(&[
+                    convolution.batch,
+                    convolution.filters,
+                    convolution.channels,
+                    kernel.0,
+                    kernel.1,
+                    rows,
+                    columns,
+                ])
             }
         }
     }
@@ -147,10 +171,13 @@ impl Bilinear {
     /// `out += map(x, y)`, modulo the ring. Large maps use the rayon pool that the call runs in.
     ///
     /// # Errors
-    /// [`SizeError`] if the map is not valid, or a slice has another length than it takes: then `out` is as before.
+    /// [`SizeError`] if the map is not valid, or a slice has another length than it takes: then
+    /// `out` is as before.
     pub fn add<R: Word>(&self, x: &[R], y: &[R], out: &mut [R]) -> Result<(), SizeError> {
         let sizes = self.sizes()?;
-        for ((operand, found), expected) in [("x", x.len()), ("y", y.len()), ("the result", out.len())].into_iter().zip(sizes) {
+        for ((operand, found), expected) in
+            [("x", x.len()), ("y", y.len()), ("the result", out.len())].into_iter().zip(sizes)
+        {
             if found != expected {
                 return Err(SizeError::Length { operand, expected, found });
             }

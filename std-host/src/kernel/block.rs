@@ -1,17 +1,19 @@
 //! A product on one core: blocks that fit the caches, made of tiles that fit the registers.
 //!
-//! The right operand is cut into panels of [`COLUMNS`] columns. Where many rows pass over them they are copied first, so that
-//! a panel is one run of memory; elsewhere they are read in place. The left operand is always read in place.
+//! The right operand is cut into panels of [`COLUMNS`] columns. Where many rows pass over them they
+//! are copied first, so that a panel is one run of memory; elsewhere they are read in place. The
+//! left operand is always read in place.
 //!
-//! The columns of a tile are what vector instructions are wide in, so a product may be done the other way round,
-//! `(Y^T X^T)^T`: an estimate of both costs decides.
+//! The columns of a tile are what vector instructions are wide in, so a product may be done the
+//! other way round, `(Y^T X^T)^T`: an estimate of both costs decides.
 
 use super::Word;
 use super::matrix::{Matrix, Runs, Starts};
 use super::tile::{COLUMNS, HALF, Left, ROWS, tile};
 use super::vector;
 
-/// Terms that a tile sums up before it is added to the result: its rows of the left operand stay in the first cache.
+/// Terms that a tile sums up before it is added to the result: its rows of the left operand stay in
+/// the first cache.
 const DEPTH: usize = 256;
 /// Bytes of copied panels: they stay in the second cache while all rows pass over them.
 const PANELS_BYTES: usize = 256 << 10;
@@ -49,7 +51,12 @@ pub struct Sum<'a, R> {
 }
 
 /// `sum += x y` on this core.
-pub fn add_product<R: Word>(x: Matrix<'_, R>, y: Matrix<'_, R>, sum: Sum<'_, R>, scratch: &mut Scratch<R>) {
+pub fn add_product<R: Word>(
+    x: Matrix<'_, R>,
+    y: Matrix<'_, R>,
+    sum: Sum<'_, R>,
+    scratch: &mut Scratch<R>,
+) {
     if x.rows == 0 || x.columns == 0 || y.columns == 0 {
         return;
     }
@@ -63,17 +70,26 @@ pub fn add_product<R: Word>(x: Matrix<'_, R>, y: Matrix<'_, R>, sum: Sum<'_, R>,
         return vector::add_row(y.transposed(), x.transposed(), sum.words);
     }
     let (xt, yt) = (x.transposed(), y.transposed());
-    if cost(&x, &y) <= cost(&yt, &xt).saturating_add(x.rows.saturating_mul(y.columns).saturating_mul(x.columns.div_ceil(DEPTH))) {
+    if cost(&x, &y)
+        <= cost(&yt, &xt).saturating_add(
+            x.rows.saturating_mul(y.columns).saturating_mul(x.columns.div_ceil(DEPTH)),
+        )
+    {
         blocks::<R, false>(x, y, sum.words, sum.starts, scratch);
     } else {
         blocks::<R, true>(yt, xt, sum.words, sum.starts, scratch);
     }
 }
 
-/// About how many cycles a product takes: one for a product of vectors of [`HALF`] words, one for each word that changes its
-/// place among others, and a quarter for each that is copied with its neighbours.
+/// About how many cycles a product takes: one for a product of vectors of [`HALF`] words, one for
+/// each word that changes its place among others, and a quarter for each that is copied with its
+/// neighbours.
 fn cost<R>(x: &Matrix<'_, R>, y: &Matrix<'_, R>) -> usize {
-    let tiles = x.rows.next_multiple_of(ROWS).saturating_mul(y.columns.div_ceil(HALF)).saturating_mul(y.rows);
+    let tiles = x
+        .rows
+        .next_multiple_of(ROWS)
+        .saturating_mul(y.columns.div_ceil(HALF))
+        .saturating_mul(y.rows);
     let words = y.rows.saturating_mul(y.columns);
     let copies = match y.runs {
         Runs::Columns => words,
@@ -84,7 +100,11 @@ fn cost<R>(x: &Matrix<'_, R>, y: &Matrix<'_, R>) -> usize {
 }
 
 /// `sum += x y`, or `sum += (x y)^T` if `TURNED`.
-#[multiversion::multiversion(targets("x86_64+avx512f+avx512dq+avx512bw+avx512vl", "x86_64+avx2", "x86_64+sse4.1"))]
+#[multiversion::multiversion(targets(
+    "x86_64+avx512f+avx512dq+avx512bw+avx512vl",
+    "x86_64+avx2",
+    "x86_64+sse4.1"
+))]
 fn blocks<R: Word, const TURNED: bool>(
     x: Matrix<'_, R>,
     y: Matrix<'_, R>,
@@ -137,7 +157,9 @@ impl<'a, R: Word> Panels<'a, R> {
     #[inline(always)]
     fn new(y: Matrix<'a, R>, rows: usize, copied: &'a mut Vec<R>) -> Self {
         let in_place_columns = match y.runs {
-            Runs::Rows if rows < COPY_ROWS || matches!(y.starts, Starts::Listed(_)) => y.columns / COLUMNS * COLUMNS,
+            Runs::Rows if rows < COPY_ROWS || matches!(y.starts, Starts::Listed(_)) => {
+                y.columns / COLUMNS * COLUMNS
+            }
             _ => 0,
         };
         let panel = y.rows * COLUMNS;
@@ -155,7 +177,9 @@ impl<'a, R: Word> Panels<'a, R> {
         }
         Self {
             in_place: y.words,
-            in_place_starts: core::array::from_fn(|term| if term < y.rows { y.starts.at(term) } else { 0 }),
+            in_place_starts: core::array::from_fn(|term| {
+                if term < y.rows { y.starts.at(term) } else { 0 }
+            }),
             in_place_columns,
             copied,
             depth: y.rows,
@@ -168,7 +192,10 @@ impl<'a, R: Word> Panels<'a, R> {
         if column < self.in_place_columns {
             (&self.in_place[column..], &self.in_place_starts[..self.depth])
         } else {
-            (&self.copied[(column - self.in_place_columns) * self.depth..], &PANEL_STARTS[..self.depth])
+            (
+                &self.copied[(column - self.in_place_columns) * self.depth..],
+                &PANEL_STARTS[..self.depth],
+            )
         }
     }
 }
@@ -182,7 +209,11 @@ fn copy_rows<R: Word>(y: Matrix<'_, R>, to: &mut [R]) {
             to.copy_from_slice(from);
         } else {
             for (column, to) in to.iter_mut().enumerate() {
-                *to = if column < y.columns { from.get(column).copied().unwrap_or_default() } else { R::ZERO };
+                *to = if column < y.columns {
+                    from.get(column).copied().unwrap_or_default()
+                } else {
+                    R::ZERO
+                };
             }
         }
     }
@@ -212,7 +243,8 @@ fn copy_columns<R: Word>(y: Matrix<'_, R>, to: &mut [R]) {
     }
 }
 
-/// Where the left operand's columns begin, if they are runs, and the last rows of such an operand, copied.
+/// Where the left operand's columns begin, if they are runs, and the last rows of such an operand,
+/// copied.
 struct LeftColumns<'a, R> {
     starts: [usize; DEPTH],
     copied: &'a [R],
@@ -225,7 +257,9 @@ impl<'s, R: Word> LeftColumns<'s, R> {
         if x.runs == Runs::Columns {
             let last = x.rows / ROWS * ROWS;
             copied.resize(ROWS * DEPTH, R::ZERO);
-            for (term, (start, copied)) in starts.iter_mut().zip(copied.chunks_exact_mut(ROWS)).enumerate().take(x.columns) {
+            for (term, (start, copied)) in
+                starts.iter_mut().zip(copied.chunks_exact_mut(ROWS)).enumerate().take(x.columns)
+            {
                 *start = x.starts.at(term);
                 for (row, copied) in (last..x.rows).zip(copied) {
                     *copied = x.words.get(*start + row).copied().unwrap_or_default();
@@ -242,7 +276,9 @@ impl<'s, R: Word> LeftColumns<'s, R> {
             Runs::Rows => Left::Rows(core::array::from_fn(|row| {
                 x.words.get(x.starts.at((first + row).min(x.rows - 1))..).unwrap_or_default()
             })),
-            Runs::Columns if first + ROWS <= x.rows => Left::Columns(x.words.get(first..).unwrap_or_default(), &self.starts),
+            Runs::Columns if first + ROWS <= x.rows => {
+                Left::Columns(x.words.get(first..).unwrap_or_default(), &self.starts)
+            }
             Runs::Columns => Left::Columns(self.copied, &LAST_ROWS_STARTS),
         }
     }

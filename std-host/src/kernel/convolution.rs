@@ -1,11 +1,15 @@
-//! Convolutions as products of matrices, one image at a time in memory that stays in the second cache.
+//! Convolutions as products of matrices, one image at a time in memory that stays in the second
+//! cache.
 //!
-//! A convolution is the product of the kernels, `filters x taps`, and a matrix `taps x places` whose row says what one tap
-//! of the window sees at all places. That matrix is never written out: an image is copied once for each *column* of the
-//! window, cut to what that column sees. Two rows of the window then see the same copy, one a little later than the other, so
-//! each row of the matrix is a run of the copy. For a stride of `s` the rows of the image are dealt to `s` such copies.
+//! A convolution is the product of the kernels, `filters x taps`, and a matrix `taps x places`
+//! whose row says what one tap of the window sees at all places. That matrix is never written out:
+//! an image is copied once for each *column* of the window, cut to what that column sees. Two rows
+//! of the window then see the same copy, one a little later than the other, so each row of the
+//! matrix is a run of the copy. For a stride of `s` the rows of the image are dealt to `s` such
+//! copies.
 //!
-//! The gradients are products with the same matrix: on the right, transposed, or as what is added to.
+//! The gradients are products with the same matrix: on the right, transposed, or as what is added
+//! to.
 
 use super::bilinear::{SizeError, elems};
 use super::block::{Scratch, Sum, add_product};
@@ -51,7 +55,11 @@ impl Convolution {
         };
         along(self.height, kernel.0, stride.0, padding.0)
             .zip(along(self.width, kernel.1, stride.1, padding.1))
-            .ok_or(SizeError::Window { window: self.window, height: self.height, width: self.width })
+            .ok_or(SizeError::Window {
+                window: self.window,
+                height: self.height,
+                width: self.width,
+            })
     }
 
     /// Words of images, kernels and outputs.
@@ -67,27 +75,47 @@ impl Convolution {
     }
 
     /// `out += map(x, y)` for slices of the right lengths.
-    pub(super) fn add<R: Word>(&self, map: Direction, x: &[R], y: &[R], out: &mut [R], work: u64) -> Result<(), SizeError> {
+    pub(super) fn add<R: Word>(
+        &self,
+        map: Direction,
+        x: &[R],
+        y: &[R],
+        out: &mut [R],
+        work: u64,
+    ) -> Result<(), SizeError> {
         let copies = Copies::new(self)?;
         let Self { filters, .. } = *self;
         let image = self.channels * self.height * self.width;
         let (taps, places) = (copies.starts.len(), copies.places);
         match map {
-            Direction::Forward => parallel::over_samples(out, filters * places, work, |first, out| {
-                let (mut seen, mut scratch) = (copies.zeros(), Scratch::default());
-                for (image, words) in x.chunks_exact(image).skip(first).zip(out.chunks_exact_mut(filters * places)) {
-                    copies.copy(image, &mut seen);
-                    let sum = Sum { words, starts: Starts::Even(places) };
-                    add_product(Matrix::by_rows(y, filters, taps), copies.matrix(&seen), sum, &mut scratch);
-                }
-            }),
+            Direction::Forward => {
+                parallel::over_samples(out, filters * places, work, |first, out| {
+                    let (mut seen, mut scratch) = (copies.zeros(), Scratch::default());
+                    for (image, words) in x
+                        .chunks_exact(image)
+                        .skip(first)
+                        .zip(out.chunks_exact_mut(filters * places))
+                    {
+                        copies.copy(image, &mut seen);
+                        let sum = Sum { words, starts: Starts::Even(places) };
+                        add_product(
+                            Matrix::by_rows(y, filters, taps),
+                            copies.matrix(&seen),
+                            sum,
+                            &mut scratch,
+                        );
+                    }
+                })
+            }
             Direction::ByKernels => {
                 // Transposed, `taps x filters`: so the copies are read in place.
                 let sum = parallel::sum_over_samples(self.batch, work, |range| {
                     let (mut seen, mut scratch) = (copies.zeros(), Scratch::default());
                     let mut sum = vec![R::ZERO; taps * filters];
                     let gradients = y.chunks_exact(filters * places);
-                    for (image, gradient) in x.chunks_exact(image).zip(gradients).skip(range.start).take(range.len()) {
+                    for (image, gradient) in
+                        x.chunks_exact(image).zip(gradients).skip(range.start).take(range.len())
+                    {
                         copies.copy(image, &mut seen);
                         let gradient = Matrix::by_rows(gradient, filters, places).transposed();
                         let sum = Sum { words: &mut sum, starts: Starts::Even(filters) };
@@ -103,11 +131,18 @@ impl Convolution {
             }
             Direction::ByImages => parallel::over_samples(out, image, work, |first, out| {
                 let (mut seen, mut scratch) = (copies.zeros(), Scratch::default());
-                for (gradient, image) in x.chunks_exact(filters * places).skip(first).zip(out.chunks_exact_mut(image)) {
+                for (gradient, image) in
+                    x.chunks_exact(filters * places).skip(first).zip(out.chunks_exact_mut(image))
+                {
                     seen.fill(R::ZERO);
                     let sum = Sum { words: &mut seen, starts: Starts::Listed(&copies.starts) };
                     let kernels = Matrix::by_rows(y, filters, taps).transposed();
-                    add_product(kernels, Matrix::by_rows(gradient, filters, places), sum, &mut scratch);
+                    add_product(
+                        kernels,
+                        Matrix::by_rows(gradient, filters, places),
+                        sum,
+                        &mut scratch,
+                    );
                     copies.add_back(&seen, image);
                 }
             }),
@@ -116,8 +151,8 @@ impl Convolution {
     }
 }
 
-/// How an image is copied: for each channel, column of the window, and rest of rows by the stride, rows of
-/// [`Copies::columns`] words.
+/// How an image is copied: for each channel, column of the window, and rest of rows by the stride,
+/// rows of [`Copies::columns`] words.
 struct Copies {
     shape: Convolution,
     columns: usize,
@@ -137,7 +172,8 @@ impl Copies {
         let Window { kernel, stride, .. } = shape.window;
         let rests = stride.0.min(kernel.0);
         let rows = out_rows + (kernel.0 - 1) / stride.0;
-        let elems = elems(&[shape.channels, kernel.1, rests, rows, columns]).ok_or(SizeError::Sizes)?;
+        let elems =
+            elems(&[shape.channels, kernel.1, rests, rows, columns]).ok_or(SizeError::Sizes)?;
         let mut starts = Vec::with_capacity(shape.channels * kernel.0 * kernel.1);
         for channel in 0..shape.channels {
             for down in 0..kernel.0 {
@@ -157,23 +193,34 @@ impl Copies {
     /// The matrix `taps x places`.
     fn matrix<'a, R: Word>(&'a self, seen: &'a [R]) -> Matrix<'a, R> {
         let starts = Starts::Listed(&self.starts);
-        Matrix { words: seen, starts, runs: Runs::Rows, rows: self.starts.len(), columns: self.places }
+        Matrix {
+            words: seen,
+            starts,
+            runs: Runs::Rows,
+            rows: self.starts.len(),
+            columns: self.places,
+        }
     }
 
-    /// Calls `each` with pairs of a run of the image and one of the copies, of so many words: their first words, and the
-    /// length. The image's words are a horizontal stride apart. What no pair names is padding.
+    /// Calls `each` with pairs of a run of the image and one of the copies, of so many words: their
+    /// first words, and the length. The image's words are a horizontal stride apart. What no pair
+    /// names is padding.
     #[inline(always)]
     fn each_run(&self, mut each: impl FnMut(usize, usize, usize)) {
-        let Convolution { channels, height, width, window: Window { kernel, stride, padding }, .. } = self.shape;
+        let Convolution {
+            channels, height, width, window: Window { kernel, stride, padding }, ..
+        } = self.shape;
         for right in 0..kernel.1 {
             let first = padding.1.saturating_sub(right).div_ceil(stride.1);
-            let end = (width + padding.1).saturating_sub(right).div_ceil(stride.1).min(self.columns);
+            let end =
+                (width + padding.1).saturating_sub(right).div_ceil(stride.1).min(self.columns);
             let Some(len @ 1..) = end.checked_sub(first) else { continue };
             let from = first * stride.1 + right - padding.1;
             for rest in 0..self.rests {
                 // Rows of a copy that lie in the image.
                 let above = padding.0.saturating_sub(rest).div_ceil(stride.0);
-                let below = (height + padding.0).saturating_sub(rest).div_ceil(stride.0).min(self.rows);
+                let below =
+                    (height + padding.0).saturating_sub(rest).div_ceil(stride.0).min(self.rows);
                 for channel in 0..channels {
                     let copy = ((channel * kernel.1 + right) * self.rests + rest) * self.rows;
                     for row in above..below {
@@ -188,7 +235,9 @@ impl Copies {
     fn copy<R: Word>(&self, image: &[R], seen: &mut [R]) {
         let stride = self.shape.window.stride.1;
         self.each_run(|from, to, len| {
-            let (Some(from), Some(to)) = (image.get(from..), seen.get_mut(to..to + len)) else { return };
+            let (Some(from), Some(to)) = (image.get(from..), seen.get_mut(to..to + len)) else {
+                return;
+            };
             if stride == 1 {
                 copy_run(from, to);
             } else {
@@ -203,7 +252,9 @@ impl Copies {
     fn add_back<R: Word>(&self, seen: &[R], image: &mut [R]) {
         let stride = self.shape.window.stride.1;
         self.each_run(|to, from, len| {
-            let (Some(to), Some(from)) = (image.get_mut(to..), seen.get(from..from + len)) else { return };
+            let (Some(to), Some(from)) = (image.get_mut(to..), seen.get(from..from + len)) else {
+                return;
+            };
             if stride == 1 {
                 parallel::add(to, from);
             } else {
@@ -215,7 +266,8 @@ impl Copies {
     }
 }
 
-/// Copies `to.len()` words. Runs are short: eight words at a time cost less than a call of `memcpy`.
+/// Copies `to.len()` words. Runs are short: eight words at a time cost less than a call of
+/// `memcpy`.
 #[inline(always)]
 fn copy_run<R: Word>(from: &[R], to: &mut [R]) {
     let Some(from) = from.get(..to.len()) else { return };

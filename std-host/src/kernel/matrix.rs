@@ -1,4 +1,5 @@
-//! Matrices as runs of neighbouring words: rows or columns of a slice, at even distances or at listed places.
+//! Matrices as runs of neighbouring words: rows or columns of a slice, at even distances or at
+//! listed places.
 
 use super::Word;
 
@@ -75,7 +76,9 @@ impl<'a, R: Word> Matrix<'a, R> {
                 };
                 Self { words, starts: self.starts.skip(first), rows: count, ..self }
             }
-            Runs::Columns => Self { words: self.words.get(first..).unwrap_or_default(), rows: count, ..self },
+            Runs::Columns => {
+                Self { words: self.words.get(first..).unwrap_or_default(), rows: count, ..self }
+            }
         }
     }
 

@@ -1,7 +1,9 @@
-//! Products of integers modulo `2^32` and `2^64`: what training, and inference between two servers, spend their time on.
+//! Products of integers modulo `2^32` and `2^64`: what training, and inference between two servers,
+//! spend their time on.
 //!
-//! A [`Bilinear`] is a map of two operands, linear in each: a product of matrices, or one of the three of a convolution.
-//! Parties, dealer and twin call the same [`Bilinear::add`], on shares, masks or plain words.
+//! A [`Bilinear`] is a map of two operands, linear in each: a product of matrices, or one of the
+//! three of a convolution. Parties, dealer and twin call the same [`Bilinear::add`], on shares,
+//! masks or plain words.
 //!
 //! ```text
 //! bilinear -> convolution (images as matrices without copying each window)
@@ -13,8 +15,9 @@
 //!
 //! All words take the same time: no branch and no address depends on their values.
 //!
-//! Large maps use the rayon pool that the call runs in, hence all cores by default; a caller that wants one core installs a
-//! pool of one thread (`ThreadPool::install`) around the call. Small maps never leave the calling thread.
+//! Large maps use the rayon pool that the call runs in, hence all cores by default; a caller that
+//! wants one core installs a pool of one thread (`ThreadPool::install`) around the call. Small maps
+//! never leave the calling thread.
 
 mod bilinear;
 mod block;

@@ -52,13 +52,21 @@ pub fn add_product_on_all<R: Word>(x: Matrix<'_, R>, y: Matrix<'_, R>, sum: &mut
     }
 }
 
-/// Calls `each` with ranges of samples, given by their first, and the part of `out` that is theirs: `sample_elems` words each.
-pub fn over_samples<R: Word>(out: &mut [R], sample_elems: usize, work: u64, each: impl Fn(usize, &mut [R]) + Send + Sync) {
+/// Calls `each` with ranges of samples, given by their first, and the part of `out` that is theirs:
+/// `sample_elems` words each.
+pub fn over_samples<R: Word>(
+    out: &mut [R],
+    sample_elems: usize,
+    work: u64,
+    each: impl Fn(usize, &mut [R]) + Send + Sync,
+) {
     let some = (out.len() / sample_elems).div_ceil(parts(work)).max(1);
     if out.len() == some * sample_elems {
         each(0, out);
     } else {
-        out.par_chunks_mut(some * sample_elems).enumerate().for_each(|(index, out)| each(index * some, out));
+        out.par_chunks_mut(some * sample_elems)
+            .enumerate()
+            .for_each(|(index, out)| each(index * some, out));
     }
 }
 
@@ -72,7 +80,8 @@ pub fn sum_over_samples<R: Word>(
     if some == samples {
         return each(0..samples);
     }
-    let ranges: Vec<_> = (0..samples).step_by(some).map(|first| first..samples.min(first + some)).collect();
+    let ranges: Vec<_> =
+        (0..samples).step_by(some).map(|first| first..samples.min(first + some)).collect();
     let mut pieces: Vec<Vec<R>> = ranges.into_par_iter().map(each).collect();
     let mut sum = pieces.pop().unwrap_or_default();
     for piece in pieces {

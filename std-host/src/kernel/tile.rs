@@ -1,7 +1,8 @@
 //! The product that stays in registers: [`ROWS`] rows by 8 or 16 columns.
 //!
-//! Plain loops of fixed length, written so that the compiler keeps the sums in vector registers: with AVX-512 eight of
-//! 64 bits, or four of 32. Iterators that are zipped deeper hide that from it.
+//! Plain loops of fixed length, written so that the compiler keeps the sums in vector registers:
+//! with AVX-512 eight of 64 bits, or four of 32. Iterators that are zipped deeper hide that from
+//! it.
 
 #![allow(clippy::needless_range_loop)]
 
@@ -23,19 +24,32 @@ pub enum Left<'a, R> {
     Columns(&'a [R], &'a [usize]),
 }
 
-/// `to = left right`, for as many terms as there are rows of `right`: each begins at one of `starts` in `words`.
+/// `to = left right`, for as many terms as there are rows of `right`: each begins at one of
+/// `starts` in `words`.
 ///
-/// The sums are written at the end: what is read at a place known only at run time would live in memory all along.
+/// The sums are written at the end: what is read at a place known only at run time would live in
+/// memory all along.
 #[inline(always)]
-pub fn tile<R: Ring, const C: usize>(left: Left<'_, R>, words: &[R], starts: &[usize], to: &mut [[R; C]; ROWS]) {
+pub fn tile<R: Ring, const C: usize>(
+    left: Left<'_, R>,
+    words: &[R],
+    starts: &[usize],
+    to: &mut [[R; C]; ROWS],
+) {
     let mut sums = [[R::ZERO; C]; ROWS];
     match left {
         Left::Rows([a, b, c, d]) => {
             let run = |run| <[R]>::get(run, ..starts.len());
-            let (Some(a), Some(b), Some(c), Some(d)) = (run(a), run(b), run(c), run(d)) else { return };
+            let (Some(a), Some(b), Some(c), Some(d)) = (run(a), run(b), run(c), run(d)) else {
+                return;
+            };
             let rows = [a, b, c, d];
             for term in 0..starts.len() {
-                let Some(right) = words.get(starts[term]..).and_then(|words| words.first_chunk::<C>()) else { break };
+                let Some(right) =
+                    words.get(starts[term]..).and_then(|words| words.first_chunk::<C>())
+                else {
+                    break;
+                };
                 for row in 0..ROWS {
                     let left = rows[row][term];
                     for column in 0..C {
@@ -46,8 +60,15 @@ pub fn tile<R: Ring, const C: usize>(left: Left<'_, R>, words: &[R], starts: &[u
         }
         Left::Columns(left_words, left_starts) => {
             for (&start, &left_start) in starts.iter().zip(left_starts) {
-                let Some(right) = words.get(start..).and_then(|words| words.first_chunk::<C>()) else { break };
-                let Some(left) = left_words.get(left_start..).and_then(|words| words.first_chunk::<ROWS>()) else { break };
+                let Some(right) = words.get(start..).and_then(|words| words.first_chunk::<C>())
+                else {
+                    break;
+                };
+                let Some(left) =
+                    left_words.get(left_start..).and_then(|words| words.first_chunk::<ROWS>())
+                else {
+                    break;
+                };
                 for row in 0..ROWS {
                     for column in 0..C {
                         sums[row][column] = sums[row][column].add(left[row].mul(right[column]));

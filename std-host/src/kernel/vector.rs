@@ -1,4 +1,5 @@
-//! One row times a matrix: every word of the matrix is used once, so it is read as it lies and nothing is copied.
+//! One row times a matrix: every word of the matrix is used once, so it is read as it lies and
+//! nothing is copied.
 
 use super::Word;
 use super::matrix::{Matrix, Runs};
@@ -12,7 +13,8 @@ pub fn add_row<R: Word>(x: Matrix<'_, R>, y: Matrix<'_, R>, sum: &mut [R]) {
     let row = if x.runs == Runs::Rows {
         x.words.get(x.starts.at(0)..).and_then(|words| words.get(..x.columns)).unwrap_or_default()
     } else {
-        gathered = (0..x.columns).map_while(|term| x.words.get(x.starts.at(term)).copied()).collect();
+        gathered =
+            (0..x.columns).map_while(|term| x.words.get(x.starts.at(term)).copied()).collect();
         &gathered
     };
     let Some(sum) = sum.get_mut(..y.columns) else { return };
@@ -23,9 +25,15 @@ pub fn add_row<R: Word>(x: Matrix<'_, R>, y: Matrix<'_, R>, sum: &mut [R]) {
 }
 
 /// Adds rows of `y`, each times its word of `row`.
-#[multiversion::multiversion(targets("x86_64+avx512f+avx512dq+avx512bw+avx512vl", "x86_64+avx2", "x86_64+sse4.1"))]
+#[multiversion::multiversion(targets(
+    "x86_64+avx512f+avx512dq+avx512bw+avx512vl",
+    "x86_64+avx2",
+    "x86_64+sse4.1"
+))]
 fn add_combination<R: Word>(row: &[R], y: Matrix<'_, R>, sum: &mut [R]) {
-    let run = |term: usize| y.words.get(y.starts.at(term)..).and_then(|run| run.get(..sum.len())).unwrap_or_default();
+    let run = |term: usize| {
+        y.words.get(y.starts.at(term)..).and_then(|run| run.get(..sum.len())).unwrap_or_default()
+    };
     let whole = row.len() / ROWS * ROWS;
     let mut sums = vec![R::ZERO; sum.len()];
     for term in (0..whole).step_by(ROWS) {
@@ -46,13 +54,20 @@ fn add_combination<R: Word>(row: &[R], y: Matrix<'_, R>, sum: &mut [R]) {
 }
 
 /// Adds to each sum the inner product of `row` and a column of `y`.
-#[multiversion::multiversion(targets("x86_64+avx512f+avx512dq+avx512bw+avx512vl", "x86_64+avx2", "x86_64+sse4.1"))]
+#[multiversion::multiversion(targets(
+    "x86_64+avx512f+avx512dq+avx512bw+avx512vl",
+    "x86_64+avx2",
+    "x86_64+sse4.1"
+))]
 fn add_dots<R: Word>(row: &[R], y: Matrix<'_, R>, sum: &mut [R]) {
-    let run = |column: usize| y.words.get(y.starts.at(column)..).and_then(|run| run.get(..row.len())).unwrap_or_default();
+    let run = |column: usize| {
+        y.words.get(y.starts.at(column)..).and_then(|run| run.get(..row.len())).unwrap_or_default()
+    };
     let mut groups = sum.chunks_exact_mut(ROWS);
     let mut column = 0;
     for group in &mut groups {
-        let runs = run(column).iter().zip(run(column + 1)).zip(run(column + 2)).zip(run(column + 3));
+        let runs =
+            run(column).iter().zip(run(column + 1)).zip(run(column + 2)).zip(run(column + 3));
         let mut sums = [R::ZERO; ROWS];
         for (&word, (((&a, &b), &c), &d)) in row.iter().zip(runs) {
             sums[0] = sums[0].add(word.mul(a));
@@ -66,6 +81,7 @@ fn add_dots<R: Word>(row: &[R], y: Matrix<'_, R>, sum: &mut [R]) {
         column += ROWS;
     }
     for (sum, column) in groups.into_remainder().iter_mut().zip(column..) {
-        *sum = row.iter().zip(run(column)).fold(*sum, |sum, (&word, &value)| sum.add(word.mul(value)));
+        *sum =
+            row.iter().zip(run(column)).fold(*sum, |sum, (&word, &value)| sum.add(word.mul(value)));
     }
 }

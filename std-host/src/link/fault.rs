@@ -1,4 +1,5 @@
-//! A transport that wraps a transport and misbehaves, with a seed, so that a failure can be repeated.
+//! A transport that wraps a transport and misbehaves, with a seed, so that a failure can be
+//! repeated.
 
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
@@ -84,12 +85,20 @@ impl<W: AsyncWrite + Unpin> FaultyWriter<W> {
             }
             self.pending.drain(..written);
         }
-        if self.cut { Pin::new(&mut self.inner).poll_shutdown(context) } else { Poll::Ready(Ok(())) }
+        if self.cut {
+            Pin::new(&mut self.inner).poll_shutdown(context)
+        } else {
+            Poll::Ready(Ok(()))
+        }
     }
 }
 
 impl<W: AsyncWrite + Unpin> AsyncWrite for FaultyWriter<W> {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         ready!(self.poll_pending(context))?;
         self.take(bytes);
         // What cannot leave now leaves before the next write, or at the flush.
@@ -125,10 +134,15 @@ impl<R> ShortReader<R> {
 }
 
 impl<R: AsyncRead + Unpin> AsyncRead for ShortReader<R> {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let most = 1 + (self.rng.next_u32() % 7) as usize;
         let mut bytes = [0; 7];
-        let mut few = ReadBuf::new(bytes.get_mut(..most.min(buffer.remaining())).unwrap_or(&mut []));
+        let mut few =
+            ReadBuf::new(bytes.get_mut(..most.min(buffer.remaining())).unwrap_or(&mut []));
         ready!(Pin::new(&mut self.inner).poll_read(context, &mut few))?;
         buffer.put_slice(few.filled());
         Poll::Ready(Ok(()))
@@ -163,7 +177,10 @@ mod tests {
         assert_eq!(through(Fault::Drop(4)).await, b"012356789");
         assert_eq!(through(Fault::Duplicate(4)).await, b"01234456789");
         let flipped = through(Fault::Flip(4)).await;
-        assert_eq!(flipped.iter().zip(b"0123456789").map(|(a, b)| (a ^ b).count_ones()).sum::<u32>(), 1);
+        assert_eq!(
+            flipped.iter().zip(b"0123456789").map(|(a, b)| (a ^ b).count_ones()).sum::<u32>(),
+            1
+        );
         assert_eq!(Fault::random(3, 10), Fault::random(3, 10));
     }
 }

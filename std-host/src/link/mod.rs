@@ -1,10 +1,12 @@
 //! Links between programs: where bytes come from, and for how long one waits for them.
 //!
-//! Everything above this room sees a [`Connection`]: a buffered reader and writer of `embedded-io-async` with time-outs.
-//! It is made from any pair of `tokio` halves, so a secure channel slides in between [`tcp`] and [`Connection::new`], and
-//! tests put a [`fault`] there, without a change to sessions. A [`Route`] puts an emulated line there ([`wan`]).
+//! Everything above this room sees a [`Connection`]: a buffered reader and writer of
+//! `embedded-io-async` with time-outs. It is made from any pair of `tokio` halves, so a secure
+//! channel slides in between [`tcp`] and [`Connection::new`], and tests put a [`fault`] there,
+//! without a change to sessions. A [`Route`] puts an emulated line there ([`wan`]).
 //!
-//! Links are plaintext: [`tcp`] refuses addresses beyond this machine and the emulator's network unless told otherwise.
+//! Links are plaintext: [`tcp`] refuses addresses beyond this machine and the emulator's network
+//! unless told otherwise.
 
 pub mod exchange;
 pub mod fault;
@@ -34,8 +36,9 @@ const BUFFER_BYTES: usize = 16 * 1024;
 pub enum LinkError {
     /// Links are plaintext, and the address is reachable by others.
     #[error(
-        "{address} is neither loopback nor the emulator's network 10.0.2.0/24, and links are plaintext: \
-         tunnel the connection (ssh -L), or accept that others can read and change it with --insecure-plaintext"
+        "{address} is neither loopback nor the emulator's network 10.0.2.0/24, and links are \
+         plaintext: tunnel the connection (ssh -L), or accept that others can read and change it \
+         with --insecure-plaintext"
     )]
     NotLocal {
         /// The address.
@@ -58,7 +61,9 @@ pub enum LinkError {
         source: io::Error,
     },
     /// Nobody answers.
-    #[error("cannot connect to {address}: {source}; check the address and that the program there runs")]
+    #[error(
+        "cannot connect to {address}: {source}; check the address and that the program there runs"
+    )]
     Connect {
         /// The address.
         address: String,
@@ -81,7 +86,8 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// A connection over any two halves. A read or write that makes no progress for `stall` fails as timed out.
+    /// A connection over any two halves. A read or write that makes no progress for `stall` fails
+    /// as timed out.
     pub fn new(
         reader: impl AsyncRead + Send + Unpin + 'static,
         writer: impl AsyncWrite + Send + Unpin + 'static,
@@ -90,13 +96,22 @@ impl Connection {
         let reader: Box<dyn AsyncRead + Send + Unpin> = Box::new(reader);
         let writer: Box<dyn AsyncWrite + Send + Unpin> = Box::new(writer);
         Self {
-            reader: Timeout::new(FromTokio::new(BufReader::with_capacity(BUFFER_BYTES, reader)), stall),
-            writer: Timeout::new(FromTokio::new(BufWriter::with_capacity(BUFFER_BYTES, writer)), stall),
+            reader: Timeout::new(
+                FromTokio::new(BufReader::with_capacity(BUFFER_BYTES, reader)),
+                stall,
+            ),
+            writer: Timeout::new(
+                FromTokio::new(BufWriter::with_capacity(BUFFER_BYTES, writer)),
+                stall,
+            ),
         }
     }
 
     /// A connection over a stream that is read and written.
-    pub fn over(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, stall: Duration) -> Self {
+    pub fn over(
+        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        stall: Duration,
+    ) -> Self {
         let (reader, writer) = tokio::io::split(stream);
         Self::new(reader, writer, stall)
     }

@@ -43,7 +43,8 @@ impl Route {
         }
     }
 
-    /// A connection over any two halves. A read or write that makes no progress for `stall` fails as timed out.
+    /// A connection over any two halves. A read or write that makes no progress for `stall` fails
+    /// as timed out.
     pub fn connection(
         &self,
         reader: impl AsyncRead + Send + Unpin + 'static,
@@ -56,8 +57,8 @@ impl Route {
         }
     }
 
-    /// Waits until all that was sent has arrived. A program that ends earlier takes with it what is still on an emulated
-    /// line, where the system would have sent it.
+    /// Waits until all that was sent has arrived. A program that ends earlier takes with it what is
+    /// still on an emulated line, where the system would have sent it.
     pub async fn drained(&self) {
         if let Some(wan) = self.wan {
             self.deliveries.done(wan).await;

@@ -52,16 +52,23 @@ impl Exposure {
         let address = address.to_canonical();
         let emulator = |ip: Ipv4Addr| ip.octets().starts_with(&[10, 0, 2]);
         let local = address.is_loopback() || matches!(address, IpAddr::V4(ip) if emulator(ip));
-        if local || self == Self::InsecurePlaintext { Ok(()) } else { Err(LinkError::NotLocal { address }) }
+        if local || self == Self::InsecurePlaintext {
+            Ok(())
+        } else {
+            Err(LinkError::NotLocal { address })
+        }
     }
 
     /// Says at every start what is not protected.
     pub fn announce(self) {
         match self {
-            Self::Local => tracing::warn!("links are plaintext: only this machine and the emulator's network are served"),
+            Self::Local => tracing::warn!(
+                "links are plaintext: only this machine and the emulator's network are served"
+            ),
             Self::InsecurePlaintext => {
                 tracing::warn!(
-                    "links are plaintext and open to other machines (--insecure-plaintext): anyone on the way can read and change them"
+                    "links are plaintext and open to other machines (--insecure-plaintext): \
+                     anyone on the way can read and change them"
                 );
             }
         }
@@ -81,17 +88,24 @@ async fn resolve(address: &str, exposure: Exposure) -> Result<Vec<SocketAddr>, L
 /// Small messages leave at once, and a peer that has vanished is noticed.
 fn tune(stream: &TcpStream) {
     let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE_INTERVAL);
-    let tuned = stream.set_nodelay(true).and_then(|()| SockRef::from(stream).set_tcp_keepalive(&keepalive));
+    let tuned =
+        stream.set_nodelay(true).and_then(|()| SockRef::from(stream).set_tcp_keepalive(&keepalive));
     if let Err(error) = tuned {
         tracing::debug!("socket options: {error}");
     }
 }
 
-/// Connects to `HOST:PORT` within `limit`; see [`Connection::new`] for `stall`. An [`Exposure`] is a route, too.
+/// Connects to `HOST:PORT` within `limit`; see [`Connection::new`] for `stall`. An [`Exposure`] is
+/// a route, too.
 ///
 /// # Errors
 /// [`LinkError::Resolve`], [`LinkError::NotLocal`], [`LinkError::Connect`].
-pub async fn connect(address: &str, route: impl Into<Route>, limit: Duration, stall: Duration) -> Result<Connection, LinkError> {
+pub async fn connect(
+    address: &str,
+    route: impl Into<Route>,
+    limit: Duration,
+    stall: Duration,
+) -> Result<Connection, LinkError> {
     let route = route.into();
     let addresses = resolve(address, route.exposure()).await?;
     let connected = tokio::time::timeout(limit, TcpStream::connect(addresses.as_slice())).await;
@@ -128,7 +142,10 @@ impl Listener {
     /// # Errors
     /// [`LinkError::Listen`] if the system does not say.
     pub fn local_address(&self) -> Result<SocketAddr, LinkError> {
-        self.listener.local_addr().map_err(|source| LinkError::Listen { address: "the chosen address".to_owned(), source })
+        self.listener.local_addr().map_err(|source| LinkError::Listen {
+            address: "the chosen address".to_owned(),
+            source,
+        })
     }
 
     /// The next connection of a permitted peer, for who serves one alone.
@@ -177,7 +194,8 @@ pub struct ServeLimits {
     pub grace: Duration,
 }
 
-/// Accepts connections, one task each, until `stop`; then waits a while for those that are under way.
+/// Accepts connections, one task each, until `stop`; then waits a while for those that are under
+/// way.
 pub async fn serve<F>(
     listener: Listener,
     limits: ServeLimits,
@@ -197,7 +215,11 @@ pub async fn serve<F>(
         let admission = if tasks.len() < most { Admission::Served } else { Admission::Full };
         // Beyond twice as many, not even a refusal is worth a task.
         if tasks.len() < most.saturating_mul(2) {
-            tasks.spawn(connection(self::connection(&listener.route, stream, limits.stall), peer, admission));
+            tasks.spawn(connection(
+                self::connection(&listener.route, stream, limits.stall),
+                peer,
+                admission,
+            ));
         }
     }
     let Listener { listener, route } = listener;
@@ -222,13 +244,33 @@ mod tests {
 
     #[test]
     fn only_this_machine_and_the_emulator_are_local() {
-        for local in ["127.0.0.1", "127.8.8.8", "::1", "10.0.2.2", "10.0.2.15", "::ffff:127.0.0.1", "::ffff:10.0.2.2"] {
+        for local in [
+            "127.0.0.1",
+            "127.8.8.8",
+            "::1",
+            "10.0.2.2",
+            "10.0.2.15",
+            "::ffff:127.0.0.1",
+            "::ffff:10.0.2.2",
+        ] {
             let ip: IpAddr = local.parse().expect("an address");
             assert!(Exposure::Local.check(ip).is_ok(), "{local}");
         }
-        for remote in ["0.0.0.0", "::", "10.0.3.2", "192.168.1.1", "8.8.8.8", "2001:db8::1", "::ffff:8.8.8.8", "169.254.1.1"] {
+        for remote in [
+            "0.0.0.0",
+            "::",
+            "10.0.3.2",
+            "192.168.1.1",
+            "8.8.8.8",
+            "2001:db8::1",
+            "::ffff:8.8.8.8",
+            "169.254.1.1",
+        ] {
             let ip: IpAddr = remote.parse().expect("an address");
-            assert!(matches!(Exposure::Local.check(ip), Err(LinkError::NotLocal { .. })), "{remote}");
+            assert!(
+                matches!(Exposure::Local.check(ip), Err(LinkError::NotLocal { .. })),
+                "{remote}"
+            );
             assert!(Exposure::InsecurePlaintext.check(ip).is_ok(), "{remote}");
         }
     }
@@ -237,9 +279,21 @@ mod tests {
     async fn listening_and_connecting_beyond_this_machine_needs_the_flag() {
         let listened = Listener::bind("0.0.0.0:0", Exposure::Local).await;
         assert!(matches!(listened, Err(LinkError::NotLocal { .. })), "{listened:?}");
-        let connected = connect("192.0.2.1:9", Exposure::Local, Duration::from_millis(50), Duration::from_millis(50)).await;
+        let connected = connect(
+            "192.0.2.1:9",
+            Exposure::Local,
+            Duration::from_millis(50),
+            Duration::from_millis(50),
+        )
+        .await;
         assert!(matches!(connected, Err(LinkError::NotLocal { .. })), "{connected:?}");
-        let connected = connect("no port here", Exposure::Local, Duration::from_millis(50), Duration::from_millis(50)).await;
+        let connected = connect(
+            "no port here",
+            Exposure::Local,
+            Duration::from_millis(50),
+            Duration::from_millis(50),
+        )
+        .await;
         assert!(matches!(connected, Err(LinkError::Resolve { .. })), "{connected:?}");
     }
 }

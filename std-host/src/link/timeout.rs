@@ -1,4 +1,5 @@
-//! Time-outs around a transport: a peer that stops in the middle is told apart from one that has nothing to say yet.
+//! Time-outs around a transport: a peer that stops in the middle is told apart from one that has
+//! nothing to say yet.
 
 use core::fmt;
 use core::time::Duration;
@@ -8,9 +9,9 @@ use embedded_io_async::{ErrorType, Read, Write};
 
 /// Bounds how long a read or write may take.
 ///
-/// Normally that is the *stall* limit: the longest silence within a message. Between messages a peer may be silent for
-/// longer; [`Timeout::await_message`] grants the first read of the next message more. A time-out is an
-/// [`io::ErrorKind::TimedOut`].
+/// Normally that is the *stall* limit: the longest silence within a message. Between messages a
+/// peer may be silent for longer; [`Timeout::await_message`] grants the first read of the next
+/// message more. A time-out is an [`io::ErrorKind::TimedOut`].
 pub struct Timeout<T> {
     inner: T,
     stall: Duration,
@@ -36,7 +37,10 @@ impl<T> Timeout<T> {
 
 impl<T> fmt::Debug for Timeout<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Timeout").field("stall", &self.stall).field("idle", &self.idle).finish_non_exhaustive()
+        f.debug_struct("Timeout")
+            .field("stall", &self.stall)
+            .field("idle", &self.idle)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,12 +1,14 @@
 //! An emulated wide-area link: what is written leaves at a bandwidth and arrives a delay later.
 //!
-//! The link is on the sending side: it shapes what the program that has it *sends*, for every connection on its own, and
-//! leaves what it receives alone. Where both ends have it, either direction is shaped once, as on a real line; where one
-//! end has it, that end's sends are, and the answers come back at once.
+//! The link is on the sending side: it shapes what the program that has it *sends*, for every
+//! connection on its own, and leaves what it receives alone. Where both ends have it, either
+//! direction is shaped once, as on a real line; where one end has it, that end's sends are, and the
+//! answers come back at once.
 //!
-//! A writer does not wait for the delay. It waits when more is under way than the line and [`QUEUE_BYTES`] of queue hold.
-//! Opening a connection takes no time, and nothing is lost or reordered. Timers count milliseconds: a byte arrives up to
-//! one late, never early, and these do not add up along a stream.
+//! A writer does not wait for the delay. It waits when more is under way than the line and
+//! [`QUEUE_BYTES`] of queue hold. Opening a connection takes no time, and nothing is lost or
+//! reordered. Timers count milliseconds: a byte arrives up to one late, never early, and these do
+//! not add up along a stream.
 
 use core::fmt;
 use core::pin::Pin;
@@ -50,7 +52,9 @@ impl fmt::Display for Wan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?} one way, ", self.delay)?;
         match self.bandwidth_bits {
-            Some(bits) if bits.is_multiple_of(1_000_000) => write!(f, "{} Mbit/s", bits / 1_000_000),
+            Some(bits) if bits.is_multiple_of(1_000_000) => {
+                write!(f, "{} Mbit/s", bits / 1_000_000)
+            }
             Some(bits) => write!(f, "{bits} bit/s"),
             None => f.write_str("any bandwidth"),
         }
@@ -77,14 +81,23 @@ impl Wan {
         usize::try_from(line).unwrap_or(usize::MAX).saturating_add(QUEUE_BYTES).min(MAX_BYTES)
     }
 
-    /// A writer whose bytes pass the line before they reach `inner`. A task carries them; it goes on after the writer was
-    /// dropped until everything has arrived, as a socket does.
+    /// A writer whose bytes pass the line before they reach `inner`. A task carries them; it goes
+    /// on after the writer was dropped until everything has arrived, as a socket does.
     ///
-    /// A failure of `inner` is told at the next write, flush or shutdown. A flush does not wait for arrivals, a shutdown
-    /// does. Like a socket this needs a `tokio` runtime around it.
-    pub fn wrap<W: AsyncWrite + Send + Unpin + 'static>(self, inner: W, deliveries: &Deliveries) -> WanWriter {
+    /// A failure of `inner` is told at the next write, flush or shutdown. A flush does not wait for
+    /// arrivals, a shutdown does. Like a socket this needs a `tokio` runtime around it.
+    pub fn wrap<W: AsyncWrite + Send + Unpin + 'static>(
+        self,
+        inner: W,
+        deliveries: &Deliveries,
+    ) -> WanWriter {
         let state = Mutex::new(State::new(deliveries.clone()));
-        let line = Arc::new(Line { wan: self, state, more: Notify::new(), dropped: CancellationToken::new() });
+        let line = Arc::new(Line {
+            wan: self,
+            state,
+            more: Notify::new(),
+            dropped: CancellationToken::new(),
+        });
         tokio::spawn(carry(line.clone(), inner));
         WanWriter { line }
     }
@@ -95,11 +108,15 @@ impl Wan {
 pub struct Deliveries(Arc<watch::Sender<()>>);
 
 impl Deliveries {
-    /// Waits until nothing is under way, or until a peer of a line like `wan` has taken nothing for too long.
+    /// Waits until nothing is under way, or until a peer of a line like `wan` has taken nothing for
+    /// too long.
     pub async fn done(&self, wan: Wan) {
-        let longest = wan.departure(wan.capacity_bytes()).saturating_add(wan.delay()).saturating_add(LINGER);
+        let longest =
+            wan.departure(wan.capacity_bytes()).saturating_add(wan.delay()).saturating_add(LINGER);
         if timeout(longest, self.0.closed()).await.is_err() {
-            tracing::warn!("a peer does not take what is on the emulated link, and does not get it");
+            tracing::warn!(
+                "a peer does not take what is on the emulated link, and does not get it"
+            );
         }
     }
 }
@@ -183,7 +200,8 @@ impl State {
         let mut leaves = self.free.max(Instant::now());
         for piece in bytes.chunks(PIECE_BYTES) {
             leaves = later(leaves, wan.departure(piece.len()));
-            self.pieces.push_back(Piece { bytes: piece.to_vec(), arrives: later(leaves, wan.delay()) });
+            self.pieces
+                .push_back(Piece { bytes: piece.to_vec(), arrives: later(leaves, wan.delay()) });
         }
         self.free = leaves;
         self.under_way += bytes.len();
@@ -221,7 +239,8 @@ impl Line {
         state.pieces.front().map(|piece| piece.arrives).or(state.end.map(|end| end.arrives))
     }
 
-    /// Appends what has arrived to `ready`. Returns how the stream ends, if nothing else is left of it.
+    /// Appends what has arrived to `ready`. Returns how the stream ends, if nothing else is left of
+    /// it.
     fn arrived(&self, ready: &mut Vec<u8>) -> Option<End> {
         let (now, mut state) = (Instant::now(), self.state());
         while ready.len() < BATCH_BYTES {
@@ -309,7 +328,11 @@ impl Drop for WanWriter {
 }
 
 impl AsyncWrite for WanWriter {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let (line, mut state) = (&self.line, self.line.state());
         if let Some(error) = state.failure() {
             return Poll::Ready(Err(error));

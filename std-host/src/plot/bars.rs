@@ -60,20 +60,28 @@ impl Bars {
         self.panels.iter().flat_map(|panel| &panel.bars)
     }
 
-    /// The bars as lines of text, at most `width` characters wide, but never narrower than is readable.
+    /// The bars as lines of text, at most `width` characters wide, but never narrower than is
+    /// readable.
     #[must_use]
     pub fn terminal(&self, width: usize) -> String {
         let widest = |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or(0);
-        let name_width = widest(&mut self.named().map(|(name, _)| measure_text_width(&plain(name)))).min(NAME_WIDTH);
+        let name_width =
+            widest(&mut self.named().map(|(name, _)| measure_text_width(&plain(name))))
+                .min(NAME_WIDTH);
         let value_width = widest(&mut self.named().map(|&(_, value)| grouped(value).len()));
         let columns = width.saturating_sub(name_width + value_width + 5).clamp(NARROWEST, WIDEST);
         let mut text = format!("{}\n", plain(&self.title));
         for panel in &self.panels {
             text.push_str(&format!("\n{}\n", plain(&panel.name)));
             for (name, value) in &panel.bars {
-                let name = pad_str(&plain(name), name_width, Alignment::Left, Some("…")).into_owned();
-                let value_text = pad_str(&grouped(*value), value_width, Alignment::Right, None).into_owned();
-                let row = format!("  {name} {value_text} {}", bar(length(*value) / panel.largest(), columns));
+                let name =
+                    pad_str(&plain(name), name_width, Alignment::Left, Some("…")).into_owned();
+                let value_text =
+                    pad_str(&grouped(*value), value_width, Alignment::Right, None).into_owned();
+                let row = format!(
+                    "  {name} {value_text} {}",
+                    bar(length(*value) / panel.largest(), columns)
+                );
                 text.push_str(row.trim_end());
                 text.push('\n');
             }
@@ -86,23 +94,52 @@ impl Bars {
     /// # Errors
     /// [`PlotError::Draw`].
     pub fn svg(&self) -> Result<String, PlotError> {
-        let rows = |bars: usize| i32::try_from(bars).unwrap_or(i32::MAX).saturating_mul(ROW_PIXELS).saturating_add(HEAD_PIXELS);
-        let height = self.panels.iter().fold(2 * HEAD_PIXELS, |sum, panel| sum.saturating_add(rows(panel.bars.len())));
+        let rows = |bars: usize| {
+            i32::try_from(bars)
+                .unwrap_or(i32::MAX)
+                .saturating_mul(ROW_PIXELS)
+                .saturating_add(HEAD_PIXELS)
+        };
+        let height = self
+            .panels
+            .iter()
+            .fold(2 * HEAD_PIXELS, |sum, panel| sum.saturating_add(rows(panel.bars.len())));
         svg::document((PIXELS_WIDE, height.unsigned_abs()), |root| {
-            root.draw(&Text::new(plain(&self.title), (16, HEAD_PIXELS / 2), svg::text(FONT_SIZE * 1.4, HPos::Left)))?;
+            root.draw(&Text::new(
+                plain(&self.title),
+                (16, HEAD_PIXELS / 2),
+                svg::text(FONT_SIZE * 1.4, HPos::Left),
+            ))?;
             let mut y = HEAD_PIXELS;
             for (index, panel) in self.panels.iter().enumerate() {
-                root.draw(&Text::new(plain(&panel.name), (16, y + HEAD_PIXELS / 2), svg::text(FONT_SIZE * 1.1, HPos::Left)))?;
+                root.draw(&Text::new(
+                    plain(&panel.name),
+                    (16, y + HEAD_PIXELS / 2),
+                    svg::text(FONT_SIZE * 1.1, HPos::Left),
+                ))?;
                 y += HEAD_PIXELS;
                 for (name, value) in &panel.bars {
-                    // The largest bar is as long as pixels are counted, and what is more than nothing is seen.
+                    // The largest bar is as long as pixels are counted, and what is more than
+                    // nothing is seen.
                     #[allow(clippy::cast_possible_truncation)]
-                    let end = NAME_PIXELS + (length(*value) / panel.largest() * BAR_PIXELS).ceil() as i32;
+                    let end =
+                        NAME_PIXELS + (length(*value) / panel.largest() * BAR_PIXELS).ceil() as i32;
                     let (top, bottom, middle) = (y + 3, y + ROW_PIXELS - 3, y + ROW_PIXELS / 2);
                     let name: String = plain(name).chars().take(NAME_WIDTH).collect();
-                    root.draw(&Text::new(name, (NAME_PIXELS - 8, middle), svg::text(FONT_SIZE, HPos::Right)))?;
-                    root.draw(&Rectangle::new([(NAME_PIXELS, top), (end, bottom)], colour(index).filled()))?;
-                    root.draw(&Text::new(grouped(*value), (end + 8, middle), svg::text(FONT_SIZE, HPos::Left)))?;
+                    root.draw(&Text::new(
+                        name,
+                        (NAME_PIXELS - 8, middle),
+                        svg::text(FONT_SIZE, HPos::Right),
+                    ))?;
+                    root.draw(&Rectangle::new(
+                        [(NAME_PIXELS, top), (end, bottom)],
+                        colour(index).filled(),
+                    ))?;
+                    root.draw(&Text::new(
+                        grouped(*value),
+                        (end + 8, middle),
+                        svg::text(FONT_SIZE, HPos::Left),
+                    ))?;
                     y += ROW_PIXELS;
                 }
             }

@@ -1,8 +1,8 @@
 //! Charts for people: curves and bars, as an SVG file and as text for a terminal.
 //!
-//! A series is told apart by its marker and its dashes, not by its colour alone. Values that cannot be drawn, such as a
-//! loss that is not a number, are left out. A name is shown without the characters that would steer a terminal or break
-//! the file.
+//! A series is told apart by its marker and its dashes, not by its colour alone. Values that cannot
+//! be drawn, such as a loss that is not a number, are left out. A name is shown without the
+//! characters that would steer a terminal or break the file.
 
 mod bars;
 mod scale;
@@ -83,7 +83,8 @@ impl Chart {
         save(path, &self.svg()?)
     }
 
-    /// The chart as lines of text, at most `width` characters wide, but never narrower than is readable.
+    /// The chart as lines of text, at most `width` characters wide, but never narrower than is
+    /// readable.
     #[must_use]
     pub fn terminal(&self, width: usize) -> String {
         terminal::curves(self, width)

@@ -14,9 +14,12 @@ pub struct Scale {
 }
 
 impl Scale {
-    /// An axis that holds all values, with some room around them if `margin` says so. Without values it is 0 to 1.
+    /// An axis that holds all values, with some room around them if `margin` says so. Without
+    /// values it is 0 to 1.
     pub fn of(values: impl Iterator<Item = f64>, margin: bool) -> Self {
-        let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
+        let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
+            (low.min(value), high.max(value))
+        });
         if low > high {
             return Self { range: 0.0..1.0 };
         }
@@ -38,20 +41,27 @@ impl Scale {
     /// Where a value lies: 0 is the axis' begin, `cells - 1` its end.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
     pub fn cell(&self, value: f64, cells: usize) -> usize {
-        let part = ((value - self.range.start) / (self.range.end - self.range.start)).clamp(0.0, 1.0);
+        let part =
+            ((value - self.range.start) / (self.range.end - self.range.start)).clamp(0.0, 1.0);
         (part * cells.saturating_sub(1) as f64).round() as usize
     }
 
-    /// A value of the axis as text: as many digits as the axis needs, powers of ten where there would be many zeros.
+    /// A value of the axis as text: as many digits as the axis needs, powers of ten where there
+    /// would be many zeros.
     pub fn number(&self, value: f64) -> String {
         let span = self.range.end - self.range.start;
         let largest = self.range.start.abs().max(self.range.end.abs());
         if value != 0.0 && !(1e-3..1e7).contains(&largest) {
             return format!("{value:.2e}");
         }
-        let decimals = [1e1, 1.0, 1e-1, 1e-2, 1e-3, 1e-4].iter().take_while(|&&scale| span < scale).count();
+        let decimals =
+            [1e1, 1.0, 1e-1, 1e-2, 1e-3, 1e-4].iter().take_while(|&&scale| span < scale).count();
         let text = format!("{value:.decimals$}");
-        if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+        if text.contains('.') {
+            text.trim_end_matches('0').trim_end_matches('.').to_owned()
+        } else {
+            text
+        }
     }
 }
 
@@ -59,7 +69,8 @@ impl Scale {
 pub fn grouped(value: f64) -> String {
     let text = format!("{value}");
     let digits = text.strip_prefix('-').unwrap_or(&text);
-    let (whole, fraction) = digits.split_once('.').map_or((digits, ""), |(whole, fraction)| (whole, fraction));
+    let (whole, fraction) =
+        digits.split_once('.').map_or((digits, ""), |(whole, fraction)| (whole, fraction));
     let mut out = String::from(if value < 0.0 { "-" } else { "" });
     for (index, digit) in whole.chars().enumerate() {
         if index > 0 && (whole.len() - index).is_multiple_of(3) {
@@ -97,12 +108,21 @@ mod tests {
 
     #[test]
     fn extremes_are_axes_too() {
-        for values in
-            [[1e15, -1e15], [1e15, 1e15], [0.0, 1e-300], [1e15, 1e15 - 1.0], [-1e-12, 1e-12], [1.0, 1.0 + 1e-12], [0.0, 0.0]]
-        {
+        for values in [
+            [1e15, -1e15],
+            [1e15, 1e15],
+            [0.0, 1e-300],
+            [1e15, 1e15 - 1.0],
+            [-1e-12, 1e-12],
+            [1.0, 1.0 + 1e-12],
+            [0.0, 0.0],
+        ] {
             let scale = scale(&values);
             let ticks = scale.ticks(8);
-            assert!(scale.range.start < scale.range.end && (1..=8).contains(&ticks.len()), "{values:?}: {ticks:?}");
+            assert!(
+                scale.range.start < scale.range.end && (1..=8).contains(&ticks.len()),
+                "{values:?}: {ticks:?}"
+            );
             for value in values {
                 assert!(scale.cell(value, 10) < 10 && !scale.number(value).is_empty());
             }

@@ -18,7 +18,8 @@ const NAME_CHARS: usize = 24;
 /// Pixels from a marker's middle to its edge.
 const MARKER: i32 = 4;
 
-/// Colours that people tell apart whatever colours they see (Okabe and Ito), and the lengths of dash and gap with each.
+/// Colours that people tell apart whatever colours they see (Okabe and Ito), and the lengths of
+/// dash and gap with each.
 const STYLES: [(RGBColor, (u32, u32)); 6] = [
     (RGBColor(0, 114, 178), (0, 0)),
     (RGBColor(213, 94, 0), (8, 5)),
@@ -39,7 +40,9 @@ pub fn document(
     {
         let root = SVGBackend::with_string(&mut text, size).into_drawing_area();
         let drawn = root.fill(&WHITE).map_err(Into::into).and_then(|()| draw(&root));
-        drawn.and_then(|()| root.present().map_err(Into::into)).map_err(|error| PlotError::Draw(error.to_string()))?;
+        drawn
+            .and_then(|()| root.present().map_err(Into::into))
+            .map_err(|error| PlotError::Draw(error.to_string()))?;
     }
     Ok(text)
 }
@@ -59,7 +62,10 @@ fn style(index: usize) -> (RGBColor, (u32, u32)) {
 }
 
 pub fn curves(chart: &Chart) -> Result<String, PlotError> {
-    let (x, y) = (Scale::of(chart.points().map(|(x, _)| x), false), Scale::of(chart.points().map(|(_, y)| y), true));
+    let (x, y) = (
+        Scale::of(chart.points().map(|(x, _)| x), false),
+        Scale::of(chart.points().map(|(_, y)| y), true),
+    );
     document(SIZE, |root| {
         let (left, right) = root.split_horizontally(SIZE.0 - LEGEND_WIDTH);
         let mut axes = ChartBuilder::on(&left)
@@ -79,7 +85,8 @@ pub fn curves(chart: &Chart) -> Result<String, PlotError> {
             .label_style((FONT, FONT_SIZE))
             .draw()?;
         for (index, series) in chart.series.iter().enumerate() {
-            let points: Vec<(i32, i32)> = series.drawable().map(|point| axes.backend_coord(&point)).collect();
+            let points: Vec<(i32, i32)> =
+                series.drawable().map(|point| axes.backend_coord(&point)).collect();
             line(root, index, &points)?;
             points.iter().try_for_each(|&point| root.draw(&marker(index, point)))?;
             let row = 60 + 24 * i32::try_from(index)?;
@@ -94,7 +101,11 @@ pub fn curves(chart: &Chart) -> Result<String, PlotError> {
 }
 
 /// A line through points, in pixels, dashed as its series is.
-fn line(root: &Area<'_>, index: usize, points: &[(i32, i32)]) -> Result<(), Box<dyn core::error::Error>> {
+fn line(
+    root: &Area<'_>,
+    index: usize,
+    points: &[(i32, i32)],
+) -> Result<(), Box<dyn core::error::Error>> {
     let (colour, (dash, gap)) = style(index);
     let line = colour.stroke_width(2);
     if dash == 0 {
@@ -105,7 +116,8 @@ fn line(root: &Area<'_>, index: usize, points: &[(i32, i32)]) -> Result<(), Box<
     Ok(())
 }
 
-/// One element of the document per marker: a circle, a square, a triangle, a rhomb, a ring, a frame.
+/// One element of the document per marker: a circle, a square, a triangle, a rhomb, a ring, a
+/// frame.
 fn marker<'a>(index: usize, (x, y): (i32, i32)) -> DynElement<'static, SVGBackend<'a>, (i32, i32)> {
     let colour = style(index).0;
     let corners = [(x - MARKER, y - MARKER), (x + MARKER, y + MARKER)];
@@ -115,7 +127,11 @@ fn marker<'a>(index: usize, (x, y): (i32, i32)) -> DynElement<'static, SVGBacken
         2 => TriangleMarker::new((x, y), MARKER + 2, colour.filled()).into_dyn(),
         3 => {
             let reach = MARKER + 1;
-            Polygon::new([(x - reach, y), (x, y - reach), (x + reach, y), (x, y + reach)], colour.filled()).into_dyn()
+            Polygon::new(
+                [(x - reach, y), (x, y - reach), (x + reach, y), (x, y + reach)],
+                colour.filled(),
+            )
+            .into_dyn()
         }
         4 => Circle::new((x, y), MARKER, colour.stroke_width(2)).into_dyn(),
         _ => Rectangle::new(corners, colour.stroke_width(1)).into_dyn(),

@@ -34,9 +34,13 @@ impl Grid {
     /// Dots between two cells, where nothing is yet.
     fn connect(&mut self, (column, row): (usize, usize), (to_column, to_row): (usize, usize)) {
         let steps = column.abs_diff(to_column).max(row.abs_diff(to_row));
-        let between = |from: usize, to: usize, step: usize| (from * (steps - step) + to * step + steps / 2) / steps;
+        let between = |from: usize, to: usize, step: usize| {
+            (from * (steps - step) + to * step + steps / 2) / steps
+        };
         for step in 1..steps {
-            if let Some(cell) = self.cell(between(column, to_column, step), between(row, to_row, step)) {
+            if let Some(cell) =
+                self.cell(between(column, to_column, step), between(row, to_row, step))
+            {
                 cell.get_or_insert(LINE);
             }
         }
@@ -57,16 +61,27 @@ fn marker(index: usize) -> char {
 }
 
 pub fn curves(chart: &Chart, width: usize) -> String {
-    let (x, y) = (Scale::of(chart.points().map(|(x, _)| x), false), Scale::of(chart.points().map(|(_, y)| y), true));
-    let y_ticks: Vec<(usize, String)> =
-        y.ticks(Y_TICKS).iter().map(|&tick| (ROWS - 1 - y.cell(tick, ROWS), y.number(tick))).collect();
+    let (x, y) = (
+        Scale::of(chart.points().map(|(x, _)| x), false),
+        Scale::of(chart.points().map(|(_, y)| y), true),
+    );
+    let y_ticks: Vec<(usize, String)> = y
+        .ticks(Y_TICKS)
+        .iter()
+        .map(|&tick| (ROWS - 1 - y.cell(tick, ROWS), y.number(tick)))
+        .collect();
     let label_width = y_ticks.iter().map(|(_, text)| text.len()).max().unwrap_or(0);
     let columns = width.saturating_sub(label_width + 2).clamp(NARROWEST, WIDEST);
     let mut grid = Grid { columns, cells: vec![None; columns * ROWS] };
     let curves: Vec<Vec<(usize, usize)>> = chart
         .series
         .iter()
-        .map(|series| series.drawable().map(|point| (x.cell(point.0, columns), ROWS - 1 - y.cell(point.1, ROWS))).collect())
+        .map(|series| {
+            series
+                .drawable()
+                .map(|point| (x.cell(point.0, columns), ROWS - 1 - y.cell(point.1, ROWS)))
+                .collect()
+        })
         .collect();
     for pair in curves.iter().flat_map(|curve| curve.windows(2)) {
         if let [from, to] = *pair {
@@ -81,14 +96,22 @@ pub fn curves(chart: &Chart, width: usize) -> String {
     line(&mut text, &plain(&chart.y_label));
     for (row, cells) in grid.cells.chunks(columns).enumerate() {
         let tick = y_ticks.iter().find(|(at, _)| *at == row);
-        let label = pad_str(tick.map_or("", |(_, text)| text), label_width, Alignment::Right, None).into_owned();
+        let label = pad_str(tick.map_or("", |(_, text)| text), label_width, Alignment::Right, None)
+            .into_owned();
         let drawn: String = cells.iter().map(|cell| cell.unwrap_or(' ')).collect();
         line(&mut text, &format!("{label} {}{drawn}", if tick.is_some() { '┤' } else { '│' }));
     }
     below(&mut text, &x, columns, label_width + 1);
-    line(&mut text, &pad_str(&plain(&chart.x_label), label_width + 2 + columns, Alignment::Center, None));
-    let mut names: Vec<String> =
-        chart.series.iter().enumerate().map(|(index, series)| format!("{} {}", marker(index), plain(&series.name))).collect();
+    line(
+        &mut text,
+        &pad_str(&plain(&chart.x_label), label_width + 2 + columns, Alignment::Center, None),
+    );
+    let mut names: Vec<String> = chart
+        .series
+        .iter()
+        .enumerate()
+        .map(|(index, series)| format!("{} {}", marker(index), plain(&series.name)))
+        .collect();
     if grid.cells.contains(&Some(SEVERAL)) {
         names.push(format!("{SEVERAL} several"));
     }
@@ -98,14 +121,21 @@ pub fn curves(chart: &Chart, width: usize) -> String {
 
 /// The axis below the drawing, and its numbers.
 fn below(text: &mut String, x: &Scale, columns: usize, indent: usize) {
-    let ticks: Vec<(usize, String)> =
-        x.ticks((columns / COLUMNS_PER_TICK).max(2)).iter().map(|&tick| (x.cell(tick, columns), x.number(tick))).collect();
-    let axis: String = (0..columns).map(|column| if ticks.iter().any(|(at, _)| *at == column) { '┬' } else { '─' }).collect();
+    let ticks: Vec<(usize, String)> = x
+        .ticks((columns / COLUMNS_PER_TICK).max(2))
+        .iter()
+        .map(|&tick| (x.cell(tick, columns), x.number(tick)))
+        .collect();
+    let axis: String = (0..columns)
+        .map(|column| if ticks.iter().any(|(at, _)| *at == column) { '┬' } else { '─' })
+        .collect();
     line(text, &format!("{}└{axis}", " ".repeat(indent)));
     let mut numbers = String::new();
     for (at, number) in ticks {
         // In the middle below its tick, with a gap to the one before, and not beyond the end.
-        let start = (indent + 1 + at).saturating_sub(number.len() / 2).min((indent + 1 + columns).saturating_sub(number.len()));
+        let start = (indent + 1 + at)
+            .saturating_sub(number.len() / 2)
+            .min((indent + 1 + columns).saturating_sub(number.len()));
         if numbers.is_empty() || start > numbers.len() {
             numbers.push_str(&" ".repeat(start.saturating_sub(numbers.len())));
             numbers.push_str(&number);

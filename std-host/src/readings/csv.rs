@@ -1,10 +1,15 @@
-//! Comma-separated numbers, one reading per line; a first line without any number is taken for headings.
+//! Comma-separated numbers, one reading per line; a first line without any number is taken for
+//! headings.
 
 use std::path::Path;
 
 use super::{Raw, ReadingsError};
 
-pub(super) fn read(bytes: &[u8], path: &Path, width: Option<usize>) -> Result<Raw<f32>, ReadingsError> {
+pub(super) fn read(
+    bytes: &[u8],
+    path: &Path,
+    width: Option<usize>,
+) -> Result<Raw<f32>, ReadingsError> {
     let text = core::str::from_utf8(bytes).map_err(|_| ReadingsError::Header {
         path: path.to_owned(),
         reason: "the file is not text; give comma-separated numbers".to_owned(),
@@ -19,7 +24,12 @@ pub(super) fn read(bytes: &[u8], path: &Path, width: Option<usize>) -> Result<Ra
         }
         let expected = *expected.get_or_insert(fields.len());
         if fields.len() != expected {
-            return Err(ReadingsError::RowLength { path: path.to_owned(), row: index + 1, expected, found: fields.len() });
+            return Err(ReadingsError::RowLength {
+                path: path.to_owned(),
+                row: index + 1,
+                expected,
+                found: fields.len(),
+            });
         }
         for (column, field) in fields.into_iter().enumerate() {
             let (row, column) = (index + 1, column + 1);
@@ -29,7 +39,8 @@ pub(super) fn read(bytes: &[u8], path: &Path, width: Option<usize>) -> Result<Ra
                 column,
                 text: field.chars().take(40).collect(),
             })?;
-            // Checked here, where the line is known: headings and blank lines shift the rows of the matrix.
+            // Checked here, where the line is known: headings and blank lines shift the rows of the
+            // matrix.
             if !value.is_finite() {
                 return Err(ReadingsError::NotFinite { path: path.to_owned(), row, column });
             }

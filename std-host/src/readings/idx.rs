@@ -1,6 +1,7 @@
 //! The `idx` format of the MNIST files, plain or compressed with gzip.
 //!
-//! Two zero bytes, a type, the number of dimensions, the dimensions as big-endian u32, the values (big-endian).
+//! Two zero bytes, a type, the number of dimensions, the dimensions as big-endian u32, the values
+//! (big-endian).
 
 use std::io::Read as _;
 use std::path::Path;
@@ -12,11 +13,13 @@ const F32: u8 = 0x0D;
 const F64: u8 = 0x0E;
 
 pub(super) fn read<T: Real>(bytes: &[u8], path: &Path) -> Result<Raw<T>, ReadingsError> {
-    let refuse = |reason: &str| ReadingsError::Header { path: path.to_owned(), reason: reason.to_owned() };
+    let refuse =
+        |reason: &str| ReadingsError::Header { path: path.to_owned(), reason: reason.to_owned() };
     let damaged = || refuse("the idx header is cut or damaged; fetch the file again");
     let unpacked;
     let bytes = if bytes.starts_with(&[0x1F, 0x8B]) {
-        unpacked = unpack(bytes).ok_or_else(|| refuse("the gzip data is cut or damaged; fetch the file again"))?;
+        unpacked = unpack(bytes)
+            .ok_or_else(|| refuse("the gzip data is cut or damaged; fetch the file again"))?;
         unpacked.as_slice()
     } else {
         bytes
@@ -35,7 +38,11 @@ pub(super) fn read<T: Real>(bytes: &[u8], path: &Path) -> Result<Raw<T>, Reading
         U8 => 1,
         F32 => 4,
         F64 => 8,
-        _ => return Err(refuse("the values are not bytes, float32 or float64; convert the file to .npy")),
+        _ => {
+            return Err(refuse(
+                "the values are not bytes, float32 or float64; convert the file to .npy",
+            ));
+        }
     };
     let (width, count) = shape(&dims).ok_or_else(damaged)?;
     let expected = count.checked_mul(element).ok_or_else(damaged)?;
@@ -45,7 +52,12 @@ pub(super) fn read<T: Real>(bytes: &[u8], path: &Path) -> Result<Raw<T>, Reading
     // A float64 beyond single precision becomes infinite and is refused with its row and column.
     let values = match kind {
         U8 => rest.iter().map(|&byte| T::of(f64::from(byte))).collect(),
-        F32 => rest.as_chunks().0.iter().map(|&word| T::of(f64::from(f32::from_be_bytes(word)))).collect(),
+        F32 => rest
+            .as_chunks()
+            .0
+            .iter()
+            .map(|&word| T::of(f64::from(f32::from_be_bytes(word))))
+            .collect(),
         _ => rest.as_chunks().0.iter().map(|&word| T::of(f64::from_be_bytes(word))).collect(),
     };
     Ok(Raw { width, values, divide: if kind == U8 { 255.0 } else { 1.0 } })

@@ -1,7 +1,8 @@
 //! NumPy's `.npy`, versions 1 to 3: floats, integers or booleans, little-endian, C order.
 //!
-//! Format: <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>. The header is a Python
-//! dictionary with three keys; reading just these keeps a parser generator out of every build of this program.
+//! Format: <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>. The header is
+//! a Python dictionary with three keys; reading just these keeps a parser generator out of every
+//! build of this program.
 
 use std::path::Path;
 
@@ -9,20 +10,33 @@ use super::{Raw, ReadingsError, Real, shape};
 
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
 
-pub(super) fn read<T: Real>(bytes: &[u8], path: &Path, width: Option<usize>) -> Result<Raw<T>, ReadingsError> {
-    let refuse = |reason: &str| ReadingsError::Header { path: path.to_owned(), reason: reason.to_owned() };
-    let (header, data) = split(bytes).ok_or_else(|| refuse("the .npy header is cut or damaged; write the file again"))?;
+pub(super) fn read<T: Real>(
+    bytes: &[u8],
+    path: &Path,
+    width: Option<usize>,
+) -> Result<Raw<T>, ReadingsError> {
+    let refuse =
+        |reason: &str| ReadingsError::Header { path: path.to_owned(), reason: reason.to_owned() };
+    let (header, data) = split(bytes)
+        .ok_or_else(|| refuse("the .npy header is cut or damaged; write the file again"))?;
     if value(header, "fortran_order").is_none_or(|value| !value.starts_with("False")) {
         return Err(refuse("the array is in Fortran order; save numpy.ascontiguousarray(array)"));
     }
-    let dims = dims(header).ok_or_else(|| refuse("the .npy header states no usable shape; write the file again"))?;
+    let dims = dims(header)
+        .ok_or_else(|| refuse("the .npy header states no usable shape; write the file again"))?;
     let (row, count) = match (dims.as_slice(), width) {
         // A vector is one reading, unless readings have one value.
         (&[length], None) => (length, length),
-        (&[length], Some(width)) => (if length == width || width == 0 { length } else { 1 }, length),
-        _ => shape(&dims).ok_or_else(|| refuse("the array has no dimension or too many values; save rows of values"))?,
+        (&[length], Some(width)) => {
+            (if length == width || width == 0 { length } else { 1 }, length)
+        }
+        _ => shape(&dims).ok_or_else(|| {
+            refuse("the array has no dimension or too many values; save rows of values")
+        })?,
     };
-    let descr = value(header, "descr").and_then(|value| value.strip_prefix(['\'', '"'])).unwrap_or_default();
+    let descr = value(header, "descr")
+        .and_then(|value| value.strip_prefix(['\'', '"']))
+        .unwrap_or_default();
     let descr = descr.split(['\'', '"']).next().unwrap_or_default();
     let (element, values): (usize, Convert<T>) = match descr {
         "<f4" => (4, |data| convert(data, |bytes| f64::from(f32::from_le_bytes(bytes)))),
@@ -38,13 +52,21 @@ pub(super) fn read<T: Real>(bytes: &[u8], path: &Path, width: Option<usize>) -> 
         "<u8" => (8, |data| convert(data, |bytes| u64::from_le_bytes(bytes) as f64)),
         #[allow(clippy::cast_precision_loss)]
         "<i8" => (8, |data| convert(data, |bytes| i64::from_le_bytes(bytes) as f64)),
-        _ => return Err(refuse("the array is not of floats, integers or booleans (little-endian); save array.astype('<f4')")),
+        _ => {
+            return Err(refuse(
+                "the array is not of floats, integers or booleans (little-endian); save \
+                 array.astype('<f4')",
+            ));
+        }
     };
-    let expected = count.checked_mul(element).ok_or_else(|| refuse("the array has too many values; save fewer rows"))?;
+    let expected = count
+        .checked_mul(element)
+        .ok_or_else(|| refuse("the array has too many values; save fewer rows"))?;
     if data.len() != expected {
         return Err(ReadingsError::Length { path: path.to_owned(), expected, found: data.len() });
     }
-    // A number beyond the precision asked for becomes infinite and is refused with its row and column.
+    // A number beyond the precision asked for becomes infinite and is refused with its row and
+    // column.
     Ok(Raw { width: row, values: values(data), divide: 1.0 })
 }
 
@@ -58,7 +80,8 @@ fn convert<T: Real, const N: usize>(data: &[u8], value: impl Fn([u8; N]) -> f64)
 /// A version 1 file of float32 rows.
 pub(super) fn bytes(width: usize, values: &[f32]) -> Vec<u8> {
     let rows = values.len() / width.max(1);
-    let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {width}), }}");
+    let mut header =
+        format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {width}), }}");
     // Magic, version and length take 10 bytes; the whole is padded to 64 and ends with a newline.
     while !(10 + header.len() + 1).is_multiple_of(64) {
         header.push(' ');
@@ -93,11 +116,18 @@ fn split(bytes: &[u8]) -> Option<(&str, &[u8])> {
 
 /// What follows `'key':`.
 fn value<'a>(header: &'a str, key: &str) -> Option<&'a str> {
-    let (_, after) = header.split_once(&format!("'{key}'")).or_else(|| header.split_once(&format!("\"{key}\"")))?;
+    let (_, after) = header
+        .split_once(&format!("'{key}'"))
+        .or_else(|| header.split_once(&format!("\"{key}\"")))?;
     Some(after.trim_start().strip_prefix(':')?.trim_start())
 }
 
 fn dims(header: &str) -> Option<Vec<usize>> {
     let (inside, _) = value(header, "shape")?.strip_prefix('(')?.split_once(')')?;
-    inside.split(',').map(str::trim).filter(|dim| !dim.is_empty()).map(|dim| dim.parse().ok()).collect()
+    inside
+        .split(',')
+        .map(str::trim)
+        .filter(|dim| !dim.is_empty())
+        .map(|dim| dim.parse().ok())
+        .collect()
 }

@@ -111,7 +111,11 @@ impl<W: Ring> Queue<W> {
             return Err(SessionError::Refused(refusal));
         }
         let replaced = CancellationToken::new();
-        core::mem::replace(&mut *self.current.lock().unwrap_or_else(PoisonError::into_inner), replaced.clone()).cancel();
+        core::mem::replace(
+            &mut *self.current.lock().unwrap_or_else(PoisonError::into_inner),
+            replaced.clone(),
+        )
+        .cancel();
         servers::greet(writer, ours).await?;
         tracing::info!(console = %hello.name, "connected");
         let ended = tokio::select! {

@@ -24,7 +24,10 @@ pub struct Question<W> {
 
 impl<W> core::fmt::Debug for Question<W> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Question").field("id", &self.id).field("recipient", &self.recipient).finish_non_exhaustive()
+        f.debug_struct("Question")
+            .field("id", &self.id)
+            .field("recipient", &self.recipient)
+            .finish_non_exhaustive()
     }
 }
 
@@ -50,15 +53,27 @@ pub trait Evaluator: Send + Sync + 'static {
     /// Tells this run of the server from the next.
     fn instance(&self) -> u64;
 
-    /// This server's share of the output: [`Task::outputs`] words. Ends in time, whatever the other server does.
-    fn evaluate(&self, question: Question<Self::Word>) -> impl Future<Output = Result<Vec<Self::Word>, Reason>> + Send;
+    /// This server's share of the output: [`Task::outputs`] words. Ends in time, whatever the other
+    /// server does.
+    fn evaluate(
+        &self,
+        question: Question<Self::Word>,
+    ) -> impl Future<Output = Result<Vec<Self::Word>, Reason>> + Send;
 
     /// Serves a connection that the other server opened with `hello`, to its end.
-    fn accept(&self, connection: Connection, hello: ServerHello, stop: CancellationToken) -> impl Future<Output = ()> + Send;
+    fn accept(
+        &self,
+        connection: Connection,
+        hello: ServerHello,
+        stop: CancellationToken,
+    ) -> impl Future<Output = ()> + Send;
 
     /// What goes on beside the queries, until `stop`.
     ///
     /// # Errors
     /// [`PeerError`] if the two servers do not belong together: no later attempt can help.
-    fn run(self: Arc<Self>, stop: CancellationToken) -> impl Future<Output = Result<(), PeerError>> + Send;
+    fn run(
+        self: Arc<Self>,
+        stop: CancellationToken,
+    ) -> impl Future<Output = Result<(), PeerError>> + Send;
 }

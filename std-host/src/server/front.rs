@@ -1,7 +1,8 @@
 //! What data parties and consoles see of a server.
 //!
-//! A connection is a task; a data party may ask one query after the other on it. A query is registered when its half is
-//! complete, and its number is used then: what is cut, or not for this server, leaves nothing behind.
+//! A connection is a task; a data party may ask one query after the other on it. A query is
+//! registered when its half is complete, and its number is used then: what is cut, or not for this
+//! server, leaves nothing behind.
 
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -16,7 +17,9 @@ use sharelet_core::session::{SessionError, refuse};
 use sharelet_core::share::Party;
 use sharelet_core::wire::control::Refusal;
 use sharelet_core::wire::frame::HEADER_BYTES;
-use sharelet_core::wire::query::{Half, QUERY_HEADER_BYTES, QueryHeader, Reason, Recipient, SEED_BYTES, Status, is_query};
+use sharelet_core::wire::query::{
+    Half, QUERY_HEADER_BYTES, QueryHeader, Reason, Recipient, SEED_BYTES, Status, is_query,
+};
 use sharelet_core::wire::{self, WireError};
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroize as _;
@@ -28,7 +31,8 @@ use super::seen::Seen;
 use crate::link::tcp::{self, Admission, Listener};
 use crate::link::{Connection, Reader, Writer};
 
-/// Most bytes of a refused query that are read, so that the refusal arrives before the connection ends.
+/// Most bytes of a refused query that are read, so that the refusal arrives before the connection
+/// ends.
 const MOST_DRAINED: usize = 1 << 20;
 
 /// What a server allows data parties.
@@ -87,9 +91,17 @@ impl<E: Evaluator> Server<E> {
     ///
     /// # Errors
     /// [`PeerError`] if the other server does not belong to this one.
-    pub async fn serve(self: Arc<Self>, listener: Listener, stop: CancellationToken) -> Result<(), PeerError> {
+    pub async fn serve(
+        self: Arc<Self>,
+        listener: Listener,
+        stop: CancellationToken,
+    ) -> Result<(), PeerError> {
         let limits = self.limits;
-        let serve = tcp::ServeLimits { connections: limits.connections, stall: limits.stall, grace: limits.grace };
+        let serve = tcp::ServeLimits {
+            connections: limits.connections,
+            stall: limits.stall,
+            grace: limits.grace,
+        };
         let connection = |connection, peer, admission| {
             let (server, stop) = (self.clone(), stop.clone());
             async move { server.connection(connection, peer, admission, stop).await }
@@ -101,7 +113,8 @@ impl<E: Evaluator> Server<E> {
             }
             ended
         };
-        let ((), ended) = tokio::join!(tcp::serve(listener, serve, stop.clone(), connection), evaluating);
+        let ((), ended) =
+            tokio::join!(tcp::serve(listener, serve, stop.clone(), connection), evaluating);
         ended
     }
 
@@ -115,23 +128,35 @@ impl<E: Evaluator> Server<E> {
         let mut head = [0; HEADER_BYTES];
         connection.reader.await_message(self.limits.hello);
         match connection.reader.read_exact(&mut head).await {
-            Ok(()) if is_query(head[0]) => match self.queries(connection, head, admission, stop).await {
-                Ok(()) => tracing::debug!(%peer, "closed"),
-                Err(error) => tracing::warn!(%peer, "data party: {error}"),
-            },
+            Ok(()) if is_query(head[0]) => {
+                match self.queries(connection, head, admission, stop).await {
+                    Ok(()) => tracing::debug!(%peer, "closed"),
+                    Err(error) => tracing::warn!(%peer, "data party: {error}"),
+                }
+            }
             Ok(()) => self.other(connection, head, peer, stop).await,
             Err(error) => tracing::debug!(%peer, "nothing was asked: {error:?}"),
         }
     }
 
     /// A connection from the other server or from a console.
-    async fn other(&self, mut connection: Connection, head: [u8; HEADER_BYTES], peer: SocketAddr, stop: CancellationToken) {
+    async fn other(
+        &self,
+        mut connection: Connection,
+        head: [u8; HEADER_BYTES],
+        peer: SocketAddr,
+        stop: CancellationToken,
+    ) {
         let hello = match servers::receive_opening(&mut connection.reader, head).await {
-            Ok(Opening::Server(hello)) => return self.evaluator.accept(connection, hello, stop).await,
+            Ok(Opening::Server(hello)) => {
+                return self.evaluator.accept(connection, hello, stop).await;
+            }
             Ok(Opening::Console(hello)) => hello,
             Err(error) => {
                 let refusal = match error {
-                    SessionError::Wire(WireError::Version { .. }) => Refusal::Version { ours: wire::VERSION },
+                    SessionError::Wire(WireError::Version { .. }) => {
+                        Refusal::Version { ours: wire::VERSION }
+                    }
                     _ => Refusal::Protocol,
                 };
                 let _ = refuse(&mut connection.writer, refusal).await;
@@ -140,7 +165,9 @@ impl<E: Evaluator> Server<E> {
             }
         };
         let ended = match &self.queue {
-            Some(queue) => queue.serve(&mut connection, &hello, &self.evaluator.hello(), &stop).await,
+            Some(queue) => {
+                queue.serve(&mut connection, &hello, &self.evaluator.hello(), &stop).await
+            }
             None => {
                 let _ = refuse(&mut connection.writer, Refusal::UnknownConsole).await;
                 Err(SessionError::Refused(Refusal::UnknownConsole))
@@ -254,7 +281,9 @@ impl<E: Evaluator> Server<E> {
         match (header.recipient, &self.queue) {
             (Recipient::DataParty, _) => Ok(None),
             (Recipient::Console, None) => Err(Reason::NoConsole),
-            (Recipient::Console, Some(queue)) => queue.reserve().map(Some).ok_or(Reason::ConsoleFull),
+            (Recipient::Console, Some(queue)) => {
+                queue.reserve().map(Some).ok_or(Reason::ConsoleFull)
+            }
         }
     }
 
@@ -292,7 +321,8 @@ async fn read_exact(reader: &mut Reader, buffer: &mut [u8]) -> Result<(), Sessio
     })
 }
 
-/// Reads what a refused data party still sends: a connection that is closed over unread bytes loses the refusal.
+/// Reads what a refused data party still sends: a connection that is closed over unread bytes loses
+/// the refusal.
 async fn drain(reader: &mut Reader) {
     let (mut buffer, mut drained) = ([0; 4096], 0);
     while drained < MOST_DRAINED {

@@ -1,7 +1,8 @@
 //! Server 1's halves of queries, which wait until server 0 asks for them.
 //!
-//! One that nobody asks for in time is dropped; what asks for one that does not come in time is told so. A lane that is ready may
-//! be given a half before server 0 has asked for it, on the lane that server 0 will most likely ask on: if so, it saves a delay.
+//! One that nobody asks for in time is dropped; what asks for one that does not come in time is
+//! told so. A lane that is ready may be given a half before server 0 has asked for it, on the lane
+//! that server 0 will most likely ask on: if so, it saves a delay.
 
 use core::time::Duration;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -50,13 +51,21 @@ pub struct Guess<W> {
 
 impl<W> core::fmt::Debug for Guess<W> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Guess").field("id", &self.id).field("recipient", &self.recipient).finish_non_exhaustive()
+        f.debug_struct("Guess")
+            .field("id", &self.id)
+            .field("recipient", &self.recipient)
+            .finish_non_exhaustive()
     }
 }
 
 impl<W> Default for Halves<W> {
     fn default() -> Self {
-        Self { waiting: Mutex::default(), arrived: Notify::new(), wanted: Mutex::default(), ready: Mutex::default() }
+        Self {
+            waiting: Mutex::default(),
+            arrived: Notify::new(),
+            wanted: Mutex::default(),
+            ready: Mutex::default(),
+        }
     }
 }
 
@@ -85,8 +94,8 @@ impl<W> Drop for Wanted<'_, W> {
 }
 
 impl<W: Ring> Halves<W> {
-    /// Lane `number` is ready: what it may begin with comes out, if there is something before server 0 asks. Nothing does if the lane
-    /// is `wary`.
+    /// Lane `number` is ready: what it may begin with comes out, if there is something before
+    /// server 0 asks. Nothing does if the lane is `wary`.
     pub fn offer(&self, number: usize, wary: bool) -> oneshot::Receiver<Guess<W>> {
         let (slot, guess) = oneshot::channel();
         if wary {
@@ -101,17 +110,25 @@ impl<W: Ring> Halves<W> {
         self.waiting().remove(&id)
     }
 
-    /// Gives a half that has arrived to the first lane that is ready. With several under way it would too often be the wrong one.
+    /// Gives a half that has arrived to the first lane that is ready. With several under way it
+    /// would too often be the wrong one.
     fn guess(&self, id: QueryId) {
         let guess = match self.waiting().iter().next() {
-            Some((&id, Waiting { recipient, share, .. })) => Guess { id, recipient: *recipient, share: share.clone() },
+            Some((&id, Waiting { recipient, share, .. })) => {
+                Guess { id, recipient: *recipient, share: share.clone() }
+            }
             None => return,
         };
-        if guess.id != id || self.waiting().len() > 1 || !self.wanted.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
+        if guess.id != id
+            || self.waiting().len() > 1
+            || !self.wanted.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+        {
             return;
         }
         let mut guess = guess;
-        while let Some((_, slot)) = self.ready.lock().unwrap_or_else(PoisonError::into_inner).pop_first() {
+        while let Some((_, slot)) =
+            self.ready.lock().unwrap_or_else(PoisonError::into_inner).pop_first()
+        {
             // A lane that is busy meanwhile gives it back.
             match slot.send(guess) {
                 Ok(()) => return,
@@ -129,9 +146,14 @@ impl<W> Halves<W> {
     /// The half of query `id`, which may be on its way for as long as `pair`.
     ///
     /// # Errors
-    /// [`Reason::NoPartner`] if it does not come in time; [`Reason::HalvesDiffer`] if it names another recipient: then its data
-    /// party is told, too.
-    pub async fn take(&self, id: QueryId, recipient: Recipient, pair: Duration) -> Result<Waiting<W>, Reason> {
+    /// [`Reason::NoPartner`] if it does not come in time; [`Reason::HalvesDiffer`] if it names
+    /// another recipient: then its data party is told, too.
+    pub async fn take(
+        &self,
+        id: QueryId,
+        recipient: Recipient,
+        pair: Duration,
+    ) -> Result<Waiting<W>, Reason> {
         self.wanted.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
         let _wanted = Wanted(self, id);
         let arrives = async {
@@ -152,11 +174,17 @@ impl<W> Halves<W> {
         Ok(half)
     }
 
-    /// Lets a half wait, and gives the answer that comes of it: for as long as `pair` until it is asked for, then `phase`.
+    /// Lets a half wait, and gives the answer that comes of it: for as long as `pair` until it is
+    /// asked for, then `phase`.
     ///
     /// # Errors
     /// [`Reason`].
-    pub async fn answer(&self, question: Question<W>, pair: Duration, phase: Duration) -> Result<Vec<W>, Reason>
+    pub async fn answer(
+        &self,
+        question: Question<W>,
+        pair: Duration,
+        phase: Duration,
+    ) -> Result<Vec<W>, Reason>
     where
         W: Ring,
     {
@@ -175,7 +203,8 @@ impl<W> Halves<W> {
             Err(_) => {
                 drop(registered);
                 let answer = tokio::time::timeout(phase, answer).await;
-                answer.map_or(Err(Reason::PeerLost), |answer| answer.unwrap_or(Err(Reason::PeerLost)))
+                answer
+                    .map_or(Err(Reason::PeerLost), |answer| answer.unwrap_or(Err(Reason::PeerLost)))
             }
         }
     }

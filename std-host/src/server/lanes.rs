@@ -1,4 +1,5 @@
-//! Server 0's lanes: connections to server 1 on which sessions are prepared, and the queries that they are given.
+//! Server 0's lanes: connections to server 1 on which sessions are prepared, and the queries that
+//! they are given.
 
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -28,7 +29,8 @@ pub struct Job<W> {
 /// A lane whose session is prepared.
 type Slot<W> = oneshot::Sender<Job<W>>;
 
-/// Prepared sessions. A query goes to the lane with the lowest number: with a shared model, server 1 begins on that one, too.
+/// Prepared sessions. A query goes to the lane with the lowest number: with a shared model, server
+/// 1 begins on that one, too.
 pub struct Slots<W> {
     slots: Mutex<BTreeMap<usize, Slot<W>>>,
     prepared: Notify,
@@ -124,7 +126,12 @@ impl Pauses {
     }
 
     /// Waits after a failure, less long if there were `sessions` before it; `false` after `stop`.
-    pub async fn wait(&mut self, error: &PeerError, sessions: u64, stop: &CancellationToken) -> bool {
+    pub async fn wait(
+        &mut self,
+        error: &PeerError,
+        sessions: u64,
+        stop: &CancellationToken,
+    ) -> bool {
         if sessions > 0 {
             self.pauses = self.builder.build();
         }
@@ -141,12 +148,14 @@ impl Pauses {
     }
 }
 
-/// Waits until the other server ends the connection: while a session waits for a query, it has nothing to say.
+/// Waits until the other server ends the connection: while a session waits for a query, it has
+/// nothing to say.
 pub async fn gone(reader: &mut Reader) {
     let _ = said(reader).await;
 }
 
-/// Waits for the first byte that the other server says while a session waits for a query; `None` if it ends the connection.
+/// Waits for the first byte that the other server says while a session waits for a query; `None` if
+/// it ends the connection.
 pub async fn said(reader: &mut Reader) -> Option<u8> {
     let mut first = [0; 1];
     reader.await_message(IDLE);

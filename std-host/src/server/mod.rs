@@ -1,8 +1,10 @@
 //! One of two servers that do not collude.
 //!
-//! Inference on inputs of which each holds a share: [`front`] is what data parties and consoles see, the same for either party;
-//! it asks an [`evaluator`]. With a model that server 1 owns these are [`party0`] and [`party1`], between which the session of a
-//! device and a host runs, prepared ahead; a model that both servers share is in [`shared`]. Data for training comes by [`upload`]; [`training`] computes with it.
+//! Inference on inputs of which each holds a share: [`front`] is what data parties and consoles
+//! see, the same for either party; it asks an [`evaluator`]. With a model that server 1 owns these
+//! are [`party0`] and [`party1`], between which the session of a device and a host runs, prepared
+//! ahead; a model that both servers share is in [`shared`]. Data for training comes by [`upload`];
+//! [`training`] computes with it.
 
 pub mod console_queue;
 pub mod evaluator;

@@ -1,4 +1,5 @@
-//! Session numbers of server 0, which has many sessions at once: each number is used once, in any order.
+//! Session numbers of server 0, which has many sessions at once: each number is used once, in any
+//! order.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +11,8 @@ const MOST_GAPS: usize = 1024;
 
 /// A session counter that several sessions take numbers from.
 ///
-/// What is on record is the lowest number above all that were used: after a restart the gaps below are lost, not reused.
+/// What is on record is the lowest number above all that were used: after a restart the gaps below
+/// are lost, not reused.
 #[derive(Debug)]
 pub struct Numbers<C>(Mutex<State<C>>);
 

@@ -1,7 +1,8 @@
 //! Server 0, which has no model: it keeps lanes of prepared sessions to server 1.
 //!
-//! A lane connects, prepares a session, and waits for a query; so an inference has the online phase alone. What fails is
-//! tried again with a new connection and the next session number, after a pause that grows.
+//! A lane connects, prepares a session, and waits for a query; so an inference has the online phase
+//! alone. What fails is tried again with a new connection and the next session number, after a
+//! pause that grows.
 
 use core::time::Duration;
 use std::sync::Arc;
@@ -114,7 +115,9 @@ impl PeerError {
             Self::Greeting(error) => matches!(error, Greeting::Io(_) | Greeting::Closed),
             Self::Session(error) => match error {
                 SessionError::Transport(_) | SessionError::Closed => true,
-                SessionError::Wire(error) => !matches!(error, WireError::NotSharelet | WireError::Version { .. }),
+                SessionError::Wire(error) => {
+                    !matches!(error, WireError::NotSharelet | WireError::Version { .. })
+                }
                 SessionError::Refused(refusal) => matches!(
                     refusal,
                     Refusal::NoCorrelations
@@ -133,7 +136,8 @@ impl PeerError {
     #[must_use]
     pub(super) fn reason(&self) -> Reason {
         match self {
-            Self::Session(SessionError::Refused(Refusal::NoCorrelations)) | Self::Correlations(_) => Reason::NoCorrelations,
+            Self::Session(SessionError::Refused(Refusal::NoCorrelations))
+            | Self::Correlations(_) => Reason::NoCorrelations,
             Self::Session(SessionError::Refused(Refusal::NoHalf)) => Reason::NoPartner,
             Self::Session(SessionError::Refused(Refusal::HalvesDiffer)) => Reason::HalvesDiffer,
             _ => Reason::PeerLost,
@@ -153,18 +157,35 @@ pub struct Party0 {
 
 impl core::fmt::Debug for Party0 {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Party0").field("settings", &self.settings).field("identity", &self.identity).finish_non_exhaustive()
+        f.debug_struct("Party0")
+            .field("settings", &self.settings)
+            .field("identity", &self.identity)
+            .finish_non_exhaustive()
     }
 }
 
 impl Party0 {
     /// Server 0 with the key that it shares with the dealer, and the counter of its sessions.
     #[must_use]
-    pub fn new(settings: Settings, identity: Identity, counter: FileCounter, task: Task, instance: u64) -> Arc<Self> {
-        Arc::new(Self { settings, identity, numbers: Numbers::new(counter), task, instance, slots: Slots::default() })
+    pub fn new(
+        settings: Settings,
+        identity: Identity,
+        counter: FileCounter,
+        task: Task,
+        instance: u64,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            settings,
+            identity,
+            numbers: Numbers::new(counter),
+            task,
+            instance,
+            slots: Slots::default(),
+        })
     }
 
-    /// A lane for ever, with pauses after failures; returns when no further attempt can help, or after `stop`.
+    /// A lane for ever, with pauses after failures; returns when no further attempt can help, or
+    /// after `stop`.
     async fn keep_lane(&self, number: usize, stop: &CancellationToken) -> Result<(), PeerError> {
         let mut pauses = Pauses::new(number, &self.settings);
         loop {
@@ -184,15 +205,27 @@ impl Party0 {
     }
 
     /// One connection: greetings, then session after session until `stop`.
-    async fn lane(&self, number: usize, sessions: &mut u64, stop: &CancellationToken) -> Result<(), PeerError> {
+    async fn lane(
+        &self,
+        number: usize,
+        sessions: &mut u64,
+        stop: &CancellationToken,
+    ) -> Result<(), PeerError> {
         let Settings { peer, route, connect, stall, phase, .. } = &self.settings;
         let mut network = Network::<MAX_LAYERS>::default();
         let greeted = async {
             let mut connection = tcp::connect(peer, route.clone(), *connect, *stall).await?;
             within(*phase, servers::connect(&mut connection, &self.hello())).await?;
             let (inputs, outputs) = (usize::from(self.task.inputs), usize::from(self.task.outputs));
-            let policy = Policy { answer: Answer::Device, inputs: Some(inputs), max_outputs: outputs, max_blocks: MAX_BLOCKS };
-            let connected = within(*phase, p0::connect(connection, &self.identity, policy, &mut network)).await?;
+            let policy = Policy {
+                answer: Answer::Device,
+                inputs: Some(inputs),
+                max_outputs: outputs,
+                max_blocks: MAX_BLOCKS,
+            };
+            let connected =
+                within(*phase, p0::connect(connection, &self.identity, policy, &mut network))
+                    .await?;
             self.check(connected.network())?;
             Ok::<_, PeerError>(connected)
         };
@@ -273,7 +306,8 @@ impl Evaluator for Party0 {
     }
 
     async fn accept(&self, mut connection: Connection, hello: ServerHello, _: CancellationToken) {
-        // Server 0 opens connections to the other one, so this is another server 0, or one that is set up differently.
+        // Server 0 opens connections to the other one, so this is another server 0, or one that is
+        // set up differently.
         let refusal = servers::objection(&self.hello(), &hello).unwrap_or(Refusal::Protocol);
         tracing::warn!("a server was refused: {refusal}");
         let _ = refuse(&mut connection.writer, refusal).await;

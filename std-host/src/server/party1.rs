@@ -1,8 +1,8 @@
 //! Server 1, which owns the model: it serves lanes of prepared sessions to server 0.
 //!
-//! A lane is a connection on which the session of a device and a host runs, again and again. Halves of queries wait here
-//! until a lane asks for them; one that nobody asks for in time is dropped, and a lane that asks for one that does not come
-//! in time ends.
+//! A lane is a connection on which the session of a device and a host runs, again and again. Halves
+//! of queries wait here until a lane asks for them; one that nobody asks for in time is dropped,
+//! and a lane that asks for one that does not come in time ends.
 
 use core::time::Duration;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -39,7 +39,11 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { pair: Duration::from_secs(5), phase: Duration::from_secs(300), idle: Duration::from_secs(24 * 3600) }
+        Self {
+            pair: Duration::from_secs(5),
+            phase: Duration::from_secs(300),
+            idle: Duration::from_secs(24 * 3600),
+        }
     }
 }
 
@@ -61,7 +65,10 @@ struct Supply {
 impl Peer {
     /// The supply for a key, if it is the one that is kept.
     fn supply_of(&self, device: DeviceId, key: KeyId) -> Option<Arc<Provider>> {
-        let supply = self.supply.as_ref().filter(|supply| supply.device == device && supply.provider.key() == key);
+        let supply = self
+            .supply
+            .as_ref()
+            .filter(|supply| supply.device == device && supply.provider.key() == key);
         supply.map(|supply| supply.provider.clone())
     }
 }
@@ -77,7 +84,10 @@ pub struct Party1 {
 
 impl core::fmt::Debug for Party1 {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Party1").field("host", &self.host).field("limits", &self.limits).finish_non_exhaustive()
+        f.debug_struct("Party1")
+            .field("host", &self.host)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
     }
 }
 
@@ -95,7 +105,9 @@ impl Party1 {
     /// The half of a query, which may be on its way.
     async fn half(&self, query: &Evaluate) -> Result<Waiting<u32>, Refusal> {
         let half = self.halves.take(query.id, query.recipient, self.limits.pair).await;
-        half.map_err(|reason| if reason == Reason::HalvesDiffer { Refusal::HalvesDiffer } else { Refusal::NoHalf })
+        half.map_err(|reason| {
+            if reason == Reason::HalvesDiffer { Refusal::HalvesDiffer } else { Refusal::NoHalf }
+        })
     }
 
     /// Makes this run of server 0 the one that is served; lanes of an older one end.
@@ -103,13 +115,22 @@ impl Party1 {
         let mut peer = self.peer();
         if peer.instance != hello.instance {
             peer.replaced.cancel();
-            *peer = Peer { instance: hello.instance, replaced: CancellationToken::new(), supply: peer.supply.take() };
+            *peer = Peer {
+                instance: hello.instance,
+                replaced: CancellationToken::new(),
+                supply: peer.supply.take(),
+            };
         }
         peer.replaced.clone()
     }
 
     /// The supply of corrections for server 0's key.
-    async fn supply(&self, device: DeviceId, key: KeyId, stop: &CancellationToken) -> Result<Arc<Provider>, HostError> {
+    async fn supply(
+        &self,
+        device: DeviceId,
+        key: KeyId,
+        stop: &CancellationToken,
+    ) -> Result<Arc<Provider>, HostError> {
         let known = self.peer().supply_of(device, key);
         let provider = match known {
             Some(provider) => provider,
@@ -120,7 +141,11 @@ impl Party1 {
                 peer.supply_of(device, key).unwrap_or_else(|| {
                     let gone = CancellationToken::new();
                     tokio::spawn(made.clone().keep_filled(gone.clone(), stop.clone()));
-                    peer.supply = Some(Supply { device, provider: made.clone(), _filling: gone.drop_guard() });
+                    peer.supply = Some(Supply {
+                        device,
+                        provider: made.clone(),
+                        _filling: gone.drop_guard(),
+                    });
                     made
                 })
             }
@@ -150,7 +175,8 @@ impl Party1 {
         let replaced = self.enter(theirs);
         let source = self.host.source();
         let (model, seed) = (&source.model.model, source.model.seed.expose());
-        p1::welcome(writer, &model.network, seed, &mut vec![0; max_welcome_bytes(MAX_LAYERS)]).await?;
+        p1::welcome(writer, &model.network, seed, &mut vec![0; max_welcome_bytes(MAX_LAYERS)])
+            .await?;
         let mut buffers = Buffers::new(ScratchSizes::of(&model.network));
         loop {
             let session = self.session(reader, writer, &provider, &mut buffers);
@@ -179,7 +205,8 @@ impl Party1 {
         let Some(request) = p1::receive_request(reader).await? else { return Ok(true) };
         let Supplied { session, corrections } = provider.take(request.next_session).await?;
         p1::grant(writer, session).await?;
-        let preparing = P1::new(&model.network, &kernel, Answer::Device).prepare(reader, buffers.scratch());
+        let preparing =
+            P1::new(&model.network, &kernel, Answer::Device).prepare(reader, buffers.scratch());
         let prepared = within(self.limits.phase, preparing).await?;
         reader.await_message(self.limits.idle);
         let Some(query) = servers::receive_evaluate(reader).await? else { return Ok(true) };

@@ -1,4 +1,5 @@
-//! A server takes owners' data: streams it to its disk, and registers it once the other server has it, too.
+//! A server takes owners' data: streams it to its disk, and registers it once the other server has
+//! it, too.
 //!
 //! [`wire`] is what it speaks with owners; their side is [`crate::data::owner`].
 
@@ -81,8 +82,17 @@ impl From<DatasetError> for UploadError {
 }
 
 /// Serves owners until `stop`.
-pub async fn serve_all(listener: Listener, datasets: Arc<Datasets>, limits: Limits, stop: CancellationToken) {
-    let serve_limits = tcp::ServeLimits { connections: limits.connections, stall: limits.stall, grace: limits.grace };
+pub async fn serve_all(
+    listener: Listener,
+    datasets: Arc<Datasets>,
+    limits: Limits,
+    stop: CancellationToken,
+) {
+    let serve_limits = tcp::ServeLimits {
+        connections: limits.connections,
+        stall: limits.stall,
+        grace: limits.grace,
+    };
     let one = |connection, peer: SocketAddr, admission| {
         let (datasets, stop) = (datasets.clone(), stop.clone());
         async move {
@@ -122,7 +132,8 @@ pub async fn converse(
     serve(Connection { reader, writer }, datasets, limits, stop).await
 }
 
-/// Serves one connection to its end; the greeting of the owner has been read, and was one of [`wire::parse_greeting`].
+/// Serves one connection to its end; the greeting of the owner has been read, and was one of
+/// [`wire::parse_greeting`].
 ///
 /// # Errors
 /// As [`converse`].
@@ -166,9 +177,11 @@ impl Session<'_> {
         let Some(body) = self.next(Kind::Begin).await? else { return Ok(()) };
         let description: Description = wire::decode(Kind::Begin, &body)?;
         self.check(&description)?;
-        let _claim = self.datasets.claim(&description).ok_or(UploadError::Refused(Refusal::UnderWay))?;
+        let _claim =
+            self.datasets.claim(&description).ok_or(UploadError::Refused(Refusal::UnderWay))?;
         let asked = description.clone();
-        let mut progress = blocking(&self.datasets, move |datasets| datasets.progress(&asked)).await?;
+        let mut progress =
+            blocking(&self.datasets, move |datasets| datasets.progress(&asked)).await?;
         wire::send_message(self.writer, Kind::Standing, &Standing::from(progress)).await?;
         loop {
             self.reader.await_message(self.limits.idle);
@@ -181,13 +194,21 @@ impl Session<'_> {
                 }
                 Some((Kind::Commit, _)) => {
                     let registered = description.clone();
-                    blocking(&self.datasets, move |datasets| datasets.register(&registered)).await?;
+                    blocking(&self.datasets, move |datasets| datasets.register(&registered))
+                        .await?;
                     let Description { dataset, owner, rows, .. } = &description;
-                    tracing::info!(%dataset, %owner, upload = %description.id, "registered {rows} rows");
+                    tracing::info!(
+                        %dataset,
+                        %owner,
+                        upload = %description.id,
+                        "registered {rows} rows",
+                    );
                     progress = Progress::Registered;
                     wire::send(self.writer, Kind::Registered, &[]).await?;
                 }
-                Some((found, _)) => return Err(WireError::UnexpectedFrame { expected: Kind::Commit, found }.into()),
+                Some((found, _)) => {
+                    return Err(WireError::UnexpectedFrame { expected: Kind::Commit, found }.into());
+                }
             }
         }
     }
@@ -206,7 +227,11 @@ impl Session<'_> {
             return Err(UploadError::Refused(Refusal::Description));
         }
         let (found, most) = (description.elems().unwrap_or(u64::MAX), self.limits.most_elems);
-        if found > most { Err(UploadError::Refused(Refusal::TooLarge { found, most })) } else { Ok(()) }
+        if found > most {
+            Err(UploadError::Refused(Refusal::TooLarge { found, most }))
+        } else {
+            Ok(())
+        }
     }
 
     /// Takes keys and share, a frame at a time, and stores them.
@@ -214,7 +239,8 @@ impl Session<'_> {
         let begun = description.clone();
         let mut incoming = blocking(&self.datasets, move |datasets| datasets.begin(begun)).await?;
         while incoming.key_bytes() > 0 {
-            incoming = self.take_frame(incoming, Kind::Keys, KEYS_PER_FRAME * KEY_HASH_BYTES).await?;
+            incoming =
+                self.take_frame(incoming, Kind::Keys, KEYS_PER_FRAME * KEY_HASH_BYTES).await?;
         }
         let (kind, most) = match self.datasets.party() {
             #[allow(clippy::cast_possible_truncation)]
@@ -225,12 +251,18 @@ impl Session<'_> {
             incoming = self.take_frame(incoming, kind, most).await?;
         }
         let body = wire::expect_bytes(self.reader, Kind::Finish, 32).await?;
-        let digest: [u8; 32] = body.try_into().map_err(|_| WireError::Malformed { kind: Kind::Finish })?;
+        let digest: [u8; 32] =
+            body.try_into().map_err(|_| WireError::Malformed { kind: Kind::Finish })?;
         blocking(&self.datasets, move |datasets| datasets.store(incoming, &digest)).await
     }
 
     /// Takes a frame as long as it may be, or as what is left.
-    async fn take_frame(&mut self, mut incoming: Incoming, kind: Kind, most: usize) -> Result<Incoming, UploadError> {
+    async fn take_frame(
+        &mut self,
+        mut incoming: Incoming,
+        kind: Kind,
+        most: usize,
+    ) -> Result<Incoming, UploadError> {
         let left = if kind == Kind::Keys { incoming.key_bytes() } else { incoming.share_bytes() };
         let expected = usize::try_from(left).unwrap_or(usize::MAX).min(most);
         let body = zeroize::Zeroizing::new(wire::expect_bytes(self.reader, kind, expected).await?);

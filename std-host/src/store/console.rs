@@ -1,6 +1,7 @@
 //! Who may take answers: a file for the operator's console, and one for each server.
 //!
-//! A server has the digest of its own token alone, so that it cannot pose as the console at the other server.
+//! A server has the digest of its own token alone, so that it cannot pose as the console at the
+//! other server.
 //!
 //! ```text
 //! "SLTO" | version 1 | 0: server 0's, 1: server 1's, 2: the console's | 2 zeros | operator's name, 16 bytes
@@ -34,7 +35,8 @@ pub enum ConsoleFileError {
     NotAConsole,
     /// Of another version.
     #[error(
-        "a console file of version {found}, this program reads version {VERSION}; make new ones with `sharelet provision --console`"
+        "a console file of version {found}, this program reads version {VERSION}; make new ones \
+         with `sharelet provision --console`"
     )]
     Version {
         /// The version it states.
@@ -42,11 +44,15 @@ pub enum ConsoleFileError {
     },
     /// Cut or changed.
     #[error(
-        "the checksum does not match: the file is damaged; copy it again or make new ones with `sharelet provision --console`"
+        "the checksum does not match: the file is damaged; copy it again or make new ones with \
+         `sharelet provision --console`"
     )]
     Damaged,
     /// Somebody else's file.
-    #[error("the file is for {found}, {expected} is needed; `sharelet provision --console` makes one for each")]
+    #[error(
+        "the file is for {found}, {expected} is needed; `sharelet provision --console` makes one \
+         for each"
+    )]
     Role {
         /// Whose it is.
         found: &'static str,
@@ -95,7 +101,13 @@ impl ServerConsole {
         let bytes = fs::read(path).map_err(io_error(path))?;
         let read = || {
             let (name, body) = parse(&bytes, party)?;
-            Ok(Self { name, digest: *body.first_chunk().filter(|_| body.len() == 32).ok_or(ConsoleFileError::Damaged)? })
+            Ok(Self {
+                name,
+                digest: *body
+                    .first_chunk()
+                    .filter(|_| body.len() == 32)
+                    .ok_or(ConsoleFileError::Damaged)?,
+            })
         };
         read().map_err(|source| StoreError::Console { path: path.to_owned(), source })
     }
@@ -117,10 +129,14 @@ impl ConsoleKey {
     /// What server `party` is to know.
     #[must_use]
     pub fn for_server(&self, party: usize) -> ServerConsole {
-        ServerConsole { name: self.name, digest: self.tokens.get(party).map_or([0; 32], |token| digest(token.expose())) }
+        ServerConsole {
+            name: self.name,
+            digest: self.tokens.get(party).map_or([0; 32], |token| digest(token.expose())),
+        }
     }
 
-    /// Writes the console's file to `path`, and those of the servers beside it, with `.0` and `.1` after the name.
+    /// Writes the console's file to `path`, and those of the servers beside it, with `.0` and `.1`
+    /// after the name.
     ///
     /// # Errors
     /// [`StoreError::Io`].
@@ -128,7 +144,12 @@ impl ConsoleKey {
         let tokens = Zeroizing::new(self.tokens.each_ref().map(|token| *token.expose()).concat());
         write(path, CONSOLE, self.name, &tokens)?;
         for party in [0, 1] {
-            write(&server_path(path, party), party, self.name, &self.for_server(usize::from(party)).digest)?;
+            write(
+                &server_path(path, party),
+                party,
+                self.name,
+                &self.for_server(usize::from(party)).digest,
+            )?;
         }
         Ok(())
     }
@@ -143,7 +164,9 @@ impl ConsoleKey {
             let (name, body) = parse(&bytes, CONSOLE)?;
             let tokens: &[u8; 64] = body.try_into().map_err(|_| ConsoleFileError::Damaged)?;
             let (first, second) = tokens.split_at(32);
-            let key = |bytes: &[u8]| bytes.try_into().map(Key::from_bytes).map_err(|_| ConsoleFileError::Damaged);
+            let key = |bytes: &[u8]| {
+                bytes.try_into().map(Key::from_bytes).map_err(|_| ConsoleFileError::Damaged)
+            };
             Ok(Self { name, tokens: [key(first)?, key(second)?] })
         };
         read().map_err(|source| StoreError::Console { path: path.to_owned(), source })
@@ -172,13 +195,16 @@ fn parse(bytes: &[u8], expected: u8) -> Result<(DeviceId, &[u8]), ConsoleFileErr
     if found != VERSION {
         return Err(ConsoleFileError::Version { found });
     }
-    let (checked, sum) = bytes.split_last_chunk::<CHECKSUM_BYTES>().ok_or(ConsoleFileError::Damaged)?;
+    let (checked, sum) =
+        bytes.split_last_chunk::<CHECKSUM_BYTES>().ok_or(ConsoleFileError::Damaged)?;
     if crc32fast::hash(checked).to_le_bytes() != *sum {
         return Err(ConsoleFileError::Damaged);
     }
-    let (header, body) = checked.split_first_chunk::<HEADER_BYTES>().ok_or(ConsoleFileError::Damaged)?;
+    let (header, body) =
+        checked.split_first_chunk::<HEADER_BYTES>().ok_or(ConsoleFileError::Damaged)?;
     let [.., kind, _, _, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = *header;
-    let name = DeviceId::from_bytes([a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]).ok_or(ConsoleFileError::Damaged)?;
+    let name = DeviceId::from_bytes([a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p])
+        .ok_or(ConsoleFileError::Damaged)?;
     if kind != expected {
         return Err(ConsoleFileError::Role { found: role(kind), expected: role(expected) });
     }
@@ -202,10 +228,13 @@ mod tests {
             let hello = |token: usize| ConsoleHello { name, token: *read.tokens[token].expose() };
             assert!(server.admits(&hello(party.into())));
             assert!(!server.admits(&hello(1 - usize::from(party))), "a token is for one server");
-            let other =
-                ConsoleHello { name: DeviceId::new("x").expect("a name"), token: *read.tokens[usize::from(party)].expose() };
+            let other = ConsoleHello {
+                name: DeviceId::new("x").expect("a name"),
+                token: *read.tokens[usize::from(party)].expose(),
+            };
             assert!(!server.admits(&other));
-            let wrong = ServerConsole::load(&server_path(&path, party), 1 - party).expect_err("another server's");
+            let wrong = ServerConsole::load(&server_path(&path, party), 1 - party)
+                .expect_err("another server's");
             assert!(wrong.to_string().contains("is for server"), "{wrong}");
         }
         let bytes = fs::read(&path).expect("reads");
@@ -213,9 +242,15 @@ mod tests {
             let mut damaged = bytes.clone();
             damaged[at] ^= 1;
             fs::write(&path, &damaged).expect("writes");
-            assert!(matches!(ConsoleKey::load(&path), Err(StoreError::Console { .. })), "byte {at}");
+            assert!(
+                matches!(ConsoleKey::load(&path), Err(StoreError::Console { .. })),
+                "byte {at}"
+            );
             fs::write(&path, &bytes[..at]).expect("writes");
-            assert!(matches!(ConsoleKey::load(&path), Err(StoreError::Console { .. })), "cut at {at}");
+            assert!(
+                matches!(ConsoleKey::load(&path), Err(StoreError::Console { .. })),
+                "cut at {at}"
+            );
         }
         assert!(!format!("{key:?}").contains(&super::super::hex(key.tokens[0].expose())[..8]));
     }

@@ -19,7 +19,8 @@ impl FileCounter {
     /// Opens the counter, and makes one that begins at 0 if there is none.
     ///
     /// # Errors
-    /// [`StoreError::Locked`] if another process uses it; [`StoreError::Io`] if it is not 8 bytes long.
+    /// [`StoreError::Locked`] if another process uses it; [`StoreError::Io`] if it is not 8 bytes
+    /// long.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let mut lock = path.as_os_str().to_owned();
         lock.push(".lock");
@@ -27,7 +28,8 @@ impl FileCounter {
         match counter.read() {
             Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
                 tracing::warn!(
-                    "{}: a new counter that begins at 0; if this device's key was used before, its counter is lost: provision the device anew",
+                    "{}: a new counter that begins at 0; if this device's key was used before, \
+                     its counter is lost: provision the device anew",
                     path.display()
                 );
                 counter.write(0)?;
@@ -39,7 +41,11 @@ impl FileCounter {
 
     fn read(&self) -> Result<u64, StoreError> {
         let bytes = fs::read(&self.path).map_err(io_error(&self.path))?;
-        let cut = || io_error(&self.path)(io::Error::other("a session counter has 8 bytes: the file is damaged"));
+        let cut = || {
+            io_error(&self.path)(io::Error::other(
+                "a session counter has 8 bytes: the file is damaged",
+            ))
+        };
         Ok(u64::from_le_bytes(bytes.try_into().map_err(|_| cut())?))
     }
 

@@ -12,12 +12,15 @@ use sharelet_core::session::MAX_SESSION_SKIP;
 use sharelet_core::wire::control::DeviceId;
 
 use super::key::DeviceKey;
-use super::{State, StoreError, hex, io_error, private_directory, random_key, remove_temporaries, write_file};
+use super::{
+    State, StoreError, hex, io_error, private_directory, random_key, remove_temporaries, write_file,
+};
 
 /// Device and key to the lowest session number that was not dealt.
-const NEXT: TableDefinition<'_, (&[u8; 16], &[u8; 8]), u64> = TableDefinition::new("next-session-of-key");
-/// The first session under a key may have at most this number: a device that is provisioned anew may keep its counter,
-/// and what an impostor asks for stays within what the device skips.
+const NEXT: TableDefinition<'_, (&[u8; 16], &[u8; 8]), u64> =
+    TableDefinition::new("next-session-of-key");
+/// The first session under a key may have at most this number: a device that is provisioned anew
+/// may keep its counter, and what an impostor asks for stays within what the device skips.
 pub const MAX_AHEAD: u64 = MAX_SESSION_SKIP / 2;
 const KEYS: &str = "keys";
 const RECORD: &str = "dealer.redb";
@@ -64,7 +67,8 @@ impl DealerStore {
     pub fn open(directory: &Path) -> Result<Self, StoreError> {
         private_directory(directory)?;
         private_directory(&directory.join(KEYS))?;
-        // Keys without the record of what was dealt under them would be dealt for again, from the beginning.
+        // Keys without the record of what was dealt under them would be dealt for again, from the
+        // beginning.
         let (marker, record) = (directory.join(KEYS).join(MARKER), directory.join(RECORD));
         let kept = fs::metadata(&record).is_ok_and(|record| record.len() > 0);
         if !kept && marker.try_exists().map_err(io_error(&marker))? {
@@ -90,7 +94,9 @@ impl DealerStore {
         match DeviceKey::load(&path) {
             Ok(key) if key.device == device => Ok(Some(key)),
             Ok(_) => Err(StoreError::Key { path, source: super::key::KeyError::Name }),
-            Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                Ok(None)
+            }
             Err(error) => Err(error),
         }
     }
@@ -102,7 +108,9 @@ impl DealerStore {
     pub fn next_session(&self, device: DeviceId, key: KeyId) -> Result<u64, StoreError> {
         let read = || {
             let table = self.state.database.begin_read()?.open_table(NEXT)?;
-            Ok::<_, redb::Error>(table.get((device.as_bytes(), &key))?.map_or(0, |next| next.value()))
+            Ok::<_, redb::Error>(
+                table.get((device.as_bytes(), &key))?.map_or(0, |next| next.value()),
+            )
         };
         read().map_err(|error| self.state.error(error))
     }
@@ -110,22 +118,42 @@ impl DealerStore {
     /// Records the sessions `first..first + count`, and every number below them, as dealt.
     ///
     /// # Errors
-    /// [`StoreError::SessionUsed`] if one of them was dealt; [`StoreError::TooFarAhead`] if numbers would be left
-    /// out: no device is ahead of its dealer, unless the dealer's state is an old copy. Nothing must be dealt then.
-    pub fn record(&self, device: DeviceId, key: KeyId, first: u64, count: u32) -> Result<(), StoreError> {
+    /// [`StoreError::SessionUsed`] if one of them was dealt; [`StoreError::TooFarAhead`] if numbers
+    /// would be left out: no device is ahead of its dealer, unless the dealer's state is an old
+    /// copy. Nothing must be dealt then.
+    pub fn record(
+        &self,
+        device: DeviceId,
+        key: KeyId,
+        first: u64,
+        count: u32,
+    ) -> Result<(), StoreError> {
         self.record_within(device, key, (first, count), 0)
     }
 
-    /// The same for a training run. Up to [`MAX_AHEAD`] numbers may be left out: server 0 reserves those of a run before the dealer
-    /// hears of it, and a run that did not begin leaves them unused.
+    /// The same for a training run. Up to [`MAX_AHEAD`] numbers may be left out: server 0 reserves
+    /// those of a run before the dealer hears of it, and a run that did not begin leaves them
+    /// unused.
     ///
     /// # Errors
     /// As [`DealerStore::record`].
-    pub fn record_run(&self, device: DeviceId, key: KeyId, first: u64, count: u32) -> Result<(), StoreError> {
+    pub fn record_run(
+        &self,
+        device: DeviceId,
+        key: KeyId,
+        first: u64,
+        count: u32,
+    ) -> Result<(), StoreError> {
         self.record_within(device, key, (first, count), MAX_AHEAD)
     }
 
-    fn record_within(&self, device: DeviceId, key: KeyId, (first, count): (u64, u32), skip: u64) -> Result<(), StoreError> {
+    fn record_within(
+        &self,
+        device: DeviceId,
+        key: KeyId,
+        (first, count): (u64, u32),
+        skip: u64,
+    ) -> Result<(), StoreError> {
         self.state.write(|transaction| {
             let mut table = transaction.open_table(NEXT)?;
             let known = table.get((device.as_bytes(), &key))?.map(|next| next.value());
@@ -198,17 +226,38 @@ mod tests {
         let store = DealerStore::open(&path).expect("opens");
         assert!(matches!(DealerStore::open(&path), Err(StoreError::Locked { .. })));
         let (key, other) = ([1; 8], [2; 8]);
-        assert!(matches!(store.record(device, key, MAX_AHEAD + 1, 1), Err(StoreError::TooFarAhead { .. })));
+        assert!(matches!(
+            store.record(device, key, MAX_AHEAD + 1, 1),
+            Err(StoreError::TooFarAhead { .. })
+        ));
         store.record(device, key, 1 << 20, 3).expect("a device that kept its counter");
         let next = (1 << 20) + 3;
-        assert!(matches!(store.record(device, key, next - 1, 1), Err(StoreError::SessionUsed { .. })));
-        assert!(matches!(store.record(device, key, next + 1, 1), Err(StoreError::TooFarAhead { .. })));
+        assert!(matches!(
+            store.record(device, key, next - 1, 1),
+            Err(StoreError::SessionUsed { .. })
+        ));
+        assert!(matches!(
+            store.record(device, key, next + 1, 1),
+            Err(StoreError::TooFarAhead { .. })
+        ));
         store.record(device, other, 0, 1).expect("a new key begins anew");
-        assert!(matches!(store.record_run(device, other, 0, 1), Err(StoreError::SessionUsed { next: 1, .. })));
-        assert!(matches!(store.record_run(device, other, MAX_AHEAD + 2, 1), Err(StoreError::TooFarAhead { .. })));
-        assert!(matches!(store.record_run(device, other, u64::MAX, 1), Err(StoreError::TooFarAhead { .. })));
+        assert!(matches!(
+            store.record_run(device, other, 0, 1),
+            Err(StoreError::SessionUsed { next: 1, .. })
+        ));
+        assert!(matches!(
+            store.record_run(device, other, MAX_AHEAD + 2, 1),
+            Err(StoreError::TooFarAhead { .. })
+        ));
+        assert!(matches!(
+            store.record_run(device, other, u64::MAX, 1),
+            Err(StoreError::TooFarAhead { .. })
+        ));
         store.record_run(device, other, 90, 10).expect("a run may leave numbers out");
-        assert!(matches!(store.record_run(device, other, 99, 1), Err(StoreError::SessionUsed { next: 100, .. })));
+        assert!(matches!(
+            store.record_run(device, other, 99, 1),
+            Err(StoreError::SessionUsed { next: 100, .. })
+        ));
         drop(store);
         let store = DealerStore::open(&path).expect("opens");
         assert_eq!(store.next_session(device, key).expect("reads"), next);
@@ -248,7 +297,10 @@ mod tests {
         let device = DeviceId::new("d").expect("a name");
         assert!(store.key(device).expect("reads").is_none());
         let first = provision(directory.path(), device, false).expect("new");
-        assert!(matches!(provision(directory.path(), device, false), Err(StoreError::KeyExists { .. })));
+        assert!(matches!(
+            provision(directory.path(), device, false),
+            Err(StoreError::KeyExists { .. })
+        ));
         let second = provision(directory.path(), device, true).expect("forced");
         let key = store.key(device).expect("reads").expect("known");
         assert_eq!(key.key_id(), second.key_id());
@@ -256,7 +308,8 @@ mod tests {
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;
-            let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
+            let mode =
+                |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
             assert_eq!(mode(&key_path(directory.path(), device)), 0o600);
             assert_eq!(mode(&directory.path().join(KEYS)), 0o700);
         }

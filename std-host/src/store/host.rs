@@ -10,7 +10,8 @@ use super::spool::Spool;
 use super::{State, StoreError, random_key};
 
 /// Device and key to the lowest session number that was not used.
-const NEXT: TableDefinition<'_, (&[u8; 16], &[u8; 8]), u64> = TableDefinition::new("next-session-of-key");
+const NEXT: TableDefinition<'_, (&[u8; 16], &[u8; 8]), u64> =
+    TableDefinition::new("next-session-of-key");
 /// SHA-256 of a model file to the seed of its weight mask.
 const SEEDS: TableDefinition<'_, &[u8; 32], &[u8; 32]> = TableDefinition::new("model-seeds");
 
@@ -55,7 +56,9 @@ impl HostStore {
     pub fn next_session(&self, device: DeviceId, key: KeyId) -> Result<u64, StoreError> {
         let read = || {
             let table = self.state.database.begin_read()?.open_table(NEXT)?;
-            Ok::<_, redb::Error>(table.get((device.as_bytes(), &key))?.map_or(0, |next| next.value()))
+            Ok::<_, redb::Error>(
+                table.get((device.as_bytes(), &key))?.map_or(0, |next| next.value()),
+            )
         };
         read().map_err(|error| self.state.error(error))
     }
@@ -63,8 +66,8 @@ impl HostStore {
     /// Records `session`, and every number below it, as used.
     ///
     /// # Errors
-    /// [`StoreError::SessionUsed`] if it was used; [`StoreError::Database`] if the record cannot be made: in both cases
-    /// the session must not begin.
+    /// [`StoreError::SessionUsed`] if it was used; [`StoreError::Database`] if the record cannot be
+    /// made: in both cases the session must not begin.
     pub fn consume(&self, device: DeviceId, key: KeyId, session: u64) -> Result<(), StoreError> {
         self.state.write(|transaction| {
             let mut table = transaction.open_table(NEXT)?;
@@ -77,7 +80,8 @@ impl HostStore {
         })
     }
 
-    /// The seed of the weight mask of the model file with digest `model`; a new one at the first call.
+    /// The seed of the weight mask of the model file with digest `model`; a new one at the first
+    /// call.
     ///
     /// # Errors
     /// [`StoreError::Database`], [`StoreError::Randomness`].
@@ -106,8 +110,14 @@ mod tests {
         let store = HostStore::open(&path).expect("opens");
         assert!(matches!(HostStore::open(&path), Err(StoreError::Locked { .. })));
         store.consume(device, key, 4).expect("unused");
-        assert!(matches!(store.consume(device, key, 4), Err(StoreError::SessionUsed { session: 4, next: 5 })));
-        assert!(matches!(store.consume(device, key, u64::MAX), Err(StoreError::SessionUsed { .. })));
+        assert!(matches!(
+            store.consume(device, key, 4),
+            Err(StoreError::SessionUsed { session: 4, next: 5 })
+        ));
+        assert!(matches!(
+            store.consume(device, key, u64::MAX),
+            Err(StoreError::SessionUsed { .. })
+        ));
         let seed = store.model_seed(&[1; 32]).expect("stores");
         drop(store);
         let store = HostStore::open(&path).expect("opens");

@@ -26,7 +26,8 @@ const CHECKED_BYTES: usize = 56;
 pub enum KeyError {
     /// Shorter or longer than a key file.
     #[error(
-        "{found} bytes where a key file has {KEY_FILE_BYTES}: the file is cut; copy it again or make a new key with `sharelet provision`"
+        "{found} bytes where a key file has {KEY_FILE_BYTES}: the file is cut; copy it again or \
+         make a new key with `sharelet provision`"
     )]
     Length {
         /// Bytes found.
@@ -36,17 +37,24 @@ pub enum KeyError {
     #[error("not a device key; make one with `sharelet provision`")]
     NotAKey,
     /// Of another version.
-    #[error("a key file of version {found}, this program reads version {VERSION}; make a new key with `sharelet provision`")]
+    #[error(
+        "a key file of version {found}, this program reads version {VERSION}; make a new key with \
+         `sharelet provision`"
+    )]
     Version {
         /// The version it states.
         found: u8,
     },
     /// The checksum does not match.
-    #[error("the checksum does not match: the key is damaged; copy it again or make a new one with `sharelet provision`")]
+    #[error(
+        "the checksum does not match: the key is damaged; copy it again or make a new one with \
+         `sharelet provision`"
+    )]
     Checksum,
     /// The name is not one.
     #[error(
-        "the device's name has other characters than letters, digits, `.`, `-` and `_`; make a new key with `sharelet provision`"
+        "the device's name has other characters than letters, digits, `.`, `-` and `_`; make a \
+         new key with `sharelet provision`"
     )]
     Name,
 }
@@ -80,7 +88,8 @@ impl DeviceKey {
     /// # Errors
     /// [`KeyError`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, KeyError> {
-        let bytes: &[u8; KEY_FILE_BYTES] = bytes.try_into().map_err(|_| KeyError::Length { found: bytes.len() })?;
+        let bytes: &[u8; KEY_FILE_BYTES] =
+            bytes.try_into().map_err(|_| KeyError::Length { found: bytes.len() })?;
         let (checked, rest) = bytes.split_at(CHECKED_BYTES);
         let Some(body) = checked.strip_prefix(&MAGIC) else { return Err(KeyError::NotAKey) };
         if rest.first_chunk() != Some(&crc32fast::hash(checked).to_le_bytes()) {
@@ -125,14 +134,20 @@ mod tests {
     use super::*;
 
     fn key() -> DeviceKey {
-        DeviceKey { device: DeviceId::new("pump-07").expect("a name"), key: Key::from_bytes([7; 32]) }
+        DeviceKey {
+            device: DeviceId::new("pump-07").expect("a name"),
+            key: Key::from_bytes([7; 32]),
+        }
     }
 
     #[test]
     fn a_key_survives_its_file_and_nothing_else_does() {
         let bytes = key().to_bytes();
         let read = DeviceKey::from_bytes(&*bytes).expect("valid");
-        assert_eq!((read.device, read.key.expose(), read.key_id()), (key().device, &[7; 32], key().key_id()));
+        assert_eq!(
+            (read.device, read.key.expose(), read.key_id()),
+            (key().device, &[7; 32], key().key_id())
+        );
         for bit in 0..60 * 8 {
             let mut damaged = *bytes;
             damaged[bit / 8] ^= 1 << (bit % 8);
@@ -144,6 +159,9 @@ mod tests {
 
     #[test]
     fn keys_print_redacted() {
-        assert_eq!(format!("{:?}", key()), "DeviceKey { device: DeviceId(pump-07), key: Key(<redacted>) }");
+        assert_eq!(
+            format!("{:?}", key()),
+            "DeviceKey { device: DeviceId(pump-07), key: Key(<redacted>) }"
+        );
     }
 }

@@ -1,8 +1,9 @@
 //! What survives a power cut: the only room that writes state.
 //!
-//! A state directory belongs to one process at a time. Counters and seeds are in a `redb` database, whose commits are
-//! durable; keys, masked models and spooled corrections are files that are written beside their destination, synced and
-//! renamed, and carry a checksum. What is made here is readable by its owner alone.
+//! A state directory belongs to one process at a time. Counters and seeds are in a `redb` database,
+//! whose commits are durable; keys, masked models and spooled corrections are files that are
+//! written beside their destination, synced and renamed, and carry a checksum. What is made here is
+//! readable by its owner alone.
 
 pub mod console;
 pub mod counter;
@@ -25,7 +26,10 @@ use redb::{Database, DatabaseError};
 #[non_exhaustive]
 pub enum StoreError {
     /// A file cannot be read or written.
-    #[error("{path}: {source}; check the path, its permissions and the space on the disk", path = path.display())]
+    #[error(
+        "{path}: {source}; check the path, its permissions and the space on the disk",
+        path = path.display(),
+    )]
     Io {
         /// The file.
         path: PathBuf,
@@ -33,13 +37,20 @@ pub enum StoreError {
         source: io::Error,
     },
     /// Another process uses the state.
-    #[error("{path} is in use by another process; stop it, or give this one a state of its own", path = path.display())]
+    #[error(
+        "{path} is in use by another process; stop it, or give this one a state of its own",
+        path = path.display(),
+    )]
     Locked {
         /// The state.
         path: PathBuf,
     },
     /// The database cannot be used.
-    #[error("{path}: {reason}; check the disk; if the file is damaged, begin with an empty directory (a dealer's devices are then provisioned anew), never with an old copy", path = path.display())]
+    #[error(
+        "{path}: {reason}; check the disk; if the file is damaged, begin with an empty directory \
+        (a dealer's devices are then provisioned anew), never with an old copy",
+        path = path.display(),
+    )]
     Database {
         /// The database.
         path: PathBuf,
@@ -56,7 +67,9 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// A session number is not the next unused.
-    #[error("session {session} was used already, {next} is the next unused; the session is not begun")]
+    #[error(
+        "session {session} was used already, {next} is the next unused; the session is not begun"
+    )]
     SessionUsed {
         /// The number.
         session: u64,
@@ -65,7 +78,8 @@ pub enum StoreError {
     },
     /// A session number is ahead of what was dealt.
     #[error(
-        "session {session} is ahead of {next}, the next unused: the dealer's state is older than the device; provision the device anew"
+        "session {session} is ahead of {next}, the next unused: the dealer's state is older than \
+         the device; provision the device anew"
     )]
     TooFarAhead {
         /// The number.
@@ -74,7 +88,9 @@ pub enum StoreError {
         next: u64,
     },
     /// There is a key already.
-    #[error("{device} has a key already; with --force it gets a new one, and the old one stops working")]
+    #[error(
+        "{device} has a key already; with --force it gets a new one, and the old one stops working"
+    )]
     KeyExists {
         /// The device.
         device: String,
@@ -104,7 +120,10 @@ pub enum StoreError {
         source: key::KeyError,
     },
     /// A masked model on disk is not what its name says.
-    #[error("{path}: the masked model is damaged and is not used; its host will send it again", path = path.display())]
+    #[error(
+        "{path}: the masked model is damaged and is not used; its host will send it again",
+        path = path.display(),
+    )]
     MaskedModel {
         /// The file.
         path: PathBuf,
@@ -151,8 +170,8 @@ fn private_file() -> OpenOptions {
 /// Ending of a file that is not complete yet.
 const TEMPORARY: &str = "tmp";
 
-/// Writes beside the destination, syncs, renames, and syncs the directory: after a power cut the file is the old one
-/// or the new one, and when this returns it is the new one.
+/// Writes beside the destination, syncs, renames, and syncs the directory: after a power cut the
+/// file is the old one or the new one, and when this returns it is the new one.
 ///
 /// # Errors
 /// [`StoreError::Io`].
@@ -180,8 +199,11 @@ pub fn write_file(path: &Path, parts: &[&[u8]]) -> Result<(), StoreError> {
 fn sync_directory(path: &Path) -> Result<(), StoreError> {
     #[cfg(unix)]
     {
-        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(directory).and_then(|directory| directory.sync_all()).map_err(io_error(directory))?;
+        let directory =
+            path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(directory)
+            .and_then(|directory| directory.sync_all())
+            .map_err(io_error(directory))?;
     }
     Ok(())
 }
@@ -206,9 +228,12 @@ impl State {
     fn open(directory: &Path, name: &str) -> Result<Self, StoreError> {
         private_directory(directory)?;
         let path = directory.join(name);
-        // The database makes a file that everyone may read: lay one there first that only its owner may.
+        // The database makes a file that everyone may read: lay one there first that only its owner
+        // may.
         match private_file().create_new(true).open(&path) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(io_error(&path)(error)),
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(io_error(&path)(error));
+            }
             _ => {}
         }
         let database = Database::create(&path).map_err(|error| match error {

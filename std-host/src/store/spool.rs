@@ -1,4 +1,5 @@
-//! Corrections that were dealt ahead of time, one file per session, deleted when the session is granted.
+//! Corrections that were dealt ahead of time, one file per session, deleted when the session is
+//! granted.
 //!
 //! ```text
 //! spool/DEVICE/SESSION.cor:
@@ -40,7 +41,10 @@ pub enum SpoolError {
     #[error("{0}")]
     Store(#[from] StoreError),
     /// Shorter or longer than it should be.
-    #[error("{path}: {found} bytes where {expected} are expected: the file is cut", path = path.display())]
+    #[error(
+        "{path}: {found} bytes where {expected} are expected: the file is cut",
+        path = path.display(),
+    )]
     Length {
         /// The file.
         path: PathBuf,
@@ -56,7 +60,10 @@ pub enum SpoolError {
         path: PathBuf,
     },
     /// Dealt for another session, model or key, or not a spool file at all.
-    #[error("{path}: dealt for another session, model, or key of the device", path = path.display())]
+    #[error(
+        "{path}: dealt for another session, model, or key of the device",
+        path = path.display(),
+    )]
     Foreign {
         /// The file.
         path: PathBuf,
@@ -94,7 +101,12 @@ impl Spool {
             let spooled = path.extension().is_some_and(|extension| extension == ENDING);
             path.file_stem().filter(|_| spooled)?.to_str()?.parse().ok()
         };
-        let mut sessions: Vec<u64> = entries.into_iter().flatten().flatten().filter_map(|entry| session(entry.path())).collect();
+        let mut sessions: Vec<u64> = entries
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|entry| session(entry.path()))
+            .collect();
         sessions.sort_unstable();
         sessions
     }
@@ -103,7 +115,9 @@ impl Spool {
     #[must_use]
     pub fn key(&self, device: DeviceId, session: u64) -> Option<KeyId> {
         let mut head = [0; HEADER_BYTES];
-        File::open(self.path(device, session)).and_then(|mut file| file.read_exact(&mut head)).ok()?;
+        File::open(self.path(device, session))
+            .and_then(|mut file| file.read_exact(&mut head))
+            .ok()?;
         head.get(KEY_AT..)?.first_chunk().copied()
     }
 
@@ -111,7 +125,13 @@ impl Spool {
     ///
     /// # Errors
     /// [`StoreError::Io`].
-    pub fn put(&self, device: DeviceId, session: u64, origin: &Origin, corrections: &[u8]) -> Result<(), StoreError> {
+    pub fn put(
+        &self,
+        device: DeviceId,
+        session: u64,
+        origin: &Origin,
+        corrections: &[u8],
+    ) -> Result<(), StoreError> {
         let path = self.path(device, session);
         if let Some(directory) = path.parent() {
             private_directory(directory)?;
@@ -121,11 +141,18 @@ impl Spool {
         write_file(&path, &[&header, corrections, &checksum])
     }
 
-    /// Reads the corrections of a session, `expected_bytes` long, dealt for exactly this `origin`. The entry stays.
+    /// Reads the corrections of a session, `expected_bytes` long, dealt for exactly this `origin`.
+    /// The entry stays.
     ///
     /// # Errors
     /// [`SpoolError`] names what is wrong with the entry.
-    pub fn get(&self, device: DeviceId, session: u64, origin: &Origin, expected_bytes: usize) -> Result<Vec<u8>, SpoolError> {
+    pub fn get(
+        &self,
+        device: DeviceId,
+        session: u64,
+        origin: &Origin,
+        expected_bytes: usize,
+    ) -> Result<Vec<u8>, SpoolError> {
         let path = self.path(device, session);
         let mut file = File::open(&path).map_err(io_error(&path))?;
         let found = file.metadata().map_err(io_error(&path))?.len();
@@ -142,7 +169,9 @@ impl Spool {
         }
         let mut corrections = vec![0; expected_bytes];
         let mut stated = [0; CHECKSUM_BYTES];
-        file.read_exact(&mut corrections).and_then(|()| file.read_exact(&mut stated)).map_err(io_error(&path))?;
+        file.read_exact(&mut corrections)
+            .and_then(|()| file.read_exact(&mut stated))
+            .map_err(io_error(&path))?;
         if stated != checksum(&head, &corrections) {
             return Err(SpoolError::Checksum { path });
         }
@@ -152,12 +181,16 @@ impl Spool {
         Ok(corrections)
     }
 
-    /// Deletes an entry. The host's record of used sessions, not the deletion, keeps a number from being used twice.
+    /// Deletes an entry. The host's record of used sessions, not the deletion, keeps a number from
+    /// being used twice.
     pub fn remove(&self, device: DeviceId, session: u64) {
         let path = self.path(device, session);
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                tracing::warn!("{}: {error}; the file is not used again and can be deleted", path.display());
+                tracing::warn!(
+                    "{}: {error}; the file is not used again and can be deleted",
+                    path.display()
+                );
             }
             _ => {}
         }
@@ -171,7 +204,8 @@ impl Spool {
 }
 
 fn header(session: u64, origin: &Origin, length: u64) -> [u8; HEADER_BYTES] {
-    let (version, session, length) = (VERSION.to_le_bytes(), session.to_le_bytes(), length.to_le_bytes());
+    let (version, session, length) =
+        (VERSION.to_le_bytes(), session.to_le_bytes(), length.to_le_bytes());
     let fields = [&MAGIC[..], &version, &session, &origin.model, &origin.key, &length];
     let mut bytes = [0; HEADER_BYTES];
     bytes.iter_mut().zip(fields.into_iter().flatten()).for_each(|(to, from)| *to = *from);
@@ -200,19 +234,32 @@ mod tests {
         assert_eq!(spool.sessions(device), [3, 7]);
         assert_eq!((spool.key(device, 3), spool.key(device, 4)), (Some([2; 8]), None));
         assert_eq!(spool.get(device, 7, &origin, 11).expect("reads"), b"corrections");
-        assert!(matches!(spool.get(device, 7, &Origin { key: [3; 8], ..origin }, 11), Err(SpoolError::Foreign { .. })));
+        assert!(matches!(
+            spool.get(device, 7, &Origin { key: [3; 8], ..origin }, 11),
+            Err(SpoolError::Foreign { .. })
+        ));
         assert!(matches!(spool.get(device, 7, &origin, 12), Err(SpoolError::Length { .. })));
-        assert!(matches!(spool.get(device, 8, &origin, 12), Err(SpoolError::Store(StoreError::Io { .. }))));
-        let (bytes, path) = (fs::read(spool.path(device, 7)).expect("reads"), spool.path(device, 7));
+        assert!(matches!(
+            spool.get(device, 8, &origin, 12),
+            Err(SpoolError::Store(StoreError::Io { .. }))
+        ));
+        let (bytes, path) =
+            (fs::read(spool.path(device, 7)).expect("reads"), spool.path(device, 7));
         for cut in 0..bytes.len() {
             fs::write(&path, &bytes[..cut]).expect("writes");
-            assert!(matches!(spool.get(device, 7, &origin, 11), Err(SpoolError::Length { .. })), "cut at {cut}");
+            assert!(
+                matches!(spool.get(device, 7, &origin, 11), Err(SpoolError::Length { .. })),
+                "cut at {cut}"
+            );
         }
         for at in 0..bytes.len() {
             let mut flipped = bytes.clone();
             flipped[at] ^= 4;
             fs::write(&path, &flipped).expect("writes");
-            assert!(matches!(spool.get(device, 7, &origin, 11), Err(SpoolError::Checksum { .. })), "flipped at {at}");
+            assert!(
+                matches!(spool.get(device, 7, &origin, 11), Err(SpoolError::Checksum { .. })),
+                "flipped at {at}"
+            );
         }
         spool.remove(device, 7);
         spool.remove(device, 7);

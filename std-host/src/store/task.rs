@@ -13,7 +13,8 @@ use super::{StoreError, io_error, write_file};
 /// [`StoreError::Io`] and [`StoreError::Task`].
 pub fn load(path: &Path) -> Result<Task, StoreError> {
     let bytes = fs::read(path).map_err(io_error(path))?;
-    Task::of_either_ring(&bytes).map_err(|source| StoreError::Task { path: path.to_owned(), source })
+    Task::of_either_ring(&bytes)
+        .map_err(|source| StoreError::Task { path: path.to_owned(), source })
 }
 
 /// Writes a task file.

@@ -4,7 +4,8 @@
 //! "SLTM" | version, u16 | length of the header, u32 | header, postcard | words of 8 bytes, little-endian | SHA-256 of all before
 //! ```
 //!
-//! A run is a directory; its checkpoints are files in it, written beside their destination, synced and renamed.
+//! A run is a directory; its checkpoints are files in it, written beside their destination, synced
+//! and renamed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -30,13 +31,20 @@ pub enum TrainingError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A file is damaged.
-    #[error("{path}: the file is cut or damaged; if it is a checkpoint, delete it and go on from an older one, or begin anew with --fresh", path = path.display())]
+    #[error(
+        "{path}: the file is cut or damaged; if it is a checkpoint, delete it and go on from an \
+        older one, or begin anew with --fresh",
+        path = path.display(),
+    )]
     Damaged {
         /// The file.
         path: PathBuf,
     },
     /// A file of another version.
-    #[error("{path}: a file of version {found}, this program reads version {VERSION}", path = path.display())]
+    #[error(
+        "{path}: a file of version {found}, this program reads version {VERSION}",
+        path = path.display(),
+    )]
     Version {
         /// The file.
         path: PathBuf,
@@ -44,7 +52,11 @@ pub enum TrainingError {
         found: u16,
     },
     /// A file of the other server.
-    #[error("{path}: a share of party {found}, and this server is party {expected}; give each party a state directory of its own", path = path.display())]
+    #[error(
+        "{path}: a share of party {found}, and this server is party {expected}; give each party a \
+        state directory of its own",
+        path = path.display(),
+    )]
     OtherParty {
         /// The file.
         path: PathBuf,
@@ -54,7 +66,11 @@ pub enum TrainingError {
         expected: u8,
     },
     /// A checkpoint of another run.
-    #[error("{path}: the checkpoint does not fit this run: {reason}; train with what it was made with, or drop it with --fresh", path = path.display())]
+    #[error(
+        "{path}: the checkpoint does not fit this run: {reason}; train with what it was made with, \
+        or drop it with --fresh",
+        path = path.display(),
+    )]
     Other {
         /// The file.
         path: PathBuf,
@@ -62,13 +78,21 @@ pub enum TrainingError {
         reason: String,
     },
     /// A run that was finished is there.
-    #[error("{path}: an earlier run of this name has left its model; give another --name, or replace it with --fresh", path = path.display())]
+    #[error(
+        "{path}: an earlier run of this name has left its model; give another --name, or replace \
+        it with --fresh",
+        path = path.display(),
+    )]
     Finished {
         /// The model's share.
         path: PathBuf,
     },
     /// A run that was not finished is there.
-    #[error("{path}: there are checkpoints of an earlier run; go on with --resume, or drop them with --fresh", path = path.display())]
+    #[error(
+        "{path}: there are checkpoints of an earlier run; go on with --resume, or drop them with \
+        --fresh",
+        path = path.display(),
+    )]
     Begun {
         /// The directory.
         path: PathBuf,
@@ -125,7 +149,8 @@ impl Share {
     /// # Errors
     /// [`StoreError::Io`].
     pub fn save(&self, path: &Path) -> Result<(), StoreError> {
-        let header = postcard::to_allocvec(&self.header).map_err(|error| io_error(path)(std::io::Error::other(error)))?;
+        let header = postcard::to_allocvec(&self.header)
+            .map_err(|error| io_error(path)(std::io::Error::other(error)))?;
         let length = u32::try_from(header.len()).unwrap_or(u32::MAX).to_le_bytes();
         let words: Vec<u8> = self.words.iter().flat_map(|word| word.to_le_bytes()).collect();
         let parts = [&MAGIC[..], &VERSION.to_le_bytes(), &length, &header, &words];
@@ -143,7 +168,8 @@ impl Share {
         let bytes = fs::read(path).map_err(io_error(path))?;
         let damaged = || TrainingError::Damaged { path: path.to_owned() };
         let rest = bytes.strip_prefix(&MAGIC).ok_or_else(damaged)?;
-        let version = rest.first_chunk().map(|version| u16::from_le_bytes(*version)).ok_or_else(damaged)?;
+        let version =
+            rest.first_chunk().map(|version| u16::from_le_bytes(*version)).ok_or_else(damaged)?;
         if version != VERSION {
             return Err(TrainingError::Version { path: path.to_owned(), found: version });
         }
@@ -151,9 +177,13 @@ impl Share {
         if Sha256::digest(content)[..] != digest[..] {
             return Err(damaged());
         }
-        let length = rest.get(2..).and_then(|rest| rest.first_chunk()).map(|length| u32::from_le_bytes(*length));
+        let length = rest
+            .get(2..)
+            .and_then(|rest| rest.first_chunk())
+            .map(|length| u32::from_le_bytes(*length));
         let body = content.get(PREFIX_BYTES..).ok_or_else(damaged)?;
-        let (header, words) = body.split_at_checked(length.ok_or_else(damaged)? as usize).ok_or_else(damaged)?;
+        let (header, words) =
+            body.split_at_checked(length.ok_or_else(damaged)? as usize).ok_or_else(damaged)?;
         let header = postcard::from_bytes(header).map_err(|_| damaged())?;
         let (words, rest) = words.as_chunks();
         if !rest.is_empty() {
@@ -204,7 +234,12 @@ impl Checkpoints {
             let name = entry.file_name().into_string().ok()?;
             name.strip_prefix("step-")?.strip_suffix(ENDING)?.strip_suffix('.')?.parse().ok()
         };
-        let mut steps: Vec<u64> = fs::read_dir(&self.directory).into_iter().flatten().flatten().filter_map(step).collect();
+        let mut steps: Vec<u64> = fs::read_dir(&self.directory)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(step)
+            .collect();
         steps.sort_unstable();
         steps
     }
@@ -245,7 +280,8 @@ impl Checkpoints {
     /// # Errors
     /// [`StoreError::Io`].
     pub fn drop_after(&self, step: Option<u64>) -> Result<(), StoreError> {
-        for later in self.steps().into_iter().filter(|&later| step.is_none_or(|step| later > step)) {
+        for later in self.steps().into_iter().filter(|&later| step.is_none_or(|step| later > step))
+        {
             let path = self.path(later);
             fs::remove_file(&path).map_err(io_error(&path))?;
         }
@@ -274,8 +310,16 @@ mod tests {
 
     fn share(step: u64, party: u8) -> Share {
         let sizes = Sizes { rows: 7, features: 3, targets: 1, test_rows: 0 };
-        let header =
-            Header { party, run: [5; 16], step, sizes, train: [1; 32], test: None, config: "[data]".to_owned(), curve: vec![1] };
+        let header = Header {
+            party,
+            run: [5; 16],
+            step,
+            sizes,
+            train: [1; 32],
+            test: None,
+            config: "[data]".to_owned(),
+            curve: vec![1],
+        };
         Share { header, words: vec![step, u64::MAX, 7] }
     }
 
@@ -283,7 +327,10 @@ mod tests {
     fn the_latest_checkpoints_are_kept_and_damage_is_found() {
         let directory = tempfile::tempdir().expect("a directory");
         let run = Checkpoints::open(directory.path(), "a", Party::P1, 2).expect("opens");
-        assert!(matches!(Checkpoints::open(directory.path(), "a", Party::P1, 2), Err(StoreError::Locked { .. })));
+        assert!(matches!(
+            Checkpoints::open(directory.path(), "a", Party::P1, 2),
+            Err(StoreError::Locked { .. })
+        ));
         for step in [10, 20, 30] {
             run.save(&share(step, 1)).expect("saves");
         }
@@ -291,7 +338,10 @@ mod tests {
         let loaded = run.load(30).expect("loads");
         assert_eq!((loaded.header, loaded.words), (share(30, 1).header, share(30, 1).words));
         run.save(&share(40, 0)).expect("saves");
-        assert!(matches!(run.load(40), Err(TrainingError::OtherParty { found: 0, expected: 1, .. })));
+        assert!(matches!(
+            run.load(40),
+            Err(TrainingError::OtherParty { found: 0, expected: 1, .. })
+        ));
         let path = run.path(30);
         let whole = fs::read(&path).expect("reads");
         for cut in 0..whole.len() {

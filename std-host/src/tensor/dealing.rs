@@ -16,7 +16,8 @@ use zeroize::Zeroizing;
 /// Bytes of records, about, that a thread deals at a time.
 const PART_BYTES: usize = 1 << 18;
 
-/// Writes `P1`'s corrections, front to back: what [`sharelet_core::engine::offline::Deal`] does on one core.
+/// Writes `P1`'s corrections, front to back: what [`sharelet_core::engine::offline::Deal`] does on
+/// one core.
 pub struct Records<'a, C: Rounds, G> {
     keystream: &'a Keystream<C>,
     session: u64,
@@ -26,14 +27,19 @@ pub struct Records<'a, C: Rounds, G> {
 }
 
 impl<'a, C: Rounds, G: CryptoRng> Records<'a, C, G> {
-    /// Deals session `session` under `P0`'s keystream, to `out`. Every part's randomness has a seed of its own from `rng`.
+    /// Deals session `session` under `P0`'s keystream, to `out`. Every part's randomness has a seed
+    /// of its own from `rng`.
     pub const fn new(keystream: &'a Keystream<C>, session: u64, rng: G, out: &'a mut [u8]) -> Self {
         Self { keystream, session, operation: Some(0), rng, rest: out }
     }
 }
 
 impl<C: Rounds, G: CryptoRng> Task for Records<'_, C, G> {
-    fn operation<P: Protocol>(&mut self, protocol: &P, elements: usize) -> Result<(), EngineError<Infallible>> {
+    fn operation<P: Protocol>(
+        &mut self,
+        protocol: &P,
+        elements: usize,
+    ) -> Result<(), EngineError<Infallible>> {
         let (layer, layout) = (self.operation.ok_or(EngineError::TooLong)?, protocol.layout());
         self.operation = layer.checked_add(1);
         let (expected_bytes, found_bytes) = (layout.bytes() * elements, self.rest.len());
@@ -58,7 +64,9 @@ impl<C: Rounds, G: CryptoRng> Task for Records<'_, C, G> {
         let (keystream, position) = (self.keystream, Position { session: self.session, layer });
         parts.into_par_iter().for_each(|(group, out, seed)| {
             let mut rng = ChaCha20Rng::from_seed(*seed);
-            record::deal_from(keystream, position, layout, group, &mut rng, out, |truth, rng| protocol.deal(truth, rng));
+            record::deal_from(keystream, position, layout, group, &mut rng, out, |truth, rng| {
+                protocol.deal(truth, rng)
+            });
         });
         Ok(())
     }

@@ -1,4 +1,5 @@
-//! A dealer and two servers in one process, each server on a thread of its own, over loopback: for tests, benchmarks and lessons.
+//! A dealer and two servers in one process, each server on a thread of its own, over loopback: for
+//! tests, benchmarks and lessons.
 
 use core::convert::Infallible;
 use core::time::Duration;
@@ -105,25 +106,41 @@ impl<G: CryptoRng> Local<G> {
     ///
     /// # Errors
     /// [`LocalError`].
-    pub fn run<P: Program<Output: Send> + Send>(&mut self, parts: Parts<P>) -> Result<(Outputs<P::Output>, Taken), LocalError> {
+    pub fn run<P: Program<Output: Send> + Send>(
+        &mut self,
+        parts: Parts<P>,
+    ) -> Result<(Outputs<P::Output>, Taken), LocalError> {
         let Parts { mut sizes, mut dealer, parties: [mut program_0, mut program_1] } = parts;
         let (truncation, session) = (self.truncation, self.session);
         self.session += 1;
         let plan = Plan::of(&mut sizes, truncation)?;
         let start = Instant::now();
-        let (dealt, dealer) = deal(&plan, &mut dealer, truncation, &self.keystream, session, &mut self.rng)?;
+        let (dealt, dealer) =
+            deal(&plan, &mut dealer, truncation, &self.keystream, session, &mut self.rng)?;
         let dealing = start.elapsed();
         let start = Instant::now();
-        let prepared_0 = Prepared::derive(&plan, truncation, &self.keystream, &SessionToken::consumed(session))?;
+        let prepared_0 =
+            Prepared::derive(&plan, truncation, &self.keystream, &SessionToken::consumed(session))?;
         let prepared_1 = Prepared::receive(&plan, truncation, dealt)?;
         let preparing = start.elapsed();
         let ([end_0, end_1], barrier, line) = (tcp::loopback()?, Barrier::new(2), self.line);
         let (found_0, found_1) = std::thread::scope(|scope| {
             let other = scope.spawn(|| server((end_1, line), prepared_1, &mut program_1, &barrier));
-            (server((end_0, line), prepared_0, &mut program_0, &barrier), other.join().unwrap_or(Err(LocalError::Stopped)))
+            (
+                server((end_0, line), prepared_0, &mut program_0, &barrier),
+                other.join().unwrap_or(Err(LocalError::Stopped)),
+            )
         });
-        let ((output_0, sent, online_0, busy_0), (output_1, _, online_1, busy_1)) = (found_0?, found_1?);
-        let taken = Taken { plan, dealing, preparing, online: online_0.max(online_1), busy: busy_0.max(busy_1), sent };
+        let ((output_0, sent, online_0, busy_0), (output_1, _, online_1, busy_1)) =
+            (found_0?, found_1?);
+        let taken = Taken {
+            plan,
+            dealing,
+            preparing,
+            online: online_0.max(online_1),
+            busy: busy_0.max(busy_1),
+            sent,
+        };
         Ok((Outputs { parties: [output_0, output_1], dealer }, taken))
     }
 }
@@ -148,7 +165,9 @@ fn server<P: Program<Output: Send> + Send>(
                 None => Box::new(writer),
             };
             let (start, begin) = (Instant::now(), processor_time());
-            let (output, mut link) = prepared.run(program, Exchange::new(FromTokio::new(reader), FromTokio::new(writer))).await?;
+            let (output, mut link) = prepared
+                .run(program, Exchange::new(FromTokio::new(reader), FromTokio::new(writer)))
+                .await?;
             let busy = processor_time().zip(begin).map(|(end, begin)| end.saturating_sub(begin));
             let ran = (output, link.take(), start.elapsed(), busy);
             drop(link);

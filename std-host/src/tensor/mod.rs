@@ -1,18 +1,21 @@
 //! Shared tensors between two servers: opened once under a mask, multiplied as often as one likes.
 //!
-//! A tensor `X` in `Z_2^64` is [opened](Machine::open) under a dealt mask `A`: `E = X - A` is public afterwards. Any bilinear map of
-//! two opened tensors, a product of matrices or one of the three of a convolution, then costs no message: both parties
-//! compute alone, with a dealt share of the map of the masks.
+//! A tensor `X` in `Z_2^64` is [opened](Machine::open) under a dealt mask `A`: `E = X - A` is
+//! public afterwards. Any bilinear map of two opened tensors, a product of matrices or one of the
+//! three of a convolution, then costs no message: both parties compute alone, with a dealt share of
+//! the map of the masks.
 //!
 //! ```text
 //! E = X - A,  F = Y - B                                   public
 //! [X Y] = E [Y] + [A] F + [A B]                           X Y = (E + A) Y,  A Y = A F + A B
 //! ```
 //!
-//! So one opening of a layer's weights serves the way forward and the way back, and one of the data serves all epochs.
-//! Masks come from seeds that either party shares with the dealer; only the maps of masks are sent, to `P1`.
+//! So one opening of a layer's weights serves the way forward and the way back, and one of the data
+//! serves all epochs. Masks come from seeds that either party shares with the dealer; only the maps
+//! of masks are sent, to `P1`.
 //!
-//! Element-wise protocols are those of the core, run by the [`Engine`] inside. One program, read by [`party`], [`offline`] and [`Plain`].
+//! Element-wise protocols are those of the core, run by the [`Engine`] inside. One program, read by
+//! [`party`], [`offline`] and [`Plain`].
 
 mod dealing;
 pub mod local;
@@ -37,7 +40,8 @@ use sharelet_core::share;
 
 use crate::kernel::Bilinear;
 
-/// Up to so many elements a comparison is folded at once, in one message less; beyond, tables are kept small.
+/// Up to so many elements a comparison is folded at once, in one message less; beyond, tables are
+/// kept small.
 const FEW_ELEMS: usize = 4096;
 
 /// A tensor that was opened under a mask.
@@ -57,11 +61,13 @@ impl Masked {
         &self.share
     }
 
-    /// Some of its rows, of `columns` words each: as opened as the whole. Rows that there are not come out as nothing.
+    /// Some of its rows, of `columns` words each: as opened as the whole. Rows that there are not
+    /// come out as nothing.
     #[must_use]
     pub fn rows(&self, columns: usize, rows: &[usize]) -> Self {
         let pick = |words: &[u64]| {
-            let row = |&row: &usize| words.get(row * columns..(row + 1) * columns).unwrap_or_default();
+            let row =
+                |&row: &usize| words.get(row * columns..(row + 1) * columns).unwrap_or_default();
             rows.iter().flat_map(row).copied().collect()
         };
         Self { opened: pick(&self.opened), mask: pick(&self.mask), share: pick(&self.share) }
@@ -110,7 +116,8 @@ pub trait Tensors {
     fn product(&mut self, map: &Bilinear, x: &Masked, y: &Masked) -> Result<Vec<u64>, LengthError>;
 }
 
-/// Runs programs over tensors: an engine for what is done element by element, and the tensors' correlations.
+/// Runs programs over tensors: an engine for what is done element by element, and the tensors'
+/// correlations.
 #[derive(Debug)]
 pub struct Machine<E, T> {
     engine: E,
@@ -126,7 +133,10 @@ pub trait Program {
     ///
     /// # Errors
     /// The engine's.
-    fn run<E, T>(&mut self, machine: &mut Machine<E, T>) -> impl Future<Output = Result<Self::Output, E::Error>>
+    fn run<E, T>(
+        &mut self,
+        machine: &mut Machine<E, T>,
+    ) -> impl Future<Output = Result<Self::Output, E::Error>>
     where
         E: Engine<Error: From<LengthError>>,
         T: Tensors;
@@ -166,7 +176,12 @@ impl<E: Engine<Error: From<LengthError>>, T: Tensors> Machine<E, T> {
             Err(several) => several.concat(),
         };
         let mut opened = vec![0; words];
-        self.engine.run(&MaskMatrix::new(), matrix::Masked { matrix: &matrix, mask: &mask, opened: &mut opened }).await?;
+        self.engine
+            .run(
+                &MaskMatrix::new(),
+                matrix::Masked { matrix: &matrix, mask: &mask, opened: &mut opened },
+            )
+            .await?;
         if let [_] = lengths.as_slice() {
             return Ok(vec![Masked { opened, mask, share: matrix }]);
         }
@@ -184,7 +199,12 @@ impl<E: Engine<Error: From<LengthError>>, T: Tensors> Machine<E, T> {
     ///
     /// # Errors
     /// The correlations are used up, or the tensors have not the map's sizes.
-    pub fn product(&mut self, map: &Bilinear, x: &Masked, y: &Masked) -> Result<Vec<u64>, E::Error> {
+    pub fn product(
+        &mut self,
+        map: &Bilinear,
+        x: &Masked,
+        y: &Masked,
+    ) -> Result<Vec<u64>, E::Error> {
         Ok(self.tensors.product(map, x, y)?)
     }
 
@@ -192,14 +212,20 @@ impl<E: Engine<Error: From<LengthError>>, T: Tensors> Machine<E, T> {
     ///
     /// # Errors
     /// The engine's; a shift of 63 bits and more.
-    pub async fn truncate(&mut self, mut words: Vec<u64>, shift: u32) -> Result<Vec<u64>, E::Error> {
+    pub async fn truncate(
+        &mut self,
+        mut words: Vec<u64>,
+        shift: u32,
+    ) -> Result<Vec<u64>, E::Error> {
         if shift == 0 {
             return Ok(words);
         }
         match self.engine.truncation() {
             Truncation::OneUnit => {
                 let mut out = vec![0; words.len()];
-                self.engine.run(&Rescale::<u64, u64>::new(shift)?, Rescaled { x: &words, out: &mut out }).await?;
+                self.engine
+                    .run(&Rescale::<u64, u64>::new(shift)?, Rescaled { x: &words, out: &mut out })
+                    .await?;
                 Ok(out)
             }
             Truncation::Exact => {
@@ -209,11 +235,17 @@ impl<E: Engine<Error: From<LengthError>>, T: Tensors> Machine<E, T> {
         }
     }
 
-    /// `max(y >> shift, 0)`, and with `keeps` the bits that decided. `y >> shift` must have less than 32 bits.
+    /// `max(y >> shift, 0)`, and with `keeps` the bits that decided. `y >> shift` must have less
+    /// than 32 bits.
     ///
     /// # Errors
     /// The engine's; a shift of more than 32 bits.
-    pub async fn activate(&mut self, words: Vec<u64>, shift: u32, keeps: bool) -> Result<(Vec<u64>, Bits), E::Error> {
+    pub async fn activate(
+        &mut self,
+        words: Vec<u64>,
+        shift: u32,
+        keeps: bool,
+    ) -> Result<(Vec<u64>, Bits), E::Error> {
         let folding = if words.len() <= FEW_ELEMS { Folding::Direct } else { Folding::Staged };
         if shift > 0 && self.engine.truncation() == Truncation::OneUnit {
             return self.decide(&Activate::truncating(shift, folding, keeps)?, words, keeps).await;
@@ -224,7 +256,12 @@ impl<E: Engine<Error: From<LengthError>>, T: Tensors> Machine<E, T> {
         self.decide(&Activate::exact(folding, keeps), narrow, keeps).await
     }
 
-    async fn decide<R: Ring>(&mut self, gate: &Activate<R>, mut y: Vec<R>, keeps: bool) -> Result<(Vec<u64>, Bits), E::Error> {
+    async fn decide<R: Ring>(
+        &mut self,
+        gate: &Activate<R>,
+        mut y: Vec<R>,
+        keeps: bool,
+    ) -> Result<(Vec<u64>, Bits), E::Error> {
         let mut out = vec![0; y.len()];
         let kept = if keeps { y.len() } else { 0 };
         let mut bits = Bits { bit: vec![0; kept], mask: vec![0; kept], product: vec![0; kept] };
@@ -239,7 +276,9 @@ impl<E: Engine<Error: From<LengthError>>, T: Tensors> Machine<E, T> {
     /// The engine's; bits that are not as many as values.
     pub async fn select(&mut self, values: &mut [u64], bits: Bits) -> Result<(), E::Error> {
         let Bits { bit, mask, product } = bits;
-        self.engine.run(&Select::new(), Selected { values, bit: &bit, mask: &mask, product: &product }).await
+        self.engine
+            .run(&Select::new(), Selected { values, bit: &bit, mask: &mask, product: &product })
+            .await
     }
 }
 
@@ -261,9 +300,17 @@ impl Tensors for Plain {
 
 /// Adds the map of two operands.
 fn add(map: &Bilinear, x: &[u64], y: &[u64], out: &mut [u64]) -> Result<(), LengthError> {
-    let wrong = |found: usize, expected: usize| LengthError { expected_bytes: 8 * expected, found_bytes: 8 * found };
-    map.add(x, y, out)
-        .map_err(|_| if x.len() == map.x_elems() { wrong(y.len(), map.y_elems()) } else { wrong(x.len(), map.x_elems()) })
+    let wrong = |found: usize, expected: usize| LengthError {
+        expected_bytes: 8 * expected,
+        found_bytes: 8 * found,
+    };
+    map.add(x, y, out).map_err(|_| {
+        if x.len() == map.x_elems() {
+            wrong(y.len(), map.y_elems())
+        } else {
+            wrong(x.len(), map.x_elems())
+        }
+    })
 }
 
 /// The settings of a run: the gates of training are those on tables.

@@ -38,7 +38,11 @@ struct Operations {
 }
 
 impl Task for Operations {
-    fn operation<P: Protocol>(&mut self, protocol: &P, elements: usize) -> Result<(), EngineError<Infallible>> {
+    fn operation<P: Protocol>(
+        &mut self,
+        protocol: &P,
+        elements: usize,
+    ) -> Result<(), EngineError<Infallible>> {
         self.list.push((protocol.layout(), elements));
         self.count.operation(protocol, elements)
     }
@@ -49,7 +53,9 @@ impl Task for Operations {
         second: (&Q, usize),
     ) -> Result<(), EngineError<Infallible>> {
         self.list.extend(
-            [(first.0.layout(), first.1), (second.0.layout(), second.1)].into_iter().filter(|(_, elements)| *elements > 0),
+            [(first.0.layout(), first.1), (second.0.layout(), second.1)]
+                .into_iter()
+                .filter(|(_, elements)| *elements > 0),
         );
         self.count.operations(first, second)
     }
@@ -66,7 +72,10 @@ impl Plan {
     ///
     /// # Errors
     /// The program's sizes are wrong.
-    pub fn of<P: Program>(program: &mut P, truncation: Truncation) -> Result<Self, EngineError<Infallible>> {
+    pub fn of<P: Program>(
+        program: &mut P,
+        truncation: Truncation,
+    ) -> Result<Self, EngineError<Infallible>> {
         Ok(Self::counted(program, truncation)?.0)
     }
 
@@ -74,8 +83,14 @@ impl Plan {
     ///
     /// # Errors
     /// As [`Plan::of`].
-    pub fn counted<P: Program>(program: &mut P, truncation: Truncation) -> Result<(Self, P::Output), EngineError<Infallible>> {
-        let machine = Machine::new(Offline::new(Operations::default(), settings(truncation)), Sizes::default());
+    pub fn counted<P: Program>(
+        program: &mut P,
+        truncation: Truncation,
+    ) -> Result<(Self, P::Output), EngineError<Infallible>> {
+        let machine = Machine::new(
+            Offline::new(Operations::default(), settings(truncation)),
+            Sizes::default(),
+        );
         let (output, engine, sizes) = run(program, machine)?;
         let Sizes { mask_elems, product_elems, multiply_adds } = sizes;
         let Operations { count: Count(usage), list: operations } = engine.into_task();
@@ -115,7 +130,8 @@ impl Dealt {
         self.products.iter().flat_map(|word| word.to_le_bytes()).collect()
     }
 
-    /// What [`Dealt::seed`], [`Dealt::records`] and [`Dealt::product_bytes`] say, one after the other.
+    /// What [`Dealt::seed`], [`Dealt::records`] and [`Dealt::product_bytes`] say, one after the
+    /// other.
     ///
     /// # Errors
     /// [`LengthError`] if it is not as long as the plan says.
@@ -144,7 +160,10 @@ impl fmt::Debug for Dealt {
 ///
 /// # Errors
 /// The engine's.
-pub fn run<P: Program, E, T>(program: &mut P, mut machine: Machine<E, T>) -> Result<(P::Output, E, T), E::Error>
+pub fn run<P: Program, E, T>(
+    program: &mut P,
+    mut machine: Machine<E, T>,
+) -> Result<(P::Output, E, T), E::Error>
 where
     E: Engine<Error: From<LengthError>>,
     T: Tensors,
@@ -184,10 +203,12 @@ pub fn deal<P: Program>(
     let mut seed = [0; SEED_BYTES];
     rng.fill_bytes(&mut seed);
     let mut records = vec![0; usize::try_from(plan.usage.dealt_bytes).unwrap_or(usize::MAX)];
-    let masks_1 = Words::expand(&Keystream::<ChaCha12>::new(&Key::from_bytes(seed)), 0, plan.mask_elems);
+    let masks_1 =
+        Words::expand(&Keystream::<ChaCha12>::new(&Key::from_bytes(seed)), 0, plan.mask_elems);
     let words_0 = Words::expand(keystream, session, plan.mask_elems + plan.product_elems);
     let tensors = Products { words_0, masks_1, products: Vec::with_capacity(plan.product_elems) };
-    let engine = Offline::new(Records::new(keystream, session, rng, &mut records), settings(truncation));
+    let engine =
+        Offline::new(Records::new(keystream, session, rng, &mut records), settings(truncation));
     let (output, _, Products { products, .. }) = run(program, Machine::new(engine, tensors))?;
     Ok((Dealt { seed, records, products }, output))
 }
@@ -207,7 +228,10 @@ impl Tensors for Sizes {
     }
 
     fn product(&mut self, map: &Bilinear, x: &Masked, y: &Masked) -> Result<Vec<u64>, LengthError> {
-        let wrong = |found: usize, expected: usize| LengthError { expected_bytes: 8 * expected, found_bytes: 8 * found };
+        let wrong = |found: usize, expected: usize| LengthError {
+            expected_bytes: 8 * expected,
+            found_bytes: 8 * found,
+        };
         for (found, expected) in [(x.mask.len(), map.x_elems()), (y.mask.len(), map.y_elems())] {
             if found != expected {
                 return Err(wrong(found, expected));
@@ -239,7 +263,8 @@ impl Tensors for Products {
         let mut product = vec![0; map.out_elems()];
         add(map, &x.mask, &y.mask, &mut product)?;
         let share = self.words_0.take(map.out_elems())?;
-        self.products.extend(product.iter().zip(share).map(|(product, share)| product.wrapping_sub(share)));
+        self.products
+            .extend(product.iter().zip(share).map(|(product, share)| product.wrapping_sub(share)));
         Ok(product)
     }
 }

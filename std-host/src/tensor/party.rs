@@ -52,14 +52,21 @@ impl Prepared {
         let mut rest = records.as_mut_slice();
         for (operation, &(layout, elements)) in plan.operations.iter().enumerate() {
             let layer = u16::try_from(operation).map_err(|_| EngineError::TooLong)?;
-            let (out, next) =
-                core::mem::take(&mut rest).split_at_mut_checked(layout.expanded_bytes(elements)).unwrap_or_default();
+            let (out, next) = core::mem::take(&mut rest)
+                .split_at_mut_checked(layout.expanded_bytes(elements))
+                .unwrap_or_default();
             record::expand(keystream, Position { session, layer }, layout, elements, out)?;
             rest = next;
         }
         let masks = Words::expand(keystream, session, plan.mask_elems + plan.product_elems);
         let work_bytes = plan.usage.work_bytes;
-        Ok(Self { side: Side::P0, truncation, work_bytes, records, shares: Shares { masks, products: None } })
+        Ok(Self {
+            side: Side::P0,
+            truncation,
+            work_bytes,
+            records,
+            shares: Shares { masks, products: None },
+        })
     }
 
     /// `P1`'s half, as the dealer made it.
@@ -71,10 +78,14 @@ impl Prepared {
         let expected = [plan.usage.dealt_bytes, 8 * plan.product_elems as u64];
         for (found, expected) in [records.len(), 8 * products.len()].into_iter().zip(expected) {
             if found as u64 != expected {
-                return Err(LengthError { expected_bytes: usize::try_from(expected).unwrap_or(usize::MAX), found_bytes: found });
+                return Err(LengthError {
+                    expected_bytes: usize::try_from(expected).unwrap_or(usize::MAX),
+                    found_bytes: found,
+                });
             }
         }
-        let masks = Words::expand(&Keystream::<ChaCha12>::new(&Key::from_bytes(seed)), 0, plan.mask_elems);
+        let masks =
+            Words::expand(&Keystream::<ChaCha12>::new(&Key::from_bytes(seed)), 0, plan.mask_elems);
         let work_bytes = plan.usage.work_bytes;
         Ok(Self {
             side: Side::P1,
@@ -89,12 +100,17 @@ impl Prepared {
     ///
     /// # Errors
     /// The link's; correlations that are not those of the program.
-    pub async fn run<P: Program, L: Link>(self, program: &mut P, link: L) -> Result<(P::Output, L), EngineError<L::Error>> {
+    pub async fn run<P: Program, L: Link>(
+        self,
+        program: &mut P,
+        link: L,
+    ) -> Result<(P::Output, L), EngineError<L::Error>> {
         let Self { side, truncation, work_bytes, records, shares } = self;
         let mut work = vec![0; work_bytes];
         match side {
             Side::P0 => {
-                let party = Party::new(Expanded::new(&records), link, &mut work, settings(truncation));
+                let party =
+                    Party::new(Expanded::new(&records), link, &mut work, settings(truncation));
                 let mut machine = Machine::new(party, shares);
                 let output = program.run(&mut machine).await?;
                 let (party, shares) = machine.into_parts();
@@ -103,7 +119,8 @@ impl Prepared {
                 Ok((output, link))
             }
             Side::P1 => {
-                let party = Party::new(Received::new(&records), link, &mut work, settings(truncation));
+                let party =
+                    Party::new(Received::new(&records), link, &mut work, settings(truncation));
                 let mut machine = Machine::new(party, shares);
                 let output = program.run(&mut machine).await?;
                 let (party, shares) = machine.into_parts();

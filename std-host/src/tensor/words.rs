@@ -26,7 +26,9 @@ impl Words {
     pub fn take(&mut self, elems: usize) -> Result<Vec<u64>, LengthError> {
         let found = self.words.len() - self.next;
         let words = self.words.get(self.next..).and_then(|rest| rest.get(..elems));
-        let words = words.ok_or(LengthError { expected_bytes: elems * 8, found_bytes: found * 8 })?.to_vec();
+        let words = words
+            .ok_or(LengthError { expected_bytes: elems * 8, found_bytes: found * 8 })?
+            .to_vec();
         self.next += elems;
         Ok(words)
     }

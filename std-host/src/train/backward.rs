@@ -9,9 +9,11 @@ use super::parameters::LayerParameters;
 use crate::kernel::{Bilinear, Form, Product};
 use crate::tensor::{Bits, Machine, Masked, Tensors};
 
-/// Gradients per layer: of weights with twice the fraction bits, of biases with the fraction bits of values.
+/// Gradients per layer: of weights with twice the fraction bits, of biases with the fraction bits
+/// of values.
 ///
-/// `gradient` is that at the outputs. Comparisons are those of the way forward: nothing is compared again.
+/// `gradient` is that at the outputs. Comparisons are those of the way forward: nothing is compared
+/// again.
 ///
 /// # Errors
 /// The engine's.
@@ -48,7 +50,8 @@ pub async fn backward<E: Engine<Error: From<LengthError>>, T: Tensors>(
             }
             (Layer::Relu, Trace::Passed(bits)) => machine.select(&mut value.words, bits).await?,
             (Layer::MaxPool(window), Trace::Larger(levels)) => {
-                value.words = to_largest(machine, value.words, levels, sized.batch, shape, window).await?;
+                value.words =
+                    to_largest(machine, value.words, levels, sized.batch, shape, window).await?;
             }
             (Layer::AveragePool(window), _) => {
                 let Value { words, frac_bits } = mean(value, window);
@@ -70,12 +73,19 @@ fn by_weights<E: Engine<Error: From<LengthError>>, T: Tensors>(
 ) -> Result<Vec<u64>, E::Error> {
     match layer {
         Layer::Dense { outputs } => {
-            let map = Product { form: Form::FirstTransposed, rows: outputs, inner: sized.batch, columns: shape.elems() };
+            let map = Product {
+                form: Form::FirstTransposed,
+                rows: outputs,
+                inner: sized.batch,
+                columns: shape.elems(),
+            };
             machine.product(&Bilinear::Product(map), gradient, input)
         }
-        Layer::Convolution { filters, window } => {
-            machine.product(&Bilinear::ByKernels(sized.convolution(filters, window, shape)), input, gradient)
-        }
+        Layer::Convolution { filters, window } => machine.product(
+            &Bilinear::ByKernels(sized.convolution(filters, window, shape)),
+            input,
+            gradient,
+        ),
         _ => Ok(Vec::new()),
     }
 }
@@ -90,12 +100,19 @@ fn by_inputs<E: Engine<Error: From<LengthError>>, T: Tensors>(
 ) -> Result<Vec<u64>, E::Error> {
     match layer {
         Layer::Dense { outputs } => {
-            let map = Product { form: Form::Plain, rows: sized.batch, inner: outputs, columns: shape.elems() };
+            let map = Product {
+                form: Form::Plain,
+                rows: sized.batch,
+                inner: outputs,
+                columns: shape.elems(),
+            };
             machine.product(&Bilinear::Product(map), gradient, weights)
         }
-        Layer::Convolution { filters, window } => {
-            machine.product(&Bilinear::ByImages(sized.convolution(filters, window, shape)), gradient, weights)
-        }
+        Layer::Convolution { filters, window } => machine.product(
+            &Bilinear::ByImages(sized.convolution(filters, window, shape)),
+            gradient,
+            weights,
+        ),
         _ => Ok(Vec::new()),
     }
 }
@@ -123,7 +140,9 @@ async fn to_largest<E: Engine<Error: From<LengthError>>, T: Tensors>(
     let windows = words.len();
     let places = window.kernel.0 * window.kernel.1;
     // Words left before each level.
-    let counts: Vec<usize> = core::iter::successors(Some(places), |count| Some(count.div_ceil(2))).take(levels.len()).collect();
+    let counts: Vec<usize> = core::iter::successors(Some(places), |count| Some(count.div_ceil(2)))
+        .take(levels.len())
+        .collect();
     let mut gradients = vec![words];
     for (bits, count) in levels.into_iter().rev().zip(counts.into_iter().rev()) {
         let odd = if count % 2 == 1 { gradients.pop() } else { None };
@@ -133,7 +152,9 @@ async fn to_largest<E: Engine<Error: From<LengthError>>, T: Tensors>(
         let mut next = Vec::with_capacity(count);
         for (first, whole) in first.chunks(windows.max(1)).zip(whole.chunks(windows.max(1))) {
             next.push(first.to_vec());
-            next.push(whole.iter().zip(first).map(|(whole, first)| whole.wrapping_sub(*first)).collect());
+            next.push(
+                whole.iter().zip(first).map(|(whole, first)| whole.wrapping_sub(*first)).collect(),
+            );
         }
         next.extend(odd);
         gradients = next;

@@ -1,6 +1,7 @@
 //! The configuration of a training run: CONFIG.toml, public and the same on both servers.
 //!
-//! What belongs to one machine (party number, addresses, folders) is given on the command line and is not in the file.
+//! What belongs to one machine (party number, addresses, folders) is given on the command line and
+//! is not in the file.
 //!
 //! ```toml
 //! [data]
@@ -69,15 +70,17 @@ pub use agree::Difference;
 pub use error::{ConfigError, FieldError};
 pub use model::{Input, LayerEntry, Model, ModelKind, NetworkName, Sides};
 
-/// The least and the most fraction bits. Below 16, gradients vanish in rounding and nothing is learned; products have twice as
-/// many fraction bits, and above 24 too little of a 64-bit word is left for what is before the point. With 24, sums of gradients over a
-/// batch stay below `2^14`; with 20, below `2^22`.
+/// The least and the most fraction bits. Below 16, gradients vanish in rounding and nothing is
+/// learned; products have twice as many fraction bits, and above 24 too little of a 64-bit word is
+/// left for what is before the point. With 24, sums of gradients over a batch stay below `2^14`;
+/// with 20, below `2^22`.
 pub const FRAC_BITS: core::ops::RangeInclusive<u32> = 16..=24;
 
 /// Rows of a batch, at most.
 pub const MAX_BATCH: usize = 1 << 16;
 
-/// A training run. Made by [`Config::load`]; one that is made by hand is checked by [`Config::validate`].
+/// A training run. Made by [`Config::load`]; one that is made by hand is checked by
+/// [`Config::validate`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -110,14 +113,18 @@ pub struct Data {
     /// The rows that the model is tested on after every epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<String>,
-    /// Instead of `test`: so many rows of `train`, chosen by the seed, that are tested on and not trained on.
+    /// Instead of `test`: so many rows of `train`, chosen by the seed, that are tested on and not
+    /// trained on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_out: Option<HeldOut>,
 }
 
 /// How much of a data set is not trained on.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "expected a number of rows (1000) or a fraction between 0 and 1 (0.1)")]
+#[serde(
+    untagged,
+    expecting = "expected a number of rows (1000) or a fraction between 0 and 1 (0.1)"
+)]
 pub enum HeldOut {
     /// Rows.
     Rows(usize),
@@ -241,7 +248,8 @@ pub enum ModelFormat {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Stop {
-    /// Whether to look, before every checkpoint and at the end of an epoch. One bit is opened each time: a limit was passed, or none.
+    /// Whether to look, before every checkpoint and at the end of an epoch. One bit is opened each
+    /// time: a limit was passed, or none.
     pub check: bool,
     /// The largest mean loss of a batch.
     pub largest_loss: f64,
@@ -279,7 +287,8 @@ impl Config {
     /// # Errors
     /// Names the file, the line, the field, and what is allowed.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Io { path: path.to_owned(), source })?;
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Io { path: path.to_owned(), source })?;
         Self::parse(&text, path)
     }
 
@@ -300,7 +309,10 @@ impl Config {
         let takes = network.input.elems();
         if takes != features {
             let field = if self.model.name.is_some() { "model.name" } else { "model.input" };
-            let reason = format!("takes {takes} values, and rows of the data set `{}` have {features}", self.data.train);
+            let reason = format!(
+                "takes {takes} values, and rows of the data set `{}` have {features}",
+                self.data.train
+            );
             return Err(FieldError::new(field, reason));
         }
         Ok(network)

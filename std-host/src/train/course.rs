@@ -1,7 +1,8 @@
 //! The course of a training run: which sessions follow each other, and the public numbers of each.
 //!
-//! A session is one program with correlations of its own. All parties derive the same list from public things alone: the
-//! configuration, the number of rows, and the step at which a run begins or goes on.
+//! A session is one program with correlations of its own. All parties derive the same list from
+//! public things alone: the configuration, the number of rows, and the step at which a run begins
+//! or goes on.
 
 use core::convert::Infallible;
 use std::collections::HashMap;
@@ -22,7 +23,8 @@ use crate::tensor;
 
 /// The most significant bits of a rate.
 const RATE_BITS: u32 = 12;
-/// The fewest that a rate is shortened to, so that gradients of twice the fraction bits can be multiplied by it.
+/// The fewest that a rate is shortened to, so that gradients of twice the fraction bits can be
+/// multiplied by it.
 const LEAST_RATE_BITS: u32 = 8;
 /// Bits before the point of a gradient that fit beside the rate, for the mean over a batch.
 const GRADIENT_BITS: u32 = 5;
@@ -48,7 +50,10 @@ pub enum CourseError {
     #[error(transparent)]
     Network(#[from] NetworkError),
     /// More steps than are counted ahead.
-    #[error("`training.epochs`: a run of {steps} steps; at most {MAX_STEPS} are possible; take fewer epochs or larger batches")]
+    #[error(
+        "`training.epochs`: a run of {steps} steps; at most {MAX_STEPS} are possible; take fewer \
+         epochs or larger batches"
+    )]
     Steps {
         /// Steps.
         steps: usize,
@@ -123,7 +128,8 @@ pub struct Course {
     sizes: Sizes,
     plan: Plan,
     split: Split,
-    /// The order of rows in the epoch that was asked for last: it takes as long as there are rows, and is the same for many steps.
+    /// The order of rows in the epoch that was asked for last: it takes as long as there are rows,
+    /// and is the same for many steps.
     order: Arc<Mutex<Option<Order>>>,
 }
 
@@ -143,11 +149,15 @@ impl Course {
                 (0, _) => "it has no labels; share it with --label or --labels".to_owned(),
                 (targets, 1) => {
                     format!(
-                        "a label has {targets} values, and the model gives one; share it with --binary, or one number as --label"
+                        "a label has {targets} values, and the model gives one; share it with \
+                         --binary, or one number as --label"
                     )
                 }
                 (targets, _) => {
-                    format!("a label has {targets} values, and the last layer gives {outputs}; share it with --classes {outputs}")
+                    format!(
+                        "a label has {targets} values, and the last layer gives {outputs}; share \
+                         it with --classes {outputs}"
+                    )
                 }
             };
             return Err(CourseError::Data { dataset: config.data.train.clone(), reason });
@@ -155,7 +165,10 @@ impl Course {
         let all = || (0..u32::try_from(sizes.rows).unwrap_or(u32::MAX)).collect();
         let split = match config.data.held_out {
             Some(held_out) => Split::new(sizes.rows, held_out, config.training.seed)?,
-            None => Split { train: all(), test: (0..u32::try_from(sizes.test_rows).unwrap_or(u32::MAX)).collect() },
+            None => Split {
+                train: all(),
+                test: (0..u32::try_from(sizes.test_rows).unwrap_or(u32::MAX)).collect(),
+            },
         };
         let plan = Plan::new(&config.training, split.train.len())?;
         if plan.steps() > MAX_STEPS {
@@ -229,11 +242,17 @@ impl Course {
 
     /// An epoch, from 0, as far as the configuration opens it.
     #[must_use]
-    pub fn epoch(&self, number: usize, train: Option<(f64, f64)>, test: Option<(f64, f64)>) -> Epoch {
+    pub fn epoch(
+        &self,
+        number: usize,
+        train: Option<(f64, f64)>,
+        test: Option<(f64, f64)>,
+    ) -> Epoch {
         let wanted = self.wanted();
         let loss = |means: Option<(f64, f64)>| means.filter(|_| wanted.loss).map(|(loss, _)| loss);
-        let accuracy =
-            |means: Option<(f64, f64)>| means.filter(|_| wanted.correct && self.classifies()).map(|(_, accuracy)| accuracy);
+        let accuracy = |means: Option<(f64, f64)>| {
+            means.filter(|_| wanted.correct && self.classifies()).map(|(_, accuracy)| accuracy)
+        };
         Epoch {
             epoch: number + 1,
             train_loss: loss(train),
@@ -262,7 +281,10 @@ impl Course {
         let loss = self.network.loss;
         let wanted = match (loss, labels) {
             (Loss::CrossEntropy, Labels::Classes { .. })
-            | (Loss::SquaredError, Labels::Numbers { .. } | Labels::Classes { .. } | Labels::Binary)
+            | (
+                Loss::SquaredError,
+                Labels::Numbers { .. } | Labels::Classes { .. } | Labels::Binary,
+            )
             | (Loss::Logistic | Loss::Hinge, Labels::Binary) => return Ok(()),
             (Loss::CrossEntropy, _) => "classes; share it with --classes",
             (Loss::SquaredError, _) => "labels; share it with --label or --labels",
@@ -298,14 +320,20 @@ impl Course {
     pub fn rates(&self, step: usize) -> Rates {
         let nothing = Rates { rate: 0, rate_bits: 0, rounds_first: false, momentum: 0, decay: 0 };
         let Some(step) = self.plan.step(step) else { return nothing };
-        let (mut rate, mut rate_bits) =
-            (u64::from(step.rate.numerator()) * u64::from(step.mean.numerator()), step.rate.shift() + step.mean.shift());
-        // Sums over the batch, with twice the fraction bits, times the rate: what is left for the rate.
+        let (mut rate, mut rate_bits) = (
+            u64::from(step.rate.numerator()) * u64::from(step.mean.numerator()),
+            step.rate.shift() + step.mean.shift(),
+        );
+        // Sums over the batch, with twice the fraction bits, times the rate: what is left for the
+        // rate.
         let batch_bits = usize::BITS - step.rows.len().saturating_sub(1).leading_zeros();
         let room = WORD_BITS.saturating_sub(2 * self.frac_bits() + batch_bits + GRADIENT_BITS);
         let rounds_first = self.has_momentum() || room < LEAST_RATE_BITS;
-        let (significant, most_bits) =
-            if rounds_first { (RATE_BITS, WORD_BITS) } else { (room.min(RATE_BITS), WORD_BITS - self.frac_bits()) };
+        let (significant, most_bits) = if rounds_first {
+            (RATE_BITS, WORD_BITS)
+        } else {
+            (room.min(RATE_BITS), WORD_BITS - self.frac_bits())
+        };
         while (rate >> significant > 0 || rate_bits > most_bits) && rate_bits > 0 {
             rate = (rate + 1) >> 1;
             rate_bits -= 1;
@@ -318,8 +346,15 @@ impl Course {
         };
         #[allow(clippy::cast_precision_loss)]
         let rows = step.rows.len() as f64;
-        let (momentum, decay) = (self.plan.momentum().to_f64(), self.plan.weight_decay().to_f64() * rows);
-        Rates { rate, rate_bits, rounds_first, momentum: fraction(momentum), decay: fraction(decay) }
+        let (momentum, decay) =
+            (self.plan.momentum().to_f64(), self.plan.weight_decay().to_f64() * rows);
+        Rates {
+            rate,
+            rate_bits,
+            rounds_first,
+            momentum: fraction(momentum),
+            decay: fraction(decay),
+        }
     }
 
     /// Whether anything of an epoch is opened.
@@ -336,9 +371,13 @@ impl Course {
     /// All sessions of a run that begins or goes on after `steps` steps.
     pub fn sessions(&self, steps: usize) -> impl Iterator<Item = Session> + '_ {
         let tests = !self.split.test.is_empty() && self.reports();
-        let opening = [Some(Session::OpenTrain), (tests && !self.tests_held_out()).then_some(Session::OpenTest)];
+        let opening = [
+            Some(Session::OpenTrain),
+            (tests && !self.tests_held_out()).then_some(Session::OpenTest),
+        ];
         let steps = (steps..self.plan.steps()).flat_map(move |step| {
-            let ends = self.plan.step(step).filter(|step| step.ends_epoch).map(|step| step.place.epoch);
+            let ends =
+                self.plan.step(step).filter(|step| step.ends_epoch).map(|step| step.place.epoch);
             let check = self.config.stop.check && (ends.is_some() || self.checkpoints(step + 1));
             let epoch = ends.filter(|_| self.reports());
             [
@@ -357,9 +396,10 @@ impl Course {
         match session {
             Session::OpenTrain => Kind::OpenTrain,
             Session::OpenTest => Kind::OpenTest,
-            Session::Step(step) => {
-                Kind::Step { rows: self.plan.step(step).map_or(0, |step| step.rows.len()), rate_bits: self.rates(step).rate_bits }
-            }
+            Session::Step(step) => Kind::Step {
+                rows: self.plan.step(step).map_or(0, |step| step.rows.len()),
+                rate_bits: self.rates(step).rate_bits,
+            },
             Session::Test(_) => Kind::Test,
             Session::Report(_) => Kind::Report,
             Session::Check(_) => Kind::Check,
@@ -380,7 +420,8 @@ impl Plans {
         let (mut plans, mut state) = (HashMap::new(), State::empty(course.clone())?);
         for session in course.sessions(0) {
             if let Entry::Vacant(place) = plans.entry(course.kind(session)) {
-                let plan = tensor::offline::Plan::of(&mut state.turn(session), course.truncation())?;
+                let plan =
+                    tensor::offline::Plan::of(&mut state.turn(session), course.truncation())?;
                 place.insert(Arc::new(plan));
             }
         }

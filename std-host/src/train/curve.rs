@@ -60,7 +60,9 @@ impl Curve {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         let shown = |epoch: &Epoch| {
-            [epoch.train_loss, epoch.train_accuracy, epoch.test_loss, epoch.test_accuracy].iter().any(Option::is_some)
+            [epoch.train_loss, epoch.train_accuracy, epoch.test_loss, epoch.test_accuracy]
+                .iter()
+                .any(Option::is_some)
         };
         !self.0.iter().any(shown)
     }
@@ -68,22 +70,29 @@ impl Curve {
     #[allow(clippy::cast_precision_loss)]
     fn series(&self, name: &str, of: Of) -> impl Iterator<Item = Series> {
         [false, true].into_iter().filter_map(move |test| {
-            let points = self.0.iter().filter_map(|epoch| Some((epoch.epoch as f64, epoch.value(of, test)?)));
+            let points = self
+                .0
+                .iter()
+                .filter_map(|epoch| Some((epoch.epoch as f64, epoch.value(of, test)?)));
             let points: Vec<(f64, f64)> = points.collect();
             let rows = if test { "test" } else { "training" };
             (!points.is_empty()).then(|| Series { name: format!("{name}, {rows}"), points })
         })
     }
 
-    /// Writes the curve as CSV: `epoch,train_loss,train_accuracy,test_loss,test_accuracy`, empty where nothing is known.
+    /// Writes the curve as CSV: `epoch,train_loss,train_accuracy,test_loss,test_accuracy`, empty
+    /// where nothing is known.
     ///
     /// # Errors
     /// [`StoreError::Io`].
     pub fn save(&self, path: &Path) -> Result<(), StoreError> {
         let mut text = String::from("epoch,train_loss,train_accuracy,test_loss,test_accuracy\n");
         for epoch in &self.0 {
-            let cell = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
-            let cells = [epoch.train_loss, epoch.train_accuracy, epoch.test_loss, epoch.test_accuracy].map(cell);
+            let cell =
+                |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
+            let cells =
+                [epoch.train_loss, epoch.train_accuracy, epoch.test_loss, epoch.test_accuracy]
+                    .map(cell);
             text.push_str(&format!("{},{}\n", epoch.epoch, cells.join(",")));
         }
         store::write_file(path, &[text.as_bytes()])
@@ -101,11 +110,22 @@ impl Curve {
             let line = record.position().map_or(0, csv::Position::line);
             let cell = |place: usize| match record.get(place).map(str::trim) {
                 None | Some("") => Ok(None),
-                Some(text) => text.parse::<f64>().map(Some).map_err(|_| wrong(format!("line {line}: `{text}` is not a number"))),
+                Some(text) => text
+                    .parse::<f64>()
+                    .map(Some)
+                    .map_err(|_| wrong(format!("line {line}: `{text}` is not a number"))),
             };
             let epoch = record.get(0).and_then(|text| text.trim().parse().ok());
-            let epoch = epoch.ok_or_else(|| wrong(format!("line {line}: the first column is the number of an epoch")))?;
-            Ok(Epoch { epoch, train_loss: cell(1)?, train_accuracy: cell(2)?, test_loss: cell(3)?, test_accuracy: cell(4)? })
+            let epoch = epoch.ok_or_else(|| {
+                wrong(format!("line {line}: the first column is the number of an epoch"))
+            })?;
+            Ok(Epoch {
+                epoch,
+                train_loss: cell(1)?,
+                train_accuracy: cell(2)?,
+                test_loss: cell(3)?,
+                test_accuracy: cell(4)?,
+            })
         });
         Ok(Self(records.collect::<Result<_, CurveError>>()?))
     }
@@ -122,11 +142,17 @@ pub struct CurveError {
 /// A chart of named curves; `None` if they have nothing of the kind.
 #[must_use]
 pub fn chart(title: &str, curves: &[(&str, &Curve)], of: Of) -> Option<Chart> {
-    let series: Vec<Series> = curves.iter().flat_map(|(name, curve)| curve.series(name, of)).collect();
+    let series: Vec<Series> =
+        curves.iter().flat_map(|(name, curve)| curve.series(name, of)).collect();
     let y_label = match of {
         Of::Loss => "loss",
         Of::Accuracy => "accuracy",
     };
-    let chart = Chart { title: title.to_owned(), x_label: "epoch".to_owned(), y_label: y_label.to_owned(), series };
+    let chart = Chart {
+        title: title.to_owned(),
+        x_label: "epoch".to_owned(),
+        y_label: y_label.to_owned(),
+        series,
+    };
     (!chart.series.is_empty()).then_some(chart)
 }

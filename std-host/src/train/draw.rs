@@ -1,4 +1,5 @@
-//! Public random numbers that are the same on every machine: ChaCha20, keyed by the seed and by what they are for.
+//! Public random numbers that are the same on every machine: ChaCha20, keyed by the seed and by
+//! what they are for.
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
@@ -15,7 +16,8 @@ pub(super) enum Purpose {
     HeldOut,
 }
 
-/// A stream of numbers: `ChaCha20(key = SHA-256("sharelet train " || purpose || seed as 8 bytes, little-endian), stream)`.
+/// A stream of numbers: `ChaCha20(key = SHA-256("sharelet train " || purpose || seed as 8 bytes,
+/// little-endian), stream)`.
 pub(super) struct Draw(ChaCha20Rng);
 
 impl Draw {
@@ -34,8 +36,9 @@ impl Draw {
         Self(rng)
     }
 
-    /// Uniform in `0..limit`, and 0 if the limit is 0: the upper half of a word times the limit (Lemire, arXiv 1805.10941). Words
-    /// that would favour some numbers are drawn again. The same word gives the same part of any limit, up to rounding.
+    /// Uniform in `0..limit`, and 0 if the limit is 0: the upper half of a word times the limit
+    /// (Lemire, arXiv 1805.10941). Words that would favour some numbers are drawn again. The same
+    /// word gives the same part of any limit, up to rounding.
     pub(super) fn below(&mut self, limit: u64) -> u64 {
         let Some(favoured) = limit.wrapping_neg().checked_rem(limit) else { return 0 };
         loop {

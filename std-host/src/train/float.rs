@@ -1,9 +1,12 @@
-//! The float baseline: the same network, rows, initial weights and schedule as in private, in the clear and in double precision.
+//! The float baseline: the same network, rows, initial weights and schedule as in private, in the
+//! clear and in double precision.
 //!
-//! It takes the same integers where the private trainer does: the initial words over `2^frac_bits`, learning rates and factors as
-//! [`super::scale::Scale`]. Everything else is double precision: `v = mu v + (mean gradient + wd w)`, `w -= rate v`, with `wd` for
-//! weights only, not for biases. The derivative of ReLU at 0 is 0, that of a max-pool goes to the first largest value, and that of
-//! the hinge loss at its corner is 0. The result is the same on every machine: sums have a fixed order, however many cores add them up.
+//! It takes the same integers where the private trainer does: the initial words over `2^frac_bits`,
+//! learning rates and factors as [`super::scale::Scale`]. Everything else is double precision:
+//! `v = mu v + (mean gradient + wd w)`, `w -= rate v`, with `wd` for weights only, not for biases.
+//! The derivative of ReLU at 0 is 0, that of a max-pool goes to the first largest value, and that
+//! of the hinge loss at its corner is 0. The result is the same on every machine: sums have a fixed
+//! order, however many cores add them up.
 
 mod layers;
 mod loss;
@@ -18,7 +21,8 @@ use super::schedule::{Plan, Step};
 use layers::Pass;
 pub use samples::{Labels, Samples, SamplesError};
 
-/// Samples that one task takes: the order of sums depends on it, and not on how many cores there are.
+/// Samples that one task takes: the order of sums depends on it, and not on how many cores there
+/// are.
 const TASK_ROWS: usize = 16;
 
 /// Why there is no baseline.
@@ -44,7 +48,8 @@ pub enum FloatError {
     },
     /// A loss or weight is infinite or not a number.
     #[error(
-        "training has diverged in epoch {epoch}, batch {batch} (from 1): the loss is not finite; take a smaller `training.learning_rate`"
+        "training has diverged in epoch {epoch}, batch {batch} (from 1): the loss is not finite; \
+         take a smaller `training.learning_rate`"
     )]
     Diverged {
         /// From 1.
@@ -143,12 +148,21 @@ impl<'n> Baseline<'n> {
     ///
     /// # Errors
     /// If data, order or plan do not fit each other, or the loss is not finite.
-    pub fn step(&mut self, plan: &Plan, step: &Step, order: &[u32], samples: &Samples) -> Result<Tally, FloatError> {
-        let rows = order.get(step.rows.clone()).ok_or(FloatError::Plan { plan: plan.rows(), samples: order.len() })?;
+    pub fn step(
+        &mut self,
+        plan: &Plan,
+        step: &Step,
+        order: &[u32],
+        samples: &Samples,
+    ) -> Result<Tally, FloatError> {
+        let rows = order
+            .get(step.rows.clone())
+            .ok_or(FloatError::Plan { plan: plan.rows(), samples: order.len() })?;
         let (tally, gradient) = gradient(self.network, &self.parameters, samples, rows)?;
         let (mean, rate) = (step.mean.to_f64(), step.rate.to_f64());
         let (momentum, decay) = (plan.momentum().to_f64(), plan.weight_decay().to_f64());
-        let layers = self.parameters.layers.iter_mut().zip(&mut self.velocity.layers).zip(&gradient.layers);
+        let layers =
+            self.parameters.layers.iter_mut().zip(&mut self.velocity.layers).zip(&gradient.layers);
         for ((layer, velocity), gradient) in layers {
             let walk = |values: &mut [f64], velocity: &mut [f64], gradient: &[f64], decay: f64| {
                 for ((value, velocity), gradient) in values.iter_mut().zip(velocity).zip(gradient) {
@@ -160,7 +174,10 @@ impl<'n> Baseline<'n> {
             walk(&mut layer.biases, &mut velocity.biases, &gradient.biases, 0.0);
         }
         if !tally.loss.is_finite() {
-            return Err(FloatError::Diverged { epoch: step.place.epoch + 1, batch: step.place.batch + 1 });
+            return Err(FloatError::Diverged {
+                epoch: step.place.epoch + 1,
+                batch: step.place.batch + 1,
+            });
         }
         Ok(tally)
     }
@@ -192,8 +209,13 @@ pub fn train(
         }
         tally.add(baseline.step(plan, &step, &order, samples)?);
         if step.ends_epoch {
-            let test = test.map(|test| evaluate(network, baseline.parameters(), test)).transpose()?;
-            let epoch = Epoch { epoch: step.place.epoch + 1, train: core::mem::take(&mut tally).score(), test };
+            let test =
+                test.map(|test| evaluate(network, baseline.parameters(), test)).transpose()?;
+            let epoch = Epoch {
+                epoch: step.place.epoch + 1,
+                train: core::mem::take(&mut tally).score(),
+                test,
+            };
             watch(&epoch);
             curve.epochs.push(epoch);
         }
@@ -220,13 +242,16 @@ pub fn gradient(
         let tally = tally(network, samples, rows, &outputs, Some(&mut slopes))?;
         Ok((tally, pass.backward(&values, slopes, rows.len())))
     };
-    // Gathered in the order of the tasks, then added up: the order of sums does not depend on the cores.
+    // Gathered in the order of the tasks, then added up: the order of sums does not depend on the
+    // cores.
     let parts: Vec<_> = rows.par_chunks(TASK_ROWS).map(task).collect::<Result<_, _>>()?;
     let (mut total, mut sum) = (Tally::default(), Parameters::filled(network, 0.0)?);
     for (tally, part) in &parts {
         total.add(*tally);
         for (sum, part) in sum.layers.iter_mut().zip(&part.layers) {
-            let add = |sum: &mut [f64], part: &[f64]| sum.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
+            let add = |sum: &mut [f64], part: &[f64]| {
+                sum.iter_mut().zip(part).for_each(|(sum, part)| *sum += part)
+            };
             add(&mut sum.weights, &part.weights);
             add(&mut sum.biases, &part.biases);
         }
@@ -238,14 +263,19 @@ pub fn gradient(
 ///
 /// # Errors
 /// If network, parameters and data do not fit each other.
-pub fn evaluate(network: &Network, parameters: &Parameters<f64>, samples: &Samples) -> Result<Score, FloatError> {
+pub fn evaluate(
+    network: &Network,
+    parameters: &Parameters<f64>,
+    samples: &Samples,
+) -> Result<Score, FloatError> {
     let pass = Pass::new(network, parameters)?;
     samples.check(network)?;
     let parts: Vec<_> = samples
         .all_rows()
         .par_chunks(TASK_ROWS)
         .map(|rows| {
-            let outputs = pass.forward(&samples.inputs_of(rows)?, rows.len()).pop().unwrap_or_default();
+            let outputs =
+                pass.forward(&samples.inputs_of(rows)?, rows.len()).pop().unwrap_or_default();
             tally(network, samples, rows, &outputs, None)
         })
         .collect::<Result<_, _>>()?;
@@ -258,13 +288,19 @@ pub fn evaluate(network: &Network, parameters: &Parameters<f64>, samples: &Sampl
 ///
 /// # Errors
 /// If network, parameters and data do not fit each other.
-pub fn outputs(network: &Network, parameters: &Parameters<f64>, samples: &Samples) -> Result<Vec<f64>, FloatError> {
+pub fn outputs(
+    network: &Network,
+    parameters: &Parameters<f64>,
+    samples: &Samples,
+) -> Result<Vec<f64>, FloatError> {
     let pass = Pass::new(network, parameters)?;
     samples.check_inputs(network)?;
     let parts: Vec<_> = samples
         .all_rows()
         .par_chunks(TASK_ROWS)
-        .map(|rows| Ok(pass.forward(&samples.inputs_of(rows)?, rows.len()).pop().unwrap_or_default()))
+        .map(|rows| {
+            Ok(pass.forward(&samples.inputs_of(rows)?, rows.len()).pop().unwrap_or_default())
+        })
         .collect::<Result<_, FloatError>>()?;
     Ok(parts.concat())
 }
@@ -281,8 +317,11 @@ fn tally(
     let mut total = Tally::default();
     let mut unused = vec![0.0; width];
     for (index, (&row, outputs)) in rows.iter().zip(outputs.chunks_exact(width)).enumerate() {
-        let slopes = slopes.as_deref_mut().and_then(|slopes| slopes.get_mut(index * width..(index + 1) * width));
-        let (loss, right) = loss::loss(network.loss, outputs, samples.target(row)?, slopes.unwrap_or(&mut unused));
+        let slopes = slopes
+            .as_deref_mut()
+            .and_then(|slopes| slopes.get_mut(index * width..(index + 1) * width));
+        let (loss, right) =
+            loss::loss(network.loss, outputs, samples.target(row)?, slopes.unwrap_or(&mut unused));
         total.add(Tally { rows: 1, loss, right: right.map(usize::from) });
     }
     Ok(total)

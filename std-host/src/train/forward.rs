@@ -1,7 +1,8 @@
 //! The way forward through a network, on shares.
 //!
-//! Values carry their number of fraction bits: products have twice as many, and the ReLU, the pool or the next product drops
-//! what is too much, so that a ReLU after a product costs no truncation of its own.
+//! Values carry their number of fraction bits: products have twice as many, and the ReLU, the pool
+//! or the next product drops what is too much, so that a ReLU after a product costs no truncation
+//! of its own.
 
 use core::fmt;
 use core::mem;
@@ -72,7 +73,9 @@ impl Sized<'_> {
                 inner: input.elems(),
                 columns: outputs,
             })),
-            Layer::Convolution { filters, window } => Some(Bilinear::Convolution(self.convolution(filters, window, input))),
+            Layer::Convolution { filters, window } => {
+                Some(Bilinear::Convolution(self.convolution(filters, window, input)))
+            }
             _ => None,
         }
     }
@@ -85,8 +88,9 @@ impl Sized<'_> {
     }
 }
 
-/// Runs all layers. `inputs` are opened; so are `weights`, per layer. With `keeps`, what the way back needs is left in the trace.
-/// Outputs of a product still have twice the fraction bits: whoever opens them truncates without a message.
+/// Runs all layers. `inputs` are opened; so are `weights`, per layer. With `keeps`, what the way
+/// back needs is left in the trace. Outputs of a product still have twice the fraction bits:
+/// whoever opens them truncates without a message.
 ///
 /// # Errors
 /// The engine's.
@@ -108,7 +112,10 @@ pub async fn forward<E: Engine<Error: From<LengthError>>, T: Tensors>(
                     Some(input) => input,
                     None => open_one(machine, mem::take(&mut value), f).await?,
                 };
-                let (Some(map), Some(weights)) = (sized.product(layer, shape), weights.next()) else { continue };
+                let (Some(map), Some(weights)) = (sized.product(layer, shape), weights.next())
+                else {
+                    continue;
+                };
                 let mut words = machine.product(&map, &input, weights)?;
                 add_biases(&mut words, parameters.get(index), sized.shapes.get(index + 1), f);
                 value = Value { words, frac_bits: 2 * f };
@@ -123,7 +130,8 @@ pub async fn forward<E: Engine<Error: From<LengthError>>, T: Tensors>(
             Layer::MaxPool(window) => {
                 let Value { words, frac_bits } = taken(&mut opened, value, f);
                 let words = machine.truncate(words, frac_bits - f).await?;
-                let (words, larger) = largest(machine, &words, sized.batch, shape, window, keeps).await?;
+                let (words, larger) =
+                    largest(machine, &words, sized.batch, shape, window, keeps).await?;
                 value = Value { words, frac_bits: f };
                 Trace::Larger(larger)
             }
@@ -134,7 +142,10 @@ pub async fn forward<E: Engine<Error: From<LengthError>>, T: Tensors>(
                 for candidate in candidates(&words, sized.batch, shape, window) {
                     match &mut sums {
                         None => sums = Some(candidate),
-                        Some(sums) => sums.iter_mut().zip(candidate).for_each(|(sum, word)| *sum = sum.wrapping_add(word)),
+                        Some(sums) => sums
+                            .iter_mut()
+                            .zip(candidate)
+                            .for_each(|(sum, word)| *sum = sum.wrapping_add(word)),
                     }
                 }
                 value = mean(Value { words: sums.unwrap_or_default(), frac_bits: f }, window);
@@ -168,11 +179,19 @@ pub async fn open_one<E: Engine<Error: From<LengthError>>, T: Tensors>(
     let words = machine.truncate(value.words, value.frac_bits - frac_bits).await?;
     let opened = machine.open(vec![words]).await?;
     // One tensor in, one out.
-    opened.into_iter().next().map_or_else(|| Err(LengthError { expected_bytes: 1, found_bytes: 0 }.into()), Ok)
+    opened
+        .into_iter()
+        .next()
+        .map_or_else(|| Err(LengthError { expected_bytes: 1, found_bytes: 0 }.into()), Ok)
 }
 
 /// Biases have `frac_bits` fraction bits, products twice as many.
-fn add_biases(words: &mut [u64], parameters: Option<&LayerParameters<u64>>, output: Option<&Shape>, frac_bits: u32) {
+fn add_biases(
+    words: &mut [u64],
+    parameters: Option<&LayerParameters<u64>>,
+    output: Option<&Shape>,
+    frac_bits: u32,
+) {
     let (Some(parameters), Some(output)) = (parameters, output) else { return };
     let places = (output.height * output.width).max(1);
     for sample in words.chunks_exact_mut(output.elems().max(1)) {
@@ -198,15 +217,31 @@ pub fn mean(mut sum: Value, window: Window) -> Value {
 /// Fraction bits of the reciprocal of a number of places.
 const MEAN_BITS: u32 = 20;
 
-/// For every place of the window, the words there, for all windows: `batch x channels x rows x columns` of them.
-fn candidates(words: &[u64], batch: usize, shape: Shape, window: Window) -> impl Iterator<Item = Vec<u64>> + use<'_> {
+/// For every place of the window, the words there, for all windows:
+/// `batch x channels x rows x columns` of them.
+fn candidates(
+    words: &[u64],
+    batch: usize,
+    shape: Shape,
+    window: Window,
+) -> impl Iterator<Item = Vec<u64>> + use<'_> {
     let places = (0..window.kernel.0).flat_map(move |y| (0..window.kernel.1).map(move |x| (y, x)));
-    places.map(move |place| indices(batch, shape, window, place).map(|index| words.get(index).copied().unwrap_or(0)).collect())
+    places.map(move |place| {
+        indices(batch, shape, window, place)
+            .map(|index| words.get(index).copied().unwrap_or(0))
+            .collect()
+    })
 }
 
 /// Where the words at one place of every window lie.
-pub fn indices(batch: usize, shape: Shape, window: Window, (y, x): (usize, usize)) -> impl Iterator<Item = usize> {
-    let (rows, columns) = Window { padding: (0, 0), ..window }.places(shape.height, shape.width).unwrap_or((0, 0));
+pub fn indices(
+    batch: usize,
+    shape: Shape,
+    window: Window,
+    (y, x): (usize, usize),
+) -> impl Iterator<Item = usize> {
+    let (rows, columns) =
+        Window { padding: (0, 0), ..window }.places(shape.height, shape.width).unwrap_or((0, 0));
     (0..batch * shape.channels).flat_map(move |image| {
         (0..rows).flat_map(move |row| {
             let first = (image * shape.height + row * window.stride.0 + y) * shape.width + x;
@@ -215,7 +250,8 @@ pub fn indices(batch: usize, shape: Shape, window: Window, (y, x): (usize, usize
     })
 }
 
-/// The largest of every window, by a tournament: in each level the larger of two neighbours goes on; of equals the first.
+/// The largest of every window, by a tournament: in each level the larger of two neighbours goes
+/// on; of equals the first.
 async fn largest<E: Engine<Error: From<LengthError>>, T: Tensors>(
     machine: &mut Machine<E, T>,
     words: &[u64],
@@ -224,7 +260,8 @@ async fn largest<E: Engine<Error: From<LengthError>>, T: Tensors>(
     window: Window,
     keeps: bool,
 ) -> Result<(Vec<u64>, Vec<Bits>), E::Error> {
-    let (mut left, mut levels): (Vec<Vec<u64>>, _) = (candidates(words, batch, shape, window).collect(), Vec::new());
+    let (mut left, mut levels): (Vec<Vec<u64>>, _) =
+        (candidates(words, batch, shape, window).collect(), Vec::new());
     while left.len() > 1 {
         let pairs = left.chunks_exact(2);
         let odd = pairs.remainder().to_vec();
@@ -239,7 +276,9 @@ async fn largest<E: Engine<Error: From<LengthError>>, T: Tensors>(
         let mut next: Vec<Vec<u64>> = Vec::with_capacity(left.len().div_ceil(2));
         for (pair, gains) in pairs.zip(gains.chunks(windows)) {
             if let [_, second] = pair {
-                next.push(second.iter().zip(gains).map(|(word, gain)| word.wrapping_add(*gain)).collect());
+                next.push(
+                    second.iter().zip(gains).map(|(word, gain)| word.wrapping_add(*gain)).collect(),
+                );
             }
         }
         next.extend(odd);

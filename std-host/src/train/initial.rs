@@ -1,27 +1,37 @@
-//! The public initial model, in integers: the same on every machine, and exactly the same in floating point.
+//! The public initial model, in integers: the same on every machine, and exactly the same in
+//! floating point.
 //!
-//! Weights are uniform in `-b..=b`, biases zero (He et al. 2015, Glorot and Bengio 2010, in their uniform forms):
+//! Weights are uniform in `-b..=b`, biases zero (He et al. 2015, Glorot and Bengio 2010, in their
+//! uniform forms):
 //! * before a ReLU, pools between them or not: `b = sqrt(6 / fan_in)`;
 //! * before anything else: `b = sqrt(6 / (fan_in + fan_out))`;
-//! * a network of one dense layer and nothing else starts at zero: its loss is convex, and equal weights do not stay equal.
+//! * a network of one dense layer and nothing else starts at zero: its loss is convex, and equal
+//!   weights do not stay equal.
 //!
 //! The same seed gives the same weights for any `frac_bits`, up to rounding.
 //!
-//! `fan_in` is how many weights an output adds up; `fan_out` how many outputs a value goes into, at stride 1.
+//! `fan_in` is how many weights an output adds up; `fan_out` how many outputs a value goes into, at
+//! stride 1.
 
 use super::draw::{Draw, Purpose};
 use super::network::{Layer, Network, NetworkError};
 use super::parameters::{LayerParameters, Parameters};
 
-/// The initial model in words with `frac_bits` fraction bits (at most 60). [`Parameters::to_f64`] gives the same numbers in floating point.
+/// The initial model in words with `frac_bits` fraction bits (at most 60). [`Parameters::to_f64`]
+/// gives the same numbers in floating point.
 ///
 /// # Errors
 /// If layers do not fit each other.
-pub fn initial(network: &Network, frac_bits: u32, seed: u64) -> Result<Parameters<i64>, NetworkError> {
+pub fn initial(
+    network: &Network,
+    frac_bits: u32,
+    seed: u64,
+) -> Result<Parameters<i64>, NetworkError> {
     let shapes = network.shapes()?;
     let convex = matches!(network.layers.as_slice(), [Layer::Dense { .. }]);
     let mut layers = Vec::new();
-    for (index, ((layer, input), (weights, biases))) in network.layers.iter().zip(&shapes).zip(network.parameters()?).enumerate()
+    for (index, ((layer, input), (weights, biases))) in
+        network.layers.iter().zip(&shapes).zip(network.parameters()?).enumerate()
     {
         let (fan_in, fan_out) = match layer {
             Layer::Dense { outputs } => (input.elems(), *outputs),
@@ -35,7 +45,10 @@ pub fn initial(network: &Network, frac_bits: u32, seed: u64) -> Result<Parameter
         let bound = if convex { 0 } else { bound(fan, frac_bits) };
         let mut draw = Draw::new(Purpose::Weights, seed, index as u64);
         let mut weight = || draw.below(2 * bound + 1).cast_signed() - bound.cast_signed();
-        layers.push(LayerParameters { weights: (0..weights).map(|_| weight()).collect(), biases: vec![0; biases] });
+        layers.push(LayerParameters {
+            weights: (0..weights).map(|_| weight()).collect(),
+            biases: vec![0; biases],
+        });
     }
     Ok(Parameters { layers })
 }
@@ -47,6 +60,9 @@ fn bound(fan: usize, frac_bits: u32) -> u64 {
 }
 
 fn before_relu(layers: &[Layer], index: usize) -> bool {
-    let mut after = layers.iter().skip(index + 1).skip_while(|layer| matches!(layer, Layer::MaxPool(_) | Layer::AveragePool(_)));
+    let mut after = layers
+        .iter()
+        .skip(index + 1)
+        .skip_while(|layer| matches!(layer, Layer::MaxPool(_) | Layer::AveragePool(_)));
     matches!(after.next(), Some(Layer::Relu))
 }

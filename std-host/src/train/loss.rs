@@ -70,7 +70,11 @@ struct Room {
 
 impl Room {
     fn new(need: Need) -> Self {
-        Self { own: vec![0; need.own_elems], narrow: vec![0; need.narrow_elems], wide: vec![0; need.wide_elems] }
+        Self {
+            own: vec![0; need.own_elems],
+            narrow: vec![0; need.narrow_elems],
+            wide: vec![0; need.wide_elems],
+        }
     }
 
     fn scratch(&mut self) -> Scratch<'_, u64> {
@@ -90,25 +94,46 @@ pub async fn gradient<E: Engine<Error: From<LengthError>>, T: Tensors>(
 ) -> Result<(Vec<u64>, Sums), E::Error> {
     let (f, targets) = (batch.frac_bits, batch.targets);
     let mut sums = Sums::default();
-    let minus_targets = |words: Vec<u64>| -> Vec<u64> { words.iter().zip(targets).map(|(a, b)| a.wrapping_sub(*b)).collect() };
+    let minus_targets = |words: Vec<u64>| -> Vec<u64> {
+        words.iter().zip(targets).map(|(a, b)| a.wrapping_sub(*b)).collect()
+    };
     let gradient = match loss {
         Loss::CrossEntropy => {
-            let (rows, mut out) = (batch.outputs.len() / batch.columns.max(1), vec![0; batch.outputs.len()]);
+            let (rows, mut out) =
+                (batch.outputs.len() / batch.columns.max(1), vec![0; batch.outputs.len()]);
             let mut room = Room::new(softmax::need(rows, batch.columns));
-            softmax::softmax(machine.engine(), batch.columns, f, batch.outputs, &mut out, &mut room.scratch()).await?;
+            softmax::softmax(
+                machine.engine(),
+                batch.columns,
+                f,
+                batch.outputs,
+                &mut out,
+                &mut room.scratch(),
+            )
+            .await?;
             minus_targets(out)
         }
         Loss::SquaredError => minus_targets(batch.outputs.to_vec()),
         Loss::Logistic => {
             let (mut x, mut out) = (batch.outputs.to_vec(), vec![0; batch.outputs.len()]);
             let mut room = Room::new(unary::need(x.len()));
-            unary::apply(machine.engine(), Smooth::Sigmoid, f, &mut x, &mut out, &mut room.scratch()).await?;
+            unary::apply(
+                machine.engine(),
+                Smooth::Sigmoid,
+                f,
+                &mut x,
+                &mut out,
+                &mut room.scratch(),
+            )
+            .await?;
             minus_targets(out)
         }
         Loss::Hinge => {
-            // 1 - t y, t = 2 target - 1 without a fraction; the gradient is -t where that is positive.
+            // 1 - t y, t = 2 target - 1 without a fraction; the gradient is -t where that is
+            // positive.
             let one = machine.constant(1 << f);
-            let signs: Vec<u64> = targets.iter().map(|target| target.wrapping_mul(2).wrapping_sub(one)).collect();
+            let signs: Vec<u64> =
+                targets.iter().map(|target| target.wrapping_mul(2).wrapping_sub(one)).collect();
             let mut margins = batch.outputs.to_vec();
             machine.engine().run(&Multiply::new(), Factors { x: &mut margins, y: &signs }).await?;
             let margins = machine.truncate(margins, f).await?;
@@ -165,11 +190,20 @@ async fn value<E: Engine<Error: From<LengthError>>, T: Tensors>(
         Loss::CrossEntropy => {
             let (rows, mut out) = (outputs.len() / columns.max(1), vec![0; outputs.len()]);
             let mut room = Room::new(softmax::need(rows, columns));
-            softmax::log_softmax(machine.engine(), columns, f, outputs, &mut out, &mut room.scratch()).await?;
+            softmax::log_softmax(
+                machine.engine(),
+                columns,
+                f,
+                outputs,
+                &mut out,
+                &mut room.scratch(),
+            )
+            .await?;
             doubled = dot(machine, out).await?.wrapping_neg();
         }
         Loss::SquaredError => {
-            let mut distance: Vec<u64> = outputs.iter().zip(targets).map(|(a, b)| a.wrapping_sub(*b)).collect();
+            let mut distance: Vec<u64> =
+                outputs.iter().zip(targets).map(|(a, b)| a.wrapping_sub(*b)).collect();
             machine.engine().run(&Square::new(), &mut distance).await?;
             let halved = machine.truncate(vec![sum(&distance)], f + 1).await?;
             return Ok(sum(&halved));
@@ -178,7 +212,15 @@ async fn value<E: Engine<Error: From<LengthError>>, T: Tensors>(
             // ln(1 + e^y) - target y
             let (mut x, mut out) = (outputs.to_vec(), vec![0; outputs.len()]);
             let mut room = Room::new(unary::need(x.len()));
-            unary::apply(machine.engine(), Smooth::Softplus, f, &mut x, &mut out, &mut room.scratch()).await?;
+            unary::apply(
+                machine.engine(),
+                Smooth::Softplus,
+                f,
+                &mut x,
+                &mut out,
+                &mut room.scratch(),
+            )
+            .await?;
             whole = sum(&out);
             doubled = dot(machine, outputs.to_vec()).await?.wrapping_neg();
         }
@@ -188,8 +230,8 @@ async fn value<E: Engine<Error: From<LengthError>>, T: Tensors>(
     Ok(whole.wrapping_add(sum(&scaled)))
 }
 
-/// Samples whose largest output is that of the target, or whose only output is on the target's side; with the fraction bits of
-/// targets. Outputs of numbers have no classes.
+/// Samples whose largest output is that of the target, or whose only output is on the target's
+/// side; with the fraction bits of targets. Outputs of numbers have no classes.
 async fn correct<E: Engine<Error: From<LengthError>>, T: Tensors>(
     machine: &mut Machine<E, T>,
     loss: Loss,
@@ -209,10 +251,10 @@ async fn correct<E: Engine<Error: From<LengthError>>, T: Tensors>(
     // p t + (1 - p) (1 - t) = 1 - t + p (2 t - 1), p = [y >= 0] kept by the gate.
     let (_, bits) = machine.activate(outputs.to_vec(), 0, true).await?;
     let one = machine.constant(1 << f);
-    let mut chosen: Vec<u64> = targets.iter().map(|target| target.wrapping_mul(2).wrapping_sub(one)).collect();
+    let mut chosen: Vec<u64> =
+        targets.iter().map(|target| target.wrapping_mul(2).wrapping_sub(one)).collect();
     machine.select(&mut chosen, bits).await?;
-    Ok(targets
-        .iter()
-        .zip(&chosen)
-        .fold(0, |sum, (target, chosen)| sum.wrapping_add(one.wrapping_sub(*target).wrapping_add(*chosen))))
+    Ok(targets.iter().zip(&chosen).fold(0, |sum, (target, chosen)| {
+        sum.wrapping_add(one.wrapping_sub(*target).wrapping_add(*chosen))
+    }))
 }

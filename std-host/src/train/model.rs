@@ -15,7 +15,8 @@ pub struct Model {
 }
 
 impl Model {
-    /// A model of zeros: what a party holds of a public model that the other holds, or anyone of sizes alone.
+    /// A model of zeros: what a party holds of a public model that the other holds, or anyone of
+    /// sizes alone.
     ///
     /// # Errors
     /// Layers that do not fit each other.

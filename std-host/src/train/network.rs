@@ -1,4 +1,5 @@
-//! The shape of a network that is trained: layers, sizes, loss. Public, and the same for both servers, the dealer and the twin.
+//! The shape of a network that is trained: layers, sizes, loss. Public, and the same for both
+//! servers, the dealer and the twin.
 
 use serde::{Deserialize, Serialize};
 
@@ -72,7 +73,8 @@ pub enum Layer {
         /// Outputs.
         outputs: usize,
     },
-    /// A convolution with a bias per filter. Weights are `filters x channels x kernel rows x kernel columns`.
+    /// A convolution with a bias per filter. Weights are
+    /// `filters x channels x kernel rows x kernel columns`.
     Convolution {
         /// Output channels.
         filters: usize,
@@ -93,7 +95,8 @@ pub enum Layer {
 pub enum Loss {
     /// Cross-entropy of the softmax of the outputs; labels are classes.
     CrossEntropy,
-    /// Half the squared distance, summed over the outputs; labels are numbers, or classes (then one-hot).
+    /// Half the squared distance, summed over the outputs; labels are numbers, or classes (then
+    /// one-hot).
     SquaredError,
     /// Logistic loss of one output; labels are 0 or 1.
     Logistic,
@@ -131,7 +134,11 @@ pub enum NetworkError {
         layer: usize,
     },
     /// A window that is larger than what it moves over.
-    #[error("layer {layer}: a window of {}x{} does not fit an image of {height}x{width}", .window.kernel.0, .window.kernel.1)]
+    #[error(
+        "layer {layer}: a window of {}x{} does not fit an image of {height}x{width}",
+        .window.kernel.0,
+        .window.kernel.1,
+    )]
     Window {
         /// Counted from 1.
         layer: usize,
@@ -161,26 +168,31 @@ impl Network {
         let mut shapes = vec![self.input];
         let mut shape = self.input;
         let check = |shape: Shape, layer| match shape {
-            Shape { channels: 0, .. } | Shape { height: 0, .. } | Shape { width: 0, .. } => Err(NetworkError::Empty { layer }),
+            Shape { channels: 0, .. } | Shape { height: 0, .. } | Shape { width: 0, .. } => {
+                Err(NetworkError::Empty { layer })
+            }
             _ => shape.checked_elems().map(|_| ()).ok_or(NetworkError::TooLarge { layer }),
         };
         check(shape, 0)?;
         for (index, layer) in self.layers.iter().enumerate() {
             let number = index + 1;
             let windowed = |window: &Window, channels| {
-                let (height, width) = window.places(shape.height, shape.width).ok_or(NetworkError::Window {
-                    layer: number,
-                    window: *window,
-                    height: shape.height,
-                    width: shape.width,
-                })?;
+                let (height, width) =
+                    window.places(shape.height, shape.width).ok_or(NetworkError::Window {
+                        layer: number,
+                        window: *window,
+                        height: shape.height,
+                        width: shape.width,
+                    })?;
                 Ok(Shape { channels, height, width })
             };
             let weights = match layer {
                 Layer::Dense { outputs } => outputs.checked_mul(shape.elems()),
-                Layer::Convolution { filters, window } => [*filters, shape.channels, window.kernel.0, window.kernel.1]
-                    .iter()
-                    .try_fold(1_usize, |product, &size| product.checked_mul(size)),
+                Layer::Convolution { filters, window } => {
+                    [*filters, shape.channels, window.kernel.0, window.kernel.1]
+                        .iter()
+                        .try_fold(1_usize, |product, &size| product.checked_mul(size))
+                }
                 _ => Some(0),
             };
             if weights.is_none_or(|weights| weights > MAX_ELEMS) {
@@ -197,7 +209,11 @@ impl Network {
             check(shape, number)?;
             shapes.push(shape);
         }
-        if !self.layers.iter().any(|layer| matches!(layer, Layer::Dense { .. } | Layer::Convolution { .. })) {
+        if !self
+            .layers
+            .iter()
+            .any(|layer| matches!(layer, Layer::Dense { .. } | Layer::Convolution { .. }))
+        {
             return Err(NetworkError::NoWeights);
         }
         if matches!(self.loss, Loss::Logistic | Loss::Hinge) && shape.elems() != 1 {
@@ -214,31 +230,65 @@ impl Network {
         let shapes = self.shapes()?;
         let sizes = self.layers.iter().zip(&shapes).map(|(layer, input)| match layer {
             Layer::Dense { outputs } => (outputs * input.elems(), *outputs),
-            Layer::Convolution { filters, window } => (filters * input.channels * window.kernel.0 * window.kernel.1, *filters),
+            Layer::Convolution { filters, window } => {
+                (filters * input.channels * window.kernel.0 * window.kernel.1, *filters)
+            }
             _ => (0, 0),
         });
         Ok(sizes.collect())
     }
 
-    /// The networks that the field compares with: `a`, `b`, `c` or `d`, for images of 28 x 28 and 10 classes.
+    /// The networks that the field compares with: `a`, `b`, `c` or `d`, for images of 28 x 28 and
+    /// 10 classes.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         use Layer::{Dense, Relu};
-        let window = |kernel, stride| Window { kernel: (kernel, kernel), stride: (stride, stride), padding: (0, 0) };
-        let convolution = |filters, kernel, stride| Layer::Convolution { filters, window: window(kernel, stride) };
+        let window = |kernel, stride| Window {
+            kernel: (kernel, kernel),
+            stride: (stride, stride),
+            padding: (0, 0),
+        };
+        let convolution = |filters, kernel, stride| Layer::Convolution {
+            filters,
+            window: window(kernel, stride),
+        };
         let pool = Layer::MaxPool(window(2, 2));
         let dense = |outputs| Dense { outputs };
         let layers = match name {
             "a" => vec![dense(128), Relu, dense(128), Relu, dense(10)],
             "b" => {
-                vec![convolution(16, 5, 1), pool, Relu, convolution(16, 5, 1), pool, Relu, dense(100), Relu, dense(10)]
+                vec![
+                    convolution(16, 5, 1),
+                    pool,
+                    Relu,
+                    convolution(16, 5, 1),
+                    pool,
+                    Relu,
+                    dense(100),
+                    Relu,
+                    dense(10),
+                ]
             }
             "c" => {
-                vec![convolution(20, 5, 1), pool, Relu, convolution(50, 5, 1), pool, Relu, dense(500), Relu, dense(10)]
+                vec![
+                    convolution(20, 5, 1),
+                    pool,
+                    Relu,
+                    convolution(50, 5, 1),
+                    pool,
+                    Relu,
+                    dense(500),
+                    Relu,
+                    dense(10),
+                ]
             }
             "d" => vec![convolution(5, 2, 2), Relu, dense(100), Relu, dense(10)],
             _ => return None,
         };
-        Some(Self { input: Shape { channels: 1, height: 28, width: 28 }, layers, loss: Loss::CrossEntropy })
+        Some(Self {
+            input: Shape { channels: 1, height: 28, width: 28 },
+            layers,
+            loss: Loss::CrossEntropy,
+        })
     }
 }

@@ -20,7 +20,12 @@ pub struct LayerParameters<T> {
 
 impl<T> core::fmt::Debug for LayerParameters<T> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "LayerParameters({} weights, {} biases, <redacted>)", self.weights.len(), self.biases.len())
+        write!(
+            f,
+            "LayerParameters({} weights, {} biases, <redacted>)",
+            self.weights.len(),
+            self.biases.len()
+        )
     }
 }
 
@@ -39,8 +44,10 @@ impl<T> Parameters<T> {
     where
         T: Clone,
     {
-        let layer =
-            |(weights, biases)| LayerParameters { weights: vec![value.clone(); weights], biases: vec![value.clone(); biases] };
+        let layer = |(weights, biases)| LayerParameters {
+            weights: vec![value.clone(); weights],
+            biases: vec![value.clone(); biases],
+        };
         Ok(Self { layers: network.parameters()?.into_iter().map(layer).collect() })
     }
 
@@ -48,7 +55,10 @@ impl<T> Parameters<T> {
     #[must_use]
     pub fn map<U>(&self, mut change: impl FnMut(&T) -> U) -> Parameters<U> {
         let mut all = |values: &[T]| values.iter().map(&mut change).collect();
-        let layer = |layer: &LayerParameters<T>| LayerParameters { weights: all(&layer.weights), biases: all(&layer.biases) };
+        let layer = |layer: &LayerParameters<T>| LayerParameters {
+            weights: all(&layer.weights),
+            biases: all(&layer.biases),
+        };
         Parameters { layers: self.layers.iter().map(layer).collect() }
     }
 

@@ -1,4 +1,5 @@
-//! Training in plaintext: the twin, on the same integers as the servers, and the float baseline beside it.
+//! Training in plaintext: the twin, on the same integers as the servers, and the float baseline
+//! beside it.
 
 use core::convert::Infallible;
 use std::sync::Arc;
@@ -28,7 +29,10 @@ pub enum PlainError {
     #[error(transparent)]
     Float(#[from] FloatError),
     /// A weight has grown too large.
-    #[error("training diverges after step {step}: a weight has reached {limit}; take a smaller `training.learning_rate`")]
+    #[error(
+        "training diverges after step {step}: a weight has reached {limit}; take a smaller \
+         `training.learning_rate`"
+    )]
     Diverged {
         /// Steps that were made.
         step: usize,
@@ -41,7 +45,12 @@ pub enum PlainError {
 ///
 /// # Errors
 /// [`PlainError`].
-pub fn twin(course: &Arc<Course>, train: Data, test: Data, watch: &mut dyn FnMut(&Epoch)) -> Result<(Model, Curve), PlainError> {
+pub fn twin(
+    course: &Arc<Course>,
+    train: Data,
+    test: Data,
+    watch: &mut dyn FnMut(&Epoch),
+) -> Result<(Model, Curve), PlainError> {
     let mut state = State::new(course.clone(), train, test).map_err(CourseError::from)?;
     state.begin(true).map_err(CourseError::from)?;
     let mut curve = Curve::default();
@@ -49,14 +58,18 @@ pub fn twin(course: &Arc<Course>, train: Data, test: Data, watch: &mut dyn FnMut
         let (seen, ..) = offline::run(&mut state.turn(session), tensor::twin(course.truncation()))?;
         match (session, seen) {
             (Session::Report(number), Seen::Epoch { train, test }) => {
-                let epoch = course.epoch(number, means(train, course.plan().rows(), course.frac_bits()), {
-                    means(test, course.test_rows().len(), course.frac_bits())
-                });
+                let epoch =
+                    course.epoch(number, means(train, course.plan().rows(), course.frac_bits()), {
+                        means(test, course.test_rows().len(), course.frac_bits())
+                    });
                 watch(&epoch);
                 curve.0.push(epoch);
             }
             (Session::Check(step), Seen::TooLarge(true)) => {
-                return Err(PlainError::Diverged { step, limit: course.config().stop.largest_weight });
+                return Err(PlainError::Diverged {
+                    step,
+                    limit: course.config().stop.largest_weight,
+                });
             }
             _ => {}
         }
@@ -77,7 +90,8 @@ pub fn baseline(
     let bits = course.frac_bits();
     let whole = samples(course, train)?;
     let trained = whole.subset(&course.train_rows()).map_err(FloatError::from)?;
-    let rows: Vec<u32> = course.test_rows().iter().filter_map(|&row| u32::try_from(row).ok()).collect();
+    let rows: Vec<u32> =
+        course.test_rows().iter().filter_map(|&row| u32::try_from(row).ok()).collect();
     let tested = if rows.is_empty() {
         None
     } else if course.tests_held_out() {
@@ -85,19 +99,22 @@ pub fn baseline(
     } else {
         Some(samples(course, test)?)
     };
-    let start = initial(course.network(), bits, course.config().training.seed).map_err(CourseError::from)?.to_f64(bits);
+    let start = initial(course.network(), bits, course.config().training.seed)
+        .map_err(CourseError::from)?
+        .to_f64(bits);
     let mut curve = Curve::default();
-    let (parameters, _) = float::train(course.network(), start, course.plan(), &trained, tested.as_ref(), |epoch| {
-        let seen = Epoch {
-            epoch: epoch.epoch,
-            train_loss: Some(epoch.train.loss),
-            train_accuracy: epoch.train.accuracy,
-            test_loss: epoch.test.map(|test| test.loss),
-            test_accuracy: epoch.test.and_then(|test| test.accuracy),
-        };
-        watch(&seen);
-        curve.0.push(seen);
-    })?;
+    let (parameters, _) =
+        float::train(course.network(), start, course.plan(), &trained, tested.as_ref(), |epoch| {
+            let seen = Epoch {
+                epoch: epoch.epoch,
+                train_loss: Some(epoch.train.loss),
+                train_accuracy: epoch.train.accuracy,
+                test_loss: epoch.test.map(|test| test.loss),
+                test_accuracy: epoch.test.and_then(|test| test.accuracy),
+            };
+            watch(&seen);
+            curve.0.push(seen);
+        })?;
     Ok((parameters, curve))
 }
 
@@ -105,13 +122,24 @@ pub fn baseline(
 #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
 fn samples(course: &Course, data: &Data) -> Result<Samples, PlainError> {
     let unit = libm::scalbn(1.0, course.frac_bits().cast_signed());
-    let values = |words: &[u64]| words.iter().map(|word| (word.cast_signed() as f64 / unit) as f32).collect::<Vec<f32>>();
+    let values = |words: &[u64]| {
+        words.iter().map(|word| (word.cast_signed() as f64 / unit) as f32).collect::<Vec<f32>>()
+    };
     let sizes = course.sizes();
     let labels = match course.network().loss {
-        super::network::Loss::SquaredError => Labels::Numbers { width: sizes.targets, values: values(&data.targets) },
+        super::network::Loss::SquaredError => {
+            Labels::Numbers { width: sizes.targets, values: values(&data.targets) }
+        }
         _ if sizes.targets > 1 => {
-            let class = |row: &[u64]| row.iter().position(|&word| word != 0).and_then(|class| u32::try_from(class).ok());
-            Labels::Classes(data.targets.chunks_exact(sizes.targets).map(|row| class(row).unwrap_or(0)).collect())
+            let class = |row: &[u64]| {
+                row.iter().position(|&word| word != 0).and_then(|class| u32::try_from(class).ok())
+            };
+            Labels::Classes(
+                data.targets
+                    .chunks_exact(sizes.targets)
+                    .map(|row| class(row).unwrap_or(0))
+                    .collect(),
+            )
         }
         _ => Labels::Classes(data.targets.iter().map(|&word| u32::from(word != 0)).collect()),
     };
@@ -122,6 +150,9 @@ fn samples(course: &Course, data: &Data) -> Result<Samples, PlainError> {
 #[must_use]
 pub fn numbers(model: &Model, frac_bits: u32) -> Parameters<f64> {
     let signed = |words: &[u64]| words.iter().map(|word| word.cast_signed()).collect();
-    let layer = |layer: &LayerParameters<u64>| LayerParameters { weights: signed(&layer.weights), biases: signed(&layer.biases) };
+    let layer = |layer: &LayerParameters<u64>| LayerParameters {
+        weights: signed(&layer.weights),
+        biases: signed(&layer.biases),
+    };
     Parameters { layers: model.parameters.iter().map(layer).collect() }.to_f64(frac_bits)
 }

@@ -1,6 +1,7 @@
 //! Public factors as integers: the same rational number for fixed point and for floating point.
 
-/// Significant bits of a numerator: a factor is at most 2^-16 of itself away from what was asked for.
+/// Significant bits of a numerator: a factor is at most 2^-16 of itself away from what was asked
+/// for.
 pub const SIGNIFICANT_BITS: u32 = 16;
 
 /// The largest shift. Factors below 2^-31 lose significant bits, and below 2^-47 they are zero.
@@ -17,8 +18,8 @@ impl Scale {
     /// Nothing.
     pub const ZERO: Self = Self { numerator: 0, shift: 0 };
 
-    /// The nearest scale, ties away from zero, with an odd numerator or no shift: a power of two is a shift alone.
-    /// `None` for what is negative, not finite, or `2^16 - 1/2` and more.
+    /// The nearest scale, ties away from zero, with an odd numerator or no shift: a power of two is
+    /// a shift alone. `None` for what is negative, not finite, or `2^16 - 1/2` and more.
     ///
     /// The same on every machine: it takes powers of two and one rounding to an integer.
     #[must_use]

@@ -1,7 +1,9 @@
-//! Which rows a step takes, and how far it goes: the same for both servers, the dealer, the twin and the float baseline, on every machine.
+//! Which rows a step takes, and how far it goes: the same for both servers, the dealer, the twin
+//! and the float baseline, on every machine.
 //!
-//! An epoch goes over all rows once, in an order of its own. Its last batch has what is left, however little: every row counts
-//! once per epoch, and the mean is over the rows that the batch has. Steps count from 0 through all epochs.
+//! An epoch goes over all rows once, in an order of its own. Its last batch has what is left,
+//! however little: every row counts once per epoch, and the mean is over the rows that the batch
+//! has. Steps count from 0 through all epochs.
 
 use core::ops::Range;
 
@@ -19,7 +21,10 @@ pub enum ScheduleError {
         rows: usize,
     },
     /// The held-out rows leave nothing, or are none.
-    #[error("`data.held_out` holds out {held_out} of {rows} rows; at least one must be held out, and one be left to train on")]
+    #[error(
+        "`data.held_out` holds out {held_out} of {rows} rows; at least one must be held out, and \
+         one be left to train on"
+    )]
     HeldOut {
         /// Held out.
         held_out: usize,
@@ -80,7 +85,8 @@ impl Plan {
     /// The plan for so many rows, held-out ones apart.
     ///
     /// # Errors
-    /// Without rows, with too many, or with a configuration that [`super::config::Config::validate`] refuses.
+    /// Without rows, with too many, or with a configuration that
+    /// [`super::config::Config::validate`] refuses.
     pub fn new(training: &Training, rows: usize) -> Result<Self, ScheduleError> {
         if rows == 0 || u32::try_from(rows).is_err() {
             return Err(ScheduleError::Rows { rows });
@@ -88,7 +94,9 @@ impl Plan {
         if !(1..=MAX_BATCH).contains(&training.batch) {
             return Err(ScheduleError::Training("batch"));
         }
-        if training.epochs == 0 || rows.div_ceil(training.batch).checked_mul(training.epochs).is_none() {
+        if training.epochs == 0
+            || rows.div_ceil(training.batch).checked_mul(training.epochs).is_none()
+        {
             return Err(ScheduleError::Training("epochs"));
         }
         let scale = |value, field| Scale::nearest(value).ok_or(ScheduleError::Training(field));
@@ -97,7 +105,9 @@ impl Plan {
             Schedule::Step { epochs, factor } if epochs == 0 || !(0.0..=1.0).contains(&factor) => {
                 return Err(ScheduleError::Training("schedule"));
             }
-            Schedule::Cosine { last } | Schedule::Linear { last } => scale(last, "schedule").map(|_| ())?,
+            Schedule::Cosine { last } | Schedule::Linear { last } => {
+                scale(last, "schedule").map(|_| ())?
+            }
             _ => {}
         }
         let full = training.batch.min(rows);
@@ -152,7 +162,8 @@ impl Plan {
     /// The order of the rows `0..rows` in an epoch (from 0).
     #[must_use]
     pub fn order(&self, epoch: usize) -> Vec<u32> {
-        Draw::new(Purpose::Order, self.training.seed, epoch as u64).permutation(u32::try_from(self.rows).unwrap_or(u32::MAX))
+        Draw::new(Purpose::Order, self.training.seed, epoch as u64)
+            .permutation(u32::try_from(self.rows).unwrap_or(u32::MAX))
     }
 
     /// Where a step is; `None` after the last.
@@ -166,7 +177,8 @@ impl Plan {
     #[must_use]
     pub fn step_at(&self, place: Place) -> Option<usize> {
         let each = self.steps_per_epoch();
-        (place.epoch < self.epochs() && place.batch < each).then(|| place.epoch * each + place.batch)
+        (place.epoch < self.epochs() && place.batch < each)
+            .then(|| place.epoch * each + place.batch)
     }
 
     /// A step; `None` after the last.
@@ -192,7 +204,9 @@ impl Plan {
                 let times = epoch.checked_div(epochs).unwrap_or(0);
                 (0..times).fold(first, |rate, _| rate * factor)
             }
-            Schedule::Cosine { last } => last + (first - last) * (1.0 + libm::cos(core::f64::consts::PI * passed)) / 2.0,
+            Schedule::Cosine { last } => {
+                last + (first - last) * (1.0 + libm::cos(core::f64::consts::PI * passed)) / 2.0
+            }
             Schedule::Linear { last } => first + (last - first) * passed,
         };
         // Between two rates that were checked; rounding may leave it a trace below zero.

@@ -1,7 +1,8 @@
-//! A trained model that stays shared, and what is needed to answer with it: its sizes, and the plans of its two kinds of sessions.
+//! A trained model that stays shared, and what is needed to answer with it: its sizes, and the
+//! plans of its two kinds of sessions.
 //!
-//! One session opens the weights under masks; each inference after it costs the messages of [`Evaluate`] on one sample, whose
-//! weights are multiplied as they were opened.
+//! One session opens the weights under masks; each inference after it costs the messages of
+//! [`Evaluate`] on one sample, whose weights are multiplied as they were opened.
 
 use core::convert::Infallible;
 use std::sync::Arc;
@@ -61,7 +62,8 @@ impl Serving {
         let (opening, weights) = Plan::counted(&mut OpenModel(&zeros), truncation)?;
         let inputs = vec![0; network.input.elems()];
         let mut evaluate = Evaluate::new(&network, frac_bits, (&zeros, &weights), inputs)?;
-        let (evaluation, Value { frac_bits: output_frac_bits, .. }) = Plan::counted(&mut evaluate, truncation)?;
+        let (evaluation, Value { frac_bits: output_frac_bits, .. }) =
+            Plan::counted(&mut evaluate, truncation)?;
         let (opening, evaluation) = (Arc::new(opening), Arc::new(evaluation));
         Ok(Self { network, arithmetic, outputs, output_frac_bits, opening, evaluation })
     }
@@ -115,17 +117,23 @@ impl Serving {
     }
 
     /// The numbers and plans of the opening and `count - 1` inferences, from session `first` on.
-    pub fn sessions(&self, first: u64, count: u32) -> impl Iterator<Item = (u64, Arc<Plan>)> + Send + use<> {
+    pub fn sessions(
+        &self,
+        first: u64,
+        count: u32,
+    ) -> impl Iterator<Item = (u64, Arc<Plan>)> + Send + use<> {
         let (opening, evaluation) = (self.opening.clone(), self.evaluation.clone());
-        (first..first.saturating_add(count.into()))
-            .map(move |number| (number, if number == first { opening.clone() } else { evaluation.clone() }))
+        (first..first.saturating_add(count.into())).map(move |number| {
+            (number, if number == first { opening.clone() } else { evaluation.clone() })
+        })
     }
 
     /// A model of zeros: the dealer's.
     #[must_use]
     pub fn zeros(&self) -> Model {
         // The layers were checked: there is no other error.
-        Model::zeros(&self.network, false).unwrap_or(Model { parameters: Vec::new(), velocity: Vec::new() })
+        Model::zeros(&self.network, false)
+            .unwrap_or(Model { parameters: Vec::new(), velocity: Vec::new() })
     }
 
     /// The program that opens the weights of a model.

@@ -1,6 +1,7 @@
 //! What a participant of a training run holds, and the program of each session on it.
 //!
-//! A server holds shares, the twin plaintext; the dealer and whoever counts hold zeros, and masks of what was opened.
+//! A server holds shares, the twin plaintext; the dealer and whoever counts hold zeros, and masks
+//! of what was opened.
 
 use core::fmt;
 use std::sync::Arc;
@@ -94,8 +95,19 @@ impl State {
     /// Layers that do not fit each other.
     pub fn new(course: Arc<Course>, train: Data, test: Data) -> Result<Self, NetworkError> {
         let model = Model::zeros(course.network(), course.has_momentum())?;
-        let rows = |data: Data| Rows { unopened: data.inputs, opened: None, targets: Arc::new(data.targets) };
-        Ok(Self { course, model, train: rows(train), test: rows(test), sums: Sums::default(), test_sums: Sums::default() })
+        let rows = |data: Data| Rows {
+            unopened: data.inputs,
+            opened: None,
+            targets: Arc::new(data.targets),
+        };
+        Ok(Self {
+            course,
+            model,
+            train: rows(train),
+            test: rows(test),
+            sums: Sums::default(),
+            test_sums: Sums::default(),
+        })
     }
 
     /// The state of one who has no data.
@@ -104,7 +116,10 @@ impl State {
     /// As [`State::new`].
     pub fn empty(course: Arc<Course>) -> Result<Self, NetworkError> {
         let sizes = course.sizes();
-        let zeros = |rows: usize| Data { inputs: vec![0; rows * sizes.features], targets: vec![0; rows * sizes.targets] };
+        let zeros = |rows: usize| Data {
+            inputs: vec![0; rows * sizes.features],
+            targets: vec![0; rows * sizes.targets],
+        };
         Self::new(course, zeros(sizes.rows), zeros(sizes.test_rows))
     }
 
@@ -113,7 +128,11 @@ impl State {
     /// # Errors
     /// As [`State::new`].
     pub fn beside(&self) -> Result<Self, NetworkError> {
-        let rows = |rows: &Rows| Rows { unopened: Vec::new(), opened: rows.opened.clone(), targets: rows.targets.clone() };
+        let rows = |rows: &Rows| Rows {
+            unopened: Vec::new(),
+            opened: rows.opened.clone(),
+            targets: rows.targets.clone(),
+        };
         let mut state = Self::new(self.course.clone(), Data::default(), Data::default())?;
         (state.train, state.test) = (rows(&self.train), rows(&self.test));
         Ok(state)
@@ -127,9 +146,16 @@ impl State {
         let course = &self.course;
         self.model = Model::zeros(course.network(), course.has_momentum())?;
         if holds {
-            let initial = super::initial::initial(course.network(), course.frac_bits(), course.config().training.seed)?;
+            let initial = super::initial::initial(
+                course.network(),
+                course.frac_bits(),
+                course.config().training.seed,
+            )?;
             let words = initial.layers.iter().flat_map(super::parameters::LayerParameters::words);
-            self.model.words_mut().zip(words).for_each(|(word, initial)| *word = initial.cast_unsigned());
+            self.model
+                .words_mut()
+                .zip(words)
+                .for_each(|(word, initial)| *word = initial.cast_unsigned());
         }
         Ok(())
     }
@@ -165,7 +191,14 @@ impl Program for Turn<'_> {
                 let (inputs, targets) = state.train.pick(&course, &rows)?;
                 let rates = course.rates(number);
                 let batch = (inputs, targets);
-                let step = Step::new(course.network(), course.frac_bits(), &mut state.model, batch, rates, course.wanted());
+                let step = Step::new(
+                    course.network(),
+                    course.frac_bits(),
+                    &mut state.model,
+                    batch,
+                    rates,
+                    course.wanted(),
+                );
                 // The course has checked the layers.
                 let mut step = step.map_err(|_| missing())?;
                 let sums = step.run(machine).await?;
@@ -177,15 +210,19 @@ impl Program for Turn<'_> {
                 state.test_sums = test(machine, &course, &state.model, tested, &rows).await?;
             }
             Session::Report(_) => {
-                let (train, test) = (core::mem::take(&mut state.sums), core::mem::take(&mut state.test_sums));
-                let opened = reveal(machine, &[train.loss, train.correct, test.loss, test.correct]).await?;
+                let (train, test) =
+                    (core::mem::take(&mut state.sums), core::mem::take(&mut state.test_sums));
+                let opened =
+                    reveal(machine, &[train.loss, train.correct, test.loss, test.correct]).await?;
                 let part = |first: usize| Opened {
                     loss: opened.get(first).copied().unwrap_or(0),
                     correct: opened.get(first + 1).copied().unwrap_or(0),
                 };
                 return Ok(Seen::Epoch { train: part(0), test: part(2) });
             }
-            Session::Check(_) => return Ok(Seen::TooLarge(too_large(machine, &course, &state.model).await?)),
+            Session::Check(_) => {
+                return Ok(Seen::TooLarge(too_large(machine, &course, &state.model).await?));
+            }
         }
         Ok(Seen::Nothing)
     }
@@ -208,7 +245,9 @@ impl Rows {
     fn pick(&self, course: &Course, rows: &[usize]) -> Result<(Masked, Vec<u64>), LengthError> {
         let sizes = course.sizes();
         let opened = self.opened.as_ref().ok_or(missing())?;
-        let targets = |&row: &usize| self.targets.get(row * sizes.targets..(row + 1) * sizes.targets).unwrap_or_default();
+        let targets = |&row: &usize| {
+            self.targets.get(row * sizes.targets..(row + 1) * sizes.targets).unwrap_or_default()
+        };
         Ok((opened.rows(sizes.features, rows), rows.iter().flat_map(targets).copied().collect()))
     }
 }
@@ -228,7 +267,8 @@ async fn test<E: Engine<Error: From<LengthError>>, T: Tensors>(
         let shapes = network.shapes().map_err(|_| missing())?;
         let columns = shapes.last().map_or(1, Shape::elems);
         let sized = Sized { network, shapes, batch: rows.len(), frac_bits };
-        let (outputs, _) = forward(machine, &sized, inputs, (&weights, &model.parameters), false).await?;
+        let (outputs, _) =
+            forward(machine, &sized, inputs, (&weights, &model.parameters), false).await?;
         let outputs = machine.truncate(outputs.words, outputs.frac_bits - frac_bits).await?;
         let batch = Outputs { outputs: &outputs, targets: &targets, columns, frac_bits };
         sums.add(loss::sums(machine, network.loss, batch, course.wanted()).await?);
@@ -242,11 +282,15 @@ async fn reveal<E: Engine<Error: From<LengthError>>, T: Tensors>(
     words: &[u64],
 ) -> Result<Vec<u64>, E::Error> {
     let (mask, mut opened) = (vec![0; words.len()], vec![0; words.len()]);
-    machine.engine().run(&MaskMatrix::new(), matrix::Masked { matrix: words, mask: &mask, opened: &mut opened }).await?;
+    machine
+        .engine()
+        .run(&MaskMatrix::new(), matrix::Masked { matrix: words, mask: &mask, opened: &mut opened })
+        .await?;
     Ok(opened)
 }
 
-/// Whether the magnitude of a weight or bias has reached the limit: one bit, and nothing else, is opened.
+/// Whether the magnitude of a weight or bias has reached the limit: one bit, and nothing else, is
+/// opened.
 async fn too_large<E: Engine<Error: From<LengthError>>, T: Tensors>(
     machine: &mut Machine<E, T>,
     course: &Course,
@@ -254,10 +298,13 @@ async fn too_large<E: Engine<Error: From<LengthError>>, T: Tensors>(
 ) -> Result<bool, E::Error> {
     // Below 2^47 units, by the configuration.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    let limit = libm::scalbn(course.config().stop.largest_weight, course.frac_bits().cast_signed()) as u64;
+    let limit =
+        libm::scalbn(course.config().stop.largest_weight, course.frac_bits().cast_signed()) as u64;
     let limit = machine.constant(limit);
     let words = || model.parameters.iter().flat_map(super::parameters::LayerParameters::words);
-    let beyond = words().map(|word| word.wrapping_sub(limit)).chain(words().map(|word| word.wrapping_neg().wrapping_sub(limit)));
+    let beyond = words()
+        .map(|word| word.wrapping_sub(limit))
+        .chain(words().map(|word| word.wrapping_neg().wrapping_sub(limit)));
     let (_, bits) = machine.activate(beyond.collect(), CHECK_SHIFT, true).await?;
     let count = bits.share().iter().fold(0_u64, |sum, bit| sum.wrapping_add(*bit));
     let any = count.wrapping_sub(machine.constant(1));

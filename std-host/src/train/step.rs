@@ -14,7 +14,8 @@ use super::network::{Network, NetworkError};
 use super::update::{Rates, update};
 use crate::tensor::{Machine, Masked, Program, Tensors};
 
-/// Opens all samples under masks, once: 8 bytes per word and party. Batches are rows of what it leaves.
+/// Opens all samples under masks, once: 8 bytes per word and party. Batches are rows of what it
+/// leaves.
 pub struct OpenData {
     /// Samples, row by row; used up.
     pub inputs: Vec<u64>,
@@ -58,7 +59,10 @@ impl Program for OpenData {
         T: Tensors,
     {
         let opened = machine.open(vec![mem::take(&mut self.inputs)]).await?;
-        opened.into_iter().next().map_or_else(|| Err(LengthError { expected_bytes: 1, found_bytes: 0 }.into()), Ok)
+        opened
+            .into_iter()
+            .next()
+            .map_or_else(|| Err(LengthError { expected_bytes: 1, found_bytes: 0 }.into()), Ok)
     }
 }
 
@@ -93,11 +97,18 @@ impl Program for Step<'_> {
         let Some(inputs) = self.inputs.take() else { return Ok(Sums::default()) };
         let (sized, model) = (&self.network, &mut *self.model);
         let weights = open_weights(machine, model).await?;
-        let (outputs, traces) = forward(machine, sized, inputs, (&weights, &model.parameters), true).await?;
+        let (outputs, traces) =
+            forward(machine, sized, inputs, (&weights, &model.parameters), true).await?;
         let outputs = machine.truncate(outputs.words, outputs.frac_bits - sized.frac_bits).await?;
         let columns = sized.shapes.last().map_or(1, super::network::Shape::elems);
-        let batch = Outputs { outputs: &outputs, targets: &self.targets, columns, frac_bits: sized.frac_bits };
-        let (gradient, sums) = loss::gradient(machine, sized.network.loss, batch, self.wanted).await?;
+        let batch = Outputs {
+            outputs: &outputs,
+            targets: &self.targets,
+            columns,
+            frac_bits: sized.frac_bits,
+        };
+        let (gradient, sums) =
+            loss::gradient(machine, sized.network.loss, batch, self.wanted).await?;
         let gradients = backward(machine, sized, &weights, traces, gradient).await?;
         update(machine, model, gradients, &self.rates, sized.frac_bits).await?;
         Ok(sums)
@@ -112,7 +123,11 @@ pub async fn open_weights<E: Engine<Error: From<LengthError>>, T: Tensors>(
     machine: &mut Machine<E, T>,
     model: &Model,
 ) -> Result<Vec<Masked>, E::Error> {
-    let weights = model.parameters.iter().map(|parameters| &parameters.weights).filter(|weights| !weights.is_empty());
+    let weights = model
+        .parameters
+        .iter()
+        .map(|parameters| &parameters.weights)
+        .filter(|weights| !weights.is_empty());
     machine.open(weights.cloned().collect()).await
 }
 

@@ -1,4 +1,5 @@
-//! Stochastic gradient descent, with momentum and weight decay: `v = mu v + g + lambda w`, `w = w - eta v`.
+//! Stochastic gradient descent, with momentum and weight decay: `v = mu v + g + lambda w`,
+//! `w = w - eta v`.
 //!
 //! Gradients are sums over the batch; the rate contains the division by its size.
 
@@ -16,12 +17,14 @@ pub struct Rates {
     pub rate: u64,
     /// See `rate`.
     pub rate_bits: u32,
-    /// Whether gradients are brought to the fraction bits of the model before they are multiplied by the rate, in one message more:
-    /// where the product of both would not fit into a word. With momentum they always are.
+    /// Whether gradients are brought to the fraction bits of the model before they are multiplied
+    /// by the rate, in one message more: where the product of both would not fit into a word. With
+    /// momentum they always are.
     pub rounds_first: bool,
     /// The momentum, with the fraction bits of the model; 0 without.
     pub momentum: u64,
-    /// The weight decay times the batch size, with the fraction bits of the model; biases do not decay.
+    /// The weight decay times the batch size, with the fraction bits of the model; biases do not
+    /// decay.
     pub decay: u64,
 }
 
@@ -39,7 +42,10 @@ pub async fn update<E: Engine<Error: From<LengthError>>, T: Tensors>(
     let mut sums = Vec::new();
     for (gradients, parameters) in gradients.iter().zip(&model.parameters) {
         let weights = gradients.weights.iter().zip(&parameters.weights);
-        sums.extend(weights.map(|(gradient, weight)| gradient.wrapping_add(weight.wrapping_mul(rates.decay))));
+        sums.extend(
+            weights
+                .map(|(gradient, weight)| gradient.wrapping_add(weight.wrapping_mul(rates.decay))),
+        );
         sums.extend(gradients.biases.iter().map(|gradient| gradient << frac_bits));
     }
     let steps = if rates.momentum == 0 && rates.rounds_first {
@@ -51,7 +57,9 @@ pub async fn update<E: Engine<Error: From<LengthError>>, T: Tensors>(
         machine.truncate(sums, rates.rate_bits + frac_bits).await?
     } else {
         let velocity = model.velocity.iter().flat_map(LayerParameters::words);
-        sums.iter_mut().zip(velocity).for_each(|(sum, velocity)| *sum = sum.wrapping_add(velocity.wrapping_mul(rates.momentum)));
+        sums.iter_mut().zip(velocity).for_each(|(sum, velocity)| {
+            *sum = sum.wrapping_add(velocity.wrapping_mul(rates.momentum))
+        });
         let mut velocity = machine.truncate(sums, frac_bits).await?;
         let places = model.velocity.iter_mut().flat_map(LayerParameters::words_mut);
         places.zip(&velocity).for_each(|(place, velocity)| *place = *velocity);

@@ -60,24 +60,33 @@ pub fn rng(seed: u64) -> ChaCha8Rng {
 pub fn random_model(widths: &[u16], rng: &mut ChaCha8Rng) -> Model {
     let last = widths.len() - 2;
     let layer = |(index, pair): (usize, &[u16])| {
-        let activation = if index == last || index == 1 { Activation::Identity } else { Activation::Relu };
+        let activation =
+            if index == last || index == 1 { Activation::Identity } else { Activation::Relu };
         Layer::dense(pair[0], pair[1], 10, if index == last { 0 } else { 9 }, activation)
     };
     let layers: Vec<_> = widths.windows(2).enumerate().map(layer).collect();
     let mut words = |count: usize| (0..count).map(|_| rng.next_u32()).collect::<Vec<_>>();
-    let weights = layers.iter().map(|layer| words(usize::from(layer.inputs()) * usize::from(layer.outputs()))).collect();
+    let weights = layers
+        .iter()
+        .map(|layer| words(usize::from(layer.inputs()) * usize::from(layer.outputs())))
+        .collect();
     let biases = layers.iter().map(|layer| words(usize::from(layer.outputs()))).collect();
     let network = Network::new(8, 1 << 16, &layers).expect("valid");
     Model { network, weights, biases, labels: Vec::new(), name: "random".to_owned() }
 }
 
 pub fn random_readings(model: &Model, count: usize, rng: &mut ChaCha8Rng) -> Readings {
-    let values = (0..count * model.network.inputs()).map(|_| (rng.next_u32() >> 16) as f32 / 256.0 - 128.0).collect();
+    let values = (0..count * model.network.inputs())
+        .map(|_| (rng.next_u32() >> 16) as f32 / 256.0 - 128.0)
+        .collect();
     Readings::new(model.network.inputs(), values).expect("finite")
 }
 
 pub fn twin(model: &Model, readings: &Readings) -> Vec<Vec<u32>> {
-    readings.rows().map(|row| model.infer(&model.encode(row).expect("in range")).expect("sized")).collect()
+    readings
+        .rows()
+        .map(|row| model.infer(&model.encode(row).expect("in range")).expect("sized"))
+        .collect()
 }
 
 /// The directories and files of one set of parties.
@@ -98,7 +107,10 @@ impl<S> Running<S> {
     /// Stops politely.
     pub async fn stop(self) {
         self.stop.cancel();
-        tokio::time::timeout(SOON, self.task).await.expect("stops in time").expect("does not panic");
+        tokio::time::timeout(SOON, self.task)
+            .await
+            .expect("stops in time")
+            .expect("does not panic");
     }
 
     /// Stops at once, as a kill does.
@@ -144,7 +156,12 @@ impl Room {
 
     pub async fn dealer_at(&self, address: &str) -> Running<Dealer> {
         let store = when_unlocked(|| DealerStore::open(&self.path("dealer"))).await;
-        let limits = dealer::Limits { hello: STALL, stall: STALL, grace: STALL, ..dealer::Limits::default() };
+        let limits = dealer::Limits {
+            hello: STALL,
+            stall: STALL,
+            grace: STALL,
+            ..dealer::Limits::default()
+        };
         let (service, stop) = (Dealer::new(store, limits), CancellationToken::new());
         let listener = Listener::bind(address, Exposure::Local).await.expect("listens");
         let address = listener.local_address().expect("has an address").to_string();
@@ -169,12 +186,19 @@ impl Room {
         Source { model, store, client, supply, readiness: Box::new(|_, _, _| ()) }
     }
 
-    pub async fn host_at(&self, address: &str, dealer: &str, answer: Answer, ahead: u32) -> (Running<Host>, HostAnswers) {
+    pub async fn host_at(
+        &self,
+        address: &str,
+        dealer: &str,
+        answer: Answer,
+        ahead: u32,
+    ) -> (Running<Host>, HostAnswers) {
         let store = when_unlocked(|| HostStore::open(&self.path("host"))).await;
         let answers = HostAnswers::default();
         let sink = answers.clone();
         let sink = Box::new(move |answer| sink.lock().expect("not poisoned").push(answer));
-        let limits = Limits { hello: STALL, stall: STALL, grace: STALL, idle: SOON, ..Limits::default() };
+        let limits =
+            Limits { hello: STALL, stall: STALL, grace: STALL, idle: SOON, ..Limits::default() };
         let service = Host::new(self.source(store, dealer, ahead), answer, sink, limits);
         let stop = CancellationToken::new();
         let listener = Listener::bind(address, Exposure::Local).await.expect("listens");
@@ -188,7 +212,12 @@ impl Room {
     }
 
     /// A device with a key that was provisioned, and its counter.
-    pub fn device(&self, name: &str, host: &str, readings: &Readings) -> Device<Rows, FileCounter, Log> {
+    pub fn device(
+        &self,
+        name: &str,
+        host: &str,
+        readings: &Readings,
+    ) -> Device<Rows, FileCounter, Log> {
         let settings = Settings {
             retries: 3,
             connect: STALL,
@@ -200,7 +229,13 @@ impl Room {
         let key = DeviceKey::load(&self.path(&format!("{name}.key"))).expect("loads");
         let counter = FileCounter::open(&self.counter_path(name)).expect("opens");
         let identity = Identity::new(key.device, &key.key);
-        Device { settings, identity, counter, sensor: Rows(readings.clone()), events: Log::default() }
+        Device {
+            settings,
+            identity,
+            counter,
+            sensor: Rows(readings.clone()),
+            events: Log::default(),
+        }
     }
 
     pub fn counter_path(&self, name: &str) -> PathBuf {
@@ -209,8 +244,10 @@ impl Room {
 
     pub fn spooled(&self, name: &str) -> Vec<PathBuf> {
         let folder = self.path("host").join("spool").join(format!("device-{name}"));
-        let files = fs::read_dir(folder).into_iter().flatten().map(|file| file.expect("reads").path());
-        let mut files: Vec<_> = files.filter(|file| file.extension().is_some_and(|ending| ending == "cor")).collect();
+        let files =
+            fs::read_dir(folder).into_iter().flatten().map(|file| file.expect("reads").path());
+        let mut files: Vec<_> =
+            files.filter(|file| file.extension().is_some_and(|ending| ending == "cor")).collect();
         files.sort();
         files
     }
@@ -290,7 +327,9 @@ pub fn damage(path: &Path, at: usize) {
 /// A peer that speaks bytes.
 pub mod rogue {
     use sharelet_core::keystream::KeyId;
-    use sharelet_core::wire::control::{Answer, DeviceId, Hello, MAX_CONTROL_BYTES, Refusal, emit, emit_handshake, parse};
+    use sharelet_core::wire::control::{
+        Answer, DeviceId, Hello, MAX_CONTROL_BYTES, Refusal, emit, emit_handshake, parse,
+    };
     use sharelet_core::wire::frame::{HEADER_BYTES, Header, Kind};
     use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
     use tokio::net::TcpStream;
@@ -324,7 +363,12 @@ pub mod rogue {
     }
 
     pub async fn hello(stream: &mut (impl AsyncWrite + Unpin), name: &str, key: KeyId) {
-        let hello = Hello { device: DeviceId::new(name).expect("a name"), key, answer: Answer::Device, rounds: 12 };
+        let hello = Hello {
+            device: DeviceId::new(name).expect("a name"),
+            key,
+            answer: Answer::Device,
+            rounds: 12,
+        };
         write(stream, &handshake(Kind::Hello, &hello)).await;
     }
 

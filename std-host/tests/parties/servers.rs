@@ -63,11 +63,16 @@ impl One {
 }
 
 /// A server that asks `evaluator`.
-pub async fn serve<E: Evaluator>(address: &str, evaluator: Arc<E>, queue: Option<Queue<E::Word>>) -> One {
+pub async fn serve<E: Evaluator>(
+    address: &str,
+    evaluator: Arc<E>,
+    queue: Option<Queue<E::Word>>,
+) -> One {
     let stop = CancellationToken::new();
     let listener = Listener::bind(address, Exposure::Local).await.expect("listens");
     let address = listener.local_address().expect("has an address").to_string();
-    let limits = Limits { hello: STALL, stall: STALL, idle: SOON, grace: STALL, ..Limits::default() };
+    let limits =
+        Limits { hello: STALL, stall: STALL, idle: SOON, grace: STALL, ..Limits::default() };
     let task = tokio::spawn(Server::new(evaluator, queue, limits).serve(listener, stop.clone()));
     One { address, stop, task }
 }
@@ -80,28 +85,45 @@ impl Room {
     /// Makes a console's files, as `operator`.
     pub fn provision_console(&self) -> PathBuf {
         let path = self.path("operator");
-        ConsoleKey::generate(DeviceId::new("operator").expect("a name")).expect("randomness").save(&path).expect("saves");
+        ConsoleKey::generate(DeviceId::new("operator").expect("a name"))
+            .expect("randomness")
+            .save(&path)
+            .expect("saves");
         path
     }
 
     pub fn queue<W: Ring>(&self, party: u8, capacity: usize) -> Option<Queue<W>> {
         let path = server_path(&self.path("operator"), party);
-        path.exists().then(|| Queue::new(ServerConsole::load(&path, party).expect("loads"), capacity))
+        path.exists()
+            .then(|| Queue::new(ServerConsole::load(&path, party).expect("loads"), capacity))
     }
 
     pub async fn server_1_at(&self, address: &str, dealer: &str, capacity: usize) -> One {
         let store = when_unlocked(|| HostStore::open(&self.path("host"))).await;
         let limits = host::Limits { status: STALL, ..host::Limits::default() };
-        let host = Host::new(self.source(store, dealer, 6), Answer::Device, Box::new(|_| ()), limits);
+        let host =
+            Host::new(self.source(store, dealer, 6), Answer::Device, Box::new(|_| ()), limits);
         let limits = party1::Limits { pair: PAIR, ..party1::Limits::default() };
-        serve(address, Party1::new(host, getrandom::u64().expect("randomness"), limits), self.queue(1, capacity)).await
+        serve(
+            address,
+            Party1::new(host, getrandom::u64().expect("randomness"), limits),
+            self.queue(1, capacity),
+        )
+        .await
     }
 
     pub async fn server_0_at(&self, address: &str, peer: &str, task: Task, capacity: usize) -> One {
         self.server_0_named("server-0", address, peer, task, capacity).await
     }
 
-    pub async fn server_0_named(&self, name: &str, address: &str, peer: &str, task: Task, capacity: usize) -> One {
+    pub async fn server_0_named(
+        &self,
+        name: &str,
+        address: &str,
+        peer: &str,
+        task: Task,
+        capacity: usize,
+    ) -> One {
         let key = DeviceKey::load(&self.path(&format!("{name}.key"))).expect("loads");
         let counter = when_unlocked(|| FileCounter::open(&self.counter_path(name))).await;
         let settings = party0::Settings {
@@ -114,7 +136,8 @@ impl Room {
             ..party0::Settings::new(peer.to_owned())
         };
         let identity = Identity::new(key.device, &key.key);
-        let party = Party0::new(settings, identity, counter, task, getrandom::u64().expect("randomness"));
+        let party =
+            Party0::new(settings, identity, counter, task, getrandom::u64().expect("randomness"));
         serve(address, party, self.queue(0, capacity)).await
     }
 
@@ -128,7 +151,13 @@ impl Room {
     }
 
     /// A data party with a key of its own.
-    pub fn data_party(&self, name: &str, server_0: &One, server_1: &One, readings: &Readings) -> Party {
+    pub fn data_party(
+        &self,
+        name: &str,
+        server_0: &One,
+        server_1: &One,
+        readings: &Readings,
+    ) -> Party {
         let settings = Settings {
             retries: 0,
             connect: STALL,
@@ -141,7 +170,14 @@ impl Room {
         getrandom::fill(&mut key).expect("randomness");
         let identity = Identity::new(DeviceId::new(name).expect("a name"), &Key::from_bytes(key));
         let counter = FileCounter::open(&self.counter_path(name)).expect("opens");
-        DataParty { settings, identity, counter, task: self.task(), sensor: Rows(readings.clone()), events: Heard::default() }
+        DataParty {
+            settings,
+            identity,
+            counter,
+            task: self.task(),
+            sensor: Rows(readings.clone()),
+            events: Heard::default(),
+        }
     }
 }
 
@@ -203,7 +239,10 @@ pub async fn console(
     };
     let printed = printed.clone();
     let sink = move |answer: console::ConsoleAnswer| {
-        printed.lock().expect("not poisoned").push((answer.id, answer.values.iter().map(|&value| value as u32).collect()));
+        printed
+            .lock()
+            .expect("not poisoned")
+            .push((answer.id, answer.values.iter().map(|&value| value as u32).collect()));
         Ok(())
     };
     let mut console = Console::new(settings, ConsoleKey::load(key).expect("loads"), sink);
@@ -213,7 +252,11 @@ pub async fn console(
 /// A data party that speaks bytes: one half of a query.
 pub fn half(task: &Task, id: u64, half: Half, recipient: Recipient) -> Vec<u8> {
     let header = QueryHeader { half, recipient, task: task.id(), id: QueryId(id.to_le_bytes()) };
-    let body = if half == Half::Seed { 32 } else { usize::from(task.inputs) * usize::from(task.ring_bits) / 8 };
+    let body = if half == Half::Seed {
+        32
+    } else {
+        usize::from(task.inputs) * usize::from(task.ring_bits) / 8
+    };
     [&header.emit()[..], &vec![7; body]].concat()
 }
 
@@ -231,7 +274,8 @@ pub async fn send(server: &One, bytes: &[u8]) -> Vec<u8> {
 /// All that comes until the server closes.
 pub async fn read(stream: &mut TcpStream) -> Vec<u8> {
     let mut reply = Vec::new();
-    let read = tokio::time::timeout(SOON, stream.read_to_end(&mut reply)).await.expect("answers in time");
+    let read =
+        tokio::time::timeout(SOON, stream.read_to_end(&mut reply)).await.expect("answers in time");
     read.expect("a clean end");
     reply
 }
@@ -256,7 +300,8 @@ impl Wire {
                 let (to, left) = (to.clone(), passing.clone());
                 tokio::spawn(async move {
                     let Ok(far) = TcpStream::connect(&to).await else { return };
-                    let ((near_in, near_out), (far_in, far_out)) = (near.into_split(), far.into_split());
+                    let ((near_in, near_out), (far_in, far_out)) =
+                        (near.into_split(), far.into_split());
                     // Whichever way is cut first ends both.
                     tokio::select! {
                         () = pass(near_in, far_out, &left) => {}
@@ -276,7 +321,10 @@ async fn pass(
 ) {
     let mut buffer = [0; 4096];
     while let Ok(read) = from.read(&mut buffer).await {
-        let before = left.fetch_sub(i64::try_from(read).unwrap_or(i64::MAX), core::sync::atomic::Ordering::SeqCst);
+        let before = left.fetch_sub(
+            i64::try_from(read).unwrap_or(i64::MAX),
+            core::sync::atomic::Ordering::SeqCst,
+        );
         let passes = usize::try_from(before).unwrap_or(0).min(read);
         if read == 0 || to.write_all(&buffer[..passes]).await.is_err() || passes < read {
             return;

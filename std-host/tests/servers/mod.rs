@@ -1,4 +1,5 @@
-//! Two servers that train, and their dealer, in one process: states in a folder, connections in memory.
+//! Two servers that train, and their dealer, in one process: states in a folder, connections in
+//! memory.
 
 #![allow(
     dead_code,
@@ -92,7 +93,11 @@ pub type Tape = Arc<Mutex<Vec<u8>>>;
 struct Tap<W>(W, Tape);
 
 impl<W: AsyncWrite + Unpin> AsyncWrite for Tap<W> {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
         let written = Pin::new(&mut self.0).poll_write(context, bytes);
         if let Poll::Ready(Ok(count)) = written {
             self.1.lock().unwrap().extend_from_slice(&bytes[..count]);
@@ -100,11 +105,17 @@ impl<W: AsyncWrite + Unpin> AsyncWrite for Tap<W> {
         written
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+    fn poll_flush(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<std::io::Result<()>> {
         Pin::new(&mut self.0).poll_flush(context)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+    fn poll_shutdown(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<std::io::Result<()>> {
         Pin::new(&mut self.0).poll_shutdown(context)
     }
 }
@@ -150,7 +161,8 @@ impl Room {
 
     /// A new key for server 0; its counter stays.
     pub fn provision(&self) {
-        let key = provision(&self.path("dealer"), DeviceId::new("server-0").unwrap(), true).unwrap();
+        let key =
+            provision(&self.path("dealer"), DeviceId::new("server-0").unwrap(), true).unwrap();
         key.save(&self.path("server-0.key")).unwrap();
     }
 
@@ -166,23 +178,39 @@ impl Room {
         // What was killed may hold its state for a moment.
         let store = loop {
             match DealerStore::open(&self.path("dealer")) {
-                Err(StoreError::Locked { .. }) => tokio::time::sleep(Duration::from_millis(20)).await,
+                Err(StoreError::Locked { .. }) => {
+                    tokio::time::sleep(Duration::from_millis(20)).await
+                }
                 opened => break opened.unwrap(),
             }
         };
         let listener = Listener::bind("127.0.0.1:0", Exposure::Local).await.unwrap();
         let address = listener.local_address().unwrap().to_string();
-        let task = tokio::spawn(Dealer::new(store, dealer::Limits::default()).serve(listener, CancellationToken::new()));
+        let task = tokio::spawn(
+            Dealer::new(store, dealer::Limits::default()).serve(listener, CancellationToken::new()),
+        );
         Dealing { address, task }
     }
 
     /// An owner shares a table with both.
-    pub async fn share(&self, dataset: &str, owner: &str, csv: &str, (kind, frac_bits): (LabelKind, u8)) {
+    pub async fn share(
+        &self,
+        dataset: &str,
+        owner: &str,
+        csv: &str,
+        (kind, frac_bits): (LabelKind, u8),
+    ) {
         let options = Options { labels: vec!["y".into()], kind, ..Options::default() };
         let table = Table::from_bytes(csv.as_bytes(), Path::new("a.csv"), None, &options).unwrap();
         let encoded = shares::encode(&table, frac_bits).unwrap();
         let id = UploadId::random().unwrap();
-        let description = owner::describe(&table, id, dataset.parse().unwrap(), owner.parse().unwrap(), frac_bits);
+        let description = owner::describe(
+            &table,
+            id,
+            dataset.parse().unwrap(),
+            owner.parse().unwrap(),
+            frac_bits,
+        );
         let upload = Upload { description: &description, encoded: &encoded, keys: &[] };
         let mut servers = Vec::new();
         for party in PARTIES {
@@ -220,15 +248,21 @@ impl Room {
         match party {
             Party::P0 => {
                 let key = DeviceKey::load(&self.path("server-0.key")).unwrap();
-                Correlations::Key(key, Box::new(FileCounter::open(&self.path("server-0.counter")).unwrap()))
+                Correlations::Key(
+                    key,
+                    Box::new(FileCounter::open(&self.path("server-0.counter")).unwrap()),
+                )
             }
-            Party::P1 => Correlations::Dealer(Client::new(dealer.to_owned(), Exposure::Local, STALL, STALL)),
+            Party::P1 => {
+                Correlations::Dealer(Client::new(dealer.to_owned(), Exposure::Local, STALL, STALL))
+            }
         }
     }
 
     /// The lowest number that server 0 has not used.
     pub fn counter(&self) -> u64 {
-        std::fs::read(self.path("server-0.counter")).map_or(0, |bytes| u64::from_le_bytes(bytes.try_into().unwrap()))
+        std::fs::read(self.path("server-0.counter"))
+            .map_or(0, |bytes| u64::from_le_bytes(bytes.try_into().unwrap()))
     }
 
     /// Both train to the end.
@@ -239,15 +273,27 @@ impl Room {
     }
 
     /// Both train until the end, an error, or a crash. The dealer is gone afterwards.
-    pub async fn both(&self, config: &Config, resume: bool, dealer: Dealing, crash: [Crash; 2]) -> [End; 2] {
+    pub async fn both(
+        &self,
+        config: &Config,
+        resume: bool,
+        dealer: Dealing,
+        crash: [Crash; 2],
+    ) -> [End; 2] {
         let setups = PARTIES.map(|party| self.setup(party, config, resume));
         let (ends, _) = self.run(setups, dealer, crash).await;
         ends
     }
 
-    pub async fn run(&self, setups: [Setup; 2], dealer: Dealing, crash: [Crash; 2]) -> ([End; 2], [Tape; 2]) {
+    pub async fn run(
+        &self,
+        setups: [Setup; 2],
+        dealer: Dealing,
+        crash: [Crash; 2],
+    ) -> ([End; 2], [Tape; 2]) {
         let correlations = PARTIES.map(|party| self.correlations(party, &dealer.address));
-        let fault = |crash| if let Crash::Bytes(bytes) = crash { Fault::Cut(bytes) } else { Fault::None };
+        let fault =
+            |crash| if let Crash::Bytes(bytes) = crash { Fault::Cut(bytes) } else { Fault::None };
         let (connections, tapes) = ends(crash.map(fault));
         let dealer = Mutex::new(Some(dealer));
         let [setup_0, setup_1] = setups;
@@ -269,18 +315,24 @@ impl Room {
 
     /// Both begin, with a dealer or without; nothing goes wrong on the way.
     pub async fn meet(&self, setups: [Setup; 2], dealer: &str) -> [End; 2] {
-        let [correlations_0, correlations_1] = PARTIES.map(|party| self.correlations(party, dealer));
+        let [correlations_0, correlations_1] =
+            PARTIES.map(|party| self.correlations(party, dealer));
         let ([connection_0, connection_1], _) = ends([Fault::None; 2]);
         let [setup_0, setup_1] = setups;
-        let both =
-            async { tokio::join!(alone(setup_0, correlations_0, connection_0), alone(setup_1, correlations_1, connection_1)) };
+        let both = async {
+            tokio::join!(
+                alone(setup_0, correlations_0, connection_0),
+                alone(setup_1, correlations_1, connection_1)
+            )
+        };
         let (zero, one) = tokio::time::timeout(SOON, both).await.expect("ends in time");
         [Some(zero), Some(one)]
     }
 
     /// The model of the finished run, opened, without the sums behind it.
     pub fn model(&self) -> Vec<u64> {
-        let [zero, one] = PARTIES.map(|party| Share::load(&self.state(party).join("training-run/model.share")).unwrap());
+        let [zero, one] = PARTIES
+            .map(|party| Share::load(&self.state(party).join("training-run/model.share")).unwrap());
         assert_eq!((zero.header.run, zero.header.step), (one.header.run, one.header.step));
         let mut words = zero.words;
         share::open(&mut words, &one.words);
@@ -290,8 +342,9 @@ impl Room {
 
     /// A data set, opened.
     pub fn open(&self, dataset: &str) -> Data {
-        let [zero, one] =
-            PARTIES.map(|party| Datasets::read(&self.state(party), party).dataset(&dataset.parse().unwrap()).unwrap());
+        let [zero, one] = PARTIES.map(|party| {
+            Datasets::read(&self.state(party), party).dataset(&dataset.parse().unwrap()).unwrap()
+        });
         let (mut inputs, mut targets) = (zero.features, zero.targets);
         share::open(&mut inputs, &one.features);
         share::open(&mut targets, &one.targets);
@@ -299,7 +352,11 @@ impl Room {
     }
 
     pub fn course(&self, config: &Config) -> Arc<Course> {
-        let dataset = |name: &str| Datasets::read(&self.state(Party::P0), Party::P0).dataset(&name.parse().unwrap()).unwrap();
+        let dataset = |name: &str| {
+            Datasets::read(&self.state(Party::P0), Party::P0)
+                .dataset(&name.parse().unwrap())
+                .unwrap()
+        };
         let (train, test) = (dataset(&config.data.train), config.data.test.as_deref().map(dataset));
         let sizes = Sizes {
             rows: train.rows,
@@ -314,7 +371,8 @@ impl Room {
     pub fn twin(&self, config: &Config) -> (Vec<u64>, Curve) {
         let test = config.data.test.as_ref().map_or_else(Data::default, |test| self.open(test));
         let course = self.course(config);
-        let (model, curve) = plain::twin(&course, self.open(&config.data.train), test, &mut |_| ()).unwrap();
+        let (model, curve) =
+            plain::twin(&course, self.open(&config.data.train), test, &mut |_| ()).unwrap();
         (model.words().copied().collect(), curve)
     }
 
@@ -351,7 +409,11 @@ async fn until(
 }
 
 /// A server until its end.
-pub async fn alone(setup: Setup, correlations: Correlations, connection: Connection) -> Result<Report, RunError> {
+pub async fn alone(
+    setup: Setup,
+    correlations: Correlations,
+    connection: Connection,
+) -> Result<Report, RunError> {
     run::run(setup, correlations, connection, &mut |_| (), &CancellationToken::new()).await
 }
 
@@ -381,10 +443,12 @@ impl Rng {
     }
 }
 
-/// Rows of features in -1..1 and a label `y`: a number for no classes, otherwise the side of a plane, or the largest of several.
+/// Rows of features in -1..1 and a label `y`: a number for no classes, otherwise the side of a
+/// plane, or the largest of several.
 pub fn table(rows: usize, columns: usize, classes: usize, seed: u64) -> String {
     let mut rng = Rng(seed);
-    let planes: Vec<Vec<f64>> = (0..classes.max(1)).map(|_| (0..=columns).map(|_| rng.real()).collect()).collect();
+    let planes: Vec<Vec<f64>> =
+        (0..classes.max(1)).map(|_| (0..=columns).map(|_| rng.real()).collect()).collect();
     let mut text: String = (0..columns).fold(String::new(), |mut names, column| {
         write!(names, "x{column},").unwrap();
         names
@@ -396,7 +460,8 @@ pub fn table(rows: usize, columns: usize, classes: usize, seed: u64) -> String {
         let label = match classes {
             0 => at(&planes[0]) + 0.25,
             2 => f64::from(u8::from(at(&planes[0]) > at(&planes[1]))),
-            _ => (0..classes).max_by(|&a, &b| at(&planes[a]).total_cmp(&at(&planes[b]))).unwrap() as f64,
+            _ => (0..classes).max_by(|&a, &b| at(&planes[a]).total_cmp(&at(&planes[b]))).unwrap()
+                as f64,
         };
         row.iter().for_each(|x| write!(text, "{x:.6},").unwrap());
         writeln!(text, "{label:.6}").unwrap();

@@ -1,6 +1,12 @@
 //! Graphs that are made node by node, and what they compute by the definitions.
 
-#![allow(clippy::panic, clippy::indexing_slicing, clippy::type_complexity, clippy::cast_precision_loss, clippy::cast_sign_loss)]
+#![allow(
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::type_complexity,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss
+)]
 
 use sharelet_host::import::GraphError;
 use sharelet_host::import::graph::{Graph, Layout, Node, Op, Padding, Tensor};
@@ -21,15 +27,27 @@ pub struct Builder {
 
 impl Builder {
     pub fn new(dims: &[usize], layout: Layout) -> Self {
-        let graph =
-            Graph { name: "test".into(), input: 0, input_dims: Some(dims.to_vec()), layout, output: 0, nodes: Vec::new() };
+        let graph = Graph {
+            name: "test".into(),
+            input: 0,
+            input_dims: Some(dims.to_vec()),
+            layout,
+            output: 0,
+            nodes: Vec::new(),
+        };
         Self { rng: Rng(7), graph }
     }
 
     pub fn node(&mut self, op: Op, inputs: &[usize]) -> usize {
         let output = self.graph.nodes.len() + 1;
         let name = format!("node {output}");
-        self.graph.nodes.push(Node { name, op_type: "Op".into(), op, inputs: inputs.to_vec(), output });
+        self.graph.nodes.push(Node {
+            name,
+            op_type: "Op".into(),
+            op,
+            inputs: inputs.to_vec(),
+            output,
+        });
         self.graph.output = output;
         output
     }
@@ -43,7 +61,14 @@ impl Builder {
         Tensor::new(dims.to_vec(), values).unwrap()
     }
 
-    pub fn conv(&mut self, input: usize, dims: [usize; 4], groups: usize, stride: (usize, usize), padding: Padding) -> usize {
+    pub fn conv(
+        &mut self,
+        input: usize,
+        dims: [usize; 4],
+        groups: usize,
+        stride: (usize, usize),
+        padding: Padding,
+    ) -> usize {
         let (weights, bias) = (self.tensor(&dims), Some(self.reals(dims[0])));
         self.node(Op::Convolution { weights, bias, groups, stride, padding }, &[input])
     }
@@ -71,7 +96,9 @@ fn place(layout: Layout, dims: &[usize], [channel, row, column]: [usize; 3]) -> 
     match (layout, dims) {
         (Layout::ChannelsFirst, &[_, height, width]) => (channel * height + row) * width + column,
         (Layout::ChannelsFirst, &[_, width]) => channel * width + column,
-        (Layout::ChannelsLast, &[_, width, channels]) => (row * width + column) * channels + channel,
+        (Layout::ChannelsLast, &[_, width, channels]) => {
+            (row * width + column) * channels + channel
+        }
         (Layout::ChannelsLast, &[_, channels]) => column * channels + channel,
         _ => panic!("no image"),
     }
@@ -79,19 +106,27 @@ fn place(layout: Layout, dims: &[usize], [channel, row, column]: [usize; 3]) -> 
 
 fn image(layout: Layout, dims: &[usize]) -> [usize; 3] {
     match (layout, dims) {
-        (Layout::ChannelsFirst, &[channels, height, width]) | (Layout::ChannelsLast, &[height, width, channels]) => {
-            [channels, height, width]
-        }
-        (Layout::ChannelsFirst, &[channels, width]) | (Layout::ChannelsLast, &[width, channels]) => [channels, 1, width],
+        (Layout::ChannelsFirst, &[channels, height, width])
+        | (Layout::ChannelsLast, &[height, width, channels]) => [channels, height, width],
+        (Layout::ChannelsFirst, &[channels, width])
+        | (Layout::ChannelsLast, &[width, channels]) => [channels, 1, width],
         _ => panic!("no image: {dims:?}"),
     }
 }
 
 /// Rows, columns, and zeros before them.
-fn windows(length: usize, size: usize, stride: usize, padding: Padding, across: bool) -> (usize, usize) {
+fn windows(
+    length: usize,
+    size: usize,
+    stride: usize,
+    padding: Padding,
+    across: bool,
+) -> (usize, usize) {
     let pick = |(down, along): (usize, usize)| if across { along } else { down };
     match padding {
-        Padding::Explicit { before, after } => ((length + pick(before) + pick(after) - size) / stride + 1, pick(before)),
+        Padding::Explicit { before, after } => {
+            ((length + pick(before) + pick(after) - size) / stride + 1, pick(before))
+        }
         same => {
             let count = length.div_ceil(stride);
             let zeros = ((count - 1) * stride + size).saturating_sub(length);
@@ -104,7 +139,8 @@ fn windows(length: usize, size: usize, stride: usize, padding: Padding, across: 
 fn indices(dims: &[usize]) -> impl Iterator<Item = Vec<usize>> {
     let dims = dims.to_vec();
     (0..dims.iter().product()).map(move |mut index: usize| {
-        let mut at: Vec<usize> = dims.iter().rev().map(|dim| (index % dim, index /= dim).0).collect();
+        let mut at: Vec<usize> =
+            dims.iter().rev().map(|dim| (index % dim, index /= dim).0).collect();
         at.reverse();
         at
     })
@@ -118,14 +154,18 @@ pub fn evaluate(graph: &Graph, reading: &[f32]) -> Vec<f64> {
 /// What every node computes, straight from the definitions; the input is first.
 pub fn evaluate_all(graph: &Graph, reading: &[f32]) -> Vec<Value> {
     let layout = graph.layout;
-    let mut values: Vec<Value> = vec![(graph.input_dims.clone().unwrap(), reading.iter().map(|&x| f64::from(x)).collect())];
+    let mut values: Vec<Value> =
+        vec![(graph.input_dims.clone().unwrap(), reading.iter().map(|&x| f64::from(x)).collect())];
     for node in &graph.nodes {
         let (dims, x) = values[node.inputs[0]].clone();
         let slide = |size: (usize, usize),
                      stride: (usize, usize),
                      padding,
                      filters: usize,
-                     each: &mut dyn FnMut(usize, &dyn Fn(usize, usize, usize) -> Option<f64>) -> f64|
+                     each: &mut dyn FnMut(
+            usize,
+            &dyn Fn(usize, usize, usize) -> Option<f64>,
+        ) -> f64|
          -> Value {
             let [channels, height, width] = image(layout, &dims);
             let (rows, top) = windows(height, size.0, stride.0, padding, false);
@@ -142,8 +182,11 @@ pub fn evaluate_all(graph: &Graph, reading: &[f32]) -> Vec<Value> {
                     for column in 0..columns {
                         let at = |channel: usize, y: usize, x_at: usize| {
                             assert!(channel < channels);
-                            let y = (row * stride.0 + y).checked_sub(top).filter(|&y| y < height)?;
-                            let x_at = (column * stride.1 + x_at).checked_sub(left).filter(|&x| x < width)?;
+                            let y =
+                                (row * stride.0 + y).checked_sub(top).filter(|&y| y < height)?;
+                            let x_at = (column * stride.1 + x_at)
+                                .checked_sub(left)
+                                .filter(|&x| x < width)?;
                             Some(x[place(layout, &dims, [channel, y, x_at])])
                         };
                         out[place(layout, &out_dims, [filter, row, column])] = each(filter, &at);
@@ -155,12 +198,14 @@ pub fn evaluate_all(graph: &Graph, reading: &[f32]) -> Vec<Value> {
         let next = match &node.op {
             Op::Dense { weights, bias } => {
                 let rows = weights.values.chunks(weights.dims[1]).zip(bias.as_ref().unwrap());
-                let out =
-                    rows.map(|(row, bias)| row.iter().zip(&x).map(|(w, x)| w * x).sum::<f64>() + bias).collect::<Vec<f64>>();
+                let out = rows
+                    .map(|(row, bias)| row.iter().zip(&x).map(|(w, x)| w * x).sum::<f64>() + bias)
+                    .collect::<Vec<f64>>();
                 (vec![out.len()], out)
             }
             Op::Elementwise { scale, offset, dims: along } => {
-                let channel = if layout == Layout::ChannelsFirst { 0 } else { dims.len().saturating_sub(1) };
+                let channel =
+                    if layout == Layout::ChannelsFirst { 0 } else { dims.len().saturating_sub(1) };
                 let of = |values: &[f64], at: &[usize]| match along {
                     _ if values.len() == 1 => values[0],
                     None => values[at[channel]],
@@ -168,23 +213,38 @@ pub fn evaluate_all(graph: &Graph, reading: &[f32]) -> Vec<Value> {
                     Some(along) => {
                         let own = &along[along.len().saturating_sub(dims.len())..];
                         let at = own.iter().zip(&at[dims.len() - own.len()..]);
-                        values[at.fold(0, |place, (&dim, &at)| place * dim + if dim == 1 { 0 } else { at })]
+                        values[at.fold(0, |place, (&dim, &at)| {
+                            place * dim + if dim == 1 { 0 } else { at }
+                        })]
                     }
                 };
-                let out = x.iter().zip(indices(&dims)).map(|(x, at)| x * of(scale, &at) + of(offset, &at)).collect();
+                let out = x
+                    .iter()
+                    .zip(indices(&dims))
+                    .map(|(x, at)| x * of(scale, &at) + of(offset, &at))
+                    .collect();
                 (dims, out)
             }
             Op::Mean { axes, keep } => {
                 let rank = dims.len() as i64 + 1;
-                let axes: Vec<usize> = axes.iter().map(|axis| (axis.rem_euclid(rank) - 1) as usize).collect();
-                let kept: Vec<usize> = (0..dims.len()).map(|at| if axes.contains(&at) { 1 } else { dims[at] }).collect();
+                let axes: Vec<usize> =
+                    axes.iter().map(|axis| (axis.rem_euclid(rank) - 1) as usize).collect();
+                let kept: Vec<usize> = (0..dims.len())
+                    .map(|at| if axes.contains(&at) { 1 } else { dims[at] })
+                    .collect();
                 let mut out = vec![0.0; kept.iter().product()];
                 let count = (x.len() / out.len()) as f64;
                 for (x, at) in x.iter().zip(indices(&dims)) {
-                    let place = at.iter().zip(&kept).fold(0, |place, (&at, &dim)| place * dim + if dim == 1 { 0 } else { at });
+                    let place = at
+                        .iter()
+                        .zip(&kept)
+                        .fold(0, |place, (&at, &dim)| place * dim + if dim == 1 { 0 } else { at });
                     out[place] += x / count;
                 }
-                let left = (0..dims.len()).filter(|at| *keep || !axes.contains(at)).map(|at| kept[at]).collect();
+                let left = (0..dims.len())
+                    .filter(|at| *keep || !axes.contains(at))
+                    .map(|at| kept[at])
+                    .collect();
                 (left, out)
             }
             Op::Convolution { weights, bias, groups, stride, padding } => {
@@ -195,7 +255,8 @@ pub fn evaluate_all(graph: &Graph, reading: &[f32]) -> Vec<Value> {
                     for channel in 0..depth {
                         for y in 0..rows {
                             for x in 0..columns {
-                                let weight = weights.values[((filter * depth + channel) * rows + y) * columns + x];
+                                let weight = weights.values
+                                    [((filter * depth + channel) * rows + y) * columns + x];
                                 sum += weight * at(first + channel, y, x).unwrap_or(0.0);
                             }
                         }
@@ -209,8 +270,9 @@ pub fn evaluate_all(graph: &Graph, reading: &[f32]) -> Vec<Value> {
                 let padding = if pool.size.is_some() { pool.padding } else { Padding::NONE };
                 let largest = matches!(node.op, Op::MaxPool(_));
                 slide(size, pool.stride, padding, channels, &mut |channel, at| {
-                    let values: Vec<f64> =
-                        (0..size.0 * size.1).map(|i| at(channel, i / size.1, i % size.1).unwrap_or(0.0)).collect();
+                    let values: Vec<f64> = (0..size.0 * size.1)
+                        .map(|i| at(channel, i / size.1, i % size.1).unwrap_or(0.0))
+                        .collect();
                     if largest {
                         values.iter().copied().fold(f64::MIN, f64::max)
                     } else {
@@ -227,12 +289,22 @@ pub fn evaluate_all(graph: &Graph, reading: &[f32]) -> Vec<Value> {
             Op::Relu6 => (dims, x.iter().map(|x| x.clamp(0.0, 6.0)).collect()),
             Op::Reshape { dims: Some(to) } => {
                 let known: i64 = to.iter().filter(|&&dim| dim > 0).product();
-                (to.iter().map(|&dim| if dim < 0 { x.len() / known as usize } else { dim as usize }).collect(), x)
+                (
+                    to.iter()
+                        .map(|&dim| if dim < 0 { x.len() / known as usize } else { dim as usize })
+                        .collect(),
+                    x,
+                )
             }
             Op::Reshape { dims: None } => (vec![x.len()], x),
-            Op::Squeeze(axes) => {
-                (dims.iter().enumerate().filter(|(at, _)| !axes.contains(&(*at as i64 + 1))).map(|(_, dim)| *dim).collect(), x)
-            }
+            Op::Squeeze(axes) => (
+                dims.iter()
+                    .enumerate()
+                    .filter(|(at, _)| !axes.contains(&(*at as i64 + 1)))
+                    .map(|(_, dim)| *dim)
+                    .collect(),
+                x,
+            ),
             Op::Unsqueeze(axes) => {
                 let mut dims = dims;
                 axes.iter().for_each(|&axis| dims.insert(axis as usize - 1, 1));
@@ -265,11 +337,20 @@ pub fn check(name: &str, graph: &Graph, layers: usize) -> Chain {
         assert_eq!(found.len(), expected.len(), "{name}");
         let size = expected.iter().fold(1.0_f64, |max, value| max.max(value.abs()));
         for (found, expected) in found.iter().zip(&expected) {
-            assert!((found - expected).abs() < 1e-9 * size, "{name}: {found} where {expected} is right");
+            assert!(
+                (found - expected).abs() < 1e-9 * size,
+                "{name}: {found} where {expected} is right"
+            );
         }
     }
-    assert_eq!(chain.layers.len(), layers, "{name}: {:?}", chain.layers.iter().map(|layer| &layer.name).collect::<Vec<_>>());
-    let (model, report) = quantise(&chain, &readings, &Options::default()).unwrap_or_else(|error| panic!("{name}: {error}"));
+    assert_eq!(
+        chain.layers.len(),
+        layers,
+        "{name}: {:?}",
+        chain.layers.iter().map(|layer| &layer.name).collect::<Vec<_>>()
+    );
+    let (model, report) = quantise(&chain, &readings, &Options::default())
+        .unwrap_or_else(|error| panic!("{name}: {error}"));
     model.validate().unwrap();
     let (mut error, mut square) = (0.0, 0.0);
     for reading in readings.rows() {

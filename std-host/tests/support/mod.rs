@@ -1,6 +1,13 @@
-//! What several tests need: a seeded generator, ONNX and TFLite files made by hand, the shared data.
+//! What several tests need: a seeded generator, ONNX and TFLite files made by hand, the shared
+//! data.
 
-#![allow(dead_code, clippy::unwrap_used, clippy::cast_possible_truncation, clippy::cast_possible_wrap, missing_docs)]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    missing_docs
+)]
 
 use std::path::PathBuf;
 
@@ -62,7 +69,13 @@ pub mod onnx {
 
     pub fn tensor(name: &str, dims: &[i64], values: &[f32]) -> TensorProto {
         let raw_data = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        TensorProto { name: name.into(), dims: dims.to_vec(), data_type: FLOAT, raw_data, ..Default::default() }
+        TensorProto {
+            name: name.into(),
+            dims: dims.to_vec(),
+            data_type: FLOAT,
+            raw_data,
+            ..Default::default()
+        }
     }
 
     pub fn node(op_type: &str, inputs: &[&str], output: &str) -> NodeProto {
@@ -86,7 +99,8 @@ pub mod onnx {
     pub fn value(name: &str, width: i64) -> ValueInfoProto {
         let batch = DimensionProto { dim_param: Some("batch".into()), dim_value: None };
         let dim = vec![batch, DimensionProto { dim_value: Some(width), dim_param: None }];
-        let tensor_type = Some(TensorTypeProto { elem_type: FLOAT, shape: Some(TensorShapeProto { dim }) });
+        let tensor_type =
+            Some(TensorTypeProto { elem_type: FLOAT, shape: Some(TensorShapeProto { dim }) });
         ValueInfoProto { name: name.into(), r#type: Some(TypeProto { tensor_type }) }
     }
 
@@ -209,7 +223,12 @@ pub mod tflite {
     }
 
     /// Tensor 0 is the input; constants follow; then one tensor per operator's output.
-    pub fn model(width: i32, constants: &[Constant<'_>], operators: &[Operator<'_>], bias_kind: u8) -> Table {
+    pub fn model(
+        width: i32,
+        constants: &[Constant<'_>],
+        operators: &[Operator<'_>],
+        bias_kind: u8,
+    ) -> Table {
         let info = |name: &str, shape: &[i32], buffer: u32| {
             Table(vec![
                 (0, Field::I32s(shape.to_vec())),
@@ -227,17 +246,20 @@ pub mod tflite {
         for Operator(_, _, _, _, name) in operators {
             tensors.push(info(name, &[1, 1], 0));
         }
-        let codes =
-            operators.iter().map(|operator| Table(vec![(0, Field::U8(operator.0)), (3, Field::U32(u32::from(operator.0)))]));
-        let nodes = operators.iter().enumerate().map(|(index, Operator(_, inputs, output, activation, _))| {
-            Table(vec![
-                (0, Field::U32(index as u32)),
-                (1, Field::I32s(inputs.to_vec())),
-                (2, Field::I32s(vec![*output])),
-                (3, Field::U8(8)),
-                (4, Field::Table(Table(vec![(0, Field::U8(*activation))]))),
-            ])
+        let codes = operators.iter().map(|operator| {
+            Table(vec![(0, Field::U8(operator.0)), (3, Field::U32(u32::from(operator.0)))])
         });
+        let nodes = operators.iter().enumerate().map(
+            |(index, Operator(_, inputs, output, activation, _))| {
+                Table(vec![
+                    (0, Field::U32(index as u32)),
+                    (1, Field::I32s(inputs.to_vec())),
+                    (2, Field::I32s(vec![*output])),
+                    (3, Field::U8(8)),
+                    (4, Field::Table(Table(vec![(0, Field::U8(*activation))]))),
+                ])
+            },
+        );
         let output = operators.last().map_or(0, |operator| operator.2);
         let graph = Table(vec![
             (0, Field::Tables(tensors)),

@@ -52,7 +52,10 @@ impl<R: Word> Data<R> {
         let ((x_0, x_1), (y_0, y_1)) = (split(&self.x, rng), split(&self.y, rng));
         let ((out_0, out_1), (other_0, other_1)) = (split(&self.out, rng), split(&self.other, rng));
         let room = self.room;
-        [Self { x: x_0, y: y_0, out: out_0, other: other_0, room }, Self { x: x_1, y: y_1, out: out_1, other: other_1, room }]
+        [
+            Self { x: x_0, y: y_0, out: out_0, other: other_0, room },
+            Self { x: x_1, y: y_1, out: out_1, other: other_1, room },
+        ]
     }
 
     /// What the results of two parties open to.
@@ -63,7 +66,11 @@ impl<R: Word> Data<R> {
 }
 
 fn split<R: Ring>(words: &[R], rng: &mut impl Rng) -> (Vec<R>, Vec<R>) {
-    words.iter().map(|&word| (R::from_u64(rng.next_u64()), word)).map(|(share, word)| (share, word.sub(share))).unzip()
+    words
+        .iter()
+        .map(|&word| (R::from_u64(rng.next_u64()), word))
+        .map(|(share, word)| (share, word.sub(share)))
+        .unzip()
 }
 
 fn join<R: Ring>(a: &[R], b: &[R]) -> Vec<R> {
@@ -76,13 +83,17 @@ pub fn word<R: Ring>(value: i64) -> R {
     R::from_u64(value.cast_unsigned())
 }
 
-/// Words of a ring below `2^bits` in magnitude: zero, both sides of all powers of two, and `random` more of all magnitudes.
+/// Words of a ring below `2^bits` in magnitude: zero, both sides of all powers of two, and `random`
+/// more of all magnitudes.
 #[must_use]
 pub fn words<R: Ring>(bits: u32, random: usize, rng: &mut impl Rng) -> Vec<R> {
     let mut words = vec![R::ZERO];
     for bit in 0..bits {
         let power = 1_i64 << bit;
-        words.extend([power - 1, power, power + i64::from(bit + 1 < bits && bit > 0), 1 - power, -power].map(word::<R>));
+        words.extend(
+            [power - 1, power, power + i64::from(bit + 1 < bits && bit > 0), 1 - power, -power]
+                .map(word::<R>),
+        );
     }
     for (_, drop) in (0..random).zip((0..bits).cycle()) {
         words.push(R::from_u64(rng.next_u64()).sar(R::BITS - 1 - bits + drop));

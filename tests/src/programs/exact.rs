@@ -30,7 +30,12 @@ pub fn results<R: Runs>(function: &Function, x: &[R], y: &[R], seed: u64) -> Res
     let signed = |(own, other): (Vec<R>, Vec<R::Other>)| -> Vec<i64> {
         own.into_iter().map(Ring::to_i64).chain(other.into_iter().map(Ring::to_i64)).collect()
     };
-    let results = Results { twin: signed((twin.out, twin.other)), private: signed(Data::open(&private.data)), bits, case };
+    let results = Results {
+        twin: signed((twin.out, twin.other)),
+        private: signed(Data::open(&private.data)),
+        bits,
+        case,
+    };
     assert!(!results.twin.is_empty() && results.twin.len() == results.private.len());
     results
 }
@@ -40,7 +45,12 @@ pub fn exact<R: Runs>(function: &Function, x: &[R], y: &[R], seed: u64) {
     let Results { twin, private, case, .. } = results(function, x, y, seed);
     let off = twin.iter().zip(&private).position(|(twin, private)| twin != private);
     if let Some(at) = off {
-        panic!("{case}: result {at}: twin {}, private {}, x = {:?}", twin[at], private[at], x.get(at));
+        panic!(
+            "{case}: result {at}: twin {}, private {}, x = {:?}",
+            twin[at],
+            private[at],
+            x.get(at)
+        );
     }
 }
 
@@ -49,17 +59,29 @@ pub fn unit<R: Runs>(function: &Function, x: &[R], y: &[R], seed: u64) {
     within(function, x, y, seed, |_, _| (0, 1));
 }
 
-/// The private result lies between `twin - low` and `twin + high`, where these are told for every element; and is the twin's
-/// not everywhere.
-pub fn within<R: Runs>(function: &Function, x: &[R], y: &[R], seed: u64, bound: impl Fn(usize, i64) -> (i64, i64)) {
+/// The private result lies between `twin - low` and `twin + high`, where these are told for every
+/// element; and is the twin's not everywhere.
+pub fn within<R: Runs>(
+    function: &Function,
+    x: &[R],
+    y: &[R],
+    seed: u64,
+    bound: impl Fn(usize, i64) -> (i64, i64),
+) {
     let Results { twin, private, bits, case } = results(function, x, y, seed);
     let mut off = 0;
     for (at, (&twin, &private)) in twin.iter().zip(&private).enumerate() {
         let (low, high) = bound(at, twin);
         let error = private.wrapping_sub(twin) << (64 - bits) >> (64 - bits);
         let x = x.get(at).map(|x| x.to_i64());
-        assert!((-low..=high).contains(&error), "{case}: result {at}: twin {twin}, off by {error} of -{low}..={high}, x = {x:?}");
+        assert!(
+            (-low..=high).contains(&error),
+            "{case}: result {at}: twin {twin}, off by {error} of -{low}..={high}, x = {x:?}"
+        );
         off += usize::from(error != 0);
     }
-    assert!(off > 0 || twin.len() < 100, "{case}: always the twin's; then the test should ask for that");
+    assert!(
+        off > 0 || twin.len() < 100,
+        "{case}: always the twin's; then the test should ask for that"
+    );
 }

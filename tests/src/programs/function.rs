@@ -1,4 +1,5 @@
-//! All programs of the core, and the protocols that none of them uses alone, by name and parameters.
+//! All programs of the core, and the protocols that none of them uses alone, by name and
+//! parameters.
 
 use sharelet_core::correlation::cut::Folding;
 use sharelet_core::engine::{Comparison, Engine, Settings, Truncation};
@@ -9,7 +10,9 @@ use sharelet_core::program::{
     extreme,
     pool::{self, Window},
 };
-use sharelet_core::protocol::matrix::{ApplyMatrix, MaskMatrix, Masked, MatrixFactors, MatrixMultiply, Vectors};
+use sharelet_core::protocol::matrix::{
+    ApplyMatrix, MaskMatrix, Masked, MatrixFactors, MatrixMultiply, Vectors,
+};
 use sharelet_core::protocol::piecewise::{Applied, Piecewise};
 use sharelet_core::protocol::product::Square;
 use sharelet_core::protocol::segments::Knot;
@@ -19,7 +22,8 @@ use sharelet_core::ring::Ring;
 use super::Program;
 use super::data::{Data, Word, word};
 
-/// A program with its parameters. Words are signed; `f` counts fraction bits, `columns` the numbers of a row.
+/// A program with its parameters. Words are signed; `f` counts fraction bits, `columns` the numbers
+/// of a row.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]
 pub enum Function {
@@ -100,7 +104,8 @@ impl Function {
         Self::Exactly(Box::new(self))
     }
 
-    /// Data for these arguments, with room for the results and the scratch that the program asks for.
+    /// Data for these arguments, with room for the results and the scratch that the program asks
+    /// for.
     #[must_use]
     pub fn data<R: Word>(&self, x: &[R], y: &[R]) -> Data<R> {
         if let Self::OnBits(function) | Self::Exactly(function) = self {
@@ -132,7 +137,9 @@ impl Function {
         data.other = vec![R::Other::ZERO; other];
         match self {
             Self::Choose { other: false, .. } => data.out.clone_from(&data.y),
-            Self::Choose { other: true, .. } => data.other = y.iter().map(|y| word(y.to_i64())).collect(),
+            Self::Choose { other: true, .. } => {
+                data.other = y.iter().map(|y| word(y.to_i64())).collect()
+            }
             // What is left where the sign is negative.
             Self::Select => data.out = x.iter().map(|x| x.mul(word(3))).collect(),
             _ => {}
@@ -147,20 +154,26 @@ impl Function {
         let rows = |columns: usize| elements / columns.max(1);
         match self {
             Self::OnBits(function) | Self::Exactly(function) => function.need::<R>(elements),
-            Self::Relu | Self::Maximum | Self::Minimum | Self::Multiply(_) | Self::Rescale(_) => choice::need(elements),
+            Self::Relu | Self::Maximum | Self::Minimum | Self::Multiply(_) | Self::Rescale(_) => {
+                choice::need(elements)
+            }
             Self::Segments(_, _, knots) => choice::segments_need(elements, knots.len()),
             Self::Abs => choice::segments_need(elements, 1),
             Self::Clamp(..) | Self::Relu6(_) => choice::segments_need(elements, 2),
             Self::LeakyRelu(..) => choice::segments_need(elements, 1).or(choice::need(elements)),
             Self::Smooth { .. } => unary::need(elements),
             Self::Exp(_) => unary::exp_need::<R>(elements),
-            Self::Max(columns) | Self::Min(columns) | Self::ArgMax(columns) => extreme::need(rows(*columns), *columns),
+            Self::Max(columns) | Self::Min(columns) | Self::ArgMax(columns) => {
+                extreme::need(rows(*columns), *columns)
+            }
             Self::OneHot(columns) => extreme::one_hot_need(rows(*columns), *columns),
             Self::MaxPool(window) | Self::MeanPool(window) => window.need(),
             Self::Reciprocal(_) => scaling::reciprocal_need::<R>(elements),
             Self::Sqrt(_) | Self::InvSqrt(_) | Self::Ln(_) => scaling::root_need::<R>(elements),
             Self::Divide(_) => scaling::divide_need::<R>(elements),
-            Self::Softmax(columns, _) | Self::LogSoftmax(columns, _) => softmax::need(rows(*columns), *columns),
+            Self::Softmax(columns, _) | Self::LogSoftmax(columns, _) => {
+                softmax::need(rows(*columns), *columns)
+            }
             Self::Mean(columns) => statistics::mean_need(rows(*columns)),
             Self::Variance(columns, _) => statistics::variance_need(rows(*columns), *columns),
             Self::LayerNorm(columns, ..) => statistics::layer_norm_need(rows(*columns), *columns),
@@ -182,7 +195,9 @@ impl<R: Word> Program<R> for Function {
         let inner = |function: &Self| <Self as Program<R>>::settings(function);
         match self {
             Self::OnBits(function) => Settings { comparison: Comparison::Bits, ..inner(function) },
-            Self::Exactly(function) => Settings { truncation: Truncation::Exact, ..inner(function) },
+            Self::Exactly(function) => {
+                Settings { truncation: Truncation::Exact, ..inner(function) }
+            }
             _ => Settings::default(),
         }
     }
@@ -207,7 +222,8 @@ impl<R: Word> Program<R> for Function {
         let Data { x, y, out, other, room } = data;
         // Scratch holds anything.
         let mut own = vec![word::<R>(0x5a5a_5a5a_5a5a_5a5a); room.own_elems];
-        let (mut narrow, mut wide) = (vec![0xa5a5_a5a5; room.narrow_elems], vec![0xa5a5_a5a5_5a5a_5a5a; room.wide_elems]);
+        let (mut narrow, mut wide) =
+            (vec![0xa5a5_a5a5; room.narrow_elems], vec![0xa5a5_a5a5_5a5a_5a5a; room.wide_elems]);
         let scratch = &mut Scratch { own: &mut own, narrow: &mut narrow, wide: &mut wide };
         match self {
             Self::OnBits(_) | Self::Exactly(_) => Ok(()),
@@ -219,8 +235,12 @@ impl<R: Word> Program<R> for Function {
             Self::Compare { constants: values, folding, other: true } => {
                 choice::compare(engine, &constants(values), *folding, x, other).await
             }
-            Self::Equal { constant, other: false } => choice::equal(engine, word(*constant), x, out).await,
-            Self::Equal { constant, other: true } => choice::equal(engine, word(*constant), x, other).await,
+            Self::Equal { constant, other: false } => {
+                choice::equal(engine, word(*constant), x, out).await
+            }
+            Self::Equal { constant, other: true } => {
+                choice::equal(engine, word(*constant), x, other).await
+            }
             Self::AtLeast => choice::at_least(engine, x, y, out).await,
             Self::EqualTo => choice::equal_to(engine, x, y, out).await,
             Self::Select => {
@@ -231,40 +251,85 @@ impl<R: Word> Program<R> for Function {
             Self::Relu => choice::relu(engine, in_place(x, out)).await,
             Self::ReluShift(shift) => choice::relu_shift(engine, *shift, in_place(x, out)).await,
             Self::Truncate(shift) => choice::truncate(engine, *shift, in_place(x, out)).await,
-            Self::Multiply(shift) => choice::multiply(engine, *shift, in_place(x, out), y, scratch).await,
-            Self::Rescale(shift) => choice::rescale(engine, *shift, in_place(x, out), scratch).await,
+            Self::Multiply(shift) => {
+                choice::multiply(engine, *shift, in_place(x, out), y, scratch).await
+            }
+            Self::Rescale(shift) => {
+                choice::rescale(engine, *shift, in_place(x, out), scratch).await
+            }
             Self::Convert(shift) => truncation::truncate(engine, *shift, x, other).await,
             Self::Maximum => choice::maximum(engine, in_place(x, out), y).await,
             Self::Minimum => choice::minimum(engine, in_place(x, out), y).await,
             Self::Segments(slope, offset, knots) => {
-                let knot = |&[at, slope, offset]: &[i64; 3]| Knot { at: word(at), slope: word(slope), offset: word(offset) };
+                let knot = |&[at, slope, offset]: &[i64; 3]| Knot {
+                    at: word(at),
+                    slope: word(slope),
+                    offset: word(offset),
+                };
                 let knots: Vec<Knot<R>> = knots.iter().map(knot).collect();
-                choice::segments(engine, (word(*slope), word(*offset)), &knots, in_place(x, out), scratch).await
+                choice::segments(
+                    engine,
+                    (word(*slope), word(*offset)),
+                    &knots,
+                    in_place(x, out),
+                    scratch,
+                )
+                .await
             }
             Self::Abs => choice::abs(engine, in_place(x, out), scratch).await,
-            Self::Clamp(low, high) => choice::clamp(engine, word(*low), word(*high), in_place(x, out), scratch).await,
+            Self::Clamp(low, high) => {
+                choice::clamp(engine, word(*low), word(*high), in_place(x, out), scratch).await
+            }
             Self::Relu6(f) => choice::relu6(engine, *f, in_place(x, out), scratch).await,
-            Self::LeakyRelu(slope, bits) => choice::leaky_relu(engine, *slope, *bits, in_place(x, out), scratch).await,
+            Self::LeakyRelu(slope, bits) => {
+                choice::leaky_relu(engine, *slope, *bits, in_place(x, out), scratch).await
+            }
             Self::Square => engine.run(&Square::new(), in_place(x, out)).await,
             Self::MatrixMultiply(rows, inner, columns) => {
-                engine.run(&MatrixMultiply::new(*rows, *inner, *columns)?, MatrixFactors { x, y, out }).await
+                engine
+                    .run(
+                        &MatrixMultiply::new(*rows, *inner, *columns)?,
+                        MatrixFactors { x, y, out },
+                    )
+                    .await
             }
             Self::FixedMatrix(rows, columns) => {
                 let (matrix, vectors) = x.split_at(x.len().min(rows.saturating_mul(*columns)));
                 let mut opened = vec![R::ZERO; matrix.len()];
                 // Two calls, of which the second must not be refused after the first.
-                ApplyMatrix::new(*rows, *columns, &opened, y)?.elements(&Vectors { x: vectors, out })?;
-                engine.run(&MaskMatrix::new(), Masked { matrix, mask: y, opened: &mut opened }).await?;
-                engine.run(&ApplyMatrix::new(*rows, *columns, &opened, y)?, Vectors { x: vectors, out }).await
+                ApplyMatrix::new(*rows, *columns, &opened, y)?
+                    .elements(&Vectors { x: vectors, out })?;
+                engine
+                    .run(&MaskMatrix::new(), Masked { matrix, mask: y, opened: &mut opened })
+                    .await?;
+                engine
+                    .run(
+                        &ApplyMatrix::new(*rows, *columns, &opened, y)?,
+                        Vectors { x: vectors, out },
+                    )
+                    .await
             }
-            Self::Smooth { function, f, other: false } => unary::apply(engine, *function, *f, x, out, scratch).await,
-            Self::Smooth { function, f, other: true } => unary::apply(engine, *function, *f, x, other, scratch).await,
+            Self::Smooth { function, f, other: false } => {
+                unary::apply(engine, *function, *f, x, out, scratch).await
+            }
+            Self::Smooth { function, f, other: true } => {
+                unary::apply(engine, *function, *f, x, other, scratch).await
+            }
             Self::Exp(f) => unary::exp(engine, *f, x, out, scratch).await,
-            Self::Within => engine.run(&Piecewise::<R, R::Other>::within(tables::reciprocal())?, Applied { x, out: other }).await,
+            Self::Within => {
+                engine
+                    .run(
+                        &Piecewise::<R, R::Other>::within(tables::reciprocal())?,
+                        Applied { x, out: other },
+                    )
+                    .await
+            }
             Self::Max(columns) => extreme::max(engine, *columns, x, out, scratch).await,
             Self::Min(columns) => extreme::min(engine, *columns, x, out, scratch).await,
             Self::ArgMax(columns) => extreme::arg_max(engine, *columns, x, out, scratch).await,
-            Self::OneHot(columns) => extreme::one_hot(engine, *columns, in_place(x, out), scratch).await,
+            Self::OneHot(columns) => {
+                extreme::one_hot(engine, *columns, in_place(x, out), scratch).await
+            }
             Self::MaxPool(window) => pool::max_pool(engine, *window, x, out, scratch).await,
             Self::MeanPool(window) => pool::mean_pool(engine, *window, x, out, scratch).await,
             Self::Reciprocal(f) => scaling::reciprocal(engine, *f, x, out, scratch).await,
@@ -272,15 +337,24 @@ impl<R: Word> Program<R> for Function {
             Self::InvSqrt(f) => scaling::inv_sqrt(engine, *f, x, out, scratch).await,
             Self::Ln(f) => scaling::ln(engine, *f, x, out, scratch).await,
             Self::Divide(f) => scaling::divide(engine, *f, x, y, out, scratch).await,
-            Self::Softmax(columns, f) => softmax::softmax(engine, *columns, *f, x, out, scratch).await,
-            Self::LogSoftmax(columns, f) => softmax::log_softmax(engine, *columns, *f, x, out, scratch).await,
+            Self::Softmax(columns, f) => {
+                softmax::softmax(engine, *columns, *f, x, out, scratch).await
+            }
+            Self::LogSoftmax(columns, f) => {
+                softmax::log_softmax(engine, *columns, *f, x, out, scratch).await
+            }
             Self::Sum(columns) => Ok(statistics::sum(*columns, x, out)?),
             Self::Mean(columns) => statistics::mean(engine, *columns, x, out, scratch).await,
-            Self::Variance(columns, f) => statistics::variance(engine, *columns, *f, x, out, scratch).await,
+            Self::Variance(columns, f) => {
+                statistics::variance(engine, *columns, *f, x, out, scratch).await
+            }
             Self::LayerNorm(columns, f, epsilon, affine) => {
-                let affine = affine.as_ref().map(|[gain, offset]| (constants::<R>(gain), constants::<R>(offset)));
+                let affine = affine
+                    .as_ref()
+                    .map(|[gain, offset]| (constants::<R>(gain), constants::<R>(offset)));
                 let affine = affine.as_ref().map(|(gain, offset)| (&gain[..], &offset[..]));
-                statistics::layer_norm(engine, *columns, (*f, *epsilon), affine, x, out, scratch).await
+                statistics::layer_norm(engine, *columns, (*f, *epsilon), affine, x, out, scratch)
+                    .await
             }
         }
     }

@@ -62,7 +62,11 @@ impl Link for End {
                 }
                 let received = receive(wire, 1 - *side).await?;
                 let [first, second] = peer;
-                assert_eq!(received.len(), first.len() + second.len(), "messages that cross are of one length");
+                assert_eq!(
+                    received.len(),
+                    first.len() + second.len(),
+                    "messages that cross are of one length"
+                );
                 first.copy_from_slice(&received[..first.len()]);
                 second.copy_from_slice(&received[first.len()..]);
                 Ok(())

@@ -1,7 +1,7 @@
 //! Runs programs over engines: counted, dealt, by two parties over a link in memory, and as twin.
 //!
-//! Programs are generic over their engine, which closures cannot be: a [`Program`] is a type. [`function::Function`] is
-//! all of the core's; [`data::Data`] is what they work on.
+//! Programs are generic over their engine, which closures cannot be: a [`Program`] is a type.
+//! [`function::Function`] is all of the core's; [`data::Data`] is what they work on.
 
 pub mod data;
 pub mod exact;
@@ -20,7 +20,11 @@ pub trait Program<R: Word> {
     ///
     /// # Errors
     /// The engine's.
-    fn run<E: Engine>(&self, engine: &mut E, data: &mut Data<R>) -> impl Future<Output = Result<(), E::Error>>;
+    fn run<E: Engine>(
+        &self,
+        engine: &mut E,
+        data: &mut Data<R>,
+    ) -> impl Future<Output = Result<(), E::Error>>;
 
     /// How all engines run it.
     fn settings(&self) -> Settings {

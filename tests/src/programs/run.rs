@@ -59,7 +59,11 @@ pub fn twin<R: Word, P: Program<R>>(program: &P, mut data: Data<R>) -> Result<Da
 }
 
 /// The plaintext results where what is left to chance is decided by `up`.
-pub fn rounded<R: Word, P: Program<R>>(program: &P, mut data: Data<R>, up: impl FnMut() -> bool) -> Data<R> {
+pub fn rounded<R: Word, P: Program<R>>(
+    program: &P,
+    mut data: Data<R>,
+    up: impl FnMut() -> bool,
+) -> Data<R> {
     wait(program.run(&mut Rounding::new(up, program.settings()), &mut data)).expect("a valid call");
     data
 }
@@ -71,8 +75,8 @@ fn step<E: core::fmt::Debug>(error: EngineError<E>) -> StepError {
     }
 }
 
-/// Counts, deals, and runs two parties on shares; nothing may be left of the correlations, and what passes must be what was
-/// counted. `seed` is for the key and the dealer.
+/// Counts, deals, and runs two parties on shares; nothing may be left of the correlations, and what
+/// passes must be what was counted. `seed` is for the key and the dealer.
 pub fn private<R: Word, P: Program<R>>(
     program: &P,
     shares: [Data<R>; 2],
@@ -97,13 +101,18 @@ pub fn private<R: Word, P: Program<R>>(
             let mut memory = vec![0; usize::try_from(usage.expanded_bytes).expect("fits")];
             let task = Expand::new(&keystream, SessionToken::consumed(session), &mut memory);
             let mut engine = Offline::new(task, program.settings());
-            wait(program.run(&mut engine, &mut dealer.clone())).expect("room for the expanded half");
+            wait(program.run(&mut engine, &mut dealer.clone()))
+                .expect("room for the expanded half");
             parties(program, (Expanded::new(&memory), received), shares, &usage)
         }
     };
     for sent in &sent {
         assert_eq!(sent.len() as u64, usage.messages, "messages");
-        assert_eq!(sent.iter().map(|message| message.len() as u64).sum::<u64>(), usage.online_bytes, "bytes");
+        assert_eq!(
+            sent.iter().map(|message| message.len() as u64).sum::<u64>(),
+            usage.online_bytes,
+            "bytes"
+        );
     }
     Private { data, sent, usage }
 }
@@ -120,7 +129,10 @@ fn deal<R: Word, P: Program<R>>(
     const CANARY: [u8; 9] = [0xc5; 9];
     let dealt_bytes = usize::try_from(usage.dealt_bytes).expect("fits");
     let mut dealt = vec![CANARY[0]; dealt_bytes + CANARY.len()];
-    let mut engine = Offline::new(Deal::new(keystream, session, crate::rng(!seed), &mut dealt), program.settings());
+    let mut engine = Offline::new(
+        Deal::new(keystream, session, crate::rng(!seed), &mut dealt),
+        program.settings(),
+    );
     wait(program.run(&mut engine, &mut dealer.clone())).expect("room for the corrections");
     assert_eq!(dealt.split_off(dealt_bytes), CANARY, "the dealer wrote more than it counted");
     dealt
@@ -156,7 +168,8 @@ pub fn parties<R: Word, P: Program<R>, S: Source>(
     ([data_0, data_1], sent)
 }
 
-/// `P1` alone, with `dealt` bytes of corrections, at the end of a link. What came of it, what was sent, what is left.
+/// `P1` alone, with `dealt` bytes of corrections, at the end of a link. What came of it, what was
+/// sent, what is left.
 pub fn alone<R: Word, P: Program<R>>(
     program: &P,
     data: &mut Data<R>,
@@ -176,7 +189,13 @@ pub trait Runs: Word {
     /// [`private`], with `memory` and shares that follow from `seed`.
     fn private(function: &Function, data: &Data<Self>, seed: u64) -> Private<Self>;
     /// [`private`] on these shares.
-    fn private_on(function: &Function, shares: [Data<Self>; 2], dealer: &Data<Self>, memory: Memory, seed: u64) -> Private<Self>;
+    fn private_on(
+        function: &Function,
+        shares: [Data<Self>; 2],
+        dealer: &Data<Self>,
+        memory: Memory,
+        seed: u64,
+    ) -> Private<Self>;
     /// [`parties`] whose corrections, and `P0`'s half, are zeros: nothing is masked.
     fn unmasked(function: &Function, shares: [Data<Self>; 2]) -> [Vec<Vec<u8>>; 2];
     /// [`twin`].

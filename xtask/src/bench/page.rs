@@ -17,12 +17,17 @@ use crate::process::answer;
 const HEAD: &str = "\
 # Benchmarks
 
-This page is written by `cargo xtask bench`; each section names the command that measured it, when, and on what.
+This page is written by `cargo xtask bench`; each section names the command that measured it, \
+                    when, and on what.
 
-*Instructions* are counted by QEMU (`-icount shift=6`), not cycles of a real part: they are repeatable, and say nothing about
-caches, wait states or long multiplies. *Preparation* is everything that does not depend on the reading, done while the
-device is idle; *online* is from the reading to the answer; *plaintext twin* is the same network on the same integers, on the
-same board, with the weights in the clear. Bytes are those of a whole session, from its request to the answer.
+*Instructions* are counted by QEMU (`-icount shift=6`), not cycles of a real part: they are \
+                    repeatable, and say nothing about
+caches, wait states or long multiplies. *Preparation* is everything that does not depend on the \
+                    reading, done while the
+device is idle; *online* is from the reading to the answer; *plaintext twin* is the same network \
+                    on the same integers, on the
+same board, with the weights in the clear. Bytes are those of a whole session, from its request to \
+                    the answer.
 ";
 
 /// The figures as a JSON list.
@@ -53,33 +58,50 @@ pub fn parse(text: &str) -> Result<Vec<Figure>> {
     rows.iter().map(|row| figure(row).with_context(|| format!("not a figure: {row}"))).collect()
 }
 
-/// Tables in Markdown: one per place, with a column for each model; what belongs to the place itself comes after.
+/// Tables in Markdown: one per place, with a column for each model; what belongs to the place
+/// itself comes after.
 pub fn table(figures: &[Figure]) -> String {
-    let tables = distinct(figures.iter().map(|figure| parts(figure).0)).into_iter().flat_map(|place| {
-        let here = move || figures.iter().filter(move |figure| parts(figure).0 == place);
-        let models = distinct(here().map(|figure| parts(figure).1));
-        let (whole, models): (Vec<_>, Vec<_>) = models.into_iter().partition(|model| model.is_empty());
-        [(models, place.to_owned()), (whole, format!("{place}, any model"))]
-            .into_iter()
-            .filter(|(models, _)| !models.is_empty())
-            .map(move |(models, title)| grid(&title, &models, here()))
-    });
+    let tables =
+        distinct(figures.iter().map(|figure| parts(figure).0)).into_iter().flat_map(|place| {
+            let here = move || figures.iter().filter(move |figure| parts(figure).0 == place);
+            let models = distinct(here().map(|figure| parts(figure).1));
+            let (whole, models): (Vec<_>, Vec<_>) =
+                models.into_iter().partition(|model| model.is_empty());
+            [(models, place.to_owned()), (whole, format!("{place}, any model"))]
+                .into_iter()
+                .filter(|(models, _)| !models.is_empty())
+                .map(move |(models, title)| grid(&title, &models, here()))
+        });
     tables.collect::<Vec<_>>().join("\n")
 }
 
-fn grid<'a>(title: &str, models: &[&str], figures: impl Iterator<Item = &'a Figure> + Clone) -> String {
-    let rows = distinct(figures.clone().filter(|figure| models.contains(&parts(figure).1)).map(|figure| {
-        let what = parts(figure).2;
-        (what, figure.unit.as_str())
-    }));
-    let heads: Vec<_> = models.iter().map(|model| if model.is_empty() { "value" } else { model }).collect();
-    let mut text = format!("| {title} | {} |\n|---|{}\n", heads.join(" | "), "---:|".repeat(heads.len()));
+fn grid<'a>(
+    title: &str,
+    models: &[&str],
+    figures: impl Iterator<Item = &'a Figure> + Clone,
+) -> String {
+    let rows = distinct(figures.clone().filter(|figure| models.contains(&parts(figure).1)).map(
+        |figure| {
+            let what = parts(figure).2;
+            (what, figure.unit.as_str())
+        },
+    ));
+    let heads: Vec<_> =
+        models.iter().map(|model| if model.is_empty() { "value" } else { model }).collect();
+    let mut text =
+        format!("| {title} | {} |\n|---|{}\n", heads.join(" | "), "---:|".repeat(heads.len()));
     for (what, unit) in rows {
         let cells = models.iter().map(|&model| {
-            let figure = figures.clone().find(|figure| parts(figure).1 == model && parts(figure).2 == what);
+            let figure =
+                figures.clone().find(|figure| parts(figure).1 == model && parts(figure).2 == what);
             figure.map_or_else(String::new, |figure| shown(figure.value))
         });
-        let _ = writeln!(text, "| {} | {} |", titled(what, unit), cells.collect::<Vec<_>>().join(" | "));
+        let _ = writeln!(
+            text,
+            "| {} | {} |",
+            titled(what, unit),
+            cells.collect::<Vec<_>>().join(" | ")
+        );
     }
     text
 }
@@ -108,7 +130,8 @@ fn parts(figure: &Figure) -> (&str, &str, &str) {
 
 fn titled(what: &str, unit: &str) -> String {
     let words = what.replace('_', " ").replace(" second core", " second and core");
-    let said = words.contains(unit) || words.contains(" per second") || words.ends_with("microseconds");
+    let said =
+        words.contains(unit) || words.contains(" per second") || words.ends_with("microseconds");
     if said { words } else { format!("{words} ({unit})") }
 }
 
@@ -127,12 +150,21 @@ fn shown(value: f64) -> String {
 pub fn update(path: &Path, groups: &BTreeMap<&str, Vec<Figure>>) -> Result<()> {
     let old = fs::read_to_string(path).unwrap_or_default();
     let mut text = HEAD.to_owned();
-    let titles = [("device", "Device, on emulated boards"), ("host", "Host"), ("dealer", "Dealer"), ("servers", "Two servers")];
+    let titles = [
+        ("device", "Device, on emulated boards"),
+        ("host", "Host"),
+        ("dealer", "Dealer"),
+        ("servers", "Two servers"),
+    ];
     for (group, title) in titles {
         let section = match groups.get(group) {
             Some(figures) => {
                 let (command, table) = (format!("cargo xtask bench {group}"), table(figures));
-                let beside = if *group == *"servers" { super::servers::beside(figures) } else { limits(figures) };
+                let beside = if *group == *"servers" {
+                    super::servers::beside(figures)
+                } else {
+                    limits(figures)
+                };
                 format!("## {title}\n\n`{command}`, {}.\n\n{table}\n{beside}", conditions(group))
             }
             None => match kept(&old, group) {
@@ -148,30 +180,38 @@ pub fn update(path: &Path, groups: &BTreeMap<&str, Vec<Figure>>) -> Result<()> {
 /// What limits host and dealer, from the figures themselves.
 fn limits(figures: &[Figure]) -> String {
     let find = |model: &str, what: &str| {
-        let found = figures.iter().find(|figure| parts(figure).1 == model && parts(figure).2 == what);
+        let found =
+            figures.iter().find(|figure| parts(figure).1 == model && parts(figure).2 == what);
         found.map(|figure| figure.value)
     };
     let mut text = String::new();
     for model in distinct(figures.iter().map(|figure| parts(figure).1)) {
         let evaluations = find(model, "evaluations_per_second_core");
-        if let Some((evaluations, products)) = evaluations.zip(find(model, "products_in_the_clear_per_second_core")) {
+        if let Some((evaluations, products)) =
+            evaluations.zip(find(model, "products_in_the_clear_per_second_core"))
+        {
             let share = 100.0 * evaluations / products;
             let _ = writeln!(
                 text,
-                "* {model}: the matrix products take {share:.0} % of an evaluation, messages, corrections and gates the rest."
+                "* {model}: the matrix products take {share:.0} % of an evaluation, messages, \
+                 corrections and gates the rest."
             );
         }
-        if let Some((deals, rate)) = find(model, "deals_per_second_core").zip(find(model, "megabytes_per_second_core")) {
+        if let Some((deals, rate)) =
+            find(model, "deals_per_second_core").zip(find(model, "megabytes_per_second_core"))
+        {
             let _ = writeln!(
                 text,
-                "* {model}: a deal is {:.0} KB of corrections; a link below {rate:.0} MB/s limits before a core does.",
+                "* {model}: a deal is {:.0} KB of corrections; a link below {rate:.0} MB/s limits \
+                 before a core does.",
                 1000.0 * rate / deals
             );
         }
     }
     if figures.iter().any(|figure| figure.name.ends_with("plain_product_microseconds")) {
         text.push_str(
-            "\n*Plain product* is a fixed product in the clear, timed in the same run, so that machines can be compared.\n",
+            "\n*Plain product* is a fixed product in the clear, timed in the same run, so that \
+             machines can be compared.\n",
         );
     }
     text
@@ -192,11 +232,21 @@ fn kept<'a>(text: &'a str, group: &str) -> Option<&'a str> {
 
 /// Date, versions and machine.
 pub fn conditions(group: &str) -> String {
-    let date = answer(Command::new("date").args(["-u", "+%Y-%m-%d"])).unwrap_or_else(|| "date unknown".to_owned());
-    let commit = answer(Command::new("git").args(["describe", "--always", "--dirty"]).current_dir(env!("CARGO_MANIFEST_DIR")));
+    let date = answer(Command::new("date").args(["-u", "+%Y-%m-%d"]))
+        .unwrap_or_else(|| "date unknown".to_owned());
+    let commit = answer(
+        Command::new("git")
+            .args(["describe", "--always", "--dirty"])
+            .current_dir(env!("CARGO_MANIFEST_DIR")),
+    );
     let commit = commit.map_or_else(String::new, |commit| format!(", at commit {commit}"));
-    let rustc = answer(Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into())).arg("--version"));
-    let rustc = rustc.map_or_else(|| "unknown compiler".to_owned(), |line| line.split(" (").next().unwrap_or(&line).to_owned());
+    let rustc = answer(
+        Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into())).arg("--version"),
+    );
+    let rustc = rustc.map_or_else(
+        || "unknown compiler".to_owned(),
+        |line| line.split(" (").next().unwrap_or(&line).to_owned(),
+    );
     let qemu = answer(Command::new("qemu-system-arm").arg("--version"));
     let qemu = qemu.and_then(|text| text.split_whitespace().nth(3).map(str::to_owned));
     let machine = format!("{}, {} cores, {}", processor(), cores(), env::consts::OS);
@@ -208,7 +258,10 @@ pub fn conditions(group: &str) -> String {
 
 fn processor() -> String {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpuinfo.lines().find(|line| line.starts_with("model name")).and_then(|line| line.split_once(':'));
+    let model = cpuinfo
+        .lines()
+        .find(|line| line.starts_with("model name"))
+        .and_then(|line| line.split_once(':'));
     model.map_or_else(|| env::consts::ARCH.to_owned(), |(_, name)| name.trim().to_owned())
 }
 
@@ -232,10 +285,17 @@ mod tests {
 
     #[test]
     fn models_are_columns() {
-        let figures = [figure("p/m/c_bytes", 1234.0, "bytes"), figure("p/n/c_bytes", 2.0, "bytes"), figure("p/d", 3.0, "us")];
+        let figures = [
+            figure("p/m/c_bytes", 1234.0, "bytes"),
+            figure("p/n/c_bytes", 2.0, "bytes"),
+            figure("p/d", 3.0, "us"),
+        ];
         let table = table(&figures);
         let any = "| p, any model | value |\n|---|---:|\n| d (us) | 3 |\n";
-        assert_eq!(table, format!("| p | m | n |\n|---|---:|---:|\n| c bytes | 1,234 | 2 |\n\n{any}"));
+        assert_eq!(
+            table,
+            format!("| p | m | n |\n|---|---:|---:|\n| c bytes | 1,234 | 2 |\n\n{any}")
+        );
     }
 
     #[test]

@@ -13,7 +13,8 @@ use crate::ring::Ring;
 
 /// **Deal**: writes `P1`'s half of the gates `elements` of a layer to `out`.
 ///
-/// `P0`'s half lies under `keystream` at `position`; what neither half determines is drawn from `rng`.
+/// `P0`'s half lies under `keystream` at `position`; what neither half determines is drawn from
+/// `rng`.
 ///
 /// # Errors
 /// [`LengthError`] if `out` is not [`correction_bytes`] per element long.
@@ -34,7 +35,10 @@ pub fn deal<R: Ring, C: Rounds>(
     let truths = TableTruths::new(digits);
     let mut shares: Option<WordShares<R>> = None;
     for (element, out) in elements.map(u32::from).zip(out.chunks_exact_mut(each)) {
-        let of = shares.take().filter(|shares| shares.covers(element)).unwrap_or_else(|| WordShares::derive(&derive, element));
+        let of = shares
+            .take()
+            .filter(|shares| shares.covers(element))
+            .unwrap_or_else(|| WordShares::derive(&derive, element));
         deal_element::<R, C>(&derive, digits, &truths, &of, element, rng, out);
         shares = Some(of);
     }
@@ -55,7 +59,8 @@ impl<R: Ring> WordShares<R> {
     #[allow(clippy::cast_possible_truncation)]
     fn derive<C: Rounds>(derive: &Derive<'_, C>, element: u32) -> Self {
         let per_block = words_per_block::<R>() as u32;
-        let block = |kind| derive.keystream.block(derive.position.domain(kind), element / per_block);
+        let block =
+            |kind| derive.keystream.block(derive.position.domain(kind), element / per_block);
         Self {
             first: element / per_block * per_block,
             mask: block(Kind::GateMask),
@@ -66,7 +71,8 @@ impl<R: Ring> WordShares<R> {
     }
 
     fn covers(&self, element: u32) -> bool {
-        (self.first as usize..self.first as usize + words_per_block::<R>()).contains(&(element as usize))
+        (self.first as usize..self.first as usize + words_per_block::<R>())
+            .contains(&(element as usize))
     }
 
     fn index(&self, element: u32) -> usize {
@@ -86,7 +92,8 @@ impl<R: Ring> WordShares<R> {
     }
 }
 
-/// What an arithmetic table holds for all values `u` of the lower leaf bits: one bit each, a public function of the cut.
+/// What an arithmetic table holds for all values `u` of the lower leaf bits: one bit each, a public
+/// function of the cut.
 struct TableTruths {
     below_top: u64,
     low: u64,
@@ -94,8 +101,13 @@ struct TableTruths {
 
 impl TableTruths {
     fn new(digits: &Digits) -> Self {
-        let collect = |bit: &dyn Fn(u32) -> u32| (0..digits.table_entries()).fold(0, |bits, u| bits | u64::from(bit(u) & 1) << u);
-        Self { below_top: collect(&|u| below_top(u, digits.count())), low: collect(&|u| nested(u, digits.low())) }
+        let collect = |bit: &dyn Fn(u32) -> u32| {
+            (0..digits.table_entries()).fold(0, |bits, u| bits | u64::from(bit(u) & 1) << u)
+        };
+        Self {
+            below_top: collect(&|u| below_top(u, digits.count())),
+            low: collect(&|u| nested(u, digits.low())),
+        }
     }
 }
 
@@ -116,7 +128,9 @@ fn deal_element<R: Ring, C: Rounds>(
     let rho = (shares.opening(element) & opened_mask) ^ rho_1;
 
     let Some((head, rest)) = out.split_at_mut_checked(record.leaves) else { return };
-    let Some((leaves, table)) = rest.split_at_mut_checked(record.table - record.leaves) else { return };
+    let Some((leaves, table)) = rest.split_at_mut_checked(record.table - record.leaves) else {
+        return;
+    };
     mask_1.write_le(head);
     if let Some(opening) = head.get_mut(record.opening) {
         *opening = rho_1.to_le_bytes()[0];
@@ -134,7 +148,14 @@ fn deal_element<R: Ring, C: Rounds>(
 }
 
 /// The leaf tables of one element, in whole keystream blocks. `flip` is xored to every `t`.
-fn deal_leaves<C: Rounds>(derive: &Derive<'_, C>, digits: &Digits, element: u32, mask: u64, flip: u32, out: &mut [u8]) {
+fn deal_leaves<C: Rounds>(
+    derive: &Derive<'_, C>,
+    digits: &Digits,
+    element: u32,
+    mask: u64,
+    flip: u32,
+    out: &mut [u8],
+) {
     out.fill(0);
     for j in 0..digits.count() {
         let digit = digits.digit(j, mask);
@@ -157,17 +178,28 @@ fn deal_leaves<C: Rounds>(derive: &Derive<'_, C>, digits: &Digits, element: u32,
     let first = element * digits.leaf_blocks();
     let mut blocks = out.chunks_exact_mut(BLOCK_BYTES);
     derive.keystream.for_each_block(domain, first, digits.leaf_blocks(), |block| {
-        for (bytes, &share) in blocks.next().unwrap_or_default().chunks_exact_mut(4).zip(block.words()) {
+        for (bytes, &share) in
+            blocks.next().unwrap_or_default().chunks_exact_mut(4).zip(block.words())
+        {
             let truth = <u32 as Ring>::read_le(bytes);
             (truth ^ share).write_le(bytes);
         }
     });
 }
 
-/// The entries `first..first + count` of the leaf table of a digit of the mask, packed lowest first.
+/// The entries `first..first + count` of the leaf table of a digit of the mask, packed lowest
+/// first.
 ///
-/// Entries below `digit` have `l`, the entry at `digit` has `e`. Computed on whole words, without a branch on `digit`.
-pub(in crate::correlation) fn leaf_word(digit: u32, first: u32, count: u32, entry_bits: u32, top: bool, flip: u32) -> u32 {
+/// Entries below `digit` have `l`, the entry at `digit` has `e`. Computed on whole words, without a
+/// branch on `digit`.
+pub(in crate::correlation) fn leaf_word(
+    digit: u32,
+    first: u32,
+    count: u32,
+    entry_bits: u32,
+    top: bool,
+    flip: u32,
+) -> u32 {
     let distance = i64::from(digit) - i64::from(first);
     let below = distance.clamp(0, i64::from(count)).cast_unsigned();
     let all = low_bits(u64::from(count * entry_bits));
@@ -220,7 +252,8 @@ fn deal_table<R: Ring, C: Rounds>(
                 GateKind::Relu => [h, h.mul(q), h.mul(sign), q],
                 GateKind::Truncate => [h, q, R::ZERO, R::ZERO],
             };
-            for ((out, truth), share) in out.chunks_exact_mut(R::BYTES).zip(truth).zip(&mut shares) {
+            for ((out, truth), share) in out.chunks_exact_mut(R::BYTES).zip(truth).zip(&mut shares)
+            {
                 truth.sub(share).write_le(out);
             }
             delta += 1;

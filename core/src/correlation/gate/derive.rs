@@ -14,7 +14,11 @@ pub struct Masks<'k, C: Rounds> {
 }
 
 impl<'k, C: Rounds> Masks<'k, C> {
-    pub(in crate::correlation) fn new(keystream: &'k Keystream<C>, position: Position, elements: u16) -> Self {
+    pub(in crate::correlation) fn new(
+        keystream: &'k Keystream<C>,
+        position: Position,
+        elements: u16,
+    ) -> Self {
         Self { derive: Derive { keystream, position }, elements, next: 0 }
     }
 }
@@ -70,7 +74,12 @@ pub struct Tables<'k, C: Rounds> {
 }
 
 impl<'k, C: Rounds> Tables<'k, C> {
-    pub(in crate::correlation) fn new(keystream: &'k Keystream<C>, position: Position, digits: Digits, elements: u16) -> Self {
+    pub(in crate::correlation) fn new(
+        keystream: &'k Keystream<C>,
+        position: Position,
+        digits: Digits,
+        elements: u16,
+    ) -> Self {
         Self { derive: Derive { keystream, position }, digits, elements, next: 0 }
     }
 
@@ -131,10 +140,15 @@ impl<C: Rounds> TablePiece<'_, C> {
         for (index, element) in (0..len).zip(first..) {
             #[allow(clippy::cast_possible_truncation)]
             if digits.kind() == GateKind::Relu && index % per_block == 0 {
-                signs = Some(derive.keystream.block(derive.position.domain(Kind::GateSign), element / per_block as u32));
+                signs = Some(
+                    derive
+                        .keystream
+                        .block(derive.position.domain(Kind::GateSign), element / per_block as u32),
+                );
             }
             let sign = signs.as_ref().map_or(R::ZERO, |block| block.ring(index % per_block));
-            let opening = opening.bits(opening_place(element).1, 8) & ((1 << digits.opened_bits()) - 1);
+            let opening =
+                opening.bits(opening_place(element).1, 8) & ((1 << digits.opened_bits()) - 1);
             spend(index, P0Gate { tables: &tables, element, opening, sign });
         }
     }

@@ -1,15 +1,18 @@
-//! The correlation of the exact gate: `max(y, 0) >> s` or `y >> s` of a shared `y`, in two messages.
+//! The correlation of the exact gate: `max(y, 0) >> s` or `y >> s` of a shared `y`, in two
+//! messages.
 //!
-//! For every element the dealer draws a uniform mask `r`, and cuts it into digits (see [`super::digits`]). It shares
+//! For every element the dealer draws a uniform mask `r`, and cuts it into digits (see
+//! [`super::digits`]). It shares
 //!
 //! * `r` itself, and its topmost bit `m`;
-//! * of every digit a *leaf table*: for each value `v` of the digit the bits `l = [v < r_j]` and `e = [v = r_j]`, as
-//!   xor shares. Of the topmost digit `l` is replaced by `t`: `1 xor m xor l` for the ReLU, `l` for the truncation.
-//!   The public `z = y + r` selects one entry per digit, so reading costs no message;
+//! * of every digit a *leaf table*: for each value `v` of the digit the bits `l = [v < r_j]` and
+//!   `e = [v = r_j]`, as xor shares. Of the topmost digit `l` is replaced by `t`: `1 xor m xor l`
+//!   for the ReLU, `l` for the truncation. The public `z = y + r` selects one entry per digit, so
+//!   reading costs no message;
 //! * the bits `rho` that mask the selected leaf bits when they are opened;
-//! * an *arithmetic table*: for each value of the masked lower leaf bits, with `t`'s mask folded in, additive shares of
-//!   `(h, h q, h m, q)` for the ReLU and `(h, q)` for the truncation, where `h = e_top (l xor e (... l_0)) xor rho_t`
-//!   and `q = (r >> s) + c`, with `c = [lo(z) < lo(r)]`.
+//! * an *arithmetic table*: for each value of the masked lower leaf bits, with `t`'s mask folded
+//!   in, additive shares of `(h, h q, h m, q)` for the ReLU and `(h, q)` for the truncation, where
+//!   `h = e_top (l xor e (... l_0)) xor rho_t` and `q = (r >> s) + c`, with `c = [lo(z) < lo(r)]`.
 //!
 //! `P0`'s half of all of it is keystream. `P1`'s half of one element is [`correction_bytes`] long.
 //!
@@ -40,7 +43,8 @@ struct Record {
     end: usize,
 }
 
-/// The mask `r_1` comes first, then `m_1` (ReLU only), one byte of `rho_1`, the leaf tables, the arithmetic table.
+/// The mask `r_1` comes first, then `m_1` (ReLU only), one byte of `rho_1`, the leaf tables, the
+/// arithmetic table.
 const fn record<R: Ring>(digits: &Digits) -> Record {
     let sign = R::BYTES;
     let opening = match digits.kind() {
@@ -59,7 +63,8 @@ pub const fn correction_bytes<R: Ring>(digits: &Digits) -> usize {
     record::<R>(digits).end
 }
 
-/// `lower xor`-nested comparison of the opened leaf bits `u`: the result of the digits below `count`.
+/// `lower xor`-nested comparison of the opened leaf bits `u`: the result of the digits below
+/// `count`.
 ///
 /// `l_j xor e_j (l_{j-1} xor e_{j-1} (... l_0))` for `j = count - 1`; 0 for no digit at all.
 const fn nested(u: u32, count: usize) -> u32 {
@@ -84,7 +89,8 @@ const fn below_top(u: u32, count: usize) -> u32 {
     (u >> Digits::opened_position(count - 1)) & nested(u, count - 1)
 }
 
-/// Block and position within it of the bits that mask an element's leaf bits: one byte each, a block for a piece.
+/// Block and position within it of the bits that mask an element's leaf bits: one byte each, a
+/// block for a piece.
 const fn opening_place(element: u32) -> (u32, u32) {
     (element / PIECE_STEP, element % PIECE_STEP * 8)
 }

@@ -16,7 +16,11 @@ impl<'a> Received<'a> {
     ///
     /// # Errors
     /// [`LengthError`] if the length is not [`correction_bytes`] per element.
-    pub fn new<R: Ring>(digits: Digits, elements: u16, bytes: &'a [u8]) -> Result<Self, LengthError> {
+    pub fn new<R: Ring>(
+        digits: Digits,
+        elements: u16,
+        bytes: &'a [u8],
+    ) -> Result<Self, LengthError> {
         let expected_bytes = usize::from(elements) * correction_bytes::<R>(&digits);
         if bytes.len() != expected_bytes {
             return Err(LengthError { expected_bytes, found_bytes: bytes.len() });
@@ -33,7 +37,9 @@ impl<'a> Received<'a> {
     /// The gates one by one.
     pub(crate) fn gates<R: Ring>(&self) -> impl Iterator<Item = P1Gate<'a>> {
         let digits = self.digits;
-        self.bytes.chunks_exact(correction_bytes::<R>(&digits)).map(move |bytes| P1Gate { bytes, digits })
+        self.bytes
+            .chunks_exact(correction_bytes::<R>(&digits))
+            .map(move |bytes| P1Gate { bytes, digits })
     }
 }
 
@@ -61,9 +67,11 @@ impl<R: Ring> Half<R> for P1Gate<'_> {
         let leaves = self.from(record.leaves);
         let mut bits = self.from(record.opening).first().copied().map_or(0, u32::from);
         for j in 0..self.digits.count() {
-            let place = self.digits.table_start(j) + self.digits.digit(j, z.to_u64()) * self.digits.entry_bits(j);
+            let place = self.digits.table_start(j)
+                + self.digits.digit(j, z.to_u64()) * self.digits.entry_bits(j);
             let byte = leaves.get((place / 8) as usize).copied().map_or(0, u32::from);
-            bits ^= (byte >> (place % 8) & ((1 << self.digits.entry_bits(j)) - 1)) << Digits::opened_position(j);
+            bits ^= (byte >> (place % 8) & ((1 << self.digits.entry_bits(j)) - 1))
+                << Digits::opened_position(j);
         }
         bits
     }
@@ -73,7 +81,8 @@ impl<R: Ring> Half<R> for P1Gate<'_> {
         let words = self.digits.kind().entry_words();
         let at = record::<R>(&self.digits).table + index as usize * words * R::BYTES;
         let mut entry = [R::ZERO; MAX_ENTRY_WORDS];
-        for (word, bytes) in entry.iter_mut().take(words).zip(self.from(at).chunks_exact(R::BYTES)) {
+        for (word, bytes) in entry.iter_mut().take(words).zip(self.from(at).chunks_exact(R::BYTES))
+        {
             *word = R::read_le(bytes);
         }
         entry

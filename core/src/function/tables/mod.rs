@@ -1,12 +1,15 @@
-//! The fitted tables, each with its proven bound. `cargo xtask fit` makes the other files of this folder.
+//! The fitted tables, each with its proven bound. `cargo xtask fit` makes the other files of this
+//! folder.
 //!
-//! A function of a real argument has a table for 8, 12, 16 and 20 fraction bits, the same for the argument and the result;
-//! there is none for any other number. Tables of a [`Spline`] are wide enough that what is outside is a constant or the
-//! identity. Of two widths of pieces the wider one is taken if its bound is below half a unit, because a protocol pays
-//! for every row, and rounds by up to one unit anyway.
+//! A function of a real argument has a table for 8, 12, 16 and 20 fraction bits, the same for the
+//! argument and the result; there is none for any other number. Tables of a [`Spline`] are wide
+//! enough that what is outside is a constant or the identity. Of two widths of pieces the wider one
+//! is taken if its bound is below half a unit, because a protocol pays for every row, and rounds by
+//! up to one unit anyway.
 //!
-//! The normalised functions take a word `y` of `[2^30, 2^31]` that stands for `y / 2^30`, a value of `[1, 2]`, and give a
-//! result of 28 fraction bits with an error below `2^-24`. Below and above the domain they give its end's result.
+//! The normalised functions take a word `y` of `[2^30, 2^31]` that stands for `y / 2^30`, a value
+//! of `[1, 2]`, and give a result of 28 fraction bits with an error below `2^-24`. Below and above
+//! the domain they give its end's result.
 
 use super::spline::Spline;
 
@@ -71,25 +74,26 @@ pub const fn exp(frac_bits: u8) -> Option<&'static Spline> {
 
 /// `e^x` as far as the result is a word below `2^31`, and `2^31 - 1` from there.
 ///
-/// A result, even one that is one more than [`Spline::eval`]'s, never reaches `2^31`. Its error is mostly a fraction of
-/// the result, [`Spline::relative_bound`], at most `2^-19`. `low` is no multiple of a piece: the last point is given.
+/// A result, even one that is one more than [`Spline::eval`]'s, never reaches `2^31`. Its error is
+/// mostly a fraction of the result, [`Spline::relative_bound`], at most `2^-19`. `low` is no
+/// multiple of a piece: the last point is given.
 #[must_use]
 pub const fn exp_full32(frac_bits: u8) -> Option<&'static Spline> {
     choose(frac_bits, [&exp_full32::F8, &exp_full32::F12, &exp_full32::F16, &exp_full32::F20])
 }
 
-/// `e^x / 2^16` as far as `e^x` is a word below `2^46`, and about `2^30` from there: for `x` from [`exp_full32`]'s end on, 0
-/// before.
+/// `e^x / 2^16` as far as `e^x` is a word below `2^46`, and about `2^30` from there: for `x` from
+/// [`exp_full32`]'s end on, 0 before.
 ///
-/// The bound is one of `Y`, whose bits beyond a unit are bits of `e^x`: a protocol may keep them. `low` is no multiple of a
-/// piece.
+/// The bound is one of `Y`, whose bits beyond a unit are bits of `e^x`: a protocol may keep them.
+/// `low` is no multiple of a piece.
 #[must_use]
 pub const fn exp_middle(frac_bits: u8) -> Option<&'static Spline> {
     choose(frac_bits, [&exp_middle::F8, &exp_middle::F12, &exp_middle::F16, &exp_middle::F20])
 }
 
-/// `e^x / 2^32` as far as `e^x` is a word below `2^62`, and about `2^30` from there: for `x` from [`exp_middle`]'s end on, 0
-/// before. Otherwise as [`exp_middle`].
+/// `e^x / 2^32` as far as `e^x` is a word below `2^62`, and about `2^30` from there: for `x` from
+/// [`exp_middle`]'s end on, 0 before. Otherwise as [`exp_middle`].
 #[must_use]
 pub const fn exp_high(frac_bits: u8) -> Option<&'static Spline> {
     choose(frac_bits, [&exp_high::F8, &exp_high::F12, &exp_high::F16, &exp_high::F20])
@@ -120,7 +124,10 @@ pub const fn ln() -> &'static Spline {
 }
 
 /// The table for this number of fraction bits, of those for 8, 12, 16 and 20.
-const fn choose(frac_bits: u8, [f8, f12, f16, f20]: [&'static Spline; 4]) -> Option<&'static Spline> {
+const fn choose(
+    frac_bits: u8,
+    [f8, f12, f16, f20]: [&'static Spline; 4],
+) -> Option<&'static Spline> {
     match frac_bits {
         8 => Some(f8),
         12 => Some(f12),

@@ -63,14 +63,26 @@ impl<R: Ring, W: Ring> ByBits for Equality<R, W> {
         z.sub(self.constant)
     }
 
-    fn finish<H: Half>(&self, half: &mut H, element: usize, data: &mut Compared<'_, R, W>, root: impl Fn(u32) -> u32) {
+    fn finish<H: Half>(
+        &self,
+        half: &mut H,
+        element: usize,
+        data: &mut Compared<'_, R, W>,
+        root: impl Fn(u32) -> u32,
+    ) {
         let one = half.party().constant(W::ONE);
         if let Some(bit) = data.bits.get_mut(element) {
             *bit = turned(root(0), one, half.word(element, self.rho));
         }
     }
 
-    fn deal_rest<G: CryptoRng>(&self, _mask: R, rho: impl Fn(u32) -> u32, truth: &mut Truth<'_>, _rng: &mut G) {
+    fn deal_rest<G: CryptoRng>(
+        &self,
+        _mask: R,
+        rho: impl Fn(u32) -> u32,
+        truth: &mut Truth<'_>,
+        _rng: &mut G,
+    ) {
         truth.set_word(self.rho, W::from_u64(u64::from(rho(0))));
     }
 

@@ -1,4 +1,5 @@
-//! Exact truncation without tables: one tree tells whether `z` has wrapped, one whether the lower bits borrow.
+//! Exact truncation without tables: one tree tells whether `z` has wrapped, one whether the lower
+//! bits borrow.
 
 use core::marker::PhantomData;
 
@@ -70,17 +71,31 @@ impl<R: Ring> ByBits for Floor<R> {
         z
     }
 
-    fn finish<H: Half>(&self, half: &mut H, element: usize, data: &mut &mut [R], root: impl Fn(u32) -> u32) {
+    fn finish<H: Half>(
+        &self,
+        half: &mut H,
+        element: usize,
+        data: &mut &mut [R],
+        root: impl Fn(u32) -> u32,
+    ) {
         let Some(y) = data.get_mut(element) else { return };
         let one = half.party().constant(R::ONE);
         let mut word = |index: u32| half.word::<R>(element, self.words + index * word_bytes::<R>());
-        let (wrapped, carry, upper) = (turned(root(0), one, word(0)), turned(root(1), one, word(1)), word(2));
+        let (wrapped, carry, upper) =
+            (turned(root(0), one, word(0)), turned(root(1), one, word(1)), word(2));
         let public = one.mul(y.shr(self.shift).sub(R::pow2(R::BITS - 1 - self.shift)));
         *y = public.sub(upper).sub(carry).add(wrapped.mul(R::pow2(R::BITS - self.shift)));
     }
 
-    fn deal_rest<G: CryptoRng>(&self, mask: R, rho: impl Fn(u32) -> u32, truth: &mut Truth<'_>, _rng: &mut G) {
-        let words = [R::from_u64(u64::from(rho(0))), R::from_u64(u64::from(rho(1))), mask.shr(self.shift)];
+    fn deal_rest<G: CryptoRng>(
+        &self,
+        mask: R,
+        rho: impl Fn(u32) -> u32,
+        truth: &mut Truth<'_>,
+        _rng: &mut G,
+    ) {
+        let words =
+            [R::from_u64(u64::from(rho(0))), R::from_u64(u64::from(rho(1))), mask.shr(self.shift)];
         for (index, word) in (0..).zip(words) {
             truth.set_word(self.words + index * word_bytes::<R>(), word);
         }

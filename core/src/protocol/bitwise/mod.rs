@@ -1,12 +1,16 @@
 //! Comparison without tables: what two parties can do who prepare alone.
 //!
-//! * Computes: what [`super::compare`], [`super::segments::Equal`], [`super::choose`] and [`super::shift`] (truncation) compute.
-//! * Model: semi-honest parties and dealer; every message is one-time padded. What is dealt, two parties can also make by oblivious transfer.
-//! * Reference: the mask generation of Ge, Zhou, Guo, Li (arXiv 2104.04709): a mask with its bits, opened once, and a tree over the bits;
-//!   multi-fan-in ANDs as in ABY2.0 (Patra, Schneider, Suresh, Yalame, USENIX Security 2021).
-//! * Consumes: one record per element: a mask with its bits, per comparison a tree and a bit shared both ways.
-//! * Costs: 5 messages at `k = 32` and at `k = 64`: the opening, three levels, the root. A ring element, then 71 bits (145 at `k = 64`) per
-//!   comparison, per element and party.
+//! * Computes: what [`super::compare`], [`super::segments::Equal`], [`super::choose`] and
+//!   [`super::shift`] (truncation) compute.
+//! * Model: semi-honest parties and dealer; every message is one-time padded. What is dealt, two
+//!   parties can also make by oblivious transfer.
+//! * Reference: the mask generation of Ge, Zhou, Guo, Li (arXiv 2104.04709): a mask with its bits,
+//!   opened once, and a tree over the bits; multi-fan-in ANDs as in ABY2.0 (Patra, Schneider,
+//!   Suresh, Yalame, USENIX Security 2021).
+//! * Consumes: one record per element: a mask with its bits, per comparison a tree and a bit shared
+//!   both ways.
+//! * Costs: 5 messages at `k = 32` and at `k = 64`: the opening, three levels, the root. A ring
+//!   element, then 71 bits (145 at `k = 64`) per comparison, per element and party.
 //! * Error bound: exact, for every `x`.
 //!
 //! ```text
@@ -61,14 +65,34 @@ pub trait ByBits: Sync {
         0
     }
     /// Writes them.
-    fn first<H: Half>(&self, _half: &mut H, _element: usize, _data: &mut Self::Data<'_>, _out: &mut [u8]) {}
+    fn first<H: Half>(
+        &self,
+        _half: &mut H,
+        _element: usize,
+        _data: &mut Self::Data<'_>,
+        _out: &mut [u8],
+    ) {
+    }
     /// Takes what they opened to.
-    fn opened_first(&self, _element: usize, _data: &mut Self::Data<'_>, _own: &[u8], _peer: &[u8]) {}
+    fn opened_first(&self, _element: usize, _data: &mut Self::Data<'_>, _own: &[u8], _peer: &[u8]) {
+    }
 
     /// Leaves a party's share of the result in `data`; `root` gives a tree's opened root.
-    fn finish<H: Half>(&self, half: &mut H, element: usize, data: &mut Self::Data<'_>, root: impl Fn(u32) -> u32);
+    fn finish<H: Half>(
+        &self,
+        half: &mut H,
+        element: usize,
+        data: &mut Self::Data<'_>,
+        root: impl Fn(u32) -> u32,
+    );
     /// The dealer: words that depend on the mask, and on the bit `rho` of each tree.
-    fn deal_rest<G: CryptoRng>(&self, mask: Self::Ring, rho: impl Fn(u32) -> u32, truth: &mut Truth<'_>, rng: &mut G);
+    fn deal_rest<G: CryptoRng>(
+        &self,
+        mask: Self::Ring,
+        rho: impl Fn(u32) -> u32,
+        truth: &mut Truth<'_>,
+        rng: &mut G,
+    );
     /// The plaintext twin.
     fn plain(&self, data: &mut Self::Data<'_>);
 }
@@ -82,7 +106,8 @@ pub struct BitFrame {
     bits: u32,
     /// Place of the mask.
     mask: u32,
-    /// Whether `2^(k-1)` is added before `x` is opened, so that signed order becomes unsigned order.
+    /// Whether `2^(k-1)` is added before `x` is opened, so that signed order becomes unsigned
+    /// order.
     offset: bool,
 }
 
@@ -90,7 +115,11 @@ impl BitFrame {
     /// A party's shares of the mask's bits.
     fn mask_bits<R: Ring>(&self, half: &mut impl Half, element: usize) -> u64 {
         let low = u64::from(half.bits(element, self.bits, R::BITS.min(32)));
-        if R::BITS > 32 { low | u64::from(half.bits(element, self.bits + 32, R::BITS - 32)) << 32 } else { low }
+        if R::BITS > 32 {
+            low | u64::from(half.bits(element, self.bits + 32, R::BITS - 32)) << 32
+        } else {
+            low
+        }
     }
 }
 
@@ -148,7 +177,8 @@ impl<T: ByBits> Protocol for Bitwise<T> {
     /// Also what is kept between rounds.
     fn max_message_bytes(&self, elements: usize) -> usize {
         let kept: u32 = (0..self.0.trees()).map(|index| self.kept_bits(index)).sum();
-        let longest = (0..self.rounds()).map(|round| self.message_bytes(round, elements)).max().unwrap_or(0);
+        let longest =
+            (0..self.rounds()).map(|round| self.message_bytes(round, elements)).max().unwrap_or(0);
         longest.max((elements * kept as usize).div_ceil(8))
     }
 
@@ -169,7 +199,13 @@ impl<T: ByBits> Protocol for Bitwise<T> {
         gate.deal_rest(mask, |index| rho.get(index as usize).copied().unwrap_or(0), truth, rng);
     }
 
-    fn step<H: Half>(&self, round: usize, half: &mut H, data: &mut T::Data<'_>, messages: &mut Messages<'_>) {
+    fn step<H: Half>(
+        &self,
+        round: usize,
+        half: &mut H,
+        data: &mut T::Data<'_>,
+        messages: &mut Messages<'_>,
+    ) {
         let elements = self.0.compared(data).len();
         if round == 0 {
             return self.mask(half, data, messages);
@@ -200,10 +236,18 @@ impl<T: ByBits> Bitwise<T> {
     /// The first message.
     fn mask<H: Half>(&self, half: &mut H, data: &mut T::Data<'_>, messages: &mut Messages<'_>) {
         let (gate, frame) = (&self.0, self.0.frame());
-        let offset = if frame.offset { half.party().constant(T::Ring::pow2(T::Ring::BITS - 1)) } else { T::Ring::ZERO };
+        let offset = if frame.offset {
+            half.party().constant(T::Ring::pow2(T::Ring::BITS - 1))
+        } else {
+            T::Ring::ZERO
+        };
         let elements = gate.compared(data).len();
         for (element, x) in gate.compared(data).iter().enumerate() {
-            write(messages.own, element * T::Ring::BYTES, x.add(half.word(element, frame.mask)).add(offset));
+            write(
+                messages.own,
+                element * T::Ring::BYTES,
+                x.add(half.word(element, frame.mask)).add(offset),
+            );
         }
         if gate.first_bytes() > 0 {
             let own = messages.own.get_mut(elements * T::Ring::BYTES..).unwrap_or(&mut []);
@@ -223,15 +267,26 @@ impl<T: ByBits> Bitwise<T> {
         }
         if gate.first_bytes() > 0 {
             let rest = elements * T::Ring::BYTES;
-            let pieces = |message| <[u8]>::get(message, rest..).unwrap_or(&[]).chunks_exact(gate.first_bytes());
-            for ((element, own), peer) in (0..elements).zip(pieces(messages.own)).zip(pieces(messages.peer)) {
+            let pieces = |message| {
+                <[u8]>::get(message, rest..).unwrap_or(&[]).chunks_exact(gate.first_bytes())
+            };
+            for ((element, own), peer) in
+                (0..elements).zip(pieces(messages.own)).zip(pieces(messages.peer))
+            {
                 gate.opened_first(element, data, own, peer);
             }
         }
     }
 
-    /// The messages of bits: of level `round - 1`, or of the roots. What the level before opened is merged first.
-    fn level<H: Half>(&self, round: usize, half: &mut H, data: &mut T::Data<'_>, messages: &mut Messages<'_>) {
+    /// The messages of bits: of level `round - 1`, or of the roots. What the level before opened is
+    /// merged first.
+    fn level<H: Half>(
+        &self,
+        round: usize,
+        half: &mut H,
+        data: &mut T::Data<'_>,
+        messages: &mut Messages<'_>,
+    ) {
         let (gate, frame) = (&self.0, self.0.frame());
         let level = u32::try_from(round).unwrap_or(u32::MAX).saturating_sub(1);
         let kept_bits: u32 = (0..gate.trees()).map(|index| self.kept_bits(index)).sum();
@@ -249,7 +304,8 @@ impl<T: ByBits> Bitwise<T> {
                         _ => kept(messages.opened, kept_at, tree.digits(1)),
                     };
                     let merged = tree.merge(before, half, element, digits, |count| {
-                        let bits = get_bits(messages.own, read_at, count) ^ get_bits(messages.peer, read_at, count);
+                        let bits = get_bits(messages.own, read_at, count)
+                            ^ get_bits(messages.peer, read_at, count);
                         read_at += count as usize;
                         bits
                     });
@@ -269,7 +325,9 @@ impl<T: ByBits> Bitwise<T> {
             for index in 0..gate.trees() {
                 let tree = gate.tree(index);
                 let digits = match level {
-                    0 if tree.levels() > 0 => tree.leaves(party, gate.public(index, z).to_u64(), mask_bits),
+                    0 if tree.levels() > 0 => {
+                        tree.leaves(party, gate.public(index, z).to_u64(), mask_bits)
+                    }
                     _ => kept(messages.opened, kept_at, tree.digits(1)),
                 };
                 if level >= self.levels() {
@@ -286,7 +344,10 @@ impl<T: ByBits> Bitwise<T> {
 
 /// Reads the digits that were kept of a tree: `count` bits each, at most 16.
 fn kept(bytes: &[u8], at: usize, count: u32) -> Digits {
-    Digits { less: u64::from(get_bits(bytes, at, count)), equal: u64::from(get_bits(bytes, at + count as usize, count)) }
+    Digits {
+        less: u64::from(get_bits(bytes, at, count)),
+        equal: u64::from(get_bits(bytes, at + count as usize, count)),
+    }
 }
 
 /// Keeps the digits of a tree, in place of what was kept before.
@@ -331,15 +392,24 @@ mod tests {
     {
         let mut rng = ChaCha20Rng::from_seed([seed; 32]);
         let (mut x_0, mut x_1) = check::share(x, &mut rng);
-        let [mut bits_0, mut bits_1, mut twin] = core::array::from_fn(|_| vec![W::ONE; x.len() * per_element]);
-        let (data_0, data_1) = (Compared { x: &mut x_0, bits: &mut bits_0 }, Compared { x: &mut x_1, bits: &mut bits_1 });
+        let [mut bits_0, mut bits_1, mut twin] =
+            core::array::from_fn(|_| vec![W::ONE; x.len() * per_element]);
+        let (data_0, data_1) = (
+            Compared { x: &mut x_0, bits: &mut bits_0 },
+            Compared { x: &mut x_1, bits: &mut bits_1 },
+        );
         check::run(protocol, &mut rng, data_0, data_1);
         protocol.twin(&mut Compared { x: &mut x.to_vec(), bits: &mut twin });
         assert_eq!(check::open(&bits_0, &bits_1), twin, "seed {seed}");
     }
 
     fn thresholds<R: Ring, W: Ring>(constants: &[R], x: &[R], seed: u8) {
-        compared::<R, W, _>(&Bitwise::compare(constants).expect("in range"), constants.len(), x, seed);
+        compared::<R, W, _>(
+            &Bitwise::compare(constants).expect("in range"),
+            constants.len(),
+            x,
+            seed,
+        );
     }
 
     fn all<const K: u32>() -> Vec<Small<K>> {
@@ -353,7 +423,12 @@ mod tests {
             thresholds::<_, Small<3>>(&all::<5>()[3..20], &all::<5>(), seed);
             thresholds::<_, u64>(&all::<2>(), &all::<2>(), seed);
             for constant in all::<6>() {
-                compared::<_, u32, _>(&Bitwise::<Equality<_, _>>::equal(constant), 1, &all::<6>(), seed);
+                compared::<_, u32, _>(
+                    &Bitwise::<Equality<_, _>>::equal(constant),
+                    1,
+                    &all::<6>(),
+                    seed,
+                );
             }
         }
     }
@@ -361,7 +436,8 @@ mod tests {
     #[test]
     fn wide_rings_against_the_ends_and_the_middle() {
         let mut rng = ChaCha20Rng::from_seed([2; 32]);
-        let (narrow, wide) = (check::words::<u32>(100, &mut rng), check::words::<u64>(100, &mut rng));
+        let (narrow, wide) =
+            (check::words::<u32>(100, &mut rng), check::words::<u64>(100, &mut rng));
         thresholds::<u32, u32>(&narrow[..100], &narrow, 5);
         thresholds::<u32, u64>(&narrow[100..130], &narrow, 6);
         thresholds::<u64, u64>(&wide[..100], &wide, 7);
@@ -380,7 +456,8 @@ mod tests {
         let values: Vec<W> = (0..x.len() * width).map(|_| W::from_u64(rng.next_u64())).collect();
         let (mut x_0, mut x_1) = check::share(x, &mut rng);
         let (mut v_0, mut v_1) = check::share(&values, &mut rng);
-        let [data_0, data_1] = [(&mut x_0, &mut v_0), (&mut x_1, &mut v_1)].map(|(x, values)| Chosen { x, values });
+        let [data_0, data_1] =
+            [(&mut x_0, &mut v_0), (&mut x_1, &mut v_1)].map(|(x, values)| Chosen { x, values });
         check::run(&gate, &mut rng, data_0, data_1);
         let (mut x, mut twin) = (x.to_vec(), values);
         gate.twin(&mut Chosen { x: &mut x, values: &mut twin });
@@ -441,7 +518,10 @@ mod tests {
         for shift in [1, 12, 20, 32, 33, 62] {
             floors::<u64>(shift, &check::words(200, &mut rng), 2);
         }
-        assert!(Bitwise::<Floor<u32>>::truncate(0).is_err() && Bitwise::<Floor<u32>>::truncate(31).is_err());
+        assert!(
+            Bitwise::<Floor<u32>>::truncate(0).is_err()
+                && Bitwise::<Floor<u32>>::truncate(31).is_err()
+        );
         assert!(Bitwise::<Floor<u64>>::truncate(u32::MAX).is_err());
     }
 
@@ -454,9 +534,18 @@ mod tests {
     /// A table alone would take more.
     #[test]
     fn records_are_small() {
-        assert_eq!(costs(&Bitwise::<Selection<u32, u32>>::choose(1).expect("in range")), (68, 5, 8 * 8 + 53 + 13 + 2 + 1));
-        assert_eq!(costs(&Bitwise::<Selection<u64, u64>>::choose(1).expect("in range")), (128, 5, 8 * 16 + 109 + 27 + 6 + 1));
-        let (narrow, wide) = (Bitwise::<Thresholds<u32, u32>>::compare(&[7]), Bitwise::<Thresholds<u64, u64>>::compare(&[7]));
+        assert_eq!(
+            costs(&Bitwise::<Selection<u32, u32>>::choose(1).expect("in range")),
+            (68, 5, 8 * 8 + 53 + 13 + 2 + 1)
+        );
+        assert_eq!(
+            costs(&Bitwise::<Selection<u64, u64>>::choose(1).expect("in range")),
+            (128, 5, 8 * 16 + 109 + 27 + 6 + 1)
+        );
+        let (narrow, wide) = (
+            Bitwise::<Thresholds<u32, u32>>::compare(&[7]),
+            Bitwise::<Thresholds<u64, u64>>::compare(&[7]),
+        );
         assert_eq!(costs(&narrow.expect("one")), (112, 5, 8 * 4 + 2 * (55 + 13 + 2 + 1)));
         assert_eq!(costs(&wide.expect("one")), (208, 5, 8 * 8 + 2 * (111 + 27 + 6 + 1)));
     }

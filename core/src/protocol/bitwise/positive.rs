@@ -62,7 +62,13 @@ impl<R: Ring> ByBits for Positive<R> {
         z
     }
 
-    fn finish<H: Half>(&self, half: &mut H, element: usize, data: &mut &mut [R], root: impl Fn(u32) -> u32) {
+    fn finish<H: Half>(
+        &self,
+        half: &mut H,
+        element: usize,
+        data: &mut &mut [R],
+        root: impl Fn(u32) -> u32,
+    ) {
         let Some(x) = data.get_mut(element) else { return };
         let delta = root(0) ^ x.msb() ^ 1;
         let b = turned(delta, half.party().constant(R::ONE), half.word::<R>(element, self.words));
@@ -71,7 +77,13 @@ impl<R: Ring> ByBits for Positive<R> {
         *x = b.mul(*x).sub(masked);
     }
 
-    fn deal_rest<G: CryptoRng>(&self, mask: R, rho: impl Fn(u32) -> u32, truth: &mut Truth<'_>, _rng: &mut G) {
+    fn deal_rest<G: CryptoRng>(
+        &self,
+        mask: R,
+        rho: impl Fn(u32) -> u32,
+        truth: &mut Truth<'_>,
+        _rng: &mut G,
+    ) {
         let rho = R::from_u64(u64::from(rho(0) ^ mask.msb()));
         truth.set_word(self.words, rho);
         truth.set_word(self.words + word_bytes::<R>(), rho.mul(mask));

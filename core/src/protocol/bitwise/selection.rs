@@ -1,4 +1,5 @@
-//! `[x >= 0] * v` without tables: the bit that turns the root into a number is also dealt times the values' masks.
+//! `[x >= 0] * v` without tables: the bit that turns the root into a number is also dealt times the
+//! values' masks.
 
 use core::marker::PhantomData;
 
@@ -83,8 +84,16 @@ impl<R: Ring, W: Ring> ByBits for Selection<R, W> {
         self.width as usize * W::BYTES
     }
 
-    fn first<H: Half>(&self, half: &mut H, element: usize, data: &mut Chosen<'_, R, W>, out: &mut [u8]) {
-        for ((index, &mut value), out) in (0..).zip(self.values(data, element)).zip(out.chunks_exact_mut(W::BYTES)) {
+    fn first<H: Half>(
+        &self,
+        half: &mut H,
+        element: usize,
+        data: &mut Chosen<'_, R, W>,
+        out: &mut [u8],
+    ) {
+        for ((index, &mut value), out) in
+            (0..).zip(self.values(data, element)).zip(out.chunks_exact_mut(W::BYTES))
+        {
             write(out, 0, value.sub(self.word(half, element, 1 + 2 * index)));
         }
     }
@@ -95,18 +104,31 @@ impl<R: Ring, W: Ring> ByBits for Selection<R, W> {
         }
     }
 
-    fn finish<H: Half>(&self, half: &mut H, element: usize, data: &mut Chosen<'_, R, W>, root: impl Fn(u32) -> u32) {
+    fn finish<H: Half>(
+        &self,
+        half: &mut H,
+        element: usize,
+        data: &mut Chosen<'_, R, W>,
+        root: impl Fn(u32) -> u32,
+    ) {
         let Some(&z) = data.x.get(element) else { return };
         // The mask's topmost bit is folded into rho: see the dealer.
         let delta = root(0) ^ z.msb() ^ 1;
         let b = turned(delta, half.party().constant(W::ONE), self.word(half, element, 0));
         for (index, value) in (0..).zip(self.values(data, element)) {
-            let (mask, chosen) = (self.word(half, element, 1 + 2 * index), self.word(half, element, 2 + 2 * index));
+            let (mask, chosen) =
+                (self.word(half, element, 1 + 2 * index), self.word(half, element, 2 + 2 * index));
             *value = b.mul(*value).add(turned(delta, mask, chosen));
         }
     }
 
-    fn deal_rest<G: CryptoRng>(&self, mask: R, rho: impl Fn(u32) -> u32, truth: &mut Truth<'_>, rng: &mut G) {
+    fn deal_rest<G: CryptoRng>(
+        &self,
+        mask: R,
+        rho: impl Fn(u32) -> u32,
+        truth: &mut Truth<'_>,
+        rng: &mut G,
+    ) {
         let rho = W::from_u64(u64::from(rho(0) ^ mask.msb()));
         truth.set_word(self.words, rho);
         for index in 0..self.width {

@@ -1,4 +1,5 @@
-//! `[x >= c_j]` without tables: all constants under one mask, each with a tree of its own, and one tree for `z`.
+//! `[x >= c_j]` without tables: all constants under one mask, each with a tree of its own, and one
+//! tree for `z`.
 
 use core::marker::PhantomData;
 
@@ -11,7 +12,8 @@ use crate::protocol::compare::{Compared, MAX_CONSTANTS, at_least};
 use crate::protocol::{StepError, checked_size, expect_len};
 use crate::ring::Ring;
 
-/// `[x >= c_j]`: `x` in the ring `R`, bits in the ring `W`; see [`crate::protocol::compare::Compare`].
+/// `[x >= c_j]`: `x` in the ring `R`, bits in the ring `W`; see
+/// [`crate::protocol::compare::Compare`].
 #[derive(Clone, Copy, Debug)]
 pub struct Thresholds<'c, R, W> {
     constants: &'c [R],
@@ -66,14 +68,23 @@ impl<R: Ring, W: Ring> ByBits for Thresholds<'_, R, W> {
     }
 
     fn public(&self, index: u32, z: R) -> R {
-        self.constants.get(index as usize).map_or(z, |&constant| z.sub(constant.add(R::pow2(R::BITS - 1))))
+        self.constants
+            .get(index as usize)
+            .map_or(z, |&constant| z.sub(constant.add(R::pow2(R::BITS - 1))))
     }
 
-    fn finish<H: Half>(&self, half: &mut H, element: usize, data: &mut Compared<'_, R, W>, root: impl Fn(u32) -> u32) {
+    fn finish<H: Half>(
+        &self,
+        half: &mut H,
+        element: usize,
+        data: &mut Compared<'_, R, W>,
+        root: impl Fn(u32) -> u32,
+    ) {
         let Some(&z) = data.x.get(element) else { return };
         let one = half.party().constant(W::ONE);
-        let below =
-            |half: &mut H, index: u32| turned(root(index), one, half.word::<W>(element, self.rho + index * word_bytes::<W>()));
+        let below = |half: &mut H, index: u32| {
+            turned(root(index), one, half.word::<W>(element, self.rho + index * word_bytes::<W>()))
+        };
         let wrapped = below(half, self.trees() - 1);
         let count = self.constants.len();
         let bits = data.bits.get_mut(element * count..(element + 1) * count).unwrap_or(&mut []);
@@ -82,14 +93,22 @@ impl<R: Ring, W: Ring> ByBits for Thresholds<'_, R, W> {
         }
     }
 
-    fn deal_rest<G: CryptoRng>(&self, _mask: R, rho: impl Fn(u32) -> u32, truth: &mut Truth<'_>, _rng: &mut G) {
+    fn deal_rest<G: CryptoRng>(
+        &self,
+        _mask: R,
+        rho: impl Fn(u32) -> u32,
+        truth: &mut Truth<'_>,
+        _rng: &mut G,
+    ) {
         for index in 0..self.trees() {
-            truth.set_word(self.rho + index * word_bytes::<W>(), W::from_u64(u64::from(rho(index))));
+            truth
+                .set_word(self.rho + index * word_bytes::<W>(), W::from_u64(u64::from(rho(index))));
         }
     }
 
     fn plain(&self, data: &mut Compared<'_, R, W>) {
-        for (x, bits) in data.x.iter().zip(data.bits.chunks_exact_mut(self.constants.len().max(1))) {
+        for (x, bits) in data.x.iter().zip(data.bits.chunks_exact_mut(self.constants.len().max(1)))
+        {
             for (bit, constant) in bits.iter_mut().zip(self.constants) {
                 *bit = W::from_u64(u64::from(x.to_i64() >= constant.to_i64()));
             }

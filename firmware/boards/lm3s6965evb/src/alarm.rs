@@ -1,4 +1,5 @@
-//! The board timer that wakes the executor: general-purpose timer 0, 32 bits, one shot, at the system clock.
+//! The board timer that wakes the executor: general-purpose timer 0, 32 bits, one shot, at the
+//! system clock.
 
 /// Interrupt number of the timer.
 pub const IRQ: u8 = 19;
@@ -13,7 +14,8 @@ const LOAD: *mut u32 = 0x4003_0028 as *mut u32;
 
 /// Raises [`IRQ`] in `ticks` ticks.
 pub fn arm(ticks: u32) {
-    // SAFETY: registers of a timer that only this module uses, and the gate of its clock; no access to memory.
+    // SAFETY: registers of a timer that only this module uses, and the gate of its clock; no access
+    // to memory.
     unsafe {
         CLOCK_GATES_1.write_volatile(CLOCK_GATES_1.read_volatile() | 1 << 16);
         CONTROL.write_volatile(0);

@@ -20,7 +20,8 @@ use static_cell::ConstStaticCell;
 use stellaris::Stellaris;
 
 /// The last page of flash, outside the program's memory map.
-// SAFETY: it is flash, placed there by QEMU's loader or a flash tool, and the program does not write to flash.
+// SAFETY: it is flash, placed there by QEMU's loader or a flash tool, and the program does not
+// write to flash.
 const KEY_PAGE: KeyPage = unsafe { KeyPage::at(0x3_FC00) };
 
 static ETHERNET: ConstStaticCell<Stellaris> = ConstStaticCell::new(Stellaris::new());

@@ -22,7 +22,8 @@ const TRANSMIT_REQUEST: usize = 0x38;
 const RECEIVED: u32 = 1 << 0;
 const HEADER_BYTES: usize = 14;
 const FRAME_BYTES: usize = 1514;
-/// Both FIFOs put two bytes of length before a frame; received frames are followed by a check sequence.
+/// Both FIFOs put two bytes of length before a frame; received frames are followed by a check
+/// sequence.
 const LENGTH_BYTES: usize = 2;
 const CHECK_BYTES: usize = 4;
 const FIFO_WORDS: usize = (LENGTH_BYTES + FRAME_BYTES).div_ceil(4);
@@ -30,8 +31,8 @@ const FIFO_WORDS: usize = (LENGTH_BYTES + FRAME_BYTES).div_ceil(4);
 static WAKER: AtomicWaker = AtomicWaker::new();
 
 fn read(register: usize) -> u32 {
-    // SAFETY: `register` is one of the constants above, all inside the controller's window; reading takes at most a
-    // word from its FIFO.
+    // SAFETY: `register` is one of the constants above, all inside the controller's window; reading
+    // takes at most a word from its FIFO.
     unsafe { ((BASE + register) as *const u32).read_volatile() }
 }
 
@@ -62,7 +63,8 @@ impl Stellaris {
 
     /// Starts the receiver and the transmitter.
     pub fn start(&mut self) {
-        // Transmit: enable, pad, add the check sequence, full duplex. Receive: enable, all multicast, drop bad frames.
+        // Transmit: enable, pad, add the check sequence, full duplex. Receive: enable, all
+        // multicast, drop bad frames.
         write(TRANSMIT_CONTROL, 0x17);
         write(RECEIVE_CONTROL, 1 << 0 | 1 << 1 | 1 << 3);
         let [low, high] = [read(ADDRESS_LOW).to_le_bytes(), read(ADDRESS_HIGH).to_le_bytes()];
@@ -153,6 +155,7 @@ impl TxToken for ToSend<'_> {
 }
 
 fn bytes_mut(words: &mut [u32; FIFO_WORDS]) -> &mut [u8] {
-    // SAFETY: words are initialised bytes without padding, bytes have no alignment, and the borrow is handed on.
+    // SAFETY: words are initialised bytes without padding, bytes have no alignment, and the borrow
+    // is handed on.
     unsafe { core::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), FIFO_WORDS * 4) }
 }

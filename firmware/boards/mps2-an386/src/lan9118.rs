@@ -36,8 +36,8 @@ const FRAME_WORDS: usize = FRAME_BYTES.div_ceil(4) + 1;
 static WAKER: AtomicWaker = AtomicWaker::new();
 
 fn read(register: usize) -> u32 {
-    // SAFETY: `register` is one of the constants above, all inside the controller's window; reading takes at most a
-    // word from one of its FIFOs.
+    // SAFETY: `register` is one of the constants above, all inside the controller's window; reading
+    // takes at most a word from one of its FIFOs.
     unsafe { ((BASE + register) as *const u32).read_volatile() }
 }
 
@@ -166,6 +166,7 @@ impl TxToken for ToSend<'_> {
 }
 
 fn bytes_mut(words: &mut [u32; FRAME_WORDS]) -> &mut [u8] {
-    // SAFETY: words are initialised bytes without padding, bytes have no alignment, and the borrow is handed on.
+    // SAFETY: words are initialised bytes without padding, bytes have no alignment, and the borrow
+    // is handed on.
     unsafe { core::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), FRAME_WORDS * 4) }
 }

@@ -20,7 +20,8 @@ use qemu_support::idle as program;
 use static_cell::ConstStaticCell;
 
 /// The last page of flash, outside the program's memory map.
-// SAFETY: it is flash, placed there by QEMU's loader or a flash tool, and the program does not write to flash.
+// SAFETY: it is flash, placed there by QEMU's loader or a flash tool, and the program does not
+// write to flash.
 const KEY_PAGE: KeyPage = unsafe { KeyPage::at(0xF_F000) };
 
 static ETHERNET: ConstStaticCell<Lan9118> = ConstStaticCell::new(Lan9118::new());

@@ -58,8 +58,11 @@ impl Args {
     /// The report, and a sentence that names the argument.
     pub fn read() -> Result<(Self, Report), (Report, &'static str)> {
         let mut report = Report::new();
-        // The report first, so that the rest can complain in it. An iterator is used up by its first pass.
-        let (Ok(first_pass), Ok(second_pass)) = (env::args::<ARGUMENT_BYTES>(), env::args::<ARGUMENT_BYTES>()) else {
+        // The report first, so that the rest can complain in it. An iterator is used up by its
+        // first pass.
+        let (Ok(first_pass), Ok(second_pass)) =
+            (env::args::<ARGUMENT_BYTES>(), env::args::<ARGUMENT_BYTES>())
+        else {
             return Err((report, "the arguments cannot be read, or are longer than 1024 bytes"));
         };
         for argument in &first_pass {
@@ -98,7 +101,10 @@ impl Args {
                 "answer" => parse_answer(value).map(|parsed| answer = parsed).is_some(),
                 "count" => value.parse().map(|parsed| count = parsed).is_ok(),
                 "retries" => value.parse().map(|parsed| retries = parsed).is_ok(),
-                "timeout" => value.parse().map(|seconds| phase_timeout = Some(Duration::from_secs(seconds))).is_ok(),
+                "timeout" => value
+                    .parse()
+                    .map(|seconds| phase_timeout = Some(Duration::from_secs(seconds)))
+                    .is_ok(),
                 "counter" => open_or_create(value).map(|file| counter = Some(file)).is_some(),
                 "twin" => open(value).map(|file| twin = Some(file)).is_some(),
                 "report" => true,
@@ -108,7 +114,9 @@ impl Args {
                 return Err((
                     report,
                     match key {
-                        "server0" | "server1" => "server0= and server1= expect an IPv4 address and a port",
+                        "server0" | "server1" => {
+                            "server0= and server1= expect an IPv4 address and a port"
+                        }
                         "task" => "task=PATH: the file cannot be opened",
                         "to_console" => "to_console= expects true or false",
                         "host" => "host=ADDRESS:PORT expects an IPv4 address and a port",
@@ -121,14 +129,27 @@ impl Args {
                         "counter" => "counter=PATH: the file can neither be opened nor created",
                         "twin" => "twin=PATH: the file cannot be opened",
                         _ => {
-                            "unknown argument; known are host server0 server1 task to_console ip inputs answer count retries timeout counter report twin"
+                            "unknown argument; known are host server0 server1 task to_console ip \
+                             inputs answer count retries timeout counter report twin"
                         }
                     },
                 ));
             }
         }
-        let args =
-            Self { host, servers, task, to_console, address, inputs, answer, count, retries, phase_timeout, counter, twin };
+        let args = Self {
+            host,
+            servers,
+            task,
+            to_console,
+            address,
+            inputs,
+            answer,
+            count,
+            retries,
+            phase_timeout,
+            counter,
+            twin,
+        };
         Ok((args, report))
     }
 }
@@ -159,5 +180,9 @@ fn create(text: &str) -> Option<File> {
 fn open_or_create(text: &str) -> Option<File> {
     let path = path(text)?;
     let existing = OpenOptions::new().read(true).write(true).open(&*path);
-    existing.or_else(|_| OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&*path)).ok()
+    existing
+        .or_else(|_| {
+            OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&*path)
+        })
+        .ok()
 }

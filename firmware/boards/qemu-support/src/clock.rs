@@ -1,7 +1,8 @@
 //! Time on the emulated boards: SysTick counts, one board timer wakes.
 //!
-//! Under `-icount shift=6` virtual time advances with executed instructions, so the same counter measures work:
-//! ticks that did not pass in `WFI` are instructions. QEMU counts instructions, not cycles.
+//! Under `-icount shift=6` virtual time advances with executed instructions, so the same counter
+//! measures work: ticks that did not pass in `WFI` are instructions. QEMU counts instructions, not
+//! cycles.
 
 use core::cell::{Cell, RefCell};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -67,7 +68,8 @@ fn SysTick() {
     CLOCK.overflows.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Instructions executed since start, without those slept through. Repeatable to one tick under `-icount shift=6`.
+/// Instructions executed since start, without those slept through. Repeatable to one tick under
+/// `-icount shift=6`.
 #[must_use]
 pub fn busy_instructions() -> u64 {
     critical_section::with(|cs| {
@@ -76,7 +78,8 @@ pub fn busy_instructions() -> u64 {
     })
 }
 
-/// Sleeps until an interrupt, unless there is work; interrupts are served after the time slept is written down.
+/// Sleeps until an interrupt, unless there is work; interrupts are served after the time slept is
+/// written down.
 pub(crate) fn sleep() {
     critical_section::with(|cs| {
         if !WORK_PENDING.swap(false, Ordering::Relaxed) {

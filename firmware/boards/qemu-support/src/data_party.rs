@@ -16,23 +16,48 @@ use crate::{Started, read_arguments, start};
 /// The task.
 pub type Program = DataParty<FileSensor, KeyPage, FileCounter, Report, VirtualTime>;
 
-/// Reads the arguments, then builds the network stack on `ethernet` and the data party on the stack.
+/// Reads the arguments, then builds the network stack on `ethernet` and the data party on the
+/// stack.
 ///
 /// Does not return if the arguments are wrong.
-pub fn boot<D: Driver>(board: &str, ethernet: D, mut keys: KeyPage) -> (Program, Runner<'static, D>) {
+pub fn boot<D: Driver>(
+    board: &str,
+    ethernet: D,
+    mut keys: KeyPage,
+) -> (Program, Runner<'static, D>) {
     let (mut args, mut report) = read_arguments(board);
-    let Some(inputs) = args.inputs.take() else { report.fail("Arguments", "inputs=PATH is missing") };
-    let ([Some(server_0), Some(server_1)], Some(counter), Some(task)) = (args.servers, args.counter.take(), args.task.take())
-    else {
-        report.fail("Arguments", "server0=ADDRESS:PORT, server1=ADDRESS:PORT, counter=PATH and task=PATH are needed")
+    let Some(inputs) = args.inputs.take() else {
+        report.fail("Arguments", "inputs=PATH is missing")
     };
-    let Some(task) = read_task(task) else { report.fail("Task", "task=PATH is not a task file; make one with `sharelet task`") };
+    let ([Some(server_0), Some(server_1)], Some(counter), Some(task)) =
+        (args.servers, args.counter.take(), args.task.take())
+    else {
+        report.fail(
+            "Arguments",
+            "server0=ADDRESS:PORT, server1=ADDRESS:PORT, counter=PATH and task=PATH are needed",
+        )
+    };
+    let Some(task) = read_task(task) else {
+        report.fail("Task", "task=PATH is not a task file; make one with `sharelet task`")
+    };
     let Started { args, report, stack, runner } = start(args, report, ethernet, &mut keys);
     let mut settings = Settings::new(server_0, server_1);
     settings.recipient = if args.to_console { Recipient::Console } else { Recipient::DataParty };
     settings.timeout = args.phase_timeout.unwrap_or(settings.timeout);
     let (sensor, counter) = (FileSensor::new(inputs), FileCounter::new(counter));
-    (DataParty { stack, settings, task, sensor, keys, counter, sink: report, meter: VirtualTime }, runner)
+    (
+        DataParty {
+            stack,
+            settings,
+            task,
+            sensor,
+            keys,
+            counter,
+            sink: report,
+            meter: VirtualTime,
+        },
+        runner,
+    )
 }
 
 fn read_task(mut file: File) -> Option<Task> {

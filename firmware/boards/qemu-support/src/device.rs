@@ -1,4 +1,5 @@
-//! The device of a session with a host, on an emulated board; or the plaintext twin, if the arguments ask for it.
+//! The device of a session with a host, on an emulated board; or the plaintext twin, if the
+//! arguments ask for it.
 
 use embassy_net::Runner;
 use embassy_net::driver::Driver;
@@ -15,9 +16,15 @@ pub type Program = Device<FileSensor, KeyPage, FileCounter, Report, VirtualTime>
 /// Reads the arguments, then builds the network stack on `ethernet` and the device on the stack.
 ///
 /// Does not return if the arguments are wrong, or ask for the plaintext twin instead.
-pub fn boot<D: Driver>(board: &str, ethernet: D, mut keys: KeyPage) -> (Program, Runner<'static, D>) {
+pub fn boot<D: Driver>(
+    board: &str,
+    ethernet: D,
+    mut keys: KeyPage,
+) -> (Program, Runner<'static, D>) {
     let (mut args, mut report) = read_arguments(board);
-    let Some(inputs) = args.inputs.take() else { report.fail("Arguments", "inputs=PATH is missing") };
+    let Some(inputs) = args.inputs.take() else {
+        report.fail("Arguments", "inputs=PATH is missing")
+    };
     let mut sensor = FileSensor::new(inputs);
     if let Some(twin) = args.twin.take() {
         match twin::run(twin, &mut sensor, args.count, &mut report) {
@@ -31,6 +38,14 @@ pub fn boot<D: Driver>(board: &str, ethernet: D, mut keys: KeyPage) -> (Program,
     let Started { args, report, stack, runner } = start(args, report, ethernet, &mut keys);
     let mut settings = Settings { answer: args.answer, ..Settings::new(host) };
     settings.phase_timeout = args.phase_timeout.unwrap_or(settings.phase_timeout);
-    let device = Device { stack, settings, sensor, keys, counter: FileCounter::new(counter), sink: report, meter: VirtualTime };
+    let device = Device {
+        stack,
+        settings,
+        sensor,
+        keys,
+        counter: FileCounter::new(counter),
+        sink: report,
+        meter: VirtualTime,
+    };
     (device, runner)
 }

@@ -28,11 +28,21 @@ pub enum FileError {
 impl fmt::Display for FileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NotRows => "inputs=PATH is not made of rows of the network's input width; write it for this model",
+            Self::NotRows => {
+                "inputs=PATH is not made of rows of the network's input width; write it for this \
+                 model"
+            }
             Self::Exhausted => "inputs=PATH has no further reading; ask for fewer with count=",
-            Self::NotACounter => "counter=PATH is neither empty nor 8 bytes long; name the counter's own file",
-            Self::CounterExhausted => "the last session number was used; provision the device with a new key",
-            Self::AlreadyUsed => "the host granted a session number that was used before; restore the host's newest state",
+            Self::NotACounter => {
+                "counter=PATH is neither empty nor 8 bytes long; name the counter's own file"
+            }
+            Self::CounterExhausted => {
+                "the last session number was used; provision the device with a new key"
+            }
+            Self::AlreadyUsed => {
+                "the host granted a session number that was used before; restore the host's newest \
+                 state"
+            }
             Self::Io => "the PC reports an error on a file; check that it is readable and writable",
         })
     }
@@ -80,7 +90,8 @@ impl Sensor for FileSensor {
     }
 }
 
-/// The session counter in a file of 8 bytes: the lowest number not used, as `sharelet device` keeps it on a PC.
+/// The session counter in a file of 8 bytes: the lowest number not used, as `sharelet device` keeps
+/// it on a PC.
 #[derive(Debug)]
 pub struct FileCounter {
     file: File,
@@ -158,8 +169,8 @@ impl KeyPage {
 
 impl KeyStore for KeyPage {
     fn identity(&mut self) -> Result<Identity, KeyError> {
-        // SAFETY: `at` made its caller promise this. The read is volatile because a programmer, not the compiler,
-        // put the bytes there.
+        // SAFETY: `at` made its caller promise this. The read is volatile because a programmer, not
+        // the compiler, put the bytes there.
         let page = unsafe { (self.address as *const [u8; PAGE_BYTES]).read_volatile() };
         key::read_page(&page)
     }

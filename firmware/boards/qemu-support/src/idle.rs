@@ -1,14 +1,18 @@
-//! A network stack with the two sockets of a data party, readings and a report, and nothing between them.
+//! A network stack with the two sockets of a data party, readings and a report, and nothing between
+//! them.
 //!
-//! What a data party takes is measured as the difference to this program. It uses all that the board brings (readings, key
-//! page, counter, meter, report) and both sockets: it connects, sends each server a packet, waits for a reply, and reports.
+//! What a data party takes is measured as the difference to this program. It uses all that the
+//! board brings (readings, key page, counter, meter, report) and both sockets: it connects, sends
+//! each server a packet, waits for a reply, and reports.
 
 use embassy_net::driver::Driver;
 use embassy_net::tcp::TcpSocket;
 use embassy_net::{IpEndpoint, Runner, Stack};
 use embassy_time::{Duration, Timer, with_timeout};
 use embedded_io_async::Write as _;
-use sharelet_firmware::board::{AnswerSink as _, Counts, Inference, InstructionMeter as _, Sensor as _, SessionCounter as _};
+use sharelet_firmware::board::{
+    AnswerSink as _, Counts, Inference, InstructionMeter as _, Sensor as _, SessionCounter as _,
+};
 
 use crate::files::{FileCounter, FileSensor, KeyPage, VirtualTime};
 use crate::report::Report;
@@ -49,15 +53,34 @@ pub struct Program {
 /// Reads the arguments, then builds the network stack on `ethernet`.
 ///
 /// Does not return if the arguments are wrong.
-pub fn boot<D: Driver>(board: &str, ethernet: D, mut keys: KeyPage) -> (Program, Runner<'static, D>) {
+pub fn boot<D: Driver>(
+    board: &str,
+    ethernet: D,
+    mut keys: KeyPage,
+) -> (Program, Runner<'static, D>) {
     let (mut args, mut report) = read_arguments(board);
-    let Some(inputs) = args.inputs.take() else { report.fail("Arguments", "inputs=PATH is missing") };
-    let ([Some(server_0), Some(server_1)], Some(counter)) = (args.servers, args.counter.take()) else {
-        report.fail("Arguments", "server0=ADDRESS:PORT, server1=ADDRESS:PORT and counter=PATH are needed")
+    let Some(inputs) = args.inputs.take() else {
+        report.fail("Arguments", "inputs=PATH is missing")
+    };
+    let ([Some(server_0), Some(server_1)], Some(counter)) = (args.servers, args.counter.take())
+    else {
+        report.fail(
+            "Arguments",
+            "server0=ADDRESS:PORT, server1=ADDRESS:PORT and counter=PATH are needed",
+        )
     };
     let Started { report, stack, runner, .. } = start(args, report, ethernet, &mut keys);
     let (sensor, counter) = (FileSensor::new(inputs), FileCounter::new(counter));
-    (Program { stack, servers: [server_0.into(), server_1.into()], sensor, counter, sink: report }, runner)
+    (
+        Program {
+            stack,
+            servers: [server_0.into(), server_1.into()],
+            sensor,
+            counter,
+            sink: report,
+        },
+        runner,
+    )
 }
 
 impl Program {
@@ -78,7 +101,10 @@ impl Program {
         self.sensor.read(features).await.ok()?;
         with_timeout(TIMEOUT, self.stack.wait_config_up()).await.ok()?;
         let [[received_0, to_send_0], [received_1, to_send_1]] = sockets;
-        let mut sockets = (TcpSocket::new(self.stack, received_0, to_send_0), TcpSocket::new(self.stack, received_1, to_send_1));
+        let mut sockets = (
+            TcpSocket::new(self.stack, received_0, to_send_0),
+            TcpSocket::new(self.stack, received_1, to_send_1),
+        );
         for socket in [&mut sockets.0, &mut sockets.1] {
             socket.set_timeout(Some(TIMEOUT));
             socket.set_nagle_enabled(false);
@@ -102,7 +128,13 @@ impl Program {
             let _ = with_timeout(TIMEOUT, socket.flush()).await;
         }
         let instructions = VirtualTime.instructions();
-        self.sink.answer(&Inference { index, values: &values, frac_bits: 0, traffic: Counts::default(), instructions });
+        self.sink.answer(&Inference {
+            index,
+            values: &values,
+            frac_bits: 0,
+            traffic: Counts::default(),
+            instructions,
+        });
         Some(())
     }
 }

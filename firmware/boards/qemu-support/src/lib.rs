@@ -1,4 +1,5 @@
-//! What the two emulated boards share: time, an executor, and the PC's files in place of sensor, flash and display.
+//! What the two emulated boards share: time, an executor, and the PC's files in place of sensor,
+//! flash and display.
 //!
 //! A board adds its memory map, its Ethernet controller, the timer that wakes it, and a `main`.
 #![no_std]
@@ -36,7 +37,8 @@ const SOCKETS: usize = if cfg!(feature = "device") { 2 } else { 3 };
 /// The gateway of QEMU's user network, which is also the PC.
 const GATEWAY: u8 = 2;
 
-/// What every program begins with: the arguments, the readings, the network stack on `ethernet`, and its runner.
+/// What every program begins with: the arguments, the readings, the network stack on `ethernet`,
+/// and its runner.
 pub struct Started<D: Driver> {
     /// The arguments.
     pub args: Args,
@@ -68,10 +70,15 @@ fn start<D: Driver>(args: Args, report: Report, ethernet: D, keys: &mut KeyPage)
             let [a, b, c, _] = address.octets();
             let gateway = Some([a, b, c, GATEWAY].into());
             let address = Ipv4Cidr::new(address, 24);
-            Config::ipv4_static(StaticConfigV4 { address, gateway, dns_servers: heapless::Vec::new() })
+            Config::ipv4_static(StaticConfigV4 {
+                address,
+                gateway,
+                dns_servers: heapless::Vec::new(),
+            })
         }
     };
-    // These boards have no random source. The seed picks ports and sequence numbers, nothing that has to be secret.
+    // These boards have no random source. The seed picks ports and sequence numbers, nothing that
+    // has to be secret.
     let name = keys.identity().map_or([0; 16], |identity| *identity.id().as_bytes());
     let seed = name.iter().fold(0_u64, |seed, byte| seed.rotate_left(5) ^ u64::from(*byte));
     let resources = RESOURCES.init_with(StackResources::new);
@@ -101,7 +108,8 @@ pub fn unexpected_interrupt(number: i16) -> ! {
 
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
-    let (file, line) = info.location().map_or(("?", 0), |location| (location.file(), location.line()));
+    let (file, line) =
+        info.location().map_or(("?", 0), |location| (location.file(), location.line()));
     defmt::error!("panic at {=str}:{=u32}", file, line);
     semihosting::process::exit(1)
 }

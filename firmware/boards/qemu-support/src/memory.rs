@@ -19,8 +19,8 @@ pub fn stack_used_and_size() -> (usize, usize) {
     let end = addr_of!(_stack_end);
     let start = addr_of!(_stack_start);
     let mut lowest = end;
-    // SAFETY: the words between the two symbols are RAM, painted at start; they are read, never written, and a word
-    // that changes meanwhile only moves the mark.
+    // SAFETY: the words between the two symbols are RAM, painted at start; they are read, never
+    // written, and a word that changes meanwhile only moves the mark.
     while lowest < start && unsafe { lowest.read_volatile() } == STACK_PAINT_VALUE {
         lowest = lowest.wrapping_add(1);
     }

@@ -32,8 +32,9 @@ impl Report {
         Self { file: Some(file), ..Self::new() }
     }
 
-    /// Exits after `count` readings, or after more than `retries` failures. A reading that is refused is no failure, since
-    /// the host would see the exit; but the status tells it in the end.
+    /// Exits after `count` readings, or after more than `retries` failures. A reading that is
+    /// refused is no failure, since the host would see the exit; but the status tells it in the
+    /// end.
     pub fn stop_after(&mut self, count: u32, retries: u32) {
         self.count = count;
         self.retries = retries;
@@ -73,7 +74,10 @@ impl Report {
         }
         match self.refused {
             0 => self.done(self.used),
-            _ => self.fail("Reading", "readings that the model is not made for have no answer; see the errors above"),
+            _ => self.fail(
+                "Reading",
+                "readings that the model is not made for have no answer; see the errors above",
+            ),
         }
     }
 }
@@ -110,13 +114,15 @@ impl AnswerSink for Report {
     fn prepared(&mut self, session: u64, traffic: Counts, instructions: u64) {
         let Counts { sent_bytes, received_bytes, round_trips } = traffic;
         self.line(format_args!(
-            "session number={session} prepare_instructions={instructions} bytes_up={sent_bytes} bytes_down={received_bytes} round_trips={round_trips}"
+            "session number={session} prepare_instructions={instructions} bytes_up={sent_bytes} \
+             bytes_down={received_bytes} round_trips={round_trips}"
         ));
     }
 
     fn answer(&mut self, inference: &Inference<'_>) {
         self.line(format_args!(
-            "answer index={} bytes_up={} bytes_down={} round_trips={} online_instructions={} values={} frac_bits={}",
+            "answer index={} bytes_up={} bytes_down={} round_trips={} online_instructions={} \
+             values={} frac_bits={}",
             inference.index,
             inference.traffic.sent_bytes,
             inference.traffic.received_bytes,

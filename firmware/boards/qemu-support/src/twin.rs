@@ -1,8 +1,10 @@
-//! The plaintext twin, measured: the same network on the same integers, with the weights in the clear.
+//! The plaintext twin, measured: the same network on the same integers, with the weights in the
+//! clear.
 //!
-//! The file is a run of little-endian `u32` words: layers, fraction bits of the input, largest input; per layer inputs,
-//! outputs, shift, 1 if it has a ReLU else 0; then per layer every row of the weights, each followed by its bias.
-//! Weights are read row by row, since they need not fit the memory; reading is not counted.
+//! The file is a run of little-endian `u32` words: layers, fraction bits of the input, largest
+//! input; per layer inputs, outputs, shift, 1 if it has a ReLU else 0; then per layer every row of
+//! the weights, each followed by its bias. Weights are read row by row, since they need not fit the
+//! memory; reading is not counted.
 
 use semihosting::fs::File;
 use semihosting::io::{Read, Seek, SeekFrom};
@@ -47,7 +49,12 @@ impl Words {
 ///
 /// # Errors
 /// A sentence that says what is wrong with a file.
-pub fn run(twin: File, readings: &mut FileSensor, count: u32, report: &mut Report) -> Result<(), &'static str> {
+pub fn run(
+    twin: File,
+    readings: &mut FileSensor,
+    count: u32,
+    report: &mut Report,
+) -> Result<(), &'static str> {
     let mut words = Words(twin);
     // What two readings of the meter cost with nothing between them.
     let before = busy_instructions();
@@ -62,7 +69,12 @@ pub fn run(twin: File, readings: &mut FileSensor, count: u32, report: &mut Repor
             let mut shape = [0; 4];
             words.fill(&mut shape)?;
             let [inputs, outputs, shift, relu] = shape;
-            *layer = Layer { inputs: inputs as usize, outputs: outputs as usize, shift, relu: relu == 1 };
+            *layer = Layer {
+                inputs: inputs as usize,
+                outputs: outputs as usize,
+                shift,
+                relu: relu == 1,
+            };
             if layer.inputs > MAX_WIDTH || layer.outputs > MAX_WIDTH || shift > 31 {
                 return Err("the twin file has a layer that is too wide, or a shift beyond 31");
             }
@@ -72,7 +84,9 @@ pub fn run(twin: File, readings: &mut FileSensor, count: u32, report: &mut Repor
         let mut next = [0_u32; MAX_WIDTH];
         let mut row = [0_u32; MAX_WIDTH];
         let width = layers.first().map_or(0, |first| first.inputs);
-        readings.next_row(&mut features[..width]).map_err(|_| "inputs=PATH has no further row of the twin's width")?;
+        readings
+            .next_row(&mut features[..width])
+            .map_err(|_| "inputs=PATH has no further row of the twin's width")?;
         let mut instructions = 0;
         let mut measure = |work: &mut dyn FnMut()| {
             let before = busy_instructions();
@@ -80,14 +94,17 @@ pub fn run(twin: File, readings: &mut FileSensor, count: u32, report: &mut Repor
             instructions += (busy_instructions() - before).saturating_sub(empty);
         };
         let mut encoded = Ok(());
-        measure(&mut || encoded = fixed::encode(&features[..width], frac_bits, limit, &mut vector[..width]));
+        measure(&mut || {
+            encoded = fixed::encode(&features[..width], frac_bits, limit, &mut vector[..width])
+        });
         encoded.map_err(|_| "a reading is not finite or out of the model's range")?;
         for layer in &*layers {
             for output in &mut next[..layer.outputs] {
                 words.fill(&mut row[..layer.inputs])?;
                 let bias = words.next()?;
                 measure(&mut || {
-                    let sum = ring::dot(bias, &row[..layer.inputs], &vector[..layer.inputs]).cast_signed();
+                    let sum = ring::dot(bias, &row[..layer.inputs], &vector[..layer.inputs])
+                        .cast_signed();
                     let positive = if layer.relu { sum.max(0) } else { sum };
                     *output = (positive >> layer.shift).cast_unsigned();
                 });
@@ -95,7 +112,10 @@ pub fn run(twin: File, readings: &mut FileSensor, count: u32, report: &mut Repor
             core::mem::swap(&mut vector, &mut next);
         }
         let outputs = layers.last().map_or(0, |last| last.outputs);
-        report.line(format_args!("twin index={index} instructions={instructions} values={}", Values(&vector[..outputs])));
+        report.line(format_args!(
+            "twin index={index} instructions={instructions} values={}",
+            Values(&vector[..outputs])
+        ));
     }
     Ok(())
 }

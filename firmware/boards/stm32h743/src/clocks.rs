@@ -2,7 +2,8 @@
 
 use embassy_stm32::{Config, rcc};
 
-/// 400 MHz from the internal oscillator, 48 MHz for the random number generator, 50 MHz for the converter.
+/// 400 MHz from the internal oscillator, 48 MHz for the random number generator, 50 MHz for the
+/// converter.
 pub fn clocks() -> Config {
     let mut config = Config::default();
     let pll = |divp| rcc::Pll {

@@ -1,7 +1,8 @@
-//! A window of three axes as 27 numbers, as `demo/src/features.rs` computes them for the built-in model, in `f32`.
+//! A window of three axes as 27 numbers, as `demo/src/features.rs` computes them for the built-in
+//! model, in `f32`.
 //!
-//! Per axis: level, peak, crest factor, kurtosis, and the level in five bands; then normalised with the means and
-//! deviations of `demo/features.csv`, which `build.rs` turns into a table.
+//! Per axis: level, peak, crest factor, kurtosis, and the level in five bands; then normalised with
+//! the means and deviations of `demo/features.csv`, which `build.rs` turns into a table.
 
 use core::f32::consts::{PI, TAU};
 
@@ -41,15 +42,23 @@ impl Window {
     /// Writes the normalised features to `out`.
     pub fn features(&mut self, out: &mut [f32]) {
         let Self { axes, real, imaginary } = self;
-        for ((axis, out), table) in axes.iter().zip(out.chunks_mut(PER_AXIS)).zip(NORMALISATION.chunks(PER_AXIS)) {
-            for ((out, feature), (mean, deviation)) in out.iter_mut().zip(of_axis(axis, real, imaginary)).zip(table) {
+        for ((axis, out), table) in
+            axes.iter().zip(out.chunks_mut(PER_AXIS)).zip(NORMALISATION.chunks(PER_AXIS))
+        {
+            for ((out, feature), (mean, deviation)) in
+                out.iter_mut().zip(of_axis(axis, real, imaginary)).zip(table)
+            {
                 *out = ((feature - mean) / deviation).clamp(-LIMIT, LIMIT);
             }
         }
     }
 }
 
-fn of_axis(axis: &[f32; SAMPLES], real: &mut [f32; SAMPLES], imaginary: &mut [f32; SAMPLES]) -> [f32; PER_AXIS] {
+fn of_axis(
+    axis: &[f32; SAMPLES],
+    real: &mut [f32; SAMPLES],
+    imaginary: &mut [f32; SAMPLES],
+) -> [f32; PER_AXIS] {
     let count = SAMPLES as f32;
     let mean = axis.iter().sum::<f32>() / count;
     let (mut square, mut fourth, mut peak) = (0.0, 0.0, 0.0_f32);
@@ -68,7 +77,12 @@ fn of_axis(axis: &[f32; SAMPLES], real: &mut [f32; SAMPLES], imaginary: &mut [f3
 }
 
 /// Root mean square in every band, from a Fourier transform under a Hann window.
-fn bands(axis: &[f32; SAMPLES], mean: f32, real: &mut [f32; SAMPLES], imaginary: &mut [f32; SAMPLES]) -> [f32; 5] {
+fn bands(
+    axis: &[f32; SAMPLES],
+    mean: f32,
+    real: &mut [f32; SAMPLES],
+    imaginary: &mut [f32; SAMPLES],
+) -> [f32; 5] {
     for (index, (to, from)) in real.iter_mut().zip(axis).enumerate() {
         *to = (from - mean) * (0.5 - 0.5 * cosf(TAU * index as f32 / SAMPLES as f32));
     }

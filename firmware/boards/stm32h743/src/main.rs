@@ -58,11 +58,18 @@ async fn main(spawner: Spawner) {
 
     static PACKETS: StaticCell<PacketQueue<4, 4>> = StaticCell::new();
     let queue = PACKETS.init_with(PacketQueue::new);
-    let ethernet =
-        Ethernet::new(queue, p.ETH, Irqs, p.PA1, p.PA7, p.PC4, p.PC5, p.PG13, p.PB13, p.PG11, MAC, p.ETH_SMA, p.PA2, p.PC1);
+    let ethernet = Ethernet::new(
+        queue, p.ETH, Irqs, p.PA1, p.PA7, p.PC4, p.PC5, p.PG13, p.PB13, p.PG11, MAC, p.ETH_SMA,
+        p.PA2, p.PC1,
+    );
     static RESOURCES: StaticCell<StackResources<3>> = StaticCell::new();
     let config = embassy_net::Config::dhcpv4(embassy_net::DhcpConfig::default());
-    let (stack, runner) = embassy_net::new(ethernet, config, RESOURCES.init_with(StackResources::new), u64::from_le_bytes(seed));
+    let (stack, runner) = embassy_net::new(
+        ethernet,
+        config,
+        RESOURCES.init_with(StackResources::new),
+        u64::from_le_bytes(seed),
+    );
 
     let mut flash = Flash::new_blocking(p.FLASH);
     let mut key = key::Page([0; key::PAGE_BYTES]);
@@ -86,7 +93,8 @@ async fn main(spawner: Spawner) {
     device.run(MEMORY.take()).await
 }
 
-/// Lights up for the classes from the third on: of the built-in model, `imbalance` and `bearing-fault`.
+/// Lights up for the classes from the third on: of the built-in model, `imbalance` and
+/// `bearing-fault`.
 struct Lamp(Output<'static>);
 
 impl AnswerSink for Lamp {

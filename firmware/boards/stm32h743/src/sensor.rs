@@ -35,7 +35,8 @@ impl Sensor for Accelerometer {
         let mut ticker = Ticker::every(PERIOD);
         for sample in 0..SAMPLES {
             for (channel, axis) in self.channels.iter_mut().zip(&mut self.window.axes) {
-                axis[sample] = f32::from(self.adc.blocking_read(channel, SampleTime::CYCLES64_5)) * G_PER_COUNT;
+                axis[sample] = f32::from(self.adc.blocking_read(channel, SampleTime::CYCLES64_5))
+                    * G_PER_COUNT;
             }
             ticker.next().await;
         }

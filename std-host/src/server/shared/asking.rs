@@ -7,8 +7,9 @@
 //!            reason, u8 | query, 8 bytes                         instead: there is no half of it; the session is spent
 //! ```
 //!
-//! A guess saves the time that server 0's header is under way. If it is wrong, either side sees it in the other's header, and drops the
-//! session: what was sent in it is masked by masks that are spent.
+//! A guess saves the time that server 0's header is under way. If it is wrong, either side sees it
+//! in the other's header, and drops the session: what was sent in it is masked by masks that are
+//! spent.
 
 use std::io;
 
@@ -81,7 +82,8 @@ impl core::fmt::Debug for Asking<'_> {
 }
 
 enum First<'l> {
-    /// Server 0: the query is named, and server 1 says whether it has a half. The first byte of that may be here.
+    /// Server 0: the query is named, and server 1 says whether it has a half. The first byte of
+    /// that may be here.
     Ask(Asked, Option<u8>),
     /// Server 1: its half is there.
     Confirm(QueryId),
@@ -94,12 +96,20 @@ const GUESS: u8 = 128;
 
 impl<'l> Asking<'l> {
     /// Server 0's link for a query; `early` is the first byte of a guess that has arrived.
-    pub const fn ask(link: &'l mut Exchange<Reader, Writer>, asked: Asked, early: Option<u8>) -> Self {
+    pub const fn ask(
+        link: &'l mut Exchange<Reader, Writer>,
+        asked: Asked,
+        early: Option<u8>,
+    ) -> Self {
         Self { link, first: Some(First::Ask(asked, early)) }
     }
 
     /// Server 1's link for a query that server 0 may ask for; `right` is called if it does.
-    pub const fn guess(link: &'l mut Exchange<Reader, Writer>, asked: Asked, right: &'l mut dyn FnMut()) -> Self {
+    pub const fn guess(
+        link: &'l mut Exchange<Reader, Writer>,
+        asked: Asked,
+        right: &'l mut dyn FnMut(),
+    ) -> Self {
         Self { link, first: Some(First::Guess(asked, right)) }
     }
 
@@ -135,7 +145,12 @@ pub async fn receive(reader: &mut Reader, first: u8) -> io::Result<Asked> {
 ///
 /// # Errors
 /// The connection's.
-pub async fn refuse(link: &mut Exchange<Reader, Writer>, id: QueryId, reason: Reason, mut bytes: usize) -> io::Result<()> {
+pub async fn refuse(
+    link: &mut Exchange<Reader, Writer>,
+    id: QueryId,
+    reason: Reason,
+    mut bytes: usize,
+) -> io::Result<()> {
     let (reader, writer) = link.halves();
     writer.write_all(&header(reason as u8, id)).await?;
     writer.flush().await?;
@@ -152,7 +167,9 @@ impl Link for Asking<'_> {
     type Error = AskError;
 
     async fn exchange(&mut self, own: [&[u8]; 2], peer: [&mut [u8]; 2]) -> Result<(), AskError> {
-        let Some(first) = self.first.take() else { return Ok(self.link.exchange(own, peer).await?) };
+        let Some(first) = self.first.take() else {
+            return Ok(self.link.exchange(own, peer).await?);
+        };
         let in_front = match &first {
             First::Ask(asked, _) => asked.emit(),
             First::Confirm(id) => header(0, *id),
@@ -161,7 +178,8 @@ impl Link for Asking<'_> {
                 header(GUESS + recipient, asked.id)
             }
         };
-        let (reader, writer) = self.link.counted(own.iter().map(|part| part.len()).sum::<usize>() + HEADER_BYTES);
+        let (reader, writer) =
+            self.link.counted(own.iter().map(|part| part.len()).sum::<usize>() + HEADER_BYTES);
         let send = async {
             for part in [in_front.as_slice()].into_iter().chain(own) {
                 writer.write_all(part).await?;

@@ -30,7 +30,11 @@ pub enum ModelError {
     #[error(transparent)]
     Serving(#[from] ServingError),
     /// More inputs or outputs than a task can have.
-    #[error("the model has {inputs} inputs and {outputs} outputs; data parties can ask for up to {} of either", u16::MAX)]
+    #[error(
+        "the model has {inputs} inputs and {outputs} outputs; data parties can ask for up to {} \
+         of either",
+        u16::MAX
+    )]
     TooWide {
         /// Its inputs.
         inputs: usize,
@@ -57,7 +61,10 @@ pub struct SharedModel {
 
 impl core::fmt::Debug for SharedModel {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("SharedModel").field("party", &self.party).field("task", &self.task).finish_non_exhaustive()
+        f.debug_struct("SharedModel")
+            .field("party", &self.party)
+            .field("task", &self.task)
+            .finish_non_exhaustive()
     }
 }
 
@@ -77,7 +84,12 @@ impl SharedModel {
     pub fn load_of(path: &Path, party: u8) -> Result<Self, ModelError> {
         let model = Self::load(path)?;
         if model.party != party {
-            return Err(TrainingError::OtherParty { path: path.to_owned(), found: model.party, expected: party }.into());
+            return Err(TrainingError::OtherParty {
+                path: path.to_owned(),
+                found: model.party,
+                expected: party,
+            }
+            .into());
         }
         Ok(model)
     }
@@ -91,7 +103,8 @@ impl SharedModel {
         let config = Config::parse(&header.config, path).map_err(CourseError::from)?;
         let course = Course::new(config, header.sizes)?;
         let serving = Arc::new(Serving::new(course.network().clone(), course.config().arithmetic)?);
-        let whole = Model::zeros(course.network(), course.has_momentum()).map_err(CourseError::from)?;
+        let whole =
+            Model::zeros(course.network(), course.has_momentum()).map_err(CourseError::from)?;
         // Behind the model's words are the sums of the epoch.
         if share.words.len() != whole.words().count() + 2 || header.party > 1 {
             return Err(TrainingError::Damaged { path: path.to_owned() }.into());
@@ -108,7 +121,13 @@ impl SharedModel {
     /// What is told to the other server before anything is opened.
     #[must_use]
     pub fn greeting(&self) -> Greeting {
-        Greeting { version: super::wire::VERSION, run: self.run, step: self.step, config: self.config.clone(), lane: None }
+        Greeting {
+            version: super::wire::VERSION,
+            run: self.run,
+            step: self.step,
+            config: self.config.clone(),
+            lane: None,
+        }
     }
 
     /// The first field in which the other server's share is of another model.
@@ -117,7 +136,9 @@ impl SharedModel {
         let same = "give both servers their shares of one run";
         if theirs.version != super::wire::VERSION {
             let (ours, theirs) = (super::wire::VERSION, theirs.version);
-            return Some(format!("version: {ours} here and {theirs} at the other server; install matching versions"));
+            return Some(format!(
+                "version: {ours} here and {theirs} at the other server; install matching versions"
+            ));
         }
         match self.checked.difference(&theirs.config) {
             Ok(None) => {}
@@ -125,10 +146,16 @@ impl SharedModel {
             Err(error) => return Some(error.to_string()),
         }
         if self.run != theirs.run {
-            return Some(format!("run: the servers hold shares of models of different training runs; {same}"));
+            return Some(format!(
+                "run: the servers hold shares of models of different training runs; {same}"
+            ));
         }
         let (ours, theirs) = (self.step, theirs.step);
-        (ours != theirs).then(|| format!("step: {ours} here and {theirs} at the other server; {same}, after the same step"))
+        (ours != theirs).then(|| {
+            format!(
+                "step: {ours} here and {theirs} at the other server; {same}, after the same step"
+            )
+        })
     }
 }
 
@@ -138,7 +165,8 @@ fn task(serving: &Serving, share: &Share, config: &Config) -> Result<Task, Model
     let elems = |count: usize| u16::try_from(count).map_err(|_| too_wide());
     let bits = |bits: u32| u8::try_from(bits).map_err(|_| too_wide());
     let fingerprint: Result<[u8; 32], ConfigError> = config.fingerprint();
-    let sizes = [share.header.sizes.features as u64, share.header.sizes.targets as u64].map(u64::to_le_bytes);
+    let sizes = [share.header.sizes.features as u64, share.header.sizes.targets as u64]
+        .map(u64::to_le_bytes);
     let digest = Sha256::new()
         .chain_update(b"sharelet shared task 1\0")
         .chain_update(share.header.run)

@@ -33,7 +33,8 @@ use crate::store::counter::FileCounter;
 use crate::store::key::DeviceKey;
 use crate::tensor::Masked;
 
-/// Sessions of a chunk, the opening included: numbers that are recorded as used at once, and lost if the connection breaks.
+/// Sessions of a chunk, the opening included: numbers that are recorded as used at once, and lost
+/// if the connection breaks.
 pub const CHUNK: u32 = 1024;
 /// Server 1 may take so long to ask the dealer and to get a session from it.
 const DEALING: Duration = Duration::from_secs(600);
@@ -54,7 +55,10 @@ pub struct Party0 {
 
 impl core::fmt::Debug for Party0 {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Party0").field("settings", &self.settings).field("model", &self.model).finish_non_exhaustive()
+        f.debug_struct("Party0")
+            .field("settings", &self.settings)
+            .field("model", &self.model)
+            .finish_non_exhaustive()
     }
 }
 
@@ -68,7 +72,8 @@ struct Chunk {
 }
 
 impl Party0 {
-    /// Server 0 with the key that it shares with the dealer, and the counter of its sessions. Chunks have `chunk` sessions.
+    /// Server 0 with the key that it shares with the dealer, and the counter of its sessions.
+    /// Chunks have `chunk` sessions.
     #[must_use]
     pub fn new(
         settings: Settings,
@@ -78,8 +83,19 @@ impl Party0 {
         instance: u64,
     ) -> Arc<Self> {
         let keystream = Arc::new(Keystream::new(&key.key));
-        let (counter, slots, sent) = (tokio::sync::Mutex::new(counter), Slots::default(), std::sync::Mutex::default());
-        Arc::new(Self { settings, chunk: chunk.max(2), model, key, keystream, counter, instance, slots, sent })
+        let (counter, slots, sent) =
+            (tokio::sync::Mutex::new(counter), Slots::default(), std::sync::Mutex::default());
+        Arc::new(Self {
+            settings,
+            chunk: chunk.max(2),
+            model,
+            key,
+            keystream,
+            counter,
+            instance,
+            slots,
+            sent,
+        })
     }
 
     /// What the latest inference sent to server 1.
@@ -107,7 +123,12 @@ impl Party0 {
     }
 
     /// One connection: greetings, then chunk after chunk until `stop`.
-    async fn lane(&self, number: usize, sessions: &mut u64, stop: &CancellationToken) -> Result<(), PeerError> {
+    async fn lane(
+        &self,
+        number: usize,
+        sessions: &mut u64,
+        stop: &CancellationToken,
+    ) -> Result<(), PeerError> {
         let Connection { mut reader, mut writer } = tokio::select! {
             biased;
             () = stop.cancelled() => return Ok(()),
@@ -164,9 +185,13 @@ impl Party0 {
             let mut counter = self.counter.lock().await;
             reader.await_message(DEALING);
             let free = wire::receive_turn(&mut reader).await?;
-            // All numbers of the chunk are recorded as used before the first is: after a crash they are skipped.
+            // All numbers of the chunk are recorded as used before the first is: after a crash they
+            // are skipped.
             let first = counter.next().await.map_err(SessionError::from)?.max(free);
-            counter.consume(first.saturating_add(self.chunk.into()) - 1).await.map_err(SessionError::from)?;
+            counter
+                .consume(first.saturating_add(self.chunk.into()) - 1)
+                .await
+                .map_err(SessionError::from)?;
             messages::send(&mut writer, &Begin { first, count: self.chunk }).await?;
             reader.await_message(DEALING);
             wire::receive_turn(&mut reader).await?;
@@ -174,18 +199,25 @@ impl Party0 {
         };
         let serving = &self.model.serving;
         let sessions = serving.sessions(first, self.chunk);
-        let mut supply = Supply::prepare(sessions, serving.truncation(), Source::Key(self.keystream.clone()));
+        let mut supply =
+            Supply::prepare(sessions, serving.truncation(), Source::Key(self.keystream.clone()));
         let prepared = supply.next().await.map_err(|error| PeerError::Broken(error.to_string()))?;
         reader.await_message(DEALING);
         wire::receive_turn(&mut reader).await?;
         let mut open = serving.open(&self.model.model);
         let opened = prepared.run(&mut open, Exchange::new(reader, writer));
-        let (weights, link) = timed(self.settings.phase, async { opened.await.map_err(broken) }).await?;
+        let (weights, link) =
+            timed(self.settings.phase, async { opened.await.map_err(broken) }).await?;
         Ok(Chunk { link, supply, weights, again: None })
     }
 
     /// One session; `false` after `stop`.
-    async fn query(&self, number: usize, chunk: &mut Chunk, stop: &CancellationToken) -> Result<bool, PeerError> {
+    async fn query(
+        &self,
+        number: usize,
+        chunk: &mut Chunk,
+        stop: &CancellationToken,
+    ) -> Result<bool, PeerError> {
         let Chunk { link, supply, weights, again } = chunk;
         let prepared = supply.next().await.map_err(|error| PeerError::Broken(error.to_string()))?;
         let ready = async {
@@ -218,10 +250,12 @@ impl Party0 {
         };
         let Question { id, recipient, share } = question;
         let kept = share.clone();
-        let mut evaluate = self.model.serving.evaluate(&self.model.model, weights, share).map_err(broken)?;
+        let mut evaluate =
+            self.model.serving.evaluate(&self.model.model, weights, share).map_err(broken)?;
         link.take();
         let asking = Asking::ask(link, Asked { id, recipient }, early);
-        let ran = tokio::time::timeout(self.settings.phase, prepared.run(&mut evaluate, asking)).await;
+        let ran =
+            tokio::time::timeout(self.settings.phase, prepared.run(&mut evaluate, asking)).await;
         // The data party may be gone.
         match ran {
             Ok(Ok((output, _))) => {
@@ -255,7 +289,10 @@ pub(super) fn broken(error: impl core::fmt::Display) -> PeerError {
 }
 
 /// Runs a step for so long.
-pub(super) async fn timed<T>(limit: Duration, step: impl Future<Output = Result<T, PeerError>>) -> Result<T, PeerError> {
+pub(super) async fn timed<T>(
+    limit: Duration,
+    step: impl Future<Output = Result<T, PeerError>>,
+) -> Result<T, PeerError> {
     let timed_out = SessionError::Transport(ErrorKind::TimedOut);
     tokio::time::timeout(limit, step).await.unwrap_or_else(|_| Err(timed_out.into()))
 }
@@ -280,7 +317,8 @@ impl Evaluator for Party0 {
     }
 
     async fn accept(&self, mut connection: Connection, hello: ServerHello, _: CancellationToken) {
-        // Server 0 opens connections to the other one, so this is another server 0, or one that is set up differently.
+        // Server 0 opens connections to the other one, so this is another server 0, or one that is
+        // set up differently.
         let refusal = servers::objection(&self.hello(), &hello).unwrap_or(Refusal::Protocol);
         tracing::warn!("a server was refused: {refusal}");
         let _ = refuse(&mut connection.writer, refusal).await;
@@ -288,7 +326,8 @@ impl Evaluator for Party0 {
 
     async fn run(self: Arc<Self>, stop: CancellationToken) -> Result<(), PeerError> {
         let (mut lanes, runtime) = (JoinSet::new(), Handle::current());
-        // Lanes compute for long, so they have threads of their own; they end when this future is dropped.
+        // Lanes compute for long, so they have threads of their own; they end when this future is
+        // dropped.
         let stop = stop.child_token();
         let _ends = stop.clone().drop_guard();
         for number in 0..self.settings.lanes.max(1) {

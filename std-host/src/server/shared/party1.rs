@@ -1,4 +1,5 @@
-//! Server 1 of a shared model: it gets correlations from the dealer, and serves lanes of sessions to server 0.
+//! Server 1 of a shared model: it gets correlations from the dealer, and serves lanes of sessions
+//! to server 0.
 
 use core::time::Duration;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -50,7 +51,10 @@ pub struct Party1 {
 
 impl core::fmt::Debug for Party1 {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Party1").field("model", &self.model).field("limits", &self.limits).finish_non_exhaustive()
+        f.debug_struct("Party1")
+            .field("model", &self.model)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
     }
 }
 
@@ -59,7 +63,8 @@ struct Chunk {
     link: Exchange<Reader, Writer>,
     supply: Supply,
     weights: Vec<Masked>,
-    /// The session before was begun with another query than server 0's: in this one it asks for that again.
+    /// The session before was begun with another query than server 0's: in this one it asks for
+    /// that again.
     wary: bool,
 }
 
@@ -91,14 +96,20 @@ impl Party1 {
         }
         let agreed = async {
             servers::greet(&mut writer, &ours).await?;
-            wire::agree(&mut reader, &mut writer, &self.model.greeting(), |theirs| self.model.difference(theirs)).await
+            wire::agree(&mut reader, &mut writer, &self.model.greeting(), |theirs| {
+                self.model.difference(theirs)
+            })
+            .await
         };
         let lane = timed(self.limits.phase, agreed).await?.lane;
-        let (number, device, key) = lane.ok_or(PeerError::Greeting(messages::PeerError::NotSharelet))?;
+        let (number, device, key) =
+            lane.ok_or(PeerError::Greeting(messages::PeerError::NotSharelet))?;
         let replaced = self.enter(theirs);
         let chunks = async {
             loop {
-                let Some(mut chunk) = self.begin(reader, writer, (device, key)).await? else { return Ok(()) };
+                let Some(mut chunk) = self.begin(reader, writer, (device, key)).await? else {
+                    return Ok(());
+                };
                 for _ in 1..chunk.1 {
                     if self.query(number.into(), &mut chunk.0).await? {
                         return Ok(());
@@ -121,8 +132,12 @@ impl Party1 {
         mut writer: Writer,
         (device, key): (DeviceId, sharelet_core::keystream::KeyId),
     ) -> Result<Option<(Chunk, u32)>, PeerError> {
-        let other_key =
-            || PeerError::Differ("server 0 and the dealer have different keys of that name; provision server 0 anew".to_owned());
+        let other_key = || {
+            PeerError::Differ(
+                "server 0 and the dealer have different keys of that name; provision server 0 anew"
+                    .to_owned(),
+            )
+        };
         let free = async {
             let status = self.dealer.status(device).await.map_err(dealer)?;
             if status.key == key { Ok(status.next_session) } else { Err(other_key()) }
@@ -139,7 +154,8 @@ impl Party1 {
                 return Err(PeerError::Greeting(messages::PeerError::NotSharelet));
             }
             let (network, arithmetic) = (serving.network().clone(), serving.arithmetic());
-            let asked = self.dealer.serve(&Serve { device, first, count, network, arithmetic }).await;
+            let asked =
+                self.dealer.serve(&Serve { device, first, count, network, arithmetic }).await;
             let (answer, sessions) = asked.map_err(dealer)?;
             if answer.key == key { Ok((sessions, 0)) } else { Err(other_key()) }
         };
@@ -148,10 +164,16 @@ impl Party1 {
                 tell(&mut writer, Ok(number)).await?;
                 sessions
             }
-            Err(error) => return Err(tell(&mut writer, Err(error)).await.err().unwrap_or(SessionError::Closed.into())),
+            Err(error) => {
+                return Err(tell(&mut writer, Err(error))
+                    .await
+                    .err()
+                    .unwrap_or(SessionError::Closed.into()));
+            }
         };
         let source = Source::Dealer(Box::new(sessions));
-        let mut supply = Supply::prepare(serving.sessions(first, count), serving.truncation(), source);
+        let mut supply =
+            Supply::prepare(serving.sessions(first, count), serving.truncation(), source);
         let prepared = match supply.next().await {
             Ok(prepared) => prepared,
             Err(error) => return Err(no_correlations(&mut writer, error.to_string()).await),
@@ -159,7 +181,8 @@ impl Party1 {
         tell(&mut writer, Ok(0)).await?;
         let mut open = serving.open(&self.model.model);
         let opened = prepared.run(&mut open, Exchange::new(reader, writer));
-        let (weights, link) = timed(self.limits.phase, async { opened.await.map_err(broken) }).await?;
+        let (weights, link) =
+            timed(self.limits.phase, async { opened.await.map_err(broken) }).await?;
         Ok(Some((Chunk { link, supply, weights, wary: false }, count)))
     }
 
@@ -194,11 +217,14 @@ impl Party1 {
             Ok(half) => half,
             Err(reason) => {
                 let first_message = WORD_BYTES * self.model.serving.inputs();
-                asking::refuse(link, asked.id, reason, first_message).await.map_err(messages::PeerError::Io)?;
+                asking::refuse(link, asked.id, reason, first_message)
+                    .await
+                    .map_err(messages::PeerError::Io)?;
                 return Ok(false);
             }
         };
-        let mut evaluate = self.model.serving.evaluate(&self.model.model, weights, share).map_err(broken)?;
+        let mut evaluate =
+            self.model.serving.evaluate(&self.model.model, weights, share).map_err(broken)?;
         let ran = prepared.run(&mut evaluate, Asking::confirm(link, asked.id));
         // An error drops `done`, which tells the data party.
         let (output, _) = timed(self.limits.phase, async { ran.await.map_err(broken) }).await?;
@@ -211,14 +237,23 @@ impl Party1 {
 
 impl Party1 {
     /// A session that is begun before server 0 asks.
-    async fn begin_with(&self, guess: Guess<u64>, prepared: Prepared, chunk: &mut Chunk) -> Result<bool, PeerError> {
+    async fn begin_with(
+        &self,
+        guess: Guess<u64>,
+        prepared: Prepared,
+        chunk: &mut Chunk,
+    ) -> Result<bool, PeerError> {
         let Guess { id, recipient, share } = guess;
         let Chunk { link, weights, wary, .. } = chunk;
         let mut half = None;
         let mut right = || half = self.halves.claim(id);
-        let mut evaluate = self.model.serving.evaluate(&self.model.model, weights, share).map_err(broken)?;
-        // Until server 0 asks it may take long, and then no longer than any session: its messages have time-outs of their own.
-        let ran = prepared.run(&mut evaluate, Asking::guess(link, Asked { id, recipient }, &mut right)).await;
+        let mut evaluate =
+            self.model.serving.evaluate(&self.model.model, weights, share).map_err(broken)?;
+        // Until server 0 asks it may take long, and then no longer than any session: its messages
+        // have time-outs of their own.
+        let ran = prepared
+            .run(&mut evaluate, Asking::guess(link, Asked { id, recipient }, &mut right))
+            .await;
         match ran {
             Ok((output, _)) => {
                 tracing::debug!(query = %id, "evaluated");
@@ -258,11 +293,19 @@ async fn no_correlations(writer: &mut Writer, reason: String) -> PeerError {
 
 /// What the dealer's failure means for the lane: some pass, others do not.
 fn dealer(error: ClientError) -> PeerError {
-    use DealerRefusal::{BadCourse, Count, SessionUsed, TooFarAhead, TooLarge, UnknownDevice, Version};
+    use DealerRefusal::{
+        BadCourse, Count, SessionUsed, TooFarAhead, TooLarge, UnknownDevice, Version,
+    };
     match error.refusal() {
-        Some(BadCourse | Count { .. } | SessionUsed { .. } | TooFarAhead { .. } | TooLarge | UnknownDevice | Version { .. }) => {
-            PeerError::Differ(error.to_string())
-        }
+        Some(
+            BadCourse
+            | Count { .. }
+            | SessionUsed { .. }
+            | TooFarAhead { .. }
+            | TooLarge
+            | UnknownDevice
+            | Version { .. },
+        ) => PeerError::Differ(error.to_string()),
         _ => PeerError::Correlations(error.to_string()),
     }
 }
@@ -289,7 +332,8 @@ impl Evaluator for Party1 {
     async fn accept(&self, connection: Connection, hello: ServerHello, stop: CancellationToken) {
         let Some(party) = self.me.upgrade() else { return };
         let (dropped, runtime) = (CancellationToken::new(), Handle::current());
-        // A lane computes for long, so it has a thread of its own; it ends when this future is dropped.
+        // A lane computes for long, so it has a thread of its own; it ends when this future is
+        // dropped.
         let _ends = dropped.clone().drop_guard();
         let lane = tokio::task::spawn_blocking(move || {
             runtime.block_on(async {

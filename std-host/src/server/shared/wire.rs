@@ -41,7 +41,8 @@ pub struct Greeting {
     pub step: u64,
     /// The configuration's fields.
     pub config: Vec<(String, String)>,
-    /// From server 0: the lane's number, the name under which the dealer knows its key, and the key's public name.
+    /// From server 0: the lane's number, the name under which the dealer knows its key, and the
+    /// key's public name.
     pub lane: Option<(u16, DeviceId, KeyId)>,
 }
 
@@ -72,11 +73,15 @@ impl Turn {
     /// [`PeerError::Correlations`] and [`PeerError::Differ`].
     pub fn go(self) -> Result<u64, PeerError> {
         // The other server's text is not ours: nothing that steers a terminal.
-        let said = |reason: String| reason.chars().filter(|char| !char.is_control()).take(400).collect::<String>();
+        let said = |reason: String| {
+            reason.chars().filter(|char| !char.is_control()).take(400).collect::<String>()
+        };
         match self {
             Self::Go(number) => Ok(number),
             Self::NoCorrelations(reason) => Err(PeerError::Correlations(said(reason))),
-            Self::Stop(reason) => Err(PeerError::Differ(format!("the other server refuses: {}", said(reason)))),
+            Self::Stop(reason) => {
+                Err(PeerError::Differ(format!("the other server refuses: {}", said(reason))))
+            }
         }
     }
 }
@@ -89,11 +94,12 @@ pub async fn receive_turn(reader: &mut Reader) -> Result<u64, PeerError> {
     wire::receive::<Turn>(reader).await?.go()
 }
 
-/// Why two servers do not belong together, as far as greetings of any two servers tell. That the models differ is left to
-/// [`Greeting`], which says in what.
+/// Why two servers do not belong together, as far as greetings of any two servers tell. That the
+/// models differ is left to [`Greeting`], which says in what.
 #[must_use]
 pub fn objection(ours: &ServerHello, theirs: &ServerHello) -> Option<Refusal> {
-    servers::objection(ours, theirs).filter(|refusal| *refusal != Refusal::TaskMismatch { field: Field::Model })
+    servers::objection(ours, theirs)
+        .filter(|refusal| *refusal != Refusal::TaskMismatch { field: Field::Model })
 }
 
 /// Exchanges greetings; both sides compare, and either tells the other. Leaves the other server's.

@@ -48,14 +48,18 @@ pub enum RunError {
     Randomness(getrandom::Error),
     /// The dealer has dealt the numbers of the run's sessions before.
     #[error(
-        "the dealer has dealt sessions with numbers below {next} for server 0 already: its counter is a new file or an old copy; nothing was sent; provision server 0 anew"
+        "the dealer has dealt sessions with numbers below {next} for server 0 already: its \
+         counter is a new file or an old copy; nothing was sent; provision server 0 anew"
     )]
     CounterIsOld {
         /// The lowest number that was not dealt.
         next: u64,
     },
     /// The dealer counts other sessions.
-    #[error("the dealer counts {theirs} sessions and this server {ours}; install matching versions at server and dealer")]
+    #[error(
+        "the dealer counts {theirs} sessions and this server {ours}; install matching versions at \
+         server and dealer"
+    )]
     Sessions {
         /// Here.
         ours: u64,
@@ -64,12 +68,14 @@ pub enum RunError {
     },
     /// The end of the run was not confirmed.
     #[error(
-        "this server has its share of the model, and the other did not say whether it has, too ({0}); if it has none, start both again with --resume"
+        "this server has its share of the model, and the other did not say whether it has, too \
+         ({0}); if it has none, start both again with --resume"
     )]
     Unconfirmed(PeerError),
     /// The other server is gone.
     #[error(
-        "step {step}: the other server is gone ({reason}); start both again with --resume, they go on from the last checkpoint that both hold"
+        "step {step}: the other server is gone ({reason}); start both again with --resume, they \
+         go on from the last checkpoint that both hold"
     )]
     Gone {
         /// Steps that were made.
@@ -91,7 +97,9 @@ pub enum RunError {
     },
     /// There is nothing to go on from.
     #[error(
-        "--resume: there is no step of one run that both servers have a checkpoint of (a run that was finished has none); start without --resume, and with --fresh where there are checkpoints"
+        "--resume: there is no step of one run that both servers have a checkpoint of (a run that \
+         was finished has none); start without --resume, and with --fresh where there are \
+         checkpoints"
     )]
     NothingInCommon,
     /// It was told to stop.
@@ -105,13 +113,17 @@ pub enum RunError {
 fn when(step: usize) -> String {
     match step {
         0 => "before the first step; start both servers again".to_owned(),
-        step => format!("after step {step}; go on from the last checkpoint, both servers with --resume"),
+        step => {
+            format!("after step {step}; go on from the last checkpoint, both servers with --resume")
+        }
     }
 }
 
 fn last_good(step: u64) -> String {
     match step {
         0 => "there is no checkpoint before it, start again with --fresh".to_owned(),
-        step => format!("the last good checkpoint is that of step {step}, from which --resume goes on"),
+        step => {
+            format!("the last good checkpoint is that of step {step}, from which --resume goes on")
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! A training run between two servers.
 //!
-//! [`wire`] is what they say to each other before they begin, [`supply`] where a server's correlations come from, [`resume`] what it goes
-//! on from, [`run`] the run.
+//! [`wire`] is what they say to each other before they begin, [`supply`] where a server's
+//! correlations come from, [`resume`] what it goes on from, [`run`] the run.
 
 mod error;
 pub mod resume;

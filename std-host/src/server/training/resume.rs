@@ -1,4 +1,5 @@
-//! What a run goes on from: checkpoints that are whole, are of this run, and are held by both servers.
+//! What a run goes on from: checkpoints that are whole, are of this run, and are held by both
+//! servers.
 
 use std::path::Path;
 
@@ -20,12 +21,18 @@ pub struct DataHashes {
 /// The run whose checkpoints are there, and the steps after which they were made, ascending.
 pub type Held = ([u8; 16], Vec<u64>);
 
-/// Checkpoints that a run can go on from: those of the run of the newest that is whole. `None` if there are none.
+/// Checkpoints that a run can go on from: those of the run of the newest that is whole. `None` if
+/// there are none.
 ///
 /// # Errors
-/// [`TrainingError::Other`] if the newest is of another configuration or other data, [`TrainingError::Damaged`] if all are damaged,
-/// [`TrainingError::OtherParty`] and [`TrainingError::Version`] for any.
-pub fn held(checkpoints: &Checkpoints, course: &Course, data: DataHashes) -> Result<Option<Held>, TrainingError> {
+/// [`TrainingError::Other`] if the newest is of another configuration or other data,
+/// [`TrainingError::Damaged`] if all are damaged, [`TrainingError::OtherParty`] and
+/// [`TrainingError::Version`] for any.
+pub fn held(
+    checkpoints: &Checkpoints,
+    course: &Course,
+    data: DataHashes,
+) -> Result<Option<Held>, TrainingError> {
     let (mut held, mut damaged) = (None::<Held>, None);
     for step in checkpoints.steps().into_iter().rev() {
         let header = match checkpoints.load(step) {
@@ -50,7 +57,12 @@ pub fn held(checkpoints: &Checkpoints, course: &Course, data: DataHashes) -> Res
 }
 
 /// Whether a checkpoint is of this configuration, up to what may change, and of this data.
-fn fits(path: &Path, header: &Header, course: &Course, data: DataHashes) -> Result<(), TrainingError> {
+fn fits(
+    path: &Path,
+    header: &Header,
+    course: &Course,
+    data: DataHashes,
+) -> Result<(), TrainingError> {
     let other = |reason: String| Err(TrainingError::Other { path: path.to_owned(), reason });
     let before = match Config::parse(&header.config, path) {
         Ok(before) => before,

@@ -1,4 +1,5 @@
-//! A server's part of a training run: it agrees with the other, trains, writes checkpoints, and keeps its share of the model.
+//! A server's part of a training run: it agrees with the other, trains, writes checkpoints, and
+//! keeps its share of the model.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -115,13 +116,17 @@ pub async fn run(
     };
     let course = Arc::new(Course::new(config, sizes)?);
     check_data(&course, &train, test.as_ref())?;
-    let data = DataHashes { train: train.descriptor().hash(), test: test.as_ref().map(|test| test.descriptor().hash()) };
+    let data = DataHashes {
+        train: train.descriptor().hash(),
+        test: test.as_ref().map(|test| test.descriptor().hash()),
+    };
     let plans = Arc::new(Plans::new(&course)?);
     let greeting = greeting(&course, party, (&train, test.as_ref(), data), (resume, &checkpoints))?;
     let agreed = async {
         let theirs = greet(&mut reader, &mut writer, &greeting, &course).await?;
         let step = begin_at(&greeting, &theirs)?;
-        let start = agree(&mut reader, &mut writer, &mut correlations, (&course, step, &greeting)).await?;
+        let start =
+            agree(&mut reader, &mut writer, &mut correlations, (&course, step, &greeting)).await?;
         Ok::<_, RunError>((step, start))
     };
     let (step, start) = tokio::select! {
@@ -130,11 +135,16 @@ pub async fn run(
         agreed = agreed => agreed?,
     };
     let (first, source) = match (correlations, start.1) {
-        (Correlations::Key(key, _), _) => (start.0.first, Source::Key(Arc::new(Keystream::<ChaCha12>::new(&key.key)))),
-        (Correlations::Dealer(_), Some(sessions)) => (start.0.first, Source::Dealer(Box::new(sessions))),
+        (Correlations::Key(key, _), _) => {
+            (start.0.first, Source::Key(Arc::new(Keystream::<ChaCha12>::new(&key.key))))
+        }
+        (Correlations::Dealer(_), Some(sessions)) => {
+            (start.0.first, Source::Dealer(Box::new(sessions)))
+        }
         (Correlations::Dealer(_), None) => return Err(RunError::Key),
     };
-    let test = test.map_or_else(Data::default, |test| Data { inputs: test.features, targets: test.targets });
+    let test = test
+        .map_or_else(Data::default, |test| Data { inputs: test.features, targets: test.targets });
     let train = Data { inputs: train.features, targets: train.targets };
     let mut state = State::new(course.clone(), train, test).map_err(CourseError::from)?;
     let mut curve = Curve::default();
@@ -145,7 +155,16 @@ pub async fn run(
     checkpoints.drop_after(step)?;
     let steps = usize::try_from(step.unwrap_or(0)).unwrap_or(usize::MAX);
     let supply = Supply::begin(course.clone(), plans, steps, first, source);
-    let running = Running { course, state, curve, checkpoints, party, run: start.0.run, data, good: step.unwrap_or(0) };
+    let running = Running {
+        course,
+        state,
+        curve,
+        checkpoints,
+        party,
+        run: start.0.run,
+        data,
+        good: step.unwrap_or(0),
+    };
     running.train(supply, (reader, writer), steps, progress, stop).await
 }
 
@@ -156,14 +175,17 @@ fn check_data(course: &Course, train: &Dataset, test: Option<&Dataset>) -> Resul
         course.check_labels(&name(), dataset.labels)?;
         if !fits(dataset) {
             let reason = format!(
-                "it was shared with {} fraction bits, and `arithmetic.frac_bits` is {}; share it with --frac-bits {1}",
+                "it was shared with {} fraction bits, and `arithmetic.frac_bits` is {}; share it \
+                 with --frac-bits {1}",
                 dataset.frac_bits,
                 course.frac_bits()
             );
             return Err(CourseError::Data { dataset: name(), reason }.into());
         }
         if dataset.columns != train.columns || dataset.targets_per_row != train.targets_per_row {
-            let reason = "it has other columns or labels than the data to train on; share it with the same options".to_owned();
+            let reason = "it has other columns or labels than the data to train on; share it with \
+                          the same options"
+                .to_owned();
             return Err(CourseError::Data { dataset: name(), reason }.into());
         }
     }
@@ -194,7 +216,12 @@ fn greeting(
 }
 
 /// Exchanges greetings and verdicts.
-async fn greet(reader: &mut Reader, writer: &mut Writer, ours: &Hello, course: &Course) -> Result<Hello, RunError> {
+async fn greet(
+    reader: &mut Reader,
+    writer: &mut Writer,
+    ours: &Hello,
+    course: &Course,
+) -> Result<Hello, RunError> {
     // At the same time: greetings may be longer than what the network holds.
     let (sent, theirs) = tokio::join!(wire::send(writer, ours), wire::receive_hello(reader));
     // What came says more than that the other end is closed.
@@ -218,7 +245,10 @@ async fn greet(reader: &mut Reader, writer: &mut Writer, ours: &Hello, course: &
 /// The first thing that is not as it must be.
 fn difference(ours: &Hello, theirs: &Hello, course: &Course) -> Option<String> {
     if ours.party == theirs.party {
-        return Some(format!("party: both servers are party {}; give one --party 0 and the other --party 1", ours.party));
+        return Some(format!(
+            "party: both servers are party {}; give one --party 0 and the other --party 1",
+            ours.party
+        ));
     }
     if theirs.party > 1 {
         return Some("party: the other server is neither 0 nor 1".to_owned());
@@ -230,8 +260,11 @@ fn difference(ours: &Hello, theirs: &Hello, course: &Course) -> Option<String> {
     }
     let data = |ours: &Descriptor, theirs: &Descriptor| {
         let name = &ours.dataset;
-        ours.difference(theirs)
-            .map(|field| format!("data set `{name}`: {field} differs between the servers; share it anew with both"))
+        ours.difference(theirs).map(|field| {
+            format!(
+                "data set `{name}`: {field} differs between the servers; share it anew with both"
+            )
+        })
     };
     if let Some(reason) = data(&ours.train, &theirs.train) {
         return Some(reason);
@@ -244,8 +277,9 @@ fn difference(ours: &Hello, theirs: &Hello, course: &Course) -> Option<String> {
     if test.is_some() {
         return test;
     }
-    (ours.resume != theirs.resume)
-        .then(|| "one server resumes and the other does not; give --resume to both or to none".to_owned())
+    (ours.resume != theirs.resume).then(|| {
+        "one server resumes and the other does not; give --resume to both or to none".to_owned()
+    })
 }
 
 /// The step to go on from; `None` to begin.
@@ -271,9 +305,13 @@ async fn agree(
                 (Some((run, _)), Some(_)) => *run,
                 _ => random_run()?,
             };
-            // All numbers of the run are recorded as used before the first is: after a crash they are skipped.
+            // All numbers of the run are recorded as used before the first is: after a crash they
+            // are skipped.
             let first = counter.next().await.map_err(|_| RunError::Counter)?;
-            counter.consume(first.saturating_add(count(course, steps).max(1)) - 1).await.map_err(|_| RunError::Counter)?;
+            counter
+                .consume(first.saturating_add(count(course, steps).max(1)) - 1)
+                .await
+                .map_err(|_| RunError::Counter)?;
             let start = Start { run, step: steps, first, device: key.device, key: key.key_id() };
             wire::send(writer, &start).await?;
             wire::receive_verdict(reader).await?;
@@ -282,7 +320,9 @@ async fn agree(
         Correlations::Dealer(client) => {
             let start: Start = wire::receive(reader).await?;
             let asked = ask(client, course, start, steps).await;
-            let verdict = asked.as_ref().map_or_else(|error| Verdict::Stop(error.to_string()), |_| Verdict::Go);
+            let verdict = asked
+                .as_ref()
+                .map_or_else(|error| Verdict::Stop(error.to_string()), |_| Verdict::Go);
             wire::send(writer, &verdict).await?;
             Ok((start, Some(asked?)))
         }
@@ -297,14 +337,19 @@ async fn ask(
 ) -> Result<crate::dealer::client::Sessions, RunError> {
     let device: DeviceId = start.device;
     if start.step != steps {
-        return Err(RunError::Differ(format!("step: {steps} here and {} at the other server", start.step)));
+        return Err(RunError::Differ(format!(
+            "step: {steps} here and {} at the other server",
+            start.step
+        )));
     }
     let config = course.config().text().map_err(CourseError::from)?;
-    let request = CourseRequest { device, first: start.first, steps, sizes: course.sizes(), config };
-    let (answer, sessions) = client.course(&request).await.map_err(|error| match error.refusal() {
-        Some(Refusal::SessionUsed { next }) => RunError::CounterIsOld { next },
-        _ => error.into(),
-    })?;
+    let request =
+        CourseRequest { device, first: start.first, steps, sizes: course.sizes(), config };
+    let (answer, sessions) =
+        client.course(&request).await.map_err(|error| match error.refusal() {
+            Some(Refusal::SessionUsed { next }) => RunError::CounterIsOld { next },
+            _ => error.into(),
+        })?;
     let (ours, theirs) = (count(course, steps), u64::from(answer.sessions));
     if ours != theirs {
         return Err(RunError::Sessions { ours, theirs });
@@ -345,7 +390,8 @@ impl Running {
         stop: &tokio_util::sync::CancellationToken,
     ) -> Result<Report, RunError> {
         let course = self.course.clone();
-        let (mut link, mut step, steps) = (Exchange::new(reader, writer), begun, course.plan().steps());
+        let (mut link, mut step, steps) =
+            (Exchange::new(reader, writer), begun, course.plan().steps());
         let mut online = core::time::Duration::ZERO;
         let mut sessions = course.sessions(begun).peekable();
         while let Some(session) = sessions.next() {
@@ -375,7 +421,8 @@ impl Running {
                     self.check_loss(&epoch, step)?;
                 }
                 (_, Seen::TooLarge(true)) => {
-                    let what = format!("a weight has reached {}", course.config().stop.largest_weight);
+                    let what =
+                        format!("a weight has reached {}", course.config().stop.largest_weight);
                     return Err(RunError::Diverged { what, step, good: self.good });
                 }
                 _ => {}
@@ -414,9 +461,11 @@ impl Running {
         // A sum that has wrapped around may come out negative.
         let wrong = |loss: &f64| !(-1.0..=limit).contains(loss);
         match epoch.train_loss.filter(wrong).or(epoch.test_loss.filter(wrong)) {
-            Some(loss) if self.course.config().stop.check => {
-                Err(RunError::Diverged { what: format!("the mean loss of the epoch is {loss:.3}"), step, good: self.good })
-            }
+            Some(loss) if self.course.config().stop.check => Err(RunError::Diverged {
+                what: format!("the mean loss of the epoch is {loss:.3}"),
+                step,
+                good: self.good,
+            }),
             _ => Ok(()),
         }
     }

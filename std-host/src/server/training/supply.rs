@@ -23,7 +23,10 @@ pub enum SupplyError {
     #[error("{0}; when it is back, go on with --resume")]
     Dealer(#[from] ClientError),
     /// The correlations are not those of the run.
-    #[error("the correlations of session {session} are not those of the run; install matching versions at server and dealer")]
+    #[error(
+        "the correlations of session {session} are not those of the run; install matching \
+         versions at server and dealer"
+    )]
     Length {
         /// The session.
         session: u64,
@@ -49,11 +52,19 @@ pub enum Source {
 impl Supply {
     /// Begins to prepare the sessions of a course from a step on; the first has number `first`.
     #[must_use]
-    pub fn begin(course: Arc<Course>, plans: Arc<Plans>, steps: usize, first: u64, source: Source) -> Self {
+    pub fn begin(
+        course: Arc<Course>,
+        plans: Arc<Plans>,
+        steps: usize,
+        first: u64,
+        source: Source,
+    ) -> Self {
         let (sender, receiver) = mpsc::channel(AHEAD);
         tokio::spawn(async move {
             let plan = |session| plans.of(course.kind(session));
-            let sessions = (first..).zip(course.sessions(steps)).map(|(number, session)| (number, plan(session)));
+            let sessions = (first..)
+                .zip(course.sessions(steps))
+                .map(|(number, session)| (number, plan(session)));
             feed(sessions, course.truncation(), source, sender).await;
         });
         Self(receiver)
@@ -96,16 +107,25 @@ async fn feed(
     }
 }
 
-async fn prepare(plan: Arc<Plan>, truncation: Truncation, number: u64, source: &mut Source) -> Result<Prepared, SupplyError> {
+async fn prepare(
+    plan: Arc<Plan>,
+    truncation: Truncation,
+    number: u64,
+    source: &mut Source,
+) -> Result<Prepared, SupplyError> {
     let prepared = match source {
         Source::Key(keystream) => {
             let keystream = keystream.clone();
-            let derive = move || Prepared::derive(&plan, truncation, &keystream, &SessionToken::consumed(number)).ok();
+            let derive = move || {
+                Prepared::derive(&plan, truncation, &keystream, &SessionToken::consumed(number))
+                    .ok()
+            };
             tokio::task::spawn_blocking(derive).await
         }
         Source::Dealer(sessions) => {
             let dealt = sessions.next(&plan).await?;
-            tokio::task::spawn_blocking(move || Prepared::receive(&plan, truncation, dealt).ok()).await
+            tokio::task::spawn_blocking(move || Prepared::receive(&plan, truncation, dealt).ok())
+                .await
         }
     };
     prepared.map_err(|_| SupplyError::Stopped)?.ok_or(SupplyError::Length { session: number })

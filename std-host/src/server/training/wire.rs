@@ -7,7 +7,8 @@
 //! server 1:  Verdict       the dealer has agreed, or why not
 //! ```
 //!
-//! A message is its length as `u32`, little-endian, and `postcard`. Afterwards come the sessions' messages, whose lengths both know.
+//! A message is its length as `u32`, little-endian, and `postcard`. Afterwards come the sessions'
+//! messages, whose lengths both know.
 
 use embedded_io_async::{Read as _, ReadExactError, Write as _};
 use serde::{Deserialize, Serialize};
@@ -77,7 +78,10 @@ pub enum PeerError {
     #[error("the other server: {0}; check that it runs, and the network")]
     Io(#[from] std::io::Error),
     /// It says nothing.
-    #[error("the other server does not answer; check that it runs, and that address and port are those of its training")]
+    #[error(
+        "the other server does not answer; check that it runs, and that address and port are \
+         those of its training"
+    )]
     Silent,
     /// It closed the connection.
     #[error("the other server closed the connection; see its log")]
@@ -119,7 +123,9 @@ impl Hello {
 pub async fn send<T: Serialize>(writer: &mut Writer, message: &T) -> Result<(), PeerError> {
     let body = postcard::to_allocvec(message).map_err(|error| io(std::io::Error::other(error)))?;
     let length = u32::try_from(body.len()).ok().filter(|_| body.len() <= MAX_MESSAGE_BYTES);
-    let length = length.ok_or_else(|| io(std::io::Error::other("the data sets have too many columns to be described")))?;
+    let length = length.ok_or_else(|| {
+        io(std::io::Error::other("the data sets have too many columns to be described"))
+    })?;
     writer.write_all(&length.to_le_bytes()).await.map_err(io)?;
     writer.write_all(&body).await.map_err(io)?;
     writer.flush().await.map_err(io)
@@ -171,7 +177,8 @@ fn decode<T: for<'a> Deserialize<'a>>(body: &[u8]) -> Result<T, PeerError> {
 /// [`PeerError`].
 pub async fn receive_hello(reader: &mut Reader) -> Result<Hello, PeerError> {
     let body = receive_bytes(reader).await?;
-    let (magic, version): ([u8; 4], u16) = postcard::take_from_bytes(&body).map_err(|_| PeerError::NotSharelet)?.0;
+    let (magic, version): ([u8; 4], u16) =
+        postcard::take_from_bytes(&body).map_err(|_| PeerError::NotSharelet)?.0;
     match (magic == MAGIC, version) {
         (false, _) => Err(PeerError::NotSharelet),
         (true, VERSION) => decode(&body),
@@ -187,6 +194,8 @@ pub async fn receive_verdict(reader: &mut Reader) -> Result<(), PeerError> {
     match receive(reader).await? {
         Verdict::Go => Ok(()),
         // The other server's text is not ours: nothing that steers a terminal.
-        Verdict::Stop(reason) => Err(PeerError::Refused(reason.chars().filter(|char| !char.is_control()).take(400).collect())),
+        Verdict::Stop(reason) => Err(PeerError::Refused(
+            reason.chars().filter(|char| !char.is_control()).take(400).collect(),
+        )),
     }
 }

@@ -1,7 +1,7 @@
 //! The bytes between an owner of data and a server.
 //!
-//! An owner connects to both servers. A connection carries frames; the owner asks, the server answers. All integers are
-//! little-endian.
+//! An owner connects to both servers. A connection carries frames; the owner asks, the server
+//! answers. All integers are little-endian.
 //!
 //! ```text
 //! frame:  kind, u8 | length of the body, u32 | body
@@ -23,9 +23,10 @@
 //! | 17 | `Seed` | owner to server 0, after the keys | 32 bytes |
 //! | 18 | `Piece` | owner to server 1, after the keys | words of eight bytes: [`PIECE_ELEMS`], fewer in the last |
 //!
-//! `Hello`, `Welcome`, `Begin`, `Standing`; then, unless the upload is stored, `Send`, `Keys`..., `Seed` or `Piece`...,
-//! `Finish`, `Stored`; then, when both servers have stored it, `Commit` and `Registered`, with server 0 first. Lengths and
-//! numbers of bulk frames follow from the description; any other is an error. A server keeps one frame in memory.
+//! `Hello`, `Welcome`, `Begin`, `Standing`; then, unless the upload is stored, `Send`, `Keys`...,
+//! `Seed` or `Piece`..., `Finish`, `Stored`; then, when both servers have stored it, `Commit` and
+//! `Registered`, with server 0 first. Lengths and numbers of bulk frames follow from the
+//! description; any other is an error. A server keeps one frame in memory.
 
 use embedded_io_async::{Read as _, ReadExactError, Write as _};
 use serde::{Deserialize, Serialize};
@@ -99,7 +100,8 @@ impl Kind {
     }
 }
 
-/// Server to owner: which party it is, and what it takes. Two servers of a pair say the same but for the party.
+/// Server to owner: which party it is, and what it takes. Two servers of a pair say the same but
+/// for the party.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Welcome {
     /// 0 or 1.
@@ -120,8 +122,15 @@ impl Welcome {
     pub fn of(party: Party, most_elems: u64) -> Self {
         #[allow(clippy::cast_possible_truncation)]
         let piece_elems = PIECE_ELEMS as u32;
-        let rounds = <sharelet_core::keystream::ChaCha12 as sharelet_core::keystream::Rounds>::ROUNDS;
-        Self { party: crate::store::datasets::file::party_number(party), ring_bits: 64, rounds, piece_elems, most_elems }
+        let rounds =
+            <sharelet_core::keystream::ChaCha12 as sharelet_core::keystream::Rounds>::ROUNDS;
+        Self {
+            party: crate::store::datasets::file::party_number(party),
+            ring_bits: 64,
+            rounds,
+            piece_elems,
+            most_elems,
+        }
     }
 
     /// The first field but the party in which another server differs, with both values.
@@ -172,7 +181,10 @@ pub enum Refusal {
     #[error("names or sizes are not allowed; install matching versions")]
     Description,
     /// The upload is larger than the server takes.
-    #[error("{found} words, and the server takes {most}; share fewer rows at a time, under several owner names")]
+    #[error(
+        "{found} words, and the server takes {most}; share fewer rows at a time, under several \
+         owner names"
+    )]
     TooLarge {
         /// Words of the upload.
         found: u64,
@@ -184,14 +196,19 @@ pub enum Refusal {
     UnderWay,
     /// The owner has given an upload already.
     #[error(
-        "this owner has given upload {upload} to the dataset already; if `sharelet share` was interrupted then, end it with --upload-id {upload}; other data needs another owner name or dataset"
+        "this owner has given upload {upload} to the dataset already; if `sharelet share` was \
+         interrupted then, end it with --upload-id {upload}; other data needs another owner name \
+         or dataset"
     )]
     Registered {
         /// The upload.
         upload: UploadId,
     },
     /// The upload of this id was another one.
-    #[error("the upload of this id was of another table or with other options; repeat it with the same file and options")]
+    #[error(
+        "the upload of this id was of another table or with other options; repeat it with the \
+         same file and options"
+    )]
     OtherUpload,
     /// The upload does not fit those of other owners.
     #[error("it does not fit the data of {other}: {what}")]
@@ -279,7 +296,11 @@ pub enum WireError {
 }
 
 fn io(error: std::io::Error) -> WireError {
-    if error.kind() == std::io::ErrorKind::TimedOut { WireError::TimedOut } else { WireError::Io(error) }
+    if error.kind() == std::io::ErrorKind::TimedOut {
+        WireError::TimedOut
+    } else {
+        WireError::Io(error)
+    }
 }
 
 async fn read_exact(reader: &mut Reader, bytes: &mut [u8]) -> Result<(), WireError> {
@@ -289,8 +310,8 @@ async fn read_exact(reader: &mut Reader, bytes: &mut [u8]) -> Result<(), WireErr
     })
 }
 
-/// Reads a frame; memory is taken for as much as its kind allows at most. `None` if the peer closed the connection
-/// before it.
+/// Reads a frame; memory is taken for as much as its kind allows at most. `None` if the peer closed
+/// the connection before it.
 ///
 /// # Errors
 /// [`WireError`].
@@ -304,7 +325,8 @@ pub async fn read_or_end(reader: &mut Reader) -> Result<Option<(Kind, Vec<u8>)>,
     read_exact(reader, rest).await?;
     let [kind, length @ ..] = header;
     let kind = Kind::parse(kind)?;
-    let (found, expected) = (usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX), kind.most_bytes());
+    let (found, expected) =
+        (usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX), kind.most_bytes());
     if found > expected {
         return Err(WireError::WrongLength { kind, expected, found });
     }
@@ -329,7 +351,11 @@ pub async fn expect(reader: &mut Reader, kind: Kind) -> Result<Vec<u8>, WireErro
 ///
 /// # Errors
 /// [`WireError`].
-pub async fn expect_bytes(reader: &mut Reader, kind: Kind, expected: usize) -> Result<Vec<u8>, WireError> {
+pub async fn expect_bytes(
+    reader: &mut Reader,
+    kind: Kind,
+    expected: usize,
+) -> Result<Vec<u8>, WireError> {
     let body = expect(reader, kind).await?;
     let found = body.len();
     if found == expected { Ok(body) } else { Err(WireError::WrongLength { kind, expected, found }) }
@@ -353,7 +379,8 @@ pub fn decode<T: for<'a> Deserialize<'a>>(kind: Kind, body: &[u8]) -> Result<T, 
 pub async fn send(writer: &mut Writer, kind: Kind, body: &[u8]) -> Result<(), WireError> {
     let most = kind.most_bytes();
     let length = u32::try_from(body.len()).ok().filter(|_| body.len() <= most);
-    let length = length.ok_or(WireError::WrongLength { kind, expected: most, found: body.len() })?;
+    let length =
+        length.ok_or(WireError::WrongLength { kind, expected: most, found: body.len() })?;
     let [a, b, c, d] = length.to_le_bytes();
     writer.write_all(&[kind as u8, a, b, c, d]).await.map_err(io)?;
     writer.write_all(body).await.map_err(io)?;
@@ -364,7 +391,11 @@ pub async fn send(writer: &mut Writer, kind: Kind, body: &[u8]) -> Result<(), Wi
 ///
 /// # Errors
 /// [`WireError`].
-pub async fn send_message<T: Serialize>(writer: &mut Writer, kind: Kind, message: &T) -> Result<(), WireError> {
+pub async fn send_message<T: Serialize>(
+    writer: &mut Writer,
+    kind: Kind,
+    message: &T,
+) -> Result<(), WireError> {
     let body = postcard::to_allocvec(message).map_err(|_| WireError::Malformed { kind })?;
     send(writer, kind, &body).await
 }
@@ -382,7 +413,8 @@ pub async fn hello(writer: &mut Writer) -> Result<(), WireError> {
 /// # Errors
 /// [`WireError`].
 pub async fn welcome(writer: &mut Writer, welcome: &Welcome) -> Result<(), WireError> {
-    let message = postcard::to_allocvec(welcome).map_err(|_| WireError::Malformed { kind: Kind::Welcome })?;
+    let message =
+        postcard::to_allocvec(welcome).map_err(|_| WireError::Malformed { kind: Kind::Welcome })?;
     send(writer, Kind::Welcome, &[&MAGIC[..], &VERSION.to_le_bytes(), &message].concat()).await
 }
 
@@ -420,9 +452,9 @@ pub async fn read_welcome(reader: &mut Reader) -> Result<Welcome, WireError> {
 
 async fn read_greeting(reader: &mut Reader, kind: Kind) -> Result<Vec<u8>, WireError> {
     expect(reader, kind).await.map_err(|error| match error {
-        WireError::UnknownFrame { .. } | WireError::UnexpectedFrame { .. } | WireError::WrongLength { .. } => {
-            WireError::NotSharelet
-        }
+        WireError::UnknownFrame { .. }
+        | WireError::UnexpectedFrame { .. }
+        | WireError::WrongLength { .. } => WireError::NotSharelet,
         other => other,
     })
 }

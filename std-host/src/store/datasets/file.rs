@@ -81,17 +81,25 @@ impl core::fmt::Debug for Incoming {
 }
 
 impl Incoming {
-    pub(super) fn begin(directory: &Path, party: Party, description: Description) -> Result<Self, DatasetError> {
+    pub(super) fn begin(
+        directory: &Path,
+        party: Party,
+        description: Description,
+    ) -> Result<Self, DatasetError> {
         let impossible = || DatasetError::Impossible { upload: description.id };
         let key_bytes = key_bytes(&description).ok_or_else(impossible)?;
         let share_bytes = share_bytes(party, &description).ok_or_else(impossible)?;
         let described = postcard::to_allocvec(&description).map_err(|_| impossible())?;
-        let head = postcard::to_allocvec(&Head { party: party_number(party), description: description.clone() })
-            .map_err(|_| impossible())?;
+        let head = postcard::to_allocvec(&Head {
+            party: party_number(party),
+            description: description.clone(),
+        })
+        .map_err(|_| impossible())?;
         let length = u32::try_from(head.len()).map_err(|_| impossible())?;
         let random = getrandom::u64().map_err(super::StoreError::Randomness)?;
         let temporary = directory.join(format!(".{}.{random:016x}.{TEMPORARY}", description.id));
-        let file = private_file().create_new(true).open(&temporary).map_err(io_error(&temporary))?;
+        let file =
+            private_file().create_new(true).open(&temporary).map_err(io_error(&temporary))?;
         let mut incoming = Self {
             file: Some(BufWriter::new(file)),
             temporary,
@@ -128,7 +136,8 @@ impl Incoming {
     /// Takes keys, and after the last key the share.
     ///
     /// # Errors
-    /// [`DatasetError::Impossible`] if there are more bytes than were announced, or keys and share overlap.
+    /// [`DatasetError::Impossible`] if there are more bytes than were announced, or keys and share
+    /// overlap.
     pub fn append(&mut self, bytes: &[u8]) -> Result<(), DatasetError> {
         let left = if self.key_bytes > 0 { &mut self.key_bytes } else { &mut self.share_bytes };
         match left.checked_sub(bytes.len() as u64) {
@@ -145,8 +154,8 @@ impl Incoming {
         Ok(written.map_err(io_error(&self.temporary))?)
     }
 
-    /// Makes it durable under the name `to`. `digest` is the SHA-256 of description, keys and share, as the owner
-    /// computed it.
+    /// Makes it durable under the name `to`. `digest` is the SHA-256 of description, keys and
+    /// share, as the owner computed it.
     pub(super) fn finish(mut self, digest: &[u8; 32], to: &Path) -> Result<(), DatasetError> {
         let upload = self.description.id;
         if (self.key_bytes, self.share_bytes) != (0, 0) {
@@ -167,16 +176,21 @@ impl Incoming {
         Ok(sync_directory(to)?)
     }
 
-    /// The first row, from 1, whose key differs from that in another upload's file; [`Incoming::key_bytes`] is 0.
+    /// The first row, from 1, whose key differs from that in another upload's file;
+    /// [`Incoming::key_bytes`] is 0.
     pub(super) fn different_key(&mut self, other: &Path) -> Result<Option<u64>, DatasetError> {
-        self.file.as_mut().map_or(Ok(()), |file| file.flush()).map_err(io_error(&self.temporary))?;
+        self.file
+            .as_mut()
+            .map_or(Ok(()), |file| file.flush())
+            .map_err(io_error(&self.temporary))?;
         different_key(&self.temporary, other)
     }
 }
 
 impl Drop for Incoming {
     fn drop(&mut self) {
-        // After a rename there is none; one that stays is never read, and removed at the next start.
+        // After a rename there is none; one that stays is never read, and removed at the next
+        // start.
         if self.file.take().is_some() || self.temporary.exists() {
             let _ = fs::remove_file(&self.temporary);
         }
@@ -202,12 +216,17 @@ pub(super) fn description(path: &Path, party: Party) -> Result<Description, Data
     let mut file = BufReader::new(File::open(path).map_err(io_error(path))?);
     let head = read_head(&mut file, path)?;
     if head.party != party_number(party) {
-        return Err(DatasetError::OtherParty { path: path.to_owned(), found: head.party, expected: party_number(party) });
+        return Err(DatasetError::OtherParty {
+            path: path.to_owned(),
+            found: head.party,
+            expected: party_number(party),
+        });
     }
     Ok(head.description)
 }
 
-/// The first row, from 1, whose keys differ in the files of two uploads, which are not checked further.
+/// The first row, from 1, whose keys differ in the files of two uploads, which are not checked
+/// further.
 pub(super) fn different_key(a: &Path, b: &Path) -> Result<Option<u64>, DatasetError> {
     let keys = |path: &Path| {
         let mut file = BufReader::new(File::open(path).map_err(io_error(path))?);
@@ -235,10 +254,17 @@ pub(super) fn read(path: &Path, party: Party) -> Result<Upload, DatasetError> {
     let description = description(path, party)?;
     let file = File::open(path).map_err(io_error(path))?;
     let length = file.metadata().map_err(io_error(path))?.len();
-    let mut file = Hashing { inner: BufReader::with_capacity(STEP_BYTES, file), digest: Sha256::new(), bytes: 0 };
+    let mut file = Hashing {
+        inner: BufReader::with_capacity(STEP_BYTES, file),
+        digest: Sha256::new(),
+        bytes: 0,
+    };
     read_head(&mut file, path)?;
-    let (key_bytes, share_bytes) = key_bytes(&description).zip(share_bytes(party, &description)).ok_or_else(damaged)?;
-    let expected = [file.bytes, key_bytes, share_bytes, DIGEST_BYTES as u64].into_iter().try_fold(0, u64::checked_add);
+    let (key_bytes, share_bytes) =
+        key_bytes(&description).zip(share_bytes(party, &description)).ok_or_else(damaged)?;
+    let expected = [file.bytes, key_bytes, share_bytes, DIGEST_BYTES as u64]
+        .into_iter()
+        .try_fold(0, u64::checked_add);
     if expected != Some(length) {
         return Err(damaged());
     }
@@ -296,7 +322,11 @@ fn read_head(file: &mut impl Read, path: &Path) -> Result<Head, DatasetError> {
     }
     let version = u16::from_le_bytes(version);
     if version != VERSION {
-        return Err(DatasetError::FileVersion { path: path.to_owned(), found: version, expected: VERSION });
+        return Err(DatasetError::FileVersion {
+            path: path.to_owned(),
+            found: version,
+            expected: VERSION,
+        });
     }
     let mut head = vec![0; length];
     exact(file, &mut head)?;

@@ -1,7 +1,8 @@
 //! Uploads of several owners as one dataset.
 //!
-//! Without keys owners give rows: columns and labels must agree, and the rows follow one another. With keys owners give
-//! columns of the same rows: hashed keys must agree row by row, column names must differ, and one owner gives the labels.
+//! Without keys owners give rows: columns and labels must agree, and the rows follow one another.
+//! With keys owners give columns of the same rows: hashed keys must agree row by row, column names
+//! must differ, and one owner gives the labels.
 
 use std::path::PathBuf;
 
@@ -29,7 +30,8 @@ pub enum Disagreement {
     },
     /// One has keys, the other has not.
     #[error(
-        "one is to be joined by keys (columns of the same rows), the other is not (more rows); give --key at all owners or at none"
+        "one is to be joined by keys (columns of the same rows), the other is not (more rows); \
+         give --key at all owners or at none"
     )]
     Keys,
     /// The number of columns.
@@ -41,7 +43,10 @@ pub enum Disagreement {
         found: u32,
     },
     /// A column's name.
-    #[error("column {position} is `{found}` where `{expected}` is due; choose the same ones in the same order with --columns")]
+    #[error(
+        "column {position} is `{found}` where `{expected}` is due; choose the same ones in the \
+         same order with --columns"
+    )]
     Column {
         /// Position, from 1.
         position: u32,
@@ -51,7 +56,9 @@ pub enum Disagreement {
         found: String,
     },
     /// Two owners give a column.
-    #[error("both have a column `{name}`; leave it out at one of them with --columns, or rename it")]
+    #[error(
+        "both have a column `{name}`; leave it out at one of them with --columns, or rename it"
+    )]
     ColumnTwice {
         /// The name.
         name: String,
@@ -68,7 +75,10 @@ pub enum Disagreement {
     #[error("both give labels; only one owner of columns does")]
     LabelsTwice,
     /// The number of rows.
-    #[error("{found} rows where {expected} are due; owners of columns give the same rows in the same order")]
+    #[error(
+        "{found} rows where {expected} are due; owners of columns give the same rows in the same \
+         order"
+    )]
     Rows {
         /// Those of the first owner.
         expected: u64,
@@ -77,7 +87,8 @@ pub enum Disagreement {
     },
     /// A key.
     #[error(
-        "row {row} has another key, and it is the first that has; owners of columns give the same rows in the same order, under the same --key-secret"
+        "row {row} has another key, and it is the first that has; owners of columns give the same \
+         rows in the same order, under the same --key-secret"
     )]
     Key {
         /// Row, from 1.
@@ -87,9 +98,16 @@ pub enum Disagreement {
 
 /// Whether two uploads fit each other, as far as their descriptions say.
 pub(super) fn agree(first: &Description, other: &Description) -> Result<(), DatasetError> {
-    let disagree = |what| DatasetError::Disagree { owner: other.owner.clone(), other: first.owner.clone(), what };
+    let disagree = |what| DatasetError::Disagree {
+        owner: other.owner.clone(),
+        other: first.owner.clone(),
+        what,
+    };
     if first.frac_bits != other.frac_bits {
-        return Err(disagree(Disagreement::FracBits { expected: first.frac_bits, found: other.frac_bits }));
+        return Err(disagree(Disagreement::FracBits {
+            expected: first.frac_bits,
+            found: other.frac_bits,
+        }));
     }
     let what = match (first.keyed, other.keyed) {
         (false, false) => same_columns(first, other),
@@ -102,9 +120,14 @@ pub(super) fn agree(first: &Description, other: &Description) -> Result<(), Data
 fn same_columns(first: &Description, other: &Description) -> Option<Disagreement> {
     let differ = first.columns.iter().zip(&other.columns).zip(1..).find(|((a, b), _)| a != b);
     if let Some(((expected, found), position)) = differ {
-        return Some(Disagreement::Column { position, expected: expected.clone(), found: found.clone() });
+        return Some(Disagreement::Column {
+            position,
+            expected: expected.clone(),
+            found: found.clone(),
+        });
     }
-    let count = |description: &Description| u32::try_from(description.columns.len()).unwrap_or(u32::MAX);
+    let count =
+        |description: &Description| u32::try_from(description.columns.len()).unwrap_or(u32::MAX);
     let (expected, found) = (count(first), count(other));
     if expected != found {
         return Some(Disagreement::ColumnCount { expected, found });
@@ -126,9 +149,16 @@ fn other_columns(first: &Description, other: &Description) -> Option<Disagreemen
 }
 
 /// Refuses two owners' keys if there is a row, from 1, in which they differ.
-pub(super) fn same_keys(first: &Description, other: &Description, different: Option<u64>) -> Result<(), DatasetError> {
-    let disagree =
-        |row| DatasetError::Disagree { owner: other.owner.clone(), other: first.owner.clone(), what: Disagreement::Key { row } };
+pub(super) fn same_keys(
+    first: &Description,
+    other: &Description,
+    different: Option<u64>,
+) -> Result<(), DatasetError> {
+    let disagree = |row| DatasetError::Disagree {
+        owner: other.owner.clone(),
+        other: first.owner.clone(),
+        what: Disagreement::Key { row },
+    };
     different.map_or(Ok(()), |row| Err(disagree(row)))
 }
 
@@ -167,7 +197,8 @@ impl Dataset {
     }
 }
 
-/// What both servers know of a dataset: the same at both, or they do not hold shares of the same thing.
+/// What both servers know of a dataset: the same at both, or they do not hold shares of the same
+/// thing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Descriptor {
     /// The dataset's name.
@@ -211,7 +242,11 @@ impl Descriptor {
 }
 
 /// Joins registered uploads, of which there is at least one.
-pub(super) fn join(party: Party, name: &Name, registered: &[(Description, PathBuf)]) -> Result<Dataset, DatasetError> {
+pub(super) fn join(
+    party: Party,
+    name: &Name,
+    registered: &[(Description, PathBuf)],
+) -> Result<Dataset, DatasetError> {
     let too_large = || DatasetError::TooLarge { dataset: name.clone() };
     let unknown = || DatasetError::Unknown { dataset: name.clone(), existing: "none".to_owned() };
     for (index, (first, _)) in registered.iter().enumerate() {
@@ -222,15 +257,24 @@ pub(super) fn join(party: Party, name: &Name, registered: &[(Description, PathBu
     let owners = registered.iter().map(|(description, _)| description);
     let (columns, labels, rows) = if keyed {
         let columns = owners.clone().flat_map(|owner| owner.columns.iter().cloned()).collect();
-        let labels = owners.clone().map(|owner| owner.labels).find(|labels| *labels != Labels::None);
+        let labels =
+            owners.clone().map(|owner| owner.labels).find(|labels| *labels != Labels::None);
         (columns, labels.unwrap_or(Labels::None), first.rows)
     } else {
-        let rows = owners.clone().try_fold(0_u64, |rows, owner| rows.checked_add(owner.rows)).ok_or_else(too_large)?;
+        let rows = owners
+            .clone()
+            .try_fold(0_u64, |rows, owner| rows.checked_add(owner.rows))
+            .ok_or_else(too_large)?;
         (first.columns.clone(), first.labels, rows)
     };
     let count = usize::try_from(rows).map_err(|_| too_large())?;
     let (width, targets_per_row) = (columns.len(), labels.per_row());
-    let elems = |width: usize| count.checked_mul(width).filter(|elems| *elems <= isize::MAX as usize / 8).ok_or_else(too_large);
+    let elems = |width: usize| {
+        count
+            .checked_mul(width)
+            .filter(|elems| *elems <= isize::MAX as usize / 8)
+            .ok_or_else(too_large)
+    };
     let mut features = vec![0; elems(width)?];
     let mut targets = vec![0; elems(targets_per_row)?];
     // Where the next upload's words go: the column in a row, or the first word.
@@ -262,12 +306,32 @@ pub(super) fn join(party: Party, name: &Name, registered: &[(Description, PathBu
     tracing::debug!(%name, "read {count} rows of {width} from {}", first_path.display());
     let uploads = owners.map(|owner| (owner.id, owner.owner.clone(), owner.rows)).collect();
     let frac_bits = first.frac_bits;
-    let descriptor = Descriptor { dataset: name.clone(), rows, columns, labels, frac_bits, uploads, keys: first_keys };
-    Ok(Dataset { party, features, targets, rows: count, columns: width, targets_per_row, frac_bits, labels, descriptor })
+    let descriptor = Descriptor {
+        dataset: name.clone(),
+        rows,
+        columns,
+        labels,
+        frac_bits,
+        uploads,
+        keys: first_keys,
+    };
+    Ok(Dataset {
+        party,
+        features,
+        targets,
+        rows: count,
+        columns: width,
+        targets_per_row,
+        frac_bits,
+        labels,
+        descriptor,
+    })
 }
 
 fn feature_elems(description: &Description) -> usize {
-    usize::try_from(description.rows).unwrap_or(usize::MAX).saturating_mul(description.columns.len())
+    usize::try_from(description.rows)
+        .unwrap_or(usize::MAX)
+        .saturating_mul(description.columns.len())
 }
 
 /// A party's words of an upload: server 0 expands its seed.

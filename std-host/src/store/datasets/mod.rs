@@ -1,8 +1,9 @@
 //! A server's datasets: its shares of what owners have uploaded.
 //!
-//! A dataset is a directory, an upload of an owner a file in it. An upload is first written under a temporary name, then
-//! *stored* (`ID.pending`, complete and durable), and *registered* (`ID.share`) when its owner knows that both servers
-//! have stored it. Only registered uploads are listed and read. An owner gives one upload to a dataset.
+//! A dataset is a directory, an upload of an owner a file in it. An upload is first written under a
+//! temporary name, then *stored* (`ID.pending`, complete and durable), and *registered*
+//! (`ID.share`) when its owner knows that both servers have stored it. Only registered uploads are
+//! listed and read. An owner gives one upload to a dataset.
 //!
 //! ```text
 //! DIRECTORY/lock
@@ -36,7 +37,10 @@ pub enum DatasetError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// No such dataset.
-    #[error("no dataset `{dataset}`; there are: {existing}. `sharelet share --dataset {dataset}` makes it")]
+    #[error(
+        "no dataset `{dataset}`; there are: {existing}. `sharelet share --dataset {dataset}` \
+         makes it"
+    )]
     Unknown {
         /// The name.
         dataset: Name,
@@ -44,13 +48,21 @@ pub enum DatasetError {
         existing: String,
     },
     /// A file is damaged.
-    #[error("{path}: the file is cut or damaged; delete it at both servers and let its owner share again", path = path.display())]
+    #[error(
+        "{path}: the file is cut or damaged; delete it at both servers and let its owner share \
+        again",
+        path = path.display(),
+    )]
     Damaged {
         /// The file.
         path: PathBuf,
     },
     /// A file of another version.
-    #[error("{path}: a file of version {found}, this program reads version {expected}; let its owner share again", path = path.display())]
+    #[error(
+        "{path}: a file of version {found}, this program reads version {expected}; let its owner \
+        share again",
+        path = path.display(),
+    )]
     FileVersion {
         /// The file.
         path: PathBuf,
@@ -60,7 +72,11 @@ pub enum DatasetError {
         expected: u16,
     },
     /// The state belongs to the other party.
-    #[error("{path}: a share of party {found}, and this server is party {expected}; give each party a state directory of its own", path = path.display())]
+    #[error(
+        "{path}: a share of party {found}, and this server is party {expected}; give each party a \
+        state directory of its own",
+        path = path.display(),
+    )]
     OtherParty {
         /// The file.
         path: PathBuf,
@@ -71,7 +87,8 @@ pub enum DatasetError {
     },
     /// The owner has given an upload already.
     #[error(
-        "{owner} has given upload {upload} to dataset {dataset} already; if `sharelet share` was interrupted then, end it with --upload-id {upload}"
+        "{owner} has given upload {upload} to dataset {dataset} already; if `sharelet share` was \
+         interrupted then, end it with --upload-id {upload}"
     )]
     Registered {
         /// The owner.
@@ -82,7 +99,10 @@ pub enum DatasetError {
         upload: UploadId,
     },
     /// An upload of this id was announced as something else.
-    #[error("upload {upload} was of another table or with other options; repeat it with the same file and options")]
+    #[error(
+        "upload {upload} was of another table or with other options; repeat it with the same file \
+         and options"
+    )]
     OtherUpload {
         /// The upload.
         upload: UploadId,
@@ -161,8 +181,8 @@ impl Datasets {
     /// Opens a directory for uploads, and makes it if there is none.
     ///
     /// # Errors
-    /// [`StoreError::Locked`] if another process takes uploads there; [`DatasetError::OtherParty`] if it holds shares of
-    /// the other party.
+    /// [`StoreError::Locked`] if another process takes uploads there; [`DatasetError::OtherParty`]
+    /// if it holds shares of the other party.
     pub fn open(directory: &Path, party: Party) -> Result<Arc<Self>, DatasetError> {
         private_directory(directory)?;
         let lock = Lock::take(&directory.join("lock"), directory)?;
@@ -217,11 +237,18 @@ impl Datasets {
     }
 
     fn files(&self, dataset: &Name, ending: &str) -> Vec<PathBuf> {
-        let entries = fs::read_dir(self.path(dataset)).into_iter().flatten().flatten().map(|entry| entry.path());
-        entries.filter(|path| path.extension().is_some_and(|extension| extension == ending)).collect()
+        let entries = fs::read_dir(self.path(dataset))
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path());
+        entries
+            .filter(|path| path.extension().is_some_and(|extension| extension == ending))
+            .collect()
     }
 
-    /// The registered uploads of a dataset, with their files, in the order in which they are joined: by owner, then by id.
+    /// The registered uploads of a dataset, with their files, in the order in which they are
+    /// joined: by owner, then by id.
     fn registered(&self, dataset: &Name) -> Result<Vec<(Description, PathBuf)>, DatasetError> {
         let mut uploads = Vec::new();
         for path in self.files(dataset, REGISTERED) {
@@ -231,7 +258,8 @@ impl Datasets {
         Ok(uploads)
     }
 
-    /// The registered uploads of a dataset, in the order in which they are joined: by owner, then by id.
+    /// The registered uploads of a dataset, in the order in which they are joined: by owner, then
+    /// by id.
     ///
     /// # Errors
     /// [`DatasetError::Damaged`], [`DatasetError::OtherParty`].
@@ -250,8 +278,9 @@ impl Datasets {
     /// How far an upload is, and whether it may go on.
     ///
     /// # Errors
-    /// [`DatasetError::Registered`] if the owner has given another upload; [`DatasetError::OtherUpload`] if the id belongs
-    /// to another description; [`DatasetError::Disagree`] if it does not fit the uploads of other owners.
+    /// [`DatasetError::Registered`] if the owner has given another upload;
+    /// [`DatasetError::OtherUpload`] if the id belongs to another description;
+    /// [`DatasetError::Disagree`] if it does not fit the uploads of other owners.
     pub fn progress(&self, description: &Description) -> Result<Progress, DatasetError> {
         let upload = description.id;
         let same = |found: &Description| {
@@ -286,13 +315,13 @@ impl Datasets {
         Incoming::begin(&directory, self.party, description)
     }
 
-    /// Stores an upload that has arrived; `digest` is the owner's SHA-256 of description, keys and share. It is complete
-    /// and durable when this returns, and not registered. An earlier upload of the owner that was never registered is
-    /// forgotten.
+    /// Stores an upload that has arrived; `digest` is the owner's SHA-256 of description, keys and
+    /// share. It is complete and durable when this returns, and not registered. An earlier upload
+    /// of the owner that was never registered is forgotten.
     ///
     /// # Errors
-    /// [`DatasetError::Impossible`], [`DatasetError::Digest`]; [`DatasetError::Disagree`] if its keys are not those of the
-    /// owners before; [`StoreError::Io`].
+    /// [`DatasetError::Impossible`], [`DatasetError::Digest`]; [`DatasetError::Disagree`] if its
+    /// keys are not those of the owners before; [`StoreError::Io`].
     pub fn store(&self, mut incoming: Incoming, digest: &[u8; 32]) -> Result<(), DatasetError> {
         let description = incoming.description().clone();
         if description.keyed
@@ -304,7 +333,9 @@ impl Datasets {
         incoming.finish(digest, &self.file(&description, PENDING))?;
         for path in self.files(&description.dataset, PENDING) {
             let other = file::description(&path, self.party);
-            if other.is_ok_and(|other| other.owner == description.owner && other.id != description.id) {
+            if other
+                .is_ok_and(|other| other.owner == description.owner && other.id != description.id)
+            {
                 // One that stays takes space, and nothing else.
                 let _ = fs::remove_file(&path);
             }
@@ -315,8 +346,8 @@ impl Datasets {
     /// Registers a stored upload. Registering it once more changes nothing.
     ///
     /// # Errors
-    /// [`DatasetError::NotStored`]; [`DatasetError::Disagree`] if another owner's upload, which it does not fit, was
-    /// registered meanwhile.
+    /// [`DatasetError::NotStored`]; [`DatasetError::Disagree`] if another owner's upload, which it
+    /// does not fit, was registered meanwhile.
     pub fn register(&self, description: &Description) -> Result<(), DatasetError> {
         // One at a time, so that two uploads that do not fit each other do not both pass.
         let _names = self.active.lock().unwrap_or_else(PoisonError::into_inner);
@@ -335,7 +366,8 @@ impl Datasets {
         Ok(sync_directory(&to)?)
     }
 
-    /// Reads a dataset: the rows of all owners below one another, or their columns beside one another.
+    /// Reads a dataset: the rows of all owners below one another, or their columns beside one
+    /// another.
     ///
     /// # Errors
     /// [`DatasetError::Unknown`], [`DatasetError::Damaged`], [`DatasetError::Disagree`].

@@ -7,7 +7,11 @@ use super::{Config, ConfigError};
 
 /// A field that two servers have set differently.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{field}` is {ours} here and {theirs} at the other server; both need the same CONFIG.toml", ours = said(.ours), theirs = said(.theirs))]
+#[error(
+    "`{field}` is {ours} here and {theirs} at the other server; both need the same CONFIG.toml",
+    ours = said(.ours),
+    theirs = said(.theirs),
+)]
 pub struct Difference {
     /// The field, with dots.
     pub field: String,
@@ -17,7 +21,8 @@ pub struct Difference {
     pub theirs: Option<String>,
 }
 
-/// At most 80 characters, and none that moves a terminal's cursor: the other server's text is not ours.
+/// At most 80 characters, and none that moves a terminal's cursor: the other server's text is not
+/// ours.
 fn said(value: &Option<String>) -> String {
     let text = value.as_deref().unwrap_or("not set");
     text.chars().filter(|char| !char.is_control()).take(80).collect()
@@ -27,7 +32,8 @@ impl Config {
     /// Every field with its value, defaults included, sorted by name. What is not set is left out.
     ///
     /// # Errors
-    /// [`ConfigError::Text`] for a configuration that TOML cannot say, which [`Config::validate`] refuses.
+    /// [`ConfigError::Text`] for a configuration that TOML cannot say, which [`Config::validate`]
+    /// refuses.
     pub fn fields(&self) -> Result<Vec<(String, String)>, ConfigError> {
         let mut fields = Vec::new();
         flatten(String::new(), &Value::try_from(self)?, &mut fields);
@@ -59,18 +65,23 @@ impl Config {
         Ok(hash.finalize().into())
     }
 
-    /// The first field, by name, that differs from the peer's [`Config::fields`], in whatever order those come.
+    /// The first field, by name, that differs from the peer's [`Config::fields`], in whatever order
+    /// those come.
     ///
     /// # Errors
     /// As [`Config::fields`].
-    pub fn difference(&self, theirs: &[(String, String)]) -> Result<Option<Difference>, ConfigError> {
+    pub fn difference(
+        &self,
+        theirs: &[(String, String)],
+    ) -> Result<Option<Difference>, ConfigError> {
         let mut theirs = theirs.to_vec();
         theirs.sort();
         Ok(first_difference(&self.fields()?, &theirs))
     }
 
-    /// The first field, by name, that is not as it was `before`, of those that a run cannot go on without: rates, limits and
-    /// intervals may change between a checkpoint and its continuation, so that a run that diverged can go on more slowly.
+    /// The first field, by name, that is not as it was `before`, of those that a run cannot go on
+    /// without: rates, limits and intervals may change between a checkpoint and its continuation,
+    /// so that a run that diverged can go on more slowly.
     ///
     /// # Errors
     /// As [`Config::fields`].
@@ -78,7 +89,9 @@ impl Config {
         let lasting = |config: &Self| {
             let fields = config.fields()?.into_iter();
             Ok::<_, ConfigError>(
-                fields.filter(|(name, _)| !MAY_CHANGE.iter().any(|part| name.starts_with(part))).collect::<Vec<_>>(),
+                fields
+                    .filter(|(name, _)| !MAY_CHANGE.iter().any(|part| name.starts_with(part)))
+                    .collect::<Vec<_>>(),
             )
         };
         Ok(first_difference(&lasting(self)?, &lasting(before)?))
@@ -86,7 +99,13 @@ impl Config {
 }
 
 /// The beginnings of fields that may change when a run goes on.
-const MAY_CHANGE: [&str; 5] = ["checkpoint.", "stop.", "training.learning_rate", "training.schedule", "training.weight_decay"];
+const MAY_CHANGE: [&str; 5] = [
+    "checkpoint.",
+    "stop.",
+    "training.learning_rate",
+    "training.schedule",
+    "training.weight_decay",
+];
 
 /// Both are sorted.
 fn first_difference(ours: &[(String, String)], theirs: &[(String, String)]) -> Option<Difference> {
@@ -101,7 +120,8 @@ fn first_difference(ours: &[(String, String)], theirs: &[(String, String)]) -> O
 }
 
 impl Difference {
-    /// The difference from what was before, where [`core::fmt::Display`] says that from another server.
+    /// The difference from what was before, where [`core::fmt::Display`] says that from another
+    /// server.
     #[must_use]
     pub fn since(&self) -> String {
         format!("`{}` is {} now and was {} then", self.field, said(&self.ours), said(&self.theirs))
@@ -112,7 +132,11 @@ fn flatten(name: String, value: &Value, fields: &mut Vec<(String, String)>) {
     match value {
         Value::Table(table) => {
             for (key, value) in table {
-                flatten(if name.is_empty() { key.clone() } else { format!("{name}.{key}") }, value, fields);
+                flatten(
+                    if name.is_empty() { key.clone() } else { format!("{name}.{key}") },
+                    value,
+                    fields,
+                );
             }
         }
         Value::Array(items) if items.iter().any(Value::is_table) => {

@@ -17,7 +17,8 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
         reason: error.message().trim_end().replace('\n', ", "),
     };
     let span = |error: &toml::de::Error| error.span().unwrap_or(0..0);
-    let root = DeTable::parse(text).map_err(|error| syntax(span(&error).start, String::new(), &error))?;
+    let root =
+        DeTable::parse(text).map_err(|error| syntax(span(&error).start, String::new(), &error))?;
     let config: Config = toml::from_str(text).map_err(|error| {
         let field = field_at(root.get_ref(), &span(&error));
         match layer_error(root.get_ref()).filter(|_| field.starts_with("model.layer")) {
@@ -32,8 +33,9 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
     Ok(config)
 }
 
-/// The first layer that is not one: where it starts, its number from 1, and why. (serde reads a tagged enum before it knows which
-/// fields it may have, and has lost their places by then: its errors point at the first of all layers.)
+/// The first layer that is not one: where it starts, its number from 1, and why. (serde reads a
+/// tagged enum before it knows which fields it may have, and has lost their places by then: its
+/// errors point at the first of all layers.)
 fn layer_error(root: &DeTable<'_>) -> Option<(usize, usize, toml::de::Error)> {
     let DeValue::Table(model) = root.get("model")?.get_ref() else { return None };
     let DeValue::Array(layers) = model.get("layer")?.get_ref() else { return None };
@@ -77,8 +79,11 @@ fn below(value: &Spanned<DeValue<'_>>, place: &Range<usize>) -> String {
             if inner.is_empty() { inner } else { format!(".{inner}") }
         }
         DeValue::Array(items) => {
-            let within = |item: &Spanned<DeValue<'_>>| item.span().start <= place.start && place.end <= item.span().end;
-            let mut places = items.iter().enumerate().map(|(index, item)| (index, item, below(item, place)));
+            let within = |item: &Spanned<DeValue<'_>>| {
+                item.span().start <= place.start && place.end <= item.span().end
+            };
+            let mut places =
+                items.iter().enumerate().map(|(index, item)| (index, item, below(item, place)));
             places
                 .find(|(_, item, inner)| !inner.is_empty() || within(item))
                 .map(|(index, _, inner)| format!("[{}]{inner}", index + 1))

@@ -55,7 +55,10 @@ pub enum NetworkName {
 
 /// What a network takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "expected a number of values (784), or [channels, rows, columns] ([1, 28, 28])")]
+#[serde(
+    untagged,
+    expecting = "expected a number of values (784), or [channels, rows, columns] ([1, 28, 28])"
+)]
 pub enum Input {
     /// So many values.
     Values(usize),
@@ -65,7 +68,11 @@ pub enum Input {
 
 /// Rows and columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "kernel, stride and padding take a number for rows and columns (5), or [rows, columns] ([5, 1])")]
+#[serde(
+    untagged,
+    expecting = "kernel, stride and padding take a number for rows and columns (5), or [rows, \
+                 columns] ([5, 1])"
+)]
 pub enum Sides {
     /// Both alike.
     Square(usize),
@@ -147,7 +154,11 @@ impl LayerEntry {
             Self::Dense { outputs } => Layer::Dense { outputs },
             Self::Convolution { filters, kernel, stride, padding } => Layer::Convolution {
                 filters,
-                window: Window { kernel: kernel.pair(), stride: stride.pair(), padding: padding.pair() },
+                window: Window {
+                    kernel: kernel.pair(),
+                    stride: stride.pair(),
+                    padding: padding.pair(),
+                },
             },
             Self::Relu {} => Layer::Relu,
             Self::MaxPool { kernel, stride } => Layer::MaxPool(pool(kernel, stride)),
@@ -157,10 +168,14 @@ impl LayerEntry {
 }
 
 impl Model {
-    /// The network; `features` is the width of the data, which linear models take theirs from. Without it they have one value.
+    /// The network; `features` is the width of the data, which linear models take theirs from.
+    /// Without it they have one value.
     pub(super) fn network(&self, features: Option<usize>) -> Result<Network, FieldError> {
-        let linear =
-            |loss| Network { input: Shape::vector(features.unwrap_or(1)), layers: vec![Layer::Dense { outputs: 1 }], loss };
+        let linear = |loss| Network {
+            input: Shape::vector(features.unwrap_or(1)),
+            layers: vec![Layer::Dense { outputs: 1 }],
+            loss,
+        };
         let network = match self.kind {
             ModelKind::LinearRegression => linear(Loss::SquaredError),
             ModelKind::LogisticRegression => linear(Loss::Logistic),
@@ -171,8 +186,12 @@ impl Model {
             let field = match &error {
                 NetworkError::NoWeights => "model.layer".to_owned(),
                 NetworkError::Outputs { .. } => "model.loss".to_owned(),
-                NetworkError::Empty { layer: 0 } | NetworkError::TooLarge { layer: 0 } => "model.input".to_owned(),
-                NetworkError::Empty { layer } | NetworkError::TooLarge { layer } | NetworkError::Window { layer, .. } => {
+                NetworkError::Empty { layer: 0 } | NetworkError::TooLarge { layer: 0 } => {
+                    "model.input".to_owned()
+                }
+                NetworkError::Empty { layer }
+                | NetworkError::TooLarge { layer }
+                | NetworkError::Window { layer, .. } => {
                     format!("model.layer[{layer}]")
                 }
             };
@@ -192,37 +211,60 @@ impl Model {
                 NetworkName::D => "d",
             };
             let network = Network::named(letter);
-            return network
-                .map(|network| Network { loss, ..network })
-                .ok_or_else(|| FieldError::new("model.name", "names no network; allowed are `a`, `b`, `c`, `d`"));
+            return network.map(|network| Network { loss, ..network }).ok_or_else(|| {
+                FieldError::new("model.name", "names no network; allowed are `a`, `b`, `c`, `d`")
+            });
         }
         let input = match self.input {
             Some(Input::Values(values)) => Shape::vector(values),
             Some(Input::Image([channels, height, width])) => Shape { channels, height, width },
-            None => return Err(FieldError::new("model", "a network needs `name`, or `input` and `[[model.layer]]`")),
+            None => {
+                return Err(FieldError::new(
+                    "model",
+                    "a network needs `name`, or `input` and `[[model.layer]]`",
+                ));
+            }
         };
         Ok(Network { input, layers: self.layer.iter().map(LayerEntry::layer).collect(), loss })
     }
 
     pub(super) fn validate(&self) -> Result<(), FieldError> {
         let refuse = |field: &str, reason: &str| Err(FieldError::new(field, reason));
-        let described = [(self.input.is_some(), "model.input"), (!self.layer.is_empty(), "model.layer")];
-        let with = |fields: &[(bool, &'static str)]| fields.iter().find(|(there, _)| *there).map(|(_, field)| *field);
+        let described =
+            [(self.input.is_some(), "model.input"), (!self.layer.is_empty(), "model.layer")];
+        let with = |fields: &[(bool, &'static str)]| {
+            fields.iter().find(|(there, _)| *there).map(|(_, field)| *field)
+        };
         if self.kind != ModelKind::Network {
-            let alone = [(self.name.is_some(), "model.name"), described[0], described[1], (self.loss.is_some(), "model.loss")];
+            let alone = [
+                (self.name.is_some(), "model.name"),
+                described[0],
+                described[1],
+                (self.loss.is_some(), "model.loss"),
+            ];
             if let Some(field) = with(&alone) {
-                return refuse(field, "is for kind = \"network\"; other kinds have one dense layer and their own loss");
+                return refuse(
+                    field,
+                    "is for kind = \"network\"; other kinds have one dense layer and their own \
+                     loss",
+                );
             }
         }
         if let Some(field) = with(&described).filter(|_| self.name.is_some()) {
-            return refuse(field, "a network with a name has its own; leave this out, or leave `name` out");
+            return refuse(
+                field,
+                "a network with a name has its own; leave this out, or leave `name` out",
+            );
         }
         for (index, layer) in self.layer.iter().enumerate() {
             let LayerEntry::Convolution { kernel, padding, .. } = layer else { continue };
             let (kernel, padding) = (kernel.pair(), padding.pair());
             if padding.0 >= kernel.0.max(1) || padding.1 >= kernel.1.max(1) {
                 let field = format!("model.layer[{}].padding", index + 1);
-                return refuse(&field, "must be smaller than the kernel: a window of zeros alone learns nothing");
+                return refuse(
+                    &field,
+                    "must be smaller than the kernel: a window of zeros alone learns nothing",
+                );
             }
         }
         self.network(None).map(|_| ())

@@ -15,7 +15,10 @@ pub(super) struct Pass<'p> {
 }
 
 impl<'p> Pass<'p> {
-    pub(super) fn new(network: &'p Network, parameters: &'p Parameters<f64>) -> Result<Self, FloatError> {
+    pub(super) fn new(
+        network: &'p Network,
+        parameters: &'p Parameters<f64>,
+    ) -> Result<Self, FloatError> {
         let shapes = network.shapes()?;
         if !parameters.fit(network) {
             return Err(FloatError::Parameters);
@@ -32,10 +35,19 @@ impl<'p> Pass<'p> {
     /// Layers with what they take and give, and their parameters.
     fn layers(
         &self,
-    ) -> impl DoubleEndedIterator<Item = (&Layer, Shape, Shape, &LayerParameters<f64>, &Vec<f64>)> + ExactSizeIterator {
+    ) -> impl DoubleEndedIterator<Item = (&Layer, Shape, Shape, &LayerParameters<f64>, &Vec<f64>)>
+    + ExactSizeIterator {
         let shapes = self.shapes.iter().zip(self.shapes.iter().skip(1));
-        let layers = self.network.layers.iter().zip(shapes).zip(&self.parameters.layers).zip(&self.transposed);
-        layers.map(|(((layer, (input, output)), parameters), transposed)| (layer, *input, *output, parameters, transposed))
+        let layers = self
+            .network
+            .layers
+            .iter()
+            .zip(shapes)
+            .zip(&self.parameters.layers)
+            .zip(&self.transposed);
+        layers.map(|(((layer, (input, output)), parameters), transposed)| {
+            (layer, *input, *output, parameters, transposed)
+        })
     }
 
     /// The samples, then what each layer gives.
@@ -46,15 +58,26 @@ impl<'p> Pass<'p> {
             let mut y = vec![0.0; samples * output.elems()];
             match layer {
                 Layer::Dense { outputs } => {
-                    y.chunks_exact_mut(*outputs).for_each(|y| y.copy_from_slice(&parameters.biases));
+                    y.chunks_exact_mut(*outputs)
+                        .for_each(|y| y.copy_from_slice(&parameters.biases));
                     add_product(x, Strides::plain(input.elems()), transposed, *outputs, &mut y);
                 }
                 Layer::Convolution { window, .. } => {
                     let places = output.height * output.width;
                     let size = input.channels * window.kernel.0 * window.kernel.1;
-                    for (x, y) in x.chunks_exact(input.elems()).zip(y.chunks_exact_mut(output.elems())) {
-                        y.chunks_exact_mut(places).zip(&parameters.biases).for_each(|(y, bias)| y.fill(*bias));
-                        add_product(&parameters.weights, Strides::plain(size), &patches(x, input, output, window), places, y);
+                    for (x, y) in
+                        x.chunks_exact(input.elems()).zip(y.chunks_exact_mut(output.elems()))
+                    {
+                        y.chunks_exact_mut(places)
+                            .zip(&parameters.biases)
+                            .for_each(|(y, bias)| y.fill(*bias));
+                        add_product(
+                            &parameters.weights,
+                            Strides::plain(size),
+                            &patches(x, input, output, window),
+                            places,
+                            y,
+                        );
                     }
                 }
                 Layer::Relu => y.iter_mut().zip(x).for_each(|(y, x)| *y = x.max(0.0)),
@@ -65,7 +88,8 @@ impl<'p> Pass<'p> {
                 .zip(&mut y)
                 .for_each(|(pooled, y)| *y = pooled),
                 Layer::AveragePool(window) => pooled(x, input, output, |image, place| {
-                    let sum: f64 = within(input.width, window, place).filter_map(|at| image.get(at)).sum();
+                    let sum: f64 =
+                        within(input.width, window, place).filter_map(|at| image.get(at)).sum();
                     sum / count(window)
                 })
                 .zip(&mut y)
@@ -76,48 +100,89 @@ impl<'p> Pass<'p> {
         values
     }
 
-    /// The gradient, summed over the samples. `values` are what each layer took, `slopes` the derivative by the last outputs.
-    pub(super) fn backward(&self, values: &[Vec<f64>], mut slopes: Vec<f64>, samples: usize) -> Parameters<f64> {
+    /// The gradient, summed over the samples. `values` are what each layer took, `slopes` the
+    /// derivative by the last outputs.
+    pub(super) fn backward(
+        &self,
+        values: &[Vec<f64>],
+        mut slopes: Vec<f64>,
+        samples: usize,
+    ) -> Parameters<f64> {
         let mut layers = Vec::new();
-        for (index, ((layer, input, output, parameters, _), x)) in self.layers().zip(values).enumerate().rev() {
-            let mut gradient =
-                LayerParameters { weights: vec![0.0; parameters.weights.len()], biases: vec![0.0; parameters.biases.len()] };
+        for (index, ((layer, input, output, parameters, _), x)) in
+            self.layers().zip(values).enumerate().rev()
+        {
+            let mut gradient = LayerParameters {
+                weights: vec![0.0; parameters.weights.len()],
+                biases: vec![0.0; parameters.biases.len()],
+            };
             // What nobody asks for, below the first layer, is not computed.
             let mut below = vec![0.0; if index == 0 { 0 } else { samples * input.elems() }];
             match layer {
                 Layer::Dense { outputs } => {
                     for slopes in slopes.chunks_exact(*outputs) {
-                        gradient.biases.iter_mut().zip(slopes).for_each(|(sum, slope)| *sum += slope);
+                        gradient
+                            .biases
+                            .iter_mut()
+                            .zip(slopes)
+                            .for_each(|(sum, slope)| *sum += slope);
                     }
-                    add_product(&slopes, Strides::transposed(*outputs), x, input.elems(), &mut gradient.weights);
-                    add_product(&slopes, Strides::plain(*outputs), &parameters.weights, input.elems(), &mut below);
+                    add_product(
+                        &slopes,
+                        Strides::transposed(*outputs),
+                        x,
+                        input.elems(),
+                        &mut gradient.weights,
+                    );
+                    add_product(
+                        &slopes,
+                        Strides::plain(*outputs),
+                        &parameters.weights,
+                        input.elems(),
+                        &mut below,
+                    );
                 }
                 Layer::Convolution { window, .. } => {
-                    let images = x.chunks_exact(input.elems()).zip(slopes.chunks_exact(output.elems()));
+                    let images =
+                        x.chunks_exact(input.elems()).zip(slopes.chunks_exact(output.elems()));
                     let mut lower = below.chunks_exact_mut(input.elems());
                     for (x, slopes) in images {
                         convolution_gradient((x, slopes), input, output, window, &mut gradient);
                         if let Some(below) = lower.next() {
-                            convolution_below(slopes, input, output, window, &parameters.weights, below);
+                            convolution_below(
+                                slopes,
+                                input,
+                                output,
+                                window,
+                                &parameters.weights,
+                                below,
+                            );
                         }
                     }
                 }
                 Layer::Relu => {
-                    let passed = slopes.iter().zip(x).map(|(slope, x)| if *x > 0.0 { *slope } else { 0.0 });
+                    let passed =
+                        slopes.iter().zip(x).map(|(slope, x)| if *x > 0.0 { *slope } else { 0.0 });
                     below.iter_mut().zip(passed).for_each(|(below, slope)| *below = slope);
                 }
-                Layer::MaxPool(window) => spread(x, input, output, &slopes, &mut below, |image, place, slope, below| {
-                    if let Some(below) = below.get_mut(largest(image, input.width, window, place)) {
-                        *below += slope;
-                    }
-                }),
-                Layer::AveragePool(window) => spread(x, input, output, &slopes, &mut below, |_, place, slope, below| {
-                    for at in within(input.width, window, place) {
-                        if let Some(below) = below.get_mut(at) {
-                            *below += slope / count(window);
+                Layer::MaxPool(window) => {
+                    spread(x, input, output, &slopes, &mut below, |image, place, slope, below| {
+                        if let Some(below) =
+                            below.get_mut(largest(image, input.width, window, place))
+                        {
+                            *below += slope;
                         }
-                    }
-                }),
+                    })
+                }
+                Layer::AveragePool(window) => {
+                    spread(x, input, output, &slopes, &mut below, |_, place, slope, below| {
+                        for at in within(input.width, window, place) {
+                            if let Some(below) = below.get_mut(at) {
+                                *below += slope / count(window);
+                            }
+                        }
+                    })
+                }
             }
             layers.push(gradient);
             slopes = below;
@@ -136,7 +201,11 @@ fn count(window: &Window) -> f64 {
 type Place = (usize, usize);
 
 /// Elements of a window of a pool, in an image of `width` columns.
-fn within(width: usize, window: &Window, (row, column): Place) -> impl Iterator<Item = usize> + use<> {
+fn within(
+    width: usize,
+    window: &Window,
+    (row, column): Place,
+) -> impl Iterator<Item = usize> + use<> {
     let (kernel, start) = (window.kernel, row * window.stride.0 * width + column * window.stride.1);
     (0..kernel.0).flat_map(move |down| (0..kernel.1).map(move |right| start + down * width + right))
 }
@@ -158,7 +227,9 @@ fn pooled<'x>(
     output: Shape,
     value: impl Fn(&[f64], Place) -> f64 + Copy + 'x,
 ) -> impl Iterator<Item = f64> + 'x {
-    let places = move || (0..output.height).flat_map(move |row| (0..output.width).map(move |column| (row, column)));
+    let places = move || {
+        (0..output.height).flat_map(move |row| (0..output.width).map(move |column| (row, column)))
+    };
     let images = x.chunks_exact(input.height * input.width);
     images.flat_map(move |image| places().map(move |place| value(image, place)))
 }
@@ -174,27 +245,42 @@ fn spread(
 ) {
     let area = input.height * input.width;
     let maps = slopes.chunks_exact(output.height * output.width);
-    for ((image, slopes), below) in x.chunks_exact(area).zip(maps).zip(below.chunks_exact_mut(area)) {
+    for ((image, slopes), below) in x.chunks_exact(area).zip(maps).zip(below.chunks_exact_mut(area))
+    {
         for (place, slope) in slopes.iter().enumerate() {
             add(image, (place / output.width, place % output.width), *slope, below);
         }
     }
 }
 
-/// Calls with `(weight of a filter, row, column of the output, element of the image)` wherever a weight meets the image.
-fn meetings(input: Shape, output: Shape, window: &Window, mut meet: impl FnMut(usize, usize, usize)) {
+/// Calls with `(weight of a filter, row, column of the output, element of the image)` wherever a
+/// weight meets the image.
+fn meetings(
+    input: Shape,
+    output: Shape,
+    window: &Window,
+    mut meet: impl FnMut(usize, usize, usize),
+) {
     let (rows, columns) = window.kernel;
     for channel in 0..input.channels {
-        for (down, right) in (0..rows).flat_map(|down| (0..columns).map(move |right| (down, right))) {
+        for (down, right) in (0..rows).flat_map(|down| (0..columns).map(move |right| (down, right)))
+        {
             let weight = (channel * rows + down) * columns + right;
             for row in 0..output.height {
-                let Some(y) = (row * window.stride.0 + down).checked_sub(window.padding.0).filter(|y| *y < input.height) else {
+                let Some(y) = (row * window.stride.0 + down)
+                    .checked_sub(window.padding.0)
+                    .filter(|y| *y < input.height)
+                else {
                     continue;
                 };
                 for column in 0..output.width {
                     let x = (column * window.stride.1 + right).checked_sub(window.padding.1);
                     if let Some(x) = x.filter(|x| *x < input.width) {
-                        meet(weight, row * output.width + column, (channel * input.height + y) * input.width + x);
+                        meet(
+                            weight,
+                            row * output.width + column,
+                            (channel * input.height + y) * input.width + x,
+                        );
                     }
                 }
             }
@@ -230,7 +316,14 @@ fn convolution_gradient(
     }
 }
 
-fn convolution_below(slopes: &[f64], input: Shape, output: Shape, window: &Window, weights: &[f64], below: &mut [f64]) {
+fn convolution_below(
+    slopes: &[f64],
+    input: Shape,
+    output: Shape,
+    window: &Window,
+    weights: &[f64],
+    below: &mut [f64],
+) {
     let places = output.height * output.width;
     let size = input.channels * window.kernel.0 * window.kernel.1;
     let mut met = vec![0.0; size * places];

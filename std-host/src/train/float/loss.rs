@@ -3,8 +3,14 @@
 use super::samples::Target;
 use crate::train::network::Loss;
 
-/// The loss, and whether the answer is right; `slopes` becomes the derivative by each output. Labels were checked to fit.
-pub(super) fn loss(loss: Loss, outputs: &[f64], target: Target<'_>, slopes: &mut [f64]) -> (f64, Option<bool>) {
+/// The loss, and whether the answer is right; `slopes` becomes the derivative by each output.
+/// Labels were checked to fit.
+pub(super) fn loss(
+    loss: Loss,
+    outputs: &[f64],
+    target: Target<'_>,
+    slopes: &mut [f64],
+) -> (f64, Option<bool>) {
     match loss {
         Loss::CrossEntropy => cross_entropy(outputs, target, slopes),
         Loss::SquaredError => squared_error(outputs, target, slopes),
@@ -15,14 +21,16 @@ pub(super) fn loss(loss: Loss, outputs: &[f64], target: Target<'_>, slopes: &mut
             };
             let output = outputs.first().copied().unwrap_or(0.0);
             let margin = sign * output;
-            let (loss, slope) = if loss == Loss::Logistic { logistic(margin) } else { hinge(margin) };
+            let (loss, slope) =
+                if loss == Loss::Logistic { logistic(margin) } else { hinge(margin) };
             slopes.fill(sign * slope);
             (loss, Some((output > 0.0) == up))
         }
     }
 }
 
-/// `ln(sum exp(y_j)) - y_class`, with the largest output taken off first; slopes are `softmax(y) - one-hot`.
+/// `ln(sum exp(y_j)) - y_class`, with the largest output taken off first; slopes are
+/// `softmax(y) - one-hot`.
 fn cross_entropy(outputs: &[f64], target: Target<'_>, slopes: &mut [f64]) -> (f64, Option<bool>) {
     let Target::Class(class) = target else { return (f64::NAN, None) };
     let largest = outputs.iter().copied().fold(f64::NEG_INFINITY, f64::max);

@@ -103,7 +103,8 @@ impl Labels {
     /// Classes from a file of one number per row.
     ///
     /// # Errors
-    /// [`SamplesError`] with the row, if there is more than one number in a row, or one is not a whole number.
+    /// [`SamplesError`] with the row, if there is more than one number in a row, or one is not a
+    /// whole number.
     pub fn classes(readings: &Readings) -> Result<Self, SamplesError> {
         if readings.width() != 1 {
             return Err(SamplesError::Width { expected: 1, found: readings.width() });
@@ -112,9 +113,15 @@ impl Labels {
             let whole = value >= 0.0 && value.fract() == 0.0 && value < 16_777_216.0;
             // Whole, and exact in single precision.
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-            if whole { Ok(value as u32) } else { Err(SamplesError::Class { row: row + 1, most: 16_777_215 }) }
+            if whole {
+                Ok(value as u32)
+            } else {
+                Err(SamplesError::Class { row: row + 1, most: 16_777_215 })
+            }
         };
-        Ok(Self::Classes(readings.values().iter().enumerate().map(class).collect::<Result<_, _>>()?))
+        Ok(Self::Classes(
+            readings.values().iter().enumerate().map(class).collect::<Result<_, _>>()?,
+        ))
     }
 
     /// Rows.
@@ -204,16 +211,25 @@ impl Samples {
         let outputs = self.check_inputs(network)?;
         let loss = network.loss;
         let kind = |what| FloatError::Samples(SamplesError::Kind { loss, outputs, what });
-        let below = |classes: &[u32], limit: usize| match classes.iter().position(|&class| class as usize >= limit) {
-            Some(position) => Err(FloatError::Samples(SamplesError::Class { row: position + 1, most: limit - 1 })),
+        let below = |classes: &[u32], limit: usize| match classes
+            .iter()
+            .position(|&class| class as usize >= limit)
+        {
+            Some(position) => {
+                Err(FloatError::Samples(SamplesError::Class { row: position + 1, most: limit - 1 }))
+            }
             None => Ok(()),
         };
         match (loss, &self.labels) {
             (Loss::CrossEntropy, Labels::Classes(classes)) => below(classes, outputs),
             (Loss::CrossEntropy, Labels::Numbers { .. }) => Err(kind("classes")),
-            (Loss::SquaredError, Labels::Classes(classes)) if outputs > 1 => below(classes, outputs),
+            (Loss::SquaredError, Labels::Classes(classes)) if outputs > 1 => {
+                below(classes, outputs)
+            }
             (Loss::SquaredError, Labels::Numbers { width, .. }) if *width == outputs => Ok(()),
-            (Loss::SquaredError, _) => Err(kind("as many numbers per row (or, from two outputs on, classes)")),
+            (Loss::SquaredError, _) => {
+                Err(kind("as many numbers per row (or, from two outputs on, classes)"))
+            }
             (Loss::Logistic | Loss::Hinge, Labels::Classes(classes)) => below(classes, 2),
             (Loss::Logistic | Loss::Hinge, Labels::Numbers { .. }) => Err(kind("classes 0 and 1")),
         }
@@ -250,10 +266,12 @@ impl Samples {
     pub(super) fn target(&self, row: u32) -> Result<Target<'_>, SamplesError> {
         let index = row as usize;
         let target = match &self.labels {
-            Labels::Classes(classes) => classes.get(index).map(|&class| Target::Class(class as usize)),
-            Labels::Numbers { width, values } => {
-                values.get(index.saturating_mul(*width)..index.saturating_add(1).saturating_mul(*width)).map(Target::Numbers)
+            Labels::Classes(classes) => {
+                classes.get(index).map(|&class| Target::Class(class as usize))
             }
+            Labels::Numbers { width, values } => values
+                .get(index.saturating_mul(*width)..index.saturating_add(1).saturating_mul(*width))
+                .map(Target::Numbers),
         };
         target.ok_or(SamplesError::NoRow { row })
     }

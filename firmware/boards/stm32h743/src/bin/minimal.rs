@@ -25,7 +25,8 @@ impl Sensor for Light {
     }
     async fn read(&mut self, features: &mut [f32]) -> Result<(), Infallible> {
         for feature in features {
-            *feature = f32::from(self.0.blocking_read(&mut self.1, SampleTime::CYCLES64_5)) / 65_536.0;
+            *feature =
+                f32::from(self.0.blocking_read(&mut self.1, SampleTime::CYCLES64_5)) / 65_536.0;
             embassy_time::Timer::after_millis(10).await;
         }
         Ok(())
@@ -33,7 +34,9 @@ impl Sensor for Light {
 }
 
 #[embassy_executor::task]
-async fn network(mut runner: Runner<'static, Ethernet<'static, ETH, GenericPhy<Sma<'static, ETH_SMA>>>>) -> ! {
+async fn network(
+    mut runner: Runner<'static, Ethernet<'static, ETH, GenericPhy<Sma<'static, ETH_SMA>>>>,
+) -> ! {
     runner.run().await
 }
 
@@ -42,19 +45,34 @@ async fn main(spawner: embassy_executor::Spawner) {
     let mut config = embassy_stm32::Config::default();
     config.rcc.mux.adcsel = Adcsel::PER;
     let p = embassy_stm32::init(config);
-    let (mut flash, mut rng, mut seed) = (Flash::new_blocking(p.FLASH), rng::Rng::new(p.RNG, Irqs), [0; 8]);
+    let (mut flash, mut rng, mut seed) =
+        (Flash::new_blocking(p.FLASH), rng::Rng::new(p.RNG, Irqs), [0; 8]);
     while rng.async_fill_bytes(&mut seed).await.is_err() {} // until the generator is healthy
     static QUEUE: StaticCell<PacketQueue<4, 4>> = StaticCell::new();
     static SOCKETS: StaticCell<StackResources<2>> = StaticCell::new();
     static MEMORY: ConstStaticCell<Memory> = ConstStaticCell::new(Memory::new());
-    let (queue, sockets) = (QUEUE.init_with(PacketQueue::new), SOCKETS.init_with(StackResources::new));
+    let (queue, sockets) =
+        (QUEUE.init_with(PacketQueue::new), SOCKETS.init_with(StackResources::new));
     let (irq, sma, mdio, mdc) = (Irqs, p.ETH_SMA, p.PA2, p.PC1);
-    let ethernet = Ethernet::new(queue, p.ETH, irq, p.PA1, p.PA7, p.PC4, p.PC5, p.PG13, p.PB13, p.PG11, MAC, sma, mdio, mdc);
-    let (stack, runner) = embassy_net::new(ethernet, Config::dhcpv4(Default::default()), sockets, u64::from_le_bytes(seed));
+    let ethernet = Ethernet::new(
+        queue, p.ETH, irq, p.PA1, p.PA7, p.PC4, p.PC5, p.PG13, p.PB13, p.PG11, MAC, sma, mdio, mdc,
+    );
+    let (stack, runner) = embassy_net::new(
+        ethernet,
+        Config::dhcpv4(Default::default()),
+        sockets,
+        u64::from_le_bytes(seed),
+    );
     spawner.spawn(defmt::unwrap!(network(runner)));
     let mut page = [0; key::PAGE_BYTES];
     defmt::unwrap!(flash.blocking_read(KEY_PAGE, &mut page));
-    let (sensor, keys, counter) = (Light(Adc::new(p.ADC1), p.PA3), key::Page(page), FlashCounter::new(flash, COUNTER_SECTORS));
+    let (sensor, keys, counter) = (
+        Light(Adc::new(p.ADC1), p.PA3),
+        key::Page(page),
+        FlashCounter::new(flash, COUNTER_SECTORS),
+    );
     let sink = |inference: &Inference<'_>| defmt::info!("the answer: class {}", inference.class());
-    Device { stack, settings: Settings::new(HOST), sensor, keys, counter, sink, meter: NoMeter }.run(MEMORY.take()).await
+    Device { stack, settings: Settings::new(HOST), sensor, keys, counter, sink, meter: NoMeter }
+        .run(MEMORY.take())
+        .await
 }
