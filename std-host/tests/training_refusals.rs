@@ -213,7 +213,7 @@ async fn a_peer_that_is_something_else_is_told_apart() {
         ));
         assert!(matches!(
             is(b"\x01\x06\0\0\0SLTD\x01\0", false).await,
-            RunError::Peer(PeerError::NotSharelet | PeerError::Silent)
+            RunError::Peer(PeerError::NotSharelet | PeerError::TimedOut)
         ));
         assert!(matches!(
             is(&framed(b"SLTX\x01"), false).await,
@@ -230,7 +230,7 @@ async fn a_peer_that_is_something_else_is_told_apart() {
             matches!(error, RunError::Peer(PeerError::Version { theirs }) if theirs == VERSION + 1),
             "{error}"
         );
-        assert!(matches!(is(b"", false).await, RunError::Peer(PeerError::Silent)));
+        assert!(matches!(is(b"", false).await, RunError::Peer(PeerError::TimedOut)));
         assert!(matches!(is(b"", true).await, RunError::Peer(PeerError::Closed)));
         let most = u32::try_from(MAX_MESSAGE_BYTES).unwrap();
         assert!(matches!(

@@ -16,9 +16,10 @@ use sharelet_host::data::labels::{LabelKind, Labels};
 use sharelet_host::data::owner::{self, Outcome, OwnerError, Upload};
 use sharelet_host::data::shares::{self, Encoded};
 use sharelet_host::data::{Options, Table};
-use sharelet_host::link::Connection;
 use sharelet_host::link::fault::{Fault, FaultyWriter, ShortReader};
+use sharelet_host::link::frame::Header;
 use sharelet_host::link::tcp::Admission;
+use sharelet_host::link::{Connection, frame};
 use sharelet_host::server::upload::wire::{self, Kind, Refusal, WireError};
 use sharelet_host::server::upload::{Limits, converse};
 use sharelet_host::store::datasets::{DatasetError, Datasets, Disagreement};
@@ -605,11 +606,11 @@ async fn limits_and_hostile_bytes() {
         let (Connection { mut reader, mut writer }, task) =
             pair.connect(rng.below(2), Fault::None, Fault::None);
         if rng.below(4) > 0 {
-            wire::hello(&mut writer).await.unwrap();
+            frame::greet(&mut writer, Kind::Hello, &[]).await.unwrap();
         }
         if rng.below(2) > 0 {
-            wire::send_message(&mut writer, Kind::Begin, &valid.description).await.unwrap();
-            let _ = wire::send(&mut writer, Kind::Send, &[]).await;
+            frame::send(&mut writer, Kind::Begin, &valid.description).await.unwrap();
+            let _ = frame::send_bytes(&mut writer, Kind::Send, &[]).await;
         }
         let bytes: Vec<u8> = (0..rng.below(64))
             .map(|_| if rng.below(2) == 0 { rng.byte() } else { rng.byte() % 20 })
@@ -617,7 +618,9 @@ async fn limits_and_hostile_bytes() {
         let _ = embedded_io_async::Write::write_all(&mut writer, &bytes).await;
         let _ = embedded_io_async::Write::flush(&mut writer).await;
         drop(writer);
-        while let Ok(Some(_)) = wire::read_or_end(&mut reader).await {}
+        while let Ok(Some(header)) = Header::<Kind>::read_or_end(&mut reader).await {
+            let _ = header.body(&mut reader).await;
+        }
         drop(reader);
         task.await.expect("does not panic");
     }
@@ -633,7 +636,7 @@ async fn limits_and_hostile_bytes() {
 async fn other_versions_and_other_programs_are_named() {
     let pair = Pair::new();
     let (Connection { mut reader, mut writer }, _task) = pair.connect(0, Fault::None, Fault::None);
-    wire::send(&mut writer, Kind::Hello, b"SLTU\x09\x00").await.unwrap();
+    frame::send_bytes(&mut writer, Kind::Hello, b"SLTU\x09\x00").await.unwrap();
     let error = wire::read_welcome(&mut reader).await.expect_err("refused").to_string();
     assert_eq!(
         error,

@@ -9,9 +9,9 @@ use rand_core::SeedableRng as _;
 use sharelet_core::keystream::{ChaCha12, Keystream};
 use tokio::sync::oneshot;
 
-use super::wire::{self, Agreed, Kind, MAX_SESSION_BYTES, Refusal, Train, WireError};
+use super::wire::{self, Agreed, Kind, MAX_SESSION_BYTES, Refusal, Train};
 use super::{Dealer, DealerError, state};
-use crate::link::{Reader, Writer};
+use crate::link::{Reader, Writer, frame};
 use crate::tensor::offline::{Dealt, deal};
 use crate::train::config::Config;
 use crate::train::course::{Course, Plans, Session};
@@ -91,7 +91,7 @@ impl Dealer {
             Ok((course, plans, key, participant, count))
         };
         let (course, plans, key, mut participant, count) = self.blocking(prepare).await?;
-        wire::send(writer, Kind::Agreed, &Agreed { key: key.key_id(), sessions: count }).await?;
+        frame::send(writer, Kind::Agreed, &Agreed { key: key.key_id(), sessions: count }).await?;
         tracing::info!(%device, "deals {count} sessions of a training run, from {first} on");
         let (plans, keystream) = (Arc::new(plans), Arc::new(Keystream::<ChaCha12>::new(&key.key)));
         let listed = course.clone();
@@ -154,15 +154,7 @@ impl Dealer {
         dealt: &Dealt,
     ) -> Result<(), DealerError> {
         reader.await_message(self.limits.idle);
-        let header = wire::expect(reader, Kind::Next).await?;
-        if header.body_bytes > 0 {
-            return Err(WireError::WrongLength {
-                kind: Kind::Next,
-                expected: 0,
-                found: header.body_bytes,
-            }
-            .into());
-        }
+        frame::receive_bytes(reader, Kind::Next, 0).await?;
         Ok(wire::send_session(writer, session, dealt).await?)
     }
 }

@@ -23,9 +23,8 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use self::masked::MaskedModel;
-use self::wire::{
-    Deal, Dealing, Header, Kind, MAX_COUNT, Offer, Refusal, Status, StatusIs, WireError,
-};
+use self::wire::{Deal, Dealing, Kind, MAX_COUNT, Offer, Refusal, Status, StatusIs, WireError};
+use crate::link::frame::{self, Header};
 use crate::link::tcp::{self, Admission, Listener};
 use crate::link::{Connection, Reader, Writer};
 use crate::store::StoreError;
@@ -165,20 +164,20 @@ impl Dealer {
     ) -> Result<(), DealerError> {
         let Connection { mut reader, mut writer } = connection;
         let greeting =
-            tokio::time::timeout(self.limits.hello, wire::read_greeting(&mut reader, Kind::Hello))
+            tokio::time::timeout(self.limits.hello, frame::read_greeting(&mut reader, Kind::Hello))
                 .await;
         match greeting.unwrap_or(Err(WireError::TimedOut)) {
             Err(error @ WireError::Version { .. }) => {
                 refuse(&mut writer, Refusal::Version { ours: wire::VERSION }).await;
                 return Err(error.into());
             }
-            greeting => greeting?,
+            greeting => frame::decode::<_, ()>(Kind::Hello, &greeting?)?,
         }
         if admission == Admission::Full {
             refuse(&mut writer, Refusal::Busy).await;
             return Err(DealerError::Refused(Refusal::Busy));
         }
-        wire::greet(&mut writer, Kind::Welcome).await?;
+        frame::greet(&mut writer, Kind::Welcome, &[]).await?;
         loop {
             reader.await_message(self.limits.idle);
             let header = tokio::select! {
@@ -187,7 +186,7 @@ impl Dealer {
                     refuse(&mut writer, Refusal::ShuttingDown).await;
                     return Ok(());
                 }
-                header = wire::read_header_or_end(&mut reader) => header,
+                header = Header::read_or_end(&mut reader) => header,
             };
             let answered = match header {
                 Ok(None) => return Ok(()),
@@ -198,7 +197,7 @@ impl Dealer {
                 Ok(()) => {}
                 Err(DealerError::Refused(refusal)) => {
                     tracing::warn!("refused: {refusal}");
-                    wire::send(&mut writer, Kind::Refuse, &refusal).await?;
+                    frame::send(&mut writer, Kind::Refuse, &refusal).await?;
                     if refusal.ends_connection() {
                         return Err(DealerError::Refused(refusal));
                     }
@@ -215,35 +214,33 @@ impl Dealer {
         self: &Arc<Self>,
         reader: &mut Reader,
         writer: &mut Writer,
-        header: Header,
+        header: Header<Kind>,
     ) -> Result<(), DealerError> {
-        let kind = header.kind;
-        match kind {
+        match header.kind {
             Kind::Status => {
-                let Status { device } =
-                    wire::decode(kind, &wire::read_body(reader, header).await?)?;
+                let Status { device } = header.message(reader).await?;
                 let status = self.blocking(move |dealer| {
                     let key = dealer.key(device)?.key_id();
                     let next_session =
                         dealer.store.next_session(device, key).map_err(|error| state(&error))?;
                     Ok(StatusIs { key, next_session })
                 });
-                Ok(wire::send(writer, Kind::StatusIs, &status.await?).await?)
+                Ok(frame::send(writer, Kind::StatusIs, &status.await?).await?)
             }
             Kind::Offer => {
-                let offer: Offer = wire::decode(kind, &wire::read_body(reader, header).await?)?;
+                let offer: Offer = header.message(reader).await?;
                 self.take_offer(reader, writer, offer).await
             }
             Kind::Deal => {
-                let request: Deal = wire::decode(kind, &wire::read_body(reader, header).await?)?;
+                let request: Deal = header.message(reader).await?;
                 self.deal(writer, request).await
             }
             Kind::Train => {
-                let request = wire::read_request(reader, header).await?;
+                let request = header.message(reader).await?;
                 self.deal_course(reader, writer, request).await
             }
             Kind::Serve => {
-                let request = wire::read_request(reader, header).await?;
+                let request = header.message(reader).await?;
                 self.deal_served(reader, writer, request).await
             }
             found => Err(WireError::UnexpectedFrame { expected: Kind::Deal, found }.into()),
@@ -295,8 +292,8 @@ impl Dealer {
                 _ => Err(Refusal::TooManyModels { limit }),
             })
             .await?;
-            wire::send_empty(writer, Kind::Wanted).await?;
-            let matrices = wire::receive_masked(reader, bytes).await?;
+            frame::send_bytes(writer, Kind::Wanted, &[]).await?;
+            let matrices = frame::receive_bytes(reader, Kind::Masked, bytes).await?;
             let keep = move |dealer: &Self| {
                 let description = masked::description(&network);
                 if masked::id(&description, &matrices) != id {
@@ -311,7 +308,7 @@ impl Dealer {
                 "took a masked model of {bytes} bytes"
             );
         }
-        Ok(wire::send_empty(writer, Kind::Known).await?)
+        Ok(frame::send_bytes(writer, Kind::Known, &[]).await?)
     }
 
     /// A masked model, from memory or disk.
@@ -364,7 +361,7 @@ impl Dealer {
         };
         let (key, model) = self.blocking(prepare).await?;
         let bytes_each = u32::try_from(deal::correction_bytes(&model.network)).unwrap_or(u32::MAX);
-        wire::send(writer, Kind::Dealing, &Dealing { key: key.key_id(), bytes_each }).await?;
+        frame::send(writer, Kind::Dealing, &Dealing { key: key.key_id(), bytes_each }).await?;
         let keystream = Arc::new(Keystream::<ChaCha12>::new(&key.key));
         let window = rayon::current_num_threads() + 1;
         let mut sessions = (first..).take(count as usize);
@@ -389,5 +386,5 @@ impl Dealer {
 
 /// Tells the host why the connection ends; the reason matters more than whether it arrives.
 async fn refuse(writer: &mut Writer, refusal: Refusal) {
-    let _ = wire::send(writer, Kind::Refuse, &refusal).await;
+    let _ = frame::send(writer, Kind::Refuse, &refusal).await;
 }

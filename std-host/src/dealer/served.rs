@@ -7,9 +7,9 @@ use rand_core::SeedableRng as _;
 use sharelet_core::keystream::{ChaCha12, Keystream};
 
 use super::course::MAX_WORDS;
-use super::wire::{self, Agreed, Kind, MAX_SERVED, MAX_SESSION_BYTES, Refusal, Serve};
+use super::wire::{Agreed, Kind, MAX_SERVED, MAX_SESSION_BYTES, Refusal, Serve};
 use super::{Dealer, DealerError, state};
-use crate::link::{Reader, Writer};
+use crate::link::{Reader, Writer, frame};
 use crate::tensor::Program;
 use crate::tensor::offline::{Dealt, Plan, deal};
 use crate::train::network::{Network, Shape};
@@ -77,7 +77,7 @@ impl Dealer {
             Ok((serving, key))
         };
         let (serving, key) = self.blocking(prepare).await?;
-        wire::send(writer, Kind::Agreed, &Agreed { key: key.key_id(), sessions: count }).await?;
+        frame::send(writer, Kind::Agreed, &Agreed { key: key.key_id(), sessions: count }).await?;
         tracing::info!(%device, "deals {count} sessions of a shared model, from {first} on");
         let keystream = Arc::new(Keystream::<ChaCha12>::new(&key.key));
         // Masks of the model are made first: all others need them.

@@ -10,6 +10,7 @@
 
 pub mod exchange;
 pub mod fault;
+pub mod frame;
 mod route;
 pub mod tcp;
 pub mod timeout;

@@ -91,7 +91,7 @@ pub enum PeerError {
         field: Field,
     },
     /// What the servers of a shared model say to each other.
-    #[error(transparent)]
+    #[error("the other server: {0}")]
     Greeting(#[from] super::training::wire::PeerError),
     /// Their shares of a model do not belong together.
     #[error("{0}")]

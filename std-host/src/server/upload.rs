@@ -16,6 +16,7 @@ use self::wire::{KEYS_PER_FRAME, Kind, Refusal, Standing, Welcome, WireError};
 use crate::data::description::Description;
 use crate::data::keys::KEY_HASH_BYTES;
 use crate::data::shares::PIECE_ELEMS;
+use crate::link::frame::{self, Header};
 use crate::link::tcp::{self, Admission, Listener};
 use crate::link::{Connection, Reader, Writer};
 use crate::store::datasets::file::SEED_BYTES;
@@ -117,13 +118,14 @@ pub async fn converse(
     stop: CancellationToken,
 ) -> Result<(), UploadError> {
     let Connection { mut reader, mut writer } = connection;
-    let greeting = tokio::time::timeout(limits.hello, wire::read_hello(&mut reader)).await;
+    let greeting =
+        tokio::time::timeout(limits.hello, frame::read_greeting(&mut reader, Kind::Hello)).await;
     match greeting.unwrap_or(Err(WireError::TimedOut)) {
         Err(error @ WireError::Version { .. }) => {
             refuse(&mut writer, &Refusal::Version { ours: wire::VERSION }).await;
             return Err(error.into());
         }
-        greeting => greeting?,
+        greeting => frame::decode::<_, ()>(Kind::Hello, &greeting?)?,
     }
     if admission == Admission::Full {
         refuse(&mut writer, &Refusal::Busy).await;
@@ -132,8 +134,7 @@ pub async fn converse(
     serve(Connection { reader, writer }, datasets, limits, stop).await
 }
 
-/// Serves one connection to its end; the greeting of the owner has been read, and was one of
-/// [`wire::parse_greeting`].
+/// Serves one connection to its end; the greeting of the owner has been read.
 ///
 /// # Errors
 /// As [`converse`].
@@ -160,7 +161,7 @@ pub async fn serve(
 
 /// Tells the owner why the connection ends; the reason matters more than whether it arrives.
 async fn refuse(writer: &mut Writer, refusal: &Refusal) {
-    let _ = wire::send_message(writer, Kind::Refuse, refusal).await;
+    let _ = frame::send(writer, Kind::Refuse, refusal).await;
 }
 
 struct Session<'s> {
@@ -174,25 +175,29 @@ impl Session<'_> {
     async fn run(mut self) -> Result<(), UploadError> {
         let party = self.datasets.party();
         wire::welcome(self.writer, &Welcome::of(party, self.limits.most_elems)).await?;
-        let Some(body) = self.next(Kind::Begin).await? else { return Ok(()) };
-        let description: Description = wire::decode(Kind::Begin, &body)?;
+        self.reader.await_message(self.limits.idle);
+        let Some(header) = Header::read_or_end(self.reader).await? else { return Ok(()) };
+        if header.kind != Kind::Begin {
+            return Err(unexpected(Kind::Begin, header.kind));
+        }
+        let description: Description = header.message(self.reader).await?;
         self.check(&description)?;
         let _claim =
             self.datasets.claim(&description).ok_or(UploadError::Refused(Refusal::UnderWay))?;
         let asked = description.clone();
         let mut progress =
             blocking(&self.datasets, move |datasets| datasets.progress(&asked)).await?;
-        wire::send_message(self.writer, Kind::Standing, &Standing::from(progress)).await?;
+        frame::send(self.writer, Kind::Standing, &Standing::from(progress)).await?;
         loop {
             self.reader.await_message(self.limits.idle);
-            match wire::read_or_end(self.reader).await? {
-                None => return Ok(()),
-                Some((Kind::Send, _)) if progress != Progress::Registered => {
+            let Some(header) = Header::read_or_end(self.reader).await? else { return Ok(()) };
+            match header.kind {
+                Kind::Send if progress != Progress::Registered => {
                     self.take(&description).await?;
                     progress = Progress::Stored;
-                    wire::send(self.writer, Kind::Stored, &[]).await?;
+                    frame::send_bytes(self.writer, Kind::Stored, &[]).await?;
                 }
-                Some((Kind::Commit, _)) => {
+                Kind::Commit => {
                     let registered = description.clone();
                     blocking(&self.datasets, move |datasets| datasets.register(&registered))
                         .await?;
@@ -204,21 +209,10 @@ impl Session<'_> {
                         "registered {rows} rows",
                     );
                     progress = Progress::Registered;
-                    wire::send(self.writer, Kind::Registered, &[]).await?;
+                    frame::send_bytes(self.writer, Kind::Registered, &[]).await?;
                 }
-                Some((found, _)) => {
-                    return Err(WireError::UnexpectedFrame { expected: Kind::Commit, found }.into());
-                }
+                found => return Err(unexpected(Kind::Commit, found)),
             }
-        }
-    }
-
-    async fn next(&mut self, kind: Kind) -> Result<Option<Vec<u8>>, UploadError> {
-        self.reader.await_message(self.limits.idle);
-        match wire::read_or_end(self.reader).await? {
-            None => Ok(None),
-            Some((found, body)) if found == kind => Ok(Some(body)),
-            Some((found, _)) => Err(WireError::UnexpectedFrame { expected: kind, found }.into()),
         }
     }
 
@@ -250,7 +244,7 @@ impl Session<'_> {
         while incoming.share_bytes() > 0 {
             incoming = self.take_frame(incoming, kind, most).await?;
         }
-        let body = wire::expect_bytes(self.reader, Kind::Finish, 32).await?;
+        let body = frame::receive_bytes(self.reader, Kind::Finish, 32).await?;
         let digest: [u8; 32] =
             body.try_into().map_err(|_| WireError::Malformed { kind: Kind::Finish })?;
         blocking(&self.datasets, move |datasets| datasets.store(incoming, &digest)).await
@@ -265,9 +259,14 @@ impl Session<'_> {
     ) -> Result<Incoming, UploadError> {
         let left = if kind == Kind::Keys { incoming.key_bytes() } else { incoming.share_bytes() };
         let expected = usize::try_from(left).unwrap_or(usize::MAX).min(most);
-        let body = zeroize::Zeroizing::new(wire::expect_bytes(self.reader, kind, expected).await?);
+        let body =
+            zeroize::Zeroizing::new(frame::receive_bytes(self.reader, kind, expected).await?);
         blocking(&self.datasets, move |_| incoming.append(&body).map(|()| incoming)).await
     }
+}
+
+fn unexpected(expected: Kind, found: Kind) -> UploadError {
+    WireError::UnexpectedFrame { expected, found }.into()
 }
 
 /// Runs what waits for the disk beside the tasks that wait for the network.

@@ -14,7 +14,7 @@ use crate::train::course::{CourseError, PlanError};
 #[non_exhaustive]
 pub enum RunError {
     /// The other server.
-    #[error(transparent)]
+    #[error("the other server: {0}")]
     Peer(#[from] PeerError),
     /// Both servers differ.
     #[error("{0}")]
