@@ -92,8 +92,7 @@ impl Client {
         let mut connection =
             tcp::connect(&self.address, self.route.clone(), self.connect, self.stall).await?;
         frame::greet(&mut connection.writer, Kind::Hello, &[]).await?;
-        let rest = frame::read_greeting(&mut connection.reader, Kind::Welcome).await?;
-        frame::decode::<_, ()>(Kind::Welcome, &rest)?;
+        frame::read_hello(&mut connection.reader, Kind::Welcome).await?;
         Ok(connection)
     }
 
@@ -264,8 +263,7 @@ async fn exchange(
     body: &[u8],
 ) -> Result<(Kind, Vec<u8>), WireError> {
     frame::send_bytes(&mut connection.writer, kind, body).await?;
-    let header: Header<Kind> =
-        Header::read_or_end(&mut connection.reader).await?.ok_or(WireError::Closed)?;
+    let header = Header::<Kind>::read(&mut connection.reader).await?;
     Ok((header.kind, header.body(&mut connection.reader).await?))
 }
 

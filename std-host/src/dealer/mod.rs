@@ -164,14 +164,14 @@ impl Dealer {
     ) -> Result<(), DealerError> {
         let Connection { mut reader, mut writer } = connection;
         let greeting =
-            tokio::time::timeout(self.limits.hello, frame::read_greeting(&mut reader, Kind::Hello))
+            tokio::time::timeout(self.limits.hello, frame::read_hello(&mut reader, Kind::Hello))
                 .await;
         match greeting.unwrap_or(Err(WireError::TimedOut)) {
             Err(error @ WireError::Version { .. }) => {
                 refuse(&mut writer, Refusal::Version { ours: wire::VERSION }).await;
                 return Err(error.into());
             }
-            greeting => frame::decode::<_, ()>(Kind::Hello, &greeting?)?,
+            greeting => greeting?,
         }
         if admission == Admission::Full {
             refuse(&mut writer, Refusal::Busy).await;

@@ -203,10 +203,22 @@ impl<P: Protocol> Header<P> {
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(None),
             read => read?,
         }
-        reader.begin_message(reader.stall());
+        reader.continue_message(reader.stall());
         read_exact(reader, rest).await?;
         let length = bytes.last_chunk().copied().unwrap_or_default();
-        Self::parse(bytes.first().copied().filter(|_| P::HAS_KINDS), length).map(Some)
+        let header = Self::parse(bytes.first().copied().filter(|_| P::HAS_KINDS), length)?;
+        if header.body_bytes == 0 {
+            reader.end_message();
+        }
+        Ok(Some(header))
+    }
+
+    /// Reads the next frame's header.
+    ///
+    /// # Errors
+    /// [`FrameError::Closed`] at the end, and as [`Header::read_or_end`].
+    pub async fn read(reader: &mut Reader) -> Result<Self, FrameError<P>> {
+        Self::read_or_end(reader).await?.ok_or(FrameError::Closed)
     }
 
     /// Reads the header of the frame that is due.
@@ -215,7 +227,7 @@ impl<P: Protocol> Header<P> {
     /// [`FrameError::Refused`] if a refusal comes instead, [`FrameError::UnexpectedFrame`] if
     /// something else, and as [`Header::read_or_end`].
     pub async fn expect(reader: &mut Reader, due: P) -> Result<Self, FrameError<P>> {
-        let header = Self::read_or_end(reader).await?.ok_or(FrameError::Closed)?;
+        let header = Self::read(reader).await?;
         if header.kind == due {
             Ok(header)
         } else if header.kind == P::REFUSE {
@@ -388,6 +400,14 @@ pub async fn read_greeting<P: Protocol>(
         version if version == P::VERSION => Ok(body.split_off(body.len() - rest.len())),
         theirs => Err(FrameError::Version { theirs }),
     }
+}
+
+/// Reads the greeting that is due, which says nothing else.
+///
+/// # Errors
+/// [`FrameError::Malformed`] if it does, and as [`read_greeting`].
+pub async fn read_hello<P: Protocol>(reader: &mut Reader, due: P) -> Result<(), FrameError<P>> {
+    decode(due, &read_greeting(reader, due).await?)
 }
 
 fn checksum(number: [u8; 8], parts: &[&[u8]]) -> [u8; 4] {

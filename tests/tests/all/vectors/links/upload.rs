@@ -62,11 +62,6 @@ async fn hello() -> Vec<u8> {
     written(async |writer| frame::greet(writer, Kind::Hello, &[]).await.unwrap()).await
 }
 
-/// A greeting that says nothing else.
-async fn read_hello(reader: &mut Reader) -> Result<(), WireError> {
-    frame::decode(Kind::Hello, &frame::read_greeting(reader, Kind::Hello).await?)
-}
-
 async fn read<T: for<'a> Deserialize<'a>>(reader: &mut Reader, kind: Kind) -> Result<T, WireError> {
     let message = frame::receive(reader, kind).await?;
     at_end(reader).await;
@@ -85,7 +80,7 @@ where
 async fn greetings_and_control_messages() {
     let bytes = vectors().message("hello", "owner to server, first", &VERSION, &hello().await);
     let mut hello = reader(&bytes);
-    read_hello(&mut hello).await.unwrap();
+    frame::read_hello(&mut hello, Kind::Hello).await.unwrap();
     at_end(&mut hello).await;
     for party in [Party::P0, Party::P1] {
         let welcome = welcome(party);
@@ -258,7 +253,7 @@ async fn bad_messages() {
     let played = vectors().play_bad(async |due, mut reader| {
         let reader = &mut reader;
         match due {
-            "Hello" => read_hello(reader).await,
+            "Hello" => frame::read_hello(reader, Kind::Hello).await,
             "Welcome" => wire::read_welcome(reader).await.map(drop),
             "Begin" => read::<Description>(reader, Kind::Begin).await.map(drop),
             "Finish" => frame::receive_bytes(reader, Kind::Finish, 32).await.map(drop),
