@@ -14,18 +14,7 @@ use super::units::{json_text, parse_bandwidth, parse_duration, parse_svg_path};
 use crate::plot::{Bars, Panel};
 use sharelet_model::Model;
 
-const EXAMPLES: &str = "\
-Examples:
-  sharelet inspect ad01.slt
-  sharelet inspect ad01.slt --rtt 80ms --bandwidth 1mbit
-  sharelet inspect ad01.slt --json
-  sharelet inspect ad01.slt --plot
-  sharelet inspect ad01.slt --plot cost.svg
-
-Per layer: shape, fraction bits, shift, digits of the gate, bytes while preparing, up and down, \
-                        bytes from the dealer to
-the host, and keystream blocks that the device computes. The time is that of the network alone. \
-                        --plot draws the same figures.";
+const EXAMPLES: &str = include_str!("examples/inspect.txt");
 
 /// What a board's TCP buffers and fixed buffers take, in bytes: `firmware` has 4 KB each way.
 const SOCKET_BYTES: usize = 8192;
