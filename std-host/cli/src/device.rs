@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 use indicatif::ProgressBar;
 use sharelet_core::session::p0::Identity;
-use sharelet_core::wire::query::Recipient;
+use sharelet_core::session::wire::query::Recipient;
 
 use super::common::{Answer, CommandError, LinkArgs, runtime, stop_on_signal};
 use super::terminal::progress;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use indicatif::ProgressDrawTarget;
-use sharelet_core::wire::control::DeviceId;
+use sharelet_core::session::wire::control::DeviceId;
 
 use super::common::{Answer, CommandError, LinkArgs, announce, runtime, stop_on_signal};
 use super::terminal::progress;

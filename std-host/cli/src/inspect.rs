@@ -5,8 +5,8 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use clap::Args;
-use sharelet_core::network::Activation;
 use sharelet_core::session::cost::SessionCost;
+use sharelet_core::session::network::Activation;
 
 use super::common::{Answer, CommandError};
 use super::terminal::width;
@@ -70,7 +70,7 @@ impl Row {
 }
 
 fn rows(model: &Model) -> Vec<Row> {
-    let row = |(index, layer): (usize, &sharelet_core::network::Layer)| {
+    let row = |(index, layer): (usize, &sharelet_core::session::network::Layer)| {
         let cost = model.network.layer_cost(index);
         Row {
             inputs: layer.inputs(),

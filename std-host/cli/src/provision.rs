@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use sharelet_core::wire::control::DeviceId;
+use sharelet_core::session::wire::control::DeviceId;
 
 use super::common::CommandError;
 use sharelet_host::store::console::ConsoleKey;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use sharelet_core::session::p0::Identity;
-use sharelet_core::wire::control;
+use sharelet_core::session::wire::control;
 use tokio_util::sync::CancellationToken;
 
 use super::common::{CommandError, LinkArgs, announce, runtime, stop_on_signal};

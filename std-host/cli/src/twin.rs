@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use sharelet_core::network::Activation;
+use sharelet_core::session::network::Activation;
 use sharelet_core::shape::Shape;
 
 use super::units::json_text;

@@ -11,8 +11,7 @@ use core::time::Duration;
 use std::path::Path;
 
 use parties::{Room, twin};
-use sharelet_core::wire::control::Answer;
-
+use sharelet_core::session::wire::control::Answer;
 use sharelet_import::quantise::{Options, quantise};
 use sharelet_model::readings::{ReadOptions, Readings};
 use sharelet_model::{Model, largest};

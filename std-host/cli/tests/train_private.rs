@@ -3,7 +3,7 @@
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
-use sharelet_core::engine::Truncation;
+use sharelet_core::functions::engine::Truncation;
 use sharelet_train::loss::{Sums, Wanted};
 use sharelet_train::model::Model;
 use sharelet_train::network::{Layer, Loss, Network, Shape, Window};
