@@ -81,7 +81,7 @@ impl Folder {
 }
 
 fn session() -> Folder {
-    Folder::named(&format!("v{}", sharelet_core::wire::VERSION))
+    Folder::named(&format!("v{}", sharelet_core::session::wire::VERSION))
 }
 
 /// The folder of the vectors of this wire version.
