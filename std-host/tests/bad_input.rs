@@ -11,6 +11,7 @@
 
 mod parties;
 
+use sharelet_testkit::assert_matches;
 use std::fs;
 use std::sync::Arc;
 
@@ -604,10 +605,7 @@ async fn readings_of_another_shape_cost_no_session() {
     let narrow = sharelet_host::readings::Readings::new(4, vec![0.0; 4]).expect("finite");
     scenario.device.sensor = parties::Rows(narrow);
     let error = run(&mut scenario.device).await.expect_err("refused");
-    assert!(
-        matches!(error, DeviceError::Session(SessionError::InputWidth { network: 5, found: 4 })),
-        "{error:?}"
-    );
+    assert_matches!(error, DeviceError::Session(SessionError::InputWidth { network: 5, found: 4 }));
     scenario.device.sensor = parties::Rows(scenario.readings.clone());
     scenario.device.settings.count = Some(3);
     let error = run(&mut scenario.device).await.expect_err("refused");

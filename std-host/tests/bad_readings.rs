@@ -9,6 +9,7 @@
 mod parties;
 
 use core::time::Duration;
+use sharelet_testkit::asserting::says;
 use std::fs;
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
@@ -216,10 +217,7 @@ async fn the_program_names_a_bad_reading_goes_on_and_fails_in_the_end() {
         ["boot", "session", "answer", "session", "error", "session", "answer", "error"],
         "{report}"
     );
-    assert!(
-        report.contains("\nerror Reading: reading 1: value 2 is outside the range"),
-        "{report}"
-    );
+    says(&report, "\nerror Reading: reading 1: value 2 is outside the range");
     assert!(report.contains("\nerror Reading: 1 of 3 readings have no answer"), "{report}");
     host.stop().await;
     dealer.stop().await;

@@ -28,6 +28,13 @@ fn refused(text: &str, options: &Options) -> String {
     csv(text, options).expect_err("refused").to_string()
 }
 
+/// Fails if a table is not refused for this.
+#[track_caller]
+fn refuses(text: &str, options: &Options, what: &str) {
+    let error = refused(text, options);
+    assert!(error.contains(what), "{error}");
+}
+
 fn npy(descr: &str, shape: &str, data: &[u8]) -> Vec<u8> {
     let header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}\n");
     let length = u16::try_from(header.len()).unwrap().to_le_bytes();
@@ -119,34 +126,25 @@ fn csv_is_refused_with_row_and_column() {
         .to_string();
     assert!(error.starts_with("a.csv: line 2: not text in UTF-8"), "{error}");
     let long = format!("{},y\n1,2\n", "n".repeat(65));
-    assert!(refused(&long, &plain).contains("the name of column 1 has more than 64 bytes"));
+    refuses(&long, &plain, "the name of column 1 has more than 64 bytes");
     let many = (0..16_385).map(|column| format!("c{column}")).collect::<Vec<_>>().join(",");
-    assert!(refused(&many, &plain).contains("16385 columns, at most 16384 are taken"));
+    refuses(&many, &plain, "16385 columns, at most 16384 are taken");
 }
 
 #[test]
 fn columns_that_do_not_exist_are_refused_and_those_that_do_are_listed() {
     let unknown = Options { columns: Some(names(&["age", "wage"])), ..Options::default() };
-    assert!(
-        refused(TEXT, &unknown)
-            .contains("no column `wage`; there are `id`, `age`, `income`, `class`")
-    );
-    assert!(
-        refused(TEXT, &labelled("Class", LabelKind::Binary))
-            .contains("no column `Class`; there are `id`")
-    );
+    refuses(TEXT, &unknown, "no column `wage`; there are `id`, `age`, `income`, `class`");
+    refuses(TEXT, &labelled("Class", LabelKind::Binary), "no column `Class`; there are `id`");
     let key = Options { key: Some("key".into()), ..Options::default() };
-    assert!(refused(TEXT, &key).contains("no column `key`"));
+    refuses(TEXT, &key, "no column `key`");
     let twice =
         Options { columns: Some(names(&["age", "class"])), ..labelled("class", LabelKind::Binary) };
-    assert!(refused(TEXT, &twice).contains("column `class` is asked for twice"));
-    assert!(
-        refused("y\n1\n", &labelled("y", LabelKind::Binary))
-            .contains("no column is left for features")
-    );
+    refuses(TEXT, &twice, "column `class` is asked for twice");
+    refuses("y\n1\n", &labelled("y", LabelKind::Binary), "no column is left for features");
     let wide = (0..30).map(|column| format!("c{column}")).collect::<Vec<_>>().join(",");
     let wide = format!("{wide}\n");
-    assert!(refused(&wide, &unknown).contains("`c19` and 10 more"));
+    refuses(&wide, &unknown, "`c19` and 10 more");
 }
 
 #[test]
@@ -165,21 +163,16 @@ fn labels_out_of_range_are_refused() {
             "{label}: {error}"
         );
     }
-    assert!(
-        refused(&text("0"), &labelled("y", LabelKind::Classes(1)))
-            .contains("1 classes; give 2 to 10000")
-    );
+    refuses(&text("0"), &labelled("y", LabelKind::Classes(1)), "1 classes; give 2 to 10000");
     let two = Options { labels: names(&["x", "y"]), kind: LabelKind::Binary, ..Options::default() };
-    assert!(
-        refused("x,y,z\n1,1,1\n", &two)
-            .contains("2 columns of labels where classes and binary labels have one")
-    );
+    refuses("x,y,z\n1,1,1\n", &two, "2 columns of labels where classes and binary labels have one");
     let keys = Options { key: Some("x".into()), ..Options::default() };
-    assert!(refused("x,y\n1,1\n2,1\n1,1\n", &keys).contains("rows 1 and 3 have the same key"));
+    refuses("x,y\n1,1\n2,1\n1,1\n", &keys, "rows 1 and 3 have the same key");
     for scale in [0.0, f64::NAN] {
-        assert!(
-            refused("x\n1\n", &Options { scale: Some(scale), ..Options::default() })
-                .contains("cannot multiply by")
+        refuses(
+            "x\n1\n",
+            &Options { scale: Some(scale), ..Options::default() },
+            "cannot multiply by",
         );
     }
 }

@@ -12,6 +12,8 @@ use sharelet_host::import::onnx_proto::{
     AttributeProto, DOUBLE, EXTERNAL, INT64, ModelProto, NodeProto, TensorProto,
 };
 use sharelet_host::import::{onnx, tflite};
+use sharelet_testkit::assert_matches;
+use sharelet_testkit::asserting::says;
 use support::Rng;
 use support::onnx::{bytes, float, int, model, node, tensor, value};
 use support::tflite::{Constant, Field, Operator, Table, file, model as flat};
@@ -168,13 +170,12 @@ fn onnx_refusals() {
     let gemm = || vec![with(node("Gemm", &["x", "w", "b"], "y"), vec![int("transB", 1)])];
     let refused = |width, nodes, constants| read(&bytes(width, nodes, constants)).unwrap_err();
     let external = TensorProto { data_location: EXTERNAL, ..tensor("w", &[2, 3], &[]) };
-    assert!(
-        matches!(refused(3, gemm(), vec![external, tensor("b", &[2], &B)]), GraphError::ExternalData { tensor } if tensor == "w")
-    );
-    assert!(matches!(
+    let error = refused(3, gemm(), vec![external, tensor("b", &[2], &B)]);
+    assert_matches!(error, GraphError::ExternalData { tensor } if tensor == "w");
+    assert_matches!(
         refused(4, gemm(), constants()),
         GraphError::Width { expected: 3, found: 4, .. }
-    ));
+    );
     let short = vec![tensor("w", &[2, 3], &W[..5]), tensor("b", &[2], &B)];
     assert!(matches!(refused(3, gemm(), short), GraphError::Corrupt { .. }));
     let wrong_bias = vec![tensor("w", &[2, 3], &W), tensor("b", &[3], &X)];
@@ -185,28 +186,25 @@ fn onnx_refusals() {
         let error = refused(3, gemm(), vec![tensor("w", &[2, 3], &w), tensor("b", &[2], &B)]);
         assert!(matches!(error, GraphError::NotFinite { node } if node == "Gemm_y"));
     }
-    assert!(matches!(
+    assert_matches!(
         refused(3, vec![node("Relu", &["x"], "y")], vec![]),
         GraphError::ReluOnInput { .. }
-    ));
-    assert!(matches!(
-        refused(3, vec![node("Identity", &["x"], "y")], vec![]),
-        GraphError::NoLayers
-    ));
+    );
+    assert_matches!(refused(3, vec![node("Identity", &["x"], "y")], vec![]), GraphError::NoLayers);
     for circle in ["Relu", "Softmax", "Identity"] {
-        assert!(matches!(
+        assert_matches!(
             refused(3, vec![node(circle, &["y"], "y")], vec![]),
             GraphError::NotAChain { .. }
-        ));
+        );
     }
     assert!(matches!(refused(3, vec![], vec![]), GraphError::NotAChain { .. }));
     let huge = vec![tensor("w", &[1 << 40, 1 << 40], &[]), tensor("b", &[2], &B)];
     assert!(matches!(refused(3, gemm(), huge), GraphError::Corrupt { .. }));
     let integers = TensorProto { data_type: 3, ..tensor("w", &[2, 3], &W) };
-    assert!(matches!(
+    assert_matches!(
         refused(3, gemm(), vec![integers, tensor("b", &[2], &B)]),
         GraphError::Unsupported(_)
-    ));
+    );
     let mut two = model(3, gemm(), constants());
     two.graph.as_mut().unwrap().output.push(value("z", 1));
     let two = prost::Message::encode_to_vec(&two);
@@ -259,12 +257,7 @@ fn tflite_dense_with_fused_relu_and_optional_bias() {
 #[test]
 fn tflite_refusals() {
     let error = read_flat(&flat_dense(4)).unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .contains("FULLY_CONNECTED `dense`: its fused activation is neither ReLU nor ReLU6"),
-        "{error}"
-    );
+    says(&error, "FULLY_CONNECTED `dense`: its fused activation is neither ReLU nor ReLU6");
     let operators = [
         Operator(20, &[0], 2, 0, "first"),
         Operator(9, &[2, 1], 3, 0, "dense"),
@@ -273,12 +266,9 @@ fn tflite_refusals() {
     let error =
         read_flat(&file(&flat(3, &[Constant("w", &[2, 3], &W)], &operators, 0))).unwrap_err();
     let text = error.to_string();
-    assert!(
-        text.contains("2 unsupported")
-            && text.contains("RELU_N1_TO_1 `first`")
-            && text.contains("L2_NORMALIZATION `last`"),
-        "{text}"
-    );
+    for part in ["2 unsupported", "RELU_N1_TO_1 `first`", "L2_NORMALIZATION `last`"] {
+        says(&text, part);
+    }
     // Integer weights are not float weights.
     let operators = [Operator(9, &[0, 1], 2, 0, "dense")];
     let error =
@@ -287,20 +277,20 @@ fn tflite_refusals() {
     let short = file(&flat(3, &[Constant("w", &[2, 4], &W)], &operators, 0));
     assert!(matches!(read_flat(&short), Err(GraphError::Corrupt { .. })));
     let outside = [Operator(9, &[0, 77], 2, 0, "dense")];
-    assert!(matches!(
+    assert_matches!(
         read_flat(&file(&flat(3, &[Constant("w", &[2, 3], &W)], &outside, 0))),
         Err(GraphError::Corrupt { .. })
-    ));
+    );
     let mut nan = W;
     nan[0] = f32::NAN;
     let error =
         read_flat(&file(&flat(3, &[Constant("w", &[2, 3], &nan)], &operators, 0))).unwrap_err();
     assert!(matches!(error, GraphError::NotFinite { .. }));
     assert!(matches!(read_flat(b""), Err(GraphError::Corrupt { .. })));
-    assert!(matches!(
+    assert_matches!(
         read_flat(&file(&Table(vec![(0, Field::U32(3))]))),
         Err(GraphError::Corrupt { .. })
-    ));
+    );
 }
 
 #[test]

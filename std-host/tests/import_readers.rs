@@ -18,6 +18,7 @@ use sharelet_host::import::onnx_proto::{
     AttributeProto, INT64, ModelProto, NodeProto, TensorProto,
 };
 use sharelet_host::import::{onnx, tflite};
+use sharelet_testkit::assert_matches;
 use support::onnx::{int, model, node, tensor};
 use support::tflite::{Field, Table, file, floats};
 
@@ -57,11 +58,11 @@ fn op(node: NodeProto, constants: Vec<TensorProto>) -> Op {
     graph.nodes[0].op.clone()
 }
 
-fn reason(op: Op) -> String {
-    match op {
-        Op::Unsupported { reason } => reason.unwrap_or_default(),
-        op => panic!("{op:?}"),
-    }
+/// Fails if an operator is not refused for this.
+#[track_caller]
+fn refuses(op: Op, what: &str) {
+    let Op::Unsupported { reason: Some(reason) } = op else { panic!("{op:?}") };
+    assert!(reason.contains(what), "{reason}");
 }
 
 fn kernel(dims: &[i64]) -> TensorProto {
@@ -99,11 +100,10 @@ fn onnx_convolutions() {
         ("VALID", Padding::NONE),
         ("NOTSET", Padding::NONE),
     ] {
-        assert!(
-            matches!(conv(vec![text("auto_pad", kind)]), Op::Convolution { padding, .. } if padding == expected)
-        );
+        let found = conv(vec![text("auto_pad", kind)]);
+        assert_matches!(found, Op::Convolution { padding, .. } if *padding == expected);
     }
-    assert!(reason(conv(vec![ints("dilations", &[2, 1])])).contains("dilation"));
+    refuses(conv(vec![ints("dilations", &[2, 1])]), "dilation");
     // Of one dimension.
     let signal =
         with(node("Conv", &["x", "w"], "y"), vec![ints("strides", &[3]), ints("pads", &[1, 2])]);
@@ -114,11 +114,11 @@ fn onnx_convolutions() {
     };
     assert_eq!((weights.dims, stride), (vec![2, 3, 1, 5], (1, 3)));
     assert_eq!(padding, Padding::Explicit { before: (0, 1), after: (0, 2) });
-    assert!(
-        reason(op(node("Conv", &["x", "w"], "y"), vec![kernel(&[2, 3, 5, 1, 1])]))
-            .contains("one or two dimensions")
+    refuses(
+        op(node("Conv", &["x", "w"], "y"), vec![kernel(&[2, 3, 5, 1, 1])]),
+        "one or two dimensions",
     );
-    assert!(reason(op(node("Conv", &["x", "x"], "y"), vec![])).contains("computed from the input"));
+    refuses(op(node("Conv", &["x", "x"], "y"), vec![]), "computed from the input");
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn onnx_pools_and_means() {
     assert_eq!(pool("ReduceMean", vec![ints("axes", &[3, 2])]), mean(&[3, 2], true));
     let dropped = with(node("ReduceMean", &["x", "axes"], "y"), vec![int("keepdims", 0)]);
     assert_eq!(op(dropped, vec![shape("axes", &[-2, -1])]), mean(&[-2, -1], false));
-    assert!(reason(pool("ReduceMean", vec![])).contains("all dimensions"));
+    refuses(pool("ReduceMean", vec![]), "all dimensions");
 }
 
 #[test]
@@ -166,10 +166,7 @@ fn onnx_dimensions() {
         op(with(node("Transpose", &["x"], "y"), vec![ints("perm", &[0, 3, 1, 2])]), vec![]),
         Op::Transpose(vec![2, 0, 1])
     );
-    assert!(
-        reason(op(with(node("Transpose", &["x"], "y"), vec![ints("perm", &[1, 0])]), vec![]))
-            .contains("batch")
-    );
+    refuses(op(with(node("Transpose", &["x"], "y"), vec![ints("perm", &[1, 0])]), vec![]), "batch");
 }
 
 #[test]
@@ -189,12 +186,9 @@ fn onnx_sums_limits_and_last_functions() {
     let limits = vec![tensor("l", &[], &[0.0]), tensor("h", &[], &[6.0])];
     assert_eq!(op(node("Clip", &["x", "l", "h"], "y"), limits.clone()), Op::Relu6);
     assert_eq!(op(node("Clip", &["x", "l"], "y"), limits), Op::Relu);
-    assert!(reason(op(node("Clip", &["x"], "y"), vec![])).contains("0 and 6"));
+    refuses(op(node("Clip", &["x"], "y"), vec![]), "0 and 6");
     // A computed limit is not one that is missing.
-    assert!(
-        reason(op(node("Clip", &["x", "l", "x"], "y"), vec![tensor("l", &[], &[0.0])]))
-            .contains("computed")
-    );
+    refuses(op(node("Clip", &["x", "l", "x"], "y"), vec![tensor("l", &[], &[0.0])]), "computed");
     for kind in ["Softmax", "LogSoftmax", "Sigmoid", "Tanh"] {
         assert_eq!(op(node(kind, &["x"], "y"), vec![]), Op::Last);
     }
@@ -297,10 +291,10 @@ fn tflite_convolutions() {
     let conv =
         Op::Convolution { weights, bias, groups: 1, stride: (1, 2), padding: Padding::SameUpper };
     assert_eq!(ops, [conv, Op::Relu]);
-    assert!(matches!(
+    assert_matches!(
         flat_ops(3, &[0, 1], &[1, 7, 3, 3], options(1, 3), constants())[..],
         [Op::Convolution { padding: Padding::NONE, .. }, Op::Relu6]
-    ));
+    );
     let depthwise = vec![
         (0, Field::U8(1)),
         (1, Field::U32(1)),
@@ -323,18 +317,13 @@ fn tflite_convolutions() {
     );
     let mut dilated = options(1, 0);
     dilated.push((4, Field::U32(2)));
-    assert!(
-        reason(flat_ops(3, &[0, 1], &[1, 7, 3, 3], dilated, constants()).remove(0))
-            .contains("dilation")
-    );
-    assert!(
-        reason(flat_ops(3, &[0, 1], &[1, 7, 3, 3], options(1, 4), constants()).remove(0))
-            .contains("neither ReLU nor ReLU6")
+    refuses(flat_ops(3, &[0, 1], &[1, 7, 3, 3], dilated, constants()).remove(0), "dilation");
+    refuses(
+        flat_ops(3, &[0, 1], &[1, 7, 3, 3], options(1, 4), constants()).remove(0),
+        "neither ReLU nor ReLU6",
     );
     let steps = vec![(0, Field::U8(1)), (1, Field::U32(0)), (2, Field::U32(1))];
-    assert!(
-        reason(flat_ops(3, &[0, 1], &[1, 7, 3, 3], steps, constants()).remove(0)).contains("steps")
-    );
+    refuses(flat_ops(3, &[0, 1], &[1, 7, 3, 3], steps, constants()).remove(0), "steps");
 }
 
 #[test]
@@ -356,7 +345,7 @@ fn tflite_pools_sums_and_dimensions() {
         pool(17, 0, 3, 0),
         [Op::MaxPool(Pool { size: Some((3, 3)), padding: Padding::SameUpper, ..two })]
     );
-    assert!(reason(pool(1, 0, 3, 0).remove(0)).contains("padding SAME"));
+    refuses(pool(1, 0, 3, 0).remove(0), "padding SAME");
     let mean = |axes: &[i64], keep| [Op::Mean { axes: axes.to_vec(), keep }];
     assert_eq!(
         flat_ops(40, &[0, 1], &[1, 2], vec![], vec![integers(&[1, 2])]),
@@ -388,10 +377,9 @@ fn tflite_pools_sums_and_dimensions() {
 #[test]
 fn onnx_extreme_orders_of_dimensions_are_refused() {
     for perm in [&[0, i64::MIN, 1][..], &[0, i64::MAX, 0], &[0, -1], &[]] {
-        assert!(
-            reason(op(with(node("Transpose", &["x"], "y"), vec![ints("perm", perm)]), vec![]))
-                .contains("batch"),
-            "{perm:?}"
+        refuses(
+            op(with(node("Transpose", &["x"], "y"), vec![ints("perm", perm)]), vec![]),
+            "batch",
         );
     }
 }
@@ -404,21 +392,15 @@ fn onnx_sizes_have_as_many_dimensions_as_the_kernel() {
     for attribute in
         [ints("strides", &[2]), ints("pads", &[1, 1]), ints("pads", &[1, 1, 1]), ints("pads", &[1])]
     {
-        assert!(
-            reason(conv(vec![attribute.clone()], &[2, 1, 3, 2])).contains("dimensions"),
-            "{attribute:?}"
-        );
+        refuses(conv(vec![attribute.clone()], &[2, 1, 3, 2]), "dimensions");
     }
     for attribute in
         [ints("strides", &[1, 2]), ints("pads", &[0, 1, 0, 1]), ints("pads", &[1, 1, 1])]
     {
-        assert!(
-            reason(conv(vec![attribute.clone()], &[2, 1, 3])).contains("dimensions"),
-            "{attribute:?}"
-        );
+        refuses(conv(vec![attribute.clone()], &[2, 1, 3]), "dimensions");
     }
     let pool = vec![ints("kernel_shape", &[2, 2]), ints("strides", &[2])];
-    assert!(reason(op(with(node("MaxPool", &["x"], "y"), pool), vec![])).contains("dimensions"));
+    refuses(op(with(node("MaxPool", &["x"], "y"), pool), vec![]), "dimensions");
 }
 
 #[test]
@@ -439,9 +421,9 @@ fn onnx_integers_of_constant_nodes_are_followed() {
 
 #[test]
 fn padding_nodes_are_refused_with_a_reason() {
-    assert!(
-        reason(op(node("Pad", &["x", "p"], "y"), vec![shape("p", &[0; 8])]))
-            .contains("padding of the convolution")
+    refuses(
+        op(node("Pad", &["x", "p"], "y"), vec![shape("p", &[0; 8])]),
+        "padding of the convolution",
     );
     for kind in [34, 60, 100] {
         let ops = flat_ops(
@@ -451,7 +433,7 @@ fn padding_nodes_are_refused_with_a_reason() {
             vec![],
             vec![integers(&[0, 0, 1, 1, 1, 1, 0, 0])],
         );
-        assert!(reason(ops[0].clone()).contains("padding of the convolution"), "{kind}");
+        refuses(ops[0].clone(), "padding of the convolution");
     }
 }
 
@@ -469,11 +451,8 @@ fn tflite_filters_per_channel_follow_from_the_image() {
             options(said),
             vec![numbers(&[1, 2, 1, filters])],
         );
-        assert!(
-            matches!(ops[..], [Op::Convolution { groups: 2, .. }]),
-            "{said} {filters}: {ops:?}"
-        );
+        assert_matches!(ops[..], [Op::Convolution { groups: 2, .. }], "{said} {filters}");
     }
     let uneven = flat_ops(4, &[0, 1], &[1, 7, 6, 5], options(2), vec![numbers(&[1, 2, 1, 5])]);
-    assert!(reason(uneven[0].clone()).contains("filters per channel"));
+    refuses(uneven[0].clone(), "filters per channel");
 }

@@ -4,6 +4,7 @@
 
 mod support;
 
+use sharelet_testkit::assert_matches;
 use std::path::Path;
 
 use sharelet_core::network::{Activation, Layer, Network};
@@ -47,10 +48,10 @@ fn a_failed_save_leaves_the_old_file() {
     model().save(&path).unwrap();
     let mut bad = model();
     bad.weights[1].pop();
-    assert!(matches!(
+    assert_matches!(
         bad.save(&path),
         Err(ModelError::Shape { layer: 1, what: "weights", expected: 28, found: 27 })
-    ));
+    );
     let missing = folder.path().join("no/such/folder/m.slt");
     assert!(matches!(model().save(&missing), Err(ModelError::Io { .. })));
     assert_eq!(Model::load(&path).unwrap(), model());
@@ -158,10 +159,10 @@ fn infer_is_the_fixed_point_twin() {
 #[test]
 fn readings_are_checked_and_labels_found() {
     let model = model();
-    assert!(matches!(
+    assert_matches!(
         model.encode(&[0.0; 4]),
         Err(ModelError::InputLength { expected: 5, found: 4 })
-    ));
+    );
     assert!(matches!(model.encode(&[0.0, f32::NAN, 0.0, 0.0, 0.0]), Err(ModelError::Reading(_))));
     assert!(matches!(model.encode(&[17.0, 0.0, 0.0, 0.0, 0.0]), Err(ModelError::Reading(_))));
     assert_eq!(model.encode(&[1.0, -1.0, 0.5, 0.0, 16.0]).unwrap()[1], (-256_i32).cast_unsigned());

@@ -6,6 +6,7 @@
 mod parties;
 
 use core::sync::atomic::Ordering;
+use sharelet_testkit::assert_matches;
 use std::path::PathBuf;
 
 use parties::servers::{One, PAIR, Printed, Wire, ask, connect, console, half, read, send};
@@ -125,26 +126,17 @@ async fn a_console_is_held_against_its_file_and_its_servers() {
     let (first, second, printed) = (&server_0.address, &server_1.address, Printed::default());
     let unknown = SessionError::Refused(Refusal::UnknownConsole);
     let error = console(&old, first, second, 1, &printed).await.expect_err("another token");
-    assert!(
-        matches!(&error, ConsoleError::Session { party: 0, source } if *source == unknown),
-        "{error}"
-    );
+    assert_matches!(error, ConsoleError::Session { party: 0, source } if *source == unknown);
     // Exchanged addresses show before the other server's token does: it is not the one that is
     // expected.
     let error = console(&key, second, first, 1, &printed).await.expect_err("exchanged");
-    assert!(
-        matches!(&error, ConsoleError::Session { party: 0, source } if *source == unknown),
-        "{error}"
-    );
+    assert_matches!(error, ConsoleError::Session { party: 0, source } if *source == unknown);
     let (other, _) = small_room();
     let (_other_dealer, other_0, other_1) = other.servers().await;
     let error = console(&key, &other_0.address, &other_1.address, 1, &printed)
         .await
         .expect_err("no console there");
-    assert!(
-        matches!(&error, ConsoleError::Session { party: 0, source } if *source == unknown),
-        "{error}"
-    );
+    assert_matches!(error, ConsoleError::Session { party: 0, source } if *source == unknown);
     let mut party = other.data_party("pump", &other_0, &other_1, &readings);
     party.settings.recipient = Recipient::Console;
     assert_eq!(reason(ask(&mut party).await), (0, Reason::NoConsole));

@@ -248,10 +248,8 @@ fn costs_are_drawn_as_bars() {
     ] {
         assert!(bars.contains(panel), "{panel}: {bars}");
     }
-    assert!(
-        bars.lines().filter(|line| line.contains("0: 6 -> 40") && line.contains('█')).count() >= 5,
-        "{bars}"
-    );
+    let drawn = |line: &&str| line.contains("0: 6 -> 40") && line.contains('█');
+    assert!(bars.lines().filter(drawn).count() >= 5, "{bars}");
 
     let filed = room.works("inspect model.slt --json --plot cost.svg").out;
     assert!(filed.starts_with("{\"name\""), "{filed}");

@@ -4,6 +4,7 @@
 
 mod support;
 
+use sharelet_testkit::assert_matches;
 use std::io::Write as _;
 use std::path::Path;
 
@@ -106,26 +107,26 @@ fn npy_refusals() {
             "{descr}"
         );
     }
-    assert!(matches!(
+    assert_matches!(
         refused("<f4", "False", "(2, 2)", &[0; 15]),
         ReadingsError::Length { expected: 16, found: 15, .. }
-    ));
+    );
     assert!(matches!(refused("<f4", "False", "(0, 3)", &[]), ReadingsError::Empty { .. }));
-    assert!(matches!(
+    assert_matches!(
         refused("<f4", "False", "(99999999999, 99999999999)", &[]),
         ReadingsError::Header { .. }
-    ));
+    );
     assert!(matches!(refused("<f4", "False", "()", &[0; 4]), ReadingsError::Header { .. }));
     let nan = [1.0, 2.0, 3.0, f32::NAN].map(f32::to_le_bytes).concat();
-    assert!(matches!(
+    assert_matches!(
         refused("<f4", "False", "(2, 2)", &nan),
         ReadingsError::NotFinite { row: 2, column: 2, .. }
-    ));
+    );
     let large = 1e300_f64.to_le_bytes();
-    assert!(matches!(
+    assert_matches!(
         refused("<f8", "False", "(1, 1)", &large),
         ReadingsError::NotFinite { row: 1, column: 1, .. }
-    ));
+    );
 }
 
 #[test]
@@ -134,22 +135,22 @@ fn csv_and_its_refusals() {
         read("a.csv", b"a, b\n1,-2\r\n\n3.5,4e1\n").unwrap(),
         Readings::new(2, vec![1.0, -2.0, 3.5, 40.0]).unwrap()
     );
-    assert!(matches!(
+    assert_matches!(
         read("a.csv", b"1,2\n3,x\n"),
         Err(ReadingsError::NotANumber { row: 2, column: 2, .. })
-    ));
-    assert!(matches!(
+    );
+    assert_matches!(
         read("a.csv", b"1,2\n3\n"),
         Err(ReadingsError::RowLength { row: 2, expected: 2, found: 1, .. })
-    ));
-    assert!(matches!(
+    );
+    assert_matches!(
         read("a.csv", b"1,2\n\n3,inf\n"),
         Err(ReadingsError::NotFinite { row: 3, column: 2, .. })
-    ));
-    assert!(matches!(
+    );
+    assert_matches!(
         read("a.csv", b"1,2\n3,1e99\n"),
         Err(ReadingsError::NotFinite { row: 2, column: 2, .. })
-    ));
+    );
     assert!(matches!(read("a.csv", b"\n"), Err(ReadingsError::Empty { .. })));
     assert!(matches!(read("a.csv", b"a,b\n"), Err(ReadingsError::Empty { .. })));
     assert!(matches!(read("a.csv", &[0xFF, 0xFE]), Err(ReadingsError::Header { .. })));
@@ -168,19 +169,19 @@ fn idx_plain_and_packed() {
     packed.write_all(&bytes).unwrap();
     let packed = packed.finish().unwrap();
     assert_eq!(read("t-idx3-ubyte.gz", &packed).unwrap(), readings);
-    assert!(matches!(
+    assert_matches!(
         read("t-idx3-ubyte.gz", &packed[..packed.len() - 9]),
         Err(ReadingsError::Header { .. })
-    ));
+    );
     let options = ReadOptions { width: None, divide: Some(1.0) };
     assert_eq!(
         Readings::from_bytes(&bytes, Path::new("t.idx"), options).unwrap().values()[1].to_bits(),
         255.0_f32.to_bits()
     );
-    assert!(matches!(
+    assert_matches!(
         read("t.idx", &idx(8, &[2, 2], &[1, 2, 3])),
         Err(ReadingsError::Length { expected: 4, found: 3, .. })
-    ));
+    );
     assert!(matches!(read("t.idx", &idx(9, &[1, 1], &[1])), Err(ReadingsError::Header { .. })));
     assert!(matches!(read("t.idx", &[0, 0, 8]), Err(ReadingsError::Header { .. })));
     assert!(matches!(read("t.idx", &[1, 0, 8, 1]), Err(ReadingsError::Header { .. })));
@@ -204,10 +205,10 @@ fn other_refusals() {
     assert!(matches!(load, Err(ReadingsError::Io { .. })));
     for divide in [0.0, f32::NAN] {
         let options = ReadOptions { width: None, divide: Some(divide) };
-        assert!(matches!(
+        assert_matches!(
             Readings::from_bytes(b"1\n", Path::new("a.csv"), options),
             Err(ReadingsError::Divisor(_))
-        ));
+        );
     }
     let options = ReadOptions { width: Some(2), divide: None };
     let error = Readings::from_bytes(&idx(8, &[1, 3], &[1, 2, 3]), Path::new("a.idx"), options)

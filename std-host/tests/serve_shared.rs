@@ -12,16 +12,18 @@
 mod parties;
 
 use core::time::Duration;
+use sharelet_testkit::assert_matches;
 use std::path::Path;
 use std::sync::Arc;
 
-use parties::servers::{One, PAIR, Party, Printed, ask, console, half, send, serve};
-use parties::{Room, STALL, random_model, random_seed, rng, when_unlocked};
+use parties::servers::{Heard, One, PAIR, Party, Printed, ask, console, half, send, serve};
+use parties::{Room, Running, STALL, random_model, random_seed, rng, when_unlocked};
 use rand_core::Rng as _;
 use sharelet_core::fixed::encode;
 use sharelet_core::session::SessionError;
 use sharelet_core::wire::query::{Half, Reason, Recipient, Status};
 use sharelet_core::wire::task::Task;
+use sharelet_host::dealer::Dealer;
 use sharelet_host::dealer::client::Client;
 use sharelet_host::device::DeviceError;
 use sharelet_host::link::tcp::Exposure;
@@ -207,16 +209,63 @@ impl Shared {
         Party0::new(settings, chunk, model, (key, counter), getrandom::u64().expect("randomness"))
     }
 
+    /// A dealer and both servers, of which server 0 has so many lanes and asks for so many sessions
+    /// at a time.
+    async fn start(&self, sizes: (usize, u32)) -> (Running<Dealer>, One, One) {
+        let dealer = self.room.dealer().await;
+        let server_1 = self.server_1("127.0.0.1:0", &dealer.address, &self.shares[1]).await;
+        let server_0 = self.server_0("127.0.0.1:0", &server_1.address, sizes).await;
+        (dealer, server_0, server_1)
+    }
+
     async fn server_0(&self, address: &str, peer: &str, sizes: (usize, u32)) -> One {
         serve(address, self.party_0(peer, &self.shares[0], sizes).await, self.room.queue(0, 64))
             .await
     }
 
-    fn data_party(&self, name: &str, server_0: &One, server_1: &One, readings: &Readings) -> Party {
-        let mut party = self.room.data_party(name, server_0, server_1, readings);
+    /// Asks until it is answered.
+    fn data_party(&self, name: &str, (server_0, server_1): (&One, &One), count: usize) -> Asking {
+        let readings = self.readings(count);
+        let mut party = self.room.data_party(name, server_0, server_1, &readings);
         party.task = self.task();
-        party
+        party.settings.retries = 30;
+        Asking { party, expected: self.twin(&readings) }
     }
+}
+
+/// A data party, and the twin's answers for its readings.
+struct Asking {
+    party: Party,
+    expected: Vec<Vec<u64>>,
+}
+
+impl Asking {
+    /// All answers are the twin's.
+    async fn is_answered(&mut self) {
+        self.party.events.log.wide.clear();
+        ask(&mut self.party).await.expect("works");
+        assert_eq!(self.party.events.log.wide, self.expected);
+    }
+
+    /// Is told why there is no answer.
+    async fn fails(&mut self) -> DeviceError {
+        self.party.settings.retries = 0;
+        let error = ask(&mut self.party).await.expect_err("no answer");
+        self.party.settings.retries = 30;
+        error
+    }
+}
+
+/// Data parties that ask at once; what they heard.
+async fn all_are_answered(asking: Vec<Asking>) -> Vec<Heard> {
+    let mut asked = tokio::task::JoinSet::new();
+    for mut asking in asking {
+        asked.spawn(async move {
+            asking.is_answered().await;
+            asking.party.events
+        });
+    }
+    asked.join_all().await
 }
 
 fn refused(reason: Reason) -> Vec<u8> {
@@ -229,29 +278,16 @@ fn refused(reason: Reason) -> Vec<u8> {
 async fn exact_answers_are_those_of_the_twin() {
     for (layers, sizes) in [(PERCEPTRON, (9, 3)), (POOLS, (36, 3))] {
         let shared = Shared::new(layers, "exact", sizes);
-        let dealer = shared.room.dealer().await;
-        let server_1 = shared.server_1("127.0.0.1:0", &dealer.address, &shared.shares[1]).await;
-        let server_0 = shared.server_0("127.0.0.1:0", &server_1.address, (3, 4)).await;
-        let mut asked = tokio::task::JoinSet::new();
-        for number in 0..4 {
-            let readings = shared.readings(5);
-            let expected = shared.twin(&readings);
-            let mut party =
-                shared.data_party(&format!("pump-{number}"), &server_0, &server_1, &readings);
-            party.settings.retries = 10;
-            asked.spawn(async move {
-                assert_eq!(ask(&mut party).await.expect("works"), 5);
-                (party.events, expected)
-            });
-        }
-        while let Some(events) = asked.join_next().await {
-            let (events, expected) = events.expect("does not panic");
-            assert_eq!(events.log.wide, expected);
+        let (dealer, server_0, server_1) = shared.start((3, 4)).await;
+        let asking = (0..4)
+            .map(|number| shared.data_party(&format!("pump-{number}"), (&server_0, &server_1), 5));
+        for heard in all_are_answered(asking.collect()).await {
             let (inputs, outputs) = (sizes.0 as u64, sizes.1 as u64);
+            assert_eq!(heard.log.wide.len(), 5);
             assert!(
-                events.traffic.iter().all(|&traffic| traffic == (8 * inputs + 64, 16 * outputs)),
+                heard.traffic.iter().all(|&traffic| traffic == (8 * inputs + 64, 16 * outputs)),
                 "{:?}",
-                events.traffic
+                heard.traffic
             );
         }
         server_0.stop().await.expect("a clean end");
@@ -276,12 +312,10 @@ async fn network_a_takes_seven_messages_and_is_within_its_bound() {
     let server_1 = shared.server_1("127.0.0.1:0", &dealer.address, &shared.shares[1]).await;
     let party_0 = shared.party_0(&server_1.address, &shared.shares[0], (1, 16)).await;
     let server_0 = serve("127.0.0.1:0", party_0.clone(), None).await;
-    let readings = shared.readings(3);
-    let mut party = shared.data_party("pump", &server_0, &server_1, &readings);
-    party.settings.retries = 10;
+    let Asking { mut party, expected } = shared.data_party("pump", (&server_0, &server_1), 3);
     ask(&mut party).await.expect("works");
     let bound = 128 / 2 * (128 / 2 + 1) + 1;
-    let units = distance(&party.events.log.wide, &shared.twin(&readings));
+    let units = distance(&party.events.log.wide, &expected);
     assert!(units <= bound, "{units} units");
     let sent = party_0.latest();
     println!("network A: {} messages, {} bytes, {units} units", sent.messages, sent.bytes);
@@ -296,13 +330,9 @@ async fn network_a_takes_seven_messages_and_is_within_its_bound() {
 async fn answers_to_the_operator_reach_the_console() {
     let shared = Shared::new(PERCEPTRON, "exact", (9, 3));
     let key = shared.room.provision_console();
-    let dealer = shared.room.dealer().await;
-    let server_1 = shared.server_1("127.0.0.1:0", &dealer.address, &shared.shares[1]).await;
-    let server_0 = shared.server_0("127.0.0.1:0", &server_1.address, (1, 16)).await;
-    let readings = shared.readings(4);
-    let mut party = shared.data_party("pump", &server_0, &server_1, &readings);
+    let (_dealer, server_0, server_1) = shared.start((1, 16)).await;
+    let Asking { mut party, expected } = shared.data_party("pump", (&server_0, &server_1), 4);
     party.settings.recipient = Recipient::Console;
-    party.settings.retries = 10;
     ask(&mut party).await.expect("works");
     assert!(party.events.log.wide.iter().all(Vec::is_empty), "the data party learns nothing");
     let printed = Printed::default();
@@ -310,11 +340,8 @@ async fn answers_to_the_operator_reach_the_console() {
         console(&key, &server_0.address, &server_1.address, 4, &printed).await.expect("works"),
         4
     );
-    let expected: Vec<Vec<u32>> = shared
-        .twin(&readings)
-        .iter()
-        .map(|answer| answer.iter().map(|&value| value as u32).collect())
-        .collect();
+    let expected: Vec<Vec<u32>> =
+        expected.iter().map(|answer| answer.iter().map(|&value| value as u32).collect()).collect();
     let values: Vec<_> = printed.lock().unwrap().iter().map(|(_, values)| values.clone()).collect();
     assert_eq!(values, expected);
 }
@@ -351,22 +378,19 @@ async fn shares_of_other_models_are_refused_with_their_field() {
     // The wrong party's file, a file that is cut, and one with too few words.
     let (path, cut) = (shared.room.path("model-1.share"), shared.room.path("cut.share"));
     let error = SharedModel::load_of(&path, 0).expect_err("of the other party");
-    assert!(
-        matches!(error, ModelError::Share(TrainingError::OtherParty { found: 1, expected: 0, .. })),
-        "{error}"
+    assert_matches!(
+        error,
+        ModelError::Share(TrainingError::OtherParty { found: 1, expected: 0, .. })
     );
     let bytes = std::fs::read(&path).unwrap();
     std::fs::write(&cut, &bytes[..bytes.len() - 9]).unwrap();
-    assert!(matches!(
-        SharedModel::load(&cut),
-        Err(ModelError::Share(TrainingError::Damaged { .. }))
-    ));
+    assert_matches!(SharedModel::load(&cut), Err(ModelError::Share(TrainingError::Damaged { .. })));
     let mut few = copy(&shared.shares[1]);
     few.words.pop();
-    assert!(matches!(
+    assert_matches!(
         SharedModel::new(&few, &cut),
         Err(ModelError::Share(TrainingError::Damaged { .. }))
-    ));
+    );
     // A server with a model of its own.
     let owner = &shared.room;
     let other = owner.server_0_at("127.0.0.1:0", &server_1.address, owner.task(), 1).await;
@@ -379,9 +403,7 @@ async fn shares_of_other_models_are_refused_with_their_field() {
 async fn wrong_queries_cost_a_session_and_no_lane() {
     let shared = Shared::new(PERCEPTRON, "exact", (9, 3));
     shared.room.provision_console();
-    let dealer = shared.room.dealer().await;
-    let server_1 = shared.server_1("127.0.0.1:0", &dealer.address, &shared.shares[1]).await;
-    let server_0 = shared.server_0("127.0.0.1:0", &server_1.address, (1, 64)).await;
+    let (_dealer, server_0, server_1) = shared.start((1, 64)).await;
     let task = shared.task();
     let (seed, masked, device) = (Half::Seed, Half::Masked, Recipient::DataParty);
     assert_eq!(send(&server_1, &half(&task, 1, masked, device)).await, refused(Reason::NoPartner));
@@ -396,11 +418,7 @@ async fn wrong_queries_cost_a_session_and_no_lane() {
         (half(&task, 9, seed, device), half(&task, 9, masked, Recipient::Console));
     let (first, second) = tokio::join!(send(&server_0, &to_device), send(&server_1, &to_console));
     assert_eq!((first, second), (refused(Reason::HalvesDiffer), refused(Reason::HalvesDiffer)));
-    let readings = shared.readings(2);
-    let mut party = shared.data_party("pump", &server_0, &server_1, &readings);
-    party.settings.retries = 10;
-    ask(&mut party).await.expect("works");
-    assert_eq!(party.events.log.wide, shared.twin(&readings));
+    shared.data_party("pump", (&server_0, &server_1), 2).is_answered().await;
 }
 
 /// Either server, or the dealer, goes away in the middle: a named refusal, and everything works
@@ -408,38 +426,27 @@ async fn wrong_queries_cost_a_session_and_no_lane() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_disappears_is_named_and_found_again() {
     let shared = Shared::new(PERCEPTRON, "exact", (9, 3));
-    let dealer = shared.room.dealer().await;
-    let server_1 = shared.server_1("127.0.0.1:0", &dealer.address, &shared.shares[1]).await;
-    let server_0 = shared.server_0("127.0.0.1:0", &server_1.address, (2, 16)).await;
+    let (dealer, server_0, server_1) = shared.start((2, 16)).await;
     let addresses = (server_0.address.clone(), server_1.address.clone(), dealer.address.clone());
-    let readings = shared.readings(3);
-    let expected = shared.twin(&readings);
-    let mut party = shared.data_party("pump", &server_0, &server_1, &readings);
-    party.settings.retries = 30;
-    ask(&mut party).await.expect("works");
+    let mut asking = shared.data_party("pump", (&server_0, &server_1), 3);
+    asking.is_answered().await;
 
     server_1.kill().await;
-    party.settings.retries = 0;
-    let error = ask(&mut party).await.expect_err("one server is away");
+    let error = asking.fails().await;
     assert!(error.is_passing(), "{error}");
     let seed = half(&shared.task(), 77, Half::Seed, Recipient::DataParty);
     assert_eq!(send(&server_0, &seed).await, refused(Reason::PeerLost));
     let server_1 = shared.server_1(&addresses.1, &dealer.address, &shared.shares[1]).await;
-    party.settings.retries = 30;
-    party.events.log.wide.clear();
-    ask(&mut party).await.expect("found again");
-    assert_eq!(party.events.log.wide, expected);
+    asking.is_answered().await;
 
     server_0.kill().await;
     let server_0 = shared.server_0(&addresses.0, &addresses.1, (2, 16)).await;
-    party.events.log.wide.clear();
-    ask(&mut party).await.expect("found again");
-    assert_eq!(party.events.log.wide, expected);
+    asking.is_answered().await;
 
     dealer.kill().await;
-    party.settings.retries = 0;
+    asking.party.settings.retries = 0;
     let reason = loop {
-        match ask(&mut party).await {
+        match ask(&mut asking.party).await {
             Ok(_) => {}
             Err(DeviceError::Server {
                 source: SessionError::Query(Reason::NoPartner | Reason::PeerLost),
@@ -452,10 +459,8 @@ async fn what_disappears_is_named_and_found_again() {
     };
     assert_eq!(reason, Reason::NoCorrelations);
     let dealer = shared.room.dealer_at(&addresses.2).await;
-    party.settings.retries = 30;
-    party.events.log.wide.clear();
-    ask(&mut party).await.expect("found again");
-    assert_eq!(party.events.log.wide, expected);
+    asking.party.settings.retries = 30;
+    asking.is_answered().await;
     server_0.stop().await.expect("a clean end");
     server_1.stop().await.expect("a clean end");
     dealer.stop().await;
@@ -518,9 +523,7 @@ async fn an_answer_of_network_a_takes_seven_delays() {
         .await;
     let far = delayed(&server_1.address, DELAY).await;
     let server_0 = shared.server_0("127.0.0.1:0", &far, (2, 16)).await;
-    let readings = shared.readings(1);
-    let mut party = shared.data_party("pump", &server_0, &server_1, &readings);
-    party.settings.retries = 30;
+    let Asking { mut party, .. } = shared.data_party("pump", (&server_0, &server_1), 1);
     ask(&mut party).await.expect("works");
     let mut delays = Vec::new();
     for _ in 0..4 {
@@ -544,24 +547,10 @@ async fn queries_at_once_are_told_apart() {
         shared.server_1_waiting(5 * PAIR, "127.0.0.1:0", &dealer.address, &shared.shares[1]).await;
     let far = delayed(&server_1.address, Duration::from_millis(5)).await;
     let server_0 = shared.server_0("127.0.0.1:0", &far, (3, 32)).await;
-    let mut asked = tokio::task::JoinSet::new();
-    for number in 0..6 {
-        let readings = shared.readings(12);
-        let expected = shared.twin(&readings);
-        let mut party =
-            shared.data_party(&format!("pump-{number}"), &server_0, &server_1, &readings);
-        party.settings.retries = 30;
-        asked.spawn(async move {
-            ask(&mut party).await.expect("works");
-            (party.events.log, expected)
-        });
-    }
-    let mut failures = 0;
-    while let Some(heard) = asked.join_next().await {
-        let (log, expected) = heard.expect("does not panic");
-        assert_eq!(log.wide, expected);
-        failures += log.failures.len();
-    }
+    let asking = (0..6)
+        .map(|number| shared.data_party(&format!("pump-{number}"), (&server_0, &server_1), 12));
+    let heard = all_are_answered(asking.collect()).await;
+    let failures: usize = heard.iter().map(|heard| heard.log.failures.len()).sum();
     println!("{failures} queries were asked again");
     server_0.stop().await.expect("a clean end");
     server_1.stop().await.expect("a clean end");

@@ -6,6 +6,7 @@ mod support;
 
 use sharelet_core::share::{self, Party};
 use sharelet_host::store::datasets::Datasets;
+use sharelet_testkit::asserting::says;
 use sharelet_testkit::processes::{Programs, Server};
 
 /// Two servers, and a folder for everything.
@@ -40,11 +41,8 @@ fn owners_of_rows_and_of_columns_share() {
     room.write("b.csv", "y,x\n0,-2\n1,300\n");
     let rows = |owner| format!("{owner}.csv --owner {owner} --label y --binary --dataset rows");
     let said = works(&rows("b"));
-    assert!(
-        said.contains("both servers have registered 2 rows in dataset rows")
-            && said.contains("plaintext"),
-        "{said}"
-    );
+    says(&said, "both servers have registered 2 rows in dataset rows");
+    says(&said, "plaintext");
     works(&rows("a"));
     assert_eq!(open(&room, "rows"), (vec![0.5, -2.0, 300.0], vec![1.0, 0.0, 1.0]));
 

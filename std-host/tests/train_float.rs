@@ -17,6 +17,7 @@ use sharelet_host::train::initial::initial;
 use sharelet_host::train::network::{Layer, Loss, Network, Shape, Window};
 use sharelet_host::train::parameters::Parameters;
 use sharelet_host::train::schedule::Plan;
+use sharelet_testkit::assert_matches;
 use support::{Rng, seed};
 
 const DENSE3: Layer = Layer::Dense { outputs: 3 };
@@ -337,15 +338,12 @@ fn what_does_not_fit_is_refused() {
         float::evaluate(network, &parameters, samples).unwrap_err()
     };
     let class = evaluate(&rows(vec![0, 2, 3]), &network);
-    assert!(
-        matches!(class, FloatError::Samples(SamplesError::Class { row: 3, most: 2 })),
-        "{class}"
-    );
+    assert_matches!(class, FloatError::Samples(SamplesError::Class { row: 3, most: 2 }));
     let wide = Samples::new(3, vec![0.0; 3], Labels::Classes(vec![0])).unwrap();
-    assert!(matches!(
+    assert_matches!(
         evaluate(&wide, &network),
         FloatError::Samples(SamplesError::Width { expected: 2, found: 3 })
-    ));
+    );
     let numbers =
         Samples::new(2, vec![0.0; 2], Labels::Numbers { width: 1, values: vec![0.5] }).unwrap();
     assert!(matches!(evaluate(&numbers, &network), FloatError::Samples(SamplesError::Kind { .. })));

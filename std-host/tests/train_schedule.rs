@@ -8,6 +8,7 @@
     missing_docs
 )]
 
+use sharelet_testkit::assert_matches;
 use std::path::Path;
 
 use sharelet_host::train::config::{Config, HeldOut, Schedule, Training};
@@ -145,8 +146,9 @@ fn held_out_rows_are_apart_and_chosen_by_the_seed() {
         HeldOut::Fraction(0.0001),
         HeldOut::Fraction(f64::NAN),
     ] {
-        assert!(
-            matches!(Split::new(1000, wrong, 3), Err(ScheduleError::HeldOut { .. })),
+        assert_matches!(
+            Split::new(1000, wrong, 3),
+            Err(ScheduleError::HeldOut { .. }),
             "{wrong:?}"
         );
     }

@@ -11,6 +11,7 @@
 
 mod servers;
 
+use sharelet_testkit::assert_matches;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -411,11 +412,7 @@ async fn going_on_is_for_both_and_with_the_same_things() {
     // One server goes on, the other begins: it has checkpoints, and says so.
     let setups = [room.setup(Party::P0, &config, true), room.setup(Party::P1, &config, false)];
     let (ends, _) = room.run(setups, room.dealer().await, [Crash::Never; 2]).await;
-    assert!(
-        matches!(&ends[1], Some(Err(RunError::Training(TrainingError::Begun { .. })))),
-        "{:?}",
-        ends[1]
-    );
+    assert_matches!(ends[1], Some(Err(RunError::Training(TrainingError::Begun { .. }))));
     // It has none: both are told.
     for step in room.steps(Party::P1) {
         std::fs::remove_file(room.checkpoints(Party::P1, 2).path(step)).unwrap();

@@ -12,6 +12,8 @@
 mod servers;
 
 use core::time::Duration;
+use sharelet_testkit::assert_matches;
+use sharelet_testkit::asserting::says;
 use std::path::Path;
 
 use servers::{Crash, PARTIES, Rng, Room, SOON, alone, config, said, table};
@@ -23,7 +25,7 @@ use sharelet_host::dealer::wire::{Course as CourseRequest, Refusal};
 use sharelet_host::link::Connection;
 use sharelet_host::link::fault::Fault;
 use sharelet_host::link::tcp::Exposure;
-use sharelet_host::server::training::run::{self, RunError};
+use sharelet_host::server::training::run::{self, RunError, Setup};
 use sharelet_host::server::training::wire::{Hello, MAX_MESSAGE_BYTES, PeerError, VERSION};
 use sharelet_host::store::training::{Checkpoints, TrainingError};
 use sharelet_host::train::config::{
@@ -43,12 +45,22 @@ const TEXT: &str = "[data]\ntrain = \"train\"\n[model]\nkind = \
 
 /// Changes a configuration.
 type Change = fn(&mut Config);
+/// Whether an error is the one that is due.
+type Check = fn(&PeerError) -> bool;
 
 async fn room() -> Room {
     let room = Room::new();
     room.share("train", "o", &table(24, 3, 2, 1), (LabelKind::Binary, 20)).await;
     room.share("other", "o", &table(24, 3, 2, 2), (LabelKind::Binary, 20)).await;
     room
+}
+
+/// Both servers begin with these set-ups, and both are told all of this.
+async fn both_are_told(room: &Room, setups: [Setup; 2], dealer: &str, parts: &[&str]) {
+    for end in room.meet(setups, dealer).await {
+        let said = said(&end);
+        assert!(parts.iter().all(|part| said.contains(part)), "{parts:?}: {said}");
+    }
 }
 
 #[tokio::test]
@@ -88,9 +100,7 @@ async fn servers_that_are_configured_differently_are_told_the_field() {
         change(&mut theirs);
         theirs.validate().unwrap();
         let setups = [room.setup(Party::P0, &ours, false), room.setup(Party::P1, &theirs, false)];
-        for end in room.meet(setups, NO_DEALER).await {
-            assert!(said(&end).contains(&format!("`{field}` is ")), "{field}: {}", said(&end));
-        }
+        both_are_told(&room, setups, NO_DEALER, &[&format!("`{field}` is ")]).await;
     }
     assert_eq!(room.counter(), 0, "no number of a session was used");
 }
@@ -113,27 +123,21 @@ async fn parties_data_and_keys_are_held_against_each_other() {
     );
     for end in [zero, one] {
         let error = end.expect_err("refused").to_string();
-        assert!(
-            error.contains("both servers are party 0; give one --party 0 and the other --party 1"),
-            "{error}"
-        );
+        says(&error, "both servers are party 0; give one --party 0 and the other --party 1");
     }
     // The same table, uploaded another time: other shares.
     let setups = [room.setup(Party::P0, &config, false), other.setup(Party::P1, &config, false)];
-    for end in room.meet(setups, NO_DEALER).await {
-        assert!(said(&end).contains("data set `train`: uploads differs"), "{}", said(&end));
-    }
+    both_are_told(&room, setups, NO_DEALER, &["data set `train`: uploads differs"]).await;
     // The dealer is not there: both are told, and no number is lost for good.
-    for end in room.meet(PARTIES.map(|party| room.setup(party, &config, false)), NO_DEALER).await {
-        assert!(said(&end).contains("dealer: cannot connect to 127.0.0.1:9"), "{}", said(&end));
-    }
+    let setups = || PARTIES.map(|party| room.setup(party, &config, false));
+    let missing = ["dealer: cannot connect to 127.0.0.1:9"];
+    both_are_told(&room, setups(), NO_DEALER, &missing).await;
     let used = room.counter();
     assert!(used > 0, "numbers are recorded before they are sent");
     room.train(&config, false).await;
-    let again = room.counter();
-    assert_eq!(again, 2 * used);
+    assert_eq!(room.counter(), 2 * used);
     // It is not there once more, after it has dealt: the gap is no obstacle.
-    room.meet(PARTIES.map(|party| room.setup(party, &config, false)), NO_DEALER).await;
+    both_are_told(&room, setups(), NO_DEALER, &missing).await;
     room.train(&config, false).await;
 
     // A key of that name, but another one; and a name that the dealer does not know.
@@ -142,40 +146,20 @@ async fn parties_data_and_keys_are_held_against_each_other() {
     let fresh = std::fs::read(room.path("server-0.key")).unwrap();
     std::fs::write(room.path("server-0.key"), old).unwrap();
     let dealer = room.dealer().await;
-    for end in
-        room.meet(PARTIES.map(|party| room.setup(party, &config, false)), &dealer.address).await
-    {
-        assert!(
-            said(&end).contains("server 0 and the dealer have different keys of that name"),
-            "{}",
-            said(&end)
-        );
-    }
+    let other_key = ["server 0 and the dealer have different keys of that name"];
+    both_are_told(&room, setups(), &dealer.address, &other_key).await;
     std::fs::write(room.path("server-0.key"), fresh).unwrap();
     std::fs::rename(room.path("dealer/keys/server-0.key"), room.path("moved")).unwrap();
-    for end in
-        room.meet(PARTIES.map(|party| room.setup(party, &config, false)), &dealer.address).await
-    {
-        assert!(said(&end).contains("sharelet provision"), "{}", said(&end));
-    }
+    both_are_told(&room, setups(), &dealer.address, &["sharelet provision"]).await;
     std::fs::rename(room.path("moved"), room.path("dealer/keys/server-0.key")).unwrap();
-    for end in
-        room.meet(PARTIES.map(|party| room.setup(party, &config, false)), &dealer.address).await
-    {
+    for end in room.meet(setups(), &dealer.address).await {
         assert!(matches!(end, Some(Ok(_))), "{end:?}");
     }
 
     // A counter that goes back: its numbers were dealt, nothing is dealt again.
     std::fs::write(room.path("server-0.counter"), 1_u64.to_le_bytes()).unwrap();
-    for end in
-        room.meet(PARTIES.map(|party| room.setup(party, &config, false)), &dealer.address).await
-    {
-        assert!(
-            said(&end).contains("an old copy") && said(&end).contains("provision server 0 anew"),
-            "{}",
-            said(&end)
-        );
-    }
+    let anew = ["an old copy", "provision server 0 anew"];
+    both_are_told(&room, setups(), &dealer.address, &anew).await;
     dealer.kill().await;
 }
 
@@ -206,38 +190,33 @@ fn framed(body: &[u8]) -> Vec<u8> {
 async fn a_peer_that_is_something_else_is_told_apart() {
     let (room, (magic, _)) = (room().await, Hello::magic());
     for party in PARTIES {
-        let is = async |bytes: &[u8], closes| against(&room, party, bytes, closes).await;
-        assert!(matches!(
-            is(b"HTTP/1.1 400 Bad Request\r\n\r\n", false).await,
-            RunError::Peer(PeerError::NotSharelet)
-        ));
-        assert!(matches!(
-            is(b"\x01\x06\0\0\0SLTD\x01\0", false).await,
-            RunError::Peer(PeerError::NotSharelet | PeerError::Silent)
-        ));
-        assert!(matches!(
-            is(&framed(b"SLTX\x01"), false).await,
-            RunError::Peer(PeerError::NotSharelet)
-        ));
-        assert!(matches!(
-            is(&framed(&[&magic[..], b"\x01"].concat()), false).await,
-            RunError::Peer(PeerError::NotSharelet)
-        ));
-        let newer =
-            [&magic[..], &[u8::try_from(VERSION).unwrap() + 1][..], b"and whatever"].concat();
-        let error = is(&framed(&newer), false).await;
-        assert!(
-            matches!(error, RunError::Peer(PeerError::Version { theirs }) if theirs == VERSION + 1),
-            "{error}"
-        );
-        assert!(matches!(is(b"", false).await, RunError::Peer(PeerError::Silent)));
-        assert!(matches!(is(b"", true).await, RunError::Peer(PeerError::Closed)));
+        let newer = u8::try_from(VERSION).unwrap() + 1;
+        let newer = framed(&[&magic[..], &[newer][..], b"and whatever"].concat());
         let most = u32::try_from(MAX_MESSAGE_BYTES).unwrap();
-        assert!(matches!(
-            is(&(most + 1).to_le_bytes(), false).await,
-            RunError::Peer(PeerError::NotSharelet)
-        ));
-        assert!(matches!(is(&most.to_le_bytes(), true).await, RunError::Peer(PeerError::Closed)));
+        let stranger: Check = |error| matches!(error, PeerError::NotSharelet);
+        let closed: Check = |error| matches!(error, PeerError::Closed);
+        let cases: [(&[u8], bool, Check); 9] = [
+            (b"HTTP/1.1 400 Bad Request\r\n\r\n", false, stranger),
+            (b"\x01\x06\0\0\0SLTD\x01\0", false, |error| {
+                matches!(error, PeerError::NotSharelet | PeerError::Silent)
+            }),
+            (&framed(b"SLTX\x01"), false, stranger),
+            (&framed(&[&magic[..], b"\x01"].concat()), false, stranger),
+            (
+                &newer,
+                false,
+                |error| matches!(error, PeerError::Version { theirs } if *theirs == VERSION + 1),
+            ),
+            (b"", false, |error| matches!(error, PeerError::Silent)),
+            (b"", true, closed),
+            (&(most + 1).to_le_bytes(), false, stranger),
+            (&most.to_le_bytes(), true, closed),
+        ];
+        for (bytes, closes, expected) in cases {
+            let error = against(&room, party, bytes, closes).await;
+            let RunError::Peer(peer) = &error else { panic!("{bytes:?}: {error}") };
+            assert!(expected(peer), "{bytes:?}, {closes}: {error}");
+        }
     }
     assert_eq!(room.counter(), 0);
 }
@@ -531,16 +510,13 @@ async fn a_run_that_diverges_stops_and_keeps_the_last_good_checkpoint() {
         let Some(Err(RunError::Diverged { step, good: last, .. })) = end else { panic!("{end:?}") };
         assert_eq!((*last, *step as u64), (good, good + 1));
         let error = said(end);
-        assert!(
-            error.contains("a weight has reached 1024")
-                && error.contains("smaller `training.learning_rate`"),
-            "{error}"
-        );
-        assert!(
-            error.contains(&format!(
+        says(&error, "a weight has reached 1024");
+        says(&error, "smaller `training.learning_rate`");
+        says(
+            &error,
+            &format!(
                 "the last good checkpoint is that of step {good}, from which --resume goes on"
-            )),
-            "{error}"
+            ),
         );
     }
     let mut slower = config.clone();
@@ -553,10 +529,7 @@ async fn a_run_that_diverges_stops_and_keeps_the_last_good_checkpoint() {
         let mut config = config.clone();
         (config.training.learning_rate, config.checkpoint.every) = (learning_rate, 50);
         for end in room.both(&config, false, room.dealer().await, [Crash::Never; 2]).await {
-            assert!(
-                matches!(end, Some(Err(RunError::Diverged { good: 0, .. }))),
-                "{learning_rate}: {end:?}"
-            );
+            assert_matches!(end, Some(Err(RunError::Diverged { good: 0, .. })), "{learning_rate}");
             assert!(said(&end).contains("start again with --fresh"), "{}", said(&end));
         }
     }
@@ -655,10 +628,8 @@ fn what_there_is_no_table_or_no_room_for_is_refused_by_the_configuration() {
     for bits in [17, 18, 24] {
         let text = TEXT.replace("truncation", &format!("frac_bits = {bits}\ntruncation"));
         let said = error(&text);
-        assert!(
-            said.contains("line 10, `arithmetic.frac_bits`") && said.contains("16 or 20"),
-            "{said}"
-        );
+        says(&said, "line 10, `arithmetic.frac_bits`");
+        says(&said, "16 or 20");
         let network = text.replace("\"logistic-regression\"", "\"network\"\nname = \"a\"");
         assert!(error(&network).contains("16 or 20: the CrossEntropy loss"), "{}", error(&network));
         let stop = "[stop]\nlargest_loss = 100\nlargest_weight = 100\n";

@@ -6,6 +6,8 @@
 mod support;
 
 use core::time::Duration;
+use sharelet_testkit::assert_matches;
+use sharelet_testkit::asserting::says;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -318,10 +320,7 @@ async fn rows_that_do_not_fit_are_refused_by_name() {
     ];
     for (data, expected) in cases {
         let error = pair.share(&data).await.expect_err("refused").to_string();
-        assert!(
-            error.contains(&format!("it does not fit the data of first: {expected}")),
-            "{error}"
-        );
+        says(&error, &format!("it does not fit the data of first: {expected}"));
         assert!(error.ends_with("nothing was registered"), "{error}");
     }
     assert_eq!(pair.registered("d"), [1, 1]);
@@ -515,9 +514,7 @@ async fn an_owner_gives_one_upload_to_a_dataset() {
     let second = data("d", "o", "x,y\n2,1\n", &rows());
     let refused = refusal(pair.share(&second).await);
     assert_eq!(refused, Refusal::Registered { upload: first.description.id });
-    assert!(
-        refused.to_string().contains(&format!("end it with --upload-id {}", first.description.id))
-    );
+    says(&refused, &format!("end it with --upload-id {}", first.description.id));
     // The same id for another table is refused, too.
     let mut other = data("d", "o", "x,y\n2,1\n3,1\n", &rows());
     other.description.id = first.description.id;
@@ -676,10 +673,8 @@ async fn damaged_files_are_named() {
         let damaged = || pair.datasets[server].dataset(&name("d"));
         for cut in 0..bytes.len() {
             std::fs::write(&path, &bytes[..cut]).unwrap();
-            assert!(
-                matches!(damaged(), Err(DatasetError::Damaged { path: named }) if named == path),
-                "cut at {cut}"
-            );
+            let found = damaged();
+            assert_matches!(found, Err(DatasetError::Damaged { path: at }) if *at == path, "{cut}");
         }
         for at in 0..bytes.len() {
             let mut flipped = bytes.clone();

@@ -13,6 +13,7 @@
 pub mod servers;
 
 use core::time::Duration;
+use sharelet_testkit::assert_matches;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -315,9 +316,9 @@ impl Scenario {
     pub async fn lacks_correlations(&mut self) {
         self.device.settings.retries = 0;
         let refused = run(&mut self.device).await.expect_err("there are none");
-        assert!(
-            matches!(refused, DeviceError::Session(SessionError::Refused(Refusal::NoCorrelations))),
-            "{refused:?}"
+        assert_matches!(
+            refused,
+            DeviceError::Session(SessionError::Refused(Refusal::NoCorrelations))
         );
     }
 

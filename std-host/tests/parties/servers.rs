@@ -56,9 +56,11 @@ impl One {
     }
 
     /// Stops at once, as a kill does.
-    pub async fn kill(self) {
+    pub async fn kill(&self) {
         self.task.abort();
-        let _ = self.task.await;
+        while !self.task.is_finished() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 }
 

@@ -366,11 +366,13 @@ pub fn check(name: &str, graph: &Graph, layers: usize) -> Chain {
     chain
 }
 
-/// Why a graph is refused.
-pub fn refused(graph: &Builder) -> String {
-    match lower(&graph.graph) {
+/// Fails if a graph is not refused for this.
+#[track_caller]
+pub fn refuses(graph: &Builder, what: &str) {
+    let error = match lower(&graph.graph) {
         Err(GraphError::Image { node, what }) => format!("{node} {what}"),
         Err(error) => error.to_string(),
         Ok(_) => panic!("is not refused"),
-    }
+    };
+    assert!(error.contains(what), "{error}");
 }

@@ -10,6 +10,7 @@
     clippy::std_instead_of_core
 )]
 
+pub mod asserting;
 pub mod chi_square;
 pub mod delay;
 pub mod frames;
@@ -27,13 +28,11 @@ use rand_chacha::ChaCha12Rng;
 use rand_core::SeedableRng;
 
 /// The generator that `seed` stands for.
-#[must_use]
 pub fn rng(seed: u64) -> ChaCha12Rng {
     ChaCha12Rng::seed_from_u64(seed)
 }
 
 /// A seed that differs from run to run and is printed.
-#[must_use]
 pub fn printed_seed() -> u64 {
     let now = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)

@@ -32,8 +32,11 @@ same board, with the weights in the clear. Bytes are those of a whole session, f
 
 /// The figures as a JSON list.
 pub fn json(figures: &[Figure]) -> String {
-    let rows: Vec<_> =
-        figures.iter().map(|figure| json!({ "name": figure.name, "value": number(figure.value), "unit": figure.unit })).collect();
+    let row = |figure: &Figure| {
+        let value = number(figure.value);
+        json!({ "name": figure.name, "value": value, "unit": figure.unit })
+    };
+    let rows = figures.iter().map(row).collect();
     format!("{:#}\n", Value::Array(rows))
 }
 
