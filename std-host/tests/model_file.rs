@@ -7,7 +7,7 @@ mod support;
 use sharelet_testkit::assert_matches;
 use std::path::Path;
 
-use sharelet_core::network::{Activation, Layer, Network};
+use sharelet_core::session::network::{Activation, Layer, Network};
 use sharelet_host::model::{Model, ModelError, largest};
 use support::Rng;
 

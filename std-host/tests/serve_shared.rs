@@ -21,8 +21,8 @@ use parties::{Room, Running, STALL, random_model, random_seed, rng, when_unlocke
 use rand_core::Rng as _;
 use sharelet_core::fixed::encode;
 use sharelet_core::session::SessionError;
-use sharelet_core::wire::query::{Half, Reason, Recipient, Status};
-use sharelet_core::wire::task::Task;
+use sharelet_core::session::wire::query::{Half, Reason, Recipient, Status};
+use sharelet_core::session::wire::task::Task;
 use sharelet_host::dealer::Dealer;
 use sharelet_host::dealer::client::Client;
 use sharelet_host::device::DeviceError;

@@ -2,7 +2,7 @@
 //! on). The same with corrections that no dealer wrote.
 
 use rand_core::Rng;
-use sharelet_core::program::unary::Smooth;
+use sharelet_core::functions::program::unary::Smooth;
 use sharelet_testkit::programs::data::{Data, all_words};
 use sharelet_testkit::programs::function::Function;
 use sharelet_testkit::programs::link::End;
