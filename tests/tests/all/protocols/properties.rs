@@ -6,7 +6,7 @@
 
 use proptest::prelude::*;
 use sharelet_core::fixed::{self, FixedError};
-use sharelet_core::gate::GateKind;
+use sharelet_core::gate::{self, GateKind};
 use sharelet_core::keystream::{ChaCha8, ChaCha12, ChaCha20, Key, Keystream};
 use sharelet_core::ring::Ring;
 use sharelet_core::session::gate::digits::Digits;
@@ -199,7 +199,7 @@ proptest! {
         seed in any::<u64>(),
     ) {
         let ys: Vec<u32> = ys.into_iter().map(<u32 as Ring>::from_u64).collect();
-        let expected: Vec<u32> = ys.iter().map(|&y| sharelet_core::gate::twin(kind, shift, y)).collect();
+        let expected: Vec<u32> = ys.iter().map(|&y| gate::twin(kind, shift, y)).collect();
         prop_assert_eq!(steps::gate::<u32, ChaCha8>(kind, shift, &ys, &mut rng(seed)), expected);
     }
 
