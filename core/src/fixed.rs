@@ -87,6 +87,35 @@ pub fn encode<R: Ring>(
     first_error.map_or(Ok(()), Err)
 }
 
+/// [`encode`], but all of `out` is 0 if one value has no word: a reading that the model is not made
+/// for takes part in the protocol as zeros.
+///
+/// Whoever stated the model chose which readings fit it, and must not notice one that does not. So
+/// its owner runs what it would have run, with the same work, and drops the answer. The result says
+/// that it is to be dropped.
+///
+/// # Errors
+/// As [`encode`]. All of `out` is 0 then.
+///
+/// ```
+/// let mut words = [7_u32; 2];
+/// let reading = sharelet_core::fixed::encode_or_zero(&[1.5, 99.0], 8, 1000, &mut words);
+/// assert_eq!(reading, Err(sharelet_core::fixed::FixedError::OutOfRange { index: 1 }));
+/// assert_eq!(words, [0, 0]);
+/// ```
+pub fn encode_or_zero<R: Ring>(
+    reals: &[impl Real],
+    frac_bits: u8,
+    limit: u32,
+    out: &mut [R],
+) -> Result<(), FixedError> {
+    let encoded = encode(reals, frac_bits, limit, out);
+    // A product for every word of every reading, so that a refused one takes no other time.
+    let keep = if encoded.is_ok() { R::ONE } else { R::ZERO };
+    out.iter_mut().for_each(|word| *word = word.mul(keep));
+    encoded
+}
+
 /// The real number that a word with `frac_bits` fraction bits stands for.
 ///
 /// Exact for words of up to 24 significant bits, rounded to nearest `f32` beyond.
@@ -288,6 +317,31 @@ mod tests {
             encode(&[1.0, 0.0], 200, 256, &mut out),
             Err(FixedError::OutOfRange { index: 0 })
         );
+    }
+
+    #[test]
+    fn a_reading_that_is_refused_is_zeros_and_says_why() {
+        fn check<R: Ring>() {
+            for (reals, refused) in [
+                ([1.0, -2.0, 0.5], None),
+                ([99.0, -2.0, 0.5], Some(FixedError::OutOfRange { index: 0 })),
+                ([1.0, -2.0, -99.0], Some(FixedError::OutOfRange { index: 2 })),
+                ([1.0, f32::NAN, 99.0], Some(FixedError::NotFinite { index: 1 })),
+            ] {
+                let (mut words, mut kept) = ([R::ONE; 3], [R::ONE; 3]);
+                let plain = encode(&reals, 8, 1000, &mut words);
+                let kept_or_zero = encode_or_zero(&reals, 8, 1000, &mut kept);
+                assert_eq!((plain, kept_or_zero), (refused.map_or(Ok(()), Err), plain));
+                // What fits is untouched; of what does not, `encode` left the other words.
+                assert_eq!(kept, if refused.is_none() { words } else { [R::ZERO; 3] });
+                assert_ne!(words, [R::ZERO; 3]);
+            }
+            let mut words = [R::ONE; 3];
+            let short = encode_or_zero(&[1.0, 2.0], 8, 1000, &mut words);
+            assert_eq!((short, words), (Err(FixedError::LengthMismatch), [R::ZERO; 3]));
+        }
+        check::<u32>();
+        check::<u64>();
     }
 
     #[test]

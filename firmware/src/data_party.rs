@@ -11,7 +11,7 @@ use core::fmt;
 use embassy_net::tcp::{ConnectError, TcpSocket};
 use embassy_net::{IpEndpoint, Stack};
 use embassy_time::{Duration, Timer, with_timeout};
-use sharelet_core::fixed::{FixedError, encode};
+use sharelet_core::fixed::{FixedError, encode_or_zero};
 use sharelet_core::session::SessionError;
 use sharelet_core::session::data_party::Query;
 use sharelet_core::transport::{Counting, Counts};
@@ -230,12 +230,10 @@ impl<S: Sensor, K: KeyStore, C: SessionCounter, A: AnswerSink, M: InstructionMet
         answer: &mut [u32],
     ) -> Result<(), DataPartyError> {
         let before = self.meter.instructions();
-        let encoded = encode(features, self.task.input_frac_bits, self.task.input_limit, input);
-        // The servers must not notice a reading that the model is not made for: zeros are inferred
-        // in its place. The console would take their answer for one: for it, the reading is left
-        // out.
-        let keep = if encoded.is_ok() { u32::MAX } else { 0 };
-        input.iter_mut().for_each(|word| *word &= keep);
+        let Task { input_frac_bits, input_limit, .. } = self.task;
+        let encoded = encode_or_zero(features, input_frac_bits, input_limit, input);
+        // The servers must not notice a reading that the model is not made for. The console would
+        // take the answer to zeros for one: for it, the reading is left out.
         let to_console = self.settings.recipient == Recipient::Console;
         if encoded.is_ok() || !to_console {
             let traffic = self.ask(sockets, input, answer).await?;

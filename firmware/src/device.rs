@@ -6,7 +6,7 @@ use core::fmt;
 use embassy_net::tcp::{ConnectError, TcpSocket};
 use embassy_net::{IpEndpoint, Stack};
 use embassy_time::{Duration, TimeoutError, Timer, with_timeout};
-use sharelet_core::fixed::{FixedError, encode};
+use sharelet_core::fixed::{FixedError, encode_or_zero};
 use sharelet_core::network::Network;
 use sharelet_core::session::p0::{Policy, connect};
 use sharelet_core::session::{SessionError, refuse};
@@ -340,19 +340,13 @@ impl<S: Sensor, K: KeyStore, C: SessionCounter, A: AnswerSink, M: InstructionMet
     ) -> Result<(), FixedError> {
         loop {
             let error = match self.sensor.read(features).await {
-                Ok(()) => {
-                    let encoded = encode(features, frac_bits, limit, input);
-                    // The same work for every reading.
-                    let keep = if encoded.is_ok() { u32::MAX } else { 0 };
-                    input.iter_mut().for_each(|word| *word &= keep);
-                    match encoded {
-                        Err(error) if self.settings.answer.to_host() => {
-                            progress.readings = progress.readings.wrapping_add(1);
-                            DeviceError::Reading(error)
-                        }
-                        encoded => return encoded,
+                Ok(()) => match encode_or_zero(features, frac_bits, limit, input) {
+                    Err(error) if self.settings.answer.to_host() => {
+                        progress.readings = progress.readings.wrapping_add(1);
+                        DeviceError::Reading(error)
                     }
-                }
+                    encoded => return encoded,
+                },
                 Err(error) => DeviceError::Sensor(error),
             };
             self.failed(&error);

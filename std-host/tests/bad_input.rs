@@ -16,8 +16,8 @@ use std::sync::Arc;
 
 use embedded_io_async::ErrorKind;
 use parties::{
-    Room, Running, SOON, STALL, damage, random_model, random_readings, random_seed, rng, rogue,
-    run, twin,
+    Room, SOON, STALL, Scenario, damage, random_model, random_readings, random_seed, rng, rogue,
+    run,
 };
 use rand_core::Rng as _;
 use sharelet_core::keystream::KeyId;
@@ -28,71 +28,47 @@ use sharelet_core::wire::control::{
     Answer, DeviceId, Grant, Hello, Refusal, Request, emit_welcome,
 };
 use sharelet_core::wire::frame::Kind;
+use sharelet_host::dealer::DealerError;
 use sharelet_host::dealer::client::{Client, ClientError};
 use sharelet_host::dealer::masked;
 use sharelet_host::dealer::wire::{self as dealer_wire, Deal, Dealing, Offer, StatusIs};
-use sharelet_host::dealer::{Dealer, DealerError};
 use sharelet_host::device::DeviceError;
-use sharelet_host::host::{Host, HostError};
+use sharelet_host::host::HostError;
 use sharelet_host::link::Connection;
 use sharelet_host::link::fault::{Fault, FaultyWriter, ShortReader};
 use sharelet_host::link::tcp::{Admission, Exposure};
 use tokio::io::{AsyncWriteExt as _, DuplexStream};
 use tokio_util::sync::CancellationToken;
 
-struct Parties {
-    room: Room,
-    dealer: Running<Dealer>,
-    host: Running<Host>,
-    rng: rand_chacha::ChaCha8Rng,
+/// One connection to the host, whose device is a script. Returns what the host makes of it.
+async fn host_meets<T>(
+    scenario: &Scenario,
+    script: impl AsyncFnOnce(&mut DuplexStream) -> T,
+) -> (Result<(), HostError>, T) {
+    let (near, mut far) = tokio::io::duplex(1 << 16);
+    let (connection, stop) = (Connection::over(near, STALL), CancellationToken::new());
+    let served = scenario.host.service.converse(connection, Admission::Served, stop);
+    let served = async { tokio::time::timeout(SOON, served).await.expect("ends in time") };
+    tokio::join!(served, async { script(&mut far).await })
 }
 
-impl Parties {
-    async fn new() -> Self {
-        let mut rng = rng(random_seed());
-        let room = Room::new(random_model(&[5, 20, 3, 3], &mut rng));
-        room.provision("pump");
-        let dealer = room.dealer().await;
-        let host = room.host(&dealer.address).await;
-        Self { room, dealer, host, rng }
-    }
+/// One connection to the dealer, whose host is a script.
+async fn dealer_meets<T>(
+    scenario: &Scenario,
+    script: impl AsyncFnOnce(&mut DuplexStream) -> T,
+) -> (Result<(), DealerError>, T) {
+    let (near, mut far) = tokio::io::duplex(1 << 16);
+    let (connection, stop) = (Connection::over(near, STALL), CancellationToken::new());
+    let served = scenario.dealer.service.converse(connection, Admission::Served, stop);
+    let served = async { tokio::time::timeout(SOON, served).await.expect("ends in time") };
+    tokio::join!(served, async { script(&mut far).await })
+}
 
-    /// One connection to the host, whose device is a script. Returns what the host makes of it.
-    async fn host_meets<T>(
-        &self,
-        script: impl AsyncFnOnce(&mut DuplexStream) -> T,
-    ) -> (Result<(), HostError>, T) {
-        let (near, mut far) = tokio::io::duplex(1 << 16);
-        let connection = Connection::over(near, STALL);
-        let stop = CancellationToken::new();
-        let served = self.host.service.converse(connection, Admission::Served, stop);
-        let served = async { tokio::time::timeout(SOON, served).await.expect("ends in time") };
-        tokio::join!(served, async { script(&mut far).await })
-    }
-
-    /// One connection to the dealer, whose host is a script.
-    async fn dealer_meets<T>(
-        &self,
-        script: impl AsyncFnOnce(&mut DuplexStream) -> T,
-    ) -> (Result<(), DealerError>, T) {
-        let (near, mut far) = tokio::io::duplex(1 << 16);
-        let connection = Connection::over(near, STALL);
-        let stop = CancellationToken::new();
-        let served = self.dealer.service.converse(connection, Admission::Served, stop);
-        let served = async { tokio::time::timeout(SOON, served).await.expect("ends in time") };
-        tokio::join!(served, async { script(&mut far).await })
-    }
-
-    /// The next inference works.
-    async fn still_work(mut self) {
-        let readings = random_readings(&self.room.model, 2, &mut self.rng);
-        let mut device = self.room.device("pump", &self.host.address, &readings);
-        run(&mut device).await.expect("works");
-        assert_eq!(device.events.answers, twin(&self.room.model, &readings));
-        assert_eq!(device.events.failures, [""; 0]);
-        self.host.stop().await;
-        self.dealer.stop().await;
-    }
+/// The next inference works.
+async fn still_works(mut scenario: Scenario) {
+    scenario.infers().await;
+    assert_eq!(scenario.device.events.failures, [""; 0]);
+    scenario.stop().await;
 }
 
 fn hello() -> Hello {
@@ -123,40 +99,27 @@ async fn begin(stream: &mut DuplexStream, key: KeyId, next_session: u64) -> u64 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_refuses_strangers_by_name() {
-    let parties = Parties::new().await;
-    let cases: [(&str, Vec<u8>, Refusal); 5] = [
-        (
-            "version",
-            version_9(rogue::handshake(Kind::Hello, &hello())),
-            Refusal::Version { ours: 2 },
-        ),
-        (
-            "device",
-            rogue::handshake(
-                Kind::Hello,
-                &Hello { device: DeviceId::new("unknown").unwrap(), ..hello() },
-            ),
-            Refusal::UnknownDevice,
-        ),
-        (
-            "answer",
-            rogue::handshake(Kind::Hello, &Hello { answer: Answer::Both, ..hello() }),
-            Refusal::AnswerMismatch { ours: Answer::Device },
-        ),
-        (
-            "rounds",
-            rogue::handshake(Kind::Hello, &Hello { rounds: 8, ..hello() }),
-            Refusal::RoundsMismatch { ours: 12 },
-        ),
+    let scenario = Scenario::start(2).await;
+    let greeting = |change: fn(&mut Hello)| {
+        let mut hello = hello();
+        change(&mut hello);
+        rogue::handshake(Kind::Hello, &hello)
+    };
+    let unknown = |hello: &mut Hello| hello.device = DeviceId::new("unknown").unwrap();
+    let ours = Answer::Device;
+    let cases = [
+        ("version", version_9(greeting(|_| ())), Refusal::Version { ours: 2 }),
+        ("device", greeting(unknown), Refusal::UnknownDevice),
+        ("answer", greeting(|it| it.answer = Answer::Both), Refusal::AnswerMismatch { ours }),
+        ("rounds", greeting(|it| it.rounds = 8), Refusal::RoundsMismatch { ours: 12 }),
         ("magic", rogue::frame(Kind::Hello, 0, b"GET / HTTP"), Refusal::Protocol),
     ];
     for (name, bytes, refusal) in cases {
-        let (ended, told) = parties
-            .host_meets(async |stream| {
-                rogue::write(stream, &bytes).await;
-                rogue::read_refusal(stream).await
-            })
-            .await;
+        let (ended, told) = host_meets(&scenario, async |stream| {
+            rogue::write(stream, &bytes).await;
+            rogue::read_refusal(stream).await
+        })
+        .await;
         assert_eq!(told, refusal, "{name}");
         match (name, ended) {
             (
@@ -168,7 +131,7 @@ async fn a_host_refuses_strangers_by_name() {
             (_, other) => panic!("{name}: {other:?}"),
         }
     }
-    parties.still_work().await;
+    still_works(scenario).await;
 }
 
 /// A handshake message of another version.
@@ -179,164 +142,118 @@ fn version_9(mut frame: Vec<u8>) -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_names_messages_that_are_short_long_reordered_or_missing() {
-    let parties = Parties::new().await;
-    let key = parties.room.key_id("pump");
-    let first = 20 * 4;
-    type Check = fn(&SessionError) -> bool;
-    let cases: [(&str, Vec<u8>, Check); 7] = [
-        ("short", rogue::frame(Kind::Prepared, 0, &vec![0; first - 1]), |error| {
-            *error
-                == SessionError::Wire(WireError::WrongLength {
-                    expected_bytes: 80,
-                    found_bytes: 79,
-                })
-        }),
-        ("long", rogue::frame(Kind::Prepared, 0, &vec![0; first + 1]), |error| {
-            *error
-                == SessionError::Wire(WireError::WrongLength {
-                    expected_bytes: 80,
-                    found_bytes: 81,
-                })
-        }),
-        ("huge", [7, 0, 255, 255, 255, 255].to_vec(), |error| {
-            *error
-                == SessionError::Wire(WireError::UnexpectedFrame {
-                    expected: Kind::Prepared,
-                    found: Kind::Input,
-                })
-        }),
-        ("wrong layer", rogue::frame(Kind::Prepared, 1, &vec![0; first]), |error| {
-            *error == SessionError::Wire(WireError::WrongLayer { expected: 0, found: 1 })
-        }),
-        ("reordered", rogue::frame(Kind::Input, 0, &[0; 20]), |error| {
-            *error
-                == SessionError::Wire(WireError::UnexpectedFrame {
-                    expected: Kind::Prepared,
-                    found: Kind::Input,
-                })
-        }),
-        ("unknown", vec![99; 6], |error| {
-            *error == SessionError::Wire(WireError::UnknownFrame { kind: 99 })
-        }),
-        ("again", rogue::handshake(Kind::Hello, &hello()), |error| {
-            *error
-                == SessionError::Wire(WireError::UnexpectedFrame {
-                    expected: Kind::Prepared,
-                    found: Kind::Hello,
-                })
-        }),
+    let scenario = Scenario::start(2).await;
+    let key = scenario.room.key_id("pump");
+    let first = |bytes| rogue::frame(Kind::Prepared, 0, &vec![0; bytes]);
+    let length = |found_bytes| WireError::WrongLength { expected_bytes: 20 * 4, found_bytes };
+    let unexpected = |found| WireError::UnexpectedFrame { expected: Kind::Prepared, found };
+    let cases = [
+        ("short", first(79), length(79)),
+        ("long", first(81), length(81)),
+        ("huge", vec![7, 0, 255, 255, 255, 255], unexpected(Kind::Input)),
+        (
+            "wrong layer",
+            rogue::frame(Kind::Prepared, 1, &[0; 80]),
+            WireError::WrongLayer { expected: 0, found: 1 },
+        ),
+        ("reordered", rogue::frame(Kind::Input, 0, &[0; 20]), unexpected(Kind::Input)),
+        ("unknown", vec![99; 6], WireError::UnknownFrame { kind: 99 }),
+        ("again", rogue::handshake(Kind::Hello, &hello()), unexpected(Kind::Hello)),
     ];
     let mut next = 0;
     for (name, bytes, expected) in cases {
-        let (ended, told) = parties
-            .host_meets(async |stream| {
-                next = begin(stream, key, next).await + 1;
-                rogue::write(stream, &bytes).await;
-                rogue::read_refusal(stream).await
-            })
-            .await;
-        let error = session_error(ended);
-        assert!(expected(&error), "{name}: {error:?}");
+        let (ended, told) = host_meets(&scenario, async |stream| {
+            next = begin(stream, key, next).await + 1;
+            rogue::write(stream, &bytes).await;
+            rogue::read_refusal(stream).await
+        })
+        .await;
+        assert_eq!(session_error(ended), SessionError::Wire(expected), "{name}");
         assert_eq!(told, Refusal::Protocol, "{name}");
     }
-    parties.still_work().await;
+    still_works(scenario).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_device_that_stops_in_the_middle_is_given_up() {
-    let parties = Parties::new().await;
-    let key = parties.room.key_id("pump");
-    let silent =
-        |result| assert_eq!(session_error(result), SessionError::Transport(ErrorKind::TimedOut));
-    let pause = || tokio::time::sleep(4 * STALL);
-    let (ended, ()) = parties.host_meets(async |_| pause().await).await;
-    silent(ended);
-    let (ended, ()) = parties
-        .host_meets(async |stream| {
-            rogue::write(stream, &[1, 0]).await;
-            pause().await;
+    let scenario = Scenario::start(2).await;
+    let key = scenario.room.key_id("pump");
+    let prepared = &rogue::frame(Kind::Prepared, 0, &[0; 80])[..50];
+    for (begins, bytes) in [(false, &[][..]), (false, &[1, 0]), (true, prepared)] {
+        let (ended, ()) = host_meets(&scenario, async |stream| {
+            if begins {
+                begin(stream, key, 0).await;
+            }
+            rogue::write(stream, bytes).await;
+            tokio::time::sleep(4 * STALL).await;
         })
         .await;
-    silent(ended);
-    let (ended, ()) = parties
-        .host_meets(async |stream| {
-            begin(stream, key, 0).await;
-            rogue::write(stream, &rogue::frame(Kind::Prepared, 0, &[0; 80])[..50]).await;
-            pause().await;
-        })
-        .await;
-    silent(ended);
+        assert_eq!(session_error(ended), SessionError::Transport(ErrorKind::TimedOut), "{bytes:?}");
+    }
     // One that closes instead.
-    let (ended, ()) = parties
-        .host_meets(async |stream| {
-            begin(stream, key, 0).await;
-            rogue::write(stream, &rogue::frame(Kind::Prepared, 0, &[0; 80])[..50]).await;
-            stream.shutdown().await.expect("closes");
-        })
-        .await;
+    let (ended, ()) = host_meets(&scenario, async |stream| {
+        begin(stream, key, 0).await;
+        rogue::write(stream, prepared).await;
+        stream.shutdown().await.expect("closes");
+    })
+    .await;
     assert_eq!(session_error(ended), SessionError::Closed);
-    parties.still_work().await;
+    still_works(scenario).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn session_numbers_that_are_too_far_ahead_or_used_are_refused() {
-    let parties = Parties::new().await;
-    let key = parties.room.key_id("pump");
-    let (_, first) = parties.host_meets(async |stream| begin(stream, key, 0).await).await;
-    let (_, second) = parties.host_meets(async |stream| begin(stream, key, 0).await).await;
+    let scenario = Scenario::start(2).await;
+    let key = scenario.room.key_id("pump");
+    let (_, first) = host_meets(&scenario, async |stream| begin(stream, key, 0).await).await;
+    let (_, second) = host_meets(&scenario, async |stream| begin(stream, key, 0).await).await;
     assert!(second > first, "a number that was granted is not granted again");
     for far in [MAX_SESSION_SKIP * 2, u64::MAX] {
-        let (ended, told) = parties
-            .host_meets(async |stream| {
-                rogue::hello(stream, "pump", key).await;
-                rogue::read_frame(stream).await.expect("a welcome");
-                rogue::write(
-                    stream,
-                    &rogue::control(Kind::Request, &Request { next_session: far }),
-                )
+        let (ended, told) = host_meets(&scenario, async |stream| {
+            rogue::hello(stream, "pump", key).await;
+            rogue::read_frame(stream).await.expect("a welcome");
+            rogue::write(stream, &rogue::control(Kind::Request, &Request { next_session: far }))
                 .await;
-                rogue::read_refusal(stream).await
-            })
-            .await;
+            rogue::read_refusal(stream).await
+        })
+        .await;
         assert_eq!(told, Refusal::SessionNumber);
         assert!(matches!(ended, Err(HostError::Refused(Refusal::SessionNumber))), "{ended:?}");
     }
-    parties.still_work().await;
+    still_works(scenario).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn random_bytes_end_in_a_named_error() {
-    let mut parties = Parties::new().await;
-    let key = parties.room.key_id("pump");
+    let mut scenario = Scenario::start(2).await;
+    let key = scenario.room.key_id("pump");
     let mut next = 0;
     for round in 0..60 {
-        let mut noise = vec![0; parties.rng.next_u32() as usize % 300];
-        parties.rng.fill_bytes(&mut noise);
-        let (ended, ()) = parties
-            .host_meets(async |stream| {
-                if round % 3 == 1 {
-                    rogue::hello(stream, "pump", key).await;
-                } else if round % 3 == 2 {
-                    next = begin(stream, key, next).await + 1;
-                }
-                rogue::write(stream, &noise).await;
-                stream.shutdown().await.expect("closes");
-            })
-            .await;
+        let mut noise = vec![0; scenario.rng.next_u32() as usize % 300];
+        scenario.rng.fill_bytes(&mut noise);
+        let (ended, ()) = host_meets(&scenario, async |stream| {
+            if round % 3 == 1 {
+                rogue::hello(stream, "pump", key).await;
+            } else if round % 3 == 2 {
+                next = begin(stream, key, next).await + 1;
+            }
+            rogue::write(stream, &noise).await;
+            stream.shutdown().await.expect("closes");
+        })
+        .await;
         // Only a connection that is closed between two messages ends well.
         assert!(ended.is_err() || (round % 3 == 1 && noise.is_empty()), "round {round}");
-        let (ended, ()) = parties
-            .dealer_meets(async |stream| {
-                if round % 2 == 1 {
-                    rogue::write(stream, b"\x01\x06\0\0\0SLTD\x01\0").await;
-                }
-                rogue::write(stream, &noise).await;
-                stream.shutdown().await.expect("closes");
-            })
-            .await;
+        let (ended, ()) = dealer_meets(&scenario, async |stream| {
+            if round % 2 == 1 {
+                rogue::write(stream, b"\x01\x06\0\0\0SLTD\x01\0").await;
+            }
+            rogue::write(stream, &noise).await;
+            stream.shutdown().await.expect("closes");
+        })
+        .await;
         assert!(ended.is_err() || (round % 2 == 1 && noise.is_empty()), "round {round}");
     }
-    parties.still_work().await;
+    still_works(scenario).await;
 }
 
 /// A whole device behind a link that loses, repeats or cuts bytes: an answer is right, or there is
@@ -344,20 +261,19 @@ async fn random_bytes_end_in_a_named_error() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_link_that_loses_bytes_gives_no_wrong_answer() {
     use sharelet_core::session::p0::{self, Policy};
-    let mut parties = Parties::new().await;
-    let readings = random_readings(&parties.room.model, 1, &mut parties.rng);
-    let expected = twin(&parties.room.model, &readings).remove(0);
-    let device = parties.room.device("pump", &parties.host.address, &readings);
-    let (identity, mut counter) = (device.identity, device.counter);
-    let input = parties.room.model.encode(readings.row(0).expect("a row")).expect("in range");
+    let mut scenario = Scenario::start(2).await;
+    let expected = scenario.expected[0].clone();
+    let reading = scenario.readings.row(0).expect("a row");
+    let input = scenario.room.model.encode(reading).expect("in range");
     let mut failures = 0;
     for _ in 0..24 {
-        let seed = parties.rng.next_u64();
+        let seed = scenario.rng.next_u64();
         let fault = Fault::random(seed, 600);
         // Bytes that are changed, or too many, are not always noticed before links are
         // authenticated.
         let noticed = !matches!(fault, Fault::Flip(_) | Fault::Duplicate(_));
-        let stream = tokio::net::TcpStream::connect(&parties.host.address).await.expect("connects");
+        let stream =
+            tokio::net::TcpStream::connect(&scenario.host.address).await.expect("connects");
         let (reader, writer) = stream.into_split();
         let io = Connection::new(
             ShortReader::new(reader, seed),
@@ -372,9 +288,10 @@ async fn a_link_that_loses_bytes_gives_no_wrong_answer() {
                 max_blocks: u64::MAX,
             };
             let mut network = Network::<8>::default();
-            let connected = p0::connect(io, &identity, policy, &mut network).await?;
+            let connected =
+                p0::connect(io, &scenario.device.identity, policy, &mut network).await?;
             let mut answer = [0; 8];
-            let prepared = connected.prepare(&mut counter, &mut answer).await?;
+            let prepared = connected.prepare(&mut scenario.device.counter, &mut answer).await?;
             Ok::<_, SessionError>(prepared.infer(&input).await?.1.to_vec())
         };
         match tokio::time::timeout(SOON, attempt).await.expect("ends in time") {
@@ -383,8 +300,7 @@ async fn a_link_that_loses_bytes_gives_no_wrong_answer() {
         }
     }
     assert!(failures > 0, "some faults lie within the session");
-    drop(counter);
-    parties.still_work().await;
+    still_works(scenario).await;
 }
 
 async fn greet(stream: &mut DuplexStream) {
@@ -409,9 +325,10 @@ fn dealer_frame<T: serde::Serialize>(kind: dealer_wire::Kind, message: &T) -> Ve
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dealer_refuses_by_name() {
     use dealer_wire::Refusal;
-    let parties = Parties::new().await;
-    let client = || Client::new(parties.dealer.address.clone(), Exposure::Local, STALL, 10 * STALL);
-    let model = &parties.host.service.source().model;
+    let scenario = Scenario::start(2).await;
+    let client =
+        || Client::new(scenario.dealer.address.clone(), Exposure::Local, STALL, 10 * STALL);
+    let model = &scenario.host.service.source().model;
     model.offer_to(&client(), &mut |_| ()).await.expect("offers");
     let pump = DeviceId::new("pump").unwrap();
     let good = Deal { device: pump, model: model.masked_id, first: 0, count: 2 };
@@ -448,9 +365,9 @@ async fn a_dealer_refuses_by_name() {
     );
 
     // What is wrong with a model.
-    let network = &parties.room.model.network;
+    let network = &scenario.room.model.network;
     let matrices = masked::mask(
-        &parties.room.model,
+        &scenario.room.model,
         &sharelet_core::keystream::Keystream::new(&model.seed),
         &mut |_| (),
     );
@@ -461,76 +378,72 @@ async fn a_dealer_refuses_by_name() {
     let large: Network<32> = Network::new(1, 1, &[layer]).unwrap();
     let error = client().offer([1; 32], &large, &[], &mut |_| ()).await.expect_err("refused");
     assert_eq!(error.refusal(), Some(Refusal::TooLarge));
-    parties.still_work().await;
+    still_works(scenario).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dealer_names_bytes_that_are_wrong() {
     use dealer_wire::{Kind, Refusal, WireError};
-    let parties = Parties::new().await;
+    let scenario = Scenario::start(2).await;
     let wire = |result: Result<(), DealerError>| match result {
         Err(DealerError::Wire(error)) => error,
         other => panic!("{other:?}"),
     };
-    let (ended, (_, told)) = parties
-        .dealer_meets(async |stream| {
-            rogue::write(stream, b"\x01\x06\0\0\0SLTD\x09\0").await;
-            read_dealer(stream).await
-        })
-        .await;
+    let (ended, (_, told)) = dealer_meets(&scenario, async |stream| {
+        rogue::write(stream, b"\x01\x06\0\0\0SLTD\x09\0").await;
+        read_dealer(stream).await
+    })
+    .await;
     assert!(matches!(wire(ended), WireError::Version { theirs: 9 }));
     assert_eq!(
         postcard::from_bytes::<Refusal>(&told).unwrap(),
         Refusal::Version { ours: dealer_wire::VERSION }
     );
 
-    let (ended, ()) = parties
-        .dealer_meets(async |stream| rogue::write(stream, b"GET / HTTP/1.1\r\n\r\n").await)
-        .await;
+    let (ended, ()) = dealer_meets(&scenario, async |stream| {
+        rogue::write(stream, b"GET / HTTP/1.1\r\n\r\n").await
+    })
+    .await;
     assert!(matches!(wire(ended), WireError::NotSharelet));
 
-    let (ended, ()) = parties
-        .dealer_meets(async |stream| {
-            greet(stream).await;
-            rogue::write(stream, &[Kind::Deal as u8, 255, 255, 255, 255]).await;
-        })
-        .await;
+    let (ended, ()) = dealer_meets(&scenario, async |stream| {
+        greet(stream).await;
+        rogue::write(stream, &[Kind::Deal as u8, 255, 255, 255, 255]).await;
+    })
+    .await;
     assert!(matches!(wire(ended), WireError::WrongLength { kind: Kind::Deal, .. }));
 
-    let (ended, ()) = parties
-        .dealer_meets(async |stream| {
-            greet(stream).await;
-            rogue::write(stream, &[Kind::Deal as u8, 3, 0, 0, 0, 1, 2, 3]).await;
-        })
-        .await;
+    let (ended, ()) = dealer_meets(&scenario, async |stream| {
+        greet(stream).await;
+        rogue::write(stream, &[Kind::Deal as u8, 3, 0, 0, 0, 1, 2, 3]).await;
+    })
+    .await;
     assert!(matches!(wire(ended), WireError::Malformed { kind: Kind::Deal }));
 
-    let (ended, ()) = parties
-        .dealer_meets(async |stream| {
-            greet(stream).await;
-            rogue::write(stream, &[Kind::Masked as u8, 3, 0, 0, 0, 1, 2, 3]).await;
-        })
-        .await;
+    let (ended, ()) = dealer_meets(&scenario, async |stream| {
+        greet(stream).await;
+        rogue::write(stream, &[Kind::Masked as u8, 3, 0, 0, 0, 1, 2, 3]).await;
+    })
+    .await;
     assert!(matches!(wire(ended), WireError::UnexpectedFrame { found: Kind::Masked, .. }));
 
     // A host that announces a model and stops in the middle of it.
-    let offer = Offer { id: [3; 32], network: parties.room.model.network.clone() };
-    let (ended, ()) = parties
-        .dealer_meets(async |stream| {
-            greet(stream).await;
-            rogue::write(stream, &dealer_frame(Kind::Offer, &offer)).await;
-            assert_eq!(read_dealer(stream).await.0, Kind::Wanted as u8);
-            let bytes = (5 * 20 + 20 * 3 + 3 * 3) * 4_u32;
-            rogue::write(
-                stream,
-                &[&[Kind::Masked as u8][..], &bytes.to_le_bytes(), &[0; 100]].concat(),
-            )
-            .await;
-            tokio::time::sleep(4 * STALL).await;
-        })
+    let offer = Offer { id: [3; 32], network: scenario.room.model.network.clone() };
+    let (ended, ()) = dealer_meets(&scenario, async |stream| {
+        greet(stream).await;
+        rogue::write(stream, &dealer_frame(Kind::Offer, &offer)).await;
+        assert_eq!(read_dealer(stream).await.0, Kind::Wanted as u8);
+        let bytes = (5 * 20 + 20 * 3 + 3 * 3) * 4_u32;
+        rogue::write(
+            stream,
+            &[&[Kind::Masked as u8][..], &bytes.to_le_bytes(), &[0; 100]].concat(),
+        )
         .await;
+        tokio::time::sleep(4 * STALL).await;
+    })
+    .await;
     assert!(matches!(wire(ended), WireError::TimedOut));
-    parties.still_work().await;
+    still_works(scenario).await;
 }
 
 /// A dealer that damages what it sends: the host names it and does not use it.
@@ -652,74 +565,72 @@ fn deep<const L: usize>(layers: usize) -> Network<L> {
 async fn a_device_names_what_a_host_does_wrong() {
     let network: Network<4> = deep(2);
     let grant = |session| rogue::control(Kind::Grant, &Grant { session });
-    let session = |error| match error {
-        DeviceError::Session(error) => error,
-        other => panic!("{other:?}"),
-    };
-    let (error, next) = device_meets(vec![version_9(welcome(&network))]).await;
-    assert_eq!((session(error), next), (SessionError::Wire(WireError::Version { theirs: 9 }), 10));
-    let (error, next) = device_meets(vec![welcome(&deep::<48>(40))]).await;
-    assert_eq!(
-        (session(error), next),
-        (SessionError::Network(NetworkError::TooManyLayers { limit: 32 }), 10)
-    );
     let wide = Layer::dense(6, 5, 8, 8, Activation::Relu);
-    let (error, next) =
-        device_meets(vec![welcome(&Network::<1>::new(8, 1, &[wide]).unwrap())]).await;
-    assert_eq!((session(error), next), (SessionError::InputWidth { network: 6, found: 5 }, 10));
-    for granted in [9, 0, 10 + MAX_SESSION_SKIP + 1, u64::MAX] {
-        let (error, next) = device_meets(vec![welcome(&network), grant(granted)]).await;
-        assert_eq!((session(error), next), (SessionError::SessionNumber { next: 10, granted }, 10));
-    }
+    let wide = welcome(&Network::<1>::new(8, 1, &[wide]).unwrap());
     let refusal = rogue::control(Kind::Refuse, &Refusal::UnknownDevice);
-    let (error, next) = device_meets(vec![refusal]).await;
-    assert_eq!((session(error), next), (SessionError::Refused(Refusal::UnknownDevice), 10));
+    let mut cases = vec![
+        (
+            vec![version_9(welcome(&network))],
+            SessionError::Wire(WireError::Version { theirs: 9 }),
+            10,
+        ),
+        (
+            vec![welcome(&deep::<48>(40))],
+            SessionError::Network(NetworkError::TooManyLayers { limit: 32 }),
+            10,
+        ),
+        (vec![wide], SessionError::InputWidth { network: 6, found: 5 }, 10),
+        (vec![refusal], SessionError::Refused(Refusal::UnknownDevice), 10),
+        // A host that stops after the grant: the number is used.
+        (vec![welcome(&network), grant(12)], SessionError::Transport(ErrorKind::TimedOut), 13),
+    ];
+    for granted in [9, 0, 10 + MAX_SESSION_SKIP + 1, u64::MAX] {
+        let error = SessionError::SessionNumber { next: 10, granted };
+        cases.push((vec![welcome(&network), grant(granted)], error, 10));
+    }
+    for (script, expected, expected_next) in cases {
+        let (error, next) = device_meets(script).await;
+        let DeviceError::Session(error) = error else { panic!("{error:?}") };
+        assert_eq!((&error, next), (&expected, expected_next));
+    }
     let (error, next) = device_meets(vec![b"SSH-2.0-x".to_vec()]).await;
-    assert!(matches!(session(error), SessionError::Wire(_)) && next == 10);
-    // A host that stops after the grant: the number is used.
-    let (error, next) = device_meets(vec![welcome(&network), grant(12)]).await;
-    assert_eq!((session(error), next), (SessionError::Transport(ErrorKind::TimedOut), 13));
+    let wire = matches!(error, DeviceError::Session(SessionError::Wire(_)));
+    assert!(wire && next == 10, "{error:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn readings_of_another_shape_cost_no_session() {
-    let mut parties = Parties::new().await;
-    let readings = random_readings(&parties.room.model, 2, &mut parties.rng);
-    let mut device = parties.room.device("pump", &parties.host.address, &readings);
+    let mut scenario = Scenario::start(2).await;
     let narrow = sharelet_host::readings::Readings::new(4, vec![0.0; 4]).expect("finite");
-    device.sensor = parties::Rows(narrow);
-    let error = run(&mut device).await.expect_err("refused");
+    scenario.device.sensor = parties::Rows(narrow);
+    let error = run(&mut scenario.device).await.expect_err("refused");
     assert!(
         matches!(error, DeviceError::Session(SessionError::InputWidth { network: 5, found: 4 })),
         "{error:?}"
     );
-    device.sensor = parties::Rows(readings);
-    device.settings.count = Some(3);
-    let error = run(&mut device).await.expect_err("refused");
+    scenario.device.sensor = parties::Rows(scenario.readings.clone());
+    scenario.device.settings.count = Some(3);
+    let error = run(&mut scenario.device).await.expect_err("refused");
     assert!(matches!(error, DeviceError::TooFewReadings { expected: 3, found: 2 }), "{error:?}");
-    assert_eq!(device.events.sessions, [0; 0]);
-    drop(device);
-    parties.still_work().await;
+    assert_eq!(scenario.device.events.sessions, [0; 0]);
+    (scenario.device.settings.count, scenario.device.events) = (None, parties::Log::default());
+    still_works(scenario).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_masked_model_that_was_damaged_on_disk_is_sent_again() {
-    let parties = Parties::new().await;
-    let Parties { room, dealer, host, mut rng } = parties;
-    let readings = random_readings(&room.model, 1, &mut rng);
-    let mut device = room.device("pump", &host.address, &readings);
-    run(&mut device).await.expect("works");
-    dealer.kill().await;
-    let models: Vec<_> = fs::read_dir(room.path("dealer").join("models"))
+    let mut scenario = Scenario::start(1).await;
+    scenario.infers().await;
+    scenario.dealer.kill().await;
+    let models: Vec<_> = fs::read_dir(scenario.room.path("dealer").join("models"))
         .unwrap()
         .map(|file| file.unwrap().path())
         .collect();
     assert_eq!(models.len(), 1);
     damage(&models[0], 50);
-    let dealer = room.dealer().await;
-    host.stop().await;
-    let host = room.host(&dealer.address).await;
-    drop(device);
-    let parties = Parties { room, dealer, host, rng };
-    parties.still_work().await;
+    scenario.dealer = scenario.room.dealer().await;
+    scenario.host.stop().await;
+    scenario.host = scenario.room.host(&scenario.dealer.address).await;
+    scenario.device.settings.host.clone_from(&scenario.host.address);
+    still_works(scenario).await;
 }

@@ -3,15 +3,14 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
 
 use sharelet_core::fixed::encode;
 use sharelet_host::server::shared::model::SharedModel;
 use sharelet_host::store::training::Share;
 use sharelet_host::tensor::{self, offline};
 use sharelet_host::train::step::OpenModel;
+use sharelet_testkit::processes::{Programs, Server};
 
 const CONFIG: &str = r#"
 [data]
@@ -23,54 +22,6 @@ epochs = 1
 batch = 100
 learning_rate = 0.5
 "#;
-
-fn sharelet(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sharelet"));
-    command.current_dir(folder).args(arguments).env_remove("RUST_LOG");
-    command
-}
-
-/// Runs a program to its end; what it printed.
-fn run(folder: &Path, arguments: &[&str]) -> String {
-    let output = sharelet(folder, arguments).output().expect("runs");
-    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).expect("text")
-}
-
-/// A program that listens, killed when dropped.
-struct Listening {
-    child: Child,
-    address: String,
-    /// Open as long as the program prints.
-    _printed: BufReader<ChildStdout>,
-}
-
-impl Listening {
-    fn start(folder: &Path, arguments: &[&str]) -> Self {
-        let arguments = [arguments, &["--listen", "127.0.0.1:0"]].concat();
-        let mut child = sharelet(folder, &arguments)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("starts");
-        let mut line = String::new();
-        let mut printed = BufReader::new(child.stdout.take().unwrap());
-        printed.read_line(&mut line).expect("reads");
-        let address = line
-            .trim()
-            .strip_prefix("listening on ")
-            .unwrap_or_else(|| panic!("{arguments:?}: {line:?}"))
-            .to_owned();
-        Self { child, address, _printed: printed }
-    }
-}
-
-impl Drop for Listening {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 /// What the twin answers with the opened model.
 fn twin(folder: &Path, rows: &[Vec<f32>]) -> Vec<String> {
@@ -100,13 +51,12 @@ fn twin(folder: &Path, rows: &[Vec<f32>]) -> Vec<String> {
 
 #[test]
 fn what_was_trained_is_served_at_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
+    let room = Programs::new(env!("CARGO_BIN_EXE_sharelet"));
     let table =
         std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../demo/classes.csv"))
             .expect("reads");
-    std::fs::write(folder.join("classes.csv"), &table).unwrap();
-    std::fs::write(folder.join("config.toml"), CONFIG).unwrap();
+    room.write("classes.csv", &table);
+    room.write("config.toml", CONFIG);
     let rows: Vec<Vec<f32>> = table
         .lines()
         .skip(1)
@@ -114,109 +64,53 @@ fn what_was_trained_is_served_at_once() {
         .map(|line| line.split(',').take(8).map(|value| value.parse().unwrap()).collect())
         .collect();
     let lines = rows.iter().map(|row| row.iter().map(f32::to_string).collect::<Vec<_>>().join(","));
-    std::fs::write(folder.join("rows.csv"), lines.collect::<Vec<_>>().join("\n")).unwrap();
+    room.write("rows.csv", lines.collect::<Vec<_>>().join("\n"));
 
-    let collect = [0, 1].map(|party| {
-        Listening::start(
-            folder,
-            &["collect", "--party", &party.to_string(), "--state", &format!("server-{party}")],
-        )
-    });
-    let to = format!("{},{}", collect[0].address, collect[1].address);
-    let data =
-        ["--label", "label", "--binary", "--dataset", "study", "--owner", "clinic-a", "--to", &to];
-    run(folder, &[&["share", "classes.csv"], &data[..]].concat());
+    let (collect, to) = room.collectors();
+    room.works(&format!(
+        "share classes.csv --label label --binary --dataset study --owner clinic-a --to {to}"
+    ));
     drop(collect);
-    run(folder, &["provision", "server-0", "--state", "dealer-state", "-o", "server-0.key"]);
-    let dealer = Listening::start(folder, &["dealer", "--state", "dealer-state"]);
-    let key = ["--key", "server-0.key", "--counter", "server-0.counter"];
+    room.works("provision server-0 --state dealer-state -o server-0.key");
+    let dealer = room.serve("dealer --state dealer-state").address;
+    let key = "--key server-0.key --counter server-0.counter";
 
-    let train = [
-        "train",
-        "config.toml",
-        "--party",
-        "1",
-        "--state",
-        "server-1",
-        "--dealer",
-        &dealer.address,
-    ];
-    let mut server_1 = Listening::start(folder, &train);
-    let train = [
-        "train",
-        "config.toml",
-        "--party",
-        "0",
-        "--state",
-        "server-0",
-        "--peer",
-        &server_1.address,
-    ];
-    run(folder, &[&train[..], &key].concat());
-    assert!(server_1.child.wait().expect("ends").success());
+    let train = "train config.toml --party";
+    let Server { program, address } =
+        room.serve(&format!("{train} 1 --state server-1 --dealer {dealer}"));
+    room.works(&format!("{train} 0 --state server-0 --peer {address} {key}"));
+    program.end().expect(0, "");
 
     // Either share gives the same task.
     let shares = [0, 1].map(|party| format!("server-{party}/training-config/model.share"));
-    run(folder, &["task", "--shared", &shares[0], "-o", "study.task"]);
-    run(folder, &["task", "--shared", &shares[1], "-o", "other.task"]);
-    assert_eq!(
-        std::fs::read(folder.join("study.task")).unwrap(),
-        std::fs::read(folder.join("other.task")).unwrap()
-    );
+    let tasks = [0, 1].map(|party| {
+        room.works(&format!("task --shared {} -o {party}.task", shares[party]));
+        std::fs::read(room.path(&format!("{party}.task"))).unwrap()
+    });
+    assert_eq!(tasks[0], tasks[1]);
 
-    let wrong = sharelet(
-        folder,
-        &[
-            "server",
-            "--party",
-            "0",
-            "--shared",
-            &shares[1],
-            "--peer",
-            "127.0.0.1:1",
-            key[0],
-            key[1],
-            key[2],
-            key[3],
-        ],
-    )
-    .output()
-    .expect("runs");
-    assert!(
-        String::from_utf8_lossy(&wrong.stderr).contains("a share of party 1"),
-        "{}",
-        String::from_utf8_lossy(&wrong.stderr)
-    );
-    let missing = sharelet(folder, &["server", "--party", "1"]).output().expect("runs");
-    assert_eq!(missing.status.code(), Some(2), "{}", String::from_utf8_lossy(&missing.stderr));
+    let wrong = format!("server --party 0 --shared {} --peer 127.0.0.1:1 {key}", shares[1]);
+    room.refuses(&wrong, 1, "a share of party 1");
+    room.refuses("server --party 1", 2, "");
 
-    let server_1 = Listening::start(
-        folder,
-        &["server", "--party", "1", "--shared", &shares[1], "--dealer", &dealer.address],
-    );
-    let server = [
-        "server",
-        "--party",
-        "0",
-        "--shared",
-        &shares[0],
-        "--peer",
-        &server_1.address,
-        "--pool",
-        "2",
-    ];
-    let server_0 = Listening::start(folder, &[&server[..], &key].concat());
-    run(folder, &["provision", "pump-07", "--outsource", "-o", "pump-07.key"]);
-    let servers = format!("{},{}", server_0.address, server_1.address);
-    let device =
-        ["device", "--key", "pump-07.key", "--counter", "pump-07.counter", "--outsource", &servers];
-    let printed =
-        run(folder, &[&device[..], &["--task", "study.task", "--inputs", "rows.csv"]].concat());
+    let server_1 =
+        room.serve(&format!("server --party 1 --shared {} --dealer {dealer}", shares[1]));
+    let server_0 = room.serve(&format!(
+        "server --party 0 --shared {} --peer {} --pool 2 {key}",
+        shares[0], server_1.address
+    ));
+    room.works("provision pump-07 --outsource -o pump-07.key");
+    let printed = room.works(&format!(
+        "device --key pump-07.key --counter pump-07.counter --outsource {},{} --task 0.task \
+         --inputs rows.csv",
+        server_0.address, server_1.address
+    ));
     let found: Vec<&str> =
-        printed.lines().map(|line| line.split_once(' ').expect("an index").1).collect();
+        printed.out.lines().map(|line| line.split_once(' ').expect("an index").1).collect();
+    let expected = twin(room.folder(), &rows);
     assert!(
-        found.iter().zip(twin(folder, &rows)).all(|(found, expected)| found.starts_with(&expected)),
-        "{printed}"
+        found.iter().zip(expected).all(|(found, expected)| found.starts_with(&expected)),
+        "{found:?}"
     );
     assert_eq!(found.len(), rows.len());
 }

@@ -5,12 +5,8 @@
 
 mod servers;
 
-use core::time::Duration;
-use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
-use std::time::Instant;
 
 use servers::table;
 use sharelet_host::data::labels::LabelKind;
@@ -20,72 +16,30 @@ use sharelet_host::train::config::Config;
 use sharelet_host::train::course::{Course, Sizes};
 use sharelet_host::train::plain;
 use sharelet_host::train::state::Data;
+use sharelet_testkit::processes::{Program, Programs, Server, until};
 
-fn sharelet(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sharelet"));
-    command.current_dir(folder).args(arguments).env_remove("RUST_LOG");
-    command
-}
-
-fn works(folder: &Path, arguments: &[&str]) {
-    let done = sharelet(folder, arguments).output().expect("runs");
-    assert!(done.status.success(), "{arguments:?}: {}", text(&done.stderr));
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// A program that listens, killed when dropped.
-struct Server {
-    child: Child,
-    address: String,
-}
-
-impl Server {
-    fn start(folder: &Path, arguments: &[&str]) -> Self {
-        let mut command = sharelet(folder, arguments);
-        let mut child =
-            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts");
-        let (mut line, mut reader) = (String::new(), BufReader::new(child.stdout.take().unwrap()));
-        reader.read_line(&mut line).expect("reads");
-        let Some(address) = line.trim().strip_prefix("listening on ").map(str::to_owned) else {
-            let mut said = String::new();
-            child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-            panic!("{arguments:?}: {line:?} {said}");
-        };
-        // Nobody reads on: what it prints must not stop it.
-        std::thread::spawn(move || std::io::copy(&mut reader, &mut std::io::sink()));
-        Self { child, address }
-    }
-
-    /// Waits for its end.
-    fn end(mut self) -> (Option<i32>, String) {
-        let mut said = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-        (self.child.wait().unwrap().code(), said)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-const CONFIG: &str = "[data]\ntrain = \"people\"\n[model]\nkind = \
-                      \"logistic-regression\"\n[training]\nepochs = 20\nbatch = 4\nlearning_rate \
-                      = 0.5\nseed = 5\n[arithmetic]\ntruncation = \"exact\"\n[checkpoint]\nevery \
-                      = 10\n[open]\nloss = true\naccuracy = true\nmodel = { to = \"clinic\" }\n";
-
-fn until(what: &str, mut done: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !done() {
-        assert!(start.elapsed() < Duration::from_secs(120), "{what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
+const CONFIG: &str = r#"
+[data]
+train = "people"
+[model]
+kind = "logistic-regression"
+[training]
+epochs = 20
+batch = 4
+learning_rate = 0.5
+seed = 5
+[arithmetic]
+truncation = "exact"
+[checkpoint]
+every = 10
+[open]
+loss = true
+accuracy = true
+model = { to = "clinic" }
+"#;
+const DEALER: &str = "dealer --state dealer";
+const PARTY_0: &str =
+    "train config.toml --party 0 --state server-0 --key server-0.key --counter server-0.counter";
 
 /// The step of the newest checkpoint.
 fn newest(folder: &Path) -> Option<u64> {
@@ -95,190 +49,84 @@ fn newest(folder: &Path) -> Option<u64> {
     entries.filter_map(|entry| step(entry.file_name().into_string().unwrap())).max()
 }
 
-struct Room {
-    folder: tempfile::TempDir,
-    dealer: Server,
-}
-
-impl Room {
-    fn dealer(folder: &Path) -> Server {
-        Server::start(folder, &["dealer", "--state", "dealer", "--listen", "127.0.0.1:0"])
-    }
-
-    fn one(&self, more: &[&str]) -> Server {
-        let dealer = self.dealer.address.as_str();
-        let fixed = [
-            "train",
-            "config.toml",
-            "--party",
-            "1",
-            "--state",
-            "s1",
-            "--dealer",
-            dealer,
-            "--listen",
-            "127.0.0.1:0",
-        ];
-        Server::start(self.folder.path(), &[&fixed[..], more].concat())
-    }
-
-    fn zero(&self, peer: &str, more: &[&str]) -> Command {
-        let fixed = [
-            "train",
-            "config.toml",
-            "--party",
-            "0",
-            "--state",
-            "s0",
-            "--key",
-            "server-0.key",
-            "--counter",
-            "server-0.counter",
-        ];
-        sharelet(self.folder.path(), &[&fixed[..], &["--peer", peer], more].concat())
-    }
-
-    fn begin(&self, more: &[&str]) -> (Child, Server) {
-        let one = self.one(more);
-        let zero = self
-            .zero(&one.address, more)
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        (zero, one)
-    }
-}
-
-fn ended(mut child: Child) -> Output {
-    let mut stderr = Vec::new();
-    child.stderr.take().unwrap().read_to_end(&mut stderr).unwrap();
-    Output { status: child.wait().unwrap(), stdout: Vec::new(), stderr }
+/// Both servers begin.
+fn begin(room: &Programs, dealer: &str, more: &str) -> (Program, Program) {
+    let Server { program, address } = room
+        .serve(&format!("train config.toml --party 1 --state server-1 --dealer {dealer} {more}"));
+    (room.start(&format!("{PARTY_0} --peer {address} {more}")), program)
 }
 
 #[test]
 fn programs_train_and_are_killed_and_the_owner_opens_the_model() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path();
+    let room = Programs::new(env!("CARGO_BIN_EXE_sharelet"));
     let csv = table(40, 3, 2, 1);
-    std::fs::write(path.join("people.csv"), &csv).unwrap();
-    std::fs::write(path.join("config.toml"), CONFIG).unwrap();
-    works(path, &["provision", "server-0", "--state", "dealer", "-o", "server-0.key"]);
-    {
-        let collect = |party: &str, state: &str| {
-            Server::start(
-                path,
-                &["collect", "--party", party, "--state", state, "--listen", "127.0.0.1:0"],
-            )
-        };
-        let servers = [collect("0", "s0"), collect("1", "s1")];
-        let to = format!("{},{}", servers[0].address, servers[1].address);
-        works(
-            path,
-            &[
-                "share",
-                "people.csv",
-                "--label",
-                "y",
-                "--binary",
-                "--dataset",
-                "people",
-                "--owner",
-                "lab",
-                "--to",
-                &to,
-            ],
-        );
-    }
-    let dealer = Room::dealer(path);
-    let mut room = Room { folder, dealer };
-    let path = room.folder.path().to_owned();
-    let beyond = |step| newest(&path.join("s0")).is_some_and(|newest| newest >= step);
+    room.write("people.csv", &csv);
+    room.write("config.toml", CONFIG);
+    room.works("provision server-0 --state dealer -o server-0.key");
+    let (collectors, to) = room.collectors();
+    let data = "people.csv --label y --binary --dataset people --owner lab";
+    room.works(&format!("share {data} --to {to}"));
+    drop(collectors);
+    let mut dealer = room.serve(DEALER);
+    let beyond = |step| {
+        until("a checkpoint", || {
+            newest(&room.path("server-0")).is_some_and(|newest| newest >= step)
+        });
+    };
 
     // Server 0 is killed.
-    let (mut zero, one) = room.begin(&[]);
-    until("a checkpoint", || beyond(20));
-    zero.kill().unwrap();
-    zero.wait().unwrap();
-    let (code, said) = one.end();
-    assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("the other server is gone") && said.contains("--resume"), "{said}");
+    let (zero, one) = begin(&room, &dealer.address, "");
+    beyond(20);
+    drop(zero);
+    one.end().expect(1, "the other server is gone").expect(1, "--resume");
     // Without --resume nothing is lost by mistake.
-    let refused = room.zero("127.0.0.1:9", &[]).output().unwrap();
-    assert_eq!(refused.status.code(), Some(1));
+    room.refuses(&format!("{PARTY_0} --peer 127.0.0.1:9"), 1, "");
 
     // Server 1 is killed.
-    let (zero, mut one) = room.begin(&["--resume"]);
-    until("a later checkpoint", || beyond(60));
-    one.child.kill().unwrap();
-    let zero = ended(zero);
-    assert_eq!(zero.status.code(), Some(1));
-    assert!(text(&zero.stderr).contains("--resume"), "{}", text(&zero.stderr));
+    let (zero, one) = begin(&room, &dealer.address, "--resume");
+    beyond(60);
     drop(one);
+    zero.end().expect(1, "--resume");
 
     // The dealer is killed, and starts again.
-    let (zero, one) = room.begin(&["--resume"]);
-    until("a later checkpoint", || beyond(100));
-    room.dealer.child.kill().unwrap();
-    let (code, said) = one.end();
-    assert_eq!(code, Some(1));
-    assert!(said.contains("dealer") && said.contains("--resume"), "{said}");
-    assert!(text(&ended(zero).stderr).contains("--resume"));
-    room.dealer = Room::dealer(&path);
+    let (zero, one) = begin(&room, &dealer.address, "--resume");
+    beyond(100);
+    drop(dealer);
+    one.end().expect(1, "dealer").expect(1, "--resume");
+    zero.end().expect(1, "--resume");
+    dealer = room.serve(DEALER);
 
     // Ctrl-C at server 1.
     #[cfg(unix)]
     {
-        let (zero, one) = room.begin(&["--resume"]);
-        until("a later checkpoint", || beyond(130));
-        let done =
-            Command::new("kill").args(["-INT", &one.child.id().to_string()]).status().unwrap();
-        assert!(done.success());
-        let (code, said) = one.end();
-        assert_eq!(code, Some(130), "{said}");
-        assert!(
-            said.contains("go on from the last checkpoint, both servers with --resume"),
-            "{said}"
-        );
-        assert_eq!(ended(zero).status.code(), Some(1));
+        let (zero, one) = begin(&room, &dealer.address, "--resume");
+        beyond(130);
+        one.signal("INT");
+        one.end().expect(130, "go on from the last checkpoint, both servers with --resume");
+        zero.end().expect(1, "");
     }
 
     // To the end, and as the twin.
-    let (zero, one) = room.begin(&["--resume", "--curve", "curve.csv", "--plot", "curve.svg"]);
-    let zero = ended(zero);
-    assert!(zero.status.success(), "{}", text(&zero.stderr));
-    assert_eq!(one.end().0, Some(0));
-    let curve = std::fs::read_to_string(path.join("curve.csv")).unwrap();
+    let drawn = "--resume --curve curve.csv --plot curve.svg";
+    let (zero, one) = begin(&room, &dealer.address, drawn);
+    zero.end().expect(0, "");
+    one.end().expect(0, "");
+    let curve = room.read("curve.csv");
     assert_eq!(curve.lines().count(), 21, "{curve}");
-    assert!(path.join("curve-loss.svg").exists() && path.join("curve-accuracy.svg").exists());
+    assert!(room.path("curve-loss.svg").exists() && room.path("curve-accuracy.svg").exists());
 
-    let shares = ["s0/training-config/model.share", "s1/training-config/model.share"];
-    let wrong = sharelet(&path, &["open", shares[0], shares[1], "--owner", "lab", "-o", "m.onnx"])
-        .output()
-        .unwrap();
-    assert!(
-        text(&wrong.stderr).contains("gives the model to clinic, not to lab")
-            && !path.join("m.onnx").exists()
-    );
-    let twice =
-        sharelet(&path, &["open", shares[0], shares[0], "--owner", "clinic", "-o", "m.onnx"])
-            .output()
-            .unwrap();
-    assert!(
-        text(&twice.stderr).contains("both files are shares of party 0"),
-        "{}",
-        text(&twice.stderr)
-    );
-    works(&path, &["open", shares[0], shares[1], "--owner", "clinic", "-o", "m.onnx"]);
-    let exists =
-        sharelet(&path, &["open", shares[1], shares[0], "--owner", "clinic", "-o", "m.onnx"])
-            .output()
-            .unwrap();
-    assert!(text(&exists.stderr).contains("--force"), "{}", text(&exists.stderr));
+    let shares = [0, 1].map(|party| format!("server-{party}/training-config/model.share"));
+    let open = |[a, b]: [usize; 2], owner: &str| {
+        format!("open {} {} --owner {owner} -o m.onnx", shares[a], shares[b])
+    };
+    room.refuses(&open([0, 1], "lab"), 1, "gives the model to clinic, not to lab");
+    assert!(!room.path("m.onnx").exists());
+    room.refuses(&open([0, 0], "clinic"), 1, "both files are shares of party 0");
+    room.works(&open([0, 1], "clinic"));
+    room.refuses(&open([1, 0], "clinic"), 1, "--force");
 
     // A new run does not write over a finished model unasked: refused before anything is connected.
-    let again = room.zero("127.0.0.1:1", &[]).output().unwrap();
-    assert!(text(&again.stderr).contains("--fresh"), "{}", text(&again.stderr));
+    room.refuses(&format!("{PARTY_0} --peer 127.0.0.1:1"), 1, "--fresh");
 
     let options =
         Options { labels: vec!["y".into()], kind: LabelKind::Binary, ..Options::default() };
@@ -294,9 +142,9 @@ fn programs_train_and_are_killed_and_the_owner_opens_the_model() {
     let onnx =
         write::onnx(course.network(), &plain::numbers(&model, 20).to_f32(), "sharelet").unwrap();
     assert!(
-        std::fs::read(path.join("m.onnx")).unwrap() == onnx,
+        std::fs::read(room.path("m.onnx")).unwrap() == onnx,
         "the file is that of the twin's model, bit for bit"
     );
-    expected.save(&path.join("expected.csv")).unwrap();
-    assert_eq!(curve, std::fs::read_to_string(path.join("expected.csv")).unwrap());
+    expected.save(&room.path("expected.csv")).unwrap();
+    assert_eq!(curve, room.read("expected.csv"));
 }

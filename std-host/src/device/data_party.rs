@@ -7,7 +7,7 @@ use core::time::Duration;
 use std::time::Instant;
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
-use sharelet_core::fixed::encode;
+use sharelet_core::fixed::encode_or_zero;
 use sharelet_core::ring::Ring;
 use sharelet_core::session::data_party::Query;
 use sharelet_core::session::p0::Identity;
@@ -158,15 +158,12 @@ impl<S: Sensor, C: SessionCounter, E: Events> DataParty<S, C, E> {
         let mut input = vec![R::ZERO; usize::from(task.inputs)];
         let readings = self.sensor.readings(input.len())?;
         let reading = readings.rows().nth(index).unwrap_or_default();
-        let encoded = encode(reading, task.input_frac_bits, task.input_limit, &mut input);
+        let encoded = encode_or_zero(reading, task.input_frac_bits, task.input_limit, &mut input);
         let encoded = encoded.map_err(|source| DeviceError::Reading { index, source });
         let to_console = self.settings.recipient == Recipient::Console;
         let mut answer = vec![R::ZERO; usize::from(task.outputs)];
         // The console would take the answer for one.
         if encoded.is_ok() || !to_console {
-            // The same work for every reading.
-            let keep = if encoded.is_ok() { R::ONE } else { R::ZERO };
-            input.iter_mut().for_each(|word| *word = word.mul(keep));
             let start = Instant::now();
             let traffic = self.ask(&mut input, &mut answer).await?;
             if encoded.is_ok() {

@@ -15,7 +15,7 @@ use core::time::Duration;
 use std::time::Instant;
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
-use sharelet_core::fixed::{FixedError, encode};
+use sharelet_core::fixed::{FixedError, encode_or_zero};
 use sharelet_core::network::Network;
 use sharelet_core::ring::Ring;
 use sharelet_core::session::p0::{self, Identity, Policy};
@@ -347,8 +347,8 @@ impl<S: Sensor, C: SessionCounter, E: Events> Device<S, C, E> {
         let (mut input, mut output) = (vec![0; network.inputs()], vec![0; network.outputs()]);
         for reading in readings.rows().take(expected).skip(progress.done) {
             let index = progress.done;
-            let encoded =
-                encode(reading, network.input_frac_bits(), network.input_limit(), &mut input);
+            let (frac_bits, limit) = (network.input_frac_bits(), network.input_limit());
+            let encoded = encode_or_zero(reading, frac_bits, limit, &mut input);
             let encoded = encoded.map_err(|source| DeviceError::Reading { index, source });
             if let Err(error) = &encoded
                 && answer.to_host()
@@ -358,10 +358,6 @@ impl<S: Sensor, C: SessionCounter, E: Events> Device<S, C, E> {
                 progress.refused += 1;
                 continue;
             }
-            // The same work for every reading.
-            let keep = if encoded.is_ok() { u32::MAX } else { 0 };
-            input.iter_mut().for_each(|word| *word &= keep);
-
             connected.io_mut().take();
             let start = Instant::now();
             let mut prepared =

@@ -21,8 +21,9 @@ use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 use sharelet_core::keystream::KeyId;
 use sharelet_core::network::{Activation, Layer, Network};
+use sharelet_core::session::SessionError;
 use sharelet_core::session::p0::Identity;
-use sharelet_core::wire::control::{Answer, DeviceId};
+use sharelet_core::wire::control::{Answer, DeviceId, Refusal};
 use sharelet_host::dealer::client::Client;
 use sharelet_host::dealer::{self, Dealer};
 use sharelet_host::device::{Device, DeviceError, Events, Inference, Sensor, Settings};
@@ -114,9 +115,11 @@ impl<S> Running<S> {
     }
 
     /// Stops at once, as a kill does.
-    pub async fn kill(self) {
+    pub async fn kill(&self) {
         self.task.abort();
-        let _ = self.task.await;
+        while !self.task.is_finished() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 }
 
@@ -148,6 +151,11 @@ impl Room {
         let device = DeviceId::new(name).expect("a name");
         let key = provision(&self.path("dealer"), device, true).expect("provisions");
         key.save(&self.path(&format!("{name}.key"))).expect("saves");
+    }
+
+    pub fn identity(&self, name: &str) -> Identity {
+        let key = DeviceKey::load(&self.path(&format!("{name}.key"))).expect("loads");
+        Identity::new(key.device, &key.key)
     }
 
     pub fn key_id(&self, name: &str) -> KeyId {
@@ -226,12 +234,10 @@ impl Room {
             longest_pause: Duration::from_millis(200),
             ..Settings::new(host.to_owned())
         };
-        let key = DeviceKey::load(&self.path(&format!("{name}.key"))).expect("loads");
         let counter = FileCounter::open(&self.counter_path(name)).expect("opens");
-        let identity = Identity::new(key.device, &key.key);
         Device {
             settings,
-            identity,
+            identity: self.identity(name),
             counter,
             sensor: Rows(readings.clone()),
             events: Log::default(),
@@ -250,6 +256,81 @@ impl Room {
             files.filter(|file| file.extension().is_some_and(|ending| ending == "cor")).collect();
         files.sort();
         files
+    }
+}
+
+/// A room in which a dealer and a host run, and its device `pump` with random readings.
+pub struct Scenario {
+    pub room: Room,
+    pub dealer: Running<Dealer>,
+    pub host: Running<Host>,
+    /// What the host learned.
+    pub learned: HostAnswers,
+    pub device: Device<Rows, FileCounter, Log>,
+    pub readings: Readings,
+    /// The twin's answers for the readings.
+    pub expected: Vec<Vec<u32>>,
+    pub rng: ChaCha8Rng,
+}
+
+impl Scenario {
+    /// A room with a small model and a device.
+    pub fn room(widths: &[u16]) -> (Room, ChaCha8Rng) {
+        let mut rng = rng(random_seed());
+        let room = Room::new(random_model(widths, &mut rng));
+        room.provision("pump");
+        (room, rng)
+    }
+
+    /// Starts everybody, for `count` readings; the host keeps 3 sessions ahead.
+    pub async fn start(count: usize) -> Self {
+        Self::of(Self::room(&[5, 20, 3, 3]), count, Answer::Device, 3).await
+    }
+
+    pub async fn of(
+        (room, mut rng): (Room, ChaCha8Rng),
+        count: usize,
+        answer: Answer,
+        ahead: u32,
+    ) -> Self {
+        let readings = random_readings(&room.model, count, &mut rng);
+        let expected = twin(&room.model, &readings);
+        let dealer = room.dealer().await;
+        let (host, learned) = room.host_at("127.0.0.1:0", &dealer.address, answer, ahead).await;
+        let mut device = room.device("pump", &host.address, &readings);
+        device.settings.answer = answer;
+        Self { room, dealer, host, learned, device, readings, expected, rng }
+    }
+
+    /// The device runs to its end; what it learned is what the twin says, and session numbers grow.
+    pub async fn infers(&mut self) {
+        self.device.events.answers.clear();
+        run(&mut self.device).await.expect("works");
+        assert_eq!(self.device.events.answers, self.expected);
+        let sessions = &self.device.events.sessions;
+        assert!(sessions.windows(2).all(|pair| pair[0] < pair[1]), "{sessions:?}");
+    }
+
+    /// The device finds that there are no correlations for it.
+    pub async fn lacks_correlations(&mut self) {
+        self.device.settings.retries = 0;
+        let refused = run(&mut self.device).await.expect_err("there are none");
+        assert!(
+            matches!(refused, DeviceError::Session(SessionError::Refused(Refusal::NoCorrelations))),
+            "{refused:?}"
+        );
+    }
+
+    /// Makes a new key for the device, which begins to use it.
+    pub fn provision_anew(&mut self) {
+        self.room.provision("pump");
+        self.device.identity = self.room.identity("pump");
+    }
+
+    /// Stops everybody politely.
+    pub async fn stop(self) {
+        self.host.stop().await;
+        self.dealer.stop().await;
     }
 }
 

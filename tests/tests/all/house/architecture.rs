@@ -1,0 +1,310 @@
+//! The house rules that a compiler does not check: the direction of imports, who may write files,
+//! where `unsafe` is.
+//!
+//! `source` has the tests that show that the checker sees a breach.
+
+use super::source::{self, Arrow, Source};
+
+/// The rooms of the core from the ground up, each with the rooms that it may name, and why.
+const CORE: [(&str, &[&str], &str); 15] = [
+    ("ring", &[], "words, and nothing else"),
+    ("cost", &[], "a leaf: sums of messages and bytes"),
+    ("transport", &[], "a leaf: counts bytes of any transport, knows no session"),
+    ("function", &[], "a leaf: tables of polynomials, and their plaintext twin"),
+    ("fixed", &["ring"], "reals as words"),
+    ("keystream", &["ring"], "words from blocks"),
+    ("share", &["ring", "keystream"], "a share may be a seed"),
+    ("shape", &["ring"], "which inputs an output adds up"),
+    ("correlation", &["ring", "keystream", "share", "shape"], "P0's half is keystream"),
+    (
+        "protocol",
+        &["ring", "function", "cost", "keystream", "share", "shape", "correlation"],
+        "steps spend correlations",
+    ),
+    (
+        "engine",
+        &["ring", "keystream", "share", "correlation", "protocol"],
+        "runs protocols, whatever they are",
+    ),
+    (
+        "program",
+        &["ring", "function", "correlation", "protocol", "engine"],
+        "functions of several protocols, whoever runs them",
+    ),
+    (
+        "network",
+        &["shape", "correlation", "protocol"],
+        "shapes and digits of layers, and the twin of the protocols",
+    ),
+    (
+        "wire",
+        &["keystream", "network"],
+        "a key's public name and a description travel in the handshake",
+    ),
+    (
+        "session",
+        &[
+            "ring",
+            "cost",
+            "keystream",
+            "share",
+            "shape",
+            "correlation",
+            "protocol",
+            "network",
+            "wire",
+        ],
+        "the only room that knows who speaks when",
+    ),
+];
+
+fn core() -> Vec<Source> {
+    let mut sources = source::files("core/src");
+    assert!(sources.len() > 15, "core/src has moved");
+    // Files that only tests compile.
+    sources.retain(|source| !source.path.ends_with("check.rs"));
+    sources
+}
+
+fn allowed() -> Vec<Arrow> {
+    let arrow = |from: &str, to: &&str| Arrow { from: from.to_owned(), to: (*to).to_owned() };
+    CORE.iter().flat_map(|(from, to, _)| to.iter().map(move |to| arrow(from, to))).collect()
+}
+
+#[test]
+fn the_allowed_arrows_run_one_way() {
+    let rank =
+        |room: &str| CORE.iter().position(|(name, ..)| *name == room).expect("a room of the table");
+    for Arrow { from, to } in allowed() {
+        assert!(rank(&to) < rank(&from), "the table itself allows {from} -> {to}");
+    }
+}
+
+#[test]
+fn imports_of_the_core_run_one_way() {
+    let sources = core();
+    for room in sources.iter().map(Source::room).filter(|room| !room.is_empty()) {
+        assert!(
+            CORE.iter().any(|(name, ..)| *name == room),
+            "room {room} is new: give it a place in the table"
+        );
+    }
+    let (found, allowed) = (source::arrows(&sources), allowed());
+    let forbidden: Vec<&Arrow> = found.iter().filter(|arrow| !allowed.contains(arrow)).collect();
+    assert_eq!(forbidden, [] as [&Arrow; 0], "imports against the order of the rooms");
+    let unused: Vec<&Arrow> = allowed.iter().filter(|arrow| !found.contains(arrow)).collect();
+    assert_eq!(unused, [] as [&Arrow; 0], "allowed but not used: take them out of the table");
+}
+
+/// A step never waits, and nothing below the sessions knows a transport. Programs over an engine
+/// wait for the engine.
+#[test]
+fn io_is_for_sessions_and_transports() {
+    for source in
+        core().iter().filter(|source| !["session", "transport"].contains(&source.room().as_str()))
+    {
+        let words = ["embedded_io_async", "embassy_futures", "async", "await"];
+        let allowed = if ["engine", "program"].contains(&source.room().as_str()) { 2 } else { 0 };
+        for word in &words[..words.len() - allowed] {
+            assert_eq!(source.lines_with(word), [0; 0], "{word} in {}", source.path.display());
+        }
+    }
+}
+
+#[test]
+fn the_core_has_no_standard_library_no_heap_and_no_unsafe_code() {
+    let sources = core();
+    let root = sources.iter().find(|source| source.path.ends_with("lib.rs")).unwrap();
+    assert!(root.code.contains("#![no_std]") && root.code.contains("#![forbid(unsafe_code)]"));
+    for source in &sources {
+        for word in ["std", "alloc", "unsafe"] {
+            assert_eq!(source.lines_with(word), [0; 0], "{word} in {}", source.path.display());
+        }
+    }
+}
+
+/// No call and no index that can panic, but where a lint is allowed in plain sight: tables with
+/// indices that the code fixes.
+#[test]
+fn the_core_has_nothing_that_panics() {
+    for source in core() {
+        assert_eq!(source::panics(&source.code), [0; 0], "{}", source.path.display());
+    }
+}
+
+/// Secrets are redacted by hand: a derived `Debug` or `PartialEq` on a type that holds key bytes,
+/// masks or shares would leak.
+#[test]
+fn secrets_derive_nothing() {
+    let secrets = [
+        ("keystream.rs", ["Key(", "Keystream<", "Run<", "Block("].as_slice()),
+        ("correlation/mod.rs", &["Offline<", "Online<"]),
+        ("correlation/record.rs", &["Derived<", "Stored<", "Truth<"]),
+        ("protocol/stepwise.rs", &["Messages<"]),
+        ("protocol/comparing.rs", &["Opened<"]),
+        ("protocol/activate.rs", &["Activated<", "Kept<"]),
+        ("protocol/choose.rs", &["Chosen<"]),
+        ("protocol/compare.rs", &["Compared<"]),
+        ("protocol/matrix.rs", &["MatrixFactors<", "Masked<", "Vectors<"]),
+        ("protocol/piecewise.rs", &["Applied<"]),
+        ("protocol/product.rs", &["Factors<"]),
+        ("protocol/select.rs", &["Selected<"]),
+        ("protocol/rescale.rs", &["Rescaled<"]),
+        ("program/mod.rs", &["Scratch<"]),
+        ("engine/party.rs", &["Seeded<", "Received<", "Expanded<", "Party<"]),
+        ("engine/offline.rs", &["Deal<", "Expand<"]),
+        (
+            "correlation/linear.rs",
+            &["Rows<", "RowPiece<", "InputMasks<", "InputMaskPiece<", "Received<"],
+        ),
+        ("correlation/gate/derive.rs", &["Masks<", "MaskPiece<", "Tables<", "TablePiece<"]),
+        ("correlation/gate/read.rs", &["Received<"]),
+        ("session/data_party.rs", &["Query<"]),
+        ("session/p0.rs", &["Identity<", "Connected<", "Prepared<"]),
+        ("session/p1.rs", &["Scratch<", "P1<", "Prepared<", "Ready<"]),
+    ];
+    let sources = core();
+    for (path, names) in secrets {
+        let code = &sources.iter().find(|source| source.path.ends_with(path)).unwrap().code;
+        for name in names {
+            let at = code
+                .find(&format!("pub struct {name}"))
+                .unwrap_or_else(|| panic!("{name} in {path} has moved"));
+            let before = code[..at].trim_end();
+            assert!(!before.ends_with(']'), "{name} in {path} has an attribute");
+        }
+    }
+}
+
+/// The same for what servers hold in training: shares, masks, correlations, data and models.
+#[test]
+fn secrets_of_training_print_nothing() {
+    let secrets = [
+        ("tensor/mod.rs", ["Masked", "Bits"].as_slice()),
+        ("tensor/words.rs", &["Words"]),
+        ("tensor/offline.rs", &["Dealt"]),
+        ("tensor/party.rs", &["Prepared"]),
+        ("train/parameters.rs", &["Parameters<", "LayerParameters<"]),
+        ("train/model.rs", &["Model"]),
+        ("train/forward.rs", &["Value"]),
+        ("train/loss.rs", &["Sums", "Outputs<"]),
+        ("train/state.rs", &["Data", "State"]),
+        ("train/step.rs", &["OpenData", "Step<", "Evaluate<", "OpenModel<"]),
+        ("store/training.rs", &["Share"]),
+        ("store/datasets/join.rs", &["Dataset"]),
+        ("store/key.rs", &["DeviceKey"]),
+    ];
+    let sources = source::files("std-host/src");
+    for (path, names) in secrets {
+        let code = &sources.iter().find(|source| source.path.ends_with(path)).unwrap().code;
+        for name in names {
+            let place = [" ", "(", ""]
+                .iter()
+                .find_map(|after| code.find(&format!("pub struct {name}{after}")));
+            let before = &code[..place.unwrap_or_else(|| panic!("{name} in {path} has moved"))];
+            let attribute = before.rfind("#[derive").map_or("", |at| &before[at..]);
+            // Only one that stands right above.
+            let derived =
+                if attribute.contains('{') || attribute.contains(';') { "" } else { attribute };
+            // A key prints itself redacted.
+            assert!(
+                !derived.contains("Debug") || *name == "DeviceKey",
+                "{name} in {path} derives Debug"
+            );
+            assert!(!derived.contains("Serialize"), "{name} in {path} derives Serialize");
+        }
+    }
+}
+
+/// The firmware's own code is safe; boards touch hardware and say why each time that they may.
+#[test]
+fn unsafe_code_is_for_boards_and_says_why() {
+    let library = source::files("firmware/src");
+    assert!(
+        library.iter().any(|source| source.path.ends_with("lib.rs")
+            && source.code.contains("#![forbid(unsafe_code)]"))
+    );
+    let boards = source::files("firmware/boards");
+    assert!(!boards.is_empty());
+    for source in &boards {
+        let lines: Vec<&str> = source.text.lines().collect();
+        for number in source.lines_with("unsafe") {
+            // An attribute such as `#[unsafe(export_name = "..")]` and the head of an unsafe
+            // function promise nothing yet.
+            let line = lines[number - 1];
+            if !["unsafe {", "unsafe impl"].iter().any(|promise| line.contains(promise)) {
+                continue;
+            }
+            let above = &lines[number.saturating_sub(8)..number];
+            assert!(
+                above.iter().any(|line| line.contains("SAFETY:")),
+                "{}:{number}: no `SAFETY:` above",
+                source.path.display()
+            );
+        }
+    }
+    for folder in
+        ["core/src", "std-host/src", "firmware/src", "tests", "xtask", "demo", "fit", "measure"]
+    {
+        for source in source::files(folder) {
+            let lines = source.lines_with("unsafe");
+            assert_eq!(lines, [0; 0], "{folder}/{}", source.path.display());
+        }
+    }
+}
+
+/// Words of the PC's side that belong to one room alone.
+#[test]
+fn rooms_of_the_host_keep_to_themselves() {
+    let sources = source::files("std-host/src");
+    let outside = |rooms: &[&str]| {
+        sources.iter().filter(|source| !rooms.contains(&source.room().as_str())).collect::<Vec<_>>()
+    };
+    let rules: [(&[&str], &[&str]); 3] = [
+        // Formats of models are read in one place, which the demo does not compile.
+        (&["planus", "prost", "onnx_proto", "tflite_schema"], &["import"]),
+        // State that must survive a power cut has one keeper.
+        (&["redb"], &["store"]),
+        // A secure channel slides in below everything else.
+        (&["TcpListener", "TcpSocket", "socket2"], &["link"]),
+    ];
+    for (words, rooms) in rules {
+        for source in outside(rooms) {
+            for word in words {
+                assert_eq!(source.lines_with(word), [0; 0], "{word} in {}", source.path.display());
+            }
+        }
+    }
+    // What a server keeps, it keeps through the store. (A device on a PC also writes the report
+    // that it was asked for.)
+    let servers = ["link", "host", "dealer", "data", "server", "console"];
+    for source in sources.iter().filter(|source| servers.contains(&source.room().as_str())) {
+        for word in [
+            "OpenOptions",
+            "DirBuilder",
+            "File::create",
+            "fs::write",
+            "fs::rename",
+            "fs::create_dir_all",
+        ] {
+            assert_eq!(source.lines_with(word), [0; 0], "{word} in {}", source.path.display());
+        }
+    }
+    for source in sources.iter().filter(|source| source.room() == "link") {
+        for room in ["session", "dealer", "host", "device", "server", "console", "store", "cli"] {
+            assert!(
+                !source::crate_paths(&source.module(), &source.code)
+                    .iter()
+                    .any(|path| path.split("::").next() == Some(room)),
+                "link names {room} in {}",
+                source.path.display()
+            );
+        }
+        assert_eq!(
+            source.lines_with("sharelet_core::session"),
+            [0; 0],
+            "{}",
+            source.path.display()
+        );
+    }
+}

@@ -1,0 +1,165 @@
+//! Every byte that either party sends is uniform, whatever the input: a one-time pad lies over
+//! everything.
+//!
+//! Eight equal elements, so that messages of bits are whole bytes, and two inputs as different as
+//! can be; `P0` holds the input and `P1` zeros, so that nothing but the masks hides it. Bytes are
+//! sorted by party, message and place; each class is held against the uniform distribution, and
+//! against the same class under the other input. The seeds are fixed.
+
+use std::collections::BTreeMap;
+
+use sharelet_core::correlation::cut::Folding;
+use sharelet_core::program::unary::Smooth;
+use sharelet_testkit::programs::data::{Data, word};
+use sharelet_testkit::programs::function::Function;
+use sharelet_testkit::programs::run::{Memory, Runs};
+
+use sharelet_testkit::chi_square::{BYTES_BOUND, Histogram};
+
+const RUNS: u64 = 1400;
+const ELEMENTS: usize = 8;
+
+/// Party, message, byte.
+type Classes = BTreeMap<(usize, usize, usize), Histogram>;
+
+fn add(classes: &mut Classes, sent: &[Vec<Vec<u8>>; 2]) {
+    for (party, sent) in sent.iter().enumerate() {
+        for (message, bytes) in sent.iter().enumerate() {
+            for (at, &byte) in bytes.iter().enumerate() {
+                classes.entry((party, message, at)).or_default().add(byte);
+            }
+        }
+    }
+}
+
+fn functions() -> Vec<Function> {
+    let on_bits = |function: Function| Function::OnBits(Box::new(function));
+    vec![
+        on_bits(Function::Relu),
+        on_bits(Function::Truncate(12)),
+        on_bits(Function::Choose { width: 1, other: false }),
+        on_bits(Function::Compare {
+            constants: vec![-3, 1000],
+            folding: Folding::Direct,
+            other: true,
+        }),
+        on_bits(Function::Equal { constant: 0, other: false }),
+        Function::Relu,
+        Function::ReluShift(12),
+        Function::Truncate(12),
+        Function::Choose { width: 2, other: false },
+        Function::Choose { width: 1, other: true },
+        Function::Compare { constants: vec![-3, 0, 1000], folding: Folding::Direct, other: false },
+        Function::Equal { constant: 0, other: false },
+        Function::Segments(1, 5, vec![[0, 2, 3]]),
+        Function::Smooth { function: Smooth::Sigmoid, f: 8, other: false },
+        Function::Smooth { function: Smooth::Sigmoid, f: 8, other: false }.exactly(),
+        Function::Within,
+        Function::Rescale(12),
+        Function::Convert(12),
+        Function::Multiply(0),
+        Function::Square,
+        Function::MatrixMultiply(2, 4, 2),
+    ]
+}
+
+/// Shares of the input: `P0` has all of it. Its arguments lie in every function's domain.
+fn inputs<R: Runs>(function: &Function) -> [[Data<R>; 2]; 2] {
+    let pairs = match function {
+        Function::Within => [(1 << 30, 0), ((1 << 31) - 1, -1)],
+        _ => [(0, 0), (-(1 << 29), (1 << 29) - 1)],
+    };
+    pairs.map(|(x, y)| {
+        let per_element = if matches!(function, Function::Choose { width: 2, .. }) { 2 } else { 1 };
+        let data = function.data::<R>(&[word(x); ELEMENTS], &vec![word(y); per_element * ELEMENTS]);
+        let blank = data.blank();
+        [data, blank]
+    })
+}
+
+fn uniform<R: Runs>() {
+    for (number, function) in (0..).zip(functions()) {
+        let [first, second] = inputs::<R>(&function).map(|shares| {
+            let (mut classes, dealer) = (Classes::default(), shares[0].blank());
+            for run in 0..RUNS {
+                // Another key for every run and function.
+                let private = R::private_on(
+                    &function,
+                    shares.clone(),
+                    &dealer,
+                    Memory::Seeded,
+                    number * RUNS + run,
+                );
+                add(&mut classes, &private.sent);
+            }
+            classes
+        });
+        assert!(first.len() >= 2 * ELEMENTS && first.len() == second.len());
+        for ((class, a), b) in first.iter().zip(second.values()) {
+            let statistics = [a.against_uniform(), b.against_uniform(), a.against(b)];
+            let case = format!(
+                "{function:?}, k = {}: (party, message, byte) {class:?}: {statistics:?}",
+                R::BITS
+            );
+            assert!(
+                a.total() == RUNS && statistics.iter().all(|&statistic| statistic < BYTES_BOUND),
+                "{case}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_byte_is_uniform_at_32_bits() {
+    uniform::<u32>();
+}
+
+#[test]
+fn every_byte_is_uniform_at_64_bits() {
+    uniform::<u64>();
+}
+
+/// The same without masks: all correlations are zeros. Then `P0`'s first message is its input, and
+/// the test would see it.
+fn unmasked<R: Runs>() {
+    for function in functions() {
+        for shares in inputs::<R>(&function) {
+            let mut classes = Classes::default();
+            for _ in 0..300 {
+                add(&mut classes, &R::unmasked(&function, shares.clone()));
+            }
+            let exploded = |(class, histogram): (&(usize, usize, usize), &Histogram)| {
+                class.1 == 0 && histogram.against_uniform() > 100.0 * BYTES_BOUND
+            };
+            let first = classes.keys().filter(|class| class.1 == 0).count();
+            assert_eq!(
+                classes.iter().filter(|&class| exploded(class)).count(),
+                first,
+                "{function:?}, k = {}",
+                R::BITS
+            );
+        }
+    }
+}
+
+#[test]
+fn without_masks_the_statistic_explodes() {
+    unmasked::<u32>();
+    unmasked::<u64>();
+}
+
+/// One bit of one byte that is a little off would be seen: every run's first byte with its lowest
+/// bit cleared, one in four.
+#[test]
+fn a_small_bias_is_seen() {
+    let function = Function::Square;
+    let [shares, _] = inputs::<u32>(&function);
+    let mut histogram = Histogram::default();
+    for run in 0..4 * RUNS {
+        let private =
+            u32::private_on(&function, shares.clone(), &shares[0].blank(), Memory::Seeded, run);
+        let byte = private.sent[0][0][0];
+        histogram.add(if run % 4 == 0 { byte & 0xfe } else { byte });
+    }
+    assert!(histogram.against_uniform() > BYTES_BOUND, "{}", histogram.against_uniform());
+}

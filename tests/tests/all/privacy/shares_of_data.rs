@@ -1,0 +1,110 @@
+//! What one server gets of an owner's data is uniform, whatever the data.
+
+use core::time::Duration;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use sharelet_core::share::Party;
+use sharelet_host::data::Table;
+use sharelet_host::data::description::UploadId;
+use sharelet_host::data::labels::Labels;
+use sharelet_host::data::owner::{self, Upload};
+use sharelet_host::data::shares;
+use sharelet_host::link::Connection;
+use sharelet_host::link::tcp::Admission;
+use sharelet_host::server::upload::{self, Limits};
+use sharelet_host::store::datasets::Datasets;
+use sharelet_testkit::chi_square::{BIT_BOUND, BYTES_BOUND, BitCount, Histogram};
+use tokio_util::sync::CancellationToken;
+
+const STALL: Duration = Duration::from_secs(20);
+
+/// Shares `table` with two servers; what is on each server's disk for it.
+async fn on_disk(table: &Table) -> [Vec<u8>; 2] {
+    let folder = tempfile::tempdir().unwrap();
+    let encoded = shares::encode(table, 20).unwrap();
+    let (dataset, who) = ("d".parse().unwrap(), "o".parse().unwrap());
+    let description = owner::describe(table, UploadId::random().unwrap(), dataset, who, 20);
+    let states =
+        [(Party::P0, "0"), (Party::P1, "1")].map(|(party, name)| (party, folder.path().join(name)));
+    let servers = states.clone().map(|(party, state)| {
+        let datasets: Arc<Datasets> = Datasets::open(&state, party).unwrap();
+        let (near, far) = tokio::io::duplex(1 << 16);
+        tokio::spawn(async move {
+            let far = Connection::over(far, STALL);
+            let stop = CancellationToken::new();
+            upload::converse(far, datasets, &Limits::default(), Admission::Served, stop)
+                .await
+                .expect("serves");
+        });
+        (format!("{party:?}"), Connection::over(near, STALL))
+    });
+    let upload = Upload { description: &description, encoded: &encoded, keys: &[] };
+    owner::share(upload, servers, &mut |_| ()).await.expect("shares");
+    states.map(|(_, state)| {
+        std::fs::read(state.join(format!("dataset-d/{}.share", description.id))).unwrap()
+    })
+}
+
+/// The share in a file: before it is the head, behind it a checksum.
+fn share_of(file: &[u8], bytes: usize) -> &[u8] {
+    &file[file.len() - 32 - bytes..file.len() - 32]
+}
+
+fn constant(value: f64, rows: usize, columns: usize) -> Table {
+    Table {
+        path: PathBuf::from("constant"),
+        rows,
+        columns: (0..columns).map(|column| format!("c{column}")).collect(),
+        features: vec![value; rows * columns],
+        labels: Labels::Classes { classes: 2 },
+        label_columns: vec!["y".to_owned()],
+        targets: [1.0, 0.0].repeat(rows),
+        keys: None,
+    }
+}
+
+#[tokio::test]
+async fn the_bytes_of_one_server_are_uniform_whatever_the_data() {
+    let (rows, columns) = (20_000, 8);
+    let words = rows * (columns + 2);
+    for value in [0.0, 1.0, -4000.0] {
+        let [zero, one] = on_disk(&constant(value, rows, columns)).await;
+        // Server 0 has a seed and nothing else: its file does not grow with the data.
+        assert!(zero.len() < 400, "{} bytes", zero.len());
+        let share = share_of(&one, words * 8);
+        let mut all = Histogram::default();
+        all.extend(share);
+        assert!(all.against_uniform() < BYTES_BOUND, "{value}: {}", all.against_uniform());
+        // Each byte of a word and its topmost bit by themselves: a mask that is too short would
+        // show there.
+        for place in 0..8 {
+            let mut bytes = Histogram::default();
+            share.iter().skip(place).step_by(8).for_each(|&byte| bytes.add(byte));
+            assert!(
+                bytes.against_uniform() < BYTES_BOUND,
+                "{value}, byte {place}: {}",
+                bytes.against_uniform()
+            );
+        }
+        let mut sign = BitCount::default();
+        share.iter().skip(7).step_by(8).for_each(|&byte| sign.add(byte >> 7 == 1));
+        assert!(sign.against_fair() < BIT_BOUND);
+        // Pieces are not masked alike.
+        let piece = shares::PIECE_ELEMS * 8;
+        assert_ne!(share[..1024], share[piece..piece + 1024]);
+    }
+}
+
+#[tokio::test]
+async fn a_seed_is_used_once() {
+    let table = constant(1.0, 100, 8);
+    let ([zero, one], [zero_again, one_again]) = (on_disk(&table).await, on_disk(&table).await);
+    let bytes = 100 * 10 * 8;
+    assert_ne!(share_of(&zero, 32), share_of(&zero_again, 32));
+    let same = share_of(&one, bytes)
+        .chunks_exact(8)
+        .zip(share_of(&one_again, bytes).chunks_exact(8))
+        .filter(|(a, b)| a == b);
+    assert_eq!(same.count(), 0);
+}

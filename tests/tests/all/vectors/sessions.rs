@@ -1,0 +1,443 @@
+//! Known answers: the bytes of every message, of a whole tiny session, and of the keystream, as
+//! files.
+//!
+//! The files are the contract between firmware of today and hosts of tomorrow. `UPDATE_VECTORS=1`
+//! writes them anew, which is right only together with a new wire version. The files themselves,
+//! not the code that wrote them, are then played to both sides; `bad_*` files must fail with the
+//! error that they name.
+
+use core::fmt::Write as _;
+
+use rand_core::Rng;
+use sharelet_core::correlation::{Position, linear};
+use sharelet_core::keystream::{
+    ChaCha8, ChaCha12, ChaCha20, Domain, Key, Keystream, Kind as Stream, Rounds,
+};
+use sharelet_core::network::{Activation, Layer, Network};
+use sharelet_core::ring::Ring;
+use sharelet_core::shape::Shape;
+use sharelet_core::wire::control::{self, Answer, DeviceId, Grant, Hello, Refusal, Request};
+use sharelet_core::wire::frame::{Header, Kind};
+use sharelet_core::wire::task::Field;
+use sharelet_testkit::model::Model;
+use sharelet_testkit::party::{HostEnd, Setup};
+use sharelet_testkit::pipe::End;
+use sharelet_testkit::{frames, hex, rng};
+
+fn control_frame(kind: Kind, body: &[u8]) -> Vec<u8> {
+    [&Header { kind, layer: 0, body_bytes: u32::try_from(body.len()).unwrap() }.emit()[..], body]
+        .concat()
+}
+
+fn message<T: serde::Serialize>(kind: Kind, message: &T) -> Vec<u8> {
+    let mut body = [0; 512];
+    let used = control::emit(message, &mut body).unwrap();
+    control_frame(kind, &body[..used])
+}
+
+fn hello(name: &str, answer: Answer, rounds: u8) -> (Hello, Vec<u8>) {
+    let hello = Hello { device: DeviceId::new(name).unwrap(), key: [0x5a; 8], answer, rounds };
+    let mut body = [0; 512];
+    let used = control::emit_handshake(&hello, &mut body).unwrap();
+    (hello, control_frame(Kind::Hello, &body[..used]))
+}
+
+fn network() -> Network<8> {
+    let hidden = Layer::dense(300, 20, 14, 12, Activation::Relu);
+    let last = Layer::dense(20, 4, 13, 0, Activation::Identity);
+    Network::new(8, 1 << 12, &[hidden, last]).unwrap()
+}
+
+fn welcome() -> Vec<u8> {
+    let mut body = [0; 512];
+    let used = control::emit_welcome(&network(), &seed(0x80), &mut body).unwrap();
+    control_frame(Kind::Welcome, &body[..used])
+}
+
+/// 32 bytes that count up.
+fn seed(first: u8) -> [u8; 32] {
+    core::array::from_fn(|i| first + u8::try_from(i).unwrap())
+}
+
+/// A file of one frame.
+fn frame_file(what: &str, value: &str, bytes: &[u8]) -> String {
+    let (header, body) = bytes.split_at(6);
+    format!(
+        "# {what}\n# value: {value}\n# header: kind, layer, length of the body\n{}# body\n{}",
+        hex::encode(header),
+        hex::encode(body)
+    )
+}
+
+const REFUSALS: [(&str, Refusal); 20] = [
+    ("version", Refusal::Version { ours: 700 }),
+    ("unknown_device", Refusal::UnknownDevice),
+    ("answer_mismatch", Refusal::AnswerMismatch { ours: Answer::Both }),
+    ("rounds_mismatch", Refusal::RoundsMismatch { ours: 20 }),
+    ("too_many_layers", Refusal::TooManyLayers { limit: 8 }),
+    ("answer_too_wide", Refusal::AnswerTooWide { limit: 300 }),
+    ("too_much_work", Refusal::TooMuchWork { limit: 1 << 40 }),
+    ("public_answer", Refusal::PublicAnswer),
+    ("input_width", Refusal::InputWidth { sensor: 24 }),
+    ("bad_network", Refusal::BadNetwork),
+    ("session_number", Refusal::SessionNumber),
+    ("no_correlations", Refusal::NoCorrelations),
+    ("protocol", Refusal::Protocol),
+    ("shutting_down", Refusal::ShuttingDown),
+    ("busy", Refusal::Busy),
+    ("same_party", Refusal::SameParty { ours: 1 }),
+    ("task_mismatch", Refusal::TaskMismatch { field: Field::OutputScale }),
+    ("no_half", Refusal::NoHalf),
+    ("halves_differ", Refusal::HalvesDiffer),
+    ("unknown_console", Refusal::UnknownConsole),
+];
+
+#[test]
+fn control_messages() {
+    for (name, answer, rounds) in [
+        ("pump-07", Answer::Device, 12),
+        ("sixteen-letters.", Answer::Host, 20),
+        ("a", Answer::Both, 8),
+    ] {
+        let (value, bytes) = hello(name, answer, rounds);
+        let file = format!("hello_{}.hex", format!("{answer:?}").to_lowercase());
+        hex::check(
+            &file,
+            &frame_file("device to host: who is there", &format!("{value:?}"), &bytes),
+        );
+        assert_eq!(control::parse_hello(&hex::decode(&hex::read(&file))[6..]), Ok(value));
+    }
+
+    let what = "host to device: seed of the weight mask (80 to 9f), then the network";
+    hex::check("welcome.hex", &frame_file(what, &format!("{:?}", network()), &welcome()));
+    let mut described = Network::<8>::default();
+    let read = control::parse_welcome(&hex::decode(&hex::read("welcome.hex"))[6..], &mut described)
+        .unwrap();
+    assert_eq!((read.model_seed, described), (seed(0x80), network()));
+
+    for (name, number) in [("small", 5), ("large", u64::MAX - 1)] {
+        let (request, grant) = (Request { next_session: number }, Grant { session: number });
+        let files = [format!("request_{name}.hex"), format!("grant_{name}.hex")];
+        let text = frame_file(
+            "device to host: a session is wanted",
+            &format!("{request:?}"),
+            &message(Kind::Request, &request),
+        );
+        hex::check(&files[0], &text);
+        let text = frame_file(
+            "host to device: the session to use",
+            &format!("{grant:?}"),
+            &message(Kind::Grant, &grant),
+        );
+        hex::check(&files[1], &text);
+        assert_eq!(control::parse(&hex::decode(&hex::read(&files[0]))[6..]), Ok(request));
+        assert_eq!(control::parse(&hex::decode(&hex::read(&files[1]))[6..]), Ok(grant));
+    }
+
+    for (name, refusal) in REFUSALS {
+        let file = format!("refuse_{name}.hex");
+        let text = frame_file(
+            "either way: no, and why",
+            &format!("{refusal:?}"),
+            &message(Kind::Refuse, &refusal),
+        );
+        hex::check(&file, &text);
+        assert_eq!(control::parse(&hex::decode(&hex::read(&file))[6..]), Ok(refusal));
+    }
+}
+
+/// A session with both kinds of gate, fixed in everything.
+fn session() -> (Setup, Vec<u32>) {
+    let word = i32::cast_unsigned;
+    let layer =
+        |inputs, outputs, shift, activation| Layer::dense(inputs, outputs, 10, shift, activation);
+    let layers = [
+        layer(3, 2, 8, Activation::Relu),
+        layer(2, 2, 12, Activation::Identity),
+        layer(2, 3, 0, Activation::Identity),
+    ];
+    let model = Model {
+        network: Network::new(8, 1 << 20, &layers).unwrap(),
+        weights: vec![
+            [1024, -512, 3, 77, 2048, -1].map(word).to_vec(),
+            [900, -900, 5, 1024].map(word).to_vec(),
+            [1024, 0, 0, 1024, -1024, 1].map(word).to_vec(),
+        ],
+        biases: vec![
+            [0, -300_000].map(word).to_vec(),
+            [1 << 18, 7].map(word).to_vec(),
+            [0, 1, -2].map(word).to_vec(),
+        ],
+    };
+    let setup = Setup {
+        model,
+        device_key: seed(0),
+        model_seed: seed(0x20),
+        dealer_seed: seed(0x40),
+        next: 0x0102_0304_0506,
+        session: 0x0102_0304_0507,
+        answer: Answer::Both,
+    };
+    (setup, [256, -777, 1_000_000].map(word).to_vec())
+}
+
+fn signed(words: &[u32]) -> String {
+    format!("{:?}", words.iter().map(|word| word.cast_signed()).collect::<Vec<_>>())
+}
+
+fn session_file(who: &str, sent: &[u8], setup: &Setup, input: &[u32]) -> String {
+    let mut text = format!(
+        "# what the {who} sends in a session of wire version {}\n# device key: 00 to 1f\n# model \
+         seed: 20 to 3f\n# rounds: 12\n# network: {:?}\n# session: {}\n# input: {}\n# answer: {}\n",
+        sharelet_core::wire::VERSION,
+        setup.model.network,
+        setup.session,
+        signed(input),
+        signed(&setup.model.twin(input)),
+    );
+    for frame in frames::split(sent) {
+        writeln!(text, "# {:?}, layer {}", frame.header.kind, frame.header.layer).unwrap();
+        text += &hex::encode(&frame.header.emit());
+        text += &hex::encode(&frame.body);
+    }
+    text
+}
+
+#[test]
+fn a_whole_session() {
+    let (setup, input) = session();
+    let corrections = setup.corrections::<ChaCha12>();
+    let transcript = setup.honest::<ChaCha12>(&input, 10_000);
+    let answer = setup.model.twin(&input);
+    assert_eq!(transcript.device_answer, answer);
+    hex::check("session_device.hex", &session_file("device", &transcript.device, &setup, &input));
+    hex::check("session_host.hex", &session_file("host", &transcript.host, &setup, &input));
+    let text = format!(
+        "# what the dealer sends the host for the session of session_device.hex; its generator is \
+         ChaCha12 with seed 40 to 5f\n{}",
+        hex::encode(&corrections)
+    );
+    hex::check("session_dealer.hex", &text);
+
+    // From here on the files speak.
+    let [device, host, dealer] = ["session_device.hex", "session_host.hex", "session_dealer.hex"]
+        .map(|name| hex::decode(&hex::read(name)));
+    let run = setup.device_against::<ChaCha12>(&host, End::Closed, &input);
+    assert_eq!(
+        (run.result, &run.sent),
+        (Ok(answer.clone()), &device),
+        "a device of today with the recorded host"
+    );
+    let run = setup.host_against(&device, End::Closed, &dealer);
+    assert_eq!(
+        (run.result, &run.sent),
+        (Ok(HostEnd::Done(Some(answer))), &host),
+        "a host of today with the recorded device"
+    );
+}
+
+/// Where the device takes its half of every correlation from: a host or dealer that disagrees
+/// computes nonsense.
+#[test]
+fn keystream_positions() {
+    fn positions<C: Rounds>(text: &mut String) {
+        let stream = Keystream::<C>::new(&Key::from_bytes(seed(0)));
+        let kinds = [
+            (Stream::WeightMask, "weight mask E, under the model's seed"),
+            (Stream::InputMask, "input mask r"),
+            (Stream::LinearShare, "share a_0"),
+            (Stream::GateMask, "gate mask"),
+            (Stream::GateSign, "its topmost bit"),
+            (Stream::GateOpening, "masks of opened bits"),
+            (Stream::GateLeaves, "leaf tables"),
+            (Stream::GateTable, "arithmetic tables"),
+            (Stream::Share, "seed-compressed sharing"),
+        ];
+        for (kind, what) in kinds {
+            for (session, layer, index) in [(0, 0, 0), (0x0102_0304_0506_0708, 0x0a0b, 0x0c0d_0e0f)]
+            {
+                let block = stream.block(Domain { session, layer, kind }, index);
+                let bytes: Vec<u8> =
+                    block.words().iter().flat_map(|word| word.to_le_bytes()).collect();
+                writeln!(
+                    text,
+                    "# {what}: rounds {}, session {session:#x}, layer {layer:#x}, block {index:#x}",
+                    C::ROUNDS
+                )
+                .unwrap();
+                *text += &hex::encode(&bytes);
+            }
+        }
+    }
+    let mut text = "# keystream blocks under the key 00 to 1f, words little-endian\n".to_owned();
+    positions::<ChaCha8>(&mut text);
+    positions::<ChaCha12>(&mut text);
+    positions::<ChaCha20>(&mut text);
+    hex::check("keystream.hex", &text);
+}
+
+/// `A = W - E` and `a_1 = A r - a_0` for rows that end inside a block, at both ring widths.
+#[test]
+fn linear_corrections() {
+    fn correction<R: Ring>(text: &mut String) {
+        let parts = Shape::Dense { inputs: 19, outputs: 9 }.alone(3);
+        let model = Keystream::<ChaCha12>::new(&Key::from_bytes(seed(0x20)));
+        let device = Keystream::<ChaCha12>::new(&Key::from_bytes(seed(0)));
+        let mut rng = rng(50);
+        let mut weights: Vec<R> =
+            (0..19 * 9).map(|_| R::from_u64(u64::from(rng.next_u32() & 0xff))).collect();
+        let mut bytes = vec![0; weights.len() * R::BYTES];
+        sharelet_core::ring::write_le_slice(&weights, &mut bytes);
+        writeln!(text, "# W, 9 x 19 words of {} bits, row by row", R::BITS).unwrap();
+        *text += &hex::encode(&bytes);
+        linear::mask_weights(&model, 3, &parts, &mut weights);
+        sharelet_core::ring::write_le_slice(&weights, &mut bytes);
+        *text += "# A = W - E for layer 3, model seed 20 to 3f, 12 rounds\n";
+        *text += &hex::encode(&bytes);
+        let mut out = vec![0; linear::correction_bytes::<R>(&parts)];
+        let position = Position { session: 77, layer: 3 };
+        linear::deal(&device, position, &parts, &weights, &mut [R::ZERO; 28], &mut out).unwrap();
+        *text += "# a_1 = A r - a_0 for layer 3 of session 77, device key 00 to 1f\n";
+        *text += &hex::encode(&out);
+    }
+    let mut text = String::new();
+    correction::<u32>(&mut text);
+    correction::<u64>(&mut text);
+    hex::check("linear_correction.hex", &text);
+}
+
+/// Frames that a reader must refuse, and what it says. `to` is the reader: host or device, waiting
+/// for its first message.
+#[test]
+fn bad_messages() {
+    let flip = |mut bytes: Vec<u8>, at: usize, value: u8| {
+        bytes[at] = value;
+        bytes
+    };
+    let hello = hello("pump-07", Answer::Device, 12).1;
+    let short = |mut bytes: Vec<u8>, by: usize| {
+        bytes.truncate(bytes.len() - by);
+        let body = u32::try_from(bytes.len() - 6).unwrap().to_le_bytes();
+        bytes[2..6].copy_from_slice(&body);
+        bytes
+    };
+    let long = |mut bytes: Vec<u8>| {
+        bytes.push(0);
+        bytes[2] += 1;
+        bytes
+    };
+    // Positions in a frame: magic 6, version 10, then a hello's name 12, key 28 and answer 36; a
+    // welcome's layers 12, ring 45.
+    let mut cases = vec![
+        ("hello_magic", "host", flip(hello.clone(), 6, b'X'), "Wire(NotSharelet)"),
+        ("hello_version", "host", flip(hello.clone(), 10, 3), "Wire(Version { theirs: 3 })"),
+        ("hello_name", "host", flip(hello.clone(), 12, b' '), "Wire(Malformed)"),
+        ("hello_name_padding", "host", flip(hello.clone(), 27, b'x'), "Wire(Malformed)"),
+        ("hello_answer", "host", flip(hello.clone(), 36, 3), "Wire(Malformed)"),
+        ("hello_short", "host", short(hello.clone(), 1), "Wire(Malformed)"),
+        ("hello_long", "host", long(hello.clone()), "Wire(Malformed)"),
+        (
+            "hello_layer",
+            "host",
+            flip(hello.clone(), 1, 1),
+            "Wire(WrongLayer { expected: 0, found: 1 })",
+        ),
+        (
+            "hello_length",
+            "host",
+            flip(hello.clone(), 3, 1),
+            "Wire(WrongLength { expected_bytes: 64, found_bytes: 288 })",
+        ),
+        ("hello_cut", "host", hello[..20].to_vec(), "Closed"),
+        ("not_a_frame", "host", b"GET / HTTP/1.1\r\n".to_vec(), "Wire(NotSharelet)"),
+        (
+            "request_first",
+            "host",
+            message(Kind::Request, &Request { next_session: 5 }),
+            "Wire(UnexpectedFrame { expected: Hello, found: Request })",
+        ),
+        ("welcome_version", "device", flip(welcome(), 10, 9), "Wire(Version { theirs: 9 })"),
+        ("welcome_layers", "device", flip(welcome(), 12, 3), "Wire(Malformed)"),
+        (
+            "welcome_too_deep",
+            "device",
+            flip(welcome(), 12, 9),
+            "Network(TooManyLayers { limit: 8 })",
+        ),
+        (
+            "welcome_ring",
+            "device",
+            flip(welcome(), 45, 64),
+            "Network(UnsupportedRing { ring_bits: 64 })",
+        ),
+        (
+            "welcome_scale",
+            "device",
+            flip(welcome(), 46, 40),
+            "Network(ScaleOutOfRange { layer: 0 })",
+        ),
+        ("welcome_short", "device", short(welcome(), 1), "Wire(Malformed)"),
+        ("welcome_long", "device", long(welcome()), "Wire(Malformed)"),
+        (
+            "welcome_huge",
+            "device",
+            flip(welcome(), 5, 0xff),
+            "Wire(WrongLength { expected_bytes: 512, found_bytes: 4278190139 })",
+        ),
+        ("refuse_unknown", "device", control_frame(Kind::Refuse, &[99]), "Wire(Malformed)"),
+        ("refuse_empty", "device", control_frame(Kind::Refuse, &[]), "Wire(Malformed)"),
+    ];
+    let welcomed = welcome();
+    let then = |frame: Vec<u8>| [welcomed.clone(), frame].concat();
+    cases.extend([
+        (
+            "grant_back",
+            "device",
+            then(message(Kind::Grant, &Grant { session: 4 })),
+            "SessionNumber { next: 5, granted: 4 }",
+        ),
+        (
+            "grant_last",
+            "device",
+            then(message(Kind::Grant, &Grant { session: u64::MAX })),
+            "SessionNumber { next: 5, granted: 18446744073709551615 }",
+        ),
+        (
+            "grant_overlong",
+            "device",
+            then(control_frame(Kind::Grant, &[0xff; 11])),
+            "Wire(Malformed)",
+        ),
+        ("grant_empty", "device", then(control_frame(Kind::Grant, &[])), "Wire(Malformed)"),
+    ]);
+    let mut rng = rng(51);
+    let mut setup =
+        Setup::random(Model::random(&[300, 20, 4], false, &mut rng), Answer::Device, &mut rng);
+    setup.next = 5;
+    for (name, to, bytes, error) in cases {
+        let file = format!("bad_{name}.hex");
+        hex::check(&file, &format!("# to: {to}\n# error: {error}\n{}", hex::encode(&bytes)));
+    }
+    let mut played = 0;
+    for entry in std::fs::read_dir(hex::folder()).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if !name.starts_with("bad_") {
+            continue;
+        }
+        let text = hex::read(&name);
+        let bytes = hex::decode(&text);
+        let found = match hex::field(&text, "to").unwrap() {
+            "device" => {
+                setup.device_against::<ChaCha12>(&bytes, End::Closed, &[0; 300]).result.err()
+            }
+            _ => setup.host_against(&bytes, End::Closed, &[]).result.err(),
+        };
+        assert_eq!(
+            format!("{:?}", found.unwrap_or_else(|| panic!("{name} is accepted"))),
+            hex::field(&text, "error").unwrap(),
+            "{name}"
+        );
+        played += 1;
+    }
+    assert!(played >= 26);
+}
