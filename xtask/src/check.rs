@@ -1,6 +1,7 @@
 //! `cargo xtask test`: every check there is, one line each; those of the boards run beside those of
 //! this PC.
 
+mod dependencies;
 mod emulated;
 mod firmware;
 mod host;
@@ -70,6 +71,7 @@ pub fn run(args: TestArgs) -> Result<()> {
         drop(built);
         if wanted(Part::Sources) {
             sources::lints(checks);
+            dependencies::run(checks);
         }
     });
     checks.finish()

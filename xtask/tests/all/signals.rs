@@ -1,6 +1,4 @@
 //! `cargo xtask test` that is ended by a signal ends what it has started, stubborn ones included.
-#![cfg(unix)]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use core::time::Duration;
 use std::fs::{self, File};
