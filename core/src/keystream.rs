@@ -244,6 +244,7 @@ impl<C: Rounds> Keystream<C> {
     }
 
     /// Fills `out`, whole blocks, with those of a domain from its beginning.
+    #[cfg(feature = "functions")]
     pub(crate) fn fill_blocks(&self, domain: Domain, out: &mut [u8]) {
         C::blocks(&self.key, domain_words(domain, 0), out);
     }

@@ -4,8 +4,8 @@
 
 use std::fs;
 
-use sharelet_core::function::spline::{Above, Spline};
-use sharelet_core::function::tables;
+use sharelet_core::functions::spline::{Above, Spline};
+use sharelet_core::functions::tables;
 use sharelet_fit::plan::{FRAC_BITS, unit, word};
 use sharelet_fit::reference::{self, Real};
 use sharelet_fit::sources;

@@ -65,56 +65,10 @@ pub fn page(rows: &[Row], effort: Effort, conditions: &str) -> String {
 
 fn head(effort: Effort, conditions: &str) -> String {
     format!(
-        "\
-# Functions
-
-This page is written by `cargo xtask bench functions`{conditions}.
-
-Every function of `sharelet_core::program`, on tables from a dealer (`Comparison::Tables`), with \
-         truncations that may be a unit high
-(`Truncation::OneUnit`; with `Truncation::Exact` every result is the twin's, in more messages: see \
-         the functions' documentation). `k` is the ring's width and `f` the
-fraction bits of arguments and results; functions of integers do not depend on `f`, so that they \
-         have one row per ring, `f0` in
-`target/bench/functions.json`. An *element* is one application: of a function of rows, one row.
-
-* **messages**: either party's; they cross, so these are the rounds. A whole vector takes as many \
-         as one element.
-* **bytes online**: what either party sends, per element, without frames. **bytes dealt**: from \
-         the dealer to `P1`; `P0` gets a key.
-* **largest error**: against double precision, in *units of the result's scale*: its last place, \
-         or `2^-24` of the result where that
-  is more, which is what single precision resolves. Functions of integers must be exact (0): the \
-         bench fails if they are not.
-* **tried**: *all* words of the table's domain (or the function's), {margin} words beyond it on \
-         either side, and {random} random ones of the
-  whole ring; or {all} *random* numbers (those of a row count each). With either the ends of all \
-         intervals: pieces, powers of two,
-  domain, ring, each with its neighbours. Of two operands all pairs of ends, and with every end of \
-         the second those of the domain
-  that is left to the first; of three the third is an end by chance. Of rows, every end as all \
-         numbers of one, and rows of random
-  ends that are near enough to each other for the domain ({random} numbers in all); what a program \
-         of rows makes of a row (sums, squares, distances
-  to the largest) meets the ends of its own tables by chance only. What is outside the domain does \
-         not count. Seed {SEED}.
-* **a second**: elements that both parties together do in a second, each on a thread of its own, \
-         correlations dealt and expanded
-  before, messages through memory, batches of up to 8,192 elements, the best of {ROUNDS} rounds. \
-         Some 200 MB of correlations are used in turn,
-  so that they come from memory; of large records little is read, and more of that stays in a \
-         cache. **of a processor**: the slower
-  party's elements per second of its processor's time, which leaves out the waiting for the peer \
-         and for other programs.
-
-Roundings that a protocol leaves to chance are not left to it here: a plaintext run of the program \
-         takes them as they come out
-worst (`engine::twin::Rounding`). A result with one rounding is tried with it down and up, which \
-         is all there is: the private result is the
-twin's or one unit more. Results of several roundings are tried with all down, all up, and each by \
-         chance. Two parties run every row as
-well, and what they get counts.
-",
+        include_str!("page/head.md"),
+        ROUNDS = ROUNDS,
+        SEED = SEED,
+        conditions = conditions,
         margin = grouped(1024.0),
         random = grouped(effort_part(effort.random, 10)),
         all = grouped(effort_part(effort.random, 1)),
@@ -239,56 +193,9 @@ fn like_for_like(rows: &[Row]) -> String {
     let root = valid_up_to(1.0, 1.001, 0.01, |x| inv_sqrt_by_newton(x, 3), reference::inv_sqrt);
     let erf = valid_up_to(0.01, 1.001, 0.01, |x| erf_by_taylor(x, 8), reference::erf);
     format!(
-        "
-## Like for like
-
-The same quantities in other systems, as their own files state them: [C] is CrypTen \
-         (`facebookresearch/CrypTen`), [M] MP-SPDZ
-(`data61/MP-SPDZ`), [S] SPU (`secretflow/spu`). *Here* is the table above, at `k = 64` and `f = \
-         16`, which is CrypTen's
-default. What is marked *computed* is the other system's method in double precision, before any \
-         rounding of its own, and computed
-by this bench (`measure/src/others.rs`).
-
-| quantity | here | others |
-|---|---|---|
-| sign of a 64-bit value | {sign}, exact | [C] 8 rounds counted in its files: an addition of \
-         binary shares, 1 and `log2 64 = 6` rounds of ANDs (`crypten/mpc/primitives/circuit.py`), \
-         and the way back (`converters.py`). [S] for two parties with `SEMI2K`: `log2 k + 1 = 7` \
-         for `a2b`, 1 for `b2a` (`docs/reference/complexity.json`). [M] masks, opens, and \
-         compares bits; the rounds depend on the protocol, none are stated (`doc/non-linear.rst`) \
-         |
-| truncation after a product | {rescale}, {rescale_units}, never more | [S] `SEMI2K`: no message \
-         (`truncpr_a` in `complexity.json`), but a large error with a small probability \
-         (`trunc_allow_msb_error` in `docs/reference/runtime_config.md` names it). [M] a \
-         truncation after every product of `sfix`, dearer than the product (issue #1400) |
-| exp | {exp_messages}, {part} | [C] the limit with 8 squarings (`exp_iterations` in \
-         `configs/default.yaml`); computed: up to {exp_units} units of 16 bits off on [-8, 2]. \
-         [S] `EXP_TAYLOR` with 8 iterations by default (`populateRuntimeConfig` in \
-         `libspu/core/config.cc`) |
-| reciprocal | {reciprocal_messages}, {reciprocal_units}, magnitudes from `2^-16` to the ring's \
-         end | [C] 10 Newton steps (`reciprocal_nr_iters`) from `3 e^(1-2x) + 0.003` \
-         (`crypten/common/functions/approximations.py`); computed here: right to 1 % from 1 to \
-         {reciprocal_end}. [S] Goldschmidt, 2 iterations by default (`fxp_div_goldschmidt_iters`, \
-         `config.cc`) |
-| division | {divide_messages}, {divide_units} | [C] a product with the reciprocal. [S] \
-         Goldschmidt as above. [M] after the protocols of Catrina and Saxena for fixed point (FC \
-         2010), as its maintainer says (issue #1400) |
-| 1 / sqrt(x) | {root_messages}, {root_units} | [C] 3 Newton steps (`sqrt_nr_iters`) after an \
-         exponential; computed: right to 1 % from 1 to {root_end} |
-| ln | {ln_messages}, {ln_units} | [C] 2 Householder steps of order 8, each with an exponential; \
-         within 2 % on [0.0001, 250] (`approximations.py`). [S] `LOG_PADE` by default \
-         (`config.cc`) |
-| erf | {erf_messages}, {erf_units}, any `x` | [C] a Taylor series of 8 terms (`erf_iterations`); \
-         computed: right to 1 % up to {erf:.2} |
-| sigmoid | {sigmoid_messages}, {sigmoid_units}, any `x` | [C] sign, exponential with 9 squarings, \
-         and 3 Newton steps for the reciprocal. [S] `SIGMOID_REAL` from exponential and division, \
-         or `SIGMOID_SEG3`, three straight lines |
-| largest of 10 | {max} | [C] a tree (`max_method: log_reduction`): 4 levels, each with a \
-         comparison and a product |
-| softmax of 10 | {softmax}, {softmax_units} | [C] the above in a row: maximum, exponential, sum, \
-         reciprocal, product |
-",
+        include_str!("page/others.md"),
+        erf = erf,
+        part = part,
         sign = messages("compare/k64/f0"),
         rescale = messages("rescale/k64/f16").replace("1 messages", "1 message"),
         rescale_units = units("rescale/k64/f16"),

@@ -25,11 +25,11 @@ use embedded_io_async::{ErrorType, Write};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 use sharelet_core::keystream::{ChaCha12, Key, Keystream};
-use sharelet_core::network::Network;
+use sharelet_core::session::network::Network;
 use sharelet_core::session::p0::{self, Identity, Policy};
 use sharelet_core::session::p1::{self, P1, Scratch, ScratchSizes};
+use sharelet_core::session::wire::control::{Answer, DeviceId, max_welcome_bytes};
 use sharelet_core::session::{CounterError, SessionCounter};
-use sharelet_core::wire::control::{Answer, DeviceId, max_welcome_bytes};
 use sharelet_host::dealer::deal_session;
 use sharelet_host::dealer::masked::{self, MaskedModel};
 use sharelet_host::host::kernel::{self, Vectorised};
@@ -267,7 +267,7 @@ fn main() {
         for (index, layer) in model.network.layers().iter().enumerate() {
             let (vectors, out) = (black_box(&vectors), &mut out[..usize::from(layer.outputs())]);
             let input = |source: u16| &vectors[model.network.vector(usize::from(source))];
-            sharelet_core::network::Affine::affine(
+            sharelet_core::session::network::Affine::affine(
                 &owner,
                 index,
                 &model.network.parts(index),

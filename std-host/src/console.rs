@@ -7,13 +7,13 @@ use std::time::Instant;
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use sharelet_core::ring::Ring;
+use sharelet_core::session::wire::WireError;
+use sharelet_core::session::wire::control::Refusal;
+use sharelet_core::session::wire::query::QueryId;
+use sharelet_core::session::wire::servers::ConsoleHello;
+use sharelet_core::session::wire::task::{Field, Task};
 use sharelet_core::session::{SessionError, servers};
 use sharelet_core::share;
-use sharelet_core::wire::WireError;
-use sharelet_core::wire::control::Refusal;
-use sharelet_core::wire::query::QueryId;
-use sharelet_core::wire::servers::ConsoleHello;
-use sharelet_core::wire::task::{Field, Task};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;

@@ -13,11 +13,11 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use sharelet_core::fixed::{self, FixedError};
-use sharelet_core::network::{Affine, Network, NetworkError};
-use sharelet_core::protocol::linear;
 use sharelet_core::ring::Ring;
+use sharelet_core::session::linear;
+use sharelet_core::session::network::{Affine, Network, NetworkError};
+use sharelet_core::session::wire::task::Task;
 use sharelet_core::shape::Part;
-use sharelet_core::wire::task::Task;
 
 /// The most layers a model on the host may have.
 pub const MAX_LAYERS: usize = 32;

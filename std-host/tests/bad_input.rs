@@ -21,13 +21,13 @@ use parties::{
 };
 use rand_core::Rng as _;
 use sharelet_core::keystream::KeyId;
-use sharelet_core::network::{Activation, Layer, Network, NetworkError};
-use sharelet_core::session::{MAX_SESSION_SKIP, SessionError};
-use sharelet_core::wire::WireError;
-use sharelet_core::wire::control::{
+use sharelet_core::session::network::{Activation, Layer, Network, NetworkError};
+use sharelet_core::session::wire::WireError;
+use sharelet_core::session::wire::control::{
     Answer, DeviceId, Grant, Hello, Refusal, Request, emit_welcome,
 };
-use sharelet_core::wire::frame::Kind;
+use sharelet_core::session::wire::frame::Kind;
+use sharelet_core::session::{MAX_SESSION_SKIP, SessionError};
 use sharelet_host::dealer::DealerError;
 use sharelet_host::dealer::client::{Client, ClientError};
 use sharelet_host::dealer::masked;
@@ -94,7 +94,7 @@ async fn begin(stream: &mut DuplexStream, key: KeyId, next_session: u64) -> u64 
     rogue::write(stream, &rogue::control(Kind::Request, &Request { next_session })).await;
     let (kind, body) = rogue::read_frame(stream).await.expect("a grant");
     assert_eq!(kind, Kind::Grant);
-    sharelet_core::wire::control::parse::<Grant>(&body).expect("a grant").session
+    sharelet_core::session::wire::control::parse::<Grant>(&body).expect("a grant").session
 }
 
 #[tokio::test(flavor = "multi_thread")]

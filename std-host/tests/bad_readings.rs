@@ -15,8 +15,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use parties::{Room, SOON, random_model, random_readings, random_seed, rng, run, twin};
-use sharelet_core::wire::control::Answer;
-use sharelet_core::wire::frame::{HEADER_BYTES, Header};
+use sharelet_core::session::wire::control::Answer;
+use sharelet_core::session::wire::frame::{HEADER_BYTES, Header};
 use sharelet_host::device::DeviceError;
 use sharelet_host::readings::Readings;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

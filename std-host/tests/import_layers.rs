@@ -11,7 +11,7 @@
 
 mod support;
 
-use sharelet_core::network::Activation;
+use sharelet_core::session::network::Activation;
 use sharelet_core::shape::Shape;
 use sharelet_host::import::graph::{Layout, Op, Padding, Pool, Tensor};
 use sharelet_host::import::lower::lower;

@@ -6,7 +6,7 @@ mod support;
 
 use std::path::Path;
 
-use sharelet_core::network::{Activation, Layer, Network};
+use sharelet_core::session::network::{Activation, Layer, Network};
 use sharelet_host::model::{Model, ModelError, largest};
 use support::Rng;
 

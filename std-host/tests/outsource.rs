@@ -12,9 +12,9 @@ use parties::servers::{One, PAIR, Printed, Wire, ask, connect, console, half, re
 use parties::{Room, STALL, random_model, random_readings, random_seed, rng, twin};
 use rand_core::Rng as _;
 use sharelet_core::session::SessionError;
-use sharelet_core::wire::control::Refusal;
-use sharelet_core::wire::query::{Half, Reason, Recipient, Status};
-use sharelet_core::wire::task::{Field, Task};
+use sharelet_core::session::wire::control::Refusal;
+use sharelet_core::session::wire::query::{Half, Reason, Recipient, Status};
+use sharelet_core::session::wire::task::{Field, Task};
 use sharelet_host::console::ConsoleError;
 use sharelet_host::device::DeviceError;
 use sharelet_host::model::Model;

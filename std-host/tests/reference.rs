@@ -11,7 +11,7 @@ use core::time::Duration;
 use std::path::Path;
 
 use parties::{Room, twin};
-use sharelet_core::wire::control::Answer;
+use sharelet_core::session::wire::control::Answer;
 use sharelet_host::import;
 use sharelet_host::import::quantise::{Options, quantise};
 use sharelet_host::model::{Model, largest};

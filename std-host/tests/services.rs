@@ -9,8 +9,8 @@ use std::fs;
 
 use parties::{STALL, Scenario, damage, random_readings, rogue, run, twin, when_unlocked};
 use rand_core::Rng as _;
-use sharelet_core::wire::control::{Answer, DeviceId, Refusal, Request};
-use sharelet_core::wire::frame::Kind;
+use sharelet_core::session::wire::control::{Answer, DeviceId, Refusal, Request};
+use sharelet_core::session::wire::frame::Kind;
 use sharelet_host::store::dealer::{DealerStore, MAX_AHEAD};
 use sharelet_host::store::host::HostStore;
 

@@ -3,7 +3,7 @@
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
-use sharelet_core::engine::Truncation;
+use sharelet_core::functions::engine::Truncation;
 use sharelet_host::tensor::local::{Local, Outputs, Parts};
 use sharelet_host::tensor::{self, Masked, offline};
 use sharelet_host::train::loss::{Sums, Wanted};

@@ -15,8 +15,8 @@ use core::time::Duration;
 use std::path::Path;
 
 use servers::{Crash, PARTIES, Rng, Room, SOON, alone, config, said, table};
+use sharelet_core::session::wire::control::DeviceId;
 use sharelet_core::share::Party;
-use sharelet_core::wire::control::DeviceId;
 use sharelet_host::data::labels::LabelKind;
 use sharelet_host::dealer::client::Client;
 use sharelet_host::dealer::wire::{Course as CourseRequest, Refusal};

@@ -2,7 +2,7 @@
 // with.
 use embedded_io_async::{Read, Write};
 use sharelet_core::keystream::ChaCha12;
-use sharelet_core::network::PlainModel;
+use sharelet_core::session::network::PlainModel;
 use sharelet_core::session::p0;
 use sharelet_core::session::p1::{self, P1, Scratch};
 use sharelet_core::session::SessionCounter;

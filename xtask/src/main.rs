@@ -20,27 +20,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-const EXAMPLES: &str = "\
-Examples:
-  cargo xtask demo                                      the built-in model on an emulated \
-                        microcontroller
-  cargo xtask demo --native                             the same, the device being a process on \
-                        this PC
-  cargo xtask demo --model my.onnx --inputs my.npy      an own model and own readings
-  cargo xtask test                                      every check there is
-  cargo xtask test boards                               those of the firmware and the emulated \
-                        boards
-  cargo xtask bench device                              instructions, traffic and memory on the \
-                        emulated boards
-  cargo xtask bench functions                           errors, messages, bytes and speed of every \
-                        function
-  cargo xtask fit                                       the tables of the core's functions, made \
-                        and proven anew
-
-What is missing on the machine is installed, and named before it is. Variables:
-  SHARELET_TOOLCHAIN=rustup|debian    where the compiler for the boards comes from; found out if \
-                        not set
-  SHARELET_DATA=FOLDER                the reference networks and inputs; ../shared/data if not set";
+const EXAMPLES: &str = include_str!("examples.txt");
 
 /// Runs, checks and measures sharelet.
 #[derive(Parser, Debug)]
@@ -60,7 +40,7 @@ enum Command {
     /// Measures, prints tables, and writes docs/benchmarks.md, docs/functions.md and
     /// target/bench/GROUP.json.
     Bench(bench::BenchArgs),
-    /// Fits the tables of core/src/function/tables again, and proves their bounds; `test` holds the
+    /// Fits the tables of core/src/functions/tables again, and proves their bounds; `test` holds the
     /// files against it.
     Fit(fit::FitArgs),
 }

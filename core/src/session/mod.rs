@@ -13,9 +13,15 @@
 pub mod cost;
 pub mod data_party;
 pub mod deal;
+pub mod gate;
+pub mod linear;
+pub mod network;
 pub mod p0;
 pub mod p1;
+pub mod phases;
+pub mod piece;
 pub mod servers;
+pub mod wire;
 
 use core::fmt;
 use core::future::Future;
@@ -24,12 +30,12 @@ use embedded_io_async::{Error as _, ErrorKind, Read, ReadExactError, Write};
 use serde::{Deserialize, Serialize};
 
 use crate::correlation::LengthError;
-use crate::network::NetworkError;
-use crate::protocol::StepError;
-use crate::wire::WireError;
-use crate::wire::control::{self, MAX_CONTROL_BYTES, Refusal};
-use crate::wire::frame::{HEADER_BYTES, Header, Kind};
-use crate::wire::query::Reason;
+use crate::session::network::NetworkError;
+use crate::session::wire::WireError;
+use crate::session::wire::control::{self, MAX_CONTROL_BYTES, Refusal};
+use crate::session::wire::frame::{HEADER_BYTES, Header, Kind};
+use crate::session::wire::query::Reason;
+use crate::step::StepError;
 
 /// A granted session number may be at most this far ahead of the device's: a host cannot use up the
 /// counter.

@@ -6,13 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use sharelet_demo_model::tabular::{Request, Target, table};
 
-const EXAMPLES: &str = "\
-Examples:
-  cargo run -p sharelet-demo-model --bin tabular -- --rows 2000 --seed 1 -o classes.csv
-  cargo run -p sharelet-demo-model --bin tabular -- --rows 2000 --seed 1 --regression -o \
-                        numbers.csv
-
-The same arguments give the same bytes on every machine.";
+const EXAMPLES: &str = include_str!("tabular.txt");
 
 /// Write a synthetic table as CSV
 #[derive(Parser, Debug)]

@@ -10,15 +10,7 @@ use crate::link::tcp::Listener;
 use crate::server::upload::{self, Limits};
 use crate::store::datasets::Datasets;
 
-const EXAMPLES: &str = "\
-Examples:
-  sharelet collect --party 0 --state server-0 --listen 127.0.0.1:7200
-  sharelet collect --party 1 --state server-1 --listen 127.0.0.1:7201
-
-The two servers must not collude: run them on machines of different operators. Each keeps its \
-                        shares in the state
-directory; one server's shares are uniform numbers. Prints `listening on ADDRESS` when it is \
-                        ready. Ctrl-C stops it.";
+const EXAMPLES: &str = include_str!("examples/collect.txt");
 
 /// Arguments of `sharelet collect`.
 #[derive(Args, Debug, Clone)]

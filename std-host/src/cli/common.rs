@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use sharelet_core::wire::control;
+use sharelet_core::session::wire::control;
 use tokio_util::sync::CancellationToken;
 
 use crate::dealer::client::ClientError;

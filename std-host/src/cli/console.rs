@@ -10,15 +10,7 @@ use crate::console::{Console, ConsoleAnswer, Settings};
 use crate::device::report::Values;
 use crate::store::console::ConsoleKey;
 
-const EXAMPLES: &str = "\
-Examples:
-  sharelet provision control-room --console -o operator.console
-  sharelet console --from 127.0.0.1:7110,127.0.0.1:7111 --key operator.console
-
-Both servers must have been started with --console and their file. Prints one line per answer:
-`query=NUMBER frac_bits=F values=V,V,...`. Answers wait at the servers, some hundred, while no \
-                        console is there; one
-console at a time is served. Exit codes as for `sharelet device`.";
+const EXAMPLES: &str = include_str!("examples/console.txt");
 
 /// Arguments of `sharelet console`.
 #[derive(Args, Debug, Clone)]

@@ -9,14 +9,7 @@ use crate::dealer::{Dealer, Limits};
 use crate::link::tcp::Listener;
 use crate::store::dealer::DealerStore;
 
-const EXAMPLES: &str = "\
-Examples:
-  sharelet dealer --state dealer-state
-  sharelet dealer --state dealer-state --listen 127.0.0.1:0
-
-The dealer holds the devices' keys and must not collude with the host: run it on another machine, \
-                        or at least as
-another user. Prints `listening on ADDRESS` when it is ready. Ctrl-C stops it.";
+const EXAMPLES: &str = include_str!("examples/dealer.txt");
 
 /// Arguments of `sharelet dealer`.
 #[derive(Args, Debug, Clone)]

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 use indicatif::ProgressBar;
 use sharelet_core::session::p0::Identity;
-use sharelet_core::wire::query::Recipient;
+use sharelet_core::session::wire::query::Recipient;
 
 use super::common::{Answer, CommandError, LinkArgs, runtime, stop_on_signal};
 use super::terminal::progress;
@@ -20,27 +20,7 @@ use crate::readings::{ReadOptions, Readings, ReadingsError};
 use crate::store::counter::FileCounter;
 use crate::store::key::DeviceKey;
 
-const EXAMPLES: &str = "\
-Examples:
-  sharelet device --key pump-07.key --counter pump-07.counter --host 127.0.0.1:7101 --inputs \
-                        windows.npy
-  sharelet device --key pump-07.key --counter pump-07.counter --host 127.0.0.1:7101 --inputs \
-                        windows.npy --count 3 \\
-    --labels idle,normal,worn,fault --report report.txt
-  sharelet device --key pump-07.key --counter pump-07.counter --outsource \
-                        127.0.0.1:7110,127.0.0.1:7111 --task task.bin --inputs windows.npy
-
-The network comes with the handshake. The counter file holds the number of the next session and \
-                        must never be copied
-back from a backup. Prints one line per answer: `index=K frac_bits=F values=V,V,...`, the same \
-                        integers as
-`sharelet twin`. With --outsource each of two servers gets a share of a reading, and neither \
-                        learns anything of it or of
-the answer; with --to-console the answers go to `sharelet console`, and this program prints none. \
-                        A reading that the model is not made for has a line in the report and no \
-                        answer; the others go on.
-
-Exit codes: 0 all readings inferred; 1 failed; 2 wrong arguments; 130 stopped by Ctrl-C.";
+const EXAMPLES: &str = include_str!("examples/device.txt");
 
 /// Arguments of `sharelet device`.
 #[derive(Args, Debug, Clone)]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use indicatif::ProgressDrawTarget;
-use sharelet_core::wire::control::DeviceId;
+use sharelet_core::session::wire::control::DeviceId;
 
 use super::common::{Answer, CommandError, LinkArgs, announce, runtime, stop_on_signal};
 use super::terminal::progress;
@@ -19,16 +19,7 @@ use crate::host::{Host, HostAnswer, Limits};
 use crate::link::tcp::Listener;
 use crate::store::host::HostStore;
 
-const EXAMPLES: &str = "\
-Examples:
-  sharelet host ad01.slt --dealer 127.0.0.1:7100 --state host-state
-  sharelet host ad01.slt --dealer 127.0.0.1:7100 --state host-state --answer both
-  sharelet host ad01.slt --dealer 127.0.0.1:7100 --state host-state --ahead 200
-
-Corrections are asked for ahead of time, --ahead sessions per connected device, and kept in the \
-                        state directory.
-Prints `listening on ADDRESS` when it is ready, and with --answer host or both one line per answer:
-`device=NAME session=N frac_bits=F values=V,V,...`. Ctrl-C stops it.";
+const EXAMPLES: &str = include_str!("examples/host.txt");
 
 /// The dealer must accept within this time.
 const CONNECT: Duration = Duration::from_secs(5);

@@ -10,25 +10,7 @@ use crate::import::quantise::{self, MAX_FRAC_BITS, MAX_HEADROOM_BITS, Options};
 use crate::import::{self, ImportError};
 use crate::readings::{ReadOptions, Readings};
 
-const EXAMPLES: &str = "\
-Examples:
-  sharelet import ad01.onnx --calibrate windows.npy -o ad01.slt
-  sharelet import digits.tflite --calibrate train-images-idx3-ubyte.gz -o digits.slt
-  sharelet import states.onnx --calibrate readings.csv --labels idle,normal,fault -o states.slt
-
-A network may be made of dense layers, convolutions of one and two dimensions (grouped, \
-                        depthwise), average and max
-pools, residual connections, batch normalisation, ReLU, ReLU6, reshapes and transpositions. A \
-                        softmax or the like at
-the end is left to whoever gets the answer.
-
-The calibration readings decide the scales: use some hundred that cover what will occur. Their \
-                        format follows from
-the file name: .npy (float32, float64), .csv, .idx or .idx.gz (also MNIST's names), raw .f32. A \
-                        model takes readings
-up to the largest calibration value times 2 to the power of the head-room bits; others are refused.
-
-Nothing is written if anything is wrong.";
+const EXAMPLES: &str = include_str!("examples/import.txt");
 
 /// Arguments of `sharelet import`.
 #[derive(Args, Debug, Clone)]

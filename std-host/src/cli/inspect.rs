@@ -5,8 +5,8 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use clap::Args;
-use sharelet_core::network::Activation;
 use sharelet_core::session::cost::SessionCost;
+use sharelet_core::session::network::Activation;
 
 use super::common::{Answer, CommandError};
 use super::terminal::width;
@@ -14,18 +14,7 @@ use super::units::{json_text, parse_bandwidth, parse_duration, parse_svg_path};
 use crate::model::Model;
 use crate::plot::{Bars, Panel};
 
-const EXAMPLES: &str = "\
-Examples:
-  sharelet inspect ad01.slt
-  sharelet inspect ad01.slt --rtt 80ms --bandwidth 1mbit
-  sharelet inspect ad01.slt --json
-  sharelet inspect ad01.slt --plot
-  sharelet inspect ad01.slt --plot cost.svg
-
-Per layer: shape, fraction bits, shift, digits of the gate, bytes while preparing, up and down, \
-                        bytes from the dealer to
-the host, and keystream blocks that the device computes. The time is that of the network alone. \
-                        --plot draws the same figures.";
+const EXAMPLES: &str = include_str!("examples/inspect.txt");
 
 /// What a board's TCP buffers and fixed buffers take, in bytes: `firmware` has 4 KB each way.
 const SOCKET_BYTES: usize = 8192;
@@ -81,7 +70,7 @@ impl Row {
 }
 
 fn rows(model: &Model) -> Vec<Row> {
-    let row = |(index, layer): (usize, &sharelet_core::network::Layer)| {
+    let row = |(index, layer): (usize, &sharelet_core::session::network::Layer)| {
         let cost = model.network.layer_cost(index);
         Row {
             inputs: layer.inputs(),

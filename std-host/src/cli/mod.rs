@@ -27,18 +27,7 @@ use clap::{Parser, Subcommand};
 use self::common::CommandError;
 use self::terminal::Verbosity;
 
-const EXAMPLES: &str = "\
-A device, a host and a dealer on one machine:
-  sharelet provision pump-07 --state dealer-state -o pump-07.key
-  sharelet dealer --state dealer-state
-  sharelet host model.slt --dealer 127.0.0.1:7100 --state host-state
-  sharelet device --key pump-07.key --counter pump-07.counter --host 127.0.0.1:7101 --inputs \
-                        readings.npy
-
-A line of 40 ms and 100 Mbit/s between them, emulated; each program delays what it sends:
-  --link 40ms,100mbit
-
-Every command has examples of its own: sharelet COMMAND --help.";
+const EXAMPLES: &str = include_str!("examples/sharelet.txt");
 
 /// Secure two-party inference for microcontrollers.
 #[derive(Parser, Debug)]

@@ -13,14 +13,7 @@ use crate::train::course::{Course, CourseError};
 use crate::train::model::Model;
 use crate::train::plain::numbers;
 
-const EXAMPLES: &str = "\
-Example:
-  sharelet open server-0/training-a/model.share server-1/training-a/model.share --owner clinic -o \
-                        model.onnx
-
-Each server gives its share to the owner that `open.model` in the configuration names, and to \
-                        nobody else: whoever has
-both has the model.";
+const EXAMPLES: &str = include_str!("examples/open.txt");
 
 /// Arguments of `sharelet open`.
 #[derive(Args, Debug, Clone)]

@@ -3,27 +3,14 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use sharelet_core::wire::control::DeviceId;
+use sharelet_core::session::wire::control::DeviceId;
 
 use super::common::CommandError;
 use crate::store::console::ConsoleKey;
 use crate::store::key::DeviceKey;
 use crate::store::{dealer, random_key};
 
-const EXAMPLES: &str = "\
-Examples:
-  sharelet provision pump-07 --state dealer-state -o pump-07.key
-  sharelet provision pump-07 --state dealer-state -o pump-07.key --force
-  sharelet provision pump-07 --outsource -o pump-07.key
-  sharelet provision control-room --console -o operator.console
-
-The key file goes to the device and nowhere else: to its flash page, or to `sharelet device \
-                        --key`. The dealer keeps
-its copy in its state; it may be running. With --force a device gets a new key, and the old one \
-                        stops working.
-A data party of two servers (--outsource) shares its key with nobody; server 0 needs a key that \
-                        the dealer knows.
---console writes three files: FILE for `sharelet console`, FILE.0 and FILE.1 for the servers.";
+const EXAMPLES: &str = include_str!("examples/provision.txt");
 
 /// Arguments of `sharelet provision`.
 #[derive(Args, Debug, Clone)]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use sharelet_core::session::p0::Identity;
-use sharelet_core::wire::control;
+use sharelet_core::session::wire::control;
 use tokio_util::sync::CancellationToken;
 
 use super::common::{CommandError, LinkArgs, announce, runtime, stop_on_signal};
@@ -28,27 +28,7 @@ use crate::store::host::HostStore;
 use crate::store::key::DeviceKey;
 use crate::store::task;
 
-const EXAMPLES: &str = "\
-Examples:
-  sharelet task model.slt -o task.bin
-  sharelet provision server-0 --state dealer-state -o server-0.key
-  sharelet server --party 1 --model model.slt --dealer 127.0.0.1:7100 --state server-1-state
-  sharelet server --party 0 --task task.bin --key server-0.key --counter server-0.counter --peer \
-                        127.0.0.1:7111
-  sharelet device --key pump-07.key --counter pump-07.counter --outsource \
-                        127.0.0.1:7110,127.0.0.1:7111 \\
-    --task task.bin --inputs windows.npy
-A model that was trained between both servers, and that neither has:
-  sharelet server --party 1 --shared server-1/training-study/model.share --dealer 127.0.0.1:7100
-  sharelet server --party 0 --shared server-0/training-study/model.share --key server-0.key \
-                        --counter server-0.counter \\
-    --peer 127.0.0.1:7111
-
-Unless it is shared, server 1 owns the model and gets corrections from the dealer; server 0 \
-                        derives its half from a key and a counter, and
-connects to server 1. Neither learns readings or answers unless they collude: run them on machines \
-                        of different owners.
-Both print `listening on ADDRESS` when they are ready. Ctrl-C stops them.";
+const EXAMPLES: &str = include_str!("examples/server.txt");
 
 /// The dealer must accept within this time.
 const CONNECT: Duration = Duration::from_secs(5);

@@ -15,27 +15,7 @@ use crate::data::shares::{self, DEFAULT_FRAC_BITS, MAX_FRAC_BITS};
 use crate::data::{DataError, Table};
 use crate::link::tcp;
 
-const EXAMPLES: &str = "\
-Examples:
-  sharelet share patients.csv --label outcome --binary --dataset study --owner clinic-a --to \
-                        s0:7200,s1:7201
-  sharelet share prices.csv --label price --label-scale 1/100000 --dataset homes --owner agency \
-                        --to s0:7200,s1:7201
-  sharelet share train-images-idx3-ubyte.gz --labels train-labels-idx1-ubyte.gz --classes 10 \\
-      --dataset mnist --owner lab --to s0:7200,s1:7201
-Owners of rows use the same columns; owners of columns give the same rows in the same order, and \
-                        share a secret:
-  sharelet share bank.csv --key id --key-secret secret --columns age,income --label default \
-                        --binary \\
-      --dataset credit --owner bank --to s0:7200,s1:7201
-  sharelet share shop.csv --key customer --key-secret secret --columns orders,returns \\
-      --dataset credit --owner shop --to s0:7200,s1:7201
-
-Formats: .csv with a header, .npy, .idx, .idx.gz (columns of arrays are named c0, c1, ...). Server \
-                        0 gets a random seed,
-server 1 the data minus the seed's keystream; both learn names, columns, and the number of rows. \
-                        An upload that is
-interrupted registers nothing, or is ended with --upload-id.";
+const EXAMPLES: &str = include_str!("examples/share.txt");
 
 /// A server must accept within this time.
 const CONNECT: Duration = Duration::from_secs(5);

@@ -9,16 +9,7 @@ use crate::model::{Model, ModelError};
 use crate::server::shared::model::SharedModel;
 use crate::store::task;
 
-const EXAMPLES: &str = "\
-Examples:
-  sharelet task model.slt -o task.bin
-  sharelet task --shared server-0/training-study/model.share -o task.bin
-
-The file has 36 bytes: ring, numbers of inputs and outputs, scales, and the model's fingerprint; \
-                        no weights. Data parties
-and server 0 are given it; server 1 has the model itself. A model that is imported anew has a new \
-                        task. The task of a model that
-both servers share comes from either server's share; data parties alone need it.";
+const EXAMPLES: &str = include_str!("examples/task.txt");
 
 /// Arguments of `sharelet task`.
 #[derive(Args, Debug, Clone)]

@@ -21,20 +21,7 @@ use crate::train::config::Config;
 use crate::train::course::CourseError;
 use crate::train::curve::{Curve, Epoch, Of, chart};
 
-const EXAMPLES: &str = "\
-Examples, on one machine (the data was given with `sharelet share`):
-  sharelet provision server-0 --state dealer-state -o server-0.key
-  sharelet dealer --state dealer-state
-  sharelet train config.toml --party 1 --state server-1 --dealer 127.0.0.1:7100 --listen \
-                        127.0.0.1:7301
-  sharelet train config.toml --party 0 --state server-0 --key server-0.key --counter \
-                        server-0.counter --peer 127.0.0.1:7301
-After a crash of either server or the dealer, both again with --resume.
-
-Both need the same config.toml. The model stays shared: each server has its share in \
-                        STATE/training-NAME/model.share.
-`sharelet open` makes an ONNX file of both shares, if the configuration names an owner. Ctrl-C \
-                        stops both; --resume goes on.";
+const EXAMPLES: &str = include_str!("examples/train.txt");
 
 /// The dealer and the other server must accept within this time.
 const CONNECT: Duration = Duration::from_secs(5);

@@ -14,17 +14,7 @@ use crate::train::course::{Course, CourseError, Sizes};
 use crate::train::plain;
 use crate::train::state::Data;
 
-const EXAMPLES: &str = "\
-Examples:
-  sharelet train-plain config.toml patients.csv --label outcome --binary
-  sharelet train-plain config.toml train-images-idx3-ubyte.gz --labels train-labels-idx1-ubyte.gz \
-                        --classes 10 \\
-      --test t10k-images-idx3-ubyte.gz --test-labels t10k-labels-idx1-ubyte.gz --float-curve \
-                        float.csv --plot curves.svg
-
-The twin computes with the same integers as two servers would; the float baseline with the same \
-                        rows, initial weights and
-rates in double precision. What the configuration does not open is not shown of the twin.";
+const EXAMPLES: &str = include_str!("examples/train_plain.txt");
 
 /// Arguments of `sharelet train-plain`.
 #[derive(Args, Debug, Clone)]

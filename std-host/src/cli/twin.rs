@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use sharelet_core::network::Activation;
+use sharelet_core::session::network::Activation;
 use sharelet_core::shape::Shape;
 
 use super::units::json_text;
@@ -13,15 +13,7 @@ use crate::device::report::Values;
 use crate::model::{Model, ModelError, largest};
 use crate::readings::{ReadOptions, Readings, ReadingsError};
 
-const EXAMPLES: &str = "\
-Examples:
-  sharelet twin states.slt --inputs windows.npy
-  sharelet twin digits.slt --inputs t10k-images-idx3-ubyte.gz --count 10 --raw first-ten.f32
-  sharelet twin states.slt --export states.twin
-
-One line per reading: `index=K frac_bits=F values=v0,v1,...`, the integers of the ring, signed; \
-                        divide by 2^F for reals.
-A model with labels adds `class=K label=NAME`.";
+const EXAMPLES: &str = include_str!("examples/twin.txt");
 
 /// Arguments of `sharelet twin`.
 #[derive(Args, Debug, Clone)]

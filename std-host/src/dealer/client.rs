@@ -6,8 +6,8 @@
 use core::time::Duration;
 use std::sync::{Mutex, PoisonError};
 
-use sharelet_core::network::Network;
-use sharelet_core::wire::control::DeviceId;
+use sharelet_core::session::network::Network;
+use sharelet_core::session::wire::control::DeviceId;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::wire::{

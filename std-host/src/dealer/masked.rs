@@ -4,9 +4,9 @@ use core::fmt;
 
 use sha2::{Digest as _, Sha256};
 use sharelet_core::keystream::{ChaCha12, Keystream};
-use sharelet_core::network::Network;
 use sharelet_core::ring::{read_le_slice, write_le_slice};
 use sharelet_core::session::deal;
+use sharelet_core::session::network::Network;
 
 use super::wire::{MAX_CORRECTION_BYTES, MAX_MASKED_BYTES, Refusal};
 use crate::model::{MAX_LAYERS, Model};
@@ -62,7 +62,7 @@ pub fn mask(model: &Model, seed: &Keystream<ChaCha12>, progress: &mut dyn FnMut(
     for (index, weights) in (0_u16..).zip(&model.weights) {
         let mut masked = weights.clone();
         let parts = model.network.parts(usize::from(index));
-        sharelet_core::correlation::linear::mask_weights(seed, index, &parts, &mut masked);
+        sharelet_core::session::linear::mask_weights(seed, index, &parts, &mut masked);
         let from = bytes.len();
         bytes.resize(from + masked.len() * 4, 0);
         write_le_slice(&masked, bytes.get_mut(from..).unwrap_or(&mut []));

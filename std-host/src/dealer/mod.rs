@@ -18,7 +18,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 use sharelet_core::keystream::{ChaCha12, KeyId, Keystream};
 use sharelet_core::session::deal;
-use sharelet_core::wire::control::DeviceId;
+use sharelet_core::session::wire::control::DeviceId;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 

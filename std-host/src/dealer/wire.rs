@@ -43,8 +43,8 @@
 use embedded_io_async::{Read as _, ReadExactError, Write as _};
 use serde::{Deserialize, Serialize};
 use sharelet_core::keystream::KeyId;
-use sharelet_core::network::{Network, NetworkError};
-use sharelet_core::wire::control::DeviceId;
+use sharelet_core::session::network::{Network, NetworkError};
+use sharelet_core::session::wire::control::DeviceId;
 
 use crate::link::{Reader, Writer};
 use crate::model::MAX_LAYERS;

@@ -11,9 +11,9 @@ use sharelet_core::fixed::encode_or_zero;
 use sharelet_core::ring::Ring;
 use sharelet_core::session::data_party::Query;
 use sharelet_core::session::p0::Identity;
+use sharelet_core::session::wire::query::Recipient;
+use sharelet_core::session::wire::task::Task;
 use sharelet_core::session::{SessionCounter, SessionError};
-use sharelet_core::wire::query::Recipient;
-use sharelet_core::wire::task::Task;
 use tokio_util::sync::CancellationToken;
 
 use super::{DeviceError, Events, Inference, Progress, Sensor, check};

@@ -16,12 +16,12 @@ use std::time::Instant;
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use sharelet_core::fixed::{FixedError, encode_or_zero};
-use sharelet_core::network::Network;
 use sharelet_core::ring::Ring;
+use sharelet_core::session::network::Network;
 use sharelet_core::session::p0::{self, Identity, Policy};
+use sharelet_core::session::wire::WireError;
+use sharelet_core::session::wire::control::{Answer, Refusal};
 use sharelet_core::session::{SessionCounter, SessionError};
-use sharelet_core::wire::WireError;
-use sharelet_core::wire::control::{Answer, Refusal};
 use tokio_util::sync::CancellationToken;
 
 use crate::link::{Counting, Counts, LinkError, Route, tcp};

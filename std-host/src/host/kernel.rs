@@ -1,9 +1,9 @@
 //! The owner's product `W (d + h_1) + b`, the only arithmetic of the online phase that grows with
 //! the model.
 
-use sharelet_core::correlation::linear::with_weights;
-use sharelet_core::network::Affine;
 use sharelet_core::ring::Ring as _;
+use sharelet_core::session::linear::with_weights;
+use sharelet_core::session::network::Affine;
 use sharelet_core::shape::{Part, Shape};
 
 use crate::model::Model;

@@ -17,9 +17,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use sharelet_core::keystream::{ChaCha12, KeyId, Rounds as _};
 use sharelet_core::session::p1::{self, P1, Scratch, ScratchSizes};
+use sharelet_core::session::wire::control::{Answer, DeviceId, Hello, Refusal, max_welcome_bytes};
+use sharelet_core::session::wire::{self, WireError};
 use sharelet_core::session::{SessionError, refuse};
-use sharelet_core::wire::control::{Answer, DeviceId, Hello, Refusal, max_welcome_bytes};
-use sharelet_core::wire::{self, WireError};
 use tokio_util::sync::CancellationToken;
 
 use self::kernel::Vectorised;

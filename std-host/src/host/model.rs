@@ -7,7 +7,7 @@ use std::path::Path;
 use sha2::{Digest as _, Sha256};
 use sharelet_core::keystream::{ChaCha12, Key, Keystream};
 use sharelet_core::session::deal;
-use sharelet_core::wire::task::Task;
+use sharelet_core::session::wire::task::Task;
 
 use crate::dealer::client::{Client, ClientError};
 use crate::dealer::masked;

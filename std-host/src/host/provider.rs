@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use sharelet_core::keystream::KeyId;
 use sharelet_core::session::MAX_SESSION_SKIP;
-use sharelet_core::wire::control::{DeviceId, Refusal};
+use sharelet_core::session::wire::control::{DeviceId, Refusal};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 

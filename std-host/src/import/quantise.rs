@@ -13,7 +13,7 @@
 //! * half a unit of what the shift drops, so that rounding down becomes rounding to nearest;
 //! * the mean error of every output over the calibration readings.
 
-use sharelet_core::network::{self, Activation, Network, NetworkError, RING_BITS};
+use sharelet_core::session::network::{self, Activation, Network, NetworkError, RING_BITS};
 use sharelet_core::shape::Shape;
 
 use super::layer::{Chain, Layer, Map};

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use sharelet_core::network::Network;
+use sharelet_core::session::network::Network;
 
 use super::layer::Layer;
 use super::scales::{count, real};

@@ -3,7 +3,7 @@
 use std::io;
 
 use embedded_io_async::{Read, ReadExactError, Write};
-use sharelet_core::engine::Link;
+use sharelet_core::functions::engine::Link;
 
 /// Messages and bytes that one side sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

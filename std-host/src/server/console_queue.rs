@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use core::time::Duration;
 
 use sharelet_core::ring::Ring;
+use sharelet_core::session::wire::control::Refusal;
+use sharelet_core::session::wire::query::QueryId;
+use sharelet_core::session::wire::servers::{ConsoleHello, ServerHello};
 use sharelet_core::session::{SessionError, refuse, servers};
-use sharelet_core::wire::control::Refusal;
-use sharelet_core::wire::query::QueryId;
-use sharelet_core::wire::servers::{ConsoleHello, ServerHello};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use sharelet_core::ring::Ring;
+use sharelet_core::session::wire::query::{QueryId, Reason, Recipient};
+use sharelet_core::session::wire::servers::ServerHello;
+use sharelet_core::session::wire::task::Task;
 use sharelet_core::share::Party;
-use sharelet_core::wire::query::{QueryId, Reason, Recipient};
-use sharelet_core::wire::servers::ServerHello;
-use sharelet_core::wire::task::Task;
 use tokio_util::sync::CancellationToken;
 
 use super::party0::PeerError;

@@ -13,14 +13,14 @@ use sharelet_core::keystream::{ChaCha12, Key};
 use sharelet_core::ring::{Ring, read_le_slice};
 use sharelet_core::session::data_party::expand_seed;
 use sharelet_core::session::servers::{self, Opening};
-use sharelet_core::session::{SessionError, refuse};
-use sharelet_core::share::Party;
-use sharelet_core::wire::control::Refusal;
-use sharelet_core::wire::frame::HEADER_BYTES;
-use sharelet_core::wire::query::{
+use sharelet_core::session::wire::control::Refusal;
+use sharelet_core::session::wire::frame::HEADER_BYTES;
+use sharelet_core::session::wire::query::{
     Half, QUERY_HEADER_BYTES, QueryHeader, Reason, Recipient, SEED_BYTES, Status, is_query,
 };
-use sharelet_core::wire::{self, WireError};
+use sharelet_core::session::wire::{self, WireError};
+use sharelet_core::session::{SessionError, refuse};
+use sharelet_core::share::Party;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroize as _;
 

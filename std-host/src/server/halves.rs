@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use sharelet_core::ring::Ring;
-use sharelet_core::wire::query::{QueryId, Reason, Recipient};
+use sharelet_core::session::wire::query::{QueryId, Reason, Recipient};
 use tokio::sync::{Notify, oneshot};
 
 use super::evaluator::Question;

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 use embedded_io_async::Read as _;
-use sharelet_core::wire::query::Reason;
+use sharelet_core::session::wire::query::Reason;
 use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 

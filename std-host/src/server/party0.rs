@@ -8,15 +8,15 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use embedded_io_async::ErrorKind;
-use sharelet_core::network::Network;
+use sharelet_core::session::network::Network;
 use sharelet_core::session::p0::{self, Identity, Policy};
+use sharelet_core::session::wire::WireError;
+use sharelet_core::session::wire::control::{Answer, Refusal};
+use sharelet_core::session::wire::query::Reason;
+use sharelet_core::session::wire::servers::{Evaluate, ServerHello};
+use sharelet_core::session::wire::task::{Field, Task};
 use sharelet_core::session::{SessionError, refuse, servers};
 use sharelet_core::share::Party;
-use sharelet_core::wire::WireError;
-use sharelet_core::wire::control::{Answer, Refusal};
-use sharelet_core::wire::query::Reason;
-use sharelet_core::wire::servers::{Evaluate, ServerHello};
-use sharelet_core::wire::task::{Field, Task};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 

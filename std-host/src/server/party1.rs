@@ -9,12 +9,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sharelet_core::keystream::{ChaCha12, KeyId, Rounds as _};
 use sharelet_core::session::p1::{self, P1, ScratchSizes};
+use sharelet_core::session::wire::control::{Answer, DeviceId, Refusal, max_welcome_bytes};
+use sharelet_core::session::wire::query::Reason;
+use sharelet_core::session::wire::servers::{Evaluate, ServerHello};
+use sharelet_core::session::wire::task::Task;
 use sharelet_core::session::{refuse, servers};
 use sharelet_core::share::Party;
-use sharelet_core::wire::control::{Answer, DeviceId, Refusal, max_welcome_bytes};
-use sharelet_core::wire::query::Reason;
-use sharelet_core::wire::servers::{Evaluate, ServerHello};
-use sharelet_core::wire::task::Task;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::evaluator::{Evaluator, Question};

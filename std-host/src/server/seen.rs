@@ -2,7 +2,7 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use sharelet_core::wire::query::QueryId;
+use sharelet_core::session::wire::query::QueryId;
 
 /// Numbers that are remembered, in elements.
 pub const REMEMBERED: usize = 1 << 17;

@@ -13,8 +13,8 @@ use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 use sharelet_core::keystream::Key;
-use sharelet_core::wire::control::DeviceId;
-use sharelet_core::wire::servers::ConsoleHello;
+use sharelet_core::session::wire::control::DeviceId;
+use sharelet_core::session::wire::servers::ConsoleHello;
 use zeroize::Zeroizing;
 
 use super::{StoreError, io_error, random_key, write_file};

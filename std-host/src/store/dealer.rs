@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use redb::{ReadableDatabase as _, ReadableTable as _, TableDefinition};
 use sharelet_core::keystream::KeyId;
 use sharelet_core::session::MAX_SESSION_SKIP;
-use sharelet_core::wire::control::DeviceId;
+use sharelet_core::session::wire::control::DeviceId;
 
 use super::key::DeviceKey;
 use super::{

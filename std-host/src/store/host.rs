@@ -4,7 +4,7 @@ use std::path::Path;
 
 use redb::{ReadableDatabase as _, ReadableTable as _, TableDefinition};
 use sharelet_core::keystream::{Key, KeyId};
-use sharelet_core::wire::control::DeviceId;
+use sharelet_core::session::wire::control::DeviceId;
 
 use super::spool::Spool;
 use super::{State, StoreError, random_key};

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 use sharelet_core::keystream::{ChaCha12, Key, KeyId, Keystream};
-use sharelet_core::wire::control::DeviceId;
+use sharelet_core::session::wire::control::DeviceId;
 use zeroize::Zeroizing;
 
 use super::{StoreError, io_error, write_file};

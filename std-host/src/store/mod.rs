@@ -101,7 +101,7 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        source: sharelet_core::wire::task::TaskError,
+        source: sharelet_core::session::wire::task::TaskError,
     },
     /// A console file cannot be used.
     #[error("{path}: {source}", path = path.display())]

@@ -12,7 +12,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use sharelet_core::keystream::KeyId;
-use sharelet_core::wire::control::DeviceId;
+use sharelet_core::session::wire::control::DeviceId;
 
 use super::{StoreError, io_error, private_directory, remove_temporaries, write_file};
 

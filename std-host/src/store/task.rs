@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use sharelet_core::wire::task::Task;
+use sharelet_core::session::wire::task::Task;
 
 use super::{StoreError, io_error, write_file};
 

@@ -6,17 +6,18 @@ use core::fmt;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{CryptoRng, SeedableRng as _};
 use rayon::prelude::*;
-use sharelet_core::correlation::{LengthError, Position, record};
-use sharelet_core::engine::EngineError;
-use sharelet_core::engine::offline::Task;
+use sharelet_core::correlation::{LengthError, Position};
+use sharelet_core::functions::engine::EngineError;
+use sharelet_core::functions::engine::offline::Task;
+use sharelet_core::functions::protocol::Protocol;
+use sharelet_core::functions::record;
 use sharelet_core::keystream::{Keystream, Rounds};
-use sharelet_core::protocol::stepwise::Protocol;
 use zeroize::Zeroizing;
 
 /// Bytes of records, about, that a thread deals at a time.
 const PART_BYTES: usize = 1 << 18;
 
-/// Writes `P1`'s corrections, front to back: what [`sharelet_core::engine::offline::Deal`] does on
+/// Writes `P1`'s corrections, front to back: what [`sharelet_core::functions::engine::offline::Deal`] does on
 /// one core.
 pub struct Records<'a, C: Rounds, G> {
     keystream: &'a Keystream<C>,

@@ -11,7 +11,7 @@ use std::time::Instant;
 use embedded_io_adapters::tokio_1::FromTokio;
 use rand_core::CryptoRng;
 use sharelet_core::correlation::{LengthError, SessionToken};
-use sharelet_core::engine::{EngineError, Truncation};
+use sharelet_core::functions::engine::{EngineError, Truncation};
 use sharelet_core::keystream::{ChaCha12, Key, Keystream};
 use tokio::io::AsyncWrite;
 

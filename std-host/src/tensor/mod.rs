@@ -27,14 +27,14 @@ use core::fmt;
 use core::future::Future;
 
 use sharelet_core::correlation::LengthError;
-use sharelet_core::correlation::cut::Folding;
-use sharelet_core::engine::twin::Twin;
-use sharelet_core::engine::{Comparison, Engine, Settings, Truncation};
-use sharelet_core::protocol::activate::{Activate, Activated, Kept};
-use sharelet_core::protocol::matrix::{self, MaskMatrix};
-use sharelet_core::protocol::rescale::{Rescale, Rescaled};
-use sharelet_core::protocol::select::{Select, Selected};
-use sharelet_core::protocol::shift::Shift;
+use sharelet_core::functions::cut::Folding;
+use sharelet_core::functions::engine::twin::Twin;
+use sharelet_core::functions::engine::{Comparison, Engine, Settings, Truncation};
+use sharelet_core::functions::protocol::activate::{Activate, Activated, Kept};
+use sharelet_core::functions::protocol::matrix::{self, MaskMatrix};
+use sharelet_core::functions::protocol::rescale::{Rescale, Rescaled};
+use sharelet_core::functions::protocol::select::{Select, Selected};
+use sharelet_core::functions::protocol::shift::Shift;
 use sharelet_core::ring::Ring;
 use sharelet_core::share;
 

@@ -5,11 +5,11 @@ use core::fmt;
 
 use rand_core::CryptoRng;
 use sharelet_core::correlation::LengthError;
-use sharelet_core::correlation::record::Layout;
-use sharelet_core::engine::offline::{Count, Offline, Task, Usage};
-use sharelet_core::engine::{Engine, EngineError, Truncation};
+use sharelet_core::functions::engine::offline::{Count, Offline, Task, Usage};
+use sharelet_core::functions::engine::{Engine, EngineError, Truncation};
+use sharelet_core::functions::protocol::Protocol;
+use sharelet_core::functions::record::Layout;
 use sharelet_core::keystream::{ChaCha12, Key, Keystream};
-use sharelet_core::protocol::stepwise::Protocol;
 
 use super::dealing::Records;
 use super::words::Words;

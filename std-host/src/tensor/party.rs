@@ -3,10 +3,10 @@
 use core::convert::Infallible;
 use core::fmt;
 
-use sharelet_core::correlation::record;
 use sharelet_core::correlation::{LengthError, Position, SessionToken};
-use sharelet_core::engine::party::{Expanded, Party, Received};
-use sharelet_core::engine::{EngineError, Link, Truncation};
+use sharelet_core::functions::engine::party::{Expanded, Party, Received};
+use sharelet_core::functions::engine::{EngineError, Link, Truncation};
+use sharelet_core::functions::record;
 use sharelet_core::keystream::{ChaCha12, Key, Keystream};
 use sharelet_core::share::Party as Side;
 

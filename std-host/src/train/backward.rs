@@ -1,7 +1,7 @@
 //! The way back: gradients of all weights and biases, summed over the batch.
 
 use sharelet_core::correlation::LengthError;
-use sharelet_core::engine::Engine;
+use sharelet_core::functions::engine::Engine;
 
 use super::forward::{Sized, Trace, Value, indices, mean, open_one};
 use super::network::{Layer, Shape, Window};

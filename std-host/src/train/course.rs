@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sharelet_core::engine::{EngineError, Truncation};
+use sharelet_core::functions::engine::{EngineError, Truncation};
 
 use super::config::{self, Config, ConfigError, FieldError};
 use super::curve::Epoch;

@@ -8,7 +8,7 @@ use core::fmt;
 use core::mem;
 
 use sharelet_core::correlation::LengthError;
-use sharelet_core::engine::Engine;
+use sharelet_core::functions::engine::Engine;
 
 use super::network::{Layer, Network, Shape, Window};
 use super::parameters::LayerParameters;

@@ -1,11 +1,11 @@
 //! Losses: the gradient at the outputs, and what may be opened of an epoch.
 
 use sharelet_core::correlation::LengthError;
-use sharelet_core::engine::Engine;
-use sharelet_core::program::softmax;
-use sharelet_core::program::unary::{self, Smooth};
-use sharelet_core::program::{Need, Scratch, extreme};
-use sharelet_core::protocol::product::{Factors, Multiply, Square};
+use sharelet_core::functions::engine::Engine;
+use sharelet_core::functions::program::softmax;
+use sharelet_core::functions::program::unary::{self, Smooth};
+use sharelet_core::functions::program::{Need, Scratch, extreme};
+use sharelet_core::functions::protocol::product::{Factors, Multiply, Square};
 
 use super::network::Loss;
 use crate::tensor::{Machine, Tensors};

@@ -4,7 +4,7 @@
 use core::convert::Infallible;
 use std::sync::Arc;
 
-use sharelet_core::engine::EngineError;
+use sharelet_core::functions::engine::EngineError;
 
 use super::course::{Course, CourseError, Session};
 use super::curve::{Curve, Epoch, means};

@@ -7,7 +7,7 @@
 use core::convert::Infallible;
 use std::sync::Arc;
 
-use sharelet_core::engine::{EngineError, Truncation};
+use sharelet_core::functions::engine::{EngineError, Truncation};
 
 use super::config::{self, Arithmetic, FRAC_BITS};
 use super::forward::Value;

@@ -7,8 +7,8 @@ use core::fmt;
 use std::sync::Arc;
 
 use sharelet_core::correlation::LengthError;
-use sharelet_core::engine::Engine;
-use sharelet_core::protocol::matrix::{self, MaskMatrix};
+use sharelet_core::functions::engine::Engine;
+use sharelet_core::functions::protocol::matrix::{self, MaskMatrix};
 
 use super::course::{Course, Session};
 use super::forward::{Sized, forward};

@@ -4,7 +4,7 @@ use core::fmt;
 use core::mem;
 
 use sharelet_core::correlation::LengthError;
-use sharelet_core::engine::Engine;
+use sharelet_core::functions::engine::Engine;
 
 use super::backward::backward;
 use super::forward::{Sized, Value, forward};

@@ -4,7 +4,7 @@
 //! Gradients are sums over the batch; the rate contains the division by its size.
 
 use sharelet_core::correlation::LengthError;
-use sharelet_core::engine::Engine;
+use sharelet_core::functions::engine::Engine;
 
 use super::model::Model;
 use super::parameters::LayerParameters;

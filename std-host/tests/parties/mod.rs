@@ -20,10 +20,10 @@ use std::sync::{Arc, Mutex};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 use sharelet_core::keystream::KeyId;
-use sharelet_core::network::{Activation, Layer, Network};
 use sharelet_core::session::SessionError;
+use sharelet_core::session::network::{Activation, Layer, Network};
 use sharelet_core::session::p0::Identity;
-use sharelet_core::wire::control::{Answer, DeviceId, Refusal};
+use sharelet_core::session::wire::control::{Answer, DeviceId, Refusal};
 use sharelet_host::dealer::client::Client;
 use sharelet_host::dealer::{self, Dealer};
 use sharelet_host::device::{Device, DeviceError, Events, Inference, Sensor, Settings};
@@ -408,10 +408,10 @@ pub fn damage(path: &Path, at: usize) {
 /// A peer that speaks bytes.
 pub mod rogue {
     use sharelet_core::keystream::KeyId;
-    use sharelet_core::wire::control::{
+    use sharelet_core::session::wire::control::{
         Answer, DeviceId, Hello, MAX_CONTROL_BYTES, Refusal, emit, emit_handshake, parse,
     };
-    use sharelet_core::wire::frame::{HEADER_BYTES, Header, Kind};
+    use sharelet_core::session::wire::frame::{HEADER_BYTES, Header, Kind};
     use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
     use tokio::net::TcpStream;
 

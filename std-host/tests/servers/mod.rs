@@ -18,8 +18,8 @@ use core::time::Duration;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use sharelet_core::session::wire::control::DeviceId;
 use sharelet_core::share::{self, Party};
-use sharelet_core::wire::control::DeviceId;
 use sharelet_host::data::description::UploadId;
 use sharelet_host::data::labels::LabelKind;
 use sharelet_host::data::owner::{self, Upload};

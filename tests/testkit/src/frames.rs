@@ -1,6 +1,6 @@
 //! A recorded stream, cut into frames.
 
-use sharelet_core::wire::frame::{HEADER_BYTES, Header};
+use sharelet_core::session::wire::frame::{HEADER_BYTES, Header};
 
 /// A frame of a recorded stream.
 #[derive(Clone, Debug, PartialEq, Eq)]

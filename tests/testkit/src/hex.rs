@@ -41,7 +41,7 @@ pub fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("..")
         .join("vectors")
-        .join(format!("v{}", sharelet_core::wire::VERSION))
+        .join(format!("v{}", sharelet_core::session::wire::VERSION))
 }
 
 /// The text of a vector file.

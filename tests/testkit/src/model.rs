@@ -1,7 +1,7 @@
 //! Networks with random weights.
 
 use rand_core::Rng;
-use sharelet_core::network::{Activation, Affine, Layer, Network, Skip};
+use sharelet_core::session::network::{Activation, Affine, Layer, Network, Skip};
 use sharelet_core::shape::{Part, Shape, Window};
 
 /// A network in the clear.
@@ -131,7 +131,7 @@ impl Affine for Model {
         input: impl Fn(u16) -> &'v [u32],
         out: &mut [u32],
     ) {
-        sharelet_core::protocol::linear::twin(
+        sharelet_core::session::linear::twin(
             parts,
             &self.weights[layer],
             &self.biases[layer],

@@ -3,14 +3,14 @@
 use embassy_futures::join::join;
 use embedded_io_async::{Read, Write};
 use sharelet_core::keystream::Rounds;
-use sharelet_core::network::Network;
+use sharelet_core::session::network::Network;
 use sharelet_core::session::p0::{self, Policy};
 use sharelet_core::session::p1::{self, P1, Scratch, ScratchSizes};
 use sharelet_core::session::servers;
-use sharelet_core::wire::control::{Answer, max_welcome_bytes};
-use sharelet_core::wire::query::{QueryId, Recipient};
-use sharelet_core::wire::servers::{Evaluate, ServerHello};
-use sharelet_core::wire::task::Task;
+use sharelet_core::session::wire::control::{Answer, max_welcome_bytes};
+use sharelet_core::session::wire::query::{QueryId, Recipient};
+use sharelet_core::session::wire::servers::{Evaluate, ServerHello};
+use sharelet_core::session::wire::task::Task;
 
 use crate::delay::Delayed;
 use crate::model::Model;

@@ -8,14 +8,14 @@ use embassy_futures::join::join;
 use embedded_io_async::{Read, Write};
 use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng, SeedableRng};
-use sharelet_core::correlation::linear::mask_weights;
 use sharelet_core::keystream::{Key, Keystream, Rounds};
-use sharelet_core::network::Network;
+use sharelet_core::session::linear::mask_weights;
+use sharelet_core::session::network::Network;
 use sharelet_core::session::p0::{self, Identity, Policy};
 use sharelet_core::session::p1::{self, P1, Scratch, ScratchSizes};
+use sharelet_core::session::wire::control::{Answer, DeviceId, max_welcome_bytes};
 use sharelet_core::session::{CounterError, SessionCounter, SessionError, deal};
 use sharelet_core::transport::{Counting, Counts};
-use sharelet_core::wire::control::{Answer, DeviceId, max_welcome_bytes};
 
 use crate::model::Model;
 use crate::pipe::{End, Pipe, Script, run};

@@ -14,21 +14,7 @@ use serde_json::{Value, json};
 use super::{Figure, write};
 use crate::process::answer;
 
-const HEAD: &str = "\
-# Benchmarks
-
-This page is written by `cargo xtask bench`; each section names the command that measured it, \
-                    when, and on what.
-
-*Instructions* are counted by QEMU (`-icount shift=6`), not cycles of a real part: they are \
-                    repeatable, and say nothing about
-caches, wait states or long multiplies. *Preparation* is everything that does not depend on the \
-                    reading, done while the
-device is idle; *online* is from the reading to the answer; *plaintext twin* is the same network \
-                    on the same integers, on the
-same board, with the weights in the clear. Bytes are those of a whole session, from its request to \
-                    the answer.
-";
+const HEAD: &str = include_str!("head.md");
 
 /// The figures as a JSON list.
 pub fn json(figures: &[Figure]) -> String {

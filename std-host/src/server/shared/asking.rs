@@ -14,8 +14,8 @@
 use std::io;
 
 use embedded_io_async::{Read as _, ReadExactError, Write as _};
-use sharelet_core::engine::Link;
-use sharelet_core::wire::query::{QueryId, Reason, Recipient};
+use sharelet_core::functions::engine::Link;
+use sharelet_core::session::wire::query::{QueryId, Reason, Recipient};
 
 use crate::link::exchange::Exchange;
 use crate::link::{Reader, Writer};

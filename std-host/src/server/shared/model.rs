@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
-use sharelet_core::wire::task::Task;
+use sharelet_core::session::wire::task::Task;
 
 use super::wire::Greeting;
 use crate::store::training::{Share, TrainingError};

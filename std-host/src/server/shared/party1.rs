@@ -5,13 +5,13 @@ use core::time::Duration;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use embedded_io_async::Read as _;
-use sharelet_core::engine::EngineError;
+use sharelet_core::functions::engine::EngineError;
+use sharelet_core::session::wire::control::{DeviceId, Refusal};
+use sharelet_core::session::wire::query::Reason;
+use sharelet_core::session::wire::servers::ServerHello;
+use sharelet_core::session::wire::task::Task;
 use sharelet_core::session::{SessionError, refuse, servers};
 use sharelet_core::share::Party;
-use sharelet_core::wire::control::{DeviceId, Refusal};
-use sharelet_core::wire::query::Reason;
-use sharelet_core::wire::servers::ServerHello;
-use sharelet_core::wire::task::Task;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 

@@ -19,9 +19,9 @@
 use serde::{Deserialize, Serialize};
 use sharelet_core::keystream::KeyId;
 use sharelet_core::session::servers;
-use sharelet_core::wire::control::{DeviceId, Refusal};
-use sharelet_core::wire::servers::ServerHello;
-use sharelet_core::wire::task::Field;
+use sharelet_core::session::wire::control::{DeviceId, Refusal};
+use sharelet_core::session::wire::servers::ServerHello;
+use sharelet_core::session::wire::task::Field;
 
 use crate::link::{Reader, Writer};
 use crate::server::party0::PeerError;

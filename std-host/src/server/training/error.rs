@@ -1,6 +1,6 @@
 //! Why a run ends early, for whoever has to do something about it.
 
-use sharelet_core::engine::EngineError;
+use sharelet_core::functions::engine::EngineError;
 
 use super::supply::SupplyError;
 use super::wire::PeerError;

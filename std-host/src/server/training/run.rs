@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use sharelet_core::keystream::{ChaCha12, Keystream};
 use sharelet_core::session::SessionCounter as _;
+use sharelet_core::session::wire::control::DeviceId;
 use sharelet_core::share::Party;
-use sharelet_core::wire::control::DeviceId;
 
 pub use super::error::RunError;
 use super::resume::{self, DataHashes};

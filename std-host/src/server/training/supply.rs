@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sharelet_core::correlation::SessionToken;
-use sharelet_core::engine::Truncation;
+use sharelet_core::functions::engine::Truncation;
 use sharelet_core::keystream::{ChaCha12, Keystream};
 use tokio::sync::mpsc;
 

@@ -1,7 +1,7 @@
 //! What programs work on.
 
 use rand_core::Rng;
-use sharelet_core::program::Need;
+use sharelet_core::functions::program::Need;
 use sharelet_core::ring::Ring;
 
 /// A ring of the product, and the other one.

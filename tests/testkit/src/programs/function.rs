@@ -1,22 +1,24 @@
 //! All programs of the core, and the protocols that none of them uses alone, by name and
 //! parameters.
 
-use sharelet_core::correlation::cut::Folding;
-use sharelet_core::engine::{Comparison, Engine, Settings, Truncation};
-use sharelet_core::function::tables;
-use sharelet_core::program::unary::{self, Smooth};
-use sharelet_core::program::{Need, Scratch, choice, scaling, softmax, statistics, truncation};
-use sharelet_core::program::{
+use sharelet_core::functions::cut::Folding;
+use sharelet_core::functions::engine::{Comparison, Engine, Settings, Truncation};
+use sharelet_core::functions::program::unary::{self, Smooth};
+use sharelet_core::functions::program::{
+    Need, Scratch, choice, scaling, softmax, statistics, truncation,
+};
+use sharelet_core::functions::program::{
     extreme,
     pool::{self, Window},
 };
-use sharelet_core::protocol::matrix::{
+use sharelet_core::functions::protocol::Protocol;
+use sharelet_core::functions::protocol::matrix::{
     ApplyMatrix, MaskMatrix, Masked, MatrixFactors, MatrixMultiply, Vectors,
 };
-use sharelet_core::protocol::piecewise::{Applied, Piecewise};
-use sharelet_core::protocol::product::Square;
-use sharelet_core::protocol::segments::Knot;
-use sharelet_core::protocol::stepwise::Protocol;
+use sharelet_core::functions::protocol::piecewise::{Applied, Piecewise};
+use sharelet_core::functions::protocol::product::Square;
+use sharelet_core::functions::protocol::segments::Knot;
+use sharelet_core::functions::tables;
 use sharelet_core::ring::Ring;
 
 use super::Program;

@@ -2,9 +2,9 @@
 //! on). The same with corrections that no dealer wrote.
 
 use rand_core::Rng;
-use sharelet_core::correlation::cut::Folding;
-use sharelet_core::program::pool::Window;
-use sharelet_core::program::unary::Smooth;
+use sharelet_core::functions::cut::Folding;
+use sharelet_core::functions::program::pool::Window;
+use sharelet_core::functions::program::unary::Smooth;
 use sharelet_testkit::programs::data::{Data, all_words};
 use sharelet_testkit::programs::function::Function;
 use sharelet_testkit::programs::link::End;

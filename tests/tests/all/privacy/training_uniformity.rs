@@ -14,7 +14,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 use sharelet_core::correlation::SessionToken;
-use sharelet_core::engine::{Link, Truncation};
+use sharelet_core::functions::engine::{Link, Truncation};
 use sharelet_core::keystream::{ChaCha12, Key, Keystream};
 use sharelet_host::tensor::offline::{Plan, block_on, deal};
 use sharelet_host::tensor::party::Prepared;
@@ -65,7 +65,9 @@ impl Program for Turn {
 
     async fn run<E, T>(&mut self, machine: &mut Machine<E, T>) -> Result<(), E::Error>
     where
-        E: sharelet_core::engine::Engine<Error: From<sharelet_core::correlation::LengthError>>,
+        E: sharelet_core::functions::engine::Engine<
+                Error: From<sharelet_core::correlation::LengthError>,
+            >,
         T: Tensors,
     {
         let inputs = OpenData { inputs: self.inputs.clone() }.run(machine).await?;

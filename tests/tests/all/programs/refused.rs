@@ -1,13 +1,13 @@
 //! Calls that cannot be served are refused at their beginning: no byte is sent, no correlation is
 //! spent, nothing panics, and all engines give the same error.
 
-use sharelet_core::correlation::cut::Folding;
-use sharelet_core::engine::EngineError;
-use sharelet_core::program::Need;
-use sharelet_core::program::pool::Window;
-use sharelet_core::program::unary::Smooth;
-use sharelet_core::protocol::StepError;
+use sharelet_core::functions::cut::Folding;
+use sharelet_core::functions::engine::EngineError;
+use sharelet_core::functions::program::Need;
+use sharelet_core::functions::program::pool::Window;
+use sharelet_core::functions::program::unary::Smooth;
 use sharelet_core::ring::Ring;
+use sharelet_core::step::StepError;
 use sharelet_testkit::programs::data::{Data, word};
 use sharelet_testkit::programs::function::Function;
 use sharelet_testkit::programs::link::{End, Stopped};

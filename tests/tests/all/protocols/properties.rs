@@ -5,15 +5,15 @@
 //! the core.
 
 use proptest::prelude::*;
-use sharelet_core::correlation::digits::{Digits, GateKind};
 use sharelet_core::fixed::{self, FixedError};
+use sharelet_core::gate::GateKind;
 use sharelet_core::keystream::{ChaCha8, ChaCha12, ChaCha20, Key, Keystream};
-use sharelet_core::network::{Activation, Layer, Network, Skip};
-use sharelet_core::protocol::{gate as gate_step, linear as linear_step};
 use sharelet_core::ring::Ring;
+use sharelet_core::session::gate::digits::Digits;
+use sharelet_core::session::network::{Activation, Layer, Network, Skip};
+use sharelet_core::session::wire::control::{self, Answer, max_welcome_bytes};
 use sharelet_core::shape::{Shape, Window};
 use sharelet_core::share;
-use sharelet_core::wire::control::{self, Answer, max_welcome_bytes};
 use sharelet_testkit::{rng, steps};
 
 /// Words with many at the ends of the ring and around powers of two.
@@ -47,7 +47,7 @@ fn check_linear<R: Ring>(shape: Shape, seed: u64) {
     let (h, h_1) = (words(usize::from(shape.inputs())), words(usize::from(shape.inputs())));
     let mut expected = vec![R::ZERO; usize::from(shape.outputs())];
     let bias = expected.clone();
-    linear_step::twin(&shape.alone(0), &weights, &bias, |_| &h, &mut expected);
+    sharelet_core::session::linear::twin(&shape.alone(0), &weights, &bias, |_| &h, &mut expected);
     assert_eq!(
         steps::linear::<R, ChaCha12>(shape, &weights, &h, &h_1, &mut rng),
         expected,
@@ -182,7 +182,7 @@ proptest! {
     #[test]
     fn the_gate_is_its_twin(ys in prop::collection::vec(word(), 1..130), shift in 0_u32..31, kind in kind(), seed in any::<u64>()) {
         let ys: Vec<u32> = ys.into_iter().map(<u32 as Ring>::from_u64).collect();
-        let expected: Vec<u32> = ys.iter().map(|&y| gate_step::twin(kind, shift, y)).collect();
+        let expected: Vec<u32> = ys.iter().map(|&y| sharelet_core::gate::twin(kind, shift, y)).collect();
         prop_assert_eq!(steps::gate::<u32, ChaCha8>(kind, shift, &ys, &mut rng(seed)), expected);
     }
 

@@ -6,13 +6,13 @@ use sharelet_core::keystream::{ChaCha12, Key};
 use sharelet_core::session::data_party::Query;
 use sharelet_core::session::p0::Identity;
 use sharelet_core::session::servers::{self, Opening};
-use sharelet_core::wire::control::DeviceId;
-use sharelet_core::wire::frame::HEADER_BYTES;
-use sharelet_core::wire::query::{
+use sharelet_core::session::wire::control::DeviceId;
+use sharelet_core::session::wire::frame::HEADER_BYTES;
+use sharelet_core::session::wire::query::{
     QUERY_HEADER_BYTES, QueryHeader, QueryId, Reason, Recipient, Status,
 };
-use sharelet_core::wire::servers::{ConsoleHello, Evaluate, ServerHello};
-use sharelet_core::wire::task::{Task, TaskError};
+use sharelet_core::session::wire::servers::{ConsoleHello, Evaluate, ServerHello};
+use sharelet_core::session::wire::task::{Task, TaskError};
 use sharelet_testkit::hex;
 use sharelet_testkit::party::Counter;
 use sharelet_testkit::pipe::{End, Script, run};
@@ -99,7 +99,7 @@ fn queries() {
         );
     }
     let header = QueryHeader {
-        half: sharelet_core::wire::query::Half::Seed,
+        half: sharelet_core::session::wire::query::Half::Seed,
         recipient: Recipient::DataParty,
         task: TASK.id(),
         id: QueryId([9; 8]),
