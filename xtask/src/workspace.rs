@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The package of the program `sharelet`.
-pub const SHARELET_PACKAGE: &str = "sharelet-host";
+pub const SHARELET_PACKAGE: &str = "sharelet-cli";
 
 /// Folders of the checkout.
 #[derive(Clone, Debug)]
