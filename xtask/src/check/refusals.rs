@@ -9,7 +9,7 @@ use std::thread;
 use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::boards::{Arguments, Board};
-use crate::check::Case;
+use crate::case::Case;
 use crate::inference::{self, Run};
 use crate::report::Line;
 use crate::services::Room;
