@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 use crate::boards::{self, Arguments, BOARDS, Board};
 use crate::demo::{self, DemoArgs};
 use crate::inference::{self, Answer, Run};
+use crate::panics;
 use crate::process;
 use crate::refusals;
 use crate::services::Room;
@@ -244,7 +245,29 @@ impl Checks<'_> {
             cargo.args(["--release", "--package", "sharelet-core", "--target", target]);
             self.command(&format!("core for {target}"), &mut cargo);
         }
+        for target in panics::TARGETS {
+            let image = self.image_without_panics(toolchain, target, &[]);
+            let looked = image.and_then(|image| panics::none_in(&image));
+            self.record(&format!("no panic in the core for {target}"), looked);
+        }
+        let [target, ..] = panics::TARGETS;
+        let image = self.image_without_panics(toolchain, target, &["--features", "panics"]);
+        let looked = image.and_then(|image| panics::some_in(&image));
+        self.record("a panic in the core would be seen", looked);
         Some(toolchain)
+    }
+
+    /// The image of everything in the core that a device and its host run.
+    fn image_without_panics(
+        &self,
+        toolchain: Toolchain,
+        target: &str,
+        features: &[&str],
+    ) -> Result<PathBuf> {
+        let mut cargo = self.setup.target_cargo(toolchain, self.setup.workspace.root(), "rustc");
+        cargo.args(panics::BUILD).args(["--target", target]).args(features).args(panics::LINK);
+        process::run("cargo rustc", &mut cargo, &self.setup.logs.join("no-panic.log"), LIMIT)?;
+        Ok(self.setup.firmware_target(toolchain).join(target).join("release").join("no-panic"))
     }
 
     fn firmware(&mut self, toolchain: Toolchain) -> Vec<(&'static Board, PathBuf)> {

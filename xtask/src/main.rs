@@ -7,6 +7,7 @@ mod check;
 mod demo;
 mod fit;
 mod inference;
+mod panics;
 mod process;
 mod refusals;
 mod report;
