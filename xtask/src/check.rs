@@ -219,7 +219,7 @@ impl Checks<'_> {
         );
         self.cargo(
             "lints without the import",
-            "clippy --package sharelet-host --no-default-features -- -D warnings",
+            "clippy --package sharelet-cli --no-default-features -- -D warnings",
         );
         self.cargo("documentation", "doc --workspace --all-features --no-deps");
     }

@@ -86,7 +86,7 @@ impl Setup<'_> {
             "build",
             "--release",
             "--package",
-            "sharelet-host",
+            "sharelet-cli",
             "--bin",
             "sharelet",
             "--no-default-features",

@@ -7,7 +7,7 @@
 //! input. `r` is fresh keystream, uniform to the host (`uniformity.rs`), so what the host sees is
 //! independent of the input, even if it chooses its bytes by what it saw before. A reading that has
 //! no words in the range that the host states is an input of zeros
-//! (`std-host/tests/bad_readings.rs`).
+//! (`bad_readings.rs` of the command line).
 
 use embassy_futures::join::join;
 use embedded_io_async::Write;

@@ -16,15 +16,15 @@ use rand_core::{Rng as _, SeedableRng as _};
 use sharelet_core::correlation::SessionToken;
 use sharelet_core::functions::engine::{Link, Truncation};
 use sharelet_core::keystream::{ChaCha12, Key, Keystream};
-use sharelet_host::tensor::offline::{Plan, block_on, deal};
-use sharelet_host::tensor::party::Prepared;
-use sharelet_host::tensor::{Machine, Program, Tensors};
-use sharelet_host::train::loss::Wanted;
-use sharelet_host::train::model::Model;
-use sharelet_host::train::network::{Layer, Loss, Network, Shape};
-use sharelet_host::train::step::{OpenData, Step};
-use sharelet_host::train::update::Rates;
 use sharelet_testkit::chi_square::{BIT_BOUND, BYTES_BOUND, Histogram};
+use sharelet_train::loss::Wanted;
+use sharelet_train::model::Model;
+use sharelet_train::network::{Layer, Loss, Network, Shape};
+use sharelet_train::step::{OpenData, Step};
+use sharelet_train::tensor::offline::{Plan, block_on, deal};
+use sharelet_train::tensor::party::Prepared;
+use sharelet_train::tensor::{Machine, Program, Tensors};
+use sharelet_train::update::Rates;
 
 /// A link in memory that keeps what is sent.
 struct Wire {
