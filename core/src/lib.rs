@@ -4,16 +4,14 @@
 
 pub mod correlation;
 pub mod cost;
-pub mod engine;
 pub mod fixed;
-pub mod function;
+#[cfg(feature = "functions")]
+pub mod functions;
+pub mod gate;
 pub mod keystream;
-pub mod network;
-pub mod program;
-pub mod protocol;
 pub mod ring;
 pub mod session;
 pub mod shape;
 pub mod share;
+pub mod step;
 pub mod transport;
-pub mod wire;

@@ -52,7 +52,7 @@ pub fn open<R: Ring>(own: &mut [R], peer: &[R]) {
 /// alone.
 ///
 /// A value of at most 32 bits survives as it is. The shorter slice decides how many. The way back
-/// takes a message: [`crate::protocol::rescale`].
+/// takes a message: `functions::protocol::rescale`.
 pub fn reduce(shares: &[u64], out: &mut [u32]) {
     for (out, &share) in out.iter_mut().zip(shares) {
         *out = u32::from_u64(share);

@@ -2,7 +2,7 @@
 //! weights, `Relu`.
 
 use prost::Message as _;
-use sharelet_host::import::onnx_proto::{
+use sharelet_import::onnx_proto::{
     ATTRIBUTE_INT, AttributeProto, DimensionProto, FLOAT, GraphProto, ModelProto, NodeProto,
     OperatorSetIdProto, TensorProto, TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto,
 };

@@ -19,10 +19,10 @@ use std::path::Path;
 
 use features::{COUNT, Normalisation};
 use rng::Rng;
-use sharelet_host::cli::import::{self, ImportArgs};
-use sharelet_host::import::ImportError;
-use sharelet_host::model::{Model, ModelError, largest};
-use sharelet_host::readings::Readings;
+use sharelet_cli::import::{self, ImportArgs};
+use sharelet_import::ImportError;
+use sharelet_model::readings::Readings;
+use sharelet_model::{Model, ModelError, largest};
 use simulate::State;
 use train::{Network, Sample};
 

@@ -4,8 +4,8 @@
 
 use std::path::Path;
 
-use sharelet_host::model::Model;
-use sharelet_host::readings::{ReadOptions, Readings};
+use sharelet_model::Model;
+use sharelet_model::readings::{ReadOptions, Readings};
 
 #[test]
 fn made_again_the_files_are_the_same() {

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use sharelet_demo_model::tabular::{Request, Target, table};
 use sharelet_host::data::labels::LabelKind;
 use sharelet_host::data::{Options, Table, shares};
-use sharelet_host::train::config::{Config, Truncation};
-use sharelet_host::train::course::{Course, Sizes};
-use sharelet_host::train::plain;
-use sharelet_host::train::state::Data;
+use sharelet_train::config::{Config, Truncation};
+use sharelet_train::course::{Course, Sizes};
+use sharelet_train::plain;
+use sharelet_train::state::Data;
 
 #[test]
 fn made_again_the_tables_are_the_same() {
@@ -138,7 +138,7 @@ fn numbers_are_linear_in_the_columns_up_to_the_noise() {
 /// The twin with exact truncation is what two servers learn, bit for bit.
 #[test]
 fn fixed_point_learns_the_tables_as_floating_point_does() {
-    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../std-host/examples");
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../std-host/train/examples");
     for file in ["logistic.toml", "svm.toml"] {
         for seed in 1..=3 {
             let csv =

@@ -14,9 +14,9 @@ use embassy_time::{Duration, Timer, with_timeout};
 use sharelet_core::fixed::{FixedError, encode_or_zero};
 use sharelet_core::session::SessionError;
 use sharelet_core::session::data_party::Query;
+pub use sharelet_core::session::wire::query::Recipient;
+pub use sharelet_core::session::wire::task::Task;
 use sharelet_core::transport::{Counting, Counts};
-pub use sharelet_core::wire::query::Recipient;
-pub use sharelet_core::wire::task::Task;
 
 use crate::board::{
     AnswerSink, Inference, InstructionMeter, KeyStore, MAX_WIDTH, Sensor, SessionCounter,

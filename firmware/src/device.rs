@@ -7,12 +7,12 @@ use embassy_net::tcp::{ConnectError, TcpSocket};
 use embassy_net::{IpEndpoint, Stack};
 use embassy_time::{Duration, TimeoutError, Timer, with_timeout};
 use sharelet_core::fixed::{FixedError, encode_or_zero};
-use sharelet_core::network::Network;
+use sharelet_core::session::network::Network;
 use sharelet_core::session::p0::{Policy, connect};
+pub use sharelet_core::session::wire::control::Answer;
+use sharelet_core::session::wire::control::Refusal;
 use sharelet_core::session::{SessionError, refuse};
 use sharelet_core::transport::Counting;
-pub use sharelet_core::wire::control::Answer;
-use sharelet_core::wire::control::Refusal;
 
 use crate::board::{AnswerSink, Identity, InstructionMeter, KeyStore, Sensor, SessionCounter};
 pub use crate::board::{Inference, MAX_WIDTH};

@@ -14,8 +14,8 @@
 use core::fmt;
 
 use sharelet_core::keystream::Key;
-use sharelet_core::wire::checksum::crc32;
-use sharelet_core::wire::control::DeviceId;
+use sharelet_core::session::wire::checksum::crc32;
+use sharelet_core::session::wire::control::DeviceId;
 
 use crate::board::{Identity, KeyStore};
 

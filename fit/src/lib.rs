@@ -1,4 +1,4 @@
-//! Fits the piecewise polynomials of `sharelet_core::function::tables`, and proves their bounds:
+//! Fits the piecewise polynomials of `sharelet_core::functions::tables`, and proves their bounds:
 //! every word of every domain is compared with the function in double precision. `cargo xtask fit`
 //! writes the files.
 
@@ -25,7 +25,7 @@ impl Source {
     /// Where the file belongs in this checkout.
     #[must_use]
     pub fn path(&self) -> PathBuf {
-        PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../core/src/function/tables"))
+        PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../core/src/functions/tables"))
             .join(self.name)
             .with_extension("rs")
     }

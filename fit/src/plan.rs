@@ -1,6 +1,6 @@
 //! Which functions are fitted, over which domain, with how wide pieces.
 
-use sharelet_core::function::spline::Above;
+use sharelet_core::functions::spline::Above;
 
 use crate::reference::{self, Real};
 

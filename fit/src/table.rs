@@ -1,7 +1,7 @@
 //! From a plan to rows, and the proof of their bound.
 
 use anyhow::{Context as _, Result, ensure};
-use sharelet_core::function::spline::{Above, Spline};
+use sharelet_core::functions::spline::{Above, Spline};
 
 use crate::minimax::minimax;
 use crate::plan::{Plan, scaled, unit, word};

@@ -2,7 +2,7 @@
 
 use core::fmt::Display;
 
-use sharelet_core::function::spline::Above;
+use sharelet_core::functions::spline::Above;
 
 use crate::exact::{DEVIATION_BITS, quotient_bits, reciprocal_least, saturation};
 use crate::function::{CLAMP, COLUMNS, CONSTANTS, Function, SLOPE};

@@ -6,8 +6,8 @@ use std::thread;
 use anyhow::{Result, ensure};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng as _, SeedableRng as _};
-use sharelet_core::engine::Comparison;
-use sharelet_core::engine::twin::Rounding;
+use sharelet_core::functions::engine::Comparison;
+use sharelet_core::functions::engine::twin::Rounding;
 use sharelet_core::ring::Ring;
 
 use crate::exact::{self, Element};

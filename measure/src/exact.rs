@@ -4,8 +4,8 @@ use sharelet_fit::reference;
 
 use crate::function::{CLAMP, COLUMNS, CONSTANTS, Function, SLOPE};
 use crate::run::{Job, epsilon};
-use sharelet_core::program::statistics;
-use sharelet_core::program::unary::Smooth;
+use sharelet_core::functions::program::statistics;
+use sharelet_core::functions::program::unary::Smooth;
 
 /// Bits of a result beyond which errors count as a part of it.
 const SCALE_BITS: i32 = 24;

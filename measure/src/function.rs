@@ -1,8 +1,8 @@
 //! What is measured: the functions, their shapes, and where each is defined.
 
-use sharelet_core::function::spline::Spline;
-use sharelet_core::function::tables;
-use sharelet_core::program::unary::Smooth;
+use sharelet_core::functions::program::unary::Smooth;
+use sharelet_core::functions::spline::Spline;
+use sharelet_core::functions::tables;
 
 /// Numbers in a row of the functions of rows.
 pub const COLUMNS: usize = 10;

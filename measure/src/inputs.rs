@@ -70,7 +70,7 @@ pub fn ends(job: Job, ring_bits: u32, operand: usize) -> Vec<i64> {
     let mut ends = vec![low, high, first, last, CLAMP.0, CLAMP.1, 0, 6 << job.frac_bits];
     ends.extend(CONSTANTS);
     ends.extend((0..ring_bits - 1).flat_map(|bit| [1_i64 << bit, -1 << bit]));
-    let mut table = |table: &sharelet_core::function::spline::Spline| {
+    let mut table = |table: &sharelet_core::functions::spline::Spline| {
         let starts = (0..=table.rows.len())
             .map(|row| table.low + (i64::try_from(row).unwrap_or(0) << table.piece_bits));
         ends.extend(starts);

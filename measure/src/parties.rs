@@ -11,9 +11,9 @@ use anyhow::{Context as _, Result, bail};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 use sharelet_core::correlation::SessionToken;
-use sharelet_core::engine::offline::{Deal, Expand, Offline, Task, Usage};
-use sharelet_core::engine::party::{Expanded, Party, Received, Source};
-use sharelet_core::engine::{Comparison, Link};
+use sharelet_core::functions::engine::offline::{Deal, Expand, Offline, Task, Usage};
+use sharelet_core::functions::engine::party::{Expanded, Party, Received, Source};
+use sharelet_core::functions::engine::{Comparison, Link};
 use sharelet_core::keystream::{ChaCha12, Key, Keystream};
 use sharelet_core::ring::Ring;
 

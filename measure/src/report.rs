@@ -10,7 +10,7 @@ use crate::errors::{Effort, Worst, fill, largest, worst, worst_between};
 use crate::function::{Function, Kind};
 use crate::parties::{Speed, reveal, speed};
 use crate::run::{Job, Room, usage};
-use sharelet_core::program::unary::Smooth;
+use sharelet_core::functions::program::unary::Smooth;
 
 /// Elements by which costs are divided.
 const COUNTED: usize = 1024;

@@ -1,13 +1,15 @@
 //! Every function on any engine.
 
-use sharelet_core::correlation::cut::Folding;
-use sharelet_core::engine::offline::{Count, Offline, Usage};
-use sharelet_core::engine::{Comparison, Engine};
-use sharelet_core::program::pool::{Window, max_pool, mean_pool};
-use sharelet_core::program::{Need, Scratch, choice, extreme, scaling, softmax, statistics, unary};
-use sharelet_core::protocol::StepError;
-use sharelet_core::protocol::product::Square;
+use sharelet_core::functions::cut::Folding;
+use sharelet_core::functions::engine::offline::{Count, Offline, Usage};
+use sharelet_core::functions::engine::{Comparison, Engine};
+use sharelet_core::functions::program::pool::{Window, max_pool, mean_pool};
+use sharelet_core::functions::program::{
+    Need, Scratch, choice, extreme, scaling, softmax, statistics, unary,
+};
+use sharelet_core::functions::protocol::product::Square;
 use sharelet_core::ring::Ring;
+use sharelet_core::step::StepError;
 
 use crate::function::{CLAMP, COLUMNS, CONSTANTS, Function, SLOPE};
 

@@ -3,7 +3,7 @@
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
-use sharelet_core::program::unary::Smooth;
+use sharelet_core::functions::program::unary::Smooth;
 use sharelet_measure::errors::{Effort, largest, worst, worst_between};
 use sharelet_measure::function::{Function, Kind};
 use sharelet_measure::parties::reveal;

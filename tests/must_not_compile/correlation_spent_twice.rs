@@ -1,7 +1,10 @@
 // A piece of a correlation is moved into the step that spends it.
-use sharelet_core::correlation::{Offline, Online, SessionToken, gate, linear};
+use sharelet_core::session::phases::{Offline, Online};
+use sharelet_core::correlation::SessionToken;
+use sharelet_core::session::gate;
+use sharelet_core::session::linear;
 use sharelet_core::keystream::{ChaCha12, Keystream};
-use sharelet_core::protocol;
+use sharelet_core::functions::protocol;
 
 pub fn rows(piece: linear::RowPiece<'_, ChaCha12>, tile: &mut [u32; 256], u: &mut [u32]) {
     let _ = protocol::linear::prepare(piece, tile, u);
@@ -28,7 +31,12 @@ pub fn linear_correction(received: linear::Received<'_>, product: &mut [u32]) {
     let _ = protocol::linear::correct(received, product); //~ E0382
 }
 
-pub fn gate_correction(received: gate::Received<'_>, masked: &[u32], own: &mut [u8], y: &mut [u32]) {
+pub fn gate_correction(
+    received: gate::Received<'_>,
+    masked: &[u32],
+    own: &mut [u8],
+    y: &mut [u32],
+) {
     let _ = protocol::gate::open_p1(received, masked, own, y).map(|_| ());
     let _ = protocol::gate::open_p1(received, masked, own, y).map(|_| ()); //~ E0382
 }

@@ -1,6 +1,7 @@
 // The only ways to a correlation are the views; their contents, and the bytes of a key, are
 // private.
-use sharelet_core::correlation::{SessionToken, linear};
+use sharelet_core::correlation::SessionToken;
+use sharelet_core::session::linear;
 use sharelet_core::keystream::{ChaCha12, Key};
 
 pub fn key(key: &Key) -> &[u8; 32] {

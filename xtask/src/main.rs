@@ -2,13 +2,14 @@
 //! `cargo xtask fit`.
 
 mod bench;
+mod board_runs;
 mod boards;
+mod case;
 mod check;
 mod demo;
 mod fit;
 mod inference;
 mod process;
-mod refusals;
 mod report;
 mod services;
 mod setup;
@@ -39,7 +40,7 @@ enum Command {
     /// Measures, prints tables, and writes docs/benchmarks.md, docs/functions.md and
     /// target/bench/GROUP.json.
     Bench(bench::BenchArgs),
-    /// Fits the tables of core/src/function/tables again, and proves their bounds; `test` holds the
+    /// Fits the tables of core/src/functions/tables again, and proves their bounds; `test` holds the
     /// files against it.
     Fit(fit::FitArgs),
 }

@@ -1,12 +1,12 @@
 //! What a session costs, to the byte: the protocols' costs and the frames around them.
 
 use crate::cost::Cost;
-use crate::network::Network;
-use crate::protocol::{gate, linear};
 use crate::ring::Ring;
+use crate::session::network::Network;
+use crate::session::wire::control::Answer;
+use crate::session::wire::frame::HEADER_BYTES;
+use crate::session::{gate, linear};
 use crate::shape::Parts;
-use crate::wire::control::Answer;
-use crate::wire::frame::HEADER_BYTES;
 
 /// Cost of one session, without the handshake that precedes the first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

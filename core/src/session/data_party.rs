@@ -20,16 +20,16 @@ use zeroize::Zeroize;
 
 use super::p0::Identity;
 use super::{SessionCounter, SessionError, flush, write_all};
-use crate::correlation::PIECE_ELEMS;
 use crate::keystream::{ChaCha12, Domain, Key, Keystream, Kind, Rounds};
 use crate::ring::{Ring, read_le_slice, write_le_slice};
-use crate::share;
-use crate::wire::WireError;
-use crate::wire::query::{
+use crate::session::piece::PIECE_ELEMS;
+use crate::session::wire::WireError;
+use crate::session::wire::query::{
     Half, QUERY_OVERHEAD_BYTES, QueryHeader, QueryId, Reason, Recipient, SEED_BYTES, STATUS_BYTES,
     Status,
 };
-use crate::wire::task::Task;
+use crate::session::wire::task::Task;
+use crate::share;
 
 /// Bytes of a piece of ring elements: 64 words of 32 bits, or 32 of 64.
 const PIECE_BYTES: usize = PIECE_ELEMS * u32::BYTES;

@@ -3,9 +3,10 @@
 
 use rand_core::CryptoRng;
 
-use crate::correlation::{LengthError, Position, gate, linear};
+use super::{gate, linear};
+use crate::correlation::{LengthError, Position};
 use crate::keystream::{Keystream, Rounds};
-use crate::network::Network;
+use crate::session::network::Network;
 
 /// Bytes of the corrections of one session.
 #[must_use]

@@ -16,25 +16,26 @@ use embedded_io_async::{Read, Write};
 use zeroize::Zeroize;
 
 use super::{
-    MAX_SESSION_SKIP, SessionCounter, SessionError, expect_bulk, first_frame, flush, read_control,
-    read_exact, read_message, refuse, write_all, write_bulk_header, write_control,
+    MAX_SESSION_SKIP, SessionCounter, SessionError, expect_bulk, first_frame, flush, gate, linear,
+    read_control, read_exact, read_message, refuse, write_all, write_bulk_header, write_control,
     write_control_body,
 };
-use crate::correlation::digits::Digits;
-use crate::correlation::{Offline, Online, PIECE_ELEMS, SessionToken, gate, linear};
+use crate::correlation::SessionToken;
 use crate::keystream::{ChaCha12, Key, Keystream, Rounds};
-use crate::network::{Network, NetworkError};
-use crate::protocol::gate::{MAX_PIECE_OPENED_BYTES, opened_bytes};
-use crate::protocol::{gate as gate_step, linear as linear_step};
 use crate::ring::{Ring, read_le_slice, write_le_slice};
-use crate::shape::TILE_ELEMS;
-use crate::share;
-use crate::wire::WireError;
-use crate::wire::control::{
+use crate::session::gate::digits::Digits;
+use crate::session::gate::{MAX_PIECE_OPENED_BYTES, opened_bytes};
+use crate::session::network::{Network, NetworkError};
+use crate::session::phases::{Offline, Online};
+use crate::session::piece::PIECE_ELEMS;
+use crate::session::wire::WireError;
+use crate::session::wire::control::{
     self, Answer, DeviceId, Grant, Hello, Refusal, Request, Welcome, WelcomeError,
     max_welcome_bytes, parse_welcome,
 };
-use crate::wire::frame::Kind;
+use crate::session::wire::frame::Kind;
+use crate::shape::TILE_ELEMS;
+use crate::share;
 
 /// Room for the largest handshake message that a device reads, in bytes per layer.
 const WELCOME_LAYER_BYTES: usize = 64;
@@ -153,7 +154,7 @@ fn accept<const L: usize>(
 fn refusal_of(error: WelcomeError) -> (SessionError, Refusal) {
     match error {
         WelcomeError::Wire(error @ WireError::Version { .. }) => {
-            (error.into(), Refusal::Version { ours: crate::wire::VERSION })
+            (error.into(), Refusal::Version { ours: crate::session::wire::VERSION })
         }
         WelcomeError::Wire(error) => (error.into(), Refusal::Protocol),
         WelcomeError::Network(error @ NetworkError::TooManyLayers { limit }) => (
@@ -261,8 +262,8 @@ async fn send_masked<C: Rounds>(
     let (mut tile, mut words, mut bytes) = ([0; TILE_ELEMS], [0; PIECE_ELEMS], [0; PIECE_BYTES]);
     for (rows, masks) in rows.zip(masks) {
         let (words, bytes) = piece_of(&mut words, &mut bytes, rows.len());
-        linear_step::prepare(rows, &mut tile, words)?;
-        gate_step::mask(masks, words)?;
+        linear::prepare(rows, &mut tile, words)?;
+        gate::mask(masks, words)?;
         write_le_slice(words, bytes);
         write_all(io, bytes).await?;
         // A piece takes a while; let the network stack and the rest of the program have their turn.
@@ -278,7 +279,7 @@ async fn keep_share<C: Rounds>(
 ) -> Result<(), SessionError> {
     let mut tile = [0; TILE_ELEMS];
     for (rows, words) in rows.zip(answer.chunks_mut(PIECE_ELEMS)) {
-        linear_step::prepare(rows, &mut tile, words)?;
+        linear::prepare(rows, &mut tile, words)?;
         yield_now().await;
     }
     Ok(())
@@ -395,8 +396,8 @@ async fn send_input<C: Rounds>(
     write_bulk_header(io, Kind::Input, 0, size_of_val(input)).await?;
     for (masks, input) in masks.zip(input.chunks(PIECE_ELEMS)) {
         let (words, bytes) = piece_of(&mut words, &mut bytes, input.len());
-        words.copy_from_slice(input);
-        linear_step::mask(masks, words)?;
+        words.iter_mut().zip(input).for_each(|(word, &input)| *word = input);
+        linear::mask(masks, words)?;
         write_le_slice(words, bytes);
         write_all(io, bytes).await?;
     }
@@ -442,10 +443,10 @@ impl GatePiece {
         read_exact(io, bytes).await?;
         read_exact(io, peer_bits).await?;
         read_le_slice(bytes, words);
-        gate_step::finish_p0(tables, peer_bits, own_bits, words)?;
+        gate::finish_p0(tables, peer_bits, own_bits, words)?;
         write_all(io, own_bits).await?;
         if let Some(carried) = carried {
-            linear_step::carry(carried, &mut [0; TILE_ELEMS], words)?;
+            linear::carry(carried, &mut [0; TILE_ELEMS], words)?;
         }
         Ok(words)
     }
@@ -479,7 +480,7 @@ async fn pass_gate<T: Read + Write, C: Rounds>(
     for (tables, masks) in tables.zip(masks) {
         let len = tables.len();
         let carried = carried.as_mut().and_then(Iterator::next);
-        linear_step::mask(masks, piece.pass(io, tables, carried).await?)?;
+        linear::mask(masks, piece.pass(io, tables, carried).await?)?;
         piece.send(io, len).await?;
         yield_now().await;
     }
@@ -502,7 +503,8 @@ async fn pass_last_gate<T: Read + Write, C: Rounds>(
     let mut piece = GatePiece::new();
     for (tables, answer) in tables.zip(answer.chunks_mut(PIECE_ELEMS)) {
         let carried = carried.as_mut().and_then(Iterator::next);
-        answer.copy_from_slice(piece.pass(io, tables, carried).await?);
+        let passed = piece.pass(io, tables, carried).await?;
+        answer.iter_mut().zip(passed).for_each(|(word, &mut passed)| *word = passed);
         if to_host {
             piece.send(io, answer.len()).await?;
         }

@@ -14,18 +14,17 @@ use embassy_futures::select::{Either, select};
 use embedded_io_async::{Read, Write};
 
 use super::{
-    SessionError, check_refusal, expect_bulk, expect_control, first_frame, flush, read_control,
-    read_exact, write_all, write_bulk_header, write_control, write_control_body,
+    SessionError, check_refusal, expect_bulk, expect_control, first_frame, flush, gate, linear,
+    read_control, read_exact, write_all, write_bulk_header, write_control, write_control_body,
 };
-use crate::correlation::{PIECE_ELEMS, gate, linear};
-use crate::network::{Affine, Network};
-use crate::protocol::gate::{self as gate_step, opened_bytes};
-use crate::protocol::linear as linear_step;
 use crate::ring::{Ring, read_le_slice, write_le_slice};
+use crate::session::gate::opened_bytes;
+use crate::session::network::{Affine, Network};
+use crate::session::piece::PIECE_ELEMS;
+use crate::session::wire::WireError;
+use crate::session::wire::control::{self, Answer, Grant, Hello, MAX_CONTROL_BYTES, Request};
+use crate::session::wire::frame::{HEADER_BYTES, Header, Kind};
 use crate::share;
-use crate::wire::WireError;
-use crate::wire::control::{self, Answer, Grant, Hello, MAX_CONTROL_BYTES, Request};
-use crate::wire::frame::{HEADER_BYTES, Header, Kind};
 
 /// Bytes of a piece of ring elements.
 const PIECE_BYTES: usize = PIECE_ELEMS * u32::BYTES;
@@ -119,7 +118,7 @@ impl ScratchSizes {
     /// What sessions of `network` need.
     #[must_use]
     pub fn of<const L: usize>(network: &Network<L>) -> Self {
-        let gated = |(index, layer): (usize, &crate::network::Layer)| {
+        let gated = |(index, layer): (usize, &crate::session::network::Layer)| {
             let outputs = usize::from(layer.outputs());
             network.gate(index).map(|digits| (outputs, opened_bytes(&digits, outputs)))
         };
@@ -175,10 +174,7 @@ impl<'n, M: Affine, const L: usize> P1<'n, M, L> {
 }
 
 fn too_short(expected_elems: usize) -> SessionError {
-    SessionError::Step(crate::protocol::StepError::LengthMismatch {
-        expected_elems,
-        found_elems: 0,
-    })
+    SessionError::Step(crate::step::StepError::LengthMismatch { expected_elems, found_elems: 0 })
 }
 
 /// A session that waits for the device's input, perhaps for long.
@@ -281,7 +277,7 @@ impl<'s, M: Affine, const L: usize> Ready<'_, 's, M, L> {
             // A map whose weights are public needs none.
             if correction_bytes > 0 {
                 let correction = corrections.take(correction_bytes);
-                linear_step::correct(linear::Received::new::<u32>(&parts, correction)?, y)?;
+                linear::correct(linear::Received::new::<u32>(&parts, correction)?, y)?;
             }
 
             // The next layer's input, or the device's share of the answer.
@@ -305,14 +301,14 @@ impl<'s, M: Affine, const L: usize> Ready<'_, 's, M, L> {
                 layer.outputs(),
                 corrections.take(received_bytes),
             )?;
-            let opened = gate_step::open_p1(received, peer_masked, own_bits, y)?;
+            let opened = gate::open_p1(received, peer_masked, own_bits, y)?;
             let piece_bits = opened_bytes(&digits, PIECE_ELEMS);
             let send = send_gate(writer, index, y, own_bits, piece_bits);
             let layer_of_reply = if index < last { index + 1 } else { index };
             let receive =
                 receive_gate_reply(reader, kind, layer_of_reply, peer_bits, piece_bits, next);
             both_ways(receive, send).await?;
-            gate_step::finish_p1(opened, own_bits, peer_bits, y)?;
+            gate::finish_p1(opened, own_bits, peer_bits, y)?;
             if let Some(part) = network.carried(index) {
                 part.shape.add_product(&[], 1, known.get(network.vector(index)).unwrap_or(&[]), y);
             }
@@ -422,7 +418,7 @@ async fn send_gate(
     piece_bits: usize,
 ) -> Result<(), SessionError> {
     write_bulk_header(writer, Kind::Gate, layer, size_of_val(z) + bits.len()).await?;
-    for (z, bits) in z.chunks(PIECE_ELEMS).zip(bits.chunks(piece_bits)) {
+    for (z, bits) in z.chunks(PIECE_ELEMS).zip(bits.chunks(piece_bits.max(1))) {
         send_words(writer, z).await?;
         write_all(writer, bits).await?;
     }
@@ -441,7 +437,7 @@ async fn receive_gate_reply(
 ) -> Result<(), SessionError> {
     expect_bulk(reader, kind, layer, bits.len() + size_of_val(words)).await?;
     let mut words = words.chunks_mut(PIECE_ELEMS);
-    for bits in bits.chunks_mut(piece_bits) {
+    for bits in bits.chunks_mut(piece_bits.max(1)) {
         read_exact(reader, bits).await?;
         receive_words(reader, words.next().unwrap_or(&mut [])).await?;
     }

@@ -11,11 +11,11 @@ use super::{
     read_exact, refuse, write_all, write_bulk_header, write_control_body,
 };
 use crate::ring::Ring;
-use crate::wire::WireError;
-use crate::wire::control::{self, MAX_CONTROL_BYTES, Refusal};
-use crate::wire::frame::{HEADER_BYTES, Header, Kind};
-use crate::wire::query::QueryId;
-use crate::wire::servers::{
+use crate::session::wire::WireError;
+use crate::session::wire::control::{self, MAX_CONTROL_BYTES, Refusal};
+use crate::session::wire::frame::{HEADER_BYTES, Header, Kind};
+use crate::session::wire::query::QueryId;
+use crate::session::wire::servers::{
     ConsoleHello, Evaluate, ServerHello, parse_console_hello, parse_server_hello,
 };
 

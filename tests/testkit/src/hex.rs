@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 /// Bytes as lines of hexadecimal, 32 bytes each.
-#[must_use]
 pub fn encode(bytes: &[u8]) -> String {
     let mut text = String::new();
     for line in bytes.chunks(32) {
@@ -16,7 +15,6 @@ pub fn encode(bytes: &[u8]) -> String {
 }
 
 /// The bytes of all lines, without comments and blanks.
-#[must_use]
 pub fn decode(text: &str) -> Vec<u8> {
     let digits: String = text
         .lines()
@@ -30,7 +28,6 @@ pub fn decode(text: &str) -> Vec<u8> {
 }
 
 /// The text after `# name:`, if the file has such a line.
-#[must_use]
 pub fn field<'t>(text: &'t str, name: &str) -> Option<&'t str> {
     text.lines().find_map(|line| line.strip_prefix("# ")?.strip_prefix(name)?.strip_prefix(": "))
 }
@@ -41,13 +38,11 @@ pub struct Folder(PathBuf);
 
 impl Folder {
     /// The folder of this name.
-    #[must_use]
     pub fn named(name: &str) -> Self {
         Self(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../vectors").join(name))
     }
 
     /// Names of its files.
-    #[must_use]
     pub fn names(&self) -> Vec<String> {
         let entries = std::fs::read_dir(&self.0).expect("the folder of the vectors");
         let name = |entry: std::io::Result<std::fs::DirEntry>| {
@@ -57,7 +52,6 @@ impl Folder {
     }
 
     /// The text of a vector file.
-    #[must_use]
     pub fn read(&self, name: &str) -> String {
         let path = self.0.join(name);
         std::fs::read_to_string(&path).unwrap_or_else(|error| {
@@ -81,17 +75,15 @@ impl Folder {
 }
 
 fn session() -> Folder {
-    Folder::named(&format!("v{}", sharelet_core::wire::VERSION))
+    Folder::named(&format!("v{}", sharelet_core::session::wire::VERSION))
 }
 
 /// The folder of the vectors of this wire version.
-#[must_use]
 pub fn folder() -> PathBuf {
     session().0
 }
 
 /// The text of a vector file of this wire version.
-#[must_use]
 pub fn read(name: &str) -> String {
     session().read(name)
 }

@@ -3,14 +3,14 @@
 use embassy_futures::join::join;
 use embedded_io_async::{Read, Write};
 use sharelet_core::keystream::Rounds;
-use sharelet_core::network::Network;
+use sharelet_core::session::network::Network;
 use sharelet_core::session::p0::{self, Policy};
 use sharelet_core::session::p1::{self, P1, Scratch, ScratchSizes};
 use sharelet_core::session::servers;
-use sharelet_core::wire::control::{Answer, max_welcome_bytes};
-use sharelet_core::wire::query::{QueryId, Recipient};
-use sharelet_core::wire::servers::{Evaluate, ServerHello};
-use sharelet_core::wire::task::Task;
+use sharelet_core::session::wire::control::{Answer, max_welcome_bytes};
+use sharelet_core::session::wire::query::{QueryId, Recipient};
+use sharelet_core::session::wire::servers::{Evaluate, ServerHello};
+use sharelet_core::session::wire::task::Task;
 
 use crate::delay::Delayed;
 use crate::model::Model;
@@ -18,7 +18,6 @@ use crate::party::{Counter, MAX_OUTPUTS, Setup};
 use crate::pipe::run;
 
 /// The task of a model here.
-#[must_use]
 pub fn task(model: &Model) -> Task {
     let elems = |count: usize| u16::try_from(count).expect("fits");
     let network = &model.network;
@@ -45,7 +44,6 @@ pub struct Shared {
 }
 
 /// One session of `setup` on an input shared as `h_0` and `h_1`.
-#[must_use]
 pub fn shared<C: Rounds>(setup: &Setup, h_0: &[u32], h_1: &[u32]) -> Shared {
     let (end_0, end_1) = Delayed::pair();
     let corrections = setup.corrections::<C>();

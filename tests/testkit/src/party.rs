@@ -8,14 +8,14 @@ use embassy_futures::join::join;
 use embedded_io_async::{Read, Write};
 use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng, SeedableRng};
-use sharelet_core::correlation::linear::mask_weights;
 use sharelet_core::keystream::{Key, Keystream, Rounds};
-use sharelet_core::network::Network;
+use sharelet_core::session::linear::mask_weights;
+use sharelet_core::session::network::Network;
 use sharelet_core::session::p0::{self, Identity, Policy};
 use sharelet_core::session::p1::{self, P1, Scratch, ScratchSizes};
+use sharelet_core::session::wire::control::{Answer, DeviceId, max_welcome_bytes};
 use sharelet_core::session::{CounterError, SessionCounter, SessionError, deal};
 use sharelet_core::transport::{Counting, Counts};
-use sharelet_core::wire::control::{Answer, DeviceId, max_welcome_bytes};
 
 use crate::model::Model;
 use crate::pipe::{End, Pipe, Script, run};
@@ -44,7 +44,6 @@ pub struct Setup {
 
 impl Setup {
     /// A session of `model` under random keys.
-    #[must_use]
     pub fn random(model: Model, answer: Answer, rng: &mut impl Rng) -> Self {
         let mut setup = Self {
             model,
@@ -67,19 +66,16 @@ impl Setup {
     }
 
     /// The device's keystream.
-    #[must_use]
     pub fn keystream<C: Rounds>(&self) -> Keystream<C> {
         Keystream::new(&Key::from_bytes(self.device_key))
     }
 
     /// What the device is provisioned with.
-    #[must_use]
     pub fn identity<C: Rounds>(&self) -> Identity<C> {
         Identity::new(DeviceId::new("pump-07").expect("valid"), &Key::from_bytes(self.device_key))
     }
 
     /// The matrices `A` that the dealer has.
-    #[must_use]
     pub fn masked_weights<C: Rounds>(&self) -> Vec<Vec<u32>> {
         let model_stream = Keystream::<C>::new(&Key::from_bytes(self.model_seed));
         let mut masked_weights = self.model.weights.clone();
@@ -95,7 +91,6 @@ impl Setup {
     }
 
     /// What the dealer sends the host.
-    #[must_use]
     pub fn corrections<C: Rounds>(&self) -> Vec<u8> {
         let network = &self.model.network;
         let mut out = vec![0; deal::correction_bytes(network)];
@@ -116,7 +111,6 @@ impl Setup {
     }
 
     /// An honest session over pipes of `capacity` bytes.
-    #[must_use]
     pub fn honest<C: Rounds>(&self, input: &[u32], capacity: usize) -> Transcript {
         let (device_end, host_end) = Pipe::pair(capacity);
         let identity = self.identity::<C>();
@@ -148,7 +142,6 @@ impl Setup {
     }
 
     /// The device alone, against a peer that sends `script`.
-    #[must_use]
     pub fn device_against<C: Rounds>(&self, script: &[u8], end: End, input: &[u32]) -> DeviceRun {
         let io = Script::new(script, end);
         let sent = io.sent();
@@ -172,7 +165,6 @@ impl Setup {
     }
 
     /// The host alone, against a peer that sends `script`.
-    #[must_use]
     pub fn host_against(&self, script: &[u8], end: End, corrections: &[u8]) -> HostRun {
         let reader = Script::new(script, end);
         let writer = reader.writer();

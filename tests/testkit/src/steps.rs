@@ -1,11 +1,15 @@
 //! Single protocols run by all three parties, on any ring.
 
 use rand_core::{CryptoRng, Rng};
-use sharelet_core::correlation::digits::{Digits, GateKind};
-use sharelet_core::correlation::{Offline, PIECE_ELEMS, Position, SessionToken, gate, linear};
+use sharelet_core::correlation::{Position, SessionToken};
+use sharelet_core::gate::GateKind;
 use sharelet_core::keystream::{Key, Keystream, Rounds};
-use sharelet_core::protocol::{gate as gate_step, linear as linear_step};
 use sharelet_core::ring::Ring;
+use sharelet_core::session::gate;
+use sharelet_core::session::gate::digits::Digits;
+use sharelet_core::session::linear;
+use sharelet_core::session::phases::Offline;
+use sharelet_core::session::piece::PIECE_ELEMS;
 use sharelet_core::shape::{Shape, TILE_ELEMS};
 use sharelet_core::share;
 
@@ -47,18 +51,18 @@ pub fn linear<R: Ring, C: Rounds>(
     let mut u_0 = vec![R::ZERO; usize::from(shape.outputs())];
     let mut tile = [R::ZERO; TILE_ELEMS];
     for (rows, u_0) in rows.zip(u_0.chunks_mut(PIECE_ELEMS)) {
-        linear_step::prepare(rows, &mut tile, u_0).expect("sized");
+        linear::prepare(rows, &mut tile, u_0).expect("sized");
     }
     let mut d: Vec<R> = h.iter().zip(h_1).map(|(h, h_1)| h.sub(*h_1)).collect();
     let (masks, _) = offline.finish().layer((shape.inputs(), shape.outputs()), None);
     for (masks, d) in masks.zip(d.chunks_mut(PIECE_ELEMS)) {
-        linear_step::mask(masks, d).expect("sized");
+        linear::mask(masks, d).expect("sized");
     }
     share::open(&mut d, h_1);
     let mut u_1 = vec![R::ZERO; usize::from(shape.outputs())];
     shape.add_product(weights, R::ZERO, &d, &mut u_1);
     let received = linear::Received::new::<R>(&parts, &correction).expect("sized");
-    linear_step::correct(received, &mut u_1).expect("sized");
+    linear::correct(received, &mut u_1).expect("sized");
     share::open(&mut u_0, &u_1);
     u_0
 }
@@ -86,23 +90,23 @@ pub fn gate<R: Ring, C: Rounds>(
     let (_, masks) = offline.layer(&device, parts, true);
     let mut masked = y_0;
     for (masks, words) in masks.expect("gated").zip(masked.chunks_mut(PIECE_ELEMS)) {
-        gate_step::mask(masks, words).expect("sized");
+        gate::mask(masks, words).expect("sized");
     }
-    let bytes = gate_step::opened_bytes(&digits, ys.len());
+    let bytes = gate::opened_bytes(&digits, ys.len());
     let (mut bits_0, mut bits_1) = (vec![0; bytes], vec![0; bytes]);
     let received = gate::Received::new::<R>(digits, elements, &correction).expect("sized");
-    let opened = gate_step::open_p1(received, &masked, &mut bits_1, &mut z_1).expect("sized");
+    let opened = gate::open_p1(received, &masked, &mut bits_1, &mut z_1).expect("sized");
     let mut z_0 = z_1.clone();
     let (_, tables) = offline.finish().layer((1, elements), Some(digits));
-    let piece_bytes = gate_step::opened_bytes(&digits, PIECE_ELEMS);
+    let piece_bytes = gate::opened_bytes(&digits, PIECE_ELEMS);
     let pieces = z_0
         .chunks_mut(PIECE_ELEMS)
         .zip(bits_0.chunks_mut(piece_bytes))
         .zip(bits_1.chunks(piece_bytes));
     for (tables, ((z_0, bits_0), bits_1)) in tables.expect("gated").zip(pieces) {
-        gate_step::finish_p0(tables, bits_1, bits_0, z_0).expect("sized");
+        gate::finish_p0(tables, bits_1, bits_0, z_0).expect("sized");
     }
-    gate_step::finish_p1(opened, &bits_1, &bits_0, &mut z_1).expect("sized");
+    gate::finish_p1(opened, &bits_1, &bits_0, &mut z_1).expect("sized");
     share::open(&mut z_0, &z_1);
     z_0
 }

@@ -6,7 +6,7 @@ use embassy_time::Duration;
 use heapless::CString;
 use semihosting::experimental::env;
 use semihosting::fs::{File, OpenOptions};
-use sharelet_core::wire::control::Answer;
+use sharelet_core::session::wire::control::Answer;
 
 use crate::report::Report;
 

@@ -4,8 +4,8 @@ use embassy_net::Runner;
 use embassy_net::driver::Driver;
 use semihosting::fs::File;
 use semihosting::io::Read as _;
-use sharelet_core::wire::query::Recipient;
-use sharelet_core::wire::task::{TASK_BYTES, Task};
+use sharelet_core::session::wire::query::Recipient;
+use sharelet_core::session::wire::task::{TASK_BYTES, Task};
 pub use sharelet_firmware::data_party::Memory;
 use sharelet_firmware::data_party::{DataParty, Settings};
 

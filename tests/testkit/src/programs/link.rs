@@ -7,7 +7,7 @@ use std::rc::Rc;
 use embassy_futures::yield_now;
 use rand_chacha::ChaCha12Rng;
 use rand_core::Rng;
-use sharelet_core::engine::Link;
+use sharelet_core::functions::engine::Link;
 
 /// What is between two parties, and what has passed.
 #[derive(Debug, Default)]

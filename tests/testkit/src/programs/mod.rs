@@ -10,7 +10,7 @@ pub mod link;
 pub mod refused;
 pub mod run;
 
-use sharelet_core::engine::{Engine, Settings};
+use sharelet_core::functions::engine::{Engine, Settings};
 
 use data::{Data, Word};
 

@@ -1,7 +1,7 @@
 //! The check of a refusal: at the beginning, by all engines alike.
 
-use sharelet_core::engine::EngineError;
-use sharelet_core::protocol::StepError;
+use sharelet_core::functions::engine::EngineError;
+use sharelet_core::step::StepError;
 
 use super::data::Data;
 use super::function::Function;

@@ -6,12 +6,12 @@ use std::rc::Rc;
 use embassy_futures::join::join;
 use rand_core::Rng;
 use sharelet_core::correlation::SessionToken;
-use sharelet_core::engine::EngineError;
-use sharelet_core::engine::offline::{Count, Deal, Expand, Offline, Usage};
-use sharelet_core::engine::party::{Expanded, Party, Received, Seeded, Source};
-use sharelet_core::engine::twin::{Rounding, Twin};
+use sharelet_core::functions::engine::EngineError;
+use sharelet_core::functions::engine::offline::{Count, Deal, Expand, Offline, Usage};
+use sharelet_core::functions::engine::party::{Expanded, Party, Received, Seeded, Source};
+use sharelet_core::functions::engine::twin::{Rounding, Twin};
 use sharelet_core::keystream::{ChaCha8, Key, Keystream};
-use sharelet_core::protocol::StepError;
+use sharelet_core::step::StepError;
 
 use super::Program;
 use super::data::{Data, Word};
@@ -228,7 +228,13 @@ macro_rules! runs {
                 let memory = if seed % 2 == 0 { Memory::Seeded } else { Memory::Expanded };
                 private(function, data.share(&mut rng), &function.dealer(data), memory, seed)
             }
-            fn private_on(function: &Function, shares: [Data<Self>; 2], dealer: &Data<Self>, memory: Memory, seed: u64) -> Private<Self> {
+            fn private_on(
+                function: &Function,
+                shares: [Data<Self>; 2],
+                dealer: &Data<Self>,
+                memory: Memory,
+                seed: u64,
+            ) -> Private<Self> {
                 private(function, shares, dealer, memory, seed)
             }
             fn unmasked(function: &Function, shares: [Data<Self>; 2]) -> [Vec<Vec<u8>>; 2] {

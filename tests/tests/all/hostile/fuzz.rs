@@ -9,16 +9,16 @@ use std::time::Instant;
 use rand_chacha::ChaCha12Rng;
 use rand_core::Rng;
 use sharelet_core::keystream::ChaCha8;
-use sharelet_core::network::Network;
 use sharelet_core::session::data_party::Query;
+use sharelet_core::session::network::Network;
 use sharelet_core::session::servers;
-use sharelet_core::wire::control::{self, Answer, Grant, Hello, Refusal, Request};
-use sharelet_core::wire::frame::Header;
-use sharelet_core::wire::query::{QueryHeader, QueryId, Reason, Recipient, Status};
-use sharelet_core::wire::servers::{
+use sharelet_core::session::wire::control::{self, Answer, Grant, Hello, Refusal, Request};
+use sharelet_core::session::wire::frame::Header;
+use sharelet_core::session::wire::query::{QueryHeader, QueryId, Reason, Recipient, Status};
+use sharelet_core::session::wire::servers::{
     Evaluate, ServerHello, parse_console_hello, parse_server_hello,
 };
-use sharelet_core::wire::task::Task;
+use sharelet_core::session::wire::task::Task;
 use sharelet_testkit::model::Model;
 use sharelet_testkit::outsource::task;
 use sharelet_testkit::party::{Counter, Setup};

@@ -7,14 +7,14 @@ use rand_core::Rng as _;
 use serde::de::DeserializeOwned;
 use sharelet_host::data::description::Description;
 use sharelet_host::dealer::wire::{self as dealer, Kind as Dealt};
-use sharelet_host::link::frame::{self, Header, Protocol};
-use sharelet_host::link::{Connection, Reader};
 use sharelet_host::server::shared::asking;
 use sharelet_host::server::shared::wire::{Begin, Greeting, Turn};
 use sharelet_host::server::training::wire::{self as training, Message, Start};
-use sharelet_host::server::upload::wire::{self as upload, Kind as Uploaded};
-use sharelet_host::tensor::offline::Plan;
+use sharelet_host::upload::wire::{self as upload, Kind as Uploaded};
+use sharelet_link::frame::{self, Header, Protocol};
+use sharelet_link::{Connection, Reader};
 use sharelet_testkit::hex::{self, Folder};
+use sharelet_train::tensor::offline::Plan;
 
 use super::fuzz::{below, fuzz, mutate};
 

@@ -7,7 +7,7 @@
 //! input. `r` is fresh keystream, uniform to the host (`uniformity.rs`), so what the host sees is
 //! independent of the input, even if it chooses its bytes by what it saw before. A reading that has
 //! no words in the range that the host states is an input of zeros
-//! (`std-host/tests/bad_readings.rs`).
+//! (`bad_readings.rs` of the command line).
 
 use embassy_futures::join::join;
 use embedded_io_async::Write;
@@ -15,9 +15,9 @@ use rand_chacha::ChaCha12Rng;
 use rand_core::Rng;
 use sharelet_core::keystream::ChaCha8;
 use sharelet_core::session::SessionError;
-use sharelet_core::wire::WireError;
-use sharelet_core::wire::control::Answer;
-use sharelet_core::wire::frame::{HEADER_BYTES, Kind};
+use sharelet_core::session::wire::WireError;
+use sharelet_core::session::wire::control::Answer;
+use sharelet_core::session::wire::frame::{HEADER_BYTES, Kind};
 use sharelet_testkit::frames::{self, Frame};
 use sharelet_testkit::model::Model;
 use sharelet_testkit::party::{HostEnd, Setup};

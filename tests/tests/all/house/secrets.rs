@@ -2,21 +2,26 @@
 
 use core::fmt::Debug;
 
-use sharelet_core::correlation::{Offline, SessionToken, gate, linear};
+use sharelet_core::correlation::SessionToken;
+use sharelet_core::functions::program;
+use sharelet_core::functions::protocol::Messages;
+use sharelet_core::functions::protocol::choose::Chosen;
+use sharelet_core::functions::protocol::compare::Compared;
+use sharelet_core::functions::protocol::matrix::{Masked, MatrixFactors, Vectors};
+use sharelet_core::functions::protocol::piecewise::Applied;
+use sharelet_core::functions::protocol::product::Factors;
+use sharelet_core::functions::protocol::rescale::Rescaled;
+use sharelet_core::gate::GateKind;
 use sharelet_core::keystream::{ChaCha12, Domain, Key, Keystream, Kind};
-use sharelet_core::network::PlainModel;
-use sharelet_core::program;
-use sharelet_core::protocol::choose::Chosen;
-use sharelet_core::protocol::compare::Compared;
-use sharelet_core::protocol::matrix::{Masked, MatrixFactors, Vectors};
-use sharelet_core::protocol::piecewise::Applied;
-use sharelet_core::protocol::product::Factors;
-use sharelet_core::protocol::rescale::Rescaled;
-use sharelet_core::protocol::stepwise::Messages;
+use sharelet_core::session::gate;
+use sharelet_core::session::gate::digits::Digits;
+use sharelet_core::session::linear;
+use sharelet_core::session::network::PlainModel;
 use sharelet_core::session::p0::Identity;
 use sharelet_core::session::p1::Scratch;
+use sharelet_core::session::phases::Offline;
+use sharelet_core::session::wire::control::{DeviceId, Welcome};
 use sharelet_core::shape::Shape;
-use sharelet_core::wire::control::{DeviceId, Welcome};
 
 /// Shows `value` both ways; neither may have a number in it but those allowed.
 fn is_redacted(value: &impl Debug, numbers: &[&str]) {
@@ -48,12 +53,7 @@ fn debug_output_has_no_contents() {
     is_redacted(&scratch, &[]);
 
     let parts = Shape::Dense { inputs: 2, outputs: 2 }.alone(0);
-    let digits = sharelet_core::correlation::digits::Digits::plan(
-        32,
-        8,
-        sharelet_core::correlation::digits::GateKind::Relu,
-    )
-    .unwrap();
+    let digits = Digits::plan(32, 8, GateKind::Relu).unwrap();
     let mut offline = Offline::new(&keystream, SessionToken::consumed(9));
     is_redacted(&offline, &[]);
     let (mut rows, masks) = offline.layer(&keystream, parts.clone(), true);

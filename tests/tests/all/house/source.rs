@@ -51,6 +51,9 @@ pub fn files(folder: &str) -> Vec<Source> {
     sources
 }
 
+/// Folders of the core whose files and folders are rooms.
+const HALVES: [&str; 2] = ["session", "functions"];
+
 impl Source {
     /// The file's module path: `session/p0.rs` is `session`, `p0`.
     #[must_use]
@@ -67,10 +70,17 @@ impl Source {
         module
     }
 
-    /// The room that the file belongs to, empty for the crate's root.
+    /// The room that the file belongs to, empty for the crate's root. In the core's two halves a
+    /// room is what lies in them: `session/gate`.
     #[must_use]
     pub fn room(&self) -> String {
-        self.module().first().cloned().unwrap_or_default()
+        let module = self.module();
+        let depth = if module.first().is_some_and(|first| HALVES.contains(&first.as_str())) {
+            2
+        } else {
+            1
+        };
+        module[..depth.min(module.len())].join("/")
     }
 
     /// Lines of the file's code in which `word` stands alone.
@@ -261,18 +271,22 @@ pub fn arrows(sources: &[Source]) -> Vec<Arrow> {
         .iter()
         .flat_map(|source| {
             let from = source.room();
-            crate_paths(&source.module(), &source.code).into_iter().map(move |path| Arrow {
-                from: from.clone(),
-                to: path.split("::").next().unwrap_or("").to_owned(),
-            })
+            let paths = crate_paths(&source.module(), &source.code);
+            let to = paths.into_iter().filter_map(|path| room_of(&path, &rooms));
+            to.map(move |to| Arrow { from: from.clone(), to }).collect::<Vec<_>>()
         })
-        .filter(|arrow| {
-            !arrow.from.is_empty() && arrow.from != arrow.to && rooms.contains(&arrow.to)
-        })
+        .filter(|arrow| !arrow.from.is_empty() && arrow.from != arrow.to)
         .collect();
     arrows.sort();
     arrows.dedup();
     arrows
+}
+
+/// The room that a path leads to, if it leads to one.
+fn room_of(path: &str, rooms: &[String]) -> Option<String> {
+    let parts: Vec<&str> = path.split("::").collect();
+    let within = |depth: usize| parts.get(..depth).map(|parts| parts.join("/"));
+    [2, 1].into_iter().filter_map(within).find(|room| rooms.contains(room))
 }
 
 /// Lines of code that can panic: what is called so, and indexing where no lint is allowed for it.
@@ -302,7 +316,7 @@ pub fn panics(code: &str) -> Vec<usize> {
     );
     // Checked when the code is compiled.
     let constant = |at: usize| {
-        ["const { ", "const _: () = "].iter().any(|before| code[..at].ends_with(before))
+        ["const {", "const _: () ="].iter().any(|before| code[..at].trim_end().ends_with(before))
     };
     places.extend(words(code, "assert!").filter(|&at| !constant(at)));
     let allowed: Vec<_> = code

@@ -8,8 +8,8 @@
 
 use std::collections::BTreeMap;
 
-use sharelet_core::correlation::cut::Folding;
-use sharelet_core::program::unary::Smooth;
+use sharelet_core::functions::cut::Folding;
+use sharelet_core::functions::program::unary::Smooth;
 use sharelet_testkit::programs::data::{Data, word};
 use sharelet_testkit::programs::function::Function;
 use sharelet_testkit::programs::run::{Memory, Runs};

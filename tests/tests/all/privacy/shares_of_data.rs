@@ -7,14 +7,14 @@ use std::sync::Arc;
 use sharelet_core::share::Party;
 use sharelet_host::data::Table;
 use sharelet_host::data::description::UploadId;
-use sharelet_host::data::labels::Labels;
-use sharelet_host::data::owner::{self, Upload};
 use sharelet_host::data::shares;
-use sharelet_host::link::Connection;
-use sharelet_host::link::tcp::Admission;
-use sharelet_host::server::upload::{self, Limits};
 use sharelet_host::store::datasets::Datasets;
+use sharelet_host::upload::owner::{self, Upload};
+use sharelet_host::upload::server::{self, Limits};
+use sharelet_link::Connection;
+use sharelet_link::tcp::Admission;
 use sharelet_testkit::chi_square::{BIT_BOUND, BYTES_BOUND, BitCount, Histogram};
+use sharelet_train::labels::Labels;
 use tokio_util::sync::CancellationToken;
 
 const STALL: Duration = Duration::from_secs(20);
@@ -33,7 +33,7 @@ async fn on_disk(table: &Table) -> [Vec<u8>; 2] {
         tokio::spawn(async move {
             let far = Connection::over(far, STALL);
             let stop = CancellationToken::new();
-            upload::converse(far, datasets, &Limits::default(), Admission::Served, stop)
+            server::converse(far, datasets, &Limits::default(), Admission::Served, stop)
                 .await
                 .expect("serves");
         });

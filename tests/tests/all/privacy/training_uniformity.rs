@@ -14,17 +14,17 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 use sharelet_core::correlation::SessionToken;
-use sharelet_core::engine::{Link, Truncation};
+use sharelet_core::functions::engine::{Link, Truncation};
 use sharelet_core::keystream::{ChaCha12, Key, Keystream};
-use sharelet_host::tensor::offline::{Plan, block_on, deal};
-use sharelet_host::tensor::party::Prepared;
-use sharelet_host::tensor::{Machine, Program, Tensors};
-use sharelet_host::train::loss::Wanted;
-use sharelet_host::train::model::Model;
-use sharelet_host::train::network::{Layer, Loss, Network, Shape};
-use sharelet_host::train::step::{OpenData, Step};
-use sharelet_host::train::update::Rates;
 use sharelet_testkit::chi_square::{BIT_BOUND, BYTES_BOUND, Histogram};
+use sharelet_train::loss::Wanted;
+use sharelet_train::model::Model;
+use sharelet_train::network::{Layer, Loss, Network, Shape};
+use sharelet_train::step::{OpenData, Step};
+use sharelet_train::tensor::offline::{Plan, block_on, deal};
+use sharelet_train::tensor::party::Prepared;
+use sharelet_train::tensor::{Machine, Program, Tensors};
+use sharelet_train::update::Rates;
 
 /// A link in memory that keeps what is sent.
 struct Wire {
@@ -65,7 +65,9 @@ impl Program for Turn {
 
     async fn run<E, T>(&mut self, machine: &mut Machine<E, T>) -> Result<(), E::Error>
     where
-        E: sharelet_core::engine::Engine<Error: From<sharelet_core::correlation::LengthError>>,
+        E: sharelet_core::functions::engine::Engine<
+                Error: From<sharelet_core::correlation::LengthError>,
+            >,
         T: Tensors,
     {
         let inputs = OpenData { inputs: self.inputs.clone() }.run(machine).await?;

@@ -11,12 +11,12 @@ use std::collections::BTreeMap;
 
 use rand_core::Rng;
 use sharelet_core::keystream::{ChaCha8, ChaCha12, Domain, Kind as Stream};
-use sharelet_core::network::{Activation, Layer, Skip};
-use sharelet_core::protocol::gate::opened_bytes;
+use sharelet_core::session::gate::opened_bytes;
+use sharelet_core::session::network::{Activation, Layer, Skip};
+use sharelet_core::session::wire::control::Answer;
+use sharelet_core::session::wire::frame::Header;
+use sharelet_core::session::wire::frame::Kind;
 use sharelet_core::shape::{Shape, Window};
-use sharelet_core::wire::control::Answer;
-use sharelet_core::wire::frame::Header;
-use sharelet_core::wire::frame::Kind;
 use sharelet_testkit::chi_square::{BIT_BOUND, BYTES_BOUND, BitCount, Histogram};
 use sharelet_testkit::frames::{self, Frame};
 use sharelet_testkit::model::Model;

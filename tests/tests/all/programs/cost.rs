@@ -1,9 +1,9 @@
 //! Messages of every program, as its documentation says, for either ring; that they, their bytes
 //! and the dealer's are what is counted beforehand is part of every run (see `programs::run`).
 
-use sharelet_core::correlation::cut::Folding;
-use sharelet_core::program::pool::Window;
-use sharelet_core::program::unary::Smooth;
+use sharelet_core::functions::cut::Folding;
+use sharelet_core::functions::program::pool::Window;
+use sharelet_core::functions::program::unary::Smooth;
 use sharelet_testkit::programs::Program;
 use sharelet_testkit::programs::data::{Data, word};
 use sharelet_testkit::programs::function::Function;
@@ -178,7 +178,8 @@ fn messages_are_those_of_the_documentation() {
 #[test]
 fn nothing_costs_nothing() {
     for (function, ..) in documented().into_iter().chain(documented_exactly()) {
-        if matches!(&function, Function::Exactly(function) if matches!(**function, Function::MeanPool(_)))
+        if let Function::Exactly(function) = &function
+            && matches!(**function, Function::MeanPool(_))
         {
             continue;
         }
@@ -192,7 +193,11 @@ fn nothing_costs_nothing() {
             continue;
         }
         let usage = u64::count(&function, &function.data(&[], &[])).unwrap();
-        assert_eq!(usage, sharelet_core::engine::offline::Usage::default(), "{function:?}");
+        assert_eq!(
+            usage,
+            sharelet_core::functions::engine::offline::Usage::default(),
+            "{function:?}"
+        );
     }
 }
 

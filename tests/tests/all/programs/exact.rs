@@ -4,8 +4,8 @@
 //! domain; every function under thousands of masks, with `P0`'s half from the keystream (even
 //! seeds) and from memory (odd ones). Every run also checks its costs: see `programs::run`.
 
-use sharelet_core::correlation::cut::Folding;
-use sharelet_core::program::pool::Window;
+use sharelet_core::functions::cut::Folding;
+use sharelet_core::functions::program::pool::Window;
 use sharelet_testkit::programs::data::{all_words, shuffled, word, words};
 use sharelet_testkit::programs::exact::exact;
 use sharelet_testkit::programs::function::Function;

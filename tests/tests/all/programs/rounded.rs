@@ -6,10 +6,10 @@
 //! derived at each test. `v` is a table's result with 28 fraction bits, `e` the power of two that
 //! scales it.
 
-use sharelet_core::function::spline::Spline;
-use sharelet_core::function::tables;
-use sharelet_core::program::pool::Window;
-use sharelet_core::program::unary::Smooth;
+use sharelet_core::functions::program::pool::Window;
+use sharelet_core::functions::program::unary::Smooth;
+use sharelet_core::functions::spline::Spline;
+use sharelet_core::functions::tables;
 use sharelet_testkit::programs::data::{all_words, shuffled, word, words};
 use sharelet_testkit::programs::exact::{exact, unit, within};
 use sharelet_testkit::programs::function::Function;

@@ -3,8 +3,8 @@
 //! may be large, within one of the real function.
 #![allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_possible_wrap)]
 
-use sharelet_core::function::tables;
-use sharelet_core::program::statistics;
+use sharelet_core::functions::program::statistics;
+use sharelet_core::functions::tables;
 use sharelet_core::ring::Ring;
 use sharelet_testkit::programs::data::{shuffled, word, words};
 use sharelet_testkit::programs::exact::{exact, results, within};

@@ -1,10 +1,12 @@
 //! Sizes that no program takes, up to the largest there are: refused at the beginning, without a
 //! panic.
 
-use sharelet_core::correlation::cut::Folding;
-use sharelet_core::program::pool::Window;
-use sharelet_core::program::{Need, choice, extreme, scaling, softmax, statistics, unary};
-use sharelet_core::protocol::compare::MAX_CONSTANTS;
+use sharelet_core::functions::cut::Folding;
+use sharelet_core::functions::program::pool::Window;
+use sharelet_core::functions::program::{
+    Need, choice, extreme, scaling, softmax, statistics, unary,
+};
+use sharelet_core::functions::protocol::compare::MAX_CONSTANTS;
 use sharelet_testkit::programs::data::Data;
 use sharelet_testkit::programs::function::Function;
 use sharelet_testkit::programs::refused::{any, refused};

@@ -7,10 +7,10 @@
 //! kind of truncation. Every run also checks its costs: see `programs::run`.
 
 use rand_core::Rng;
-use sharelet_core::correlation::cut::Folding;
-use sharelet_core::function::tables;
-use sharelet_core::program::pool::Window;
-use sharelet_core::program::unary::Smooth;
+use sharelet_core::functions::cut::Folding;
+use sharelet_core::functions::program::pool::Window;
+use sharelet_core::functions::program::unary::Smooth;
+use sharelet_core::functions::tables;
 use sharelet_testkit::programs::data::{Data, all_words, shuffled, word};
 use sharelet_testkit::programs::exact::exact;
 use sharelet_testkit::programs::function::Function;

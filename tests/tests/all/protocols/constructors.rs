@@ -2,19 +2,19 @@
 //! whatever their parameters.
 
 use rand_core::Rng;
-use sharelet_core::correlation::cut::Folding;
-use sharelet_core::engine::Engine;
-use sharelet_core::function::spline::{Above, Spline};
-use sharelet_core::function::tables;
-use sharelet_core::protocol::StepError;
-use sharelet_core::protocol::choose::{Choose, MAX_WIDTH};
-use sharelet_core::protocol::compare::{Compare, MAX_CONSTANTS};
-use sharelet_core::protocol::matrix::{ApplyMatrix, MatrixMultiply};
-use sharelet_core::protocol::piecewise::{Applied, Piecewise};
-use sharelet_core::protocol::rescale::Rescale;
-use sharelet_core::protocol::segments::{Knot, MAX_KNOTS, Segments};
-use sharelet_core::protocol::shift::Shift;
+use sharelet_core::functions::cut::Folding;
+use sharelet_core::functions::engine::Engine;
+use sharelet_core::functions::protocol::choose::{Choose, MAX_WIDTH};
+use sharelet_core::functions::protocol::compare::{Compare, MAX_CONSTANTS};
+use sharelet_core::functions::protocol::matrix::{ApplyMatrix, MatrixMultiply};
+use sharelet_core::functions::protocol::piecewise::{Applied, Piecewise};
+use sharelet_core::functions::protocol::rescale::Rescale;
+use sharelet_core::functions::protocol::segments::{Knot, MAX_KNOTS, Segments};
+use sharelet_core::functions::protocol::shift::Shift;
+use sharelet_core::functions::spline::{Above, Spline};
+use sharelet_core::functions::tables;
 use sharelet_core::ring::Ring;
+use sharelet_core::step::StepError;
 use sharelet_testkit::programs::Program;
 use sharelet_testkit::programs::data::{Data, all_words};
 use sharelet_testkit::programs::run::{Memory, private};

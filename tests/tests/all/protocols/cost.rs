@@ -5,10 +5,10 @@ use core::cell::Cell;
 
 use rand_core::Rng;
 use sharelet_core::keystream::{ChaCha8, Rounds};
-use sharelet_core::network::Network;
+use sharelet_core::session::network::Network;
 use sharelet_core::session::p0::{self, Policy};
-use sharelet_core::wire::control::Answer;
-use sharelet_core::wire::frame::HEADER_BYTES;
+use sharelet_core::session::wire::control::Answer;
+use sharelet_core::session::wire::frame::HEADER_BYTES;
 use sharelet_testkit::frames;
 use sharelet_testkit::model::Model;
 use sharelet_testkit::party::{Counter, MAX_OUTPUTS, Setup};

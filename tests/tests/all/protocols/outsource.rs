@@ -3,14 +3,16 @@
 
 use rand_core::Rng;
 use sharelet_core::keystream::{ChaCha8, ChaCha12, Key};
-use sharelet_core::network::{Activation, Layer};
 use sharelet_core::session::data_party::{Query, down_bytes, expand_seed, up_bytes};
+use sharelet_core::session::network::{Activation, Layer};
+use sharelet_core::session::wire::WireError;
+use sharelet_core::session::wire::control::{Answer, Refusal};
+use sharelet_core::session::wire::query::{
+    QUERY_HEADER_BYTES, QueryHeader, Reason, Recipient, Status,
+};
+use sharelet_core::session::wire::servers::ServerHello;
+use sharelet_core::session::wire::task::{Field, Task};
 use sharelet_core::session::{SessionError, servers};
-use sharelet_core::wire::WireError;
-use sharelet_core::wire::control::{Answer, Refusal};
-use sharelet_core::wire::query::{QUERY_HEADER_BYTES, QueryHeader, Reason, Recipient, Status};
-use sharelet_core::wire::servers::ServerHello;
-use sharelet_core::wire::task::{Field, Task};
 use sharelet_testkit::chi_square::{BYTES_BOUND, Histogram};
 use sharelet_testkit::model::Model;
 use sharelet_testkit::outsource::{shared, task};

@@ -15,7 +15,7 @@ use core::time::Duration;
 use std::collections::BTreeSet;
 use std::io::Cursor;
 
-use sharelet_host::link::{Connection, Reader, Writer};
+use sharelet_link::{Connection, Reader, Writer};
 use sharelet_testkit::hex::{self, Folder};
 use tokio::io::AsyncReadExt as _;
 

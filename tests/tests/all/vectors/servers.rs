@@ -6,13 +6,13 @@ use sharelet_core::keystream::{ChaCha12, Key};
 use sharelet_core::session::data_party::Query;
 use sharelet_core::session::p0::Identity;
 use sharelet_core::session::servers::{self, Opening};
-use sharelet_core::wire::control::DeviceId;
-use sharelet_core::wire::frame::HEADER_BYTES;
-use sharelet_core::wire::query::{
+use sharelet_core::session::wire::control::DeviceId;
+use sharelet_core::session::wire::frame::HEADER_BYTES;
+use sharelet_core::session::wire::query::{
     QUERY_HEADER_BYTES, QueryHeader, QueryId, Reason, Recipient, Status,
 };
-use sharelet_core::wire::servers::{ConsoleHello, Evaluate, ServerHello};
-use sharelet_core::wire::task::{Task, TaskError};
+use sharelet_core::session::wire::servers::{ConsoleHello, Evaluate, ServerHello};
+use sharelet_core::session::wire::task::{Task, TaskError};
 use sharelet_testkit::hex;
 use sharelet_testkit::party::Counter;
 use sharelet_testkit::pipe::{End, Script, run};
@@ -99,7 +99,7 @@ fn queries() {
         );
     }
     let header = QueryHeader {
-        half: sharelet_core::wire::query::Half::Seed,
+        half: sharelet_core::session::wire::query::Half::Seed,
         recipient: Recipient::DataParty,
         task: TASK.id(),
         id: QueryId([9; 8]),
@@ -160,9 +160,8 @@ fn between_servers_and_to_a_console() {
         &mut Script::new(body, End::Closed),
         header.try_into().unwrap(),
     ));
-    assert!(
-        matches!(opening, Ok(Opening::Console(read)) if read.name == console.name && read.token == console.token)
-    );
+    let Ok(Opening::Console(read)) = opening else { panic!("no console") };
+    assert!(read.name == console.name && read.token == console.token);
 
     let query = Evaluate { id: QueryId([1, 2, 3, 4, 5, 6, 7, 8]), recipient: Recipient::Console };
     let bytes = written(async |script| servers::evaluate(script, &query).await.unwrap());

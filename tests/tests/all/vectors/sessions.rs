@@ -9,16 +9,19 @@
 use core::fmt::Write as _;
 
 use rand_core::Rng;
-use sharelet_core::correlation::{Position, linear};
+use sharelet_core::correlation::Position;
 use sharelet_core::keystream::{
     ChaCha8, ChaCha12, ChaCha20, Domain, Key, Keystream, Kind as Stream, Rounds,
 };
-use sharelet_core::network::{Activation, Layer, Network};
 use sharelet_core::ring::Ring;
+use sharelet_core::session::linear;
+use sharelet_core::session::network::{Activation, Layer, Network};
+use sharelet_core::session::wire::control::{
+    self, Answer, DeviceId, Grant, Hello, Refusal, Request,
+};
+use sharelet_core::session::wire::frame::{Header, Kind};
+use sharelet_core::session::wire::task::Field;
 use sharelet_core::shape::Shape;
-use sharelet_core::wire::control::{self, Answer, DeviceId, Grant, Hello, Refusal, Request};
-use sharelet_core::wire::frame::{Header, Kind};
-use sharelet_core::wire::task::Field;
 use sharelet_testkit::model::Model;
 use sharelet_testkit::party::{HostEnd, Setup};
 use sharelet_testkit::pipe::End;
@@ -189,7 +192,7 @@ fn session_file(who: &str, sent: &[u8], setup: &Setup, input: &[u32]) -> String 
     let mut text = format!(
         "# what the {who} sends in a session of wire version {}\n# device key: 00 to 1f\n# model \
          seed: 20 to 3f\n# rounds: 12\n# network: {:?}\n# session: {}\n# input: {}\n# answer: {}\n",
-        sharelet_core::wire::VERSION,
+        sharelet_core::session::wire::VERSION,
         setup.model.network,
         setup.session,
         signed(input),

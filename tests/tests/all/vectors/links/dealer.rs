@@ -3,18 +3,18 @@
 use core::fmt::Debug;
 
 use serde::{Deserialize, Serialize};
-use sharelet_core::network::{Activation, Layer, Network};
-use sharelet_core::wire::control::DeviceId;
+use sharelet_core::session::network::{Activation, Layer, Network};
+use sharelet_core::session::wire::control::DeviceId;
 use sharelet_host::dealer::wire::{
     self, Agreed, Deal, Dealing, Kind, Offer, Refusal, Serve, Status, StatusIs, Train, VERSION,
     WireError,
 };
-use sharelet_host::link::{Reader, frame};
-use sharelet_host::model::MAX_LAYERS;
-use sharelet_host::tensor::offline::{Dealt, Plan};
-use sharelet_host::train::config::{Arithmetic, Truncation};
-use sharelet_host::train::course::Sizes;
-use sharelet_host::train::network::{self, Loss, Shape, Window};
+use sharelet_link::{Reader, frame};
+use sharelet_model::MAX_LAYERS;
+use sharelet_train::config::{Arithmetic, Truncation};
+use sharelet_train::course::Sizes;
+use sharelet_train::network::{self, Loss, Shape, Window};
+use sharelet_train::tensor::offline::{Dealt, Plan};
 
 use super::{Vectors, at_end, counted, reader, with, written};
 

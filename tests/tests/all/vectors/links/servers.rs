@@ -1,11 +1,11 @@
 //! Between two servers that train.
 
-use sharelet_core::wire::control::DeviceId;
-use sharelet_host::data::labels::Labels;
+use sharelet_core::session::wire::control::DeviceId;
 use sharelet_host::server::training::wire::{
     self, Hello, MAX_MESSAGE_BYTES, Start, VERSION, Verdict,
 };
 use sharelet_host::store::datasets::Descriptor;
+use sharelet_train::labels::Labels;
 
 use super::{Vectors, at_end, counted, reader, with, written};
 

@@ -1,13 +1,13 @@
 //! Between two servers of a shared model.
 
-use sharelet_core::engine::Link as _;
-use sharelet_core::wire::control::DeviceId;
-use sharelet_core::wire::query::{QueryId, Reason, Recipient};
-use sharelet_host::link::exchange::Exchange;
-use sharelet_host::link::{Reader, Writer};
+use sharelet_core::functions::engine::Link as _;
+use sharelet_core::session::wire::control::DeviceId;
+use sharelet_core::session::wire::query::{QueryId, Reason, Recipient};
 use sharelet_host::server::shared::asking::{self, AskError, Asked, Asking};
 use sharelet_host::server::shared::wire::{Begin, Greeting, Turn, VERSION};
 use sharelet_host::server::training::wire;
+use sharelet_link::exchange::Exchange;
+use sharelet_link::{Reader, Writer};
 
 use super::{Vectors, at_end, reader, written};
 
@@ -126,7 +126,7 @@ fn hex(bytes: &[u8]) -> String {
 
 /// A writer to nobody.
 fn silent() -> Writer {
-    sharelet_host::link::Connection::new(tokio::io::empty(), tokio::io::sink(), super::LONG).writer
+    sharelet_link::Connection::new(tokio::io::empty(), tokio::io::sink(), super::LONG).writer
 }
 
 #[tokio::test]

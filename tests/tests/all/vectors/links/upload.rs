@@ -7,15 +7,13 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use sharelet_core::share::Party;
 use sharelet_host::data::description::{Description, Name, UploadId};
-use sharelet_host::data::labels::Labels;
-use sharelet_host::link::tcp::Admission;
-use sharelet_host::link::{Connection, Reader, frame};
-use sharelet_host::server::upload::wire::{
-    self, Kind, Refusal, Standing, VERSION, Welcome, WireError,
-};
-use sharelet_host::server::upload::{Limits, converse};
 use sharelet_host::store::datasets::{Datasets, Disagreement};
+use sharelet_host::upload::server::{Limits, converse};
+use sharelet_host::upload::wire::{self, Kind, Refusal, Standing, VERSION, Welcome, WireError};
+use sharelet_link::tcp::Admission;
+use sharelet_link::{Connection, Reader, frame};
 use sharelet_testkit::hex;
+use sharelet_train::labels::Labels;
 use tokio::io::AsyncReadExt as _;
 use tokio_util::sync::CancellationToken;
 

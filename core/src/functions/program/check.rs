@@ -1,0 +1,319 @@
+//! Programs against real mathematics, on the twin. (What parties compute is compared with the twin
+//! in `tests/`.)
+
+extern crate std;
+use std::vec;
+use std::vec::Vec;
+
+use embassy_futures::block_on;
+
+use super::{Need, Scratch, extreme, scaling, softmax, statistics, unary};
+use crate::functions::engine::twin::Twin;
+use crate::ring::Ring;
+
+/// Lends scratch of this size.
+fn with<R: Ring, T>(need: Need, run: impl FnOnce(&mut Scratch<'_, R>) -> T) -> T {
+    let mut own = vec![R::ZERO; need.own_elems];
+    let (mut narrow, mut wide) = (vec![0; need.narrow_elems], vec![0; need.wide_elems]);
+    run(&mut Scratch { own: &mut own, narrow: &mut narrow, wide: &mut wide })
+}
+
+fn real<R: Ring>(word: R, frac_bits: u32) -> f64 {
+    word.to_i64() as f64 / f64::from(1_u32 << frac_bits)
+}
+
+fn fixed<R: Ring>(value: f64, frac_bits: u32) -> R {
+    #[allow(clippy::cast_possible_truncation)]
+    let word = (value * f64::from(1_u32 << frac_bits)).round() as i64;
+    R::from_u64(word.cast_unsigned())
+}
+
+fn pow2(exponent: i32) -> f64 {
+    f64::powi(2.0, exponent)
+}
+
+/// Words of all magnitudes below `2^bits`, both signs.
+fn spread<R: Ring>(bits: u32) -> Vec<R> {
+    let mut words = Vec::new();
+    for bit in 0..bits {
+        for step in 0..40_u128 {
+            let word = u64::try_from((1 << bit) + step * (1 << bit) / 40).expect("63 bits");
+            words.extend([R::from_u64(word), R::from_u64(word).neg()]);
+        }
+    }
+    words
+}
+
+/// `|found - exact|` in units, against what is stated: so many, which include the one of the
+/// truncation, and `2^-24` of the result.
+fn close(found: f64, exact: f64, frac_bits: u32, units: f64, what: &str) {
+    let error = (found - exact).abs() * f64::from(1_u32 << frac_bits);
+    let allowed = units + exact.abs() * f64::from(1_u32 << frac_bits) * pow2(-24);
+    assert!(
+        error <= allowed,
+        "{what}: {found} where {exact} is right, {error} units off, f = {frac_bits}"
+    );
+}
+
+fn scaled<R: Ring>(frac_bits: u32) {
+    let positive: Vec<R> =
+        spread::<R>(R::BITS - 1).into_iter().filter(|word| word.msb() == 0).collect();
+    let mut out = vec![R::ZERO; positive.len()];
+    let engine = &mut Twin::default();
+    let need = scaling::root_need::<R>(positive.len());
+    with(need, |scratch| {
+        block_on(scaling::sqrt(engine, frac_bits, &positive, &mut out, scratch)).expect("runs")
+    });
+    for (x, root) in positive.iter().zip(&out) {
+        let x = real(*x, frac_bits);
+        if R::BITS == 32 || x < pow2(61 - 2 * i32::try_from(frac_bits).expect("few")) {
+            close(real(*root, frac_bits), x.sqrt(), frac_bits, 1.25, "sqrt");
+        }
+    }
+    with(need, |scratch| {
+        block_on(scaling::inv_sqrt(engine, frac_bits, &positive, &mut out, scratch)).expect("runs")
+    });
+    for (x, root) in positive.iter().zip(&out) {
+        let x = real(*x, frac_bits);
+        close(real(*root, frac_bits), 1.0 / x.sqrt(), frac_bits, 2.0, "inv_sqrt");
+    }
+    with(need, |scratch| {
+        block_on(scaling::ln(engine, frac_bits, &positive, &mut out, scratch)).expect("runs")
+    });
+    let units = 1.0 + pow2(i32::try_from(frac_bits).expect("few") - 24);
+    for (x, logarithm) in positive.iter().zip(&out).filter(|(x, _)| x.to_u64() < 1 << 61) {
+        close(real(*logarithm, frac_bits), real(*x, frac_bits).ln(), frac_bits, units, "ln");
+    }
+    let all = spread::<R>(R::BITS - 1);
+    let mut out = vec![R::ZERO; all.len()];
+    with(scaling::reciprocal_need::<R>(all.len()), |scratch| {
+        block_on(scaling::reciprocal(engine, frac_bits, &all, &mut out, scratch)).expect("runs");
+    });
+    let least = (2 * frac_bits + 2).saturating_sub(R::BITS).max((2 * frac_bits).saturating_sub(32));
+    for (x, inverse) in
+        all.iter().zip(&out).filter(|(x, _)| x.to_i64().unsigned_abs() >= 1 << least)
+    {
+        close(real(*inverse, frac_bits), 1.0 / real(*x, frac_bits), frac_bits, 1.5, "reciprocal");
+    }
+}
+
+#[test]
+fn functions_of_magnitude() {
+    for frac_bits in [8, 12, 16, 20] {
+        scaled::<u32>(frac_bits);
+        scaled::<u64>(frac_bits);
+    }
+}
+
+fn quotients<R: Ring>(frac_bits: u32) {
+    let bits = if R::BITS == 32 { 29 } else { 40 };
+    let (a, mut b) = (spread::<R>(bits), spread::<R>(bits));
+    b.rotate_left(777);
+    let mut out = vec![R::ZERO; a.len()];
+    with(scaling::divide_need::<R>(a.len()), |scratch| {
+        block_on(scaling::divide(&mut Twin::default(), frac_bits, &a, &b, &mut out, scratch))
+            .expect("runs");
+    });
+    let f = i32::try_from(frac_bits).expect("few");
+    let limit = pow2(if R::BITS == 32 { 29 } else { 31 } - f);
+    let largest = pow2(if R::BITS == 32 { 31 } else { 41.min(29 + f) } - f);
+    for ((a, b), quotient) in a.iter().zip(&b).zip(&out) {
+        // Divisors saturate.
+        let (divisor, found) =
+            (real(*b, frac_bits).clamp(-largest, largest), real(*quotient, frac_bits));
+        let exact = real(*a, frac_bits) / divisor;
+        if exact.abs() < limit {
+            close(found, exact, frac_bits, if R::BITS == 32 { 1.25 } else { 2.0 }, "quotient");
+        } else {
+            assert!(
+                found.signum() == exact.signum() && found.abs() > limit * 0.999,
+                "{found} for {exact}"
+            );
+        }
+    }
+}
+
+#[test]
+fn division() {
+    for frac_bits in [8, 12, 16, 20] {
+        quotients::<u32>(frac_bits);
+        quotients::<u64>(frac_bits);
+    }
+}
+
+/// The least word has no magnitude among the levels, and the largest numerators are not to be
+/// clamped.
+#[test]
+fn the_ends_of_the_domains() {
+    let (x, mut out) = ([1_u32 << 31], [7_u32]);
+    with(scaling::reciprocal_need::<u32>(1), |scratch| {
+        block_on(scaling::reciprocal(&mut Twin::default(), 20, &x, &mut out, scratch))
+            .expect("runs");
+    });
+    assert_eq!(out, [512_u32.wrapping_neg()]);
+    let (a, b) = ([(1_u32 << 30) - 1, (1_u32 << 30).wrapping_neg() + 1], [1_u32 << 13; 2]);
+    let mut out = [0; 2];
+    with(scaling::divide_need::<u32>(2), |scratch| {
+        block_on(scaling::divide(&mut Twin::default(), 12, &a, &b, &mut out, scratch))
+            .expect("runs");
+    });
+    for (a, found) in a.iter().zip(out) {
+        close(real(found, 12), real(*a, 12) / 2.0, 12, 1.25, "quotient");
+    }
+}
+
+#[test]
+fn zero_saturates() {
+    let (x, mut out) = ([0_u32], [7_u32]);
+    with(scaling::reciprocal_need::<u32>(1), |scratch| {
+        block_on(scaling::reciprocal(&mut Twin::default(), 12, &x, &mut out, scratch))
+            .expect("runs");
+    });
+    assert_eq!(out, [1 << 24]);
+    with(scaling::root_need::<u32>(1), |scratch| {
+        block_on(scaling::sqrt(
+            &mut Twin::default(),
+            12,
+            &[5_u32.wrapping_neg()],
+            &mut out,
+            scratch,
+        ))
+        .expect("runs");
+    });
+    assert_eq!(out, [0]);
+}
+
+fn rows<R: Ring>(frac_bits: u32) {
+    let (rows, columns) = (40, 10);
+    let values: Vec<f64> =
+        (0..rows * columns).map(|i| (i * 7919 % 4001) as f64 / 400.0 - 5.0).collect();
+    let x: Vec<R> = values.iter().map(|&value| fixed(value, frac_bits)).collect();
+    let exact: Vec<f64> = x.iter().map(|&word| real(word, frac_bits)).collect();
+    let mut out = vec![R::ZERO; x.len()];
+    let engine = &mut Twin::default();
+    with(softmax::need(rows, columns), |scratch| {
+        block_on(softmax::softmax(engine, columns, frac_bits, &x, &mut out, scratch))
+            .expect("runs");
+    });
+    let largest = |row: &[f64]| row.iter().copied().fold(f64::MIN, f64::max);
+    let one = f64::from(1_u32 << frac_bits);
+    // Every exponential is off by its table's error and a truncation; another follows.
+    let table = unary::Smooth::Exp.table(frac_bits).expect("fitted");
+    let scores = columns as f64
+        * (f64::from(table.bound) + f64::from(table.relative_bound) * one + 1.0)
+        + 1.0;
+    for (row, out) in exact.chunks(columns).zip(out.chunks(columns)) {
+        let sum: f64 = row.iter().map(|x| x.exp()).sum();
+        for (x, out) in row.iter().zip(out) {
+            close(real(*out, frac_bits), x.exp() / sum, frac_bits, scores, "softmax");
+        }
+    }
+    with(softmax::need(rows, columns), |scratch| {
+        block_on(softmax::log_softmax(engine, columns, frac_bits, &x, &mut out, scratch))
+            .expect("runs");
+    });
+    for (row, out) in exact.chunks(columns).zip(out.chunks(columns)) {
+        let sum: f64 = row.iter().map(|x| x.exp()).sum();
+        for (x, out) in row.iter().zip(out) {
+            close(real(*out, frac_bits), x - sum.ln(), frac_bits, scores, "log-softmax");
+        }
+    }
+    with(statistics::layer_norm_need(rows, columns), |scratch| {
+        block_on(statistics::layer_norm(
+            engine,
+            columns,
+            (frac_bits, 0),
+            None,
+            &x,
+            &mut out,
+            scratch,
+        ))
+        .expect("runs");
+    });
+    for (row, out) in exact.chunks(columns).zip(out.chunks(columns)) {
+        let mean = row.iter().sum::<f64>() / columns as f64;
+        let variance = row.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / columns as f64;
+        for (x, out) in row.iter().zip(out) {
+            let exact = (x - mean) / variance.sqrt();
+            let units = 1.0 + 1.0 / variance.sqrt() + exact.abs() * one * pow2(-21);
+            close(real(*out, frac_bits), exact, frac_bits, units, "layer norm");
+        }
+    }
+    let mut per_row = vec![R::ZERO; rows];
+    with(statistics::variance_need(rows, columns), |scratch| {
+        block_on(statistics::variance(engine, columns, frac_bits, &x, &mut per_row, scratch))
+            .expect("runs");
+    });
+    for (row, out) in exact.chunks(columns).zip(&per_row) {
+        let mean = row.iter().sum::<f64>() / columns as f64;
+        let variance = row.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / columns as f64;
+        close(
+            real(*out, frac_bits),
+            variance,
+            frac_bits,
+            2.0 + 1.0 / one + variance * one * pow2(-21),
+            "variance",
+        );
+    }
+    with(extreme::need(rows, columns), |scratch| {
+        block_on(extreme::arg_max(engine, columns, &mut x.clone(), &mut per_row, scratch))
+            .expect("runs");
+    });
+    for (row, out) in exact.chunks(columns).zip(&per_row) {
+        let first = row.iter().position(|&x| x == largest(row)).expect("there is one");
+        assert_eq!(out.to_u64(), first as u64);
+    }
+    let mut bits = x.clone();
+    with(extreme::one_hot_need(rows, columns), |scratch| {
+        block_on(extreme::one_hot(engine, columns, &mut bits, scratch)).expect("runs");
+    });
+    for (bits, out) in bits.chunks(columns).zip(&per_row) {
+        let expected: Vec<u64> =
+            (0..columns as u64).map(|column| u64::from(column == out.to_u64())).collect();
+        assert_eq!(bits.iter().map(|bit| bit.to_u64()).collect::<Vec<_>>(), expected);
+    }
+}
+
+#[test]
+fn functions_of_rows() {
+    for frac_bits in [8, 12, 16, 20] {
+        rows::<u32>(frac_bits);
+        rows::<u64>(frac_bits);
+    }
+}
+
+#[test]
+fn the_exponential_over_the_whole_ring() {
+    for frac_bits in [8, 12, 16, 20] {
+        let x: Vec<u64> =
+            (-4000..4000).map(|i| fixed::<u64>(f64::from(i) / 90.0, frac_bits)).collect();
+        let mut out = vec![0; x.len()];
+        with(unary::exp_need::<u64>(x.len()), |scratch| {
+            block_on(unary::exp(
+                &mut Twin::default(),
+                frac_bits,
+                &mut x.clone(),
+                &mut out,
+                scratch,
+            ))
+            .expect("runs");
+        });
+        for (x, out) in x.iter().zip(&out) {
+            let exact = real(*x, frac_bits).exp();
+            if exact < pow2(62 - i32::try_from(frac_bits).expect("few")) {
+                let (error, found) = ((real(*out, frac_bits) - exact).abs(), real(*out, frac_bits));
+                let one = f64::from(1_u32 << frac_bits);
+                let part =
+                    if frac_bits == 20 && exact * one >= pow2(31) { pow2(-15) } else { pow2(-19) };
+                let allowed = exact * part + 1.5 / one;
+                assert!(
+                    error <= allowed,
+                    "exp({}) = {exact}, found {found}, f = {frac_bits}",
+                    real(*x, frac_bits)
+                );
+            } else {
+                assert!(*out >= (1 << 62) - (1 << 46) && *out < (1 << 62) + (1 << 60), "{out}");
+            }
+        }
+    }
+}

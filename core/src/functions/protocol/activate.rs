@@ -1,0 +1,421 @@
+//! The positive part, with the bit that decided kept for later: what a network that is trained
+//! needs of a ReLU.
+//!
+//! * Computes: shares in `Z_2^64` of `max(t, 0)` and, where they are kept, of `b = [t >= 0]` and of
+//!   a product `a b` with a dealt mask `a`, by which [`super::select`] multiplies one more value by
+//!   `b` in one message. `t = y >> s` of a shared `y` in `Z_2^64`, *rounded down or one unit more*;
+//!   or `t = y` of a shared `y` in `Z_2^32`, which is exact.
+//! * Model: semi-honest parties and dealer; every message is one-time padded.
+//! * Reference: masked comparison by digits (see [`super::comparing`]); the truncation is that of
+//!   [`super::rescale`].
+//! * Consumes: one record per element: a mask, its leaves, and the tables that fold them.
+//! * Costs: 2 messages, 3 if folding is staged; a ring element and the opened bits per element and
+//!   party: at most 11 bytes from `Z_2^64`, 7 from `Z_2^32`.
+//! * Error bound: `t` is `floor(y / 2^s)` or one more, for `-2^31 <= t < 2^31 - 1`; exact without a
+//!   shift, for every `y`.
+//!
+//! ```text
+//! z = y + r
+//! Z = (z >> s) mod 2^32,  R = (r >> s) mod 2^32
+//! t = Z - R mod 2^32, or one unit less: the carry is left out
+//! b = [t >= 0] = 1 xor msb(Z) xor msb(R) xor [Z mod 2^31 < R mod 2^31]
+//! max(t, 0) = b Z - b R + 2^32 (1 - msb Z) (b m),  m = msb(R)
+//! table:  (h, h R, h m, h a)                             b from h, b R from h R and R, ...
+//! ```
+
+use core::marker::PhantomData;
+
+use rand_core::CryptoRng;
+
+use super::comparing::{Comparing, Frame, Opened};
+use crate::functions::cut::{Cut, Fold, Folding, Leaves};
+use crate::functions::record::{Half, Layout, Truth, word_bytes};
+use crate::gate::turned;
+use crate::ring::Ring;
+use crate::step::{StepError, expect_len};
+
+/// Bits of the words that are compared.
+const WORD_BITS: u32 = 32;
+
+/// `max(t, 0)` of `t = y >> shift` with `y` in the ring `R`.
+#[derive(Clone, Copy, Debug)]
+pub struct Activate<R> {
+    shift: u32,
+    keeps: bool,
+    frame: Frame,
+    fold: Fold,
+    /// Places of `R`, `m` and `a`, which follow each other.
+    words: u32,
+    ring: PhantomData<R>,
+}
+
+/// What is activated, and the results.
+pub struct Activated<'d, R> {
+    /// `y`; used up.
+    pub y: &'d mut [R],
+    /// `max(t, 0)`, as long as `y`.
+    pub out: &'d mut [u64],
+    /// What is kept; of no elements where nothing is.
+    pub kept: Kept<'d>,
+}
+
+/// The bit of every element, and what multiplies one more value by it. As long as the values, all
+/// three.
+pub struct Kept<'d> {
+    /// `b`, 0 or 1.
+    pub bit: &'d mut [u64],
+    /// `a`.
+    pub mask: &'d mut [u64],
+    /// `a b`.
+    pub product: &'d mut [u64],
+}
+
+crate::correlation::redacted!(Activated<'_, R>: data);
+crate::correlation::redacted!(Kept<'_>);
+
+impl Default for Kept<'_> {
+    /// Of no elements.
+    fn default() -> Self {
+        Self { bit: &mut [], mask: &mut [], product: &mut [] }
+    }
+}
+
+impl Activate<u64> {
+    /// Drops `shift` bits by the cheap truncation; `keeps` says whether the bits are kept.
+    ///
+    /// # Errors
+    /// [`StepError::ShiftOutOfRange`] if `shift` is more than 32: there must be 32 bits to compare.
+    pub fn truncating(shift: u32, folding: Folding, keeps: bool) -> Result<Self, StepError> {
+        if shift > u64::BITS - WORD_BITS {
+            return Err(StepError::shift_out_of_range::<u64>(shift));
+        }
+        Ok(Self::with_shift(shift, folding, keeps))
+    }
+}
+
+impl Activate<u32> {
+    /// Exact, for values of 32 bits: of a shared word of 64 bits take [`crate::share::reduce`]
+    /// first.
+    #[must_use]
+    pub fn exact(folding: Folding, keeps: bool) -> Self {
+        Self::with_shift(0, folding, keeps)
+    }
+}
+
+impl<R: Ring> Activate<R> {
+    fn with_shift(shift: u32, folding: Folding, keeps: bool) -> Self {
+        let entry_words = if keeps { 4 } else { 3 };
+        let cut = Cut::plan(WORD_BITS - 1, None, folding, entry_words * word_bytes::<u64>(), 1);
+        let mut layout = Layout::default();
+        let leaves = Leaves::new(cut, &mut layout);
+        let fold = Fold::new(&cut, &mut layout);
+        let (mask, (words, fold)) = layout.word_and::<R, u64, _>(|layout| {
+            (
+                layout.words::<u64>(entry_words - 1),
+                fold.with_table::<u64>(&cut, entry_words, layout),
+            )
+        });
+        Self {
+            shift,
+            keeps,
+            frame: Frame { cut, leaves, layout, mask, offset: false },
+            fold,
+            words,
+            ring: PhantomData,
+        }
+    }
+
+    /// The bits that are compared, of `z` or of the mask.
+    #[inline]
+    fn part(&self, word: R) -> u64 {
+        word.shr(self.shift).to_u64() & ((1 << WORD_BITS) - 1)
+    }
+}
+
+impl<R: Ring> Comparing for Activate<R> {
+    type Ring = R;
+    type Data<'d> = Activated<'d, R>;
+
+    fn frame(&self) -> &Frame {
+        &self.frame
+    }
+
+    fn count(&self, data: &Activated<'_, R>) -> Result<usize, StepError> {
+        let elements = data.y.len();
+        expect_len(data.out.len(), elements)?;
+        let kept = if self.keeps { elements } else { 0 };
+        for found in [&data.kept.bit, &data.kept.mask, &data.kept.product] {
+            expect_len(found.len(), kept)?;
+        }
+        Ok(elements)
+    }
+
+    fn compared<'a>(&self, data: &'a mut Activated<'_, R>) -> &'a mut [R] {
+        data.y
+    }
+
+    fn folds(&self) -> u32 {
+        1
+    }
+
+    fn fold(&self, _index: u32) -> Fold {
+        self.fold
+    }
+
+    #[inline]
+    fn public(&self, _index: u32, z: R) -> R {
+        R::from_u64(self.part(z))
+    }
+
+    fn compared_mask(&self, mask: R) -> R {
+        R::from_u64(self.part(mask))
+    }
+
+    #[inline]
+    fn finish<H: Half>(
+        &self,
+        half: &mut H,
+        element: usize,
+        data: &mut Activated<'_, R>,
+        opened: &Opened<'_>,
+    ) {
+        let (Some(&z), Some(out)) = (data.y.get(element), data.out.get_mut(element)) else {
+            return;
+        };
+        let (z, delta, cut) = (self.part(z), opened.bits(0), &self.frame.cut);
+        let high = z >> (WORD_BITS - 1) == 1;
+        let flip = Fold::flip(cut, delta) ^ high;
+        let whole = |half: &mut H, index: u32| {
+            half.word::<u64>(element, self.words + index * word_bytes::<u64>())
+        };
+        let word = |half: &mut H, index| self.fold.word::<u64>(cut, half, element, delta, index);
+        let b = turned(flip, half.party().constant(1), word(half, 0));
+        let mask = whole(half, 0);
+        let b_mask = turned(flip, mask, word(half, 1));
+        let mut positive = b.wrapping_mul(z).wrapping_sub(b_mask);
+        if !high {
+            let sign = whole(half, 1);
+            positive = positive.wrapping_add(turned(flip, sign, word(half, 2)) << WORD_BITS);
+        }
+        *out = positive;
+        if self.keeps {
+            let kept = &mut data.kept;
+            let places = (
+                kept.bit.get_mut(element),
+                kept.mask.get_mut(element),
+                kept.product.get_mut(element),
+            );
+            let (Some(bit), Some(later), Some(product)) = places else { return };
+            *bit = b;
+            *later = whole(half, 2);
+            *product = turned(flip, *later, word(half, 3));
+        }
+    }
+
+    fn deal_rest<G: CryptoRng>(&self, mask: R, truth: &mut Truth<'_>, rng: &mut G) {
+        let mask = self.part(mask);
+        let sign = mask >> (WORD_BITS - 1);
+        let later = if self.keeps { rng.next_u64() } else { 0 };
+        for (index, word) in (0..if self.keeps { 3 } else { 2 }).zip([mask, sign, later]) {
+            truth.set_word(self.words + index * word_bytes::<u64>(), word);
+        }
+        #[allow(clippy::cast_possible_truncation)]
+        let turn = 1 ^ sign as u32;
+        // Without what is kept, an entry ends before the last word.
+        self.fold.deal::<u64, _, 4>(&self.frame.cut, truth, rng, turn, |h, _| {
+            [h, h.wrapping_mul(mask), h.wrapping_mul(sign), h.wrapping_mul(later)]
+        });
+    }
+
+    fn plain(&self, data: &mut Activated<'_, R>) {
+        self.plain_rounded(data, &mut || false);
+    }
+
+    /// What divides without a rest stays exact.
+    fn plain_rounded(&self, data: &mut Activated<'_, R>, up: &mut impl FnMut() -> bool) {
+        let dropped = R::pow2(self.shift).sub(R::ONE).to_u64();
+        for (element, (y, out)) in data.y.iter().zip(data.out.iter_mut()).enumerate() {
+            let unit = u64::from(y.to_u64() & dropped != 0 && up());
+            let t = self.part(*y).wrapping_add(unit) & ((1 << WORD_BITS) - 1);
+            let bit = 1 ^ (t >> (WORD_BITS - 1));
+            *out = bit.wrapping_mul(t);
+            if let (Some(kept), Some(mask), Some(product)) = (
+                data.kept.bit.get_mut(element),
+                data.kept.mask.get_mut(element),
+                data.kept.product.get_mut(element),
+            ) {
+                (*kept, *mask, *product) = (bit, 0, 0);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::functions::protocol::Protocol;
+    use crate::functions::protocol::check;
+    use crate::functions::protocol::select::{Select, Selected};
+    use rand_chacha::ChaCha20Rng;
+    use rand_chacha::rand_core::{Rng, SeedableRng};
+    extern crate std;
+    use std::vec;
+    use std::vec::Vec;
+
+    /// A party's data, owned.
+    struct Owned<R> {
+        y: Vec<R>,
+        out: Vec<u64>,
+        kept: [Vec<u64>; 3],
+    }
+
+    impl<R: Ring> Owned<R> {
+        fn new(y: Vec<R>, keeps: bool) -> Self {
+            let (out, kept) = (vec![7; y.len()], if keeps { y.len() } else { 0 });
+            Self { y, out, kept: core::array::from_fn(|_| vec![7; kept]) }
+        }
+
+        fn data(&mut self) -> Activated<'_, R> {
+            let [bit, mask, product] = &mut self.kept;
+            Activated { y: &mut self.y, out: &mut self.out, kept: Kept { bit, mask, product } }
+        }
+    }
+
+    /// Runs the protocol, and a selection with what it kept: the results, the bits, and the
+    /// selected values.
+    fn activated<R: Ring>(
+        gate: &Activate<R>,
+        keeps: bool,
+        y: &[R],
+        values: &[u64],
+        seed: u8,
+    ) -> [Vec<u64>; 3] {
+        let mut rng = ChaCha20Rng::from_seed([seed; 32]);
+        let (y_0, y_1) = check::share(y, &mut rng);
+        let (mut p_0, mut p_1) = (Owned::new(y_0, keeps), Owned::new(y_1, keeps));
+        check::run(gate, &mut rng, p_0.data(), p_1.data());
+        let out = check::open(&p_0.out, &p_1.out);
+        let bits = check::open(&p_0.kept[0], &p_1.kept[0]);
+        let (mut v_0, mut v_1) = check::share(values, &mut rng);
+        if keeps {
+            let selected = |values, [bit, mask, product]: &[Vec<u64>; 3]| {
+                let (bit, mask, product) = (bit.clone(), mask.clone(), product.clone());
+                (values, bit, mask, product)
+            };
+            let (values_0, bit_0, mask_0, product_0) = selected(&mut v_0, &p_0.kept);
+            let (values_1, bit_1, mask_1, product_1) = selected(&mut v_1, &p_1.kept);
+            let data_0 =
+                Selected { values: values_0, bit: &bit_0, mask: &mask_0, product: &product_0 };
+            let data_1 =
+                Selected { values: values_1, bit: &bit_1, mask: &mask_1, product: &product_1 };
+            check::run(&Select::new(), &mut rng, data_0, data_1);
+        }
+        [out, bits, check::open(&v_0, &v_1)]
+    }
+
+    fn twin<R: Ring>(
+        gate: &Activate<R>,
+        keeps: bool,
+        y: &[R],
+        values: &[u64],
+        up: bool,
+    ) -> [Vec<u64>; 3] {
+        let mut plain = Owned::new(y.to_vec(), keeps);
+        gate.twin_rounded(&mut plain.data(), &mut || up);
+        let mut selected = values.to_vec();
+        if keeps {
+            let [bit, mask, product] = &plain.kept;
+            Select::new().twin(&mut Selected { values: &mut selected, bit, mask, product });
+        }
+        [plain.out, plain.kept[0].clone(), selected]
+    }
+
+    #[test]
+    fn words_of_32_bits_are_exact() {
+        let mut rng = ChaCha20Rng::from_seed([4; 32]);
+        let y = check::words::<u32>(500, &mut rng);
+        let values: Vec<u64> = y.iter().map(|_| rng.next_u64()).collect();
+        for folding in [Folding::Direct, Folding::Staged] {
+            for keeps in [false, true] {
+                let gate = Activate::exact(folding, keeps);
+                for seed in 0..4 {
+                    let found = activated(&gate, keeps, &y, &values, seed);
+                    assert_eq!(
+                        found,
+                        twin(&gate, keeps, &y, &values, false),
+                        "{folding:?} {keeps} {seed}"
+                    );
+                    for ((y, out), selected) in
+                        y.iter().zip(&found[0]).zip(&found[2]).take(if keeps { y.len() } else { 0 })
+                    {
+                        assert_eq!(i64::from(y.cast_signed()).max(0), out.cast_signed());
+                        assert!(*selected == 0 || y.msb() == 0);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Results are those of rounding down or up, for `t` of 32 bits; what divides without a rest is
+    /// exact.
+    #[test]
+    fn words_of_64_bits_are_one_unit_high_at_most() {
+        let mut rng = ChaCha20Rng::from_seed([5; 32]);
+        for shift in [0_u32, 1, 13, 20, 32] {
+            let limit = 1_i128 << (31 + shift);
+            let edges = check::words::<u64>(600, &mut rng)
+                .into_iter()
+                .filter(|y| (-limit..limit - (1 << shift)).contains(&i128::from(y.to_i64())));
+            let y: Vec<u64> = edges.collect();
+            let values: Vec<u64> = y.iter().map(|_| rng.next_u64()).collect();
+            let mut highs = 0;
+            for folding in [Folding::Direct, Folding::Staged] {
+                for keeps in [false, true] {
+                    let gate = Activate::truncating(shift, folding, keeps).expect("in range");
+                    let found = activated(&gate, keeps, &y, &values, 6);
+                    let (down, up) = (
+                        twin(&gate, keeps, &y, &values, false),
+                        twin(&gate, keeps, &y, &values, true),
+                    );
+                    for index in 0..y.len() {
+                        let of = |[out, bits, selected]: &[Vec<u64>; 3]| {
+                            (
+                                out[index],
+                                bits.get(index).copied(),
+                                if keeps { selected[index] } else { 0 },
+                            )
+                        };
+                        assert!(
+                            of(&found) == of(&down) || of(&found) == of(&up),
+                            "{:#x} >> {shift}",
+                            y[index]
+                        );
+                        highs += usize::from(of(&found) != of(&down));
+                    }
+                }
+            }
+            assert_eq!(highs > 0, shift > 0, "both roundings occur");
+        }
+    }
+
+    #[test]
+    fn messages_are_small() {
+        let bytes =
+            |gate: &dyn Fn(usize) -> usize, rounds: usize| (0..rounds).map(gate).sum::<usize>();
+        let wide = Activate::truncating(20, Folding::Staged, true).expect("in range");
+        let narrow = Activate::exact(Folding::Staged, true);
+        assert!(bytes(&|round| wide.message_bytes(round, 1000), wide.rounds()) <= 11_000);
+        assert!(bytes(&|round| narrow.message_bytes(round, 1000), narrow.rounds()) <= 7_000);
+        assert_eq!((wide.rounds(), Activate::exact(Folding::Direct, false).rounds()), (3, 2));
+    }
+
+    #[test]
+    fn lengths_and_shifts_are_checked() {
+        assert!(Activate::truncating(33, Folding::Direct, false).is_err());
+        let gate = Activate::exact(Folding::Direct, true);
+        let mut data = Owned::<u32>::new(vec![0; 3], false);
+        assert!(gate.elements(&data.data()).is_err());
+        let mut data = Owned::<u32>::new(vec![0; 3], true);
+        assert_eq!(gate.elements(&data.data()), Ok(3));
+    }
+}

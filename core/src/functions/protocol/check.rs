@@ -1,0 +1,120 @@
+//! Runs a protocol between two parties in one place, for tests.
+
+extern crate std;
+use std::vec;
+use std::vec::Vec;
+
+use core::convert::Infallible;
+
+use rand_core::{CryptoRng, TryCryptoRng, TryRng};
+
+use super::{Messages, Protocol};
+use crate::correlation::Position;
+use crate::functions::record::{self, Derived, Stored};
+use crate::keystream::{ChaCha8, Key, Keystream};
+use crate::ring::Ring;
+
+/// Deals for `elements` records and runs the protocol between `P0`, on `data_0`, and `P1`, on
+/// `data_1`.
+///
+/// # Panics
+/// If the protocol refuses the data, or a message is longer than it says.
+#[allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+pub fn run<P: Protocol>(
+    protocol: &P,
+    rng: &mut impl CryptoRng,
+    mut data_0: P::Data<'_>,
+    mut data_1: P::Data<'_>,
+) {
+    let elements = protocol.elements(&data_0).expect("slices that belong together");
+    assert_eq!(elements, protocol.elements(&data_1).expect("slices that belong together"));
+    let mut key = [0; 32];
+    rng.fill_bytes(&mut key);
+    let (keystream, position) =
+        (Keystream::<ChaCha8>::new(&Key::from_bytes(key)), Position { session: 1, layer: 2 });
+    let layout = protocol.layout();
+    let mut corrections = vec![0; layout.bytes() * elements];
+    record::deal(&keystream, position, layout, elements, rng, &mut corrections, |truth, rng| {
+        protocol.deal(truth, rng)
+    })
+    .expect("sized");
+    let mut half_0 = Derived::new(&keystream, position, layout);
+    let mut half_1 = Stored::received(layout, elements, &corrections).expect("sized");
+    let longest = protocol.max_message_bytes(elements);
+    let buffers = || -> [Vec<u8>; 3] { core::array::from_fn(|_| vec![0xa5; longest]) };
+    let ([mut own_0, mut peer_0, mut opened_0], [mut own_1, mut peer_1, mut opened_1]) =
+        (buffers(), buffers());
+    for round in 0..=protocol.rounds() {
+        let mut messages = Messages { own: &mut own_0, peer: &mut peer_0, opened: &mut opened_0 };
+        protocol.step(round, &mut half_0, &mut data_0, &mut messages);
+        let mut messages = Messages { own: &mut own_1, peer: &mut peer_1, opened: &mut opened_1 };
+        protocol.step(round, &mut half_1, &mut data_1, &mut messages);
+        if round < protocol.rounds() {
+            let bytes = protocol.message_bytes(round, elements);
+            peer_0[..bytes].copy_from_slice(&own_1[..bytes]);
+            peer_1[..bytes].copy_from_slice(&own_0[..bytes]);
+        }
+    }
+}
+
+/// Random shares of `values`.
+pub fn share<R: Ring>(values: &[R], rng: &mut impl CryptoRng) -> (Vec<R>, Vec<R>) {
+    values
+        .iter()
+        .map(|_| R::from_u64(rng.next_u64()))
+        .zip(values)
+        .map(|(share, &value)| (share, value.sub(share)))
+        .unzip()
+}
+
+/// The values that shares open to.
+#[must_use]
+pub fn open<R: Ring>(shares_0: &[R], shares_1: &[R]) -> Vec<R> {
+    shares_0.iter().zip(shares_1).map(|(&a, &b)| a.add(b)).collect()
+}
+
+/// Words to test a ring with: random ones, and both sides of zero and of every power of two.
+pub fn words<R: Ring>(random: usize, rng: &mut impl CryptoRng) -> Vec<R> {
+    let edges = (0..R::BITS).flat_map(|bit| {
+        let power = R::pow2(bit);
+        [
+            power.sub(R::ONE),
+            power,
+            power.add(R::ONE),
+            power.neg().sub(R::ONE),
+            power.neg(),
+            power.neg().add(R::ONE),
+        ]
+    });
+    let mut words: Vec<R> = edges.collect();
+    // Of all magnitudes.
+    words.extend((0..random).map(|i| {
+        #[allow(clippy::cast_possible_truncation)]
+        let word = R::from_u64(rng.next_u64()).sar(i as u32 % R::BITS);
+        word
+    }));
+    words
+}
+
+/// Draws what its function says, in place of random words, so that a dealer can be made to deal
+/// every mask. Keys are zero.
+pub struct Draws<F>(pub F);
+
+impl<F: FnMut() -> u64> TryRng for Draws<F> {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        #[allow(clippy::cast_possible_truncation)]
+        let word = self.try_next_u64()? as u32;
+        Ok(word)
+    }
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok((self.0)())
+    }
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        bytes.fill(0);
+        Ok(())
+    }
+}
+
+impl<F: FnMut() -> u64> TryCryptoRng for Draws<F> {}

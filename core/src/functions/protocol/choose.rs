@@ -1,0 +1,244 @@
+//! A shared value, or nothing, by the sign of another: `[x >= 0] * v`.
+//!
+//! * Computes: shares of `b v_j`, `b = [x >= 0]`, for shared `x` in `Z_2^k` and `width` shared
+//!   values `v_j` in `Z_2^l` each.
+//! * Model: semi-honest parties and dealer; every message is one-time padded.
+//! * Reference: masked comparison by digits (see [`super::comparing`]); the product as a Beaver
+//!   triple of which the dealer knows one factor's mask beforehand and looks the other up.
+//! * Consumes: one record per element.
+//! * Costs: 2 messages at `k <= 32`, 3 at `k = 64`; a ring element and `2 n - 1` bits for `n`
+//!   digits, and the `v_j` once.
+//! * Error bound: exact, for every `x`.
+//!
+//! ```text
+//! z = x + r,  d_j = v_j - a_j                       public afterwards
+//! table:  (h, h a_1, .., h a_w)                     b from h,  b a_j from h a_j and a_j
+//! b v_j  = b d_j + b a_j
+//! ```
+//!
+//! With `v = x - y`, `y + b v` is the larger of two numbers; with `v = y - x`, `x + b v` is `y`
+//! where `x >= 0`, `x` elsewhere.
+
+use core::marker::PhantomData;
+
+use rand_core::CryptoRng;
+
+use super::comparing::{Comparing, Frame, Opened};
+use super::{read, write};
+use crate::functions::cut::{Cut, Fold, Folding, Leaves};
+use crate::functions::record::{Half, Layout, Truth, word_bytes};
+use crate::gate::turned;
+use crate::ring::Ring;
+use crate::step::{StepError, expect_len};
+
+/// The most values that are chosen at once.
+pub const MAX_WIDTH: usize = 16;
+
+/// `[x >= 0] * v`: `x` in the ring `R`, values in the ring `W`.
+#[derive(Clone, Copy, Debug)]
+pub struct Choose<R, W> {
+    width: u32,
+    frame: Frame,
+    fold: Fold,
+    masks: u32,
+    rings: PhantomData<(R, W)>,
+}
+
+/// What decides, and what is chosen.
+pub struct Chosen<'d, R, W> {
+    /// The deciding words; used up.
+    pub x: &'d mut [R],
+    /// `width` values per element, element after element; multiplied by `[x >= 0]`.
+    pub values: &'d mut [W],
+}
+
+crate::correlation::redacted!(Chosen<'_, R, W>: data);
+
+impl<R: Ring, W: Ring> Choose<R, W> {
+    /// The protocol for `width` values per element.
+    ///
+    /// # Errors
+    /// [`StepError::SizeOutOfRange`] unless `1 <= width <= `[`MAX_WIDTH`].
+    pub fn new(width: usize) -> Result<Self, StepError> {
+        let words = super::checked_size(width, MAX_WIDTH)? + 1;
+        let cut = Cut::plan(R::BITS - 1, None, Folding::of::<R>(), words * word_bytes::<W>(), 1);
+        let mut layout = Layout::default();
+        let leaves = Leaves::new(cut, &mut layout);
+        let fold = Fold::new(&cut, &mut layout);
+        let (mask, (masks, fold)) = layout.word_and::<R, W, _>(|layout| {
+            (layout.words::<W>(words - 1), fold.with_table::<W>(&cut, words, layout))
+        });
+        let frame = Frame { cut, leaves, layout, mask, offset: false };
+        Ok(Self { width: words - 1, frame, fold, masks, rings: PhantomData })
+    }
+
+    fn value_mask(&self, half: &mut impl Half, element: usize, index: u32) -> W {
+        half.word(element, self.masks + index * word_bytes::<W>())
+    }
+
+    fn values<'a>(&self, data: &'a mut Chosen<'_, R, W>, element: usize) -> &'a mut [W] {
+        let width = self.width as usize;
+        data.values.get_mut(element * width..(element + 1) * width).unwrap_or(&mut [])
+    }
+}
+
+impl<R: Ring, W: Ring> Comparing for Choose<R, W> {
+    type Ring = R;
+    type Data<'d> = Chosen<'d, R, W>;
+
+    fn frame(&self) -> &Frame {
+        &self.frame
+    }
+
+    fn count(&self, data: &Chosen<'_, R, W>) -> Result<usize, StepError> {
+        expect_len(data.values.len(), data.x.len() * self.width as usize)?;
+        Ok(data.x.len())
+    }
+
+    fn compared<'a>(&self, data: &'a mut Chosen<'_, R, W>) -> &'a mut [R] {
+        data.x
+    }
+
+    fn folds(&self) -> u32 {
+        1
+    }
+
+    fn fold(&self, _index: u32) -> Fold {
+        self.fold
+    }
+
+    fn public(&self, _index: u32, z: R) -> R {
+        z
+    }
+
+    fn first_bytes(&self) -> usize {
+        self.width as usize * W::BYTES
+    }
+
+    fn first<H: Half>(
+        &self,
+        half: &mut H,
+        element: usize,
+        data: &mut Chosen<'_, R, W>,
+        out: &mut [u8],
+    ) {
+        for ((index, &mut value), out) in
+            (0..).zip(self.values(data, element)).zip(out.chunks_exact_mut(W::BYTES))
+        {
+            write(out, 0, value.sub(self.value_mask(half, element, index)));
+        }
+    }
+
+    fn opened_first(&self, element: usize, data: &mut Chosen<'_, R, W>, own: &[u8], peer: &[u8]) {
+        for (index, value) in self.values(data, element).iter_mut().enumerate() {
+            let at = index * W::BYTES;
+            *value = read::<W>(own, at).add(read(peer, at));
+        }
+    }
+
+    #[inline]
+    fn finish<H: Half>(
+        &self,
+        half: &mut H,
+        element: usize,
+        data: &mut Chosen<'_, R, W>,
+        opened: &Opened<'_>,
+    ) {
+        let Some(&z) = data.x.get(element) else { return };
+        let (delta, cut) = (opened.bits(0), &self.frame.cut);
+        let flip = Fold::flip(cut, delta) ^ (z.msb() == 1);
+        let b = turned(
+            flip,
+            half.party().constant(W::ONE),
+            self.fold.word(cut, half, element, delta, 0),
+        );
+        for (index, value) in (0..).zip(self.values(data, element)) {
+            let mask = self.value_mask(half, element, index);
+            let chosen = turned(flip, mask, self.fold.word(cut, half, element, delta, index + 1));
+            *value = b.mul(*value).add(chosen);
+        }
+    }
+
+    fn deal_rest<G: CryptoRng>(&self, mask: R, truth: &mut Truth<'_>, rng: &mut G) {
+        let mut masks = [W::ZERO; MAX_WIDTH];
+        let masks = masks.get_mut(..self.width as usize).unwrap_or(&mut []);
+        for (index, value_mask) in (0..).zip(masks.iter_mut()) {
+            *value_mask = W::from_u64(rng.next_u64());
+            truth.set_word(self.masks + index * word_bytes::<W>(), *value_mask);
+        }
+        self.fold.deal::<W, _, { MAX_WIDTH + 1 }>(
+            &self.frame.cut,
+            truth,
+            rng,
+            1 ^ mask.msb(),
+            |h, _| {
+                let mut entry = [h; MAX_WIDTH + 1];
+                for (word, &mask) in entry.iter_mut().skip(1).zip(masks.iter()) {
+                    *word = h.mul(mask);
+                }
+                entry
+            },
+        );
+    }
+
+    fn plain(&self, data: &mut Chosen<'_, R, W>) {
+        for element in 0..data.x.len() {
+            let chosen = data.x.get(element).is_some_and(|x| x.msb() == 0);
+            for value in self.values(data, element) {
+                *value = if chosen { *value } else { W::ZERO };
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::functions::protocol::Protocol;
+    use crate::functions::protocol::check;
+    use crate::ring::Small;
+    use rand_chacha::ChaCha20Rng;
+    use rand_chacha::rand_core::{Rng, SeedableRng};
+    extern crate std;
+    use std::vec::Vec;
+
+    fn exact<R: Ring, W: Ring>(width: usize, x: &[R], seed: u8) {
+        let mut rng = ChaCha20Rng::from_seed([seed; 32]);
+        let gate = Choose::<R, W>::new(width).expect("in range");
+        let values: Vec<W> = (0..x.len() * width).map(|_| W::from_u64(rng.next_u64())).collect();
+        let (mut x_0, mut x_1) = check::share(x, &mut rng);
+        let (mut v_0, mut v_1) = check::share(&values, &mut rng);
+        let data =
+            [(&mut x_0, &mut v_0), (&mut x_1, &mut v_1)].map(|(x, values)| Chosen { x, values });
+        let [data_0, data_1] = data;
+        check::run(&gate, &mut rng, data_0, data_1);
+        let (mut x, mut twin) = (x.to_vec(), values);
+        gate.twin(&mut Chosen { x: &mut x, values: &mut twin });
+        assert_eq!(check::open(&v_0, &v_1), twin, "{gate:?}, seed {seed}");
+    }
+
+    #[test]
+    fn every_value_of_small_rings_chooses_rightly() {
+        for seed in 0..20 {
+            let all: Vec<Small<7>> = (0..1 << 7).map(Small::from_u64).collect();
+            exact::<_, u32>(1, &all, seed);
+            exact::<_, Small<5>>(3, &all, seed);
+            let all: Vec<Small<2>> = (0..1 << 2).map(Small::from_u64).collect();
+            exact::<_, u64>(2, &all, seed);
+        }
+    }
+
+    #[test]
+    fn wide_rings_choose_rightly() {
+        let mut rng = ChaCha20Rng::from_seed([9; 32]);
+        let (narrow, wide) =
+            (check::words::<u32>(500, &mut rng), check::words::<u64>(500, &mut rng));
+        exact::<u32, u32>(1, &narrow, 1);
+        exact::<u32, u64>(2, &narrow, 2);
+        exact::<u64, u64>(1, &wide, 3);
+        exact::<u64, u32>(MAX_WIDTH, &wide, 4);
+        assert!(
+            Choose::<u32, u32>::new(0).is_err() && Choose::<u32, u32>::new(MAX_WIDTH + 1).is_err()
+        );
+    }
+}

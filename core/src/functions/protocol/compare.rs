@@ -1,0 +1,215 @@
+//! Comparison of a shared word with many public constants, under one mask.
+//!
+//! * Computes: shares of `[x >= c_j]` in `Z_2^l`, for shared `x` in `Z_2^k` and public constants
+//!   `c_j`, in signed order.
+//! * Model: semi-honest parties and dealer; every message is one-time padded.
+//! * Reference: masked comparison by digits (see [`super::comparing`]); one mask and one set of
+//!   leaves serve all constants.
+//! * Consumes: one record per element.
+//! * Costs: 2 messages ([`Folding::Direct`]) or 3; a ring element, and `2 n - 1` bits (and up to 3
+//!   more) per constant and one.
+//! * Error bound: exact, for every `x` and every constant, also where `x - c` leaves the ring.
+//!
+//! ```text
+//! x' = x + 2^(k-1),  c' = c + 2^(k-1)               signed order is unsigned order now
+//! z  = x' + r                                       public afterwards
+//! u_j = z - c'_j                                    public
+//! [x < c_j] = [u_j < r] + [z < c'_j] - [z < r]      one comparison per constant, and one for all
+//! ```
+
+use core::marker::PhantomData;
+
+use rand_core::CryptoRng;
+
+use super::comparing::{Comparing, Frame, Opened};
+use crate::functions::cut::{Cut, Fold, Folding, Folds, Leaves};
+use crate::functions::record::{Half, Layout, Truth, word_bytes};
+use crate::gate::turned;
+use crate::ring::Ring;
+use crate::step::{StepError, expect_len};
+
+/// The most constants that share a mask.
+pub const MAX_CONSTANTS: usize = 256;
+
+/// `[x >= c_j]`: `x` in the ring `R`, bits in the ring `W`.
+#[derive(Clone, Copy, Debug)]
+pub struct Compare<'c, R, W> {
+    constants: &'c [R],
+    frame: Frame,
+    folds: Folds,
+    rings: PhantomData<W>,
+}
+
+/// What is compared, and the bits.
+pub struct Compared<'d, R, W> {
+    /// The compared words; used up.
+    pub x: &'d mut [R],
+    /// One bit per constant and element, element after element.
+    pub bits: &'d mut [W],
+}
+
+crate::correlation::redacted!(Compared<'_, R, W>: data);
+
+impl<'c, R: Ring, W: Ring> Compare<'c, R, W> {
+    /// The protocol for these constants.
+    ///
+    /// # Errors
+    /// [`StepError::SizeOutOfRange`] if there are none, or more than [`MAX_CONSTANTS`].
+    pub fn new(constants: &'c [R], folding: Folding) -> Result<Self, StepError> {
+        let count = super::checked_size(constants.len(), MAX_CONSTANTS)? + 1;
+        let folding = if R::BITS > 32 { Folding::Staged } else { folding };
+        let cut = Cut::plan(R::BITS, None, folding, word_bytes::<W>(), count);
+        let mut layout = Layout::default();
+        let leaves = Leaves::new(cut, &mut layout);
+        let folds = Folds::new(&cut, count, &mut layout);
+        let (mask, folds) =
+            layout.word_and::<R, W, _>(|layout| folds.with_tables::<W>(&cut, 1, layout));
+        Ok(Self {
+            constants,
+            frame: Frame { cut, leaves, layout, mask, offset: true },
+            folds,
+            rings: PhantomData,
+        })
+    }
+}
+
+/// `c + 2^(k-1)`: a signed constant in unsigned order.
+fn unsigned<R: Ring>(constant: R) -> R {
+    constant.add(R::pow2(R::BITS - 1))
+}
+
+/// A party's share of `[x >= c]`, from its shares of `[u < r]` and `[z < r]`.
+#[inline]
+pub(super) fn at_least<R: Ring, W: Ring>(one: W, z: R, constant: R, below: W, wrapped: W) -> W {
+    let public = if z.to_u64() < unsigned(constant).to_u64() { W::ZERO } else { one };
+    public.sub(below).add(wrapped)
+}
+
+impl<R: Ring, W: Ring> Comparing for Compare<'_, R, W> {
+    type Ring = R;
+    type Data<'d> = Compared<'d, R, W>;
+
+    fn frame(&self) -> &Frame {
+        &self.frame
+    }
+
+    fn count(&self, data: &Compared<'_, R, W>) -> Result<usize, StepError> {
+        expect_len(data.bits.len(), data.x.len() * self.constants.len())?;
+        Ok(data.x.len())
+    }
+
+    fn compared<'a>(&self, data: &'a mut Compared<'_, R, W>) -> &'a mut [R] {
+        data.x
+    }
+
+    fn folds(&self) -> u32 {
+        self.folds.count()
+    }
+
+    fn fold(&self, index: u32) -> Fold {
+        self.folds.get(index)
+    }
+
+    /// `u_j` for constant `j`, and at last `z`.
+    fn public(&self, index: u32, z: R) -> R {
+        self.constants.get(index as usize).map_or(z, |&constant| z.sub(unsigned(constant)))
+    }
+
+    #[inline]
+    fn finish<H: Half>(
+        &self,
+        half: &mut H,
+        element: usize,
+        data: &mut Compared<'_, R, W>,
+        opened: &Opened<'_>,
+    ) {
+        let (cut, constants) = (&self.frame.cut, self.constants.len());
+        let Some(&z) = data.x.get(element) else { return };
+        let one = half.party().constant(W::ONE);
+        let below = |half: &mut H, index: u32| {
+            let delta = opened.bits(index);
+            turned(
+                Fold::flip(cut, delta),
+                one,
+                self.folds.get(index).word::<W>(cut, half, element, delta, 0),
+            )
+        };
+        let wrapped = below(half, self.folds.count() - 1);
+        let bits =
+            data.bits.get_mut(element * constants..(element + 1) * constants).unwrap_or(&mut []);
+        for ((index, bit), &constant) in (0..).zip(bits).zip(self.constants) {
+            *bit = at_least(one, z, constant, below(half, index), wrapped);
+        }
+    }
+
+    fn deal_rest<G: CryptoRng>(&self, _mask: R, truth: &mut Truth<'_>, rng: &mut G) {
+        for index in 0..self.folds.count() {
+            self.folds.get(index).deal::<W, _, 1>(&self.frame.cut, truth, rng, 0, |h, _| [h]);
+        }
+    }
+
+    fn plain(&self, data: &mut Compared<'_, R, W>) {
+        for (x, bits) in data.x.iter().zip(data.bits.chunks_exact_mut(self.constants.len().max(1)))
+        {
+            for (bit, constant) in bits.iter_mut().zip(self.constants) {
+                *bit = W::from_u64(u64::from(x.to_i64() >= constant.to_i64()));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::functions::protocol::Protocol;
+    use crate::functions::protocol::check;
+    use crate::ring::Small;
+    use rand_chacha::ChaCha20Rng;
+    use rand_chacha::rand_core::SeedableRng;
+    extern crate std;
+    use std::vec;
+    use std::vec::Vec;
+
+    fn exact<R: Ring, W: Ring>(constants: &[R], folding: Folding, x: &[R], seed: u8) {
+        let mut rng = ChaCha20Rng::from_seed([seed; 32]);
+        let gate = Compare::<R, W>::new(constants, folding).expect("in range");
+        let (mut x_0, mut x_1) = check::share(x, &mut rng);
+        let [mut bits_0, mut bits_1, mut twin] =
+            core::array::from_fn(|_| vec![W::ONE; x.len() * constants.len()]);
+        let (data_0, data_1) = (
+            Compared { x: &mut x_0, bits: &mut bits_0 },
+            Compared { x: &mut x_1, bits: &mut bits_1 },
+        );
+        check::run(&gate, &mut rng, data_0, data_1);
+        gate.twin(&mut Compared { x: &mut x.to_vec(), bits: &mut twin });
+        assert_eq!(check::open(&bits_0, &bits_1), twin, "{constants:?} {folding:?}, seed {seed}");
+    }
+
+    #[test]
+    fn every_value_against_every_constant() {
+        let all: Vec<Small<6>> = (0..1 << 6).map(Small::from_u64).collect();
+        for folding in [Folding::Direct, Folding::Staged] {
+            for seed in 0..30 {
+                exact::<_, u32>(&all, folding, &all, seed);
+                exact::<_, Small<3>>(&all[..1], folding, &all, seed);
+            }
+        }
+    }
+
+    #[test]
+    fn wide_rings_against_the_ends_and_the_middle() {
+        let mut rng = ChaCha20Rng::from_seed([2; 32]);
+        let (narrow, wide) =
+            (check::words::<u32>(100, &mut rng), check::words::<u64>(100, &mut rng));
+        exact::<u32, u32>(&narrow[..200], Folding::Direct, &narrow, 5);
+        exact::<u32, u64>(&narrow[90..290], Folding::Staged, &narrow, 6);
+        exact::<u64, u64>(&wide[..200], Folding::Staged, &wide, 7);
+        exact::<u64, u32>(&wide[200..400], Folding::Direct, &wide, 8);
+    }
+
+    #[test]
+    fn no_constant_and_too_many_are_refused() {
+        assert!(Compare::<u32, u32>::new(&[], Folding::Direct).is_err());
+        assert!(Compare::<u32, u32>::new(&[0; MAX_CONSTANTS + 1], Folding::Direct).is_err());
+    }
+}

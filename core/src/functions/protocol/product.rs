@@ -1,0 +1,240 @@
+//! Element-wise products of shared vectors, and squares.
+//!
+//! * Computes: shares of `x * y`, element by element, or of `x * x`, in `Z_2^k`.
+//! * Model: semi-honest parties and dealer; messages are one-time padded.
+//! * Reference: Beaver, CRYPTO '91: a random triple `c = a b` and the openings of `x - a` and
+//!   `y - b`.
+//! * Consumes: one triple (a square: one pair `a, a^2`) per element.
+//! * Costs: 1 message; 2 ring elements per element and party (a square: 1).
+//! * Error bound: exact, modulo `2^k`.
+//!
+//! ```text
+//! message:  d = x - a,  e = y - b           public afterwards
+//! x y     = c + d [b] + e [a] + d e
+//! x x     = c + 2 d [a] + d d               with c = a^2
+//! ```
+
+use core::marker::PhantomData;
+
+use rand_core::CryptoRng;
+
+use super::{Messages, Protocol, read, write};
+use crate::functions::record::{Half, Layout, Truth, word_bytes};
+use crate::ring::Ring;
+use crate::step::{StepError, expect_len};
+
+/// `x * y` in place of `x`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Multiply<R>(PhantomData<R>);
+
+impl<R: Ring> Multiply<R> {
+    /// The protocol; it has no parameters.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+/// Factors of a product: the first is replaced by the product.
+pub struct Factors<'d, R> {
+    /// `x`, then `x * y`.
+    pub x: &'d mut [R],
+    /// `y`, as long as `x`.
+    pub y: &'d [R],
+}
+
+crate::correlation::redacted!(Factors<'_, R>: data);
+
+impl<R: Ring> Protocol for Multiply<R> {
+    type Data<'d> = Factors<'d, R>;
+
+    fn elements(&self, data: &Factors<'_, R>) -> Result<usize, StepError> {
+        expect_len(data.y.len(), data.x.len())?;
+        Ok(data.x.len())
+    }
+
+    fn layout(&self) -> Layout {
+        let mut layout = Layout::default();
+        layout.words::<R>(3);
+        layout
+    }
+
+    fn rounds(&self) -> usize {
+        1
+    }
+
+    fn message_bytes(&self, _round: usize, elements: usize) -> usize {
+        2 * R::BYTES * elements
+    }
+
+    fn deal<G: CryptoRng>(&self, truth: &mut Truth<'_>, rng: &mut G) {
+        let [a, b] = core::array::from_fn(|_| R::from_u64(rng.next_u64()));
+        for (i, word) in (0..).zip([a, b, a.mul(b)]) {
+            truth.set_word(i * word_bytes::<R>(), word);
+        }
+    }
+
+    fn step<H: Half>(
+        &self,
+        round: usize,
+        half: &mut H,
+        data: &mut Factors<'_, R>,
+        messages: &mut Messages<'_>,
+    ) {
+        let size = word_bytes::<R>();
+        let party = half.party();
+        for (element, (x, &y)) in data.x.iter_mut().zip(data.y).enumerate() {
+            let (a, b) = (half.word::<R>(element, 0), half.word::<R>(element, size));
+            let at = 2 * R::BYTES * element;
+            if round == 0 {
+                write(messages.own, at, x.sub(a));
+                write(messages.own, at + R::BYTES, y.sub(b));
+                continue;
+            }
+            let open = |at| -> R { read::<R>(messages.own, at).add(read(messages.peer, at)) };
+            let (d, e) = (open(at), open(at + R::BYTES));
+            let c: R = half.word(element, 2 * size);
+            *x = c.add(d.mul(b)).add(e.mul(a)).add(party.constant(d.mul(e)));
+        }
+    }
+
+    fn twin(&self, data: &mut Factors<'_, R>) {
+        for (x, &y) in data.x.iter_mut().zip(data.y) {
+            *x = x.mul(y);
+        }
+    }
+}
+
+/// `x * x` in place of `x`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Square<R>(PhantomData<R>);
+
+impl<R: Ring> Square<R> {
+    /// The protocol; it has no parameters.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<R: Ring> Protocol for Square<R> {
+    type Data<'d> = &'d mut [R];
+
+    fn elements(&self, data: &&mut [R]) -> Result<usize, StepError> {
+        Ok(data.len())
+    }
+
+    fn layout(&self) -> Layout {
+        let mut layout = Layout::default();
+        layout.words::<R>(2);
+        layout
+    }
+
+    fn rounds(&self) -> usize {
+        1
+    }
+
+    fn message_bytes(&self, _round: usize, elements: usize) -> usize {
+        R::BYTES * elements
+    }
+
+    fn deal<G: CryptoRng>(&self, truth: &mut Truth<'_>, rng: &mut G) {
+        let a = R::from_u64(rng.next_u64());
+        truth.set_word(0, a);
+        truth.set_word(word_bytes::<R>(), a.mul(a));
+    }
+
+    fn step<H: Half>(
+        &self,
+        round: usize,
+        half: &mut H,
+        data: &mut &mut [R],
+        messages: &mut Messages<'_>,
+    ) {
+        let party = half.party();
+        for (element, x) in data.iter_mut().enumerate() {
+            let at = R::BYTES * element;
+            let a: R = half.word(element, 0);
+            if round == 0 {
+                write(messages.own, at, x.sub(a));
+                continue;
+            }
+            let d = read::<R>(messages.own, at).add(read(messages.peer, at));
+            let c: R = half.word(element, word_bytes::<R>());
+            *x = c.add(d.mul(a.add(a))).add(party.constant(d.mul(d)));
+        }
+    }
+
+    fn twin(&self, data: &mut &mut [R]) {
+        for x in data.iter_mut() {
+            *x = x.mul(*x);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::functions::protocol::check;
+    use rand_chacha::ChaCha20Rng;
+    use rand_chacha::rand_core::SeedableRng;
+    extern crate std;
+
+    fn products<R: Ring>() {
+        let mut rng = ChaCha20Rng::from_seed([1; 32]);
+        let x = check::words::<R>(500, &mut rng);
+        let mut y = check::words::<R>(500, &mut rng);
+        y.reverse();
+        let (mut x_0, mut x_1) = check::share(&x, &mut rng);
+        let (y_0, y_1) = check::share(&y, &mut rng);
+        check::run(
+            &Multiply::new(),
+            &mut rng,
+            Factors { x: &mut x_0, y: &y_0 },
+            Factors { x: &mut x_1, y: &y_1 },
+        );
+        let mut twin = x;
+        Multiply::new().twin(&mut Factors { x: &mut twin, y: &y });
+        assert_eq!(check::open(&x_0, &x_1), twin);
+    }
+
+    #[test]
+    fn products_are_exact() {
+        products::<u32>();
+        products::<u64>();
+        products::<crate::ring::Small<5>>();
+    }
+
+    fn squares<R: Ring>() {
+        let mut rng = ChaCha20Rng::from_seed([2; 32]);
+        let x = check::words::<R>(500, &mut rng);
+        let (mut x_0, mut x_1) = check::share(&x, &mut rng);
+        check::run(&Square::new(), &mut rng, &mut x_0, &mut x_1);
+        let mut twin = x.clone();
+        Square::new().twin(&mut &mut twin[..]);
+        assert_eq!(check::open(&x_0, &x_1), twin);
+        assert!(x.iter().zip(twin).all(|(x, square)| x.mul(*x) == square));
+    }
+
+    #[test]
+    fn squares_are_exact() {
+        squares::<u32>();
+        squares::<u64>();
+        squares::<crate::ring::Small<5>>();
+    }
+
+    /// Every value of a small ring under every mask.
+    #[test]
+    fn no_mask_spoils_a_square() {
+        let all: std::vec::Vec<crate::ring::Small<6>> =
+            (0..1 << 12).map(crate::ring::Small::from_u64).collect();
+        let (mut x_0, mut x_1) = check::share(&all, &mut ChaCha20Rng::from_seed([3; 32]));
+        let mut draws = 0;
+        let mut masks = check::Draws(|| {
+            draws += 1;
+            (draws - 1) >> 6
+        });
+        check::run(&Square::new(), &mut masks, &mut x_0, &mut x_1);
+        assert!(all.iter().zip(check::open(&x_0, &x_1)).all(|(x, square)| x.mul(*x) == square));
+    }
+}

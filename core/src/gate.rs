@@ -1,0 +1,99 @@
+//! What a gate computes: ReLU with truncation, or truncation alone; its formula, and its twin.
+//!
+//! The formula stands here once. A session ([`crate::session::gate`]) and an engine
+//! (`functions::protocol::shift`) spend different correlations on it: see `docs/architecture.md`.
+//!
+//! `y` in `Z_2^k` is opened under a mask `r`, as `z = y + r` for the ReLU and as
+//! `z = y + 2^(k-1) + r` for the truncation. With the mask's high part `q = (r >> s) + c`, where
+//! `c = [z mod 2^s < r mod 2^s]`, and its topmost bit `m = msb(r)`:
+//!
+//! ```text
+//! max(y, 0) >> s  = b (z >> s) - b q + 2^(k-s) (1 - msb z) (b m),  b = [y >= 0]
+//! y >> s          = (z >> s) - q + 2^(k-s) b - 2^(k-1-s),          b = [z < r]
+//! ```
+//!
+//! A dealt table holds shares of `h`, `h q`, `h m` and `q`, where `b` is `h`, or `1 - h` if a
+//! public bit says so: *turned*.
+
+use crate::ring::Ring;
+use crate::share::Party;
+
+/// What a gate computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum GateKind {
+    /// `max(y, 0) >> s`.
+    Relu,
+    /// `y >> s`, rounding down.
+    Truncate,
+}
+
+impl GateKind {
+    /// Words of an entry of the arithmetic table: `(h, h q, h m, q)`, or `(h, q)`.
+    #[must_use]
+    pub const fn entry_words(self) -> usize {
+        match self {
+            Self::Relu => 4,
+            Self::Truncate => 2,
+        }
+    }
+
+    #[allow(clippy::cast_possible_truncation)]
+    pub(crate) const fn entry_words_u32(self) -> u32 {
+        self.entry_words() as u32
+    }
+
+    /// Bits of `z` and `r` that are compared: the sign needs all but the topmost, the wrap-around
+    /// all of them.
+    pub(crate) const fn compared_bits(self, ring_bits: u32) -> u32 {
+        match self {
+            Self::Relu => ring_bits - 1,
+            Self::Truncate => ring_bits,
+        }
+    }
+}
+
+/// The plaintext twin of the gate.
+#[must_use]
+pub fn twin<R: Ring>(kind: GateKind, shift: u32, y: R) -> R {
+    match kind {
+        GateKind::Relu if y.msb() == 1 => R::ZERO,
+        GateKind::Relu | GateKind::Truncate => y.sar(shift),
+    }
+}
+
+/// A party's share of `max(y, 0) >> shift`, from the public `z` and `flip`, its table entry
+/// `(h, h q, h m, q)`, and its share of `m`.
+#[inline(always)]
+pub(crate) fn relu<R: Ring>(
+    party: Party,
+    shift: u32,
+    (z, flip): (R, bool),
+    [h, hq, hm, q]: [R; 4],
+    sign: R,
+) -> R {
+    let b = turned(flip, party.constant(R::ONE), h);
+    let (bq, bm) = (turned(flip, q, hq), turned(flip, sign, hm));
+    let wrapped = R::from_u64(u64::from(1 ^ z.msb())).mul(R::pow2(R::BITS - shift));
+    b.mul(z.shr(shift)).sub(bq).add(wrapped.mul(bm))
+}
+
+/// A party's share of `y >> shift`, from the public `z` and `flip`, and its table entry `(h, q)`.
+#[inline(always)]
+pub(crate) fn truncate<R: Ring>(
+    party: Party,
+    shift: u32,
+    (z, flip): (R, bool),
+    [h, q]: [R; 2],
+) -> R {
+    let b = turned(flip, party.constant(R::ONE), h);
+    let public = z.shr(shift).sub(R::pow2(R::BITS - 1 - shift));
+    party.constant(public).sub(q).add(R::pow2(R::BITS - shift).mul(b))
+}
+
+/// `table`, or `whole - table` where the public `flip` says that what was looked up is the
+/// complement.
+#[inline(always)]
+pub(crate) fn turned<R: Ring>(flip: bool, whole: R, table: R) -> R {
+    if flip { whole.sub(table) } else { table }
+}

@@ -1,0 +1,83 @@
+//! `P0`'s correlations of a session: what is spent before the input is known, and what after.
+//!
+//! Both hand out the correlations of layer after layer, front to back, in pieces that a step takes
+//! by value.
+
+use super::gate::digits::Digits;
+use super::{gate, linear};
+use crate::correlation::{Position, SessionToken, redacted};
+use crate::keystream::{Keystream, Rounds};
+use crate::shape::{Part, Parts};
+
+/// `P0`'s correlations that do not depend on the input, layer by layer.
+pub struct Offline<'k, C: Rounds> {
+    keystream: &'k Keystream<C>,
+    position: Position,
+}
+
+impl<'k, C: Rounds> Offline<'k, C> {
+    /// The correlations of a session, under the key that `P0` shares with the dealer.
+    #[must_use]
+    pub fn new(keystream: &'k Keystream<C>, token: SessionToken) -> Self {
+        Self { keystream, position: Position { session: token.number(), layer: 0 } }
+    }
+
+    /// What the next layer spends before the input is known: the rows of `E r + a_0`, where `model`
+    /// is the keystream of `E`, and the masks of the gate that follows, if one does.
+    pub fn layer<'m>(
+        &mut self,
+        model: &'m Keystream<C>,
+        parts: Parts,
+        gated: bool,
+    ) -> (linear::Rows<'m, C>, Option<gate::Masks<'m, C>>)
+    where
+        'k: 'm,
+    {
+        let position = self.position;
+        self.position.layer = position.layer.wrapping_add(1);
+        let outputs = parts.first().map_or(0, |part| part.shape.outputs());
+        let masks = gated.then(|| gate::Masks::new(self.keystream, position, outputs));
+        (linear::Rows::new(self.keystream, model, position, parts), masks)
+    }
+
+    /// Ends the preparation; what is left is spent online.
+    #[must_use]
+    pub fn finish(self) -> Online<'k, C> {
+        Online { keystream: self.keystream, position: Position { layer: 0, ..self.position } }
+    }
+}
+
+/// `P0`'s correlations that are spent when the input is there, layer by layer.
+pub struct Online<'k, C: Rounds> {
+    keystream: &'k Keystream<C>,
+    position: Position,
+}
+
+impl<'k, C: Rounds> Online<'k, C> {
+    /// `P0`'s shares of a public map of a vector that was opened before; `part` names the layer
+    /// that took it. There are no rows if its weights are private: their shares are spent while
+    /// preparing.
+    pub fn carried<'m>(&self, model: &'m Keystream<C>, part: Part) -> linear::Rows<'m, C>
+    where
+        'k: 'm,
+    {
+        let parts = Some(part).filter(|part| !part.shape.is_private()).into_iter().collect();
+        linear::Rows::new(self.keystream, model, self.position, parts)
+    }
+
+    /// What the next layer spends: the input masks `r`, and the tables of the gate that follows, if
+    /// one does.
+    pub fn layer(
+        &mut self,
+        (inputs, outputs): (u16, u16),
+        gate: Option<Digits>,
+    ) -> (linear::InputMasks<'k, C>, Option<gate::Tables<'k, C>>) {
+        let position = self.position;
+        self.position.layer = position.layer.wrapping_add(1);
+        let tables =
+            gate.map(|digits| gate::Tables::new(self.keystream, position, digits, outputs));
+        (linear::InputMasks::new(self.keystream, position, inputs), tables)
+    }
+}
+
+redacted!(Offline<'_, C>, Online<'_, C>);

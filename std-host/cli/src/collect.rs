@@ -1,0 +1,65 @@
+//! `sharelet collect`: one of two servers that take owners' data.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use sharelet_core::share::Party;
+
+use super::common::{CommandError, LinkArgs, announce, runtime, stop_on_signal};
+use sharelet_host::store::datasets::Datasets;
+use sharelet_host::upload::server::{self, Limits};
+use sharelet_link::tcp::Listener;
+
+const EXAMPLES: &str = include_str!("examples/collect.txt");
+
+/// Arguments of `sharelet collect`.
+#[derive(Args, Debug, Clone)]
+#[command(about = "Take owners' data as one of two servers", after_help = EXAMPLES)]
+pub struct CollectArgs {
+    /// Which of the two servers this is.
+    #[arg(long, value_name = "0|1", value_parser = parse_party)]
+    pub party: Party,
+    /// Where the shares are kept.
+    #[arg(long, value_name = "DIR")]
+    pub state: PathBuf,
+    /// Where to listen; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7200")]
+    pub listen: String,
+    /// Most numbers of an upload, features and labels (8 bytes each at party 1); the same at both
+    /// servers.
+    #[arg(long, value_name = "N", default_value_t = Limits::default().most_elems)]
+    pub most: u64,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub link: LinkArgs,
+}
+
+fn parse_party(text: &str) -> Result<Party, String> {
+    match text {
+        "0" => Ok(Party::P0),
+        "1" => Ok(Party::P1),
+        _ => Err("give 0 or 1".to_owned()),
+    }
+}
+
+/// Serves until the program is told to stop.
+///
+/// # Errors
+/// [`CommandError`].
+pub fn run(args: &CollectArgs) -> Result<(), CommandError> {
+    let datasets = Datasets::open(&args.state, args.party)?;
+    runtime()?.block_on(async {
+        let stop = stop_on_signal()?;
+        let listener = Listener::bind(&args.listen, args.link.route()).await?;
+        announce(listener.local_address()?)?;
+        server::serve_all(
+            listener,
+            datasets,
+            Limits { most_elems: args.most, ..Limits::default() },
+            stop,
+        )
+        .await;
+        tracing::info!("stopped");
+        Ok(())
+    })
+}

@@ -1,0 +1,58 @@
+//! `sharelet console`: prints the answers that data parties gave to the operator.
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::common::{CommandError, LinkArgs, runtime, stop_on_signal};
+use sharelet_host::console::{Console, ConsoleAnswer, Settings};
+use sharelet_host::device::report::Values;
+use sharelet_host::store::console::ConsoleKey;
+
+const EXAMPLES: &str = include_str!("examples/console.txt");
+
+/// Arguments of `sharelet console`.
+#[derive(Args, Debug, Clone)]
+#[command(about = "Print answers that data parties gave to the operator", after_help = EXAMPLES)]
+pub struct ConsoleArgs {
+    /// The two servers: server 0, then server 1.
+    #[arg(long, value_name = "SERVER0,SERVER1", value_parser = super::units::parse_servers)]
+    pub from: [String; 2],
+    /// The console's file, made by `sharelet provision NAME --console`.
+    #[arg(long, value_name = "FILE")]
+    pub key: PathBuf,
+    /// Stop after this many answers.
+    #[arg(long, value_name = "N")]
+    pub count: Option<usize>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub link: LinkArgs,
+}
+
+/// Prints until the program is told to stop.
+///
+/// # Errors
+/// [`CommandError`].
+pub fn run(args: ConsoleArgs) -> Result<(), CommandError> {
+    let key = ConsoleKey::load(&args.key)?;
+    let settings =
+        Settings { route: args.link.route(), count: args.count, ..Settings::new(args.from) };
+    let route = settings.route.clone();
+    route.announce();
+    runtime()?.block_on(async {
+        let stop = stop_on_signal()?;
+        let done = Console::new(settings, key, print).run(&stop).await;
+        // The last confirmations, over an emulated link.
+        route.drained().await;
+        done?;
+        Ok(())
+    })
+}
+
+fn print(answer: ConsoleAnswer) -> io::Result<()> {
+    let ConsoleAnswer { id, frac_bits, values } = answer;
+    let mut out = io::stdout().lock();
+    writeln!(out, "query={id} frac_bits={frac_bits} values={}", Values(&values))
+        .and_then(|()| out.flush())
+}

@@ -1,0 +1,241 @@
+//! `sharelet device`: a device as a program on a PC.
+
+use core::time::Duration;
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+
+use clap::Args;
+use indicatif::ProgressBar;
+use sharelet_core::session::p0::Identity;
+use sharelet_core::session::wire::query::Recipient;
+
+use super::common::{Answer, CommandError, LinkArgs, runtime, stop_on_signal};
+use super::terminal::progress;
+use sharelet_host::device::data_party::{self, DataParty};
+use sharelet_host::device::report::{Report, Values};
+use sharelet_host::device::{Device, DeviceError, Events, Inference, Sensor, Settings};
+use sharelet_host::store::counter::FileCounter;
+use sharelet_host::store::key::DeviceKey;
+use sharelet_link::Counts;
+use sharelet_model::largest;
+use sharelet_model::readings::{ReadOptions, Readings, ReadingsError};
+
+const EXAMPLES: &str = include_str!("examples/device.txt");
+
+/// Arguments of `sharelet device`.
+#[derive(Args, Debug, Clone)]
+#[command(about = "Infer readings privately, as the firmware does", after_help = EXAMPLES)]
+pub struct DeviceArgs {
+    /// The device's key file.
+    #[arg(long, value_name = "FILE")]
+    pub key: PathBuf,
+    /// The session counter; it is made if there is none.
+    #[arg(long, value_name = "FILE")]
+    pub counter: PathBuf,
+    /// The host.
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        value_parser = super::units::parse_endpoint,
+        required_unless_present = "outsource",
+    )]
+    pub host: Option<String>,
+    /// Two servers in place of a host: server 0, then server 1.
+    #[arg(
+        long,
+        value_name = "SERVER0,SERVER1",
+        value_parser = super::units::parse_servers,
+        conflicts_with = "host",
+        requires = "task",
+    )]
+    pub outsource: Option<[String; 2]>,
+    /// What is asked of the servers: the file that `sharelet task` made from their model.
+    #[arg(long, value_name = "FILE", requires = "outsource")]
+    pub task: Option<PathBuf>,
+    /// Give the answers to the servers' console.
+    #[arg(long, requires = "outsource")]
+    pub to_console: bool,
+    /// Readings: .npy, .csv, .idx, .idx.gz or raw .f32.
+    #[arg(long, value_name = "FILE")]
+    pub inputs: PathBuf,
+    /// Readings to infer; all if not given.
+    #[arg(long, value_name = "N")]
+    pub count: Option<usize>,
+    /// Divide the readings by this; bytes are divided by 255 if not given.
+    #[arg(long, value_name = "NUMBER")]
+    pub divide: Option<f32>,
+    /// Who learns the answers; the host must be started with the same.
+    #[arg(long, value_enum, default_value_t = Answer::Device)]
+    pub answer: Answer,
+    /// Failures in a row before giving up.
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub retries: u32,
+    /// A handshake, a preparation or an inference must be done within this time.
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "30s",
+        value_parser = super::units::parse_duration,
+    )]
+    pub timeout: Duration,
+    /// Where to write what happens, one line per event.
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Names of the outputs, separated by commas.
+    #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
+    pub labels: Vec<String>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub link: LinkArgs,
+}
+
+/// Readings from a file; a raw one is read when the network has told its width.
+struct FileSensor {
+    path: PathBuf,
+    options: ReadOptions,
+    loaded: Option<Readings>,
+}
+
+impl FileSensor {
+    fn open(path: PathBuf, options: ReadOptions) -> Result<Self, ReadingsError> {
+        let loaded = match Readings::load(&path, options) {
+            Err(ReadingsError::WidthNeeded { .. }) => None,
+            loaded => Some(loaded?),
+        };
+        Ok(Self { path, options, loaded })
+    }
+}
+
+impl Sensor for FileSensor {
+    fn width(&self) -> Option<usize> {
+        self.loaded.as_ref().map(Readings::width)
+    }
+
+    fn readings(&mut self, width: usize) -> Result<&Readings, ReadingsError> {
+        let loaded = match self.loaded.take() {
+            Some(loaded) => loaded,
+            None => Readings::load(&self.path, ReadOptions { width: Some(width), ..self.options })?,
+        };
+        Ok(self.loaded.insert(loaded))
+    }
+}
+
+/// Prints answers, writes the report, moves the bar.
+struct Console {
+    report: Report,
+    labels: Vec<String>,
+    bar: ProgressBar,
+}
+
+impl Events for Console {
+    fn connected(&mut self, readings: usize) {
+        // The first connection says how many readings there are; later ones go on where it stopped.
+        if self.bar.length() != Some(readings as u64) {
+            self.bar = progress("inferring", readings as u64, false);
+        }
+        tracing::info!("connected");
+    }
+
+    fn prepared(&mut self, session: u64, traffic: Counts, took: Duration) {
+        if let Err(error) = self.report.prepared(session, traffic, took) {
+            tracing::warn!("the report cannot be written: {error}");
+        }
+    }
+
+    fn answer(&mut self, inference: &Inference<'_>) -> io::Result<()> {
+        self.report.answer(inference)?;
+        let Inference { index, frac_bits, values, .. } = *inference;
+        let mut line = format!("index={index} frac_bits={frac_bits} values={}", Values(values));
+        if let Some(label) = largest(values).and_then(|class| self.labels.get(class)) {
+            line.push_str(&format!(" label={}", label.trim()));
+        }
+        line.push('\n');
+        self.bar.suspend(|| {
+            let mut out = io::stdout().lock();
+            out.write_all(line.as_bytes()).and_then(|()| out.flush())
+        })?;
+        self.bar.inc(1);
+        Ok(())
+    }
+
+    fn refused(&mut self, error: &DeviceError) -> io::Result<()> {
+        self.report.failed(error)?;
+        tracing::warn!("{error}");
+        self.bar.inc(1);
+        Ok(())
+    }
+
+    fn failed(&mut self, error: &DeviceError, pause: Duration) {
+        tracing::warn!("{error}; next attempt in {} ms", pause.as_millis());
+        if let Err(error) = self.report.failed(error) {
+            tracing::warn!("the report cannot be written: {error}");
+        }
+    }
+}
+
+/// Infers all readings.
+///
+/// # Errors
+/// [`CommandError`]; it is the report's last line, too.
+pub fn run(args: DeviceArgs) -> Result<(), CommandError> {
+    let report = Report::create(args.report.as_deref()).map_err(DeviceError::Report)?;
+    let mut console = Console { report, labels: args.labels.clone(), bar: ProgressBar::hidden() };
+    let done = infer(args, &mut console);
+    console.bar.finish_and_clear();
+    match done {
+        Ok(count) => console.report.done(count).map_err(DeviceError::Report)?,
+        Err(error) => {
+            // The error itself matters more than whether it could be reported.
+            let _ = console.report.failed(&error);
+            return Err(error.into());
+        }
+    }
+    Ok(())
+}
+
+fn infer(args: DeviceArgs, console: &mut Console) -> Result<usize, DeviceError> {
+    let key = DeviceKey::load(&args.key)?;
+    let counter = FileCounter::open(&args.counter)?;
+    let sensor = FileSensor::open(args.inputs, ReadOptions { width: None, divide: args.divide })?;
+    let identity = Identity::new(key.device, &key.key);
+    if let (Some(servers), Some(task)) = (args.outsource, &args.task) {
+        let settings = data_party::Settings {
+            route: args.link.route(),
+            recipient: if args.to_console { Recipient::Console } else { Recipient::DataParty },
+            count: args.count,
+            retries: args.retries,
+            phase: args.timeout,
+            stall: args.timeout,
+            ..data_party::Settings::new(servers)
+        };
+        let route = settings.route.clone();
+        route.announce();
+        let task = sharelet_host::store::task::load(task)?;
+        let mut party = DataParty { settings, identity, counter, task, sensor, events: console };
+        return runtime()?.block_on(async {
+            let stop = stop_on_signal()?;
+            let done = party.run(&stop).await;
+            route.drained().await;
+            done
+        });
+    }
+    let settings = Settings {
+        route: args.link.route(),
+        answer: args.answer.into(),
+        count: args.count,
+        retries: args.retries,
+        phase: args.timeout,
+        stall: args.timeout,
+        // Without --outsource it is required.
+        ..Settings::new(args.host.unwrap_or_default())
+    };
+    let route = settings.route.clone();
+    route.announce();
+    let mut device = Device { settings, identity, counter, sensor, events: console };
+    runtime()?.block_on(async {
+        let stop = stop_on_signal()?;
+        let done = device.run(&stop).await;
+        route.drained().await;
+        done
+    })
+}

@@ -1,0 +1,161 @@
+//! `sharelet host`: serves a model to devices.
+
+use core::time::Duration;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use indicatif::ProgressDrawTarget;
+use sharelet_core::session::wire::control::DeviceId;
+
+use super::common::{Answer, CommandError, LinkArgs, announce, runtime, stop_on_signal};
+use super::terminal::progress;
+use sharelet_host::dealer::client::Client;
+use sharelet_host::dealer::masked;
+use sharelet_host::device::report::Values;
+use sharelet_host::host::model::HostModel;
+use sharelet_host::host::provider::{Source, Supply};
+use sharelet_host::host::{Host, HostAnswer, Limits};
+use sharelet_host::store::host::HostStore;
+use sharelet_link::tcp::Listener;
+
+const EXAMPLES: &str = include_str!("examples/host.txt");
+
+/// The dealer must accept within this time.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// Arguments of `sharelet host`.
+#[derive(Args, Debug, Clone)]
+#[command(about = "Serve a model to devices", after_help = EXAMPLES)]
+pub struct HostArgs {
+    /// The model.
+    #[arg(value_name = "MODEL.slt")]
+    pub model: PathBuf,
+    /// The dealer.
+    #[arg(long, value_name = "ADDRESS", value_parser = super::units::parse_endpoint)]
+    pub dealer: String,
+    /// Where seeds, session numbers and corrections are kept.
+    #[arg(long, value_name = "DIR")]
+    pub state: PathBuf,
+    /// Where to listen; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7101")]
+    pub listen: String,
+    /// Who learns the answers; devices must be started with the same.
+    #[arg(long, value_enum, default_value_t = Answer::Device)]
+    pub answer: Answer,
+    /// Sessions that are kept ready per device.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 4,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000),
+    )]
+    pub ahead: u32,
+    /// Sessions asked for at a time; as many as are kept ready if not given.
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(sharelet_host::dealer::wire::MAX_COUNT)),
+    )]
+    pub batch: Option<u32>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub link: LinkArgs,
+}
+
+/// Serves until the program is told to stop.
+///
+/// # Errors
+/// [`CommandError`].
+pub fn run(args: &HostArgs) -> Result<(), CommandError> {
+    let store = HostStore::open(&args.state)?;
+    let model = load_model(&args.model, &store)?;
+    let limits = Limits::default();
+    runtime()?.block_on(async {
+        let stop = stop_on_signal()?;
+        let route = args.link.route();
+        let listener = Listener::bind(&args.listen, route.clone()).await?;
+        let client = Client::new(args.dealer.clone(), route, CONNECT, limits.stall);
+        upload(&model, &client).await?;
+        let batch = args.batch.unwrap_or(args.ahead.min(sharelet_host::dealer::wire::MAX_COUNT));
+        let supply = Supply { ahead: args.ahead, batch, ..Supply::default() };
+        announce(listener.local_address()?)?;
+        let source = Source {
+            model,
+            store,
+            client,
+            supply,
+            readiness: Box::new(show_readiness(args.ahead)),
+        };
+        Host::new(source, args.answer.into(), Box::new(print), limits).serve(listener, stop).await;
+        tracing::info!("stopped");
+        Ok(())
+    })
+}
+
+/// Reads and masks a model, with a bar.
+pub(super) fn load_model(path: &Path, store: &HostStore) -> Result<HostModel, CommandError> {
+    let bytes = std::fs::metadata(path).map_or(0, |model| model.len());
+    let bar = progress("masking the model", bytes, true);
+    let model = HostModel::load(path, store, &mut |done| bar.inc(done))?;
+    bar.finish_and_clear();
+    Ok(model)
+}
+
+/// Gives the dealer the masked model. A dealer that is away gets it when it is back; one that
+/// refuses ends the program.
+pub(super) async fn upload(model: &HostModel, client: &Client) -> Result<(), CommandError> {
+    let network = &model.model.network;
+    let bytes = masked::bytes(network);
+    let bar = progress("sending the masked model to the dealer", bytes, true);
+    let offered = model.offer_to(client, &mut |sent| bar.inc(sent)).await;
+    bar.finish_and_clear();
+    match offered {
+        Ok(sent) => {
+            tracing::info!("the dealer {} the masked model", if sent { "was sent" } else { "has" })
+        }
+        Err(error) if error.refusal().is_some_and(|refusal| !refusal.ends_connection()) => {
+            return Err(error.into());
+        }
+        Err(sharelet_host::dealer::client::ClientError::Link(
+            error @ sharelet_link::LinkError::NotLocal { .. },
+        )) => {
+            return Err(error.into());
+        }
+        Err(error) => tracing::warn!(
+            "{error}; devices are served as far as the spool goes, and the dealer is tried again"
+        ),
+    }
+    Ok(())
+}
+
+/// A bar while many corrections are dealt ahead; a few are there at once.
+fn show_readiness(ahead: u32) -> impl Fn(DeviceId, u32, u32) + Send + Sync {
+    const MANY: u32 = 32;
+    let bar = progress("dealing ahead", u64::from(ahead), false);
+    if ahead < MANY {
+        bar.set_draw_target(ProgressDrawTarget::hidden());
+    }
+    move |device, ready, ahead| {
+        if ready < ahead {
+            bar.set_message(format!("dealing ahead for {device}"));
+            bar.set_position(u64::from(ready));
+        } else {
+            tracing::debug!(%device, "{ready} sessions are ready");
+            bar.reset();
+        }
+    }
+}
+
+/// One line per answer that the host is to learn.
+fn print(answer: HostAnswer) {
+    let HostAnswer { device, session, frac_bits, values } = answer;
+    let mut out = io::stdout().lock();
+    let line = format!(
+        "device={device} session={session} frac_bits={frac_bits} values={}\n",
+        Values(&values)
+    );
+    if let Err(error) = out.write_all(line.as_bytes()).and_then(|()| out.flush()) {
+        tracing::error!("an answer could not be printed: {error}");
+    }
+}

@@ -1,0 +1,101 @@
+//! The commands of `sharelet`, one file each.
+
+pub mod chart;
+pub mod collect;
+pub mod common;
+pub mod console;
+pub mod dealer;
+pub mod device;
+pub mod host;
+#[cfg(feature = "import")]
+pub mod import;
+pub mod inspect;
+#[cfg(feature = "import")]
+pub mod open;
+pub mod plot;
+pub mod provision;
+pub mod server;
+pub mod share;
+pub mod table;
+pub mod task;
+pub mod terminal;
+pub mod train;
+pub mod train_plain;
+pub mod twin;
+pub mod units;
+
+use clap::{Parser, Subcommand};
+
+use self::common::CommandError;
+use self::terminal::Verbosity;
+
+const EXAMPLES: &str = include_str!("examples/sharelet.txt");
+
+/// Secure two-party inference for microcontrollers.
+#[derive(Parser, Debug)]
+#[command(name = "sharelet", version, after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(flatten)]
+    verbosity: Verbosity,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    Provision(provision::ProvisionArgs),
+    Dealer(dealer::DealerArgs),
+    Host(host::HostArgs),
+    Device(device::DeviceArgs),
+    Server(server::ServerArgs),
+    Console(console::ConsoleArgs),
+    Task(task::TaskArgs),
+    Twin(twin::TwinArgs),
+    Train(Box<train::TrainArgs>),
+    TrainPlain(Box<train_plain::TrainPlainArgs>),
+    #[cfg(feature = "import")]
+    Open(open::OpenArgs),
+    Inspect(inspect::InspectArgs),
+    Share(share::ShareArgs),
+    Collect(collect::CollectArgs),
+    #[cfg(feature = "import")]
+    Import(import::ImportArgs),
+    /// Not in this build.
+    #[cfg(not(feature = "import"))]
+    #[command(hide = true)]
+    Import {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        _arguments: Vec<String>,
+    },
+}
+
+impl Cli {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// [`CommandError`].
+    pub fn run(self) -> Result<(), CommandError> {
+        self.verbosity.start();
+        match self.command {
+            Command::Provision(args) => provision::run(&args),
+            Command::Dealer(args) => dealer::run(&args),
+            Command::Host(args) => host::run(&args),
+            Command::Device(args) => device::run(args),
+            Command::Server(args) => server::run(&args),
+            Command::Console(args) => console::run(args),
+            Command::Task(args) => task::run(&args),
+            Command::Train(args) => train::run(&args),
+            Command::TrainPlain(args) => train_plain::run(&args),
+            #[cfg(feature = "import")]
+            Command::Open(args) => open::run(&args),
+            Command::Twin(args) => Ok(twin::run(&args)?),
+            Command::Inspect(args) => inspect::run(&args),
+            Command::Share(args) => share::run(args),
+            Command::Collect(args) => collect::run(&args),
+            #[cfg(feature = "import")]
+            Command::Import(args) => Ok(import::run(args)?),
+            #[cfg(not(feature = "import"))]
+            Command::Import { .. } => Err(CommandError::NoImporter),
+        }
+    }
+}

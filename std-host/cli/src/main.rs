@@ -1,0 +1,21 @@
+//! `sharelet`: the command line.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use sharelet_cli::Cli;
+
+/// Training makes and drops large vectors in every step: this one keeps their pages.
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    match Cli::parse().run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            error.exit_code()
+        }
+    }
+}

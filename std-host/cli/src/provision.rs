@@ -1,0 +1,66 @@
+//! `sharelet provision`: a new device, data party or console gets a name and a key.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use sharelet_core::session::wire::control::DeviceId;
+
+use super::common::CommandError;
+use sharelet_host::store::console::ConsoleKey;
+use sharelet_host::store::dealer;
+use sharelet_host::store::key::DeviceKey;
+use sharelet_host::store::key::random_key;
+
+const EXAMPLES: &str = include_str!("examples/provision.txt");
+
+/// Arguments of `sharelet provision`.
+#[derive(Args, Debug, Clone)]
+#[command(about = "Make a device's key", after_help = EXAMPLES)]
+pub struct ProvisionArgs {
+    /// The name: 1 to 16 letters, digits, `.`, `-` and `_`.
+    #[arg(value_name = "DEVICE")]
+    pub device: String,
+    /// The dealer's state directory.
+    #[arg(long, value_name = "DIR", required_unless_present_any = ["outsource", "console"])]
+    pub state: Option<PathBuf>,
+    /// A key for a data party of two servers, known to no dealer.
+    #[arg(long, conflicts_with_all = ["state", "console"])]
+    pub outsource: bool,
+    /// Tokens of a console that takes answers from two servers.
+    #[arg(long, conflicts_with = "state")]
+    pub console: bool,
+    /// Where the key file is written.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Replace an existing key.
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Makes the key.
+///
+/// # Errors
+/// [`CommandError`]; an existing key stays unless `--force` is given.
+pub fn run(args: &ProvisionArgs) -> Result<(), CommandError> {
+    let name = || CommandError::DeviceName { name: args.device.clone() };
+    let device = DeviceId::new(&args.device).ok_or_else(name)?;
+    if !args.force && args.output.try_exists()? {
+        return Err(CommandError::Exists { path: args.output.clone() });
+    }
+    if args.console {
+        ConsoleKey::generate(device)?.save(&args.output)?;
+        let (path, name) = (args.output.display(), device);
+        tracing::info!(
+            %name,
+            "wrote {path} for the console, {path}.0 and {path}.1 for the servers",
+        );
+        return Ok(());
+    }
+    let key = match &args.state {
+        Some(state) => dealer::provision(state, device, args.force)?,
+        None => DeviceKey { device, key: random_key()? },
+    };
+    key.save(&args.output)?;
+    tracing::info!(%device, "wrote {}; keep it on the device alone", args.output.display());
+    Ok(())
+}

@@ -1,0 +1,235 @@
+//! `sharelet server`: one of two servers that evaluate inputs which they hold shares of.
+
+use core::time::Duration;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use sharelet_core::session::p0::Identity;
+use sharelet_core::session::wire::control;
+use tokio_util::sync::CancellationToken;
+
+use super::common::{CommandError, LinkArgs, announce, runtime, stop_on_signal};
+use super::host::load_model;
+use sharelet_host::dealer::client::Client;
+use sharelet_host::host::provider::{Source, Supply};
+use sharelet_host::host::{self, Host};
+use sharelet_host::server::console_queue::Queue;
+use sharelet_host::server::evaluator::Evaluator;
+use sharelet_host::server::front::{Limits, Server};
+use sharelet_host::server::party0::{Party0, Settings};
+use sharelet_host::server::party1::{self, Party1};
+use sharelet_host::server::shared;
+use sharelet_host::server::shared::model::SharedModel;
+use sharelet_host::store::StoreError;
+use sharelet_host::store::console::ServerConsole;
+use sharelet_host::store::counter::FileCounter;
+use sharelet_host::store::host::HostStore;
+use sharelet_host::store::key::DeviceKey;
+use sharelet_host::store::task;
+use sharelet_link::tcp::Listener;
+
+const EXAMPLES: &str = include_str!("examples/server.txt");
+
+/// The dealer must accept within this time.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// Arguments of `sharelet server`.
+#[derive(Args, Debug, Clone)]
+#[command(about = "Evaluate shared inputs, together with another server", after_help = EXAMPLES)]
+pub struct ServerArgs {
+    /// Which of the two servers.
+    #[arg(long, value_name = "0|1", value_parser = clap::value_parser!(u8).range(0..=1))]
+    pub party: u8,
+    /// Where to listen; port 0 takes a free one. 127.0.0.1:7110 for server 0 and 127.0.0.1:7111 for
+    /// server 1 if not given.
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<String>,
+    /// Who may take answers that data parties give to the operator: this server's file of
+    /// `sharelet provision --console`.
+    #[arg(long, value_name = "FILE")]
+    pub console: Option<PathBuf>,
+    /// Serve a model that both servers share: this server's share, such as `sharelet train` writes.
+    #[arg(
+        long,
+        value_name = "MODEL.share",
+        conflicts_with_all = ["task", "model", "state", "ahead"],
+    )]
+    pub shared: Option<PathBuf>,
+    /// Answers that may wait for the console.
+    #[arg(long, value_name = "N", default_value_t = 1024)]
+    pub console_queue: usize,
+    /// Server 0: server 1's address.
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        value_parser = super::units::parse_endpoint,
+        required_if_eq("party", "0"),
+        help_heading = "Server 0",
+    )]
+    pub peer: Option<String>,
+    /// Server 0: the file that `sharelet task` made from server 1's model.
+    #[arg(long, value_name = "FILE", help_heading = "Server 0")]
+    pub task: Option<PathBuf>,
+    /// Server 0: its key, which the dealer knows.
+    #[arg(long, value_name = "FILE", required_if_eq("party", "0"), help_heading = "Server 0")]
+    pub key: Option<PathBuf>,
+    /// Server 0: the counter of its sessions; it is made if there is none.
+    #[arg(long, value_name = "FILE", required_if_eq("party", "0"), help_heading = "Server 0")]
+    pub counter: Option<PathBuf>,
+    /// Server 0: sessions that are kept prepared; as many queries run at the same time.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 4,
+        value_parser = clap::value_parser!(u16).range(1..=256),
+        help_heading = "Server 0",
+    )]
+    pub pool: u16,
+    /// Server 1: the model.
+    #[arg(long, value_name = "MODEL.slt", help_heading = "Server 1")]
+    pub model: Option<PathBuf>,
+    /// Server 1: the dealer.
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        value_parser = super::units::parse_endpoint,
+        required_if_eq("party", "1"),
+        help_heading = "Server 1",
+    )]
+    pub dealer: Option<String>,
+    /// Server 1: where seeds, session numbers and corrections are kept; a shared model needs none
+    /// of them.
+    #[arg(long, value_name = "DIR", help_heading = "Server 1")]
+    pub state: Option<PathBuf>,
+    /// Server 1: sessions that corrections are kept ready for, beyond those that are prepared.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 16,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000),
+        help_heading = "Server 1",
+    )]
+    pub ahead: u32,
+    /// Server 1: the other half of a query must come within this time.
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "5s",
+        value_parser = super::units::parse_duration,
+        help_heading = "Server 1",
+    )]
+    pub pair_timeout: Duration,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub link: LinkArgs,
+}
+
+/// Serves until the program is told to stop.
+///
+/// # Errors
+/// [`CommandError`]; also if the other server does not belong to this one.
+pub fn run(args: &ServerArgs) -> Result<(), CommandError> {
+    match (args.party, &args.shared) {
+        (0, None) => run_0(args),
+        (_, None) => run_1(args),
+        (0, Some(share)) => run_shared_0(args, share),
+        (_, Some(share)) => run_shared_1(args, share),
+    }
+}
+
+fn given<'a, T: ?Sized>(
+    value: Option<&'a T>,
+    argument: &'static str,
+) -> Result<&'a T, CommandError> {
+    value.ok_or(CommandError::Missing { argument, why: "see `sharelet server --help`" })
+}
+
+fn instance() -> Result<u64, CommandError> {
+    Ok(getrandom::u64().map_err(StoreError::Randomness)?)
+}
+
+fn run_0(args: &ServerArgs) -> Result<(), CommandError> {
+    let key = DeviceKey::load(given(args.key.as_deref(), "key")?)?;
+    let counter = FileCounter::open(given(args.counter.as_deref(), "counter")?)?;
+    let task = task::load(given(args.task.as_deref(), "task")?)?;
+    let peer = given(args.peer.as_deref(), "peer")?.to_owned();
+    let settings =
+        Settings { route: args.link.route(), lanes: args.pool.into(), ..Settings::new(peer) };
+    let identity = Identity::new(key.device, &key.key);
+    let party = Party0::new(settings, identity, counter, task, instance()?);
+    runtime()?.block_on(async {
+        let stop = stop_on_signal()?;
+        serve(args, party, "127.0.0.1:7110", stop).await
+    })
+}
+
+fn run_1(args: &ServerArgs) -> Result<(), CommandError> {
+    let store = HostStore::open(given(args.state.as_deref(), "state")?)?;
+    let model = load_model(given::<Path>(args.model.as_deref(), "model")?, &store)?;
+    let limits = host::Limits::default();
+    runtime()?.block_on(async {
+        let stop = stop_on_signal()?;
+        let dealer = given(args.dealer.as_deref(), "dealer")?.to_owned();
+        let client = Client::new(dealer, args.link.route(), CONNECT, limits.stall);
+        super::host::upload(&model, &client).await?;
+        let batch = args.ahead.min(sharelet_host::dealer::wire::MAX_COUNT);
+        let supply = Supply { ahead: args.ahead, batch, ..Supply::default() };
+        let source = Source { model, store, client, supply, readiness: Box::new(|_, _, _| ()) };
+        let host = Host::new(source, control::Answer::Device, Box::new(|_| ()), limits);
+        let party = Party1::new(
+            host,
+            instance()?,
+            party1::Limits { pair: args.pair_timeout, ..party1::Limits::default() },
+        );
+        serve(args, party, "127.0.0.1:7111", stop).await
+    })
+}
+
+fn run_shared_0(args: &ServerArgs, share: &Path) -> Result<(), CommandError> {
+    let model = SharedModel::load_of(share, args.party)?;
+    let key = DeviceKey::load(given(args.key.as_deref(), "key")?)?;
+    let counter = FileCounter::open(given(args.counter.as_deref(), "counter")?)?;
+    let peer = given(args.peer.as_deref(), "peer")?.to_owned();
+    let settings =
+        Settings { route: args.link.route(), lanes: args.pool.into(), ..Settings::new(peer) };
+    let party = shared::party0::Party0::new(
+        settings,
+        shared::party0::CHUNK,
+        model,
+        (key, counter),
+        instance()?,
+    );
+    runtime()?.block_on(async {
+        let stop = stop_on_signal()?;
+        serve(args, party, "127.0.0.1:7110", stop).await
+    })
+}
+
+fn run_shared_1(args: &ServerArgs, share: &Path) -> Result<(), CommandError> {
+    let model = SharedModel::load_of(share, args.party)?;
+    let dealer = given(args.dealer.as_deref(), "dealer")?.to_owned();
+    let limits = party1::Limits { pair: args.pair_timeout, ..party1::Limits::default() };
+    let client = Client::new(dealer, args.link.route(), CONNECT, host::Limits::default().stall);
+    let party = shared::party1::Party1::new(model, client, limits, instance()?);
+    runtime()?.block_on(async {
+        let stop = stop_on_signal()?;
+        serve(args, party, "127.0.0.1:7111", stop).await
+    })
+}
+
+async fn serve<E: Evaluator>(
+    args: &ServerArgs,
+    party: std::sync::Arc<E>,
+    listen: &str,
+    stop: CancellationToken,
+) -> Result<(), CommandError> {
+    let console =
+        args.console.as_deref().map(|path| ServerConsole::load(path, args.party)).transpose()?;
+    let queue = console.map(|console| Queue::new(console, args.console_queue));
+    let listener =
+        Listener::bind(args.listen.as_deref().unwrap_or(listen), args.link.route()).await?;
+    announce(listener.local_address()?)?;
+    Server::new(party, queue, Limits::default()).serve(listener, stop).await?;
+    tracing::info!("stopped");
+    Ok(())
+}

@@ -1,0 +1,141 @@
+//! `sharelet share`: an owner gives two servers shares of its data.
+
+use core::time::Duration;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::common::{CommandError, LinkArgs, runtime};
+use super::table::TableArgs;
+use super::terminal::progress;
+use sharelet_host::data::description::{DEFAULT_FRAC_BITS, MAX_FRAC_BITS};
+use sharelet_host::data::description::{Name, UploadId};
+use sharelet_host::data::keys::KeySecret;
+use sharelet_host::data::shares;
+use sharelet_host::data::{DataError, Table};
+use sharelet_host::upload::owner::{self, Outcome, Upload};
+use sharelet_link::tcp;
+
+const EXAMPLES: &str = include_str!("examples/share.txt");
+
+/// A server must accept within this time.
+const CONNECT: Duration = Duration::from_secs(5);
+/// The longest silence within a message.
+const STALL: Duration = Duration::from_secs(30);
+
+/// Arguments of `sharelet share`.
+#[derive(Args, Debug, Clone)]
+#[command(about = "Give two servers shares of training data", after_help = EXAMPLES)]
+pub struct ShareArgs {
+    /// The data.
+    #[arg(value_name = "DATA")]
+    pub data: PathBuf,
+    /// The two servers, in any order.
+    #[arg(long, value_name = "HOST:PORT,HOST:PORT", value_parser = parse_servers)]
+    pub to: Servers,
+    /// The dataset that the data is a part of.
+    #[arg(long, value_name = "NAME")]
+    pub dataset: Name,
+    /// Who gives the data.
+    #[arg(long, value_name = "NAME")]
+    pub owner: Name,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub table: TableArgs,
+    /// The column by which columns of several owners are joined.
+    #[arg(long, value_name = "COLUMN", requires = "key_secret")]
+    pub key: Option<String>,
+    /// A file that all owners have and no server: keys are hashed under it.
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub key_secret: Option<PathBuf>,
+    /// Fraction bits; the same for all owners. Magnitudes end at 2^(32 - N).
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = DEFAULT_FRAC_BITS,
+        value_parser = clap::value_parser!(u8).range(1..=i64::from(MAX_FRAC_BITS)),
+    )]
+    pub frac_bits: u8,
+    /// End an upload that was interrupted, with the same data and options.
+    #[arg(long, value_name = "ID")]
+    pub upload_id: Option<UploadId>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub link: LinkArgs,
+}
+
+/// Addresses of two servers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Servers(pub [String; 2]);
+
+fn parse_servers(text: &str) -> Result<Servers, String> {
+    let servers: Vec<String> =
+        text.split(',').map(super::units::parse_endpoint).collect::<Result<_, _>>()?;
+    let two: [String; 2] =
+        servers.try_into().map_err(|_| "give two servers, such as s0:7200,s1:7201".to_owned())?;
+    if two[0] == two[1] {
+        return Err("give two different servers".to_owned());
+    }
+    Ok(Servers(two))
+}
+
+/// Reads, encodes, splits and sends.
+///
+/// # Errors
+/// [`CommandError`].
+pub fn run(args: ShareArgs) -> Result<(), CommandError> {
+    let table = Table::load(&args.data, &args.table.options(args.key.clone()))?;
+    let encoded = shares::encode(&table, args.frac_bits)?;
+    let keys = match (&args.key_secret, &table.keys) {
+        (Some(secret), Some(keys)) => KeySecret::load(secret)?.hash(&args.dataset, keys),
+        _ => Vec::new(),
+    };
+    let id = args.upload_id.map_or_else(UploadId::random, Ok).map_err(DataError::Randomness)?;
+    let description =
+        owner::describe(&table, id, args.dataset.clone(), args.owner.clone(), args.frac_bits);
+    let (rows, columns, labels) = (table.rows, table.columns.len(), table.labels);
+    drop(table);
+    tracing::info!("upload {id}: {rows} rows of {columns} columns, {labels}");
+    let outcome = runtime()?.block_on(async {
+        let route = args.link.route();
+        route.announce();
+        let Servers([first, second]) = &args.to;
+        let connections = tokio::try_join!(
+            tcp::connect(first, route.clone(), CONNECT, STALL),
+            tcp::connect(second, route.clone(), CONNECT, STALL)
+        )?;
+        let servers = [(first.clone(), connections.0), (second.clone(), connections.1)];
+        let bar = progress("sharing", encoded.words().len() as u64 * 8, true);
+        let upload = Upload { description: &description, encoded: &encoded, keys: &keys };
+        let shared = owner::share(upload, servers, &mut |bytes| bar.inc(bytes)).await;
+        bar.finish_and_clear();
+        route.drained().await;
+        Ok::<_, CommandError>(shared?)
+    })?;
+    let dataset = &description.dataset;
+    match outcome {
+        Outcome::Sent => {
+            tracing::info!("both servers have registered {rows} rows in dataset {dataset}")
+        }
+        Outcome::Completed => tracing::info!(
+            "both servers have registered the upload that was interrupted in dataset {dataset}"
+        ),
+        Outcome::AlreadyRegistered => {
+            tracing::info!("both servers had registered upload {id} in dataset {dataset} already")
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_different_servers() {
+        assert_eq!(parse_servers("a:1,b:2"), Ok(Servers(["a:1".to_owned(), "b:2".to_owned()])));
+        for wrong in ["a:1", "a:1,a:1", "a:1,b:2,c:3", "a,b", ""] {
+            assert!(parse_servers(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! `sharelet task`: what data parties and server 0 know of a model.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::common::CommandError;
+use sharelet_host::server::shared::model::SharedModel;
+use sharelet_host::store::task;
+use sharelet_model::{Model, ModelError};
+
+const EXAMPLES: &str = include_str!("examples/task.txt");
+
+/// Arguments of `sharelet task`.
+#[derive(Args, Debug, Clone)]
+#[command(
+    about = "Write what the data parties of two servers know of a model",
+    after_help = EXAMPLES,
+)]
+pub struct TaskArgs {
+    /// The model.
+    #[arg(value_name = "MODEL.slt", required_unless_present = "shared", conflicts_with = "shared")]
+    pub model: Option<PathBuf>,
+    /// A server's share of a model that both servers share.
+    #[arg(long, value_name = "MODEL.share")]
+    pub shared: Option<PathBuf>,
+    /// Where the task is written.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+}
+
+/// Writes the task.
+///
+/// # Errors
+/// [`CommandError`].
+pub fn run(args: &TaskArgs) -> Result<(), CommandError> {
+    let made = match (&args.model, &args.shared) {
+        (_, Some(share)) => SharedModel::load(share)?.task,
+        (Some(path), None) => {
+            let bytes = std::fs::read(path)
+                .map_err(|source| ModelError::Io { path: path.clone(), source })?;
+            Model::from_bytes(&bytes, path)?.task(&bytes)
+        }
+        (None, None) => {
+            return Err(CommandError::Missing {
+                argument: "shared",
+                why: "give a model, or a share of one",
+            });
+        }
+    };
+    task::save(&made, &args.output)?;
+    tracing::info!(
+        "wrote {}: {} inputs, {} outputs",
+        args.output.display(),
+        made.inputs,
+        made.outputs
+    );
+    Ok(())
+}

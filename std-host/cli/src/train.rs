@@ -1,0 +1,230 @@
+//! `sharelet train`: one of two servers that train on shared data.
+
+use core::time::Duration;
+use std::path::{Path, PathBuf};
+
+use clap::{ArgGroup, Args};
+use sharelet_core::share::Party;
+
+use super::common::{CommandError, LinkArgs, announce, runtime, stop_on_signal};
+use super::terminal;
+use crate::chart::{Of, chart};
+use sharelet_host::data::description::Name;
+use sharelet_host::dealer::client::Client;
+use sharelet_host::server::training::run::{self as training, Correlations, Progress, Setup};
+use sharelet_host::store::counter::FileCounter;
+use sharelet_host::store::datasets::Datasets;
+use sharelet_host::store::key::DeviceKey;
+use sharelet_host::store::training::Checkpoints;
+use sharelet_link::tcp::{self, Listener};
+use sharelet_link::{Connection, Route};
+use sharelet_train::config::Config;
+use sharelet_train::course::CourseError;
+use sharelet_train::curve::{Curve, Epoch};
+
+const EXAMPLES: &str = include_str!("examples/train.txt");
+
+/// The dealer and the other server must accept within this time.
+const CONNECT: Duration = Duration::from_secs(5);
+/// The longest silence within a message of the other server: it may be waiting for the dealer.
+const STALL: Duration = Duration::from_secs(120);
+
+/// Arguments of `sharelet train`.
+#[derive(Args, Debug, Clone)]
+#[command(about = "Train on shared data, together with another server", after_help = EXAMPLES)]
+#[command(group = ArgGroup::new("meeting").args(["listen", "peer"]).required(true))]
+pub struct TrainArgs {
+    /// The configuration.
+    #[arg(value_name = "CONFIG.toml")]
+    pub config: PathBuf,
+    /// Which of the two servers.
+    #[arg(long, value_name = "0|1", value_parser = clap::value_parser!(u8).range(0..=1))]
+    pub party: u8,
+    /// The server's state: the data sets that were shared to it; checkpoints and the model are
+    /// written there.
+    #[arg(long, value_name = "DIR")]
+    pub state: PathBuf,
+    /// The name of the run; that of the configuration's file if not given.
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<Name>,
+    /// Wait here for the other server; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<String>,
+    /// Connect to the other server.
+    #[arg(long, value_name = "ADDRESS", value_parser = super::units::parse_endpoint)]
+    pub peer: Option<String>,
+    /// Server 0: its key, which the dealer knows.
+    #[arg(long, value_name = "FILE", required_if_eq("party", "0"))]
+    pub key: Option<PathBuf>,
+    /// Server 0: the counter of its sessions; it is made if there is none.
+    #[arg(long, value_name = "FILE", required_if_eq("party", "0"))]
+    pub counter: Option<PathBuf>,
+    /// Server 1: the dealer.
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        value_parser = super::units::parse_endpoint,
+        required_if_eq("party", "1"),
+    )]
+    pub dealer: Option<String>,
+    /// Go on from the last checkpoint that both servers hold.
+    #[arg(long)]
+    pub resume: bool,
+    /// Begin anew: drop the checkpoints of an earlier run of this name, and replace its model at
+    /// the end.
+    #[arg(long, conflicts_with = "resume")]
+    pub fresh: bool,
+    /// Write what is opened of each epoch here, as CSV.
+    #[arg(long, value_name = "FILE.csv")]
+    pub curve: Option<PathBuf>,
+    /// Draw the curves here: NAME-loss.svg and NAME-accuracy.svg.
+    #[arg(long, value_name = "NAME.svg")]
+    pub plot: Option<PathBuf>,
+    /// A curve to draw beside, such as `sharelet train-plain --float-curve` writes.
+    #[arg(long, value_name = "FILE.csv")]
+    pub against: Option<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub link: LinkArgs,
+}
+
+fn given<'a, T: ?Sized>(value: Option<&'a T>, argument: &str) -> Result<&'a T, CommandError> {
+    value.ok_or_else(|| {
+        CommandError::Arguments(format!("{argument} is missing; see `sharelet train --help`"))
+    })
+}
+
+/// A line for an epoch.
+pub(super) fn line(epoch: &Epoch) -> String {
+    let part = |name: &str, value: Option<f64>, percent: bool| match value {
+        Some(value) if percent => format!("  {name} {:.2} %", 100.0 * value),
+        Some(value) => format!("  {name} {value:.4}"),
+        None => String::new(),
+    };
+    format!(
+        "epoch {:3}{}{}{}{}",
+        epoch.epoch,
+        part("loss", epoch.train_loss, false),
+        part("accuracy", epoch.train_accuracy, true),
+        part("test loss", epoch.test_loss, false),
+        part("test accuracy", epoch.test_accuracy, true)
+    )
+}
+
+/// Prints charts, and writes them if there is a name for them.
+#[allow(clippy::print_stdout)]
+pub(super) fn charts(
+    title: &str,
+    curves: &[(&str, &Curve)],
+    path: Option<&Path>,
+) -> Result<(), CommandError> {
+    for (of, name) in [(Of::Loss, "loss"), (Of::Accuracy, "accuracy")] {
+        let Some(chart) = chart(title, curves, of) else { continue };
+        println!("{}", chart.terminal(terminal::width()));
+        if let Some(path) = path {
+            let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+            chart.save_svg(&path.with_file_name(format!("{stem}-{name}.svg")))?;
+        }
+    }
+    Ok(())
+}
+
+/// Trains until the end, or until the program is told to stop.
+///
+/// # Errors
+/// [`CommandError`].
+#[allow(clippy::print_stdout)]
+pub fn run(args: &TrainArgs) -> Result<(), CommandError> {
+    let config = Config::load(&args.config).map_err(CourseError::from)?;
+    let against = args.against.as_deref().map(Curve::load).transpose()?;
+    let party = if args.party == 0 { Party::P0 } else { Party::P1 };
+    let route = args.link.route();
+    let correlations = match party {
+        Party::P0 => {
+            let key = DeviceKey::load(given(args.key.as_deref(), "--key")?)?;
+            Correlations::Key(
+                key,
+                Box::new(FileCounter::open(given(args.counter.as_deref(), "--counter")?)?),
+            )
+        }
+        Party::P1 => {
+            let dealer = given(args.dealer.as_deref(), "--dealer")?.to_owned();
+            Correlations::Dealer(Client::new(dealer, route.clone(), CONNECT, STALL))
+        }
+    };
+    let name = match &args.name {
+        Some(name) => name.clone(),
+        None => {
+            let stem = args.config.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            stem.parse().map_err(|_| {
+                CommandError::Arguments(format!("`{stem}` cannot name a run; give one with --name"))
+            })?
+        }
+    };
+    let checkpoints = Checkpoints::open(&args.state, name.as_str(), party, config.checkpoint.keep)?;
+    if args.fresh {
+        checkpoints.drop_after(None)?;
+    } else if !args.resume {
+        checkpoints.expect_unfinished()?;
+    }
+    let datasets = Datasets::read(&args.state, party);
+    let named = |name: &str, field: &str| {
+        name.parse::<Name>().map_err(|_| {
+            CommandError::Arguments(format!("{field}: `{name}` is not a name of a data set"))
+        })
+    };
+    let train = datasets.dataset(&named(&config.data.train, "data.train")?)?;
+    let test = match &config.data.test {
+        Some(test) => Some(datasets.dataset(&named(test, "data.test")?)?),
+        None => None,
+    };
+    let model = checkpoints.model();
+    let setup = Setup { config, train, test, checkpoints, resume: args.resume };
+    let report = runtime()?.block_on(async {
+        let stop = stop_on_signal()?;
+        let connection = tokio::select! {
+            connection = meet(args, &route) => connection?,
+            () = stop.cancelled() => return Err(training::RunError::Stopped { step: 0 }.into()),
+        };
+        let bar = terminal::progress("training", 0, false);
+        let mut progress = |progress: Progress| match progress {
+            Progress::Step { step, steps } => {
+                bar.set_length(steps as u64);
+                bar.set_position(step as u64);
+            }
+            Progress::Epoch(epoch) => tracing::info!("{}", line(&epoch)),
+            Progress::Checkpoint { step } => tracing::debug!("checkpoint after step {step}"),
+        };
+        let report = training::run(setup, correlations, connection, &mut progress, &stop).await;
+        bar.finish_and_clear();
+        route.drained().await;
+        Ok::<_, CommandError>(report?)
+    })?;
+    if let Some(path) = &args.curve {
+        report.curve.save(path)?;
+    }
+    let mut curves = vec![("private", &report.curve)];
+    curves.extend(against.as_ref().map(|against| ("float", against)));
+    charts("Training on shares", &curves, args.plot.as_deref())?;
+    println!(
+        "{} steps in {:.1} s; sent {} bytes in {} messages; this server's share of the model: {}",
+        report.steps,
+        report.online.as_secs_f64(),
+        report.sent.bytes,
+        report.sent.messages,
+        model.display()
+    );
+    Ok(())
+}
+
+/// The connection to the other server.
+async fn meet(args: &TrainArgs, route: &Route) -> Result<Connection, CommandError> {
+    if let Some(peer) = &args.peer {
+        route.announce();
+        return Ok(tcp::connect(peer, route.clone(), CONNECT, STALL).await?);
+    }
+    let listener =
+        Listener::bind(given(args.listen.as_deref(), "--listen")?, route.clone()).await?;
+    announce(listener.local_address()?)?;
+    Ok(listener.one(STALL).await)
+}

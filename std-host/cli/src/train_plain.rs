@@ -1,0 +1,109 @@
+//! `sharelet train-plain`: the twin and the float baseline of a training run.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::common::CommandError;
+use super::table::TableArgs;
+use super::train::{charts, line};
+use sharelet_host::data::{Table, shares};
+use sharelet_train::config::Config;
+use sharelet_train::course::{Course, CourseError, Sizes};
+use sharelet_train::plain;
+use sharelet_train::state::Data;
+
+const EXAMPLES: &str = include_str!("examples/train_plain.txt");
+
+/// Arguments of `sharelet train-plain`.
+#[derive(Args, Debug, Clone)]
+#[command(
+    about = "Train in plaintext: what two servers would learn, and what floating point does",
+    after_help = EXAMPLES,
+)]
+pub struct TrainPlainArgs {
+    /// The configuration.
+    #[arg(value_name = "CONFIG.toml")]
+    pub config: PathBuf,
+    /// The data to train on.
+    #[arg(value_name = "DATA")]
+    pub data: PathBuf,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub table: TableArgs,
+    /// The data to test on, read as the other.
+    #[arg(long, value_name = "DATA")]
+    pub test: Option<PathBuf>,
+    /// A file of labels of the data to test on.
+    #[arg(long, value_name = "FILE", requires = "test")]
+    pub test_labels: Option<PathBuf>,
+    /// Write the twin's curve here, as CSV.
+    #[arg(long, value_name = "FILE.csv")]
+    pub curve: Option<PathBuf>,
+    /// Write the float baseline's curve here, as CSV: `sharelet train --against` draws it.
+    #[arg(long, value_name = "FILE.csv")]
+    pub float_curve: Option<PathBuf>,
+    /// Draw both curves here; loss and accuracy side by side in two files, NAME-loss.svg and
+    /// NAME-accuracy.svg.
+    #[arg(long, value_name = "NAME.svg")]
+    pub plot: Option<PathBuf>,
+    /// Only the float baseline.
+    #[arg(long)]
+    pub float_only: bool,
+}
+
+fn words(table: &Table, frac_bits: u32) -> Result<Data, CommandError> {
+    let encoded = shares::encode(table, u8::try_from(frac_bits).unwrap_or(u8::MAX))?;
+    let (inputs, targets) = encoded.words().split_at(table.features.len());
+    Ok(Data { inputs: inputs.to_vec(), targets: targets.to_vec() })
+}
+
+/// Trains and prints.
+///
+/// # Errors
+/// [`CommandError`].
+#[allow(clippy::print_stdout)]
+pub fn run(args: &TrainPlainArgs) -> Result<(), CommandError> {
+    let config = Config::load(&args.config).map_err(CourseError::from)?;
+    let options = args.table.options(None);
+    let table = Table::load(&args.data, &options)?;
+    let test_options = sharelet_host::data::Options {
+        labels_file: args.test_labels.clone().or(options.labels_file.clone()),
+        ..options
+    };
+    let test = args.test.as_ref().map(|path| Table::load(path, &test_options)).transpose()?;
+    let frac_bits = config.arithmetic.frac_bits;
+    let sizes = Sizes {
+        rows: table.rows,
+        features: table.columns.len(),
+        targets: table.labels.per_row(),
+        test_rows: test.as_ref().map_or(0, |test| test.rows),
+    };
+    let course = Arc::new(Course::new(config, sizes)?);
+    course.check_labels(&args.data.display().to_string(), table.labels)?;
+    let (train, test) = (
+        words(&table, frac_bits)?,
+        test.map_or_else(|| Ok(Data::default()), |test| words(&test, frac_bits))?,
+    );
+    println!("float, {} steps", course.plan().steps());
+    let (_, float) =
+        plain::baseline(&course, &train, &test, &mut |epoch| println!("{}", line(epoch)))?;
+    if let Some(path) = &args.float_curve {
+        float.save(path)?;
+    }
+    let mut curves = vec![("float", &float)];
+    let twin;
+    if !args.float_only {
+        println!("twin");
+        twin = plain::twin(&course, train, test, &mut |epoch| println!("{}", line(epoch)))?.1;
+        if twin.is_empty() {
+            println!("nothing of the twin is opened; set `open.loss` or `open.accuracy`");
+        }
+        if let Some(path) = &args.curve {
+            twin.save(path)?;
+        }
+        curves.push(("twin", &twin));
+    }
+    charts("Training in plaintext", &curves, args.plot.as_deref())
+}

@@ -1,0 +1,218 @@
+//! Addresses, durations, bandwidths, lines and names of pictures as people write them, and text as
+//! JSON.
+
+use core::time::Duration;
+use std::path::PathBuf;
+
+use sharelet_link::wan::{MAX_BYTES, MAX_DELAY, Wan};
+
+/// A host and a port; names are resolved later, when they are needed.
+///
+/// # Errors
+/// A sentence for the command line.
+pub fn parse_endpoint(text: &str) -> Result<String, String> {
+    let port = text
+        .rsplit_once(':')
+        .filter(|(name, _)| !name.is_empty())
+        .and_then(|(_, port)| port.parse::<u16>().ok());
+    port.filter(|&port| port > 0)
+        .map(|_| text.to_owned())
+        .ok_or_else(|| "give HOST:PORT, such as 127.0.0.1:7100".to_owned())
+}
+
+/// Two hosts and ports with a comma between them: server 0, then server 1.
+///
+/// # Errors
+/// A sentence for the command line.
+pub fn parse_servers(text: &str) -> Result<[String; 2], String> {
+    let pair = text.split_once(',').ok_or_else(|| "give SERVER0:PORT,SERVER1:PORT".to_owned())?;
+    Ok([parse_endpoint(pair.0.trim())?, parse_endpoint(pair.1.trim())?])
+}
+
+/// A duration such as `20ms` or `1.5s`.
+///
+/// # Errors
+/// A sentence for the command line.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let (number, unit) =
+        text.split_at(text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len()));
+    let scale = match unit {
+        "us" => 1e-6,
+        "ms" => 1e-3,
+        "s" | "" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return Err("give a number and us, ms, s, m or h, such as 20ms".to_owned()),
+    };
+    let seconds: f64 =
+        number.trim().parse().map_err(|_| "give a number and a unit, such as 20ms".to_owned())?;
+    Duration::try_from_secs_f64(seconds * scale)
+        .map_err(|_| "give a duration that is not negative".to_owned())
+}
+
+/// Bits per second, such as `10mbit` or `250kbit`.
+///
+/// # Errors
+/// A sentence for the command line.
+pub fn parse_bandwidth(text: &str) -> Result<f64, String> {
+    let (number, unit) =
+        text.split_at(text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len()));
+    let scale = match unit {
+        "bit" | "" => 1.0,
+        "kbit" => 1e3,
+        "mbit" => 1e6,
+        "gbit" => 1e9,
+        _ => {
+            return Err(
+                "give a number and bit, kbit, mbit or gbit (per second), such as 10mbit".to_owned()
+            );
+        }
+    };
+    let bits: f64 =
+        number.trim().parse().map_err(|_| "give a number and a unit, such as 10mbit".to_owned())?;
+    if bits * scale > 0.0 && bits.is_finite() {
+        Ok(bits * scale)
+    } else {
+        Err("give a bandwidth above zero".to_owned())
+    }
+}
+
+/// A line such as `40ms,100mbit`, `40ms` or `100mbit`: a delay one way and a bandwidth, each with
+/// its unit.
+///
+/// # Errors
+/// A sentence for the command line.
+pub fn parse_link(text: &str) -> Result<Wan, String> {
+    let (mut delay, mut bandwidth) = (None, None);
+    for part in text.split(',').map(str::trim) {
+        if !part.ends_with(|c: char| c.is_ascii_alphabetic()) {
+            return Err(format!(
+                "`{part}` has no unit: give a delay and a bandwidth, such as 40ms,100mbit, or one \
+                 of them"
+            ));
+        }
+        let twice = |what| {
+            Err(format!("two {what}s: give one delay and one bandwidth, such as 40ms,100mbit"))
+        };
+        if part.ends_with("bit") {
+            if bandwidth
+                .replace(parse_bandwidth(part).map_err(|error| format!("`{part}`: {error}"))?)
+                .is_some()
+            {
+                return twice("bandwidth");
+            }
+        } else if delay
+            .replace(parse_duration(part).map_err(|error| {
+                format!("`{part}`: {error}; or kbit, mbit, gbit for a bandwidth")
+            })?)
+            .is_some()
+        {
+            return twice("delay");
+        }
+    }
+    let delay = delay.unwrap_or_default();
+    if delay > MAX_DELAY {
+        return Err(format!(
+            "a delay of {delay:?} is longer than the {MAX_DELAY:?} that are emulated"
+        ));
+    }
+    if bandwidth.is_some_and(|bits| bits < 1.0) {
+        return Err("give a bandwidth of at least one bit per second".to_owned());
+    }
+    // The most is far beyond what a line carries.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let wan = Wan { delay, bandwidth_bits: bandwidth.map(|bits| bits.round() as u64) };
+    if wan.bandwidth_bits.is_some() && wan.capacity_bytes() >= MAX_BYTES {
+        return Err(format!(
+            "{wan}: more than {MAX_BYTES} bytes would be under way, and they are in memory; give \
+             less"
+        ));
+    }
+    Ok(wan)
+}
+
+/// A file that a picture goes to.
+///
+/// # Errors
+/// A sentence for the command line.
+pub fn parse_svg_path(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    let svg = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("svg"));
+    if svg { Ok(path) } else { Err("give a file that ends in .svg".to_owned()) }
+}
+
+/// A text as JSON.
+#[must_use]
+pub fn json_text(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => quoted.extend(['\\', character]),
+            control if control.is_control() => {
+                quoted.push_str(&format!("\\u{:04x}", u32::from(control)))
+            }
+            plain => quoted.push(plain),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_quoted() {
+        assert_eq!(json_text("a\"b\\c\n"), "\"a\\\"b\\\\c\\u000a\"");
+    }
+
+    #[test]
+    fn units() {
+        assert_eq!(parse_duration("20ms"), Ok(Duration::from_millis(20)));
+        assert_eq!(parse_duration("1.5s"), Ok(Duration::from_millis(1500)));
+        assert!(
+            parse_duration("20 parsecs").is_err()
+                && parse_duration("-1s").is_err()
+                && parse_duration("").is_err()
+        );
+        assert_eq!(parse_bandwidth("10mbit"), Ok(1e7));
+        assert!(
+            parse_bandwidth("0").is_err()
+                && parse_bandwidth("mbit").is_err()
+                && parse_bandwidth("inf").is_err()
+        );
+    }
+    #[test]
+    fn links() {
+        let ms = Duration::from_millis;
+        let line = |delay, bandwidth_bits| Ok(Wan { delay, bandwidth_bits });
+        assert_eq!(parse_link("40ms,100mbit"), line(ms(40), Some(100_000_000)));
+        assert_eq!(parse_link("100mbit, 40ms"), line(ms(40), Some(100_000_000)));
+        assert_eq!(parse_link("40ms"), line(ms(40), None));
+        assert_eq!(parse_link("1.5s,250kbit"), line(ms(1500), Some(250_000)));
+        assert_eq!(
+            parse_link("500us,1gbit"),
+            line(Duration::from_micros(500), Some(1_000_000_000))
+        );
+        assert_eq!(parse_link("100mbit"), line(ms(0), Some(100_000_000)));
+        for (text, says) in [
+            ("", "no unit"),
+            ("40,100", "no unit"),
+            ("40ms,", "no unit"),
+            ("40ms,40ms", "two delays"),
+            ("1mbit,2mbit", "two bandwidths"),
+            ("40parsec", "give a number and us, ms, s"),
+            ("40ms,0mbit", "above zero"),
+            ("40ms,0.1bit", "at least one bit"),
+            ("40ms,100mbyte", "kbit, mbit, gbit"),
+            ("-1ms", "not negative"),
+            ("1h", "longer than"),
+            ("30s,10gbit", "in memory"),
+            ("40ms,99999999999999999999gbit", "in memory"),
+        ] {
+            let refused = parse_link(text).expect_err(text);
+            assert!(refused.contains(says), "{text}: {refused}");
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Comma-separated values with a header.
+
+use std::path::Path;
+
+use super::error::{DataError, Place};
+use super::select::{Options, Parts, select};
+
+/// Characters of a cell that an error shows.
+const SHOWN: usize = 40;
+
+pub(super) fn read(bytes: &[u8], path: &Path, options: &Options) -> Result<Parts, DataError> {
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .trim(csv::Trim::All)
+        .from_reader(bytes);
+    let mut record = csv::StringRecord::new();
+    let mut next = |record: &mut csv::StringRecord| {
+        reader.read_record(record).map_err(|error| refuse(path, &error))
+    };
+    if !next(&mut record)? {
+        return Err(DataError::Empty { path: path.to_owned() });
+    }
+    let header: Vec<String> =
+        record.iter().map(|name| name.trim_start_matches('\u{feff}').to_owned()).collect();
+    if header.iter().all(|name| name.parse::<f64>().is_ok()) {
+        return Err(DataError::NoHeader { path: path.to_owned() });
+    }
+    let selection = select(path, &header, options)?;
+    let columns =
+        selection.features.iter().filter_map(|&index| header.get(index).cloned()).collect();
+    let (mut features, mut labels) = (Vec::new(), Vec::new());
+    let mut keys = selection.key.map(|_| Vec::new());
+    let mut row = 0;
+    while next(&mut record)? {
+        row += 1;
+        let line = line(bytes, &record);
+        if record.len() != header.len() {
+            let (expected, found) = (header.len(), record.len());
+            return Err(DataError::RowLength { path: path.to_owned(), row, line, expected, found });
+        }
+        let cell = |index: usize| {
+            let column = header.get(index).cloned().unwrap_or_default();
+            let place = || Place { path: path.to_owned(), row, line: Some(line), column };
+            match record.get(index) {
+                Some(text) if !text.is_empty() => Ok((text, place)),
+                _ => Err(DataError::MissingCell { place: place() }),
+            }
+        };
+        let number = |index: usize| {
+            let (text, place) = cell(index)?;
+            match text.parse::<f64>() {
+                Ok(value) if value.is_finite() => Ok(value),
+                Ok(_) => Err(DataError::NotFinite { place: place() }),
+                Err(_) => Err(DataError::NotANumber {
+                    place: place(),
+                    text: text.chars().take(SHOWN).collect(),
+                }),
+            }
+        };
+        for &index in &selection.features {
+            features.push(number(index)?);
+        }
+        for &index in &selection.labels {
+            labels.push(number(index)?);
+        }
+        if let (Some(keys), Some(index)) = (&mut keys, selection.key) {
+            keys.push(cell(index)?.0.to_owned());
+        }
+    }
+    if !bytes.ends_with(b"\n") {
+        tracing::warn!(
+            "{}: the last line has no end: if the file was cut there, its last number is wrong",
+            path.display()
+        );
+    }
+    Ok(Parts { columns, features, labels, keys, scale: 1.0 })
+}
+
+/// The line that a record is on: the reader's position is before the blank lines above it.
+fn line(bytes: &[u8], record: &csv::StringRecord) -> u64 {
+    let Some(position) = record.position() else { return 0 };
+    let from = usize::try_from(position.byte()).unwrap_or(usize::MAX);
+    let above = bytes
+        .get(from..)
+        .unwrap_or_default()
+        .iter()
+        .take_while(|byte| matches!(byte, b'\r' | b'\n'));
+    position.line() + above.filter(|byte| **byte == b'\n').count() as u64
+}
+
+fn refuse(path: &Path, error: &csv::Error) -> DataError {
+    let line = error.position().map_or(1, csv::Position::line);
+    let reason = match error.kind() {
+        csv::ErrorKind::Utf8 { .. } => "not text in UTF-8; save the file as UTF-8".to_owned(),
+        _ => format!("{error}; correct the line"),
+    };
+    DataError::Csv { path: path.to_owned(), line, reason }
+}

@@ -1,0 +1,157 @@
+//! What becomes public of an owner's data: both servers see it, and whoever trains on it.
+
+use serde::{Deserialize, Serialize};
+
+use sharelet_link::hex::hex;
+use sharelet_train::labels::Labels;
+
+/// Fraction bits without a wish.
+pub const DEFAULT_FRAC_BITS: u8 = 20;
+/// Most fraction bits: at least 4 are left before the point.
+pub const MAX_FRAC_BITS: u8 = 28;
+/// Most columns.
+pub const MAX_COLUMNS: usize = 16_384;
+/// Most bytes of a column's name.
+pub const MAX_NAME_BYTES: usize = 64;
+/// Most characters of a dataset's or owner's name.
+const MAX_NAME_CHARS: usize = 64;
+
+/// A dataset's or owner's name: 1 to 64 letters, digits, `.`, `-` and `_`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Name(String);
+
+impl Name {
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl core::fmt::Display for Name {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for Name {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let allowed =
+            text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'));
+        let length = (1..=MAX_NAME_CHARS).contains(&text.len());
+        if allowed && length {
+            Ok(Self(text))
+        } else {
+            Err("use 1 to 64 letters, digits, `.`, `-` and `_`")
+        }
+    }
+}
+
+impl core::str::FromStr for Name {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.to_owned().try_into()
+    }
+}
+
+impl From<Name> for String {
+    fn from(name: Name) -> Self {
+        name.0
+    }
+}
+
+/// Names an upload: drawn at random by the owner, the same at both servers.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct UploadId([u8; 16]);
+
+impl UploadId {
+    /// A fresh id from the operating system.
+    ///
+    /// # Errors
+    /// If it has no randomness.
+    pub fn random() -> Result<Self, getrandom::Error> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes)?;
+        Ok(Self(bytes))
+    }
+}
+
+impl core::fmt::Display for UploadId {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(&hex(&self.0))
+    }
+}
+
+impl core::fmt::Debug for UploadId {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "UploadId({self})")
+    }
+}
+
+impl core::str::FromStr for UploadId {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const WRONG: &str = "give the 32 hexadecimal digits that `sharelet share` has printed";
+        if text.len() != 32 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(WRONG);
+        }
+        u128::from_str_radix(text, 16).map(|id| Self(id.to_be_bytes())).map_err(|_| WRONG)
+    }
+}
+
+/// An upload, as both servers see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Description {
+    /// Names the upload.
+    pub id: UploadId,
+    /// The dataset that it is a part of.
+    pub dataset: Name,
+    /// Who gives it.
+    pub owner: Name,
+    /// Rows, at least 1.
+    pub rows: u64,
+    /// Names of the columns of features, at least one.
+    pub columns: Vec<String>,
+    /// What the labels are.
+    pub labels: Labels,
+    /// Fraction bits of features and labels.
+    pub frac_bits: u8,
+    /// Whether each row has a hashed key: then owners give columns, and else rows.
+    pub keyed: bool,
+}
+
+impl Description {
+    /// Words of a row: features, then labels.
+    #[must_use]
+    pub fn row_elems(&self) -> u64 {
+        (self.columns.len() + self.labels.per_row()) as u64
+    }
+
+    /// Words of all features and labels; `None` beyond `u64`.
+    #[must_use]
+    pub fn elems(&self) -> Option<u64> {
+        self.rows.checked_mul(self.row_elems())
+    }
+
+    /// Whether names and sizes are possible.
+    #[must_use]
+    pub fn is_valid(&self) -> bool {
+        let named = |name: &String| {
+            (1..=MAX_NAME_BYTES).contains(&name.len()) && !name.chars().any(char::is_control)
+        };
+        let mut names: Vec<&String> = self.columns.iter().collect();
+        names.sort_unstable();
+        self.rows > 0
+            && (1..=MAX_COLUMNS).contains(&self.columns.len())
+            && self.columns.iter().all(named)
+            && names.windows(2).all(|pair| pair.first() != pair.last())
+            && self.labels.is_valid()
+            && (1..=MAX_FRAC_BITS).contains(&self.frac_bits)
+            && self.elems().is_some_and(|elems| elems.checked_mul(8).is_some())
+    }
+}

@@ -1,0 +1,111 @@
+//! A table in fixed point, split between two servers.
+//!
+//! The words are the features, row-major, and behind them the labels, row-major, in `Z_2^64`. They
+//! are cut into pieces of [`PIECE_ELEMS`]; piece `n` is split as session `n` of a fresh 32-byte
+//! seed. Server 0 gets the seed, server 1 the words minus the keystream.
+
+use sharelet_core::fixed::{self, FixedError};
+use sharelet_core::keystream::{ChaCha12, Key, Keystream};
+use sharelet_core::share;
+
+use super::description::MAX_FRAC_BITS;
+use super::error::DataError;
+use super::table::Table;
+
+/// Words of a piece; the last one of an upload may be shorter.
+pub const PIECE_ELEMS: usize = 1 << 16;
+
+/// Largest magnitude of a word: what the products of training have room for.
+const LIMIT: u32 = u32::MAX;
+
+/// Features and labels as fixed-point words.
+pub struct Encoded {
+    words: Vec<u64>,
+}
+
+impl core::fmt::Debug for Encoded {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Encoded({} words, <redacted>)", self.words.len())
+    }
+}
+
+impl Encoded {
+    /// The words: features, then labels.
+    #[must_use]
+    pub fn words(&self) -> &[u64] {
+        &self.words
+    }
+}
+
+/// The magnitude at which fixed-point words end: `2^(32 - frac_bits)`.
+#[must_use]
+pub fn range(frac_bits: u8) -> u64 {
+    1_u64 << 32_u8.saturating_sub(frac_bits)
+}
+
+/// Encodes features and labels with `frac_bits` fraction bits, to nearest, halves away from zero.
+///
+/// # Errors
+/// [`DataError::OutOfRange`] names the first cell whose magnitude reaches [`range`];
+/// [`DataError::FracBits`].
+pub fn encode(table: &Table, frac_bits: u8) -> Result<Encoded, DataError> {
+    if !(1..=MAX_FRAC_BITS).contains(&frac_bits) {
+        return Err(DataError::FracBits { found: frac_bits, most: MAX_FRAC_BITS });
+    }
+    let features = table.features.len();
+    let mut words = vec![0; features + table.targets.len()];
+    let (feature_words, target_words) = words.split_at_mut(features);
+    let place = |from: usize, error: FixedError| match error {
+        FixedError::NotFinite { index } => {
+            DataError::NotFinite { place: table.place(from + index) }
+        }
+        FixedError::OutOfRange { index } => DataError::OutOfRange {
+            place: table.place(from + index),
+            limit: range(frac_bits),
+            frac_bits,
+        },
+        _ => DataError::Empty { path: table.path.clone() },
+    };
+    fixed::encode(&table.features, frac_bits, LIMIT, feature_words)
+        .map_err(|error| place(0, error))?;
+    fixed::encode(&table.targets, frac_bits, LIMIT, target_words)
+        .map_err(|error| place(features, error))?;
+    Ok(Encoded { words })
+}
+
+/// The owner's seed: drawn for one upload, and given to server 0.
+///
+/// # Errors
+/// [`DataError::Randomness`].
+pub fn fresh_seed() -> Result<Key, DataError> {
+    let mut bytes = zeroize::Zeroizing::new([0; 32]);
+    getrandom::fill(&mut *bytes).map_err(DataError::Randomness)?;
+    Ok(Key::from_bytes(*bytes))
+}
+
+/// Server 1's shares of pieces under a seed. A seed splits one upload, and no second one.
+#[derive(Debug)]
+pub struct Splitter {
+    keystream: Keystream<ChaCha12>,
+}
+
+impl Splitter {
+    /// A splitter under a fresh seed.
+    #[must_use]
+    pub fn new(seed: &Key) -> Self {
+        Self { keystream: Keystream::new(seed) }
+    }
+
+    /// Replaces the words of piece `number` by server 1's shares.
+    pub fn split(&self, number: u64, words: &mut [u64]) {
+        share::split(&self.keystream, number, words);
+    }
+}
+
+/// Fills `shares` with server 0's shares of all pieces, in order.
+pub fn expand(seed: &Key, shares: &mut [u64]) {
+    let keystream = Keystream::<ChaCha12>::new(seed);
+    for (number, piece) in (0..).zip(shares.chunks_mut(PIECE_ELEMS)) {
+        share::expand(&keystream, number, piece);
+    }
+}

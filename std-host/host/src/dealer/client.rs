@@ -1,0 +1,332 @@
+//! The host's side of the conversation with a dealer.
+//!
+//! A few connections are kept and shared by all devices. One that was kept too long is replaced
+//! without a word.
+
+use core::time::Duration;
+use std::sync::{Mutex, PoisonError};
+
+use sharelet_core::session::network::Network;
+use sharelet_core::session::wire::control::DeviceId;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use super::wire::{
+    self, Agreed, Deal, Dealing, Kind, MAX_CORRECTION_BYTES, Offer, Refusal, Serve, Status,
+    StatusIs, Train, WireError,
+};
+use sharelet_link::frame::{self, Header};
+use sharelet_link::{Connection, LinkError, Route, tcp};
+use sharelet_model::MAX_LAYERS;
+use sharelet_train::tensor::offline::{Dealt, Plan};
+
+/// Connections to the dealer at the same time.
+const CONNECTIONS: usize = 4;
+
+/// Why the dealer is of no help.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// It cannot be reached.
+    #[error("dealer: {0}")]
+    Link(#[from] LinkError),
+    /// The connection failed, or the dealer refused.
+    #[error("dealer: {0}")]
+    Wire(#[from] WireError),
+}
+
+impl ClientError {
+    /// The dealer's refusal, if it is one.
+    #[must_use]
+    pub fn refusal(&self) -> Option<Refusal> {
+        match self {
+            Self::Wire(WireError::Refused(refusal)) => Some(*refusal),
+            _ => None,
+        }
+    }
+}
+
+/// A dealer as hosts see it.
+#[derive(Debug)]
+pub struct Client {
+    address: String,
+    route: Route,
+    connect: Duration,
+    stall: Duration,
+    idle: Mutex<Vec<Connection>>,
+    permits: Semaphore,
+}
+
+/// A connection that is returned when its request is done, and closed if it failed.
+struct Lease<'c> {
+    client: &'c Client,
+    connection: Connection,
+    _permit: SemaphorePermit<'c>,
+}
+
+impl Lease<'_> {
+    fn give_back(self) {
+        self.client.idle.lock().unwrap_or_else(PoisonError::into_inner).push(self.connection);
+    }
+}
+
+impl Client {
+    /// The dealer at `address`; nothing is connected yet.
+    #[must_use]
+    pub fn new(
+        address: String,
+        route: impl Into<Route>,
+        connect: Duration,
+        stall: Duration,
+    ) -> Self {
+        let (permits, route) = (Semaphore::new(CONNECTIONS), route.into());
+        Self { address, route, connect, stall, idle: Mutex::default(), permits }
+    }
+
+    /// The dealer's address.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    async fn fresh(&self) -> Result<Connection, ClientError> {
+        let mut connection =
+            tcp::connect(&self.address, self.route.clone(), self.connect, self.stall).await?;
+        frame::greet(&mut connection.writer, Kind::Hello, &[]).await?;
+        frame::read_hello(&mut connection.reader, Kind::Welcome).await?;
+        Ok(connection)
+    }
+
+    /// Sends a request and reads the first answer. A connection that was kept may have died: then a
+    /// new one is tried.
+    async fn request(
+        &self,
+        kind: Kind,
+        body: &[u8],
+    ) -> Result<(Lease<'_>, Kind, Vec<u8>), ClientError> {
+        let permit = self.permits.acquire().await.map_err(|_| WireError::Closed)?;
+        let kept = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut answered = None;
+        if let Some(mut connection) = kept {
+            match exchange(&mut connection, kind, body).await {
+                Ok(answer) if !ends(&answer) => answered = Some((connection, answer)),
+                Ok(_) | Err(_) => {
+                    tracing::debug!("a kept connection to the dealer has ended");
+                    self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+                }
+            }
+        }
+        let (connection, (kind, answer)) = match answered {
+            Some(answered) => answered,
+            None => {
+                let mut connection = self.fresh().await?;
+                let answer = exchange(&mut connection, kind, body).await?;
+                (connection, answer)
+            }
+        };
+        let lease = Lease { client: self, connection, _permit: permit };
+        if kind != Kind::Refuse {
+            return Ok((lease, kind, answer));
+        }
+        let refusal: Refusal = frame::decode(kind, &answer)?;
+        if !refusal.ends_connection() {
+            lease.give_back();
+        }
+        Err(WireError::Refused(refusal).into())
+    }
+
+    /// How a device stands.
+    ///
+    /// # Errors
+    /// [`ClientError`]; [`Refusal::UnknownDevice`] if the dealer has no key for it.
+    pub async fn status(&self, device: DeviceId) -> Result<StatusIs, ClientError> {
+        let (lease, kind, body) =
+            self.request(Kind::Status, &frame::encode(Kind::Status, &Status { device })?).await?;
+        let status = decode_expected(Kind::StatusIs, kind, &body)?;
+        lease.give_back();
+        Ok(status)
+    }
+
+    /// Makes sure that the dealer has a masked model; `matrices` are sent if it does not. Returns
+    /// whether they were.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn offer(
+        &self,
+        id: [u8; 32],
+        network: &Network<MAX_LAYERS>,
+        matrices: &[u8],
+        progress: &mut (dyn FnMut(u64) + Send),
+    ) -> Result<bool, ClientError> {
+        let offer = Offer { id, network: network.clone() };
+        let (mut lease, answer, _) =
+            self.request(Kind::Offer, &frame::encode(Kind::Offer, &offer)?).await?;
+        if answer != Kind::Wanted && answer != Kind::Known {
+            return Err(WireError::UnexpectedFrame { expected: Kind::Wanted, found: answer }.into());
+        }
+        if answer == Kind::Wanted {
+            let Connection { reader, writer } = &mut lease.connection;
+            wire::send_masked(writer, matrices, progress).await?;
+            frame::receive_bytes(reader, Kind::Known, 0).await?;
+        }
+        lease.give_back();
+        Ok(answer == Kind::Wanted)
+    }
+
+    /// Asks for sessions; their corrections follow one by one, `expected` bytes each.
+    ///
+    /// # Errors
+    /// [`ClientError`]; the dealer's refusals say what to ask for instead.
+    pub async fn deal(
+        &self,
+        request: Deal,
+        expected: usize,
+    ) -> Result<Corrections<'_>, ClientError> {
+        let (lease, kind, body) =
+            self.request(Kind::Deal, &frame::encode(Kind::Deal, &request)?).await?;
+        let dealing: Dealing = decode_expected(Kind::Dealing, kind, &body)?;
+        let found = dealing.bytes_each as usize;
+        if found != expected || expected > MAX_CORRECTION_BYTES {
+            return Err(WireError::WrongLength { kind: Kind::Correction, expected, found }.into());
+        }
+        Ok(Corrections {
+            lease: Some(lease),
+            dealing,
+            expected,
+            next: request.first,
+            left: request.count,
+        })
+    }
+}
+
+impl Client {
+    /// Asks for sessions of a shared model that is served: a connection of its own.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn serve(&self, request: &Serve) -> Result<(Agreed, Sessions), ClientError> {
+        self.sessions(Kind::Serve, request, request.first).await
+    }
+
+    /// Asks for the sessions of a training run: a connection of its own.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn train(&self, request: &Train) -> Result<(Agreed, Sessions), ClientError> {
+        self.sessions(Kind::Train, request, request.first).await
+    }
+
+    async fn sessions<T: serde::Serialize>(
+        &self,
+        kind: Kind,
+        request: &T,
+        first: u64,
+    ) -> Result<(Agreed, Sessions), ClientError> {
+        let mut connection = self.fresh().await?;
+        frame::send_bytes(&mut connection.writer, kind, &frame::encode(kind, request)?).await?;
+        // The dealer makes masks of the data before it answers.
+        connection.reader.await_message(PREPARE);
+        let agreed: Agreed = frame::receive(&mut connection.reader, Kind::Agreed).await?;
+        Ok((agreed, Sessions { connection, next: first }))
+    }
+}
+
+/// The dealer may take so long to look at a training run, or to deal a session.
+const PREPARE: Duration = Duration::from_secs(600);
+
+/// Sessions of a training run, as they are dealt.
+#[derive(Debug)]
+pub struct Sessions {
+    connection: Connection,
+    next: u64,
+}
+
+impl Sessions {
+    /// The next session, as its plan counts it.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn next(&mut self, plan: &Plan) -> Result<Dealt, ClientError> {
+        let Connection { reader, writer } = &mut self.connection;
+        frame::send_bytes(writer, Kind::Next, &[]).await?;
+        reader.await_message(PREPARE);
+        let dealt = wire::receive_session(reader, self.next, plan).await?;
+        self.next += 1;
+        Ok(dealt)
+    }
+}
+
+/// One control message each way.
+async fn exchange(
+    connection: &mut Connection,
+    kind: Kind,
+    body: &[u8],
+) -> Result<(Kind, Vec<u8>), WireError> {
+    frame::send_bytes(&mut connection.writer, kind, body).await?;
+    let header = Header::<Kind>::read(&mut connection.reader).await?;
+    Ok((header.kind, header.body(&mut connection.reader).await?))
+}
+
+/// Decodes the answer that is due.
+fn decode_expected<T: serde::de::DeserializeOwned>(
+    expected: Kind,
+    found: Kind,
+    body: &[u8],
+) -> Result<T, WireError> {
+    if found == expected {
+        frame::decode(found, body)
+    } else {
+        Err(WireError::UnexpectedFrame { expected, found })
+    }
+}
+
+/// Whether an answer says that the connection has ended, as a dealer that was stopped does.
+fn ends((kind, body): &(Kind, Vec<u8>)) -> bool {
+    *kind == Kind::Refuse
+        && frame::decode::<_, Refusal>(*kind, body).is_ok_and(Refusal::ends_connection)
+}
+
+/// Corrections on their way.
+pub struct Corrections<'c> {
+    lease: Option<Lease<'c>>,
+    dealing: Dealing,
+    expected: usize,
+    next: u64,
+    left: u32,
+}
+
+impl core::fmt::Debug for Corrections<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Corrections")
+            .field("next", &self.next)
+            .field("left", &self.left)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Corrections<'_> {
+    /// What the dealer said about them.
+    #[must_use]
+    pub fn dealing(&self) -> Dealing {
+        self.dealing
+    }
+
+    /// The next session and its corrections; `None` after the last.
+    ///
+    /// # Errors
+    /// [`ClientError`]; the sessions that have not arrived are lost, their numbers are skipped.
+    pub async fn next(&mut self) -> Result<Option<(u64, Vec<u8>)>, ClientError> {
+        let Some(mut lease) = self.lease.take() else { return Ok(None) };
+        if self.left == 0 {
+            lease.give_back();
+            return Ok(None);
+        }
+        let session = self.next;
+        let corrections =
+            wire::receive_correction(&mut lease.connection.reader, session, self.expected).await?;
+        self.next += 1;
+        self.left -= 1;
+        self.lease = Some(lease);
+        Ok(Some((session, corrections)))
+    }
+}

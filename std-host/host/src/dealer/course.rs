@@ -1,0 +1,160 @@
+//! Dealing the sessions of a training run, one after the other, on all cores.
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::Arc;
+
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng as _;
+use sharelet_core::keystream::{ChaCha12, Keystream};
+use tokio::sync::oneshot;
+
+use super::wire::{self, Agreed, Kind, MAX_SESSION_BYTES, Refusal, Train};
+use super::{Dealer, DealerError, state};
+use sharelet_link::{Reader, Writer, frame};
+use sharelet_train::config::Config;
+use sharelet_train::course::{Course, Plans, Session};
+use sharelet_train::state::State;
+use sharelet_train::tensor::offline::{Dealt, deal};
+
+/// Most words of the data that a dealer holds masks of, and of a model: 4 GB.
+pub(super) const MAX_WORDS: u64 = 1 << 29;
+
+/// Deals one session, for whatever state its masks are in.
+fn deal_session(
+    (course, plans): (&Course, &Plans),
+    keystream: &Keystream<ChaCha12>,
+    (number, session): (u64, Session),
+    participant: &mut State,
+) -> Result<Dealt, Refusal> {
+    let seed = crate::store::key::random_key().map_err(|error| state(&error))?;
+    let mut rng = ChaCha20Rng::from_seed(*seed.expose());
+    let plan = plans.of(course.kind(session));
+    let dealt = deal(
+        &plan,
+        &mut participant.turn(session),
+        course.truncation(),
+        keystream,
+        number,
+        &mut rng,
+    );
+    Ok(dealt.map_err(|_| Refusal::BadRun)?.0)
+}
+
+/// Checks a request, before memory is taken for it.
+fn check(request: &Train) -> Result<(Arc<Course>, Plans), Refusal> {
+    let config = Config::parse(&request.config, Path::new("the run's configuration"))
+        .map_err(|_| Refusal::BadRun)?;
+    let sizes = request.sizes;
+    let columns = (sizes.features as u64).checked_add(sizes.targets as u64);
+    let words = |rows: usize| (rows as u64).checked_mul(columns?);
+    let fits = words(sizes.rows)
+        .zip(words(sizes.test_rows))
+        .and_then(|(train, test)| train.checked_add(test));
+    if fits.is_none_or(|words| words > MAX_WORDS) {
+        return Err(Refusal::TooLarge);
+    }
+    let course = Arc::new(Course::new(config, sizes).map_err(|_| Refusal::BadRun)?);
+    let parameters = course.network().parameters().map_err(|_| Refusal::BadRun)?;
+    if parameters.iter().map(|(weights, biases)| *weights as u64 + *biases as u64).sum::<u64>()
+        > MAX_WORDS
+    {
+        return Err(Refusal::TooLarge);
+    }
+    let plans = Plans::new(&course).map_err(|_| Refusal::BadRun)?;
+    if plans.iter().any(|(_, plan)| plan.dealt_bytes() > MAX_SESSION_BYTES as u64) {
+        return Err(Refusal::TooLarge);
+    }
+    Ok((course, plans))
+}
+
+impl Dealer {
+    /// Deals a training run; a session is sent when the server asks for the next.
+    pub(super) async fn deal_course(
+        self: &Arc<Self>,
+        reader: &mut Reader,
+        writer: &mut Writer,
+        request: Train,
+    ) -> Result<(), DealerError> {
+        let Train { device, first, .. } = request;
+        let steps = usize::try_from(request.steps).unwrap_or(usize::MAX);
+        let prepare = move |dealer: &Self| {
+            // First of all, so that who names no key costs nothing.
+            let key = dealer.key(device)?;
+            let (course, plans) = check(&request)?;
+            let count =
+                u32::try_from(course.sessions(steps).count()).map_err(|_| Refusal::BadRun)?;
+            // Numbers are recorded before they are dealt: after a power cut they are skipped, never
+            // dealt again.
+            dealer.record_chosen(device, key.key_id(), first, count)?;
+            let participant = State::empty(course.clone()).map_err(|_| Refusal::BadRun)?;
+            Ok((course, plans, key, participant, count))
+        };
+        let (course, plans, key, mut participant, count) = self.blocking(prepare).await?;
+        frame::send(writer, Kind::Agreed, &Agreed { key: key.key_id(), sessions: count }).await?;
+        tracing::info!(%device, "deals {count} sessions of a training run, from {first} on");
+        let (plans, keystream) = (Arc::new(plans), Arc::new(Keystream::<ChaCha12>::new(&key.key)));
+        let listed = course.clone();
+        let mut sessions = (first..).zip(listed.sessions(steps)).peekable();
+        // Masks of the data are made first: all others need them.
+        while let Some(opening) = sessions
+            .next_if(|(_, session)| matches!(session, Session::OpenTrain | Session::OpenTest))
+        {
+            let (course, plans, keystream) = (course.clone(), plans.clone(), keystream.clone());
+            let (dealt, state) = self
+                .blocking(move |_| {
+                    let dealt =
+                        deal_session((&course, &plans), &keystream, opening, &mut participant)?;
+                    Ok((dealt, participant))
+                })
+                .await?;
+            participant = state;
+            self.send_next(reader, writer, opening.0, &dealt).await?;
+        }
+        let deal = move |number, session| {
+            let mut state = participant.beside().map_err(|_| Refusal::BadRun)?;
+            deal_session((&course, &plans), &keystream, (number, session), &mut state)
+        };
+        self.deal_all(reader, writer, sessions, deal).await?;
+        tracing::info!(%device, "dealt the training run");
+        Ok(())
+    }
+
+    /// Deals sessions that do not need each other on all cores, and sends them in order as they are
+    /// asked for; what is dealt waits in memory for at most one session per core.
+    pub(super) async fn deal_all<S: Send + 'static>(
+        &self,
+        reader: &mut Reader,
+        writer: &mut Writer,
+        mut sessions: impl Iterator<Item = (u64, S)> + Send,
+        deal: impl Fn(u64, S) -> Result<Dealt, Refusal> + Send + Sync + 'static,
+    ) -> Result<(), DealerError> {
+        let (deal, window) = (Arc::new(deal), rayon::current_num_threads());
+        let mut in_flight = VecDeque::with_capacity(window);
+        loop {
+            for (number, session) in sessions.by_ref().take(window - in_flight.len()) {
+                let (done, dealt) = oneshot::channel();
+                let deal = deal.clone();
+                // The receiver is gone if the server is: then nobody misses the result.
+                rayon::spawn(move || drop(done.send(deal(number, session))));
+                in_flight.push_back((number, dealt));
+            }
+            let Some((number, dealt)) = in_flight.pop_front() else { return Ok(()) };
+            let dealt = dealt.await.unwrap_or(Err(Refusal::State)).map_err(DealerError::Refused)?;
+            self.send_next(reader, writer, number, &dealt).await?;
+        }
+    }
+
+    /// Sends a session when it is asked for.
+    pub(super) async fn send_next(
+        &self,
+        reader: &mut Reader,
+        writer: &mut Writer,
+        session: u64,
+        dealt: &Dealt,
+    ) -> Result<(), DealerError> {
+        reader.await_message(self.limits.idle);
+        frame::receive_bytes(reader, Kind::Next, 0).await?;
+        Ok(wire::send_session(writer, session, dealt).await?)
+    }
+}

@@ -1,0 +1,390 @@
+//! The dealer: keeps device keys and masked models, and deals corrections on all cores.
+//!
+//! It sees no message between device and host. [`wire`] is what it speaks with hosts, [`client`]
+//! their side of it.
+
+pub mod client;
+mod course;
+pub mod masked;
+mod served;
+pub mod wire;
+
+use core::net::SocketAddr;
+use core::time::Duration;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng as _;
+use sharelet_core::keystream::{ChaCha12, KeyId, Keystream};
+use sharelet_core::session::deal;
+use sharelet_core::session::wire::control::DeviceId;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use self::masked::MaskedModel;
+use self::wire::{Deal, Dealing, Kind, MAX_COUNT, Offer, Refusal, Status, StatusIs, WireError};
+use crate::store::StoreError;
+use crate::store::dealer::DealerStore;
+use sharelet_link::frame::{self, Header};
+use sharelet_link::tcp::{self, Admission, Listener};
+use sharelet_link::{Connection, Reader, Writer};
+
+/// Masked models that are kept in memory.
+const MODELS_IN_MEMORY: usize = 8;
+
+/// What the dealer allows.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Hosts that are served at the same time.
+    pub connections: usize,
+    /// A greeting must arrive within this time.
+    pub hello: Duration,
+    /// The longest silence within a message.
+    pub stall: Duration,
+    /// The longest silence between requests.
+    pub idle: Duration,
+    /// How long connections may go on after the dealer was told to stop.
+    pub grace: Duration,
+    /// Masked models on disk.
+    pub models: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 64,
+            hello: Duration::from_secs(10),
+            stall: Duration::from_secs(30),
+            idle: Duration::from_secs(3600),
+            grace: Duration::from_secs(3),
+            models: 256,
+        }
+    }
+}
+
+/// Why a connection to a host ended early.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DealerError {
+    /// The connection or its bytes.
+    #[error("{0}")]
+    Wire(#[from] WireError),
+    /// The host was refused, with the reason.
+    #[error("refused: {0}")]
+    Refused(Refusal),
+}
+
+/// Deals one session: fresh randomness, seeded by the operating system.
+///
+/// # Errors
+/// [`Refusal::State`] without randomness, [`Refusal::BadNetwork`] if the model's parts do not fit
+/// each other.
+pub fn deal_session(
+    model: &MaskedModel,
+    keystream: &Keystream<ChaCha12>,
+    session: u64,
+) -> Result<Vec<u8>, Refusal> {
+    let seed = crate::store::key::random_key().map_err(|error| state(&error))?;
+    let mut rng = ChaCha20Rng::from_seed(*seed.expose());
+    let mut scratch = vec![0; deal::scratch_elems(&model.network)];
+    let mut out = vec![0; deal::correction_bytes(&model.network)];
+    deal::session(
+        &model.network,
+        keystream,
+        session,
+        &model.layers,
+        &mut rng,
+        &mut scratch,
+        &mut out,
+    )
+    .map_err(|_| Refusal::BadNetwork)?;
+    Ok(out)
+}
+
+fn state(error: &StoreError) -> Refusal {
+    tracing::error!("{error}");
+    Refusal::State
+}
+
+/// The dealer's service.
+#[derive(Debug)]
+pub struct Dealer {
+    store: DealerStore,
+    limits: Limits,
+    /// Most recently used last.
+    models: Mutex<Vec<([u8; 32], Arc<MaskedModel>)>>,
+}
+
+impl Dealer {
+    /// A dealer over its state.
+    #[must_use]
+    pub fn new(store: DealerStore, limits: Limits) -> Arc<Self> {
+        Arc::new(Self { store, limits, models: Mutex::new(Vec::new()) })
+    }
+
+    /// Serves hosts until `stop`.
+    pub async fn serve(self: Arc<Self>, listener: Listener, stop: CancellationToken) {
+        let limits = self.limits;
+        let serve = tcp::ServeLimits {
+            connections: limits.connections,
+            stall: limits.stall,
+            grace: limits.grace,
+        };
+        let connection = |connection, peer, admission| {
+            let (dealer, stop) = (self.clone(), stop.clone());
+            async move { dealer.connection(connection, peer, admission, stop).await }
+        };
+        tcp::serve(listener, serve, stop.clone(), connection).await;
+    }
+
+    async fn connection(
+        self: Arc<Self>,
+        connection: Connection,
+        peer: SocketAddr,
+        admission: Admission,
+        stop: CancellationToken,
+    ) {
+        tracing::debug!(%peer, "connected");
+        match self.converse(connection, admission, stop).await {
+            Ok(()) => tracing::debug!(%peer, "closed"),
+            Err(error) => tracing::warn!(%peer, "connection ended: {error}"),
+        }
+    }
+
+    /// Serves one connection to its end.
+    ///
+    /// # Errors
+    /// [`DealerError`], for the log; the host was told what concerns it.
+    pub async fn converse(
+        self: &Arc<Self>,
+        connection: Connection,
+        admission: Admission,
+        stop: CancellationToken,
+    ) -> Result<(), DealerError> {
+        let Connection { mut reader, mut writer } = connection;
+        let greeting =
+            tokio::time::timeout(self.limits.hello, frame::read_hello(&mut reader, Kind::Hello))
+                .await;
+        match greeting.unwrap_or(Err(WireError::TimedOut)) {
+            Err(error @ WireError::Version { .. }) => {
+                refuse(&mut writer, Refusal::Version { ours: wire::VERSION }).await;
+                return Err(error.into());
+            }
+            greeting => greeting?,
+        }
+        if admission == Admission::Full {
+            refuse(&mut writer, Refusal::Busy).await;
+            return Err(DealerError::Refused(Refusal::Busy));
+        }
+        frame::greet(&mut writer, Kind::Welcome, &[]).await?;
+        loop {
+            reader.await_message(self.limits.idle);
+            let header = tokio::select! {
+                biased;
+                () = stop.cancelled() => {
+                    refuse(&mut writer, Refusal::ShuttingDown).await;
+                    return Ok(());
+                }
+                header = Header::read_or_end(&mut reader) => header,
+            };
+            let answered = match header {
+                Ok(None) => return Ok(()),
+                Ok(Some(header)) => self.answer(&mut reader, &mut writer, header).await,
+                Err(error) => Err(error.into()),
+            };
+            match answered {
+                Ok(()) => {}
+                Err(DealerError::Refused(refusal)) => {
+                    tracing::warn!("refused: {refusal}");
+                    frame::send(&mut writer, Kind::Refuse, &refusal).await?;
+                    if refusal.ends_connection() {
+                        return Err(DealerError::Refused(refusal));
+                    }
+                }
+                Err(DealerError::Wire(error)) => {
+                    refuse(&mut writer, Refusal::Protocol).await;
+                    return Err(error.into());
+                }
+            }
+        }
+    }
+
+    async fn answer(
+        self: &Arc<Self>,
+        reader: &mut Reader,
+        writer: &mut Writer,
+        header: Header<Kind>,
+    ) -> Result<(), DealerError> {
+        match header.kind {
+            Kind::Status => {
+                let Status { device } = header.message(reader).await?;
+                let status = self.blocking(move |dealer| {
+                    let key = dealer.key(device)?.key_id();
+                    let next_session =
+                        dealer.store.next_session(device, key).map_err(|error| state(&error))?;
+                    Ok(StatusIs { key, next_session })
+                });
+                Ok(frame::send(writer, Kind::StatusIs, &status.await?).await?)
+            }
+            Kind::Offer => {
+                let offer: Offer = header.message(reader).await?;
+                self.take_offer(reader, writer, offer).await
+            }
+            Kind::Deal => {
+                let request: Deal = header.message(reader).await?;
+                self.deal(writer, request).await
+            }
+            Kind::Train => {
+                let request = header.message(reader).await?;
+                self.deal_course(reader, writer, request).await
+            }
+            Kind::Serve => {
+                let request = header.message(reader).await?;
+                self.deal_served(reader, writer, request).await
+            }
+            found => Err(WireError::UnexpectedFrame { expected: Kind::Deal, found }.into()),
+        }
+    }
+
+    /// Runs what waits for the disk beside the tasks that wait for the network.
+    async fn blocking<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, DealerError> {
+        let dealer = self.clone();
+        let done = tokio::task::spawn_blocking(move || work(&dealer)).await;
+        done.unwrap_or(Err(Refusal::State)).map_err(DealerError::Refused)
+    }
+
+    fn key(&self, device: DeviceId) -> Result<crate::store::key::DeviceKey, Refusal> {
+        self.store.key(device).map_err(|error| state(&error))?.ok_or(Refusal::UnknownDevice)
+    }
+
+    /// Records numbers that server 0 has chosen, before they are dealt: after a power cut they are
+    /// skipped, never dealt again.
+    fn record_chosen(
+        &self,
+        device: DeviceId,
+        key: KeyId,
+        first: u64,
+        count: u32,
+    ) -> Result<(), Refusal> {
+        self.store.record_run(device, key, first, count).map_err(|error| match error {
+            StoreError::SessionUsed { next, .. } => Refusal::SessionUsed { next },
+            StoreError::TooFarAhead { next, .. } => Refusal::TooFarAhead { next },
+            error => state(&error),
+        })
+    }
+
+    async fn take_offer(
+        self: &Arc<Self>,
+        reader: &mut Reader,
+        writer: &mut Writer,
+        offer: Offer,
+    ) -> Result<(), DealerError> {
+        let Offer { id, network } = offer;
+        let bytes = masked::check(&network).map_err(DealerError::Refused)?;
+        if self.blocking(move |dealer| dealer.model(&id)).await.is_err() {
+            let limit = self.limits.models;
+            self.blocking(move |dealer| match u32::try_from(dealer.store.model_count()) {
+                Ok(count) if count < limit => Ok(()),
+                _ => Err(Refusal::TooManyModels { limit }),
+            })
+            .await?;
+            frame::send_bytes(writer, Kind::Wanted, &[]).await?;
+            let matrices = frame::receive_bytes(reader, Kind::Masked, bytes).await?;
+            let keep = move |dealer: &Self| {
+                let description = masked::description(&network);
+                if masked::id(&description, &matrices) != id {
+                    return Err(Refusal::Digest);
+                }
+                let file = MaskedModel::file(&description, &matrices);
+                dealer.store.put_model(&id, &file).map_err(|error| state(&error))
+            };
+            self.blocking(keep).await?;
+            tracing::info!(
+                model = &sharelet_link::hex::hex(&id)[..8],
+                "took a masked model of {bytes} bytes"
+            );
+        }
+        Ok(frame::send_bytes(writer, Kind::Known, &[]).await?)
+    }
+
+    /// A masked model, from memory or disk.
+    fn model(&self, id: &[u8; 32]) -> Result<Arc<MaskedModel>, Refusal> {
+        let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = match models.iter().position(|(known, _)| known == id) {
+            Some(position) => models.remove(position).1,
+            None => {
+                let bytes = self
+                    .store
+                    .model(id)
+                    .map_err(|error| state(&error))?
+                    .ok_or(Refusal::UnknownModel)?;
+                match MaskedModel::from_file(&bytes, id) {
+                    Some(model) => Arc::new(model),
+                    None => {
+                        tracing::error!("{}", self.store.remove_model(id));
+                        return Err(Refusal::UnknownModel);
+                    }
+                }
+            }
+        };
+        models.push((*id, found.clone()));
+        if models.len() > MODELS_IN_MEMORY {
+            models.remove(0);
+        }
+        Ok(found)
+    }
+
+    /// Deals on all cores and sends in order; what is dealt waits in memory for at most one session
+    /// per core.
+    async fn deal(self: &Arc<Self>, writer: &mut Writer, request: Deal) -> Result<(), DealerError> {
+        let Deal { device, model, first, count } = request;
+        if count == 0 || count > MAX_COUNT {
+            return Err(DealerError::Refused(Refusal::Count { limit: MAX_COUNT }));
+        }
+        let prepare = move |dealer: &Self| {
+            let key = dealer.key(device)?;
+            let model = dealer.model(&model)?;
+            // A number is recorded before it is dealt: after a power cut it is skipped, never dealt
+            // again.
+            dealer.store.record(device, key.key_id(), first, count).map_err(
+                |error| match error {
+                    StoreError::SessionUsed { next, .. } => Refusal::SessionUsed { next },
+                    StoreError::TooFarAhead { next, .. } => Refusal::TooFarAhead { next },
+                    error => state(&error),
+                },
+            )?;
+            Ok((key, model))
+        };
+        let (key, model) = self.blocking(prepare).await?;
+        let bytes_each = u32::try_from(deal::correction_bytes(&model.network)).unwrap_or(u32::MAX);
+        frame::send(writer, Kind::Dealing, &Dealing { key: key.key_id(), bytes_each }).await?;
+        let keystream = Arc::new(Keystream::<ChaCha12>::new(&key.key));
+        let window = rayon::current_num_threads() + 1;
+        let mut sessions = (first..).take(count as usize);
+        let mut in_flight = VecDeque::with_capacity(window);
+        loop {
+            for session in sessions.by_ref().take(window - in_flight.len()) {
+                let (done, dealt) = oneshot::channel();
+                let (model, keystream) = (model.clone(), keystream.clone());
+                // The receiver is gone if the host is: then nobody misses the result.
+                rayon::spawn(move || drop(done.send(deal_session(&model, &keystream, session))));
+                in_flight.push_back((session, dealt));
+            }
+            let Some((session, dealt)) = in_flight.pop_front() else { break };
+            let corrections =
+                dealt.await.unwrap_or(Err(Refusal::State)).map_err(DealerError::Refused)?;
+            wire::send_correction(writer, session, &corrections).await?;
+        }
+        tracing::info!(%device, "dealt sessions {first} to {}", first + u64::from(count) - 1);
+        Ok(())
+    }
+}
+
+/// Tells the host why the connection ends; the reason matters more than whether it arrives.
+async fn refuse(writer: &mut Writer, refusal: Refusal) {
+    let _ = frame::send(writer, Kind::Refuse, &refusal).await;
+}

@@ -1,0 +1,105 @@
+//! Dealing the sessions of a shared model that is served: one that opens it, then inferences.
+
+use std::sync::Arc;
+
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng as _;
+use sharelet_core::keystream::{ChaCha12, Keystream};
+
+use super::course::MAX_WORDS;
+use super::wire::{Agreed, Kind, MAX_SERVED, MAX_SESSION_BYTES, Refusal, Serve};
+use super::{Dealer, DealerError, state};
+use sharelet_link::{Reader, Writer, frame};
+use sharelet_train::network::{Network, Shape};
+use sharelet_train::serving::Serving;
+use sharelet_train::tensor::Program;
+use sharelet_train::tensor::offline::{Dealt, Plan, deal};
+
+/// Checks a request, before memory is taken for it.
+fn check(request: &Serve) -> Result<Arc<Serving>, Refusal> {
+    if !(2..=MAX_SERVED).contains(&request.count) {
+        return Err(Refusal::Count { limit: MAX_SERVED });
+    }
+    if words(&request.network).ok_or(Refusal::BadRun)? > MAX_WORDS {
+        return Err(Refusal::TooLarge);
+    }
+    let serving =
+        Serving::new(request.network.clone(), request.arithmetic).map_err(|_| Refusal::BadRun)?;
+    if [serving.opening(), serving.evaluation()]
+        .iter()
+        .any(|plan| plan.dealt_bytes() > MAX_SESSION_BYTES as u64)
+    {
+        return Err(Refusal::TooLarge);
+    }
+    Ok(Arc::new(serving))
+}
+
+/// Words of a model and of what lies between its layers.
+fn words(network: &Network) -> Option<u64> {
+    let between =
+        network.shapes().ok()?.iter().map(|shape: &Shape| shape.elems() as u64).sum::<u64>();
+    let parameters = network.parameters().ok()?;
+    Some(
+        between
+            + parameters
+                .iter()
+                .map(|(weights, biases)| *weights as u64 + *biases as u64)
+                .sum::<u64>(),
+    )
+}
+
+fn deal_one<P: Program>(
+    serving: &Serving,
+    plan: &Plan,
+    keystream: &Keystream<ChaCha12>,
+    number: u64,
+    program: &mut P,
+) -> Result<(Dealt, P::Output), Refusal> {
+    let seed = crate::store::key::random_key().map_err(|error| state(&error))?;
+    let mut rng = ChaCha20Rng::from_seed(*seed.expose());
+    deal(plan, program, serving.truncation(), keystream, number, &mut rng)
+        .map_err(|_| Refusal::BadRun)
+}
+
+impl Dealer {
+    /// Deals the sessions of a shared model; one is sent when the server asks for the next.
+    pub(super) async fn deal_served(
+        self: &Arc<Self>,
+        reader: &mut Reader,
+        writer: &mut Writer,
+        request: Serve,
+    ) -> Result<(), DealerError> {
+        let Serve { device, first, count, .. } = request;
+        let prepare = move |dealer: &Self| {
+            let serving = check(&request)?;
+            let key = dealer.key(device)?;
+            dealer.record_chosen(device, key.key_id(), first, count)?;
+            Ok((serving, key))
+        };
+        let (serving, key) = self.blocking(prepare).await?;
+        frame::send(writer, Kind::Agreed, &Agreed { key: key.key_id(), sessions: count }).await?;
+        tracing::info!(%device, "deals {count} sessions of a shared model, from {first} on");
+        let keystream = Arc::new(Keystream::<ChaCha12>::new(&key.key));
+        // Masks of the model are made first: all others need them.
+        let open = {
+            let (serving, keystream) = (serving.clone(), keystream.clone());
+            move |_: &Self| {
+                let zeros = serving.zeros();
+                deal_one(&serving, serving.opening(), &keystream, first, &mut serving.open(&zeros))
+            }
+        };
+        let (dealt, masks) = self.blocking(open).await?;
+        self.send_next(reader, writer, first, &dealt).await?;
+        let zeros = serving.zeros();
+        let deal = move |number, ()| {
+            let inputs = vec![0; serving.inputs()];
+            let mut evaluate =
+                serving.evaluate(&zeros, &masks, inputs).map_err(|_| Refusal::BadRun)?;
+            Ok(deal_one(&serving, serving.evaluation(), &keystream, number, &mut evaluate)?.0)
+        };
+        let sessions = (first + 1..first + u64::from(count)).map(|number| (number, ()));
+        self.deal_all(reader, writer, sessions, deal).await?;
+        tracing::info!(%device, "dealt the sessions of a shared model");
+        Ok(())
+    }
+}

@@ -1,0 +1,346 @@
+//! Server 0 of a shared model: it keeps lanes to server 1, with a session prepared on each.
+//!
+//! What fails is tried again with a new connection, fresh numbers and an opening under fresh masks.
+
+use core::time::Duration;
+use std::sync::Arc;
+
+use embedded_io_async::ErrorKind;
+use sharelet_core::functions::engine::EngineError;
+use sharelet_core::keystream::{ChaCha12, Keystream};
+use sharelet_core::session::wire::control::Refusal;
+use sharelet_core::session::wire::query::Reason;
+use sharelet_core::session::wire::servers::ServerHello;
+use sharelet_core::session::wire::task::Task;
+use sharelet_core::session::{SessionCounter as _, SessionError, refuse, servers};
+use sharelet_core::share::Party;
+use tokio::runtime::Handle;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::asking::{AskError, Asked, Asking};
+use super::model::SharedModel;
+use super::wire::{self, Begin};
+use crate::host::within;
+use crate::server::evaluator::{Evaluator, Question};
+use crate::server::lanes::{Job, Pauses, Slots, said};
+use crate::server::party0::{PeerError, Settings};
+use crate::server::training::supply::{Source, Supply};
+use crate::server::training::wire as messages;
+use crate::store::counter::FileCounter;
+use crate::store::key::DeviceKey;
+use sharelet_link::exchange::{Exchange, Sent};
+use sharelet_link::{Connection, Reader, Writer, tcp};
+use sharelet_train::tensor::Masked;
+
+/// Sessions of a chunk, the opening included: numbers that are recorded as used at once, and lost
+/// if the connection breaks.
+pub const CHUNK: u32 = 1024;
+/// Server 1 may take so long to ask the dealer and to get a session from it.
+const DEALING: Duration = Duration::from_secs(600);
+
+/// Server 0.
+pub struct Party0 {
+    settings: Settings,
+    chunk: u32,
+    model: SharedModel,
+    key: DeviceKey,
+    keystream: Arc<Keystream<ChaCha12>>,
+    /// Lanes take chunks one after the other: the dealer deals ascending numbers.
+    counter: tokio::sync::Mutex<FileCounter>,
+    instance: u64,
+    slots: Slots<u64>,
+    sent: std::sync::Mutex<Sent>,
+}
+
+impl core::fmt::Debug for Party0 {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Party0")
+            .field("settings", &self.settings)
+            .field("model", &self.model)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The sessions of a chunk, and the opened weights.
+struct Chunk {
+    link: Exchange<Reader, Writer>,
+    supply: Supply,
+    weights: Vec<Masked>,
+    /// A query that server 1 did not begin with.
+    again: Option<Job<u64>>,
+}
+
+impl Party0 {
+    /// Server 0 with the key that it shares with the dealer, and the counter of its sessions.
+    /// Chunks have `chunk` sessions.
+    #[must_use]
+    pub fn new(
+        settings: Settings,
+        chunk: u32,
+        model: SharedModel,
+        (key, counter): (DeviceKey, FileCounter),
+        instance: u64,
+    ) -> Arc<Self> {
+        let keystream = Arc::new(Keystream::new(&key.key));
+        let (counter, slots, sent) =
+            (tokio::sync::Mutex::new(counter), Slots::default(), std::sync::Mutex::default());
+        Arc::new(Self {
+            settings,
+            chunk: chunk.max(2),
+            model,
+            key,
+            keystream,
+            counter,
+            instance,
+            slots,
+            sent,
+        })
+    }
+
+    /// What the latest inference sent to server 1.
+    #[must_use]
+    pub fn latest(&self) -> Sent {
+        *self.sent.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    async fn keep_lane(&self, number: usize, stop: &CancellationToken) -> Result<(), PeerError> {
+        let mut pauses = Pauses::new(number, &self.settings);
+        loop {
+            let mut sessions = 0;
+            let error = match self.lane(number, &mut sessions, stop).await {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            if !error.is_passing() {
+                return Err(error);
+            }
+            self.slots.note(Some(error.reason()));
+            if !pauses.wait(&error, sessions, stop).await {
+                return Ok(());
+            }
+        }
+    }
+
+    /// One connection: greetings, then chunk after chunk until `stop`.
+    async fn lane(
+        &self,
+        number: usize,
+        sessions: &mut u64,
+        stop: &CancellationToken,
+    ) -> Result<(), PeerError> {
+        let Connection { mut reader, mut writer } = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(()),
+            connection = self.connect(number) => connection?,
+        };
+        tracing::debug!("a lane to server 1 is open");
+        loop {
+            let begun = tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(()),
+                begun = self.begin(reader, writer) => begun,
+            };
+            let mut chunk = begun?;
+            for _ in 1..self.chunk {
+                if !self.query(number, &mut chunk, stop).await? {
+                    return Ok(());
+                }
+                *sessions += 1;
+            }
+            // The last session of a chunk was spent on another query.
+            if let Some(Job { done, .. }) = chunk.again {
+                let _ = done.send(Err(Reason::Busy));
+            }
+            (reader, writer) = chunk.link.into_halves();
+        }
+    }
+
+    async fn connect(&self, number: usize) -> Result<Connection, PeerError> {
+        let Settings { peer, route, connect, stall, phase, .. } = &self.settings;
+        let mut connection = tcp::connect(peer, route.clone(), *connect, *stall).await?;
+        let ours = self.hello();
+        let theirs = async {
+            servers::greet(&mut connection, &ours).await?;
+            servers::receive_server_hello(&mut connection).await
+        };
+        let theirs = within(*phase, theirs).await?;
+        if let Some(refusal) = wire::objection(&ours, &theirs) {
+            // The reason matters more than whether it still reaches the other server.
+            let _ = refuse(&mut connection.writer, refusal).await;
+            return Err(SessionError::Refused(refusal).into());
+        }
+        let mut greeting = self.model.greeting();
+        let number = u16::try_from(number).unwrap_or(u16::MAX);
+        greeting.lane = Some((number, self.key.device, self.key.key_id()));
+        let Connection { reader, writer } = &mut connection;
+        let agreed = wire::agree(reader, writer, &greeting, |theirs| self.model.difference(theirs));
+        timed(*phase, agreed).await?;
+        Ok(connection)
+    }
+
+    /// A chunk of numbers, and the weights opened in its first session.
+    async fn begin(&self, mut reader: Reader, mut writer: Writer) -> Result<Chunk, PeerError> {
+        let first = {
+            let mut counter = self.counter.lock().await;
+            reader.await_message(DEALING);
+            let free = wire::receive_turn(&mut reader).await?;
+            // All numbers of the chunk are recorded as used before the first is: after a crash they
+            // are skipped.
+            let first = counter.next().await.map_err(SessionError::from)?.max(free);
+            counter
+                .consume(first.saturating_add(self.chunk.into()) - 1)
+                .await
+                .map_err(SessionError::from)?;
+            messages::send(&mut writer, &Begin { first, count: self.chunk }).await?;
+            reader.await_message(DEALING);
+            wire::receive_turn(&mut reader).await?;
+            first
+        };
+        let serving = &self.model.serving;
+        let sessions = serving.sessions(first, self.chunk);
+        let mut supply =
+            Supply::prepare(sessions, serving.truncation(), Source::Key(self.keystream.clone()));
+        let prepared = supply.next().await.map_err(|error| PeerError::Broken(error.to_string()))?;
+        reader.await_message(DEALING);
+        wire::receive_turn(&mut reader).await?;
+        let mut open = serving.open(&self.model.model);
+        let opened = prepared.run(&mut open, Exchange::new(reader, writer));
+        let (weights, link) =
+            timed(self.settings.phase, async { opened.await.map_err(broken) }).await?;
+        Ok(Chunk { link, supply, weights, again: None })
+    }
+
+    /// One session; `false` after `stop`.
+    async fn query(
+        &self,
+        number: usize,
+        chunk: &mut Chunk,
+        stop: &CancellationToken,
+    ) -> Result<bool, PeerError> {
+        let Chunk { link, supply, weights, again } = chunk;
+        let prepared = supply.next().await.map_err(|error| PeerError::Broken(error.to_string()))?;
+        let ready = async {
+            let (reader, _) = link.halves();
+            reader.await_message(DEALING);
+            wire::receive_turn(reader).await
+        };
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(false),
+            ready = ready => ready?,
+        };
+        let mut early = None;
+        let Job { question, done } = match again.take() {
+            Some(job) => job,
+            None => {
+                let mut job = self.slots.offer(number);
+                loop {
+                    tokio::select! {
+                        biased;
+                        Ok(job) = &mut job => break job,
+                        () = stop.cancelled() => return Ok(false),
+                        // Server 1 may begin before it is asked.
+                        first = said(link.halves().0), if early.is_none() => {
+                            early = Some(first.ok_or(SessionError::Closed)?);
+                        }
+                    }
+                }
+            }
+        };
+        let Question { id, recipient, share } = question;
+        let kept = share.clone();
+        let mut evaluate =
+            self.model.serving.evaluate(&self.model.model, weights, share).map_err(broken)?;
+        link.take();
+        let asking = Asking::ask(link, Asked { id, recipient }, early);
+        let ran =
+            tokio::time::timeout(self.settings.phase, prepared.run(&mut evaluate, asking)).await;
+        // The data party may be gone.
+        match ran {
+            Ok(Ok((output, _))) => {
+                *self.sent.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = link.take();
+                let _ = done.send(Ok(output.words));
+                Ok(true)
+            }
+            Ok(Err(EngineError::Link(AskError::Refused(reason)))) => {
+                let _ = done.send(Err(reason));
+                Ok(true)
+            }
+            Ok(Err(EngineError::Link(AskError::Other))) => {
+                *again = Some(Job { question: Question { id, recipient, share: kept }, done });
+                Ok(true)
+            }
+            Ok(Err(error)) => {
+                let _ = done.send(Err(Reason::PeerLost));
+                Err(broken(error))
+            }
+            Err(_) => {
+                let _ = done.send(Err(Reason::PeerLost));
+                Err(SessionError::Transport(ErrorKind::TimedOut).into())
+            }
+        }
+    }
+}
+
+/// An error in the middle of a session.
+pub(super) fn broken(error: impl core::fmt::Display) -> PeerError {
+    PeerError::Broken(error.to_string())
+}
+
+/// Runs a step for so long.
+pub(super) async fn timed<T>(
+    limit: Duration,
+    step: impl Future<Output = Result<T, PeerError>>,
+) -> Result<T, PeerError> {
+    let timed_out = SessionError::Transport(ErrorKind::TimedOut);
+    tokio::time::timeout(limit, step).await.unwrap_or_else(|_| Err(timed_out.into()))
+}
+
+impl Evaluator for Party0 {
+    type Word = u64;
+
+    fn party(&self) -> Party {
+        Party::P0
+    }
+
+    fn task(&self) -> &Task {
+        &self.model.task
+    }
+
+    fn instance(&self) -> u64 {
+        self.instance
+    }
+
+    async fn evaluate(&self, question: Question<u64>) -> Result<Vec<u64>, Reason> {
+        self.slots.ask(question, self.settings.wait).await
+    }
+
+    async fn accept(&self, mut connection: Connection, hello: ServerHello, _: CancellationToken) {
+        // Server 0 opens connections to the other one, so this is another server 0, or one that is
+        // set up differently.
+        let refusal = servers::objection(&self.hello(), &hello).unwrap_or(Refusal::Protocol);
+        tracing::warn!("a server was refused: {refusal}");
+        let _ = refuse(&mut connection.writer, refusal).await;
+    }
+
+    async fn run(self: Arc<Self>, stop: CancellationToken) -> Result<(), PeerError> {
+        let (mut lanes, runtime) = (JoinSet::new(), Handle::current());
+        // Lanes compute for long, so they have threads of their own; they end when this future is
+        // dropped.
+        let stop = stop.child_token();
+        let _ends = stop.clone().drop_guard();
+        for number in 0..self.settings.lanes.max(1) {
+            let (party, stop, runtime) = (self.clone(), stop.clone(), runtime.clone());
+            lanes.spawn_blocking(move || runtime.block_on(party.keep_lane(number, &stop)));
+        }
+        while let Some(ended) = lanes.join_next().await {
+            match ended {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => return Err(error),
+                Err(_) => return Err(SessionError::Transport(ErrorKind::Other).into()),
+            }
+        }
+        Ok(())
+    }
+}

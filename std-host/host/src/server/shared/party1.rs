@@ -1,0 +1,362 @@
+//! Server 1 of a shared model: it gets correlations from the dealer, and serves lanes of sessions
+//! to server 0.
+
+use core::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use embedded_io_async::Read as _;
+use sharelet_core::functions::engine::EngineError;
+use sharelet_core::session::wire::control::{DeviceId, Refusal};
+use sharelet_core::session::wire::query::Reason;
+use sharelet_core::session::wire::servers::ServerHello;
+use sharelet_core::session::wire::task::Task;
+use sharelet_core::session::{SessionError, refuse, servers};
+use sharelet_core::share::Party;
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+
+use super::asking::{self, AskError, Asked, Asking};
+use super::model::SharedModel;
+use super::party0::{broken, timed};
+use super::wire::{self, Begin, Turn};
+use crate::dealer::client::{Client, ClientError, Sessions};
+use crate::dealer::wire::{MAX_SERVED, Refusal as DealerRefusal, Serve};
+use crate::server::evaluator::{Evaluator, Question};
+use crate::server::halves::{Guess, Halves, Waiting};
+use crate::server::party0::PeerError;
+use crate::server::party1::Limits;
+use crate::server::training::supply::{Source, Supply};
+use crate::server::training::wire as messages;
+use sharelet_link::exchange::Exchange;
+use sharelet_link::{Connection, Reader, Writer};
+use sharelet_train::tensor::Masked;
+use sharelet_train::tensor::party::Prepared;
+
+/// Bytes of a word.
+const WORD_BYTES: usize = 8;
+/// What is under way when the server is stopped may end.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// Server 1.
+pub struct Party1 {
+    me: Weak<Self>,
+    model: SharedModel,
+    dealer: Client,
+    limits: Limits,
+    instance: u64,
+    halves: Halves<u64>,
+    /// The run of server 0 whose lanes are served.
+    peer: Mutex<(u64, CancellationToken)>,
+}
+
+impl core::fmt::Debug for Party1 {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Party1")
+            .field("model", &self.model)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The sessions of a chunk, and the opened weights.
+struct Chunk {
+    link: Exchange<Reader, Writer>,
+    supply: Supply,
+    weights: Vec<Masked>,
+    /// The session before was begun with another query than server 0's: in this one it asks for
+    /// that again.
+    wary: bool,
+}
+
+impl Party1 {
+    /// Server 1 with its share of a model, and a dealer.
+    #[must_use]
+    pub fn new(model: SharedModel, dealer: Client, limits: Limits, instance: u64) -> Arc<Self> {
+        let (halves, peer) = (Halves::default(), Mutex::default());
+        Arc::new_cyclic(|me| Self { me: me.clone(), model, dealer, limits, instance, halves, peer })
+    }
+
+    /// Makes this run of server 0 the one that is served; lanes of an older one end.
+    fn enter(&self, hello: &ServerHello) -> CancellationToken {
+        let mut peer = self.peer.lock().unwrap_or_else(PoisonError::into_inner);
+        if peer.0 != hello.instance {
+            peer.1.cancel();
+            *peer = (hello.instance, CancellationToken::new());
+        }
+        peer.1.clone()
+    }
+
+    /// One lane: greetings, then chunk after chunk, until server 0 closes it.
+    async fn lane(&self, connection: Connection, theirs: &ServerHello) -> Result<(), PeerError> {
+        let Connection { mut reader, mut writer } = connection;
+        let ours = self.hello();
+        if let Some(refusal) = wire::objection(&ours, theirs) {
+            let _ = refuse(&mut writer, refusal).await;
+            return Err(SessionError::Refused(refusal).into());
+        }
+        let agreed = async {
+            servers::greet(&mut writer, &ours).await?;
+            wire::agree(&mut reader, &mut writer, &self.model.greeting(), |theirs| {
+                self.model.difference(theirs)
+            })
+            .await
+        };
+        let lane = timed(self.limits.phase, agreed).await?.lane;
+        let (number, device, key) =
+            lane.ok_or(PeerError::Greeting(messages::PeerError::NotSharelet))?;
+        let replaced = self.enter(theirs);
+        let chunks = async {
+            loop {
+                let Some(mut chunk) = self.begin(reader, writer, (device, key)).await? else {
+                    return Ok(());
+                };
+                for _ in 1..chunk.1 {
+                    if self.query(number.into(), &mut chunk.0).await? {
+                        return Ok(());
+                    }
+                }
+                (reader, writer) = chunk.0.link.into_halves();
+            }
+        };
+        tokio::select! {
+            biased;
+            () = replaced.cancelled() => Err(SessionError::Refused(Refusal::Busy).into()),
+            ended = chunks => ended,
+        }
+    }
+
+    /// A chunk of sessions that server 0 has recorded; `None` if it closed the lane instead.
+    async fn begin(
+        &self,
+        mut reader: Reader,
+        mut writer: Writer,
+        (device, key): (DeviceId, sharelet_core::keystream::KeyId),
+    ) -> Result<Option<(Chunk, u32)>, PeerError> {
+        let other_key = || {
+            PeerError::Differ(
+                "server 0 and the dealer have different keys of that name; provision server 0 anew"
+                    .to_owned(),
+            )
+        };
+        let free = async {
+            let status = self.dealer.status(device).await.map_err(dealer)?;
+            if status.key == key { Ok(status.next_session) } else { Err(other_key()) }
+        };
+        tell(&mut writer, free.await).await?;
+        reader.await_message(self.limits.idle);
+        let Begin { first, count } = match messages::receive(&mut reader).await {
+            Err(messages::PeerError::Closed) => return Ok(None),
+            begin => begin?,
+        };
+        let serving = &self.model.serving;
+        let asked = async {
+            if !(2..=MAX_SERVED).contains(&count) {
+                return Err(PeerError::Greeting(messages::PeerError::NotSharelet));
+            }
+            let (network, arithmetic) = (serving.network().clone(), serving.arithmetic());
+            let asked =
+                self.dealer.serve(&Serve { device, first, count, network, arithmetic }).await;
+            let (answer, sessions) = asked.map_err(dealer)?;
+            if answer.key == key { Ok((sessions, 0)) } else { Err(other_key()) }
+        };
+        let sessions: Sessions = match asked.await {
+            Ok((sessions, number)) => {
+                tell(&mut writer, Ok(number)).await?;
+                sessions
+            }
+            Err(error) => {
+                return Err(tell(&mut writer, Err(error))
+                    .await
+                    .err()
+                    .unwrap_or(SessionError::Closed.into()));
+            }
+        };
+        let source = Source::Dealer(Box::new(sessions));
+        let mut supply =
+            Supply::prepare(serving.sessions(first, count), serving.truncation(), source);
+        let prepared = match supply.next().await {
+            Ok(prepared) => prepared,
+            Err(error) => return Err(no_correlations(&mut writer, error.to_string()).await),
+        };
+        tell(&mut writer, Ok(0)).await?;
+        let mut open = serving.open(&self.model.model);
+        let opened = prepared.run(&mut open, Exchange::new(reader, writer));
+        let (weights, link) =
+            timed(self.limits.phase, async { opened.await.map_err(broken) }).await?;
+        Ok(Some((Chunk { link, supply, weights, wary: false }, count)))
+    }
+
+    /// One session; `true` if server 0 closed the lane instead.
+    async fn query(&self, number: usize, chunk: &mut Chunk) -> Result<bool, PeerError> {
+        let Chunk { link, supply, weights, wary } = chunk;
+        let prepared = match supply.next().await {
+            Ok(prepared) => prepared,
+            Err(error) => return Err(no_correlations(link.halves().1, error.to_string()).await),
+        };
+        let (reader, writer) = link.halves();
+        tell(writer, Ok(0)).await?;
+        let wary = core::mem::take(wary);
+        let mut hint = self.halves.offer(number, wary);
+        reader.await_message(self.limits.idle);
+        let mut first = [0; 1];
+        let guess = tokio::select! {
+            biased;
+            read = reader.read(&mut first) => match read.map_err(messages::PeerError::Io)? {
+                0 => return Ok(true),
+                _ => None,
+            },
+            Ok(guess) = &mut hint => Some(guess),
+        };
+        drop(hint);
+        if let Some(guess) = guess {
+            return self.begin_with(guess, prepared, chunk).await;
+        }
+        let asked = asking::receive(reader, first[0]).await.map_err(messages::PeerError::Io)?;
+        let half = self.halves.take(asked.id, asked.recipient, self.limits.pair).await;
+        let Waiting { share, done, .. } = match half {
+            Ok(half) => half,
+            Err(reason) => {
+                let first_message = WORD_BYTES * self.model.serving.inputs();
+                asking::refuse(link, asked.id, reason, first_message)
+                    .await
+                    .map_err(messages::PeerError::Io)?;
+                return Ok(false);
+            }
+        };
+        let mut evaluate =
+            self.model.serving.evaluate(&self.model.model, weights, share).map_err(broken)?;
+        let ran = prepared.run(&mut evaluate, Asking::confirm(link, asked.id));
+        // An error drops `done`, which tells the data party.
+        let (output, _) = timed(self.limits.phase, async { ran.await.map_err(broken) }).await?;
+        tracing::debug!(query = %asked.id, "evaluated");
+        // The data party may be gone.
+        let _ = done.send(Ok(output.words));
+        Ok(false)
+    }
+}
+
+impl Party1 {
+    /// A session that is begun before server 0 asks.
+    async fn begin_with(
+        &self,
+        guess: Guess<u64>,
+        prepared: Prepared,
+        chunk: &mut Chunk,
+    ) -> Result<bool, PeerError> {
+        let Guess { id, recipient, share } = guess;
+        let Chunk { link, weights, wary, .. } = chunk;
+        let mut half = None;
+        let mut right = || half = self.halves.claim(id);
+        let mut evaluate =
+            self.model.serving.evaluate(&self.model.model, weights, share).map_err(broken)?;
+        // Until server 0 asks it may take long, and then no longer than any session: its messages
+        // have time-outs of their own.
+        let ran = prepared
+            .run(&mut evaluate, Asking::guess(link, Asked { id, recipient }, &mut right))
+            .await;
+        match ran {
+            Ok((output, _)) => {
+                tracing::debug!(query = %id, "evaluated");
+                if let Some(Waiting { done, .. }) = half {
+                    // The data party may be gone.
+                    let _ = done.send(Ok(output.words));
+                }
+                Ok(false)
+            }
+            Err(EngineError::Link(AskError::Other)) => {
+                *wary = true;
+                Ok(false)
+            }
+            Err(error) => Err(broken(error)),
+        }
+    }
+}
+
+/// Tells server 0 how it goes on.
+async fn tell(writer: &mut Writer, turn: Result<u64, PeerError>) -> Result<(), PeerError> {
+    let message = match &turn {
+        Ok(number) => Turn::Go(*number),
+        Err(PeerError::Correlations(reason)) => Turn::NoCorrelations(reason.clone()),
+        Err(error) => Turn::Stop(error.to_string()),
+    };
+    let sent = messages::send(writer, &message).await;
+    turn?;
+    Ok(sent?)
+}
+
+async fn no_correlations(writer: &mut Writer, reason: String) -> PeerError {
+    let error = PeerError::Correlations(reason.clone());
+    // The reason matters more than whether it still arrives.
+    let _ = tell(writer, Err(error)).await;
+    PeerError::Correlations(reason)
+}
+
+/// What the dealer's failure means for the lane: some pass, others do not.
+fn dealer(error: ClientError) -> PeerError {
+    use DealerRefusal::{
+        BadRun, Count, SessionUsed, TooFarAhead, TooLarge, UnknownDevice, Version,
+    };
+    match error.refusal() {
+        Some(
+            BadRun
+            | Count { .. }
+            | SessionUsed { .. }
+            | TooFarAhead { .. }
+            | TooLarge
+            | UnknownDevice
+            | Version { .. },
+        ) => PeerError::Differ(error.to_string()),
+        _ => PeerError::Correlations(error.to_string()),
+    }
+}
+
+impl Evaluator for Party1 {
+    type Word = u64;
+
+    fn party(&self) -> Party {
+        Party::P1
+    }
+
+    fn task(&self) -> &Task {
+        &self.model.task
+    }
+
+    fn instance(&self) -> u64 {
+        self.instance
+    }
+
+    async fn evaluate(&self, question: Question<u64>) -> Result<Vec<u64>, Reason> {
+        self.halves.answer(question, self.limits.pair, self.limits.phase).await
+    }
+
+    async fn accept(&self, connection: Connection, hello: ServerHello, stop: CancellationToken) {
+        let Some(party) = self.me.upgrade() else { return };
+        let (dropped, runtime) = (CancellationToken::new(), Handle::current());
+        // A lane computes for long, so it has a thread of its own; it ends when this future is
+        // dropped.
+        let _ends = dropped.clone().drop_guard();
+        let lane = tokio::task::spawn_blocking(move || {
+            runtime.block_on(async {
+                let grace = async {
+                    stop.cancelled().await;
+                    tokio::time::sleep(GRACE).await;
+                };
+                tokio::select! {
+                    biased;
+                    ended = party.lane(connection, &hello) => ended,
+                    () = grace => Err(SessionError::Refused(Refusal::ShuttingDown).into()),
+                    () = dropped.cancelled() => Err(SessionError::Closed.into()),
+                }
+            })
+        });
+        match &lane.await.unwrap_or(Err(SessionError::Closed.into())) {
+            Ok(()) => tracing::debug!("a lane was closed by server 0"),
+            Err(error) => tracing::warn!("a lane to server 0 ended: {error}"),
+        }
+    }
+
+    async fn run(self: Arc<Self>, stop: CancellationToken) -> Result<(), PeerError> {
+        stop.cancelled().await;
+        Ok(())
+    }
+}

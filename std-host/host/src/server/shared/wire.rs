@@ -1,0 +1,122 @@
+//! What two servers of a shared model say to each other beside the sessions' messages.
+//!
+//! ```text
+//! both:          Server                     the frame of any two servers
+//! both:          Greeting                   of which model they hold shares
+//! both:          Turn                       whether they go on
+//! then for every chunk of sessions:
+//!   server 1:    Turn                       the lowest number that the dealer has not dealt
+//!   server 0:    Begin                      the chunk, recorded as used
+//!   server 1:    Turn                       the dealer has agreed
+//!   both:        the session that opens the weights
+//!   then for every query:
+//!     server 1:  Turn                       its half of the session is ready
+//!     server 0:  the query, and the session's first message; see `asking`
+//! ```
+//!
+//! A message is its length as `u32`, little-endian, and `postcard`.
+
+use serde::{Deserialize, Serialize};
+use sharelet_core::keystream::KeyId;
+use sharelet_core::session::servers;
+use sharelet_core::session::wire::control::{DeviceId, Refusal};
+use sharelet_core::session::wire::servers::ServerHello;
+use sharelet_core::session::wire::task::Field;
+
+use crate::server::party0::PeerError;
+use crate::server::training::wire;
+use sharelet_link::{Reader, Writer};
+
+/// Version of these messages.
+pub const VERSION: u16 = 1;
+
+/// Of which model a server holds a share.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Greeting {
+    /// [`VERSION`].
+    pub version: u16,
+    /// The training run.
+    pub run: [u8; 16],
+    /// Its steps.
+    pub step: u64,
+    /// The configuration's fields.
+    pub config: Vec<(String, String)>,
+    /// From server 0: the lane's number, the name under which the dealer knows its key, and the
+    /// key's public name.
+    pub lane: Option<(u16, DeviceId, KeyId)>,
+}
+
+/// Sessions that server 0 has recorded as used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Begin {
+    /// The first, which opens the weights.
+    pub first: u64,
+    /// How many there are, that one included.
+    pub count: u32,
+}
+
+/// Whether a server goes on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Turn {
+    /// It does. From server 1 before a chunk: the lowest number that was not dealt; else 0.
+    Go(u64),
+    /// There are no correlations for now, and why.
+    NoCorrelations(String),
+    /// It does not, and no later attempt can help.
+    Stop(String),
+}
+
+impl Turn {
+    /// The number in it.
+    ///
+    /// # Errors
+    /// [`PeerError::Correlations`] and [`PeerError::Differ`].
+    pub fn go(self) -> Result<u64, PeerError> {
+        match self {
+            Self::Go(number) => Ok(number),
+            Self::NoCorrelations(reason) => Err(PeerError::Correlations(wire::printable(&reason))),
+            Self::Stop(reason) => Err(PeerError::Differ(format!(
+                "the other server refuses: {}",
+                wire::printable(&reason)
+            ))),
+        }
+    }
+}
+
+/// Reads whether the other server goes on.
+///
+/// # Errors
+/// [`PeerError`].
+pub async fn receive_turn(reader: &mut Reader) -> Result<u64, PeerError> {
+    wire::receive::<Turn>(reader).await?.go()
+}
+
+/// Why two servers do not belong together, as far as greetings of any two servers tell. That the
+/// models differ is left to [`Greeting`], which says in what.
+#[must_use]
+pub fn objection(ours: &ServerHello, theirs: &ServerHello) -> Option<Refusal> {
+    servers::objection(ours, theirs)
+        .filter(|refusal| *refusal != Refusal::TaskMismatch { field: Field::Model })
+}
+
+/// Exchanges greetings; both sides compare, and either tells the other. Leaves the other server's.
+///
+/// # Errors
+/// [`PeerError::Differ`] names what differs.
+pub async fn agree(
+    reader: &mut Reader,
+    writer: &mut Writer,
+    ours: &Greeting,
+    difference: impl Fn(&Greeting) -> Option<String>,
+) -> Result<Greeting, PeerError> {
+    wire::send(writer, ours).await?;
+    let theirs: Greeting = wire::receive(reader).await?;
+    if let Some(reason) = difference(&theirs) {
+        // The reason matters more than whether it still reaches the other server.
+        let _ = wire::send(writer, &Turn::Stop(reason.clone())).await;
+        return Err(PeerError::Differ(reason));
+    }
+    wire::send(writer, &Turn::Go(0)).await?;
+    receive_turn(reader).await?;
+    Ok(theirs)
+}

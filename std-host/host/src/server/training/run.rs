@@ -1,0 +1,491 @@
+//! A server's part of a training run: it agrees with the other, trains, writes checkpoints, and
+//! keeps its share of the model.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use sharelet_core::keystream::{ChaCha12, Keystream};
+use sharelet_core::session::SessionCounter as _;
+use sharelet_core::session::wire::control::DeviceId;
+use sharelet_core::share::Party;
+
+pub use super::error::RunError;
+use super::resume::{self, DataHashes};
+use super::supply::{Source, Supply};
+use super::wire::{self, Hello, PeerError, Start, Verdict};
+use crate::dealer::client::Client;
+use crate::dealer::wire::{Refusal, Train};
+use crate::store::counter::FileCounter;
+use crate::store::datasets::{Dataset, Descriptor};
+use crate::store::key::DeviceKey;
+use crate::store::training::{Checkpoints, Header, Share, TrainingError, number};
+use sharelet_link::exchange::{Exchange, Sent};
+use sharelet_link::{Connection, Reader, Writer};
+use sharelet_train::config::Config;
+use sharelet_train::course::{Course, CourseError, Plans, Session, Sizes};
+use sharelet_train::curve::{Curve, Epoch, means};
+use sharelet_train::state::{Data, Opened, Seen, State};
+
+/// Where a server's correlations come from.
+#[derive(Debug)]
+pub enum Correlations {
+    /// Server 0's key and counter.
+    Key(DeviceKey, Box<FileCounter>),
+    /// Server 1's dealer.
+    Dealer(Client),
+}
+
+impl Correlations {
+    /// Which server has such.
+    #[must_use]
+    pub const fn party(&self) -> Party {
+        match self {
+            Self::Key(..) => Party::P0,
+            Self::Dealer(_) => Party::P1,
+        }
+    }
+}
+
+/// What a server trains with.
+#[derive(Debug)]
+pub struct Setup {
+    /// The configuration.
+    pub config: Config,
+    /// The rows to train on.
+    pub train: Dataset,
+    /// The rows to test on.
+    pub test: Option<Dataset>,
+    /// Where the state goes.
+    pub checkpoints: Checkpoints,
+    /// Whether to go on.
+    pub resume: bool,
+}
+
+/// What is told while training.
+#[derive(Clone, Copy, Debug)]
+pub enum Progress {
+    /// So many steps of so many were made.
+    Step {
+        /// Made.
+        step: usize,
+        /// In all.
+        steps: usize,
+    },
+    /// An epoch is over.
+    Epoch(Epoch),
+    /// A checkpoint was written.
+    Checkpoint {
+        /// Steps that were made.
+        step: usize,
+    },
+}
+
+/// How a run went.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// What may be seen of it.
+    pub curve: Curve,
+    /// What this server sent.
+    pub sent: Sent,
+    /// Time in sessions, that of the messages included.
+    pub online: core::time::Duration,
+    /// Steps that were made by this run.
+    pub steps: usize,
+}
+
+/// Trains, from the first message to the last checkpoint.
+///
+/// # Errors
+/// [`RunError`].
+pub async fn run(
+    setup: Setup,
+    mut correlations: Correlations,
+    connection: Connection,
+    progress: &mut dyn FnMut(Progress),
+    stop: &tokio_util::sync::CancellationToken,
+) -> Result<Report, RunError> {
+    let Setup { config, train, test, checkpoints, resume } = setup;
+    let party = correlations.party();
+    let Connection { mut reader, mut writer } = connection;
+    let sizes = Sizes {
+        rows: train.rows,
+        features: train.columns,
+        targets: train.targets_per_row,
+        test_rows: test.as_ref().map_or(0, |test| test.rows),
+    };
+    let course = Arc::new(Course::new(config, sizes)?);
+    check_data(&course, &train, test.as_ref())?;
+    let data = DataHashes {
+        train: train.descriptor().hash(),
+        test: test.as_ref().map(|test| test.descriptor().hash()),
+    };
+    let plans = Arc::new(Plans::new(&course)?);
+    let greeting = greeting(&course, party, (&train, test.as_ref(), data), (resume, &checkpoints))?;
+    let agreed = async {
+        let theirs = greet(&mut reader, &mut writer, &greeting, &course).await?;
+        let step = begin_at(&greeting, &theirs)?;
+        let start =
+            agree(&mut reader, &mut writer, &mut correlations, (&course, step, &greeting)).await?;
+        Ok::<_, RunError>((step, start))
+    };
+    let (step, start) = tokio::select! {
+        biased;
+        () = stop.cancelled() => return Err(RunError::Stopped { step: 0 }),
+        agreed = agreed => agreed?,
+    };
+    let (first, source) = match (correlations, start.1) {
+        (Correlations::Key(key, _), _) => {
+            (start.0.first, Source::Key(Arc::new(Keystream::<ChaCha12>::new(&key.key))))
+        }
+        (Correlations::Dealer(_), Some(sessions)) => {
+            (start.0.first, Source::Dealer(Box::new(sessions)))
+        }
+        (Correlations::Dealer(_), None) => return Err(RunError::Key),
+    };
+    let test = test
+        .map_or_else(Data::default, |test| Data { inputs: test.features, targets: test.targets });
+    let train = Data { inputs: train.features, targets: train.targets };
+    let mut state = State::new(course.clone(), train, test).map_err(CourseError::from)?;
+    let mut curve = Curve::default();
+    state.begin(party == Party::P1).map_err(CourseError::from)?;
+    if let Some(step) = step {
+        curve = resume::restore(&mut state, &checkpoints.load(step)?, &checkpoints.path(step))?;
+    }
+    checkpoints.drop_after(step)?;
+    let steps = usize::try_from(step.unwrap_or(0)).unwrap_or(usize::MAX);
+    let supply = Supply::begin(course.clone(), plans, steps, first, source);
+    let running = Running {
+        course,
+        state,
+        curve,
+        checkpoints,
+        party,
+        run: start.0.run,
+        data,
+        good: step.unwrap_or(0),
+    };
+    running.train(supply, (reader, writer), steps, progress, stop).await
+}
+
+fn check_data(course: &Course, train: &Dataset, test: Option<&Dataset>) -> Result<(), RunError> {
+    let fits = |dataset: &Dataset| u32::from(dataset.frac_bits) == course.frac_bits();
+    for dataset in [Some(train), test].into_iter().flatten() {
+        let name = || dataset.descriptor().dataset.to_string();
+        course.check_labels(&name(), dataset.labels)?;
+        if !fits(dataset) {
+            let reason = format!(
+                "it was shared with {} fraction bits, and `arithmetic.frac_bits` is {}; share it \
+                 with --frac-bits {1}",
+                dataset.frac_bits,
+                course.frac_bits()
+            );
+            return Err(CourseError::Data { dataset: name(), reason }.into());
+        }
+        if dataset.columns != train.columns || dataset.targets_per_row != train.targets_per_row {
+            let reason = "it has other columns or labels than the data to train on; share it with \
+                          the same options"
+                .to_owned();
+            return Err(CourseError::Data { dataset: name(), reason }.into());
+        }
+    }
+    Ok(())
+}
+
+fn greeting(
+    course: &Course,
+    party: Party,
+    (train, test, data): (&Dataset, Option<&Dataset>, DataHashes),
+    (resume, checkpoints): (bool, &Checkpoints),
+) -> Result<Hello, RunError> {
+    let (magic, version) = Hello::magic();
+    if !resume && !checkpoints.steps().is_empty() {
+        return Err(TrainingError::Begun { path: checkpoints.directory().to_owned() }.into());
+    }
+    let held = if resume { resume::held(checkpoints, course, data)? } else { None };
+    Ok(Hello {
+        magic,
+        version,
+        party: number(party),
+        config: course.config().fields().map_err(CourseError::from)?,
+        train: train.descriptor().clone(),
+        test: test.map(|test| test.descriptor().clone()),
+        resume,
+        checkpoints: held,
+    })
+}
+
+/// Exchanges greetings and verdicts.
+async fn greet(
+    reader: &mut Reader,
+    writer: &mut Writer,
+    ours: &Hello,
+    course: &Course,
+) -> Result<Hello, RunError> {
+    // At the same time: greetings may be longer than what the network holds.
+    let (sent, theirs) = tokio::join!(wire::send(writer, ours), wire::receive_hello(reader));
+    // What came says more than that the other end is closed.
+    let theirs = theirs?;
+    sent?;
+    let difference = difference(ours, &theirs, course);
+    let verdict = difference.as_ref().map_or(Verdict::Go, |reason| Verdict::Stop(reason.clone()));
+    let sent = wire::send(writer, &verdict).await;
+    if let Some(reason) = difference {
+        return Err(RunError::Differ(reason));
+    }
+    // A server that refuses closes the connection: its reason matters more.
+    let told = wire::receive_verdict(reader).await;
+    if !matches!(told, Err(PeerError::Refused(_))) {
+        sent?;
+    }
+    told?;
+    Ok(theirs)
+}
+
+/// The first thing that is not as it must be.
+fn difference(ours: &Hello, theirs: &Hello, course: &Course) -> Option<String> {
+    if ours.party == theirs.party {
+        return Some(format!(
+            "party: both servers are party {}; give one --party 0 and the other --party 1",
+            ours.party
+        ));
+    }
+    if theirs.party > 1 {
+        return Some("party: the other server is neither 0 nor 1".to_owned());
+    }
+    match course.config().difference(&theirs.config) {
+        Ok(None) => {}
+        Ok(Some(difference)) => return Some(difference.to_string()),
+        Err(error) => return Some(error.to_string()),
+    }
+    let data = |ours: &Descriptor, theirs: &Descriptor| {
+        let name = &ours.dataset;
+        ours.difference(theirs).map(|field| {
+            format!(
+                "data set `{name}`: {field} differs between the servers; share it anew with both"
+            )
+        })
+    };
+    if let Some(reason) = data(&ours.train, &theirs.train) {
+        return Some(reason);
+    }
+    let test = match (&ours.test, &theirs.test) {
+        (Some(ours), Some(theirs)) => data(ours, theirs),
+        (None, None) => None,
+        _ => Some("one server has a data set to test on, the other has none".to_owned()),
+    };
+    if test.is_some() {
+        return test;
+    }
+    (ours.resume != theirs.resume).then(|| {
+        "one server resumes and the other does not; give --resume to both or to none".to_owned()
+    })
+}
+
+/// The step to go on from; `None` to begin.
+fn begin_at(ours: &Hello, theirs: &Hello) -> Result<Option<u64>, RunError> {
+    if !ours.resume {
+        return Ok(None);
+    }
+    let common = resume::common(ours.checkpoints.as_ref(), theirs.checkpoints.as_ref());
+    common.map(Some).ok_or(RunError::NothingInCommon)
+}
+
+/// Server 0 says where to begin; server 1 asks the dealer.
+async fn agree(
+    reader: &mut Reader,
+    writer: &mut Writer,
+    correlations: &mut Correlations,
+    (course, step, hello): (&Arc<Course>, Option<u64>, &Hello),
+) -> Result<(Start, Option<crate::dealer::client::Sessions>), RunError> {
+    let steps = step.unwrap_or(0);
+    match correlations {
+        Correlations::Key(key, counter) => {
+            let run = match (&hello.checkpoints, step) {
+                (Some((run, _)), Some(_)) => *run,
+                _ => random_run()?,
+            };
+            // All numbers of the run are recorded as used before the first is: after a crash they
+            // are skipped.
+            let first = counter.next().await.map_err(|_| RunError::Counter)?;
+            counter
+                .consume(first.saturating_add(count(course, steps).max(1)) - 1)
+                .await
+                .map_err(|_| RunError::Counter)?;
+            let start = Start { run, step: steps, first, device: key.device, key: key.key_id() };
+            wire::send(writer, &start).await?;
+            wire::receive_verdict(reader).await?;
+            Ok((start, None))
+        }
+        Correlations::Dealer(client) => {
+            let start: Start = wire::receive(reader).await?;
+            let asked = ask(client, course, start, steps).await;
+            let verdict = asked
+                .as_ref()
+                .map_or_else(|error| Verdict::Stop(error.to_string()), |_| Verdict::Go);
+            wire::send(writer, &verdict).await?;
+            Ok((start, Some(asked?)))
+        }
+    }
+}
+
+async fn ask(
+    client: &Client,
+    course: &Arc<Course>,
+    start: Start,
+    steps: u64,
+) -> Result<crate::dealer::client::Sessions, RunError> {
+    let device: DeviceId = start.device;
+    if start.step != steps {
+        return Err(RunError::Differ(format!(
+            "step: {steps} here and {} at the other server",
+            start.step
+        )));
+    }
+    let config = course.config().text().map_err(CourseError::from)?;
+    let request = Train { device, first: start.first, steps, sizes: course.sizes(), config };
+    let (answer, sessions) =
+        client.train(&request).await.map_err(|error| match error.refusal() {
+            Some(Refusal::SessionUsed { next }) => RunError::CounterIsOld { next },
+            _ => error.into(),
+        })?;
+    let (ours, theirs) = (count(course, steps), u64::from(answer.sessions));
+    if ours != theirs {
+        return Err(RunError::Sessions { ours, theirs });
+    }
+    if answer.key != start.key { Err(RunError::Key) } else { Ok(sessions) }
+}
+
+/// Sessions of a run that begins or goes on after `steps` steps.
+fn count(course: &Course, steps: u64) -> u64 {
+    course.sessions(usize::try_from(steps).unwrap_or(usize::MAX)).count() as u64
+}
+
+fn random_run() -> Result<[u8; 16], RunError> {
+    let mut run = [0; 16];
+    getrandom::fill(&mut run).map_err(RunError::Randomness)?;
+    Ok(run)
+}
+
+/// A run in the middle.
+struct Running {
+    course: Arc<Course>,
+    state: State,
+    curve: Curve,
+    checkpoints: Checkpoints,
+    party: Party,
+    run: [u8; 16],
+    data: DataHashes,
+    good: u64,
+}
+
+impl Running {
+    async fn train(
+        mut self,
+        mut supply: Supply,
+        (reader, writer): (Reader, Writer),
+        begun: usize,
+        progress: &mut dyn FnMut(Progress),
+        stop: &tokio_util::sync::CancellationToken,
+    ) -> Result<Report, RunError> {
+        let course = self.course.clone();
+        let (mut link, mut step, steps) =
+            (Exchange::new(reader, writer), begun, course.plan().steps());
+        let mut online = core::time::Duration::ZERO;
+        let mut sessions = course.sessions(begun).peekable();
+        while let Some(session) = sessions.next() {
+            let prepared = tokio::select! {
+                biased;
+                () = stop.cancelled() => return Err(RunError::Stopped { step }),
+                prepared = supply.next() => prepared?,
+            };
+            let start = Instant::now();
+            let mut turn = self.state.turn(session);
+            let ran = tokio::select! {
+                biased;
+                () = stop.cancelled() => return Err(RunError::Stopped { step }),
+                ran = prepared.run(&mut turn, link) => ran,
+            };
+            let (seen, back) = ran.map_err(|reason| RunError::Gone { step, reason })?;
+            (link, online) = (back, online + start.elapsed());
+            if let Session::Step(made) = session {
+                step = made + 1;
+                progress(Progress::Step { step, steps });
+            }
+            match (session, seen) {
+                (Session::Report(number), Seen::Epoch { train, test }) => {
+                    let epoch = self.epoch(number, train, test);
+                    self.curve.0.push(epoch);
+                    progress(Progress::Epoch(epoch));
+                    self.check_loss(&epoch, step)?;
+                }
+                (_, Seen::TooLarge(true)) => {
+                    let what =
+                        format!("a weight has reached {}", course.config().stop.largest_weight);
+                    return Err(RunError::Diverged { what, step, good: self.good });
+                }
+                _ => {}
+            }
+            // What belongs to a step comes before its checkpoint.
+            let done = sessions.peek().is_none_or(|next| matches!(next, Session::Step(_)));
+            if done && step > begun && course.checkpoints(step) {
+                self.checkpoint(step)?;
+                progress(Progress::Checkpoint { step });
+            }
+        }
+        self.share(steps).save(&self.checkpoints.model())?;
+        // Checkpoints stay until both have their share of the model.
+        let (reader, writer) = link.halves();
+        let both = async {
+            wire::send(writer, &Verdict::Go).await?;
+            wire::receive_verdict(reader).await
+        };
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return Err(RunError::Stopped { step }),
+            both = both => both.map_err(RunError::Unconfirmed)?,
+        }
+        self.checkpoints.drop_after(None)?;
+        Ok(Report { curve: self.curve, sent: link.take(), online, steps: steps - begun })
+    }
+
+    fn epoch(&self, number: usize, train: Opened, test: Opened) -> Epoch {
+        let course = &self.course;
+        let train = means(train, course.plan().rows(), course.frac_bits());
+        course.epoch(number, train, means(test, course.test_rows().len(), course.frac_bits()))
+    }
+
+    fn check_loss(&self, epoch: &Epoch, step: usize) -> Result<(), RunError> {
+        let limit = self.course.config().stop.largest_loss;
+        // A sum that has wrapped around may come out negative.
+        let wrong = |loss: &f64| !(-1.0..=limit).contains(loss);
+        match epoch.train_loss.filter(wrong).or(epoch.test_loss.filter(wrong)) {
+            Some(loss) if self.course.config().stop.check => Err(RunError::Diverged {
+                what: format!("the mean loss of the epoch is {loss:.3}"),
+                step,
+                good: self.good,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    fn share(&self, step: usize) -> Share {
+        let header = Header {
+            party: number(self.party),
+            run: self.run,
+            step: step as u64,
+            sizes: self.course.sizes(),
+            train: self.data.train,
+            test: self.data.test,
+            config: self.course.config().text().unwrap_or_default(),
+            curve: postcard::to_allocvec(&self.curve).unwrap_or_default(),
+        };
+        let sums = [self.state.sums.loss, self.state.sums.correct];
+        Share { header, words: self.state.model.words().copied().chain(sums).collect() }
+    }
+
+    fn checkpoint(&mut self, step: usize) -> Result<(), RunError> {
+        self.checkpoints.save(&self.share(step))?;
+        self.good = step as u64;
+        Ok(())
+    }
+}

@@ -1,0 +1,132 @@
+//! A server's halves of correlations, prepared one session ahead of the one that is running.
+
+use std::sync::Arc;
+
+use sharelet_core::correlation::SessionToken;
+use sharelet_core::functions::engine::Truncation;
+use sharelet_core::keystream::{ChaCha12, Keystream};
+use tokio::sync::mpsc;
+
+use crate::dealer::client::{ClientError, Sessions};
+use sharelet_train::course::{Course, Plans};
+use sharelet_train::tensor::offline::Plan;
+use sharelet_train::tensor::party::Prepared;
+
+/// Sessions that wait, beside the one that is being prepared.
+const AHEAD: usize = 1;
+
+/// Why there are no correlations.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SupplyError {
+    /// The dealer.
+    #[error("{0}; when it is back, go on with --resume")]
+    Dealer(#[from] ClientError),
+    /// The correlations are not those of the run.
+    #[error(
+        "the correlations of session {session} are not those of the run; install matching \
+         versions at server and dealer"
+    )]
+    Length {
+        /// The session.
+        session: u64,
+    },
+    /// The task that prepares them is gone.
+    #[error("the preparation of correlations has stopped; see the log above")]
+    Stopped,
+}
+
+/// Sessions, ready one after the other.
+#[derive(Debug)]
+pub struct Supply(mpsc::Receiver<Result<Prepared, SupplyError>>);
+
+/// Where a server's halves come from.
+#[derive(Debug)]
+pub enum Source {
+    /// Server 0: a key. All numbers from the first session's on are recorded as used.
+    Key(Arc<Keystream<ChaCha12>>),
+    /// Server 1: the dealer.
+    Dealer(Box<Sessions>),
+}
+
+impl Supply {
+    /// Begins to prepare the sessions of a course from a step on; the first has number `first`.
+    #[must_use]
+    pub fn begin(
+        course: Arc<Course>,
+        plans: Arc<Plans>,
+        steps: usize,
+        first: u64,
+        source: Source,
+    ) -> Self {
+        let (sender, receiver) = mpsc::channel(AHEAD);
+        tokio::spawn(async move {
+            let plan = |session| plans.of(course.kind(session));
+            let sessions = (first..)
+                .zip(course.sessions(steps))
+                .map(|(number, session)| (number, plan(session)));
+            feed(sessions, course.truncation(), source, sender).await;
+        });
+        Self(receiver)
+    }
+
+    /// Begins to prepare sessions with their numbers, as their plans count them.
+    #[must_use]
+    pub fn prepare(
+        sessions: impl Iterator<Item = (u64, Arc<Plan>)> + Send + 'static,
+        truncation: Truncation,
+        source: Source,
+    ) -> Self {
+        let (sender, receiver) = mpsc::channel(AHEAD);
+        tokio::spawn(feed(sessions, truncation, source, sender));
+        Self(receiver)
+    }
+
+    /// The next session.
+    ///
+    /// # Errors
+    /// [`SupplyError`].
+    pub async fn next(&mut self) -> Result<Prepared, SupplyError> {
+        self.0.recv().await.unwrap_or(Err(SupplyError::Stopped))
+    }
+}
+
+/// Prepares sessions until one fails or nobody waits for more.
+async fn feed(
+    sessions: impl Iterator<Item = (u64, Arc<Plan>)>,
+    truncation: Truncation,
+    mut source: Source,
+    sender: mpsc::Sender<Result<Prepared, SupplyError>>,
+) {
+    for (number, plan) in sessions {
+        let prepared = prepare(plan, truncation, number, &mut source).await;
+        let failed = prepared.is_err();
+        if sender.send(prepared).await.is_err() || failed {
+            return;
+        }
+    }
+}
+
+async fn prepare(
+    plan: Arc<Plan>,
+    truncation: Truncation,
+    number: u64,
+    source: &mut Source,
+) -> Result<Prepared, SupplyError> {
+    let prepared = match source {
+        Source::Key(keystream) => {
+            let keystream = keystream.clone();
+            let derive = move || {
+                Prepared::derive(&plan, truncation, &keystream, &SessionToken::consumed(number))
+                    .ok()
+            };
+            tokio::task::spawn_blocking(derive).await
+        }
+        Source::Dealer(sessions) => {
+            let dealt = sessions.next(&plan).await?;
+            tokio::task::spawn_blocking(move || Prepared::receive(&plan, truncation, dealt).ok())
+                .await
+        }
+    };
+    prepared.map_err(|_| SupplyError::Stopped)?.ok_or(SupplyError::Length { session: number })
+}

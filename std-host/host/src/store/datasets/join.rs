@@ -1,0 +1,271 @@
+//! Uploads of several owners as one dataset.
+//!
+//! Without keys owners give rows: columns and labels must agree, and the rows follow one another.
+//! With keys owners give columns of the same rows: hashed keys must agree row by row, column names
+//! must differ, and one owner gives the labels.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use sharelet_core::share::Party;
+
+use super::error::{DatasetError, Disagreement};
+use super::file::{self, Share, Upload};
+use crate::data::description::{Description, Name, UploadId};
+use crate::data::shares;
+use sharelet_train::labels::Labels;
+
+/// Whether two uploads fit each other, as far as their descriptions say.
+pub(super) fn agree(first: &Description, other: &Description) -> Result<(), DatasetError> {
+    let disagree = |what| DatasetError::Disagree {
+        owner: other.owner.clone(),
+        other: first.owner.clone(),
+        what,
+    };
+    if first.frac_bits != other.frac_bits {
+        return Err(disagree(Disagreement::FracBits {
+            expected: first.frac_bits,
+            found: other.frac_bits,
+        }));
+    }
+    let what = match (first.keyed, other.keyed) {
+        (false, false) => same_columns(first, other),
+        (true, true) => other_columns(first, other),
+        _ => Some(Disagreement::Keys),
+    };
+    what.map_or(Ok(()), |what| Err(disagree(what)))
+}
+
+fn same_columns(first: &Description, other: &Description) -> Option<Disagreement> {
+    let differ = first.columns.iter().zip(&other.columns).zip(1..).find(|((a, b), _)| a != b);
+    if let Some(((expected, found), position)) = differ {
+        return Some(Disagreement::Column {
+            position,
+            expected: expected.clone(),
+            found: found.clone(),
+        });
+    }
+    let count =
+        |description: &Description| u32::try_from(description.columns.len()).unwrap_or(u32::MAX);
+    let (expected, found) = (count(first), count(other));
+    if expected != found {
+        return Some(Disagreement::ColumnCount { expected, found });
+    }
+    let (expected, found) = (first.labels, other.labels);
+    (expected != found).then_some(Disagreement::Labels { expected, found })
+}
+
+fn other_columns(first: &Description, other: &Description) -> Option<Disagreement> {
+    let names: std::collections::HashSet<&String> = first.columns.iter().collect();
+    if let Some(name) = other.columns.iter().find(|name| names.contains(name)) {
+        return Some(Disagreement::ColumnTwice { name: name.clone() });
+    }
+    if first.labels != Labels::None && other.labels != Labels::None {
+        return Some(Disagreement::LabelsTwice);
+    }
+    let (expected, found) = (first.rows, other.rows);
+    (expected != found).then_some(Disagreement::Rows { expected, found })
+}
+
+/// Refuses two owners' keys if there is a row, from 1, in which they differ.
+pub(super) fn same_keys(
+    first: &Description,
+    other: &Description,
+    different: Option<u64>,
+) -> Result<(), DatasetError> {
+    let disagree = |row| DatasetError::Disagree {
+        owner: other.owner.clone(),
+        other: first.owner.clone(),
+        what: Disagreement::Key { row },
+    };
+    different.map_or(Ok(()), |row| Err(disagree(row)))
+}
+
+/// A party's shares of a dataset.
+pub struct Dataset {
+    /// Whose shares these are.
+    pub party: Party,
+    /// Shares of the features, `rows x columns`, row-major.
+    pub features: Vec<u64>,
+    /// Shares of the labels, `rows x targets_per_row`, row-major.
+    pub targets: Vec<u64>,
+    /// Rows.
+    pub rows: usize,
+    /// Columns.
+    pub columns: usize,
+    /// Words of labels per row.
+    pub targets_per_row: usize,
+    /// Fraction bits of features and labels.
+    pub frac_bits: u8,
+    /// What the labels are.
+    pub labels: Labels,
+    descriptor: Descriptor,
+}
+
+impl core::fmt::Debug for Dataset {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Dataset({:?}, {:?}, <redacted>)", self.party, self.descriptor)
+    }
+}
+
+impl Dataset {
+    /// What both servers know of the dataset, and must agree on before they use it.
+    #[must_use]
+    pub fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
+    }
+}
+
+/// What both servers know of a dataset: the same at both, or they do not hold shares of the same
+/// thing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Descriptor {
+    /// The dataset's name.
+    pub dataset: Name,
+    /// Rows.
+    pub rows: u64,
+    /// Names of the columns of features.
+    pub columns: Vec<String>,
+    /// What the labels are.
+    pub labels: Labels,
+    /// Fraction bits of features and labels.
+    pub frac_bits: u8,
+    /// The uploads that it is made of, in the order in which they are joined.
+    pub uploads: Vec<(UploadId, Name, u64)>,
+    /// SHA-256 of the hashed keys, if owners give columns.
+    pub keys: Option<[u8; 32]>,
+}
+
+impl Descriptor {
+    /// SHA-256 of the whole: what two servers compare.
+    pub fn hash(&self) -> [u8; 32] {
+        // A descriptor is plain data, which `postcard` always writes to a growing buffer.
+        let bytes = postcard::to_allocvec(self).unwrap_or_default();
+        Sha256::new().chain_update(b"sharelet dataset 1\0").chain_update(bytes).finalize().into()
+    }
+
+    /// The first field in which another descriptor differs.
+    #[must_use]
+    pub fn difference(&self, other: &Self) -> Option<&'static str> {
+        let fields = [
+            (self.dataset == other.dataset, "dataset"),
+            (self.frac_bits == other.frac_bits, "fraction bits"),
+            (self.labels == other.labels, "labels"),
+            (self.columns == other.columns, "columns"),
+            (self.uploads == other.uploads, "uploads"),
+            (self.rows == other.rows, "rows"),
+            (self.keys == other.keys, "keys"),
+        ];
+        fields.into_iter().find(|(same, _)| !same).map(|(_, field)| field)
+    }
+}
+
+/// Joins registered uploads, of which there is at least one.
+pub(super) fn join(
+    party: Party,
+    name: &Name,
+    registered: &[(Description, PathBuf)],
+) -> Result<Dataset, DatasetError> {
+    let too_large = || DatasetError::TooLarge { dataset: name.clone() };
+    let unknown = || DatasetError::Unknown { dataset: name.clone(), existing: "none".to_owned() };
+    for (index, (first, _)) in registered.iter().enumerate() {
+        registered.iter().skip(index + 1).try_for_each(|(other, _)| agree(first, other))?;
+    }
+    let (first, first_path) = registered.first().ok_or_else(unknown)?;
+    let keyed = first.keyed;
+    let owners = registered.iter().map(|(description, _)| description);
+    let (columns, labels, rows) = if keyed {
+        let columns = owners.clone().flat_map(|owner| owner.columns.iter().cloned()).collect();
+        let labels =
+            owners.clone().map(|owner| owner.labels).find(|labels| *labels != Labels::None);
+        (columns, labels.unwrap_or(Labels::None), first.rows)
+    } else {
+        let rows = owners
+            .clone()
+            .try_fold(0_u64, |rows, owner| rows.checked_add(owner.rows))
+            .ok_or_else(too_large)?;
+        (first.columns.clone(), first.labels, rows)
+    };
+    let count = usize::try_from(rows).map_err(|_| too_large())?;
+    let (width, targets_per_row) = (columns.len(), labels.per_row());
+    let elems = |width: usize| {
+        count
+            .checked_mul(width)
+            .filter(|elems| *elems <= isize::MAX as usize / 8)
+            .ok_or_else(too_large)
+    };
+    let mut features = vec![0; elems(width)?];
+    let mut targets = vec![0; elems(targets_per_row)?];
+    // Where the next upload's words go: the column in a row, or the first word.
+    let (mut column, mut feature, mut target) = (0, 0, 0);
+    let mut first_keys = None;
+    for (_, path) in registered {
+        let upload = file::read(path, party)?;
+        let Upload { description, keys, share } = upload;
+        let words = words(&description, share).ok_or_else(too_large)?;
+        let (own_features, own_targets) = words.split_at(feature_elems(&description));
+        if keyed {
+            let own = description.columns.len();
+            for (row, own) in features.chunks_exact_mut(width).zip(own_features.chunks_exact(own)) {
+                copy(row, column, own);
+            }
+            column += own;
+            match &first_keys {
+                None => first_keys = Some(keys),
+                Some(first_keys) if *first_keys == keys => {}
+                Some(_) => same_keys(first, &description, file::different_key(first_path, path)?)?,
+            }
+        } else {
+            copy(&mut features, feature, own_features);
+            feature += own_features.len();
+        }
+        copy(&mut targets, target, own_targets);
+        target += own_targets.len();
+    }
+    tracing::debug!(%name, "read {count} rows of {width} from {}", first_path.display());
+    let uploads = owners.map(|owner| (owner.id, owner.owner.clone(), owner.rows)).collect();
+    let frac_bits = first.frac_bits;
+    let descriptor = Descriptor {
+        dataset: name.clone(),
+        rows,
+        columns,
+        labels,
+        frac_bits,
+        uploads,
+        keys: first_keys,
+    };
+    Ok(Dataset {
+        party,
+        features,
+        targets,
+        rows: count,
+        columns: width,
+        targets_per_row,
+        frac_bits,
+        labels,
+        descriptor,
+    })
+}
+
+fn feature_elems(description: &Description) -> usize {
+    usize::try_from(description.rows)
+        .unwrap_or(usize::MAX)
+        .saturating_mul(description.columns.len())
+}
+
+/// A party's words of an upload: server 0 expands its seed.
+fn words(description: &Description, share: Share) -> Option<Vec<u64>> {
+    match share {
+        Share::Words(words) => Some(words),
+        Share::Seed(seed) => {
+            let mut words = vec![0; usize::try_from(description.elems()?).ok()?];
+            shares::expand(&seed, &mut words);
+            Some(words)
+        }
+    }
+}
+
+fn copy(to: &mut [u64], at: usize, from: &[u64]) {
+    to.iter_mut().skip(at).zip(from).for_each(|(to, from)| *to = *from);
+}

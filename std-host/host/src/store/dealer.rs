@@ -1,0 +1,316 @@
+//! The dealer's state: device keys, the sessions dealt, and masked models.
+//!
+//! Keys are files, so that a device can be provisioned while the dealer runs.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use redb::{ReadableDatabase as _, ReadableTable as _, TableDefinition};
+use sharelet_core::keystream::KeyId;
+use sharelet_core::session::MAX_SESSION_SKIP;
+use sharelet_core::session::wire::control::DeviceId;
+
+use super::error::{KeyError, StoreError};
+use super::key::{DeviceKey, random_key};
+use super::state::State;
+use sharelet_link::files::{FileError, private_directory, remove_temporaries, write_file};
+use sharelet_link::hex::hex;
+
+/// Device and key to the lowest session number that was not dealt.
+const NEXT: TableDefinition<'_, (&[u8; 16], &[u8; 8]), u64> =
+    TableDefinition::new("next-session-of-key");
+/// The first session under a key may have at most this number: a device that is provisioned anew
+/// may keep its counter, and what an impostor asks for stays within what the device skips.
+pub const MAX_AHEAD: u64 = MAX_SESSION_SKIP / 2;
+const KEYS: &str = "keys";
+const RECORD: &str = "dealer.redb";
+/// Lies beside the keys once there is a record of what was dealt under them.
+const MARKER: &str = ".dealt";
+const MODELS: &str = "models";
+
+/// The dealer's state, locked. Calls block until what they promise is on disk.
+pub struct DealerStore {
+    state: State,
+    directory: PathBuf,
+}
+
+impl core::fmt::Debug for DealerStore {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("DealerStore").field("directory", &self.directory).finish_non_exhaustive()
+    }
+}
+
+fn key_path(directory: &Path, device: DeviceId) -> PathBuf {
+    directory.join(KEYS).join(format!("{device}.key"))
+}
+
+/// Makes a key for `device` and keeps it with the dealer's state; the dealer may be running.
+///
+/// # Errors
+/// [`StoreError::KeyExists`] unless `force`.
+pub fn provision(directory: &Path, device: DeviceId, force: bool) -> Result<DeviceKey, StoreError> {
+    private_directory(&directory.join(KEYS))?;
+    let path = key_path(directory, device);
+    if !force && path.try_exists().map_err(FileError::at(&path))? {
+        return Err(StoreError::KeyExists { device: device.to_string() });
+    }
+    let key = DeviceKey { device, key: random_key()? };
+    key.save(&path)?;
+    Ok(key)
+}
+
+impl DealerStore {
+    /// Opens the state, and makes it if there is none.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] if another process uses it.
+    pub fn open(directory: &Path) -> Result<Self, StoreError> {
+        private_directory(directory)?;
+        private_directory(&directory.join(KEYS))?;
+        // Keys without the record of what was dealt under them would be dealt for again, from the
+        // beginning.
+        let (marker, record) = (directory.join(KEYS).join(MARKER), directory.join(RECORD));
+        let kept = fs::metadata(&record).is_ok_and(|record| record.len() > 0);
+        if !kept && marker.try_exists().map_err(FileError::at(&marker))? {
+            return Err(StoreError::Lost { path: record });
+        }
+        let state = State::open(directory, RECORD)?;
+        private_directory(&directory.join(MODELS))?;
+        remove_temporaries(&directory.join(MODELS));
+        state.write(|transaction| {
+            transaction.open_table(NEXT)?;
+            Ok(Ok(()))
+        })?;
+        write_file(&marker, &[])?;
+        Ok(Self { state, directory: directory.to_owned() })
+    }
+
+    /// The key of `device`, or `None`.
+    ///
+    /// # Errors
+    /// [`StoreError::Key`] if the file is damaged or belongs to another device.
+    pub fn key(&self, device: DeviceId) -> Result<Option<DeviceKey>, StoreError> {
+        let path = key_path(&self.directory, device);
+        match DeviceKey::load(&path) {
+            Ok(key) if key.device == device => Ok(Some(key)),
+            Ok(_) => Err(StoreError::Key { path, source: KeyError::Name }),
+            Err(StoreError::File(error)) if error.is_missing() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The lowest session number that was not dealt for `device` under `key`; 0 if none was.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub fn next_session(&self, device: DeviceId, key: KeyId) -> Result<u64, StoreError> {
+        let read = || {
+            let table = self.state.database.begin_read()?.open_table(NEXT)?;
+            Ok::<_, redb::Error>(
+                table.get((device.as_bytes(), &key))?.map_or(0, |next| next.value()),
+            )
+        };
+        read().map_err(|error| self.state.error(error))
+    }
+
+    /// Records the sessions `first..first + count`, and every number below them, as dealt.
+    ///
+    /// # Errors
+    /// [`StoreError::SessionUsed`] if one of them was dealt; [`StoreError::TooFarAhead`] if numbers
+    /// would be left out: no device is ahead of its dealer, unless the dealer's state is an old
+    /// copy. Nothing must be dealt then.
+    pub fn record(
+        &self,
+        device: DeviceId,
+        key: KeyId,
+        first: u64,
+        count: u32,
+    ) -> Result<(), StoreError> {
+        self.record_within(device, key, (first, count), 0)
+    }
+
+    /// The same for a training run. Up to [`MAX_AHEAD`] numbers may be left out: server 0 reserves
+    /// those of a run before the dealer hears of it, and a run that did not begin leaves them
+    /// unused.
+    ///
+    /// # Errors
+    /// As [`DealerStore::record`].
+    pub fn record_run(
+        &self,
+        device: DeviceId,
+        key: KeyId,
+        first: u64,
+        count: u32,
+    ) -> Result<(), StoreError> {
+        self.record_within(device, key, (first, count), MAX_AHEAD)
+    }
+
+    fn record_within(
+        &self,
+        device: DeviceId,
+        key: KeyId,
+        (first, count): (u64, u32),
+        skip: u64,
+    ) -> Result<(), StoreError> {
+        self.state.write(|transaction| {
+            let mut table = transaction.open_table(NEXT)?;
+            let known = table.get((device.as_bytes(), &key))?.map(|next| next.value());
+            let next = known.unwrap_or(0);
+            if first < next {
+                return Ok(Err(StoreError::SessionUsed { session: first, next }));
+            }
+            let limit = known.map_or(MAX_AHEAD, |next| next.saturating_add(skip));
+            match first.checked_add(u64::from(count)) {
+                Some(after) if first <= limit => {
+                    table.insert((device.as_bytes(), &key), after)?;
+                    Ok(Ok(()))
+                }
+                _ => Ok(Err(StoreError::TooFarAhead { session: first, next })),
+            }
+        })
+    }
+
+    fn model_path(&self, id: &[u8; 32]) -> PathBuf {
+        self.directory.join(MODELS).join(format!("{}.masked", hex(id)))
+    }
+
+    /// The number of masked models.
+    #[must_use]
+    pub fn model_count(&self) -> usize {
+        fs::read_dir(self.directory.join(MODELS)).map_or(0, Iterator::count)
+    }
+
+    /// Keeps a masked model; `id` is the digest of its bytes.
+    ///
+    /// # Errors
+    /// [`StoreError::File`].
+    pub fn put_model(&self, id: &[u8; 32], bytes: &[u8]) -> Result<(), StoreError> {
+        Ok(write_file(&self.model_path(id), &[bytes])?)
+    }
+
+    /// The bytes of a masked model, or `None`. The caller checks them against `id`, and calls
+    /// [`DealerStore::remove_model`] if they are damaged.
+    ///
+    /// # Errors
+    /// [`StoreError::File`].
+    pub fn model(&self, id: &[u8; 32]) -> Result<Option<Vec<u8>>, StoreError> {
+        let path = self.model_path(id);
+        match fs::read(&path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(FileError::at(&path)(error).into()),
+        }
+    }
+
+    /// Deletes a damaged masked model and returns the error that names it.
+    #[must_use]
+    pub fn remove_model(&self, id: &[u8; 32]) -> StoreError {
+        let path = self.model_path(id);
+        // A file that stays is refused again.
+        let _ = fs::remove_file(&path);
+        StoreError::MaskedModel { path }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_is_dealt_once() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("state");
+        let device = DeviceId::new("d").expect("a name");
+        let store = DealerStore::open(&path).expect("opens");
+        assert!(matches!(DealerStore::open(&path), Err(StoreError::Locked { .. })));
+        let (key, other) = ([1; 8], [2; 8]);
+        assert!(matches!(
+            store.record(device, key, MAX_AHEAD + 1, 1),
+            Err(StoreError::TooFarAhead { .. })
+        ));
+        store.record(device, key, 1 << 20, 3).expect("a device that kept its counter");
+        let next = (1 << 20) + 3;
+        assert!(matches!(
+            store.record(device, key, next - 1, 1),
+            Err(StoreError::SessionUsed { .. })
+        ));
+        assert!(matches!(
+            store.record(device, key, next + 1, 1),
+            Err(StoreError::TooFarAhead { .. })
+        ));
+        store.record(device, other, 0, 1).expect("a new key begins anew");
+        assert!(matches!(
+            store.record_run(device, other, 0, 1),
+            Err(StoreError::SessionUsed { next: 1, .. })
+        ));
+        assert!(matches!(
+            store.record_run(device, other, MAX_AHEAD + 2, 1),
+            Err(StoreError::TooFarAhead { .. })
+        ));
+        assert!(matches!(
+            store.record_run(device, other, u64::MAX, 1),
+            Err(StoreError::TooFarAhead { .. })
+        ));
+        store.record_run(device, other, 90, 10).expect("a run may leave numbers out");
+        assert!(matches!(
+            store.record_run(device, other, 99, 1),
+            Err(StoreError::SessionUsed { next: 100, .. })
+        ));
+        drop(store);
+        let store = DealerStore::open(&path).expect("opens");
+        assert_eq!(store.next_session(device, key).expect("reads"), next);
+        store.record(device, key, next, 1).expect("unused");
+    }
+
+    #[test]
+    fn keys_without_their_record_are_not_dealt_for() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let record = directory.path().join(RECORD);
+        let device = DeviceId::new("d").expect("a name");
+        provision(directory.path(), device, false).expect("before the dealer's first start");
+        drop(DealerStore::open(directory.path()).expect("opens"));
+        fs::write(&record, []).expect("empties");
+        assert!(matches!(DealerStore::open(directory.path()), Err(StoreError::Lost { .. })));
+        fs::remove_file(&record).expect("removes");
+        assert!(matches!(DealerStore::open(directory.path()), Err(StoreError::Lost { .. })));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_record_is_private_wherever_it_lies() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("open-to-all");
+        fs::create_dir(&path).expect("makes");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("opens up");
+        drop(DealerStore::open(&path).expect("opens"));
+        let mode = fs::metadata(path.join(RECORD)).expect("there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn devices_are_provisioned_while_the_dealer_runs() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = DealerStore::open(directory.path()).expect("opens");
+        let device = DeviceId::new("d").expect("a name");
+        assert!(store.key(device).expect("reads").is_none());
+        let first = provision(directory.path(), device, false).expect("new");
+        assert!(matches!(
+            provision(directory.path(), device, false),
+            Err(StoreError::KeyExists { .. })
+        ));
+        let second = provision(directory.path(), device, true).expect("forced");
+        let key = store.key(device).expect("reads").expect("known");
+        assert_eq!(key.key_id(), second.key_id());
+        assert_ne!(first.key_id(), second.key_id());
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            let mode =
+                |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
+            assert_eq!(mode(&key_path(directory.path(), device)), 0o600);
+            assert_eq!(mode(&directory.path().join(KEYS)), 0o700);
+        }
+    }
+}

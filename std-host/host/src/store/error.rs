@@ -1,0 +1,183 @@
+//! Why state cannot be read or written.
+
+use std::path::PathBuf;
+
+use sharelet_link::files::FileError;
+
+/// Why state cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// A file cannot be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// Another process uses the state.
+    #[error(
+        "{path} is in use by another process; stop it, or give this one a state of its own",
+        path = path.display(),
+    )]
+    Locked {
+        /// The state.
+        path: PathBuf,
+    },
+    /// The database cannot be used.
+    #[error(
+        "{path}: {reason}; check the disk; if the file is damaged, begin with an empty directory \
+        (a dealer's devices are then provisioned anew), never with an old copy",
+        path = path.display(),
+    )]
+    Database {
+        /// The database.
+        path: PathBuf,
+        /// What it says.
+        reason: Box<redb::Error>,
+    },
+    /// The record of dealt sessions is gone, while the keys are still there.
+    #[error(
+        "{path} is missing or empty, and with it the record of dealt sessions; begin with an empty directory and provision the devices anew",
+        path = path.display()
+    )]
+    Lost {
+        /// The database.
+        path: PathBuf,
+    },
+    /// A session number is not the next unused.
+    #[error(
+        "session {session} was used already, {next} is the next unused; the session is not begun"
+    )]
+    SessionUsed {
+        /// The number.
+        session: u64,
+        /// The lowest unused number.
+        next: u64,
+    },
+    /// A session number is ahead of what was dealt.
+    #[error(
+        "session {session} is ahead of {next}, the next unused: the dealer's state is older than \
+         the device; provision the device anew"
+    )]
+    TooFarAhead {
+        /// The number.
+        session: u64,
+        /// The lowest unused number.
+        next: u64,
+    },
+    /// There is a key already.
+    #[error(
+        "{device} has a key already; with --force it gets a new one, and the old one stops working"
+    )]
+    KeyExists {
+        /// The device.
+        device: String,
+    },
+    /// A task file cannot be used.
+    #[error("{path}: {source}", path = path.display())]
+    Task {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: sharelet_core::session::wire::task::TaskError,
+    },
+    /// A console file cannot be used.
+    #[error("{path}: {source}", path = path.display())]
+    Console {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: ConsoleFileError,
+    },
+    /// A key cannot be used.
+    #[error("{path}: {source}", path = path.display())]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: KeyError,
+    },
+    /// A masked model on disk is not what its name says.
+    #[error(
+        "{path}: the masked model is damaged and is not used; its host will send it again",
+        path = path.display(),
+    )]
+    MaskedModel {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The operating system has no randomness.
+    #[error("the operating system gives no randomness: {0}")]
+    Randomness(getrandom::Error),
+}
+
+/// Why a key file cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// Shorter or longer than a key file.
+    #[error(
+        "{found} bytes where a key file has 64: the file is cut; copy it again or \
+         make a new key with `sharelet provision`"
+    )]
+    Length {
+        /// Bytes found.
+        found: usize,
+    },
+    /// Not a key file.
+    #[error("not a device key; make one with `sharelet provision`")]
+    NotAKey,
+    /// Of another version.
+    #[error(
+        "a key file of version {found}, this program reads version 1; make a new key with \
+         `sharelet provision`"
+    )]
+    Version {
+        /// The version it states.
+        found: u8,
+    },
+    /// The checksum does not match.
+    #[error(
+        "the checksum does not match: the key is damaged; copy it again or make a new one with \
+         `sharelet provision`"
+    )]
+    Checksum,
+    /// The name is not one.
+    #[error(
+        "the device's name has other characters than letters, digits, `.`, `-` and `_`; make a \
+         new key with `sharelet provision`"
+    )]
+    Name,
+}
+
+/// Why a console file cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConsoleFileError {
+    /// Not such a file.
+    #[error("not a console file; make one with `sharelet provision NAME --console -o FILE`")]
+    NotAConsole,
+    /// Of another version.
+    #[error(
+        "a console file of version {found}, this program reads version 1; make new ones \
+         with `sharelet provision --console`"
+    )]
+    Version {
+        /// The version it states.
+        found: u8,
+    },
+    /// Cut or changed.
+    #[error(
+        "the checksum does not match: the file is damaged; copy it again or make new ones with \
+         `sharelet provision --console`"
+    )]
+    Damaged,
+    /// Somebody else's file.
+    #[error(
+        "the file is for {found}, {expected} is needed; `sharelet provision --console` makes one \
+         for each"
+    )]
+    Role {
+        /// Whose it is.
+        found: &'static str,
+        /// Whose it should be.
+        expected: &'static str,
+    },
+}

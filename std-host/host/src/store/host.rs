@@ -1,0 +1,132 @@
+//! The host's state: the session numbers that were used, the seeds of weight masks, and the spool.
+
+use std::path::Path;
+
+use redb::{ReadableDatabase as _, ReadableTable as _, TableDefinition};
+use sharelet_core::keystream::{Key, KeyId};
+use sharelet_core::session::wire::control::DeviceId;
+
+use super::error::StoreError;
+use super::key::random_key;
+use super::spool::Spool;
+use super::state::State;
+
+/// Device and key to the lowest session number that was not used.
+const NEXT: TableDefinition<'_, (&[u8; 16], &[u8; 8]), u64> =
+    TableDefinition::new("next-session-of-key");
+/// SHA-256 of a model file to the seed of its weight mask.
+const SEEDS: TableDefinition<'_, &[u8; 32], &[u8; 32]> = TableDefinition::new("model-seeds");
+
+/// The host's state, locked. Calls block until what they promise is on disk.
+pub struct HostStore {
+    state: State,
+    spool: Spool,
+}
+
+impl core::fmt::Debug for HostStore {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("HostStore").field("path", &self.state.path).finish_non_exhaustive()
+    }
+}
+
+impl HostStore {
+    /// Opens the state, and makes it if there is none.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] if another process uses it.
+    pub fn open(directory: &Path) -> Result<Self, StoreError> {
+        let state = State::open(directory, "host.redb")?;
+        let spool = Spool::open(directory.join("spool"))?;
+        state.write(|transaction| {
+            transaction.open_table(NEXT)?;
+            transaction.open_table(SEEDS)?;
+            Ok(Ok(()))
+        })?;
+        Ok(Self { state, spool })
+    }
+
+    /// The spool of corrections.
+    #[must_use]
+    pub fn spool(&self) -> &Spool {
+        &self.spool
+    }
+
+    /// The lowest session number that was not used with `device` and `key`; 0 if none was.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub fn next_session(&self, device: DeviceId, key: KeyId) -> Result<u64, StoreError> {
+        let read = || {
+            let table = self.state.database.begin_read()?.open_table(NEXT)?;
+            Ok::<_, redb::Error>(
+                table.get((device.as_bytes(), &key))?.map_or(0, |next| next.value()),
+            )
+        };
+        read().map_err(|error| self.state.error(error))
+    }
+
+    /// Records `session`, and every number below it, as used.
+    ///
+    /// # Errors
+    /// [`StoreError::SessionUsed`] if it was used; [`StoreError::Database`] if the record cannot be
+    /// made: in both cases the session must not begin.
+    pub fn consume(&self, device: DeviceId, key: KeyId, session: u64) -> Result<(), StoreError> {
+        self.state.write(|transaction| {
+            let mut table = transaction.open_table(NEXT)?;
+            let next = table.get((device.as_bytes(), &key))?.map_or(0, |next| next.value());
+            let Some(after) = session.checked_add(1).filter(|_| session >= next) else {
+                return Ok(Err(StoreError::SessionUsed { session, next }));
+            };
+            table.insert((device.as_bytes(), &key), after)?;
+            Ok(Ok(()))
+        })
+    }
+
+    /// The seed of the weight mask of the model file with digest `model`; a new one at the first
+    /// call.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`], [`StoreError::Randomness`].
+    pub fn model_seed(&self, model: &[u8; 32]) -> Result<Key, StoreError> {
+        let fresh = random_key()?;
+        self.state.write(|transaction| {
+            let mut table = transaction.open_table(SEEDS)?;
+            if let Some(seed) = table.get(model)? {
+                return Ok(Ok(Key::from_bytes(*seed.value())));
+            }
+            table.insert(model, fresh.expose())?;
+            Ok(Ok(fresh))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_seeds_survive() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("state");
+        let (device, key) = (DeviceId::new("d").expect("a name"), [1; 8]);
+        let store = HostStore::open(&path).expect("opens");
+        assert!(matches!(HostStore::open(&path), Err(StoreError::Locked { .. })));
+        store.consume(device, key, 4).expect("unused");
+        assert!(matches!(
+            store.consume(device, key, 4),
+            Err(StoreError::SessionUsed { session: 4, next: 5 })
+        ));
+        assert!(matches!(
+            store.consume(device, key, u64::MAX),
+            Err(StoreError::SessionUsed { .. })
+        ));
+        let seed = store.model_seed(&[1; 32]).expect("stores");
+        drop(store);
+        let store = HostStore::open(&path).expect("opens");
+        assert_eq!(store.next_session(device, [2; 8]).expect("reads"), 0, "a new key begins anew");
+        assert_eq!(store.next_session(device, key).expect("reads"), 5);
+        assert_eq!(store.next_session(DeviceId::new("e").expect("a name"), key).expect("reads"), 0);
+        assert_eq!(store.model_seed(&[1; 32]).expect("reads").expose(), seed.expose());
+        assert_ne!(store.model_seed(&[2; 32]).expect("stores").expose(), seed.expose());
+    }
+}

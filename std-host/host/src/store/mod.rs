@@ -1,0 +1,21 @@
+//! What survives a power cut: the only room that writes state.
+//!
+//! A state directory belongs to one process at a time. Counters and seeds are in a `redb` database,
+//! whose commits are durable; keys, masked models and spooled corrections are files that are
+//! written beside their destination, synced and renamed, and carry a checksum. What is made here is
+//! readable by its owner alone.
+
+pub mod console;
+pub mod counter;
+pub mod datasets;
+pub mod dealer;
+pub mod error;
+pub mod host;
+pub mod key;
+mod lock;
+pub mod spool;
+mod state;
+pub mod task;
+pub mod training;
+
+pub use self::error::StoreError;

@@ -1,0 +1,631 @@
+//! A chain of float layers as a model in the ring: scales from calibration readings.
+//!
+//! For every layer the accumulator gets as many fraction bits as its largest value over the
+//! calibration readings leaves room for in 31 bits, less the head-room. These bits are divided
+//! between the layer's input and its weights so that the rounding of the one and of the other
+//! together do the least harm; what the layer before drops (its shift) follows from that.
+//!
+//! Head-room is a margin, not a proof: readings up to `2^head-room` times the largest calibration
+//! value are taken, and calibration readings that do not cover what occurs can still let an
+//! accumulator wrap around.
+//!
+//! Two corrections cost nothing in a session, because they are part of the bias:
+//! * half a unit of what the shift drops, so that rounding down becomes rounding to nearest;
+//! * the mean error of every output over the calibration readings.
+
+use sharelet_core::session::network::{self, Activation, Network, NetworkError, RING_BITS};
+use sharelet_core::shape::Shape;
+
+use super::layer::{Chain, Layer, Map};
+use super::report::{LayerReport, Report};
+use super::scales::{
+    Split, best, count, fits, fitting_bits, integer, pow2, real, round_to, small, weight_cap, word,
+};
+use sharelet_model::readings::Readings;
+use sharelet_model::{MAX_LAYERS, Model};
+
+/// Shifts for which the device computes at most 4 keystream blocks for a comparison gate; a choice
+/// outside is made only where the range demands it.
+const SHIFTS: core::ops::RangeInclusive<i32> = 3..=29;
+/// Fraction bits of activations where nothing speaks for another number.
+const USUAL_BITS: i32 = 12;
+/// The most fraction bits that can be asked for.
+pub const MAX_FRAC_BITS: u8 = 24;
+/// The most bits of head-room that can be asked for.
+pub const MAX_HEADROOM_BITS: u8 = 8;
+
+/// What the user may decide.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Bits between the largest accumulator over the calibration readings and the limit of the
+    /// ring.
+    pub headroom_bits: u8,
+    /// Fraction bits of the input; chosen where not given.
+    pub input_frac_bits: Option<u8>,
+    /// Fraction bits of the activations; chosen per layer where not given.
+    pub frac_bits: Option<u8>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { headroom_bits: 1, input_frac_bits: None, frac_bits: None }
+    }
+}
+
+/// Why no scales can be chosen.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum QuantiseError {
+    /// An option is out of range.
+    #[error("--{option} {given} is out of range; give at most {limit}")]
+    OptionOutOfRange {
+        /// Name of the option.
+        option: &'static str,
+        /// What was given.
+        given: u8,
+        /// The largest value.
+        limit: u8,
+    },
+    /// The readings are not as wide as the network.
+    #[error(
+        "calibration readings of {found} values where the network takes {expected}; use readings \
+         that belong to this network"
+    )]
+    Width {
+        /// Values the network takes.
+        expected: usize,
+        /// Values per reading.
+        found: usize,
+    },
+    /// All readings are zero.
+    #[error(
+        "all calibration readings are zero; ranges cannot be taken from them: use real readings"
+    )]
+    AllZero,
+    /// The largest input does not fit the ring at the scale asked for.
+    #[error(
+        "the input reaches {largest:.6} in magnitude, which does not fit {RING_BITS} bits with \
+         {frac_bits} fraction bits and {headroom_bits} bits of head-room; lower --input-frac-bits \
+         or divide the readings"
+    )]
+    InputRange {
+        /// The largest magnitude.
+        largest: f64,
+        /// Fraction bits.
+        frac_bits: u8,
+        /// Head-room.
+        headroom_bits: u8,
+    },
+    /// A layer's accumulators do not fit the ring.
+    #[error(
+        "layer {layer} (`{name}`): accumulators from {low:.6} to {high:.6} do not fit {RING_BITS} \
+         bits beside {frac_bits} fraction bits of its {what} and {headroom_bits} bits of \
+         head-room; lower --{option} or --headroom-bits, or normalise the readings before training"
+    )]
+    Range {
+        /// Index of the layer.
+        layer: usize,
+        /// Its name.
+        name: String,
+        /// The smallest accumulator over the calibration readings.
+        low: f64,
+        /// The largest one.
+        high: f64,
+        /// Fraction bits that are needed beside it.
+        frac_bits: u8,
+        /// What has these bits: `inputs` or `outputs`.
+        what: &'static str,
+        /// The option that lowers them.
+        option: &'static str,
+        /// Head-room.
+        headroom_bits: u8,
+    },
+    /// All weights of a layer become zero.
+    #[error(
+        "layer {layer} (`{name}`): the largest weight, {largest:e}, becomes zero with {frac_bits} \
+         fraction bits, all that accumulators from {low:.6} to {high:.6} leave room for; lower \
+         --headroom-bits or normalise the readings before training"
+    )]
+    Vanished {
+        /// Index of the layer.
+        layer: usize,
+        /// Its name.
+        name: String,
+        /// The largest magnitude of a weight.
+        largest: f64,
+        /// Fraction bits of the weights.
+        frac_bits: u8,
+        /// The smallest accumulator over the calibration readings.
+        low: f64,
+        /// The largest one.
+        high: f64,
+    },
+    /// The description breaks a rule of the core.
+    #[error("the network cannot be described: {0}")]
+    Description(NetworkError),
+}
+
+/// Chooses scales, quantises, and compares with the float network over the calibration readings.
+///
+/// # Errors
+/// [`QuantiseError`] names the layer and its range where a range does not fit.
+pub fn quantise(
+    chain: &Chain,
+    calibration: &Readings,
+    options: &Options,
+) -> Result<(Model, Report), QuantiseError> {
+    check(chain, calibration, options)?;
+    let largest_input =
+        calibration.values().iter().fold(0.0_f64, |max, &value| max.max(f64::from(value.abs())));
+    if largest_input == 0.0 {
+        return Err(QuantiseError::AllZero);
+    }
+    let mut quantiser = Quantiser {
+        options,
+        largest_input,
+        input_frac_bits: 0,
+        layers: Vec::new(),
+        weights: Vec::new(),
+        biases: Vec::new(),
+        pending: Vec::new(),
+        vectors: Vec::new(),
+        reports: Vec::new(),
+    };
+    let mut floats = vec![sampled(chain, calibration)];
+    let rows = floats.first().map_or(0, |input| input.len() / layer_width(chain, 0));
+    for (index, layer) in chain.layers.iter().enumerate() {
+        let mut next = Vec::with_capacity(rows * layer.outputs());
+        for row in 0..rows {
+            let known: Vec<&[f64]> =
+                (0..=index).map(|vector| row_of(&floats, chain, vector, row)).collect();
+            next.extend(layer.accumulate(&known));
+        }
+        quantiser.layer(index, layer, chain, &floats, &next)?;
+        let inputs =
+            floats.get(index).map_or(&[][..], Vec::as_slice).chunks_exact(layer.inputs().max(1));
+        for (input, next) in inputs.zip(next.chunks_exact_mut(layer.outputs().max(1))) {
+            layer.activate(input, next);
+        }
+        floats.push(next);
+        quantiser.forget(index, chain);
+        forget(&mut floats, index, chain);
+    }
+    let float = floats.pop().unwrap_or_default();
+    quantiser.finish(chain, &float)
+}
+
+/// Values that calibration may keep for one vector: more readings than have room are left out,
+/// evenly.
+const MAX_VALUES: usize = 1 << 24;
+
+/// The readings that are calibrated with.
+fn sampled(chain: &Chain, calibration: &Readings) -> Vec<f64> {
+    let widest = chain
+        .layers
+        .iter()
+        .map(|layer| layer.inputs().max(layer.outputs()))
+        .max()
+        .unwrap_or(1)
+        .max(1);
+    let step = calibration.len().div_ceil((MAX_VALUES / widest).max(1)).max(1);
+    calibration.rows().step_by(step).flatten().map(|&value| f64::from(value)).collect()
+}
+
+/// Width of a vector: that which layer `index` takes, or the answer.
+fn layer_width(chain: &Chain, index: usize) -> usize {
+    let answer = || chain.layers.last().map_or(1, Layer::outputs);
+    chain.layers.get(index).map_or_else(answer, Layer::inputs).max(1)
+}
+
+/// A row of a vector; nothing if the vector was forgotten.
+fn row_of<'v, T>(vectors: &'v [Vec<T>], chain: &Chain, vector: usize, row: usize) -> &'v [T] {
+    let width = layer_width(chain, vector);
+    vectors.get(vector).and_then(|values| values.get(row * width..(row + 1) * width)).unwrap_or(&[])
+}
+
+/// Drops what layer `index` took, unless a later layer asks for it again.
+fn forget<T>(vectors: &mut [Vec<T>], index: usize, chain: &Chain) {
+    let later = chain.layers.iter().skip(index + 1);
+    for (vector, values) in vectors.iter_mut().enumerate().take(index + 1) {
+        if later.clone().all(|layer| layer.skip.as_ref().is_none_or(|skip| skip.from != vector)) {
+            *values = Vec::new();
+        }
+    }
+}
+
+fn check(chain: &Chain, calibration: &Readings, options: &Options) -> Result<(), QuantiseError> {
+    for (option, given, limit) in [
+        ("headroom-bits", Some(options.headroom_bits), MAX_HEADROOM_BITS),
+        ("input-frac-bits", options.input_frac_bits, MAX_FRAC_BITS),
+        ("frac-bits", options.frac_bits, MAX_FRAC_BITS),
+    ] {
+        if let Some(given) = given
+            && given > limit
+        {
+            return Err(QuantiseError::OptionOutOfRange { option, given, limit });
+        }
+    }
+    let expected = chain.layers.first().map_or(0, Layer::inputs);
+    if calibration.width() != expected {
+        return Err(QuantiseError::Width { expected, found: calibration.width() });
+    }
+    if chain.layers.len() > MAX_LAYERS {
+        return Err(QuantiseError::Description(NetworkError::TooManyLayers { limit: MAX_LAYERS }));
+    }
+    Ok(())
+}
+
+/// The network so far, and its integer accumulators for every calibration reading.
+struct Quantiser<'a> {
+    options: &'a Options,
+    largest_input: f64,
+    input_frac_bits: i32,
+    layers: Vec<network::Layer>,
+    weights: Vec<Vec<u32>>,
+    biases: Vec<Vec<u32>>,
+    /// Accumulators of the last layer, row by row, whose activation and shift are still to be
+    /// decided.
+    pending: Vec<i64>,
+    /// What each layer took, row by row; with its fraction bits.
+    vectors: Vec<(Vec<i64>, i32)>,
+    reports: Vec<LayerReport>,
+}
+
+/// A layer at its scales.
+struct Scaled {
+    weights: Vec<i64>,
+    skip_weights: Vec<i64>,
+    bias: Vec<i64>,
+    words: Vec<i64>,
+    frac_bits: i32,
+}
+
+impl Quantiser<'_> {
+    fn layer(
+        &mut self,
+        index: usize,
+        layer: &Layer,
+        chain: &Chain,
+        floats: &[Vec<f64>],
+        accumulators: &[f64],
+    ) -> Result<(), QuantiseError> {
+        let float = floats.get(index).map_or(&[][..], Vec::as_slice);
+        let range = accumulators
+            .iter()
+            .fold((0.0_f64, 0.0_f64), |(low, high), &value| (low.min(value), high.max(value)));
+        let largest = range.1.max(-range.0);
+        let mut frac_bits = fitting_bits(largest, self.options.headroom_bits);
+        let input_bits = if index == 0 {
+            let bits = self.input_bits(&layer.map, float, frac_bits)?;
+            self.encode(float, bits)?;
+            bits
+        } else {
+            let bits = self.hidden_bits(index, layer, float, frac_bits)?;
+            self.activate(index, bits);
+            bits
+        };
+        let pairs = matches!(layer.map.shape, Shape::Pairs(_));
+        let carried = layer
+            .skip
+            .as_ref()
+            .and_then(|skip| self.vectors.get(skip.from))
+            .map_or(0, |(_, bits)| *bits);
+        let out_of_range = || QuantiseError::Range {
+            layer: index,
+            name: layer.name.clone(),
+            low: range.0,
+            high: range.1,
+            frac_bits: small(input_bits.max(carried)),
+            what: "inputs",
+            option: if index == 0 { "input-frac-bits" } else { "frac-bits" },
+            headroom_bits: self.options.headroom_bits,
+        };
+        let scaled = loop {
+            let weight_bits = match pairs {
+                true if frac_bits >= input_bits => 0,
+                true => -1,
+                false => (frac_bits - input_bits).min(weight_cap(&layer.map)),
+            };
+            // What is carried over has its own fraction bits, and weights that make up for the
+            // difference.
+            let skip_bits = input_bits + weight_bits - carried;
+            if weight_bits < 0 || layer.skip.is_some() && !(0..31).contains(&skip_bits) {
+                return Err(out_of_range());
+            }
+            let scaled = self.scale(index, layer, chain, (weight_bits, skip_bits), accumulators);
+            // Rounding may push the largest accumulator over the limit that its float value keeps.
+            // A bias may wrap around: sums are modulo 2^32, and only the accumulator has to be what
+            // it stands for.
+            if scaled.words.iter().all(|&word| fits(word)) {
+                break scaled;
+            }
+            if pairs {
+                return Err(out_of_range());
+            }
+            frac_bits = input_bits + weight_bits - 1;
+        };
+        let weight_bits = scaled.frac_bits - input_bits;
+        if scaled.weights.iter().all(|&weight| weight == 0)
+            && layer.map.weights.iter().any(|&weight| weight != 0.0)
+        {
+            let largest =
+                layer.map.weights.iter().fold(0.0_f64, |max, weight| max.max(weight.abs()));
+            let frac_bits = small(weight_bits);
+            let name = layer.name.clone();
+            return Err(QuantiseError::Vanished {
+                layer: index,
+                name,
+                largest,
+                frac_bits,
+                low: range.0,
+                high: range.1,
+            });
+        }
+        self.reports.push(LayerReport::new(
+            layer,
+            range,
+            accumulators,
+            &scaled.words,
+            scaled.frac_bits,
+            &scaled.weights,
+        ));
+        self.layers.push(network::Layer {
+            shape: layer.map.shape,
+            weight_frac_bits: small(weight_bits),
+            skip: layer.skip.as_ref().map(|skip| network::Skip {
+                from: u8::try_from(skip.from).unwrap_or(u8::MAX),
+                shape: skip.map.shape,
+                weight_frac_bits: small(scaled.frac_bits - carried),
+            }),
+            shift: 0,
+            activation: if layer.relu { Activation::Relu } else { Activation::Identity },
+        });
+        self.weights
+            .push(scaled.weights.into_iter().chain(scaled.skip_weights).map(word).collect());
+        self.biases.push(scaled.bias.into_iter().map(word).collect());
+        self.pending = scaled.words;
+        Ok(())
+    }
+
+    /// Quantises a layer and runs it on all readings; `float` are the accumulators it should give.
+    fn scale(
+        &self,
+        index: usize,
+        layer: &Layer,
+        chain: &Chain,
+        (weight_bits, skip_bits): (i32, i32),
+        float: &[f64],
+    ) -> Scaled {
+        let frac_bits = self.vectors.get(index).map_or(0, |(_, bits)| *bits) + weight_bits;
+        let rounded = |map: &Map, bits: i32| {
+            map.weights.iter().map(|&weight| integer(weight, bits)).collect::<Vec<i64>>()
+        };
+        let weights = rounded(&layer.map, weight_bits);
+        let skip_weights =
+            layer.skip.as_ref().map_or_else(Vec::new, |skip| rounded(&skip.map, skip_bits));
+        let mut bias: Vec<i64> = layer.bias.iter().map(|&bias| integer(bias, frac_bits)).collect();
+        let (inputs, outputs) = (layer.inputs().max(1), layer.outputs().max(1));
+        let rows = self.vectors.get(index).map_or(0, |(words, _)| words.len() / inputs);
+        let mut words = Vec::with_capacity(float.len());
+        for row in 0..rows {
+            // Sums are exact modulo 2^64, and so are exact: they are within a few units of the
+            // float ones.
+            let mut out: Vec<u64> = bias.iter().map(|bias| bias.cast_unsigned()).collect();
+            let mut add = |vector: usize, map: &Map, weights: &[i64], bits: i32| {
+                let width = layer_width(chain, vector);
+                let x = self
+                    .vectors
+                    .get(vector)
+                    .and_then(|(words, _)| words.get(row * width..(row + 1) * width))
+                    .unwrap_or(&[]);
+                let unsigned = |words: &[i64]| {
+                    words.iter().map(|word| word.cast_unsigned()).collect::<Vec<u64>>()
+                };
+                let public = network::public_weight(&map.shape, small(bits));
+                map.shape.add_product(&unsigned(weights), public, &unsigned(x), &mut out);
+            };
+            add(index, &layer.map, &weights, weight_bits);
+            if let Some(skip) = &layer.skip {
+                add(skip.from, &skip.map, &skip_weights, skip_bits);
+            }
+            words.extend(out.iter().map(|word| word.cast_signed()));
+        }
+        // A difference is exact. Around a limit, as a ReLU6 is one, what lies far beyond it has
+        // large errors, that are cut away: they must not move the limit.
+        let limited = layer.mirrors() || chain.layers.get(index + 1).is_some_and(Layer::mirrors);
+        if limited || matches!(layer.map.shape, Shape::Pairs(_)) {
+            return Scaled { weights, skip_weights, bias, words, frac_bits };
+        }
+        // The mean error over the readings, which the bias takes back.
+        let mut errors = vec![0.0; outputs];
+        for (words, float) in words.chunks_exact(outputs).zip(float.chunks_exact(outputs)) {
+            for ((error, &word), &float) in errors.iter_mut().zip(words).zip(float) {
+                *error += real(word, frac_bits) - float;
+            }
+        }
+        let corrections: Vec<i64> =
+            errors.iter().map(|error| -integer(error / count(rows), frac_bits)).collect();
+        bias.iter_mut().zip(&corrections).for_each(|(bias, correction)| *bias += correction);
+        for words in words.chunks_exact_mut(outputs) {
+            words.iter_mut().zip(&corrections).for_each(|(word, correction)| *word += correction);
+        }
+        Scaled { weights, skip_weights, bias, words, frac_bits }
+    }
+
+    /// Drops what is not needed any more.
+    fn forget(&mut self, index: usize, chain: &Chain) {
+        let later = chain.layers.iter().skip(index + 1);
+        let kept = |vector: usize| {
+            later.clone().any(|layer| layer.skip.as_ref().is_some_and(|skip| skip.from == vector))
+        };
+        let pairs =
+            matches!(chain.layers.get(index).map(|layer| layer.map.shape), Some(Shape::Pairs(_)));
+        // The larger of two is found with the two.
+        let end = if pairs { index } else { index + 1 };
+        for (vector, (words, _)) in self.vectors.iter_mut().enumerate().take(end) {
+            if !kept(vector) {
+                *words = Vec::new();
+            }
+        }
+    }
+
+    /// Fraction bits of the input.
+    fn input_bits(&self, map: &Map, float: &[f64], budget: i32) -> Result<i32, QuantiseError> {
+        if let Some(bits) = self.options.input_frac_bits {
+            return Ok(i32::from(bits));
+        }
+        let most = fitting_bits(self.largest_input, self.options.headroom_bits);
+        if matches!(map.shape, Shape::Pairs(_)) && most.min(budget) >= 0 {
+            // The larger of two is passed on as it is: more bits would be missing in the weights
+            // behind it.
+            return Ok(USUAL_BITS.min(most).min(budget));
+        }
+        let split = Split::new(map, float);
+        let fits = |&bits: &i32| bits <= most;
+        let error = |bits: i32| {
+            let rounding = |&value: &f64| (value - round_to(value, bits)).powi(2);
+            let input = float.iter().map(rounding).sum::<f64>() / count(float.len());
+            split.error(input, bits, budget)
+        };
+        let best = best((0..=i32::from(MAX_FRAC_BITS)).filter(fits), error, 8);
+        best.ok_or(QuantiseError::InputRange {
+            largest: self.largest_input,
+            frac_bits: 0,
+            headroom_bits: self.options.headroom_bits,
+        })
+    }
+
+    /// Fraction bits of the activations between the last layer and this one.
+    fn hidden_bits(
+        &self,
+        index: usize,
+        layer: &Layer,
+        float: &[f64],
+        budget: i32,
+    ) -> Result<i32, QuantiseError> {
+        let before = self.reports.last().map_or(0, |report| report.frac_bits);
+        if self.layers.last().is_some_and(|layer| matches!(layer.shape, Shape::Pairs(_))) {
+            // The larger of two is passed on as it is.
+            return Ok(before);
+        }
+        if let Some(bits) = self.options.frac_bits {
+            let bits = i32::from(bits);
+            let last = self.reports.last().filter(|_| before < bits);
+            return last.map_or(Ok(bits), |last| {
+                Err(QuantiseError::Range {
+                    layer: index - 1,
+                    name: last.name.clone(),
+                    low: last.low,
+                    high: last.high,
+                    frac_bits: small(bits),
+                    what: "outputs",
+                    option: "frac-bits",
+                    headroom_bits: self.options.headroom_bits,
+                })
+            });
+        }
+        if matches!(layer.map.shape, Shape::Pairs(_)) {
+            // A difference has as many fraction bits as what it is taken of: the usual number, if
+            // it fits.
+            return Ok(USUAL_BITS.min(before).min(budget).max(0));
+        }
+        let split = Split::new(&layer.map, float);
+        // Rounding to 2^-bits is off by an even distribution, except where a ReLU gave zero.
+        let error = |bits: i32| split.error(split.share * pow2(-2 * bits) / 12.0, bits, budget);
+        let cheap = SHIFTS
+            .map(|shift| before - shift)
+            .filter(|bits| (0..=i32::from(MAX_FRAC_BITS)).contains(bits));
+        let any = 0..=before.min(i32::from(MAX_FRAC_BITS));
+        Ok(best(cheap, error, USUAL_BITS).or_else(|| best(any, error, USUAL_BITS)).unwrap_or(0))
+    }
+
+    /// Rounds the readings.
+    fn encode(&mut self, float: &[f64], bits: i32) -> Result<(), QuantiseError> {
+        if bits > fitting_bits(self.largest_input, self.options.headroom_bits) {
+            let (largest, headroom_bits) = (self.largest_input, self.options.headroom_bits);
+            return Err(QuantiseError::InputRange {
+                largest,
+                frac_bits: small(bits),
+                headroom_bits,
+            });
+        }
+        self.input_frac_bits = bits;
+        self.vectors.push((float.iter().map(|&value| integer(value, bits)).collect(), bits));
+        Ok(())
+    }
+
+    /// Makes of the last accumulators what layer `index` takes: the activation, and `bits` fraction
+    /// bits, rounding to nearest.
+    fn activate(&mut self, index: usize, bits: i32) {
+        let shift = self.reports.last().map_or(0, |report| report.frac_bits) - bits;
+        let half = if shift > 0 { 1_i64 << (shift - 1) } else { 0 };
+        if let Some(layer) = self.layers.last_mut() {
+            layer.shift = small(shift);
+        }
+        if let Some(biases) = self.biases.last_mut().filter(|_| half > 0) {
+            biases.iter_mut().for_each(|bias| *bias = bias.wrapping_add(word(half)));
+        }
+        let words = self.activated(index, half, shift);
+        self.vectors.push((words, bits));
+    }
+
+    /// The last accumulators after the activation of the layer before layer `index`.
+    fn activated(&mut self, index: usize, half: i64, shift: i32) -> Vec<i64> {
+        let mut words = core::mem::take(&mut self.pending);
+        let Some(layer) = self.layers.last() else { return words };
+        let relu = layer.activation == Activation::Relu;
+        for word in &mut words {
+            let accumulator = *word + half;
+            *word = if relu { accumulator.max(0) } else { accumulator } >> shift;
+        }
+        if let Shape::Pairs(window) = layer.shape {
+            let before = index
+                .checked_sub(1)
+                .and_then(|before| self.vectors.get(before))
+                .map_or(&[][..], |(words, _)| words);
+            let (inputs, outputs) =
+                (usize::from(layer.inputs()).max(1), usize::from(layer.outputs()).max(1));
+            for (out, x) in words.chunks_exact_mut(outputs).zip(before.chunks_exact(inputs)) {
+                let unsigned = |words: &[i64]| {
+                    words.iter().map(|word| word.cast_unsigned()).collect::<Vec<u64>>()
+                };
+                let mut sums = unsigned(out);
+                Shape::Last(window).add_product(&[], 1, &unsigned(x), &mut sums);
+                out.iter_mut().zip(sums).for_each(|(out, sum)| *out = sum.cast_signed());
+            }
+        }
+        words
+    }
+
+    fn finish(mut self, chain: &Chain, float: &[f64]) -> Result<(Model, Report), QuantiseError> {
+        // A ReLU on the answer keeps the scale of its accumulator.
+        let words = self.activated(chain.layers.len(), 0, 0);
+        for (layer, report) in self.layers.iter().zip(&mut self.reports) {
+            report.shift = layer.shift;
+        }
+        let limit =
+            self.largest_input * pow2(self.input_frac_bits + i32::from(self.options.headroom_bits));
+        let input_limit = u32::try_from(integer(limit.ceil(), 0)).unwrap_or(u32::MAX);
+        let network = Network::new(small(self.input_frac_bits), input_limit, &self.layers)
+            .map_err(QuantiseError::Description)?;
+        let frac_bits = i32::from(network.output_frac_bits());
+        let readings = words.len() / network.outputs().max(1);
+        let report = Report::new(
+            self.reports,
+            readings,
+            &network,
+            float,
+            &words,
+            frac_bits,
+            chain.left_off.clone(),
+        );
+        let model = Model {
+            network,
+            weights: self.weights,
+            biases: self.biases,
+            labels: Vec::new(),
+            name: chain.name.clone(),
+        };
+        Ok((model, report))
+    }
+}

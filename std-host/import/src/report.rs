@@ -1,0 +1,252 @@
+//! What an import chose, and how far it is from the float network.
+
+use core::fmt;
+
+use sharelet_core::session::network::Network;
+
+use super::layer::Layer;
+use super::scales::{count, real};
+use sharelet_model::MAX_LAYERS;
+
+/// A share of weights that become zero above which there is a warning.
+const ZEROED_SHARE: f64 = 0.02;
+
+/// An error of the answer, relative to its size, above which there is a warning.
+const LARGE_ERROR: f64 = 0.05;
+
+/// One layer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LayerReport {
+    /// Name in the file.
+    pub name: String,
+    /// Its linear map, for people.
+    pub shape: String,
+    /// The layer whose input is added.
+    pub skip: Option<usize>,
+    /// Whether a ReLU follows.
+    pub relu: bool,
+    /// Fraction bits of the accumulator.
+    pub frac_bits: i32,
+    /// Fraction bits of the weights.
+    pub weight_frac_bits: i32,
+    /// Bits that the activation drops.
+    pub shift: u8,
+    /// The smallest float accumulator over the calibration readings.
+    pub low: f64,
+    /// The largest one.
+    pub high: f64,
+    /// Bits between the largest integer accumulator and `2^31`.
+    pub headroom_bits: f64,
+    /// Root mean square of the error of the accumulators, relative to that of the accumulators.
+    pub error: f64,
+    /// Weights that are not zero in float and are in the ring.
+    pub zeroed: usize,
+    /// Outputs all of whose weights became zero.
+    pub dead_outputs: usize,
+    /// Weights in all.
+    pub weights: usize,
+}
+
+/// The whole import.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    /// Per layer.
+    pub layers: Vec<LayerReport>,
+    /// Calibration readings.
+    pub readings: usize,
+    /// Fraction bits of the input.
+    pub input_frac_bits: u8,
+    /// The largest magnitude of an input that the model takes.
+    pub input_limit: f64,
+    /// Root mean square of the error of the answer, relative to that of the answer.
+    pub error: f64,
+    /// The largest error of an element of an answer.
+    pub largest_error: f64,
+    /// Readings for which the largest element of the answer is the same as in float.
+    pub same_largest: usize,
+    /// Functions that the recipient of an answer applies to it, first to last.
+    pub left_off: Vec<String>,
+}
+
+impl LayerReport {
+    pub(super) fn new(
+        layer: &Layer,
+        (low, high): (f64, f64),
+        float: &[f64],
+        words: &[i64],
+        frac_bits: i32,
+        weights: &[i64],
+    ) -> Self {
+        let largest = words.iter().map(|word| word.unsigned_abs()).max().unwrap_or(0).max(1);
+        let vanished = |(&word, &weight): (&i64, &f64)| word == 0 && weight != 0.0;
+        let (_, row) = layer.map.shape.weights();
+        let rows = weights.chunks_exact(row.max(1)).zip(layer.map.weights.chunks_exact(row.max(1)));
+        Self {
+            name: layer.name.clone(),
+            shape: layer.map.shape.to_string(),
+            skip: layer.skip.as_ref().map(|skip| skip.from),
+            relu: layer.relu,
+            frac_bits,
+            weight_frac_bits: 0,
+            shift: 0,
+            low,
+            high,
+            headroom_bits: 31.0 - real(i64::try_from(largest).unwrap_or(i64::MAX), 0).log2(),
+            error: relative_error(float, words, frac_bits),
+            zeroed: weights.iter().zip(&layer.map.weights).filter(|&pair| vanished(pair)).count(),
+            dead_outputs: rows
+                .filter(|(words, weights)| {
+                    words.iter().all(|&word| word == 0)
+                        && weights.iter().any(|&weight| weight != 0.0)
+                })
+                .count(),
+            weights: weights.len(),
+        }
+    }
+}
+
+impl Report {
+    pub(super) fn new(
+        mut layers: Vec<LayerReport>,
+        readings: usize,
+        network: &Network<MAX_LAYERS>,
+        float: &[f64],
+        words: &[i64],
+        frac_bits: i32,
+        left_off: Vec<String>,
+    ) -> Self {
+        for (report, layer) in layers.iter_mut().zip(network.layers()) {
+            report.weight_frac_bits = i32::from(layer.weight_frac_bits);
+        }
+        let largest_error =
+            float.iter().zip(words).map(|(float, &word)| (real(word, frac_bits) - float).abs());
+        let width = network.outputs().max(1);
+        let same_largest =
+            float.chunks_exact(width).zip(words.chunks_exact(width)).filter(|(float, words)| {
+                let float = float
+                    .iter()
+                    .enumerate()
+                    .max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0)))
+                    .map(|(index, _)| index);
+                let words = words
+                    .iter()
+                    .enumerate()
+                    .max_by(|a, b| a.1.cmp(b.1).then(b.0.cmp(&a.0)))
+                    .map(|(index, _)| index);
+                float == words
+            });
+        Self {
+            readings,
+            input_frac_bits: network.input_frac_bits(),
+            input_limit: real(
+                i64::from(network.input_limit()),
+                i32::from(network.input_frac_bits()),
+            ),
+            error: relative_error(float, words, frac_bits),
+            largest_error: largest_error.fold(0.0, f64::max),
+            same_largest: same_largest.count(),
+            left_off,
+            layers,
+        }
+    }
+
+    /// Weights that became zero, where they are so many that it may matter; and an answer that is
+    /// far off.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        for (index, layer) in self.layers.iter().enumerate() {
+            let LayerReport { name, zeroed, weights, dead_outputs, .. } = layer;
+            if *dead_outputs > 0 {
+                warnings.push(format!(
+                    "layer {index} (`{name}`): all weights of {dead_outputs} output(s) become \
+                     zero; scale the weights of the layer to similar size, or lower \
+                     --headroom-bits"
+                ));
+            } else if count(*zeroed) > ZEROED_SHARE * count(*weights) && *zeroed > 0 {
+                warnings.push(format!(
+                    "layer {index} (`{name}`): {zeroed} of {weights} weights become zero; check \
+                     the error in the table, lower --headroom-bits if it is too large"
+                ));
+            }
+        }
+        if self.error > LARGE_ERROR {
+            warnings.push(format!(
+                "the answer is off by {:.1} % of its size; see in the table where the error \
+                 begins, and scale that layer's inputs and weights to similar size",
+                self.error * 100.0
+            ));
+        }
+        warnings
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "layer  shape                             after       weight bits  shift  largest \
+             accumulator  head-room  error      zeroed  name"
+        )?;
+        for (index, layer) in self.layers.iter().enumerate() {
+            let shape = &layer.shape;
+            let after = match (layer.skip, layer.relu) {
+                (None, false) => "-".to_owned(),
+                (None, true) => "ReLU".to_owned(),
+                (Some(from), false) => format!("+ {from}"),
+                (Some(from), true) => format!("+ {from}, ReLU"),
+            };
+            let largest = format!(
+                "{:.4} of {:.4}",
+                layer.high.max(-layer.low),
+                2.0_f64.powi(31 - layer.frac_bits)
+            );
+            writeln!(
+                f,
+                "{index:<5}  {shape:<32}  {after:<10}  {bits:<11}  {shift:<5}  {largest:<19}  \
+                 {room:<4.2} bits  {error:<9}  {zeroed:<6}  {name}",
+                bits = layer.weight_frac_bits,
+                shift = layer.shift,
+                room = layer.headroom_bits,
+                error = percent(layer.error),
+                zeroed = layer.zeroed,
+                name = layer.name,
+            )?;
+        }
+        writeln!(
+            f,
+            "input: {} fraction bits, readings up to {:.4} in magnitude are taken",
+            self.input_frac_bits, self.input_limit
+        )?;
+        for function in &self.left_off {
+            writeln!(
+                f,
+                "the answer is what goes into {function}: its recipient applies that, it is not \
+                 part of the model"
+            )?;
+        }
+        write!(
+            f,
+            "answer: error {} (root mean square, against float), largest {:.6}; the largest \
+             element is the same for {} of {} calibration readings",
+            percent(self.error),
+            self.largest_error,
+            self.same_largest,
+            self.readings
+        )
+    }
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.4} %", 100.0 * share)
+}
+
+/// `rms(word - float) / rms(float)`.
+fn relative_error(float: &[f64], words: &[i64], frac_bits: i32) -> f64 {
+    let (mut error, mut size) = (0.0, 0.0);
+    for (&float, &word) in float.iter().zip(words) {
+        error += (real(word, frac_bits) - float).powi(2);
+        size += float * float;
+    }
+    if size == 0.0 { error.sqrt() } else { (error / size).sqrt() }
+}

@@ -1,0 +1,396 @@
+//! A model in the clear: a network description, its weights and biases as ring elements, and its
+//! file (`.slt`).
+//!
+//! The file is `magic | version | length of the body | body (postcard) | SHA-256 of everything
+//! before`. It is written to a temporary file beside its destination and renamed, so that a reader
+//! sees the old model or the new one.
+
+use core::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use sharelet_core::fixed::{self, FixedError};
+use sharelet_core::ring::Ring;
+use sharelet_core::session::linear;
+use sharelet_core::session::network::{Affine, Network, NetworkError};
+use sharelet_core::session::wire::task::Task;
+use sharelet_core::shape::Part;
+use sharelet_link::files::{FileError, write_file};
+
+/// The most layers a model on the host may have.
+pub const MAX_LAYERS: usize = 32;
+
+/// Version of the model file that this program writes and reads.
+pub const FILE_VERSION: u16 = 2;
+
+const MAGIC: &[u8; 8] = b"SLTMODEL";
+const HEADER_BYTES: usize = MAGIC.len() + 2 + 8;
+const DIGEST_BYTES: usize = 32;
+
+/// A quantised network together with its weights; it belongs to the host alone.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Model {
+    /// The public description.
+    pub network: Network<MAX_LAYERS>,
+    /// Weights per layer, row-major, two's complement: those of its map, then those of what is
+    /// carried over.
+    pub weights: Vec<Vec<u32>>,
+    /// Biases per layer, at the scale of the accumulator, two's complement.
+    pub biases: Vec<Vec<u32>>,
+    /// Names of the outputs, or nothing.
+    pub labels: Vec<String>,
+    /// Name of the model, for people.
+    pub name: String,
+}
+
+/// Shapes only: the weights are the host's secret.
+impl fmt::Debug for Model {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Model")
+            .field("name", &self.name)
+            .field("network", &self.network)
+            .field("labels", &self.labels)
+            .field("weights", &"<redacted>")
+            .field("biases", &"<redacted>")
+            .finish()
+    }
+}
+
+/// What is wrong with a model or its file.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// The file cannot be read or written.
+    #[error("{path}: {source}; check the path and its permissions", path = path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The file does not begin like a model file.
+    #[error(
+        "{path}: not a sharelet model file; make one with `sharelet import`",
+        path = path.display(),
+    )]
+    NotAModel {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is of another version.
+    #[error(
+        "{path}: model file version {found}, this program reads version {FILE_VERSION}; import the \
+        model again",
+        path = path.display(),
+    )]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// The version it states.
+        found: u16,
+    },
+    /// The file is shorter or longer than it says.
+    #[error(
+        "{path}: {found} bytes where {expected} are expected: the file is cut or has been appended \
+        to; copy or import it again",
+        path = path.display(),
+    )]
+    Length {
+        /// The file.
+        path: PathBuf,
+        /// Bytes that the header announces.
+        expected: u64,
+        /// Bytes found.
+        found: u64,
+    },
+    /// The checksum does not match.
+    #[error(
+        "{path}: the checksum does not match: the file is damaged; copy or import it again",
+        path = path.display(),
+    )]
+    Checksum {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The checksum matches but the body cannot be decoded.
+    #[error(
+        "{path}: the body cannot be decoded: the file was written by a faulty program; import the \
+        model again",
+        path = path.display(),
+    )]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The description breaks a rule.
+    #[error("the network description is not valid: {0}; import the model again")]
+    Network(NetworkError),
+    /// Weights or biases do not have the size the description states.
+    #[error(
+        "layer {layer} has {found} {what} where its shape needs {expected}; import the model again"
+    )]
+    Shape {
+        /// Index of the layer.
+        layer: usize,
+        /// `weights` or `biases`.
+        what: &'static str,
+        /// Elements that the description needs.
+        expected: usize,
+        /// Elements found.
+        found: usize,
+    },
+    /// The number of labels is neither zero nor the number of outputs.
+    #[error("{found} labels for {expected} outputs; give one label per output or none")]
+    Labels {
+        /// Outputs of the network.
+        expected: usize,
+        /// Labels found.
+        found: usize,
+    },
+    /// The input of an inference has the wrong length.
+    #[error(
+        "an input of {found} values where the model takes {expected}; check that the readings \
+         belong to this model"
+    )]
+    InputLength {
+        /// Inputs of the network.
+        expected: usize,
+        /// Values given.
+        found: usize,
+    },
+    /// A reading cannot be represented at the model's input scale.
+    #[error("the reading is refused: {0}")]
+    Reading(FixedError),
+}
+
+/// The body of the file. Signed integers, because `postcard` writes small ones in few bytes.
+#[derive(Serialize, Deserialize)]
+struct Body {
+    name: String,
+    labels: Vec<String>,
+    network: Network<MAX_LAYERS>,
+    weights: Vec<Vec<i32>>,
+    biases: Vec<Vec<i32>>,
+}
+
+impl Affine for Model {
+    fn affine<'v>(
+        &self,
+        layer: usize,
+        parts: &[Part],
+        input: impl Fn(u16) -> &'v [u32],
+        out: &mut [u32],
+    ) {
+        if let (Some(weights), Some(bias)) = (self.weights.get(layer), self.biases.get(layer)) {
+            linear::twin(parts, weights, bias, input, out);
+        }
+    }
+}
+
+impl Model {
+    /// Checks that the description is valid and that weights, biases and labels have its shapes.
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub fn validate(&self) -> Result<(), ModelError> {
+        self.network.validate().map_err(ModelError::Network)?;
+        let layers = self.network.layers();
+        for layer in 0..layers.len().max(self.weights.len()).max(self.biases.len()) {
+            let outputs = layers.get(layer).map_or(0, |layer| usize::from(layer.outputs()));
+            let weights = self.network.weight_elems(layer);
+            for (what, values, expected) in
+                [("weights", &self.weights, weights), ("biases", &self.biases, outputs)]
+            {
+                let found = values.get(layer).map_or(0, Vec::len);
+                if found != expected {
+                    return Err(ModelError::Shape { layer, what, expected, found });
+                }
+            }
+        }
+        if !self.labels.is_empty() && self.labels.len() != self.network.outputs() {
+            return Err(ModelError::Labels {
+                expected: self.network.outputs(),
+                found: self.labels.len(),
+            });
+        }
+        Ok(())
+    }
+
+    /// A reading as ring elements at the model's input scale.
+    ///
+    /// # Errors
+    /// [`ModelError::InputLength`]; [`ModelError::Reading`] for NaN, infinities and values beyond
+    /// the calibrated range.
+    pub fn encode(&self, reading: &[f32]) -> Result<Vec<u32>, ModelError> {
+        self.check_length(reading.len())?;
+        let mut words = vec![0; reading.len()];
+        fixed::encode(
+            reading,
+            self.network.input_frac_bits(),
+            self.network.input_limit(),
+            &mut words,
+        )
+        .map_err(ModelError::Reading)?;
+        Ok(words)
+    }
+
+    /// An answer as reals.
+    #[must_use]
+    pub fn decode(&self, answer: &[u32]) -> Vec<f32> {
+        answer.iter().map(|&word| fixed::decode(word, self.network.output_frac_bits())).collect()
+    }
+
+    /// What data parties know of the model, whose file is `file`: shapes, scales, and a digest of
+    /// the file, which tells nothing about the weights but whether a guess of all of them is right.
+    #[must_use]
+    pub fn task(&self, file: &[u8]) -> Task {
+        let elems = |count: usize| u16::try_from(count).unwrap_or(u16::MAX);
+        let digest = Sha256::new().chain_update(b"sharelet task 1\0").chain_update(file).finalize();
+        Task {
+            ring_bits: 32,
+            input_frac_bits: self.network.input_frac_bits(),
+            output_frac_bits: self.network.output_frac_bits(),
+            inputs: elems(self.network.inputs()),
+            outputs: elems(self.network.outputs()),
+            input_limit: self.network.input_limit(),
+            model: digest.first_chunk().copied().unwrap_or_default(),
+        }
+    }
+
+    /// The exact answer in the clear, bit for bit what a session must give: the twin of the core.
+    ///
+    /// # Errors
+    /// [`ModelError::InputLength`] if the input has the wrong length.
+    pub fn infer(&self, input: &[u32]) -> Result<Vec<u32>, ModelError> {
+        self.check_length(input.len())?;
+        let mut vectors = vec![0; self.network.vectors_elems()];
+        vectors.get_mut(..input.len()).unwrap_or_default().copy_from_slice(input);
+        Ok(self.network.twin(self, &mut vectors).unwrap_or_default().to_vec())
+    }
+
+    /// The label of the largest element of an answer; `None` without labels.
+    #[must_use]
+    pub fn label(&self, answer: &[u32]) -> Option<&str> {
+        self.labels.get(largest(answer)?).map(String::as_str)
+    }
+
+    /// Writes the model to a file, atomically: on an error the file is as it was.
+    ///
+    /// # Errors
+    /// A model that [`Model::validate`] refuses is not written; otherwise [`ModelError::Io`].
+    pub fn save(&self, path: &Path) -> Result<(), ModelError> {
+        self.validate()?;
+        let bytes =
+            self.to_bytes().map_err(|()| ModelError::Malformed { path: path.to_owned() })?;
+        write_file(path, &[&bytes])
+            .map_err(|FileError { path, source }| ModelError::Io { path, source })
+    }
+
+    /// Reads a model from a file and checks it whole.
+    ///
+    /// # Errors
+    /// A cut, damaged or foreign file is refused with the variant that says so.
+    pub fn load(path: &Path) -> Result<Self, ModelError> {
+        let bytes =
+            fs::read(path).map_err(|source| ModelError::Io { path: path.to_owned(), source })?;
+        Self::from_bytes(&bytes, path)
+    }
+
+    /// Reads a model from the bytes of a file; `path` only names it in errors.
+    ///
+    /// # Errors
+    /// As [`Model::load`].
+    pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Self, ModelError> {
+        let path = || path.to_owned();
+        let found = bytes.len() as u64;
+        let minimum = (HEADER_BYTES + DIGEST_BYTES) as u64;
+        let Some(rest) = bytes.strip_prefix(MAGIC) else {
+            // A file cut within the magic is a cut file, not a foreign one.
+            return Err(if MAGIC.starts_with(bytes) {
+                ModelError::Length { path: path(), expected: minimum, found }
+            } else {
+                ModelError::NotAModel { path: path() }
+            });
+        };
+        let cut = || ModelError::Length { path: path(), expected: minimum, found };
+        let (version, rest) = rest.split_first_chunk().ok_or_else(cut)?;
+        let version = u16::from_le_bytes(*version);
+        if version != FILE_VERSION {
+            return Err(ModelError::Version { path: path(), found: version });
+        }
+        let (length, rest) = rest.split_first_chunk().ok_or_else(cut)?;
+        let expected = u64::from_le_bytes(*length).saturating_add(minimum);
+        if found != expected {
+            return Err(ModelError::Length { path: path(), expected, found });
+        }
+        let (body, digest) = rest.split_last_chunk::<DIGEST_BYTES>().ok_or_else(cut)?;
+        let hashed = bytes.get(..HEADER_BYTES + body.len()).unwrap_or_default();
+        if Sha256::digest(hashed).as_slice() != digest {
+            return Err(ModelError::Checksum { path: path() });
+        }
+        let (body, left) = postcard::take_from_bytes::<Body>(body)
+            .map_err(|_| ModelError::Malformed { path: path() })?;
+        if !left.is_empty() {
+            return Err(ModelError::Malformed { path: path() });
+        }
+        let unsigned = |layers: Vec<Vec<i32>>| -> Vec<Vec<u32>> {
+            layers
+                .into_iter()
+                .map(|layer| layer.into_iter().map(i32::cast_unsigned).collect())
+                .collect()
+        };
+        let model = Self {
+            network: body.network,
+            weights: unsigned(body.weights),
+            biases: unsigned(body.biases),
+            labels: body.labels,
+            name: body.name,
+        };
+        model.validate()?;
+        Ok(model)
+    }
+
+    /// The bytes of the file.
+    fn to_bytes(&self) -> Result<Vec<u8>, ()> {
+        let signed = |layers: &[Vec<u32>]| -> Vec<Vec<i32>> {
+            layers
+                .iter()
+                .map(|layer| layer.iter().map(|word| word.cast_signed()).collect())
+                .collect()
+        };
+        let body = postcard::to_allocvec(&Body {
+            name: self.name.clone(),
+            labels: self.labels.clone(),
+            network: self.network.clone(),
+            weights: signed(&self.weights),
+            biases: signed(&self.biases),
+        })
+        .map_err(|_| ())?;
+        let mut bytes = Vec::with_capacity(HEADER_BYTES + body.len() + DIGEST_BYTES);
+        bytes.extend_from_slice(MAGIC);
+        bytes.extend_from_slice(&FILE_VERSION.to_le_bytes());
+        bytes.extend_from_slice(&(body.len() as u64).to_le_bytes());
+        bytes.extend_from_slice(&body);
+        let digest = Sha256::digest(&bytes);
+        bytes.extend_from_slice(digest.as_slice());
+        Ok(bytes)
+    }
+
+    fn check_length(&self, found: usize) -> Result<(), ModelError> {
+        let expected = self.network.inputs();
+        if found == expected { Ok(()) } else { Err(ModelError::InputLength { expected, found }) }
+    }
+}
+
+/// Index of the largest element, read as signed; the first one of equals.
+#[must_use]
+pub fn largest<R: Ring>(answer: &[R]) -> Option<usize> {
+    let signed = answer.iter().map(|word| word.to_i64());
+    signed
+        .enumerate()
+        .max_by_key(|&(index, value)| (value, core::cmp::Reverse(index)))
+        .map(|(index, _)| index)
+}

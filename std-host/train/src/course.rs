@@ -1,0 +1,452 @@
+//! The course of a training run: which sessions follow each other, and the public numbers of each.
+//!
+//! A session is one program with correlations of its own. All parties derive the same list from
+//! public things alone: the configuration, the number of rows, and the step at which a run begins
+//! or goes on.
+
+use core::convert::Infallible;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sharelet_core::functions::engine::{EngineError, Truncation};
+
+use super::config::{self, Config, ConfigError, FieldError};
+use super::curve::Epoch;
+use super::loss::Wanted;
+use super::network::{Loss, Network, NetworkError, Shape};
+use super::schedule::{Plan, ScheduleError, Split};
+use super::state::State;
+use super::update::Rates;
+use crate::labels::Labels;
+use crate::tensor;
+
+/// The most significant bits of a rate.
+const RATE_BITS: u32 = 12;
+/// The fewest that a rate is shortened to, so that gradients of twice the fraction bits can be
+/// multiplied by it.
+const LEAST_RATE_BITS: u32 = 8;
+/// Bits before the point of a gradient that fit beside the rate, for the mean over a batch.
+const GRADIENT_BITS: u32 = 5;
+/// Bits of what may be truncated, and the most that are dropped at once.
+const WORD_BITS: u32 = 62;
+/// Steps of a run, at most: all that are counted ahead.
+pub const MAX_STEPS: usize = 1 << 24;
+
+/// Why a run has no course.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CourseError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The configuration does not fit the data.
+    #[error(transparent)]
+    Field(#[from] FieldError),
+    /// The rows.
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
+    /// The layers.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// More steps than are counted ahead.
+    #[error(
+        "`training.epochs`: a run of {steps} steps; at most {MAX_STEPS} are possible; take fewer \
+         epochs or larger batches"
+    )]
+    Steps {
+        /// Steps.
+        steps: usize,
+    },
+    /// Data of another kind.
+    #[error("data set `{dataset}`: {reason}")]
+    Data {
+        /// Its name.
+        dataset: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// The sizes of the data, public.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Sizes {
+    /// Rows of the data set to train on, held-out ones included.
+    pub rows: usize,
+    /// Features of a row.
+    pub features: usize,
+    /// Words of a label.
+    pub targets: usize,
+    /// Rows of the data set to test on; 0 without.
+    pub test_rows: usize,
+}
+
+/// One session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Session {
+    /// The rows to train on are opened under masks.
+    OpenTrain,
+    /// The rows to test on are.
+    OpenTest,
+    /// A step, from 0.
+    Step(usize),
+    /// The test after an epoch, from 0.
+    Test(usize),
+    /// What the configuration allows of an epoch, from 0, is opened.
+    Report(usize),
+    /// Whether a weight has grown too large is opened, after so many steps.
+    Check(usize),
+}
+
+/// What makes sessions alike in what they spend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// See [`Session::OpenTrain`].
+    OpenTrain,
+    /// See [`Session::OpenTest`].
+    OpenTest,
+    /// A step. What its truncations spend depends on how many bits they drop.
+    Step {
+        /// Rows.
+        rows: usize,
+        /// See [`Rates::rate_bits`].
+        rate_bits: u32,
+    },
+    /// See [`Session::Test`].
+    Test,
+    /// See [`Session::Report`].
+    Report,
+    /// See [`Session::Check`].
+    Check,
+}
+
+/// The course of a run.
+#[derive(Clone, Debug)]
+pub struct Course {
+    config: Config,
+    network: Network,
+    sizes: Sizes,
+    plan: Plan,
+    split: Split,
+    /// The order of rows in the epoch that was asked for last: it takes as long as there are rows,
+    /// and is the same for many steps.
+    order: Arc<Mutex<Option<Order>>>,
+}
+
+/// An epoch, and the order of its rows.
+type Order = (usize, Arc<Vec<u32>>);
+
+impl Course {
+    /// The course of a configuration on data of such sizes.
+    ///
+    /// # Errors
+    /// [`CourseError`] if they do not fit each other.
+    pub fn new(config: Config, sizes: Sizes) -> Result<Self, CourseError> {
+        let network = config.network(sizes.features)?;
+        let outputs = network.shapes()?.last().map_or(0, Shape::elems);
+        if outputs != sizes.targets {
+            let reason = match (sizes.targets, outputs) {
+                (0, _) => "it has no labels; share it with --label or --labels".to_owned(),
+                (targets, 1) => {
+                    format!(
+                        "a label has {targets} values, and the model gives one; share it with \
+                         --binary, or one number as --label"
+                    )
+                }
+                (targets, _) => {
+                    format!(
+                        "a label has {targets} values, and the last layer gives {outputs}; share \
+                         it with --classes {outputs}"
+                    )
+                }
+            };
+            return Err(CourseError::Data { dataset: config.data.train.clone(), reason });
+        }
+        let all = || (0..u32::try_from(sizes.rows).unwrap_or(u32::MAX)).collect();
+        let split = match config.data.held_out {
+            Some(held_out) => Split::new(sizes.rows, held_out, config.training.seed)?,
+            None => Split {
+                train: all(),
+                test: (0..u32::try_from(sizes.test_rows).unwrap_or(u32::MAX)).collect(),
+            },
+        };
+        let plan = Plan::new(&config.training, split.train.len())?;
+        if plan.steps() > MAX_STEPS {
+            return Err(CourseError::Steps { steps: plan.steps() });
+        }
+        Ok(Self { config, network, sizes, plan, split, order: Arc::default() })
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The network.
+    #[must_use]
+    pub const fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// The data's sizes.
+    #[must_use]
+    pub const fn sizes(&self) -> Sizes {
+        self.sizes
+    }
+
+    /// Batches and rates.
+    #[must_use]
+    pub const fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Fraction bits of everything.
+    #[must_use]
+    pub const fn frac_bits(&self) -> u32 {
+        self.config.arithmetic.frac_bits
+    }
+
+    /// How values are truncated.
+    #[must_use]
+    pub const fn truncation(&self) -> Truncation {
+        match self.config.arithmetic.truncation {
+            config::Truncation::OneUnit => Truncation::OneUnit,
+            config::Truncation::Exact => Truncation::Exact,
+        }
+    }
+
+    /// Whether gradients have a memory.
+    #[must_use]
+    pub fn has_momentum(&self) -> bool {
+        self.plan.momentum().numerator() > 0
+    }
+
+    /// What is summed up to be opened.
+    #[must_use]
+    pub const fn wanted(&self) -> Wanted {
+        Wanted { loss: self.config.open.loss, correct: self.config.open.accuracy }
+    }
+
+    /// Rows of the training data that are tested on when no data set of their own is.
+    #[must_use]
+    pub fn tests_held_out(&self) -> bool {
+        self.config.data.held_out.is_some()
+    }
+
+    /// Rows that are trained on, by number.
+    #[must_use]
+    pub fn train_rows(&self) -> Vec<u32> {
+        self.split.train.clone()
+    }
+
+    /// An epoch, from 0, as far as the configuration opens it.
+    #[must_use]
+    pub fn epoch(
+        &self,
+        number: usize,
+        train: Option<(f64, f64)>,
+        test: Option<(f64, f64)>,
+    ) -> Epoch {
+        let wanted = self.wanted();
+        let loss = |means: Option<(f64, f64)>| means.filter(|_| wanted.loss).map(|(loss, _)| loss);
+        let accuracy = |means: Option<(f64, f64)>| {
+            means.filter(|_| wanted.correct && self.classifies()).map(|(_, accuracy)| accuracy)
+        };
+        Epoch {
+            epoch: number + 1,
+            train_loss: loss(train),
+            train_accuracy: accuracy(train),
+            test_loss: loss(test),
+            test_accuracy: accuracy(test),
+        }
+    }
+
+    /// Whether answers are right or wrong.
+    fn classifies(&self) -> bool {
+        self.network.loss != Loss::SquaredError || self.sizes.targets > 1
+    }
+
+    /// Rows that are tested on, by number.
+    #[must_use]
+    pub fn test_rows(&self) -> Vec<usize> {
+        self.split.test.iter().map(|&row| row as usize).collect()
+    }
+
+    /// Whether data with such labels can be learned from.
+    ///
+    /// # Errors
+    /// [`CourseError::Data`] names the data set and how to share it.
+    pub fn check_labels(&self, dataset: &str, labels: Labels) -> Result<(), CourseError> {
+        let loss = self.network.loss;
+        let wanted = match (loss, labels) {
+            (Loss::CrossEntropy, Labels::Classes { .. })
+            | (
+                Loss::SquaredError,
+                Labels::Numbers { .. } | Labels::Classes { .. } | Labels::Binary,
+            )
+            | (Loss::Logistic | Loss::Hinge, Labels::Binary) => return Ok(()),
+            (Loss::CrossEntropy, _) => "classes; share it with --classes",
+            (Loss::SquaredError, _) => "labels; share it with --label or --labels",
+            (Loss::Logistic | Loss::Hinge, _) => "labels 0 and 1; share it with --binary",
+        };
+        let reason = format!("it has {labels}, and the {loss:?} loss takes {wanted}");
+        Err(CourseError::Data { dataset: dataset.to_owned(), reason })
+    }
+
+    /// The rows of a step, by number.
+    #[must_use]
+    pub fn rows(&self, step: usize) -> Vec<usize> {
+        let Some(step) = self.plan.step(step) else { return Vec::new() };
+        let order = self.order(step.place.epoch);
+        let row = |place: &u32| self.split.train.get(*place as usize).map(|&row| row as usize);
+        order.get(step.rows).unwrap_or_default().iter().filter_map(row).collect()
+    }
+
+    fn order(&self, epoch: usize) -> Arc<Vec<u32>> {
+        let mut known = self.order.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*known {
+            Some((of, order)) if *of == epoch => order.clone(),
+            _ => {
+                let order = Arc::new(self.plan.order(epoch));
+                *known = Some((epoch, order.clone()));
+                order
+            }
+        }
+    }
+
+    /// The public factors of a step.
+    #[must_use]
+    pub fn rates(&self, step: usize) -> Rates {
+        let nothing = Rates { rate: 0, rate_bits: 0, rounds_first: false, momentum: 0, decay: 0 };
+        let Some(step) = self.plan.step(step) else { return nothing };
+        let (mut rate, mut rate_bits) = (
+            u64::from(step.rate.numerator()) * u64::from(step.mean.numerator()),
+            step.rate.shift() + step.mean.shift(),
+        );
+        // Sums over the batch, with twice the fraction bits, times the rate: what is left for the
+        // rate.
+        let batch_bits = usize::BITS - step.rows.len().saturating_sub(1).leading_zeros();
+        let room = WORD_BITS.saturating_sub(2 * self.frac_bits() + batch_bits + GRADIENT_BITS);
+        let rounds_first = self.has_momentum() || room < LEAST_RATE_BITS;
+        let (significant, most_bits) = if rounds_first {
+            (RATE_BITS, WORD_BITS)
+        } else {
+            (room.min(RATE_BITS), WORD_BITS - self.frac_bits())
+        };
+        while (rate >> significant > 0 || rate_bits > most_bits) && rate_bits > 0 {
+            rate = (rate + 1) >> 1;
+            rate_bits -= 1;
+        }
+        let fraction = |value: f64| {
+            // Momentum is below 1, and decay a small number times a batch.
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+            let word = libm::round(libm::scalbn(value, self.frac_bits().cast_signed())) as u64;
+            word
+        };
+        #[allow(clippy::cast_precision_loss)]
+        let rows = step.rows.len() as f64;
+        let (momentum, decay) =
+            (self.plan.momentum().to_f64(), self.plan.weight_decay().to_f64() * rows);
+        Rates {
+            rate,
+            rate_bits,
+            rounds_first,
+            momentum: fraction(momentum),
+            decay: fraction(decay),
+        }
+    }
+
+    /// Whether anything of an epoch is opened.
+    const fn reports(&self) -> bool {
+        self.config.open.loss || self.config.open.accuracy
+    }
+
+    /// Whether the state is written after so many steps.
+    #[must_use]
+    pub fn checkpoints(&self, steps: usize) -> bool {
+        steps.is_multiple_of(self.config.checkpoint.every.max(1)) || steps == self.plan.steps()
+    }
+
+    /// All sessions of a run that begins or goes on after `steps` steps.
+    pub fn sessions(&self, steps: usize) -> impl Iterator<Item = Session> + '_ {
+        let tests = !self.split.test.is_empty() && self.reports();
+        let opening = [
+            Some(Session::OpenTrain),
+            (tests && !self.tests_held_out()).then_some(Session::OpenTest),
+        ];
+        let steps = (steps..self.plan.steps()).flat_map(move |step| {
+            let ends =
+                self.plan.step(step).filter(|step| step.ends_epoch).map(|step| step.place.epoch);
+            let check = self.config.stop.check && (ends.is_some() || self.checkpoints(step + 1));
+            let epoch = ends.filter(|_| self.reports());
+            [
+                Some(Session::Step(step)),
+                epoch.filter(|_| tests).map(Session::Test),
+                epoch.map(Session::Report),
+                check.then_some(Session::Check(step + 1)),
+            ]
+        });
+        opening.into_iter().chain(steps).flatten()
+    }
+
+    /// What makes a session alike to others.
+    #[must_use]
+    pub fn kind(&self, session: Session) -> Kind {
+        match session {
+            Session::OpenTrain => Kind::OpenTrain,
+            Session::OpenTest => Kind::OpenTest,
+            Session::Step(step) => Kind::Step {
+                rows: self.plan.step(step).map_or(0, |step| step.rows.len()),
+                rate_bits: self.rates(step).rate_bits,
+            },
+            Session::Test(_) => Kind::Test,
+            Session::Report(_) => Kind::Report,
+            Session::Check(_) => Kind::Check,
+        }
+    }
+}
+
+/// What every kind of session of a course spends.
+#[derive(Debug)]
+pub struct Plans(HashMap<Kind, Arc<tensor::offline::Plan>>);
+
+impl Plans {
+    /// Counts every kind of session once.
+    ///
+    /// # Errors
+    /// The network's sizes are beyond what a session can have.
+    pub fn new(course: &Arc<Course>) -> Result<Self, PlanError> {
+        let (mut plans, mut state) = (HashMap::new(), State::empty(course.clone())?);
+        for session in course.sessions(0) {
+            if let Entry::Vacant(place) = plans.entry(course.kind(session)) {
+                let plan =
+                    tensor::offline::Plan::of(&mut state.turn(session), course.truncation())?;
+                place.insert(Arc::new(plan));
+            }
+        }
+        Ok(Self(plans))
+    }
+
+    /// The plan of a kind; empty for one that the course has not.
+    #[must_use]
+    pub fn of(&self, kind: Kind) -> Arc<tensor::offline::Plan> {
+        self.0.get(&kind).cloned().unwrap_or_default()
+    }
+
+    /// All kinds and their plans.
+    pub fn iter(&self) -> impl Iterator<Item = (&Kind, &Arc<tensor::offline::Plan>)> {
+        self.0.iter()
+    }
+}
+
+/// Why sessions cannot be counted.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The layers.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// The sizes, or fraction bits for which there is no table.
+    #[error("the run cannot be made: {0}")]
+    Engine(#[from] EngineError<Infallible>),
+}

@@ -1,0 +1,260 @@
+//! Losses: the gradient at the outputs, and what may be opened of an epoch.
+
+use sharelet_core::correlation::LengthError;
+use sharelet_core::functions::engine::Engine;
+use sharelet_core::functions::program::softmax;
+use sharelet_core::functions::program::unary::{self, Smooth};
+use sharelet_core::functions::program::{Need, Scratch, extreme};
+use sharelet_core::functions::protocol::product::{Factors, Multiply, Square};
+
+use super::network::Loss;
+use crate::tensor::{Machine, Tensors};
+
+/// What is summed up over an epoch, shared, with the fraction bits of everything.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sums {
+    /// The loss.
+    pub loss: u64,
+    /// Samples whose class was right; 0 where there are no classes.
+    pub correct: u64,
+}
+
+impl core::fmt::Debug for Sums {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Sums(<redacted>)")
+    }
+}
+
+impl Sums {
+    /// Adds those of a batch.
+    pub const fn add(&mut self, other: Self) {
+        self.loss = self.loss.wrapping_add(other.loss);
+        self.correct = self.correct.wrapping_add(other.correct);
+    }
+}
+
+/// Which sums are computed: each takes messages, so nothing is computed that nobody may see.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// The loss.
+    pub loss: bool,
+    /// The number of right answers.
+    pub correct: bool,
+}
+
+/// Outputs and targets of a batch, both with `frac_bits` fraction bits.
+#[derive(Clone, Copy)]
+pub struct Outputs<'o> {
+    /// `batch x columns`.
+    pub outputs: &'o [u64],
+    /// As many.
+    pub targets: &'o [u64],
+    /// Outputs of a sample.
+    pub columns: usize,
+    /// Fraction bits.
+    pub frac_bits: u32,
+}
+
+impl core::fmt::Debug for Outputs<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Outputs(<redacted>)")
+    }
+}
+
+/// Temporary words for a program of the core.
+struct Room {
+    own: Vec<u64>,
+    narrow: Vec<u32>,
+    wide: Vec<u64>,
+}
+
+impl Room {
+    fn new(need: Need) -> Self {
+        Self {
+            own: vec![0; need.own_elems],
+            narrow: vec![0; need.narrow_elems],
+            wide: vec![0; need.wide_elems],
+        }
+    }
+
+    fn scratch(&mut self) -> Scratch<'_, u64> {
+        Scratch { own: &mut self.own, narrow: &mut self.narrow, wide: &mut self.wide }
+    }
+}
+
+/// The gradient of the loss by the outputs, summed over the batch, and the sums that are wanted.
+///
+/// # Errors
+/// The engine's; fraction bits for which there is no table.
+pub async fn gradient<E: Engine<Error: From<LengthError>>, T: Tensors>(
+    machine: &mut Machine<E, T>,
+    loss: Loss,
+    batch: Outputs<'_>,
+    wanted: Wanted,
+) -> Result<(Vec<u64>, Sums), E::Error> {
+    let (f, targets) = (batch.frac_bits, batch.targets);
+    let mut sums = Sums::default();
+    let minus_targets = |words: Vec<u64>| -> Vec<u64> {
+        words.iter().zip(targets).map(|(a, b)| a.wrapping_sub(*b)).collect()
+    };
+    let gradient = match loss {
+        Loss::CrossEntropy => {
+            let (rows, mut out) =
+                (batch.outputs.len() / batch.columns.max(1), vec![0; batch.outputs.len()]);
+            let mut room = Room::new(softmax::need(rows, batch.columns));
+            softmax::softmax(
+                machine.engine(),
+                batch.columns,
+                f,
+                batch.outputs,
+                &mut out,
+                &mut room.scratch(),
+            )
+            .await?;
+            minus_targets(out)
+        }
+        Loss::SquaredError => minus_targets(batch.outputs.to_vec()),
+        Loss::Logistic => {
+            let (mut x, mut out) = (batch.outputs.to_vec(), vec![0; batch.outputs.len()]);
+            let mut room = Room::new(unary::need(x.len()));
+            unary::apply(
+                machine.engine(),
+                Smooth::Sigmoid,
+                f,
+                &mut x,
+                &mut out,
+                &mut room.scratch(),
+            )
+            .await?;
+            minus_targets(out)
+        }
+        Loss::Hinge => {
+            // 1 - t y, t = 2 target - 1 without a fraction; the gradient is -t where that is
+            // positive.
+            let one = machine.constant(1 << f);
+            let signs: Vec<u64> =
+                targets.iter().map(|target| target.wrapping_mul(2).wrapping_sub(one)).collect();
+            let mut margins = batch.outputs.to_vec();
+            machine.engine().run(&Multiply::new(), Factors { x: &mut margins, y: &signs }).await?;
+            let margins = machine.truncate(margins, f).await?;
+            let less: Vec<u64> = margins.iter().map(|margin| one.wrapping_sub(*margin)).collect();
+            let (positive, bits) = machine.activate(less, 0, true).await?;
+            if wanted.loss {
+                sums.loss = positive.iter().fold(0, |sum, word| sum.wrapping_add(*word));
+            }
+            let mut gradient: Vec<u64> = signs.iter().map(|sign| sign.wrapping_neg()).collect();
+            machine.select(&mut gradient, bits).await?;
+            gradient
+        }
+    };
+    if wanted.loss && loss != Loss::Hinge {
+        sums.loss = value(machine, loss, batch).await?;
+    }
+    if wanted.correct {
+        sums.correct = correct(machine, loss, batch).await?;
+    }
+    Ok((gradient, sums))
+}
+
+/// The sums that are wanted, without a gradient: of answers that nothing is learned from.
+///
+/// # Errors
+/// As [`gradient`].
+pub async fn sums<E: Engine<Error: From<LengthError>>, T: Tensors>(
+    machine: &mut Machine<E, T>,
+    loss: Loss,
+    batch: Outputs<'_>,
+    wanted: Wanted,
+) -> Result<Sums, E::Error> {
+    if loss == Loss::Hinge {
+        return Ok(gradient(machine, loss, batch, wanted).await?.1);
+    }
+    let loss_sum = if wanted.loss { value(machine, loss, batch).await? } else { 0 };
+    let correct = if wanted.correct { correct(machine, loss, batch).await? } else { 0 };
+    Ok(Sums { loss: loss_sum, correct })
+}
+
+/// The loss itself, summed over the batch; of the hinge loss it falls off with the gradient.
+async fn value<E: Engine<Error: From<LengthError>>, T: Tensors>(
+    machine: &mut Machine<E, T>,
+    loss: Loss,
+    Outputs { outputs, targets, columns, frac_bits: f }: Outputs<'_>,
+) -> Result<u64, E::Error> {
+    let sum = |words: &[u64]| words.iter().fold(0_u64, |sum, word| sum.wrapping_add(*word));
+    let dot = async |machine: &mut Machine<E, T>, mut x: Vec<u64>| -> Result<u64, E::Error> {
+        machine.engine().run(&Multiply::new(), Factors { x: &mut x, y: targets }).await?;
+        Ok(sum(&x))
+    };
+    let (mut whole, mut doubled) = (0, 0_u64);
+    match loss {
+        Loss::CrossEntropy => {
+            let (rows, mut out) = (outputs.len() / columns.max(1), vec![0; outputs.len()]);
+            let mut room = Room::new(softmax::need(rows, columns));
+            softmax::log_softmax(
+                machine.engine(),
+                columns,
+                f,
+                outputs,
+                &mut out,
+                &mut room.scratch(),
+            )
+            .await?;
+            doubled = dot(machine, out).await?.wrapping_neg();
+        }
+        Loss::SquaredError => {
+            let mut distance: Vec<u64> =
+                outputs.iter().zip(targets).map(|(a, b)| a.wrapping_sub(*b)).collect();
+            machine.engine().run(&Square::new(), &mut distance).await?;
+            let halved = machine.truncate(vec![sum(&distance)], f + 1).await?;
+            return Ok(sum(&halved));
+        }
+        Loss::Logistic => {
+            // ln(1 + e^y) - target y
+            let (mut x, mut out) = (outputs.to_vec(), vec![0; outputs.len()]);
+            let mut room = Room::new(unary::need(x.len()));
+            unary::apply(
+                machine.engine(),
+                Smooth::Softplus,
+                f,
+                &mut x,
+                &mut out,
+                &mut room.scratch(),
+            )
+            .await?;
+            whole = sum(&out);
+            doubled = dot(machine, outputs.to_vec()).await?.wrapping_neg();
+        }
+        Loss::Hinge => {}
+    }
+    let scaled = machine.truncate(vec![doubled], f).await?;
+    Ok(whole.wrapping_add(sum(&scaled)))
+}
+
+/// Samples whose largest output is that of the target, or whose only output is on the target's
+/// side; with the fraction bits of targets. Outputs of numbers have no classes.
+async fn correct<E: Engine<Error: From<LengthError>>, T: Tensors>(
+    machine: &mut Machine<E, T>,
+    loss: Loss,
+    Outputs { outputs, targets, columns, frac_bits: f }: Outputs<'_>,
+) -> Result<u64, E::Error> {
+    let sum = |words: &[u64]| words.iter().fold(0_u64, |sum, word| sum.wrapping_add(*word));
+    if columns > 1 {
+        let mut bits = outputs.to_vec();
+        let mut room = Room::new(extreme::one_hot_need(outputs.len() / columns, columns));
+        extreme::one_hot(machine.engine(), columns, &mut bits, &mut room.scratch()).await?;
+        machine.engine().run(&Multiply::new(), Factors { x: &mut bits, y: targets }).await?;
+        return Ok(sum(&bits));
+    }
+    if loss == Loss::SquaredError {
+        return Ok(0);
+    }
+    // p t + (1 - p) (1 - t) = 1 - t + p (2 t - 1), p = [y >= 0] kept by the gate.
+    let (_, bits) = machine.activate(outputs.to_vec(), 0, true).await?;
+    let one = machine.constant(1 << f);
+    let mut chosen: Vec<u64> =
+        targets.iter().map(|target| target.wrapping_mul(2).wrapping_sub(one)).collect();
+    machine.select(&mut chosen, bits).await?;
+    Ok(targets.iter().zip(&chosen).fold(0, |sum, (target, chosen)| {
+        sum.wrapping_add(one.wrapping_sub(*target).wrapping_add(*chosen))
+    }))
+}

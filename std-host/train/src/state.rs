@@ -1,0 +1,313 @@
+//! What a participant of a training run holds, and the program of each session on it.
+//!
+//! A server holds shares, the twin plaintext; the dealer and whoever counts hold zeros, and masks
+//! of what was opened.
+
+use core::fmt;
+use std::sync::Arc;
+
+use sharelet_core::correlation::LengthError;
+use sharelet_core::functions::engine::Engine;
+use sharelet_core::functions::protocol::matrix::{self, MaskMatrix};
+
+use super::course::{Course, Session};
+use super::forward::{Sized, forward};
+use super::loss::{self, Outputs, Sums};
+use super::model::Model;
+use super::network::{Network, NetworkError, Shape};
+use super::step::{Step, open_weights};
+use crate::tensor::{Machine, Masked, Program, Tensors};
+
+/// Rows that are tested together: what is computed with them is in memory at once.
+const TEST_ROWS: usize = 256;
+/// Bits that a check of weights drops, so that weights of up to `2^47` units are seen.
+const CHECK_SHIFT: u32 = 16;
+
+/// Inputs and targets, or shares of them.
+#[derive(Default)]
+pub struct Data {
+    /// Row by row.
+    pub inputs: Vec<u64>,
+    /// Row by row, with the fraction bits of inputs.
+    pub targets: Vec<u64>,
+}
+
+/// A participant's state.
+pub struct State {
+    course: Arc<Course>,
+    /// The model.
+    pub model: Model,
+    train: Rows,
+    test: Rows,
+    /// Of the epoch so far.
+    pub sums: Sums,
+    test_sums: Sums,
+}
+
+/// Rows, and their opening.
+#[derive(Default)]
+struct Rows {
+    unopened: Vec<u64>,
+    opened: Option<Arc<Masked>>,
+    targets: Arc<Vec<u64>>,
+}
+
+macro_rules! redacted {
+    ($($name:ident),*) => {$(
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(concat!(stringify!($name), "(<redacted>)"))
+            }
+        }
+    )*};
+}
+redacted!(Data, State, Rows);
+
+/// What a session leaves for both servers to see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// Nothing.
+    Nothing,
+    /// Sums of an epoch, as far as they may be opened; with the fraction bits of everything.
+    Epoch {
+        /// Over its batches.
+        train: Opened,
+        /// Over the test rows.
+        test: Opened,
+    },
+    /// Whether a weight has grown too large.
+    TooLarge(bool),
+}
+
+/// Opened sums.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Opened {
+    /// See [`Sums::loss`].
+    pub loss: u64,
+    /// See [`Sums::correct`].
+    pub correct: u64,
+}
+
+impl State {
+    /// The state of a participant with its data.
+    ///
+    /// # Errors
+    /// Layers that do not fit each other.
+    pub fn new(course: Arc<Course>, train: Data, test: Data) -> Result<Self, NetworkError> {
+        let model = Model::zeros(course.network(), course.has_momentum())?;
+        let rows = |data: Data| Rows {
+            unopened: data.inputs,
+            opened: None,
+            targets: Arc::new(data.targets),
+        };
+        Ok(Self {
+            course,
+            model,
+            train: rows(train),
+            test: rows(test),
+            sums: Sums::default(),
+            test_sums: Sums::default(),
+        })
+    }
+
+    /// The state of one who has no data.
+    ///
+    /// # Errors
+    /// As [`State::new`].
+    pub fn empty(course: Arc<Course>) -> Result<Self, NetworkError> {
+        let sizes = course.sizes();
+        let zeros = |rows: usize| Data {
+            inputs: vec![0; rows * sizes.features],
+            targets: vec![0; rows * sizes.targets],
+        };
+        Self::new(course, zeros(sizes.rows), zeros(sizes.test_rows))
+    }
+
+    /// The same for another thread: a dealer's, who has opened what is to be opened.
+    ///
+    /// # Errors
+    /// As [`State::new`].
+    pub fn beside(&self) -> Result<Self, NetworkError> {
+        let rows = |rows: &Rows| Rows {
+            unopened: Vec::new(),
+            opened: rows.opened.clone(),
+            targets: rows.targets.clone(),
+        };
+        let mut state = Self::new(self.course.clone(), Data::default(), Data::default())?;
+        (state.train, state.test) = (rows(&self.train), rows(&self.test));
+        Ok(state)
+    }
+
+    /// Sets the public initial model: one party holds it, the other zeros.
+    ///
+    /// # Errors
+    /// Layers that do not fit each other.
+    pub fn begin(&mut self, holds: bool) -> Result<(), NetworkError> {
+        let course = &self.course;
+        self.model = Model::zeros(course.network(), course.has_momentum())?;
+        if holds {
+            let initial = super::initial::initial(
+                course.network(),
+                course.frac_bits(),
+                course.config().training.seed,
+            )?;
+            let words = initial.layers.iter().flat_map(super::parameters::LayerParameters::words);
+            self.model
+                .words_mut()
+                .zip(words)
+                .for_each(|(word, initial)| *word = initial.cast_unsigned());
+        }
+        Ok(())
+    }
+
+    /// The program of a session.
+    pub const fn turn(&mut self, session: Session) -> Turn<'_> {
+        Turn { state: self, session }
+    }
+}
+
+/// A session's program on a participant's state.
+#[derive(Debug)]
+pub struct Turn<'s> {
+    state: &'s mut State,
+    session: Session,
+}
+
+impl Program for Turn<'_> {
+    type Output = Seen;
+
+    async fn run<E, T>(&mut self, machine: &mut Machine<E, T>) -> Result<Seen, E::Error>
+    where
+        E: Engine<Error: From<LengthError>>,
+        T: Tensors,
+    {
+        let state = &mut *self.state;
+        let course = state.course.clone();
+        match self.session {
+            Session::OpenTrain => state.train.open(machine).await?,
+            Session::OpenTest => state.test.open(machine).await?,
+            Session::Step(number) => {
+                let rows = course.rows(number);
+                let (inputs, targets) = state.train.pick(&course, &rows)?;
+                let rates = course.rates(number);
+                let batch = (inputs, targets);
+                let step = Step::new(
+                    course.network(),
+                    course.frac_bits(),
+                    &mut state.model,
+                    batch,
+                    rates,
+                    course.wanted(),
+                );
+                // The course has checked the layers.
+                let mut step = step.map_err(|_| missing())?;
+                let sums = step.run(machine).await?;
+                state.sums.add(sums);
+            }
+            Session::Test(_) => {
+                let rows = course.test_rows();
+                let tested = if course.tests_held_out() { &state.train } else { &state.test };
+                state.test_sums = test(machine, &course, &state.model, tested, &rows).await?;
+            }
+            Session::Report(_) => {
+                let (train, test) =
+                    (core::mem::take(&mut state.sums), core::mem::take(&mut state.test_sums));
+                let opened =
+                    reveal(machine, &[train.loss, train.correct, test.loss, test.correct]).await?;
+                let part = |first: usize| Opened {
+                    loss: opened.get(first).copied().unwrap_or(0),
+                    correct: opened.get(first + 1).copied().unwrap_or(0),
+                };
+                return Ok(Seen::Epoch { train: part(0), test: part(2) });
+            }
+            Session::Check(_) => {
+                return Ok(Seen::TooLarge(too_large(machine, &course, &state.model).await?));
+            }
+        }
+        Ok(Seen::Nothing)
+    }
+}
+
+const fn missing() -> LengthError {
+    LengthError { expected_bytes: 1, found_bytes: 0 }
+}
+
+impl Rows {
+    async fn open<E: Engine<Error: From<LengthError>>, T: Tensors>(
+        &mut self,
+        machine: &mut Machine<E, T>,
+    ) -> Result<(), E::Error> {
+        let opened = machine.open(vec![core::mem::take(&mut self.unopened)]).await?;
+        self.opened = opened.into_iter().next().map(Arc::new);
+        Ok(())
+    }
+
+    fn pick(&self, course: &Course, rows: &[usize]) -> Result<(Masked, Vec<u64>), LengthError> {
+        let sizes = course.sizes();
+        let opened = self.opened.as_ref().ok_or(missing())?;
+        let targets = |&row: &usize| {
+            self.targets.get(row * sizes.targets..(row + 1) * sizes.targets).unwrap_or_default()
+        };
+        Ok((opened.rows(sizes.features, rows), rows.iter().flat_map(targets).copied().collect()))
+    }
+}
+
+async fn test<E: Engine<Error: From<LengthError>>, T: Tensors>(
+    machine: &mut Machine<E, T>,
+    course: &Course,
+    model: &Model,
+    data: &Rows,
+    rows: &[usize],
+) -> Result<Sums, E::Error> {
+    let (network, frac_bits): (&Network, u32) = (course.network(), course.frac_bits());
+    let weights = open_weights(machine, model).await?;
+    let mut sums = Sums::default();
+    for rows in rows.chunks(TEST_ROWS) {
+        let (inputs, targets) = data.pick(course, rows)?;
+        let shapes = network.shapes().map_err(|_| missing())?;
+        let columns = shapes.last().map_or(1, Shape::elems);
+        let sized = Sized { network, shapes, batch: rows.len(), frac_bits };
+        let (outputs, _) =
+            forward(machine, &sized, inputs, (&weights, &model.parameters), false).await?;
+        let outputs = machine.truncate(outputs.words, outputs.frac_bits - frac_bits).await?;
+        let batch = Outputs { outputs: &outputs, targets: &targets, columns, frac_bits };
+        sums.add(loss::sums(machine, network.loss, batch, course.wanted()).await?);
+    }
+    Ok(sums)
+}
+
+/// Opens words for both parties to see.
+async fn reveal<E: Engine<Error: From<LengthError>>, T: Tensors>(
+    machine: &mut Machine<E, T>,
+    words: &[u64],
+) -> Result<Vec<u64>, E::Error> {
+    let (mask, mut opened) = (vec![0; words.len()], vec![0; words.len()]);
+    machine
+        .engine()
+        .run(&MaskMatrix::new(), matrix::Masked { matrix: words, mask: &mask, opened: &mut opened })
+        .await?;
+    Ok(opened)
+}
+
+/// Whether the magnitude of a weight or bias has reached the limit: one bit, and nothing else, is
+/// opened.
+async fn too_large<E: Engine<Error: From<LengthError>>, T: Tensors>(
+    machine: &mut Machine<E, T>,
+    course: &Course,
+    model: &Model,
+) -> Result<bool, E::Error> {
+    // Below 2^47 units, by the configuration.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let limit =
+        libm::scalbn(course.config().stop.largest_weight, course.frac_bits().cast_signed()) as u64;
+    let limit = machine.constant(limit);
+    let words = || model.parameters.iter().flat_map(super::parameters::LayerParameters::words);
+    let beyond = words()
+        .map(|word| word.wrapping_sub(limit))
+        .chain(words().map(|word| word.wrapping_neg().wrapping_sub(limit)));
+    let (_, bits) = machine.activate(beyond.collect(), CHECK_SHIFT, true).await?;
+    let count = bits.share().iter().fold(0_u64, |sum, bit| sum.wrapping_add(*bit));
+    let any = count.wrapping_sub(machine.constant(1));
+    let (_, bits) = machine.activate(vec![any], 0, true).await?;
+    Ok(reveal(machine, bits.share()).await?.first().is_some_and(|&bit| bit == 1))
+}

@@ -1,0 +1,182 @@
+//! The programs of training: opening the data, a step, an evaluation.
+
+use core::fmt;
+use core::mem;
+
+use sharelet_core::correlation::LengthError;
+use sharelet_core::functions::engine::Engine;
+
+use super::backward::backward;
+use super::forward::{Sized, Value, forward};
+use super::loss::{self, Outputs, Sums, Wanted};
+use super::model::Model;
+use super::network::{Network, NetworkError};
+use super::update::{Rates, update};
+use crate::tensor::{Machine, Masked, Program, Tensors};
+
+/// Opens all samples under masks, once: 8 bytes per word and party. Batches are rows of what it
+/// leaves.
+pub struct OpenData {
+    /// Samples, row by row; used up.
+    pub inputs: Vec<u64>,
+}
+
+/// One step of stochastic gradient descent.
+pub struct Step<'s> {
+    network: Sized<'s>,
+    model: &'s mut Model,
+    inputs: Option<Masked>,
+    targets: Vec<u64>,
+    rates: Rates,
+    wanted: Wanted,
+}
+
+/// Answers without a change of the model, for samples that may be opened already, and their sums.
+pub struct Evaluate<'s> {
+    network: Sized<'s>,
+    model: &'s Model,
+    weights: &'s [Masked],
+    inputs: Vec<u64>,
+}
+
+macro_rules! redacted {
+    ($($name:ident $(<$life:lifetime>)?),*) => {$(
+        impl fmt::Debug for $name $(<$life>)? {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(concat!(stringify!($name), "(<redacted>)"))
+            }
+        }
+    )*};
+}
+redacted!(OpenData, Step<'_>, Evaluate<'_>);
+
+impl Program for OpenData {
+    type Output = Masked;
+
+    async fn run<E, T>(&mut self, machine: &mut Machine<E, T>) -> Result<Masked, E::Error>
+    where
+        E: Engine<Error: From<LengthError>>,
+        T: Tensors,
+    {
+        let opened = machine.open(vec![mem::take(&mut self.inputs)]).await?;
+        opened
+            .into_iter()
+            .next()
+            .map_or_else(|| Err(LengthError { expected_bytes: 1, found_bytes: 0 }.into()), Ok)
+    }
+}
+
+impl<'s> Step<'s> {
+    /// A step on a batch of opened samples and shared targets (`batch x outputs`).
+    ///
+    /// # Errors
+    /// Layers that do not fit each other.
+    pub fn new(
+        network: &'s Network,
+        frac_bits: u32,
+        model: &'s mut Model,
+        (inputs, targets): (Masked, Vec<u64>),
+        rates: Rates,
+        wanted: Wanted,
+    ) -> Result<Self, NetworkError> {
+        let shapes = network.shapes()?;
+        let batch = inputs.share().len() / network.input.elems().max(1);
+        let network = Sized { network, shapes, batch, frac_bits };
+        Ok(Self { network, model, inputs: Some(inputs), targets, rates, wanted })
+    }
+}
+
+impl Program for Step<'_> {
+    type Output = Sums;
+
+    async fn run<E, T>(&mut self, machine: &mut Machine<E, T>) -> Result<Sums, E::Error>
+    where
+        E: Engine<Error: From<LengthError>>,
+        T: Tensors,
+    {
+        let Some(inputs) = self.inputs.take() else { return Ok(Sums::default()) };
+        let (sized, model) = (&self.network, &mut *self.model);
+        let weights = open_weights(machine, model).await?;
+        let (outputs, traces) =
+            forward(machine, sized, inputs, (&weights, &model.parameters), true).await?;
+        let outputs = machine.truncate(outputs.words, outputs.frac_bits - sized.frac_bits).await?;
+        let columns = sized.shapes.last().map_or(1, super::network::Shape::elems);
+        let batch = Outputs {
+            outputs: &outputs,
+            targets: &self.targets,
+            columns,
+            frac_bits: sized.frac_bits,
+        };
+        let (gradient, sums) =
+            loss::gradient(machine, sized.network.loss, batch, self.wanted).await?;
+        let gradients = backward(machine, sized, &weights, traces, gradient).await?;
+        update(machine, model, gradients, &self.rates, sized.frac_bits).await?;
+        Ok(sums)
+    }
+}
+
+/// Opens the weights of all layers that have some, in one message.
+///
+/// # Errors
+/// The engine's.
+pub async fn open_weights<E: Engine<Error: From<LengthError>>, T: Tensors>(
+    machine: &mut Machine<E, T>,
+    model: &Model,
+) -> Result<Vec<Masked>, E::Error> {
+    let weights = model
+        .parameters
+        .iter()
+        .map(|parameters| &parameters.weights)
+        .filter(|weights| !weights.is_empty());
+    machine.open(weights.cloned().collect()).await
+}
+
+impl<'s> Evaluate<'s> {
+    /// Answers for shared samples, with weights that were opened before.
+    ///
+    /// # Errors
+    /// Layers that do not fit each other.
+    pub fn new(
+        network: &'s Network,
+        frac_bits: u32,
+        (model, weights): (&'s Model, &'s [Masked]),
+        inputs: Vec<u64>,
+    ) -> Result<Self, NetworkError> {
+        let shapes = network.shapes()?;
+        let batch = inputs.len() / network.input.elems().max(1);
+        Ok(Self { network: Sized { network, shapes, batch, frac_bits }, model, weights, inputs })
+    }
+}
+
+impl Program for Evaluate<'_> {
+    type Output = Value;
+
+    async fn run<E, T>(&mut self, machine: &mut Machine<E, T>) -> Result<Value, E::Error>
+    where
+        E: Engine<Error: From<LengthError>>,
+        T: Tensors,
+    {
+        let mut opening = OpenData { inputs: mem::take(&mut self.inputs) };
+        let inputs = opening.run(machine).await?;
+        let weights = (self.weights, self.model.parameters.as_slice());
+        let (outputs, _) = forward(machine, &self.network, inputs, weights, false).await?;
+        Ok(outputs)
+    }
+}
+
+/// Opens the weights of a model once, to be used for many [`Evaluate`]s.
+pub struct OpenModel<'m>(pub &'m Model);
+
+redacted!(OpenModel<'_>);
+
+impl Program for OpenModel<'_> {
+    type Output = Vec<Masked>;
+
+    async fn run<E, T>(&mut self, machine: &mut Machine<E, T>) -> Result<Vec<Masked>, E::Error>
+    where
+        E: Engine<Error: From<LengthError>>,
+        T: Tensors,
+    {
+        open_weights(machine, self.0).await
+    }
+}

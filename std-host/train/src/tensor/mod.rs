@@ -1,0 +1,326 @@
+//! Shared tensors between two servers: opened once under a mask, multiplied as often as one likes.
+//!
+//! A tensor `X` in `Z_2^64` is [opened](Machine::open) under a dealt mask `A`: `E = X - A` is
+//! public afterwards. Any bilinear map of two opened tensors, a product of matrices or one of the
+//! three of a convolution, then costs no message: both parties compute alone, with a dealt share of
+//! the map of the masks.
+//!
+//! ```text
+//! E = X - A,  F = Y - B                                   public
+//! [X Y] = E [Y] + [A] F + [A B]                           X Y = (E + A) Y,  A Y = A F + A B
+//! ```
+//!
+//! So one opening of a layer's weights serves the way forward and the way back, and one of the data
+//! serves all epochs. Masks come from seeds that either party shares with the dealer; only the maps
+//! of masks are sent, to `P1`.
+//!
+//! Element-wise protocols are those of the core, run by the [`Engine`] inside. One program, read by
+//! [`party`], [`offline`] and [`Plain`].
+
+mod dealing;
+pub mod local;
+pub mod offline;
+pub mod party;
+mod words;
+
+use core::fmt;
+use core::future::Future;
+
+use sharelet_core::correlation::LengthError;
+use sharelet_core::functions::cut::Folding;
+use sharelet_core::functions::engine::twin::Twin;
+use sharelet_core::functions::engine::{Comparison, Engine, Settings, Truncation};
+use sharelet_core::functions::protocol::activate::{Activate, Activated, Kept};
+use sharelet_core::functions::protocol::matrix::{self, MaskMatrix};
+use sharelet_core::functions::protocol::rescale::{Rescale, Rescaled};
+use sharelet_core::functions::protocol::select::{Select, Selected};
+use sharelet_core::functions::protocol::shift::Shift;
+use sharelet_core::ring::Ring;
+use sharelet_core::share;
+
+use crate::kernel::Bilinear;
+
+/// Up to so many elements a comparison is folded at once, in one message less; beyond, tables are
+/// kept small.
+const FEW_ELEMS: usize = 4096;
+
+/// A tensor that was opened under a mask.
+pub struct Masked {
+    /// `E = X - A`, public.
+    opened: Vec<u64>,
+    /// A share of `A`; for the dealer `A` itself.
+    mask: Vec<u64>,
+    /// A share of `X`.
+    share: Vec<u64>,
+}
+
+impl Masked {
+    /// The share of the tensor itself.
+    #[must_use]
+    pub fn share(&self) -> &[u64] {
+        &self.share
+    }
+
+    /// Some of its rows, of `columns` words each: as opened as the whole. Rows that there are not
+    /// come out as nothing.
+    #[must_use]
+    pub fn rows(&self, columns: usize, rows: &[usize]) -> Self {
+        let pick = |words: &[u64]| {
+            let row =
+                |&row: &usize| words.get(row * columns..(row + 1) * columns).unwrap_or_default();
+            rows.iter().flat_map(row).copied().collect()
+        };
+        Self { opened: pick(&self.opened), mask: pick(&self.mask), share: pick(&self.share) }
+    }
+}
+
+impl fmt::Debug for Masked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Masked(<redacted>)")
+    }
+}
+
+/// What a gate kept for the way back: spent by value, on one selection.
+pub struct Bits {
+    bit: Vec<u64>,
+    mask: Vec<u64>,
+    product: Vec<u64>,
+}
+
+impl Bits {
+    /// The bits themselves, 0 or 1, shared.
+    #[must_use]
+    pub fn share(&self) -> &[u64] {
+        &self.bit
+    }
+}
+
+impl fmt::Debug for Bits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Bits(<redacted>)")
+    }
+}
+
+/// Where masks come from, and the maps of masks.
+pub trait Tensors {
+    /// A share of the next mask, of so many words.
+    ///
+    /// # Errors
+    /// [`LengthError`] if the correlations are used up.
+    fn mask(&mut self, elems: usize) -> Result<Vec<u64>, LengthError>;
+
+    /// A share of the map of two opened tensors.
+    ///
+    /// # Errors
+    /// [`LengthError`] if the correlations are used up, or the tensors have not the map's sizes.
+    fn product(&mut self, map: &Bilinear, x: &Masked, y: &Masked) -> Result<Vec<u64>, LengthError>;
+}
+
+/// Runs programs over tensors: an engine for what is done element by element, and the tensors'
+/// correlations.
+#[derive(Debug)]
+pub struct Machine<E, T> {
+    engine: E,
+    tensors: T,
+}
+
+/// A program over tensors, written once for all machines.
+pub trait Program {
+    /// What it leaves.
+    type Output;
+
+    /// Runs it.
+    ///
+    /// # Errors
+    /// The engine's.
+    fn run<E, T>(
+        &mut self,
+        machine: &mut Machine<E, T>,
+    ) -> impl Future<Output = Result<Self::Output, E::Error>>
+    where
+        E: Engine<Error: From<LengthError>>,
+        T: Tensors;
+}
+
+impl<E: Engine<Error: From<LengthError>>, T: Tensors> Machine<E, T> {
+    /// A machine.
+    pub const fn new(engine: E, tensors: T) -> Self {
+        Self { engine, tensors }
+    }
+
+    /// The engine and the tensors, when the program is over.
+    pub fn into_parts(self) -> (E, T) {
+        (self.engine, self.tensors)
+    }
+
+    /// The engine, for programs of the core.
+    pub const fn engine(&mut self) -> &mut E {
+        &mut self.engine
+    }
+
+    /// A public constant as a share of it.
+    pub fn constant(&self, value: u64) -> u64 {
+        self.engine.constant(value)
+    }
+
+    /// Opens tensors under fresh masks, in one message: 8 bytes per word and party.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub async fn open(&mut self, tensors: Vec<Vec<u64>>) -> Result<Vec<Masked>, E::Error> {
+        let lengths: Vec<usize> = tensors.iter().map(Vec::len).collect();
+        let words: usize = lengths.iter().sum();
+        let mask = self.tensors.mask(words)?;
+        let matrix = match <[Vec<u64>; 1]>::try_from(tensors) {
+            Ok([only]) => only,
+            Err(several) => several.concat(),
+        };
+        let mut opened = vec![0; words];
+        self.engine
+            .run(
+                &MaskMatrix::new(),
+                matrix::Masked { matrix: &matrix, mask: &mask, opened: &mut opened },
+            )
+            .await?;
+        if let [_] = lengths.as_slice() {
+            return Ok(vec![Masked { opened, mask, share: matrix }]);
+        }
+        let mut first = 0;
+        let mut part = |len| {
+            let places = first..first + len;
+            first += len;
+            let copied = |words: &[u64]| words.get(places.clone()).unwrap_or_default().to_vec();
+            Masked { opened: copied(&opened), mask: copied(&mask), share: copied(&matrix) }
+        };
+        Ok(lengths.into_iter().map(&mut part).collect())
+    }
+
+    /// The map of two opened tensors, without a message.
+    ///
+    /// # Errors
+    /// The correlations are used up, or the tensors have not the map's sizes.
+    pub fn product(
+        &mut self,
+        map: &Bilinear,
+        x: &Masked,
+        y: &Masked,
+    ) -> Result<Vec<u64>, E::Error> {
+        Ok(self.tensors.product(map, x, y)?)
+    }
+
+    /// Drops `shift` bits; without any, the words as they are.
+    ///
+    /// # Errors
+    /// The engine's; a shift of 63 bits and more.
+    pub async fn truncate(
+        &mut self,
+        mut words: Vec<u64>,
+        shift: u32,
+    ) -> Result<Vec<u64>, E::Error> {
+        if shift == 0 {
+            return Ok(words);
+        }
+        match self.engine.truncation() {
+            Truncation::OneUnit => {
+                let mut out = vec![0; words.len()];
+                self.engine
+                    .run(&Rescale::<u64, u64>::new(shift)?, Rescaled { x: &words, out: &mut out })
+                    .await?;
+                Ok(out)
+            }
+            Truncation::Exact => {
+                self.engine.run(&Shift::<u64>::truncate(shift)?, &mut words).await?;
+                Ok(words)
+            }
+        }
+    }
+
+    /// `max(y >> shift, 0)`, and with `keeps` the bits that decided. `y >> shift` must have less
+    /// than 32 bits.
+    ///
+    /// # Errors
+    /// The engine's; a shift of more than 32 bits.
+    pub async fn activate(
+        &mut self,
+        words: Vec<u64>,
+        shift: u32,
+        keeps: bool,
+    ) -> Result<(Vec<u64>, Bits), E::Error> {
+        let folding = if words.len() <= FEW_ELEMS { Folding::Direct } else { Folding::Staged };
+        if shift > 0 && self.engine.truncation() == Truncation::OneUnit {
+            return self.decide(&Activate::truncating(shift, folding, keeps)?, words, keeps).await;
+        }
+        let words = self.truncate(words, shift).await?;
+        let mut narrow = vec![0; words.len()];
+        share::reduce(&words, &mut narrow);
+        self.decide(&Activate::exact(folding, keeps), narrow, keeps).await
+    }
+
+    async fn decide<R: Ring>(
+        &mut self,
+        gate: &Activate<R>,
+        mut y: Vec<R>,
+        keeps: bool,
+    ) -> Result<(Vec<u64>, Bits), E::Error> {
+        let mut out = vec![0; y.len()];
+        let kept = if keeps { y.len() } else { 0 };
+        let mut bits = Bits { bit: vec![0; kept], mask: vec![0; kept], product: vec![0; kept] };
+        let kept = Kept { bit: &mut bits.bit, mask: &mut bits.mask, product: &mut bits.product };
+        self.engine.run(gate, Activated { y: &mut y, out: &mut out, kept }).await?;
+        Ok((out, bits))
+    }
+
+    /// Values where the bits are 1, zero elsewhere: one message.
+    ///
+    /// # Errors
+    /// The engine's; bits that are not as many as values.
+    pub async fn select(&mut self, values: &mut [u64], bits: Bits) -> Result<(), E::Error> {
+        let Bits { bit, mask, product } = bits;
+        self.engine
+            .run(&Select::new(), Selected { values, bit: &bit, mask: &mask, product: &product })
+            .await
+    }
+}
+
+/// The plaintext twin's tensors: no mask, and plain products.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Plain;
+
+impl Tensors for Plain {
+    fn mask(&mut self, elems: usize) -> Result<Vec<u64>, LengthError> {
+        Ok(vec![0; elems])
+    }
+
+    fn product(&mut self, map: &Bilinear, x: &Masked, y: &Masked) -> Result<Vec<u64>, LengthError> {
+        let mut out = vec![0; map.out_elems()];
+        add(map, &x.share, &y.share, &mut out)?;
+        Ok(out)
+    }
+}
+
+/// Adds the map of two operands.
+fn add(map: &Bilinear, x: &[u64], y: &[u64], out: &mut [u64]) -> Result<(), LengthError> {
+    let wrong = |found: usize, expected: usize| LengthError {
+        expected_bytes: 8 * expected,
+        found_bytes: 8 * found,
+    };
+    map.add(x, y, out).map_err(|_| {
+        if x.len() == map.x_elems() {
+            wrong(y.len(), map.y_elems())
+        } else {
+            wrong(x.len(), map.x_elems())
+        }
+    })
+}
+
+/// The settings of a run: the gates of training are those on tables.
+#[must_use]
+pub const fn settings(truncation: Truncation) -> Settings {
+    Settings { comparison: Comparison::Tables, truncation }
+}
+
+/// The twin's machine.
+#[must_use]
+pub const fn twin(truncation: Truncation) -> Machine<Twin, Plain> {
+    Machine::new(Twin { settings: settings(truncation) }, Plain)
+}

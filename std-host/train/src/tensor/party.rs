@@ -1,0 +1,151 @@
+//! A computing server: a prepared session, and the program with its peer.
+
+use core::convert::Infallible;
+use core::fmt;
+
+use sharelet_core::correlation::{LengthError, Position, SessionToken};
+use sharelet_core::functions::engine::party::{Expanded, Party, Received};
+use sharelet_core::functions::engine::{EngineError, Link, Truncation};
+use sharelet_core::functions::record;
+use sharelet_core::keystream::{ChaCha12, Key, Keystream};
+use sharelet_core::share::Party as Side;
+
+use super::offline::{Dealt, Plan};
+use super::words::Words;
+use super::{Bilinear, Machine, Masked, Program, Tensors, add, settings};
+
+/// A party's half of a session's correlations, ready to be spent.
+pub struct Prepared {
+    side: Side,
+    truncation: Truncation,
+    work_bytes: usize,
+    records: Vec<u8>,
+    shares: Shares,
+}
+
+/// A party's tensors.
+struct Shares {
+    masks: Words,
+    /// `P0`'s shares of products are words of the same seed; `P1`'s were sent.
+    products: Option<Words>,
+}
+
+impl fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Prepared").field("side", &self.side).finish_non_exhaustive()
+    }
+}
+
+impl Prepared {
+    /// `P0`'s half: all of it is keystream.
+    ///
+    /// # Errors
+    /// More operations than a session has positions for.
+    pub fn derive(
+        plan: &Plan,
+        truncation: Truncation,
+        keystream: &Keystream<ChaCha12>,
+        token: &SessionToken,
+    ) -> Result<Self, EngineError<Infallible>> {
+        let session = token.number();
+        let mut records = vec![0; usize::try_from(plan.usage.expanded_bytes).unwrap_or(usize::MAX)];
+        let mut rest = records.as_mut_slice();
+        for (operation, &(layout, elements)) in plan.operations.iter().enumerate() {
+            let layer = u16::try_from(operation).map_err(|_| EngineError::TooLong)?;
+            let (out, next) = core::mem::take(&mut rest)
+                .split_at_mut_checked(layout.expanded_bytes(elements))
+                .unwrap_or_default();
+            record::expand(keystream, Position { session, layer }, layout, elements, out)?;
+            rest = next;
+        }
+        let masks = Words::expand(keystream, session, plan.mask_elems + plan.product_elems);
+        let work_bytes = plan.usage.work_bytes;
+        Ok(Self {
+            side: Side::P0,
+            truncation,
+            work_bytes,
+            records,
+            shares: Shares { masks, products: None },
+        })
+    }
+
+    /// `P1`'s half, as the dealer made it.
+    ///
+    /// # Errors
+    /// [`LengthError`] if it is not that of the program.
+    pub fn receive(plan: &Plan, truncation: Truncation, dealt: Dealt) -> Result<Self, LengthError> {
+        let Dealt { seed, records, products } = dealt;
+        let expected = [plan.usage.dealt_bytes, 8 * plan.product_elems as u64];
+        for (found, expected) in [records.len(), 8 * products.len()].into_iter().zip(expected) {
+            if found as u64 != expected {
+                return Err(LengthError {
+                    expected_bytes: usize::try_from(expected).unwrap_or(usize::MAX),
+                    found_bytes: found,
+                });
+            }
+        }
+        let masks =
+            Words::expand(&Keystream::<ChaCha12>::new(&Key::from_bytes(seed)), 0, plan.mask_elems);
+        let work_bytes = plan.usage.work_bytes;
+        Ok(Self {
+            side: Side::P1,
+            truncation,
+            work_bytes,
+            records,
+            shares: Shares { masks, products: Some(Words::new(products)) },
+        })
+    }
+
+    /// Runs the program with the peer; what is left of the correlations is dropped.
+    ///
+    /// # Errors
+    /// The link's; correlations that are not those of the program.
+    pub async fn run<P: Program, L: Link>(
+        self,
+        program: &mut P,
+        link: L,
+    ) -> Result<(P::Output, L), EngineError<L::Error>> {
+        let Self { side, truncation, work_bytes, records, shares } = self;
+        let mut work = vec![0; work_bytes];
+        match side {
+            Side::P0 => {
+                let party =
+                    Party::new(Expanded::new(&records), link, &mut work, settings(truncation));
+                let mut machine = Machine::new(party, shares);
+                let output = program.run(&mut machine).await?;
+                let (party, shares) = machine.into_parts();
+                let link = party.into_parts().1;
+                give_back((records, work, shares));
+                Ok((output, link))
+            }
+            Side::P1 => {
+                let party =
+                    Party::new(Received::new(&records), link, &mut work, settings(truncation));
+                let mut machine = Machine::new(party, shares);
+                let output = program.run(&mut machine).await?;
+                let (party, shares) = machine.into_parts();
+                let link = party.into_parts().1;
+                give_back((records, work, shares));
+                Ok((output, link))
+            }
+        }
+    }
+}
+
+/// Drops what is spent beside what comes next: hundreds of megabytes take the system a while.
+fn give_back(spent: impl Send + 'static) {
+    rayon::spawn(move || drop(spent));
+}
+
+impl Tensors for Shares {
+    fn mask(&mut self, elems: usize) -> Result<Vec<u64>, LengthError> {
+        self.masks.take(elems)
+    }
+
+    fn product(&mut self, map: &Bilinear, x: &Masked, y: &Masked) -> Result<Vec<u64>, LengthError> {
+        let mut out = self.products.as_mut().unwrap_or(&mut self.masks).take(map.out_elems())?;
+        add(map, &x.opened, &y.share, &mut out)?;
+        add(map, &x.mask, &y.opened, &mut out)?;
+        Ok(out)
+    }
+}

@@ -1,0 +1,72 @@
+//! Stochastic gradient descent, with momentum and weight decay: `v = mu v + g + lambda w`,
+//! `w = w - eta v`.
+//!
+//! Gradients are sums over the batch; the rate contains the division by its size.
+
+use sharelet_core::correlation::LengthError;
+use sharelet_core::functions::engine::Engine;
+
+use super::model::Model;
+use super::parameters::LayerParameters;
+use crate::tensor::{Machine, Tensors};
+
+/// Public numbers of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rates {
+    /// The learning rate divided by the batch size is `rate / 2^rate_bits`.
+    pub rate: u64,
+    /// See `rate`.
+    pub rate_bits: u32,
+    /// Whether gradients are brought to the fraction bits of the model before they are multiplied
+    /// by the rate, in one message more: where the product of both would not fit into a word. With
+    /// momentum they always are.
+    pub rounds_first: bool,
+    /// The momentum, with the fraction bits of the model; 0 without.
+    pub momentum: u64,
+    /// The weight decay times the batch size, with the fraction bits of the model; biases do not
+    /// decay.
+    pub decay: u64,
+}
+
+/// Changes the model. `gradients` are those of [`super::backward`].
+///
+/// # Errors
+/// The engine's.
+pub async fn update<E: Engine<Error: From<LengthError>>, T: Tensors>(
+    machine: &mut Machine<E, T>,
+    model: &mut Model,
+    gradients: Vec<LayerParameters<u64>>,
+    rates: &Rates,
+    frac_bits: u32,
+) -> Result<(), E::Error> {
+    let mut sums = Vec::new();
+    for (gradients, parameters) in gradients.iter().zip(&model.parameters) {
+        let weights = gradients.weights.iter().zip(&parameters.weights);
+        sums.extend(
+            weights
+                .map(|(gradient, weight)| gradient.wrapping_add(weight.wrapping_mul(rates.decay))),
+        );
+        sums.extend(gradients.biases.iter().map(|gradient| gradient << frac_bits));
+    }
+    let steps = if rates.momentum == 0 && rates.rounds_first {
+        let mut sums = machine.truncate(sums, frac_bits).await?;
+        sums.iter_mut().for_each(|sum| *sum = sum.wrapping_mul(rates.rate));
+        machine.truncate(sums, rates.rate_bits).await?
+    } else if rates.momentum == 0 {
+        sums.iter_mut().for_each(|sum| *sum = sum.wrapping_mul(rates.rate));
+        machine.truncate(sums, rates.rate_bits + frac_bits).await?
+    } else {
+        let velocity = model.velocity.iter().flat_map(LayerParameters::words);
+        sums.iter_mut().zip(velocity).for_each(|(sum, velocity)| {
+            *sum = sum.wrapping_add(velocity.wrapping_mul(rates.momentum))
+        });
+        let mut velocity = machine.truncate(sums, frac_bits).await?;
+        let places = model.velocity.iter_mut().flat_map(LayerParameters::words_mut);
+        places.zip(&velocity).for_each(|(place, velocity)| *place = *velocity);
+        velocity.iter_mut().for_each(|velocity| *velocity = velocity.wrapping_mul(rates.rate));
+        machine.truncate(velocity, rates.rate_bits).await?
+    };
+    let words = model.parameters.iter_mut().flat_map(LayerParameters::words_mut);
+    words.zip(steps).for_each(|(word, step)| *word = word.wrapping_sub(step));
+    Ok(())
+}
