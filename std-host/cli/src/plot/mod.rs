@@ -97,9 +97,7 @@ fn save(path: &Path, document: &str) -> Result<(), PlotError> {
 
 /// A text of one line, without control characters and those that XML does not have.
 fn plain(text: &str) -> String {
-    let allowed = |c: char| {
-        !c.is_control()
-            && !matches!(c, '\u{FFFE}' | '\u{FFFF}' | '\u{2028}' | '\u{2029}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
-    };
+    let moves = |c| matches!(c, '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
+    let allowed = |c: char| !c.is_control() && !moves(c) && !matches!(c, '\u{FFFE}' | '\u{FFFF}');
     text.chars().map(|c| if allowed(c) { c } else { '\u{FFFD}' }).collect()
 }
