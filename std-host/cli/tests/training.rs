@@ -21,8 +21,9 @@ use sharelet_host::data::{Options, Table, shares};
 use sharelet_host::server::training::run::RunError;
 use sharelet_host::store::training::TrainingError;
 use sharelet_train::config::Config;
-use sharelet_train::course::{Course, Plans, Sizes};
+use sharelet_train::course::{Course, Sizes};
 use sharelet_train::plain;
+use sharelet_train::plans::Plans;
 use sharelet_train::state::Data;
 
 /// Rows, columns, classes (0 for numbers), and the rest of a configuration.
