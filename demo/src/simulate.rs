@@ -6,10 +6,10 @@
 //!
 //! | state | what is added |
 //! |---|---|
-//! | idle | sensor noise, hum at 50 Hz and its double, vibration of neighbouring machines through the floor |
+//! | idle | sensor noise, hum at 50 Hz and its double, other machines through the floor |
 //! | normal | harmonics of the rotation, broadband noise of the drive |
 //! | imbalance | a large first harmonic, turning through x and y |
-//! | bearing-fault | an impulse per ball that passes the fault, each ringing at a resonance of the housing |
+//! | bearing-fault | an impulse per ball that passes the fault, at the housing's resonance |
 
 use core::f64::consts::{FRAC_PI_2, TAU};
 

@@ -1,7 +1,8 @@
 //! Measures and writes: `cargo xtask bench functions`.
 //!
 //! ```text
-//! cargo run --release -p sharelet-measure -- [--json FILE] [--page FILE] [--conditions TEXT] [--only NAME] [--quick]
+//! cargo run --release -p sharelet-measure -- [--json FILE] [--page FILE] [--conditions TEXT]
+//!     [--only NAME] [--quick]
 //! ```
 //!
 //! `--only` takes functions whose name begins so; `--quick` tries a hundredth of the arguments, for

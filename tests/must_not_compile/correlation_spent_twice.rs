@@ -31,7 +31,12 @@ pub fn linear_correction(received: linear::Received<'_>, product: &mut [u32]) {
     let _ = protocol::linear::correct(received, product); //~ E0382
 }
 
-pub fn gate_correction(received: gate::Received<'_>, masked: &[u32], own: &mut [u8], y: &mut [u32]) {
+pub fn gate_correction(
+    received: gate::Received<'_>,
+    masked: &[u32],
+    own: &mut [u8],
+    y: &mut [u32],
+) {
     let _ = protocol::gate::open_p1(received, masked, own, y).map(|_| ());
     let _ = protocol::gate::open_p1(received, masked, own, y).map(|_| ()); //~ E0382
 }

@@ -6,13 +6,20 @@ use sharelet_core::functions::engine::party::{Expanded, Party, Received, Seeded,
 use sharelet_core::functions::engine::{Comparison, Link};
 use sharelet_core::keystream::{ChaCha8, Keystream};
 
-pub fn one_token<'k>(keystream: &'k Keystream<ChaCha8>, token: SessionToken) -> Seeded<'k, ChaCha8> {
+pub fn one_token(
+    keystream: &Keystream<ChaCha8>,
+    token: SessionToken,
+) -> Seeded<'_, ChaCha8> {
     let first = Seeded::new(keystream, token);
     Seeded::new(keystream, token); //~ E0382
     first
 }
 
-pub fn one_party<'w, L: Link>(source: Received<'w>, links: [L; 2], work: [&'w mut [u8]; 2]) -> Party<'w, Received<'w>, L> {
+pub fn one_party<'w, L: Link>(
+    source: Received<'w>,
+    links: [L; 2],
+    work: [&'w mut [u8]; 2],
+) -> Party<'w, Received<'w>, L> {
     let ([link, other], [buffers, others]) = (links, work);
     let party = Party::new(source, link, buffers, Comparison::Tables);
     Party::new(source, other, others, Comparison::Tables); //~ E0382

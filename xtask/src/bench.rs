@@ -16,8 +16,9 @@ use elf::ElfBytes;
 use elf::abi::{PT_LOAD, SHF_ALLOC, SHF_WRITE, SHT_NOBITS};
 use elf::endian::AnyEndian;
 
+use crate::board_runs::{infer_on_board, query_on_board};
 use crate::boards::{self, Arguments, Board};
-use crate::check::{Case, infer_on_board, query_on_board};
+use crate::case::Case;
 use crate::inference;
 use crate::process;
 use crate::services::Room;

@@ -3,6 +3,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::thread::{self, ScopedJoinHandle};
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
@@ -62,24 +63,67 @@ impl Learns {
     }
 }
 
-/// Runs the demo.
+/// Builds what the demo needs, and runs it.
+///
+/// # Errors
+///
+/// If a part cannot be built or ends early, or an answer differs from the plaintext one.
 pub fn run(args: &DemoArgs) -> Result<()> {
     let workspace = Workspace::here();
     let steps = Steps::new();
-    let folder = workspace.target().join("demo");
-    let setup = Setup { workspace: &workspace, steps: &steps, logs: folder.clone() };
+    let logs = workspace.target().join("demo");
+    let setup = Setup { workspace: &workspace, steps: &steps, logs };
+    let sharelet = || setup.sharelet(args.model.as_deref().is_some_and(is_foreign));
+    let device = if args.native {
+        sharelet()?;
+        None
+    } else {
+        let board = boards::find(&args.board)?;
+        let emulator = setup.missing_emulator()?;
+        // The firmware's last step has one thread: the program's parts are compiled beside it.
+        let image = thread::scope(|scope| {
+            let emulator =
+                scope.spawn(|| emulator.map_or(Ok(()), |packages| packages.install(&setup)));
+            let image = scope.spawn(|| {
+                let toolchain = setup.toolchain(&[board.target])?;
+                setup.firmware(toolchain, board)
+            });
+            let built = sharelet();
+            let (emulator, image) = (joined(emulator), joined(image));
+            built.and(emulator).and(image)
+        })?;
+        Some((board, image))
+    };
+    show(args, &setup, device)
+}
 
+/// Runs the demo with a process as the device, when `sharelet` has been built.
+///
+/// # Errors
+///
+/// If a part ends early, or an answer differs from the plaintext one.
+pub fn run_built(args: &DemoArgs, setup: &Setup<'_>) -> Result<()> {
+    show(args, setup, None)
+}
+
+fn joined<T>(thread: ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
+    thread.join().unwrap_or_else(|_| bail!("a part of the preparation panicked"))
+}
+
+fn is_foreign(model: &Path) -> bool {
+    model.extension().is_none_or(|extension| extension != "slt")
+}
+
+fn show(args: &DemoArgs, setup: &Setup<'_>, device: Option<(&Board, PathBuf)>) -> Result<()> {
+    let Setup { workspace, steps, .. } = setup;
+    let folder = workspace.target().join("demo");
     let given = args.model.clone().unwrap_or_else(|| workspace.built_in_model());
     let model = absolute(&given)?;
     let inputs = absolute(&args.inputs.clone().unwrap_or_else(|| workspace.built_in_inputs()))?;
-    let foreign = model.extension().is_none_or(|extension| extension != "slt");
-
-    setup.sharelet(foreign)?;
-    let device = if args.native { None } else { Some(emulated(&setup, &args.board)?) };
 
     let _alone = alone(&folder)?;
-    let room = Room::new(&workspace, &folder.join("run"))?;
-    let model = if foreign {
+    let room = Room::new(workspace, &folder.join("run"))?;
+    let model = if is_foreign(&model) {
         let output = room.path("model.slt");
         steps.step("importing the model", || room.import(&model, &inputs, &output))?;
         output
@@ -148,14 +192,6 @@ fn who_saw_what(answer: Learns) {
     println!("  device  its readings{to_device}; no weight");
     println!("  host    its weights, and one-time masked words of the readings{to_host}");
     println!("  dealer  one-time masked weights and the device's key; nothing of the online phase");
-}
-
-fn emulated(setup: &Setup<'_>, name: &str) -> Result<(&'static Board, PathBuf)> {
-    let board = boards::find(name)?;
-    setup.emulator()?;
-    let toolchain = setup.toolchain(&[board.target])?;
-    let image = setup.firmware(toolchain, board)?;
-    Ok((board, image))
 }
 
 /// One demo at a time: they share a folder. The lock goes with the file.

@@ -2,13 +2,14 @@
 //! `cargo xtask fit`.
 
 mod bench;
+mod board_runs;
 mod boards;
+mod case;
 mod check;
 mod demo;
 mod fit;
 mod inference;
 mod process;
-mod refusals;
 mod report;
 mod services;
 mod setup;

@@ -17,21 +17,28 @@ const GRACE: Duration = Duration::from_secs(10);
 /// Lines of a log that are quoted when its program fails.
 const QUOTED_LINES: usize = 40;
 
+#[cfg(unix)]
+const ENDING: [i32; 3] =
+    [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP];
+#[cfg(not(unix))]
+const ENDING: [i32; 2] = [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM];
+
 static INTERRUPTED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 
-/// Makes Ctrl-C and SIGTERM end whatever is waited for, so that children are stopped on the way
-/// out. A second Ctrl-C ends the program at once.
+/// Makes a signal end whatever is waited for, so that children are stopped on the way out.
+///
+/// More signals change nothing: a shell's `timeout` sends two at once, and the second must not end
+/// this program before its children. They have [`GRACE`] to end.
 pub fn watch_signals() -> Result<()> {
     let flag = INTERRUPTED.get_or_init(Arc::default);
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(flag))
-            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(flag)))
+    for signal in ENDING {
+        signal_hook::flag::register(signal, Arc::clone(flag))
             .context("signals cannot be watched")?;
     }
     Ok(())
 }
 
-/// Fails after Ctrl-C.
+/// Fails after Ctrl-C or another signal to end.
 pub fn check_interrupted() -> Result<()> {
     match INTERRUPTED.get() {
         Some(flag) if flag.load(Ordering::Relaxed) => bail!("interrupted"),
@@ -49,8 +56,10 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts `command` without input; what it prints goes to `log`.
+    /// Starts `command` without input; what it prints goes to `log`. Nothing starts any more once
+    /// this program is being ended.
     pub fn start(name: &str, command: &mut Command, log: &Path) -> Result<Self> {
+        check_interrupted()?;
         if let Some(folder) = log.parent() {
             fs::create_dir_all(folder)
                 .with_context(|| format!("{} cannot be created", folder.display()))?;
@@ -134,17 +143,21 @@ impl Running {
         }
     }
 
-    /// Asks it to end, then makes it. Gives its exit status.
+    /// Asks it to end, then makes it, with everything that it started and that outlives it. Gives
+    /// its exit status.
     pub fn stop(&mut self) -> Option<ExitStatus> {
         if self.ended.is_none() {
             signal_group(&mut self.child, Signal::End);
+            let begin = Instant::now();
+            while self.ended.is_none() && begin.elapsed() < GRACE {
+                self.ended = self.child.try_wait().unwrap_or(None);
+                thread::sleep(POLL);
+            }
+            signal_group(&mut self.child, Signal::Kill);
         }
-        let begin = Instant::now();
-        while self.ended.is_none() && begin.elapsed() < GRACE {
-            self.ended = self.child.try_wait().unwrap_or(None);
-            thread::sleep(POLL);
+        if self.ended.is_none() {
+            self.ended = self.child.wait().ok();
         }
-        self.kill();
         self.ended
     }
 

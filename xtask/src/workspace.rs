@@ -4,6 +4,9 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// The package of the program `sharelet`.
+pub const SHARELET_PACKAGE: &str = "sharelet-cli";
+
 /// Folders of the checkout.
 #[derive(Clone, Debug)]
 pub struct Workspace {
@@ -46,7 +49,7 @@ impl Workspace {
 
     /// The program `sharelet`, once it is built.
     pub fn sharelet(&self) -> PathBuf {
-        self.target.join("release").join(if cfg!(windows) { "sharelet.exe" } else { "sharelet" })
+        self.target.join("debug").join(if cfg!(windows) { "sharelet.exe" } else { "sharelet" })
     }
 
     /// Cargo, for the PC's side, started in the checkout.

@@ -39,13 +39,11 @@ impl Histogram {
     }
 
     /// Bytes that were counted.
-    #[must_use]
     pub fn total(&self) -> u64 {
         self.total
     }
 
     /// The statistic against the uniform distribution, 255 degrees of freedom.
-    #[must_use]
     pub fn against_uniform(&self) -> f64 {
         let expected = self.total as f64 / 256.0;
         self.counts.iter().map(|&count| (count as f64 - expected).powi(2) / expected).sum()
@@ -53,7 +51,6 @@ impl Histogram {
 
     /// The statistic against another sample, 255 degrees of freedom: are both from one
     /// distribution?
-    #[must_use]
     pub fn against(&self, other: &Self) -> f64 {
         let (n, m) = (self.total as f64, other.total as f64);
         let term = |(&a, &b): (&u64, &u64)| {
@@ -84,7 +81,6 @@ impl BitCount {
     }
 
     /// The statistic against a fair coin, one degree of freedom.
-    #[must_use]
     pub fn against_fair(&self) -> f64 {
         let (ones, total) = (self.ones as f64, self.total as f64);
         (2.0 * ones - total).powi(2) / total

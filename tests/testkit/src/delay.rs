@@ -24,7 +24,6 @@ pub struct Delayed {
 
 impl Delayed {
     /// Two ends, whose clocks begin at 0.
-    #[must_use]
     pub fn pair() -> (Self, Self) {
         let (a, b) = (Rc::<Channel>::default(), Rc::<Channel>::default());
         (
@@ -34,7 +33,6 @@ impl Delayed {
     }
 
     /// One-way delays until now.
-    #[must_use]
     pub fn delays(&self) -> u32 {
         self.clock.get()
     }

@@ -15,20 +15,17 @@ pub struct Frame {
 
 impl Frame {
     /// The frame's bytes.
-    #[must_use]
     pub fn bytes(&self) -> Vec<u8> {
         [&self.header.emit()[..], &self.body].concat()
     }
 
     /// Where the frame ends in the stream.
-    #[must_use]
     pub fn end(&self) -> usize {
         self.start + HEADER_BYTES + self.body.len()
     }
 }
 
 /// The frames of a stream that a party sent; a last frame that is cut short is left out.
-#[must_use]
 pub fn split(stream: &[u8]) -> Vec<Frame> {
     let mut frames = Vec::new();
     let mut start = 0;
@@ -44,7 +41,6 @@ pub fn split(stream: &[u8]) -> Vec<Frame> {
 }
 
 /// The stream of frames.
-#[must_use]
 pub fn join(frames: &[Frame]) -> Vec<u8> {
     frames.iter().flat_map(Frame::bytes).collect()
 }

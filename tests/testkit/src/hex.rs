@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 /// Bytes as lines of hexadecimal, 32 bytes each.
-#[must_use]
 pub fn encode(bytes: &[u8]) -> String {
     let mut text = String::new();
     for line in bytes.chunks(32) {
@@ -16,7 +15,6 @@ pub fn encode(bytes: &[u8]) -> String {
 }
 
 /// The bytes of all lines, without comments and blanks.
-#[must_use]
 pub fn decode(text: &str) -> Vec<u8> {
     let digits: String = text
         .lines()
@@ -30,13 +28,11 @@ pub fn decode(text: &str) -> Vec<u8> {
 }
 
 /// The text after `# name:`, if the file has such a line.
-#[must_use]
 pub fn field<'t>(text: &'t str, name: &str) -> Option<&'t str> {
     text.lines().find_map(|line| line.strip_prefix("# ")?.strip_prefix(name)?.strip_prefix(": "))
 }
 
 /// The folder of the vectors of this wire version.
-#[must_use]
 pub fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("..")
@@ -45,7 +41,6 @@ pub fn folder() -> PathBuf {
 }
 
 /// The text of a vector file.
-#[must_use]
 pub fn read(name: &str) -> String {
     let path = folder().join(name);
     std::fs::read_to_string(&path)

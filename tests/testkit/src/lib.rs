@@ -1,5 +1,5 @@
-//! What the tests across crates share: parties that can be fed any bytes, statistics, and readers
-//! of sources and vectors.
+//! What the tests of all crates share: seeds, statistics, vector files, parties that can be fed any
+//! bytes, rooms of services and of programs, graphs and files made by hand.
 //!
 //! Everything random here comes from a fixed seed, or from one that is printed.
 #![allow(
@@ -7,39 +7,34 @@
     clippy::expect_used,
     clippy::panic,
     clippy::missing_panics_doc,
-    clippy::std_instead_of_core
+    clippy::missing_errors_doc,
+    clippy::std_instead_of_core,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss
 )]
 
+pub mod asserting;
 pub mod chi_square;
 pub mod delay;
 pub mod frames;
+pub mod graphs;
 pub mod hex;
-
 pub mod model;
+pub mod onnx;
 pub mod outsource;
 pub mod party;
 pub mod pipe;
 pub mod processes;
 pub mod programs;
+pub mod room;
+pub mod seed;
+pub mod shared_data;
 pub mod steps;
+pub mod tflite;
+pub mod training;
 
-use rand_chacha::ChaCha12Rng;
-use rand_core::SeedableRng;
-
-/// The generator that `seed` stands for.
-#[must_use]
-pub fn rng(seed: u64) -> ChaCha12Rng {
-    ChaCha12Rng::seed_from_u64(seed)
-}
-
-/// A seed that differs from run to run and is printed.
-#[must_use]
-pub fn printed_seed() -> u64 {
-    let now = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .expect("after 1970")
-        .as_nanos();
-    let seed = u64::try_from(now & u128::from(u64::MAX)).expect("masked");
-    println!("seed {seed}");
-    seed
-}
+pub use asserting::says;
+pub use seed::{Rng, printed_seed, rng, seed};
+pub use shared_data::shared_data;

@@ -20,7 +20,6 @@ impl Model {
     /// ReLU.
     ///
     /// `last_gated` decides whether the last layer has a gate or is opened as it is.
-    #[must_use]
     pub fn random(widths: &[u16], last_gated: bool, rng: &mut impl Rng) -> Self {
         let layer = |(index, pair): (usize, &[u16])| {
             let activation = if index % 2 == 0 { Activation::Relu } else { Activation::Identity };
@@ -35,7 +34,6 @@ impl Model {
 
     /// A network of every shape: convolutions, plain, depthwise and of one row, a mean, residual
     /// connections, dense layers.
-    #[must_use]
     pub fn of_every_shape(rng: &mut impl Rng) -> Self {
         let plain = Window {
             channels: 2,
@@ -105,7 +103,6 @@ impl Model {
     }
 
     /// A network of these layers with uniform weights.
-    #[must_use]
     pub fn with_layers(layers: &[Layer], rng: &mut impl Rng) -> Self {
         let network: Network<8> = Network::new(8, (1 << 31) - 1, layers).expect("valid");
         let mut words = |count: usize| (0..count).map(|_| rng.next_u32()).collect::<Vec<_>>();
@@ -115,7 +112,6 @@ impl Model {
     }
 
     /// The plaintext answer.
-    #[must_use]
     pub fn twin(&self, input: &[u32]) -> Vec<u32> {
         let mut vectors = vec![0; self.network.vectors_elems()];
         vectors[..input.len()].copy_from_slice(input);

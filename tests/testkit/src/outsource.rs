@@ -18,7 +18,6 @@ use crate::party::{Counter, MAX_OUTPUTS, Setup};
 use crate::pipe::run;
 
 /// The task of a model here.
-#[must_use]
 pub fn task(model: &Model) -> Task {
     let elems = |count: usize| u16::try_from(count).expect("fits");
     let network = &model.network;
@@ -45,7 +44,6 @@ pub struct Shared {
 }
 
 /// One session of `setup` on an input shared as `h_0` and `h_1`.
-#[must_use]
 pub fn shared<C: Rounds>(setup: &Setup, h_0: &[u32], h_1: &[u32]) -> Shared {
     let (end_0, end_1) = Delayed::pair();
     let corrections = setup.corrections::<C>();

@@ -44,7 +44,6 @@ pub struct Setup {
 
 impl Setup {
     /// A session of `model` under random keys.
-    #[must_use]
     pub fn random(model: Model, answer: Answer, rng: &mut impl Rng) -> Self {
         let mut setup = Self {
             model,
@@ -67,19 +66,16 @@ impl Setup {
     }
 
     /// The device's keystream.
-    #[must_use]
     pub fn keystream<C: Rounds>(&self) -> Keystream<C> {
         Keystream::new(&Key::from_bytes(self.device_key))
     }
 
     /// What the device is provisioned with.
-    #[must_use]
     pub fn identity<C: Rounds>(&self) -> Identity<C> {
         Identity::new(DeviceId::new("pump-07").expect("valid"), &Key::from_bytes(self.device_key))
     }
 
     /// The matrices `A` that the dealer has.
-    #[must_use]
     pub fn masked_weights<C: Rounds>(&self) -> Vec<Vec<u32>> {
         let model_stream = Keystream::<C>::new(&Key::from_bytes(self.model_seed));
         let mut masked_weights = self.model.weights.clone();
@@ -95,7 +91,6 @@ impl Setup {
     }
 
     /// What the dealer sends the host.
-    #[must_use]
     pub fn corrections<C: Rounds>(&self) -> Vec<u8> {
         let network = &self.model.network;
         let mut out = vec![0; deal::correction_bytes(network)];
@@ -116,7 +111,6 @@ impl Setup {
     }
 
     /// An honest session over pipes of `capacity` bytes.
-    #[must_use]
     pub fn honest<C: Rounds>(&self, input: &[u32], capacity: usize) -> Transcript {
         let (device_end, host_end) = Pipe::pair(capacity);
         let identity = self.identity::<C>();
@@ -148,7 +142,6 @@ impl Setup {
     }
 
     /// The device alone, against a peer that sends `script`.
-    #[must_use]
     pub fn device_against<C: Rounds>(&self, script: &[u8], end: End, input: &[u32]) -> DeviceRun {
         let io = Script::new(script, end);
         let sent = io.sent();
@@ -172,7 +165,6 @@ impl Setup {
     }
 
     /// The host alone, against a peer that sends `script`.
-    #[must_use]
     pub fn host_against(&self, script: &[u8], end: End, corrections: &[u8]) -> HostRun {
         let reader = Script::new(script, end);
         let writer = reader.writer();

@@ -43,19 +43,16 @@ pub struct Script<'a> {
 
 impl<'a> Script<'a> {
     /// A transport that plays `script`.
-    #[must_use]
     pub fn new(script: &'a [u8], end: End) -> Self {
         Self { rest: script, end, sent: Rc::default() }
     }
 
     /// What the party sends from here on.
-    #[must_use]
     pub fn sent(&self) -> Rc<RefCell<Vec<u8>>> {
         Rc::clone(&self.sent)
     }
 
     /// A writing half.
-    #[must_use]
     pub fn writer(&self) -> Self {
         Self { rest: &[], end: self.end, sent: self.sent() }
     }
@@ -104,7 +101,6 @@ pub struct Pipe {
 
 impl Pipe {
     /// Two ends; either direction holds `capacity` bytes.
-    #[must_use]
     pub fn pair(capacity: usize) -> (Self, Self) {
         let channel = || Rc::new(RefCell::new(Channel { capacity, ..Channel::default() }));
         let (a, b) = (channel(), channel());
@@ -112,7 +108,6 @@ impl Pipe {
     }
 
     /// Everything that was written here.
-    #[must_use]
     pub fn sent(&self) -> Vec<u8> {
         self.outgoing.borrow().log.clone()
     }

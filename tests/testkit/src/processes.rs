@@ -54,20 +54,17 @@ impl Ended {
 
 impl Programs {
     /// An empty folder for the program `binary`.
-    #[must_use]
     pub fn new(binary: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         Self { binary: binary.into(), folder, started: Cell::default() }
     }
 
     /// The folder.
-    #[must_use]
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
     /// A file in the folder.
-    #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder().join(name)
     }
@@ -78,7 +75,6 @@ impl Programs {
     }
 
     /// The text of a file.
-    #[must_use]
     pub fn read(&self, name: &str) -> String {
         fs::read_to_string(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
@@ -90,7 +86,6 @@ impl Programs {
     }
 
     /// Runs a command line to its end; its words have no spaces in them.
-    #[must_use]
     pub fn run(&self, line: &str) -> Ended {
         self.command(line).output().expect("runs").into()
     }
@@ -111,7 +106,6 @@ impl Programs {
     }
 
     /// Starts a command line beside the test.
-    #[must_use]
     pub fn start(&self, line: &str) -> Program {
         let number = self.started.replace(self.started.get() + 1);
         let log = self.path(&format!("{number}.log"));
@@ -133,7 +127,6 @@ impl Programs {
     }
 
     /// Starts a command line that listens, on a free port if it says none, and waits until it does.
-    #[must_use]
     pub fn serve(&self, line: &str) -> Server {
         let listen = if line.contains("--listen") { "" } else { " --listen 127.0.0.1:0" };
         let program = self.start(&format!("{line}{listen}"));
@@ -147,7 +140,6 @@ impl Programs {
 
     /// Starts the two parties that collect, with the states `server-0` and `server-1`, for both to
     /// be named as `share --to`.
-    #[must_use]
     pub fn collectors(&self) -> ([Server; 2], String) {
         let servers = [0, 1]
             .map(|party| self.serve(&format!("collect --party {party} --state server-{party}")));
@@ -167,13 +159,11 @@ pub struct Program {
 
 impl Program {
     /// The next line of its standard output, in time; `None` at its end.
-    #[must_use]
     pub fn next_line(&self) -> Option<String> {
         self.lines.recv_timeout(SOON).ok()
     }
 
     /// What is on its standard error so far.
-    #[must_use]
     pub fn said(&self) -> String {
         fs::read(&self.log)
             .map_or_else(|_| String::new(), |log| String::from_utf8_lossy(&log).into_owned())
@@ -195,13 +185,11 @@ impl Program {
     }
 
     /// Waits for its end.
-    #[must_use]
     pub fn end(self) -> Ended {
         self.end_within(SOON)
     }
 
     /// Sends a signal, and waits for the end, which must come soon.
-    #[must_use]
     pub fn stop(self, signal: &str) -> Ended {
         self.signal(signal);
         self.end_within(GRACE)

@@ -18,8 +18,11 @@ const HEAD: &str = include_str!("head.md");
 
 /// The figures as a JSON list.
 pub fn json(figures: &[Figure]) -> String {
-    let rows: Vec<_> =
-        figures.iter().map(|figure| json!({ "name": figure.name, "value": number(figure.value), "unit": figure.unit })).collect();
+    let row = |figure: &Figure| {
+        let value = number(figure.value);
+        json!({ "name": figure.name, "value": value, "unit": figure.unit })
+    };
+    let rows = figures.iter().map(row).collect();
     format!("{:#}\n", Value::Array(rows))
 }
 

@@ -8,7 +8,7 @@
 //!
 //! ```text
 //! [x >= 2^j], [x > -2^j] for all j          3 messages
-//! y = x 2^(30 - e)                          1, at k = 64 one more: y is rounded to 30 fraction bits
+//! y = x 2^(30 - e)                          1, at k = 64 one more: y has 30 fraction bits
 //! v = 1/y, sqrt(y), 1/sqrt(y), ln y         2
 //! result = v * factor(e), truncated         2; for the logarithm v + factor(e), truncated: 1
 //! ```

@@ -5,9 +5,10 @@
 //! chance:
 //!
 //! ```text
-//! truncation:  x >> s in the ring of x, then the other ring         2 messages, 3 at k = 64 (on bits 5); to a wider ring 1 more
-//! table:       Y, whole, in Z_2^64                                  as the table: 2 messages, 3 at k = 64
-//!              Y >> s                                               3
+//! truncation:  x >> s in the ring of x, then the other ring
+//!                                   2 messages, 3 at k = 64 (on bits 5); to a wider ring 1 more
+//! table:       Y, whole, in Z_2^64  as the table: 2 messages, 3 at k = 64
+//!              Y >> s               3
 //! ```
 //!
 //! Either gives what the twin gives where it rounds down, so one setting's twin is the other's.

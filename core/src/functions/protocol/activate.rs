@@ -16,7 +16,8 @@
 //!
 //! ```text
 //! z = y + r
-//! Z = (z >> s) mod 2^32,  R = (r >> s) mod 2^32          t = Z - R mod 2^32, or one unit less: the carry is left out
+//! Z = (z >> s) mod 2^32,  R = (r >> s) mod 2^32
+//! t = Z - R mod 2^32, or one unit less: the carry is left out
 //! b = [t >= 0] = 1 xor msb(Z) xor msb(R) xor [Z mod 2^31 < R mod 2^31]
 //! max(t, 0) = b Z - b R + 2^32 (1 - msb Z) (b m),  m = msb(R)
 //! table:  (h, h R, h m, h a)                             b from h, b R from h R and R, ...

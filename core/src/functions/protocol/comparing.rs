@@ -5,7 +5,7 @@
 //! message 1:   z = x + r                              and words of the gate's own
 //! leaves:      shares of ([u < r], [u = r]) per digit, for every public u that the gate compares
 //! message 2:   the leaf bits, masked                  at k = 64 they are folded to (c, e, l), and
-//! message 3:   (c, e, l), masked                      with the last message, words of the gate's own
+//! message 3:   (c, e, l), masked                      with the last, words of the gate's own
 //! tables:      at the opened bits, shares of [u < r] times what the gate needs
 //! ```
 

@@ -16,15 +16,19 @@
 //!
 //! ```text
 //! z = x + 2^(k-1) + r,  y = x - low = (z - low') - r             public: z;  low' = low + 2^(k-1)
-//! With h low bits, v = digit of z - low' above them, t = its low bits (without those that are dropped), c = [t's digit < r's]:
+//! With h low bits, v = digit of z - low' above them, t = its low bits (without those that are
+//! dropped), c = [t's digit < r's]:
 //!   piece of y  = v - r_I - c   (mod 2^i)
-//! rows v:  the polynomial g_v(t) = P_(v - r_I)(t - r_t), coefficients shared, for all v         "leaves": read without a message
+//! rows v:  the polynomial g_v(t) = P_(v - r_I)(t - r_t), coefficients shared, for all v
+//!          "leaves": read without a message
 //!   Y_0 = g_v(t)                 is the value if there is no borrow c
 //!   Y_1 = g_(v-1)(t + 2^(h-g))   is the value if there is
 //! last message:  Y_j + 2^62 + a_j                               public afterwards: n_j
-//!   T_j = (n_j >> s) - (a_j >> s) + 2^(64-s) (1 - msb n_j) msb(a_j) - 2^(62-s)           is Y_j >> s, or one more
+//!   T_j = (n_j >> s) - (a_j >> s) + 2^(64-s) (1 - msb n_j) msb(a_j) - 2^(62-s)
+//!                                is Y_j >> s, or one more
 //!   T   = T_0 + c (T_1 - T_0)
-//! tables of [u < r] for u at the ends of the domain: times (1, c, c's choice of a_j >> s, (1 - c) msb a_0, c msb a_1)
+//! tables of [u < r] for u at the ends of the domain:
+//!   times (1, c, c's choice of a_j >> s, (1 - c) msb a_0, c msb a_1)
 //! result = [low <= x < end] T + [x < low] below + [x >= end] above
 //! ```
 

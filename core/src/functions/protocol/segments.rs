@@ -11,8 +11,8 @@
 //! * Error bound: exact modulo `2^k`, for every `x`.
 //!
 //! ```text
-//! z  = x + 2^(k-1) + r,  u_j = z - 2^(k-1) - c_j                         public afterwards
-//! tables:  (h, h r)                                                    so b_j = [x >= c_j] and b_j r, see `compare`
+//! z  = x + 2^(k-1) + r,  u_j = z - 2^(k-1) - c_j     public afterwards
+//! tables:  (h, h r)                                  so b_j = [x >= c_j] and b_j r, see `compare`
 //! b_j x    = b_j (z - 2^(k-1)) - b_j r
 //! [x = c]  = [u - 1 < r] - [u < r] + [u = 0]  with  u = x + r - c
 //! ```

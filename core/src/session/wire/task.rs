@@ -1,8 +1,9 @@
 //! What a data party knows of a model beforehand, in place of a handshake: a file of 36 bytes.
 //!
 //! ```text
-//! "SLTT" | version 1 | ring bits | fraction bits of inputs | fraction bits of outputs | inputs, u16 | outputs, u16
-//!        | largest magnitude of an input, u32 | the model's fingerprint, 16 bytes | CRC-32 (IEEE) of the 32 bytes before
+//! "SLTT" | version 1 | ring bits | fraction bits of inputs | fraction bits of outputs
+//!        | inputs, u16 | outputs, u16 | largest magnitude of an input, u32
+//!        | the model's fingerprint, 16 bytes | CRC-32 (IEEE) of the 32 bytes before
 //! ```
 
 use core::fmt;

@@ -74,7 +74,8 @@ async fn main(spawner: Spawner) {
     let mut flash = Flash::new_blocking(p.FLASH);
     let mut key = key::Page([0; key::PAGE_BYTES]);
     if let Err(error) = flash.blocking_read(KEY_PAGE, &mut key.0) {
-        defmt::error!("the key page cannot be read: {}", error); // The device task reports it as missing.
+        // The device task reports it as missing.
+        defmt::error!("the key page cannot be read: {}", error);
     }
     let channels = [p.PA3.degrade_adc(), p.PC0.degrade_adc(), p.PB1.degrade_adc()];
     static WINDOW: ConstStaticCell<Window> = ConstStaticCell::new(Window::new());

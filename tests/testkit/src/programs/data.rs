@@ -35,7 +35,6 @@ pub struct Data<R: Word> {
 
 impl<R: Word> Data<R> {
     /// Zeros in place of all words.
-    #[must_use]
     pub fn blank(&self) -> Self {
         Self {
             x: vec![R::ZERO; self.x.len()],
@@ -47,7 +46,6 @@ impl<R: Word> Data<R> {
     }
 
     /// Random shares.
-    #[must_use]
     pub fn share(&self, rng: &mut impl Rng) -> [Self; 2] {
         let ((x_0, x_1), (y_0, y_1)) = (split(&self.x, rng), split(&self.y, rng));
         let ((out_0, out_1), (other_0, other_1)) = (split(&self.out, rng), split(&self.other, rng));
@@ -59,7 +57,6 @@ impl<R: Word> Data<R> {
     }
 
     /// What the results of two parties open to.
-    #[must_use]
     pub fn open([a, b]: &[Self; 2]) -> (Vec<R>, Vec<R::Other>) {
         (join(&a.out, &b.out), join(&a.other, &b.other))
     }
@@ -78,14 +75,12 @@ fn join<R: Ring>(a: &[R], b: &[R]) -> Vec<R> {
 }
 
 /// A signed word.
-#[must_use]
 pub fn word<R: Ring>(value: i64) -> R {
     R::from_u64(value.cast_unsigned())
 }
 
 /// Words of a ring below `2^bits` in magnitude: zero, both sides of all powers of two, and `random`
 /// more of all magnitudes.
-#[must_use]
 pub fn words<R: Ring>(bits: u32, random: usize, rng: &mut impl Rng) -> Vec<R> {
     let mut words = vec![R::ZERO];
     for bit in 0..bits {
@@ -102,7 +97,6 @@ pub fn words<R: Ring>(bits: u32, random: usize, rng: &mut impl Rng) -> Vec<R> {
 }
 
 /// All words of a ring, in the sense of [`words`], with the least one.
-#[must_use]
 pub fn all_words<R: Ring>(random: usize, rng: &mut impl Rng) -> Vec<R> {
     let mut all = words(R::BITS - 1, random, rng);
     all.push(R::pow2(R::BITS - 1));
@@ -110,7 +104,6 @@ pub fn all_words<R: Ring>(random: usize, rng: &mut impl Rng) -> Vec<R> {
 }
 
 /// A vector's words in another order, so that pairs of two vectors differ from run to run.
-#[must_use]
 pub fn shuffled<R: Ring>(words: &[R], rng: &mut impl Rng) -> Vec<R> {
     let mut words = words.to_vec();
     for at in (1..words.len()).rev() {

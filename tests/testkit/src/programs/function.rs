@@ -101,14 +101,67 @@ pub enum Function {
 
 impl Function {
     /// The same, truncating exactly.
-    #[must_use]
     pub fn exactly(self) -> Self {
         Self::Exactly(Box::new(self))
     }
 
+    /// Every function, for calls of so many elements, a multiple of 12, and `f` fraction bits.
+    pub fn every(elements: usize, f: u32) -> Vec<Self> {
+        let window =
+            |size| Window { channels: elements / 12, height: 3, width: 4, size, stride: (1, 1) };
+        let mut all = vec![
+            Self::Choose { width: 1, other: false },
+            Self::Choose { width: 1, other: true },
+            Self::Compare { constants: vec![0, 5], folding: Folding::Direct, other: false },
+            Self::Compare { constants: vec![0, 5], folding: Folding::Staged, other: true },
+            Self::Equal { constant: 5, other: false },
+            Self::Equal { constant: 5, other: true },
+            Self::AtLeast,
+            Self::EqualTo,
+            Self::Select,
+            Self::Relu,
+            Self::ReluShift(f),
+            Self::Truncate(f),
+            Self::Multiply(f),
+            Self::Rescale(f),
+            Self::Convert(f),
+            Self::Maximum,
+            Self::Minimum,
+            Self::Segments(1, 1, vec![[0, 1, 1]]),
+            Self::Abs,
+            Self::Clamp(-3, 3),
+            Self::Relu6(f),
+            Self::LeakyRelu(1, f),
+            Self::Square,
+            Self::MatrixMultiply(elements / 4, 4, elements / 4),
+            Self::FixedMatrix(3, 3),
+            Self::Exp(f),
+            Self::Within,
+            Self::Max(3),
+            Self::Min(3),
+            Self::ArgMax(3),
+            Self::OneHot(3),
+            Self::MaxPool(window((2, 2))),
+            Self::MeanPool(window((3, 2))),
+            Self::Reciprocal(f),
+            Self::Sqrt(f),
+            Self::InvSqrt(f),
+            Self::Ln(f),
+            Self::Divide(f),
+            Self::Softmax(3, f),
+            Self::LogSoftmax(3, f),
+            Self::Sum(3),
+            Self::Mean(3),
+            Self::Variance(3, f),
+            Self::LayerNorm(3, f, 1, None),
+            Self::LayerNorm(3, f, 1, Some([vec![1; 3], vec![2; 3]])),
+        ];
+        all.extend(Smooth::ALL.map(|function| Self::Smooth { function, f, other: false }));
+        all
+    }
+
     /// Data for these arguments, with room for the results and the scratch that the program asks
     /// for.
-    #[must_use]
     pub fn data<R: Word>(&self, x: &[R], y: &[R]) -> Data<R> {
         if let Self::OnBits(function) | Self::Exactly(function) = self {
             return function.data(x, y);
@@ -151,7 +204,6 @@ impl Function {
     }
 
     /// What the program says that it needs, for `elements` words of `x`.
-    #[must_use]
     pub fn need<R: Word>(&self, elements: usize) -> Need {
         let rows = |columns: usize| elements / columns.max(1);
         match self {

@@ -228,7 +228,13 @@ macro_rules! runs {
                 let memory = if seed % 2 == 0 { Memory::Seeded } else { Memory::Expanded };
                 private(function, data.share(&mut rng), &function.dealer(data), memory, seed)
             }
-            fn private_on(function: &Function, shares: [Data<Self>; 2], dealer: &Data<Self>, memory: Memory, seed: u64) -> Private<Self> {
+            fn private_on(
+                function: &Function,
+                shares: [Data<Self>; 2],
+                dealer: &Data<Self>,
+                memory: Memory,
+                seed: u64,
+            ) -> Private<Self> {
                 private(function, shares, dealer, memory, seed)
             }
             fn unmasked(function: &Function, shares: [Data<Self>; 2]) -> [Vec<Vec<u8>>; 2] {

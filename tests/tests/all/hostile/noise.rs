@@ -2,8 +2,6 @@
 //! on). The same with corrections that no dealer wrote.
 
 use rand_core::Rng;
-use sharelet_core::functions::cut::Folding;
-use sharelet_core::functions::program::pool::Window;
 use sharelet_core::functions::program::unary::Smooth;
 use sharelet_testkit::programs::data::{Data, all_words};
 use sharelet_testkit::programs::function::Function;
@@ -12,45 +10,7 @@ use sharelet_testkit::programs::run::Runs;
 use sharelet_testkit::{printed_seed, rng};
 
 fn functions(f: u32) -> Vec<Function> {
-    let window = Window { channels: 2, height: 5, width: 6, size: (3, 2), stride: (1, 2) };
-    let mut all = vec![
-        Function::Choose { width: 1, other: false },
-        Function::Choose { width: 1, other: true },
-        Function::Compare { constants: vec![-3, 0, 1000], folding: Folding::Direct, other: false },
-        Function::Compare { constants: vec![-3, 0, 1000], folding: Folding::Staged, other: true },
-        Function::Equal { constant: 7, other: true },
-        Function::AtLeast,
-        Function::EqualTo,
-        Function::Select,
-        Function::Relu,
-        Function::ReluShift(f),
-        Function::Truncate(f),
-        Function::Multiply(f),
-        Function::Convert(f),
-        Function::Minimum,
-        Function::Segments(1, 5, vec![[0, 2, 3], [50, 1, 1]]),
-        Function::LeakyRelu(3, f),
-        Function::Square,
-        Function::MatrixMultiply(6, 10, 6),
-        Function::FixedMatrix(5, 4),
-        Function::Exp(f),
-        Function::Within,
-        Function::ArgMax(10),
-        Function::OneHot(12),
-        Function::MaxPool(window),
-        Function::MeanPool(window),
-        Function::Reciprocal(f),
-        Function::Sqrt(f),
-        Function::InvSqrt(f),
-        Function::Ln(f),
-        Function::Divide(f),
-        Function::Softmax(10, f),
-        Function::LogSoftmax(6, f),
-        Function::Mean(10),
-        Function::Variance(10, f),
-        Function::LayerNorm(10, f, 3, Some([vec![9; 10], vec![8; 10]])),
-    ];
-    all.extend(Smooth::ALL.map(|function| Function::Smooth { function, f, other: false }));
+    let mut all = Function::every(60, f);
     let without_tables =
         [Function::ReluShift(f), Function::Select, Function::LeakyRelu(3, f), Function::OneHot(12)];
     all.extend(without_tables.map(|function| Function::OnBits(Box::new(function))));
@@ -73,7 +33,7 @@ fn noise<R: Runs>(seed: u64) {
     for f in [8, 12, 16, 20] {
         for function in functions(f) {
             let x: Vec<R> = all_words::<R>(60, &mut rng).into_iter().rev().take(60).collect();
-            let y = if matches!(function, Function::FixedMatrix(..)) { &x[..20] } else { &x };
+            let y = if matches!(function, Function::FixedMatrix(..)) { &x[..9] } else { &x };
             let data: Data<R> = function.data(&x, y);
             let usage = R::count(&function, &data).unwrap();
             let mut dealt = vec![0; usize::try_from(usage.dealt_bytes).unwrap()];

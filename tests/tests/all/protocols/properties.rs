@@ -6,7 +6,7 @@
 
 use proptest::prelude::*;
 use sharelet_core::fixed::{self, FixedError};
-use sharelet_core::gate::GateKind;
+use sharelet_core::gate::{self, GateKind};
 use sharelet_core::keystream::{ChaCha8, ChaCha12, ChaCha20, Key, Keystream};
 use sharelet_core::ring::Ring;
 use sharelet_core::session::gate::digits::Digits;
@@ -31,6 +31,11 @@ fn word() -> impl Strategy<Value = u64> {
         Just(1 << 31),
         Just(1 << 63)
     ]
+}
+
+/// So many cases; failures are printed, not kept in files.
+fn cases(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }
 
 fn kind() -> impl Strategy<Value = GateKind> {
@@ -110,7 +115,7 @@ fn check_words<R: Ring>(a: u64, b: u64, shift: u32) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1000) })]
+    #![proptest_config(cases(1000))]
 
     #[test]
     fn words_are_integers_modulo_a_power_of_two(a in word(), b in word(), shift in any::<u32>()) {
@@ -119,7 +124,11 @@ proptest! {
     }
 
     #[test]
-    fn shares_open_to_the_secret(secret in prop::collection::vec(word(), 0..70), key in any::<[u8; 32]>(), session in any::<u64>()) {
+    fn shares_open_to_the_secret(
+        secret in prop::collection::vec(word(), 0..70),
+        key in any::<[u8; 32]>(),
+        session in any::<u64>(),
+    ) {
         check_shares::<u32>(&secret, key, session);
         check_shares::<u64>(&secret, key, session);
     }
@@ -148,12 +157,15 @@ proptest! {
 
     /// With more fraction bits a real is no longer an exact `f32`.
     #[test]
-    fn what_has_up_to_24_bits_survives_both_ways(integer in -(1 << 24)..=1_i32 << 24, frac_bits in 0_u8..=120) {
+    fn what_has_up_to_24_bits_survives_both_ways(
+        integer in -(1 << 24)..=1_i32 << 24,
+        frac_bits in 0_u8..=120,
+    ) {
         let real = fixed::decode(integer.cast_unsigned(), frac_bits);
         let (mut narrow, mut wide) = ([0_u32], [0_u64]);
         fixed::encode(&[real], frac_bits, 1 << 24, &mut narrow).unwrap();
         fixed::encode(&[real], frac_bits, 1 << 24, &mut wide).unwrap();
-        prop_assert_eq!((narrow[0].to_i64(), wide[0].to_i64()), (i64::from(integer), i64::from(integer)));
+        prop_assert_eq!([narrow[0].to_i64(), wide[0].to_i64()], [i64::from(integer); 2]);
     }
 
     /// Every `f32` is encoded or refused by name, never saturated.
@@ -165,7 +177,7 @@ proptest! {
         if real.is_finite() {
             let scaled = f64::from(real) * f64::from(frac_bits).exp2();
             let fits = scaled.abs() <= f64::from(limit.min(i32::MAX.cast_unsigned()));
-            prop_assert_eq!(result, if fits { Ok(()) } else { Err(FixedError::OutOfRange { index: 0 }) });
+            prop_assert_eq!(result.err(), (!fits).then_some(FixedError::OutOfRange { index: 0 }));
             if fits {
                 prop_assert!((f64::from(words[0].cast_signed()) - scaled).abs() <= 0.5);
             }
@@ -176,19 +188,28 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(500) })]
+    #![proptest_config(cases(500))]
 
     /// The gate is exact for every value, shift and kind.
     #[test]
-    fn the_gate_is_its_twin(ys in prop::collection::vec(word(), 1..130), shift in 0_u32..31, kind in kind(), seed in any::<u64>()) {
+    fn the_gate_is_its_twin(
+        ys in prop::collection::vec(word(), 1..130),
+        shift in 0_u32..31,
+        kind in kind(),
+        seed in any::<u64>(),
+    ) {
         let ys: Vec<u32> = ys.into_iter().map(<u32 as Ring>::from_u64).collect();
-        let expected: Vec<u32> = ys.iter().map(|&y| sharelet_core::gate::twin(kind, shift, y)).collect();
+        let expected: Vec<u32> = ys.iter().map(|&y| gate::twin(kind, shift, y)).collect();
         prop_assert_eq!(steps::gate::<u32, ChaCha8>(kind, shift, &ys, &mut rng(seed)), expected);
     }
 
     /// The linear protocol is exact, for shapes on both sides of blocks, pieces and tiles.
     #[test]
-    fn a_linear_layer_is_its_twin(inputs in 1_u16..600, outputs in 1_u16..140, seed in any::<u64>()) {
+    fn a_linear_layer_is_its_twin(
+        inputs in 1_u16..600,
+        outputs in 1_u16..140,
+        seed in any::<u64>(),
+    ) {
         check_linear::<u32>(Shape::Dense { inputs, outputs }, seed);
         check_linear::<u64>(Shape::Dense { inputs, outputs }, seed);
     }
@@ -293,10 +314,12 @@ fn use_description<const L: usize>(network: &Network<L>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2000) })]
+    #![proptest_config(cases(2000))]
 
     #[test]
-    fn random_bytes_are_a_description_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..120)) {
+    fn random_bytes_are_a_description_or_refused(
+        bytes in prop::collection::vec(any::<u8>(), 0..120),
+    ) {
         if let Ok(network) = control::parse::<Network<8>>(&bytes) {
             // Whatever decodes must be safe to ask, valid or not.
             let _ = network.validate();
@@ -305,7 +328,11 @@ proptest! {
     }
 
     #[test]
-    fn random_layers_are_a_description_or_refused(frac_bits in any::<u8>(), limit in any::<u32>(), layers in prop::collection::vec(layer(), 0..10)) {
+    fn random_layers_are_a_description_or_refused(
+        frac_bits in any::<u8>(),
+        limit in any::<u32>(),
+        layers in prop::collection::vec(layer(), 0..10),
+    ) {
         if let Ok(network) = Network::<8>::new(frac_bits, limit, &layers) {
             use_description(&network);
         }
@@ -322,7 +349,8 @@ proptest! {
         prop_assert_eq!((usize::from(welcome.layers), &read), (layers.len(), &network));
         // Every gate of a valid description has a plan.
         for (index, layer) in layers.iter().enumerate() {
-            let bare = index + 1 == layers.len() && layer.shift == 0 && layer.activation == Activation::Identity;
+            let plain = layer.shift == 0 && layer.activation == Activation::Identity;
+            let bare = index + 1 == layers.len() && plain;
             prop_assert_eq!(network.gate(index).is_none(), bare);
         }
     }
@@ -333,7 +361,8 @@ proptest! {
         let plan = Digits::plan(ring_bits, shift, kind);
         prop_assert_eq!(plan.is_ok(), (2..=32).contains(&ring_bits) && shift < ring_bits - 1);
         if let Ok(plan) = plan {
-            let below: u32 = plan.widths().iter().take(plan.low()).map(|&bits| u32::from(bits)).sum();
+            let low = &plan.widths()[..plan.low()];
+            let below: u32 = low.iter().map(|&bits| u32::from(bits)).sum();
             prop_assert_eq!(below, shift);
         }
     }

@@ -160,9 +160,8 @@ fn between_servers_and_to_a_console() {
         &mut Script::new(body, End::Closed),
         header.try_into().unwrap(),
     ));
-    assert!(
-        matches!(opening, Ok(Opening::Console(read)) if read.name == console.name && read.token == console.token)
-    );
+    let Ok(Opening::Console(read)) = opening else { panic!("no console") };
+    assert!(read.name == console.name && read.token == console.token);
 
     let query = Evaluate { id: QueryId([1, 2, 3, 4, 5, 6, 7, 8]), recipient: Recipient::Console };
     let bytes = written(async |script| servers::evaluate(script, &query).await.unwrap());

@@ -18,7 +18,8 @@
 //! [u < r] for public u: a tree over the bits         see `correlation::tree`
 //! [x < c] = [u < r] + [z < c'] - [z < r],  u = z - c'                          as in `compare`
 //! [x = c] = [u = r],  u = x + r - c
-//! [x >= 0] = 1 xor msb(z) xor msb(r) xor [z mod 2^(k-1) < r mod 2^(k-1)]       for choosing, without the offset
+//! [x >= 0] = 1 xor msb(z) xor msb(r) xor [z mod 2^(k-1) < r mod 2^(k-1)]
+//!                                                    for choosing, without the offset
 //! y >> s  = (z >> s) - (r >> s) - [z mod 2^s < r mod 2^s] + 2^(k-s) [z < r] - 2^(k-1-s)
 //! ```
 

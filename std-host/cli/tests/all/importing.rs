@@ -1,0 +1,91 @@
+//! `sharelet import`: it writes last, and says what is wrong.
+
+use std::path::Path;
+
+use sharelet_cli::import::{ImportArgs, run};
+use sharelet_import::{GraphError, ImportError};
+use sharelet_model::readings::ReadingsError;
+use sharelet_model::{Model, ModelError};
+use sharelet_testkit::onnx::{bytes, node, tensor};
+use sharelet_testkit::{assert_matches, says};
+
+fn args(model: &Path, calibrate: &Path, output: &Path) -> ImportArgs {
+    ImportArgs {
+        model: model.into(),
+        calibrate: calibrate.into(),
+        output: output.into(),
+        headroom_bits: 1,
+        input_frac_bits: None,
+        frac_bits: None,
+        divide: None,
+        labels: vec![],
+        name: None,
+    }
+}
+
+#[test]
+fn the_command_writes_last() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let gemm = || vec![node("MatMul", &["x", "w"], "y")];
+    let w = |value: f32| vec![tensor("w", &[2, 2], &[value, 1.0, 1.0, 1.0])];
+    std::fs::write(path("good.onnx"), bytes(2, gemm(), w(1.0))).unwrap();
+    std::fs::write(path("nan.onnx"), bytes(2, gemm(), w(f32::NAN))).unwrap();
+    std::fs::write(
+        path("bad.onnx"),
+        bytes(2, vec![node("Erf", &["x"], "e"), node("Sin", &["e"], "y")], vec![]),
+    )
+    .unwrap();
+    std::fs::write(path("cut.onnx"), &bytes(2, gemm(), w(1.0))[..40]).unwrap();
+    std::fs::write(path("cut.tflite"), b"\x10\0\0\0TFL3\0\0").unwrap();
+    std::fs::write(path("model.pb"), b"").unwrap();
+    std::fs::write(path("good.csv"), "1,2\n-3,4\n").unwrap();
+    std::fs::write(path("wide.csv"), "1,2,3\n").unwrap();
+    std::fs::write(path("nan.csv"), "1,2\n3,nan\n").unwrap();
+    let out = path("out.slt");
+    let refused = |model: &str, calibrate: &str| {
+        let error = run(args(&path(model), &path(calibrate), &out)).unwrap_err();
+        assert!(!out.exists());
+        error
+    };
+    assert_matches!(
+        refused("nan.onnx", "good.csv"),
+        ImportError::Graph { source: GraphError::NotFinite { .. }, .. }
+    );
+    let error = refused("bad.onnx", "good.csv");
+    says(&error, "Erf `Erf_e`");
+    says(&error, "Sin `Sin_y`");
+    for cut in ["cut.onnx", "cut.tflite"] {
+        assert_matches!(
+            refused(cut, "good.csv"),
+            ImportError::Graph { source: GraphError::Corrupt { .. }, .. }
+        );
+    }
+    assert!(matches!(refused("model.pb", "good.csv"), ImportError::UnknownFormat { .. }));
+    assert!(matches!(refused("missing.onnx", "good.csv"), ImportError::Io { .. }));
+    assert_matches!(
+        refused("good.onnx", "wide.csv"),
+        ImportError::Readings(ReadingsError::RowLength { row: 1, .. })
+    );
+    let error = refused("good.onnx", "nan.csv");
+    assert!(error.to_string().contains("row 2, column 2"), "{error}");
+    let labelled = ImportArgs {
+        labels: vec!["one".into()],
+        ..args(&path("good.onnx"), &path("good.csv"), &out)
+    };
+    assert_matches!(
+        run(labelled).unwrap_err(),
+        ImportError::Model(ModelError::Labels { expected: 2, found: 1 })
+    );
+    assert!(!out.exists());
+    let labelled = ImportArgs {
+        labels: vec!["one".into(), " two".into()],
+        ..args(&path("good.onnx"), &path("good.csv"), &out)
+    };
+    run(labelled).unwrap();
+    let model = Model::load(&out).unwrap();
+    assert_eq!((model.labels, model.name), (vec!["one".into(), "two".into()], "good".into()));
+    // A model that exists survives a failed import.
+    run(args(&path("nan.onnx"), &path("good.csv"), &out)).unwrap_err();
+    Model::load(&out).unwrap();
+}

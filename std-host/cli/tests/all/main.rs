@@ -1,0 +1,22 @@
+//! Tests of the program `sharelet`, as one
+//! program: a module's name selects its tests.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss
+)]
+
+mod bad_readings;
+#[cfg(feature = "import")]
+mod importing;
+mod plot;
+mod serving;
+mod sessions;
+mod sharing;
+#[cfg(feature = "import")]
+mod training;

@@ -1,0 +1,266 @@
+//! The programs themselves: what they print, how they stop, what they refuse.
+
+use core::time::Duration;
+use std::time::Instant;
+
+use sharelet_testkit::processes::{Programs, Server};
+use sharelet_testkit::room::{damage, random_model, random_readings};
+use sharelet_testkit::{printed_seed, rng};
+
+const PROVISION: &str = "provision pump --state dealer -o pump.key";
+const DEALER: &str = "dealer --state dealer";
+const TWIN: &str = "twin model.slt --inputs readings.npy";
+
+/// A folder with a model and readings.
+fn room() -> Programs {
+    let (room, mut rng) = (Programs::new(env!("CARGO_BIN_EXE_sharelet")), rng(printed_seed()));
+    let model = random_model(&[6, 40, 5], &mut rng);
+    model.save(&room.path("model.slt")).unwrap();
+    random_readings(&model, 5, &mut rng).save_npy(&room.path("readings.npy")).unwrap();
+    room
+}
+
+fn host(dealer: &str) -> String {
+    format!("host model.slt --dealer {dealer} --state host")
+}
+
+fn device(host: &str) -> String {
+    format!("device --key pump.key --counter counter --inputs readings.npy --host {host}")
+}
+
+#[test]
+fn three_processes_agree_with_the_twin_and_stop_when_told() {
+    let room = room();
+    room.works(PROVISION);
+    room.refuses("provision pump --state dealer -o other.key", 1, "has a key already");
+
+    let dealer = room.serve(DEALER);
+    let host = room.serve(&(host(&dealer.address) + " --answer both"));
+    let device = device(&host.address) + " --report report";
+    let run = room.works(&format!("{device} --answer both"));
+    let twin = room.works(TWIN);
+    assert_eq!(run.out, twin.out);
+    assert_eq!(run.out.lines().count(), 5);
+
+    // What the host learns is on its standard output, and nothing else is.
+    let values = |line: &str| line.trim().split_once("frac_bits=").expect("values").1.to_owned();
+    for line in twin.out.lines() {
+        let of_host = host.program.next_line().expect("a line");
+        assert!(of_host.starts_with("device=pump session="), "{of_host}");
+        assert_eq!(values(&of_host), values(line));
+    }
+    let report = room.read("report");
+    assert!(report.starts_with("boot board=native\nsession number=0 prepare_us="), "{report}");
+    assert!(report.ends_with("done count=5\n"), "{report}");
+
+    // Another answer policy is refused by name, with its exit code.
+    room.refuses(&device, 1, "start both sides with the same `--answer`");
+    let report = room.read("report");
+    assert!(report.contains("error Refused: "), "{report}");
+
+    for (server, signal) in [(host, "INT"), (dealer, "TERM")] {
+        // Every start says so.
+        server.program.stop(signal).expect(0, "links are plaintext");
+    }
+}
+
+/// One round trip per layer: what either end sends is late, and so are the answers, which stay the
+/// same.
+#[test]
+fn an_emulated_link_changes_nothing_but_the_time() {
+    let room = room();
+    room.works(PROVISION);
+    let link = " --link 30ms,20mbit";
+    let dealer = room.serve(&format!("{DEALER}{link}"));
+    let host = room.serve(&(host(&dealer.address) + link));
+    let device = device(&host.address);
+    let twin = room.works(TWIN).out;
+    // Two round trips for each of five answers, not to speak of handshake and preparation.
+    for (options, ways) in [("", 10), (link, 20)] {
+        let start = Instant::now();
+        let run = room.works(&format!("{device}{options}"));
+        assert_eq!(run.out, twin, "{options}");
+        let (took, least) = (start.elapsed(), Duration::from_millis(30) * ways);
+        assert!(took >= least, "{took:?} for {least:?} on the way");
+    }
+    host.program.stop("INT").expect(0, "30ms one way, 20 Mbit/s");
+
+    for command in
+        [&device, "dealer --state other", "host model.slt --dealer 127.0.0.1:1 --state other"]
+    {
+        room.refuses(&format!("{command} --link 40,100"), 2, "such as 40ms,100mbit");
+    }
+}
+
+#[test]
+fn two_servers_a_data_party_and_a_console_agree_with_the_twin() {
+    let room = room();
+    for line in [
+        "provision server-0 --state dealer -o server-0.key",
+        "provision pump --outsource -o pump.key",
+        "provision control-room --console -o operator",
+        "task model.slt -o task.bin",
+    ] {
+        room.works(line);
+    }
+    let dealer = room.serve(DEALER);
+    let server_1 = room.serve(&format!(
+        "server --party 1 --model model.slt --dealer {} --state s1 --console operator.1",
+        dealer.address
+    ));
+    let server_0 = room.serve(&format!(
+        "server --party 0 --task task.bin --key server-0.key --counter s0 --peer {} --console \
+         operator.0",
+        server_1.address
+    ));
+    let both = format!("{},{}", server_0.address, server_1.address);
+
+    let twin = room.works(TWIN).out;
+    let device = format!(
+        "device --key pump.key --counter counter --outsource {both} --task task.bin --inputs \
+         readings.npy"
+    );
+    assert_eq!(room.works(&device).out, twin);
+
+    let run = room.works(&format!("{device} --to-console"));
+    assert!(run.out.lines().all(|line| line.ends_with("values=")), "{}", run.out);
+    let console = room.works(&format!("console --from {both} --key operator --count 5")).out;
+    let values = |text: &str| {
+        let values =
+            text.lines().map(|line| line.split_once("frac_bits=").expect("values").1.to_owned());
+        let mut values: Vec<_> = values.collect();
+        values.sort();
+        values
+    };
+    assert_eq!(values(&console), values(&twin));
+    assert!(console.starts_with("query="), "{console}");
+
+    // A second server 0 is told so, names the field, and ends.
+    room.works("provision other --state dealer -o other.key");
+    let second = format!(
+        "server --party 0 --task task.bin --key other.key --counter other --peer {} --listen \
+         127.0.0.1:0",
+        server_0.address
+    );
+    room.refuses(&second, 1, "party: both servers were started as --party 0");
+
+    for (server, signal) in [(server_0, "INT"), (server_1, "TERM"), (dealer, "TERM")] {
+        server.program.stop(signal).expect(0, "");
+    }
+}
+
+#[test]
+fn state_belongs_to_one_process() {
+    let room = room();
+    let dealer = room.serve(DEALER);
+    let host = host(&dealer.address);
+    let _host = room.serve(&host);
+    for line in [DEALER, &host] {
+        let line = format!("{line} --listen 127.0.0.1:0");
+        room.refuses(&line, 1, "is in use by another process");
+    }
+}
+
+#[test]
+fn other_machines_need_the_flag() {
+    let room = room();
+    let open = format!("{DEALER} --listen 0.0.0.0:0");
+    room.refuses(&open, 1, "--insecure-plaintext");
+    let host = host("192.0.2.1:7100") + " --listen 127.0.0.1:0";
+    room.refuses(&host, 1, "--insecure-plaintext");
+    let Server { program, address } = room.serve(&format!("{open} --insecure-plaintext"));
+    assert!(address.starts_with("0.0.0.0:"));
+    assert!(program.said().contains("open to other machines"));
+}
+
+#[test]
+fn a_device_that_is_interrupted_says_so() {
+    let room = room();
+    room.works(PROVISION);
+    // A host that accepts and says nothing.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let device = room.start(&device(&silent.local_addr().unwrap().to_string()));
+    let _connection = silent.accept().expect("connects");
+    assert_eq!(device.stop("INT").code, Some(130));
+}
+
+#[test]
+fn damaged_files_are_named() {
+    let room = room();
+    room.works(PROVISION);
+    damage(&room.path("pump.key"), 30);
+    let device = device("127.0.0.1:1") + " --report report";
+    room.refuses(&device, 1, "the key is damaged");
+    assert!(room.read("report").contains("error Key: "));
+    damage(&room.path("model.slt"), 100);
+    for line in ["inspect model.slt", &host("127.0.0.1:1")] {
+        room.refuses(line, 1, "checksum does not match");
+    }
+    assert!(!room.path("counter.tmp").exists());
+}
+
+#[test]
+fn every_command_has_help_with_examples() {
+    let room = room();
+    for command in [
+        "provision",
+        "dealer",
+        "host",
+        "device",
+        "server",
+        "console",
+        "task",
+        "twin",
+        "inspect",
+        "share",
+        "collect",
+    ] {
+        let help = room.works(&format!("{command} --help")).out;
+        assert!(help.contains("Examples:"), "{command}");
+    }
+    for wrong in ["host", "server --party 0", "server --party 2", "provision pump -o pump.key"] {
+        room.refuses(wrong, 2, "");
+    }
+    let inspected = room.works("inspect model.slt --rtt 50ms --bandwidth 1mbit").out;
+    assert!(inspected.contains("round trips"), "{inspected}");
+    let json = room.works("inspect model.slt --json").out;
+    assert!(
+        json.starts_with("{\"name\":\"random\"") && json.contains("\"round_trips\":2"),
+        "{json}"
+    );
+}
+
+#[test]
+fn costs_are_drawn_as_bars() {
+    let room = room();
+    let plain = room.works("inspect model.slt").out;
+    let drawn = room.works("inspect model.slt --plot").out;
+    let bars = drawn.strip_prefix(&plain).expect("the table comes first");
+    for panel in [
+        "preparation: bytes up",
+        "online: bytes up",
+        "online: bytes down",
+        "dealer to host: bytes",
+        "keystream blocks",
+    ] {
+        assert!(bars.contains(panel), "{panel}: {bars}");
+    }
+    let drawn = |line: &&str| line.contains("0: 6 -> 40") && line.contains('█');
+    assert!(bars.lines().filter(drawn).count() >= 5, "{bars}");
+
+    let filed = room.works("inspect model.slt --json --plot cost.svg").out;
+    assert!(filed.starts_with("{\"name\""), "{filed}");
+    let file = room.read("cost.svg");
+    let document = roxmltree::Document::parse(&file).expect("well-formed");
+    // The page, and a bar per layer in each of six panels.
+    assert_eq!(document.descendants().filter(|node| node.has_tag_name("rect")).count(), 1 + 6 * 2);
+
+    for (options, code, says) in [
+        ("--json --plot", 2, "give --plot a file"),
+        ("--plot model.slt", 2, "ends in .svg"),
+        ("--plot nowhere/cost.svg", 1, "nowhere/cost.svg: "),
+    ] {
+        let refused = room.refuses(&format!("inspect model.slt {options}"), code, says);
+        assert_eq!(refused.out, "", "{options}");
+    }
+}

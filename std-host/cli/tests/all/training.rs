@@ -1,0 +1,145 @@
+//! Training as programs: provision, dealer, collect, share, train, crashes, open.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use sharelet_host::data::labels::LabelKind;
+use sharelet_host::data::{Options, Table, shares};
+use sharelet_import::write;
+use sharelet_testkit::processes::{Program, Programs, Server, until};
+use sharelet_testkit::training::table;
+use sharelet_train::config::Config;
+use sharelet_train::course::{Course, Sizes};
+use sharelet_train::plain;
+use sharelet_train::state::Data;
+
+const CONFIG: &str = r#"
+[data]
+train = "people"
+[model]
+kind = "logistic-regression"
+[training]
+epochs = 20
+batch = 4
+learning_rate = 0.5
+seed = 5
+[arithmetic]
+truncation = "exact"
+[checkpoint]
+every = 10
+[open]
+loss = true
+accuracy = true
+model = { to = "clinic" }
+"#;
+const DEALER: &str = "dealer --state dealer";
+const PARTY_0: &str =
+    "train config.toml --party 0 --state server-0 --key server-0.key --counter server-0.counter";
+
+/// The step of the newest checkpoint.
+fn newest(folder: &Path) -> Option<u64> {
+    let entries = std::fs::read_dir(folder.join("training-config")).into_iter().flatten().flatten();
+    let step =
+        |name: String| name.strip_prefix("step-")?.strip_suffix(".share")?.parse::<u64>().ok();
+    entries.filter_map(|entry| step(entry.file_name().into_string().unwrap())).max()
+}
+
+/// Both servers begin.
+fn begin(room: &Programs, dealer: &str, more: &str) -> (Program, Program) {
+    let Server { program, address } = room
+        .serve(&format!("train config.toml --party 1 --state server-1 --dealer {dealer} {more}"));
+    (room.start(&format!("{PARTY_0} --peer {address} {more}")), program)
+}
+
+#[test]
+fn programs_train_and_are_killed_and_the_owner_opens_the_model() {
+    let room = Programs::new(env!("CARGO_BIN_EXE_sharelet"));
+    let csv = table(40, 3, 2, 1);
+    room.write("people.csv", &csv);
+    room.write("config.toml", CONFIG);
+    room.works("provision server-0 --state dealer -o server-0.key");
+    let (collectors, to) = room.collectors();
+    let data = "people.csv --label y --binary --dataset people --owner lab";
+    room.works(&format!("share {data} --to {to}"));
+    drop(collectors);
+    let mut dealer = room.serve(DEALER);
+    let beyond = |step| {
+        until("a checkpoint", || {
+            newest(&room.path("server-0")).is_some_and(|newest| newest >= step)
+        });
+    };
+
+    // Server 0 is killed.
+    let (zero, one) = begin(&room, &dealer.address, "");
+    beyond(20);
+    drop(zero);
+    one.end().expect(1, "the other server is gone").expect(1, "--resume");
+    // Without --resume nothing is lost by mistake.
+    room.refuses(&format!("{PARTY_0} --peer 127.0.0.1:9"), 1, "");
+
+    // Server 1 is killed.
+    let (zero, one) = begin(&room, &dealer.address, "--resume");
+    beyond(60);
+    drop(one);
+    zero.end().expect(1, "--resume");
+
+    // The dealer is killed, and starts again.
+    let (zero, one) = begin(&room, &dealer.address, "--resume");
+    beyond(100);
+    drop(dealer);
+    one.end().expect(1, "dealer").expect(1, "--resume");
+    zero.end().expect(1, "--resume");
+    dealer = room.serve(DEALER);
+
+    // Ctrl-C at server 1.
+    #[cfg(unix)]
+    {
+        let (zero, one) = begin(&room, &dealer.address, "--resume");
+        beyond(130);
+        one.signal("INT");
+        one.end().expect(130, "go on from the last checkpoint, both servers with --resume");
+        zero.end().expect(1, "");
+    }
+
+    // To the end, and as the twin.
+    let drawn = "--resume --curve curve.csv --plot curve.svg";
+    let (zero, one) = begin(&room, &dealer.address, drawn);
+    zero.end().expect(0, "");
+    one.end().expect(0, "");
+    let curve = room.read("curve.csv");
+    assert_eq!(curve.lines().count(), 21, "{curve}");
+    assert!(room.path("curve-loss.svg").exists() && room.path("curve-accuracy.svg").exists());
+
+    let shares = [0, 1].map(|party| format!("server-{party}/training-config/model.share"));
+    let open = |[a, b]: [usize; 2], owner: &str| {
+        format!("open {} {} --owner {owner} -o m.onnx", shares[a], shares[b])
+    };
+    room.refuses(&open([0, 1], "lab"), 1, "gives the model to clinic, not to lab");
+    assert!(!room.path("m.onnx").exists());
+    room.refuses(&open([0, 0], "clinic"), 1, "both files are shares of party 0");
+    room.works(&open([0, 1], "clinic"));
+    room.refuses(&open([1, 0], "clinic"), 1, "--force");
+
+    // A new run does not write over a finished model unasked: refused before anything is connected.
+    room.refuses(&format!("{PARTY_0} --peer 127.0.0.1:1"), 1, "--fresh");
+
+    let options =
+        Options { labels: vec!["y".into()], kind: LabelKind::Binary, ..Options::default() };
+    let table = Table::from_bytes(csv.as_bytes(), Path::new("a.csv"), None, &options).unwrap();
+    let encoded = shares::encode(&table, 20).unwrap();
+    let (inputs, targets) = encoded.words().split_at(40 * 3);
+    let config = Config::parse(CONFIG, Path::new("config.toml")).unwrap();
+    let course = Arc::new(
+        Course::new(config, Sizes { rows: 40, features: 3, targets: 1, test_rows: 0 }).unwrap(),
+    );
+    let data = Data { inputs: inputs.to_vec(), targets: targets.to_vec() };
+    let (model, expected) = plain::twin(&course, data, Data::default(), &mut |_| ()).unwrap();
+    let onnx =
+        write::onnx(course.network(), &plain::numbers(&model, 20).to_f32(), "sharelet").unwrap();
+    assert!(
+        std::fs::read(room.path("m.onnx")).unwrap() == onnx,
+        "the file is that of the twin's model, bit for bit"
+    );
+    expected.save(&room.path("expected.csv")).unwrap();
+    assert_eq!(curve, room.read("expected.csv"));
+}

@@ -1,0 +1,471 @@
+//! Both readers: what exporters write, what is refused, and that no bytes can make them panic.
+
+use sharelet_import::GraphError;
+use sharelet_import::layer::Chain;
+use sharelet_import::lower::lower;
+use sharelet_import::onnx_proto::{
+    AttributeProto, DOUBLE, EXTERNAL, INT64, ModelProto, NodeProto, TensorProto,
+};
+use sharelet_import::{onnx, tflite};
+use sharelet_testkit::Rng;
+use sharelet_testkit::assert_matches;
+use sharelet_testkit::onnx::{bytes, float, int, model, node, tensor, value};
+use sharelet_testkit::says;
+use sharelet_testkit::tflite::{Constant, Field, Operator, Table, file, model as flat};
+
+const W: [f32; 6] = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+/// `W` as 3 x 2, transposed.
+const W_T: [f32; 6] = [1.0, 4.0, 2.0, 5.0, 3.0, 6.0];
+const B: [f32; 2] = [0.5, -100.0];
+const X: [f32; 3] = [1.0, -1.0, 2.0];
+
+fn read(bytes: &[u8]) -> Result<Chain, GraphError> {
+    onnx::read(bytes).and_then(|graph| lower(&graph))
+}
+
+fn answer(width: i64, nodes: Vec<NodeProto>, constants: Vec<TensorProto>) -> Vec<f64> {
+    read(&bytes(width, nodes, constants)).unwrap().infer(&X[..usize::try_from(width).unwrap()])
+}
+
+fn with(mut node: NodeProto, attributes: Vec<AttributeProto>) -> NodeProto {
+    node.attribute = attributes;
+    node
+}
+
+fn constants() -> Vec<TensorProto> {
+    vec![
+        tensor("w", &[2, 3], &W),
+        tensor("wt", &[3, 2], &W_T),
+        tensor("b", &[2], &B),
+        tensor("b2", &[1, 2], &B),
+    ]
+}
+
+#[test]
+fn every_way_to_write_a_dense_layer() {
+    let gemm = |inputs: &[&str], attributes| vec![with(node("Gemm", inputs, "y"), attributes)];
+    let expected = vec![5.5, -89.0];
+    assert_eq!(answer(3, gemm(&["x", "w", "b"], vec![int("transB", 1)]), constants()), expected);
+    assert_eq!(answer(3, gemm(&["x", "wt", "b2"], vec![]), constants()), expected);
+    let halves = vec![int("transB", 1), float("alpha", 0.5), float("beta", 2.0)];
+    assert_eq!(answer(3, gemm(&["x", "w", "b"], halves), constants()), vec![3.5, -194.5]);
+    let add = |inputs: &[&str]| vec![node("MatMul", &["x", "wt"], "m"), node("Add", inputs, "y")];
+    assert_eq!(answer(3, add(&["m", "b"]), constants()), expected);
+    assert_eq!(answer(3, add(&["b2", "m"]), constants()), expected);
+    // PyTorch's MatMul takes a weight that is transposed at run time, or constants that are nodes.
+    let nodes = vec![
+        with(
+            node("Transpose", &["w"], "w_t"),
+            vec![AttributeProto { name: "perm".into(), ints: vec![1, 0], ..Default::default() }],
+        ),
+        with(
+            node("Constant", &[], "bias"),
+            vec![AttributeProto {
+                name: "value".into(),
+                t: Some(tensor("", &[2], &B)),
+                ..Default::default()
+            }],
+        ),
+        node("Identity", &["bias"], "bias2"),
+        node("MatMul", &["x", "w_t"], "m"),
+        node("Add", &["m", "bias2"], "y"),
+    ];
+    assert_eq!(answer(3, nodes, constants()), expected);
+}
+
+#[test]
+fn other_encodings_of_constants() {
+    let gemm = || vec![with(node("Gemm", &["x", "w", "b"], "y"), vec![int("transB", 1)])];
+    let w = TensorProto { raw_data: vec![], float_data: W.to_vec(), ..tensor("w", &[2, 3], &[]) };
+    let b = TensorProto {
+        raw_data: vec![],
+        double_data: vec![0.5, -100.0],
+        data_type: DOUBLE,
+        ..tensor("b", &[2], &[])
+    };
+    assert_eq!(answer(3, gemm(), vec![w, b]), vec![5.5, -89.0]);
+    // Old exporters list constants as inputs too.
+    let mut old = model(3, gemm(), constants());
+    old.graph.as_mut().unwrap().input.push(value("w", 3));
+    assert_eq!(read(&prost::Message::encode_to_vec(&old)).unwrap().infer(&X), vec![5.5, -89.0]);
+}
+
+#[test]
+fn reshapes_relu_and_normalisation() {
+    // relu(W x + b) = [5.5, 0]; the shape that a reshape computes is not followed.
+    let nodes = vec![
+        node("Flatten", &["x"], "f"),
+        node("Shape", &["f"], "s"),
+        node("Gather", &["s", "zero"], "g"),
+        node("Reshape", &["f", "g"], "r"),
+        node("Sub", &["r", "mean"], "c"),
+        node("Mul", &["c", "factor"], "n"),
+        with(node("Gemm", &["n", "w", "b"], "d"), vec![int("transB", 1)]),
+        node("BatchNormalization", &["d", "gamma", "beta", "mu", "var"], "bn"),
+        node("Relu", &["bn"], "q"),
+        node("Dropout", &["q"], "o"),
+        node("Div", &["o", "two"], "z"),
+        node("Identity", &["z"], "y"),
+    ];
+    let mut all = constants();
+    all.extend([
+        TensorProto { data_type: 7, ..tensor("zero", &[], &[]) },
+        tensor("mean", &[1, 3], &[1.0, 0.0, 0.0]),
+        tensor("factor", &[], &[2.0]),
+        tensor("gamma", &[2], &[2.0, 1.0]),
+        tensor("beta", &[2], &[1.0, 0.0]),
+        tensor("mu", &[2], &[0.5, 0.0]),
+        tensor("var", &[2], &[4.0 - 1e-5, 1.0]),
+        tensor("two", &[1], &[2.0]),
+    ]);
+    let chain = read(&bytes(3, nodes, all)).unwrap();
+    // The last factor stands behind a ReLU and gets a layer of its own.
+    assert_eq!((chain.layers.len(), chain.layers[0].relu, chain.layers[1].relu), (2, true, false));
+    let answer = chain.infer(&X);
+    // n = 2 (x - mean) = [0, -2, 4]; W n + b = [8.5, -86]; bn = [(8.5 - 0.5) + 1, < 0]; / 2.
+    assert!((answer[0] - 4.5).abs() < 1e-4 && answer[1] == 0.0, "{answer:?}");
+}
+
+#[test]
+fn layers_without_relu_stay_apart() {
+    let nodes = vec![node("MatMul", &["x", "wt"], "h"), node("Gemm", &["h", "v"], "y")];
+    let chain = read(&bytes(
+        3,
+        nodes,
+        vec![tensor("wt", &[3, 2], &W_T), tensor("v", &[2, 1], &[1.0, 1.0])],
+    ))
+    .unwrap();
+    assert_eq!(chain.layers.len(), 2);
+    assert_eq!(chain.infer(&X), vec![16.0]);
+}
+
+#[test]
+fn all_unsupported_nodes_at_once() {
+    let nodes = vec![
+        node("Elu", &["x"], "s"),
+        node("MatMul", &["s", "wt"], "m"),
+        node("Mul", &["m", "m"], "a"),
+        node("Tanh", &["x"], "unused"),
+        with(node("Gemm", &["a", "w"], "g"), vec![int("transA", 1)]),
+        NodeProto { domain: "com.microsoft".into(), ..node("FusedGemm", &["g", "w"], "f") },
+        NodeProto { name: String::new(), ..node("Softplus", &["f"], "y") },
+    ];
+    let error = read(&bytes(3, nodes, constants())).unwrap_err();
+    let GraphError::Unsupported(nodes) = &error else { panic!("{error}") };
+    let kinds: Vec<&str> = nodes.iter().map(|node| node.op_type.as_str()).collect();
+    assert_eq!(kinds, ["Elu", "Mul", "Gemm", "com.microsoft.FusedGemm", "Softplus"]);
+    let text = error.to_string();
+    for part in ["5 unsupported", "Elu_s", "Mul_a", "transposes", "Softplus `y`"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+#[test]
+fn onnx_refusals() {
+    let gemm = || vec![with(node("Gemm", &["x", "w", "b"], "y"), vec![int("transB", 1)])];
+    let refused = |width, nodes, constants| read(&bytes(width, nodes, constants)).unwrap_err();
+    let external = TensorProto { data_location: EXTERNAL, ..tensor("w", &[2, 3], &[]) };
+    let error = refused(3, gemm(), vec![external, tensor("b", &[2], &B)]);
+    assert_matches!(error, GraphError::ExternalData { tensor } if tensor == "w");
+    assert_matches!(
+        refused(4, gemm(), constants()),
+        GraphError::Width { expected: 3, found: 4, .. }
+    );
+    let short = vec![tensor("w", &[2, 3], &W[..5]), tensor("b", &[2], &B)];
+    assert!(matches!(refused(3, gemm(), short), GraphError::Corrupt { .. }));
+    let wrong_bias = vec![tensor("w", &[2, 3], &W), tensor("b", &[3], &X)];
+    assert!(matches!(refused(3, gemm(), wrong_bias), GraphError::Width { .. }));
+    for bad in [f32::NAN, f32::INFINITY] {
+        let mut w = W;
+        w[3] = bad;
+        let error = refused(3, gemm(), vec![tensor("w", &[2, 3], &w), tensor("b", &[2], &B)]);
+        assert!(matches!(error, GraphError::NotFinite { node } if node == "Gemm_y"));
+    }
+    assert_matches!(
+        refused(3, vec![node("Relu", &["x"], "y")], vec![]),
+        GraphError::ReluOnInput { .. }
+    );
+    assert_matches!(refused(3, vec![node("Identity", &["x"], "y")], vec![]), GraphError::NoLayers);
+    for circle in ["Relu", "Softmax", "Identity"] {
+        assert_matches!(
+            refused(3, vec![node(circle, &["y"], "y")], vec![]),
+            GraphError::NotAChain { .. }
+        );
+    }
+    assert!(matches!(refused(3, vec![], vec![]), GraphError::NotAChain { .. }));
+    let huge = vec![tensor("w", &[1 << 40, 1 << 40], &[]), tensor("b", &[2], &B)];
+    assert!(matches!(refused(3, gemm(), huge), GraphError::Corrupt { .. }));
+    let integers = TensorProto { data_type: 3, ..tensor("w", &[2, 3], &W) };
+    assert_matches!(
+        refused(3, gemm(), vec![integers, tensor("b", &[2], &B)]),
+        GraphError::Unsupported(_)
+    );
+    let mut two = model(3, gemm(), constants());
+    two.graph.as_mut().unwrap().output.push(value("z", 1));
+    let two = prost::Message::encode_to_vec(&two);
+    assert!(matches!(read(&two), Err(GraphError::Interface { inputs: 1, outputs: 2 })));
+    let wide = vec![tensor("w", &[70_000, 1], &vec![1.0; 70_000])];
+    let nodes = vec![with(node("Gemm", &["x", "w"], "y"), vec![int("transB", 1)])];
+    assert!(matches!(refused(1, nodes, wide), GraphError::TooWide { width: 70_000, .. }));
+}
+
+#[test]
+fn every_cut_of_an_onnx_file_is_refused() {
+    let gemm = vec![with(node("Gemm", &["x", "w", "b"], "y"), vec![int("transB", 1)])];
+    let whole = bytes(3, gemm, constants());
+    read(&whole).unwrap();
+    for length in 0..whole.len() {
+        assert!(read(&whole[..length]).is_err(), "cut to {length} of {}", whole.len());
+    }
+}
+
+fn flat_dense(activation: u8) -> Vec<u8> {
+    let constants = [Constant("w", &[2, 3], &W), Constant("b", &[2], &B)];
+    let operators =
+        [Operator(22, &[0], 3, 0, "reshape"), Operator(9, &[3, 1, 2], 4, activation, "dense")];
+    file(&flat(3, &constants, &operators, 0))
+}
+
+fn read_flat(bytes: &[u8]) -> Result<Chain, GraphError> {
+    tflite::read(bytes).and_then(|graph| lower(&graph))
+}
+
+#[test]
+fn tflite_dense_with_fused_relu_and_optional_bias() {
+    assert_eq!(read_flat(&flat_dense(0)).unwrap().infer(&X), vec![5.5, -89.0]);
+    assert_eq!(read_flat(&flat_dense(1)).unwrap().infer(&X), vec![5.5, 0.0]);
+    let operators = [Operator(9, &[0, 1, -1], 2, 0, "dense"), Operator(19, &[2], 3, 0, "relu")];
+    let chain = read_flat(&file(&flat(3, &[Constant("w", &[2, 3], &W)], &operators, 0))).unwrap();
+    assert!(chain.layers[0].relu);
+    assert_eq!(chain.infer(&X), vec![5.0, 11.0]);
+    let operators = [Operator(9, &[0, 1], 3, 0, "dense"), Operator(0, &[3, 2], 4, 1, "add")];
+    let chain = read_flat(&file(&flat(
+        3,
+        &[Constant("w", &[2, 3], &W), Constant("b", &[1, 2], &B)],
+        &operators,
+        0,
+    )))
+    .unwrap();
+    assert_eq!(chain.infer(&X), vec![5.5, 0.0]);
+}
+
+#[test]
+fn tflite_refusals() {
+    let error = read_flat(&flat_dense(4)).unwrap_err();
+    says(&error, "FULLY_CONNECTED `dense`: its fused activation is neither ReLU nor ReLU6");
+    let operators = [
+        Operator(20, &[0], 2, 0, "first"),
+        Operator(9, &[2, 1], 3, 0, "dense"),
+        Operator(11, &[3], 4, 0, "last"),
+    ];
+    let error =
+        read_flat(&file(&flat(3, &[Constant("w", &[2, 3], &W)], &operators, 0))).unwrap_err();
+    let text = error.to_string();
+    for part in ["2 unsupported", "RELU_N1_TO_1 `first`", "L2_NORMALIZATION `last`"] {
+        says(&text, part);
+    }
+    // Integer weights are not float weights.
+    let operators = [Operator(9, &[0, 1], 2, 0, "dense")];
+    let error =
+        read_flat(&file(&flat(3, &[Constant("typed", &[2, 3], &W)], &operators, 9))).unwrap_err();
+    assert!(error.to_string().contains("not float32"), "{error}");
+    let short = file(&flat(3, &[Constant("w", &[2, 4], &W)], &operators, 0));
+    assert!(matches!(read_flat(&short), Err(GraphError::Corrupt { .. })));
+    let outside = [Operator(9, &[0, 77], 2, 0, "dense")];
+    assert_matches!(
+        read_flat(&file(&flat(3, &[Constant("w", &[2, 3], &W)], &outside, 0))),
+        Err(GraphError::Corrupt { .. })
+    );
+    let mut nan = W;
+    nan[0] = f32::NAN;
+    let error =
+        read_flat(&file(&flat(3, &[Constant("w", &[2, 3], &nan)], &operators, 0))).unwrap_err();
+    assert!(matches!(error, GraphError::NotFinite { .. }));
+    assert!(matches!(read_flat(b""), Err(GraphError::Corrupt { .. })));
+    assert_matches!(
+        read_flat(&file(&Table(vec![(0, Field::U32(3))]))),
+        Err(GraphError::Corrupt { .. })
+    );
+}
+
+#[test]
+fn every_cut_of_a_tflite_file_is_refused() {
+    let whole = flat_dense(1);
+    for length in 0..whole.len() {
+        if let Ok(chain) = read_flat(&whole[..length]) {
+            // Only the terminating zero of the last string may be missing without harm.
+            assert_eq!(chain, read_flat(&whole).unwrap(), "cut to {length} of {}", whole.len());
+        }
+    }
+}
+
+/// Every kind of node that works on images, in one file.
+fn onnx_image() -> Vec<u8> {
+    let ints = |name: &str, ints: &[i64]| AttributeProto {
+        name: name.into(),
+        ints: ints.to_vec(),
+        ..Default::default()
+    };
+    let shape = |name: &str, values: &[i64]| TensorProto {
+        name: name.into(),
+        dims: vec![values.len() as i64],
+        data_type: INT64,
+        int64_data: values.to_vec(),
+        ..Default::default()
+    };
+    let nodes = vec![
+        node("Reshape", &["x", "image"], "i"),
+        with(node("Transpose", &["i"], "t"), vec![ints("perm", &[0, 3, 1, 2])]),
+        with(
+            node("Conv", &["t", "w"], "c"),
+            vec![ints("pads", &[1, 1, 1, 1]), ints("strides", &[1, 1])],
+        ),
+        node("BatchNormalization", &["c", "b", "b", "b", "v"], "n"),
+        node("Clip", &["n", "low", "high"], "r"),
+        with(node("Conv", &["r", "w"], "d"), vec![ints("pads", &[1, 1, 1, 1]), int("group", 1)]),
+        node("Add", &["r", "d"], "s"),
+        with(node("MaxPool", &["s"], "m"), vec![ints("kernel_shape", &[2, 2])]),
+        with(
+            node("AveragePool", &["m"], "p"),
+            vec![ints("kernel_shape", &[2, 2]), int("ceil_mode", 1)],
+        ),
+        with(node("ReduceMean", &["p"], "e"), vec![ints("axes", &[2, 3]), int("keepdims", 0)]),
+        with(node("Unsqueeze", &["e"], "u"), vec![ints("axes", &[2])]),
+        with(node("Squeeze", &["u"], "f"), vec![ints("axes", &[2])]),
+        node("MatMul", &["f", "k"], "g"),
+        node("Softmax", &["g"], "y"),
+    ];
+    let constants = vec![
+        shape("image", &[-1, 4, 4, 2]),
+        tensor("w", &[2, 2, 3, 3], &[0.5; 36]),
+        tensor("b", &[2], &[0.5, 1.0]),
+        tensor("v", &[2], &[1.0, 2.0]),
+        tensor("low", &[], &[0.0]),
+        tensor("high", &[], &[6.0]),
+        tensor("k", &[2, 3], &W),
+    ];
+    bytes(32, nodes, constants)
+}
+
+/// A convolution and a mean in a TFLite file.
+fn flat_image() -> Vec<u8> {
+    let info = |name: &str, shape: &[i32], kind: u8, buffer: u32| {
+        let name = Field::Bytes(name.as_bytes().to_vec());
+        Table(vec![
+            (0, Field::I32s(shape.to_vec())),
+            (1, Field::U8(kind)),
+            (2, Field::U32(buffer)),
+            (3, name),
+        ])
+    };
+    let axes: Vec<u8> = [1_i32, 2].iter().flat_map(|axis| axis.to_le_bytes()).collect();
+    let buffers = [vec![], sharelet_testkit::tflite::floats(&[0.5; 36]), axes];
+    let tensors = vec![
+        info("x", &[1, 4, 4, 2], 0, 0),
+        info("w", &[2, 3, 3, 2], 0, 1),
+        info("axes", &[2], 2, 2),
+        info("c", &[1, 4, 4, 2], 0, 0),
+        info("m", &[1, 2], 0, 0),
+    ];
+    let operator = |kind: u32, inputs: &[i32], output: i32, options: Vec<(usize, Field)>| {
+        let values = [(1, Field::I32s(inputs.to_vec())), (2, Field::I32s(vec![output]))];
+        let ends = [(3, Field::U8(1)), (4, Field::Table(Table(options)))];
+        Table([(0, Field::U32(kind))].into_iter().chain(values).chain(ends).collect())
+    };
+    let steps = vec![(0, Field::U8(0)), (1, Field::U32(1)), (2, Field::U32(1)), (3, Field::U8(3))];
+    let operators =
+        vec![operator(0, &[0, 1], 3, steps), operator(1, &[3, 2], 4, vec![(0, Field::U8(0))])];
+    let ends =
+        [(1, Field::I32s(vec![0])), (2, Field::I32s(vec![4])), (3, Field::Tables(operators))];
+    let graph = Table([(0, Field::Tables(tensors))].into_iter().chain(ends).collect());
+    let codes =
+        [3_u8, 40].map(|kind| Table(vec![(0, Field::U8(kind)), (3, Field::U32(kind.into()))]));
+    file(&Table(vec![
+        (0, Field::U32(3)),
+        (1, Field::Tables(codes.into_iter().collect())),
+        (2, Field::Tables(vec![graph])),
+        (
+            4,
+            Field::Tables(
+                buffers.into_iter().map(|bytes| Table(vec![(0, Field::Bytes(bytes))])).collect(),
+            ),
+        ),
+    ]))
+}
+
+#[test]
+fn no_bytes_make_the_readers_panic() {
+    let mut rng = Rng(sharelet_testkit::seed());
+    let gemm = vec![
+        with(node("Gemm", &["x", "w", "b"], "h"), vec![int("transB", 1)]),
+        node("Relu", &["h"], "r"),
+        node("BatchNormalization", &["r", "b", "b", "b", "b"], "y"),
+    ];
+    let samples = [bytes(3, gemm, constants()), flat_dense(1), onnx_image(), flat_image()];
+    for sample in &samples[2..] {
+        assert!(read(sample).or_else(|_| read_flat(sample)).is_ok());
+    }
+    for round in 0..100_000 {
+        let mut bytes = samples[round % samples.len()].clone();
+        if rng.below(8) == 0 {
+            bytes = (0..rng.below(300)).map(|_| rng.byte()).collect();
+            if bytes.len() > 8 && rng.below(2) == 0 {
+                bytes[4..8].copy_from_slice(b"TFL3");
+            }
+        }
+        for _ in 0..rng.below(6) {
+            if !bytes.is_empty() {
+                let position = rng.below(bytes.len());
+                bytes[position] =
+                    if rng.below(2) == 0 { rng.byte() } else { [0, 1, 0x7F, 0xFF][rng.below(4)] };
+            }
+        }
+        if rng.below(4) == 0 {
+            bytes.truncate(rng.below(bytes.len()));
+        }
+        let _ = read(&bytes);
+        let _ = read_flat(&bytes);
+    }
+}
+
+/// Bytes that change seldom make a number extreme; here whole numbers change.
+#[test]
+fn no_numbers_make_the_readers_panic() {
+    let mut rng = Rng(sharelet_testkit::seed());
+    let whole: ModelProto = prost::Message::decode(onnx_image().as_slice()).unwrap();
+    let extremes =
+        [i64::MIN, i64::MIN + 1, -1 << 40, -5, -1, 0, 1, 3, 255, 256, 65_536, 1 << 40, i64::MAX];
+    for _ in 0..30_000 {
+        let mut model = whole.clone();
+        let graph = model.graph.as_mut().unwrap();
+        for _ in 0..=rng.below(3) {
+            let node = rng.below(graph.node.len());
+            let attributes = graph.node[node]
+                .attribute
+                .iter_mut()
+                .flat_map(|attribute| attribute.ints.iter_mut());
+            let shapes = graph
+                .initializer
+                .iter_mut()
+                .flat_map(|tensor| tensor.int64_data.iter_mut().chain(&mut tensor.dims));
+            let mut numbers: Vec<&mut i64> =
+                if rng.below(2) == 0 { attributes.collect() } else { shapes.collect() };
+            if !numbers.is_empty() {
+                let place = rng.below(numbers.len());
+                *numbers[place] = extremes[rng.below(extremes.len())];
+            }
+        }
+        let _ = read(&prost::Message::encode_to_vec(&model));
+    }
+    let whole = flat_image();
+    let extremes = [i32::MIN, -1, 0, 1, 2, 255, 65_536, 1 << 30, i32::MAX];
+    for _ in 0..30_000 {
+        let mut bytes = whole.clone();
+        for _ in 0..=rng.below(2) {
+            let place = 4 * rng.below(bytes.len() / 4);
+            bytes[place..place + 4]
+                .copy_from_slice(&extremes[rng.below(extremes.len())].to_le_bytes());
+        }
+        let _ = read_flat(&bytes);
+    }
+}

@@ -1,0 +1,20 @@
+//! Tests of the readers, the layers and the scales, as one
+//! program: a module's name selects its tests.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss
+)]
+
+mod export;
+mod formats;
+mod forms;
+mod layers;
+mod quantise;
+mod random;
+mod readers;

@@ -1,0 +1,15 @@
+//! Tests of the model file and the readers of readings, as one
+//! program: a module's name selects its tests.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss
+)]
+
+mod file;
+mod readings;

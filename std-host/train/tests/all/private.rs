@@ -1,0 +1,298 @@
+//! Training steps between two servers, against the plaintext twin.
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng as _, SeedableRng as _};
+use sharelet_core::functions::engine::Truncation;
+use sharelet_train::loss::{Sums, Wanted};
+use sharelet_train::model::Model;
+use sharelet_train::network::{Layer, Loss, Network, Shape, Window};
+use sharelet_train::step::{Evaluate, OpenData, OpenModel, Step};
+use sharelet_train::tensor::local::{Local, Outputs, Parts};
+use sharelet_train::tensor::{self, Masked, offline};
+use sharelet_train::update::Rates;
+
+const F: u32 = 20;
+const BATCH: usize = 6;
+
+fn window(kernel: (usize, usize), stride: usize, padding: usize) -> Window {
+    Window { kernel, stride: (stride, stride), padding: (padding, padding) }
+}
+
+/// Small networks that have every layer and every loss between them.
+fn networks() -> Vec<(&'static str, Network)> {
+    use Layer::{AveragePool, Convolution, Dense, MaxPool, Relu};
+    let image = Shape { channels: 2, height: 8, width: 7 };
+    let convolution = |filters, kernel, stride, padding| Convolution {
+        filters,
+        window: window(kernel, stride, padding),
+    };
+    let dense = |outputs| Dense { outputs };
+    vec![
+        (
+            "linear regression",
+            Network { input: Shape::vector(5), layers: vec![dense(1)], loss: Loss::SquaredError },
+        ),
+        (
+            "logistic regression",
+            Network { input: Shape::vector(5), layers: vec![dense(1)], loss: Loss::Logistic },
+        ),
+        (
+            "support vectors",
+            Network { input: Shape::vector(5), layers: vec![dense(1)], loss: Loss::Hinge },
+        ),
+        (
+            "perceptron",
+            Network {
+                input: Shape::vector(9),
+                layers: vec![dense(7), Relu, dense(4), Relu, dense(3)],
+                loss: Loss::CrossEntropy,
+            },
+        ),
+        (
+            "max-pools",
+            Network {
+                input: image,
+                layers: vec![
+                    convolution(3, (3, 2), 1, 1),
+                    MaxPool(window((3, 3), 2, 0)),
+                    Relu,
+                    convolution(2, (2, 2), 1, 0),
+                    Relu,
+                    MaxPool(window((1, 2), 1, 0)),
+                    dense(3),
+                ],
+                loss: Loss::SquaredError,
+            },
+        ),
+        (
+            "average pools",
+            Network {
+                input: image,
+                layers: vec![
+                    AveragePool(window((2, 2), 1, 0)),
+                    convolution(3, (2, 2), 2, 0),
+                    AveragePool(window((3, 1), 1, 0)),
+                    Relu,
+                    dense(4),
+                ],
+                loss: Loss::CrossEntropy,
+            },
+        ),
+    ]
+}
+
+struct Data {
+    inputs: Vec<u64>,
+    targets: Vec<u64>,
+    model: Model,
+}
+
+fn signed(rng: &mut ChaCha20Rng, bits: u32) -> u64 {
+    (rng.next_u64() >> (63 - bits)).wrapping_sub(1 << bits)
+}
+
+fn data(network: &Network, momentum: bool, rng: &mut ChaCha20Rng) -> Data {
+    let outputs = network.shapes().unwrap().last().unwrap().elems();
+    let mut model = Model::zeros(network, momentum).unwrap();
+    model.words_mut().for_each(|word| *word = signed(rng, F - 1));
+    let inputs = (0..BATCH * network.input.elems()).map(|_| signed(rng, F)).collect();
+    let mut targets = vec![0; BATCH * outputs];
+    for row in targets.chunks_mut(outputs) {
+        let class = usize::try_from(rng.next_u32() >> 1).unwrap() % outputs.max(2);
+        if class < outputs {
+            row[class] = 1 << F;
+        }
+    }
+    Data { inputs, targets, model }
+}
+
+fn split(words: &[u64], rng: &mut ChaCha20Rng) -> [Vec<u64>; 2] {
+    let share: Vec<u64> = words.iter().map(|_| rng.next_u64()).collect();
+    [share.clone(), words.iter().zip(share).map(|(word, share)| word.wrapping_sub(share)).collect()]
+}
+
+fn open(shares: [&[u64]; 2]) -> Vec<u64> {
+    shares[0].iter().zip(shares[1]).map(|(a, b)| a.wrapping_add(*b)).collect()
+}
+
+const WANTED: Wanted = Wanted { loss: true, correct: true };
+
+fn rates(momentum: bool) -> Rates {
+    Rates {
+        rate: 700,
+        rate_bits: 14,
+        rounds_first: false,
+        momentum: if momentum { (9 << F) / 10 } else { 0 },
+        decay: if momentum { 1 << (F - 5) } else { 0 },
+    }
+}
+
+/// Steps of the twin: the model, and the sums of the last step.
+fn twin(
+    network: &Network,
+    data: &Data,
+    steps: usize,
+    momentum: bool,
+    truncation: Truncation,
+) -> (Vec<u64>, Sums) {
+    let (mut model, mut sums) = (data.model.clone(), Sums::default());
+    for _ in 0..steps {
+        let mut open = OpenData { inputs: data.inputs.clone() };
+        let (inputs, ..) = offline::run(&mut open, tensor::twin(truncation)).unwrap();
+        let mut step = Step::new(
+            network,
+            F,
+            &mut model,
+            (inputs, data.targets.clone()),
+            rates(momentum),
+            WANTED,
+        )
+        .unwrap();
+        sums = offline::run(&mut step, tensor::twin(truncation)).unwrap().0;
+    }
+    (model.words().copied().collect(), sums)
+}
+
+/// The same between two servers.
+fn private(
+    network: &Network,
+    data: &Data,
+    steps: usize,
+    momentum: bool,
+    truncation: Truncation,
+    seed: u8,
+) -> (Vec<u64>, Sums) {
+    let mut rng = ChaCha20Rng::from_seed([seed; 32]);
+    let mut servers = Local::new(ChaCha20Rng::from_seed([seed ^ 0xff; 32]), truncation);
+    let mut models = [data.model.clone(), data.model.clone()];
+    let words: Vec<u64> = data.model.words().copied().collect();
+    for (model, share) in models.iter_mut().zip(split(&words, &mut rng)) {
+        model.words_mut().zip(share).for_each(|(word, share)| *word = share);
+    }
+    let targets = split(&data.targets, &mut rng);
+    let inputs = split(&data.inputs, &mut rng);
+    let [sizes, dealer] = [(); 2].map(|()| OpenData { inputs: vec![0; data.inputs.len()] });
+    let opened = servers
+        .run(Parts { sizes, dealer, parties: inputs.map(|inputs| OpenData { inputs }) })
+        .unwrap()
+        .0;
+    let mut sums = Sums::default();
+    // The data is opened once; every step takes its rows, in another order.
+    for step in 0..steps {
+        let rows: Vec<usize> = (0..BATCH).map(|row| (row + step) % BATCH).collect();
+        let columns = network.input.elems();
+        let pick = |opened: &Masked| opened.rows(columns, &rows);
+        let outputs = data.targets.len() / BATCH;
+        let of = |targets: &[u64]| {
+            rows.iter()
+                .flat_map(|row| &targets[row * outputs..(row + 1) * outputs])
+                .copied()
+                .collect()
+        };
+        let mut zeros = [data.model.clone(), data.model.clone()];
+        let ([model_0, model_1], [zeros_0, zeros_1]) = (&mut models, &mut zeros);
+        let new = |model, opened, targets| {
+            Step::new(network, F, model, (opened, targets), rates(momentum), WANTED).unwrap()
+        };
+        let parts = Parts {
+            sizes: new(zeros_0, pick(&opened.dealer), vec![0; data.targets.len()]),
+            dealer: new(zeros_1, pick(&opened.dealer), vec![0; data.targets.len()]),
+            parties: [
+                new(model_0, pick(&opened.parties[0]), of(&targets[0])),
+                new(model_1, pick(&opened.parties[1]), of(&targets[1])),
+            ],
+        };
+        let (Outputs { parties: [sums_0, sums_1], .. }, taken) = servers.run(parts).unwrap();
+        assert_eq!(taken.sent.bytes, taken.plan.usage.online_bytes);
+        assert_eq!(taken.sent.messages, taken.plan.usage.messages);
+        sums = sums_0;
+        sums.add(sums_1);
+    }
+    let [words_0, words_1] = models.map(|model| model.words().copied().collect::<Vec<u64>>());
+    (open([&words_0, &words_1]), sums)
+}
+
+/// The largest distance of two vectors, in units.
+fn distance(a: &[u64], b: &[u64]) -> u64 {
+    a.iter().zip(b).map(|(a, b)| a.wrapping_sub(*b).cast_signed().unsigned_abs()).max().unwrap()
+}
+
+/// Exact truncation leaves nothing to chance.
+#[test]
+fn exact_steps_are_those_of_the_twin() {
+    for (name, network) in networks() {
+        for momentum in [false, true] {
+            let data = data(&network, momentum, &mut ChaCha20Rng::from_seed([7; 32]));
+            let (expected, expected_sums) = twin(&network, &data, 3, momentum, Truncation::Exact);
+            for seed in 0..3 {
+                let (found, sums) = private(&network, &data, 3, momentum, Truncation::Exact, seed);
+                assert!(
+                    found == expected,
+                    "{name}, momentum {momentum}, seed {seed}: {} units",
+                    distance(&found, &expected)
+                );
+                assert_eq!(
+                    (sums.loss, sums.correct),
+                    (expected_sums.loss, expected_sums.correct),
+                    "{name}"
+                );
+            }
+        }
+    }
+}
+
+/// Truncation by one unit moves weights by a few units per step.
+#[test]
+fn cheap_steps_are_near_the_twin() {
+    for (name, network) in networks() {
+        for momentum in [false, true] {
+            let data = data(&network, momentum, &mut ChaCha20Rng::from_seed([8; 32]));
+            let (expected, expected_sums) = twin(&network, &data, 3, momentum, Truncation::OneUnit);
+            for seed in 0..3 {
+                let (found, sums) =
+                    private(&network, &data, 3, momentum, Truncation::OneUnit, seed);
+                let units = distance(&found, &expected);
+                assert!(units < 400, "{name}, momentum {momentum}, seed {seed}: {units} units");
+                assert_eq!(sums.correct >> F, expected_sums.correct >> F, "{name}");
+                assert!(
+                    distance(&[sums.loss], &[expected_sums.loss]) < 400,
+                    "{name} {} {}",
+                    sums.loss,
+                    expected_sums.loss
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn answers_are_those_of_the_twin() {
+    for (name, network) in networks() {
+        let data = data(&network, false, &mut ChaCha20Rng::from_seed([9; 32]));
+        let truncation = Truncation::Exact;
+        let weights =
+            offline::run(&mut OpenModel(&data.model), tensor::twin(truncation)).unwrap().0;
+        let mut evaluate =
+            Evaluate::new(&network, F, (&data.model, &weights), data.inputs.clone()).unwrap();
+        let expected = offline::run(&mut evaluate, tensor::twin(truncation)).unwrap().0;
+
+        let mut rng = ChaCha20Rng::from_seed([3; 32]);
+        let mut servers = Local::new(ChaCha20Rng::from_seed([4; 32]), truncation);
+        // One server owns the model: the other's shares are zero.
+        let models = [Model::zeros(&network, false).unwrap(), data.model.clone()];
+        let zeros = Model::zeros(&network, false).unwrap();
+        let [open_0, open_1, sizes, dealer] =
+            [&models[0], &models[1], &zeros, &zeros].map(OpenModel);
+        let opened = servers.run(Parts { sizes, dealer, parties: [open_0, open_1] }).unwrap().0;
+        let new =
+            |model, weights, inputs| Evaluate::new(&network, F, (model, weights), inputs).unwrap();
+        let [inputs_0, inputs_1] = split(&data.inputs, &mut rng);
+        let [sizes, dealer] =
+            [(); 2].map(|()| new(&zeros, &opened.dealer, vec![0; data.inputs.len()]));
+        let parties = [
+            new(&models[0], &opened.parties[0], inputs_0),
+            new(&models[1], &opened.parties[1], inputs_1),
+        ];
+        let found = servers.run(Parts { sizes, dealer, parties }).unwrap().0.parties;
+        assert_eq!(open([&found[0].words, &found[1].words]), expected.words, "{name}");
+    }
+}

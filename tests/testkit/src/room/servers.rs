@@ -1,0 +1,336 @@
+//! Two servers, their dealer, data parties and a console in one process, with small time-outs.
+
+use core::time::Duration;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use sharelet_core::keystream::Key;
+use sharelet_core::ring::Ring;
+use sharelet_core::session::p0::Identity;
+use sharelet_core::session::wire::control::{Answer, DeviceId};
+use sharelet_core::session::wire::query::{Half, QueryHeader, QueryId, Recipient};
+use sharelet_core::session::wire::task::Task;
+use sharelet_host::console::{self, Console, ConsoleError};
+use sharelet_host::dealer::Dealer;
+use sharelet_host::device::data_party::{DataParty, Settings};
+use sharelet_host::device::{DeviceError, Events};
+use sharelet_host::host::{self, Host};
+use sharelet_host::server::console_queue::Queue;
+use sharelet_host::server::evaluator::Evaluator;
+use sharelet_host::server::front::{Limits, Server};
+use sharelet_host::server::party0::{self, Party0, PeerError};
+use sharelet_host::server::party1::{self, Party1};
+use sharelet_host::store::console::{ConsoleKey, ServerConsole, server_path};
+use sharelet_host::store::counter::FileCounter;
+use sharelet_host::store::host::HostStore;
+use sharelet_host::store::key::DeviceKey;
+use sharelet_link::Exposure;
+use sharelet_link::tcp::Listener;
+use sharelet_model::readings::Readings;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::{Log, Room, Rows, Running, SOON, STALL, when_unlocked};
+
+/// How long server 1 waits for the other half here.
+pub const PAIR: Duration = Duration::from_millis(400);
+
+/// A server that runs.
+pub struct One {
+    pub address: String,
+    pub stop: CancellationToken,
+    task: JoinHandle<Result<(), PeerError>>,
+}
+
+impl One {
+    /// Stops politely; how it ended.
+    pub async fn stop(self) -> Result<(), PeerError> {
+        self.stop.cancel();
+        tokio::time::timeout(SOON, self.task).await.expect("stops in time").expect("does not panic")
+    }
+
+    /// Waits for its own end.
+    pub async fn ended(self) -> Result<(), PeerError> {
+        tokio::time::timeout(SOON, self.task).await.expect("ends in time").expect("does not panic")
+    }
+
+    /// Stops at once, as a kill does.
+    pub async fn kill(&self) {
+        self.task.abort();
+        while !self.task.is_finished() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+}
+
+/// A server that asks `evaluator`.
+pub async fn serve<E: Evaluator>(
+    address: &str,
+    evaluator: Arc<E>,
+    queue: Option<Queue<E::Word>>,
+) -> One {
+    let stop = CancellationToken::new();
+    let listener = Listener::bind(address, Exposure::Local).await.expect("listens");
+    let address = listener.local_address().expect("has an address").to_string();
+    let limits =
+        Limits { hello: STALL, stall: STALL, idle: SOON, grace: STALL, ..Limits::default() };
+    let task = tokio::spawn(Server::new(evaluator, queue, limits).serve(listener, stop.clone()));
+    One { address, stop, task }
+}
+
+impl Room {
+    pub fn task(&self) -> Task {
+        self.model.task(&std::fs::read(self.path("model.slt")).expect("reads"))
+    }
+
+    /// Makes a console's files, as `operator`.
+    pub fn provision_console(&self) -> PathBuf {
+        let path = self.path("operator");
+        ConsoleKey::generate(DeviceId::new("operator").expect("a name"))
+            .expect("randomness")
+            .save(&path)
+            .expect("saves");
+        path
+    }
+
+    pub fn queue<W: Ring>(&self, party: u8, capacity: usize) -> Option<Queue<W>> {
+        let path = server_path(&self.path("operator"), party);
+        path.exists()
+            .then(|| Queue::new(ServerConsole::load(&path, party).expect("loads"), capacity))
+    }
+
+    pub async fn server_1_at(&self, address: &str, dealer: &str, capacity: usize) -> One {
+        let store = when_unlocked(|| HostStore::open(&self.path("host"))).await;
+        let limits = host::Limits { status: STALL, ..host::Limits::default() };
+        let host =
+            Host::new(self.source(store, dealer, 6), Answer::Device, Box::new(|_| ()), limits);
+        let limits = party1::Limits { pair: PAIR, ..party1::Limits::default() };
+        serve(
+            address,
+            Party1::new(host, getrandom::u64().expect("randomness"), limits),
+            self.queue(1, capacity),
+        )
+        .await
+    }
+
+    pub async fn server_0_at(&self, address: &str, peer: &str, task: Task, capacity: usize) -> One {
+        self.server_0_named("server-0", address, peer, task, capacity).await
+    }
+
+    pub async fn server_0_named(
+        &self,
+        name: &str,
+        address: &str,
+        peer: &str,
+        task: Task,
+        capacity: usize,
+    ) -> One {
+        let key = DeviceKey::load(&self.path(&format!("{name}.key"))).expect("loads");
+        let counter = when_unlocked(|| FileCounter::open(&self.counter_path(name))).await;
+        let settings = party0::Settings {
+            lanes: 3,
+            connect: STALL,
+            stall: 10 * STALL,
+            wait: 5 * STALL,
+            shortest_pause: Duration::from_millis(20),
+            longest_pause: Duration::from_millis(100),
+            ..party0::Settings::new(peer.to_owned())
+        };
+        let identity = Identity::new(key.device, &key.key);
+        let party =
+            Party0::new(settings, identity, counter, task, getrandom::u64().expect("randomness"));
+        serve(address, party, self.queue(0, capacity)).await
+    }
+
+    /// A dealer, server 0 and server 1.
+    pub async fn servers(&self) -> (Running<Dealer>, One, One) {
+        self.provision("server-0");
+        let dealer = self.dealer().await;
+        let server_1 = self.server_1_at("127.0.0.1:0", &dealer.address, 64).await;
+        let server_0 = self.server_0_at("127.0.0.1:0", &server_1.address, self.task(), 64).await;
+        (dealer, server_0, server_1)
+    }
+
+    /// A data party with a key of its own.
+    pub fn data_party(
+        &self,
+        name: &str,
+        server_0: &One,
+        server_1: &One,
+        readings: &Readings,
+    ) -> Party {
+        let settings = Settings {
+            retries: 0,
+            connect: STALL,
+            stall: 10 * STALL,
+            shortest_pause: Duration::from_millis(20),
+            longest_pause: Duration::from_millis(200),
+            ..Settings::new([server_0.address.clone(), server_1.address.clone()])
+        };
+        let mut key = [0; 32];
+        getrandom::fill(&mut key).expect("randomness");
+        let identity = Identity::new(DeviceId::new(name).expect("a name"), &Key::from_bytes(key));
+        let counter = FileCounter::open(&self.counter_path(name)).expect("opens");
+        DataParty {
+            settings,
+            identity,
+            counter,
+            task: self.task(),
+            sensor: Rows(readings.clone()),
+            events: Heard::default(),
+        }
+    }
+}
+
+pub type Party = DataParty<Rows, FileCounter, Heard>;
+
+/// What a data party saw, and its traffic.
+#[derive(Default)]
+pub struct Heard {
+    pub log: Log,
+    pub traffic: Vec<(u64, u64)>,
+}
+
+impl Events for Heard {
+    fn connected(&mut self, readings: usize) {
+        self.log.connected(readings);
+    }
+
+    fn prepared(&mut self, session: u64, traffic: sharelet_link::Counts, took: Duration) {
+        self.log.prepared(session, traffic, took);
+    }
+
+    fn answer(&mut self, inference: &sharelet_host::device::Inference<'_>) -> std::io::Result<()> {
+        self.traffic.push((inference.traffic.sent_bytes, inference.traffic.received_bytes));
+        self.log.answer(inference)
+    }
+
+    fn refused(&mut self, error: &DeviceError) -> std::io::Result<()> {
+        self.log.refused(error)
+    }
+
+    fn failed(&mut self, error: &DeviceError, pause: Duration) {
+        self.log.failed(error, pause);
+    }
+}
+
+/// Runs a data party to its end.
+pub async fn ask(party: &mut Party) -> Result<usize, DeviceError> {
+    let stop = CancellationToken::new();
+    tokio::time::timeout(SOON, party.run(&stop)).await.expect("ends in time")
+}
+
+pub type Printed = Arc<Mutex<Vec<(QueryId, Vec<u32>)>>>;
+
+/// A console that stops after `count` answers.
+pub async fn console(
+    key: &std::path::Path,
+    server_0: &str,
+    server_1: &str,
+    count: usize,
+    printed: &Printed,
+) -> Result<usize, ConsoleError> {
+    let settings = console::Settings {
+        count: Some(count),
+        connect: STALL,
+        pair: 4 * STALL,
+        shortest_pause: Duration::from_millis(20),
+        longest_pause: Duration::from_millis(100),
+        ..console::Settings::new([server_0.to_owned(), server_1.to_owned()])
+    };
+    let printed = printed.clone();
+    let sink = move |answer: console::ConsoleAnswer| {
+        printed
+            .lock()
+            .expect("not poisoned")
+            .push((answer.id, answer.values.iter().map(|&value| value as u32).collect()));
+        Ok(())
+    };
+    let mut console = Console::new(settings, ConsoleKey::load(key).expect("loads"), sink);
+    tokio::time::timeout(SOON, console.run(&CancellationToken::new())).await.expect("ends in time")
+}
+
+/// A data party that speaks bytes: one half of a query.
+pub fn half(task: &Task, id: u64, half: Half, recipient: Recipient) -> Vec<u8> {
+    let header = QueryHeader { half, recipient, task: task.id(), id: QueryId(id.to_le_bytes()) };
+    let body = if half == Half::Seed {
+        32
+    } else {
+        usize::from(task.inputs) * usize::from(task.ring_bits) / 8
+    };
+    [&header.emit()[..], &vec![7; body]].concat()
+}
+
+pub async fn connect(server: &One) -> TcpStream {
+    TcpStream::connect(&server.address).await.expect("connects")
+}
+
+/// Sends bytes, and reads until the server has closed.
+pub async fn send(server: &One, bytes: &[u8]) -> Vec<u8> {
+    let mut stream = connect(server).await;
+    stream.write_all(bytes).await.expect("writes");
+    read(&mut stream).await
+}
+
+/// All that comes until the server closes.
+pub async fn read(stream: &mut TcpStream) -> Vec<u8> {
+    let mut reply = Vec::new();
+    let read =
+        tokio::time::timeout(SOON, stream.read_to_end(&mut reply)).await.expect("answers in time");
+    read.expect("a clean end");
+    reply
+}
+
+/// A wire between two servers that can be cut in the middle of a message.
+pub struct Wire {
+    pub address: String,
+    /// Bytes that pass from now on, both ways together; then every connection ends.
+    pub left: Arc<core::sync::atomic::AtomicI64>,
+    _task: JoinHandle<()>,
+}
+
+impl Wire {
+    /// A wire to `to` that passes everything.
+    pub async fn new(to: &str) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("listens");
+        let address = listener.local_addr().expect("has an address").to_string();
+        let left = Arc::new(core::sync::atomic::AtomicI64::new(i64::MAX));
+        let (to, passing) = (to.to_owned(), left.clone());
+        let task = tokio::spawn(async move {
+            while let Ok((near, _)) = listener.accept().await {
+                let (to, left) = (to.clone(), passing.clone());
+                tokio::spawn(async move {
+                    let Ok(far) = TcpStream::connect(&to).await else { return };
+                    let ((near_in, near_out), (far_in, far_out)) =
+                        (near.into_split(), far.into_split());
+                    // Whichever way is cut first ends both.
+                    tokio::select! {
+                        () = pass(near_in, far_out, &left) => {}
+                        () = pass(far_in, near_out, &left) => {}
+                    }
+                });
+            }
+        });
+        Self { address, left, _task: task }
+    }
+}
+
+async fn pass(
+    mut from: tokio::net::tcp::OwnedReadHalf,
+    mut to: tokio::net::tcp::OwnedWriteHalf,
+    left: &core::sync::atomic::AtomicI64,
+) {
+    let mut buffer = [0; 4096];
+    while let Ok(read) = from.read(&mut buffer).await {
+        let before = left.fetch_sub(
+            i64::try_from(read).unwrap_or(i64::MAX),
+            core::sync::atomic::Ordering::SeqCst,
+        );
+        let passes = usize::try_from(before).unwrap_or(0).min(read);
+        if read == 0 || to.write_all(&buffer[..passes]).await.is_err() || passes < read {
+            return;
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! A writer of flatbuffers: a parent is written before its children, which lie behind it.
+#![allow(missing_docs, missing_debug_implementations)]
+
+pub enum Field {
+    U8(u8),
+    U32(u32),
+    I32s(Vec<i32>),
+    Bytes(Vec<u8>),
+    Table(Table),
+    Tables(Vec<Table>),
+}
+
+/// Fields by number.
+pub struct Table(pub Vec<(usize, Field)>);
+
+pub fn file(root: &Table) -> Vec<u8> {
+    let mut out = vec![0, 0, 0, 0];
+    out.extend_from_slice(b"TFL3");
+    let position = write(&mut out, root);
+    out[..4].copy_from_slice(&(position as u32).to_le_bytes());
+    out
+}
+
+fn patch(out: &mut [u8], place: usize, target: usize) {
+    out[place..place + 4].copy_from_slice(&((target - place) as u32).to_le_bytes());
+}
+
+fn align(out: &mut Vec<u8>) {
+    while !out.len().is_multiple_of(8) {
+        out.push(0);
+    }
+}
+
+fn write(out: &mut Vec<u8>, table: &Table) -> usize {
+    let slots = table.0.iter().map(|(slot, _)| slot + 1).max().unwrap_or(0);
+    align(out);
+    let vtable = out.len();
+    let vtable_bytes = 4 + 2 * slots;
+    out.extend_from_slice(&(vtable_bytes as u16).to_le_bytes());
+    out.extend_from_slice(&((4 + 4 * table.0.len()) as u16).to_le_bytes());
+    for slot in 0..slots {
+        let field = table.0.iter().position(|(number, _)| *number == slot);
+        out.extend_from_slice(&field.map_or(0, |index| (4 + 4 * index) as u16).to_le_bytes());
+    }
+    align(out);
+    let start = out.len();
+    out.extend_from_slice(&((start - vtable) as i32).to_le_bytes());
+    for (_, field) in &table.0 {
+        let word = match field {
+            Field::U8(value) => u32::from(*value),
+            Field::U32(value) => *value,
+            _ => 0,
+        };
+        out.extend_from_slice(&word.to_le_bytes());
+    }
+    for (index, (_, field)) in table.0.iter().enumerate() {
+        let place = start + 4 + 4 * index;
+        match field {
+            Field::U8(_) | Field::U32(_) => {}
+            Field::Table(child) => {
+                let target = write(out, child);
+                patch(out, place, target);
+            }
+            Field::I32s(values) => {
+                align(out);
+                let target = out.len();
+                patch(out, place, target);
+                out.extend_from_slice(&(values.len() as u32).to_le_bytes());
+                values.iter().for_each(|value| out.extend_from_slice(&value.to_le_bytes()));
+            }
+            Field::Bytes(values) => {
+                align(out);
+                let target = out.len();
+                patch(out, place, target);
+                out.extend_from_slice(&(values.len() as u32).to_le_bytes());
+                out.extend_from_slice(values);
+                out.push(0);
+            }
+            Field::Tables(children) => {
+                align(out);
+                let target = out.len();
+                patch(out, place, target);
+                out.extend_from_slice(&(children.len() as u32).to_le_bytes());
+                let first = out.len();
+                out.resize(first + 4 * children.len(), 0);
+                for (index, child) in children.iter().enumerate() {
+                    let target = write(out, child);
+                    patch(out, first + 4 * index, target);
+                }
+            }
+        }
+    }
+    start
+}
+
+pub struct Constant<'a>(pub &'a str, pub &'a [i32], pub &'a [f32]);
+/// Kind, inputs, output, fused activation.
+pub struct Operator<'a>(pub u8, pub &'a [i32], pub i32, pub u8, pub &'a str);
+
+pub fn floats(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+}
+
+/// Tensor 0 is the input; constants follow; then one tensor per operator's output.
+pub fn model(
+    width: i32,
+    constants: &[Constant<'_>],
+    operators: &[Operator<'_>],
+    bias_kind: u8,
+) -> Table {
+    let info = |name: &str, shape: &[i32], buffer: u32| {
+        Table(vec![
+            (0, Field::I32s(shape.to_vec())),
+            (1, Field::U8(if name == "typed" { bias_kind } else { 0 })),
+            (2, Field::U32(buffer)),
+            (3, Field::Bytes(name.as_bytes().to_vec())),
+        ])
+    };
+    let mut tensors = vec![info("x", &[1, width], 0)];
+    let mut buffers = vec![Table(vec![])];
+    for (index, Constant(name, shape, values)) in constants.iter().enumerate() {
+        tensors.push(info(name, shape, index as u32 + 1));
+        buffers.push(Table(vec![(0, Field::Bytes(floats(values)))]));
+    }
+    for Operator(_, _, _, _, name) in operators {
+        tensors.push(info(name, &[1, 1], 0));
+    }
+    let codes = operators.iter().map(|operator| {
+        Table(vec![(0, Field::U8(operator.0)), (3, Field::U32(u32::from(operator.0)))])
+    });
+    let nodes =
+        operators.iter().enumerate().map(|(index, Operator(_, inputs, output, activation, _))| {
+            Table(vec![
+                (0, Field::U32(index as u32)),
+                (1, Field::I32s(inputs.to_vec())),
+                (2, Field::I32s(vec![*output])),
+                (3, Field::U8(8)),
+                (4, Field::Table(Table(vec![(0, Field::U8(*activation))]))),
+            ])
+        });
+    let output = operators.last().map_or(0, |operator| operator.2);
+    let graph = Table(vec![
+        (0, Field::Tables(tensors)),
+        (1, Field::I32s(vec![0])),
+        (2, Field::I32s(vec![output])),
+        (3, Field::Tables(nodes.collect())),
+    ]);
+    Table(vec![
+        (0, Field::U32(3)),
+        (1, Field::Tables(codes.collect())),
+        (2, Field::Tables(vec![graph])),
+        (4, Field::Tables(buffers)),
+    ])
+}

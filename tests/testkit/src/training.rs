@@ -1,0 +1,439 @@
+//! Two servers that train, and their dealer, in one process: states in a folder, connections in
+//! memory.
+
+#![allow(missing_docs, missing_debug_implementations)]
+
+use core::fmt::Write as _;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use core::time::Duration;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use sharelet_core::session::wire::control::DeviceId;
+use sharelet_core::share::{self, Party};
+use sharelet_host::data::description::UploadId;
+use sharelet_host::data::labels::LabelKind;
+use sharelet_host::data::{Options, Table, shares};
+use sharelet_host::dealer::client::Client;
+use sharelet_host::dealer::{self, Dealer};
+use sharelet_host::server::training::run::{self, Correlations, Progress, Report, RunError, Setup};
+use sharelet_host::store::counter::FileCounter;
+use sharelet_host::store::datasets::Datasets;
+use sharelet_host::store::dealer::{DealerStore, provision};
+use sharelet_host::store::key::DeviceKey;
+use sharelet_host::store::training::{Checkpoints, Share};
+use sharelet_host::upload::owner::{self, Upload};
+use sharelet_host::upload::server::{self, converse};
+use sharelet_link::Connection;
+use sharelet_link::Exposure;
+use sharelet_link::fault::{Fault, FaultyWriter};
+use sharelet_link::tcp::{Admission, Listener};
+use sharelet_train::config::Config;
+use sharelet_train::course::{Course, Sizes};
+use sharelet_train::curve::Curve;
+use sharelet_train::plain;
+use sharelet_train::state::Data;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::Rng;
+use crate::room::when_unlocked;
+
+pub const STALL: Duration = Duration::from_secs(20);
+pub const SOON: Duration = Duration::from_secs(120);
+pub const PARTIES: [Party; 2] = [Party::P0, Party::P1];
+pub const RUN: &str = "run";
+
+pub fn config(text: &str) -> Config {
+    Config::parse(text, Path::new("config.toml")).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// A dealer that runs.
+pub struct Dealing {
+    pub address: String,
+    task: JoinHandle<()>,
+}
+
+impl Dealing {
+    /// At once, as a kill does.
+    pub async fn kill(self) {
+        self.task.abort();
+        let _ = self.task.await;
+    }
+}
+
+/// When a server goes away, as if killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Crash {
+    Never,
+    /// After a step was made, before what follows it.
+    Step(usize),
+    /// After a checkpoint was written.
+    Checkpoint(usize),
+    /// Its connection is cut after so many bytes.
+    Bytes(u64),
+    /// The dealer goes away after a step of this server.
+    Dealer(usize),
+    /// It is told to stop after a step.
+    Stop(usize),
+}
+
+/// Bytes that a server sent.
+pub type Tape = Arc<Mutex<Vec<u8>>>;
+
+/// Writes, and keeps what is written.
+struct Tap<W>(W, Tape);
+
+impl<W: AsyncWrite + Unpin> AsyncWrite for Tap<W> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        let written = Pin::new(&mut self.0).poll_write(context, bytes);
+        if let Poll::Ready(Ok(count)) = written {
+            self.1.lock().unwrap().extend_from_slice(&bytes[..count]);
+        }
+        written
+    }
+
+    fn poll_flush(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(context)
+    }
+
+    fn poll_shutdown(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(context)
+    }
+}
+
+/// Both ends of a connection in memory, with faults in what either writes, and tapes of it.
+pub fn ends(faults: [Fault; 2]) -> ([Connection; 2], [Tape; 2]) {
+    ends_within(faults, STALL)
+}
+
+/// The same with another limit of silence.
+pub fn ends_within(faults: [Fault; 2], stall: Duration) -> ([Connection; 2], [Tape; 2]) {
+    let (near, far) = tokio::io::duplex(1 << 16);
+    let (near_reader, near_writer) = tokio::io::split(near);
+    let (far_reader, far_writer) = tokio::io::split(far);
+    let tapes = [Tape::default(), Tape::default()];
+    fn end(
+        reader: impl AsyncRead + Send + Unpin + 'static,
+        writer: impl AsyncWrite + Send + Unpin + 'static,
+        fault: Fault,
+        (tape, stall): (&Tape, Duration),
+    ) -> Connection {
+        Connection::new(reader, FaultyWriter::new(Tap(writer, tape.clone()), fault, 1), stall)
+    }
+    let zero = end(near_reader, near_writer, faults[0], (&tapes[0], stall));
+    let one = end(far_reader, far_writer, faults[1], (&tapes[1], stall));
+    ([zero, one], tapes)
+}
+
+/// What came of a run at one server; `None` if it was killed.
+pub type End = Option<Result<Report, RunError>>;
+
+/// States of two servers and a dealer.
+pub struct Room {
+    pub folder: tempfile::TempDir,
+}
+
+impl Room {
+    pub fn new() -> Self {
+        let room = Self { folder: tempfile::tempdir().unwrap() };
+        room.provision();
+        room
+    }
+
+    /// A new key for server 0; its counter stays.
+    pub fn provision(&self) {
+        let key =
+            provision(&self.path("dealer"), DeviceId::new("server-0").unwrap(), true).unwrap();
+        key.save(&self.path("server-0.key")).unwrap();
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn state(&self, party: Party) -> PathBuf {
+        self.path(if party == Party::P0 { "s0" } else { "s1" })
+    }
+
+    pub async fn dealer(&self) -> Dealing {
+        let store = when_unlocked(|| DealerStore::open(&self.path("dealer"))).await;
+        let listener = Listener::bind("127.0.0.1:0", Exposure::Local).await.unwrap();
+        let address = listener.local_address().unwrap().to_string();
+        let task = tokio::spawn(
+            Dealer::new(store, dealer::Limits::default()).serve(listener, CancellationToken::new()),
+        );
+        Dealing { address, task }
+    }
+
+    /// An owner shares a table with both.
+    pub async fn share(
+        &self,
+        dataset: &str,
+        owner: &str,
+        csv: &str,
+        (kind, frac_bits): (LabelKind, u8),
+    ) {
+        let options = Options { labels: vec!["y".into()], kind, ..Options::default() };
+        let table = Table::from_bytes(csv.as_bytes(), Path::new("a.csv"), None, &options).unwrap();
+        let encoded = shares::encode(&table, frac_bits).unwrap();
+        let id = UploadId::random().unwrap();
+        let description = owner::describe(
+            &table,
+            id,
+            dataset.parse().unwrap(),
+            owner.parse().unwrap(),
+            frac_bits,
+        );
+        let upload = Upload { description: &description, encoded: &encoded, keys: &[] };
+        let mut servers = Vec::new();
+        for party in PARTIES {
+            let datasets = Datasets::open(&self.state(party), party).unwrap();
+            let (owners, ours) = tokio::io::duplex(1 << 16);
+            let limits = server::Limits::default();
+            let serve = async move {
+                let ours = Connection::over(ours, STALL);
+                converse(ours, datasets, &limits, Admission::Served, CancellationToken::new()).await
+            };
+            servers.push((Connection::over(owners, STALL), tokio::spawn(serve)));
+        }
+        let [(zero, zero_task), (one, one_task)] = <[_; 2]>::try_from(servers).ok().unwrap();
+        owner::share(upload, [("s0".into(), zero), ("s1".into(), one)], &mut |_| ()).await.unwrap();
+        let _ = (zero_task.await.unwrap(), one_task.await.unwrap());
+    }
+
+    pub fn checkpoints(&self, party: Party, keep: usize) -> Checkpoints {
+        Checkpoints::open(&self.state(party), RUN, party, keep).unwrap()
+    }
+
+    pub fn setup(&self, party: Party, config: &Config, resume: bool) -> Setup {
+        let datasets = Datasets::read(&self.state(party), party);
+        let dataset = |name: &str| datasets.dataset(&name.parse().unwrap()).unwrap();
+        Setup {
+            train: dataset(&config.data.train),
+            test: config.data.test.as_deref().map(dataset),
+            checkpoints: self.checkpoints(party, config.checkpoint.keep),
+            config: config.clone(),
+            resume,
+        }
+    }
+
+    pub fn correlations(&self, party: Party, dealer: &str) -> Correlations {
+        match party {
+            Party::P0 => {
+                let key = DeviceKey::load(&self.path("server-0.key")).unwrap();
+                Correlations::Key(
+                    key,
+                    Box::new(FileCounter::open(&self.path("server-0.counter")).unwrap()),
+                )
+            }
+            Party::P1 => {
+                Correlations::Dealer(Client::new(dealer.to_owned(), Exposure::Local, STALL, STALL))
+            }
+        }
+    }
+
+    /// The lowest number that server 0 has not used.
+    pub fn counter(&self) -> u64 {
+        std::fs::read(self.path("server-0.counter"))
+            .map_or(0, |bytes| u64::from_le_bytes(bytes.try_into().unwrap()))
+    }
+
+    /// Both train to the end.
+    pub async fn train(&self, config: &Config, resume: bool) -> [Report; 2] {
+        let dealer = self.dealer().await;
+        let ends = self.both(config, resume, dealer, [Crash::Never; 2]).await;
+        ends.map(|end| end.unwrap().unwrap_or_else(|error| panic!("{error}")))
+    }
+
+    /// Both train until the end, an error, or a crash. The dealer is gone afterwards.
+    pub async fn both(
+        &self,
+        config: &Config,
+        resume: bool,
+        dealer: Dealing,
+        crash: [Crash; 2],
+    ) -> [End; 2] {
+        let setups = PARTIES.map(|party| self.setup(party, config, resume));
+        let (ends, _) = self.run(setups, dealer, crash).await;
+        ends
+    }
+
+    pub async fn run(
+        &self,
+        setups: [Setup; 2],
+        dealer: Dealing,
+        crash: [Crash; 2],
+    ) -> ([End; 2], [Tape; 2]) {
+        let correlations = PARTIES.map(|party| self.correlations(party, &dealer.address));
+        let fault =
+            |crash| if let Crash::Bytes(bytes) = crash { Fault::Cut(bytes) } else { Fault::None };
+        let (connections, tapes) = ends(crash.map(fault));
+        let dealer = Mutex::new(Some(dealer));
+        let [setup_0, setup_1] = setups;
+        let [correlations_0, correlations_1] = correlations;
+        let [connection_0, connection_1] = connections;
+        let both = async {
+            tokio::join!(
+                until(setup_0, correlations_0, connection_0, crash[0], &dealer),
+                until(setup_1, correlations_1, connection_1, crash[1], &dealer),
+            )
+        };
+        let (zero, one) = tokio::time::timeout(SOON, both).await.expect("ends in time");
+        let dealer = dealer.lock().unwrap().take();
+        if let Some(dealer) = dealer {
+            dealer.kill().await;
+        }
+        ([zero, one], tapes)
+    }
+
+    /// Both begin, with a dealer or without; nothing goes wrong on the way.
+    pub async fn meet(&self, setups: [Setup; 2], dealer: &str) -> [End; 2] {
+        let [correlations_0, correlations_1] =
+            PARTIES.map(|party| self.correlations(party, dealer));
+        let ([connection_0, connection_1], _) = ends([Fault::None; 2]);
+        let [setup_0, setup_1] = setups;
+        let both = async {
+            tokio::join!(
+                alone(setup_0, correlations_0, connection_0),
+                alone(setup_1, correlations_1, connection_1)
+            )
+        };
+        let (zero, one) = tokio::time::timeout(SOON, both).await.expect("ends in time");
+        [Some(zero), Some(one)]
+    }
+
+    /// The model of the finished run, opened, without the sums behind it.
+    pub fn model(&self) -> Vec<u64> {
+        let [zero, one] = PARTIES
+            .map(|party| Share::load(&self.state(party).join("training-run/model.share")).unwrap());
+        assert_eq!((zero.header.run, zero.header.step), (one.header.run, one.header.step));
+        let mut words = zero.words;
+        share::open(&mut words, &one.words);
+        words.truncate(words.len() - 2);
+        words
+    }
+
+    /// A data set, opened.
+    pub fn open(&self, dataset: &str) -> Data {
+        let [zero, one] = PARTIES.map(|party| {
+            Datasets::read(&self.state(party), party).dataset(&dataset.parse().unwrap()).unwrap()
+        });
+        let (mut inputs, mut targets) = (zero.features, zero.targets);
+        share::open(&mut inputs, &one.features);
+        share::open(&mut targets, &one.targets);
+        Data { inputs, targets }
+    }
+
+    pub fn course(&self, config: &Config) -> Arc<Course> {
+        let dataset = |name: &str| {
+            Datasets::read(&self.state(Party::P0), Party::P0)
+                .dataset(&name.parse().unwrap())
+                .unwrap()
+        };
+        let (train, test) = (dataset(&config.data.train), config.data.test.as_deref().map(dataset));
+        let sizes = Sizes {
+            rows: train.rows,
+            features: train.columns,
+            targets: train.targets_per_row,
+            test_rows: test.map_or(0, |test| test.rows),
+        };
+        Arc::new(Course::new(config.clone(), sizes).unwrap())
+    }
+
+    /// What the twin learns, and its curve.
+    pub fn twin(&self, config: &Config) -> (Vec<u64>, Curve) {
+        let test = config.data.test.as_ref().map_or_else(Data::default, |test| self.open(test));
+        let course = self.course(config);
+        let (model, curve) =
+            plain::twin(&course, self.open(&config.data.train), test, &mut |_| ()).unwrap();
+        (model.words().copied().collect(), curve)
+    }
+
+    pub fn steps(&self, party: Party) -> Vec<u64> {
+        self.checkpoints(party, 2).steps()
+    }
+}
+
+/// A server until its end or its crash.
+async fn until(
+    setup: Setup,
+    correlations: Correlations,
+    connection: Connection,
+    crash: Crash,
+    dealer: &Mutex<Option<Dealing>>,
+) -> End {
+    let (killed, stop) = (Notify::new(), CancellationToken::new());
+    let mut progress = |progress: Progress| match (progress, crash) {
+        (Progress::Step { step, .. }, Crash::Step(at)) if step == at => killed.notify_one(),
+        (Progress::Checkpoint { step }, Crash::Checkpoint(at)) if step == at => killed.notify_one(),
+        (Progress::Step { step, .. }, Crash::Stop(at)) if step == at => stop.cancel(),
+        (Progress::Step { step, .. }, Crash::Dealer(at)) if step == at => {
+            if let Some(dealer) = dealer.lock().unwrap().take() {
+                dealer.task.abort();
+            }
+        }
+        _ => {}
+    };
+    tokio::select! {
+        biased;
+        () = killed.notified() => None,
+        ended = run::run(setup, correlations, connection, &mut progress, &stop) => Some(ended),
+    }
+}
+
+/// A server until its end.
+pub async fn alone(
+    setup: Setup,
+    correlations: Correlations,
+    connection: Connection,
+) -> Result<Report, RunError> {
+    run::run(setup, correlations, connection, &mut |_| (), &CancellationToken::new()).await
+}
+
+/// Text of an error at a server that was not killed.
+pub fn said(end: &End) -> String {
+    match end {
+        Some(Err(error)) => error.to_string(),
+        other => panic!("no error: {other:?}"),
+    }
+}
+
+/// Rows of features in -1..1 and a label `y`: a number for no classes, otherwise the side of a
+/// plane, or the largest of several.
+pub fn table(rows: usize, columns: usize, classes: usize, seed: u64) -> String {
+    let mut rng = Rng(seed);
+    let planes: Vec<Vec<f64>> =
+        (0..classes.max(1)).map(|_| (0..=columns).map(|_| rng.fine_real()).collect()).collect();
+    let mut text: String = (0..columns).fold(String::new(), |mut names, column| {
+        write!(names, "x{column},").unwrap();
+        names
+    });
+    text.push_str("y\n");
+    for _ in 0..rows {
+        let row: Vec<f64> = (0..columns).map(|_| rng.fine_real()).collect();
+        let at = |plane: &Vec<f64>| row.iter().zip(plane).map(|(x, w)| x * w).sum::<f64>();
+        let label = match classes {
+            0 => at(&planes[0]) + 0.25,
+            2 => f64::from(u8::from(at(&planes[0]) > at(&planes[1]))),
+            _ => (0..classes).max_by(|&a, &b| at(&planes[a]).total_cmp(&at(&planes[b]))).unwrap()
+                as f64,
+        };
+        row.iter().for_each(|x| write!(text, "{x:.6},").unwrap());
+        writeln!(text, "{label:.6}").unwrap();
+    }
+    text
+}

@@ -1,0 +1,84 @@
+//! Runs on the emulated boards, every answer against the plaintext one.
+
+use super::firmware::{Image, Images};
+use super::refusals;
+use super::results::Checks;
+use crate::board_runs::{infer_on_board, query_on_board};
+use crate::boards;
+use crate::case::Case;
+use crate::inference::Answer;
+use crate::services::Room;
+
+use anyhow::{Result, bail};
+
+/// All runs. `sharelet` must have been built, with the readers of foreign files.
+pub fn run(checks: &Checks<'_>, images: &Images) {
+    let workspace = checks.setup.workspace;
+    let built_in = Case::built_in(workspace);
+    let reference = reference(checks);
+    for board in boards::emulated() {
+        let folder = checks.setup.logs.join(board.name);
+        let Some((_, image)) = find(&images.devices, board.name) else {
+            checks.skip(&format!("runs on {}", board.name), "its firmware was not built");
+            continue;
+        };
+        let run = |name: &str, case: &Case, count: Option<usize>, address: &str| {
+            let folder = folder.join(format!("{}-{address}", case.name));
+            checks.check(&format!("{}: {name}", board.name), || {
+                let room = Room::new(workspace, &folder)?;
+                let (answers, _) = infer_on_board(&room, board, image, case, count, address)?;
+                all_agree(&answers)
+            });
+        };
+        run("built-in readings", &built_in, None, "10.0.2.15");
+        run("address from DHCP", &built_in, Some(2), "dhcp");
+        for (case, count) in reference.iter().zip([3, 10, 2]) {
+            let name = format!("{count} readings of {}", case.name);
+            run(&name, case, Some(count), "10.0.2.15");
+        }
+        let name = format!("{}: two servers, built-in readings", board.name);
+        let Some((_, image)) = find(&images.data_parties, board.name) else {
+            checks.skip(&name, "its firmware was not built");
+            continue;
+        };
+        checks.check(&name, || {
+            let room = Room::new(workspace, &folder.join("servers"))?;
+            let (answers, _) = query_on_board(&room, board, image, &built_in, None)?;
+            all_agree(&answers)
+        });
+    }
+    let Some((board, image)) = images.devices.iter().find(|(board, _)| board.emulator.is_some())
+    else {
+        return;
+    };
+    let folder = checks.setup.logs.join("refusals");
+    let context = refusals::Context { workspace, board, image, case: &built_in, folder: &folder };
+    for (name, refusal) in refusals::ALL {
+        checks.check(&format!("{}: {name}", board.name), || refusal(&context));
+    }
+}
+
+fn find<'a>(images: &'a [Image], board: &str) -> Option<&'a Image> {
+    images.iter().find(|(built, _)| built.name == board)
+}
+
+/// The reference networks; none if they are not on this machine.
+fn reference(checks: &Checks<'_>) -> Vec<Case> {
+    let name = "import of ad01 and networks A and B";
+    let Some(data) = checks.setup.workspace.data() else {
+        checks.skip(name, "the reference networks are not here; set SHARELET_DATA");
+        return Vec::new();
+    };
+    let folder = checks.setup.logs.join("models");
+    let import = || Case::reference(&data, &Room::new(checks.setup.workspace, &folder)?);
+    checks.check(name, import).unwrap_or_default()
+}
+
+fn all_agree(answers: &[Answer]) -> Result<()> {
+    match answers.iter().filter(|answer| !answer.agrees).count() {
+        0 => Ok(()),
+        wrong => {
+            bail!("{wrong} of {} private answers differ from the plaintext ones", answers.len())
+        }
+    }
+}

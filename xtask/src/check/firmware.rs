@@ -1,0 +1,67 @@
+//! Images for every board, lints and documentation of the firmware.
+
+use std::path::PathBuf;
+
+use super::results::Checks;
+use crate::boards::{self, BOARDS, Board};
+use crate::process;
+use crate::setup::Toolchain;
+
+/// An image, and the board that it is for.
+pub type Image = (&'static Board, PathBuf);
+
+/// What the runs on emulated boards need.
+#[derive(Debug, Default)]
+pub struct Images {
+    /// Devices.
+    pub devices: Vec<Image>,
+    /// Data parties of two servers.
+    pub data_parties: Vec<Image>,
+}
+
+/// Builds all that runs on boards.
+pub fn build(checks: &Checks<'_>, toolchain: Toolchain) -> Images {
+    let mut images = Images::default();
+    for board in &BOARDS {
+        let image = checks.setup.firmware(toolchain, board);
+        let image = checks.record(&format!("firmware for {}", board.name), image);
+        images.devices.extend(image.map(|image| (board, image)));
+    }
+    for board in boards::emulated() {
+        let image = checks.setup.small_firmware(toolchain, board, "data-party");
+        let image = checks.record(&format!("data party for {}", board.name), image);
+        images.data_parties.extend(image.map(|image| (board, image)));
+    }
+    images
+}
+
+/// Lints of every program, and the documentation.
+pub fn lints(checks: &Checks<'_>, toolchain: Toolchain) {
+    let cargo = |command: &str, arguments: &str| {
+        let firmware = checks.setup.workspace.firmware();
+        let mut cargo = checks.setup.target_cargo(toolchain, &firmware, command);
+        cargo.args(["--release"]).args(arguments.split(' ')).env("RUSTDOCFLAGS", "-D warnings");
+        cargo
+    };
+    let clippy = process::succeeds(checks.setup.workspace.cargo().args(["clippy", "--version"]));
+    if toolchain == Toolchain::Rustup && clippy {
+        for Board { name, target, .. } in &BOARDS {
+            let packages = format!("--package {name} --package sharelet-firmware");
+            let mut lints =
+                cargo("clippy", &format!("{packages} --target {target} -- -D warnings"));
+            checks.command(&format!("lints of the firmware for {name}"), &mut lints);
+        }
+        // What other features build.
+        for program in ["data-party", "idle"] {
+            let package = "--package mps2-an386 --target thumbv7em-none-eabihf";
+            let features = format!("--no-default-features --features {program}");
+            let mut lints = cargo("clippy", &format!("{package} {features} -- -D warnings"));
+            checks.command(&format!("lints of the {program} firmware"), &mut lints);
+        }
+    } else {
+        checks.skip("lints of the firmware", "the compiler for the boards has no clippy");
+    }
+    let packages = "--no-deps --package sharelet-firmware --package qemu-support --all-features";
+    let mut doc = cargo("doc", &format!("{packages} --target thumbv7em-none-eabihf"));
+    checks.command("documentation of the firmware", &mut doc);
+}

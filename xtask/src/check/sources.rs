@@ -1,0 +1,37 @@
+//! Format, lints and documentation of the PC's side.
+
+use std::process::Command;
+
+use super::results::Checks;
+use crate::process;
+use crate::workspace::SHARELET_PACKAGE;
+
+/// What fails within seconds.
+pub fn format(checks: &Checks<'_>) {
+    for (component, command) in [("rustfmt", "fmt"), ("clippy", "clippy")] {
+        if !process::succeeds(checks.setup.workspace.cargo().args([command, "--version"])) {
+            let mut rustup = Command::new("rustup");
+            checks.command(
+                &format!("installing with rustup: {component}"),
+                rustup.args(["component", "add", component]),
+            );
+        }
+    }
+    checks.cargo("format", "fmt --all --check");
+    let mut firmware = checks.setup.workspace.cargo();
+    firmware.current_dir(checks.setup.workspace.firmware()).args(["fmt", "--all", "--check"]);
+    checks.command("format of the firmware", &mut firmware);
+}
+
+/// Lints with all features and without the import, and documentation.
+pub fn lints(checks: &Checks<'_>) {
+    checks.cargo(
+        "lints",
+        "clippy --workspace --all-targets --all-features --keep-going -- -D warnings",
+    );
+    checks.cargo(
+        "lints without the import",
+        &format!("clippy --package {SHARELET_PACKAGE} --no-default-features -- -D warnings"),
+    );
+    checks.cargo("documentation", "doc --workspace --all-features --no-deps");
+}
