@@ -72,7 +72,7 @@ pub enum KeyError {
     BadName,
 }
 
-impl fmt::Display for KeyError {
+impl Display for KeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Missing => "there is no key page; provision the device",
