@@ -12,7 +12,8 @@ use super::onnx_proto::{
     DOUBLE, EXTERNAL, FLOAT, GraphProto, INT32, INT64, ModelProto, NodeProto, TensorProto,
     ValueInfoProto,
 };
-use super::{GraphError, onnx_window};
+use crate::error::GraphError;
+use crate::onnx_window;
 
 /// A value that does not depend on the input.
 #[derive(Clone)]

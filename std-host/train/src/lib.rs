@@ -23,6 +23,7 @@ pub mod model;
 pub mod network;
 pub mod parameters;
 pub mod plain;
+pub mod plans;
 pub mod scale;
 pub mod schedule;
 pub mod serving;

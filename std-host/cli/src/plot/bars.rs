@@ -6,9 +6,10 @@ use console::{Alignment, measure_text_width, pad_str};
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
+use super::chart::{drawable, plain};
+use super::file::{PlotError, save};
 use super::scale::grouped;
 use super::svg::{self, colour};
-use super::{PlotError, drawable, plain, save};
 
 /// Panels of bars.
 #[derive(Clone, Debug, Default, PartialEq)]
