@@ -10,6 +10,7 @@ mod hostile {
 mod house {
     mod architecture;
     mod must_not_compile;
+    mod rooms;
     mod secrets;
     mod source;
 }
