@@ -16,7 +16,7 @@ use sharelet_host::device::DeviceError;
 use sharelet_host::server::shared::model::{ModelError, SharedModel};
 use sharelet_host::server::shared::party0::Party0;
 use sharelet_host::server::shared::party1::Party1;
-use sharelet_host::server::{party0, party1};
+use sharelet_host::server::{party1, peer};
 use sharelet_host::store::counter::FileCounter;
 use sharelet_host::store::key::DeviceKey;
 use sharelet_host::store::training::{Header, Share, TrainingError};
