@@ -1,7 +1,7 @@
 //! Two servers that train, and their dealer, in one process: states in a folder, connections in
 //! memory.
 
-#![allow(missing_docs, missing_debug_implementations)]
+#![allow(missing_docs, missing_debug_implementations, clippy::new_without_default)]
 
 use core::fmt::Write as _;
 use core::pin::Pin;

@@ -127,7 +127,7 @@ impl Party0 {
             let mut prepared = tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),
-                prepared = within(*phase, connected.prepare(&mut numbers, &mut output)) => prepared?,
+                done = within(*phase, connected.prepare(&mut numbers, &mut output)) => done?,
             };
             let job = self.slots.offer(number);
             let Job { question, done } = tokio::select! {
