@@ -64,7 +64,7 @@ pub enum CommandError {
     Device(#[from] DeviceError),
     /// The other server.
     #[error(transparent)]
-    Peer(#[from] sharelet_host::server::party0::PeerError),
+    Peer(#[from] sharelet_host::server::peer::PeerError),
     /// A share of a model that is served.
     #[error(transparent)]
     SharedModel(#[from] sharelet_host::server::shared::model::ModelError),

@@ -11,6 +11,7 @@ mod hostile {
 mod house {
     mod architecture;
     mod must_not_compile;
+    mod rooms;
     mod secrets;
     mod source;
 }

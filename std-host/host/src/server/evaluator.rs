@@ -9,7 +9,7 @@ use sharelet_core::session::wire::task::Task;
 use sharelet_core::share::Party;
 use tokio_util::sync::CancellationToken;
 
-use super::party0::PeerError;
+use super::peer::PeerError;
 use sharelet_link::Connection;
 
 /// One server's half of a query, complete and checked, in words of the task's ring.

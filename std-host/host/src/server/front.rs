@@ -26,7 +26,7 @@ use zeroize::Zeroize as _;
 
 use super::console_queue::{Place, Queue};
 use super::evaluator::{Evaluator, Question};
-use super::party0::PeerError;
+use super::peer::PeerError;
 use super::seen::Seen;
 use sharelet_link::tcp::{self, Admission, Listener};
 use sharelet_link::{Connection, Reader, Writer};

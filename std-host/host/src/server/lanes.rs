@@ -12,7 +12,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::evaluator::Question;
-use super::party0::{PeerError, Settings};
+use super::peer::{PeerError, Settings};
 use sharelet_link::Reader;
 
 /// A prepared session may wait this long for a query.

@@ -14,6 +14,7 @@ pub mod lanes;
 pub mod numbers;
 pub mod party0;
 pub mod party1;
+pub mod peer;
 pub mod seen;
 pub mod shared;
 pub mod training;

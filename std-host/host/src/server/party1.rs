@@ -19,7 +19,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::evaluator::{Evaluator, Question};
 use super::halves::{Halves, Waiting};
-use super::party0::PeerError;
+use super::peer::PeerError;
 use crate::host::kernel::Vectorised;
 use crate::host::provider::{Provider, Supplied};
 use crate::host::{Buffers, Host, HostError, refusal_of, within};

@@ -11,7 +11,7 @@ use sharelet_core::session::wire::query::{Half, Reason, Recipient, Status};
 use sharelet_core::session::wire::task::{Field, Task};
 use sharelet_host::console::ConsoleError;
 use sharelet_host::device::DeviceError;
-use sharelet_host::server::party0::PeerError;
+use sharelet_host::server::peer::PeerError;
 use sharelet_model::Model;
 use sharelet_model::readings::{ReadOptions, Readings};
 use sharelet_testkit::assert_matches;

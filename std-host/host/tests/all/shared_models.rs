@@ -16,7 +16,7 @@ use sharelet_host::device::DeviceError;
 use sharelet_host::server::shared::model::{ModelError, SharedModel};
 use sharelet_host::server::shared::party0::Party0;
 use sharelet_host::server::shared::party1::Party1;
-use sharelet_host::server::{party0, party1};
+use sharelet_host::server::{party1, peer};
 use sharelet_host::store::counter::FileCounter;
 use sharelet_host::store::key::DeviceKey;
 use sharelet_host::store::training::{Header, Share, TrainingError};
@@ -188,14 +188,14 @@ impl Shared {
         let key = DeviceKey::load(&self.room.path("server-0.key")).expect("loads");
         let counter =
             when_unlocked(|| FileCounter::open(&self.room.counter_path("server-0"))).await;
-        let settings = party0::Settings {
+        let settings = peer::Settings {
             lanes,
             connect: STALL,
             stall: 10 * STALL,
             wait: 5 * STALL,
             shortest_pause: Duration::from_millis(20),
             longest_pause: Duration::from_millis(100),
-            ..party0::Settings::new(peer.to_owned())
+            ..peer::Settings::new(peer.to_owned())
         };
         Party0::new(settings, chunk, model, (key, counter), getrandom::u64().expect("randomness"))
     }

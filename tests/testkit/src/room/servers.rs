@@ -18,8 +18,10 @@ use sharelet_host::host::{self, Host};
 use sharelet_host::server::console_queue::Queue;
 use sharelet_host::server::evaluator::Evaluator;
 use sharelet_host::server::front::{Limits, Server};
-use sharelet_host::server::party0::{self, Party0, PeerError};
+use sharelet_host::server::party0::Party0;
 use sharelet_host::server::party1::{self, Party1};
+use sharelet_host::server::peer;
+use sharelet_host::server::peer::PeerError;
 use sharelet_host::store::console::{ConsoleKey, ServerConsole, server_path};
 use sharelet_host::store::counter::FileCounter;
 use sharelet_host::store::host::HostStore;
@@ -129,14 +131,14 @@ impl Room {
     ) -> One {
         let key = DeviceKey::load(&self.path(&format!("{name}.key"))).expect("loads");
         let counter = when_unlocked(|| FileCounter::open(&self.counter_path(name))).await;
-        let settings = party0::Settings {
+        let settings = peer::Settings {
             lanes: 3,
             connect: STALL,
             stall: 10 * STALL,
             wait: 5 * STALL,
             shortest_pause: Duration::from_millis(20),
             longest_pause: Duration::from_millis(100),
-            ..party0::Settings::new(peer.to_owned())
+            ..peer::Settings::new(peer.to_owned())
         };
         let identity = Identity::new(key.device, &key.key);
         let party =

@@ -24,7 +24,7 @@ use super::wire::{self, Begin};
 use crate::host::within;
 use crate::server::evaluator::{Evaluator, Question};
 use crate::server::lanes::{Job, Pauses, Slots, said};
-use crate::server::party0::{PeerError, Settings};
+use crate::server::peer::{PeerError, Settings};
 use crate::server::training::supply::{Source, Supply};
 use crate::server::training::wire as messages;
 use crate::store::counter::FileCounter;
