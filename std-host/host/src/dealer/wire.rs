@@ -268,6 +268,9 @@ pub enum Refusal {
     /// The dealer is being stopped.
     #[error("the dealer is being stopped; try again later")]
     ShuttingDown,
+    /// Nothing came, or a message took too long.
+    #[error("the dealer waited too long for a message; check the network and try again later")]
+    TooSlow,
 }
 
 impl Refusal {
@@ -282,6 +285,7 @@ impl Refusal {
                 | Self::ShuttingDown
                 | Self::Digest
                 | Self::TooLarge
+                | Self::TooSlow
         )
     }
 }

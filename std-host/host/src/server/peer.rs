@@ -10,6 +10,9 @@ use sharelet_core::session::wire::task::Field;
 use sharelet_link::{Exposure, LinkError, Route};
 
 use super::training::wire::PeerError as Greeting;
+use crate::host::refusal;
+use sharelet_link::pauses::Pauses;
+use sharelet_link::service::Leave;
 
 /// Where server 1 is, and how patient server 0.
 #[derive(Clone, Debug)]
@@ -28,10 +31,8 @@ pub struct Settings {
     pub phase: Duration,
     /// A query waits this long for a prepared session.
     pub wait: Duration,
-    /// Pause after the first failure; it doubles with every further one ...
-    pub shortest_pause: Duration,
-    /// ... up to this.
-    pub longest_pause: Duration,
+    /// Between attempts of a lane.
+    pub pauses: Pauses,
 }
 
 impl Settings {
@@ -46,8 +47,7 @@ impl Settings {
             stall: Duration::from_secs(30),
             phase: Duration::from_secs(300),
             wait: Duration::from_secs(10),
-            shortest_pause: Duration::from_millis(200),
-            longest_pause: Duration::from_secs(10),
+            pauses: Pauses::default(),
         }
     }
 }
@@ -69,7 +69,7 @@ pub enum PeerError {
         field: Field,
     },
     /// What the servers of a shared model say to each other.
-    #[error(transparent)]
+    #[error("the other server: {0}")]
     Greeting(#[from] Greeting),
     /// Their shares of a model do not belong together.
     #[error("{0}")]
@@ -80,6 +80,12 @@ pub enum PeerError {
     /// An inference with a shared model ended in the middle.
     #[error("the session with the other server ended: {0}")]
     Broken(String),
+}
+
+impl From<Leave> for PeerError {
+    fn from(leave: Leave) -> Self {
+        SessionError::Refused(refusal(leave)).into()
+    }
 }
 
 impl PeerError {
@@ -102,6 +108,7 @@ impl PeerError {
                         | Refusal::ShuttingDown
                         | Refusal::Busy
                         | Refusal::Protocol
+                        | Refusal::TooSlow
                         | Refusal::NoHalf
                         | Refusal::HalvesDiffer
                 ),
