@@ -14,6 +14,7 @@ mod house {
     mod rooms;
     mod secrets;
     mod source;
+    mod walks;
 }
 mod privacy {
     mod programs;
