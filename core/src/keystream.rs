@@ -232,15 +232,18 @@ impl<C: Rounds> Keystream<C> {
         run: &mut [u8],
         mut each: impl FnMut(&[u8]),
     ) {
-        let blocks_each = (run.len() / BLOCK_BYTES).max(1);
-        for index in (first..first.wrapping_add(count)).step_by(blocks_each) {
-            let blocks = blocks_each.min(first.wrapping_add(count).wrapping_sub(index) as usize);
-            let run = run.get_mut(..blocks * BLOCK_BYTES).unwrap_or_default();
+        let blocks_each = u32::try_from(run.len() / BLOCK_BYTES).unwrap_or(u32::MAX).max(1);
+        let (mut index, end) = (first, first.wrapping_add(count));
+        while index < end {
+            let blocks = blocks_each.min(end - index);
+            let run = run.get_mut(..blocks as usize * BLOCK_BYTES).unwrap_or_default();
             C::blocks(&self.key, domain_words(domain, index), run);
             each(run);
+            index += blocks;
         }
         let used = run.len().min(count as usize * BLOCK_BYTES);
-        run.get_mut(..used).unwrap_or_default().zeroize();
+        // Element by element: the whole slice asserts its length first, which is code that panics.
+        run.get_mut(..used).unwrap_or_default().iter_mut().zeroize();
     }
 
     /// Fills `out`, whole blocks, with those of a domain from its beginning.

@@ -4,6 +4,7 @@
 //! one row.
 
 use core::fmt;
+use core::num::NonZeroUsize;
 use core::ops::{Range, RangeFrom};
 
 use serde::{Deserialize, Serialize};
@@ -300,19 +301,22 @@ impl Window {
     /// The strips that outputs `range` lie in. A strip's part of an image's row fits a tile.
     pub fn strips(&self, range: Range<usize>) -> impl Iterator<Item = Strip> + use<> {
         let (rows, columns) = self.outputs();
-        let (size, window) = ((rows * columns).max(1), *self);
+        // Of a type that no division by it can fail.
+        let size = NonZeroUsize::new(rows * columns).unwrap_or(NonZeroUsize::MIN);
+        let columns = NonZeroUsize::new(columns).unwrap_or(NonZeroUsize::MIN);
+        let window = *self;
         let mut next = range.start;
         core::iter::from_fn(move || {
             if next >= range.end {
                 return None;
             }
             let first = next % size;
-            let mut len = (size - first).min(range.end - next);
+            let mut len = (size.get() - first).min(range.end - next);
             if usize::from(window.width) > TILE_ELEMS {
                 let fitting = (TILE_ELEMS - usize::from(window.kernel.1))
                     / usize::from(window.stride.1).max(1)
                     + 1;
-                len = len.min(columns - first % columns).min(fitting);
+                len = len.min(columns.get() - first % columns).min(fitting);
             }
             let strip = Strip { filter: next / size, first, len };
             next += len;

@@ -5,6 +5,7 @@ mod dependencies;
 mod emulated;
 mod firmware;
 mod host;
+mod panics;
 mod refusals;
 mod results;
 mod sources;
@@ -97,6 +98,7 @@ fn boards(checks: &Checks<'_>, program: &Receiver<bool>) {
         // Linting the firmware needs the compilers for the boards: it belongs to them.
         if let Some(toolchain) = toolchain {
             firmware::lints(checks, toolchain);
+            panics::run(checks, toolchain);
         }
     });
 }

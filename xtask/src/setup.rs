@@ -127,7 +127,7 @@ impl Setup<'_> {
         cargo
     }
 
-    fn firmware_target(&self, toolchain: Toolchain) -> PathBuf {
+    pub fn firmware_target(&self, toolchain: Toolchain) -> PathBuf {
         match toolchain {
             Toolchain::Rustup => self.workspace.firmware_target(),
             Toolchain::Debian => self.workspace.firmware_target().join("debian"),

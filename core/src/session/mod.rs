@@ -26,7 +26,7 @@ pub mod wire;
 use core::fmt;
 use core::future::Future;
 
-use embedded_io_async::{Error as _, ErrorKind, Read, ReadExactError, Write};
+use embedded_io_async::{Error as _, ErrorKind, Read, Write};
 use serde::{Deserialize, Serialize};
 
 use crate::correlation::LengthError;
@@ -241,15 +241,27 @@ impl From<CounterError> for SessionError {
     }
 }
 
-async fn read_exact(io: &mut impl Read, buffer: &mut [u8]) -> Result<(), SessionError> {
-    io.read_exact(buffer).await.map_err(|error| match error {
-        ReadExactError::UnexpectedEof => SessionError::Closed,
-        ReadExactError::Other(error) => SessionError::Transport(error.kind()),
-    })
+/// Fills `buffer`. (The trait's own `read_exact` trusts what a transport says that it has read, and
+/// panics if that is more than there was room for.)
+async fn read_exact(io: &mut impl Read, mut buffer: &mut [u8]) -> Result<(), SessionError> {
+    while !buffer.is_empty() {
+        match io.read(buffer).await.map_err(|error| SessionError::Transport(error.kind()))? {
+            0 => return Err(SessionError::Closed),
+            read => buffer = buffer.get_mut(read..).unwrap_or_default(),
+        }
+    }
+    Ok(())
 }
 
-async fn write_all(io: &mut impl Write, bytes: &[u8]) -> Result<(), SessionError> {
-    io.write_all(bytes).await.map_err(|error| SessionError::Transport(error.kind()))
+/// Writes all of `bytes`. (The trait's own `write_all` panics if a transport takes none.)
+async fn write_all(io: &mut impl Write, mut bytes: &[u8]) -> Result<(), SessionError> {
+    while !bytes.is_empty() {
+        match io.write(bytes).await.map_err(|error| SessionError::Transport(error.kind()))? {
+            0 => return Err(SessionError::Transport(ErrorKind::WriteZero)),
+            written => bytes = bytes.get(written..).unwrap_or_default(),
+        }
+    }
+    Ok(())
 }
 
 async fn flush(io: &mut impl Write) -> Result<(), SessionError> {

@@ -396,7 +396,7 @@ async fn send_input<C: Rounds>(
     write_bulk_header(io, Kind::Input, 0, size_of_val(input)).await?;
     for (masks, input) in masks.zip(input.chunks(PIECE_ELEMS)) {
         let (words, bytes) = piece_of(&mut words, &mut bytes, input.len());
-        words.copy_from_slice(input);
+        words.iter_mut().zip(input).for_each(|(word, &input)| *word = input);
         linear::mask(masks, words)?;
         write_le_slice(words, bytes);
         write_all(io, bytes).await?;
@@ -503,7 +503,8 @@ async fn pass_last_gate<T: Read + Write, C: Rounds>(
     let mut piece = GatePiece::new();
     for (tables, answer) in tables.zip(answer.chunks_mut(PIECE_ELEMS)) {
         let carried = carried.as_mut().and_then(Iterator::next);
-        answer.copy_from_slice(piece.pass(io, tables, carried).await?);
+        let passed = piece.pass(io, tables, carried).await?;
+        answer.iter_mut().zip(passed).for_each(|(word, &mut passed)| *word = passed);
         if to_host {
             piece.send(io, answer.len()).await?;
         }

@@ -418,7 +418,7 @@ async fn send_gate(
     piece_bits: usize,
 ) -> Result<(), SessionError> {
     write_bulk_header(writer, Kind::Gate, layer, size_of_val(z) + bits.len()).await?;
-    for (z, bits) in z.chunks(PIECE_ELEMS).zip(bits.chunks(piece_bits)) {
+    for (z, bits) in z.chunks(PIECE_ELEMS).zip(bits.chunks(piece_bits.max(1))) {
         send_words(writer, z).await?;
         write_all(writer, bits).await?;
     }
@@ -437,7 +437,7 @@ async fn receive_gate_reply(
 ) -> Result<(), SessionError> {
     expect_bulk(reader, kind, layer, bits.len() + size_of_val(words)).await?;
     let mut words = words.chunks_mut(PIECE_ELEMS);
-    for bits in bits.chunks_mut(piece_bits) {
+    for bits in bits.chunks_mut(piece_bits.max(1)) {
         read_exact(reader, bits).await?;
         receive_words(reader, words.next().unwrap_or(&mut [])).await?;
     }

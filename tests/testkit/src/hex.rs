@@ -32,32 +32,65 @@ pub fn field<'t>(text: &'t str, name: &str) -> Option<&'t str> {
     text.lines().find_map(|line| line.strip_prefix("# ")?.strip_prefix(name)?.strip_prefix(": "))
 }
 
+/// The vectors of one protocol in one version: a folder of files.
+#[derive(Clone, Debug)]
+pub struct Folder(PathBuf);
+
+impl Folder {
+    /// The folder of this name.
+    pub fn named(name: &str) -> Self {
+        Self(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../vectors").join(name))
+    }
+
+    /// Names of its files.
+    pub fn names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(&self.0).expect("the folder of the vectors");
+        let name = |entry: std::io::Result<std::fs::DirEntry>| {
+            entry.expect("an entry").file_name().into_string().expect("a name of a vector file")
+        };
+        entries.map(name).collect()
+    }
+
+    /// The text of a vector file.
+    pub fn read(&self, name: &str) -> String {
+        let path = self.0.join(name);
+        std::fs::read_to_string(&path).unwrap_or_else(|error| {
+            panic!("{}: {error}; UPDATE_VECTORS=1 writes it", path.display())
+        })
+    }
+
+    /// Compares a vector file with what the program makes today, or writes it if
+    /// `UPDATE_VECTORS=1`.
+    pub fn check(&self, name: &str, text: &str) {
+        if std::env::var_os("UPDATE_VECTORS").is_some_and(|value| value == "1") {
+            std::fs::create_dir_all(&self.0).expect("a folder for the vectors");
+            std::fs::write(self.0.join(name), text).expect("a vector file");
+        }
+        assert!(
+            self.read(name) == text,
+            "{name} is not what the program makes today; if the wire was meant to change, give it \
+             a new version"
+        );
+    }
+}
+
+fn session() -> Folder {
+    Folder::named(&format!("v{}", sharelet_core::session::wire::VERSION))
+}
+
 /// The folder of the vectors of this wire version.
 pub fn folder() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("..")
-        .join("vectors")
-        .join(format!("v{}", sharelet_core::session::wire::VERSION))
+    session().0
 }
 
-/// The text of a vector file.
+/// The text of a vector file of this wire version.
 pub fn read(name: &str) -> String {
-    let path = folder().join(name);
-    std::fs::read_to_string(&path)
-        .unwrap_or_else(|error| panic!("{}: {error}; UPDATE_VECTORS=1 writes it", path.display()))
+    session().read(name)
 }
 
-/// Compares a vector file with what the program makes today, or writes it if `UPDATE_VECTORS=1`.
+/// [`Folder::check`] for a file of this wire version.
 pub fn check(name: &str, text: &str) {
-    if std::env::var_os("UPDATE_VECTORS").is_some_and(|value| value == "1") {
-        std::fs::create_dir_all(folder()).expect("a folder for the vectors");
-        std::fs::write(folder().join(name), text).expect("a vector file");
-    }
-    assert!(
-        read(name) == text,
-        "{name} is not what the program makes today; if the wire was meant to change, give it a \
-         new version"
-    );
+    session().check(name, text);
 }
 
 #[cfg(test)]

@@ -35,6 +35,7 @@ mod protocols {
     mod properties;
 }
 mod vectors {
+    mod links;
     mod servers;
     mod sessions;
 }

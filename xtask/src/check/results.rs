@@ -9,7 +9,8 @@ use anyhow::{Result, bail};
 use crate::process;
 use crate::setup::Setup;
 
-const LIMIT: Duration = Duration::from_secs(1800);
+/// The longest that a check may take.
+pub const LIMIT: Duration = Duration::from_secs(1800);
 
 /// Runs checks and keeps their results.
 #[derive(Debug)]

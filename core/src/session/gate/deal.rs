@@ -237,7 +237,7 @@ fn deal_table<R: Ring, C: Rounds>(
     let mut pieces = out.chunks_mut(words_per_block::<R>() * R::BYTES);
     derive.keystream.for_each_block(domain, element * blocks, blocks, |share| {
         let mut shares = share.ring_words::<R>();
-        for out in pieces.next().unwrap_or_default().chunks_exact_mut(entry_bytes) {
+        for out in pieces.next().unwrap_or_default().chunks_exact_mut(entry_bytes.max(1)) {
             // Shifts by a secret amount take a constant time; an index would not.
             let u = delta ^ rho;
             let h = R::from_u64((truths.below_top >> u & 1) ^ u64::from(top_mask));

@@ -76,13 +76,15 @@ impl Digits {
     /// [`PlanError`] if the ring or the shift is out of range.
     ///
     /// ```
-    /// use sharelet_core::session::gate::digits::{Digits, GateKind};
+    /// use sharelet_core::gate::GateKind;
+    /// use sharelet_core::session::gate::digits::Digits;
     ///
     /// let digits = Digits::plan(32, 16, GateKind::Relu)?;
     /// assert_eq!(digits.opened_bits(), 7);
     /// assert_eq!(digits.device_blocks(), 4);
     /// # Ok::<(), sharelet_core::session::gate::digits::PlanError>(())
     /// ```
+    #[inline(always)]
     pub fn plan(ring_bits: u32, shift: u32, kind: GateKind) -> Result<Self, PlanError> {
         if !(2..=MAX_RING_BITS).contains(&ring_bits) {
             return Err(PlanError::RingOutOfRange);

@@ -11,8 +11,8 @@ use sharelet_core::session::wire::control::DeviceId;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::wire::{
-    self, Course, CourseIs, Deal, Dealing, Kind, MAX_CORRECTION_BYTES, Offer, Refusal, Serve,
-    Status, StatusIs, WireError,
+    self, Agreed, Deal, Dealing, Kind, MAX_CORRECTION_BYTES, Offer, Refusal, Serve, Status,
+    StatusIs, Train, WireError,
 };
 use sharelet_link::{Connection, LinkError, Route, tcp};
 use sharelet_model::MAX_LAYERS;
@@ -203,7 +203,7 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError`].
-    pub async fn serve(&self, request: &Serve) -> Result<(CourseIs, Sessions), ClientError> {
+    pub async fn serve(&self, request: &Serve) -> Result<(Agreed, Sessions), ClientError> {
         self.sessions(Kind::Serve, request, request.first).await
     }
 
@@ -211,8 +211,8 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError`].
-    pub async fn course(&self, request: &Course) -> Result<(CourseIs, Sessions), ClientError> {
-        self.sessions(Kind::Course, request, request.first).await
+    pub async fn train(&self, request: &Train) -> Result<(Agreed, Sessions), ClientError> {
+        self.sessions(Kind::Train, request, request.first).await
     }
 
     async fn sessions<T: serde::Serialize>(
@@ -220,18 +220,18 @@ impl Client {
         kind: Kind,
         request: &T,
         first: u64,
-    ) -> Result<(CourseIs, Sessions), ClientError> {
+    ) -> Result<(Agreed, Sessions), ClientError> {
         let mut connection = self.fresh().await?;
         wire::send_body(&mut connection.writer, kind, &wire::encode(kind, request)?).await?;
         // The dealer makes masks of the data before it answers.
-        connection.reader.await_message(COURSE);
-        let course: CourseIs = wire::receive(&mut connection.reader, Kind::CourseIs).await?;
-        Ok((course, Sessions { connection, next: first }))
+        connection.reader.await_message(PREPARE);
+        let agreed: Agreed = wire::receive(&mut connection.reader, Kind::Agreed).await?;
+        Ok((agreed, Sessions { connection, next: first }))
     }
 }
 
 /// The dealer may take so long to look at a training run, or to deal a session.
-const COURSE: Duration = Duration::from_secs(600);
+const PREPARE: Duration = Duration::from_secs(600);
 
 /// Sessions of a training run, as they are dealt.
 #[derive(Debug)]
@@ -248,7 +248,7 @@ impl Sessions {
     pub async fn next(&mut self, plan: &Plan) -> Result<Dealt, ClientError> {
         let Connection { reader, writer } = &mut self.connection;
         wire::send_empty(writer, Kind::Next).await?;
-        reader.await_message(COURSE);
+        reader.await_message(PREPARE);
         let dealt = wire::receive_session(reader, self.next, plan).await?;
         self.next += 1;
         Ok(dealt)

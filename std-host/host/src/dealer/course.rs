@@ -9,7 +9,7 @@ use rand_core::SeedableRng as _;
 use sharelet_core::keystream::{ChaCha12, Keystream};
 use tokio::sync::oneshot;
 
-use super::wire::{self, Course as Request, CourseIs, Kind, MAX_SESSION_BYTES, Refusal, WireError};
+use super::wire::{self, Agreed, Kind, MAX_SESSION_BYTES, Refusal, Train, WireError};
 use super::{Dealer, DealerError, state};
 use sharelet_link::{Reader, Writer};
 use sharelet_train::config::Config;
@@ -38,13 +38,13 @@ fn deal_session(
         number,
         &mut rng,
     );
-    Ok(dealt.map_err(|_| Refusal::BadCourse)?.0)
+    Ok(dealt.map_err(|_| Refusal::BadRun)?.0)
 }
 
 /// Checks a request, before memory is taken for it.
-fn check(request: &Request) -> Result<(Arc<Course>, Plans), Refusal> {
+fn check(request: &Train) -> Result<(Arc<Course>, Plans), Refusal> {
     let config = Config::parse(&request.config, Path::new("the run's configuration"))
-        .map_err(|_| Refusal::BadCourse)?;
+        .map_err(|_| Refusal::BadRun)?;
     let sizes = request.sizes;
     let columns = (sizes.features as u64).checked_add(sizes.targets as u64);
     let words = |rows: usize| (rows as u64).checked_mul(columns?);
@@ -54,14 +54,14 @@ fn check(request: &Request) -> Result<(Arc<Course>, Plans), Refusal> {
     if fits.is_none_or(|words| words > MAX_WORDS) {
         return Err(Refusal::TooLarge);
     }
-    let course = Arc::new(Course::new(config, sizes).map_err(|_| Refusal::BadCourse)?);
-    let parameters = course.network().parameters().map_err(|_| Refusal::BadCourse)?;
+    let course = Arc::new(Course::new(config, sizes).map_err(|_| Refusal::BadRun)?);
+    let parameters = course.network().parameters().map_err(|_| Refusal::BadRun)?;
     if parameters.iter().map(|(weights, biases)| *weights as u64 + *biases as u64).sum::<u64>()
         > MAX_WORDS
     {
         return Err(Refusal::TooLarge);
     }
-    let plans = Plans::new(&course).map_err(|_| Refusal::BadCourse)?;
+    let plans = Plans::new(&course).map_err(|_| Refusal::BadRun)?;
     if plans.iter().any(|(_, plan)| plan.dealt_bytes() > MAX_SESSION_BYTES as u64) {
         return Err(Refusal::TooLarge);
     }
@@ -74,25 +74,24 @@ impl Dealer {
         self: &Arc<Self>,
         reader: &mut Reader,
         writer: &mut Writer,
-        request: Request,
+        request: Train,
     ) -> Result<(), DealerError> {
-        let Request { device, first, .. } = request;
+        let Train { device, first, .. } = request;
         let steps = usize::try_from(request.steps).unwrap_or(usize::MAX);
         let prepare = move |dealer: &Self| {
             // First of all, so that who names no key costs nothing.
             let key = dealer.key(device)?;
             let (course, plans) = check(&request)?;
             let count =
-                u32::try_from(course.sessions(steps).count()).map_err(|_| Refusal::BadCourse)?;
+                u32::try_from(course.sessions(steps).count()).map_err(|_| Refusal::BadRun)?;
             // Numbers are recorded before they are dealt: after a power cut they are skipped, never
             // dealt again.
             dealer.record_chosen(device, key.key_id(), first, count)?;
-            let participant = State::empty(course.clone()).map_err(|_| Refusal::BadCourse)?;
+            let participant = State::empty(course.clone()).map_err(|_| Refusal::BadRun)?;
             Ok((course, plans, key, participant, count))
         };
         let (course, plans, key, mut participant, count) = self.blocking(prepare).await?;
-        wire::send(writer, Kind::CourseIs, &CourseIs { key: key.key_id(), sessions: count })
-            .await?;
+        wire::send(writer, Kind::Agreed, &Agreed { key: key.key_id(), sessions: count }).await?;
         tracing::info!(%device, "deals {count} sessions of a training run, from {first} on");
         let (plans, keystream) = (Arc::new(plans), Arc::new(Keystream::<ChaCha12>::new(&key.key)));
         let listed = course.clone();
@@ -113,7 +112,7 @@ impl Dealer {
             self.send_next(reader, writer, opening.0, &dealt).await?;
         }
         let deal = move |number, session| {
-            let mut state = participant.beside().map_err(|_| Refusal::BadCourse)?;
+            let mut state = participant.beside().map_err(|_| Refusal::BadRun)?;
             deal_session((&course, &plans), &keystream, (number, session), &mut state)
         };
         self.deal_all(reader, writer, sessions, deal).await?;

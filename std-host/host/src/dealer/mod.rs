@@ -238,7 +238,7 @@ impl Dealer {
                 let request: Deal = wire::decode(kind, &wire::read_body(reader, header).await?)?;
                 self.deal(writer, request).await
             }
-            Kind::Course => {
+            Kind::Train => {
                 let request = wire::read_request(reader, header).await?;
                 self.deal_course(reader, writer, request).await
             }

@@ -7,7 +7,7 @@ use rand_core::SeedableRng as _;
 use sharelet_core::keystream::{ChaCha12, Keystream};
 
 use super::course::MAX_WORDS;
-use super::wire::{self, CourseIs, Kind, MAX_SERVED, MAX_SESSION_BYTES, Refusal, Serve};
+use super::wire::{self, Agreed, Kind, MAX_SERVED, MAX_SESSION_BYTES, Refusal, Serve};
 use super::{Dealer, DealerError, state};
 use sharelet_link::{Reader, Writer};
 use sharelet_train::network::{Network, Shape};
@@ -20,11 +20,11 @@ fn check(request: &Serve) -> Result<Arc<Serving>, Refusal> {
     if !(2..=MAX_SERVED).contains(&request.count) {
         return Err(Refusal::Count { limit: MAX_SERVED });
     }
-    if words(&request.network).ok_or(Refusal::BadCourse)? > MAX_WORDS {
+    if words(&request.network).ok_or(Refusal::BadRun)? > MAX_WORDS {
         return Err(Refusal::TooLarge);
     }
-    let serving = Serving::new(request.network.clone(), request.arithmetic)
-        .map_err(|_| Refusal::BadCourse)?;
+    let serving =
+        Serving::new(request.network.clone(), request.arithmetic).map_err(|_| Refusal::BadRun)?;
     if [serving.opening(), serving.evaluation()]
         .iter()
         .any(|plan| plan.dealt_bytes() > MAX_SESSION_BYTES as u64)
@@ -58,7 +58,7 @@ fn deal_one<P: Program>(
     let seed = crate::store::key::random_key().map_err(|error| state(&error))?;
     let mut rng = ChaCha20Rng::from_seed(*seed.expose());
     deal(plan, program, serving.truncation(), keystream, number, &mut rng)
-        .map_err(|_| Refusal::BadCourse)
+        .map_err(|_| Refusal::BadRun)
 }
 
 impl Dealer {
@@ -77,8 +77,7 @@ impl Dealer {
             Ok((serving, key))
         };
         let (serving, key) = self.blocking(prepare).await?;
-        wire::send(writer, Kind::CourseIs, &CourseIs { key: key.key_id(), sessions: count })
-            .await?;
+        wire::send(writer, Kind::Agreed, &Agreed { key: key.key_id(), sessions: count }).await?;
         tracing::info!(%device, "deals {count} sessions of a shared model, from {first} on");
         let keystream = Arc::new(Keystream::<ChaCha12>::new(&key.key));
         // Masks of the model are made first: all others need them.
@@ -95,7 +94,7 @@ impl Dealer {
         let deal = move |number, ()| {
             let inputs = vec![0; serving.inputs()];
             let mut evaluate =
-                serving.evaluate(&zeros, &masks, inputs).map_err(|_| Refusal::BadCourse)?;
+                serving.evaluate(&zeros, &masks, inputs).map_err(|_| Refusal::BadRun)?;
             Ok(deal_one(&serving, serving.evaluation(), &keystream, number, &mut evaluate)?.0)
         };
         let sessions = (first + 1..first + u64::from(count)).map(|number| (number, ()));

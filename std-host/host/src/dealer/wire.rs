@@ -23,12 +23,12 @@
 //! | 8 | `Known` | dealer to host | empty: the dealer has the masked model |
 //! | 9 | `Deal` | host to dealer | [`Deal`]: device, masked model, sessions that follow those dealt under its key |
 //! | 10 | `Dealing` | dealer to host | [`Dealing`]: the key's public name, bytes per session |
-//! | 11 | `CourseIs` | dealer to server 1 | [`CourseIs`]: the key's public name, and how many sessions the course has |
-//! | 12 | `Next` | server 1 to dealer | empty: one more session of the course is wanted |
+//! | 11 | `Agreed` | dealer to server 1 | [`Agreed`]: the key's public name, and how many sessions there are |
+//! | 12 | `Next` | server 1 to dealer | empty: one more session is wanted |
 //! | 16 | `Masked` | host to dealer, after `Wanted` | the matrices `A = W - E`, `u32` each, row-major, first layer first |
 //! | 17 | `Correction` | dealer to host, once per session asked for, in order | session, `u64`, the corrections, and the CRC-32 (IEEE) of both, `u32` |
-//! | 18 | `Course` | server 1 to dealer | [`Course`], at most [`MAX_COURSE_BYTES`]: a training run |
-//! | 20 | `Serve` | server 1 to dealer | [`Serve`], at most [`MAX_COURSE_BYTES`]: sessions of a shared model; answered as `Course` is |
+//! | 18 | `Train` | server 1 to dealer | [`Train`], at most [`MAX_REQUEST_BYTES`]: a training run |
+//! | 20 | `Serve` | server 1 to dealer | [`Serve`], at most [`MAX_REQUEST_BYTES`]: sessions of a shared model; answered as `Train` is |
 //! | 19 | `Session` | dealer to server 1, once per `Next`, in order | session, `u64`, the seed of server 1's masks, 32 bytes, records, words of products, and the CRC-32 (IEEE) of all this, `u32` |
 //!
 //! `Masked` is answered by `Known`, or by `Refuse` if its digest is not the offered id. The id of a
@@ -60,9 +60,9 @@ pub const MAX_CONTROL_BYTES: usize = 1024;
 pub const MAX_MASKED_BYTES: usize = 1 << 30;
 /// Most bytes of the corrections of one session.
 pub const MAX_CORRECTION_BYTES: usize = 1 << 28;
-/// Most bytes of a course.
-pub const MAX_COURSE_BYTES: usize = 1 << 16;
-/// Most bytes of a session of a course.
+/// Most bytes of a training run or shared model that is to be dealt.
+pub const MAX_REQUEST_BYTES: usize = 1 << 16;
+/// Most bytes of a session of a program.
 pub const MAX_SESSION_BYTES: usize = 1 << 31;
 /// Most sessions of one request.
 pub const MAX_COUNT: u32 = 1024;
@@ -91,11 +91,11 @@ pub enum Kind {
     Known = 8,
     Deal = 9,
     Dealing = 10,
-    CourseIs = 11,
+    Agreed = 11,
     Next = 12,
     Masked = 16,
     Correction = 17,
-    Course = 18,
+    Train = 18,
     Session = 19,
     Serve = 20,
 }
@@ -113,11 +113,11 @@ impl Kind {
             Kind::Known,
             Kind::Deal,
             Kind::Dealing,
-            Kind::CourseIs,
+            Kind::Agreed,
             Kind::Next,
             Kind::Masked,
             Kind::Correction,
-            Kind::Course,
+            Kind::Train,
             Kind::Session,
             Kind::Serve,
         ];
@@ -174,7 +174,7 @@ pub struct Dealing {
 
 /// Server 1 to dealer: a training run, of which all sessions are dealt one after the other.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Course {
+pub struct Train {
     /// The name under which server 0's key is known.
     pub device: DeviceId,
     /// The first session's number.
@@ -205,7 +205,7 @@ pub struct Serve {
 
 /// Dealer to server 1: the sessions that follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CourseIs {
+pub struct Agreed {
     /// Public name of server 0's key.
     pub key: KeyId,
     /// How many there are.
@@ -250,7 +250,7 @@ pub enum Refusal {
         "the training run is refused: its configuration does not fit its data; install matching \
          versions at server and dealer"
     )]
-    BadCourse,
+    BadRun,
     /// Too many or no sessions at once.
     #[error("the count of sessions must lie between 1 and {limit}; ask for fewer at a time")]
     Count {
@@ -433,7 +433,7 @@ fn parse_header(bytes: [u8; HEADER_BYTES]) -> Result<Header, WireError> {
     Ok(Header { kind: Kind::parse(kind)?, body_bytes })
 }
 
-/// Reads the body of a `Course` or `Serve` frame.
+/// Reads the body of a `Train` or `Serve` frame.
 ///
 /// # Errors
 /// [`WireError`].
@@ -442,13 +442,13 @@ pub async fn read_request<T: for<'a> Deserialize<'a>>(
     header: Header,
 ) -> Result<T, WireError> {
     let Header { kind, body_bytes: found } = header;
-    if found > MAX_COURSE_BYTES {
-        return Err(WireError::WrongLength { kind, expected: MAX_COURSE_BYTES, found });
+    if found > MAX_REQUEST_BYTES {
+        return Err(WireError::WrongLength { kind, expected: MAX_REQUEST_BYTES, found });
     }
     decode(kind, &read_bulk(reader, found).await?)
 }
 
-/// Sends a session of a course.
+/// Sends a session of a program.
 ///
 /// # Errors
 /// [`WireError`].
@@ -467,7 +467,7 @@ pub async fn send_session(
         .await
 }
 
-/// Reads a session of a course, as `plan` counts it.
+/// Reads a session of a program, as `plan` counts it.
 ///
 /// # Errors
 /// [`WireError::WrongSession`] and [`WireError::Checksum`] among others.

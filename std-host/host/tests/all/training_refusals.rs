@@ -8,7 +8,7 @@ use sharelet_core::session::wire::control::DeviceId;
 use sharelet_core::share::Party;
 use sharelet_host::data::labels::LabelKind;
 use sharelet_host::dealer::client::Client;
-use sharelet_host::dealer::wire::{Course as CourseRequest, Refusal};
+use sharelet_host::dealer::wire::{Refusal, Train};
 use sharelet_host::server::training::run::{self, RunError, Setup};
 use sharelet_host::server::training::wire::{Hello, MAX_MESSAGE_BYTES, PeerError, VERSION};
 use sharelet_host::store::training::{Checkpoints, TrainingError};
@@ -315,8 +315,8 @@ async fn a_peer_that_falls_silent_is_given_up() {
     dealer.kill().await;
 }
 
-fn request(config: &str, sizes: Sizes) -> CourseRequest {
-    CourseRequest {
+fn request(config: &str, sizes: Sizes) -> Train {
+    Train {
         device: DeviceId::new("server-0").unwrap(),
         first: 0,
         steps: 0,
@@ -332,8 +332,8 @@ async fn the_dealer_deals_no_number_twice_and_nothing_without_bounds() {
     let room = Room::new();
     let dealer = room.dealer().await;
     let client = || Client::new(dealer.address.clone(), Exposure::Local, SOON, SOON);
-    let refusal = async |request: CourseRequest| {
-        client().course(&request).await.err().and_then(|error| error.refusal())
+    let refusal = async |request: Train| {
+        client().train(&request).await.err().and_then(|error| error.refusal())
     };
     let text = config(TEXT).text().unwrap();
     let sized = |rows, features| Sizes { rows, features, ..SIZES };
@@ -344,52 +344,49 @@ async fn the_dealer_deals_no_number_twice_and_nothing_without_bounds() {
         (request(&text, sized(1 << 40, 1 << 40)), Refusal::TooLarge),
         (request(&text, sized(usize::MAX, 3)), Refusal::TooLarge),
         (request(&text, sized(1 << 28, 3)), Refusal::TooLarge),
-        (request(&epochs, sized(1 << 20, 3)), Refusal::BadCourse),
-        (request(&text, sized(24, 0)), Refusal::BadCourse),
-        (request(&text, sized(0, 3)), Refusal::BadCourse),
-        (request(&text, Sizes { targets: 2, ..SIZES }), Refusal::BadCourse),
+        (request(&epochs, sized(1 << 20, 3)), Refusal::BadRun),
+        (request(&text, sized(24, 0)), Refusal::BadRun),
+        (request(&text, sized(0, 3)), Refusal::BadRun),
+        (request(&text, Sizes { targets: 2, ..SIZES }), Refusal::BadRun),
         (request(&text, Sizes { targets: usize::MAX, ..SIZES }), Refusal::TooLarge),
-        (request("[data]", SIZES), Refusal::BadCourse),
-        (request("", SIZES), Refusal::BadCourse),
-        (request(&text.replace("kind = \"log", "kind = \"lag"), SIZES), Refusal::BadCourse),
+        (request("[data]", SIZES), Refusal::BadRun),
+        (request("", SIZES), Refusal::BadRun),
+        (request(&text.replace("kind = \"log", "kind = \"lag"), SIZES), Refusal::BadRun),
         (
-            CourseRequest { device: DeviceId::new("nobody").unwrap(), ..request(&text, SIZES) },
+            Train { device: DeviceId::new("nobody").unwrap(), ..request(&text, SIZES) },
             Refusal::UnknownDevice,
         ),
-        (
-            CourseRequest { first: u64::MAX, ..request(&text, SIZES) },
-            Refusal::TooFarAhead { next: 0 },
-        ),
+        (Train { first: u64::MAX, ..request(&text, SIZES) }, Refusal::TooFarAhead { next: 0 }),
     ] {
         let found = tokio::time::timeout(Duration::from_secs(20), refusal(request.clone()))
             .await
             .expect("at once");
         assert_eq!(found, Some(expected), "{request:?}");
     }
-    let long = CourseRequest { config: "#".repeat(1 << 17), ..request(&text, SIZES) };
-    assert!(client().course(&long).await.is_err(), "longer than a course may be");
+    let long = Train { config: "#".repeat(1 << 17), ..request(&text, SIZES) };
+    assert!(client().train(&long).await.is_err(), "longer than a request may be");
 
     // Numbers are used when they are promised, whether they are fetched or not.
-    let (course, sessions) = client().course(&request(&text, SIZES)).await.unwrap();
-    assert!(course.sessions > 9);
+    let (agreed, sessions) = client().train(&request(&text, SIZES)).await.unwrap();
+    assert!(agreed.sessions > 9);
     drop(sessions);
-    let next = u64::from(course.sessions);
+    let next = u64::from(agreed.sessions);
     for first in [0, 1, next - 1] {
         assert_eq!(
-            refusal(CourseRequest { first, ..request(&text, SIZES) }).await,
+            refusal(Train { first, ..request(&text, SIZES) }).await,
             Some(Refusal::SessionUsed { next })
         );
     }
     // Two who ask for the same at the same time: one of them gets it.
-    let both = CourseRequest { first: next + 5, ..request(&text, SIZES) };
+    let both = Train { first: next + 5, ..request(&text, SIZES) };
     let (zero, one) = (client(), client());
-    let (zero, one) = tokio::join!(zero.course(&both), one.course(&both));
+    let (zero, one) = tokio::join!(zero.train(&both), one.train(&both));
     assert_eq!(usize::from(zero.is_ok()) + usize::from(one.is_ok()), 1);
     // Also after a crash.
     dealer.kill().await;
     let dealer = room.dealer().await;
     let client = Client::new(dealer.address.clone(), Exposure::Local, SOON, SOON);
-    let error = client.course(&both).await.expect_err("used");
+    let error = client.train(&both).await.expect_err("used");
     assert_eq!(error.refusal(), Some(Refusal::SessionUsed { next: 2 * next + 5 }));
     dealer.kill().await;
 }
@@ -424,11 +421,9 @@ async fn bytes_of_a_server_do_the_dealer_no_harm() {
     }
     let client = Client::new(dealer.address.clone(), Exposure::Local, SOON, SOON);
     let status = client.status(DeviceId::new("server-0").unwrap()).await.expect("it still serves");
-    let next = CourseRequest {
-        first: status.next_session,
-        ..request(&config(TEXT).text().unwrap(), SIZES)
-    };
-    client.course(&next).await.expect("it still deals");
+    let next =
+        Train { first: status.next_session, ..request(&config(TEXT).text().unwrap(), SIZES) };
+    client.train(&next).await.expect("it still deals");
     dealer.kill().await;
 }
 
@@ -475,7 +470,7 @@ async fn bytes_of_a_dealer_do_a_server_no_harm() {
         };
         let ask = async {
             let client = Client::new(address.clone(), Exposure::Local, SOON, SOON);
-            let (_, mut sessions) = client.course(&request("", SIZES)).await?;
+            let (_, mut sessions) = client.train(&request("", SIZES)).await?;
             sessions.next(&plan).await
         };
         let ((), got) =

@@ -294,11 +294,11 @@ async fn no_correlations(writer: &mut Writer, reason: String) -> PeerError {
 /// What the dealer's failure means for the lane: some pass, others do not.
 fn dealer(error: ClientError) -> PeerError {
     use DealerRefusal::{
-        BadCourse, Count, SessionUsed, TooFarAhead, TooLarge, UnknownDevice, Version,
+        BadRun, Count, SessionUsed, TooFarAhead, TooLarge, UnknownDevice, Version,
     };
     match error.refusal() {
         Some(
-            BadCourse
+            BadRun
             | Count { .. }
             | SessionUsed { .. }
             | TooFarAhead { .. }

@@ -14,8 +14,7 @@ use super::resume::{self, DataHashes};
 use super::supply::{Source, Supply};
 use super::wire::{self, Hello, PeerError, Start, Verdict};
 use crate::dealer::client::Client;
-use crate::dealer::wire::Course as CourseRequest;
-use crate::dealer::wire::Refusal;
+use crate::dealer::wire::{Refusal, Train};
 use crate::store::counter::FileCounter;
 use crate::store::datasets::{Dataset, Descriptor};
 use crate::store::key::DeviceKey;
@@ -343,10 +342,9 @@ async fn ask(
         )));
     }
     let config = course.config().text().map_err(CourseError::from)?;
-    let request =
-        CourseRequest { device, first: start.first, steps, sizes: course.sizes(), config };
+    let request = Train { device, first: start.first, steps, sizes: course.sizes(), config };
     let (answer, sessions) =
-        client.course(&request).await.map_err(|error| match error.refusal() {
+        client.train(&request).await.map_err(|error| match error.refusal() {
             Some(Refusal::SessionUsed { next }) => RunError::CounterIsOld { next },
             _ => error.into(),
         })?;

@@ -1,0 +1,120 @@
+//! Between two servers that train.
+
+use sharelet_core::session::wire::control::DeviceId;
+use sharelet_host::server::training::wire::{
+    self, Hello, MAX_MESSAGE_BYTES, Start, VERSION, Verdict,
+};
+use sharelet_host::store::datasets::Descriptor;
+use sharelet_train::labels::Labels;
+
+use super::{Vectors, at_end, counted, reader, with, written};
+
+fn vectors() -> Vectors {
+    Vectors::of("training", VERSION, 4)
+}
+
+fn descriptor(keys: Option<[u8; 32]>) -> Descriptor {
+    let upload = "000102030405060708090a0b0c0d0e0f".parse().unwrap();
+    Descriptor {
+        dataset: "pumps".parse().unwrap(),
+        rows: 300,
+        columns: vec!["flow".to_owned(), "heat".to_owned()],
+        labels: Labels::Classes { classes: 3 },
+        frac_bits: 20,
+        uploads: vec![(upload, "north".parse().unwrap(), 300)],
+        keys,
+    }
+}
+
+fn hello(party: u8) -> Hello {
+    let (magic, version) = Hello::magic();
+    let config = vec![("training.epochs".to_owned(), "3".to_owned())];
+    let again = party == 1;
+    Hello {
+        magic,
+        version,
+        party,
+        config,
+        train: descriptor(again.then_some([7; 32])),
+        test: again.then(|| descriptor(None)),
+        resume: again,
+        checkpoints: again.then(|| ([9; 16], vec![50, 100])),
+    }
+}
+
+async fn message(message: &impl serde::Serialize) -> Vec<u8> {
+    written(async |writer| wire::send(writer, message).await.unwrap()).await
+}
+
+#[tokio::test]
+async fn messages() {
+    for party in [0, 1] {
+        let (value, what) = (hello(party), "both ways, first: what must be the same");
+        let bytes =
+            vectors().message(&format!("hello_{party}"), what, &value, &message(&value).await);
+        let mut reader = reader(&bytes);
+        assert_eq!(wire::receive_hello(&mut reader).await.unwrap(), value);
+        at_end(&mut reader).await;
+    }
+    let start = Start {
+        run: [0x11; 16],
+        step: 50,
+        first: 1 << 40,
+        device: DeviceId::new("server-0").unwrap(),
+        key: [0x5a; 8],
+    };
+    let what = "server 0 to server 1: where the run begins";
+    let bytes = vectors().message("start", what, &start, &message(&start).await);
+    let mut read = reader(&bytes);
+    assert_eq!(wire::receive::<Start>(&mut read).await.unwrap(), start);
+    at_end(&mut read).await;
+
+    let bytes =
+        vectors().message("go", "both ways: go on", &Verdict::Go, &message(&Verdict::Go).await);
+    let mut read = reader(&bytes);
+    wire::receive_verdict(&mut read).await.unwrap();
+    at_end(&mut read).await;
+    let stop = Verdict::Stop("no\u{1b}[2J checkpoints".to_owned());
+    let bytes = vectors().message("stop", "both ways: no, and why", &stop, &message(&stop).await);
+    let refused = wire::receive_verdict(&mut reader(&bytes)).await.unwrap_err();
+    assert_eq!(format!("{refused:?}"), "Refused(\"no[2J checkpoints\")", "without what steers");
+    assert_eq!(wire::receive::<Verdict>(&mut reader(&bytes)).await.unwrap(), stop);
+}
+
+#[tokio::test]
+async fn bad_messages() {
+    let (hello, go) = (message(&hello(0)).await, message(&Verdict::Go).await);
+    let too_long = u32::try_from(MAX_MESSAGE_BYTES + 1).unwrap().to_le_bytes();
+    for (name, due, error, bytes) in [
+        ("hello_magic", "Hello", "NotSharelet", with(hello.clone(), 7, b"U")),
+        ("hello_version", "Hello", "Version { theirs: 2 }", with(hello.clone(), 8, &[2])),
+        ("hello_empty", "Hello", "NotSharelet", vec![0; 4]),
+        ("hello_long", "Hello", "NotSharelet", too_long.to_vec()),
+        ("hello_cut", "Hello", "Closed", hello[..20].to_vec()),
+        (
+            "hello_trailing",
+            "Hello",
+            "NotSharelet",
+            with([&hello[..], &[0]].concat(), 0, &[hello[0] + 1]),
+        ),
+        ("hello_party", "Hello", "NotSharelet", with(hello.clone(), 10, &[255; 20])),
+        ("not_a_message", "Hello", "NotSharelet", b"GET / HTTP/1.1\r\n".to_vec()),
+        ("closed", "Verdict", "Closed", Vec::new()),
+        ("length_cut", "Verdict", "Closed", go[..2].to_vec()),
+        ("verdict_unknown", "Verdict", "NotSharelet", vec![1, 0, 0, 0, 2]),
+        ("verdict_trailing", "Verdict", "NotSharelet", vec![2, 0, 0, 0, 0, 0]),
+        ("start_name", "Start", "NotSharelet", [&[50, 0, 0, 0][..], &counted(0, 50)].concat()),
+    ] {
+        vectors().bad(name, due, error, &bytes);
+    }
+    let played = vectors().play_bad(async |due, mut reader| {
+        let reader = &mut reader;
+        match due {
+            "Hello" => wire::receive_hello(reader).await.map(drop),
+            "Verdict" => wire::receive_verdict(reader).await,
+            "Start" => wire::receive::<Start>(reader).await.map(drop),
+            due => panic!("{due}"),
+        }
+    });
+    assert_eq!(played.await, 13);
+}

@@ -1,0 +1,300 @@
+//! Between owners of data and a server, and two whole uploads.
+
+use core::fmt::Debug;
+use std::io::Cursor;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use sharelet_core::share::Party;
+use sharelet_host::data::description::{Description, Name, UploadId};
+use sharelet_host::store::datasets::{Datasets, Disagreement};
+use sharelet_host::upload::server::{Limits, converse};
+use sharelet_host::upload::wire::{self, Kind, Refusal, Standing, VERSION, Welcome, WireError};
+use sharelet_link::tcp::Admission;
+use sharelet_link::{Connection, Reader};
+use sharelet_testkit::hex;
+use sharelet_train::labels::Labels;
+use tokio::io::AsyncReadExt as _;
+use tokio_util::sync::CancellationToken;
+
+use super::{LONG, Vectors, at_end, counted, reader, with, written};
+
+fn vectors() -> Vectors {
+    Vectors::of("upload", VERSION, 5)
+}
+
+fn id() -> UploadId {
+    "000102030405060708090a0b0c0d0e0f".parse().unwrap()
+}
+
+fn name(name: &str) -> Name {
+    name.parse().unwrap()
+}
+
+fn description() -> Description {
+    Description {
+        id: id(),
+        dataset: name("pumps"),
+        owner: name("north"),
+        rows: 2,
+        columns: vec!["flow".to_owned(), "heat".to_owned()],
+        labels: Labels::Binary,
+        frac_bits: 16,
+        keyed: true,
+    }
+}
+
+fn welcome(party: Party) -> Welcome {
+    Welcome::of(party, 1 << 31)
+}
+
+async fn frame(kind: Kind, body: &[u8]) -> Vec<u8> {
+    written(async |writer| wire::send(writer, kind, body).await.unwrap()).await
+}
+
+async fn encoded(kind: Kind, message: &impl Serialize) -> Vec<u8> {
+    written(async |writer| wire::send_message(writer, kind, message).await.unwrap()).await
+}
+
+async fn hello() -> Vec<u8> {
+    written(async |writer| wire::hello(writer).await.unwrap()).await
+}
+
+async fn read<T: for<'a> Deserialize<'a>>(reader: &mut Reader, kind: Kind) -> Result<T, WireError> {
+    let message = wire::decode(kind, &wire::expect(reader, kind).await?)?;
+    at_end(reader).await;
+    Ok(message)
+}
+
+async fn message<T>(name: &str, what: &str, kind: Kind, value: T)
+where
+    T: Serialize + for<'a> Deserialize<'a> + PartialEq + Debug,
+{
+    let bytes = vectors().message(name, what, &value, &encoded(kind, &value).await);
+    assert_eq!(read::<T>(&mut reader(&bytes), kind).await.unwrap(), value, "{name}");
+}
+
+#[tokio::test]
+async fn greetings_and_control_messages() {
+    let bytes = vectors().message("hello", "owner to server, first", &VERSION, &hello().await);
+    let mut hello = reader(&bytes);
+    wire::read_hello(&mut hello).await.unwrap();
+    at_end(&mut hello).await;
+    for party in [Party::P0, Party::P1] {
+        let welcome = welcome(party);
+        let bytes = written(async |writer| wire::welcome(writer, &welcome).await.unwrap()).await;
+        let name = format!("welcome_{}", welcome.party);
+        let bytes = vectors().message(&name, "server to owner, first", &welcome, &bytes);
+        let mut reader = reader(&bytes);
+        assert_eq!(wire::read_welcome(&mut reader).await.unwrap(), welcome);
+        at_end(&mut reader).await;
+    }
+    let what = "owner to server: what becomes public of the upload";
+    message("begin", what, Kind::Begin, description()).await;
+    let labels = [Labels::None, Labels::Numbers { per_row: 3 }, Labels::Classes { classes: 10 }];
+    for (name, labels) in ["none", "numbers", "classes"].into_iter().zip(labels) {
+        let description = Description { labels, keyed: false, ..description() };
+        message(&format!("begin_{name}"), what, Kind::Begin, description).await;
+    }
+    let what = "server to owner: how far the upload is";
+    message("standing_new", what, Kind::Standing, Standing::New).await;
+    message("standing_stored", what, Kind::Standing, Standing::Stored).await;
+    message("standing_registered", what, Kind::Standing, Standing::Registered).await;
+}
+
+#[tokio::test]
+async fn frames_of_bytes() {
+    for (name, what, kind, body) in [
+        ("send", "owner to server: keys and share follow", Kind::Send, counted(0, 0)),
+        ("finish", "owner to server: SHA-256 of all that was sent", Kind::Finish, counted(0, 32)),
+        ("stored", "server to owner: all of it is durable", Kind::Stored, counted(0, 0)),
+        ("commit", "owner to server: the other has it, too", Kind::Commit, counted(0, 0)),
+        ("registered", "server to owner: part of the dataset", Kind::Registered, counted(0, 0)),
+        ("keys", "owner to server: hashed keys", Kind::Keys, counted(0, 32)),
+        ("seed", "owner to server 0: the seed of its share", Kind::Seed, counted(0x20, 32)),
+        ("piece", "owner to server 1: words", Kind::Piece, counted(0x40, 24)),
+    ] {
+        let bytes = frame(kind, &body).await;
+        let value = format!("{} bytes that count up", body.len());
+        let bytes = vectors().message(name, what, &value, &bytes);
+        let mut reader = reader(&bytes);
+        assert_eq!(wire::expect_bytes(&mut reader, kind, body.len()).await.unwrap(), body);
+        at_end(&mut reader).await;
+    }
+}
+
+#[tokio::test]
+async fn refusals() {
+    let disagree = |what| Refusal::Disagree { other: name("south"), what };
+    let column =
+        Disagreement::Column { position: 2, expected: "flow".into(), found: "heat".into() };
+    let (binary, numbers) = (Labels::Binary, Labels::Numbers { per_row: 3 });
+    let refusals = [
+        ("version", Refusal::Version { ours: 700 }),
+        ("description", Refusal::Description),
+        ("too_large", Refusal::TooLarge { found: 1 << 40, most: 1 << 31 }),
+        ("under_way", Refusal::UnderWay),
+        ("registered", Refusal::Registered { upload: id() }),
+        ("other_upload", Refusal::OtherUpload),
+        ("disagree_frac_bits", disagree(Disagreement::FracBits { expected: 16, found: 20 })),
+        ("disagree_keys", disagree(Disagreement::Keys)),
+        ("disagree_column_count", disagree(Disagreement::ColumnCount { expected: 3, found: 300 })),
+        ("disagree_column", disagree(column)),
+        ("disagree_column_twice", disagree(Disagreement::ColumnTwice { name: "flow".into() })),
+        ("disagree_labels", disagree(Disagreement::Labels { expected: binary, found: numbers })),
+        ("disagree_labels_twice", disagree(Disagreement::LabelsTwice)),
+        ("disagree_rows", disagree(Disagreement::Rows { expected: 300, found: 299 })),
+        ("disagree_key", disagree(Disagreement::Key { row: 70 })),
+        ("not_stored", Refusal::NotStored),
+        ("digest", Refusal::Digest),
+        ("state", Refusal::State),
+        ("protocol", Refusal::Protocol),
+        ("busy", Refusal::Busy),
+        ("shutting_down", Refusal::ShuttingDown),
+    ];
+    for (name, refusal) in refusals {
+        let bytes = encoded(Kind::Refuse, &refusal).await;
+        let what = "server to owner: no, and why";
+        let bytes = vectors().message(&format!("refuse_{name}"), what, &refusal, &bytes);
+        let told = wire::expect(&mut reader(&bytes), Kind::Stored).await.unwrap_err();
+        assert!(matches!(told, WireError::Refused(told) if told == refusal), "{name}");
+    }
+    for fields in 0..3 {
+        let body = [&[13][..], &[0; 2][..fields]].concat();
+        assert!(wire::decode::<Refusal>(Kind::Refuse, &body).is_err(), "a refusal has no vector");
+    }
+}
+
+#[tokio::test]
+async fn every_kind_has_a_vector() {
+    assert_eq!(vectors().kinds(), (1..=10).chain(16..=18).collect());
+}
+
+#[tokio::test]
+async fn bad_messages() {
+    let hello = hello().await;
+    let welcome =
+        written(async |writer| wire::welcome(writer, &welcome(Party::P1)).await.unwrap()).await;
+    let begin = encoded(Kind::Begin, &description()).await;
+    let shorter = |bytes: &[u8]| with(bytes[..bytes.len() - 1].to_vec(), 1, &[bytes[1] - 1]);
+    let longer = |bytes: &[u8]| with([bytes, &[0]].concat(), 1, &[bytes[1] + 1]);
+    let header = |kind: Kind, length: u32| [&[kind as u8][..], &length.to_le_bytes()].concat();
+    for (name, due, error, bytes) in [
+        ("hello_magic", "Hello", "NotSharelet", with(hello.clone(), 8, b"D")),
+        ("hello_version", "Hello", "Version { theirs: 9 }", with(hello.clone(), 9, &[9])),
+        ("hello_short", "Hello", "Malformed { kind: Hello }", shorter(&hello)),
+        ("hello_long", "Hello", "Malformed { kind: Hello }", longer(&hello)),
+        ("hello_huge", "Hello", "NotSharelet", header(Kind::Hello, 1025)),
+        ("hello_cut", "Hello", "Closed", hello[..8].to_vec()),
+        ("hello_other", "Hello", "NotSharelet", begin.clone()),
+        ("not_a_frame", "Hello", "NotSharelet", b"GET / HTTP/1.1\r\n".to_vec()),
+        ("welcome_magic", "Welcome", "NotSharelet", with(welcome.clone(), 8, b"D")),
+        ("welcome_version", "Welcome", "Version { theirs: 2 }", with(welcome.clone(), 9, &[2])),
+        ("welcome_short", "Welcome", "Malformed { kind: Welcome }", shorter(&welcome)),
+        ("welcome_long", "Welcome", "Malformed { kind: Welcome }", longer(&welcome)),
+        ("empty", "Begin", "Closed", Vec::new()),
+        ("header_cut", "Begin", "Closed", begin[..3].to_vec()),
+        ("begin_cut", "Begin", "Closed", begin[..30].to_vec()),
+        ("begin_trailing", "Begin", "Malformed { kind: Begin }", longer(&begin)),
+        ("begin_short", "Begin", "Malformed { kind: Begin }", shorter(&begin)),
+        ("begin_name", "Begin", "Malformed { kind: Begin }", with(begin.clone(), 22, b"/")),
+        ("unknown_kind", "Begin", "UnknownFrame { kind: 11 }", with(begin.clone(), 0, &[11])),
+        (
+            "begin_long",
+            "Begin",
+            "WrongLength { kind: Begin, expected: 1082368, found: 1082369 }",
+            header(Kind::Begin, 1_082_369),
+        ),
+        (
+            "unexpected",
+            "Finish",
+            "UnexpectedFrame { expected: Finish, found: Begin }",
+            begin.clone(),
+        ),
+        (
+            "finish_short",
+            "Finish",
+            "WrongLength { kind: Finish, expected: 32, found: 31 }",
+            frame(Kind::Finish, &[0; 31]).await,
+        ),
+        (
+            "keys_long",
+            "Keys",
+            "WrongLength { kind: Keys, expected: 65536, found: 65537 }",
+            header(Kind::Keys, 65_537),
+        ),
+        (
+            "keys_short",
+            "Keys",
+            "WrongLength { kind: Keys, expected: 32, found: 16 }",
+            frame(Kind::Keys, &[0; 16]).await,
+        ),
+        (
+            "piece_long",
+            "Piece",
+            "WrongLength { kind: Piece, expected: 524288, found: 524289 }",
+            header(Kind::Piece, 524_289),
+        ),
+        ("piece_cut", "Piece", "Closed", [header(Kind::Piece, 24), vec![0; 23]].concat()),
+        (
+            "refuse_unknown",
+            "Finish",
+            "Malformed { kind: Refuse }",
+            [header(Kind::Refuse, 1), vec![13]].concat(),
+        ),
+    ] {
+        vectors().bad(name, due, error, &bytes);
+    }
+    let played = vectors().play_bad(async |due, mut reader| {
+        let reader = &mut reader;
+        match due {
+            "Hello" => wire::read_hello(reader).await,
+            "Welcome" => wire::read_welcome(reader).await.map(drop),
+            "Begin" => read::<Description>(reader, Kind::Begin).await.map(drop),
+            "Finish" => wire::expect_bytes(reader, Kind::Finish, 32).await.map(drop),
+            "Keys" => wire::expect_bytes(reader, Kind::Keys, 32).await.map(drop),
+            "Piece" => wire::expect_bytes(reader, Kind::Piece, 24).await.map(drop),
+            due => panic!("{due}"),
+        }
+    });
+    assert_eq!(played.await, 27);
+}
+
+/// An upload from the greeting to the end: what the owner sends, and what the server answers.
+#[tokio::test]
+async fn whole_uploads() {
+    for party in [Party::P0, Party::P1] {
+        let described = wire::encode_description(&description()).unwrap();
+        let keys = counted(0, 32);
+        let (kind, share) = match party {
+            Party::P0 => (Kind::Seed, counted(0x20, 32)),
+            Party::P1 => (Kind::Piece, counted(0x40, 48)),
+        };
+        let digest = Sha256::digest([&described[..], &keys, &share].concat());
+        let frames = [
+            hello().await,
+            frame(Kind::Begin, &described).await,
+            frame(Kind::Send, &[]).await,
+            frame(Kind::Keys, &keys).await,
+            frame(kind, &share).await,
+            frame(Kind::Finish, &digest).await,
+            frame(Kind::Commit, &[]).await,
+        ];
+        let number = welcome(party).party;
+        let text: Vec<_> = frames.iter().map(|frame| hex::encode(frame)).collect();
+        let text = format!("# what an owner sends to server {number}\n{}", text.concat());
+        let owner = vectors().raw(&format!("upload_{number}_owner"), &text);
+
+        let folder = tempfile::tempdir().unwrap();
+        let datasets = Datasets::open(folder.path(), party).unwrap();
+        let (near, mut far) = tokio::io::duplex(1 << 16);
+        let connection = Connection::new(Cursor::new(owner), near, LONG);
+        let limits = Limits::default();
+        let stop = CancellationToken::new();
+        converse(connection, datasets, &limits, Admission::Served, stop).await.unwrap();
+        let mut answer = Vec::new();
+        far.read_to_end(&mut answer).await.unwrap();
+        let text = format!("# what server {number} answers\n{}", hex::encode(&answer));
+        vectors().raw(&format!("upload_{number}_server"), &text);
+    }
+}
