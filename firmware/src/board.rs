@@ -1,12 +1,11 @@
 //! What a board provides: small contracts, one idea each.
 
-use core::fmt::Display;
+use core::fmt::{self, Display};
 use core::future::Future;
 
 pub use sharelet_core::session::p0::Identity;
 pub use sharelet_core::session::{CounterError, SessionCounter};
 
-use crate::key::KeyError;
 pub use sharelet_core::transport::Counts;
 
 /// Most values of a reading, and of an answer. Layers between may be wider: they are streamed.
@@ -58,6 +57,36 @@ pub trait Sensor {
     /// # Errors
     /// The board's own; the device task reports it and reads again after a pause.
     fn read(&mut self, features: &mut [f32]) -> impl Future<Output = Result<(), Self::Error>>;
+}
+
+/// Why a key page is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, defmt::Format)]
+pub enum KeyError {
+    /// No page was written.
+    Missing,
+    /// The page is of a version that this firmware does not know.
+    UnknownVersion,
+    /// The check sum does not fit.
+    Damaged,
+    /// The name is empty or has characters that names do not have.
+    BadName,
+}
+
+impl Display for KeyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Missing => "there is no key page; provision the device",
+            Self::UnknownVersion => {
+                "the key page is of another version; provision the device with the tool for this \
+                 firmware"
+            }
+            Self::Damaged => "the key page is damaged; write it again",
+            Self::BadName => {
+                "the name in the key page is not one; provision the device with letters, digits, \
+                 `.`, `-` and `_`"
+            }
+        })
+    }
 }
 
 /// Where the provisioned name and key are.

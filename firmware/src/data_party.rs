@@ -19,9 +19,8 @@ pub use sharelet_core::session::wire::task::Task;
 use sharelet_core::transport::{Counting, Counts};
 
 use crate::board::{
-    AnswerSink, Inference, InstructionMeter, KeyStore, MAX_WIDTH, Sensor, SessionCounter,
+    AnswerSink, Inference, InstructionMeter, KeyError, KeyStore, MAX_WIDTH, Sensor, SessionCounter,
 };
-use crate::key::KeyError;
 use crate::stream::Stream;
 
 const SOCKET_BYTES: usize = 1024;

@@ -14,9 +14,10 @@ use sharelet_core::session::wire::control::Refusal;
 use sharelet_core::session::{SessionError, refuse};
 use sharelet_core::transport::Counting;
 
-use crate::board::{AnswerSink, Identity, InstructionMeter, KeyStore, Sensor, SessionCounter};
+use crate::board::{
+    AnswerSink, Identity, InstructionMeter, KeyError, KeyStore, Sensor, SessionCounter,
+};
 pub use crate::board::{Inference, MAX_WIDTH};
-use crate::key::KeyError;
 use crate::stream::Stream;
 
 /// Most layers of a network that the device takes.

@@ -17,7 +17,7 @@ use sharelet_core::keystream::Key;
 use sharelet_core::session::wire::checksum::crc32;
 use sharelet_core::session::wire::control::DeviceId;
 
-use crate::board::{Identity, KeyStore};
+use crate::board::{Identity, KeyError, KeyStore};
 
 /// Length of a key page.
 pub const PAGE_BYTES: usize = 64;
@@ -25,36 +25,6 @@ pub const PAGE_BYTES: usize = 64;
 const MAGIC: [u8; 4] = *b"SLTK";
 const VERSION: u8 = 1;
 const CHECKED_BYTES: usize = 56;
-
-/// Why a key page is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, defmt::Format)]
-pub enum KeyError {
-    /// No page was written.
-    Missing,
-    /// The page is of a version that this firmware does not know.
-    UnknownVersion,
-    /// The check sum does not fit.
-    Damaged,
-    /// The name is empty or has characters that names do not have.
-    BadName,
-}
-
-impl fmt::Display for KeyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Missing => "there is no key page; provision the device",
-            Self::UnknownVersion => {
-                "the key page is of another version; provision the device with the tool for this \
-                 firmware"
-            }
-            Self::Damaged => "the key page is damaged; write it again",
-            Self::BadName => {
-                "the name in the key page is not one; provision the device with letters, digits, \
-                 `.`, `-` and `_`"
-            }
-        })
-    }
-}
 
 /// Reads a key page.
 ///

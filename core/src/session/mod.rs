@@ -18,7 +18,9 @@ pub mod linear;
 pub mod network;
 pub mod p0;
 pub mod p1;
+#[doc(hidden)]
 pub mod phases;
+#[doc(hidden)]
 pub mod piece;
 pub mod servers;
 pub mod wire;

@@ -12,6 +12,7 @@ use super::common::{Answer, CommandError, LinkArgs, announce, runtime, stop_on_s
 use super::terminal::progress;
 use sharelet_host::dealer::client::Client;
 use sharelet_host::dealer::masked;
+use sharelet_host::dealer::wire::MAX_COUNT;
 use sharelet_host::device::report::Values;
 use sharelet_host::host::model::HostModel;
 use sharelet_host::host::provider::{Source, Supply};
@@ -55,7 +56,7 @@ pub struct HostArgs {
     #[arg(
         long,
         value_name = "N",
-        value_parser = clap::value_parser!(u32).range(1..=i64::from(sharelet_host::dealer::wire::MAX_COUNT)),
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_COUNT)),
     )]
     pub batch: Option<u32>,
     #[command(flatten)]
@@ -77,7 +78,7 @@ pub fn run(args: &HostArgs) -> Result<(), CommandError> {
         let listener = Listener::bind(&args.listen, route.clone()).await?;
         let client = Client::new(args.dealer.clone(), route, CONNECT, limits.stall);
         upload(&model, &client).await?;
-        let batch = args.batch.unwrap_or(args.ahead.min(sharelet_host::dealer::wire::MAX_COUNT));
+        let batch = args.batch.unwrap_or(args.ahead.min(MAX_COUNT));
         let supply = Supply { ahead: args.ahead, batch, ..Supply::default() };
         announce(listener.local_address()?)?;
         let source = Source {

@@ -20,8 +20,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::device::data_party::opened;
 use crate::store::console::ConsoleKey;
-use sharelet_link::tcp::{self, Exposure};
 use sharelet_link::{Connection, LinkError, Reader, Route, Writer};
+use sharelet_link::{Exposure, tcp};
 
 /// A server may be silent for this long: there may be no answers.
 const IDLE: Duration = Duration::from_secs(365 * 24 * 3600);

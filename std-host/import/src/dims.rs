@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::GraphError;
 use super::form::Form;
 use super::graph::{Graph, Layout, Node, Op, ValueId};
 use super::window::Placed;
+use crate::error::GraphError;
 
 /// The forms of all values that can be known, by value.
 pub type Forms = HashMap<ValueId, Form>;

@@ -1,9 +1,9 @@
 //! Factors and summands that are folded into a linear map's weights and bias.
 
-use super::GraphError;
 use super::dims::Forms;
 use super::graph::{Layout, Node, Op};
 use super::layer::{Map, at};
+use crate::error::GraphError;
 
 /// `x_i -> scale_i x_i + offset_i`, by place in the vector; a vector of one element is for all.
 #[derive(Clone, Debug, PartialEq)]

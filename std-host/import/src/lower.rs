@@ -10,7 +10,6 @@ use std::collections::{HashMap, HashSet};
 
 use sharelet_core::shape::{Shape, TILE_ELEMS, Window};
 
-use super::GraphError;
 use super::dims::{self, Forms};
 use super::fold::Factors;
 use super::form::{Form, Image};
@@ -18,6 +17,7 @@ use super::graph::{Graph, Node, Op, Pool, Tensor, ValueId};
 use super::layer::{Chain, Layer, Map, Skip, at};
 use super::walk::{self, Step};
 use super::window::Placed;
+use crate::error::GraphError;
 
 /// Lowers a graph, refusing all that it cannot compute before anything else.
 ///

@@ -9,7 +9,8 @@ use super::tflite_schema::{
     Buffer, FLOAT32, IDENTIFIER, INT32, Operator, OperatorCode, SubGraph, TensorInfo,
     operator_name, root,
 };
-use super::{GraphError, tflite_window};
+use crate::error::GraphError;
+use crate::tflite_window;
 
 /// What the graph of a file is made of.
 struct File<'a> {

@@ -1,8 +1,8 @@
 //! TFLite operators that slide windows over images.
 
-use super::GraphError;
 use super::graph::{Op, Padding, Pool, Tensor};
 use super::tflite_schema::Operator;
+use crate::error::GraphError;
 
 /// Why a padding that is an operator of its own is not computed.
 pub const PAD: &str = "it pads on its own; let the padding of the convolution behind it do that";

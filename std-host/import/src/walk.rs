@@ -6,8 +6,8 @@
 
 use std::collections::HashMap;
 
-use super::GraphError;
 use super::graph::{Graph, Node, Op, ValueId};
+use crate::error::GraphError;
 
 /// What becomes a layer, or a few.
 #[derive(Clone, Debug)]

@@ -1,6 +1,6 @@
 //! TCP, and the rule for plaintext links.
 
-use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::net::{Ipv4Addr, SocketAddr};
 use core::time::Duration;
 use std::io;
 
@@ -9,7 +9,9 @@ use tokio::net::{TcpListener, TcpStream, lookup_host};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Connection, LinkError, Route};
+use crate::connection::Connection;
+use crate::error::LinkError;
+use crate::route::{Exposure, Route};
 
 /// Silence after which the system probes whether the peer still exists.
 const KEEPALIVE: Duration = Duration::from_secs(30);
@@ -31,48 +33,6 @@ pub fn loopback() -> io::Result<[std::net::TcpStream; 2]> {
         end.set_nonblocking(true)?;
     }
     Ok(ends)
-}
-
-/// Which addresses a program talks to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Exposure {
-    /// Only loopback and the emulator's network.
-    #[default]
-    Local,
-    /// Any, although links are plaintext.
-    InsecurePlaintext,
-}
-
-impl Exposure {
-    /// Checks one address.
-    ///
-    /// # Errors
-    /// [`LinkError::NotLocal`].
-    pub fn check(self, address: IpAddr) -> Result<(), LinkError> {
-        let address = address.to_canonical();
-        let emulator = |ip: Ipv4Addr| ip.octets().starts_with(&[10, 0, 2]);
-        let local = address.is_loopback() || matches!(address, IpAddr::V4(ip) if emulator(ip));
-        if local || self == Self::InsecurePlaintext {
-            Ok(())
-        } else {
-            Err(LinkError::NotLocal { address })
-        }
-    }
-
-    /// Says at every start what is not protected.
-    pub fn announce(self) {
-        match self {
-            Self::Local => tracing::warn!(
-                "links are plaintext: only this machine and the emulator's network are served"
-            ),
-            Self::InsecurePlaintext => {
-                tracing::warn!(
-                    "links are plaintext and open to other machines (--insecure-plaintext): \
-                     anyone on the way can read and change them"
-                );
-            }
-        }
-    }
 }
 
 async fn resolve(address: &str, exposure: Exposure) -> Result<Vec<SocketAddr>, LinkError> {
@@ -241,39 +201,6 @@ fn connection(route: &Route, stream: TcpStream, stall: Duration) -> Connection {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_this_machine_and_the_emulator_are_local() {
-        for local in [
-            "127.0.0.1",
-            "127.8.8.8",
-            "::1",
-            "10.0.2.2",
-            "10.0.2.15",
-            "::ffff:127.0.0.1",
-            "::ffff:10.0.2.2",
-        ] {
-            let ip: IpAddr = local.parse().expect("an address");
-            assert!(Exposure::Local.check(ip).is_ok(), "{local}");
-        }
-        for remote in [
-            "0.0.0.0",
-            "::",
-            "10.0.3.2",
-            "192.168.1.1",
-            "8.8.8.8",
-            "2001:db8::1",
-            "::ffff:8.8.8.8",
-            "169.254.1.1",
-        ] {
-            let ip: IpAddr = remote.parse().expect("an address");
-            assert!(
-                matches!(Exposure::Local.check(ip), Err(LinkError::NotLocal { .. })),
-                "{remote}"
-            );
-            assert!(Exposure::InsecurePlaintext.check(ip).is_ok(), "{remote}");
-        }
-    }
 
     #[tokio::test]
     async fn listening_and_connecting_beyond_this_machine_needs_the_flag() {

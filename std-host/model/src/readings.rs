@@ -6,12 +6,17 @@
 //! count from 1.
 
 mod csv;
+mod error;
 mod idx;
 mod npy;
+mod raw;
 
 use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+pub use self::error::ReadingsError;
+#[doc(hidden)]
+pub use self::raw::{Raw, Real};
 
 /// Rows of finite numbers.
 #[derive(Clone, PartialEq)]
@@ -39,164 +44,6 @@ pub struct ReadOptions {
     /// Divide every value by this. Without it, bytes (`idx` of type u8) are divided by 255, others
     /// are left alone.
     pub divide: Option<f32>,
-}
-
-/// Why readings are refused.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ReadingsError {
-    /// The file cannot be read or written.
-    #[error("{path}: {source}; check the path and its permissions", path = path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// The format is not known.
-    #[error(
-        "{path}: unknown format; give .npy, .csv, .idx, .idx.gz or raw .f32",
-        path = path.display(),
-    )]
-    UnknownFormat {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The header of the file cannot be used.
-    #[error("{path}: {reason}", path = path.display())]
-    Header {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong and what to do.
-        reason: String,
-    },
-    /// The file holds fewer or more bytes than its header says.
-    #[error(
-        "{path}: {found} bytes of values where {expected} are expected: the file is cut or \
-        damaged; write it again",
-        path = path.display(),
-    )]
-    Length {
-        /// The file.
-        path: PathBuf,
-        /// Bytes expected.
-        expected: usize,
-        /// Bytes found.
-        found: usize,
-    },
-    /// A field is not a number.
-    #[error(
-        "{path}: row {row}, column {column}: `{text}` is not a number; correct or remove the row",
-        path = path.display(),
-    )]
-    NotANumber {
-        /// The file.
-        path: PathBuf,
-        /// Row, from 1.
-        row: usize,
-        /// Column, from 1.
-        column: usize,
-        /// The field.
-        text: String,
-    },
-    /// A value is NaN, infinite, or beyond single precision.
-    #[error(
-        "{path}: row {row}, column {column}: not a finite number; correct or remove the row",
-        path = path.display(),
-    )]
-    NotFinite {
-        /// The file.
-        path: PathBuf,
-        /// Row, from 1.
-        row: usize,
-        /// Column, from 1.
-        column: usize,
-    },
-    /// A row is shorter or longer than the others.
-    #[error(
-        "{path}: row {row} has {found} values where {expected} are expected; every row needs as \
-        many as the model has inputs",
-        path = path.display(),
-    )]
-    RowLength {
-        /// The file.
-        path: PathBuf,
-        /// Row, from 1.
-        row: usize,
-        /// Values expected.
-        expected: usize,
-        /// Values found.
-        found: usize,
-    },
-    /// The rows do not have the width the caller expects.
-    #[error(
-        "{path}: rows of {found} values where the model takes {expected}; use readings that belong \
-        to this model",
-        path = path.display(),
-    )]
-    Width {
-        /// The file.
-        path: PathBuf,
-        /// Values expected.
-        expected: usize,
-        /// Values found.
-        found: usize,
-    },
-    /// A raw file without a stated width.
-    #[error(
-        "{path}: a raw .f32 file does not state its row length; use a model that does, or .npy",
-        path = path.display(),
-    )]
-    WidthNeeded {
-        /// The file.
-        path: PathBuf,
-    },
-    /// There is no row in the file.
-    #[error("{path}: no rows; give at least one reading", path = path.display())]
-    Empty {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The divisor is zero or not finite.
-    #[error("cannot divide readings by {0}; give a finite number other than zero")]
-    Divisor(f32),
-}
-
-impl<T> core::fmt::Debug for Raw<T> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "Raw({} values in rows of {}, <redacted>)", self.values.len(), self.width)
-    }
-}
-
-/// A float that values of a file are read as.
-#[doc(hidden)]
-pub trait Real {
-    /// The nearest; beyond the range of the type it is infinite.
-    fn of(value: f64) -> Self;
-}
-
-impl Real for f32 {
-    #[allow(clippy::cast_possible_truncation)]
-    fn of(value: f64) -> Self {
-        value as Self
-    }
-}
-
-impl Real for f64 {
-    fn of(value: f64) -> Self {
-        value
-    }
-}
-
-/// What a format reader gives: values before division and checks.
-#[doc(hidden)]
-pub struct Raw<T> {
-    /// Values per row.
-    pub width: usize,
-    /// Row by row.
-    pub values: Vec<T>,
-    /// What to divide by if the caller does not say.
-    pub divide: f32,
 }
 
 /// Reads an `.npy`, `.idx` or `.idx.gz` file; `None` if the name is that of another format.
@@ -355,11 +202,4 @@ fn raw_f32(bytes: &[u8], path: &Path, width: Option<usize>) -> Result<Raw<f32>, 
         values: words.iter().map(|&word| f32::from_le_bytes(word)).collect(),
         divide: 1.0,
     })
-}
-
-/// The product of dimensions after the first, and of all; `None` on overflow.
-fn shape(dims: &[usize]) -> Option<(usize, usize)> {
-    let product =
-        |dims: &[usize]| dims.iter().try_fold(1_usize, |product, &dim| product.checked_mul(dim));
-    Some((product(dims.get(1..)?)?, product(dims)?))
 }

@@ -6,8 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use sharelet_link::files::{FileError, write_file};
 
-use super::state::Opened;
-
 /// An epoch; what is not opened is not there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Epoch {
@@ -26,6 +24,15 @@ pub struct Epoch {
 /// Epochs, first to last.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Curve(pub Vec<Epoch>);
+
+/// Opened sums.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Opened {
+    /// See [`Sums::loss`](super::loss::Sums::loss).
+    pub loss: u64,
+    /// See [`Sums::correct`](super::loss::Sums::correct).
+    pub correct: u64,
+}
 
 /// Sums as means. The loss is signed.
 #[must_use]

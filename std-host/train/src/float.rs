@@ -8,6 +8,7 @@
 //! of the hinge loss at its corner is 0. The result is the same on every machine: sums have a fixed
 //! order, however many cores add them up.
 
+mod error;
 mod layers;
 mod loss;
 mod product;
@@ -15,49 +16,16 @@ mod samples;
 
 use rayon::prelude::*;
 
-use super::network::{Network, NetworkError};
+use super::network::Network;
 use super::parameters::Parameters;
 use super::schedule::{Plan, Step};
+pub use error::{FloatError, SamplesError};
 use layers::Pass;
-pub use samples::{Labels, Samples, SamplesError};
+pub use samples::{Labels, Samples};
 
 /// Samples that one task takes: the order of sums depends on it, and not on how many cores there
 /// are.
 const TASK_ROWS: usize = 16;
-
-/// Why there is no baseline.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum FloatError {
-    /// Layers do not fit each other.
-    #[error(transparent)]
-    Network(#[from] NetworkError),
-    /// Parameters of another network.
-    #[error("the parameters are not those of this network; take both from the same configuration")]
-    Parameters,
-    /// The data do not fit the network.
-    #[error(transparent)]
-    Samples(#[from] SamplesError),
-    /// The plan is for other rows.
-    #[error("the plan is for {plan} rows, and there are {samples}")]
-    Plan {
-        /// Rows of the plan.
-        plan: usize,
-        /// Rows of the data.
-        samples: usize,
-    },
-    /// A loss or weight is infinite or not a number.
-    #[error(
-        "training has diverged in epoch {epoch}, batch {batch} (from 1): the loss is not finite; \
-         take a smaller `training.learning_rate`"
-    )]
-    Diverged {
-        /// From 1.
-        epoch: usize,
-        /// From 1.
-        batch: usize,
-    },
-}
 
 /// Loss and accuracy over some rows.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -5,7 +5,9 @@
 //!                          |
 //! step:  forward -> loss -> backward -> update           one program for servers, dealer and twin
 //!                          |
-//! config, schedule -> course (a list of sessions)  ->  state (what a participant holds; the program of each session)
+//! config, schedule -> course (a list of sessions)
+//!                          |
+//!                     state (what a participant holds; the program of each session)
 //! ```
 
 pub mod backward;
@@ -23,6 +25,7 @@ pub mod model;
 pub mod network;
 pub mod parameters;
 pub mod plain;
+pub mod plans;
 pub mod scale;
 pub mod schedule;
 pub mod serving;

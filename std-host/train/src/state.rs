@@ -11,6 +11,7 @@ use sharelet_core::functions::engine::Engine;
 use sharelet_core::functions::protocol::matrix::{self, MaskMatrix};
 
 use super::course::{Course, Session};
+use super::curve::Opened;
 use super::forward::{Sized, forward};
 use super::loss::{self, Outputs, Sums};
 use super::model::Model;
@@ -77,15 +78,6 @@ pub enum Seen {
     },
     /// Whether a weight has grown too large.
     TooLarge(bool),
-}
-
-/// Opened sums.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Opened {
-    /// See [`Sums::loss`].
-    pub loss: u64,
-    /// See [`Sums::correct`].
-    pub correct: u64,
 }
 
 impl State {

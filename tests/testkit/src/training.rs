@@ -1,7 +1,7 @@
 //! Two servers that train, and their dealer, in one process: states in a folder, connections in
 //! memory.
 
-#![allow(missing_docs, missing_debug_implementations)]
+#![allow(missing_docs, missing_debug_implementations, clippy::new_without_default)]
 
 use core::fmt::Write as _;
 use core::pin::Pin;
@@ -26,8 +26,9 @@ use sharelet_host::store::training::{Checkpoints, Share};
 use sharelet_host::upload::owner::{self, Upload};
 use sharelet_host::upload::server::{self, converse};
 use sharelet_link::Connection;
+use sharelet_link::Exposure;
 use sharelet_link::fault::{Fault, FaultyWriter};
-use sharelet_link::tcp::{Admission, Exposure, Listener};
+use sharelet_link::tcp::{Admission, Listener};
 use sharelet_train::config::Config;
 use sharelet_train::course::{Course, Sizes};
 use sharelet_train::curve::Curve;

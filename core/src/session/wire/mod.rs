@@ -5,6 +5,7 @@
 //! little-endian ring elements and packed bits in pieces of [`crate::session::piece::PIECE_ELEMS`]
 //! elements. No byte of a peer can panic a reader.
 
+#[doc(hidden)]
 pub mod checksum;
 pub mod control;
 pub mod frame;

@@ -5,8 +5,10 @@ use core::fmt;
 use semihosting::fs::File;
 use semihosting::io::{Read, Seek, SeekFrom, Write};
 use sharelet_core::session::p0::Identity;
-use sharelet_firmware::board::{CounterError, InstructionMeter, KeyStore, Sensor, SessionCounter};
-use sharelet_firmware::key::{self, KeyError, PAGE_BYTES};
+use sharelet_firmware::board::{
+    CounterError, InstructionMeter, KeyError, KeyStore, Sensor, SessionCounter,
+};
+use sharelet_firmware::key::{self, PAGE_BYTES};
 
 /// Why a file did not serve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, defmt::Format)]

@@ -6,9 +6,10 @@ use console::{Alignment, measure_text_width, pad_str};
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
+use super::chart::{drawable, plain};
+use super::file::{PlotError, save};
 use super::scale::grouped;
 use super::svg::{self, colour};
-use super::{PlotError, drawable, plain, save};
 
 /// Panels of bars.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -164,5 +165,6 @@ fn bar(part: f64, columns: usize) -> String {
     if part > 0.0 {
         eighths = eighths.max(1);
     }
-    format!("{}{}", "█".repeat(eighths / 8), EIGHTHS.get(eighths % 8).copied().unwrap_or_default())
+    let end = EIGHTHS.get(eighths % 8).copied().unwrap_or_default();
+    format!("{}{end}", "█".repeat(eighths / 8))
 }

@@ -4,8 +4,9 @@ use plotters::element::{DashedPathElement, DynElement, IntoDynElement};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
+use super::chart::{Chart, plain};
+use super::file::PlotError;
 use super::scale::Scale;
-use super::{Chart, PlotError, plain};
 
 /// Pixels.
 const SIZE: (u32, u32) = (860, 480);

@@ -2,8 +2,8 @@
 
 use console::{Alignment, measure_text_width, pad_str};
 
+use super::chart::{Chart, plain};
 use super::scale::Scale;
-use super::{Chart, plain};
 
 /// Lines of the drawing itself.
 const ROWS: usize = 16;

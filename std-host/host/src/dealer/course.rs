@@ -13,7 +13,8 @@ use super::wire::{self, Agreed, Kind, MAX_SESSION_BYTES, Refusal, Train, WireErr
 use super::{Dealer, DealerError, state};
 use sharelet_link::{Reader, Writer};
 use sharelet_train::config::Config;
-use sharelet_train::course::{Course, Plans, Session};
+use sharelet_train::course::{Course, Session};
+use sharelet_train::plans::Plans;
 use sharelet_train::state::State;
 use sharelet_train::tensor::offline::{Dealt, deal};
 

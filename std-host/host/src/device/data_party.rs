@@ -17,8 +17,8 @@ use sharelet_core::session::{SessionCounter, SessionError};
 use tokio_util::sync::CancellationToken;
 
 use super::{DeviceError, Events, Inference, Progress, Sensor, check};
-use sharelet_link::tcp::{self, Exposure};
 use sharelet_link::{Connection, Counting, Counts, Route};
+use sharelet_link::{Exposure, tcp};
 
 /// An answer as its recipient sees it: fraction bits and values.
 ///

@@ -5,6 +5,7 @@
 //! noticed to be dead. The older one is told [`Refusal::Busy`], so that two devices with one key
 //! show up in both logs.
 
+mod error;
 pub mod kernel;
 pub mod model;
 pub mod provider;
@@ -22,13 +23,14 @@ use sharelet_core::session::wire::{self, WireError};
 use sharelet_core::session::{SessionError, refuse};
 use tokio_util::sync::CancellationToken;
 
+pub use self::error::HostError;
 use self::kernel::Vectorised;
 use self::provider::{Provider, Source, Supplied};
 use crate::dealer::wire as dealer_wire;
 use crate::store::StoreError;
 use sharelet_link::tcp::{self, Admission, Listener};
 use sharelet_link::{Connection, Reader, Writer};
-use sharelet_model::{MAX_LAYERS, ModelError};
+use sharelet_model::MAX_LAYERS;
 
 /// What the host allows.
 #[derive(Clone, Copy, Debug)]
@@ -61,30 +63,6 @@ impl Default for Limits {
             grace: Duration::from_secs(3),
         }
     }
-}
-
-/// Why the host cannot serve, or a connection to a device ended early.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum HostError {
-    /// The model.
-    #[error("{0}")]
-    Model(#[from] ModelError),
-    /// The model is not one that a dealer takes.
-    #[error("the model cannot be served: {reason}")]
-    Unservable {
-        /// Why.
-        reason: String,
-    },
-    /// The state.
-    #[error("{0}")]
-    Store(#[from] StoreError),
-    /// The session.
-    #[error("{0}")]
-    Session(#[from] SessionError),
-    /// The device was refused, with the reason.
-    #[error("refused the device: {0}")]
-    Refused(Refusal),
 }
 
 /// An answer that the host is to learn.

@@ -14,7 +14,7 @@ use crate::dealer::masked;
 use crate::store::host::HostStore;
 use sharelet_model::{Model, ModelError};
 
-use super::HostError;
+use super::error::HostError;
 
 /// A model that is served.
 #[derive(Debug)]

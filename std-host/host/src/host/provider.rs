@@ -12,7 +12,7 @@ use sharelet_core::session::wire::control::{DeviceId, Refusal};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::HostError;
+use super::error::HostError;
 use super::model::HostModel;
 use crate::dealer::client::{Client, ClientError};
 use crate::dealer::wire::{self, Deal, MAX_COUNT, StatusIs, WireError};

@@ -26,8 +26,8 @@ use super::numbers::Numbers;
 use super::training::wire::PeerError as Greeting;
 use crate::host::within;
 use crate::store::counter::FileCounter;
-use sharelet_link::tcp::{self, Exposure};
 use sharelet_link::{Connection, LinkError, Route};
+use sharelet_link::{Exposure, tcp};
 use sharelet_model::MAX_LAYERS;
 
 /// The most work of a session, in keystream blocks of 16 weights each: some seconds.
@@ -241,7 +241,7 @@ impl Party0 {
             let mut prepared = tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),
-                prepared = within(*phase, connected.prepare(&mut numbers, &mut output)) => prepared?,
+                done = within(*phase, connected.prepare(&mut numbers, &mut output)) => done?,
             };
             let job = self.slots.offer(number);
             let Job { question, done } = tokio::select! {

@@ -21,8 +21,9 @@ use sharelet_host::dealer::wire::{self as dealer_wire, Deal, Dealing, Offer, Sta
 use sharelet_host::device::DeviceError;
 use sharelet_host::host::HostError;
 use sharelet_link::Connection;
+use sharelet_link::Exposure;
 use sharelet_link::fault::{Fault, FaultyWriter, ShortReader};
-use sharelet_link::tcp::{Admission, Exposure};
+use sharelet_link::tcp::Admission;
 use sharelet_testkit::assert_matches;
 use sharelet_testkit::room::{
     Log, Room, Rows, SOON, STALL, Scenario, damage, random_model, random_readings, rogue, run,

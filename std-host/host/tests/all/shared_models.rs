@@ -20,7 +20,7 @@ use sharelet_host::server::{party0, party1};
 use sharelet_host::store::counter::FileCounter;
 use sharelet_host::store::key::DeviceKey;
 use sharelet_host::store::training::{Header, Share, TrainingError};
-use sharelet_link::tcp::Exposure;
+use sharelet_link::Exposure;
 use sharelet_model::readings::Readings;
 use sharelet_testkit::assert_matches;
 use sharelet_testkit::room::servers::{

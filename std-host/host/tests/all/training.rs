@@ -13,8 +13,9 @@ use sharelet_testkit::Rng;
 use sharelet_testkit::assert_matches;
 use sharelet_testkit::training::{Crash, PARTIES, RUN, Room, config, said, table};
 use sharelet_train::config::Config;
-use sharelet_train::course::{Course, Plans, Sizes};
+use sharelet_train::course::{Course, Sizes};
 use sharelet_train::plain;
+use sharelet_train::plans::Plans;
 use sharelet_train::state::Data;
 
 /// Rows, columns, classes (0 for numbers), and the rest of a configuration.

@@ -13,8 +13,8 @@ use sharelet_host::server::training::run::{self, RunError, Setup};
 use sharelet_host::server::training::wire::{Hello, MAX_MESSAGE_BYTES, PeerError, VERSION};
 use sharelet_host::store::training::{Checkpoints, TrainingError};
 use sharelet_link::Connection;
+use sharelet_link::Exposure;
 use sharelet_link::fault::Fault;
-use sharelet_link::tcp::Exposure;
 use sharelet_testkit::Rng;
 use sharelet_testkit::assert_matches;
 use sharelet_testkit::says;
@@ -434,7 +434,7 @@ async fn bytes_of_a_dealer_do_a_server_no_harm() {
     let address = listener.local_addr().unwrap().to_string();
     let room = room().await;
     let course = room.course(&config(TEXT));
-    let plans = sharelet_train::course::Plans::new(&course).unwrap();
+    let plans = sharelet_train::plans::Plans::new(&course).unwrap();
     let session = course.sessions(0).next().unwrap();
     let plan = plans.of(course.kind(session));
     let frame = |kind: u8, body: &[u8]| {

@@ -6,7 +6,8 @@ use core::time::Duration;
 use std::io;
 
 use embedded_io_async::{Read as _, Write as _};
-use sharelet_link::tcp::{self, Exposure, Listener, ServeLimits};
+use sharelet_link::Exposure;
+use sharelet_link::tcp::{self, Listener, ServeLimits};
 use sharelet_link::wan::{Deliveries, QUEUE_BYTES, UNLIMITED_BYTES, Wan};
 use sharelet_link::{Connection, Route};
 use sharelet_testkit::Rng;

@@ -3,7 +3,8 @@
 
 use std::path::Path;
 
-use super::{Raw, ReadingsError};
+use super::error::ReadingsError;
+use super::raw::Raw;
 
 pub(super) fn read(
     bytes: &[u8],

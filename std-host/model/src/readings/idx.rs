@@ -6,7 +6,8 @@
 use std::io::Read as _;
 use std::path::Path;
 
-use super::{Raw, ReadingsError, Real, shape};
+use super::error::ReadingsError;
+use super::raw::{Raw, Real, shape};
 
 const U8: u8 = 0x08;
 const F32: u8 = 0x0D;

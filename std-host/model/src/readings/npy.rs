@@ -6,7 +6,8 @@
 
 use std::path::Path;
 
-use super::{Raw, ReadingsError, Real, shape};
+use super::error::ReadingsError;
+use super::raw::{Raw, Real, shape};
 
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
 

@@ -3,7 +3,8 @@
 use sha2::{Digest as _, Sha256};
 use toml::Value;
 
-use super::{Config, ConfigError};
+use super::error::ConfigError;
+use super::fields::Config;
 
 /// A field that two servers have set differently.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

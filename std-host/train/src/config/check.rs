@@ -1,6 +1,7 @@
 //! Which values are allowed.
 
-use super::{Config, Data, FRAC_BITS, FieldError, HeldOut, MAX_BATCH, Schedule, Training};
+use super::error::FieldError;
+use super::fields::{Config, Data, FRAC_BITS, HeldOut, MAX_BATCH, Schedule, Training};
 use crate::network::Loss;
 
 /// Steps, epochs and intervals, at most.

@@ -7,9 +7,31 @@ use serde::Deserialize as _;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
-use super::{Config, ConfigError, LayerEntry};
+use super::error::ConfigError;
+use super::fields::Config;
+use super::model::LayerEntry;
 
-pub(super) fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
+impl Config {
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// Names the file, the line, the field, and what is allowed.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Io { path: path.to_owned(), source })?;
+        Self::parse(&text, path)
+    }
+
+    /// Reads and checks the text of a file; `path` names it in errors.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        parse(text, path)
+    }
+}
+
+fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
     let syntax = |start: usize, field: String, error: &toml::de::Error| ConfigError::Syntax {
         path: path.to_owned(),
         line: line(text, start),

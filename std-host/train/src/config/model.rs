@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::FieldError;
+use super::error::FieldError;
 use crate::network::{Layer, Loss, Network, NetworkError, Shape, Window};
 
 /// What is trained.

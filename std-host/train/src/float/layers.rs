@@ -1,6 +1,6 @@
 //! Layers forward and backward, for some samples at a time. Values lie sample by sample.
 
-use super::FloatError;
+use super::error::FloatError;
 use super::product::{Strides, add_product, transpose};
 use crate::network::{Layer, Network, Shape, Window};
 use crate::parameters::{LayerParameters, Parameters};

@@ -1,6 +1,6 @@
 //! Rows with labels, in the clear.
 
-use super::FloatError;
+use super::error::{FloatError, SamplesError};
 use crate::network::{Loss, Network, NetworkError};
 use sharelet_model::readings::Readings;
 
@@ -31,60 +31,6 @@ pub enum Labels {
 pub(super) enum Target<'s> {
     Class(usize),
     Numbers(&'s [f32]),
-}
-
-/// Why rows cannot be trained on.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SamplesError {
-    /// Rows and labels are not as many.
-    #[error("{rows} rows and {labels} labels; every row needs one label")]
-    Count {
-        /// Rows.
-        rows: usize,
-        /// Labels.
-        labels: usize,
-    },
-    /// Not whole rows, or none.
-    #[error("{values} values are not rows of {width}")]
-    Rows {
-        /// All values.
-        values: usize,
-        /// Values per row.
-        width: usize,
-    },
-    /// Rows of another width than the network takes.
-    #[error("rows of {found} values where the network takes {expected}")]
-    Width {
-        /// Values that the network takes.
-        expected: usize,
-        /// Values of a row.
-        found: usize,
-    },
-    /// A label that is not a class.
-    #[error("row {row}: the label is not a whole number from 0 to {most}")]
-    Class {
-        /// From 1.
-        row: usize,
-        /// The largest class.
-        most: usize,
-    },
-    /// Labels that the loss cannot take.
-    #[error("the {loss:?} loss with {outputs} outputs takes {what} as labels")]
-    Kind {
-        /// The loss.
-        loss: Loss,
-        /// Outputs of the network.
-        outputs: usize,
-        /// What it takes.
-        what: &'static str,
-    },
-    /// A row that is not there.
-    #[error("there is no row {row}")]
-    NoRow {
-        /// From 0.
-        row: u32,
-    },
 }
 
 impl core::fmt::Debug for Samples {

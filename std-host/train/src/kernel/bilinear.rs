@@ -1,10 +1,10 @@
 //! Maps that are linear in each of two operands: what a correlation hides, whatever it is inside.
 
-use super::Word;
 use super::convolution::{Convolution, Direction};
 use super::matrix::Matrix;
 use super::parallel::add_product_on_all;
-use crate::network::Window;
+use super::sizes::{SizeError, elems};
+use super::word::Word;
 
 /// Which operand of a product lies transposed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,49 +43,6 @@ pub enum Bilinear {
     ByKernels(Convolution),
     /// The gradient of the outputs and kernels to the gradient of the images.
     ByImages(Convolution),
-}
-
-/// Why a map was not computed. Nothing was written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SizeError {
-    /// A slice of another length than the map takes.
-    #[error("{operand} has {found} words, and this map takes {expected}")]
-    Length {
-        /// Which slice.
-        operand: &'static str,
-        /// Words that the map takes.
-        expected: usize,
-        /// Words of the slice.
-        found: usize,
-    },
-    /// A size is zero, or an operand would not fit any memory.
-    #[error("each size must be at least 1, and every operand must fit the memory")]
-    Sizes,
-    /// No window fits.
-    #[error(
-        "a window of {}x{} in steps of {}x{} does not fit an image of {height}x{width}",
-        .window.kernel.0,
-        .window.kernel.1,
-        .window.stride.0,
-        .window.stride.1,
-    )]
-    Window {
-        /// The window.
-        window: Window,
-        /// Rows of the image.
-        height: usize,
-        /// Columns of the image.
-        width: usize,
-    },
-}
-
-/// The product of sizes, if slices of so many words can exist.
-pub(super) fn elems(sizes: &[usize]) -> Option<usize> {
-    const MOST: usize = isize::MAX.unsigned_abs() / size_of::<u64>();
-    sizes
-        .iter()
-        .try_fold(1_usize, |elems, &size| elems.checked_mul(size))
-        .filter(|elems| (1..=MOST).contains(elems))
 }
 
 impl Bilinear {
@@ -154,7 +111,7 @@ impl Bilinear {
             | Self::ByKernels(convolution)
             | Self::ByImages(convolution) => {
                 let (rows, columns) = convolution.places().unwrap_or_default();
-                let Window { kernel, .. } = convolution.window;
+                let kernel = convolution.window.kernel;
                 product(&[
                     convolution.batch,
                     convolution.filters,

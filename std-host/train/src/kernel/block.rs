@@ -7,10 +7,10 @@
 //! The columns of a tile are what vector instructions are wide in, so a product may be done the
 //! other way round, `(Y^T X^T)^T`: an estimate of both costs decides.
 
-use super::Word;
 use super::matrix::{Matrix, Runs, Starts};
 use super::tile::{COLUMNS, HALF, Left, ROWS, tile};
 use super::vector;
+use super::word::Word;
 
 /// Terms that a tile sums up before it is added to the result: its rows of the left operand stay in
 /// the first cache.

@@ -11,10 +11,11 @@
 //! The gradients are products with the same matrix: on the right, transposed, or as what is added
 //! to.
 
-use super::bilinear::{SizeError, elems};
 use super::block::{Scratch, Sum, add_product};
 use super::matrix::{Matrix, Runs, Starts};
-use super::{Word, parallel};
+use super::parallel;
+use super::sizes::{SizeError, elems};
+use super::word::Word;
 use crate::network::Window;
 
 /// Sizes of a convolution. See [`Bilinear`](super::Bilinear) for what it computes.

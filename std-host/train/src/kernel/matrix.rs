@@ -1,7 +1,7 @@
 //! Matrices as runs of neighbouring words: rows or columns of a slice, at even distances or at
 //! listed places.
 
-use super::Word;
+use super::word::Word;
 
 /// Where runs begin.
 #[derive(Clone, Copy, Debug)]

@@ -24,16 +24,12 @@ mod block;
 mod convolution;
 mod matrix;
 mod parallel;
+mod sizes;
 mod tile;
 mod vector;
+mod word;
 
-pub use bilinear::{Bilinear, Form, Product, SizeError};
+pub use bilinear::{Bilinear, Form, Product};
 pub use convolution::Convolution;
-
-use sharelet_core::ring::Ring;
-
-/// A word that the kernels multiply: `u32` or `u64`.
-pub trait Word: Ring {}
-
-impl Word for u32 {}
-impl Word for u64 {}
+pub use sizes::SizeError;
+pub use word::Word;

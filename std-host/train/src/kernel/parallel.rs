@@ -2,9 +2,9 @@
 
 use rayon::prelude::*;
 
-use super::Word;
 use super::block::{Scratch, Sum, add_product};
 use super::matrix::{Matrix, Starts};
+use super::word::Word;
 
 /// From so many multiplications and additions on, waking other threads pays.
 const SPLIT: u64 = 1 << 20;

@@ -1,8 +1,8 @@
 //! One row times a matrix: every word of the matrix is used once, so it is read as it lies and
 //! nothing is copied.
 
-use super::Word;
 use super::matrix::{Matrix, Runs};
+use super::word::Word;
 
 /// Rows that are read side by side.
 const ROWS: usize = 4;

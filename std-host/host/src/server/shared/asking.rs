@@ -1,10 +1,12 @@
 //! How a query is named without a message of its own: in front of the first message of its session.
 //!
 //! ```text
-//! server 0:  recipient, u8 | query, 8 bytes                      then its first message
-//! server 1:  0 | query, 8 bytes                                  then its first message
-//!            128 + recipient, u8 | query, 8 bytes                instead, before it was asked: its guess, and its first message
-//!            reason, u8 | query, 8 bytes                         instead: there is no half of it; the session is spent
+//! server 0:  recipient, u8 | query, 8 bytes         then its first message
+//! server 1:  0 | query, 8 bytes                     then its first message
+//!            128 + recipient, u8 | query, 8 bytes   instead, before it was asked: its guess, and
+//!                                                   its first message
+//!            reason, u8 | query, 8 bytes            instead: there is no half of it; the session
+//!                                                   is spent
 //! ```
 //!
 //! A guess saves the time that server 0's header is under way. If it is wrong, either side sees it

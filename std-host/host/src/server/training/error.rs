@@ -7,7 +7,8 @@ use super::wire::PeerError;
 use crate::dealer::client::ClientError;
 use crate::store::StoreError;
 use crate::store::training::TrainingError;
-use sharelet_train::course::{CourseError, PlanError};
+use sharelet_train::course::CourseError;
+use sharelet_train::plans::PlanError;
 
 /// Why a run ended early, or did not begin.
 #[derive(Debug, thiserror::Error)]
@@ -85,7 +86,8 @@ pub enum RunError {
     },
     /// The run diverges.
     #[error(
-        "training diverges: {what} after step {step}; {}; take a smaller `training.learning_rate`", last_good(*good)
+        "training diverges: {what} after step {step}; {}; take a smaller `training.learning_rate`",
+        last_good(*good)
     )]
     Diverged {
         /// What has grown.

@@ -22,9 +22,11 @@ use crate::store::training::{Checkpoints, Header, Share, TrainingError, number};
 use sharelet_link::exchange::{Exchange, Sent};
 use sharelet_link::{Connection, Reader, Writer};
 use sharelet_train::config::Config;
-use sharelet_train::course::{Course, CourseError, Plans, Session, Sizes};
+use sharelet_train::course::{Course, CourseError, Session, Sizes};
+use sharelet_train::curve::Opened;
 use sharelet_train::curve::{Curve, Epoch, means};
-use sharelet_train::state::{Data, Opened, Seen, State};
+use sharelet_train::plans::Plans;
+use sharelet_train::state::{Data, Seen, State};
 
 /// Where a server's correlations come from.
 #[derive(Debug)]

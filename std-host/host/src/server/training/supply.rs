@@ -8,7 +8,8 @@ use sharelet_core::keystream::{ChaCha12, Keystream};
 use tokio::sync::mpsc;
 
 use crate::dealer::client::{ClientError, Sessions};
-use sharelet_train::course::{Course, Plans};
+use sharelet_train::course::Course;
+use sharelet_train::plans::Plans;
 use sharelet_train::tensor::offline::Plan;
 use sharelet_train::tensor::party::Prepared;
 

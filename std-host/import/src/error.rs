@@ -1,0 +1,128 @@
+//! Why a network is refused.
+
+use crate::graph::UnsupportedNode;
+
+/// Why a network file is refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum GraphError {
+    /// The bytes are not a whole file of the format.
+    #[error(
+        "not a readable {format} file: {what}; the file may be cut or damaged: export or copy it \
+         again"
+    )]
+    Corrupt {
+        /// The format.
+        format: &'static str,
+        /// What was found.
+        what: String,
+    },
+    /// Weights in a second file.
+    #[error(
+        "the weights of `{tensor}` are in another file; export again with the weights inside \
+         (without external data)"
+    )]
+    ExternalData {
+        /// The first such tensor.
+        tensor: String,
+    },
+    /// More or less than one input and one output.
+    #[error(
+        "{inputs} inputs and {outputs} outputs where one of each is expected; export the part \
+         that computes one answer from one reading"
+    )]
+    Interface {
+        /// Inputs found.
+        inputs: usize,
+        /// Outputs found.
+        outputs: usize,
+    },
+    /// Not a float network.
+    #[error("{what} is not float32; export the network before it is quantised")]
+    NotFloat {
+        /// What is of another type.
+        what: String,
+    },
+    /// Nodes that cannot be computed, all of them.
+    #[error(
+        "{} unsupported node(s):{}\nsupported are dense layers, convolutions (of one and two \
+        dimensions, grouped, depthwise), average and max pools, sums of two values, batch \
+        normalisation, ReLU, ReLU6 and changes of dimensions, and a softmax or the like at the \
+        end; remove the others or export the network up to them",
+        .0.len(),
+        list(.0),
+    )]
+    Unsupported(Vec<UnsupportedNode>),
+    /// The nodes do not form a chain from the input to the output, beside which values are carried
+    /// over.
+    #[error(
+        "the output cannot be followed back to the input (at `{at}`): layers must follow each \
+         other, and a sum's other value come from an earlier layer; if the network is such a one, \
+         the file is damaged or exported in parts: export it again"
+    )]
+    NotAChain {
+        /// Where following ended.
+        at: String,
+    },
+    /// No layer with weights between input and output.
+    #[error(
+        "there is no layer with weights between input and output; nothing to compute in private"
+    )]
+    NoLayers,
+    /// A ReLU on the input itself.
+    #[error(
+        "ReLU `{node}` is applied to the input itself; apply it to the readings instead and \
+         remove it from the network"
+    )]
+    ReluOnInput {
+        /// The node.
+        node: String,
+    },
+    /// A node gets another number of values than it takes.
+    #[error("`{node}` takes {expected} values and gets {found}; export the network again")]
+    Width {
+        /// The node.
+        node: String,
+        /// Values it takes.
+        expected: usize,
+        /// Values it gets.
+        found: usize,
+    },
+    /// A node that works on images does not get one that it takes.
+    #[error("`{node}` {what}")]
+    Image {
+        /// The node.
+        node: String,
+        /// What is wrong, and what to do.
+        what: String,
+    },
+    /// A layer is wider than a description can say.
+    #[error(
+        "`{node}` has a size of {width} where at most {limit} is possible; use a smaller layer"
+    )]
+    TooWide {
+        /// The node.
+        node: String,
+        /// Its width.
+        width: usize,
+        /// The most that is possible.
+        limit: usize,
+    },
+    /// NaN or an infinity among the weights.
+    #[error(
+        "`{node}` has a weight or bias that is not a finite number; training has diverged: train \
+         again"
+    )]
+    NotFinite {
+        /// The node.
+        node: String,
+    },
+}
+
+fn list(nodes: &[UnsupportedNode]) -> String {
+    let line = |node: &UnsupportedNode| {
+        let reason = node.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        format!("\n  {} `{}`{reason}", node.op_type, node.name)
+    };
+    nodes.iter().map(line).collect()
+}
