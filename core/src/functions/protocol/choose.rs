@@ -23,8 +23,7 @@ use core::marker::PhantomData;
 
 use rand_core::CryptoRng;
 
-use super::comparing::{Comparing, Frame, Opened};
-use super::{read, write};
+use super::comparing::{Comparing, Frame, Opened, Slices};
 use crate::functions::cut::{Cut, Fold, Folding, Leaves};
 use crate::functions::record::{Half, Layout, Truth, word_bytes};
 use crate::gate::turned;
@@ -54,6 +53,41 @@ pub struct Chosen<'d, R, W> {
 
 crate::correlation::redacted!(Chosen<'_, R, W>: data);
 
+impl<R: Ring, W: Ring> Chosen<'_, R, W> {
+    /// The `width` values of an element.
+    pub(super) fn values_of(&mut self, element: usize, width: usize) -> &mut [W] {
+        self.values.get_mut(element * width..(element + 1) * width).unwrap_or(&mut [])
+    }
+
+    /// The plaintext twin.
+    pub(super) fn choose(&mut self, width: usize) {
+        for (x, values) in self.x.iter().zip(self.values.chunks_exact_mut(width.max(1))) {
+            if x.msb() == 1 {
+                values.fill(W::ZERO);
+            }
+        }
+    }
+}
+
+impl<R: Ring, W: Ring> Slices for Chosen<'_, R, W> {
+    type Ring = R;
+    type Value = W;
+    const VALUE_BYTES: usize = W::BYTES;
+
+    fn compared(&mut self) -> &mut [R] {
+        self.x
+    }
+
+    fn values(&mut self) -> &mut [W] {
+        self.values
+    }
+
+    fn count(&self, width: usize) -> Result<usize, StepError> {
+        expect_len(self.values.len(), self.x.len().saturating_mul(width))?;
+        Ok(self.x.len())
+    }
+}
+
 impl<R: Ring, W: Ring> Choose<R, W> {
     /// The protocol for `width` values per element.
     ///
@@ -71,15 +105,6 @@ impl<R: Ring, W: Ring> Choose<R, W> {
         let frame = Frame { cut, leaves, layout, mask, offset: false };
         Ok(Self { width: words - 1, frame, fold, masks, rings: PhantomData })
     }
-
-    fn value_mask(&self, half: &mut impl Half, element: usize, index: u32) -> W {
-        half.word(element, self.masks + index * word_bytes::<W>())
-    }
-
-    fn values<'a>(&self, data: &'a mut Chosen<'_, R, W>, element: usize) -> &'a mut [W] {
-        let width = self.width as usize;
-        data.values.get_mut(element * width..(element + 1) * width).unwrap_or(&mut [])
-    }
 }
 
 impl<R: Ring, W: Ring> Comparing for Choose<R, W> {
@@ -90,50 +115,17 @@ impl<R: Ring, W: Ring> Comparing for Choose<R, W> {
         &self.frame
     }
 
-    fn count(&self, data: &Chosen<'_, R, W>) -> Result<usize, StepError> {
-        expect_len(data.values.len(), data.x.len() * self.width as usize)?;
-        Ok(data.x.len())
+    fn beside(&self) -> usize {
+        self.width as usize
     }
 
-    fn compared<'a>(&self, data: &'a mut Chosen<'_, R, W>) -> &'a mut [R] {
-        data.x
-    }
-
-    fn folds(&self) -> u32 {
-        1
+    #[allow(clippy::cast_possible_truncation)]
+    fn value_mask(&self, index: usize) -> u32 {
+        self.masks + index as u32 * word_bytes::<W>()
     }
 
     fn fold(&self, _index: u32) -> Fold {
         self.fold
-    }
-
-    fn public(&self, _index: u32, z: R) -> R {
-        z
-    }
-
-    fn first_bytes(&self) -> usize {
-        self.width as usize * W::BYTES
-    }
-
-    fn first<H: Half>(
-        &self,
-        half: &mut H,
-        element: usize,
-        data: &mut Chosen<'_, R, W>,
-        out: &mut [u8],
-    ) {
-        for ((index, &mut value), out) in
-            (0..).zip(self.values(data, element)).zip(out.chunks_exact_mut(W::BYTES))
-        {
-            write(out, 0, value.sub(self.value_mask(half, element, index)));
-        }
-    }
-
-    fn opened_first(&self, element: usize, data: &mut Chosen<'_, R, W>, own: &[u8], peer: &[u8]) {
-        for (index, value) in self.values(data, element).iter_mut().enumerate() {
-            let at = index * W::BYTES;
-            *value = read::<W>(own, at).add(read(peer, at));
-        }
     }
 
     #[inline]
@@ -152,8 +144,8 @@ impl<R: Ring, W: Ring> Comparing for Choose<R, W> {
             half.party().constant(W::ONE),
             self.fold.word(cut, half, element, delta, 0),
         );
-        for (index, value) in (0..).zip(self.values(data, element)) {
-            let mask = self.value_mask(half, element, index);
+        for (index, value) in (0..).zip(data.values_of(element, self.width as usize)) {
+            let mask = half.word(element, self.masks + index * word_bytes::<W>());
             let chosen = turned(flip, mask, self.fold.word(cut, half, element, delta, index + 1));
             *value = b.mul(*value).add(chosen);
         }
@@ -182,12 +174,7 @@ impl<R: Ring, W: Ring> Comparing for Choose<R, W> {
     }
 
     fn plain(&self, data: &mut Chosen<'_, R, W>) {
-        for element in 0..data.x.len() {
-            let chosen = data.x.get(element).is_some_and(|x| x.msb() == 0);
-            for value in self.values(data, element) {
-                *value = if chosen { *value } else { W::ZERO };
-            }
-        }
+        data.choose(self.width as usize);
     }
 }
 

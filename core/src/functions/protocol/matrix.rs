@@ -114,10 +114,6 @@ impl<R: Ring> Protocol for MatrixMultiply<R> {
         layout
     }
 
-    fn rounds(&self) -> usize {
-        1
-    }
-
     fn message_bytes(&self, _round: usize, elements: usize) -> usize {
         (self.x_elems() + self.y_elems()) * R::BYTES * elements
     }
@@ -163,9 +159,8 @@ impl<R: Ring> Protocol for MatrixMultiply<R> {
         // D and E in place of what was opened, one's share of the masks in place of one's message.
         for (word, &factor) in factors() {
             let at = word * R::BYTES;
-            let own: R = read(messages.own, at);
-            write(messages.opened, at, own.add(read(messages.peer, at)));
-            write(messages.own, at, factor.sub(own));
+            write(messages.opened, at, messages.opened::<R>(at));
+            write(messages.own, at, factor.sub(read(messages.own, at)));
         }
         let x_bytes = self.x_elems() * R::BYTES;
         let y_words =
@@ -240,10 +235,6 @@ impl<R: Ring> Protocol for MaskMatrix<R> {
         Layout::default()
     }
 
-    fn rounds(&self) -> usize {
-        1
-    }
-
     fn message_bytes(&self, _round: usize, elements: usize) -> usize {
         R::BYTES * elements
     }
@@ -263,10 +254,7 @@ impl<R: Ring> Protocol for MaskMatrix<R> {
             }
             return;
         }
-        for (word, opened) in data.opened.iter_mut().enumerate() {
-            let at = word * R::BYTES;
-            *opened = read::<R>(messages.own, at).add(read(messages.peer, at));
-        }
+        messages.open(0, data.opened);
     }
 
     fn twin(&self, data: &mut Masked<'_, R>) {
@@ -338,10 +326,6 @@ impl<R: Ring> Protocol for ApplyMatrix<'_, R> {
         let mut layout = Layout::default();
         layout.words::<R>(self.words);
         layout
-    }
-
-    fn rounds(&self) -> usize {
-        1
     }
 
     fn message_bytes(&self, _round: usize, elements: usize) -> usize {

@@ -37,7 +37,7 @@ use core::marker::PhantomData;
 use rand_core::CryptoRng;
 
 use super::compare;
-use super::comparing::{Comparing, Frame, Opened};
+use super::comparing::{Comparing, Frame, Opened, Slices};
 use super::write;
 use crate::functions::cut::{Cut, Fold, Folding, Leaves};
 use crate::functions::record::{Half, Layout, Truth, word_bytes};
@@ -96,6 +96,20 @@ pub struct Applied<'d, R, W> {
 }
 
 crate::correlation::redacted!(Applied<'_, R, W>: data);
+
+impl<R: Ring, W: Ring> Slices for Applied<'_, R, W> {
+    type Ring = R;
+    type Value = R;
+
+    fn compared(&mut self) -> &mut [R] {
+        self.x
+    }
+
+    fn count(&self, _beside: usize) -> Result<usize, StepError> {
+        expect_len(self.out.len(), self.x.len())?;
+        Ok(self.x.len())
+    }
+}
 
 impl<R: Ring, W: Ring> Piecewise<R, W> {
     /// The function for every `x` of the ring.
@@ -376,15 +390,6 @@ impl<R: Ring, W: Ring> Comparing for Piecewise<R, W> {
 
     fn frame(&self) -> &Frame {
         &self.frame
-    }
-
-    fn count(&self, data: &Applied<'_, R, W>) -> Result<usize, StepError> {
-        expect_len(data.out.len(), data.x.len())?;
-        Ok(data.x.len())
-    }
-
-    fn compared<'a>(&self, data: &'a mut Applied<'_, R, W>) -> &'a mut [R] {
-        data.x
     }
 
     fn folds(&self) -> u32 {

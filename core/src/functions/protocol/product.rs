@@ -18,7 +18,7 @@ use core::marker::PhantomData;
 
 use rand_core::CryptoRng;
 
-use super::{Messages, Protocol, read, write};
+use super::{Messages, Protocol, write};
 use crate::functions::record::{Half, Layout, Truth, word_bytes};
 use crate::ring::Ring;
 use crate::step::{StepError, expect_len};
@@ -59,10 +59,6 @@ impl<R: Ring> Protocol for Multiply<R> {
         layout
     }
 
-    fn rounds(&self) -> usize {
-        1
-    }
-
     fn message_bytes(&self, _round: usize, elements: usize) -> usize {
         2 * R::BYTES * elements
     }
@@ -91,8 +87,7 @@ impl<R: Ring> Protocol for Multiply<R> {
                 write(messages.own, at + R::BYTES, y.sub(b));
                 continue;
             }
-            let open = |at| -> R { read::<R>(messages.own, at).add(read(messages.peer, at)) };
-            let (d, e) = (open(at), open(at + R::BYTES));
+            let (d, e): (R, R) = (messages.opened(at), messages.opened(at + R::BYTES));
             let c: R = half.word(element, 2 * size);
             *x = c.add(d.mul(b)).add(e.mul(a)).add(party.constant(d.mul(e)));
         }
@@ -130,10 +125,6 @@ impl<R: Ring> Protocol for Square<R> {
         layout
     }
 
-    fn rounds(&self) -> usize {
-        1
-    }
-
     fn message_bytes(&self, _round: usize, elements: usize) -> usize {
         R::BYTES * elements
     }
@@ -159,7 +150,7 @@ impl<R: Ring> Protocol for Square<R> {
                 write(messages.own, at, x.sub(a));
                 continue;
             }
-            let d = read::<R>(messages.own, at).add(read(messages.peer, at));
+            let d: R = messages.opened(at);
             let c: R = half.word(element, word_bytes::<R>());
             *x = c.add(d.mul(a.add(a))).add(party.constant(d.mul(d)));
         }

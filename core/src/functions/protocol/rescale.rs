@@ -30,7 +30,7 @@ use core::marker::PhantomData;
 
 use rand_core::CryptoRng;
 
-use super::{Messages, Protocol, read, write};
+use super::{Messages, Protocol, write};
 use crate::functions::record::{Half, Layout, Truth};
 use crate::ring::Ring;
 use crate::step::{StepError, expect_len};
@@ -91,10 +91,6 @@ impl<R: Ring, W: Ring> Protocol for Rescale<R, W> {
         self.layout
     }
 
-    fn rounds(&self) -> usize {
-        1
-    }
-
     fn message_bytes(&self, _round: usize, elements: usize) -> usize {
         R::BYTES * elements
     }
@@ -130,8 +126,7 @@ impl<R: Ring, W: Ring> Protocol for Rescale<R, W> {
         let offset = W::pow2(R::BITS - 2 - self.shift);
         let weight = W::pow2(R::BITS - self.shift);
         for (element, out) in data.out.iter_mut().enumerate() {
-            let at = element * R::BYTES;
-            let z = read::<R>(messages.own, at).add(read(messages.peer, at));
+            let z: R = messages.opened(element * R::BYTES);
             let public = party.constant(W::from_u64(z.shr(self.shift).to_u64()).sub(offset));
             *out = public.sub(half.word(element, self.high));
             if let Some(sign) = self.sign {

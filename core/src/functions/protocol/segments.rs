@@ -27,7 +27,7 @@ use crate::functions::cut::{Cut, Fold, Folding, Folds, Leaves};
 use crate::functions::record::{Half, Layout, Truth, word_bytes};
 use crate::gate::turned;
 use crate::ring::Ring;
-use crate::step::{StepError, expect_len};
+use crate::step::StepError;
 
 /// The most knots that share a mask.
 pub const MAX_KNOTS: usize = 64;
@@ -83,14 +83,6 @@ impl<R: Ring> Comparing for Segments<'_, R> {
 
     fn frame(&self) -> &Frame {
         &self.frame
-    }
-
-    fn count(&self, data: &&mut [R]) -> Result<usize, StepError> {
-        Ok(data.len())
-    }
-
-    fn compared<'a>(&self, data: &'a mut &mut [R]) -> &'a mut [R] {
-        data
     }
 
     fn folds(&self) -> u32 {
@@ -191,15 +183,6 @@ impl<R: Ring, W: Ring> Comparing for Equal<R, W> {
         &self.frame
     }
 
-    fn count(&self, data: &compare::Compared<'_, R, W>) -> Result<usize, StepError> {
-        expect_len(data.bits.len(), data.x.len())?;
-        Ok(data.x.len())
-    }
-
-    fn compared<'a>(&self, data: &'a mut compare::Compared<'_, R, W>) -> &'a mut [R] {
-        data.x
-    }
-
     fn folds(&self) -> u32 {
         2
     }
@@ -244,9 +227,7 @@ impl<R: Ring, W: Ring> Comparing for Equal<R, W> {
     }
 
     fn plain(&self, data: &mut compare::Compared<'_, R, W>) {
-        for (x, bit) in data.x.iter().zip(data.bits.iter_mut()) {
-            *bit = W::from_u64(u64::from(*x == self.constant));
-        }
+        data.equal(self.constant);
     }
 }
 

@@ -91,24 +91,8 @@ impl<R: Ring> Comparing for Shift<R> {
         &self.frame
     }
 
-    fn count(&self, data: &&mut [R]) -> Result<usize, StepError> {
-        Ok(data.len())
-    }
-
-    fn compared<'a>(&self, data: &'a mut &mut [R]) -> &'a mut [R] {
-        data
-    }
-
-    fn folds(&self) -> u32 {
-        1
-    }
-
     fn fold(&self, _index: u32) -> Fold {
         self.fold
-    }
-
-    fn public(&self, _index: u32, z: R) -> R {
-        z
     }
 
     #[inline]
