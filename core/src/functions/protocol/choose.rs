@@ -181,37 +181,21 @@ impl<R: Ring, W: Ring> Comparing for Choose<R, W> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::functions::protocol::Protocol;
     use crate::functions::protocol::check;
     use crate::ring::Small;
     use rand_chacha::ChaCha20Rng;
-    use rand_chacha::rand_core::{Rng, SeedableRng};
-    extern crate std;
-    use std::vec::Vec;
+    use rand_chacha::rand_core::SeedableRng;
 
     fn exact<R: Ring, W: Ring>(width: usize, x: &[R], seed: u8) {
-        let mut rng = ChaCha20Rng::from_seed([seed; 32]);
-        let gate = Choose::<R, W>::new(width).expect("in range");
-        let values: Vec<W> = (0..x.len() * width).map(|_| W::from_u64(rng.next_u64())).collect();
-        let (mut x_0, mut x_1) = check::share(x, &mut rng);
-        let (mut v_0, mut v_1) = check::share(&values, &mut rng);
-        let data =
-            [(&mut x_0, &mut v_0), (&mut x_1, &mut v_1)].map(|(x, values)| Chosen { x, values });
-        let [data_0, data_1] = data;
-        check::run(&gate, &mut rng, data_0, data_1);
-        let (mut x, mut twin) = (x.to_vec(), values);
-        gate.twin(&mut Chosen { x: &mut x, values: &mut twin });
-        assert_eq!(check::open(&v_0, &v_1), twin, "{gate:?}, seed {seed}");
+        check::chosen(&Choose::<R, W>::new(width).expect("in range"), width, x, seed);
     }
 
     #[test]
     fn every_value_of_small_rings_chooses_rightly() {
         for seed in 0..20 {
-            let all: Vec<Small<7>> = (0..1 << 7).map(Small::from_u64).collect();
-            exact::<_, u32>(1, &all, seed);
-            exact::<_, Small<5>>(3, &all, seed);
-            let all: Vec<Small<2>> = (0..1 << 2).map(Small::from_u64).collect();
-            exact::<_, u64>(2, &all, seed);
+            exact::<_, u32>(1, &check::all::<7>(), seed);
+            exact::<_, Small<5>>(3, &check::all::<7>(), seed);
+            exact::<_, u64>(2, &check::all::<2>(), seed);
         }
     }
 

@@ -191,33 +191,19 @@ impl<R: Ring, W: Ring> Comparing for Compare<'_, R, W> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::functions::protocol::Protocol;
     use crate::functions::protocol::check;
     use crate::ring::Small;
     use rand_chacha::ChaCha20Rng;
     use rand_chacha::rand_core::SeedableRng;
-    extern crate std;
-    use std::vec;
-    use std::vec::Vec;
 
     fn exact<R: Ring, W: Ring>(constants: &[R], folding: Folding, x: &[R], seed: u8) {
-        let mut rng = ChaCha20Rng::from_seed([seed; 32]);
         let gate = Compare::<R, W>::new(constants, folding).expect("in range");
-        let (mut x_0, mut x_1) = check::share(x, &mut rng);
-        let [mut bits_0, mut bits_1, mut twin] =
-            core::array::from_fn(|_| vec![W::ONE; x.len() * constants.len()]);
-        let (data_0, data_1) = (
-            Compared { x: &mut x_0, bits: &mut bits_0 },
-            Compared { x: &mut x_1, bits: &mut bits_1 },
-        );
-        check::run(&gate, &mut rng, data_0, data_1);
-        gate.twin(&mut Compared { x: &mut x.to_vec(), bits: &mut twin });
-        assert_eq!(check::open(&bits_0, &bits_1), twin, "{constants:?} {folding:?}, seed {seed}");
+        check::compared(&gate, constants.len(), x, seed);
     }
 
     #[test]
     fn every_value_against_every_constant() {
-        let all: Vec<Small<6>> = (0..1 << 6).map(Small::from_u64).collect();
+        let all = check::all::<6>();
         for folding in [Folding::Direct, Folding::Staged] {
             for seed in 0..30 {
                 exact::<_, u32>(&all, folding, &all, seed);

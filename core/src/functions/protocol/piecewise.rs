@@ -532,7 +532,7 @@ fn rotate(words: &mut [[u8; 8]], step: usize, turn: u64) {
 mod tests {
     use super::*;
     use crate::functions::protocol::Protocol;
-    use crate::functions::protocol::check;
+    use crate::functions::protocol::check::{self, all};
     use crate::ring::Small;
     use rand_chacha::ChaCha20Rng;
     use rand_chacha::rand_core::SeedableRng;
@@ -586,10 +586,6 @@ mod tests {
                 "x = {x:?}: {private:?}, rounded up {up:?}, seed {seed}"
             );
         }
-    }
-
-    fn all<const K: u32>() -> Vec<Small<K>> {
-        (0..1 << K).map(Small::from_u64).collect()
     }
 
     #[test]

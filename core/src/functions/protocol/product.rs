@@ -169,7 +169,6 @@ mod tests {
     use crate::functions::protocol::check;
     use rand_chacha::ChaCha20Rng;
     use rand_chacha::rand_core::SeedableRng;
-    extern crate std;
 
     fn products<R: Ring>() {
         let mut rng = ChaCha20Rng::from_seed([1; 32]);
@@ -197,13 +196,10 @@ mod tests {
     }
 
     fn squares<R: Ring>() {
-        let mut rng = ChaCha20Rng::from_seed([2; 32]);
-        let x = check::words::<R>(500, &mut rng);
-        let (mut x_0, mut x_1) = check::share(&x, &mut rng);
-        check::run(&Square::new(), &mut rng, &mut x_0, &mut x_1);
+        let x = check::words::<R>(500, &mut ChaCha20Rng::from_seed([2; 32]));
+        check::in_place(&Square::new(), &x, 2);
         let mut twin = x.clone();
         Square::new().twin(&mut &mut twin[..]);
-        assert_eq!(check::open(&x_0, &x_1), twin);
         assert!(x.iter().zip(twin).all(|(x, square)| x.mul(*x) == square));
     }
 
@@ -217,8 +213,7 @@ mod tests {
     /// Every value of a small ring under every mask.
     #[test]
     fn no_mask_spoils_a_square() {
-        let all: std::vec::Vec<crate::ring::Small<6>> =
-            (0..1 << 12).map(crate::ring::Small::from_u64).collect();
+        let all = check::all::<6>().repeat(1 << 6);
         let (mut x_0, mut x_1) = check::share(&all, &mut ChaCha20Rng::from_seed([3; 32]));
         let mut draws = 0;
         let mut masks = check::Draws(|| {

@@ -323,32 +323,11 @@ mod tests {
     use super::selection::Selection;
     use super::threshold::Thresholds;
     use super::*;
-    use crate::functions::protocol::check;
-    use crate::functions::protocol::choose::{Chosen, MAX_WIDTH};
-    use crate::functions::protocol::compare::Compared;
+    use crate::functions::protocol::check::{self, all, compared, in_place};
+    use crate::functions::protocol::choose::MAX_WIDTH;
     use crate::ring::Small;
     use rand_chacha::ChaCha20Rng;
-    use rand_chacha::rand_core::{Rng, SeedableRng};
-    extern crate std;
-    use std::vec;
-    use std::vec::Vec;
-
-    fn compared<R: Ring, W: Ring, P>(protocol: &P, per_element: usize, x: &[R], seed: u8)
-    where
-        P: for<'d> Protocol<Data<'d> = Compared<'d, R, W>>,
-    {
-        let mut rng = ChaCha20Rng::from_seed([seed; 32]);
-        let (mut x_0, mut x_1) = check::share(x, &mut rng);
-        let [mut bits_0, mut bits_1, mut twin] =
-            core::array::from_fn(|_| vec![W::ONE; x.len() * per_element]);
-        let (data_0, data_1) = (
-            Compared { x: &mut x_0, bits: &mut bits_0 },
-            Compared { x: &mut x_1, bits: &mut bits_1 },
-        );
-        check::run(protocol, &mut rng, data_0, data_1);
-        protocol.twin(&mut Compared { x: &mut x.to_vec(), bits: &mut twin });
-        assert_eq!(check::open(&bits_0, &bits_1), twin, "seed {seed}");
-    }
+    use rand_chacha::rand_core::SeedableRng;
 
     fn thresholds<R: Ring, W: Ring>(constants: &[R], x: &[R], seed: u8) {
         compared::<R, W, _>(
@@ -357,10 +336,6 @@ mod tests {
             x,
             seed,
         );
-    }
-
-    fn all<const K: u32>() -> Vec<Small<K>> {
-        (0..1 << K).map(Small::from_u64).collect()
     }
 
     #[test]
@@ -398,17 +373,8 @@ mod tests {
     }
 
     fn chosen<R: Ring, W: Ring>(width: usize, x: &[R], seed: u8) {
-        let mut rng = ChaCha20Rng::from_seed([seed; 32]);
         let gate = Bitwise::<Selection<R, W>>::choose(width).expect("in range");
-        let values: Vec<W> = (0..x.len() * width).map(|_| W::from_u64(rng.next_u64())).collect();
-        let (mut x_0, mut x_1) = check::share(x, &mut rng);
-        let (mut v_0, mut v_1) = check::share(&values, &mut rng);
-        let [data_0, data_1] =
-            [(&mut x_0, &mut v_0), (&mut x_1, &mut v_1)].map(|(x, values)| Chosen { x, values });
-        check::run(&gate, &mut rng, data_0, data_1);
-        let (mut x, mut twin) = (x.to_vec(), values);
-        gate.twin(&mut Chosen { x: &mut x, values: &mut twin });
-        assert_eq!(check::open(&v_0, &v_1), twin, "seed {seed}");
+        check::chosen(&gate, width, x, seed);
     }
 
     #[test]
@@ -423,18 +389,6 @@ mod tests {
         chosen::<u64, u64>(1, &check::words(300, &mut rng), 2);
         chosen::<u64, u32>(MAX_WIDTH, &check::words(300, &mut rng), 3);
         assert!(Bitwise::<Selection<u32, u32>>::choose(0).is_err());
-    }
-
-    fn in_place<R: Ring, P>(gate: &P, y: &[R], seed: u8)
-    where
-        P: for<'d> Protocol<Data<'d> = &'d mut [R]>,
-    {
-        let mut rng = ChaCha20Rng::from_seed([seed; 32]);
-        let (mut y_0, mut y_1) = check::share(y, &mut rng);
-        check::run(gate, &mut rng, &mut y_0, &mut y_1);
-        let mut twin = y.to_vec();
-        gate.twin(&mut &mut twin[..]);
-        assert_eq!(check::open(&y_0, &y_1), twin, "seed {seed}");
     }
 
     #[test]
