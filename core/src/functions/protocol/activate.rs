@@ -70,7 +70,7 @@ pub struct Kept<'d> {
     pub product: &'d mut [u64],
 }
 
-crate::correlation::redacted!(Activated<'_, R>: data);
+crate::correlation::redacted!([R] Activated<'_, R>);
 crate::correlation::redacted!(Kept<'_>);
 
 impl<R: Ring> Slices for Activated<'_, R> {

@@ -51,7 +51,7 @@ pub struct Chosen<'d, R, W> {
     pub values: &'d mut [W],
 }
 
-crate::correlation::redacted!(Chosen<'_, R, W>: data);
+crate::correlation::redacted!([R, W] Chosen<'_, R, W>);
 
 impl<R: Ring, W: Ring> Chosen<'_, R, W> {
     /// The `width` values of an element.

@@ -48,7 +48,7 @@ pub struct Compared<'d, R, W> {
     pub bits: &'d mut [W],
 }
 
-crate::correlation::redacted!(Compared<'_, R, W>: data);
+crate::correlation::redacted!([R, W] Compared<'_, R, W>);
 
 impl<R: Ring, W: Ring> Compared<'_, R, W> {
     /// A party's shares of `[x >= c_j]` of an element, from its shares of `[u_j < r]`, after which

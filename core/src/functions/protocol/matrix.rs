@@ -76,7 +76,7 @@ pub struct MatrixFactors<'d, R> {
     pub out: &'d mut [R],
 }
 
-crate::correlation::redacted!(MatrixFactors<'_, R>: data);
+crate::correlation::redacted!([R] MatrixFactors<'_, R>);
 
 impl<R: Ring> MatrixMultiply<R> {
     /// The product of `rows x inner` and `inner x columns`.
@@ -212,7 +212,7 @@ pub struct Masked<'d, R> {
     pub opened: &'d mut [R],
 }
 
-crate::correlation::redacted!(Masked<'_, R>: data);
+crate::correlation::redacted!([R] Masked<'_, R>);
 
 impl<R: Ring> MaskMatrix<R> {
     /// The protocol; it has no parameters.
@@ -283,7 +283,7 @@ pub struct Vectors<'d, R> {
     pub out: &'d mut [R],
 }
 
-crate::correlation::redacted!(Vectors<'_, R>: data);
+crate::correlation::redacted!([R] Vectors<'_, R>);
 
 impl<'m, R: Ring> ApplyMatrix<'m, R> {
     /// The protocol for a matrix of `rows x columns`. `opened` is `F`; `mask` is a party's share of

@@ -95,7 +95,7 @@ pub struct Applied<'d, R, W> {
     pub out: &'d mut [W],
 }
 
-crate::correlation::redacted!(Applied<'_, R, W>: data);
+crate::correlation::redacted!([R, W] Applied<'_, R, W>);
 
 impl<R: Ring, W: Ring> Slices for Applied<'_, R, W> {
     type Ring = R;

@@ -43,7 +43,7 @@ pub struct Factors<'d, R> {
     pub y: &'d [R],
 }
 
-crate::correlation::redacted!(Factors<'_, R>: data);
+crate::correlation::redacted!([R] Factors<'_, R>);
 
 impl<R: Ring> Protocol for Multiply<R> {
     type Data<'d> = Factors<'d, R>;

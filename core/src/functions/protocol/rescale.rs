@@ -57,7 +57,7 @@ pub struct Rescaled<'d, R, W> {
     pub out: &'d mut [W],
 }
 
-crate::correlation::redacted!(Rescaled<'_, R, W>: data);
+crate::correlation::redacted!([R, W] Rescaled<'_, R, W>);
 
 impl<R: Ring, W: Ring> Rescale<R, W> {
     /// The protocol that drops `shift` bits; 0 only changes the ring, which is exact. (From 64 to
