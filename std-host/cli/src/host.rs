@@ -12,11 +12,13 @@ use super::common::{Answer, CommandError, LinkArgs, announce, runtime, stop_on_s
 use super::terminal::progress;
 use sharelet_host::dealer::client::Client;
 use sharelet_host::dealer::masked;
+use sharelet_host::dealer::wire::MAX_COUNT;
 use sharelet_host::device::report::Values;
 use sharelet_host::host::model::HostModel;
 use sharelet_host::host::provider::{Source, Supply};
-use sharelet_host::host::{Host, HostAnswer, Limits};
+use sharelet_host::host::{self, Host, HostAnswer, Patience};
 use sharelet_host::store::host::HostStore;
+use sharelet_link::service;
 use sharelet_link::tcp::Listener;
 
 const EXAMPLES: &str = include_str!("examples/host.txt");
@@ -55,7 +57,7 @@ pub struct HostArgs {
     #[arg(
         long,
         value_name = "N",
-        value_parser = clap::value_parser!(u32).range(1..=i64::from(sharelet_host::dealer::wire::MAX_COUNT)),
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_COUNT)),
     )]
     pub batch: Option<u32>,
     #[command(flatten)]
@@ -70,14 +72,14 @@ pub struct HostArgs {
 pub fn run(args: &HostArgs) -> Result<(), CommandError> {
     let store = HostStore::open(&args.state)?;
     let model = load_model(&args.model, &store)?;
-    let limits = Limits::default();
+    let limits = host::limits();
     runtime()?.block_on(async {
         let stop = stop_on_signal()?;
         let route = args.link.route();
         let listener = Listener::bind(&args.listen, route.clone()).await?;
         let client = Client::new(args.dealer.clone(), route, CONNECT, limits.stall);
         upload(&model, &client).await?;
-        let batch = args.batch.unwrap_or(args.ahead.min(sharelet_host::dealer::wire::MAX_COUNT));
+        let batch = args.batch.unwrap_or(args.ahead.min(MAX_COUNT));
         let supply = Supply { ahead: args.ahead, batch, ..Supply::default() };
         announce(listener.local_address()?)?;
         let source = Source {
@@ -87,7 +89,9 @@ pub fn run(args: &HostArgs) -> Result<(), CommandError> {
             supply,
             readiness: Box::new(show_readiness(args.ahead)),
         };
-        Host::new(source, args.answer.into(), Box::new(print), limits).serve(listener, stop).await;
+        let patience = Patience::default();
+        let host = Host::new(source, args.answer.into(), Box::new(print), patience);
+        service::serve(host, listener, limits, stop).await;
         tracing::info!("stopped");
         Ok(())
     })

@@ -156,7 +156,10 @@ fn table(model: &Model, args: &InspectArgs) -> String {
     let cost = model.network.session_cost(args.answer.into());
     let (prepare, online) = seconds(&cost, args.rtt, args.bandwidth);
     let mut text = format!("{}\n\n", model.name);
-    text.push_str("layer                                shape  w.frac  shift  act   digits        prepare B      up B    down B    dealer B   blocks prep    online\n");
+    text.push_str(concat!(
+        "layer                                shape  w.frac  shift  act   digits      ",
+        "  prepare B      up B    down B    dealer B   blocks prep    online\n"
+    ));
     for (index, row) in rows(model).iter().enumerate() {
         let shape = row.label();
         let digits = row.digits.iter().map(u8::to_string).collect::<Vec<_>>().join("/");

@@ -28,7 +28,8 @@ enum Constant {
 /// Reads the bytes of a file.
 ///
 /// # Errors
-/// [`GraphError`]: the file is damaged, keeps its weights elsewhere, or has not one input and one output.
+/// [`GraphError`]: the file is damaged, keeps its weights elsewhere, or has not one input and one
+/// output.
 pub fn read(bytes: &[u8]) -> Result<Graph, GraphError> {
     let corrupt = |what: &str| GraphError::Corrupt { format: "ONNX", what: what.to_owned() };
     let model = ModelProto::decode(bytes).map_err(|error| corrupt(&error.to_string()))?;

@@ -1,10 +1,9 @@
 //! The part of the TFLite flatbuffer schema that a float network needs, on the checked readers of
 //! `planus`.
 //!
-//! Field numbers are those of `schema.fbs`
-//! (<https://github.com/tensorflow/tensorflow/blob/master/tensorflow/compiler/mlir/lite/schema/schema.fbs>).
-//! Every accessor checks offsets against the buffer; a table that lies outside of it is an error,
-//! never a panic.
+//! Field numbers are those of `tensorflow/compiler/mlir/lite/schema/schema.fbs` in
+//! <https://github.com/tensorflow/tensorflow>. Every accessor checks offsets against the buffer; a
+//! table that lies outside of it is an error, never a panic.
 
 use planus::errors::ErrorKind;
 use planus::table_reader::Table;
@@ -44,7 +43,9 @@ impl<'a, T: From<Table<'a>>> TableRead<'a> for Tables<T> {
 
 /// Declares a table and its accessors: field number, name, type.
 macro_rules! table {
-    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $slot:literal $field:ident: $type:ty,)* }) => {
+    ($(#[$doc:meta])* $name:ident {
+        $($(#[$field_doc:meta])* $slot:literal $field:ident: $type:ty,)*
+    }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug)]
         pub struct $name<'a>(Table<'a>);
@@ -56,7 +57,10 @@ macro_rules! table {
         }
 
         impl<'a> TableRead<'a> for $name<'a> {
-            fn from_buffer(buffer: SliceWithStartOffset<'a>, offset: usize) -> Result<Self, ErrorKind> {
+            fn from_buffer(
+                buffer: SliceWithStartOffset<'a>,
+                offset: usize,
+            ) -> Result<Self, ErrorKind> {
                 Table::from_buffer(buffer, offset).map(Self)
             }
         }

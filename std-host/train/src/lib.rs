@@ -5,7 +5,9 @@
 //!                          |
 //! step:  forward -> loss -> backward -> update           one program for servers, dealer and twin
 //!                          |
-//! config, schedule -> course (a list of sessions)  ->  state (what a participant holds; the program of each session)
+//! config, schedule -> course (a list of sessions)
+//!                          |
+//!                     state (what a participant holds; the program of each session)
 //! ```
 
 pub mod backward;
