@@ -7,7 +7,8 @@ use sharelet_core::share::Party;
 
 use super::common::{CommandError, LinkArgs, announce, runtime, stop_on_signal};
 use sharelet_host::store::datasets::Datasets;
-use sharelet_host::upload::server::{self, Limits};
+use sharelet_host::upload::server::{Collector, MOST_ELEMS};
+use sharelet_link::service::{self, Limits};
 use sharelet_link::tcp::Listener;
 
 const EXAMPLES: &str = include_str!("examples/collect.txt");
@@ -27,7 +28,7 @@ pub struct CollectArgs {
     pub listen: String,
     /// Most numbers of an upload, features and labels (8 bytes each at party 1); the same at both
     /// servers.
-    #[arg(long, value_name = "N", default_value_t = Limits::default().most_elems)]
+    #[arg(long, value_name = "N", default_value_t = MOST_ELEMS)]
     pub most: u64,
     #[command(flatten)]
     #[allow(missing_docs)]
@@ -52,13 +53,8 @@ pub fn run(args: &CollectArgs) -> Result<(), CommandError> {
         let stop = stop_on_signal()?;
         let listener = Listener::bind(&args.listen, args.link.route()).await?;
         announce(listener.local_address()?)?;
-        server::serve_all(
-            listener,
-            datasets,
-            Limits { most_elems: args.most, ..Limits::default() },
-            stop,
-        )
-        .await;
+        let collector = Collector::new(datasets, args.most);
+        service::serve(collector, listener, Limits::default(), stop).await;
         tracing::info!("stopped");
         Ok(())
     })

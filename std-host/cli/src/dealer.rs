@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::common::{CommandError, LinkArgs, announce, runtime, stop_on_signal};
-use sharelet_host::dealer::{Dealer, Limits};
+use sharelet_host::dealer::{Dealer, MODELS};
 use sharelet_host::store::dealer::DealerStore;
+use sharelet_link::service::{self, Limits};
 use sharelet_link::tcp::Listener;
 
 const EXAMPLES: &str = include_str!("examples/dealer.txt");
@@ -36,7 +37,7 @@ pub fn run(args: &DealerArgs) -> Result<(), CommandError> {
         let stop = stop_on_signal()?;
         let listener = Listener::bind(&args.listen, args.link.route()).await?;
         announce(listener.local_address()?)?;
-        Dealer::new(store, Limits::default()).serve(listener, stop).await;
+        service::serve(Dealer::new(store, MODELS), listener, Limits::default(), stop).await;
         tracing::info!("stopped");
         Ok(())
     })

@@ -15,10 +15,10 @@ use sharelet_host::host::provider::{Source, Supply};
 use sharelet_host::host::{self, Host};
 use sharelet_host::server::console_queue::Queue;
 use sharelet_host::server::evaluator::Evaluator;
-use sharelet_host::server::front::{Limits, Server};
 use sharelet_host::server::party0::Party0;
-use sharelet_host::server::party1::{self, Party1};
+use sharelet_host::server::party1::{Party1, Patience};
 use sharelet_host::server::peer::Settings;
+use sharelet_host::server::queries::{self, Server};
 use sharelet_host::server::shared;
 use sharelet_host::server::shared::model::SharedModel;
 use sharelet_host::store::StoreError;
@@ -167,20 +167,21 @@ fn run_0(args: &ServerArgs) -> Result<(), CommandError> {
 fn run_1(args: &ServerArgs) -> Result<(), CommandError> {
     let store = HostStore::open(given(args.state.as_deref(), "state")?)?;
     let model = load_model(given::<Path>(args.model.as_deref(), "model")?, &store)?;
-    let limits = host::Limits::default();
+    let stall = host::limits().stall;
     runtime()?.block_on(async {
         let stop = stop_on_signal()?;
         let dealer = given(args.dealer.as_deref(), "dealer")?.to_owned();
-        let client = Client::new(dealer, args.link.route(), CONNECT, limits.stall);
+        let client = Client::new(dealer, args.link.route(), CONNECT, stall);
         super::host::upload(&model, &client).await?;
         let batch = args.ahead.min(sharelet_host::dealer::wire::MAX_COUNT);
         let supply = Supply { ahead: args.ahead, batch, ..Supply::default() };
         let source = Source { model, store, client, supply, readiness: Box::new(|_, _, _| ()) };
-        let host = Host::new(source, control::Answer::Device, Box::new(|_| ()), limits);
+        let host =
+            Host::new(source, control::Answer::Device, Box::new(|_| ()), host::Patience::default());
         let party = Party1::new(
             host,
             instance()?,
-            party1::Limits { pair: args.pair_timeout, ..party1::Limits::default() },
+            Patience { pair: args.pair_timeout, ..Patience::default() },
         );
         serve(args, party, "127.0.0.1:7111", stop).await
     })
@@ -209,9 +210,9 @@ fn run_shared_0(args: &ServerArgs, share: &Path) -> Result<(), CommandError> {
 fn run_shared_1(args: &ServerArgs, share: &Path) -> Result<(), CommandError> {
     let model = SharedModel::load_of(share, args.party)?;
     let dealer = given(args.dealer.as_deref(), "dealer")?.to_owned();
-    let limits = party1::Limits { pair: args.pair_timeout, ..party1::Limits::default() };
-    let client = Client::new(dealer, args.link.route(), CONNECT, host::Limits::default().stall);
-    let party = shared::party1::Party1::new(model, client, limits, instance()?);
+    let patience = Patience { pair: args.pair_timeout, ..Patience::default() };
+    let client = Client::new(dealer, args.link.route(), CONNECT, host::limits().stall);
+    let party = shared::party1::Party1::new(model, client, patience, instance()?);
     runtime()?.block_on(async {
         let stop = stop_on_signal()?;
         serve(args, party, "127.0.0.1:7111", stop).await
@@ -230,7 +231,7 @@ async fn serve<E: Evaluator>(
     let listener =
         Listener::bind(args.listen.as_deref().unwrap_or(listen), args.link.route()).await?;
     announce(listener.local_address()?)?;
-    Server::new(party, queue, Limits::default()).serve(listener, stop).await?;
+    Server::new(party, queue).serve(listener, queries::limits(), stop).await?;
     tracing::info!("stopped");
     Ok(())
 }

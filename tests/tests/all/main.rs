@@ -13,6 +13,7 @@ mod house {
     mod rooms;
     mod secrets;
     mod source;
+    mod walks;
 }
 mod privacy {
     mod programs;

@@ -6,25 +6,24 @@
 
 use std::sync::Arc;
 
-use embedded_io_async::ErrorKind;
 use sharelet_core::session::network::Network;
 use sharelet_core::session::p0::{self, Identity, Policy};
-use sharelet_core::session::wire::control::{Answer, Refusal};
+use sharelet_core::session::wire::control::Answer;
 use sharelet_core::session::wire::query::Reason;
-use sharelet_core::session::wire::servers::{Evaluate, ServerHello};
+use sharelet_core::session::wire::servers::Evaluate;
 use sharelet_core::session::wire::task::{Field, Task};
-use sharelet_core::session::{SessionError, refuse, servers};
+use sharelet_core::session::{SessionError, servers};
 use sharelet_core::share::Party;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::evaluator::{Evaluator, Question};
-use super::lanes::{Job, Pauses, Slots, gone};
-use super::numbers::Numbers;
+use super::lane::{self, Lanes, said};
 use super::peer::{PeerError, Settings};
+use super::pool::{Job, Pool};
+use super::session_numbers::SessionNumbers;
 use crate::host::within;
 use crate::store::counter::FileCounter;
-use sharelet_link::Connection;
 use sharelet_link::tcp;
 use sharelet_model::MAX_LAYERS;
 
@@ -35,10 +34,10 @@ const MAX_BLOCKS: u64 = 1 << 26;
 pub struct Party0 {
     settings: Settings,
     identity: Identity,
-    numbers: Numbers<FileCounter>,
+    numbers: SessionNumbers<FileCounter>,
     task: Task,
     instance: u64,
-    slots: Slots<u32>,
+    pool: Pool<u32>,
 }
 
 impl core::fmt::Debug for Party0 {
@@ -63,34 +62,39 @@ impl Party0 {
         Arc::new(Self {
             settings,
             identity,
-            numbers: Numbers::new(counter),
+            numbers: SessionNumbers::new(counter),
             task,
             instance,
-            slots: Slots::default(),
+            pool: Pool::default(),
         })
     }
 
-    /// A lane for ever, with pauses after failures; returns when no further attempt can help, or
-    /// after `stop`.
-    async fn keep_lane(&self, number: usize, stop: &CancellationToken) -> Result<(), PeerError> {
-        let mut pauses = Pauses::new(number, &self.settings);
-        loop {
-            let mut sessions = 0_u64;
-            let error = match self.lane(number, &mut sessions, stop).await {
-                Ok(()) => return Ok(()),
-                Err(error) => error,
-            };
-            if !error.is_passing() {
-                return Err(error);
-            }
-            self.slots.note(Some(error.reason()));
-            if !pauses.wait(&error, sessions, stop).await {
-                return Ok(());
-            }
+    fn check(&self, network: &Network<MAX_LAYERS>) -> Result<(), PeerError> {
+        let Task { inputs, outputs, input_frac_bits, output_frac_bits, .. } = self.task;
+        let field = [
+            (network.inputs() != usize::from(inputs), Field::Inputs),
+            (network.outputs() != usize::from(outputs), Field::Outputs),
+            (network.input_frac_bits() != input_frac_bits, Field::InputScale),
+            (network.output_frac_bits() != output_frac_bits, Field::OutputScale),
+        ];
+        match field.into_iter().find(|(differs, _)| *differs) {
+            Some((_, field)) => Err(PeerError::Description { field }),
+            None => Ok(()),
         }
     }
+}
 
-    /// One connection: greetings, then session after session until `stop`.
+impl Lanes for Party0 {
+    type Word = u32;
+
+    fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    fn pool(&self) -> &Pool<u32> {
+        &self.pool
+    }
+
     async fn lane(
         &self,
         number: usize,
@@ -129,12 +133,12 @@ impl Party0 {
                 () = stop.cancelled() => return Ok(()),
                 done = within(*phase, connected.prepare(&mut numbers, &mut output)) => done?,
             };
-            let job = self.slots.offer(number);
+            let job = self.pool.offer(number);
             let Job { question, done } = tokio::select! {
                 biased;
                 Ok(job) = job => job,
                 () = stop.cancelled() => return Ok(()),
-                () = gone(&mut prepared.io_mut().reader) => return Err(SessionError::Closed.into()),
+                _ = said(&mut prepared.io_mut().reader) => return Err(SessionError::Closed.into()),
             };
             let query = Evaluate { id: question.id, recipient: question.recipient };
             let evaluating = async {
@@ -156,20 +160,6 @@ impl Party0 {
             }
         }
     }
-
-    fn check(&self, network: &Network<MAX_LAYERS>) -> Result<(), PeerError> {
-        let Task { inputs, outputs, input_frac_bits, output_frac_bits, .. } = self.task;
-        let field = [
-            (network.inputs() != usize::from(inputs), Field::Inputs),
-            (network.outputs() != usize::from(outputs), Field::Outputs),
-            (network.input_frac_bits() != input_frac_bits, Field::InputScale),
-            (network.output_frac_bits() != output_frac_bits, Field::OutputScale),
-        ];
-        match field.into_iter().find(|(differs, _)| *differs) {
-            Some((_, field)) => Err(PeerError::Description { field }),
-            None => Ok(()),
-        }
-    }
 }
 
 impl Evaluator for Party0 {
@@ -188,30 +178,15 @@ impl Evaluator for Party0 {
     }
 
     async fn evaluate(&self, question: Question<u32>) -> Result<Vec<u32>, Reason> {
-        self.slots.ask(question, self.settings.wait).await
-    }
-
-    async fn accept(&self, mut connection: Connection, hello: ServerHello, _: CancellationToken) {
-        // Server 0 opens connections to the other one, so this is another server 0, or one that is
-        // set up differently.
-        let refusal = servers::objection(&self.hello(), &hello).unwrap_or(Refusal::Protocol);
-        tracing::warn!("a server was refused: {refusal}");
-        let _ = refuse(&mut connection.writer, refusal).await;
+        self.pool.ask(question, self.settings.wait).await
     }
 
     async fn run(self: Arc<Self>, stop: CancellationToken) -> Result<(), PeerError> {
         let mut lanes = JoinSet::new();
         for number in 0..self.settings.lanes.max(1) {
             let (party, stop) = (self.clone(), stop.clone());
-            lanes.spawn(async move { party.keep_lane(number, &stop).await });
+            lanes.spawn(async move { lane::keep(&*party, number, &stop).await });
         }
-        while let Some(ended) = lanes.join_next().await {
-            match ended {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => return Err(error),
-                Err(_) => return Err(SessionError::Transport(ErrorKind::Other).into()),
-            }
-        }
-        Ok(())
+        lane::all(lanes).await
     }
 }

@@ -10,6 +10,9 @@ use sharelet_core::session::wire::task::Field;
 use sharelet_link::{Exposure, LinkError, Route};
 
 use super::training::wire::PeerError as Greeting;
+use crate::host::refusal;
+use sharelet_link::pauses::Pauses;
+use sharelet_link::service::Leave;
 
 /// Where server 1 is, and how patient server 0.
 #[derive(Clone, Debug)]
@@ -28,10 +31,8 @@ pub struct Settings {
     pub phase: Duration,
     /// A query waits this long for a prepared session.
     pub wait: Duration,
-    /// Pause after the first failure; it doubles with every further one ...
-    pub shortest_pause: Duration,
-    /// ... up to this.
-    pub longest_pause: Duration,
+    /// Between attempts of a lane.
+    pub pauses: Pauses,
 }
 
 impl Settings {
@@ -46,8 +47,7 @@ impl Settings {
             stall: Duration::from_secs(30),
             phase: Duration::from_secs(300),
             wait: Duration::from_secs(10),
-            shortest_pause: Duration::from_millis(200),
-            longest_pause: Duration::from_secs(10),
+            pauses: Pauses::default(),
         }
     }
 }
@@ -82,6 +82,12 @@ pub enum PeerError {
     Broken(String),
 }
 
+impl From<Leave> for PeerError {
+    fn from(leave: Leave) -> Self {
+        SessionError::Refused(refusal(leave)).into()
+    }
+}
+
 impl PeerError {
     /// Whether another attempt can help.
     #[must_use]
@@ -102,6 +108,7 @@ impl PeerError {
                         | Refusal::ShuttingDown
                         | Refusal::Busy
                         | Refusal::Protocol
+                        | Refusal::TooSlow
                         | Refusal::NoHalf
                         | Refusal::HalvesDiffer
                 ),

@@ -133,13 +133,13 @@ async fn read_exact(reader: &mut Reader, bytes: &mut [u8]) -> io::Result<()> {
     })
 }
 
-/// Server 1: reads which query the next session is for, whose first byte was read already.
+/// Server 1: reads which query the next session is for.
 ///
 /// # Errors
 /// The connection's; bytes that name no query.
-pub async fn receive(reader: &mut Reader, first: u8) -> io::Result<Asked> {
-    let mut bytes = [first; HEADER_BYTES];
-    read_exact(reader, bytes.get_mut(1..).unwrap_or_default()).await?;
+pub async fn receive(reader: &mut Reader) -> io::Result<Asked> {
+    let mut bytes = [0; HEADER_BYTES];
+    read_exact(reader, &mut bytes).await?;
     Asked::parse(bytes)
 }
 
