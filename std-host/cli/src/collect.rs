@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
+use anyhow::Result;
 use clap::Args;
 use sharelet_core::share::Party;
 
-use super::common::{CommandError, LinkArgs, announce, runtime, stop_on_signal};
+use super::common::{LinkArgs, listen, until_stopped};
 use sharelet_host::store::datasets::Datasets;
 use sharelet_host::upload::server::{self, Limits};
-use sharelet_link::tcp::Listener;
 
 const EXAMPLES: &str = include_str!("examples/collect.txt");
 
@@ -45,20 +45,13 @@ fn parse_party(text: &str) -> Result<Party, String> {
 /// Serves until the program is told to stop.
 ///
 /// # Errors
-/// [`CommandError`].
-pub fn run(args: &CollectArgs) -> Result<(), CommandError> {
+/// The state cannot be used, or the address not be listened on.
+pub fn run(args: &CollectArgs) -> Result<()> {
     let datasets = Datasets::open(&args.state, args.party)?;
-    runtime()?.block_on(async {
-        let stop = stop_on_signal()?;
-        let listener = Listener::bind(&args.listen, args.link.route()).await?;
-        announce(listener.local_address()?)?;
-        server::serve_all(
-            listener,
-            datasets,
-            Limits { most_elems: args.most, ..Limits::default() },
-            stop,
-        )
-        .await;
+    let limits = Limits { most_elems: args.most, ..Limits::default() };
+    until_stopped(async |stop| {
+        let listener = listen(&args.listen, args.link.route()).await?;
+        server::serve_all(listener, datasets, limits, stop).await;
         tracing::info!("stopped");
         Ok(())
     })

@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
+use anyhow::Result;
 use clap::Args;
 
-use super::common::{CommandError, LinkArgs, announce, runtime, stop_on_signal};
+use super::common::{LinkArgs, listen, until_stopped};
 use sharelet_host::dealer::{Dealer, Limits};
 use sharelet_host::store::dealer::DealerStore;
-use sharelet_link::tcp::Listener;
 
 const EXAMPLES: &str = include_str!("examples/dealer.txt");
 
@@ -29,13 +29,11 @@ pub struct DealerArgs {
 /// Serves until the program is told to stop.
 ///
 /// # Errors
-/// [`CommandError`].
-pub fn run(args: &DealerArgs) -> Result<(), CommandError> {
+/// The state cannot be used, or the address not be listened on.
+pub fn run(args: &DealerArgs) -> Result<()> {
     let store = DealerStore::open(&args.state)?;
-    runtime()?.block_on(async {
-        let stop = stop_on_signal()?;
-        let listener = Listener::bind(&args.listen, args.link.route()).await?;
-        announce(listener.local_address()?)?;
+    until_stopped(async |stop| {
+        let listener = listen(&args.listen, args.link.route()).await?;
         Dealer::new(store, Limits::default()).serve(listener, stop).await;
         tracing::info!("stopped");
         Ok(())

@@ -2,7 +2,8 @@
 //! baseline of private training.
 //!
 //! ```console
-//! $ cargo run --release --example train_float -- CONFIG.toml TRAIN-ROWS TRAIN-LABELS [TEST-ROWS TEST-LABELS]
+//! $ cargo run --release --example train_float -- \
+//!     CONFIG.toml TRAIN-ROWS TRAIN-LABELS [TEST-ROWS TEST-LABELS]
 //! ```
 //! Rows and labels are files that `sharelet` reads (`.npy`, `.csv`, `idx.gz`). Labels are classes,
 //! or numbers for a squared error.

@@ -5,8 +5,20 @@
 //!                          |
 //! step:  forward -> loss -> backward -> update           one program for servers, dealer and twin
 //!                          |
-//! config, schedule -> course (a list of sessions)  ->  state (what a participant holds; the program of each session)
+//! config, schedule -> course (a list of sessions)
+//!                             -> state (what a participant holds; the program of each session)
 //! ```
+
+/// `Debug` of what holds shares: the name, and nothing else.
+macro_rules! redacted {
+    ($($name:ident $(<$life:lifetime>)?),*) => {$(
+        impl core::fmt::Debug for $name $(<$life>)? {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.write_str(concat!(stringify!($name), "(<redacted>)"))
+            }
+        }
+    )*};
+}
 
 pub mod backward;
 pub mod config;

@@ -17,8 +17,8 @@ use zeroize::Zeroizing;
 /// Bytes of records, about, that a thread deals at a time.
 const PART_BYTES: usize = 1 << 18;
 
-/// Writes `P1`'s corrections, front to back: what [`sharelet_core::functions::engine::offline::Deal`] does on
-/// one core.
+/// Writes `P1`'s corrections, front to back: what
+/// [`sharelet_core::functions::engine::offline::Deal`] does on one core.
 pub struct Records<'a, C: Rounds, G> {
     keystream: &'a Keystream<C>,
     session: u64,
