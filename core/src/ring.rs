@@ -10,9 +10,10 @@ mod sealed {
     pub trait Sealed {}
     impl Sealed for u32 {}
     impl Sealed for u64 {}
-    #[cfg(any(test, feature = "small-rings"))]
-    impl<const K: u32> Sealed for super::Small<K> {}
 }
+
+#[cfg(any(test, feature = "small-rings"))]
+impl<const K: u32> sealed::Sealed for Small<K> {}
 
 /// A word of the ring `Z_2^BITS`.
 ///

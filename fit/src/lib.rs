@@ -8,18 +8,11 @@ pub mod reference;
 pub mod table;
 pub mod text;
 
+pub use text::Source;
+
 use std::path::PathBuf;
 
 use anyhow::Result;
-
-/// A file of the folder of tables.
-#[derive(Clone, Debug)]
-pub struct Source {
-    /// The function, which is the file's name.
-    pub name: &'static str,
-    /// The whole file.
-    pub text: String,
-}
 
 impl Source {
     /// Where the file belongs in this checkout.

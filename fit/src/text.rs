@@ -5,9 +5,17 @@ use core::fmt::Write as _;
 use anyhow::{Context as _, Result};
 use sharelet_core::functions::spline::{Above, Spline};
 
-use crate::Source;
 use crate::plan::{File, unit, word};
 use crate::table;
+
+/// A file of the folder of tables.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// The function, which is the file's name.
+    pub name: &'static str,
+    /// The whole file.
+    pub text: String,
+}
 
 /// Fits the tables of a file and writes them down.
 ///

@@ -1,13 +1,13 @@
 // Nothing that is spent once, and no key, can be cloned or copied.
-use sharelet_core::session::phases::{Offline, Online};
 use sharelet_core::correlation::SessionToken;
+use sharelet_core::functions::engine::party::{Expanded, Party, Received, Seeded};
+use sharelet_core::functions::record::{Derived, Stored};
+use sharelet_core::keystream::{Block, ChaCha12, Key, Keystream, Run};
+use sharelet_core::session::gate::Opened;
 use sharelet_core::session::gate;
 use sharelet_core::session::linear;
-use sharelet_core::functions::record::{Derived, Stored};
-use sharelet_core::functions::engine::party::{Expanded, Party, Received, Seeded};
-use sharelet_core::keystream::{Block, ChaCha12, Key, Keystream, Run};
 use sharelet_core::session::network::PlainModel;
-use sharelet_core::session::gate::Opened;
+use sharelet_core::session::phases::{Offline, Online};
 use sharelet_core::session::{p0, p1};
 
 pub fn cloneable<T: Clone>() {}

@@ -1,8 +1,8 @@
 // The only ways to a correlation are the views; their contents, and the bytes of a key, are
 // private.
 use sharelet_core::correlation::SessionToken;
-use sharelet_core::session::linear;
 use sharelet_core::keystream::{ChaCha12, Key};
+use sharelet_core::session::linear;
 
 pub fn key(key: &Key) -> &[u8; 32] {
     let _ = &key.0; //~ E0616

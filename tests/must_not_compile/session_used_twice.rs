@@ -2,10 +2,10 @@
 // with.
 use embedded_io_async::{Read, Write};
 use sharelet_core::keystream::ChaCha12;
+use sharelet_core::session::SessionCounter;
 use sharelet_core::session::network::PlainModel;
 use sharelet_core::session::p0;
 use sharelet_core::session::p1::{self, P1, Scratch};
-use sharelet_core::session::SessionCounter;
 
 pub async fn prepared<T: Read + Write>(
     prepared: p0::Prepared<'_, '_, T, ChaCha12, 4>,

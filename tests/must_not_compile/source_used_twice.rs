@@ -1,9 +1,9 @@
 // A session's number makes one source of correlations, a source serves one party, and a half is
 // spent where it is handed out.
 use sharelet_core::correlation::SessionToken;
-use sharelet_core::functions::record::Layout;
 use sharelet_core::functions::engine::party::{Expanded, Party, Received, Seeded, Source};
 use sharelet_core::functions::engine::{Comparison, Link};
+use sharelet_core::functions::record::Layout;
 use sharelet_core::keystream::{ChaCha8, Keystream};
 
 pub fn one_token(

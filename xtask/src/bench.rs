@@ -1,7 +1,9 @@
 //! `cargo xtask bench`: figures as tables, as `docs/benchmarks.md` and `docs/functions.md`, and as
 //! `target/bench/GROUP.json`.
 
+mod figure;
 mod functions;
+mod others;
 mod page;
 mod servers;
 
@@ -15,6 +17,8 @@ use clap::{Args, ValueEnum};
 use elf::ElfBytes;
 use elf::abi::{PT_LOAD, SHF_ALLOC, SHF_WRITE, SHT_NOBITS};
 use elf::endian::AnyEndian;
+
+use figure::{Figure, write};
 
 use crate::board_runs::{infer_on_board, query_on_board};
 use crate::boards::{self, Arguments, Board};
@@ -59,24 +63,6 @@ enum Which {
     /// Everything.
     #[default]
     All,
-}
-
-/// A figure with its name and unit.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Figure {
-    /// Path-like: `mps2-an386/ad01/online_instructions`.
-    pub name: String,
-    /// The value.
-    pub value: f64,
-    /// Its unit.
-    pub unit: String,
-}
-
-impl Figure {
-    #[allow(clippy::cast_precision_loss)]
-    fn count(name: String, value: u64, unit: &str) -> Self {
-        Self { name, value: value as f64, unit: unit.to_owned() }
-    }
 }
 
 /// Measures, prints, writes.
@@ -335,12 +321,4 @@ fn services(setup: &Setup<'_>, folder: &Path, cases: &[Case]) -> Result<Vec<Figu
         );
     }
     Ok(figures)
-}
-
-fn write(path: &Path, text: &str) -> Result<()> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)
-            .with_context(|| format!("{} cannot be created", folder.display()))?;
-    }
-    fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))
 }

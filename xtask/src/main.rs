@@ -40,8 +40,8 @@ enum Command {
     /// Measures, prints tables, and writes docs/benchmarks.md, docs/functions.md and
     /// target/bench/GROUP.json.
     Bench(bench::BenchArgs),
-    /// Fits the tables of core/src/functions/tables again, and proves their bounds; `test` holds the
-    /// files against it.
+    /// Fits the tables of core/src/functions/tables again, and proves their bounds; `test` holds
+    /// the files against it.
     Fit(fit::FitArgs),
 }
 

@@ -8,7 +8,8 @@ use sharelet_core::share::Party;
 
 use super::common::{LinkArgs, listen, until_stopped};
 use sharelet_host::store::datasets::Datasets;
-use sharelet_host::upload::server::{self, Limits};
+use sharelet_host::upload::server::{Collector, MOST_ELEMS};
+use sharelet_link::service::{self, Limits};
 
 const EXAMPLES: &str = include_str!("examples/collect.txt");
 
@@ -27,7 +28,7 @@ pub struct CollectArgs {
     pub listen: String,
     /// Most numbers of an upload, features and labels (8 bytes each at party 1); the same at both
     /// servers.
-    #[arg(long, value_name = "N", default_value_t = Limits::default().most_elems)]
+    #[arg(long, value_name = "N", default_value_t = MOST_ELEMS)]
     pub most: u64,
     #[command(flatten)]
     #[allow(missing_docs)]
@@ -48,10 +49,10 @@ fn parse_party(text: &str) -> Result<Party, String> {
 /// The state cannot be used, or the address not be listened on.
 pub fn run(args: &CollectArgs) -> Result<()> {
     let datasets = Datasets::open(&args.state, args.party)?;
-    let limits = Limits { most_elems: args.most, ..Limits::default() };
     until_stopped(async |stop| {
         let listener = listen(&args.listen, args.link.route()).await?;
-        server::serve_all(listener, datasets, limits, stop).await;
+        let collector = Collector::new(datasets, args.most);
+        service::serve(collector, listener, Limits::default(), stop).await;
         tracing::info!("stopped");
         Ok(())
     })

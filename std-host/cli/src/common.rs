@@ -8,6 +8,8 @@ use std::process::ExitCode;
 use anyhow::{Result, anyhow, bail};
 use clap::{Args, ValueEnum};
 use sharelet_core::session::wire::control;
+#[cfg(unix)]
+use tokio::signal::unix;
 use tokio_util::sync::CancellationToken;
 
 use super::units::parse_endpoint;
@@ -184,32 +186,87 @@ pub fn until_stopped<T, E: From<io::Error>>(
     runtime()?.block_on(async { command(stop_on_signal()?).await })
 }
 
-/// Is cancelled by Ctrl-C or SIGTERM; a second Ctrl-C ends the program at once.
+/// Is cancelled by Ctrl-C, SIGTERM, or SIGHUP; a second Ctrl-C or SIGTERM ends the program at once.
+///
+/// There is nothing to read anew on SIGHUP, so it means that the terminal is gone. A program that
+/// was started to ignore it, as by `nohup`, goes on ignoring it.
 fn stop_on_signal() -> io::Result<CancellationToken> {
     let stop = CancellationToken::new();
+    let mut signals = Signals::listen()?;
     let stopped = stop.clone();
-    // Listened for from here on, and not only when the task below has its turn.
-    #[cfg(unix)]
-    let mut interrupt = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
-    #[cfg(unix)]
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     tokio::spawn(async move {
         loop {
-            #[cfg(unix)]
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-            #[cfg(not(unix))]
-            let _ = tokio::signal::ctrl_c().await;
-            if stopped.is_cancelled() {
+            let urgent = signals.next().await;
+            if stopped.is_cancelled() && urgent {
                 std::process::exit(i32::from(INTERRUPTED));
             }
-            tracing::info!("stopping; once more to stop at once");
+            // Before the log, which may be a terminal that is gone.
             stopped.cancel();
+            tracing::info!("stopping; once more to stop at once");
         }
     });
     Ok(stop)
+}
+
+/// Signals that end a program. They are listened for from the start, and not only when the task
+/// that waits for them has its turn.
+#[cfg(unix)]
+struct Signals {
+    interrupt: unix::Signal,
+    terminate: unix::Signal,
+    hang_up: Option<unix::Signal>,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        let hang_up = (!ignores_hang_up()).then(|| unix::signal(unix::SignalKind::hangup()));
+        Ok(Self {
+            interrupt: unix::signal(unix::SignalKind::interrupt())?,
+            terminate: unix::signal(unix::SignalKind::terminate())?,
+            hang_up: hang_up.transpose()?,
+        })
+    }
+
+    /// Waits for one; `false` if it only says that the terminal is gone, which it may say twice.
+    async fn next(&mut self) -> bool {
+        let hang_up = async {
+            match &mut self.hang_up {
+                Some(signal) => signal.recv().await,
+                None => core::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = self.interrupt.recv() => true,
+            _ = self.terminate.recv() => true,
+            _ = hang_up => false,
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) -> bool {
+        let _ = tokio::signal::ctrl_c().await;
+        true
+    }
+}
+
+/// Whether the program was started to ignore SIGHUP, where the system says so: Linux.
+#[cfg(unix)]
+fn ignores_hang_up() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    // Signal number 1 is the lowest bit.
+    mask.is_some_and(|mask| mask & 1 == 1)
 }
 
 /// Listens, and says where.

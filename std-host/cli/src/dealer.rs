@@ -6,8 +6,9 @@ use anyhow::Result;
 use clap::Args;
 
 use super::common::{LinkArgs, listen, until_stopped};
-use sharelet_host::dealer::{Dealer, Limits};
+use sharelet_host::dealer::{Dealer, MODELS};
 use sharelet_host::store::dealer::DealerStore;
+use sharelet_link::service::{self, Limits};
 
 const EXAMPLES: &str = include_str!("examples/dealer.txt");
 
@@ -34,7 +35,7 @@ pub fn run(args: &DealerArgs) -> Result<()> {
     let store = DealerStore::open(&args.state)?;
     until_stopped(async |stop| {
         let listener = listen(&args.listen, args.link.route()).await?;
-        Dealer::new(store, Limits::default()).serve(listener, stop).await;
+        service::serve(Dealer::new(store, MODELS), listener, Limits::default(), stop).await;
         tracing::info!("stopped");
         Ok(())
     })

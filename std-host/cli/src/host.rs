@@ -14,9 +14,10 @@ use sharelet_host::dealer::{masked, wire::MAX_COUNT};
 use sharelet_host::device::report::Values;
 use sharelet_host::host::model::HostModel;
 use sharelet_host::host::provider::{Source, Supply};
-use sharelet_host::host::{Host, HostAnswer, Limits};
+use sharelet_host::host::{self, Host, HostAnswer, Patience};
 use sharelet_host::store::host::HostStore;
 use sharelet_link::LinkError;
+use sharelet_link::service;
 use sharelet_link::tcp::Listener;
 
 const EXAMPLES: &str = include_str!("examples/host.txt");
@@ -68,7 +69,7 @@ pub struct HostArgs {
 pub fn run(args: &HostArgs) -> Result<()> {
     let store = HostStore::open(&args.state)?;
     let model = load_model(&args.model, &store)?;
-    let limits = Limits::default();
+    let limits = host::limits();
     until_stopped(async |stop| {
         let route = args.link.route();
         let listener = Listener::bind(&args.listen, route.clone()).await?;
@@ -84,7 +85,9 @@ pub fn run(args: &HostArgs) -> Result<()> {
             supply,
             readiness: Box::new(show_readiness(args.ahead)),
         };
-        Host::new(source, args.answer.into(), Box::new(print), limits).serve(listener, stop).await;
+        let patience = Patience::default();
+        let host = Host::new(source, args.answer.into(), Box::new(print), patience);
+        service::serve(host, listener, limits, stop).await;
         tracing::info!("stopped");
         Ok(())
     })

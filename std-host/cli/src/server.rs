@@ -17,9 +17,10 @@ use sharelet_host::host::provider::{Source, Supply};
 use sharelet_host::host::{self, Host};
 use sharelet_host::server::console_queue::Queue;
 use sharelet_host::server::evaluator::Evaluator;
-use sharelet_host::server::front::{Limits, Server};
-use sharelet_host::server::party0::{Party0, Settings};
-use sharelet_host::server::party1::{self, Party1};
+use sharelet_host::server::party0::Party0;
+use sharelet_host::server::party1::{Party1, Patience};
+use sharelet_host::server::peer::Settings;
+use sharelet_host::server::queries::{self, Server};
 use sharelet_host::server::shared;
 use sharelet_host::server::shared::model::SharedModel;
 use sharelet_host::store::StoreError;
@@ -131,8 +132,8 @@ fn settings(args: &ServerArgs) -> Result<Settings> {
     Ok(Settings { route: args.link.route(), lanes: args.pool.into(), ..Settings::new(peer) })
 }
 
-fn limits(args: &ServerArgs) -> party1::Limits {
-    party1::Limits { pair: args.pair_timeout, ..party1::Limits::default() }
+fn patience(args: &ServerArgs) -> Patience {
+    Patience { pair: args.pair_timeout, ..Patience::default() }
 }
 
 fn run_0(args: &ServerArgs) -> Result<()> {
@@ -146,15 +147,15 @@ fn run_0(args: &ServerArgs) -> Result<()> {
 fn run_1(args: &ServerArgs) -> Result<()> {
     let store = HostStore::open(given(args.state.as_deref(), "state")?)?;
     let model = load_model(given::<Path>(args.model.as_deref(), "model")?, &store)?;
-    let host_limits = host::Limits::default();
-    let client = args.dealt.dealer(args.link.route(), host_limits.stall)?;
+    let client = args.dealt.dealer(args.link.route(), host::limits().stall)?;
     until_stopped(async |stop| {
         upload(&model, &client).await?;
         let batch = args.ahead.min(MAX_COUNT);
         let supply = Supply { ahead: args.ahead, batch, ..Supply::default() };
         let source = Source { model, store, client, supply, readiness: Box::new(|_, _, _| ()) };
-        let host = Host::new(source, control::Answer::Device, Box::new(|_| ()), host_limits);
-        serve(args, Party1::new(host, instance()?, limits(args)), stop).await
+        let host =
+            Host::new(source, control::Answer::Device, Box::new(|_| ()), host::Patience::default());
+        serve(args, Party1::new(host, instance()?, patience(args)), stop).await
     })
 }
 
@@ -167,8 +168,8 @@ fn run_shared_0(args: &ServerArgs, share: &Path) -> Result<()> {
 
 fn run_shared_1(args: &ServerArgs, share: &Path) -> Result<()> {
     let model = SharedModel::load_of(share, args.party)?;
-    let client = args.dealt.dealer(args.link.route(), host::Limits::default().stall)?;
-    let party = shared::party1::Party1::new(model, client, limits(args), instance()?);
+    let client = args.dealt.dealer(args.link.route(), host::limits().stall)?;
+    let party = shared::party1::Party1::new(model, client, patience(args), instance()?);
     until_stopped(async |stop| serve(args, party, stop).await)
 }
 
@@ -183,7 +184,7 @@ async fn serve<E: Evaluator>(
     let usual = if args.party == 0 { "127.0.0.1:7110" } else { "127.0.0.1:7111" };
     let address = args.listen.as_deref().unwrap_or(usual);
     let listener = listen(address, args.link.route()).await?;
-    Server::new(party, queue, Limits::default()).serve(listener, stop).await?;
+    Server::new(party, queue).serve(listener, queries::limits(), stop).await?;
     tracing::info!("stopped");
     Ok(())
 }

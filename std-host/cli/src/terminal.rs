@@ -35,7 +35,9 @@ impl Verbosity {
         let lines = tracing_subscriber::fmt::layer()
             .with_writer(|| LogLines)
             .with_ansi(terminal)
-            .with_target(false);
+            .with_target(false)
+            // A terminal that is gone is no reason to panic.
+            .log_internal_errors(false);
         // A program that already logs keeps its own way.
         let _ = tracing_subscriber::registry().with(lines).with(filter).try_init();
         if ignored {

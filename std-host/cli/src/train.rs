@@ -11,11 +11,14 @@ use super::common::{CONNECT, DealtArgs, LinkArgs, WrongArguments, given, listen,
 use super::terminal;
 use crate::chart::{Of, chart};
 use sharelet_host::data::description::Name;
-use sharelet_host::server::training::run::{self as training, Correlations, Progress, Setup};
+use sharelet_host::server::training::run::{
+    self as training, Correlations, Meeting, Progress, Setup,
+};
 use sharelet_host::store::datasets::Datasets;
 use sharelet_host::store::training::Checkpoints;
+use sharelet_link::Route;
+use sharelet_link::service::Limits;
 use sharelet_link::tcp;
-use sharelet_link::{Connection, Route};
 use sharelet_train::config::Config;
 use sharelet_train::curve::{Curve, Epoch};
 
@@ -149,8 +152,8 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     let model = checkpoints.model();
     let setup = Setup { config, train, test, checkpoints, resume: args.resume };
     let report = until_stopped(async |stop| {
-        let connection = tokio::select! {
-            connection = meet(args, &route) => connection?,
+        let meeting = tokio::select! {
+            meeting = meeting(args, &route) => meeting?,
             () = stop.cancelled() => return Err(training::RunError::Stopped { step: 0 }.into()),
         };
         let bar = terminal::progress("training", 0, false);
@@ -162,7 +165,7 @@ pub fn run(args: &TrainArgs) -> Result<()> {
             Progress::Epoch(epoch) => tracing::info!("{}", line(&epoch)),
             Progress::Checkpoint { step } => tracing::debug!("checkpoint after step {step}"),
         };
-        let report = training::run(setup, correlations, connection, &mut progress, &stop).await;
+        let report = training::run(setup, correlations, meeting, &mut progress, &stop).await;
         bar.finish_and_clear();
         route.drained().await;
         Ok::<_, anyhow::Error>(report?)
@@ -184,12 +187,12 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     Ok(())
 }
 
-/// The connection to the other server.
-async fn meet(args: &TrainArgs, route: &Route) -> Result<Connection> {
+/// Where the other server is.
+async fn meeting(args: &TrainArgs, route: &Route) -> Result<Meeting> {
     if let Some(peer) = &args.peer {
         route.announce();
-        return Ok(tcp::connect(peer, route.clone(), CONNECT, STALL).await?);
+        return Ok(tcp::connect(peer, route.clone(), CONNECT, STALL).await?.into());
     }
     let listener = listen(given(args.listen.as_deref(), "listen")?, route.clone()).await?;
-    Ok(listener.one(STALL).await)
+    Ok(Meeting::Listening(listener, Limits { connections: 16, stall: STALL, ..Limits::default() }))
 }

@@ -5,7 +5,6 @@ use core::time::Duration;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Instant;
 
-use backon::{BackoffBuilder as _, ExponentialBuilder};
 use sharelet_core::ring::Ring;
 use sharelet_core::session::wire::WireError;
 use sharelet_core::session::wire::control::Refusal;
@@ -20,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::device::data_party::opened;
 use crate::store::console::ConsoleKey;
+use sharelet_link::pauses::Pauses;
 use sharelet_link::{Connection, LinkError, Reader, Route, Writer};
 use sharelet_link::{Exposure, tcp};
 
@@ -45,10 +45,8 @@ pub struct Settings {
     pub stall: Duration,
     /// A share whose other half does not come within this time is dropped.
     pub pair: Duration,
-    /// Pause after the first failure; it doubles with every further one ...
-    pub shortest_pause: Duration,
-    /// ... up to this.
-    pub longest_pause: Duration,
+    /// Between attempts.
+    pub pauses: Pauses,
 }
 
 impl Settings {
@@ -62,8 +60,7 @@ impl Settings {
             connect: Duration::from_secs(10),
             stall: Duration::from_secs(30),
             pair: Duration::from_secs(60),
-            shortest_pause: Duration::from_millis(200),
-            longest_pause: Duration::from_secs(10),
+            pauses: Pauses::default(),
         }
     }
 }
@@ -124,7 +121,9 @@ impl ConsoleError {
                 SessionError::Wire(error) => {
                     !matches!(error, WireError::NotSharelet | WireError::Version { .. })
                 }
-                SessionError::Refused(refusal) => matches!(refusal, Refusal::ShuttingDown),
+                SessionError::Refused(refusal) => {
+                    matches!(refusal, Refusal::ShuttingDown | Refusal::TooSlow)
+                }
                 _ => false,
             },
             _ => false,
@@ -196,13 +195,8 @@ impl<S: FnMut(ConsoleAnswer) -> std::io::Result<()>> Console<S> {
     }
 
     async fn persist(&mut self) -> Result<usize, ConsoleError> {
-        let Settings { shortest_pause, longest_pause, .. } = self.settings;
-        let pauses = ExponentialBuilder::default()
-            .with_min_delay(shortest_pause)
-            .with_max_delay(longest_pause)
-            .without_max_times()
-            .with_jitter();
-        let mut pause = pauses.build();
+        let pauses = self.settings.pauses;
+        let mut attempts = pauses.attempts(None);
         loop {
             let before = self.printed;
             match self.serve().await {
@@ -210,9 +204,9 @@ impl<S: FnMut(ConsoleAnswer) -> std::io::Result<()>> Console<S> {
                 Err(error) if !error.is_passing() => return Err(error),
                 Err(error) => {
                     if self.printed != before {
-                        pause = pauses.build();
+                        attempts.worked();
                     }
-                    let wait = pause.next().unwrap_or(longest_pause);
+                    let wait = attempts.failed().unwrap_or(pauses.longest);
                     tracing::warn!("{error}; next attempt in {} ms", wait.as_millis());
                     tokio::time::sleep(wait).await;
                 }

@@ -3,15 +3,15 @@
 use core::net::{Ipv4Addr, SocketAddr};
 use core::time::Duration;
 use std::io;
+use std::sync::Arc;
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream, lookup_host};
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 
 use crate::connection::Connection;
 use crate::error::LinkError;
 use crate::route::{Exposure, Route};
+use crate::warnings::Warnings;
 
 /// Silence after which the system probes whether the peer still exists.
 const KEEPALIVE: Duration = Duration::from_secs(30);
@@ -81,6 +81,7 @@ pub async fn connect(
 pub struct Listener {
     listener: TcpListener,
     route: Route,
+    warnings: Arc<Warnings>,
 }
 
 impl Listener {
@@ -94,7 +95,7 @@ impl Listener {
         let failed = |source| LinkError::Listen { address: address.to_owned(), source };
         let listener = TcpListener::bind(addresses.as_slice()).await.map_err(failed)?;
         route.announce();
-        Ok(Self { listener, route })
+        Ok(Self { listener, route, warnings: Arc::default() })
     }
 
     /// The address in use.
@@ -108,88 +109,34 @@ impl Listener {
         })
     }
 
-    /// The next connection of a permitted peer, for who serves one alone.
-    pub async fn one(&self, stall: Duration) -> Connection {
-        let (stream, _) = self.accept().await;
-        connection(&self.route, stream, stall)
+    /// Where warnings about who connects go.
+    pub(super) fn warnings(&self) -> Arc<Warnings> {
+        self.warnings.clone()
+    }
+
+    /// Stops listening.
+    pub(super) fn close(self) -> Route {
+        self.route
     }
 
     /// The next connection of a permitted peer. Others are closed and logged.
-    async fn accept(&self) -> (TcpStream, SocketAddr) {
+    pub(super) async fn accept(&self, stall: Duration) -> (Connection, SocketAddr) {
         loop {
             match self.listener.accept().await {
                 Ok((stream, peer)) => match self.route.exposure().check(peer.ip()) {
                     Ok(()) => {
                         tune(&stream);
-                        return (stream, peer);
+                        return (connection(&self.route, stream, stall), peer);
                     }
-                    Err(error) => tracing::warn!(%peer, "connection closed: {error}"),
+                    Err(error) => self.warnings.warn(format_args!("{peer}: closed: {error}")),
                 },
                 Err(error) => {
-                    tracing::warn!("a connection could not be accepted: {error}");
+                    self.warnings.warn(format_args!("cannot accept a connection: {error}"));
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
         }
     }
-}
-
-/// Whether a connection is served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Admission {
-    /// It is.
-    Served,
-    /// As many are served as may be; the peer is to be told.
-    Full,
-}
-
-/// What a listener allows.
-#[derive(Clone, Copy, Debug)]
-pub struct ServeLimits {
-    /// Connections at the same time.
-    pub connections: usize,
-    /// The longest silence within a message.
-    pub stall: Duration,
-    /// How long connections may go on after the program was told to stop.
-    pub grace: Duration,
-}
-
-/// Accepts connections, one task each, until `stop`; then waits a while for those that are under
-/// way.
-pub async fn serve<F>(
-    listener: Listener,
-    limits: ServeLimits,
-    stop: CancellationToken,
-    mut connection: impl FnMut(Connection, SocketAddr, Admission) -> F,
-) where
-    F: Future<Output = ()> + Send + 'static,
-{
-    let mut tasks = JoinSet::new();
-    loop {
-        let (stream, peer) = tokio::select! {
-            () = stop.cancelled() => break,
-            Some(_) = tasks.join_next() => continue,
-            accepted = listener.accept() => accepted,
-        };
-        let most = limits.connections;
-        let admission = if tasks.len() < most { Admission::Served } else { Admission::Full };
-        // Beyond twice as many, not even a refusal is worth a task.
-        if tasks.len() < most.saturating_mul(2) {
-            tasks.spawn(connection(
-                self::connection(&listener.route, stream, limits.stall),
-                peer,
-                admission,
-            ));
-        }
-    }
-    let Listener { listener, route } = listener;
-    drop(listener);
-    let done = async { while tasks.join_next().await.is_some() {} };
-    if tokio::time::timeout(limits.grace, done).await.is_err() {
-        tracing::warn!("{} connections did not end in time and are cut", tasks.len());
-        tasks.shutdown().await;
-    }
-    route.drained().await;
 }
 
 /// The connection over a TCP stream.

@@ -14,6 +14,8 @@ mod raw;
 use std::fs;
 use std::path::Path;
 
+use sharelet_link::files::{FileError, write_file};
+
 pub use self::error::ReadingsError;
 #[doc(hidden)]
 pub use self::raw::{Raw, Real};
@@ -122,8 +124,8 @@ impl Readings {
     /// # Errors
     /// [`ReadingsError::Io`].
     pub fn save_npy(&self, path: &Path) -> Result<(), ReadingsError> {
-        fs::write(path, npy::bytes(self.width, &self.values))
-            .map_err(|source| ReadingsError::Io { path: path.to_owned(), source })
+        write_file(path, &[&npy::bytes(self.width, &self.values)])
+            .map_err(|FileError { path, source }| ReadingsError::Io { path, source })
     }
 
     /// Values per row.

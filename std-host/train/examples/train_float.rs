@@ -3,7 +3,7 @@
 //!
 //! ```console
 //! $ cargo run --release --example train_float -- \
-//!     CONFIG.toml TRAIN-ROWS TRAIN-LABELS [TEST-ROWS TEST-LABELS]
+//!       CONFIG.toml TRAIN-ROWS TRAIN-LABELS [TEST-ROWS TEST-LABELS]
 //! ```
 //! Rows and labels are files that `sharelet` reads (`.npy`, `.csv`, `idx.gz`). Labels are classes,
 //! or numbers for a squared error.

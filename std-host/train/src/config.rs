@@ -6,8 +6,8 @@
 //! ```toml
 //! [data]
 //! train = "mnist-train"           # a data set that was shared to both servers
-//! test = "mnist-test"             # another one; default: no test. Or, instead of it,
-//!                                 # held_out = 1000 (rows), or 0.1 (a fraction)
+//! test = "mnist-test"             # another one; or held_out = 1000 (rows), or held_out = 0.1 (a
+//!                                 # fraction); default: no test
 //!
 //! [model]
 //! kind = "network"                # or "linear-regression", "logistic-regression", "svm"
@@ -15,8 +15,7 @@
 //! # input = [1, 28, 28]           # channels, rows, columns; or a number: so many values
 //! # loss = "cross-entropy"        # the default; or "squared-error", "logistic", "hinge"
 //! # [[model.layer]]
-//! # kind = "convolution"          # filters, kernel, stride = 1, padding = 0;
-//! #                               # sizes are one number, or [rows, columns]
+//! # kind = "convolution"          # filters, kernel, stride = 1, padding = 0; N or [rows, columns]
 //! # filters = 16
 //! # kernel = 5
 //! # [[model.layer]]
@@ -36,8 +35,7 @@
 //! weight_decay = 0.0001           # default 0; weights only, not biases
 //! seed = 1                        # default 0: initial weights, order of rows, held-out rows
 //! schedule = { kind = "constant" }  # the default; or { kind = "step", epochs = 2, factor = 0.5 },
-//!                                 # { kind = "cosine", last = 0.001 },
-//!                                 # { kind = "linear", last = 0.001 }
+//!                                 # { kind = "cosine", last = 0.001 }, or "linear" likewise
 //!
 //! [arithmetic]
 //! frac_bits = 20                  # the default; 16 or 20 with the losses "cross-entropy" and
@@ -53,8 +51,7 @@
 //! accuracy = false                # per epoch
 //! # model = { to = "OWNER", format = "onnx" }
 //!
-//! [stop]                          # divergence: looked for with every checkpoint; one bit is
-//!                                 # opened each time
+//! [stop]                          # divergence: looked for with every checkpoint, opens one bit
 //! check = true                    # the default
 //! largest_loss = 1000.0           # mean of a batch; the default
 //! largest_weight = 1024.0         # magnitude; the default

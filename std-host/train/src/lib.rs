@@ -6,7 +6,8 @@
 //! step:  forward -> loss -> backward -> update           one program for servers, dealer and twin
 //!                          |
 //! config, schedule -> course (a list of sessions)
-//!                             -> state (what a participant holds; the program of each session)
+//!                          |
+//!                     state (what a participant holds; the program of each session)
 //! ```
 
 /// `Debug` of what holds shares: the name, and nothing else.

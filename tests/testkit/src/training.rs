@@ -1,7 +1,7 @@
 //! Two servers that train, and their dealer, in one process: states in a folder, connections in
 //! memory.
 
-#![allow(missing_docs, missing_debug_implementations)]
+#![allow(missing_docs, missing_debug_implementations, clippy::new_without_default)]
 
 use core::fmt::Write as _;
 use core::pin::Pin;
@@ -16,7 +16,7 @@ use sharelet_host::data::description::UploadId;
 use sharelet_host::data::labels::LabelKind;
 use sharelet_host::data::{Options, Table, shares};
 use sharelet_host::dealer::client::Client;
-use sharelet_host::dealer::{self, Dealer};
+use sharelet_host::dealer::{Dealer, MODELS};
 use sharelet_host::server::training::run::{self, Correlations, Progress, Report, RunError, Setup};
 use sharelet_host::store::counter::FileCounter;
 use sharelet_host::store::datasets::Datasets;
@@ -24,11 +24,12 @@ use sharelet_host::store::dealer::{DealerStore, provision};
 use sharelet_host::store::key::DeviceKey;
 use sharelet_host::store::training::{Checkpoints, Share};
 use sharelet_host::upload::owner::{self, Upload};
-use sharelet_host::upload::server::{self, converse};
+use sharelet_host::upload::server::{Collector, MOST_ELEMS};
 use sharelet_link::Connection;
 use sharelet_link::Exposure;
 use sharelet_link::fault::{Fault, FaultyWriter};
-use sharelet_link::tcp::{Admission, Listener};
+use sharelet_link::service::{self, Limits, Service as _, Visit};
+use sharelet_link::tcp::Listener;
 use sharelet_train::config::Config;
 use sharelet_train::course::{Course, Sizes};
 use sharelet_train::curve::Curve;
@@ -173,9 +174,12 @@ impl Room {
         let store = when_unlocked(|| DealerStore::open(&self.path("dealer"))).await;
         let listener = Listener::bind("127.0.0.1:0", Exposure::Local).await.unwrap();
         let address = listener.local_address().unwrap().to_string();
-        let task = tokio::spawn(
-            Dealer::new(store, dealer::Limits::default()).serve(listener, CancellationToken::new()),
-        );
+        let task = tokio::spawn(service::serve(
+            Dealer::new(store, MODELS),
+            listener,
+            Limits::default(),
+            CancellationToken::new(),
+        ));
         Dealing { address, task }
     }
 
@@ -203,10 +207,11 @@ impl Room {
         for party in PARTIES {
             let datasets = Datasets::open(&self.state(party), party).unwrap();
             let (owners, ours) = tokio::io::duplex(1 << 16);
-            let limits = server::Limits::default();
+            let collector = Collector::new(datasets, MOST_ELEMS);
+            let visit = Visit::alone(Limits::default(), CancellationToken::new());
             let serve = async move {
                 let ours = Connection::over(ours, STALL);
-                converse(ours, datasets, &limits, Admission::Served, CancellationToken::new()).await
+                collector.converse(ours, visit).await
             };
             servers.push((Connection::over(owners, STALL), tokio::spawn(serve)));
         }

@@ -10,8 +10,10 @@ mod hostile {
 mod house {
     mod architecture;
     mod must_not_compile;
+    mod rooms;
     mod secrets;
     mod source;
+    mod walks;
 }
 mod privacy {
     mod programs;

@@ -11,7 +11,8 @@ use std::thread;
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
-use super::{Figure, write};
+use super::figure::{Figure, write};
+use super::others;
 use crate::process::answer;
 
 const HEAD: &str = include_str!("head.md");
@@ -149,11 +150,8 @@ pub fn update(path: &Path, groups: &BTreeMap<&str, Vec<Figure>>) -> Result<()> {
         let section = match groups.get(group) {
             Some(figures) => {
                 let (command, table) = (format!("cargo xtask bench {group}"), table(figures));
-                let beside = if *group == *"servers" {
-                    super::servers::beside(figures)
-                } else {
-                    limits(figures)
-                };
+                let beside =
+                    if *group == *"servers" { others::beside(figures) } else { limits(figures) };
                 format!("## {title}\n\n`{command}`, {}.\n\n{table}\n{beside}", conditions(group))
             }
             None => match kept(&old, group) {

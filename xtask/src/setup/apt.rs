@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Result, bail};
 
-use super::{INSTALL_LIMIT, Setup};
+use super::work::{INSTALL_LIMIT, Setup};
 use crate::process::{answer, succeeds};
 
 /// Packages are installed by one thread at a time: the system has one lock for them.

@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Result, bail};
 
 use super::apt::Packages;
-use super::{INSTALL_LIMIT, Setup};
+use super::work::{INSTALL_LIMIT, Setup};
 use crate::process::{answer, succeeds};
 
 /// What Debian needs to build for the boards when rustup cannot.

@@ -251,6 +251,8 @@ pub enum Refusal {
     HalvesDiffer,
     /// The console's name or token is not one that the sender was given.
     UnknownConsole,
+    /// The receiver said nothing, or took longer over a message than the sender waits.
+    TooSlow,
 }
 
 impl fmt::Display for Refusal {
@@ -357,6 +359,10 @@ impl fmt::Display for Refusal {
                      by `sharelet provision --console`"
                 )
             }
+            Self::TooSlow => write!(
+                f,
+                "the peer waited too long for a message; check the network and try again later"
+            ),
             Self::Busy => {
                 write!(f, "the peer serves another connection of this device; try again later")
             }

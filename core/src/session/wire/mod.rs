@@ -9,11 +9,14 @@
 pub mod checksum;
 pub mod control;
 pub mod frame;
+mod kind;
 pub mod query;
 pub mod servers;
 pub mod task;
 
 use core::fmt;
+
+use kind::Kind;
 
 /// Version of the wire format; peers with another one are refused at the handshake.
 pub const VERSION: u16 = 2;
@@ -38,9 +41,9 @@ pub enum WireError {
     /// Another frame was due.
     UnexpectedFrame {
         /// The frame that was due.
-        expected: frame::Kind,
+        expected: Kind,
         /// The frame that came.
-        found: frame::Kind,
+        found: Kind,
     },
     /// The frame is for another layer.
     WrongLayer {

@@ -157,10 +157,12 @@ pub enum Reason {
     NoCorrelations = 12,
     /// The server is being stopped.
     ShuttingDown = 13,
+    /// The query did not arrive in time.
+    TooSlow = 14,
 }
 
 impl Reason {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::Version,
         Self::Malformed,
         Self::Task,
@@ -174,6 +176,7 @@ impl Reason {
         Self::PeerLost,
         Self::NoCorrelations,
         Self::ShuttingDown,
+        Self::TooSlow,
     ];
 
     /// The reason with a number, if there is one.
@@ -193,6 +196,7 @@ impl Reason {
                 | Self::PeerLost
                 | Self::NoCorrelations
                 | Self::ShuttingDown
+                | Self::TooSlow
         )
     }
 }
@@ -224,6 +228,7 @@ impl fmt::Display for Reason {
             Self::PeerLost => "the other server is away; try again later",
             Self::NoCorrelations => "the servers have no correlations; check that the dealer runs",
             Self::ShuttingDown => "the server is being stopped; try again later",
+            Self::TooSlow => "the query did not arrive in time; check the network, try again later",
         })
     }
 }

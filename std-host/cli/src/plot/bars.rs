@@ -165,5 +165,6 @@ fn bar(part: f64, columns: usize) -> String {
     if part > 0.0 {
         eighths = eighths.max(1);
     }
-    format!("{}{}", "█".repeat(eighths / 8), EIGHTHS.get(eighths % 8).copied().unwrap_or_default())
+    let end = EIGHTHS.get(eighths % 8).copied().unwrap_or_default();
+    format!("{}{end}", "█".repeat(eighths / 8))
 }

@@ -44,7 +44,7 @@ impl Chart {
 
 /// A text of one line, without control characters and those that XML does not have.
 pub(super) fn plain(text: &str) -> String {
-    let steers = |c| matches!(c, '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
-    let allowed = |c: char| !c.is_control() && !matches!(c, '\u{FFFE}' | '\u{FFFF}') && !steers(c);
+    let moves = |c| matches!(c, '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
+    let allowed = |c: char| !c.is_control() && !moves(c) && !matches!(c, '\u{FFFE}' | '\u{FFFF}');
     text.chars().map(|c| if allowed(c) { c } else { '\u{FFFD}' }).collect()
 }

@@ -2,7 +2,8 @@
 //! only the owners have.
 //!
 //! ```text
-//! hash = first 16 bytes of HMAC-SHA-256(secret, "sharelet key 1" | 0 | length of the dataset's name, u64 | name | key)
+//! hash = first 16 bytes of HMAC-SHA-256(secret, text)
+//! text = "sharelet key 1" | 0 | length of the dataset's name, u64 | name | key
 //! ```
 //!
 //! Without the secret nobody tries keys out. The dataset's name is hashed along, so that rows of

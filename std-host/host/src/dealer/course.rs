@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use super::wire::{self, Agreed, Kind, MAX_SESSION_BYTES, Refusal, Train, WireError};
 use super::{Dealer, DealerError, state};
+use sharelet_link::service::Visit;
 use sharelet_link::{Reader, Writer};
 use sharelet_train::config::Config;
 use sharelet_train::course::{Course, Session};
@@ -75,6 +76,7 @@ impl Dealer {
         self: &Arc<Self>,
         reader: &mut Reader,
         writer: &mut Writer,
+        visit: &mut Visit,
         request: Train,
     ) -> Result<(), DealerError> {
         let Train { device, first, .. } = request;
@@ -110,13 +112,13 @@ impl Dealer {
                 })
                 .await?;
             participant = state;
-            self.send_next(reader, writer, opening.0, &dealt).await?;
+            self.send_next(reader, writer, visit, opening.0, &dealt).await?;
         }
         let deal = move |number, session| {
             let mut state = participant.beside().map_err(|_| Refusal::BadRun)?;
             deal_session((&course, &plans), &keystream, (number, session), &mut state)
         };
-        self.deal_all(reader, writer, sessions, deal).await?;
+        self.deal_all(reader, writer, visit, sessions, deal).await?;
         tracing::info!(%device, "dealt the training run");
         Ok(())
     }
@@ -127,6 +129,7 @@ impl Dealer {
         &self,
         reader: &mut Reader,
         writer: &mut Writer,
+        visit: &mut Visit,
         mut sessions: impl Iterator<Item = (u64, S)> + Send,
         deal: impl Fn(u64, S) -> Result<Dealt, Refusal> + Send + Sync + 'static,
     ) -> Result<(), DealerError> {
@@ -142,7 +145,7 @@ impl Dealer {
             }
             let Some((number, dealt)) = in_flight.pop_front() else { return Ok(()) };
             let dealt = dealt.await.unwrap_or(Err(Refusal::State)).map_err(DealerError::Refused)?;
-            self.send_next(reader, writer, number, &dealt).await?;
+            self.send_next(reader, writer, visit, number, &dealt).await?;
         }
     }
 
@@ -151,10 +154,13 @@ impl Dealer {
         &self,
         reader: &mut Reader,
         writer: &mut Writer,
+        visit: &mut Visit,
         session: u64,
         dealt: &Dealt,
     ) -> Result<(), DealerError> {
-        reader.await_message(self.limits.idle);
+        if !visit.next_of_work(reader).await? {
+            return Err(WireError::Closed.into());
+        }
         let header = wire::expect(reader, Kind::Next).await?;
         if header.body_bytes > 0 {
             return Err(WireError::WrongLength {

@@ -9,8 +9,6 @@ pub mod masked;
 mod served;
 pub mod wire;
 
-use core::net::SocketAddr;
-use core::time::Duration;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -20,7 +18,6 @@ use sharelet_core::keystream::{ChaCha12, KeyId, Keystream};
 use sharelet_core::session::deal;
 use sharelet_core::session::wire::control::DeviceId;
 use tokio::sync::oneshot;
-use tokio_util::sync::CancellationToken;
 
 use self::masked::MaskedModel;
 use self::wire::{
@@ -28,41 +25,14 @@ use self::wire::{
 };
 use crate::store::StoreError;
 use crate::store::dealer::DealerStore;
-use sharelet_link::tcp::{self, Admission, Listener};
+use sharelet_link::service::{Leave, Service, Visit};
 use sharelet_link::{Connection, Reader, Writer};
 
 /// Masked models that are kept in memory.
 const MODELS_IN_MEMORY: usize = 8;
 
-/// What the dealer allows.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Hosts that are served at the same time.
-    pub connections: usize,
-    /// A greeting must arrive within this time.
-    pub hello: Duration,
-    /// The longest silence within a message.
-    pub stall: Duration,
-    /// The longest silence between requests.
-    pub idle: Duration,
-    /// How long connections may go on after the dealer was told to stop.
-    pub grace: Duration,
-    /// Masked models on disk.
-    pub models: u32,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            connections: 64,
-            hello: Duration::from_secs(10),
-            stall: Duration::from_secs(30),
-            idle: Duration::from_secs(3600),
-            grace: Duration::from_secs(3),
-            models: 256,
-        }
-    }
-}
+/// Masked models that are kept on disk.
+pub const MODELS: u32 = 256;
 
 /// Why a connection to a host ended early.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +44,16 @@ pub enum DealerError {
     /// The host was refused, with the reason.
     #[error("refused: {0}")]
     Refused(Refusal),
+}
+
+impl From<Leave> for DealerError {
+    fn from(leave: Leave) -> Self {
+        Self::Refused(match leave {
+            Leave::Stopping => Refusal::ShuttingDown,
+            Leave::Full => Refusal::Busy,
+            Leave::TooSlow => Refusal::TooSlow,
+        })
+    }
 }
 
 /// Deals one session: fresh randomness, seeded by the operating system.
@@ -112,109 +92,50 @@ fn state(error: &StoreError) -> Refusal {
 #[derive(Debug)]
 pub struct Dealer {
     store: DealerStore,
-    limits: Limits,
+    /// Masked models on disk, at most.
+    most: u32,
     /// Most recently used last.
     models: Mutex<Vec<([u8; 32], Arc<MaskedModel>)>>,
 }
 
 impl Dealer {
-    /// A dealer over its state.
+    /// A dealer over its state, with room for `most` masked models.
     #[must_use]
-    pub fn new(store: DealerStore, limits: Limits) -> Arc<Self> {
-        Arc::new(Self { store, limits, models: Mutex::new(Vec::new()) })
+    pub fn new(store: DealerStore, most: u32) -> Arc<Self> {
+        Arc::new(Self { store, most, models: Mutex::new(Vec::new()) })
     }
 
-    /// Serves hosts until `stop`.
-    pub async fn serve(self: Arc<Self>, listener: Listener, stop: CancellationToken) {
-        let limits = self.limits;
-        let serve = tcp::ServeLimits {
-            connections: limits.connections,
-            stall: limits.stall,
-            grace: limits.grace,
-        };
-        let connection = |connection, peer, admission| {
-            let (dealer, stop) = (self.clone(), stop.clone());
-            async move { dealer.connection(connection, peer, admission, stop).await }
-        };
-        tcp::serve(listener, serve, stop.clone(), connection).await;
-    }
-
-    async fn connection(
-        self: Arc<Self>,
-        connection: Connection,
-        peer: SocketAddr,
-        admission: Admission,
-        stop: CancellationToken,
-    ) {
-        tracing::debug!(%peer, "connected");
-        match self.converse(connection, admission, stop).await {
-            Ok(()) => tracing::debug!(%peer, "closed"),
-            Err(error) => tracing::warn!(%peer, "connection ended: {error}"),
-        }
-    }
-
-    /// Serves one connection to its end.
-    ///
-    /// # Errors
-    /// [`DealerError`], for the log; the host was told what concerns it.
-    pub async fn converse(
+    async fn speak(
         self: &Arc<Self>,
-        connection: Connection,
-        admission: Admission,
-        stop: CancellationToken,
+        reader: &mut Reader,
+        writer: &mut Writer,
+        visit: &mut Visit,
     ) -> Result<(), DealerError> {
-        let Connection { mut reader, mut writer } = connection;
-        let greeting =
-            tokio::time::timeout(self.limits.hello, wire::read_greeting(&mut reader, Kind::Hello))
-                .await;
-        match greeting.unwrap_or(Err(WireError::TimedOut)) {
-            Err(error @ WireError::Version { .. }) => {
-                refuse(&mut writer, Refusal::Version { ours: wire::VERSION }).await;
-                return Err(error.into());
-            }
-            greeting => greeting?,
-        }
-        if admission == Admission::Full {
-            refuse(&mut writer, Refusal::Busy).await;
-            return Err(DealerError::Refused(Refusal::Busy));
-        }
-        wire::greet(&mut writer, Kind::Welcome).await?;
-        loop {
-            reader.await_message(self.limits.idle);
-            let header = tokio::select! {
-                biased;
-                () = stop.cancelled() => {
-                    refuse(&mut writer, Refusal::ShuttingDown).await;
-                    return Ok(());
+        visit
+            .greeting(async {
+                Ok::<_, DealerError>(wire::read_greeting(reader, Kind::Hello).await?)
+            })
+            .await?;
+        visit.enter()?;
+        wire::greet(writer, Kind::Welcome).await?;
+        while visit.next(reader).await? {
+            let header = wire::read_header(reader).await?;
+            match self.answer(reader, writer, visit, header).await {
+                Err(DealerError::Refused(refusal)) if !refusal.ends_connection() => {
+                    visit.warn(format_args!("refused: {refusal}"));
+                    wire::send(writer, Kind::Refuse, &refusal).await?;
                 }
-                header = wire::read_header_or_end(&mut reader) => header,
-            };
-            let answered = match header {
-                Ok(None) => return Ok(()),
-                Ok(Some(header)) => self.answer(&mut reader, &mut writer, header).await,
-                Err(error) => Err(error.into()),
-            };
-            match answered {
-                Ok(()) => {}
-                Err(DealerError::Refused(refusal)) => {
-                    tracing::warn!("refused: {refusal}");
-                    wire::send(&mut writer, Kind::Refuse, &refusal).await?;
-                    if refusal.ends_connection() {
-                        return Err(DealerError::Refused(refusal));
-                    }
-                }
-                Err(DealerError::Wire(error)) => {
-                    refuse(&mut writer, Refusal::Protocol).await;
-                    return Err(error.into());
-                }
+                answered => answered?,
             }
         }
+        Ok(())
     }
 
     async fn answer(
         self: &Arc<Self>,
         reader: &mut Reader,
         writer: &mut Writer,
+        visit: &mut Visit,
         header: Header,
     ) -> Result<(), DealerError> {
         let kind = header.kind;
@@ -240,11 +161,11 @@ impl Dealer {
             }
             Kind::Train => {
                 let request = wire::read_request(reader, header).await?;
-                self.deal_course(reader, writer, request).await
+                self.deal_course(reader, writer, visit, request).await
             }
             Kind::Serve => {
                 let request = wire::read_request(reader, header).await?;
-                self.deal_served(reader, writer, request).await
+                self.deal_served(reader, writer, visit, request).await
             }
             found => Err(WireError::UnexpectedFrame { expected: Kind::Deal, found }.into()),
         }
@@ -289,7 +210,7 @@ impl Dealer {
         let Offer { id, network } = offer;
         let bytes = masked::check(&network).map_err(DealerError::Refused)?;
         if self.blocking(move |dealer| dealer.model(&id)).await.is_err() {
-            let limit = self.limits.models;
+            let limit = self.most;
             self.blocking(move |dealer| match u32::try_from(dealer.store.model_count()) {
                 Ok(count) if count < limit => Ok(()),
                 _ => Err(Refusal::TooManyModels { limit }),
@@ -387,7 +308,28 @@ impl Dealer {
     }
 }
 
-/// Tells the host why the connection ends; the reason matters more than whether it arrives.
-async fn refuse(writer: &mut Writer, refusal: Refusal) {
-    let _ = wire::send(writer, Kind::Refuse, &refusal).await;
+impl Service for Dealer {
+    type Error = DealerError;
+
+    async fn converse(
+        self: Arc<Self>,
+        connection: Connection,
+        mut visit: Visit,
+    ) -> Result<(), DealerError> {
+        let Connection { mut reader, mut writer } = connection;
+        let ended = self.speak(&mut reader, &mut writer, &mut visit).await;
+        if let Err(error) = &ended {
+            let refusal = match error {
+                DealerError::Refused(refusal) => *refusal,
+                DealerError::Wire(WireError::Version { .. }) => {
+                    Refusal::Version { ours: wire::VERSION }
+                }
+                DealerError::Wire(WireError::TimedOut) => Refusal::TooSlow,
+                DealerError::Wire(_) => Refusal::Protocol,
+            };
+            // The reason matters more than whether it arrives.
+            let _ = wire::send(&mut writer, Kind::Refuse, &refusal).await;
+        }
+        ended
+    }
 }

@@ -9,6 +9,7 @@ use sharelet_core::keystream::{ChaCha12, Keystream};
 use super::course::MAX_WORDS;
 use super::wire::{self, Agreed, Kind, MAX_SERVED, MAX_SESSION_BYTES, Refusal, Serve};
 use super::{Dealer, DealerError, state};
+use sharelet_link::service::Visit;
 use sharelet_link::{Reader, Writer};
 use sharelet_train::network::{Network, Shape};
 use sharelet_train::serving::Serving;
@@ -67,6 +68,7 @@ impl Dealer {
         self: &Arc<Self>,
         reader: &mut Reader,
         writer: &mut Writer,
+        visit: &mut Visit,
         request: Serve,
     ) -> Result<(), DealerError> {
         let Serve { device, first, count, .. } = request;
@@ -89,7 +91,7 @@ impl Dealer {
             }
         };
         let (dealt, masks) = self.blocking(open).await?;
-        self.send_next(reader, writer, first, &dealt).await?;
+        self.send_next(reader, writer, visit, first, &dealt).await?;
         let zeros = serving.zeros();
         let deal = move |number, ()| {
             let inputs = vec![0; serving.inputs()];
@@ -98,7 +100,7 @@ impl Dealer {
             Ok(deal_one(&serving, serving.evaluation(), &keystream, number, &mut evaluate)?.0)
         };
         let sessions = (first + 1..first + u64::from(count)).map(|number| (number, ()));
-        self.deal_all(reader, writer, sessions, deal).await?;
+        self.deal_all(reader, writer, visit, sessions, deal).await?;
         tracing::info!(%device, "dealt the sessions of a shared model");
         Ok(())
     }

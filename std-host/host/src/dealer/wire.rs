@@ -286,6 +286,9 @@ pub enum Refusal {
     /// The dealer is being stopped.
     #[error("the dealer is being stopped; try again later")]
     ShuttingDown,
+    /// Nothing came, or a message took too long.
+    #[error("the dealer waited too long for a message; check the network and try again later")]
+    TooSlow,
 }
 
 impl Refusal {
@@ -300,6 +303,7 @@ impl Refusal {
                 | Self::ShuttingDown
                 | Self::Digest
                 | Self::TooLarge
+                | Self::TooSlow
         )
     }
 }

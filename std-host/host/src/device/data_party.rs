@@ -6,7 +6,6 @@
 use core::time::Duration;
 use std::time::Instant;
 
-use backon::{BackoffBuilder as _, ExponentialBuilder};
 use sharelet_core::fixed::encode_or_zero;
 use sharelet_core::ring::Ring;
 use sharelet_core::session::data_party::Query;
@@ -17,6 +16,7 @@ use sharelet_core::session::{SessionCounter, SessionError};
 use tokio_util::sync::CancellationToken;
 
 use super::{DeviceError, Events, Inference, Progress, Sensor, check};
+use sharelet_link::pauses::Pauses;
 use sharelet_link::{Connection, Counting, Counts, Route};
 use sharelet_link::{Exposure, tcp};
 
@@ -54,10 +54,8 @@ pub struct Settings {
     pub stall: Duration,
     /// A reading must be answered within this time.
     pub phase: Duration,
-    /// Pause after the first failure; it doubles with every further one ...
-    pub shortest_pause: Duration,
-    /// ... up to this.
-    pub longest_pause: Duration,
+    /// Between attempts.
+    pub pauses: Pauses,
 }
 
 impl Settings {
@@ -73,8 +71,7 @@ impl Settings {
             connect: Duration::from_secs(10),
             stall: Duration::from_secs(30),
             phase: Duration::from_secs(60),
-            shortest_pause: Duration::from_millis(200),
-            longest_pause: Duration::from_secs(10),
+            pauses: Pauses::default(),
         }
     }
 }
@@ -118,12 +115,7 @@ impl<S: Sensor, C: SessionCounter, E: Events> DataParty<S, C, E> {
     }
 
     async fn persist(&mut self) -> Result<usize, DeviceError> {
-        let pauses = ExponentialBuilder::default()
-            .with_min_delay(self.settings.shortest_pause)
-            .with_max_delay(self.settings.longest_pause)
-            .with_max_times(self.settings.retries as usize)
-            .with_jitter();
-        let mut pause = pauses.build();
+        let mut attempts = self.settings.pauses.attempts(Some(self.settings.retries));
         let inputs = usize::from(self.task.inputs);
         let expected = check(self.sensor.readings(inputs)?, inputs, self.settings.count)?;
         self.events.connected(expected);
@@ -134,9 +126,9 @@ impl<S: Sensor, C: SessionCounter, E: Events> DataParty<S, C, E> {
                 _ => self.reading::<u32>(&mut progress).await,
             };
             match asked {
-                Ok(()) => pause = pauses.build(),
+                Ok(()) => attempts.worked(),
                 Err(error) => {
-                    let Some(wait) = pause.next().filter(|_| error.is_passing()) else {
+                    let Some(wait) = attempts.failed().filter(|_| error.is_passing()) else {
                         return Err(error);
                     };
                     self.events.failed(&error, wait);

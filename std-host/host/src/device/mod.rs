@@ -14,7 +14,6 @@ use core::fmt;
 use core::time::Duration;
 use std::time::Instant;
 
-use backon::{BackoffBuilder as _, ExponentialBuilder};
 use sharelet_core::fixed::{FixedError, encode_or_zero};
 use sharelet_core::ring::Ring;
 use sharelet_core::session::network::Network;
@@ -25,6 +24,7 @@ use sharelet_core::session::{SessionCounter, SessionError};
 use tokio_util::sync::CancellationToken;
 
 use crate::store::StoreError;
+use sharelet_link::pauses::Pauses;
 use sharelet_link::{Counting, Counts, LinkError, Route, tcp};
 use sharelet_model::MAX_LAYERS;
 use sharelet_model::readings::{Readings, ReadingsError};
@@ -53,10 +53,8 @@ pub struct Settings {
     pub stall: Duration,
     /// A handshake, a preparation or an inference must be done within this time.
     pub phase: Duration,
-    /// Pause after the first failure; it doubles with every further one ...
-    pub shortest_pause: Duration,
-    /// ... up to this.
-    pub longest_pause: Duration,
+    /// Between attempts.
+    pub pauses: Pauses,
 }
 
 impl Settings {
@@ -72,8 +70,7 @@ impl Settings {
             connect: Duration::from_secs(10),
             stall: Duration::from_secs(30),
             phase: Duration::from_secs(300),
-            shortest_pause: Duration::from_millis(200),
-            longest_pause: Duration::from_secs(10),
+            pauses: Pauses::default(),
         }
     }
 }
@@ -176,6 +173,7 @@ impl DeviceError {
                             | Refusal::ShuttingDown
                             | Refusal::Busy
                             | Refusal::Protocol
+                            | Refusal::TooSlow
                     )
                 }
                 _ => false,
@@ -315,12 +313,7 @@ impl<S: Sensor, C: SessionCounter, E: Events> Device<S, C, E> {
     }
 
     async fn persist(&mut self) -> Result<usize, DeviceError> {
-        let pauses = ExponentialBuilder::default()
-            .with_min_delay(self.settings.shortest_pause)
-            .with_max_delay(self.settings.longest_pause)
-            .with_max_times(self.settings.retries as usize)
-            .with_jitter();
-        let mut pause = pauses.build();
+        let mut attempts = self.settings.pauses.attempts(Some(self.settings.retries));
         let mut progress = Progress::default();
         loop {
             let before = progress.done;
@@ -335,9 +328,9 @@ impl<S: Sensor, C: SessionCounter, E: Events> Device<S, C, E> {
                 }
                 Err(error) => {
                     if progress.done != before {
-                        pause = pauses.build();
+                        attempts.worked();
                     }
-                    let Some(wait) = pause.next().filter(|_| error.is_passing()) else {
+                    let Some(wait) = attempts.failed().filter(|_| error.is_passing()) else {
                         return Err(error);
                     };
                     self.events.failed(&error, wait);

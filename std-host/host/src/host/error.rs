@@ -2,6 +2,7 @@
 
 use sharelet_core::session::SessionError;
 use sharelet_core::session::wire::control::Refusal;
+use sharelet_link::service::Leave;
 use sharelet_model::ModelError;
 
 use crate::store::StoreError;
@@ -28,4 +29,20 @@ pub enum HostError {
     /// The device was refused, with the reason.
     #[error("refused the device: {0}")]
     Refused(Refusal),
+}
+
+impl From<Leave> for HostError {
+    fn from(leave: Leave) -> Self {
+        Self::Refused(refusal(leave))
+    }
+}
+
+/// What a peer in a session is told.
+#[must_use]
+pub fn refusal(leave: Leave) -> Refusal {
+    match leave {
+        Leave::Stopping => Refusal::ShuttingDown,
+        Leave::Full => Refusal::Busy,
+        Leave::TooSlow => Refusal::TooSlow,
+    }
 }

@@ -11,11 +11,11 @@ pub mod model;
 pub mod provider;
 
 use core::fmt;
-use core::net::SocketAddr;
 use core::time::Duration;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use embedded_io_async::ErrorKind;
 use sharelet_core::keystream::{ChaCha12, KeyId, Rounds as _};
 use sharelet_core::session::p1::{self, P1, Scratch, ScratchSizes};
 use sharelet_core::session::wire::control::{Answer, DeviceId, Hello, Refusal, max_welcome_bytes};
@@ -23,45 +23,33 @@ use sharelet_core::session::wire::{self, WireError};
 use sharelet_core::session::{SessionError, refuse};
 use tokio_util::sync::CancellationToken;
 
-pub use self::error::HostError;
+pub use self::error::{HostError, refusal};
 use self::kernel::Vectorised;
 use self::provider::{Provider, Source, Supplied};
 use crate::dealer::wire as dealer_wire;
 use crate::store::StoreError;
-use sharelet_link::tcp::{self, Admission, Listener};
+use sharelet_link::service::{Limits, Place, Service, Visit};
 use sharelet_link::{Connection, Reader, Writer};
 use sharelet_model::MAX_LAYERS;
 
-/// What the host allows.
+/// What a host allows: many devices, which may have no reading for long.
+#[must_use]
+pub fn limits() -> Limits {
+    Limits { connections: 1024, idle: Duration::from_secs(24 * 3600), ..Limits::default() }
+}
+
+/// How long a host waits for what.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Connections at the same time.
-    pub connections: usize,
-    /// A greeting must arrive within this time.
-    pub hello: Duration,
-    /// The longest silence within a message.
-    pub stall: Duration,
-    /// The longest silence of a device that has no reading.
-    pub idle: Duration,
+pub struct Patience {
     /// A preparation or an inference must be done within this time.
     pub phase: Duration,
     /// How long the dealer is asked about a device that connects.
     pub status: Duration,
-    /// How long sessions may go on after the host was told to stop.
-    pub grace: Duration,
 }
 
-impl Default for Limits {
+impl Default for Patience {
     fn default() -> Self {
-        Self {
-            connections: 1024,
-            hello: Duration::from_secs(10),
-            stall: Duration::from_secs(20),
-            idle: Duration::from_secs(24 * 3600),
-            phase: Duration::from_secs(300),
-            status: Duration::from_secs(5),
-            grace: Duration::from_secs(3),
-        }
+        Self { phase: Duration::from_secs(300), status: Duration::from_secs(5) }
     }
 }
 
@@ -94,14 +82,14 @@ pub struct Host {
     source: Arc<Source>,
     answer: Answer,
     sink: AnswerSink,
-    limits: Limits,
+    patience: Patience,
     devices: Mutex<HashMap<DeviceId, Slot>>,
 }
 
-/// A device that has connected: its supply, and the end of its latest connection.
+/// A device that has connected: its supply, and the place of its latest connection.
 struct Slot {
     provider: Arc<Provider>,
-    replaced: CancellationToken,
+    place: Place,
 }
 
 impl fmt::Debug for Host {
@@ -113,41 +101,12 @@ impl fmt::Debug for Host {
     }
 }
 
-/// Why a connection that did nothing wrong has to end.
-#[derive(Clone)]
-struct Ends {
-    stop: CancellationToken,
-    replaced: CancellationToken,
-}
-
-impl Ends {
-    async fn reason(&self) -> Refusal {
-        tokio::select! {
-            biased;
-            () = self.stop.cancelled() => Refusal::ShuttingDown,
-            () = self.replaced.cancelled() => Refusal::Busy,
-        }
-    }
-
-    /// Waits for the peer, unless the connection has to end first.
-    async fn or<T>(
-        &self,
-        step: impl Future<Output = Result<T, SessionError>>,
-    ) -> Result<T, HostError> {
-        tokio::select! {
-            biased;
-            reason = self.reason() => Err(HostError::Refused(reason)),
-            done = step => Ok(done?),
-        }
-    }
-}
-
 /// A step that the peer must finish in time.
 pub(crate) async fn within<T>(
     limit: Duration,
     step: impl Future<Output = Result<T, SessionError>>,
 ) -> Result<T, SessionError> {
-    let timed_out = SessionError::Transport(embedded_io_async::ErrorKind::TimedOut);
+    let timed_out = SessionError::Transport(ErrorKind::TimedOut);
     tokio::time::timeout(limit, step).await.unwrap_or(Err(timed_out))
 }
 
@@ -185,8 +144,9 @@ impl Buffers {
 impl Host {
     /// A host that gives answers to `answer`; `sink` gets those that the host is to learn.
     #[must_use]
-    pub fn new(source: Source, answer: Answer, sink: AnswerSink, limits: Limits) -> Arc<Self> {
-        Arc::new(Self { source: Arc::new(source), answer, sink, limits, devices: Mutex::default() })
+    pub fn new(source: Source, answer: Answer, sink: AnswerSink, patience: Patience) -> Arc<Self> {
+        let source = Arc::new(source);
+        Arc::new(Self { source, answer, sink, patience, devices: Mutex::default() })
     }
 
     /// What all devices share.
@@ -195,71 +155,25 @@ impl Host {
         &self.source
     }
 
-    /// Serves devices until `stop`.
-    pub async fn serve(self: Arc<Self>, listener: Listener, stop: CancellationToken) {
-        let limits = self.limits;
-        let serve = tcp::ServeLimits {
-            connections: limits.connections,
-            stall: limits.stall,
-            grace: limits.grace,
-        };
-        let connection = |connection, peer, admission| {
-            let (host, stop) = (self.clone(), stop.clone());
-            async move { host.connection(connection, peer, admission, stop).await }
-        };
-        tcp::serve(listener, serve, stop.clone(), connection).await;
-    }
-
-    async fn connection(
-        self: Arc<Self>,
-        connection: Connection,
-        peer: SocketAddr,
-        admission: Admission,
-        stop: CancellationToken,
-    ) {
-        match self.converse(connection, admission, stop).await {
-            Ok(()) => tracing::debug!(%peer, "closed"),
-            Err(error) => tracing::warn!(%peer, "connection ended: {error}"),
-        }
-    }
-
-    /// Serves one connection to its end.
-    ///
-    /// # Errors
-    /// [`HostError`], for the log; the device was told what concerns it.
-    pub async fn converse(
-        self: &Arc<Self>,
-        connection: Connection,
-        admission: Admission,
-        stop: CancellationToken,
-    ) -> Result<(), HostError> {
-        let Connection { mut reader, mut writer } = connection;
-        let ended = self.greet(&mut reader, &mut writer, admission, stop).await;
-        if let Some(refusal) = ended.as_ref().err().and_then(refusal_of) {
-            // The reason matters more than whether it still reaches the device.
-            let _ = refuse(&mut writer, refusal).await;
-        }
-        ended
-    }
-
-    async fn greet(
-        self: &Arc<Self>,
+    async fn speak(
+        &self,
         reader: &mut Reader,
         writer: &mut Writer,
-        admission: Admission,
-        stop: CancellationToken,
+        visit: &mut Visit,
     ) -> Result<(), HostError> {
-        let hello = within(self.limits.hello, p1::receive_hello(reader)).await?;
+        let hello =
+            visit.greeting(async { Ok::<_, HostError>(p1::receive_hello(reader).await?) }).await?;
         let device = hello.device;
-        if let Some(refusal) = self.objection(&hello, admission) {
+        if let Some(refusal) = self.objection(&hello) {
             return Err(HostError::Refused(refusal));
         }
         let provider = self.provider(device, hello.key).await?;
         self.ask_about(device, &provider).await?;
+        self.enter(device, &provider, visit);
+        visit.enter()?;
         let gone = CancellationToken::new();
-        tokio::spawn(provider.clone().keep_filled(gone.clone(), stop.clone()));
+        tokio::spawn(provider.clone().keep_filled(gone.clone(), visit.stop().clone()));
         let _gone = gone.drop_guard();
-        let ends = Ends { stop, replaced: self.enter(device, &provider) };
 
         let model = &self.source.model;
         p1::welcome(
@@ -270,18 +184,15 @@ impl Host {
         )
         .await?;
         tracing::info!(%device, "connected");
-        let served = self.sessions(device, reader, writer, &provider, &ends).await;
+        let served = self.sessions(device, reader, writer, &provider, visit).await;
         match &served {
             Ok(()) => tracing::info!(%device, "gone"),
-            Err(error) => tracing::warn!(%device, "connection ended: {error}"),
+            Err(error) => tracing::info!(%device, "gone: {error}"),
         }
         served
     }
 
-    fn objection(&self, hello: &Hello, admission: Admission) -> Option<Refusal> {
-        if admission == Admission::Full {
-            return Some(Refusal::Busy);
-        }
+    fn objection(&self, hello: &Hello) -> Option<Refusal> {
         if hello.rounds != ChaCha12::ROUNDS {
             return Some(Refusal::RoundsMismatch { ours: ChaCha12::ROUNDS });
         }
@@ -316,7 +227,7 @@ impl Host {
         provider: &Provider,
     ) -> Result<(), HostError> {
         let before = provider.before_status();
-        match tokio::time::timeout(self.limits.status, self.source.client.status(device)).await {
+        match tokio::time::timeout(self.patience.status, self.source.client.status(device)).await {
             Ok(Ok(status)) if status.key != provider.key() => {
                 return Err(HostError::Refused(Refusal::UnknownDevice));
             }
@@ -342,13 +253,11 @@ impl Host {
     }
 
     /// Makes this the device's connection; an older one ends.
-    fn enter(&self, device: DeviceId, provider: &Arc<Provider>) -> CancellationToken {
-        let replaced = CancellationToken::new();
-        let slot = Slot { provider: provider.clone(), replaced: replaced.clone() };
+    fn enter(&self, device: DeviceId, provider: &Arc<Provider>, visit: &Visit) {
+        let slot = Slot { provider: provider.clone(), place: visit.place() };
         if let Some(older) = self.devices().insert(device, slot) {
-            older.replaced.cancel();
+            older.place.take_away();
         }
-        replaced
     }
 
     fn devices(&self) -> std::sync::MutexGuard<'_, HashMap<DeviceId, Slot>> {
@@ -362,34 +271,54 @@ impl Host {
         reader: &mut Reader,
         writer: &mut Writer,
         provider: &Arc<Provider>,
-        ends: &Ends,
+        visit: &mut Visit,
     ) -> Result<(), HostError> {
         let network = &self.source.model.model.network;
         let model = Vectorised(&self.source.model.model);
         let mut buffers = Buffers::new(ScratchSizes::of(network));
-        loop {
-            reader.await_message(self.limits.idle);
-            let Some(request) = ends.or(p1::receive_request(reader)).await? else { return Ok(()) };
-            let Supplied { session, corrections } = tokio::select! {
-                reason = ends.reason() => return Err(HostError::Refused(reason)),
-                supplied = provider.take(request.next_session) => supplied?,
-            };
+        while visit.next(reader).await? {
+            let Some(request) = p1::receive_request(reader).await? else { return Ok(()) };
+            let Supplied { session, corrections } =
+                visit.or(provider.take(request.next_session)).await?;
+            reader.end_message();
             p1::grant(writer, session).await?;
             let session_of_host = P1::new(network, &model, self.answer);
             let prepared =
-                within(self.limits.phase, session_of_host.prepare(reader, buffers.scratch()))
+                within(self.patience.phase, session_of_host.prepare(reader, buffers.scratch()))
                     .await?;
             tracing::debug!(%device, session, "prepared");
-            reader.await_message(self.limits.idle);
-            let ready = ends.or(prepared.input(reader)).await?;
+            if !visit.next_of_work(reader).await? {
+                return Ok(());
+            }
+            let ready = prepared.input(reader).await?;
+            reader.end_message();
             let answer =
-                within(self.limits.phase, ready.infer(reader, writer, &corrections)).await?;
+                within(self.patience.phase, ready.infer(reader, writer, &corrections)).await?;
             tracing::info!(%device, session, "evaluated");
             if let Some(values) = answer {
                 let frac_bits = network.output_frac_bits();
                 (self.sink)(HostAnswer { device, session, frac_bits, values: values.to_vec() });
             }
         }
+        Ok(())
+    }
+}
+
+impl Service for Host {
+    type Error = HostError;
+
+    async fn converse(
+        self: Arc<Self>,
+        connection: Connection,
+        mut visit: Visit,
+    ) -> Result<(), HostError> {
+        let Connection { mut reader, mut writer } = connection;
+        let ended = self.speak(&mut reader, &mut writer, &mut visit).await;
+        if let Some(refusal) = ended.as_ref().err().and_then(refusal_of) {
+            // The reason matters more than whether it still reaches the device.
+            let _ = refuse(&mut writer, refusal).await;
+        }
+        ended
     }
 }
 
@@ -401,6 +330,7 @@ pub(crate) fn refusal_of(error: &HostError) -> Option<Refusal> {
             Some(Refusal::Version { ours: wire::VERSION })
         }
         HostError::Session(SessionError::Wire(_)) => Some(Refusal::Protocol),
+        HostError::Session(SessionError::Transport(ErrorKind::TimedOut)) => Some(Refusal::TooSlow),
         HostError::Session(SessionError::Correction(_)) | HostError::Store(_) => {
             Some(Refusal::NoCorrelations)
         }

@@ -5,7 +5,6 @@ use core::time::Duration;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use backon::{BackoffBuilder as _, ExponentialBuilder};
 use sharelet_core::keystream::KeyId;
 use sharelet_core::session::MAX_SESSION_SKIP;
 use sharelet_core::session::wire::control::{DeviceId, Refusal};
@@ -19,6 +18,7 @@ use crate::dealer::wire::{self, Deal, MAX_COUNT, StatusIs, WireError};
 use crate::store::StoreError;
 use crate::store::host::HostStore;
 use crate::store::spool::Origin;
+use sharelet_link::pauses::Pauses;
 
 /// How far ahead corrections are kept, and how patiently they are asked for.
 #[derive(Clone, Copy, Debug)]
@@ -29,21 +29,13 @@ pub struct Supply {
     pub batch: u32,
     /// A device waits this long for corrections.
     pub wait: Duration,
-    /// Pause after the first failure; it doubles with every further one ...
-    pub shortest_pause: Duration,
-    /// ... up to this.
-    pub longest_pause: Duration,
+    /// Between attempts.
+    pub pauses: Pauses,
 }
 
 impl Default for Supply {
     fn default() -> Self {
-        Self {
-            ahead: 4,
-            batch: 4,
-            wait: Duration::from_secs(20),
-            shortest_pause: Duration::from_millis(200),
-            longest_pause: Duration::from_secs(10),
-        }
+        Self { ahead: 4, batch: 4, wait: Duration::from_secs(20), pauses: Pauses::default() }
     }
 }
 
@@ -312,13 +304,8 @@ impl Provider {
     async fn fill(&self, gone: &CancellationToken) {
         // The connection before may still be filling.
         let _alone = self.filling.lock().await;
-        let Supply { shortest_pause, longest_pause, .. } = self.source.supply;
-        let pauses = ExponentialBuilder::default()
-            .with_min_delay(shortest_pause)
-            .with_max_delay(longest_pause)
-            .without_max_times()
-            .with_jitter();
-        let mut pause = pauses.build();
+        let pauses = self.source.supply.pauses;
+        let mut attempts = pauses.attempts(None);
         loop {
             let count = self.missing();
             let wait = if count == 0 {
@@ -326,11 +313,11 @@ impl Provider {
             } else {
                 match self.fetch(count).await {
                     Ok(()) => {
-                        pause = pauses.build();
+                        attempts.worked();
                         continue;
                     }
                     Err(error) => {
-                        let wait = pause.next().unwrap_or(longest_pause);
+                        let wait = attempts.failed().unwrap_or(pauses.longest);
                         let device = self.device;
                         tracing::warn!(
                             %device,

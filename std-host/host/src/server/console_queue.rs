@@ -9,11 +9,12 @@ use sharelet_core::ring::Ring;
 use sharelet_core::session::wire::control::Refusal;
 use sharelet_core::session::wire::query::QueryId;
 use sharelet_core::session::wire::servers::{ConsoleHello, ServerHello};
-use sharelet_core::session::{SessionError, refuse, servers};
+use sharelet_core::session::{SessionError, servers};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
-use tokio_util::sync::CancellationToken;
 
+use crate::host::HostError;
 use crate::store::console::ServerConsole;
+use sharelet_link::service::{self, Visit};
 use sharelet_link::{Connection, Reader, Writer};
 
 /// A console may be silent for this long: it is there whether or not there are answers.
@@ -43,7 +44,7 @@ pub struct Queue<W> {
     places: Arc<Semaphore>,
     state: Mutex<State<W>>,
     news: Notify,
-    current: Mutex<CancellationToken>,
+    current: Mutex<Option<service::Place>>,
 }
 
 impl<W> core::fmt::Debug for Queue<W> {
@@ -96,48 +97,52 @@ impl<W: Ring> Queue<W> {
     /// Serves a console to its end; a newer one takes its place.
     ///
     /// # Errors
-    /// [`SessionError`]; what was not confirmed is kept.
+    /// [`HostError`], which the console is to be told; what was not confirmed is kept.
     pub async fn serve(
         &self,
         connection: &mut Connection,
         hello: &ConsoleHello,
         ours: &ServerHello,
-        stop: &CancellationToken,
-    ) -> Result<(), SessionError> {
+        visit: &Visit,
+    ) -> Result<(), HostError> {
         let Connection { reader, writer } = connection;
         if !self.console.admits(hello) {
-            let refusal = Refusal::UnknownConsole;
-            let _ = refuse(writer, refusal).await;
-            return Err(SessionError::Refused(refusal));
+            return Err(HostError::Refused(Refusal::UnknownConsole));
         }
-        let replaced = CancellationToken::new();
-        core::mem::replace(
-            &mut *self.current.lock().unwrap_or_else(PoisonError::into_inner),
-            replaced.clone(),
-        )
-        .cancel();
+        self.replace(visit);
+        visit.enter()?;
         servers::greet(writer, ours).await?;
         tracing::info!(console = %hello.name, "connected");
-        let ended = tokio::select! {
-            biased;
-            () = stop.cancelled() => Err(Refusal::ShuttingDown),
-            () = replaced.cancelled() => Err(Refusal::Busy),
-            ended = self.confirmations(reader) => Ok(ended),
-            ended = self.deliveries(writer) => Ok(ended),
-        };
-        match ended {
-            Ok(Err(SessionError::Closed)) => Ok(()),
-            Ok(ended) => ended,
-            Err(refusal) => {
-                let _ = refuse(writer, refusal).await;
-                Err(SessionError::Refused(refusal))
-            }
+        let ended = visit.or(async {
+            Ok::<_, HostError>(tokio::select! {
+                ended = self.confirmations(reader, visit.limits().message) => ended,
+                ended = self.deliveries(writer) => ended,
+            })
+        });
+        match ended.await? {
+            Err(SessionError::Closed) => Ok(()),
+            ended => Ok(ended?),
         }
     }
 
-    async fn confirmations(&self, reader: &mut Reader) -> Result<(), SessionError> {
+    /// Makes this visit the console's; an older one ends.
+    fn replace(&self, visit: &Visit) {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(older) = current.replace(visit.place()) {
+            older.take_away();
+        }
+    }
+
+    async fn confirmations(
+        &self,
+        reader: &mut Reader,
+        message: Duration,
+    ) -> Result<(), SessionError> {
         loop {
-            reader.await_message(IDLE);
+            if !reader.begins(IDLE).await.unwrap_or(false) {
+                return Ok(());
+            }
+            reader.begin_message(message);
             let id = servers::receive_confirmation(reader).await?;
             self.state().entries.retain(|entry| entry.id != id);
         }

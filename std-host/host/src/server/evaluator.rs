@@ -3,14 +3,18 @@
 use std::sync::Arc;
 
 use sharelet_core::ring::Ring;
+use sharelet_core::session::wire::control::Refusal;
 use sharelet_core::session::wire::query::{QueryId, Reason, Recipient};
 use sharelet_core::session::wire::servers::ServerHello;
 use sharelet_core::session::wire::task::Task;
+use sharelet_core::session::{refuse, servers};
 use sharelet_core::share::Party;
 use tokio_util::sync::CancellationToken;
 
-use super::party0::PeerError;
+use super::peer::PeerError;
+use crate::host::HostError;
 use sharelet_link::Connection;
+use sharelet_link::service::Visit;
 
 /// One server's half of a query, complete and checked, in words of the task's ring.
 pub struct Question<W> {
@@ -29,6 +33,21 @@ impl<W> core::fmt::Debug for Question<W> {
             .field("recipient", &self.recipient)
             .finish_non_exhaustive()
     }
+}
+
+/// How a lane ended early, for the log.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LaneEnded {
+    /// A server was refused that has no lanes here.
+    #[error("refused: {0}")]
+    Refused(Refusal),
+    /// A lane of a model that this server owns.
+    #[error(transparent)]
+    Owned(#[from] HostError),
+    /// A lane of a model that both servers share.
+    #[error(transparent)]
+    Shared(#[from] PeerError),
 }
 
 /// One of two servers that turn shares of an input into shares of the output.
@@ -60,13 +79,24 @@ pub trait Evaluator: Send + Sync + 'static {
         question: Question<Self::Word>,
     ) -> impl Future<Output = Result<Vec<Self::Word>, Reason>> + Send;
 
-    /// Serves a connection that the other server opened with `hello`, to its end.
+    /// Serves a connection that the other server opened with `hello`, to its end; tells it what
+    /// concerns it.
+    ///
+    /// Server 0 opens the connections to the other one, so it refuses: the peer is another server
+    /// 0, or one that is set up differently.
     fn accept(
         &self,
-        connection: Connection,
+        mut connection: Connection,
         hello: ServerHello,
-        stop: CancellationToken,
-    ) -> impl Future<Output = ()> + Send;
+        _visit: Visit,
+    ) -> impl Future<Output = Result<(), LaneEnded>> + Send {
+        let refusal = servers::objection(&self.hello(), &hello).unwrap_or(Refusal::Protocol);
+        async move {
+            // The reason matters more than whether it still arrives.
+            let _ = refuse(&mut connection.writer, refusal).await;
+            Err(LaneEnded::Refused(refusal))
+        }
+    }
 
     /// What goes on beside the queries, until `stop`.
     ///

@@ -1,6 +1,6 @@
 //! One of two servers that do not collude.
 //!
-//! Inference on inputs of which each holds a share: [`front`] is what data parties and consoles
+//! Inference on inputs of which each holds a share: [`queries`] is what data parties and consoles
 //! see, the same for either party; it asks an [`evaluator`]. With a model that server 1 owns these
 //! are [`party0`] and [`party1`], between which the session of a device and a host runs, prepared
 //! ahead; a model that both servers share is in [`shared`]. Data for training comes by
@@ -8,12 +8,14 @@
 
 pub mod console_queue;
 pub mod evaluator;
-pub mod front;
-pub mod halves;
-pub mod lanes;
-pub mod numbers;
+pub mod lane;
+pub mod pairing;
 pub mod party0;
 pub mod party1;
-pub mod seen;
+pub mod peer;
+pub mod pool;
+pub mod queries;
+pub mod replays;
+pub mod session_numbers;
 pub mod shared;
 pub mod training;

@@ -17,18 +17,19 @@ use sharelet_core::session::{refuse, servers};
 use sharelet_core::share::Party;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::evaluator::{Evaluator, Question};
-use super::halves::{Halves, Waiting};
-use super::party0::PeerError;
+use super::evaluator::{Evaluator, LaneEnded, Question};
+use super::pairing::{Pairing, Waiting};
+use super::peer::PeerError;
 use crate::host::kernel::Vectorised;
 use crate::host::provider::{Provider, Supplied};
 use crate::host::{Buffers, Host, HostError, refusal_of, within};
+use sharelet_link::service::Visit;
 use sharelet_link::{Connection, Reader, Writer};
 use sharelet_model::MAX_LAYERS;
 
 /// How patient server 1 is.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct Patience {
     /// The other half of a query must come within this time.
     pub pair: Duration,
     /// A handshake, a preparation or an inference must be done within this time.
@@ -37,7 +38,7 @@ pub struct Limits {
     pub idle: Duration,
 }
 
-impl Default for Limits {
+impl Default for Patience {
     fn default() -> Self {
         Self {
             pair: Duration::from_secs(5),
@@ -77,8 +78,8 @@ impl Peer {
 pub struct Party1 {
     host: Arc<Host>,
     instance: u64,
-    limits: Limits,
-    halves: Halves<u32>,
+    patience: Patience,
+    pairing: Pairing<u32>,
     peer: Mutex<Peer>,
 }
 
@@ -86,7 +87,7 @@ impl core::fmt::Debug for Party1 {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Party1")
             .field("host", &self.host)
-            .field("limits", &self.limits)
+            .field("patience", &self.patience)
             .finish_non_exhaustive()
     }
 }
@@ -94,8 +95,14 @@ impl core::fmt::Debug for Party1 {
 impl Party1 {
     /// Server 1 with the model and the supply of `host`, whose own devices are not served.
     #[must_use]
-    pub fn new(host: Arc<Host>, instance: u64, limits: Limits) -> Arc<Self> {
-        Arc::new(Self { host, instance, limits, halves: Halves::default(), peer: Mutex::default() })
+    pub fn new(host: Arc<Host>, instance: u64, patience: Patience) -> Arc<Self> {
+        Arc::new(Self {
+            host,
+            instance,
+            patience,
+            pairing: Pairing::default(),
+            peer: Mutex::default(),
+        })
     }
 
     fn peer(&self) -> MutexGuard<'_, Peer> {
@@ -104,7 +111,7 @@ impl Party1 {
 
     /// The half of a query, which may be on its way.
     async fn half(&self, query: &Evaluate) -> Result<Waiting<u32>, Refusal> {
-        let half = self.halves.take(query.id, query.recipient, self.limits.pair).await;
+        let half = self.pairing.take(query.id, query.recipient, self.patience.pair).await;
         half.map_err(|reason| {
             if reason == Reason::HalvesDiffer { Refusal::HalvesDiffer } else { Refusal::NoHalf }
         })
@@ -160,18 +167,19 @@ impl Party1 {
         reader: &mut Reader,
         writer: &mut Writer,
         theirs: &ServerHello,
-        stop: &CancellationToken,
+        visit: &mut Visit,
     ) -> Result<(), HostError> {
         let ours = self.hello();
         if let Some(refusal) = servers::objection(&ours, theirs) {
             return Err(HostError::Refused(refusal));
         }
         servers::greet(writer, &ours).await?;
-        let hello = within(self.limits.phase, p1::receive_hello(reader)).await?;
+        let hello = within(self.patience.phase, p1::receive_hello(reader)).await?;
         if hello.rounds != ChaCha12::ROUNDS {
             return Err(HostError::Refused(Refusal::RoundsMismatch { ours: ChaCha12::ROUNDS }));
         }
-        let provider = self.supply(hello.device, hello.key, stop).await?;
+        let provider = self.supply(hello.device, hello.key, visit.stop()).await?;
+        visit.enter()?;
         let replaced = self.enter(theirs);
         let source = self.host.source();
         let (model, seed) = (&source.model.model, source.model.seed.expose());
@@ -179,13 +187,13 @@ impl Party1 {
             .await?;
         let mut buffers = Buffers::new(ScratchSizes::of(&model.network));
         loop {
-            let session = self.session(reader, writer, &provider, &mut buffers);
+            let session = self.session(reader, writer, &provider, &mut buffers, visit);
             let ended = tokio::select! {
                 biased;
                 () = replaced.cancelled() => return Err(HostError::Refused(Refusal::Busy)),
                 ended = session => ended?,
             };
-            if ended || stop.is_cancelled() {
+            if ended {
                 return Ok(());
             }
         }
@@ -198,25 +206,32 @@ impl Party1 {
         writer: &mut Writer,
         provider: &Arc<Provider>,
         buffers: &mut Buffers,
+        visit: &mut Visit,
     ) -> Result<bool, HostError> {
         let model = &self.host.source().model.model;
         let kernel = Vectorised(model);
-        reader.await_message(self.limits.idle);
+        if !visit.next(reader).await? {
+            return Ok(true);
+        }
         let Some(request) = p1::receive_request(reader).await? else { return Ok(true) };
         let Supplied { session, corrections } = provider.take(request.next_session).await?;
+        reader.end_message();
         p1::grant(writer, session).await?;
         let preparing =
             P1::new(&model.network, &kernel, Answer::Device).prepare(reader, buffers.scratch());
-        let prepared = within(self.limits.phase, preparing).await?;
-        reader.await_message(self.limits.idle);
+        let prepared = within(self.patience.phase, preparing).await?;
+        if !visit.next_of_work(reader).await? {
+            return Ok(true);
+        }
         let Some(query) = servers::receive_evaluate(reader).await? else { return Ok(true) };
+        reader.end_message();
         let Waiting { share, done, .. } = self.half(&query).await.map_err(HostError::Refused)?;
         let evaluating = async {
             let ready = prepared.input(reader).await?;
             Ok(ready.infer_shared(reader, writer, &corrections, &share).await?.to_vec())
         };
         // An error drops `done`, which tells the data party.
-        let answer = within(self.limits.phase, evaluating).await?;
+        let answer = within(self.patience.phase, evaluating).await?;
         tracing::debug!(query = %query.id, session, "evaluated");
         // The data party may be gone.
         let _ = done.send(Ok(answer));
@@ -240,25 +255,23 @@ impl Evaluator for Party1 {
     }
 
     async fn evaluate(&self, question: Question<u32>) -> Result<Vec<u32>, Reason> {
-        self.halves.answer(question, self.limits.pair, self.limits.phase).await
+        self.pairing.answer(question, self.patience.pair, self.patience.phase).await
     }
 
-    async fn accept(&self, connection: Connection, hello: ServerHello, stop: CancellationToken) {
+    async fn accept(
+        &self,
+        connection: Connection,
+        hello: ServerHello,
+        visit: Visit,
+    ) -> Result<(), LaneEnded> {
         let Connection { mut reader, mut writer } = connection;
-        let stopped = stop.clone();
-        let ended = tokio::select! {
-            biased;
-            ended = self.lane(&mut reader, &mut writer, &hello, &stop) => ended,
-            () = grace(stopped) => Err(HostError::Refused(Refusal::ShuttingDown)),
-        };
-        match &ended {
-            Ok(()) => tracing::debug!("a lane was closed by server 0"),
-            Err(error) => tracing::warn!("a lane to server 0 ended: {error}"),
-        }
+        let mut visit = visit.patient(self.patience.idle);
+        let ended = self.lane(&mut reader, &mut writer, &hello, &mut visit).await;
         if let Some(refusal) = ended.as_ref().err().and_then(refusal_of) {
             // The reason matters more than whether it still arrives.
             let _ = refuse(&mut writer, refusal).await;
         }
+        Ok(ended?)
     }
 
     async fn run(self: Arc<Self>, stop: CancellationToken) -> Result<(), PeerError> {
@@ -266,11 +279,3 @@ impl Evaluator for Party1 {
         Ok(())
     }
 }
-
-/// A session that is under way when the server is stopped may end.
-async fn grace(stop: CancellationToken) {
-    stop.cancelled().await;
-    tokio::time::sleep(GRACE).await;
-}
-
-const GRACE: Duration = Duration::from_millis(500);

@@ -4,8 +4,10 @@
 //! other server.
 //!
 //! ```text
-//! "SLTO" | version 1 | 0: server 0's, 1: server 1's, 2: the console's | 2 zeros | operator's name, 16 bytes
-//!        | SHA-256 of the server's token, 32 bytes, or both tokens, 64 bytes | CRC-32 (IEEE) of all before, little-endian
+//! "SLTO" | version 1 | 0: server 0's, 1: server 1's, 2: the console's | 2 zeros
+//!        | operator's name, 16 bytes
+//!        | SHA-256 of the server's token, 32 bytes, or both tokens, 64 bytes
+//!        | CRC-32 (IEEE) of all before, little-endian
 //! ```
 
 use std::fs;

@@ -34,7 +34,8 @@ pub enum StoreError {
     },
     /// The record of dealt sessions is gone, while the keys are still there.
     #[error(
-        "{path} is missing or empty, and with it the record of dealt sessions; begin with an empty directory and provision the devices anew",
+        "{path} is missing or empty, and with it the record of dealt sessions; begin with an empty \
+         directory and provision the devices anew",
         path = path.display()
     )]
     Lost {

@@ -1,7 +1,8 @@
 //! A server's share of a model: checkpoints of a run, and finished models.
 //!
 //! ```text
-//! "SLTM" | version, u16 | length of the header, u32 | header, postcard | words of 8 bytes, little-endian | SHA-256 of all before
+//! "SLTM" | version, u16 | length of the header, u32 | header, postcard
+//!        | words of 8 bytes, little-endian | SHA-256 of all before
 //! ```
 //!
 //! A run is a directory; its checkpoints are files in it, written beside their destination, synced

@@ -3,12 +3,9 @@
 //!
 //! [`wire`](super::wire) is what it speaks with owners; their side is [`owner`](super::owner).
 
-use core::net::SocketAddr;
-use core::time::Duration;
 use std::sync::Arc;
 
 use sharelet_core::share::Party;
-use tokio_util::sync::CancellationToken;
 
 use super::wire::{self, KEYS_PER_FRAME, Kind, Refusal, Standing, Welcome, WireError};
 use crate::data::description::Description;
@@ -16,39 +13,11 @@ use crate::data::keys::KEY_HASH_BYTES;
 use crate::data::shares::PIECE_ELEMS;
 use crate::store::datasets::file::SEED_BYTES;
 use crate::store::datasets::{DatasetError, Datasets, Incoming, Progress};
-use sharelet_link::tcp::{self, Admission, Listener};
+use sharelet_link::service::{Leave, Service, Visit};
 use sharelet_link::{Connection, Reader, Writer};
 
-/// What a server allows.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Owners that are served at the same time.
-    pub connections: usize,
-    /// A greeting must arrive within this time.
-    pub hello: Duration,
-    /// The longest silence within a message.
-    pub stall: Duration,
-    /// The longest silence between messages: an owner waits for the other server meanwhile.
-    pub idle: Duration,
-    /// How long connections may go on after the server was told to stop.
-    pub grace: Duration,
-    /// Most words of an upload, features and labels.
-    pub most_elems: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            connections: 64,
-            hello: Duration::from_secs(10),
-            stall: Duration::from_secs(30),
-            idle: Duration::from_secs(3600),
-            grace: Duration::from_secs(3),
-            // 16 GB.
-            most_elems: 1 << 31,
-        }
-    }
-}
+/// Most words of an upload, features and labels, unless another bound is given: 16 GB.
+pub const MOST_ELEMS: u64 = 1 << 31;
 
 /// Why a connection to an owner ended early.
 #[derive(Debug, thiserror::Error)]
@@ -79,100 +48,82 @@ impl From<DatasetError> for UploadError {
     }
 }
 
-/// Serves owners until `stop`.
-pub async fn serve_all(
-    listener: Listener,
+impl From<Leave> for UploadError {
+    fn from(leave: Leave) -> Self {
+        Self::Refused(match leave {
+            Leave::Stopping => Refusal::ShuttingDown,
+            Leave::Full => Refusal::Busy,
+            Leave::TooSlow => Refusal::TooSlow,
+        })
+    }
+}
+
+/// A server that takes owners' data.
+#[derive(Debug)]
+pub struct Collector {
     datasets: Arc<Datasets>,
-    limits: Limits,
-    stop: CancellationToken,
-) {
-    let serve_limits = tcp::ServeLimits {
-        connections: limits.connections,
-        stall: limits.stall,
-        grace: limits.grace,
-    };
-    let one = |connection, peer: SocketAddr, admission| {
-        let (datasets, stop) = (datasets.clone(), stop.clone());
-        async move {
-            match converse(connection, datasets, &limits, admission, stop).await {
-                Ok(()) => tracing::debug!(%peer, "closed"),
-                Err(error) => tracing::warn!(%peer, "connection ended: {error}"),
+    most_elems: u64,
+}
+
+impl Collector {
+    /// A server that keeps uploads of at most `most_elems` words in `datasets`.
+    #[must_use]
+    pub fn new(datasets: Arc<Datasets>, most_elems: u64) -> Arc<Self> {
+        Arc::new(Self { datasets, most_elems })
+    }
+}
+
+impl Service for Collector {
+    type Error = UploadError;
+
+    async fn converse(
+        self: Arc<Self>,
+        connection: Connection,
+        mut visit: Visit,
+    ) -> Result<(), UploadError> {
+        let Connection { mut reader, mut writer } = connection;
+        let session = Session {
+            datasets: self.datasets.clone(),
+            most_elems: self.most_elems,
+            visit: &mut visit,
+            reader: &mut reader,
+            writer: &mut writer,
+        };
+        let ended = session.run().await;
+        let refusal = match &ended {
+            Ok(()) => return ended,
+            Err(UploadError::Refused(refusal)) => refusal.clone(),
+            Err(UploadError::Wire(WireError::Version { .. })) => {
+                Refusal::Version { ours: wire::VERSION }
             }
-        }
-    };
-    tcp::serve(listener, serve_limits, stop.clone(), one).await;
-}
-
-/// Serves one connection to its end, from the greeting on.
-///
-/// # Errors
-/// [`UploadError`], for the log; the owner was told what concerns it.
-pub async fn converse(
-    connection: Connection,
-    datasets: Arc<Datasets>,
-    limits: &Limits,
-    admission: Admission,
-    stop: CancellationToken,
-) -> Result<(), UploadError> {
-    let Connection { mut reader, mut writer } = connection;
-    let greeting = tokio::time::timeout(limits.hello, wire::read_hello(&mut reader)).await;
-    match greeting.unwrap_or(Err(WireError::TimedOut)) {
-        Err(error @ WireError::Version { .. }) => {
-            refuse(&mut writer, &Refusal::Version { ours: wire::VERSION }).await;
-            return Err(error.into());
-        }
-        greeting => greeting?,
+            Err(UploadError::Wire(WireError::TimedOut)) => Refusal::TooSlow,
+            Err(UploadError::Wire(_)) => Refusal::Protocol,
+        };
+        // The reason matters more than whether it arrives.
+        let _ = wire::send_message(&mut writer, Kind::Refuse, &refusal).await;
+        ended
     }
-    if admission == Admission::Full {
-        refuse(&mut writer, &Refusal::Busy).await;
-        return Err(UploadError::Refused(Refusal::Busy));
-    }
-    serve(Connection { reader, writer }, datasets, limits, stop).await
-}
-
-/// Serves one connection to its end; the greeting of the owner has been read, and was one of
-/// [`wire::parse_greeting`].
-///
-/// # Errors
-/// As [`converse`].
-pub async fn serve(
-    connection: Connection,
-    datasets: Arc<Datasets>,
-    limits: &Limits,
-    stop: CancellationToken,
-) -> Result<(), UploadError> {
-    let Connection { mut reader, mut writer } = connection;
-    let session = Session { datasets, limits, reader: &mut reader, writer: &mut writer };
-    let ended = tokio::select! {
-        biased;
-        ended = session.run() => ended,
-        () = stop.cancelled() => Err(UploadError::Refused(Refusal::ShuttingDown)),
-    };
-    match &ended {
-        Ok(()) => {}
-        Err(UploadError::Refused(refusal)) => refuse(&mut writer, refusal).await,
-        Err(UploadError::Wire(_)) => refuse(&mut writer, &Refusal::Protocol).await,
-    }
-    ended
-}
-
-/// Tells the owner why the connection ends; the reason matters more than whether it arrives.
-async fn refuse(writer: &mut Writer, refusal: &Refusal) {
-    let _ = wire::send_message(writer, Kind::Refuse, refusal).await;
 }
 
 struct Session<'s> {
     datasets: Arc<Datasets>,
-    limits: &'s Limits,
+    most_elems: u64,
+    visit: &'s mut Visit,
     reader: &'s mut Reader,
     writer: &'s mut Writer,
 }
 
 impl Session<'_> {
     async fn run(mut self) -> Result<(), UploadError> {
-        let party = self.datasets.party();
-        wire::welcome(self.writer, &Welcome::of(party, self.limits.most_elems)).await?;
-        let Some(body) = self.next(Kind::Begin).await? else { return Ok(()) };
+        let hello = async { Ok::<_, UploadError>(wire::read_hello(self.reader).await?) };
+        self.visit.greeting(hello).await?;
+        self.visit.enter()?;
+        let welcome = Welcome::of(self.datasets.party(), self.most_elems);
+        wire::welcome(self.writer, &welcome).await?;
+        if !self.visit.next(self.reader).await? {
+            return Ok(());
+        }
+        let body = wire::expect(self.reader, Kind::Begin).await?;
         let description: Description = wire::decode(Kind::Begin, &body)?;
         self.check(&description)?;
         let _claim =
@@ -181,16 +132,16 @@ impl Session<'_> {
         let mut progress =
             blocking(&self.datasets, move |datasets| datasets.progress(&asked)).await?;
         wire::send_message(self.writer, Kind::Standing, &Standing::from(progress)).await?;
-        loop {
-            self.reader.await_message(self.limits.idle);
-            match wire::read_or_end(self.reader).await? {
-                None => return Ok(()),
-                Some((Kind::Send, _)) if progress != Progress::Registered => {
+        // Nobody else gets the place of an owner whose upload is under way: it waits for the other
+        // server.
+        while self.visit.next_of_work(self.reader).await? {
+            match wire::read_or_end(self.reader).await?.ok_or(WireError::Closed)? {
+                (Kind::Send, _) if progress != Progress::Registered => {
                     self.take(&description).await?;
                     progress = Progress::Stored;
                     wire::send(self.writer, Kind::Stored, &[]).await?;
                 }
-                Some((Kind::Commit, _)) => {
+                (Kind::Commit, _) => {
                     let registered = description.clone();
                     blocking(&self.datasets, move |datasets| datasets.register(&registered))
                         .await?;
@@ -204,27 +155,19 @@ impl Session<'_> {
                     progress = Progress::Registered;
                     wire::send(self.writer, Kind::Registered, &[]).await?;
                 }
-                Some((found, _)) => {
+                (found, _) => {
                     return Err(WireError::UnexpectedFrame { expected: Kind::Commit, found }.into());
                 }
             }
         }
-    }
-
-    async fn next(&mut self, kind: Kind) -> Result<Option<Vec<u8>>, UploadError> {
-        self.reader.await_message(self.limits.idle);
-        match wire::read_or_end(self.reader).await? {
-            None => Ok(None),
-            Some((found, body)) if found == kind => Ok(Some(body)),
-            Some((found, _)) => Err(WireError::UnexpectedFrame { expected: kind, found }.into()),
-        }
+        Ok(())
     }
 
     fn check(&self, description: &Description) -> Result<(), UploadError> {
         if !description.is_valid() {
             return Err(UploadError::Refused(Refusal::Description));
         }
-        let (found, most) = (description.elems().unwrap_or(u64::MAX), self.limits.most_elems);
+        let (found, most) = (description.elems().unwrap_or(u64::MAX), self.most_elems);
         if found > most {
             Err(UploadError::Refused(Refusal::TooLarge { found, most }))
         } else {

@@ -236,6 +236,9 @@ pub enum Refusal {
     /// The server is being stopped.
     #[error("the server is being stopped; try again later")]
     ShuttingDown,
+    /// Nothing came, or a message took too long.
+    #[error("the server waited too long for a message; check the network and try again later")]
+    TooSlow,
 }
 
 /// What is wrong with the connection or the bytes on it.

@@ -23,14 +23,12 @@ use sharelet_host::host::HostError;
 use sharelet_link::Connection;
 use sharelet_link::Exposure;
 use sharelet_link::fault::{Fault, FaultyWriter, ShortReader};
-use sharelet_link::tcp::Admission;
 use sharelet_testkit::assert_matches;
 use sharelet_testkit::room::{
     Log, Room, Rows, SOON, STALL, Scenario, damage, random_model, random_readings, rogue, run,
 };
 use sharelet_testkit::{printed_seed, rng};
 use tokio::io::{AsyncWriteExt as _, DuplexStream};
-use tokio_util::sync::CancellationToken;
 
 /// One connection to the host, whose device is a script. Returns what the host makes of it.
 async fn host_meets<T>(
@@ -38,8 +36,8 @@ async fn host_meets<T>(
     script: impl AsyncFnOnce(&mut DuplexStream) -> T,
 ) -> (Result<(), HostError>, T) {
     let (near, mut far) = tokio::io::duplex(1 << 16);
-    let (connection, stop) = (Connection::over(near, STALL), CancellationToken::new());
-    let served = scenario.host.service.converse(connection, Admission::Served, stop);
+    let connection = Connection::over(near, STALL);
+    let served = scenario.host.converse(connection);
     let served = async { tokio::time::timeout(SOON, served).await.expect("ends in time") };
     tokio::join!(served, async { script(&mut far).await })
 }
@@ -50,8 +48,8 @@ async fn dealer_meets<T>(
     script: impl AsyncFnOnce(&mut DuplexStream) -> T,
 ) -> (Result<(), DealerError>, T) {
     let (near, mut far) = tokio::io::duplex(1 << 16);
-    let (connection, stop) = (Connection::over(near, STALL), CancellationToken::new());
-    let served = scenario.dealer.service.converse(connection, Admission::Served, stop);
+    let connection = Connection::over(near, STALL);
+    let served = scenario.dealer.converse(connection);
     let served = async { tokio::time::timeout(SOON, served).await.expect("ends in time") };
     tokio::join!(served, async { script(&mut far).await })
 }
@@ -320,7 +318,8 @@ async fn a_dealer_refuses_by_name() {
     let scenario = Scenario::start(2).await;
     let client =
         || Client::new(scenario.dealer.address.clone(), Exposure::Local, STALL, 10 * STALL);
-    let model = &scenario.host.service.source().model;
+    let host = scenario.host.service();
+    let model = &host.source().model;
     model.offer_to(&client(), &mut |_| ()).await.expect("offers");
     let pump = DeviceId::new("pump").unwrap();
     let good = Deal { device: pump, model: model.masked_id, first: 0, count: 2 };

@@ -98,7 +98,7 @@ async fn a_host_does_not_notice_a_reading_out_of_range() {
         spoilt(&readings, &[(3, 1e9), (12, -300.0), (20, f32::MAX), (24, f32::MIN), (29, 256.1)]);
     let (address, tape) = tapped(&host.address).await;
     let mut device = room.device("pump", &address, &bad);
-    device.settings.shortest_pause = Duration::from_secs(60);
+    device.settings.pauses.shortest = Duration::from_secs(60);
     let start = Instant::now();
     let error = run(&mut device).await.expect_err("some have no answer");
     assert!(start.elapsed() < Duration::from_secs(15), "nothing waits for the pause");

@@ -11,14 +11,14 @@ use sharelet_core::session::wire::query::{Half, Reason, Recipient, Status};
 use sharelet_core::session::wire::task::{Field, Task};
 use sharelet_host::console::ConsoleError;
 use sharelet_host::device::DeviceError;
-use sharelet_host::server::party0::PeerError;
+use sharelet_host::server::peer::PeerError;
 use sharelet_model::Model;
 use sharelet_model::readings::{ReadOptions, Readings};
 use sharelet_testkit::assert_matches;
 use sharelet_testkit::room::servers::{
     One, PAIR, Printed, Wire, ask, connect, console, half, read, send,
 };
-use sharelet_testkit::room::{Room, SOON, STALL, random_model, random_readings, twin};
+use sharelet_testkit::room::{Room, SOON, STALL, random_model, random_readings, rogue, twin};
 use sharelet_testkit::{printed_seed, rng};
 use tokio::io::AsyncWriteExt as _;
 
@@ -370,7 +370,8 @@ async fn hostile_bytes_do_no_harm() {
         }
     }
     let mut idle = connect(&server_0).await;
-    assert_eq!(read(&mut idle).await, [0; 0], "a connection that says nothing is closed");
+    let refused = rogue::read_refusal(&mut idle).await;
+    assert_eq!(refused, Refusal::TooSlow, "a connection that says nothing is told so");
     let mut party = room.data_party("pump", &server_0, &server_1, &readings);
     party.settings.retries = 5;
     ask(&mut party).await.expect("works");

@@ -13,10 +13,11 @@ use sharelet_core::session::wire::task::Task;
 use sharelet_host::dealer::Dealer;
 use sharelet_host::dealer::client::Client;
 use sharelet_host::device::DeviceError;
+use sharelet_host::server::party1::Patience;
+use sharelet_host::server::peer;
 use sharelet_host::server::shared::model::{ModelError, SharedModel};
 use sharelet_host::server::shared::party0::Party0;
 use sharelet_host::server::shared::party1::Party1;
-use sharelet_host::server::{party0, party1};
 use sharelet_host::store::counter::FileCounter;
 use sharelet_host::store::key::DeviceKey;
 use sharelet_host::store::training::{Header, Share, TrainingError};
@@ -26,7 +27,7 @@ use sharelet_testkit::assert_matches;
 use sharelet_testkit::room::servers::{
     Heard, One, PAIR, Party, Printed, ask, console, half, send, serve,
 };
-use sharelet_testkit::room::{Room, Running, STALL, random_model, when_unlocked};
+use sharelet_testkit::room::{Room, Running, STALL, pauses, random_model, when_unlocked};
 use sharelet_testkit::{printed_seed, rng};
 use sharelet_train::course::Sizes;
 use sharelet_train::model::Model;
@@ -172,9 +173,13 @@ impl Shared {
         share: &Share,
     ) -> One {
         let model = SharedModel::new(share, Path::new("model-1.share")).expect("valid");
-        let limits = party1::Limits { pair, ..party1::Limits::default() };
-        let party =
-            Party1::new(model, Self::client(dealer), limits, getrandom::u64().expect("randomness"));
+        let patience = Patience { pair, ..Patience::default() };
+        let party = Party1::new(
+            model,
+            Self::client(dealer),
+            patience,
+            getrandom::u64().expect("randomness"),
+        );
         serve(address, party, self.room.queue(1, 64)).await
     }
 
@@ -188,14 +193,13 @@ impl Shared {
         let key = DeviceKey::load(&self.room.path("server-0.key")).expect("loads");
         let counter =
             when_unlocked(|| FileCounter::open(&self.room.counter_path("server-0"))).await;
-        let settings = party0::Settings {
+        let settings = peer::Settings {
             lanes,
             connect: STALL,
             stall: 10 * STALL,
             wait: 5 * STALL,
-            shortest_pause: Duration::from_millis(20),
-            longest_pause: Duration::from_millis(100),
-            ..party0::Settings::new(peer.to_owned())
+            pauses: pauses(20, 100),
+            ..peer::Settings::new(peer.to_owned())
         };
         Party0::new(settings, chunk, model, (key, counter), getrandom::u64().expect("randomness"))
     }

@@ -13,11 +13,11 @@ use sharelet_host::data::shares::{self, Encoded};
 use sharelet_host::data::{Options, Table};
 use sharelet_host::store::datasets::{DatasetError, Datasets, Disagreement};
 use sharelet_host::upload::owner::{self, Outcome, OwnerError, Upload};
-use sharelet_host::upload::server::{Limits, converse};
+use sharelet_host::upload::server::{Collector, MOST_ELEMS};
 use sharelet_host::upload::wire::{self, Kind, Refusal, WireError};
 use sharelet_link::Connection;
 use sharelet_link::fault::{Fault, FaultyWriter, ShortReader};
-use sharelet_link::tcp::Admission;
+use sharelet_link::service::{Limits, Service as _, Visit};
 use sharelet_testkit::Rng;
 use sharelet_testkit::assert_matches;
 use sharelet_testkit::says;
@@ -33,7 +33,7 @@ const PARTIES: [Party; 2] = [Party::P0, Party::P1];
 struct Pair {
     folder: TempDir,
     datasets: [Arc<Datasets>; 2],
-    limits: [Limits; 2],
+    most: [u64; 2],
 }
 
 impl Pair {
@@ -41,11 +41,7 @@ impl Pair {
         let folder = tempfile::tempdir().unwrap();
         let datasets =
             PARTIES.map(|party| Datasets::open(&Self::state(folder.path(), party), party).unwrap());
-        Self {
-            folder,
-            datasets,
-            limits: [Limits { stall: STALL, idle: STALL, ..Limits::default() }; 2],
-        }
+        Self { folder, datasets, most: [MOST_ELEMS; 2] }
     }
 
     fn state(folder: &Path, party: Party) -> PathBuf {
@@ -54,11 +50,11 @@ impl Pair {
 
     /// As after a crash of both.
     fn restart(self) -> Self {
-        let Self { folder, datasets, limits } = self;
+        let Self { folder, datasets, most } = self;
         drop(datasets);
         let datasets =
             PARTIES.map(|party| Datasets::open(&Self::state(folder.path(), party), party).unwrap());
-        Self { folder, datasets, limits }
+        Self { folder, datasets, most }
     }
 
     /// A connection to a server, with a fault in what the owner sends and in what the server
@@ -73,10 +69,11 @@ impl Pair {
             STALL,
         );
         let ours = Connection::new(far_reader, FaultyWriter::new(far_writer, down, 7), STALL);
-        let (datasets, limits) = (self.datasets[server].clone(), self.limits[server]);
+        let collector = Collector::new(self.datasets[server].clone(), self.most[server]);
+        let limits = Limits { stall: STALL, first: STALL, idle: STALL, ..Limits::default() };
+        let visit = Visit::alone(limits, CancellationToken::new());
         let task = tokio::spawn(async move {
-            let _ = converse(ours, datasets, &limits, Admission::Served, CancellationToken::new())
-                .await;
+            let _ = collector.converse(ours, visit).await;
         });
         (owner, task)
     }
@@ -481,7 +478,7 @@ async fn two_servers_of_one_party_or_with_other_options_are_refused() {
         assert_eq!(pair.registered("d"), [0, 0]);
     }
     let mut pair = Pair::new();
-    pair.limits[1].most_elems = 77;
+    pair.most[1] = 77;
     let error = pair.share(&data).await.expect_err("refused").to_string();
     let expected = "the servers differ in most_elems: 2147483648 at party 0, 77 at party 1; start \
                     both with the same options";
@@ -566,7 +563,7 @@ async fn an_upload_that_was_never_registered_gives_way_to_the_next() {
 #[tokio::test]
 async fn limits_and_hostile_bytes() {
     let mut pair = Pair::new();
-    pair.limits = pair.limits.map(|limits| Limits { most_elems: 3, ..limits });
+    pair.most = [3; 2];
     let error = refusal(pair.share(&data("d", "o", "x,y\n1,1\n", &rows())).await);
     assert_eq!(error, Refusal::TooLarge { found: 4, most: 3 });
 

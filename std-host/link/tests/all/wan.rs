@@ -4,10 +4,12 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 use core::time::Duration;
 use std::io;
+use std::sync::Arc;
 
 use embedded_io_async::{Read as _, Write as _};
 use sharelet_link::Exposure;
-use sharelet_link::tcp::{self, Listener, ServeLimits};
+use sharelet_link::service::{self, Limits, Service, Visit};
+use sharelet_link::tcp::{self, Listener};
 use sharelet_link::wan::{Deliveries, QUEUE_BYTES, UNLIMITED_BYTES, Wan};
 use sharelet_link::{Connection, Route};
 use sharelet_testkit::Rng;
@@ -322,6 +324,21 @@ async fn failures_pass_through() {
     );
 }
 
+/// Gives one answer, and stops.
+struct Words;
+
+impl Service for Words {
+    type Error = io::Error;
+
+    async fn converse(self: Arc<Self>, mut connection: Connection, visit: Visit) -> io::Result<()> {
+        connection.read_exact(&mut [0; 5]).await.expect("a question");
+        connection.write_all(b"words").await?;
+        connection.flush().await?;
+        visit.stop().cancel();
+        Ok(())
+    }
+}
+
 /// Over sockets, with the clock on the wall: connecting and listening have the line, and a server
 /// that stops waits for it.
 #[tokio::test]
@@ -330,17 +347,8 @@ async fn a_server_that_stops_has_sent_its_last_words() {
     let listener = Listener::bind("127.0.0.1:0", route.clone()).await.expect("listens");
     let address = listener.local_address().unwrap().to_string();
     let (stop, limit) = (CancellationToken::new(), Duration::from_secs(20));
-    let limits = ServeLimits { connections: 2, stall: limit, grace: limit };
-    let told = stop.clone();
-    let serve = tcp::serve(listener, limits, stop, move |mut connection, _, _| {
-        let told = told.clone();
-        async move {
-            connection.read_exact(&mut [0; 5]).await.expect("a question");
-            connection.write_all(b"words").await.unwrap();
-            connection.flush().await.unwrap();
-            told.cancel();
-        }
-    });
+    let limits = Limits { stall: limit, grace: limit, ..Limits::default() };
+    let serve = service::serve(Arc::new(Words), listener, limits, stop);
     let start = Instant::now();
     let ask = async {
         let mut connection = tcp::connect(&address, route, limit, limit).await.expect("connects");

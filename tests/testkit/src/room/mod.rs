@@ -7,7 +7,7 @@ pub mod servers;
 use core::time::Duration;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
 use rand_chacha::ChaCha12Rng;
 use rand_core::Rng as _;
@@ -17,19 +17,21 @@ use sharelet_core::session::network::{Activation, Layer, Network};
 use sharelet_core::session::p0::Identity;
 use sharelet_core::session::wire::control::{Answer, DeviceId, Refusal};
 use sharelet_host::dealer::client::Client;
-use sharelet_host::dealer::{self, Dealer};
+use sharelet_host::dealer::{Dealer, MODELS};
 use sharelet_host::device::{Device, DeviceError, Events, Inference, Sensor, Settings};
 use sharelet_host::host::model::HostModel;
 use sharelet_host::host::provider::{Source, Supply};
-use sharelet_host::host::{Host, HostAnswer, Limits};
+use sharelet_host::host::{Host, HostAnswer, Patience};
 use sharelet_host::store::StoreError;
 use sharelet_host::store::counter::FileCounter;
 use sharelet_host::store::dealer::{DealerStore, provision};
 use sharelet_host::store::host::HostStore;
 use sharelet_host::store::key::DeviceKey;
-use sharelet_link::Counts;
 use sharelet_link::Exposure;
+use sharelet_link::pauses::Pauses;
+use sharelet_link::service::{self, Limits, Service, Visit};
 use sharelet_link::tcp::Listener;
+use sharelet_link::{Connection, Counts};
 use sharelet_model::Model;
 use sharelet_model::readings::{Readings, ReadingsError};
 use tokio::task::JoinHandle;
@@ -39,6 +41,22 @@ use crate::{assert_matches, printed_seed, rng};
 
 pub const STALL: Duration = Duration::from_millis(300);
 pub const SOON: Duration = Duration::from_secs(20);
+
+/// What services allow: little, so that tests run into it.
+pub fn limits() -> Limits {
+    Limits { hello: STALL, stall: STALL, grace: STALL, idle: SOON, ..Limits::default() }
+}
+
+/// The only visit of a service.
+pub fn visit() -> Visit {
+    Visit::alone(limits(), CancellationToken::new())
+}
+
+/// Milliseconds between attempts.
+pub fn pauses(shortest: u64, longest: u64) -> Pauses {
+    let [shortest, longest] = [shortest, longest].map(Duration::from_millis);
+    Pauses { shortest, longest }
+}
 
 /// A model with random weights, hidden layers with ReLU and without.
 pub fn random_model(widths: &[u16], rng: &mut ChaCha12Rng) -> Model {
@@ -81,13 +99,31 @@ pub struct Room {
 
 /// A service that runs.
 pub struct Running<S> {
-    pub service: Arc<S>,
+    service: Weak<S>,
     pub address: String,
     pub stop: CancellationToken,
     task: JoinHandle<()>,
 }
 
-impl<S> Running<S> {
+impl<S: Service> Running<S> {
+    /// Starts a service. Nothing else holds it, so that its state is free when it is gone.
+    pub async fn start(address: &str, service: Arc<S>) -> Self {
+        let (weak, stop) = (Arc::downgrade(&service), CancellationToken::new());
+        let listener = Listener::bind(address, Exposure::Local).await.expect("listens");
+        let address = listener.local_address().expect("has an address").to_string();
+        let task = tokio::spawn(service::serve(service, listener, limits(), stop.clone()));
+        Self { service: weak, address, stop, task }
+    }
+
+    pub fn service(&self) -> Arc<S> {
+        self.service.upgrade().expect("runs")
+    }
+
+    /// One conversation beside those that come by TCP.
+    pub async fn converse(&self, connection: Connection) -> Result<(), S::Error> {
+        self.service().converse(connection, visit()).await
+    }
+
     /// Stops politely.
     pub async fn stop(self) {
         self.stop.cancel();
@@ -147,17 +183,7 @@ impl Room {
 
     pub async fn dealer_at(&self, address: &str) -> Running<Dealer> {
         let store = when_unlocked(|| DealerStore::open(&self.path("dealer"))).await;
-        let limits = dealer::Limits {
-            hello: STALL,
-            stall: STALL,
-            grace: STALL,
-            ..dealer::Limits::default()
-        };
-        let (service, stop) = (Dealer::new(store, limits), CancellationToken::new());
-        let listener = Listener::bind(address, Exposure::Local).await.expect("listens");
-        let address = listener.local_address().expect("has an address").to_string();
-        let task = tokio::spawn(service.clone().serve(listener, stop.clone()));
-        Running { service, address, stop, task }
+        Running::start(address, Dealer::new(store, MODELS)).await
     }
 
     pub async fn dealer(&self) -> Running<Dealer> {
@@ -167,13 +193,7 @@ impl Room {
     pub fn source(&self, store: HostStore, dealer: &str, ahead: u32) -> Source {
         let model = HostModel::load(&self.path("model.slt"), &store, &mut |_| ()).expect("loads");
         let client = Client::new(dealer.to_owned(), Exposure::Local, STALL, 10 * STALL);
-        let supply = Supply {
-            ahead,
-            batch: ahead,
-            wait: 3 * STALL,
-            shortest_pause: Duration::from_millis(20),
-            longest_pause: Duration::from_millis(100),
-        };
+        let supply = Supply { ahead, batch: ahead, wait: 3 * STALL, pauses: pauses(20, 100) };
         Source { model, store, client, supply, readiness: Box::new(|_, _, _| ()) }
     }
 
@@ -188,14 +208,9 @@ impl Room {
         let answers = HostAnswers::default();
         let sink = answers.clone();
         let sink = Box::new(move |answer| sink.lock().expect("not poisoned").push(answer));
-        let limits =
-            Limits { hello: STALL, stall: STALL, grace: STALL, idle: SOON, ..Limits::default() };
-        let service = Host::new(self.source(store, dealer, ahead), answer, sink, limits);
-        let stop = CancellationToken::new();
-        let listener = Listener::bind(address, Exposure::Local).await.expect("listens");
-        let address = listener.local_address().expect("has an address").to_string();
-        let task = tokio::spawn(service.clone().serve(listener, stop.clone()));
-        (Running { service, address, stop, task }, answers)
+        let service =
+            Host::new(self.source(store, dealer, ahead), answer, sink, Patience::default());
+        (Running::start(address, service).await, answers)
     }
 
     pub async fn host(&self, dealer: &str) -> Running<Host> {
@@ -213,8 +228,7 @@ impl Room {
             retries: 3,
             connect: STALL,
             stall: 10 * STALL,
-            shortest_pause: Duration::from_millis(20),
-            longest_pause: Duration::from_millis(200),
+            pauses: pauses(20, 200),
             ..Settings::new(host.to_owned())
         };
         let counter = FileCounter::open(&self.counter_path(name)).expect("opens");

@@ -17,9 +17,10 @@ use sharelet_host::device::{DeviceError, Events};
 use sharelet_host::host::{self, Host};
 use sharelet_host::server::console_queue::Queue;
 use sharelet_host::server::evaluator::Evaluator;
-use sharelet_host::server::front::{Limits, Server};
-use sharelet_host::server::party0::{self, Party0, PeerError};
-use sharelet_host::server::party1::{self, Party1};
+use sharelet_host::server::party0::Party0;
+use sharelet_host::server::party1::{Party1, Patience};
+use sharelet_host::server::peer::{self, PeerError};
+use sharelet_host::server::queries::Server;
 use sharelet_host::store::console::{ConsoleKey, ServerConsole, server_path};
 use sharelet_host::store::counter::FileCounter;
 use sharelet_host::store::host::HostStore;
@@ -32,7 +33,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Log, Room, Rows, Running, SOON, STALL, when_unlocked};
+use super::{Log, Room, Rows, Running, SOON, STALL, limits, pauses, when_unlocked};
 
 /// How long server 1 waits for the other half here.
 pub const PAIR: Duration = Duration::from_millis(400);
@@ -74,9 +75,8 @@ pub async fn serve<E: Evaluator>(
     let stop = CancellationToken::new();
     let listener = Listener::bind(address, Exposure::Local).await.expect("listens");
     let address = listener.local_address().expect("has an address").to_string();
-    let limits =
-        Limits { hello: STALL, stall: STALL, idle: SOON, grace: STALL, ..Limits::default() };
-    let task = tokio::spawn(Server::new(evaluator, queue, limits).serve(listener, stop.clone()));
+    let server = Server::new(evaluator, queue);
+    let task = tokio::spawn(server.serve(listener, limits(), stop.clone()));
     One { address, stop, task }
 }
 
@@ -103,13 +103,13 @@ impl Room {
 
     pub async fn server_1_at(&self, address: &str, dealer: &str, capacity: usize) -> One {
         let store = when_unlocked(|| HostStore::open(&self.path("host"))).await;
-        let limits = host::Limits { status: STALL, ..host::Limits::default() };
+        let patience = host::Patience { status: STALL, ..host::Patience::default() };
         let host =
-            Host::new(self.source(store, dealer, 6), Answer::Device, Box::new(|_| ()), limits);
-        let limits = party1::Limits { pair: PAIR, ..party1::Limits::default() };
+            Host::new(self.source(store, dealer, 6), Answer::Device, Box::new(|_| ()), patience);
+        let patience = Patience { pair: PAIR, ..Patience::default() };
         serve(
             address,
-            Party1::new(host, getrandom::u64().expect("randomness"), limits),
+            Party1::new(host, getrandom::u64().expect("randomness"), patience),
             self.queue(1, capacity),
         )
         .await
@@ -129,14 +129,13 @@ impl Room {
     ) -> One {
         let key = DeviceKey::load(&self.path(&format!("{name}.key"))).expect("loads");
         let counter = when_unlocked(|| FileCounter::open(&self.counter_path(name))).await;
-        let settings = party0::Settings {
+        let settings = peer::Settings {
             lanes: 3,
             connect: STALL,
             stall: 10 * STALL,
             wait: 5 * STALL,
-            shortest_pause: Duration::from_millis(20),
-            longest_pause: Duration::from_millis(100),
-            ..party0::Settings::new(peer.to_owned())
+            pauses: pauses(20, 100),
+            ..peer::Settings::new(peer.to_owned())
         };
         let identity = Identity::new(key.device, &key.key);
         let party =
@@ -165,8 +164,7 @@ impl Room {
             retries: 0,
             connect: STALL,
             stall: 10 * STALL,
-            shortest_pause: Duration::from_millis(20),
-            longest_pause: Duration::from_millis(200),
+            pauses: pauses(20, 200),
             ..Settings::new([server_0.address.clone(), server_1.address.clone()])
         };
         let mut key = [0; 32];
@@ -236,8 +234,7 @@ pub async fn console(
         count: Some(count),
         connect: STALL,
         pair: 4 * STALL,
-        shortest_pause: Duration::from_millis(20),
-        longest_pause: Duration::from_millis(100),
+        pauses: pauses(20, 100),
         ..console::Settings::new([server_0.to_owned(), server_1.to_owned()])
     };
     let printed = printed.clone();

@@ -25,7 +25,7 @@ use sharelet_testkit::rng;
 /// Bytes of the device's buffer for a welcome.
 const WELCOME_BYTES: u32 = 512;
 
-const REFUSALS: [Refusal; 20] = [
+const REFUSALS: [Refusal; 21] = [
     Refusal::Version { ours: 700 },
     Refusal::UnknownDevice,
     Refusal::AnswerMismatch { ours: Answer::Both },
@@ -46,6 +46,7 @@ const REFUSALS: [Refusal; 20] = [
     Refusal::NoHalf,
     Refusal::HalvesDiffer,
     Refusal::UnknownConsole,
+    Refusal::TooSlow,
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

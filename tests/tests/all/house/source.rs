@@ -2,6 +2,7 @@
 //! file names, and whether a word occurs in its code, as opposed to its comments, strings and
 //! tests.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 /// The top folder of the repository.
@@ -289,6 +290,56 @@ fn room_of(path: &str, rooms: &[String]) -> Option<String> {
     [2, 1].into_iter().filter_map(within).find(|room| rooms.contains(room))
 }
 
+/// The files on circles of imports, or between two circles, each with those among them that it
+/// names; none if all imports run one way. A file names another by `crate::`, `super::`, `self::`,
+/// or as its own child; that it declares it does not count.
+#[must_use]
+pub fn circles(sources: &[Source]) -> Vec<(String, Vec<String>)> {
+    let modules: Vec<Vec<String>> = sources.iter().map(Source::module).collect();
+    let file_of = |path: &str| {
+        let parts: Vec<&str> = path.split("::").collect();
+        (0..=parts.len()).rev().find_map(|len| modules.iter().position(|m| *m == parts[..len]))
+    };
+    let mut names: Vec<(usize, usize)> = Vec::new();
+    for (from, source) in sources.iter().enumerate() {
+        let own = &modules[from];
+        let mut paths = crate_paths(own, &source.code);
+        let prefix: String = own.iter().map(|part| format!("{part}::")).collect();
+        for at in words(&source.code, "self::").filter(|&at| !source.code[..at].ends_with("::")) {
+            tree(&source.code[at + "self::".len()..], prefix.clone(), &mut paths);
+        }
+        let children = modules.iter().filter(|m| m.len() == own.len() + 1 && m.starts_with(own));
+        for child in children.filter_map(|module| module.last()) {
+            let named = format!("{child}::");
+            for at in words(&source.code, &named).filter(|&at| !source.code[..at].ends_with("::")) {
+                tree(&source.code[at..], prefix.clone(), &mut paths);
+            }
+        }
+        let to = paths.iter().filter_map(|path| file_of(path)).filter(|&to| to != from);
+        names.extend(to.map(|to| (from, to)));
+    }
+    names.sort_unstable();
+    names.dedup();
+    // What names nobody, or is named by nobody, is on no circle.
+    loop {
+        let before = names.len();
+        let (from, to): (HashSet<_>, HashSet<_>) = names.iter().copied().unzip();
+        names.retain(|(a, b)| to.contains(a) && from.contains(b));
+        if names.len() == before {
+            break;
+        }
+    }
+    let name = |file: usize| sources[file].path.display().to_string();
+    let mut found: Vec<(String, Vec<String>)> = Vec::new();
+    for (from, to) in names {
+        match found.last_mut().filter(|(last, _)| *last == name(from)) {
+            Some((_, named)) => named.push(name(to)),
+            None => found.push((name(from), vec![name(to)])),
+        }
+    }
+    found
+}
+
 /// Lines of code that can panic: what is called so, and indexing where no lint is allowed for it.
 #[must_use]
 pub fn panics(code: &str) -> Vec<usize> {
@@ -365,6 +416,22 @@ mod tests {
                 source("lib.rs", "pub mod wire;"),
             ];
             assert_eq!(arrows(&sources), [to("wire", "session")], "{text}");
+        }
+    }
+
+    #[test]
+    fn a_circle_of_files_is_seen_and_a_chain_is_not() {
+        let chain = [
+            source("a/mod.rs", "mod b;\npub use b::{B, C};\nuse self::c::D;"),
+            source("a/b.rs", "use super::c::{D, E};"),
+            source("a/c.rs", "//! [`super::A`]"),
+            source("lib.rs", "mod a;\npub use crate::a::B;"),
+        ];
+        assert_eq!(circles(&chain), []);
+        for back in ["use super::A;", "use crate::a::b::B;", "fn f(x: super::super::a::A) {}"] {
+            let mut circle = chain.clone();
+            circle[2] = source("a/c.rs", back);
+            assert_ne!(circles(&circle), [], "{back}");
         }
     }
 

@@ -10,9 +10,9 @@ use sharelet_host::data::description::UploadId;
 use sharelet_host::data::shares;
 use sharelet_host::store::datasets::Datasets;
 use sharelet_host::upload::owner::{self, Upload};
-use sharelet_host::upload::server::{self, Limits};
+use sharelet_host::upload::server::{Collector, MOST_ELEMS};
 use sharelet_link::Connection;
-use sharelet_link::tcp::Admission;
+use sharelet_link::service::{Limits, Service as _, Visit};
 use sharelet_testkit::chi_square::{BIT_BOUND, BYTES_BOUND, BitCount, Histogram};
 use sharelet_train::labels::Labels;
 use tokio_util::sync::CancellationToken;
@@ -32,10 +32,8 @@ async fn on_disk(table: &Table) -> [Vec<u8>; 2] {
         let (near, far) = tokio::io::duplex(1 << 16);
         tokio::spawn(async move {
             let far = Connection::over(far, STALL);
-            let stop = CancellationToken::new();
-            server::converse(far, datasets, &Limits::default(), Admission::Served, stop)
-                .await
-                .expect("serves");
+            let visit = Visit::alone(Limits::default(), CancellationToken::new());
+            Collector::new(datasets, MOST_ELEMS).converse(far, visit).await.expect("serves");
         });
         (format!("{party:?}"), Connection::over(near, STALL))
     });

@@ -137,7 +137,7 @@ fn statuses() {
         .map(|bytes| Status::parse(bytes.try_into().unwrap()).unwrap())
         .collect();
     assert_eq!(read, expected);
-    assert_eq!(read.len(), 14);
+    assert_eq!(read.len(), 15);
 }
 
 #[test]

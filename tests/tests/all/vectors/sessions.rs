@@ -72,7 +72,7 @@ fn frame_file(what: &str, value: &str, bytes: &[u8]) -> String {
     )
 }
 
-const REFUSALS: [(&str, Refusal); 20] = [
+const REFUSALS: [(&str, Refusal); 21] = [
     ("version", Refusal::Version { ours: 700 }),
     ("unknown_device", Refusal::UnknownDevice),
     ("answer_mismatch", Refusal::AnswerMismatch { ours: Answer::Both }),
@@ -93,6 +93,7 @@ const REFUSALS: [(&str, Refusal); 20] = [
     ("no_half", Refusal::NoHalf),
     ("halves_differ", Refusal::HalvesDiffer),
     ("unknown_console", Refusal::UnknownConsole),
+    ("too_slow", Refusal::TooSlow),
 ];
 
 #[test]

@@ -1,10 +1,12 @@
 //! How a query is named without a message of its own: in front of the first message of its session.
 //!
 //! ```text
-//! server 0:  recipient, u8 | query, 8 bytes                      then its first message
-//! server 1:  0 | query, 8 bytes                                  then its first message
-//!            128 + recipient, u8 | query, 8 bytes                instead, before it was asked: its guess, and its first message
-//!            reason, u8 | query, 8 bytes                         instead: there is no half of it; the session is spent
+//! server 0:  recipient, u8 | query, 8 bytes         then its first message
+//! server 1:  0 | query, 8 bytes                     then its first message
+//!            128 + recipient, u8 | query, 8 bytes   instead, before it was asked: its guess, and
+//!                                                   its first message
+//!            reason, u8 | query, 8 bytes            instead: there is no half of it; the session
+//!                                                   is spent
 //! ```
 //!
 //! A guess saves the time that server 0's header is under way. If it is wrong, either side sees it
@@ -131,13 +133,13 @@ async fn read_exact(reader: &mut Reader, bytes: &mut [u8]) -> io::Result<()> {
     })
 }
 
-/// Server 1: reads which query the next session is for, whose first byte was read already.
+/// Server 1: reads which query the next session is for.
 ///
 /// # Errors
 /// The connection's; bytes that name no query.
-pub async fn receive(reader: &mut Reader, first: u8) -> io::Result<Asked> {
-    let mut bytes = [first; HEADER_BYTES];
-    read_exact(reader, bytes.get_mut(1..).unwrap_or_default()).await?;
+pub async fn receive(reader: &mut Reader) -> io::Result<Asked> {
+    let mut bytes = [0; HEADER_BYTES];
+    read_exact(reader, &mut bytes).await?;
     Asked::parse(bytes)
 }
 

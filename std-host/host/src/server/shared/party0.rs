@@ -8,9 +8,7 @@ use std::sync::Arc;
 use embedded_io_async::ErrorKind;
 use sharelet_core::functions::engine::EngineError;
 use sharelet_core::keystream::{ChaCha12, Keystream};
-use sharelet_core::session::wire::control::Refusal;
 use sharelet_core::session::wire::query::Reason;
-use sharelet_core::session::wire::servers::ServerHello;
 use sharelet_core::session::wire::task::Task;
 use sharelet_core::session::{SessionCounter as _, SessionError, refuse, servers};
 use sharelet_core::share::Party;
@@ -23,8 +21,9 @@ use super::model::SharedModel;
 use super::wire::{self, Begin};
 use crate::host::within;
 use crate::server::evaluator::{Evaluator, Question};
-use crate::server::lanes::{Job, Pauses, Slots, said};
-use crate::server::party0::{PeerError, Settings};
+use crate::server::lane::{self, Lanes, said};
+use crate::server::peer::{PeerError, Settings};
+use crate::server::pool::{Job, Pool};
 use crate::server::training::supply::{Source, Supply};
 use crate::server::training::wire as messages;
 use crate::store::counter::FileCounter;
@@ -49,7 +48,7 @@ pub struct Party0 {
     /// Lanes take chunks one after the other: the dealer deals ascending numbers.
     counter: tokio::sync::Mutex<FileCounter>,
     instance: u64,
-    slots: Slots<u64>,
+    pool: Pool<u64>,
     sent: std::sync::Mutex<Sent>,
 }
 
@@ -83,8 +82,8 @@ impl Party0 {
         instance: u64,
     ) -> Arc<Self> {
         let keystream = Arc::new(Keystream::new(&key.key));
-        let (counter, slots, sent) =
-            (tokio::sync::Mutex::new(counter), Slots::default(), std::sync::Mutex::default());
+        let (counter, pool, sent) =
+            (tokio::sync::Mutex::new(counter), Pool::default(), std::sync::Mutex::default());
         Arc::new(Self {
             settings,
             chunk: chunk.max(2),
@@ -93,7 +92,7 @@ impl Party0 {
             keystream,
             counter,
             instance,
-            slots,
+            pool,
             sent,
         })
     }
@@ -102,58 +101,6 @@ impl Party0 {
     #[must_use]
     pub fn latest(&self) -> Sent {
         *self.sent.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
-    async fn keep_lane(&self, number: usize, stop: &CancellationToken) -> Result<(), PeerError> {
-        let mut pauses = Pauses::new(number, &self.settings);
-        loop {
-            let mut sessions = 0;
-            let error = match self.lane(number, &mut sessions, stop).await {
-                Ok(()) => return Ok(()),
-                Err(error) => error,
-            };
-            if !error.is_passing() {
-                return Err(error);
-            }
-            self.slots.note(Some(error.reason()));
-            if !pauses.wait(&error, sessions, stop).await {
-                return Ok(());
-            }
-        }
-    }
-
-    /// One connection: greetings, then chunk after chunk until `stop`.
-    async fn lane(
-        &self,
-        number: usize,
-        sessions: &mut u64,
-        stop: &CancellationToken,
-    ) -> Result<(), PeerError> {
-        let Connection { mut reader, mut writer } = tokio::select! {
-            biased;
-            () = stop.cancelled() => return Ok(()),
-            connection = self.connect(number) => connection?,
-        };
-        tracing::debug!("a lane to server 1 is open");
-        loop {
-            let begun = tokio::select! {
-                biased;
-                () = stop.cancelled() => return Ok(()),
-                begun = self.begin(reader, writer) => begun,
-            };
-            let mut chunk = begun?;
-            for _ in 1..self.chunk {
-                if !self.query(number, &mut chunk, stop).await? {
-                    return Ok(());
-                }
-                *sessions += 1;
-            }
-            // The last session of a chunk was spent on another query.
-            if let Some(Job { done, .. }) = chunk.again {
-                let _ = done.send(Err(Reason::Busy));
-            }
-            (reader, writer) = chunk.link.into_halves();
-        }
     }
 
     async fn connect(&self, number: usize) -> Result<Connection, PeerError> {
@@ -234,7 +181,7 @@ impl Party0 {
         let Job { question, done } = match again.take() {
             Some(job) => job,
             None => {
-                let mut job = self.slots.offer(number);
+                let mut job = self.pool.offer(number);
                 loop {
                     tokio::select! {
                         biased;
@@ -283,6 +230,51 @@ impl Party0 {
     }
 }
 
+impl Lanes for Party0 {
+    type Word = u64;
+
+    fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    fn pool(&self) -> &Pool<u64> {
+        &self.pool
+    }
+
+    async fn lane(
+        &self,
+        number: usize,
+        sessions: &mut u64,
+        stop: &CancellationToken,
+    ) -> Result<(), PeerError> {
+        let Connection { mut reader, mut writer } = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(()),
+            connection = self.connect(number) => connection?,
+        };
+        tracing::debug!("a lane to server 1 is open");
+        loop {
+            let begun = tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(()),
+                begun = self.begin(reader, writer) => begun,
+            };
+            let mut chunk = begun?;
+            for _ in 1..self.chunk {
+                if !self.query(number, &mut chunk, stop).await? {
+                    return Ok(());
+                }
+                *sessions += 1;
+            }
+            // The last session of a chunk was spent on another query.
+            if let Some(Job { done, .. }) = chunk.again {
+                let _ = done.send(Err(Reason::Busy));
+            }
+            (reader, writer) = chunk.link.into_halves();
+        }
+    }
+}
+
 /// An error in the middle of a session.
 pub(super) fn broken(error: impl core::fmt::Display) -> PeerError {
     PeerError::Broken(error.to_string())
@@ -313,15 +305,7 @@ impl Evaluator for Party0 {
     }
 
     async fn evaluate(&self, question: Question<u64>) -> Result<Vec<u64>, Reason> {
-        self.slots.ask(question, self.settings.wait).await
-    }
-
-    async fn accept(&self, mut connection: Connection, hello: ServerHello, _: CancellationToken) {
-        // Server 0 opens connections to the other one, so this is another server 0, or one that is
-        // set up differently.
-        let refusal = servers::objection(&self.hello(), &hello).unwrap_or(Refusal::Protocol);
-        tracing::warn!("a server was refused: {refusal}");
-        let _ = refuse(&mut connection.writer, refusal).await;
+        self.pool.ask(question, self.settings.wait).await
     }
 
     async fn run(self: Arc<Self>, stop: CancellationToken) -> Result<(), PeerError> {
@@ -332,15 +316,8 @@ impl Evaluator for Party0 {
         let _ends = stop.clone().drop_guard();
         for number in 0..self.settings.lanes.max(1) {
             let (party, stop, runtime) = (self.clone(), stop.clone(), runtime.clone());
-            lanes.spawn_blocking(move || runtime.block_on(party.keep_lane(number, &stop)));
+            lanes.spawn_blocking(move || runtime.block_on(lane::keep(&*party, number, &stop)));
         }
-        while let Some(ended) = lanes.join_next().await {
-            match ended {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => return Err(error),
-                Err(_) => return Err(SessionError::Transport(ErrorKind::Other).into()),
-            }
-        }
-        Ok(())
+        lane::all(lanes).await
     }
 }

@@ -1,10 +1,8 @@
 //! Server 1 of a shared model: it gets correlations from the dealer, and serves lanes of sessions
 //! to server 0.
 
-use core::time::Duration;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use embedded_io_async::Read as _;
 use sharelet_core::functions::engine::EngineError;
 use sharelet_core::session::wire::control::{DeviceId, Refusal};
 use sharelet_core::session::wire::query::Reason;
@@ -21,30 +19,29 @@ use super::party0::{broken, timed};
 use super::wire::{self, Begin, Turn};
 use crate::dealer::client::{Client, ClientError, Sessions};
 use crate::dealer::wire::{MAX_SERVED, Refusal as DealerRefusal, Serve};
-use crate::server::evaluator::{Evaluator, Question};
-use crate::server::halves::{Guess, Halves, Waiting};
-use crate::server::party0::PeerError;
-use crate::server::party1::Limits;
+use crate::server::evaluator::{Evaluator, LaneEnded, Question};
+use crate::server::pairing::{Guess, Pairing, Waiting};
+use crate::server::party1::Patience;
+use crate::server::peer::PeerError;
 use crate::server::training::supply::{Source, Supply};
 use crate::server::training::wire as messages;
 use sharelet_link::exchange::Exchange;
+use sharelet_link::service::{Leave, Visit};
 use sharelet_link::{Connection, Reader, Writer};
 use sharelet_train::tensor::Masked;
 use sharelet_train::tensor::party::Prepared;
 
 /// Bytes of a word.
 const WORD_BYTES: usize = 8;
-/// What is under way when the server is stopped may end.
-const GRACE: Duration = Duration::from_millis(500);
 
 /// Server 1.
 pub struct Party1 {
     me: Weak<Self>,
     model: SharedModel,
     dealer: Client,
-    limits: Limits,
+    patience: Patience,
     instance: u64,
-    halves: Halves<u64>,
+    pairing: Pairing<u64>,
     /// The run of server 0 whose lanes are served.
     peer: Mutex<(u64, CancellationToken)>,
 }
@@ -53,7 +50,7 @@ impl core::fmt::Debug for Party1 {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Party1")
             .field("model", &self.model)
-            .field("limits", &self.limits)
+            .field("patience", &self.patience)
             .finish_non_exhaustive()
     }
 }
@@ -71,9 +68,17 @@ struct Chunk {
 impl Party1 {
     /// Server 1 with its share of a model, and a dealer.
     #[must_use]
-    pub fn new(model: SharedModel, dealer: Client, limits: Limits, instance: u64) -> Arc<Self> {
-        let (halves, peer) = (Halves::default(), Mutex::default());
-        Arc::new_cyclic(|me| Self { me: me.clone(), model, dealer, limits, instance, halves, peer })
+    pub fn new(model: SharedModel, dealer: Client, patience: Patience, instance: u64) -> Arc<Self> {
+        let (pairing, peer) = (Pairing::default(), Mutex::default());
+        Arc::new_cyclic(|me| Self {
+            me: me.clone(),
+            model,
+            dealer,
+            patience,
+            instance,
+            pairing,
+            peer,
+        })
     }
 
     /// Makes this run of server 0 the one that is served; lanes of an older one end.
@@ -87,7 +92,12 @@ impl Party1 {
     }
 
     /// One lane: greetings, then chunk after chunk, until server 0 closes it.
-    async fn lane(&self, connection: Connection, theirs: &ServerHello) -> Result<(), PeerError> {
+    async fn lane(
+        &self,
+        connection: Connection,
+        theirs: &ServerHello,
+        visit: &mut Visit,
+    ) -> Result<(), PeerError> {
         let Connection { mut reader, mut writer } = connection;
         let ours = self.hello();
         if let Some(refusal) = wire::objection(&ours, theirs) {
@@ -101,17 +111,21 @@ impl Party1 {
             })
             .await
         };
-        let lane = timed(self.limits.phase, agreed).await?.lane;
+        let lane = timed(self.patience.phase, agreed).await?.lane;
         let (number, device, key) =
             lane.ok_or(PeerError::Greeting(messages::PeerError::NotSharelet))?;
+        if let Err(leave) = visit.enter() {
+            return Err(no_correlations(&mut writer, leave.to_string()).await);
+        }
         let replaced = self.enter(theirs);
         let chunks = async {
             loop {
-                let Some(mut chunk) = self.begin(reader, writer, (device, key)).await? else {
+                let Some(mut chunk) = self.begin(reader, writer, (device, key), visit).await?
+                else {
                     return Ok(());
                 };
                 for _ in 1..chunk.1 {
-                    if self.query(number.into(), &mut chunk.0).await? {
+                    if self.query(number.into(), &mut chunk.0, visit).await? {
                         return Ok(());
                     }
                 }
@@ -131,6 +145,7 @@ impl Party1 {
         mut reader: Reader,
         mut writer: Writer,
         (device, key): (DeviceId, sharelet_core::keystream::KeyId),
+        visit: &mut Visit,
     ) -> Result<Option<(Chunk, u32)>, PeerError> {
         let other_key = || {
             PeerError::Differ(
@@ -143,11 +158,11 @@ impl Party1 {
             if status.key == key { Ok(status.next_session) } else { Err(other_key()) }
         };
         tell(&mut writer, free.await).await?;
-        reader.await_message(self.limits.idle);
-        let Begin { first, count } = match messages::receive(&mut reader).await {
-            Err(messages::PeerError::Closed) => return Ok(None),
-            begin => begin?,
-        };
+        if !visit.next(&mut reader).await? {
+            return Ok(None);
+        }
+        let Begin { first, count } = messages::receive(&mut reader).await?;
+        reader.end_message();
         let serving = &self.model.serving;
         let asked = async {
             if !(2..=MAX_SERVED).contains(&count) {
@@ -182,12 +197,17 @@ impl Party1 {
         let mut open = serving.open(&self.model.model);
         let opened = prepared.run(&mut open, Exchange::new(reader, writer));
         let (weights, link) =
-            timed(self.limits.phase, async { opened.await.map_err(broken) }).await?;
+            timed(self.patience.phase, async { opened.await.map_err(broken) }).await?;
         Ok(Some((Chunk { link, supply, weights, wary: false }, count)))
     }
 
     /// One session; `true` if server 0 closed the lane instead.
-    async fn query(&self, number: usize, chunk: &mut Chunk) -> Result<bool, PeerError> {
+    async fn query(
+        &self,
+        number: usize,
+        chunk: &mut Chunk,
+        visit: &mut Visit,
+    ) -> Result<bool, PeerError> {
         let Chunk { link, supply, weights, wary } = chunk;
         let prepared = match supply.next().await {
             Ok(prepared) => prepared,
@@ -196,23 +216,24 @@ impl Party1 {
         let (reader, writer) = link.halves();
         tell(writer, Ok(0)).await?;
         let wary = core::mem::take(wary);
-        let mut hint = self.halves.offer(number, wary);
-        reader.await_message(self.limits.idle);
-        let mut first = [0; 1];
+        let mut hint = self.pairing.offer(number, wary);
         let guess = tokio::select! {
             biased;
-            read = reader.read(&mut first) => match read.map_err(messages::PeerError::Io)? {
-                0 => return Ok(true),
-                _ => None,
-            },
+            begun = visit.next_of_work(reader) => {
+                if !begun? {
+                    return Ok(true);
+                }
+                None
+            }
             Ok(guess) = &mut hint => Some(guess),
         };
         drop(hint);
         if let Some(guess) = guess {
             return self.begin_with(guess, prepared, chunk).await;
         }
-        let asked = asking::receive(reader, first[0]).await.map_err(messages::PeerError::Io)?;
-        let half = self.halves.take(asked.id, asked.recipient, self.limits.pair).await;
+        let asked = asking::receive(reader).await.map_err(messages::PeerError::Io)?;
+        reader.end_message();
+        let half = self.pairing.take(asked.id, asked.recipient, self.patience.pair).await;
         let Waiting { share, done, .. } = match half {
             Ok(half) => half,
             Err(reason) => {
@@ -227,7 +248,7 @@ impl Party1 {
             self.model.serving.evaluate(&self.model.model, weights, share).map_err(broken)?;
         let ran = prepared.run(&mut evaluate, Asking::confirm(link, asked.id));
         // An error drops `done`, which tells the data party.
-        let (output, _) = timed(self.limits.phase, async { ran.await.map_err(broken) }).await?;
+        let (output, _) = timed(self.patience.phase, async { ran.await.map_err(broken) }).await?;
         tracing::debug!(query = %asked.id, "evaluated");
         // The data party may be gone.
         let _ = done.send(Ok(output.words));
@@ -246,7 +267,7 @@ impl Party1 {
         let Guess { id, recipient, share } = guess;
         let Chunk { link, weights, wary, .. } = chunk;
         let mut half = None;
-        let mut right = || half = self.halves.claim(id);
+        let mut right = || half = self.pairing.claim(id);
         let mut evaluate =
             self.model.serving.evaluate(&self.model.model, weights, share).map_err(broken)?;
         // Until server 0 asks it may take long, and then no longer than any session: its messages
@@ -326,33 +347,38 @@ impl Evaluator for Party1 {
     }
 
     async fn evaluate(&self, question: Question<u64>) -> Result<Vec<u64>, Reason> {
-        self.halves.answer(question, self.limits.pair, self.limits.phase).await
+        self.pairing.answer(question, self.patience.pair, self.patience.phase).await
     }
 
-    async fn accept(&self, connection: Connection, hello: ServerHello, stop: CancellationToken) {
-        let Some(party) = self.me.upgrade() else { return };
+    async fn accept(
+        &self,
+        connection: Connection,
+        hello: ServerHello,
+        visit: Visit,
+    ) -> Result<(), LaneEnded> {
+        let Some(party) = self.me.upgrade() else { return Ok(()) };
         let (dropped, runtime) = (CancellationToken::new(), Handle::current());
+        let (stop, grace) = (visit.stop().clone(), visit.limits().grace / 2);
+        let mut visit = visit.patient(self.patience.idle);
         // A lane computes for long, so it has a thread of its own; it ends when this future is
         // dropped.
         let _ends = dropped.clone().drop_guard();
         let lane = tokio::task::spawn_blocking(move || {
             runtime.block_on(async {
-                let grace = async {
+                // What is under way when the server is stopped may end.
+                let late = async {
                     stop.cancelled().await;
-                    tokio::time::sleep(GRACE).await;
+                    tokio::time::sleep(grace).await;
                 };
                 tokio::select! {
                     biased;
-                    ended = party.lane(connection, &hello) => ended,
-                    () = grace => Err(SessionError::Refused(Refusal::ShuttingDown).into()),
+                    ended = party.lane(connection, &hello, &mut visit) => ended,
+                    () = late => Err(Leave::Stopping.into()),
                     () = dropped.cancelled() => Err(SessionError::Closed.into()),
                 }
             })
         });
-        match &lane.await.unwrap_or(Err(SessionError::Closed.into())) {
-            Ok(()) => tracing::debug!("a lane was closed by server 0"),
-            Err(error) => tracing::warn!("a lane to server 0 ended: {error}"),
-        }
+        Ok(lane.await.unwrap_or(Err(SessionError::Closed.into()))?)
     }
 
     async fn run(self: Arc<Self>, stop: CancellationToken) -> Result<(), PeerError> {

@@ -23,7 +23,7 @@ use sharelet_core::session::wire::control::{DeviceId, Refusal};
 use sharelet_core::session::wire::servers::ServerHello;
 use sharelet_core::session::wire::task::Field;
 
-use crate::server::party0::PeerError;
+use crate::server::peer::PeerError;
 use crate::server::training::wire;
 use sharelet_link::{Reader, Writer};
 

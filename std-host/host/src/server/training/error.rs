@@ -86,7 +86,8 @@ pub enum RunError {
     },
     /// The run diverges.
     #[error(
-        "training diverges: {what} after step {step}; {}; take a smaller `training.learning_rate`", last_good(*good)
+        "training diverges: {what} after step {step}; {}; take a smaller `training.learning_rate`",
+        last_good(*good)
     )]
     Diverged {
         /// What has grown.

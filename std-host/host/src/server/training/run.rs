@@ -10,17 +10,19 @@ use sharelet_core::session::wire::control::DeviceId;
 use sharelet_core::share::Party;
 
 pub use super::error::RunError;
+pub use super::meeting::Meeting;
+use super::meeting::Met;
 use super::resume::{self, DataHashes};
 use super::supply::{Source, Supply};
-use super::wire::{self, Hello, PeerError, Start, Verdict};
+use super::wire::{self, Hello, Start, Verdict};
 use crate::dealer::client::Client;
 use crate::dealer::wire::{Refusal, Train};
 use crate::store::counter::FileCounter;
-use crate::store::datasets::{Dataset, Descriptor};
+use crate::store::datasets::Dataset;
 use crate::store::key::DeviceKey;
 use crate::store::training::{Checkpoints, Header, Share, TrainingError, number};
 use sharelet_link::exchange::{Exchange, Sent};
-use sharelet_link::{Connection, Reader, Writer};
+use sharelet_link::{Reader, Writer};
 use sharelet_train::config::Config;
 use sharelet_train::course::{Course, CourseError, Session, Sizes};
 use sharelet_train::curve::Opened;
@@ -102,13 +104,12 @@ pub struct Report {
 pub async fn run(
     setup: Setup,
     mut correlations: Correlations,
-    connection: Connection,
+    meeting: impl Into<Meeting>,
     progress: &mut dyn FnMut(Progress),
     stop: &tokio_util::sync::CancellationToken,
 ) -> Result<Report, RunError> {
     let Setup { config, train, test, checkpoints, resume } = setup;
     let party = correlations.party();
-    let Connection { mut reader, mut writer } = connection;
     let sizes = Sizes {
         rows: train.rows,
         features: train.columns,
@@ -124,13 +125,13 @@ pub async fn run(
     let plans = Arc::new(Plans::new(&course)?);
     let greeting = greeting(&course, party, (&train, test.as_ref(), data), (resume, &checkpoints))?;
     let agreed = async {
-        let theirs = greet(&mut reader, &mut writer, &greeting, &course).await?;
-        let step = begin_at(&greeting, &theirs)?;
-        let start =
-            agree(&mut reader, &mut writer, &mut correlations, (&course, step, &greeting)).await?;
-        Ok::<_, RunError>((step, start))
+        let mut met = meeting.into().meet(greeting.clone(), course.clone(), stop).await?;
+        let step = begin_at(&greeting, &met.theirs)?;
+        let link = (&mut met.reader, &mut met.writer);
+        let start = agree(link, &mut correlations, (&course, step, &greeting)).await?;
+        Ok::<_, RunError>((met, step, start))
     };
-    let (step, start) = tokio::select! {
+    let (met, step, start) = tokio::select! {
         biased;
         () = stop.cancelled() => return Err(RunError::Stopped { step: 0 }),
         agreed = agreed => agreed?,
@@ -166,6 +167,7 @@ pub async fn run(
         data,
         good: step.unwrap_or(0),
     };
+    let Met { reader, writer, others: _others, .. } = met;
     running.train(supply, (reader, writer), steps, progress, stop).await
 }
 
@@ -216,73 +218,6 @@ fn greeting(
     })
 }
 
-/// Exchanges greetings and verdicts.
-async fn greet(
-    reader: &mut Reader,
-    writer: &mut Writer,
-    ours: &Hello,
-    course: &Course,
-) -> Result<Hello, RunError> {
-    // At the same time: greetings may be longer than what the network holds.
-    let (sent, theirs) = tokio::join!(wire::send(writer, ours), wire::receive_hello(reader));
-    // What came says more than that the other end is closed.
-    let theirs = theirs?;
-    sent?;
-    let difference = difference(ours, &theirs, course);
-    let verdict = difference.as_ref().map_or(Verdict::Go, |reason| Verdict::Stop(reason.clone()));
-    let sent = wire::send(writer, &verdict).await;
-    if let Some(reason) = difference {
-        return Err(RunError::Differ(reason));
-    }
-    // A server that refuses closes the connection: its reason matters more.
-    let told = wire::receive_verdict(reader).await;
-    if !matches!(told, Err(PeerError::Refused(_))) {
-        sent?;
-    }
-    told?;
-    Ok(theirs)
-}
-
-/// The first thing that is not as it must be.
-fn difference(ours: &Hello, theirs: &Hello, course: &Course) -> Option<String> {
-    if ours.party == theirs.party {
-        return Some(format!(
-            "party: both servers are party {}; give one --party 0 and the other --party 1",
-            ours.party
-        ));
-    }
-    if theirs.party > 1 {
-        return Some("party: the other server is neither 0 nor 1".to_owned());
-    }
-    match course.config().difference(&theirs.config) {
-        Ok(None) => {}
-        Ok(Some(difference)) => return Some(difference.to_string()),
-        Err(error) => return Some(error.to_string()),
-    }
-    let data = |ours: &Descriptor, theirs: &Descriptor| {
-        let name = &ours.dataset;
-        ours.difference(theirs).map(|field| {
-            format!(
-                "data set `{name}`: {field} differs between the servers; share it anew with both"
-            )
-        })
-    };
-    if let Some(reason) = data(&ours.train, &theirs.train) {
-        return Some(reason);
-    }
-    let test = match (&ours.test, &theirs.test) {
-        (Some(ours), Some(theirs)) => data(ours, theirs),
-        (None, None) => None,
-        _ => Some("one server has a data set to test on, the other has none".to_owned()),
-    };
-    if test.is_some() {
-        return test;
-    }
-    (ours.resume != theirs.resume).then(|| {
-        "one server resumes and the other does not; give --resume to both or to none".to_owned()
-    })
-}
-
 /// The step to go on from; `None` to begin.
 fn begin_at(ours: &Hello, theirs: &Hello) -> Result<Option<u64>, RunError> {
     if !ours.resume {
@@ -294,8 +229,7 @@ fn begin_at(ours: &Hello, theirs: &Hello) -> Result<Option<u64>, RunError> {
 
 /// Server 0 says where to begin; server 1 asks the dealer.
 async fn agree(
-    reader: &mut Reader,
-    writer: &mut Writer,
+    (reader, writer): (&mut Reader, &mut Writer),
     correlations: &mut Correlations,
     (course, step, hello): (&Arc<Course>, Option<u64>, &Hello),
 ) -> Result<(Start, Option<crate::dealer::client::Sessions>), RunError> {

@@ -1,11 +1,14 @@
 //! One upload on a server's disk.
 //!
 //! ```text
-//! "SLTS" | version, u16 | length of the head, u32 | head: postcard of the party and the description
+//! "SLTS" | version, u16 | length of the head, u32
+//!        | head: postcard of the party and the description
 //!        | keys: 16 bytes per row, if the upload has keys
-//!        | share: the seed, 32 bytes (party 0), or a word of 8 bytes per feature and label (party 1)
-//!        | SHA-256 of everything before                                       (integers are little-endian)
+//!        | share: the seed, 32 bytes (party 0), or 8 bytes per feature and label (party 1)
+//!        | SHA-256 of everything before
 //! ```
+//!
+//! Integers are little-endian.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Write as _};

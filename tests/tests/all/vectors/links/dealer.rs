@@ -138,6 +138,7 @@ async fn refusals() {
         ("protocol", Refusal::Protocol),
         ("busy", Refusal::Busy),
         ("shutting_down", Refusal::ShuttingDown),
+        ("too_slow", Refusal::TooSlow),
     ];
     for (name, refusal) in refusals {
         let bytes = frame(Kind::Refuse, &refusal).await;
@@ -248,7 +249,7 @@ async fn bad_messages() {
             "refuse_unknown",
             "Known",
             "Malformed { kind: Refuse }",
-            [header(Kind::Refuse, 1), vec![15]].concat(),
+            [header(Kind::Refuse, 1), vec![99]].concat(),
         ),
         (
             "masked_length",

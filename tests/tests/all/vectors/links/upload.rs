@@ -8,9 +8,9 @@ use sha2::{Digest as _, Sha256};
 use sharelet_core::share::Party;
 use sharelet_host::data::description::{Description, Name, UploadId};
 use sharelet_host::store::datasets::{Datasets, Disagreement};
-use sharelet_host::upload::server::{Limits, converse};
+use sharelet_host::upload::server::{Collector, MOST_ELEMS};
 use sharelet_host::upload::wire::{self, Kind, Refusal, Standing, VERSION, Welcome, WireError};
-use sharelet_link::tcp::Admission;
+use sharelet_link::service::{Limits, Service as _, Visit};
 use sharelet_link::{Connection, Reader};
 use sharelet_testkit::hex;
 use sharelet_train::labels::Labels;
@@ -151,6 +151,7 @@ async fn refusals() {
         ("protocol", Refusal::Protocol),
         ("busy", Refusal::Busy),
         ("shutting_down", Refusal::ShuttingDown),
+        ("too_slow", Refusal::TooSlow),
     ];
     for (name, refusal) in refusals {
         let bytes = encoded(Kind::Refuse, &refusal).await;
@@ -160,7 +161,7 @@ async fn refusals() {
         assert!(matches!(told, WireError::Refused(told) if told == refusal), "{name}");
     }
     for fields in 0..3 {
-        let body = [&[13][..], &[0; 2][..fields]].concat();
+        let body = [&[14][..], &[0; 2][..fields]].concat();
         assert!(wire::decode::<Refusal>(Kind::Refuse, &body).is_err(), "a refusal has no vector");
     }
 }
@@ -240,7 +241,7 @@ async fn bad_messages() {
             "refuse_unknown",
             "Finish",
             "Malformed { kind: Refuse }",
-            [header(Kind::Refuse, 1), vec![13]].concat(),
+            [header(Kind::Refuse, 1), vec![99]].concat(),
         ),
     ] {
         vectors().bad(name, due, error, &bytes);
@@ -289,9 +290,8 @@ async fn whole_uploads() {
         let datasets = Datasets::open(folder.path(), party).unwrap();
         let (near, mut far) = tokio::io::duplex(1 << 16);
         let connection = Connection::new(Cursor::new(owner), near, LONG);
-        let limits = Limits::default();
-        let stop = CancellationToken::new();
-        converse(connection, datasets, &limits, Admission::Served, stop).await.unwrap();
+        let visit = Visit::alone(Limits::default(), CancellationToken::new());
+        Collector::new(datasets, MOST_ELEMS).converse(connection, visit).await.unwrap();
         let mut answer = Vec::new();
         far.read_to_end(&mut answer).await.unwrap();
         let text = format!("# what server {number} answers\n{}", hex::encode(&answer));

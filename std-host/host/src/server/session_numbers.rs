@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use sharelet_core::session::{CounterError, SessionCounter};
 use tokio::sync::Mutex;
 
-/// Numbers below the highest that may still be granted, at most; older ones are given up.
+/// SessionNumbers below the highest that may still be granted, at most; older ones are given up.
 const MOST_GAPS: usize = 1024;
 
 /// A session counter that several sessions take numbers from.
@@ -14,19 +14,19 @@ const MOST_GAPS: usize = 1024;
 /// What is on record is the lowest number above all that were used: after a restart the gaps below
 /// are lost, not reused.
 #[derive(Debug)]
-pub struct Numbers<C>(Mutex<State<C>>);
+pub struct SessionNumbers<C>(Mutex<State<C>>);
 
 #[derive(Debug)]
 struct State<C> {
     counter: C,
     /// The lowest number above all that were used, once it is known.
     next: Option<u64>,
-    /// Numbers below it that were not used since the start.
+    /// SessionNumbers below it that were not used since the start.
     gaps: BTreeSet<u64>,
 }
 
-impl<C: SessionCounter> Numbers<C> {
-    /// Numbers from `counter`.
+impl<C: SessionCounter> SessionNumbers<C> {
+    /// SessionNumbers from `counter`.
     #[must_use]
     pub fn new(counter: C) -> Self {
         Self(Mutex::new(State { counter, next: None, gaps: BTreeSet::new() }))
@@ -59,7 +59,7 @@ impl<C: SessionCounter> State<C> {
     }
 }
 
-impl<C: SessionCounter> SessionCounter for &Numbers<C> {
+impl<C: SessionCounter> SessionCounter for &SessionNumbers<C> {
     async fn next(&mut self) -> Result<u64, CounterError> {
         self.0.lock().await.next().await
     }
@@ -91,7 +91,7 @@ mod tests {
 
     #[tokio::test]
     async fn numbers_are_used_once_in_any_order() {
-        let numbers = Numbers::new(Memory(5));
+        let numbers = SessionNumbers::new(Memory(5));
         let mut numbers = &numbers;
         assert_eq!(numbers.next().await, Ok(5));
         assert_eq!(numbers.consume(7).await, Ok(()));

@@ -1,7 +1,5 @@
 //! The committed files are those that the program writes.
 
-#![allow(clippy::unwrap_used, missing_docs)]
-
 use std::path::Path;
 
 use sharelet_model::Model;

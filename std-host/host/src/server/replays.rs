@@ -9,12 +9,12 @@ pub const REMEMBERED: usize = 1 << 17;
 
 /// The latest numbers, a bounded number of them.
 #[derive(Debug, Default)]
-pub struct Seen {
+pub struct Replays {
     order: VecDeque<QueryId>,
     set: HashSet<QueryId>,
 }
 
-impl Seen {
+impl Replays {
     /// Notes a number; `false` if it was used before.
     pub fn insert(&mut self, id: QueryId) -> bool {
         if !self.set.insert(id) {
@@ -37,13 +37,13 @@ mod tests {
     #[test]
     fn a_number_is_used_once_and_memory_is_bounded() {
         let id = |number: u64| QueryId(number.to_le_bytes());
-        let mut seen = Seen::default();
+        let mut replays = Replays::default();
         for number in 0..=REMEMBERED as u64 {
-            assert!(seen.insert(id(number)));
-            assert!(!seen.insert(id(number)));
+            assert!(replays.insert(id(number)));
+            assert!(!replays.insert(id(number)));
         }
-        assert_eq!((seen.order.len(), seen.set.len()), (REMEMBERED, REMEMBERED));
-        assert!(!seen.insert(id(1)));
-        assert!(seen.insert(id(0)), "the oldest is forgotten");
+        assert_eq!((replays.order.len(), replays.set.len()), (REMEMBERED, REMEMBERED));
+        assert!(!replays.insert(id(1)));
+        assert!(replays.insert(id(0)), "the oldest is forgotten");
     }
 }

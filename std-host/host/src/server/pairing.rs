@@ -30,11 +30,11 @@ impl<W> core::fmt::Debug for Waiting<W> {
     }
 }
 
-/// Halves by their queries' numbers.
-pub struct Halves<W> {
+/// Pairing by their queries' numbers.
+pub struct Pairing<W> {
     waiting: Mutex<HashMap<QueryId, Waiting<W>>>,
     arrived: Notify,
-    /// Halves that lanes wait for.
+    /// Pairing that lanes wait for.
     wanted: Mutex<HashSet<QueryId>>,
     ready: Mutex<BTreeMap<usize, oneshot::Sender<Guess<W>>>>,
 }
@@ -58,7 +58,7 @@ impl<W> core::fmt::Debug for Guess<W> {
     }
 }
 
-impl<W> Default for Halves<W> {
+impl<W> Default for Pairing<W> {
     fn default() -> Self {
         Self {
             waiting: Mutex::default(),
@@ -69,14 +69,14 @@ impl<W> Default for Halves<W> {
     }
 }
 
-impl<W> core::fmt::Debug for Halves<W> {
+impl<W> core::fmt::Debug for Pairing<W> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("Halves(<redacted>)")
+        f.write_str("Pairing(<redacted>)")
     }
 }
 
 /// Removes a half that is not waited for any longer.
-struct Registered<'h, W>(&'h Halves<W>, QueryId);
+struct Registered<'h, W>(&'h Pairing<W>, QueryId);
 
 impl<W> Drop for Registered<'_, W> {
     fn drop(&mut self) {
@@ -85,7 +85,7 @@ impl<W> Drop for Registered<'_, W> {
 }
 
 /// A half that a lane waits for.
-struct Wanted<'h, W>(&'h Halves<W>, QueryId);
+struct Wanted<'h, W>(&'h Pairing<W>, QueryId);
 
 impl<W> Drop for Wanted<'_, W> {
     fn drop(&mut self) {
@@ -93,7 +93,7 @@ impl<W> Drop for Wanted<'_, W> {
     }
 }
 
-impl<W: Ring> Halves<W> {
+impl<W: Ring> Pairing<W> {
     /// Lane `number` is ready: what it may begin with comes out, if there is something before
     /// server 0 asks. Nothing does if the lane is `wary`.
     pub fn offer(&self, number: usize, wary: bool) -> oneshot::Receiver<Guess<W>> {
@@ -138,7 +138,7 @@ impl<W: Ring> Halves<W> {
     }
 }
 
-impl<W> Halves<W> {
+impl<W> Pairing<W> {
     fn waiting(&self) -> MutexGuard<'_, HashMap<QueryId, Waiting<W>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }

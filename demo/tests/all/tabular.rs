@@ -1,7 +1,5 @@
 //! The committed tables are those that the program writes, and are what they are said to be.
 
-#![allow(clippy::needless_range_loop, clippy::unwrap_used, missing_docs)]
-
 use std::path::Path;
 use std::sync::Arc;
 

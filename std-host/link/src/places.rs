@@ -1,0 +1,156 @@
+//! Who is served, and who gives his place to a newcomer.
+//!
+//! There are as many places for peers that still greet as for peers that are served. When the ones
+//! are taken, the peer goes that has greeted for longest; when the others are, the one that has
+//! waited for longest without having asked for anything. Whoever is in the middle of something
+//! stays. Of several addresses the one with the most candidates gives way first.
+
+use core::net::IpAddr;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use tokio_util::sync::CancellationToken;
+
+/// The places of a service.
+#[derive(Debug)]
+pub(super) struct Places {
+    most: usize,
+    taken: Mutex<Taken>,
+}
+
+#[derive(Debug, Default)]
+struct Taken {
+    next: u64,
+    /// In the order of arrival.
+    visits: BTreeMap<u64, Taker>,
+}
+
+#[derive(Debug)]
+struct Taker {
+    address: IpAddr,
+    stage: Stage,
+    leave: CancellationToken,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Greets,
+    Waits(Instant),
+    Works,
+}
+
+impl Taken {
+    fn count(&self, greets: bool) -> usize {
+        self.visits.values().filter(|taker| (taker.stage == Stage::Greets) == greets).count()
+    }
+
+    /// Asks one of those to leave who can; `false` if there is none.
+    fn make_room(&mut self, can: impl Fn(Stage) -> bool) -> bool {
+        let candidates = || self.visits.iter().filter(|(_, taker)| can(taker.stage));
+        let mut of_address = HashMap::<IpAddr, usize>::new();
+        candidates().for_each(|(_, taker)| *of_address.entry(taker.address).or_default() += 1);
+        let first = candidates().min_by_key(|(number, taker)| {
+            let many = of_address.get(&taker.address).copied().unwrap_or(0);
+            (core::cmp::Reverse(many), taker.stage, **number)
+        });
+        let Some(number) = first.map(|(number, _)| *number) else { return false };
+        if let Some(taker) = self.visits.remove(&number) {
+            taker.leave.cancel();
+        }
+        true
+    }
+}
+
+impl Places {
+    pub(super) fn new(most: usize) -> Self {
+        Self { most: most.max(1), taken: Mutex::default() }
+    }
+
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A place to greet at: its number, and what is cancelled when somebody else gets it.
+    pub(super) fn arrive(&self, address: IpAddr) -> (u64, CancellationToken) {
+        let mut taken = self.taken();
+        if taken.count(true) >= self.most {
+            taken.make_room(|stage| stage == Stage::Greets);
+        }
+        let (number, leave) = (taken.next, CancellationToken::new());
+        taken.next += 1;
+        taken.visits.insert(number, Taker { address, stage: Stage::Greets, leave: leave.clone() });
+        (number, leave)
+    }
+
+    /// A place to be served at, for one that has greeted; `false` if it has none any more, or there
+    /// is none.
+    pub(super) fn enter(&self, number: u64) -> bool {
+        let mut taken = self.taken();
+        if !taken.visits.contains_key(&number) {
+            return false;
+        }
+        if taken.count(false) >= self.most
+            && !taken.make_room(|stage| matches!(stage, Stage::Waits(_)))
+        {
+            return false;
+        }
+        taken.set(number, Stage::Works)
+    }
+
+    /// Its place may be given away from here on; `false` if it was.
+    pub(super) fn wait(&self, number: u64) -> bool {
+        self.taken().set(number, Stage::Waits(Instant::now()))
+    }
+
+    /// Its place may no longer be given away; `false` if it was.
+    pub(super) fn work(&self, number: u64) -> bool {
+        self.taken().set(number, Stage::Works)
+    }
+
+    pub(super) fn leave(&self, number: u64) {
+        self.taken().visits.remove(&number);
+    }
+}
+
+impl Taken {
+    fn set(&mut self, number: u64, stage: Stage) -> bool {
+        self.visits.get_mut(&number).map(|taker| taker.stage = stage).is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEFT: IpAddr = IpAddr::V4(core::net::Ipv4Addr::new(127, 0, 0, 1));
+    const RIGHT: IpAddr = IpAddr::V4(core::net::Ipv4Addr::new(127, 0, 0, 2));
+
+    #[test]
+    fn the_longest_greeting_gives_way_of_the_address_with_the_most() {
+        let places = Places::new(3);
+        let visits = [RIGHT, LEFT, LEFT].map(|address| places.arrive(address));
+        let (late, _) = places.arrive(RIGHT);
+        let gone = visits.clone().map(|(_, leave)| leave.is_cancelled());
+        assert_eq!(gone, [false, true, false]);
+        assert!(!places.enter(visits[1].0), "it is gone");
+        assert!(places.enter(late));
+    }
+
+    #[test]
+    fn who_waits_gives_way_and_who_works_stays() {
+        let places = Places::new(2);
+        let served = [(); 2].map(|()| places.arrive(LEFT));
+        served.iter().for_each(|(number, _)| assert!(places.enter(*number)));
+        let (late, told) = places.arrive(LEFT);
+        assert!(!places.enter(late), "both work");
+        assert!(places.wait(served[1].0) && places.wait(served[0].0));
+        assert!(places.enter(late) && !told.is_cancelled());
+        assert!(served[1].1.is_cancelled(), "it has waited for longer");
+        assert!(!places.work(served[1].0));
+        assert!(places.work(served[0].0));
+        places.leave(late);
+        let (next, _) = places.arrive(RIGHT);
+        assert!(places.enter(next));
+    }
+}

@@ -1,0 +1,303 @@
+//! What all programs that listen have in common: they admit, let greet, converse, refuse with a
+//! reason, and drain.
+//!
+//! A peer is a stranger until it has greeted in the way that the [`Service`] wants. Until then it
+//! costs a task and two buffers, for [`Limits::hello`] at most, and holds up nobody: its place is
+//! not one of those that are served ([`places`](super::places)). A peer that is served has a total
+//! time for each message beside the longest silence in it; between messages it may be silent for
+//! long, but gives its place to a newcomer when there is no other, is told so, and can come back.
+
+use core::fmt;
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::time::Duration;
+use std::io;
+use std::sync::Arc;
+
+use tokio::task::{JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use super::places::Places;
+use super::tcp::Listener;
+use super::warnings::Warnings;
+use super::{Connection, Reader};
+
+/// What a service allows.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Peers that are served at the same time; as many more may greet.
+    pub connections: usize,
+    /// A greeting must be complete within this time.
+    pub hello: Duration,
+    /// The first message after it must begin within this time.
+    pub first: Duration,
+    /// The longest silence between later messages.
+    pub idle: Duration,
+    /// A message must be complete within this time, and what its length takes at
+    /// [`SLOWEST`](super::timeout::SLOWEST).
+    pub message: Duration,
+    /// The longest silence within a message.
+    pub stall: Duration,
+    /// How long conversations may go on after the service was told to stop.
+    pub grace: Duration,
+}
+
+impl Default for Limits {
+    /// 64 peers, some seconds for everything, and an hour between messages.
+    fn default() -> Self {
+        Self {
+            connections: 64,
+            hello: Duration::from_secs(10),
+            first: Duration::from_secs(30),
+            idle: Duration::from_secs(3600),
+            message: Duration::from_secs(60),
+            stall: Duration::from_secs(20),
+            grace: Duration::from_secs(3),
+        }
+    }
+}
+
+/// Why a conversation ends although the peer's bytes were right. Each protocol has a refusal for
+/// each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Leave {
+    /// The service is being stopped.
+    #[error("the service is being stopped")]
+    Stopping,
+    /// As many are served as may be, or a newcomer has got the place.
+    #[error("as many peers are served as may be")]
+    Full,
+    /// Nothing came, or a message took too long.
+    #[error("the peer said nothing, or took too long over a message")]
+    TooSlow,
+}
+
+/// What a program does with those who connect to it.
+pub trait Service: Send + Sync + 'static {
+    /// How a conversation ends that goes wrong.
+    type Error: fmt::Display + Send;
+
+    /// Converses with one peer, from its greeting to its end; tells it what concerns it. What is
+    /// returned goes to the log.
+    fn converse(
+        self: Arc<Self>,
+        connection: Connection,
+        visit: Visit,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
+}
+
+/// A peer that is there, and the place that it has.
+#[derive(Debug)]
+pub struct Visit {
+    peer: SocketAddr,
+    limits: Limits,
+    stop: CancellationToken,
+    place: Place,
+    asked: bool,
+    warnings: Arc<Warnings>,
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        self.place.places.leave(self.place.number);
+    }
+}
+
+/// The place of a [`Visit`], for who may have to take it away.
+#[derive(Clone, Debug)]
+pub struct Place {
+    places: Arc<Places>,
+    number: u64,
+    taken: CancellationToken,
+}
+
+impl Place {
+    /// Takes it away: there is room for another at once, and the visit ends with [`Leave::Full`].
+    pub fn take_away(&self) {
+        self.places.leave(self.number);
+        self.taken.cancel();
+    }
+}
+
+impl Visit {
+    fn new(
+        peer: SocketAddr,
+        (places, warnings): (Arc<Places>, Arc<Warnings>),
+        limits: Limits,
+        stop: CancellationToken,
+    ) -> Self {
+        let (number, taken) = places.arrive(peer.ip());
+        let place = Place { places, number, taken };
+        Self { peer, limits, stop, place, asked: false, warnings }
+    }
+
+    /// The only visit, for who has a connection and no listener.
+    #[must_use]
+    pub fn alone(limits: Limits, stop: CancellationToken) -> Self {
+        let peer = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+        let shared = (Arc::new(Places::new(1)), Arc::default());
+        Self::new(peer, shared, limits, stop)
+    }
+
+    /// The same, for a peer that may be silent for as long as `idle` before every message.
+    #[must_use]
+    pub fn patient(mut self, idle: Duration) -> Self {
+        (self.limits.first, self.limits.idle) = (idle, idle);
+        self
+    }
+
+    /// What the service allows.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Is cancelled when the service is to stop.
+    #[must_use]
+    pub fn stop(&self) -> &CancellationToken {
+        &self.stop
+    }
+
+    /// The place that the peer has.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        self.place.clone()
+    }
+
+    /// Writes a warning about the peer, unless there were many of late.
+    pub fn warn(&self, warning: impl fmt::Display) {
+        self.warnings.warn(format_args!("{}: {warning}", self.peer));
+    }
+
+    /// Waits until the conversation has to end.
+    pub async fn ends(&self) -> Leave {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Leave::Stopping,
+            () = self.place.taken.cancelled() => Leave::Full,
+        }
+    }
+
+    /// A step, unless the conversation has to end before.
+    ///
+    /// # Errors
+    /// The step's, or [`Leave`].
+    pub async fn or<T, E: From<Leave>>(
+        &self,
+        step: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        tokio::select! {
+            biased;
+            leave = self.ends() => Err(leave.into()),
+            done = step => done,
+        }
+    }
+
+    /// The peer's greeting, which must be complete within [`Limits::hello`].
+    ///
+    /// # Errors
+    /// The greeting's, or [`Leave`].
+    pub async fn greeting<T, E: From<Leave>>(
+        &self,
+        greeting: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let greeted = tokio::time::timeout(self.limits.hello, greeting);
+        self.or(async { greeted.await.unwrap_or(Err(Leave::TooSlow.into())) }).await
+    }
+
+    /// Takes a place among those that are served, once the peer is known to be one. In the place
+    /// of a peer that only waits, if there is no other.
+    ///
+    /// # Errors
+    /// [`Leave::Full`].
+    pub fn enter(&self) -> Result<(), Leave> {
+        if self.place.places.enter(self.place.number) { Ok(()) } else { Err(Leave::Full) }
+    }
+
+    /// Waits for the next message; `false` if the peer is gone instead. Meanwhile the place may go
+    /// to another. The message has [`Limits::message`] from here on.
+    ///
+    /// # Errors
+    /// [`Leave`].
+    pub async fn next(&mut self, reader: &mut Reader) -> Result<bool, Leave> {
+        self.place.places.wait(self.place.number);
+        let begun = self.next_of_work(reader).await?;
+        // Whose place went in this moment was told so.
+        if self.place.places.work(self.place.number) { Ok(begun) } else { Err(Leave::Full) }
+    }
+
+    /// As [`Visit::next`], for a peer that has begun something: it keeps its place.
+    ///
+    /// # Errors
+    /// [`Leave`], but not for a newcomer.
+    pub async fn next_of_work(&mut self, reader: &mut Reader) -> Result<bool, Leave> {
+        let Limits { first, idle, message, .. } = self.limits;
+        let silence = if core::mem::replace(&mut self.asked, true) { idle } else { first };
+        let begun = tokio::select! {
+            biased;
+            leave = self.ends() => return Err(leave),
+            begun = reader.begins(silence) => begun,
+        };
+        match begun {
+            Ok(begun) => {
+                reader.begin_message(message);
+                Ok(begun)
+            }
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(Leave::TooSlow),
+            // Between messages, every end is one.
+            Err(_) => Ok(false),
+        }
+    }
+}
+
+/// Serves whoever connects, one task each, until `stop`; then waits a while for those that are
+/// under way.
+pub async fn serve<S: Service>(
+    service: Arc<S>,
+    listener: Listener,
+    limits: Limits,
+    stop: CancellationToken,
+) {
+    let (places, warnings) = (Arc::new(Places::new(limits.connections)), listener.warnings());
+    let mut tasks = JoinSet::new();
+    loop {
+        let (connection, peer) = tokio::select! {
+            () = stop.cancelled() => break,
+            Some(ended) = tasks.join_next() => {
+                report(ended);
+                continue;
+            }
+            accepted = listener.accept(limits.stall) => accepted,
+        };
+        // Who was asked to leave has not left yet: beyond that, not even a refusal is worth a task.
+        if tasks.len() >= limits.connections.max(1).saturating_mul(3) {
+            warnings.warn(format_args!("{peer}: closed, too many connect"));
+            continue;
+        }
+        let shared = (places.clone(), warnings.clone());
+        let visit = Visit::new(peer, shared, limits, stop.clone());
+        let (service, warnings) = (service.clone(), warnings.clone());
+        tasks.spawn(async move {
+            match service.converse(connection, visit).await {
+                Ok(()) => tracing::debug!(%peer, "closed"),
+                Err(error) => warnings.warn(format_args!("{peer}: connection ended: {error}")),
+            }
+        });
+    }
+    let route = listener.close();
+    let done = async {
+        while let Some(ended) = tasks.join_next().await {
+            report(ended);
+        }
+    };
+    if tokio::time::timeout(limits.grace, done).await.is_err() {
+        tracing::warn!("{} connections did not end in time and are cut", tasks.len());
+        tasks.shutdown().await;
+    }
+    route.drained().await;
+}
+
+fn report(ended: Result<(), JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!("a conversation ended abruptly: {error}");
+    }
+}

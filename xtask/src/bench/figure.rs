@@ -1,0 +1,34 @@
+//! What is measured, and where it is written.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+
+/// A figure with its name and unit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Figure {
+    /// Path-like: `mps2-an386/ad01/online_instructions`.
+    pub name: String,
+    /// The value.
+    pub value: f64,
+    /// Its unit.
+    pub unit: String,
+}
+
+impl Figure {
+    #[allow(clippy::cast_precision_loss)]
+    /// A whole number.
+    pub fn count(name: String, value: u64, unit: &str) -> Self {
+        Self { name, value: value as f64, unit: unit.to_owned() }
+    }
+}
+
+/// Writes a file, and its folder if there is none.
+pub fn write(path: &Path, text: &str) -> Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)
+            .with_context(|| format!("{} cannot be created", folder.display()))?;
+    }
+    fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))
+}

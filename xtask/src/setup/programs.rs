@@ -1,0 +1,116 @@
+//! The emulator, the program `sharelet`, and images for the boards.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+
+use super::apt::Packages;
+use super::toolchain::{Toolchain, debian_cargo};
+use super::work::{BUILD_LIMIT, Setup};
+use crate::boards::Board;
+use crate::process::succeeds;
+use crate::workspace::SHARELET_PACKAGE;
+
+impl Setup<'_> {
+    /// The emulator, installed if it is missing.
+    pub fn emulator(&self) -> Result<()> {
+        self.missing_emulator()?.map_or(Ok(()), |packages| packages.install(self))
+    }
+
+    /// What [`Setup::emulator`] would install.
+    pub fn missing_emulator(&self) -> Result<Option<Packages>> {
+        if succeeds(Command::new("qemu-system-arm").arg("--version")) {
+            return Ok(None);
+        }
+        self.steps.note("qemu-system-arm is missing: it emulates the microcontroller");
+        let elsewhere =
+            "macOS: brew install qemu; Fedora: dnf install qemu-system-arm; Windows: qemu.org";
+        Packages::new(&["qemu-system-arm"], elsewhere).map(Some)
+    }
+
+    /// The program `sharelet`; without the readers of foreign model files unless `import`.
+    pub fn sharelet(&self, import: bool) -> Result<()> {
+        let mut cargo = self.workspace.cargo();
+        cargo.args(["build", "--package", SHARELET_PACKAGE, "--bin", "sharelet"]);
+        cargo.arg("--no-default-features");
+        cargo.arg("--target-dir").arg(self.workspace.target());
+        if import {
+            cargo.args(["--features", "import"]);
+        }
+        let what = if import {
+            "building sharelet, with the readers of ONNX and TFLite"
+        } else {
+            "building sharelet"
+        };
+        self.steps.step(what, || {
+            self.run("cargo build of sharelet", &mut cargo, "build-sharelet.log", BUILD_LIMIT)
+        })
+    }
+
+    /// The firmware of `board`; gives the image.
+    pub fn firmware(&self, toolchain: Toolchain, board: &Board) -> Result<PathBuf> {
+        let what = format!("building the firmware for {}", board.name);
+        self.image(toolchain, board, "device", &what, |_| {})
+    }
+
+    /// Another program than the device for `board`, built for size: `data-party`, or `idle`, which
+    /// the flash of the first is measured against; gives the image.
+    pub fn small_firmware(
+        &self,
+        toolchain: Toolchain,
+        board: &Board,
+        program: &str,
+    ) -> Result<PathBuf> {
+        let what = format!("building {program} for {}", board.name);
+        self.image(toolchain, board, program, &what, |cargo| {
+            cargo.arg("--config").arg(self.workspace.firmware().join(".cargo/small.toml"));
+            cargo.args(["--no-default-features", "--features", program]);
+        })
+    }
+
+    fn image(
+        &self,
+        toolchain: Toolchain,
+        board: &Board,
+        program: &str,
+        what: &str,
+        options: impl FnOnce(&mut Command),
+    ) -> Result<PathBuf> {
+        let mut cargo = self.target_cargo(toolchain, &self.workspace.firmware(), "build");
+        cargo.args(["--release", "--package", board.name, "--target", board.target]);
+        options(&mut cargo);
+        let log = format!("build-{}-{program}.log", board.name);
+        self.steps.step(what, || {
+            self.run("cargo build of the firmware", &mut cargo, &log, BUILD_LIMIT)
+        })?;
+        let folder = self.firmware_target(toolchain).join(board.target).join("release");
+        // All programs of a board have one name where cargo puts them.
+        let image = folder.join(format!("{}-{program}", board.name));
+        let copied = fs::copy(folder.join(board.name), &image);
+        copied.with_context(|| format!("{} cannot be written", image.display()))?;
+        Ok(image)
+    }
+
+    /// Cargo for the boards, started in `folder`: the checkout, or the firmware's workspace.
+    pub fn target_cargo(&self, toolchain: Toolchain, folder: &Path, command: &str) -> Command {
+        let mut cargo = match toolchain {
+            Toolchain::Rustup => self.workspace.cargo(),
+            Toolchain::Debian => debian_cargo(),
+        };
+        cargo.current_dir(folder).arg(command);
+        if toolchain == Toolchain::Debian {
+            cargo.arg("--config").arg(self.workspace.firmware().join(".cargo/debian.toml"));
+        }
+        cargo.arg("--target-dir").arg(self.firmware_target(toolchain));
+        cargo
+    }
+
+    pub fn firmware_target(&self, toolchain: Toolchain) -> PathBuf {
+        match toolchain {
+            Toolchain::Rustup => self.workspace.firmware_target(),
+            Toolchain::Debian => self.workspace.firmware_target().join("debian"),
+        }
+    }
+}
