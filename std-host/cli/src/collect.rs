@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
+use anyhow::Result;
 use clap::Args;
 use sharelet_core::share::Party;
 
-use super::common::{CommandError, LinkArgs, announce, runtime, stop_on_signal};
+use super::common::{LinkArgs, listen, until_stopped};
 use sharelet_host::store::datasets::Datasets;
 use sharelet_host::upload::server::{Collector, MOST_ELEMS};
 use sharelet_link::service::{self, Limits};
-use sharelet_link::tcp::Listener;
 
 const EXAMPLES: &str = include_str!("examples/collect.txt");
 
@@ -46,13 +46,11 @@ fn parse_party(text: &str) -> Result<Party, String> {
 /// Serves until the program is told to stop.
 ///
 /// # Errors
-/// [`CommandError`].
-pub fn run(args: &CollectArgs) -> Result<(), CommandError> {
+/// The state cannot be used, or the address not be listened on.
+pub fn run(args: &CollectArgs) -> Result<()> {
     let datasets = Datasets::open(&args.state, args.party)?;
-    runtime()?.block_on(async {
-        let stop = stop_on_signal()?;
-        let listener = Listener::bind(&args.listen, args.link.route()).await?;
-        announce(listener.local_address()?)?;
+    until_stopped(async |stop| {
+        let listener = listen(&args.listen, args.link.route()).await?;
         let collector = Collector::new(datasets, args.most);
         service::serve(collector, listener, Limits::default(), stop).await;
         tracing::info!("stopped");

@@ -1,162 +1,71 @@
 //! What the commands share: their errors, arguments of several of them, and how to stop.
 
-use core::net::SocketAddr;
+use core::time::Duration;
 use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::{Result, anyhow, bail};
 use clap::{Args, ValueEnum};
 use sharelet_core::session::wire::control;
 #[cfg(unix)]
 use tokio::signal::unix;
 use tokio_util::sync::CancellationToken;
 
-use crate::plot::PlotError;
-use sharelet_host::dealer::client::ClientError;
+use super::units::parse_endpoint;
+use sharelet_host::console::ConsoleError;
+use sharelet_host::dealer::client::Client;
 use sharelet_host::device::DeviceError;
-use sharelet_host::host::HostError;
 use sharelet_host::server::training::run::RunError;
-use sharelet_host::store::StoreError;
-use sharelet_host::store::training::TrainingError;
-use sharelet_link::Exposure;
-use sharelet_link::files::FileError;
+use sharelet_host::store::counter::FileCounter;
+use sharelet_host::store::key::DeviceKey;
+use sharelet_link::tcp::Listener;
 use sharelet_link::wan::Wan;
-use sharelet_link::{LinkError, Route};
-use sharelet_model::ModelError;
-use sharelet_model::readings::ReadingsError;
-use sharelet_train::course::CourseError;
-use sharelet_train::curve::CurveError;
-use sharelet_train::plain::PlainError;
+use sharelet_link::{Exposure, Route};
 
+/// A dealer or server must accept within this time.
+pub const CONNECT: Duration = Duration::from_secs(5);
 /// The exit code of a program that was told to stop before it was done.
 const INTERRUPTED: u8 = 130;
 /// The exit code for arguments that do not go together; clap has the same.
 const WRONG_ARGUMENTS: u8 = 2;
 
-/// Why a command failed.
+/// Arguments that do not go together, in a way that clap cannot see.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum CommandError {
-    /// `sharelet import` in a build without it.
-    #[cfg(not(feature = "import"))]
-    #[error("this build has no importer; build one with `cargo build --release -p sharelet-cli`")]
-    NoImporter,
-    /// A model.
-    #[error(transparent)]
-    Model(#[from] ModelError),
-    /// Readings.
-    #[error(transparent)]
-    Readings(#[from] ReadingsError),
-    /// A file.
-    #[error(transparent)]
-    File(#[from] FileError),
-    /// State.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// An address.
-    #[error(transparent)]
-    Link(#[from] LinkError),
-    /// The host.
-    #[error(transparent)]
-    Host(#[from] HostError),
-    /// The dealer.
-    #[error(transparent)]
-    Dealer(#[from] ClientError),
-    /// The device.
-    #[error(transparent)]
-    Device(#[from] DeviceError),
-    /// The other server.
-    #[error(transparent)]
-    Peer(#[from] sharelet_host::server::peer::PeerError),
-    /// A share of a model that is served.
-    #[error(transparent)]
-    SharedModel(#[from] sharelet_host::server::shared::model::ModelError),
-    /// The console.
-    #[error(transparent)]
-    Console(#[from] sharelet_host::console::ConsoleError),
-    /// An argument that the others need.
-    #[error("--{argument} is missing: {why}")]
-    Missing {
-        /// The argument.
-        argument: &'static str,
-        /// What it is needed for.
-        why: &'static str,
-    },
-    /// The import.
-    #[cfg(feature = "import")]
-    #[error(transparent)]
-    Import(#[from] sharelet_import::ImportError),
-    /// An owner's data.
-    #[error(transparent)]
-    Data(#[from] sharelet_host::data::DataError),
-    /// An upload to two servers.
-    #[error(transparent)]
-    Owner(#[from] sharelet_host::upload::owner::OwnerError),
-    /// A server's datasets.
-    #[error(transparent)]
-    Dataset(#[from] sharelet_host::store::datasets::DatasetError),
-    /// A device's name.
-    #[error("`{name}` is not a device's name: use 1 to 16 letters, digits, `.`, `-` and `_`")]
-    DeviceName {
-        /// What was given.
-        name: String,
-    },
-    /// A file exists.
-    #[error(
-        "{path} exists already; choose another name, or replace it with --force",
-        path = path.display(),
-    )]
-    Exists {
-        /// The file.
-        path: std::path::PathBuf,
-    },
-    /// A chart.
-    #[error(transparent)]
-    Plot(#[from] PlotError),
-    /// A chart in the middle of JSON.
-    #[error("--json and --plot both print; give --plot a file, such as --plot cost.svg")]
-    PlotBesideJson,
-    /// A training run.
-    #[error(transparent)]
-    Run(#[from] RunError),
-    /// Training in plaintext.
-    #[error(transparent)]
-    Plain(#[from] PlainError),
-    /// A training run's configuration, on its data.
-    #[error(transparent)]
-    Course(#[from] CourseError),
-    /// A curve.
-    #[error(transparent)]
-    Curve(#[from] CurveError),
-    /// A share of a model.
-    #[error(transparent)]
-    Training(#[from] TrainingError),
-    /// Arguments that do not go together.
-    #[error("{0}")]
-    Arguments(String),
-    /// The twin.
-    #[error(transparent)]
-    Twin(#[from] super::twin::TwinError),
-    /// Standard output or another stream.
-    #[error("cannot write the output: {0}")]
-    Output(#[from] io::Error),
+#[error("{0}")]
+pub struct WrongArguments(pub String);
+
+/// The exit code: 130 if the program was told to stop, 2 for wrong arguments, 1 otherwise.
+#[must_use]
+pub fn exit_code(error: &anyhow::Error) -> ExitCode {
+    let stopped = matches!(error.downcast_ref(), Some(DeviceError::Stopped))
+        || matches!(error.downcast_ref(), Some(ConsoleError::Stopped))
+        || matches!(error.downcast_ref(), Some(RunError::Stopped { .. }));
+    match stopped {
+        true => ExitCode::from(INTERRUPTED),
+        false if error.is::<WrongArguments>() => ExitCode::from(WRONG_ARGUMENTS),
+        false => ExitCode::FAILURE,
+    }
 }
 
-impl CommandError {
-    /// The exit code: 130 if the program was told to stop, 2 for wrong arguments, 1 otherwise.
-    #[must_use]
-    pub fn exit_code(&self) -> ExitCode {
-        match self {
-            Self::Device(DeviceError::Stopped)
-            | Self::Console(sharelet_host::console::ConsoleError::Stopped) => {
-                ExitCode::from(INTERRUPTED)
-            }
-            Self::PlotBesideJson | Self::Arguments(_) | Self::Missing { .. } => {
-                ExitCode::from(WRONG_ARGUMENTS)
-            }
-            Self::Run(RunError::Stopped { .. }) => ExitCode::from(INTERRUPTED),
-            _ => ExitCode::FAILURE,
-        }
+/// Refuses to replace a file.
+///
+/// # Errors
+/// There is one, and `force` is not set.
+pub fn expect_none(path: &Path, force: bool) -> Result<()> {
+    if !force && path.try_exists()? {
+        bail!("{} exists already; choose another name, or replace it with --force", path.display());
     }
+    Ok(())
+}
+
+/// An argument that the others need.
+///
+/// # Errors
+/// It is missing: [`WrongArguments`] names it.
+pub fn given<'a, T: ?Sized>(value: Option<&'a T>, argument: &str) -> Result<&'a T> {
+    let missing = || format!("--{argument} is missing; see the command with --help");
+    Ok(value.ok_or_else(|| WrongArguments(missing()))?)
 }
 
 /// Who learns the answer.
@@ -219,6 +128,46 @@ impl LinkArgs {
     }
 }
 
+/// Where correlations come from: server 0 expands a key that the dealer knows, server 1 asks it.
+#[derive(Args, Debug, Clone)]
+pub struct DealtArgs {
+    /// Server 0: its key, which the dealer knows.
+    #[arg(long, value_name = "FILE", required_if_eq("party", "0"), help_heading = "Server 0")]
+    pub key: Option<PathBuf>,
+    /// Server 0: the counter of its sessions; it is made if there is none.
+    #[arg(long, value_name = "FILE", required_if_eq("party", "0"), help_heading = "Server 0")]
+    pub counter: Option<PathBuf>,
+    /// Server 1: the dealer.
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        value_parser = parse_endpoint,
+        required_if_eq("party", "1"),
+        help_heading = "Server 1",
+    )]
+    pub dealer: Option<String>,
+}
+
+impl DealtArgs {
+    /// Server 0's key and counter.
+    ///
+    /// # Errors
+    /// One of them is missing, damaged, or in use.
+    pub fn key(&self) -> Result<(DeviceKey, FileCounter)> {
+        let key = DeviceKey::load(given(self.key.as_deref(), "key")?)?;
+        Ok((key, FileCounter::open(given(self.counter.as_deref(), "counter")?)?))
+    }
+
+    /// Server 1's way to the dealer; `stall` is the longest silence within a message.
+    ///
+    /// # Errors
+    /// There is no address.
+    pub fn dealer(&self, route: Route, stall: Duration) -> Result<Client> {
+        let address = given(self.dealer.as_deref(), "dealer")?.to_owned();
+        Ok(Client::new(address, route, CONNECT, stall))
+    }
+}
+
 /// A runtime on all cores.
 ///
 /// # Errors
@@ -227,14 +176,21 @@ pub fn runtime() -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()
 }
 
+/// Runs a command's connections on all cores, and tells it when the program is to stop.
+///
+/// # Errors
+/// The command's, and what the system says.
+pub fn until_stopped<T, E: From<io::Error>>(
+    command: impl AsyncFnOnce(CancellationToken) -> Result<T, E>,
+) -> Result<T, E> {
+    runtime()?.block_on(async { command(stop_on_signal()?).await })
+}
+
 /// Is cancelled by Ctrl-C, SIGTERM, or SIGHUP; a second Ctrl-C or SIGTERM ends the program at once.
 ///
 /// There is nothing to read anew on SIGHUP, so it means that the terminal is gone. A program that
 /// was started to ignore it, as by `nohup`, goes on ignoring it.
-///
-/// # Errors
-/// What the system says.
-pub fn stop_on_signal() -> io::Result<CancellationToken> {
+fn stop_on_signal() -> io::Result<CancellationToken> {
     let stop = CancellationToken::new();
     let mut signals = Signals::listen()?;
     let stopped = stop.clone();
@@ -313,11 +269,37 @@ fn ignores_hang_up() -> bool {
     mask.is_some_and(|mask| mask & 1 == 1)
 }
 
+/// Listens, and says where.
+///
+/// # Errors
+/// The address is in use, or others can read what comes there and that was not allowed.
+pub async fn listen(address: &str, route: Route) -> Result<Listener> {
+    let listener = Listener::bind(address, route).await?;
+    announce(&listener)?;
+    Ok(listener)
+}
+
 /// The one line that a server prints on standard output.
 ///
 /// # Errors
-/// What the system says.
-pub fn announce(address: SocketAddr) -> io::Result<()> {
+/// Standard output is gone.
+pub fn announce(listener: &Listener) -> Result<()> {
+    output(&format!("listening on {}\n", listener.local_address()?))
+}
+
+/// Prints lines at once, for whoever reads them as they come.
+///
+/// # Errors
+/// Standard output is gone.
+pub fn print(lines: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    writeln!(out, "listening on {address}").and_then(|()| out.flush())
+    out.write_all(lines.as_bytes()).and_then(|()| out.flush())
+}
+
+/// As [`print`], for what a command ends without.
+///
+/// # Errors
+/// Standard output is gone.
+pub fn output(lines: &str) -> Result<()> {
+    print(lines).map_err(|error| anyhow!("cannot write the output: {error}"))
 }

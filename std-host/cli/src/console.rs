@@ -1,11 +1,12 @@
 //! `sharelet console`: prints the answers that data parties gave to the operator.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::path::PathBuf;
 
+use anyhow::Result;
 use clap::Args;
 
-use super::common::{CommandError, LinkArgs, runtime, stop_on_signal};
+use super::common::{self, LinkArgs, until_stopped};
 use sharelet_host::console::{Console, ConsoleAnswer, Settings};
 use sharelet_host::device::report::Values;
 use sharelet_host::store::console::ConsoleKey;
@@ -33,15 +34,14 @@ pub struct ConsoleArgs {
 /// Prints until the program is told to stop.
 ///
 /// # Errors
-/// [`CommandError`].
-pub fn run(args: ConsoleArgs) -> Result<(), CommandError> {
+/// The console's file cannot be used, a server refuses it, or the program was told to stop.
+pub fn run(args: ConsoleArgs) -> Result<()> {
     let key = ConsoleKey::load(&args.key)?;
     let settings =
         Settings { route: args.link.route(), count: args.count, ..Settings::new(args.from) };
     let route = settings.route.clone();
     route.announce();
-    runtime()?.block_on(async {
-        let stop = stop_on_signal()?;
+    until_stopped(async |stop| {
         let done = Console::new(settings, key, print).run(&stop).await;
         // The last confirmations, over an emulated link.
         route.drained().await;
@@ -52,7 +52,5 @@ pub fn run(args: ConsoleArgs) -> Result<(), CommandError> {
 
 fn print(answer: ConsoleAnswer) -> io::Result<()> {
     let ConsoleAnswer { id, frac_bits, values } = answer;
-    let mut out = io::stdout().lock();
-    writeln!(out, "query={id} frac_bits={frac_bits} values={}", Values(&values))
-        .and_then(|()| out.flush())
+    common::print(&format!("query={id} frac_bits={frac_bits} values={}\n", Values(&values)))
 }

@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
+use anyhow::Result;
 use clap::Args;
 
-use super::common::{CommandError, LinkArgs, announce, runtime, stop_on_signal};
+use super::common::{LinkArgs, listen, until_stopped};
 use sharelet_host::dealer::{Dealer, MODELS};
 use sharelet_host::store::dealer::DealerStore;
 use sharelet_link::service::{self, Limits};
-use sharelet_link::tcp::Listener;
 
 const EXAMPLES: &str = include_str!("examples/dealer.txt");
 
@@ -30,13 +30,11 @@ pub struct DealerArgs {
 /// Serves until the program is told to stop.
 ///
 /// # Errors
-/// [`CommandError`].
-pub fn run(args: &DealerArgs) -> Result<(), CommandError> {
+/// The state cannot be used, or the address not be listened on.
+pub fn run(args: &DealerArgs) -> Result<()> {
     let store = DealerStore::open(&args.state)?;
-    runtime()?.block_on(async {
-        let stop = stop_on_signal()?;
-        let listener = Listener::bind(&args.listen, args.link.route()).await?;
-        announce(listener.local_address()?)?;
+    until_stopped(async |stop| {
+        let listener = listen(&args.listen, args.link.route()).await?;
         service::serve(Dealer::new(store, MODELS), listener, Limits::default(), stop).await;
         tracing::info!("stopped");
         Ok(())

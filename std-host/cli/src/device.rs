@@ -1,21 +1,23 @@
 //! `sharelet device`: a device as a program on a PC.
 
 use core::time::Duration;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::PathBuf;
 
+use anyhow::Result;
 use clap::Args;
 use indicatif::ProgressBar;
 use sharelet_core::session::p0::Identity;
 use sharelet_core::session::wire::query::Recipient;
 
-use super::common::{Answer, CommandError, LinkArgs, runtime, stop_on_signal};
+use super::common::{Answer, LinkArgs, print, until_stopped};
 use super::terminal::progress;
 use sharelet_host::device::data_party::{self, DataParty};
 use sharelet_host::device::report::{Report, Values};
 use sharelet_host::device::{Device, DeviceError, Events, Inference, Sensor, Settings};
 use sharelet_host::store::counter::FileCounter;
 use sharelet_host::store::key::DeviceKey;
+use sharelet_host::store::task;
 use sharelet_link::Counts;
 use sharelet_model::largest;
 use sharelet_model::readings::{ReadOptions, Readings, ReadingsError};
@@ -150,10 +152,7 @@ impl Events for Console {
             line.push_str(&format!(" label={}", label.trim()));
         }
         line.push('\n');
-        self.bar.suspend(|| {
-            let mut out = io::stdout().lock();
-            out.write_all(line.as_bytes()).and_then(|()| out.flush())
-        })?;
+        self.bar.suspend(|| print(&line))?;
         self.bar.inc(1);
         Ok(())
     }
@@ -176,8 +175,8 @@ impl Events for Console {
 /// Infers all readings.
 ///
 /// # Errors
-/// [`CommandError`]; it is the report's last line, too.
-pub fn run(args: DeviceArgs) -> Result<(), CommandError> {
+/// [`DeviceError`]; it is the report's last line, too.
+pub fn run(args: DeviceArgs) -> Result<()> {
     let report = Report::create(args.report.as_deref()).map_err(DeviceError::Report)?;
     let mut console = Console { report, labels: args.labels.clone(), bar: ProgressBar::hidden() };
     let done = infer(args, &mut console);
@@ -198,43 +197,36 @@ fn infer(args: DeviceArgs, console: &mut Console) -> Result<usize, DeviceError> 
     let counter = FileCounter::open(&args.counter)?;
     let sensor = FileSensor::open(args.inputs, ReadOptions { width: None, divide: args.divide })?;
     let identity = Identity::new(key.device, &key.key);
-    if let (Some(servers), Some(task)) = (args.outsource, &args.task) {
-        let settings = data_party::Settings {
-            route: args.link.route(),
-            recipient: if args.to_console { Recipient::Console } else { Recipient::DataParty },
-            count: args.count,
-            retries: args.retries,
-            phase: args.timeout,
-            stall: args.timeout,
-            ..data_party::Settings::new(servers)
-        };
-        let route = settings.route.clone();
-        route.announce();
-        let task = sharelet_host::store::task::load(task)?;
-        let mut party = DataParty { settings, identity, counter, task, sensor, events: console };
-        return runtime()?.block_on(async {
-            let stop = stop_on_signal()?;
-            let done = party.run(&stop).await;
-            route.drained().await;
-            done
-        });
-    }
-    let settings = Settings {
-        route: args.link.route(),
-        answer: args.answer.into(),
-        count: args.count,
-        retries: args.retries,
-        phase: args.timeout,
-        stall: args.timeout,
-        // Without --outsource it is required.
-        ..Settings::new(args.host.unwrap_or_default())
-    };
-    let route = settings.route.clone();
+    let route = args.link.route();
     route.announce();
-    let mut device = Device { settings, identity, counter, sensor, events: console };
-    runtime()?.block_on(async {
-        let stop = stop_on_signal()?;
-        let done = device.run(&stop).await;
+    let task = args.task.as_deref().map(task::load).transpose()?;
+    until_stopped(async |stop| {
+        let done = if let (Some(servers), Some(task)) = (args.outsource, task) {
+            let settings = data_party::Settings {
+                route: route.clone(),
+                recipient: if args.to_console { Recipient::Console } else { Recipient::DataParty },
+                count: args.count,
+                retries: args.retries,
+                phase: args.timeout,
+                stall: args.timeout,
+                ..data_party::Settings::new(servers)
+            };
+            DataParty { settings, identity, counter, task, sensor, events: console }
+                .run(&stop)
+                .await
+        } else {
+            let settings = Settings {
+                route: route.clone(),
+                answer: args.answer.into(),
+                count: args.count,
+                retries: args.retries,
+                phase: args.timeout,
+                stall: args.timeout,
+                // Without --outsource it is required.
+                ..Settings::new(args.host.unwrap_or_default())
+            };
+            Device { settings, identity, counter, sensor, events: console }.run(&stop).await
+        };
         route.drained().await;
         done
     })

@@ -1,30 +1,26 @@
 //! `sharelet host`: serves a model to devices.
 
-use core::time::Duration;
-use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use anyhow::Result;
 use clap::Args;
 use indicatif::ProgressDrawTarget;
 use sharelet_core::session::wire::control::DeviceId;
 
-use super::common::{Answer, CommandError, LinkArgs, announce, runtime, stop_on_signal};
+use super::common::{self, Answer, CONNECT, LinkArgs, announce, until_stopped};
 use super::terminal::progress;
-use sharelet_host::dealer::client::Client;
-use sharelet_host::dealer::masked;
-use sharelet_host::dealer::wire::MAX_COUNT;
+use sharelet_host::dealer::client::{Client, ClientError};
+use sharelet_host::dealer::{masked, wire::MAX_COUNT};
 use sharelet_host::device::report::Values;
 use sharelet_host::host::model::HostModel;
 use sharelet_host::host::provider::{Source, Supply};
 use sharelet_host::host::{self, Host, HostAnswer, Patience};
 use sharelet_host::store::host::HostStore;
+use sharelet_link::LinkError;
 use sharelet_link::service;
 use sharelet_link::tcp::Listener;
 
 const EXAMPLES: &str = include_str!("examples/host.txt");
-
-/// The dealer must accept within this time.
-const CONNECT: Duration = Duration::from_secs(5);
 
 /// Arguments of `sharelet host`.
 #[derive(Args, Debug, Clone)]
@@ -68,20 +64,20 @@ pub struct HostArgs {
 /// Serves until the program is told to stop.
 ///
 /// # Errors
-/// [`CommandError`].
-pub fn run(args: &HostArgs) -> Result<(), CommandError> {
+/// The state or the model cannot be used, the address not be listened on, or the dealer refuses
+/// the model.
+pub fn run(args: &HostArgs) -> Result<()> {
     let store = HostStore::open(&args.state)?;
     let model = load_model(&args.model, &store)?;
     let limits = host::limits();
-    runtime()?.block_on(async {
-        let stop = stop_on_signal()?;
+    until_stopped(async |stop| {
         let route = args.link.route();
         let listener = Listener::bind(&args.listen, route.clone()).await?;
         let client = Client::new(args.dealer.clone(), route, CONNECT, limits.stall);
         upload(&model, &client).await?;
         let batch = args.batch.unwrap_or(args.ahead.min(MAX_COUNT));
         let supply = Supply { ahead: args.ahead, batch, ..Supply::default() };
-        announce(listener.local_address()?)?;
+        announce(&listener)?;
         let source = Source {
             model,
             store,
@@ -98,7 +94,7 @@ pub fn run(args: &HostArgs) -> Result<(), CommandError> {
 }
 
 /// Reads and masks a model, with a bar.
-pub(super) fn load_model(path: &Path, store: &HostStore) -> Result<HostModel, CommandError> {
+pub(super) fn load_model(path: &Path, store: &HostStore) -> Result<HostModel> {
     let bytes = std::fs::metadata(path).map_or(0, |model| model.len());
     let bar = progress("masking the model", bytes, true);
     let model = HostModel::load(path, store, &mut |done| bar.inc(done))?;
@@ -108,7 +104,7 @@ pub(super) fn load_model(path: &Path, store: &HostStore) -> Result<HostModel, Co
 
 /// Gives the dealer the masked model. A dealer that is away gets it when it is back; one that
 /// refuses ends the program.
-pub(super) async fn upload(model: &HostModel, client: &Client) -> Result<(), CommandError> {
+pub(super) async fn upload(model: &HostModel, client: &Client) -> Result<()> {
     let network = &model.model.network;
     let bytes = masked::bytes(network);
     let bar = progress("sending the masked model to the dealer", bytes, true);
@@ -121,11 +117,7 @@ pub(super) async fn upload(model: &HostModel, client: &Client) -> Result<(), Com
         Err(error) if error.refusal().is_some_and(|refusal| !refusal.ends_connection()) => {
             return Err(error.into());
         }
-        Err(sharelet_host::dealer::client::ClientError::Link(
-            error @ sharelet_link::LinkError::NotLocal { .. },
-        )) => {
-            return Err(error.into());
-        }
+        Err(ClientError::Link(error @ LinkError::NotLocal { .. })) => return Err(error.into()),
         Err(error) => tracing::warn!(
             "{error}; devices are served as far as the spool goes, and the dealer is tried again"
         ),
@@ -154,12 +146,11 @@ fn show_readiness(ahead: u32) -> impl Fn(DeviceId, u32, u32) + Send + Sync {
 /// One line per answer that the host is to learn.
 fn print(answer: HostAnswer) {
     let HostAnswer { device, session, frac_bits, values } = answer;
-    let mut out = io::stdout().lock();
     let line = format!(
         "device={device} session={session} frac_bits={frac_bits} values={}\n",
         Values(&values)
     );
-    if let Err(error) = out.write_all(line.as_bytes()).and_then(|()| out.flush()) {
+    if let Err(error) = common::print(&line) {
         tracing::error!("an answer could not be printed: {error}");
     }
 }

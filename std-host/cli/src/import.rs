@@ -1,10 +1,10 @@
 //! `sharelet import`: a trained float network becomes a model file.
 
-use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use clap::Args;
 
+use super::common::print;
 use sharelet_import::ImportError;
 use sharelet_import::layer::Layer;
 use sharelet_import::quantise::{self, MAX_FRAC_BITS, MAX_HEADROOM_BITS, Options};
@@ -85,8 +85,7 @@ pub fn run(args: ImportArgs) -> Result<(), ImportError> {
     for warning in report.warnings() {
         text.push_str(&format!("warning: {warning}\n"));
     }
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(ImportError::Print)?;
+    print(&text).map_err(ImportError::Print)?;
     model.save(&args.output)?;
-    writeln!(out, "wrote {}", args.output.display()).map_err(ImportError::Print)
+    print(&format!("wrote {}\n", args.output.display())).map_err(ImportError::Print)
 }

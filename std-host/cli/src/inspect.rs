@@ -1,16 +1,16 @@
 //! `sharelet inspect`: what a model costs, before it is run.
 
 use core::time::Duration;
-use std::io::{self, Write as _};
 use std::path::PathBuf;
 
+use anyhow::Result;
 use clap::Args;
-use sharelet_core::session::cost::SessionCost;
-use sharelet_core::session::network::Activation;
+use serde::Serialize;
+use sharelet_core::session::network::{Activation, Layer};
 
-use super::common::{Answer, CommandError};
+use super::common::{Answer, WrongArguments, output};
 use super::terminal::width;
-use super::units::{json_text, parse_bandwidth, parse_duration, parse_svg_path};
+use super::units::{parse_bandwidth, parse_duration, parse_svg_path};
 use crate::plot::{Bars, Panel};
 use sharelet_model::Model;
 
@@ -44,12 +44,14 @@ pub struct InspectArgs {
     pub plot: Option<Option<PathBuf>>,
 }
 
+/// A layer; the fields are those of the JSON.
+#[derive(Serialize)]
 struct Row {
     inputs: u16,
     outputs: u16,
     shape: String,
-    skip: Option<u8>,
-    frac_bits: u8,
+    skip_from: Option<u8>,
+    weight_frac_bits: u8,
     shift: u8,
     relu: bool,
     digits: Vec<u8>,
@@ -61,30 +63,40 @@ struct Row {
     online_blocks: u64,
 }
 
-impl Row {
-    /// The shape, and what is carried over.
-    fn label(&self) -> String {
-        let skip = self.skip.map(|from| format!(" + input of {from}")).unwrap_or_default();
-        format!("{}{skip}", self.shape)
-    }
+/// A model; the fields are those of the JSON. Times are on the network that was asked for.
+#[derive(Serialize)]
+struct Costs<'m> {
+    name: &'m str,
+    inputs: usize,
+    outputs: usize,
+    layers: Vec<Row>,
+    prepare_up_bytes: u64,
+    online_up_bytes: u64,
+    online_down_bytes: u64,
+    round_trips: u32,
+    dealer_bytes: u64,
+    prepare_blocks: u64,
+    online_blocks: u64,
+    device_buffer_bytes: usize,
+    prepare_seconds: f64,
+    online_seconds: f64,
+    #[serde(skip)]
+    device_dealer_bytes: u64,
 }
 
-fn rows(model: &Model) -> Vec<Row> {
-    let row = |(index, layer): (usize, &sharelet_core::session::network::Layer)| {
+impl Row {
+    fn of((index, layer): (usize, &Layer), model: &Model) -> Self {
         let cost = model.network.layer_cost(index);
-        Row {
+        let digits = model.network.gate(index).map(|digits| digits.widths().to_vec());
+        Self {
             inputs: layer.inputs(),
             outputs: layer.outputs(),
             shape: layer.shape.to_string(),
-            skip: layer.skip.map(|skip| skip.from),
-            frac_bits: layer.weight_frac_bits,
+            skip_from: layer.skip.map(|skip| skip.from),
+            weight_frac_bits: layer.weight_frac_bits,
             shift: layer.shift,
             relu: layer.activation == Activation::Relu,
-            digits: model
-                .network
-                .gate(index)
-                .map(|digits| digits.widths().to_vec())
-                .unwrap_or_default(),
+            digits: digits.unwrap_or_default(),
             prepare_bytes: cost.prepare.bytes,
             up_bytes: cost.up.bytes,
             down_bytes: cost.down.bytes,
@@ -92,55 +104,79 @@ fn rows(model: &Model) -> Vec<Row> {
             prepare_blocks: cost.prepare_blocks,
             online_blocks: cost.online_blocks,
         }
-    };
-    model.network.layers().iter().enumerate().map(row).collect()
+    }
+
+    /// The shape, and what is carried over.
+    fn label(&self) -> String {
+        let skip = self.skip_from.map(|from| format!(" + input of {from}")).unwrap_or_default();
+        format!("{}{skip}", self.shape)
+    }
 }
 
-/// Bytes that the firmware's device task holds for a model: buffers for readings, input and answer,
-/// and the sockets'.
-fn device_bytes(model: &Model) -> usize {
-    SOCKET_BYTES + 4 * (2 * model.network.inputs() + model.network.outputs())
-}
-
-/// Seconds on the network: every round trip waits once, and every byte passes the link.
-#[allow(clippy::cast_precision_loss)]
-fn seconds(cost: &SessionCost, rtt: Duration, bandwidth: f64) -> (f64, f64) {
-    let pass = |bytes: u64| bytes as f64 * 8.0 / bandwidth;
-    let prepare = rtt.as_secs_f64() + pass(cost.prepare_up_bytes);
-    let online = rtt.as_secs_f64() * f64::from(cost.round_trips)
-        + pass(cost.online_up_bytes + cost.online_down_bytes);
-    (prepare, online)
+impl<'m> Costs<'m> {
+    /// Every round trip waits once, and every byte passes the link. The firmware's device task
+    /// holds buffers for readings, input and answer, and the sockets'.
+    #[allow(clippy::cast_precision_loss)]
+    fn of(model: &'m Model, args: &InspectArgs) -> Self {
+        let network = &model.network;
+        let cost = network.session_cost(args.answer.into());
+        let rtt = args.rtt.as_secs_f64();
+        let pass = |bytes: u64| bytes as f64 * 8.0 / args.bandwidth;
+        Self {
+            name: &model.name,
+            inputs: network.inputs(),
+            outputs: network.outputs(),
+            layers: network.layers().iter().enumerate().map(|row| Row::of(row, model)).collect(),
+            prepare_up_bytes: cost.prepare_up_bytes,
+            online_up_bytes: cost.online_up_bytes,
+            online_down_bytes: cost.online_down_bytes,
+            round_trips: cost.round_trips,
+            dealer_bytes: cost.dealer_bytes,
+            prepare_blocks: cost.prepare_blocks,
+            online_blocks: cost.online_blocks,
+            device_buffer_bytes: SOCKET_BYTES + 4 * (2 * network.inputs() + network.outputs()),
+            prepare_seconds: rtt + pass(cost.prepare_up_bytes),
+            online_seconds: rtt * f64::from(cost.round_trips)
+                + pass(cost.online_up_bytes + cost.online_down_bytes),
+            device_dealer_bytes: cost.device_dealer_bytes,
+        }
+    }
 }
 
 /// Prints the cost.
 ///
 /// # Errors
-/// [`CommandError`].
-pub fn run(args: &InspectArgs) -> Result<(), CommandError> {
+/// The model cannot be read, or the chart not be written; `--json` beside a chart on the terminal.
+pub fn run(args: &InspectArgs) -> Result<()> {
     if args.json && args.plot == Some(None) {
-        return Err(CommandError::PlotBesideJson);
+        let both = "--json and --plot both print; give --plot a file, such as --plot cost.svg";
+        return Err(WrongArguments(both.to_owned()).into());
     }
     let model = Model::load(&args.model)?;
-    let mut text = if args.json { json(&model, args) } else { table(&model, args) };
+    let costs = Costs::of(&model, args);
+    let mut text = if args.json {
+        format!("{}\n", serde_json::to_string(&costs)?)
+    } else {
+        table(&costs, args)
+    };
     match &args.plot {
         None => {}
-        Some(Some(path)) => bars(&model).save_svg(path)?,
-        Some(None) => text.push_str(&format!("\n{}", bars(&model).terminal(width()))),
+        Some(Some(path)) => bars(&costs).save_svg(path)?,
+        Some(None) => text.push_str(&format!("\n{}", bars(&costs).terminal(width()))),
     }
-    Ok(io::stdout().lock().write_all(text.as_bytes())?)
+    output(&text)
 }
 
 /// The cost per layer, a panel for each quantity.
 #[allow(clippy::cast_precision_loss)]
-fn bars(model: &Model) -> Bars {
-    let rows = rows(model);
+fn bars(costs: &Costs<'_>) -> Bars {
     let panel = |name: &str, cost: fn(&Row) -> u64| {
         let bar =
             |(index, row): (usize, &Row)| (format!("{index}: {}", row.label()), cost(row) as f64);
-        Panel { name: name.to_owned(), bars: rows.iter().enumerate().map(bar).collect() }
+        Panel { name: name.to_owned(), bars: costs.layers.iter().enumerate().map(bar).collect() }
     };
     Bars {
-        title: format!("{}: cost per layer", model.name),
+        title: format!("{}: cost per layer", costs.name),
         panels: vec![
             panel("preparation: bytes up", |row| row.prepare_bytes),
             panel("online: bytes up", |row| row.up_bytes),
@@ -152,15 +188,13 @@ fn bars(model: &Model) -> Bars {
     }
 }
 
-fn table(model: &Model, args: &InspectArgs) -> String {
-    let cost = model.network.session_cost(args.answer.into());
-    let (prepare, online) = seconds(&cost, args.rtt, args.bandwidth);
-    let mut text = format!("{}\n\n", model.name);
-    text.push_str(concat!(
-        "layer                                shape  w.frac  shift  act   digits      ",
-        "  prepare B      up B    down B    dealer B   blocks prep    online\n"
-    ));
-    for (index, row) in rows(model).iter().enumerate() {
+fn table(costs: &Costs<'_>, args: &InspectArgs) -> String {
+    let mut text = format!("{}\n\n", costs.name);
+    text.push_str(
+        "layer                                shape  w.frac  shift  act   digits        \
+         prepare B      up B    down B    dealer B   blocks prep    online\n",
+    );
+    for (index, row) in costs.layers.iter().enumerate() {
         let shape = row.label();
         let digits = row.digits.iter().map(u8::to_string).collect::<Vec<_>>().join("/");
         let digits = if digits.is_empty() { "-".to_owned() } else { digits };
@@ -168,7 +202,7 @@ fn table(model: &Model, args: &InspectArgs) -> String {
         text.push_str(&format!(
             "{index:>5} {shape:>36}  {:>6}  {:>5}  {act:<4}  {digits:<12} {:>10} {:>9} {:>9} \
              {:>11} {:>13} {:>9}\n",
-            row.frac_bits,
+            row.weight_frac_bits,
             row.shift,
             row.prepare_bytes,
             row.up_bytes,
@@ -185,67 +219,19 @@ fn table(model: &Model, args: &InspectArgs) -> String {
          bytes\n  dealer to device   {} bytes (a key and a counter)\n  device memory      {} \
          bytes in buffers, whatever the hidden layers\n  time on a network of {:?} and {:.3} \
          Mbit/s: preparation {:.1} ms, online {:.1} ms\n",
-        cost.prepare_up_bytes,
-        cost.prepare_blocks,
-        cost.online_up_bytes,
-        cost.online_down_bytes,
-        cost.round_trips,
-        cost.online_blocks,
-        cost.dealer_bytes,
-        cost.device_dealer_bytes,
-        device_bytes(model),
+        costs.prepare_up_bytes,
+        costs.prepare_blocks,
+        costs.online_up_bytes,
+        costs.online_down_bytes,
+        costs.round_trips,
+        costs.online_blocks,
+        costs.dealer_bytes,
+        costs.device_dealer_bytes,
+        costs.device_buffer_bytes,
         args.rtt,
         args.bandwidth / 1e6,
-        prepare * 1e3,
-        online * 1e3,
+        costs.prepare_seconds * 1e3,
+        costs.online_seconds * 1e3,
     ));
     text
-}
-
-fn json(model: &Model, args: &InspectArgs) -> String {
-    let cost = model.network.session_cost(args.answer.into());
-    let (prepare, online) = seconds(&cost, args.rtt, args.bandwidth);
-    let layers: Vec<String> = rows(model)
-        .iter()
-        .map(|row| {
-            format!(
-                "{{\"inputs\":{},\"outputs\":{},\"shape\":\"{}\",\"skip_from\":{},\"\
-                 weight_frac_bits\":{},\"shift\":{},\"relu\":{},\"digits\":{:?},\"prepare_bytes\":\
-                 {},\"up_bytes\":{},\"down_bytes\":{},\"dealer_bytes\":{},\"prepare_blocks\":{},\"\
-                 online_blocks\":{}}}",
-                row.inputs,
-                row.outputs,
-                row.shape,
-                row.skip.map_or("null".to_owned(), |from| from.to_string()),
-                row.frac_bits,
-                row.shift,
-                row.relu,
-                row.digits,
-                row.prepare_bytes,
-                row.up_bytes,
-                row.down_bytes,
-                row.dealer_bytes,
-                row.prepare_blocks,
-                row.online_blocks
-            )
-        })
-        .collect();
-    format!(
-        "{{\"name\":{},\"inputs\":{},\"outputs\":{},\"layers\":[{}],\"prepare_up_bytes\":{},\"\
-         online_up_bytes\":{},\"online_down_bytes\":{},\"round_trips\":{},\"dealer_bytes\":{},\"\
-         prepare_blocks\":{},\"online_blocks\":{},\"device_buffer_bytes\":{},\"prepare_seconds\":\
-         {prepare},\"online_seconds\":{online}}}\n",
-        json_text(&model.name),
-        model.network.inputs(),
-        model.network.outputs(),
-        layers.join(","),
-        cost.prepare_up_bytes,
-        cost.online_up_bytes,
-        cost.online_down_bytes,
-        cost.round_trips,
-        cost.dealer_bytes,
-        cost.prepare_blocks,
-        cost.online_blocks,
-        device_bytes(model)
-    )
 }

@@ -24,11 +24,14 @@ pub mod train_plain;
 pub mod twin;
 pub mod units;
 
+use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use self::common::CommandError;
 use self::terminal::Verbosity;
 
+#[cfg(not(feature = "import"))]
+const NO_IMPORTER: &str =
+    "this build has no importer; build one with `cargo build --release -p sharelet-cli`";
 const EXAMPLES: &str = include_str!("examples/sharelet.txt");
 
 /// Secure two-party inference for microcontrollers.
@@ -73,8 +76,8 @@ impl Cli {
     /// Runs the command.
     ///
     /// # Errors
-    /// [`CommandError`].
-    pub fn run(self) -> Result<(), CommandError> {
+    /// What is wrong and what to do, for people; [`common::exit_code`] gives the program's code.
+    pub fn run(self) -> Result<()> {
         self.verbosity.start();
         match self.command {
             Command::Provision(args) => provision::run(&args),
@@ -88,14 +91,14 @@ impl Cli {
             Command::TrainPlain(args) => train_plain::run(&args),
             #[cfg(feature = "import")]
             Command::Open(args) => open::run(&args),
-            Command::Twin(args) => Ok(twin::run(&args)?),
+            Command::Twin(args) => twin::run(&args),
             Command::Inspect(args) => inspect::run(&args),
             Command::Share(args) => share::run(args),
             Command::Collect(args) => collect::run(&args),
             #[cfg(feature = "import")]
             Command::Import(args) => Ok(import::run(args)?),
             #[cfg(not(feature = "import"))]
-            Command::Import { .. } => Err(CommandError::NoImporter),
+            Command::Import { .. } => anyhow::bail!("{NO_IMPORTER}"),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use sharelet_cli::Cli;
+use sharelet_cli::common::exit_code;
 
 /// Training makes and drops large vectors in every step: this one keeps their pages.
 #[cfg(feature = "mimalloc")]
@@ -15,7 +16,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
-            error.exit_code()
+            exit_code(&error)
         }
     }
 }

@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use anyhow::{Result, bail};
 use clap::Args;
 
-use super::common::CommandError;
+use super::common::{WrongArguments, expect_none};
 use sharelet_host::store::training::{Share, TrainingError};
 use sharelet_import::write;
 use sharelet_train::config::Config;
-use sharelet_train::course::{Course, CourseError};
+use sharelet_train::course::Course;
 use sharelet_train::model::Model;
 use sharelet_train::plain::numbers;
 
@@ -39,56 +40,39 @@ pub struct OpenArgs {
 /// Reads both shares and writes the model.
 ///
 /// # Errors
-/// [`CommandError`].
-pub fn run(args: &OpenArgs) -> Result<(), CommandError> {
-    let wrong = |reason: String| CommandError::Arguments(reason);
+/// The shares do not belong together, or not to this owner; a file cannot be read or written.
+pub fn run(args: &OpenArgs) -> Result<()> {
     let (first, second) = (Share::load(&args.first)?, Share::load(&args.second)?);
-    if first.header.party == second.header.party {
-        return Err(wrong(format!(
-            "both files are shares of party {}; give one of each server",
-            first.header.party
-        )));
+    let (ours, theirs) = (&first.header, &second.header);
+    let wrong = |reason: &str| -> Result<()> { Err(WrongArguments(reason.to_owned()).into()) };
+    if ours.party == theirs.party {
+        let party = ours.party;
+        wrong(&format!("both files are shares of party {party}; give one of each server"))?;
     }
-    if first.header.run != second.header.run || first.header.step != second.header.step {
-        return Err(wrong(
-            "the files are shares of different runs or steps; give those of one run".to_owned(),
-        ));
+    if ours.run != theirs.run || ours.step != theirs.step {
+        wrong("the files are shares of different runs or steps; give those of one run")?;
     }
-    if first.header.config != second.header.config || first.header.sizes != second.header.sizes {
-        return Err(wrong(
-            "the servers trained with different configurations, or on different data; ask both"
-                .to_owned(),
-        ));
+    if ours.config != theirs.config || ours.sizes != theirs.sizes {
+        wrong("the servers trained with different configurations, or on different data; ask both")?;
     }
-    if args.output.exists() && !args.force {
-        return Err(CommandError::Exists { path: args.output.clone() });
-    }
-    let config = Config::parse(&first.header.config, &args.first).map_err(CourseError::from)?;
-    match &config.open.model {
-        Some(open) if open.to == args.owner => {}
-        Some(open) => {
-            return Err(wrong(format!(
-                "the configuration gives the model to {}, not to {}",
-                open.to, args.owner
-            )));
+    expect_none(&args.output, args.force)?;
+    let config = Config::parse(&ours.config, &args.first)?;
+    match config.open.model.as_ref().map(|open| &open.to) {
+        Some(owner) if *owner == args.owner => {}
+        Some(owner) => {
+            wrong(&format!("the configuration gives the model to {owner}, not to {}", args.owner))?;
         }
-        None => {
-            return Err(wrong(
-                "the configuration does not open the model; it must say `open.model`".to_owned(),
-            ));
-        }
+        None => wrong("the configuration does not open the model; it must say `open.model`")?,
     }
-    let course = Arc::new(Course::new(config, first.header.sizes)?);
-    let mut model =
-        Model::zeros(course.network(), course.has_momentum()).map_err(CourseError::from)?;
+    let course = Arc::new(Course::new(config, ours.sizes)?);
+    let mut model = Model::zeros(course.network(), course.has_momentum())?;
     if first.words.len() != second.words.len() || first.words.len() < model.words().count() {
-        return Err(TrainingError::Damaged { path: args.second.clone() }.into());
+        bail!(TrainingError::Damaged { path: args.second.clone() });
     }
     let words = first.words.iter().zip(&second.words).map(|(a, b)| a.wrapping_add(*b));
     model.words_mut().zip(words).for_each(|(word, opened)| *word = opened);
     let parameters = numbers(&model, course.frac_bits()).to_f32();
-    let bytes = write::onnx(course.network(), &parameters, "sharelet")
-        .map_err(|error| wrong(error.to_string()))?;
+    let bytes = write::onnx(course.network(), &parameters, "sharelet")?;
     sharelet_link::files::write_file(&args.output, &[&bytes])?;
     tracing::info!("wrote {}", args.output.display());
     Ok(())

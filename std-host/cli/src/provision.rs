@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
+use anyhow::{Result, anyhow};
 use clap::Args;
 use sharelet_core::session::wire::control::DeviceId;
 
-use super::common::CommandError;
+use super::common::expect_none;
 use sharelet_host::store::console::ConsoleKey;
 use sharelet_host::store::dealer;
 use sharelet_host::store::key::DeviceKey;
@@ -40,13 +41,15 @@ pub struct ProvisionArgs {
 /// Makes the key.
 ///
 /// # Errors
-/// [`CommandError`]; an existing key stays unless `--force` is given.
-pub fn run(args: &ProvisionArgs) -> Result<(), CommandError> {
-    let name = || CommandError::DeviceName { name: args.device.clone() };
-    let device = DeviceId::new(&args.device).ok_or_else(name)?;
-    if !args.force && args.output.try_exists()? {
-        return Err(CommandError::Exists { path: args.output.clone() });
-    }
+/// The name is none, or a file cannot be written; an existing key stays unless `--force` is given.
+pub fn run(args: &ProvisionArgs) -> Result<()> {
+    let device = DeviceId::new(&args.device).ok_or_else(|| {
+        anyhow!(
+            "`{}` is not a device's name: use 1 to 16 letters, digits, `.`, `-` and `_`",
+            args.device
+        )
+    })?;
+    expect_none(&args.output, args.force)?;
     if args.console {
         ConsoleKey::generate(device)?.save(&args.output)?;
         let (path, name) = (args.output.display(), device);

@@ -2,15 +2,17 @@
 
 use core::time::Duration;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use anyhow::Result;
 use clap::Args;
 use sharelet_core::session::p0::Identity;
 use sharelet_core::session::wire::control;
 use tokio_util::sync::CancellationToken;
 
-use super::common::{CommandError, LinkArgs, announce, runtime, stop_on_signal};
-use super::host::load_model;
-use sharelet_host::dealer::client::Client;
+use super::common::{DealtArgs, LinkArgs, given, listen, until_stopped};
+use super::host::{load_model, upload};
+use sharelet_host::dealer::wire::MAX_COUNT;
 use sharelet_host::host::provider::{Source, Supply};
 use sharelet_host::host::{self, Host};
 use sharelet_host::server::console_queue::Queue;
@@ -23,16 +25,10 @@ use sharelet_host::server::shared;
 use sharelet_host::server::shared::model::SharedModel;
 use sharelet_host::store::StoreError;
 use sharelet_host::store::console::ServerConsole;
-use sharelet_host::store::counter::FileCounter;
 use sharelet_host::store::host::HostStore;
-use sharelet_host::store::key::DeviceKey;
 use sharelet_host::store::task;
-use sharelet_link::tcp::Listener;
 
 const EXAMPLES: &str = include_str!("examples/server.txt");
-
-/// The dealer must accept within this time.
-const CONNECT: Duration = Duration::from_secs(5);
 
 /// Arguments of `sharelet server`.
 #[derive(Args, Debug, Clone)]
@@ -71,12 +67,9 @@ pub struct ServerArgs {
     /// Server 0: the file that `sharelet task` made from server 1's model.
     #[arg(long, value_name = "FILE", help_heading = "Server 0")]
     pub task: Option<PathBuf>,
-    /// Server 0: its key, which the dealer knows.
-    #[arg(long, value_name = "FILE", required_if_eq("party", "0"), help_heading = "Server 0")]
-    pub key: Option<PathBuf>,
-    /// Server 0: the counter of its sessions; it is made if there is none.
-    #[arg(long, value_name = "FILE", required_if_eq("party", "0"), help_heading = "Server 0")]
-    pub counter: Option<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub dealt: DealtArgs,
     /// Server 0: sessions that are kept prepared; as many queries run at the same time.
     #[arg(
         long,
@@ -89,15 +82,6 @@ pub struct ServerArgs {
     /// Server 1: the model.
     #[arg(long, value_name = "MODEL.slt", help_heading = "Server 1")]
     pub model: Option<PathBuf>,
-    /// Server 1: the dealer.
-    #[arg(
-        long,
-        value_name = "ADDRESS",
-        value_parser = super::units::parse_endpoint,
-        required_if_eq("party", "1"),
-        help_heading = "Server 1",
-    )]
-    pub dealer: Option<String>,
     /// Server 1: where seeds, session numbers and corrections are kept; a shared model needs none
     /// of them.
     #[arg(long, value_name = "DIR", help_heading = "Server 1")]
@@ -128,8 +112,8 @@ pub struct ServerArgs {
 /// Serves until the program is told to stop.
 ///
 /// # Errors
-/// [`CommandError`]; also if the other server does not belong to this one.
-pub fn run(args: &ServerArgs) -> Result<(), CommandError> {
+/// An argument is missing, a file cannot be used, or the other server does not belong to this one.
+pub fn run(args: &ServerArgs) -> Result<()> {
     match (args.party, &args.shared) {
         (0, None) => run_0(args),
         (_, None) => run_1(args),
@@ -138,99 +122,68 @@ pub fn run(args: &ServerArgs) -> Result<(), CommandError> {
     }
 }
 
-fn given<'a, T: ?Sized>(
-    value: Option<&'a T>,
-    argument: &'static str,
-) -> Result<&'a T, CommandError> {
-    value.ok_or(CommandError::Missing { argument, why: "see `sharelet server --help`" })
-}
-
-fn instance() -> Result<u64, CommandError> {
+fn instance() -> Result<u64> {
     Ok(getrandom::u64().map_err(StoreError::Randomness)?)
 }
 
-fn run_0(args: &ServerArgs) -> Result<(), CommandError> {
-    let key = DeviceKey::load(given(args.key.as_deref(), "key")?)?;
-    let counter = FileCounter::open(given(args.counter.as_deref(), "counter")?)?;
-    let task = task::load(given(args.task.as_deref(), "task")?)?;
+/// What server 0 is told of its peer, whatever the model.
+fn settings(args: &ServerArgs) -> Result<Settings> {
     let peer = given(args.peer.as_deref(), "peer")?.to_owned();
-    let settings =
-        Settings { route: args.link.route(), lanes: args.pool.into(), ..Settings::new(peer) };
-    let identity = Identity::new(key.device, &key.key);
-    let party = Party0::new(settings, identity, counter, task, instance()?);
-    runtime()?.block_on(async {
-        let stop = stop_on_signal()?;
-        serve(args, party, "127.0.0.1:7110", stop).await
-    })
+    Ok(Settings { route: args.link.route(), lanes: args.pool.into(), ..Settings::new(peer) })
 }
 
-fn run_1(args: &ServerArgs) -> Result<(), CommandError> {
+fn patience(args: &ServerArgs) -> Patience {
+    Patience { pair: args.pair_timeout, ..Patience::default() }
+}
+
+fn run_0(args: &ServerArgs) -> Result<()> {
+    let (key, counter) = args.dealt.key()?;
+    let task = task::load(given(args.task.as_deref(), "task")?)?;
+    let identity = Identity::new(key.device, &key.key);
+    let party = Party0::new(settings(args)?, identity, counter, task, instance()?);
+    until_stopped(async |stop| serve(args, party, stop).await)
+}
+
+fn run_1(args: &ServerArgs) -> Result<()> {
     let store = HostStore::open(given(args.state.as_deref(), "state")?)?;
     let model = load_model(given::<Path>(args.model.as_deref(), "model")?, &store)?;
-    let stall = host::limits().stall;
-    runtime()?.block_on(async {
-        let stop = stop_on_signal()?;
-        let dealer = given(args.dealer.as_deref(), "dealer")?.to_owned();
-        let client = Client::new(dealer, args.link.route(), CONNECT, stall);
-        super::host::upload(&model, &client).await?;
-        let batch = args.ahead.min(sharelet_host::dealer::wire::MAX_COUNT);
+    let client = args.dealt.dealer(args.link.route(), host::limits().stall)?;
+    until_stopped(async |stop| {
+        upload(&model, &client).await?;
+        let batch = args.ahead.min(MAX_COUNT);
         let supply = Supply { ahead: args.ahead, batch, ..Supply::default() };
         let source = Source { model, store, client, supply, readiness: Box::new(|_, _, _| ()) };
         let host =
             Host::new(source, control::Answer::Device, Box::new(|_| ()), host::Patience::default());
-        let party = Party1::new(
-            host,
-            instance()?,
-            Patience { pair: args.pair_timeout, ..Patience::default() },
-        );
-        serve(args, party, "127.0.0.1:7111", stop).await
+        serve(args, Party1::new(host, instance()?, patience(args)), stop).await
     })
 }
 
-fn run_shared_0(args: &ServerArgs, share: &Path) -> Result<(), CommandError> {
+fn run_shared_0(args: &ServerArgs, share: &Path) -> Result<()> {
     let model = SharedModel::load_of(share, args.party)?;
-    let key = DeviceKey::load(given(args.key.as_deref(), "key")?)?;
-    let counter = FileCounter::open(given(args.counter.as_deref(), "counter")?)?;
-    let peer = given(args.peer.as_deref(), "peer")?.to_owned();
-    let settings =
-        Settings { route: args.link.route(), lanes: args.pool.into(), ..Settings::new(peer) };
-    let party = shared::party0::Party0::new(
-        settings,
-        shared::party0::CHUNK,
-        model,
-        (key, counter),
-        instance()?,
-    );
-    runtime()?.block_on(async {
-        let stop = stop_on_signal()?;
-        serve(args, party, "127.0.0.1:7110", stop).await
-    })
+    let (settings, chunk) = (settings(args)?, shared::party0::CHUNK);
+    let party = shared::party0::Party0::new(settings, chunk, model, args.dealt.key()?, instance()?);
+    until_stopped(async |stop| serve(args, party, stop).await)
 }
 
-fn run_shared_1(args: &ServerArgs, share: &Path) -> Result<(), CommandError> {
+fn run_shared_1(args: &ServerArgs, share: &Path) -> Result<()> {
     let model = SharedModel::load_of(share, args.party)?;
-    let dealer = given(args.dealer.as_deref(), "dealer")?.to_owned();
-    let patience = Patience { pair: args.pair_timeout, ..Patience::default() };
-    let client = Client::new(dealer, args.link.route(), CONNECT, host::limits().stall);
-    let party = shared::party1::Party1::new(model, client, patience, instance()?);
-    runtime()?.block_on(async {
-        let stop = stop_on_signal()?;
-        serve(args, party, "127.0.0.1:7111", stop).await
-    })
+    let client = args.dealt.dealer(args.link.route(), host::limits().stall)?;
+    let party = shared::party1::Party1::new(model, client, patience(args), instance()?);
+    until_stopped(async |stop| serve(args, party, stop).await)
 }
 
 async fn serve<E: Evaluator>(
     args: &ServerArgs,
-    party: std::sync::Arc<E>,
-    listen: &str,
+    party: Arc<E>,
     stop: CancellationToken,
-) -> Result<(), CommandError> {
+) -> Result<()> {
     let console =
         args.console.as_deref().map(|path| ServerConsole::load(path, args.party)).transpose()?;
     let queue = console.map(|console| Queue::new(console, args.console_queue));
-    let listener =
-        Listener::bind(args.listen.as_deref().unwrap_or(listen), args.link.route()).await?;
-    announce(listener.local_address()?)?;
+    let usual = if args.party == 0 { "127.0.0.1:7110" } else { "127.0.0.1:7111" };
+    let address = args.listen.as_deref().unwrap_or(usual);
+    let listener = listen(address, args.link.route()).await?;
     Server::new(party, queue).serve(listener, queries::limits(), stop).await?;
     tracing::info!("stopped");
     Ok(())

@@ -3,11 +3,13 @@
 use core::time::Duration;
 use std::path::PathBuf;
 
+use anyhow::Result;
 use clap::Args;
 
-use super::common::{CommandError, LinkArgs, runtime};
+use super::common::{CONNECT, LinkArgs, runtime};
 use super::table::TableArgs;
 use super::terminal::progress;
+use super::units::parse_servers;
 use sharelet_host::data::description::{DEFAULT_FRAC_BITS, MAX_FRAC_BITS};
 use sharelet_host::data::description::{Name, UploadId};
 use sharelet_host::data::keys::KeySecret;
@@ -18,8 +20,6 @@ use sharelet_link::tcp;
 
 const EXAMPLES: &str = include_str!("examples/share.txt");
 
-/// A server must accept within this time.
-const CONNECT: Duration = Duration::from_secs(5);
 /// The longest silence within a message.
 const STALL: Duration = Duration::from_secs(30);
 
@@ -31,8 +31,8 @@ pub struct ShareArgs {
     #[arg(value_name = "DATA")]
     pub data: PathBuf,
     /// The two servers, in any order.
-    #[arg(long, value_name = "HOST:PORT,HOST:PORT", value_parser = parse_servers)]
-    pub to: Servers,
+    #[arg(long, value_name = "HOST:PORT,HOST:PORT", value_parser = parse_different)]
+    pub to: [String; 2],
     /// The dataset that the data is a part of.
     #[arg(long, value_name = "NAME")]
     pub dataset: Name,
@@ -64,26 +64,19 @@ pub struct ShareArgs {
     pub link: LinkArgs,
 }
 
-/// Addresses of two servers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Servers(pub [String; 2]);
-
-fn parse_servers(text: &str) -> Result<Servers, String> {
-    let servers: Vec<String> =
-        text.split(',').map(super::units::parse_endpoint).collect::<Result<_, _>>()?;
-    let two: [String; 2] =
-        servers.try_into().map_err(|_| "give two servers, such as s0:7200,s1:7201".to_owned())?;
-    if two[0] == two[1] {
-        return Err("give two different servers".to_owned());
+fn parse_different(text: &str) -> Result<[String; 2], String> {
+    let [first, second] = parse_servers(text)?;
+    if first == second {
+        return Err("give two different servers, such as s0:7200,s1:7201".to_owned());
     }
-    Ok(Servers(two))
+    Ok([first, second])
 }
 
 /// Reads, encodes, splits and sends.
 ///
 /// # Errors
-/// [`CommandError`].
-pub fn run(args: ShareArgs) -> Result<(), CommandError> {
+/// The data cannot be read or encoded, or a server not be reached or refuses it.
+pub fn run(args: ShareArgs) -> Result<()> {
     let table = Table::load(&args.data, &args.table.options(args.key.clone()))?;
     let encoded = shares::encode(&table, args.frac_bits)?;
     let keys = match (&args.key_secret, &table.keys) {
@@ -99,7 +92,7 @@ pub fn run(args: ShareArgs) -> Result<(), CommandError> {
     let outcome = runtime()?.block_on(async {
         let route = args.link.route();
         route.announce();
-        let Servers([first, second]) = &args.to;
+        let [first, second] = &args.to;
         let connections = tokio::try_join!(
             tcp::connect(first, route.clone(), CONNECT, STALL),
             tcp::connect(second, route.clone(), CONNECT, STALL)
@@ -110,7 +103,7 @@ pub fn run(args: ShareArgs) -> Result<(), CommandError> {
         let shared = owner::share(upload, servers, &mut |bytes| bar.inc(bytes)).await;
         bar.finish_and_clear();
         route.drained().await;
-        Ok::<_, CommandError>(shared?)
+        Ok::<_, anyhow::Error>(shared?)
     })?;
     let dataset = &description.dataset;
     match outcome {
@@ -133,9 +126,9 @@ mod tests {
 
     #[test]
     fn two_different_servers() {
-        assert_eq!(parse_servers("a:1,b:2"), Ok(Servers(["a:1".to_owned(), "b:2".to_owned()])));
+        assert_eq!(parse_different("a:1,b:2"), Ok(["a:1".to_owned(), "b:2".to_owned()]));
         for wrong in ["a:1", "a:1,a:1", "a:1,b:2,c:3", "a,b", ""] {
-            assert!(parse_servers(wrong).is_err(), "{wrong}");
+            assert!(parse_different(wrong).is_err(), "{wrong}");
         }
     }
 }

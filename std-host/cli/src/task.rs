@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
+use anyhow::Result;
 use clap::Args;
 
-use super::common::CommandError;
+use super::common::given;
 use sharelet_host::server::shared::model::SharedModel;
 use sharelet_host::store::task;
 use sharelet_model::{Model, ModelError};
@@ -32,20 +33,15 @@ pub struct TaskArgs {
 /// Writes the task.
 ///
 /// # Errors
-/// [`CommandError`].
-pub fn run(args: &TaskArgs) -> Result<(), CommandError> {
-    let made = match (&args.model, &args.shared) {
-        (_, Some(share)) => SharedModel::load(share)?.task,
-        (Some(path), None) => {
+/// The model or its share cannot be read, or the task not be written.
+pub fn run(args: &TaskArgs) -> Result<()> {
+    let made = match &args.shared {
+        Some(share) => SharedModel::load(share)?.task,
+        None => {
+            let path = given(args.model.as_ref(), "shared")?;
             let bytes = std::fs::read(path)
                 .map_err(|source| ModelError::Io { path: path.clone(), source })?;
             Model::from_bytes(&bytes, path)?.task(&bytes)
-        }
-        (None, None) => {
-            return Err(CommandError::Missing {
-                argument: "shared",
-                why: "give a model, or a share of one",
-            });
         }
     };
     task::save(&made, &args.output)?;

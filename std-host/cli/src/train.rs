@@ -3,32 +3,27 @@
 use core::time::Duration;
 use std::path::{Path, PathBuf};
 
+use anyhow::Result;
 use clap::{ArgGroup, Args};
 use sharelet_core::share::Party;
 
-use super::common::{CommandError, LinkArgs, announce, runtime, stop_on_signal};
+use super::common::{CONNECT, DealtArgs, LinkArgs, WrongArguments, given, listen, until_stopped};
 use super::terminal;
 use crate::chart::{Of, chart};
 use sharelet_host::data::description::Name;
-use sharelet_host::dealer::client::Client;
 use sharelet_host::server::training::run::{
     self as training, Correlations, Meeting, Progress, Setup,
 };
-use sharelet_host::store::counter::FileCounter;
 use sharelet_host::store::datasets::Datasets;
-use sharelet_host::store::key::DeviceKey;
 use sharelet_host::store::training::Checkpoints;
 use sharelet_link::Route;
 use sharelet_link::service::Limits;
-use sharelet_link::tcp::{self, Listener};
+use sharelet_link::tcp;
 use sharelet_train::config::Config;
-use sharelet_train::course::CourseError;
 use sharelet_train::curve::{Curve, Epoch};
 
 const EXAMPLES: &str = include_str!("examples/train.txt");
 
-/// The dealer and the other server must accept within this time.
-const CONNECT: Duration = Duration::from_secs(5);
 /// The longest silence within a message of the other server: it may be waiting for the dealer.
 const STALL: Duration = Duration::from_secs(120);
 
@@ -56,20 +51,9 @@ pub struct TrainArgs {
     /// Connect to the other server.
     #[arg(long, value_name = "ADDRESS", value_parser = super::units::parse_endpoint)]
     pub peer: Option<String>,
-    /// Server 0: its key, which the dealer knows.
-    #[arg(long, value_name = "FILE", required_if_eq("party", "0"))]
-    pub key: Option<PathBuf>,
-    /// Server 0: the counter of its sessions; it is made if there is none.
-    #[arg(long, value_name = "FILE", required_if_eq("party", "0"))]
-    pub counter: Option<PathBuf>,
-    /// Server 1: the dealer.
-    #[arg(
-        long,
-        value_name = "ADDRESS",
-        value_parser = super::units::parse_endpoint,
-        required_if_eq("party", "1"),
-    )]
-    pub dealer: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub dealt: DealtArgs,
     /// Go on from the last checkpoint that both servers hold.
     #[arg(long)]
     pub resume: bool,
@@ -91,12 +75,6 @@ pub struct TrainArgs {
     pub link: LinkArgs,
 }
 
-fn given<'a, T: ?Sized>(value: Option<&'a T>, argument: &str) -> Result<&'a T, CommandError> {
-    value.ok_or_else(|| {
-        CommandError::Arguments(format!("{argument} is missing; see `sharelet train --help`"))
-    })
-}
-
 /// A line for an epoch.
 pub(super) fn line(epoch: &Epoch) -> String {
     let part = |name: &str, value: Option<f64>, percent: bool| match value {
@@ -116,11 +94,7 @@ pub(super) fn line(epoch: &Epoch) -> String {
 
 /// Prints charts, and writes them if there is a name for them.
 #[allow(clippy::print_stdout)]
-pub(super) fn charts(
-    title: &str,
-    curves: &[(&str, &Curve)],
-    path: Option<&Path>,
-) -> Result<(), CommandError> {
+pub(super) fn charts(title: &str, curves: &[(&str, &Curve)], path: Option<&Path>) -> Result<()> {
     for (of, name) in [(Of::Loss, "loss"), (Of::Accuracy, "accuracy")] {
         let Some(chart) = chart(title, curves, of) else { continue };
         println!("{}", chart.terminal(terminal::width()));
@@ -135,32 +109,27 @@ pub(super) fn charts(
 /// Trains until the end, or until the program is told to stop.
 ///
 /// # Errors
-/// [`CommandError`].
+/// Configuration, data and arguments do not fit each other; what ends the run is a
+/// [`training::RunError`].
 #[allow(clippy::print_stdout)]
-pub fn run(args: &TrainArgs) -> Result<(), CommandError> {
-    let config = Config::load(&args.config).map_err(CourseError::from)?;
+pub fn run(args: &TrainArgs) -> Result<()> {
+    let config = Config::load(&args.config)?;
     let against = args.against.as_deref().map(Curve::load).transpose()?;
     let party = if args.party == 0 { Party::P0 } else { Party::P1 };
     let route = args.link.route();
     let correlations = match party {
         Party::P0 => {
-            let key = DeviceKey::load(given(args.key.as_deref(), "--key")?)?;
-            Correlations::Key(
-                key,
-                Box::new(FileCounter::open(given(args.counter.as_deref(), "--counter")?)?),
-            )
+            let (key, counter) = args.dealt.key()?;
+            Correlations::Key(key, Box::new(counter))
         }
-        Party::P1 => {
-            let dealer = given(args.dealer.as_deref(), "--dealer")?.to_owned();
-            Correlations::Dealer(Client::new(dealer, route.clone(), CONNECT, STALL))
-        }
+        Party::P1 => Correlations::Dealer(args.dealt.dealer(route.clone(), STALL)?),
     };
     let name = match &args.name {
         Some(name) => name.clone(),
         None => {
             let stem = args.config.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             stem.parse().map_err(|_| {
-                CommandError::Arguments(format!("`{stem}` cannot name a run; give one with --name"))
+                WrongArguments(format!("`{stem}` cannot name a run; give one with --name"))
             })?
         }
     };
@@ -172,9 +141,8 @@ pub fn run(args: &TrainArgs) -> Result<(), CommandError> {
     }
     let datasets = Datasets::read(&args.state, party);
     let named = |name: &str, field: &str| {
-        name.parse::<Name>().map_err(|_| {
-            CommandError::Arguments(format!("{field}: `{name}` is not a name of a data set"))
-        })
+        name.parse::<Name>()
+            .map_err(|_| WrongArguments(format!("{field}: `{name}` is not a name of a data set")))
     };
     let train = datasets.dataset(&named(&config.data.train, "data.train")?)?;
     let test = match &config.data.test {
@@ -183,8 +151,7 @@ pub fn run(args: &TrainArgs) -> Result<(), CommandError> {
     };
     let model = checkpoints.model();
     let setup = Setup { config, train, test, checkpoints, resume: args.resume };
-    let report = runtime()?.block_on(async {
-        let stop = stop_on_signal()?;
+    let report = until_stopped(async |stop| {
         let meeting = tokio::select! {
             meeting = meeting(args, &route) => meeting?,
             () = stop.cancelled() => return Err(training::RunError::Stopped { step: 0 }.into()),
@@ -201,7 +168,7 @@ pub fn run(args: &TrainArgs) -> Result<(), CommandError> {
         let report = training::run(setup, correlations, meeting, &mut progress, &stop).await;
         bar.finish_and_clear();
         route.drained().await;
-        Ok::<_, CommandError>(report?)
+        Ok::<_, anyhow::Error>(report?)
     })?;
     if let Some(path) = &args.curve {
         report.curve.save(path)?;
@@ -221,13 +188,11 @@ pub fn run(args: &TrainArgs) -> Result<(), CommandError> {
 }
 
 /// Where the other server is.
-async fn meeting(args: &TrainArgs, route: &Route) -> Result<Meeting, CommandError> {
+async fn meeting(args: &TrainArgs, route: &Route) -> Result<Meeting> {
     if let Some(peer) = &args.peer {
         route.announce();
         return Ok(tcp::connect(peer, route.clone(), CONNECT, STALL).await?.into());
     }
-    let listener =
-        Listener::bind(given(args.listen.as_deref(), "--listen")?, route.clone()).await?;
-    announce(listener.local_address()?)?;
+    let listener = listen(given(args.listen.as_deref(), "listen")?, route.clone()).await?;
     Ok(Meeting::Listening(listener, Limits { connections: 16, stall: STALL, ..Limits::default() }))
 }

@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use anyhow::Result;
 use clap::Args;
 
-use super::common::CommandError;
 use super::table::TableArgs;
 use super::train::{charts, line};
 use sharelet_host::data::{Table, shares};
 use sharelet_train::config::Config;
-use sharelet_train::course::{Course, CourseError, Sizes};
+use sharelet_train::course::{Course, Sizes};
 use sharelet_train::plain;
 use sharelet_train::state::Data;
 
@@ -53,7 +53,7 @@ pub struct TrainPlainArgs {
     pub float_only: bool,
 }
 
-fn words(table: &Table, frac_bits: u32) -> Result<Data, CommandError> {
+fn words(table: &Table, frac_bits: u32) -> Result<Data> {
     let encoded = shares::encode(table, u8::try_from(frac_bits).unwrap_or(u8::MAX))?;
     let (inputs, targets) = encoded.words().split_at(table.features.len());
     Ok(Data { inputs: inputs.to_vec(), targets: targets.to_vec() })
@@ -62,10 +62,10 @@ fn words(table: &Table, frac_bits: u32) -> Result<Data, CommandError> {
 /// Trains and prints.
 ///
 /// # Errors
-/// [`CommandError`].
+/// Configuration and data do not fit each other, training diverges, or a file cannot be written.
 #[allow(clippy::print_stdout)]
-pub fn run(args: &TrainPlainArgs) -> Result<(), CommandError> {
-    let config = Config::load(&args.config).map_err(CourseError::from)?;
+pub fn run(args: &TrainPlainArgs) -> Result<()> {
+    let config = Config::load(&args.config)?;
     let options = args.table.options(None);
     let table = Table::load(&args.data, &options)?;
     let test_options = sharelet_host::data::Options {

@@ -4,14 +4,15 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use anyhow::{Context as _, Result, anyhow};
 use clap::Args;
+use serde::Serialize;
 use sharelet_core::session::network::Activation;
 use sharelet_core::shape::Shape;
 
-use super::units::json_text;
 use sharelet_host::device::report::Values;
-use sharelet_model::readings::{ReadOptions, Readings, ReadingsError};
-use sharelet_model::{Model, ModelError, largest};
+use sharelet_model::readings::{ReadOptions, Readings};
+use sharelet_model::{Model, largest};
 
 const EXAMPLES: &str = include_str!("examples/twin.txt");
 
@@ -46,48 +47,17 @@ pub struct TwinArgs {
     pub export: Option<PathBuf>,
 }
 
-/// Why there are no answers.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum TwinError {
-    /// The model file.
-    #[error(transparent)]
-    Model(#[from] ModelError),
-    /// The readings.
-    #[error(transparent)]
-    Readings(#[from] ReadingsError),
-    /// A reading that the model does not take.
-    #[error("reading {row}: {source}")]
-    Reading {
-        /// Row, from 1.
-        row: usize,
-        /// What is wrong with it.
-        source: ModelError,
-    },
-    /// A file cannot be written.
-    #[error("{path}: {source}; check the path and its permissions", path = path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// A model that the boards' twin does not compute.
-    #[error("--export is for chains of dense layers; this model has others, leave the option off")]
-    NotDense,
-    /// Standard output is gone.
-    #[error("the answers cannot be printed: {0}")]
-    Print(io::Error),
-}
-
 /// Prints the answers, and writes the files asked for.
 ///
 /// # Errors
-/// [`TwinError`].
-pub fn run(args: &TwinArgs) -> Result<(), TwinError> {
+/// The model or the readings are refused, or a file cannot be written.
+pub fn run(args: &TwinArgs) -> Result<()> {
     let model = Model::load(&args.model)?;
     if let Some(path) = &args.export {
-        write(path, &export(&model).ok_or(TwinError::NotDense)?)?;
+        let bytes = export(&model).context(
+            "--export is for chains of dense layers; this model has others, leave the option off",
+        )?;
+        write(path, &bytes)?;
     }
     let Some(inputs) = &args.inputs else { return Ok(()) };
     let options = ReadOptions { width: Some(model.network.inputs()), divide: args.divide };
@@ -98,14 +68,15 @@ pub fn run(args: &TwinArgs) -> Result<(), TwinError> {
         write(path, &values.flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>())?;
     }
     let mut out = io::stdout().lock();
+    let gone = |error: io::Error| anyhow!("the answers cannot be printed: {error}");
     for (index, row) in readings.rows().take(count).enumerate() {
         let answer = model.encode(row).and_then(|words| model.infer(&words));
-        let answer = answer.map_err(|source| TwinError::Reading { row: index + 1, source })?;
+        let answer = answer.map_err(|error| anyhow!("reading {}: {error}", index + 1))?;
         let line =
-            if args.json { json(&model, index, &answer) } else { line(&model, index, &answer) };
-        writeln!(out, "{line}").map_err(TwinError::Print)?;
+            if args.json { json(&model, index, &answer)? } else { line(&model, index, &answer) };
+        writeln!(out, "{line}").map_err(gone)?;
     }
-    out.flush().map_err(TwinError::Print)
+    out.flush().map_err(gone)
 }
 
 fn line(model: &Model, index: usize, answer: &[u32]) -> String {
@@ -120,16 +91,23 @@ fn line(model: &Model, index: usize, answer: &[u32]) -> String {
     line
 }
 
-fn json(model: &Model, index: usize, answer: &[u32]) -> String {
-    let (frac_bits, class) = (model.network.output_frac_bits(), largest(answer).unwrap_or(0));
-    let label = model
-        .label(answer)
-        .map(|label| format!(",\"label\":{}", json_text(label)))
-        .unwrap_or_default();
-    format!(
-        "{{\"index\":{index},\"frac_bits\":{frac_bits},\"values\":[{}],\"class\":{class}{label}}}",
-        Values(answer)
-    )
+fn json(model: &Model, index: usize, answer: &[u32]) -> serde_json::Result<String> {
+    #[derive(Serialize)]
+    struct Line<'m> {
+        index: usize,
+        frac_bits: u8,
+        values: Vec<i32>,
+        class: usize,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        label: Option<&'m str>,
+    }
+    serde_json::to_string(&Line {
+        index,
+        frac_bits: model.network.output_frac_bits(),
+        values: answer.iter().map(|word| word.cast_signed()).collect(),
+        class: largest(answer).unwrap_or(0),
+        label: model.label(answer),
+    })
 }
 
 /// Little-endian words: layers, fraction bits and limit of the input; per layer inputs, outputs,
@@ -156,6 +134,7 @@ fn export(model: &Model) -> Option<Vec<u8>> {
     Some(words.into_iter().flat_map(u32::to_le_bytes).collect())
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<(), TwinError> {
-    fs::write(path, bytes).map_err(|source| TwinError::Write { path: path.to_owned(), source })
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    fs::write(path, bytes)
+        .map_err(|error| anyhow!("{}: {error}; check the path and its permissions", path.display()))
 }

@@ -1,5 +1,4 @@
-//! Addresses, durations, bandwidths, lines and names of pictures as people write them, and text as
-//! JSON.
+//! Addresses, durations, bandwidths, lines and names of pictures as people write them.
 
 use core::time::Duration;
 use std::path::PathBuf;
@@ -29,24 +28,28 @@ pub fn parse_servers(text: &str) -> Result<[String; 2], String> {
     Ok([parse_endpoint(pair.0.trim())?, parse_endpoint(pair.1.trim())?])
 }
 
+/// A number with one of these units, or without one if there is a unit `""`. `example` is shown
+/// where the number is none.
+fn scaled(text: &str, units: &[(&str, f64)], known: &str, example: &str) -> Result<f64, String> {
+    let split = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let scale = units.iter().find(|(name, _)| *name == unit).map(|(_, scale)| scale);
+    let scale = scale.ok_or_else(|| format!("give a number and {known}, such as {example}"))?;
+    let number: f64 = number
+        .trim()
+        .parse()
+        .map_err(|_| format!("give a number and a unit, such as {example}"))?;
+    Ok(number * scale)
+}
+
 /// A duration such as `20ms` or `1.5s`.
 ///
 /// # Errors
 /// A sentence for the command line.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let (number, unit) =
-        text.split_at(text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len()));
-    let scale = match unit {
-        "us" => 1e-6,
-        "ms" => 1e-3,
-        "s" | "" => 1.0,
-        "m" => 60.0,
-        "h" => 3600.0,
-        _ => return Err("give a number and us, ms, s, m or h, such as 20ms".to_owned()),
-    };
-    let seconds: f64 =
-        number.trim().parse().map_err(|_| "give a number and a unit, such as 20ms".to_owned())?;
-    Duration::try_from_secs_f64(seconds * scale)
+    let units = [("us", 1e-6), ("ms", 1e-3), ("s", 1.0), ("", 1.0), ("m", 60.0), ("h", 3600.0)];
+    let seconds = scaled(text, &units, "us, ms, s, m or h", "20ms")?;
+    Duration::try_from_secs_f64(seconds)
         .map_err(|_| "give a duration that is not negative".to_owned())
 }
 
@@ -55,23 +58,10 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 /// # Errors
 /// A sentence for the command line.
 pub fn parse_bandwidth(text: &str) -> Result<f64, String> {
-    let (number, unit) =
-        text.split_at(text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len()));
-    let scale = match unit {
-        "bit" | "" => 1.0,
-        "kbit" => 1e3,
-        "mbit" => 1e6,
-        "gbit" => 1e9,
-        _ => {
-            return Err(
-                "give a number and bit, kbit, mbit or gbit (per second), such as 10mbit".to_owned()
-            );
-        }
-    };
-    let bits: f64 =
-        number.trim().parse().map_err(|_| "give a number and a unit, such as 10mbit".to_owned())?;
-    if bits * scale > 0.0 && bits.is_finite() {
-        Ok(bits * scale)
+    let units = [("bit", 1.0), ("", 1.0), ("kbit", 1e3), ("mbit", 1e6), ("gbit", 1e9)];
+    let bits = scaled(text, &units, "bit, kbit, mbit or gbit (per second)", "10mbit")?;
+    if bits > 0.0 && bits.is_finite() {
+        Ok(bits)
     } else {
         Err("give a bandwidth above zero".to_owned())
     }
@@ -141,31 +131,9 @@ pub fn parse_svg_path(text: &str) -> Result<PathBuf, String> {
     if svg { Ok(path) } else { Err("give a file that ends in .svg".to_owned()) }
 }
 
-/// A text as JSON.
-#[must_use]
-pub fn json_text(text: &str) -> String {
-    let mut quoted = String::from("\"");
-    for character in text.chars() {
-        match character {
-            '"' | '\\' => quoted.extend(['\\', character]),
-            control if control.is_control() => {
-                quoted.push_str(&format!("\\u{:04x}", u32::from(control)))
-            }
-            plain => quoted.push(plain),
-        }
-    }
-    quoted.push('"');
-    quoted
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn text_is_quoted() {
-        assert_eq!(json_text("a\"b\\c\n"), "\"a\\\"b\\\\c\\u000a\"");
-    }
 
     #[test]
     fn units() {

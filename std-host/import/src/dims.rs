@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::form::Form;
+use super::form::{Form, Image};
 use super::graph::{Graph, Layout, Node, Op, ValueId};
 use super::window::Placed;
 use crate::error::GraphError;
@@ -33,8 +33,17 @@ pub fn forms(graph: &Graph) -> Result<Forms, GraphError> {
     Ok(forms)
 }
 
-fn wrong(node: &Node, what: &str) -> GraphError {
-    GraphError::Image { node: node.name.clone(), what: what.to_owned() }
+/// The image that a node gets.
+///
+/// # Errors
+/// [`GraphError::Image`] if it gets none.
+pub fn image(node: &Node, input: Option<&Form>, layout: Layout) -> Result<Image, GraphError> {
+    input.and_then(|form| form.image(layout)).ok_or_else(|| {
+        node.wrong(
+            "gets no image, or one of unknown size or order; export with the input's dimensions \
+             stated",
+        )
+    })
 }
 
 /// Two values that are added must be of the same dimensions and lie in the same order.
@@ -45,59 +54,48 @@ fn same(node: &Node, first: Option<Form>, second: Option<Form>) -> Result<(), Gr
         let what = format!(
             "adds values of dimensions {first:?} and {second:?}; bring both to the same dimensions"
         );
-        return Err(wrong(node, &what));
+        return Err(node.wrong(what));
     }
     let what = "adds the input's pixels of several channels, or what was transposed, to values \
                 that lie otherwise; put a convolution between";
-    if first == second { Ok(()) } else { Err(wrong(node, what)) }
+    if first == second { Ok(()) } else { Err(node.wrong(what)) }
 }
 
 fn form(node: &Node, input: Option<Form>, layout: Layout) -> Result<Option<Form>, GraphError> {
     let flat = input.as_ref().is_some_and(|form| form.dims().len() == 2);
-    let image = || {
-        let image = input.as_ref().and_then(|form| form.image(layout));
-        image.ok_or_else(|| {
-            wrong(
-                node,
-                "gets no image, or one of unknown size or order; export with the input's \
-                 dimensions stated",
-            )
-        })
-    };
+    let image = || image(node, input.as_ref(), layout);
     let imaged = |sizes: [usize; 3]| match sizes {
-        [_, rows, _] if flat && rows != 1 => Err(wrong(
-            node,
+        [_, rows, _] if flat && rows != 1 => Err(node.wrong(
             "makes several rows of a signal that has one; give its kernel and padding one \
              dimension",
         )),
         sizes => Ok(Form::of_image(sizes, layout, flat)),
     };
-    let known = |form: Option<Form>, what: &str| form.map(Some).ok_or_else(|| wrong(node, what));
+    let known = |form: Option<Form>, what: &str| form.map(Some).ok_or_else(|| node.wrong(what));
     match &node.op {
         Op::Dense { weights, .. } => {
             Ok(Some(Form::plain(vec![weights.matrix().map_or(0, |(outputs, _)| outputs)])))
         }
         Op::Convolution { weights, stride, padding, .. } => {
             let &[filters, _, rows, columns] = weights.dims.as_slice() else {
-                return Err(wrong(node, "has kernels of unknown size"));
+                return Err(node.wrong("has kernels of unknown size"));
             };
             let placed = Placed::new(&image()?, (rows, columns), *stride, *padding);
             let (rows, columns) =
-                placed.ok_or_else(|| wrong(node, "does not fit its image"))?.outputs;
+                placed.ok_or_else(|| node.wrong("does not fit its image"))?.outputs;
             imaged([filters, rows, columns]).map(Some)
         }
         Op::AveragePool(pool) | Op::MaxPool(pool) => {
             let image = image()?;
             let (rows, columns) =
-                Placed::of_pool(&image, pool).map_err(|what| wrong(node, what))?.outputs;
+                Placed::of_pool(&image, pool).map_err(|what| node.wrong(what))?.outputs;
             imaged([image.channels, rows, columns]).map(Some)
         }
         Op::Mean { axes, keep } => {
             let image = image()?;
             let (_, (rows, columns)) =
                 input.as_ref().and_then(|form| form.averaged(axes, layout)).ok_or_else(|| {
-                    wrong(
-                        node,
+                    node.wrong(
                         "is a mean over other dimensions than rows and columns; only those of an \
                          image are computed",
                     )
@@ -140,7 +138,7 @@ fn form(node: &Node, input: Option<Form>, layout: Layout) -> Result<Option<Form>
                 input.transposed(order),
                 "puts dimensions in an order that cannot be; export without it",
             ),
-            None => Err(wrong(node, "puts values of unknown dimensions in another order")),
+            None => Err(node.wrong("puts values of unknown dimensions in another order")),
         },
         _ => Ok(input),
     }

@@ -1,7 +1,5 @@
 //! Why a network is refused.
 
-use crate::graph::UnsupportedNode;
-
 /// Why a network file is refused.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -117,6 +115,34 @@ pub enum GraphError {
         /// The node.
         node: String,
     },
+}
+
+/// A node that cannot be imported.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnsupportedNode {
+    /// Kind as the file calls it.
+    pub op_type: String,
+    /// Name of the node.
+    pub name: String,
+    /// Why, if more can be said than the kind.
+    pub reason: Option<String>,
+}
+
+/// Why a node of a file is not computed.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// The file itself is at fault.
+    #[error(transparent)]
+    File(#[from] GraphError),
+    /// It cannot be, and why, if more can be said than its kind.
+    #[error("{}", .0.as_deref().unwrap_or("an unknown kind"))]
+    Node(Option<String>),
+}
+
+impl From<&str> for Refused {
+    fn from(reason: &str) -> Self {
+        Self::Node(Some(reason.to_owned()))
+    }
 }
 
 fn list(nodes: &[UnsupportedNode]) -> String {

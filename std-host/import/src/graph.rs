@@ -4,6 +4,8 @@
 //! point. A node kind that is not known yet is a node like any other, so that all of them can be
 //! listed at once.
 
+use crate::error::{GraphError, Refused, UnsupportedNode};
+
 /// Names a value computed by a node, or the input.
 pub type ValueId = usize;
 
@@ -180,28 +182,28 @@ pub struct Graph {
     pub nodes: Vec<Node>,
 }
 
-/// A node that cannot be imported.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnsupportedNode {
-    /// Kind as the file calls it.
-    pub op_type: String,
-    /// Name of the node.
-    pub name: String,
-    /// Why, if more can be said than the kind.
-    pub reason: Option<String>,
-}
-
 impl Op {
+    /// A node that is not computed, for the list of all of them.
+    ///
+    /// # Errors
+    /// The file itself is at fault.
+    pub fn refused(refused: Refused) -> Result<Self, GraphError> {
+        match refused {
+            Refused::File(error) => Err(error),
+            Refused::Node(reason) => Ok(Self::Unsupported { reason }),
+        }
+    }
+
     /// `x kind operand` for `add`, `sub`, `mul`, `div` in any case, or `operand kind x` where the
     /// constant comes first.
     ///
     /// # Errors
-    /// The reason why it cannot be computed.
+    /// [`Refused`] with the reason why it cannot be computed.
     pub fn elementwise(
         kind: &str,
         constant: &Tensor,
         constant_first: bool,
-    ) -> Result<Self, Option<String>> {
+    ) -> Result<Self, Refused> {
         let operand = &constant.values;
         let map = |f: fn(f64) -> f64| operand.iter().copied().map(f).collect::<Vec<f64>>();
         let (scale, offset) = match (kind.to_ascii_lowercase().as_str(), constant_first) {
@@ -210,9 +212,17 @@ impl Op {
             ("sub", true) => (vec![-1.0], operand.clone()),
             ("mul", _) => (operand.clone(), vec![0.0]),
             ("div", false) => (map(|value| 1.0 / value), vec![0.0]),
-            _ => return Err(Some("it divides by a computed value".to_owned())),
+            _ => return Err("it divides by a computed value".into()),
         };
         Ok(Self::Elementwise { scale, offset, dims: Some(constant.dims.clone()) })
+    }
+}
+
+impl Node {
+    /// What is wrong with the image or the dimensions that it gets, and what to do.
+    #[must_use]
+    pub fn wrong(&self, what: impl Into<String>) -> GraphError {
+        GraphError::Image { node: self.name.clone(), what: what.into() }
     }
 }
 

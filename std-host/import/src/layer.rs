@@ -147,7 +147,7 @@ fn slide<'k>(
 }
 
 #[allow(clippy::cast_precision_loss)]
-fn count(elements: usize) -> f64 {
+pub(super) fn count(elements: usize) -> f64 {
     elements.max(1) as f64
 }
 

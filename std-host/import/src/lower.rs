@@ -252,12 +252,9 @@ impl Lowering<'_> {
         match &node.op {
             Op::Dense { weights, bias } => dense(node, weights, bias.as_deref(), input),
             Op::Convolution { weights, bias, groups, stride, padding } => {
-                let image = self.image(node, input)?;
+                let image = dims::image(node, input, self.graph.layout)?;
                 let &[filters, depth, rows, columns] = weights.dims.as_slice() else {
-                    return Err(GraphError::Image {
-                        node: node.name.clone(),
-                        what: "has kernels of unknown size".to_owned(),
-                    });
+                    return Err(node.wrong("has kernels of unknown size"));
                 };
                 let placed = Placed::new(&image, (rows, columns), *stride, *padding)
                     .ok_or_else(|| does_not_fit(node))?;
@@ -300,25 +297,15 @@ impl Lowering<'_> {
         }
     }
 
-    fn image(&self, node: &Node, input: Option<&Form>) -> Result<Image, GraphError> {
-        let what = "gets no image, or one of unknown size or order; export with the input's \
-                    dimensions stated"
-            .to_owned();
-        input
-            .and_then(|form| form.image(self.graph.layout))
-            .ok_or(GraphError::Image { node: node.name.clone(), what })
-    }
-
     fn not_interleaved(&self, node: &Node, input: Option<&Form>) -> Result<Image, GraphError> {
-        let what = "takes the input's channels apart, which only a convolution does here; begin \
-                    with a convolution"
-            .to_owned();
-        let image = self.image(node, input)?;
+        let image = dims::image(node, input, self.graph.layout)?;
         if image.interleaved {
-            Err(GraphError::Image { node: node.name.clone(), what })
-        } else {
-            Ok(image)
+            return Err(node.wrong(
+                "takes the input's channels apart, which only a convolution does here; begin with \
+                 a convolution",
+            ));
         }
+        Ok(image)
     }
 
     /// The larger of neighbours, of these the larger, and so on: along the rows, then along the
@@ -328,9 +315,8 @@ impl Lowering<'_> {
         let mut image = self.not_interleaved(node, input)?;
         let placed = placed(node, &image, pool)?;
         if !placed.is_bare() {
-            let what = "pads its image; leave the padding off, or put it before the convolution"
-                .to_owned();
-            return Err(GraphError::Image { node: node.name.clone(), what });
+            return Err(node
+                .wrong("pads its image; leave the padding off, or put it before the convolution"));
         }
         for (across, size, stride) in
             [(true, placed.size.1, placed.stride.1), (false, placed.size.0, placed.stride.0)]
@@ -369,12 +355,11 @@ impl Lowering<'_> {
 }
 
 fn placed(node: &Node, image: &Image, pool: &Pool) -> Result<Placed, GraphError> {
-    Placed::of_pool(image, pool)
-        .map_err(|what| GraphError::Image { node: node.name.clone(), what: what.to_owned() })
+    Placed::of_pool(image, pool).map_err(|what| node.wrong(what))
 }
 
 fn does_not_fit(node: &Node) -> GraphError {
-    GraphError::Image { node: node.name.clone(), what: "does not fit its image".to_owned() }
+    node.wrong("does not fit its image")
 }
 
 fn check_width(node: &str, expected: usize, found: usize) -> Result<(), GraphError> {
@@ -420,15 +405,13 @@ fn window(
 }
 
 fn checked(node: &Node, shape: Shape) -> Result<Shape, GraphError> {
-    let what = format!(
-        "is not one of the windows that are computed: at most 65535 values, kernels of \
-         {TILE_ELEMS} words, less padding than kernel"
-    );
-    if shape.is_valid() {
-        Ok(shape)
-    } else {
-        Err(GraphError::Image { node: node.name.clone(), what })
+    if !shape.is_valid() {
+        return Err(node.wrong(format!(
+            "is not one of the windows that are computed: at most 65535 values, kernels of \
+             {TILE_ELEMS} words, less padding than kernel"
+        )));
     }
+    Ok(shape)
 }
 
 /// A dense layer; what was flattened from an image that lies otherwise is put in order.
@@ -475,9 +458,9 @@ fn interleaved(
         return Err(does_not_fit(node));
     };
     if groups != 1 {
-        let what = "takes the input's channels apart; begin with a convolution over all channels"
-            .to_owned();
-        return Err(GraphError::Image { node: node.name.clone(), what });
+        return Err(node.wrong(
+            "takes the input's channels apart; begin with a convolution over all channels",
+        ));
     }
     let wide = Image {
         channels: 1,

@@ -12,7 +12,7 @@ use super::onnx_proto::{
     DOUBLE, EXTERNAL, FLOAT, GraphProto, INT32, INT64, ModelProto, NodeProto, TensorProto,
     ValueInfoProto,
 };
-use crate::error::GraphError;
+use crate::error::{GraphError, Refused};
 use crate::onnx_window;
 
 /// A value that does not depend on the input.
@@ -107,10 +107,9 @@ impl<'a> Reader<'a> {
         let name = if node.name.is_empty() { output.clone() } else { node.name.clone() };
         let (op, data) = match self.op(node) {
             Ok(found) => found,
-            Err(reason) => {
-                let data =
-                    given.into_iter().filter(|name| !self.constants.contains_key(name)).collect();
-                (Op::Unsupported { reason }, data)
+            Err(refused) => {
+                let data = given.into_iter().filter(|name| self.constant(name).is_none());
+                (Op::refused(refused)?, data.collect())
             }
         };
         let op_type = match node.domain.as_str() {
@@ -124,27 +123,25 @@ impl<'a> Reader<'a> {
     }
 
     /// The operation and its computed inputs, or why there is none.
-    fn op(&self, node: &'a NodeProto) -> Result<(Op, Vec<&'a str>), Option<String>> {
+    fn op(&self, node: &'a NodeProto) -> Result<(Op, Vec<&'a str>), Refused> {
         if !matches!(node.domain.as_str(), "" | "ai.onnx") {
-            return Err(Some("operators outside the standard set are not known".to_owned()));
+            return Err("operators outside the standard set are not known".into());
         }
         let input = |index: usize| {
             node.input.get(index).map(String::as_str).filter(|name| !name.is_empty())
         };
-        let first = input(0).ok_or_else(|| Some("it has no input".to_owned()))?;
+        let first = input(0).ok_or("it has no input")?;
         let op = match node.op_type.as_str() {
             "Relu" => Op::Relu,
-            "Flatten" if integer(node, "axis", 1) == 1 => Op::Reshape { dims: Some(vec![-1]) },
+            "Flatten" if node.integer("axis", 1) == 1 => Op::Reshape { dims: Some(vec![-1]) },
             "Flatten" => Op::Reshape { dims: None },
             "Reshape" => onnx_window::reshape(self.integers(input(1))),
             "Squeeze" if input(1).is_some() && self.integers(input(1)).is_none() => {
-                return Err(Some("its axes are computed".to_owned()));
+                return Err("its axes are computed".into());
             }
             "Squeeze" => Op::Squeeze(self.axes(node, input(1)).unwrap_or(&[]).to_vec()),
             "Unsqueeze" => {
-                let axes = self
-                    .axes(node, input(1))
-                    .ok_or_else(|| Some("its axes are computed".to_owned()))?;
+                let axes = self.axes(node, input(1)).ok_or("its axes are computed")?;
                 Op::Unsqueeze(axes.to_vec())
             }
             "Transpose" => onnx_window::transpose(node)?,
@@ -156,23 +153,21 @@ impl<'a> Reader<'a> {
             "MaxPool" => onnx_window::pool(node, false)?,
             "GlobalAveragePool" => Op::AveragePool(Pool::WHOLE),
             "ReduceMean" => onnx_window::mean(node, self.axes(node, input(1)).unwrap_or(&[]))?,
-            "Pad" => return Err(Some(onnx_window::PAD.to_owned())),
+            "Pad" => return Err(onnx_window::PAD.into()),
             "Clip" => self.clip(node, input(1), input(2))?,
             "Softmax" | "LogSoftmax" | "Sigmoid" | "Tanh" => Op::Last,
             "Identity" => Op::Identity,
             "Dropout" if input(2).is_none() => Op::Identity,
-            "Cast" if integer(node, "to", 0) == i64::from(FLOAT) => Op::Identity,
+            "Cast" if node.integer("to", 0) == i64::from(FLOAT) => Op::Identity,
             "Gemm" => self.gemm(node, input(1), input(2))?,
             "MatMul" => {
                 let weights = self.float(input(1), "the right-hand matrix")?;
-                let weights = weights
-                    .transposed()
-                    .ok_or_else(|| Some("the right-hand side is not a matrix".to_owned()))?;
+                let weights = weights.transposed().ok_or("the right-hand side is not a matrix")?;
                 Op::Dense { weights, bias: None }
             }
             "BatchNormalization" => self.batch_normalization(node)?,
             "Add" | "Sub" | "Mul" | "Div" => {
-                let second = input(1).ok_or_else(|| Some("it has one input".to_owned()))?;
+                let second = input(1).ok_or("it has one input")?;
                 if node.op_type == "Add"
                     && [first, second].iter().all(|name| !self.constants.contains_key(name))
                 {
@@ -184,10 +179,10 @@ impl<'a> Reader<'a> {
                 let operand = self.float(Some(operand), "one of the two operands")?;
                 return Ok((Op::elementwise(&node.op_type, operand, constant_first)?, vec![data]));
             }
-            _ => return Err(None),
+            _ => return Err(Refused::Node(None)),
         };
         if self.constants.contains_key(first) {
-            return Err(Some("its first input is constant and another one is computed".to_owned()));
+            return Err("its first input is constant and another one is computed".into());
         }
         Ok((op, vec![first]))
     }
@@ -202,26 +197,21 @@ impl<'a> Reader<'a> {
 
     /// Axes: an attribute in old operator sets, an input in new ones.
     fn axes<'s>(&'s self, node: &'s NodeProto, input: Option<&str>) -> Option<&'s [i64]> {
-        onnx_window::integers(node, "axes").or_else(|| self.integers(input))
+        node.integers("axes").or_else(|| self.integers(input))
     }
 
     /// Limits: attributes in old operator sets, inputs in new ones.
-    fn clip(
-        &self,
-        node: &NodeProto,
-        low: Option<&str>,
-        high: Option<&str>,
-    ) -> Result<Op, Option<String>> {
+    fn clip(&self, node: &NodeProto, low: Option<&str>, high: Option<&str>) -> Result<Op, Refused> {
         let limit = |name: Option<&str>, attribute: &str, none: f64| match name {
             Some(name) => self
                 .float(Some(name), "a limit")
                 .map(|tensor| tensor.values.first().copied().unwrap_or(none)),
-            None => Ok(real(node, attribute, none)),
+            None => Ok(node.real(attribute, none)),
         };
         match (limit(low, "min", f64::MIN)?, limit(high, "max", f64::MAX)?) {
             (low, high) if low == 0.0 && high == 6.0 => Ok(Op::Relu6),
             (low, high) if low == 0.0 && high >= f64::from(f32::MAX) => Ok(Op::Relu),
-            _ => Err(Some("it limits to other values than 0 and 6".to_owned())),
+            _ => Err("it limits to other values than 0 and 6".into()),
         }
     }
 
@@ -230,25 +220,25 @@ impl<'a> Reader<'a> {
         node: &NodeProto,
         weights: Option<&str>,
         bias: Option<&str>,
-    ) -> Result<Op, Option<String>> {
-        let (alpha, beta) = (real(node, "alpha", 1.0), real(node, "beta", 1.0));
-        if integer(node, "transA", 0) != 0 {
-            return Err(Some("it transposes the computed matrix".to_owned()));
+    ) -> Result<Op, Refused> {
+        let (alpha, beta) = (node.real("alpha", 1.0), node.real("beta", 1.0));
+        if node.integer("transA", 0) != 0 {
+            return Err("it transposes the computed matrix".into());
         }
         let weights = self.float(weights, "matrix B")?;
-        let weights = if integer(node, "transB", 0) == 0 {
+        let weights = if node.integer("transB", 0) == 0 {
             weights.transposed()
         } else {
             Some(weights.clone())
         };
-        let mut weights = weights.ok_or_else(|| Some("B is not a matrix".to_owned()))?;
-        let (outputs, _) = weights.matrix().ok_or_else(|| Some("B is not a matrix".to_owned()))?;
+        let mut weights = weights.ok_or("B is not a matrix")?;
+        let (outputs, _) = weights.matrix().ok_or("B is not a matrix")?;
         weights.values.iter_mut().for_each(|weight| *weight *= alpha);
         let bias = match bias {
             None => None,
             Some(bias) => {
                 let bias = self.float(Some(bias), "the summand C")?.vector();
-                let bias = bias.ok_or_else(|| Some("C is not a vector".to_owned()))?;
+                let bias = bias.ok_or("C is not a vector")?;
                 let bias: Vec<f64> = bias.into_iter().map(|value| beta * value).collect();
                 Some(if let [one] = *bias { vec![one; outputs] } else { bias })
             }
@@ -256,7 +246,7 @@ impl<'a> Reader<'a> {
         Ok(Op::Dense { weights, bias })
     }
 
-    fn batch_normalization(&self, node: &NodeProto) -> Result<Op, Option<String>> {
+    fn batch_normalization(&self, node: &NodeProto) -> Result<Op, Refused> {
         let input = |index: usize| node.input.get(index).map(String::as_str);
         let vector = |index: usize, what: &str| {
             self.float(input(index), what).map(|tensor| tensor.values.clone())
@@ -264,9 +254,9 @@ impl<'a> Reader<'a> {
         let (gamma, beta) = (vector(1, "the scale")?, vector(2, "the bias")?);
         let (mean, variance) = (vector(3, "the mean")?, vector(4, "the variance")?);
         if [&beta, &mean, &variance].iter().any(|vector| vector.len() != gamma.len()) {
-            return Err(Some("its vectors differ in length".to_owned()));
+            return Err("its vectors differ in length".into());
         }
-        let epsilon = real(node, "epsilon", 1e-5);
+        let epsilon = node.real("epsilon", 1e-5);
         let scale: Vec<f64> = gamma
             .iter()
             .zip(&variance)
@@ -282,12 +272,16 @@ impl<'a> Reader<'a> {
     }
 
     /// A constant that must be floating-point numbers.
-    fn float(&self, name: Option<&str>, what: &str) -> Result<&Tensor, Option<String>> {
+    fn float(&self, name: Option<&str>, what: &str) -> Result<&Tensor, Refused> {
         match name.and_then(|name| self.constant(name)) {
             Some(Constant::Float(tensor)) => Ok(tensor),
-            Some(Constant::Integers(_)) => Err(Some(format!("{what} is not float32 or float64"))),
-            Some(Constant::Opaque(reason)) => Err(Some(format!("{what} {reason}"))),
-            None => Err(Some(format!("{what} is computed from the input or missing"))),
+            Some(Constant::Integers(_)) => {
+                Err(Refused::Node(Some(format!("{what} is not float32 or float64"))))
+            }
+            Some(Constant::Opaque(reason)) => Err(Refused::Node(Some(format!("{what} {reason}")))),
+            None => {
+                Err(Refused::Node(Some(format!("{what} is computed from the input or missing"))))
+            }
         }
     }
 
@@ -296,19 +290,17 @@ impl<'a> Reader<'a> {
         let first = given.first().and_then(|name| self.constant(name));
         Ok(match (node.op_type.as_str(), first) {
             ("Constant", _) => {
-                let attribute =
-                    |name: &str| node.attribute.iter().find(|attribute| attribute.name == name);
-                if let Some(tensor) = attribute("value").and_then(|attribute| attribute.t.as_ref())
+                if let Some(tensor) = node.find("value").and_then(|attribute| attribute.t.as_ref())
                 {
                     return constant(tensor);
                 }
-                if let Some(values) = attribute("value_ints") {
+                if let Some(values) = node.find("value_ints") {
                     return Ok(Constant::Integers(values.ints.clone()));
                 }
-                if let Some(value) = attribute("value_int") {
+                if let Some(value) = node.find("value_int") {
                     return Ok(Constant::Integers(vec![value.i]));
                 }
-                let floats = match (attribute("value_float"), attribute("value_floats")) {
+                let floats = match (node.find("value_float"), node.find("value_floats")) {
                     (Some(value), _) => Some((vec![], vec![f64::from(value.f)])),
                     (_, Some(values)) => Some((
                         vec![values.floats.len()],
@@ -322,16 +314,11 @@ impl<'a> Reader<'a> {
                 }
             }
             ("Identity", Some(constant)) => constant.clone(),
-            ("Cast", Some(constant)) if integer(node, "to", 0) == i64::from(FLOAT) => {
+            ("Cast", Some(constant)) if node.integer("to", 0) == i64::from(FLOAT) => {
                 constant.clone()
             }
             ("Transpose", Some(Constant::Float(tensor))) => {
-                let perm = node
-                    .attribute
-                    .iter()
-                    .find(|attribute| attribute.name == "perm")
-                    .map(|perm| perm.ints.as_slice());
-                match (perm, tensor.transposed()) {
+                match (node.integers("perm"), tensor.transposed()) {
                     (Some([0, 1]), _) => Constant::Float(tensor.clone()),
                     (None | Some([1, 0]), Some(transposed)) => Constant::Float(transposed),
                     _ => Constant::Opaque("is transposed in more than two dimensions".to_owned()),
@@ -354,20 +341,6 @@ impl<'a> Reader<'a> {
             (op_type, _) => Constant::Opaque(format!("is computed by {op_type} from constants")),
         })
     }
-}
-
-fn integer(node: &NodeProto, name: &str, default: i64) -> i64 {
-    node.attribute
-        .iter()
-        .find(|attribute| attribute.name == name)
-        .map_or(default, |attribute| attribute.i)
-}
-
-fn real(node: &NodeProto, name: &str, default: f64) -> f64 {
-    node.attribute
-        .iter()
-        .find(|attribute| attribute.name == name)
-        .map_or(default, |attribute| f64::from(attribute.f))
 }
 
 /// Dimensions of a reading, after the batch; `None` if one of them is open.

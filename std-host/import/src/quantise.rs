@@ -16,10 +16,10 @@
 use sharelet_core::session::network::{self, Activation, Network, NetworkError, RING_BITS};
 use sharelet_core::shape::Shape;
 
-use super::layer::{Chain, Layer, Map};
+use super::layer::{Chain, Layer, Map, count};
 use super::report::{LayerReport, Report};
 use super::scales::{
-    Split, best, count, fits, fitting_bits, integer, pow2, real, round_to, small, weight_cap, word,
+    Split, best, fits, fitting_bits, integer, pow2, real, round_to, small, weight_cap, word,
 };
 use sharelet_model::readings::Readings;
 use sharelet_model::{MAX_LAYERS, Model};

@@ -4,8 +4,8 @@ use core::fmt;
 
 use sharelet_core::session::network::Network;
 
-use super::layer::Layer;
-use super::scales::{count, real};
+use super::layer::{Layer, count};
+use super::scales::real;
 use sharelet_model::MAX_LAYERS;
 
 /// A share of weights that become zero above which there is a warning.

@@ -2,7 +2,7 @@
 
 use sharelet_core::shape::Shape;
 
-use super::layer::Map;
+use super::layer::{Map, count};
 
 /// Statistics that the division of bits between input and weights is decided on.
 pub(super) struct Split {
@@ -105,11 +105,6 @@ pub(super) fn integer(value: f64, bits: i32) -> i64 {
 #[allow(clippy::cast_precision_loss)]
 pub(super) fn real(word: i64, bits: i32) -> f64 {
     word as f64 * pow2(-bits)
-}
-
-#[allow(clippy::cast_precision_loss)]
-pub(super) fn count(elements: usize) -> f64 {
-    elements.max(1) as f64
 }
 
 /// A word modulo `2^32`.

@@ -9,7 +9,7 @@ use super::tflite_schema::{
     Buffer, FLOAT32, IDENTIFIER, INT32, Operator, OperatorCode, SubGraph, TensorInfo,
     operator_name, root,
 };
-use crate::error::GraphError;
+use crate::error::{GraphError, Refused};
 use crate::tflite_window;
 
 /// What the graph of a file is made of.
@@ -42,6 +42,12 @@ pub fn read(bytes: &[u8]) -> Result<Graph, GraphError> {
 
 fn corrupt(what: impl Into<String>) -> GraphError {
     GraphError::Corrupt { format: "TFLite", what: what.into() }
+}
+
+impl From<planus::Error> for Refused {
+    fn from(error: planus::Error) -> Self {
+        Self::File(error.into())
+    }
 }
 
 impl From<planus::Error> for GraphError {
@@ -106,10 +112,9 @@ impl<'a> File<'a> {
         let Some(output) = output else { return Ok(()) };
         let output = self.index(output)?;
         let name = self.tensor(output)?.name()?.unwrap_or_default().to_owned();
-        let first = inputs.first().map(|&input| self.index(input)).transpose()?;
-        let (op, data) = match (self.op(&op_type, operator, &inputs, output)?, first) {
-            (Ok(found), _) => found,
-            (Err(reason), _) => {
+        let (op, data) = match self.op(&op_type, operator, &inputs, output) {
+            Ok(found) => found,
+            Err(refused) => {
                 let mut data = Vec::new();
                 for &input in inputs.iter().filter(|&&input| input >= 0) {
                     let input = self.index(input)?;
@@ -117,7 +122,7 @@ impl<'a> File<'a> {
                         data.push(input);
                     }
                 }
-                (Op::Unsupported { reason }, data)
+                (Op::refused(refused)?, data)
             }
         };
         let supported = !matches!(op, Op::Unsupported { .. });
@@ -137,16 +142,14 @@ impl<'a> File<'a> {
         Ok(())
     }
 
-    /// The operation and its computed inputs, or why there is none.
-    #[allow(clippy::type_complexity)]
+    /// The operation and its computed inputs.
     fn op(
         &self,
         op_type: &str,
         operator: Operator<'a>,
         inputs: &[i32],
         output: ValueId,
-    ) -> Result<Result<(Op, Vec<ValueId>), Option<String>>, GraphError> {
-        let refuse = |reason: &str| Ok(Err(Some(reason.to_owned())));
+    ) -> Result<(Op, Vec<ValueId>), Refused> {
         let operand = |index: usize| {
             inputs
                 .get(index)
@@ -154,10 +157,15 @@ impl<'a> File<'a> {
                 .map(|&input| self.index(input))
                 .transpose()
         };
-        let Some(first) = operand(0)? else { return refuse("it has no input") };
+        let first = operand(0)?.ok_or("it has no input")?;
         if fused(op_type, operator)?.is_err() {
-            return refuse("its fused activation is neither ReLU nor ReLU6");
+            return Err("its fused activation is neither ReLU nor ReLU6".into());
         }
+        let bias = || match operand(2)?.map(|bias| self.constant(bias)).transpose()? {
+            None => Ok(None),
+            Some(Some(bias)) => Ok(Some(bias.values)),
+            Some(None) => Err(Refused::from("its bias is computed or not float32")),
+        };
         let constants = |index: usize| {
             operand(index)?.map(|value| self.integers(value)).transpose().map(Option::flatten)
         };
@@ -170,14 +178,10 @@ impl<'a> File<'a> {
             }
             "TRANSPOSE" => match constants(1)?.as_deref() {
                 Some([0, order @ ..]) => {
-                    let places = order
-                        .iter()
-                        .map(|&place| usize::try_from(place - 1).ok())
-                        .collect::<Option<Vec<usize>>>();
-                    let Some(places) = places else { return refuse("it moves the batch") };
-                    Op::Transpose(places)
+                    let places = order.iter().map(|&place| usize::try_from(place - 1).ok());
+                    Op::Transpose(places.collect::<Option<_>>().ok_or("it moves the batch")?)
                 }
-                _ => return refuse("it moves the batch"),
+                _ => return Err("it moves the batch".into()),
             },
             "MEAN" => {
                 let keep = operator
@@ -189,90 +193,57 @@ impl<'a> File<'a> {
                     Some(axes) if !axes.is_empty() => {
                         Op::Mean { axes, keep: keep.unwrap_or(false) }
                     }
-                    _ => return refuse("it is a mean over all dimensions, or over computed ones"),
+                    _ => {
+                        return Err(
+                            "it is a mean over all dimensions, or over computed ones".into()
+                        );
+                    }
                 }
             }
             "CONV_2D" | "DEPTHWISE_CONV_2D" => {
-                let Some(weights) =
-                    operand(1)?.map(|value| self.constant(value)).transpose()?.flatten()
-                else {
-                    return refuse("its kernel is computed or not float32");
-                };
-                let bias = match operand(2)? {
-                    None => None,
-                    Some(bias) => match self.constant(bias)? {
-                        Some(bias) => Some(bias.values),
-                        None => return refuse("its bias is computed or not float32"),
-                    },
-                };
+                let weights = operand(1)?.map(|value| self.constant(value)).transpose()?.flatten();
+                let weights = weights.ok_or("its kernel is computed or not float32")?;
                 let image = dims(self.tensor(first)?)?;
-                match tflite_window::convolution(
-                    operator,
-                    weights,
-                    bias,
-                    op_type != "CONV_2D",
-                    &image,
-                )? {
-                    Ok(op) => op,
-                    Err(reason) => return refuse(reason),
-                }
+                let depthwise = op_type != "CONV_2D";
+                tflite_window::convolution(operator, weights, bias()?, depthwise, &image)?
             }
-            "PAD" | "PADV2" | "MIRROR_PAD" => return refuse(tflite_window::PAD),
+            "PAD" | "PADV2" | "MIRROR_PAD" => return Err(tflite_window::PAD.into()),
             "AVERAGE_POOL_2D" | "MAX_POOL_2D" => {
                 let image = dims(self.tensor(first)?)?;
-                match tflite_window::pool(operator, &image, op_type == "AVERAGE_POOL_2D")? {
-                    Ok(op) => op,
-                    Err(reason) => return refuse(reason),
-                }
+                tflite_window::pool(operator, &image, op_type == "AVERAGE_POOL_2D")?
             }
             "FULLY_CONNECTED" => {
-                let options = operator.options()?;
-                if options
-                    .map(|options| options.weights_format())
-                    .transpose()?
-                    .flatten()
-                    .unwrap_or(0)
-                    != 0
-                {
-                    return refuse("its weights are shuffled");
+                let format = operator.options()?.map(|options| options.weights_format());
+                if format.transpose()?.flatten().unwrap_or(0) != 0 {
+                    return Err("its weights are shuffled".into());
                 }
-                let Some(weights) = operand(1)? else { return refuse("it has no weights") };
-                let Some(weights) = self.constant(weights)? else {
-                    return refuse("its weights are computed or not float32");
-                };
+                let weights = operand(1)?.ok_or("it has no weights")?;
+                let weights =
+                    self.constant(weights)?.ok_or("its weights are computed or not float32")?;
                 if weights.matrix().is_none() {
-                    return refuse("its weights are not a matrix");
+                    return Err("its weights are not a matrix".into());
                 }
-                let bias = match operand(2)? {
-                    None => None,
-                    Some(bias) => match self.constant(bias)? {
-                        Some(bias) => Some(bias.values),
-                        None => return refuse("its bias is computed or not float32"),
-                    },
-                };
-                Op::Dense { weights, bias }
+                Op::Dense { weights, bias: bias()? }
             }
             "ADD" | "SUB" | "MUL" | "DIV" => {
-                let Some(second) = operand(1)? else { return refuse("it has one input") };
+                let second = operand(1)?.ok_or("it has one input")?;
                 let (data, constant, constant_first) =
                     match (self.constant(first)?, self.constant(second)?) {
                         (None, None) if op_type == "ADD" => {
-                            return Ok(Ok((Op::Add, vec![first, second])));
+                            return Ok((Op::Add, vec![first, second]));
                         }
                         (Some(constant), None) => (second, constant, true),
                         (None, Some(constant)) => (first, constant, false),
-                        _ => return refuse("both operands are computed"),
+                        _ => return Err("both operands are computed".into()),
                     };
-                return Ok(
-                    Op::elementwise(op_type, &constant, constant_first).map(|op| (op, vec![data]))
-                );
+                return Ok((Op::elementwise(op_type, &constant, constant_first)?, vec![data]));
             }
-            _ => return Ok(Err(None)),
+            _ => return Err(Refused::Node(None)),
         };
         if self.constant(first)?.is_some() {
-            return refuse("its first input is constant");
+            return Err("its first input is constant".into());
         }
-        Ok(Ok((op, vec![first])))
+        Ok((op, vec![first]))
     }
 
     /// The dimensions of a value without the batch, if it has as many elements as another one.

@@ -2,7 +2,7 @@
 
 use super::graph::{Op, Padding, Pool, Tensor};
 use super::tflite_schema::Operator;
-use crate::error::GraphError;
+use crate::error::Refused;
 
 /// Why a padding that is an operator of its own is not computed.
 pub const PAD: &str = "it pads on its own; let the padding of the convolution behind it do that";
@@ -40,37 +40,34 @@ fn reordered(weights: &Tensor, depthwise: bool) -> Option<Tensor> {
     Tensor::new(vec![filters, depth, rows, columns], values)
 }
 
-/// A convolution of an image of dimensions batch, rows, columns, channels, depthwise or not; or why
-/// there is none.
+/// A convolution of an image of dimensions batch, rows, columns, channels, depthwise or not.
 ///
 /// # Errors
-/// [`GraphError::Corrupt`].
+/// [`Refused`].
 pub fn convolution(
     operator: Operator<'_>,
     weights: Tensor,
     bias: Option<Vec<f64>>,
     depthwise: bool,
     image: &[usize],
-) -> Result<Result<Op, &'static str>, GraphError> {
+) -> Result<Op, Refused> {
     let (code, stride, dilation, multiplier) = if depthwise {
-        let Some(options) = operator.depthwise_options()? else {
-            return Ok(Err("it has no options"));
-        };
+        let options = operator.depthwise_options()?.ok_or("it has no options")?;
         let stride = (positive(options.stride_h()?), positive(options.stride_w()?));
         let dilation = (options.dilation_h()?, options.dilation_w()?);
         (options.padding()?, stride, dilation, positive(options.depth_multiplier()?))
     } else {
-        let Some(options) = operator.conv_options()? else { return Ok(Err("it has no options")) };
+        let options = operator.conv_options()?.ok_or("it has no options")?;
         let stride = (positive(options.stride_h()?), positive(options.stride_w()?));
         (options.padding()?, stride, (options.dilation_h()?, options.dilation_w()?), None)
     };
-    let (Some(down), Some(across)) = stride else { return Ok(Err("its steps are not positive")) };
-    if [dilation.0, dilation.1].iter().any(|dilation| dilation.unwrap_or(1) != 1) {
-        return Ok(Err("its kernel has gaps (dilation)"));
-    }
-    let Some(weights) = reordered(&weights, depthwise) else {
-        return Ok(Err("its kernel has not four dimensions"));
+    let (Some(down), Some(across)) = stride else {
+        return Err("its steps are not positive".into());
     };
+    if [dilation.0, dilation.1].iter().any(|dilation| dilation.unwrap_or(1) != 1) {
+        return Err("its kernel has gaps (dilation)".into());
+    }
+    let weights = reordered(&weights, depthwise).ok_or("its kernel has not four dimensions")?;
     let filters = weights.dims.first().copied().unwrap_or(0);
     // A file that does not say how many filters a channel has leaves that to the image.
     let groups = match (depthwise, multiplier, image) {
@@ -80,27 +77,18 @@ pub fn convolution(
             channels
         }
         (true, None, &[]) => filters,
-        _ => return Ok(Err("it has not the same number of filters per channel")),
+        _ => return Err("it has not the same number of filters per channel".into()),
     };
-    Ok(Ok(Op::Convolution {
-        weights,
-        bias,
-        groups,
-        stride: (down, across),
-        padding: padding(code.unwrap_or(0)),
-    }))
+    let padding = padding(code.unwrap_or(0));
+    Ok(Op::Convolution { weights, bias, groups, stride: (down, across), padding })
 }
 
-/// A pool over an image of dimensions batch, rows, columns, channels; or why there is none.
+/// A pool over an image of dimensions batch, rows, columns, channels.
 ///
 /// # Errors
-/// [`GraphError::Corrupt`].
-pub fn pool(
-    operator: Operator<'_>,
-    image: &[usize],
-    average: bool,
-) -> Result<Result<Op, &'static str>, GraphError> {
-    let Some(options) = operator.pool_options()? else { return Ok(Err("it has no options")) };
+/// [`Refused`].
+pub fn pool(operator: Operator<'_>, image: &[usize], average: bool) -> Result<Op, Refused> {
+    let options = operator.pool_options()?.ok_or("it has no options")?;
     let sizes = [
         options.filter_height()?,
         options.filter_width()?,
@@ -109,7 +97,7 @@ pub fn pool(
     ]
     .map(positive);
     let [Some(rows), Some(columns), Some(down), Some(across)] = sizes else {
-        return Ok(Err("its window or its steps are not positive"));
+        return Err("its window or its steps are not positive".into());
     };
     let padding = padding(options.padding()?.unwrap_or(0));
     let fills = |length: usize, size: usize, stride: usize| {
@@ -122,9 +110,9 @@ pub fn pool(
     // Windows that end with the image are not padded.
     let padding = if bare { Padding::NONE } else { padding };
     let pool = Pool { size: Some((rows, columns)), stride: (down, across), padding, ..Pool::WHOLE };
-    Ok(match (average, padding == Padding::NONE) {
-        (true, false) => Err("its windows at the edge have another size (padding SAME)"),
+    match (average, padding == Padding::NONE) {
+        (true, false) => Err("its windows at the edge have another size (padding SAME)".into()),
         (true, true) => Ok(Op::AveragePool(pool)),
         (false, _) => Ok(Op::MaxPool(pool)),
-    })
+    }
 }

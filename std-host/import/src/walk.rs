@@ -83,7 +83,7 @@ pub fn walk(graph: &Graph) -> Result<Way<'_>, GraphError> {
         let reason =
             Some("it may only be last, where the recipient of the answer applies it".to_owned());
         let (op_type, name) = (node.op_type.clone(), node.name.clone());
-        return Err(GraphError::Unsupported(vec![super::graph::UnsupportedNode {
+        return Err(GraphError::Unsupported(vec![crate::error::UnsupportedNode {
             op_type,
             name,
             reason,

@@ -177,12 +177,7 @@ pub async fn open_one<E: Engine<Error: From<LengthError>>, T: Tensors>(
     frac_bits: u32,
 ) -> Result<Masked, E::Error> {
     let words = machine.truncate(value.words, value.frac_bits - frac_bits).await?;
-    let opened = machine.open(vec![words]).await?;
-    // One tensor in, one out.
-    opened
-        .into_iter()
-        .next()
-        .map_or_else(|| Err(LengthError { expected_bytes: 1, found_bytes: 0 }.into()), Ok)
+    machine.open_one(words).await
 }
 
 /// Biases have `frac_bits` fraction bits, products twice as many.

@@ -19,11 +19,7 @@ pub struct Sums {
     pub correct: u64,
 }
 
-impl core::fmt::Debug for Sums {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("Sums(<redacted>)")
-    }
-}
+redacted!(Sums);
 
 impl Sums {
     /// Adds those of a batch.
@@ -55,11 +51,7 @@ pub struct Outputs<'o> {
     pub frac_bits: u32,
 }
 
-impl core::fmt::Debug for Outputs<'_> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("Outputs(<redacted>)")
-    }
-}
+redacted!(Outputs<'_>);
 
 /// Temporary words for a program of the core.
 struct Room {
@@ -140,7 +132,7 @@ pub async fn gradient<E: Engine<Error: From<LengthError>>, T: Tensors>(
             let less: Vec<u64> = margins.iter().map(|margin| one.wrapping_sub(*margin)).collect();
             let (positive, bits) = machine.activate(less, 0, true).await?;
             if wanted.loss {
-                sums.loss = positive.iter().fold(0, |sum, word| sum.wrapping_add(*word));
+                sums.loss = sum(&positive);
             }
             let mut gradient: Vec<u64> = signs.iter().map(|sign| sign.wrapping_neg()).collect();
             machine.select(&mut gradient, bits).await?;
@@ -174,13 +166,16 @@ pub async fn sums<E: Engine<Error: From<LengthError>>, T: Tensors>(
     Ok(Sums { loss: loss_sum, correct })
 }
 
+fn sum(words: &[u64]) -> u64 {
+    words.iter().fold(0, |sum, word| sum.wrapping_add(*word))
+}
+
 /// The loss itself, summed over the batch; of the hinge loss it falls off with the gradient.
 async fn value<E: Engine<Error: From<LengthError>>, T: Tensors>(
     machine: &mut Machine<E, T>,
     loss: Loss,
     Outputs { outputs, targets, columns, frac_bits: f }: Outputs<'_>,
 ) -> Result<u64, E::Error> {
-    let sum = |words: &[u64]| words.iter().fold(0_u64, |sum, word| sum.wrapping_add(*word));
     let dot = async |machine: &mut Machine<E, T>, mut x: Vec<u64>| -> Result<u64, E::Error> {
         machine.engine().run(&Multiply::new(), Factors { x: &mut x, y: targets }).await?;
         Ok(sum(&x))
@@ -237,7 +232,6 @@ async fn correct<E: Engine<Error: From<LengthError>>, T: Tensors>(
     loss: Loss,
     Outputs { outputs, targets, columns, frac_bits: f }: Outputs<'_>,
 ) -> Result<u64, E::Error> {
-    let sum = |words: &[u64]| words.iter().fold(0_u64, |sum, word| sum.wrapping_add(*word));
     if columns > 1 {
         let mut bits = outputs.to_vec();
         let mut room = Room::new(extreme::one_hot_need(outputs.len() / columns, columns));

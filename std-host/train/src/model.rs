@@ -1,7 +1,5 @@
 //! A model in training: shares of its weights, or the weights themselves for the twin.
 
-use core::fmt;
-
 use super::network::{Network, NetworkError};
 use super::parameters::{LayerParameters, Parameters};
 
@@ -37,8 +35,4 @@ impl Model {
     }
 }
 
-impl fmt::Debug for Model {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Model(<redacted>)")
-    }
-}
+redacted!(Model);

@@ -3,7 +3,6 @@
 //! A server holds shares, the twin plaintext; the dealer and whoever counts hold zeros, and masks
 //! of what was opened.
 
-use core::fmt;
 use std::sync::Arc;
 
 use sharelet_core::correlation::LengthError;
@@ -53,15 +52,6 @@ struct Rows {
     targets: Arc<Vec<u64>>,
 }
 
-macro_rules! redacted {
-    ($($name:ident),*) => {$(
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(concat!(stringify!($name), "(<redacted>)"))
-            }
-        }
-    )*};
-}
 redacted!(Data, State, Rows);
 
 /// What a session leaves for both servers to see.
@@ -229,8 +219,8 @@ impl Rows {
         &mut self,
         machine: &mut Machine<E, T>,
     ) -> Result<(), E::Error> {
-        let opened = machine.open(vec![core::mem::take(&mut self.unopened)]).await?;
-        self.opened = opened.into_iter().next().map(Arc::new);
+        let opened = machine.open_one(core::mem::take(&mut self.unopened)).await?;
+        self.opened = Some(Arc::new(opened));
         Ok(())
     }
 

@@ -1,6 +1,5 @@
 //! The programs of training: opening the data, a step, an evaluation.
 
-use core::fmt;
 use core::mem;
 
 use sharelet_core::correlation::LengthError;
@@ -39,15 +38,6 @@ pub struct Evaluate<'s> {
     inputs: Vec<u64>,
 }
 
-macro_rules! redacted {
-    ($($name:ident $(<$life:lifetime>)?),*) => {$(
-        impl fmt::Debug for $name $(<$life>)? {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(concat!(stringify!($name), "(<redacted>)"))
-            }
-        }
-    )*};
-}
 redacted!(OpenData, Step<'_>, Evaluate<'_>);
 
 impl Program for OpenData {
@@ -58,11 +48,7 @@ impl Program for OpenData {
         E: Engine<Error: From<LengthError>>,
         T: Tensors,
     {
-        let opened = machine.open(vec![mem::take(&mut self.inputs)]).await?;
-        opened
-            .into_iter()
-            .next()
-            .map_or_else(|| Err(LengthError { expected_bytes: 1, found_bytes: 0 }.into()), Ok)
+        machine.open_one(mem::take(&mut self.inputs)).await
     }
 }
 
@@ -156,8 +142,7 @@ impl Program for Evaluate<'_> {
         E: Engine<Error: From<LengthError>>,
         T: Tensors,
     {
-        let mut opening = OpenData { inputs: mem::take(&mut self.inputs) };
-        let inputs = opening.run(machine).await?;
+        let inputs = machine.open_one(mem::take(&mut self.inputs)).await?;
         let weights = (self.weights, self.model.parameters.as_slice());
         let (outputs, _) = forward(machine, &self.network, inputs, weights, false).await?;
         Ok(outputs)

@@ -23,7 +23,6 @@ pub mod offline;
 pub mod party;
 mod words;
 
-use core::fmt;
 use core::future::Future;
 
 use sharelet_core::correlation::LengthError;
@@ -74,11 +73,7 @@ impl Masked {
     }
 }
 
-impl fmt::Debug for Masked {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Masked(<redacted>)")
-    }
-}
+redacted!(Masked);
 
 /// What a gate kept for the way back: spent by value, on one selection.
 pub struct Bits {
@@ -95,11 +90,7 @@ impl Bits {
     }
 }
 
-impl fmt::Debug for Bits {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Bits(<redacted>)")
-    }
-}
+redacted!(Bits);
 
 /// Where masks come from, and the maps of masks.
 pub trait Tensors {
@@ -161,6 +152,15 @@ impl<E: Engine<Error: From<LengthError>>, T: Tensors> Machine<E, T> {
     /// A public constant as a share of it.
     pub fn constant(&self, value: u64) -> u64 {
         self.engine.constant(value)
+    }
+
+    /// As [`Machine::open`], of one tensor.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub async fn open_one(&mut self, words: Vec<u64>) -> Result<Masked, E::Error> {
+        let opened = self.open(vec![words]).await?.pop();
+        opened.ok_or_else(|| LengthError { expected_bytes: 1, found_bytes: 0 }.into())
     }
 
     /// Opens tensors under fresh masks, in one message: 8 bytes per word and party.

@@ -1,7 +1,6 @@
 //! A program before there is data: it is counted, and dealt.
 
 use core::convert::Infallible;
-use core::fmt;
 
 use rand_core::CryptoRng;
 use sharelet_core::correlation::LengthError;
@@ -150,11 +149,7 @@ impl Dealt {
     }
 }
 
-impl fmt::Debug for Dealt {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Dealt(<redacted>)")
-    }
-}
+redacted!(Dealt);
 
 /// Runs a program to its end. Nothing waits where there is no peer.
 ///
