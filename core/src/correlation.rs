@@ -13,23 +13,13 @@ use core::fmt;
 
 /// `Debug` that shows a type's name and nothing of its contents.
 macro_rules! redacted {
-    ($($name:ident<'_, C>),*) => {$(
-        impl<C: $crate::keystream::Rounds> core::fmt::Debug for $name<'_, C> {
-            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-                f.write_str(concat!(stringify!($name), "(<redacted>)"))
-            }
-        }
-    )*};
-    ($($name:ident<'_>),*) => {$(
-        impl core::fmt::Debug for $name<'_> {
-            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-                f.write_str(concat!(stringify!($name), "(<redacted>)"))
-            }
-        }
-    )*};
-    // Views of a protocol's data, of any element types.
-    ($($name:ident<'_, $($elem:ident),+>: data),*) => {$(
-        impl<$($elem),+> core::fmt::Debug for $name<'_, $($elem),+> {
+    ($($name:ident<'_, C>),*) => {
+        $crate::correlation::redacted!($([C: $crate::keystream::Rounds] $name<'_, C>),*);
+    };
+    ($($name:ident<'_>),*) => { $crate::correlation::redacted!($([] $name<'_>),*); };
+    // In brackets, what the type is generic over.
+    ($([$($generic:tt)*] $name:ident<$($of:tt),+>),*) => {$(
+        impl<$($generic)*> core::fmt::Debug for $name<$($of),+> {
             fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
                 f.write_str(concat!(stringify!($name), "(<redacted>)"))
             }

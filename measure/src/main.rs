@@ -57,10 +57,7 @@ fn main() -> Result<()> {
     let options = options()?;
     let effort = if options.quick { Effort { step: 101, random: 100_000 } } else { Effort::FULL };
     let begin = Instant::now();
-    let functions: Vec<_> = Function::ALL
-        .into_iter()
-        .filter(|function| function.name().starts_with(&options.only))
-        .collect();
+    let functions = Function::all().filter(|function| function.name().starts_with(&options.only));
     println!("seed {SEED}");
     println!(
         "{:>9}  {:24} {:>8} {:>9} {:>9} {:>10} {:>14} {:>12} {:>12}",

@@ -47,7 +47,7 @@ const COLUMNS: &str = "\
 pub fn page(rows: &[Row], effort: Effort, conditions: &str) -> String {
     let mut text = head(effort, conditions);
     text.push_str(&limits(rows));
-    for function in Function::ALL {
+    for function in Function::all() {
         let own: Vec<_> = rows.iter().filter(|row| row.job.function == function).collect();
         if !own.is_empty() {
             let _ = write!(
@@ -114,13 +114,13 @@ fn line(row: &Row) -> String {
     text
 }
 
-/// Rounded up, so that nothing is said to be nearer than it is.
 fn error(job: Job, units: f64) -> String {
-    if job.function.kind() == Kind::Exact {
-        "exact".into()
-    } else {
-        format!("{:.2}", (units * 100.0).ceil() / 100.0)
-    }
+    if job.function.kind() == Kind::Exact { "exact".into() } else { hundredths(units) }
+}
+
+/// Rounded up, so that nothing is said to be nearer than it is.
+fn hundredths(units: f64) -> String {
+    format!("{:.2}", (units * 100.0).ceil() / 100.0)
 }
 
 fn bytes(bytes: f64) -> String {
@@ -157,10 +157,8 @@ fn limits(rows: &[Row]) -> String {
         #[allow(clippy::cast_precision_loss)]
         let value = match what {
             "messages" => grouped(found.messages as f64),
-            "largest error" => format!("{:.2}", (found.worst.units * 100.0).ceil() / 100.0),
-            "largest error on [-8, 2]" => {
-                format!("{:.2}", (found.part.unwrap_or(f64::NAN) * 100.0).ceil() / 100.0)
-            }
+            "largest error" => hundredths(found.worst.units),
+            "largest error on [-8, 2]" => hundredths(found.part.unwrap_or(f64::NAN)),
             _ => grouped(found.speed.elements_per_second),
         };
         let _ = writeln!(text, "| `{name}` | {what} | {} | {value} |", grouped(limit));
@@ -173,21 +171,14 @@ fn limits(rows: &[Row]) -> String {
 }
 
 fn like_for_like(rows: &[Row]) -> String {
-    let messages = |name: &str| {
-        find(rows, name)
-            .map_or_else(|| "-".to_owned(), |found| format!("{} messages", found.messages))
-    };
+    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    let messages =
+        |name: &str| or_dash(find(rows, name).map(|found| format!("{} messages", found.messages)));
     let units = |name: &str| {
-        find(rows, name).map_or_else(
-            || "-".to_owned(),
-            |found| format!("{:.2} units", (found.worst.units * 100.0).ceil() / 100.0),
-        )
+        or_dash(find(rows, name).map(|found| hundredths(found.worst.units) + " units"))
     };
     let part = find(rows, "exp/k64/f16").and_then(|found| found.part);
-    let part = part.map_or_else(
-        || "-".to_owned(),
-        |part| format!("{:.2} units on [-8, 2]", (part * 100.0).ceil() / 100.0),
-    );
+    let part = or_dash(part.map(|part| hundredths(part) + " units on [-8, 2]"));
     let exp = largest_error(-8.0, 2.0, |x| exp_by_limit(x, 8), reference::exp) * 65_536.0;
     let reciprocal = valid_up_to(1.0, 1.001, 0.01, |x| reciprocal_by_newton(x, 10), |x| 1.0 / x);
     let root = valid_up_to(1.0, 1.001, 0.01, |x| inv_sqrt_by_newton(x, 3), reference::inv_sqrt);

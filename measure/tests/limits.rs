@@ -32,7 +32,7 @@ fn errors_at_32_bits_with_12_fraction_bits() {
 
 #[test]
 fn functions_of_integers_are_exact() {
-    for function in Function::ALL.into_iter().filter(|function| function.kind() == Kind::Exact) {
+    for function in Function::all().filter(|function| function.kind() == Kind::Exact) {
         for &frac_bits in function.frac_bits() {
             let job = Job { function, frac_bits };
             assert!(worst::<u32>(job, SOME).unwrap().elements > 1000, "{}", function.name());
@@ -66,7 +66,7 @@ fn messages_of_every_function() {
 #[test]
 fn the_parties_get_what_is_measured() {
     const ELEMENTS: usize = 24;
-    for function in Function::ALL {
+    for function in Function::all() {
         let frac_bits = *function.frac_bits().get(1).unwrap_or(&0);
         let job = Job { function, frac_bits };
         let mut room = Room::<u32>::new(job, ELEMENTS);

@@ -10,7 +10,6 @@
 //! * **read**: [`Stored`] is a half that lies in memory: `P1`'s as the dealer wrote it, or `P0`'s
 //!   [`expand`]ed beforehand.
 
-use core::fmt;
 use core::ops::Range;
 
 use rand_core::CryptoRng;
@@ -277,12 +276,7 @@ impl Half for Stored<'_> {
 }
 
 crate::correlation::redacted!(Stored<'_>);
-
-impl<C: Rounds> fmt::Debug for Derived<C> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Derived(<redacted>)")
-    }
-}
+crate::correlation::redacted!([C: Rounds] Derived<C>);
 
 /// The lowest `count <= 32` bits of a word.
 #[inline(always)]

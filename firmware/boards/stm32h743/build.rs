@@ -3,19 +3,14 @@
 
 use std::{env, fs, path::PathBuf};
 
+#[path = "../build.rs"]
+mod memory_map;
+
 const NORMALISATION: &str = "../../../demo/features.csv";
 
 fn main() {
+    memory_map::main();
     let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
-    if let Err(error) = fs::copy("memory.x", out.join("memory.x")) {
-        println!("cargo:error=memory.x cannot be copied to {}: {error}", out.display());
-    }
-    println!("cargo:rustc-link-search={}", out.display());
-    println!("cargo:rerun-if-changed=memory.x");
-    for argument in ["--nmagic", "-Tlink.x", "-Tdefmt.x"] {
-        println!("cargo:rustc-link-arg-bins={argument}");
-    }
-
     println!("cargo:rerun-if-changed={NORMALISATION}");
     match fs::read_to_string(NORMALISATION)
         .map_err(|error| error.to_string())

@@ -55,7 +55,9 @@ pub trait Engine {
         &mut self,
         protocol: &P,
         data: P::Data<'_>,
-    ) -> impl Future<Output = Result<(), Self::Error>>;
+    ) -> impl Future<Output = Result<(), Self::Error>> {
+        self.run_both((protocol, data), (&Nothing, ()))
+    }
 
     /// Runs two protocols that do not depend on each other in the same rounds.
     ///

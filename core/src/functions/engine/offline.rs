@@ -1,7 +1,6 @@
 //! What happens to a program before there is data: it is counted, dealt, and expanded.
 
 use core::convert::Infallible;
-use core::fmt;
 
 use rand_core::CryptoRng;
 
@@ -42,7 +41,7 @@ pub trait Task {
         elements: usize,
     ) -> Result<(), EngineError<Infallible>>;
 
-    /// Handles two operations, not both without elements, that run in the same rounds.
+    /// Handles two operations that run in the same rounds; either may be without elements.
     ///
     /// # Errors
     /// As [`Task::operation`].
@@ -88,19 +87,6 @@ impl<T: Task> Engine for Offline<T> {
 
     fn settings(&self) -> Settings {
         self.settings
-    }
-
-    async fn run<P: Protocol>(
-        &mut self,
-        protocol: &P,
-        data: P::Data<'_>,
-    ) -> Result<(), Self::Error> {
-        let elements = protocol.elements(&data)?;
-        if elements == 0 {
-            return Ok(());
-        }
-        expect_addressable(protocol, elements)?;
-        self.task.operation(protocol, elements)
     }
 
     async fn run_both<P: Protocol, Q: Protocol>(
@@ -252,16 +238,5 @@ impl<C: Rounds> Task for Expand<'_, C> {
     }
 }
 
-impl<T> fmt::Debug for Offline<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Offline(<redacted>)")
-    }
-}
-
-impl<C: Rounds, G> fmt::Debug for Deal<'_, C, G> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Deal(<redacted>)")
-    }
-}
-
 crate::correlation::redacted!(Expand<'_, C>);
+crate::correlation::redacted!([T] Offline<T>, [C: Rounds, G] Deal<'_, C, G>);

@@ -1,8 +1,6 @@
 //! A computing party.
 
-use core::fmt;
-
-use super::{Engine, EngineError, Link, Nothing, Settings, expect_addressable, work_bytes};
+use super::{Engine, EngineError, Link, Settings, expect_addressable, work_bytes};
 use crate::correlation::{LengthError, Position, SessionToken};
 use crate::functions::protocol::{Messages, Protocol};
 use crate::functions::record::{Derived, Half, Layout, Stored};
@@ -127,6 +125,7 @@ fn take<'a>(rest: &mut &'a [u8], expected_bytes: usize) -> Result<&'a [u8], Leng
 
 crate::correlation::redacted!(Received<'_>, Expanded<'_>);
 crate::correlation::redacted!(Seeded<'_, C>);
+crate::correlation::redacted!([S, L] Party<'_, S, L>);
 
 /// A computing party: its source of correlations, its link to the peer, and room for messages.
 pub struct Party<'w, S, L> {
@@ -157,14 +156,6 @@ impl<S: Source, L: Link> Engine for Party<'_, S, L> {
 
     fn settings(&self) -> Settings {
         self.settings
-    }
-
-    async fn run<P: Protocol>(
-        &mut self,
-        protocol: &P,
-        data: P::Data<'_>,
-    ) -> Result<(), Self::Error> {
-        self.run_both((protocol, data), (&Nothing, ())).await
     }
 
     async fn run_both<P: Protocol, Q: Protocol>(
@@ -249,11 +240,5 @@ impl<'r, 'd, P: Protocol, H: Half> Running<'r, 'd, P, H> {
         if let Some(half) = &mut self.half {
             self.protocol.step(self.protocol.rounds(), half, &mut self.data, &mut self.messages);
         }
-    }
-}
-
-impl<S, L> fmt::Debug for Party<'_, S, L> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Party(<redacted>)")
     }
 }

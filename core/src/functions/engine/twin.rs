@@ -24,23 +24,16 @@ impl Engine for Twin {
         self.settings
     }
 
-    async fn run<P: Protocol>(
-        &mut self,
-        protocol: &P,
-        mut data: P::Data<'_>,
-    ) -> Result<(), Self::Error> {
-        protocol.elements(&data)?;
-        protocol.twin(&mut data);
-        Ok(())
-    }
-
     async fn run_both<P: Protocol, Q: Protocol>(
         &mut self,
-        (first, data_1): (&P, P::Data<'_>),
-        (second, data_2): (&Q, Q::Data<'_>),
+        (first, mut data_1): (&P, P::Data<'_>),
+        (second, mut data_2): (&Q, Q::Data<'_>),
     ) -> Result<(), Self::Error> {
-        self.run(first, data_1).await?;
-        self.run(second, data_2).await
+        first.elements(&data_1)?;
+        second.elements(&data_2)?;
+        first.twin(&mut data_1);
+        second.twin(&mut data_2);
+        Ok(())
     }
 }
 
@@ -72,22 +65,15 @@ impl<U: FnMut() -> bool> Engine for Rounding<U> {
         self.settings
     }
 
-    async fn run<P: Protocol>(
-        &mut self,
-        protocol: &P,
-        mut data: P::Data<'_>,
-    ) -> Result<(), Self::Error> {
-        protocol.elements(&data)?;
-        protocol.twin_rounded(&mut data, &mut self.up);
-        Ok(())
-    }
-
     async fn run_both<P: Protocol, Q: Protocol>(
         &mut self,
-        (first, data_1): (&P, P::Data<'_>),
-        (second, data_2): (&Q, Q::Data<'_>),
+        (first, mut data_1): (&P, P::Data<'_>),
+        (second, mut data_2): (&Q, Q::Data<'_>),
     ) -> Result<(), Self::Error> {
-        self.run(first, data_1).await?;
-        self.run(second, data_2).await
+        first.elements(&data_1)?;
+        second.elements(&data_2)?;
+        first.twin_rounded(&mut data_1, &mut self.up);
+        second.twin_rounded(&mut data_2, &mut self.up);
+        Ok(())
     }
 }

@@ -2,20 +2,26 @@
 //! in `tests/`.)
 
 extern crate std;
+use core::convert::Infallible;
 use std::vec;
 use std::vec::Vec;
 
 use embassy_futures::block_on;
 
 use super::{Need, Scratch, extreme, scaling, softmax, statistics, unary};
+use crate::functions::engine::EngineError;
 use crate::functions::engine::twin::Twin;
 use crate::ring::Ring;
 
-/// Lends scratch of this size.
-fn with<R: Ring, T>(need: Need, run: impl FnOnce(&mut Scratch<'_, R>) -> T) -> T {
+/// Runs a program on the twin, with scratch of this size.
+fn run<R: Ring>(
+    need: Need,
+    program: impl AsyncFnOnce(&mut Twin, &mut Scratch<'_, R>) -> Result<(), EngineError<Infallible>>,
+) {
     let mut own = vec![R::ZERO; need.own_elems];
     let (mut narrow, mut wide) = (vec![0; need.narrow_elems], vec![0; need.wide_elems]);
-    run(&mut Scratch { own: &mut own, narrow: &mut narrow, wide: &mut wide })
+    let scratch = &mut Scratch { own: &mut own, narrow: &mut narrow, wide: &mut wide };
+    block_on(program(&mut Twin::default(), scratch)).expect("runs");
 }
 
 fn real<R: Ring>(word: R, frac_bits: u32) -> f64 {
@@ -59,10 +65,9 @@ fn scaled<R: Ring>(frac_bits: u32) {
     let positive: Vec<R> =
         spread::<R>(R::BITS - 1).into_iter().filter(|word| word.msb() == 0).collect();
     let mut out = vec![R::ZERO; positive.len()];
-    let engine = &mut Twin::default();
     let need = scaling::root_need::<R>(positive.len());
-    with(need, |scratch| {
-        block_on(scaling::sqrt(engine, frac_bits, &positive, &mut out, scratch)).expect("runs")
+    run(need, async |engine, scratch| {
+        scaling::sqrt(engine, frac_bits, &positive, &mut out, scratch).await
     });
     for (x, root) in positive.iter().zip(&out) {
         let x = real(*x, frac_bits);
@@ -70,15 +75,15 @@ fn scaled<R: Ring>(frac_bits: u32) {
             close(real(*root, frac_bits), x.sqrt(), frac_bits, 1.25, "sqrt");
         }
     }
-    with(need, |scratch| {
-        block_on(scaling::inv_sqrt(engine, frac_bits, &positive, &mut out, scratch)).expect("runs")
+    run(need, async |engine, scratch| {
+        scaling::inv_sqrt(engine, frac_bits, &positive, &mut out, scratch).await
     });
     for (x, root) in positive.iter().zip(&out) {
         let x = real(*x, frac_bits);
         close(real(*root, frac_bits), 1.0 / x.sqrt(), frac_bits, 2.0, "inv_sqrt");
     }
-    with(need, |scratch| {
-        block_on(scaling::ln(engine, frac_bits, &positive, &mut out, scratch)).expect("runs")
+    run(need, async |engine, scratch| {
+        scaling::ln(engine, frac_bits, &positive, &mut out, scratch).await
     });
     let units = 1.0 + pow2(i32::try_from(frac_bits).expect("few") - 24);
     for (x, logarithm) in positive.iter().zip(&out).filter(|(x, _)| x.to_u64() < 1 << 61) {
@@ -86,8 +91,8 @@ fn scaled<R: Ring>(frac_bits: u32) {
     }
     let all = spread::<R>(R::BITS - 1);
     let mut out = vec![R::ZERO; all.len()];
-    with(scaling::reciprocal_need::<R>(all.len()), |scratch| {
-        block_on(scaling::reciprocal(engine, frac_bits, &all, &mut out, scratch)).expect("runs");
+    run(scaling::reciprocal_need::<R>(all.len()), async |engine, scratch| {
+        scaling::reciprocal(engine, frac_bits, &all, &mut out, scratch).await
     });
     let least = (2 * frac_bits + 2).saturating_sub(R::BITS).max((2 * frac_bits).saturating_sub(32));
     for (x, inverse) in
@@ -110,9 +115,8 @@ fn quotients<R: Ring>(frac_bits: u32) {
     let (a, mut b) = (spread::<R>(bits), spread::<R>(bits));
     b.rotate_left(777);
     let mut out = vec![R::ZERO; a.len()];
-    with(scaling::divide_need::<R>(a.len()), |scratch| {
-        block_on(scaling::divide(&mut Twin::default(), frac_bits, &a, &b, &mut out, scratch))
-            .expect("runs");
+    run(scaling::divide_need::<R>(a.len()), async |engine, scratch| {
+        scaling::divide(engine, frac_bits, &a, &b, &mut out, scratch).await
     });
     let f = i32::try_from(frac_bits).expect("few");
     let limit = pow2(if R::BITS == 32 { 29 } else { 31 } - f);
@@ -146,16 +150,14 @@ fn division() {
 #[test]
 fn the_ends_of_the_domains() {
     let (x, mut out) = ([1_u32 << 31], [7_u32]);
-    with(scaling::reciprocal_need::<u32>(1), |scratch| {
-        block_on(scaling::reciprocal(&mut Twin::default(), 20, &x, &mut out, scratch))
-            .expect("runs");
+    run(scaling::reciprocal_need::<u32>(1), async |engine, scratch| {
+        scaling::reciprocal(engine, 20, &x, &mut out, scratch).await
     });
     assert_eq!(out, [512_u32.wrapping_neg()]);
     let (a, b) = ([(1_u32 << 30) - 1, (1_u32 << 30).wrapping_neg() + 1], [1_u32 << 13; 2]);
     let mut out = [0; 2];
-    with(scaling::divide_need::<u32>(2), |scratch| {
-        block_on(scaling::divide(&mut Twin::default(), 12, &a, &b, &mut out, scratch))
-            .expect("runs");
+    run(scaling::divide_need::<u32>(2), async |engine, scratch| {
+        scaling::divide(engine, 12, &a, &b, &mut out, scratch).await
     });
     for (a, found) in a.iter().zip(out) {
         close(real(found, 12), real(*a, 12) / 2.0, 12, 1.25, "quotient");
@@ -165,20 +167,12 @@ fn the_ends_of_the_domains() {
 #[test]
 fn zero_saturates() {
     let (x, mut out) = ([0_u32], [7_u32]);
-    with(scaling::reciprocal_need::<u32>(1), |scratch| {
-        block_on(scaling::reciprocal(&mut Twin::default(), 12, &x, &mut out, scratch))
-            .expect("runs");
+    run(scaling::reciprocal_need::<u32>(1), async |engine, scratch| {
+        scaling::reciprocal(engine, 12, &x, &mut out, scratch).await
     });
     assert_eq!(out, [1 << 24]);
-    with(scaling::root_need::<u32>(1), |scratch| {
-        block_on(scaling::sqrt(
-            &mut Twin::default(),
-            12,
-            &[5_u32.wrapping_neg()],
-            &mut out,
-            scratch,
-        ))
-        .expect("runs");
+    run(scaling::root_need::<u32>(1), async |engine, scratch| {
+        scaling::sqrt(engine, 12, &[5_u32.wrapping_neg()], &mut out, scratch).await
     });
     assert_eq!(out, [0]);
 }
@@ -190,10 +184,8 @@ fn rows<R: Ring>(frac_bits: u32) {
     let x: Vec<R> = values.iter().map(|&value| fixed(value, frac_bits)).collect();
     let exact: Vec<f64> = x.iter().map(|&word| real(word, frac_bits)).collect();
     let mut out = vec![R::ZERO; x.len()];
-    let engine = &mut Twin::default();
-    with(softmax::need(rows, columns), |scratch| {
-        block_on(softmax::softmax(engine, columns, frac_bits, &x, &mut out, scratch))
-            .expect("runs");
+    run(softmax::need(rows, columns), async |engine, scratch| {
+        softmax::softmax(engine, columns, frac_bits, &x, &mut out, scratch).await
     });
     let largest = |row: &[f64]| row.iter().copied().fold(f64::MIN, f64::max);
     let one = f64::from(1_u32 << frac_bits);
@@ -208,9 +200,8 @@ fn rows<R: Ring>(frac_bits: u32) {
             close(real(*out, frac_bits), x.exp() / sum, frac_bits, scores, "softmax");
         }
     }
-    with(softmax::need(rows, columns), |scratch| {
-        block_on(softmax::log_softmax(engine, columns, frac_bits, &x, &mut out, scratch))
-            .expect("runs");
+    run(softmax::need(rows, columns), async |engine, scratch| {
+        softmax::log_softmax(engine, columns, frac_bits, &x, &mut out, scratch).await
     });
     for (row, out) in exact.chunks(columns).zip(out.chunks(columns)) {
         let sum: f64 = row.iter().map(|x| x.exp()).sum();
@@ -218,17 +209,8 @@ fn rows<R: Ring>(frac_bits: u32) {
             close(real(*out, frac_bits), x - sum.ln(), frac_bits, scores, "log-softmax");
         }
     }
-    with(statistics::layer_norm_need(rows, columns), |scratch| {
-        block_on(statistics::layer_norm(
-            engine,
-            columns,
-            (frac_bits, 0),
-            None,
-            &x,
-            &mut out,
-            scratch,
-        ))
-        .expect("runs");
+    run(statistics::layer_norm_need(rows, columns), async |engine, scratch| {
+        statistics::layer_norm(engine, columns, (frac_bits, 0), None, &x, &mut out, scratch).await
     });
     for (row, out) in exact.chunks(columns).zip(out.chunks(columns)) {
         let mean = row.iter().sum::<f64>() / columns as f64;
@@ -240,9 +222,8 @@ fn rows<R: Ring>(frac_bits: u32) {
         }
     }
     let mut per_row = vec![R::ZERO; rows];
-    with(statistics::variance_need(rows, columns), |scratch| {
-        block_on(statistics::variance(engine, columns, frac_bits, &x, &mut per_row, scratch))
-            .expect("runs");
+    run(statistics::variance_need(rows, columns), async |engine, scratch| {
+        statistics::variance(engine, columns, frac_bits, &x, &mut per_row, scratch).await
     });
     for (row, out) in exact.chunks(columns).zip(&per_row) {
         let mean = row.iter().sum::<f64>() / columns as f64;
@@ -255,17 +236,16 @@ fn rows<R: Ring>(frac_bits: u32) {
             "variance",
         );
     }
-    with(extreme::need(rows, columns), |scratch| {
-        block_on(extreme::arg_max(engine, columns, &mut x.clone(), &mut per_row, scratch))
-            .expect("runs");
+    run(extreme::need(rows, columns), async |engine, scratch| {
+        extreme::arg_max(engine, columns, &mut x.clone(), &mut per_row, scratch).await
     });
     for (row, out) in exact.chunks(columns).zip(&per_row) {
         let first = row.iter().position(|&x| x == largest(row)).expect("there is one");
         assert_eq!(out.to_u64(), first as u64);
     }
     let mut bits = x.clone();
-    with(extreme::one_hot_need(rows, columns), |scratch| {
-        block_on(extreme::one_hot(engine, columns, &mut bits, scratch)).expect("runs");
+    run(extreme::one_hot_need(rows, columns), async |engine, scratch| {
+        extreme::one_hot(engine, columns, &mut bits, scratch).await
     });
     for (bits, out) in bits.chunks(columns).zip(&per_row) {
         let expected: Vec<u64> =
@@ -288,15 +268,8 @@ fn the_exponential_over_the_whole_ring() {
         let x: Vec<u64> =
             (-4000..4000).map(|i| fixed::<u64>(f64::from(i) / 90.0, frac_bits)).collect();
         let mut out = vec![0; x.len()];
-        with(unary::exp_need::<u64>(x.len()), |scratch| {
-            block_on(unary::exp(
-                &mut Twin::default(),
-                frac_bits,
-                &mut x.clone(),
-                &mut out,
-                scratch,
-            ))
-            .expect("runs");
+        run(unary::exp_need::<u64>(x.len()), async |engine, scratch| {
+            unary::exp(engine, frac_bits, &mut x.clone(), &mut out, scratch).await
         });
         for (x, out) in x.iter().zip(&out) {
             let exact = real(*x, frac_bits).exp();

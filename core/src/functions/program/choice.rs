@@ -9,7 +9,7 @@
 //! Of two shared values that are compared by size the difference must fit the ring:
 //! `|x - y| < 2^(k-1)`. Equality and comparisons with public constants have no such condition.
 
-use super::{Need, Scratch, expect, word};
+use super::{Need, Scratch, combine, expect, word};
 use crate::functions::cut::Folding;
 use crate::functions::engine::{Comparison, Engine, Truncation};
 use crate::functions::protocol::bitwise::Bitwise;
@@ -105,9 +105,7 @@ pub async fn equal_to<R: Ring, W: Ring, E: Engine>(
 
 fn subtract<R: Ring>(x: &mut [R], y: &[R]) -> Result<(), StepError> {
     expect(y.len(), x.len())?;
-    for (x, &y) in x.iter_mut().zip(y) {
-        *x = x.sub(y);
-    }
+    combine(x, y, R::sub);
     Ok(())
 }
 
@@ -124,9 +122,7 @@ pub async fn select<R: Ring, W: Ring, E: Engine>(
     expect(yes.len(), x.len())?;
     subtract(yes, no)?;
     choose(engine, 1, x, yes).await?;
-    for (yes, &no) in yes.iter_mut().zip(no) {
-        *yes = yes.add(no);
-    }
+    combine(yes, no, W::add);
     Ok(())
 }
 
@@ -254,9 +250,7 @@ pub async fn maximum<R: Ring, E: Engine>(
 ) -> Result<(), E::Error> {
     subtract(x, y)?;
     relu(engine, x).await?;
-    for (x, &y) in x.iter_mut().zip(y) {
-        *x = x.add(y);
-    }
+    combine(x, y, R::add);
     Ok(())
 }
 
@@ -271,13 +265,9 @@ pub async fn minimum<R: Ring, E: Engine>(
 ) -> Result<(), E::Error> {
     // min(x, y) = y - max(y - x, 0)
     expect(y.len(), x.len())?;
-    for (x, &y) in x.iter_mut().zip(y) {
-        *x = y.sub(*x);
-    }
+    combine(x, y, |x, y| y.sub(x));
     relu(engine, x).await?;
-    for (x, &y) in x.iter_mut().zip(y) {
-        *x = y.sub(*x);
-    }
+    combine(x, y, |x, y| y.sub(x));
     Ok(())
 }
 

@@ -130,12 +130,7 @@ pub async fn one_hot<R: Ring, E: Engine>(
 /// Room for [`one_hot`].
 #[must_use]
 pub const fn one_hot_need(rows: usize, columns: usize) -> Need {
-    let Need { own_elems, narrow_elems, wide_elems } = need(rows, columns);
-    Need {
-        own_elems: own_elems.saturating_add(rows),
-        narrow_elems: narrow_elems.saturating_add(rows),
-        wide_elems,
-    }
+    need(rows, columns).and(Need { own_elems: rows, narrow_elems: rows, wide_elems: 0 })
 }
 
 /// The smallest number of every row; as [`max`].

@@ -33,7 +33,7 @@ pub struct Scratch<'s, R> {
     pub wide: &'s mut [u64],
 }
 
-crate::correlation::redacted!(Scratch<'_, R>: data);
+crate::correlation::redacted!([R] Scratch<'_, R>);
 
 /// Elements of a [`Scratch`]. Sizes beyond any memory come out as `usize::MAX`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,16 +69,20 @@ impl Need {
 }
 
 impl<R: Ring> Scratch<'_, R> {
+    fn len(&self) -> Need {
+        Need {
+            own_elems: self.own.len(),
+            narrow_elems: self.narrow.len(),
+            wide_elems: self.wide.len(),
+        }
+    }
+
     /// Checks that there is room for `need`: what programs do before they send anything.
     ///
     /// # Errors
     /// [`StepError::ScratchTooSmall`] if there is not so much.
     fn check(&self, need: Need) -> Result<(), StepError> {
-        let found = Need {
-            own_elems: self.own.len(),
-            narrow_elems: self.narrow.len(),
-            wide_elems: self.wide.len(),
-        };
+        let found = self.len();
         if found.or(need) == found { Ok(()) } else { Err(too_small(need, found)) }
     }
 
@@ -87,12 +91,7 @@ impl<R: Ring> Scratch<'_, R> {
     /// # Errors
     /// [`StepError::ScratchTooSmall`] if there is not so much.
     fn take(&mut self, need: Need) -> Result<(Scratch<'_, R>, Scratch<'_, R>), StepError> {
-        let found = Need {
-            own_elems: self.own.len(),
-            narrow_elems: self.narrow.len(),
-            wide_elems: self.wide.len(),
-        };
-        let too_small = too_small(need, found);
+        let too_small = too_small(need, self.len());
         let (own, own_rest) = self.own.split_at_mut_checked(need.own_elems).ok_or(too_small)?;
         let (narrow, narrow_rest) =
             self.narrow.split_at_mut_checked(need.narrow_elems).ok_or(too_small)?;
@@ -117,6 +116,13 @@ fn too_small(need: Need, found: Need) -> StepError {
 fn reduce<R: Ring, W: Ring>(words: &[R], out: &mut [W]) {
     for (out, word) in out.iter_mut().zip(words) {
         *out = W::from_u64(word.to_u64());
+    }
+}
+
+/// `x` becomes what `f` makes of it and `y`, word by word.
+fn combine<R: Ring>(x: &mut [R], y: &[R], f: impl Fn(R, R) -> R) {
+    for (x, &y) in x.iter_mut().zip(y) {
+        *x = f(*x, y);
     }
 }
 

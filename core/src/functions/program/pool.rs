@@ -43,7 +43,7 @@ impl Window {
     #[must_use]
     pub fn need(&self) -> Need {
         let Ok((rows, columns)) = self.outputs() else {
-            return Need { own_elems: 0, narrow_elems: 0, wide_elems: 0 };
+            return Need::default();
         };
         let windows = self.channels.saturating_mul(rows).saturating_mul(columns);
         let gathered = Need { own_elems: windows.saturating_mul(self.area()), ..Need::default() };

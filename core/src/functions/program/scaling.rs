@@ -19,7 +19,7 @@
 //! [`crate::functions::engine::Comparison`]).
 
 use super::truncation::{Whole, raise, truncate};
-use super::{Need, Scratch, choice, expect, reduce};
+use super::{Need, Scratch, choice, combine, expect, reduce};
 use crate::functions::cut::Folding;
 use crate::functions::engine::{Engine, Truncation};
 use crate::functions::protocol::compare::{Compare, Compared};
@@ -56,6 +56,12 @@ pub(super) enum Magnitude {
     Large(bool),
 }
 
+impl Magnitude {
+    const fn is_negative(self) -> bool {
+        matches!(self, Self::Power(_, true) | Self::Large(true))
+    }
+}
+
 /// The powers of two that a number is compared with.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Levels {
@@ -84,8 +90,17 @@ impl Levels {
     }
 
     /// The power beyond all.
-    pub(super) const fn end(&self) -> u32 {
+    const fn end(&self) -> u32 {
         self.last + 1
+    }
+
+    /// The power of a magnitude: 0 for what is small, the one beyond all for what is large.
+    pub(super) const fn power(&self, magnitude: Magnitude) -> u32 {
+        match magnitude {
+            Magnitude::Small => 0,
+            Magnitude::Power(power, _) => power,
+            Magnitude::Large(_) => self.end(),
+        }
     }
 
     /// All magnitudes of numbers that can be scaled to `[1, 2)` in a ring.
@@ -234,6 +249,22 @@ impl<'s, R: Ring> Room<'s, R> {
         Ok(Self { levels, count, own: room.own, normal: room.narrow, bits, value, factor })
     }
 
+    /// Checks what a function of one variable is given, then finds `v` of every number.
+    async fn of<E: Engine>(
+        engine: &mut E,
+        (levels, table): (Levels, &Spline),
+        frac_bits: u32,
+        (x, out): (&[R], &[R]),
+        scratch: &'s mut Scratch<'_, R>,
+    ) -> Result<Self, E::Error> {
+        choice::tables(engine)?;
+        check_frac_bits(frac_bits)?;
+        expect(out.len(), x.len())?;
+        let mut room = Self::new(levels, x.len(), scratch)?;
+        room.apply(engine, table, x).await?;
+        Ok(room)
+    }
+
     /// Every element's comparisons.
     fn rows(&self) -> impl Iterator<Item = &[u64]> {
         self.bits.chunks_exact(self.count)
@@ -306,6 +337,13 @@ impl<'s, R: Ring> Room<'s, R> {
         }
     }
 
+    /// Adds the logarithm of every number's power of two to `v`, that of the rest.
+    pub(super) fn add_logarithm<E: Engine>(&mut self, engine: &E, frac_bits: u32) {
+        let levels = self.levels;
+        self.weigh(engine, |magnitude| logarithm(levels.power(magnitude), frac_bits));
+        combine(self.value, self.factor, u64::wrapping_add);
+    }
+
     /// `out = v factor >> shift`, with what `fixed` says added.
     async fn scale_back<E: Engine>(
         &mut self,
@@ -370,11 +408,8 @@ pub async fn reciprocal<R: Ring, E: Engine>(
     out: &mut [R],
     scratch: &mut Scratch<'_, R>,
 ) -> Result<(), E::Error> {
-    choice::tables(engine)?;
-    check_frac_bits(frac_bits)?;
-    expect(out.len(), x.len())?;
-    let mut room = Room::new(Levels::all::<R>(true), x.len(), scratch)?;
-    room.apply(engine, tables::reciprocal(), x).await?;
+    let by = (Levels::all::<R>(true), tables::reciprocal());
+    let mut room = Room::of(engine, by, frac_bits, (x, out), scratch).await?;
     // 1/x = v 2^(2 f - e - 28); nothing is left of it where e > 2 f + 1.
     let top = 2 * frac_bits + 1;
     let least = reciprocal_least::<R>(frac_bits);
@@ -424,12 +459,10 @@ pub async fn sqrt<R: Ring, E: Engine>(
     out: &mut [R],
     scratch: &mut Scratch<'_, R>,
 ) -> Result<(), E::Error> {
-    choice::tables(engine)?;
     check_frac_bits(frac_bits)?;
-    expect(out.len(), x.len())?;
     let (last, guard) = if R::BITS <= 32 { (NORMAL_FRAC_BITS, 7) } else { (60 - frac_bits, 2) };
-    let mut room = Room::new(Levels::new(0, last, false), x.len(), scratch)?;
-    room.apply(engine, tables::sqrt(), x).await?;
+    let by = (Levels::new(0, last, false), tables::sqrt());
+    let mut room = Room::of(engine, by, frac_bits, (x, out), scratch).await?;
     // sqrt(x) = v 2^((e + f) / 2 - 28)
     let root = |power: u32, guard: u32| root_of_power(i64::from(power + frac_bits + 2 * guard));
     let factor = |magnitude| match magnitude {
@@ -456,11 +489,8 @@ pub async fn inv_sqrt<R: Ring, E: Engine>(
     out: &mut [R],
     scratch: &mut Scratch<'_, R>,
 ) -> Result<(), E::Error> {
-    choice::tables(engine)?;
-    check_frac_bits(frac_bits)?;
-    expect(out.len(), x.len())?;
-    let mut room = Room::new(Levels::all::<R>(false), x.len(), scratch)?;
-    room.apply(engine, tables::inv_sqrt(), x).await?;
+    let by = (Levels::all::<R>(false), tables::inv_sqrt());
+    let mut room = Room::of(engine, by, frac_bits, (x, out), scratch).await?;
     // 1/sqrt(x) = v 2^((3 f - e) / 2 - 28)
     let guard = 12.min(33 - (3 * frac_bits).div_ceil(2));
     let factor = |magnitude| {
@@ -489,26 +519,14 @@ pub async fn ln<R: Ring, E: Engine>(
     out: &mut [R],
     scratch: &mut Scratch<'_, R>,
 ) -> Result<(), E::Error> {
-    choice::tables(engine)?;
-    check_frac_bits(frac_bits)?;
-    expect(out.len(), x.len())?;
-    let levels = Levels::all::<R>(false);
-    let mut room = Room::new(levels, x.len(), scratch)?;
-    room.apply(engine, tables::ln(), x).await?;
-    room.weigh(engine, |magnitude| logarithm(magnitude, levels.last, frac_bits));
-    for (value, &scale) in room.value.iter_mut().zip(room.factor.iter()) {
-        *value = value.wrapping_add(scale);
-    }
+    let by = (Levels::all::<R>(false), tables::ln());
+    let mut room = Room::of(engine, by, frac_bits, (x, out), scratch).await?;
+    room.add_logarithm(engine, frac_bits);
     truncate(engine, VALUE_FRAC_BITS - frac_bits, room.value, out).await
 }
 
 /// `(e - f) ln 2` with 28 fraction bits.
-pub(super) fn logarithm(magnitude: Magnitude, last: u32, frac_bits: u32) -> u64 {
-    let power = match magnitude {
-        Magnitude::Small => 0,
-        Magnitude::Power(power, _) => power,
-        Magnitude::Large(_) => last + 1,
-    };
+fn logarithm(power: u32, frac_bits: u32) -> u64 {
     let scaled = i128::from(LN_2) * (i128::from(power) - i128::from(frac_bits));
     #[allow(clippy::cast_possible_truncation)]
     let rounded = (((scaled >> (62 - VALUE_FRAC_BITS - 1)) + 1) >> 1) as i64;
@@ -583,14 +601,9 @@ pub async fn divide<R: Ring, E: Engine>(
     // The numerator that keeps the quotient below its bound: min(max(a, -t), t) = max(a + t, 0) -
     // max(a - t, 0) - t.
     let one = engine.constant(1_u64);
-    let power_of = |magnitude| match magnitude {
-        Magnitude::Small => (0, false),
-        Magnitude::Power(power, negative) => (power, negative),
-        Magnitude::Large(negative) => (levels.end(), negative),
-    };
     let bits = quotient_bits::<R>();
     let weights = levels.weights::<R>(|m| {
-        1 << (power_of(m).0 + bits - 1).saturating_sub(frac_bits).min(R::BITS - 2)
+        1 << (levels.power(m) + bits - 1).saturating_sub(frac_bits).min(R::BITS - 2)
     });
     for (limit, bits) in limits.iter_mut().zip(room.bits.chunks_exact(room.count)) {
         *limit = R::from_u64(weights.apply(one, bits));
@@ -615,7 +628,7 @@ pub async fn divide<R: Ring, E: Engine>(
     // a 2^(G - e), of which 33 bits are kept.
     let top = levels.end();
     room.weigh(engine, |magnitude| {
-        signed(1 << (top - power_of(magnitude).0), power_of(magnitude).1)
+        signed(1 << (top - levels.power(magnitude)), magnitude.is_negative())
     });
     let table = inside::<R>(tables::reciprocal())?;
     let dropped = bits + top - frac_bits - 33;
@@ -696,9 +709,8 @@ mod tests {
         assert_eq!([-3, -2, -1, 0, 1, 2, 3, 10].map(root_of_power), [0, 1, 1, 1, 1, 2, 3, 32]);
         assert_eq!(root_of_power(41), 1_482_910);
         assert_eq!(root_of_power(-200), 0);
-        assert_eq!(logarithm(Magnitude::Power(20, false), 30, 20), 0);
-        assert_eq!(logarithm(Magnitude::Power(21, false), 30, 20), 186_065_279);
-        assert_eq!(logarithm(Magnitude::Small, 30, 20).cast_signed(), -3_721_305_590);
+        assert_eq!([20, 21].map(|power| logarithm(power, 20)), [0, 186_065_279]);
+        assert_eq!(logarithm(0, 20).cast_signed(), -3_721_305_590);
     }
 
     #[test]

@@ -10,7 +10,7 @@
 //! Scores of a row must not differ by `2^31` units or more. Both run in the same messages at
 //! `k = 32` and `k = 64`; exactly the exponentials take 5, the division 18, and the logarithm 13.
 
-use super::scaling::{Levels, Magnitude, Room, check_frac_bits, logarithm, room_need};
+use super::scaling::{Levels, Magnitude, Room, check_frac_bits, room_need};
 use super::truncation::{apply, truncate};
 use super::unary::Smooth;
 use super::{Need, Scratch, choice, expect, extreme, reduce};
@@ -78,9 +78,7 @@ fn check<R: Ring, E: Engine>(
 ) -> Result<usize, StepError> {
     choice::tables(engine)?;
     check_frac_bits(frac_bits)?;
-    if columns == 0 || columns > MAX_COLUMNS {
-        return Err(StepError::SizeOutOfRange { found_elems: columns, limit_elems: MAX_COLUMNS });
-    }
+    extreme::check(columns, MAX_COLUMNS)?;
     expect(out.len(), x.len())?;
     let rows = x.len() / columns;
     expect(x.len(), rows * columns)?;
@@ -148,11 +146,7 @@ pub async fn log_softmax<R: Ring, E: Engine>(
     let Exponentials { sums, mut scratch, .. } = found;
     let mut room = Room::new(levels(columns, frac_bits), rows, &mut scratch)?;
     room.apply(engine, tables::ln(), sums).await?;
-    let last = frac_bits + columns.next_power_of_two().trailing_zeros();
-    room.weigh(engine, |magnitude| logarithm(magnitude, last, frac_bits));
-    for (value, &scale) in room.value.iter_mut().zip(room.factor.iter()) {
-        *value = value.wrapping_add(scale);
-    }
+    room.add_logarithm(engine, frac_bits);
     truncate(engine, INVERSE_FRAC_BITS - frac_bits, room.value, room.factor).await?;
     let per_row = out
         .chunks_exact_mut(columns)

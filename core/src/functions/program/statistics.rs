@@ -1,8 +1,8 @@
 //! Sums, means, variances, and layer normalisation, for rows of numbers.
 
-use super::scaling::{Levels, Magnitude, Room, room_need};
+use super::scaling::{Levels, Room, room_need};
 use super::truncation::truncate;
-use super::{Need, Scratch, choice, expect, reduce};
+use super::{Need, Scratch, choice, expect, extreme, reduce};
 use crate::functions::engine::Engine;
 use crate::functions::protocol::product::{Factors, Multiply};
 use crate::functions::protocol::rescale::{Rescale, Rescaled};
@@ -14,9 +14,7 @@ use crate::step::StepError;
 pub const MAX_COLUMNS: usize = 1 << 16;
 
 fn check<R>(columns: usize, x: &[R], rows: usize) -> Result<(), StepError> {
-    if columns == 0 || columns > MAX_COLUMNS {
-        return Err(StepError::SizeOutOfRange { found_elems: columns, limit_elems: MAX_COLUMNS });
-    }
+    extreme::check(columns, MAX_COLUMNS)?;
     expect(x.len(), rows.saturating_mul(columns))
 }
 
@@ -341,11 +339,7 @@ pub async fn layer_norm<R: Ring, E: Engine>(
     let mut room = Room::new(levels(), rows, &mut inner)?;
     room.apply(engine, tables::inv_sqrt(), sums).await?;
     room.weigh(engine, |magnitude| {
-        let power = match magnitude {
-            Magnitude::Small => 0,
-            Magnitude::Power(power, _) => power,
-            Magnitude::Large(_) => levels().end(),
-        };
+        let power = levels().power(magnitude);
         let square = (columns as u128) << (2 * (RATIO_BITS + GUARD_BITS) - power);
         #[allow(clippy::cast_possible_truncation)]
         let root = square.isqrt() as u64;

@@ -7,7 +7,7 @@
 //! what these functions are there, or, for the exponential, the largest result that is represented.
 
 use super::truncation::{self, Whole};
-use super::{Need, Scratch, choice, expect, reduce};
+use super::{Need, Scratch, choice, combine, expect, reduce};
 use crate::functions::engine::{Engine, Truncation};
 use crate::functions::protocol::piecewise::{Applied, Piecewise};
 use crate::functions::spline::{Above, Spline};
@@ -170,9 +170,7 @@ fn finer(spline: &Spline, unit_bits: u8) -> (Spline, u32) {
 }
 
 fn add_scaled<R: Ring>(out: &mut [R], part: &[R], bits: u32) {
-    for (out, &part) in out.iter_mut().zip(part) {
-        *out = out.add(part.mul(R::pow2(bits)));
-    }
+    combine(out, part, |out, part| out.add(part.mul(R::pow2(bits))));
 }
 
 /// Room for [`exp`] of `elements` elements.

@@ -27,7 +27,7 @@ use core::marker::PhantomData;
 
 use rand_core::CryptoRng;
 
-use super::comparing::{Comparing, Frame, Opened};
+use super::comparing::{Comparing, Frame, Opened, Slices};
 use crate::functions::cut::{Cut, Fold, Folding, Leaves};
 use crate::functions::record::{Half, Layout, Truth, word_bytes};
 use crate::gate::turned;
@@ -70,8 +70,26 @@ pub struct Kept<'d> {
     pub product: &'d mut [u64],
 }
 
-crate::correlation::redacted!(Activated<'_, R>: data);
+crate::correlation::redacted!([R] Activated<'_, R>);
 crate::correlation::redacted!(Kept<'_>);
+
+impl<R: Ring> Slices for Activated<'_, R> {
+    type Ring = R;
+    type Value = R;
+
+    fn compared(&mut self) -> &mut [R] {
+        self.y
+    }
+
+    fn count(&self, kept_each: usize) -> Result<usize, StepError> {
+        let elements = self.y.len();
+        expect_len(self.out.len(), elements)?;
+        for found in [&self.kept.bit, &self.kept.mask, &self.kept.product] {
+            expect_len(found.len(), elements.saturating_mul(kept_each))?;
+        }
+        Ok(elements)
+    }
+}
 
 impl Default for Kept<'_> {
     /// Of no elements.
@@ -140,22 +158,8 @@ impl<R: Ring> Comparing for Activate<R> {
         &self.frame
     }
 
-    fn count(&self, data: &Activated<'_, R>) -> Result<usize, StepError> {
-        let elements = data.y.len();
-        expect_len(data.out.len(), elements)?;
-        let kept = if self.keeps { elements } else { 0 };
-        for found in [&data.kept.bit, &data.kept.mask, &data.kept.product] {
-            expect_len(found.len(), kept)?;
-        }
-        Ok(elements)
-    }
-
-    fn compared<'a>(&self, data: &'a mut Activated<'_, R>) -> &'a mut [R] {
-        data.y
-    }
-
-    fn folds(&self) -> u32 {
-        1
+    fn beside(&self) -> usize {
+        usize::from(self.keeps)
     }
 
     fn fold(&self, _index: u32) -> Fold {

@@ -5,14 +5,19 @@ use std::vec;
 use std::vec::Vec;
 
 use core::convert::Infallible;
+use core::fmt::Debug;
 
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 use rand_core::{CryptoRng, TryCryptoRng, TryRng};
 
+use super::choose::Chosen;
+use super::compare::Compared;
 use super::{Messages, Protocol};
 use crate::correlation::Position;
 use crate::functions::record::{self, Derived, Stored};
 use crate::keystream::{ChaCha8, Key, Keystream};
-use crate::ring::Ring;
+use crate::ring::{Ring, Small};
 
 /// Deals for `elements` records and runs the protocol between `P0`, on `data_0`, and `P1`, on
 /// `data_1`.
@@ -55,6 +60,66 @@ pub fn run<P: Protocol>(
             peer_1[..bytes].copy_from_slice(&own_0[..bytes]);
         }
     }
+}
+
+/// A protocol that works in place: the parties' result is the twin's.
+///
+/// # Panics
+/// If it is not.
+pub fn in_place<R: Ring, P>(protocol: &P, x: &[R], seed: u8)
+where
+    P: for<'d> Protocol<Data<'d> = &'d mut [R]> + Debug,
+{
+    let mut rng = ChaCha20Rng::from_seed([seed; 32]);
+    let (mut x_0, mut x_1) = share(x, &mut rng);
+    run(protocol, &mut rng, &mut x_0, &mut x_1);
+    let mut twin = x.to_vec();
+    protocol.twin(&mut &mut twin[..]);
+    assert_eq!(open(&x_0, &x_1), twin, "{protocol:?}, seed {seed}");
+}
+
+/// A protocol that gives so many bits per element: the parties' result is the twin's.
+///
+/// # Panics
+/// If it is not.
+pub fn compared<R: Ring, W: Ring, P>(protocol: &P, bits_each: usize, x: &[R], seed: u8)
+where
+    P: for<'d> Protocol<Data<'d> = Compared<'d, R, W>> + Debug,
+{
+    let mut rng = ChaCha20Rng::from_seed([seed; 32]);
+    let (mut x_0, mut x_1) = share(x, &mut rng);
+    let [mut bits_0, mut bits_1, mut twin] =
+        core::array::from_fn(|_| vec![W::ONE; x.len() * bits_each]);
+    let [data_0, data_1] =
+        [(&mut x_0, &mut bits_0), (&mut x_1, &mut bits_1)].map(|(x, bits)| Compared { x, bits });
+    run(protocol, &mut rng, data_0, data_1);
+    protocol.twin(&mut Compared { x: &mut x.to_vec(), bits: &mut twin });
+    assert_eq!(open(&bits_0, &bits_1), twin, "{protocol:?}, seed {seed}");
+}
+
+/// A protocol that chooses `width` random values per element: the parties' result is the twin's.
+///
+/// # Panics
+/// If it is not.
+pub fn chosen<R: Ring, W: Ring, P>(protocol: &P, width: usize, x: &[R], seed: u8)
+where
+    P: for<'d> Protocol<Data<'d> = Chosen<'d, R, W>> + Debug,
+{
+    let mut rng = ChaCha20Rng::from_seed([seed; 32]);
+    let mut twin: Vec<W> = (0..x.len() * width).map(|_| W::from_u64(rng.next_u64())).collect();
+    let (mut x_0, mut x_1) = share(x, &mut rng);
+    let (mut v_0, mut v_1) = share(&twin, &mut rng);
+    let [data_0, data_1] =
+        [(&mut x_0, &mut v_0), (&mut x_1, &mut v_1)].map(|(x, values)| Chosen { x, values });
+    run(protocol, &mut rng, data_0, data_1);
+    protocol.twin(&mut Chosen { x: &mut x.to_vec(), values: &mut twin });
+    assert_eq!(open(&v_0, &v_1), twin, "{protocol:?}, seed {seed}");
+}
+
+/// All values of a small ring.
+#[must_use]
+pub fn all<const K: u32>() -> Vec<Small<K>> {
+    (0..1 << K).map(Small::from_u64).collect()
 }
 
 /// Random shares of `values`.

@@ -23,8 +23,7 @@ use core::marker::PhantomData;
 
 use rand_core::CryptoRng;
 
-use super::comparing::{Comparing, Frame, Opened};
-use super::{read, write};
+use super::comparing::{Comparing, Frame, Opened, Slices};
 use crate::functions::cut::{Cut, Fold, Folding, Leaves};
 use crate::functions::record::{Half, Layout, Truth, word_bytes};
 use crate::gate::turned;
@@ -52,7 +51,42 @@ pub struct Chosen<'d, R, W> {
     pub values: &'d mut [W],
 }
 
-crate::correlation::redacted!(Chosen<'_, R, W>: data);
+crate::correlation::redacted!([R, W] Chosen<'_, R, W>);
+
+impl<R: Ring, W: Ring> Chosen<'_, R, W> {
+    /// The `width` values of an element.
+    pub(super) fn values_of(&mut self, element: usize, width: usize) -> &mut [W] {
+        self.values.get_mut(element * width..(element + 1) * width).unwrap_or(&mut [])
+    }
+
+    /// The plaintext twin.
+    pub(super) fn choose(&mut self, width: usize) {
+        for (x, values) in self.x.iter().zip(self.values.chunks_exact_mut(width.max(1))) {
+            if x.msb() == 1 {
+                values.fill(W::ZERO);
+            }
+        }
+    }
+}
+
+impl<R: Ring, W: Ring> Slices for Chosen<'_, R, W> {
+    type Ring = R;
+    type Value = W;
+    const VALUE_BYTES: usize = W::BYTES;
+
+    fn compared(&mut self) -> &mut [R] {
+        self.x
+    }
+
+    fn values(&mut self) -> &mut [W] {
+        self.values
+    }
+
+    fn count(&self, width: usize) -> Result<usize, StepError> {
+        expect_len(self.values.len(), self.x.len().saturating_mul(width))?;
+        Ok(self.x.len())
+    }
+}
 
 impl<R: Ring, W: Ring> Choose<R, W> {
     /// The protocol for `width` values per element.
@@ -71,15 +105,6 @@ impl<R: Ring, W: Ring> Choose<R, W> {
         let frame = Frame { cut, leaves, layout, mask, offset: false };
         Ok(Self { width: words - 1, frame, fold, masks, rings: PhantomData })
     }
-
-    fn value_mask(&self, half: &mut impl Half, element: usize, index: u32) -> W {
-        half.word(element, self.masks + index * word_bytes::<W>())
-    }
-
-    fn values<'a>(&self, data: &'a mut Chosen<'_, R, W>, element: usize) -> &'a mut [W] {
-        let width = self.width as usize;
-        data.values.get_mut(element * width..(element + 1) * width).unwrap_or(&mut [])
-    }
 }
 
 impl<R: Ring, W: Ring> Comparing for Choose<R, W> {
@@ -90,50 +115,17 @@ impl<R: Ring, W: Ring> Comparing for Choose<R, W> {
         &self.frame
     }
 
-    fn count(&self, data: &Chosen<'_, R, W>) -> Result<usize, StepError> {
-        expect_len(data.values.len(), data.x.len() * self.width as usize)?;
-        Ok(data.x.len())
+    fn beside(&self) -> usize {
+        self.width as usize
     }
 
-    fn compared<'a>(&self, data: &'a mut Chosen<'_, R, W>) -> &'a mut [R] {
-        data.x
-    }
-
-    fn folds(&self) -> u32 {
-        1
+    #[allow(clippy::cast_possible_truncation)]
+    fn value_mask(&self, index: usize) -> u32 {
+        self.masks + index as u32 * word_bytes::<W>()
     }
 
     fn fold(&self, _index: u32) -> Fold {
         self.fold
-    }
-
-    fn public(&self, _index: u32, z: R) -> R {
-        z
-    }
-
-    fn first_bytes(&self) -> usize {
-        self.width as usize * W::BYTES
-    }
-
-    fn first<H: Half>(
-        &self,
-        half: &mut H,
-        element: usize,
-        data: &mut Chosen<'_, R, W>,
-        out: &mut [u8],
-    ) {
-        for ((index, &mut value), out) in
-            (0..).zip(self.values(data, element)).zip(out.chunks_exact_mut(W::BYTES))
-        {
-            write(out, 0, value.sub(self.value_mask(half, element, index)));
-        }
-    }
-
-    fn opened_first(&self, element: usize, data: &mut Chosen<'_, R, W>, own: &[u8], peer: &[u8]) {
-        for (index, value) in self.values(data, element).iter_mut().enumerate() {
-            let at = index * W::BYTES;
-            *value = read::<W>(own, at).add(read(peer, at));
-        }
     }
 
     #[inline]
@@ -152,8 +144,8 @@ impl<R: Ring, W: Ring> Comparing for Choose<R, W> {
             half.party().constant(W::ONE),
             self.fold.word(cut, half, element, delta, 0),
         );
-        for (index, value) in (0..).zip(self.values(data, element)) {
-            let mask = self.value_mask(half, element, index);
+        for (index, value) in (0..).zip(data.values_of(element, self.width as usize)) {
+            let mask = half.word(element, self.masks + index * word_bytes::<W>());
             let chosen = turned(flip, mask, self.fold.word(cut, half, element, delta, index + 1));
             *value = b.mul(*value).add(chosen);
         }
@@ -182,49 +174,28 @@ impl<R: Ring, W: Ring> Comparing for Choose<R, W> {
     }
 
     fn plain(&self, data: &mut Chosen<'_, R, W>) {
-        for element in 0..data.x.len() {
-            let chosen = data.x.get(element).is_some_and(|x| x.msb() == 0);
-            for value in self.values(data, element) {
-                *value = if chosen { *value } else { W::ZERO };
-            }
-        }
+        data.choose(self.width as usize);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::functions::protocol::Protocol;
     use crate::functions::protocol::check;
     use crate::ring::Small;
     use rand_chacha::ChaCha20Rng;
-    use rand_chacha::rand_core::{Rng, SeedableRng};
-    extern crate std;
-    use std::vec::Vec;
+    use rand_chacha::rand_core::SeedableRng;
 
     fn exact<R: Ring, W: Ring>(width: usize, x: &[R], seed: u8) {
-        let mut rng = ChaCha20Rng::from_seed([seed; 32]);
-        let gate = Choose::<R, W>::new(width).expect("in range");
-        let values: Vec<W> = (0..x.len() * width).map(|_| W::from_u64(rng.next_u64())).collect();
-        let (mut x_0, mut x_1) = check::share(x, &mut rng);
-        let (mut v_0, mut v_1) = check::share(&values, &mut rng);
-        let data =
-            [(&mut x_0, &mut v_0), (&mut x_1, &mut v_1)].map(|(x, values)| Chosen { x, values });
-        let [data_0, data_1] = data;
-        check::run(&gate, &mut rng, data_0, data_1);
-        let (mut x, mut twin) = (x.to_vec(), values);
-        gate.twin(&mut Chosen { x: &mut x, values: &mut twin });
-        assert_eq!(check::open(&v_0, &v_1), twin, "{gate:?}, seed {seed}");
+        check::chosen(&Choose::<R, W>::new(width).expect("in range"), width, x, seed);
     }
 
     #[test]
     fn every_value_of_small_rings_chooses_rightly() {
         for seed in 0..20 {
-            let all: Vec<Small<7>> = (0..1 << 7).map(Small::from_u64).collect();
-            exact::<_, u32>(1, &all, seed);
-            exact::<_, Small<5>>(3, &all, seed);
-            let all: Vec<Small<2>> = (0..1 << 2).map(Small::from_u64).collect();
-            exact::<_, u64>(2, &all, seed);
+            exact::<_, u32>(1, &check::all::<7>(), seed);
+            exact::<_, Small<5>>(3, &check::all::<7>(), seed);
+            exact::<_, u64>(2, &check::all::<2>(), seed);
         }
     }
 

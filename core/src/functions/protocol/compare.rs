@@ -21,7 +21,7 @@ use core::marker::PhantomData;
 
 use rand_core::CryptoRng;
 
-use super::comparing::{Comparing, Frame, Opened};
+use super::comparing::{Comparing, Frame, Opened, Slices};
 use crate::functions::cut::{Cut, Fold, Folding, Folds, Leaves};
 use crate::functions::record::{Half, Layout, Truth, word_bytes};
 use crate::gate::turned;
@@ -48,7 +48,59 @@ pub struct Compared<'d, R, W> {
     pub bits: &'d mut [W],
 }
 
-crate::correlation::redacted!(Compared<'_, R, W>: data);
+crate::correlation::redacted!([R, W] Compared<'_, R, W>);
+
+impl<R: Ring, W: Ring> Compared<'_, R, W> {
+    /// A party's shares of `[x >= c_j]` of an element, from its shares of `[u_j < r]`, after which
+    /// `below` gives `[z < r]`.
+    #[inline]
+    pub(super) fn finish(
+        &mut self,
+        element: usize,
+        constants: &[R],
+        one: W,
+        mut below: impl FnMut(u32) -> W,
+    ) {
+        let Some(&z) = self.x.get(element) else { return };
+        let count = constants.len();
+        let bits = self.bits.get_mut(element * count..(element + 1) * count).unwrap_or(&mut []);
+        #[allow(clippy::cast_possible_truncation)]
+        let wrapped = below(count as u32);
+        for ((index, bit), &constant) in (0..).zip(bits).zip(constants) {
+            *bit = at_least(one, z, constant, below(index), wrapped);
+        }
+    }
+
+    /// The twin of a comparison with constants.
+    pub(super) fn compare(&mut self, constants: &[R]) {
+        for (x, bits) in self.x.iter().zip(self.bits.chunks_exact_mut(constants.len().max(1))) {
+            for (bit, constant) in bits.iter_mut().zip(constants) {
+                *bit = W::from_u64(u64::from(x.to_i64() >= constant.to_i64()));
+            }
+        }
+    }
+
+    /// The twin of a comparison for equality.
+    pub(super) fn equal(&mut self, constant: R) {
+        for (x, bit) in self.x.iter().zip(self.bits.iter_mut()) {
+            *bit = W::from_u64(u64::from(*x == constant));
+        }
+    }
+}
+
+impl<R: Ring, W: Ring> Slices for Compared<'_, R, W> {
+    type Ring = R;
+    type Value = R;
+
+    fn compared(&mut self) -> &mut [R] {
+        self.x
+    }
+
+    fn count(&self, constants: usize) -> Result<usize, StepError> {
+        expect_len(self.bits.len(), self.x.len().saturating_mul(constants))?;
+        Ok(self.x.len())
+    }
+}
 
 impl<'c, R: Ring, W: Ring> Compare<'c, R, W> {
     /// The protocol for these constants.
@@ -93,13 +145,8 @@ impl<R: Ring, W: Ring> Comparing for Compare<'_, R, W> {
         &self.frame
     }
 
-    fn count(&self, data: &Compared<'_, R, W>) -> Result<usize, StepError> {
-        expect_len(data.bits.len(), data.x.len() * self.constants.len())?;
-        Ok(data.x.len())
-    }
-
-    fn compared<'a>(&self, data: &'a mut Compared<'_, R, W>) -> &'a mut [R] {
-        data.x
+    fn beside(&self) -> usize {
+        self.constants.len()
     }
 
     fn folds(&self) -> u32 {
@@ -123,23 +170,11 @@ impl<R: Ring, W: Ring> Comparing for Compare<'_, R, W> {
         data: &mut Compared<'_, R, W>,
         opened: &Opened<'_>,
     ) {
-        let (cut, constants) = (&self.frame.cut, self.constants.len());
-        let Some(&z) = data.x.get(element) else { return };
-        let one = half.party().constant(W::ONE);
-        let below = |half: &mut H, index: u32| {
-            let delta = opened.bits(index);
-            turned(
-                Fold::flip(cut, delta),
-                one,
-                self.folds.get(index).word::<W>(cut, half, element, delta, 0),
-            )
-        };
-        let wrapped = below(half, self.folds.count() - 1);
-        let bits =
-            data.bits.get_mut(element * constants..(element + 1) * constants).unwrap_or(&mut []);
-        for ((index, bit), &constant) in (0..).zip(bits).zip(self.constants) {
-            *bit = at_least(one, z, constant, below(half, index), wrapped);
-        }
+        let (cut, one) = (&self.frame.cut, half.party().constant(W::ONE));
+        data.finish(element, self.constants, one, |index| {
+            let (delta, fold) = (opened.bits(index), self.folds.get(index));
+            turned(Fold::flip(cut, delta), one, fold.word(cut, half, element, delta, 0))
+        });
     }
 
     fn deal_rest<G: CryptoRng>(&self, _mask: R, truth: &mut Truth<'_>, rng: &mut G) {
@@ -149,45 +184,26 @@ impl<R: Ring, W: Ring> Comparing for Compare<'_, R, W> {
     }
 
     fn plain(&self, data: &mut Compared<'_, R, W>) {
-        for (x, bits) in data.x.iter().zip(data.bits.chunks_exact_mut(self.constants.len().max(1)))
-        {
-            for (bit, constant) in bits.iter_mut().zip(self.constants) {
-                *bit = W::from_u64(u64::from(x.to_i64() >= constant.to_i64()));
-            }
-        }
+        data.compare(self.constants);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::functions::protocol::Protocol;
     use crate::functions::protocol::check;
     use crate::ring::Small;
     use rand_chacha::ChaCha20Rng;
     use rand_chacha::rand_core::SeedableRng;
-    extern crate std;
-    use std::vec;
-    use std::vec::Vec;
 
     fn exact<R: Ring, W: Ring>(constants: &[R], folding: Folding, x: &[R], seed: u8) {
-        let mut rng = ChaCha20Rng::from_seed([seed; 32]);
         let gate = Compare::<R, W>::new(constants, folding).expect("in range");
-        let (mut x_0, mut x_1) = check::share(x, &mut rng);
-        let [mut bits_0, mut bits_1, mut twin] =
-            core::array::from_fn(|_| vec![W::ONE; x.len() * constants.len()]);
-        let (data_0, data_1) = (
-            Compared { x: &mut x_0, bits: &mut bits_0 },
-            Compared { x: &mut x_1, bits: &mut bits_1 },
-        );
-        check::run(&gate, &mut rng, data_0, data_1);
-        gate.twin(&mut Compared { x: &mut x.to_vec(), bits: &mut twin });
-        assert_eq!(check::open(&bits_0, &bits_1), twin, "{constants:?} {folding:?}, seed {seed}");
+        check::compared(&gate, constants.len(), x, seed);
     }
 
     #[test]
     fn every_value_against_every_constant() {
-        let all: Vec<Small<6>> = (0..1 << 6).map(Small::from_u64).collect();
+        let all = check::all::<6>();
         for folding in [Folding::Direct, Folding::Staged] {
             for seed in 0..30 {
                 exact::<_, u32>(&all, folding, &all, seed);

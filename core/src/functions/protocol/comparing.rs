@@ -17,47 +17,75 @@ use crate::functions::record::{Half, Layout, MAX_TOGETHER, Truth};
 use crate::ring::Ring;
 use crate::step::StepError;
 
+/// The slices of a gate: compared words, and what stands beside them.
+pub trait Slices {
+    /// The ring in which `z` is opened.
+    type Ring: Ring;
+    /// The ring of values that are opened with `z`; of no meaning where there are none.
+    type Value: Ring;
+    /// Bytes of such a value.
+    const VALUE_BYTES: usize = 0;
+
+    /// The compared words: shares before the first message, `z` afterwards.
+    fn compared(&mut self) -> &mut [Self::Ring];
+    /// Values that are opened with `z`, in their place afterwards.
+    fn values(&mut self) -> &mut [Self::Value] {
+        &mut []
+    }
+    /// Elements, after a check of all lengths. A gate says how many words stand `beside` each.
+    ///
+    /// # Errors
+    /// [`StepError::LengthMismatch`] if the slices do not belong together.
+    fn count(&self, beside: usize) -> Result<usize, StepError>;
+}
+
+/// Words that are compared and replaced.
+impl<R: Ring> Slices for &mut [R] {
+    type Ring = R;
+    type Value = R;
+
+    fn compared(&mut self) -> &mut [R] {
+        self
+    }
+
+    fn count(&self, _beside: usize) -> Result<usize, StepError> {
+        Ok(self.len())
+    }
+}
+
 /// A protocol of this kind. A type that has these methods is a [`Protocol`].
 pub trait Comparing: Sync {
     /// The ring in which `z` is opened.
     type Ring: Ring;
     /// The slices it works on.
-    type Data<'d>;
+    type Data<'d>: Slices<Ring = Self::Ring>;
 
     /// The record, the cut and the leaves.
     fn frame(&self) -> &Frame;
-    /// Elements, after a check of all lengths.
-    ///
-    /// # Errors
-    /// [`StepError::LengthMismatch`] if the slices do not belong together.
-    fn count(&self, data: &Self::Data<'_>) -> Result<usize, StepError>;
-    /// The compared words: shares before the first message, `z` afterwards.
-    fn compared<'a>(&self, data: &'a mut Self::Data<'_>) -> &'a mut [Self::Ring];
+    /// Words beside each compared one: see [`Slices::count`].
+    fn beside(&self) -> usize {
+        1
+    }
+    /// Place of the mask of an element's value `index`: see [`Slices::values`].
+    fn value_mask(&self, _index: usize) -> u32 {
+        0
+    }
 
     /// Comparisons per element.
-    fn folds(&self) -> u32;
+    fn folds(&self) -> u32 {
+        1
+    }
     /// The tables of comparison `index`.
     fn fold(&self, index: u32) -> Fold;
     /// The public word of comparison `index`.
-    fn public(&self, index: u32, z: Self::Ring) -> Self::Ring;
+    fn public(&self, _index: u32, z: Self::Ring) -> Self::Ring {
+        z
+    }
     /// What public words are compared with: the mask, or a part of its bits.
     fn compared_mask(&self, mask: Self::Ring) -> Self::Ring {
         mask
     }
 
-    /// Bytes of own words per element in the first message.
-    fn first_bytes(&self) -> usize {
-        0
-    }
-    /// Writes them.
-    fn first<H: Half>(
-        &self,
-        _half: &mut H,
-        _element: usize,
-        _data: &mut Self::Data<'_>,
-        _out: &mut [u8],
-    ) {
-    }
     /// Bytes of own words per element in the last message.
     fn last_bytes(&self) -> usize {
         0
@@ -73,11 +101,6 @@ pub trait Comparing: Sync {
         data: &mut Self::Data<'_>,
         opened: &Opened<'_>,
     );
-
-    /// Called when `z` and the gate's own words of the first message are open, with the sums of the
-    /// latter.
-    fn opened_first(&self, _element: usize, _data: &mut Self::Data<'_>, _own: &[u8], _peer: &[u8]) {
-    }
 
     /// The dealer: everything but the leaves and the mask.
     fn deal_rest<G: CryptoRng>(&self, mask: Self::Ring, truth: &mut Truth<'_>, rng: &mut G);
@@ -138,7 +161,7 @@ impl<T: Comparing> Protocol for T {
     type Data<'d> = <T as Comparing>::Data<'d>;
 
     fn elements(&self, data: &Self::Data<'_>) -> Result<usize, StepError> {
-        self.count(data)
+        data.count(self.beside())
     }
 
     fn layout(&self) -> Layout {
@@ -154,7 +177,7 @@ impl<T: Comparing> Protocol for T {
         let bits_bytes = |bits: u32| (elements * (self.folds() * bits) as usize).div_ceil(8);
         let last = if round + 1 == self.rounds() { elements * self.last_bytes() } else { 0 };
         match round {
-            0 => elements * (T::Ring::BYTES + self.first_bytes()),
+            0 => elements * first_bytes::<T::Data<'_>>(self.beside()),
             1 => last + bits_bytes(cut.leaf_bits()),
             _ => last + bits_bytes(cut.final_bits()),
         }
@@ -174,12 +197,14 @@ impl<T: Comparing> Protocol for T {
         data: &mut Self::Data<'_>,
         messages: &mut Messages<'_>,
     ) {
-        let elements = self.compared(data).len();
+        let elements = data.compared().len();
         if round == 0 {
-            return mask(self, half, data, messages, elements);
+            let frame = (self.frame().mask, self.frame().offset);
+            let values = (self.beside(), |index| self.value_mask(index));
+            return mask(half, data, messages.own, frame, values);
         }
         if round == 1 {
-            unmask(self, data, messages, elements);
+            unmask(data, messages);
         }
         if round < self.rounds() {
             open_bits(self, round, half, data, messages, elements);
@@ -212,56 +237,38 @@ impl<T: Comparing> Protocol for T {
     }
 }
 
-/// The first message.
-fn mask<T: Comparing, H: Half>(
-    gate: &T,
+/// Bytes of an element in the first message: `z`, and `values` values.
+pub(super) fn first_bytes<D: Slices>(values: usize) -> usize {
+    D::Ring::BYTES + values * D::VALUE_BYTES
+}
+
+/// The first message: `z`, under the mask that lies at `place`, of all elements; then the values of
+/// each, under masks of their own.
+pub(super) fn mask<D: Slices, H: Half>(
     half: &mut H,
-    data: &mut T::Data<'_>,
-    messages: &mut Messages<'_>,
-    elements: usize,
+    data: &mut D,
+    own: &mut [u8],
+    (place, offset): (u32, bool),
+    (values_each, value_mask): (usize, impl Fn(usize) -> u32),
 ) {
-    let frame = gate.frame();
-    let offset = if frame.offset {
-        half.party().constant(T::Ring::pow2(T::Ring::BITS - 1))
-    } else {
-        T::Ring::ZERO
-    };
-    for (element, x) in gate.compared(data).iter().enumerate() {
-        write(
-            messages.own,
-            element * T::Ring::BYTES,
-            x.add(half.word(element, frame.mask)).add(offset),
-        );
+    let offset = if offset { D::Ring::pow2(D::Ring::BITS - 1) } else { D::Ring::ZERO };
+    let offset = half.party().constant(offset);
+    for (element, x) in data.compared().iter().enumerate() {
+        write(own, element * D::Ring::BYTES, x.add(half.word(element, place)).add(offset));
     }
-    if gate.first_bytes() > 0 {
-        let own = messages.own.get_mut(elements * T::Ring::BYTES..).unwrap_or(&mut []);
-        for (element, own) in (0..elements).zip(own.chunks_exact_mut(gate.first_bytes())) {
-            gate.first(half, element, data, own);
+    let mut at = data.compared().len() * D::Ring::BYTES;
+    for (element, values) in data.values().chunks_exact(values_each.max(1)).enumerate() {
+        for (index, value) in values.iter().enumerate() {
+            write(own, at, value.sub(half.word(element, value_mask(index))));
+            at += D::Value::BYTES;
         }
     }
 }
 
 /// What the first message opened, in place of the shares.
-fn unmask<T: Comparing>(
-    gate: &T,
-    data: &mut T::Data<'_>,
-    messages: &Messages<'_>,
-    elements: usize,
-) {
-    for (element, z) in gate.compared(data).iter_mut().enumerate() {
-        let at = element * T::Ring::BYTES;
-        *z = read::<T::Ring>(messages.own, at).add(read(messages.peer, at));
-    }
-    if gate.first_bytes() > 0 {
-        let rest = elements * T::Ring::BYTES;
-        let pieces =
-            |message| <[u8]>::get(message, rest..).unwrap_or(&[]).chunks_exact(gate.first_bytes());
-        for ((element, own), peer) in
-            (0..elements).zip(pieces(messages.own)).zip(pieces(messages.peer))
-        {
-            gate.opened_first(element, data, own, peer);
-        }
-    }
+pub(super) fn unmask<D: Slices>(data: &mut D, messages: &Messages<'_>) {
+    messages.open(0, data.compared());
+    messages.open(data.compared().len() * D::Ring::BYTES, data.values());
 }
 
 /// The message of leaf bits.
@@ -283,7 +290,7 @@ fn open_leaves<T: Comparing, H: Half>(
         }
     };
     let (mut words, mut held, mut first) = ([(0, 0); MAX_TOGETHER], 0, (0, 0));
-    for (element, &mut z) in gate.compared(data).iter_mut().enumerate() {
+    for (element, &mut z) in data.compared().iter_mut().enumerate() {
         for index in 0..gate.folds() {
             if held == 0 {
                 first = (element, index);
@@ -338,7 +345,7 @@ fn open_bits<T: Comparing, H: Half>(
     }
     if last_bytes > 0 {
         for ((element, &mut z), words) in
-            gate.compared(data).iter_mut().enumerate().zip(words.chunks_exact_mut(last_bytes))
+            data.compared().iter_mut().enumerate().zip(words.chunks_exact_mut(last_bytes))
         {
             gate.last(half, element, z, words);
         }

@@ -76,7 +76,7 @@ pub struct MatrixFactors<'d, R> {
     pub out: &'d mut [R],
 }
 
-crate::correlation::redacted!(MatrixFactors<'_, R>: data);
+crate::correlation::redacted!([R] MatrixFactors<'_, R>);
 
 impl<R: Ring> MatrixMultiply<R> {
     /// The product of `rows x inner` and `inner x columns`.
@@ -112,10 +112,6 @@ impl<R: Ring> Protocol for MatrixMultiply<R> {
         let mut layout = Layout::default();
         layout.words::<R>(self.words);
         layout
-    }
-
-    fn rounds(&self) -> usize {
-        1
     }
 
     fn message_bytes(&self, _round: usize, elements: usize) -> usize {
@@ -163,9 +159,8 @@ impl<R: Ring> Protocol for MatrixMultiply<R> {
         // D and E in place of what was opened, one's share of the masks in place of one's message.
         for (word, &factor) in factors() {
             let at = word * R::BYTES;
-            let own: R = read(messages.own, at);
-            write(messages.opened, at, own.add(read(messages.peer, at)));
-            write(messages.own, at, factor.sub(own));
+            write(messages.opened, at, messages.opened::<R>(at));
+            write(messages.own, at, factor.sub(read(messages.own, at)));
         }
         let x_bytes = self.x_elems() * R::BYTES;
         let y_words =
@@ -217,7 +212,7 @@ pub struct Masked<'d, R> {
     pub opened: &'d mut [R],
 }
 
-crate::correlation::redacted!(Masked<'_, R>: data);
+crate::correlation::redacted!([R] Masked<'_, R>);
 
 impl<R: Ring> MaskMatrix<R> {
     /// The protocol; it has no parameters.
@@ -240,10 +235,6 @@ impl<R: Ring> Protocol for MaskMatrix<R> {
         Layout::default()
     }
 
-    fn rounds(&self) -> usize {
-        1
-    }
-
     fn message_bytes(&self, _round: usize, elements: usize) -> usize {
         R::BYTES * elements
     }
@@ -263,10 +254,7 @@ impl<R: Ring> Protocol for MaskMatrix<R> {
             }
             return;
         }
-        for (word, opened) in data.opened.iter_mut().enumerate() {
-            let at = word * R::BYTES;
-            *opened = read::<R>(messages.own, at).add(read(messages.peer, at));
-        }
+        messages.open(0, data.opened);
     }
 
     fn twin(&self, data: &mut Masked<'_, R>) {
@@ -295,7 +283,7 @@ pub struct Vectors<'d, R> {
     pub out: &'d mut [R],
 }
 
-crate::correlation::redacted!(Vectors<'_, R>: data);
+crate::correlation::redacted!([R] Vectors<'_, R>);
 
 impl<'m, R: Ring> ApplyMatrix<'m, R> {
     /// The protocol for a matrix of `rows x columns`. `opened` is `F`; `mask` is a party's share of
@@ -338,10 +326,6 @@ impl<R: Ring> Protocol for ApplyMatrix<'_, R> {
         let mut layout = Layout::default();
         layout.words::<R>(self.words);
         layout
-    }
-
-    fn rounds(&self) -> usize {
-        1
     }
 
     fn message_bytes(&self, _round: usize, elements: usize) -> usize {

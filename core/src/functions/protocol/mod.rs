@@ -48,6 +48,19 @@ impl Messages<'_> {
             *opened = own ^ peer;
         }
     }
+
+    /// The sum of the shares at byte `at`, one's own and the peer's.
+    #[inline(always)]
+    pub(crate) fn opened<R: Ring>(&self, at: usize) -> R {
+        read::<R>(self.own, at).add(read(self.peer, at))
+    }
+
+    /// Fills `out` with sums of shares from byte `first` on.
+    pub(crate) fn open<R: Ring>(&self, first: usize, out: &mut [R]) {
+        for (at, out) in (first..).step_by(R::BYTES).zip(out) {
+            *out = self.opened(at);
+        }
+    }
 }
 
 /// Reads a word of a message.
@@ -76,8 +89,10 @@ pub trait Protocol: Sync {
     /// The record of an element.
     fn layout(&self) -> Layout;
 
-    /// Number of rounds, in each of which either party sends one message.
-    fn rounds(&self) -> usize;
+    /// Number of rounds, in each of which either party sends one message; most protocols have one.
+    fn rounds(&self) -> usize {
+        1
+    }
 
     /// Bytes of a party's message of round `round` for so many elements.
     fn message_bytes(&self, round: usize, elements: usize) -> usize;

@@ -37,7 +37,7 @@ use core::marker::PhantomData;
 use rand_core::CryptoRng;
 
 use super::compare;
-use super::comparing::{Comparing, Frame, Opened};
+use super::comparing::{Comparing, Frame, Opened, Slices};
 use super::write;
 use crate::functions::cut::{Cut, Fold, Folding, Leaves};
 use crate::functions::record::{Half, Layout, Truth, word_bytes};
@@ -95,7 +95,21 @@ pub struct Applied<'d, R, W> {
     pub out: &'d mut [W],
 }
 
-crate::correlation::redacted!(Applied<'_, R, W>: data);
+crate::correlation::redacted!([R, W] Applied<'_, R, W>);
+
+impl<R: Ring, W: Ring> Slices for Applied<'_, R, W> {
+    type Ring = R;
+    type Value = R;
+
+    fn compared(&mut self) -> &mut [R] {
+        self.x
+    }
+
+    fn count(&self, _beside: usize) -> Result<usize, StepError> {
+        expect_len(self.out.len(), self.x.len())?;
+        Ok(self.x.len())
+    }
+}
 
 impl<R: Ring, W: Ring> Piecewise<R, W> {
     /// The function for every `x` of the ring.
@@ -378,15 +392,6 @@ impl<R: Ring, W: Ring> Comparing for Piecewise<R, W> {
         &self.frame
     }
 
-    fn count(&self, data: &Applied<'_, R, W>) -> Result<usize, StepError> {
-        expect_len(data.out.len(), data.x.len())?;
-        Ok(data.x.len())
-    }
-
-    fn compared<'a>(&self, data: &'a mut Applied<'_, R, W>) -> &'a mut [R] {
-        data.x
-    }
-
     fn folds(&self) -> u32 {
         match self.domain {
             Domain::Any { .. } => 3,
@@ -527,7 +532,7 @@ fn rotate(words: &mut [[u8; 8]], step: usize, turn: u64) {
 mod tests {
     use super::*;
     use crate::functions::protocol::Protocol;
-    use crate::functions::protocol::check;
+    use crate::functions::protocol::check::{self, all};
     use crate::ring::Small;
     use rand_chacha::ChaCha20Rng;
     use rand_chacha::rand_core::SeedableRng;
@@ -581,10 +586,6 @@ mod tests {
                 "x = {x:?}: {private:?}, rounded up {up:?}, seed {seed}"
             );
         }
-    }
-
-    fn all<const K: u32>() -> Vec<Small<K>> {
-        (0..1 << K).map(Small::from_u64).collect()
     }
 
     #[test]

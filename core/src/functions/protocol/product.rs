@@ -18,7 +18,7 @@ use core::marker::PhantomData;
 
 use rand_core::CryptoRng;
 
-use super::{Messages, Protocol, read, write};
+use super::{Messages, Protocol, write};
 use crate::functions::record::{Half, Layout, Truth, word_bytes};
 use crate::ring::Ring;
 use crate::step::{StepError, expect_len};
@@ -43,7 +43,7 @@ pub struct Factors<'d, R> {
     pub y: &'d [R],
 }
 
-crate::correlation::redacted!(Factors<'_, R>: data);
+crate::correlation::redacted!([R] Factors<'_, R>);
 
 impl<R: Ring> Protocol for Multiply<R> {
     type Data<'d> = Factors<'d, R>;
@@ -57,10 +57,6 @@ impl<R: Ring> Protocol for Multiply<R> {
         let mut layout = Layout::default();
         layout.words::<R>(3);
         layout
-    }
-
-    fn rounds(&self) -> usize {
-        1
     }
 
     fn message_bytes(&self, _round: usize, elements: usize) -> usize {
@@ -91,8 +87,7 @@ impl<R: Ring> Protocol for Multiply<R> {
                 write(messages.own, at + R::BYTES, y.sub(b));
                 continue;
             }
-            let open = |at| -> R { read::<R>(messages.own, at).add(read(messages.peer, at)) };
-            let (d, e) = (open(at), open(at + R::BYTES));
+            let (d, e): (R, R) = (messages.opened(at), messages.opened(at + R::BYTES));
             let c: R = half.word(element, 2 * size);
             *x = c.add(d.mul(b)).add(e.mul(a)).add(party.constant(d.mul(e)));
         }
@@ -130,10 +125,6 @@ impl<R: Ring> Protocol for Square<R> {
         layout
     }
 
-    fn rounds(&self) -> usize {
-        1
-    }
-
     fn message_bytes(&self, _round: usize, elements: usize) -> usize {
         R::BYTES * elements
     }
@@ -159,7 +150,7 @@ impl<R: Ring> Protocol for Square<R> {
                 write(messages.own, at, x.sub(a));
                 continue;
             }
-            let d = read::<R>(messages.own, at).add(read(messages.peer, at));
+            let d: R = messages.opened(at);
             let c: R = half.word(element, word_bytes::<R>());
             *x = c.add(d.mul(a.add(a))).add(party.constant(d.mul(d)));
         }
@@ -178,7 +169,6 @@ mod tests {
     use crate::functions::protocol::check;
     use rand_chacha::ChaCha20Rng;
     use rand_chacha::rand_core::SeedableRng;
-    extern crate std;
 
     fn products<R: Ring>() {
         let mut rng = ChaCha20Rng::from_seed([1; 32]);
@@ -206,13 +196,10 @@ mod tests {
     }
 
     fn squares<R: Ring>() {
-        let mut rng = ChaCha20Rng::from_seed([2; 32]);
-        let x = check::words::<R>(500, &mut rng);
-        let (mut x_0, mut x_1) = check::share(&x, &mut rng);
-        check::run(&Square::new(), &mut rng, &mut x_0, &mut x_1);
+        let x = check::words::<R>(500, &mut ChaCha20Rng::from_seed([2; 32]));
+        check::in_place(&Square::new(), &x, 2);
         let mut twin = x.clone();
         Square::new().twin(&mut &mut twin[..]);
-        assert_eq!(check::open(&x_0, &x_1), twin);
         assert!(x.iter().zip(twin).all(|(x, square)| x.mul(*x) == square));
     }
 
@@ -226,8 +213,7 @@ mod tests {
     /// Every value of a small ring under every mask.
     #[test]
     fn no_mask_spoils_a_square() {
-        let all: std::vec::Vec<crate::ring::Small<6>> =
-            (0..1 << 12).map(crate::ring::Small::from_u64).collect();
+        let all = check::all::<6>().repeat(1 << 6);
         let (mut x_0, mut x_1) = check::share(&all, &mut ChaCha20Rng::from_seed([3; 32]));
         let mut draws = 0;
         let mut masks = check::Draws(|| {

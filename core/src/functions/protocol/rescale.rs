@@ -30,7 +30,7 @@ use core::marker::PhantomData;
 
 use rand_core::CryptoRng;
 
-use super::{Messages, Protocol, read, write};
+use super::{Messages, Protocol, write};
 use crate::functions::record::{Half, Layout, Truth};
 use crate::ring::Ring;
 use crate::step::{StepError, expect_len};
@@ -57,7 +57,7 @@ pub struct Rescaled<'d, R, W> {
     pub out: &'d mut [W],
 }
 
-crate::correlation::redacted!(Rescaled<'_, R, W>: data);
+crate::correlation::redacted!([R, W] Rescaled<'_, R, W>);
 
 impl<R: Ring, W: Ring> Rescale<R, W> {
     /// The protocol that drops `shift` bits; 0 only changes the ring, which is exact. (From 64 to
@@ -89,10 +89,6 @@ impl<R: Ring, W: Ring> Protocol for Rescale<R, W> {
 
     fn layout(&self) -> Layout {
         self.layout
-    }
-
-    fn rounds(&self) -> usize {
-        1
     }
 
     fn message_bytes(&self, _round: usize, elements: usize) -> usize {
@@ -130,8 +126,7 @@ impl<R: Ring, W: Ring> Protocol for Rescale<R, W> {
         let offset = W::pow2(R::BITS - 2 - self.shift);
         let weight = W::pow2(R::BITS - self.shift);
         for (element, out) in data.out.iter_mut().enumerate() {
-            let at = element * R::BYTES;
-            let z = read::<R>(messages.own, at).add(read(messages.peer, at));
+            let z: R = messages.opened(element * R::BYTES);
             let public = party.constant(W::from_u64(z.shr(self.shift).to_u64()).sub(offset));
             *out = public.sub(half.word(element, self.high));
             if let Some(sign) = self.sign {

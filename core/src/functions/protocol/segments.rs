@@ -27,7 +27,7 @@ use crate::functions::cut::{Cut, Fold, Folding, Folds, Leaves};
 use crate::functions::record::{Half, Layout, Truth, word_bytes};
 use crate::gate::turned;
 use crate::ring::Ring;
-use crate::step::{StepError, expect_len};
+use crate::step::StepError;
 
 /// The most knots that share a mask.
 pub const MAX_KNOTS: usize = 64;
@@ -83,14 +83,6 @@ impl<R: Ring> Comparing for Segments<'_, R> {
 
     fn frame(&self) -> &Frame {
         &self.frame
-    }
-
-    fn count(&self, data: &&mut [R]) -> Result<usize, StepError> {
-        Ok(data.len())
-    }
-
-    fn compared<'a>(&self, data: &'a mut &mut [R]) -> &'a mut [R] {
-        data
     }
 
     fn folds(&self) -> u32 {
@@ -191,15 +183,6 @@ impl<R: Ring, W: Ring> Comparing for Equal<R, W> {
         &self.frame
     }
 
-    fn count(&self, data: &compare::Compared<'_, R, W>) -> Result<usize, StepError> {
-        expect_len(data.bits.len(), data.x.len())?;
-        Ok(data.x.len())
-    }
-
-    fn compared<'a>(&self, data: &'a mut compare::Compared<'_, R, W>) -> &'a mut [R] {
-        data.x
-    }
-
     fn folds(&self) -> u32 {
         2
     }
@@ -244,9 +227,7 @@ impl<R: Ring, W: Ring> Comparing for Equal<R, W> {
     }
 
     fn plain(&self, data: &mut compare::Compared<'_, R, W>) {
-        for (x, bit) in data.x.iter().zip(data.bits.iter_mut()) {
-            *bit = W::from_u64(u64::from(*x == self.constant));
-        }
+        data.equal(self.constant);
     }
 }
 
@@ -254,27 +235,16 @@ impl<R: Ring, W: Ring> Comparing for Equal<R, W> {
 mod tests {
     use super::*;
     use crate::functions::protocol::Protocol;
-    use crate::functions::protocol::check;
+    use crate::functions::protocol::check::{self, all, in_place};
     use crate::ring::Small;
     use rand_chacha::ChaCha20Rng;
     use rand_chacha::rand_core::SeedableRng;
     extern crate std;
     use std::vec;
-    use std::vec::Vec;
-
-    fn exact<R: Ring>(gate: &Segments<'_, R>, x: &[R], seed: u8) {
-        let mut rng = ChaCha20Rng::from_seed([seed; 32]);
-        let (mut x_0, mut x_1) = check::share(x, &mut rng);
-        check::run(gate, &mut rng, &mut x_0, &mut x_1);
-        let mut twin = x.to_vec();
-        gate.twin(&mut &mut twin[..]);
-        assert_eq!(check::open(&x_0, &x_1), twin, "{gate:?}, seed {seed}");
-    }
 
     #[test]
     fn every_value_of_a_small_ring() {
         let word = |value: i64| Small::<6>::from_u64(value.cast_unsigned());
-        let all: Vec<Small<6>> = (0..64).map(word).collect();
         let knots = [(-32, 1, 5), (-7, -3, 2), (0, 9, 0), (31, 2, -4)];
         let knots = knots.map(|(at, slope, offset)| Knot {
             at: word(at),
@@ -282,8 +252,12 @@ mod tests {
             offset: word(offset),
         });
         for seed in 0..30 {
-            exact(&Segments::new(word(2), word(-1), &knots).expect("in range"), &all, seed);
-            exact(&Segments::new(word(0), word(3), &knots[2..3]).expect("in range"), &all, seed);
+            in_place(&Segments::new(word(2), word(-1), &knots).expect("in range"), &all(), seed);
+            in_place(
+                &Segments::new(word(0), word(3), &knots[2..3]).expect("in range"),
+                &all(),
+                seed,
+            );
         }
     }
 
@@ -291,7 +265,7 @@ mod tests {
         let words = check::words::<R>(300, &mut ChaCha20Rng::from_seed([3; 32]));
         let knot = [Knot { at: R::ZERO, slope: R::ONE.add(R::ONE), offset: R::ZERO }];
         let absolute = Segments::new(R::ONE.neg(), R::ZERO, &knot).expect("in range");
-        exact(&absolute, &words, 4);
+        in_place(&absolute, &words, 4);
         let mut twin = [R::from_u64(5).neg(), R::from_u64(7)];
         absolute.twin(&mut &mut twin[..]);
         assert_eq!(twin, [R::from_u64(5), R::from_u64(7)]);
@@ -305,25 +279,13 @@ mod tests {
     }
 
     fn equal<R: Ring, W: Ring>(constant: R, x: &[R], seed: u8) {
-        let mut rng = ChaCha20Rng::from_seed([seed; 32]);
-        let gate = Equal::<R, W>::new(constant);
-        let (mut x_0, mut x_1) = check::share(x, &mut rng);
-        let [mut bits_0, mut bits_1, mut twin] = core::array::from_fn(|_| vec![W::ONE; x.len()]);
-        let (x_0, x_1) = (&mut x_0[..], &mut x_1[..]);
-        let (data_0, data_1) = (
-            compare::Compared { x: x_0, bits: &mut bits_0 },
-            compare::Compared { x: x_1, bits: &mut bits_1 },
-        );
-        check::run(&gate, &mut rng, data_0, data_1);
-        gate.twin(&mut compare::Compared { x: &mut x.to_vec(), bits: &mut twin });
-        assert_eq!(check::open(&bits_0, &bits_1), twin, "{constant:?}, seed {seed}");
+        check::compared(&Equal::<R, W>::new(constant), 1, x, seed);
     }
 
     #[test]
-    fn equality_is_exact() {
-        let all: Vec<Small<4>> = (0..16).map(Small::from_u64).collect();
-        for (seed, &constant) in (0..).zip(all.iter().cycle().take(200)) {
-            equal::<_, u32>(constant, &all, seed);
+    fn equality_is_in_place() {
+        for (seed, constant) in (0..).zip(all::<4>().into_iter().cycle().take(200)) {
+            equal::<_, u32>(constant, &all(), seed);
         }
         let mut rng = ChaCha20Rng::from_seed([2; 32]);
         equal::<u32, u32>(7, &[check::words::<u32>(50, &mut rng), vec![7, 7, 6, 8]].concat(), 1);

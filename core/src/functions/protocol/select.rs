@@ -67,10 +67,6 @@ impl Protocol for Select {
         Layout::default()
     }
 
-    fn rounds(&self) -> usize {
-        1
-    }
-
     fn message_bytes(&self, _round: usize, elements: usize) -> usize {
         BYTES * elements
     }

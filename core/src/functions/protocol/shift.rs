@@ -91,24 +91,8 @@ impl<R: Ring> Comparing for Shift<R> {
         &self.frame
     }
 
-    fn count(&self, data: &&mut [R]) -> Result<usize, StepError> {
-        Ok(data.len())
-    }
-
-    fn compared<'a>(&self, data: &'a mut &mut [R]) -> &'a mut [R] {
-        data
-    }
-
-    fn folds(&self) -> u32 {
-        1
-    }
-
     fn fold(&self, _index: u32) -> Fold {
         self.fold
-    }
-
-    fn public(&self, _index: u32, z: R) -> R {
-        z
     }
 
     #[inline]
@@ -165,38 +149,24 @@ impl<R: Ring> Comparing for Shift<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::functions::protocol::Protocol;
-    use crate::functions::protocol::check;
-    use crate::ring::Small;
+    use crate::functions::protocol::check::{self, in_place};
     use rand_chacha::ChaCha20Rng;
     use rand_chacha::rand_core::SeedableRng;
-    extern crate std;
-    use std::vec::Vec;
-
-    fn exact<R: Ring>(gate: &Shift<R>, y: &[R], seed: u8) {
-        let mut rng = ChaCha20Rng::from_seed([seed; 32]);
-        let (mut y_0, mut y_1) = check::share(y, &mut rng);
-        check::run(gate, &mut rng, &mut y_0, &mut y_1);
-        let mut twin: Vec<R> = y.to_vec();
-        gate.twin(&mut &mut twin[..]);
-        assert_eq!(check::open(&y_0, &y_1), twin, "{gate:?}, seed {seed}");
-    }
 
     /// Every value of small rings, each under many masks.
     fn every_value<const K: u32>() {
-        let all: Vec<Small<K>> = (0..1 << K).map(Small::from_u64).collect();
         for shift in 0..K - 1 {
             for seed in 0..20 {
-                exact(&Shift::relu(shift).expect("in range"), &all, seed);
+                in_place(&Shift::relu(shift).expect("in range"), &check::all::<K>(), seed);
                 if shift > 0 {
-                    exact(&Shift::truncate(shift).expect("in range"), &all, seed);
+                    in_place(&Shift::truncate(shift).expect("in range"), &check::all::<K>(), seed);
                 }
             }
         }
     }
 
     #[test]
-    fn small_rings_are_exact() {
+    fn small_rings_are_in_place() {
         every_value::<2>();
         every_value::<3>();
         every_value::<5>();
@@ -206,15 +176,15 @@ mod tests {
     fn edges<R: Ring>() {
         let words = check::words::<R>(300, &mut ChaCha20Rng::from_seed([3; 32]));
         for shift in (0..R::BITS - 1).step_by(3) {
-            exact(&Shift::<R>::relu(shift).expect("in range"), &words, 1);
+            in_place(&Shift::<R>::relu(shift).expect("in range"), &words, 1);
             if shift > 0 {
-                exact(&Shift::<R>::truncate(shift).expect("in range"), &words, 2);
+                in_place(&Shift::<R>::truncate(shift).expect("in range"), &words, 2);
             }
         }
     }
 
     #[test]
-    fn wide_rings_are_exact() {
+    fn wide_rings_are_in_place() {
         edges::<u32>();
         edges::<u64>();
     }

@@ -12,6 +12,7 @@ use qemu_support::clock::{self, Hardware};
 use qemu_support::data_party as program;
 #[cfg(feature = "device")]
 use qemu_support::device as program;
+use qemu_support::ethernet::{self, Ethernet};
 use qemu_support::executor;
 use qemu_support::files::KeyPage;
 #[cfg(feature = "idle")]
@@ -24,7 +25,7 @@ use stellaris::Stellaris;
 // write to flash.
 const KEY_PAGE: KeyPage = unsafe { KeyPage::at(0x3_FC00) };
 
-static ETHERNET: ConstStaticCell<Stellaris> = ConstStaticCell::new(Stellaris::new());
+static ETHERNET: ConstStaticCell<Ethernet<Stellaris>> = ConstStaticCell::new(Ethernet::new());
 static MEMORY: ConstStaticCell<program::Memory> = ConstStaticCell::new(program::Memory::new());
 
 #[entry]
@@ -43,7 +44,7 @@ fn main() -> ! {
 }
 
 #[embassy_executor::task]
-async fn network(mut runner: Runner<'static, &'static mut Stellaris>) -> ! {
+async fn network(mut runner: Runner<'static, &'static mut Ethernet<Stellaris>>) -> ! {
     runner.run().await
 }
 
@@ -56,7 +57,7 @@ async fn infer(program: program::Program) -> ! {
 #[exception]
 unsafe fn DefaultHandler(number: i16) {
     match u8::try_from(number) {
-        Ok(stellaris::IRQ) => stellaris::on_interrupt(),
+        Ok(stellaris::IRQ) => ethernet::on_interrupt::<Stellaris>(),
         Ok(alarm::IRQ) => {
             alarm::acknowledge();
             clock::on_alarm();

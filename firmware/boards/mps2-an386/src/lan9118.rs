@@ -1,9 +1,6 @@
-//! The LAN9118 Ethernet controller of the board, as a driver for `embassy-net`.
+//! The LAN9118 Ethernet controller of the board, for a driver of `embassy-net`.
 
-use core::task::Context;
-
-use embassy_net_driver::{Capabilities, Driver, HardwareAddress, LinkState, RxToken, TxToken};
-use embassy_sync::waitqueue::AtomicWaker;
+use qemu_support::ethernet::{Controller, FRAME_BYTES, Words, drain};
 
 /// Interrupt number of the controller.
 pub const IRQ: u8 = 13;
@@ -30,10 +27,6 @@ const MAC_ADDRL: u32 = 3;
 
 /// A frame is waiting: the receive status FIFO is above its level, which is 0.
 const RX_STATUS_LEVEL: u32 = 1 << 3;
-const FRAME_BYTES: usize = 1514;
-const FRAME_WORDS: usize = FRAME_BYTES.div_ceil(4) + 1;
-
-static WAKER: AtomicWaker = AtomicWaker::new();
 
 fn read(register: usize) -> u32 {
     // SAFETY: `register` is one of the constants above, all inside the controller's window; reading
@@ -56,117 +49,54 @@ fn write_mac(index: u32, value: u32) {
     write(MAC_CMD, 1 << 31 | index);
 }
 
-/// To be called from the controller's interrupt: stops further ones until the driver has looked.
-pub fn on_interrupt() {
-    write(INT_EN, 0);
-    WAKER.wake();
-}
+/// The controller.
+pub struct Lan9118;
 
-/// The controller. There is one: [`Lan9118::start`] must be called once.
-pub struct Lan9118 {
-    address: [u8; 6],
-    received: [u32; FRAME_WORDS],
-    to_send: [u32; FRAME_WORDS],
-}
+impl Controller for Lan9118 {
+    const BEFORE: usize = 0;
 
-impl Lan9118 {
-    /// Space for the driver, for a static.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self { address: [0; 6], received: [0; FRAME_WORDS], to_send: [0; FRAME_WORDS] }
-    }
-
-    /// Starts the receiver and the transmitter.
-    pub fn start(&mut self) {
+    fn start() -> [u32; 2] {
         write(HW_CFG, 1 << 20 | 5 << 16);
         write(FIFO_INT, 0);
         write(IRQ_CFG, 0x111);
         write(TX_CFG, 1 << 1);
         write_mac(MAC_CR, 1 << 20 | 1 << 3 | 1 << 2);
-        let [low, high] = [read_mac(MAC_ADDRL).to_le_bytes(), read_mac(MAC_ADDRH).to_le_bytes()];
-        self.address = [low[0], low[1], low[2], low[3], high[0], high[1]];
-    }
-}
-
-fn waiting() -> bool {
-    read(RX_FIFO_INF) >> 16 & 0xFF != 0
-}
-
-impl Driver for Lan9118 {
-    type RxToken<'a> = Received<'a>;
-    type TxToken<'a> = ToSend<'a>;
-
-    fn receive(&mut self, cx: &mut Context) -> Option<(Received<'_>, ToSend<'_>)> {
-        if !waiting() {
-            WAKER.register(cx.waker());
-            // The status bit is sticky and set on arrival only: clear, look again, then enable.
-            write(INT_STS, RX_STATUS_LEVEL);
-            if !waiting() {
-                write(INT_EN, RX_STATUS_LEVEL);
-                return None;
-            }
-        }
-        Some((Received(&mut self.received), ToSend(&mut self.to_send)))
+        [read_mac(MAC_ADDRL), read_mac(MAC_ADDRH)]
     }
 
-    fn transmit(&mut self, _cx: &mut Context) -> Option<ToSend<'_>> {
-        // Frames leave at once under emulation, so there is always room for one.
-        (read(TX_FIFO_INF) as u16 as usize >= FRAME_BYTES + 16).then_some(ToSend(&mut self.to_send))
+    fn is_waiting() -> bool {
+        read(RX_FIFO_INF) >> 16 & 0xFF != 0
     }
 
-    fn link_state(&mut self, _cx: &mut Context) -> LinkState {
-        LinkState::Up
+    /// The bit is sticky.
+    fn clear() {
+        write(INT_STS, RX_STATUS_LEVEL);
     }
 
-    fn capabilities(&self) -> Capabilities {
-        let mut capabilities = Capabilities::default();
-        capabilities.max_transmission_unit = FRAME_BYTES;
-        capabilities
+    fn interrupt(on: bool) {
+        write(INT_EN, if on { RX_STATUS_LEVEL } else { 0 });
     }
 
-    fn hardware_address(&self) -> HardwareAddress {
-        HardwareAddress::Ethernet(self.address)
+    /// Frames leave at once under emulation, so there is always room for one.
+    fn has_room() -> bool {
+        read(TX_FIFO_INF) as u16 as usize >= FRAME_BYTES + 16
     }
-}
 
-/// A frame in the receive FIFO.
-pub struct Received<'a>(&'a mut [u32; FRAME_WORDS]);
-
-impl RxToken for Received<'_> {
-    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, f: F) -> R {
+    fn receive(words: &mut Words) -> usize {
         // The length counts the frame check sequence, which is dropped.
         let length = (read(RX_STATUS) >> 16 & 0x3FFF) as usize;
-        for index in 0..length.div_ceil(4) {
-            let word = read(RX_DATA);
-            if let Some(slot) = self.0.get_mut(index) {
-                *slot = word;
-            }
-        }
-        f(&mut bytes_mut(self.0)[..length.saturating_sub(4).min(FRAME_BYTES)])
+        drain(length.div_ceil(4), || read(RX_DATA), words);
+        length.saturating_sub(4)
     }
-}
 
-/// Room for a frame in the transmit FIFO.
-pub struct ToSend<'a>(&'a mut [u32; FRAME_WORDS]);
-
-impl TxToken for ToSend<'_> {
-    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
-        let len = len.min(FRAME_BYTES);
-        let result = f(&mut bytes_mut(self.0)[..len]);
+    fn send(words: &mut Words, len: usize) {
         write(TX_DATA, 1 << 13 | 1 << 12 | len as u32);
         write(TX_DATA, len as u32);
-        for word in &self.0[..len.div_ceil(4)] {
+        for word in &words[..len.div_ceil(4)] {
             write(TX_DATA, *word);
         }
         while read(TX_FIFO_INF) >> 16 & 0xFF != 0 {
             read(TX_STATUS);
         }
-        result
     }
-}
-
-fn bytes_mut(words: &mut [u32; FRAME_WORDS]) -> &mut [u8] {
-    // SAFETY: words are initialised bytes without padding, bytes have no alignment, and the borrow
-    // is handed on.
-    unsafe { core::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), FRAME_WORDS * 4) }
 }

@@ -13,6 +13,7 @@ use qemu_support::clock::{self, Hardware};
 use qemu_support::data_party as program;
 #[cfg(feature = "device")]
 use qemu_support::device as program;
+use qemu_support::ethernet::{self, Ethernet};
 use qemu_support::executor;
 use qemu_support::files::KeyPage;
 #[cfg(feature = "idle")]
@@ -24,7 +25,7 @@ use static_cell::ConstStaticCell;
 // write to flash.
 const KEY_PAGE: KeyPage = unsafe { KeyPage::at(0xF_F000) };
 
-static ETHERNET: ConstStaticCell<Lan9118> = ConstStaticCell::new(Lan9118::new());
+static ETHERNET: ConstStaticCell<Ethernet<Lan9118>> = ConstStaticCell::new(Ethernet::new());
 static MEMORY: ConstStaticCell<program::Memory> = ConstStaticCell::new(program::Memory::new());
 
 #[entry]
@@ -43,7 +44,7 @@ fn main() -> ! {
 }
 
 #[embassy_executor::task]
-async fn network(mut runner: Runner<'static, &'static mut Lan9118>) -> ! {
+async fn network(mut runner: Runner<'static, &'static mut Ethernet<Lan9118>>) -> ! {
     runner.run().await
 }
 
@@ -56,7 +57,7 @@ async fn infer(program: program::Program) -> ! {
 #[exception]
 unsafe fn DefaultHandler(number: i16) {
     match u8::try_from(number) {
-        Ok(lan9118::IRQ) => lan9118::on_interrupt(),
+        Ok(lan9118::IRQ) => ethernet::on_interrupt::<Lan9118>(),
         Ok(alarm::IRQ) => {
             alarm::acknowledge();
             clock::on_alarm();

@@ -73,40 +73,42 @@ impl Args {
                 }
             }
         }
-        let mut host = None;
-        let mut servers = [None; 2];
-        let mut task = None;
-        let mut to_console = false;
-        let mut address = Address::Dhcp;
-        let mut inputs = None;
-        let mut answer = Answer::Device;
-        let mut count = 1;
-        let mut retries = 0;
-        let mut phase_timeout = None;
-        let mut counter = None;
-        let mut twin = None;
+        let mut args = Self {
+            host: None,
+            servers: [None; 2],
+            task: None,
+            to_console: false,
+            address: Address::Dhcp,
+            inputs: None,
+            answer: Answer::Device,
+            count: 1,
+            retries: 0,
+            phase_timeout: None,
+            counter: None,
+            twin: None,
+        };
         for argument in (&second_pass).skip(1) {
             let Some((key, value)) = argument.ok().and_then(|text| text.split_once('=')) else {
                 return Err((report, "an argument is not of the form key=value"));
             };
             let understood = match key {
-                "host" => value.parse().map(|parsed| host = Some(parsed)).is_ok(),
-                "server0" => value.parse().map(|parsed| servers[0] = Some(parsed)).is_ok(),
-                "server1" => value.parse().map(|parsed| servers[1] = Some(parsed)).is_ok(),
-                "task" => open(value).map(|file| task = Some(file)).is_some(),
-                "to_console" => value.parse().map(|parsed| to_console = parsed).is_ok(),
+                "host" => value.parse().map(|parsed| args.host = Some(parsed)).is_ok(),
+                "server0" => value.parse().map(|parsed| args.servers[0] = Some(parsed)).is_ok(),
+                "server1" => value.parse().map(|parsed| args.servers[1] = Some(parsed)).is_ok(),
+                "task" => open(value).map(|file| args.task = Some(file)).is_some(),
+                "to_console" => value.parse().map(|parsed| args.to_console = parsed).is_ok(),
                 "ip" if value == "dhcp" => true,
-                "ip" => value.parse().map(|parsed| address = Address::Static(parsed)).is_ok(),
-                "inputs" => open(value).map(|file| inputs = Some(file)).is_some(),
-                "answer" => parse_answer(value).map(|parsed| answer = parsed).is_some(),
-                "count" => value.parse().map(|parsed| count = parsed).is_ok(),
-                "retries" => value.parse().map(|parsed| retries = parsed).is_ok(),
+                "ip" => value.parse().map(|parsed| args.address = Address::Static(parsed)).is_ok(),
+                "inputs" => open(value).map(|file| args.inputs = Some(file)).is_some(),
+                "answer" => parse_answer(value).map(|parsed| args.answer = parsed).is_some(),
+                "count" => value.parse().map(|parsed| args.count = parsed).is_ok(),
+                "retries" => value.parse().map(|parsed| args.retries = parsed).is_ok(),
                 "timeout" => value
                     .parse()
-                    .map(|seconds| phase_timeout = Some(Duration::from_secs(seconds)))
+                    .map(|seconds| args.phase_timeout = Some(Duration::from_secs(seconds)))
                     .is_ok(),
-                "counter" => open_or_create(value).map(|file| counter = Some(file)).is_some(),
-                "twin" => open(value).map(|file| twin = Some(file)).is_some(),
+                "counter" => open_or_create(value).map(|file| args.counter = Some(file)).is_some(),
+                "twin" => open(value).map(|file| args.twin = Some(file)).is_some(),
                 "report" => true,
                 _ => false,
             };
@@ -136,20 +138,6 @@ impl Args {
                 ));
             }
         }
-        let args = Self {
-            host,
-            servers,
-            task,
-            to_console,
-            address,
-            inputs,
-            answer,
-            count,
-            retries,
-            phase_timeout,
-            counter,
-            twin,
-        };
         Ok((args, report))
     }
 }

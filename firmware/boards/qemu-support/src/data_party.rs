@@ -25,10 +25,7 @@ pub fn boot<D: Driver>(
     ethernet: D,
     mut keys: KeyPage,
 ) -> (Program, Runner<'static, D>) {
-    let (mut args, mut report) = read_arguments(board);
-    let Some(inputs) = args.inputs.take() else {
-        report.fail("Arguments", "inputs=PATH is missing")
-    };
+    let (mut args, mut report, sensor) = read_arguments(board);
     let ([Some(server_0), Some(server_1)], Some(counter), Some(task)) =
         (args.servers, args.counter.take(), args.task.take())
     else {
@@ -44,20 +41,9 @@ pub fn boot<D: Driver>(
     let mut settings = Settings::new(server_0, server_1);
     settings.recipient = if args.to_console { Recipient::Console } else { Recipient::DataParty };
     settings.timeout = args.phase_timeout.unwrap_or(settings.timeout);
-    let (sensor, counter) = (FileSensor::new(inputs), FileCounter::new(counter));
-    (
-        DataParty {
-            stack,
-            settings,
-            task,
-            sensor,
-            keys,
-            counter,
-            sink: report,
-            meter: VirtualTime,
-        },
-        runner,
-    )
+    let counter = FileCounter::new(counter);
+    let meter = VirtualTime;
+    (DataParty { stack, settings, task, sensor, keys, counter, sink: report, meter }, runner)
 }
 
 fn read_task(mut file: File) -> Option<Task> {

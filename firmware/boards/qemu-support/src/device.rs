@@ -21,11 +21,7 @@ pub fn boot<D: Driver>(
     ethernet: D,
     mut keys: KeyPage,
 ) -> (Program, Runner<'static, D>) {
-    let (mut args, mut report) = read_arguments(board);
-    let Some(inputs) = args.inputs.take() else {
-        report.fail("Arguments", "inputs=PATH is missing")
-    };
-    let mut sensor = FileSensor::new(inputs);
+    let (mut args, mut report, mut sensor) = read_arguments(board);
     if let Some(twin) = args.twin.take() {
         match twin::run(twin, &mut sensor, args.count, &mut report) {
             Ok(()) => report.done(args.count),

@@ -58,10 +58,7 @@ pub fn boot<D: Driver>(
     ethernet: D,
     mut keys: KeyPage,
 ) -> (Program, Runner<'static, D>) {
-    let (mut args, mut report) = read_arguments(board);
-    let Some(inputs) = args.inputs.take() else {
-        report.fail("Arguments", "inputs=PATH is missing")
-    };
+    let (mut args, mut report, sensor) = read_arguments(board);
     let ([Some(server_0), Some(server_1)], Some(counter)) = (args.servers, args.counter.take())
     else {
         report.fail(
@@ -70,17 +67,9 @@ pub fn boot<D: Driver>(
         )
     };
     let Started { report, stack, runner, .. } = start(args, report, ethernet, &mut keys);
-    let (sensor, counter) = (FileSensor::new(inputs), FileCounter::new(counter));
-    (
-        Program {
-            stack,
-            servers: [server_0.into(), server_1.into()],
-            sensor,
-            counter,
-            sink: report,
-        },
-        runner,
-    )
+    let counter = FileCounter::new(counter);
+    let servers = [server_0.into(), server_1.into()];
+    (Program { stack, servers, sensor, counter, sink: report }, runner)
 }
 
 impl Program {

@@ -10,6 +10,7 @@ pub mod clock;
 pub mod data_party;
 #[cfg(feature = "device")]
 pub mod device;
+pub mod ethernet;
 pub mod executor;
 pub mod files;
 #[cfg(feature = "idle")]
@@ -27,7 +28,7 @@ use cortex_m::peripheral::NVIC;
 use defmt_semihosting as _;
 use embassy_net::driver::Driver;
 use embassy_net::{Config, DhcpConfig, Ipv4Cidr, Runner, Stack, StackResources, StaticConfigV4};
-use files::KeyPage;
+use files::{FileSensor, KeyPage};
 use report::Report;
 use sharelet_firmware::board::KeyStore;
 use static_cell::StaticCell;
@@ -50,15 +51,18 @@ pub struct Started<D: Driver> {
     pub runner: Runner<'static, D>,
 }
 
-/// The arguments, and the report that was begun.
-fn read_arguments(board: &str) -> (Args, Report) {
-    let (args, mut report) = match Args::read() {
+/// The arguments, the report that was begun, and the readings.
+fn read_arguments(board: &str) -> (Args, Report, FileSensor) {
+    let (mut args, mut report) = match Args::read() {
         Ok(read) => read,
         Err((mut report, text)) => report.fail("Arguments", text),
     };
     report.boot(board);
     report.stop_after(args.count, args.retries);
-    (args, report)
+    match args.inputs.take() {
+        Some(inputs) => (args, report, FileSensor::new(inputs)),
+        None => report.fail("Arguments", "inputs=PATH is missing"),
+    }
 }
 
 /// Builds the network stack on `ethernet`.

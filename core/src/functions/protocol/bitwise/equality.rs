@@ -10,7 +10,6 @@ use crate::functions::record::{Half, Layout, Truth};
 use crate::functions::tree::{Question, Tree};
 use crate::gate::turned;
 use crate::ring::Ring;
-use crate::step::{StepError, expect_len};
 
 /// `[x = c]`; see [`crate::functions::protocol::segments::Equal`].
 #[derive(Clone, Copy, Debug)]
@@ -41,19 +40,6 @@ impl<R: Ring, W: Ring> ByBits for Equality<R, W> {
 
     fn frame(&self) -> &BitFrame {
         &self.frame
-    }
-
-    fn count(&self, data: &Compared<'_, R, W>) -> Result<usize, StepError> {
-        expect_len(data.bits.len(), data.x.len())?;
-        Ok(data.x.len())
-    }
-
-    fn compared<'a>(&self, data: &'a mut Compared<'_, R, W>) -> &'a mut [R] {
-        data.x
-    }
-
-    fn trees(&self) -> u32 {
-        1
     }
 
     fn tree(&self, _index: u32) -> Tree {
@@ -88,8 +74,6 @@ impl<R: Ring, W: Ring> ByBits for Equality<R, W> {
     }
 
     fn plain(&self, data: &mut Compared<'_, R, W>) {
-        for (x, bit) in data.x.iter().zip(data.bits.iter_mut()) {
-            *bit = W::from_u64(u64::from(*x == self.constant));
-        }
+        data.equal(self.constant);
     }
 }

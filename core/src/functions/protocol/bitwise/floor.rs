@@ -52,24 +52,12 @@ impl<R: Ring> ByBits for Floor<R> {
         &self.frame
     }
 
-    fn count(&self, data: &&mut [R]) -> Result<usize, StepError> {
-        Ok(data.len())
-    }
-
-    fn compared<'a>(&self, data: &'a mut &mut [R]) -> &'a mut [R] {
-        data
-    }
-
     fn trees(&self) -> u32 {
         2
     }
 
     fn tree(&self, index: u32) -> Tree {
         if index == 0 { self.whole } else { self.low }
-    }
-
-    fn public(&self, _index: u32, z: R) -> R {
-        z
     }
 
     fn finish<H: Half>(

@@ -32,7 +32,8 @@ pub mod threshold;
 use rand_core::CryptoRng;
 
 use super::compare::MAX_CONSTANTS;
-use super::{BitWriter, Messages, Protocol, get_bits, read, write};
+use super::comparing::{Slices, first_bytes, mask, unmask};
+use super::{BitWriter, Messages, Protocol, get_bits};
 use crate::functions::record::{Half, Layout, Truth};
 use crate::functions::tree::{Digits, Tree};
 use crate::ring::Ring;
@@ -43,39 +44,27 @@ pub trait ByBits: Sync {
     /// The ring in which `z` is opened.
     type Ring: Ring;
     /// The slices it works on.
-    type Data<'d>;
+    type Data<'d>: Slices<Ring = Self::Ring>;
 
     /// The record.
     fn frame(&self) -> &BitFrame;
-    /// Elements, after a check of all lengths.
-    ///
-    /// # Errors
-    /// [`StepError::LengthMismatch`] if the slices do not belong together.
-    fn count(&self, data: &Self::Data<'_>) -> Result<usize, StepError>;
-    /// The compared words: shares before the first message, `z` afterwards.
-    fn compared<'a>(&self, data: &'a mut Self::Data<'_>) -> &'a mut [Self::Ring];
+    /// Words beside each compared one: see [`Slices::count`].
+    fn beside(&self) -> usize {
+        1
+    }
+    /// Place of the mask of an element's value `index`: see [`Slices::values`].
+    fn value_mask(&self, _index: usize) -> u32 {
+        0
+    }
     /// Trees per element.
-    fn trees(&self) -> u32;
+    fn trees(&self) -> u32 {
+        1
+    }
     /// Tree `index`.
     fn tree(&self, index: u32) -> Tree;
     /// The public word of tree `index`.
-    fn public(&self, index: u32, z: Self::Ring) -> Self::Ring;
-
-    /// Bytes of own words per element in the first message.
-    fn first_bytes(&self) -> usize {
-        0
-    }
-    /// Writes them.
-    fn first<H: Half>(
-        &self,
-        _half: &mut H,
-        _element: usize,
-        _data: &mut Self::Data<'_>,
-        _out: &mut [u8],
-    ) {
-    }
-    /// Takes what they opened to.
-    fn opened_first(&self, _element: usize, _data: &mut Self::Data<'_>, _own: &[u8], _peer: &[u8]) {
+    fn public(&self, _index: u32, z: Self::Ring) -> Self::Ring {
+        z
     }
 
     /// Leaves a party's share of the result in `data`; `root` gives a tree's opened root.
@@ -157,7 +146,7 @@ impl<T: ByBits> Protocol for Bitwise<T> {
     type Data<'d> = T::Data<'d>;
 
     fn elements(&self, data: &T::Data<'_>) -> Result<usize, StepError> {
-        self.0.count(data)
+        data.count(self.0.beside())
     }
 
     fn layout(&self) -> Layout {
@@ -170,7 +159,7 @@ impl<T: ByBits> Protocol for Bitwise<T> {
 
     fn message_bytes(&self, round: usize, elements: usize) -> usize {
         match round {
-            0 => elements * (T::Ring::BYTES + self.0.first_bytes()),
+            0 => elements * first_bytes::<T::Data<'_>>(self.0.beside()),
             _ => (elements * self.message_bits(round) as usize).div_ceil(8),
         }
     }
@@ -207,12 +196,14 @@ impl<T: ByBits> Protocol for Bitwise<T> {
         data: &mut T::Data<'_>,
         messages: &mut Messages<'_>,
     ) {
-        let elements = self.0.compared(data).len();
+        let elements = data.compared().len();
         if round == 0 {
-            return self.mask(half, data, messages);
+            let (gate, frame) = (&self.0, self.0.frame());
+            let values = (gate.beside(), |index| gate.value_mask(index));
+            return mask(half, data, messages.own, (frame.mask, frame.offset), values);
         }
         if round == 1 {
-            self.unmask(data, messages);
+            unmask(data, messages);
         }
         if round == self.rounds() {
             let trees = self.0.trees() as usize;
@@ -234,51 +225,6 @@ impl<T: ByBits> Protocol for Bitwise<T> {
 }
 
 impl<T: ByBits> Bitwise<T> {
-    /// The first message.
-    fn mask<H: Half>(&self, half: &mut H, data: &mut T::Data<'_>, messages: &mut Messages<'_>) {
-        let (gate, frame) = (&self.0, self.0.frame());
-        let offset = if frame.offset {
-            half.party().constant(T::Ring::pow2(T::Ring::BITS - 1))
-        } else {
-            T::Ring::ZERO
-        };
-        let elements = gate.compared(data).len();
-        for (element, x) in gate.compared(data).iter().enumerate() {
-            write(
-                messages.own,
-                element * T::Ring::BYTES,
-                x.add(half.word(element, frame.mask)).add(offset),
-            );
-        }
-        if gate.first_bytes() > 0 {
-            let own = messages.own.get_mut(elements * T::Ring::BYTES..).unwrap_or(&mut []);
-            for (element, own) in (0..elements).zip(own.chunks_exact_mut(gate.first_bytes())) {
-                gate.first(half, element, data, own);
-            }
-        }
-    }
-
-    /// What the first message opened, in place of the shares.
-    fn unmask(&self, data: &mut T::Data<'_>, messages: &Messages<'_>) {
-        let gate = &self.0;
-        let elements = gate.compared(data).len();
-        for (element, z) in gate.compared(data).iter_mut().enumerate() {
-            let at = element * T::Ring::BYTES;
-            *z = read::<T::Ring>(messages.own, at).add(read(messages.peer, at));
-        }
-        if gate.first_bytes() > 0 {
-            let rest = elements * T::Ring::BYTES;
-            let pieces = |message| {
-                <[u8]>::get(message, rest..).unwrap_or(&[]).chunks_exact(gate.first_bytes())
-            };
-            for ((element, own), peer) in
-                (0..elements).zip(pieces(messages.own)).zip(pieces(messages.peer))
-            {
-                gate.opened_first(element, data, own, peer);
-            }
-        }
-    }
-
     /// The messages of bits: of level `round - 1`, or of the roots. What the level before opened is
     /// merged first.
     fn level<H: Half>(
@@ -293,7 +239,7 @@ impl<T: ByBits> Bitwise<T> {
         let kept_bits: u32 = (0..gate.trees()).map(|index| self.kept_bits(index)).sum();
         // What is kept of each tree, from what the last level opened.
         let mut read_at = 0;
-        for (element, &mut z) in gate.compared(data).iter_mut().enumerate() {
+        for (element, &mut z) in data.compared().iter_mut().enumerate() {
             let (mask_bits, party) = (frame.mask_bits::<T::Ring>(half, element), half.party());
             let mut kept_at = element * kept_bits as usize;
             for index in 0..gate.trees() {
@@ -320,7 +266,7 @@ impl<T: ByBits> Bitwise<T> {
             }
         }
         let mut writer = BitWriter::new(messages.own);
-        for (element, &mut z) in gate.compared(data).iter_mut().enumerate() {
+        for (element, &mut z) in data.compared().iter_mut().enumerate() {
             let (mask_bits, party) = (frame.mask_bits::<T::Ring>(half, element), half.party());
             let mut kept_at = element * kept_bits as usize;
             for index in 0..gate.trees() {
@@ -377,32 +323,11 @@ mod tests {
     use super::selection::Selection;
     use super::threshold::Thresholds;
     use super::*;
-    use crate::functions::protocol::check;
-    use crate::functions::protocol::choose::{Chosen, MAX_WIDTH};
-    use crate::functions::protocol::compare::Compared;
+    use crate::functions::protocol::check::{self, all, compared, in_place};
+    use crate::functions::protocol::choose::MAX_WIDTH;
     use crate::ring::Small;
     use rand_chacha::ChaCha20Rng;
-    use rand_chacha::rand_core::{Rng, SeedableRng};
-    extern crate std;
-    use std::vec;
-    use std::vec::Vec;
-
-    fn compared<R: Ring, W: Ring, P>(protocol: &P, per_element: usize, x: &[R], seed: u8)
-    where
-        P: for<'d> Protocol<Data<'d> = Compared<'d, R, W>>,
-    {
-        let mut rng = ChaCha20Rng::from_seed([seed; 32]);
-        let (mut x_0, mut x_1) = check::share(x, &mut rng);
-        let [mut bits_0, mut bits_1, mut twin] =
-            core::array::from_fn(|_| vec![W::ONE; x.len() * per_element]);
-        let (data_0, data_1) = (
-            Compared { x: &mut x_0, bits: &mut bits_0 },
-            Compared { x: &mut x_1, bits: &mut bits_1 },
-        );
-        check::run(protocol, &mut rng, data_0, data_1);
-        protocol.twin(&mut Compared { x: &mut x.to_vec(), bits: &mut twin });
-        assert_eq!(check::open(&bits_0, &bits_1), twin, "seed {seed}");
-    }
+    use rand_chacha::rand_core::SeedableRng;
 
     fn thresholds<R: Ring, W: Ring>(constants: &[R], x: &[R], seed: u8) {
         compared::<R, W, _>(
@@ -411,10 +336,6 @@ mod tests {
             x,
             seed,
         );
-    }
-
-    fn all<const K: u32>() -> Vec<Small<K>> {
-        (0..1 << K).map(Small::from_u64).collect()
     }
 
     #[test]
@@ -452,17 +373,8 @@ mod tests {
     }
 
     fn chosen<R: Ring, W: Ring>(width: usize, x: &[R], seed: u8) {
-        let mut rng = ChaCha20Rng::from_seed([seed; 32]);
         let gate = Bitwise::<Selection<R, W>>::choose(width).expect("in range");
-        let values: Vec<W> = (0..x.len() * width).map(|_| W::from_u64(rng.next_u64())).collect();
-        let (mut x_0, mut x_1) = check::share(x, &mut rng);
-        let (mut v_0, mut v_1) = check::share(&values, &mut rng);
-        let [data_0, data_1] =
-            [(&mut x_0, &mut v_0), (&mut x_1, &mut v_1)].map(|(x, values)| Chosen { x, values });
-        check::run(&gate, &mut rng, data_0, data_1);
-        let (mut x, mut twin) = (x.to_vec(), values);
-        gate.twin(&mut Chosen { x: &mut x, values: &mut twin });
-        assert_eq!(check::open(&v_0, &v_1), twin, "seed {seed}");
+        check::chosen(&gate, width, x, seed);
     }
 
     #[test]
@@ -477,18 +389,6 @@ mod tests {
         chosen::<u64, u64>(1, &check::words(300, &mut rng), 2);
         chosen::<u64, u32>(MAX_WIDTH, &check::words(300, &mut rng), 3);
         assert!(Bitwise::<Selection<u32, u32>>::choose(0).is_err());
-    }
-
-    fn in_place<R: Ring, P>(gate: &P, y: &[R], seed: u8)
-    where
-        P: for<'d> Protocol<Data<'d> = &'d mut [R]>,
-    {
-        let mut rng = ChaCha20Rng::from_seed([seed; 32]);
-        let (mut y_0, mut y_1) = check::share(y, &mut rng);
-        check::run(gate, &mut rng, &mut y_0, &mut y_1);
-        let mut twin = y.to_vec();
-        gate.twin(&mut &mut twin[..]);
-        assert_eq!(check::open(&y_0, &y_1), twin, "seed {seed}");
     }
 
     #[test]

@@ -9,7 +9,6 @@ use crate::functions::record::{Half, Layout, Truth, word_bytes};
 use crate::functions::tree::{Question, Tree};
 use crate::gate::turned;
 use crate::ring::Ring;
-use crate::step::StepError;
 
 /// `max(x, 0)`: choosing `x` itself, whose mask is the record's.
 #[derive(Clone, Copy, Debug)]
@@ -43,24 +42,8 @@ impl<R: Ring> ByBits for Positive<R> {
         &self.frame
     }
 
-    fn count(&self, data: &&mut [R]) -> Result<usize, StepError> {
-        Ok(data.len())
-    }
-
-    fn compared<'a>(&self, data: &'a mut &mut [R]) -> &'a mut [R] {
-        data
-    }
-
-    fn trees(&self) -> u32 {
-        1
-    }
-
     fn tree(&self, _index: u32) -> Tree {
         self.tree
-    }
-
-    fn public(&self, _index: u32, z: R) -> R {
-        z
     }
 
     fn finish<H: Half>(

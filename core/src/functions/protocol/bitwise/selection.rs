@@ -8,12 +8,11 @@ use rand_core::CryptoRng;
 use super::{BitFrame, Bitwise, ByBits, frame};
 use crate::functions::protocol::checked_size;
 use crate::functions::protocol::choose::{Chosen, MAX_WIDTH};
-use crate::functions::protocol::{read, write};
 use crate::functions::record::{Half, Layout, Truth, word_bytes};
 use crate::functions::tree::{Question, Tree};
 use crate::gate::turned;
 use crate::ring::Ring;
-use crate::step::{StepError, expect_len};
+use crate::step::StepError;
 
 /// `[x >= 0] * v`; see [`crate::functions::protocol::choose::Choose`].
 #[derive(Clone, Copy, Debug)]
@@ -43,13 +42,9 @@ impl<R: Ring, W: Ring> Bitwise<Selection<R, W>> {
 }
 
 impl<R: Ring, W: Ring> Selection<R, W> {
-    fn word(&self, half: &mut impl Half, element: usize, index: u32) -> W {
-        half.word(element, self.words + index * word_bytes::<W>())
-    }
-
-    fn values<'a>(&self, data: &'a mut Chosen<'_, R, W>, element: usize) -> &'a mut [W] {
-        let width = self.width as usize;
-        data.values.get_mut(element * width..(element + 1) * width).unwrap_or(&mut [])
+    /// Place of rho, of the masks of values (1, 3, ..) and of rho times these (2, 4, ..).
+    fn place(&self, index: u32) -> u32 {
+        self.words + index * word_bytes::<W>()
     }
 }
 
@@ -61,49 +56,17 @@ impl<R: Ring, W: Ring> ByBits for Selection<R, W> {
         &self.frame
     }
 
-    fn count(&self, data: &Chosen<'_, R, W>) -> Result<usize, StepError> {
-        expect_len(data.values.len(), data.x.len().saturating_mul(self.width as usize))?;
-        Ok(data.x.len())
+    fn beside(&self) -> usize {
+        self.width as usize
     }
 
-    fn compared<'a>(&self, data: &'a mut Chosen<'_, R, W>) -> &'a mut [R] {
-        data.x
-    }
-
-    fn trees(&self) -> u32 {
-        1
+    #[allow(clippy::cast_possible_truncation)]
+    fn value_mask(&self, index: usize) -> u32 {
+        self.place(1 + 2 * index as u32)
     }
 
     fn tree(&self, _index: u32) -> Tree {
         self.tree
-    }
-
-    fn public(&self, _index: u32, z: R) -> R {
-        z
-    }
-
-    fn first_bytes(&self) -> usize {
-        self.width as usize * W::BYTES
-    }
-
-    fn first<H: Half>(
-        &self,
-        half: &mut H,
-        element: usize,
-        data: &mut Chosen<'_, R, W>,
-        out: &mut [u8],
-    ) {
-        for ((index, &mut value), out) in
-            (0..).zip(self.values(data, element)).zip(out.chunks_exact_mut(W::BYTES))
-        {
-            write(out, 0, value.sub(self.word(half, element, 1 + 2 * index)));
-        }
-    }
-
-    fn opened_first(&self, element: usize, data: &mut Chosen<'_, R, W>, own: &[u8], peer: &[u8]) {
-        for (index, value) in self.values(data, element).iter_mut().enumerate() {
-            *value = read::<W>(own, index * W::BYTES).add(read(peer, index * W::BYTES));
-        }
     }
 
     fn finish<H: Half>(
@@ -116,10 +79,11 @@ impl<R: Ring, W: Ring> ByBits for Selection<R, W> {
         let Some(&z) = data.x.get(element) else { return };
         // The mask's topmost bit is folded into rho: see the dealer.
         let delta = root(0) ^ z.msb() ^ 1;
-        let b = turned(delta == 1, half.party().constant(W::ONE), self.word(half, element, 0));
-        for (index, value) in (0..).zip(self.values(data, element)) {
-            let (mask, chosen) =
-                (self.word(half, element, 1 + 2 * index), self.word(half, element, 2 + 2 * index));
+        let one = half.party().constant(W::ONE);
+        let mut word = |index| half.word::<W>(element, self.place(index));
+        let b = turned(delta == 1, one, word(0));
+        for (index, value) in (0..).zip(data.values_of(element, self.width as usize)) {
+            let (mask, chosen) = (word(1 + 2 * index), word(2 + 2 * index));
             *value = b.mul(*value).add(turned(delta == 1, mask, chosen));
         }
     }
@@ -132,20 +96,15 @@ impl<R: Ring, W: Ring> ByBits for Selection<R, W> {
         rng: &mut G,
     ) {
         let rho = W::from_u64(u64::from(rho(0) ^ mask.msb()));
-        truth.set_word(self.words, rho);
+        truth.set_word(self.place(0), rho);
         for index in 0..self.width {
             let value_mask = W::from_u64(rng.next_u64());
-            truth.set_word(self.words + (1 + 2 * index) * word_bytes::<W>(), value_mask);
-            truth.set_word(self.words + (2 + 2 * index) * word_bytes::<W>(), rho.mul(value_mask));
+            truth.set_word(self.place(1 + 2 * index), value_mask);
+            truth.set_word(self.place(2 + 2 * index), rho.mul(value_mask));
         }
     }
 
     fn plain(&self, data: &mut Chosen<'_, R, W>) {
-        for element in 0..data.x.len() {
-            let chosen = data.x.get(element).is_some_and(|x| x.msb() == 0);
-            for value in self.values(data, element) {
-                *value = if chosen { *value } else { W::ZERO };
-            }
-        }
+        data.choose(self.width as usize);
     }
 }

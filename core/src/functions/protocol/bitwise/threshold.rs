@@ -7,12 +7,12 @@ use rand_core::CryptoRng;
 
 use super::{BitFrame, Bitwise, ByBits, frame};
 use crate::functions::protocol::checked_size;
-use crate::functions::protocol::compare::{Compared, MAX_CONSTANTS, at_least};
+use crate::functions::protocol::compare::{Compared, MAX_CONSTANTS};
 use crate::functions::record::{Half, Layout, Truth, word_bytes};
 use crate::functions::tree::{Question, Tree};
 use crate::gate::turned;
 use crate::ring::Ring;
-use crate::step::{StepError, expect_len};
+use crate::step::StepError;
 
 /// `[x >= c_j]`: `x` in the ring `R`, bits in the ring `W`; see
 /// [`crate::functions::protocol::compare::Compare`].
@@ -52,13 +52,8 @@ impl<R: Ring, W: Ring> ByBits for Thresholds<'_, R, W> {
         &self.frame
     }
 
-    fn count(&self, data: &Compared<'_, R, W>) -> Result<usize, StepError> {
-        expect_len(data.bits.len(), data.x.len().saturating_mul(self.constants.len()))?;
-        Ok(data.x.len())
-    }
-
-    fn compared<'a>(&self, data: &'a mut Compared<'_, R, W>) -> &'a mut [R] {
-        data.x
+    fn beside(&self) -> usize {
+        self.constants.len()
     }
 
     fn trees(&self) -> u32 {
@@ -82,21 +77,10 @@ impl<R: Ring, W: Ring> ByBits for Thresholds<'_, R, W> {
         data: &mut Compared<'_, R, W>,
         root: impl Fn(u32) -> u32,
     ) {
-        let Some(&z) = data.x.get(element) else { return };
         let one = half.party().constant(W::ONE);
-        let below = |half: &mut H, index: u32| {
-            turned(
-                root(index) == 1,
-                one,
-                half.word::<W>(element, self.rho + index * word_bytes::<W>()),
-            )
-        };
-        let wrapped = below(half, self.trees() - 1);
-        let count = self.constants.len();
-        let bits = data.bits.get_mut(element * count..(element + 1) * count).unwrap_or(&mut []);
-        for ((index, bit), &constant) in (0..).zip(bits).zip(self.constants) {
-            *bit = at_least(one, z, constant, below(half, index), wrapped);
-        }
+        data.finish(element, self.constants, one, |index| {
+            turned(root(index) == 1, one, half.word(element, self.rho + index * word_bytes::<W>()))
+        });
     }
 
     fn deal_rest<G: CryptoRng>(
@@ -113,11 +97,6 @@ impl<R: Ring, W: Ring> ByBits for Thresholds<'_, R, W> {
     }
 
     fn plain(&self, data: &mut Compared<'_, R, W>) {
-        for (x, bits) in data.x.iter().zip(data.bits.chunks_exact_mut(self.constants.len().max(1)))
-        {
-            for (bit, constant) in bits.iter_mut().zip(self.constants) {
-                *bit = W::from_u64(u64::from(x.to_i64() >= constant.to_i64()));
-            }
-        }
+        data.compare(self.constants);
     }
 }

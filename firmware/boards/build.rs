@@ -3,7 +3,8 @@
 
 use std::{env, fs, path::PathBuf};
 
-fn main() {
+/// The whole script of an emulated board.
+pub fn main() {
     let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
     if let Err(error) = fs::copy("memory.x", out.join("memory.x")) {
         println!("cargo:error=memory.x cannot be copied to {}: {error}", out.display());
