@@ -10,6 +10,24 @@
 //! | [`host`] | owns a model, and serves devices |
 //! | [`upload`] | data of owners for two servers |
 //! | [`server`] | one of two servers: queries, shared models, training |
+//!
+//! ```no_run
+//! use std::path::Path;
+//!
+//! use sharelet_host::dealer::{Dealer, Limits};
+//! use sharelet_host::store::dealer::DealerStore;
+//! use sharelet_link::Exposure;
+//! use sharelet_link::tcp::Listener;
+//! use tokio_util::sync::CancellationToken;
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn core::error::Error>> {
+//! let dealer = Dealer::new(DealerStore::open(Path::new("state"))?, Limits::default());
+//! let listener = Listener::bind("127.0.0.1:7100", Exposure::Local).await?;
+//! dealer.serve(listener, CancellationToken::new()).await;
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod console;
 pub mod data;

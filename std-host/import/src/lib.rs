@@ -10,7 +10,22 @@
 //! * [`report`] prints what was chosen;
 //! * [`mod@write`] goes the other way: a network that was trained here, as an ONNX file.
 //!
-//! This is the only room that knows ONNX or TFLite. It is compiled with the feature `import` only.
+//! ```no_run
+//! use std::path::Path;
+//!
+//! use sharelet_import::quantise::{Options, quantise};
+//! use sharelet_model::readings::{ReadOptions, Readings};
+//!
+//! # fn main() -> Result<(), Box<dyn core::error::Error>> {
+//! let chain = sharelet_import::read(Path::new("network.onnx"))?;
+//! let calibration = Readings::load(Path::new("calibration.npy"), ReadOptions::default())?;
+//! let (model, _) = quantise(&chain, &calibration, &Options::default())?;
+//! model.save(Path::new("model.slt"))?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! This is the only crate that knows ONNX or TFLite. It is compiled with the feature `import` only.
 
 pub mod dims;
 mod error;

@@ -2,8 +2,10 @@
 
 use std::io;
 
-use embedded_io_async::{Read, ReadExactError, Write};
+use embedded_io_async::{Read, Write};
 use sharelet_core::functions::engine::Link;
+
+use super::frame::read_exact;
 
 /// Messages and bytes that one side sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,10 +68,7 @@ impl<R: Read<Error = io::Error>, W: Write<Error = io::Error>> Link for Exchange<
         };
         let receive = async {
             for part in peer {
-                reader.read_exact(part).await.map_err(|error| match error {
-                    ReadExactError::UnexpectedEof => io::ErrorKind::UnexpectedEof.into(),
-                    ReadExactError::Other(error) => error,
-                })?;
+                read_exact(reader, part).await?;
             }
             Ok(())
         };

@@ -8,12 +8,33 @@
 //!
 //! Links are plaintext: [`tcp`] refuses addresses beyond this machine and the emulator's network
 //! unless told otherwise.
+//!
+//! ```
+//! use core::time::Duration;
+//!
+//! use embedded_io_async::{Read as _, Write as _};
+//! use sharelet_link::Connection;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> std::io::Result<()> {
+//! let (near, far) = tokio::io::duplex(64);
+//! let mut near = Connection::over(near, Duration::from_secs(1));
+//! let mut far = Connection::over(far, Duration::from_secs(1));
+//! near.write_all(b"hello").await?;
+//! near.flush().await?;
+//! let mut said = [0; 5];
+//! far.read_exact(&mut said).await.map_err(std::io::Error::other)?;
+//! assert_eq!(&said, b"hello");
+//! # Ok(())
+//! # }
+//! ```
 
 mod connection;
 mod error;
 pub mod exchange;
 pub mod fault;
 pub mod files;
+pub mod frame;
 pub mod hex;
 pub mod pauses;
 mod places;

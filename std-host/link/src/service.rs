@@ -16,10 +16,10 @@ use std::sync::Arc;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::places::Places;
-use super::tcp::Listener;
-use super::warnings::Warnings;
-use super::{Connection, Reader};
+use crate::connection::{Connection, Reader};
+use crate::places::Places;
+use crate::tcp::Listener;
+use crate::warnings::Warnings;
 
 /// What a service allows.
 #[derive(Clone, Copy, Debug)]

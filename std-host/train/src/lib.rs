@@ -9,6 +9,20 @@
 //!                          |
 //!                     state (what a participant holds; the program of each session)
 //! ```
+//!
+//! ```
+//! use sharelet_train::kernel::{Bilinear, Form, Product};
+//!
+//! # fn main() -> Result<(), Box<dyn core::error::Error>> {
+//! // [1 2] [5 6] + 10 in each place, modulo 2^64.
+//! // [3 4] [7 8]
+//! let map = Bilinear::Product(Product { form: Form::Plain, rows: 2, inner: 2, columns: 2 });
+//! let mut sum = [10_u64; 4];
+//! map.add(&[1, 2, 3, 4], &[5, 6, 7, 8], &mut sum)?;
+//! assert_eq!(sum, [29, 32, 53, 60]);
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod backward;
 pub mod config;

@@ -105,12 +105,22 @@ impl Programs {
         self.run(line).expect(code, says)
     }
 
+    /// Runs a command line that must fail, and say this.
+    #[track_caller]
+    pub fn fails(&self, line: &str, says: &str) {
+        let ended = self.run(line);
+        assert!(ended.code != Some(0) && ended.err.contains(says), "{line}, `{says}`: {ended:#?}");
+    }
+
     /// Starts a command line beside the test.
     pub fn start(&self, line: &str) -> Program {
+        self.start_command(line, &mut self.command(line))
+    }
+
+    fn start_command(&self, line: &str, command: &mut Command) -> Program {
         let number = self.started.replace(self.started.get() + 1);
         let log = self.path(&format!("{number}.log"));
-        let mut child = self
-            .command(line)
+        let mut child = command
             .stdout(Stdio::piped())
             .stderr(File::create(&log).expect("a log"))
             .spawn()
@@ -129,11 +139,24 @@ impl Programs {
     /// Starts a command line that listens, on a free port if it says none, and waits until it does.
     pub fn serve(&self, line: &str) -> Server {
         let listen = if line.contains("--listen") { "" } else { " --listen 127.0.0.1:0" };
-        let program = self.start(&format!("{line}{listen}"));
+        Self::listening(self.start(&format!("{line}{listen}")))
+    }
+
+    /// Starts a command line that listens, as `nohup` does: told to ignore SIGHUP.
+    #[must_use]
+    pub fn serve_ignoring_hang_up(&self, line: &str) -> Server {
+        let mut shell = Command::new("sh");
+        let line = format!("{line} --listen 127.0.0.1:0");
+        let script = format!("trap '' HUP; exec \"$0\" {line}");
+        shell.current_dir(self.folder()).arg("-c").arg(script).arg(&self.binary);
+        Self::listening(self.start_command(&line, shell.env_remove("RUST_LOG")))
+    }
+
+    fn listening(program: Program) -> Server {
         let said = program.next_line();
         let address = said.as_deref().and_then(|said| said.strip_prefix("listening on "));
         let Some(address) = address.map(str::to_owned) else {
-            panic!("{line}: {said:?}, {}", program.said())
+            panic!("{}: {said:?}, {}", program.line, program.said())
         };
         Server { program, address }
     }

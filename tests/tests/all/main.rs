@@ -4,6 +4,7 @@
 mod hostile {
     mod errors;
     mod fuzz;
+    mod fuzz_links;
     mod noise;
     mod peers;
 }

@@ -1,4 +1,4 @@
-//! Format, lints and documentation of the PC's side.
+//! Format, lints, documentation and packages of the PC's side.
 
 use std::process::Command;
 
@@ -34,4 +34,19 @@ pub fn lints(checks: &Checks<'_>) {
         &format!("clippy --package {SHARELET_PACKAGE} --no-default-features -- -D warnings"),
     );
     checks.cargo("documentation", "doc --workspace --all-features --no-deps");
+    // What is published, as it would be: without the network, hence without a build of the package.
+    let packages = ["core", "link", "model", "train", "import", "host", "cli"];
+    let packages = packages.map(|name| format!(" --package sharelet-{name}")).concat();
+    checks.cargo("packages", &format!("package --no-verify --offline --allow-dirty{packages}"));
+    let mut firmware = checks.setup.workspace.cargo();
+    firmware.current_dir(checks.setup.workspace.firmware()).args([
+        "package",
+        "--no-verify",
+        "--offline",
+        "--allow-dirty",
+        "--exclude-lockfile",
+        "--package",
+        "sharelet-firmware",
+    ]);
+    checks.command("package of the firmware's library", &mut firmware);
 }

@@ -18,5 +18,6 @@ mod plot;
 mod serving;
 mod sessions;
 mod sharing;
+mod strangers;
 #[cfg(feature = "import")]
 mod training;

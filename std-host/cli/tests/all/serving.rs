@@ -71,12 +71,13 @@ fn what_was_trained_is_served_at_once() {
     ));
     drop(collect);
     room.works("provision server-0 --state dealer-state -o server-0.key");
-    let dealer = room.serve("dealer --state dealer-state").address;
+    let dealer = room.serve("dealer --state dealer-state");
+    let dealer_at = &dealer.address;
     let key = "--key server-0.key --counter server-0.counter";
 
     let train = "train config.toml --party";
     let Server { program, address } =
-        room.serve(&format!("{train} 1 --state server-1 --dealer {dealer}"));
+        room.serve(&format!("{train} 1 --state server-1 --dealer {dealer_at}"));
     room.works(&format!("{train} 0 --state server-0 --peer {address} {key}"));
     program.end().expect(0, "");
 
@@ -89,11 +90,11 @@ fn what_was_trained_is_served_at_once() {
     assert_eq!(tasks[0], tasks[1]);
 
     let wrong = format!("server --party 0 --shared {} --peer 127.0.0.1:1 {key}", shares[1]);
-    room.refuses(&wrong, 1, "a share of party 1");
+    room.fails(&wrong, "a share of party 1");
     room.refuses("server --party 1", 2, "");
 
     let server_1 =
-        room.serve(&format!("server --party 1 --shared {} --dealer {dealer}", shares[1]));
+        room.serve(&format!("server --party 1 --shared {} --dealer {dealer_at}", shares[1]));
     let server_0 = room.serve(&format!(
         "server --party 0 --shared {} --peer {} --pool 2 {key}",
         shares[0], server_1.address

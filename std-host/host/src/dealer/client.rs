@@ -14,6 +14,7 @@ use super::wire::{
     self, Agreed, Deal, Dealing, Kind, MAX_CORRECTION_BYTES, Offer, Refusal, Serve, Status,
     StatusIs, Train, WireError,
 };
+use sharelet_link::frame::{self, Header};
 use sharelet_link::{Connection, LinkError, Route, tcp};
 use sharelet_model::MAX_LAYERS;
 use sharelet_train::tensor::offline::{Dealt, Plan};
@@ -90,8 +91,8 @@ impl Client {
     async fn fresh(&self) -> Result<Connection, ClientError> {
         let mut connection =
             tcp::connect(&self.address, self.route.clone(), self.connect, self.stall).await?;
-        wire::greet(&mut connection.writer, Kind::Hello).await?;
-        wire::read_greeting(&mut connection.reader, Kind::Welcome).await?;
+        frame::greet(&mut connection.writer, Kind::Hello, &[]).await?;
+        frame::read_hello(&mut connection.reader, Kind::Welcome).await?;
         Ok(connection)
     }
 
@@ -126,7 +127,7 @@ impl Client {
         if kind != Kind::Refuse {
             return Ok((lease, kind, answer));
         }
-        let refusal: Refusal = wire::decode(kind, &answer)?;
+        let refusal: Refusal = frame::decode(kind, &answer)?;
         if !refusal.ends_connection() {
             lease.give_back();
         }
@@ -139,8 +140,8 @@ impl Client {
     /// [`ClientError`]; [`Refusal::UnknownDevice`] if the dealer has no key for it.
     pub async fn status(&self, device: DeviceId) -> Result<StatusIs, ClientError> {
         let (lease, kind, body) =
-            self.request(Kind::Status, &wire::encode(Kind::Status, &Status { device })?).await?;
-        let status = wire::decode_expected(Kind::StatusIs, kind, &body)?;
+            self.request(Kind::Status, &frame::encode(Kind::Status, &Status { device })?).await?;
+        let status = decode_expected(Kind::StatusIs, kind, &body)?;
         lease.give_back();
         Ok(status)
     }
@@ -159,14 +160,14 @@ impl Client {
     ) -> Result<bool, ClientError> {
         let offer = Offer { id, network: network.clone() };
         let (mut lease, answer, _) =
-            self.request(Kind::Offer, &wire::encode(Kind::Offer, &offer)?).await?;
+            self.request(Kind::Offer, &frame::encode(Kind::Offer, &offer)?).await?;
         if answer != Kind::Wanted && answer != Kind::Known {
             return Err(WireError::UnexpectedFrame { expected: Kind::Wanted, found: answer }.into());
         }
         if answer == Kind::Wanted {
             let Connection { reader, writer } = &mut lease.connection;
             wire::send_masked(writer, matrices, progress).await?;
-            wire::expect(reader, Kind::Known).await?;
+            frame::receive_bytes(reader, Kind::Known, 0).await?;
         }
         lease.give_back();
         Ok(answer == Kind::Wanted)
@@ -182,8 +183,8 @@ impl Client {
         expected: usize,
     ) -> Result<Corrections<'_>, ClientError> {
         let (lease, kind, body) =
-            self.request(Kind::Deal, &wire::encode(Kind::Deal, &request)?).await?;
-        let dealing: Dealing = wire::decode_expected(Kind::Dealing, kind, &body)?;
+            self.request(Kind::Deal, &frame::encode(Kind::Deal, &request)?).await?;
+        let dealing: Dealing = decode_expected(Kind::Dealing, kind, &body)?;
         let found = dealing.bytes_each as usize;
         if found != expected || expected > MAX_CORRECTION_BYTES {
             return Err(WireError::WrongLength { kind: Kind::Correction, expected, found }.into());
@@ -222,10 +223,10 @@ impl Client {
         first: u64,
     ) -> Result<(Agreed, Sessions), ClientError> {
         let mut connection = self.fresh().await?;
-        wire::send_body(&mut connection.writer, kind, &wire::encode(kind, request)?).await?;
+        frame::send_bytes(&mut connection.writer, kind, &frame::encode(kind, request)?).await?;
         // The dealer makes masks of the data before it answers.
         connection.reader.await_message(PREPARE);
-        let agreed: Agreed = wire::receive(&mut connection.reader, Kind::Agreed).await?;
+        let agreed: Agreed = frame::receive(&mut connection.reader, Kind::Agreed).await?;
         Ok((agreed, Sessions { connection, next: first }))
     }
 }
@@ -247,7 +248,7 @@ impl Sessions {
     /// [`ClientError`].
     pub async fn next(&mut self, plan: &Plan) -> Result<Dealt, ClientError> {
         let Connection { reader, writer } = &mut self.connection;
-        wire::send_empty(writer, Kind::Next).await?;
+        frame::send_bytes(writer, Kind::Next, &[]).await?;
         reader.await_message(PREPARE);
         let dealt = wire::receive_session(reader, self.next, plan).await?;
         self.next += 1;
@@ -261,15 +262,28 @@ async fn exchange(
     kind: Kind,
     body: &[u8],
 ) -> Result<(Kind, Vec<u8>), WireError> {
-    wire::send_body(&mut connection.writer, kind, body).await?;
-    let header = wire::read_header(&mut connection.reader).await?;
-    Ok((header.kind, wire::read_body(&mut connection.reader, header).await?))
+    frame::send_bytes(&mut connection.writer, kind, body).await?;
+    let header = Header::<Kind>::read(&mut connection.reader).await?;
+    Ok((header.kind, header.body(&mut connection.reader).await?))
+}
+
+/// Decodes the answer that is due.
+fn decode_expected<T: serde::de::DeserializeOwned>(
+    expected: Kind,
+    found: Kind,
+    body: &[u8],
+) -> Result<T, WireError> {
+    if found == expected {
+        frame::decode(found, body)
+    } else {
+        Err(WireError::UnexpectedFrame { expected, found })
+    }
 }
 
 /// Whether an answer says that the connection has ended, as a dealer that was stopped does.
 fn ends((kind, body): &(Kind, Vec<u8>)) -> bool {
     *kind == Kind::Refuse
-        && wire::decode::<Refusal>(*kind, body).is_ok_and(Refusal::ends_connection)
+        && frame::decode::<_, Refusal>(*kind, body).is_ok_and(Refusal::ends_connection)
 }
 
 /// Corrections on their way.

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use super::wire::{self, Agreed, Kind, MAX_SESSION_BYTES, Refusal, Train, WireError};
 use super::{Dealer, DealerError, state};
 use sharelet_link::service::Visit;
-use sharelet_link::{Reader, Writer};
+use sharelet_link::{Reader, Writer, frame};
 use sharelet_train::config::Config;
 use sharelet_train::course::{Course, Session};
 use sharelet_train::plans::Plans;
@@ -94,7 +94,7 @@ impl Dealer {
             Ok((course, plans, key, participant, count))
         };
         let (course, plans, key, mut participant, count) = self.blocking(prepare).await?;
-        wire::send(writer, Kind::Agreed, &Agreed { key: key.key_id(), sessions: count }).await?;
+        frame::send(writer, Kind::Agreed, &Agreed { key: key.key_id(), sessions: count }).await?;
         tracing::info!(%device, "deals {count} sessions of a training run, from {first} on");
         let (plans, keystream) = (Arc::new(plans), Arc::new(Keystream::<ChaCha12>::new(&key.key)));
         let listed = course.clone();
@@ -161,15 +161,7 @@ impl Dealer {
         if !visit.next_of_work(reader).await? {
             return Err(WireError::Closed.into());
         }
-        let header = wire::expect(reader, Kind::Next).await?;
-        if header.body_bytes > 0 {
-            return Err(WireError::WrongLength {
-                kind: Kind::Next,
-                expected: 0,
-                found: header.body_bytes,
-            }
-            .into());
-        }
+        frame::receive_bytes(reader, Kind::Next, 0).await?;
         Ok(wire::send_session(writer, session, dealt).await?)
     }
 }

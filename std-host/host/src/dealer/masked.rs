@@ -8,7 +8,8 @@ use sharelet_core::ring::{read_le_slice, write_le_slice};
 use sharelet_core::session::deal;
 use sharelet_core::session::network::Network;
 
-use super::wire::{MAX_CORRECTION_BYTES, MAX_MASKED_BYTES, Refusal};
+use super::wire::{Kind, MAX_CORRECTION_BYTES, MAX_MASKED_BYTES, Refusal};
+use sharelet_link::frame;
 use sharelet_model::{MAX_LAYERS, Model};
 
 /// A masked model in memory.
@@ -44,7 +45,7 @@ pub fn check(network: &Network<MAX_LAYERS>) -> Result<usize, Refusal> {
     Ok(bytes)
 }
 
-/// The id of a masked model; see [`super::wire`].
+/// The id of a masked model; `docs/wire-format.md` says of what.
 #[must_use]
 pub fn id(description: &[u8], matrices: &[u8]) -> [u8; 32] {
     let mut hash = Sha256::new();
@@ -104,8 +105,7 @@ impl MaskedModel {
         if id(description, matrices) != *expected {
             return None;
         }
-        let network: Network<MAX_LAYERS> =
-            super::wire::decode(super::wire::Kind::Offer, description).ok()?;
+        let network: Network<MAX_LAYERS> = frame::decode(Kind::Offer, description).ok()?;
         (check(&network).ok()? == matrices.len()).then(|| Self::new(network, matrices))
     }
 

@@ -20,11 +20,10 @@ use sharelet_core::session::wire::control::DeviceId;
 use tokio::sync::oneshot;
 
 use self::masked::MaskedModel;
-use self::wire::{
-    Deal, Dealing, Header, Kind, MAX_COUNT, Offer, Refusal, Status, StatusIs, WireError,
-};
+use self::wire::{Deal, Dealing, Kind, MAX_COUNT, Offer, Refusal, Status, StatusIs, WireError};
 use crate::store::StoreError;
 use crate::store::dealer::DealerStore;
+use sharelet_link::frame::{self, Header};
 use sharelet_link::service::{Leave, Service, Visit};
 use sharelet_link::{Connection, Reader, Writer};
 
@@ -112,18 +111,16 @@ impl Dealer {
         visit: &mut Visit,
     ) -> Result<(), DealerError> {
         visit
-            .greeting(async {
-                Ok::<_, DealerError>(wire::read_greeting(reader, Kind::Hello).await?)
-            })
+            .greeting(async { Ok::<_, DealerError>(frame::read_hello(reader, Kind::Hello).await?) })
             .await?;
         visit.enter()?;
-        wire::greet(writer, Kind::Welcome).await?;
+        frame::greet(writer, Kind::Welcome, &[]).await?;
         while visit.next(reader).await? {
-            let header = wire::read_header(reader).await?;
+            let header = Header::read(reader).await?;
             match self.answer(reader, writer, visit, header).await {
                 Err(DealerError::Refused(refusal)) if !refusal.ends_connection() => {
                     visit.warn(format_args!("refused: {refusal}"));
-                    wire::send(writer, Kind::Refuse, &refusal).await?;
+                    frame::send(writer, Kind::Refuse, &refusal).await?;
                 }
                 answered => answered?,
             }
@@ -136,35 +133,33 @@ impl Dealer {
         reader: &mut Reader,
         writer: &mut Writer,
         visit: &mut Visit,
-        header: Header,
+        header: Header<Kind>,
     ) -> Result<(), DealerError> {
-        let kind = header.kind;
-        match kind {
+        match header.kind {
             Kind::Status => {
-                let Status { device } =
-                    wire::decode(kind, &wire::read_body(reader, header).await?)?;
+                let Status { device } = header.message(reader).await?;
                 let status = self.blocking(move |dealer| {
                     let key = dealer.key(device)?.key_id();
                     let next_session =
                         dealer.store.next_session(device, key).map_err(|error| state(&error))?;
                     Ok(StatusIs { key, next_session })
                 });
-                Ok(wire::send(writer, Kind::StatusIs, &status.await?).await?)
+                Ok(frame::send(writer, Kind::StatusIs, &status.await?).await?)
             }
             Kind::Offer => {
-                let offer: Offer = wire::decode(kind, &wire::read_body(reader, header).await?)?;
+                let offer: Offer = header.message(reader).await?;
                 self.take_offer(reader, writer, offer).await
             }
             Kind::Deal => {
-                let request: Deal = wire::decode(kind, &wire::read_body(reader, header).await?)?;
+                let request: Deal = header.message(reader).await?;
                 self.deal(writer, request).await
             }
             Kind::Train => {
-                let request = wire::read_request(reader, header).await?;
+                let request = header.message(reader).await?;
                 self.deal_course(reader, writer, visit, request).await
             }
             Kind::Serve => {
-                let request = wire::read_request(reader, header).await?;
+                let request = header.message(reader).await?;
                 self.deal_served(reader, writer, visit, request).await
             }
             found => Err(WireError::UnexpectedFrame { expected: Kind::Deal, found }.into()),
@@ -216,8 +211,8 @@ impl Dealer {
                 _ => Err(Refusal::TooManyModels { limit }),
             })
             .await?;
-            wire::send_empty(writer, Kind::Wanted).await?;
-            let matrices = wire::receive_masked(reader, bytes).await?;
+            frame::send_bytes(writer, Kind::Wanted, &[]).await?;
+            let matrices = frame::receive_bytes(reader, Kind::Masked, bytes).await?;
             let keep = move |dealer: &Self| {
                 let description = masked::description(&network);
                 if masked::id(&description, &matrices) != id {
@@ -232,7 +227,7 @@ impl Dealer {
                 "took a masked model of {bytes} bytes"
             );
         }
-        Ok(wire::send_empty(writer, Kind::Known).await?)
+        Ok(frame::send_bytes(writer, Kind::Known, &[]).await?)
     }
 
     /// A masked model, from memory or disk.
@@ -285,7 +280,7 @@ impl Dealer {
         };
         let (key, model) = self.blocking(prepare).await?;
         let bytes_each = u32::try_from(deal::correction_bytes(&model.network)).unwrap_or(u32::MAX);
-        wire::send(writer, Kind::Dealing, &Dealing { key: key.key_id(), bytes_each }).await?;
+        frame::send(writer, Kind::Dealing, &Dealing { key: key.key_id(), bytes_each }).await?;
         let keystream = Arc::new(Keystream::<ChaCha12>::new(&key.key));
         let window = rayon::current_num_threads() + 1;
         let mut sessions = (first..).take(count as usize);
@@ -328,7 +323,7 @@ impl Service for Dealer {
                 DealerError::Wire(_) => Refusal::Protocol,
             };
             // The reason matters more than whether it arrives.
-            let _ = wire::send(&mut writer, Kind::Refuse, &refusal).await;
+            let _ = frame::send(&mut writer, Kind::Refuse, &refusal).await;
         }
         ended
     }

@@ -7,10 +7,10 @@ use rand_core::SeedableRng as _;
 use sharelet_core::keystream::{ChaCha12, Keystream};
 
 use super::course::MAX_WORDS;
-use super::wire::{self, Agreed, Kind, MAX_SERVED, MAX_SESSION_BYTES, Refusal, Serve};
+use super::wire::{Agreed, Kind, MAX_SERVED, MAX_SESSION_BYTES, Refusal, Serve};
 use super::{Dealer, DealerError, state};
 use sharelet_link::service::Visit;
-use sharelet_link::{Reader, Writer};
+use sharelet_link::{Reader, Writer, frame};
 use sharelet_train::network::{Network, Shape};
 use sharelet_train::serving::Serving;
 use sharelet_train::tensor::Program;
@@ -79,7 +79,7 @@ impl Dealer {
             Ok((serving, key))
         };
         let (serving, key) = self.blocking(prepare).await?;
-        wire::send(writer, Kind::Agreed, &Agreed { key: key.key_id(), sessions: count }).await?;
+        frame::send(writer, Kind::Agreed, &Agreed { key: key.key_id(), sessions: count }).await?;
         tracing::info!(%device, "deals {count} sessions of a shared model, from {first} on");
         let keystream = Arc::new(Keystream::<ChaCha12>::new(&key.key));
         // Masks of the model are made first: all others need them.

@@ -69,7 +69,7 @@ pub enum PeerError {
         field: Field,
     },
     /// What the servers of a shared model say to each other.
-    #[error(transparent)]
+    #[error("the other server: {0}")]
     Greeting(#[from] Greeting),
     /// Their shares of a model do not belong together.
     #[error("{0}")]

@@ -14,7 +14,7 @@ use crate::data::description::{Description, Name, UploadId};
 use crate::data::keys::KeyHash;
 use crate::data::shares::{Encoded, PIECE_ELEMS, Splitter, fresh_seed};
 use crate::data::{DataError, Table};
-use sharelet_link::{Connection, LinkError};
+use sharelet_link::{Connection, LinkError, frame};
 
 /// A server must answer within this time when it has much to write to its disk.
 const ANSWER: Duration = Duration::from_secs(600);
@@ -142,7 +142,7 @@ struct Server {
 impl Server {
     async fn greet(address: String, mut connection: Connection) -> Result<Self, OwnerError> {
         let greeting = async {
-            wire::hello(&mut connection.writer).await?;
+            frame::greet(&mut connection.writer, Kind::Hello, &[]).await?;
             wire::read_welcome(&mut connection.reader).await
         };
         match greeting.await {
@@ -158,11 +158,8 @@ impl Server {
 
     async fn begin(&mut self, description: &[u8]) -> Result<Standing, OwnerError> {
         let asked = async {
-            wire::send(&mut self.connection.writer, Kind::Begin, description).await?;
-            wire::decode(
-                Kind::Standing,
-                &wire::expect(&mut self.connection.reader, Kind::Standing).await?,
-            )
+            frame::send_bytes(&mut self.connection.writer, Kind::Begin, description).await?;
+            frame::receive(&mut self.connection.reader, Kind::Standing).await
         };
         let asked = asked.await;
         asked.map_err(self.failed())
@@ -178,7 +175,7 @@ impl Server {
         let sent = match self.send_frames(described, keys, share).await {
             // A server that refuses closes the connection, which the writer notices first.
             Err(error @ (WireError::Io(_) | WireError::Closed)) => {
-                match wire::expect(&mut self.connection.reader, Kind::Stored).await {
+                match frame::receive_bytes(&mut self.connection.reader, Kind::Stored, 0).await {
                     Err(refused @ WireError::Refused(_)) => Err(refused),
                     _ => Err(error),
                 }
@@ -196,15 +193,15 @@ impl Server {
     ) -> Result<(), WireError> {
         let Connection { reader, writer } = &mut self.connection;
         let mut digest = Sha256::new().chain_update(described);
-        wire::send(writer, Kind::Send, &[]).await?;
+        frame::send_bytes(writer, Kind::Send, &[]).await?;
         for keys in keys.chunks(KEYS_PER_FRAME) {
             digest.update(keys.as_flattened());
-            wire::send(writer, Kind::Keys, keys.as_flattened()).await?;
+            frame::send_bytes(writer, Kind::Keys, keys.as_flattened()).await?;
         }
         match share {
             Share::Seed(seed) => {
                 digest.update(seed.expose());
-                wire::send(writer, Kind::Seed, seed.expose()).await?;
+                frame::send_bytes(writer, Kind::Seed, seed.expose()).await?;
             }
             Share::Words { words, splitter, progress } => {
                 let mut bytes = Vec::with_capacity(PIECE_ELEMS * 8);
@@ -214,21 +211,21 @@ impl Server {
                     bytes.clear();
                     bytes.extend(piece.iter().flat_map(|word| word.to_le_bytes()));
                     digest.update(&bytes);
-                    wire::send(writer, Kind::Piece, &bytes).await?;
+                    frame::send_bytes(writer, Kind::Piece, &bytes).await?;
                     progress(bytes.len() as u64);
                 }
             }
         }
-        wire::send(writer, Kind::Finish, &digest.finalize()).await?;
+        frame::send_bytes(writer, Kind::Finish, &digest.finalize()).await?;
         reader.await_message(ANSWER);
-        wire::expect_bytes(reader, Kind::Stored, 0).await.map(|_| ())
+        frame::receive_bytes(reader, Kind::Stored, 0).await.map(|_| ())
     }
 
     async fn commit(&mut self, upload: UploadId) -> Result<(), OwnerError> {
         let committed = async {
-            wire::send(&mut self.connection.writer, Kind::Commit, &[]).await?;
+            frame::send_bytes(&mut self.connection.writer, Kind::Commit, &[]).await?;
             self.connection.reader.await_message(ANSWER);
-            wire::expect_bytes(&mut self.connection.reader, Kind::Registered, 0).await
+            frame::receive_bytes(&mut self.connection.reader, Kind::Registered, 0).await
         };
         match committed.await {
             Ok(_) => Ok(()),
@@ -282,7 +279,7 @@ pub async fn share(
         Server::greet(second, second_connection)
     )?;
     let (mut zero, mut one) = pair(first, second)?;
-    let described = wire::encode_description(description).map_err(zero.failed())?;
+    let described = frame::encode(Kind::Begin, description).map_err(zero.failed())?;
     let standings = tokio::try_join!(zero.begin(&described), one.begin(&described))?;
     let outcome = match standings {
         (Standing::Registered, Standing::Registered) => return Ok(Outcome::AlreadyRegistered),

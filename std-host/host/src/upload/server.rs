@@ -13,6 +13,7 @@ use crate::data::keys::KEY_HASH_BYTES;
 use crate::data::shares::PIECE_ELEMS;
 use crate::store::datasets::file::SEED_BYTES;
 use crate::store::datasets::{DatasetError, Datasets, Incoming, Progress};
+use sharelet_link::frame::{self, Header};
 use sharelet_link::service::{Leave, Service, Visit};
 use sharelet_link::{Connection, Reader, Writer};
 
@@ -100,7 +101,7 @@ impl Service for Collector {
             Err(UploadError::Wire(_)) => Refusal::Protocol,
         };
         // The reason matters more than whether it arrives.
-        let _ = wire::send_message(&mut writer, Kind::Refuse, &refusal).await;
+        let _ = frame::send(&mut writer, Kind::Refuse, &refusal).await;
         ended
     }
 }
@@ -115,7 +116,8 @@ struct Session<'s> {
 
 impl Session<'_> {
     async fn run(mut self) -> Result<(), UploadError> {
-        let hello = async { Ok::<_, UploadError>(wire::read_hello(self.reader).await?) };
+        let hello =
+            async { Ok::<_, UploadError>(frame::read_hello(self.reader, Kind::Hello).await?) };
         self.visit.greeting(hello).await?;
         self.visit.enter()?;
         let welcome = Welcome::of(self.datasets.party(), self.most_elems);
@@ -123,25 +125,24 @@ impl Session<'_> {
         if !self.visit.next(self.reader).await? {
             return Ok(());
         }
-        let body = wire::expect(self.reader, Kind::Begin).await?;
-        let description: Description = wire::decode(Kind::Begin, &body)?;
+        let description: Description = frame::receive(self.reader, Kind::Begin).await?;
         self.check(&description)?;
         let _claim =
             self.datasets.claim(&description).ok_or(UploadError::Refused(Refusal::UnderWay))?;
         let asked = description.clone();
         let mut progress =
             blocking(&self.datasets, move |datasets| datasets.progress(&asked)).await?;
-        wire::send_message(self.writer, Kind::Standing, &Standing::from(progress)).await?;
+        frame::send(self.writer, Kind::Standing, &Standing::from(progress)).await?;
         // Nobody else gets the place of an owner whose upload is under way: it waits for the other
         // server.
         while self.visit.next_of_work(self.reader).await? {
-            match wire::read_or_end(self.reader).await?.ok_or(WireError::Closed)? {
-                (Kind::Send, _) if progress != Progress::Registered => {
+            match Header::read(self.reader).await?.kind {
+                Kind::Send if progress != Progress::Registered => {
                     self.take(&description).await?;
                     progress = Progress::Stored;
-                    wire::send(self.writer, Kind::Stored, &[]).await?;
+                    frame::send_bytes(self.writer, Kind::Stored, &[]).await?;
                 }
-                (Kind::Commit, _) => {
+                Kind::Commit => {
                     let registered = description.clone();
                     blocking(&self.datasets, move |datasets| datasets.register(&registered))
                         .await?;
@@ -153,9 +154,9 @@ impl Session<'_> {
                         "registered {rows} rows",
                     );
                     progress = Progress::Registered;
-                    wire::send(self.writer, Kind::Registered, &[]).await?;
+                    frame::send_bytes(self.writer, Kind::Registered, &[]).await?;
                 }
-                (found, _) => {
+                found => {
                     return Err(WireError::UnexpectedFrame { expected: Kind::Commit, found }.into());
                 }
             }
@@ -191,7 +192,7 @@ impl Session<'_> {
         while incoming.share_bytes() > 0 {
             incoming = self.take_frame(incoming, kind, most).await?;
         }
-        let body = wire::expect_bytes(self.reader, Kind::Finish, 32).await?;
+        let body = frame::receive_bytes(self.reader, Kind::Finish, 32).await?;
         let digest: [u8; 32] =
             body.try_into().map_err(|_| WireError::Malformed { kind: Kind::Finish })?;
         blocking(&self.datasets, move |datasets| datasets.store(incoming, &digest)).await
@@ -206,7 +207,8 @@ impl Session<'_> {
     ) -> Result<Incoming, UploadError> {
         let left = if kind == Kind::Keys { incoming.key_bytes() } else { incoming.share_bytes() };
         let expected = usize::try_from(left).unwrap_or(usize::MAX).min(most);
-        let body = zeroize::Zeroizing::new(wire::expect_bytes(self.reader, kind, expected).await?);
+        let body =
+            zeroize::Zeroizing::new(frame::receive_bytes(self.reader, kind, expected).await?);
         blocking(&self.datasets, move |_| incoming.append(&body).map(|()| incoming)).await
     }
 }

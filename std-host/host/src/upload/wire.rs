@@ -1,104 +1,92 @@
-//! The bytes between an owner of data and a server.
+//! The bytes between an owner of data and a server: [frames](sharelet_link::frame).
 //!
-//! An owner connects to both servers. A connection carries frames; the owner asks, the server
-//! answers. All integers are little-endian.
-//!
-//! ```text
-//! frame:  kind, u8 | length of the body, u32 | body
-//! ```
-//!
-//! | kind | name | direction | body |
-//! |---|---|---|---|
-//! | 1 | `Hello` | owner to server, first | `SLTU`, version `u16` |
-//! | 2 | `Welcome` | server to owner, first | `SLTU`, version `u16`, `postcard` of [`Welcome`] |
-//! | 3 | `Refuse` | server to owner, instead of any answer; the connection ends | `postcard` of [`Refusal`] |
-//! | 4 | `Begin` | owner to server | `postcard` of the upload's [`Description`] |
-//! | 5 | `Standing` | server to owner | `postcard` of [`Standing`]: how far the upload is |
-//! | 6 | `Send` | owner to server | empty: keys and share follow; what was stored of the upload is replaced |
-//! | 7 | `Finish` | owner to server | SHA-256 of the body of `Begin`, all keys and the share, as their bytes follow one another |
-//! | 8 | `Stored` | server to owner | empty: everything is there and durable, and not registered |
-//! | 9 | `Commit` | owner to server | empty: the other server has stored it, too (or has registered it) |
-//! | 10 | `Registered` | server to owner | empty: the upload is a part of the dataset |
-//! | 16 | `Keys` | owner to server, after `Send` | hashed keys, 16 bytes each, at most [`KEYS_PER_FRAME`]; none without keys |
-//! | 17 | `Seed` | owner to server 0, after the keys | 32 bytes |
-//! | 18 | `Piece` | owner to server 1, after the keys | words of eight bytes: [`PIECE_ELEMS`], fewer in the last |
+//! An owner connects to both servers; it asks, the server answers. `docs/wire-format.md` has the
+//! table.
 //!
 //! `Hello`, `Welcome`, `Begin`, `Standing`; then, unless the upload is stored, `Send`, `Keys`...,
 //! `Seed` or `Piece`..., `Finish`, `Stored`; then, when both servers have stored it, `Commit` and
 //! `Registered`, with server 0 first. Lengths and numbers of bulk frames follow from the
 //! description; any other is an error. A server keeps one frame in memory.
 
-use embedded_io_async::{Read as _, ReadExactError, Write as _};
 use serde::{Deserialize, Serialize};
 use sharelet_core::share::Party;
 
-use crate::data::description::{Description, MAX_COLUMNS, MAX_NAME_BYTES, Name, UploadId};
+use crate::data::description::{MAX_COLUMNS, MAX_NAME_BYTES, Name, UploadId};
 use crate::data::keys::KEY_HASH_BYTES;
 use crate::data::shares::PIECE_ELEMS;
 use crate::store::datasets::{Disagreement, Progress};
+use sharelet_link::frame::{self, CONTROL_BYTES, FrameError, Protocol};
 use sharelet_link::{Reader, Writer};
 
 /// Version of this format.
 pub const VERSION: u16 = 1;
-/// The first bytes of a greeting.
-pub const MAGIC: [u8; 4] = *b"SLTU";
 /// Hashed keys of a frame; the last may have fewer.
 pub const KEYS_PER_FRAME: usize = 4096;
 
-const HEADER_BYTES: usize = 5;
-const MAX_CONTROL_BYTES: usize = 1024;
 /// A description names all columns.
 const MAX_BEGIN_BYTES: usize = 1024 + MAX_COLUMNS * (MAX_NAME_BYTES + 2);
 
-/// What a frame carries; see the table at the head of this file.
+/// What a frame carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-#[allow(missing_docs)]
 pub enum Kind {
+    /// Owner to server, first: a greeting.
     Hello = 1,
+    /// Server to owner, first: a greeting and [`Welcome`].
     Welcome = 2,
+    /// Server to owner, instead of any answer: [`Refusal`]; the connection ends.
     Refuse = 3,
+    /// Owner to server: [`Description`](crate::data::description::Description) of the upload.
     Begin = 4,
+    /// Server to owner: [`Standing`].
     Standing = 5,
+    /// Owner to server, empty: keys and share follow; what was stored of the upload is replaced.
     Send = 6,
+    /// Owner to server: SHA-256 of the body of `Begin`, all keys and the share.
     Finish = 7,
+    /// Server to owner, empty: everything is there and durable, and not registered.
     Stored = 8,
+    /// Owner to server, empty: the other server has stored it, too, or has registered it.
     Commit = 9,
+    /// Server to owner, empty: the upload is a part of the dataset.
     Registered = 10,
+    /// Owner to server, after `Send`: hashed keys, at most [`KEYS_PER_FRAME`].
     Keys = 16,
+    /// Owner to server 0, after the keys: 32 bytes.
     Seed = 17,
+    /// Owner to server 1, after the keys: [`PIECE_ELEMS`] words of eight bytes, fewer in the last.
     Piece = 18,
 }
 
-impl Kind {
-    fn parse(kind: u8) -> Result<Self, WireError> {
-        const ALL: [Kind; 13] = [
-            Kind::Hello,
-            Kind::Welcome,
-            Kind::Refuse,
-            Kind::Begin,
-            Kind::Standing,
-            Kind::Send,
-            Kind::Finish,
-            Kind::Stored,
-            Kind::Commit,
-            Kind::Registered,
-            Kind::Keys,
-            Kind::Seed,
-            Kind::Piece,
-        ];
-        ALL.into_iter().find(|known| *known as u8 == kind).ok_or(WireError::UnknownFrame { kind })
-    }
+impl Protocol for Kind {
+    const MAGIC: [u8; 4] = *b"SLTU";
+    const VERSION: u16 = VERSION;
+    const PEERS: &'static str = "server or owner of data";
+    const KINDS: &'static [(Self, usize)] = &[
+        (Self::Hello, CONTROL_BYTES),
+        (Self::Welcome, CONTROL_BYTES),
+        (Self::Refuse, CONTROL_BYTES),
+        (Self::Begin, MAX_BEGIN_BYTES),
+        (Self::Standing, CONTROL_BYTES),
+        (Self::Send, 0),
+        (Self::Finish, 32),
+        (Self::Stored, 0),
+        (Self::Commit, 0),
+        (Self::Registered, 0),
+        (Self::Keys, KEYS_PER_FRAME * KEY_HASH_BYTES),
+        (Self::Seed, 32),
+        (Self::Piece, PIECE_ELEMS * 8),
+    ];
+    const REFUSE: Self = Self::Refuse;
+    type Refusal = Refusal;
 
-    fn most_bytes(self) -> usize {
-        match self {
-            Self::Begin => MAX_BEGIN_BYTES,
-            Self::Keys => KEYS_PER_FRAME * KEY_HASH_BYTES,
-            Self::Piece => PIECE_ELEMS * 8,
-            _ => MAX_CONTROL_BYTES,
-        }
+    fn number(self) -> u8 {
+        self as u8
     }
 }
+
+/// What is wrong with the connection or the bytes on it.
+pub type WireError = FrameError<Kind>;
 
 /// Server to owner: which party it is, and what it takes. Two servers of a pair say the same but
 /// for the party.
@@ -241,207 +229,12 @@ pub enum Refusal {
     TooSlow,
 }
 
-/// What is wrong with the connection or the bytes on it.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum WireError {
-    /// The connection failed.
-    #[error("the connection failed: {0}; check the network")]
-    Io(#[from] std::io::Error),
-    /// The peer was silent for too long.
-    #[error("the peer stopped answering; check that it runs, and the network")]
-    TimedOut,
-    /// The peer closed the connection in the middle.
-    #[error("the peer closed the connection in the middle; see its log")]
-    Closed,
-    /// The first bytes are not those of this protocol.
-    #[error("the peer is not a sharelet server or owner of data; check address and port")]
-    NotSharelet,
-    /// The peer speaks another version.
-    #[error("the peer speaks version {theirs}, this program {VERSION}; install matching versions")]
-    Version {
-        /// The peer's version.
-        theirs: u16,
-    },
-    /// No frame has this number.
-    #[error("unknown frame number {kind}")]
-    UnknownFrame {
-        /// The number.
-        kind: u8,
-    },
-    /// Another frame was due.
-    #[error("a {found:?} frame where {expected:?} was due")]
-    UnexpectedFrame {
-        /// The frame that was due.
-        expected: Kind,
-        /// The frame that came.
-        found: Kind,
-    },
-    /// The body is shorter or longer than it may be.
-    #[error("a {kind:?} frame of {found} bytes where {expected} were due")]
-    WrongLength {
-        /// The frame.
-        kind: Kind,
-        /// Bytes that were due, or the most that may come.
-        expected: usize,
-        /// Bytes announced.
-        found: usize,
-    },
-    /// A control message that does not decode.
-    #[error("a {kind:?} message that does not decode")]
-    Malformed {
-        /// The frame.
-        kind: Kind,
-    },
-    /// The server refused.
-    #[error("refused: {0}")]
-    Refused(Refusal),
-}
-
-fn io(error: std::io::Error) -> WireError {
-    if error.kind() == std::io::ErrorKind::TimedOut {
-        WireError::TimedOut
-    } else {
-        WireError::Io(error)
-    }
-}
-
-async fn read_exact(reader: &mut Reader, bytes: &mut [u8]) -> Result<(), WireError> {
-    reader.read_exact(bytes).await.map_err(|error| match error {
-        ReadExactError::UnexpectedEof => WireError::Closed,
-        ReadExactError::Other(error) => io(error),
-    })
-}
-
-/// Reads a frame; memory is taken for as much as its kind allows at most. `None` if the peer closed
-/// the connection before it.
-///
-/// # Errors
-/// [`WireError`].
-pub async fn read_or_end(reader: &mut Reader) -> Result<Option<(Kind, Vec<u8>)>, WireError> {
-    let mut header = [0; HEADER_BYTES];
-    let (first, rest) = header.split_at_mut(1);
-    match read_exact(reader, first).await {
-        Err(WireError::Closed) => return Ok(None),
-        read => read?,
-    }
-    read_exact(reader, rest).await?;
-    let [kind, length @ ..] = header;
-    let kind = Kind::parse(kind)?;
-    let (found, expected) =
-        (usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX), kind.most_bytes());
-    if found > expected {
-        return Err(WireError::WrongLength { kind, expected, found });
-    }
-    let mut body = vec![0; found];
-    read_exact(reader, &mut body).await?;
-    Ok(Some((kind, body)))
-}
-
-/// Reads the frame that is due; a refusal becomes an error.
-///
-/// # Errors
-/// [`WireError`].
-pub async fn expect(reader: &mut Reader, kind: Kind) -> Result<Vec<u8>, WireError> {
-    match read_or_end(reader).await?.ok_or(WireError::Closed)? {
-        (found, body) if found == kind => Ok(body),
-        (Kind::Refuse, body) => Err(WireError::Refused(decode(Kind::Refuse, &body)?)),
-        (found, _) => Err(WireError::UnexpectedFrame { expected: kind, found }),
-    }
-}
-
-/// Reads a frame of exactly `expected` bytes.
-///
-/// # Errors
-/// [`WireError`].
-pub async fn expect_bytes(
-    reader: &mut Reader,
-    kind: Kind,
-    expected: usize,
-) -> Result<Vec<u8>, WireError> {
-    let body = expect(reader, kind).await?;
-    let found = body.len();
-    if found == expected { Ok(body) } else { Err(WireError::WrongLength { kind, expected, found }) }
-}
-
-/// Decodes the body of a control frame.
-///
-/// # Errors
-/// [`WireError::Malformed`].
-pub fn decode<T: for<'a> Deserialize<'a>>(kind: Kind, body: &[u8]) -> Result<T, WireError> {
-    match postcard::take_from_bytes(body) {
-        Ok((message, [])) => Ok(message),
-        _ => Err(WireError::Malformed { kind }),
-    }
-}
-
-/// Sends a frame.
-///
-/// # Errors
-/// [`WireError`].
-pub async fn send(writer: &mut Writer, kind: Kind, body: &[u8]) -> Result<(), WireError> {
-    let most = kind.most_bytes();
-    let length = u32::try_from(body.len()).ok().filter(|_| body.len() <= most);
-    let length =
-        length.ok_or(WireError::WrongLength { kind, expected: most, found: body.len() })?;
-    let [a, b, c, d] = length.to_le_bytes();
-    writer.write_all(&[kind as u8, a, b, c, d]).await.map_err(io)?;
-    writer.write_all(body).await.map_err(io)?;
-    writer.flush().await.map_err(io)
-}
-
-/// Sends a control message.
-///
-/// # Errors
-/// [`WireError`].
-pub async fn send_message<T: Serialize>(
-    writer: &mut Writer,
-    kind: Kind,
-    message: &T,
-) -> Result<(), WireError> {
-    let body = postcard::to_allocvec(message).map_err(|_| WireError::Malformed { kind })?;
-    send(writer, kind, &body).await
-}
-
-/// Greets a server.
-///
-/// # Errors
-/// [`WireError`].
-pub async fn hello(writer: &mut Writer) -> Result<(), WireError> {
-    send(writer, Kind::Hello, &[&MAGIC[..], &VERSION.to_le_bytes()].concat()).await
-}
-
 /// Answers a greeting.
 ///
 /// # Errors
-/// [`WireError`].
+/// The connection's.
 pub async fn welcome(writer: &mut Writer, welcome: &Welcome) -> Result<(), WireError> {
-    let message =
-        postcard::to_allocvec(welcome).map_err(|_| WireError::Malformed { kind: Kind::Welcome })?;
-    send(writer, Kind::Welcome, &[&MAGIC[..], &VERSION.to_le_bytes(), &message].concat()).await
-}
-
-/// Checks magic and version of a greeting's body; what follows them.
-///
-/// # Errors
-/// [`WireError::NotSharelet`], [`WireError::Version`].
-pub fn parse_greeting(kind: Kind, body: &[u8]) -> Result<&[u8], WireError> {
-    let version = body.strip_prefix(&MAGIC).ok_or(WireError::NotSharelet)?;
-    let (version, rest) = version.split_first_chunk().ok_or(WireError::Malformed { kind })?;
-    match u16::from_le_bytes(*version) {
-        VERSION => Ok(rest),
-        theirs => Err(WireError::Version { theirs }),
-    }
-}
-
-/// Reads the greeting of an owner.
-///
-/// # Errors
-/// [`WireError::NotSharelet`] and [`WireError::Version`] among others.
-pub async fn read_hello(reader: &mut Reader) -> Result<(), WireError> {
-    let body = read_greeting(reader, Kind::Hello).await?;
-    let rest = parse_greeting(Kind::Hello, &body)?;
-    if rest.is_empty() { Ok(()) } else { Err(WireError::Malformed { kind: Kind::Hello }) }
+    frame::greet(writer, Kind::Welcome, &frame::encode(Kind::Welcome, welcome)?).await
 }
 
 /// Reads the greeting of a server.
@@ -449,23 +242,5 @@ pub async fn read_hello(reader: &mut Reader) -> Result<(), WireError> {
 /// # Errors
 /// [`WireError::NotSharelet`] and [`WireError::Version`] among others.
 pub async fn read_welcome(reader: &mut Reader) -> Result<Welcome, WireError> {
-    let body = read_greeting(reader, Kind::Welcome).await?;
-    decode(Kind::Welcome, parse_greeting(Kind::Welcome, &body)?)
-}
-
-async fn read_greeting(reader: &mut Reader, kind: Kind) -> Result<Vec<u8>, WireError> {
-    expect(reader, kind).await.map_err(|error| match error {
-        WireError::UnknownFrame { .. }
-        | WireError::UnexpectedFrame { .. }
-        | WireError::WrongLength { .. } => WireError::NotSharelet,
-        other => other,
-    })
-}
-
-/// A description as the body of `Begin`.
-///
-/// # Errors
-/// [`WireError::Malformed`].
-pub fn encode_description(description: &Description) -> Result<Vec<u8>, WireError> {
-    postcard::to_allocvec(description).map_err(|_| WireError::Malformed { kind: Kind::Begin })
+    frame::decode(Kind::Welcome, &frame::read_greeting(reader, Kind::Welcome).await?)
 }

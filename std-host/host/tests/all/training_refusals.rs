@@ -191,7 +191,7 @@ async fn a_peer_that_is_something_else_is_told_apart() {
         let cases: [(&[u8], bool, Check); 9] = [
             (b"HTTP/1.1 400 Bad Request\r\n\r\n", false, stranger),
             (b"\x01\x06\0\0\0SLTD\x01\0", false, |error| {
-                matches!(error, PeerError::NotSharelet | PeerError::Silent)
+                matches!(error, PeerError::NotSharelet | PeerError::TimedOut)
             }),
             (&framed(b"SLTX\x01"), false, stranger),
             (&framed(&[&magic[..], b"\x01"].concat()), false, stranger),
@@ -200,7 +200,7 @@ async fn a_peer_that_is_something_else_is_told_apart() {
                 false,
                 |error| matches!(error, PeerError::Version { theirs } if *theirs == VERSION + 1),
             ),
-            (b"", false, |error| matches!(error, PeerError::Silent)),
+            (b"", false, |error| matches!(error, PeerError::TimedOut)),
             (b"", true, closed),
             (&(most + 1).to_le_bytes(), false, stranger),
             (&most.to_le_bytes(), true, closed),

@@ -15,9 +15,10 @@ use sharelet_host::store::datasets::{DatasetError, Datasets, Disagreement};
 use sharelet_host::upload::owner::{self, Outcome, OwnerError, Upload};
 use sharelet_host::upload::server::{Collector, MOST_ELEMS};
 use sharelet_host::upload::wire::{self, Kind, Refusal, WireError};
-use sharelet_link::Connection;
 use sharelet_link::fault::{Fault, FaultyWriter, ShortReader};
+use sharelet_link::frame::Header;
 use sharelet_link::service::{Limits, Service as _, Visit};
+use sharelet_link::{Connection, frame};
 use sharelet_testkit::Rng;
 use sharelet_testkit::assert_matches;
 use sharelet_testkit::says;
@@ -596,11 +597,11 @@ async fn limits_and_hostile_bytes() {
         let (Connection { mut reader, mut writer }, task) =
             pair.connect(rng.below(2), Fault::None, Fault::None);
         if rng.below(4) > 0 {
-            wire::hello(&mut writer).await.unwrap();
+            frame::greet(&mut writer, Kind::Hello, &[]).await.unwrap();
         }
         if rng.below(2) > 0 {
-            wire::send_message(&mut writer, Kind::Begin, &valid.description).await.unwrap();
-            let _ = wire::send(&mut writer, Kind::Send, &[]).await;
+            frame::send(&mut writer, Kind::Begin, &valid.description).await.unwrap();
+            let _ = frame::send_bytes(&mut writer, Kind::Send, &[]).await;
         }
         let bytes: Vec<u8> = (0..rng.below(64))
             .map(|_| if rng.below(2) == 0 { rng.byte() } else { rng.byte() % 20 })
@@ -608,7 +609,9 @@ async fn limits_and_hostile_bytes() {
         let _ = embedded_io_async::Write::write_all(&mut writer, &bytes).await;
         let _ = embedded_io_async::Write::flush(&mut writer).await;
         drop(writer);
-        while let Ok(Some(_)) = wire::read_or_end(&mut reader).await {}
+        while let Ok(Some(header)) = Header::<Kind>::read_or_end(&mut reader).await {
+            let _ = header.body(&mut reader).await;
+        }
         drop(reader);
         task.await.expect("does not panic");
     }
@@ -624,7 +627,7 @@ async fn limits_and_hostile_bytes() {
 async fn other_versions_and_other_programs_are_named() {
     let pair = Pair::new();
     let (Connection { mut reader, mut writer }, _task) = pair.connect(0, Fault::None, Fault::None);
-    wire::send(&mut writer, Kind::Hello, b"SLTU\x09\x00").await.unwrap();
+    frame::send_bytes(&mut writer, Kind::Hello, b"SLTU\x09\x00").await.unwrap();
     let error = wire::read_welcome(&mut reader).await.expect_err("refused").to_string();
     assert_eq!(
         error,

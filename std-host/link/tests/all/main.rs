@@ -1,4 +1,4 @@
-//! Tests of the emulated line, as one
+//! Tests of the emulated line and of services, as one
 //! program: a module's name selects its tests.
 #![allow(
     missing_docs,
@@ -11,4 +11,5 @@
     clippy::cast_precision_loss
 )]
 
+mod limits;
 mod wan;

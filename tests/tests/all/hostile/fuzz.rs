@@ -26,7 +26,7 @@ use sharelet_testkit::pipe::{End, Script, run};
 use sharelet_testkit::{frames, printed_seed, rng};
 
 /// Calls `each` until the time is over; returns how often.
-fn fuzz(mut each: impl FnMut(&mut ChaCha12Rng)) -> u64 {
+pub(super) fn fuzz(mut each: impl FnMut(&mut ChaCha12Rng)) -> u64 {
     let seconds =
         std::env::var("FUZZ_SECONDS").ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(2);
     let mut rng = rng(printed_seed());
@@ -38,12 +38,12 @@ fn fuzz(mut each: impl FnMut(&mut ChaCha12Rng)) -> u64 {
     rounds
 }
 
-fn below(rng: &mut ChaCha12Rng, bound: usize) -> usize {
+pub(super) fn below(rng: &mut ChaCha12Rng, bound: usize) -> usize {
     usize::try_from(rng.next_u64() % bound.max(1) as u64).unwrap()
 }
 
 /// Changes a few bytes, and sometimes the length.
-fn mutate(bytes: &mut Vec<u8>, rng: &mut ChaCha12Rng) {
+pub(super) fn mutate(bytes: &mut Vec<u8>, rng: &mut ChaCha12Rng) {
     for _ in 0..=below(rng, 5) {
         let at = below(rng, bytes.len());
         let byte = rng.next_u32().to_le_bytes()[0];

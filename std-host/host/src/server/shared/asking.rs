@@ -15,11 +15,12 @@
 
 use std::io;
 
-use embedded_io_async::{Read as _, ReadExactError, Write as _};
+use embedded_io_async::Write as _;
 use sharelet_core::functions::engine::Link;
 use sharelet_core::session::wire::query::{QueryId, Reason, Recipient};
 
 use sharelet_link::exchange::Exchange;
+use sharelet_link::frame::read_exact;
 use sharelet_link::{Reader, Writer};
 
 /// A guess may wait this long for server 0.
@@ -124,13 +125,6 @@ impl<'l> Asking<'l> {
 const fn header(kind: u8, id: QueryId) -> [u8; HEADER_BYTES] {
     let [a, b, c, d, e, f, g, h] = id.0;
     [kind, a, b, c, d, e, f, g, h]
-}
-
-async fn read_exact(reader: &mut Reader, bytes: &mut [u8]) -> io::Result<()> {
-    reader.read_exact(bytes).await.map_err(|error| match error {
-        ReadExactError::UnexpectedEof => io::ErrorKind::UnexpectedEof.into(),
-        ReadExactError::Other(error) => error,
-    })
 }
 
 /// Server 1: reads which query the next session is for.

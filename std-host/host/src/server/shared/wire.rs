@@ -72,16 +72,13 @@ impl Turn {
     /// # Errors
     /// [`PeerError::Correlations`] and [`PeerError::Differ`].
     pub fn go(self) -> Result<u64, PeerError> {
-        // The other server's text is not ours: nothing that steers a terminal.
-        let said = |reason: String| {
-            reason.chars().filter(|char| !char.is_control()).take(400).collect::<String>()
-        };
         match self {
             Self::Go(number) => Ok(number),
-            Self::NoCorrelations(reason) => Err(PeerError::Correlations(said(reason))),
-            Self::Stop(reason) => {
-                Err(PeerError::Differ(format!("the other server refuses: {}", said(reason))))
-            }
+            Self::NoCorrelations(reason) => Err(PeerError::Correlations(wire::printable(&reason))),
+            Self::Stop(reason) => Err(PeerError::Differ(format!(
+                "the other server refuses: {}",
+                wire::printable(&reason)
+            ))),
         }
     }
 }

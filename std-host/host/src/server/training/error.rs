@@ -15,7 +15,7 @@ use sharelet_train::plans::PlanError;
 #[non_exhaustive]
 pub enum RunError {
     /// The other server.
-    #[error(transparent)]
+    #[error("the other server: {0}")]
     Peer(#[from] PeerError),
     /// Both servers differ.
     #[error("{0}")]

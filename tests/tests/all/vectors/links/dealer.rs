@@ -9,7 +9,7 @@ use sharelet_host::dealer::wire::{
     self, Agreed, Deal, Dealing, Kind, Offer, Refusal, Serve, Status, StatusIs, Train, VERSION,
     WireError,
 };
-use sharelet_link::Reader;
+use sharelet_link::{Reader, frame};
 use sharelet_model::MAX_LAYERS;
 use sharelet_train::config::{Arithmetic, Truncation};
 use sharelet_train::course::Sizes;
@@ -60,15 +60,11 @@ fn serve() -> Serve {
 }
 
 async fn frame(kind: Kind, message: &impl Serialize) -> Vec<u8> {
-    written(async |writer| wire::send(writer, kind, message).await.unwrap()).await
+    written(async |writer| frame::send(writer, kind, message).await.unwrap()).await
 }
 
 async fn read<T: for<'a> Deserialize<'a>>(reader: &mut Reader, kind: Kind) -> Result<T, WireError> {
-    let header = wire::expect(reader, kind).await?;
-    let message = match kind {
-        Kind::Train | Kind::Serve => wire::read_request(reader, header).await?,
-        _ => wire::decode(kind, &wire::read_body(reader, header).await?)?,
-    };
+    let message = frame::receive(reader, kind).await?;
     at_end(reader).await;
     Ok(message)
 }
@@ -84,10 +80,10 @@ where
 #[tokio::test]
 async fn greetings_and_control_messages() {
     for (name, kind) in [("hello", Kind::Hello), ("welcome", Kind::Welcome)] {
-        let bytes = written(async |writer| wire::greet(writer, kind).await.unwrap()).await;
+        let bytes = written(async |writer| frame::greet(writer, kind, &[]).await.unwrap()).await;
         let bytes = vectors().message(name, "the first frame of a side", &VERSION, &bytes);
         let mut reader = reader(&bytes);
-        wire::read_greeting(&mut reader, kind).await.unwrap();
+        frame::read_hello(&mut reader, kind).await.unwrap();
         at_end(&mut reader).await;
     }
     for (name, what, kind) in [
@@ -95,7 +91,8 @@ async fn greetings_and_control_messages() {
         ("known", "dealer to host: it has the masked model", Kind::Known),
         ("next", "server 1 to dealer: one more session", Kind::Next),
     ] {
-        let bytes = written(async |writer| wire::send_empty(writer, kind).await.unwrap()).await;
+        let bytes =
+            written(async |writer| frame::send_bytes(writer, kind, &[]).await.unwrap()).await;
         let bytes = vectors().message(name, what, &(), &bytes);
         read::<()>(&mut reader(&bytes), kind).await.unwrap();
     }
@@ -144,13 +141,16 @@ async fn refusals() {
         let bytes = frame(Kind::Refuse, &refusal).await;
         let what = "dealer to host: no, and why";
         let bytes = vectors().message(&format!("refuse_{name}"), what, &refusal, &bytes);
-        let told = wire::expect(&mut reader(&bytes), Kind::Known).await.unwrap_err();
+        let told = frame::receive_bytes(&mut reader(&bytes), Kind::Known, 0).await.unwrap_err();
         assert!(matches!(told, WireError::Refused(told) if told == refusal), "{name}");
     }
     let next = u8::try_from(refusals.len()).unwrap();
     for fields in 0..3 {
         let body = [&[next][..], &[0; 2][..fields]].concat();
-        assert!(wire::decode::<Refusal>(Kind::Refuse, &body).is_err(), "a refusal has no vector");
+        assert!(
+            frame::decode::<_, Refusal>(Kind::Refuse, &body).is_err(),
+            "a refusal has no vector"
+        );
     }
 }
 
@@ -177,7 +177,7 @@ async fn bulk() {
     assert_eq!(sent, 24);
     let what = "host to dealer: the matrices";
     let bytes = vectors().message("masked", what, &"00 to 17", &bytes);
-    let read = wire::receive_masked(&mut reader(&bytes), 24).await.unwrap();
+    let read = frame::receive_bytes(&mut reader(&bytes), Kind::Masked, 24).await.unwrap();
     assert_eq!(read, matrices);
 
     let what = "dealer to host: session, corrections, CRC-32";
@@ -199,7 +199,7 @@ async fn every_kind_has_a_vector() {
 
 #[tokio::test]
 async fn bad_messages() {
-    let hello = written(async |writer| wire::greet(writer, Kind::Hello).await.unwrap()).await;
+    let hello = written(async |writer| frame::greet(writer, Kind::Hello, &[]).await.unwrap()).await;
     let welcome = with(hello.clone(), 0, &[Kind::Welcome as u8]);
     let asked = frame(Kind::Deal, &deal()).await;
     let (dealt, session) = (correction(7).await, session(7).await);
@@ -297,13 +297,13 @@ async fn bad_messages() {
     let played = vectors().play_bad(async |due, mut reader| {
         let reader = &mut reader;
         match due {
-            "Hello" => wire::read_greeting(reader, Kind::Hello).await,
-            "Welcome" => wire::read_greeting(reader, Kind::Welcome).await,
+            "Hello" => frame::read_hello(reader, Kind::Hello).await,
+            "Welcome" => frame::read_hello(reader, Kind::Welcome).await,
             "Deal" => read::<Deal>(reader, Kind::Deal).await.map(drop),
             "Train" => read::<Train>(reader, Kind::Train).await.map(drop),
             "Serve" => read::<Serve>(reader, Kind::Serve).await.map(drop),
-            "Known" => wire::expect(reader, Kind::Known).await.map(drop),
-            "Masked" => wire::receive_masked(reader, 24).await.map(drop),
+            "Known" => frame::receive_bytes(reader, Kind::Known, 0).await.map(drop),
+            "Masked" => frame::receive_bytes(reader, Kind::Masked, 24).await.map(drop),
             "Correction" => wire::receive_correction(reader, 7, 16).await.map(drop),
             "Session" => wire::receive_session(reader, 7, &plan()).await.map(drop),
             due => panic!("{due}"),

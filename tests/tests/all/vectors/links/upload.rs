@@ -11,7 +11,7 @@ use sharelet_host::store::datasets::{Datasets, Disagreement};
 use sharelet_host::upload::server::{Collector, MOST_ELEMS};
 use sharelet_host::upload::wire::{self, Kind, Refusal, Standing, VERSION, Welcome, WireError};
 use sharelet_link::service::{Limits, Service as _, Visit};
-use sharelet_link::{Connection, Reader};
+use sharelet_link::{Connection, Reader, frame};
 use sharelet_testkit::hex;
 use sharelet_train::labels::Labels;
 use tokio::io::AsyncReadExt as _;
@@ -49,19 +49,19 @@ fn welcome(party: Party) -> Welcome {
 }
 
 async fn frame(kind: Kind, body: &[u8]) -> Vec<u8> {
-    written(async |writer| wire::send(writer, kind, body).await.unwrap()).await
+    written(async |writer| frame::send_bytes(writer, kind, body).await.unwrap()).await
 }
 
 async fn encoded(kind: Kind, message: &impl Serialize) -> Vec<u8> {
-    written(async |writer| wire::send_message(writer, kind, message).await.unwrap()).await
+    written(async |writer| frame::send(writer, kind, message).await.unwrap()).await
 }
 
 async fn hello() -> Vec<u8> {
-    written(async |writer| wire::hello(writer).await.unwrap()).await
+    written(async |writer| frame::greet(writer, Kind::Hello, &[]).await.unwrap()).await
 }
 
 async fn read<T: for<'a> Deserialize<'a>>(reader: &mut Reader, kind: Kind) -> Result<T, WireError> {
-    let message = wire::decode(kind, &wire::expect(reader, kind).await?)?;
+    let message = frame::receive(reader, kind).await?;
     at_end(reader).await;
     Ok(message)
 }
@@ -78,7 +78,7 @@ where
 async fn greetings_and_control_messages() {
     let bytes = vectors().message("hello", "owner to server, first", &VERSION, &hello().await);
     let mut hello = reader(&bytes);
-    wire::read_hello(&mut hello).await.unwrap();
+    frame::read_hello(&mut hello, Kind::Hello).await.unwrap();
     at_end(&mut hello).await;
     for party in [Party::P0, Party::P1] {
         let welcome = welcome(party);
@@ -118,7 +118,7 @@ async fn frames_of_bytes() {
         let value = format!("{} bytes that count up", body.len());
         let bytes = vectors().message(name, what, &value, &bytes);
         let mut reader = reader(&bytes);
-        assert_eq!(wire::expect_bytes(&mut reader, kind, body.len()).await.unwrap(), body);
+        assert_eq!(frame::receive_bytes(&mut reader, kind, body.len()).await.unwrap(), body);
         at_end(&mut reader).await;
     }
 }
@@ -157,12 +157,15 @@ async fn refusals() {
         let bytes = encoded(Kind::Refuse, &refusal).await;
         let what = "server to owner: no, and why";
         let bytes = vectors().message(&format!("refuse_{name}"), what, &refusal, &bytes);
-        let told = wire::expect(&mut reader(&bytes), Kind::Stored).await.unwrap_err();
+        let told = frame::receive_bytes(&mut reader(&bytes), Kind::Stored, 0).await.unwrap_err();
         assert!(matches!(told, WireError::Refused(told) if told == refusal), "{name}");
     }
     for fields in 0..3 {
         let body = [&[14][..], &[0; 2][..fields]].concat();
-        assert!(wire::decode::<Refusal>(Kind::Refuse, &body).is_err(), "a refusal has no vector");
+        assert!(
+            frame::decode::<_, Refusal>(Kind::Refuse, &body).is_err(),
+            "a refusal has no vector"
+        );
     }
 }
 
@@ -249,12 +252,12 @@ async fn bad_messages() {
     let played = vectors().play_bad(async |due, mut reader| {
         let reader = &mut reader;
         match due {
-            "Hello" => wire::read_hello(reader).await,
+            "Hello" => frame::read_hello(reader, Kind::Hello).await,
             "Welcome" => wire::read_welcome(reader).await.map(drop),
             "Begin" => read::<Description>(reader, Kind::Begin).await.map(drop),
-            "Finish" => wire::expect_bytes(reader, Kind::Finish, 32).await.map(drop),
-            "Keys" => wire::expect_bytes(reader, Kind::Keys, 32).await.map(drop),
-            "Piece" => wire::expect_bytes(reader, Kind::Piece, 24).await.map(drop),
+            "Finish" => frame::receive_bytes(reader, Kind::Finish, 32).await.map(drop),
+            "Keys" => frame::receive_bytes(reader, Kind::Keys, 32).await.map(drop),
+            "Piece" => frame::receive_bytes(reader, Kind::Piece, 24).await.map(drop),
             due => panic!("{due}"),
         }
     });
@@ -265,7 +268,7 @@ async fn bad_messages() {
 #[tokio::test]
 async fn whole_uploads() {
     for party in [Party::P0, Party::P1] {
-        let described = wire::encode_description(&description()).unwrap();
+        let described = frame::encode(Kind::Begin, &description()).unwrap();
         let keys = counted(0, 32);
         let (kind, share) = match party {
             Party::P0 => (Kind::Seed, counted(0x20, 32)),
