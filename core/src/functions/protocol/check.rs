@@ -20,46 +20,66 @@ use crate::keystream::{ChaCha8, Key, Keystream};
 use crate::ring::{Ring, Small};
 
 /// Deals for `elements` records and runs the protocol between `P0`, on `data_0`, and `P1`, on
-/// `data_1`.
+/// `data_1`, under a key that `rng` gives.
+///
+/// # Panics
+/// As [`run_under`].
+pub fn run<P: Protocol>(
+    protocol: &P,
+    rng: &mut impl CryptoRng,
+    data_0: P::Data<'_>,
+    data_1: P::Data<'_>,
+) {
+    let mut key = [0; 32];
+    rng.fill_bytes(&mut key);
+    let keystream = Keystream::new(&Key::from_bytes(key));
+    let position = Position { session: 1, layer: 2 };
+    run_under((&keystream, position), [protocol; 3], rng, data_0, data_1);
+}
+
+/// The same at a position of a keystream, with what the dealer, `P0` and `P1` know of the protocol
+/// each. Gives the parties' first messages.
 ///
 /// # Panics
 /// If the protocol refuses the data, or a message is longer than it says.
 #[allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-pub fn run<P: Protocol>(
-    protocol: &P,
+pub fn run_under<P: Protocol>(
+    (keystream, position): (&Keystream<ChaCha8>, Position),
+    [protocol, party_0, party_1]: [&P; 3],
     rng: &mut impl CryptoRng,
     mut data_0: P::Data<'_>,
     mut data_1: P::Data<'_>,
-) {
+) -> [Vec<u8>; 2] {
     let elements = protocol.elements(&data_0).expect("slices that belong together");
     assert_eq!(elements, protocol.elements(&data_1).expect("slices that belong together"));
-    let mut key = [0; 32];
-    rng.fill_bytes(&mut key);
-    let (keystream, position) =
-        (Keystream::<ChaCha8>::new(&Key::from_bytes(key)), Position { session: 1, layer: 2 });
     let layout = protocol.layout();
     let mut corrections = vec![0; layout.bytes() * elements];
-    record::deal(&keystream, position, layout, elements, rng, &mut corrections, |truth, rng| {
+    record::deal(keystream, position, layout, elements, rng, &mut corrections, |truth, rng| {
         protocol.deal(truth, rng)
     })
     .expect("sized");
-    let mut half_0 = Derived::new(&keystream, position, layout);
+    let mut half_0 = Derived::new(keystream, position, layout);
     let mut half_1 = Stored::received(layout, elements, &corrections).expect("sized");
     let longest = protocol.max_message_bytes(elements);
     let buffers = || -> [Vec<u8>; 3] { core::array::from_fn(|_| vec![0xa5; longest]) };
     let ([mut own_0, mut peer_0, mut opened_0], [mut own_1, mut peer_1, mut opened_1]) =
         (buffers(), buffers());
+    let mut first = [Vec::new(), Vec::new()];
     for round in 0..=protocol.rounds() {
         let mut messages = Messages { own: &mut own_0, peer: &mut peer_0, opened: &mut opened_0 };
-        protocol.step(round, &mut half_0, &mut data_0, &mut messages);
+        party_0.step(round, &mut half_0, &mut data_0, &mut messages);
         let mut messages = Messages { own: &mut own_1, peer: &mut peer_1, opened: &mut opened_1 };
-        protocol.step(round, &mut half_1, &mut data_1, &mut messages);
+        party_1.step(round, &mut half_1, &mut data_1, &mut messages);
         if round < protocol.rounds() {
             let bytes = protocol.message_bytes(round, elements);
             peer_0[..bytes].copy_from_slice(&own_1[..bytes]);
             peer_1[..bytes].copy_from_slice(&own_0[..bytes]);
+            if round == 0 {
+                first = [own_0[..bytes].to_vec(), own_1[..bytes].to_vec()];
+            }
         }
     }
+    first
 }
 
 /// A protocol that works in place: the parties' result is the twin's.

@@ -22,8 +22,8 @@ use core::marker::PhantomData;
 use rand_core::CryptoRng;
 
 use super::comparing::{Comparing, Frame, Opened, Slices};
-use crate::functions::cut::{Cut, Fold, Folding, Folds, Leaves};
-use crate::functions::record::{Half, Layout, Truth, word_bytes};
+use crate::functions::cut::{Cut, Fold, Folding, Folds};
+use crate::functions::record::{Half, Truth, word_bytes};
 use crate::gate::turned;
 use crate::ring::Ring;
 use crate::step::{StepError, expect_len};
@@ -111,17 +111,8 @@ impl<'c, R: Ring, W: Ring> Compare<'c, R, W> {
         let count = super::checked_size(constants.len(), MAX_CONSTANTS)? + 1;
         let folding = if R::BITS > 32 { Folding::Staged } else { folding };
         let cut = Cut::plan(R::BITS, None, folding, word_bytes::<W>(), count);
-        let mut layout = Layout::default();
-        let leaves = Leaves::new(cut, &mut layout);
-        let folds = Folds::new(&cut, count, &mut layout);
-        let (mask, folds) =
-            layout.word_and::<R, W, _>(|layout| folds.with_tables::<W>(&cut, 1, layout));
-        Ok(Self {
-            constants,
-            frame: Frame { cut, leaves, layout, mask, offset: true },
-            folds,
-            rings: PhantomData,
-        })
+        let (frame, folds) = Frame::new::<R, W>(cut, count, 1, true);
+        Ok(Self { constants, frame, folds, rings: PhantomData })
     }
 }
 

@@ -12,7 +12,7 @@
 use rand_core::CryptoRng;
 
 use super::{BitWriter, Messages, Protocol, get_bits, read, write};
-use crate::functions::cut::{Cut, Fold, Leaves};
+use crate::functions::cut::{Cut, Fold, Folds, Leaves};
 use crate::functions::record::{Half, Layout, MAX_TOGETHER, Truth};
 use crate::ring::Ring;
 use crate::step::StepError;
@@ -128,6 +128,24 @@ pub struct Frame {
     /// Whether `2^(k-1)` is added before `x` is opened, so that signed order becomes unsigned
     /// order.
     pub offset: bool,
+}
+
+impl Frame {
+    /// A record with a mask in the ring `R` and `count` comparisons, each with a table of entries
+    /// of `words` words of the ring `W`.
+    pub(super) fn new<R: Ring, W: Ring>(
+        cut: Cut,
+        count: u32,
+        words: u32,
+        offset: bool,
+    ) -> (Self, Folds) {
+        let mut layout = Layout::default();
+        let leaves = Leaves::new(cut, &mut layout);
+        let folds = Folds::new(&cut, count, &mut layout);
+        let (mask, folds) =
+            layout.word_and::<R, W, _>(|layout| folds.with_tables::<W>(&cut, words, layout));
+        (Self { cut, leaves, layout, mask, offset }, folds)
+    }
 }
 
 /// What was opened last.

@@ -406,7 +406,6 @@ mod tests {
     use super::*;
     use crate::correlation::Position;
     use crate::functions::protocol::check;
-    use crate::functions::record::{self, Derived, Stored};
     use crate::keystream::{ChaCha8, Key, Keystream};
     use crate::ring::Small;
     use crate::share;
@@ -499,13 +498,13 @@ mod tests {
             let [mut out_0, mut out_1, mut twin] =
                 core::array::from_fn(|_| vec![R::ONE; vectors * rows]);
             let apply = |mask| ApplyMatrix::new(rows, columns, &opened, mask).expect("in range");
-            let party = [(apply(&mask_0), x_0, &mut out_0), (apply(&mask_1), x_1, &mut out_1)];
-            steps(
-                &keystream,
-                Position { session: 2, layer: round },
-                &apply(&mask),
-                party,
+            // The dealer knows all of the mask, the parties a share of it each.
+            check::run_under(
+                (&keystream, Position { session: 2, layer: round }),
+                [&apply(&mask), &apply(&mask_0), &apply(&mask_1)],
                 &mut rng,
+                Vectors { x: &x_0, out: &mut out_0 },
+                Vectors { x: &x_1, out: &mut out_1 },
             );
             apply(&mask).twin(&mut Vectors { x: &x, out: &mut twin });
             assert_eq!(
@@ -521,59 +520,6 @@ mod tests {
                 );
             }
         }
-    }
-
-    /// Deals as the dealer, who knows all of the mask, and computes as parties, who know a share of
-    /// it each.
-    fn steps<R: Ring>(
-        keystream: &Keystream<ChaCha8>,
-        position: Position,
-        dealer: &ApplyMatrix<'_, R>,
-        [(party_0, x_0, out_0), (party_1, x_1, out_1)]: [(ApplyMatrix<'_, R>, Vec<R>, &mut Vec<R>);
-            2],
-        rng: &mut ChaCha20Rng,
-    ) -> [Vec<u8>; 2] {
-        let (mut data_0, mut data_1) =
-            (Vectors { x: &x_0, out: out_0 }, Vectors { x: &x_1, out: out_1 });
-        let (layout, elements) = (dealer.layout(), dealer.elements(&data_0).expect("vectors"));
-        let mut corrections = vec![0; layout.bytes() * elements];
-        record::deal(keystream, position, layout, elements, rng, &mut corrections, |truth, rng| {
-            dealer.deal(truth, rng)
-        })
-        .expect("sized");
-        let mut half_0 = Derived::new(keystream, position, layout);
-        let mut half_1 = Stored::received(layout, elements, &corrections).expect("sized");
-        let bytes = dealer.message_bytes(0, elements);
-        let [mut own_0, mut own_1, mut peer_0, mut peer_1, mut opened_0, mut opened_1] =
-            core::array::from_fn(|_| vec![0xa5; bytes]);
-        party_0.step(
-            0,
-            &mut half_0,
-            &mut data_0,
-            &mut Messages { own: &mut own_0, peer: &mut peer_0, opened: &mut opened_0 },
-        );
-        party_1.step(
-            0,
-            &mut half_1,
-            &mut data_1,
-            &mut Messages { own: &mut own_1, peer: &mut peer_1, opened: &mut opened_1 },
-        );
-        let sent = [own_0.clone(), own_1.clone()];
-        peer_0.copy_from_slice(&own_1);
-        peer_1.copy_from_slice(&own_0);
-        party_0.step(
-            1,
-            &mut half_0,
-            &mut data_0,
-            &mut Messages { own: &mut own_0, peer: &mut peer_0, opened: &mut opened_0 },
-        );
-        party_1.step(
-            1,
-            &mut half_1,
-            &mut data_1,
-            &mut Messages { own: &mut own_1, peer: &mut peer_1, opened: &mut opened_1 },
-        );
-        sent
     }
 
     #[test]
@@ -598,8 +544,13 @@ mod tests {
         let mut messages: [Vec<Vec<u8>>; 2] = Default::default();
         for layer in 0..2 {
             let [mut out_0, mut out_1] = [vec![0; 9], vec![0; 9]];
-            let parties = [(apply, vec![1; 12], &mut out_0), (apply, vec![2; 12], &mut out_1)];
-            let sent = steps(&keystream, Position { session: 1, layer }, &apply, parties, &mut rng);
+            let sent = check::run_under(
+                (&keystream, Position { session: 1, layer }),
+                [&apply; 3],
+                &mut rng,
+                Vectors { x: &[1; 12], out: &mut out_0 },
+                Vectors { x: &[2; 12], out: &mut out_1 },
+            );
             for (all, sent) in messages.iter_mut().zip(sent) {
                 all.extend(sent.chunks(8).map(<[u8]>::to_vec));
             }

@@ -23,8 +23,8 @@ use rand_core::CryptoRng;
 
 use super::compare;
 use super::comparing::{Comparing, Frame, Opened};
-use crate::functions::cut::{Cut, Fold, Folding, Folds, Leaves};
-use crate::functions::record::{Half, Layout, Truth, word_bytes};
+use crate::functions::cut::{Cut, Fold, Folding, Folds};
+use crate::functions::record::{Half, Truth, word_bytes};
 use crate::gate::turned;
 use crate::ring::Ring;
 use crate::step::StepError;
@@ -62,18 +62,8 @@ impl<'c, R: Ring> Segments<'c, R> {
     pub fn new(slope: R, offset: R, knots: &'c [Knot<R>]) -> Result<Self, StepError> {
         let count = super::checked_size(knots.len(), MAX_KNOTS)? + 1;
         let cut = Cut::plan(R::BITS, None, Folding::of::<R>(), 2 * word_bytes::<R>(), count);
-        let mut layout = Layout::default();
-        let leaves = Leaves::new(cut, &mut layout);
-        let folds = Folds::new(&cut, count, &mut layout);
-        let mask = layout.words::<R>(1);
-        let folds = folds.with_tables::<R>(&cut, 2, &mut layout);
-        Ok(Self {
-            slope,
-            offset,
-            knots,
-            frame: Frame { cut, leaves, layout, mask, offset: true },
-            folds,
-        })
+        let (frame, folds) = Frame::new::<R, R>(cut, count, 2, true);
+        Ok(Self { slope, offset, knots, frame, folds })
     }
 }
 
@@ -161,17 +151,8 @@ impl<R: Ring, W: Ring> Equal<R, W> {
     #[must_use]
     pub fn new(constant: R) -> Self {
         let cut = Cut::plan(R::BITS, None, Folding::of::<R>(), word_bytes::<W>(), 2);
-        let mut layout = Layout::default();
-        let leaves = Leaves::new(cut, &mut layout);
-        let folds = Folds::new(&cut, 2, &mut layout);
-        let (mask, folds) =
-            layout.word_and::<R, W, _>(|layout| folds.with_tables::<W>(&cut, 1, layout));
-        Self {
-            constant,
-            frame: Frame { cut, leaves, layout, mask, offset: false },
-            folds,
-            ring: PhantomData,
-        }
+        let (frame, folds) = Frame::new::<R, W>(cut, 2, 1, false);
+        Self { constant, frame, folds, ring: PhantomData }
     }
 }
 
