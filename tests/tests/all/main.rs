@@ -10,6 +10,7 @@ mod hostile {
 }
 mod house {
     mod architecture;
+    mod lines;
     mod must_not_compile;
     mod rooms;
     mod secrets;

@@ -13,11 +13,11 @@ use crate::functions::engine::EngineError;
 use crate::functions::engine::twin::Twin;
 use crate::ring::Ring;
 
+/// What a program on the twin comes to.
+type Done = Result<(), EngineError<Infallible>>;
+
 /// Runs a program on the twin, with scratch of this size.
-fn run<R: Ring>(
-    need: Need,
-    program: impl AsyncFnOnce(&mut Twin, &mut Scratch<'_, R>) -> Result<(), EngineError<Infallible>>,
-) {
+fn run<R: Ring>(need: Need, program: impl AsyncFnOnce(&mut Twin, &mut Scratch<'_, R>) -> Done) {
     let mut own = vec![R::ZERO; need.own_elems];
     let (mut narrow, mut wide) = (vec![0; need.narrow_elems], vec![0; need.wide_elems]);
     let scratch = &mut Scratch { own: &mut own, narrow: &mut narrow, wide: &mut wide };
