@@ -1,8 +1,8 @@
 //! Strangers at every port, and signals: nobody who connects ends a program or holds it up.
 
+use core::time::Duration;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::time::Duration;
 
 use sharelet_testkit::processes::{Programs, Server, until};
 use sharelet_testkit::room::{random_model, random_readings};
