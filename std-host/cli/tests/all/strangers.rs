@@ -1,10 +1,10 @@
 //! Strangers at every port, and signals: nobody who connects ends a program or holds it up.
 
+use core::time::Duration;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::time::Duration;
 
-use sharelet_testkit::processes::{Programs, until};
+use sharelet_testkit::processes::{Programs, Server, until};
 use sharelet_testkit::room::{random_model, random_readings};
 use sharelet_testkit::training::table;
 use sharelet_testkit::{printed_seed, rng};
@@ -54,13 +54,13 @@ fn strangers_end_nothing_and_hold_up_nothing() {
     ] {
         room.works(line);
     }
-    let dealer = room.serve("dealer --state dealer").address;
+    let Server { program: _dealer, address: dealer } = room.serve("dealer --state dealer");
     let mut silent = strangers(&dealer);
-    let host = room.serve(&format!("host model.slt --dealer {dealer} --state host")).address;
-    silent.extend(strangers(&host));
+    let host = room.serve(&format!("host model.slt --dealer {dealer} --state host"));
+    silent.extend(strangers(&host.address));
     let device = "--counter counter --inputs readings.npy";
     let twin = room.works("twin model.slt --inputs readings.npy").out;
-    let run = room.works(&format!("device --key pump.key {device} --host {host}"));
+    let run = room.works(&format!("device --key pump.key {device} --host {}", host.address));
     assert_eq!(run.out, twin);
 
     let [one, zero] = {
