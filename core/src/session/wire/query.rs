@@ -307,7 +307,7 @@ mod tests {
             );
         }
         assert_eq!(Status::parse(Status::Accepted.emit()), Some(Status::Accepted));
-        for bad in [[0xA5, 1, 1], [0xA4, 0, 0xff], [0xA5, 14, !14]] {
+        for bad in [[0xA5, 1, 1], [0xA4, 0, 0xff], [0xA5, 15, !15]] {
             assert_eq!(Status::parse(bad), None);
         }
     }
