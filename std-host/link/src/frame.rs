@@ -16,7 +16,7 @@ use embedded_io_async::{Read, ReadExactError, Write as _};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{Reader, Writer};
+use crate::connection::{Reader, Writer};
 
 /// Most bytes of a control message, unless its kind says otherwise.
 pub const CONTROL_BYTES: usize = 1024;

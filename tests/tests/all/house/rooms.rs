@@ -10,7 +10,6 @@ const CRATES: &[(&str, Rooms)] = &[
         "std-host/link/src",
         &[
             ("error", &[]),
-            ("exchange", &[]),
             ("fault", &[]),
             ("files", &[]),
             ("hex", &[]),
@@ -20,6 +19,8 @@ const CRATES: &[(&str, Rooms)] = &[
             ("wan", &[]),
             ("warnings", &[]),
             ("connection", &["timeout"]),
+            ("frame", &["connection"]),
+            ("exchange", &["frame"]),
             ("route", &["error", "wan", "connection"]),
             ("tcp", &["error", "connection", "route", "warnings"]),
             ("service", &["connection", "places", "tcp", "warnings"]),
