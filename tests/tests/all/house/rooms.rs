@@ -30,15 +30,15 @@ const CRATES: &[(&str, Rooms)] = &[
     (
         "std-host/import/src",
         &[
-            ("graph", &[]),
+            ("error", &[]),
             ("layer", &[]),
             ("onnx_proto", &[]),
             ("tflite_schema", &[]),
-            ("error", &["graph"]),
+            ("graph", &["error"]),
             ("form", &["graph"]),
             ("scales", &["layer"]),
             ("write", &["onnx_proto"]),
-            ("onnx_window", &["graph", "onnx_proto", "form"]),
+            ("onnx_window", &["error", "graph", "onnx_proto", "form"]),
             ("report", &["layer", "scales"]),
             ("tflite_window", &["graph", "tflite_schema", "error"]),
             ("walk", &["graph", "error"]),
