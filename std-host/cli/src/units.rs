@@ -24,8 +24,9 @@ pub fn parse_endpoint(text: &str) -> Result<String, String> {
 /// # Errors
 /// A sentence for the command line.
 pub fn parse_servers(text: &str) -> Result<[String; 2], String> {
-    let pair = text.split_once(',').ok_or_else(|| "give SERVER0:PORT,SERVER1:PORT".to_owned())?;
-    Ok([parse_endpoint(pair.0.trim())?, parse_endpoint(pair.1.trim())?])
+    let servers = text.split(',').map(|server| parse_endpoint(server.trim()));
+    let servers: Vec<_> = servers.collect::<Result<_, _>>()?;
+    servers.try_into().map_err(|_| "give SERVER0:PORT,SERVER1:PORT".to_owned())
 }
 
 /// A number with one of these units, or without one if there is a unit `""`. `example` is shown
