@@ -89,7 +89,7 @@ async fn memory_grows_as_bytes_arrive() {
     // No machine has the memory that is announced.
     let error = read_body(&mut reader(&[1; 3]), usize::MAX / 2).await.unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof);
-    let long = [1; STEP_BYTES + 3];
+    let long = vec![1; STEP_BYTES + 3];
     assert_eq!(read_body(&mut reader(&long), long.len()).await.unwrap(), long);
 }
 
