@@ -296,7 +296,7 @@ pub fn print(lines: &str) -> io::Result<()> {
     out.write_all(lines.as_bytes()).and_then(|()| out.flush())
 }
 
-/// As [`print`], for what a command ends without.
+/// As [`print()`], for what a command ends without.
 ///
 /// # Errors
 /// Standard output is gone.

@@ -1,7 +1,7 @@
 //! A server takes owners' data: streams it to its disk, and registers it once the other server has
 //! it, too.
 //!
-//! [`wire`](super::wire) is what it speaks with owners; their side is [`owner`](super::owner).
+//! [`wire`] is what it speaks with owners; their side is [`owner`](super::owner).
 
 use std::sync::Arc;
 

@@ -70,7 +70,7 @@ impl Datasets {
     /// Opens a directory for uploads, and makes it if there is none.
     ///
     /// # Errors
-    /// [`StoreError::Locked`] if another process takes uploads there; [`DatasetError::OtherParty`]
+    /// [`DatasetError::Store`] if another process takes uploads there; [`DatasetError::OtherParty`]
     /// if it holds shares of the other party.
     pub fn open(directory: &Path, party: Party) -> Result<Arc<Self>, DatasetError> {
         private_directory(directory)?;
@@ -113,7 +113,7 @@ impl Datasets {
     /// The datasets that have a registered upload, in order of their names.
     ///
     /// # Errors
-    /// [`StoreError::File`].
+    /// [`DatasetError::File`].
     pub fn names(&self) -> Result<Vec<Name>, DatasetError> {
         let entries = fs::read_dir(&self.directory).map_err(FileError::at(&self.directory))?;
         let name = |entry: fs::DirEntry| {
@@ -195,7 +195,7 @@ impl Datasets {
     /// Begins to take an upload.
     ///
     /// # Errors
-    /// As [`Datasets::progress`]; [`StoreError::File`].
+    /// As [`Datasets::progress`]; [`DatasetError::File`].
     pub fn begin(&self, description: Description) -> Result<Incoming, DatasetError> {
         self.progress(&description)?;
         let directory = self.path(&description.dataset);
@@ -210,7 +210,7 @@ impl Datasets {
     ///
     /// # Errors
     /// [`DatasetError::Impossible`], [`DatasetError::Digest`]; [`DatasetError::Disagree`] if its
-    /// keys are not those of the owners before; [`StoreError::File`].
+    /// keys are not those of the owners before; [`DatasetError::File`].
     pub fn store(&self, mut incoming: Incoming, digest: &[u8; 32]) -> Result<(), DatasetError> {
         let description = incoming.description().clone();
         if description.keyed
