@@ -198,7 +198,7 @@ impl Op {
     /// constant comes first.
     ///
     /// # Errors
-    /// [`Refused`] with the reason why it cannot be computed.
+    /// Says the reason why it cannot be computed.
     pub fn elementwise(
         kind: &str,
         constant: &Tensor,

@@ -3,7 +3,7 @@
 //!
 //! A peer is a stranger until it has greeted in the way that the [`Service`] wants. Until then it
 //! costs a task and two buffers, for [`Limits::hello`] at most, and holds up nobody: its place is
-//! not one of those that are served ([`places`](super::places)). A peer that is served has a total
+//! not one of those that are served (`places`). A peer that is served has a total
 //! time for each message beside the longest silence in it; between messages it may be silent for
 //! long, but gives its place to a newcomer when there is no other, is told so, and can come back.
 
