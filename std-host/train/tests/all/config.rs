@@ -171,7 +171,7 @@ fn the_documented_file_is_read() {
     let text: String = source
         .lines()
         .map_while(|line| line.strip_prefix("//!"))
-        .map(str::trim_start)
+        .map(|line| line.strip_prefix(' ').unwrap_or(line))
         .skip_while(|line| *line != "```toml")
         .skip(1)
         .take_while(|line| *line != "```")
