@@ -39,7 +39,9 @@ impl Libraries {
     /// The newest core that this compiler can read, and the very library of traits that it was
     /// compiled with.
     fn find() -> Self {
-        let control = "pub fn f<T: embedded_io_async::Read>(t: T) -> impl embedded_io_async::Read \
+        // Both halves are there, and the traits are the same.
+        let control = "pub use sharelet_core::{functions::engine::Engine, session::p0}; \
+                       pub fn f<T: embedded_io_async::Read>(t: T) -> impl embedded_io_async::Read \
                        { sharelet_core::transport::Counting::new(t) }";
         for core in libraries("sharelet_core") {
             for io in libraries("embedded_io_async") {
