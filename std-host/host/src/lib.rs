@@ -14,17 +14,18 @@
 //! ```no_run
 //! use std::path::Path;
 //!
-//! use sharelet_host::dealer::{Dealer, Limits};
+//! use sharelet_host::dealer::Dealer;
 //! use sharelet_host::store::dealer::DealerStore;
 //! use sharelet_link::Exposure;
+//! use sharelet_link::service::{self, Limits};
 //! use sharelet_link::tcp::Listener;
 //! use tokio_util::sync::CancellationToken;
 //!
 //! # #[tokio::main]
 //! # async fn main() -> Result<(), Box<dyn core::error::Error>> {
-//! let dealer = Dealer::new(DealerStore::open(Path::new("state"))?, Limits::default());
+//! let dealer = Dealer::new(DealerStore::open(Path::new("state"))?, 64);
 //! let listener = Listener::bind("127.0.0.1:7100", Exposure::Local).await?;
-//! dealer.serve(listener, CancellationToken::new()).await;
+//! service::serve(dealer, listener, Limits::default(), CancellationToken::new()).await;
 //! # Ok(())
 //! # }
 //! ```

@@ -259,6 +259,9 @@ pub async fn serve<S: Service>(
 ) {
     let (places, warnings) = (Arc::new(Places::new(limits.connections)), listener.warnings());
     let mut tasks = JoinSet::new();
+    // As many again for those who were asked to leave, and have not left yet: each of them ends
+    // soon. Until one has, newcomers wait in the system's queue; nobody is sent away unheard.
+    let most = limits.connections.max(1).saturating_mul(3);
     loop {
         let (connection, peer) = tokio::select! {
             () = stop.cancelled() => break,
@@ -266,13 +269,8 @@ pub async fn serve<S: Service>(
                 report(ended);
                 continue;
             }
-            accepted = listener.accept(limits.stall) => accepted,
+            accepted = listener.accept(limits.stall), if tasks.len() < most => accepted,
         };
-        // Who was asked to leave has not left yet: beyond that, not even a refusal is worth a task.
-        if tasks.len() >= limits.connections.max(1).saturating_mul(3) {
-            warnings.warn(format_args!("{peer}: closed, too many connect"));
-            continue;
-        }
         let shared = (places.clone(), warnings.clone());
         let visit = Visit::new(peer, shared, limits, stop.clone());
         let (service, warnings) = (service.clone(), warnings.clone());

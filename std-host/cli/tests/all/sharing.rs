@@ -106,11 +106,12 @@ fn wrong_use_is_named() {
 fn mnist_is_shared() {
     let Some(data) = sharelet_testkit::shared_data() else { return };
     let (room, _servers, to) = servers();
-    for (part, name) in [("images-idx3", "images.gz"), ("labels-idx1", "labels.gz")] {
+    for (part, name) in [("images-idx3", "images-ubyte.gz"), ("labels-idx1", "labels-ubyte.gz")] {
         std::fs::copy(data.join(format!("mnist/test-{part}-ubyte.gz")), room.path(name)).unwrap();
     }
     room.works(&format!(
-        "share images.gz --labels labels.gz --classes 10 --dataset mnist --owner o --to {to}"
+        "share images-ubyte.gz --labels labels-ubyte.gz --classes 10 --dataset mnist --owner o \
+         --to {to}"
     ));
     let (features, targets) = open(&room, "mnist");
     assert_eq!(features.len() / 784, targets.len() / 10);

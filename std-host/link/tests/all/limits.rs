@@ -261,6 +261,19 @@ async fn silent_strangers_hold_up_nobody() {
     assert_eq!(end(&mut silent[0]).await.0, "F", "the first gave way");
 }
 
+/// However many come in one moment, who comes right behind them is heard.
+#[tokio::test]
+async fn a_flood_sends_nobody_away_unheard() {
+    let port = Port::open(Limits { hello: SOON, stall: SOON, ..LIMITS }).await;
+    for _ in 0..50 {
+        let flood: Vec<_> = (0..40)
+            .map(|_| std::net::TcpStream::connect(&port.address).expect("connects"))
+            .collect();
+        echoes(&mut port.peer().await).await;
+        drop(flood);
+    }
+}
+
 #[tokio::test]
 async fn what_stops_says_so_and_drains() {
     let port = Port::open(LIMITS).await;
