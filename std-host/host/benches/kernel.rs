@@ -17,6 +17,7 @@ use std::time::Instant;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 use rayon::{ThreadPool, ThreadPoolBuilder};
+use sharelet_core::ring::Ring;
 use sharelet_host::host::kernel::add_matrix_vector;
 use sharelet_train::kernel::{Bilinear, Convolution, Form, Product, Word};
 use sharelet_train::network::Window;
@@ -71,7 +72,7 @@ fn cases() -> Vec<(String, Bilinear)> {
     cases
 }
 
-fn words<R: Word>(rng: &mut ChaCha8Rng, count: usize) -> Vec<R> {
+fn words<R: Ring>(rng: &mut ChaCha8Rng, count: usize) -> Vec<R> {
     (0..count).map(|_| R::from_u64(rng.next_u64())).collect()
 }
 
@@ -90,10 +91,10 @@ fn seconds(mut work: impl FnMut()) -> f64 {
     times.fold(f64::INFINITY, f64::min)
 }
 
-fn measure<R: Word>(map: &Bilinear, pool: &ThreadPool) -> f64 {
+fn measure<R: Ring + Word>(map: &Bilinear, pool: &ThreadPool) -> f64 {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let (x, y) = (words::<R>(&mut rng, map.x_elems()), words::<R>(&mut rng, map.y_elems()));
-    let mut out = vec![R::ZERO; map.out_elems()];
+    let mut out = vec![R::default(); map.out_elems()];
     pool.install(|| seconds(|| map.add(black_box(&x), black_box(&y), black_box(&mut out)).unwrap()))
 }
 

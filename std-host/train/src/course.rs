@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use sharelet_core::functions::engine::Truncation;
 
-use super::config::{self, Config, ConfigError, FieldError};
+use super::config::{Config, ConfigError, FieldError};
 use super::curve::Epoch;
 use super::loss::Wanted;
 use super::network::{Loss, Network, NetworkError, Shape};
@@ -142,28 +142,21 @@ impl Course {
         if outputs != sizes.targets {
             let reason = match (sizes.targets, outputs) {
                 (0, _) => "it has no labels; share it with --label or --labels".to_owned(),
-                (targets, 1) => {
-                    format!(
-                        "a label has {targets} values, and the model gives one; share it with \
-                         --binary, or one number as --label"
-                    )
-                }
-                (targets, _) => {
-                    format!(
-                        "a label has {targets} values, and the last layer gives {outputs}; share \
-                         it with --classes {outputs}"
-                    )
-                }
+                (targets, 1) => format!(
+                    "a label has {targets} values, and the model gives one; share it with \
+                     --binary, or one number as --label"
+                ),
+                (targets, _) => format!(
+                    "a label has {targets} values, and the last layer gives {outputs}; share it \
+                     with --classes {outputs}"
+                ),
             };
             return Err(CourseError::Data { dataset: config.data.train.clone(), reason });
         }
-        let all = || (0..u32::try_from(sizes.rows).unwrap_or(u32::MAX)).collect();
+        let all = |rows: usize| (0..u32::try_from(rows).unwrap_or(u32::MAX)).collect();
         let split = match config.data.held_out {
             Some(held_out) => Split::new(sizes.rows, held_out, config.training.seed)?,
-            None => Split {
-                train: all(),
-                test: (0..u32::try_from(sizes.test_rows).unwrap_or(u32::MAX)).collect(),
-            },
+            None => Split { train: all(sizes.rows), test: all(sizes.test_rows) },
         };
         let plan = Plan::new(&config.training, split.train.len())?;
         if plan.steps() > MAX_STEPS {
@@ -205,10 +198,7 @@ impl Course {
     /// How values are truncated.
     #[must_use]
     pub const fn truncation(&self) -> Truncation {
-        match self.config.arithmetic.truncation {
-            config::Truncation::OneUnit => Truncation::OneUnit,
-            config::Truncation::Exact => Truncation::Exact,
-        }
+        self.config.arithmetic.truncation()
     }
 
     /// Whether gradients have a memory.
@@ -246,7 +236,8 @@ impl Course {
         let wanted = self.wanted();
         let loss = |means: Option<(f64, f64)>| means.filter(|_| wanted.loss).map(|(loss, _)| loss);
         let accuracy = |means: Option<(f64, f64)>| {
-            means.filter(|_| wanted.correct && self.classifies()).map(|(_, accuracy)| accuracy)
+            let classifies = self.network.classifies(self.sizes.targets);
+            means.filter(|_| wanted.correct && classifies).map(|(_, accuracy)| accuracy)
         };
         Epoch {
             epoch: number + 1,
@@ -255,11 +246,6 @@ impl Course {
             test_loss: loss(test),
             test_accuracy: accuracy(test),
         }
-    }
-
-    /// Whether answers are right or wrong.
-    fn classifies(&self) -> bool {
-        self.network.loss != Loss::SquaredError || self.sizes.targets > 1
     }
 
     /// Rows that are tested on, by number.

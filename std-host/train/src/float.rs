@@ -5,54 +5,28 @@
 //! learning rates and factors as [`super::scale::Scale`]. Everything else is double precision:
 //! `v = mu v + (mean gradient + wd w)`, `w -= rate v`, with `wd` for weights only, not for biases.
 //! The derivative of ReLU at 0 is 0, that of a max-pool goes to the first largest value, and that
-//! of the hinge loss at its corner is 0. The result is the same on every machine: sums have a fixed
+//! of the hinge loss at its corner is 0. Labels are those of the servers: numbers, 0 or 1, or one
+//! 1 in as many zeros as there are classes. The result is the same on every machine: sums have a fixed
 //! order, however many cores add them up.
 
 mod error;
 mod layers;
 mod loss;
-mod product;
 mod samples;
 
 use rayon::prelude::*;
 
+use super::curve::{Curve, Epoch};
 use super::network::Network;
 use super::parameters::Parameters;
 use super::schedule::{Plan, Step};
 pub use error::{FloatError, SamplesError};
 use layers::Pass;
-pub use samples::{Labels, Samples};
+pub use samples::Samples;
 
 /// Samples that one task takes: the order of sums depends on it, and not on how many cores there
 /// are.
 const TASK_ROWS: usize = 16;
-
-/// Loss and accuracy over some rows.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Score {
-    /// The mean.
-    pub loss: f64,
-    /// The fraction of right answers; `None` where labels are numbers.
-    pub accuracy: Option<f64>,
-}
-
-/// What is known of an epoch.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Epoch {
-    /// From 1.
-    pub epoch: usize,
-    /// Over the batches of the epoch, each before its own step.
-    pub train: Score,
-    /// Over all test rows after the epoch.
-    pub test: Option<Score>,
-}
-
-/// Loss and accuracy, epoch by epoch.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Curve {
-    /// First to last.
-    pub epochs: Vec<Epoch>,
-}
 
 /// Sums over rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -61,8 +35,8 @@ pub struct Tally {
     pub rows: usize,
     /// The sum of the losses.
     pub loss: f64,
-    /// Right answers; `None` where labels are numbers.
-    pub right: Option<usize>,
+    /// Right answers, as far as labels are classes.
+    pub right: usize,
 }
 
 /// A network in training.
@@ -75,21 +49,17 @@ pub struct Baseline<'n> {
 
 impl Tally {
     fn add(&mut self, other: Self) {
-        self.right = match (self.rows, other.rows) {
-            (0, _) => other.right,
-            (_, 0) => self.right,
-            _ => self.right.zip(other.right).map(|(ours, theirs)| ours + theirs),
-        };
         self.rows += other.rows;
         self.loss += other.loss;
+        self.right += other.right;
     }
 
-    /// Means over the rows.
+    /// The mean loss, and the fraction of right answers.
     #[must_use]
     #[allow(clippy::cast_precision_loss)]
-    pub fn score(&self) -> Score {
+    pub fn means(&self) -> (f64, f64) {
         let rows = self.rows.max(1) as f64;
-        Score { loss: self.loss / rows, accuracy: self.right.map(|right| right as f64 / rows) }
+        (self.loss / rows, self.right as f64 / rows)
     }
 }
 
@@ -169,6 +139,11 @@ pub fn train(
     samples.check(network)?;
     test.map_or(Ok(()), |test| test.check(network))?;
     let mut baseline = Baseline::new(network, parameters)?;
+    let classifies = network.classifies(samples.columns());
+    let seen = |tally: Tally| {
+        let (loss, accuracy) = tally.means();
+        (Some(loss), classifies.then_some(accuracy))
+    };
     let mut curve = Curve::default();
     let (mut order, mut tally) = (Vec::new(), Tally::default());
     for step in (0..plan.steps()).map_while(|step| plan.step(step)) {
@@ -177,15 +152,15 @@ pub fn train(
         }
         tally.add(baseline.step(plan, &step, &order, samples)?);
         if step.ends_epoch {
-            let test =
-                test.map(|test| evaluate(network, baseline.parameters(), test)).transpose()?;
-            let epoch = Epoch {
-                epoch: step.place.epoch + 1,
-                train: core::mem::take(&mut tally).score(),
-                test,
+            let (train_loss, train_accuracy) = seen(core::mem::take(&mut tally));
+            let (test_loss, test_accuracy) = match test {
+                Some(test) => seen(evaluate(network, baseline.parameters(), test)?),
+                None => (None, None),
             };
+            let epoch = step.place.epoch + 1;
+            let epoch = Epoch { epoch, train_loss, train_accuracy, test_loss, test_accuracy };
             watch(&epoch);
-            curve.epochs.push(epoch);
+            curve.0.push(epoch);
         }
     }
     Ok((baseline.parameters, curve))
@@ -203,31 +178,23 @@ pub fn gradient(
 ) -> Result<(Tally, Parameters<f64>), FloatError> {
     let pass = Pass::new(network, parameters)?;
     samples.check(network)?;
-    let task = |rows: &[u32]| -> Result<_, FloatError> {
-        let mut values = pass.forward(&samples.inputs_of(rows)?, rows.len());
+    let parts = in_tasks(rows, |rows| {
+        let mut values = pass.forward(samples.inputs_of(rows)?, rows.len())?;
         let outputs = values.pop().unwrap_or_default();
-        let mut slopes = vec![0.0; outputs.len()];
-        let tally = tally(network, samples, rows, &outputs, Some(&mut slopes))?;
-        Ok((tally, pass.backward(&values, slopes, rows.len())))
-    };
-    // Gathered in the order of the tasks, then added up: the order of sums does not depend on the
-    // cores.
-    let parts: Vec<_> = rows.par_chunks(TASK_ROWS).map(task).collect::<Result<_, _>>()?;
+        let (tally, slopes) = tally(network, samples, rows, &outputs)?;
+        Ok((tally, pass.backward(&values, slopes, rows.len())?))
+    })?;
     let (mut total, mut sum) = (Tally::default(), Parameters::filled(network, 0.0)?);
     for (tally, part) in &parts {
         total.add(*tally);
         for (sum, part) in sum.layers.iter_mut().zip(&part.layers) {
-            let add = |sum: &mut [f64], part: &[f64]| {
-                sum.iter_mut().zip(part).for_each(|(sum, part)| *sum += part)
-            };
-            add(&mut sum.weights, &part.weights);
-            add(&mut sum.biases, &part.biases);
+            sum.words_mut().zip(part.words()).for_each(|(sum, part)| *sum += part);
         }
     }
     Ok((total, sum))
 }
 
-/// Loss and accuracy over all rows.
+/// Loss and right answers over all rows.
 ///
 /// # Errors
 /// If network, parameters and data do not fit each other.
@@ -235,21 +202,9 @@ pub fn evaluate(
     network: &Network,
     parameters: &Parameters<f64>,
     samples: &Samples,
-) -> Result<Score, FloatError> {
-    let pass = Pass::new(network, parameters)?;
-    samples.check(network)?;
-    let parts: Vec<_> = samples
-        .all_rows()
-        .par_chunks(TASK_ROWS)
-        .map(|rows| {
-            let outputs =
-                pass.forward(&samples.inputs_of(rows)?, rows.len()).pop().unwrap_or_default();
-            tally(network, samples, rows, &outputs, None)
-        })
-        .collect::<Result<_, _>>()?;
-    let mut total = Tally::default();
-    parts.into_iter().for_each(|part| total.add(part));
-    Ok(total.score())
+) -> Result<Tally, FloatError> {
+    let (rows, outputs) = (samples.all_rows(), outputs(network, parameters, samples)?);
+    Ok(tally(network, samples, &rows, &outputs)?.0)
 }
 
 /// What the last layer gives for all rows, row by row, without softmax or sigmoid.
@@ -262,35 +217,35 @@ pub fn outputs(
     samples: &Samples,
 ) -> Result<Vec<f64>, FloatError> {
     let pass = Pass::new(network, parameters)?;
-    samples.check_inputs(network)?;
-    let parts: Vec<_> = samples
-        .all_rows()
-        .par_chunks(TASK_ROWS)
-        .map(|rows| {
-            Ok(pass.forward(&samples.inputs_of(rows)?, rows.len()).pop().unwrap_or_default())
-        })
-        .collect::<Result<_, FloatError>>()?;
+    samples.check(network)?;
+    let parts = in_tasks(&samples.all_rows(), |rows| {
+        Ok(pass.forward(samples.inputs_of(rows)?, rows.len())?.pop().unwrap_or_default())
+    })?;
     Ok(parts.concat())
 }
 
-/// Losses of rows from their outputs; their slopes if there is a place for them.
+/// What is made of every few rows, in their order: the order of sums does not depend on the cores.
+fn in_tasks<R: Send>(
+    rows: &[u32],
+    task: impl Fn(&[u32]) -> Result<R, FloatError> + Send + Sync,
+) -> Result<Vec<R>, FloatError> {
+    rows.par_chunks(TASK_ROWS).map(task).collect()
+}
+
+/// Losses of rows from their outputs, and their slopes.
 fn tally(
     network: &Network,
     samples: &Samples,
     rows: &[u32],
     outputs: &[f64],
-    mut slopes: Option<&mut [f64]>,
-) -> Result<Tally, FloatError> {
-    let width = (outputs.len() / rows.len().max(1)).max(1);
-    let mut total = Tally::default();
-    let mut unused = vec![0.0; width];
-    for (index, (&row, outputs)) in rows.iter().zip(outputs.chunks_exact(width)).enumerate() {
-        let slopes = slopes
-            .as_deref_mut()
-            .and_then(|slopes| slopes.get_mut(index * width..(index + 1) * width));
-        let (loss, right) =
-            loss::loss(network.loss, outputs, samples.target(row)?, slopes.unwrap_or(&mut unused));
-        total.add(Tally { rows: 1, loss, right: right.map(usize::from) });
+) -> Result<(Tally, Vec<f64>), FloatError> {
+    let width = samples.columns();
+    let (mut total, mut slopes) = (Tally::default(), vec![0.0; outputs.len()]);
+    let places = outputs.chunks_exact(width).zip(slopes.chunks_exact_mut(width));
+    for (&row, (outputs, slopes)) in rows.iter().zip(places) {
+        let (_, targets) = samples.row(row)?;
+        let (loss, right) = loss::loss(network.loss, outputs, targets, slopes);
+        total.add(Tally { rows: 1, loss, right: usize::from(right) });
     }
-    Ok(total)
+    Ok((total, slopes))
 }

@@ -10,9 +10,9 @@ use core::mem;
 use sharelet_core::correlation::LengthError;
 use sharelet_core::functions::engine::Engine;
 
-use super::network::{Layer, Network, Shape, Window};
+use super::maps::Maps;
+use super::network::{Layer, Network, NetworkError, Shape, Window};
 use super::parameters::LayerParameters;
-use crate::kernel::{Bilinear, Convolution, Form, Product};
 use crate::tensor::{Bits, Machine, Masked, Tensors};
 
 /// Shared words, and how many of their bits are a fraction.
@@ -56,35 +56,26 @@ pub struct Sized<'n> {
     pub frac_bits: u32,
 }
 
-impl Sized<'_> {
+impl<'n> Sized<'n> {
+    /// The sizes for a batch of so many words.
+    ///
+    /// # Errors
+    /// Layers that do not fit each other.
+    pub fn new(network: &'n Network, words: usize, frac_bits: u32) -> Result<Self, NetworkError> {
+        let batch = words / network.input.elems().max(1);
+        Ok(Self { network, shapes: network.shapes()?, batch, frac_bits })
+    }
+
     /// Layers with their numbers and input sizes.
     pub fn layers(&self) -> impl DoubleEndedIterator<Item = (usize, Layer, Shape)> + use<'_> {
         let layers = self.network.layers.iter().zip(&self.shapes).collect::<Vec<_>>();
         layers.into_iter().enumerate().map(|(index, (layer, shape))| (index, *layer, *shape))
     }
 
-    /// The product of a layer with weights, forward.
+    /// Outputs of a sample.
     #[must_use]
-    pub fn product(&self, layer: Layer, input: Shape) -> Option<Bilinear> {
-        match layer {
-            Layer::Dense { outputs } => Some(Bilinear::Product(Product {
-                form: Form::SecondTransposed,
-                rows: self.batch,
-                inner: input.elems(),
-                columns: outputs,
-            })),
-            Layer::Convolution { filters, window } => {
-                Some(Bilinear::Convolution(self.convolution(filters, window, input)))
-            }
-            _ => None,
-        }
-    }
-
-    /// A convolution of the batch.
-    #[must_use]
-    pub const fn convolution(&self, filters: usize, window: Window, input: Shape) -> Convolution {
-        let Shape { channels, height, width } = input;
-        Convolution { batch: self.batch, channels, height, width, filters, window }
+    pub fn columns(&self) -> usize {
+        self.shapes.last().map_or(1, Shape::elems)
     }
 }
 
@@ -112,11 +103,12 @@ pub async fn forward<E: Engine<Error: From<LengthError>>, T: Tensors>(
                     Some(input) => input,
                     None => open_one(machine, mem::take(&mut value), f).await?,
                 };
-                let (Some(map), Some(weights)) = (sized.product(layer, shape), weights.next())
+                let (Some(maps), Some(weights)) =
+                    (Maps::of(layer, shape, sized.batch), weights.next())
                 else {
                     continue;
                 };
-                let mut words = machine.product(&map, &input, weights)?;
+                let mut words = machine.product(&maps.forward, &input, weights)?;
                 add_biases(&mut words, parameters.get(index), sized.shapes.get(index + 1), f);
                 value = Value { words, frac_bits: 2 * f };
                 Trace::Input(input)
@@ -138,16 +130,10 @@ pub async fn forward<E: Engine<Error: From<LengthError>>, T: Tensors>(
             Layer::AveragePool(window) => {
                 let Value { words, frac_bits } = taken(&mut opened, value, f);
                 let words = machine.truncate(words, frac_bits - f).await?;
-                let mut sums: Option<Vec<u64>> = None;
-                for candidate in candidates(&words, sized.batch, shape, window) {
-                    match &mut sums {
-                        None => sums = Some(candidate),
-                        Some(sums) => sums
-                            .iter_mut()
-                            .zip(candidate)
-                            .for_each(|(sum, word)| *sum = sum.wrapping_add(word)),
-                    }
-                }
+                let add = |sums: Vec<u64>, words: Vec<u64>| {
+                    sums.iter().zip(words).map(|(sum, word)| sum.wrapping_add(word)).collect()
+                };
+                let sums = candidates(&words, sized.batch, shape, window).reduce(add);
                 value = mean(Value { words: sums.unwrap_or_default(), frac_bits: f }, window);
                 Trace::Nothing
             }
@@ -199,7 +185,7 @@ fn add_biases(
 /// A sum over a window as a mean: a power of two of places only moves the point.
 #[must_use]
 pub fn mean(mut sum: Value, window: Window) -> Value {
-    let places = (window.kernel.0 * window.kernel.1).max(1);
+    let places = window.cells().count().max(1);
     if places.is_power_of_two() {
         return Value { frac_bits: sum.frac_bits + places.trailing_zeros(), ..sum };
     }
@@ -220,29 +206,8 @@ fn candidates(
     shape: Shape,
     window: Window,
 ) -> impl Iterator<Item = Vec<u64>> + use<'_> {
-    let places = (0..window.kernel.0).flat_map(move |y| (0..window.kernel.1).map(move |x| (y, x)));
-    places.map(move |place| {
-        indices(batch, shape, window, place)
-            .map(|index| words.get(index).copied().unwrap_or(0))
-            .collect()
-    })
-}
-
-/// Where the words at one place of every window lie.
-pub fn indices(
-    batch: usize,
-    shape: Shape,
-    window: Window,
-    (y, x): (usize, usize),
-) -> impl Iterator<Item = usize> {
-    let (rows, columns) =
-        Window { padding: (0, 0), ..window }.places(shape.height, shape.width).unwrap_or((0, 0));
-    (0..batch * shape.channels).flat_map(move |image| {
-        (0..rows).flat_map(move |row| {
-            let first = (image * shape.height + row * window.stride.0 + y) * shape.width + x;
-            (0..columns).map(move |column| first + column * window.stride.1)
-        })
-    })
+    let word = |index: usize| words.get(index).copied().unwrap_or(0);
+    window.cells().map(move |cell| window.indices(batch, shape, cell).map(word).collect())
 }
 
 /// The largest of every window, by a tournament: in each level the larger of two neighbours goes
@@ -258,25 +223,19 @@ async fn largest<E: Engine<Error: From<LengthError>>, T: Tensors>(
     let (mut left, mut levels): (Vec<Vec<u64>>, _) =
         (candidates(words, batch, shape, window).collect(), Vec::new());
     while left.len() > 1 {
-        let pairs = left.chunks_exact(2);
-        let odd = pairs.remainder().to_vec();
+        let (pairs, odd) = left.as_chunks::<2>();
         let windows = left.first().map_or(1, Vec::len).max(1);
         let mut differences = Vec::with_capacity(windows * pairs.len());
-        for pair in pairs.clone() {
-            if let [first, second] = pair {
-                differences.extend(first.iter().zip(second).map(|(a, b)| a.wrapping_sub(*b)));
-            }
+        for [first, second] in pairs {
+            differences.extend(first.iter().zip(second).map(|(a, b)| a.wrapping_sub(*b)));
         }
         let (gains, bits) = machine.activate(differences, 0, keeps).await?;
         let mut next: Vec<Vec<u64>> = Vec::with_capacity(left.len().div_ceil(2));
-        for (pair, gains) in pairs.zip(gains.chunks(windows)) {
-            if let [_, second] = pair {
-                next.push(
-                    second.iter().zip(gains).map(|(word, gain)| word.wrapping_add(*gain)).collect(),
-                );
-            }
+        for ([_, second], gains) in pairs.iter().zip(gains.chunks(windows)) {
+            let larger = second.iter().zip(gains).map(|(word, gain)| word.wrapping_add(*gain));
+            next.push(larger.collect());
         }
-        next.extend(odd);
+        next.extend_from_slice(odd);
         levels.push(bits);
         left = next;
     }

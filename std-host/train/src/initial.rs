@@ -27,19 +27,15 @@ pub fn initial(
     frac_bits: u32,
     seed: u64,
 ) -> Result<Parameters<i64>, NetworkError> {
-    let shapes = network.shapes()?;
     let convex = matches!(network.layers.as_slice(), [Layer::Dense { .. }]);
     let mut layers = Vec::new();
-    for (index, ((layer, input), (weights, biases))) in
-        network.layers.iter().zip(&shapes).zip(network.parameters()?).enumerate()
+    for (index, (layer, (weights, biases))) in
+        network.layers.iter().zip(network.parameters()?).enumerate()
     {
-        let (fan_in, fan_out) = match layer {
-            Layer::Dense { outputs } => (input.elems(), *outputs),
-            Layer::Convolution { filters, window } => {
-                let places = window.kernel.0 * window.kernel.1;
-                (input.channels * places, filters * places)
-            }
-            _ => (0, 0),
+        let fan_in = weights.checked_div(biases).unwrap_or(0);
+        let fan_out = match layer {
+            Layer::Convolution { window, .. } => biases * window.cells().count(),
+            _ => biases,
         };
         let fan = if before_relu(&network.layers, index) { fan_in } else { fan_in + fan_out };
         let bound = if convex { 0 } else { bound(fan, frac_bits) };

@@ -46,6 +46,7 @@ pub mod initial;
 pub mod kernel;
 pub mod labels;
 pub mod loss;
+pub mod maps;
 pub mod model;
 pub mod network;
 pub mod parameters;

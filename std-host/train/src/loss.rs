@@ -86,46 +86,15 @@ pub async fn gradient<E: Engine<Error: From<LengthError>>, T: Tensors>(
 ) -> Result<(Vec<u64>, Sums), E::Error> {
     let (f, targets) = (batch.frac_bits, batch.targets);
     let mut sums = Sums::default();
-    let minus_targets = |words: Vec<u64>| -> Vec<u64> {
-        words.iter().zip(targets).map(|(a, b)| a.wrapping_sub(*b)).collect()
-    };
     let gradient = match loss {
-        Loss::CrossEntropy => {
-            let (rows, mut out) =
-                (batch.outputs.len() / batch.columns.max(1), vec![0; batch.outputs.len()]);
-            let mut room = Room::new(softmax::need(rows, batch.columns));
-            softmax::softmax(
-                machine.engine(),
-                batch.columns,
-                f,
-                batch.outputs,
-                &mut out,
-                &mut room.scratch(),
-            )
-            .await?;
-            minus_targets(out)
-        }
-        Loss::SquaredError => minus_targets(batch.outputs.to_vec()),
-        Loss::Logistic => {
-            let (mut x, mut out) = (batch.outputs.to_vec(), vec![0; batch.outputs.len()]);
-            let mut room = Room::new(unary::need(x.len()));
-            unary::apply(
-                machine.engine(),
-                Smooth::Sigmoid,
-                f,
-                &mut x,
-                &mut out,
-                &mut room.scratch(),
-            )
-            .await?;
-            minus_targets(out)
-        }
+        Loss::CrossEntropy => minus(&softmax(machine, batch, false).await?, targets),
+        Loss::SquaredError => minus(batch.outputs, targets),
+        Loss::Logistic => minus(&smooth(machine, Smooth::Sigmoid, batch).await?, targets),
         Loss::Hinge => {
             // 1 - t y, t = 2 target - 1 without a fraction; the gradient is -t where that is
             // positive.
             let one = machine.constant(1 << f);
-            let signs: Vec<u64> =
-                targets.iter().map(|target| target.wrapping_mul(2).wrapping_sub(one)).collect();
+            let signs = signs(targets, one);
             let mut margins = batch.outputs.to_vec();
             machine.engine().run(&Multiply::new(), Factors { x: &mut margins, y: &signs }).await?;
             let margins = machine.truncate(margins, f).await?;
@@ -170,12 +139,52 @@ fn sum(words: &[u64]) -> u64 {
     words.iter().fold(0, |sum, word| sum.wrapping_add(*word))
 }
 
+fn minus(words: &[u64], targets: &[u64]) -> Vec<u64> {
+    words.iter().zip(targets).map(|(word, target)| word.wrapping_sub(*target)).collect()
+}
+
+/// `2 target - 1`, without a fraction.
+fn signs(targets: &[u64], one: u64) -> Vec<u64> {
+    targets.iter().map(|target| target.wrapping_mul(2).wrapping_sub(one)).collect()
+}
+
+/// The softmax of each sample, or its logarithm.
+async fn softmax<E: Engine<Error: From<LengthError>>, T: Tensors>(
+    machine: &mut Machine<E, T>,
+    Outputs { outputs, columns, frac_bits, .. }: Outputs<'_>,
+    logarithm: bool,
+) -> Result<Vec<u64>, E::Error> {
+    let mut out = vec![0; outputs.len()];
+    let mut room = Room::new(softmax::need(outputs.len() / columns.max(1), columns));
+    let (engine, scratch) = (machine.engine(), &mut room.scratch());
+    if logarithm {
+        softmax::log_softmax(engine, columns, frac_bits, outputs, &mut out, scratch).await?;
+    } else {
+        softmax::softmax(engine, columns, frac_bits, outputs, &mut out, scratch).await?;
+    }
+    Ok(out)
+}
+
+/// A function of each output.
+async fn smooth<E: Engine<Error: From<LengthError>>, T: Tensors>(
+    machine: &mut Machine<E, T>,
+    function: Smooth,
+    batch: Outputs<'_>,
+) -> Result<Vec<u64>, E::Error> {
+    let (mut x, mut out) = (batch.outputs.to_vec(), vec![0; batch.outputs.len()]);
+    let mut room = Room::new(unary::need(x.len()));
+    let (engine, scratch) = (machine.engine(), &mut room.scratch());
+    unary::apply(engine, function, batch.frac_bits, &mut x, &mut out, scratch).await?;
+    Ok(out)
+}
+
 /// The loss itself, summed over the batch; of the hinge loss it falls off with the gradient.
 async fn value<E: Engine<Error: From<LengthError>>, T: Tensors>(
     machine: &mut Machine<E, T>,
     loss: Loss,
-    Outputs { outputs, targets, columns, frac_bits: f }: Outputs<'_>,
+    batch: Outputs<'_>,
 ) -> Result<u64, E::Error> {
+    let Outputs { outputs, targets, frac_bits: f, .. } = batch;
     let dot = async |machine: &mut Machine<E, T>, mut x: Vec<u64>| -> Result<u64, E::Error> {
         machine.engine().run(&Multiply::new(), Factors { x: &mut x, y: targets }).await?;
         Ok(sum(&x))
@@ -183,40 +192,18 @@ async fn value<E: Engine<Error: From<LengthError>>, T: Tensors>(
     let (mut whole, mut doubled) = (0, 0_u64);
     match loss {
         Loss::CrossEntropy => {
-            let (rows, mut out) = (outputs.len() / columns.max(1), vec![0; outputs.len()]);
-            let mut room = Room::new(softmax::need(rows, columns));
-            softmax::log_softmax(
-                machine.engine(),
-                columns,
-                f,
-                outputs,
-                &mut out,
-                &mut room.scratch(),
-            )
-            .await?;
-            doubled = dot(machine, out).await?.wrapping_neg();
+            let logarithms = softmax(machine, batch, true).await?;
+            doubled = dot(machine, logarithms).await?.wrapping_neg();
         }
         Loss::SquaredError => {
-            let mut distance: Vec<u64> =
-                outputs.iter().zip(targets).map(|(a, b)| a.wrapping_sub(*b)).collect();
+            let mut distance = minus(outputs, targets);
             machine.engine().run(&Square::new(), &mut distance).await?;
             let halved = machine.truncate(vec![sum(&distance)], f + 1).await?;
             return Ok(sum(&halved));
         }
         Loss::Logistic => {
             // ln(1 + e^y) - target y
-            let (mut x, mut out) = (outputs.to_vec(), vec![0; outputs.len()]);
-            let mut room = Room::new(unary::need(x.len()));
-            unary::apply(
-                machine.engine(),
-                Smooth::Softplus,
-                f,
-                &mut x,
-                &mut out,
-                &mut room.scratch(),
-            )
-            .await?;
-            whole = sum(&out);
+            whole = sum(&smooth(machine, Smooth::Softplus, batch).await?);
             doubled = dot(machine, outputs.to_vec()).await?.wrapping_neg();
         }
         Loss::Hinge => {}
@@ -245,8 +232,7 @@ async fn correct<E: Engine<Error: From<LengthError>>, T: Tensors>(
     // p t + (1 - p) (1 - t) = 1 - t + p (2 t - 1), p = [y >= 0] kept by the gate.
     let (_, bits) = machine.activate(outputs.to_vec(), 0, true).await?;
     let one = machine.constant(1 << f);
-    let mut chosen: Vec<u64> =
-        targets.iter().map(|target| target.wrapping_mul(2).wrapping_sub(one)).collect();
+    let mut chosen = signs(targets, one);
     machine.select(&mut chosen, bits).await?;
     Ok(targets.iter().zip(&chosen).fold(0, |sum, (target, chosen)| {
         sum.wrapping_add(one.wrapping_sub(*target).wrapping_add(*chosen))

@@ -63,6 +63,29 @@ impl Window {
             along(width, self.kernel.1, self.stride.1, self.padding.1)?,
         ))
     }
+
+    /// Rows and columns of the window, row by row.
+    pub fn cells(self) -> impl Iterator<Item = (usize, usize)> {
+        (0..self.kernel.0).flat_map(move |row| (0..self.kernel.1).map(move |column| (row, column)))
+    }
+
+    /// Where the words of a batch lie that one cell of every window sees, without padding:
+    /// `batch x channels x rows x columns` of them.
+    pub fn indices(
+        self,
+        batch: usize,
+        shape: Shape,
+        (y, x): (usize, usize),
+    ) -> impl Iterator<Item = usize> {
+        let (rows, columns) =
+            Self { padding: (0, 0), ..self }.places(shape.height, shape.width).unwrap_or((0, 0));
+        (0..batch * shape.channels).flat_map(move |image| {
+            (0..rows).flat_map(move |row| {
+                let first = (image * shape.height + row * self.stride.0 + y) * shape.width + x;
+                (0..columns).map(move |column| first + column * self.stride.1)
+            })
+        })
+    }
 }
 
 /// One layer.
@@ -87,6 +110,28 @@ pub enum Layer {
     MaxPool(Window),
     /// The mean of each window, per channel.
     AveragePool(Window),
+}
+
+impl Layer {
+    /// Whether there is something to train.
+    #[must_use]
+    pub fn has_weights(&self) -> bool {
+        matches!(self, Self::Dense { .. } | Self::Convolution { .. })
+    }
+
+    /// Weights and biases for such an input, in words: `(0, 0)` where there are none, `None` where
+    /// there are too many to count.
+    fn parameters(&self, input: Shape) -> Option<(usize, usize)> {
+        let (outputs, each) = match self {
+            Self::Dense { outputs } => (*outputs, input.elems()),
+            Self::Convolution { filters, window } => {
+                let cells = window.kernel.0.checked_mul(window.kernel.1)?;
+                (*filters, input.channels.checked_mul(cells)?)
+            }
+            _ => (0, 0),
+        };
+        Some((outputs.checked_mul(each)?, outputs))
+    }
 }
 
 /// What is minimised: the mean over a batch.
@@ -160,6 +205,12 @@ pub enum NetworkError {
 }
 
 impl Network {
+    /// Whether answers are right or wrong, and not only near.
+    #[must_use]
+    pub fn classifies(&self, outputs: usize) -> bool {
+        self.loss != Loss::SquaredError || outputs > 1
+    }
+
     /// Sizes between layers: the input's first, then what each layer gives.
     ///
     /// # Errors
@@ -186,16 +237,7 @@ impl Network {
                     })?;
                 Ok(Shape { channels, height, width })
             };
-            let weights = match layer {
-                Layer::Dense { outputs } => outputs.checked_mul(shape.elems()),
-                Layer::Convolution { filters, window } => {
-                    [*filters, shape.channels, window.kernel.0, window.kernel.1]
-                        .iter()
-                        .try_fold(1_usize, |product, &size| product.checked_mul(size))
-                }
-                _ => Some(0),
-            };
-            if weights.is_none_or(|weights| weights > MAX_ELEMS) {
+            if layer.parameters(shape).is_none_or(|(weights, _)| weights > MAX_ELEMS) {
                 return Err(NetworkError::TooLarge { layer: number });
             }
             shape = match layer {
@@ -209,11 +251,7 @@ impl Network {
             check(shape, number)?;
             shapes.push(shape);
         }
-        if !self
-            .layers
-            .iter()
-            .any(|layer| matches!(layer, Layer::Dense { .. } | Layer::Convolution { .. }))
-        {
+        if !self.layers.iter().any(Layer::has_weights) {
             return Err(NetworkError::NoWeights);
         }
         if matches!(self.loss, Loss::Logistic | Loss::Hinge) && shape.elems() != 1 {
@@ -228,14 +266,8 @@ impl Network {
     /// As [`Network::shapes`].
     pub fn parameters(&self) -> Result<Vec<(usize, usize)>, NetworkError> {
         let shapes = self.shapes()?;
-        let sizes = self.layers.iter().zip(&shapes).map(|(layer, input)| match layer {
-            Layer::Dense { outputs } => (outputs * input.elems(), *outputs),
-            Layer::Convolution { filters, window } => {
-                (filters * input.channels * window.kernel.0 * window.kernel.1, *filters)
-            }
-            _ => (0, 0),
-        });
-        Ok(sizes.collect())
+        let sizes = self.layers.iter().zip(&shapes);
+        Ok(sizes.map(|(layer, input)| layer.parameters(*input).unwrap_or_default()).collect())
     }
 
     /// The networks that the field compares with: `a`, `b`, `c` or `d`, for images of 28 x 28 and
@@ -254,34 +286,15 @@ impl Network {
         };
         let pool = Layer::MaxPool(window(2, 2));
         let dense = |outputs| Dense { outputs };
+        let pooled = |filters: [usize; 2], hidden| {
+            let stage = |filters| [convolution(filters, 5, 1), pool, Relu];
+            let end = [dense(hidden), Relu, dense(10)];
+            filters.into_iter().flat_map(stage).chain(end).collect()
+        };
         let layers = match name {
             "a" => vec![dense(128), Relu, dense(128), Relu, dense(10)],
-            "b" => {
-                vec![
-                    convolution(16, 5, 1),
-                    pool,
-                    Relu,
-                    convolution(16, 5, 1),
-                    pool,
-                    Relu,
-                    dense(100),
-                    Relu,
-                    dense(10),
-                ]
-            }
-            "c" => {
-                vec![
-                    convolution(20, 5, 1),
-                    pool,
-                    Relu,
-                    convolution(50, 5, 1),
-                    pool,
-                    Relu,
-                    dense(500),
-                    Relu,
-                    dense(10),
-                ]
-            }
+            "b" => pooled([16, 16], 100),
+            "c" => pooled([20, 50], 500),
             "d" => vec![convolution(5, 2, 2), Relu, dense(100), Relu, dense(10)],
             _ => return None,
         };

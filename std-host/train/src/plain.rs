@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use sharelet_core::functions::engine::EngineError;
 
-use super::course::{Course, CourseError, Session};
+use super::course::{Course, CourseError, Session, Sizes};
 use super::curve::{Curve, Epoch, means};
-use super::float::{self, FloatError, Labels, Samples};
+use super::float::{self, FloatError, Samples};
 use super::initial::initial;
 use super::model::Model;
-use super::parameters::{LayerParameters, Parameters};
+use super::parameters::Parameters;
 use super::state::{Data, Seen, State};
 use crate::tensor::{self, offline};
 
@@ -102,57 +102,24 @@ pub fn baseline(
     let start = initial(course.network(), bits, course.config().training.seed)
         .map_err(CourseError::from)?
         .to_f64(bits);
-    let mut curve = Curve::default();
-    let (parameters, _) =
-        float::train(course.network(), start, course.plan(), &trained, tested.as_ref(), |epoch| {
-            let seen = Epoch {
-                epoch: epoch.epoch,
-                train_loss: Some(epoch.train.loss),
-                train_accuracy: epoch.train.accuracy,
-                test_loss: epoch.test.map(|test| test.loss),
-                test_accuracy: epoch.test.and_then(|test| test.accuracy),
-            };
-            watch(&seen);
-            curve.0.push(seen);
-        })?;
-    Ok((parameters, curve))
+    let network = course.network();
+    Ok(float::train(network, start, course.plan(), &trained, tested.as_ref(), watch)?)
 }
 
 /// Words as the baseline takes them: what the servers train on, and no more exact.
 #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
-fn samples(course: &Course, data: &Data) -> Result<Samples, PlainError> {
+fn samples(course: &Course, data: &Data) -> Result<Samples, FloatError> {
     let unit = libm::scalbn(1.0, course.frac_bits().cast_signed());
     let values = |words: &[u64]| {
         words.iter().map(|word| (word.cast_signed() as f64 / unit) as f32).collect::<Vec<f32>>()
     };
-    let sizes = course.sizes();
-    let labels = match course.network().loss {
-        super::network::Loss::SquaredError => {
-            Labels::Numbers { width: sizes.targets, values: values(&data.targets) }
-        }
-        _ if sizes.targets > 1 => {
-            let class = |row: &[u64]| {
-                row.iter().position(|&word| word != 0).and_then(|class| u32::try_from(class).ok())
-            };
-            Labels::Classes(
-                data.targets
-                    .chunks_exact(sizes.targets)
-                    .map(|row| class(row).unwrap_or(0))
-                    .collect(),
-            )
-        }
-        _ => Labels::Classes(data.targets.iter().map(|&word| u32::from(word != 0)).collect()),
-    };
-    Ok(Samples::new(sizes.features, values(&data.inputs), labels).map_err(FloatError::from)?)
+    let Sizes { features, targets, .. } = course.sizes();
+    Ok(Samples::new(features, values(&data.inputs), targets, values(&data.targets))?)
 }
 
 /// A model's words as numbers.
 #[must_use]
 pub fn numbers(model: &Model, frac_bits: u32) -> Parameters<f64> {
-    let signed = |words: &[u64]| words.iter().map(|word| word.cast_signed()).collect();
-    let layer = |layer: &LayerParameters<u64>| LayerParameters {
-        weights: signed(&layer.weights),
-        biases: signed(&layer.biases),
-    };
-    Parameters { layers: model.parameters.iter().map(layer).collect() }.to_f64(frac_bits)
+    let words = Parameters { layers: model.parameters.clone() };
+    words.map(|word| word.cast_signed()).to_f64(frac_bits)
 }

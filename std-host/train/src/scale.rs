@@ -1,13 +1,9 @@
 //! Public factors as integers: the same rational number for fixed point and for floating point.
 
-/// Significant bits of a numerator: a factor is at most 2^-16 of itself away from what was asked
-/// for.
-pub const SIGNIFICANT_BITS: u32 = 16;
-
 /// The largest shift. Factors below 2^-31 lose significant bits, and below 2^-47 they are zero.
 pub const MAX_SHIFT: u32 = 46;
 
-/// `numerator / 2^shift`, not negative.
+/// `numerator / 2^shift`, not negative: at most 2^-16 of itself away from what was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scale {
     numerator: u32,

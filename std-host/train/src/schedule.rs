@@ -173,14 +173,6 @@ impl Plan {
         (step < self.steps()).then(|| Place { epoch: step / each, batch: step % each })
     }
 
-    /// The step at a place; `None` if there is none.
-    #[must_use]
-    pub fn step_at(&self, place: Place) -> Option<usize> {
-        let each = self.steps_per_epoch();
-        (place.epoch < self.epochs() && place.batch < each)
-            .then(|| place.epoch * each + place.batch)
-    }
-
     /// A step; `None` after the last.
     #[must_use]
     pub fn step(&self, step: usize) -> Option<Step> {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use sharelet_core::functions::engine::{EngineError, Truncation};
 
-use super::config::{self, Arithmetic, FRAC_BITS};
+use super::config::{Arithmetic, FRAC_BITS};
 use super::forward::Value;
 use super::model::Model;
 use super::network::{Network, NetworkError, Shape};
@@ -56,7 +56,7 @@ impl Serving {
         if !FRAC_BITS.contains(&frac_bits) {
             return Err(ServingError::FracBits { found: frac_bits });
         }
-        let truncation = truncation(arithmetic);
+        let truncation = arithmetic.truncation();
         let outputs = network.shapes()?.last().map_or(0, Shape::elems);
         let zeros = Model::zeros(&network, false)?;
         let (opening, weights) = Plan::counted(&mut OpenModel(&zeros), truncation)?;
@@ -83,7 +83,7 @@ impl Serving {
     /// How values are truncated.
     #[must_use]
     pub const fn truncation(&self) -> Truncation {
-        truncation(self.arithmetic)
+        self.arithmetic.truncation()
     }
 
     /// Inputs, in elements, with [`Arithmetic::frac_bits`].
@@ -153,12 +153,5 @@ impl Serving {
         inputs: Vec<u64>,
     ) -> Result<Evaluate<'s>, NetworkError> {
         Evaluate::new(&self.network, self.arithmetic.frac_bits, (model, weights), inputs)
-    }
-}
-
-const fn truncation(arithmetic: Arithmetic) -> Truncation {
-    match arithmetic.truncation {
-        config::Truncation::OneUnit => Truncation::OneUnit,
-        config::Truncation::Exact => Truncation::Exact,
     }
 }

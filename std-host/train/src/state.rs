@@ -14,7 +14,8 @@ use super::curve::Opened;
 use super::forward::{Sized, forward};
 use super::loss::{self, Outputs, Sums};
 use super::model::Model;
-use super::network::{Network, NetworkError, Shape};
+use super::network::NetworkError;
+use super::parameters::LayerParameters;
 use super::step::{Step, open_weights};
 use crate::tensor::{Machine, Masked, Program, Tensors};
 
@@ -133,7 +134,7 @@ impl State {
                 course.frac_bits(),
                 course.config().training.seed,
             )?;
-            let words = initial.layers.iter().flat_map(super::parameters::LayerParameters::words);
+            let words = initial.layers.iter().flat_map(LayerParameters::words);
             self.model
                 .words_mut()
                 .zip(words)
@@ -170,21 +171,18 @@ impl Program for Turn<'_> {
             Session::OpenTest => state.test.open(machine).await?,
             Session::Step(number) => {
                 let rows = course.rows(number);
-                let (inputs, targets) = state.train.pick(&course, &rows)?;
-                let rates = course.rates(number);
-                let batch = (inputs, targets);
+                let batch = state.train.pick(&course, &rows)?;
                 let step = Step::new(
                     course.network(),
                     course.frac_bits(),
                     &mut state.model,
                     batch,
-                    rates,
+                    course.rates(number),
                     course.wanted(),
                 );
                 // The course has checked the layers.
                 let mut step = step.map_err(|_| missing())?;
-                let sums = step.run(machine).await?;
-                state.sums.add(sums);
+                state.sums.add(step.run(machine).await?);
             }
             Session::Test(_) => {
                 let rows = course.test_rows();
@@ -192,15 +190,13 @@ impl Program for Turn<'_> {
                 state.test_sums = test(machine, &course, &state.model, tested, &rows).await?;
             }
             Session::Report(_) => {
-                let (train, test) =
-                    (core::mem::take(&mut state.sums), core::mem::take(&mut state.test_sums));
-                let opened =
-                    reveal(machine, &[train.loss, train.correct, test.loss, test.correct]).await?;
-                let part = |first: usize| Opened {
-                    loss: opened.get(first).copied().unwrap_or(0),
-                    correct: opened.get(first + 1).copied().unwrap_or(0),
-                };
-                return Ok(Seen::Epoch { train: part(0), test: part(2) });
+                let sums = [&mut state.sums, &mut state.test_sums].map(core::mem::take);
+                let words = sums.map(|sums| [sums.loss, sums.correct]).concat();
+                let opened = reveal(machine, &words).await?;
+                let (parts, _) = opened.as_chunks();
+                let &[train, test] = parts else { return Ok(Seen::Nothing) };
+                let part = |[loss, correct]: [u64; 2]| Opened { loss, correct };
+                return Ok(Seen::Epoch { train: part(train), test: part(test) });
             }
             Session::Check(_) => {
                 return Ok(Seen::TooLarge(too_large(machine, &course, &state.model).await?));
@@ -241,14 +237,14 @@ async fn test<E: Engine<Error: From<LengthError>>, T: Tensors>(
     data: &Rows,
     rows: &[usize],
 ) -> Result<Sums, E::Error> {
-    let (network, frac_bits): (&Network, u32) = (course.network(), course.frac_bits());
+    let (network, frac_bits) = (course.network(), course.frac_bits());
     let weights = open_weights(machine, model).await?;
     let mut sums = Sums::default();
     for rows in rows.chunks(TEST_ROWS) {
         let (inputs, targets) = data.pick(course, rows)?;
-        let shapes = network.shapes().map_err(|_| missing())?;
-        let columns = shapes.last().map_or(1, Shape::elems);
-        let sized = Sized { network, shapes, batch: rows.len(), frac_bits };
+        // The course has checked the layers.
+        let sized = Sized::new(network, inputs.share().len(), frac_bits).map_err(|_| missing())?;
+        let columns = sized.columns();
         let (outputs, _) =
             forward(machine, &sized, inputs, (&weights, &model.parameters), false).await?;
         let outputs = machine.truncate(outputs.words, outputs.frac_bits - frac_bits).await?;
@@ -283,7 +279,7 @@ async fn too_large<E: Engine<Error: From<LengthError>>, T: Tensors>(
     let limit =
         libm::scalbn(course.config().stop.largest_weight, course.frac_bits().cast_signed()) as u64;
     let limit = machine.constant(limit);
-    let words = || model.parameters.iter().flat_map(super::parameters::LayerParameters::words);
+    let words = || model.parameters.iter().flat_map(LayerParameters::words);
     let beyond = words()
         .map(|word| word.wrapping_sub(limit))
         .chain(words().map(|word| word.wrapping_neg().wrapping_sub(limit)));

@@ -65,9 +65,7 @@ impl<'s> Step<'s> {
         rates: Rates,
         wanted: Wanted,
     ) -> Result<Self, NetworkError> {
-        let shapes = network.shapes()?;
-        let batch = inputs.share().len() / network.input.elems().max(1);
-        let network = Sized { network, shapes, batch, frac_bits };
+        let network = Sized::new(network, inputs.share().len(), frac_bits)?;
         Ok(Self { network, model, inputs: Some(inputs), targets, rates, wanted })
     }
 }
@@ -86,11 +84,10 @@ impl Program for Step<'_> {
         let (outputs, traces) =
             forward(machine, sized, inputs, (&weights, &model.parameters), true).await?;
         let outputs = machine.truncate(outputs.words, outputs.frac_bits - sized.frac_bits).await?;
-        let columns = sized.shapes.last().map_or(1, super::network::Shape::elems);
         let batch = Outputs {
             outputs: &outputs,
             targets: &self.targets,
-            columns,
+            columns: sized.columns(),
             frac_bits: sized.frac_bits,
         };
         let (gradient, sums) =
@@ -128,9 +125,8 @@ impl<'s> Evaluate<'s> {
         (model, weights): (&'s Model, &'s [Masked]),
         inputs: Vec<u64>,
     ) -> Result<Self, NetworkError> {
-        let shapes = network.shapes()?;
-        let batch = inputs.len() / network.input.elems().max(1);
-        Ok(Self { network: Sized { network, shapes, batch, frac_bits }, model, weights, inputs })
+        let network = Sized::new(network, inputs.len(), frac_bits)?;
+        Ok(Self { network, model, weights, inputs })
     }
 }
 

@@ -5,7 +5,7 @@ use sharelet_import::onnx_proto::ModelProto;
 use sharelet_import::write::{WriteError, onnx};
 use sharelet_import::{lower, onnx as reader};
 use sharelet_testkit::{Rng, seed};
-use sharelet_train::float::{self, Labels, Samples};
+use sharelet_train::float::{self, Samples};
 use sharelet_train::network::{Layer, Loss, Network, Shape, Window};
 use sharelet_train::parameters::Parameters;
 
@@ -29,8 +29,9 @@ fn same_answers(network: &Network, rng: &mut Rng) {
     let chain = read(&bytes);
     assert_eq!(chain.name, "net");
     let width = network.input.elems();
-    let samples =
-        Samples::new(width, rng.reals(ROWS * width), Labels::Classes(vec![0; ROWS])).unwrap();
+    let columns = network.shapes().unwrap().last().unwrap().elems();
+    let targets = vec![0.0; ROWS * columns];
+    let samples = Samples::new(width, rng.reals(ROWS * width), columns, targets).unwrap();
     let expected =
         float::outputs(network, &values.map(|&value| f64::from(value)), &samples).unwrap();
     let found: Vec<f64> = samples.inputs().chunks(width).flat_map(|row| chain.infer(row)).collect();

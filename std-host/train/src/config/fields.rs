@@ -1,6 +1,7 @@
 //! The fields of a configuration.
 
 use serde::{Deserialize, Serialize};
+use sharelet_core::functions::engine;
 
 use super::error::FieldError;
 use super::model::Model;
@@ -202,6 +203,17 @@ impl Default for Schedule {
 impl Default for Arithmetic {
     fn default() -> Self {
         Self { frac_bits: 20, truncation: Truncation::OneUnit }
+    }
+}
+
+impl Arithmetic {
+    /// The truncation, as engines call it.
+    #[must_use]
+    pub const fn truncation(self) -> engine::Truncation {
+        match self.truncation {
+            Truncation::OneUnit => engine::Truncation::OneUnit,
+            Truncation::Exact => engine::Truncation::Exact,
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Why there is no baseline.
 
-use crate::network::{Loss, NetworkError};
+use crate::kernel::SizeError;
+use crate::network::NetworkError;
 
 /// Why there is no baseline.
 #[derive(Debug, thiserror::Error)]
@@ -9,6 +10,9 @@ pub enum FloatError {
     /// Layers do not fit each other.
     #[error(transparent)]
     Network(#[from] NetworkError),
+    /// Sizes of a layer that are not computed.
+    #[error(transparent)]
+    Size(#[from] SizeError),
     /// Parameters of another network.
     #[error("the parameters are not those of this network; take both from the same configuration")]
     Parameters,
@@ -56,31 +60,15 @@ pub enum SamplesError {
         /// Values per row.
         width: usize,
     },
-    /// Rows of another width than the network takes.
-    #[error("rows of {found} values where the network takes {expected}")]
+    /// Rows or labels of another width than the network has.
+    #[error("{what} of {found} values where the network has {expected}")]
     Width {
-        /// Values that the network takes.
-        expected: usize,
-        /// Values of a row.
-        found: usize,
-    },
-    /// A label that is not a class.
-    #[error("row {row}: the label is not a whole number from 0 to {most}")]
-    Class {
-        /// From 1.
-        row: usize,
-        /// The largest class.
-        most: usize,
-    },
-    /// Labels that the loss cannot take.
-    #[error("the {loss:?} loss with {outputs} outputs takes {what} as labels")]
-    Kind {
-        /// The loss.
-        loss: Loss,
-        /// Outputs of the network.
-        outputs: usize,
-        /// What it takes.
+        /// Which of them.
         what: &'static str,
+        /// Inputs or outputs of the network.
+        expected: usize,
+        /// Values of a row or label.
+        found: usize,
     },
     /// A row that is not there.
     #[error("there is no row {row}")]

@@ -1,36 +1,16 @@
 //! Rows with labels, in the clear.
 
 use super::error::{FloatError, SamplesError};
-use crate::network::{Loss, Network, NetworkError};
-use sharelet_model::readings::Readings;
+use crate::network::{Network, NetworkError};
 
-/// Rows and their labels. `Debug` prints sizes only.
+/// Rows and their labels, as many numbers per row as the network has outputs. `Debug` prints sizes
+/// only.
 #[derive(Clone)]
 pub struct Samples {
     width: usize,
     inputs: Vec<f32>,
-    labels: Labels,
-}
-
-/// What rows are labelled with. `Debug` prints sizes only.
-#[derive(Clone)]
-pub enum Labels {
-    /// A class per row, from 0.
-    Classes(Vec<u32>),
-    /// Numbers, so many per row.
-    Numbers {
-        /// Per row.
-        width: usize,
-        /// Row by row.
-        values: Vec<f32>,
-    },
-}
-
-/// The label of a row.
-#[derive(Clone, Copy)]
-pub(super) enum Target<'s> {
-    Class(usize),
-    Numbers(&'s [f32]),
+    columns: usize,
+    targets: Vec<f32>,
 }
 
 impl core::fmt::Debug for Samples {
@@ -39,65 +19,44 @@ impl core::fmt::Debug for Samples {
     }
 }
 
-impl core::fmt::Debug for Labels {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "Labels({} rows, <redacted>)", self.len())
-    }
-}
-
-impl Labels {
-    /// Classes from a file of one number per row.
-    ///
-    /// # Errors
-    /// [`SamplesError`] with the row, if there is more than one number in a row, or one is not a
-    /// whole number.
-    pub fn classes(readings: &Readings) -> Result<Self, SamplesError> {
-        if readings.width() != 1 {
-            return Err(SamplesError::Width { expected: 1, found: readings.width() });
-        }
-        let class = |(row, &value): (usize, &f32)| {
-            let whole = value >= 0.0 && value.fract() == 0.0 && value < 16_777_216.0;
-            // Whole, and exact in single precision.
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-            if whole {
-                Ok(value as u32)
-            } else {
-                Err(SamplesError::Class { row: row + 1, most: 16_777_215 })
-            }
-        };
-        Ok(Self::Classes(
-            readings.values().iter().enumerate().map(class).collect::<Result<_, _>>()?,
-        ))
-    }
-
-    /// Rows.
-    fn len(&self) -> usize {
-        match self {
-            Self::Classes(classes) => classes.len(),
-            Self::Numbers { width, values } => values.len().checked_div(*width).unwrap_or(0),
-        }
-    }
-}
-
 impl Samples {
-    /// Rows of `width` values with a label each.
+    /// Rows of `width` values with `columns` numbers as a label each.
     ///
     /// # Errors
     /// If they are not whole rows, or rows and labels not as many.
-    pub fn new(width: usize, inputs: Vec<f32>, labels: Labels) -> Result<Self, SamplesError> {
-        let rows = inputs.len().checked_div(width).unwrap_or(0);
-        if rows == 0 || rows * width != inputs.len() {
-            return Err(SamplesError::Rows { values: inputs.len(), width });
+    pub fn new(
+        width: usize,
+        inputs: Vec<f32>,
+        columns: usize,
+        targets: Vec<f32>,
+    ) -> Result<Self, SamplesError> {
+        let rows = |values: usize, width: usize| match values.checked_div(width) {
+            Some(rows @ 1..) if rows * width == values => Ok(rows),
+            _ => Err(SamplesError::Rows { values, width }),
+        };
+        let (rows, labels) = (rows(inputs.len(), width)?, rows(targets.len(), columns)?);
+        if labels != rows {
+            return Err(SamplesError::Count { rows, labels });
         }
-        if let Labels::Numbers { width, values } = &labels
-            && (*width == 0 || !values.len().is_multiple_of(*width))
-        {
-            return Err(SamplesError::Rows { values: values.len(), width: *width });
-        }
-        if labels.len() != rows {
-            return Err(SamplesError::Count { rows, labels: labels.len() });
-        }
-        Ok(Self { width, inputs, labels })
+        Ok(Self { width, inputs, columns, targets })
+    }
+
+    /// Rows with one of `classes` as a label each: a 1 in as many zeros. Of two classes one number
+    /// is enough: the class itself.
+    ///
+    /// # Errors
+    /// As [`Samples::new`].
+    pub fn of_classes(
+        width: usize,
+        inputs: Vec<f32>,
+        classes: usize,
+        labels: &[usize],
+    ) -> Result<Self, SamplesError> {
+        let first = usize::from(classes == 1);
+        let own = |&label: &usize| {
+            (first..first + classes).map(move |class| f32::from(u8::from(label == class)))
+        };
+        Self::new(width, inputs, classes, labels.iter().flat_map(own).collect())
     }
 
     /// Rows, at least 1.
@@ -107,22 +66,10 @@ impl Samples {
         self.inputs.len() / self.width
     }
 
-    /// Values per row.
-    #[must_use]
-    pub fn width(&self) -> usize {
-        self.width
-    }
-
     /// All values, row by row.
     #[must_use]
     pub fn inputs(&self) -> &[f32] {
         &self.inputs
-    }
-
-    /// The labels.
-    #[must_use]
-    pub fn labels(&self) -> &Labels {
-        &self.labels
     }
 
     /// Some of the rows, for example of a [`crate::schedule::Split`].
@@ -130,95 +77,57 @@ impl Samples {
     /// # Errors
     /// If one is not there, or none is asked for.
     pub fn subset(&self, rows: &[u32]) -> Result<Self, SamplesError> {
-        let mut inputs = Vec::with_capacity(rows.len() * self.width);
-        let mut classes = Vec::new();
-        let mut numbers = Vec::new();
+        let (mut inputs, mut targets) = (Vec::new(), Vec::new());
         for &row in rows {
-            inputs.extend_from_slice(self.row(row)?);
-            match self.target(row)? {
-                // It was one before.
-                #[allow(clippy::cast_possible_truncation)]
-                Target::Class(class) => classes.push(class as u32),
-                Target::Numbers(values) => numbers.extend_from_slice(values),
-            }
+            let (input, target) = self.row(row)?;
+            inputs.extend_from_slice(input);
+            targets.extend_from_slice(target);
         }
-        let labels = match self.labels {
-            Labels::Classes(_) => Labels::Classes(classes),
-            Labels::Numbers { width, .. } => Labels::Numbers { width, values: numbers },
-        };
-        Self::new(self.width, inputs, labels)
+        Self::new(self.width, inputs, self.columns, targets)
     }
 
-    /// Whether a network takes these rows, and its loss these labels.
+    /// Whether a network takes these rows, and gives as many outputs as labels have numbers.
     ///
     /// # Errors
-    /// Names the row of a label that it does not take.
+    /// Says what does not fit.
     pub fn check(&self, network: &Network) -> Result<(), FloatError> {
-        let outputs = self.check_inputs(network)?;
-        let loss = network.loss;
-        let kind = |what| FloatError::Samples(SamplesError::Kind { loss, outputs, what });
-        let below = |classes: &[u32], limit: usize| match classes
-            .iter()
-            .position(|&class| class as usize >= limit)
+        let outputs = network.shapes()?.last().ok_or(NetworkError::NoWeights)?.elems();
+        for (what, expected, found) in
+            [("rows", network.input.elems(), self.width), ("labels", outputs, self.columns)]
         {
-            Some(position) => {
-                Err(FloatError::Samples(SamplesError::Class { row: position + 1, most: limit - 1 }))
+            if found != expected {
+                return Err(SamplesError::Width { what, expected, found }.into());
             }
-            None => Ok(()),
-        };
-        match (loss, &self.labels) {
-            (Loss::CrossEntropy, Labels::Classes(classes)) => below(classes, outputs),
-            (Loss::CrossEntropy, Labels::Numbers { .. }) => Err(kind("classes")),
-            (Loss::SquaredError, Labels::Classes(classes)) if outputs > 1 => {
-                below(classes, outputs)
-            }
-            (Loss::SquaredError, Labels::Numbers { width, .. }) if *width == outputs => Ok(()),
-            (Loss::SquaredError, _) => {
-                Err(kind("as many numbers per row (or, from two outputs on, classes)"))
-            }
-            (Loss::Logistic | Loss::Hinge, Labels::Classes(classes)) => below(classes, 2),
-            (Loss::Logistic | Loss::Hinge, Labels::Numbers { .. }) => Err(kind("classes 0 and 1")),
         }
+        Ok(())
     }
 
-    /// The same for rows only. Gives the outputs of the network.
-    pub(super) fn check_inputs(&self, network: &Network) -> Result<usize, FloatError> {
-        let shapes = network.shapes()?;
-        let expected = network.input.elems();
-        if self.width != expected {
-            return Err(SamplesError::Width { expected, found: self.width }.into());
-        }
-        Ok(shapes.last().ok_or(NetworkError::NoWeights)?.elems())
+    /// Numbers of a label.
+    pub(super) fn columns(&self) -> usize {
+        self.columns
     }
 
     pub(super) fn all_rows(&self) -> Vec<u32> {
         (0..u32::try_from(self.len()).unwrap_or(u32::MAX)).collect()
     }
 
-    fn row(&self, row: u32) -> Result<&[f32], SamplesError> {
-        let start = (row as usize).saturating_mul(self.width);
-        self.inputs.get(start..start.saturating_add(self.width)).ok_or(SamplesError::NoRow { row })
+    /// A row and its label.
+    pub(super) fn row(&self, row: u32) -> Result<(&[f32], &[f32]), SamplesError> {
+        let part = |width: usize| {
+            let start = (row as usize).saturating_mul(width);
+            start..start.saturating_add(width)
+        };
+        let (inputs, targets) =
+            (self.inputs.get(part(self.width)), self.targets.get(part(self.columns)));
+        inputs.zip(targets).ok_or(SamplesError::NoRow { row })
     }
 
     /// Rows one after the other, in double precision.
     pub(super) fn inputs_of(&self, rows: &[u32]) -> Result<Vec<f64>, SamplesError> {
         let mut values = Vec::with_capacity(rows.len() * self.width);
         for &row in rows {
-            values.extend(self.row(row)?.iter().copied().map(f64::from));
+            values.extend(self.row(row)?.0.iter().copied().map(f64::from));
         }
         Ok(values)
-    }
-
-    pub(super) fn target(&self, row: u32) -> Result<Target<'_>, SamplesError> {
-        let index = row as usize;
-        let target = match &self.labels {
-            Labels::Classes(classes) => {
-                classes.get(index).map(|&class| Target::Class(class as usize))
-            }
-            Labels::Numbers { width, values } => values
-                .get(index.saturating_mul(*width)..index.saturating_add(1).saturating_mul(*width))
-                .map(Target::Numbers),
-        };
-        target.ok_or(SamplesError::NoRow { row })
     }
 }

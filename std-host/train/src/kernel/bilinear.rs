@@ -56,10 +56,7 @@ impl Bilinear {
                 let elems = |a: usize, b: usize| elems(&[a, b]).ok_or(SizeError::Sizes);
                 [elems(*rows, *inner)?, elems(*inner, *columns)?, elems(*rows, *columns)?]
             }
-            Self::Convolution(convolution) => {
-                let [images, kernels, outputs] = convolution.sizes()?;
-                [images, kernels, outputs]
-            }
+            Self::Convolution(convolution) => convolution.sizes()?,
             Self::ByKernels(convolution) => {
                 let [images, kernels, outputs] = convolution.sizes()?;
                 [images, outputs, kernels]
@@ -131,6 +128,19 @@ impl Bilinear {
     /// [`SizeError`] if the map is not valid, or a slice has another length than it takes: then
     /// `out` is as before.
     pub fn add<R: Word>(&self, x: &[R], y: &[R], out: &mut [R]) -> Result<(), SizeError> {
+        self.add_as(x, y, out, self.multiply_adds())
+    }
+
+    /// The map on the calling thread alone: how sums of floats are rounded must not depend on the
+    /// number of cores.
+    pub(crate) fn apply_alone<R: Word>(&self, x: &[R], y: &[R]) -> Result<Vec<R>, SizeError> {
+        let mut out = vec![R::ZERO; self.out_elems()];
+        self.add_as(x, y, &mut out, 0)?;
+        Ok(out)
+    }
+
+    /// `out += map(x, y)`, on as many threads as `work` multiplications are worth.
+    fn add_as<R: Word>(&self, x: &[R], y: &[R], out: &mut [R], work: u64) -> Result<(), SizeError> {
         let sizes = self.sizes()?;
         for ((operand, found), expected) in
             [("x", x.len()), ("y", y.len()), ("the result", out.len())].into_iter().zip(sizes)
@@ -139,7 +149,6 @@ impl Bilinear {
                 return Err(SizeError::Length { operand, expected, found });
             }
         }
-        let work = self.multiply_adds();
         match self {
             Self::Product(Product { form, rows, inner, columns }) => {
                 let x = match form {

@@ -112,7 +112,7 @@ fn blocks<R: Word, const TURNED: bool>(
     sum_starts: Starts<'_>,
     Scratch { panels, last_rows }: &mut Scratch<R>,
 ) {
-    let widest = PANELS_BYTES / DEPTH / R::BYTES;
+    let widest = PANELS_BYTES / DEPTH / size_of::<R>();
     for first_term in (0..x.columns).step_by(DEPTH) {
         let depth = DEPTH.min(x.columns - first_term);
         let x = x.some_columns(first_term, depth);

@@ -6,7 +6,7 @@
 
 #![allow(clippy::needless_range_loop)]
 
-use sharelet_core::ring::Ring;
+use super::word::Word;
 
 /// Rows of a tile.
 pub const ROWS: usize = 4;
@@ -30,7 +30,7 @@ pub enum Left<'a, R> {
 /// The sums are written at the end: what is read at a place known only at run time would live in
 /// memory all along.
 #[inline(always)]
-pub fn tile<R: Ring, const C: usize>(
+pub fn tile<R: Word, const C: usize>(
     left: Left<'_, R>,
     words: &[R],
     starts: &[usize],

@@ -1,9 +1,40 @@
 //! What the kernels multiply.
 
-use sharelet_core::ring::Ring;
+/// A number that the kernels multiply: a word modulo its ring, or a float.
+pub trait Word: Copy + Default + Send + Sync + 'static {
+    /// Nothing.
+    const ZERO: Self;
 
-/// A word that the kernels multiply: `u32` or `u64`.
-pub trait Word: Ring {}
+    /// The sum.
+    #[must_use]
+    fn add(self, other: Self) -> Self;
 
-impl Word for u32 {}
-impl Word for u64 {}
+    /// The product.
+    #[must_use]
+    fn mul(self, other: Self) -> Self;
+}
+
+macro_rules! words {
+    ($($number:ty: $add:expr, $mul:expr;)*) => {$(
+        impl Word for $number {
+            const ZERO: Self = 0 as Self;
+
+            #[inline(always)]
+            fn add(self, other: Self) -> Self {
+                $add(self, other)
+            }
+
+            #[inline(always)]
+            fn mul(self, other: Self) -> Self {
+                $mul(self, other)
+            }
+        }
+    )*};
+}
+
+words! {
+    u32: u32::wrapping_add, u32::wrapping_mul;
+    u64: u64::wrapping_add, u64::wrapping_mul;
+    // Without fused operations: the result does not depend on the processor.
+    f64: core::ops::Add::add, core::ops::Mul::mul;
+}

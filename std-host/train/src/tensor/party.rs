@@ -4,7 +4,7 @@ use core::convert::Infallible;
 use core::fmt;
 
 use sharelet_core::correlation::{LengthError, Position, SessionToken};
-use sharelet_core::functions::engine::party::{Expanded, Party, Received};
+use sharelet_core::functions::engine::party::{Expanded, Party, Received, Source};
 use sharelet_core::functions::engine::{EngineError, Link, Truncation};
 use sharelet_core::functions::record;
 use sharelet_core::keystream::{ChaCha12, Key, Keystream};
@@ -106,30 +106,31 @@ impl Prepared {
         link: L,
     ) -> Result<(P::Output, L), EngineError<L::Error>> {
         let Self { side, truncation, work_bytes, records, shares } = self;
-        let mut work = vec![0; work_bytes];
-        match side {
+        let (mut work, settings) = (vec![0; work_bytes], settings(truncation));
+        let (output, link, shares) = match side {
             Side::P0 => {
-                let party =
-                    Party::new(Expanded::new(&records), link, &mut work, settings(truncation));
-                let mut machine = Machine::new(party, shares);
-                let output = program.run(&mut machine).await?;
-                let (party, shares) = machine.into_parts();
-                let link = party.into_parts().1;
-                give_back((records, work, shares));
-                Ok((output, link))
+                let party = Party::new(Expanded::new(&records), link, &mut work, settings);
+                spend(party, shares, program).await?
             }
             Side::P1 => {
-                let party =
-                    Party::new(Received::new(&records), link, &mut work, settings(truncation));
-                let mut machine = Machine::new(party, shares);
-                let output = program.run(&mut machine).await?;
-                let (party, shares) = machine.into_parts();
-                let link = party.into_parts().1;
-                give_back((records, work, shares));
-                Ok((output, link))
+                let party = Party::new(Received::new(&records), link, &mut work, settings);
+                spend(party, shares, program).await?
             }
-        }
+        };
+        give_back((records, work, shares));
+        Ok((output, link))
     }
+}
+
+async fn spend<S: Source, P: Program, L: Link>(
+    party: Party<'_, S, L>,
+    shares: Shares,
+    program: &mut P,
+) -> Result<(P::Output, L, Shares), EngineError<L::Error>> {
+    let mut machine = Machine::new(party, shares);
+    let output = program.run(&mut machine).await?;
+    let (party, shares) = machine.into_parts();
+    Ok((output, party.into_parts().1, shares))
 }
 
 /// Drops what is spent beside what comes next: hundreds of megabytes take the system a while.

@@ -3,7 +3,8 @@ use sharelet_model::readings::{ReadOptions, Readings};
 use sharelet_testkit::assert_matches;
 use sharelet_testkit::{Rng, seed};
 use sharelet_train::config::{Config, Schedule, Training};
-use sharelet_train::float::{self, Baseline, FloatError, Labels, Samples, SamplesError};
+use sharelet_train::curve::Curve;
+use sharelet_train::float::{self, Baseline, FloatError, Samples, SamplesError};
 use sharelet_train::initial::initial;
 use sharelet_train::network::{Layer, Loss, Network, Shape, Window};
 use sharelet_train::parameters::Parameters;
@@ -19,19 +20,33 @@ fn random(network: &Network, rng: &mut Rng) -> Parameters<f64> {
     Parameters::filled(network, 0.0).unwrap().map(|_| f64::from(rng.real()))
 }
 
+/// One layer, and its loss.
+fn linear(inputs: usize, outputs: usize, loss: Loss) -> Network {
+    Network { input: Shape::vector(inputs), layers: vec![Layer::Dense { outputs }], loss }
+}
+
+/// A rate that stays, without momentum and decay.
+fn training(epochs: usize, batch: usize, learning_rate: f64) -> Training {
+    Training {
+        epochs,
+        batch,
+        learning_rate,
+        momentum: 0.0,
+        weight_decay: 0.0,
+        seed: 5,
+        schedule: Schedule::Constant {},
+    }
+}
+
 fn samples(network: &Network, rows: usize, rng: &mut Rng) -> Samples {
     let outputs = network.shapes().unwrap().last().unwrap().elems();
     let width = network.input.elems();
-    let labels = match network.loss {
-        Loss::CrossEntropy => {
-            Labels::Classes((0..rows).map(|_| rng.below(outputs) as u32).collect())
-        }
-        Loss::Logistic | Loss::Hinge => {
-            Labels::Classes((0..rows).map(|_| rng.below(2) as u32).collect())
-        }
-        Loss::SquaredError => Labels::Numbers { width: outputs, values: rng.reals(rows * outputs) },
-    };
-    Samples::new(width, rng.reals(rows * width), labels).unwrap()
+    let inputs = rng.reals(rows * width);
+    if network.loss == Loss::SquaredError {
+        return Samples::new(width, inputs, outputs, rng.reals(rows * outputs)).unwrap();
+    }
+    let classes: Vec<usize> = (0..rows).map(|_| rng.below(outputs.max(2))).collect();
+    Samples::of_classes(width, inputs, outputs, &classes).unwrap()
 }
 
 /// Every derivative against the difference of two losses.
@@ -42,35 +57,23 @@ fn check(network: &Network, rng: &mut Rng) {
     let samples = samples(network, 19, rng);
     let rows: Vec<u32> = (0..19).rev().collect();
     let (tally, gradient) = float::gradient(network, &parameters, &samples, &rows).unwrap();
-    let score = float::evaluate(network, &parameters, &samples).unwrap();
-    assert!(
-        (tally.score().loss - score.loss).abs() < 1e-12 && tally.score().accuracy == score.accuracy
-    );
+    let all = float::evaluate(network, &parameters, &samples).unwrap();
+    assert!((tally.loss - all.loss).abs() < 1e-10, "{tally:?} {all:?}");
+    assert_eq!((tally.rows, tally.right), (all.rows, all.right));
     let mut checked = 0;
     for layer in 0..parameters.layers.len() {
-        for biases in [false, true] {
-            let values = |of: &Parameters<f64>| {
-                if biases {
-                    of.layers[layer].biases.clone()
-                } else {
-                    of.layers[layer].weights.clone()
-                }
+        for (index, found) in gradient.layers[layer].words().enumerate() {
+            let loss = |change: f64| {
+                let mut moved = parameters.clone();
+                *moved.layers[layer].words_mut().nth(index).unwrap() += change;
+                float::gradient(network, &moved, &samples, &rows).unwrap().0.loss
             };
-            for (index, found) in values(&gradient).iter().enumerate() {
-                let loss = |change: f64| {
-                    let mut moved = parameters.clone();
-                    let of = &mut moved.layers[layer];
-                    (if biases { &mut of.biases } else { &mut of.weights })[index] += change;
-                    float::gradient(network, &moved, &samples, &rows).unwrap().0.loss
-                };
-                let expected = (loss(STEP) - loss(-STEP)) / (2.0 * STEP);
-                let apart = (found - expected).abs();
-                assert!(
-                    apart < 1e-4 * (1.0 + expected.abs()),
-                    "{network:?}: layer {layer}, {biases}, {index}: {found} {expected}"
-                );
-                checked += 1;
-            }
+            let expected = (loss(STEP) - loss(-STEP)) / (2.0 * STEP);
+            assert!(
+                (found - expected).abs() < 1e-4 * (1.0 + expected.abs()),
+                "{network:?}: layer {layer}, {index}: {found} {expected}"
+            );
+            checked += 1;
         }
     }
     assert_eq!(checked, parameters.count());
@@ -86,10 +89,7 @@ fn gradients_of_losses_are_differences() {
         (Loss::Logistic, 1),
         (Loss::Hinge, 1),
     ] {
-        check(
-            &Network { input: Shape::vector(5), layers: vec![Layer::Dense { outputs }], loss },
-            &mut rng,
-        );
+        check(&linear(5, outputs, loss), &mut rng);
         let layers = vec![Layer::Dense { outputs: 6 }, Layer::Relu, Layer::Dense { outputs }];
         check(&Network { input: Shape::vector(5), layers, loss }, &mut rng);
     }
@@ -102,42 +102,22 @@ fn gradients_of_layers_are_differences() {
         filters,
         window: window(kernel, stride, padding),
     };
+    let max = |kernel, stride| Layer::MaxPool(window(kernel, stride, (0, 0)));
+    let average = |kernel, stride| Layer::AveragePool(window(kernel, stride, (0, 0)));
     let stacks = [
         vec![conv(3, (3, 2), (1, 1), (0, 0)), DENSE3],
         vec![conv(2, (3, 3), (2, 1), (1, 2)), Layer::Relu, conv(3, (2, 2), (1, 2), (0, 1)), DENSE3],
         // Windows that overlap, and windows that leave pixels out.
-        vec![
-            conv(2, (2, 2), (1, 1), (0, 0)),
-            Layer::MaxPool(window((3, 2), (1, 2), (0, 0))),
-            Layer::Relu,
-            DENSE3,
-        ],
-        vec![
-            conv(2, (2, 2), (1, 1), (0, 0)),
-            Layer::AveragePool(window((2, 3), (3, 1), (0, 0))),
-            Layer::Relu,
-            DENSE3,
-        ],
+        vec![conv(2, (2, 2), (1, 1), (0, 0)), max((3, 2), (1, 2)), Layer::Relu, DENSE3],
+        vec![conv(2, (2, 2), (1, 1), (0, 0)), average((2, 3), (3, 1)), Layer::Relu, DENSE3],
         // The first layers have no weights.
-        vec![
-            Layer::MaxPool(window((2, 2), (2, 2), (0, 0))),
-            Layer::Relu,
-            Layer::Dense { outputs: 4 },
-            Layer::Relu,
-            DENSE3,
-        ],
+        vec![max((2, 2), (2, 2)), Layer::Relu, Layer::Dense { outputs: 4 }, Layer::Relu, DENSE3],
         // The last layer is none with weights.
-        vec![conv(3, (4, 4), (1, 1), (0, 0)), Layer::AveragePool(window((3, 4), (1, 1), (0, 0)))],
+        vec![conv(3, (4, 4), (1, 1), (0, 0)), average((3, 4), (1, 1))],
     ];
+    let input = Shape { channels: 2, height: 6, width: 7 };
     for layers in stacks {
-        check(
-            &Network {
-                input: Shape { channels: 2, height: 6, width: 7 },
-                layers,
-                loss: Loss::CrossEntropy,
-            },
-            &mut rng,
-        );
+        check(&Network { input, layers, loss: Loss::CrossEntropy }, &mut rng);
     }
 }
 
@@ -145,16 +125,12 @@ fn gradients_of_layers_are_differences() {
 #[test]
 fn wide_layers_are_sums_of_products() {
     let mut rng = Rng(seed());
-    let network = Network {
-        input: Shape::vector(203),
-        layers: vec![Layer::Dense { outputs: 37 }],
-        loss: Loss::SquaredError,
-    };
+    let network = linear(303, 37, Loss::SquaredError);
     let (parameters, samples) = (random(&network, &mut rng), samples(&network, 21, &mut rng));
     let found = float::outputs(&network, &parameters, &samples).unwrap();
-    for (row, found) in samples.inputs().chunks(203).zip(found.chunks(37)) {
+    for (row, found) in samples.inputs().chunks(303).zip(found.chunks(37)) {
         for (output, found) in found.iter().enumerate() {
-            let weights = &parameters.layers[0].weights[output * 203..][..203];
+            let weights = &parameters.layers[0].weights[output * 303..][..303];
             let sum: f64 =
                 weights.iter().zip(row).map(|(weight, value)| weight * f64::from(*value)).sum();
             assert!((sum + parameters.layers[0].biases[output] - found).abs() < 1e-10);
@@ -177,7 +153,7 @@ fn pools() {
         };
         let mut parameters = Parameters::filled(&network, 0.0).unwrap();
         (0..4).for_each(|place| parameters.layers[1].weights[place * 5] = 1.0);
-        let samples = Samples::new(9, image.clone(), Labels::Classes(vec![0])).unwrap();
+        let samples = Samples::of_classes(9, image.clone(), 4, &[0]).unwrap();
         assert_eq!(float::outputs(&network, &parameters, &samples).unwrap(), expected);
     }
 }
@@ -185,23 +161,9 @@ fn pools() {
 /// Two steps by hand: momentum on the second, decay on the weight and not on the bias.
 #[test]
 fn steps_of_momentum_and_decay() {
-    let network = Network {
-        input: Shape::vector(1),
-        layers: vec![Layer::Dense { outputs: 1 }],
-        loss: Loss::SquaredError,
-    };
-    let samples =
-        Samples::new(1, vec![2.0, 1.0], Labels::Numbers { width: 1, values: vec![3.0, 1.0] })
-            .unwrap();
-    let training = Training {
-        epochs: 2,
-        batch: 2,
-        learning_rate: 0.125,
-        momentum: 0.5,
-        weight_decay: 0.25,
-        seed: 1,
-        schedule: Schedule::Constant {},
-    };
+    let network = linear(1, 1, Loss::SquaredError);
+    let samples = Samples::new(1, vec![2.0, 1.0], 1, vec![3.0, 1.0]).unwrap();
+    let training = Training { momentum: 0.5, weight_decay: 0.25, ..training(2, 2, 0.125) };
     let plan = Plan::new(&training, 2).unwrap();
     let mut start = Parameters::filled(&network, 0.0).unwrap();
     (start.layers[0].weights[0], start.layers[0].biases[0]) = (1.0, 0.5);
@@ -216,7 +178,7 @@ fn steps_of_momentum_and_decay() {
         bias -= 0.125 * u;
         let step = plan.step(step).unwrap();
         let tally = baseline.step(&plan, &step, &plan.order(step.place.epoch), &samples).unwrap();
-        assert!((tally.score().loss - loss).abs() < 1e-12 && tally.right.is_none());
+        assert!((tally.means().0 - loss).abs() < 1e-12);
         let now = &baseline.parameters().layers[0];
         assert!(
             (now.weights[0] - weight).abs() < 1e-12 && (now.biases[0] - bias).abs() < 1e-12,
@@ -231,17 +193,9 @@ fn train(
     test: &Samples,
     epochs: usize,
     rate: f64,
-) -> (Parameters<f64>, float::Curve) {
+) -> (Parameters<f64>, Curve) {
     let schedule = Schedule::Cosine { last: 0.0 };
-    let training = Training {
-        epochs,
-        batch: 16,
-        learning_rate: rate,
-        momentum: 0.9,
-        weight_decay: 0.0,
-        seed: 5,
-        schedule,
-    };
+    let training = Training { momentum: 0.9, schedule, ..training(epochs, 16, rate) };
     let plan = Plan::new(&training, samples.len()).unwrap();
     let start = initial(network, 20, 5).unwrap().to_f64(20);
     let mut seen = 0;
@@ -256,29 +210,26 @@ fn train(
 #[test]
 fn linear_regression_finds_the_line() {
     let mut rng = Rng(seed());
-    let network = Network {
-        input: Shape::vector(3),
-        layers: vec![Layer::Dense { outputs: 1 }],
-        loss: Loss::SquaredError,
-    };
+    let network = linear(3, 1, Loss::SquaredError);
     let inputs = rng.reals(600);
     let values = inputs.chunks(3).map(|x| 0.5 * x[0] - 2.0 * x[1] + 0.25 * x[2] + 1.5).collect();
-    let samples = Samples::new(3, inputs, Labels::Numbers { width: 1, values }).unwrap();
+    let samples = Samples::new(3, inputs, 1, values).unwrap();
     let (parameters, curve) = train(&network, &samples, &samples, 60, 0.1);
     let layer = &parameters.layers[0];
     for (found, expected) in layer.weights.iter().chain(&layer.biases).zip([0.5, -2.0, 0.25, 1.5]) {
         assert!((found - expected).abs() < 1e-3, "{found} {expected}");
     }
-    let test = curve.epochs.last().unwrap().test.unwrap();
-    assert!(test.loss < 1e-6 && test.accuracy.is_none());
+    let last = curve.0.last().unwrap();
+    assert!(last.test_loss.unwrap() < 1e-6);
+    assert_eq!((last.train_accuracy, last.test_accuracy), (None, None));
 }
 
 #[test]
 fn classifiers_learn_what_can_be_told_apart() {
     let mut rng = Rng(seed());
     let inputs = rng.reals(800);
-    let line = |x: &[f32]| u32::from(x[0] + 0.5 * x[1] > 0.1);
-    let ring = |x: &[f32]| u32::from(x[0] * x[0] + x[1] * x[1] > 0.5);
+    let line = |x: &[f32]| usize::from(x[0] + 0.5 * x[1] > 0.1);
+    let ring = |x: &[f32]| usize::from(x[0] * x[0] + x[1] * x[1] > 0.5);
     let dense = |outputs| Layer::Dense { outputs };
     let cases = [
         (Loss::Logistic, vec![dense(1)], inputs.chunks(2).map(line).collect::<Vec<_>>(), 0.97),
@@ -298,16 +249,15 @@ fn classifiers_learn_what_can_be_told_apart() {
     ];
     for (loss, layers, classes, least) in cases {
         let network = Network { input: Shape::vector(2), layers, loss };
-        let all = Samples::new(2, inputs.clone(), Labels::Classes(classes)).unwrap();
-        let (train_rows, test_rows): (Vec<u32>, Vec<u32>) =
-            ((0..300).collect(), (300..400).collect());
-        let (train_set, test_set) =
-            (all.subset(&train_rows).unwrap(), all.subset(&test_rows).unwrap());
+        let outputs = network.shapes().unwrap().last().unwrap().elems();
+        let all = Samples::of_classes(2, inputs.clone(), outputs, &classes).unwrap();
+        let [train_set, test_set] =
+            [0..300, 300..400].map(|rows| all.subset(&rows.collect::<Vec<u32>>()).unwrap());
         let (parameters, curve) = train(&network, &train_set, &test_set, 80, 0.1);
-        let last = curve.epochs.last().unwrap();
+        let last = curve.0.last().unwrap();
         println!("{loss:?}: {last:?}");
-        assert!(last.test.unwrap().accuracy.unwrap() >= least, "{loss:?} {last:?}");
-        assert!(last.train.loss < curve.epochs[0].train.loss);
+        assert!(last.test_accuracy.unwrap() >= least, "{loss:?} {last:?}");
+        assert!(last.train_loss < curve.0[0].train_loss);
         // Again, on the same cores or others: the same bits.
         let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
         let again = one.install(|| train(&network, &train_set, &test_set, 80, 0.1));
@@ -320,58 +270,41 @@ fn what_does_not_fit_is_refused() {
     let network =
         Network { input: Shape::vector(2), layers: vec![DENSE3], loss: Loss::CrossEntropy };
     let parameters = Parameters::filled(&network, 0.0).unwrap();
-    let rows = |classes: Vec<u32>| {
-        Samples::new(2, vec![0.0; 2 * classes.len()], Labels::Classes(classes)).unwrap()
+    let samples = |width, columns| {
+        Samples::new(width, vec![0.0; width], columns, vec![0.0; columns]).unwrap()
     };
-    let evaluate = |samples: &Samples, network: &Network| {
+    let refused = |samples: &Samples, network: &Network| {
         float::evaluate(network, &parameters, samples).unwrap_err()
     };
-    let class = evaluate(&rows(vec![0, 2, 3]), &network);
-    assert_matches!(class, FloatError::Samples(SamplesError::Class { row: 3, most: 2 }));
-    let wide = Samples::new(3, vec![0.0; 3], Labels::Classes(vec![0])).unwrap();
     assert_matches!(
-        evaluate(&wide, &network),
-        FloatError::Samples(SamplesError::Width { expected: 2, found: 3 })
+        refused(&samples(3, 3), &network),
+        FloatError::Samples(SamplesError::Width { what: "rows", expected: 2, found: 3 })
     );
-    let numbers =
-        Samples::new(2, vec![0.0; 2], Labels::Numbers { width: 1, values: vec![0.5] }).unwrap();
-    assert!(matches!(evaluate(&numbers, &network), FloatError::Samples(SamplesError::Kind { .. })));
+    assert_matches!(
+        refused(&samples(2, 1), &network),
+        FloatError::Samples(SamplesError::Width { what: "labels", expected: 3, found: 1 })
+    );
     let other = Network { layers: vec![Layer::Dense { outputs: 4 }], ..network.clone() };
-    assert!(matches!(evaluate(&rows(vec![0]), &other), FloatError::Parameters));
-    let missing = float::gradient(&network, &parameters, &rows(vec![0]), &[1]).unwrap_err();
-    assert!(matches!(missing, FloatError::Samples(SamplesError::NoRow { row: 1 })));
-    assert_eq!(
-        Samples::new(2, vec![0.0; 4], Labels::Classes(vec![0])).unwrap_err(),
-        SamplesError::Count { rows: 2, labels: 1 }
-    );
-    assert_eq!(
-        Samples::new(2, vec![0.0; 3], Labels::Classes(vec![0])).unwrap_err(),
-        SamplesError::Rows { values: 3, width: 2 }
-    );
-    assert!(Samples::new(0, vec![], Labels::Classes(vec![])).is_err());
+    assert_matches!(refused(&samples(2, 4), &other), FloatError::Parameters);
+    let missing = float::gradient(&network, &parameters, &samples(2, 3), &[1]).unwrap_err();
+    assert_matches!(missing, FloatError::Samples(SamplesError::NoRow { row: 1 }));
+    let new = |width, values: usize, columns, labels: usize| {
+        Samples::new(width, vec![0.0; values], columns, vec![0.0; labels]).unwrap_err()
+    };
+    assert_eq!(new(2, 4, 1, 1), SamplesError::Count { rows: 2, labels: 1 });
+    assert_eq!(new(2, 3, 1, 1), SamplesError::Rows { values: 3, width: 2 });
+    assert_eq!(new(2, 2, 2, 3), SamplesError::Rows { values: 3, width: 2 });
+    assert_eq!(new(0, 0, 1, 0), SamplesError::Rows { values: 0, width: 0 });
     // A secret of the data is not printed.
-    assert_eq!(format!("{:?}", rows(vec![1, 2])), "Samples(2 rows of 2, <redacted>)");
+    assert_eq!(format!("{:?}", samples(2, 1)), "Samples(1 rows of 2, <redacted>)");
 }
 
 #[test]
 fn a_rate_that_is_too_large_is_told() {
     let mut rng = Rng(seed());
-    let network = Network {
-        input: Shape::vector(3),
-        layers: vec![Layer::Dense { outputs: 1 }],
-        loss: Loss::SquaredError,
-    };
+    let network = linear(3, 1, Loss::SquaredError);
     let samples = samples(&network, 64, &mut rng);
-    let training = Training {
-        epochs: 100,
-        batch: 8,
-        learning_rate: 1000.0,
-        momentum: 0.0,
-        weight_decay: 0.0,
-        seed: 5,
-        schedule: Schedule::Constant {},
-    };
-    let plan = Plan::new(&training, 64).unwrap();
+    let plan = Plan::new(&training(100, 8, 1000.0), 64).unwrap();
     let start = initial(&network, 20, 5).unwrap().to_f64(20);
     let error = float::train(&network, start, &plan, &samples, None, |_| {}).unwrap_err();
     assert!(matches!(error, FloatError::Diverged { .. }), "{error}");
@@ -380,7 +313,7 @@ fn a_rate_that_is_too_large_is_told() {
 
 /// Trains one of the committed configurations on the shared images, for so many epochs; `None`
 /// without them.
-fn digits(file: &str, epochs: usize) -> Option<float::Curve> {
+fn digits(file: &str, epochs: usize) -> Option<Curve> {
     let folder = sharelet_testkit::shared_data()?.join("mnist");
     if !folder.exists() {
         println!("skipped: no images in {}", folder.display());
@@ -391,15 +324,15 @@ fn digits(file: &str, epochs: usize) -> Option<float::Curve> {
     };
     let set = |name: &str| {
         let images = read(&format!("{name}-images-idx3-ubyte.gz"), None);
-        let labels =
-            Labels::classes(&read(&format!("{name}-labels-idx1-ubyte.gz"), Some(1.0))).unwrap();
-        Samples::new(images.width(), images.values().to_vec(), labels).unwrap()
+        let labels = read(&format!("{name}-labels-idx1-ubyte.gz"), Some(1.0));
+        let classes: Vec<usize> = labels.values().iter().map(|&label| label as usize).collect();
+        Samples::of_classes(images.width(), images.values().to_vec(), 10, &classes).unwrap()
     };
     let (samples, test) = (set("train"), set("test"));
     let path = std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("examples").join(file);
     let mut config = Config::load(&path).unwrap();
     config.training.epochs = epochs;
-    let network = config.network(samples.width()).unwrap();
+    let network = config.network(784).unwrap();
     let plan = Plan::new(&config.training, samples.len()).unwrap();
     let bits = config.arithmetic.frac_bits;
     let start = initial(&network, bits, config.training.seed).unwrap().to_f64(bits);
@@ -412,9 +345,7 @@ fn digits(file: &str, epochs: usize) -> Option<float::Curve> {
 #[test]
 fn network_a_begins_to_read_digits() {
     let Some(curve) = digits("mnist-a.toml", 1) else { return };
-    let (train, test) = (curve.epochs[0].train, curve.epochs[0].test.unwrap());
-    assert!(
-        test.accuracy.unwrap() > 0.88 && test.loss < 0.4 && train.accuracy.unwrap() > 0.7,
-        "{curve:?}"
-    );
+    let epoch = curve.0[0];
+    assert!(epoch.test_accuracy.unwrap() > 0.88 && epoch.test_loss.unwrap() < 0.4, "{curve:?}");
+    assert!(epoch.train_accuracy.unwrap() > 0.7, "{curve:?}");
 }

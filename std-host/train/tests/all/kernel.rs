@@ -1,14 +1,14 @@
 //! Products and convolutions against their definitions, over both words, and on one thread and
 //! several.
 use rayon::{ThreadPool, ThreadPoolBuilder};
-use sharelet_core::ring::dot;
+use sharelet_core::ring::{Ring, dot};
 use sharelet_testkit::{Rng, seed};
 use sharelet_train::kernel::{Bilinear, Convolution, Form, Product, SizeError, Word};
 use sharelet_train::network::Window;
 
 const FORMS: [Form; 3] = [Form::Plain, Form::FirstTransposed, Form::SecondTransposed];
 
-fn words<R: Word>(rng: &mut Rng, count: usize) -> Vec<R> {
+fn words<R: Ring>(rng: &mut Rng, count: usize) -> Vec<R> {
     // Extremes among them: 0, 1, -1, and the topmost bit.
     let word = |rng: &mut Rng| match rng.below(8) {
         0 => [R::ZERO, R::ONE, R::ZERO.sub(R::ONE), R::pow2(R::BITS - 1)][rng.below(4)],
@@ -96,7 +96,7 @@ fn each_term(shape: &Convolution, mut term: impl FnMut(usize, usize, usize)) {
 }
 
 /// The map on one thread and on three is its definition, added to what was there.
-fn check<R: Word>(map: &Bilinear, rng: &mut Rng, pools: &[ThreadPool]) {
+fn check<R: Ring + Word>(map: &Bilinear, rng: &mut Rng, pools: &[ThreadPool]) {
     let (x, y, before) = (
         words::<R>(rng, map.x_elems()),
         words::<R>(rng, map.y_elems()),
