@@ -20,7 +20,7 @@ use sharelet_host::store::key::DeviceKey;
 use sharelet_host::store::task;
 use sharelet_link::Counts;
 use sharelet_model::largest;
-use sharelet_model::readings::{ReadOptions, Readings, ReadingsError};
+use sharelet_model::readings::{Fault, ReadOptions, Readings, ReadingsError};
 
 const EXAMPLES: &str = include_str!("examples/device.txt");
 
@@ -101,7 +101,7 @@ struct FileSensor {
 impl FileSensor {
     fn open(path: PathBuf, options: ReadOptions) -> Result<Self, ReadingsError> {
         let loaded = match Readings::load(&path, options) {
-            Err(ReadingsError::WidthNeeded { .. }) => None,
+            Err(ReadingsError::File { fault: Fault::WidthNeeded, .. }) => None,
             loaded => Some(loaded?),
         };
         Ok(Self { path, options, loaded })

@@ -8,7 +8,8 @@ use clap::Args;
 use super::common::given;
 use sharelet_host::server::shared::model::SharedModel;
 use sharelet_host::store::task;
-use sharelet_model::{Model, ModelError};
+use sharelet_link::files::FileError;
+use sharelet_model::Model;
 
 const EXAMPLES: &str = include_str!("examples/task.txt");
 
@@ -39,8 +40,7 @@ pub fn run(args: &TaskArgs) -> Result<()> {
         Some(share) => SharedModel::load(share)?.task,
         None => {
             let path = given(args.model.as_ref(), "shared")?;
-            let bytes = std::fs::read(path)
-                .map_err(|source| ModelError::Io { path: path.clone(), source })?;
+            let bytes = std::fs::read(path).map_err(FileError::at(path))?;
             Model::from_bytes(&bytes, path)?.task(&bytes)
         }
     };

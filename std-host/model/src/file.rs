@@ -7,7 +7,6 @@
 
 use core::fmt;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -64,66 +63,15 @@ impl fmt::Debug for Model {
 #[non_exhaustive]
 pub enum ModelError {
     /// The file cannot be read or written.
-    #[error("{path}: {source}; check the path and its permissions", path = path.display())]
-    Io {
+    #[error(transparent)]
+    Io(#[from] FileError),
+    /// The file is not that of a model.
+    #[error("{path}: {fault}", path = path.display())]
+    File {
         /// The file.
         path: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// The file does not begin like a model file.
-    #[error(
-        "{path}: not a sharelet model file; make one with `sharelet import`",
-        path = path.display(),
-    )]
-    NotAModel {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The file is of another version.
-    #[error(
-        "{path}: model file version {found}, this program reads version {FILE_VERSION}; import the \
-        model again",
-        path = path.display(),
-    )]
-    Version {
-        /// The file.
-        path: PathBuf,
-        /// The version it states.
-        found: u16,
-    },
-    /// The file is shorter or longer than it says.
-    #[error(
-        "{path}: {found} bytes where {expected} are expected: the file is cut or has been appended \
-        to; copy or import it again",
-        path = path.display(),
-    )]
-    Length {
-        /// The file.
-        path: PathBuf,
-        /// Bytes that the header announces.
-        expected: u64,
-        /// Bytes found.
-        found: u64,
-    },
-    /// The checksum does not match.
-    #[error(
-        "{path}: the checksum does not match: the file is damaged; copy or import it again",
-        path = path.display(),
-    )]
-    Checksum {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The checksum matches but the body cannot be decoded.
-    #[error(
-        "{path}: the body cannot be decoded: the file was written by a faulty program; import the \
-        model again",
-        path = path.display(),
-    )]
-    Malformed {
-        /// The file.
-        path: PathBuf,
+        /// Why.
+        fault: FileFault,
     },
     /// The description breaks a rule.
     #[error("the network description is not valid: {0}; import the model again")]
@@ -164,6 +112,44 @@ pub enum ModelError {
     /// A reading cannot be represented at the model's input scale.
     #[error("the reading is refused: {0}")]
     Reading(FixedError),
+}
+
+/// What is wrong with the file of a model.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FileFault {
+    /// It does not begin like a model file.
+    #[error("not a sharelet model file; make one with `sharelet import`")]
+    NotAModel,
+    /// It is of another version.
+    #[error(
+        "model file version {found}, this program reads version {FILE_VERSION}; import the model \
+         again"
+    )]
+    Version {
+        /// The version it states.
+        found: u16,
+    },
+    /// It is shorter or longer than it says.
+    #[error(
+        "{found} bytes where {expected} are expected: the file is cut or has been appended to; \
+         copy or import it again"
+    )]
+    Length {
+        /// Bytes that the header announces.
+        expected: u64,
+        /// Bytes found.
+        found: u64,
+    },
+    /// The checksum does not match.
+    #[error("the checksum does not match: the file is damaged; copy or import it again")]
+    Checksum,
+    /// The checksum matches but the body cannot be decoded.
+    #[error(
+        "the body cannot be decoded: the file was written by a faulty program; import the model \
+         again"
+    )]
+    Malformed,
 }
 
 /// The body of the file. Signed integers, because `postcard` writes small ones in few bytes.
@@ -283,10 +269,10 @@ impl Model {
     /// A model that [`Model::validate`] refuses is not written; otherwise [`ModelError::Io`].
     pub fn save(&self, path: &Path) -> Result<(), ModelError> {
         self.validate()?;
-        let bytes =
-            self.to_bytes().map_err(|()| ModelError::Malformed { path: path.to_owned() })?;
-        write_file(path, &[&bytes])
-            .map_err(|FileError { path, source }| ModelError::Io { path, source })
+        let malformed =
+            |()| ModelError::File { path: path.to_owned(), fault: FileFault::Malformed };
+        let bytes = self.to_bytes().map_err(malformed)?;
+        Ok(write_file(path, &[&bytes])?)
     }
 
     /// Reads a model from a file and checks it whole.
@@ -294,8 +280,7 @@ impl Model {
     /// # Errors
     /// A cut, damaged or foreign file is refused with the variant that says so.
     pub fn load(path: &Path) -> Result<Self, ModelError> {
-        let bytes =
-            fs::read(path).map_err(|source| ModelError::Io { path: path.to_owned(), source })?;
+        let bytes = fs::read(path).map_err(FileError::at(path))?;
         Self::from_bytes(&bytes, path)
     }
 
@@ -304,38 +289,8 @@ impl Model {
     /// # Errors
     /// As [`Model::load`].
     pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Self, ModelError> {
-        let path = || path.to_owned();
-        let found = bytes.len() as u64;
-        let minimum = (HEADER_BYTES + DIGEST_BYTES) as u64;
-        let Some(rest) = bytes.strip_prefix(MAGIC) else {
-            // A file cut within the magic is a cut file, not a foreign one.
-            return Err(if MAGIC.starts_with(bytes) {
-                ModelError::Length { path: path(), expected: minimum, found }
-            } else {
-                ModelError::NotAModel { path: path() }
-            });
-        };
-        let cut = || ModelError::Length { path: path(), expected: minimum, found };
-        let (version, rest) = rest.split_first_chunk().ok_or_else(cut)?;
-        let version = u16::from_le_bytes(*version);
-        if version != FILE_VERSION {
-            return Err(ModelError::Version { path: path(), found: version });
-        }
-        let (length, rest) = rest.split_first_chunk().ok_or_else(cut)?;
-        let expected = u64::from_le_bytes(*length).saturating_add(minimum);
-        if found != expected {
-            return Err(ModelError::Length { path: path(), expected, found });
-        }
-        let (body, digest) = rest.split_last_chunk::<DIGEST_BYTES>().ok_or_else(cut)?;
-        let hashed = bytes.get(..HEADER_BYTES + body.len()).unwrap_or_default();
-        if Sha256::digest(hashed).as_slice() != digest {
-            return Err(ModelError::Checksum { path: path() });
-        }
-        let (body, left) = postcard::take_from_bytes::<Body>(body)
-            .map_err(|_| ModelError::Malformed { path: path() })?;
-        if !left.is_empty() {
-            return Err(ModelError::Malformed { path: path() });
-        }
+        let body =
+            body(bytes).map_err(|fault| ModelError::File { path: path.to_owned(), fault })?;
         let unsigned = |layers: Vec<Vec<i32>>| -> Vec<Vec<u32>> {
             layers
                 .into_iter()
@@ -382,6 +337,36 @@ impl Model {
     fn check_length(&self, found: usize) -> Result<(), ModelError> {
         let expected = self.network.inputs();
         if found == expected { Ok(()) } else { Err(ModelError::InputLength { expected, found }) }
+    }
+}
+
+/// The body of a file whose frame is right.
+fn body(bytes: &[u8]) -> Result<Body, FileFault> {
+    let found = bytes.len() as u64;
+    let minimum = (HEADER_BYTES + DIGEST_BYTES) as u64;
+    let cut = || FileFault::Length { expected: minimum, found };
+    let Some(rest) = bytes.strip_prefix(MAGIC) else {
+        // A file cut within the magic is a cut file, not a foreign one.
+        return Err(if MAGIC.starts_with(bytes) { cut() } else { FileFault::NotAModel });
+    };
+    let (version, rest) = rest.split_first_chunk().ok_or_else(cut)?;
+    let version = u16::from_le_bytes(*version);
+    if version != FILE_VERSION {
+        return Err(FileFault::Version { found: version });
+    }
+    let (length, rest) = rest.split_first_chunk().ok_or_else(cut)?;
+    let expected = u64::from_le_bytes(*length).saturating_add(minimum);
+    if found != expected {
+        return Err(FileFault::Length { expected, found });
+    }
+    let (body, digest) = rest.split_last_chunk::<DIGEST_BYTES>().ok_or_else(cut)?;
+    let hashed = bytes.get(..HEADER_BYTES + body.len()).unwrap_or_default();
+    if Sha256::digest(hashed).as_slice() != digest {
+        return Err(FileFault::Checksum);
+    }
+    match postcard::take_from_bytes(body) {
+        Ok((body, [])) => Ok(body),
+        _ => Err(FileFault::Malformed),
     }
 }
 

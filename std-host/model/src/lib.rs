@@ -22,4 +22,4 @@
 mod file;
 pub mod readings;
 
-pub use self::file::{FILE_VERSION, MAX_LAYERS, Model, ModelError, largest};
+pub use self::file::{FILE_VERSION, FileFault, MAX_LAYERS, Model, ModelError, largest};

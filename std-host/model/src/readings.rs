@@ -2,8 +2,7 @@
 //! `.f32`.
 //!
 //! A file becomes rows of equal width; dimensions after the first are flattened. Values are checked
-//! to be finite on the way in, so that what comes after can rely on it. Rows and columns in errors
-//! count from 1.
+//! to be finite on the way in, so that what comes after can rely on it.
 
 mod csv;
 mod error;
@@ -16,7 +15,7 @@ use std::path::Path;
 
 use sharelet_link::files::{FileError, write_file};
 
-pub use self::error::ReadingsError;
+pub use self::error::{Fault, ReadingsError};
 #[doc(hidden)]
 pub use self::raw::{Raw, Real};
 
@@ -55,20 +54,23 @@ pub fn array<T: Real>(
     path: &Path,
     width: Option<usize>,
 ) -> Option<Result<Raw<T>, ReadingsError>> {
-    let name = path
-        .file_name()
-        .map(|name| name.to_string_lossy().to_ascii_lowercase())
-        .unwrap_or_default();
+    let name = name(path);
     let stem = name.strip_suffix(".gz").unwrap_or(&name);
-    if name.ends_with(".npy") {
-        Some(npy::read(bytes, path, width))
+    let raw = if name.ends_with(".npy") {
+        npy::read(bytes, width)
     } else if name.ends_with(".csv") || name.ends_with(".f32") {
-        None
+        return None;
     } else if stem.contains("idx") || stem.ends_with("ubyte") {
-        Some(idx::read(bytes, path))
+        idx::read(bytes)
     } else {
-        None
-    }
+        return None;
+    };
+    Some(raw.map_err(ReadingsError::at(path)))
+}
+
+/// The name of a file, which tells its format.
+fn name(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default()
 }
 
 impl Readings {
@@ -84,8 +86,7 @@ impl Readings {
     /// # Errors
     /// Names the file, and row and column where there is one.
     pub fn load(path: &Path, options: ReadOptions) -> Result<Self, ReadingsError> {
-        let bytes =
-            fs::read(path).map_err(|source| ReadingsError::Io { path: path.to_owned(), source })?;
+        let bytes = fs::read(path).map_err(FileError::at(path))?;
         Self::from_bytes(&bytes, path, options)
     }
 
@@ -103,20 +104,17 @@ impl Readings {
         {
             return Err(ReadingsError::Divisor(divide));
         }
-        let name = path
-            .file_name()
-            .map(|name| name.to_string_lossy().to_ascii_lowercase())
-            .unwrap_or_default();
+        let name = name(path);
         let raw = if let Some(raw) = array(bytes, path, options.width) {
-            raw?
+            Ok(raw?)
         } else if name.ends_with(".csv") {
-            csv::read(bytes, path, options.width)?
+            csv::read(bytes, options.width)
         } else if name.ends_with(".f32") {
-            raw_f32(bytes, path, options.width)?
+            raw_f32(bytes, options.width)
         } else {
-            return Err(ReadingsError::UnknownFormat { path: path.to_owned() });
+            Err(Fault::UnknownFormat)
         };
-        raw.finish(path, options)
+        raw.and_then(|raw| raw.finish(options)).map_err(ReadingsError::at(path))
     }
 
     /// Writes the readings as `.npy` (float32, two dimensions).
@@ -124,8 +122,7 @@ impl Readings {
     /// # Errors
     /// [`ReadingsError::Io`].
     pub fn save_npy(&self, path: &Path) -> Result<(), ReadingsError> {
-        write_file(path, &[&npy::bytes(self.width, &self.values)])
-            .map_err(|FileError { path, source }| ReadingsError::Io { path, source })
+        Ok(write_file(path, &[&npy::bytes(self.width, &self.values)])?)
     }
 
     /// Values per row.
@@ -160,18 +157,14 @@ impl Readings {
 }
 
 impl Raw<f32> {
-    fn finish(mut self, path: &Path, options: ReadOptions) -> Result<Readings, ReadingsError> {
+    fn finish(mut self, options: ReadOptions) -> Result<Readings, Fault> {
         if self.width == 0 || self.values.is_empty() {
-            return Err(ReadingsError::Empty { path: path.to_owned() });
+            return Err(Fault::Empty);
         }
         if let Some(expected) = options.width
             && expected != self.width
         {
-            return Err(ReadingsError::Width {
-                path: path.to_owned(),
-                expected,
-                found: self.width,
-            });
+            return Err(Fault::Width { expected, found: self.width });
         }
         let divide = options.divide.unwrap_or(self.divide);
         #[allow(clippy::float_cmp)]
@@ -182,21 +175,19 @@ impl Raw<f32> {
         }
         if let Some(position) = self.values.iter().position(|value| !value.is_finite()) {
             let (row, column) = (position / self.width + 1, position % self.width + 1);
-            return Err(ReadingsError::NotFinite { path: path.to_owned(), row, column });
+            return Err(Fault::NotFinite { row, column });
         }
         Ok(Readings { width: self.width, values: self.values })
     }
 }
 
 /// Little-endian float32 rows without a header.
-fn raw_f32(bytes: &[u8], path: &Path, width: Option<usize>) -> Result<Raw<f32>, ReadingsError> {
-    let width = width
-        .filter(|&width| width > 0)
-        .ok_or_else(|| ReadingsError::WidthNeeded { path: path.to_owned() })?;
+fn raw_f32(bytes: &[u8], width: Option<usize>) -> Result<Raw<f32>, Fault> {
+    let width = width.filter(|&width| width > 0).ok_or(Fault::WidthNeeded)?;
     let row_bytes = width.saturating_mul(4);
     if !bytes.len().is_multiple_of(row_bytes) {
         let expected = bytes.len().div_ceil(row_bytes).saturating_mul(row_bytes);
-        return Err(ReadingsError::Length { path: path.to_owned(), expected, found: bytes.len() });
+        return Err(Fault::Length { expected, found: bytes.len() });
     }
     let (words, _) = bytes.as_chunks();
     Ok(Raw {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use sharelet_cli::import::{ImportArgs, run};
 use sharelet_import::{GraphError, ImportError};
-use sharelet_model::readings::ReadingsError;
+use sharelet_model::readings::{Fault, ReadingsError};
 use sharelet_model::{Model, ModelError};
 use sharelet_testkit::onnx::{bytes, node, tensor};
 use sharelet_testkit::{assert_matches, says};
@@ -65,7 +65,7 @@ fn the_command_writes_last() {
     assert!(matches!(refused("missing.onnx", "good.csv"), ImportError::Io { .. }));
     assert_matches!(
         refused("good.onnx", "wide.csv"),
-        ImportError::Readings(ReadingsError::RowLength { row: 1, .. })
+        ImportError::Readings(ReadingsError::File { fault: Fault::RowLength { row: 1, .. }, .. })
     );
     let error = refused("good.onnx", "nan.csv");
     assert!(error.to_string().contains("row 2, column 2"), "{error}");

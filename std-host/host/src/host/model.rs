@@ -12,6 +12,7 @@ use sharelet_core::session::wire::task::Task;
 use crate::dealer::client::{Client, ClientError};
 use crate::dealer::masked;
 use crate::store::host::HostStore;
+use sharelet_link::files::FileError;
 use sharelet_model::{Model, ModelError};
 
 use super::error::HostError;
@@ -42,8 +43,7 @@ impl HostModel {
         store: &HostStore,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Self, HostError> {
-        let bytes =
-            fs::read(path).map_err(|source| ModelError::Io { path: path.to_owned(), source })?;
+        let bytes = fs::read(path).map_err(FileError::at(path)).map_err(ModelError::Io)?;
         let model = Model::from_bytes(&bytes, path)?;
         masked::check(&model.network)
             .map_err(|refusal| HostError::Unservable { reason: refusal.to_string() })?;

@@ -1,20 +1,12 @@
 //! Comma-separated numbers, one reading per line; a first line without any number is taken for
 //! headings.
 
-use std::path::Path;
-
-use super::error::ReadingsError;
+use super::error::Fault;
 use super::raw::Raw;
 
-pub(super) fn read(
-    bytes: &[u8],
-    path: &Path,
-    width: Option<usize>,
-) -> Result<Raw<f32>, ReadingsError> {
-    let text = core::str::from_utf8(bytes).map_err(|_| ReadingsError::Header {
-        path: path.to_owned(),
-        reason: "the file is not text; give comma-separated numbers".to_owned(),
-    })?;
+pub(super) fn read(bytes: &[u8], width: Option<usize>) -> Result<Raw<f32>, Fault> {
+    let text = core::str::from_utf8(bytes)
+        .map_err(|_| Fault::Header("the file is not text; give comma-separated numbers"))?;
     let mut expected = width;
     let mut values = Vec::new();
     let lines = text.trim_start_matches('\u{feff}').lines().enumerate();
@@ -25,25 +17,17 @@ pub(super) fn read(
         }
         let expected = *expected.get_or_insert(fields.len());
         if fields.len() != expected {
-            return Err(ReadingsError::RowLength {
-                path: path.to_owned(),
-                row: index + 1,
-                expected,
-                found: fields.len(),
-            });
+            return Err(Fault::RowLength { row: index + 1, expected, found: fields.len() });
         }
         for (column, field) in fields.into_iter().enumerate() {
             let (row, column) = (index + 1, column + 1);
-            let value: f32 = field.parse().map_err(|_| ReadingsError::NotANumber {
-                path: path.to_owned(),
-                row,
-                column,
-                text: field.chars().take(40).collect(),
-            })?;
+            let text = || field.chars().take(40).collect();
+            let value: f32 =
+                field.parse().map_err(|_| Fault::NotANumber { row, column, text: text() })?;
             // Checked here, where the line is known: headings and blank lines shift the rows of the
             // matrix.
             if !value.is_finite() {
-                return Err(ReadingsError::NotFinite { path: path.to_owned(), row, column });
+                return Err(Fault::NotFinite { row, column });
             }
             values.push(value);
         }

@@ -4,23 +4,20 @@
 //! (big-endian).
 
 use std::io::Read as _;
-use std::path::Path;
 
-use super::error::ReadingsError;
-use super::raw::{Raw, Real, shape};
+use super::error::Fault;
+use super::raw::{Raw, Real, convert, shape};
 
 const U8: u8 = 0x08;
 const F32: u8 = 0x0D;
 const F64: u8 = 0x0E;
 
-pub(super) fn read<T: Real>(bytes: &[u8], path: &Path) -> Result<Raw<T>, ReadingsError> {
-    let refuse =
-        |reason: &str| ReadingsError::Header { path: path.to_owned(), reason: reason.to_owned() };
-    let damaged = || refuse("the idx header is cut or damaged; fetch the file again");
+pub(super) fn read<T: Real>(bytes: &[u8]) -> Result<Raw<T>, Fault> {
+    let damaged = || Fault::Header("the idx header is cut or damaged; fetch the file again");
     let unpacked;
     let bytes = if bytes.starts_with(&[0x1F, 0x8B]) {
         unpacked = unpack(bytes)
-            .ok_or_else(|| refuse("the gzip data is cut or damaged; fetch the file again"))?;
+            .ok_or(Fault::Header("the gzip data is cut or damaged; fetch the file again"))?;
         unpacked.as_slice()
     } else {
         bytes
@@ -40,7 +37,7 @@ pub(super) fn read<T: Real>(bytes: &[u8], path: &Path) -> Result<Raw<T>, Reading
         F32 => 4,
         F64 => 8,
         _ => {
-            return Err(refuse(
+            return Err(Fault::Header(
                 "the values are not bytes, float32 or float64; convert the file to .npy",
             ));
         }
@@ -48,18 +45,13 @@ pub(super) fn read<T: Real>(bytes: &[u8], path: &Path) -> Result<Raw<T>, Reading
     let (width, count) = shape(&dims).ok_or_else(damaged)?;
     let expected = count.checked_mul(element).ok_or_else(damaged)?;
     if rest.len() != expected {
-        return Err(ReadingsError::Length { path: path.to_owned(), expected, found: rest.len() });
+        return Err(Fault::Length { expected, found: rest.len() });
     }
     // A float64 beyond single precision becomes infinite and is refused with its row and column.
     let values = match kind {
-        U8 => rest.iter().map(|&byte| T::of(f64::from(byte))).collect(),
-        F32 => rest
-            .as_chunks()
-            .0
-            .iter()
-            .map(|&word| T::of(f64::from(f32::from_be_bytes(word))))
-            .collect(),
-        _ => rest.as_chunks().0.iter().map(|&word| T::of(f64::from_be_bytes(word))).collect(),
+        U8 => convert(rest, |[byte]| f64::from(byte)),
+        F32 => convert(rest, |word| f64::from(f32::from_be_bytes(word))),
+        _ => convert(rest, f64::from_be_bytes),
     };
     Ok(Raw { width, values, divide: if kind == U8 { 255.0 } else { 1.0 } })
 }

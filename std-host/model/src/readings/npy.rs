@@ -4,36 +4,29 @@
 //! a Python dictionary with three keys; reading just these keeps a parser generator out of every
 //! build of this program.
 
-use std::path::Path;
-
-use super::error::ReadingsError;
-use super::raw::{Raw, Real, shape};
+use super::error::Fault;
+use super::raw::{Raw, Real, convert, shape};
 
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
 
-pub(super) fn read<T: Real>(
-    bytes: &[u8],
-    path: &Path,
-    width: Option<usize>,
-) -> Result<Raw<T>, ReadingsError> {
-    let refuse =
-        |reason: &str| ReadingsError::Header { path: path.to_owned(), reason: reason.to_owned() };
+pub(super) fn read<T: Real>(bytes: &[u8], width: Option<usize>) -> Result<Raw<T>, Fault> {
     let (header, data) = split(bytes)
-        .ok_or_else(|| refuse("the .npy header is cut or damaged; write the file again"))?;
+        .ok_or(Fault::Header("the .npy header is cut or damaged; write the file again"))?;
     if value(header, "fortran_order").is_none_or(|value| !value.starts_with("False")) {
-        return Err(refuse("the array is in Fortran order; save numpy.ascontiguousarray(array)"));
+        let reason = "the array is in Fortran order; save numpy.ascontiguousarray(array)";
+        return Err(Fault::Header(reason));
     }
     let dims = dims(header)
-        .ok_or_else(|| refuse("the .npy header states no usable shape; write the file again"))?;
+        .ok_or(Fault::Header("the .npy header states no usable shape; write the file again"))?;
     let (row, count) = match (dims.as_slice(), width) {
         // A vector is one reading, unless readings have one value.
         (&[length], None) => (length, length),
         (&[length], Some(width)) => {
             (if length == width || width == 0 { length } else { 1 }, length)
         }
-        _ => shape(&dims).ok_or_else(|| {
-            refuse("the array has no dimension or too many values; save rows of values")
-        })?,
+        _ => shape(&dims).ok_or(Fault::Header(
+            "the array has no dimension or too many values; save rows of values",
+        ))?,
     };
     let descr = value(header, "descr")
         .and_then(|value| value.strip_prefix(['\'', '"']))
@@ -54,7 +47,7 @@ pub(super) fn read<T: Real>(
         #[allow(clippy::cast_precision_loss)]
         "<i8" => (8, |data| convert(data, |bytes| i64::from_le_bytes(bytes) as f64)),
         _ => {
-            return Err(refuse(
+            return Err(Fault::Header(
                 "the array is not of floats, integers or booleans (little-endian); save \
                  array.astype('<f4')",
             ));
@@ -62,9 +55,9 @@ pub(super) fn read<T: Real>(
     };
     let expected = count
         .checked_mul(element)
-        .ok_or_else(|| refuse("the array has too many values; save fewer rows"))?;
+        .ok_or(Fault::Header("the array has too many values; save fewer rows"))?;
     if data.len() != expected {
-        return Err(ReadingsError::Length { path: path.to_owned(), expected, found: data.len() });
+        return Err(Fault::Length { expected, found: data.len() });
     }
     // A number beyond the precision asked for becomes infinite and is refused with its row and
     // column.
@@ -73,10 +66,6 @@ pub(super) fn read<T: Real>(
 
 /// The bytes of an array as numbers.
 type Convert<T> = fn(&[u8]) -> Vec<T>;
-
-fn convert<T: Real, const N: usize>(data: &[u8], value: impl Fn([u8; N]) -> f64) -> Vec<T> {
-    data.as_chunks().0.iter().map(|&bytes| T::of(value(bytes))).collect()
-}
 
 /// A version 1 file of float32 rows.
 pub(super) fn bytes(width: usize, values: &[f32]) -> Vec<u8> {

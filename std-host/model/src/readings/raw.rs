@@ -35,6 +35,14 @@ pub struct Raw<T> {
     pub divide: f32,
 }
 
+/// The bytes of an array as numbers.
+pub(super) fn convert<T: Real, const N: usize>(
+    data: &[u8],
+    value: impl Fn([u8; N]) -> f64,
+) -> Vec<T> {
+    data.as_chunks().0.iter().map(|&bytes| T::of(value(bytes))).collect()
+}
+
 /// The product of dimensions after the first, and of all; `None` on overflow.
 pub(super) fn shape(dims: &[usize]) -> Option<(usize, usize)> {
     let product =

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use sharelet_core::session::network::{Activation, Layer, Network};
-use sharelet_model::{Model, ModelError, largest};
+use sharelet_model::{FileFault, Model, ModelError, largest};
 use sharelet_testkit::Rng;
 use sharelet_testkit::assert_matches;
 
@@ -23,6 +23,25 @@ fn model() -> Model {
         biases: vec![words(7), words(4), words(3)],
         labels: ["a", "b", "c"].map(String::from).to_vec(),
         name: "small".into(),
+    }
+}
+
+/// The file of the model.
+fn saved() -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.slt");
+    model().save(&path).unwrap();
+    std::fs::read(path).unwrap()
+}
+
+fn read(bytes: &[u8]) -> Result<Model, ModelError> {
+    Model::from_bytes(bytes, Path::new("m.slt"))
+}
+
+fn fault(bytes: &[u8]) -> FileFault {
+    match read(bytes) {
+        Err(ModelError::File { fault, .. }) => fault,
+        other => panic!("{other:?}"),
     }
 }
 
@@ -56,50 +75,35 @@ fn a_failed_save_leaves_the_old_file() {
 
 #[test]
 fn every_cut_is_named() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("m.slt");
-    model().save(&path).unwrap();
-    let bytes = std::fs::read(&path).unwrap();
+    let bytes = saved();
     for length in 0..bytes.len() {
-        match Model::from_bytes(&bytes[..length], &path) {
-            Err(ModelError::Length { found, .. }) => assert_eq!(found, length as u64),
-            other => panic!("cut to {length}: {other:?}"),
-        }
+        assert_matches!(fault(&bytes[..length]), FileFault::Length { found, .. } if *found == length as u64);
     }
-    let mut longer = bytes.clone();
-    longer.push(0);
-    assert!(matches!(Model::from_bytes(&longer, &path), Err(ModelError::Length { .. })));
+    assert_matches!(fault(&[&bytes[..], &[0]].concat()), FileFault::Length { .. });
 }
 
 #[test]
 fn every_flip_is_named() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("m.slt");
-    model().save(&path).unwrap();
-    let bytes = std::fs::read(&path).unwrap();
+    let bytes = saved();
     for position in 0..bytes.len() * 8 {
         let mut flipped = bytes.clone();
         flipped[position / 8] ^= 1 << (position % 8);
-        let error = Model::from_bytes(&flipped, &path).unwrap_err();
+        let fault = fault(&flipped);
         let expected = match position / 8 {
-            0..8 => matches!(error, ModelError::NotAModel { .. }),
-            8..10 => matches!(error, ModelError::Version { .. }),
-            10..18 => matches!(error, ModelError::Length { .. }),
-            _ => matches!(error, ModelError::Checksum { .. }),
+            0..8 => matches!(fault, FileFault::NotAModel),
+            8..10 => matches!(fault, FileFault::Version { .. }),
+            10..18 => matches!(fault, FileFault::Length { .. }),
+            _ => matches!(fault, FileFault::Checksum),
         };
-        assert!(expected, "bit {position}: {error:?}");
+        assert!(expected, "bit {position}: {fault:?}");
     }
 }
 
 #[test]
 fn a_body_with_a_valid_checksum_is_still_checked() {
     use sha2::{Digest as _, Sha256};
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("m.slt");
-    model().save(&path).unwrap();
-    let bytes = std::fs::read(&path).unwrap();
-    let seed = 7;
-    let mut rng = Rng(seed);
+    let bytes = saved();
+    let mut rng = Rng(7);
     for _ in 0..5000 {
         let mut body = bytes[..bytes.len() - 32].to_vec();
         for _ in 0..=rng.below(3) {
@@ -109,7 +113,7 @@ fn a_body_with_a_valid_checksum_is_still_checked() {
         let digest = Sha256::digest(&body);
         body.extend_from_slice(digest.as_slice());
         // Another valid model, or a named error; the seed is fixed above.
-        if let Ok(model) = Model::from_bytes(&body, &path) {
+        if let Ok(model) = read(&body) {
             model.validate().unwrap();
             let input = vec![1; model.network.inputs()];
             assert_eq!(model.infer(&input).unwrap().len(), model.network.outputs());
@@ -122,7 +126,7 @@ fn random_bytes_are_refused() {
     let mut rng = Rng(11);
     for length in 0..2000 {
         let bytes: Vec<u8> = (0..length % 97).map(|_| rng.byte()).collect();
-        assert!(Model::from_bytes(&bytes, Path::new("random")).is_err());
+        assert!(read(&bytes).is_err());
     }
 }
 
@@ -159,8 +163,9 @@ fn readings_are_checked_and_labels_found() {
         model.encode(&[0.0; 4]),
         Err(ModelError::InputLength { expected: 5, found: 4 })
     );
-    assert!(matches!(model.encode(&[0.0, f32::NAN, 0.0, 0.0, 0.0]), Err(ModelError::Reading(_))));
-    assert!(matches!(model.encode(&[17.0, 0.0, 0.0, 0.0, 0.0]), Err(ModelError::Reading(_))));
+    for refused in [f32::NAN, 17.0] {
+        assert_matches!(model.encode(&[refused, 0.0, 0.0, 0.0, 0.0]), Err(ModelError::Reading(_)));
+    }
     assert_eq!(model.encode(&[1.0, -1.0, 0.5, 0.0, 16.0]).unwrap()[1], (-256_i32).cast_unsigned());
     assert_eq!(model.label(&[1, u32::MAX, 2]), Some("c"));
     assert_eq!(largest(&[3_u32, 5, 5]), Some(1));

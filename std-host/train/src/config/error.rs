@@ -1,20 +1,16 @@
 //! What is wrong with a configuration.
 
-use std::io;
 use std::path::PathBuf;
+
+use sharelet_link::files::FileError;
 
 /// Why a configuration file is refused.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("{path}: {source}; check the path and its permissions", path = path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] FileError),
     /// The file is not TOML, or has a field that does not exist or is of another type.
     #[error("{path}: line {line}{}: {reason}", at(.field), path = path.display())]
     Syntax {

@@ -4,6 +4,7 @@ use core::ops::Range;
 use std::path::Path;
 
 use serde::Deserialize as _;
+use sharelet_link::files::FileError;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
@@ -17,8 +18,7 @@ impl Config {
     /// # Errors
     /// Names the file, the line, the field, and what is allowed.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Io { path: path.to_owned(), source })?;
+        let text = std::fs::read_to_string(path).map_err(FileError::at(path))?;
         Self::parse(&text, path)
     }
 
