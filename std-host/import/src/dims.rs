@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::form::{Form, Image};
-use super::graph::{Graph, Layout, Node, Op, ValueId};
+use super::graph::{Graph, Layout, Node, Op, Pool, ValueId};
 use super::window::Placed;
 use crate::error::GraphError;
 
@@ -46,6 +46,40 @@ pub fn image(node: &Node, input: Option<&Form>, layout: Layout) -> Result<Image,
     })
 }
 
+/// The image that a node gets, and the window that it slides over it: of a convolution, a pool or a
+/// mean.
+///
+/// # Errors
+/// [`GraphError::Image`] if there is no image, or the window does not fit it.
+pub fn placed(
+    node: &Node,
+    input: Option<&Form>,
+    layout: Layout,
+) -> Result<(Image, Placed), GraphError> {
+    let image = image(node, input, layout)?;
+    let placed = match &node.op {
+        Op::Convolution { weights, stride, padding, .. } => {
+            let &[_, _, rows, columns] = weights.dims.as_slice() else {
+                return Err(node.wrong("has kernels of unknown size"));
+            };
+            let placed = Placed::new(&image, (rows, columns), *stride, *padding);
+            placed.ok_or("does not fit its image")
+        }
+        Op::AveragePool(pool) | Op::MaxPool(pool) => Placed::of_pool(&image, pool),
+        Op::Mean { axes, .. } => {
+            let size = input.and_then(|form| form.averaged(axes, layout)).ok_or_else(|| {
+                node.wrong(
+                    "is a mean over other dimensions than rows and columns; only those of an image \
+                     are computed",
+                )
+            })?;
+            Placed::of_pool(&image, &Pool { size: Some(size), ..Pool::WHOLE })
+        }
+        _ => return Err(node.misplaced()),
+    };
+    Ok((image, placed.map_err(|what| node.wrong(what))?))
+}
+
 /// Two values that are added must be of the same dimensions and lie in the same order.
 fn same(node: &Node, first: Option<Form>, second: Option<Form>) -> Result<(), GraphError> {
     let (Some(first), Some(second)) = (first, second) else { return Ok(()) };
@@ -63,49 +97,30 @@ fn same(node: &Node, first: Option<Form>, second: Option<Form>) -> Result<(), Gr
 
 fn form(node: &Node, input: Option<Form>, layout: Layout) -> Result<Option<Form>, GraphError> {
     let flat = input.as_ref().is_some_and(|form| form.dims().len() == 2);
-    let image = || image(node, input.as_ref(), layout);
-    let imaged = |sizes: [usize; 3]| match sizes {
-        [_, rows, _] if flat && rows != 1 => Err(node.wrong(
-            "makes several rows of a signal that has one; give its kernel and padding one \
-             dimension",
-        )),
-        sizes => Ok(Form::of_image(sizes, layout, flat)),
-    };
     let known = |form: Option<Form>, what: &str| form.map(Some).ok_or_else(|| node.wrong(what));
     match &node.op {
         Op::Dense { weights, .. } => {
             Ok(Some(Form::plain(vec![weights.matrix().map_or(0, |(outputs, _)| outputs)])))
         }
-        Op::Convolution { weights, stride, padding, .. } => {
-            let &[filters, _, rows, columns] = weights.dims.as_slice() else {
-                return Err(node.wrong("has kernels of unknown size"));
+        Op::Convolution { .. } | Op::AveragePool(_) | Op::MaxPool(_) | Op::Mean { .. } => {
+            let (image, placed) = placed(node, input.as_ref(), layout)?;
+            let channels = match &node.op {
+                Op::Convolution { weights, .. } => weights.dims.first().copied().unwrap_or(0),
+                _ => image.channels,
             };
-            let placed = Placed::new(&image()?, (rows, columns), *stride, *padding);
-            let (rows, columns) =
-                placed.ok_or_else(|| node.wrong("does not fit its image"))?.outputs;
-            imaged([filters, rows, columns]).map(Some)
-        }
-        Op::AveragePool(pool) | Op::MaxPool(pool) => {
-            let image = image()?;
-            let (rows, columns) =
-                Placed::of_pool(&image, pool).map_err(|what| node.wrong(what))?.outputs;
-            imaged([image.channels, rows, columns]).map(Some)
-        }
-        Op::Mean { axes, keep } => {
-            let image = image()?;
-            let (_, (rows, columns)) =
-                input.as_ref().and_then(|form| form.averaged(axes, layout)).ok_or_else(|| {
-                    node.wrong(
-                        "is a mean over other dimensions than rows and columns; only those of an \
-                         image are computed",
-                    )
-                })?;
-            let left = [image.channels, image.height / rows.max(1), image.width / columns.max(1)];
-            let form = imaged(left)?;
-            if *keep {
-                Ok(Some(form))
-            } else {
-                known(form.squeezed(axes), "drops dimensions that cannot be")
+            let (rows, columns) = placed.outputs;
+            if flat && rows != 1 {
+                return Err(node.wrong(
+                    "makes several rows of a signal that has one; give its kernel and padding one \
+                     dimension",
+                ));
+            }
+            let form = Form::of_image([channels, rows, columns], layout, flat);
+            match &node.op {
+                Op::Mean { axes, keep: false } => {
+                    known(form.squeezed(axes), "drops dimensions that cannot be")
+                }
+                _ => Ok(Some(form)),
             }
         }
         Op::Reshape { dims } => match (input, dims) {
@@ -123,23 +138,19 @@ fn form(node: &Node, input: Option<Form>, layout: Layout) -> Result<Option<Form>
             }
             (None, None) => Ok(None),
         },
-        Op::Unsqueeze(axes) => match input {
-            Some(input) => known(input.unsqueezed(axes), "adds dimensions that cannot be"),
-            None => Ok(None),
-        },
-        Op::Squeeze(axes) => match input {
-            Some(input) => {
+        Op::Transpose(order) => {
+            let unknown = || node.wrong("puts values of unknown dimensions in another order");
+            let what = "puts dimensions in an order that cannot be; export without it";
+            known(input.ok_or_else(unknown)?.transposed(order), what)
+        }
+        op => match (op, input) {
+            (Op::Unsqueeze(axes), Some(input)) => {
+                known(input.unsqueezed(axes), "adds dimensions that cannot be")
+            }
+            (Op::Squeeze(axes), Some(input)) => {
                 known(input.squeezed(axes), "drops dimensions that are not of one element")
             }
-            None => Ok(None),
+            (_, input) => Ok(input),
         },
-        Op::Transpose(order) => match input {
-            Some(input) => known(
-                input.transposed(order),
-                "puts dimensions in an order that cannot be; export without it",
-            ),
-            None => Err(node.wrong("puts values of unknown dimensions in another order")),
-        },
-        _ => Ok(input),
     }
 }

@@ -139,9 +139,18 @@ pub enum Refused {
     Node(Option<String>),
 }
 
+/// Why a padding that is a node of its own is not computed.
+pub const PAD: &str = "it pads on its own; let the padding of the convolution behind it do that";
+
+impl From<String> for Refused {
+    fn from(reason: String) -> Self {
+        Self::Node(Some(reason))
+    }
+}
+
 impl From<&str> for Refused {
     fn from(reason: &str) -> Self {
-        Self::Node(Some(reason.to_owned()))
+        reason.to_owned().into()
     }
 }
 

@@ -21,7 +21,7 @@ impl Factors {
     pub fn of(node: &Node, forms: &Forms, layout: Layout) -> Result<Self, GraphError> {
         let name = node.name.clone();
         let Op::Elementwise { scale, offset, dims } = &node.op else {
-            return Err(GraphError::NotAChain { at: name });
+            return Err(node.misplaced());
         };
         let form = node.inputs.first().and_then(|input| forms.get(input));
         let spread = |values: &[f64]| match form {

@@ -241,10 +241,10 @@ impl Form {
         Some(spread)
     }
 
-    /// What a mean over axes covers: the image, and the rows and columns of the window. `None` if
-    /// that is no image or the axes are others than its rows and columns.
+    /// The rows and columns of an image that a mean over axes covers. `None` if the value is no image
+    /// or the axes are others than its rows and columns.
     #[must_use]
-    pub fn averaged(&self, axes: &[i64], layout: Layout) -> Option<(Image, (usize, usize))> {
+    pub fn averaged(&self, axes: &[i64], layout: Layout) -> Option<(usize, usize)> {
         let places = places(axes, self.dims.len() + 1)?;
         let image = self.image(layout)?;
         let channel = if layout == Layout::ChannelsFirst { 0 } else { self.dims.len() - 1 };
@@ -260,7 +260,7 @@ impl Form {
             if place.is_some_and(|p| places.contains(&p)) { size } else { 1 }
         };
         let rows = if self.dims.len() == 3 { last.checked_sub(1) } else { None };
-        Some((image, (covered(rows, image.height), covered(Some(last), image.width))))
+        Some((covered(rows, image.height), covered(Some(last), image.width)))
     }
 }
 

@@ -224,6 +224,18 @@ impl Node {
     pub fn wrong(&self, what: impl Into<String>) -> GraphError {
         GraphError::Image { node: self.name.clone(), what: what.into() }
     }
+
+    /// The node stands where no layer can be made of it.
+    #[must_use]
+    pub fn misplaced(&self) -> GraphError {
+        GraphError::NotAChain { at: self.name.clone() }
+    }
+
+    /// The node in a list of those that cannot be imported.
+    #[must_use]
+    pub fn unsupported(&self, reason: Option<String>) -> UnsupportedNode {
+        UnsupportedNode { op_type: self.op_type.clone(), name: self.name.clone(), reason }
+    }
 }
 
 impl Graph {
@@ -250,11 +262,7 @@ impl Graph {
         let nodes = self.needed().into_iter().filter_map(|index| self.nodes.get(index));
         nodes
             .filter_map(|node| match &node.op {
-                Op::Unsupported { reason } => Some(UnsupportedNode {
-                    op_type: node.op_type.clone(),
-                    name: node.name.clone(),
-                    reason: reason.clone(),
-                }),
+                Op::Unsupported { reason } => Some(node.unsupported(reason.clone())),
                 _ => None,
             })
             .collect()

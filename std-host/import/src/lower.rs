@@ -13,7 +13,7 @@ use sharelet_core::shape::{Shape, TILE_ELEMS, Window};
 use super::dims::{self, Forms};
 use super::fold::Factors;
 use super::form::{Form, Image};
-use super::graph::{Graph, Node, Op, Pool, Tensor, ValueId};
+use super::graph::{Graph, Node, Op, Tensor, ValueId};
 use super::layer::{Chain, Layer, Map, Skip, at};
 use super::walk::{self, Step};
 use super::window::Placed;
@@ -58,23 +58,11 @@ pub fn lower(graph: &Graph) -> Result<Chain, GraphError> {
     }
     let mut width = None;
     for layer in &layers {
-        if let Some(found) = width.filter(|&found| found != layer.inputs()) {
-            return Err(GraphError::Width {
-                node: layer.name.clone(),
-                expected: layer.inputs(),
-                found,
-            });
-        }
+        check_width(&layer.name, layer.inputs(), width.unwrap_or_else(|| layer.inputs()))?;
         width = Some(layer.outputs());
         let skipped = layer.skip.iter().flat_map(|skip| &skip.map.weights);
-        if !layer
-            .map
-            .weights
-            .iter()
-            .chain(skipped)
-            .chain(&layer.bias)
-            .all(|value| value.is_finite())
-        {
+        let mut values = layer.map.weights.iter().chain(skipped).chain(&layer.bias);
+        if !values.all(|value| value.is_finite()) {
             return Err(GraphError::NotFinite { node: layer.name.clone() });
         }
     }
@@ -94,18 +82,10 @@ struct Lowering<'g> {
 /// Channels, rows and columns of an image.
 type Chw = [u16; 3];
 
-fn narrow(node: &str, width: usize) -> Result<u16, GraphError> {
-    let limit = usize::from(u16::MAX);
-    u16::try_from(width).map_err(|_| GraphError::TooWide { node: node.to_owned(), width, limit })
-}
-
-fn byte(node: &str, size: usize) -> Result<u8, GraphError> {
-    let limit = usize::from(u8::MAX);
-    u8::try_from(size).map_err(|_| GraphError::TooWide {
-        node: node.to_owned(),
-        width: size,
-        limit,
-    })
+/// A size as a description has it: in one or two bytes.
+fn narrow<T: TryFrom<usize>>(node: &str, width: usize) -> Result<T, GraphError> {
+    let limit = (1 << (8 * size_of::<T>())) - 1;
+    T::try_from(width).map_err(|_| GraphError::TooWide { node: node.to_owned(), width, limit })
 }
 
 impl Lowering<'_> {
@@ -124,7 +104,7 @@ impl Lowering<'_> {
             return Ok(());
         }
         let (mut map, mut bias) = match step.linear.map(|node| (node, &node.op)) {
-            Some((node, Op::MaxPool(pool))) => return self.max_pool(node, pool),
+            Some((node, Op::MaxPool(_))) => return self.max_pool(node),
             Some((node, _)) => self.linear(node)?,
             None => self.alone(step)?,
         };
@@ -153,15 +133,10 @@ impl Lowering<'_> {
                     usize::from(skipped.shape.outputs()),
                 )?;
                 bias.iter_mut().zip(&offset).for_each(|(bias, offset)| *bias += offset);
-                let from = self
-                    .vectors
-                    .get(from)
-                    .copied()
-                    .ok_or_else(|| GraphError::NotAChain { at: name.clone() })?;
-                let taken = self
-                    .layers
-                    .get(from)
-                    .map_or_else(|| usize::from(map.shape.inputs()), Layer::inputs);
+                let lost = || GraphError::NotAChain { at: name.clone() };
+                let from = self.vectors.get(from).copied().ok_or_else(lost)?;
+                let own = usize::from(map.shape.inputs());
+                let taken = self.layers.get(from).map_or(own, Layer::inputs);
                 check_width(name, usize::from(skipped.shape.inputs()), taken)?;
                 Some(Skip { from, map: skipped })
             }
@@ -171,20 +146,15 @@ impl Lowering<'_> {
         // A factor per value does not care what is a channel.
         let image = [map.shape.outputs(), 1, 1];
         let mut layer = Layer { name: name.clone(), map, skip, bias, relu };
-        if clamped && layer.skip.is_none() && !layer.map.weights.is_empty() {
+        let turned = clamped && layer.skip.is_none() && !layer.map.weights.is_empty();
+        if turned {
             // 6 - y, as far as that is not negative.
             layer.map.weights.iter_mut().for_each(|weight| *weight = -*weight);
             layer.bias.iter_mut().for_each(|bias| *bias = 6.0 - *bias);
-            self.layers.push(layer);
-        } else {
-            self.layers.push(layer);
-            if clamped {
-                self.layers.push(mirrored(name, image));
-            }
         }
-        if clamped {
-            self.layers.push(mirrored(name, image));
-        }
+        self.layers.push(layer);
+        let mirrors = if clamped { 2 - usize::from(turned) } else { 0 };
+        self.layers.extend((0..mirrors).map(|_| mirrored(name, image)));
         Ok(())
     }
 
@@ -216,7 +186,7 @@ impl Lowering<'_> {
             (None, Some(width)) => width,
             (None, None) => return Err(GraphError::NotAChain { at: name.clone() }),
         };
-        let outputs = narrow(name, width)?;
+        let outputs: u16 = narrow(name, width)?;
         if step.skip.is_some() || step.after.is_empty() {
             return Ok((Map::public(Shape::Identity { width: outputs }), vec![0.0; width]));
         }
@@ -251,13 +221,11 @@ impl Lowering<'_> {
         let input = node.inputs.first().and_then(|input| self.forms.get(input));
         match &node.op {
             Op::Dense { weights, bias } => dense(node, weights, bias.as_deref(), input),
-            Op::Convolution { weights, bias, groups, stride, padding } => {
-                let image = dims::image(node, input, self.graph.layout)?;
-                let &[filters, depth, rows, columns] = weights.dims.as_slice() else {
+            Op::Convolution { weights, bias, groups, .. } => {
+                let (image, placed) = dims::placed(node, input, self.graph.layout)?;
+                let &[filters, depth, ..] = weights.dims.as_slice() else {
                     return Err(node.wrong("has kernels of unknown size"));
                 };
-                let placed = Placed::new(&image, (rows, columns), *stride, *padding)
-                    .ok_or_else(|| does_not_fit(node))?;
                 check_width(&node.name, depth.saturating_mul(*groups), image.channels)?;
                 let (window, weights) = match image.interleaved {
                     false => {
@@ -276,44 +244,32 @@ impl Lowering<'_> {
                 Ok((Map { shape, weights }, bias))
             }
             Op::AveragePool(_) | Op::Mean { .. } => {
-                let image = self.not_interleaved(node, input)?;
-                let size = input.and_then(|form| match &node.op {
-                    Op::Mean { axes, .. } => {
-                        form.averaged(axes, self.graph.layout).map(|(_, size)| size)
-                    }
-                    _ => None,
-                });
-                let pool = if let Op::AveragePool(pool) = node.op {
-                    pool
-                } else {
-                    Pool { size, ..Pool::WHOLE }
-                };
-                let placed = placed(node, &image, &pool)?;
+                let (image, placed) = self.apart(node)?;
                 let window = window(node, &image, &placed, image.channels, image.channels)?;
                 let shape = checked(node, Shape::Mean(window))?;
                 Ok((Map::public(shape), vec![0.0; usize::from(shape.outputs())]))
             }
-            _ => Err(GraphError::NotAChain { at: node.name.clone() }),
+            _ => Err(node.misplaced()),
         }
     }
 
-    fn not_interleaved(&self, node: &Node, input: Option<&Form>) -> Result<Image, GraphError> {
-        let image = dims::image(node, input, self.graph.layout)?;
+    /// The window of a node that takes the channels of its image apart.
+    fn apart(&self, node: &Node) -> Result<(Image, Placed), GraphError> {
+        let input = node.inputs.first().and_then(|input| self.forms.get(input));
+        let (image, placed) = dims::placed(node, input, self.graph.layout)?;
         if image.interleaved {
             return Err(node.wrong(
                 "takes the input's channels apart, which only a convolution does here; begin with \
                  a convolution",
             ));
         }
-        Ok(image)
+        Ok((image, placed))
     }
 
     /// The larger of neighbours, of these the larger, and so on: along the rows, then along the
     /// columns.
-    fn max_pool(&mut self, node: &Node, pool: &Pool) -> Result<(), GraphError> {
-        let input = node.inputs.first().and_then(|input| self.forms.get(input));
-        let mut image = self.not_interleaved(node, input)?;
-        let placed = placed(node, &image, pool)?;
+    fn max_pool(&mut self, node: &Node) -> Result<(), GraphError> {
+        let (mut image, placed) = self.apart(node)?;
         if !placed.is_bare() {
             return Err(node
                 .wrong("pads its image; leave the padding off, or put it before the convolution"));
@@ -354,21 +310,15 @@ impl Lowering<'_> {
     }
 }
 
-fn placed(node: &Node, image: &Image, pool: &Pool) -> Result<Placed, GraphError> {
-    Placed::of_pool(image, pool).map_err(|what| node.wrong(what))
-}
-
 fn does_not_fit(node: &Node) -> GraphError {
     node.wrong("does not fit its image")
 }
 
 fn check_width(node: &str, expected: usize, found: usize) -> Result<(), GraphError> {
-    let (node, wrong) = (node.to_owned(), expected != found);
-    if wrong || expected == 0 {
-        Err(GraphError::Width { node, expected: expected.max(1), found })
-    } else {
-        Ok(())
+    if expected == found && expected > 0 {
+        return Ok(());
     }
+    Err(GraphError::Width { node: node.to_owned(), expected: expected.max(1), found })
 }
 
 /// `max(6 - x, 0)`: with `x = max(6 - y, 0)` this is `y` between 0 and 6.
@@ -389,7 +339,7 @@ fn window(
 ) -> Result<Window, GraphError> {
     let name = &node.name;
     let pair = |(down, across): (usize, usize)| {
-        Ok::<_, GraphError>((byte(name, down)?, byte(name, across)?))
+        Ok::<_, GraphError>((narrow(name, down)?, narrow(name, across)?))
     };
     Ok(Window {
         channels: narrow(name, image.channels)?,

@@ -12,7 +12,7 @@ use super::onnx_proto::{
     DOUBLE, EXTERNAL, FLOAT, GraphProto, INT32, INT64, ModelProto, NodeProto, TensorProto,
     ValueInfoProto,
 };
-use crate::error::{GraphError, Refused};
+use crate::error::{GraphError, PAD, Refused};
 use crate::onnx_window;
 
 /// A value that does not depend on the input.
@@ -31,13 +31,16 @@ enum Constant {
 /// [`GraphError`]: the file is damaged, keeps its weights elsewhere, or has not one input and one
 /// output.
 pub fn read(bytes: &[u8]) -> Result<Graph, GraphError> {
-    let corrupt = |what: &str| GraphError::Corrupt { format: "ONNX", what: what.to_owned() };
-    let model = ModelProto::decode(bytes).map_err(|error| corrupt(&error.to_string()))?;
+    let model = ModelProto::decode(bytes).map_err(|error| corrupt(error.to_string()))?;
     let graph = model.graph.ok_or_else(|| corrupt("it holds no graph"))?;
     if model.opset_import.is_empty() {
         return Err(corrupt("it does not state its operator set"));
     }
     Reader::default().read(&graph)
+}
+
+fn corrupt(what: impl Into<String>) -> GraphError {
+    GraphError::Corrupt { format: "ONNX", what: what.into() }
 }
 
 #[derive(Default)]
@@ -68,10 +71,7 @@ impl<'a> Reader<'a> {
             self.node(node)?;
         }
         if self.constants.contains_key(output.name.as_str()) {
-            return Err(GraphError::Corrupt {
-                format: "ONNX",
-                what: "the output does not depend on the input".to_owned(),
-            });
+            return Err(corrupt("the output does not depend on the input"));
         }
         let output = self.value(&output.name);
         let input_dims = dims(input)?;
@@ -153,7 +153,7 @@ impl<'a> Reader<'a> {
             "MaxPool" => onnx_window::pool(node, false)?,
             "GlobalAveragePool" => Op::AveragePool(Pool::WHOLE),
             "ReduceMean" => onnx_window::mean(node, self.axes(node, input(1)).unwrap_or(&[]))?,
-            "Pad" => return Err(onnx_window::PAD.into()),
+            "Pad" => return Err(PAD.into()),
             "Clip" => self.clip(node, input(1), input(2))?,
             "Softmax" | "LogSoftmax" | "Sigmoid" | "Tanh" => Op::Last,
             "Identity" => Op::Identity,
@@ -275,13 +275,9 @@ impl<'a> Reader<'a> {
     fn float(&self, name: Option<&str>, what: &str) -> Result<&Tensor, Refused> {
         match name.and_then(|name| self.constant(name)) {
             Some(Constant::Float(tensor)) => Ok(tensor),
-            Some(Constant::Integers(_)) => {
-                Err(Refused::Node(Some(format!("{what} is not float32 or float64"))))
-            }
-            Some(Constant::Opaque(reason)) => Err(Refused::Node(Some(format!("{what} {reason}")))),
-            None => {
-                Err(Refused::Node(Some(format!("{what} is computed from the input or missing"))))
-            }
+            Some(Constant::Integers(_)) => Err(format!("{what} is not float32 or float64").into()),
+            Some(Constant::Opaque(reason)) => Err(format!("{what} {reason}").into()),
+            None => Err(format!("{what} is computed from the input or missing").into()),
         }
     }
 
@@ -331,12 +327,11 @@ impl<'a> Reader<'a> {
                 } else {
                     self.axes(node, second)
                 };
-                match onnx_window::constant(node, tensor, numbers) {
-                    Some(tensor) => Constant::Float(tensor),
-                    None => {
-                        Constant::Opaque("is reshaped to dimensions that are not known".to_owned())
-                    }
-                }
+                let tensor = onnx_window::constant(node, tensor, numbers);
+                tensor.map_or_else(
+                    || Constant::Opaque("is reshaped to dimensions that are not known".to_owned()),
+                    Constant::Float,
+                )
             }
             (op_type, _) => Constant::Opaque(format!("is computed by {op_type} from constants")),
         })
@@ -388,13 +383,10 @@ fn constant(tensor: &TensorProto) -> Result<Constant, GraphError> {
         tensor.dims.iter().map(|&dim| usize::try_from(dim).ok()).collect::<Option<Vec<usize>>>();
     match dims.and_then(|dims| Tensor::new(dims, values)) {
         Some(tensor) => Ok(Constant::Float(tensor)),
-        None => Err(GraphError::Corrupt {
-            format: "ONNX",
-            what: format!(
-                "tensor `{}` does not hold as many values as its dimensions say",
-                tensor.name
-            ),
-        }),
+        None => Err(corrupt(format!(
+            "tensor `{}` does not hold as many values as its dimensions say",
+            tensor.name
+        ))),
     }
 }
 

@@ -5,9 +5,6 @@ use super::graph::{Op, Padding, Pool, Tensor};
 use super::onnx_proto::NodeProto;
 use crate::error::Refused;
 
-/// Why a padding that is a node of its own is not computed.
-pub const PAD: &str = "it pads on its own; let the padding of the convolution behind it do that";
-
 /// Sizes of a window along rows and columns; one number is along the columns of a signal.
 fn pair(values: &[i64]) -> Result<(usize, usize), Refused> {
     let size = |value: i64| usize::try_from(value).map_err(|_| "it has a negative size");

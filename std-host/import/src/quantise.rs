@@ -177,7 +177,7 @@ pub fn quantise(
         let mut next = Vec::with_capacity(rows * layer.outputs());
         for row in 0..rows {
             let known: Vec<&[f64]> =
-                (0..=index).map(|vector| row_of(&floats, chain, vector, row)).collect();
+                (0..=index).map(|vector| row_of(floats.get(vector), chain, vector, row)).collect();
             next.extend(layer.accumulate(&known));
         }
         quantiser.layer(index, layer, chain, &floats, &next)?;
@@ -187,8 +187,10 @@ pub fn quantise(
             layer.activate(input, next);
         }
         floats.push(next);
-        quantiser.forget(index, chain);
-        forget(&mut floats, index, chain);
+        // The larger of two is found with the two.
+        let end = if is_pairs(layer.map.shape) { index } else { index + 1 };
+        forget(quantiser.vectors.iter_mut().map(|(words, _)| words), end, index, chain);
+        forget(floats.iter_mut(), index + 1, index, chain);
     }
     let float = floats.pop().unwrap_or_default();
     quantiser.finish(chain, &float)
@@ -217,20 +219,34 @@ fn layer_width(chain: &Chain, index: usize) -> usize {
     chain.layers.get(index).map_or_else(answer, Layer::inputs).max(1)
 }
 
-/// A row of a vector; nothing if the vector was forgotten.
-fn row_of<'v, T>(vectors: &'v [Vec<T>], chain: &Chain, vector: usize, row: usize) -> &'v [T] {
+/// A row of a vector, by number; nothing if the vector was forgotten.
+fn row_of<'v, T>(values: Option<&'v Vec<T>>, chain: &Chain, vector: usize, row: usize) -> &'v [T] {
     let width = layer_width(chain, vector);
-    vectors.get(vector).and_then(|values| values.get(row * width..(row + 1) * width)).unwrap_or(&[])
+    values.and_then(|values| values.get(row * width..(row + 1) * width)).unwrap_or(&[])
 }
 
-/// Drops what layer `index` took, unless a later layer asks for it again.
-fn forget<T>(vectors: &mut [Vec<T>], index: usize, chain: &Chain) {
-    let later = chain.layers.iter().skip(index + 1);
-    for (vector, values) in vectors.iter_mut().enumerate().take(index + 1) {
-        if later.clone().all(|layer| layer.skip.as_ref().is_none_or(|skip| skip.from != vector)) {
+/// Whether a layer takes the larger of two.
+fn is_pairs(shape: Shape) -> bool {
+    matches!(shape, Shape::Pairs(_))
+}
+
+/// Drops the vectors before `end` that no layer behind layer `index` asks for again.
+fn forget<'v, T: 'v>(
+    vectors: impl Iterator<Item = &'v mut Vec<T>>,
+    end: usize,
+    index: usize,
+    chain: &Chain,
+) {
+    let later = chain.layers.iter().skip(index + 1).filter_map(|layer| layer.skip.as_ref());
+    for (vector, values) in vectors.enumerate().take(end) {
+        if later.clone().all(|skip| skip.from != vector) {
             *values = Vec::new();
         }
     }
+}
+
+fn unsigned(words: &[i64]) -> Vec<u64> {
+    words.iter().map(|word| word.cast_unsigned()).collect()
 }
 
 fn check(chain: &Chain, calibration: &Readings, options: &Options) -> Result<(), QuantiseError> {
@@ -304,21 +320,16 @@ impl Quantiser<'_> {
             self.activate(index, bits);
             bits
         };
-        let pairs = matches!(layer.map.shape, Shape::Pairs(_));
+        let pairs = is_pairs(layer.map.shape);
         let carried = layer
             .skip
             .as_ref()
             .and_then(|skip| self.vectors.get(skip.from))
             .map_or(0, |(_, bits)| *bits);
-        let out_of_range = || QuantiseError::Range {
-            layer: index,
-            name: layer.name.clone(),
-            low: range.0,
-            high: range.1,
-            frac_bits: small(input_bits.max(carried)),
-            what: "inputs",
-            option: if index == 0 { "input-frac-bits" } else { "frac-bits" },
-            headroom_bits: self.options.headroom_bits,
+        let out_of_range = || {
+            let option = if index == 0 { "input-frac-bits" } else { "frac-bits" };
+            let bits = input_bits.max(carried);
+            self.out_of_range((index, &layer.name), range, bits, ("inputs", option))
         };
         let scaled = loop {
             let weight_bits = match pairs {
@@ -350,13 +361,11 @@ impl Quantiser<'_> {
         {
             let largest =
                 layer.map.weights.iter().fold(0.0_f64, |max, weight| max.max(weight.abs()));
-            let frac_bits = small(weight_bits);
-            let name = layer.name.clone();
             return Err(QuantiseError::Vanished {
                 layer: index,
-                name,
+                name: layer.name.clone(),
                 largest,
-                frac_bits,
+                frac_bits: small(weight_bits),
                 low: range.0,
                 high: range.1,
             });
@@ -387,6 +396,18 @@ impl Quantiser<'_> {
         Ok(())
     }
 
+    fn out_of_range(
+        &self,
+        (layer, name): (usize, &str),
+        (low, high): (f64, f64),
+        bits: i32,
+        (what, option): (&'static str, &'static str),
+    ) -> QuantiseError {
+        let (name, headroom_bits) = (name.to_owned(), self.options.headroom_bits);
+        let frac_bits = small(bits);
+        QuantiseError::Range { layer, name, low, high, frac_bits, what, option, headroom_bits }
+    }
+
     /// Quantises a layer and runs it on all readings; `float` are the accumulators it should give.
     fn scale(
         &self,
@@ -410,17 +431,10 @@ impl Quantiser<'_> {
         for row in 0..rows {
             // Sums are exact modulo 2^64, and so are exact: they are within a few units of the
             // float ones.
-            let mut out: Vec<u64> = bias.iter().map(|bias| bias.cast_unsigned()).collect();
+            let mut out = unsigned(&bias);
             let mut add = |vector: usize, map: &Map, weights: &[i64], bits: i32| {
-                let width = layer_width(chain, vector);
-                let x = self
-                    .vectors
-                    .get(vector)
-                    .and_then(|(words, _)| words.get(row * width..(row + 1) * width))
-                    .unwrap_or(&[]);
-                let unsigned = |words: &[i64]| {
-                    words.iter().map(|word| word.cast_unsigned()).collect::<Vec<u64>>()
-                };
+                let words = self.vectors.get(vector).map(|(words, _)| words);
+                let x = row_of(words, chain, vector, row);
                 let public = network::public_weight(&map.shape, small(bits));
                 map.shape.add_product(&unsigned(weights), public, &unsigned(x), &mut out);
             };
@@ -433,7 +447,7 @@ impl Quantiser<'_> {
         // A difference is exact. Around a limit, as a ReLU6 is one, what lies far beyond it has
         // large errors, that are cut away: they must not move the limit.
         let limited = layer.mirrors() || chain.layers.get(index + 1).is_some_and(Layer::mirrors);
-        if limited || matches!(layer.map.shape, Shape::Pairs(_)) {
+        if limited || is_pairs(layer.map.shape) {
             return Scaled { weights, skip_weights, bias, words, frac_bits };
         }
         // The mean error over the readings, which the bias takes back.
@@ -452,30 +466,13 @@ impl Quantiser<'_> {
         Scaled { weights, skip_weights, bias, words, frac_bits }
     }
 
-    /// Drops what is not needed any more.
-    fn forget(&mut self, index: usize, chain: &Chain) {
-        let later = chain.layers.iter().skip(index + 1);
-        let kept = |vector: usize| {
-            later.clone().any(|layer| layer.skip.as_ref().is_some_and(|skip| skip.from == vector))
-        };
-        let pairs =
-            matches!(chain.layers.get(index).map(|layer| layer.map.shape), Some(Shape::Pairs(_)));
-        // The larger of two is found with the two.
-        let end = if pairs { index } else { index + 1 };
-        for (vector, (words, _)) in self.vectors.iter_mut().enumerate().take(end) {
-            if !kept(vector) {
-                *words = Vec::new();
-            }
-        }
-    }
-
     /// Fraction bits of the input.
     fn input_bits(&self, map: &Map, float: &[f64], budget: i32) -> Result<i32, QuantiseError> {
         if let Some(bits) = self.options.input_frac_bits {
             return Ok(i32::from(bits));
         }
         let most = fitting_bits(self.largest_input, self.options.headroom_bits);
-        if matches!(map.shape, Shape::Pairs(_)) && most.min(budget) >= 0 {
+        if is_pairs(map.shape) && most.min(budget) >= 0 {
             // The larger of two is passed on as it is: more bits would be missing in the weights
             // behind it.
             return Ok(USUAL_BITS.min(most).min(budget));
@@ -488,11 +485,7 @@ impl Quantiser<'_> {
             split.error(input, bits, budget)
         };
         let best = best((0..=i32::from(MAX_FRAC_BITS)).filter(fits), error, 8);
-        best.ok_or(QuantiseError::InputRange {
-            largest: self.largest_input,
-            frac_bits: 0,
-            headroom_bits: self.options.headroom_bits,
-        })
+        best.ok_or(self.input_range(0))
     }
 
     /// Fraction bits of the activations between the last layer and this one.
@@ -504,7 +497,7 @@ impl Quantiser<'_> {
         budget: i32,
     ) -> Result<i32, QuantiseError> {
         let before = self.reports.last().map_or(0, |report| report.frac_bits);
-        if self.layers.last().is_some_and(|layer| matches!(layer.shape, Shape::Pairs(_))) {
+        if self.layers.last().is_some_and(|layer| is_pairs(layer.shape)) {
             // The larger of two is passed on as it is.
             return Ok(before);
         }
@@ -512,19 +505,11 @@ impl Quantiser<'_> {
             let bits = i32::from(bits);
             let last = self.reports.last().filter(|_| before < bits);
             return last.map_or(Ok(bits), |last| {
-                Err(QuantiseError::Range {
-                    layer: index - 1,
-                    name: last.name.clone(),
-                    low: last.low,
-                    high: last.high,
-                    frac_bits: small(bits),
-                    what: "outputs",
-                    option: "frac-bits",
-                    headroom_bits: self.options.headroom_bits,
-                })
+                let (layer, what) = ((index - 1, last.name.as_str()), ("outputs", "frac-bits"));
+                Err(self.out_of_range(layer, (last.low, last.high), bits, what))
             });
         }
-        if matches!(layer.map.shape, Shape::Pairs(_)) {
+        if is_pairs(layer.map.shape) {
             // A difference has as many fraction bits as what it is taken of: the usual number, if
             // it fits.
             return Ok(USUAL_BITS.min(before).min(budget).max(0));
@@ -539,15 +524,15 @@ impl Quantiser<'_> {
         Ok(best(cheap, error, USUAL_BITS).or_else(|| best(any, error, USUAL_BITS)).unwrap_or(0))
     }
 
+    fn input_range(&self, frac_bits: u8) -> QuantiseError {
+        let (largest, headroom_bits) = (self.largest_input, self.options.headroom_bits);
+        QuantiseError::InputRange { largest, frac_bits, headroom_bits }
+    }
+
     /// Rounds the readings.
     fn encode(&mut self, float: &[f64], bits: i32) -> Result<(), QuantiseError> {
         if bits > fitting_bits(self.largest_input, self.options.headroom_bits) {
-            let (largest, headroom_bits) = (self.largest_input, self.options.headroom_bits);
-            return Err(QuantiseError::InputRange {
-                largest,
-                frac_bits: small(bits),
-                headroom_bits,
-            });
+            return Err(self.input_range(small(bits)));
         }
         self.input_frac_bits = bits;
         self.vectors.push((float.iter().map(|&value| integer(value, bits)).collect(), bits));
@@ -586,9 +571,6 @@ impl Quantiser<'_> {
             let (inputs, outputs) =
                 (usize::from(layer.inputs()).max(1), usize::from(layer.outputs()).max(1));
             for (out, x) in words.chunks_exact_mut(outputs).zip(before.chunks_exact(inputs)) {
-                let unsigned = |words: &[i64]| {
-                    words.iter().map(|word| word.cast_unsigned()).collect::<Vec<u64>>()
-                };
                 let mut sums = unsigned(out);
                 Shape::Last(window).add_product(&[], 1, &unsigned(x), &mut sums);
                 out.iter_mut().zip(sums).for_each(|(out, sum)| *out = sum.cast_signed());

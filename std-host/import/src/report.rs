@@ -1,5 +1,6 @@
 //! What an import chose, and how far it is from the float network.
 
+use core::cmp::Ordering;
 use core::fmt;
 
 use sharelet_core::session::network::Network;
@@ -121,20 +122,10 @@ impl Report {
         let largest_error =
             float.iter().zip(words).map(|(float, &word)| (real(word, frac_bits) - float).abs());
         let width = network.outputs().max(1);
-        let same_largest =
-            float.chunks_exact(width).zip(words.chunks_exact(width)).filter(|(float, words)| {
-                let float = float
-                    .iter()
-                    .enumerate()
-                    .max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0)))
-                    .map(|(index, _)| index);
-                let words = words
-                    .iter()
-                    .enumerate()
-                    .max_by(|a, b| a.1.cmp(b.1).then(b.0.cmp(&a.0)))
-                    .map(|(index, _)| index);
-                float == words
-            });
+        let same_largest = float
+            .chunks_exact(width)
+            .zip(words.chunks_exact(width))
+            .filter(|(float, words)| largest(float, f64::total_cmp) == largest(words, i64::cmp));
         Self {
             readings,
             input_frac_bits: network.input_frac_bits(),
@@ -235,6 +226,13 @@ impl fmt::Display for Report {
             self.readings
         )
     }
+}
+
+/// Where the first largest element is.
+fn largest<T>(values: &[T], order: fn(&T, &T) -> Ordering) -> Option<usize> {
+    let (index, _) =
+        values.iter().enumerate().max_by(|a, b| order(a.1, b.1).then(b.0.cmp(&a.0)))?;
+    Some(index)
 }
 
 fn percent(share: f64) -> String {

@@ -9,7 +9,7 @@ use super::tflite_schema::{
     Buffer, FLOAT32, IDENTIFIER, INT32, Operator, OperatorCode, SubGraph, TensorInfo,
     operator_name, root,
 };
-use crate::error::{GraphError, Refused};
+use crate::error::{GraphError, PAD, Refused};
 use crate::tflite_window;
 
 /// What the graph of a file is made of.
@@ -189,16 +189,9 @@ impl<'a> File<'a> {
                     .map(|options| options.keep_dims())
                     .transpose()?
                     .flatten();
-                match constants(1)? {
-                    Some(axes) if !axes.is_empty() => {
-                        Op::Mean { axes, keep: keep.unwrap_or(false) }
-                    }
-                    _ => {
-                        return Err(
-                            "it is a mean over all dimensions, or over computed ones".into()
-                        );
-                    }
-                }
+                let axes = constants(1)?.filter(|axes| !axes.is_empty());
+                let axes = axes.ok_or("it is a mean over all dimensions, or over computed ones")?;
+                Op::Mean { axes, keep: keep.unwrap_or(false) }
             }
             "CONV_2D" | "DEPTHWISE_CONV_2D" => {
                 let weights = operand(1)?.map(|value| self.constant(value)).transpose()?.flatten();
@@ -207,7 +200,7 @@ impl<'a> File<'a> {
                 let depthwise = op_type != "CONV_2D";
                 tflite_window::convolution(operator, weights, bias()?, depthwise, &image)?
             }
-            "PAD" | "PADV2" | "MIRROR_PAD" => return Err(tflite_window::PAD.into()),
+            "PAD" | "PADV2" | "MIRROR_PAD" => return Err(PAD.into()),
             "AVERAGE_POOL_2D" | "MAX_POOL_2D" => {
                 let image = dims(self.tensor(first)?)?;
                 tflite_window::pool(operator, &image, op_type == "AVERAGE_POOL_2D")?
@@ -273,10 +266,8 @@ impl<'a> File<'a> {
     }
 
     fn tensor(&self, index: ValueId) -> Result<TensorInfo<'a>, GraphError> {
-        self.tensors
-            .get(index)
-            .copied()
-            .ok_or_else(|| corrupt("an operator refers to an undeclared value"))
+        let tensor = self.tensors.get(index).copied();
+        tensor.ok_or_else(|| corrupt("an operator refers to an undeclared value"))
     }
 
     /// The numbers of a constant float tensor; `None` if it is computed or of another type.
@@ -314,12 +305,10 @@ fn fused(op_type: &str, operator: Operator<'_>) -> Result<Result<Option<Op>, ()>
         "FULLY_CONNECTED" | "ADD" | "SUB" | "MUL" | "DIV" => {
             operator.options()?.map(|options| options.fused_activation())
         }
-        "CONV_2D" => operator.conv_options()?.map(|options| options.fused_activation()),
-        "DEPTHWISE_CONV_2D" => {
-            operator.depthwise_options()?.map(|options| options.fused_activation())
-        }
+        "CONV_2D" => operator.window_options()?.map(|options| options.conv_fused()),
+        "DEPTHWISE_CONV_2D" => operator.window_options()?.map(|options| options.depthwise_fused()),
         "AVERAGE_POOL_2D" | "MAX_POOL_2D" => {
-            operator.pool_options()?.map(|options| options.fused_activation())
+            operator.window_options()?.map(|options| options.pool_fused())
         }
         _ => None,
     };

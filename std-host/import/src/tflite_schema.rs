@@ -4,8 +4,8 @@
 //! Field numbers are those of `schema.fbs`
 //! (`tensorflow/compiler/mlir/lite/schema/` in <https://github.com/tensorflow/tensorflow>).
 //! Every accessor checks offsets against the buffer; a table that lies outside of it is an error,
-//! never a panic. `fused_activation` is that of the operator's result; `stride_w`, `filter_width`
-//! and `dilation_w` go along columns, those with `h` along rows.
+//! never a panic. A fused activation is that of the operator's result; `stride_w`, `filter_width` and
+//! `dilation_w` go along columns, those with `h` along rows.
 
 use planus::errors::ErrorKind;
 use planus::table_reader::Table;
@@ -128,9 +128,7 @@ table! {
         1 inputs: Vector<'a, i32>,
         2 outputs: Vector<'a, i32>,
         4 options: Options<'a>,
-        4 conv_options: ConvOptions<'a>,
-        4 depthwise_options: DepthwiseOptions<'a>,
-        4 pool_options: PoolOptions<'a>,
+        4 window_options: WindowOptions<'a>,
         4 reducer_options: ReducerOptions<'a>,
     }
 }
@@ -154,42 +152,26 @@ table! {
 }
 
 table! {
-    /// Options of `CONV_2D`.
-    ConvOptions {
+    /// Options of `CONV_2D`, `DEPTHWISE_CONV_2D`, `AVERAGE_POOL_2D` and `MAX_POOL_2D`, which begin
+    /// alike.
+    WindowOptions {
         /// Padding: 0 same, 1 valid.
         0 padding: i8,
         1 stride_w: i32,
         2 stride_h: i32,
-        3 fused_activation: i8,
-        4 dilation_w: i32,
-        5 dilation_h: i32,
-    }
-}
-
-table! {
-    /// Options of `DEPTHWISE_CONV_2D`.
-    DepthwiseOptions {
-        /// Padding: 0 same, 1 valid.
-        0 padding: i8,
-        1 stride_w: i32,
-        2 stride_h: i32,
-        3 depth_multiplier: i32,
-        4 fused_activation: i8,
-        5 dilation_w: i32,
-        6 dilation_h: i32,
-    }
-}
-
-table! {
-    /// Options of `AVERAGE_POOL_2D` and `MAX_POOL_2D`.
-    PoolOptions {
-        /// Padding: 0 same, 1 valid.
-        0 padding: i8,
-        1 stride_w: i32,
-        2 stride_h: i32,
+        /// Of pools.
         3 filter_width: i32,
         4 filter_height: i32,
-        5 fused_activation: i8,
+        5 pool_fused: i8,
+        /// Of `CONV_2D`.
+        3 conv_fused: i8,
+        4 conv_dilation_w: i32,
+        5 conv_dilation_h: i32,
+        /// Of `DEPTHWISE_CONV_2D`.
+        3 depth_multiplier: i32,
+        4 depthwise_fused: i8,
+        5 depthwise_dilation_w: i32,
+        6 depthwise_dilation_h: i32,
     }
 }
 

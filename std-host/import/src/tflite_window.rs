@@ -4,16 +4,13 @@ use super::graph::{Op, Padding, Pool, Tensor};
 use super::tflite_schema::Operator;
 use crate::error::Refused;
 
-/// Why a padding that is an operator of its own is not computed.
-pub const PAD: &str = "it pads on its own; let the padding of the convolution behind it do that";
-
 /// A size or a step; one that is not positive is none.
 fn positive(value: Option<i32>) -> Option<usize> {
     value.and_then(|value| usize::try_from(value).ok()).filter(|&value| value > 0)
 }
 
-fn padding(code: i8) -> Padding {
-    if code == 1 { Padding::NONE } else { Padding::SameUpper }
+fn padding(code: Option<i8>) -> Padding {
+    if code == Some(1) { Padding::NONE } else { Padding::SameUpper }
 }
 
 /// `[filters, rows, columns, depth]` (depthwise: `[1, rows, columns, filters]`) as filters, depth,
@@ -51,20 +48,18 @@ pub fn convolution(
     depthwise: bool,
     image: &[usize],
 ) -> Result<Op, Refused> {
-    let (code, stride, dilation, multiplier) = if depthwise {
-        let options = operator.depthwise_options()?.ok_or("it has no options")?;
-        let stride = (positive(options.stride_h()?), positive(options.stride_w()?));
-        let dilation = (options.dilation_h()?, options.dilation_w()?);
-        (options.padding()?, stride, dilation, positive(options.depth_multiplier()?))
-    } else {
-        let options = operator.conv_options()?.ok_or("it has no options")?;
-        let stride = (positive(options.stride_h()?), positive(options.stride_w()?));
-        (options.padding()?, stride, (options.dilation_h()?, options.dilation_w()?), None)
-    };
-    let (Some(down), Some(across)) = stride else {
+    let options = operator.window_options()?.ok_or("it has no options")?;
+    let (Some(down), Some(across)) = (positive(options.stride_h()?), positive(options.stride_w()?))
+    else {
         return Err("its steps are not positive".into());
     };
-    if [dilation.0, dilation.1].iter().any(|dilation| dilation.unwrap_or(1) != 1) {
+    let (dilation, multiplier) = if depthwise {
+        let dilation = [options.depthwise_dilation_h()?, options.depthwise_dilation_w()?];
+        (dilation, positive(options.depth_multiplier()?))
+    } else {
+        ([options.conv_dilation_h()?, options.conv_dilation_w()?], None)
+    };
+    if dilation.iter().any(|dilation| dilation.unwrap_or(1) != 1) {
         return Err("its kernel has gaps (dilation)".into());
     }
     let weights = reordered(&weights, depthwise).ok_or("its kernel has not four dimensions")?;
@@ -79,7 +74,7 @@ pub fn convolution(
         (true, None, &[]) => filters,
         _ => return Err("it has not the same number of filters per channel".into()),
     };
-    let padding = padding(code.unwrap_or(0));
+    let padding = padding(options.padding()?);
     Ok(Op::Convolution { weights, bias, groups, stride: (down, across), padding })
 }
 
@@ -88,7 +83,7 @@ pub fn convolution(
 /// # Errors
 /// [`Refused`].
 pub fn pool(operator: Operator<'_>, image: &[usize], average: bool) -> Result<Op, Refused> {
-    let options = operator.pool_options()?.ok_or("it has no options")?;
+    let options = operator.window_options()?.ok_or("it has no options")?;
     let sizes = [
         options.filter_height()?,
         options.filter_width()?,
@@ -99,7 +94,7 @@ pub fn pool(operator: Operator<'_>, image: &[usize], average: bool) -> Result<Op
     let [Some(rows), Some(columns), Some(down), Some(across)] = sizes else {
         return Err("its window or its steps are not positive".into());
     };
-    let padding = padding(options.padding()?.unwrap_or(0));
+    let padding = padding(options.padding()?);
     let fills = |length: usize, size: usize, stride: usize| {
         length.div_ceil(stride).saturating_sub(1) * stride + size <= length
     };

@@ -80,14 +80,8 @@ pub fn walk(graph: &Graph) -> Result<Way<'_>, GraphError> {
         .iter()
         .find(|node| matches!(node.op, Op::Last) && walker.is_before(node.output, output))
     {
-        let reason =
-            Some("it may only be last, where the recipient of the answer applies it".to_owned());
-        let (op_type, name) = (node.op_type.clone(), node.name.clone());
-        return Err(GraphError::Unsupported(vec![crate::error::UnsupportedNode {
-            op_type,
-            name,
-            reason,
-        }]));
+        let reason = "it may only be last, where the recipient of the answer applies it";
+        return Err(GraphError::Unsupported(vec![node.unsupported(Some(reason.to_owned()))]));
     }
     Ok(Way { steps: walker.steps(output)?, left_off, answer })
 }
@@ -112,7 +106,7 @@ impl<'g> Walker<'g> {
     }
 
     fn input(&self, node: &Node) -> Result<ValueId, GraphError> {
-        node.inputs.first().copied().ok_or_else(|| GraphError::NotAChain { at: node.name.clone() })
+        node.inputs.first().copied().ok_or_else(|| node.misplaced())
     }
 
     /// The value behind nodes that change nothing.
@@ -190,18 +184,11 @@ impl<'g> Walker<'g> {
             steps.push(step);
         }
         steps.reverse();
-        let known =
-            |value: ValueId, steps: &[Step<'g>]| steps.iter().any(|step| step.input == value);
-        for index in 0..steps.len() {
-            let so_far = steps.get(..=index).unwrap_or(&[]);
-            let found = so_far
-                .last()
-                .and_then(|step| step.skip.as_ref())
-                .is_none_or(|(from, ..)| known(*from, so_far));
-            if !found {
-                return Err(GraphError::NotAChain {
-                    at: so_far.last().map(|step| step.name.clone()).unwrap_or_default(),
-                });
+        let mut known = Vec::new();
+        for step in &steps {
+            known.push(step.input);
+            if step.skip.as_ref().is_some_and(|(from, ..)| !known.contains(from)) {
+                return Err(GraphError::NotAChain { at: step.name.clone() });
             }
         }
         Ok(steps)
@@ -211,11 +198,10 @@ impl<'g> Walker<'g> {
     fn step(&self, output: ValueId) -> Result<Step<'g>, GraphError> {
         let node = self.producer(output).ok_or_else(|| self.lost(output))?;
         let name = node.name.clone();
-        let (before, after) = (Vec::new(), Vec::new());
         let mut step = Step {
-            before,
+            before: Vec::new(),
             linear: None,
-            after,
+            after: Vec::new(),
             skip: None,
             activation: None,
             input: output,
@@ -273,9 +259,7 @@ impl<'g> Walker<'g> {
 
     /// A sum: the longer way is the way.
     fn sum(&self, step: &mut Step<'g>, node: &'g Node) -> Result<(), GraphError> {
-        let [first, second] = *node.inputs else {
-            return Err(GraphError::NotAChain { at: node.name.clone() });
-        };
+        let [first, second] = *node.inputs else { return Err(node.misplaced()) };
         let (first, second) = (self.bare(first)?, self.bare(second)?);
         let base = |value: ValueId| match self.linear(value)? {
             Some((linear, after)) => {
@@ -283,19 +267,13 @@ impl<'g> Walker<'g> {
             }
             None => Ok((value, None, Vec::new())),
         };
-        let ((from_1, linear_1, after_1), (from_2, linear_2, after_2)) =
-            (base(first)?, base(second)?);
-        let swap = self.is_before(from_1, from_2) && (from_1 != from_2 || linear_1.is_none());
-        let [(main, main_linear, main_after), (from, skip_linear, skip_after)] = if swap {
-            [(from_2, linear_2, after_2), (from_1, linear_1, after_1)]
-        } else {
-            [(from_1, linear_1, after_1), (from_2, linear_2, after_2)]
-        };
-        step.name.clone_from(&main_linear.unwrap_or(node).name);
-        step.linear = main_linear;
-        step.after = main_after;
-        step.input = main;
-        step.skip = Some((from, skip_linear, skip_after));
+        let (mut main, mut skip) = (base(first)?, base(second)?);
+        if self.is_before(main.0, skip.0) && (main.0 != skip.0 || main.1.is_none()) {
+            core::mem::swap(&mut main, &mut skip);
+        }
+        step.name.clone_from(&main.1.unwrap_or(node).name);
+        (step.input, step.linear, step.after) = main;
+        step.skip = Some(skip);
         Ok(())
     }
 }

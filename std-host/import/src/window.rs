@@ -18,6 +18,10 @@ pub struct Placed {
     pub outputs: (usize, usize),
 }
 
+/// The two numbers of a pair.
+const DOWN: fn((usize, usize)) -> usize = |pair| pair.0;
+const ACROSS: fn((usize, usize)) -> usize = |pair| pair.1;
+
 impl Placed {
     /// `None` if the window does not fit.
     #[must_use]
@@ -27,41 +31,26 @@ impl Placed {
         stride: (usize, usize),
         padding: Padding,
     ) -> Option<Self> {
-        let along =
-            |length: usize, size: usize, stride: usize, explicit: Option<(usize, usize)>| {
-                let (before, after) = match (explicit, padding) {
-                    (Some(explicit), _) => explicit,
-                    (None, padding) => {
-                        let steps =
-                            length.div_ceil(stride.max(1)).saturating_sub(1).checked_mul(stride)?;
-                        let whole = steps.checked_add(size)?.saturating_sub(length);
-                        if padding == Padding::SameLower {
-                            (whole.div_ceil(2), whole / 2)
-                        } else {
-                            (whole / 2, whole.div_ceil(2))
-                        }
+        let along = |length: usize, pick: fn((usize, usize)) -> usize| {
+            let (size, stride) = (pick(size), pick(stride));
+            let (before, after) = match padding {
+                Padding::Explicit { before, after } => (pick(before), pick(after)),
+                Padding::SameUpper | Padding::SameLower => {
+                    let steps =
+                        length.div_ceil(stride.max(1)).saturating_sub(1).checked_mul(stride)?;
+                    let whole = steps.checked_add(size)?.saturating_sub(length);
+                    if padding == Padding::SameLower {
+                        (whole.div_ceil(2), whole / 2)
+                    } else {
+                        (whole / 2, whole.div_ceil(2))
                     }
-                };
-                let padded = length.checked_add(before)?.checked_add(after)?;
-                let outputs = padded.checked_sub(size)?.checked_div(stride)? + 1;
-                Some((before, after, outputs))
+                }
             };
-        let explicit = match padding {
-            Padding::Explicit { before, after } => Some((before, after)),
-            Padding::SameUpper | Padding::SameLower => None,
+            let padded = length.checked_add(before)?.checked_add(after)?;
+            Some((before, after, padded.checked_sub(size)?.checked_div(stride)? + 1))
         };
-        let (top, bottom, rows) = along(
-            image.height,
-            size.0,
-            stride.0,
-            explicit.map(|(before, after)| (before.0, after.0)),
-        )?;
-        let (left, right, columns) = along(
-            image.width,
-            size.1,
-            stride.1,
-            explicit.map(|(before, after)| (before.1, after.1)),
-        )?;
+        let (top, bottom, rows) = along(image.height, DOWN)?;
+        let (left, right, columns) = along(image.width, ACROSS)?;
         Some(Self {
             size,
             stride,
@@ -79,19 +68,11 @@ impl Placed {
         let size = pool.size.unwrap_or((image.height, image.width));
         let placed =
             Self::new(image, size, pool.stride, pool.padding).ok_or("does not fit its image")?;
-        let rest = |length: usize, before: usize, after: usize, size: usize, stride: usize| {
-            !(length + before + after).saturating_sub(size).is_multiple_of(stride)
+        let beyond = |length: usize, pick: fn((usize, usize)) -> usize| {
+            let padded = length + pick(placed.before) + pick(placed.after);
+            !padded.saturating_sub(pick(placed.size)).is_multiple_of(pick(placed.stride))
         };
-        let beyond =
-            rest(image.height, placed.before.0, placed.after.0, placed.size.0, placed.stride.0)
-                || rest(
-                    image.width,
-                    placed.before.1,
-                    placed.after.1,
-                    placed.size.1,
-                    placed.stride.1,
-                );
-        if pool.ceil && beyond {
+        if pool.ceil && (beyond(image.height, DOWN) || beyond(image.width, ACROSS)) {
             return Err("has windows that reach beyond the image (ceil_mode); pad the image or \
                         leave ceil_mode off");
         }
