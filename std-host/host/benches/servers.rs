@@ -32,7 +32,7 @@ use sharelet_train::curve::means;
 use sharelet_train::kernel::{Bilinear, Form, Product};
 use sharelet_train::loss::Wanted;
 use sharelet_train::model::Model;
-use sharelet_train::network::Network;
+use sharelet_train::network::{Network, NetworkName};
 use sharelet_train::plain;
 use sharelet_train::state::{Data, Seen, State};
 use sharelet_train::step::{Evaluate, OpenData, OpenModel, Step};
@@ -378,8 +378,14 @@ fn main() {
     if wanted("gates") {
         gates(&mut figures);
     }
-    for name in ["a", "b", "c", "d"].into_iter().filter(|name| wanted(name)) {
-        let network = Network::named(name).unwrap();
+    let named = [
+        ("a", NetworkName::A),
+        ("b", NetworkName::B),
+        ("c", NetworkName::C),
+        ("d", NetworkName::D),
+    ];
+    for (name, letter) in named.into_iter().filter(|(name, _)| wanted(name)) {
+        let network = Network::named(letter);
         for (batch, what) in [(1, "fwd1"), (128, "fwd128")] {
             figures.taken(
                 &format!("{name}/{what}"),

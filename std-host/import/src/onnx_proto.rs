@@ -18,8 +18,7 @@ pub const INT32: i32 = 6;
 pub const INT64: i32 = 7;
 /// `TensorProto.DataLocation.EXTERNAL`.
 pub const EXTERNAL: i32 = 1;
-/// `AttributeProto.AttributeType` of a float, an integer, a tensor, integers.
-pub const ATTRIBUTE_FLOAT: i32 = 1;
+/// `AttributeProto.AttributeType` of an integer, and of integers.
 pub const ATTRIBUTE_INT: i32 = 2;
 pub const ATTRIBUTE_INTS: i32 = 7;
 

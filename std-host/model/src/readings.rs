@@ -28,12 +28,7 @@ pub struct Readings {
 
 impl core::fmt::Debug for Readings {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(
-            f,
-            "Readings({} rows of {}, <redacted>)",
-            self.values.len() / self.width.max(1),
-            self.width
-        )
+        write!(f, "Readings({} rows of {}, <redacted>)", self.len(), self.width)
     }
 }
 
@@ -141,12 +136,6 @@ impl Readings {
     /// The rows.
     pub fn rows(&self) -> impl ExactSizeIterator<Item = &[f32]> + Clone {
         self.values.chunks_exact(self.width)
-    }
-
-    /// One row.
-    #[must_use]
-    pub fn row(&self, index: usize) -> Option<&[f32]> {
-        self.rows().nth(index)
     }
 
     /// All values, row by row.

@@ -70,4 +70,4 @@ pub use fields::{
     Arithmetic, Checkpoint, Config, Data, FRAC_BITS, HeldOut, MAX_BATCH, ModelFormat, Open,
     OpenModel, Schedule, Stop, Training, Truncation,
 };
-pub use model::{Input, LayerEntry, Model, ModelKind, NetworkName, Sides};
+pub use model::{Input, LayerEntry, Model, ModelKind, Sides};

@@ -42,16 +42,18 @@ pub fn means(sums: Opened, rows: usize, frac_bits: u32) -> Option<(f64, f64)> {
     (rows > 0).then_some((sums.loss.cast_signed() as f64 / unit, sums.correct as f64 / unit))
 }
 
+impl Epoch {
+    /// What is opened, in the order of the fields.
+    const fn values(&self) -> [Option<f64>; 4] {
+        [self.train_loss, self.train_accuracy, self.test_loss, self.test_accuracy]
+    }
+}
+
 impl Curve {
-    /// Whether there is anything to see.
+    /// Whether there is nothing to see.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        let shown = |epoch: &Epoch| {
-            [epoch.train_loss, epoch.train_accuracy, epoch.test_loss, epoch.test_accuracy]
-                .iter()
-                .any(Option::is_some)
-        };
-        !self.0.iter().any(shown)
+        self.0.iter().flat_map(Epoch::values).flatten().next().is_none()
     }
 
     /// Writes the curve as CSV: `epoch,train_loss,train_accuracy,test_loss,test_accuracy`, empty
@@ -64,9 +66,7 @@ impl Curve {
         for epoch in &self.0 {
             let cell =
                 |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
-            let cells =
-                [epoch.train_loss, epoch.train_accuracy, epoch.test_loss, epoch.test_accuracy]
-                    .map(cell);
+            let cells = epoch.values().map(cell);
             text.push_str(&format!("{},{}\n", epoch.epoch, cells.join(",")));
         }
         write_file(path, &[text.as_bytes()])

@@ -5,31 +5,23 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 use sha2::{Digest as _, Sha256};
 
-/// What numbers are for: the same seed gives other numbers for another purpose.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Purpose {
-    /// Initial weights; one stream per layer.
-    Weights,
-    /// The order of rows; one stream per epoch.
-    Order,
-    /// Rows that are held out; one stream.
-    HeldOut,
-}
+/// What numbers are for: the same seed gives other numbers for another purpose. This is for initial
+/// weights, with one stream per layer.
+pub(super) const WEIGHTS: &str = "weights";
+/// For the order of rows, with one stream per epoch.
+pub(super) const ORDER: &str = "order";
+/// For rows that are held out, in one stream.
+pub(super) const HELD_OUT: &str = "held-out";
 
 /// A stream of numbers: `ChaCha20(key = SHA-256("sharelet train " || purpose || seed as 8 bytes,
 /// little-endian), stream)`.
 pub(super) struct Draw(ChaCha20Rng);
 
 impl Draw {
-    pub(super) fn new(purpose: Purpose, seed: u64, stream: u64) -> Self {
-        let label = match purpose {
-            Purpose::Weights => "weights",
-            Purpose::Order => "order",
-            Purpose::HeldOut => "held-out",
-        };
+    pub(super) fn new(purpose: &str, seed: u64, stream: u64) -> Self {
         let mut hash = Sha256::new();
         hash.update(b"sharelet train ");
-        hash.update(label);
+        hash.update(purpose);
         hash.update(seed.to_le_bytes());
         let mut rng = ChaCha20Rng::from_seed(hash.finalize().into());
         rng.set_stream(stream);
@@ -71,7 +63,7 @@ mod tests {
 
     #[test]
     fn every_number_below_a_limit_comes_about_as_often() {
-        let mut draw = Draw::new(Purpose::Order, 42, 0);
+        let mut draw = Draw::new(ORDER, 42, 0);
         let mut seen = [0_u32; 7];
         for _ in 0..70_000 {
             seen[usize::try_from(draw.below(7)).unwrap()] += 1;
@@ -85,11 +77,11 @@ mod tests {
     fn purposes_seeds_and_streams_are_apart() {
         let first = |purpose, seed, stream| Draw::new(purpose, seed, stream).below(u64::MAX);
         let all = [
-            first(Purpose::Order, 1, 0),
-            first(Purpose::Order, 1, 1),
-            first(Purpose::Order, 2, 0),
-            first(Purpose::Weights, 1, 0),
-            first(Purpose::HeldOut, 1, 0),
+            first(ORDER, 1, 0),
+            first(ORDER, 1, 1),
+            first(ORDER, 2, 0),
+            first(WEIGHTS, 1, 0),
+            first(HELD_OUT, 1, 0),
         ];
         let distinct: std::collections::HashSet<u64> = all.into_iter().collect();
         assert_eq!(distinct.len(), all.len());

@@ -13,7 +13,7 @@
 //! `fan_in` is how many weights an output adds up; `fan_out` how many outputs a value goes into, at
 //! stride 1.
 
-use super::draw::{Draw, Purpose};
+use super::draw::{Draw, WEIGHTS};
 use super::network::{Layer, Network, NetworkError};
 use super::parameters::{LayerParameters, Parameters};
 
@@ -39,7 +39,7 @@ pub fn initial(
         };
         let fan = if before_relu(&network.layers, index) { fan_in } else { fan_in + fan_out };
         let bound = if convex { 0 } else { bound(fan, frac_bits) };
-        let mut draw = Draw::new(Purpose::Weights, seed, index as u64);
+        let mut draw = Draw::new(WEIGHTS, seed, index as u64);
         let mut weight = || draw.below(2 * bound + 1).cast_signed() - bound.cast_signed();
         layers.push(LayerParameters {
             weights: (0..weights).map(|_| weight()).collect(),

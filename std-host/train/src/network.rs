@@ -50,13 +50,14 @@ pub struct Window {
 }
 
 impl Window {
-    /// Rows and columns of windows in an image; `None` if not even one fits, or a stride is 0.
+    /// Rows and columns of windows in an image; `None` if not even one fits, a stride is 0, or the
+    /// padding is beyond all memory.
     #[must_use]
     pub fn places(&self, height: usize, width: usize) -> Option<(usize, usize)> {
         let along = |size: usize, kernel: usize, stride: usize, padding: usize| {
-            let free = size.saturating_add(padding.saturating_mul(2)).checked_sub(kernel)?;
+            let padded = size.checked_add(padding.checked_mul(2)?)?;
             (kernel > 0).then_some(())?;
-            Some(free.checked_div(stride)? + 1)
+            Some(padded.checked_sub(kernel)?.checked_div(stride)? + 1)
         };
         Some((
             along(height, self.kernel.0, self.stride.0, self.padding.0)?,
@@ -147,6 +148,20 @@ pub enum Loss {
     Logistic,
     /// Hinge loss of one output, `max(0, 1 - y t)` with `t = -1` or `1`; labels are 0 or 1.
     Hinge,
+}
+
+/// Networks that the field compares with, for images of 28 x 28 and 10 classes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NetworkName {
+    /// 784-128-128-10.
+    A,
+    /// Two convolutions of 16 filters.
+    B,
+    /// Two convolutions of 20 and 50 filters.
+    C,
+    /// One convolution of 5 filters.
+    D,
 }
 
 /// A network and its loss.
@@ -270,10 +285,9 @@ impl Network {
         Ok(sizes.map(|(layer, input)| layer.parameters(*input).unwrap_or_default()).collect())
     }
 
-    /// The networks that the field compares with: `a`, `b`, `c` or `d`, for images of 28 x 28 and
-    /// 10 classes.
+    /// A network that the field compares with.
     #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
+    pub fn named(name: NetworkName) -> Self {
         use Layer::{Dense, Relu};
         let window = |kernel, stride| Window {
             kernel: (kernel, kernel),
@@ -292,16 +306,12 @@ impl Network {
             filters.into_iter().flat_map(stage).chain(end).collect()
         };
         let layers = match name {
-            "a" => vec![dense(128), Relu, dense(128), Relu, dense(10)],
-            "b" => pooled([16, 16], 100),
-            "c" => pooled([20, 50], 500),
-            "d" => vec![convolution(5, 2, 2), Relu, dense(100), Relu, dense(10)],
-            _ => return None,
+            NetworkName::A => vec![dense(128), Relu, dense(128), Relu, dense(10)],
+            NetworkName::B => pooled([16, 16], 100),
+            NetworkName::C => pooled([20, 50], 500),
+            NetworkName::D => vec![convolution(5, 2, 2), Relu, dense(100), Relu, dense(10)],
         };
-        Some(Self {
-            input: Shape { channels: 1, height: 28, width: 28 },
-            layers,
-            loss: Loss::CrossEntropy,
-        })
+        let input = Shape { channels: 1, height: 28, width: 28 };
+        Self { input, layers, loss: Loss::CrossEntropy }
     }
 }

@@ -68,12 +68,6 @@ impl<T> Parameters<T> {
         let sizes = |layer: &LayerParameters<T>| (layer.weights.len(), layer.biases.len());
         network.parameters().is_ok_and(|expected| self.layers.iter().map(sizes).eq(expected))
     }
-
-    /// How many in all.
-    #[must_use]
-    pub fn count(&self) -> usize {
-        self.layers.iter().map(|layer| layer.weights.len() + layer.biases.len()).sum()
-    }
 }
 
 impl<T> LayerParameters<T> {

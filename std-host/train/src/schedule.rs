@@ -8,7 +8,7 @@
 use core::ops::Range;
 
 use super::config::{HeldOut, MAX_BATCH, Schedule, Training};
-use super::draw::{Draw, Purpose};
+use super::draw::{Draw, HELD_OUT, ORDER};
 use super::scale::Scale;
 
 /// Why there is no plan.
@@ -129,12 +129,6 @@ impl Plan {
         self.rows
     }
 
-    /// Epochs.
-    #[must_use]
-    pub fn epochs(&self) -> usize {
-        self.training.epochs
-    }
-
     /// Batches of an epoch.
     #[must_use]
     pub fn steps_per_epoch(&self) -> usize {
@@ -162,24 +156,19 @@ impl Plan {
     /// The order of the rows `0..rows` in an epoch (from 0).
     #[must_use]
     pub fn order(&self, epoch: usize) -> Vec<u32> {
-        Draw::new(Purpose::Order, self.training.seed, epoch as u64)
+        Draw::new(ORDER, self.training.seed, epoch as u64)
             .permutation(u32::try_from(self.rows).unwrap_or(u32::MAX))
-    }
-
-    /// Where a step is; `None` after the last.
-    #[must_use]
-    pub fn place(&self, step: usize) -> Option<Place> {
-        let each = self.steps_per_epoch();
-        (step < self.steps()).then(|| Place { epoch: step / each, batch: step % each })
     }
 
     /// A step; `None` after the last.
     #[must_use]
     pub fn step(&self, step: usize) -> Option<Step> {
-        let place = self.place(step)?;
+        let each = self.steps_per_epoch();
+        let place =
+            (step < self.steps()).then(|| Place { epoch: step / each, batch: step % each })?;
         let start = place.batch * self.training.batch;
         let rows = start..self.rows.min(start + self.training.batch);
-        let ends_epoch = place.batch + 1 == self.steps_per_epoch();
+        let ends_epoch = place.batch + 1 == each;
         let mean = if ends_epoch { self.means.1 } else { self.means.0 };
         Some(Step { step, place, rows, mean, rate: self.rate(step, place.epoch), ends_epoch })
     }
@@ -222,7 +211,7 @@ impl Split {
         if held_out == 0 || held_out >= rows {
             return Err(ScheduleError::HeldOut { held_out, rows });
         }
-        let mut test = Draw::new(Purpose::HeldOut, seed, 0).permutation(count);
+        let mut test = Draw::new(HELD_OUT, seed, 0).permutation(count);
         let mut train = test.split_off(held_out);
         test.sort_unstable();
         train.sort_unstable();

@@ -31,13 +31,9 @@ impl Config {
             ensure([16, 20].contains(&bits), "arithmetic.frac_bits", &bits, &reason)?;
         }
         count("checkpoint.every", self.checkpoint.every, MAX_COUNT)?;
+        let keep = self.checkpoint.keep;
         let reason = "2 to 1000: a server that crashes may be a checkpoint behind the other";
-        ensure(
-            (2..=1000).contains(&self.checkpoint.keep),
-            "checkpoint.keep",
-            &self.checkpoint.keep,
-            reason,
-        )?;
+        ensure((2..=1000).contains(&keep), "checkpoint.keep", &keep, reason)?;
         if let Some(model) = &self.open.model {
             name("open.model.to", &model.to)?;
         }
@@ -60,17 +56,11 @@ impl Data {
         name("data.train", &self.train)?;
         if let Some(test) = &self.test {
             name("data.test", test)?;
-            ensure(
-                *test != self.train,
-                "data.test",
-                &test,
-                "another data set than `data.train`, or `held_out`",
-            )?;
+            let reason = "another data set than `data.train`, or `held_out`";
+            ensure(*test != self.train, "data.test", &test, reason)?;
             if self.held_out.is_some() {
-                return Err(FieldError::new(
-                    "data.held_out",
-                    "give either `test` or `held_out`, not both",
-                ));
+                let reason = "give either `test` or `held_out`, not both";
+                return Err(FieldError::new("data.held_out", reason));
             }
         }
         match self.held_out {
@@ -89,36 +79,20 @@ impl Training {
     fn validate(&self) -> Result<(), FieldError> {
         count("training.epochs", self.epochs, 1_000_000)?;
         count("training.batch", self.batch, MAX_BATCH)?;
-        let rates = "0.000000001 to 1000";
-        ensure(
-            RATES.contains(&self.learning_rate),
-            "training.learning_rate",
-            &self.learning_rate,
-            rates,
-        )?;
-        ensure(
-            (0.0..1.0).contains(&self.momentum),
-            "training.momentum",
-            &self.momentum,
-            "at least 0, below 1",
-        )?;
-        ensure(
-            (0.0..1.0).contains(&self.weight_decay),
-            "training.weight_decay",
-            &self.weight_decay,
-            "at least 0, below 1",
-        )?;
+        let rate = self.learning_rate;
+        ensure(RATES.contains(&rate), "training.learning_rate", &rate, "0.000000001 to 1000")?;
+        for (field, part) in
+            [("training.momentum", self.momentum), ("training.weight_decay", self.weight_decay)]
+        {
+            ensure((0.0..1.0).contains(&part), field, &part, "at least 0, below 1")?;
+        }
         ensure(i64::try_from(self.seed).is_ok(), "training.seed", &self.seed, "0 to 2^63 - 1")?;
         match self.schedule {
             Schedule::Constant {} => Ok(()),
             Schedule::Step { epochs, factor } => {
                 count("training.schedule.epochs", epochs, 1_000_000)?;
-                ensure(
-                    factor > 0.0 && factor <= 1.0,
-                    "training.schedule.factor",
-                    &factor,
-                    "above 0, at most 1",
-                )
+                let allowed = factor > 0.0 && factor <= 1.0;
+                ensure(allowed, "training.schedule.factor", &factor, "above 0, at most 1")
             }
             Schedule::Cosine { last } | Schedule::Linear { last } => {
                 let allowed = last == 0.0 || RATES.contains(&last);

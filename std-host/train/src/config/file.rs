@@ -27,32 +27,30 @@ impl Config {
     /// # Errors
     /// As [`Config::load`].
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        parse(text, path)
+        let syntax = |start: usize, field: String, error: &toml::de::Error| ConfigError::Syntax {
+            path: path.to_owned(),
+            line: line(text, start),
+            field,
+            reason: error.message().trim_end().replace('\n', ", "),
+        };
+        let span = |error: &toml::de::Error| error.span().unwrap_or(0..0);
+        let root = DeTable::parse(text)
+            .map_err(|error| syntax(span(&error).start, String::new(), &error))?;
+        let config: Self = toml::from_str(text).map_err(|error| {
+            let field = field_at(root.get_ref(), &span(&error));
+            match layer_error(root.get_ref()).filter(|_| field.starts_with("model.layer")) {
+                Some((start, index, error)) => {
+                    syntax(start, format!("model.layer[{index}]"), &error)
+                }
+                None => syntax(span(&error).start, field, &error),
+            }
+        })?;
+        config.validate().map_err(|source| {
+            let start = start_of(root.get_ref(), &source.field);
+            ConfigError::Field { path: path.to_owned(), line: line(text, start), source }
+        })?;
+        Ok(config)
     }
-}
-
-fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
-    let syntax = |start: usize, field: String, error: &toml::de::Error| ConfigError::Syntax {
-        path: path.to_owned(),
-        line: line(text, start),
-        field,
-        reason: error.message().trim_end().replace('\n', ", "),
-    };
-    let span = |error: &toml::de::Error| error.span().unwrap_or(0..0);
-    let root =
-        DeTable::parse(text).map_err(|error| syntax(span(&error).start, String::new(), &error))?;
-    let config: Config = toml::from_str(text).map_err(|error| {
-        let field = field_at(root.get_ref(), &span(&error));
-        match layer_error(root.get_ref()).filter(|_| field.starts_with("model.layer")) {
-            Some((start, index, error)) => syntax(start, format!("model.layer[{index}]"), &error),
-            None => syntax(span(&error).start, field, &error),
-        }
-    })?;
-    config.validate().map_err(|source| {
-        let start = start_of(root.get_ref(), &source.field);
-        ConfigError::Field { path: path.to_owned(), line: line(text, start), source }
-    })?;
-    Ok(config)
 }
 
 /// The first layer that is not one: where it starts, its number from 1, and why. (serde reads a

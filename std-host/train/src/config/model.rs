@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::error::FieldError;
-use crate::network::{Layer, Loss, Network, NetworkError, Shape, Window};
+use crate::network::{Layer, Loss, Network, NetworkError, NetworkName, Shape, Window};
 
 /// What is trained.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,20 +37,6 @@ pub enum ModelKind {
     LogisticRegression,
     /// One output, hinge loss, labels 0 and 1. Its margin comes from `weight_decay`.
     Svm,
-}
-
-/// Letters of [`Network::named`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum NetworkName {
-    /// 784-128-128-10.
-    A,
-    /// Two convolutions of 16 filters.
-    B,
-    /// Two convolutions of 20 and 50 filters.
-    C,
-    /// One convolution of 5 filters.
-    D,
 }
 
 /// What a network takes.
@@ -204,16 +190,7 @@ impl Model {
     fn layers(&self) -> Result<Network, FieldError> {
         let loss = self.loss.unwrap_or(Loss::CrossEntropy);
         if let Some(name) = self.name {
-            let letter = match name {
-                NetworkName::A => "a",
-                NetworkName::B => "b",
-                NetworkName::C => "c",
-                NetworkName::D => "d",
-            };
-            let network = Network::named(letter);
-            return network.map(|network| Network { loss, ..network }).ok_or_else(|| {
-                FieldError::new("model.name", "names no network; allowed are `a`, `b`, `c`, `d`")
-            });
+            return Ok(Network { loss, ..Network::named(name) });
         }
         let input = match self.input {
             Some(Input::Values(values)) => Shape::vector(values),

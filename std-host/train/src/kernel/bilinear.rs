@@ -68,27 +68,19 @@ impl Bilinear {
         })
     }
 
-    /// Whether the map can be computed.
-    ///
-    /// # Errors
-    /// As [`Self::sizes`].
-    pub fn validate(&self) -> Result<(), SizeError> {
-        self.sizes().map(|_| ())
-    }
-
-    /// Words of `x`; 0 for a map that [`Self::validate`] refuses.
+    /// Words of `x`; 0 for a map that [`Self::sizes`] refuses.
     #[must_use]
     pub fn x_elems(&self) -> usize {
         self.sizes().map_or(0, |[x, _, _]| x)
     }
 
-    /// Words of `y`; 0 for a map that [`Self::validate`] refuses.
+    /// Words of `y`; 0 for a map that [`Self::sizes`] refuses.
     #[must_use]
     pub fn y_elems(&self) -> usize {
         self.sizes().map_or(0, |[_, y, _]| y)
     }
 
-    /// Words of the result; 0 for a map that [`Self::validate`] refuses.
+    /// Words of the result; 0 for a map that [`Self::sizes`] refuses.
     #[must_use]
     pub fn out_elems(&self) -> usize {
         self.sizes().map_or(0, |[_, _, out]| out)

@@ -49,18 +49,8 @@ impl Convolution {
     /// # Errors
     /// [`SizeError`] if no window fits.
     pub fn places(&self) -> Result<(usize, usize), SizeError> {
-        let Window { kernel, stride, padding } = self.window;
-        let along = |size: usize, kernel: usize, stride: usize, padding: usize| {
-            let padded = elems(&[padding.checked_mul(2)?.checked_add(size)?])?;
-            Some(padded.checked_sub(elems(&[kernel])?)?.checked_div(stride)? + 1)
-        };
-        along(self.height, kernel.0, stride.0, padding.0)
-            .zip(along(self.width, kernel.1, stride.1, padding.1))
-            .ok_or(SizeError::Window {
-                window: self.window,
-                height: self.height,
-                width: self.width,
-            })
+        let Self { window, height, width, .. } = *self;
+        window.places(height, width).ok_or(SizeError::Window { window, height, width })
     }
 
     /// Words of images, kernels and outputs.

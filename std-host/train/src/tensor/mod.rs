@@ -298,19 +298,21 @@ impl Tensors for Plain {
     }
 }
 
+/// Whether a map takes operands of so many words.
+fn check(map: &Bilinear, x: usize, y: usize) -> Result<(), LengthError> {
+    let wrong = [(x, map.x_elems()), (y, map.y_elems())]
+        .into_iter()
+        .find(|(found, expected)| found != expected);
+    wrong.map_or(Ok(()), |(found, expected)| {
+        Err(LengthError { expected_bytes: 8 * expected, found_bytes: 8 * found })
+    })
+}
+
 /// Adds the map of two operands.
 fn add(map: &Bilinear, x: &[u64], y: &[u64], out: &mut [u64]) -> Result<(), LengthError> {
-    let wrong = |found: usize, expected: usize| LengthError {
-        expected_bytes: 8 * expected,
-        found_bytes: 8 * found,
-    };
-    map.add(x, y, out).map_err(|_| {
-        if x.len() == map.x_elems() {
-            wrong(y.len(), map.y_elems())
-        } else {
-            wrong(x.len(), map.x_elems())
-        }
-    })
+    check(map, x.len(), y.len())?;
+    // All else fits: the result has the map's size.
+    map.add(x, y, out).map_err(|_| LengthError { expected_bytes: 8, found_bytes: 0 })
 }
 
 /// The settings of a run: the gates of training are those on tables.

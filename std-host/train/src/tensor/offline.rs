@@ -12,7 +12,7 @@ use sharelet_core::keystream::{ChaCha12, Key, Keystream};
 
 use super::dealing::Records;
 use super::words::Words;
-use super::{Bilinear, Machine, Masked, Program, Tensors, add, settings};
+use super::{Bilinear, Machine, Masked, Program, Tensors, add, check, settings};
 
 /// What a program takes of everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -223,15 +223,7 @@ impl Tensors for Sizes {
     }
 
     fn product(&mut self, map: &Bilinear, x: &Masked, y: &Masked) -> Result<Vec<u64>, LengthError> {
-        let wrong = |found: usize, expected: usize| LengthError {
-            expected_bytes: 8 * expected,
-            found_bytes: 8 * found,
-        };
-        for (found, expected) in [(x.mask.len(), map.x_elems()), (y.mask.len(), map.y_elems())] {
-            if found != expected {
-                return Err(wrong(found, expected));
-            }
-        }
+        check(map, x.mask.len(), y.mask.len())?;
         self.product_elems += map.out_elems();
         self.multiply_adds += map.multiply_adds();
         Ok(vec![0; map.out_elems()])

@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use sharelet_train::config::{Config, HeldOut, ModelFormat, Schedule, Truncation};
-use sharelet_train::network::{Layer, Loss, Network, Shape, Window};
+use sharelet_train::network::{Layer, Loss, Network, NetworkName, Shape, Window};
 
 const SMALL: &str = r#"
 [data]
@@ -91,26 +91,15 @@ fn refused(text: &str, from: &str, to: &str) -> String {
 #[test]
 fn a_small_file_has_the_documented_defaults() {
     let config = parse(SMALL).unwrap();
-    assert_eq!(config.network(784).unwrap(), Network::named("a").unwrap());
-    assert_eq!(
-        (config.training.momentum, config.training.weight_decay, config.training.seed),
-        (0.0, 0.0, 0)
-    );
-    assert_eq!(config.training.schedule, Schedule::Constant {});
-    assert_eq!(
-        (config.arithmetic.frac_bits, config.arithmetic.truncation),
-        (20, Truncation::OneUnit)
-    );
-    assert_eq!((config.checkpoint.every, config.checkpoint.keep), (50, 2));
-    assert_eq!(
-        (config.open.loss, config.open.accuracy, config.open.model.is_none()),
-        (false, false, true)
-    );
-    assert_eq!(
-        (config.stop.check, config.stop.largest_loss, config.stop.largest_weight),
-        (true, 1000.0, 1024.0)
-    );
-    assert_eq!((config.data.test, config.data.held_out), (None, None));
+    assert_eq!(config.network(784).unwrap(), Network::named(NetworkName::A));
+    let Config { data, training, arithmetic, checkpoint, open, stop, .. } = config;
+    assert_eq!((training.momentum, training.weight_decay, training.seed), (0.0, 0.0, 0));
+    assert_eq!(training.schedule, Schedule::Constant {});
+    assert_eq!((arithmetic.frac_bits, arithmetic.truncation), (20, Truncation::OneUnit));
+    assert_eq!((checkpoint.every, checkpoint.keep), (50, 2));
+    assert_eq!((open.loss, open.accuracy, open.model.is_none()), (false, false, true));
+    assert_eq!((stop.check, stop.largest_loss, stop.largest_weight), (true, 1000.0, 1024.0));
+    assert_eq!((data.test, data.held_out), (None, None));
 }
 
 #[test]
@@ -126,23 +115,15 @@ fn every_field_is_read() {
     ];
     let input = Shape { channels: 3, height: 8, width: 10 };
     assert_eq!(config.network(240).unwrap(), Network { input, layers, loss: Loss::SquaredError });
-    assert_eq!(config.data.held_out, Some(HeldOut::Fraction(0.125)));
-    assert_eq!(config.training.schedule, Schedule::Step { epochs: 2, factor: 0.5 });
-    assert_eq!(
-        (config.training.momentum, config.training.weight_decay, config.training.seed),
-        (0.9, 0.001, 9)
-    );
-    assert_eq!(
-        (config.arithmetic.frac_bits, config.arithmetic.truncation),
-        (18, Truncation::Exact)
-    );
-    assert_eq!((config.checkpoint.every, config.checkpoint.keep), (7, 3));
-    let model = config.open.model.unwrap();
-    assert_eq!(
-        (model.to.as_str(), model.format, config.open.loss),
-        ("hospital", ModelFormat::Onnx, true)
-    );
-    assert_eq!((config.stop.largest_loss, config.stop.largest_weight), (50.0, 1024.0));
+    let Config { data, training, arithmetic, checkpoint, open, stop, .. } = config;
+    assert_eq!(data.held_out, Some(HeldOut::Fraction(0.125)));
+    assert_eq!(training.schedule, Schedule::Step { epochs: 2, factor: 0.5 });
+    assert_eq!((training.momentum, training.weight_decay, training.seed), (0.9, 0.001, 9));
+    assert_eq!((arithmetic.frac_bits, arithmetic.truncation), (18, Truncation::Exact));
+    assert_eq!((checkpoint.every, checkpoint.keep), (7, 3));
+    let model = open.model.unwrap();
+    assert_eq!((model.to.as_str(), model.format), ("hospital", ModelFormat::Onnx));
+    assert_eq!((open.loss, stop.largest_loss, stop.largest_weight), (true, 50.0, 1024.0));
 }
 
 #[test]
@@ -155,10 +136,8 @@ fn linear_models_take_their_width_from_the_data() {
         let text =
             changed(SMALL, "kind = \"network\"\nname = \"a\"", &format!("kind = \"{kind}\""));
         let network = parse(&text).unwrap().network(13).unwrap();
-        assert_eq!(
-            network,
-            Network { input: Shape::vector(13), layers: vec![Layer::Dense { outputs: 1 }], loss }
-        );
+        let layers = vec![Layer::Dense { outputs: 1 }];
+        assert_eq!(network, Network { input: Shape::vector(13), layers, loss });
     }
     let error = parse(SMALL).unwrap().network(20).unwrap_err().to_string();
     assert_eq!(error, "`model.name`: takes 784 values, and rows of the data set `mnist` have 20");
@@ -179,18 +158,10 @@ fn the_documented_file_is_read() {
         .collect();
     let mut named = parse(&text).unwrap();
     // All that it calls a default is one.
-    let plain = changed(
-        SMALL,
-        "batch = 128",
-        "batch = 128\nmomentum = 0.9\nweight_decay = 0.0001\nseed = 1",
-    );
-    let plain = parse(&changed(
-        &plain,
-        "train = \"mnist\"",
-        "train = \"mnist-train\"\ntest = \"mnist-test\"",
-    ))
-    .unwrap();
-    assert_eq!(named, plain);
+    let more = "batch = 128\nmomentum = 0.9\nweight_decay = 0.0001\nseed = 1";
+    let plain = changed(SMALL, "batch = 128", more);
+    let data = "train = \"mnist-train\"\ntest = \"mnist-test\"";
+    assert_eq!(named, parse(&changed(&plain, "train = \"mnist\"", data)).unwrap());
     // And what it has as a comment may be said as well.
     let (model, rest) = text.split_once("[training]").unwrap();
     let model: String = model

@@ -76,7 +76,7 @@ fn check(network: &Network, rng: &mut Rng) {
             checked += 1;
         }
     }
-    assert_eq!(checked, parameters.count());
+    assert_eq!(checked, parameters.layers.iter().flat_map(|layer| layer.words()).count());
 }
 
 #[test]

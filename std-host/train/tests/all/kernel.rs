@@ -107,12 +107,8 @@ fn check<R: Ring + Word>(map: &Bilinear, rng: &mut Rng, pools: &[ThreadPool]) {
     for pool in pools {
         let mut out = before.clone();
         pool.install(|| map.add(&x, &y, &mut out)).unwrap();
-        assert!(
-            out == expected,
-            "{map:?}, {} bits, {} threads",
-            R::BITS,
-            pool.current_num_threads()
-        );
+        let threads = pool.current_num_threads();
+        assert!(out == expected, "{map:?}, {} bits, {threads} threads", R::BITS);
     }
 }
 
@@ -128,8 +124,7 @@ fn product(form: Form, rows: usize, inner: usize, columns: usize) -> Bilinear {
 #[test]
 fn products_of_random_sizes_are_their_definition() {
     const SIZES: [usize; 16] = [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 48, 53, 64, 97];
-    let seed = seed();
-    let (mut rng, pools) = (Rng(seed), [pool(1), pool(3)]);
+    let (mut rng, pools) = (Rng(seed()), [pool(1), pool(3)]);
     for _ in 0..150 {
         let [rows, inner, columns] = [(); 3].map(|()| SIZES[rng.below(SIZES.len())]);
         for form in FORMS {
@@ -142,8 +137,7 @@ fn products_of_random_sizes_are_their_definition() {
 /// share it.
 #[test]
 fn large_products_are_their_definition() {
-    let seed = seed();
-    let (mut rng, pools) = (Rng(seed), [pool(1), pool(3)]);
+    let (mut rng, pools) = (Rng(seed()), [pool(1), pool(3)]);
     for (rows, inner, columns) in [
         (61, 513, 67),
         (131, 257, 139),
@@ -180,6 +174,11 @@ fn extremes_wrap() {
     }
 }
 
+/// The three maps of a convolution.
+fn maps(shape: Convolution) -> [Bilinear; 3] {
+    [Bilinear::Convolution(shape), Bilinear::ByKernels(shape), Bilinear::ByImages(shape)]
+}
+
 fn random_convolution(rng: &mut Rng) -> Convolution {
     loop {
         let mut pair =
@@ -188,27 +187,18 @@ fn random_convolution(rng: &mut Rng) -> Convolution {
         let (height, width) = pair(1, 14);
         let (channels, filters) = pair(1, 9);
         if window.places(height, width).is_some() {
-            return Convolution {
-                batch: 1 + rng.below(5),
-                channels,
-                height,
-                width,
-                filters,
-                window,
-            };
+            let batch = 1 + rng.below(5);
+            return Convolution { batch, channels, height, width, filters, window };
         }
     }
 }
 
 #[test]
 fn convolutions_of_random_sizes_are_their_definition() {
-    let seed = seed();
-    let (mut rng, pools) = (Rng(seed), [pool(1)]);
+    let (mut rng, pools) = (Rng(seed()), [pool(1)]);
     for _ in 0..300 {
         let shape = random_convolution(&mut rng);
-        for map in
-            [Bilinear::Convolution(shape), Bilinear::ByKernels(shape), Bilinear::ByImages(shape)]
-        {
+        for map in maps(shape) {
             check_both(&map, &mut rng, &pools);
         }
     }
@@ -217,8 +207,7 @@ fn convolutions_of_random_sizes_are_their_definition() {
 /// Enough work that threads share it; more samples than threads, and fewer.
 #[test]
 fn large_convolutions_are_their_definition() {
-    let seed = seed();
-    let (mut rng, pools) = (Rng(seed), [pool(1), pool(3)]);
+    let (mut rng, pools) = (Rng(seed()), [pool(1), pool(3)]);
     let square = |batch, channels, size, filters, kernel, stride, padding| Convolution {
         batch,
         channels,
@@ -239,9 +228,7 @@ fn large_convolutions_are_their_definition() {
         square(40, 1, 28, 5, 2, 2, 0),
         square(1, 9, 20, 40, 3, 1, 1),
     ] {
-        for map in
-            [Bilinear::Convolution(shape), Bilinear::ByKernels(shape), Bilinear::ByImages(shape)]
-        {
+        for map in maps(shape) {
             check_both(&map, &mut rng, &pools);
         }
     }
@@ -250,8 +237,7 @@ fn large_convolutions_are_their_definition() {
 /// `<conv(x, k), g> = <x, by_images(g, k)> = <k, by_kernels(x, g)>`.
 #[test]
 fn gradients_are_adjoint() {
-    let seed = seed();
-    let mut rng = Rng(seed);
+    let mut rng = Rng(seed());
     for _ in 0..200 {
         let shape = random_convolution(&mut rng);
         let forward = Bilinear::Convolution(shape);
@@ -264,16 +250,10 @@ fn gradients_are_adjoint() {
             out
         };
         let expected = dot(0, &apply(forward, &images, &kernels), &gradient);
-        assert_eq!(
-            dot(0, &images, &apply(Bilinear::ByImages(shape), &gradient, &kernels)),
-            expected,
-            "{shape:?}"
-        );
-        assert_eq!(
-            dot(0, &kernels, &apply(Bilinear::ByKernels(shape), &images, &gradient)),
-            expected,
-            "{shape:?}"
-        );
+        let by_images = apply(Bilinear::ByImages(shape), &gradient, &kernels);
+        let by_kernels = apply(Bilinear::ByKernels(shape), &images, &gradient);
+        assert_eq!(dot(0, &images, &by_images), expected, "{shape:?}");
+        assert_eq!(dot(0, &kernels, &by_kernels), expected, "{shape:?}");
     }
 }
 
@@ -293,22 +273,17 @@ fn wrong_sizes_are_refused_and_nothing_is_written() {
     let mut out = [5_u32; 8];
     let refused =
         |x: usize, y: usize, out: &mut [u32]| map.add(&vec![1; x], &vec![1; y], out).unwrap_err();
-    assert_eq!(refused(5, 12, &mut out), SizeError::Length { operand: "x", expected: 6, found: 5 });
-    assert_eq!(
-        refused(6, 13, &mut out),
-        SizeError::Length { operand: "y", expected: 12, found: 13 }
-    );
-    assert_eq!(
-        refused(6, 12, &mut out[..7]),
-        SizeError::Length { operand: "the result", expected: 8, found: 7 }
-    );
+    let length = |operand, expected, found| SizeError::Length { operand, expected, found };
+    assert_eq!(refused(5, 12, &mut out), length("x", 6, 5));
+    assert_eq!(refused(6, 13, &mut out), length("y", 12, 13));
+    assert_eq!(refused(6, 12, &mut out[..7]), length("the result", 8, 7));
     assert_eq!(out, [5; 8]);
 
     for (rows, inner, columns) in
         [(0, 1, 1), (1, 0, 1), (1, 1, 0), (usize::MAX, 2, 1), (1 << 33, 1, 1 << 33)]
     {
         let map = product(Form::Plain, rows, inner, columns);
-        assert_eq!(map.validate(), Err(SizeError::Sizes));
+        assert_eq!(map.sizes(), Err(SizeError::Sizes));
         assert_eq!(map.add::<u64>(&[], &[], &mut []), Err(SizeError::Sizes));
     }
 }
@@ -323,7 +298,7 @@ fn windows_that_do_not_fit_are_refused() {
         filters: 1,
         window: Window { kernel: (2, 2), stride: (1, 1), padding: (0, 0) },
     };
-    assert_eq!(Bilinear::Convolution(fits).validate(), Ok(()));
+    assert_eq!(Bilinear::Convolution(fits).sizes(), Ok([16, 4, 9]));
     let with = |kernel, stride, padding| Convolution {
         window: Window { kernel, stride, padding },
         ..fits
@@ -337,18 +312,16 @@ fn windows_that_do_not_fit_are_refused() {
         with((2, 2), (1, 1), (usize::MAX, 0)),
         with((usize::MAX, 2), (1, 1), (usize::MAX / 2, 0)),
     ] {
-        for map in
-            [Bilinear::Convolution(shape), Bilinear::ByKernels(shape), Bilinear::ByImages(shape)]
-        {
-            assert!(matches!(map.validate(), Err(SizeError::Window { .. })), "{shape:?}");
+        for map in maps(shape) {
+            assert!(matches!(map.sizes(), Err(SizeError::Window { .. })), "{shape:?}");
             assert_eq!((map.x_elems(), map.y_elems(), map.out_elems()), (0, 0, 0));
             assert!(map.add::<u32>(&[], &[], &mut []).is_err());
         }
     }
     let wide = Convolution { channels: 1 << 40, filters: 1 << 40, ..fits };
-    assert_eq!(Bilinear::ByKernels(wide).validate(), Err(SizeError::Sizes));
+    assert_eq!(Bilinear::ByKernels(wide).sizes(), Err(SizeError::Sizes));
     let padded = with((2, 2), (1, 1), (1 << 40, 1 << 40));
-    assert_eq!(Bilinear::Convolution(padded).validate(), Err(SizeError::Sizes));
+    assert_eq!(Bilinear::Convolution(padded).sizes(), Err(SizeError::Sizes));
     // A stride beyond the image leaves one window.
     assert_eq!(with((2, 2), (usize::MAX, usize::MAX), (1, 1)).places(), Ok((1, 1)));
     let mut out = [0_u32];

@@ -26,58 +26,45 @@ fn networks() -> Vec<(&'static str, Network)> {
         window: window(kernel, stride, padding),
     };
     let dense = |outputs| Dense { outputs };
-    vec![
-        (
-            "linear regression",
-            Network { input: Shape::vector(5), layers: vec![dense(1)], loss: Loss::SquaredError },
-        ),
-        (
-            "logistic regression",
-            Network { input: Shape::vector(5), layers: vec![dense(1)], loss: Loss::Logistic },
-        ),
-        (
-            "support vectors",
-            Network { input: Shape::vector(5), layers: vec![dense(1)], loss: Loss::Hinge },
-        ),
+    let vector = Shape::vector;
+    let networks = [
+        ("linear regression", vector(5), vec![dense(1)], Loss::SquaredError),
+        ("logistic regression", vector(5), vec![dense(1)], Loss::Logistic),
+        ("support vectors", vector(5), vec![dense(1)], Loss::Hinge),
         (
             "perceptron",
-            Network {
-                input: Shape::vector(9),
-                layers: vec![dense(7), Relu, dense(4), Relu, dense(3)],
-                loss: Loss::CrossEntropy,
-            },
+            vector(9),
+            vec![dense(7), Relu, dense(4), Relu, dense(3)],
+            Loss::CrossEntropy,
         ),
         (
             "max-pools",
-            Network {
-                input: image,
-                layers: vec![
-                    convolution(3, (3, 2), 1, 1),
-                    MaxPool(window((3, 3), 2, 0)),
-                    Relu,
-                    convolution(2, (2, 2), 1, 0),
-                    Relu,
-                    MaxPool(window((1, 2), 1, 0)),
-                    dense(3),
-                ],
-                loss: Loss::SquaredError,
-            },
+            image,
+            vec![
+                convolution(3, (3, 2), 1, 1),
+                MaxPool(window((3, 3), 2, 0)),
+                Relu,
+                convolution(2, (2, 2), 1, 0),
+                Relu,
+                MaxPool(window((1, 2), 1, 0)),
+                dense(3),
+            ],
+            Loss::SquaredError,
         ),
         (
             "average pools",
-            Network {
-                input: image,
-                layers: vec![
-                    AveragePool(window((2, 2), 1, 0)),
-                    convolution(3, (2, 2), 2, 0),
-                    AveragePool(window((3, 1), 1, 0)),
-                    Relu,
-                    dense(4),
-                ],
-                loss: Loss::CrossEntropy,
-            },
+            image,
+            vec![
+                AveragePool(window((2, 2), 1, 0)),
+                convolution(3, (2, 2), 2, 0),
+                AveragePool(window((3, 1), 1, 0)),
+                Relu,
+                dense(4),
+            ],
+            Loss::CrossEntropy,
         ),
-    ]
+    ];
+    networks.map(|(name, input, layers, loss)| (name, Network { input, layers, loss })).into()
 }
 
 struct Data {
@@ -138,15 +125,8 @@ fn twin(
     for _ in 0..steps {
         let mut open = OpenData { inputs: data.inputs.clone() };
         let (inputs, ..) = offline::run(&mut open, tensor::twin(truncation)).unwrap();
-        let mut step = Step::new(
-            network,
-            F,
-            &mut model,
-            (inputs, data.targets.clone()),
-            rates(momentum),
-            WANTED,
-        )
-        .unwrap();
+        let batch = (inputs, data.targets.clone());
+        let mut step = Step::new(network, F, &mut model, batch, rates(momentum), WANTED).unwrap();
         sums = offline::run(&mut step, tensor::twin(truncation)).unwrap().0;
     }
     (model.words().copied().collect(), sums)
@@ -183,10 +163,7 @@ fn private(
         let pick = |opened: &Masked| opened.rows(columns, &rows);
         let outputs = data.targets.len() / BATCH;
         let of = |targets: &[u64]| {
-            rows.iter()
-                .flat_map(|row| &targets[row * outputs..(row + 1) * outputs])
-                .copied()
-                .collect()
+            rows.iter().flat_map(|row| targets[row * outputs..][..outputs].to_vec()).collect()
         };
         let mut zeros = [data.model.clone(), data.model.clone()];
         let ([model_0, model_1], [zeros_0, zeros_1]) = (&mut models, &mut zeros);
@@ -216,52 +193,41 @@ fn distance(a: &[u64], b: &[u64]) -> u64 {
     a.iter().zip(b).map(|(a, b)| a.wrapping_sub(*b).cast_signed().unsigned_abs()).max().unwrap()
 }
 
-/// Exact truncation leaves nothing to chance.
-#[test]
-fn exact_steps_are_those_of_the_twin() {
+/// Three steps of every network, with momentum and without, and by other randomness: what is found,
+/// and the twin's.
+fn beside_the_twin(truncation: Truncation, check: impl Fn(&str, (&[u64], Sums), (&[u64], Sums))) {
     for (name, network) in networks() {
         for momentum in [false, true] {
             let data = data(&network, momentum, &mut ChaCha20Rng::from_seed([7; 32]));
-            let (expected, expected_sums) = twin(&network, &data, 3, momentum, Truncation::Exact);
+            let (expected, expected_sums) = twin(&network, &data, 3, momentum, truncation);
             for seed in 0..3 {
-                let (found, sums) = private(&network, &data, 3, momentum, Truncation::Exact, seed);
-                assert!(
-                    found == expected,
-                    "{name}, momentum {momentum}, seed {seed}: {} units",
-                    distance(&found, &expected)
-                );
-                assert_eq!(
-                    (sums.loss, sums.correct),
-                    (expected_sums.loss, expected_sums.correct),
-                    "{name}"
-                );
+                let (found, sums) = private(&network, &data, 3, momentum, truncation, seed);
+                let about = format!("{name}, momentum {momentum}, seed {seed}");
+                check(&about, (&found, sums), (&expected, expected_sums));
             }
         }
     }
 }
 
+/// Exact truncation leaves nothing to chance.
+#[test]
+fn exact_steps_are_those_of_the_twin() {
+    beside_the_twin(Truncation::Exact, |about, (found, sums), (expected, twin)| {
+        assert!(found == expected, "{about}: {} units", distance(found, expected));
+        assert_eq!((sums.loss, sums.correct), (twin.loss, twin.correct), "{about}");
+    });
+}
+
 /// Truncation by one unit moves weights by a few units per step.
 #[test]
 fn cheap_steps_are_near_the_twin() {
-    for (name, network) in networks() {
-        for momentum in [false, true] {
-            let data = data(&network, momentum, &mut ChaCha20Rng::from_seed([8; 32]));
-            let (expected, expected_sums) = twin(&network, &data, 3, momentum, Truncation::OneUnit);
-            for seed in 0..3 {
-                let (found, sums) =
-                    private(&network, &data, 3, momentum, Truncation::OneUnit, seed);
-                let units = distance(&found, &expected);
-                assert!(units < 400, "{name}, momentum {momentum}, seed {seed}: {units} units");
-                assert_eq!(sums.correct >> F, expected_sums.correct >> F, "{name}");
-                assert!(
-                    distance(&[sums.loss], &[expected_sums.loss]) < 400,
-                    "{name} {} {}",
-                    sums.loss,
-                    expected_sums.loss
-                );
-            }
-        }
-    }
+    beside_the_twin(Truncation::OneUnit, |about, (found, sums), (expected, twin)| {
+        let units = distance(found, expected);
+        assert!(units < 400, "{about}: {units} units");
+        assert_eq!(sums.correct >> F, twin.correct >> F, "{about}");
+        let units = distance(&[sums.loss], &[twin.loss]);
+        assert!(units < 400, "{about}: a loss {units} units away");
+    });
 }
 
 #[test]
