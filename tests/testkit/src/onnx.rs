@@ -30,7 +30,26 @@ pub fn int(name: &str, i: i64) -> AttributeProto {
 }
 
 pub fn float(name: &str, f: f32) -> AttributeProto {
-    AttributeProto { name: name.into(), f, r#type: ATTRIBUTE_FLOAT, ..Default::default() }
+    AttributeProto { name: name.into(), f, ..Default::default() }
+}
+
+pub fn ints(name: &str, ints: &[i64]) -> AttributeProto {
+    AttributeProto { name: name.into(), ints: ints.to_vec(), ..Default::default() }
+}
+
+/// A constant of whole numbers: a shape, or axes.
+pub fn shape(name: &str, values: &[i64]) -> TensorProto {
+    TensorProto {
+        name: name.into(),
+        dims: vec![values.len() as i64],
+        data_type: INT64,
+        int64_data: values.to_vec(),
+        ..Default::default()
+    }
+}
+
+pub fn with(node: NodeProto, attribute: Vec<AttributeProto>) -> NodeProto {
+    NodeProto { attribute, ..node }
 }
 
 pub fn value(name: &str, width: i64) -> ValueInfoProto {

@@ -101,6 +101,54 @@ pub fn floats(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
 
+/// A value: name, dimensions, type, and bytes if it is a constant.
+pub struct Value<'a>(pub &'a str, pub &'a [i32], pub u8, pub Vec<u8>);
+/// Kind, inputs, output, options.
+pub struct Node<'a>(pub u8, pub &'a [i32], pub i32, pub Vec<(usize, Field)>);
+
+/// A graph from value 0 to the last node's.
+pub fn graph(values: Vec<Value<'_>>, nodes: Vec<Node<'_>>) -> Table {
+    let output = nodes.last().map_or(0, |node| node.2);
+    let codes = nodes
+        .iter()
+        .map(|node| Table(vec![(0, Field::U8(node.0)), (3, Field::U32(u32::from(node.0)))]))
+        .collect();
+    let (mut tensors, mut buffers) = (Vec::new(), vec![Table(vec![])]);
+    for Value(name, shape, kind, bytes) in values {
+        let buffer = if bytes.is_empty() { 0 } else { buffers.len() as u32 };
+        if buffer > 0 {
+            buffers.push(Table(vec![(0, Field::Bytes(bytes))]));
+        }
+        tensors.push(Table(vec![
+            (0, Field::I32s(shape.to_vec())),
+            (1, Field::U8(kind)),
+            (2, Field::U32(buffer)),
+            (3, Field::Bytes(name.as_bytes().to_vec())),
+        ]));
+    }
+    let node = |(index, Node(_, inputs, output, options)): (usize, Node<'_>)| {
+        Table(vec![
+            (0, Field::U32(index as u32)),
+            (1, Field::I32s(inputs.to_vec())),
+            (2, Field::I32s(vec![output])),
+            (3, Field::U8(1)),
+            (4, Field::Table(Table(options))),
+        ])
+    };
+    let graph = Table(vec![
+        (0, Field::Tables(tensors)),
+        (1, Field::I32s(vec![0])),
+        (2, Field::I32s(vec![output])),
+        (3, Field::Tables(nodes.into_iter().enumerate().map(node).collect())),
+    ]);
+    Table(vec![
+        (0, Field::U32(3)),
+        (1, Field::Tables(codes)),
+        (2, Field::Tables(vec![graph])),
+        (4, Field::Tables(buffers)),
+    ])
+}
+
 /// Tensor 0 is the input; constants follow; then one tensor per operator's output.
 pub fn model(
     width: i32,
@@ -108,47 +156,15 @@ pub fn model(
     operators: &[Operator<'_>],
     bias_kind: u8,
 ) -> Table {
-    let info = |name: &str, shape: &[i32], buffer: u32| {
-        Table(vec![
-            (0, Field::I32s(shape.to_vec())),
-            (1, Field::U8(if name == "typed" { bias_kind } else { 0 })),
-            (2, Field::U32(buffer)),
-            (3, Field::Bytes(name.as_bytes().to_vec())),
-        ])
-    };
-    let mut tensors = vec![info("x", &[1, width], 0)];
-    let mut buffers = vec![Table(vec![])];
-    for (index, Constant(name, shape, values)) in constants.iter().enumerate() {
-        tensors.push(info(name, shape, index as u32 + 1));
-        buffers.push(Table(vec![(0, Field::Bytes(floats(values)))]));
+    let input = [1, width];
+    let mut values = vec![Value("x", &input, 0, Vec::new())];
+    for Constant(name, shape, numbers) in constants {
+        let kind = if *name == "typed" { bias_kind } else { 0 };
+        values.push(Value(name, shape, kind, floats(numbers)));
     }
-    for Operator(_, _, _, _, name) in operators {
-        tensors.push(info(name, &[1, 1], 0));
-    }
-    let codes = operators.iter().map(|operator| {
-        Table(vec![(0, Field::U8(operator.0)), (3, Field::U32(u32::from(operator.0)))])
+    values.extend(operators.iter().map(|operator| Value(operator.4, &[1, 1], 0, Vec::new())));
+    let nodes = operators.iter().map(|Operator(kind, inputs, output, activation, _)| {
+        Node(*kind, inputs, *output, vec![(0, Field::U8(*activation))])
     });
-    let nodes =
-        operators.iter().enumerate().map(|(index, Operator(_, inputs, output, activation, _))| {
-            Table(vec![
-                (0, Field::U32(index as u32)),
-                (1, Field::I32s(inputs.to_vec())),
-                (2, Field::I32s(vec![*output])),
-                (3, Field::U8(8)),
-                (4, Field::Table(Table(vec![(0, Field::U8(*activation))]))),
-            ])
-        });
-    let output = operators.last().map_or(0, |operator| operator.2);
-    let graph = Table(vec![
-        (0, Field::Tables(tensors)),
-        (1, Field::I32s(vec![0])),
-        (2, Field::I32s(vec![output])),
-        (3, Field::Tables(nodes.collect())),
-    ]);
-    Table(vec![
-        (0, Field::U32(3)),
-        (1, Field::Tables(codes.collect())),
-        (2, Field::Tables(vec![graph])),
-        (4, Field::Tables(buffers)),
-    ])
+    graph(values, nodes.collect())
 }

@@ -6,7 +6,7 @@ use sharelet_import::write::{WriteError, onnx};
 use sharelet_import::{lower, onnx as reader};
 use sharelet_testkit::{Rng, seed};
 use sharelet_train::float::{self, Samples};
-use sharelet_train::network::{Layer, Loss, Network, Shape, Window};
+use sharelet_train::network::{Layer, Loss, Network, NetworkName, Shape, Window};
 use sharelet_train::parameters::Parameters;
 
 fn window(kernel: (usize, usize), stride: (usize, usize), padding: (usize, usize)) -> Window {
@@ -49,8 +49,8 @@ fn same_answers(network: &Network, rng: &mut Rng) {
 #[test]
 fn named_networks_answer_as_before() {
     let mut rng = Rng(seed());
-    for name in ["a", "b", "c", "d"] {
-        same_answers(&Network::named(name).unwrap(), &mut rng);
+    for name in [NetworkName::A, NetworkName::B, NetworkName::C, NetworkName::D] {
+        same_answers(&Network::named(name), &mut rng);
     }
 }
 
@@ -98,11 +98,11 @@ fn files_say_what_goes_in_and_out() {
         let operators: Vec<String> = graph.node.iter().map(|node| node.op_type.clone()).collect();
         (dims(&graph.input[0]), dims(&graph.output[0]), operators.join(" "))
     };
-    let (input, output, operators) = dims(&Network::named("a").unwrap(), &mut rng);
+    let (input, output, operators) = dims(&Network::named(NetworkName::A), &mut rng);
     assert_eq!((input.0.as_str(), output.0.as_str()), ("input", "output"));
     assert_eq!((input.1, output.1), (vec![-1, 1, 28, 28], vec![-1, 10]));
     assert_eq!(operators, "Flatten Gemm Relu Gemm Relu Gemm");
-    let (.., operators) = dims(&Network::named("b").unwrap(), &mut rng);
+    let (.., operators) = dims(&Network::named(NetworkName::B), &mut rng);
     assert_eq!(operators, "Conv MaxPool Relu Conv MaxPool Relu Flatten Gemm Relu Gemm");
     let linear = Network {
         input: Shape::vector(9),
@@ -115,7 +115,7 @@ fn files_say_what_goes_in_and_out() {
 
 #[test]
 fn what_is_not_a_network_is_refused() {
-    let network = Network::named("a").unwrap();
+    let network = Network::named(NetworkName::A);
     let mut values = Parameters::filled(&network, 0.0).unwrap();
     values.layers[2].biases[0] = f32::NAN;
     assert_eq!(onnx(&network, &values, "net"), Err(WriteError::NotFinite { layer: 3 }));

@@ -4,14 +4,16 @@ use sharelet_import::GraphError;
 use sharelet_import::layer::Chain;
 use sharelet_import::lower::lower;
 use sharelet_import::onnx_proto::{
-    AttributeProto, DOUBLE, EXTERNAL, INT64, ModelProto, NodeProto, TensorProto,
+    AttributeProto, DOUBLE, EXTERNAL, ModelProto, NodeProto, TensorProto,
 };
 use sharelet_import::{onnx, tflite};
 use sharelet_testkit::Rng;
 use sharelet_testkit::assert_matches;
-use sharelet_testkit::onnx::{bytes, float, int, model, node, tensor, value};
+use sharelet_testkit::onnx::{bytes, float, int, ints, model, node, shape, tensor, value, with};
 use sharelet_testkit::says;
-use sharelet_testkit::tflite::{Constant, Field, Operator, Table, file, model as flat};
+use sharelet_testkit::tflite::{
+    Constant, Field, Node, Operator, Table, Value, file, floats, graph, model as flat,
+};
 
 const W: [f32; 6] = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
 /// `W` as 3 x 2, transposed.
@@ -27,11 +29,6 @@ fn answer(width: i64, nodes: Vec<NodeProto>, constants: Vec<TensorProto>) -> Vec
     read(&bytes(width, nodes, constants)).unwrap().infer(&X[..usize::try_from(width).unwrap()])
 }
 
-fn with(mut node: NodeProto, attributes: Vec<AttributeProto>) -> NodeProto {
-    node.attribute = attributes;
-    node
-}
-
 fn constants() -> Vec<TensorProto> {
     vec![
         tensor("w", &[2, 3], &W),
@@ -41,23 +38,25 @@ fn constants() -> Vec<TensorProto> {
     ]
 }
 
+/// A dense layer as PyTorch writes it.
+fn gemm() -> Vec<NodeProto> {
+    vec![with(node("Gemm", &["x", "w", "b"], "y"), vec![int("transB", 1)])]
+}
+
 #[test]
 fn every_way_to_write_a_dense_layer() {
-    let gemm = |inputs: &[&str], attributes| vec![with(node("Gemm", inputs, "y"), attributes)];
     let expected = vec![5.5, -89.0];
-    assert_eq!(answer(3, gemm(&["x", "w", "b"], vec![int("transB", 1)]), constants()), expected);
-    assert_eq!(answer(3, gemm(&["x", "wt", "b2"], vec![]), constants()), expected);
+    assert_eq!(answer(3, gemm(), constants()), expected);
+    assert_eq!(answer(3, vec![node("Gemm", &["x", "wt", "b2"], "y")], constants()), expected);
     let halves = vec![int("transB", 1), float("alpha", 0.5), float("beta", 2.0)];
-    assert_eq!(answer(3, gemm(&["x", "w", "b"], halves), constants()), vec![3.5, -194.5]);
+    let halves = vec![with(node("Gemm", &["x", "w", "b"], "y"), halves)];
+    assert_eq!(answer(3, halves, constants()), vec![3.5, -194.5]);
     let add = |inputs: &[&str]| vec![node("MatMul", &["x", "wt"], "m"), node("Add", inputs, "y")];
     assert_eq!(answer(3, add(&["m", "b"]), constants()), expected);
     assert_eq!(answer(3, add(&["b2", "m"]), constants()), expected);
     // PyTorch's MatMul takes a weight that is transposed at run time, or constants that are nodes.
     let nodes = vec![
-        with(
-            node("Transpose", &["w"], "w_t"),
-            vec![AttributeProto { name: "perm".into(), ints: vec![1, 0], ..Default::default() }],
-        ),
+        with(node("Transpose", &["w"], "w_t"), vec![ints("perm", &[1, 0])]),
         with(
             node("Constant", &[], "bias"),
             vec![AttributeProto {
@@ -75,7 +74,6 @@ fn every_way_to_write_a_dense_layer() {
 
 #[test]
 fn other_encodings_of_constants() {
-    let gemm = || vec![with(node("Gemm", &["x", "w", "b"], "y"), vec![int("transB", 1)])];
     let w = TensorProto { raw_data: vec![], float_data: W.to_vec(), ..tensor("w", &[2, 3], &[]) };
     let b = TensorProto {
         raw_data: vec![],
@@ -129,12 +127,8 @@ fn reshapes_relu_and_normalisation() {
 #[test]
 fn layers_without_relu_stay_apart() {
     let nodes = vec![node("MatMul", &["x", "wt"], "h"), node("Gemm", &["h", "v"], "y")];
-    let chain = read(&bytes(
-        3,
-        nodes,
-        vec![tensor("wt", &[3, 2], &W_T), tensor("v", &[2, 1], &[1.0, 1.0])],
-    ))
-    .unwrap();
+    let constants = vec![tensor("wt", &[3, 2], &W_T), tensor("v", &[2, 1], &[1.0, 1.0])];
+    let chain = read(&bytes(3, nodes, constants)).unwrap();
     assert_eq!(chain.layers.len(), 2);
     assert_eq!(chain.infer(&X), vec![16.0]);
 }
@@ -156,63 +150,51 @@ fn all_unsupported_nodes_at_once() {
     assert_eq!(kinds, ["Elu", "Mul", "Gemm", "com.microsoft.FusedGemm", "Softplus"]);
     let text = error.to_string();
     for part in ["5 unsupported", "Elu_s", "Mul_a", "transposes", "Softplus `y`"] {
-        assert!(text.contains(part), "{part}: {text}");
+        says(&text, part);
     }
 }
 
 #[test]
 fn onnx_refusals() {
-    let gemm = || vec![with(node("Gemm", &["x", "w", "b"], "y"), vec![int("transB", 1)])];
     let refused = |width, nodes, constants| read(&bytes(width, nodes, constants)).unwrap_err();
+    let dense = |w: TensorProto| refused(3, gemm(), vec![w, tensor("b", &[2], &B)]);
     let external = TensorProto { data_location: EXTERNAL, ..tensor("w", &[2, 3], &[]) };
-    let error = refused(3, gemm(), vec![external, tensor("b", &[2], &B)]);
-    assert_matches!(error, GraphError::ExternalData { tensor } if tensor == "w");
+    assert_matches!(dense(external), GraphError::ExternalData { tensor } if tensor == "w");
     assert_matches!(
         refused(4, gemm(), constants()),
         GraphError::Width { expected: 3, found: 4, .. }
     );
-    let short = vec![tensor("w", &[2, 3], &W[..5]), tensor("b", &[2], &B)];
-    assert!(matches!(refused(3, gemm(), short), GraphError::Corrupt { .. }));
+    assert_matches!(dense(tensor("w", &[2, 3], &W[..5])), GraphError::Corrupt { .. });
     let wrong_bias = vec![tensor("w", &[2, 3], &W), tensor("b", &[3], &X)];
-    assert!(matches!(refused(3, gemm(), wrong_bias), GraphError::Width { .. }));
+    assert_matches!(refused(3, gemm(), wrong_bias), GraphError::Width { .. });
     for bad in [f32::NAN, f32::INFINITY] {
         let mut w = W;
         w[3] = bad;
-        let error = refused(3, gemm(), vec![tensor("w", &[2, 3], &w), tensor("b", &[2], &B)]);
-        assert!(matches!(error, GraphError::NotFinite { node } if node == "Gemm_y"));
+        let error = dense(tensor("w", &[2, 3], &w));
+        assert_matches!(error, GraphError::NotFinite { node } if node == "Gemm_y");
     }
-    assert_matches!(
-        refused(3, vec![node("Relu", &["x"], "y")], vec![]),
-        GraphError::ReluOnInput { .. }
-    );
-    assert_matches!(refused(3, vec![node("Identity", &["x"], "y")], vec![]), GraphError::NoLayers);
+    let one = |op_type, input| refused(3, vec![node(op_type, &[input], "y")], vec![]);
+    assert_matches!(one("Relu", "x"), GraphError::ReluOnInput { .. });
+    assert_matches!(one("Identity", "x"), GraphError::NoLayers);
     for circle in ["Relu", "Softmax", "Identity"] {
-        assert_matches!(
-            refused(3, vec![node(circle, &["y"], "y")], vec![]),
-            GraphError::NotAChain { .. }
-        );
+        assert_matches!(one(circle, "y"), GraphError::NotAChain { .. });
     }
-    assert!(matches!(refused(3, vec![], vec![]), GraphError::NotAChain { .. }));
-    let huge = vec![tensor("w", &[1 << 40, 1 << 40], &[]), tensor("b", &[2], &B)];
-    assert!(matches!(refused(3, gemm(), huge), GraphError::Corrupt { .. }));
+    assert_matches!(refused(3, vec![], vec![]), GraphError::NotAChain { .. });
+    assert_matches!(dense(tensor("w", &[1 << 40, 1 << 40], &[])), GraphError::Corrupt { .. });
     let integers = TensorProto { data_type: 3, ..tensor("w", &[2, 3], &W) };
-    assert_matches!(
-        refused(3, gemm(), vec![integers, tensor("b", &[2], &B)]),
-        GraphError::Unsupported(_)
-    );
+    assert_matches!(dense(integers), GraphError::Unsupported(_));
     let mut two = model(3, gemm(), constants());
     two.graph.as_mut().unwrap().output.push(value("z", 1));
     let two = prost::Message::encode_to_vec(&two);
-    assert!(matches!(read(&two), Err(GraphError::Interface { inputs: 1, outputs: 2 })));
+    assert_matches!(read(&two), Err(GraphError::Interface { inputs: 1, outputs: 2 }));
     let wide = vec![tensor("w", &[70_000, 1], &vec![1.0; 70_000])];
     let nodes = vec![with(node("Gemm", &["x", "w"], "y"), vec![int("transB", 1)])];
-    assert!(matches!(refused(1, nodes, wide), GraphError::TooWide { width: 70_000, .. }));
+    assert_matches!(refused(1, nodes, wide), GraphError::TooWide { width: 70_000, .. });
 }
 
 #[test]
 fn every_cut_of_an_onnx_file_is_refused() {
-    let gemm = vec![with(node("Gemm", &["x", "w", "b"], "y"), vec![int("transB", 1)])];
-    let whole = bytes(3, gemm, constants());
+    let whole = bytes(3, gemm(), constants());
     read(&whole).unwrap();
     for length in 0..whole.len() {
         assert!(read(&whole[..length]).is_err(), "cut to {length} of {}", whole.len());
@@ -230,62 +212,52 @@ fn read_flat(bytes: &[u8]) -> Result<Chain, GraphError> {
     tflite::read(bytes).and_then(|graph| lower(&graph))
 }
 
+/// A graph over three values; a constant of the name `typed` is of another type than floats.
+fn flat_with(constants: &[Constant<'_>], operators: &[Operator<'_>]) -> Result<Chain, GraphError> {
+    read_flat(&file(&flat(3, constants, operators, 9)))
+}
+
 #[test]
 fn tflite_dense_with_fused_relu_and_optional_bias() {
     assert_eq!(read_flat(&flat_dense(0)).unwrap().infer(&X), vec![5.5, -89.0]);
     assert_eq!(read_flat(&flat_dense(1)).unwrap().infer(&X), vec![5.5, 0.0]);
     let operators = [Operator(9, &[0, 1, -1], 2, 0, "dense"), Operator(19, &[2], 3, 0, "relu")];
-    let chain = read_flat(&file(&flat(3, &[Constant("w", &[2, 3], &W)], &operators, 0))).unwrap();
+    let chain = flat_with(&[Constant("w", &[2, 3], &W)], &operators).unwrap();
     assert!(chain.layers[0].relu);
     assert_eq!(chain.infer(&X), vec![5.0, 11.0]);
     let operators = [Operator(9, &[0, 1], 3, 0, "dense"), Operator(0, &[3, 2], 4, 1, "add")];
-    let chain = read_flat(&file(&flat(
-        3,
-        &[Constant("w", &[2, 3], &W), Constant("b", &[1, 2], &B)],
-        &operators,
-        0,
-    )))
-    .unwrap();
-    assert_eq!(chain.infer(&X), vec![5.5, 0.0]);
+    let constants = [Constant("w", &[2, 3], &W), Constant("b", &[1, 2], &B)];
+    assert_eq!(flat_with(&constants, &operators).unwrap().infer(&X), vec![5.5, 0.0]);
 }
 
 #[test]
 fn tflite_refusals() {
     let error = read_flat(&flat_dense(4)).unwrap_err();
     says(&error, "FULLY_CONNECTED `dense`: its fused activation is neither ReLU nor ReLU6");
+    let refused = |name, shape: &[i32], values: &[f32], operators: &[Operator<'_>]| {
+        flat_with(&[Constant(name, shape, values)], operators).unwrap_err()
+    };
     let operators = [
         Operator(20, &[0], 2, 0, "first"),
         Operator(9, &[2, 1], 3, 0, "dense"),
         Operator(11, &[3], 4, 0, "last"),
     ];
-    let error =
-        read_flat(&file(&flat(3, &[Constant("w", &[2, 3], &W)], &operators, 0))).unwrap_err();
-    let text = error.to_string();
+    let error = refused("w", &[2, 3], &W, &operators);
     for part in ["2 unsupported", "RELU_N1_TO_1 `first`", "L2_NORMALIZATION `last`"] {
-        says(&text, part);
+        says(&error, part);
     }
     // Integer weights are not float weights.
-    let operators = [Operator(9, &[0, 1], 2, 0, "dense")];
-    let error =
-        read_flat(&file(&flat(3, &[Constant("typed", &[2, 3], &W)], &operators, 9))).unwrap_err();
-    assert!(error.to_string().contains("not float32"), "{error}");
-    let short = file(&flat(3, &[Constant("w", &[2, 4], &W)], &operators, 0));
-    assert!(matches!(read_flat(&short), Err(GraphError::Corrupt { .. })));
+    let dense = [Operator(9, &[0, 1], 2, 0, "dense")];
+    says(&refused("typed", &[2, 3], &W, &dense), "not float32");
+    assert_matches!(refused("w", &[2, 4], &W, &dense), GraphError::Corrupt { .. });
     let outside = [Operator(9, &[0, 77], 2, 0, "dense")];
-    assert_matches!(
-        read_flat(&file(&flat(3, &[Constant("w", &[2, 3], &W)], &outside, 0))),
-        Err(GraphError::Corrupt { .. })
-    );
+    assert_matches!(refused("w", &[2, 3], &W, &outside), GraphError::Corrupt { .. });
     let mut nan = W;
     nan[0] = f32::NAN;
-    let error =
-        read_flat(&file(&flat(3, &[Constant("w", &[2, 3], &nan)], &operators, 0))).unwrap_err();
-    assert!(matches!(error, GraphError::NotFinite { .. }));
-    assert!(matches!(read_flat(b""), Err(GraphError::Corrupt { .. })));
-    assert_matches!(
-        read_flat(&file(&Table(vec![(0, Field::U32(3))]))),
-        Err(GraphError::Corrupt { .. })
-    );
+    assert_matches!(refused("w", &[2, 3], &nan, &dense), GraphError::NotFinite { .. });
+    for bytes in [vec![], file(&Table(vec![(0, Field::U32(3))]))] {
+        assert_matches!(read_flat(&bytes), Err(GraphError::Corrupt { .. }));
+    }
 }
 
 #[test]
@@ -301,34 +273,17 @@ fn every_cut_of_a_tflite_file_is_refused() {
 
 /// Every kind of node that works on images, in one file.
 fn onnx_image() -> Vec<u8> {
-    let ints = |name: &str, ints: &[i64]| AttributeProto {
-        name: name.into(),
-        ints: ints.to_vec(),
-        ..Default::default()
-    };
-    let shape = |name: &str, values: &[i64]| TensorProto {
-        name: name.into(),
-        dims: vec![values.len() as i64],
-        data_type: INT64,
-        int64_data: values.to_vec(),
-        ..Default::default()
-    };
+    let (pads, size) = (|| ints("pads", &[1, 1, 1, 1]), || ints("kernel_shape", &[2, 2]));
     let nodes = vec![
         node("Reshape", &["x", "image"], "i"),
         with(node("Transpose", &["i"], "t"), vec![ints("perm", &[0, 3, 1, 2])]),
-        with(
-            node("Conv", &["t", "w"], "c"),
-            vec![ints("pads", &[1, 1, 1, 1]), ints("strides", &[1, 1])],
-        ),
+        with(node("Conv", &["t", "w"], "c"), vec![pads(), ints("strides", &[1, 1])]),
         node("BatchNormalization", &["c", "b", "b", "b", "v"], "n"),
         node("Clip", &["n", "low", "high"], "r"),
-        with(node("Conv", &["r", "w"], "d"), vec![ints("pads", &[1, 1, 1, 1]), int("group", 1)]),
+        with(node("Conv", &["r", "w"], "d"), vec![pads(), int("group", 1)]),
         node("Add", &["r", "d"], "s"),
-        with(node("MaxPool", &["s"], "m"), vec![ints("kernel_shape", &[2, 2])]),
-        with(
-            node("AveragePool", &["m"], "p"),
-            vec![ints("kernel_shape", &[2, 2]), int("ceil_mode", 1)],
-        ),
+        with(node("MaxPool", &["s"], "m"), vec![size()]),
+        with(node("AveragePool", &["m"], "p"), vec![size(), int("ceil_mode", 1)]),
         with(node("ReduceMean", &["p"], "e"), vec![ints("axes", &[2, 3]), int("keepdims", 0)]),
         with(node("Unsqueeze", &["e"], "u"), vec![ints("axes", &[2])]),
         with(node("Squeeze", &["u"], "f"), vec![ints("axes", &[2])]),
@@ -349,48 +304,17 @@ fn onnx_image() -> Vec<u8> {
 
 /// A convolution and a mean in a TFLite file.
 fn flat_image() -> Vec<u8> {
-    let info = |name: &str, shape: &[i32], kind: u8, buffer: u32| {
-        let name = Field::Bytes(name.as_bytes().to_vec());
-        Table(vec![
-            (0, Field::I32s(shape.to_vec())),
-            (1, Field::U8(kind)),
-            (2, Field::U32(buffer)),
-            (3, name),
-        ])
-    };
-    let axes: Vec<u8> = [1_i32, 2].iter().flat_map(|axis| axis.to_le_bytes()).collect();
-    let buffers = [vec![], sharelet_testkit::tflite::floats(&[0.5; 36]), axes];
-    let tensors = vec![
-        info("x", &[1, 4, 4, 2], 0, 0),
-        info("w", &[2, 3, 3, 2], 0, 1),
-        info("axes", &[2], 2, 2),
-        info("c", &[1, 4, 4, 2], 0, 0),
-        info("m", &[1, 2], 0, 0),
+    let axes = [1_i32, 2].map(i32::to_le_bytes).concat();
+    let values = vec![
+        Value("x", &[1, 4, 4, 2], 0, vec![]),
+        Value("w", &[2, 3, 3, 2], 0, floats(&[0.5; 36])),
+        Value("axes", &[2], 2, axes),
+        Value("c", &[1, 4, 4, 2], 0, vec![]),
+        Value("m", &[1, 2], 0, vec![]),
     ];
-    let operator = |kind: u32, inputs: &[i32], output: i32, options: Vec<(usize, Field)>| {
-        let values = [(1, Field::I32s(inputs.to_vec())), (2, Field::I32s(vec![output]))];
-        let ends = [(3, Field::U8(1)), (4, Field::Table(Table(options)))];
-        Table([(0, Field::U32(kind))].into_iter().chain(values).chain(ends).collect())
-    };
     let steps = vec![(0, Field::U8(0)), (1, Field::U32(1)), (2, Field::U32(1)), (3, Field::U8(3))];
-    let operators =
-        vec![operator(0, &[0, 1], 3, steps), operator(1, &[3, 2], 4, vec![(0, Field::U8(0))])];
-    let ends =
-        [(1, Field::I32s(vec![0])), (2, Field::I32s(vec![4])), (3, Field::Tables(operators))];
-    let graph = Table([(0, Field::Tables(tensors))].into_iter().chain(ends).collect());
-    let codes =
-        [3_u8, 40].map(|kind| Table(vec![(0, Field::U8(kind)), (3, Field::U32(kind.into()))]));
-    file(&Table(vec![
-        (0, Field::U32(3)),
-        (1, Field::Tables(codes.into_iter().collect())),
-        (2, Field::Tables(vec![graph])),
-        (
-            4,
-            Field::Tables(
-                buffers.into_iter().map(|bytes| Table(vec![(0, Field::Bytes(bytes))])).collect(),
-            ),
-        ),
-    ]))
+    let mean = Node(40, &[3, 2], 4, vec![(0, Field::U8(0))]);
+    file(&graph(values, vec![Node(3, &[0, 1], 3, steps), mean]))
 }
 
 #[test]

@@ -5,9 +5,8 @@ use sharelet_core::shape::Shape;
 use sharelet_import::graph::{Layout, Op, Padding, Pool};
 use sharelet_import::lower::lower;
 use sharelet_import::onnx;
-use sharelet_import::onnx_proto::{AttributeProto, INT64, TensorProto};
 use sharelet_testkit::graphs::{BARE, Builder, check, refuses};
-use sharelet_testkit::onnx::{int, model, node, tensor};
+use sharelet_testkit::onnx::{int, ints, model, node, shape, tensor, with};
 
 fn image(layout: Layout, [channels, height, width]: [usize; 3]) -> [usize; 3] {
     if layout == Layout::ChannelsFirst {
@@ -195,10 +194,8 @@ fn pools_whose_edges_differ_only_in_name() {
     let pool = |length: usize, size, pool: Pool| {
         let mut graph = Builder::new(&[2, length, length], Layout::ChannelsFirst);
         let first = graph.same(0, 3, 2);
-        graph.node(
-            Op::AveragePool(Pool { size: Some((size, size)), stride: (2, 2), ..pool }),
-            &[first],
-        );
+        let pool = Pool { size: Some((size, size)), stride: (2, 2), ..pool };
+        graph.node(Op::AveragePool(pool), &[first]);
         graph
     };
     let ceil = Pool { ceil: true, ..Pool::WHOLE };
@@ -212,30 +209,15 @@ fn pools_whose_edges_differ_only_in_name() {
 /// Constants that exporters reshape keep the dimensions they were given.
 #[test]
 fn onnx_constants_are_reshaped() {
-    let numbers = |name: &str, values: &[i64]| TensorProto {
-        name: name.into(),
-        dims: vec![i64::try_from(values.len()).unwrap()],
-        data_type: INT64,
-        int64_data: values.to_vec(),
-        ..TensorProto::default()
-    };
-    let axes = |values: &[i64]| AttributeProto {
-        name: "axes".into(),
-        ints: values.to_vec(),
-        ..AttributeProto::default()
-    };
+    let identity: [f32; 64] = core::array::from_fn(|i| if i % 9 == 0 { 1.0 } else { 0.0 });
     let answer = |nodes: Vec<_>| {
         let constants = vec![
             tensor("w", &[2, 1, 1, 1], &[1.0, 1.0]),
             tensor("b", &[2], &[10.0, 20.0]),
-            tensor(
-                "d",
-                &[8, 8],
-                &core::array::from_fn::<f32, 64, _>(|i| if i % 9 == 0 { 1.0 } else { 0.0 }),
-            ),
-            numbers("image", &[-1, 1, 2, 2]),
-            numbers("columns", &[1, 1, 1, -1]),
-            numbers("channels", &[1, 2, 1, 1]),
+            tensor("d", &[8, 8], &identity),
+            shape("image", &[-1, 1, 2, 2]),
+            shape("columns", &[1, 1, 1, -1]),
+            shape("channels", &[1, 2, 1, 1]),
         ];
         let mut all = vec![node("Reshape", &["x", "image"], "i"), node("Conv", &["i", "w"], "c")];
         all.extend(nodes);
@@ -252,14 +234,12 @@ fn onnx_constants_are_reshaped() {
     let columns = [11.0, 22.0, 13.0, 24.0, 11.0, 22.0, 13.0, 24.0];
     assert_eq!(answer(vec![node("Reshape", &["b", "channels"], "k")]), channels);
     assert_eq!(answer(vec![node("Reshape", &["b", "columns"], "k")]), columns);
-    let mut unsqueezed = node("Unsqueeze", &["b"], "k");
-    unsqueezed.attribute = vec![axes(&[1, 2])];
-    assert_eq!(answer(vec![unsqueezed.clone()]), channels);
-    unsqueezed.attribute = vec![axes(&[0, -2, -3])];
-    assert_eq!(answer(vec![unsqueezed.clone()]), columns);
-    unsqueezed.output = vec!["u".into()];
-    assert_eq!(answer(vec![unsqueezed, node("Squeeze", &["u"], "k")]), columns);
-    let mut flat = node("Flatten", &["b"], "k");
-    flat.attribute = vec![int("axis", 0)];
+    let unsqueezed =
+        |axes: &[i64], output| with(node("Unsqueeze", &["b"], output), vec![ints("axes", axes)]);
+    assert_eq!(answer(vec![unsqueezed(&[1, 2], "k")]), channels);
+    assert_eq!(answer(vec![unsqueezed(&[0, -2, -3], "k")]), columns);
+    let both = vec![unsqueezed(&[0, -2, -3], "u"), node("Squeeze", &["u"], "k")];
+    assert_eq!(answer(both), columns);
+    let flat = with(node("Flatten", &["b"], "k"), vec![int("axis", 0)]);
     assert_eq!(answer(vec![flat]), columns);
 }

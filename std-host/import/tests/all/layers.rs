@@ -9,16 +9,24 @@ use sharelet_model::readings::Readings;
 use sharelet_testkit::Rng;
 use sharelet_testkit::graphs::{BARE, Builder, check, refuses};
 
+const LAYOUTS: [Layout; 2] = [Layout::ChannelsFirst, Layout::ChannelsLast];
+
+/// An image in the order of a layout.
+fn image(layout: Layout, channels: usize, height: usize, width: usize) -> Builder {
+    let dims = match layout {
+        Layout::ChannelsFirst => [channels, height, width],
+        Layout::ChannelsLast => [height, width, channels],
+    };
+    Builder::new(&dims, layout)
+}
+
+fn pool(size: (usize, usize), stride: (usize, usize)) -> Pool {
+    Pool { size: Some(size), stride, padding: BARE, ..Pool::WHOLE }
+}
+
 #[test]
 fn convolutions_of_every_kind() {
-    for layout in [Layout::ChannelsFirst, Layout::ChannelsLast] {
-        let dims = |channels, height, width| {
-            if layout == Layout::ChannelsFirst {
-                [channels, height, width]
-            } else {
-                [height, width, channels]
-            }
-        };
+    for layout in LAYOUTS {
         let around = Padding::Explicit { before: (1, 0), after: (0, 2) };
         for (padding, stride) in [
             (BARE, (1, 1)),
@@ -26,7 +34,7 @@ fn convolutions_of_every_kind() {
             (Padding::SameLower, (2, 3)),
             (around, (1, 2)),
         ] {
-            let mut plain = Builder::new(&dims(3, 8, 9), layout);
+            let mut plain = image(layout, 3, 8, 9);
             let first = plain.conv(0, [4, 3, 3, 3], 1, stride, padding);
             let relu = plain.node(Op::Relu, &[first]);
             let second = plain.conv(relu, [4, 1, 3, 2], 4, (1, 1), Padding::SameUpper);
@@ -43,13 +51,8 @@ fn convolutions_of_every_kind() {
 #[test]
 fn signals_of_one_dimension() {
     let mut signal = Builder::new(&[2, 40], Layout::ChannelsFirst);
-    let first = signal.conv(
-        0,
-        [4, 2, 1, 5],
-        1,
-        (1, 2),
-        Padding::Explicit { before: (0, 2), after: (0, 2) },
-    );
+    let around = Padding::Explicit { before: (0, 2), after: (0, 2) };
+    let first = signal.conv(0, [4, 2, 1, 5], 1, (1, 2), around);
     let relu = signal.node(Op::Relu, &[first]);
     let second = signal.conv(relu, [4, 1, 1, 3], 4, (1, 1), BARE);
     let flat = signal.node(Op::Reshape { dims: None }, &[second]);
@@ -60,9 +63,8 @@ fn signals_of_one_dimension() {
 
 #[test]
 fn what_is_flattened_is_put_in_order() {
-    for layout in [Layout::ChannelsFirst, Layout::ChannelsLast] {
-        let dims = if layout == Layout::ChannelsFirst { [2, 5, 6] } else { [5, 6, 2] };
-        let mut graph = Builder::new(&dims, layout);
+    for layout in LAYOUTS {
+        let mut graph = image(layout, 2, 5, 6);
         let first = graph.conv(0, [3, 2, 2, 2], 1, (1, 1), BARE);
         let relu = graph.node(Op::Relu, &[first]);
         let flat = graph.node(Op::Reshape { dims: Some(vec![60]) }, &[relu]);
@@ -90,9 +92,8 @@ fn normalisation_is_folded_where_it_can_be() {
 
 #[test]
 fn residual_connections() {
-    for layout in [Layout::ChannelsFirst, Layout::ChannelsLast] {
-        let dims = if layout == Layout::ChannelsFirst { [2, 8, 8] } else { [8, 8, 2] };
-        let mut graph = Builder::new(&dims, layout);
+    for layout in LAYOUTS {
+        let mut graph = image(layout, 2, 8, 8);
         let stem = graph.same(0, 4, 2);
         let stem = graph.node(Op::Relu, &[stem]);
         // As in ResNet: a block with an identity, one with a projection, each with normalisation.
@@ -113,17 +114,8 @@ fn residual_connections() {
         // As in MobileNet: no activation behind the sum.
         let narrow = graph.conv(block, [6, 6, 1, 1], 1, (1, 1), BARE);
         let sum = graph.node(Op::Add, &[block, narrow]);
-        let mean = graph.node(
-            Op::AveragePool(Pool {
-                size: Some((2, 2)),
-                stride: (2, 2),
-                padding: BARE,
-                ..Pool::WHOLE
-            }),
-            &[sum],
-        );
-        let flat = graph.node(Op::Reshape { dims: Some(vec![24]) }, &[mean]);
-        graph.dense(flat, 24, 3);
+        let mean = graph.node(Op::AveragePool(pool((2, 2), (2, 2))), &[sum]);
+        graph.flat_dense(mean, 24);
         let chain = check(&format!("{layout:?}"), &graph.graph, 8);
         let skips: Vec<_> =
             chain.layers.iter().map(|layer| layer.skip.as_ref().map(|skip| skip.from)).collect();
@@ -142,10 +134,7 @@ fn pools() {
     ] {
         let mut graph = Builder::new(&[2, 7, 8], Layout::ChannelsFirst);
         let first = graph.same(0, 3, 2);
-        let pooled = graph.node(
-            Op::MaxPool(Pool { size: Some(size), stride, padding: BARE, ..Pool::WHOLE }),
-            &[first],
-        );
+        let pooled = graph.node(Op::MaxPool(pool(size, stride)), &[first]);
         let relu = graph.node(Op::Relu, &[pooled]);
         let flat = graph.node(Op::Reshape { dims: None }, &[relu]);
         let (rows, columns) = ((7 - size.0) / stride.0 + 1, (8 - size.1) / stride.1 + 1);
@@ -154,10 +143,7 @@ fn pools() {
         check(&format!("{size:?} {stride:?}"), &graph.graph, 2 + layers);
         // But not if what lies between is asked for again.
         let mut graph = Builder::new(&[3, 8, 8], Layout::ChannelsFirst);
-        let pooled = graph.node(
-            Op::MaxPool(Pool { size: Some((2, 2)), stride: (2, 2), padding: BARE, ..Pool::WHOLE }),
-            &[0],
-        );
+        let pooled = graph.node(Op::MaxPool(pool((2, 2), (2, 2))), &[0]);
         let relu = graph.node(Op::Relu, &[pooled]);
         let second = graph.same(relu, 3, 3);
         let sum = graph.node(Op::Add, &[pooled, second]);
@@ -167,13 +153,16 @@ fn pools() {
     }
 }
 
+fn scaled(by: f64) -> Op {
+    Op::Elementwise { scale: vec![by], offset: vec![1.0], dims: None }
+}
+
 #[test]
 fn relu6_is_two_layers() {
     let mut graph = Builder::new(&[1, 6, 6], Layout::ChannelsFirst);
     let first = graph.conv(0, [4, 1, 3, 3], 1, (1, 1), BARE);
     // Far beyond 6.
-    let first =
-        graph.node(Op::Elementwise { scale: vec![20.0], offset: vec![1.0], dims: None }, &[first]);
+    let first = graph.node(scaled(20.0), &[first]);
     let clamped = graph.node(Op::Relu6, &[first]);
     let second = graph.same(clamped, 4, 4);
     let sum = graph.node(Op::Add, &[clamped, second]);
@@ -188,8 +177,7 @@ fn relu6_is_two_layers() {
 fn relu6_of_large_values_is_6() {
     let mut graph = Builder::new(&[1, 6, 6], Layout::ChannelsFirst);
     let first = graph.conv(0, [4, 1, 3, 3], 1, (1, 1), BARE);
-    let first = graph
-        .node(Op::Elementwise { scale: vec![100_000.0], offset: vec![1.0], dims: None }, &[first]);
+    let first = graph.node(scaled(100_000.0), &[first]);
     let clamped = graph.node(Op::Relu6, &[first]);
     let flat = graph.node(Op::Reshape { dims: None }, &[clamped]);
     graph.dense(flat, 64, 3);
@@ -223,12 +211,9 @@ fn a_last_layer_with_a_relu_and_one_without_weights() {
     let mut graph = Builder::new(&[6], Layout::ChannelsFirst);
     let first = graph.dense(0, 6, 4);
     graph.node(Op::Relu, &[first]);
-    let (model, _) = quantise(
-        &lower(&graph.graph).unwrap(),
-        &Readings::new(6, Rng(1).reals(60)).unwrap(),
-        &Options::default(),
-    )
-    .unwrap();
+    let (chain, readings) = (lower(&graph.graph).unwrap(), Rng(1).reals(60));
+    let readings = Readings::new(6, readings).unwrap();
+    let (model, _) = quantise(&chain, &readings, &Options::default()).unwrap();
     assert_eq!(model.network.layers()[0].activation, Activation::Relu);
 }
 
@@ -239,10 +224,7 @@ fn a_range_beyond_a_functions_domain_is_refused_with_layer_range_and_domain() {
     let (weights, bias) = (Tensor::new(vec![1, 1, 1, 1], vec![1.5e5]).unwrap(), None);
     let first = graph
         .node(Op::Convolution { weights, bias, groups: 1, stride: (1, 1), padding: BARE }, &[0]);
-    graph.node(
-        Op::MaxPool(Pool { size: Some((2, 2)), stride: (2, 2), padding: BARE, ..Pool::WHOLE }),
-        &[first],
-    );
+    graph.node(Op::MaxPool(pool((2, 2), (2, 2))), &[first]);
     graph.graph.nodes[1].name = "pool".into();
     let mut values = vec![1.0; 32];
     values[1] = -1.0;
@@ -262,43 +244,33 @@ fn a_range_beyond_a_functions_domain_is_refused_with_layer_range_and_domain() {
 
 #[test]
 fn refusals_say_what_is_wrong() {
-    let start = || Builder::new(&[2, 8, 8], Layout::ChannelsFirst);
-    let mut graph = start();
-    graph.conv(0, [3, 2, 17, 17], 1, (1, 1), Padding::Explicit { before: (8, 8), after: (8, 8) });
-    refuses(&graph, "kernels of 256 words");
-    let mut graph = start();
-    graph.conv(0, [3, 2, 9, 9], 1, (1, 1), BARE);
-    refuses(&graph, "does not fit its image");
-    let mut graph = start();
-    graph.conv(0, [3, 3, 3, 3], 1, (1, 1), BARE);
-    refuses(&graph, "takes 3 values and gets 2");
-    let mut graph = start();
-    graph.conv(0, [2000, 2, 1, 1], 1, (1, 1), BARE);
-    refuses(&graph, "at most 65535 values");
-    let mut graph = start();
-    graph.node(
-        Op::MaxPool(Pool {
-            size: Some((3, 3)),
-            stride: (1, 1),
-            padding: Padding::SameUpper,
-            ..Pool::WHOLE
-        }),
-        &[0],
-    );
+    let wide = Padding::Explicit { before: (8, 8), after: (8, 8) };
+    for (dims, padding, what) in [
+        ([3, 2, 17, 17], wide, "kernels of 256 words"),
+        ([3, 2, 9, 9], BARE, "does not fit its image"),
+        ([3, 3, 3, 3], BARE, "takes 3 values and gets 2"),
+        ([2000, 2, 1, 1], BARE, "at most 65535 values"),
+    ] {
+        let mut graph = image(Layout::ChannelsFirst, 2, 8, 8);
+        graph.conv(0, dims, 1, (1, 1), padding);
+        refuses(&graph, what);
+    }
+    let mut graph = image(Layout::ChannelsFirst, 2, 8, 8);
+    let padded = Pool { padding: Padding::SameUpper, ..pool((3, 3), (1, 1)) };
+    graph.node(Op::MaxPool(padded), &[0]);
     refuses(&graph, "pads its image");
-    let mut graph = Builder::new(&[8, 8, 2], Layout::ChannelsLast);
+    let mut graph = image(Layout::ChannelsLast, 2, 8, 8);
     graph.same(0, 3, 2);
     refuses(&graph, "several pixels of several channels");
-    let mut graph = Builder::new(&[8, 8, 2], Layout::ChannelsLast);
+    let mut graph = image(Layout::ChannelsLast, 2, 8, 8);
     graph.conv(0, [2, 1, 3, 3], 2, (1, 1), BARE);
     graph.dense(1, 72, 2);
     refuses(&graph, "takes the input's channels apart");
-    let mut graph = start();
-    let first = graph.same(0, 3, 2);
-    let other = graph.same(0, 4, 2);
+    let mut graph = image(Layout::ChannelsFirst, 2, 8, 8);
+    let (first, other) = (graph.same(0, 3, 2), graph.same(0, 4, 2));
     graph.node(Op::Add, &[first, other]);
     refuses(&graph, "dimensions [3, 8, 8] and [4, 8, 8]");
-    let mut graph = start();
+    let mut graph = image(Layout::ChannelsFirst, 2, 8, 8);
     graph.graph.input_dims = None;
     graph.same(0, 3, 2);
     refuses(&graph, "unknown size");

@@ -12,17 +12,9 @@ fn dense(rng: &mut Rng, inputs: usize, outputs: usize, relu: bool) -> Layer {
     let scale = (3.0 / inputs as f64).sqrt();
     let weights = (0..inputs * outputs).map(|_| f64::from(rng.real()) * scale).collect();
     let bias = (0..outputs).map(|_| f64::from(rng.real())).collect();
-    let shape = Shape::Dense {
-        inputs: u16::try_from(inputs).unwrap(),
-        outputs: u16::try_from(outputs).unwrap(),
-    };
-    Layer {
-        name: format!("dense {inputs}-{outputs}"),
-        map: Map { shape, weights },
-        skip: None,
-        bias,
-        relu,
-    }
+    let name = format!("dense {inputs}-{outputs}");
+    let shape = Shape::Dense { inputs: inputs as u16, outputs: outputs as u16 };
+    Layer { name, map: Map { shape, weights }, skip: None, bias, relu }
 }
 
 fn chain(seed: u64) -> Chain {
@@ -37,11 +29,8 @@ fn chain(seed: u64) -> Chain {
 }
 
 fn readings(seed: u64, width: usize, rows: usize, scale: f32) -> Readings {
-    Readings::new(
-        width,
-        Rng(seed).reals(width * rows).into_iter().map(|value| value * scale).collect(),
-    )
-    .unwrap()
+    let values = Rng(seed).reals(width * rows).into_iter().map(|value| value * scale);
+    Readings::new(width, values.collect()).unwrap()
 }
 
 /// The largest relative error of answers to `inputs`.
@@ -136,10 +125,10 @@ fn ranges_that_do_not_fit_are_named() {
     let error = refused(&large, &calibration, Options { frac_bits: Some(12), ..auto });
     assert_matches!(error, QuantiseError::Range { layer: 0, what: "outputs", frac_bits: 12, .. });
     let error = refused(&chain, &readings(8, 12, 50, 1e9), auto);
-    assert!(matches!(&error, QuantiseError::Range { layer: 0, .. }), "{error}");
-    let error =
-        refused(&chain, &readings(8, 12, 50, 1e4), Options { input_frac_bits: Some(24), ..auto });
-    assert!(matches!(&error, QuantiseError::InputRange { frac_bits: 24, .. }), "{error}");
+    assert_matches!(error, QuantiseError::Range { layer: 0, .. });
+    let fine = Options { input_frac_bits: Some(24), ..auto };
+    let error = refused(&chain, &readings(8, 12, 50, 1e4), fine);
+    assert_matches!(error, QuantiseError::InputRange { frac_bits: 24, .. });
     // A bias so large that no bits are left for the weights.
     let mut biased = chain.clone();
     biased.layers[1].bias[0] = 1e9;
@@ -155,16 +144,13 @@ fn ranges_that_do_not_fit_are_named() {
 fn other_refusals() {
     let (chain, calibration) = (chain(7), readings(8, 12, 50, 1.0));
     let auto = Options::default();
-    assert_matches!(
-        quantise(&chain, &readings(1, 11, 2, 1.0), &auto),
-        Err(QuantiseError::Width { expected: 12, found: 11 })
-    );
-    assert_matches!(quantise(&chain, &readings(1, 12, 2, 0.0), &auto), Err(QuantiseError::AllZero));
-    let options = Options { headroom_bits: 99, ..auto };
-    assert_matches!(
-        quantise(&chain, &calibration, &options),
-        Err(QuantiseError::OptionOutOfRange { .. })
-    );
+    let refused =
+        |readings: &Readings, options: &Options| quantise(&chain, readings, options).unwrap_err();
+    let narrow = refused(&readings(1, 11, 2, 1.0), &auto);
+    assert_matches!(narrow, QuantiseError::Width { expected: 12, found: 11 });
+    assert_matches!(refused(&readings(1, 12, 2, 0.0), &auto), QuantiseError::AllZero);
+    let wild = Options { headroom_bits: 99, ..auto };
+    assert_matches!(refused(&calibration, &wild), QuantiseError::OptionOutOfRange { .. });
     let mut deep = chain.clone();
     let mut rng = Rng(1);
     deep.layers.extend((0..40).map(|_| dense(&mut rng, 4, 4, true)));
@@ -173,21 +159,15 @@ fn other_refusals() {
 
 #[test]
 fn weights_that_vanish_are_reported() {
+    let report =
+        |chain: &Chain| quantise(chain, &readings(1, 12, 50, 1.0), &Options::default()).unwrap().1;
     let mut chain = chain(9);
+    assert!(report(&chain).warnings().is_empty());
     chain.layers[3].map.weights[..11].fill(1e-9);
-    let (_, report) = quantise(&chain, &readings(1, 12, 50, 1.0), &Options::default()).unwrap();
+    let report = report(&chain);
     assert_eq!((report.layers[3].zeroed, report.layers[3].dead_outputs), (11, 1));
-    assert!(
-        report.warnings()[0]
-            .contains("layer 3 (`dense 11-4`): all weights of 1 output(s) become zero")
-    );
-    assert!(
-        quantise(&self::chain(9), &readings(1, 12, 50, 1.0), &Options::default())
-            .unwrap()
-            .1
-            .warnings()
-            .is_empty()
-    );
+    let expected = "layer 3 (`dense 11-4`): all weights of 1 output(s) become zero";
+    assert!(report.warnings()[0].contains(expected), "{report}");
 }
 
 #[test]
@@ -205,10 +185,10 @@ fn a_dead_network_is_imported() {
 #[test]
 fn ad01_is_close_to_float() {
     let Some(data) = shared_data() else { return };
-    let windows =
-        Readings::load(&data.join("mlperf-tiny/ad01_windows.npy"), ReadOptions::default()).unwrap();
-    let outputs =
-        Readings::load(&data.join("mlperf-tiny/ad01_outputs.npy"), ReadOptions::default()).unwrap();
+    let [windows, outputs] = ["windows", "outputs"].map(|what| {
+        let file = data.join(format!("mlperf-tiny/ad01_{what}.npy"));
+        Readings::load(&file, ReadOptions::default()).unwrap()
+    });
     let from = |file: &str| {
         let mut chain = sharelet_import::read(&data.join("mlperf-tiny").join(file)).unwrap();
         chain.name = "ad01".into();

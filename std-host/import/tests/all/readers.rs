@@ -2,34 +2,14 @@
 //! files.
 use prost::Message as _;
 use sharelet_import::graph::{Graph, Layout, Op, Padding, Pool, Tensor};
-use sharelet_import::onnx_proto::{AttributeProto, INT64, ModelProto, NodeProto, TensorProto};
+use sharelet_import::onnx_proto::{AttributeProto, ModelProto, NodeProto, TensorProto};
 use sharelet_import::{onnx, tflite};
 use sharelet_testkit::assert_matches;
-use sharelet_testkit::onnx::{int, model, node, tensor};
-use sharelet_testkit::tflite::{Field, Table, file, floats};
-
-fn ints(name: &str, values: &[i64]) -> AttributeProto {
-    AttributeProto { name: name.into(), ints: values.to_vec(), ..AttributeProto::default() }
-}
+use sharelet_testkit::onnx::{int, ints, model, node, shape, tensor, with};
+use sharelet_testkit::tflite::{Field, Node, Value, file, floats, graph};
 
 fn text(name: &str, value: &str) -> AttributeProto {
     AttributeProto { name: name.into(), s: value.into(), ..AttributeProto::default() }
-}
-
-fn shape(name: &str, values: &[i64]) -> TensorProto {
-    let dims = vec![values.len() as i64];
-    TensorProto {
-        name: name.into(),
-        dims,
-        data_type: INT64,
-        int64_data: values.to_vec(),
-        ..TensorProto::default()
-    }
-}
-
-fn with(mut node: NodeProto, attributes: Vec<AttributeProto>) -> NodeProto {
-    node.attribute.extend(attributes);
-    node
 }
 
 /// A file with one node from `x` to `y`.
@@ -140,19 +120,16 @@ fn onnx_dimensions() {
     let reshape = op(node("Reshape", &["x", "s"], "y"), vec![shape("s", &[-1, 1, 2, 2])]);
     assert_eq!(reshape, Op::Reshape { dims: Some(vec![1, 2, 2]) });
     assert_eq!(op(node("Flatten", &["x"], "y"), vec![]), Op::Reshape { dims: Some(vec![-1]) });
-    assert_eq!(
-        op(with(node("Unsqueeze", &["x"], "y"), vec![ints("axes", &[1, 3])]), vec![]),
-        Op::Unsqueeze(vec![1, 3])
-    );
-    assert_eq!(
-        op(node("Squeeze", &["x", "a"], "y"), vec![shape("a", &[-1])]),
-        Op::Squeeze(vec![-1])
-    );
-    assert_eq!(
-        op(with(node("Transpose", &["x"], "y"), vec![ints("perm", &[0, 3, 1, 2])]), vec![]),
-        Op::Transpose(vec![2, 0, 1])
-    );
-    refuses(op(with(node("Transpose", &["x"], "y"), vec![ints("perm", &[1, 0])]), vec![]), "batch");
+    let told = |kind: &str, name: &str, values: &[i64]| {
+        op(with(node(kind, &["x"], "y"), vec![ints(name, values)]), vec![])
+    };
+    assert_eq!(told("Unsqueeze", "axes", &[1, 3]), Op::Unsqueeze(vec![1, 3]));
+    let squeeze = op(node("Squeeze", &["x", "a"], "y"), vec![shape("a", &[-1])]);
+    assert_eq!(squeeze, Op::Squeeze(vec![-1]));
+    assert_eq!(told("Transpose", "perm", &[0, 3, 1, 2]), Op::Transpose(vec![2, 0, 1]));
+    for perm in [&[1, 0][..], &[0, i64::MIN, 1], &[0, i64::MAX, 0], &[0, -1], &[]] {
+        refuses(told("Transpose", "perm", perm), "batch");
+    }
 }
 
 #[test]
@@ -161,14 +138,8 @@ fn onnx_sums_limits_and_last_functions() {
     assert_eq!((&graph.nodes[0].op, graph.nodes[0].inputs.len()), (&Op::Add, 2));
     let per_channel =
         op(node("Add", &["x", "c"], "y"), vec![tensor("c", &[1, 3, 1, 1], &[1.0, 2.0, 3.0])]);
-    assert_eq!(
-        per_channel,
-        Op::Elementwise {
-            scale: vec![1.0],
-            offset: vec![1.0, 2.0, 3.0],
-            dims: Some(vec![1, 3, 1, 1])
-        }
-    );
+    let (scale, offset, dims) = (vec![1.0], vec![1.0, 2.0, 3.0], Some(vec![1, 3, 1, 1]));
+    assert_eq!(per_channel, Op::Elementwise { scale, offset, dims });
     let limits = vec![tensor("l", &[], &[0.0]), tensor("h", &[], &[6.0])];
     assert_eq!(op(node("Clip", &["x", "l", "h"], "y"), limits.clone()), Op::Relu6);
     assert_eq!(op(node("Clip", &["x", "l"], "y"), limits), Op::Relu);
@@ -180,96 +151,52 @@ fn onnx_sums_limits_and_last_functions() {
     }
 }
 
-/// Kind, inputs, dimensions of the result, options; and constants: dimensions, bytes, type.
-struct Flat {
-    kind: u8,
-    inputs: Vec<i32>,
-    dims: Vec<i32>,
-    options: Vec<(usize, Field)>,
-}
+/// Dimensions, bytes and type of a constant.
+struct Constant(Vec<i32>, Vec<u8>, u8);
 
-struct FlatConstant(Vec<i32>, Vec<u8>, u8);
-
-/// A file with one operator; value 0 is an image of 8 x 6 pixels of 2 channels, then come the
-/// constants.
-fn flat(operator: Flat, constants: Vec<FlatConstant>) -> Vec<u8> {
-    let info = |dims: &[i32], kind: u8, buffer: usize, name: &str| {
-        Table(vec![
-            (0, Field::I32s(dims.to_vec())),
-            (1, Field::U8(kind)),
-            (2, Field::U32(buffer as u32)),
-            (3, Field::Bytes(name.as_bytes().to_vec())),
-        ])
-    };
-    let mut tensors = vec![info(&[1, 8, 6, 2], 0, 0, "x")];
-    let mut buffers = vec![Table(vec![])];
-    for (number, FlatConstant(dims, bytes, kind)) in (1..).zip(constants) {
-        tensors.push(info(&dims, kind, number, "c"));
-        buffers.push(Table(vec![(0, Field::Bytes(bytes))]));
-    }
-    let output = tensors.len() as i32;
-    tensors.push(info(&operator.dims, 0, 0, "y"));
-    let node = Table(vec![
-        (0, Field::U32(0)),
-        (1, Field::I32s(operator.inputs)),
-        (2, Field::I32s(vec![output])),
-        (3, Field::U8(1)),
-        (4, Field::Table(Table(operator.options))),
-    ]);
-    let graph = Table(vec![
-        (0, Field::Tables(tensors)),
-        (1, Field::I32s(vec![0])),
-        (2, Field::I32s(vec![output])),
-        (3, Field::Tables(vec![node])),
-    ]);
-    let code =
-        Table(vec![(0, Field::U8(operator.kind)), (3, Field::U32(u32::from(operator.kind)))]);
-    file(&Table(vec![
-        (0, Field::U32(3)),
-        (1, Field::Tables(vec![code])),
-        (2, Field::Tables(vec![graph])),
-        (4, Field::Tables(buffers)),
-    ]))
-}
-
+/// The operations of a file with one operator; value 0 is an image of 8 x 6 pixels of 2 channels,
+/// then come the constants.
 fn flat_ops(
     kind: u8,
     inputs: &[i32],
     dims: &[i32],
     options: Vec<(usize, Field)>,
-    constants: Vec<FlatConstant>,
+    constants: Vec<Constant>,
 ) -> Vec<Op> {
-    let bytes =
-        flat(Flat { kind, inputs: inputs.to_vec(), dims: dims.to_vec(), options }, constants);
+    let mut values = vec![Value("x", &[1, 8, 6, 2], 0, vec![])];
+    values.extend(
+        constants.iter().map(|Constant(dims, bytes, kind)| Value("c", dims, *kind, bytes.clone())),
+    );
+    let output = values.len() as i32;
+    values.push(Value("y", dims, 0, vec![]));
+    let bytes = file(&graph(values, vec![Node(kind, inputs, output, options)]));
     let graph = tflite::read(&bytes).unwrap();
     assert_eq!((graph.layout, graph.input_dims), (Layout::ChannelsLast, Some(vec![8, 6, 2])));
     graph.nodes.into_iter().map(|node| node.op).collect()
 }
 
-fn numbers(dims: &[i32]) -> FlatConstant {
-    let count = dims.iter().product::<i32>();
-    FlatConstant(
-        dims.to_vec(),
-        floats(&(0..count).map(|value| value as f32).collect::<Vec<_>>()),
-        0,
-    )
+/// Options by number: bytes, then words.
+fn options(bytes: &[(usize, u8)], words: &[(usize, u32)]) -> Vec<(usize, Field)> {
+    let bytes = bytes.iter().map(|&(slot, byte)| (slot, Field::U8(byte)));
+    bytes.chain(words.iter().map(|&(slot, word)| (slot, Field::U32(word)))).collect()
 }
 
-fn integers(values: &[i32]) -> FlatConstant {
-    FlatConstant(
-        vec![values.len() as i32],
-        values.iter().flat_map(|value| value.to_le_bytes()).collect(),
-        2,
-    )
+fn numbers(dims: &[i32]) -> Constant {
+    let count = dims.iter().product::<i32>();
+    let values: Vec<f32> = (0..count).map(|value| value as f32).collect();
+    Constant(dims.to_vec(), floats(&values), 0)
+}
+
+fn integers(values: &[i32]) -> Constant {
+    let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    Constant(vec![values.len() as i32], bytes, 2)
 }
 
 #[test]
 fn tflite_convolutions() {
-    let options = |padding, fused| {
-        vec![(0, Field::U8(padding)), (1, Field::U32(2)), (2, Field::U32(1)), (3, Field::U8(fused))]
-    };
+    let steps = |padding, fused| options(&[(0, padding), (3, fused)], &[(1, 2), (2, 1)]);
     let constants = || vec![numbers(&[3, 2, 1, 2]), numbers(&[3])];
-    let ops = flat_ops(3, &[0, 1, 2], &[1, 8, 3, 3], options(0, 1), constants());
+    let ops = flat_ops(3, &[0, 1, 2], &[1, 8, 3, 3], steps(0, 1), constants());
     // Filters, rows, columns, depth becomes filters, depth, rows, columns.
     let values = vec![0.0, 2.0, 1.0, 3.0, 4.0, 6.0, 5.0, 7.0, 8.0, 10.0, 9.0, 11.0];
     let weights = Tensor { dims: vec![3, 2, 2, 1], values };
@@ -277,52 +204,30 @@ fn tflite_convolutions() {
     let conv =
         Op::Convolution { weights, bias, groups: 1, stride: (1, 2), padding: Padding::SameUpper };
     assert_eq!(ops, [conv, Op::Relu]);
+    let valid = |options| flat_ops(3, &[0, 1], &[1, 7, 3, 3], options, constants());
     assert_matches!(
-        flat_ops(3, &[0, 1], &[1, 7, 3, 3], options(1, 3), constants())[..],
+        valid(steps(1, 3))[..],
         [Op::Convolution { padding: Padding::NONE, .. }, Op::Relu6]
     );
-    let depthwise = vec![
-        (0, Field::U8(1)),
-        (1, Field::U32(1)),
-        (2, Field::U32(2)),
-        (3, Field::U32(2)),
-        (4, Field::U8(0)),
-    ];
+    let depthwise = options(&[(0, 1), (4, 0)], &[(1, 1), (2, 2), (3, 2)]);
     let ops = flat_ops(4, &[0, 1], &[1, 4, 6, 4], depthwise, vec![numbers(&[1, 2, 1, 4])]);
     let weights =
         Tensor { dims: vec![4, 1, 2, 1], values: vec![0.0, 4.0, 1.0, 5.0, 2.0, 6.0, 3.0, 7.0] };
-    assert_eq!(
-        ops,
-        [Op::Convolution {
-            weights,
-            bias: None,
-            groups: 2,
-            stride: (2, 1),
-            padding: Padding::NONE
-        }]
-    );
-    let mut dilated = options(1, 0);
+    let padding = Padding::NONE;
+    let conv = Op::Convolution { weights, bias: None, groups: 2, stride: (2, 1), padding };
+    assert_eq!(ops, [conv]);
+    let mut dilated = steps(1, 0);
     dilated.push((4, Field::U32(2)));
-    refuses(flat_ops(3, &[0, 1], &[1, 7, 3, 3], dilated, constants()).remove(0), "dilation");
-    refuses(
-        flat_ops(3, &[0, 1], &[1, 7, 3, 3], options(1, 4), constants()).remove(0),
-        "neither ReLU nor ReLU6",
-    );
-    let steps = vec![(0, Field::U8(1)), (1, Field::U32(0)), (2, Field::U32(1))];
-    refuses(flat_ops(3, &[0, 1], &[1, 7, 3, 3], steps, constants()).remove(0), "steps");
+    refuses(valid(dilated).remove(0), "dilation");
+    refuses(valid(steps(1, 4)).remove(0), "neither ReLU nor ReLU6");
+    refuses(valid(options(&[(0, 1)], &[(1, 0), (2, 1)])).remove(0), "steps");
 }
 
 #[test]
 fn tflite_pools_sums_and_dimensions() {
     let pool = |kind, padding, size: u32, fused| {
-        let sizes =
-            [(1, Field::U32(2)), (2, Field::U32(2)), (3, Field::U32(size)), (4, Field::U32(size))];
-        let options = [(0, Field::U8(padding))]
-            .into_iter()
-            .chain(sizes)
-            .chain([(5, Field::U8(fused))])
-            .collect();
-        flat_ops(kind, &[0], &[1, 4, 3, 2], options, vec![])
+        let sizes = [(1, 2), (2, 2), (3, size), (4, size)];
+        flat_ops(kind, &[0], &[1, 4, 3, 2], options(&[(0, padding), (5, fused)], &sizes), vec![])
     };
     let two = Pool { size: Some((2, 2)), stride: (2, 2), padding: Padding::NONE, ..Pool::WHOLE };
     assert_eq!(pool(1, 0, 2, 0), [Op::AveragePool(two)]);
@@ -333,40 +238,24 @@ fn tflite_pools_sums_and_dimensions() {
     );
     refuses(pool(1, 0, 3, 0).remove(0), "padding SAME");
     let mean = |axes: &[i64], keep| [Op::Mean { axes: axes.to_vec(), keep }];
-    assert_eq!(
-        flat_ops(40, &[0, 1], &[1, 2], vec![], vec![integers(&[1, 2])]),
-        mean(&[1, 2], false)
-    );
-    assert_eq!(
-        flat_ops(40, &[0, 1], &[1, 8, 6, 1], vec![(0, Field::U8(1))], vec![integers(&[-1])]),
-        mean(&[-1], true)
-    );
-    assert_eq!(
-        flat_ops(0, &[0, 0], &[1, 8, 6, 2], vec![(0, Field::U8(1))], vec![]),
-        [Op::Add, Op::Relu]
-    );
-    assert_eq!(
-        flat_ops(22, &[0], &[1, 96], vec![], vec![]),
-        [Op::Reshape { dims: Some(vec![96]) }]
-    );
-    assert_eq!(flat_ops(22, &[0], &[1, 1], vec![], vec![]), [Op::Reshape { dims: None }]);
-    assert_eq!(
-        flat_ops(39, &[0, 1], &[1, 2, 8, 6], vec![], vec![integers(&[0, 3, 1, 2])]),
-        [Op::Transpose(vec![2, 0, 1])]
-    );
-    assert_eq!(flat_ops(21, &[0], &[1, 8, 6, 2], vec![], vec![]), [Op::Relu6]);
+    let keeps = || options(&[(0, 1)], &[]);
+    let cases: [(Vec<Op>, &[Op]); 7] = [
+        (flat_ops(40, &[0, 1], &[1, 2], vec![], vec![integers(&[1, 2])]), &mean(&[1, 2], false)),
+        (flat_ops(40, &[0, 1], &[1, 8, 6, 1], keeps(), vec![integers(&[-1])]), &mean(&[-1], true)),
+        (flat_ops(0, &[0, 0], &[1, 8, 6, 2], keeps(), vec![]), &[Op::Add, Op::Relu]),
+        (flat_ops(22, &[0], &[1, 96], vec![], vec![]), &[Op::Reshape { dims: Some(vec![96]) }]),
+        (flat_ops(22, &[0], &[1, 1], vec![], vec![]), &[Op::Reshape { dims: None }]),
+        (
+            flat_ops(39, &[0, 1], &[1, 2, 8, 6], vec![], vec![integers(&[0, 3, 1, 2])]),
+            &[Op::Transpose(vec![2, 0, 1])],
+        ),
+        (flat_ops(21, &[0], &[1, 8, 6, 2], vec![], vec![]), &[Op::Relu6]),
+    ];
+    for (found, expected) in cases {
+        assert_eq!(found, expected);
+    }
     for kind in [14, 25, 28, 50] {
         assert_eq!(flat_ops(kind, &[0], &[1, 8, 6, 2], vec![], vec![]), [Op::Last], "{kind}");
-    }
-}
-
-#[test]
-fn onnx_extreme_orders_of_dimensions_are_refused() {
-    for perm in [&[0, i64::MIN, 1][..], &[0, i64::MAX, 0], &[0, -1], &[]] {
-        refuses(
-            op(with(node("Transpose", &["x"], "y"), vec![ints("perm", perm)]), vec![]),
-            "batch",
-        );
     }
 }
 
@@ -375,15 +264,18 @@ fn onnx_sizes_have_as_many_dimensions_as_the_kernel() {
     let conv = |attributes, dims: &[i64]| {
         op(with(node("Conv", &["x", "w"], "y"), attributes), vec![kernel(dims)])
     };
-    for attribute in
-        [ints("strides", &[2]), ints("pads", &[1, 1]), ints("pads", &[1, 1, 1]), ints("pads", &[1])]
-    {
-        refuses(conv(vec![attribute.clone()], &[2, 1, 3, 2]), "dimensions");
-    }
-    for attribute in
-        [ints("strides", &[1, 2]), ints("pads", &[0, 1, 0, 1]), ints("pads", &[1, 1, 1])]
-    {
-        refuses(conv(vec![attribute.clone()], &[2, 1, 3]), "dimensions");
+    let (image, signal): (&[i64], &[i64]) = (&[2, 1, 3, 2], &[2, 1, 3]);
+    let cases: [(&[i64], &str, &[i64]); 7] = [
+        (image, "strides", &[2]),
+        (image, "pads", &[1, 1]),
+        (image, "pads", &[1, 1, 1]),
+        (image, "pads", &[1]),
+        (signal, "strides", &[1, 2]),
+        (signal, "pads", &[0, 1, 0, 1]),
+        (signal, "pads", &[1, 1, 1]),
+    ];
+    for (kernel, attribute, values) in cases {
+        refuses(conv(vec![ints(attribute, values)], kernel), "dimensions");
     }
     let pool = vec![ints("kernel_shape", &[2, 2]), ints("strides", &[2])];
     refuses(op(with(node("MaxPool", &["x"], "y"), pool), vec![]), "dimensions");
@@ -412,33 +304,22 @@ fn padding_nodes_are_refused_with_a_reason() {
         "padding of the convolution",
     );
     for kind in [34, 60, 100] {
-        let ops = flat_ops(
-            kind,
-            &[0, 1],
-            &[1, 10, 8, 2],
-            vec![],
-            vec![integers(&[0, 0, 1, 1, 1, 1, 0, 0])],
-        );
-        refuses(ops[0].clone(), "padding of the convolution");
+        let around = vec![integers(&[0, 0, 1, 1, 1, 1, 0, 0])];
+        let mut ops = flat_ops(kind, &[0, 1], &[1, 10, 8, 2], vec![], around);
+        refuses(ops.remove(0), "padding of the convolution");
     }
 }
 
 #[test]
 fn tflite_filters_per_channel_follow_from_the_image() {
     // The image has two channels; a file need not say how many filters each of them has.
-    let options = |filters| {
-        vec![(0, Field::U8(1)), (1, Field::U32(1)), (2, Field::U32(1)), (3, Field::U32(filters))]
+    let depthwise = |said, filters| {
+        let options = options(&[(0, 1)], &[(1, 1), (2, 1), (3, said)]);
+        flat_ops(4, &[0, 1], &[1, 7, 6, filters], options, vec![numbers(&[1, 2, 1, filters])])
     };
     for (said, filters) in [(0, 2), (0, 4), (2, 4)] {
-        let ops = flat_ops(
-            4,
-            &[0, 1],
-            &[1, 7, 6, filters],
-            options(said),
-            vec![numbers(&[1, 2, 1, filters])],
-        );
+        let ops = depthwise(said, filters);
         assert_matches!(ops[..], [Op::Convolution { groups: 2, .. }], "{said} {filters}");
     }
-    let uneven = flat_ops(4, &[0, 1], &[1, 7, 6, 5], options(2), vec![numbers(&[1, 2, 1, 5])]);
-    refuses(uneven[0].clone(), "filters per channel");
+    refuses(depthwise(2, 5).remove(0), "filters per channel");
 }
