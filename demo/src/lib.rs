@@ -1,13 +1,12 @@
 //! The built-in model: a classifier of vibration windows, trained on synthetic readings.
 //!
 //! `simulate` makes windows of a three-axis accelerometer on a simulated machine, `features`
-//! reduces a window to a row of numbers, `train` fits a small network, `export` writes it as ONNX.
+//! reduces a window to a row of numbers, `train` fits a small network.
 //! Everything follows from one seed, and the functions beyond arithmetic come from `libm`, so that
 //! every machine writes the same files.
 //!
 //! `tabular` draws tables for regressions and a support vector machine, apart from all that.
 
-pub mod export;
 pub mod features;
 pub mod rng;
 pub mod simulate;
@@ -17,14 +16,15 @@ pub mod train;
 use std::fs;
 use std::path::Path;
 
+use anyhow::{Context as _, Result};
 use features::{COUNT, Normalisation};
 use rng::Rng;
 use sharelet_cli::import::{self, ImportArgs};
-use sharelet_import::ImportError;
+use sharelet_import::write;
 use sharelet_model::readings::Readings;
-use sharelet_model::{Model, ModelError, largest};
+use sharelet_model::{Model, largest};
+use sharelet_train::float::{self, Samples};
 use simulate::State;
-use train::{Network, Sample};
 
 /// Everything follows from it.
 pub const SEED: u64 = 2024;
@@ -34,6 +34,12 @@ const CALIBRATION: usize = 100;
 const HELD_OUT: usize = 500;
 /// Held-out windows per state that are kept as readings for the demonstration.
 const SHOWN: usize = 3;
+
+/// A row of normalised features, and what the machine did.
+struct Sample {
+    input: [f32; COUNT],
+    state: State,
+}
 
 /// What the held-out windows say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,58 +54,36 @@ pub struct Outcome {
     pub confusion: [[usize; 4]; 4],
 }
 
-/// Why the files are not made.
-#[derive(Debug)]
-pub enum DemoError {
-    /// A file cannot be written.
-    Io(std::io::Error),
-    /// The import refuses what was trained.
-    Import(ImportError),
-    /// The model refuses a reading.
-    Model(ModelError),
-    /// Readings cannot be made or written.
-    Readings(String),
-}
-
-impl core::fmt::Display for DemoError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match self {
-            Self::Io(error) => write!(f, "{error}; check the folder and its permissions"),
-            Self::Import(error) => error.fmt(f),
-            Self::Model(error) => error.fmt(f),
-            Self::Readings(text) => f.write_str(text),
-        }
-    }
-}
-
-impl core::error::Error for DemoError {}
-
 /// Simulates, trains, and writes all files into a folder.
 ///
 /// # Errors
-/// [`DemoError`]; files written before the error stay.
-pub fn make(folder: &Path) -> Result<Outcome, DemoError> {
+/// A file cannot be written, or the import refuses what was trained; files written before the error
+/// stay.
+pub fn make(folder: &Path) -> Result<Outcome> {
     let mut rng = Rng::new(SEED);
     let training = windows(&mut rng, TRAINING);
     let held_out = windows(&mut rng, HELD_OUT);
     let normalisation = Normalisation::of(training.iter().map(|(_, row)| row));
     let normalise = |windows: &[(State, [f64; COUNT])]| -> Vec<Sample> {
-        windows
-            .iter()
-            .map(|(state, row)| Sample { input: normalisation.apply(row), class: state.index() })
-            .collect()
+        let sample = |(state, row): &_| Sample { input: normalisation.apply(row), state: *state };
+        windows.iter().map(sample).collect()
     };
     let (training, held_out) = (normalise(&training), normalise(&held_out));
-    let network = Network::train(&training, &mut rng);
+    let network = train::network();
+    let parameters = train::train(&network, &samples(&training)?, &mut rng)?;
 
-    fs::write(folder.join("features.csv"), normalisation.to_csv()).map_err(DemoError::Io)?;
-    fs::write(folder.join("vibration.onnx"), export::onnx(&network)).map_err(DemoError::Io)?;
+    let write = |name: &str, bytes: &[u8]| {
+        let path = folder.join(name);
+        let hint = || format!("{}: check the folder and its permissions", path.display());
+        fs::write(&path, bytes).with_context(hint)
+    };
+    write("features.csv", normalisation.to_csv().as_bytes())?;
+    write("vibration.onnx", &write::onnx(&network, &parameters, "vibration")?)?;
     save(&training[..CALIBRATION * State::ALL.len()], &folder.join("calibration.npy"))?;
     let shown = &held_out[..SHOWN * State::ALL.len()];
     save(shown, &folder.join("windows.npy"))?;
-    let truth: String =
-        shown.iter().map(|sample| format!("{}\n", State::ALL[sample.class].name())).collect();
-    fs::write(folder.join("windows.txt"), truth).map_err(DemoError::Io)?;
+    let truth: String = shown.iter().map(|sample| format!("{}\n", sample.state.name())).collect();
+    write("windows.txt", truth.as_bytes())?;
     let output = folder.join("vibration.slt");
     import::run(ImportArgs {
         model: folder.join("vibration.onnx"),
@@ -111,9 +95,10 @@ pub fn make(folder: &Path) -> Result<Outcome, DemoError> {
         divide: None,
         labels: State::ALL.map(|state| state.name().to_owned()).to_vec(),
         name: None,
-    })
-    .map_err(DemoError::Import)?;
-    evaluate(&network, &Model::load(&output).map_err(DemoError::Model)?, &held_out)
+    })?;
+    let parameters = parameters.map(|&value| f64::from(value));
+    let float = float::evaluate(&network, &parameters, &samples(&held_out)?)?;
+    evaluate(float.right, &Model::load(&output)?, &held_out)
 }
 
 /// `per_state` windows of every state, the states in turn.
@@ -122,29 +107,33 @@ fn windows(rng: &mut Rng, per_state: usize) -> Vec<(State, [f64; COUNT])> {
     states.map(|state| (state, features::of(&simulate::window(state, rng)))).collect()
 }
 
-fn save(samples: &[Sample], path: &Path) -> Result<(), DemoError> {
-    let values = samples.iter().flat_map(|sample| sample.input).collect();
-    let readings = Readings::new(COUNT, values)
-        .ok_or_else(|| DemoError::Readings("a feature is not finite".to_owned()))?;
-    readings.save_npy(path).map_err(|error| DemoError::Readings(error.to_string()))
+fn inputs(samples: &[Sample]) -> Vec<f32> {
+    samples.iter().flat_map(|sample| sample.input).collect()
 }
 
-fn evaluate(network: &Network, model: &Model, held_out: &[Sample]) -> Result<Outcome, DemoError> {
+/// The samples as the trainer takes them.
+fn samples(samples: &[Sample]) -> Result<Samples> {
+    let states: Vec<usize> = samples.iter().map(|sample| sample.state as usize).collect();
+    Ok(Samples::of_classes(COUNT, inputs(samples), State::ALL.len(), &states)?)
+}
+
+fn save(samples: &[Sample], path: &Path) -> Result<()> {
+    let readings = Readings::new(COUNT, inputs(samples)).context("a feature is not finite")?;
+    Ok(readings.save_npy(path)?)
+}
+
+fn evaluate(float_correct: usize, model: &Model, held_out: &[Sample]) -> Result<Outcome> {
     let mut outcome = Outcome {
         windows: held_out.len(),
-        float_correct: 0,
+        float_correct,
         fixed_correct: 0,
         confusion: [[0; 4]; 4],
     };
     for sample in held_out {
-        outcome.float_correct += usize::from(network.classify(&sample.input) == sample.class);
-        let words = model
-            .encode(&sample.input)
-            .and_then(|input| model.infer(&input))
-            .map_err(DemoError::Model)?;
-        let class = largest(&words).unwrap_or(0);
-        outcome.fixed_correct += usize::from(class == sample.class);
-        outcome.confusion[sample.class][class] += 1;
+        let words = model.infer(&model.encode(&sample.input)?)?;
+        let (state, found) = (sample.state as usize, largest(&words).unwrap_or(0));
+        outcome.fixed_correct += usize::from(found == state);
+        outcome.confusion[state][found] += 1;
     }
     Ok(outcome)
 }

@@ -22,7 +22,7 @@ pub const SAMPLES: usize = 1024;
 /// Passes of a ball over a fault of the outer ring, per turn (8 balls).
 const PASSES: f64 = 3.05;
 
-/// What the machine does.
+/// What the machine does; by number, the network's outputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     /// It stands.
@@ -47,17 +47,6 @@ impl State {
             Self::Normal => "normal",
             Self::Imbalance => "imbalance",
             Self::BearingFault => "bearing-fault",
-        }
-    }
-
-    /// Index of the network's output.
-    #[must_use]
-    pub fn index(self) -> usize {
-        match self {
-            Self::Idle => 0,
-            Self::Normal => 1,
-            Self::Imbalance => 2,
-            Self::BearingFault => 3,
         }
     }
 }

@@ -1,186 +1,75 @@
 //! A small network, trained with Adam on the cross-entropy of a softmax.
 
+use sharelet_train::float::{self, FloatError, Samples};
+use sharelet_train::network::{Layer, Loss, Network, Shape};
+use sharelet_train::parameters::Parameters;
+
 use crate::features::COUNT;
 use crate::rng::Rng;
+use crate::simulate::State;
 
-/// Widths: features, two hidden layers with ReLU, states.
-pub const WIDTHS: [usize; 4] = [COUNT, 32, 16, 4];
 const EPOCHS: u32 = 40;
 const BATCH: usize = 32;
 const RATE: f64 = 3e-3;
 /// Pulls weights towards zero.
 const DECAY: f64 = 1e-3;
 
-/// A row of normalised features and the index of its state.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Sample {
-    /// Features.
-    pub input: [f32; COUNT],
-    /// State.
-    pub class: usize,
+/// Features, two hidden layers with ReLU, states.
+#[must_use]
+pub fn network() -> Network {
+    let dense = |outputs| Layer::Dense { outputs };
+    Network {
+        input: Shape::vector(COUNT),
+        layers: vec![dense(32), Layer::Relu, dense(16), Layer::Relu, dense(State::ALL.len())],
+        loss: Loss::CrossEntropy,
+    }
 }
 
-/// A dense layer.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Layer {
-    /// Values it takes.
-    pub inputs: usize,
-    /// Row-major, `outputs x inputs`.
-    pub weights: Vec<f64>,
-    /// One per output.
-    pub bias: Vec<f64>,
-}
-
-/// Dense layers with ReLU between them.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Network {
-    /// First to last.
-    pub layers: Vec<Layer>,
-}
-
-/// First and second moments of the gradient of a layer.
-struct Moments {
-    first: Vec<f64>,
-    second: Vec<f64>,
-}
-
-impl Layer {
-    fn new(inputs: usize, outputs: usize, rng: &mut Rng) -> Self {
-        #[allow(clippy::cast_precision_loss)]
+/// Trains a network; the learning rate falls to zero over the epochs.
+///
+/// # Errors
+/// [`FloatError`] if the samples are others than the network takes.
+#[allow(clippy::cast_precision_loss)]
+pub fn train(
+    network: &Network,
+    samples: &Samples,
+    rng: &mut Rng,
+) -> Result<Parameters<f32>, FloatError> {
+    let mut parameters = Parameters::filled(network, 0.0)?;
+    for layer in &mut parameters.layers {
+        let inputs = layer.weights.len() / layer.biases.len().max(1);
         let deviation = libm::sqrt(2.0 / inputs as f64);
-        Self {
-            inputs,
-            weights: (0..inputs * outputs).map(|_| deviation * rng.normal()).collect(),
-            bias: vec![0.0; outputs],
+        layer.weights.iter_mut().for_each(|weight| *weight = deviation * rng.normal());
+    }
+    // First and second moments of the gradient.
+    let mut moments = parameters.map(|_| (0.0, 0.0));
+    let mut order: Vec<u32> = (0..).take(samples.len()).collect();
+    let (mut power1, mut power2) = (1.0, 1.0);
+    for epoch in 0..EPOCHS {
+        for index in (1..order.len()).rev() {
+            order.swap(index, rng.below(index + 1));
         }
-    }
-
-    fn forward(&self, input: &[f64]) -> Vec<f64> {
-        let rows = self.weights.chunks_exact(self.inputs).zip(&self.bias);
-        rows.map(|(row, bias)| {
-            row.iter().zip(input).fold(*bias, |sum, (weight, value)| sum + weight * value)
-        })
-        .collect()
-    }
-}
-
-impl Network {
-    /// Trains a network; the learning rate falls to zero over the epochs.
-    #[must_use]
-    pub fn train(samples: &[Sample], rng: &mut Rng) -> Self {
-        let layers = WIDTHS.windows(2).map(|pair| Layer::new(pair[0], pair[1], rng)).collect();
-        let mut network = Self { layers };
-        let moments = |layer: &Layer| {
-            let count = layer.weights.len() + layer.bias.len();
-            Moments { first: vec![0.0; count], second: vec![0.0; count] }
-        };
-        let mut moments: Vec<Moments> = network.layers.iter().map(moments).collect();
-        let mut order: Vec<usize> = (0..samples.len()).collect();
-        let (mut power1, mut power2) = (1.0, 1.0);
-        for epoch in 0..EPOCHS {
-            for index in (1..order.len()).rev() {
-                order.swap(index, rng.below(index + 1));
-            }
-            let rate = RATE * (1.0 - f64::from(epoch) / f64::from(EPOCHS));
-            for batch in order.chunks(BATCH) {
-                power1 *= 0.9;
-                power2 *= 0.999;
-                let gradients = network.gradients(batch.iter().map(|&index| &samples[index]));
-                for ((layer, moments), gradient) in
-                    network.layers.iter_mut().zip(&mut moments).zip(gradients)
-                {
-                    let weights = layer.weights.len();
-                    let parameters = layer.weights.iter_mut().chain(&mut layer.bias);
-                    for (index, (parameter, gradient)) in parameters.zip(gradient).enumerate() {
-                        let (first, second) =
-                            (&mut moments.first[index], &mut moments.second[index]);
-                        *first = 0.9 * *first + 0.1 * gradient;
-                        *second = 0.999 * *second + 0.001 * gradient * gradient;
-                        let step =
-                            *first / (1.0 - power1) / (libm::sqrt(*second / (1.0 - power2)) + 1e-8);
-                        let decay = if index < weights { DECAY * *parameter } else { 0.0 };
-                        *parameter -= rate * (step + decay);
-                    }
+        let rate = RATE * (1.0 - f64::from(epoch) / f64::from(EPOCHS));
+        for batch in order.chunks(BATCH) {
+            power1 *= 0.9;
+            power2 *= 0.999;
+            let (_, sums) = float::gradient(network, &parameters, samples, batch)?;
+            let layers = parameters.layers.iter_mut().zip(&mut moments.layers).zip(&sums.layers);
+            for ((layer, moments), sums) in layers {
+                let weights = layer.weights.len();
+                let words = layer.words_mut().zip(moments.words_mut()).zip(sums.words());
+                for (index, ((parameter, (first, second)), sum)) in words.enumerate() {
+                    let gradient = sum / batch.len() as f64;
+                    *first = 0.9 * *first + 0.1 * gradient;
+                    *second = 0.999 * *second + 0.001 * gradient * gradient;
+                    let step =
+                        *first / (1.0 - power1) / (libm::sqrt(*second / (1.0 - power2)) + 1e-8);
+                    let decay = if index < weights { DECAY * *parameter } else { 0.0 };
+                    *parameter -= rate * (step + decay);
                 }
             }
         }
-        // What is exported is single precision, and so is what is evaluated.
-        #[allow(clippy::cast_possible_truncation)]
-        for layer in &mut network.layers {
-            layer
-                .weights
-                .iter_mut()
-                .chain(&mut layer.bias)
-                .for_each(|value| *value = f64::from(*value as f32));
-        }
-        network
     }
-
-    /// The state with the largest output.
-    #[must_use]
-    pub fn classify(&self, input: &[f32; COUNT]) -> usize {
-        let answer = self.activations(input).pop().unwrap_or_default();
-        (0..answer.len())
-            .fold(0, |best, index| if answer[index] > answer[best] { index } else { best })
-    }
-
-    /// The input, every hidden vector after its ReLU, and the answer.
-    fn activations(&self, input: &[f32; COUNT]) -> Vec<Vec<f64>> {
-        let mut all = vec![input.iter().map(|&value| f64::from(value)).collect::<Vec<f64>>()];
-        for (index, layer) in self.layers.iter().enumerate() {
-            let mut values = layer.forward(&all[index]);
-            if index + 1 < self.layers.len() {
-                values.iter_mut().for_each(|value| *value = value.max(0.0));
-            }
-            all.push(values);
-        }
-        all
-    }
-
-    /// Mean gradient over a batch: per layer the weights', then the bias'.
-    #[allow(clippy::cast_precision_loss)]
-    fn gradients<'a>(&self, batch: impl ExactSizeIterator<Item = &'a Sample>) -> Vec<Vec<f64>> {
-        let share = 1.0 / batch.len() as f64;
-        let mut all: Vec<Vec<f64>> = self
-            .layers
-            .iter()
-            .map(|layer| vec![0.0; layer.weights.len() + layer.bias.len()])
-            .collect();
-        for sample in batch {
-            let activations = self.activations(&sample.input);
-            let mut error = softmax(&activations[self.layers.len()]);
-            error[sample.class] -= 1.0;
-            for (index, layer) in self.layers.iter().enumerate().rev() {
-                let input = &activations[index];
-                let (weights, bias) = all[index].split_at_mut(layer.weights.len());
-                let mut back = vec![0.0; layer.inputs];
-                for (row, error) in error.iter().enumerate() {
-                    bias[row] += share * error;
-                    let places = row * layer.inputs..(row + 1) * layer.inputs;
-                    for ((gradient, weight), (back, value)) in weights[places.clone()]
-                        .iter_mut()
-                        .zip(&layer.weights[places])
-                        .zip(back.iter_mut().zip(input))
-                    {
-                        *gradient += share * error * value;
-                        *back += error * weight;
-                    }
-                }
-                back.iter_mut().zip(input).for_each(|(back, value)| {
-                    if *value <= 0.0 {
-                        *back = 0.0;
-                    }
-                });
-                error = back;
-            }
-        }
-        all
-    }
-}
-
-fn softmax(values: &[f64]) -> Vec<f64> {
-    let largest = values.iter().fold(f64::NEG_INFINITY, |max, &value| max.max(value));
-    let powers: Vec<f64> = values.iter().map(|value| libm::exp(value - largest)).collect();
-    let sum: f64 = powers.iter().sum();
-    powers.iter().map(|power| power / sum).collect()
+    // What is exported is single precision, and so is what is evaluated.
+    Ok(parameters.to_f32())
 }

@@ -250,8 +250,7 @@ const CRATES: &[(&str, Rooms)] = &[
             ("simulate", &["rng"]),
             ("tabular", &["rng"]),
             ("features", &["simulate"]),
-            ("train", &["rng", "features"]),
-            ("export", &["train"]),
+            ("train", &["rng", "simulate", "features"]),
         ],
     ),
     (
