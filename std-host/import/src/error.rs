@@ -15,15 +15,12 @@ pub enum GraphError {
         /// What was found.
         what: String,
     },
-    /// Weights in a second file.
+    /// Weights in a second file: the first such tensor.
     #[error(
-        "the weights of `{tensor}` are in another file; export again with the weights inside \
-         (without external data)"
+        "the weights of `{0}` are in another file; export again with the weights inside (without \
+         external data)"
     )]
-    ExternalData {
-        /// The first such tensor.
-        tensor: String,
-    },
+    ExternalData(String),
     /// More or less than one input and one output.
     #[error(
         "{inputs} inputs and {outputs} outputs where one of each is expected; export the part \
@@ -35,12 +32,9 @@ pub enum GraphError {
         /// Outputs found.
         outputs: usize,
     },
-    /// Not a float network.
-    #[error("{what} is not float32; export the network before it is quantised")]
-    NotFloat {
-        /// What is of another type.
-        what: String,
-    },
+    /// Not a float network: what is of another type.
+    #[error("{0} is not float32; export the network before it is quantised")]
+    NotFloat(String),
     /// Nodes that cannot be computed, all of them.
     #[error(
         "{} unsupported node(s):{}\nsupported are dense layers, convolutions (of one and two \
@@ -52,30 +46,24 @@ pub enum GraphError {
     )]
     Unsupported(Vec<UnsupportedNode>),
     /// The nodes do not form a chain from the input to the output, beside which values are carried
-    /// over.
+    /// over: where following ended.
     #[error(
-        "the output cannot be followed back to the input (at `{at}`): layers must follow each \
+        "the output cannot be followed back to the input (at `{0}`): layers must follow each \
          other, and a sum's other value come from an earlier layer; if the network is such a one, \
          the file is damaged or exported in parts: export it again"
     )]
-    NotAChain {
-        /// Where following ended.
-        at: String,
-    },
+    NotAChain(String),
     /// No layer with weights between input and output.
     #[error(
         "there is no layer with weights between input and output; nothing to compute in private"
     )]
     NoLayers,
-    /// A ReLU on the input itself.
+    /// A ReLU on the input itself: the node.
     #[error(
-        "ReLU `{node}` is applied to the input itself; apply it to the readings instead and \
+        "ReLU `{0}` is applied to the input itself; apply it to the readings instead and \
          remove it from the network"
     )]
-    ReluOnInput {
-        /// The node.
-        node: String,
-    },
+    ReluOnInput(String),
     /// A node gets another number of values than it takes.
     #[error("`{node}` takes {expected} values and gets {found}; export the network again")]
     Width {
@@ -106,15 +94,12 @@ pub enum GraphError {
         /// The most that is possible.
         limit: usize,
     },
-    /// NaN or an infinity among the weights.
+    /// NaN or an infinity among the weights of a node.
     #[error(
-        "`{node}` has a weight or bias that is not a finite number; training has diverged: train \
+        "`{0}` has a weight or bias that is not a finite number; training has diverged: train \
          again"
     )]
-    NotFinite {
-        /// The node.
-        node: String,
-    },
+    NotFinite(String),
 }
 
 /// A node that cannot be imported.

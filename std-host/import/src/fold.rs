@@ -84,7 +84,7 @@ impl Factors {
         self.check_width(bias.len())?;
         let (rows, row) = map.shape.weights();
         if rows == 0 && self.scale.iter().any(|&scale| scale != 1.0) {
-            return Err(GraphError::NotAChain { at: self.name.clone() });
+            return Err(GraphError::NotAChain(self.name.clone()));
         }
         if rows > 0 {
             let factors = self.per_part(rows, bias.len()).ok_or_else(|| self.too_fine())?;

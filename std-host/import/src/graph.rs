@@ -183,6 +183,12 @@ pub struct Graph {
 }
 
 impl Op {
+    /// Whether it has private weights.
+    #[must_use]
+    pub fn has_weights(&self) -> bool {
+        matches!(self, Self::Dense { .. } | Self::Convolution { .. })
+    }
+
     /// A node that is not computed, for the list of all of them.
     ///
     /// # Errors
@@ -228,7 +234,7 @@ impl Node {
     /// The node stands where no layer can be made of it.
     #[must_use]
     pub fn misplaced(&self) -> GraphError {
-        GraphError::NotAChain { at: self.name.clone() }
+        GraphError::NotAChain(self.name.clone())
     }
 
     /// The node in a list of those that cannot be imported.

@@ -63,7 +63,7 @@ pub fn lower(graph: &Graph) -> Result<Chain, GraphError> {
         let skipped = layer.skip.iter().flat_map(|skip| &skip.map.weights);
         let mut values = layer.map.weights.iter().chain(skipped).chain(&layer.bias);
         if !values.all(|value| value.is_finite()) {
-            return Err(GraphError::NotFinite { node: layer.name.clone() });
+            return Err(GraphError::NotFinite(layer.name.clone()));
         }
     }
     Ok(Chain { name: graph.name.clone(), layers, left_off: way.left_off })
@@ -92,7 +92,7 @@ impl Lowering<'_> {
     fn step(&mut self, step: &Step<'_>) -> Result<(), GraphError> {
         let name = &step.name;
         if step.linear.is_none() && step.activation.is_some() && self.layers.is_empty() {
-            return Err(GraphError::ReluOnInput { node: name.clone() });
+            return Err(GraphError::ReluOnInput(name.clone()));
         }
         let rectified = matches!(step.activation.map(|node| &node.op), Some(Op::Relu));
         if step.linear.is_none()
@@ -133,7 +133,7 @@ impl Lowering<'_> {
                     usize::from(skipped.shape.outputs()),
                 )?;
                 bias.iter_mut().zip(&offset).for_each(|(bias, offset)| *bias += offset);
-                let lost = || GraphError::NotAChain { at: name.clone() };
+                let lost = || GraphError::NotAChain(name.clone());
                 let from = self.vectors.get(from).copied().ok_or_else(lost)?;
                 let own = usize::from(map.shape.inputs());
                 let taken = self.layers.get(from).map_or(own, Layer::inputs);
@@ -184,7 +184,7 @@ impl Lowering<'_> {
         let width = match (self.layers.last(), form.and_then(Form::width)) {
             (Some(layer), _) => layer.outputs(),
             (None, Some(width)) => width,
-            (None, None) => return Err(GraphError::NotAChain { at: name.clone() }),
+            (None, None) => return Err(GraphError::NotAChain(name.clone())),
         };
         let outputs: u16 = narrow(name, width)?;
         if step.skip.is_some() || step.after.is_empty() {

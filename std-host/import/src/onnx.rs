@@ -297,17 +297,15 @@ impl<'a> Reader<'a> {
                     return Ok(Constant::Integers(vec![value.i]));
                 }
                 let floats = match (node.find("value_float"), node.find("value_floats")) {
-                    (Some(value), _) => Some((vec![], vec![f64::from(value.f)])),
-                    (_, Some(values)) => Some((
-                        vec![values.floats.len()],
-                        values.floats.iter().map(|&value| f64::from(value)).collect(),
-                    )),
+                    (Some(value), _) => Some((vec![], vec![value.f])),
+                    (_, Some(values)) => Some((vec![values.floats.len()], values.floats.clone())),
                     _ => None,
                 };
-                match floats.and_then(|(dims, values)| Tensor::new(dims, values)) {
-                    Some(tensor) => Constant::Float(tensor),
-                    None => Constant::Opaque("is not floating-point".to_owned()),
-                }
+                let tensor = floats.and_then(|(dims, values)| Tensor::new(dims, wide(&values)));
+                tensor.map_or_else(
+                    || Constant::Opaque("is not floating-point".to_owned()),
+                    Constant::Float,
+                )
             }
             ("Identity", Some(constant)) => constant.clone(),
             ("Cast", Some(constant)) if node.integer("to", 0) == i64::from(FLOAT) => {
@@ -343,7 +341,7 @@ fn dims(input: &ValueInfoProto) -> Result<Option<Vec<usize>>, GraphError> {
     let tensor = input.r#type.as_ref().and_then(|kind| kind.tensor_type.as_ref());
     let Some(tensor) = tensor else { return Ok(None) };
     if !matches!(tensor.elem_type, 0 | FLOAT | DOUBLE) {
-        return Err(GraphError::NotFloat { what: format!("input `{}`", input.name) });
+        return Err(GraphError::NotFloat(format!("input `{}`", input.name)));
     }
     let Some(shape) = &tensor.shape else { return Ok(None) };
     let dims = match shape.dim.as_slice() {
@@ -356,12 +354,15 @@ fn dims(input: &ValueInfoProto) -> Result<Option<Vec<usize>>, GraphError> {
     Ok(dims.collect())
 }
 
+fn wide(values: &[f32]) -> Vec<f64> {
+    values.iter().map(|&value| f64::from(value)).collect()
+}
+
 /// The numbers of a tensor, from whichever field holds them.
 fn constant(tensor: &TensorProto) -> Result<Constant, GraphError> {
     if tensor.data_location == EXTERNAL {
-        return Err(GraphError::ExternalData { tensor: tensor.name.clone() });
+        return Err(GraphError::ExternalData(tensor.name.clone()));
     }
-    let wide = |values: &[f32]| values.iter().map(|&value| f64::from(value)).collect::<Vec<f64>>();
     if let (INT32 | INT64, 0..=1) = (tensor.data_type, tensor.dims.len()) {
         return Ok(Constant::Integers(shape_values(tensor)));
     }

@@ -6,8 +6,8 @@
 
 use super::graph::{Graph, Layout, Node, Op, Tensor, ValueId};
 use super::tflite_schema::{
-    Buffer, FLOAT32, IDENTIFIER, INT32, Operator, OperatorCode, SubGraph, TensorInfo,
-    operator_name, root,
+    Buffer, FLOAT32, IDENTIFIER, INT32, Operator, OperatorCode, Options, ReducerOptions, SubGraph,
+    TensorInfo, WindowOptions, operator_name, root,
 };
 use crate::error::{GraphError, PAD, Refused};
 use crate::tflite_window;
@@ -68,9 +68,10 @@ impl<'a> File<'a> {
         let (input, output) = (self.index(input)?, self.index(output)?);
         let info = self.tensor(input)?;
         if info.kind()?.unwrap_or(FLOAT32) != FLOAT32 {
-            return Err(GraphError::NotFloat {
-                what: format!("input `{}`", info.name()?.unwrap_or_default()),
-            });
+            return Err(GraphError::NotFloat(format!(
+                "input `{}`",
+                info.name()?.unwrap_or_default()
+            )));
         }
         let mut nodes = Vec::new();
         // Values before a fused activation get numbers behind those of the file.
@@ -184,11 +185,7 @@ impl<'a> File<'a> {
                 _ => return Err("it moves the batch".into()),
             },
             "MEAN" => {
-                let keep = operator
-                    .reducer_options()?
-                    .map(|options| options.keep_dims())
-                    .transpose()?
-                    .flatten();
+                let keep = told(operator.reducer_options()?, ReducerOptions::keep_dims)?;
                 let axes = constants(1)?.filter(|axes| !axes.is_empty());
                 let axes = axes.ok_or("it is a mean over all dimensions, or over computed ones")?;
                 Op::Mean { axes, keep: keep.unwrap_or(false) }
@@ -206,8 +203,7 @@ impl<'a> File<'a> {
                 tflite_window::pool(operator, &image, op_type == "AVERAGE_POOL_2D")?
             }
             "FULLY_CONNECTED" => {
-                let format = operator.options()?.map(|options| options.weights_format());
-                if format.transpose()?.flatten().unwrap_or(0) != 0 {
+                if told(operator.options()?, Options::weights_format)?.unwrap_or(0) != 0 {
                     return Err("its weights are shuffled".into());
                 }
                 let weights = operand(1)?.ok_or("it has no weights")?;
@@ -283,7 +279,7 @@ impl<'a> File<'a> {
             .get(buffer)
             .ok_or_else(|| corrupt(format!("tensor `{name}` refers to an undeclared buffer")))?;
         if buffer.offset()?.unwrap_or(0) > 1 {
-            return Err(GraphError::ExternalData { tensor: name.to_owned() });
+            return Err(GraphError::ExternalData(name.to_owned()));
         }
         let Some(data) = buffer.data()? else { return Ok(None) };
         if data.is_empty() || info.kind()?.unwrap_or(FLOAT32) != FLOAT32 {
@@ -298,22 +294,29 @@ impl<'a> File<'a> {
     }
 }
 
+/// An option; `None` if it is not told.
+fn told<O, T>(
+    options: Option<O>,
+    option: fn(&O) -> planus::Result<Option<T>>,
+) -> planus::Result<Option<T>> {
+    options.map_or(Ok(None), |options| option(&options))
+}
+
 /// The activation that is fused into an operator, if it has one; an error if it is another than
 /// ReLU and ReLU6.
 fn fused(op_type: &str, operator: Operator<'_>) -> Result<Result<Option<Op>, ()>, GraphError> {
+    let windows = |of| told(operator.window_options()?, of);
     let code = match op_type {
         "FULLY_CONNECTED" | "ADD" | "SUB" | "MUL" | "DIV" => {
-            operator.options()?.map(|options| options.fused_activation())
+            told(operator.options()?, Options::fused_activation)?
         }
-        "CONV_2D" => operator.window_options()?.map(|options| options.conv_fused()),
-        "DEPTHWISE_CONV_2D" => operator.window_options()?.map(|options| options.depthwise_fused()),
-        "AVERAGE_POOL_2D" | "MAX_POOL_2D" => {
-            operator.window_options()?.map(|options| options.pool_fused())
-        }
+        "CONV_2D" => windows(WindowOptions::conv_fused)?,
+        "DEPTHWISE_CONV_2D" => windows(WindowOptions::depthwise_fused)?,
+        "AVERAGE_POOL_2D" | "MAX_POOL_2D" => windows(WindowOptions::pool_fused)?,
         _ => None,
     };
     // `ActivationFunctionType`
-    Ok(match code.transpose()?.flatten().unwrap_or(0) {
+    Ok(match code.unwrap_or(0) {
         0 => Ok(None),
         1 => Ok(Some(Op::Relu)),
         3 => Ok(Some(Op::Relu6)),

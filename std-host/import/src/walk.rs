@@ -102,7 +102,7 @@ impl<'g> Walker<'g> {
     fn lost(&self, at: ValueId) -> GraphError {
         let name =
             self.producer(at).map_or_else(|| "the output".to_owned(), |node| node.name.clone());
-        GraphError::NotAChain { at: name }
+        GraphError::NotAChain(name)
     }
 
     fn input(&self, node: &Node) -> Result<ValueId, GraphError> {
@@ -166,9 +166,7 @@ impl<'g> Walker<'g> {
             return Ok(None);
         }
         let (after, before) = self.affine(value)?;
-        let node = self
-            .producer(before)
-            .filter(|node| matches!(node.op, Op::Dense { .. } | Op::Convolution { .. }));
+        let node = self.producer(before).filter(|node| node.op.has_weights());
         Ok(node.filter(|_| self.is_inner(before)).map(|node| (node, after)))
     }
 
@@ -188,7 +186,7 @@ impl<'g> Walker<'g> {
         for step in &steps {
             known.push(step.input);
             if step.skip.as_ref().is_some_and(|(from, ..)| !known.contains(from)) {
-                return Err(GraphError::NotAChain { at: step.name.clone() });
+                return Err(GraphError::NotAChain(step.name.clone()));
             }
         }
         Ok(steps)
@@ -225,7 +223,7 @@ impl<'g> Walker<'g> {
         }
         let Some(node) = self.producer(value) else { return Ok(step) };
         match &node.op {
-            Op::Dense { .. } | Op::Convolution { .. } => self.begin(&mut step, node)?,
+            op if op.has_weights() => self.begin(&mut step, node)?,
             // A pool's own values are results.
             Op::AveragePool(_) | Op::Mean { .. } | Op::MaxPool(_)
                 if step.after.is_empty() && step.activation.is_none() =>
@@ -248,9 +246,7 @@ impl<'g> Walker<'g> {
         let (before, value) = self.affine(step.input)?;
         let folds = self.is_inner(step.input) && before.iter().all(|before| folds(before, node));
         // Behind another linear node it is that one's.
-        let others = self
-            .producer(value)
-            .is_some_and(|node| matches!(node.op, Op::Dense { .. } | Op::Convolution { .. }));
+        let others = self.producer(value).is_some_and(|node| node.op.has_weights());
         if folds && !(others && self.is_inner(value)) {
             (step.before, step.input) = (before, value);
         }

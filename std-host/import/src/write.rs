@@ -25,15 +25,12 @@ pub enum WriteError {
     /// Parameters of another network.
     #[error("the parameters are not those of this network; take both from the same configuration")]
     Parameters,
-    /// NaN or an infinity among the parameters.
+    /// NaN or an infinity among the parameters of a layer, from 1.
     #[error(
-        "layer {layer} has a weight or bias that is not a finite number; training has diverged: \
+        "layer {0} has a weight or bias that is not a finite number; training has diverged: \
          train again"
     )]
-    NotFinite {
-        /// From 1.
-        layer: usize,
-    },
+    NotFinite(usize),
 }
 
 /// The bytes of the file. `name` is that of the graph.
@@ -53,7 +50,7 @@ pub fn onnx(
     if let Some(index) =
         parameters.layers.iter().position(|layer| !finite(&layer.weights) || !finite(&layer.biases))
     {
-        return Err(WriteError::NotFinite { layer: index + 1 });
+        return Err(WriteError::NotFinite(index + 1));
     }
     let flat =
         !is_image(network.input) && !matches!(first_sized(network), Some(layer) if slides(layer));

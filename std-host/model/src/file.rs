@@ -123,13 +123,10 @@ pub enum FileFault {
     NotAModel,
     /// It is of another version.
     #[error(
-        "model file version {found}, this program reads version {FILE_VERSION}; import the model \
+        "model file version {0}, this program reads version {FILE_VERSION}; import the model \
          again"
     )]
-    Version {
-        /// The version it states.
-        found: u16,
-    },
+    Version(u16),
     /// It is shorter or longer than it says.
     #[error(
         "{found} bytes where {expected} are expected: the file is cut or has been appended to; \
@@ -352,7 +349,7 @@ fn body(bytes: &[u8]) -> Result<Body, FileFault> {
     let (version, rest) = rest.split_first_chunk().ok_or_else(cut)?;
     let version = u16::from_le_bytes(*version);
     if version != FILE_VERSION {
-        return Err(FileFault::Version { found: version });
+        return Err(FileFault::Version(version));
     }
     let (length, rest) = rest.split_first_chunk().ok_or_else(cut)?;
     let expected = u64::from_le_bytes(*length).saturating_add(minimum);

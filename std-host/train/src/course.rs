@@ -46,13 +46,10 @@ pub enum CourseError {
     Network(#[from] NetworkError),
     /// More steps than are counted ahead.
     #[error(
-        "`training.epochs`: a run of {steps} steps; at most {MAX_STEPS} are possible; take fewer \
+        "`training.epochs`: a run of {0} steps; at most {MAX_STEPS} are possible; take fewer \
          epochs or larger batches"
     )]
-    Steps {
-        /// Steps.
-        steps: usize,
-    },
+    Steps(usize),
     /// Data of another kind.
     #[error("data set `{dataset}`: {reason}")]
     Data {
@@ -160,7 +157,7 @@ impl Course {
         };
         let plan = Plan::new(&config.training, split.train.len())?;
         if plan.steps() > MAX_STEPS {
-            return Err(CourseError::Steps { steps: plan.steps() });
+            return Err(CourseError::Steps(plan.steps()));
         }
         Ok(Self { config, network, sizes, plan, split, order: Arc::default() })
     }

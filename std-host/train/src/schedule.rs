@@ -15,11 +15,8 @@ use super::scale::Scale;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ScheduleError {
     /// Rows of no use.
-    #[error("{rows} rows to train on; 1 to 2^32 - 1 are possible")]
-    Rows {
-        /// Rows.
-        rows: usize,
-    },
+    #[error("{0} rows to train on; 1 to 2^32 - 1 are possible")]
+    Rows(usize),
     /// The held-out rows leave nothing, or are none.
     #[error(
         "`data.held_out` holds out {held_out} of {rows} rows; at least one must be held out, and \
@@ -89,7 +86,7 @@ impl Plan {
     /// [`super::config::Config::validate`] refuses.
     pub fn new(training: &Training, rows: usize) -> Result<Self, ScheduleError> {
         if rows == 0 || u32::try_from(rows).is_err() {
-            return Err(ScheduleError::Rows { rows });
+            return Err(ScheduleError::Rows(rows));
         }
         if !(1..=MAX_BATCH).contains(&training.batch) {
             return Err(ScheduleError::Training("batch"));
@@ -201,7 +198,7 @@ impl Split {
     /// # Errors
     /// If none would be held out, or none be left.
     pub fn new(rows: usize, held_out: HeldOut, seed: u64) -> Result<Self, ScheduleError> {
-        let count = u32::try_from(rows).map_err(|_| ScheduleError::Rows { rows })?;
+        let count = u32::try_from(rows).map_err(|_| ScheduleError::Rows(rows))?;
         // Rounded down; a fraction out of 0..1 is refused below.
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         let held_out = match held_out {

@@ -24,12 +24,13 @@ pub enum ServingError {
     /// The layers.
     #[error(transparent)]
     Network(#[from] NetworkError),
-    /// The fraction bits.
-    #[error("{found} fraction bits; {} to {} are possible", FRAC_BITS.start(), FRAC_BITS.end())]
-    FracBits {
-        /// What was asked for.
-        found: u32,
-    },
+    /// The fraction bits that were asked for.
+    #[error(
+        "{0} fraction bits; {least} to {most} are possible",
+        least = FRAC_BITS.start(),
+        most = FRAC_BITS.end(),
+    )]
+    FracBits(u32),
     /// The sizes.
     #[error("the model cannot be evaluated: {0}")]
     Engine(#[from] EngineError<Infallible>),
@@ -54,7 +55,7 @@ impl Serving {
     pub fn new(network: Network, arithmetic: Arithmetic) -> Result<Self, ServingError> {
         let frac_bits = arithmetic.frac_bits;
         if !FRAC_BITS.contains(&frac_bits) {
-            return Err(ServingError::FracBits { found: frac_bits });
+            return Err(ServingError::FracBits(frac_bits));
         }
         let truncation = arithmetic.truncation();
         let outputs = network.shapes()?.last().map_or(0, Shape::elems);

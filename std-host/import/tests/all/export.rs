@@ -118,7 +118,7 @@ fn what_is_not_a_network_is_refused() {
     let network = Network::named(NetworkName::A);
     let mut values = Parameters::filled(&network, 0.0).unwrap();
     values.layers[2].biases[0] = f32::NAN;
-    assert_eq!(onnx(&network, &values, "net"), Err(WriteError::NotFinite { layer: 3 }));
+    assert_eq!(onnx(&network, &values, "net"), Err(WriteError::NotFinite(3)));
     values.layers.pop();
     assert_eq!(onnx(&network, &values, "net"), Err(WriteError::Parameters));
     let none = Network { layers: vec![], ..network };

@@ -159,7 +159,7 @@ fn onnx_refusals() {
     let refused = |width, nodes, constants| read(&bytes(width, nodes, constants)).unwrap_err();
     let dense = |w: TensorProto| refused(3, gemm(), vec![w, tensor("b", &[2], &B)]);
     let external = TensorProto { data_location: EXTERNAL, ..tensor("w", &[2, 3], &[]) };
-    assert_matches!(dense(external), GraphError::ExternalData { tensor } if tensor == "w");
+    assert_matches!(dense(external), GraphError::ExternalData(tensor) if tensor == "w");
     assert_matches!(
         refused(4, gemm(), constants()),
         GraphError::Width { expected: 3, found: 4, .. }
@@ -171,7 +171,7 @@ fn onnx_refusals() {
         let mut w = W;
         w[3] = bad;
         let error = dense(tensor("w", &[2, 3], &w));
-        assert_matches!(error, GraphError::NotFinite { node } if node == "Gemm_y");
+        assert_matches!(error, GraphError::NotFinite(node) if node == "Gemm_y");
     }
     let one = |op_type, input| refused(3, vec![node(op_type, &[input], "y")], vec![]);
     assert_matches!(one("Relu", "x"), GraphError::ReluOnInput { .. });

@@ -177,9 +177,7 @@ impl Model {
                 }
                 NetworkError::Empty { layer }
                 | NetworkError::TooLarge { layer }
-                | NetworkError::Window { layer, .. } => {
-                    format!("model.layer[{layer}]")
-                }
+                | NetworkError::Window { layer, .. } => format!("model.layer[{layer}]"),
             };
             FieldError { field, reason: error.to_string() }
         })?;
@@ -196,52 +194,38 @@ impl Model {
             Some(Input::Values(values)) => Shape::vector(values),
             Some(Input::Image([channels, height, width])) => Shape { channels, height, width },
             None => {
-                return Err(FieldError::new(
-                    "model",
-                    "a network needs `name`, or `input` and `[[model.layer]]`",
-                ));
+                let reason = "a network needs `name`, or `input` and `[[model.layer]]`";
+                return Err(FieldError::new("model", reason));
             }
         };
         Ok(Network { input, layers: self.layer.iter().map(LayerEntry::layer).collect(), loss })
     }
 
     pub(super) fn validate(&self) -> Result<(), FieldError> {
-        let refuse = |field: &str, reason: &str| Err(FieldError::new(field, reason));
-        let described =
-            [(self.input.is_some(), "model.input"), (!self.layer.is_empty(), "model.layer")];
-        let with = |fields: &[(bool, &'static str)]| {
-            fields.iter().find(|(there, _)| *there).map(|(_, field)| *field)
-        };
-        if self.kind != ModelKind::Network {
-            let alone = [
-                (self.name.is_some(), "model.name"),
-                described[0],
-                described[1],
-                (self.loss.is_some(), "model.loss"),
-            ];
-            if let Some(field) = with(&alone) {
-                return refuse(
-                    field,
-                    "is for kind = \"network\"; other kinds have one dense layer and their own \
-                     loss",
-                );
+        let named = self.name.is_some();
+        let alone =
+            "is for kind = \"network\"; other kinds have one dense layer and their own loss";
+        let own = "a network with a name has its own; leave this out, or leave `name` out";
+        let linear = self.kind != ModelKind::Network;
+        let reason = if linear { alone } else { own };
+        for (there, field) in [
+            (linear && named, "model.name"),
+            ((linear || named) && self.input.is_some(), "model.input"),
+            ((linear || named) && !self.layer.is_empty(), "model.layer"),
+            (linear && self.loss.is_some(), "model.loss"),
+        ] {
+            if there {
+                return Err(FieldError::new(field, reason));
             }
-        }
-        if let Some(field) = with(&described).filter(|_| self.name.is_some()) {
-            return refuse(
-                field,
-                "a network with a name has its own; leave this out, or leave `name` out",
-            );
         }
         for (index, layer) in self.layer.iter().enumerate() {
             let LayerEntry::Convolution { kernel, padding, .. } = layer else { continue };
             let (kernel, padding) = (kernel.pair(), padding.pair());
             if padding.0 >= kernel.0.max(1) || padding.1 >= kernel.1.max(1) {
                 let field = format!("model.layer[{}].padding", index + 1);
-                return refuse(
-                    &field,
-                    "must be smaller than the kernel: a window of zeros alone learns nothing",
-                );
+                let reason =
+                    "must be smaller than the kernel: a window of zeros alone learns nothing";
+                return Err(FieldError::new(&field, reason));
             }
         }
         self.network(None).map(|_| ())

@@ -70,10 +70,7 @@ pub enum SamplesError {
         /// Values of a row or label.
         found: usize,
     },
-    /// A row that is not there.
-    #[error("there is no row {row}")]
-    NoRow {
-        /// From 0.
-        row: u32,
-    },
+    /// A row, from 0, that is not there.
+    #[error("there is no row {0}")]
+    NoRow(u32),
 }

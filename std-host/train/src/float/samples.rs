@@ -119,7 +119,7 @@ impl Samples {
         };
         let (inputs, targets) =
             (self.inputs.get(part(self.width)), self.targets.get(part(self.columns)));
-        inputs.zip(targets).ok_or(SamplesError::NoRow { row })
+        inputs.zip(targets).ok_or(SamplesError::NoRow(row))
     }
 
     /// Rows one after the other, in double precision.

@@ -287,7 +287,7 @@ fn what_does_not_fit_is_refused() {
     let other = Network { layers: vec![Layer::Dense { outputs: 4 }], ..network.clone() };
     assert_matches!(refused(&samples(2, 4), &other), FloatError::Parameters);
     let missing = float::gradient(&network, &parameters, &samples(2, 3), &[1]).unwrap_err();
-    assert_matches!(missing, FloatError::Samples(SamplesError::NoRow { row: 1 }));
+    assert_matches!(missing, FloatError::Samples(SamplesError::NoRow(1)));
     let new = |width, values: usize, columns, labels: usize| {
         Samples::new(width, vec![0.0; values], columns, vec![0.0; labels]).unwrap_err()
     };

@@ -73,7 +73,7 @@ fn batches_of_other_sizes() {
         let plain = training(epochs, batch, Schedule::Constant {});
         Plan::new(&Training { learning_rate, ..plain }, rows)
     };
-    assert_eq!(plan(1, 8, 0.1, 0), Err(ScheduleError::Rows { rows: 0 }));
+    assert_eq!(plan(1, 8, 0.1, 0), Err(ScheduleError::Rows(0)));
     assert_eq!(plan(0, 8, 0.1, 5), Err(ScheduleError::Training("epochs")));
     assert_eq!(plan(1, 0, 0.1, 5), Err(ScheduleError::Training("batch")));
     assert_eq!(plan(1, 1, f64::NAN, 5), Err(ScheduleError::Training("learning_rate")));
