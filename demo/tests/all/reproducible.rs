@@ -18,10 +18,8 @@ fn made_again_the_files_are_the_same() {
         "windows.txt",
         "features.csv",
     ] {
-        let (made, kept) = (
-            std::fs::read(folder.path().join(file)).unwrap(),
-            std::fs::read(committed.join(file)).unwrap(),
-        );
+        let [made, kept] =
+            [folder.path(), committed].map(|folder| std::fs::read(folder.join(file)).unwrap());
         assert!(
             made == kept,
             "{file} differs; run `cargo run --release -p sharelet-demo-model` and commit it"
@@ -29,10 +27,8 @@ fn made_again_the_files_are_the_same() {
     }
     // Fixed point costs no more than a few windows in a thousand.
     assert!(outcome.fixed_correct * 100 >= outcome.windows * 93, "{outcome:?}");
-    assert!(
-        outcome.fixed_correct.abs_diff(outcome.float_correct) * 500 <= outcome.windows,
-        "{outcome:?}"
-    );
+    let apart = outcome.fixed_correct.abs_diff(outcome.float_correct);
+    assert!(apart * 500 <= outcome.windows, "{outcome:?}");
 }
 
 #[test]

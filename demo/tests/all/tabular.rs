@@ -24,14 +24,17 @@ fn made_again_the_tables_are_the_same() {
     }
 }
 
+fn labelled(label: &str, kind: LabelKind) -> Options {
+    Options { labels: vec![label.to_owned()], kind, ..Options::default() }
+}
+
 #[test]
 fn owners_can_share_them() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     for (file, label, kind) in
         [("classes.csv", "label", LabelKind::Binary), ("numbers.csv", "value", LabelKind::Numbers)]
     {
-        let options = Options { labels: vec![label.to_owned()], kind, ..Options::default() };
-        let table = Table::load(&folder.join(file), &options).unwrap();
+        let table = Table::load(&folder.join(file), &labelled(label, kind)).unwrap();
         assert_eq!((table.rows, table.columns.len()), (400, 8));
         shares::encode(&table, 20).unwrap();
     }
@@ -48,14 +51,9 @@ fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
 fn classes_overlap_and_columns_are_correlated() {
     let request = Request { rows: 20_000, columns: 5, seed: 9, target: Target::Class };
     let drawn = table(&request);
+    let rows = || drawn.features.iter().zip(&drawn.targets);
     let of_class = |class: f64| -> Vec<&Vec<f64>> {
-        drawn
-            .features
-            .iter()
-            .zip(&drawn.targets)
-            .filter(|(_, target)| **target == class)
-            .map(|(row, _)| row)
-            .collect()
+        rows().filter(|(_, target)| **target == class).map(|(row, _)| row).collect()
     };
     let (zeros, ones) = (of_class(0.0), of_class(1.0));
     assert_eq!((zeros.len(), ones.len()), (10_000, 10_000));
@@ -66,28 +64,18 @@ fn classes_overlap_and_columns_are_correlated() {
         |a: usize, b: usize| mean(zeros.iter().map(|row| (row[a] - low[a]) * (row[b] - low[b])));
     let matrix: Vec<Vec<f64>> =
         (0..5).map(|a| (0..5).map(|b| covariance(a, b)).collect()).collect();
-    for (row, entries) in matrix.iter().enumerate() {
-        assert!(
-            (entries[row] - 1.0).abs() < 0.05,
-            "column {row} has deviation 1: {}",
-            entries[row]
-        );
+    for row in 0..5 {
+        let variance = matrix[row][row];
+        assert!((variance - 1.0).abs() < 0.05, "column {row} has deviation 1: {variance}");
     }
-    let strongest = (1..5)
-        .flat_map(|a| (0..a).map(move |b| (a, b)))
-        .map(|(a, b)| matrix[a][b].abs())
-        .fold(0.0, f64::max);
+    let pairs = (1..5).flat_map(|a| (0..a).map(move |b| (a, b)));
+    let strongest = pairs.map(|(a, b)| matrix[a][b].abs()).fold(0.0, f64::max);
     assert!(strongest > 0.3, "{strongest}");
     let weights = solve(matrix, high.iter().zip(&low).map(|(high, low)| high - low).collect());
     let score = |row: &[f64]| -> f64 { row.iter().zip(&weights).map(|(x, w)| x * w).sum() };
     let middle =
         score(&high.iter().zip(&low).map(|(high, low)| (high + low) / 2.0).collect::<Vec<_>>());
-    let right = drawn
-        .features
-        .iter()
-        .zip(&drawn.targets)
-        .filter(|(row, target)| (score(row) > middle) == (**target == 1.0))
-        .count();
+    let right = rows().filter(|(row, target)| (score(row) > middle) == (**target == 1.0)).count();
     // A normal lies below 1.5 deviations with probability 0.9332; three deviations of a count of
     // 20,000 are 0.5 %.
     let rate = right as f64 / 20_000.0;
@@ -139,40 +127,32 @@ fn fixed_point_learns_the_tables_as_floating_point_does() {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../std-host/train/examples");
     for file in ["logistic.toml", "svm.toml"] {
         for seed in 1..=3 {
-            let csv =
-                table(&Request { rows: 7000, columns: 8, seed, target: Target::Class }).to_csv();
-            let options = Options {
-                labels: vec!["label".to_owned()],
-                kind: LabelKind::Binary,
-                ..Options::default()
-            };
-            let table = Table::from_bytes(csv.as_bytes(), Path::new("classes.csv"), None, &options)
-                .unwrap();
+            let request = Request { rows: 7000, columns: 8, seed, target: Target::Class };
+            let (csv, path) = (table(&request).to_csv(), Path::new("classes.csv"));
+            let table = Table::from_bytes(
+                csv.as_bytes(),
+                path,
+                None,
+                &labelled("label", LabelKind::Binary),
+            )
+            .unwrap();
             let encoded = shares::encode(&table, 20).unwrap();
             let (inputs, targets) = encoded.words().split_at(table.features.len());
             let data = || Data { inputs: inputs.to_vec(), targets: targets.to_vec() };
             let mut config = Config::load(&examples.join(file)).unwrap();
             (config.training.seed, config.arithmetic.truncation) = (seed, Truncation::Exact);
-            let course = Arc::new(
-                Course::new(config, Sizes { rows: 7000, features: 8, targets: 1, test_rows: 0 })
-                    .unwrap(),
-            );
+            let sizes = Sizes { rows: 7000, features: 8, targets: 1, test_rows: 0 };
+            let course = Arc::new(Course::new(config, sizes).unwrap());
             let (_, float) =
                 plain::baseline(&course, &data(), &Data::default(), &mut |_| ()).unwrap();
             let (_, twin) = plain::twin(&course, data(), Data::default(), &mut |_| ()).unwrap();
             let [float, twin] =
                 [float, twin].map(|curve| curve.0.last().unwrap().test_accuracy.unwrap());
-            println!(
-                "{file}, seed {seed}: float {:.2} %, twin {:.2} %",
-                100.0 * float,
-                100.0 * twin
-            );
-            assert!(
-                (float - twin).abs() <= 0.002,
-                "{file}, seed {seed}: float {float}, twin {twin}"
-            );
+            let found = format!("{file}, seed {seed}: float {float}, twin {twin}");
+            println!("{found}");
+            assert!((float - twin).abs() <= 0.002, "{found}");
             // What the best cut reaches on such a table is about 93 %.
-            assert!(twin > 0.915, "{file}, seed {seed}: {twin}");
+            assert!(twin > 0.915, "{found}");
         }
     }
 }

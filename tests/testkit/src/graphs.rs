@@ -12,6 +12,15 @@ use sharelet_model::readings::Readings;
 use crate::Rng;
 
 pub const BARE: Padding = Padding::NONE;
+pub const LAYOUTS: [Layout; 2] = [Layout::ChannelsFirst, Layout::ChannelsLast];
+
+/// Channels, rows and columns in the order of a layout.
+pub fn ordered(layout: Layout, [channels, height, width]: [usize; 3]) -> [usize; 3] {
+    match layout {
+        Layout::ChannelsFirst => [channels, height, width],
+        Layout::ChannelsLast => [height, width, channels],
+    }
+}
 
 /// A graph that is built node by node; values are numbered as they are made, the input is 0.
 pub struct Builder {
@@ -30,6 +39,11 @@ impl Builder {
             nodes: Vec::new(),
         };
         Self { rng: Rng(7), graph }
+    }
+
+    /// An image of channels, rows and columns.
+    pub fn image(layout: Layout, image: [usize; 3]) -> Self {
+        Self::new(&ordered(layout, image), layout)
     }
 
     pub fn node(&mut self, op: Op, inputs: &[usize]) -> usize {

@@ -5,18 +5,8 @@ use sharelet_core::shape::Shape;
 use sharelet_import::graph::{Layout, Op, Padding, Pool};
 use sharelet_import::lower::lower;
 use sharelet_import::onnx;
-use sharelet_testkit::graphs::{BARE, Builder, check, refuses};
+use sharelet_testkit::graphs::{BARE, Builder, LAYOUTS, check, ordered, refuses};
 use sharelet_testkit::onnx::{int, ints, model, node, shape, tensor, with};
-
-fn image(layout: Layout, [channels, height, width]: [usize; 3]) -> [usize; 3] {
-    if layout == Layout::ChannelsFirst {
-        [channels, height, width]
-    } else {
-        [height, width, channels]
-    }
-}
-
-const LAYOUTS: [Layout; 2] = [Layout::ChannelsFirst, Layout::ChannelsLast];
 
 /// As Keras writes one-dimensional convolutions: a row is added before each of them and dropped
 /// behind it.
@@ -48,14 +38,14 @@ fn means_over_rows_columns_or_both() {
             [(vec![rows], 3 * 5), (vec![columns - 4], 3 * 4), (vec![rows, columns], 3)]
         {
             for keep in [true, false] {
-                let mut graph = Builder::new(&image(layout, [2, 4, 5]), layout);
+                let mut graph = Builder::image(layout, [2, 4, 5]);
                 let first = graph.same(0, 3, 2);
                 let mean = graph.node(Op::Mean { axes: axes.clone(), keep }, &[first]);
                 graph.flat_dense(mean, left);
                 check(&format!("{layout:?} {axes:?} {keep}"), &graph.graph, 3);
             }
         }
-        let mut graph = Builder::new(&image(layout, [2, 4, 5]), layout);
+        let mut graph = Builder::image(layout, [2, 4, 5]);
         let first = graph.same(0, 3, 2);
         graph.node(Op::Mean { axes: vec![1, 2, 3], keep: true }, &[first]);
         refuses(&graph, "other dimensions than rows and columns");
@@ -66,7 +56,7 @@ fn means_over_rows_columns_or_both() {
 fn constants_are_broadcast_as_they_say() {
     for layout in LAYOUTS {
         // A constant along the columns is none along the channels, even if there are as many.
-        let mut graph = Builder::new(&image(layout, [3, 3, 3]), layout);
+        let mut graph = Builder::image(layout, [3, 3, 3]);
         let first = graph.same(0, 3, 3);
         let offset = graph.reals(3);
         let along = if layout == Layout::ChannelsFirst { vec![3] } else { vec![3, 1] };
@@ -75,8 +65,8 @@ fn constants_are_broadcast_as_they_say() {
         graph.flat_dense(sum, 27);
         check(&format!("{layout:?} columns"), &graph.graph, 2);
         // Behind a ReLU, per channel and per element, into the dense layer behind the flattening.
-        for dims in [image(layout, [3, 1, 1]), image(layout, [3, 4, 2]), [1, 1, 1]] {
-            let mut graph = Builder::new(&image(layout, [2, 4, 2]), layout);
+        for dims in [ordered(layout, [3, 1, 1]), ordered(layout, [3, 4, 2]), [1, 1, 1]] {
+            let mut graph = Builder::image(layout, [2, 4, 2]);
             let first = graph.same(0, 3, 2);
             let relu = graph.node(Op::Relu, &[first]);
             let norm = graph.affine(relu, &dims);
@@ -84,7 +74,7 @@ fn constants_are_broadcast_as_they_say() {
             check(&format!("{layout:?} {dims:?}"), &graph.graph, 2);
         }
         // Behind the flattening, an element each.
-        let mut graph = Builder::new(&image(layout, [2, 4, 2]), layout);
+        let mut graph = Builder::image(layout, [2, 4, 2]);
         let first = graph.same(0, 3, 2);
         let relu = graph.node(Op::Relu, &[first]);
         let flat = graph.reshape(relu, &[24]);
@@ -101,32 +91,32 @@ fn normalisation_of_the_input() {
         for (stride, padding) in
             [((1, 1), BARE), ((2, 3), Padding::Explicit { before: (0, 2), after: (1, 0) })]
         {
-            let mut graph = Builder::new(&image(layout, [2, 6, 7]), layout);
+            let mut graph = Builder::image(layout, [2, 6, 7]);
             let scale = graph.reals(2);
             // Summands would have to be added to the padding, too.
             let offset = if padding == BARE { graph.reals(2) } else { vec![0.0] };
-            let dims = Some(image(layout, [2, 1, 1]).to_vec());
+            let dims = Some(ordered(layout, [2, 1, 1]).to_vec());
             let norm = graph.node(Op::Elementwise { scale, offset, dims }, &[0]);
             let first = graph.conv(norm, [3, 2, 3, 3], 1, stride, padding);
             let mean = graph.node(Op::AveragePool(Pool::WHOLE), &[first]);
             graph.flat_dense(mean, 3);
             check(&format!("{layout:?} {padding:?}"), &graph.graph, 3);
         }
-        let mut graph = Builder::new(&image(layout, [2, 6, 7]), layout);
+        let mut graph = Builder::image(layout, [2, 6, 7]);
         let offset = graph.reals(84);
-        let dims = Some(image(layout, [2, 6, 7]).to_vec());
+        let dims = Some(ordered(layout, [2, 6, 7]).to_vec());
         let norm =
             graph.node(Op::Elementwise { scale: vec![3.0], offset, dims: dims.clone() }, &[0]);
         let first = graph.conv(norm, [3, 2, 3, 3], 1, (1, 1), BARE);
         graph.flat_dense(first, 60);
         check(&format!("{layout:?} mean image"), &graph.graph, 2);
         // With padding it is a layer of its own, also where pixels are interleaved.
-        let mut graph = Builder::new(&image(layout, [2, 6, 7]), layout);
-        let norm = graph.affine(0, &image(layout, [2, 1, 1]));
+        let mut graph = Builder::image(layout, [2, 6, 7]);
+        let norm = graph.affine(0, &ordered(layout, [2, 1, 1]));
         let first = graph.same(norm, 3, 2);
         graph.flat_dense(first, 126);
         check(&format!("{layout:?} padded"), &graph.graph, 3);
-        let mut graph = Builder::new(&image(layout, [2, 6, 7]), layout);
+        let mut graph = Builder::image(layout, [2, 6, 7]);
         let scale = graph.reals(84);
         let norm = graph.node(Op::Elementwise { scale, offset: vec![0.0], dims }, &[0]);
         graph.conv(norm, [3, 2, 3, 3], 1, (1, 1), BARE);

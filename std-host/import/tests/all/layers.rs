@@ -7,18 +7,7 @@ use sharelet_import::lower::lower;
 use sharelet_import::quantise::{Options, quantise};
 use sharelet_model::readings::Readings;
 use sharelet_testkit::Rng;
-use sharelet_testkit::graphs::{BARE, Builder, check, refuses};
-
-const LAYOUTS: [Layout; 2] = [Layout::ChannelsFirst, Layout::ChannelsLast];
-
-/// An image in the order of a layout.
-fn image(layout: Layout, channels: usize, height: usize, width: usize) -> Builder {
-    let dims = match layout {
-        Layout::ChannelsFirst => [channels, height, width],
-        Layout::ChannelsLast => [height, width, channels],
-    };
-    Builder::new(&dims, layout)
-}
+use sharelet_testkit::graphs::{BARE, Builder, LAYOUTS, check, refuses};
 
 fn pool(size: (usize, usize), stride: (usize, usize)) -> Pool {
     Pool { size: Some(size), stride, padding: BARE, ..Pool::WHOLE }
@@ -34,7 +23,7 @@ fn convolutions_of_every_kind() {
             (Padding::SameLower, (2, 3)),
             (around, (1, 2)),
         ] {
-            let mut plain = image(layout, 3, 8, 9);
+            let mut plain = Builder::image(layout, [3, 8, 9]);
             let first = plain.conv(0, [4, 3, 3, 3], 1, stride, padding);
             let relu = plain.node(Op::Relu, &[first]);
             let second = plain.conv(relu, [4, 1, 3, 2], 4, (1, 1), Padding::SameUpper);
@@ -64,7 +53,7 @@ fn signals_of_one_dimension() {
 #[test]
 fn what_is_flattened_is_put_in_order() {
     for layout in LAYOUTS {
-        let mut graph = image(layout, 2, 5, 6);
+        let mut graph = Builder::image(layout, [2, 5, 6]);
         let first = graph.conv(0, [3, 2, 2, 2], 1, (1, 1), BARE);
         let relu = graph.node(Op::Relu, &[first]);
         let flat = graph.node(Op::Reshape { dims: Some(vec![60]) }, &[relu]);
@@ -93,7 +82,7 @@ fn normalisation_is_folded_where_it_can_be() {
 #[test]
 fn residual_connections() {
     for layout in LAYOUTS {
-        let mut graph = image(layout, 2, 8, 8);
+        let mut graph = Builder::image(layout, [2, 8, 8]);
         let stem = graph.same(0, 4, 2);
         let stem = graph.node(Op::Relu, &[stem]);
         // As in ResNet: a block with an identity, one with a projection, each with normalisation.
@@ -251,26 +240,26 @@ fn refusals_say_what_is_wrong() {
         ([3, 3, 3, 3], BARE, "takes 3 values and gets 2"),
         ([2000, 2, 1, 1], BARE, "at most 65535 values"),
     ] {
-        let mut graph = image(Layout::ChannelsFirst, 2, 8, 8);
+        let mut graph = Builder::image(Layout::ChannelsFirst, [2, 8, 8]);
         graph.conv(0, dims, 1, (1, 1), padding);
         refuses(&graph, what);
     }
-    let mut graph = image(Layout::ChannelsFirst, 2, 8, 8);
+    let mut graph = Builder::image(Layout::ChannelsFirst, [2, 8, 8]);
     let padded = Pool { padding: Padding::SameUpper, ..pool((3, 3), (1, 1)) };
     graph.node(Op::MaxPool(padded), &[0]);
     refuses(&graph, "pads its image");
-    let mut graph = image(Layout::ChannelsLast, 2, 8, 8);
+    let mut graph = Builder::image(Layout::ChannelsLast, [2, 8, 8]);
     graph.same(0, 3, 2);
     refuses(&graph, "several pixels of several channels");
-    let mut graph = image(Layout::ChannelsLast, 2, 8, 8);
+    let mut graph = Builder::image(Layout::ChannelsLast, [2, 8, 8]);
     graph.conv(0, [2, 1, 3, 3], 2, (1, 1), BARE);
     graph.dense(1, 72, 2);
     refuses(&graph, "takes the input's channels apart");
-    let mut graph = image(Layout::ChannelsFirst, 2, 8, 8);
+    let mut graph = Builder::image(Layout::ChannelsFirst, [2, 8, 8]);
     let (first, other) = (graph.same(0, 3, 2), graph.same(0, 4, 2));
     graph.node(Op::Add, &[first, other]);
     refuses(&graph, "dimensions [3, 8, 8] and [4, 8, 8]");
-    let mut graph = image(Layout::ChannelsFirst, 2, 8, 8);
+    let mut graph = Builder::image(Layout::ChannelsFirst, [2, 8, 8]);
     graph.graph.input_dims = None;
     graph.same(0, 3, 2);
     refuses(&graph, "unknown size");

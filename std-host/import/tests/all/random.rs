@@ -52,24 +52,22 @@ fn grow(graph: &mut Builder, values: &[Vec<usize>], input: usize) -> bool {
     let width: usize = dims.iter().product();
     let size = image(layout, &dims);
     let below = |graph: &mut Builder, limit: usize| graph.rng.below(limit);
+    let pair = |graph: &mut Builder, limits: (usize, usize)| {
+        (1 + below(graph, limits.0), 1 + below(graph, limits.1))
+    };
     match (below(graph, 15), size) {
         (0..=2, Some([channels, height, columns])) => {
-            let kernel = (1 + below(graph, height.min(3)), 1 + below(graph, columns.min(3)));
+            let kernel = pair(graph, (height.min(3), columns.min(3)));
             let groups = if below(graph, 3) == 0 { channels } else { 1 };
             let filters = groups * (1 + below(graph, 3));
-            let stride = (1 + below(graph, 2), 1 + below(graph, 3));
+            let stride = pair(graph, (2, 3));
             let padding = padding(&mut graph.rng, kernel);
-            graph.conv(
-                input,
-                [filters, channels / groups, kernel.0, kernel.1],
-                groups,
-                stride,
-                padding,
-            );
+            let dims = [filters, channels / groups, kernel.0, kernel.1];
+            graph.conv(input, dims, groups, stride, padding);
         }
         (3, Some([_, height, columns])) => {
-            let kernel = (1 + below(graph, height.min(3)), 1 + below(graph, columns.min(3)));
-            let stride = (1 + below(graph, 2), 1 + below(graph, 2));
+            let kernel = pair(graph, (height.min(3), columns.min(3)));
+            let stride = pair(graph, (2, 2));
             let whole = Pool { size: Some(kernel), stride, ..Pool::WHOLE };
             let pool =
                 Pool { ceil: below(graph, 2) == 0, count_padding: below(graph, 2) == 0, ..whole };
@@ -80,11 +78,8 @@ fn grow(graph: &mut Builder, values: &[Vec<usize>], input: usize) -> bool {
         }
         (4, Some(_)) => {
             let channel = if layout == Layout::ChannelsFirst { 1 } else { dims.len() as i64 };
-            let rare = |graph: &mut Builder, axis: i64| {
-                below(graph, if axis == channel { 12 } else { 2 }) == 0
-            };
-            let axes =
-                (1..=dims.len() as i64).filter(|&axis| rare(graph, axis)).collect::<Vec<_>>();
+            let rare = |&axis: &i64| below(graph, if axis == channel { 12 } else { 2 }) == 0;
+            let axes = (1..=dims.len() as i64).filter(rare).collect::<Vec<_>>();
             let keep = below(graph, 2) == 0;
             graph.node(Op::Mean { axes, keep }, &[input]);
         }
@@ -116,15 +111,13 @@ fn grow(graph: &mut Builder, values: &[Vec<usize>], input: usize) -> bool {
             (1..order.len()).for_each(|at| order.swap(at, below(graph, at + 1)));
             graph.node(Op::Transpose(order), &[input]);
         }
-        (10, _) => match dims.iter().position(|&dim| dim == 1) {
-            Some(at) => {
-                graph.node(Op::Squeeze(vec![at as i64 + 1]), &[input]);
-            }
-            None => {
-                let axis = 1 + below(graph, dims.len() + 1) as i64;
-                graph.node(Op::Unsqueeze(vec![axis]), &[input]);
-            }
-        },
+        (10, _) => {
+            let op = match dims.iter().position(|&dim| dim == 1) {
+                Some(at) => Op::Squeeze(vec![at as i64 + 1]),
+                None => Op::Unsqueeze(vec![1 + below(graph, dims.len() + 1) as i64]),
+            };
+            graph.node(op, &[input]);
+        }
         (11..=12, _) => {
             let others: Vec<usize> =
                 (0..values.len()).filter(|&other| values[other] == dims).collect();
@@ -139,15 +132,10 @@ fn grow(graph: &mut Builder, values: &[Vec<usize>], input: usize) -> bool {
         // A block with a projection, as in ResNet.
         (14, Some([channels, height, columns])) => {
             let filters = 1 + below(graph, 3);
-            let kernel = (1 + below(graph, height.min(3)), 1 + below(graph, columns.min(3)));
-            let stride = (1 + below(graph, 2), 1 + below(graph, 2));
-            let main = graph.conv(
-                input,
-                [filters, channels, kernel.0, kernel.1],
-                1,
-                stride,
-                Padding::SameUpper,
-            );
+            let kernel = pair(graph, (height.min(3), columns.min(3)));
+            let stride = pair(graph, (2, 2));
+            let dims = [filters, channels, kernel.0, kernel.1];
+            let main = graph.conv(input, dims, 1, stride, Padding::SameUpper);
             let relu = graph.node(Op::Relu, &[main]);
             let mut main = graph.conv(relu, [filters, filters, 1, 1], 1, (1, 1), BARE);
             let mut shortcut = graph.conv(input, [filters, channels, 1, 1], 1, stride, BARE);
@@ -220,7 +208,6 @@ fn random_graphs_compute_what_they_say() {
         let chain = match lower(&graph) {
             Ok(chain) => chain,
             Err(error) => {
-                // What stands behind the node's name.
                 let text = error.to_string();
                 let reason: String =
                     text.chars().filter(|c| !c.is_ascii_digit()).take(60).collect();

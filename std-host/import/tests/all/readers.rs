@@ -44,22 +44,20 @@ fn onnx_convolutions() {
             vec![kernel(&[2, 1, 3, 2]), tensor("b", &[2], &[5.0, 6.0])],
         )
     };
-    let Op::Convolution { weights, bias, groups, stride, padding } = conv(vec![
-        ints("strides", &[2, 1]),
-        ints("pads", &[1, 0, 2, 1]),
-        int("group", 4),
-        ints("dilations", &[1, 1]),
-    ]) else {
-        panic!()
+    let counted = |dims: &[usize]| {
+        let values = (0..dims.iter().product::<usize>()).map(|value| value as f64).collect();
+        Tensor { dims: dims.to_vec(), values }
     };
-    assert_eq!(
-        (weights.dims, weights.values[..3].to_vec(), bias),
-        (vec![2, 1, 3, 2], vec![0.0, 1.0, 2.0], Some(vec![5.0, 6.0]))
-    );
-    assert_eq!(
-        (groups, stride, padding),
-        (4, (2, 1), Padding::Explicit { before: (1, 0), after: (2, 1) })
-    );
+    let expected = Op::Convolution {
+        weights: counted(&[2, 1, 3, 2]),
+        bias: Some(vec![5.0, 6.0]),
+        groups: 4,
+        stride: (2, 1),
+        padding: Padding::Explicit { before: (1, 0), after: (2, 1) },
+    };
+    let (strides, pads) = (ints("strides", &[2, 1]), ints("pads", &[1, 0, 2, 1]));
+    let all = vec![strides, pads, int("group", 4), ints("dilations", &[1, 1])];
+    assert_eq!(conv(all), expected);
     for (kind, expected) in [
         ("SAME_UPPER", Padding::SameUpper),
         ("SAME_LOWER", Padding::SameLower),
@@ -73,17 +71,12 @@ fn onnx_convolutions() {
     // Of one dimension.
     let signal =
         with(node("Conv", &["x", "w"], "y"), vec![ints("strides", &[3]), ints("pads", &[1, 2])]);
-    let Op::Convolution { weights, bias: None, stride, padding, .. } =
-        op(signal, vec![kernel(&[2, 3, 5])])
-    else {
-        panic!()
-    };
-    assert_eq!((weights.dims, stride), (vec![2, 3, 1, 5], (1, 3)));
-    assert_eq!(padding, Padding::Explicit { before: (0, 1), after: (0, 2) });
-    refuses(
-        op(node("Conv", &["x", "w"], "y"), vec![kernel(&[2, 3, 5, 1, 1])]),
-        "one or two dimensions",
-    );
+    let (weights, padding) =
+        (counted(&[2, 3, 1, 5]), Padding::Explicit { before: (0, 1), after: (0, 2) });
+    let expected = Op::Convolution { weights, bias: None, groups: 1, stride: (1, 3), padding };
+    assert_eq!(op(signal, vec![kernel(&[2, 3, 5])]), expected);
+    let wide = op(node("Conv", &["x", "w"], "y"), vec![kernel(&[2, 3, 5, 1, 1])]);
+    refuses(wide, "one or two dimensions");
     refuses(op(node("Conv", &["x", "x"], "y"), vec![]), "computed from the input");
 }
 

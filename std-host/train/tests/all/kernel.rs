@@ -28,17 +28,14 @@ fn add_by_definition<R: Word>(map: &Bilinear, x: &[R], y: &[R], out: &mut [R]) {
             for row in 0..*rows {
                 for column in 0..*columns {
                     for term in 0..*inner {
-                        let x = if *form == Form::FirstTransposed {
-                            x[term * rows + row]
-                        } else {
-                            x[row * inner + term]
-                        };
-                        let y = if *form == Form::SecondTransposed {
-                            y[column * inner + term]
-                        } else {
-                            y[term * columns + column]
-                        };
-                        out[row * columns + column] = out[row * columns + column].add(x.mul(y));
+                        let mut at = (row * inner + term, term * columns + column);
+                        match form {
+                            Form::Plain => {}
+                            Form::FirstTransposed => at.0 = term * rows + row,
+                            Form::SecondTransposed => at.1 = column * inner + term,
+                        }
+                        let out = &mut out[row * columns + column];
+                        *out = out.add(x[at.0].mul(y[at.1]));
                     }
                 }
             }
@@ -58,37 +55,25 @@ fn add_by_definition<R: Word>(map: &Bilinear, x: &[R], y: &[R], out: &mut [R]) {
 /// Calls `term` with the places in images, kernels and outputs of each product that a convolution
 /// sums up.
 fn each_term(shape: &Convolution, mut term: impl FnMut(usize, usize, usize)) {
-    let Convolution {
-        batch,
-        channels,
-        height,
-        width,
-        filters,
-        window: Window { kernel, stride, padding },
-    } = *shape;
-    let (rows, columns) = shape.window.places(height, width).unwrap();
-    for sample in 0..batch {
-        for filter in 0..filters {
-            for row in 0..rows {
-                for column in 0..columns {
-                    for channel in 0..channels {
-                        for down in 0..kernel.0 {
-                            for right in 0..kernel.1 {
-                                let y = (row * stride.0 + down).wrapping_sub(padding.0);
-                                let x = (column * stride.1 + right).wrapping_sub(padding.1);
-                                if y < height && x < width {
-                                    term(
-                                        ((sample * channels + channel) * height + y) * width + x,
-                                        ((filter * channels + channel) * kernel.0 + down)
-                                            * kernel.1
-                                            + right,
-                                        ((sample * filters + filter) * rows + row) * columns
-                                            + column,
-                                    );
-                                }
-                            }
-                        }
-                    }
+    let Convolution { batch, channels, height, width, filters, window } = *shape;
+    let Window { kernel, stride, padding } = window;
+    let (rows, columns) = window.places(height, width).unwrap();
+    let grid = |(rows, columns): (usize, usize)| {
+        (0..rows).flat_map(move |row| (0..columns).map(move |column| (row, column)))
+    };
+    for ((sample, filter), channel) in
+        grid((batch, filters)).flat_map(|at| (0..channels).map(move |channel| (at, channel)))
+    {
+        for (row, column) in grid((rows, columns)) {
+            for (down, right) in grid(kernel) {
+                let y = (row * stride.0 + down).wrapping_sub(padding.0);
+                let x = (column * stride.1 + right).wrapping_sub(padding.1);
+                if y < height && x < width {
+                    term(
+                        ((sample * channels + channel) * height + y) * width + x,
+                        ((filter * channels + channel) * kernel.0 + down) * kernel.1 + right,
+                        ((sample * filters + filter) * rows + row) * columns + column,
+                    );
                 }
             }
         }
@@ -208,17 +193,10 @@ fn convolutions_of_random_sizes_are_their_definition() {
 #[test]
 fn large_convolutions_are_their_definition() {
     let (mut rng, pools) = (Rng(seed()), [pool(1), pool(3)]);
-    let square = |batch, channels, size, filters, kernel, stride, padding| Convolution {
-        batch,
-        channels,
-        height: size,
-        width: size,
-        filters,
-        window: Window {
-            kernel: (kernel, kernel),
-            stride: (stride, stride),
-            padding: (padding, padding),
-        },
+    let square = |batch, channels, size, filters, kernel, stride, padding| {
+        let [kernel, stride, padding] = [kernel, stride, padding].map(|side| (side, side));
+        let window = Window { kernel, stride, padding };
+        Convolution { batch, channels, height: size, width: size, filters, window }
     };
     for shape in [
         square(7, 1, 28, 16, 5, 1, 0),
@@ -290,19 +268,12 @@ fn wrong_sizes_are_refused_and_nothing_is_written() {
 
 #[test]
 fn windows_that_do_not_fit_are_refused() {
-    let fits = Convolution {
-        batch: 1,
-        channels: 1,
-        height: 4,
-        width: 4,
-        filters: 1,
-        window: Window { kernel: (2, 2), stride: (1, 1), padding: (0, 0) },
+    let with = |kernel, stride, padding| {
+        let window = Window { kernel, stride, padding };
+        Convolution { batch: 1, channels: 1, height: 4, width: 4, filters: 1, window }
     };
+    let fits = with((2, 2), (1, 1), (0, 0));
     assert_eq!(Bilinear::Convolution(fits).sizes(), Ok([16, 4, 9]));
-    let with = |kernel, stride, padding| Convolution {
-        window: Window { kernel, stride, padding },
-        ..fits
-    };
     for shape in [
         with((5, 2), (1, 1), (0, 0)),
         with((2, 5), (1, 1), (0, 0)),

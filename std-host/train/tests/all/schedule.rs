@@ -164,17 +164,13 @@ fn initial_weights_are_uniform_within_their_bounds() {
             let words = initial(&network, frac_bits, 1).unwrap();
             assert!(words.fit(&network));
             let float = words.to_f64(frac_bits);
-            for ((layer, words), (shape, index)) in float
-                .layers
-                .iter()
-                .zip(&words.layers)
-                .zip(network.shapes().unwrap().iter().zip(0..))
-            {
+            let shapes = network.shapes().unwrap();
+            for (index, (layer, words)) in float.layers.iter().zip(&words.layers).enumerate() {
                 let (fan_in, fan_out) = match network.layers[index] {
-                    Layer::Dense { outputs } => (shape.elems(), outputs),
-                    Layer::Convolution { filters, window } => (
-                        shape.channels * window.kernel.0 * window.kernel.1,
-                        filters * window.kernel.0 * window.kernel.1,
+                    Layer::Dense { outputs } => (shapes[index].elems(), outputs),
+                    Layer::Convolution { filters, window: Window { kernel, .. } } => (
+                        shapes[index].channels * kernel.0 * kernel.1,
+                        filters * kernel.0 * kernel.1,
                     ),
                     _ => {
                         assert!(layer.weights.is_empty() && layer.biases.is_empty());
@@ -186,18 +182,12 @@ fn initial_weights_are_uniform_within_their_bounds() {
                 let bound = (6.0 / (fan_in + if last { fan_out } else { 0 }) as f64).sqrt();
                 let unit = 1.0 / f64::from(1 << frac_bits);
                 assert!(layer.biases.iter().all(|bias| *bias == 0.0));
-                assert!(
-                    layer
-                        .weights
-                        .iter()
-                        .zip(&words.weights)
-                        .all(|(float, word)| float / unit == *word as f64)
-                );
+                let mut pairs = layer.weights.iter().zip(&words.weights);
+                assert!(pairs.all(|(float, word)| float / unit == *word as f64));
                 assert!(layer.weights.iter().all(|weight| weight.abs() <= bound));
                 let count = layer.weights.len() as f64;
                 let mean = layer.weights.iter().sum::<f64>() / count;
-                let variance =
-                    layer.weights.iter().map(|weight| weight * weight).sum::<f64>() / count;
+                let variance = layer.weights.iter().map(|w| w * w).sum::<f64>() / count;
                 // Five standard deviations of the mean of uniform numbers, and of their squares.
                 assert!(mean.abs() < 5.0 * bound / (3.0 * count).sqrt(), "{name:?} {index} {mean}");
                 let spread = 5.0 * bound * bound * (4.0 / (45.0 * count)).sqrt();
@@ -211,12 +201,8 @@ fn initial_weights_are_uniform_within_their_bounds() {
     // Fewer bits round the same weights.
     let network = Network::named(NetworkName::A);
     let [coarse, fine] = [16, 24].map(|bits| initial(&network, bits, 1).unwrap().to_f64(bits));
-    for (coarse, fine) in coarse
-        .layers
-        .iter()
-        .zip(&fine.layers)
-        .flat_map(|(coarse, fine)| coarse.weights.iter().zip(&fine.weights))
-    {
+    let layers = coarse.layers.iter().zip(&fine.layers);
+    for (coarse, fine) in layers.flat_map(|(coarse, fine)| coarse.words().zip(fine.words())) {
         assert!((coarse - fine).abs() < 2.0 / 65_536.0, "{coarse} {fine}");
     }
     let first = |seed| {
