@@ -582,25 +582,12 @@ impl Quantiser<'_> {
     fn finish(mut self, chain: &Chain, float: &[f64]) -> Result<(Model, Report), QuantiseError> {
         // A ReLU on the answer keeps the scale of its accumulator.
         let words = self.activated(chain.layers.len(), 0, 0);
-        for (layer, report) in self.layers.iter().zip(&mut self.reports) {
-            report.shift = layer.shift;
-        }
         let limit =
             self.largest_input * pow2(self.input_frac_bits + i32::from(self.options.headroom_bits));
         let input_limit = u32::try_from(integer(limit.ceil(), 0)).unwrap_or(u32::MAX);
         let network = Network::new(small(self.input_frac_bits), input_limit, &self.layers)
             .map_err(QuantiseError::Description)?;
-        let frac_bits = i32::from(network.output_frac_bits());
-        let readings = words.len() / network.outputs().max(1);
-        let report = Report::new(
-            self.reports,
-            readings,
-            &network,
-            float,
-            &words,
-            frac_bits,
-            chain.left_off.clone(),
-        );
+        let report = Report::new(self.reports, &network, float, &words, chain.left_off.clone());
         let model = Model {
             network,
             weights: self.weights,

@@ -109,16 +109,16 @@ impl LayerReport {
 impl Report {
     pub(super) fn new(
         mut layers: Vec<LayerReport>,
-        readings: usize,
         network: &Network<MAX_LAYERS>,
         float: &[f64],
         words: &[i64],
-        frac_bits: i32,
         left_off: Vec<String>,
     ) -> Self {
         for (report, layer) in layers.iter_mut().zip(network.layers()) {
-            report.weight_frac_bits = i32::from(layer.weight_frac_bits);
+            (report.weight_frac_bits, report.shift) =
+                (i32::from(layer.weight_frac_bits), layer.shift);
         }
+        let frac_bits = i32::from(network.output_frac_bits());
         let largest_error =
             float.iter().zip(words).map(|(float, &word)| (real(word, frac_bits) - float).abs());
         let width = network.outputs().max(1);
@@ -127,12 +127,9 @@ impl Report {
             .zip(words.chunks_exact(width))
             .filter(|(float, words)| largest(float, f64::total_cmp) == largest(words, i64::cmp));
         Self {
-            readings,
+            readings: words.len() / width,
             input_frac_bits: network.input_frac_bits(),
-            input_limit: real(
-                i64::from(network.input_limit()),
-                i32::from(network.input_frac_bits()),
-            ),
+            input_limit: real(network.input_limit().into(), network.input_frac_bits().into()),
             error: relative_error(float, words, frac_bits),
             largest_error: largest_error.fold(0.0, f64::max),
             same_largest: same_largest.count(),

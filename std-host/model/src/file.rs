@@ -288,16 +288,10 @@ impl Model {
     pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Self, ModelError> {
         let body =
             body(bytes).map_err(|fault| ModelError::File { path: path.to_owned(), fault })?;
-        let unsigned = |layers: Vec<Vec<i32>>| -> Vec<Vec<u32>> {
-            layers
-                .into_iter()
-                .map(|layer| layer.into_iter().map(i32::cast_unsigned).collect())
-                .collect()
-        };
         let model = Self {
             network: body.network,
-            weights: unsigned(body.weights),
-            biases: unsigned(body.biases),
+            weights: words(&body.weights, i32::cast_unsigned),
+            biases: words(&body.biases, i32::cast_unsigned),
             labels: body.labels,
             name: body.name,
         };
@@ -307,18 +301,12 @@ impl Model {
 
     /// The bytes of the file.
     fn to_bytes(&self) -> Result<Vec<u8>, ()> {
-        let signed = |layers: &[Vec<u32>]| -> Vec<Vec<i32>> {
-            layers
-                .iter()
-                .map(|layer| layer.iter().map(|word| word.cast_signed()).collect())
-                .collect()
-        };
         let body = postcard::to_allocvec(&Body {
             name: self.name.clone(),
             labels: self.labels.clone(),
             network: self.network.clone(),
-            weights: signed(&self.weights),
-            biases: signed(&self.biases),
+            weights: words(&self.weights, u32::cast_signed),
+            biases: words(&self.biases, u32::cast_signed),
         })
         .map_err(|_| ())?;
         let mut bytes = Vec::with_capacity(HEADER_BYTES + body.len() + DIGEST_BYTES);
@@ -335,6 +323,11 @@ impl Model {
         let expected = self.network.inputs();
         if found == expected { Ok(()) } else { Err(ModelError::InputLength { expected, found }) }
     }
+}
+
+/// The words of all layers, as the file has them or the model.
+fn words<W: Copy, O>(layers: &[Vec<W>], cast: fn(W) -> O) -> Vec<Vec<O>> {
+    layers.iter().map(|layer| layer.iter().copied().map(cast).collect()).collect()
 }
 
 /// The body of a file whose frame is right.

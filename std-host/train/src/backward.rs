@@ -1,13 +1,10 @@
 //! The way back: gradients of all weights and biases, summed over the batch.
 
-use sharelet_core::correlation::LengthError;
-use sharelet_core::functions::engine::Engine;
-
 use super::forward::{Sized, Trace, Value, mean, open_one};
 use super::maps::{Maps, by_biases};
 use super::network::{Layer, Shape, Window};
 use super::parameters::LayerParameters;
-use crate::tensor::{Bits, Machine, Masked, Tensors};
+use crate::tensor::{Bits, Machine, Masked, Runner, Tensors};
 
 /// Gradients per layer: of weights with twice the fraction bits, of biases with the fraction bits
 /// of values.
@@ -17,7 +14,7 @@ use crate::tensor::{Bits, Machine, Masked, Tensors};
 ///
 /// # Errors
 /// The engine's.
-pub async fn backward<E: Engine<Error: From<LengthError>>, T: Tensors>(
+pub async fn backward<E: Runner, T: Tensors>(
     machine: &mut Machine<E, T>,
     sized: &Sized<'_>,
     weights: &[Masked],
@@ -67,7 +64,7 @@ pub async fn backward<E: Engine<Error: From<LengthError>>, T: Tensors>(
 }
 
 /// The gradient of a window goes to its largest word: back through the tournament.
-async fn to_largest<E: Engine<Error: From<LengthError>>, T: Tensors>(
+async fn to_largest<E: Runner, T: Tensors>(
     machine: &mut Machine<E, T>,
     words: Vec<u64>,
     levels: Vec<Bits>,

@@ -4,16 +4,12 @@
 //! or the next product drops what is too much, so that a ReLU after a product costs no truncation
 //! of its own.
 
-use core::fmt;
 use core::mem;
-
-use sharelet_core::correlation::LengthError;
-use sharelet_core::functions::engine::Engine;
 
 use super::maps::Maps;
 use super::network::{Layer, Network, NetworkError, Shape, Window};
 use super::parameters::LayerParameters;
-use crate::tensor::{Bits, Machine, Masked, Tensors};
+use crate::tensor::{Bits, Machine, Masked, Runner, Tensors};
 
 /// Shared words, and how many of their bits are a fraction.
 #[derive(Default)]
@@ -24,11 +20,7 @@ pub struct Value {
     pub frac_bits: u32,
 }
 
-impl fmt::Debug for Value {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Value").field("frac_bits", &self.frac_bits).finish_non_exhaustive()
-    }
-}
+redacted!(Value);
 
 /// What the way back needs of a layer.
 #[derive(Debug)]
@@ -85,7 +77,7 @@ impl<'n> Sized<'n> {
 ///
 /// # Errors
 /// The engine's.
-pub async fn forward<E: Engine<Error: From<LengthError>>, T: Tensors>(
+pub async fn forward<E: Runner, T: Tensors>(
     machine: &mut Machine<E, T>,
     sized: &Sized<'_>,
     inputs: Masked,
@@ -157,7 +149,7 @@ fn taken(opened: &mut Option<Masked>, value: Value, frac_bits: u32) -> Value {
 ///
 /// # Errors
 /// The engine's.
-pub async fn open_one<E: Engine<Error: From<LengthError>>, T: Tensors>(
+pub async fn open_one<E: Runner, T: Tensors>(
     machine: &mut Machine<E, T>,
     value: Value,
     frac_bits: u32,
@@ -212,7 +204,7 @@ fn candidates(
 
 /// The largest of every window, by a tournament: in each level the larger of two neighbours goes
 /// on; of equals the first.
-async fn largest<E: Engine<Error: From<LengthError>>, T: Tensors>(
+async fn largest<E: Runner, T: Tensors>(
     machine: &mut Machine<E, T>,
     words: &[u64],
     batch: usize,

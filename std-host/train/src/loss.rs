@@ -1,14 +1,12 @@
 //! Losses: the gradient at the outputs, and what may be opened of an epoch.
 
-use sharelet_core::correlation::LengthError;
-use sharelet_core::functions::engine::Engine;
 use sharelet_core::functions::program::softmax;
 use sharelet_core::functions::program::unary::{self, Smooth};
 use sharelet_core::functions::program::{Need, Scratch, extreme};
 use sharelet_core::functions::protocol::product::{Factors, Multiply, Square};
 
 use super::network::Loss;
-use crate::tensor::{Machine, Tensors};
+use crate::tensor::{Machine, Runner, Tensors};
 
 /// What is summed up over an epoch, shared, with the fraction bits of everything.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -78,7 +76,7 @@ impl Room {
 ///
 /// # Errors
 /// The engine's; fraction bits for which there is no table.
-pub async fn gradient<E: Engine<Error: From<LengthError>>, T: Tensors>(
+pub async fn gradient<E: Runner, T: Tensors>(
     machine: &mut Machine<E, T>,
     loss: Loss,
     batch: Outputs<'_>,
@@ -121,7 +119,7 @@ pub async fn gradient<E: Engine<Error: From<LengthError>>, T: Tensors>(
 ///
 /// # Errors
 /// As [`gradient`].
-pub async fn sums<E: Engine<Error: From<LengthError>>, T: Tensors>(
+pub async fn sums<E: Runner, T: Tensors>(
     machine: &mut Machine<E, T>,
     loss: Loss,
     batch: Outputs<'_>,
@@ -149,7 +147,7 @@ fn signs(targets: &[u64], one: u64) -> Vec<u64> {
 }
 
 /// The softmax of each sample, or its logarithm.
-async fn softmax<E: Engine<Error: From<LengthError>>, T: Tensors>(
+async fn softmax<E: Runner, T: Tensors>(
     machine: &mut Machine<E, T>,
     Outputs { outputs, columns, frac_bits, .. }: Outputs<'_>,
     logarithm: bool,
@@ -166,7 +164,7 @@ async fn softmax<E: Engine<Error: From<LengthError>>, T: Tensors>(
 }
 
 /// A function of each output.
-async fn smooth<E: Engine<Error: From<LengthError>>, T: Tensors>(
+async fn smooth<E: Runner, T: Tensors>(
     machine: &mut Machine<E, T>,
     function: Smooth,
     batch: Outputs<'_>,
@@ -179,7 +177,7 @@ async fn smooth<E: Engine<Error: From<LengthError>>, T: Tensors>(
 }
 
 /// The loss itself, summed over the batch; of the hinge loss it falls off with the gradient.
-async fn value<E: Engine<Error: From<LengthError>>, T: Tensors>(
+async fn value<E: Runner, T: Tensors>(
     machine: &mut Machine<E, T>,
     loss: Loss,
     batch: Outputs<'_>,
@@ -214,7 +212,7 @@ async fn value<E: Engine<Error: From<LengthError>>, T: Tensors>(
 
 /// Samples whose largest output is that of the target, or whose only output is on the target's
 /// side; with the fraction bits of targets. Outputs of numbers have no classes.
-async fn correct<E: Engine<Error: From<LengthError>>, T: Tensors>(
+async fn correct<E: Runner, T: Tensors>(
     machine: &mut Machine<E, T>,
     loss: Loss,
     Outputs { outputs, targets, columns, frac_bits: f }: Outputs<'_>,

@@ -233,11 +233,11 @@ impl Network {
     pub fn shapes(&self) -> Result<Vec<Shape>, NetworkError> {
         let mut shapes = vec![self.input];
         let mut shape = self.input;
-        let check = |shape: Shape, layer| match shape {
-            Shape { channels: 0, .. } | Shape { height: 0, .. } | Shape { width: 0, .. } => {
-                Err(NetworkError::Empty { layer })
+        let check = |shape: Shape, layer| {
+            if [shape.channels, shape.height, shape.width].contains(&0) {
+                return Err(NetworkError::Empty { layer });
             }
-            _ => shape.checked_elems().map(|_| ()).ok_or(NetworkError::TooLarge { layer }),
+            shape.checked_elems().map(|_| ()).ok_or(NetworkError::TooLarge { layer })
         };
         check(shape, 0)?;
         for (index, layer) in self.layers.iter().enumerate() {

@@ -103,7 +103,7 @@ impl Plan {
                 return Err(ScheduleError::Training("schedule"));
             }
             Schedule::Cosine { last } | Schedule::Linear { last } => {
-                scale(last, "schedule").map(|_| ())?
+                scale(last, "schedule")?;
             }
             _ => {}
         }

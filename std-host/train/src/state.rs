@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use sharelet_core::correlation::LengthError;
-use sharelet_core::functions::engine::Engine;
 use sharelet_core::functions::protocol::matrix::{self, MaskMatrix};
 
 use super::course::{Course, Session};
@@ -17,7 +16,7 @@ use super::model::Model;
 use super::network::NetworkError;
 use super::parameters::LayerParameters;
 use super::step::{Step, open_weights};
-use crate::tensor::{Machine, Masked, Program, Tensors};
+use crate::tensor::{Machine, Masked, Program, Runner, Tensors};
 
 /// Rows that are tested together: what is computed with them is in memory at once.
 const TEST_ROWS: usize = 256;
@@ -159,11 +158,10 @@ pub struct Turn<'s> {
 impl Program for Turn<'_> {
     type Output = Seen;
 
-    async fn run<E, T>(&mut self, machine: &mut Machine<E, T>) -> Result<Seen, E::Error>
-    where
-        E: Engine<Error: From<LengthError>>,
-        T: Tensors,
-    {
+    async fn run<E: Runner, T: Tensors>(
+        &mut self,
+        machine: &mut Machine<E, T>,
+    ) -> Result<Seen, E::Error> {
         let state = &mut *self.state;
         let course = state.course.clone();
         match self.session {
@@ -211,7 +209,7 @@ const fn missing() -> LengthError {
 }
 
 impl Rows {
-    async fn open<E: Engine<Error: From<LengthError>>, T: Tensors>(
+    async fn open<E: Runner, T: Tensors>(
         &mut self,
         machine: &mut Machine<E, T>,
     ) -> Result<(), E::Error> {
@@ -230,7 +228,7 @@ impl Rows {
     }
 }
 
-async fn test<E: Engine<Error: From<LengthError>>, T: Tensors>(
+async fn test<E: Runner, T: Tensors>(
     machine: &mut Machine<E, T>,
     course: &Course,
     model: &Model,
@@ -255,7 +253,7 @@ async fn test<E: Engine<Error: From<LengthError>>, T: Tensors>(
 }
 
 /// Opens words for both parties to see.
-async fn reveal<E: Engine<Error: From<LengthError>>, T: Tensors>(
+async fn reveal<E: Runner, T: Tensors>(
     machine: &mut Machine<E, T>,
     words: &[u64],
 ) -> Result<Vec<u64>, E::Error> {
@@ -269,7 +267,7 @@ async fn reveal<E: Engine<Error: From<LengthError>>, T: Tensors>(
 
 /// Whether the magnitude of a weight or bias has reached the limit: one bit, and nothing else, is
 /// opened.
-async fn too_large<E: Engine<Error: From<LengthError>>, T: Tensors>(
+async fn too_large<E: Runner, T: Tensors>(
     machine: &mut Machine<E, T>,
     course: &Course,
     model: &Model,

@@ -2,16 +2,13 @@
 
 use core::mem;
 
-use sharelet_core::correlation::LengthError;
-use sharelet_core::functions::engine::Engine;
-
 use super::backward::backward;
 use super::forward::{Sized, Value, forward};
 use super::loss::{self, Outputs, Sums, Wanted};
 use super::model::Model;
 use super::network::{Network, NetworkError};
 use super::update::{Rates, update};
-use crate::tensor::{Machine, Masked, Program, Tensors};
+use crate::tensor::{Machine, Masked, Program, Runner, Tensors};
 
 /// Opens all samples under masks, once: 8 bytes per word and party. Batches are rows of what it
 /// leaves.
@@ -43,11 +40,10 @@ redacted!(OpenData, Step<'_>, Evaluate<'_>);
 impl Program for OpenData {
     type Output = Masked;
 
-    async fn run<E, T>(&mut self, machine: &mut Machine<E, T>) -> Result<Masked, E::Error>
-    where
-        E: Engine<Error: From<LengthError>>,
-        T: Tensors,
-    {
+    async fn run<E: Runner, T: Tensors>(
+        &mut self,
+        machine: &mut Machine<E, T>,
+    ) -> Result<Masked, E::Error> {
         machine.open_one(mem::take(&mut self.inputs)).await
     }
 }
@@ -73,11 +69,10 @@ impl<'s> Step<'s> {
 impl Program for Step<'_> {
     type Output = Sums;
 
-    async fn run<E, T>(&mut self, machine: &mut Machine<E, T>) -> Result<Sums, E::Error>
-    where
-        E: Engine<Error: From<LengthError>>,
-        T: Tensors,
-    {
+    async fn run<E: Runner, T: Tensors>(
+        &mut self,
+        machine: &mut Machine<E, T>,
+    ) -> Result<Sums, E::Error> {
         let Some(inputs) = self.inputs.take() else { return Ok(Sums::default()) };
         let (sized, model) = (&self.network, &mut *self.model);
         let weights = open_weights(machine, model).await?;
@@ -102,7 +97,7 @@ impl Program for Step<'_> {
 ///
 /// # Errors
 /// The engine's.
-pub async fn open_weights<E: Engine<Error: From<LengthError>>, T: Tensors>(
+pub async fn open_weights<E: Runner, T: Tensors>(
     machine: &mut Machine<E, T>,
     model: &Model,
 ) -> Result<Vec<Masked>, E::Error> {
@@ -133,11 +128,10 @@ impl<'s> Evaluate<'s> {
 impl Program for Evaluate<'_> {
     type Output = Value;
 
-    async fn run<E, T>(&mut self, machine: &mut Machine<E, T>) -> Result<Value, E::Error>
-    where
-        E: Engine<Error: From<LengthError>>,
-        T: Tensors,
-    {
+    async fn run<E: Runner, T: Tensors>(
+        &mut self,
+        machine: &mut Machine<E, T>,
+    ) -> Result<Value, E::Error> {
         let inputs = machine.open_one(mem::take(&mut self.inputs)).await?;
         let weights = (self.weights, self.model.parameters.as_slice());
         let (outputs, _) = forward(machine, &self.network, inputs, weights, false).await?;
@@ -153,11 +147,10 @@ redacted!(OpenModel<'_>);
 impl Program for OpenModel<'_> {
     type Output = Vec<Masked>;
 
-    async fn run<E, T>(&mut self, machine: &mut Machine<E, T>) -> Result<Vec<Masked>, E::Error>
-    where
-        E: Engine<Error: From<LengthError>>,
-        T: Tensors,
-    {
+    async fn run<E: Runner, T: Tensors>(
+        &mut self,
+        machine: &mut Machine<E, T>,
+    ) -> Result<Vec<Masked>, E::Error> {
         open_weights(machine, self.0).await
     }
 }

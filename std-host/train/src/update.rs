@@ -3,12 +3,9 @@
 //!
 //! Gradients are sums over the batch; the rate contains the division by its size.
 
-use sharelet_core::correlation::LengthError;
-use sharelet_core::functions::engine::Engine;
-
 use super::model::Model;
 use super::parameters::LayerParameters;
-use crate::tensor::{Machine, Tensors};
+use crate::tensor::{Machine, Runner, Tensors};
 
 /// Public numbers of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +29,7 @@ pub struct Rates {
 ///
 /// # Errors
 /// The engine's.
-pub async fn update<E: Engine<Error: From<LengthError>>, T: Tensors>(
+pub async fn update<E: Runner, T: Tensors>(
     machine: &mut Machine<E, T>,
     model: &mut Model,
     gradients: Vec<LayerParameters<u64>>,

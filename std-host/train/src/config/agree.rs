@@ -88,12 +88,9 @@ impl Config {
     /// As [`Config::fields`].
     pub fn changed_since(&self, before: &Self) -> Result<Option<Difference>, ConfigError> {
         let lasting = |config: &Self| {
-            let fields = config.fields()?.into_iter();
-            Ok::<_, ConfigError>(
-                fields
-                    .filter(|(name, _)| !MAY_CHANGE.iter().any(|part| name.starts_with(part)))
-                    .collect::<Vec<_>>(),
-            )
+            let mut fields = config.fields()?;
+            fields.retain(|(name, _)| !MAY_CHANGE.iter().any(|part| name.starts_with(part)));
+            Ok::<_, ConfigError>(fields)
         };
         Ok(first_difference(&lasting(self)?, &lasting(before)?))
     }

@@ -1,7 +1,6 @@
 //! A dealer and two servers in one process, each server on a thread of its own, over loopback: for
 //! tests, benchmarks and lessons.
 
-use core::convert::Infallible;
 use core::time::Duration;
 use std::io;
 use std::net::TcpStream;
@@ -10,8 +9,8 @@ use std::time::Instant;
 
 use embedded_io_adapters::tokio_1::FromTokio;
 use rand_core::CryptoRng;
-use sharelet_core::correlation::{LengthError, SessionToken};
-use sharelet_core::functions::engine::{EngineError, Truncation};
+use sharelet_core::correlation::SessionToken;
+use sharelet_core::functions::engine::Truncation;
 use sharelet_core::keystream::{ChaCha12, Key, Keystream};
 use tokio::io::AsyncWrite;
 
@@ -21,6 +20,9 @@ use super::party::Prepared;
 use sharelet_link::exchange::{Exchange, Sent};
 use sharelet_link::tcp;
 use sharelet_link::wan::{Deliveries, Wan};
+
+/// Why a program did not run.
+type Failed = Box<dyn core::error::Error + Send + Sync>;
 
 /// Three parties that run one program after the other.
 #[derive(Debug)]
@@ -47,26 +49,6 @@ pub struct Taken {
     pub busy: Option<Duration>,
     /// What one server sent.
     pub sent: Sent,
-}
-
-/// Why a program did not run.
-#[derive(Debug, thiserror::Error)]
-pub enum LocalError {
-    /// The program.
-    #[error("{0}")]
-    Program(#[from] EngineError<Infallible>),
-    /// The correlations.
-    #[error("{0}")]
-    Correlations(#[from] LengthError),
-    /// A server.
-    #[error("{0}")]
-    Server(#[from] EngineError<io::Error>),
-    /// Loopback, or threads.
-    #[error("{0}")]
-    System(#[from] io::Error),
-    /// A server's thread ended without a result.
-    #[error("a server stopped")]
-    Stopped,
 }
 
 /// One program as each takes part in it: all with the same sizes, data only at the parties.
@@ -105,11 +87,11 @@ impl<G: CryptoRng> Local<G> {
     /// Counts, deals, prepares and runs a program.
     ///
     /// # Errors
-    /// [`LocalError`].
+    /// Of the program, its correlations, or the system.
     pub fn run<P: Program<Output: Send> + Send>(
         &mut self,
         parts: Parts<P>,
-    ) -> Result<(Outputs<P::Output>, Taken), LocalError> {
+    ) -> Result<(Outputs<P::Output>, Taken), Failed> {
         let Parts { mut sizes, mut dealer, parties: [mut program_0, mut program_1] } = parts;
         let (truncation, session) = (self.truncation, self.session);
         self.session += 1;
@@ -128,7 +110,7 @@ impl<G: CryptoRng> Local<G> {
             let other = scope.spawn(|| server((end_1, line), prepared_1, &mut program_1, &barrier));
             (
                 server((end_0, line), prepared_0, &mut program_0, &barrier),
-                other.join().unwrap_or(Err(LocalError::Stopped)),
+                other.join().unwrap_or_else(|_| Err("a server stopped".into())),
             )
         });
         let ((output_0, sent, online_0, busy_0), (output_1, _, online_1, busy_1)) =
@@ -151,7 +133,7 @@ fn server<P: Program<Output: Send> + Send>(
     prepared: Prepared,
     program: &mut P,
     barrier: &Barrier,
-) -> Result<(P::Output, Sent, Duration, Option<Duration>), LocalError> {
+) -> Result<(P::Output, Sent, Duration, Option<Duration>), Failed> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().map_err(io::Error::other);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     barrier.wait();

@@ -115,6 +115,11 @@ pub struct Machine<E, T> {
     tensors: T,
 }
 
+/// An engine that programs over tensors run on.
+pub trait Runner: Engine<Error: From<LengthError>> {}
+
+impl<E: Engine<Error: From<LengthError>>> Runner for E {}
+
 /// A program over tensors, written once for all machines.
 pub trait Program {
     /// What it leaves.
@@ -124,16 +129,13 @@ pub trait Program {
     ///
     /// # Errors
     /// The engine's.
-    fn run<E, T>(
+    fn run<E: Runner, T: Tensors>(
         &mut self,
         machine: &mut Machine<E, T>,
-    ) -> impl Future<Output = Result<Self::Output, E::Error>>
-    where
-        E: Engine<Error: From<LengthError>>,
-        T: Tensors;
+    ) -> impl Future<Output = Result<Self::Output, E::Error>>;
 }
 
-impl<E: Engine<Error: From<LengthError>>, T: Tensors> Machine<E, T> {
+impl<E: Runner, T: Tensors> Machine<E, T> {
     /// A machine.
     pub const fn new(engine: E, tensors: T) -> Self {
         Self { engine, tensors }

@@ -5,14 +5,14 @@ use core::convert::Infallible;
 use rand_core::CryptoRng;
 use sharelet_core::correlation::LengthError;
 use sharelet_core::functions::engine::offline::{Count, Offline, Task, Usage};
-use sharelet_core::functions::engine::{Engine, EngineError, Truncation};
+use sharelet_core::functions::engine::{EngineError, Truncation};
 use sharelet_core::functions::protocol::Protocol;
 use sharelet_core::functions::record::Layout;
 use sharelet_core::keystream::{ChaCha12, Key, Keystream};
 
 use super::dealing::Records;
 use super::words::Words;
-use super::{Bilinear, Machine, Masked, Program, Tensors, add, check, settings};
+use super::{Bilinear, Machine, Masked, Program, Runner, Tensors, add, check, settings};
 
 /// What a program takes of everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -155,14 +155,10 @@ redacted!(Dealt);
 ///
 /// # Errors
 /// The engine's.
-pub fn run<P: Program, E, T>(
+pub fn run<P: Program, E: Runner, T: Tensors>(
     program: &mut P,
     mut machine: Machine<E, T>,
-) -> Result<(P::Output, E, T), E::Error>
-where
-    E: Engine<Error: From<LengthError>>,
-    T: Tensors,
-{
+) -> Result<(P::Output, E, T), E::Error> {
     let output = block_on(program.run(&mut machine))?;
     let (engine, tensors) = machine.into_parts();
     Ok((output, engine, tensors))
