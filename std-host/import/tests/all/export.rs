@@ -83,33 +83,26 @@ fn other_networks_answer_as_before() {
 #[test]
 fn files_say_what_goes_in_and_out() {
     let mut rng = Rng(seed());
-    let dims = |network: &Network, rng: &mut Rng| {
-        let file =
-            ModelProto::decode(onnx(network, &parameters(network, rng), "net").unwrap().as_slice())
-                .unwrap();
-        let graph = file.graph.unwrap();
+    let mut dims = |network: &Network| {
+        let bytes = onnx(network, &parameters(network, &mut rng), "net").unwrap();
+        let graph = ModelProto::decode(bytes.as_slice()).unwrap().graph.unwrap();
         let dims = |value: &sharelet_import::onnx_proto::ValueInfoProto| {
             let shape = value.r#type.clone().unwrap().tensor_type.unwrap().shape.unwrap();
-            (
-                value.name.clone(),
-                shape.dim.iter().map(|dim| dim.dim_value.unwrap_or(-1)).collect::<Vec<_>>(),
-            )
+            let dims = shape.dim.iter().map(|dim| dim.dim_value.unwrap_or(-1));
+            (value.name.clone(), dims.collect::<Vec<_>>())
         };
         let operators: Vec<String> = graph.node.iter().map(|node| node.op_type.clone()).collect();
         (dims(&graph.input[0]), dims(&graph.output[0]), operators.join(" "))
     };
-    let (input, output, operators) = dims(&Network::named(NetworkName::A), &mut rng);
+    let (input, output, operators) = dims(&Network::named(NetworkName::A));
     assert_eq!((input.0.as_str(), output.0.as_str()), ("input", "output"));
     assert_eq!((input.1, output.1), (vec![-1, 1, 28, 28], vec![-1, 10]));
     assert_eq!(operators, "Flatten Gemm Relu Gemm Relu Gemm");
-    let (.., operators) = dims(&Network::named(NetworkName::B), &mut rng);
+    let (.., operators) = dims(&Network::named(NetworkName::B));
     assert_eq!(operators, "Conv MaxPool Relu Conv MaxPool Relu Flatten Gemm Relu Gemm");
-    let linear = Network {
-        input: Shape::vector(9),
-        layers: vec![Layer::Dense { outputs: 1 }],
-        loss: Loss::Hinge,
-    };
-    let (input, output, operators) = dims(&linear, &mut rng);
+    let layers = vec![Layer::Dense { outputs: 1 }];
+    let linear = Network { input: Shape::vector(9), layers, loss: Loss::Hinge };
+    let (input, output, operators) = dims(&linear);
     assert_eq!((input.1, output.1, operators.as_str()), (vec![-1, 9], vec![-1, 1], "Gemm"));
 }
 

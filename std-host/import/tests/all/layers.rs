@@ -30,8 +30,7 @@ fn convolutions_of_every_kind() {
             let third = plain.conv(second, [6, 2, 1, 1], 2, (1, 1), BARE);
             let relu = plain.node(Op::Relu, &[third]);
             let mean = plain.node(Op::AveragePool(Pool::WHOLE), &[relu]);
-            let flat = plain.node(Op::Reshape { dims: Some(vec![-1]) }, &[mean]);
-            plain.dense(flat, 6, 3);
+            plain.flat_dense(mean, 6);
             check(&format!("{layout:?} {padding:?}"), &plain.graph, 5);
         }
     }
@@ -125,9 +124,8 @@ fn pools() {
         let first = graph.same(0, 3, 2);
         let pooled = graph.node(Op::MaxPool(pool(size, stride)), &[first]);
         let relu = graph.node(Op::Relu, &[pooled]);
-        let flat = graph.node(Op::Reshape { dims: None }, &[relu]);
         let (rows, columns) = ((7 - size.0) / stride.0 + 1, (8 - size.1) / stride.1 + 1);
-        graph.dense(flat, 3 * rows * columns, 4);
+        graph.flat_dense(relu, 3 * rows * columns);
         // The ReLU moves before the pool.
         check(&format!("{size:?} {stride:?}"), &graph.graph, 2 + layers);
         // But not if what lies between is asked for again.
@@ -136,8 +134,7 @@ fn pools() {
         let relu = graph.node(Op::Relu, &[pooled]);
         let second = graph.same(relu, 3, 3);
         let sum = graph.node(Op::Add, &[pooled, second]);
-        let flat = graph.node(Op::Reshape { dims: None }, &[sum]);
-        graph.dense(flat, 48, 4);
+        graph.flat_dense(sum, 48);
         check("kept", &graph.graph, 5);
     }
 }
@@ -156,8 +153,7 @@ fn relu6_is_two_layers() {
     let second = graph.same(clamped, 4, 4);
     let sum = graph.node(Op::Add, &[clamped, second]);
     let clamped = graph.node(Op::Relu6, &[sum]);
-    let flat = graph.node(Op::Reshape { dims: None }, &[clamped]);
-    graph.dense(flat, 64, 3);
+    graph.flat_dense(clamped, 64);
     check("relu6", &graph.graph, 2 + 3 + 1);
 }
 
@@ -168,8 +164,7 @@ fn relu6_of_large_values_is_6() {
     let first = graph.conv(0, [4, 1, 3, 3], 1, (1, 1), BARE);
     let first = graph.node(scaled(100_000.0), &[first]);
     let clamped = graph.node(Op::Relu6, &[first]);
-    let flat = graph.node(Op::Reshape { dims: None }, &[clamped]);
-    graph.dense(flat, 64, 3);
+    graph.flat_dense(clamped, 64);
     let chain = lower(&graph.graph).unwrap();
     let readings = Readings::new(36, Rng(11).reals(36 * 64)).unwrap();
     let error = quantise(&chain, &readings, &Options::default()).unwrap().1.error;

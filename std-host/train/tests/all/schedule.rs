@@ -60,13 +60,11 @@ fn batches_of_other_sizes() {
         (65_536, 65_536, vec![65_536]),
     ] {
         let plan = Plan::new(&training(1, batch, Schedule::Constant {}), rows).unwrap();
-        let steps: Vec<_> = (0..plan.steps()).map(|step| plan.step(step).unwrap()).collect();
-        assert_eq!(steps.iter().map(|step| step.rows.len()).collect::<Vec<_>>(), sizes);
-        for step in steps {
-            assert!(
-                (step.mean.to_f64() * step.rows.len() as f64 - 1.0).abs() < 1.0 / 65_536.0,
-                "{step:?}"
-            );
+        assert_eq!(plan.steps(), sizes.len());
+        for (index, size) in sizes.into_iter().enumerate() {
+            let step = plan.step(index).unwrap();
+            assert_eq!(step.rows.len(), size);
+            assert!((step.mean.to_f64() * size as f64 - 1.0).abs() < 1.0 / 65_536.0, "{step:?}");
         }
     }
     let plan = |epochs, batch, learning_rate, rows| {
@@ -129,11 +127,8 @@ fn held_out_rows_are_apart_and_chosen_by_the_seed() {
         HeldOut::Fraction(0.0001),
         HeldOut::Fraction(f64::NAN),
     ] {
-        assert_matches!(
-            Split::new(1000, wrong, 3),
-            Err(ScheduleError::HeldOut { .. }),
-            "{wrong:?}"
-        );
+        let split = Split::new(1000, wrong, 3);
+        assert_matches!(split, Err(ScheduleError::HeldOut { .. }), "{wrong:?}");
     }
 }
 

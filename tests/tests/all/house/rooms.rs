@@ -92,17 +92,7 @@ const CRATES: &[(&str, Rooms)] = &[
             ),
             (
                 "plain",
-                &[
-                    "curve",
-                    "network",
-                    "parameters",
-                    "initial",
-                    "model",
-                    "tensor",
-                    "float",
-                    "course",
-                    "state",
-                ],
+                &["curve", "parameters", "initial", "model", "tensor", "float", "course", "state"],
             ),
             ("plans", &["network", "tensor", "course", "state"]),
         ],
