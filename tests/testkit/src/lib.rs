@@ -17,7 +17,6 @@
 
 pub mod asserting;
 pub mod chi_square;
-pub mod delay;
 pub mod frames;
 pub mod graphs;
 pub mod hex;
@@ -35,6 +34,6 @@ pub mod steps;
 pub mod tflite;
 pub mod training;
 
-pub use asserting::says;
+pub use asserting::{begins, says};
 pub use seed::{Rng, printed_seed, rng, seed};
 pub use shared_data::shared_data;

@@ -183,12 +183,7 @@ impl Setup {
         input: &[u32],
         traffic: &mut Traffic,
     ) -> Result<Vec<u32>, SessionError> {
-        let policy = Policy {
-            answer: self.answer,
-            inputs: Some(self.model.network.inputs()),
-            max_outputs: MAX_OUTPUTS,
-            max_blocks: u64::MAX,
-        };
+        let policy = Policy { inputs: Some(self.model.network.inputs()), ..policy(self.answer) };
         let mut network = Network::<8>::default();
         let mut connected = p0::connect(io, identity, policy, &mut network).await?;
         traffic.handshake = connected.io_mut().take();
@@ -210,29 +205,64 @@ impl Setup {
         mut writer: impl Write,
         corrections: &[u8],
     ) -> Result<HostEnd, SessionError> {
-        let network = &self.model.network;
-        p1::receive_hello(&mut reader).await?;
-        p1::welcome(&mut writer, network, &self.model_seed, &mut [0; max_welcome_bytes(8)]).await?;
-        if p1::receive_request(&mut reader).await?.is_none() {
-            return Ok(HostEnd::NotAsked);
-        }
-        p1::grant(&mut writer, self.session).await?;
-        let sizes = ScratchSizes::of(network);
-        let (mut masked, mut x, mut y) =
-            (vec![0; sizes.masked_elems], vec![0; sizes.vectors_elems], vec![0; sizes.width_elems]);
-        let (mut own, mut peer) = (vec![0; sizes.bits_bytes], vec![0; sizes.bits_bytes]);
-        let scratch = Scratch {
-            masked: &mut masked,
-            vectors: &mut x,
-            output: &mut y,
-            own_bits: &mut own,
-            peer_bits: &mut peer,
-        };
-        let prepared =
-            P1::new(network, &self.model, self.answer).prepare(&mut reader, scratch).await?;
+        let mut buffers = Buffers::new(&self.model.network);
+        let prepared = self.prepare(&mut reader, &mut writer, buffers.scratch()).await?;
+        let Some(prepared) = prepared else { return Ok(HostEnd::NotAsked) };
         let ready = prepared.input(&mut reader).await?;
         let answer = ready.infer(&mut reader, &mut writer, corrections).await?;
         Ok(HostEnd::Done(answer.map(|answer| answer.to_vec())))
+    }
+
+    /// The host's side until it waits for the input; `None` if the device leaves without asking for
+    /// a session.
+    ///
+    /// # Errors
+    /// As the session itself.
+    pub async fn prepare<'s>(
+        &self,
+        reader: &mut impl Read,
+        writer: &mut impl Write,
+        scratch: Scratch<'s>,
+    ) -> Result<Option<p1::Prepared<'_, 's, Model, 8>>, SessionError> {
+        let network = &self.model.network;
+        p1::receive_hello(reader).await?;
+        p1::welcome(writer, network, &self.model_seed, &mut [0; max_welcome_bytes(8)]).await?;
+        if p1::receive_request(reader).await?.is_none() {
+            return Ok(None);
+        }
+        p1::grant(writer, self.session).await?;
+        P1::new(network, &self.model, self.answer).prepare(reader, scratch).await.map(Some)
+    }
+}
+
+/// A device's policy that takes every network which fits [`MAX_OUTPUTS`].
+pub fn policy(answer: Answer) -> Policy {
+    Policy { answer, inputs: None, max_outputs: MAX_OUTPUTS, max_blocks: u64::MAX }
+}
+
+/// A host's memory for one session.
+#[derive(Clone, Debug)]
+pub struct Buffers {
+    words: [Vec<u32>; 3],
+    bits: [Vec<u8>; 2],
+}
+
+impl Buffers {
+    /// As much as the network takes.
+    pub fn new<const L: usize>(network: &Network<L>) -> Self {
+        let sizes = ScratchSizes::of(network);
+        let words = [sizes.masked_elems, sizes.vectors_elems, sizes.width_elems];
+        Self {
+            words: words.map(|elems| vec![0; elems]),
+            bits: [vec![0; sizes.bits_bytes], vec![0; sizes.bits_bytes]],
+        }
+    }
+
+    /// To be lent to the session.
+    pub fn scratch(&mut self) -> Scratch<'_> {
+        let [masked, vectors, output] = &mut self.words;
+        let [own_bits, peer_bits] = &mut self.bits;
+        Scratch { masked, vectors, output, own_bits, peer_bits }
     }
 }
 

@@ -6,12 +6,12 @@ use core::cell::Cell;
 use rand_core::Rng;
 use sharelet_core::keystream::{ChaCha8, Rounds};
 use sharelet_core::session::network::Network;
-use sharelet_core::session::p0::{self, Policy};
+use sharelet_core::session::p0;
 use sharelet_core::session::wire::control::Answer;
 use sharelet_core::session::wire::frame::HEADER_BYTES;
 use sharelet_testkit::frames;
 use sharelet_testkit::model::Model;
-use sharelet_testkit::party::{Counter, MAX_OUTPUTS, Setup};
+use sharelet_testkit::party::{Counter, MAX_OUTPUTS, Setup, policy};
 use sharelet_testkit::pipe::{End, Script, run};
 use sharelet_testkit::{printed_seed, rng};
 
@@ -60,12 +60,7 @@ fn blocks(setup: &Setup, host: &[u8], input: &[u32]) -> (u64, u64) {
     let identity = setup.identity::<Counted>();
     let mut counter = Counter { next: setup.next, ..Counter::default() };
     let mut answer = [0; MAX_OUTPUTS];
-    let policy = Policy {
-        answer: setup.answer,
-        inputs: None,
-        max_outputs: MAX_OUTPUTS,
-        max_blocks: u64::MAX,
-    };
+    let policy = policy(setup.answer);
     run(async {
         let mut network = Network::<8>::default();
         let connected =
