@@ -18,11 +18,12 @@ use elf::ElfBytes;
 use elf::abi::{PT_LOAD, SHF_ALLOC, SHF_WRITE, SHT_NOBITS};
 use elf::endian::AnyEndian;
 
-use figure::{Figure, write};
+use figure::Figure;
 
 use crate::board_runs::{infer_on_board, query_on_board};
 use crate::boards::{self, Arguments, Board};
 use crate::case::Case;
+use crate::files;
 use crate::inference;
 use crate::process;
 use crate::services::Room;
@@ -96,7 +97,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         .filter_map(|group| groups.get_key_value(group))
     {
         let path = folder.join(format!("{group}.json"));
-        write(&path, &page::json(figures))?;
+        files::write(&path, page::json(figures))?;
         println!("\n{}\nwritten: {}", page::table(figures), path.display());
     }
     page::update(&workspace.root().join("docs/benchmarks.md"), &groups)?;
@@ -276,7 +277,7 @@ fn twin_instructions(
 
 /// Bytes in flash and bytes of static RAM of an image, from its sections and segments.
 fn memory(image: &Path) -> Result<(u64, u64)> {
-    let bytes = fs::read(image).with_context(|| format!("{} cannot be read", image.display()))?;
+    let bytes = files::read(image)?;
     let file =
         ElfBytes::<AnyEndian>::minimal_parse(&bytes).context("the image is not an ELF file")?;
     let segments = file.segments().context("the image has no segments")?;

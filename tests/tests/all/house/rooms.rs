@@ -139,17 +139,18 @@ data_party device: board stream
 key: board
 
 [xtask/src]
-process report steps workspace:
+files report steps workspace:
+process: files
 boards: process report
 fit: process workspace
 inference: process report
-services: process report workspace
+services: files process report workspace
 case: workspace services
 setup: process steps workspace boards
 board_runs: boards inference services case
-demo: process report steps workspace boards inference services setup
-bench: process steps workspace boards inference services case setup board_runs demo
-check: process report steps workspace boards inference services case setup board_runs demo
+demo: files process report steps workspace boards inference services setup
+bench: files process steps workspace boards inference services case setup board_runs demo
+check: files process report steps workspace boards inference services case setup board_runs demo
 
 [measure/src]
 function others:
