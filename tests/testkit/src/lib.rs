@@ -23,6 +23,7 @@ pub mod hex;
 pub mod model;
 pub mod onnx;
 pub mod outsource;
+pub mod owners;
 pub mod party;
 pub mod pipe;
 pub mod processes;

@@ -3,6 +3,7 @@
 #![allow(missing_docs, missing_debug_implementations)]
 
 pub mod servers;
+pub mod wire;
 
 use core::time::Duration;
 use std::fs;
@@ -42,14 +43,14 @@ use crate::{assert_matches, printed_seed, rng};
 pub const STALL: Duration = Duration::from_millis(300);
 pub const SOON: Duration = Duration::from_secs(20);
 
-/// What services allow: little, so that tests run into it.
-pub fn limits() -> Limits {
-    Limits { hello: STALL, stall: STALL, grace: STALL, idle: SOON, ..Limits::default() }
+/// What services allow, in units of patience: little, so that tests run into it.
+pub fn limits(unit: Duration) -> Limits {
+    Limits { hello: unit, stall: unit, grace: unit, idle: SOON, ..Limits::default() }
 }
 
 /// The only visit of a service.
 pub fn visit() -> Visit {
-    Visit::alone(limits(), CancellationToken::new())
+    Visit::alone(limits(STALL), CancellationToken::new())
 }
 
 /// Milliseconds between attempts.
@@ -95,6 +96,8 @@ pub fn twin(model: &Model, readings: &Readings) -> Vec<Vec<u32>> {
 pub struct Room {
     pub folder: tempfile::TempDir,
     pub model: Model,
+    /// The unit of the patience of all parties: [`STALL`], unless a test is not to run into it.
+    pub unit: Duration,
 }
 
 /// A service that runs.
@@ -107,11 +110,11 @@ pub struct Running<S> {
 
 impl<S: Service> Running<S> {
     /// Starts a service. Nothing else holds it, so that its state is free when it is gone.
-    pub async fn start(address: &str, service: Arc<S>) -> Self {
+    pub async fn start(address: &str, service: Arc<S>, limits: Limits) -> Self {
         let (weak, stop) = (Arc::downgrade(&service), CancellationToken::new());
         let listener = Listener::bind(address, Exposure::Local).await.expect("listens");
         let address = listener.local_address().expect("has an address").to_string();
-        let task = tokio::spawn(service::serve(service, listener, limits(), stop.clone()));
+        let task = tokio::spawn(service::serve(service, listener, limits, stop.clone()));
         Self { service: weak, address, stop, task }
     }
 
@@ -133,9 +136,14 @@ impl<S: Service> Running<S> {
             .expect("does not panic");
     }
 
+    /// Begins to stop at once, as a kill does.
+    pub fn abort(&self) {
+        self.task.abort();
+    }
+
     /// Stops at once, as a kill does.
     pub async fn kill(&self) {
-        self.task.abort();
+        self.abort();
         while !self.task.is_finished() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -159,7 +167,7 @@ impl Room {
     pub fn new(model: Model) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         model.save(&folder.path().join("model.slt")).expect("saves");
-        Self { folder, model }
+        Self { folder, model, unit: STALL }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -183,7 +191,7 @@ impl Room {
 
     pub async fn dealer_at(&self, address: &str) -> Running<Dealer> {
         let store = when_unlocked(|| DealerStore::open(&self.path("dealer"))).await;
-        Running::start(address, Dealer::new(store, MODELS)).await
+        Running::start(address, Dealer::new(store, MODELS), limits(self.unit)).await
     }
 
     pub async fn dealer(&self) -> Running<Dealer> {
@@ -192,9 +200,13 @@ impl Room {
 
     pub fn source(&self, store: HostStore, dealer: &str, ahead: u32) -> Source {
         let model = HostModel::load(&self.path("model.slt"), &store, &mut |_| ()).expect("loads");
-        let client = Client::new(dealer.to_owned(), Exposure::Local, STALL, 10 * STALL);
-        let supply = Supply { ahead, batch: ahead, wait: 3 * STALL, pauses: pauses(20, 100) };
+        let supply = Supply { ahead, batch: ahead, wait: 3 * self.unit, pauses: pauses(20, 100) };
+        let client = self.client(dealer);
         Source { model, store, client, supply, readiness: Box::new(|_, _, _| ()) }
+    }
+
+    pub fn client(&self, dealer: &str) -> Client {
+        Client::new(dealer.to_owned(), Exposure::Local, self.unit, 10 * self.unit)
     }
 
     pub async fn host_at(
@@ -210,7 +222,7 @@ impl Room {
         let sink = Box::new(move |answer| sink.lock().expect("not poisoned").push(answer));
         let service =
             Host::new(self.source(store, dealer, ahead), answer, sink, Patience::default());
-        (Running::start(address, service).await, answers)
+        (Running::start(address, service, limits(self.unit)).await, answers)
     }
 
     pub async fn host(&self, dealer: &str) -> Running<Host> {
@@ -405,12 +417,12 @@ pub fn damage(path: &Path, at: usize) {
 /// A peer that speaks bytes.
 pub mod rogue {
     use sharelet_core::keystream::KeyId;
-    use sharelet_core::session::wire::control::{
-        Answer, DeviceId, Hello, MAX_CONTROL_BYTES, Refusal, emit, emit_handshake, parse,
-    };
+    use sharelet_core::session::wire::control::{Answer, DeviceId, Hello, Refusal, parse};
     use sharelet_core::session::wire::frame::{HEADER_BYTES, Header, Kind};
     use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
     use tokio::net::TcpStream;
+
+    pub use crate::frames::{control, frame, handshake, welcome};
 
     pub async fn connect(address: &str) -> TcpStream {
         TcpStream::connect(address).await.expect("connects")
@@ -419,25 +431,6 @@ pub mod rogue {
     pub async fn write(stream: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) {
         // The host may have had enough already.
         let _ = stream.write_all(bytes).await;
-    }
-
-    /// A frame of `kind` for `layer`.
-    pub fn frame(kind: Kind, layer: u8, body: &[u8]) -> Vec<u8> {
-        let header = Header { kind, layer, body_bytes: body.len() as u32 }.emit();
-        [&header, body].concat()
-    }
-
-    /// A handshake message, with magic and version before it.
-    pub fn handshake<T: serde::Serialize>(kind: Kind, message: &T) -> Vec<u8> {
-        let mut body = [0; 1024];
-        let used = emit_handshake(message, &mut body).expect("fits");
-        frame(kind, 0, &body[..used])
-    }
-
-    pub fn control<T: serde::Serialize>(kind: Kind, message: &T) -> Vec<u8> {
-        let mut body = [0; MAX_CONTROL_BYTES];
-        let used = emit(message, &mut body).expect("fits");
-        frame(kind, 0, &body[..used])
     }
 
     pub async fn hello(stream: &mut (impl AsyncWrite + Unpin), name: &str, key: KeyId) {

@@ -13,7 +13,7 @@ fn functions(f: u32) -> Vec<Function> {
     let mut all = Function::every(60, f);
     let without_tables =
         [Function::ReluShift(f), Function::Select, Function::LeakyRelu(3, f), Function::OneHot(12)];
-    all.extend(without_tables.map(|function| Function::OnBits(Box::new(function))));
+    all.extend(without_tables.map(Function::on_bits));
     let exactly = [
         Function::Rescale(f),
         Function::Convert(f),

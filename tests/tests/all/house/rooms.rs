@@ -176,12 +176,12 @@ train: rng features
 export: train
 
 [tests/testkit/src]
-asserting chi_square frames graphs hex model onnx pipe processes seed shared_data steps \
+asserting chi_square frames graphs hex model onnx owners pipe processes seed shared_data steps \
     tflite:
 room: frames
 party: model pipe
 programs: pipe
-training: room
+training: owners room
 outsource: model pipe party
 ";
 

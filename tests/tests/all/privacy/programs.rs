@@ -33,17 +33,13 @@ fn add(classes: &mut Classes, sent: &[Vec<Vec<u8>>; 2]) {
 }
 
 fn functions() -> Vec<Function> {
-    let on_bits = |function: Function| Function::OnBits(Box::new(function));
     vec![
-        on_bits(Function::Relu),
-        on_bits(Function::Truncate(12)),
-        on_bits(Function::Choose { width: 1, other: false }),
-        on_bits(Function::Compare {
-            constants: vec![-3, 1000],
-            folding: Folding::Direct,
-            other: true,
-        }),
-        on_bits(Function::Equal { constant: 0, other: false }),
+        Function::Relu.on_bits(),
+        Function::Truncate(12).on_bits(),
+        Function::Choose { width: 1, other: false }.on_bits(),
+        Function::Compare { constants: vec![-3, 1000], folding: Folding::Direct, other: true }
+            .on_bits(),
+        Function::Equal { constant: 0, other: false }.on_bits(),
         Function::Relu,
         Function::ReluShift(12),
         Function::Truncate(12),

@@ -16,6 +16,14 @@ use sharelet_testkit::programs::function::Function;
 use sharelet_testkit::programs::run::Runs;
 use sharelet_testkit::rng;
 
+sharelet_testkit::in_either_ring! {
+    one_truncation_costs_one_unit: truncations,
+    smooth_functions: smooth,
+    functions_of_magnitude: magnitudes,
+    division: quotients,
+    averages: means,
+}
+
 const RANDOM: usize = 1000;
 const FRAC_BITS: [u32; 4] = [8, 12, 16, 20];
 
@@ -60,12 +68,6 @@ fn truncations<R: Runs>() {
     }
 }
 
-#[test]
-fn one_truncation_costs_one_unit() {
-    truncations::<u32>();
-    truncations::<u64>();
-}
-
 /// The tables of these functions drop no bits of `x`, so that the distance is the truncation's.
 fn smooth<R: Runs>() {
     let mut rng = rng(2);
@@ -106,12 +108,6 @@ fn smooth<R: Runs>() {
 fn units(table: &Spline, rounded: bool) -> i64 {
     let coordinate = table.coordinate_bound.ceil() as i64;
     1 + coordinate + if rounded { coordinate + 2 * table.bound.ceil() as i64 } else { 0 }
-}
-
-#[test]
-fn smooth_functions() {
-    smooth::<u32>();
-    smooth::<u64>();
 }
 
 /// At `k = 64` a result comes from one of three tables: below `2^31`, below `2^46` (whose unit is
@@ -175,12 +171,6 @@ fn magnitudes<R: Runs>() {
     }
 }
 
-#[test]
-fn functions_of_magnitude() {
-    magnitudes::<u32>();
-    magnitudes::<u64>();
-}
-
 /// Against the definition: operands and quotients saturate where the function says.
 fn quotients_of_the_twin<R: Runs>(f: u32, a: &[R], b: &[R], divisor_bits: u32) {
     let function = Function::Divide(f);
@@ -234,12 +224,6 @@ fn quotients<R: Runs>() {
     }
 }
 
-#[test]
-fn division() {
-    quotients::<u32>();
-    quotients::<u64>();
-}
-
 fn means<R: Runs>() {
     let mut rng = rng(6);
     for columns in [1_usize, 2, 3, 7, 10, 64, 100] {
@@ -285,10 +269,4 @@ fn means<R: Runs>() {
         &[],
         510,
     );
-}
-
-#[test]
-fn averages() {
-    means::<u32>();
-    means::<u64>();
 }
