@@ -45,15 +45,9 @@ pub struct Setup {
 impl Setup {
     /// A session of `model` under random keys.
     pub fn random(model: Model, answer: Answer, rng: &mut impl Rng) -> Self {
-        let mut setup = Self {
-            model,
-            device_key: [0; 32],
-            model_seed: [0; 32],
-            dealer_seed: [0; 32],
-            next: 5,
-            session: 7,
-            answer,
-        };
+        let (device_key, model_seed, dealer_seed) = ([0; 32], [0; 32], [0; 32]);
+        let (next, session) = (5, 7);
+        let mut setup = Self { model, device_key, model_seed, dealer_seed, next, session, answer };
         setup.rekey(rng);
         setup
     }
@@ -80,12 +74,8 @@ impl Setup {
         let model_stream = Keystream::<C>::new(&Key::from_bytes(self.model_seed));
         let mut masked_weights = self.model.weights.clone();
         for (index, weights) in (0_u16..).zip(&mut masked_weights) {
-            mask_weights(
-                &model_stream,
-                index,
-                &self.model.network.parts(usize::from(index)),
-                weights,
-            );
+            let parts = self.model.network.parts(usize::from(index));
+            mask_weights(&model_stream, index, &parts, weights);
         }
         masked_weights
     }
@@ -116,13 +106,8 @@ impl Setup {
         let identity = self.identity::<C>();
         let mut counter = Counter { next: self.next, ..Counter::default() };
         let mut traffic = Traffic::default();
-        let device = self.device(
-            Counting::new(device_end.clone()),
-            &identity,
-            &mut counter,
-            input,
-            &mut traffic,
-        );
+        let io = Counting::new(device_end.clone());
+        let device = self.device(io, &identity, &mut counter, input, &mut traffic);
         let corrections = self.corrections::<C>();
         let host = self.host(host_end.clone(), host_end.clone(), &corrections);
         // An error ends the test at once: the other side would wait for ever.
@@ -148,20 +133,10 @@ impl Setup {
         let mut counter =
             Counter { next: self.next, witness: Some(Rc::clone(&sent)), ..Counter::default() };
         let identity = self.identity::<C>();
-        let result = run(self.device(
-            Counting::new(io),
-            &identity,
-            &mut counter,
-            input,
-            &mut Traffic::default(),
-        ));
-        let sent = sent.borrow().clone();
-        DeviceRun {
-            result,
-            sent,
-            next: counter.next,
-            sent_before_consumed: counter.sent_before_consumed,
-        }
+        let (io, mut traffic) = (Counting::new(io), Traffic::default());
+        let result = run(self.device(io, &identity, &mut counter, input, &mut traffic));
+        let (sent, Counter { next, sent_before_consumed, .. }) = (sent.take(), counter);
+        DeviceRun { result, sent, next, sent_before_consumed }
     }
 
     /// The host alone, against a peer that sends `script`.
@@ -170,8 +145,7 @@ impl Setup {
         let writer = reader.writer();
         let sent = reader.sent();
         let result = run(self.host(reader, writer, corrections));
-        let sent = sent.borrow().clone();
-        HostRun { result, sent }
+        HostRun { result, sent: sent.take() }
     }
 
     /// The device's side of one session.

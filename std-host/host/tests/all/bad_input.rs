@@ -256,11 +256,9 @@ async fn a_link_that_loses_bytes_gives_no_wrong_answer() {
         let stream =
             tokio::net::TcpStream::connect(&scenario.host.address).await.expect("connects");
         let (reader, writer) = stream.into_split();
-        let io = Connection::new(
-            ShortReader::new(reader, seed),
-            FaultyWriter::new(writer, fault, seed),
-            2 * STALL,
-        );
+        let (reader, writer) =
+            (ShortReader::new(reader, seed), FaultyWriter::new(writer, fault, seed));
+        let io = Connection::new(reader, writer, 2 * STALL);
         let attempt = async {
             let policy = Policy { max_outputs: 8, ..policy(Answer::Device) };
             let mut network = Network::<8>::default();
@@ -338,11 +336,8 @@ async fn a_dealer_refuses_by_name() {
 
     // What is wrong with a model.
     let network = &scenario.room.model.network;
-    let matrices = masked::mask(
-        &scenario.room.model,
-        &sharelet_core::keystream::Keystream::new(&model.seed),
-        &mut |_| (),
-    );
+    let keystream = sharelet_core::keystream::Keystream::new(&model.seed);
+    let matrices = masked::mask(&scenario.room.model, &keystream, &mut |_| ());
     let error =
         client().offer([1; 32], network, &matrices, &mut |_| ()).await.expect_err("refused");
     assert_eq!(error.refusal(), Some(Refusal::Digest));

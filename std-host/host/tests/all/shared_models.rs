@@ -21,10 +21,10 @@ use sharelet_host::store::training::{Header, Share, TrainingError};
 use sharelet_model::readings::Readings;
 use sharelet_testkit::assert_matches;
 use sharelet_testkit::room::servers::{
-    Heard, One, Party, Printed, ask, console, half, instance, refused, send, stop,
+    One, Party, Printed, ask, console, half, instance, refused, send, stop,
 };
 use sharelet_testkit::room::wire::Wire;
-use sharelet_testkit::room::{Room, Running, STALL, random_model, when_unlocked};
+use sharelet_testkit::room::{Log, Room, Running, STALL, random_model, when_unlocked};
 use sharelet_testkit::{printed_seed, rng, says};
 use sharelet_train::course::Sizes;
 use sharelet_train::model::Model;
@@ -206,9 +206,9 @@ struct Asking {
 impl Asking {
     /// All answers are the twin's.
     async fn is_answered(&mut self) {
-        self.party.events.log.wide.clear();
+        self.party.events.wide.clear();
         ask(&mut self.party).await.expect("works");
-        assert_eq!(self.party.events.log.wide, self.expected);
+        assert_eq!(self.party.events.wide, self.expected);
     }
 
     /// Is told why there is no answer.
@@ -221,7 +221,7 @@ impl Asking {
 }
 
 /// Data parties that ask at once; what they heard.
-async fn all_are_answered(asking: Vec<Asking>) -> Vec<Heard> {
+async fn all_are_answered(asking: Vec<Asking>) -> Vec<Log> {
     let mut asked = tokio::task::JoinSet::new();
     for mut asking in asking {
         asked.spawn(async move {
@@ -243,12 +243,9 @@ async fn exact_answers_are_those_of_the_twin() {
             .map(|number| shared.data_party(&format!("pump-{number}"), (&server_0, &server_1), 5));
         for heard in all_are_answered(asking.collect()).await {
             let (inputs, outputs) = (sizes.0 as u64, sizes.1 as u64);
-            assert_eq!(heard.log.wide.len(), 5);
-            assert!(
-                heard.traffic.iter().all(|&traffic| traffic == (8 * inputs + 64, 16 * outputs)),
-                "{:?}",
-                heard.traffic
-            );
+            assert_eq!(heard.wide.len(), 5);
+            let promised = (8 * inputs + 64, 16 * outputs);
+            assert!(heard.traffic.iter().all(|it| *it == promised), "{:?}", heard.traffic);
         }
         stop(server_0, server_1, dealer).await;
     }
@@ -273,7 +270,7 @@ async fn network_a_takes_seven_messages_and_is_within_its_bound() {
     let Asking { mut party, expected } = shared.data_party("pump", (&server_0, &server_1), 3);
     ask(&mut party).await.expect("works");
     let bound = 128 / 2 * (128 / 2 + 1) + 1;
-    let units = distance(&party.events.log.wide, &expected);
+    let units = distance(&party.events.wide, &expected);
     assert!(units <= bound, "{units} units");
     let sent = party_0.latest();
     println!("network A: {} messages, {} bytes, {units} units", sent.messages, sent.bytes);
@@ -291,7 +288,7 @@ async fn answers_to_the_operator_reach_the_console() {
     let Asking { mut party, expected } = shared.data_party("pump", (&server_0, &server_1), 4);
     party.settings.recipient = Recipient::Console;
     ask(&mut party).await.expect("works");
-    assert!(party.events.log.wide.iter().all(Vec::is_empty), "the data party learns nothing");
+    assert!(party.events.wide.iter().all(Vec::is_empty), "the data party learns nothing");
     let printed = Printed::default();
     assert_eq!(console(&key, [&server_0, &server_1], 4, &printed).await.expect("works"), 4);
     let expected: Vec<Vec<u32>> =
@@ -452,7 +449,7 @@ async fn queries_at_once_are_told_apart() {
     let asking = (0..6)
         .map(|number| shared.data_party(&format!("pump-{number}"), (&server_0, &server_1), 12));
     let heard = all_are_answered(asking.collect()).await;
-    let failures: usize = heard.iter().map(|heard| heard.log.failures.len()).sum();
+    let failures: usize = heard.iter().map(|heard| heard.failures.len()).sum();
     println!("{failures} queries were asked again");
     stop(server_0, server_1, dealer).await;
 }

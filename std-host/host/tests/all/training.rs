@@ -148,11 +148,8 @@ async fn exact_runs_end_with_the_twins_model() {
             assert_eq!(room.steps(party), [0; 0], "a finished run has no checkpoints");
         }
         assert!(model.iter().any(|&word| word != 0), "{}", case.name);
-        assert!(
-            curve.0.iter().all(|epoch| epoch.train_loss.is_some_and(|loss| loss > 0.0)),
-            "{}",
-            case.name
-        );
+        let lost = curve.0.iter().all(|epoch| epoch.train_loss.is_some_and(|loss| loss > 0.0));
+        assert!(lost, "{}", case.name);
     }
 }
 
@@ -186,11 +183,8 @@ async fn one_unit_runs_end_near_the_twins_model() {
         // Velocities are sums over the batch.
         let bound = (weight, velocity * config.training.batch as f64);
         println!("{}: {found:?} units, at most {bound:.0?}", case.name);
-        assert!(
-            found.0 <= bound.0 && found.1 <= bound.1,
-            "{}: {found:?} units, at most {bound:?}",
-            case.name
-        );
+        let near = found.0 <= bound.0 && found.1 <= bound.1;
+        assert!(near, "{}: {found:?} units, at most {bound:?}", case.name);
     }
 }
 
@@ -480,14 +474,8 @@ fn large_batches_and_small_rates_are_learned_from() {
                  64\nlearning_rate = 1e-9\nmomentum = {momentum}\n[arithmetic]\ntruncation = \
                  \"{truncation}\"\n"
             );
-            let course = Arc::new(
-                Course::new(
-                    config(&text),
-                    Sizes { rows: 100, features: 3, targets: 1, test_rows: 0 },
-                )
-                .unwrap(),
-            );
-            Plans::new(&course).unwrap();
+            let sizes = Sizes { rows: 100, features: 3, targets: 1, test_rows: 0 };
+            Plans::new(&Arc::new(Course::new(config(&text), sizes).unwrap())).unwrap();
         }
     }
 }

@@ -355,10 +355,8 @@ async fn the_dealer_deals_no_number_twice_and_nothing_without_bounds() {
         ),
         (Train { first: u64::MAX, ..request(&text, SIZES) }, Refusal::TooFarAhead { next: 0 }),
     ] {
-        let found = tokio::time::timeout(Duration::from_secs(20), refusal(request.clone()))
-            .await
-            .expect("at once");
-        assert_eq!(found, Some(expected), "{request:?}");
+        let found = tokio::time::timeout(Duration::from_secs(20), refusal(request.clone())).await;
+        assert_eq!(found.expect("at once"), Some(expected), "{request:?}");
     }
     let long = Train { config: "#".repeat(1 << 17), ..request(&text, SIZES) };
     assert!(client(&dealer.address).train(&long).await.is_err(), "longer than a request may be");
@@ -369,10 +367,8 @@ async fn the_dealer_deals_no_number_twice_and_nothing_without_bounds() {
     drop(sessions);
     let next = u64::from(agreed.sessions);
     for first in [0, 1, next - 1] {
-        assert_eq!(
-            refusal(Train { first, ..request(&text, SIZES) }).await,
-            Some(Refusal::SessionUsed { next })
-        );
+        let used = refusal(Train { first, ..request(&text, SIZES) }).await;
+        assert_eq!(used, Some(Refusal::SessionUsed { next }));
     }
     // Two who ask for the same at the same time: one of them gets it.
     let both = Train { first: next + 5, ..request(&text, SIZES) };

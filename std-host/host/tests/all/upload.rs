@@ -154,12 +154,8 @@ async fn shares_open_to_the_table() {
 async fn rows_of_owners_follow_one_another_in_the_order_of_their_names() {
     let pair = Pair::new();
     let b = data("d", "b", "x,z,y\n3,4,1\n", &rows());
-    let a = data(
-        "d",
-        "a",
-        "z,y,x\n2,0,1\n-2,2,-1\n",
-        &Options { columns: Some(vec!["x".into(), "z".into()]), ..rows() },
-    );
+    let named = Options { columns: Some(vec!["x".into(), "z".into()]), ..rows() };
+    let a = data("d", "a", "z,y,x\n2,0,1\n-2,2,-1\n", &named);
     pair.share(&b).await.unwrap();
     pair.share(&a).await.unwrap();
     let (features, targets) = pair.open("d");
@@ -222,15 +218,11 @@ async fn columns_of_owners_are_joined_by_hashed_keys() {
     assert_eq!(refused(other).await, key(1));
     let disagree = |other: &str, what| Refusal::Disagree { other: name(other), what };
     let short = data("d", "c", "id,x\nk1,1\n", &keyed(&[]));
-    assert_eq!(
-        refused(short).await,
-        disagree("a-shop", Disagreement::Rows { expected: 2, found: 1 })
-    );
+    let rows = Disagreement::Rows { expected: 2, found: 1 };
+    assert_eq!(refused(short).await, disagree("a-shop", rows));
     let twice = data("d", "c", "id,age\nk1,1\nk2,2\n", &keyed(&[]));
-    assert_eq!(
-        refused(twice).await,
-        disagree("bank", Disagreement::ColumnTwice { name: "age".into() })
-    );
+    let age = Disagreement::ColumnTwice { name: "age".into() };
+    assert_eq!(refused(twice).await, disagree("bank", age));
     let labelled = data("d", "c", "id,x,y\nk1,1,1\nk2,2,1\n", &keyed(&["y"]));
     assert_eq!(refused(labelled).await, disagree("bank", Disagreement::LabelsTwice));
     let unkeyed = data("d", "c", "x\n1\n2\n", &Options::default());

@@ -98,11 +98,8 @@ pub fn private<R: Word, P: Program<R>>(
     };
     for sent in &sent {
         assert_eq!(sent.len() as u64, usage.messages, "messages");
-        assert_eq!(
-            sent.iter().map(|message| message.len() as u64).sum::<u64>(),
-            usage.online_bytes,
-            "bytes"
-        );
+        let bytes: usize = sent.iter().map(Vec::len).sum();
+        assert_eq!(bytes as u64, usage.online_bytes, "bytes");
     }
     Private { data, sent, usage }
 }
@@ -119,10 +116,8 @@ fn deal<R: Word, P: Program<R>>(
     const CANARY: [u8; 9] = [0xc5; 9];
     let dealt_bytes = usize::try_from(usage.dealt_bytes).expect("fits");
     let mut dealt = vec![CANARY[0]; dealt_bytes + CANARY.len()];
-    let mut engine = Offline::new(
-        Deal::new(keystream, session, crate::rng(!seed), &mut dealt),
-        program.settings(),
-    );
+    let task = Deal::new(keystream, session, crate::rng(!seed), &mut dealt);
+    let mut engine = Offline::new(task, program.settings());
     wait(program.run(&mut engine, &mut dealer.clone())).expect("room for the corrections");
     assert_eq!(dealt.split_off(dealt_bytes), CANARY, "the dealer wrote more than it counted");
     dealt

@@ -45,7 +45,7 @@ pub const SOON: Duration = Duration::from_secs(20);
 
 /// What services allow, in units of patience: little, so that tests run into it.
 pub fn limits(unit: Duration) -> Limits {
-    Limits { hello: unit, stall: unit, grace: unit, idle: SOON, ..Limits::default() }
+    Limits { hello: unit, stall: unit, grace: STALL, idle: SOON, ..Limits::default() }
 }
 
 /// The only visit of a service.
@@ -100,12 +100,12 @@ pub struct Room {
     pub unit: Duration,
 }
 
-/// A service that runs.
-pub struct Running<S> {
+/// A service that runs, and ends with a `T`.
+pub struct Running<S, T = ()> {
     service: Weak<S>,
     pub address: String,
     pub stop: CancellationToken,
-    task: JoinHandle<()>,
+    task: JoinHandle<T>,
 }
 
 impl<S: Service> Running<S> {
@@ -126,14 +126,18 @@ impl<S: Service> Running<S> {
     pub async fn converse(&self, connection: Connection) -> Result<(), S::Error> {
         self.service().converse(connection, visit()).await
     }
+}
 
-    /// Stops politely.
-    pub async fn stop(self) {
+impl<S, T> Running<S, T> {
+    /// Stops politely; how it ended.
+    pub async fn stop(self) -> T {
         self.stop.cancel();
-        tokio::time::timeout(SOON, self.task)
-            .await
-            .expect("stops in time")
-            .expect("does not panic");
+        self.ended().await
+    }
+
+    /// Waits for its own end.
+    pub async fn ended(self) -> T {
+        tokio::time::timeout(SOON, self.task).await.expect("ends in time").expect("does not panic")
     }
 
     /// Begins to stop at once, as a kill does.
@@ -324,10 +328,8 @@ impl Scenario {
     pub async fn lacks_correlations(&mut self) {
         self.device.settings.retries = 0;
         let refused = run(&mut self.device).await.expect_err("there are none");
-        assert_matches!(
-            refused,
-            DeviceError::Session(SessionError::Refused(Refusal::NoCorrelations))
-        );
+        let none = SessionError::Refused(Refusal::NoCorrelations);
+        assert_matches!(refused, DeviceError::Session(error) if *error == none);
     }
 
     /// Makes a new key for the device, which begins to use it.
@@ -363,6 +365,8 @@ pub struct Log {
     /// The same integers, in 32 bits and in 64.
     pub answers: Vec<Vec<u32>>,
     pub wide: Vec<Vec<u64>>,
+    /// Bytes up and down, for each of them.
+    pub traffic: Vec<(u64, u64)>,
     pub failures: Vec<String>,
     pub refused: Vec<String>,
 }
@@ -377,6 +381,7 @@ impl Events for Log {
     fn answer(&mut self, inference: &Inference<'_>) -> std::io::Result<()> {
         self.answers.push(inference.values.iter().map(|&value| value as u32).collect());
         self.wide.push(inference.values.to_vec());
+        self.traffic.push((inference.traffic.sent_bytes, inference.traffic.received_bytes));
         Ok(())
     }
 
@@ -434,13 +439,17 @@ pub mod rogue {
     }
 
     pub async fn hello(stream: &mut (impl AsyncWrite + Unpin), name: &str, key: KeyId) {
-        let hello = Hello {
-            device: DeviceId::new(name).expect("a name"),
-            key,
-            answer: Answer::Device,
-            rounds: 12,
-        };
+        let device = DeviceId::new(name).expect("a name");
+        let hello = Hello { device, key, answer: Answer::Device, rounds: 12 };
         write(stream, &handshake(Kind::Hello, &hello)).await;
+    }
+
+    /// A connection to a host that has welcomed a device.
+    pub async fn welcomed(address: &str, name: &str, key: KeyId) -> TcpStream {
+        let mut stream = connect(address).await;
+        hello(&mut stream, name, key).await;
+        read_frame(&mut stream).await.expect("a welcome");
+        stream
     }
 
     pub async fn read_frame(stream: &mut (impl AsyncRead + Unpin)) -> Option<(Kind, Vec<u8>)> {

@@ -1,8 +1,7 @@
 //! Two servers, their dealer, data parties and a console in one process, with small time-outs.
 
-use core::time::Duration;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
 use sharelet_core::keystream::Key;
 use sharelet_core::ring::Ring;
@@ -12,8 +11,8 @@ use sharelet_core::session::wire::query::{Half, QueryHeader, QueryId, Reason, Re
 use sharelet_core::session::wire::task::Task;
 use sharelet_host::console::{self, Console, ConsoleError};
 use sharelet_host::dealer::Dealer;
+use sharelet_host::device::DeviceError;
 use sharelet_host::device::data_party::{DataParty, Settings};
-use sharelet_host::device::{DeviceError, Events};
 use sharelet_host::host::{self, Host};
 use sharelet_host::server::console_queue::Queue;
 use sharelet_host::server::evaluator::Evaluator;
@@ -30,42 +29,16 @@ use sharelet_link::tcp::Listener;
 use sharelet_model::readings::Readings;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{Log, Room, Rows, Running, SOON, STALL, limits, pauses, when_unlocked};
 
+/// A server that runs.
+pub type One = Running<(), Result<(), PeerError>>;
+
 /// What a server is told apart by from an earlier one.
 pub fn instance() -> u64 {
     getrandom::u64().expect("randomness")
-}
-
-/// A server that runs.
-pub struct One {
-    pub address: String,
-    pub stop: CancellationToken,
-    task: JoinHandle<Result<(), PeerError>>,
-}
-
-impl One {
-    /// Stops politely; how it ended.
-    pub async fn stop(self) -> Result<(), PeerError> {
-        self.stop.cancel();
-        tokio::time::timeout(SOON, self.task).await.expect("stops in time").expect("does not panic")
-    }
-
-    /// Waits for its own end.
-    pub async fn ended(self) -> Result<(), PeerError> {
-        tokio::time::timeout(SOON, self.task).await.expect("ends in time").expect("does not panic")
-    }
-
-    /// Stops at once, as a kill does.
-    pub async fn kill(&self) {
-        self.task.abort();
-        while !self.task.is_finished() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    }
 }
 
 impl Room {
@@ -81,7 +54,7 @@ impl Room {
         let address = listener.local_address().expect("has an address").to_string();
         let server = Server::new(evaluator, queue);
         let task = tokio::spawn(server.serve(listener, limits(self.unit), stop.clone()));
-        One { address, stop, task }
+        One { service: Weak::new(), address, stop, task }
     }
 
     /// How long server 1 waits.
@@ -183,42 +156,12 @@ impl Room {
             counter,
             task: self.task(),
             sensor: Rows(readings.clone()),
-            events: Heard::default(),
+            events: Log::default(),
         }
     }
 }
 
-pub type Party = DataParty<Rows, FileCounter, Heard>;
-
-/// What a data party saw, and its traffic.
-#[derive(Default)]
-pub struct Heard {
-    pub log: Log,
-    pub traffic: Vec<(u64, u64)>,
-}
-
-impl Events for Heard {
-    fn connected(&mut self, readings: usize) {
-        self.log.connected(readings);
-    }
-
-    fn prepared(&mut self, session: u64, traffic: sharelet_link::Counts, took: Duration) {
-        self.log.prepared(session, traffic, took);
-    }
-
-    fn answer(&mut self, inference: &sharelet_host::device::Inference<'_>) -> std::io::Result<()> {
-        self.traffic.push((inference.traffic.sent_bytes, inference.traffic.received_bytes));
-        self.log.answer(inference)
-    }
-
-    fn refused(&mut self, error: &DeviceError) -> std::io::Result<()> {
-        self.log.refused(error)
-    }
-
-    fn failed(&mut self, error: &DeviceError, pause: Duration) {
-        self.log.failed(error, pause);
-    }
-}
+pub type Party = DataParty<Rows, FileCounter, Log>;
 
 /// Stops two servers and their dealer politely.
 pub async fn stop(server_0: One, server_1: One, dealer: Running<Dealer>) {
@@ -235,9 +178,9 @@ pub fn refused(reason: Reason) -> Vec<u8> {
 /// Asks until it is answered; all answers are these.
 pub async fn is_answered(party: &mut Party, expected: &[Vec<u32>]) {
     party.settings.retries = 30;
-    party.events.log.answers.clear();
+    party.events.answers.clear();
     ask(party).await.expect("works");
-    assert_eq!(party.events.log.answers, expected);
+    assert_eq!(party.events.answers, expected);
 }
 
 /// Runs a data party to its end.

@@ -19,7 +19,7 @@ use sharelet_testkit::frames::{self, Frame, REFUSALS};
 use sharelet_testkit::model::Model;
 use sharelet_testkit::party::{Counter, HostEnd, MAX_OUTPUTS, Setup, policy};
 use sharelet_testkit::pipe::{End, Script};
-use sharelet_testkit::rng;
+use sharelet_testkit::{assert_matches, rng};
 
 /// Bytes of the device's buffer for a welcome.
 const WELCOME_BYTES: u32 = 512;
@@ -133,19 +133,12 @@ fn a_peer_that_stops_anywhere() {
         let stream = frames::join(&case.peer);
         for cut in (0..stream.len()).filter(|cut| cut % 7 == 0 || *cut < 400) {
             let timed_out = Some(SessionError::Transport(ErrorKind::TimedOut));
-            assert_eq!(
-                case.error(&stream[..cut], End::TimedOut),
-                timed_out,
-                "{:?}, {cut}",
-                case.side
-            );
+            let found = case.error(&stream[..cut], End::TimedOut);
+            assert_eq!(found, timed_out, "{:?}, {cut}", case.side);
             // A device that leaves before it asks for a session is no error.
             let left = case.side == Side::Host && cut == case.peer[0].end();
-            case.check(
-                &stream[..cut],
-                (!left).then_some(SessionError::Closed),
-                &format!("cut at {cut}"),
-            );
+            let closed = (!left).then_some(SessionError::Closed);
+            case.check(&stream[..cut], closed, &format!("cut at {cut}"));
         }
     }
 }
@@ -160,11 +153,8 @@ fn a_flipped_bit_in_a_header() {
                 let stream = case.with(at, &bytes);
                 let rest = stream.len() - frame.start - HEADER_BYTES;
                 let expected = flipped_header(&case, at, bytes.first_chunk().unwrap(), rest);
-                case.check(
-                    &stream,
-                    expected,
-                    &format!("bit {bit} of the header of {:?}", frame.header),
-                );
+                let what = format!("bit {bit} of the header of {:?}", frame.header);
+                case.check(&stream, expected, &what);
             }
         }
     }
@@ -284,20 +274,14 @@ fn a_byte_too_many() {
             } else {
                 wire(WireError::Malformed)
             };
-            case.check(
-                &case.with(at, &longer),
-                expected,
-                &format!("one byte more in {:?}", frame.header),
-            );
+            let what = format!("one byte more in {:?}", frame.header);
+            case.check(&case.with(at, &longer), expected, &what);
             // Not announced: it is taken for the next header.
             let followed = [frame.bytes(), vec![0]].concat();
             let last = at + 1 == case.peer.len();
             let expected = if last { None } else { wire(WireError::UnknownFrame { kind: 0 }) };
-            case.check(
-                &case.with(at, &followed),
-                expected,
-                &format!("one byte after {:?}", frame.header),
-            );
+            let what = format!("one byte after {:?}", frame.header);
+            case.check(&case.with(at, &followed), expected, &what);
         }
         let stream = [&[0][..], &frames::join(&case.peer)].concat();
         case.check(&stream, wire(WireError::NotSharelet), "one byte before everything");
@@ -308,32 +292,19 @@ fn a_byte_too_many() {
 fn frames_in_another_order() {
     for case in cases() {
         for at in 0..case.peer.len() {
-            let last = at + 1 == case.peer.len();
-            let what = format!("frame {at} of {}", case.peer.len());
-            let mut frames = case.peer.clone();
-            frames.remove(at);
-            let expected = if last {
-                Some(SessionError::Closed)
-            } else {
-                mismatch(case.peer[at].header, case.peer[at + 1].header)
-            };
-            case.check(&frames::join(&frames), expected, &format!("{what} dropped"));
-
-            let mut frames = case.peer.clone();
-            frames.insert(at, frames[at].clone());
-            let expected =
-                if last { None } else { mismatch(case.peer[at + 1].header, case.peer[at].header) };
-            case.check(&frames::join(&frames), expected, &format!("{what} repeated"));
-
-            if !last {
+            let check = |what: &str, expected, change: fn(&mut Vec<Frame>, usize)| {
                 let mut frames = case.peer.clone();
-                frames.swap(at, at + 1);
-                let expected = mismatch(case.peer[at].header, case.peer[at + 1].header);
-                case.check(
-                    &frames::join(&frames),
-                    expected,
-                    &format!("{what} swapped with the next"),
-                );
+                change(&mut frames, at);
+                let what = format!("frame {at} of {} {what}", case.peer.len());
+                case.check(&frames::join(&frames), expected, &what);
+            };
+            let (this, next) = (case.peer[at].header, case.peer.get(at + 1).map(|it| it.header));
+            let early = next.map_or(Some(SessionError::Closed), |next| mismatch(this, next));
+            check("dropped", early.clone(), |frames, at| drop(frames.remove(at)));
+            let late = next.and_then(|next| mismatch(next, this));
+            check("repeated", late, |frames, at| frames.insert(at, frames[at].clone()));
+            if next.is_some() {
+                check("swapped with the next", early, |frames, at| frames.swap(at, at + 1));
             }
         }
     }
@@ -508,11 +479,8 @@ fn wrong_versions_and_bad_welcomes_are_answered_with_a_refusal() {
     ] {
         let mut welcome = case.peer[0].clone();
         welcome.body[byte] ^= 1;
-        let run = case.setup.device_against::<ChaCha12>(
-            &case.with(0, &welcome.bytes()),
-            End::Closed,
-            &case.input,
-        );
+        let script = case.with(0, &welcome.bytes());
+        let run = case.setup.device_against::<ChaCha12>(&script, End::Closed, &case.input);
         assert!(run.result.is_err());
         assert_eq!(refusal_in(&run.sent), Some(refusal), "byte {byte}");
         assert_eq!(run.next, case.setup.next, "no number was used");
@@ -563,12 +531,10 @@ fn corrections_and_buffers_of_the_wrong_length() {
                 .await
                 .map(|_| ())
         });
-        assert!(
-            matches!(
-                error,
-                Err(SessionError::Step(StepError::LengthMismatch { found_elems: 0, .. }))
-            ),
-            "{error:?}"
+        let error = error.expect_err("no room");
+        assert_matches!(
+            error,
+            SessionError::Step(StepError::LengthMismatch { found_elems: 0, .. })
         );
     }
 }

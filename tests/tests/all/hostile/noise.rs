@@ -47,13 +47,8 @@ fn noise<R: Runs>(seed: u64) {
                 }
                 let peer = Box::new(sharelet_testkit::rng(rng.next_u64()));
                 println!("{function:?}, k = {}, seed {seed}", R::BITS);
-                let (done, _, left) = R::alone(
-                    &function,
-                    &mut data.clone(),
-                    End::Noise(peer),
-                    &dealt,
-                    usage.work_bytes,
-                );
+                let (end, mut data) = (End::Noise(peer), data.clone());
+                let (done, _, left) = R::alone(&function, &mut data, end, &dealt, usage.work_bytes);
                 assert_eq!((done, left), (Ok(()), 0), "{function:?}, k = {}, seed {seed}", R::BITS);
             }
         }

@@ -79,13 +79,8 @@ fn uniform<R: Runs>() {
             let (mut classes, dealer) = (Classes::default(), shares[0].blank());
             for run in 0..RUNS {
                 // Another key for every run and function.
-                let private = R::private_on(
-                    &function,
-                    shares.clone(),
-                    &dealer,
-                    Memory::Seeded,
-                    number * RUNS + run,
-                );
+                let (shares, seed) = (shares.clone(), number * RUNS + run);
+                let private = R::private_on(&function, shares, &dealer, Memory::Seeded, seed);
                 add(&mut classes, &private.sent);
             }
             classes
@@ -128,12 +123,8 @@ fn unmasked<R: Runs>() {
                 class.1 == 0 && histogram.against_uniform() > 100.0 * BYTES_BOUND
             };
             let first = classes.keys().filter(|class| class.1 == 0).count();
-            assert_eq!(
-                classes.iter().filter(|&class| exploded(class)).count(),
-                first,
-                "{function:?}, k = {}",
-                R::BITS
-            );
+            let seen = classes.iter().filter(|&class| exploded(class)).count();
+            assert_eq!(seen, first, "{function:?}, k = {}", R::BITS);
         }
     }
 }

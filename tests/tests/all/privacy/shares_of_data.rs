@@ -54,11 +54,8 @@ async fn the_bytes_of_one_server_are_uniform_whatever_the_data() {
         for place in 0..8 {
             let mut bytes = Histogram::default();
             share.iter().skip(place).step_by(8).for_each(|&byte| bytes.add(byte));
-            assert!(
-                bytes.against_uniform() < BYTES_BOUND,
-                "{value}, byte {place}: {}",
-                bytes.against_uniform()
-            );
+            let statistic = bytes.against_uniform();
+            assert!(statistic < BYTES_BOUND, "{value}, byte {place}: {statistic}");
         }
         let mut sign = BitCount::default();
         share.iter().skip(7).step_by(8).for_each(|&byte| sign.add(byte >> 7 == 1));

@@ -2,6 +2,7 @@
 //! and the dealer's are what is counted beforehand is part of every run (see `programs::run`).
 
 use sharelet_core::functions::cut::Folding;
+use sharelet_core::functions::engine::offline::Usage;
 use sharelet_core::functions::program::pool::Window;
 use sharelet_core::functions::program::unary::Smooth;
 use sharelet_testkit::programs::Program;
@@ -191,11 +192,7 @@ fn nothing_costs_nothing() {
             continue;
         }
         let usage = u64::count(&function, &function.data(&[], &[])).unwrap();
-        assert_eq!(
-            usage,
-            sharelet_core::functions::engine::offline::Usage::default(),
-            "{function:?}"
-        );
+        assert_eq!(usage, Usage::default(), "{function:?}");
     }
 }
 

@@ -111,12 +111,8 @@ fn bits<R: Runs>() {
         for (seed, folding) in (60..).zip([Folding::Direct, Folding::Staged]) {
             let constants = vec![top, 0, 1 << 20, -1 - top];
             twice(&Function::Compare { constants, folding, other }, &x, &[], seed);
-            twice(
-                &Function::Compare { constants: many.clone(), folding, other },
-                &x[..400],
-                &[],
-                seed + 5,
-            );
+            let constants = many.clone();
+            twice(&Function::Compare { constants, folding, other }, &x[..400], &[], seed + 5);
         }
     }
 }
@@ -193,12 +189,8 @@ fn matrices<R: Runs>() {
         let (x, y) =
             (all_words::<R>(rows * inner, &mut rng), all_words::<R>(inner * columns, &mut rng));
         let (x, y) = (shuffled(&x, &mut rng), shuffled(&y, &mut rng));
-        twice(
-            &Function::MatrixMultiply(rows, inner, columns),
-            &x[..rows * inner],
-            &y[..inner * columns],
-            seed,
-        );
+        let (x, y) = (&x[..rows * inner], &y[..inner * columns]);
+        twice(&Function::MatrixMultiply(rows, inner, columns), x, y, seed);
         let (x, mask) = (
             &x[..rows * inner],
             &shuffled(&all_words::<R>(rows * inner, &mut rng), &mut rng)[..rows * inner],

@@ -86,9 +86,9 @@ fn lengths<R: Runs>() {
                 assert!(both(&function, &data).is_err());
             }
         }
-        let empty = Data { x: vec![], y: vec![], out: vec![], other: vec![], ..whole.clone() };
+        let empty = Data::<R> { room: whole.room, ..Data::default() };
         let _ = any(&function, &empty);
-        let _ = any(&function, &Data { room: Need::default(), ..empty });
+        let _ = any(&function, &Data::<R>::default());
     }
 }
 

@@ -41,30 +41,18 @@ fn truncations<R: Runs>() {
         unit(&Function::Convert(shift), &x, &[], seed + 10);
         let bits = (R::BITS - 2) / 2;
         let y = shuffled(&words::<R>(bits, RANDOM, &mut rng), &mut rng);
-        unit(
-            &Function::Multiply(shift),
-            &words::<R>(bits, RANDOM, &mut rng)[..y.len()],
-            &y,
-            seed + 20,
-        );
+        let x = &words::<R>(bits, RANDOM, &mut rng)[..y.len()];
+        unit(&Function::Multiply(shift), x, &y, seed + 20);
     }
     exact(&Function::Rescale(0), &x, &[], 30);
     for (seed, (slope, bits)) in (40..).zip([(1, 8), (5, 3), (77, 7), (1000, 15)]) {
-        unit(
-            &Function::LeakyRelu(slope, bits),
-            &words::<R>(R::BITS - 2 - bits, RANDOM, &mut rng),
-            &[],
-            seed,
-        );
+        let x = words::<R>(R::BITS - 2 - bits, RANDOM, &mut rng);
+        unit(&Function::LeakyRelu(slope, bits), &x, &[], seed);
     }
     // Slopes of one and zero: what is truncated is whole.
     for (seed, slope) in [(50, 1 << 12), (51, 0)] {
-        exact(
-            &Function::LeakyRelu(slope, 12),
-            &words::<R>(R::BITS - 14, RANDOM, &mut rng),
-            &[],
-            seed,
-        );
+        let x = words::<R>(R::BITS - 14, RANDOM, &mut rng);
+        exact(&Function::LeakyRelu(slope, 12), &x, &[], seed);
     }
 }
 
@@ -263,10 +251,6 @@ fn means<R: Runs>() {
         }
     }
     let window = Window { channels: 4, height: 12, width: 30, size: (3, 2), stride: (1, 1) };
-    unit(
-        &Function::MeanPool(window),
-        &shuffled(&words::<R>(26, 4 * 12 * 30, &mut rng), &mut rng)[..4 * 12 * 30],
-        &[],
-        510,
-    );
+    let x = shuffled(&words::<R>(26, 4 * 12 * 30, &mut rng), &mut rng);
+    unit(&Function::MeanPool(window), &x[..4 * 12 * 30], &[], 510);
 }

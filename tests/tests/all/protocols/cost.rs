@@ -103,20 +103,14 @@ fn stated_costs_are_what_passes() {
                 let of_kind = frames.iter().filter(|frame| frame.header.kind as u8 == kind);
                 of_kind.map(|frame| (HEADER_BYTES + frame.body.len()) as u64).sum()
             };
-            assert_eq!(
-                prepare.sent_bytes,
-                cost.prepare_up_bytes + control(4, &transcript.device),
-                "{case}"
-            );
+            let request = control(4, &transcript.device);
+            assert_eq!(prepare.sent_bytes, cost.prepare_up_bytes + request, "{case}");
             assert_eq!(prepare.received_bytes, control(5, &transcript.host), "{case}");
             assert_eq!(online.sent_bytes, cost.online_up_bytes, "{case}");
             assert_eq!(online.received_bytes, cost.online_down_bytes, "{case}");
             assert_eq!(online.round_trips, cost.round_trips, "{case}");
-            assert_eq!(
-                (transcript.traffic.handshake.round_trips, prepare.round_trips),
-                (1, 1),
-                "{case}"
-            );
+            let handshake = transcript.traffic.handshake;
+            assert_eq!((handshake.round_trips, prepare.round_trips), (1, 1), "{case}");
             assert_eq!(setup.corrections::<ChaCha8>().len() as u64, cost.dealer_bytes, "{case}");
             assert_eq!(cost.device_dealer_bytes, 0);
             let found = blocks(&setup, &transcript.host, &input);

@@ -134,8 +134,9 @@ impl Vectors {
         assert_eq!(read::<T, P>(&mut reader(&bytes), kind).await.unwrap(), value, "{name}");
     }
 
-    /// Checks the files of all refusals, which come where `due` is due.
-    async fn refusals<P>(&self, what: &str, due: P, refusals: &[(&str, P::Refusal)])
+    /// Checks the files of all refusals, which come where `due` is due; there is none of number
+    /// `next`.
+    async fn refusals<P>(&self, what: &str, due: P, refusals: &[(&str, P::Refusal)], next: u8)
     where
         P: Protocol<Refusal: PartialEq>,
     {
@@ -144,6 +145,11 @@ impl Vectors {
             let bytes = self.frame(&format!("refuse_{name}"), what, refusal, &bytes);
             let told = frame::receive_bytes(&mut reader(&bytes), due, 0).await.unwrap_err();
             assert!(matches!(told, FrameError::Refused(told) if told == *refusal), "{name}");
+        }
+        for fields in 0..3 {
+            let body = [&[next][..], &[0; 2][..fields]].concat();
+            let refusal = frame::decode::<_, P::Refusal>(P::REFUSE, &body);
+            assert!(refusal.is_err(), "a refusal has no vector");
         }
     }
 
