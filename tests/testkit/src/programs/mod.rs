@@ -17,12 +17,12 @@ use data::{Data, Word};
 /// Tests by name, each of which calls a function of a ring for words of 32 bits and of 64.
 #[macro_export]
 macro_rules! in_either_ring {
-    ($($(#[$about:meta])* $name:ident: $function:ident,)*) => {$(
+    ($($(#[$about:meta])* $name:ident: $check:ident,)*) => {$(
         $(#[$about])*
         #[test]
         fn $name() {
-            $function::<u32>();
-            $function::<u64>();
+            $check::<u32>();
+            $check::<u64>();
         }
     )*};
 }
