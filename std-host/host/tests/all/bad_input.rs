@@ -32,6 +32,9 @@ use sharelet_testkit::{printed_seed, rng};
 use tokio::io::{AsyncWriteExt as _, DuplexStream};
 use tokio::task::JoinHandle;
 
+/// Whether an error of the dealer's protocol is the one that is due.
+type Check = fn(&dealer_wire::WireError) -> bool;
+
 /// One connection to a service, whose peer is a script. Returns what the service makes of it.
 async fn meets<S: Service, T>(
     service: &Running<S>,
@@ -371,7 +374,7 @@ async fn a_dealer_names_bytes_that_are_wrong() {
     .await;
     assert_matches!(wire(ended), WireError::NotSharelet);
 
-    let cases: [(&[u8], fn(&WireError) -> bool); 3] = [
+    let cases: [(&[u8], Check); 3] = [
         (&[Kind::Deal as u8, 255, 255, 255, 255], |error| {
             matches!(error, WireError::WrongLength { kind: Kind::Deal, .. })
         }),
@@ -419,7 +422,6 @@ async fn a_host_checks_what_a_dealer_sends() {
         body[9] ^= flip;
         [&[Kind::Correction as u8][..], &(body.len() as u32).to_le_bytes(), &body].concat()
     };
-    type Check = fn(&WireError) -> bool;
     let cases: [(&str, Vec<u8>, Check); 5] = [
         ("flipped", correction(7, &[1; 16], 1), |error| {
             matches!(error, WireError::Checksum { session: 7 })

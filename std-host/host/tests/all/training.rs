@@ -400,7 +400,8 @@ async fn going_on_is_for_both_and_with_the_same_things() {
 
     // Another configuration: named. What may change may.
     let room = interrupted(&config, case, 5).await;
-    let changes: [(fn(&mut Config), &str); 5] = [
+    type Change = fn(&mut Config);
+    let changes: [(Change, &str); 5] = [
         (|config| config.training.batch = 6, "`training.batch` is 6 now and was 7 then"),
         (|config| config.training.seed = 9, "`training.seed` is 9 now and was 0 then"),
         (|config| config.training.epochs = 9, "`training.epochs`"),

@@ -158,7 +158,7 @@ pub trait Runs: Word {
     /// [`private`], with `memory` and shares that follow from `seed`.
     fn private(function: &Function, data: &Data<Self>, seed: u64) -> Private<Self> {
         let mut rng = crate::rng(seed ^ 0x5eed);
-        let memory = if seed % 2 == 0 { Memory::Seeded } else { Memory::Expanded };
+        let memory = if seed.is_multiple_of(2) { Memory::Seeded } else { Memory::Expanded };
         Self::private_on(function, data.share(&mut rng), &function.dealer(data), memory, seed)
     }
     /// [`private`] on these shares.

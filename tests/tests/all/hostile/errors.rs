@@ -300,7 +300,7 @@ fn frames_in_another_order() {
             };
             let (this, next) = (case.peer[at].header, case.peer.get(at + 1).map(|it| it.header));
             let early = next.map_or(Some(SessionError::Closed), |next| mismatch(this, next));
-            check("dropped", early.clone(), |frames, at| drop(frames.remove(at)));
+            check("dropped", early, |frames, at| drop(frames.remove(at)));
             let late = next.and_then(|next| mismatch(next, this));
             check("repeated", late, |frames, at| frames.insert(at, frames[at].clone()));
             if next.is_some() {
