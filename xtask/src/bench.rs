@@ -18,11 +18,12 @@ use elf::ElfBytes;
 use elf::abi::{PT_LOAD, SHF_ALLOC, SHF_WRITE, SHT_NOBITS};
 use elf::endian::AnyEndian;
 
-use figure::{Figure, write};
+use figure::Figure;
 
 use crate::board_runs::{infer_on_board, query_on_board};
 use crate::boards::{self, Arguments, Board};
 use crate::case::Case;
+use crate::files;
 use crate::inference;
 use crate::process;
 use crate::services::Room;
@@ -96,7 +97,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         .filter_map(|group| groups.get_key_value(group))
     {
         let path = folder.join(format!("{group}.json"));
-        write(&path, &page::json(figures))?;
+        files::write(&path, page::json(figures))?;
         println!("\n{}\nwritten: {}", page::table(figures), path.display());
     }
     page::update(&workspace.root().join("docs/benchmarks.md"), &groups)?;
@@ -142,9 +143,10 @@ fn device(setup: &Setup<'_>, folder: &Path, cases: &[Case]) -> Result<Vec<Figure
                 setup.steps.step(&what, || session(&room, board, &image, case, &mut figures))?,
             );
         }
-        figures.push(Figure::count(format!("{}/flash_bytes", board.name), flash, "bytes"));
-        figures.push(Figure::count(format!("{}/static_ram_bytes", board.name), ram, "bytes"));
-        figures.push(Figure::count(format!("{}/stack_bytes", board.name), stack, "bytes"));
+        for (what, bytes) in [("flash", flash), ("static_ram", ram), ("stack", stack)] {
+            let name = format!("{}/{what}_bytes", board.name);
+            figures.push(Figure::count(name, bytes, "bytes"));
+        }
         data_party(setup, toolchain, folder, board, cases, &mut figures)?;
     }
     Ok(figures)
@@ -182,31 +184,23 @@ fn data_party(
         let answer = answers.last().context("no answer")?;
         stack = stack
             .max(run.line("stack").context("the device did not report its stack")?.number("used")?);
-        let mut add = |name: &str, key: &str, unit: &str| -> Result<()> {
-            let value = answer.private.number(key)?;
-            figures.push(Figure::count(
-                format!("{}/{}/query_{name}", board.name, case.name),
-                value,
-                unit,
-            ));
-            Ok(())
-        };
-        add("instructions", "online_instructions", "instructions")?;
-        add("bytes_up", "bytes_up", "bytes")?;
-        add("bytes_down", "bytes_down", "bytes")?;
+        for (name, key, unit) in [
+            ("instructions", "online_instructions", "instructions"),
+            ("bytes_up", "bytes_up", "bytes"),
+            ("bytes_down", "bytes_down", "bytes"),
+        ] {
+            let name = format!("{}/{}/query_{name}", board.name, case.name);
+            figures.push(Figure::count(name, answer.private.number(key)?, unit));
+        }
     }
-    let mut add = |name: &str, value: u64| {
-        figures.push(Figure::count(format!("{}/data_party_{name}", board.name), value, "bytes"));
-    };
-    add("flash_bytes", flash);
-    add("flash_beyond_network_bytes", flash.saturating_sub(without));
-    add("static_ram_bytes", ram);
-    add("stack_bytes", stack);
-    ensure!(
-        flash.saturating_sub(without) < MOST_DATA_PARTY_BYTES,
-        "the data party takes {} bytes of flash",
-        flash - without
-    );
+    let beyond = flash.saturating_sub(without);
+    for (what, bytes) in
+        [("flash", flash), ("flash_beyond_network", beyond), ("static_ram", ram), ("stack", stack)]
+    {
+        let name = format!("{}/data_party_{what}_bytes", board.name);
+        figures.push(Figure::count(name, bytes, "bytes"));
+    }
+    ensure!(beyond < MOST_DATA_PARTY_BYTES, "the data party takes {beyond} bytes of flash");
     Ok(())
 }
 
@@ -227,12 +221,8 @@ fn session(
     let answer = answers.last().context("no answer")?;
     let stack = run.line("stack").context("the device did not report its stack")?.number("used")?;
 
-    let twin_instructions = if case.dense {
-        Some(twin_instructions(room, board, image, case, &answers)?)
-    } else {
-        None
-    };
-
+    let dense = case.dense.then(|| twin_instructions(room, board, image, case, &answers));
+    let twin_instructions = dense.transpose()?;
     let mut add = |name: &str, value: u64, unit: &str| {
         figures.push(Figure::count(format!("{}/{}/{name}", board.name, case.name), value, unit));
     };
@@ -276,7 +266,7 @@ fn twin_instructions(
 
 /// Bytes in flash and bytes of static RAM of an image, from its sections and segments.
 fn memory(image: &Path) -> Result<(u64, u64)> {
-    let bytes = fs::read(image).with_context(|| format!("{} cannot be read", image.display()))?;
+    let bytes = files::read(image)?;
     let file =
         ElfBytes::<AnyEndian>::minimal_parse(&bytes).context("the image is not an ELF file")?;
     let segments = file.segments().context("the image has no segments")?;

@@ -1,7 +1,7 @@
 //! `cargo xtask demo`: private inference end to end, on an emulated board or with a process as the
 //! device.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::thread::{self, ScopedJoinHandle};
 
@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
 
 use crate::boards::{self, Arguments, Board};
+use crate::files::{create_folder, read};
 use crate::inference::{self, Answer};
 use crate::process::Running;
 use crate::report::Line;
@@ -197,8 +198,7 @@ fn who_saw_what(answer: Learns) {
 /// One demo at a time: they share a folder. The lock goes with the file.
 fn alone(folder: &Path) -> Result<File> {
     let path = folder.join("lock");
-    fs::create_dir_all(folder)
-        .with_context(|| format!("{} cannot be created", folder.display()))?;
+    create_folder(folder)?;
     let lock =
         File::create(&path).with_context(|| format!("{} cannot be created", path.display()))?;
     match lock.try_lock() {
@@ -225,7 +225,7 @@ struct Readings {
 
 impl Readings {
     fn load(path: &Path, count: usize) -> Result<Self> {
-        let bytes = fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
+        let bytes = read(path)?;
         let values: Vec<_> =
             bytes.as_chunks().0.iter().map(|&word| f32::from_le_bytes(word)).collect();
         let width = values.len() / count.max(1);
@@ -247,17 +247,16 @@ impl Table {
     fn head(&self) {
         let unit = if self.native { "us" } else { "instr." };
         println!();
-        println!(
-            "{:>7}  {:20} {:20} {:5} {:>8} {:>8} {:>11} {:>14} {:>14}",
+        line(
             "reading",
-            "private answer",
-            "plaintext answer",
-            "agree",
-            "bytes up",
-            "down",
-            "round trips",
-            format!("prepare {unit}"),
-            format!("online {unit}"),
+            ["private answer", "plaintext answer", "agree"],
+            [
+                "bytes up",
+                "down",
+                "round trips",
+                &format!("prepare {unit}"),
+                &format!("online {unit}"),
+            ],
         );
     }
 
@@ -265,23 +264,30 @@ impl Table {
         let index = usize::try_from(answer.private.number("index")?)?;
         let frac_bits = answer.plain.number("frac_bits")?;
         let show = |values: &[i64]| self.describe(index, values, frac_bits, &answer.plain);
-        println!(
-            "{:>7}  {:20} {:20} {:5} {:>8} {:>8} {:>11} {:>14} {:>14}",
-            index + 1,
-            show(&answer.values),
-            show(&answer.plain.values()?),
-            if answer.agrees { "yes" } else { "NO" },
-            grouped(answer.bytes_up()?),
-            grouped(answer.bytes_down()?),
-            answer.private.number("round_trips")?,
-            grouped(answer.session.number(self.unit("prepare_us", "prepare_instructions"))?),
-            grouped(answer.private.number(self.unit("online_us", "online_instructions"))?),
+        let agree = if answer.agrees { "yes" } else { "NO" };
+        let costs = self.costs(core::slice::from_ref(answer))?;
+        line(
+            &(index + 1).to_string(),
+            [&show(&answer.values), &show(&answer.plain.values()?), agree],
+            costs.each_ref().map(String::as_str),
         );
         Ok(())
     }
 
-    fn unit(&self, native: &'static str, board: &'static str) -> &'static str {
-        if self.native { native } else { board }
+    /// Of all these answers: bytes up and down, round trips, preparation, online phase.
+    fn costs(&self, answers: &[Answer]) -> Result<[String; 5]> {
+        let sum = |of: &dyn Fn(&Answer) -> Result<u64>| answers.iter().map(of).sum::<Result<u64>>();
+        let (prepare, online) = match self.native {
+            true => ("prepare_us", "online_us"),
+            false => ("prepare_instructions", "online_instructions"),
+        };
+        Ok([
+            grouped(sum(&Answer::bytes_up)?),
+            grouped(sum(&Answer::bytes_down)?),
+            sum(&|answer| answer.private.number("round_trips"))?.to_string(),
+            grouped(sum(&|answer| answer.session.number(prepare))?),
+            grouped(sum(&|answer| answer.private.number(online))?),
+        ])
     }
 
     /// A label or class for a classifier, a score for a reconstruction, else the first values.
@@ -317,26 +323,24 @@ impl Table {
     }
 
     fn totals(&self, answers: &[Answer]) -> Result<()> {
-        let sum = |of: &dyn Fn(&Answer) -> Result<u64>| answers.iter().map(of).sum::<Result<u64>>();
         let agreed = answers.iter().filter(|answer| answer.agrees).count();
-        println!(
-            "{:>7}  {:20} {:20} {:5} {:>8} {:>8} {:>11} {:>14} {:>14}",
-            "total",
-            "",
-            "",
-            format!("{agreed}/{}", answers.len()),
-            grouped(sum(&Answer::bytes_up)?),
-            grouped(sum(&Answer::bytes_down)?),
-            sum(&|answer| answer.private.number("round_trips"))?,
-            grouped(sum(&|answer| answer
-                .session
-                .number(self.unit("prepare_us", "prepare_instructions")))?),
-            grouped(sum(&|answer| answer
-                .private
-                .number(self.unit("online_us", "online_instructions")))?),
-        );
+        let costs = self.costs(answers)?;
+        let agreed = format!("{agreed}/{}", answers.len());
+        line("total", ["", "", &agreed], costs.each_ref().map(String::as_str));
         Ok(())
     }
+}
+
+/// A line of the table: which reading, what it gave, what it took.
+fn line(
+    reading: &str,
+    [private, plain, agree]: [&str; 3],
+    [up, down, trips, prepare, online]: [&str; 5],
+) {
+    println!(
+        "{reading:>7}  {private:20} {plain:20} {agree:5} {up:>8} {down:>8} {trips:>11} \
+         {prepare:>14} {online:>14}"
+    );
 }
 
 /// `1234567` as `1,234,567`.

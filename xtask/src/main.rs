@@ -7,6 +7,7 @@ mod boards;
 mod case;
 mod check;
 mod demo;
+mod files;
 mod fit;
 mod inference;
 mod process;

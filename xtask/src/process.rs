@@ -11,6 +11,8 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::files::create_folder;
+
 const POLL: Duration = Duration::from_millis(10);
 /// How long a child has between being asked and being made to end.
 const GRACE: Duration = Duration::from_secs(10);
@@ -60,10 +62,7 @@ impl Running {
     /// this program is being ended.
     pub fn start(name: &str, command: &mut Command, log: &Path) -> Result<Self> {
         check_interrupted()?;
-        if let Some(folder) = log.parent() {
-            fs::create_dir_all(folder)
-                .with_context(|| format!("{} cannot be created", folder.display()))?;
-        }
+        log.parent().map_or(Ok(()), create_folder)?;
         let file =
             File::create(log).with_context(|| format!("{} cannot be written", log.display()))?;
         let copy =

@@ -8,6 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::files::create_folder;
 use crate::process::{self, Running};
 use crate::report::{Line, forget_report};
 use crate::workspace::Workspace;
@@ -59,8 +60,7 @@ impl Room {
             fs::remove_dir_all(folder)
                 .with_context(|| format!("{} cannot be removed", folder.display()))?;
         }
-        fs::create_dir_all(folder)
-            .with_context(|| format!("{} cannot be created", folder.display()))?;
+        create_folder(folder)?;
         Ok(Self { sharelet: workspace.sharelet(), folder: folder.to_owned() })
     }
 
@@ -76,29 +76,21 @@ impl Room {
 
     /// Makes the device's key, known to the room's dealer.
     pub fn provision(&self, device: &str) -> Result<()> {
-        let mut command = self.sharelet(&["provision", device]);
-        command
-            .arg("--state")
-            .arg(self.path("dealer"))
-            .arg("-o")
-            .arg(self.path("device.key"))
-            .arg("--force");
-        self.run("sharelet provision", &mut command, "provision.log").map(|_| ())
+        self.run(&format!("provision {device} --state dealer -o device.key --force"), &[])
     }
 
     /// The plaintext answers for the first `count` readings; the readings go to `inputs.f32`, as a
     /// board takes them.
     pub fn twin(&self, model: &Path, inputs: &Path, count: Option<usize>) -> Result<Vec<Line>> {
-        let mut command = self.sharelet(&["twin"]);
-        command.arg(model).arg("--inputs").arg(inputs).arg("--raw").arg(self.path("inputs.f32"));
-        if let Some(count) = count {
-            command.arg("--count").arg(count.to_string());
-        }
-        let output = self.run("sharelet twin", &mut command, "twin.log")?;
+        let count_of = count.map_or_else(String::new, |count| format!(" --count {count}"));
+        let mut command = self.sharelet(&format!("twin --raw inputs.f32{count_of}"));
+        command.arg("--inputs").args([inputs, model]);
+        let log = self.path("twin.log");
+        let output = process::run("sharelet twin", &mut command, &log, COMMAND_LIMIT)?;
         let answers: Vec<_> =
             output.lines().map(Line::parse).filter(|line| line.text("values").is_some()).collect();
         match answers.len() {
-            0 => bail!("sharelet twin gave no answers; see {}", self.path("twin.log").display()),
+            0 => bail!("sharelet twin gave no answers; see {}", log.display()),
             found if count.is_some_and(|count| found < count) => {
                 bail!("{} has {found} readings; ask for fewer with --count", inputs.display())
             }
@@ -108,36 +100,27 @@ impl Room {
 
     /// Writes the model's twin for a board to measure, as `twin`.
     pub fn export_twin(&self, model: &Path) -> Result<()> {
-        let mut command = self.sharelet(&["twin"]);
-        command.arg(model).arg("--export").arg(self.path("twin"));
-        self.run("sharelet twin --export", &mut command, "twin-export.log").map(|_| ())
+        self.run("twin --export twin", &[model])
     }
 
     /// Imports a float model.
     pub fn import(&self, model: &Path, calibrate: &Path, output: &Path) -> Result<()> {
-        let mut command = self.sharelet(&["import"]);
-        command.arg(model).arg("--calibrate").arg(calibrate).arg("-o").arg(output);
-        self.run("sharelet import", &mut command, "import.log").map(|_| ())
+        let files = [model, Path::new("--calibrate"), calibrate, Path::new("-o"), output];
+        self.run("import", &files)
     }
 
     /// Starts a dealer.
     pub fn dealer(&self) -> Result<Server> {
-        let mut command = self.sharelet(&["dealer", "--listen", "127.0.0.1:0"]);
-        command.arg("--state").arg(self.path("dealer"));
-        self.serve("dealer", &mut command)
+        self.serve("dealer", "dealer --state dealer --listen 127.0.0.1:0", &[])
     }
 
     /// Starts a host; `port` 0 takes a free one.
     pub fn host(&self, model: &Path, dealer: u16, port: u16, answer: &str) -> Result<Server> {
-        let mut command = self.sharelet(&["host"]);
-        command
-            .arg(model)
-            .arg("--dealer")
-            .arg(format!("127.0.0.1:{dealer}"))
-            .arg("--state")
-            .arg(self.path("host"));
-        command.arg("--listen").arg(format!("127.0.0.1:{port}")).args(["--answer", answer]);
-        self.serve("host", &mut command)
+        let line = format!(
+            "host --dealer 127.0.0.1:{dealer} --state host --listen 127.0.0.1:{port} --answer \
+             {answer}"
+        );
+        self.serve("host", &line, &[model])
     }
 
     /// Starts a dealer and a host.
@@ -149,68 +132,57 @@ impl Room {
 
     /// Makes a data party's key, the task of `model`, and server 0's key.
     pub fn provision_queries(&self, model: &Path) -> Result<()> {
-        let mut command =
-            self.sharelet(&["provision", "check", "--outsource", "-o", "device.key", "--force"]);
-        self.run("sharelet provision --outsource", &mut command, "provision.log")?;
-        let mut command =
-            self.sharelet(&["provision", "server-0", "-o", "server-0.key", "--force"]);
-        command.arg("--state").arg(self.path("dealer"));
-        self.run("sharelet provision", &mut command, "provision-server-0.log")?;
-        let mut command = self.sharelet(&["task"]);
-        command.arg(model).args(["-o", "task.bin"]);
-        self.run("sharelet task", &mut command, "task.log").map(|_| ())
+        self.run("provision check --outsource -o device.key --force", &[])?;
+        self.run("provision server-0 --state dealer -o server-0.key --force", &[])?;
+        self.run("task -o task.bin", &[model])
     }
 
     /// Starts a dealer and the two servers of a model.
     pub fn servers(&self, model: &Path) -> Result<Servers> {
         let dealer = self.dealer()?;
-        let mut command = self.sharelet(&[
-            "server",
-            "--party",
-            "1",
-            "--listen",
-            "127.0.0.1:0",
-            "--state",
-            "server-1",
-        ]);
-        command.arg("--model").arg(model).arg("--dealer").arg(format!("127.0.0.1:{}", dealer.port));
-        let server_1 = self.serve("server-1", &mut command)?;
-        let mut command = self.sharelet(&[
-            "server",
-            "--party",
-            "0",
-            "--listen",
-            "127.0.0.1:0",
-            "--task",
-            "task.bin",
-        ]);
-        command.args(["--key", "server-0.key", "--counter", "server-0.counter"]);
-        command.arg("--peer").arg(format!("127.0.0.1:{}", server_1.port));
-        let server_0 = self.serve("server-0", &mut command)?;
+        let line = format!(
+            "server --party 1 --listen 127.0.0.1:0 --state server-1 --dealer 127.0.0.1:{} --model",
+            dealer.port
+        );
+        let server_1 = self.serve("server-1", &line, &[model])?;
+        let line = format!(
+            "server --party 0 --listen 127.0.0.1:0 --task task.bin --key server-0.key --counter \
+             server-0.counter --peer 127.0.0.1:{}",
+            server_1.port
+        );
+        let server_0 = self.serve("server-0", &line, &[])?;
         Ok(Servers { server_0, server_1, dealer })
     }
 
     /// Starts a device on the PC, with the room's key, counter and readings.
     pub fn device(&self, host: u16, count: usize, answer: &str) -> Result<Running> {
         forget_report(&self.folder)?;
-        let mut command = self.sharelet(&["device", "--key", "device.key", "--counter", "counter"]);
-        command.args(["--inputs", "inputs.f32", "--report", "report", "--answer", answer]);
-        command.args(["--host", &format!("127.0.0.1:{host}"), "--count", &count.to_string()]);
+        let mut command = self.sharelet(&format!(
+            "device --key device.key --counter counter --inputs inputs.f32 --report report \
+             --answer {answer} --host 127.0.0.1:{host} --count {count}"
+        ));
         Running::start("device", &mut command, &self.path("device.log"))
     }
 
-    fn sharelet(&self, arguments: &[&str]) -> Command {
+    /// A command line, whose words have no spaces in them.
+    fn sharelet(&self, line: &str) -> Command {
         let mut command = Command::new(&self.sharelet);
-        command.current_dir(&self.folder).args(arguments);
+        command.current_dir(&self.folder).args(line.split_whitespace());
         command
     }
 
-    fn run(&self, name: &str, command: &mut Command, log: &str) -> Result<String> {
-        process::run(name, command, &self.path(log), COMMAND_LIMIT)
+    /// Runs a command line, with `files` behind it, to its end; its log is that of its first word.
+    fn run(&self, line: &str, files: &[&Path]) -> Result<()> {
+        let command = line.split(' ').next().unwrap_or(line);
+        let log = self.path(&format!("{command}.log"));
+        let name = format!("sharelet {command}");
+        process::run(&name, self.sharelet(line).args(files), &log, COMMAND_LIMIT).map(|_| ())
     }
 
-    fn serve(&self, name: &str, command: &mut Command) -> Result<Server> {
-        let mut process = Running::start(name, command, &self.path(&format!("{name}.log")))?;
+    /// Starts a command line, with `files` behind it, that listens.
+    fn serve(&self, name: &str, line: &str, files: &[&Path]) -> Result<Server> {
+        let log = self.path(&format!("{name}.log"));
+        let mut process = Running::start(name, self.sharelet(line).args(files), &log)?;
         let address = process.wait_for_line(READY, READY_LIMIT)?;
         let port = address.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
         let port =

@@ -44,11 +44,6 @@ pub fn chart(title: &str, curves: &[(&str, &Curve)], of: Of) -> Option<Chart> {
         Of::Loss => "loss",
         Of::Accuracy => "accuracy",
     };
-    let chart = Chart {
-        title: title.to_owned(),
-        x_label: "epoch".to_owned(),
-        y_label: y_label.to_owned(),
-        series,
-    };
-    (!chart.series.is_empty()).then_some(chart)
+    let [title, x_label, y_label] = [title, "epoch", y_label].map(str::to_owned);
+    (!series.is_empty()).then_some(Chart { title, x_label, y_label, series })
 }

@@ -31,8 +31,7 @@ pub struct CollectArgs {
     #[arg(long, value_name = "N", default_value_t = MOST_ELEMS)]
     pub most: u64,
     #[command(flatten)]
-    #[allow(missing_docs)]
-    pub link: LinkArgs,
+    link: LinkArgs,
 }
 
 fn parse_party(text: &str) -> Result<Party, String> {

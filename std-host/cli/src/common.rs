@@ -111,8 +111,7 @@ impl Plaintext {
 #[derive(Args, Debug, Clone, Copy)]
 pub struct LinkArgs {
     #[command(flatten)]
-    #[allow(missing_docs)]
-    pub plaintext: Plaintext,
+    plaintext: Plaintext,
     /// Emulate a wide-area link: what this program sends arrives DELAY later, at BANDWIDTH per
     /// connection. Give it to the other side, too, to delay the answers.
     #[arg(long = "link", value_name = "DELAY,BANDWIDTH", value_parser = super::units::parse_link)]

@@ -27,8 +27,7 @@ pub struct ConsoleArgs {
     #[arg(long, value_name = "N")]
     pub count: Option<usize>,
     #[command(flatten)]
-    #[allow(missing_docs)]
-    pub link: LinkArgs,
+    link: LinkArgs,
 }
 
 /// Prints until the program is told to stop.

@@ -23,8 +23,7 @@ pub struct DealerArgs {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7100")]
     pub listen: String,
     #[command(flatten)]
-    #[allow(missing_docs)]
-    pub link: LinkArgs,
+    link: LinkArgs,
 }
 
 /// Serves until the program is told to stop.

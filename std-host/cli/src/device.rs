@@ -87,8 +87,7 @@ pub struct DeviceArgs {
     #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
     pub labels: Vec<String>,
     #[command(flatten)]
-    #[allow(missing_docs)]
-    pub link: LinkArgs,
+    link: LinkArgs,
 }
 
 /// Readings from a file; a raw one is read when the network has told its width.

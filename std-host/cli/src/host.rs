@@ -57,8 +57,7 @@ pub struct HostArgs {
     )]
     pub batch: Option<u32>,
     #[command(flatten)]
-    #[allow(missing_docs)]
-    pub link: LinkArgs,
+    link: LinkArgs,
 }
 
 /// Serves until the program is told to stop.
@@ -78,13 +77,8 @@ pub fn run(args: &HostArgs) -> Result<()> {
         let batch = args.batch.unwrap_or(args.ahead.min(MAX_COUNT));
         let supply = Supply { ahead: args.ahead, batch, ..Supply::default() };
         announce(&listener)?;
-        let source = Source {
-            model,
-            store,
-            client,
-            supply,
-            readiness: Box::new(show_readiness(args.ahead)),
-        };
+        let readiness = Box::new(show_readiness(args.ahead));
+        let source = Source { model, store, client, supply, readiness };
         let patience = Patience::default();
         let host = Host::new(source, args.answer.into(), Box::new(print), patience);
         service::serve(host, listener, limits, stop).await;

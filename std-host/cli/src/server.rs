@@ -68,8 +68,7 @@ pub struct ServerArgs {
     #[arg(long, value_name = "FILE", help_heading = "Server 0")]
     pub task: Option<PathBuf>,
     #[command(flatten)]
-    #[allow(missing_docs)]
-    pub dealt: DealtArgs,
+    dealt: DealtArgs,
     /// Server 0: sessions that are kept prepared; as many queries run at the same time.
     #[arg(
         long,
@@ -105,8 +104,7 @@ pub struct ServerArgs {
     )]
     pub pair_timeout: Duration,
     #[command(flatten)]
-    #[allow(missing_docs)]
-    pub link: LinkArgs,
+    link: LinkArgs,
 }
 
 /// Serves until the program is told to stop.

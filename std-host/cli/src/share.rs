@@ -40,8 +40,7 @@ pub struct ShareArgs {
     #[arg(long, value_name = "NAME")]
     pub owner: Name,
     #[command(flatten)]
-    #[allow(missing_docs)]
-    pub table: TableArgs,
+    table: TableArgs,
     /// The column by which columns of several owners are joined.
     #[arg(long, value_name = "COLUMN", requires = "key_secret")]
     pub key: Option<String>,
@@ -60,8 +59,7 @@ pub struct ShareArgs {
     #[arg(long, value_name = "ID")]
     pub upload_id: Option<UploadId>,
     #[command(flatten)]
-    #[allow(missing_docs)]
-    pub link: LinkArgs,
+    link: LinkArgs,
 }
 
 fn parse_different(text: &str) -> Result<[String; 2], String> {

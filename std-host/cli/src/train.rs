@@ -52,8 +52,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "ADDRESS", value_parser = super::units::parse_endpoint)]
     pub peer: Option<String>,
     #[command(flatten)]
-    #[allow(missing_docs)]
-    pub dealt: DealtArgs,
+    dealt: DealtArgs,
     /// Go on from the last checkpoint that both servers hold.
     #[arg(long)]
     pub resume: bool,
@@ -71,8 +70,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "FILE.csv")]
     pub against: Option<PathBuf>,
     #[command(flatten)]
-    #[allow(missing_docs)]
-    pub link: LinkArgs,
+    link: LinkArgs,
 }
 
 /// A line for an epoch.
@@ -145,10 +143,8 @@ pub fn run(args: &TrainArgs) -> Result<()> {
             .map_err(|_| WrongArguments(format!("{field}: `{name}` is not a name of a data set")))
     };
     let train = datasets.dataset(&named(&config.data.train, "data.train")?)?;
-    let test = match &config.data.test {
-        Some(test) => Some(datasets.dataset(&named(test, "data.test")?)?),
-        None => None,
-    };
+    let test = config.data.test.as_deref().map(|test| named(test, "data.test")).transpose()?;
+    let test = test.map(|test| datasets.dataset(&test)).transpose()?;
     let model = checkpoints.model();
     let setup = Setup { config, train, test, checkpoints, resume: args.resume };
     let report = until_stopped(async |stop| {

@@ -30,8 +30,7 @@ pub struct TrainPlainArgs {
     #[arg(value_name = "DATA")]
     pub data: PathBuf,
     #[command(flatten)]
-    #[allow(missing_docs)]
-    pub table: TableArgs,
+    table: TableArgs,
     /// The data to test on, read as the other.
     #[arg(long, value_name = "DATA")]
     pub test: Option<PathBuf>,

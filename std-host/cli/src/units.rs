@@ -82,23 +82,19 @@ pub fn parse_link(text: &str) -> Result<Wan, String> {
                  of them"
             ));
         }
-        let twice = |what| {
-            Err(format!("two {what}s: give one delay and one bandwidth, such as 40ms,100mbit"))
+        let (what, twice) = if part.ends_with("bit") {
+            let bits = parse_bandwidth(part).map_err(|error| format!("`{part}`: {error}"))?;
+            ("bandwidth", bandwidth.replace(bits).is_some())
+        } else {
+            let other = "or kbit, mbit, gbit for a bandwidth";
+            let time =
+                parse_duration(part).map_err(|error| format!("`{part}`: {error}; {other}"))?;
+            ("delay", delay.replace(time).is_some())
         };
-        if part.ends_with("bit") {
-            if bandwidth
-                .replace(parse_bandwidth(part).map_err(|error| format!("`{part}`: {error}"))?)
-                .is_some()
-            {
-                return twice("bandwidth");
-            }
-        } else if delay
-            .replace(parse_duration(part).map_err(|error| {
-                format!("`{part}`: {error}; or kbit, mbit, gbit for a bandwidth")
-            })?)
-            .is_some()
-        {
-            return twice("delay");
+        if twice {
+            return Err(format!(
+                "two {what}s: give one delay and one bandwidth, such as 40ms,100mbit"
+            ));
         }
     }
     let delay = delay.unwrap_or_default();
@@ -140,17 +136,13 @@ mod tests {
     fn units() {
         assert_eq!(parse_duration("20ms"), Ok(Duration::from_millis(20)));
         assert_eq!(parse_duration("1.5s"), Ok(Duration::from_millis(1500)));
-        assert!(
-            parse_duration("20 parsecs").is_err()
-                && parse_duration("-1s").is_err()
-                && parse_duration("").is_err()
-        );
+        for wrong in ["20 parsecs", "-1s", ""] {
+            assert!(parse_duration(wrong).is_err(), "{wrong}");
+        }
         assert_eq!(parse_bandwidth("10mbit"), Ok(1e7));
-        assert!(
-            parse_bandwidth("0").is_err()
-                && parse_bandwidth("mbit").is_err()
-                && parse_bandwidth("inf").is_err()
-        );
+        for wrong in ["0", "mbit", "inf"] {
+            assert!(parse_bandwidth(wrong).is_err(), "{wrong}");
+        }
     }
     #[test]
     fn links() {

@@ -20,3 +20,10 @@ pub fn says(text: &impl ToString, part: &str) {
     let text = text.to_string();
     assert!(text.contains(part), "`{part}` is not in: {text}");
 }
+
+/// Fails if a text does not begin so, and shows the text.
+#[track_caller]
+pub fn begins(text: &impl ToString, part: &str) {
+    let text = text.to_string();
+    assert!(text.starts_with(part), "`{part}` does not begin: {text}");
+}

@@ -49,13 +49,8 @@ impl Builder {
     pub fn node(&mut self, op: Op, inputs: &[usize]) -> usize {
         let output = self.graph.nodes.len() + 1;
         let name = format!("node {output}");
-        self.graph.nodes.push(Node {
-            name,
-            op_type: "Op".into(),
-            op,
-            inputs: inputs.to_vec(),
-            output,
-        });
+        let (op_type, inputs) = ("Op".into(), inputs.to_vec());
+        self.graph.nodes.push(Node { name, op_type, op, inputs, output });
         self.graph.output = output;
         output
     }
@@ -361,18 +356,12 @@ pub fn check(name: &str, graph: &Graph, layers: usize) -> Chain {
         assert_eq!(found.len(), expected.len(), "{name}");
         let size = expected.iter().fold(1.0_f64, |max, value| max.max(value.abs()));
         for (found, expected) in found.iter().zip(&expected) {
-            assert!(
-                (found - expected).abs() < 1e-9 * size,
-                "{name}: {found} where {expected} is right"
-            );
+            let off = (found - expected).abs();
+            assert!(off < 1e-9 * size, "{name}: {found} where {expected} is right");
         }
     }
-    assert_eq!(
-        chain.layers.len(),
-        layers,
-        "{name}: {:?}",
-        chain.layers.iter().map(|layer| &layer.name).collect::<Vec<_>>()
-    );
+    let names: Vec<_> = chain.layers.iter().map(|layer| &layer.name).collect();
+    assert_eq!(names.len(), layers, "{name}: {names:?}");
     let (model, report) = quantise(&chain, &readings, &Options::default())
         .unwrap_or_else(|error| panic!("{name}: {error}"));
     model.validate().unwrap();

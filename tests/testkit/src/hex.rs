@@ -51,6 +51,12 @@ impl Folder {
         entries.map(name).collect()
     }
 
+    /// Names and texts of the files that must be refused.
+    pub fn bad(&self) -> Vec<(String, String)> {
+        let names = self.names().into_iter().filter(|name| name.starts_with("bad_"));
+        names.map(|name| (name.clone(), self.read(&name))).collect()
+    }
+
     /// The text of a vector file.
     pub fn read(&self, name: &str) -> String {
         let path = self.0.join(name);
@@ -60,37 +66,30 @@ impl Folder {
     }
 
     /// Compares a vector file with what the program makes today, or writes it if
-    /// `UPDATE_VECTORS=1`.
-    pub fn check(&self, name: &str, text: &str) {
+    /// `UPDATE_VECTORS=1`; leaves the file's bytes.
+    pub fn check(&self, name: &str, text: &str) -> Vec<u8> {
         if std::env::var_os("UPDATE_VECTORS").is_some_and(|value| value == "1") {
             std::fs::create_dir_all(&self.0).expect("a folder for the vectors");
             std::fs::write(self.0.join(name), text).expect("a vector file");
         }
+        let found = self.read(name);
         assert!(
-            self.read(name) == text,
+            found == text,
             "{name} is not what the program makes today; if the wire was meant to change, give it \
              a new version"
         );
+        decode(&found)
     }
 }
 
-fn session() -> Folder {
+/// The vectors of sessions in this wire version.
+pub fn sessions() -> Folder {
     Folder::named(&format!("v{}", sharelet_core::session::wire::VERSION))
 }
 
-/// The folder of the vectors of this wire version.
-pub fn folder() -> PathBuf {
-    session().0
-}
-
-/// The text of a vector file of this wire version.
-pub fn read(name: &str) -> String {
-    session().read(name)
-}
-
-/// [`Folder::check`] for a file of this wire version.
-pub fn check(name: &str, text: &str) {
-    session().check(name, text);
+/// [`Folder::check`] for a file of [`sessions`].
+pub fn check(name: &str, text: &str) -> Vec<u8> {
+    sessions().check(name, text)
 }
 
 #[cfg(test)]

@@ -17,13 +17,13 @@
 
 pub mod asserting;
 pub mod chi_square;
-pub mod delay;
 pub mod frames;
 pub mod graphs;
 pub mod hex;
 pub mod model;
 pub mod onnx;
 pub mod outsource;
+pub mod owners;
 pub mod party;
 pub mod pipe;
 pub mod processes;
@@ -35,6 +35,6 @@ pub mod steps;
 pub mod tflite;
 pub mod training;
 
-pub use asserting::says;
+pub use asserting::{begins, says};
 pub use seed::{Rng, printed_seed, rng, seed};
 pub use shared_data::shared_data;

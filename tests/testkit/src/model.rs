@@ -57,14 +57,7 @@ impl Model {
             stride: (2, 2),
             ..shortcut
         };
-        let pool = Window {
-            channels: 5,
-            filters: 5,
-            groups: 5,
-            kernel: (1, 3),
-            stride: (1, 2),
-            ..shortcut
-        };
+        let pool = Window { kernel: (1, 3), stride: (1, 2), ..mean };
         let row = Window {
             channels: 1,
             height: 1,

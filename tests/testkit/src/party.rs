@@ -45,15 +45,9 @@ pub struct Setup {
 impl Setup {
     /// A session of `model` under random keys.
     pub fn random(model: Model, answer: Answer, rng: &mut impl Rng) -> Self {
-        let mut setup = Self {
-            model,
-            device_key: [0; 32],
-            model_seed: [0; 32],
-            dealer_seed: [0; 32],
-            next: 5,
-            session: 7,
-            answer,
-        };
+        let (device_key, model_seed, dealer_seed) = ([0; 32], [0; 32], [0; 32]);
+        let (next, session) = (5, 7);
+        let mut setup = Self { model, device_key, model_seed, dealer_seed, next, session, answer };
         setup.rekey(rng);
         setup
     }
@@ -80,12 +74,8 @@ impl Setup {
         let model_stream = Keystream::<C>::new(&Key::from_bytes(self.model_seed));
         let mut masked_weights = self.model.weights.clone();
         for (index, weights) in (0_u16..).zip(&mut masked_weights) {
-            mask_weights(
-                &model_stream,
-                index,
-                &self.model.network.parts(usize::from(index)),
-                weights,
-            );
+            let parts = self.model.network.parts(usize::from(index));
+            mask_weights(&model_stream, index, &parts, weights);
         }
         masked_weights
     }
@@ -116,13 +106,8 @@ impl Setup {
         let identity = self.identity::<C>();
         let mut counter = Counter { next: self.next, ..Counter::default() };
         let mut traffic = Traffic::default();
-        let device = self.device(
-            Counting::new(device_end.clone()),
-            &identity,
-            &mut counter,
-            input,
-            &mut traffic,
-        );
+        let io = Counting::new(device_end.clone());
+        let device = self.device(io, &identity, &mut counter, input, &mut traffic);
         let corrections = self.corrections::<C>();
         let host = self.host(host_end.clone(), host_end.clone(), &corrections);
         // An error ends the test at once: the other side would wait for ever.
@@ -148,20 +133,10 @@ impl Setup {
         let mut counter =
             Counter { next: self.next, witness: Some(Rc::clone(&sent)), ..Counter::default() };
         let identity = self.identity::<C>();
-        let result = run(self.device(
-            Counting::new(io),
-            &identity,
-            &mut counter,
-            input,
-            &mut Traffic::default(),
-        ));
-        let sent = sent.borrow().clone();
-        DeviceRun {
-            result,
-            sent,
-            next: counter.next,
-            sent_before_consumed: counter.sent_before_consumed,
-        }
+        let (io, mut traffic) = (Counting::new(io), Traffic::default());
+        let result = run(self.device(io, &identity, &mut counter, input, &mut traffic));
+        let (sent, Counter { next, sent_before_consumed, .. }) = (sent.take(), counter);
+        DeviceRun { result, sent, next, sent_before_consumed }
     }
 
     /// The host alone, against a peer that sends `script`.
@@ -170,8 +145,7 @@ impl Setup {
         let writer = reader.writer();
         let sent = reader.sent();
         let result = run(self.host(reader, writer, corrections));
-        let sent = sent.borrow().clone();
-        HostRun { result, sent }
+        HostRun { result, sent: sent.take() }
     }
 
     /// The device's side of one session.
@@ -183,12 +157,7 @@ impl Setup {
         input: &[u32],
         traffic: &mut Traffic,
     ) -> Result<Vec<u32>, SessionError> {
-        let policy = Policy {
-            answer: self.answer,
-            inputs: Some(self.model.network.inputs()),
-            max_outputs: MAX_OUTPUTS,
-            max_blocks: u64::MAX,
-        };
+        let policy = Policy { inputs: Some(self.model.network.inputs()), ..policy(self.answer) };
         let mut network = Network::<8>::default();
         let mut connected = p0::connect(io, identity, policy, &mut network).await?;
         traffic.handshake = connected.io_mut().take();
@@ -210,29 +179,64 @@ impl Setup {
         mut writer: impl Write,
         corrections: &[u8],
     ) -> Result<HostEnd, SessionError> {
-        let network = &self.model.network;
-        p1::receive_hello(&mut reader).await?;
-        p1::welcome(&mut writer, network, &self.model_seed, &mut [0; max_welcome_bytes(8)]).await?;
-        if p1::receive_request(&mut reader).await?.is_none() {
-            return Ok(HostEnd::NotAsked);
-        }
-        p1::grant(&mut writer, self.session).await?;
-        let sizes = ScratchSizes::of(network);
-        let (mut masked, mut x, mut y) =
-            (vec![0; sizes.masked_elems], vec![0; sizes.vectors_elems], vec![0; sizes.width_elems]);
-        let (mut own, mut peer) = (vec![0; sizes.bits_bytes], vec![0; sizes.bits_bytes]);
-        let scratch = Scratch {
-            masked: &mut masked,
-            vectors: &mut x,
-            output: &mut y,
-            own_bits: &mut own,
-            peer_bits: &mut peer,
-        };
-        let prepared =
-            P1::new(network, &self.model, self.answer).prepare(&mut reader, scratch).await?;
+        let mut buffers = Buffers::new(&self.model.network);
+        let prepared = self.prepare(&mut reader, &mut writer, buffers.scratch()).await?;
+        let Some(prepared) = prepared else { return Ok(HostEnd::NotAsked) };
         let ready = prepared.input(&mut reader).await?;
         let answer = ready.infer(&mut reader, &mut writer, corrections).await?;
         Ok(HostEnd::Done(answer.map(|answer| answer.to_vec())))
+    }
+
+    /// The host's side until it waits for the input; `None` if the device leaves without asking for
+    /// a session.
+    ///
+    /// # Errors
+    /// As the session itself.
+    pub async fn prepare<'s>(
+        &self,
+        reader: &mut impl Read,
+        writer: &mut impl Write,
+        scratch: Scratch<'s>,
+    ) -> Result<Option<p1::Prepared<'_, 's, Model, 8>>, SessionError> {
+        let network = &self.model.network;
+        p1::receive_hello(reader).await?;
+        p1::welcome(writer, network, &self.model_seed, &mut [0; max_welcome_bytes(8)]).await?;
+        if p1::receive_request(reader).await?.is_none() {
+            return Ok(None);
+        }
+        p1::grant(writer, self.session).await?;
+        P1::new(network, &self.model, self.answer).prepare(reader, scratch).await.map(Some)
+    }
+}
+
+/// A device's policy that takes every network which fits [`MAX_OUTPUTS`].
+pub fn policy(answer: Answer) -> Policy {
+    Policy { answer, inputs: None, max_outputs: MAX_OUTPUTS, max_blocks: u64::MAX }
+}
+
+/// A host's memory for one session.
+#[derive(Clone, Debug)]
+pub struct Buffers {
+    words: [Vec<u32>; 3],
+    bits: [Vec<u8>; 2],
+}
+
+impl Buffers {
+    /// As much as the network takes.
+    pub fn new<const L: usize>(network: &Network<L>) -> Self {
+        let sizes = ScratchSizes::of(network);
+        let words = [sizes.masked_elems, sizes.vectors_elems, sizes.width_elems];
+        Self {
+            words: words.map(|elems| vec![0; elems]),
+            bits: [vec![0; sizes.bits_bytes], vec![0; sizes.bits_bytes]],
+        }
+    }
+
+    /// To be lent to the session.
+    pub fn scratch(&mut self) -> Scratch<'_> {
+        let [masked, vectors, output] = &mut self.words;
+        let [own_bits, peer_bits] = &mut self.bits;
+        Scratch { masked, vectors, output, own_bits, peer_bits }
     }
 }
 

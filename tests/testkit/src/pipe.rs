@@ -1,6 +1,6 @@
 //! Transports in memory: a pipe between two parties, and a script for one party alone.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::pin::pin;
 use std::rc::Rc;
@@ -85,31 +85,54 @@ impl Write for Script<'_> {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Channel {
-    waiting: VecDeque<u8>,
+    /// Bytes, each with the time at which it arrives.
+    waiting: VecDeque<(u32, u8)>,
     log: Vec<u8>,
     capacity: usize,
 }
 
-/// One end of a bounded pipe.
+/// One end of a bounded pipe; its clones share a clock.
+///
+/// Clocks count one-way delays: what is written at a party's time arrives one unit later, and
+/// computing takes none. A party's clock is the latest arrival that it has read. So after a phase
+/// the later of the two clocks is the number of messages that had to wait for one another.
 #[derive(Clone, Debug)]
 pub struct Pipe {
     incoming: Rc<RefCell<Channel>>,
     outgoing: Rc<RefCell<Channel>>,
+    clock: Rc<Cell<u32>>,
 }
 
 impl Pipe {
     /// Two ends; either direction holds `capacity` bytes.
     pub fn pair(capacity: usize) -> (Self, Self) {
-        let channel = || Rc::new(RefCell::new(Channel { capacity, ..Channel::default() }));
+        let channel = || {
+            Rc::new(RefCell::new(Channel { waiting: VecDeque::new(), log: Vec::new(), capacity }))
+        };
         let (a, b) = (channel(), channel());
-        (Self { incoming: a.clone(), outgoing: b.clone() }, Self { incoming: b, outgoing: a })
+        (
+            Self { incoming: a.clone(), outgoing: b.clone(), clock: Rc::default() },
+            Self { incoming: b, outgoing: a, clock: Rc::default() },
+        )
     }
 
     /// Everything that was written here.
     pub fn sent(&self) -> Vec<u8> {
         self.outgoing.borrow().log.clone()
+    }
+
+    /// One-way delays until now.
+    pub fn delays(&self) -> u32 {
+        self.clock.get()
+    }
+
+    /// Sets the clock to 0; nothing may be under way.
+    pub fn reset(&self) {
+        let under_way = [&self.incoming, &self.outgoing].map(|way| way.borrow().waiting.len());
+        assert_eq!(under_way, [0, 0], "bytes are under way");
+        self.clock.set(0);
     }
 }
 
@@ -118,17 +141,20 @@ impl ErrorType for Pipe {
 }
 
 impl Channel {
-    /// Takes what waits, as much as there is room for; `None` if the reader must wait.
-    fn take(&mut self, buffer: &mut [u8]) -> Option<usize> {
-        let len = buffer.len().min(self.waiting.len());
-        buffer.iter_mut().zip(self.waiting.drain(..len)).for_each(|(to, from)| *to = from);
-        (len > 0 || buffer.is_empty()).then_some(len)
+    /// Takes what has arrived together, as much as there is room for, and when it did; `None` if
+    /// the reader must wait.
+    fn take(&mut self, buffer: &mut [u8]) -> Option<(usize, u32)> {
+        let at = self.waiting.front().map_or(0, |&(at, _)| at);
+        let together = self.waiting.iter().take(buffer.len()).take_while(|byte| byte.0 == at);
+        let len = together.count();
+        buffer.iter_mut().zip(self.waiting.drain(..len)).for_each(|(to, (_, from))| *to = from);
+        (len > 0 || buffer.is_empty()).then_some((len, at))
     }
 
-    /// Puts in what there is room for; `None` if the writer must wait.
-    fn put(&mut self, bytes: &[u8]) -> Option<usize> {
+    /// Puts in what there is room for, to arrive at this time; `None` if the writer must wait.
+    fn put(&mut self, bytes: &[u8], at: u32) -> Option<usize> {
         let len = bytes.len().min(self.capacity - self.waiting.len());
-        self.waiting.extend(&bytes[..len]);
+        self.waiting.extend(bytes[..len].iter().map(|&byte| (at, byte)));
         self.log.extend(&bytes[..len]);
         (len > 0 || bytes.is_empty()).then_some(len)
     }
@@ -139,7 +165,10 @@ impl Read for Pipe {
         loop {
             let taken = self.incoming.borrow_mut().take(buffer);
             match taken {
-                Some(len) => return Ok(len),
+                Some((len, at)) => {
+                    self.clock.set(self.clock.get().max(if len > 0 { at } else { 0 }));
+                    return Ok(len);
+                }
                 None => yield_now().await,
             }
         }
@@ -149,7 +178,7 @@ impl Read for Pipe {
 impl Write for Pipe {
     async fn write(&mut self, bytes: &[u8]) -> Result<usize, ErrorKind> {
         loop {
-            let put = self.outgoing.borrow_mut().put(bytes);
+            let put = self.outgoing.borrow_mut().put(bytes, self.clock.get() + 1);
             match put {
                 Some(len) => return Ok(len),
                 None => yield_now().await,

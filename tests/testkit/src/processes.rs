@@ -105,13 +105,6 @@ impl Programs {
         self.run(line).expect(code, says)
     }
 
-    /// Runs a command line that must fail, and say this.
-    #[track_caller]
-    pub fn fails(&self, line: &str, says: &str) {
-        let ended = self.run(line);
-        assert!(ended.code != Some(0) && ended.err.contains(says), "{line}, `{says}`: {ended:#?}");
-    }
-
     /// Starts a command line beside the test.
     pub fn start(&self, line: &str) -> Program {
         self.start_command(line, &mut self.command(line))

@@ -12,9 +12,8 @@ use std::sync::{Arc, Mutex};
 
 use sharelet_core::session::wire::control::DeviceId;
 use sharelet_core::share::{self, Party};
-use sharelet_host::data::description::UploadId;
+use sharelet_host::data::Options;
 use sharelet_host::data::labels::LabelKind;
-use sharelet_host::data::{Options, Table, shares};
 use sharelet_host::dealer::client::Client;
 use sharelet_host::dealer::{Dealer, MODELS};
 use sharelet_host::server::training::run::{self, Correlations, Progress, Report, RunError, Setup};
@@ -23,47 +22,30 @@ use sharelet_host::store::datasets::Datasets;
 use sharelet_host::store::dealer::{DealerStore, provision};
 use sharelet_host::store::key::DeviceKey;
 use sharelet_host::store::training::{Checkpoints, Share};
-use sharelet_host::upload::owner::{self, Upload};
-use sharelet_host::upload::server::{Collector, MOST_ELEMS};
 use sharelet_link::Connection;
 use sharelet_link::Exposure;
 use sharelet_link::fault::{Fault, FaultyWriter};
-use sharelet_link::service::{self, Limits, Service as _, Visit};
-use sharelet_link::tcp::Listener;
+use sharelet_link::service::Limits;
 use sharelet_train::config::Config;
 use sharelet_train::course::{Course, Sizes};
 use sharelet_train::curve::Curve;
 use sharelet_train::plain;
-use sharelet_train::state::Data;
+use sharelet_train::state;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::Rng;
-use crate::room::when_unlocked;
+pub use crate::owners::PARTIES;
+use crate::owners::{self, Data, csv};
+use crate::room::{Running, when_unlocked};
+use crate::{Rng, says};
 
 pub const STALL: Duration = Duration::from_secs(20);
 pub const SOON: Duration = Duration::from_secs(120);
-pub const PARTIES: [Party; 2] = [Party::P0, Party::P1];
 pub const RUN: &str = "run";
 
 pub fn config(text: &str) -> Config {
     Config::parse(text, Path::new("config.toml")).unwrap_or_else(|error| panic!("{error}"))
-}
-
-/// A dealer that runs.
-pub struct Dealing {
-    pub address: String,
-    task: JoinHandle<()>,
-}
-
-impl Dealing {
-    /// At once, as a kill does.
-    pub async fn kill(self) {
-        self.task.abort();
-        let _ = self.task.await;
-    }
 }
 
 /// When a server goes away, as if killed.
@@ -170,17 +152,9 @@ impl Room {
         self.path(if party == Party::P0 { "s0" } else { "s1" })
     }
 
-    pub async fn dealer(&self) -> Dealing {
+    pub async fn dealer(&self) -> Running<Dealer> {
         let store = when_unlocked(|| DealerStore::open(&self.path("dealer"))).await;
-        let listener = Listener::bind("127.0.0.1:0", Exposure::Local).await.unwrap();
-        let address = listener.local_address().unwrap().to_string();
-        let task = tokio::spawn(service::serve(
-            Dealer::new(store, MODELS),
-            listener,
-            Limits::default(),
-            CancellationToken::new(),
-        ));
-        Dealing { address, task }
+        Running::start("127.0.0.1:0", Dealer::new(store, MODELS), Limits::default()).await
     }
 
     /// An owner shares a table with both.
@@ -188,36 +162,13 @@ impl Room {
         &self,
         dataset: &str,
         owner: &str,
-        csv: &str,
+        text: &str,
         (kind, frac_bits): (LabelKind, u8),
     ) {
         let options = Options { labels: vec!["y".into()], kind, ..Options::default() };
-        let table = Table::from_bytes(csv.as_bytes(), Path::new("a.csv"), None, &options).unwrap();
-        let encoded = shares::encode(&table, frac_bits).unwrap();
-        let id = UploadId::random().unwrap();
-        let description = owner::describe(
-            &table,
-            id,
-            dataset.parse().unwrap(),
-            owner.parse().unwrap(),
-            frac_bits,
-        );
-        let upload = Upload { description: &description, encoded: &encoded, keys: &[] };
-        let mut servers = Vec::new();
-        for party in PARTIES {
-            let datasets = Datasets::open(&self.state(party), party).unwrap();
-            let (owners, ours) = tokio::io::duplex(1 << 16);
-            let collector = Collector::new(datasets, MOST_ELEMS);
-            let visit = Visit::alone(Limits::default(), CancellationToken::new());
-            let serve = async move {
-                let ours = Connection::over(ours, STALL);
-                collector.converse(ours, visit).await
-            };
-            servers.push((Connection::over(owners, STALL), tokio::spawn(serve)));
-        }
-        let [(zero, zero_task), (one, one_task)] = <[_; 2]>::try_from(servers).ok().unwrap();
-        owner::share(upload, [("s0".into(), zero), ("s1".into(), one)], &mut |_| ()).await.unwrap();
-        let _ = (zero_task.await.unwrap(), one_task.await.unwrap());
+        let data = Data::new(dataset, owner, csv(text, &options), frac_bits, &[0; 16]);
+        let datasets = PARTIES.map(|party| Datasets::open(&self.state(party), party).unwrap());
+        owners::share(&data, datasets).await;
     }
 
     pub fn checkpoints(&self, party: Party, keep: usize) -> Checkpoints {
@@ -259,66 +210,57 @@ impl Room {
 
     /// Both train to the end.
     pub async fn train(&self, config: &Config, resume: bool) -> [Report; 2] {
-        let dealer = self.dealer().await;
-        let ends = self.both(config, resume, dealer, [Crash::Never; 2]).await;
+        let ends = self.both(config, resume, [Crash::Never; 2]).await;
         ends.map(|end| end.unwrap().unwrap_or_else(|error| panic!("{error}")))
     }
 
-    /// Both train until the end, an error, or a crash. The dealer is gone afterwards.
-    pub async fn both(
-        &self,
-        config: &Config,
-        resume: bool,
-        dealer: Dealing,
-        crash: [Crash; 2],
-    ) -> [End; 2] {
-        let setups = PARTIES.map(|party| self.setup(party, config, resume));
-        let (ends, _) = self.run(setups, dealer, crash).await;
-        ends
+    /// Both train until the end, an error, or a crash.
+    pub async fn both(&self, config: &Config, resume: bool, crash: [Crash; 2]) -> [End; 2] {
+        self.run(PARTIES.map(|party| self.setup(party, config, resume)), crash).await.0
     }
 
-    pub async fn run(
-        &self,
-        setups: [Setup; 2],
-        dealer: Dealing,
-        crash: [Crash; 2],
-    ) -> ([End; 2], [Tape; 2]) {
-        let correlations = PARTIES.map(|party| self.correlations(party, &dealer.address));
-        let fault =
-            |crash| if let Crash::Bytes(bytes) = crash { Fault::Cut(bytes) } else { Fault::None };
-        let (connections, tapes) = ends(crash.map(fault));
-        let dealer = Mutex::new(Some(dealer));
-        let [setup_0, setup_1] = setups;
-        let [correlations_0, correlations_1] = correlations;
-        let [connection_0, connection_1] = connections;
-        let both = async {
-            tokio::join!(
-                until(setup_0, correlations_0, connection_0, crash[0], &dealer),
-                until(setup_1, correlations_1, connection_1, crash[1], &dealer),
-            )
-        };
-        let (zero, one) = tokio::time::timeout(SOON, both).await.expect("ends in time");
+    /// Neither gets to the end, and both are told all of this.
+    pub async fn refused(&self, config: &Config, resume: bool, parts: &[&str]) {
+        both_say(&self.both(config, resume, [Crash::Never; 2]).await, parts);
+    }
+
+    /// Both begin; their dealer is gone afterwards.
+    pub async fn run(&self, setups: [Setup; 2], crash: [Crash; 2]) -> ([End; 2], [Tape; 2]) {
+        let dealer = self.dealer().await;
+        let (address, dealer) = (dealer.address.clone(), Mutex::new(Some(dealer)));
+        let ran = self.between(setups, &address, crash, &dealer).await;
         let dealer = dealer.lock().unwrap().take();
         if let Some(dealer) = dealer {
             dealer.kill().await;
         }
-        ([zero, one], tapes)
+        ran
     }
 
     /// Both begin, with a dealer or without; nothing goes wrong on the way.
     pub async fn meet(&self, setups: [Setup; 2], dealer: &str) -> [End; 2] {
+        self.between(setups, dealer, [Crash::Never; 2], &Mutex::new(None)).await.0
+    }
+
+    async fn between(
+        &self,
+        [setup_0, setup_1]: [Setup; 2],
+        address: &str,
+        crash: [Crash; 2],
+        dealer: &Mutex<Option<Running<Dealer>>>,
+    ) -> ([End; 2], [Tape; 2]) {
         let [correlations_0, correlations_1] =
-            PARTIES.map(|party| self.correlations(party, dealer));
-        let ([connection_0, connection_1], _) = ends([Fault::None; 2]);
-        let [setup_0, setup_1] = setups;
+            PARTIES.map(|party| self.correlations(party, address));
+        let fault =
+            |crash| if let Crash::Bytes(bytes) = crash { Fault::Cut(bytes) } else { Fault::None };
+        let ([connection_0, connection_1], tapes) = ends(crash.map(fault));
         let both = async {
             tokio::join!(
-                alone(setup_0, correlations_0, connection_0),
-                alone(setup_1, correlations_1, connection_1)
+                until(setup_0, correlations_0, connection_0, crash[0], dealer),
+                until(setup_1, correlations_1, connection_1, crash[1], dealer),
             )
         };
         let (zero, one) = tokio::time::timeout(SOON, both).await.expect("ends in time");
-        [Some(zero), Some(one)]
+        ([zero, one], tapes)
     }
 
     /// The model of the finished run, opened, without the sums behind it.
@@ -333,14 +275,14 @@ impl Room {
     }
 
     /// A data set, opened.
-    pub fn open(&self, dataset: &str) -> Data {
+    pub fn open(&self, dataset: &str) -> state::Data {
         let [zero, one] = PARTIES.map(|party| {
             Datasets::read(&self.state(party), party).dataset(&dataset.parse().unwrap()).unwrap()
         });
         let (mut inputs, mut targets) = (zero.features, zero.targets);
         share::open(&mut inputs, &one.features);
         share::open(&mut targets, &one.targets);
-        Data { inputs, targets }
+        state::Data { inputs, targets }
     }
 
     pub fn course(&self, config: &Config) -> Arc<Course> {
@@ -361,7 +303,8 @@ impl Room {
 
     /// What the twin learns, and its curve.
     pub fn twin(&self, config: &Config) -> (Vec<u64>, Curve) {
-        let test = config.data.test.as_ref().map_or_else(Data::default, |test| self.open(test));
+        let test =
+            config.data.test.as_ref().map_or_else(state::Data::default, |test| self.open(test));
         let course = self.course(config);
         let (model, curve) =
             plain::twin(&course, self.open(&config.data.train), test, &mut |_| ()).unwrap();
@@ -379,7 +322,7 @@ async fn until(
     correlations: Correlations,
     connection: Connection,
     crash: Crash,
-    dealer: &Mutex<Option<Dealing>>,
+    dealer: &Mutex<Option<Running<Dealer>>>,
 ) -> End {
     let (killed, stop) = (Notify::new(), CancellationToken::new());
     let mut progress = |progress: Progress| match (progress, crash) {
@@ -388,7 +331,7 @@ async fn until(
         (Progress::Step { step, .. }, Crash::Stop(at)) if step == at => stop.cancel(),
         (Progress::Step { step, .. }, Crash::Dealer(at)) if step == at => {
             if let Some(dealer) = dealer.lock().unwrap().take() {
-                dealer.task.abort();
+                dealer.abort();
             }
         }
         _ => {}
@@ -414,6 +357,14 @@ pub fn said(end: &End) -> String {
     match end {
         Some(Err(error)) => error.to_string(),
         other => panic!("no error: {other:?}"),
+    }
+}
+
+/// Fails if either server has not ended with an error that says all of this.
+#[track_caller]
+pub fn both_say(ends: &[End; 2], parts: &[&str]) {
+    for end in ends {
+        parts.iter().for_each(|part| says(&said(end), part));
     }
 }
 

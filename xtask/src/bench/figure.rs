@@ -1,9 +1,4 @@
-//! What is measured, and where it is written.
-
-use std::fs;
-use std::path::Path;
-
-use anyhow::{Context as _, Result};
+//! What is measured.
 
 /// A figure with its name and unit.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,13 +17,4 @@ impl Figure {
     pub fn count(name: String, value: u64, unit: &str) -> Self {
         Self { name, value: value as f64, unit: unit.to_owned() }
     }
-}
-
-/// Writes a file, and its folder if there is none.
-pub fn write(path: &Path, text: &str) -> Result<()> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)
-            .with_context(|| format!("{} cannot be created", folder.display()))?;
-    }
-    fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))
 }

@@ -2,14 +2,14 @@
 //! program of its own.
 
 use core::time::Duration;
-use std::fs;
 use std::path::Path;
 use std::thread;
 use std::time::Instant;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 
 use super::page;
+use crate::files::create_folder;
 use crate::process::Running;
 use crate::setup::Setup;
 
@@ -19,8 +19,7 @@ const POLL: Duration = Duration::from_millis(200);
 /// Measures for a quarter of an hour or so, showing each row as it comes; writes `functions.json`
 /// and `docs/functions.md`.
 pub fn run(setup: &Setup<'_>, folder: &Path) -> Result<()> {
-    fs::create_dir_all(folder)
-        .with_context(|| format!("{} cannot be created", folder.display()))?;
+    create_folder(folder)?;
     let (json, docs) =
         (folder.join("functions.json"), setup.workspace.root().join("docs/functions.md"));
     let mut cargo = setup.workspace.cargo();

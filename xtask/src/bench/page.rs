@@ -11,8 +11,9 @@ use std::thread;
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
-use super::figure::{Figure, write};
+use super::figure::Figure;
 use super::others;
+use crate::files::write;
 use crate::process::answer;
 
 const HEAD: &str = include_str!("head.md");

@@ -4,7 +4,6 @@
 //! linked with its relocations, which tell what each function refers to.
 
 use std::collections::BTreeSet;
-use std::fs;
 
 use anyhow::{Context as _, Result, bail};
 use elf::ElfBytes;
@@ -12,8 +11,8 @@ use elf::abi::{SHT_REL, SHT_RELA, STT_FUNC};
 use elf::endian::AnyEndian;
 
 use super::results::{Checks, LIMIT};
-use crate::process;
 use crate::setup::Toolchain;
+use crate::{files, process};
 
 /// Targets whose images are looked at.
 const TARGETS: [&str; 2] = ["thumbv7em-none-eabihf", "thumbv7m-none-eabi"];
@@ -59,7 +58,7 @@ fn image(
     cargo.args(BUILD).args(["--target", target]).args(features).args(LINK);
     process::run("cargo rustc", &mut cargo, &setup.logs.join("no-panic.log"), LIMIT)?;
     let path = setup.firmware_target(toolchain).join(target).join("release").join("no-panic");
-    fs::read(&path).with_context(|| format!("{} cannot be read", path.display()))
+    files::read(&path)
 }
 
 /// The functions that refer to one that panics, each with that one.

@@ -10,9 +10,10 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::boards::{Arguments, Board};
 use crate::case::Case;
+use crate::files::{read, write};
 use crate::inference::{self, Run};
 use crate::report::Line;
-use crate::services::Room;
+use crate::services::{Room, Services};
 use crate::workspace::Workspace;
 
 /// What the checks run on.
@@ -42,12 +43,16 @@ pub const ALL: [(&str, Check); 5] = [
 ];
 
 impl Context<'_> {
-    fn room(&self, name: &str) -> Result<Room> {
-        Room::new(self.workspace, &self.folder.join(name))
+    /// A room with readings, and a device that is provisioned; and the plaintext answers.
+    fn room(&self, name: &str) -> Result<(Room, Vec<Line>)> {
+        let room = Room::new(self.workspace, &self.folder.join(name))?;
+        let twin = room.twin(&self.case.model, &self.case.inputs, None)?;
+        room.provision(name)?;
+        Ok((room, twin))
     }
 
-    fn twin(&self, room: &Room) -> Result<Vec<Line>> {
-        room.twin(&self.case.model, &self.case.inputs, None)
+    fn services(&self, room: &Room) -> Result<Services> {
+        room.services(&self.case.model, "device")
     }
 
     fn boot(
@@ -76,39 +81,32 @@ impl Context<'_> {
 }
 
 fn unknown_device(context: &Context<'_>) -> Result<()> {
-    let room = context.room("unknown-device")?;
-    let elsewhere = context.room("unknown-device-elsewhere")?;
-    context.twin(&room)?;
-    room.provision("known")?;
-    elsewhere.provision("stranger")?;
+    let (room, _) = context.room("known")?;
+    let (elsewhere, _) = context.room("stranger")?;
     copy(&elsewhere.path("device.key"), &room.path("device.key"))?;
-    let services = room.services(&context.case.model, "device")?;
+    let services = context.services(&room)?;
     context.expect_error(&room, &Arguments::session(services.host.port, 1), &["Refused"])
 }
 
 fn missing_key(context: &Context<'_>) -> Result<()> {
-    let room = context.room("missing-key")?;
-    context.twin(&room)?;
-    room.provision("known")?;
-    write(&room.path("device.key"), &[0xFF; 64])?;
-    let services = room.services(&context.case.model, "device")?;
+    let (room, _) = context.room("missing-key")?;
+    write(&room.path("device.key"), [0xFF; 64])?;
+    let services = context.services(&room)?;
     context.expect_error(&room, &Arguments::session(services.host.port, 1), &["Key"])
 }
 
 /// The device forgets its last sessions. The host, which remembers them, refuses or goes on behind
 /// them.
 fn counter_goes_back(context: &Context<'_>) -> Result<()> {
-    let room = context.room("counter")?;
-    context.twin(&room)?;
-    room.provision("forgetful")?;
-    let services = room.services(&context.case.model, "device")?;
+    let (room, _) = context.room("forgetful")?;
+    let services = context.services(&room)?;
     let arguments = Arguments::session(services.host.port, 3);
     let first = context.boot(&room, &arguments, |_| Ok(()))?;
     ensure!(first.status.success(), "the first run failed{}", services.host.process.quote());
     let used = first.sessions()?;
     ensure!(used.len() >= 3, "{} sessions were reported where there were 3", used.len());
 
-    write(&room.path("counter"), &1_u64.to_le_bytes())?;
+    write(&room.path("counter"), 1_u64.to_le_bytes())?;
     let second = context.boot(&room, &arguments, |_| Ok(()))?;
     let repeated = second.sessions()?.into_iter().find(|session| used.contains(session));
     ensure!(repeated.is_none(), "session {} was used twice", repeated.unwrap_or_default());
@@ -120,13 +118,11 @@ fn counter_goes_back(context: &Context<'_>) -> Result<()> {
 /// The host is killed between two readings or within one, and started again at the same port.
 fn host_killed(context: &Context<'_>) -> Result<()> {
     const REPEATS: usize = 15;
-    let room = context.room("host-killed")?;
-    let twin = context.twin(&room)?;
-    room.provision("patient")?;
-    let rows = fs::read(room.path("inputs.f32")).context("inputs.f32 cannot be read")?;
+    let (room, twin) = context.room("patient")?;
+    let rows = read(&room.path("inputs.f32"))?;
     // A reading that is lost with its session is not repeated, so there are more than are asked
     // for.
-    write(&room.path("inputs.f32"), &rows.repeat(REPEATS + 1))?;
+    write(&room.path("inputs.f32"), rows.repeat(REPEATS + 1))?;
     let count = twin.len() * REPEATS;
 
     let dealer = room.dealer()?;
@@ -159,24 +155,15 @@ fn host_killed(context: &Context<'_>) -> Result<()> {
 }
 
 fn wrong_width(context: &Context<'_>) -> Result<()> {
-    let room = context.room("wrong-width")?;
-    context.twin(&room)?;
-    room.provision("misfit")?;
-    let rows = fs::read(room.path("inputs.f32")).context("inputs.f32 cannot be read")?;
+    let (room, _) = context.room("misfit")?;
+    let rows = read(&room.path("inputs.f32"))?;
     let Some(cut) = rows.get(..rows.len() - 4) else { bail!("inputs.f32 is empty") };
     write(&room.path("inputs.f32"), cut)?;
-    let services = room.services(&context.case.model, "device")?;
-    context.expect_error(
-        &room,
-        &Arguments::session(services.host.port, 1),
-        &["Sensor", "InputWidth"],
-    )
+    let services = context.services(&room)?;
+    let arguments = Arguments::session(services.host.port, 1);
+    context.expect_error(&room, &arguments, &["Sensor", "InputWidth"])
 }
 
 fn copy(from: &Path, to: &Path) -> Result<()> {
     fs::copy(from, to).map(|_| ()).with_context(|| format!("{} cannot be copied", from.display()))
-}
-
-fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    fs::write(path, bytes).with_context(|| format!("{} cannot be written", path.display()))
 }

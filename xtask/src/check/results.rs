@@ -80,6 +80,13 @@ impl<'a> Checks<'a> {
         self.command(name, &mut cargo)
     }
 
+    /// The same in the firmware's workspace.
+    pub fn cargo_of_firmware(&self, name: &str, arguments: &str) -> bool {
+        let mut cargo = self.setup.workspace.cargo();
+        cargo.current_dir(self.setup.workspace.firmware()).args(arguments.split(' '));
+        self.command(name, &mut cargo)
+    }
+
     /// Prints the results.
     ///
     /// # Errors

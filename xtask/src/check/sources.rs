@@ -18,9 +18,7 @@ pub fn format(checks: &Checks<'_>) {
         }
     }
     checks.cargo("format", "fmt --all --check");
-    let mut firmware = checks.setup.workspace.cargo();
-    firmware.current_dir(checks.setup.workspace.firmware()).args(["fmt", "--all", "--check"]);
-    checks.command("format of the firmware", &mut firmware);
+    checks.cargo_of_firmware("format of the firmware", "fmt --all --check");
 }
 
 /// Lints with all features and without the import, and documentation.
@@ -38,15 +36,9 @@ pub fn lints(checks: &Checks<'_>) {
     let packages = ["core", "link", "model", "train", "import", "host", "cli"];
     let packages = packages.map(|name| format!(" --package sharelet-{name}")).concat();
     checks.cargo("packages", &format!("package --no-verify --offline --allow-dirty{packages}"));
-    let mut firmware = checks.setup.workspace.cargo();
-    firmware.current_dir(checks.setup.workspace.firmware()).args([
-        "package",
-        "--no-verify",
-        "--offline",
-        "--allow-dirty",
-        "--exclude-lockfile",
-        "--package",
-        "sharelet-firmware",
-    ]);
-    checks.command("package of the firmware's library", &mut firmware);
+    checks.cargo_of_firmware(
+        "package of the firmware's library",
+        "package --no-verify --offline --allow-dirty --exclude-lockfile --package \
+         sharelet-firmware",
+    );
 }

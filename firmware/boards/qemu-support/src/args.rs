@@ -1,6 +1,7 @@
 //! The program's arguments: `key=value`, separated by blanks, handed over by semihosting.
 
 use core::net::{Ipv4Addr, SocketAddrV4};
+use core::str::FromStr;
 
 use embassy_time::Duration;
 use heapless::CString;
@@ -91,55 +92,63 @@ impl Args {
             let Some((key, value)) = argument.ok().and_then(|text| text.split_once('=')) else {
                 return Err((report, "an argument is not of the form key=value"));
             };
-            let understood = match key {
-                "host" => value.parse().map(|parsed| args.host = Some(parsed)).is_ok(),
-                "server0" => value.parse().map(|parsed| args.servers[0] = Some(parsed)).is_ok(),
-                "server1" => value.parse().map(|parsed| args.servers[1] = Some(parsed)).is_ok(),
-                "task" => open(value).map(|file| args.task = Some(file)).is_some(),
-                "to_console" => value.parse().map(|parsed| args.to_console = parsed).is_ok(),
-                "ip" if value == "dhcp" => true,
-                "ip" => value.parse().map(|parsed| args.address = Address::Static(parsed)).is_ok(),
-                "inputs" => open(value).map(|file| args.inputs = Some(file)).is_some(),
-                "answer" => parse_answer(value).map(|parsed| args.answer = parsed).is_some(),
-                "count" => value.parse().map(|parsed| args.count = parsed).is_ok(),
-                "retries" => value.parse().map(|parsed| args.retries = parsed).is_ok(),
-                "timeout" => value
-                    .parse()
-                    .map(|seconds| args.phase_timeout = Some(Duration::from_secs(seconds)))
-                    .is_ok(),
-                "counter" => open_or_create(value).map(|file| args.counter = Some(file)).is_some(),
-                "twin" => open(value).map(|file| args.twin = Some(file)).is_some(),
-                "report" => true,
-                _ => false,
-            };
-            if !understood {
-                return Err((
-                    report,
-                    match key {
-                        "server0" | "server1" => {
-                            "server0= and server1= expect an IPv4 address and a port"
-                        }
-                        "task" => "task=PATH: the file cannot be opened",
-                        "to_console" => "to_console= expects true or false",
-                        "host" => "host=ADDRESS:PORT expects an IPv4 address and a port",
-                        "ip" => "ip= expects dhcp or an IPv4 address",
-                        "inputs" => "inputs=PATH: the file cannot be opened",
-                        "answer" => "answer= expects device, host or both",
-                        "count" => "count= expects a number",
-                        "retries" => "retries= expects a number",
-                        "timeout" => "timeout= expects a number of seconds",
-                        "counter" => "counter=PATH: the file can neither be opened nor created",
-                        "twin" => "twin=PATH: the file cannot be opened",
-                        _ => {
-                            "unknown argument; known are host server0 server1 task to_console ip \
-                             inputs answer count retries timeout counter report twin"
-                        }
-                    },
-                ));
+            if let Err(expected) = args.set(key, value) {
+                return Err((report, expected));
             }
         }
         Ok((args, report))
     }
+
+    /// Takes an argument.
+    ///
+    /// # Errors
+    /// What is expected.
+    fn set(&mut self, key: &str, value: &str) -> Result<(), &'static str> {
+        const SERVERS: &str = "server0= and server1= expect an IPv4 address and a port";
+        match key {
+            "host" => {
+                let expected = "host=ADDRESS:PORT expects an IPv4 address and a port";
+                self.host = Some(parse(value, expected)?);
+            }
+            "server0" => self.servers[0] = Some(parse(value, SERVERS)?),
+            "server1" => self.servers[1] = Some(parse(value, SERVERS)?),
+            "task" => self.task = Some(open(value).ok_or("task=PATH: the file cannot be opened")?),
+            "to_console" => self.to_console = parse(value, "to_console= expects true or false")?,
+            "ip" if value == "dhcp" => {}
+            "ip" => {
+                let address = parse(value, "ip= expects dhcp or an IPv4 address")?;
+                self.address = Address::Static(address);
+            }
+            "inputs" => {
+                self.inputs = Some(open(value).ok_or("inputs=PATH: the file cannot be opened")?);
+            }
+            "answer" => {
+                let expected = "answer= expects device, host or both";
+                self.answer = parse_answer(value).ok_or(expected)?;
+            }
+            "count" => self.count = parse(value, "count= expects a number")?,
+            "retries" => self.retries = parse(value, "retries= expects a number")?,
+            "timeout" => {
+                let seconds = parse(value, "timeout= expects a number of seconds")?;
+                self.phase_timeout = Some(Duration::from_secs(seconds));
+            }
+            "counter" => {
+                let expected = "counter=PATH: the file can neither be opened nor created";
+                self.counter = Some(open_or_create(value).ok_or(expected)?);
+            }
+            "twin" => self.twin = Some(open(value).ok_or("twin=PATH: the file cannot be opened")?),
+            "report" => {}
+            _ => {
+                return Err("unknown argument; known are host server0 server1 task to_console ip \
+                            inputs answer count retries timeout counter report twin");
+            }
+        }
+        Ok(())
+    }
+}
+
+fn parse<T: FromStr>(text: &str, expected: &'static str) -> Result<T, &'static str> {
+    text.parse().map_err(|_| expected)
 }
 
 fn parse_answer(text: &str) -> Option<Answer> {

@@ -106,18 +106,13 @@ impl Bars {
             .iter()
             .fold(2 * HEAD_PIXELS, |sum, panel| sum.saturating_add(rows(panel.bars.len())));
         svg::document((PIXELS_WIDE, height.unsigned_abs()), |root| {
-            root.draw(&Text::new(
-                plain(&self.title),
-                (16, HEAD_PIXELS / 2),
-                svg::text(FONT_SIZE * 1.4, HPos::Left),
-            ))?;
+            let label = |text: String, place: (i32, i32), size: f64, side| {
+                root.draw(&Text::new(text, place, svg::text(FONT_SIZE * size, side)))
+            };
+            label(plain(&self.title), (16, HEAD_PIXELS / 2), 1.4, HPos::Left)?;
             let mut y = HEAD_PIXELS;
             for (index, panel) in self.panels.iter().enumerate() {
-                root.draw(&Text::new(
-                    plain(&panel.name),
-                    (16, y + HEAD_PIXELS / 2),
-                    svg::text(FONT_SIZE * 1.1, HPos::Left),
-                ))?;
+                label(plain(&panel.name), (16, y + HEAD_PIXELS / 2), 1.1, HPos::Left)?;
                 y += HEAD_PIXELS;
                 for (name, value) in &panel.bars {
                     // The largest bar is as long as pixels are counted, and what is more than
@@ -127,20 +122,10 @@ impl Bars {
                         NAME_PIXELS + (length(*value) / panel.largest() * BAR_PIXELS).ceil() as i32;
                     let (top, bottom, middle) = (y + 3, y + ROW_PIXELS - 3, y + ROW_PIXELS / 2);
                     let name: String = plain(name).chars().take(NAME_WIDTH).collect();
-                    root.draw(&Text::new(
-                        name,
-                        (NAME_PIXELS - 8, middle),
-                        svg::text(FONT_SIZE, HPos::Right),
-                    ))?;
-                    root.draw(&Rectangle::new(
-                        [(NAME_PIXELS, top), (end, bottom)],
-                        colour(index).filled(),
-                    ))?;
-                    root.draw(&Text::new(
-                        grouped(*value),
-                        (end + 8, middle),
-                        svg::text(FONT_SIZE, HPos::Left),
-                    ))?;
+                    label(name, (NAME_PIXELS - 8, middle), 1.0, HPos::Right)?;
+                    let corners = [(NAME_PIXELS, top), (end, bottom)];
+                    root.draw(&Rectangle::new(corners, colour(index).filled()))?;
+                    label(grouped(*value), (end + 8, middle), 1.0, HPos::Left)?;
                     y += ROW_PIXELS;
                 }
             }

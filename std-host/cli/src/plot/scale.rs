@@ -5,6 +5,8 @@ use core::ops::Range;
 use plotters::coord::ranged1d::{BoldPoints, Ranged as _};
 use plotters::coord::types::RangedCoordf64;
 
+use super::chart::Chart;
+
 /// Part of the span that is left free above and below.
 const MARGIN: f64 = 0.05;
 
@@ -14,6 +16,12 @@ pub struct Scale {
 }
 
 impl Scale {
+    /// The axes of a chart, with room above and below the curves.
+    pub fn both(chart: &Chart) -> (Self, Self) {
+        let points = || chart.points();
+        (Self::of(points().map(|(x, _)| x), false), Self::of(points().map(|(_, y)| y), true))
+    }
+
     /// An axis that holds all values, with some room around them if `margin` says so. Without
     /// values it is 0 to 1.
     pub fn of(values: impl Iterator<Item = f64>, margin: bool) -> Self {

@@ -63,10 +63,7 @@ fn style(index: usize) -> (RGBColor, (u32, u32)) {
 }
 
 pub fn curves(chart: &Chart) -> Result<String, PlotError> {
-    let (x, y) = (
-        Scale::of(chart.points().map(|(x, _)| x), false),
-        Scale::of(chart.points().map(|(_, y)| y), true),
-    );
+    let (x, y) = Scale::both(chart);
     document(SIZE, |root| {
         let (left, right) = root.split_horizontally(SIZE.0 - LEGEND_WIDTH);
         let mut axes = ChartBuilder::on(&left)

@@ -61,10 +61,7 @@ fn marker(index: usize) -> char {
 }
 
 pub fn curves(chart: &Chart, width: usize) -> String {
-    let (x, y) = (
-        Scale::of(chart.points().map(|(x, _)| x), false),
-        Scale::of(chart.points().map(|(_, y)| y), true),
-    );
+    let (x, y) = Scale::both(chart);
     let y_ticks: Vec<(usize, String)> = y
         .ticks(Y_TICKS)
         .iter()

@@ -67,22 +67,17 @@ fn the_command_writes_last() {
         refused("good.onnx", "wide.csv"),
         ImportError::Readings(ReadingsError::File { fault: Fault::RowLength { row: 1, .. }, .. })
     );
-    let error = refused("good.onnx", "nan.csv");
-    assert!(error.to_string().contains("row 2, column 2"), "{error}");
-    let labelled = ImportArgs {
-        labels: vec!["one".into()],
+    says(&refused("good.onnx", "nan.csv"), "row 2, column 2");
+    let labelled = |labels: &[&str]| ImportArgs {
+        labels: labels.iter().map(|&label| label.into()).collect(),
         ..args(&path("good.onnx"), &path("good.csv"), &out)
     };
     assert_matches!(
-        run(labelled).unwrap_err(),
+        run(labelled(&["one"])).unwrap_err(),
         ImportError::Model(ModelError::Labels { expected: 2, found: 1 })
     );
     assert!(!out.exists());
-    let labelled = ImportArgs {
-        labels: vec!["one".into(), " two".into()],
-        ..args(&path("good.onnx"), &path("good.csv"), &out)
-    };
-    run(labelled).unwrap();
+    run(labelled(&["one", " two"])).unwrap();
     let model = Model::load(&out).unwrap();
     assert_eq!((model.labels, model.name), (vec!["one".into(), "two".into()], "good".into()));
     // A model that exists survives a failed import.

@@ -90,7 +90,7 @@ fn what_was_trained_is_served_at_once() {
     assert_eq!(tasks[0], tasks[1]);
 
     let wrong = format!("server --party 0 --shared {} --peer 127.0.0.1:1 {key}", shares[1]);
-    room.fails(&wrong, "a share of party 1");
+    room.refuses(&wrong, 1, "a share of party 1");
     room.refuses("server --party 1", 2, "");
 
     let server_1 =

@@ -12,7 +12,7 @@ const DEALER: &str = "dealer --state dealer";
 const TWIN: &str = "twin model.slt --inputs readings.npy";
 
 /// A folder with a model and readings.
-fn room() -> Programs {
+pub fn room() -> Programs {
     let (room, mut rng) = (Programs::new(env!("CARGO_BIN_EXE_sharelet")), rng(printed_seed()));
     let model = random_model(&[6, 40, 5], &mut rng);
     model.save(&room.path("model.slt")).unwrap();

@@ -5,9 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
 use sharelet_testkit::processes::{Programs, Server, until};
-use sharelet_testkit::room::{random_model, random_readings};
 use sharelet_testkit::training::table;
-use sharelet_testkit::{printed_seed, rng};
 
 /// More than a dealer serves at the same time.
 const MANY: usize = 70;
@@ -39,10 +37,7 @@ fn strangers(address: &str) -> Vec<TcpStream> {
 
 #[test]
 fn strangers_end_nothing_and_hold_up_nothing() {
-    let (room, mut rng) = (Programs::new(env!("CARGO_BIN_EXE_sharelet")), rng(printed_seed()));
-    let model = random_model(&[6, 40, 5], &mut rng);
-    model.save(&room.path("model.slt")).unwrap();
-    random_readings(&model, 3, &mut rng).save_npy(&room.path("readings.npy")).unwrap();
+    let room = super::sessions::room();
     room.write("people.csv", table(40, 3, 2, 1));
     room.write("config.toml", CONFIG);
     for line in [

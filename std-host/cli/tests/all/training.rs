@@ -114,14 +114,14 @@ fn programs_train_and_are_killed_and_the_owner_opens_the_model() {
     let open = |[a, b]: [usize; 2], owner: &str| {
         format!("open {} {} --owner {owner} -o m.onnx", shares[a], shares[b])
     };
-    room.fails(&open([0, 1], "lab"), "gives the model to clinic, not to lab");
+    room.refuses(&open([0, 1], "lab"), 2, "gives the model to clinic, not to lab");
     assert!(!room.path("m.onnx").exists());
-    room.fails(&open([0, 0], "clinic"), "both files are shares of party 0");
+    room.refuses(&open([0, 0], "clinic"), 2, "both files are shares of party 0");
     room.works(&open([0, 1], "clinic"));
-    room.fails(&open([1, 0], "clinic"), "--force");
+    room.refuses(&open([1, 0], "clinic"), 1, "--force");
 
     // A new run does not write over a finished model unasked: refused before anything is connected.
-    room.fails(&format!("{PARTY_0} --peer 127.0.0.1:1"), "--fresh");
+    room.refuses(&format!("{PARTY_0} --peer 127.0.0.1:1"), 1, "--fresh");
 
     let options =
         Options { labels: vec!["y".into()], kind: LabelKind::Binary, ..Options::default() };

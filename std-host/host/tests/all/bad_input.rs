@@ -9,47 +9,39 @@ use rand_core::Rng as _;
 use sharelet_core::keystream::KeyId;
 use sharelet_core::session::network::{Activation, Layer, Network, NetworkError};
 use sharelet_core::session::wire::WireError;
-use sharelet_core::session::wire::control::{
-    Answer, DeviceId, Grant, Hello, Refusal, Request, emit_welcome,
-};
+use sharelet_core::session::wire::control::{Answer, DeviceId, Grant, Hello, Refusal, Request};
 use sharelet_core::session::wire::frame::Kind;
 use sharelet_core::session::{MAX_SESSION_SKIP, SessionError};
 use sharelet_host::dealer::DealerError;
 use sharelet_host::dealer::client::{Client, ClientError};
 use sharelet_host::dealer::masked;
-use sharelet_host::dealer::wire::{self as dealer_wire, Deal, Dealing, Offer, StatusIs};
+use sharelet_host::dealer::wire::{self as dealer_wire, Deal, Dealing, Offer};
 use sharelet_host::device::DeviceError;
 use sharelet_host::host::HostError;
 use sharelet_link::Connection;
 use sharelet_link::Exposure;
 use sharelet_link::fault::{Fault, FaultyWriter, ShortReader};
+use sharelet_link::service::Service;
 use sharelet_testkit::assert_matches;
+use sharelet_testkit::party::policy;
 use sharelet_testkit::room::{
-    Log, Room, Rows, SOON, STALL, Scenario, damage, random_model, random_readings, rogue, run,
+    Log, Room, Rows, Running, SOON, STALL, Scenario, damage, random_model, random_readings, rogue,
+    run,
 };
 use sharelet_testkit::{printed_seed, rng};
 use tokio::io::{AsyncWriteExt as _, DuplexStream};
+use tokio::task::JoinHandle;
 
-/// One connection to the host, whose device is a script. Returns what the host makes of it.
-async fn host_meets<T>(
-    scenario: &Scenario,
-    script: impl AsyncFnOnce(&mut DuplexStream) -> T,
-) -> (Result<(), HostError>, T) {
-    let (near, mut far) = tokio::io::duplex(1 << 16);
-    let connection = Connection::over(near, STALL);
-    let served = scenario.host.converse(connection);
-    let served = async { tokio::time::timeout(SOON, served).await.expect("ends in time") };
-    tokio::join!(served, async { script(&mut far).await })
-}
+/// Whether an error of the dealer's protocol is the one that is due.
+type Check = fn(&dealer_wire::WireError) -> bool;
 
-/// One connection to the dealer, whose host is a script.
-async fn dealer_meets<T>(
-    scenario: &Scenario,
+/// One connection to a service, whose peer is a script. Returns what the service makes of it.
+async fn meets<S: Service, T>(
+    service: &Running<S>,
     script: impl AsyncFnOnce(&mut DuplexStream) -> T,
-) -> (Result<(), DealerError>, T) {
+) -> (Result<(), S::Error>, T) {
     let (near, mut far) = tokio::io::duplex(1 << 16);
-    let connection = Connection::over(near, STALL);
-    let served = scenario.dealer.converse(connection);
+    let served = service.converse(Connection::over(near, STALL));
     let served = async { tokio::time::timeout(SOON, served).await.expect("ends in time") };
     tokio::join!(served, async { script(&mut far).await })
 }
@@ -77,11 +69,16 @@ fn session_error(result: Result<(), HostError>) -> SessionError {
     }
 }
 
-/// A device that shakes hands and asks for a session; returns the number granted.
-async fn begin(stream: &mut DuplexStream, key: KeyId, next_session: u64) -> u64 {
+/// A device that shakes hands and asks for a session.
+async fn ask(stream: &mut DuplexStream, key: KeyId, next_session: u64) {
     rogue::hello(stream, "pump", key).await;
     rogue::read_frame(stream).await.expect("a welcome");
     rogue::write(stream, &rogue::control(Kind::Request, &Request { next_session })).await;
+}
+
+/// The same; returns the number granted.
+async fn begin(stream: &mut DuplexStream, key: KeyId, next_session: u64) -> u64 {
+    ask(stream, key, next_session).await;
     let (kind, body) = rogue::read_frame(stream).await.expect("a grant");
     assert_eq!(kind, Kind::Grant);
     sharelet_core::session::wire::control::parse::<Grant>(&body).expect("a grant").session
@@ -105,7 +102,7 @@ async fn a_host_refuses_strangers_by_name() {
         ("magic", rogue::frame(Kind::Hello, 0, b"GET / HTTP"), Refusal::Protocol),
     ];
     for (name, bytes, refusal) in cases {
-        let (ended, told) = host_meets(&scenario, async |stream| {
+        let (ended, told) = meets(&scenario.host, async |stream| {
             rogue::write(stream, &bytes).await;
             rogue::read_refusal(stream).await
         })
@@ -152,7 +149,7 @@ async fn a_host_names_messages_that_are_short_long_reordered_or_missing() {
     ];
     let mut next = 0;
     for (name, bytes, expected) in cases {
-        let (ended, told) = host_meets(&scenario, async |stream| {
+        let (ended, told) = meets(&scenario.host, async |stream| {
             next = begin(stream, key, next).await + 1;
             rogue::write(stream, &bytes).await;
             rogue::read_refusal(stream).await
@@ -170,7 +167,7 @@ async fn a_device_that_stops_in_the_middle_is_given_up() {
     let key = scenario.room.key_id("pump");
     let prepared = &rogue::frame(Kind::Prepared, 0, &[0; 80])[..50];
     for (begins, bytes) in [(false, &[][..]), (false, &[1, 0]), (true, prepared)] {
-        let (ended, ()) = host_meets(&scenario, async |stream| {
+        let (ended, ()) = meets(&scenario.host, async |stream| {
             if begins {
                 begin(stream, key, 0).await;
             }
@@ -181,7 +178,7 @@ async fn a_device_that_stops_in_the_middle_is_given_up() {
         assert_eq!(session_error(ended), SessionError::Transport(ErrorKind::TimedOut), "{bytes:?}");
     }
     // One that closes instead.
-    let (ended, ()) = host_meets(&scenario, async |stream| {
+    let (ended, ()) = meets(&scenario.host, async |stream| {
         begin(stream, key, 0).await;
         rogue::write(stream, prepared).await;
         stream.shutdown().await.expect("closes");
@@ -195,15 +192,12 @@ async fn a_device_that_stops_in_the_middle_is_given_up() {
 async fn session_numbers_that_are_too_far_ahead_or_used_are_refused() {
     let scenario = Scenario::start(2).await;
     let key = scenario.room.key_id("pump");
-    let (_, first) = host_meets(&scenario, async |stream| begin(stream, key, 0).await).await;
-    let (_, second) = host_meets(&scenario, async |stream| begin(stream, key, 0).await).await;
+    let (_, first) = meets(&scenario.host, async |stream| begin(stream, key, 0).await).await;
+    let (_, second) = meets(&scenario.host, async |stream| begin(stream, key, 0).await).await;
     assert!(second > first, "a number that was granted is not granted again");
     for far in [MAX_SESSION_SKIP * 2, u64::MAX] {
-        let (ended, told) = host_meets(&scenario, async |stream| {
-            rogue::hello(stream, "pump", key).await;
-            rogue::read_frame(stream).await.expect("a welcome");
-            rogue::write(stream, &rogue::control(Kind::Request, &Request { next_session: far }))
-                .await;
+        let (ended, told) = meets(&scenario.host, async |stream| {
+            ask(stream, key, far).await;
             rogue::read_refusal(stream).await
         })
         .await;
@@ -221,7 +215,7 @@ async fn random_bytes_end_in_a_named_error() {
     for round in 0..60 {
         let mut noise = vec![0; scenario.rng.next_u32() as usize % 300];
         scenario.rng.fill_bytes(&mut noise);
-        let (ended, ()) = host_meets(&scenario, async |stream| {
+        let (ended, ()) = meets(&scenario.host, async |stream| {
             if round % 3 == 1 {
                 rogue::hello(stream, "pump", key).await;
             } else if round % 3 == 2 {
@@ -233,7 +227,7 @@ async fn random_bytes_end_in_a_named_error() {
         .await;
         // Only a connection that is closed between two messages ends well.
         assert!(ended.is_err() || (round % 3 == 1 && noise.is_empty()), "round {round}");
-        let (ended, ()) = dealer_meets(&scenario, async |stream| {
+        let (ended, ()) = meets(&scenario.dealer, async |stream| {
             if round % 2 == 1 {
                 rogue::write(stream, b"\x01\x06\0\0\0SLTD\x01\0").await;
             }
@@ -265,18 +259,11 @@ async fn a_link_that_loses_bytes_gives_no_wrong_answer() {
         let stream =
             tokio::net::TcpStream::connect(&scenario.host.address).await.expect("connects");
         let (reader, writer) = stream.into_split();
-        let io = Connection::new(
-            ShortReader::new(reader, seed),
-            FaultyWriter::new(writer, fault, seed),
-            2 * STALL,
-        );
+        let (reader, writer) =
+            (ShortReader::new(reader, seed), FaultyWriter::new(writer, fault, seed));
+        let io = Connection::new(reader, writer, 2 * STALL);
         let attempt = async {
-            let policy = Policy {
-                answer: Answer::Device,
-                inputs: None,
-                max_outputs: 8,
-                max_blocks: u64::MAX,
-            };
+            let policy = Policy { max_outputs: 8, ..policy(Answer::Device) };
             let mut network = Network::<8>::default();
             let connected =
                 p0::connect(io, &scenario.device.identity, policy, &mut network).await?;
@@ -333,35 +320,27 @@ async fn a_dealer_refuses_by_name() {
         Ok::<_, ClientError>(sessions)
     };
     assert_eq!(deal(good).await.expect("deals"), [0, 1]);
+    let limit = dealer_wire::MAX_COUNT;
     let refused: [(Deal, Refusal); 7] = [
         (good, Refusal::SessionUsed { next: 2 }),
         (Deal { first: 1, ..good }, Refusal::SessionUsed { next: 2 }),
         (Deal { first: 5000, ..good }, Refusal::TooFarAhead { next: 2 }),
         (Deal { device: DeviceId::new("unknown").unwrap(), ..good }, Refusal::UnknownDevice),
         (Deal { model: [7; 32], first: 2, ..good }, Refusal::UnknownModel),
-        (Deal { count: 0, first: 2, ..good }, Refusal::Count { limit: dealer_wire::MAX_COUNT }),
-        (
-            Deal { count: dealer_wire::MAX_COUNT + 1, first: 2, ..good },
-            Refusal::Count { limit: dealer_wire::MAX_COUNT },
-        ),
+        (Deal { count: 0, first: 2, ..good }, Refusal::Count { limit }),
+        (Deal { count: limit + 1, first: 2, ..good }, Refusal::Count { limit }),
     ];
     for (request, refusal) in refused {
         let error = deal(request).await.expect_err("refused");
         assert_eq!(error.refusal(), Some(refusal), "{request:?}");
     }
-    assert_eq!(
-        deal(Deal { first: 2, ..good }).await.expect("deals"),
-        [2, 3],
-        "a refusal uses no number"
-    );
+    let dealt = deal(Deal { first: 2, ..good }).await.expect("deals");
+    assert_eq!(dealt, [2, 3], "a refusal uses no number");
 
     // What is wrong with a model.
     let network = &scenario.room.model.network;
-    let matrices = masked::mask(
-        &scenario.room.model,
-        &sharelet_core::keystream::Keystream::new(&model.seed),
-        &mut |_| (),
-    );
+    let keystream = sharelet_core::keystream::Keystream::new(&model.seed);
+    let matrices = masked::mask(&scenario.room.model, &keystream, &mut |_| ());
     let error =
         client().offer([1; 32], network, &matrices, &mut |_| ()).await.expect_err("refused");
     assert_eq!(error.refusal(), Some(Refusal::Digest));
@@ -380,56 +359,51 @@ async fn a_dealer_names_bytes_that_are_wrong() {
         Err(DealerError::Wire(error)) => error,
         other => panic!("{other:?}"),
     };
-    let (ended, (_, told)) = dealer_meets(&scenario, async |stream| {
+    let (ended, (_, told)) = meets(&scenario.dealer, async |stream| {
         rogue::write(stream, b"\x01\x06\0\0\0SLTD\x09\0").await;
         read_dealer(stream).await
     })
     .await;
-    assert!(matches!(wire(ended), WireError::Version { theirs: 9 }));
-    assert_eq!(
-        postcard::from_bytes::<Refusal>(&told).unwrap(),
-        Refusal::Version { ours: dealer_wire::VERSION }
-    );
+    assert_matches!(wire(ended), WireError::Version { theirs: 9 });
+    let ours = dealer_wire::VERSION;
+    assert_eq!(postcard::from_bytes::<Refusal>(&told).unwrap(), Refusal::Version { ours });
 
-    let (ended, ()) = dealer_meets(&scenario, async |stream| {
+    let (ended, ()) = meets(&scenario.dealer, async |stream| {
         rogue::write(stream, b"GET / HTTP/1.1\r\n\r\n").await
     })
     .await;
-    assert!(matches!(wire(ended), WireError::NotSharelet));
+    assert_matches!(wire(ended), WireError::NotSharelet);
 
-    let (ended, ()) = dealer_meets(&scenario, async |stream| {
-        greet(stream).await;
-        rogue::write(stream, &[Kind::Deal as u8, 255, 255, 255, 255]).await;
-    })
-    .await;
-    assert!(matches!(wire(ended), WireError::WrongLength { kind: Kind::Deal, .. }));
-
-    let (ended, ()) = dealer_meets(&scenario, async |stream| {
-        greet(stream).await;
-        rogue::write(stream, &[Kind::Deal as u8, 3, 0, 0, 0, 1, 2, 3]).await;
-    })
-    .await;
-    assert!(matches!(wire(ended), WireError::Malformed { kind: Kind::Deal }));
-
-    let (ended, ()) = dealer_meets(&scenario, async |stream| {
-        greet(stream).await;
-        rogue::write(stream, &[Kind::Masked as u8, 3, 0, 0, 0, 1, 2, 3]).await;
-    })
-    .await;
-    assert!(matches!(wire(ended), WireError::UnexpectedFrame { found: Kind::Masked, .. }));
+    let cases: [(&[u8], Check); 3] = [
+        (&[Kind::Deal as u8, 255, 255, 255, 255], |error| {
+            matches!(error, WireError::WrongLength { kind: Kind::Deal, .. })
+        }),
+        (&[Kind::Deal as u8, 3, 0, 0, 0, 1, 2, 3], |error| {
+            matches!(error, WireError::Malformed { kind: Kind::Deal })
+        }),
+        (&[Kind::Masked as u8, 3, 0, 0, 0, 1, 2, 3], |error| {
+            matches!(error, WireError::UnexpectedFrame { found: Kind::Masked, .. })
+        }),
+    ];
+    for (bytes, expected) in cases {
+        let (ended, ()) = meets(&scenario.dealer, async |stream| {
+            greet(stream).await;
+            rogue::write(stream, bytes).await;
+        })
+        .await;
+        let error = wire(ended);
+        assert!(expected(&error), "{bytes:?}: {error:?}");
+    }
 
     // A host that announces a model and stops in the middle of it.
     let offer = Offer { id: [3; 32], network: scenario.room.model.network.clone() };
-    let (ended, ()) = dealer_meets(&scenario, async |stream| {
+    let (ended, ()) = meets(&scenario.dealer, async |stream| {
         greet(stream).await;
         rogue::write(stream, &dealer_frame(Kind::Offer, &offer)).await;
         assert_eq!(read_dealer(stream).await.0, Kind::Wanted as u8);
         let bytes = (5 * 20 + 20 * 3 + 3 * 3) * 4_u32;
-        rogue::write(
-            stream,
-            &[&[Kind::Masked as u8][..], &bytes.to_le_bytes(), &[0; 100]].concat(),
-        )
-        .await;
+        rogue::write(stream, &[&[Kind::Masked as u8][..], &bytes.to_le_bytes()].concat()).await;
+        rogue::write(stream, &[0; 100]).await;
         tokio::time::sleep(4 * STALL).await;
     })
     .await;
@@ -448,7 +422,6 @@ async fn a_host_checks_what_a_dealer_sends() {
         body[9] ^= flip;
         [&[Kind::Correction as u8][..], &(body.len() as u32).to_le_bytes(), &body].concat()
     };
-    type Check = fn(&WireError) -> bool;
     let cases: [(&str, Vec<u8>, Check); 5] = [
         ("flipped", correction(7, &[1; 16], 1), |error| {
             matches!(error, WireError::Checksum { session: 7 })
@@ -464,25 +437,12 @@ async fn a_host_checks_what_a_dealer_sends() {
         }),
         ("unknown", vec![200; 9], |error| matches!(error, WireError::UnknownFrame { kind: 200 })),
     ];
+    let dealing = dealer_frame(Kind::Dealing, &Dealing { key: [0; 8], bytes_each: 16 });
+    let pump = DeviceId::new("pump").unwrap();
     for (name, bytes, expected) in cases {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        let dealer = tokio::spawn(async move {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            rogue::write(&mut stream, b"\x02\x06\0\0\0SLTD\x01\0").await;
-            rogue::write(
-                &mut stream,
-                &dealer_frame(Kind::Dealing, &Dealing { key: [0; 8], bytes_each: 16 }),
-            )
-            .await;
-            rogue::write(&mut stream, &bytes).await;
-            stream.shutdown().await.unwrap();
-            // What the host says is read, lest the connection be reset.
-            let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
-        });
-        let client = Client::new(address, Exposure::Local, STALL, STALL);
-        let request =
-            Deal { device: DeviceId::new("pump").unwrap(), model: [0; 32], first: 7, count: 1 };
+        let script = [b"\x02\x06\0\0\0SLTD\x01\0", &dealing[..], &bytes].concat();
+        let (client, dealer) = rogue_dealer(script, true).await;
+        let request = Deal { device: pump, model: [0; 32], first: 7, count: 1 };
         let error = match client.deal(request, 16).await {
             Ok(mut dealt) => dealt.next().await.expect_err("damaged"),
             Err(error) => error,
@@ -492,27 +452,33 @@ async fn a_host_checks_what_a_dealer_sends() {
         dealer.await.unwrap();
     }
     // And one that is no dealer, or another version's.
-    for (greeting, check) in [
-        (
-            &b"HTTP/1.1 400 Bad Request\r\n"[..],
-            (|error| matches!(error, WireError::NotSharelet)) as Check,
-        ),
+    let strangers: [(&[u8], Check); 2] = [
+        (b"HTTP/1.1 400 Bad Request\r\n", |error| matches!(error, WireError::NotSharelet)),
         (b"\x02\x06\0\0\0SLTD\x09\0", |error| matches!(error, WireError::Version { theirs: 9 })),
-    ] {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let client =
-            Client::new(listener.local_addr().unwrap().to_string(), Exposure::Local, STALL, STALL);
-        let dealer = tokio::spawn(async move {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            rogue::write(&mut stream, greeting).await;
-            let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
-        });
-        let error = client.status(DeviceId::new("pump").unwrap()).await.expect_err("refused");
-        assert!(matches!(&error, ClientError::Wire(error) if check(error)), "{error:?}");
+    ];
+    for (greeting, expected) in strangers {
+        let (client, dealer) = rogue_dealer(greeting.to_vec(), false).await;
+        let error = client.status(pump).await.expect_err("refused");
+        assert!(matches!(&error, ClientError::Wire(error) if expected(error)), "{error:?}");
         drop(client);
         dealer.await.unwrap();
     }
-    let _ = StatusIs { key: [0; 8], next_session: 0 };
+}
+
+/// A client of a dealer that says `script`, and perhaps closes its side.
+async fn rogue_dealer(script: Vec<u8>, closes: bool) -> (Client, JoinHandle<()>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let dealer = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        rogue::write(&mut stream, &script).await;
+        if closes {
+            stream.shutdown().await.unwrap();
+        }
+        // What the host says is read, lest the connection be reset.
+        let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
+    });
+    (Client::new(address, Exposure::Local, STALL, STALL), dealer)
 }
 
 /// A host that says `script` to a device; returns why the device gives up.
@@ -541,12 +507,6 @@ async fn device_meets(script: Vec<Vec<u8>>) -> (DeviceError, u64) {
     (error, u64::from_le_bytes(counter))
 }
 
-fn welcome<const L: usize>(network: &Network<L>) -> Vec<u8> {
-    let mut body = [0; 1024];
-    let used = emit_welcome(network, &[7; 32], &mut body).expect("fits");
-    rogue::frame(Kind::Welcome, 0, &body[..used])
-}
-
 fn deep<const L: usize>(layers: usize) -> Network<L> {
     let layer = Layer::dense(5, 5, 8, 8, Activation::Relu);
     Network::new(8, 1 << 16, &vec![layer; layers]).expect("valid")
@@ -555,6 +515,9 @@ fn deep<const L: usize>(layers: usize) -> Network<L> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_device_names_what_a_host_does_wrong() {
     let network: Network<4> = deep(2);
+    fn welcome<const L: usize>(network: &Network<L>) -> Vec<u8> {
+        rogue::welcome(network, &[7; 32])
+    }
     let grant = |session| rogue::control(Kind::Grant, &Grant { session });
     let wide = Layer::dense(6, 5, 8, 8, Activation::Relu);
     let wide = welcome(&Network::<1>::new(8, 1, &[wide]).unwrap());

@@ -5,58 +5,20 @@
 //! treats them alike.
 
 use core::time::Duration;
-use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use sharelet_core::session::wire::control::Answer;
 use sharelet_core::session::wire::frame::{HEADER_BYTES, Header};
 use sharelet_host::device::DeviceError;
 use sharelet_model::readings::Readings;
+use sharelet_testkit::room::wire::Wire;
 use sharelet_testkit::room::{Room, random_model, random_readings, run, twin};
 use sharelet_testkit::{printed_seed, rng};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
 
 const WIDTHS: [u16; 4] = [5, 20, 3, 3];
 
-/// What a device sent, one list of bytes per connection.
-type Tape = Arc<Mutex<Vec<Vec<u8>>>>;
-
-/// Passes connections on to `host`, and keeps what comes from the device.
-async fn tapped(host: &str) -> (String, Tape) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let (address, host, tape) =
-        (listener.local_addr().unwrap().to_string(), host.to_owned(), Tape::default());
-    let tapes = tape.clone();
-    tokio::spawn(async move {
-        loop {
-            let (device, _) = listener.accept().await.unwrap();
-            let (mut from_device, mut to_device) = device.into_split();
-            let (mut from_host, mut to_host) =
-                TcpStream::connect(&host).await.unwrap().into_split();
-            let connection = {
-                let mut tape = tapes.lock().unwrap();
-                tape.push(Vec::new());
-                tape.len() - 1
-            };
-            let tapes = tapes.clone();
-            tokio::spawn(async move {
-                let mut bytes = [0; 4096];
-                while let Ok(count @ 1..) = from_device.read(&mut bytes).await {
-                    tapes.lock().unwrap()[connection].extend_from_slice(&bytes[..count]);
-                    if to_host.write_all(&bytes[..count]).await.is_err() {
-                        break;
-                    }
-                }
-            });
-            tokio::spawn(async move { tokio::io::copy(&mut from_host, &mut to_device).await });
-        }
-    });
-    (address, tape)
-}
-
 /// Kinds, layers and lengths of the frames, in order, per connection.
-fn frames(tape: &Tape) -> Vec<Vec<Header>> {
+fn frames(wire: &Wire) -> Vec<Vec<Header>> {
     let split = |bytes: &Vec<u8>| {
         let (mut rest, mut headers) = (&bytes[..], Vec::new());
         while let Some((header, behind)) = rest.split_first_chunk::<HEADER_BYTES>() {
@@ -66,7 +28,7 @@ fn frames(tape: &Tape) -> Vec<Vec<Header>> {
         }
         headers
     };
-    tape.lock().unwrap().iter().map(split).collect()
+    wire.tape.lock().unwrap().iter().map(split).collect()
 }
 
 /// The readings with other values at some places.
@@ -86,18 +48,18 @@ async fn a_host_does_not_notice_a_reading_out_of_range() {
     let dealer = room.dealer().await;
     let host = room.host(&dealer.address).await;
 
-    let (address, tape) = tapped(&host.address).await;
-    let mut device = room.device("pump", &address, &readings);
+    let wire = Wire::new(&host.address, Duration::ZERO).await;
+    let mut device = room.device("pump", &wire.address, &readings);
     assert_eq!(run(&mut device).await.expect("works"), 6);
-    let usual = frames(&tape);
+    let usual = frames(&wire);
     drop(device);
 
     // In the first reading, in one between, and in two that follow each other, of which the last is
     // the last.
     let bad =
         spoilt(&readings, &[(3, 1e9), (12, -300.0), (20, f32::MAX), (24, f32::MIN), (29, 256.1)]);
-    let (address, tape) = tapped(&host.address).await;
-    let mut device = room.device("pump", &address, &bad);
+    let wire = Wire::new(&host.address, Duration::ZERO).await;
+    let mut device = room.device("pump", &wire.address, &bad);
     device.settings.pauses.shortest = Duration::from_secs(60);
     let start = Instant::now();
     let error = run(&mut device).await.expect_err("some have no answer");
@@ -105,7 +67,7 @@ async fn a_host_does_not_notice_a_reading_out_of_range() {
     assert!(matches!(error, DeviceError::ReadingsRefused { refused: 4, of: 6 }), "{error:?}");
     assert_eq!((error.name(), error.is_passing()), ("Reading", false));
 
-    assert_eq!(frames(&tape), usual, "one connection, the same frames");
+    assert_eq!(frames(&wire), usual, "one connection, the same frames");
     assert_eq!(usual.len(), 1);
     assert_eq!(device.events.sessions.len(), 6);
     assert_eq!(device.events.failures, [""; 0]);
@@ -132,19 +94,19 @@ async fn a_host_that_learns_answers_gets_nothing_of_a_reading_out_of_range() {
         let dealer = room.dealer().await;
         let (host, answers) = room.host_at("127.0.0.1:0", &dealer.address, answer, 3).await;
 
-        let (address, tape) = tapped(&host.address).await;
-        let mut device = room.device("pump", &address, &readings);
+        let wire = Wire::new(&host.address, Duration::ZERO).await;
+        let mut device = room.device("pump", &wire.address, &readings);
         (device.settings.answer, device.settings.count) = (answer, Some(2));
         assert_eq!(run(&mut device).await.expect("works"), 2);
-        let two = frames(&tape);
+        let two = frames(&wire);
         drop(device);
 
-        let (address, tape) = tapped(&host.address).await;
-        let mut device = room.device("pump", &address, &spoilt(&readings, &[(7, 1e9)]));
+        let wire = Wire::new(&host.address, Duration::ZERO).await;
+        let mut device = room.device("pump", &wire.address, &spoilt(&readings, &[(7, 1e9)]));
         device.settings.answer = answer;
         let error = run(&mut device).await.expect_err("one has no answer");
         assert!(matches!(error, DeviceError::ReadingsRefused { refused: 1, of: 3 }), "{error:?}");
-        assert_eq!(frames(&tape), two, "{answer:?}: nothing is sent for the reading in between");
+        assert_eq!(frames(&wire), two, "{answer:?}: nothing is sent for the reading in between");
         assert_eq!((device.events.sessions.len(), device.events.refused.len()), (2, 1));
 
         let both = [expected[0].clone(), expected[2].clone()];

@@ -147,9 +147,8 @@ async fn impostors_do_not_push_a_device_ahead() {
     let mut scenario = Scenario::start(1).await;
     scenario.infers().await;
     for next_session in [1000, 1 << 20, 1 << 62] {
-        let mut rogue = rogue::connect(&scenario.host.address).await;
-        rogue::hello(&mut rogue, "pump", scenario.room.key_id("pump")).await;
-        rogue::read_frame(&mut rogue).await.expect("a welcome");
+        let key = scenario.room.key_id("pump");
+        let mut rogue = rogue::welcomed(&scenario.host.address, "pump", key).await;
         rogue::write(&mut rogue, &rogue::control(Kind::Request, &Request { next_session })).await;
         assert_eq!(rogue::read_refusal(&mut rogue).await, Refusal::SessionNumber);
         scenario.infers().await;
@@ -208,9 +207,8 @@ async fn many_devices_at_once() {
 async fn the_newer_connection_of_a_device_wins() {
     let mut scenario = Scenario::start(1).await;
     // An older connection that was left behind by a power cut.
-    let mut older = rogue::connect(&scenario.host.address).await;
-    rogue::hello(&mut older, "pump", scenario.room.key_id("pump")).await;
-    rogue::read_frame(&mut older).await.expect("a welcome");
+    let key = scenario.room.key_id("pump");
+    let mut older = rogue::welcomed(&scenario.host.address, "pump", key).await;
     scenario.infers().await;
     assert_eq!(rogue::read_refusal(&mut older).await, Refusal::Busy);
     scenario.stop().await;
@@ -247,9 +245,7 @@ async fn one_device_misbehaves_and_the_other_goes_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_stops_tells_waiting_devices() {
     let Scenario { room, host, dealer, .. } = Scenario::start(1).await;
-    let mut waiting = rogue::connect(&host.address).await;
-    rogue::hello(&mut waiting, "pump", room.key_id("pump")).await;
-    rogue::read_frame(&mut waiting).await.expect("a welcome");
+    let mut waiting = rogue::welcomed(&host.address, "pump", room.key_id("pump")).await;
     let (refusal, ()) = tokio::join!(rogue::read_refusal(&mut waiting), host.stop());
     assert_eq!(refusal, Refusal::ShuttingDown);
     dealer.stop().await;

@@ -8,27 +8,24 @@ use std::sync::Arc;
 use rand_core::Rng as _;
 use sharelet_core::fixed::encode;
 use sharelet_core::session::SessionError;
-use sharelet_core::session::wire::query::{Half, Reason, Recipient, Status};
+use sharelet_core::session::wire::query::{Half, Reason, Recipient};
 use sharelet_core::session::wire::task::Task;
 use sharelet_host::dealer::Dealer;
-use sharelet_host::dealer::client::Client;
 use sharelet_host::device::DeviceError;
-use sharelet_host::server::party1::Patience;
-use sharelet_host::server::peer;
 use sharelet_host::server::shared::model::{ModelError, SharedModel};
 use sharelet_host::server::shared::party0::Party0;
 use sharelet_host::server::shared::party1::Party1;
 use sharelet_host::store::counter::FileCounter;
 use sharelet_host::store::key::DeviceKey;
 use sharelet_host::store::training::{Header, Share, TrainingError};
-use sharelet_link::Exposure;
 use sharelet_model::readings::Readings;
 use sharelet_testkit::assert_matches;
 use sharelet_testkit::room::servers::{
-    Heard, One, PAIR, Party, Printed, ask, console, half, send, serve,
+    One, Party, Printed, ask, console, half, instance, refused, send, stop,
 };
-use sharelet_testkit::room::{Room, Running, STALL, pauses, random_model, when_unlocked};
-use sharelet_testkit::{printed_seed, rng};
+use sharelet_testkit::room::wire::Wire;
+use sharelet_testkit::room::{Log, Room, Running, STALL, random_model, when_unlocked};
+use sharelet_testkit::{printed_seed, rng, says};
 use sharelet_train::course::Sizes;
 use sharelet_train::model::Model;
 use sharelet_train::step::OpenModel;
@@ -156,31 +153,11 @@ impl Shared {
         readings.rows().map(answer).collect()
     }
 
-    fn client(dealer: &str) -> Client {
-        Client::new(dealer.to_owned(), Exposure::Local, STALL, 10 * STALL)
-    }
-
     async fn server_1(&self, address: &str, dealer: &str, share: &Share) -> One {
-        self.server_1_waiting(PAIR, address, dealer, share).await
-    }
-
-    /// Waits for server 0 to ask as long as `pair`.
-    async fn server_1_waiting(
-        &self,
-        pair: Duration,
-        address: &str,
-        dealer: &str,
-        share: &Share,
-    ) -> One {
         let model = SharedModel::new(share, Path::new("model-1.share")).expect("valid");
-        let patience = Patience { pair, ..Patience::default() };
-        let party = Party1::new(
-            model,
-            Self::client(dealer),
-            patience,
-            getrandom::u64().expect("randomness"),
-        );
-        serve(address, party, self.room.queue(1, 64)).await
+        let client = self.room.client(dealer);
+        let party = Party1::new(model, client, self.room.patience(), instance());
+        self.room.serve(address, party, self.room.queue(1, 64)).await
     }
 
     async fn party_0(
@@ -193,15 +170,7 @@ impl Shared {
         let key = DeviceKey::load(&self.room.path("server-0.key")).expect("loads");
         let counter =
             when_unlocked(|| FileCounter::open(&self.room.counter_path("server-0"))).await;
-        let settings = peer::Settings {
-            lanes,
-            connect: STALL,
-            stall: 10 * STALL,
-            wait: 5 * STALL,
-            pauses: pauses(20, 100),
-            ..peer::Settings::new(peer.to_owned())
-        };
-        Party0::new(settings, chunk, model, (key, counter), getrandom::u64().expect("randomness"))
+        Party0::new(self.room.lanes(peer, lanes), chunk, model, (key, counter), instance())
     }
 
     /// A dealer and both servers, of which server 0 has so many lanes and asks for so many sessions
@@ -214,8 +183,8 @@ impl Shared {
     }
 
     async fn server_0(&self, address: &str, peer: &str, sizes: (usize, u32)) -> One {
-        serve(address, self.party_0(peer, &self.shares[0], sizes).await, self.room.queue(0, 64))
-            .await
+        let party = self.party_0(peer, &self.shares[0], sizes).await;
+        self.room.serve(address, party, self.room.queue(0, 64)).await
     }
 
     /// Asks until it is answered.
@@ -237,9 +206,9 @@ struct Asking {
 impl Asking {
     /// All answers are the twin's.
     async fn is_answered(&mut self) {
-        self.party.events.log.wide.clear();
+        self.party.events.wide.clear();
         ask(&mut self.party).await.expect("works");
-        assert_eq!(self.party.events.log.wide, self.expected);
+        assert_eq!(self.party.events.wide, self.expected);
     }
 
     /// Is told why there is no answer.
@@ -252,7 +221,7 @@ impl Asking {
 }
 
 /// Data parties that ask at once; what they heard.
-async fn all_are_answered(asking: Vec<Asking>) -> Vec<Heard> {
+async fn all_are_answered(asking: Vec<Asking>) -> Vec<Log> {
     let mut asked = tokio::task::JoinSet::new();
     for mut asking in asking {
         asked.spawn(async move {
@@ -261,10 +230,6 @@ async fn all_are_answered(asking: Vec<Asking>) -> Vec<Heard> {
         });
     }
     asked.join_all().await
-}
-
-fn refused(reason: Reason) -> Vec<u8> {
-    Status::Refused(reason).emit().to_vec()
 }
 
 /// Exact truncation: bit for bit, by several data parties at once, over several chunks of sessions;
@@ -278,16 +243,11 @@ async fn exact_answers_are_those_of_the_twin() {
             .map(|number| shared.data_party(&format!("pump-{number}"), (&server_0, &server_1), 5));
         for heard in all_are_answered(asking.collect()).await {
             let (inputs, outputs) = (sizes.0 as u64, sizes.1 as u64);
-            assert_eq!(heard.log.wide.len(), 5);
-            assert!(
-                heard.traffic.iter().all(|&traffic| traffic == (8 * inputs + 64, 16 * outputs)),
-                "{:?}",
-                heard.traffic
-            );
+            assert_eq!(heard.wide.len(), 5);
+            let promised = (8 * inputs + 64, 16 * outputs);
+            assert!(heard.traffic.iter().all(|it| *it == promised), "{:?}", heard.traffic);
         }
-        server_0.stop().await.expect("a clean end");
-        server_1.stop().await.expect("a clean end");
-        dealer.stop().await;
+        stop(server_0, server_1, dealer).await;
     }
 }
 
@@ -306,19 +266,18 @@ async fn network_a_takes_seven_messages_and_is_within_its_bound() {
     let dealer = shared.room.dealer().await;
     let server_1 = shared.server_1("127.0.0.1:0", &dealer.address, &shared.shares[1]).await;
     let party_0 = shared.party_0(&server_1.address, &shared.shares[0], (1, 16)).await;
-    let server_0 = serve("127.0.0.1:0", party_0.clone(), None).await;
+    let server_0 = shared.room.serve("127.0.0.1:0", party_0.clone(), None).await;
     let Asking { mut party, expected } = shared.data_party("pump", (&server_0, &server_1), 3);
     ask(&mut party).await.expect("works");
     let bound = 128 / 2 * (128 / 2 + 1) + 1;
-    let units = distance(&party.events.log.wide, &expected);
+    let units = distance(&party.events.wide, &expected);
     assert!(units <= bound, "{units} units");
     let sent = party_0.latest();
     println!("network A: {} messages, {} bytes, {units} units", sent.messages, sent.bytes);
     assert_eq!(sent.messages, 7);
     // In front of the first goes which query it is.
     assert_eq!(sent.bytes, shared.whole.serving.evaluation().usage.online_bytes + 9);
-    server_0.stop().await.expect("a clean end");
-    server_1.stop().await.expect("a clean end");
+    stop(server_0, server_1, dealer).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -329,12 +288,9 @@ async fn answers_to_the_operator_reach_the_console() {
     let Asking { mut party, expected } = shared.data_party("pump", (&server_0, &server_1), 4);
     party.settings.recipient = Recipient::Console;
     ask(&mut party).await.expect("works");
-    assert!(party.events.log.wide.iter().all(Vec::is_empty), "the data party learns nothing");
+    assert!(party.events.wide.iter().all(Vec::is_empty), "the data party learns nothing");
     let printed = Printed::default();
-    assert_eq!(
-        console(&key, &server_0.address, &server_1.address, 4, &printed).await.expect("works"),
-        4
-    );
+    assert_eq!(console(&key, [&server_0, &server_1], 4, &printed).await.expect("works"), 4);
     let expected: Vec<Vec<u32>> =
         expected.iter().map(|answer| answer.iter().map(|&value| value as u32).collect()).collect();
     let values: Vec<_> = printed.lock().unwrap().iter().map(|(_, values)| values.clone()).collect();
@@ -366,9 +322,8 @@ async fn shares_of_other_models_are_refused_with_their_field() {
     ];
     for (share, expected) in &others {
         let party = shared.party_0(&server_1.address, share, (1, 16)).await;
-        let error =
-            serve("127.0.0.1:0", party, None).await.ended().await.expect_err("differs").to_string();
-        assert!(error.contains(expected), "{error}");
+        let server_0 = shared.room.serve("127.0.0.1:0", party, None).await;
+        says(&server_0.ended().await.expect_err("differs"), expected);
     }
     // The wrong party's file, a file that is cut, and one with too few words.
     let (path, cut) = (shared.room.path("model-1.share"), shared.room.path("cut.share"));
@@ -389,8 +344,7 @@ async fn shares_of_other_models_are_refused_with_their_field() {
     // A server with a model of its own.
     let owner = &shared.room;
     let other = owner.server_0_at("127.0.0.1:0", &server_1.address, owner.task(), 1).await;
-    let error = other.ended().await.expect_err("another ring").to_string();
-    assert!(error.contains("ring bits"), "{error}");
+    says(&other.ended().await.expect_err("another ring"), "ring bits");
 }
 
 /// A half alone, halves that disagree, a replay: refused with their reasons, and the lane goes on.
@@ -403,10 +357,8 @@ async fn wrong_queries_cost_a_session_and_no_lane() {
     let (seed, masked, device) = (Half::Seed, Half::Masked, Recipient::DataParty);
     assert_eq!(send(&server_1, &half(&task, 1, masked, device)).await, refused(Reason::NoPartner));
     for id in 2..5 {
-        assert_eq!(
-            send(&server_0, &half(&task, id, seed, device)).await,
-            refused(Reason::NoPartner)
-        );
+        let alone = half(&task, id, seed, device);
+        assert_eq!(send(&server_0, &alone).await, refused(Reason::NoPartner));
     }
     assert_eq!(send(&server_0, &half(&task, 2, seed, device)).await, refused(Reason::Replay));
     let (to_device, to_console) =
@@ -456,68 +408,20 @@ async fn what_disappears_is_named_and_found_again() {
     let dealer = shared.room.dealer_at(&addresses.2).await;
     asking.party.settings.retries = 30;
     asking.is_answered().await;
-    server_0.stop().await.expect("a clean end");
-    server_1.stop().await.expect("a clean end");
-    dealer.stop().await;
-}
-
-/// A proxy to `to`, on which bytes arrive `delay` later either way.
-async fn delayed(to: &str, delay: Duration) -> String {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("listens");
-    let (address, to) = (listener.local_addr().expect("has an address").to_string(), to.to_owned());
-    tokio::spawn(async move {
-        while let Ok((near, _)) = listener.accept().await {
-            let far = tokio::net::TcpStream::connect(&to).await.expect("connects");
-            for end in [&near, &far] {
-                end.set_nodelay(true).expect("a socket");
-            }
-            let ((near_in, near_out), (far_in, far_out)) = (near.into_split(), far.into_split());
-            tokio::spawn(carry(near_in, far_out, delay));
-            tokio::spawn(carry(far_in, near_out, delay));
-        }
-    });
-    address
-}
-
-async fn carry(
-    mut from: tokio::net::tcp::OwnedReadHalf,
-    mut to: tokio::net::tcp::OwnedWriteHalf,
-    delay: Duration,
-) {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    let (sender, mut under_way) = tokio::sync::mpsc::unbounded_channel();
-    tokio::spawn(async move {
-        while let Some((due, bytes)) = under_way.recv().await {
-            tokio::time::sleep_until(due).await;
-            let bytes: Vec<u8> = bytes;
-            if to.write_all(&bytes).await.is_err() {
-                return;
-            }
-        }
-    });
-    let mut buffer = vec![0; 1 << 16];
-    while let Ok(read) = from.read(&mut buffer).await {
-        if read == 0
-            || sender.send((tokio::time::Instant::now() + delay, buffer[..read].to_vec())).is_err()
-        {
-            return;
-        }
-    }
+    stop(server_0, server_1, dealer).await;
 }
 
 /// Far apart: as many one-way delays as there are messages, although server 0 says which query it
 /// is.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_of_network_a_takes_seven_delays() {
-    // There and back it is well below `STALL`, the longest silence that a server accepts here.
     const DELAY: Duration = Duration::from_millis(80);
-    let shared = Shared::new("name = \"a\"", "one-unit", (784, 10));
+    let mut shared = Shared::new("name = \"a\"", "one-unit", (784, 10));
+    shared.room.unit = 20 * DELAY;
     let dealer = shared.room.dealer().await;
-    let server_1 = shared
-        .server_1_waiting(20 * DELAY, "127.0.0.1:0", &dealer.address, &shared.shares[1])
-        .await;
-    let far = delayed(&server_1.address, DELAY).await;
-    let server_0 = shared.server_0("127.0.0.1:0", &far, (2, 16)).await;
+    let server_1 = shared.server_1("127.0.0.1:0", &dealer.address, &shared.shares[1]).await;
+    let far = Wire::new(&server_1.address, DELAY).await;
+    let server_0 = shared.server_0("127.0.0.1:0", &far.address, (2, 16)).await;
     let Asking { mut party, .. } = shared.data_party("pump", (&server_0, &server_1), 1);
     ask(&mut party).await.expect("works");
     let mut delays = Vec::new();
@@ -536,17 +440,16 @@ async fn an_answer_of_network_a_takes_seven_delays() {
 /// Many at once: server 1's guesses may be wrong, and no answer is.
 #[tokio::test(flavor = "multi_thread")]
 async fn queries_at_once_are_told_apart() {
-    let shared = Shared::new(PERCEPTRON, "exact", (9, 3));
+    let mut shared = Shared::new(PERCEPTRON, "exact", (9, 3));
+    shared.room.unit = 5 * STALL;
     let dealer = shared.room.dealer().await;
-    let server_1 =
-        shared.server_1_waiting(5 * PAIR, "127.0.0.1:0", &dealer.address, &shared.shares[1]).await;
-    let far = delayed(&server_1.address, Duration::from_millis(5)).await;
-    let server_0 = shared.server_0("127.0.0.1:0", &far, (3, 32)).await;
+    let server_1 = shared.server_1("127.0.0.1:0", &dealer.address, &shared.shares[1]).await;
+    let far = Wire::new(&server_1.address, Duration::from_millis(5)).await;
+    let server_0 = shared.server_0("127.0.0.1:0", &far.address, (3, 32)).await;
     let asking = (0..6)
         .map(|number| shared.data_party(&format!("pump-{number}"), (&server_0, &server_1), 12));
     let heard = all_are_answered(asking.collect()).await;
-    let failures: usize = heard.iter().map(|heard| heard.log.failures.len()).sum();
+    let failures: usize = heard.iter().map(|heard| heard.failures.len()).sum();
     println!("{failures} queries were asked again");
-    server_0.stop().await.expect("a clean end");
-    server_1.stop().await.expect("a clean end");
+    stop(server_0, server_1, dealer).await;
 }

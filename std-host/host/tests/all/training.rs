@@ -9,9 +9,8 @@ use sharelet_host::data::labels::LabelKind;
 use sharelet_host::data::{Options, Table, shares};
 use sharelet_host::server::training::run::RunError;
 use sharelet_host::store::training::TrainingError;
-use sharelet_testkit::Rng;
-use sharelet_testkit::assert_matches;
-use sharelet_testkit::training::{Crash, PARTIES, RUN, Room, config, said, table};
+use sharelet_testkit::training::{Crash, PARTIES, RUN, Room, both_say, config, said, table};
+use sharelet_testkit::{Rng, assert_matches, says};
 use sharelet_train::config::Config;
 use sharelet_train::course::{Course, Sizes};
 use sharelet_train::plain;
@@ -149,11 +148,8 @@ async fn exact_runs_end_with_the_twins_model() {
             assert_eq!(room.steps(party), [0; 0], "a finished run has no checkpoints");
         }
         assert!(model.iter().any(|&word| word != 0), "{}", case.name);
-        assert!(
-            curve.0.iter().all(|epoch| epoch.train_loss.is_some_and(|loss| loss > 0.0)),
-            "{}",
-            case.name
-        );
+        let lost = curve.0.iter().all(|epoch| epoch.train_loss.is_some_and(|loss| loss > 0.0));
+        assert!(lost, "{}", case.name);
     }
 }
 
@@ -187,11 +183,8 @@ async fn one_unit_runs_end_near_the_twins_model() {
         // Velocities are sums over the batch.
         let bound = (weight, velocity * config.training.batch as f64);
         println!("{}: {found:?} units, at most {bound:.0?}", case.name);
-        assert!(
-            found.0 <= bound.0 && found.1 <= bound.1,
-            "{}: {found:?} units, at most {bound:?}",
-            case.name
-        );
+        let near = found.0 <= bound.0 && found.1 <= bound.1;
+        assert!(near, "{}: {found:?} units, at most {bound:?}", case.name);
     }
 }
 
@@ -257,7 +250,7 @@ async fn after_any_crash_a_run_goes_on_to_the_same_model() {
     for crash in crashes {
         let room = case.room().await;
         let (model, curve) = expected.get_or_insert_with(|| room.twin(&config)).clone();
-        let ends = room.both(&config, false, room.dealer().await, crash).await;
+        let ends = room.both(&config, false, crash).await;
         if ends.iter().all(|end| matches!(end, Some(Ok(_)))) {
             // Nothing was left to wait for when the last checkpoint had been written.
             assert!(crash.contains(&Crash::Checkpoint(15)) && room.model() == model, "{crash:?}");
@@ -271,9 +264,7 @@ async fn after_any_crash_a_run_goes_on_to_the_same_model() {
         let begun = held[0].iter().rev().find(|step| held[1].contains(step)).copied();
         let Some(begun) = begun else {
             // Before the first checkpoint there is nothing to go on from.
-            for end in room.both(&config, true, room.dealer().await, [Crash::Never; 2]).await {
-                assert!(said(&end).contains("start without --resume"), "{crash:?}");
-            }
+            room.refused(&config, true, &["start without --resume"]).await;
             room.train(&config, false).await;
             assert!(room.model() == model, "{crash:?}");
             continue;
@@ -293,9 +284,8 @@ async fn after_any_crash_a_run_goes_on_to_the_same_model() {
 async fn a_connection_cut_anywhere_costs_nothing_but_time() {
     let (case, config) = crashing();
     let whole = case.room().await;
-    let dealer = whole.dealer().await;
     let setups = PARTIES.map(|party| whole.setup(party, &config, false));
-    let (_, tapes) = whole.run(setups, dealer, [Crash::Never; 2]).await;
+    let (_, tapes) = whole.run(setups, [Crash::Never; 2]).await;
     let bytes = tapes[0].lock().unwrap().len() as u64;
     let model = whole.model();
     let mut rng = Rng(7);
@@ -318,7 +308,7 @@ async fn a_connection_cut_anywhere_costs_nothing_but_time() {
                 }
             };
             let crash = [cut(0, &mut rng), cut(1, &mut rng)];
-            let ends = room.both(&config, resume, room.dealer().await, crash).await;
+            let ends = room.both(&config, resume, crash).await;
             let finished = PARTIES.map(|party| {
                 room.state(party).join(format!("training-{RUN}/model.share")).exists()
             });
@@ -336,8 +326,7 @@ async fn a_connection_cut_anywhere_costs_nothing_but_time() {
 /// A run that was killed at both servers after a step: both have the same two newest checkpoints.
 async fn interrupted(config: &Config, case: &Case, step: usize) -> Room {
     let room = case.room().await;
-    let ends =
-        room.both(config, false, room.dealer().await, [Crash::Step(step), Crash::Never]).await;
+    let ends = room.both(config, false, [Crash::Step(step), Crash::Never]).await;
     assert!(ends.iter().all(|end| !matches!(end, Some(Ok(_)))));
     room
 }
@@ -366,20 +355,16 @@ async fn servers_with_other_checkpoints_take_the_latest_common_one() {
     for step in [6, 8] {
         std::fs::write(room.checkpoints(Party::P1, 2).path(step), b"SLTM").unwrap();
     }
-    let ends = room.both(&config, true, room.dealer().await, [Crash::Never; 2]).await;
-    assert!(
-        said(&ends[1]).contains("step-0000000008.share: the file is cut or damaged"),
-        "{}",
-        said(&ends[1])
-    );
-    assert!(said(&ends[0]).contains("closed the connection"), "{}", said(&ends[0]));
+    let ends = room.both(&config, true, [Crash::Never; 2]).await;
+    says(&said(&ends[1]), "step-0000000008.share: the file is cut or damaged");
+    says(&said(&ends[0]), "closed the connection");
 
     // Nothing in common: both are told.
     let room = interrupted(&config, case, 9).await;
     std::fs::remove_file(room.checkpoints(Party::P0, 2).path(8)).unwrap();
     std::fs::remove_file(room.checkpoints(Party::P1, 2).path(6)).unwrap();
-    for end in room.both(&config, true, room.dealer().await, [Crash::Never; 2]).await {
-        assert!(matches!(end, Some(Err(RunError::NothingInCommon))), "{end:?}");
+    for end in room.both(&config, true, [Crash::Never; 2]).await {
+        assert_matches!(end, Some(Err(RunError::NothingInCommon)));
     }
     // Of two runs the same steps are not the same.
     let room = interrupted(&config, case, 9).await;
@@ -388,12 +373,12 @@ async fn servers_with_other_checkpoints_take_the_latest_common_one() {
     for party in PARTIES {
         room.checkpoints(party, 2).drop_after(None).unwrap();
     }
-    room.both(&config, false, room.dealer().await, [Crash::Step(9), Crash::Never]).await;
+    room.both(&config, false, [Crash::Step(9), Crash::Never]).await;
     for (step, bytes) in [6, 8].into_iter().zip(earlier) {
         std::fs::write(file(step), bytes).unwrap();
     }
-    for end in room.both(&config, true, room.dealer().await, [Crash::Never; 2]).await {
-        assert!(matches!(end, Some(Err(RunError::NothingInCommon))), "{end:?}");
+    for end in room.both(&config, true, [Crash::Never; 2]).await {
+        assert_matches!(end, Some(Err(RunError::NothingInCommon)));
     }
 }
 
@@ -403,44 +388,31 @@ async fn going_on_is_for_both_and_with_the_same_things() {
     let room = interrupted(&config, case, 5).await;
     // One server goes on, the other begins: it has checkpoints, and says so.
     let setups = [room.setup(Party::P0, &config, true), room.setup(Party::P1, &config, false)];
-    let (ends, _) = room.run(setups, room.dealer().await, [Crash::Never; 2]).await;
+    let (ends, _) = room.run(setups, [Crash::Never; 2]).await;
     assert_matches!(ends[1], Some(Err(RunError::Training(TrainingError::Begun { .. }))));
     // It has none: both are told.
     for step in room.steps(Party::P1) {
         std::fs::remove_file(room.checkpoints(Party::P1, 2).path(step)).unwrap();
     }
     let setups = [room.setup(Party::P0, &config, true), room.setup(Party::P1, &config, false)];
-    let (ends, _) = room.run(setups, room.dealer().await, [Crash::Never; 2]).await;
-    assert!(
-        ends.iter().all(|end| said(end).contains("give --resume to both or to none")),
-        "{ends:?}"
-    );
+    let (ends, _) = room.run(setups, [Crash::Never; 2]).await;
+    both_say(&ends, &["give --resume to both or to none"]);
 
     // Another configuration: named. What may change may.
     let room = interrupted(&config, case, 5).await;
-    for (change, field) in [
-        (
-            &(|config: &mut Config| config.training.batch = 6) as &dyn Fn(&mut Config),
-            "`training.batch` is 6 now and was 7 then",
-        ),
-        (
-            &|config: &mut Config| config.training.seed = 9,
-            "`training.seed` is 9 now and was 0 then",
-        ),
-        (&|config: &mut Config| config.training.epochs = 9, "`training.epochs`"),
-        (&|config: &mut Config| config.training.momentum = 0.0, "`training.momentum`"),
-        (&|config: &mut Config| config.open.loss = false, "`open.loss`"),
-    ] {
+    type Change = fn(&mut Config);
+    let changes: [(Change, &str); 5] = [
+        (|config| config.training.batch = 6, "`training.batch` is 6 now and was 7 then"),
+        (|config| config.training.seed = 9, "`training.seed` is 9 now and was 0 then"),
+        (|config| config.training.epochs = 9, "`training.epochs`"),
+        (|config| config.training.momentum = 0.0, "`training.momentum`"),
+        (|config| config.open.loss = false, "`open.loss`"),
+    ];
+    for (change, field) in changes {
         let mut other = config.clone();
         change(&mut other);
-        for end in room.both(&other, true, room.dealer().await, [Crash::Never; 2]).await {
-            assert!(
-                said(&end).contains("step-0000000004.share: the checkpoint does not fit this run"),
-                "{}",
-                said(&end)
-            );
-            assert!(said(&end).contains(field), "{}", said(&end));
-        }
+        let file = "step-0000000004.share: the checkpoint does not fit this run";
+        room.refused(&other, true, &[file, field]).await;
     }
     let mut slower = config.clone();
     slower.training.learning_rate = 0.25;
@@ -454,9 +426,7 @@ async fn going_on_is_for_both_and_with_the_same_things() {
         std::fs::remove_dir_all(room.state(party).join("dataset-train")).unwrap();
     }
     room.share("train", "o", &table(case.rows, case.columns, 2, 8), kind).await;
-    for end in room.both(&config, true, room.dealer().await, [Crash::Never; 2]).await {
-        assert!(said(&end).contains("data set `train` has changed since"), "{}", said(&end));
-    }
+    room.refused(&config, true, &["data set `train` has changed since"]).await;
 }
 
 /// Sums over a large batch times a rate fit into a word: the twin learns what floating point
@@ -505,14 +475,8 @@ fn large_batches_and_small_rates_are_learned_from() {
                  64\nlearning_rate = 1e-9\nmomentum = {momentum}\n[arithmetic]\ntruncation = \
                  \"{truncation}\"\n"
             );
-            let course = Arc::new(
-                Course::new(
-                    config(&text),
-                    Sizes { rows: 100, features: 3, targets: 1, test_rows: 0 },
-                )
-                .unwrap(),
-            );
-            Plans::new(&course).unwrap();
+            let sizes = Sizes { rows: 100, features: 3, targets: 1, test_rows: 0 };
+            Plans::new(&Arc::new(Course::new(config(&text), sizes).unwrap())).unwrap();
         }
     }
 }

@@ -6,29 +6,24 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sharelet_core::share::{self, Party};
-use sharelet_host::data::description::{Description, Name, UploadId};
-use sharelet_host::data::keys::{KeyHash, KeySecret};
+use sharelet_host::data::description::Description;
 use sharelet_host::data::labels::LabelKind;
-use sharelet_host::data::shares::{self, Encoded};
+use sharelet_host::data::shares;
 use sharelet_host::data::{Options, Table};
 use sharelet_host::store::datasets::{DatasetError, Datasets, Disagreement};
 use sharelet_host::upload::owner::{self, Outcome, OwnerError, Upload};
-use sharelet_host::upload::server::{Collector, MOST_ELEMS};
+use sharelet_host::upload::server::MOST_ELEMS;
 use sharelet_host::upload::wire::{self, Kind, Refusal, WireError};
-use sharelet_link::fault::{Fault, FaultyWriter, ShortReader};
+use sharelet_link::fault::Fault;
 use sharelet_link::frame::Header;
-use sharelet_link::service::{Limits, Service as _, Visit};
 use sharelet_link::{Connection, frame};
-use sharelet_testkit::Rng;
-use sharelet_testkit::assert_matches;
-use sharelet_testkit::says;
+use sharelet_testkit::owners::{self, Data, PARTIES, csv, name};
+use sharelet_testkit::{Rng, assert_matches, begins, says};
 use sharelet_train::labels::Labels;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
 const STALL: Duration = Duration::from_millis(300);
-const PARTIES: [Party; 2] = [Party::P0, Party::P1];
 
 /// Two servers' states.
 struct Pair {
@@ -39,10 +34,12 @@ struct Pair {
 
 impl Pair {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let datasets =
-            PARTIES.map(|party| Datasets::open(&Self::state(folder.path(), party), party).unwrap());
-        Self { folder, datasets, most: [MOST_ELEMS; 2] }
+        Self::of(tempfile::tempdir().unwrap())
+    }
+
+    fn of(folder: TempDir) -> Self {
+        let open = |party| Datasets::open(&Self::state(folder.path(), party), party).unwrap();
+        Self { datasets: PARTIES.map(open), most: [MOST_ELEMS; 2], folder }
     }
 
     fn state(folder: &Path, party: Party) -> PathBuf {
@@ -51,32 +48,14 @@ impl Pair {
 
     /// As after a crash of both.
     fn restart(self) -> Self {
-        let Self { folder, datasets, most } = self;
-        drop(datasets);
-        let datasets =
-            PARTIES.map(|party| Datasets::open(&Self::state(folder.path(), party), party).unwrap());
-        Self { folder, datasets, most }
+        drop(self.datasets);
+        Self::of(self.folder)
     }
 
     /// A connection to a server, with a fault in what the owner sends and in what the server
     /// answers.
     fn connect(&self, server: usize, up: Fault, down: Fault) -> (Connection, JoinHandle<()>) {
-        let (near, far) = tokio::io::duplex(1 << 16);
-        let (near_reader, near_writer) = tokio::io::split(near);
-        let (far_reader, far_writer) = tokio::io::split(far);
-        let owner = Connection::new(
-            ShortReader::new(near_reader, 1),
-            FaultyWriter::new(near_writer, up, 7),
-            STALL,
-        );
-        let ours = Connection::new(far_reader, FaultyWriter::new(far_writer, down, 7), STALL);
-        let collector = Collector::new(self.datasets[server].clone(), self.most[server]);
-        let limits = Limits { stall: STALL, first: STALL, idle: STALL, ..Limits::default() };
-        let visit = Visit::alone(limits, CancellationToken::new());
-        let task = tokio::spawn(async move {
-            let _ = collector.converse(ours, visit).await;
-        });
-        (owner, task)
+        owners::connect(&self.datasets[server], self.most[server], [up, down], STALL)
     }
 
     async fn share(&self, data: &Data) -> Result<Outcome, OwnerError> {
@@ -89,14 +68,15 @@ impl Pair {
         up: [Fault; 2],
         down: [Fault; 2],
     ) -> Result<Outcome, OwnerError> {
-        let (zero, zero_task) = self.connect(0, up[0], down[0]);
-        let (one, one_task) = self.connect(1, up[1], down[1]);
-        let shared =
-            owner::share(data.upload(), [("s0".into(), zero), ("s1".into(), one)], &mut |_| ())
-                .await;
-        zero_task.await.unwrap();
-        one_task.await.unwrap();
-        shared
+        let servers = [0, 1].map(|server| self.connect(server, up[server], down[server]));
+        owners::share_over(data, servers).await
+    }
+
+    /// Both have registered the data, which opens.
+    fn holds(&self, data: &Data, what: &str) {
+        assert_eq!(self.registered("d"), [1, 1], "{what}");
+        let (features, targets) = self.open("d");
+        assert_eq!([features, targets].concat(), data.encoded.words(), "{what}");
     }
 
     fn registered(&self, dataset: &str) -> [usize; 2] {
@@ -120,36 +100,8 @@ impl Pair {
     }
 }
 
-/// What an owner has.
-struct Data {
-    description: Description,
-    encoded: Encoded,
-    keys: Vec<KeyHash>,
-    table: Table,
-}
-
-impl Data {
-    fn upload(&self) -> Upload<'_> {
-        Upload { description: &self.description, encoded: &self.encoded, keys: &self.keys }
-    }
-}
-
-fn name(text: &str) -> Name {
-    text.parse().unwrap()
-}
-
 fn data(dataset: &str, owner: &str, text: &str, options: &Options) -> Data {
-    let table = Table::from_bytes(text.as_bytes(), Path::new("a.csv"), None, options).unwrap();
-    of_table(dataset, owner, table, 20, b"a secret that the owners share")
-}
-
-fn of_table(dataset: &str, owner: &str, table: Table, frac_bits: u8, secret: &[u8]) -> Data {
-    let encoded = shares::encode(&table, frac_bits).unwrap();
-    let secret = KeySecret::new(secret.to_vec().into()).unwrap();
-    let keys = table.keys.as_ref().map_or(Vec::new(), |keys| secret.hash(&name(dataset), keys));
-    let description =
-        owner::describe(&table, UploadId::random().unwrap(), name(dataset), name(owner), frac_bits);
-    Data { description, encoded, keys, table }
+    Data::new(dataset, owner, csv(text, options), 20, b"a secret that the owners share")
 }
 
 fn rows() -> Options {
@@ -181,9 +133,8 @@ async fn shares_open_to_the_table() {
         let features = (0..count * width).map(|_| f64::from(rng.real()) * 4000.0).collect();
         let columns = (0..width).map(|column| format!("c{column}")).collect();
         let (labels, targets) = (Labels::None, Vec::new());
-        let path = PathBuf::from("random");
         let table = Table {
-            path,
+            path: "random".into(),
             rows: count,
             columns,
             features,
@@ -192,7 +143,7 @@ async fn shares_open_to_the_table() {
             targets,
             keys: None,
         };
-        let data = of_table("d", "o", table, 20, &[0; 16]);
+        let data = Data::new("d", "o", table, 20, &[0; 16]);
         assert_eq!(pair.share(&data).await.unwrap(), Outcome::Sent);
         let (features, targets) = pair.restart().open("d");
         assert!(features == data.encoded.words() && targets.is_empty());
@@ -203,12 +154,8 @@ async fn shares_open_to_the_table() {
 async fn rows_of_owners_follow_one_another_in_the_order_of_their_names() {
     let pair = Pair::new();
     let b = data("d", "b", "x,z,y\n3,4,1\n", &rows());
-    let a = data(
-        "d",
-        "a",
-        "z,y,x\n2,0,1\n-2,2,-1\n",
-        &Options { columns: Some(vec!["x".into(), "z".into()]), ..rows() },
-    );
+    let named = Options { columns: Some(vec!["x".into(), "z".into()]), ..rows() };
+    let a = data("d", "a", "z,y,x\n2,0,1\n-2,2,-1\n", &named);
     pair.share(&b).await.unwrap();
     pair.share(&a).await.unwrap();
     let (features, targets) = pair.open("d");
@@ -266,40 +213,29 @@ async fn columns_of_owners_are_joined_by_hashed_keys() {
     let key = |row| Refusal::Disagree { other: name("a-shop"), what: Disagreement::Key { row } };
     assert_eq!(refused(swapped).await, key(1));
     assert_eq!(refused(data("d", "c", "id,x\nk1,1\nk3,2\n", &keyed(&[]))).await, key(2));
-    let table =
-        Table::from_bytes(b"id,x\nk1,1\nk2,2\n", Path::new("a.csv"), None, &keyed(&[])).unwrap();
-    assert_eq!(
-        refused(of_table("d", "c", table, 20, b"another secret, also long enough")).await,
-        key(1)
-    );
+    let table = csv("id,x\nk1,1\nk2,2\n", &keyed(&[]));
+    let other = Data::new("d", "c", table, 20, b"another secret, also long enough");
+    assert_eq!(refused(other).await, key(1));
     let disagree = |other: &str, what| Refusal::Disagree { other: name(other), what };
     let short = data("d", "c", "id,x\nk1,1\n", &keyed(&[]));
-    assert_eq!(
-        refused(short).await,
-        disagree("a-shop", Disagreement::Rows { expected: 2, found: 1 })
-    );
+    let rows = Disagreement::Rows { expected: 2, found: 1 };
+    assert_eq!(refused(short).await, disagree("a-shop", rows));
     let twice = data("d", "c", "id,age\nk1,1\nk2,2\n", &keyed(&[]));
-    assert_eq!(
-        refused(twice).await,
-        disagree("bank", Disagreement::ColumnTwice { name: "age".into() })
-    );
+    let age = Disagreement::ColumnTwice { name: "age".into() };
+    assert_eq!(refused(twice).await, disagree("bank", age));
     let labelled = data("d", "c", "id,x,y\nk1,1,1\nk2,2,1\n", &keyed(&["y"]));
     assert_eq!(refused(labelled).await, disagree("bank", Disagreement::LabelsTwice));
     let unkeyed = data("d", "c", "x\n1\n2\n", &Options::default());
     assert_eq!(refused(unkeyed).await, disagree("a-shop", Disagreement::Keys));
     assert_eq!(pair.registered("d"), [2, 2]);
-    let message = key(2).to_string();
-    assert!(
-        message.starts_with("it does not fit the data of a-shop: row 2 has another key"),
-        "{message}"
-    );
+    begins(&key(2), "it does not fit the data of a-shop: row 2 has another key");
 }
 
 #[tokio::test]
 async fn rows_that_do_not_fit_are_refused_by_name() {
     let pair = Pair::new();
     pair.share(&data("d", "first", "x,z,y\n1,2,1\n", &rows())).await.unwrap();
-    let table = Table::from_bytes(b"x,z,y\n1,2,1\n", Path::new("a.csv"), None, &rows()).unwrap();
+    let table = csv("x,z,y\n1,2,1\n", &rows());
     let cases = [
         (data("d", "o", "x,w,y\n1,2,1\n", &rows()), "column 2 is `w` where `z` is due"),
         (data("d", "o", "z,x,y\n1,2,1\n", &rows()), "column 1 is `z` where `x` is due"),
@@ -309,7 +245,7 @@ async fn rows_that_do_not_fit_are_refused_by_name() {
             "binary labels where 3 classes are due",
         ),
         (
-            of_table("d", "o", table, 19, &[0; 16]),
+            Data::new("d", "o", table, 19, &[0; 16]),
             "19 fraction bits where 20 are due; share with --frac-bits 20",
         ),
     ];
@@ -377,15 +313,10 @@ async fn an_interruption_at_any_frame_registers_nothing_and_can_be_repeated() {
                     let pair = pair.restart();
                     assert_eq!(pair.registered("d"), expected, "{what}");
                     let again = pair.share(&data).await.expect(&what);
-                    assert_eq!(
-                        again,
-                        if committing { Outcome::Completed } else { Outcome::Sent },
-                        "{what}"
-                    );
+                    let due = if committing { Outcome::Completed } else { Outcome::Sent };
+                    assert_eq!(again, due, "{what}");
                     assert_eq!(pair.share(&data).await.expect(&what), Outcome::AlreadyRegistered);
-                    assert_eq!(pair.registered("d"), [1, 1], "{what}");
-                    let (features, targets) = pair.open("d");
-                    assert_eq!([features, targets].concat(), data.encoded.words(), "{what}");
+                    pair.holds(&data, &what);
                 }
             }
         }
@@ -415,12 +346,7 @@ async fn answers_that_are_lost_leave_nothing_half_registered() {
             assert_eq!(pair.registered("d"), expected, "{what}");
             let pair = pair.restart();
             pair.share(&data).await.expect(&what);
-            assert_eq!(pair.registered("d"), [1, 1], "{what}");
-            assert_eq!(
-                [pair.open("d").0, pair.open("d").1].concat(),
-                data.encoded.words(),
-                "{what}"
-            );
+            pair.holds(&data, &what);
         }
     }
 }
@@ -446,11 +372,7 @@ async fn random_faults_leave_nothing_half_registered() {
         let pair = pair.restart();
         let again = pair.share(&data).await;
         assert!(again.is_ok(), "round {round}: {result:?}, {again:?}");
-        assert_eq!(
-            [pair.open("d").0, pair.open("d").1].concat(),
-            data.encoded.words(),
-            "round {round}"
-        );
+        pair.holds(&data, &format!("round {round}"));
     }
 }
 
@@ -459,46 +381,28 @@ async fn two_servers_of_one_party_or_with_other_options_are_refused() {
     let data = data("d", "o", "x,y\n1,1\n", &rows());
     for server in [0, 1] {
         let pair = Pair::new();
-        let (first, task) = pair.connect(server, Fault::None, Fault::None);
-        let (second, other_task) = pair.connect(server, Fault::None, Fault::None);
-        let shared = owner::share(
-            data.upload(),
-            [("a:1".into(), first), ("b:2".into(), second)],
-            &mut |_| (),
-        )
-        .await;
-        let error = shared.expect_err("refused").to_string();
-        assert!(
-            error.starts_with(&format!(
-                "servers a:1 and b:2 both say that they are party {server}; start one"
-            )),
-            "{error}"
-        );
-        task.await.unwrap();
-        other_task.await.unwrap();
+        let twice = [server; 2].map(|server| pair.connect(server, Fault::None, Fault::None));
+        let error = owners::share_over(&data, twice).await.expect_err("refused");
+        let expected =
+            format!("servers s0 and s1 both say that they are party {server}; start one");
+        begins(&error, &expected);
         assert_eq!(pair.registered("d"), [0, 0]);
     }
     let mut pair = Pair::new();
     pair.most[1] = 77;
-    let error = pair.share(&data).await.expect_err("refused").to_string();
     let expected = "the servers differ in most_elems: 2147483648 at party 0, 77 at party 1; start \
                     both with the same options";
-    assert!(error.starts_with(expected), "{error}");
+    begins(&pair.share(&data).await.expect_err("refused"), expected);
     // In the other order of addresses all is well.
     let pair = Pair::new();
-    let (zero, zero_task) = pair.connect(0, Fault::None, Fault::None);
-    let (one, one_task) = pair.connect(1, Fault::None, Fault::None);
-    owner::share(data.upload(), [("s1".into(), one), ("s0".into(), zero)], &mut |_| ())
-        .await
-        .unwrap();
-    zero_task.await.unwrap();
-    one_task.await.unwrap();
+    let servers = [1, 0].map(|server| pair.connect(server, Fault::None, Fault::None));
+    owners::share_over(&data, servers).await.unwrap();
     assert_eq!(reals(&pair.open("d").0), [1.0]);
     // And a state directory does not change sides.
     let state = Pair::state(pair.folder.path(), Party::P0);
     drop(pair.datasets);
-    let error = Datasets::open(&state, Party::P1).expect_err("refused").to_string();
-    assert!(error.contains("a share of party 0, and this server is party 1"), "{error}");
+    let error = Datasets::open(&state, Party::P1).expect_err("refused");
+    says(&error, "a share of party 0, and this server is party 1");
 }
 
 #[tokio::test]
@@ -519,14 +423,11 @@ async fn an_owner_gives_one_upload_to_a_dataset() {
     assert_eq!((pair.registered("d"), pair.registered("e")), ([1, 1], [1, 1]));
 
     // Two connections of one owner at a time would get into each other's way.
-    let claim =
-        pair.datasets[1].claim(&data("f", "o", "w\n1\n", &Options::default()).description).unwrap();
-    assert_eq!(
-        refusal(pair.share(&data("f", "o", "w\n1\n", &Options::default())).await),
-        Refusal::UnderWay
-    );
+    let another = || data("f", "o", "w\n1\n", &Options::default());
+    let claim = pair.datasets[1].claim(&another().description).unwrap();
+    assert_eq!(refusal(pair.share(&another()).await), Refusal::UnderWay);
     drop(claim);
-    pair.share(&data("f", "o", "w\n1\n", &Options::default())).await.unwrap();
+    pair.share(&another()).await.unwrap();
 }
 
 #[tokio::test]
@@ -541,17 +442,9 @@ async fn an_upload_that_was_never_registered_gives_way_to_the_next() {
     assert_eq!(pair.registered("d"), [0, 0]);
     let pending = |pair: &Pair| {
         PARTIES.map(|party| {
-            let files = std::fs::read_dir(Pair::state(pair.folder.path(), party).join("dataset-d"))
-                .unwrap();
-            files
-                .filter(|file| {
-                    file.as_ref()
-                        .unwrap()
-                        .path()
-                        .extension()
-                        .is_some_and(|ending| ending == "pending")
-                })
-                .count()
+            let folder = Pair::state(pair.folder.path(), party).join("dataset-d");
+            let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+            files.filter(|file| file.extension().is_some_and(|it| it == "pending")).count()
         })
     };
     assert_eq!(pending(&pair), [1, 1]);
@@ -584,10 +477,9 @@ async fn limits_and_hostile_bytes() {
         let mut description = valid.description.clone();
         change(&mut description);
         let upload = Upload { description: &description, ..valid.upload() };
-        let (zero, _) = pair.connect(0, Fault::None, Fault::None);
-        let (one, _) = pair.connect(1, Fault::None, Fault::None);
-        let result =
-            owner::share(upload, [("a".into(), zero), ("b".into(), one)], &mut |_| ()).await;
+        let servers = [0, 1].map(|server| pair.connect(server, Fault::None, Fault::None).0);
+        let servers = servers.map(|server| ("a server".into(), server));
+        let result = owner::share(upload, servers, &mut |_| ()).await;
         assert_eq!(refusal(result), Refusal::Description, "change {number}");
     }
 
@@ -644,16 +536,13 @@ async fn other_versions_and_other_programs_are_named() {
         tokio::io::AsyncWriteExt::write_all(&mut far, answer).await.unwrap();
         let (other, _task) = pair.connect(1, Fault::None, Fault::None);
         let servers = [("a:1".into(), Connection::over(near, STALL)), ("b:2".into(), other)];
-        let error = owner::share(data.upload(), servers, &mut |_| ())
-            .await
-            .expect_err("refused")
-            .to_string();
+        let error = owner::share(data.upload(), servers, &mut |_| ()).await.expect_err("refused");
         let expected = if answer.ends_with(b"\x09\x00") {
             "the peer speaks version 9"
         } else {
             "the peer is not a sharelet server"
         };
-        assert!(error.starts_with(&format!("server a:1: {expected}")), "{error}");
+        begins(&error, &format!("server a:1: {expected}"));
     }
 }
 
@@ -691,11 +580,7 @@ async fn damaged_files_are_named() {
     pair.open("d");
     // A second process may read, but not take uploads.
     let state = Pair::state(pair.folder.path(), Party::P0);
-    assert!(
-        Datasets::open(&state, Party::P0)
-            .expect_err("locked")
-            .to_string()
-            .contains("is in use by another process")
-    );
+    let locked = Datasets::open(&state, Party::P0).expect_err("locked");
+    says(&locked, "is in use by another process");
     assert!(Datasets::read(&state, Party::P0).dataset(&name("d")).is_ok());
 }

@@ -30,12 +30,8 @@ pub fn results<R: Runs>(function: &Function, x: &[R], y: &[R], seed: u64) -> Res
     let signed = |(own, other): (Vec<R>, Vec<R::Other>)| -> Vec<i64> {
         own.into_iter().map(Ring::to_i64).chain(other.into_iter().map(Ring::to_i64)).collect()
     };
-    let results = Results {
-        twin: signed((twin.out, twin.other)),
-        private: signed(Data::open(&private.data)),
-        bits,
-        case,
-    };
+    let (twin, private) = (signed((twin.out, twin.other)), signed(Data::open(&private.data)));
+    let results = Results { twin, private, bits, case };
     assert!(!results.twin.is_empty() && results.twin.len() == results.private.len());
     results
 }
@@ -45,12 +41,8 @@ pub fn exact<R: Runs>(function: &Function, x: &[R], y: &[R], seed: u64) {
     let Results { twin, private, case, .. } = results(function, x, y, seed);
     let off = twin.iter().zip(&private).position(|(twin, private)| twin != private);
     if let Some(at) = off {
-        panic!(
-            "{case}: result {at}: twin {}, private {}, x = {:?}",
-            twin[at],
-            private[at],
-            x.get(at)
-        );
+        let (twin, private, x) = (twin[at], private[at], x.get(at));
+        panic!("{case}: result {at}: twin {twin}, private {private}, x = {x:?}");
     }
 }
 

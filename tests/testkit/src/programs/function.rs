@@ -100,6 +100,11 @@ pub enum Function {
 }
 
 impl Function {
+    /// The same, comparing without tables.
+    pub fn on_bits(self) -> Self {
+        Self::OnBits(Box::new(self))
+    }
+
     /// The same, truncating exactly.
     pub fn exactly(self) -> Self {
         Self::Exactly(Box::new(self))

@@ -62,11 +62,8 @@ impl Link for End {
                 }
                 let received = receive(wire, 1 - *side).await?;
                 let [first, second] = peer;
-                assert_eq!(
-                    received.len(),
-                    first.len() + second.len(),
-                    "messages that cross are of one length"
-                );
+                let due = first.len() + second.len();
+                assert_eq!(received.len(), due, "messages that cross are of one length");
                 first.copy_from_slice(&received[..first.len()]);
                 second.copy_from_slice(&received[first.len()..]);
                 Ok(())

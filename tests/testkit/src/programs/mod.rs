@@ -14,6 +14,19 @@ use sharelet_core::functions::engine::{Engine, Settings};
 
 use data::{Data, Word};
 
+/// Tests by name, each of which calls a function of a ring for words of 32 bits and of 64.
+#[macro_export]
+macro_rules! in_either_ring {
+    ($($(#[$about:meta])* $name:ident: $check:ident,)*) => {$(
+        $(#[$about])*
+        #[test]
+        fn $name() {
+            $check::<u32>();
+            $check::<u64>();
+        }
+    )*};
+}
+
 /// A program on data of the ring `R`.
 pub trait Program<R: Word> {
     /// Runs it; its results are in `data.out` and `data.other`.

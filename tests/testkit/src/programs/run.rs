@@ -58,16 +58,6 @@ pub fn twin<R: Word, P: Program<R>>(program: &P, mut data: Data<R>) -> Result<Da
     Ok(data)
 }
 
-/// The plaintext results where what is left to chance is decided by `up`.
-pub fn rounded<R: Word, P: Program<R>>(
-    program: &P,
-    mut data: Data<R>,
-    up: impl FnMut() -> bool,
-) -> Data<R> {
-    wait(program.run(&mut Rounding::new(up, program.settings()), &mut data)).expect("a valid call");
-    data
-}
-
 fn step<E: core::fmt::Debug>(error: EngineError<E>) -> StepError {
     match error {
         EngineError::Step(error) => error,
@@ -108,11 +98,8 @@ pub fn private<R: Word, P: Program<R>>(
     };
     for sent in &sent {
         assert_eq!(sent.len() as u64, usage.messages, "messages");
-        assert_eq!(
-            sent.iter().map(|message| message.len() as u64).sum::<u64>(),
-            usage.online_bytes,
-            "bytes"
-        );
+        let bytes: usize = sent.iter().map(Vec::len).sum();
+        assert_eq!(bytes as u64, usage.online_bytes, "bytes");
     }
     Private { data, sent, usage }
 }
@@ -129,10 +116,8 @@ fn deal<R: Word, P: Program<R>>(
     const CANARY: [u8; 9] = [0xc5; 9];
     let dealt_bytes = usize::try_from(usage.dealt_bytes).expect("fits");
     let mut dealt = vec![CANARY[0]; dealt_bytes + CANARY.len()];
-    let mut engine = Offline::new(
-        Deal::new(keystream, session, crate::rng(!seed), &mut dealt),
-        program.settings(),
-    );
+    let task = Deal::new(keystream, session, crate::rng(!seed), &mut dealt);
+    let mut engine = Offline::new(task, program.settings());
     wait(program.run(&mut engine, &mut dealer.clone())).expect("room for the corrections");
     assert_eq!(dealt.split_off(dealt_bytes), CANARY, "the dealer wrote more than it counted");
     dealt
@@ -168,26 +153,14 @@ pub fn parties<R: Word, P: Program<R>, S: Source>(
     ([data_0, data_1], sent)
 }
 
-/// `P1` alone, with `dealt` bytes of corrections, at the end of a link. What came of it, what was
-/// sent, what is left.
-pub fn alone<R: Word, P: Program<R>>(
-    program: &P,
-    data: &mut Data<R>,
-    end: End,
-    dealt: &[u8],
-    work_bytes: usize,
-) -> (Result<(), EngineError<Stopped>>, End, usize) {
-    let mut work = vec![0x3c; work_bytes];
-    let mut party = Party::new(Received::new(dealt), end, &mut work, program.settings());
-    let done = wait(program.run(&mut party, data));
-    let (source, end) = party.into_parts();
-    (done, end, source.left_bytes())
-}
-
 /// The runs of [`Function`]s, compiled once.
 pub trait Runs: Word {
     /// [`private`], with `memory` and shares that follow from `seed`.
-    fn private(function: &Function, data: &Data<Self>, seed: u64) -> Private<Self>;
+    fn private(function: &Function, data: &Data<Self>, seed: u64) -> Private<Self> {
+        let mut rng = crate::rng(seed ^ 0x5eed);
+        let memory = if seed.is_multiple_of(2) { Memory::Seeded } else { Memory::Expanded };
+        Self::private_on(function, data.share(&mut rng), &function.dealer(data), memory, seed)
+    }
     /// [`private`] on these shares.
     fn private_on(
         function: &Function,
@@ -203,14 +176,15 @@ pub trait Runs: Word {
     /// # Errors
     /// The caller's mistakes.
     fn twin(function: &Function, data: Data<Self>) -> Result<Data<Self>, StepError>;
-    /// [`rounded`], by chance that follows from `seed`.
+    /// The plaintext results where what is left to chance follows from `seed`.
     fn rounded(function: &Function, data: Data<Self>, seed: u64) -> Data<Self>;
     /// [`count`].
     ///
     /// # Errors
     /// The caller's mistakes.
     fn count(function: &Function, data: &Data<Self>) -> Result<Usage, StepError>;
-    /// [`alone`].
+    /// `P1` alone, with `dealt` bytes of corrections, at the end of a link. What came of it, what
+    /// was sent, what is left.
     fn alone(
         function: &Function,
         data: &mut Data<Self>,
@@ -223,11 +197,6 @@ pub trait Runs: Word {
 macro_rules! runs {
     ($($ring:ty),*) => {$(
         impl Runs for $ring {
-            fn private(function: &Function, data: &Data<Self>, seed: u64) -> Private<Self> {
-                let mut rng = crate::rng(seed ^ 0x5eed);
-                let memory = if seed % 2 == 0 { Memory::Seeded } else { Memory::Expanded };
-                private(function, data.share(&mut rng), &function.dealer(data), memory, seed)
-            }
             fn private_on(
                 function: &Function,
                 shares: [Data<Self>; 2],
@@ -247,8 +216,11 @@ macro_rules! runs {
                 twin(function, data)
             }
             fn rounded(function: &Function, data: Data<Self>, seed: u64) -> Data<Self> {
-                let mut rng = crate::rng(seed);
-                rounded(function, data, || rng.next_u64() % 2 == 1)
+                let (mut rng, mut data) = (crate::rng(seed), data);
+                let up = || rng.next_u64() % 2 == 1;
+                let mut engine = Rounding::new(up, Program::<Self>::settings(function));
+                wait(function.run(&mut engine, &mut data)).expect("a valid call");
+                data
             }
             fn count(function: &Function, data: &Data<Self>) -> Result<Usage, StepError> {
                 count(function, data)
@@ -260,7 +232,12 @@ macro_rules! runs {
                 dealt: &[u8],
                 work_bytes: usize,
             ) -> (Result<(), EngineError<Stopped>>, End, usize) {
-                alone(function, data, end, dealt, work_bytes)
+                let (mut work, received) = (vec![0x3c; work_bytes], Received::new(dealt));
+                let settings = Program::<Self>::settings(function);
+                let mut party = Party::new(received, end, &mut work, settings);
+                let done = wait(function.run(&mut party, data));
+                let (source, end) = party.into_parts();
+                (done, end, source.left_bytes())
             }
         }
     )*};

@@ -3,6 +3,7 @@
 #![allow(missing_docs, missing_debug_implementations)]
 
 pub mod servers;
+pub mod wire;
 
 use core::time::Duration;
 use std::fs;
@@ -42,14 +43,14 @@ use crate::{assert_matches, printed_seed, rng};
 pub const STALL: Duration = Duration::from_millis(300);
 pub const SOON: Duration = Duration::from_secs(20);
 
-/// What services allow: little, so that tests run into it.
-pub fn limits() -> Limits {
-    Limits { hello: STALL, stall: STALL, grace: STALL, idle: SOON, ..Limits::default() }
+/// What services allow, in units of patience: little, so that tests run into it.
+pub fn limits(unit: Duration) -> Limits {
+    Limits { hello: unit, stall: unit, grace: STALL, idle: SOON, ..Limits::default() }
 }
 
 /// The only visit of a service.
 pub fn visit() -> Visit {
-    Visit::alone(limits(), CancellationToken::new())
+    Visit::alone(limits(STALL), CancellationToken::new())
 }
 
 /// Milliseconds between attempts.
@@ -95,23 +96,25 @@ pub fn twin(model: &Model, readings: &Readings) -> Vec<Vec<u32>> {
 pub struct Room {
     pub folder: tempfile::TempDir,
     pub model: Model,
+    /// The unit of the patience of all parties: [`STALL`], unless a test is not to run into it.
+    pub unit: Duration,
 }
 
-/// A service that runs.
-pub struct Running<S> {
+/// A service that runs, and ends with a `T`.
+pub struct Running<S, T = ()> {
     service: Weak<S>,
     pub address: String,
     pub stop: CancellationToken,
-    task: JoinHandle<()>,
+    task: JoinHandle<T>,
 }
 
 impl<S: Service> Running<S> {
     /// Starts a service. Nothing else holds it, so that its state is free when it is gone.
-    pub async fn start(address: &str, service: Arc<S>) -> Self {
+    pub async fn start(address: &str, service: Arc<S>, limits: Limits) -> Self {
         let (weak, stop) = (Arc::downgrade(&service), CancellationToken::new());
         let listener = Listener::bind(address, Exposure::Local).await.expect("listens");
         let address = listener.local_address().expect("has an address").to_string();
-        let task = tokio::spawn(service::serve(service, listener, limits(), stop.clone()));
+        let task = tokio::spawn(service::serve(service, listener, limits, stop.clone()));
         Self { service: weak, address, stop, task }
     }
 
@@ -123,19 +126,28 @@ impl<S: Service> Running<S> {
     pub async fn converse(&self, connection: Connection) -> Result<(), S::Error> {
         self.service().converse(connection, visit()).await
     }
+}
 
-    /// Stops politely.
-    pub async fn stop(self) {
+impl<S, T> Running<S, T> {
+    /// Stops politely; how it ended.
+    pub async fn stop(self) -> T {
         self.stop.cancel();
-        tokio::time::timeout(SOON, self.task)
-            .await
-            .expect("stops in time")
-            .expect("does not panic");
+        self.ended().await
+    }
+
+    /// Waits for its own end.
+    pub async fn ended(self) -> T {
+        tokio::time::timeout(SOON, self.task).await.expect("ends in time").expect("does not panic")
+    }
+
+    /// Begins to stop at once, as a kill does.
+    pub fn abort(&self) {
+        self.task.abort();
     }
 
     /// Stops at once, as a kill does.
     pub async fn kill(&self) {
-        self.task.abort();
+        self.abort();
         while !self.task.is_finished() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -159,7 +171,7 @@ impl Room {
     pub fn new(model: Model) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         model.save(&folder.path().join("model.slt")).expect("saves");
-        Self { folder, model }
+        Self { folder, model, unit: STALL }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -183,7 +195,7 @@ impl Room {
 
     pub async fn dealer_at(&self, address: &str) -> Running<Dealer> {
         let store = when_unlocked(|| DealerStore::open(&self.path("dealer"))).await;
-        Running::start(address, Dealer::new(store, MODELS)).await
+        Running::start(address, Dealer::new(store, MODELS), limits(self.unit)).await
     }
 
     pub async fn dealer(&self) -> Running<Dealer> {
@@ -192,9 +204,13 @@ impl Room {
 
     pub fn source(&self, store: HostStore, dealer: &str, ahead: u32) -> Source {
         let model = HostModel::load(&self.path("model.slt"), &store, &mut |_| ()).expect("loads");
-        let client = Client::new(dealer.to_owned(), Exposure::Local, STALL, 10 * STALL);
-        let supply = Supply { ahead, batch: ahead, wait: 3 * STALL, pauses: pauses(20, 100) };
+        let supply = Supply { ahead, batch: ahead, wait: 3 * self.unit, pauses: pauses(20, 100) };
+        let client = self.client(dealer);
         Source { model, store, client, supply, readiness: Box::new(|_, _, _| ()) }
+    }
+
+    pub fn client(&self, dealer: &str) -> Client {
+        Client::new(dealer.to_owned(), Exposure::Local, self.unit, 10 * self.unit)
     }
 
     pub async fn host_at(
@@ -210,7 +226,7 @@ impl Room {
         let sink = Box::new(move |answer| sink.lock().expect("not poisoned").push(answer));
         let service =
             Host::new(self.source(store, dealer, ahead), answer, sink, Patience::default());
-        (Running::start(address, service).await, answers)
+        (Running::start(address, service, limits(self.unit)).await, answers)
     }
 
     pub async fn host(&self, dealer: &str) -> Running<Host> {
@@ -312,10 +328,8 @@ impl Scenario {
     pub async fn lacks_correlations(&mut self) {
         self.device.settings.retries = 0;
         let refused = run(&mut self.device).await.expect_err("there are none");
-        assert_matches!(
-            refused,
-            DeviceError::Session(SessionError::Refused(Refusal::NoCorrelations))
-        );
+        let none = SessionError::Refused(Refusal::NoCorrelations);
+        assert_matches!(refused, DeviceError::Session(error) if *error == none);
     }
 
     /// Makes a new key for the device, which begins to use it.
@@ -351,6 +365,8 @@ pub struct Log {
     /// The same integers, in 32 bits and in 64.
     pub answers: Vec<Vec<u32>>,
     pub wide: Vec<Vec<u64>>,
+    /// Bytes up and down, for each of them.
+    pub traffic: Vec<(u64, u64)>,
     pub failures: Vec<String>,
     pub refused: Vec<String>,
 }
@@ -365,6 +381,7 @@ impl Events for Log {
     fn answer(&mut self, inference: &Inference<'_>) -> std::io::Result<()> {
         self.answers.push(inference.values.iter().map(|&value| value as u32).collect());
         self.wide.push(inference.values.to_vec());
+        self.traffic.push((inference.traffic.sent_bytes, inference.traffic.received_bytes));
         Ok(())
     }
 
@@ -405,12 +422,12 @@ pub fn damage(path: &Path, at: usize) {
 /// A peer that speaks bytes.
 pub mod rogue {
     use sharelet_core::keystream::KeyId;
-    use sharelet_core::session::wire::control::{
-        Answer, DeviceId, Hello, MAX_CONTROL_BYTES, Refusal, emit, emit_handshake, parse,
-    };
+    use sharelet_core::session::wire::control::{Answer, DeviceId, Hello, Refusal, parse};
     use sharelet_core::session::wire::frame::{HEADER_BYTES, Header, Kind};
     use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
     use tokio::net::TcpStream;
+
+    pub use crate::frames::{control, frame, handshake, welcome};
 
     pub async fn connect(address: &str) -> TcpStream {
         TcpStream::connect(address).await.expect("connects")
@@ -421,33 +438,18 @@ pub mod rogue {
         let _ = stream.write_all(bytes).await;
     }
 
-    /// A frame of `kind` for `layer`.
-    pub fn frame(kind: Kind, layer: u8, body: &[u8]) -> Vec<u8> {
-        let header = Header { kind, layer, body_bytes: body.len() as u32 }.emit();
-        [&header, body].concat()
-    }
-
-    /// A handshake message, with magic and version before it.
-    pub fn handshake<T: serde::Serialize>(kind: Kind, message: &T) -> Vec<u8> {
-        let mut body = [0; 1024];
-        let used = emit_handshake(message, &mut body).expect("fits");
-        frame(kind, 0, &body[..used])
-    }
-
-    pub fn control<T: serde::Serialize>(kind: Kind, message: &T) -> Vec<u8> {
-        let mut body = [0; MAX_CONTROL_BYTES];
-        let used = emit(message, &mut body).expect("fits");
-        frame(kind, 0, &body[..used])
-    }
-
     pub async fn hello(stream: &mut (impl AsyncWrite + Unpin), name: &str, key: KeyId) {
-        let hello = Hello {
-            device: DeviceId::new(name).expect("a name"),
-            key,
-            answer: Answer::Device,
-            rounds: 12,
-        };
+        let device = DeviceId::new(name).expect("a name");
+        let hello = Hello { device, key, answer: Answer::Device, rounds: 12 };
         write(stream, &handshake(Kind::Hello, &hello)).await;
+    }
+
+    /// A connection to a host that has welcomed a device.
+    pub async fn welcomed(address: &str, name: &str, key: KeyId) -> TcpStream {
+        let mut stream = connect(address).await;
+        hello(&mut stream, name, key).await;
+        read_frame(&mut stream).await.expect("a welcome");
+        stream
     }
 
     pub async fn read_frame(stream: &mut (impl AsyncRead + Unpin)) -> Option<(Kind, Vec<u8>)> {

@@ -1,19 +1,18 @@
 //! Two servers, their dealer, data parties and a console in one process, with small time-outs.
 
-use core::time::Duration;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
 use sharelet_core::keystream::Key;
 use sharelet_core::ring::Ring;
 use sharelet_core::session::p0::Identity;
 use sharelet_core::session::wire::control::{Answer, DeviceId};
-use sharelet_core::session::wire::query::{Half, QueryHeader, QueryId, Recipient};
+use sharelet_core::session::wire::query::{Half, QueryHeader, QueryId, Reason, Recipient, Status};
 use sharelet_core::session::wire::task::Task;
 use sharelet_host::console::{self, Console, ConsoleError};
 use sharelet_host::dealer::Dealer;
+use sharelet_host::device::DeviceError;
 use sharelet_host::device::data_party::{DataParty, Settings};
-use sharelet_host::device::{DeviceError, Events};
 use sharelet_host::host::{self, Host};
 use sharelet_host::server::console_queue::Queue;
 use sharelet_host::server::evaluator::Evaluator;
@@ -30,57 +29,51 @@ use sharelet_link::tcp::Listener;
 use sharelet_model::readings::Readings;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{Log, Room, Rows, Running, SOON, STALL, limits, pauses, when_unlocked};
 
-/// How long server 1 waits for the other half here.
-pub const PAIR: Duration = Duration::from_millis(400);
-
 /// A server that runs.
-pub struct One {
-    pub address: String,
-    pub stop: CancellationToken,
-    task: JoinHandle<Result<(), PeerError>>,
-}
+pub type One = Running<(), Result<(), PeerError>>;
 
-impl One {
-    /// Stops politely; how it ended.
-    pub async fn stop(self) -> Result<(), PeerError> {
-        self.stop.cancel();
-        tokio::time::timeout(SOON, self.task).await.expect("stops in time").expect("does not panic")
-    }
-
-    /// Waits for its own end.
-    pub async fn ended(self) -> Result<(), PeerError> {
-        tokio::time::timeout(SOON, self.task).await.expect("ends in time").expect("does not panic")
-    }
-
-    /// Stops at once, as a kill does.
-    pub async fn kill(&self) {
-        self.task.abort();
-        while !self.task.is_finished() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    }
-}
-
-/// A server that asks `evaluator`.
-pub async fn serve<E: Evaluator>(
-    address: &str,
-    evaluator: Arc<E>,
-    queue: Option<Queue<E::Word>>,
-) -> One {
-    let stop = CancellationToken::new();
-    let listener = Listener::bind(address, Exposure::Local).await.expect("listens");
-    let address = listener.local_address().expect("has an address").to_string();
-    let server = Server::new(evaluator, queue);
-    let task = tokio::spawn(server.serve(listener, limits(), stop.clone()));
-    One { address, stop, task }
+/// What a server is told apart by from an earlier one.
+pub fn instance() -> u64 {
+    getrandom::u64().expect("randomness")
 }
 
 impl Room {
+    /// A server that asks `evaluator`.
+    pub async fn serve<E: Evaluator>(
+        &self,
+        address: &str,
+        evaluator: Arc<E>,
+        queue: Option<Queue<E::Word>>,
+    ) -> One {
+        let stop = CancellationToken::new();
+        let listener = Listener::bind(address, Exposure::Local).await.expect("listens");
+        let address = listener.local_address().expect("has an address").to_string();
+        let server = Server::new(evaluator, queue);
+        let task = tokio::spawn(server.serve(listener, limits(self.unit), stop.clone()));
+        One { service: Weak::new(), address, stop, task }
+    }
+
+    /// How long server 1 waits.
+    pub fn patience(&self) -> Patience {
+        Patience { pair: self.unit * 4 / 3, ..Patience::default() }
+    }
+
+    /// How server 0 keeps so many lanes to server 1.
+    pub fn lanes(&self, peer: &str, lanes: usize) -> peer::Settings {
+        peer::Settings {
+            lanes,
+            connect: self.unit,
+            stall: 10 * self.unit,
+            wait: 5 * self.unit,
+            pauses: pauses(20, 100),
+            ..peer::Settings::new(peer.to_owned())
+        }
+    }
+
     pub fn task(&self) -> Task {
         self.model.task(&std::fs::read(self.path("model.slt")).expect("reads"))
     }
@@ -103,16 +96,11 @@ impl Room {
 
     pub async fn server_1_at(&self, address: &str, dealer: &str, capacity: usize) -> One {
         let store = when_unlocked(|| HostStore::open(&self.path("host"))).await;
-        let patience = host::Patience { status: STALL, ..host::Patience::default() };
+        let patience = host::Patience { status: self.unit, ..host::Patience::default() };
         let host =
             Host::new(self.source(store, dealer, 6), Answer::Device, Box::new(|_| ()), patience);
-        let patience = Patience { pair: PAIR, ..Patience::default() };
-        serve(
-            address,
-            Party1::new(host, getrandom::u64().expect("randomness"), patience),
-            self.queue(1, capacity),
-        )
-        .await
+        let party = Party1::new(host, instance(), self.patience());
+        self.serve(address, party, self.queue(1, capacity)).await
     }
 
     pub async fn server_0_at(&self, address: &str, peer: &str, task: Task, capacity: usize) -> One {
@@ -129,18 +117,9 @@ impl Room {
     ) -> One {
         let key = DeviceKey::load(&self.path(&format!("{name}.key"))).expect("loads");
         let counter = when_unlocked(|| FileCounter::open(&self.counter_path(name))).await;
-        let settings = peer::Settings {
-            lanes: 3,
-            connect: STALL,
-            stall: 10 * STALL,
-            wait: 5 * STALL,
-            pauses: pauses(20, 100),
-            ..peer::Settings::new(peer.to_owned())
-        };
         let identity = Identity::new(key.device, &key.key);
-        let party =
-            Party0::new(settings, identity, counter, task, getrandom::u64().expect("randomness"));
-        serve(address, party, self.queue(0, capacity)).await
+        let party = Party0::new(self.lanes(peer, 3), identity, counter, task, instance());
+        self.serve(address, party, self.queue(0, capacity)).await
     }
 
     /// A dealer, server 0 and server 1.
@@ -162,8 +141,8 @@ impl Room {
     ) -> Party {
         let settings = Settings {
             retries: 0,
-            connect: STALL,
-            stall: 10 * STALL,
+            connect: self.unit,
+            stall: 10 * self.unit,
             pauses: pauses(20, 200),
             ..Settings::new([server_0.address.clone(), server_1.address.clone()])
         };
@@ -177,41 +156,31 @@ impl Room {
             counter,
             task: self.task(),
             sensor: Rows(readings.clone()),
-            events: Heard::default(),
+            events: Log::default(),
         }
     }
 }
 
-pub type Party = DataParty<Rows, FileCounter, Heard>;
+pub type Party = DataParty<Rows, FileCounter, Log>;
 
-/// What a data party saw, and its traffic.
-#[derive(Default)]
-pub struct Heard {
-    pub log: Log,
-    pub traffic: Vec<(u64, u64)>,
+/// Stops two servers and their dealer politely.
+pub async fn stop(server_0: One, server_1: One, dealer: Running<Dealer>) {
+    server_0.stop().await.expect("a clean end");
+    server_1.stop().await.expect("a clean end");
+    dealer.stop().await;
 }
 
-impl Events for Heard {
-    fn connected(&mut self, readings: usize) {
-        self.log.connected(readings);
-    }
+/// A refusal, as a data party gets it.
+pub fn refused(reason: Reason) -> Vec<u8> {
+    Status::Refused(reason).emit().to_vec()
+}
 
-    fn prepared(&mut self, session: u64, traffic: sharelet_link::Counts, took: Duration) {
-        self.log.prepared(session, traffic, took);
-    }
-
-    fn answer(&mut self, inference: &sharelet_host::device::Inference<'_>) -> std::io::Result<()> {
-        self.traffic.push((inference.traffic.sent_bytes, inference.traffic.received_bytes));
-        self.log.answer(inference)
-    }
-
-    fn refused(&mut self, error: &DeviceError) -> std::io::Result<()> {
-        self.log.refused(error)
-    }
-
-    fn failed(&mut self, error: &DeviceError, pause: Duration) {
-        self.log.failed(error, pause);
-    }
+/// Asks until it is answered; all answers are these.
+pub async fn is_answered(party: &mut Party, expected: &[Vec<u32>]) {
+    party.settings.retries = 30;
+    party.events.answers.clear();
+    ask(party).await.expect("works");
+    assert_eq!(party.events.answers, expected);
 }
 
 /// Runs a data party to its end.
@@ -225,8 +194,7 @@ pub type Printed = Arc<Mutex<Vec<(QueryId, Vec<u32>)>>>;
 /// A console that stops after `count` answers.
 pub async fn console(
     key: &std::path::Path,
-    server_0: &str,
-    server_1: &str,
+    [server_0, server_1]: [&One; 2],
     count: usize,
     printed: &Printed,
 ) -> Result<usize, ConsoleError> {
@@ -235,7 +203,7 @@ pub async fn console(
         connect: STALL,
         pair: 4 * STALL,
         pauses: pauses(20, 100),
-        ..console::Settings::new([server_0.to_owned(), server_1.to_owned()])
+        ..console::Settings::new([server_0.address.clone(), server_1.address.clone()])
     };
     let printed = printed.clone();
     let sink = move |answer: console::ConsoleAnswer| {
@@ -278,56 +246,4 @@ pub async fn read(stream: &mut TcpStream) -> Vec<u8> {
         tokio::time::timeout(SOON, stream.read_to_end(&mut reply)).await.expect("answers in time");
     read.expect("a clean end");
     reply
-}
-
-/// A wire between two servers that can be cut in the middle of a message.
-pub struct Wire {
-    pub address: String,
-    /// Bytes that pass from now on, both ways together; then every connection ends.
-    pub left: Arc<core::sync::atomic::AtomicI64>,
-    _task: JoinHandle<()>,
-}
-
-impl Wire {
-    /// A wire to `to` that passes everything.
-    pub async fn new(to: &str) -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("listens");
-        let address = listener.local_addr().expect("has an address").to_string();
-        let left = Arc::new(core::sync::atomic::AtomicI64::new(i64::MAX));
-        let (to, passing) = (to.to_owned(), left.clone());
-        let task = tokio::spawn(async move {
-            while let Ok((near, _)) = listener.accept().await {
-                let (to, left) = (to.clone(), passing.clone());
-                tokio::spawn(async move {
-                    let Ok(far) = TcpStream::connect(&to).await else { return };
-                    let ((near_in, near_out), (far_in, far_out)) =
-                        (near.into_split(), far.into_split());
-                    // Whichever way is cut first ends both.
-                    tokio::select! {
-                        () = pass(near_in, far_out, &left) => {}
-                        () = pass(far_in, near_out, &left) => {}
-                    }
-                });
-            }
-        });
-        Self { address, left, _task: task }
-    }
-}
-
-async fn pass(
-    mut from: tokio::net::tcp::OwnedReadHalf,
-    mut to: tokio::net::tcp::OwnedWriteHalf,
-    left: &core::sync::atomic::AtomicI64,
-) {
-    let mut buffer = [0; 4096];
-    while let Ok(read) = from.read(&mut buffer).await {
-        let before = left.fetch_sub(
-            i64::try_from(read).unwrap_or(i64::MAX),
-            core::sync::atomic::Ordering::SeqCst,
-        );
-        let passes = usize::try_from(before).unwrap_or(0).min(read);
-        if read == 0 || to.write_all(&buffer[..passes]).await.is_err() || passes < read {
-            return;
-        }
-    }
 }

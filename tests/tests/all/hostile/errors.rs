@@ -12,42 +12,17 @@ use sharelet_core::session::p1::{self, P1, Scratch};
 use sharelet_core::session::wire::WireError;
 use sharelet_core::session::wire::control::{self, Answer, DeviceId, MAX_CONTROL_BYTES, Refusal};
 use sharelet_core::session::wire::frame::{HEADER_BYTES, Header, Kind};
-use sharelet_core::session::wire::task::Field;
 use sharelet_core::session::{MAX_SESSION_SKIP, SessionError};
 use sharelet_core::shape::Shape;
 use sharelet_core::step::StepError;
-use sharelet_testkit::frames::{self, Frame};
+use sharelet_testkit::frames::{self, Frame, REFUSALS};
 use sharelet_testkit::model::Model;
-use sharelet_testkit::party::{Counter, HostEnd, Setup};
+use sharelet_testkit::party::{Counter, HostEnd, MAX_OUTPUTS, Setup, policy};
 use sharelet_testkit::pipe::{End, Script};
-use sharelet_testkit::rng;
+use sharelet_testkit::{assert_matches, rng};
 
 /// Bytes of the device's buffer for a welcome.
 const WELCOME_BYTES: u32 = 512;
-
-const REFUSALS: [Refusal; 21] = [
-    Refusal::Version { ours: 700 },
-    Refusal::UnknownDevice,
-    Refusal::AnswerMismatch { ours: Answer::Both },
-    Refusal::RoundsMismatch { ours: 20 },
-    Refusal::TooManyLayers { limit: 8 },
-    Refusal::AnswerTooWide { limit: 300 },
-    Refusal::TooMuchWork { limit: 1 << 40 },
-    Refusal::PublicAnswer,
-    Refusal::InputWidth { sensor: 24 },
-    Refusal::BadNetwork,
-    Refusal::SessionNumber,
-    Refusal::NoCorrelations,
-    Refusal::Protocol,
-    Refusal::ShuttingDown,
-    Refusal::Busy,
-    Refusal::SameParty { ours: 1 },
-    Refusal::TaskMismatch { field: Field::OutputScale },
-    Refusal::NoHalf,
-    Refusal::HalvesDiffer,
-    Refusal::UnknownConsole,
-    Refusal::TooSlow,
-];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Side {
@@ -158,19 +133,12 @@ fn a_peer_that_stops_anywhere() {
         let stream = frames::join(&case.peer);
         for cut in (0..stream.len()).filter(|cut| cut % 7 == 0 || *cut < 400) {
             let timed_out = Some(SessionError::Transport(ErrorKind::TimedOut));
-            assert_eq!(
-                case.error(&stream[..cut], End::TimedOut),
-                timed_out,
-                "{:?}, {cut}",
-                case.side
-            );
+            let found = case.error(&stream[..cut], End::TimedOut);
+            assert_eq!(found, timed_out, "{:?}, {cut}", case.side);
             // A device that leaves before it asks for a session is no error.
             let left = case.side == Side::Host && cut == case.peer[0].end();
-            case.check(
-                &stream[..cut],
-                (!left).then_some(SessionError::Closed),
-                &format!("cut at {cut}"),
-            );
+            let closed = (!left).then_some(SessionError::Closed);
+            case.check(&stream[..cut], closed, &format!("cut at {cut}"));
         }
     }
 }
@@ -185,11 +153,8 @@ fn a_flipped_bit_in_a_header() {
                 let stream = case.with(at, &bytes);
                 let rest = stream.len() - frame.start - HEADER_BYTES;
                 let expected = flipped_header(&case, at, bytes.first_chunk().unwrap(), rest);
-                case.check(
-                    &stream,
-                    expected,
-                    &format!("bit {bit} of the header of {:?}", frame.header),
-                );
+                let what = format!("bit {bit} of the header of {:?}", frame.header);
+                case.check(&stream, expected, &what);
             }
         }
     }
@@ -309,20 +274,14 @@ fn a_byte_too_many() {
             } else {
                 wire(WireError::Malformed)
             };
-            case.check(
-                &case.with(at, &longer),
-                expected,
-                &format!("one byte more in {:?}", frame.header),
-            );
+            let what = format!("one byte more in {:?}", frame.header);
+            case.check(&case.with(at, &longer), expected, &what);
             // Not announced: it is taken for the next header.
             let followed = [frame.bytes(), vec![0]].concat();
             let last = at + 1 == case.peer.len();
             let expected = if last { None } else { wire(WireError::UnknownFrame { kind: 0 }) };
-            case.check(
-                &case.with(at, &followed),
-                expected,
-                &format!("one byte after {:?}", frame.header),
-            );
+            let what = format!("one byte after {:?}", frame.header);
+            case.check(&case.with(at, &followed), expected, &what);
         }
         let stream = [&[0][..], &frames::join(&case.peer)].concat();
         case.check(&stream, wire(WireError::NotSharelet), "one byte before everything");
@@ -333,32 +292,19 @@ fn a_byte_too_many() {
 fn frames_in_another_order() {
     for case in cases() {
         for at in 0..case.peer.len() {
-            let last = at + 1 == case.peer.len();
-            let what = format!("frame {at} of {}", case.peer.len());
-            let mut frames = case.peer.clone();
-            frames.remove(at);
-            let expected = if last {
-                Some(SessionError::Closed)
-            } else {
-                mismatch(case.peer[at].header, case.peer[at + 1].header)
-            };
-            case.check(&frames::join(&frames), expected, &format!("{what} dropped"));
-
-            let mut frames = case.peer.clone();
-            frames.insert(at, frames[at].clone());
-            let expected =
-                if last { None } else { mismatch(case.peer[at + 1].header, case.peer[at].header) };
-            case.check(&frames::join(&frames), expected, &format!("{what} repeated"));
-
-            if !last {
+            let check = |what: &str, expected, change: fn(&mut Vec<Frame>, usize)| {
                 let mut frames = case.peer.clone();
-                frames.swap(at, at + 1);
-                let expected = mismatch(case.peer[at].header, case.peer[at + 1].header);
-                case.check(
-                    &frames::join(&frames),
-                    expected,
-                    &format!("{what} swapped with the next"),
-                );
+                change(&mut frames, at);
+                let what = format!("frame {at} of {} {what}", case.peer.len());
+                case.check(&frames::join(&frames), expected, &what);
+            };
+            let (this, next) = (case.peer[at].header, case.peer.get(at + 1).map(|it| it.header));
+            let early = next.map_or(Some(SessionError::Closed), |next| mismatch(this, next));
+            check("dropped", early, |frames, at| drop(frames.remove(at)));
+            let late = next.and_then(|next| mismatch(next, this));
+            check("repeated", late, |frames, at| frames.insert(at, frames[at].clone()));
+            if next.is_some() {
+                check("swapped with the next", early, |frames, at| frames.swap(at, at + 1));
             }
         }
     }
@@ -368,21 +314,11 @@ fn frames_in_another_order() {
 fn a_refusal_at_any_time() {
     for case in cases() {
         for at in 0..case.peer.len() {
-            for refusal in REFUSALS {
-                let mut body = [0; MAX_CONTROL_BYTES];
-                let used = control::emit(&refusal, &mut body).unwrap();
-                let header = Header {
-                    kind: Kind::Refuse,
-                    layer: 0,
-                    body_bytes: u32::try_from(used).unwrap(),
-                };
-                let stream =
-                    [&frames::join(&case.peer[..at])[..], &header.emit(), &body[..used]].concat();
-                case.check(
-                    &stream,
-                    Some(SessionError::Refused(refusal)),
-                    &format!("{refusal:?} in place of frame {at}"),
-                );
+            for (_, refusal) in REFUSALS {
+                let told = frames::control(Kind::Refuse, &refusal);
+                let stream = [frames::join(&case.peer[..at]), told].concat();
+                let what = format!("{refusal:?} in place of frame {at}");
+                case.check(&stream, Some(SessionError::Refused(refusal)), &what);
             }
         }
     }
@@ -419,11 +355,8 @@ fn session_numbers() {
             (u64::MAX, u64::MAX, false),
         ] {
             case.setup.next = next;
-            let mut body = [0; MAX_CONTROL_BYTES];
-            let used = control::emit(&control::Grant { session: granted }, &mut body).unwrap();
-            let header =
-                Header { kind: Kind::Grant, layer: 0, body_bytes: u32::try_from(used).unwrap() };
-            let stream = case.with(1, &[&header.emit()[..], &body[..used]].concat());
+            let grant = frames::control(Kind::Grant, &control::Grant { session: granted });
+            let stream = case.with(1, &grant);
             let run = case.setup.device_against::<ChaCha12>(&stream, End::Closed, &case.input);
             let refused = SessionError::SessionNumber { next, granted };
             assert_eq!(run.result.err(), (!accepted).then_some(refused), "{next}, {granted}");
@@ -438,14 +371,12 @@ fn a_counter_that_cannot_be_written_begins_no_session() {
     let script = frames::join(&case.peer);
     let io = Script::new(&script, End::Closed);
     let sent = io.sent();
-    let identity = case.setup.identity::<ChaCha12>();
+    let (identity, policy) = (case.setup.identity::<ChaCha12>(), policy(Answer::Device));
     let mut counter = Counter { next: 5, broken: true, ..Counter::default() };
-    let policy =
-        Policy { answer: Answer::Device, inputs: None, max_outputs: 64, max_blocks: u64::MAX };
     let error = block_on(async {
         let mut network = Network::<8>::default();
         let connected = p0::connect(io, &identity, policy, &mut network).await.unwrap();
-        connected.prepare(&mut counter, &mut [0; 64]).await.map(|_| ()).unwrap_err()
+        connected.prepare(&mut counter, &mut [0; MAX_OUTPUTS]).await.map(|_| ()).unwrap_err()
     });
     assert_eq!(error, SessionError::Counter);
     let kinds: Vec<Kind> =
@@ -464,18 +395,25 @@ fn a_public_answer_is_not_for_the_host() {
     let setup =
         Setup::random(Model::with_layers(&[copy], &mut rng(92)), Answer::Device, &mut rng(93));
     let script = setup.honest::<ChaCha12>(&[1, 2, 3], 1000).host;
-    let identity = setup.identity::<ChaCha12>();
     for answer in [Answer::Device, Answer::Host, Answer::Both] {
-        let io = Script::new(&script, End::Closed);
-        let sent = io.sent();
-        let policy = Policy { answer, inputs: None, max_outputs: 3, max_blocks: u64::MAX };
-        let error = block_on(p0::connect(io, &identity, policy, &mut Network::<8>::default()))
-            .map(|_| ())
-            .err();
+        let told = connect::<8>(&setup, &script, policy(answer));
         let expected = (answer != Answer::Device)
             .then_some((SessionError::PublicAnswer, Refusal::PublicAnswer));
-        assert_eq!(error.zip(refusal_in(&sent.borrow())), expected, "{answer:?}");
+        assert_eq!(told, expected, "{answer:?}");
     }
+}
+
+/// Why a device with room for `L` layers does not connect, and what it tells the host.
+fn connect<const L: usize>(
+    setup: &Setup,
+    script: &[u8],
+    policy: Policy,
+) -> Option<(SessionError, Refusal)> {
+    let io = Script::new(script, End::Closed);
+    let sent = io.sent();
+    let identity = setup.identity::<ChaCha12>();
+    let error = block_on(p0::connect(io, &identity, policy, &mut Network::<L>::default())).err()?;
+    Some((error, refusal_in(&sent.borrow()).expect("the host is told")))
 }
 
 /// What a device does not serve is refused with the reason, and the host is told.
@@ -483,52 +421,45 @@ fn a_public_answer_is_not_for_the_host() {
 fn networks_that_a_device_does_not_serve() {
     let case = &cases()[0];
     let script = frames::join(&case.peer);
-    let identity = case.setup.identity::<ChaCha12>();
-    let fits =
-        Policy { answer: Answer::Device, inputs: Some(3), max_outputs: 2, max_blocks: u64::MAX };
-    let connect = |policy| {
-        let io = Script::new(&script, End::Closed);
-        let sent = io.sent();
-        let error = block_on(p0::connect(io, &identity, policy, &mut Network::<8>::default()))
-            .map(|_| ())
-            .err();
-        (error, refusal_in(&sent.borrow()))
-    };
-    assert_eq!(connect(fits), (None, None));
-    assert_eq!(
-        connect(Policy { inputs: Some(4), ..fits }),
-        (
-            Some(SessionError::InputWidth { network: 3, found: 4 }),
-            Some(Refusal::InputWidth { sensor: 4 })
-        )
-    );
-    assert_eq!(
-        connect(Policy { max_outputs: 1, ..fits }),
-        (
-            Some(SessionError::AnswerTooWide { network: 2, limit: 1 }),
-            Some(Refusal::AnswerTooWide { limit: 1 })
-        )
-    );
+    let fits = Policy { inputs: Some(3), max_outputs: 2, ..policy(Answer::Device) };
     let cost = case.setup.model.network.session_cost(Answer::Device);
     let blocks = cost.prepare_blocks + cost.online_blocks;
-    assert_eq!(connect(Policy { max_blocks: blocks, ..fits }), (None, None));
     let limit = blocks - 1;
-    assert_eq!(
-        connect(Policy { max_blocks: limit, ..fits }),
+    for (policy, expected) in [
+        (fits, None),
+        (Policy { max_blocks: blocks, ..fits }, None),
         (
-            Some(SessionError::TooMuchWork { network: blocks, limit }),
-            Some(Refusal::TooMuchWork { limit })
-        )
-    );
+            Policy { inputs: Some(4), ..fits },
+            Some((
+                SessionError::InputWidth { network: 3, found: 4 },
+                Refusal::InputWidth { sensor: 4 },
+            )),
+        ),
+        (
+            Policy { max_outputs: 1, ..fits },
+            Some((
+                SessionError::AnswerTooWide { network: 2, limit: 1 },
+                Refusal::AnswerTooWide { limit: 1 },
+            )),
+        ),
+        (
+            Policy { max_blocks: limit, ..fits },
+            Some((
+                SessionError::TooMuchWork { network: blocks, limit },
+                Refusal::TooMuchWork { limit },
+            )),
+        ),
+    ] {
+        assert_eq!(connect::<8>(&case.setup, &script, policy), expected);
+    }
     let deep =
         Setup::random(Model::random(&[3; 8], true, &mut rng(90)), Answer::Device, &mut rng(91));
-    let deep = deep.honest::<ChaCha12>(&[1, 2, 3], 1000).host;
-    let io = Script::new(&deep, End::Closed);
-    let sent = io.sent();
-    let error =
-        block_on(p0::connect(io, &identity, fits, &mut Network::<6>::default())).map(|_| ()).err();
-    assert_eq!(error, Some(SessionError::Network(NetworkError::TooManyLayers { limit: 6 })));
-    assert_eq!(refusal_in(&sent.borrow()), Some(Refusal::TooManyLayers { limit: 6 }));
+    let script = deep.honest::<ChaCha12>(&[1, 2, 3], 1000).host;
+    let expected = (
+        SessionError::Network(NetworkError::TooManyLayers { limit: 6 }),
+        Refusal::TooManyLayers { limit: 6 },
+    );
+    assert_eq!(connect::<6>(&deep, &script, fits), Some(expected));
 }
 
 /// The refusal that a party sent last.
@@ -548,11 +479,8 @@ fn wrong_versions_and_bad_welcomes_are_answered_with_a_refusal() {
     ] {
         let mut welcome = case.peer[0].clone();
         welcome.body[byte] ^= 1;
-        let run = case.setup.device_against::<ChaCha12>(
-            &case.with(0, &welcome.bytes()),
-            End::Closed,
-            &case.input,
-        );
+        let script = case.with(0, &welcome.bytes());
+        let run = case.setup.device_against::<ChaCha12>(&script, End::Closed, &case.input);
         assert!(run.result.is_err());
         assert_eq!(refusal_in(&run.sent), Some(refusal), "byte {byte}");
         assert_eq!(run.next, case.setup.next, "no number was used");
@@ -603,12 +531,10 @@ fn corrections_and_buffers_of_the_wrong_length() {
                 .await
                 .map(|_| ())
         });
-        assert!(
-            matches!(
-                error,
-                Err(SessionError::Step(StepError::LengthMismatch { found_elems: 0, .. }))
-            ),
-            "{error:?}"
+        let error = error.expect_err("no room");
+        assert_matches!(
+            error,
+            SessionError::Step(StepError::LengthMismatch { found_elems: 0, .. })
         );
     }
 }
@@ -630,9 +556,10 @@ fn every_message_says_what_to_do() {
     let mut errors: Vec<SessionError> = wires.map(SessionError::Wire).to_vec();
     errors.extend(
         REFUSALS
-            .iter()
-            .filter(|&&refusal| refusal != Refusal::Protocol)
-            .map(|&refusal| SessionError::Refused(refusal)),
+            .map(|(_, refusal)| refusal)
+            .into_iter()
+            .filter(|&refusal| refusal != Refusal::Protocol)
+            .map(SessionError::Refused),
     );
     errors.extend([
         SessionError::Transport(ErrorKind::TimedOut),

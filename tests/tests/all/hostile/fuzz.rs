@@ -37,6 +37,7 @@ pub(super) fn fuzz(least: u64, mut each: impl FnMut(&mut ChaCha12Rng)) {
     }
 }
 
+/// A number below `bound`.
 pub(super) fn below(rng: &mut ChaCha12Rng, bound: usize) -> usize {
     usize::try_from(rng.next_u64() % bound.max(1) as u64).unwrap()
 }
@@ -139,12 +140,9 @@ fn readers_of_queries_and_greetings() {
                 let _ = query.receive(&mut script(), &mut [0_u32; 70]).await;
                 let _ = query.receive_both(&mut script(), &mut script(), &mut [0_u32; 70]).await;
             }
-            if let Some(header) = bytes.first_chunk() {
-                let _ = servers::receive_opening(
-                    &mut Script::new(&bytes[header.len()..], End::Closed),
-                    *header,
-                )
-                .await;
+            if let Some((header, rest)) = bytes.split_first_chunk() {
+                let mut rest = Script::new(rest, End::Closed);
+                let _ = servers::receive_opening(&mut rest, *header).await;
             }
             let _ = servers::receive_server_hello(&mut script()).await;
             let _ = servers::receive_evaluate(&mut script()).await;

@@ -13,7 +13,7 @@ fn functions(f: u32) -> Vec<Function> {
     let mut all = Function::every(60, f);
     let without_tables =
         [Function::ReluShift(f), Function::Select, Function::LeakyRelu(3, f), Function::OneHot(12)];
-    all.extend(without_tables.map(|function| Function::OnBits(Box::new(function))));
+    all.extend(without_tables.map(Function::on_bits));
     let exactly = [
         Function::Rescale(f),
         Function::Convert(f),
@@ -47,13 +47,8 @@ fn noise<R: Runs>(seed: u64) {
                 }
                 let peer = Box::new(sharelet_testkit::rng(rng.next_u64()));
                 println!("{function:?}, k = {}, seed {seed}", R::BITS);
-                let (done, _, left) = R::alone(
-                    &function,
-                    &mut data.clone(),
-                    End::Noise(peer),
-                    &dealt,
-                    usage.work_bytes,
-                );
+                let (end, mut data) = (End::Noise(peer), data.clone());
+                let (done, _, left) = R::alone(&function, &mut data, end, &dealt, usage.work_bytes);
                 assert_eq!((done, left), (Ok(()), 0), "{function:?}, k = {}, seed {seed}", R::BITS);
             }
         }

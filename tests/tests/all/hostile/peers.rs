@@ -24,10 +24,7 @@ use sharelet_testkit::party::{HostEnd, Setup};
 use sharelet_testkit::pipe::{End, Pipe, run};
 use sharelet_testkit::{printed_seed, rng};
 
-/// A number below `bound`.
-fn below(rng: &mut ChaCha12Rng, bound: usize) -> usize {
-    usize::try_from(rng.next_u64() % bound.max(1) as u64).unwrap()
-}
+use super::fuzz::below;
 
 /// Bytes that a hostile peer may send, made from what an honest one sent.
 fn hostile(honest: &[Frame], strategy: u32, rng: &mut ChaCha12Rng) -> Vec<u8> {
@@ -175,11 +172,8 @@ fn a_session_number_never_comes_back() {
     assert_eq!(again.next, 8);
     let kinds: Vec<Kind> =
         frames::split(&again.sent).iter().map(|frame| frame.header.kind).collect();
-    assert_eq!(
-        kinds,
-        [Kind::Hello, Kind::Request, Kind::Refuse],
-        "no word under a mask left the device"
-    );
+    let none = "no word under a mask left the device";
+    assert_eq!(kinds, [Kind::Hello, Kind::Request, Kind::Refuse], "{none}");
 }
 
 #[test]

@@ -1,166 +1,9 @@
-//! The house rules that a compiler does not check: the direction of imports, who may write files,
-//! where `unsafe` is.
+//! The house rules that a compiler does not check, beside the direction of imports (`rooms`): who
+//! may write files, where `unsafe` is.
 //!
 //! `source` has the tests that show that the checker sees a breach.
 
-use super::source::{self, Arrow, Source};
-
-/// The rooms of the core from the ground up, each with the rooms that it may name, and why.
-///
-/// First the ground, on which both halves stand; then a device and its host; then functions on
-/// shares. Neither half names the other.
-const CORE: [(&str, &[&str], &str); 32] = [
-    ("ring", &[], "words, and nothing else"),
-    ("cost", &[], "a leaf: sums of messages and bytes"),
-    ("transport", &[], "a leaf: counts bytes of any transport, knows no session"),
-    ("fixed", &["ring"], "reals as words"),
-    ("keystream", &["ring"], "words from blocks"),
-    ("share", &["ring", "keystream"], "a share may be a seed"),
-    ("shape", &["ring"], "which inputs an output adds up"),
-    ("correlation", &["keystream"], "a place in the keystream, and the right to spend it"),
-    ("step", &["ring"], "what a step refuses"),
-    ("gate", &["ring", "share"], "the formula of ReLU and truncation"),
-    ("session/piece", &[], "a leaf: the unit of what travels"),
-    (
-        "session/linear",
-        &["ring", "cost", "keystream", "shape", "correlation", "step", "session/piece"],
-        "a layer's products, their correlation beside their steps",
-    ),
-    (
-        "session/gate",
-        &["ring", "cost", "keystream", "share", "correlation", "step", "gate", "session/piece"],
-        "ReLU and truncation in two messages, their correlation beside their steps",
-    ),
-    (
-        "session/phases",
-        &["keystream", "shape", "correlation", "session/linear", "session/gate"],
-        "what P0 spends when",
-    ),
-    (
-        "session/network",
-        &["shape", "gate", "session/linear", "session/gate"],
-        "shapes and digits of layers, and the twin of the steps",
-    ),
-    (
-        "session/wire",
-        &["keystream", "session/network"],
-        "a key's public name and a description travel in the handshake",
-    ),
-    (
-        "session",
-        &["correlation", "step", "session/network", "session/wire"],
-        "what all drivers need: frames, errors, the counter",
-    ),
-    (
-        "session/cost",
-        &[
-            "ring",
-            "cost",
-            "shape",
-            "session/linear",
-            "session/gate",
-            "session/network",
-            "session/wire",
-        ],
-        "the costs of the steps, added up",
-    ),
-    (
-        "session/deal",
-        &["keystream", "correlation", "session/linear", "session/gate", "session/network"],
-        "the dealer's side",
-    ),
-    (
-        "session/p0",
-        &[
-            "ring",
-            "keystream",
-            "share",
-            "shape",
-            "correlation",
-            "session/piece",
-            "session/linear",
-            "session/gate",
-            "session/phases",
-            "session/network",
-            "session/wire",
-            "session",
-        ],
-        "the device",
-    ),
-    (
-        "session/p1",
-        &[
-            "ring",
-            "share",
-            "correlation",
-            "step",
-            "session/piece",
-            "session/linear",
-            "session/gate",
-            "session/network",
-            "session/wire",
-            "session",
-        ],
-        "the host",
-    ),
-    (
-        "session/servers",
-        &["ring", "session/wire", "session", "session/p1"],
-        "greetings between two servers",
-    ),
-    (
-        "session/data_party",
-        &["ring", "keystream", "share", "session/piece", "session/wire", "session", "session/p0"],
-        "shares its input with two servers, under a device's name and key",
-    ),
-    ("functions", &[], "names nothing itself"),
-    ("functions/spline", &[], "a leaf: pieces of polynomials, and their plaintext twin"),
-    ("functions/tables", &["functions/spline"], "fitted pieces"),
-    ("functions/record", &["ring", "keystream", "share", "correlation"], "correlations by element"),
-    ("functions/cut", &["ring", "functions/record"], "comparison by tables"),
-    ("functions/tree", &["share", "functions/record"], "comparison by bits"),
-    (
-        "functions/protocol",
-        &[
-            "ring",
-            "gate",
-            "step",
-            "correlation",
-            "functions/spline",
-            "functions/record",
-            "functions/cut",
-            "functions/tree",
-        ],
-        "steps spend correlations",
-    ),
-    (
-        "functions/engine",
-        &[
-            "ring",
-            "keystream",
-            "share",
-            "correlation",
-            "step",
-            "functions/record",
-            "functions/protocol",
-        ],
-        "runs protocols, whatever they are",
-    ),
-    (
-        "functions/program",
-        &[
-            "ring",
-            "correlation",
-            "step",
-            "functions/spline",
-            "functions/tables",
-            "functions/cut",
-            "functions/protocol",
-            "functions/engine",
-        ],
-        "functions of several protocols, whoever runs them",
-    ),
-];
+use super::source::{self, Source};
 
 fn core() -> Vec<Source> {
     let mut sources = source::files("core/src");
@@ -168,36 +11,6 @@ fn core() -> Vec<Source> {
     // Files that only tests compile.
     sources.retain(|source| !source.path.ends_with("check.rs"));
     sources
-}
-
-fn allowed() -> Vec<Arrow> {
-    let arrow = |from: &str, to: &&str| Arrow { from: from.to_owned(), to: (*to).to_owned() };
-    CORE.iter().flat_map(|(from, to, _)| to.iter().map(move |to| arrow(from, to))).collect()
-}
-
-#[test]
-fn the_allowed_arrows_run_one_way() {
-    let rank =
-        |room: &str| CORE.iter().position(|(name, ..)| *name == room).expect("a room of the table");
-    for Arrow { from, to } in allowed() {
-        assert!(rank(&to) < rank(&from), "the table itself allows {from} -> {to}");
-    }
-}
-
-#[test]
-fn imports_of_the_core_run_one_way() {
-    let sources = core();
-    for room in sources.iter().map(Source::room).filter(|room| !room.is_empty()) {
-        assert!(
-            CORE.iter().any(|(name, ..)| *name == room),
-            "room {room} is new: give it a place in the table"
-        );
-    }
-    let (found, allowed) = (source::arrows(&sources), allowed());
-    let forbidden: Vec<&Arrow> = found.iter().filter(|arrow| !allowed.contains(arrow)).collect();
-    assert_eq!(forbidden, [] as [&Arrow; 0], "imports against the order of the rooms");
-    let unused: Vec<&Arrow> = allowed.iter().filter(|arrow| !found.contains(arrow)).collect();
-    assert_eq!(unused, [] as [&Arrow; 0], "allowed but not used: take them out of the table");
 }
 
 /// The rooms that know a transport.
@@ -210,13 +23,8 @@ const DRIVERS: [&str; 6] =
 fn io_is_for_sessions_and_transports() {
     for source in core().iter().filter(|source| !DRIVERS.contains(&source.room().as_str())) {
         let words = ["embedded_io_async", "embassy_futures", "async", "await"];
-        let allowed = if ["functions/engine", "functions/program"].contains(&source.room().as_str())
-        {
-            2
-        } else {
-            0
-        };
-        for word in &words[..words.len() - allowed] {
+        let waits = ["functions/engine", "functions/program"].contains(&source.room().as_str());
+        for word in &words[..if waits { 2 } else { 4 }] {
             assert_eq!(source.lines_with(word), [0; 0], "{word} in {}", source.path.display());
         }
     }

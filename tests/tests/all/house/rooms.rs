@@ -1,279 +1,213 @@
-//! The rooms of every crate beside the core, from the ground up, each with those that it may name;
-//! and no circle between files anywhere.
+//! The rooms of every crate from the ground up, each with those that it may name; and no circle
+//! between files anywhere.
 
 use super::source::{self, Arrow, Source};
 
-type Rooms = &'static [(&'static str, &'static [&'static str])];
+/// Crates, and their rooms from the ground up: rooms, a colon, the rooms that each of them may
+/// name, and perhaps why.
+///
+/// In the core first the ground, on which both halves stand; then a device and its host; then
+/// functions on shares. Neither half names the other.
+const CRATES: &str = "
 
-const CRATES: &[(&str, Rooms)] = &[
-    (
-        "std-host/link/src",
-        &[
-            ("error", &[]),
-            ("fault", &[]),
-            ("files", &[]),
-            ("hex", &[]),
-            ("pauses", &[]),
-            ("places", &[]),
-            ("timeout", &[]),
-            ("wan", &[]),
-            ("warnings", &[]),
-            ("connection", &["timeout"]),
-            ("frame", &["connection"]),
-            ("exchange", &["frame"]),
-            ("route", &["error", "wan", "connection"]),
-            ("tcp", &["error", "connection", "route", "warnings"]),
-            ("service", &["connection", "places", "tcp", "warnings"]),
-        ],
-    ),
-    ("std-host/model/src", &[("file", &[]), ("readings", &[])]),
-    (
-        "std-host/import/src",
-        &[
-            ("error", &[]),
-            ("layer", &[]),
-            ("onnx_proto", &[]),
-            ("tflite_schema", &[]),
-            ("graph", &["error"]),
-            ("form", &["graph"]),
-            ("scales", &["layer"]),
-            ("write", &["onnx_proto"]),
-            ("onnx_window", &["error", "graph", "onnx_proto", "form"]),
-            ("report", &["layer", "scales"]),
-            ("tflite_window", &["graph", "tflite_schema", "error"]),
-            ("walk", &["graph", "error"]),
-            ("window", &["graph", "form"]),
-            ("dims", &["graph", "error", "form", "window"]),
-            ("onnx", &["graph", "onnx_proto", "error", "onnx_window"]),
-            ("quantise", &["layer", "scales", "report"]),
-            ("tflite", &["graph", "tflite_schema", "error", "tflite_window"]),
-            ("fold", &["graph", "layer", "error", "dims"]),
-            ("lower", &["graph", "layer", "error", "form", "walk", "window", "dims", "fold"]),
-        ],
-    ),
-    (
-        "std-host/train/src",
-        &[
-            ("curve", &[]),
-            ("draw", &[]),
-            ("labels", &[]),
-            ("network", &[]),
-            ("scale", &[]),
-            ("config", &["network"]),
-            ("kernel", &["network"]),
-            ("parameters", &["network"]),
-            ("initial", &["draw", "network", "parameters"]),
-            ("model", &["network", "parameters"]),
-            ("schedule", &["draw", "scale", "config"]),
-            ("tensor", &["kernel"]),
-            ("maps", &["network", "kernel"]),
-            ("float", &["curve", "network", "kernel", "parameters", "schedule", "maps"]),
-            ("forward", &["network", "parameters", "tensor", "maps"]),
-            ("loss", &["network", "tensor"]),
-            ("update", &["parameters", "model", "tensor"]),
-            ("backward", &["network", "parameters", "tensor", "maps", "forward"]),
-            ("course", &["curve", "labels", "network", "config", "schedule", "loss", "update"]),
-            ("step", &["network", "model", "tensor", "forward", "loss", "update", "backward"]),
-            ("serving", &["network", "config", "model", "tensor", "forward", "step"]),
-            (
-                "state",
-                &[
-                    "curve",
-                    "network",
-                    "parameters",
-                    "initial",
-                    "model",
-                    "tensor",
-                    "forward",
-                    "loss",
-                    "course",
-                    "step",
-                ],
-            ),
-            (
-                "plain",
-                &["curve", "parameters", "initial", "model", "tensor", "float", "course", "state"],
-            ),
-            ("plans", &["network", "tensor", "course", "state"]),
-        ],
-    ),
-    (
-        "std-host/host/src",
-        &[
-            ("data", &[]),
-            ("store", &["data"]),
-            ("dealer", &["store"]),
-            ("device", &["store"]),
-            ("upload", &["data", "store"]),
-            ("host", &["store", "dealer"]),
-            ("console", &["store", "device", "host"]),
-            ("server", &["store", "dealer", "host"]),
-        ],
-    ),
-    (
-        "std-host/cli/src",
-        &[
-            ("plot", &[]),
-            ("table", &[]),
-            ("terminal", &[]),
-            ("units", &[]),
-            ("chart", &["plot"]),
-            ("twin", &[]),
-            ("common", &["units"]),
-            ("collect", &["common"]),
-            ("console", &["units", "common"]),
-            ("dealer", &["common"]),
-            ("device", &["terminal", "units", "common"]),
-            ("host", &["terminal", "units", "common"]),
-            ("inspect", &["plot", "terminal", "units", "common"]),
-            ("import", &["common"]),
-            ("open", &["common"]),
-            ("provision", &["common"]),
-            ("share", &["table", "terminal", "units", "common"]),
-            ("task", &["common"]),
-            ("train", &["terminal", "units", "chart", "common"]),
-            ("server", &["units", "common", "host"]),
-            ("train_plain", &["table", "train"]),
-        ],
-    ),
-    (
-        "firmware/src",
-        &[
-            ("board", &[]),
-            ("stream", &[]),
-            ("counter", &["board"]),
-            ("data_party", &["board", "stream"]),
-            ("device", &["board", "stream"]),
-            ("key", &["board"]),
-        ],
-    ),
-    (
-        "xtask/src",
-        &[
-            ("process", &[]),
-            ("report", &[]),
-            ("steps", &[]),
-            ("workspace", &[]),
-            ("boards", &["process", "report"]),
-            ("fit", &["process", "workspace"]),
-            ("inference", &["process", "report"]),
-            ("services", &["process", "report", "workspace"]),
-            ("case", &["workspace", "services"]),
-            ("setup", &["process", "steps", "workspace", "boards"]),
-            ("board_runs", &["boards", "inference", "services", "case"]),
-            (
-                "demo",
-                &[
-                    "process",
-                    "report",
-                    "steps",
-                    "workspace",
-                    "boards",
-                    "inference",
-                    "services",
-                    "setup",
-                ],
-            ),
-            (
-                "bench",
-                &[
-                    "process",
-                    "steps",
-                    "workspace",
-                    "boards",
-                    "inference",
-                    "services",
-                    "case",
-                    "setup",
-                    "board_runs",
-                    "demo",
-                ],
-            ),
-            (
-                "check",
-                &[
-                    "process",
-                    "report",
-                    "steps",
-                    "workspace",
-                    "boards",
-                    "inference",
-                    "services",
-                    "case",
-                    "setup",
-                    "board_runs",
-                    "demo",
-                ],
-            ),
-        ],
-    ),
-    (
-        "measure/src",
-        &[
-            ("function", &[]),
-            ("others", &[]),
-            ("run", &["function"]),
-            ("exact", &["function", "run"]),
-            ("parties", &["run"]),
-            ("about", &["function", "run", "exact"]),
-            ("inputs", &["function", "run", "exact"]),
-            ("errors", &["function", "run", "exact", "inputs"]),
-            ("report", &["function", "run", "parties", "errors"]),
-            ("page", &["function", "others", "run", "parties", "about", "errors", "report"]),
-        ],
-    ),
-    (
-        "fit/src",
-        &[
-            ("minimax", &[]),
-            ("reference", &[]),
-            ("plan", &["reference"]),
-            ("table", &["minimax", "plan"]),
-            ("text", &["plan", "table"]),
-        ],
-    ),
-    (
-        "demo/src",
-        &[
-            ("bin", &[]),
-            ("rng", &[]),
-            ("simulate", &["rng"]),
-            ("tabular", &["rng"]),
-            ("features", &["simulate"]),
-            ("train", &["rng", "simulate", "features"]),
-        ],
-    ),
-    (
-        "tests/testkit/src",
-        &[
-            ("asserting", &[]),
-            ("chi_square", &[]),
-            ("delay", &[]),
-            ("frames", &[]),
-            ("graphs", &[]),
-            ("hex", &[]),
-            ("model", &[]),
-            ("onnx", &[]),
-            ("pipe", &[]),
-            ("processes", &[]),
-            ("room", &[]),
-            ("seed", &[]),
-            ("shared_data", &[]),
-            ("steps", &[]),
-            ("tflite", &[]),
-            ("party", &["model", "pipe"]),
-            ("programs", &["pipe"]),
-            ("training", &["room"]),
-            ("outsource", &["delay", "model", "pipe", "party"]),
-        ],
-    ),
-];
+[core/src]
+ring: # words, and nothing else
+cost: # a leaf: sums of messages and bytes
+transport: # a leaf: counts bytes of any transport, knows no session
+fixed: ring # reals as words
+keystream: ring # words from blocks
+share: ring keystream # a share may be a seed
+shape: ring # which inputs an output adds up
+correlation: keystream # a place in the keystream, and the right to spend it
+step: ring # what a step refuses
+gate: ring share # the formula of ReLU and truncation
+session/piece: # a leaf: the unit of what travels
+session/linear: ring cost keystream shape correlation step session/piece # a layer's products, \
+    their correlation beside their steps
+session/gate: ring cost keystream share correlation step gate session/piece # ReLU and \
+    truncation in two messages, their correlation beside their steps
+session/phases: keystream shape correlation session/linear session/gate # what P0 spends when
+session/network: shape gate session/linear session/gate # shapes and digits of layers, and the \
+    twin of the steps
+session/wire: keystream session/network # a key's public name and a description travel in the \
+    handshake
+session: correlation step session/network session/wire # what all drivers need: frames, \
+    errors, the counter
+session/cost: ring cost shape session/linear session/gate session/network session/wire # the \
+    costs of the steps, added up
+session/deal: keystream correlation session/linear session/gate session/network # the dealer's \
+    side
+session/p0: ring keystream share shape correlation session/piece session/linear session/gate \
+    session/phases session/network session/wire session # the device
+session/p1: ring share correlation step session/piece session/linear session/gate \
+    session/network session/wire session # the host
+session/servers: ring session/wire session session/p1 # greetings between two servers
+session/data_party: ring keystream share session/piece session/wire session session/p0 # \
+    shares its input with two servers, under a device's name and key
+functions: # names nothing itself
+functions/spline: # a leaf: pieces of polynomials, and their plaintext twin
+functions/tables: functions/spline # fitted pieces
+functions/record: ring keystream share correlation # correlations by element
+functions/cut: ring functions/record # comparison by tables
+functions/tree: share functions/record # comparison by bits
+functions/protocol: ring gate step correlation functions/spline functions/record functions/cut \
+    functions/tree # steps spend correlations
+functions/engine: ring keystream share correlation step functions/record functions/protocol # \
+    runs protocols, whatever they are
+functions/program: ring correlation step functions/spline functions/tables functions/cut \
+    functions/protocol functions/engine # functions of several protocols, whoever runs them
+
+[std-host/link/src]
+error fault files hex pauses places timeout wan warnings:
+connection: timeout
+frame: connection
+exchange: frame
+route: error wan connection
+tcp: error connection route warnings
+service: connection places tcp warnings
+
+[std-host/model/src]
+file readings:
+
+[std-host/import/src]
+error layer onnx_proto tflite_schema:
+graph: error
+form: graph
+scales: layer
+write: onnx_proto
+onnx_window: error graph onnx_proto form
+report: layer scales
+tflite_window: graph tflite_schema error
+walk: graph error
+window: graph form
+dims: graph error form window
+onnx: graph onnx_proto error onnx_window
+quantise: layer scales report
+tflite: graph tflite_schema error tflite_window
+fold: graph layer error dims
+lower: graph layer error form walk window dims fold
+
+[std-host/train/src]
+curve draw labels network scale:
+config kernel parameters: network
+initial: draw network parameters
+model: network parameters
+schedule: draw scale config
+tensor: kernel
+maps: network kernel
+float: curve network kernel parameters schedule maps
+forward: network parameters tensor maps
+loss: network tensor
+update: parameters model tensor
+backward: network parameters tensor maps forward
+course: curve labels network config schedule loss update
+step: network model tensor forward loss update backward
+serving: network config model tensor forward step
+state: curve network parameters initial model tensor forward loss course step
+plain: curve parameters initial model tensor float course state
+plans: network tensor course state
+
+[std-host/host/src]
+data:
+store: data
+dealer device: store
+upload: data store
+host: store dealer
+console: store device host
+server: store dealer host
+
+[std-host/cli/src]
+plot table terminal units:
+chart: plot
+twin:
+common: units
+collect: common
+console: units common
+dealer: common
+device host: terminal units common
+inspect: plot terminal units common
+import open provision: common
+share: table terminal units common
+task: common
+train: terminal units chart common
+server: units common host
+train_plain: table train
+
+[firmware/src]
+board stream:
+counter: board
+data_party device: board stream
+key: board
+
+[xtask/src]
+files report steps workspace:
+process: files
+boards: process report
+fit: process workspace
+inference: process report
+services: files process report workspace
+case: workspace services
+setup: process steps workspace boards
+board_runs: boards inference services case
+demo: files process report steps workspace boards inference services setup
+bench: files process steps workspace boards inference services case setup board_runs demo
+check: files process report steps workspace boards inference services case setup board_runs demo
+
+[measure/src]
+function others:
+run: function
+exact: function run
+parties: run
+about inputs: function run exact
+errors: function run exact inputs
+report: function run parties errors
+page: function others run parties about errors report
+
+[fit/src]
+minimax reference:
+plan: reference
+table: minimax plan
+text: plan table
+
+[demo/src]
+bin rng:
+simulate tabular: rng
+features: simulate
+train: rng simulate features
+
+[tests/testkit/src]
+asserting chi_square frames graphs hex model onnx owners pipe processes seed shared_data steps \
+    tflite:
+room: frames
+party: model pipe
+programs: pipe
+training: owners room
+outsource: model pipe party
+";
+
+type Rooms = Vec<(&'static str, Vec<&'static str>)>;
+
+/// Folders of crates, each with its rooms and those that they may name.
+fn crates() -> Vec<(&'static str, Rooms)> {
+    let of_row = |row: &'static str| {
+        let (rooms, named) = row.split('#').next()?.split_once(':')?;
+        let named: Vec<_> = named.split_whitespace().collect();
+        Some(rooms.split_whitespace().map(move |room| (room, named.clone())))
+    };
+    let table = CRATES.split("\n[").skip(1).map(|table| table.split_once(']').expect("a folder"));
+    table
+        .map(|(folder, rows)| (folder, rows.lines().filter_map(of_row).flatten().collect()))
+        .collect()
+}
 
 #[test]
 fn imports_of_every_crate_run_one_way() {
-    for (folder, rooms) in CRATES {
-        let sources = source::files(folder);
+    assert!(crates().len() > 10, "{} crates", crates().len());
+    for (folder, rooms) in crates() {
+        let mut sources = source::files(folder);
         assert!(sources.len() > 1, "{folder} has moved");
+        // A file that only tests compile.
+        sources.retain(|source| folder != "core/src" || !source.path.ends_with("check.rs"));
         let rank = |room: &str| {
             let place = rooms.iter().position(|(name, _)| *name == room);
             place.unwrap_or_else(|| panic!("{folder}: room {room} is new: give it a place"))
@@ -299,8 +233,8 @@ fn imports_of_every_crate_run_one_way() {
 fn no_crate_has_a_circle_of_files() {
     let boards = ["lm3s6965evb", "mps2-an386", "qemu-support", "stm32h743"];
     let boards = boards.map(|board| format!("firmware/boards/{board}/src"));
-    let folders = CRATES.iter().map(|(folder, _)| (*folder).to_owned());
-    for folder in folders.chain(boards).chain(["core/src".to_owned()]) {
+    let folders = crates().into_iter().map(|(folder, _)| folder.to_owned());
+    for folder in folders.chain(boards) {
         let sources = source::files(&folder);
         assert!(!sources.is_empty(), "{folder} has moved");
         assert_eq!(source::circles(&sources), [], "{folder}");

@@ -33,17 +33,13 @@ fn add(classes: &mut Classes, sent: &[Vec<Vec<u8>>; 2]) {
 }
 
 fn functions() -> Vec<Function> {
-    let on_bits = |function: Function| Function::OnBits(Box::new(function));
     vec![
-        on_bits(Function::Relu),
-        on_bits(Function::Truncate(12)),
-        on_bits(Function::Choose { width: 1, other: false }),
-        on_bits(Function::Compare {
-            constants: vec![-3, 1000],
-            folding: Folding::Direct,
-            other: true,
-        }),
-        on_bits(Function::Equal { constant: 0, other: false }),
+        Function::Relu.on_bits(),
+        Function::Truncate(12).on_bits(),
+        Function::Choose { width: 1, other: false }.on_bits(),
+        Function::Compare { constants: vec![-3, 1000], folding: Folding::Direct, other: true }
+            .on_bits(),
+        Function::Equal { constant: 0, other: false }.on_bits(),
         Function::Relu,
         Function::ReluShift(12),
         Function::Truncate(12),
@@ -83,13 +79,8 @@ fn uniform<R: Runs>() {
             let (mut classes, dealer) = (Classes::default(), shares[0].blank());
             for run in 0..RUNS {
                 // Another key for every run and function.
-                let private = R::private_on(
-                    &function,
-                    shares.clone(),
-                    &dealer,
-                    Memory::Seeded,
-                    number * RUNS + run,
-                );
+                let (shares, seed) = (shares.clone(), number * RUNS + run);
+                let private = R::private_on(&function, shares, &dealer, Memory::Seeded, seed);
                 add(&mut classes, &private.sent);
             }
             classes
@@ -132,12 +123,8 @@ fn unmasked<R: Runs>() {
                 class.1 == 0 && histogram.against_uniform() > 100.0 * BYTES_BOUND
             };
             let first = classes.keys().filter(|class| class.1 == 0).count();
-            assert_eq!(
-                classes.iter().filter(|&class| exploded(class)).count(),
-                first,
-                "{function:?}, k = {}",
-                R::BITS
-            );
+            let seen = classes.iter().filter(|&class| exploded(class)).count();
+            assert_eq!(seen, first, "{function:?}, k = {}", R::BITS);
         }
     }
 }

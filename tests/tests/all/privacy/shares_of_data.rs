@@ -1,47 +1,22 @@
 //! What one server gets of an owner's data is uniform, whatever the data.
 
-use core::time::Duration;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use sharelet_core::share::Party;
-use sharelet_host::data::Table;
-use sharelet_host::data::description::UploadId;
-use sharelet_host::data::shares;
+use sharelet_host::data::{Table, shares};
 use sharelet_host::store::datasets::Datasets;
-use sharelet_host::upload::owner::{self, Upload};
-use sharelet_host::upload::server::{Collector, MOST_ELEMS};
-use sharelet_link::Connection;
-use sharelet_link::service::{Limits, Service as _, Visit};
 use sharelet_testkit::chi_square::{BIT_BOUND, BYTES_BOUND, BitCount, Histogram};
+use sharelet_testkit::owners::{Data, PARTIES, share};
 use sharelet_train::labels::Labels;
-use tokio_util::sync::CancellationToken;
 
-const STALL: Duration = Duration::from_secs(20);
-
-/// Shares `table` with two servers; what is on each server's disk for it.
-async fn on_disk(table: &Table) -> [Vec<u8>; 2] {
+/// Shares a table with two servers; what is on each server's disk for it.
+async fn on_disk(table: Table) -> [Vec<u8>; 2] {
     let folder = tempfile::tempdir().unwrap();
-    let encoded = shares::encode(table, 20).unwrap();
-    let (dataset, who) = ("d".parse().unwrap(), "o".parse().unwrap());
-    let description = owner::describe(table, UploadId::random().unwrap(), dataset, who, 20);
-    let states =
-        [(Party::P0, "0"), (Party::P1, "1")].map(|(party, name)| (party, folder.path().join(name)));
-    let servers = states.clone().map(|(party, state)| {
-        let datasets: Arc<Datasets> = Datasets::open(&state, party).unwrap();
-        let (near, far) = tokio::io::duplex(1 << 16);
-        tokio::spawn(async move {
-            let far = Connection::over(far, STALL);
-            let visit = Visit::alone(Limits::default(), CancellationToken::new());
-            Collector::new(datasets, MOST_ELEMS).converse(far, visit).await.expect("serves");
-        });
-        (format!("{party:?}"), Connection::over(near, STALL))
-    });
-    let upload = Upload { description: &description, encoded: &encoded, keys: &[] };
-    owner::share(upload, servers, &mut |_| ()).await.expect("shares");
-    states.map(|(_, state)| {
-        std::fs::read(state.join(format!("dataset-d/{}.share", description.id))).unwrap()
-    })
+    let data = Data::new("d", "o", table, 20, &[0; 16]);
+    let state = |party: Party| folder.path().join(format!("{party:?}"));
+    share(&data, PARTIES.map(|party| Datasets::open(&state(party), party).unwrap())).await;
+    let file = format!("dataset-d/{}.share", data.description.id);
+    PARTIES.map(|party| std::fs::read(state(party).join(&file)).unwrap())
 }
 
 /// The share in a file: before it is the head, behind it a checksum.
@@ -67,7 +42,7 @@ async fn the_bytes_of_one_server_are_uniform_whatever_the_data() {
     let (rows, columns) = (20_000, 8);
     let words = rows * (columns + 2);
     for value in [0.0, 1.0, -4000.0] {
-        let [zero, one] = on_disk(&constant(value, rows, columns)).await;
+        let [zero, one] = on_disk(constant(value, rows, columns)).await;
         // Server 0 has a seed and nothing else: its file does not grow with the data.
         assert!(zero.len() < 400, "{} bytes", zero.len());
         let share = share_of(&one, words * 8);
@@ -79,11 +54,8 @@ async fn the_bytes_of_one_server_are_uniform_whatever_the_data() {
         for place in 0..8 {
             let mut bytes = Histogram::default();
             share.iter().skip(place).step_by(8).for_each(|&byte| bytes.add(byte));
-            assert!(
-                bytes.against_uniform() < BYTES_BOUND,
-                "{value}, byte {place}: {}",
-                bytes.against_uniform()
-            );
+            let statistic = bytes.against_uniform();
+            assert!(statistic < BYTES_BOUND, "{value}, byte {place}: {statistic}");
         }
         let mut sign = BitCount::default();
         share.iter().skip(7).step_by(8).for_each(|&byte| sign.add(byte >> 7 == 1));
@@ -96,8 +68,8 @@ async fn the_bytes_of_one_server_are_uniform_whatever_the_data() {
 
 #[tokio::test]
 async fn a_seed_is_used_once() {
-    let table = constant(1.0, 100, 8);
-    let ([zero, one], [zero_again, one_again]) = (on_disk(&table).await, on_disk(&table).await);
+    let table = || constant(1.0, 100, 8);
+    let ([zero, one], [zero_again, one_again]) = (on_disk(table()).await, on_disk(table()).await);
     let bytes = 100 * 10 * 8;
     assert_ne!(share_of(&zero, 32), share_of(&zero_again, 32));
     let same = share_of(&one, bytes)

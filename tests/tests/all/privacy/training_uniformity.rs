@@ -8,46 +8,26 @@
     missing_docs
 )]
 
-use core::convert::Infallible;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::cell::RefCell;
+use std::rc::Rc;
 
+use embassy_futures::join::join;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
-use sharelet_core::correlation::SessionToken;
-use sharelet_core::functions::engine::{Link, Truncation};
+use sharelet_core::correlation::{LengthError, SessionToken};
+use sharelet_core::functions::engine::{Engine, Truncation};
 use sharelet_core::keystream::{ChaCha12, Key, Keystream};
 use sharelet_testkit::chi_square::{BIT_BOUND, BYTES_BOUND, Histogram};
+use sharelet_testkit::pipe::run;
+use sharelet_testkit::programs::link::{End, Wire};
 use sharelet_train::loss::Wanted;
 use sharelet_train::model::Model;
 use sharelet_train::network::{Layer, Loss, Network, Shape};
 use sharelet_train::step::{OpenData, Step};
-use sharelet_train::tensor::offline::{Plan, block_on, deal};
+use sharelet_train::tensor::offline::{Plan, deal};
 use sharelet_train::tensor::party::Prepared;
 use sharelet_train::tensor::{Machine, Program, Tensors};
 use sharelet_train::update::Rates;
-
-/// A link in memory that keeps what is sent.
-struct Wire {
-    to: Sender<Vec<u8>>,
-    from: Receiver<Vec<u8>>,
-    sent: Vec<Vec<u8>>,
-}
-
-impl Link for Wire {
-    type Error = Infallible;
-
-    async fn exchange(&mut self, own: [&[u8]; 2], peer: [&mut [u8]; 2]) -> Result<(), Infallible> {
-        let message = own.concat();
-        self.to.send(message.clone()).expect("the other thread waits");
-        self.sent.push(message);
-        let message = self.from.recv().expect("the other thread sends");
-        let (first, second) = message.split_at(peer[0].len());
-        let [to_first, to_second] = peer;
-        to_first.copy_from_slice(first);
-        to_second.copy_from_slice(second);
-        Ok(())
-    }
-}
 
 /// Opens a batch, and learns from it.
 struct Turn {
@@ -65,34 +45,17 @@ impl Program for Turn {
 
     async fn run<E, T>(&mut self, machine: &mut Machine<E, T>) -> Result<(), E::Error>
     where
-        E: sharelet_core::functions::engine::Engine<
-                Error: From<sharelet_core::correlation::LengthError>,
-            >,
+        E: Engine<Error: From<LengthError>>,
         T: Tensors,
     {
         let inputs = OpenData { inputs: self.inputs.clone() }.run(machine).await?;
-        let rates = Rates {
-            rate: 900,
-            rate_bits: 14,
-            rounds_first: false,
-            momentum: (1 << F) / 2,
-            decay: 1 << 8,
-        };
+        let (rate, rate_bits, momentum, decay) = (900, 14, (1 << F) / 2, 1 << 8);
+        let rates = Rates { rate, rate_bits, rounds_first: false, momentum, decay };
         let wanted = Wanted { loss: true, correct: true };
-        let step = Step::new(
-            &self.network,
-            F,
-            &mut self.model,
-            (inputs, self.targets.clone()),
-            rates,
-            wanted,
-        );
-        step.map_err(|_| sharelet_core::correlation::LengthError {
-            expected_bytes: 1,
-            found_bytes: 0,
-        })?
-        .run(machine)
-        .await?;
+        let batch = (inputs, self.targets.clone());
+        let step = Step::new(&self.network, F, &mut self.model, batch, rates, wanted);
+        let refused = LengthError { expected_bytes: 1, found_bytes: 0 };
+        step.map_err(|_| refused)?.run(machine).await?;
         Ok(())
     }
 }
@@ -157,23 +120,15 @@ fn observe(
             Prepared::derive(&plan, truncation, &keystream, &SessionToken::consumed(session))
                 .unwrap();
         let prepared_1 = Prepared::receive(&plan, truncation, dealt).unwrap();
-        let ((to_1, from_0), (to_0, from_1)) = (channel(), channel());
-        let wires = [
-            Wire { to: to_1, from: from_1, sent: Vec::new() },
-            Wire { to: to_0, from: from_0, sent: Vec::new() },
-        ];
-        let [wire_0, wire_1] = wires;
-        let (sent_0, sent_1) = std::thread::scope(|scope| {
-            let other = scope.spawn(|| block_on(prepared_1.run(&mut one, wire_1)).unwrap().1.sent);
-            let sent = block_on(prepared_0.run(&mut zero, wire_0)).unwrap().1.sent;
-            (sent, other.join().unwrap())
-        });
-        for (server, sent) in [sent_0, sent_1].into_iter().enumerate() {
+        let wire = Rc::new(RefCell::new(Wire::default()));
+        let end = |server| End::Party(server, Rc::clone(&wire));
+        let (done_0, done_1) =
+            run(join(prepared_0.run(&mut zero, end(0)), prepared_1.run(&mut one, end(1))));
+        assert!(done_0.is_ok() && done_1.is_ok());
+        for (server, sent) in wire.take().sent.into_iter().enumerate() {
             for (index, message) in sent.into_iter().enumerate() {
-                add(
-                    format!("server {server}, message {index} of {} bytes", message.len()),
-                    message,
-                );
+                let name = format!("server {server}, message {index} of {} bytes", message.len());
+                add(name, message);
             }
         }
     }

@@ -2,6 +2,7 @@
 //! and the dealer's are what is counted beforehand is part of every run (see `programs::run`).
 
 use sharelet_core::functions::cut::Folding;
+use sharelet_core::functions::engine::offline::Usage;
 use sharelet_core::functions::program::pool::Window;
 use sharelet_core::functions::program::unary::Smooth;
 use sharelet_testkit::programs::Program;
@@ -82,20 +83,19 @@ fn documented() -> Vec<(Function, u64, u64)> {
         (Function::LayerNorm(4, 12, 1, None), 16, 16),
     ];
     all.extend(Smooth::ALL.map(|function| (smooth(function), 2, 3)));
-    let on_bits = |function: Function| Function::OnBits(Box::new(function));
     all.extend([
-        (on_bits(Function::Choose { width: 1, other: false }), 5, 5),
-        (on_bits(compare(Folding::Direct)), 5, 5),
-        (on_bits(Function::Equal { constant: 3, other: false }), 5, 5),
-        (on_bits(Function::Select), 5, 5),
-        (on_bits(Function::Relu), 5, 5),
-        (on_bits(Function::ReluShift(12)), 10, 10),
-        (on_bits(Function::Truncate(12)), 5, 5),
-        (on_bits(Function::Maximum), 5, 5),
-        (on_bits(Function::Clamp(-5, 5)), 6, 6),
-        (on_bits(Function::LeakyRelu(41, 12)), 7, 7),
-        (on_bits(Function::Max(10)), 20, 20),
-        (on_bits(Function::OneHot(10)), 25, 25),
+        (Function::Choose { width: 1, other: false }.on_bits(), 5, 5),
+        (compare(Folding::Direct).on_bits(), 5, 5),
+        (Function::Equal { constant: 3, other: false }.on_bits(), 5, 5),
+        (Function::Select.on_bits(), 5, 5),
+        (Function::Relu.on_bits(), 5, 5),
+        (Function::ReluShift(12).on_bits(), 10, 10),
+        (Function::Truncate(12).on_bits(), 5, 5),
+        (Function::Maximum.on_bits(), 5, 5),
+        (Function::Clamp(-5, 5).on_bits(), 6, 6),
+        (Function::LeakyRelu(41, 12).on_bits(), 7, 7),
+        (Function::Max(10).on_bits(), 20, 20),
+        (Function::OneHot(10).on_bits(), 25, 25),
     ]);
     all
 }
@@ -104,7 +104,6 @@ fn documented() -> Vec<(Function, u64, u64)> {
 fn documented_exactly() -> Vec<(Function, u64, u64)> {
     let smooth = |function| Function::Smooth { function, f: 12, other: false };
     let affine = || Some([vec![1 << 12; 10], vec![5; 10]]);
-    let on_bits = |function: Function| Function::OnBits(Box::new(function));
     let mut all = vec![
         (Function::Relu, 2, 3),
         (Function::Truncate(12), 2, 3),
@@ -132,8 +131,8 @@ fn documented_exactly() -> Vec<(Function, u64, u64)> {
         (Function::Variance(4, 12), 13, 13),
         (Function::LayerNorm(10, 12, 1, None), 27, 27),
         (Function::LayerNorm(10, 12, 1, affine()), 29, 30),
-        (on_bits(Function::Rescale(12)), 5, 5),
-        (on_bits(Function::LeakyRelu(41, 12)), 11, 11),
+        (Function::Rescale(12).on_bits(), 5, 5),
+        (Function::LeakyRelu(41, 12).on_bits(), 11, 11),
     ];
     all.extend(Smooth::ALL.map(|function| (smooth(function), 5, 6)));
     all.into_iter().map(|(function, narrow, wide)| (function.exactly(), narrow, wide)).collect()
@@ -193,11 +192,7 @@ fn nothing_costs_nothing() {
             continue;
         }
         let usage = u64::count(&function, &function.data(&[], &[])).unwrap();
-        assert_eq!(
-            usage,
-            sharelet_core::functions::engine::offline::Usage::default(),
-            "{function:?}"
-        );
+        assert_eq!(usage, Usage::default(), "{function:?}");
     }
 }
 

@@ -12,6 +12,16 @@ use sharelet_testkit::programs::function::Function;
 use sharelet_testkit::programs::run::Runs;
 use sharelet_testkit::rng;
 
+sharelet_testkit::in_either_ring! {
+    functions_of_one_argument: of_one_argument,
+    /// The second implementation gives the same results.
+    comparisons_without_tables: without_tables,
+    comparisons_with_constants: bits,
+    functions_of_two_arguments: of_two_arguments,
+    largest_numbers: extremes,
+    products_of_matrices: matrices,
+}
+
 const RANDOM: usize = 1500;
 
 /// Both ways for `P0` to get its half.
@@ -43,12 +53,6 @@ fn of_one_argument<R: Runs>() {
     }
 }
 
-#[test]
-fn functions_of_one_argument() {
-    of_one_argument::<u32>();
-    of_one_argument::<u64>();
-}
-
 fn without_tables<R: Runs>() {
     let mut rng = rng(21);
     let x = all_words::<R>(RANDOM / 3, &mut rng);
@@ -72,7 +76,7 @@ fn without_tables<R: Runs>() {
         Function::Equal { constant: 1 << 20, other: false },
     ];
     for (seed, function) in (600..).zip(functions) {
-        twice(&Function::OnBits(Box::new(function)), &x, &[], seed);
+        twice(&function.on_bits(), &x, &[], seed);
     }
     let (x, y) = (
         words::<R>(R::BITS - 2, RANDOM / 3, &mut rng),
@@ -86,19 +90,12 @@ fn without_tables<R: Runs>() {
         Function::EqualTo,
         Function::Select,
     ]) {
-        twice(&Function::OnBits(Box::new(function)), &x, &y, seed);
+        twice(&function.on_bits(), &x, &y, seed);
     }
     let x = rows::<R>(60, 10, 7);
     for (seed, function) in (630..).zip([Function::Max, Function::ArgMax, Function::OneHot]) {
-        twice(&Function::OnBits(Box::new(function(10))), &x, &[], seed);
+        twice(&function(10).on_bits(), &x, &[], seed);
     }
-}
-
-/// The second implementation gives the same results.
-#[test]
-fn comparisons_without_tables() {
-    without_tables::<u32>();
-    without_tables::<u64>();
 }
 
 fn bits<R: Runs>() {
@@ -114,20 +111,10 @@ fn bits<R: Runs>() {
         for (seed, folding) in (60..).zip([Folding::Direct, Folding::Staged]) {
             let constants = vec![top, 0, 1 << 20, -1 - top];
             twice(&Function::Compare { constants, folding, other }, &x, &[], seed);
-            twice(
-                &Function::Compare { constants: many.clone(), folding, other },
-                &x[..400],
-                &[],
-                seed + 5,
-            );
+            let constants = many.clone();
+            twice(&Function::Compare { constants, folding, other }, &x[..400], &[], seed + 5);
         }
     }
-}
-
-#[test]
-fn comparisons_with_constants() {
-    bits::<u32>();
-    bits::<u64>();
 }
 
 fn of_two_arguments<R: Runs>() {
@@ -155,12 +142,6 @@ fn of_two_arguments<R: Runs>() {
         let values: Vec<R> = y.iter().copied().cycle().take(x.len() * width).collect();
         twice(&Function::Choose { width, other }, x, &values, 120 + width as u64);
     }
-}
-
-#[test]
-fn functions_of_two_arguments() {
-    of_two_arguments::<u32>();
-    of_two_arguments::<u64>();
 }
 
 /// Rows of numbers whose differences stay below `2^31`, with ties, and equal rows.
@@ -200,12 +181,6 @@ fn extremes<R: Runs>() {
     twice(&Function::Sum(9), &rows::<R>(100, 9, 8), &[], 320);
 }
 
-#[test]
-fn largest_numbers() {
-    extremes::<u32>();
-    extremes::<u64>();
-}
-
 fn matrices<R: Runs>() {
     let mut rng = rng(11);
     for (seed, (rows, inner, columns)) in
@@ -214,12 +189,8 @@ fn matrices<R: Runs>() {
         let (x, y) =
             (all_words::<R>(rows * inner, &mut rng), all_words::<R>(inner * columns, &mut rng));
         let (x, y) = (shuffled(&x, &mut rng), shuffled(&y, &mut rng));
-        twice(
-            &Function::MatrixMultiply(rows, inner, columns),
-            &x[..rows * inner],
-            &y[..inner * columns],
-            seed,
-        );
+        let (x, y) = (&x[..rows * inner], &y[..inner * columns]);
+        twice(&Function::MatrixMultiply(rows, inner, columns), x, y, seed);
         let (x, mask) = (
             &x[..rows * inner],
             &shuffled(&all_words::<R>(rows * inner, &mut rng), &mut rng)[..rows * inner],
@@ -227,12 +198,6 @@ fn matrices<R: Runs>() {
         let vectors = &all_words::<R>(3 * inner, &mut rng)[..3 * inner];
         twice(&Function::FixedMatrix(rows, inner), &[x, vectors].concat(), mask, seed);
     }
-}
-
-#[test]
-fn products_of_matrices() {
-    matrices::<u32>();
-    matrices::<u64>();
 }
 
 /// A wider ring without a shift: exact where `|x| < 2^(k-2)`; a narrower one for every word.

@@ -11,6 +11,12 @@ use sharelet_testkit::programs::link::{End, Stopped};
 use sharelet_testkit::programs::refused::any;
 use sharelet_testkit::programs::run::Runs;
 
+sharelet_testkit::in_either_ring! {
+    lengths_that_do_not_match: lengths,
+    scratch_that_is_too_small: scratch,
+    scales_and_shifts_out_of_range: scales,
+}
+
 /// What is refused does not depend on how truncations round.
 fn both(function: &Function, data: &Data<impl Runs>) -> Result<(), StepError> {
     let done = any(function, data);
@@ -80,16 +86,10 @@ fn lengths<R: Runs>() {
                 assert!(both(&function, &data).is_err());
             }
         }
-        let empty = Data { x: vec![], y: vec![], out: vec![], other: vec![], ..whole.clone() };
+        let empty = Data::<R> { room: whole.room, ..Data::default() };
         let _ = any(&function, &empty);
-        let _ = any(&function, &Data { room: Need::default(), ..empty });
+        let _ = any(&function, &Data::<R>::default());
     }
-}
-
-#[test]
-fn lengths_that_do_not_match() {
-    lengths::<u32>();
-    lengths::<u64>();
 }
 
 /// A word less than a program says that it needs, in any of the rings, or no scratch at all.
@@ -131,12 +131,6 @@ fn scratch<R: Runs>() {
     }
 }
 
-#[test]
-fn scratch_that_is_too_small() {
-    scratch::<u32>();
-    scratch::<u64>();
-}
-
 fn scales<R: Runs>() {
     let plausible = (0..=3).chain([7, 9, 10]).chain(19..=21).chain(29..=32).chain(61..=64);
     for f in plausible.chain([200, u32::MAX - 1, u32::MAX]) {
@@ -166,12 +160,6 @@ fn scales<R: Runs>() {
             assert_eq!(done.is_err(), must_fail, "{function:?}, k = {}: {done:?}", R::BITS);
         }
     }
-}
-
-#[test]
-fn scales_and_shifts_out_of_range() {
-    scales::<u32>();
-    scales::<u64>();
 }
 
 /// Too few correlations, or too little room for messages: refused by the first protocol that finds

@@ -16,6 +16,14 @@ use sharelet_testkit::programs::function::Function;
 use sharelet_testkit::programs::run::Runs;
 use sharelet_testkit::rng;
 
+sharelet_testkit::in_either_ring! {
+    one_truncation_costs_one_unit: truncations,
+    smooth_functions: smooth,
+    functions_of_magnitude: magnitudes,
+    division: quotients,
+    averages: means,
+}
+
 const RANDOM: usize = 1000;
 const FRAC_BITS: [u32; 4] = [8, 12, 16, 20];
 
@@ -33,37 +41,19 @@ fn truncations<R: Runs>() {
         unit(&Function::Convert(shift), &x, &[], seed + 10);
         let bits = (R::BITS - 2) / 2;
         let y = shuffled(&words::<R>(bits, RANDOM, &mut rng), &mut rng);
-        unit(
-            &Function::Multiply(shift),
-            &words::<R>(bits, RANDOM, &mut rng)[..y.len()],
-            &y,
-            seed + 20,
-        );
+        let x = &words::<R>(bits, RANDOM, &mut rng)[..y.len()];
+        unit(&Function::Multiply(shift), x, &y, seed + 20);
     }
     exact(&Function::Rescale(0), &x, &[], 30);
     for (seed, (slope, bits)) in (40..).zip([(1, 8), (5, 3), (77, 7), (1000, 15)]) {
-        unit(
-            &Function::LeakyRelu(slope, bits),
-            &words::<R>(R::BITS - 2 - bits, RANDOM, &mut rng),
-            &[],
-            seed,
-        );
+        let x = words::<R>(R::BITS - 2 - bits, RANDOM, &mut rng);
+        unit(&Function::LeakyRelu(slope, bits), &x, &[], seed);
     }
     // Slopes of one and zero: what is truncated is whole.
     for (seed, slope) in [(50, 1 << 12), (51, 0)] {
-        exact(
-            &Function::LeakyRelu(slope, 12),
-            &words::<R>(R::BITS - 14, RANDOM, &mut rng),
-            &[],
-            seed,
-        );
+        let x = words::<R>(R::BITS - 14, RANDOM, &mut rng);
+        exact(&Function::LeakyRelu(slope, 12), &x, &[], seed);
     }
-}
-
-#[test]
-fn one_truncation_costs_one_unit() {
-    truncations::<u32>();
-    truncations::<u64>();
 }
 
 /// The tables of these functions drop no bits of `x`, so that the distance is the truncation's.
@@ -106,12 +96,6 @@ fn smooth<R: Runs>() {
 fn units(table: &Spline, rounded: bool) -> i64 {
     let coordinate = table.coordinate_bound.ceil() as i64;
     1 + coordinate + if rounded { coordinate + 2 * table.bound.ceil() as i64 } else { 0 }
-}
-
-#[test]
-fn smooth_functions() {
-    smooth::<u32>();
-    smooth::<u64>();
 }
 
 /// At `k = 64` a result comes from one of three tables: below `2^31`, below `2^46` (whose unit is
@@ -175,12 +159,6 @@ fn magnitudes<R: Runs>() {
     }
 }
 
-#[test]
-fn functions_of_magnitude() {
-    magnitudes::<u32>();
-    magnitudes::<u64>();
-}
-
 /// Against the definition: operands and quotients saturate where the function says.
 fn quotients_of_the_twin<R: Runs>(f: u32, a: &[R], b: &[R], divisor_bits: u32) {
     let function = Function::Divide(f);
@@ -234,12 +212,6 @@ fn quotients<R: Runs>() {
     }
 }
 
-#[test]
-fn division() {
-    quotients::<u32>();
-    quotients::<u64>();
-}
-
 fn means<R: Runs>() {
     let mut rng = rng(6);
     for columns in [1_usize, 2, 3, 7, 10, 64, 100] {
@@ -279,16 +251,6 @@ fn means<R: Runs>() {
         }
     }
     let window = Window { channels: 4, height: 12, width: 30, size: (3, 2), stride: (1, 1) };
-    unit(
-        &Function::MeanPool(window),
-        &shuffled(&words::<R>(26, 4 * 12 * 30, &mut rng), &mut rng)[..4 * 12 * 30],
-        &[],
-        510,
-    );
-}
-
-#[test]
-fn averages() {
-    means::<u32>();
-    means::<u64>();
+    let x = shuffled(&words::<R>(26, 4 * 12 * 30, &mut rng), &mut rng);
+    unit(&Function::MeanPool(window), &x[..4 * 12 * 30], &[], 510);
 }

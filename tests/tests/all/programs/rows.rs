@@ -12,6 +12,12 @@ use sharelet_testkit::programs::function::Function;
 use sharelet_testkit::programs::run::Runs;
 use sharelet_testkit::rng;
 
+sharelet_testkit::in_either_ring! {
+    variance: variances,
+    layer_normalisation: layer_norms,
+    softmax: softmaxes,
+}
+
 /// Rows of numbers below `2^bits`, every row of a magnitude of its own, the first ones of equal and
 /// of nearly equal numbers.
 fn rows<R: Ring>(count: usize, columns: usize, bits: u32, seed: u64) -> Vec<R> {
@@ -87,12 +93,6 @@ fn variances<R: Runs>() {
     }
 }
 
-#[test]
-fn variance() {
-    variances::<u32>();
-    variances::<u64>();
-}
-
 /// What the function is if the mean is so many units off: `None` where nothing is divided by
 /// nothing.
 fn normalised(row: &[i64], off: i64, f: u32, epsilon: u64) -> Option<Vec<f64>> {
@@ -150,12 +150,6 @@ fn layer_norms<R: Runs>() {
     }
 }
 
-#[test]
-fn layer_normalisation() {
-    layer_norms::<u32>();
-    layer_norms::<u64>();
-}
-
 /// Scores that span `2^bits` units.
 fn scores<R: Runs>(count: usize, columns: usize, f: u32, seed: u64) -> Vec<R> {
     let mut x = rows::<R>(count, columns, f + 4, seed);
@@ -192,10 +186,4 @@ fn softmaxes<R: Runs>() {
         let far = 6 + ((1000 * (twin + 1)) >> 8);
         (far, far)
     });
-}
-
-#[test]
-fn softmax() {
-    softmaxes::<u32>();
-    softmaxes::<u64>();
 }

@@ -17,6 +17,14 @@ use sharelet_testkit::programs::function::Function;
 use sharelet_testkit::programs::run::Runs;
 use sharelet_testkit::{printed_seed, rng};
 
+sharelet_testkit::in_either_ring! {
+    truncations_are_exact: truncations,
+    smooth_functions_are_exact: smooth,
+    functions_of_magnitude_are_exact: magnitudes,
+    functions_of_rows_are_exact: of_rows,
+    programs_that_never_round: others,
+}
+
 const FRAC_BITS: [u32; 4] = [8, 12, 16, 20];
 
 /// Checks a program; whether it rounds at all shows with the other kind of truncation, where chance
@@ -54,7 +62,8 @@ fn rows<R: Runs>(columns: usize, seed: u64) -> Vec<R> {
     words
 }
 
-fn truncations<R: Runs>(seed: u64) {
+fn truncations<R: Runs>() {
+    let seed = printed_seed() >> 2;
     let mut rng = rng(seed);
     let x = all_words::<R>(400, &mut rng);
     let y = shuffled(&x, &mut rng);
@@ -68,19 +77,12 @@ fn truncations<R: Runs>(seed: u64) {
     for (slope, bits) in [(1, 8), (5, 3), (77, 7), (1000, 15)] {
         check(&Function::LeakyRelu(slope, bits), true, &x, &[], seed);
         // Without tables too.
-        check(&Function::OnBits(Box::new(Function::LeakyRelu(slope, bits))), true, &x, &[], seed);
+        check(&Function::LeakyRelu(slope, bits).on_bits(), true, &x, &[], seed);
     }
     let on_bits = [Function::Rescale(12), Function::Convert(12), Function::Multiply(12)];
     for function in on_bits {
-        check(&Function::OnBits(Box::new(function)), true, &x, &y, seed);
+        check(&function.on_bits(), true, &x, &y, seed);
     }
-}
-
-#[test]
-fn truncations_are_exact() {
-    let seed = printed_seed() >> 2;
-    truncations::<u32>(seed);
-    truncations::<u64>(seed);
 }
 
 /// Words of the ring, the table's ends, and all through its domain.
@@ -93,7 +95,8 @@ fn around<R: Runs>(low: i64, end: i64, seed: u64) -> Vec<R> {
     x
 }
 
-fn smooth<R: Runs>(seed: u64) {
+fn smooth<R: Runs>() {
+    let seed = printed_seed() >> 2;
     for f in FRAC_BITS {
         for function in Smooth::ALL {
             let spline = function.table(f).unwrap();
@@ -106,11 +109,8 @@ fn smooth<R: Runs>(seed: u64) {
             let exactly = Function::Smooth { function, f, other: false }.exactly();
             let twin = R::twin(&exactly, exactly.data(&x, &[])).unwrap().out;
             for (x, out) in x.iter().zip(twin) {
-                assert_eq!(
-                    out.to_i64(),
-                    spline.eval(x.to_i64()),
-                    "{function:?}, {f} fraction bits, of {x:?}, seed {seed}"
-                );
+                let case = format!("{function:?}, {f} fraction bits, of {x:?}, seed {seed}");
+                assert_eq!(out.to_i64(), spline.eval(x.to_i64()), "{case}");
             }
         }
         let ends = [tables::exp_full32, tables::exp_middle, tables::exp_high]
@@ -122,14 +122,8 @@ fn smooth<R: Runs>(seed: u64) {
     }
 }
 
-#[test]
-fn smooth_functions_are_exact() {
+fn magnitudes<R: Runs>() {
     let seed = printed_seed() >> 2;
-    smooth::<u32>(seed);
-    smooth::<u64>(seed);
-}
-
-fn magnitudes<R: Runs>(seed: u64) {
     let mut rng = rng(seed);
     let x = all_words::<R>(300, &mut rng);
     let y = shuffled(&x, &mut rng);
@@ -138,24 +132,13 @@ fn magnitudes<R: Runs>(seed: u64) {
             check(&function(f), true, &x, &[], seed);
         }
         check(&Function::Divide(f), true, &x, &y, seed);
-        check(
-            &Function::Divide(f),
-            true,
-            &x,
-            &x.iter().map(|x| x.sar(R::BITS / 2 - 4)).collect::<Vec<_>>(),
-            seed,
-        );
+        let small: Vec<R> = x.iter().map(|x| x.sar(R::BITS / 2 - 4)).collect();
+        check(&Function::Divide(f), true, &x, &small, seed);
     }
 }
 
-#[test]
-fn functions_of_magnitude_are_exact() {
+fn of_rows<R: Runs>() {
     let seed = printed_seed() >> 2;
-    magnitudes::<u32>(seed);
-    magnitudes::<u64>(seed);
-}
-
-fn of_rows<R: Runs>(seed: u64) {
     for (columns, f) in [(1, 8), (2, 12), (3, 16), (10, 8), (10, 12), (10, 16), (10, 20), (64, 20)]
     {
         let x = rows::<R>(columns, seed);
@@ -169,22 +152,16 @@ fn of_rows<R: Runs>(seed: u64) {
         for function in [Function::Mean(columns), Function::Variance(columns, f)] {
             let rounds =
                 columns > 1 && (function != Function::Mean(columns) || !columns.is_power_of_two());
-            check(&Function::OnBits(Box::new(function)), rounds, &x, &[], seed);
+            check(&function.on_bits(), rounds, &x, &[], seed);
         }
     }
     let window = Window { channels: 4, height: 6, width: 11, size: (3, 2), stride: (1, 1) };
     check(&Function::MeanPool(window), true, &rows::<R>(10, seed)[..4 * 6 * 11], &[], seed);
 }
 
-#[test]
-fn functions_of_rows_are_exact() {
-    let seed = printed_seed() >> 2;
-    of_rows::<u32>(seed);
-    of_rows::<u64>(seed);
-}
-
 /// What never rounds does not change.
-fn others<R: Runs>(seed: u64) {
+fn others<R: Runs>() {
+    let seed = printed_seed() >> 2;
     let mut rng = rng(seed);
     let x = rows::<R>(10, seed);
     let y = shuffled(&x, &mut rng);
@@ -222,11 +199,4 @@ fn others<R: Runs>(seed: u64) {
     check(&Function::MaxPool(window), false, &x[..3 * 7 * 9], &[], seed);
     check(&Function::MatrixMultiply(8, 10, 5), false, &x[..80], &y[..50], seed);
     check(&Function::FixedMatrix(10, 5), false, &x[..100], &y[..50], seed);
-}
-
-#[test]
-fn programs_that_never_round() {
-    let seed = printed_seed() >> 2;
-    others::<u32>(seed);
-    others::<u64>(seed);
 }

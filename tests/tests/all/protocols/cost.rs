@@ -6,12 +6,12 @@ use core::cell::Cell;
 use rand_core::Rng;
 use sharelet_core::keystream::{ChaCha8, Rounds};
 use sharelet_core::session::network::Network;
-use sharelet_core::session::p0::{self, Policy};
+use sharelet_core::session::p0;
 use sharelet_core::session::wire::control::Answer;
 use sharelet_core::session::wire::frame::HEADER_BYTES;
 use sharelet_testkit::frames;
 use sharelet_testkit::model::Model;
-use sharelet_testkit::party::{Counter, MAX_OUTPUTS, Setup};
+use sharelet_testkit::party::{Counter, MAX_OUTPUTS, Setup, policy};
 use sharelet_testkit::pipe::{End, Script, run};
 use sharelet_testkit::{printed_seed, rng};
 
@@ -60,12 +60,7 @@ fn blocks(setup: &Setup, host: &[u8], input: &[u32]) -> (u64, u64) {
     let identity = setup.identity::<Counted>();
     let mut counter = Counter { next: setup.next, ..Counter::default() };
     let mut answer = [0; MAX_OUTPUTS];
-    let policy = Policy {
-        answer: setup.answer,
-        inputs: None,
-        max_outputs: MAX_OUTPUTS,
-        max_blocks: u64::MAX,
-    };
+    let policy = policy(setup.answer);
     run(async {
         let mut network = Network::<8>::default();
         let connected =
@@ -108,20 +103,14 @@ fn stated_costs_are_what_passes() {
                 let of_kind = frames.iter().filter(|frame| frame.header.kind as u8 == kind);
                 of_kind.map(|frame| (HEADER_BYTES + frame.body.len()) as u64).sum()
             };
-            assert_eq!(
-                prepare.sent_bytes,
-                cost.prepare_up_bytes + control(4, &transcript.device),
-                "{case}"
-            );
+            let request = control(4, &transcript.device);
+            assert_eq!(prepare.sent_bytes, cost.prepare_up_bytes + request, "{case}");
             assert_eq!(prepare.received_bytes, control(5, &transcript.host), "{case}");
             assert_eq!(online.sent_bytes, cost.online_up_bytes, "{case}");
             assert_eq!(online.received_bytes, cost.online_down_bytes, "{case}");
             assert_eq!(online.round_trips, cost.round_trips, "{case}");
-            assert_eq!(
-                (transcript.traffic.handshake.round_trips, prepare.round_trips),
-                (1, 1),
-                "{case}"
-            );
+            let handshake = transcript.traffic.handshake;
+            assert_eq!((handshake.round_trips, prepare.round_trips), (1, 1), "{case}");
             assert_eq!(setup.corrections::<ChaCha8>().len() as u64, cost.dealer_bytes, "{case}");
             assert_eq!(cost.device_dealer_bytes, 0);
             let found = blocks(&setup, &transcript.host, &input);

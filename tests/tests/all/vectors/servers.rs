@@ -30,16 +30,20 @@ const TASK: Task = Task {
     ],
 };
 
+/// A peer that sends these bytes, and closes.
+fn script(bytes: &[u8]) -> Script<'_> {
+    Script::new(bytes, End::Closed)
+}
+
 fn written(write: impl AsyncFnOnce(&mut Script<'_>)) -> Vec<u8> {
-    let mut script = Script::new(&[], End::Closed);
+    let mut script = script(&[]);
     let sent = script.sent();
     run(write(&mut script));
     sent.take()
 }
 
 fn check(name: &str, what: &str, bytes: &[u8]) -> Vec<u8> {
-    hex::check(name, &format!("# {what}\n{}", hex::encode(bytes)));
-    hex::decode(&hex::read(name))
+    hex::check(name, &format!("# {what}\n{}", hex::encode(bytes)))
 }
 
 #[test]
@@ -54,11 +58,8 @@ fn tasks() {
     ] {
         let mut bad = TASK.to_bytes();
         bad[at] = value;
-        let bad = check(
-            &format!("refused_task_{name}.hex"),
-            &format!("a task file that is refused: {error:?}"),
-            &bad,
-        );
+        let what = format!("a task file that is refused: {error:?}");
+        let bad = check(&format!("refused_task_{name}.hex"), &what, &bad);
         assert_eq!(Task::from_bytes(&bad), Err(error));
     }
 }
@@ -77,11 +78,8 @@ fn queries() {
         let masked =
             written(async |script| query.send_masked(script, &mut input.clone()).await.unwrap());
         let about = "of a data party with key 00 to 1f, number 0x01020304, 12 rounds";
-        let seed = check(
-            &format!("query_{name}_server_0.hex"),
-            &format!("packet to server 0 {about}"),
-            &seed,
-        );
+        let what = format!("packet to server 0 {about}");
+        let seed = check(&format!("query_{name}_server_0.hex"), &what, &seed);
         let what =
             format!("packet to server 1 {about}; the input is {:?}", input.map(u32::cast_signed));
         let masked = check(&format!("query_{name}_server_1.hex"), &what, &masked);
@@ -111,11 +109,8 @@ fn queries() {
     ] {
         let mut bad = header.emit();
         bad[at] = value;
-        let bad = check(
-            &format!("refused_query_{name}.hex"),
-            &format!("the header of a query that is refused: {reason:?}"),
-            &bad,
-        );
+        let what = format!("the header of a query that is refused: {reason:?}");
+        let bad = check(&format!("refused_query_{name}.hex"), &what, &bad);
         assert_eq!(QueryHeader::parse(bad.try_into().unwrap()), Err(reason));
     }
 }
@@ -131,8 +126,7 @@ fn statuses() {
             expected.push(status);
         }
     }
-    hex::check("statuses.hex", &text);
-    let read: Vec<_> = hex::decode(&hex::read("statuses.hex"))
+    let read: Vec<_> = hex::check("statuses.hex", &text)
         .chunks(3)
         .map(|bytes| Status::parse(bytes.try_into().unwrap()).unwrap())
         .collect();
@@ -146,34 +140,22 @@ fn between_servers_and_to_a_console() {
     let bytes = written(async |script| servers::greet(script, &hello).await.unwrap());
     let bytes =
         check("server_hello.hex", &format!("either way, and to a console: {hello:?}"), &bytes);
-    assert_eq!(
-        run(servers::receive_server_hello(&mut Script::new(&bytes, End::Closed))),
-        Ok(hello)
-    );
+    assert_eq!(run(servers::receive_server_hello(&mut script(&bytes))), Ok(hello));
 
     let console = ConsoleHello { name: DeviceId::new("control-room").unwrap(), token: [0x5a; 32] };
     let bytes = written(async |script| servers::greet_as_console(script, &console).await.unwrap());
     let bytes =
         check("console_hello.hex", "console to server: control-room, with token 5a ... 5a", &bytes);
     let (header, body) = bytes.split_at(HEADER_BYTES);
-    let opening = run(servers::receive_opening(
-        &mut Script::new(body, End::Closed),
-        header.try_into().unwrap(),
-    ));
+    let opening = run(servers::receive_opening(&mut script(body), header.try_into().unwrap()));
     let Ok(Opening::Console(read)) = opening else { panic!("no console") };
     assert!(read.name == console.name && read.token == console.token);
 
     let query = Evaluate { id: QueryId([1, 2, 3, 4, 5, 6, 7, 8]), recipient: Recipient::Console };
     let bytes = written(async |script| servers::evaluate(script, &query).await.unwrap());
-    let bytes = check(
-        "evaluate.hex",
-        &format!("server 0 to server 1, ahead of the input: {query:?}"),
-        &bytes,
-    );
-    assert_eq!(
-        run(servers::receive_evaluate(&mut Script::new(&bytes, End::Closed))),
-        Ok(Some(query))
-    );
+    let what = format!("server 0 to server 1, ahead of the input: {query:?}");
+    let bytes = check("evaluate.hex", &what, &bytes);
+    assert_eq!(run(servers::receive_evaluate(&mut script(&bytes))), Ok(Some(query)));
 
     let bytes = written(async |script| {
         servers::deliver(script, query.id, &[1_u32, u32::MAX]).await.unwrap()
@@ -181,15 +163,10 @@ fn between_servers_and_to_a_console() {
     let bytes =
         check("deliver.hex", "server to console: query 0102030405060708, share [1, -1]", &bytes);
     let mut share = [0; 2];
-    let read = run(async {
-        servers::receive_delivery(&mut Script::new(&bytes, End::Closed), &mut share).await
-    });
+    let read = run(servers::receive_delivery(&mut script(&bytes), &mut share));
     assert_eq!((read, share), (Ok(query.id), [1, u32::MAX]));
 
     let bytes = written(async |script| servers::confirm(script, query.id).await.unwrap());
     let bytes = check("delivered.hex", "console to server: query 0102030405060708", &bytes);
-    assert_eq!(
-        run(servers::receive_confirmation(&mut Script::new(&bytes, End::Closed))),
-        Ok(query.id)
-    );
+    assert_eq!(run(servers::receive_confirmation(&mut script(&bytes))), Ok(query.id));
 }

@@ -6,9 +6,10 @@
 //! not the code that wrote them, are then played to both sides; `bad_*` files must fail with the
 //! error that they name.
 
-use core::fmt::Write as _;
+use core::fmt::{Debug, Write as _};
 
 use rand_core::Rng;
+use serde::{Deserialize, Serialize};
 use sharelet_core::correlation::Position;
 use sharelet_core::keystream::{
     ChaCha8, ChaCha12, ChaCha20, Domain, Key, Keystream, Kind as Stream, Rounds,
@@ -16,33 +17,17 @@ use sharelet_core::keystream::{
 use sharelet_core::ring::Ring;
 use sharelet_core::session::linear;
 use sharelet_core::session::network::{Activation, Layer, Network};
-use sharelet_core::session::wire::control::{
-    self, Answer, DeviceId, Grant, Hello, Refusal, Request,
-};
-use sharelet_core::session::wire::frame::{Header, Kind};
-use sharelet_core::session::wire::task::Field;
+use sharelet_core::session::wire::control::{self, Answer, DeviceId, Grant, Hello, Request};
+use sharelet_core::session::wire::frame::Kind;
 use sharelet_core::shape::Shape;
+use sharelet_testkit::frames::{REFUSALS, control as message, frame};
 use sharelet_testkit::model::Model;
 use sharelet_testkit::party::{HostEnd, Setup};
 use sharelet_testkit::pipe::End;
 use sharelet_testkit::{frames, hex, rng};
 
-fn control_frame(kind: Kind, body: &[u8]) -> Vec<u8> {
-    [&Header { kind, layer: 0, body_bytes: u32::try_from(body.len()).unwrap() }.emit()[..], body]
-        .concat()
-}
-
-fn message<T: serde::Serialize>(kind: Kind, message: &T) -> Vec<u8> {
-    let mut body = [0; 512];
-    let used = control::emit(message, &mut body).unwrap();
-    control_frame(kind, &body[..used])
-}
-
-fn hello(name: &str, answer: Answer, rounds: u8) -> (Hello, Vec<u8>) {
-    let hello = Hello { device: DeviceId::new(name).unwrap(), key: [0x5a; 8], answer, rounds };
-    let mut body = [0; 512];
-    let used = control::emit_handshake(&hello, &mut body).unwrap();
-    (hello, control_frame(Kind::Hello, &body[..used]))
+fn hello(name: &str, answer: Answer, rounds: u8) -> Hello {
+    Hello { device: DeviceId::new(name).unwrap(), key: [0x5a; 8], answer, rounds }
 }
 
 fn network() -> Network<8> {
@@ -52,9 +37,7 @@ fn network() -> Network<8> {
 }
 
 fn welcome() -> Vec<u8> {
-    let mut body = [0; 512];
-    let used = control::emit_welcome(&network(), &seed(0x80), &mut body).unwrap();
-    control_frame(Kind::Welcome, &body[..used])
+    frames::welcome(&network(), &seed(0x80))
 }
 
 /// 32 bytes that count up.
@@ -62,39 +45,16 @@ fn seed(first: u8) -> [u8; 32] {
     core::array::from_fn(|i| first + u8::try_from(i).unwrap())
 }
 
-/// A file of one frame.
-fn frame_file(what: &str, value: &str, bytes: &[u8]) -> String {
+/// Checks the file of one frame; leaves the body that is in the file.
+fn frame_file(name: &str, what: &str, value: &impl Debug, bytes: &[u8]) -> Vec<u8> {
     let (header, body) = bytes.split_at(6);
-    format!(
-        "# {what}\n# value: {value}\n# header: kind, layer, length of the body\n{}# body\n{}",
+    let text = format!(
+        "# {what}\n# value: {value:?}\n# header: kind, layer, length of the body\n{}# body\n{}",
         hex::encode(header),
         hex::encode(body)
-    )
+    );
+    hex::check(&format!("{name}.hex"), &text).split_off(6)
 }
-
-const REFUSALS: [(&str, Refusal); 21] = [
-    ("version", Refusal::Version { ours: 700 }),
-    ("unknown_device", Refusal::UnknownDevice),
-    ("answer_mismatch", Refusal::AnswerMismatch { ours: Answer::Both }),
-    ("rounds_mismatch", Refusal::RoundsMismatch { ours: 20 }),
-    ("too_many_layers", Refusal::TooManyLayers { limit: 8 }),
-    ("answer_too_wide", Refusal::AnswerTooWide { limit: 300 }),
-    ("too_much_work", Refusal::TooMuchWork { limit: 1 << 40 }),
-    ("public_answer", Refusal::PublicAnswer),
-    ("input_width", Refusal::InputWidth { sensor: 24 }),
-    ("bad_network", Refusal::BadNetwork),
-    ("session_number", Refusal::SessionNumber),
-    ("no_correlations", Refusal::NoCorrelations),
-    ("protocol", Refusal::Protocol),
-    ("shutting_down", Refusal::ShuttingDown),
-    ("busy", Refusal::Busy),
-    ("same_party", Refusal::SameParty { ours: 1 }),
-    ("task_mismatch", Refusal::TaskMismatch { field: Field::OutputScale }),
-    ("no_half", Refusal::NoHalf),
-    ("halves_differ", Refusal::HalvesDiffer),
-    ("unknown_console", Refusal::UnknownConsole),
-    ("too_slow", Refusal::TooSlow),
-];
 
 #[test]
 fn control_messages() {
@@ -103,50 +63,35 @@ fn control_messages() {
         ("sixteen-letters.", Answer::Host, 20),
         ("a", Answer::Both, 8),
     ] {
-        let (value, bytes) = hello(name, answer, rounds);
-        let file = format!("hello_{}.hex", format!("{answer:?}").to_lowercase());
-        hex::check(
-            &file,
-            &frame_file("device to host: who is there", &format!("{value:?}"), &bytes),
-        );
-        assert_eq!(control::parse_hello(&hex::decode(&hex::read(&file))[6..]), Ok(value));
+        let hello = hello(name, answer, rounds);
+        let file = format!("hello_{}", format!("{answer:?}").to_lowercase());
+        let bytes = frames::handshake(Kind::Hello, &hello);
+        let body = frame_file(&file, "device to host: who is there", &hello, &bytes);
+        assert_eq!(control::parse_hello(&body), Ok(hello));
     }
 
     let what = "host to device: seed of the weight mask (80 to 9f), then the network";
-    hex::check("welcome.hex", &frame_file(what, &format!("{:?}", network()), &welcome()));
+    let body = frame_file("welcome", what, &network(), &welcome());
     let mut described = Network::<8>::default();
-    let read = control::parse_welcome(&hex::decode(&hex::read("welcome.hex"))[6..], &mut described)
-        .unwrap();
+    let read = control::parse_welcome(&body, &mut described).unwrap();
     assert_eq!((read.model_seed, described), (seed(0x80), network()));
 
+    fn message<T>(file: &str, what: &str, kind: Kind, value: T)
+    where
+        T: Serialize + for<'a> Deserialize<'a> + Debug + PartialEq,
+    {
+        let body = frame_file(file, what, &value, &frames::control(kind, &value));
+        assert_eq!(control::parse(&body), Ok(value));
+    }
     for (name, number) in [("small", 5), ("large", u64::MAX - 1)] {
         let (request, grant) = (Request { next_session: number }, Grant { session: number });
-        let files = [format!("request_{name}.hex"), format!("grant_{name}.hex")];
-        let text = frame_file(
-            "device to host: a session is wanted",
-            &format!("{request:?}"),
-            &message(Kind::Request, &request),
-        );
-        hex::check(&files[0], &text);
-        let text = frame_file(
-            "host to device: the session to use",
-            &format!("{grant:?}"),
-            &message(Kind::Grant, &grant),
-        );
-        hex::check(&files[1], &text);
-        assert_eq!(control::parse(&hex::decode(&hex::read(&files[0]))[6..]), Ok(request));
-        assert_eq!(control::parse(&hex::decode(&hex::read(&files[1]))[6..]), Ok(grant));
+        let what = "device to host: a session is wanted";
+        message(&format!("request_{name}"), what, Kind::Request, request);
+        let what = "host to device: the session to use";
+        message(&format!("grant_{name}"), what, Kind::Grant, grant);
     }
-
     for (name, refusal) in REFUSALS {
-        let file = format!("refuse_{name}.hex");
-        let text = frame_file(
-            "either way: no, and why",
-            &format!("{refusal:?}"),
-            &message(Kind::Refuse, &refusal),
-        );
-        hex::check(&file, &text);
-        assert_eq!(control::parse(&hex::decode(&hex::read(&file))[6..]), Ok(refusal));
+        message(&format!("refuse_{name}"), "either way: no, and why", Kind::Refuse, refusal);
     }
 }
 
@@ -214,18 +159,18 @@ fn a_whole_session() {
     let transcript = setup.honest::<ChaCha12>(&input, 10_000);
     let answer = setup.model.twin(&input);
     assert_eq!(transcript.device_answer, answer);
-    hex::check("session_device.hex", &session_file("device", &transcript.device, &setup, &input));
-    hex::check("session_host.hex", &session_file("host", &transcript.host, &setup, &input));
+    let sent = |file: &str, who: &str, sent: &[u8]| {
+        hex::check(file, &session_file(who, sent, &setup, &input))
+    };
+    // From here on the files speak.
+    let device = sent("session_device.hex", "device", &transcript.device);
+    let host = sent("session_host.hex", "host", &transcript.host);
     let text = format!(
         "# what the dealer sends the host for the session of session_device.hex; its generator is \
          ChaCha12 with seed 40 to 5f\n{}",
         hex::encode(&corrections)
     );
-    hex::check("session_dealer.hex", &text);
-
-    // From here on the files speak.
-    let [device, host, dealer] = ["session_device.hex", "session_host.hex", "session_dealer.hex"]
-        .map(|name| hex::decode(&hex::read(name)));
+    let dealer = hex::check("session_dealer.hex", &text);
     let run = setup.device_against::<ChaCha12>(&host, End::Closed, &input);
     assert_eq!(
         (run.result, &run.sent),
@@ -314,42 +259,30 @@ fn linear_corrections() {
 /// for its first message.
 #[test]
 fn bad_messages() {
-    let flip = |mut bytes: Vec<u8>, at: usize, value: u8| {
+    let flip = |bytes: &[u8], at: usize, value: u8| {
+        let mut bytes = bytes.to_vec();
         bytes[at] = value;
         bytes
     };
-    let hello = hello("pump-07", Answer::Device, 12).1;
-    let short = |mut bytes: Vec<u8>, by: usize| {
-        bytes.truncate(bytes.len() - by);
-        let body = u32::try_from(bytes.len() - 6).unwrap().to_le_bytes();
-        bytes[2..6].copy_from_slice(&body);
-        bytes
-    };
-    let long = |mut bytes: Vec<u8>| {
-        bytes.push(0);
-        bytes[2] += 1;
-        bytes
-    };
+    let hello = frames::handshake(Kind::Hello, &hello("pump-07", Answer::Device, 12));
+    let short = |bytes: &[u8]| flip(&bytes[..bytes.len() - 1], 2, bytes[2] - 1);
+    let long = |bytes: &[u8]| flip(&[bytes, &[0]].concat(), 2, bytes[2] + 1);
+    let welcome = &welcome();
     // Positions in a frame: magic 6, version 10, then a hello's name 12, key 28 and answer 36; a
     // welcome's layers 12, ring 45.
     let mut cases = vec![
-        ("hello_magic", "host", flip(hello.clone(), 6, b'X'), "Wire(NotSharelet)"),
-        ("hello_version", "host", flip(hello.clone(), 10, 3), "Wire(Version { theirs: 3 })"),
-        ("hello_name", "host", flip(hello.clone(), 12, b' '), "Wire(Malformed)"),
-        ("hello_name_padding", "host", flip(hello.clone(), 27, b'x'), "Wire(Malformed)"),
-        ("hello_answer", "host", flip(hello.clone(), 36, 3), "Wire(Malformed)"),
-        ("hello_short", "host", short(hello.clone(), 1), "Wire(Malformed)"),
-        ("hello_long", "host", long(hello.clone()), "Wire(Malformed)"),
-        (
-            "hello_layer",
-            "host",
-            flip(hello.clone(), 1, 1),
-            "Wire(WrongLayer { expected: 0, found: 1 })",
-        ),
+        ("hello_magic", "host", flip(&hello, 6, b'X'), "Wire(NotSharelet)"),
+        ("hello_version", "host", flip(&hello, 10, 3), "Wire(Version { theirs: 3 })"),
+        ("hello_name", "host", flip(&hello, 12, b' '), "Wire(Malformed)"),
+        ("hello_name_padding", "host", flip(&hello, 27, b'x'), "Wire(Malformed)"),
+        ("hello_answer", "host", flip(&hello, 36, 3), "Wire(Malformed)"),
+        ("hello_short", "host", short(&hello), "Wire(Malformed)"),
+        ("hello_long", "host", long(&hello), "Wire(Malformed)"),
+        ("hello_layer", "host", flip(&hello, 1, 1), "Wire(WrongLayer { expected: 0, found: 1 })"),
         (
             "hello_length",
             "host",
-            flip(hello.clone(), 3, 1),
+            flip(&hello, 3, 1),
             "Wire(WrongLength { expected_bytes: 64, found_bytes: 288 })",
         ),
         ("hello_cut", "host", hello[..20].to_vec(), "Closed"),
@@ -360,39 +293,28 @@ fn bad_messages() {
             message(Kind::Request, &Request { next_session: 5 }),
             "Wire(UnexpectedFrame { expected: Hello, found: Request })",
         ),
-        ("welcome_version", "device", flip(welcome(), 10, 9), "Wire(Version { theirs: 9 })"),
-        ("welcome_layers", "device", flip(welcome(), 12, 3), "Wire(Malformed)"),
-        (
-            "welcome_too_deep",
-            "device",
-            flip(welcome(), 12, 9),
-            "Network(TooManyLayers { limit: 8 })",
-        ),
+        ("welcome_version", "device", flip(welcome, 10, 9), "Wire(Version { theirs: 9 })"),
+        ("welcome_layers", "device", flip(welcome, 12, 3), "Wire(Malformed)"),
+        ("welcome_too_deep", "device", flip(welcome, 12, 9), "Network(TooManyLayers { limit: 8 })"),
         (
             "welcome_ring",
             "device",
-            flip(welcome(), 45, 64),
+            flip(welcome, 45, 64),
             "Network(UnsupportedRing { ring_bits: 64 })",
         ),
-        (
-            "welcome_scale",
-            "device",
-            flip(welcome(), 46, 40),
-            "Network(ScaleOutOfRange { layer: 0 })",
-        ),
-        ("welcome_short", "device", short(welcome(), 1), "Wire(Malformed)"),
-        ("welcome_long", "device", long(welcome()), "Wire(Malformed)"),
+        ("welcome_scale", "device", flip(welcome, 46, 40), "Network(ScaleOutOfRange { layer: 0 })"),
+        ("welcome_short", "device", short(welcome), "Wire(Malformed)"),
+        ("welcome_long", "device", long(welcome), "Wire(Malformed)"),
         (
             "welcome_huge",
             "device",
-            flip(welcome(), 5, 0xff),
+            flip(welcome, 5, 0xff),
             "Wire(WrongLength { expected_bytes: 512, found_bytes: 4278190139 })",
         ),
-        ("refuse_unknown", "device", control_frame(Kind::Refuse, &[99]), "Wire(Malformed)"),
-        ("refuse_empty", "device", control_frame(Kind::Refuse, &[]), "Wire(Malformed)"),
+        ("refuse_unknown", "device", frame(Kind::Refuse, 0, &[99]), "Wire(Malformed)"),
+        ("refuse_empty", "device", frame(Kind::Refuse, 0, &[]), "Wire(Malformed)"),
     ];
-    let welcomed = welcome();
-    let then = |frame: Vec<u8>| [welcomed.clone(), frame].concat();
+    let then = |frame: Vec<u8>| [&welcome[..], &frame].concat();
     cases.extend([
         (
             "grant_back",
@@ -406,13 +328,8 @@ fn bad_messages() {
             then(message(Kind::Grant, &Grant { session: u64::MAX })),
             "SessionNumber { next: 5, granted: 18446744073709551615 }",
         ),
-        (
-            "grant_overlong",
-            "device",
-            then(control_frame(Kind::Grant, &[0xff; 11])),
-            "Wire(Malformed)",
-        ),
-        ("grant_empty", "device", then(control_frame(Kind::Grant, &[])), "Wire(Malformed)"),
+        ("grant_overlong", "device", then(frame(Kind::Grant, 0, &[0xff; 11])), "Wire(Malformed)"),
+        ("grant_empty", "device", then(frame(Kind::Grant, 0, &[])), "Wire(Malformed)"),
     ]);
     let mut rng = rng(51);
     let mut setup =
@@ -422,26 +339,17 @@ fn bad_messages() {
         let file = format!("bad_{name}.hex");
         hex::check(&file, &format!("# to: {to}\n# error: {error}\n{}", hex::encode(&bytes)));
     }
-    let mut played = 0;
-    for entry in std::fs::read_dir(hex::folder()).unwrap() {
-        let name = entry.unwrap().file_name().into_string().unwrap();
-        if !name.starts_with("bad_") {
-            continue;
-        }
-        let text = hex::read(&name);
-        let bytes = hex::decode(&text);
-        let found = match hex::field(&text, "to").unwrap() {
+    let bad = hex::sessions().bad();
+    for (name, text) in &bad {
+        let bytes = hex::decode(text);
+        let found = match hex::field(text, "to").unwrap() {
             "device" => {
                 setup.device_against::<ChaCha12>(&bytes, End::Closed, &[0; 300]).result.err()
             }
             _ => setup.host_against(&bytes, End::Closed, &[]).result.err(),
         };
-        assert_eq!(
-            format!("{:?}", found.unwrap_or_else(|| panic!("{name} is accepted"))),
-            hex::field(&text, "error").unwrap(),
-            "{name}"
-        );
-        played += 1;
+        let found = found.unwrap_or_else(|| panic!("{name} is accepted"));
+        assert_eq!(format!("{found:?}"), hex::field(text, "error").unwrap(), "{name}");
     }
-    assert!(played >= 26);
+    assert!(bad.len() >= 26);
 }

@@ -2,12 +2,12 @@
 
 use sharelet_core::session::wire::control::DeviceId;
 use sharelet_host::server::training::wire::{
-    self, Hello, MAX_MESSAGE_BYTES, Start, VERSION, Verdict,
+    self, Hello, MAX_MESSAGE_BYTES, Message, Start, VERSION, Verdict,
 };
 use sharelet_host::store::datasets::Descriptor;
 use sharelet_train::labels::Labels;
 
-use super::{Vectors, at_end, counted, reader, with, written};
+use super::{Vectors, at_end, counted, encoded, reader, with};
 
 fn vectors() -> Vectors {
     Vectors::of("training", VERSION, 4)
@@ -42,16 +42,13 @@ fn hello(party: u8) -> Hello {
     }
 }
 
-async fn message(message: &impl serde::Serialize) -> Vec<u8> {
-    written(async |writer| wire::send(writer, message).await.unwrap()).await
-}
-
 #[tokio::test]
 async fn messages() {
+    let vectors = vectors();
     for party in [0, 1] {
         let (value, what) = (hello(party), "both ways, first: what must be the same");
-        let bytes =
-            vectors().message(&format!("hello_{party}"), what, &value, &message(&value).await);
+        let bytes = encoded(Message, &value).await;
+        let bytes = vectors.frame(&format!("hello_{party}"), what, &value, &bytes);
         let mut reader = reader(&bytes);
         assert_eq!(wire::receive_hello(&mut reader).await.unwrap(), value);
         at_end(&mut reader).await;
@@ -63,31 +60,28 @@ async fn messages() {
         device: DeviceId::new("server-0").unwrap(),
         key: [0x5a; 8],
     };
-    let what = "server 0 to server 1: where the run begins";
-    let bytes = vectors().message("start", what, &start, &message(&start).await);
-    let mut read = reader(&bytes);
-    assert_eq!(wire::receive::<Start>(&mut read).await.unwrap(), start);
-    at_end(&mut read).await;
+    vectors.message("start", "server 0 to server 1: where the run begins", Message, start).await;
 
-    let bytes =
-        vectors().message("go", "both ways: go on", &Verdict::Go, &message(&Verdict::Go).await);
+    let go = encoded(Message, &Verdict::Go).await;
+    let bytes = vectors.frame("go", "both ways: go on", &Verdict::Go, &go);
     let mut read = reader(&bytes);
     wire::receive_verdict(&mut read).await.unwrap();
     at_end(&mut read).await;
     let stop = Verdict::Stop("no\u{1b}[2J checkpoints".to_owned());
-    let bytes = vectors().message("stop", "both ways: no, and why", &stop, &message(&stop).await);
+    let bytes = encoded(Message, &stop).await;
+    vectors.message("stop", "both ways: no, and why", Message, stop).await;
     let refused = wire::receive_verdict(&mut reader(&bytes)).await.unwrap_err();
     assert_eq!(format!("{refused:?}"), "Refused(\"no[2J checkpoints\")", "without what steers");
-    assert_eq!(wire::receive::<Verdict>(&mut reader(&bytes)).await.unwrap(), stop);
 }
 
 #[tokio::test]
 async fn bad_messages() {
-    let (hello, go) = (message(&hello(0)).await, message(&Verdict::Go).await);
+    let hello = encoded(Message, &hello(0)).await;
+    let go = encoded(Message, &Verdict::Go).await;
     let too_long = u32::try_from(MAX_MESSAGE_BYTES + 1).unwrap().to_le_bytes();
     for (name, due, error, bytes) in [
-        ("hello_magic", "Hello", "NotSharelet", with(hello.clone(), 7, b"U")),
-        ("hello_version", "Hello", "Version { theirs: 2 }", with(hello.clone(), 8, &[2])),
+        ("hello_magic", "Hello", "NotSharelet", with(&hello, 7, b"U")),
+        ("hello_version", "Hello", "Version { theirs: 2 }", with(&hello, 8, &[2])),
         ("hello_empty", "Hello", "NotSharelet", vec![0; 4]),
         ("hello_long", "Hello", "NotSharelet", too_long.to_vec()),
         ("hello_cut", "Hello", "Closed", hello[..20].to_vec()),
@@ -95,9 +89,9 @@ async fn bad_messages() {
             "hello_trailing",
             "Hello",
             "NotSharelet",
-            with([&hello[..], &[0]].concat(), 0, &[hello[0] + 1]),
+            with(&[&hello[..], &[0]].concat(), 0, &[hello[0] + 1]),
         ),
-        ("hello_party", "Hello", "NotSharelet", with(hello.clone(), 10, &[255; 20])),
+        ("hello_party", "Hello", "NotSharelet", with(&hello, 10, &[255; 20])),
         ("not_a_message", "Hello", "NotSharelet", b"GET / HTTP/1.1\r\n".to_vec()),
         ("closed", "Verdict", "Closed", Vec::new()),
         ("length_cut", "Verdict", "Closed", go[..2].to_vec()),

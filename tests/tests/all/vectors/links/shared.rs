@@ -5,11 +5,11 @@ use sharelet_core::session::wire::control::DeviceId;
 use sharelet_core::session::wire::query::{QueryId, Reason, Recipient};
 use sharelet_host::server::shared::asking::{self, AskError, Asked, Asking};
 use sharelet_host::server::shared::wire::{Begin, Greeting, Turn, VERSION};
-use sharelet_host::server::training::wire;
+use sharelet_host::server::training::wire::{self, Message};
 use sharelet_link::exchange::Exchange;
 use sharelet_link::{Reader, Writer};
 
-use super::{Vectors, at_end, reader, written};
+use super::{Vectors, reader, written};
 
 fn vectors() -> Vectors {
     Vectors::of("shared", VERSION, 4)
@@ -19,33 +19,30 @@ const ID: QueryId = QueryId([1, 2, 3, 4, 5, 6, 7, 8]);
 const DATA_PARTY: Asked = Asked { id: ID, recipient: Recipient::DataParty };
 const CONSOLE: Asked = Asked { id: ID, recipient: Recipient::Console };
 
-async fn message<T>(name: &str, what: &str, value: T)
-where
-    T: serde::Serialize + for<'a> serde::Deserialize<'a> + PartialEq + core::fmt::Debug,
-{
-    let bytes = written(async |writer| wire::send(writer, &value).await.unwrap()).await;
-    let bytes = vectors().message(name, what, &value, &bytes);
-    let mut reader = reader(&bytes);
-    assert_eq!(wire::receive::<T>(&mut reader).await.unwrap(), value, "{name}");
-    at_end(&mut reader).await;
-}
-
 #[tokio::test]
 async fn messages() {
+    let vectors = vectors();
     let config = vec![("training.epochs".to_owned(), "3".to_owned())];
     let lane = (3, DeviceId::new("server-0").unwrap(), [0x5a; 8]);
     for (party, lane) in [(0, Some(lane)), (1, None)] {
         let greeting =
             Greeting { version: VERSION, run: [9; 16], step: 100, config: config.clone(), lane };
         let what = "both ways, first: of which model";
-        message(&format!("greeting_{party}"), what, greeting).await;
+        vectors.message(&format!("greeting_{party}"), what, Message, greeting).await;
     }
     let begin = Begin { first: 1 << 40, count: 65 };
-    message("begin", "server 0 to server 1: sessions that are used", begin).await;
+    vectors.message("begin", "server 0 to server 1: sessions that are used", Message, begin).await;
     let what = "both ways: whether a server goes on";
-    message("turn_go", what, Turn::Go(300)).await;
-    message("turn_no_correlations", what, Turn::NoCorrelations("the dealer is away".into())).await;
-    message("turn_stop", what, Turn::Stop("another run".into())).await;
+    vectors.message("turn_go", what, Message, Turn::Go(300)).await;
+    vectors
+        .message(
+            "turn_no_correlations",
+            what,
+            Message,
+            Turn::NoCorrelations("the dealer is away".into()),
+        )
+        .await;
+    vectors.message("turn_stop", what, Message, Turn::Stop("another run".into())).await;
 }
 
 /// Who begins an exchange, and how.

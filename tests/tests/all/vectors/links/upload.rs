@@ -1,23 +1,24 @@
 //! Between owners of data and a server, and two whole uploads.
 
-use core::fmt::Debug;
 use std::io::Cursor;
 
-use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use sharelet_core::share::Party;
 use sharelet_host::data::description::{Description, Name, UploadId};
 use sharelet_host::store::datasets::{Datasets, Disagreement};
 use sharelet_host::upload::server::{Collector, MOST_ELEMS};
-use sharelet_host::upload::wire::{self, Kind, Refusal, Standing, VERSION, Welcome, WireError};
+use sharelet_host::upload::wire::{self, Kind, Refusal, Standing, VERSION, Welcome};
 use sharelet_link::service::{Limits, Service as _, Visit};
-use sharelet_link::{Connection, Reader, frame};
+use sharelet_link::{Connection, frame};
 use sharelet_testkit::hex;
 use sharelet_train::labels::Labels;
 use tokio::io::AsyncReadExt as _;
 use tokio_util::sync::CancellationToken;
 
-use super::{LONG, Vectors, at_end, counted, reader, with, written};
+use super::{
+    LONG, Vectors, at_end, counted, encoded, framed, greeting, headed, longer, read, reader,
+    shorter, with, written, wrong_length,
+};
 
 fn vectors() -> Vectors {
     Vectors::of("upload", VERSION, 5)
@@ -48,35 +49,10 @@ fn welcome(party: Party) -> Welcome {
     Welcome::of(party, 1 << 31)
 }
 
-async fn frame(kind: Kind, body: &[u8]) -> Vec<u8> {
-    written(async |writer| frame::send_bytes(writer, kind, body).await.unwrap()).await
-}
-
-async fn encoded(kind: Kind, message: &impl Serialize) -> Vec<u8> {
-    written(async |writer| frame::send(writer, kind, message).await.unwrap()).await
-}
-
-async fn hello() -> Vec<u8> {
-    written(async |writer| frame::greet(writer, Kind::Hello, &[]).await.unwrap()).await
-}
-
-async fn read<T: for<'a> Deserialize<'a>>(reader: &mut Reader, kind: Kind) -> Result<T, WireError> {
-    let message = frame::receive(reader, kind).await?;
-    at_end(reader).await;
-    Ok(message)
-}
-
-async fn message<T>(name: &str, what: &str, kind: Kind, value: T)
-where
-    T: Serialize + for<'a> Deserialize<'a> + PartialEq + Debug,
-{
-    let bytes = vectors().message(name, what, &value, &encoded(kind, &value).await);
-    assert_eq!(read::<T>(&mut reader(&bytes), kind).await.unwrap(), value, "{name}");
-}
-
 #[tokio::test]
 async fn greetings_and_control_messages() {
-    let bytes = vectors().message("hello", "owner to server, first", &VERSION, &hello().await);
+    let bytes = greeting(Kind::Hello).await;
+    let bytes = vectors().frame("hello", "owner to server, first", &VERSION, &bytes);
     let mut hello = reader(&bytes);
     frame::read_hello(&mut hello, Kind::Hello).await.unwrap();
     at_end(&mut hello).await;
@@ -84,22 +60,23 @@ async fn greetings_and_control_messages() {
         let welcome = welcome(party);
         let bytes = written(async |writer| wire::welcome(writer, &welcome).await.unwrap()).await;
         let name = format!("welcome_{}", welcome.party);
-        let bytes = vectors().message(&name, "server to owner, first", &welcome, &bytes);
+        let bytes = vectors().frame(&name, "server to owner, first", &welcome, &bytes);
         let mut reader = reader(&bytes);
         assert_eq!(wire::read_welcome(&mut reader).await.unwrap(), welcome);
         at_end(&mut reader).await;
     }
+    let vectors = vectors();
     let what = "owner to server: what becomes public of the upload";
-    message("begin", what, Kind::Begin, description()).await;
+    vectors.message("begin", what, Kind::Begin, description()).await;
     let labels = [Labels::None, Labels::Numbers { per_row: 3 }, Labels::Classes { classes: 10 }];
     for (name, labels) in ["none", "numbers", "classes"].into_iter().zip(labels) {
         let description = Description { labels, keyed: false, ..description() };
-        message(&format!("begin_{name}"), what, Kind::Begin, description).await;
+        vectors.message(&format!("begin_{name}"), what, Kind::Begin, description).await;
     }
     let what = "server to owner: how far the upload is";
-    message("standing_new", what, Kind::Standing, Standing::New).await;
-    message("standing_stored", what, Kind::Standing, Standing::Stored).await;
-    message("standing_registered", what, Kind::Standing, Standing::Registered).await;
+    vectors.message("standing_new", what, Kind::Standing, Standing::New).await;
+    vectors.message("standing_stored", what, Kind::Standing, Standing::Stored).await;
+    vectors.message("standing_registered", what, Kind::Standing, Standing::Registered).await;
 }
 
 #[tokio::test]
@@ -114,9 +91,8 @@ async fn frames_of_bytes() {
         ("seed", "owner to server 0: the seed of its share", Kind::Seed, counted(0x20, 32)),
         ("piece", "owner to server 1: words", Kind::Piece, counted(0x40, 24)),
     ] {
-        let bytes = frame(kind, &body).await;
         let value = format!("{} bytes that count up", body.len());
-        let bytes = vectors().message(name, what, &value, &bytes);
+        let bytes = vectors().frame(name, what, &value, &framed(kind, &body).await);
         let mut reader = reader(&bytes);
         assert_eq!(frame::receive_bytes(&mut reader, kind, body.len()).await.unwrap(), body);
         at_end(&mut reader).await;
@@ -153,20 +129,7 @@ async fn refusals() {
         ("shutting_down", Refusal::ShuttingDown),
         ("too_slow", Refusal::TooSlow),
     ];
-    for (name, refusal) in refusals {
-        let bytes = encoded(Kind::Refuse, &refusal).await;
-        let what = "server to owner: no, and why";
-        let bytes = vectors().message(&format!("refuse_{name}"), what, &refusal, &bytes);
-        let told = frame::receive_bytes(&mut reader(&bytes), Kind::Stored, 0).await.unwrap_err();
-        assert!(matches!(told, WireError::Refused(told) if told == refusal), "{name}");
-    }
-    for fields in 0..3 {
-        let body = [&[14][..], &[0; 2][..fields]].concat();
-        assert!(
-            frame::decode::<_, Refusal>(Kind::Refuse, &body).is_err(),
-            "a refusal has no vector"
-        );
-    }
+    vectors().refusals("server to owner: no, and why", Kind::Stored, &refusals, 14).await;
 }
 
 #[tokio::test]
@@ -176,24 +139,21 @@ async fn every_kind_has_a_vector() {
 
 #[tokio::test]
 async fn bad_messages() {
-    let hello = hello().await;
+    let hello = greeting(Kind::Hello).await;
     let welcome =
         written(async |writer| wire::welcome(writer, &welcome(Party::P1)).await.unwrap()).await;
     let begin = encoded(Kind::Begin, &description()).await;
-    let shorter = |bytes: &[u8]| with(bytes[..bytes.len() - 1].to_vec(), 1, &[bytes[1] - 1]);
-    let longer = |bytes: &[u8]| with([bytes, &[0]].concat(), 1, &[bytes[1] + 1]);
-    let header = |kind: Kind, length: u32| [&[kind as u8][..], &length.to_le_bytes()].concat();
     for (name, due, error, bytes) in [
-        ("hello_magic", "Hello", "NotSharelet", with(hello.clone(), 8, b"D")),
-        ("hello_version", "Hello", "Version { theirs: 9 }", with(hello.clone(), 9, &[9])),
+        ("hello_magic", "Hello", "NotSharelet", with(&hello, 8, b"D")),
+        ("hello_version", "Hello", "Version { theirs: 9 }", with(&hello, 9, &[9])),
         ("hello_short", "Hello", "Malformed { kind: Hello }", shorter(&hello)),
         ("hello_long", "Hello", "Malformed { kind: Hello }", longer(&hello)),
-        ("hello_huge", "Hello", "NotSharelet", header(Kind::Hello, 1025)),
+        ("hello_huge", "Hello", "NotSharelet", headed(Kind::Hello, 1025, &[])),
         ("hello_cut", "Hello", "Closed", hello[..8].to_vec()),
         ("hello_other", "Hello", "NotSharelet", begin.clone()),
         ("not_a_frame", "Hello", "NotSharelet", b"GET / HTTP/1.1\r\n".to_vec()),
-        ("welcome_magic", "Welcome", "NotSharelet", with(welcome.clone(), 8, b"D")),
-        ("welcome_version", "Welcome", "Version { theirs: 2 }", with(welcome.clone(), 9, &[2])),
+        ("welcome_magic", "Welcome", "NotSharelet", with(&welcome, 8, b"D")),
+        ("welcome_version", "Welcome", "Version { theirs: 2 }", with(&welcome, 9, &[2])),
         ("welcome_short", "Welcome", "Malformed { kind: Welcome }", shorter(&welcome)),
         ("welcome_long", "Welcome", "Malformed { kind: Welcome }", longer(&welcome)),
         ("empty", "Begin", "Closed", Vec::new()),
@@ -201,51 +161,41 @@ async fn bad_messages() {
         ("begin_cut", "Begin", "Closed", begin[..30].to_vec()),
         ("begin_trailing", "Begin", "Malformed { kind: Begin }", longer(&begin)),
         ("begin_short", "Begin", "Malformed { kind: Begin }", shorter(&begin)),
-        ("begin_name", "Begin", "Malformed { kind: Begin }", with(begin.clone(), 22, b"/")),
-        ("unknown_kind", "Begin", "UnknownFrame { kind: 11 }", with(begin.clone(), 0, &[11])),
+        ("begin_name", "Begin", "Malformed { kind: Begin }", with(&begin, 22, b"/")),
+        ("unknown_kind", "Begin", "UnknownFrame { kind: 11 }", with(&begin, 0, &[11])),
         (
             "begin_long",
             "Begin",
-            "WrongLength { kind: Begin, expected: 1082368, found: 1082369 }",
-            header(Kind::Begin, 1_082_369),
+            &wrong_length(Kind::Begin, 1_082_368, 1_082_369),
+            headed(Kind::Begin, 1_082_369, &[]),
         ),
-        (
-            "unexpected",
-            "Finish",
-            "UnexpectedFrame { expected: Finish, found: Begin }",
-            begin.clone(),
-        ),
+        ("unexpected", "Finish", "UnexpectedFrame { expected: Finish, found: Begin }", begin),
         (
             "finish_short",
             "Finish",
-            "WrongLength { kind: Finish, expected: 32, found: 31 }",
-            frame(Kind::Finish, &[0; 31]).await,
+            &wrong_length(Kind::Finish, 32, 31),
+            framed(Kind::Finish, &[0; 31]).await,
         ),
         (
             "keys_long",
             "Keys",
-            "WrongLength { kind: Keys, expected: 65536, found: 65537 }",
-            header(Kind::Keys, 65_537),
+            &wrong_length(Kind::Keys, 65_536, 65_537),
+            headed(Kind::Keys, 65_537, &[]),
         ),
         (
             "keys_short",
             "Keys",
-            "WrongLength { kind: Keys, expected: 32, found: 16 }",
-            frame(Kind::Keys, &[0; 16]).await,
+            &wrong_length(Kind::Keys, 32, 16),
+            framed(Kind::Keys, &[0; 16]).await,
         ),
         (
             "piece_long",
             "Piece",
-            "WrongLength { kind: Piece, expected: 524288, found: 524289 }",
-            header(Kind::Piece, 524_289),
+            &wrong_length(Kind::Piece, 524_288, 524_289),
+            headed(Kind::Piece, 524_289, &[]),
         ),
-        ("piece_cut", "Piece", "Closed", [header(Kind::Piece, 24), vec![0; 23]].concat()),
-        (
-            "refuse_unknown",
-            "Finish",
-            "Malformed { kind: Refuse }",
-            [header(Kind::Refuse, 1), vec![99]].concat(),
-        ),
+        ("piece_cut", "Piece", "Closed", headed(Kind::Piece, 24, &[0; 23])),
+        ("refuse_unknown", "Finish", "Malformed { kind: Refuse }", headed(Kind::Refuse, 1, &[99])),
     ] {
         vectors().bad(name, due, error, &bytes);
     }
@@ -254,7 +204,7 @@ async fn bad_messages() {
         match due {
             "Hello" => frame::read_hello(reader, Kind::Hello).await,
             "Welcome" => wire::read_welcome(reader).await.map(drop),
-            "Begin" => read::<Description>(reader, Kind::Begin).await.map(drop),
+            "Begin" => read::<Description, _>(reader, Kind::Begin).await.map(drop),
             "Finish" => frame::receive_bytes(reader, Kind::Finish, 32).await.map(drop),
             "Keys" => frame::receive_bytes(reader, Kind::Keys, 32).await.map(drop),
             "Piece" => frame::receive_bytes(reader, Kind::Piece, 24).await.map(drop),
@@ -276,13 +226,13 @@ async fn whole_uploads() {
         };
         let digest = Sha256::digest([&described[..], &keys, &share].concat());
         let frames = [
-            hello().await,
-            frame(Kind::Begin, &described).await,
-            frame(Kind::Send, &[]).await,
-            frame(Kind::Keys, &keys).await,
-            frame(kind, &share).await,
-            frame(Kind::Finish, &digest).await,
-            frame(Kind::Commit, &[]).await,
+            greeting(Kind::Hello).await,
+            framed(Kind::Begin, &described).await,
+            framed(Kind::Send, &[]).await,
+            framed(Kind::Keys, &keys).await,
+            framed(kind, &share).await,
+            framed(Kind::Finish, &digest).await,
+            framed(Kind::Commit, &[]).await,
         ];
         let number = welcome(party).party;
         let text: Vec<_> = frames.iter().map(|frame| hex::encode(frame)).collect();
