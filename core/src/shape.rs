@@ -474,6 +474,9 @@ mod tests {
         after: (1, 1),
     };
 
+    /// Of one group, without padding.
+    const PLAIN: Window = Window { groups: 1, before: (0, 0), after: (0, 0), ..IMAGE };
+
     /// By the definition, with a padded image.
     fn schoolbook(window: &Window, weights: &[u32], x: &[u32]) -> Vec<u32> {
         let (rows, columns) = window.outputs();
@@ -523,15 +526,13 @@ mod tests {
     }
 
     pub(crate) fn windows() -> Vec<Window> {
-        let plain = Window { groups: 1, ..IMAGE };
         vec![
             IMAGE,
-            plain,
-            Window { channels: 6, groups: 6, filters: 6, ..IMAGE },
+            Window { groups: 1, ..IMAGE },
+            Window { channels: 6, groups: 6, ..IMAGE },
             Window {
                 channels: 3,
                 groups: 3,
-                filters: 6,
                 kernel: (5, 5),
                 stride: (1, 3),
                 before: (2, 2),
@@ -540,61 +541,35 @@ mod tests {
             },
             Window {
                 channels: 1,
-                groups: 1,
                 height: 1,
                 width: 600,
                 kernel: (1, 9),
                 stride: (1, 4),
                 before: (0, 4),
                 after: (0, 4),
-                ..IMAGE
+                ..PLAIN
             },
             Window {
                 channels: 2,
-                groups: 1,
                 height: 1,
                 width: 300,
                 kernel: (1, 255),
                 stride: (1, 1),
-                before: (0, 0),
-                after: (0, 0),
-                ..IMAGE
+                ..PLAIN
             },
             Window {
                 channels: 2,
-                groups: 1,
                 height: 3,
                 width: 300,
                 kernel: (3, 3),
                 stride: (1, 200),
                 before: (1, 1),
                 after: (1, 1),
-                ..IMAGE
+                ..PLAIN
             },
-            Window {
-                kernel: (1, 1),
-                stride: (1, 1),
-                before: (0, 0),
-                after: (0, 0),
-                groups: 1,
-                ..IMAGE
-            },
-            Window {
-                kernel: (7, 9),
-                stride: (1, 1),
-                before: (0, 0),
-                after: (0, 0),
-                groups: 1,
-                ..IMAGE
-            },
-            Window {
-                kernel: (2, 2),
-                stride: (3, 3),
-                before: (0, 0),
-                after: (0, 0),
-                groups: 1,
-                ..IMAGE
-            },
+            Window { kernel: (1, 1), stride: (1, 1), ..PLAIN },
+            Window { kernel: (7, 9), stride: (1, 1), ..PLAIN },
+            Window { kernel: (2, 2), stride: (3, 3), ..PLAIN },
         ]
     }
 
@@ -669,8 +644,7 @@ mod tests {
             width: 4,
             kernel: (2, 2),
             stride: (2, 2),
-            before: (0, 0),
-            after: (0, 0),
+            ..PLAIN
         };
         let x: Vec<u32> = (0..32).collect();
         let mut out = [7; 8];
@@ -692,9 +666,7 @@ mod tests {
 
     #[test]
     fn sizes_are_checked() {
-        let refused =
-            |window: Window| assert!(!Shape::Convolution(window).is_valid(), "{window:?}");
-        for zero in [
+        for window in [
             Window { channels: 0, ..IMAGE },
             Window { height: 0, ..IMAGE },
             Window { filters: 0, ..IMAGE },
@@ -703,18 +675,11 @@ mod tests {
             Window { stride: (1, 0), ..IMAGE },
             Window { groups: 3, ..IMAGE },
             Window { before: (3, 0), ..IMAGE },
-            Window { kernel: (10, 1), before: (0, 0), after: (0, 0), ..IMAGE },
-            Window {
-                kernel: (16, 17),
-                height: 100,
-                width: 100,
-                before: (0, 0),
-                after: (0, 0),
-                ..IMAGE
-            },
+            Window { kernel: (10, 1), ..PLAIN },
+            Window { kernel: (16, 17), height: 100, width: 100, ..PLAIN },
             Window { channels: 60000, groups: 1, height: 60000, width: 60000, ..IMAGE },
         ] {
-            refused(zero);
+            assert!(!Shape::Convolution(window).is_valid(), "{window:?}");
         }
         assert!(!Shape::Mean(IMAGE).is_valid());
         assert!(!Shape::Dense { inputs: 0, outputs: 1 }.is_valid());

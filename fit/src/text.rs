@@ -42,14 +42,6 @@ fn write(text: &mut String, file: &File, tables: &[(&str, Spline)]) -> core::fmt
         writeln!(text, "\n{}", describe(spline))?;
         write_spline(text, item, spline)?;
     }
-    for (item, spline) in tables {
-        writeln!(text, "\n#[rustfmt::skip]")?;
-        writeln!(text, "static {item}_ROWS: [[i64; 3]; {}] = [", spline.rows.len())?;
-        for [c0, c1, c2] in spline.rows {
-            writeln!(text, "    [{c0}, {c1}, {c2}],")?;
-        }
-        writeln!(text, "];")?;
-    }
     Ok(())
 }
 
@@ -74,6 +66,7 @@ fn write_spline(text: &mut String, item: &str, spline: &Spline) -> core::fmt::Re
         Above::Constant(above) => format!("Above::Constant({above})"),
         Above::Identity => "Above::Identity".to_owned(),
     };
+    let rows = spline.rows.iter().map(|[c0, c1, c2]| format!("        [{c0}, {c1}, {c2}],\n"));
     writeln!(text, "pub static {item}: Spline = Spline {{")?;
     let fields = [
         ("in_frac_bits", spline.in_frac_bits.to_string()),
@@ -82,7 +75,7 @@ fn write_spline(text: &mut String, item: &str, spline: &Spline) -> core::fmt::Re
         ("piece_bits", spline.piece_bits.to_string()),
         ("drop_bits", spline.drop_bits.to_string()),
         ("value_frac_bits", spline.value_frac_bits.to_string()),
-        ("rows", format!("&{item}_ROWS")),
+        ("rows", format!("&[\n{}    ]", rows.collect::<String>())),
         ("below", spline.below.to_string()),
         ("above", above),
         ("bound", format!("{:?}", spline.bound)),

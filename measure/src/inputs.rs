@@ -175,6 +175,10 @@ impl Random {
     /// A word among the ends of the intervals.
     pub fn end(&mut self) -> i64 {
         let place = self.below(self.ends.len() as u64);
+        self.end_at(place)
+    }
+
+    fn end_at(&self, place: u64) -> i64 {
         usize::try_from(place).ok().and_then(|place| self.ends.get(place)).copied().unwrap_or(0)
     }
 
@@ -295,11 +299,7 @@ impl Random {
         loop {
             for x in x.iter_mut() {
                 let place = (from + self.below(near)).min(count - 1);
-                *x = usize::try_from(place)
-                    .ok()
-                    .and_then(|place| self.ends.get(place))
-                    .copied()
-                    .unwrap_or(0);
+                *x = self.end_at(place);
             }
             if near == 1 || in_domain(self.job, self.ring_bits, [x, &[], &[]]) {
                 return;

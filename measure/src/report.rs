@@ -128,21 +128,10 @@ fn parties_error<R: Ring>(job: Job) -> Result<f64> {
     fill(job, &mut room, REVEALED);
     reveal(job, &mut room, REVEALED)?;
     let found = largest(job, &room, REVEALED);
-    ensure!(
-        found.elements > 0,
-        "{}: nothing of what the parties took is in the domain",
-        job.function.name()
-    );
-    ensure!(
-        found.units.is_finite(),
-        "{}: the parties' results are no numbers",
-        job.function.name()
-    );
-    ensure!(
-        job.function.kind() != Kind::Exact || found.units == 0.0,
-        "{}: the parties are not exact",
-        job.function.name()
-    );
+    let (name, exact) = (job.function.name(), job.function.kind() == Kind::Exact);
+    ensure!(found.elements > 0, "{name}: nothing of what the parties took is in the domain");
+    ensure!(found.units.is_finite(), "{name}: the parties' results are no numbers");
+    ensure!(!exact || found.units == 0.0, "{name}: the parties are not exact");
     Ok(found.units)
 }
 

@@ -224,7 +224,7 @@ impl Protocol for Nothing {
         _messages: &mut Messages<'_>,
     ) {
     }
-    fn twin(&self, (): &mut ()) {}
+    fn twin_rounded(&self, (): &mut (), _up: &mut impl FnMut() -> bool) {}
 }
 
 /// Bytes of message buffers of one operation: both messages of a round, and what is remembered.

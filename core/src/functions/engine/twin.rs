@@ -26,14 +26,10 @@ impl Engine for Twin {
 
     async fn run_both<P: Protocol, Q: Protocol>(
         &mut self,
-        (first, mut data_1): (&P, P::Data<'_>),
-        (second, mut data_2): (&Q, Q::Data<'_>),
+        first: (&P, P::Data<'_>),
+        second: (&Q, Q::Data<'_>),
     ) -> Result<(), Self::Error> {
-        first.elements(&data_1)?;
-        second.elements(&data_2)?;
-        first.twin(&mut data_1);
-        second.twin(&mut data_2);
-        Ok(())
+        Rounding::new(|| false, self.settings).run_both(first, second).await
     }
 }
 

@@ -231,12 +231,8 @@ impl<R: Ring> Comparing for Activate<R> {
         });
     }
 
-    fn plain(&self, data: &mut Activated<'_, R>) {
-        self.plain_rounded(data, &mut || false);
-    }
-
     /// What divides without a rest stays exact.
-    fn plain_rounded(&self, data: &mut Activated<'_, R>, up: &mut impl FnMut() -> bool) {
+    fn plain(&self, data: &mut Activated<'_, R>, up: &mut impl FnMut() -> bool) {
         let dropped = R::pow2(self.shift).sub(R::ONE).to_u64();
         for (element, (y, out)) in data.y.iter().zip(data.out.iter_mut()).enumerate() {
             let unit = u64::from(y.to_u64() & dropped != 0 && up());
@@ -302,16 +298,8 @@ mod tests {
         let bits = check::open(&p_0.kept[0], &p_1.kept[0]);
         let (mut v_0, mut v_1) = check::share(values, &mut rng);
         if keeps {
-            let selected = |values, [bit, mask, product]: &[Vec<u64>; 3]| {
-                let (bit, mask, product) = (bit.clone(), mask.clone(), product.clone());
-                (values, bit, mask, product)
-            };
-            let (values_0, bit_0, mask_0, product_0) = selected(&mut v_0, &p_0.kept);
-            let (values_1, bit_1, mask_1, product_1) = selected(&mut v_1, &p_1.kept);
-            let data_0 =
-                Selected { values: values_0, bit: &bit_0, mask: &mask_0, product: &product_0 };
-            let data_1 =
-                Selected { values: values_1, bit: &bit_1, mask: &mask_1, product: &product_1 };
+            let [data_0, data_1] = [(&mut v_0, &p_0.kept), (&mut v_1, &p_1.kept)]
+                .map(|(values, [bit, mask, product])| Selected { values, bit, mask, product });
             check::run(&Select::new(), &mut rng, data_0, data_1);
         }
         [out, bits, check::open(&v_0, &v_1)]
@@ -377,10 +365,7 @@ mod tests {
                 for keeps in [false, true] {
                     let gate = Activate::truncating(shift, folding, keeps).expect("in range");
                     let found = activated(&gate, keeps, &y, &values, 6);
-                    let (down, up) = (
-                        twin(&gate, keeps, &y, &values, false),
-                        twin(&gate, keeps, &y, &values, true),
-                    );
+                    let [down, up] = [false, true].map(|up| twin(&gate, keeps, &y, &values, up));
                     for index in 0..y.len() {
                         let of = |[out, bits, selected]: &[Vec<u64>; 3]| {
                             (

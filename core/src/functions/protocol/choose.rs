@@ -173,7 +173,7 @@ impl<R: Ring, W: Ring> Comparing for Choose<R, W> {
         );
     }
 
-    fn plain(&self, data: &mut Chosen<'_, R, W>) {
+    fn plain(&self, data: &mut Chosen<'_, R, W>, _up: &mut impl FnMut() -> bool) {
         data.choose(self.width as usize);
     }
 }

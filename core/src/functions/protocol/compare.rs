@@ -174,7 +174,7 @@ impl<R: Ring, W: Ring> Comparing for Compare<'_, R, W> {
         }
     }
 
-    fn plain(&self, data: &mut Compared<'_, R, W>) {
+    fn plain(&self, data: &mut Compared<'_, R, W>, _up: &mut impl FnMut() -> bool) {
         data.compare(self.constants);
     }
 }

@@ -105,13 +105,8 @@ pub trait Comparing: Sync {
     /// The dealer: everything but the leaves and the mask.
     fn deal_rest<G: CryptoRng>(&self, mask: Self::Ring, truth: &mut Truth<'_>, rng: &mut G);
 
-    /// The plaintext twin.
-    fn plain(&self, data: &mut Self::Data<'_>);
-
     /// The plaintext twin with roundings decided by `up`: see [`Protocol::twin_rounded`].
-    fn plain_rounded(&self, data: &mut Self::Data<'_>, _up: &mut impl FnMut() -> bool) {
-        self.plain(data);
-    }
+    fn plain(&self, data: &mut Self::Data<'_>, up: &mut impl FnMut() -> bool);
 }
 
 /// What every gate's record begins with, and how the mask is compared.
@@ -246,12 +241,8 @@ impl<T: Comparing> Protocol for T {
         }
     }
 
-    fn twin(&self, data: &mut Self::Data<'_>) {
-        self.plain(data);
-    }
-
     fn twin_rounded(&self, data: &mut Self::Data<'_>, up: &mut impl FnMut() -> bool) {
-        self.plain_rounded(data, up);
+        self.plain(data, up);
     }
 }
 

@@ -181,7 +181,7 @@ impl<R: Ring> Protocol for MatrixMultiply<R> {
         }
     }
 
-    fn twin(&self, data: &mut MatrixFactors<'_, R>) {
+    fn twin_rounded(&self, data: &mut MatrixFactors<'_, R>, _up: &mut impl FnMut() -> bool) {
         for (out, x) in data
             .out
             .chunks_exact_mut(self.columns.max(1))
@@ -257,7 +257,7 @@ impl<R: Ring> Protocol for MaskMatrix<R> {
         messages.open(0, data.opened);
     }
 
-    fn twin(&self, data: &mut Masked<'_, R>) {
+    fn twin_rounded(&self, data: &mut Masked<'_, R>, _up: &mut impl FnMut() -> bool) {
         for ((opened, &matrix), &mask) in data.opened.iter_mut().zip(data.matrix).zip(data.mask) {
             *opened = matrix.sub(mask);
         }
@@ -388,7 +388,7 @@ impl<R: Ring> Protocol for ApplyMatrix<'_, R> {
     }
 
     /// The matrix is `opened + mask`.
-    fn twin(&self, data: &mut Vectors<'_, R>) {
+    fn twin_rounded(&self, data: &mut Vectors<'_, R>, _up: &mut impl FnMut() -> bool) {
         let columns = self.columns.max(1);
         for (x, out) in
             data.x.chunks_exact(columns).zip(data.out.chunks_exact_mut(self.rows.max(1)))

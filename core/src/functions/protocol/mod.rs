@@ -114,15 +114,14 @@ pub trait Protocol: Sync {
         messages: &mut Messages<'_>,
     );
 
-    /// The plaintext twin, on plaintext words in place of shares.
-    fn twin(&self, data: &mut Self::Data<'_>);
+    /// The plaintext twin, on plaintext words in place of shares; it rounds down.
+    fn twin(&self, data: &mut Self::Data<'_>) {
+        self.twin_rounded(data, &mut || false);
+    }
 
     /// The twin with what the protocol leaves to chance decided by `up`: whether a result that lies
-    /// between two words is rounded up. With `up` always false this is [`Protocol::twin`], which is
-    /// all there is where a protocol is exact.
-    fn twin_rounded(&self, data: &mut Self::Data<'_>, _up: &mut impl FnMut() -> bool) {
-        self.twin(data);
-    }
+    /// between two words is rounded up. An exact protocol does not ask.
+    fn twin_rounded(&self, data: &mut Self::Data<'_>, up: &mut impl FnMut() -> bool);
 
     /// Bytes of the longest message.
     fn max_message_bytes(&self, elements: usize) -> usize {

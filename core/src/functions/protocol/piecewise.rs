@@ -496,11 +496,7 @@ impl<R: Ring, W: Ring> Comparing for Piecewise<R, W> {
         }
     }
 
-    fn plain(&self, data: &mut Applied<'_, R, W>) {
-        self.plain_rounded(data, &mut || false);
-    }
-
-    fn plain_rounded(&self, data: &mut Applied<'_, R, W>, up: &mut impl FnMut() -> bool) {
+    fn plain(&self, data: &mut Applied<'_, R, W>, up: &mut impl FnMut() -> bool) {
         for (x, out) in data.x.iter().zip(data.out.iter_mut()) {
             let x = if matches!(self.domain, Domain::Any { .. }) {
                 x.to_i64()

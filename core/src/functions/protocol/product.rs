@@ -93,7 +93,7 @@ impl<R: Ring> Protocol for Multiply<R> {
         }
     }
 
-    fn twin(&self, data: &mut Factors<'_, R>) {
+    fn twin_rounded(&self, data: &mut Factors<'_, R>, _up: &mut impl FnMut() -> bool) {
         for (x, &y) in data.x.iter_mut().zip(data.y) {
             *x = x.mul(y);
         }
@@ -156,7 +156,7 @@ impl<R: Ring> Protocol for Square<R> {
         }
     }
 
-    fn twin(&self, data: &mut &mut [R]) {
+    fn twin_rounded(&self, data: &mut &mut [R], _up: &mut impl FnMut() -> bool) {
         for x in data.iter_mut() {
             *x = x.mul(*x);
         }

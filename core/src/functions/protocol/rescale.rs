@@ -136,11 +136,6 @@ impl<R: Ring, W: Ring> Protocol for Rescale<R, W> {
         }
     }
 
-    /// Rounds down.
-    fn twin(&self, data: &mut Rescaled<'_, R, W>) {
-        self.twin_rounded(data, &mut || false);
-    }
-
     /// What divides without a rest stays exact.
     fn twin_rounded(&self, data: &mut Rescaled<'_, R, W>, up: &mut impl FnMut() -> bool) {
         let dropped = R::pow2(self.shift).sub(R::ONE).to_u64();

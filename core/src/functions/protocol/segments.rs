@@ -126,7 +126,7 @@ impl<R: Ring> Comparing for Segments<'_, R> {
         }
     }
 
-    fn plain(&self, data: &mut &mut [R]) {
+    fn plain(&self, data: &mut &mut [R], _up: &mut impl FnMut() -> bool) {
         for x in data.iter_mut() {
             let (mut slope, mut offset) = (self.slope, self.offset);
             for knot in self.knots.iter().filter(|knot| x.to_i64() >= knot.at.to_i64()) {
@@ -207,7 +207,7 @@ impl<R: Ring, W: Ring> Comparing for Equal<R, W> {
         }
     }
 
-    fn plain(&self, data: &mut compare::Compared<'_, R, W>) {
+    fn plain(&self, data: &mut compare::Compared<'_, R, W>, _up: &mut impl FnMut() -> bool) {
         data.equal(self.constant);
     }
 }

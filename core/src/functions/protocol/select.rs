@@ -98,7 +98,7 @@ impl Protocol for Select {
     }
 
     /// In plaintext the mask is zero.
-    fn twin(&self, data: &mut Selected<'_>) {
+    fn twin_rounded(&self, data: &mut Selected<'_>, _up: &mut impl FnMut() -> bool) {
         for (value, bit) in data.values.iter_mut().zip(data.bit) {
             *value = value.wrapping_mul(*bit);
         }

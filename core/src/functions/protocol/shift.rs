@@ -139,7 +139,7 @@ impl<R: Ring> Comparing for Shift<R> {
         }
     }
 
-    fn plain(&self, data: &mut &mut [R]) {
+    fn plain(&self, data: &mut &mut [R], _up: &mut impl FnMut() -> bool) {
         for y in data.iter_mut() {
             *y = gate::twin(self.kind, self.shift, *y);
         }

@@ -219,7 +219,7 @@ impl<T: ByBits> Protocol for Bitwise<T> {
         self.level(round, half, data, messages);
     }
 
-    fn twin(&self, data: &mut T::Data<'_>) {
+    fn twin_rounded(&self, data: &mut T::Data<'_>, _up: &mut impl FnMut() -> bool) {
         self.0.plain(data);
     }
 }
