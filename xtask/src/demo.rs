@@ -295,7 +295,7 @@ impl Table {
         let scale = 0.5_f64.powi(i32::try_from(frac_bits).unwrap_or(0));
         #[allow(clippy::cast_precision_loss)]
         let real: Vec<f64> = values.iter().map(|&value| value as f64 * scale).collect();
-        let row = self.readings.rows().nth(index);
+        let row = self.readings.row(index);
         let largest =
             values.iter().enumerate().rev().max_by_key(|&(_, value)| value).map(|(class, _)| class);
         if let (Some(class), Some(label)) = (largest, plain.label()) {

@@ -241,8 +241,8 @@ impl Form {
         Some(spread)
     }
 
-    /// The rows and columns of an image that a mean over axes covers. `None` if the value is no image
-    /// or the axes are others than its rows and columns.
+    /// The rows and columns of an image that a mean over axes covers. `None` if the value is no
+    /// image, or the axes are others than its rows and columns.
     #[must_use]
     pub fn averaged(&self, axes: &[i64], layout: Layout) -> Option<(usize, usize)> {
         let places = places(axes, self.dims.len() + 1)?;

@@ -4,8 +4,8 @@
 //! Field numbers are those of `schema.fbs`
 //! (`tensorflow/compiler/mlir/lite/schema/` in <https://github.com/tensorflow/tensorflow>).
 //! Every accessor checks offsets against the buffer; a table that lies outside of it is an error,
-//! never a panic. A fused activation is that of the operator's result; `stride_w`, `filter_width` and
-//! `dilation_w` go along columns, those with `h` along rows.
+//! never a panic. A fused activation is that of the operator's result; `stride_w`, `filter_width`
+//! and `dilation_w` go along columns, those with `h` along rows.
 
 use planus::errors::ErrorKind;
 use planus::table_reader::Table;

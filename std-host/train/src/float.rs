@@ -6,8 +6,8 @@
 //! `v = mu v + (mean gradient + wd w)`, `w -= rate v`, with `wd` for weights only, not for biases.
 //! The derivative of ReLU at 0 is 0, that of a max-pool goes to the first largest value, and that
 //! of the hinge loss at its corner is 0. Labels are those of the servers: numbers, 0 or 1, or one
-//! 1 in as many zeros as there are classes. The result is the same on every machine: sums have a fixed
-//! order, however many cores add them up.
+//! 1 in as many zeros as there are classes. The result is the same on every machine: sums have a
+//! fixed order, however many cores add them up.
 
 mod error;
 mod layers;

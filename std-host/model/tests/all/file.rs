@@ -77,7 +77,8 @@ fn a_failed_save_leaves_the_old_file() {
 fn every_cut_is_named() {
     let bytes = saved();
     for length in 0..bytes.len() {
-        assert_matches!(fault(&bytes[..length]), FileFault::Length { found, .. } if *found == length as u64);
+        let cut = length as u64;
+        assert_matches!(fault(&bytes[..length]), FileFault::Length { found, .. } if *found == cut);
     }
     assert_matches!(fault(&[&bytes[..], &[0]].concat()), FileFault::Length { .. });
 }
