@@ -9,6 +9,7 @@ const CRATES: &[(&str, Rooms)] = &[
     (
         "std-host/link/src",
         &[
+            ("descriptors", &[]),
             ("error", &[]),
             ("fault", &[]),
             ("files", &[]),
@@ -23,7 +24,7 @@ const CRATES: &[(&str, Rooms)] = &[
             ("exchange", &["frame"]),
             ("route", &["error", "wan", "connection"]),
             ("tcp", &["error", "connection", "route", "warnings"]),
-            ("service", &["connection", "places", "tcp", "warnings"]),
+            ("service", &["descriptors", "connection", "places", "tcp", "warnings"]),
         ],
     ),
     ("std-host/model/src", &[("file", &[]), ("readings", &[])]),
