@@ -5,9 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use sharelet_core::session::wire::control::DeviceId;
+use embedded_io_async::Write;
+use sharelet_core::session::wire::control::{self, DeviceId};
 use sharelet_core::session::wire::query::{Half, Reason, Recipient};
+use sharelet_core::session::wire::servers::ServerHello;
 use sharelet_core::session::wire::task::Task;
+use sharelet_core::session::{SessionError, servers};
 use sharelet_core::share::Party;
 use sharelet_host::data::description::UploadId;
 use sharelet_host::data::labels::LabelKind;
@@ -27,7 +30,9 @@ use sharelet_link::service::{self, Limits};
 use sharelet_link::tcp::{self, Listener};
 use sharelet_link::{Connection, Exposure, frame};
 use sharelet_testkit::room::servers::half;
+use sharelet_testkit::room::{self, STALL, random_model};
 use sharelet_testkit::training::{PARTIES, Room, alone, config, ends, table};
+use sharelet_testkit::{printed_seed, rng};
 use sharelet_train::network::{Loss, Network, Shape};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -211,4 +216,32 @@ async fn a_dealer_looks_for_the_key_first() {
     let arithmetic = config(TEXT).arithmetic;
     let asked = client.serve(&Serve { device, first: 1, count: 2, network, arithmetic }).await;
     assert_eq!(asked.err().and_then(|error| error.refusal()), Some(Refusal::UnknownDevice));
+}
+
+/// A server that greets right has no more time for what follows than anybody.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_dribbles_after_its_greeting_is_told_so() {
+    let room = room::Room::new(random_model(&[6, 5], &mut rng(printed_seed())));
+    let server = room.server_1_at("127.0.0.1:0", "127.0.0.1:1", 1).await;
+    let lane = tcp::connect(&server.address, Exposure::Local, SECOND, 20 * SECOND).await;
+    let mut lane = lane.unwrap();
+    let hello = ServerHello { party: 0, instance: 1, task: room.task() };
+    servers::connect(&mut lane, &hello).await.unwrap();
+    let start = Instant::now();
+    let Connection { mut reader, mut writer } = lane;
+    let dribble = async {
+        for _ in 0..8 {
+            let _ = Write::write_all(&mut writer, &[0]).await;
+            let _ = Write::flush(&mut writer).await;
+            tokio::time::sleep(STALL / 2).await;
+        }
+        core::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = dribble => {}
+        told = servers::receive_server_hello(&mut reader) => {
+            assert_eq!(told.err(), Some(SessionError::Refused(control::Refusal::TooSlow)));
+        }
+    }
+    assert!(start.elapsed() < 3 * STALL, "{:?}", start.elapsed());
 }
