@@ -30,6 +30,7 @@
 //! ```
 
 mod connection;
+mod descriptors;
 mod error;
 pub mod exchange;
 pub mod fault;

@@ -17,6 +17,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::connection::{Connection, Reader};
+use crate::descriptors;
 use crate::places::Places;
 use crate::tcp::Listener;
 use crate::warnings::Warnings;
@@ -24,7 +25,8 @@ use crate::warnings::Warnings;
 /// What a service allows.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Peers that are served at the same time; as many more may greet.
+    /// Peers that are served at the same time; as many more may greet. Fewer where the system lets
+    /// the program have few connections open.
     pub connections: usize,
     /// A greeting must be complete within this time.
     pub hello: Duration,
@@ -257,11 +259,14 @@ pub async fn serve<S: Service>(
     limits: Limits,
     stop: CancellationToken,
 ) {
-    let (places, warnings) = (Arc::new(Places::new(limits.connections)), listener.warnings());
+    // A quarter each for those that greet, are served, and leave; one stays for files and for
+    // connections that the program makes.
+    let connections = limits.connections.min(descriptors::most() / 4).max(1);
+    let (places, warnings) = (Arc::new(Places::new(connections)), listener.warnings());
     let mut tasks = JoinSet::new();
     // As many again for those who were asked to leave, and have not left yet: each of them ends
     // soon. Until one has, newcomers wait in the system's queue; nobody is sent away unheard.
-    let most = limits.connections.max(1).saturating_mul(3);
+    let most = connections.saturating_mul(3);
     loop {
         let (connection, peer) = tokio::select! {
             () = stop.cancelled() => break,

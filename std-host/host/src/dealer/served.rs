@@ -73,8 +73,9 @@ impl Dealer {
     ) -> Result<(), DealerError> {
         let Serve { device, first, count, .. } = request;
         let prepare = move |dealer: &Self| {
-            let serving = check(&request)?;
+            // First of all, so that who names no key costs nothing.
             let key = dealer.key(device)?;
+            let serving = check(&request)?;
             dealer.record_chosen(device, key.key_id(), first, count)?;
             Ok((serving, key))
         };

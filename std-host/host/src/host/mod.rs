@@ -168,7 +168,7 @@ impl Host {
             return Err(HostError::Refused(refusal));
         }
         let provider = self.provider(device, hello.key).await?;
-        self.ask_about(device, &provider).await?;
+        self.ask_about(device, &provider, visit).await?;
         self.enter(device, &provider, visit);
         visit.enter()?;
         let gone = CancellationToken::new();
@@ -225,6 +225,7 @@ impl Host {
         &self,
         device: DeviceId,
         provider: &Provider,
+        visit: &Visit,
     ) -> Result<(), HostError> {
         let before = provider.before_status();
         match tokio::time::timeout(self.patience.status, self.source.client.status(device)).await {
@@ -239,14 +240,12 @@ impl Host {
                 Some(dealer_wire::Refusal::UnknownDevice) => {
                     return Err(HostError::Refused(Refusal::UnknownDevice));
                 }
-                _ => tracing::warn!(%device, "{error}"),
+                // Whoever connects can name any device: not a line for each.
+                _ => visit.warn(format_args!("{device}: {error}")),
             },
             Err(_) => {
-                tracing::warn!(
-                    %device,
-                    "the dealer at {} does not answer",
-                    self.source.client.address(),
-                )
+                let dealer = self.source.client.address();
+                visit.warn(format_args!("{device}: the dealer at {dealer} does not answer"));
             }
         }
         if provider.is_known()? { Ok(()) } else { Err(HostError::Refused(Refusal::NoCorrelations)) }

@@ -136,7 +136,7 @@ impl Party1 {
         &self,
         device: DeviceId,
         key: KeyId,
-        stop: &CancellationToken,
+        visit: &Visit,
     ) -> Result<Arc<Provider>, HostError> {
         let known = self.peer().supply_of(device, key);
         let provider = match known {
@@ -147,7 +147,8 @@ impl Party1 {
                 // Another lane may have been quicker.
                 peer.supply_of(device, key).unwrap_or_else(|| {
                     let gone = CancellationToken::new();
-                    tokio::spawn(made.clone().keep_filled(gone.clone(), stop.clone()));
+                    let stop = visit.stop().clone();
+                    tokio::spawn(made.clone().keep_filled(gone.clone(), stop));
                     peer.supply = Some(Supply {
                         device,
                         provider: made.clone(),
@@ -157,7 +158,7 @@ impl Party1 {
                 })
             }
         };
-        self.host.ask_about(device, &provider).await?;
+        self.host.ask_about(device, &provider, visit).await?;
         Ok(provider)
     }
 
@@ -174,11 +175,12 @@ impl Party1 {
             return Err(HostError::Refused(refusal));
         }
         servers::greet(writer, &ours).await?;
-        let hello = within(self.patience.phase, p1::receive_hello(reader)).await?;
+        let hello =
+            visit.greeting(async { Ok::<_, HostError>(p1::receive_hello(reader).await?) }).await?;
         if hello.rounds != ChaCha12::ROUNDS {
             return Err(HostError::Refused(Refusal::RoundsMismatch { ours: ChaCha12::ROUNDS }));
         }
-        let provider = self.supply(hello.device, hello.key, visit.stop()).await?;
+        let provider = self.supply(hello.device, hello.key, visit).await?;
         visit.enter()?;
         let replaced = self.enter(theirs);
         let source = self.host.source();

@@ -34,6 +34,8 @@ use sharelet_link::{Connection, Reader, Writer};
 /// Most bytes of a refused query that are read, so that the refusal arrives before the connection
 /// ends.
 const MOST_DRAINED: usize = 1 << 20;
+/// The longest that they are read when a newcomer has got the place.
+const TAKEN: Duration = Duration::from_secs(1);
 
 /// What a server allows: many data parties, which come back when they have slept.
 #[must_use]
@@ -188,7 +190,16 @@ impl<E: Evaluator> Server<E> {
         let _ = send_status(&mut writer, Status::Refused(reason)).await;
         drop(writer);
         reader.end_message();
-        let _ = tokio::time::timeout(visit.limits().hello, drain(&mut reader)).await;
+        let taken = async {
+            if visit.ends().await != Leave::Full {
+                core::future::pending().await
+            }
+            tokio::time::sleep(TAKEN).await;
+        };
+        tokio::select! {
+            _ = tokio::time::timeout(visit.limits().hello, drain(&mut reader)) => {}
+            () = taken => {}
+        }
         ended
     }
 
@@ -221,7 +232,8 @@ impl<E: Evaluator> Server<E> {
         let mut header = [0; QUERY_HEADER_BYTES];
         let (begun, rest) = header.split_at_mut(HEADER_BYTES);
         begun.copy_from_slice(&head);
-        read_exact(reader, rest).await?;
+        // Whoever has not said which query it is still greets.
+        visit.greeting(async { Ok::<_, QueriesError>(read_exact(reader, rest).await?) }).await?;
         let header = QueryHeader::parse(header).map_err(QueriesError::Refused)?;
         let place = self.admit(&header).map_err(QueriesError::Refused)?;
         visit.enter()?;

@@ -133,9 +133,16 @@ impl Session<'_> {
         let mut progress =
             blocking(&self.datasets, move |datasets| datasets.progress(&asked)).await?;
         frame::send(self.writer, Kind::Standing, &Standing::from(progress)).await?;
-        // Nobody else gets the place of an owner whose upload is under way: it waits for the other
-        // server.
-        while self.visit.next_of_work(self.reader).await? {
+        // Nobody else gets the place of an owner that has sent something: it waits for the other
+        // server. Who has only named an upload can be anybody.
+        loop {
+            let begun = match progress {
+                Progress::New => self.visit.next(self.reader).await?,
+                _ => self.visit.next_of_work(self.reader).await?,
+            };
+            if !begun {
+                return Ok(());
+            }
             match Header::read(self.reader).await?.kind {
                 Kind::Send if progress != Progress::Registered => {
                     self.take(&description).await?;
@@ -161,7 +168,6 @@ impl Session<'_> {
                 }
             }
         }
-        Ok(())
     }
 
     fn check(&self, description: &Description) -> Result<(), UploadError> {

@@ -18,6 +18,7 @@ mod queries;
 mod reference;
 mod services;
 mod shared_models;
+mod strangers;
 mod training;
 mod training_refusals;
 mod upload;

@@ -293,3 +293,27 @@ async fn what_stops_says_so_and_drains() {
     assert!(took >= LIMITS.grace && took < SOON / 4, "{took:?}");
     assert_eq!(end(&mut peer).await.0, "");
 }
+
+/// As many silent strangers as the system has room for: newcomers, and files, find some.
+#[cfg(unix)]
+#[test]
+fn few_descriptors_are_not_used_up() {
+    let script = "ulimit -n 100 && exec \"$0\" --ignored --exact limits::with_few_descriptors";
+    let test = std::env::current_exe().unwrap();
+    let ended = std::process::Command::new("sh").args(["-c", script]).arg(test).output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stdout);
+    assert!(ended.status.success() && said.contains("1 passed"), "{said}");
+}
+
+#[tokio::test]
+#[ignore = "needs few descriptors, see above"]
+async fn with_few_descriptors() {
+    let limits = Limits { connections: 1024, hello: SOON, stall: SOON, ..LIMITS };
+    let port = Port::open(limits).await;
+    let mut silent = Vec::new();
+    for _ in 0..50 {
+        silent.push(port.connect().await);
+    }
+    echoes(&mut port.peer().await).await;
+    std::fs::read_dir(".").expect("there is room for a file");
+}

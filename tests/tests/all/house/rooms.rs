@@ -58,13 +58,13 @@ functions/program: ring correlation step functions/spline functions/tables funct
     functions/protocol functions/engine # functions of several protocols, whoever runs them
 
 [std-host/link/src]
-error fault files hex pauses places timeout wan warnings:
+descriptors error fault files hex pauses places timeout wan warnings:
 connection: timeout
 frame: connection
 exchange: frame
 route: error wan connection
 tcp: error connection route warnings
-service: connection places tcp warnings
+service: descriptors connection places tcp warnings
 
 [std-host/model/src]
 file readings:
@@ -176,12 +176,13 @@ features: simulate
 train: rng simulate features
 
 [tests/testkit/src]
-asserting chi_square frames graphs hex model onnx owners pipe processes seed shared_data steps \
+asserting chi_square frames hex model onnx owners pipe processes seed shared_data steps \
     tflite:
-room: frames
+graphs: seed
+room: frames seed
 party: model pipe
-programs: pipe
-training: owners room
+programs: pipe seed
+training: owners room seed
 outsource: model pipe party
 ";
 

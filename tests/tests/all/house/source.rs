@@ -2,7 +2,7 @@
 //! file names, and whether a word occurs in its code, as opposed to its comments, strings and
 //! tests.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 /// The top folder of the repository.
@@ -268,12 +268,16 @@ pub struct Arrow {
 #[must_use]
 pub fn arrows(sources: &[Source]) -> Vec<Arrow> {
     let rooms: Vec<String> = sources.iter().map(Source::room).collect();
+    let re_exports = re_exports(sources, &rooms);
     let mut arrows: Vec<Arrow> = sources
         .iter()
         .flat_map(|source| {
             let from = source.room();
             let paths = crate_paths(&source.module(), &source.code);
-            let to = paths.into_iter().filter_map(|path| room_of(&path, &rooms));
+            let to = paths.into_iter().filter_map(|path| {
+                let re_exported = || re_exports.get(path.split("::").next()?).cloned();
+                room_of(&path, &rooms).or_else(re_exported)
+            });
             to.map(move |to| Arrow { from: from.clone(), to }).collect::<Vec<_>>()
         })
         .filter(|arrow| !arrow.from.is_empty() && arrow.from != arrow.to)
@@ -281,6 +285,20 @@ pub fn arrows(sources: &[Source]) -> Vec<Arrow> {
     arrows.sort();
     arrows.dedup();
     arrows
+}
+
+/// The names that the root has from rooms: who names one there names its room.
+fn re_exports(sources: &[Source], rooms: &[String]) -> HashMap<String, String> {
+    let mut paths = Vec::new();
+    for root in sources.iter().filter(|source| source.module().is_empty()) {
+        for at in words(&root.code, "use ") {
+            let path = root.code[at + "use ".len()..].trim_start();
+            let below = ["self::", "crate::"].iter().find_map(|own| path.strip_prefix(own));
+            tree(below.unwrap_or(path), String::new(), &mut paths);
+        }
+    }
+    let named = |path: &String| Some((path.rsplit("::").next()?.into(), room_of(path, rooms)?));
+    paths.iter().filter_map(named).collect()
 }
 
 /// The room that a path leads to, if it leads to one.
@@ -417,6 +435,16 @@ mod tests {
             ];
             assert_eq!(arrows(&sources), [to("wire", "session")], "{text}");
         }
+    }
+
+    #[test]
+    fn an_arrow_over_the_root_is_seen() {
+        let sources = [
+            source("wire.rs", "use crate::SessionError;"),
+            source("session/mod.rs", ""),
+            source("lib.rs", "mod wire;\npub use self::session::{Kind, SessionError};"),
+        ];
+        assert_eq!(arrows(&sources), [Arrow { from: "wire".into(), to: "session".into() }]);
     }
 
     #[test]

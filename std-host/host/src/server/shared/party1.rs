@@ -111,7 +111,7 @@ impl Party1 {
             })
             .await
         };
-        let lane = timed(self.patience.phase, agreed).await?.lane;
+        let lane = visit.greeting(agreed).await?.lane;
         let (number, device, key) =
             lane.ok_or(PeerError::Greeting(messages::PeerError::NotSharelet))?;
         if let Err(leave) = visit.enter() {

@@ -113,14 +113,16 @@ impl Waiting {
             Some(reason) => Err(Refused::Differs(reason)),
             None => self.found().take().ok_or(Refused::Busy),
         };
-        wire::send(writer, &self.ours).await?;
         match found {
             Err(refused) => {
+                wire::send(writer, &self.ours).await?;
                 wire::send(writer, &Verdict::Stop(refused.to_string())).await?;
                 Err(refused)
             }
             Ok(found) => {
+                // Whatever fails here, the place of the other server is free again.
                 let agreed = async {
+                    wire::send(writer, &self.ours).await?;
                     wire::send(writer, &Verdict::Go).await?;
                     Ok::<_, Refused>(wire::receive_verdict(reader).await?)
                 };
