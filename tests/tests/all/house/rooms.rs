@@ -182,7 +182,7 @@ graphs: seed
 room: frames seed
 party: model pipe
 programs: pipe seed
-training: owners room seed
+training: asserting owners room seed
 outsource: model pipe party
 ";
 
