@@ -12,7 +12,7 @@ use core::error::Error;
 use embassy_futures::block_on;
 use embassy_futures::join::join3;
 use embedded_io_async::{Read, Write};
-use room::{Counter, DEVICE_KEY, FRAC_BITS, Line, MODEL_SEED, Memory, Model, SESSION};
+use room::{Counter, DEVICE_KEY, FRAC_BITS, Line, MASKED_ID, MODEL_SEED, Memory, Model, SESSION};
 use sharelet_core::keystream::ChaCha12;
 use sharelet_core::ring::read_le_slice;
 use sharelet_core::session::data_party::expand_seed;
@@ -76,7 +76,8 @@ async fn server_1(
     corrections: &[u8],
 ) -> Result<(), SessionError> {
     p1::receive_hello(&mut peer).await?;
-    p1::welcome(&mut peer, network, &MODEL_SEED, &mut [0; max_welcome_bytes(8)]).await?;
+    let buffer = &mut [0; max_welcome_bytes(8)];
+    p1::welcome(&mut peer, network, &MODEL_SEED, &MASKED_ID, buffer).await?;
     if p1::receive_request(&mut peer).await?.is_none() {
         return Ok(());
     }

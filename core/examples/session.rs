@@ -10,7 +10,7 @@ use core::error::Error;
 use embassy_futures::block_on;
 use embassy_futures::join::join;
 use embedded_io_async::{Read, Write};
-use room::{Counter, DEVICE_KEY, FRAC_BITS, Line, MODEL_SEED, Memory, Model, SESSION};
+use room::{Counter, DEVICE_KEY, FRAC_BITS, Line, MASKED_ID, MODEL_SEED, Memory, Model, SESSION};
 use sharelet_core::session::network::PlainModel;
 use sharelet_core::session::p1::{self, P1};
 use sharelet_core::session::wire::control::max_welcome_bytes;
@@ -60,7 +60,8 @@ async fn host(
     corrections: &[u8],
 ) -> Result<(), SessionError> {
     p1::receive_hello(&mut reader).await?;
-    p1::welcome(&mut writer, network, &MODEL_SEED, &mut [0; max_welcome_bytes(8)]).await?;
+    let buffer = &mut [0; max_welcome_bytes(8)];
+    p1::welcome(&mut writer, network, &MODEL_SEED, &MASKED_ID, buffer).await?;
     if p1::receive_request(&mut reader).await?.is_none() {
         return Ok(());
     }

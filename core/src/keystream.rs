@@ -109,6 +109,10 @@ pub enum Kind {
     Tensor = 12,
     /// A data party's seed for one input, and the number of its query.
     Query = 13,
+    /// What a program's keystream is derived from: see [`crate::binding`].
+    Program = 14,
+    /// What a session's keystream is derived from.
+    Session = 15,
 }
 
 /// A 32-byte secret key. Redacted when printed, wiped when dropped, never compared.
@@ -194,6 +198,21 @@ impl<C: Rounds> Keystream<C> {
     pub fn key_id(&self) -> KeyId {
         let block = self.block(Domain { session: 0, layer: 0, kind: Kind::KeyId }, 0);
         block.ring::<u64>(0).to_le_bytes()
+    }
+
+    /// The keystream under the first half of the block at `position`, ChaCha's words 12 to 15: what
+    /// [`crate::binding`] is made of.
+    pub(crate) fn next(&self, position: [u32; 4]) -> Self {
+        let [index, ..] = position;
+        C::block_made();
+        let Block([k0, k1, k2, k3, k4, k5, k6, k7, ..]) =
+            RunState::new(&self.key, position).block(index, C::ROUNDS);
+        Self { key: [k0, k1, k2, k3, k4, k5, k6, k7], rounds: PhantomData }
+    }
+
+    /// The same, at the beginning of a domain.
+    pub(crate) fn next_in(&self, domain: Domain) -> Self {
+        self.next(domain_words(domain, 0))
     }
 
     /// The blocks of a domain, for many of them: what does not depend on a block's number is

@@ -79,7 +79,7 @@ impl Arguments {
     pub fn session(port: u16, count: usize) -> Self {
         Self(vec![format!("host={PC}:{port}"), format!("count={count}"), "ip=10.0.2.15".to_owned()])
             .with("inputs", "inputs.f32")
-            .with("counter", "counter")
+            .with("counter", "device.counter")
     }
 
     /// Queries to the two servers that listen on these ports of this PC.
@@ -88,7 +88,7 @@ impl Arguments {
         let rest = [format!("count={count}"), "ip=10.0.2.15".to_owned()];
         Self(servers.into_iter().chain(rest).collect())
             .with("inputs", "inputs.f32")
-            .with("counter", "counter")
+            .with("counter", "device.counter")
             .with("task", "task.bin")
     }
 

@@ -146,8 +146,8 @@ impl Room {
         );
         let server_1 = self.serve("server-1", &line, &[model])?;
         let line = format!(
-            "server --party 0 --listen 127.0.0.1:0 --task task.bin --key server-0.key --counter \
-             server-0.counter --peer 127.0.0.1:{}",
+            "server --party 0 --listen 127.0.0.1:0 --task task.bin --key server-0.key --peer \
+             127.0.0.1:{}",
             server_1.port
         );
         let server_0 = self.serve("server-0", &line, &[])?;
@@ -158,7 +158,7 @@ impl Room {
     pub fn device(&self, host: u16, count: usize, answer: &str) -> Result<Running> {
         forget_report(&self.folder)?;
         let mut command = self.sharelet(&format!(
-            "device --key device.key --counter counter --inputs inputs.f32 --report report \
+            "device --key device.key --inputs inputs.f32 --report report \
              --answer {answer} --host 127.0.0.1:{host} --count {count}"
         ));
         Running::start("device", &mut command, &self.path("device.log"))

@@ -14,6 +14,7 @@ use sharelet_core::keystream::{ChaCha12, Keystream};
 use sharelet_core::session::linear::mask_weights;
 use sharelet_core::session::network::{Activation, Layer, NetworkError, PlainModel};
 use sharelet_core::session::p1::{Scratch, ScratchSizes};
+use sharelet_core::session::wire::control::emit;
 use sharelet_core::session::{CounterError, deal};
 use sharelet_core::{Key, Network, SessionCounter};
 
@@ -21,6 +22,8 @@ use sharelet_core::{Key, Network, SessionCounter};
 pub const DEVICE_KEY: [u8; 32] = [1; 32];
 /// The host's own: it hides the weights from the dealer.
 pub const MODEL_SEED: [u8; 32] = [2; 32];
+/// Names the masked model between the host and its dealer: a digest of it.
+pub const MASKED_ID: [u8; 32] = [4; 32];
 /// The session that is dealt. A host grants the numbers one after the other.
 pub const SESSION: u64 = 7;
 
@@ -85,7 +88,11 @@ impl Model {
         // A dealer takes the operating system's randomness.
         let mut rng = ChaCha12Rng::from_seed([3; 32]);
         let out = &mut corrections;
-        deal::session(network, &device, SESSION, &masked, &mut rng, &mut scratch, out)?;
+        // The device's keystream is bound to the network and the masked model.
+        let mut description = [0; 256];
+        let used = emit(network, &mut description).ok_or("the network is too large")?;
+        let binding = deal::bind(&device, &description[..used], &MASKED_ID);
+        deal::session(network, &binding, SESSION, &masked, &mut rng, &mut scratch, out)?;
         Ok(corrections)
     }
 }

@@ -8,6 +8,9 @@ use crate::session::wire::frame::HEADER_BYTES;
 use crate::session::{gate, linear};
 use crate::shape::Parts;
 
+/// Keystream blocks from which the session's own keystream is derived: see [`crate::binding`].
+pub const SESSION_KEY_BLOCKS: u64 = 1;
+
 /// Cost of one session, without the handshake that precedes the first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SessionCost {
@@ -50,7 +53,7 @@ impl<const L: usize> Network<L> {
     /// that is less.
     #[must_use]
     pub fn blocks(&self, limit: u64) -> u64 {
-        let mut blocks = 0;
+        let mut blocks = SESSION_KEY_BLOCKS;
         for index in 0..self.layers().len() {
             if blocks > limit {
                 break;
@@ -94,7 +97,7 @@ impl<const L: usize> Network<L> {
             round_trips: u32::try_from(layers).unwrap_or(u32::MAX) + u32::from(last_gated),
             dealer_bytes: cost.dealer_bytes,
             device_dealer_bytes: 0,
-            prepare_blocks: cost.prepare_blocks,
+            prepare_blocks: cost.prepare_blocks + SESSION_KEY_BLOCKS,
             online_blocks: cost.online_blocks,
         }
     }

@@ -4,9 +4,17 @@
 use rand_core::CryptoRng;
 
 use super::{gate, linear};
+use crate::binding::Binding;
 use crate::correlation::{LengthError, Position};
 use crate::keystream::{Keystream, Rounds};
 use crate::session::network::Network;
+
+/// `P0`'s keystream for a network and the masked model that the dealer has of it: `description` is
+/// what `postcard` makes of the network.
+#[must_use]
+pub fn bind<C: Rounds>(key: &Keystream<C>, description: &[u8], masked_id: &[u8; 32]) -> Binding<C> {
+    Binding::new(key, &[b"network", description, masked_id])
+}
 
 /// Bytes of the corrections of one session.
 #[must_use]
@@ -36,15 +44,15 @@ pub fn scratch_elems<const L: usize>(network: &Network<L>) -> usize {
 
 /// Writes the corrections of session `session` to `out`, [`correction_bytes`] long.
 ///
-/// `keystream` is the device's; `masked_weights` are the weights `A`, first layer first; `scratch`
-/// holds [`scratch_elems`]. A session must not be dealt for two models: the difference of their
+/// `binding` is the device's, as [`bind`] makes it; `masked_weights` are the weights `A`, first
+/// layer first; `scratch` holds [`scratch_elems`]. A session is dealt once: the difference of two
 /// corrections would show.
 ///
 /// # Errors
 /// [`LengthError`] if a slice has not the length that the network asks for.
 pub fn session<C: Rounds, const L: usize>(
     network: &Network<L>,
-    keystream: &Keystream<C>,
+    binding: &Binding<C>,
     session: u64,
     masked_weights: &[impl AsRef<[u32]>],
     rng: &mut impl CryptoRng,
@@ -55,6 +63,7 @@ pub fn session<C: Rounds, const L: usize>(
     if wrong.expected_bytes != wrong.found_bytes || masked_weights.len() != network.layers().len() {
         return Err(wrong);
     }
+    let keystream = &binding.session(session);
     let mut rest = out;
     for ((index, weights), layer) in (0..).zip(masked_weights).zip(0_u16..) {
         let (linear_bytes, gate_bytes) = layer_bytes(network, index);

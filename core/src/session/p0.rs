@@ -15,18 +15,20 @@ use embassy_futures::yield_now;
 use embedded_io_async::{Read, Write};
 use zeroize::Zeroize;
 
+use super::deal::bind;
 use super::{
     MAX_SESSION_SKIP, SessionCounter, SessionError, expect_bulk, first_frame, flush, gate, linear,
     read_control, read_exact, read_message, refuse, write_all, write_bulk_header, write_control,
     write_control_body,
 };
+use crate::binding::Binding;
 use crate::correlation::SessionToken;
-use crate::keystream::{ChaCha12, Key, Keystream, Rounds};
+use crate::keystream::{ChaCha12, Key, KeyId, Keystream, Rounds};
 use crate::ring::{Ring, read_le_slice, write_le_slice};
 use crate::session::gate::digits::Digits;
 use crate::session::gate::{MAX_PIECE_OPENED_BYTES, opened_bytes};
 use crate::session::network::{Network, NetworkError};
-use crate::session::phases::{Offline, Online};
+use crate::session::phases::{Offline, Paused};
 use crate::session::piece::PIECE_ELEMS;
 use crate::session::wire::WireError;
 use crate::session::wire::control::{
@@ -38,7 +40,7 @@ use crate::shape::TILE_ELEMS;
 use crate::share;
 
 /// Room for the largest handshake message that a device reads, in bytes per layer.
-const WELCOME_LAYER_BYTES: usize = 64;
+const WELCOME_LAYER_BYTES: usize = 72;
 /// Bytes of a piece of ring elements.
 const PIECE_BYTES: usize = PIECE_ELEMS * u32::BYTES;
 
@@ -59,6 +61,12 @@ impl<C: Rounds> Identity<C> {
     #[must_use]
     pub fn id(&self) -> DeviceId {
         self.id
+    }
+
+    /// The public name of its key.
+    #[must_use]
+    pub fn key_id(&self) -> KeyId {
+        self.keystream.key_id()
     }
 
     /// The keystream under its key.
@@ -91,7 +99,8 @@ pub struct Policy {
 /// A connection after the handshake, between two inferences.
 pub struct Connected<'d, T, C: Rounds, const L: usize> {
     io: T,
-    identity: &'d Identity<C>,
+    /// The keystream under the device's key, bound to the network and its masked model.
+    binding: Binding<C>,
     model: Keystream<C>,
     network: &'d Network<L>,
     answer: Answer,
@@ -99,7 +108,7 @@ pub struct Connected<'d, T, C: Rounds, const L: usize> {
 
 /// Shakes hands: says who is there, and gets the network's description.
 ///
-/// `L` bounds the layers, at least 6. The description goes to `network`, whatever is there. One
+/// `L` bounds the layers, at least 5. The description goes to `network`, whatever is there. One
 /// that the device cannot serve is refused with the reason.
 ///
 /// # Errors
@@ -113,21 +122,23 @@ pub async fn connect<'d, T: Read + Write, C: Rounds, const L: usize>(
     const {
         assert!(
             max_welcome_bytes(L) <= L * WELCOME_LAYER_BYTES,
-            "the room for a welcome is sized by layers, six at least"
+            "the room for a welcome is sized by layers, five at least"
         )
     };
     let mut buffer = [[0; WELCOME_LAYER_BYTES]; L];
     let buffer = buffer.as_flattened_mut();
-    let key = identity.keystream.key_id();
+    let key = identity.key_id();
     let hello = Hello { device: identity.id, key, answer: policy.answer, rounds: C::ROUNDS };
     let used = control::emit_handshake(&hello, buffer).ok_or(WireError::Malformed)?;
     write_control_body(&mut io, Kind::Hello, buffer.get(..used).unwrap_or(&[])).await?;
 
     let body = read_control(&mut io, Kind::Welcome, buffer).await.map_err(first_frame)?;
-    let checked = accept(body, policy, network);
+    let checked = accept(body, policy, network).map(|(welcome, description)| {
+        (bind(&identity.keystream, description, &welcome.masked_id), welcome)
+    });
     buffer.zeroize();
-    let welcome = match checked {
-        Ok(welcome) => welcome,
+    let (binding, welcome) = match checked {
+        Ok(accepted) => accepted,
         Err((error, refusal)) => {
             // The reason matters more than whether it still reaches the host.
             let _ = refuse(&mut io, refusal).await;
@@ -135,19 +146,19 @@ pub async fn connect<'d, T: Read + Write, C: Rounds, const L: usize>(
         }
     };
     let model = Keystream::new(&Key::from_bytes(welcome.model_seed));
-    Ok(Connected { io, identity, model, network, answer: policy.answer })
+    Ok(Connected { io, binding, model, network, answer: policy.answer })
 }
 
 /// Reads a welcome, apart from the future that waits for it: a description takes much of a stack.
 #[inline(never)]
-fn accept<const L: usize>(
-    body: &[u8],
+fn accept<'b, const L: usize>(
+    body: &'b [u8],
     policy: Policy,
     network: &mut Network<L>,
-) -> Result<Welcome, (SessionError, Refusal)> {
-    let welcome = parse_welcome(body, network).map_err(refusal_of)?;
+) -> Result<(Welcome, &'b [u8]), (SessionError, Refusal)> {
+    let accepted = parse_welcome(body, network).map_err(refusal_of)?;
     check_policy(network, policy)?;
-    Ok(welcome)
+    Ok(accepted)
 }
 
 /// What to tell the caller, and what the host.
@@ -230,7 +241,8 @@ impl<'d, T: Read + Write, C: Rounds, const L: usize> Connected<'d, T, C, L> {
         }
         counter.consume(session).await?;
 
-        let mut offline = Offline::new(&self.identity.keystream, SessionToken::consumed(session));
+        let keystream = self.binding.session(session);
+        let mut offline = Offline::new(&keystream, SessionToken::consumed(session));
         for (index, layer) in self.network.layers().iter().enumerate() {
             let gated = self.network.gate(index).is_some();
             let (rows, masks) = offline.layer(&self.model, self.network.parts(index), gated);
@@ -249,7 +261,7 @@ impl<'d, T: Read + Write, C: Rounds, const L: usize> Connected<'d, T, C, L> {
             }
         }
         flush(&mut self.io).await?;
-        Ok(Prepared { online: offline.finish(), connected: self, answer, session })
+        Ok(Prepared { paused: offline.pause(), connected: self, keystream, answer })
     }
 }
 
@@ -297,9 +309,9 @@ fn piece_of<'p>(
 /// A session that waits for its input.
 pub struct Prepared<'d, 'b, T, C: Rounds, const L: usize> {
     connected: Connected<'d, T, C, L>,
-    online: Online<'d, C>,
+    keystream: Keystream<C>,
+    paused: Paused,
     answer: &'b mut [u32],
-    session: u64,
 }
 
 impl<'d, 'b, T: Read + Write, C: Rounds, const L: usize> Prepared<'d, 'b, T, C, L> {
@@ -310,7 +322,7 @@ impl<'d, 'b, T: Read + Write, C: Rounds, const L: usize> Prepared<'d, 'b, T, C, 
 
     /// The session's number.
     pub fn session(&self) -> u64 {
-        self.session
+        self.paused.session()
     }
 
     /// The transport.
@@ -357,7 +369,8 @@ impl<'d, 'b, T: Read + Write, C: Rounds, const L: usize> Prepared<'d, 'b, T, C, 
         input: &[u32],
         policy: Option<Answer>,
     ) -> Result<(Connected<'d, T, C, L>, &'b mut [u32]), SessionError> {
-        let Self { mut connected, mut online, answer, .. } = self;
+        let Self { mut connected, keystream, paused, answer } = self;
+        let mut online = paused.resume(&keystream);
         let Connected { io, model, network, .. } = &mut connected;
         let to_host = policy.is_some_and(Answer::to_host);
         if input.len() != network.inputs() {
@@ -559,6 +572,6 @@ impl<T, C: Rounds, const L: usize> fmt::Debug for Connected<'_, T, C, L> {
 
 impl<T, C: Rounds, const L: usize> fmt::Debug for Prepared<'_, '_, T, C, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Prepared").field("session", &self.session).finish_non_exhaustive()
+        f.debug_struct("Prepared").field("session", &self.paused.session()).finish_non_exhaustive()
     }
 }

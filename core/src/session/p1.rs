@@ -40,7 +40,7 @@ pub async fn receive_hello(io: &mut impl Read) -> Result<Hello, SessionError> {
     )?)
 }
 
-/// Sends the network's description and the seed of `E`. `buffer` has room for
+/// Sends the network's description, the seed of `E` and the id of `A`. `buffer` has room for
 /// [`control::max_welcome_bytes`].
 ///
 /// # Errors
@@ -49,9 +49,11 @@ pub async fn welcome<const L: usize>(
     io: &mut impl Write,
     network: &Network<L>,
     model_seed: &[u8; 32],
+    masked_id: &[u8; 32],
     buffer: &mut [u8],
 ) -> Result<(), SessionError> {
-    let used = control::emit_welcome(network, model_seed, buffer).ok_or(WireError::Malformed)?;
+    let used = control::emit_welcome(network, model_seed, masked_id, buffer)
+        .ok_or(WireError::Malformed)?;
     write_control_body(io, Kind::Welcome, buffer.get(..used).unwrap_or(&[])).await
 }
 

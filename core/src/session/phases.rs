@@ -16,7 +16,8 @@ pub struct Offline<'k, C: Rounds> {
 }
 
 impl<'k, C: Rounds> Offline<'k, C> {
-    /// The correlations of a session, under the key that `P0` shares with the dealer.
+    /// The correlations of a session; `keystream` is the session's, as
+    /// [`Binding::session`](crate::binding::Binding::session) gives it.
     #[must_use]
     pub fn new(keystream: &'k Keystream<C>, token: SessionToken) -> Self {
         Self { keystream, position: Position { session: token.number(), layer: 0 } }
@@ -44,6 +45,32 @@ impl<'k, C: Rounds> Offline<'k, C> {
     #[must_use]
     pub fn finish(self) -> Online<'k, C> {
         Online { keystream: self.keystream, position: Position { layer: 0, ..self.position } }
+    }
+
+    /// The same, for who lends the keystream anew when the input is there.
+    #[must_use]
+    pub fn pause(self) -> Paused {
+        Paused { session: self.position.session }
+    }
+}
+
+/// The right to spend what is left of a session's correlations.
+#[derive(Debug)]
+pub struct Paused {
+    session: u64,
+}
+
+impl Paused {
+    /// The session's number.
+    #[must_use]
+    pub fn session(&self) -> u64 {
+        self.session
+    }
+
+    /// Goes on, with the keystream of the same session.
+    #[must_use]
+    pub fn resume<C: Rounds>(self, keystream: &Keystream<C>) -> Online<'_, C> {
+        Online { keystream, position: Position { session: self.session, layer: 0 } }
     }
 }
 

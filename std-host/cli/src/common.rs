@@ -127,15 +127,25 @@ impl LinkArgs {
     }
 }
 
+/// Where the counter of a key lies, unless another place is named.
+#[must_use]
+pub fn counter_of(key: &Path) -> PathBuf {
+    key.with_extension("counter")
+}
+
 /// Where correlations come from: server 0 expands a key that the dealer knows, server 1 asks it.
 #[derive(Args, Debug, Clone)]
 pub struct DealtArgs {
     /// Server 0: its key, which the dealer knows.
     #[arg(long, value_name = "FILE", required_if_eq("party", "0"), help_heading = "Server 0")]
     pub key: Option<PathBuf>,
-    /// Server 0: the counter of its sessions; it is made if there is none.
-    #[arg(long, value_name = "FILE", required_if_eq("party", "0"), help_heading = "Server 0")]
+    /// Server 0: the counter of the key's sessions; by default the key's file, ending in
+    /// `.counter`.
+    #[arg(long, value_name = "FILE", requires = "key", help_heading = "Server 0")]
     pub counter: Option<PathBuf>,
+    /// Server 0: make the counter, if there is none and the key was never used.
+    #[arg(long, requires = "key", help_heading = "Server 0")]
+    pub new_counter: bool,
     /// Server 1: the dealer.
     #[arg(
         long,
@@ -153,8 +163,9 @@ impl DealtArgs {
     /// # Errors
     /// One of them is missing, damaged, or in use.
     pub fn key(&self) -> Result<(DeviceKey, FileCounter)> {
-        let key = DeviceKey::load(given(self.key.as_deref(), "key")?)?;
-        Ok((key, FileCounter::open(given(self.counter.as_deref(), "counter")?)?))
+        let key = given(self.key.as_deref(), "key")?;
+        let counter = self.counter.clone().unwrap_or_else(|| counter_of(key));
+        Ok(FileCounter::open(&counter, key, self.new_counter)?)
     }
 
     /// Server 1's way to the dealer; `stall` is the longest silence within a message.

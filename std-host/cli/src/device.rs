@@ -10,13 +10,12 @@ use indicatif::ProgressBar;
 use sharelet_core::session::p0::Identity;
 use sharelet_core::session::wire::query::Recipient;
 
-use super::common::{Answer, LinkArgs, print, until_stopped};
+use super::common::{Answer, LinkArgs, counter_of, print, until_stopped};
 use super::terminal::progress;
 use sharelet_host::device::data_party::{self, DataParty};
 use sharelet_host::device::report::{Report, Values};
 use sharelet_host::device::{Device, DeviceError, Events, Inference, Sensor, Settings};
 use sharelet_host::store::counter::FileCounter;
-use sharelet_host::store::key::DeviceKey;
 use sharelet_host::store::task;
 use sharelet_link::Counts;
 use sharelet_model::largest;
@@ -31,9 +30,12 @@ pub struct DeviceArgs {
     /// The device's key file.
     #[arg(long, value_name = "FILE")]
     pub key: PathBuf,
-    /// The session counter; it is made if there is none.
+    /// The counter of the key's sessions; by default the key's file, ending in `.counter`.
     #[arg(long, value_name = "FILE")]
-    pub counter: PathBuf,
+    pub counter: Option<PathBuf>,
+    /// Make the counter, if there is none and the key was never used.
+    #[arg(long)]
+    pub new_counter: bool,
     /// The host.
     #[arg(
         long,
@@ -192,8 +194,8 @@ pub fn run(args: DeviceArgs) -> Result<()> {
 }
 
 fn infer(args: DeviceArgs, console: &mut Console) -> Result<usize, DeviceError> {
-    let key = DeviceKey::load(&args.key)?;
-    let counter = FileCounter::open(&args.counter)?;
+    let counter = args.counter.unwrap_or_else(|| counter_of(&args.key));
+    let (key, counter) = FileCounter::open(&counter, &args.key, args.new_counter)?;
     let sensor = FileSensor::open(args.inputs, ReadOptions { width: None, divide: args.divide })?;
     let identity = Identity::new(key.device, &key.key);
     let route = args.link.route();

@@ -6,11 +6,11 @@ use anyhow::{Result, anyhow};
 use clap::Args;
 use sharelet_core::session::wire::control::DeviceId;
 
-use super::common::expect_none;
+use super::common::{counter_of, expect_none};
 use sharelet_host::store::console::ConsoleKey;
+use sharelet_host::store::counter::FileCounter;
 use sharelet_host::store::dealer;
 use sharelet_host::store::key::DeviceKey;
-use sharelet_host::store::key::random_key;
 
 const EXAMPLES: &str = include_str!("examples/provision.txt");
 
@@ -33,6 +33,10 @@ pub struct ProvisionArgs {
     /// Where the key file is written.
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
+    /// Where the counter of the key's sessions is written; by default the key's file, ending in
+    /// `.counter`. A board that counts in its flash has no use for it.
+    #[arg(long, value_name = "FILE", conflicts_with = "console")]
+    pub counter: Option<PathBuf>,
     /// Replace an existing key.
     #[arg(long)]
     pub force: bool,
@@ -59,11 +63,21 @@ pub fn run(args: &ProvisionArgs) -> Result<()> {
         );
         return Ok(());
     }
-    let key = match &args.state {
-        Some(state) => dealer::provision(state, device, args.force)?,
-        None => DeviceKey { device, key: random_key()? },
+    let counter = args.counter.clone().unwrap_or_else(|| counter_of(&args.output));
+    expect_none(&counter, args.force)?;
+    let give = |key: &DeviceKey| {
+        FileCounter::create(&counter, key.key_id())?;
+        key.save(&args.output)
     };
-    key.save(&args.output)?;
-    tracing::info!(%device, "wrote {}; keep it on the device alone", args.output.display());
+    match &args.state {
+        Some(state) => drop(dealer::provision(state, device, args.force, give)?),
+        None => give(&DeviceKey::generate(device)?)?,
+    }
+    tracing::info!(
+        %device,
+        "wrote {}, and its counter {}; keep both on the device alone",
+        args.output.display(),
+        counter.display(),
+    );
     Ok(())
 }

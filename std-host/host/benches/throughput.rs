@@ -133,7 +133,7 @@ impl Buffers {
 /// right.
 async fn record(
     model: &Model,
-    seed: &Key,
+    (seed, masked_id): (&Key, &[u8; 32]),
     key: &Key,
     session: u64,
     corrections: &[u8],
@@ -166,6 +166,7 @@ async fn record(
             &mut writer,
             &model.network,
             seed.expose(),
+            masked_id,
             &mut [0; max_welcome_bytes(MAX_LAYERS)],
         )
         .await
@@ -231,17 +232,19 @@ fn main() {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let (seed, key) = (Key::from_bytes([1; 32]), Key::from_bytes([2; 32]));
     let matrices = masked::mask(&model, &Keystream::new(&seed), &mut |_| ());
-    let masked = MaskedModel::new(model.network.clone(), &matrices);
-    let keystream = Keystream::<ChaCha12>::new(&key);
+    let id = masked::id(&masked::description(&model.network), &matrices);
+    let masked = MaskedModel::new(id, model.network.clone(), &matrices);
+    let binding = masked.bind(&Keystream::<ChaCha12>::new(&key));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
 
     let limit = model.network.input_limit();
     let sessions: Vec<(Vec<u8>, Vec<u8>)> = (0..SESSIONS)
         .map(|session| {
-            let corrections = deal_session(&masked, &keystream, session).expect("dealt");
+            let corrections = deal_session(&masked, &binding, session).expect("dealt");
             let input: Vec<u32> =
                 (0..model.network.inputs()).map(|_| rng.next_u32() % limit).collect();
-            let said = runtime.block_on(record(&model, &seed, &key, session, &corrections, &input));
+            let said =
+                runtime.block_on(record(&model, (&seed, &id), &key, session, &corrections, &input));
             (corrections, said)
         })
         .collect();
@@ -260,7 +263,7 @@ fn main() {
         });
     });
     let dealer =
-        rate(|turn| drop(black_box(deal_session(&masked, &keystream, SESSIONS + turn as u64))));
+        rate(|turn| drop(black_box(deal_session(&masked, &binding, SESSIONS + turn as u64))));
     let vectors = vec![0; model.network.vectors_elems()];
     let mut out = vec![0; model.network.max_width()];
     let products = rate(|_| {

@@ -161,7 +161,8 @@ async fn host() -> Result<(), SessionError> {
     let hello = p1::receive_hello(&mut Line).await?;
     black_box(hello);
     let network = black_box(Network::<LAYERS>::default());
-    p1::welcome(&mut Line, &network, &black_box([0; 32]), &mut [0; 1024]).await?;
+    p1::welcome(&mut Line, &network, &black_box([0; 32]), &black_box([0; 32]), &mut [0; 1024])
+        .await?;
     if p1::receive_request(&mut Line).await?.is_none() {
         return Ok(());
     }
@@ -188,10 +189,10 @@ async fn host() -> Result<(), SessionError> {
 /// The dealer's arithmetic of a session.
 fn dealer() -> bool {
     let network = black_box(Network::<LAYERS>::default());
-    let keystream = Keystream::<ChaCha12>::new(&key());
+    let description: &[u8] = black_box(&[0]);
+    let binding = deal::bind(&Keystream::<ChaCha12>::new(&key()), description, &[0; 32]);
     let (mut scratch, mut out) = ([0; WIDTH], [0; WIDTH]);
     let weights: &[&[u32]] = black_box(&[&[0]]);
     let (scratch, out) = (black_box(&mut scratch[..]), black_box(&mut out[..]));
-    deal::session(&network, &keystream, black_box(0), weights, &mut Randomness, scratch, out)
-        .is_ok()
+    deal::session(&network, &binding, black_box(0), weights, &mut Randomness, scratch, out).is_ok()
 }

@@ -9,6 +9,9 @@ use sharelet_core::session::wire::task::Field;
 /// Room for the body of any message here.
 const MOST_BYTES: usize = 1024;
 
+/// Names the masked model of every set-up.
+pub const MASKED_ID: [u8; 32] = [0x1d; 32];
+
 /// Every refusal that there is, and its name in a file.
 pub const REFUSALS: [(&str, Refusal); 21] = [
     ("version", Refusal::Version { ours: 700 }),
@@ -57,7 +60,7 @@ pub fn handshake<T: Serialize>(kind: Kind, message: &T) -> Vec<u8> {
 /// A host's welcome.
 pub fn welcome<const L: usize>(network: &Network<L>, model_seed: &[u8; 32]) -> Vec<u8> {
     let mut body = [0; MOST_BYTES];
-    let used = control::emit_welcome(network, model_seed, &mut body).expect("fits");
+    let used = control::emit_welcome(network, model_seed, &MASKED_ID, &mut body).expect("fits");
     frame(Kind::Welcome, 0, &body[..used])
 }
 

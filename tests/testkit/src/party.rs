@@ -8,15 +8,17 @@ use embassy_futures::join::join;
 use embedded_io_async::{Read, Write};
 use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng, SeedableRng};
+use sharelet_core::binding::Binding;
 use sharelet_core::keystream::{Key, Keystream, Rounds};
 use sharelet_core::session::linear::mask_weights;
 use sharelet_core::session::network::Network;
 use sharelet_core::session::p0::{self, Identity, Policy};
 use sharelet_core::session::p1::{self, P1, Scratch, ScratchSizes};
-use sharelet_core::session::wire::control::{Answer, DeviceId, max_welcome_bytes};
+use sharelet_core::session::wire::control::{Answer, DeviceId, emit, max_welcome_bytes};
 use sharelet_core::session::{CounterError, SessionCounter, SessionError, deal};
 use sharelet_core::transport::{Counting, Counts};
 
+use crate::frames::MASKED_ID;
 use crate::model::Model;
 use crate::pipe::{End, Pipe, Script, run};
 
@@ -64,6 +66,13 @@ impl Setup {
         Keystream::new(&Key::from_bytes(self.device_key))
     }
 
+    /// The same, bound to the network and its masked model.
+    pub fn binding<C: Rounds>(&self) -> Binding<C> {
+        let mut description = [0; max_welcome_bytes(8)];
+        let used = emit(&self.model.network, &mut description).expect("fits");
+        deal::bind(&self.keystream(), &description[..used], &MASKED_ID)
+    }
+
     /// What the device is provisioned with.
     pub fn identity<C: Rounds>(&self) -> Identity<C> {
         Identity::new(DeviceId::new("pump-07").expect("valid"), &Key::from_bytes(self.device_key))
@@ -86,10 +95,10 @@ impl Setup {
         let mut out = vec![0; deal::correction_bytes(network)];
         let mut scratch = vec![0; deal::scratch_elems(network)];
         let mut rng = ChaCha12Rng::from_seed(self.dealer_seed);
-        let keystream = self.keystream::<C>();
+        let binding = self.binding::<C>();
         deal::session(
             network,
-            &keystream,
+            &binding,
             self.session,
             &self.masked_weights::<C>(),
             &mut rng,
@@ -200,7 +209,8 @@ impl Setup {
     ) -> Result<Option<p1::Prepared<'_, 's, Model, 8>>, SessionError> {
         let network = &self.model.network;
         p1::receive_hello(reader).await?;
-        p1::welcome(writer, network, &self.model_seed, &mut [0; max_welcome_bytes(8)]).await?;
+        let buffer = &mut [0; max_welcome_bytes(8)];
+        p1::welcome(writer, network, &self.model_seed, &MASKED_ID, buffer).await?;
         if p1::receive_request(reader).await?.is_none() {
             return Ok(None);
         }

@@ -37,7 +37,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use crate::owners::PARTIES;
 use crate::owners::{self, Data, csv};
-use crate::room::{Running, when_unlocked};
+use crate::room::{Running, counted, when_unlocked};
 use crate::{Rng, says};
 
 pub const STALL: Duration = Duration::from_secs(20);
@@ -137,11 +137,13 @@ impl Room {
         room
     }
 
-    /// A new key for server 0; its counter stays.
+    /// A new key for server 0, and its counter.
     pub fn provision(&self) {
-        let key =
-            provision(&self.path("dealer"), DeviceId::new("server-0").unwrap(), true).unwrap();
-        key.save(&self.path("server-0.key")).unwrap();
+        let give = |key: &DeviceKey| {
+            FileCounter::create(&self.path("server-0.counter"), key.key_id())?;
+            key.save(&self.path("server-0.key"))
+        };
+        provision(&self.path("dealer"), DeviceId::new("server-0").unwrap(), true, give).unwrap();
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -190,11 +192,10 @@ impl Room {
     pub fn correlations(&self, party: Party, dealer: &str) -> Correlations {
         match party {
             Party::P0 => {
-                let key = DeviceKey::load(&self.path("server-0.key")).unwrap();
-                Correlations::Key(
-                    key,
-                    Box::new(FileCounter::open(&self.path("server-0.counter")).unwrap()),
-                )
+                let [counter, key] =
+                    ["server-0.counter", "server-0.key"].map(|name| self.path(name));
+                let (key, counter) = FileCounter::open(&counter, &key, false).unwrap();
+                Correlations::Key(key, Box::new(counter))
             }
             Party::P1 => {
                 Correlations::Dealer(Client::new(dealer.to_owned(), Exposure::Local, STALL, STALL))
@@ -204,8 +205,7 @@ impl Room {
 
     /// The lowest number that server 0 has not used.
     pub fn counter(&self) -> u64 {
-        std::fs::read(self.path("server-0.counter"))
-            .map_or(0, |bytes| u64::from_le_bytes(bytes.try_into().unwrap()))
+        counted(&self.path("server-0.counter"))
     }
 
     /// Both train to the end.

@@ -34,10 +34,11 @@ pub struct Context<'a> {
 type Check = fn(&Context<'_>) -> Result<()>;
 
 /// Every check, with what it shows.
-pub const ALL: [(&str, Check); 5] = [
+pub const ALL: [(&str, Check); 6] = [
     ("a device that the dealer does not know is refused", unknown_device),
     ("a device without a key says so", missing_key),
     ("a session counter that goes back uses no number twice", counter_goes_back),
+    ("a session counter that is lost is not made anew", counter_lost),
     ("a host that is killed is reconnected to", host_killed),
     ("readings of another width are refused", wrong_width),
 ];
@@ -106,13 +107,31 @@ fn counter_goes_back(context: &Context<'_>) -> Result<()> {
     let used = first.sessions()?;
     ensure!(used.len() >= 3, "{} sessions were reported where there were 3", used.len());
 
-    write(&room.path("counter"), 1_u64.to_le_bytes())?;
+    let counter = room.path("device.counter");
+    let mut bytes = read(&counter)?;
+    bytes.get_mut(..8).context("a counter has 16 bytes")?.copy_from_slice(&1_u64.to_le_bytes());
+    write(&counter, bytes)?;
     let second = context.boot(&room, &arguments, |_| Ok(()))?;
     let repeated = second.sessions()?.into_iter().find(|session| used.contains(session));
     ensure!(repeated.is_none(), "session {} was used twice", repeated.unwrap_or_default());
     let refused = second.errors().any(|error| error == "Refused" || error == "SessionNumber");
     ensure!(second.status.success() || refused, "the second run neither worked nor was refused");
     Ok(())
+}
+
+/// The counter's file is gone, or another key's.
+fn counter_lost(context: &Context<'_>) -> Result<()> {
+    let (room, _) = context.room("lost")?;
+    let services = context.services(&room)?;
+    let arguments = Arguments::session(services.host.port, 1);
+    let counter = room.path("device.counter");
+    let mut bytes = read(&counter)?;
+    fs::remove_file(&counter).context("the counter cannot be removed")?;
+    context.expect_error(&room, &arguments, &["Arguments"])?;
+    ensure!(!counter.exists(), "a counter was made anew");
+    bytes.last_mut().context("a counter has 16 bytes").map(|byte| *byte ^= 1)?;
+    write(&counter, bytes)?;
+    context.expect_error(&room, &arguments, &["Counter"])
 }
 
 /// The host is killed between two readings or within one, and started again at the same port.

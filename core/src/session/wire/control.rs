@@ -148,6 +148,8 @@ pub struct Welcome {
     pub layers: u8,
     /// The seed of the weight mask `E`.
     pub model_seed: [u8; 32],
+    /// The id of the masked model `A`, under which the dealer knows it.
+    pub masked_id: [u8; 32],
 }
 
 impl Drop for Welcome {
@@ -161,6 +163,7 @@ impl fmt::Debug for Welcome {
         f.debug_struct("Welcome")
             .field("layers", &self.layers)
             .field("model_seed", &"<redacted>")
+            .field("masked_id", &self.masked_id)
             .finish()
     }
 }
@@ -380,8 +383,8 @@ const LAYER_BYTES: usize = 2 * (1 + 5 * 3 + 8) + 6;
 /// most.
 #[must_use]
 pub const fn max_welcome_bytes(layers: usize) -> usize {
-    // Magic, version, seed, counts and scales; then layers.
-    PREFIX_BYTES + 33 + 12 + layers * LAYER_BYTES
+    // Magic, version, seed, id, counts and scales; then layers.
+    PREFIX_BYTES + 33 + 32 + 12 + layers * LAYER_BYTES
 }
 
 /// Writes `message` behind magic and version; returns the bytes used, or `None` if `buffer` is too
@@ -433,10 +436,12 @@ pub fn parse_hello(bytes: &[u8]) -> Result<Hello, WireError> {
 pub fn emit_welcome<const L: usize>(
     network: &Network<L>,
     model_seed: &[u8; 32],
+    masked_id: &[u8; 32],
     buffer: &mut [u8],
 ) -> Option<usize> {
     let layers = u8::try_from(network.layers().len()).ok()?;
-    emit_handshake(&(Welcome { layers, model_seed: *model_seed }, network), buffer)
+    let welcome = Welcome { layers, model_seed: *model_seed, masked_id: *masked_id };
+    emit_handshake(&(welcome, network), buffer)
 }
 
 /// Why a [`Welcome`] is not accepted.
@@ -449,24 +454,25 @@ pub enum WelcomeError {
 }
 
 /// Reads a [`Welcome`] and the network behind it, against the bound of `L` layers; the network goes
-/// to where it is to stay.
+/// to where it is to stay. Leaves its description, too: the bytes that sessions are bound to.
 ///
 /// # Errors
 /// [`WelcomeError`]; a network of too many layers is told apart from bytes that do not decode.
-pub fn parse_welcome<const L: usize>(
-    bytes: &[u8],
+pub fn parse_welcome<'b, const L: usize>(
+    bytes: &'b [u8],
     network: &mut Network<L>,
-) -> Result<Welcome, WelcomeError> {
+) -> Result<(Welcome, &'b [u8]), WelcomeError> {
     let body = strip_prefix(bytes).map_err(WelcomeError::Wire)?;
     let malformed = WelcomeError::Wire(WireError::Malformed);
-    let (welcome, rest) = postcard::take_from_bytes::<Welcome>(body).map_err(|_| malformed)?;
+    let (welcome, description) =
+        postcard::take_from_bytes::<Welcome>(body).map_err(|_| malformed)?;
     if usize::from(welcome.layers) > L {
         return Err(WelcomeError::Network(NetworkError::TooManyLayers { limit: L }));
     }
     // As the description is encoded, but layer by layer: a device's stack has no room for a second
     // one.
     let ((ring_bits, input_frac_bits, input_limit, layers), mut rest) =
-        postcard::take_from_bytes::<(u8, u8, u32, u32)>(rest).map_err(|_| malformed)?;
+        postcard::take_from_bytes::<(u8, u8, u32, u32)>(description).map_err(|_| malformed)?;
     if layers != u32::from(welcome.layers) {
         return Err(malformed);
     }
@@ -480,7 +486,7 @@ pub fn parse_welcome<const L: usize>(
         return Err(malformed);
     }
     network.validate().map_err(WelcomeError::Network)?;
-    Ok(welcome)
+    Ok((welcome, description))
 }
 
 #[cfg(test)]
@@ -534,10 +540,12 @@ mod tests {
     #[test]
     fn a_network_too_deep_for_the_device_is_named() {
         let mut buffer = [0; max_welcome_bytes(8)];
-        let used = emit_welcome(&network::<8>(5), &[7; 32], &mut buffer).expect("fits");
+        let used = emit_welcome(&network::<8>(5), &[7; 32], &[9; 32], &mut buffer).expect("fits");
         let mut read = Network::<8>::default();
-        let welcome = parse_welcome(&buffer[..used], &mut read).expect("valid");
-        assert_eq!((welcome.model_seed, read.clone()), ([7; 32], network::<8>(5)));
+        let (welcome, described) = parse_welcome(&buffer[..used], &mut read).expect("valid");
+        assert_eq!((welcome.model_seed, welcome.masked_id), ([7; 32], [9; 32]));
+        assert_eq!(read.clone(), network::<8>(5));
+        assert_eq!(parse(described), Ok(network::<8>(5)));
         let too_deep = WelcomeError::Network(NetworkError::TooManyLayers { limit: 4 });
         assert_eq!(
             parse_welcome(&buffer[..used], &mut Network::<4>::default()).map(|_| ()),
@@ -551,7 +559,8 @@ mod tests {
     #[test]
     fn a_welcome_that_miscounts_its_layers_is_refused() {
         let mut buffer = [0; max_welcome_bytes(8)];
-        let message = (Welcome { layers: 3, model_seed: [0; 32] }, network::<8>(5));
+        let message =
+            (Welcome { layers: 3, model_seed: [0; 32], masked_id: [0; 32] }, network::<8>(5));
         let used = emit_handshake(&message, &mut buffer).expect("fits");
         let malformed = WelcomeError::Wire(WireError::Malformed);
         assert_eq!(
@@ -578,13 +587,17 @@ mod tests {
         let layer =
             Layer { shape, weight_frac_bits: 15, skip, shift: 15, activation: Activation::Relu };
         let network: Network<8> = Network::new(8, (1 << 31) - 1, &[layer; 8]).expect("valid");
-        assert!(emit_welcome(&network, &[255; 32], &mut [0; max_welcome_bytes(8)]).is_some());
+        assert!(
+            emit_welcome(&network, &[255; 32], &[255; 32], &mut [0; max_welcome_bytes(8)])
+                .is_some()
+        );
     }
 
     #[test]
     fn seeds_print_redacted() {
         extern crate std;
-        let shown = std::format!("{:?}", Welcome { layers: 1, model_seed: [77; 32] });
+        let shown =
+            std::format!("{:?}", Welcome { layers: 1, model_seed: [77; 32], masked_id: [1; 32] });
         assert!(!shown.contains("77") && shown.contains("redacted"));
     }
 }

@@ -133,8 +133,9 @@ impl Args {
                 self.phase_timeout = Some(Duration::from_secs(seconds));
             }
             "counter" => {
-                let expected = "counter=PATH: the file can neither be opened nor created";
-                self.counter = Some(open_or_create(value).ok_or(expected)?);
+                let expected = "counter=PATH: there is no counter, and none is made; provision the \
+                                device anew";
+                self.counter = Some(open_to_count(value).ok_or(expected)?);
             }
             "twin" => self.twin = Some(open(value).ok_or("twin=PATH: the file cannot be opened")?),
             "report" => {}
@@ -174,12 +175,7 @@ fn create(text: &str) -> Option<File> {
     File::create(&*path(text)?).ok()
 }
 
-fn open_or_create(text: &str) -> Option<File> {
-    let path = path(text)?;
-    let existing = OpenOptions::new().read(true).write(true).open(&*path);
-    existing
-        .or_else(|_| {
-            OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&*path)
-        })
-        .ok()
+/// A counter that is not there is not made: numbers from 0 on may have been used.
+fn open_to_count(text: &str) -> Option<File> {
+    OpenOptions::new().read(true).write(true).open(&*path(text)?).ok()
 }

@@ -41,7 +41,7 @@ pub fn boot<D: Driver>(
     let mut settings = Settings::new(server_0, server_1);
     settings.recipient = if args.to_console { Recipient::Console } else { Recipient::DataParty };
     settings.timeout = args.phase_timeout.unwrap_or(settings.timeout);
-    let counter = FileCounter::new(counter);
+    let counter = FileCounter::new(counter, &mut keys);
     let meter = VirtualTime;
     (DataParty { stack, settings, task, sensor, keys, counter, sink: report, meter }, runner)
 }

@@ -34,14 +34,8 @@ pub fn boot<D: Driver>(
     let Started { args, report, stack, runner } = start(args, report, ethernet, &mut keys);
     let mut settings = Settings { answer: args.answer, ..Settings::new(host) };
     settings.phase_timeout = args.phase_timeout.unwrap_or(settings.phase_timeout);
-    let device = Device {
-        stack,
-        settings,
-        sensor,
-        keys,
-        counter: FileCounter::new(counter),
-        sink: report,
-        meter: VirtualTime,
-    };
+    let counter = FileCounter::new(counter, &mut keys);
+    let device =
+        Device { stack, settings, sensor, keys, counter, sink: report, meter: VirtualTime };
     (device, runner)
 }

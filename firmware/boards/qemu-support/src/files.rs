@@ -4,6 +4,7 @@ use core::fmt;
 
 use semihosting::fs::File;
 use semihosting::io::{Read, Seek, SeekFrom, Write};
+use sharelet_core::keystream::KeyId;
 use sharelet_core::session::p0::Identity;
 use sharelet_firmware::board::{
     CounterError, InstructionMeter, KeyError, KeyStore, Sensor, SessionCounter,
@@ -17,8 +18,10 @@ pub enum FileError {
     NotRows,
     /// All readings were used.
     Exhausted,
-    /// The counter file is neither empty nor 8 bytes long.
+    /// The counter file is not 16 bytes long.
     NotACounter,
+    /// The counter file is that of another key.
+    OtherCounter,
     /// The last session number was used.
     CounterExhausted,
     /// The session number to record was used before.
@@ -36,7 +39,10 @@ impl fmt::Display for FileError {
             }
             Self::Exhausted => "inputs=PATH has no further reading; ask for fewer with count=",
             Self::NotACounter => {
-                "counter=PATH is neither empty nor 8 bytes long; name the counter's own file"
+                "counter=PATH is not 16 bytes long; name the file that `sharelet provision` made"
+            }
+            Self::OtherCounter => {
+                "counter=PATH is the counter of another key; name the one of this device's key"
             }
             Self::CounterExhausted => {
                 "the last session number was used; provision the device with a new key"
@@ -92,31 +98,33 @@ impl Sensor for FileSensor {
     }
 }
 
-/// The session counter in a file of 8 bytes: the lowest number not used, as `sharelet device` keeps
-/// it on a PC.
+/// The session counter in a file of 16 bytes, as `sharelet device` keeps it on a PC: the lowest
+/// number not used, and the public name of the key that it counts for.
 #[derive(Debug)]
 pub struct FileCounter {
     file: File,
+    key: Option<KeyId>,
 }
 
 impl FileCounter {
-    /// Counts in `file`; an empty one begins with number 0.
+    /// Counts in `file` for the key in `keys`. Without a key, no number is ever given.
     #[must_use]
-    pub fn new(file: File) -> Self {
-        Self { file }
+    pub fn new(file: File, keys: &mut impl KeyStore) -> Self {
+        Self { file, key: keys.identity().ok().map(|identity| identity.key_id()) }
     }
 }
 
 impl FileCounter {
     fn unused(&mut self) -> Result<u64, FileError> {
-        let mut unused = [0; 8];
-        match self.file.metadata().map_err(io)?.len() {
-            0 => {}
-            8 => {
-                self.file.seek(SeekFrom::Start(0)).map_err(io)?;
-                self.file.read_exact(&mut unused).map_err(io)?;
-            }
-            _ => return Err(FileError::NotACounter),
+        let (mut unused, mut key) = ([0; 8], [0; 8]);
+        if self.file.metadata().map_err(io)?.len() != 16 {
+            return Err(FileError::NotACounter);
+        }
+        self.file.seek(SeekFrom::Start(0)).map_err(io)?;
+        self.file.read_exact(&mut unused).map_err(io)?;
+        self.file.read_exact(&mut key).map_err(io)?;
+        if self.key != Some(key) {
+            return Err(FileError::OtherCounter);
         }
         Ok(u64::from_le_bytes(unused))
     }

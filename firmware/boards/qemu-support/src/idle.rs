@@ -67,7 +67,7 @@ pub fn boot<D: Driver>(
         )
     };
     let Started { report, stack, runner, .. } = start(args, report, ethernet, &mut keys);
-    let counter = FileCounter::new(counter);
+    let counter = FileCounter::new(counter, &mut keys);
     let servers = [server_0.into(), server_1.into()];
     (Program { stack, servers, sensor, counter, sink: report }, runner)
 }

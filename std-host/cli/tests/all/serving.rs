@@ -73,7 +73,7 @@ fn what_was_trained_is_served_at_once() {
     room.works("provision server-0 --state dealer-state -o server-0.key");
     let dealer = room.serve("dealer --state dealer-state");
     let dealer_at = &dealer.address;
-    let key = "--key server-0.key --counter server-0.counter";
+    let key = "--key server-0.key";
 
     let train = "train config.toml --party";
     let Server { program, address } =
@@ -101,7 +101,7 @@ fn what_was_trained_is_served_at_once() {
     ));
     room.works("provision pump-07 --outsource -o pump-07.key");
     let printed = room.works(&format!(
-        "device --key pump-07.key --counter pump-07.counter --outsource {},{} --task 0.task \
+        "device --key pump-07.key --outsource {},{} --task 0.task \
          --inputs rows.csv",
         server_0.address, server_1.address
     ));

@@ -25,7 +25,7 @@ fn host(dealer: &str) -> String {
 }
 
 fn device(host: &str) -> String {
-    format!("device --key pump.key --counter counter --inputs readings.npy --host {host}")
+    format!("device --key pump.key --inputs readings.npy --host {host}")
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn two_servers_a_data_party_and_a_console_agree_with_the_twin() {
         dealer.address
     ));
     let server_0 = room.serve(&format!(
-        "server --party 0 --task task.bin --key server-0.key --counter s0 --peer {} --console \
+        "server --party 0 --task task.bin --key server-0.key --peer {} --console \
          operator.0",
         server_1.address
     ));
@@ -117,7 +117,7 @@ fn two_servers_a_data_party_and_a_console_agree_with_the_twin() {
 
     let twin = room.works(TWIN).out;
     let device = format!(
-        "device --key pump.key --counter counter --outsource {both} --task task.bin --inputs \
+        "device --key pump.key --outsource {both} --task task.bin --inputs \
          readings.npy"
     );
     assert_eq!(room.works(&device).out, twin);
@@ -138,7 +138,7 @@ fn two_servers_a_data_party_and_a_console_agree_with_the_twin() {
     // A second server 0 is told so, names the field, and ends.
     room.works("provision other --state dealer -o other.key");
     let second = format!(
-        "server --party 0 --task task.bin --key other.key --counter other --peer {} --listen \
+        "server --party 0 --task task.bin --key other.key --peer {} --listen \
          127.0.0.1:0",
         server_0.address
     );

@@ -53,7 +53,7 @@ fn strangers_end_nothing_and_hold_up_nothing() {
     let mut silent = strangers(&dealer);
     let host = room.serve(&format!("host model.slt --dealer {dealer} --state host"));
     silent.extend(strangers(&host.address));
-    let device = "--counter counter --inputs readings.npy";
+    let device = " --inputs readings.npy";
     let twin = room.works("twin model.slt --inputs readings.npy").out;
     let run = room.works(&format!("device --key pump.key {device} --host {}", host.address));
     assert_eq!(run.out, twin);
@@ -63,14 +63,14 @@ fn strangers_end_nothing_and_hold_up_nothing() {
             room.serve(&format!("server --party 1 --model model.slt --dealer {dealer} --state s1"));
         silent.extend(strangers(&one.address));
         let zero = room.serve(&format!(
-            "server --party 0 --task task.bin --key server-0.key --counter s0 --peer {}",
+            "server --party 0 --task task.bin --key server-0.key --peer {}",
             one.address
         ));
         silent.extend(strangers(&zero.address));
         [one, zero]
     };
     let run = room.works(&format!(
-        "device --key outsourced.key --counter outsourced --inputs readings.npy --outsource {},{} \
+        "device --key outsourced.key --inputs readings.npy --outsource {},{} \
          --task task.bin",
         zero.address, one.address
     ));
@@ -87,7 +87,7 @@ fn strangers_end_nothing_and_hold_up_nothing() {
         room.serve(&format!("train config.toml --party 1 --state server-1 --dealer {dealer}"));
     silent.extend(strangers(&listens.address));
     room.works(&format!(
-        "train config.toml --party 0 --state server-0 --key trainer-0.key --counter trainer-0 \
+        "train config.toml --party 0 --state server-0 --key trainer-0.key \
          --peer {}",
         listens.address
     ));

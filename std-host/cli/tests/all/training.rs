@@ -33,8 +33,7 @@ accuracy = true
 model = { to = "clinic" }
 "#;
 const DEALER: &str = "dealer --state dealer";
-const PARTY_0: &str =
-    "train config.toml --party 0 --state server-0 --key server-0.key --counter server-0.counter";
+const PARTY_0: &str = "train config.toml --party 0 --state server-0 --key server-0.key";
 
 /// The step of the newest checkpoint.
 fn newest(folder: &Path) -> Option<u64> {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
-use sharelet_core::keystream::{ChaCha12, Keystream};
+use sharelet_core::binding::Binding;
+use sharelet_core::keystream::Keystream;
 use tokio::sync::oneshot;
 
 use super::wire::{self, Agreed, Kind, MAX_SESSION_BYTES, Refusal, Train, WireError};
@@ -25,21 +26,15 @@ pub(super) const MAX_WORDS: u64 = 1 << 29;
 /// Deals one session, for whatever state its masks are in.
 fn deal_session(
     (course, plans): (&Course, &Plans),
-    keystream: &Keystream<ChaCha12>,
+    binding: &Binding,
     (number, session): (u64, Session),
     participant: &mut State,
 ) -> Result<Dealt, Refusal> {
     let seed = crate::store::key::random_key().map_err(|error| state(&error))?;
     let mut rng = ChaCha20Rng::from_seed(*seed.expose());
     let plan = plans.of(course.kind(session));
-    let dealt = deal(
-        &plan,
-        &mut participant.turn(session),
-        course.truncation(),
-        keystream,
-        number,
-        &mut rng,
-    );
+    let dealt =
+        deal(&plan, &mut participant.turn(session), course.truncation(), binding, number, &mut rng);
     Ok(dealt.map_err(|_| Refusal::BadRun)?.0)
 }
 
@@ -85,29 +80,31 @@ impl Dealer {
             // First of all, so that who names no key costs nothing.
             let key = dealer.key(device)?;
             let (course, plans) = check(&request)?;
+            let binding = request.bind(&Keystream::new(&key.key));
             let count =
                 u32::try_from(course.sessions(steps).count()).map_err(|_| Refusal::BadRun)?;
             // Numbers are recorded before they are dealt: after a power cut they are skipped, never
             // dealt again.
             dealer.record_chosen(device, key.key_id(), first, count)?;
             let participant = State::empty(course.clone()).map_err(|_| Refusal::BadRun)?;
-            Ok((course, plans, key, participant, count))
+            Ok((course, plans, (key.key_id(), binding), participant, count))
         };
-        let (course, plans, key, mut participant, count) = self.blocking(prepare).await?;
-        frame::send(writer, Kind::Agreed, &Agreed { key: key.key_id(), sessions: count }).await?;
+        let (course, plans, (key, binding), mut participant, count) =
+            self.blocking(prepare).await?;
+        frame::send(writer, Kind::Agreed, &Agreed { key, sessions: count }).await?;
         tracing::info!(%device, "deals {count} sessions of a training run, from {first} on");
-        let (plans, keystream) = (Arc::new(plans), Arc::new(Keystream::<ChaCha12>::new(&key.key)));
+        let (plans, binding) = (Arc::new(plans), Arc::new(binding));
         let listed = course.clone();
         let mut sessions = (first..).zip(listed.sessions(steps)).peekable();
         // Masks of the data are made first: all others need them.
         while let Some(opening) = sessions
             .next_if(|(_, session)| matches!(session, Session::OpenTrain | Session::OpenTest))
         {
-            let (course, plans, keystream) = (course.clone(), plans.clone(), keystream.clone());
+            let (course, plans, binding) = (course.clone(), plans.clone(), binding.clone());
             let (dealt, state) = self
                 .blocking(move |_| {
                     let dealt =
-                        deal_session((&course, &plans), &keystream, opening, &mut participant)?;
+                        deal_session((&course, &plans), &binding, opening, &mut participant)?;
                     Ok((dealt, participant))
                 })
                 .await?;
@@ -116,7 +113,7 @@ impl Dealer {
         }
         let deal = move |number, session| {
             let mut state = participant.beside().map_err(|_| Refusal::BadRun)?;
-            deal_session((&course, &plans), &keystream, (number, session), &mut state)
+            deal_session((&course, &plans), &binding, (number, session), &mut state)
         };
         self.deal_all(reader, writer, visit, sessions, deal).await?;
         tracing::info!(%device, "dealt the training run");

@@ -3,6 +3,7 @@
 use core::fmt;
 
 use sha2::{Digest as _, Sha256};
+use sharelet_core::binding::Binding;
 use sharelet_core::keystream::{ChaCha12, Keystream};
 use sharelet_core::ring::{read_le_slice, write_le_slice};
 use sharelet_core::session::deal;
@@ -14,6 +15,8 @@ use sharelet_model::{MAX_LAYERS, Model};
 
 /// A masked model in memory.
 pub struct MaskedModel {
+    /// Its id.
+    pub id: [u8; 32],
     /// Its network.
     pub network: Network<MAX_LAYERS>,
     /// The weights `A`, first layer first.
@@ -81,7 +84,7 @@ pub fn description(network: &Network<MAX_LAYERS>) -> Vec<u8> {
 impl MaskedModel {
     /// A masked model from its parts, whose lengths were checked.
     #[must_use]
-    pub fn new(network: Network<MAX_LAYERS>, matrices: &[u8]) -> Self {
+    pub fn new(id: [u8; 32], network: Network<MAX_LAYERS>, matrices: &[u8]) -> Self {
         let mut rest = matrices;
         let layers = (0..network.layers().len()).map(|index| {
             let elems = network.weight_elems(index);
@@ -92,7 +95,13 @@ impl MaskedModel {
             words
         });
         let layers = layers.collect();
-        Self { network, layers }
+        Self { id, network, layers }
+    }
+
+    /// The keystream of sessions of the model, under a device's key.
+    #[must_use]
+    pub fn bind(&self, key: &Keystream<ChaCha12>) -> Binding {
+        deal::bind(key, &description(&self.network), &self.id)
     }
 
     /// A masked model from the bytes on disk: length of the description as `u32`, description,
@@ -106,7 +115,7 @@ impl MaskedModel {
             return None;
         }
         let network: Network<MAX_LAYERS> = frame::decode(Kind::Offer, description).ok()?;
-        (check(&network).ok()? == matrices.len()).then(|| Self::new(network, matrices))
+        (check(&network).ok()? == matrices.len()).then(|| Self::new(*expected, network, matrices))
     }
 
     /// The bytes for the disk.

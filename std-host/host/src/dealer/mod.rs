@@ -14,7 +14,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
-use sharelet_core::keystream::{ChaCha12, KeyId, Keystream};
+use sharelet_core::binding::Binding;
+use sharelet_core::keystream::{KeyId, Keystream};
 use sharelet_core::session::deal;
 use sharelet_core::session::wire::control::DeviceId;
 use tokio::sync::oneshot;
@@ -62,7 +63,7 @@ impl From<Leave> for DealerError {
 /// each other.
 pub fn deal_session(
     model: &MaskedModel,
-    keystream: &Keystream<ChaCha12>,
+    binding: &Binding,
     session: u64,
 ) -> Result<Vec<u8>, Refusal> {
     let seed = crate::store::key::random_key().map_err(|error| state(&error))?;
@@ -71,7 +72,7 @@ pub fn deal_session(
     let mut out = vec![0; deal::correction_bytes(&model.network)];
     deal::session(
         &model.network,
-        keystream,
+        binding,
         session,
         &model.layers,
         &mut rng,
@@ -281,16 +282,16 @@ impl Dealer {
         let (key, model) = self.blocking(prepare).await?;
         let bytes_each = u32::try_from(deal::correction_bytes(&model.network)).unwrap_or(u32::MAX);
         frame::send(writer, Kind::Dealing, &Dealing { key: key.key_id(), bytes_each }).await?;
-        let keystream = Arc::new(Keystream::<ChaCha12>::new(&key.key));
+        let binding = Arc::new(model.bind(&Keystream::new(&key.key)));
         let window = rayon::current_num_threads() + 1;
         let mut sessions = (first..).take(count as usize);
         let mut in_flight = VecDeque::with_capacity(window);
         loop {
             for session in sessions.by_ref().take(window - in_flight.len()) {
                 let (done, dealt) = oneshot::channel();
-                let (model, keystream) = (model.clone(), keystream.clone());
+                let (model, binding) = (model.clone(), binding.clone());
                 // The receiver is gone if the host is: then nobody misses the result.
-                rayon::spawn(move || drop(done.send(deal_session(&model, &keystream, session))));
+                rayon::spawn(move || drop(done.send(deal_session(&model, &binding, session))));
                 in_flight.push_back((session, dealt));
             }
             let Some((session, dealt)) = in_flight.pop_front() else { break };

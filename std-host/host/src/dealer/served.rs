@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
-use sharelet_core::keystream::{ChaCha12, Keystream};
+use sharelet_core::binding::Binding;
+use sharelet_core::keystream::Keystream;
 
 use super::course::MAX_WORDS;
 use super::wire::{Agreed, Kind, MAX_SERVED, MAX_SESSION_BYTES, Refusal, Serve};
@@ -52,13 +53,13 @@ fn words(network: &Network) -> Option<u64> {
 fn deal_one<P: Program>(
     serving: &Serving,
     plan: &Plan,
-    keystream: &Keystream<ChaCha12>,
+    binding: &Binding,
     number: u64,
     program: &mut P,
 ) -> Result<(Dealt, P::Output), Refusal> {
     let seed = crate::store::key::random_key().map_err(|error| state(&error))?;
     let mut rng = ChaCha20Rng::from_seed(*seed.expose());
-    deal(plan, program, serving.truncation(), keystream, number, &mut rng)
+    deal(plan, program, serving.truncation(), binding, number, &mut rng)
         .map_err(|_| Refusal::BadRun)
 }
 
@@ -77,18 +78,18 @@ impl Dealer {
             let key = dealer.key(device)?;
             let serving = check(&request)?;
             dealer.record_chosen(device, key.key_id(), first, count)?;
-            Ok((serving, key))
+            let binding = Arc::new(request.bind(&Keystream::new(&key.key)));
+            Ok((serving, key.key_id(), binding))
         };
-        let (serving, key) = self.blocking(prepare).await?;
-        frame::send(writer, Kind::Agreed, &Agreed { key: key.key_id(), sessions: count }).await?;
+        let (serving, key, binding) = self.blocking(prepare).await?;
+        frame::send(writer, Kind::Agreed, &Agreed { key, sessions: count }).await?;
         tracing::info!(%device, "deals {count} sessions of a shared model, from {first} on");
-        let keystream = Arc::new(Keystream::<ChaCha12>::new(&key.key));
         // Masks of the model are made first: all others need them.
         let open = {
-            let (serving, keystream) = (serving.clone(), keystream.clone());
+            let (serving, binding) = (serving.clone(), binding.clone());
             move |_: &Self| {
                 let zeros = serving.zeros();
-                deal_one(&serving, serving.opening(), &keystream, first, &mut serving.open(&zeros))
+                deal_one(&serving, serving.opening(), &binding, first, &mut serving.open(&zeros))
             }
         };
         let (dealt, masks) = self.blocking(open).await?;
@@ -98,7 +99,7 @@ impl Dealer {
             let inputs = vec![0; serving.inputs()];
             let mut evaluate =
                 serving.evaluate(&zeros, &masks, inputs).map_err(|_| Refusal::BadRun)?;
-            Ok(deal_one(&serving, serving.evaluation(), &keystream, number, &mut evaluate)?.0)
+            Ok(deal_one(&serving, serving.evaluation(), &binding, number, &mut evaluate)?.0)
         };
         let sessions = (first + 1..first + u64::from(count)).map(|number| (number, ()));
         self.deal_all(reader, writer, visit, sessions, deal).await?;

@@ -7,7 +7,8 @@
 //! it concerns how ([`Refusal::ends_connection`]).
 
 use serde::{Deserialize, Serialize};
-use sharelet_core::keystream::KeyId;
+use sharelet_core::binding::Binding;
+use sharelet_core::keystream::{ChaCha12, KeyId, Keystream};
 use sharelet_core::session::network::Network;
 use sharelet_core::session::wire::control::DeviceId;
 
@@ -19,7 +20,7 @@ use sharelet_train::course::Sizes;
 use sharelet_train::tensor::offline::{Dealt, Plan};
 
 /// Version of this format.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 /// Most bytes of a masked model.
 pub const MAX_MASKED_BYTES: usize = 1 << 30;
 /// Most bytes of the corrections of one session.
@@ -169,6 +170,20 @@ pub struct Train {
     pub config: String,
 }
 
+impl Train {
+    /// The keystream of the run under server 0's `key`.
+    #[must_use]
+    pub fn bind(&self, key: &Keystream<ChaCha12>) -> Binding {
+        bind(key, b"training", self)
+    }
+}
+
+/// A program is bound to what the dealer is asked for, as it is asked for.
+fn bind(key: &Keystream<ChaCha12>, kind: &[u8], request: &impl Serialize) -> Binding {
+    // What is in a request can be written.
+    Binding::new(key, &[kind, &postcard::to_allocvec(request).unwrap_or_default()])
+}
+
 /// Server 1 to dealer: a shared model that is served. The first session opens it under masks, each
 /// of the others is an inference.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -183,6 +198,14 @@ pub struct Serve {
     pub network: sharelet_train::network::Network,
     /// Fraction bits, and how values are truncated.
     pub arithmetic: Arithmetic,
+}
+
+impl Serve {
+    /// The keystream of the sessions under server 0's `key`.
+    #[must_use]
+    pub fn bind(&self, key: &Keystream<ChaCha12>) -> Binding {
+        bind(key, b"serving", self)
+    }
 }
 
 /// Dealer to server 1: the sessions that follow.

@@ -180,6 +180,7 @@ impl Host {
             writer,
             &model.model.network,
             model.seed.expose(),
+            &model.masked_id,
             &mut vec![0; max_welcome_bytes(MAX_LAYERS)],
         )
         .await?;

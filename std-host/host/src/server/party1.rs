@@ -184,9 +184,10 @@ impl Party1 {
         visit.enter()?;
         let replaced = self.enter(theirs);
         let source = self.host.source();
-        let (model, seed) = (&source.model.model, source.model.seed.expose());
-        p1::welcome(writer, &model.network, seed, &mut vec![0; max_welcome_bytes(MAX_LAYERS)])
-            .await?;
+        let (model, seed, id) =
+            (&source.model.model, source.model.seed.expose(), &source.model.masked_id);
+        let buffer = &mut vec![0; max_welcome_bytes(MAX_LAYERS)];
+        p1::welcome(writer, &model.network, seed, id, buffer).await?;
         let mut buffers = Buffers::new(ScratchSizes::of(&model.network));
         loop {
             let session = self.session(reader, writer, &provider, &mut buffers, visit);

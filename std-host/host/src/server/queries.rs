@@ -237,10 +237,12 @@ impl<E: Evaluator> Server<E> {
         let header = QueryHeader::parse(header).map_err(QueriesError::Refused)?;
         let place = self.admit(&header).map_err(QueriesError::Refused)?;
         visit.enter()?;
-        let share = self.read_share(reader).await?;
+        // Before anything of the reading is read: under a number that was used it may be masked as
+        // another reading was.
         if !self.replays.lock().unwrap_or_else(PoisonError::into_inner).insert(header.id) {
             return Err(QueriesError::Refused(Reason::Replay));
         }
+        let share = self.read_share(reader).await?;
         let question = Question { id: header.id, recipient: header.recipient, share };
         // What is under way when the server is stopped may end, but leaves time to say so.
         let late = async {

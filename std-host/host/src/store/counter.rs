@@ -1,12 +1,18 @@
-//! A device's session counter as a file: 8 bytes, the lowest unused number, little-endian.
+//! A device's session counter as a file of 16 bytes: the lowest unused number, little-endian, and
+//! the public name of the key that it counts for.
+//!
+//! A counter that is missing is an error and no zero: under a key that was used, the numbers from 0
+//! on would be used again.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use sharelet_core::keystream::KeyId;
 use sharelet_core::session::{CounterError, SessionCounter};
 
 use super::error::StoreError;
+use super::key::DeviceKey;
 use super::lock::Lock;
 use sharelet_link::files::{FileError, write_file};
 
@@ -14,46 +20,88 @@ use sharelet_link::files::{FileError, write_file};
 #[derive(Debug)]
 pub struct FileCounter {
     path: PathBuf,
+    key: KeyId,
+    /// The key's file, as long as it is not known to say that it was used.
+    fresh: Option<PathBuf>,
     _lock: Lock,
 }
 
 impl FileCounter {
-    /// Opens the counter, and makes one that begins at 0 if there is none.
+    /// Makes the counter of a new key, in place of another key's.
     ///
     /// # Errors
-    /// [`StoreError::Locked`] if another process uses it; [`StoreError::File`] if it is not 8 bytes
-    /// long.
-    pub fn open(path: &Path) -> Result<Self, StoreError> {
+    /// [`StoreError::File`].
+    pub fn create(path: &Path, key: KeyId) -> Result<(), StoreError> {
+        write(path, 0, key)
+    }
+
+    /// Opens a key and its counter. With `new`, a counter that is missing is made, if the key was
+    /// never used.
+    ///
+    /// # Errors
+    /// [`StoreError::NoCounter`], [`StoreError::OtherCounter`]; [`StoreError::KeyUsed`] where a new
+    /// counter would use numbers again; [`StoreError::Locked`] if another process uses it;
+    /// [`StoreError::File`] if it is not 16 bytes long, and what is wrong with the key.
+    pub fn open(path: &Path, key_path: &Path, new: bool) -> Result<(DeviceKey, Self), StoreError> {
         let mut lock = path.as_os_str().to_owned();
         lock.push(".lock");
-        let counter = Self { path: path.to_owned(), _lock: Lock::take(Path::new(&lock), path)? };
+        let lock = Lock::take(Path::new(&lock), path)?;
+        let key = DeviceKey::load(key_path)?;
+        let fresh = (!key.used).then(|| key_path.to_owned());
+        let counter = Self { path: path.to_owned(), key: key.key_id(), fresh, _lock: lock };
         match counter.read() {
-            Err(StoreError::File(error)) if error.is_missing() => {
-                tracing::warn!(
-                    "{}: a new counter that begins at 0; if this device's key was used before, \
-                     its counter is lost: provision the device anew",
-                    path.display()
-                );
-                counter.write(0)?;
+            Err(StoreError::NoCounter { .. }) if new && key.used => {
+                return Err(StoreError::KeyUsed { path: key_path.to_owned() });
             }
+            Err(StoreError::NoCounter { .. }) if new => Self::create(path, counter.key)?,
             read => drop(read?),
         }
-        Ok(counter)
+        Ok((key, counter))
     }
 
     fn read(&self) -> Result<u64, StoreError> {
-        let bytes = fs::read(&self.path).map_err(FileError::at(&self.path))?;
+        let path = || self.path.clone();
+        let bytes = fs::read(&self.path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => StoreError::NoCounter { path: path() },
+            _ => FileError::at(&self.path)(error).into(),
+        })?;
         let cut = || {
             FileError::at(&self.path)(io::Error::other(
-                "a session counter has 8 bytes: the file is damaged",
+                "a session counter has 16 bytes: the file is damaged, and no old copy of it helps; \
+                 provision the device anew",
             ))
         };
-        Ok(u64::from_le_bytes(bytes.try_into().map_err(|_| cut())?))
+        match bytes.split_first_chunk() {
+            Some((next, key)) if key == self.key => Ok(u64::from_le_bytes(*next)),
+            Some((_, key)) if key.len() == self.key.len() => {
+                Err(StoreError::OtherCounter { path: path() })
+            }
+            _ => Err(cut().into()),
+        }
     }
 
-    fn write(&self, next: u64) -> Result<(), StoreError> {
-        Ok(write_file(&self.path, &[&next.to_le_bytes()])?)
+    /// Says in the key's file that it was used, before its first number is.
+    fn mark(&mut self) -> Result<(), StoreError> {
+        if let Some(path) = &self.fresh {
+            DeviceKey { used: true, ..DeviceKey::load(path)? }.save(path)?;
+            self.fresh = None;
+        }
+        Ok(())
     }
+
+    fn record(&mut self, session: u64) -> Result<(), StoreError> {
+        let next = self.read()?;
+        if next > session {
+            return Err(StoreError::SessionUsed { session, next });
+        }
+        let next = session.checked_add(1).ok_or(StoreError::SessionUsed { session, next })?;
+        self.mark()?;
+        write(&self.path, next, self.key)
+    }
+}
+
+fn write(path: &Path, next: u64, key: KeyId) -> Result<(), StoreError> {
+    Ok(write_file(path, &[&next.to_le_bytes(), &key])?)
 }
 
 impl SessionCounter for FileCounter {
@@ -62,11 +110,7 @@ impl SessionCounter for FileCounter {
     }
 
     async fn consume(&mut self, session: u64) -> Result<(), CounterError> {
-        let next = session.checked_add(1).ok_or(CounterError)?;
-        if self.read().map_err(log)? > session {
-            return Err(CounterError);
-        }
-        self.write(next).map_err(log)
+        self.record(session).map_err(log)
     }
 }
 
@@ -79,19 +123,59 @@ fn log(error: StoreError) -> CounterError {
 mod tests {
     use super::*;
 
+    use sharelet_core::session::wire::control::DeviceId;
+
     #[tokio::test]
     async fn a_number_is_consumed_once() {
         let directory = tempfile::tempdir().expect("a directory");
-        let path = directory.path().join("counter");
-        let mut counter = FileCounter::open(&path).expect("opens");
-        assert!(matches!(FileCounter::open(&path), Err(StoreError::Locked { .. })));
+        let [path, key_path] = ["counter", "key"].map(|name| directory.path().join(name));
+        let key = DeviceKey::generate(DeviceId::new("d").expect("a name")).expect("random");
+        key.save(&key_path).expect("saves");
+        FileCounter::create(&path, key.key_id()).expect("writes");
+        let open = || FileCounter::open(&path, &key_path, false);
+        let mut counter = open().expect("opens").1;
+        assert!(matches!(open(), Err(StoreError::Locked { .. })));
         assert_eq!(counter.next().await, Ok(0));
+        assert!(!DeviceKey::load(&key_path).expect("loads").used);
         assert_eq!(counter.consume(4).await, Ok(()));
-        assert_eq!(fs::read(&path).expect("reads"), 5_u64.to_le_bytes());
+        assert!(DeviceKey::load(&key_path).expect("loads").used);
+        let bytes = [&5_u64.to_le_bytes()[..], &key.key_id()].concat();
+        assert_eq!(fs::read(&path).expect("reads"), bytes);
         assert_eq!(counter.consume(4).await, Err(CounterError));
         assert_eq!(counter.consume(u64::MAX).await, Err(CounterError));
         drop(counter);
-        fs::write(&path, b"short").expect("writes");
-        assert!(matches!(FileCounter::open(&path), Err(StoreError::File(_))));
+        for cut in 0..bytes.len() {
+            fs::write(&path, &bytes[..cut]).expect("writes");
+            assert!(matches!(open(), Err(StoreError::File(_))), "{cut} bytes");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_counter_that_is_lost_is_not_made_anew() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let [path, key_path] = ["counter", "key"].map(|name| directory.path().join(name));
+        let provision = || {
+            let key = DeviceKey::generate(DeviceId::new("d").expect("a name")).expect("random");
+            key.save(&key_path).expect("saves");
+        };
+        let open = |new| FileCounter::open(&path, &key_path, new);
+        provision();
+        assert!(matches!(open(false), Err(StoreError::NoCounter { .. })));
+        assert!(!path.exists(), "nothing is made");
+        let mut counter = open(true).expect("of a fresh key").1;
+        assert_eq!((counter.next().await, counter.consume(0).await), (Ok(0), Ok(())));
+        // Removed while it is in use, and before the next start.
+        fs::remove_file(&path).expect("removes");
+        assert_eq!(counter.consume(1).await, Err(CounterError));
+        drop(counter);
+        assert!(matches!(open(false), Err(StoreError::NoCounter { .. })));
+        assert!(matches!(open(true), Err(StoreError::KeyUsed { .. })));
+        // Another key's.
+        provision();
+        assert_eq!(open(true).expect("of a fresh key").1.next().await, Ok(0));
+        provision();
+        for new in [false, true] {
+            assert!(matches!(open(new), Err(StoreError::OtherCounter { .. })));
+        }
     }
 }

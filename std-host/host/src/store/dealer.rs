@@ -12,7 +12,7 @@ use sharelet_core::session::MAX_SESSION_SKIP;
 use sharelet_core::session::wire::control::DeviceId;
 
 use super::error::{KeyError, StoreError};
-use super::key::{DeviceKey, random_key};
+use super::key::DeviceKey;
 use super::state::State;
 use sharelet_link::files::{FileError, private_directory, remove_temporaries, write_file};
 use sharelet_link::hex::hex;
@@ -45,17 +45,25 @@ fn key_path(directory: &Path, device: DeviceId) -> PathBuf {
     directory.join(KEYS).join(format!("{device}.key"))
 }
 
-/// Makes a key for `device` and keeps it with the dealer's state; the dealer may be running.
+/// Makes a key for `device`; once `give` has written it for the device, it is kept with the
+/// dealer's state. The dealer may be running.
 ///
 /// # Errors
-/// [`StoreError::KeyExists`] unless `force`.
-pub fn provision(directory: &Path, device: DeviceId, force: bool) -> Result<DeviceKey, StoreError> {
+/// [`StoreError::KeyExists`] unless `force`; nothing is written then. If `give` fails, the dealer
+/// knows the key that it knew before.
+pub fn provision(
+    directory: &Path,
+    device: DeviceId,
+    force: bool,
+    give: impl FnOnce(&DeviceKey) -> Result<(), StoreError>,
+) -> Result<DeviceKey, StoreError> {
     private_directory(&directory.join(KEYS))?;
     let path = key_path(directory, device);
     if !force && path.try_exists().map_err(FileError::at(&path))? {
         return Err(StoreError::KeyExists { device: device.to_string() });
     }
-    let key = DeviceKey { device, key: random_key()? };
+    let key = DeviceKey::generate(device)?;
+    give(&key)?;
     key.save(&path)?;
     Ok(key)
 }
@@ -268,7 +276,8 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let record = directory.path().join(RECORD);
         let device = DeviceId::new("d").expect("a name");
-        provision(directory.path(), device, false).expect("before the dealer's first start");
+        provision(directory.path(), device, false, |_| Ok(()))
+            .expect("before the dealer's first start");
         drop(DealerStore::open(directory.path()).expect("opens"));
         fs::write(&record, []).expect("empties");
         assert!(matches!(DealerStore::open(directory.path()), Err(StoreError::Lost { .. })));
@@ -295,12 +304,15 @@ mod tests {
         let store = DealerStore::open(directory.path()).expect("opens");
         let device = DeviceId::new("d").expect("a name");
         assert!(store.key(device).expect("reads").is_none());
-        let first = provision(directory.path(), device, false).expect("new");
+        let full = |_: &_| Err(StoreError::Lost { path: directory.path().to_owned() });
+        assert!(provision(directory.path(), device, false, full).is_err());
+        assert!(store.key(device).expect("reads").is_none(), "the device never got it");
+        let first = provision(directory.path(), device, false, |_| Ok(())).expect("new");
         assert!(matches!(
-            provision(directory.path(), device, false),
+            provision(directory.path(), device, false, |_| Ok(())),
             Err(StoreError::KeyExists { .. })
         ));
-        let second = provision(directory.path(), device, true).expect("forced");
+        let second = provision(directory.path(), device, true, |_| Ok(())).expect("forced");
         let key = store.key(device).expect("reads").expect("known");
         assert_eq!(key.key_id(), second.key_id());
         assert_ne!(first.key_id(), second.key_id());

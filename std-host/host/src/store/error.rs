@@ -71,6 +71,35 @@ pub enum StoreError {
         /// The device.
         device: String,
     },
+    /// The counter of a key is not there.
+    #[error(
+        "{path}: there is no counter, and no key works without its own; restore the newest one or \
+         provision the device anew (if the key was never used, --new-counter makes one)",
+        path = path.display()
+    )]
+    NoCounter {
+        /// The counter.
+        path: PathBuf,
+    },
+    /// A new counter is wanted for a key that was used.
+    #[error(
+        "{path}: numbers were used under this key already; a new counter would use them again: \
+         provision the device anew",
+        path = path.display()
+    )]
+    KeyUsed {
+        /// The key.
+        path: PathBuf,
+    },
+    /// The counter is not this key's.
+    #[error(
+        "{path} is the counter of another key; name the one that was provisioned with this key",
+        path = path.display()
+    )]
+    OtherCounter {
+        /// The counter.
+        path: PathBuf,
+    },
     /// A task file cannot be used.
     #[error("{path}: {source}", path = path.display())]
     Task {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! "SLTK" | version 1 | 3 zeros | device's name, 16 bytes, zero-padded | key, 32 bytes
-//!        | CRC-32 (IEEE) of the 56 bytes before, little-endian | 4 zeros
+//!        | CRC-32 (IEEE) of the 56 bytes before, little-endian | 1 once it was used, 3 zeros
 //! ```
 
 use std::fs;
@@ -40,9 +40,19 @@ pub struct DeviceKey {
     pub device: DeviceId,
     /// The key that the device shares with the dealer.
     pub key: Key,
+    /// Whether a number was used under it. A key without its counter is of no use from then on.
+    pub used: bool,
 }
 
 impl DeviceKey {
+    /// A fresh key from the operating system.
+    ///
+    /// # Errors
+    /// [`StoreError::Randomness`].
+    pub fn generate(device: DeviceId) -> Result<Self, StoreError> {
+        Ok(Self { device, key: random_key()?, used: false })
+    }
+
     /// The bytes of the file.
     #[must_use]
     pub fn to_bytes(&self) -> Zeroizing<[u8; KEY_FILE_BYTES]> {
@@ -53,7 +63,8 @@ impl DeviceKey {
             *to = *from;
         }
         let checksum = crc32fast::hash(checked).to_le_bytes();
-        rest.iter_mut().zip(checksum).for_each(|(to, from)| *to = from);
+        let rest_of_page = checksum.into_iter().chain([u8::from(self.used)]);
+        rest.iter_mut().zip(rest_of_page).for_each(|(to, from)| *to = from);
         bytes
     }
 
@@ -76,7 +87,9 @@ impl DeviceKey {
         let (device, key) = body.split_first_chunk::<16>().ok_or(KeyError::NotAKey)?;
         let device = DeviceId::from_bytes(*device).ok_or(KeyError::Name)?;
         let key = key.first_chunk::<32>().ok_or(KeyError::NotAKey)?;
-        Ok(Self { device, key: Key::from_bytes(*key) })
+        // Whatever is not the mark of a fresh key is the mark of a used one.
+        let used = rest.get(4..) != Some(&[0; 4]);
+        Ok(Self { device, key: Key::from_bytes(*key), used })
     }
 
     /// Reads a key file.
@@ -111,6 +124,7 @@ mod tests {
         DeviceKey {
             device: DeviceId::new("pump-07").expect("a name"),
             key: Key::from_bytes([7; 32]),
+            used: false,
         }
     }
 
@@ -122,6 +136,14 @@ mod tests {
             (read.device, read.key.expose(), read.key_id()),
             (key().device, &[7; 32], key().key_id())
         );
+        let used = DeviceKey { used: true, ..key() }.to_bytes();
+        assert_eq!((bytes[..60] == used[..60], used[60..].to_vec()), (true, vec![1, 0, 0, 0]));
+        for bit in 60 * 8..64 * 8 {
+            let mut marked = *bytes;
+            marked[bit / 8] ^= 1 << (bit % 8);
+            assert!(DeviceKey::from_bytes(&marked).expect("valid").used, "bit {bit}");
+        }
+        assert!(!read.used);
         for bit in 0..60 * 8 {
             let mut damaged = *bytes;
             damaged[bit / 8] ^= 1 << (bit % 8);
@@ -135,7 +157,7 @@ mod tests {
     fn keys_print_redacted() {
         assert_eq!(
             format!("{:?}", key()),
-            "DeviceKey { device: DeviceId(pump-07), key: Key(<redacted>) }"
+            "DeviceKey { device: DeviceId(pump-07), key: Key(<redacted>), used: false }"
         );
     }
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use rand_core::Rng as _;
 use sharelet_core::session::SessionError;
 use sharelet_core::session::wire::control::Refusal;
-use sharelet_core::session::wire::query::{Half, Reason, Recipient};
+use sharelet_core::session::wire::query::{Half, QUERY_HEADER_BYTES, Reason, Recipient};
 use sharelet_core::session::wire::task::{Field, Task};
 use sharelet_host::console::ConsoleError;
 use sharelet_host::device::DeviceError;
@@ -161,6 +161,9 @@ async fn every_wrong_query_is_refused_with_its_reason() {
     // makes another one.
     assert_eq!(send(&server_1, &half(&task, 1, masked, device)).await, refused(Reason::NoPartner));
     assert_eq!(send(&server_1, &half(&task, 1, masked, device)).await, refused(Reason::Replay));
+    // Before a word of the reading: the header is enough.
+    let header = &half(&task, 1, masked, device)[..QUERY_HEADER_BYTES];
+    assert_eq!(send(&server_1, header).await, refused(Reason::Replay));
     assert_eq!(send(&server_0, &half(&task, 2, seed, device)).await, refused(Reason::NoPartner));
     assert_eq!(send(&server_0, &half(&task, 2, seed, device)).await, refused(Reason::Replay));
 
@@ -176,11 +179,16 @@ async fn every_wrong_query_is_refused_with_its_reason() {
     newer[..2].copy_from_slice(&[0xD1, 9]);
     assert_eq!(send(&server_0, &newer).await, refused(Reason::Malformed));
 
-    // A half that is cut registers nothing: its number is still unused.
-    let whole = [half(&task, 4, seed, device), half(&task, 4, masked, device)];
+    // A half that is cut has used its number.
     let mut cut = connect(&server_1).await;
-    cut.write_all(&whole[1][..30]).await.unwrap();
+    cut.write_all(&half(&task, 6, masked, device)[..30]).await.unwrap();
     drop(cut);
+    // It may be under way still.
+    let used = async {
+        while send(&server_1, &half(&task, 6, masked, device)).await != refused(Reason::Replay) {}
+    };
+    tokio::time::timeout(10 * STALL, used).await.expect("the number is used");
+    let whole = [half(&task, 4, seed, device), half(&task, 4, masked, device)];
     let (first, second) =
         tokio::join!(one_answer(&server_0, &whole[0], 20), one_answer(&server_1, &whole[1], 20));
     assert_eq!((first.len(), second.len()), (20, 20));

@@ -87,7 +87,7 @@ async fn a_host_that_was_killed_and_restarted_uses_no_number_twice() {
 async fn a_counter_that_goes_back_uses_no_number_twice() {
     let mut scenario = Scenario::start(3).await;
     scenario.infers().await;
-    fs::write(scenario.room.counter_path("pump"), 1_u64.to_le_bytes()).unwrap();
+    scenario.room.count_from("pump", 1);
     scenario.infers().await;
     assert_eq!(scenario.device.events.sessions.len(), 6);
     scenario.stop().await;

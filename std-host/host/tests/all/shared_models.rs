@@ -15,8 +15,6 @@ use sharelet_host::device::DeviceError;
 use sharelet_host::server::shared::model::{ModelError, SharedModel};
 use sharelet_host::server::shared::party0::Party0;
 use sharelet_host::server::shared::party1::Party1;
-use sharelet_host::store::counter::FileCounter;
-use sharelet_host::store::key::DeviceKey;
 use sharelet_host::store::training::{Header, Share, TrainingError};
 use sharelet_model::readings::Readings;
 use sharelet_testkit::assert_matches;
@@ -24,7 +22,7 @@ use sharelet_testkit::room::servers::{
     One, Party, Printed, ask, console, half, instance, refused, send, stop,
 };
 use sharelet_testkit::room::wire::Wire;
-use sharelet_testkit::room::{Log, Room, Running, STALL, random_model, when_unlocked};
+use sharelet_testkit::room::{Log, Room, Running, STALL, random_model};
 use sharelet_testkit::{printed_seed, rng, says};
 use sharelet_train::course::Sizes;
 use sharelet_train::model::Model;
@@ -167,10 +165,8 @@ impl Shared {
         (lanes, chunk): (usize, u32),
     ) -> Arc<Party0> {
         let model = SharedModel::new(share, Path::new("model-0.share")).expect("valid");
-        let key = DeviceKey::load(&self.room.path("server-0.key")).expect("loads");
-        let counter =
-            when_unlocked(|| FileCounter::open(&self.room.counter_path("server-0"))).await;
-        Party0::new(self.room.lanes(peer, lanes), chunk, model, (key, counter), instance())
+        let key = self.room.key_and_counter("server-0").await;
+        Party0::new(self.room.lanes(peer, lanes), chunk, model, key, instance())
     }
 
     /// A dealer and both servers, of which server 0 has so many lanes and asks for so many sessions

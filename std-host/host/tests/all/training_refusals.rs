@@ -15,6 +15,7 @@ use sharelet_host::store::training::{Checkpoints, TrainingError};
 use sharelet_link::Connection;
 use sharelet_link::Exposure;
 use sharelet_link::fault::Fault;
+use sharelet_testkit::room::count_from;
 use sharelet_testkit::training::{
     Crash, PARTIES, Room, SOON, alone, both_say, config, ends, ends_within, table,
 };
@@ -129,14 +130,22 @@ async fn parties_data_and_keys_are_held_against_each_other() {
     room.train(&config, false).await;
 
     // A key of that name, but another one; and a name that the dealer does not know.
-    let old = std::fs::read(room.path("server-0.key")).unwrap();
+    let files = ["server-0.key", "server-0.counter"].map(|name| room.path(name));
+    let read = || files.each_ref().map(|file| std::fs::read(file).unwrap());
+    let write = |contents: [Vec<u8>; 2]| {
+        files.iter().zip(contents).for_each(|(file, bytes)| std::fs::write(file, bytes).unwrap());
+    };
+    let old = read();
     room.provision();
-    let fresh = std::fs::read(room.path("server-0.key")).unwrap();
-    std::fs::write(room.path("server-0.key"), old).unwrap();
+    let fresh = read();
+    write(old);
     let dealer = room.dealer().await;
     let other_key = ["server 0 and the dealer have different keys of that name"];
     both_are_told(&room, setups(), &dealer.address, &other_key).await;
-    std::fs::write(room.path("server-0.key"), fresh).unwrap();
+    // The dealer took the numbers for those of the key that it knows.
+    let next = room.counter();
+    write(fresh);
+    count_from(&files[1], next);
     std::fs::rename(room.path("dealer/keys/server-0.key"), room.path("moved")).unwrap();
     both_are_told(&room, setups(), &dealer.address, &["sharelet provision"]).await;
     std::fs::rename(room.path("moved"), room.path("dealer/keys/server-0.key")).unwrap();
@@ -145,7 +154,7 @@ async fn parties_data_and_keys_are_held_against_each_other() {
     }
 
     // A counter that goes back: its numbers were dealt, nothing is dealt again.
-    std::fs::write(room.path("server-0.counter"), 1_u64.to_le_bytes()).unwrap();
+    count_from(&room.path("server-0.counter"), 1);
     let anew = ["an old copy", "provision server 0 anew"];
     both_are_told(&room, setups(), &dealer.address, &anew).await;
     dealer.kill().await;
@@ -185,11 +194,11 @@ async fn a_peer_that_is_something_else_is_told_apart() {
         let closed: Check = |error| matches!(error, PeerError::Closed);
         let cases: [(&[u8], bool, Check); 9] = [
             (b"HTTP/1.1 400 Bad Request\r\n\r\n", false, stranger),
-            (b"\x01\x06\0\0\0SLTD\x01\0", false, |error| {
+            (b"\x01\x06\0\0\0SLTD\x02\0", false, |error| {
                 matches!(error, PeerError::NotSharelet | PeerError::TimedOut)
             }),
-            (&framed(b"SLTX\x01"), false, stranger),
-            (&framed(&[&magic[..], b"\x01"].concat()), false, stranger),
+            (&framed(b"SLTX\x02"), false, stranger),
+            (&framed(&[&magic[..], b"\x02"].concat()), false, stranger),
             (
                 &newer,
                 false,
@@ -394,7 +403,7 @@ async fn bytes_of_a_server_do_the_dealer_no_harm() {
     let room = Room::new();
     let dealer = room.dealer().await;
     let body = postcard::to_allocvec(&request(&config(TEXT).text().unwrap(), SIZES)).unwrap();
-    let hello = frame(1, b"SLTD\x01\0");
+    let hello = frame(1, b"SLTD\x02\0");
     let mut rng = Rng(5);
     for round in 0..200 {
         let mut bytes = [hello.clone(), frame(18, &body), frame(12, &[]), frame(12, &[])].concat();
@@ -435,7 +444,7 @@ async fn bytes_of_a_dealer_do_a_server_no_harm() {
         let body = [&0_u64.to_le_bytes()[..], &vec![7; plan.dealt_bytes() as usize]].concat();
         let sum = crc32fast::hash(&body).to_le_bytes();
         [
-            frame(2, b"SLTD\x01\0"),
+            frame(2, b"SLTD\x02\0"),
             frame(11, &[[1; 8].as_slice(), &[20]].concat()),
             frame(19, &[&body[..], &sum].concat()),
         ]

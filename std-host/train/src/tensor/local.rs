@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use embedded_io_adapters::tokio_1::FromTokio;
 use rand_core::CryptoRng;
+use sharelet_core::binding::Binding;
 use sharelet_core::correlation::SessionToken;
 use sharelet_core::functions::engine::Truncation;
 use sharelet_core::keystream::{ChaCha12, Key, Keystream};
@@ -27,7 +28,7 @@ type Failed = Box<dyn core::error::Error + Send + Sync>;
 /// Three parties that run one program after the other.
 #[derive(Debug)]
 pub struct Local<G> {
-    keystream: Keystream<ChaCha12>,
+    binding: Binding<ChaCha12>,
     rng: G,
     truncation: Truncation,
     session: u64,
@@ -74,8 +75,8 @@ pub struct Outputs<O> {
 impl<G: CryptoRng> Local<G> {
     /// Parties whose randomness comes from `rng`.
     pub fn new(mut rng: G, truncation: Truncation) -> Self {
-        let keystream = Keystream::new(&Key::generate(&mut rng));
-        Self { keystream, rng, truncation, session: 0, line: None }
+        let binding = Binding::new(&Keystream::new(&Key::generate(&mut rng)), &[b"local"]);
+        Self { binding, rng, truncation, session: 0, line: None }
     }
 
     /// The same with an emulated line between the servers, or without.
@@ -98,11 +99,11 @@ impl<G: CryptoRng> Local<G> {
         let plan = Plan::of(&mut sizes, truncation)?;
         let start = Instant::now();
         let (dealt, dealer) =
-            deal(&plan, &mut dealer, truncation, &self.keystream, session, &mut self.rng)?;
+            deal(&plan, &mut dealer, truncation, &self.binding, session, &mut self.rng)?;
         let dealing = start.elapsed();
         let start = Instant::now();
         let prepared_0 =
-            Prepared::derive(&plan, truncation, &self.keystream, &SessionToken::consumed(session))?;
+            Prepared::derive(&plan, truncation, &self.binding, &SessionToken::consumed(session))?;
         let prepared_1 = Prepared::receive(&plan, truncation, dealt)?;
         let preparing = start.elapsed();
         let ([end_0, end_1], barrier, line) = (tcp::loopback()?, Barrier::new(2), self.line);

@@ -3,6 +3,7 @@
 use core::convert::Infallible;
 
 use rand_core::CryptoRng;
+use sharelet_core::binding::Binding;
 use sharelet_core::correlation::LengthError;
 use sharelet_core::functions::engine::offline::{Count, Offline, Task, Usage};
 use sharelet_core::functions::engine::{EngineError, Truncation};
@@ -175,7 +176,8 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// Deals a session: fresh randomness from `rng`, under the key that `P0` shares with the dealer.
+/// Deals a session: fresh randomness from `rng`, under the key that `P0` shares with the dealer,
+/// bound to the program.
 ///
 /// Leaves what `P1` gets, and the program's output as the dealer has it: masks of what was opened.
 ///
@@ -187,10 +189,11 @@ pub fn deal<P: Program>(
     plan: &Plan,
     program: &mut P,
     truncation: Truncation,
-    keystream: &Keystream<ChaCha12>,
+    binding: &Binding<ChaCha12>,
     session: u64,
     rng: &mut impl CryptoRng,
 ) -> Result<(Dealt, P::Output), EngineError<Infallible>> {
+    let keystream = &binding.session(session);
     let mut seed = [0; SEED_BYTES];
     rng.fill_bytes(&mut seed);
     let mut records = vec![0; usize::try_from(plan.usage.dealt_bytes).unwrap_or(usize::MAX)];

@@ -3,6 +3,7 @@
 use core::convert::Infallible;
 use core::fmt;
 
+use sharelet_core::binding::Binding;
 use sharelet_core::correlation::{LengthError, Position, SessionToken};
 use sharelet_core::functions::engine::party::{Expanded, Party, Received, Source};
 use sharelet_core::functions::engine::{EngineError, Link, Truncation};
@@ -37,17 +38,18 @@ impl fmt::Debug for Prepared {
 }
 
 impl Prepared {
-    /// `P0`'s half: all of it is keystream.
+    /// `P0`'s half: all of it is keystream, bound to the program as the dealer deals it.
     ///
     /// # Errors
     /// More operations than a session has positions for.
     pub fn derive(
         plan: &Plan,
         truncation: Truncation,
-        keystream: &Keystream<ChaCha12>,
+        binding: &Binding<ChaCha12>,
         token: &SessionToken,
     ) -> Result<Self, EngineError<Infallible>> {
         let session = token.number();
+        let keystream = &binding.session(session);
         let mut records = vec![0; usize::try_from(plan.usage.expanded_bytes).unwrap_or(usize::MAX)];
         let mut rest = records.as_mut_slice();
         for (operation, &(layout, elements)) in plan.operations.iter().enumerate() {

@@ -165,6 +165,19 @@ pub async fn when_unlocked<T>(mut open: impl FnMut() -> Result<T, StoreError>) -
     panic!("the state stays locked");
 }
 
+/// The lowest number that was not used, by a counter's file.
+pub fn counted(path: &Path) -> u64 {
+    let bytes = fs::read(path).expect("a counter");
+    u64::from_le_bytes(*bytes.first_chunk().expect("a number"))
+}
+
+/// Sets a counter's file to another number of the same key.
+pub fn count_from(path: &Path, next: u64) {
+    let mut bytes = fs::read(path).expect("a counter");
+    bytes[..8].copy_from_slice(&next.to_le_bytes());
+    fs::write(path, bytes).expect("writes");
+}
+
 pub type HostAnswers = Arc<Mutex<Vec<HostAnswer>>>;
 
 impl Room {
@@ -180,17 +193,43 @@ impl Room {
 
     pub fn provision(&self, name: &str) {
         let device = DeviceId::new(name).expect("a name");
-        let key = provision(&self.path("dealer"), device, true).expect("provisions");
-        key.save(&self.path(&format!("{name}.key"))).expect("saves");
+        let give = |key: &_| self.give(name, key);
+        provision(&self.path("dealer"), device, true, give).expect("provisions");
+    }
+
+    /// Writes a key, and its counter.
+    fn give(&self, name: &str, key: &DeviceKey) -> Result<(), StoreError> {
+        FileCounter::create(&self.counter_path(name), key.key_id())?;
+        key.save(&self.key_path(name))
+    }
+
+    pub fn key_path(&self, name: &str) -> PathBuf {
+        self.path(&format!("{name}.key"))
+    }
+
+    /// A key, and its counter as soon as nobody uses it.
+    pub async fn key_and_counter(&self, name: &str) -> (DeviceKey, FileCounter) {
+        when_unlocked(|| FileCounter::open(&self.counter_path(name), &self.key_path(name), false))
+            .await
+    }
+
+    /// The lowest number that was not used.
+    pub fn counter(&self, name: &str) -> u64 {
+        counted(&self.counter_path(name))
+    }
+
+    /// Sets a counter that is there to another number.
+    pub fn count_from(&self, name: &str, next: u64) {
+        count_from(&self.counter_path(name), next);
     }
 
     pub fn identity(&self, name: &str) -> Identity {
-        let key = DeviceKey::load(&self.path(&format!("{name}.key"))).expect("loads");
+        let key = DeviceKey::load(&self.key_path(name)).expect("loads");
         Identity::new(key.device, &key.key)
     }
 
     pub fn key_id(&self, name: &str) -> KeyId {
-        DeviceKey::load(&self.path(&format!("{name}.key"))).expect("loads").key_id()
+        DeviceKey::load(&self.key_path(name)).expect("loads").key_id()
     }
 
     pub async fn dealer_at(&self, address: &str) -> Running<Dealer> {
@@ -247,10 +286,12 @@ impl Room {
             pauses: pauses(20, 200),
             ..Settings::new(host.to_owned())
         };
-        let counter = FileCounter::open(&self.counter_path(name)).expect("opens");
+        let (key, counter) =
+            FileCounter::open(&self.counter_path(name), &self.key_path(name), false)
+                .expect("opens");
         Device {
             settings,
-            identity: self.identity(name),
+            identity: Identity::new(key.device, &key.key),
             counter,
             sensor: Rows(readings.clone()),
             events: Log::default(),
@@ -335,7 +376,13 @@ impl Scenario {
     /// Makes a new key for the device, which begins to use it.
     pub fn provision_anew(&mut self) {
         self.room.provision("pump");
-        self.device.identity = self.room.identity("pump");
+        // The device has the old counter, locked: its new one is a file of its own.
+        let counter = self.room.path("anew.counter");
+        fs::copy(self.room.counter_path("pump"), &counter).expect("copies");
+        let opened = FileCounter::open(&counter, &self.room.key_path("pump"), false);
+        let (key, counter) = opened.expect("opens");
+        self.device.identity = Identity::new(key.device, &key.key);
+        self.device.counter = counter;
     }
 
     /// Stops everybody politely.

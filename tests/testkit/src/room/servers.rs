@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, Weak};
 
-use sharelet_core::keystream::Key;
 use sharelet_core::ring::Ring;
 use sharelet_core::session::p0::Identity;
 use sharelet_core::session::wire::control::{Answer, DeviceId};
@@ -115,8 +114,7 @@ impl Room {
         task: Task,
         capacity: usize,
     ) -> One {
-        let key = DeviceKey::load(&self.path(&format!("{name}.key"))).expect("loads");
-        let counter = when_unlocked(|| FileCounter::open(&self.counter_path(name))).await;
+        let (key, counter) = self.key_and_counter(name).await;
         let identity = Identity::new(key.device, &key.key);
         let party = Party0::new(self.lanes(peer, 3), identity, counter, task, instance());
         self.serve(address, party, self.queue(0, capacity)).await
@@ -146,10 +144,14 @@ impl Room {
             pauses: pauses(20, 200),
             ..Settings::new([server_0.address.clone(), server_1.address.clone()])
         };
-        let mut key = [0; 32];
-        getrandom::fill(&mut key).expect("randomness");
-        let identity = Identity::new(DeviceId::new(name).expect("a name"), &Key::from_bytes(key));
-        let counter = FileCounter::open(&self.counter_path(name)).expect("opens");
+        if !self.key_path(name).exists() {
+            let key = DeviceKey::generate(DeviceId::new(name).expect("a name"));
+            self.give(name, &key.expect("randomness")).expect("writes");
+        }
+        let (key, counter) =
+            FileCounter::open(&self.counter_path(name), &self.key_path(name), false)
+                .expect("opens");
+        let identity = Identity::new(key.device, &key.key);
         DataParty {
             settings,
             identity,

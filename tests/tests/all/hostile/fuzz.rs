@@ -71,7 +71,7 @@ fn readers_of_messages() {
         }
         let model = Model::random(&[3, 2, 2], rng.next_u32() % 2 == 0, rng);
         let mut buffer = [0; 256];
-        let used = control::emit_welcome(&model.network, &[3; 32], &mut buffer).unwrap();
+        let used = control::emit_welcome(&model.network, &[3; 32], &[4; 32], &mut buffer).unwrap();
         let mut welcome = buffer[..used].to_vec();
         mutate(&mut welcome, rng);
         for bytes in [&bytes, &welcome] {

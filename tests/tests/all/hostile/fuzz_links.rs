@@ -80,7 +80,7 @@ async fn between_servers(bytes: &[u8]) {
 #[test]
 fn readers_of_frames() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    let protocols = ["dealer-v1", "upload-v1", "training-v1", "shared-v1"].map(|name| {
+    let protocols = ["dealer-v2", "upload-v1", "training-v2", "shared-v2"].map(|name| {
         let folder = Folder::named(name);
         let mut names = folder.names();
         names.sort_unstable();

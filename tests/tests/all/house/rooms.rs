@@ -19,6 +19,7 @@ keystream: ring # words from blocks
 share: ring keystream # a share may be a seed
 shape: ring # which inputs an output adds up
 correlation: keystream # a place in the keystream, and the right to spend it
+binding: ring keystream correlation # the keystream of one program, and of its sessions
 step: ring # what a step refuses
 gate: ring share # the formula of ReLU and truncation
 session/piece: # a leaf: the unit of what travels
@@ -35,10 +36,10 @@ session: correlation step session/network session/wire # what all drivers need: 
     errors, the counter
 session/cost: ring cost shape session/linear session/gate session/network session/wire # the \
     costs of the steps, added up
-session/deal: keystream correlation session/linear session/gate session/network # the dealer's \
-    side
-session/p0: ring keystream share shape correlation session/piece session/linear session/gate \
-    session/phases session/network session/wire session # the device
+session/deal: binding keystream correlation session/linear session/gate session/network # the \
+    dealer's side
+session/p0: ring keystream share shape correlation binding session/piece session/linear \
+    session/gate session/phases session/network session/wire session session/deal # the device
 session/p1: ring share correlation step session/piece session/linear session/gate \
     session/network session/wire session # the host
 session/servers: ring session/wire session session/p1 # greetings between two servers
@@ -180,7 +181,7 @@ asserting chi_square frames hex model onnx owners pipe processes seed shared_dat
     tflite:
 graphs: seed
 room: frames seed
-party: model pipe
+party: frames model pipe
 programs: pipe seed
 training: asserting owners room seed
 outsource: model pipe party

@@ -41,7 +41,7 @@ fn debug_output_has_no_contents() {
     is_redacted(&keystream, &[]);
     is_redacted(&keystream.block(Domain { session: 1, layer: 0, kind: Kind::Share }, 0), &[]);
     is_redacted(&Identity::<ChaCha12>::new(DeviceId::new("pump").unwrap(), &key), &[]);
-    is_redacted(&Welcome { layers: 3, model_seed: [0xa5; 32] }, &["3"]);
+    is_redacted(&Welcome { layers: 3, model_seed: [0xa5; 32], masked_id: [3; 32] }, &["3"]);
     is_redacted(&PlainModel { weights: &[&[77]], biases: &[&[78]] }, &["1"]);
     let scratch = Scratch {
         masked: &mut [77],

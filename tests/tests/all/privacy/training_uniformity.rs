@@ -14,6 +14,7 @@ use std::rc::Rc;
 use embassy_futures::join::join;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
+use sharelet_core::binding::Binding;
 use sharelet_core::correlation::{LengthError, SessionToken};
 use sharelet_core::functions::engine::{Engine, Truncation};
 use sharelet_core::keystream::{ChaCha12, Key, Keystream};
@@ -90,11 +91,12 @@ fn observe(
 ) -> Vec<(String, Column)> {
     let mut rng = ChaCha20Rng::from_seed([value.to_le_bytes()[2]; 32]);
     let keystream = Keystream::<ChaCha12>::new(&Key::generate(&mut rng));
+    let binding = Binding::new(&keystream, &[]);
     let plan = Plan::of(&mut turn(network, 0), truncation).unwrap();
     let mut seen: Vec<(String, Column)> = Vec::new();
     for session in 0..sessions {
         let (dealt, ()) =
-            deal(&plan, &mut turn(network, 0), truncation, &keystream, session, &mut rng).unwrap();
+            deal(&plan, &mut turn(network, 0), truncation, &binding, session, &mut rng).unwrap();
         let mut add = |name: String, bytes: Vec<u8>| match seen
             .iter_mut()
             .find(|(known, _)| *known == name)
@@ -117,7 +119,7 @@ fn observe(
         share(&mut zero.inputs, &mut one.inputs, &mut fixed);
         share(&mut zero.targets, &mut one.targets, &mut fixed);
         let prepared_0 =
-            Prepared::derive(&plan, truncation, &keystream, &SessionToken::consumed(session))
+            Prepared::derive(&plan, truncation, &binding, &SessionToken::consumed(session))
                 .unwrap();
         let prepared_1 = Prepared::receive(&plan, truncation, dealt).unwrap();
         let wire = Rc::new(RefCell::new(Wire::default()));

@@ -204,7 +204,7 @@ fn without_the_mask_the_statistic_explodes() {
     honest_sessions(setup(), &extremes, |setup, sent| {
         let mut r = [0_u32; 6];
         let domain = Domain { session: setup.session, layer: 0, kind: Stream::InputMask };
-        setup.keystream::<ChaCha8>().fill(domain, 0, &mut r);
+        setup.binding::<ChaCha8>().session(setup.session).fill(domain, 0, &mut r);
         for mut frame in frames::split(sent)
             .into_iter()
             .filter(|frame| frame.header.kind == Kind::Input && frame.header.layer == 0)

@@ -5,6 +5,7 @@ use core::cell::Cell;
 
 use rand_core::Rng;
 use sharelet_core::keystream::{ChaCha8, Rounds};
+use sharelet_core::session::cost::SESSION_KEY_BLOCKS;
 use sharelet_core::session::network::Network;
 use sharelet_core::session::p0;
 use sharelet_core::session::wire::control::Answer;
@@ -128,7 +129,7 @@ fn layers_add_up() {
     let session = network.session_cost(Answer::Device);
     assert_eq!(sum.dealer_bytes, session.dealer_bytes);
     assert_eq!(
-        (sum.prepare_blocks, sum.online_blocks),
+        (sum.prepare_blocks + SESSION_KEY_BLOCKS, sum.online_blocks),
         (session.prepare_blocks, session.online_blocks)
     );
     assert_eq!(sum.prepare.bytes + 3 * HEADER_BYTES as u64, session.prepare_up_bytes);

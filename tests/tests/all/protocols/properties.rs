@@ -336,9 +336,9 @@ proptest! {
         let network = Network::<8>::new(frac_bits, limit, &layers).unwrap();
         use_description(&network);
         let mut buffer = [0; max_welcome_bytes(8)];
-        let used = control::emit_welcome(&network, &[1; 32], &mut buffer).unwrap();
+        let used = control::emit_welcome(&network, &[1; 32], &[2; 32], &mut buffer).unwrap();
         let mut read = Network::<8>::default();
-        let welcome = control::parse_welcome(&buffer[..used], &mut read).unwrap();
+        let (welcome, _) = control::parse_welcome(&buffer[..used], &mut read).unwrap();
         prop_assert_eq!((usize::from(welcome.layers), &read), (layers.len(), &network));
         // Every gate of a valid description has a plan.
         for (index, layer) in layers.iter().enumerate() {

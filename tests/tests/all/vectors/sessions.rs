@@ -10,17 +10,19 @@ use core::fmt::{Debug, Write as _};
 
 use rand_core::Rng;
 use serde::{Deserialize, Serialize};
+use sharelet_core::binding::Binding;
 use sharelet_core::correlation::Position;
 use sharelet_core::keystream::{
     ChaCha8, ChaCha12, ChaCha20, Domain, Key, Keystream, Kind as Stream, Rounds,
 };
 use sharelet_core::ring::Ring;
+use sharelet_core::session::deal;
 use sharelet_core::session::linear;
 use sharelet_core::session::network::{Activation, Layer, Network};
 use sharelet_core::session::wire::control::{self, Answer, DeviceId, Grant, Hello, Request};
 use sharelet_core::session::wire::frame::Kind;
 use sharelet_core::shape::Shape;
-use sharelet_testkit::frames::{REFUSALS, control as message, frame};
+use sharelet_testkit::frames::{MASKED_ID, REFUSALS, control as message, frame};
 use sharelet_testkit::model::Model;
 use sharelet_testkit::party::{HostEnd, Setup};
 use sharelet_testkit::pipe::End;
@@ -70,11 +72,13 @@ fn control_messages() {
         assert_eq!(control::parse_hello(&body), Ok(hello));
     }
 
-    let what = "host to device: seed of the weight mask (80 to 9f), then the network";
+    let what = "host to device: seed of the weight mask (80 to 9f), id of the masked model (1d), \
+                then the network";
     let body = frame_file("welcome", what, &network(), &welcome());
     let mut described = Network::<8>::default();
-    let read = control::parse_welcome(&body, &mut described).unwrap();
-    assert_eq!((read.model_seed, described), (seed(0x80), network()));
+    let (read, description) = control::parse_welcome(&body, &mut described).unwrap();
+    assert_eq!((read.model_seed, read.masked_id), (seed(0x80), MASKED_ID));
+    assert_eq!((control::parse(description), described), (Ok(network()), network()));
 
     fn message<T>(file: &str, what: &str, kind: Kind, value: T)
     where
@@ -222,7 +226,25 @@ fn keystream_positions() {
     positions::<ChaCha8>(&mut text);
     positions::<ChaCha12>(&mut text);
     positions::<ChaCha20>(&mut text);
+    bound(&mut text);
     hex::check("keystream.hex", &text);
+}
+
+/// Sessions' keystreams of a network, and of parts whose lengths are no multiple of 16 bytes.
+fn bound(text: &mut String) {
+    let key = Keystream::<ChaCha12>::new(&Key::from_bytes(seed(0)));
+    let (counted, id) = (seed(0x80), seed(0xc0));
+    for (what, binding) in [
+        ("network: 80 to 98, masked model c0 to df", deal::bind(&key, &counted[..25], &id)),
+        ("of no parts", Binding::new(&key, &[])),
+        ("of an empty part", Binding::new(&key, &[&[]])),
+    ] {
+        let domain = Domain { session: 77, layer: 1, kind: Stream::InputMask };
+        let block = binding.session(77).block(domain, 2);
+        let bytes: Vec<u8> = block.words().iter().flat_map(|word| word.to_le_bytes()).collect();
+        writeln!(text, "# input mask of session 77, layer 1, block 2, bound: {what}").unwrap();
+        *text += &hex::encode(&bytes);
+    }
 }
 
 /// `A = W - E` and `a_1 = A r - a_0` for rows that end inside a block, at both ring widths.
@@ -269,10 +291,10 @@ fn bad_messages() {
     let long = |bytes: &[u8]| flip(&[bytes, &[0]].concat(), 2, bytes[2] + 1);
     let welcome = &welcome();
     // Positions in a frame: magic 6, version 10, then a hello's name 12, key 28 and answer 36; a
-    // welcome's layers 12, ring 45.
+    // welcome's layers 12, ring 77.
     let mut cases = vec![
         ("hello_magic", "host", flip(&hello, 6, b'X'), "Wire(NotSharelet)"),
-        ("hello_version", "host", flip(&hello, 10, 3), "Wire(Version { theirs: 3 })"),
+        ("hello_version", "host", flip(&hello, 10, 9), "Wire(Version { theirs: 9 })"),
         ("hello_name", "host", flip(&hello, 12, b' '), "Wire(Malformed)"),
         ("hello_name_padding", "host", flip(&hello, 27, b'x'), "Wire(Malformed)"),
         ("hello_answer", "host", flip(&hello, 36, 3), "Wire(Malformed)"),
@@ -299,17 +321,17 @@ fn bad_messages() {
         (
             "welcome_ring",
             "device",
-            flip(welcome, 45, 64),
+            flip(welcome, 77, 64),
             "Network(UnsupportedRing { ring_bits: 64 })",
         ),
-        ("welcome_scale", "device", flip(welcome, 46, 40), "Network(ScaleOutOfRange { layer: 0 })"),
+        ("welcome_scale", "device", flip(welcome, 78, 40), "Network(ScaleOutOfRange { layer: 0 })"),
         ("welcome_short", "device", short(welcome), "Wire(Malformed)"),
         ("welcome_long", "device", long(welcome), "Wire(Malformed)"),
         (
             "welcome_huge",
             "device",
             flip(welcome, 5, 0xff),
-            "Wire(WrongLength { expected_bytes: 512, found_bytes: 4278190139 })",
+            "Wire(WrongLength { expected_bytes: 576, found_bytes: 4278190171 })",
         ),
         ("refuse_unknown", "device", frame(Kind::Refuse, 0, &[99]), "Wire(Malformed)"),
         ("refuse_empty", "device", frame(Kind::Refuse, 0, &[]), "Wire(Malformed)"),

@@ -4,9 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
+use sharelet_core::session::wire::control::DeviceId;
 use sharelet_core::session::wire::task::Task;
 
 use super::wire::Greeting;
+use crate::dealer::wire::Serve;
 use crate::store::training::{Share, TrainingError};
 use sharelet_train::config::{Config, ConfigError};
 use sharelet_train::course::{Course, CourseError};
@@ -92,6 +94,14 @@ impl SharedModel {
             .into());
         }
         Ok(model)
+    }
+
+    /// What the dealer is asked for: sessions from `first` on, `count` of them. Both servers know
+    /// it to the last bit: server 0's keystream, under the name `device`, is bound to it.
+    #[must_use]
+    pub fn request(&self, device: DeviceId, (first, count): (u64, u32)) -> Serve {
+        let (network, arithmetic) = (self.serving.network().clone(), self.serving.arithmetic());
+        Serve { device, first, count, network, arithmetic }
     }
 
     /// A share in memory; `path` names it in errors.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use embedded_io_async::ErrorKind;
 use sharelet_core::functions::engine::EngineError;
-use sharelet_core::keystream::{ChaCha12, Keystream};
+use sharelet_core::keystream::Keystream;
 use sharelet_core::session::wire::query::Reason;
 use sharelet_core::session::wire::task::Task;
 use sharelet_core::session::{SessionCounter as _, SessionError, refuse, servers};
@@ -44,7 +44,6 @@ pub struct Party0 {
     chunk: u32,
     model: SharedModel,
     key: DeviceKey,
-    keystream: Arc<Keystream<ChaCha12>>,
     /// Lanes take chunks one after the other: the dealer deals ascending numbers.
     counter: tokio::sync::Mutex<FileCounter>,
     instance: u64,
@@ -81,20 +80,9 @@ impl Party0 {
         (key, counter): (DeviceKey, FileCounter),
         instance: u64,
     ) -> Arc<Self> {
-        let keystream = Arc::new(Keystream::new(&key.key));
         let (counter, pool, sent) =
             (tokio::sync::Mutex::new(counter), Pool::default(), std::sync::Mutex::default());
-        Arc::new(Self {
-            settings,
-            chunk: chunk.max(2),
-            model,
-            key,
-            keystream,
-            counter,
-            instance,
-            pool,
-            sent,
-        })
+        Arc::new(Self { settings, chunk: chunk.max(2), model, key, counter, instance, pool, sent })
     }
 
     /// What the latest inference sent to server 1.
@@ -146,8 +134,9 @@ impl Party0 {
         };
         let serving = &self.model.serving;
         let sessions = serving.sessions(first, self.chunk);
-        let mut supply =
-            Supply::prepare(sessions, serving.truncation(), Source::Key(self.keystream.clone()));
+        let dealt = self.model.request(self.key.device, (first, self.chunk));
+        let source = Source::Key(Arc::new(dealt.bind(&Keystream::new(&self.key.key))));
+        let mut supply = Supply::prepare(sessions, serving.truncation(), source);
         let prepared = supply.next().await.map_err(|error| PeerError::Broken(error.to_string()))?;
         reader.await_message(DEALING);
         wire::receive_turn(&mut reader).await?;

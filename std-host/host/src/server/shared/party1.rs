@@ -18,7 +18,7 @@ use super::model::SharedModel;
 use super::party0::{broken, timed};
 use super::wire::{self, Begin, Turn};
 use crate::dealer::client::{Client, ClientError, Sessions};
-use crate::dealer::wire::{MAX_SERVED, Refusal as DealerRefusal, Serve};
+use crate::dealer::wire::{MAX_SERVED, Refusal as DealerRefusal};
 use crate::server::evaluator::{Evaluator, LaneEnded, Question};
 use crate::server::pairing::{Guess, Pairing, Waiting};
 use crate::server::party1::Patience;
@@ -168,9 +168,7 @@ impl Party1 {
             if !(2..=MAX_SERVED).contains(&count) {
                 return Err(PeerError::Greeting(messages::PeerError::NotSharelet));
             }
-            let (network, arithmetic) = (serving.network().clone(), serving.arithmetic());
-            let asked =
-                self.dealer.serve(&Serve { device, first, count, network, arithmetic }).await;
+            let asked = self.dealer.serve(&self.model.request(device, (first, count))).await;
             let (answer, sessions) = asked.map_err(dealer)?;
             if answer.key == key { Ok((sessions, 0)) } else { Err(other_key()) }
         };

@@ -28,7 +28,7 @@ use crate::server::training::wire;
 use sharelet_link::{Reader, Writer};
 
 /// Version of these messages.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// Of which model a server holds a share.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,9 +4,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use sharelet_core::keystream::{ChaCha12, Keystream};
+use sharelet_core::keystream::Keystream;
 use sharelet_core::session::SessionCounter as _;
-use sharelet_core::session::wire::control::DeviceId;
 use sharelet_core::share::Party;
 
 pub use super::error::RunError;
@@ -138,7 +137,8 @@ pub async fn run(
     };
     let (first, source) = match (correlations, start.1) {
         (Correlations::Key(key, _), _) => {
-            (start.0.first, Source::Key(Arc::new(Keystream::<ChaCha12>::new(&key.key))))
+            let dealt = request(&course, start.0, step.unwrap_or(0))?;
+            (start.0.first, Source::Key(Arc::new(dealt.bind(&Keystream::new(&key.key)))))
         }
         (Correlations::Dealer(_), Some(sessions)) => {
             (start.0.first, Source::Dealer(Box::new(sessions)))
@@ -270,25 +270,32 @@ async fn ask(
     start: Start,
     steps: u64,
 ) -> Result<crate::dealer::client::Sessions, RunError> {
-    let device: DeviceId = start.device;
     if start.step != steps {
         return Err(RunError::Differ(format!(
             "step: {steps} here and {} at the other server",
             start.step
         )));
     }
-    let config = course.config().text().map_err(CourseError::from)?;
-    let request = Train { device, first: start.first, steps, sizes: course.sizes(), config };
     let (answer, sessions) =
-        client.train(&request).await.map_err(|error| match error.refusal() {
-            Some(Refusal::SessionUsed { next }) => RunError::CounterIsOld { next },
-            _ => error.into(),
+        client.train(&request(course, start, steps)?).await.map_err(|error| {
+            match error.refusal() {
+                Some(Refusal::SessionUsed { next }) => RunError::CounterIsOld { next },
+                _ => error.into(),
+            }
         })?;
     let (ours, theirs) = (count(course, steps), u64::from(answer.sessions));
     if ours != theirs {
         return Err(RunError::Sessions { ours, theirs });
     }
     if answer.key != start.key { Err(RunError::Key) } else { Ok(sessions) }
+}
+
+/// What the dealer is asked for. Both servers know it to the last bit: server 0's keystream is
+/// bound to it.
+fn request(course: &Course, start: Start, steps: u64) -> Result<Train, RunError> {
+    let config = course.config().text().map_err(CourseError::from)?;
+    let Start { device, first, .. } = start;
+    Ok(Train { device, first, steps, sizes: course.sizes(), config })
 }
 
 /// Sessions of a run that begins or goes on after `steps` steps.

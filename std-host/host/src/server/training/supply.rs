@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use sharelet_core::binding::Binding;
 use sharelet_core::correlation::SessionToken;
 use sharelet_core::functions::engine::Truncation;
-use sharelet_core::keystream::{ChaCha12, Keystream};
 use tokio::sync::mpsc;
 
 use crate::dealer::client::{ClientError, Sessions};
@@ -44,8 +44,8 @@ pub struct Supply(mpsc::Receiver<Result<Prepared, SupplyError>>);
 /// Where a server's halves come from.
 #[derive(Debug)]
 pub enum Source {
-    /// Server 0: a key. All numbers from the first session's on are recorded as used.
-    Key(Arc<Keystream<ChaCha12>>),
+    /// Server 0: its keystream. All numbers from the first session's on are recorded as used.
+    Key(Arc<Binding>),
     /// Server 1: the dealer.
     Dealer(Box<Sessions>),
 }
@@ -115,11 +115,10 @@ async fn prepare(
     source: &mut Source,
 ) -> Result<Prepared, SupplyError> {
     let prepared = match source {
-        Source::Key(keystream) => {
-            let keystream = keystream.clone();
+        Source::Key(binding) => {
+            let binding = binding.clone();
             let derive = move || {
-                Prepared::derive(&plan, truncation, &keystream, &SessionToken::consumed(number))
-                    .ok()
+                Prepared::derive(&plan, truncation, &binding, &SessionToken::consumed(number)).ok()
             };
             tokio::task::spawn_blocking(derive).await
         }

@@ -81,7 +81,7 @@ async fn bad_messages() {
     let too_long = u32::try_from(MAX_MESSAGE_BYTES + 1).unwrap().to_le_bytes();
     for (name, due, error, bytes) in [
         ("hello_magic", "Hello", "NotSharelet", with(&hello, 7, b"U")),
-        ("hello_version", "Hello", "Version { theirs: 2 }", with(&hello, 8, &[2])),
+        ("hello_version", "Hello", "Version { theirs: 9 }", with(&hello, 8, &[9])),
         ("hello_empty", "Hello", "NotSharelet", vec![0; 4]),
         ("hello_long", "Hello", "NotSharelet", too_long.to_vec()),
         ("hello_cut", "Hello", "Closed", hello[..20].to_vec()),
