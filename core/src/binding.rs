@@ -45,6 +45,13 @@ impl<C: Rounds> Binding<C> {
         bound
     }
 
+    /// The same for a network and the masked model that the dealer has of it: `description` is what
+    /// `postcard` makes of the network.
+    #[must_use]
+    pub fn of_network(key: &Keystream<C>, description: &[u8], masked_id: &[u8; 32]) -> Self {
+        Self::new(key, &[b"network", description, masked_id])
+    }
+
     fn absorb(&mut self, part: &[u8]) {
         self.0 = self.0.next_in(domain(Kind::Program, part.len()));
         for piece in part.chunks(POSITION_BYTES) {

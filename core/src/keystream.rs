@@ -202,6 +202,8 @@ impl<C: Rounds> Keystream<C> {
 
     /// The keystream under the first half of the block at `position`, ChaCha's words 12 to 15: what
     /// [`crate::binding`] is made of.
+    // Rare: not worth another copy of the block function in a device's flash.
+    #[inline(never)]
     pub(crate) fn next(&self, position: [u32; 4]) -> Self {
         let [index, ..] = position;
         C::block_made();

@@ -10,6 +10,7 @@ use embassy_futures::yield_now;
 use embedded_io_async::{ErrorType, Read, Write};
 use rand_chacha::ChaCha12Rng;
 use rand_core::SeedableRng;
+use sharelet_core::binding::Binding;
 use sharelet_core::keystream::{ChaCha12, Keystream};
 use sharelet_core::session::linear::mask_weights;
 use sharelet_core::session::network::{Activation, Layer, NetworkError, PlainModel};
@@ -91,7 +92,7 @@ impl Model {
         // The device's keystream is bound to the network and the masked model.
         let mut description = [0; 256];
         let used = emit(network, &mut description).ok_or("the network is too large")?;
-        let binding = deal::bind(&device, &description[..used], &MASKED_ID);
+        let binding = Binding::of_network(&device, &description[..used], &MASKED_ID);
         deal::session(network, &binding, SESSION, &masked, &mut rng, &mut scratch, out)?;
         Ok(corrections)
     }

@@ -6,15 +6,8 @@ use rand_core::CryptoRng;
 use super::{gate, linear};
 use crate::binding::Binding;
 use crate::correlation::{LengthError, Position};
-use crate::keystream::{Keystream, Rounds};
+use crate::keystream::Rounds;
 use crate::session::network::Network;
-
-/// `P0`'s keystream for a network and the masked model that the dealer has of it: `description` is
-/// what `postcard` makes of the network.
-#[must_use]
-pub fn bind<C: Rounds>(key: &Keystream<C>, description: &[u8], masked_id: &[u8; 32]) -> Binding<C> {
-    Binding::new(key, &[b"network", description, masked_id])
-}
 
 /// Bytes of the corrections of one session.
 #[must_use]
@@ -44,7 +37,7 @@ pub fn scratch_elems<const L: usize>(network: &Network<L>) -> usize {
 
 /// Writes the corrections of session `session` to `out`, [`correction_bytes`] long.
 ///
-/// `binding` is the device's, as [`bind`] makes it; `masked_weights` are the weights `A`, first
+/// `binding` is the device's, as [`Binding::of_network`] makes it; `masked_weights` are the weights `A`, first
 /// layer first; `scratch` holds [`scratch_elems`]. A session is dealt once: the difference of two
 /// corrections would show.
 ///

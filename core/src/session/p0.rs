@@ -15,7 +15,6 @@ use embassy_futures::yield_now;
 use embedded_io_async::{Read, Write};
 use zeroize::Zeroize;
 
-use super::deal::bind;
 use super::{
     MAX_SESSION_SKIP, SessionCounter, SessionError, expect_bulk, first_frame, flush, gate, linear,
     read_control, read_exact, read_message, refuse, write_all, write_bulk_header, write_control,
@@ -134,7 +133,7 @@ pub async fn connect<'d, T: Read + Write, C: Rounds, const L: usize>(
 
     let body = read_control(&mut io, Kind::Welcome, buffer).await.map_err(first_frame)?;
     let checked = accept(body, policy, network).map(|(welcome, description)| {
-        (bind(&identity.keystream, description, &welcome.masked_id), welcome)
+        (Binding::of_network(&identity.keystream, description, &welcome.masked_id), welcome)
     });
     buffer.zeroize();
     let (binding, welcome) = match checked {

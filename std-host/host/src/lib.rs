@@ -14,7 +14,7 @@
 //! ```no_run
 //! use std::path::Path;
 //!
-//! use sharelet_host::dealer::Dealer;
+//! use sharelet_host::dealer::{Dealer, MODELS};
 //! use sharelet_host::store::dealer::DealerStore;
 //! use sharelet_link::Exposure;
 //! use sharelet_link::service::{self, Limits};
@@ -23,7 +23,7 @@
 //!
 //! # #[tokio::main]
 //! # async fn main() -> Result<(), Box<dyn core::error::Error>> {
-//! let dealer = Dealer::new(DealerStore::open(Path::new("state"))?, 64);
+//! let dealer = Dealer::new(DealerStore::open(Path::new("state"))?, MODELS);
 //! let listener = Listener::bind("127.0.0.1:7100", Exposure::Local).await?;
 //! service::serve(dealer, listener, Limits::default(), CancellationToken::new()).await;
 //! # Ok(())

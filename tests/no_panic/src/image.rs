@@ -8,6 +8,7 @@ use core::panic::PanicInfo;
 use embassy_futures::block_on;
 use embedded_io_async::{ErrorKind, ErrorType, Read, Write};
 use rand_core::{TryCryptoRng, TryRng};
+use sharelet_core::binding::Binding;
 use sharelet_core::fixed;
 use sharelet_core::keystream::{ChaCha12, Key, Keystream};
 use sharelet_core::ring::Ring;
@@ -190,7 +191,7 @@ async fn host() -> Result<(), SessionError> {
 fn dealer() -> bool {
     let network = black_box(Network::<LAYERS>::default());
     let description: &[u8] = black_box(&[0]);
-    let binding = deal::bind(&Keystream::<ChaCha12>::new(&key()), description, &[0; 32]);
+    let binding = Binding::of_network(&Keystream::<ChaCha12>::new(&key()), description, &[0; 32]);
     let (mut scratch, mut out) = ([0; WIDTH], [0; WIDTH]);
     let weights: &[&[u32]] = black_box(&[&[0]]);
     let (scratch, out) = (black_box(&mut scratch[..]), black_box(&mut out[..]));

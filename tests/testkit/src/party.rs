@@ -70,7 +70,7 @@ impl Setup {
     pub fn binding<C: Rounds>(&self) -> Binding<C> {
         let mut description = [0; max_welcome_bytes(8)];
         let used = emit(&self.model.network, &mut description).expect("fits");
-        deal::bind(&self.keystream(), &description[..used], &MASKED_ID)
+        Binding::of_network(&self.keystream(), &description[..used], &MASKED_ID)
     }
 
     /// What the device is provisioned with.

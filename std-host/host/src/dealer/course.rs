@@ -80,7 +80,7 @@ impl Dealer {
             // First of all, so that who names no key costs nothing.
             let key = dealer.key(device)?;
             let (course, plans) = check(&request)?;
-            let binding = request.bind(&Keystream::new(&key.key));
+            let binding = request.bind(&Keystream::new(&key.key)).map_err(|_| Refusal::BadRun)?;
             let count =
                 u32::try_from(course.sessions(steps).count()).map_err(|_| Refusal::BadRun)?;
             // Numbers are recorded before they are dealt: after a power cut they are skipped, never

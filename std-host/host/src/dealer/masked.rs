@@ -101,7 +101,7 @@ impl MaskedModel {
     /// The keystream of sessions of the model, under a device's key.
     #[must_use]
     pub fn bind(&self, key: &Keystream<ChaCha12>) -> Binding {
-        deal::bind(key, &description(&self.network), &self.id)
+        Binding::of_network(key, &description(&self.network), &self.id)
     }
 
     /// A masked model from the bytes on disk: length of the description as `u32`, description,

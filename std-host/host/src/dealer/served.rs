@@ -77,9 +77,9 @@ impl Dealer {
             // First of all, so that who names no key costs nothing.
             let key = dealer.key(device)?;
             let serving = check(&request)?;
+            let binding = request.bind(&Keystream::new(&key.key)).map_err(|_| Refusal::BadRun)?;
             dealer.record_chosen(device, key.key_id(), first, count)?;
-            let binding = Arc::new(request.bind(&Keystream::new(&key.key)));
-            Ok((serving, key.key_id(), binding))
+            Ok((serving, key.key_id(), Arc::new(binding)))
         };
         let (serving, key, binding) = self.blocking(prepare).await?;
         frame::send(writer, Kind::Agreed, &Agreed { key, sessions: count }).await?;

@@ -172,16 +172,12 @@ pub struct Train {
 
 impl Train {
     /// The keystream of the run under server 0's `key`.
-    #[must_use]
-    pub fn bind(&self, key: &Keystream<ChaCha12>) -> Binding {
-        bind(key, b"training", self)
+    ///
+    /// # Errors
+    /// [`WireError::Malformed`] if the request cannot be written.
+    pub fn bind(&self, key: &Keystream<ChaCha12>) -> Result<Binding, WireError> {
+        Ok(Binding::new(key, &[b"training", &frame::encode(Kind::Train, self)?]))
     }
-}
-
-/// A program is bound to what the dealer is asked for, as it is asked for.
-fn bind(key: &Keystream<ChaCha12>, kind: &[u8], request: &impl Serialize) -> Binding {
-    // What is in a request can be written.
-    Binding::new(key, &[kind, &postcard::to_allocvec(request).unwrap_or_default()])
 }
 
 /// Server 1 to dealer: a shared model that is served. The first session opens it under masks, each
@@ -202,9 +198,11 @@ pub struct Serve {
 
 impl Serve {
     /// The keystream of the sessions under server 0's `key`.
-    #[must_use]
-    pub fn bind(&self, key: &Keystream<ChaCha12>) -> Binding {
-        bind(key, b"serving", self)
+    ///
+    /// # Errors
+    /// [`WireError::Malformed`] if the request cannot be written.
+    pub fn bind(&self, key: &Keystream<ChaCha12>) -> Result<Binding, WireError> {
+        Ok(Binding::new(key, &[b"serving", &frame::encode(Kind::Serve, self)?]))
     }
 }
 

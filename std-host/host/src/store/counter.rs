@@ -39,22 +39,24 @@ impl FileCounter {
     /// never used.
     ///
     /// # Errors
-    /// [`StoreError::NoCounter`], [`StoreError::OtherCounter`]; [`StoreError::KeyUsed`] where a new
-    /// counter would use numbers again; [`StoreError::Locked`] if another process uses it;
+    /// [`StoreError::NoCounter`], [`StoreError::OtherCounter`]; [`StoreError::KeyUsed`] where a
+    /// counter, made now or left unused, would use numbers again; [`StoreError::Locked`] if another process uses it;
     /// [`StoreError::File`] if it is not 16 bytes long, and what is wrong with the key.
     pub fn open(path: &Path, key_path: &Path, new: bool) -> Result<(DeviceKey, Self), StoreError> {
-        let mut lock = path.as_os_str().to_owned();
-        lock.push(".lock");
-        let lock = Lock::take(Path::new(&lock), path)?;
+        let lock = Lock::take(&beside(path), path)?;
         let key = DeviceKey::load(key_path)?;
         let fresh = (!key.used).then(|| key_path.to_owned());
         let counter = Self { path: path.to_owned(), key: key.key_id(), fresh, _lock: lock };
-        match counter.read() {
-            Err(StoreError::NoCounter { .. }) if new && key.used => {
-                return Err(StoreError::KeyUsed { path: key_path.to_owned() });
-            }
-            Err(StoreError::NoCounter { .. }) if new => Self::create(path, counter.key)?,
-            read => drop(read?),
+        let unused = match counter.read() {
+            Err(StoreError::NoCounter { .. }) if new => None,
+            read => Some(read?),
+        };
+        // Whoever used the key did not count here.
+        if key.used && unused.unwrap_or(0) == 0 {
+            return Err(StoreError::KeyUsed { path: key_path.to_owned() });
+        }
+        if unused.is_none() {
+            Self::create(path, counter.key)?;
         }
         Ok((key, counter))
     }
@@ -80,12 +82,20 @@ impl FileCounter {
         }
     }
 
-    /// Says in the key's file that it was used, before its first number is.
+    /// Says in the key's file that it was used, before its first number is. If somebody has said
+    /// so meanwhile, it was with another counter.
     fn mark(&mut self) -> Result<(), StoreError> {
-        if let Some(path) = &self.fresh {
-            DeviceKey { used: true, ..DeviceKey::load(path)? }.save(path)?;
-            self.fresh = None;
+        let Some(path) = &self.fresh else { return Ok(()) };
+        let _alone = Lock::take(&beside(path), path)?;
+        let key = DeviceKey::load(path)?;
+        if key.key_id() != self.key {
+            return Err(StoreError::OtherCounter { path: self.path.clone() });
         }
+        if key.used {
+            return Err(StoreError::KeyUsed { path: path.clone() });
+        }
+        DeviceKey { used: true, ..key }.save(path)?;
+        self.fresh = None;
         Ok(())
     }
 
@@ -95,9 +105,17 @@ impl FileCounter {
             return Err(StoreError::SessionUsed { session, next });
         }
         let next = session.checked_add(1).ok_or(StoreError::SessionUsed { session, next })?;
-        self.mark()?;
-        write(&self.path, next, self.key)
+        // In this order, since a used key whose counter stands at 0 is refused.
+        write(&self.path, next, self.key)?;
+        self.mark()
     }
+}
+
+/// The lock of a file.
+fn beside(path: &Path) -> PathBuf {
+    let mut lock = path.as_os_str().to_owned();
+    lock.push(".lock");
+    lock.into()
 }
 
 fn write(path: &Path, next: u64, key: KeyId) -> Result<(), StoreError> {
@@ -170,6 +188,23 @@ mod tests {
         drop(counter);
         assert!(matches!(open(false), Err(StoreError::NoCounter { .. })));
         assert!(matches!(open(true), Err(StoreError::KeyUsed { .. })));
+        // Two counters of a fresh key: the second cannot count what the first has.
+        provision();
+        fs::remove_file(&path).ok();
+        let other = directory.path().join("other");
+        let open_other = || FileCounter::open(&other, &key_path, true);
+        let (mut first, mut second) =
+            (open(true).expect("fresh").1, open_other().expect("fresh").1);
+        assert_eq!(first.consume(0).await, Ok(()));
+        assert_eq!(second.consume(0).await, Err(CounterError));
+        drop(second);
+        fs::remove_file(&other).expect("removes");
+        assert!(matches!(open_other(), Err(StoreError::KeyUsed { .. })));
+        FileCounter::create(&other, DeviceKey::load(&key_path).expect("loads").key_id())
+            .expect("writes");
+        assert!(matches!(open_other(), Err(StoreError::KeyUsed { .. })), "left at 0");
+        drop(first);
+        fs::remove_file(&path).expect("removes");
         // Another key's.
         provision();
         assert_eq!(open(true).expect("of a fresh key").1.next().await, Ok(0));

@@ -68,7 +68,7 @@ async fn another_program_shows_no_keystream_of_the_agreed_one() {
 
     let key = DeviceKey::load(&room.path("server-0.key")).unwrap();
     let read = |program: &Serve| {
-        let server_0 = words(&program.bind(&Keystream::new(&key.key)), 1, plan);
+        let server_0 = words(&program.bind(&Keystream::new(&key.key)).unwrap(), 1, plan);
         shown.iter().filter(|word| server_0.contains(word)).count()
     };
     assert_eq!(read(&asked), shown.len(), "the attack reads the keystream of what it asked for");

@@ -39,7 +39,7 @@ session/cost: ring cost shape session/linear session/gate session/network sessio
 session/deal: binding keystream correlation session/linear session/gate session/network # the \
     dealer's side
 session/p0: ring keystream share shape correlation binding session/piece session/linear \
-    session/gate session/phases session/network session/wire session session/deal # the device
+    session/gate session/phases session/network session/wire session # the device
 session/p1: ring share correlation step session/piece session/linear session/gate \
     session/network session/wire session # the host
 session/servers: ring session/wire session session/p1 # greetings between two servers

@@ -16,7 +16,6 @@ use sharelet_core::keystream::{
     ChaCha8, ChaCha12, ChaCha20, Domain, Key, Keystream, Kind as Stream, Rounds,
 };
 use sharelet_core::ring::Ring;
-use sharelet_core::session::deal;
 use sharelet_core::session::linear;
 use sharelet_core::session::network::{Activation, Layer, Network};
 use sharelet_core::session::wire::control::{self, Answer, DeviceId, Grant, Hello, Request};
@@ -235,7 +234,10 @@ fn bound(text: &mut String) {
     let key = Keystream::<ChaCha12>::new(&Key::from_bytes(seed(0)));
     let (counted, id) = (seed(0x80), seed(0xc0));
     for (what, binding) in [
-        ("network: 80 to 98, masked model c0 to df", deal::bind(&key, &counted[..25], &id)),
+        (
+            "network: 80 to 98, masked model c0 to df",
+            Binding::of_network(&key, &counted[..25], &id),
+        ),
         ("of no parts", Binding::new(&key, &[])),
         ("of an empty part", Binding::new(&key, &[&[]])),
     ] {

@@ -135,7 +135,9 @@ impl Party0 {
         let serving = &self.model.serving;
         let sessions = serving.sessions(first, self.chunk);
         let dealt = self.model.request(self.key.device, (first, self.chunk));
-        let source = Source::Key(Arc::new(dealt.bind(&Keystream::new(&self.key.key))));
+        let binding = dealt.bind(&Keystream::new(&self.key.key));
+        let source =
+            Source::Key(Arc::new(binding.map_err(|error| PeerError::Broken(error.to_string()))?));
         let mut supply = Supply::prepare(sessions, serving.truncation(), source);
         let prepared = supply.next().await.map_err(|error| PeerError::Broken(error.to_string()))?;
         reader.await_message(DEALING);

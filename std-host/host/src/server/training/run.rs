@@ -14,7 +14,7 @@ use super::meeting::Met;
 use super::resume::{self, DataHashes};
 use super::supply::{Source, Supply};
 use super::wire::{self, Hello, Start, Verdict};
-use crate::dealer::client::Client;
+use crate::dealer::client::{Client, ClientError};
 use crate::dealer::wire::{Refusal, Train};
 use crate::store::counter::FileCounter;
 use crate::store::datasets::Dataset;
@@ -138,7 +138,8 @@ pub async fn run(
     let (first, source) = match (correlations, start.1) {
         (Correlations::Key(key, _), _) => {
             let dealt = request(&course, start.0, step.unwrap_or(0))?;
-            (start.0.first, Source::Key(Arc::new(dealt.bind(&Keystream::new(&key.key)))))
+            let binding = dealt.bind(&Keystream::new(&key.key)).map_err(ClientError::from)?;
+            (start.0.first, Source::Key(Arc::new(binding)))
         }
         (Correlations::Dealer(_), Some(sessions)) => {
             (start.0.first, Source::Dealer(Box::new(sessions)))
