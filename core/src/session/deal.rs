@@ -37,9 +37,9 @@ pub fn scratch_elems<const L: usize>(network: &Network<L>) -> usize {
 
 /// Writes the corrections of session `session` to `out`, [`correction_bytes`] long.
 ///
-/// `binding` is the device's, as [`Binding::of_network`] makes it; `masked_weights` are the weights `A`, first
-/// layer first; `scratch` holds [`scratch_elems`]. A session is dealt once: the difference of two
-/// corrections would show.
+/// `binding` is the device's, as [`Binding::of_network`] makes it; `masked_weights` are the weights
+/// `A`, first layer first; `scratch` holds [`scratch_elems`]. A session is dealt once: the
+/// difference of two corrections would show.
 ///
 /// # Errors
 /// [`LengthError`] if a slice has not the length that the network asks for.

@@ -40,7 +40,8 @@ impl FileCounter {
     ///
     /// # Errors
     /// [`StoreError::NoCounter`], [`StoreError::OtherCounter`]; [`StoreError::KeyUsed`] where a
-    /// counter, made now or left unused, would use numbers again; [`StoreError::Locked`] if another process uses it;
+    /// counter, made now or left unused, would use numbers again; [`StoreError::Locked`] if
+    /// another process uses it;
     /// [`StoreError::File`] if it is not 16 bytes long, and what is wrong with the key.
     pub fn open(path: &Path, key_path: &Path, new: bool) -> Result<(DeviceKey, Self), StoreError> {
         let lock = Lock::take(&beside(path), path)?;
