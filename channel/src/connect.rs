@@ -1,0 +1,119 @@
+//! The initiator.
+
+use embedded_io_async::{Read, Write};
+use rand_core::CryptoRng;
+
+use crate::channel::Channel;
+use crate::error::{Error, Reason};
+use crate::handshake::{Handshake, Secrets};
+use crate::hello::{Hello, Offer, Pattern};
+use crate::io;
+#[cfg(feature = "x25519")]
+use crate::key::{Pin, Resumption};
+use crate::party::Party;
+#[cfg(feature = "x25519")]
+use crate::pins::Identity;
+use crate::ratchet::ConnectionKey;
+
+/// What an initiator gets: the peer has shown that it is who was expected.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Connected<T> {
+    /// The channel.
+    pub channel: Channel<T>,
+    /// How the two were authenticated.
+    pub pattern: Pattern,
+    /// For the next connection to the same peer, in place of an older one.
+    #[cfg(feature = "x25519")]
+    pub resumption: Option<Resumption>,
+}
+
+/// Connects with static keys or, if there is one, with the resumption of the session before; that
+/// is used up. If the responder no longer has it, the static keys follow on the same connection.
+///
+/// Draws 32 or 64 random bytes.
+///
+/// # Errors
+/// [`Error::Authentication`] if the peer does not hold the pinned keys, [`Error::Refused`] if it
+/// refuses, and the others of handshakes. The transport is then of no more use.
+#[cfg(feature = "x25519")]
+pub async fn connect<T: Read + Write>(
+    mut transport: T,
+    own: &Identity,
+    peer: &Party,
+    pin: &Pin,
+    resumption: Option<Resumption>,
+    rng: &mut impl CryptoRng,
+) -> Result<Connected<T>, Error> {
+    let from = *own.party();
+    if let Some(resumption) = resumption {
+        let hello = Hello { from, offer: Offer::NnPsk0(*resumption.id()) };
+        let handshake = Handshake::nn_psk0(&hello.prologue(peer), true, resumption, rng);
+        let handshake = handshake.map_err(|_| Error::Authentication)?;
+        match exchange(&mut transport, &hello, handshake).await {
+            Err(Error::Refused(Reason::ResumptionUnknown)) => {}
+            secrets => return confirm(transport, hello.offer.pattern(), secrets?).await,
+        }
+    }
+    let hello = Hello { from, offer: Offer::KkPsk0 };
+    let handshake = Handshake::kk_psk0(&hello.prologue(peer), true, own.key()?, pin, rng);
+    let handshake = handshake.map_err(|_| Error::Authentication)?;
+    let secrets = exchange(&mut transport, &hello, handshake).await?;
+    confirm(transport, hello.offer.pattern(), secrets).await
+}
+
+/// Connects with a provisioned key, see [`Ratchet::advance`](crate::Ratchet::advance).
+///
+/// Draws 32 random bytes.
+///
+/// # Errors
+/// As [`connect`](crate::connect()).
+pub async fn connect_psk<T: Read + Write>(
+    mut transport: T,
+    own: &Party,
+    peer: &Party,
+    key: ConnectionKey,
+    rng: &mut impl CryptoRng,
+) -> Result<Connected<T>, Error> {
+    let hello = Hello { from: *own, offer: Offer::Psk(key.step()) };
+    let handshake = Handshake::psk(&hello.prologue(peer), key, rng);
+    let secrets = exchange(&mut transport, &hello, handshake).await?;
+    confirm(transport, hello.offer.pattern(), secrets).await
+}
+
+/// Sends hello and first message, and reads the answer: a byte, and the second message if it is 0.
+async fn exchange<T: Read + Write>(
+    transport: &mut T,
+    hello: &Hello,
+    mut handshake: Handshake,
+) -> Result<Secrets, Error> {
+    let message = handshake.write().map_err(|_| Error::Authentication)?;
+    io::write_all(transport, &hello.emit()).await?;
+    io::write_all(transport, &message).await?;
+    io::flush(transport).await?;
+    let [answer] = io::read_array(transport).await?;
+    if answer != 0 {
+        let reason = Reason::from_byte(answer).ok_or(Error::Malformed)?;
+        return Err(Error::Refused(reason));
+    }
+    let message = io::read_array(transport).await?;
+    handshake.read(&message).map_err(|_| Error::Authentication)?;
+    handshake.finish(true).map_err(|_| Error::Authentication)
+}
+
+async fn confirm<T: Read + Write>(
+    transport: T,
+    pattern: Pattern,
+    secrets: Secrets,
+) -> Result<Connected<T>, Error> {
+    #[cfg(feature = "x25519")]
+    let (resumption, secrets) = secrets.without_resumption();
+    let mut channel = Channel::of_initiator(transport, secrets);
+    channel.confirm().await?;
+    Ok(Connected {
+        channel,
+        pattern,
+        #[cfg(feature = "x25519")]
+        resumption,
+    })
+}
