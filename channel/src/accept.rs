@@ -32,9 +32,9 @@ pub struct Accepted<T> {
 ///
 /// Draws 32 random bytes. What a stranger costs: 88 bytes are read; a role and a name that are not
 /// pinned, or a resumption that is not kept, are refused without any computation; whoever says a
-/// name that is known makes the responder compute a public key and two shared ones, or the steps of
-/// a ratchet ([`MAX_STEPS_AHEAD`](crate::MAX_STEPS_AHEAD)); nothing is kept of it. The caller bounds
-/// the time.
+/// name that is known makes the responder compute a public key and two shared ones, or at most
+/// [`MAX_STEPS_AHEAD`](crate::MAX_STEPS_AHEAD) steps of a ratchet; nothing is kept of it. The time
+/// is the transport's to bound.
 ///
 /// # Errors
 /// [`Error::Unknown`] for whoever is not pinned, [`Error::Authentication`] for whoever does not

@@ -167,7 +167,8 @@ impl Error {
         match self {
             Self::Version { .. } => Some(Reason::Version),
             Self::Malformed => Some(Reason::Malformed),
-            Self::Unknown(_) | Self::Authentication => Some(Reason::Unknown),
+            Self::Unknown(_) | Self::Authentication | Self::NoStaticKey => Some(Reason::Unknown),
+            Self::Transport(ErrorKind::TimedOut) => Some(Reason::TooSlow),
             Self::Step { .. } => Some(Reason::Step),
             Self::NotStored => Some(Reason::Busy),
             _ => None,

@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use clatter::bytearray::ByteArray as _;
 use clatter::crypto::hash::Blake2s;
 use clatter::traits::Hash as _;
 
@@ -28,7 +29,7 @@ impl Fingerprint {
         let hash = hash.result();
         let mut letters = [0; LETTERS];
         for (index, letter) in letters.iter_mut().enumerate() {
-            *letter = base32(five_bits(&hash[..], 5 * index));
+            *letter = base32(five_bits(hash.as_slice(), 5 * index));
         }
         Self(letters)
     }

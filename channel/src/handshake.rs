@@ -2,7 +2,7 @@
 
 use clatter::cipherstate::CipherStates;
 #[cfg(feature = "x25519")]
-use clatter::{crypto::hash::Blake2s, traits::Hash as _};
+use clatter::{bytearray::ByteArray as _, crypto::hash::Blake2s, traits::Hash as _};
 use rand_core::CryptoRng;
 #[cfg(feature = "x25519")]
 use sharelet_core::Key;
@@ -116,7 +116,7 @@ impl Handshake {
 
 #[cfg(feature = "x25519")]
 fn resumption(state: &State) -> Result<Resumption, Refused> {
-    let (key, name) = Blake2s::hkdf(&state.get_chaining_key()[..], RESUMPTION_LABEL);
+    let (key, name) = Blake2s::hkdf(state.get_chaining_key().as_slice(), RESUMPTION_LABEL);
     let id = *name.first_chunk().ok_or(Refused)?;
     Ok(Resumption::new(id, Key::from_bytes(*key)))
 }

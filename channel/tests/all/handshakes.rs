@@ -325,8 +325,26 @@ fn an_initiator_is_told_why_it_is_refused() {
 }
 
 #[test]
+fn an_initiator_that_says_nothing_is_told() {
+    let mut world = World::new(18);
+    let (mut near, far) = Pipe::pair();
+    let mut rng = world::fixed(19);
+    let accepted = run(accept(far, &world.host, &mut world.known, &mut rng));
+    assert_eq!(accepted.err().map(|error| error.name()), Some("Timeout"));
+    let mut reason = [0];
+    assert_eq!(run(near.read(&mut reason)), Ok(1));
+    assert_eq!(Reason::from_byte(reason[0]), Some(Reason::TooSlow));
+}
+
+#[test]
 fn a_party_without_a_static_key_says_so() {
     let mut world = World::new(17);
     world.device = Identity::without_static_key(world::device());
     assert_eq!(world.connect(Way::Static).0.err(), Some(Error::NoStaticKey));
+    let mut world = World::new(17);
+    world.host = Identity::without_static_key(world::host());
+    assert_eq!(
+        errors(world.connect(Way::Static)),
+        (Some(Error::Refused(Reason::Unknown)), Some(Error::NoStaticKey))
+    );
 }
