@@ -7,6 +7,55 @@ type Rooms = &'static [(&'static str, &'static [&'static str])];
 
 const CRATES: &[(&str, Rooms)] = &[
     (
+        "channel/src",
+        &[
+            ("cipher", &[]),
+            ("fingerprint", &[]),
+            ("party", &[]),
+            ("error", &["party"]),
+            ("hello", &["party", "error"]),
+            ("io", &["error"]),
+            ("key", &["fingerprint"]),
+            ("ratchet", &["error"]),
+            ("record", &["cipher", "error"]),
+            ("symmetric", &["cipher"]),
+            ("noise", &["cipher", "key", "symmetric"]),
+            ("pins", &["party", "error", "key", "ratchet"]),
+            ("handshake", &["cipher", "key", "ratchet", "symmetric", "noise"]),
+            ("channel", &["error", "io", "record", "handshake"]),
+            (
+                "accept",
+                &[
+                    "cipher",
+                    "party",
+                    "error",
+                    "hello",
+                    "io",
+                    "key",
+                    "ratchet",
+                    "symmetric",
+                    "pins",
+                    "handshake",
+                    "channel",
+                ],
+            ),
+            (
+                "connect",
+                &[
+                    "party",
+                    "error",
+                    "hello",
+                    "io",
+                    "key",
+                    "ratchet",
+                    "pins",
+                    "handshake",
+                    "channel",
+                ],
+            ),
+        ],
+    ),
+    (
         "std-host/link/src",
         &[
             ("error", &[]),
