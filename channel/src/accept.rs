@@ -3,8 +3,7 @@
 use embedded_io_async::{Read, Write};
 use rand_core::CryptoRng;
 
-use crate::channel::Channel;
-use crate::cipher::Refused;
+use crate::cipher::{Keys, Refused};
 use crate::error::{Error, Reason};
 use crate::handshake::{Handshake, Secrets};
 use crate::hello::{Hello, Offer, Pattern};
@@ -14,14 +13,15 @@ use crate::key::{Pin, Resumption};
 use crate::party::Party;
 use crate::pins::{Identity, Pins};
 use crate::ratchet::Ratchet;
+use crate::record::NO_PLAINTEXT;
 use crate::symmetric::MESSAGE_BYTES;
 
 /// What a responder gets: the peer has shown that it is who it says it is, now.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct Accepted<T> {
-    /// The channel.
-    pub channel: Channel<T>,
+pub struct Accepted {
+    /// For the channel.
+    pub keys: Keys,
     /// Who has connected.
     pub peer: Party,
     /// How the two were authenticated.
@@ -38,34 +38,36 @@ pub struct Accepted<T> {
 ///
 /// # Errors
 /// [`Error::Unknown`] for whoever is not pinned, [`Error::Authentication`] for whoever does not
-/// hold the keys, and the others of handshakes; the peer has been told where that helps it. The
-/// transport is then of no more use.
+/// hold the keys, and the others of handshakes; the peer has been told where that helps it. What
+/// the transport carries is then of no more use.
 pub async fn accept<T: Read + Write>(
-    mut transport: T,
+    transport: &mut T,
     own: &Identity,
     pins: &mut impl Pins,
     rng: &mut impl CryptoRng,
-) -> Result<Accepted<T>, Error> {
-    let (hello, secrets) = match answer(&mut transport, own, pins, rng).await {
+) -> Result<Accepted, Error> {
+    let (hello, mut secrets) = match answer(transport, own, pins, rng).await {
         Ok(answered) => answered,
         Err(error) => {
             if let Some(reason) = error.reason() {
                 // That the peer cannot be told is no news to the caller.
-                let _ = refuse(&mut transport, reason).await;
+                let _ = refuse(transport, reason).await;
             }
             return Err(error);
         }
     };
     let (peer, pattern) = (hello.from, hello.offer.pattern());
+    let header = io::read_array(transport).await?;
+    let tag = io::read_array(transport).await?;
+    let confirmed = secrets.keys.check_confirmation(&tag);
+    if header != NO_PLAINTEXT || confirmed.is_err() {
+        return Err(Error::Authentication);
+    }
     #[cfg(feature = "x25519")]
-    let (resumption, secrets) = secrets.without_resumption();
-    let mut channel = Channel::of_responder(transport, secrets);
-    channel.await_confirmation().await?;
-    #[cfg(feature = "x25519")]
-    if let Some(resumption) = resumption {
+    if let Some(resumption) = secrets.resumption {
         pins.keep(&peer, resumption);
     }
-    Ok(Accepted { channel, peer, pattern })
+    Ok(Accepted { keys: secrets.keys, peer, pattern })
 }
 
 /// Tells an initiator, in place of an answer, why there is none.

@@ -4,12 +4,12 @@ use core::fmt;
 
 use embedded_io_async::{Error as _, ErrorKind, ErrorType, Read, Write};
 
+use crate::cipher::Keys;
 use crate::error::Error;
-use crate::handshake::Secrets;
 use crate::io;
 use crate::record::{Opening, Sealing};
 
-/// A transport of two halves, as one.
+/// A transport of two halves, as one: for handshakes.
 #[derive(Debug)]
 pub struct Halves<R, W> {
     /// The half that reads.
@@ -170,18 +170,6 @@ impl<T: Write> Write for Channel<T> {
 }
 
 impl<T> Channel<T> {
-    /// The initiator's end, which has yet to [`Channel::confirm`].
-    pub(crate) fn of_initiator(transport: T, secrets: Secrets) -> Self {
-        let opening = Opening::new(secrets.open, true);
-        Self { transport, opening, sealing: Sealing::new(secrets.seal) }
-    }
-
-    /// The responder's end, whose peer has yet to confirm.
-    pub(crate) fn of_responder(transport: T, secrets: Secrets) -> Self {
-        let opening = Opening::new(secrets.open, false);
-        Self { transport, opening, sealing: Sealing::new(secrets.seal) }
-    }
-
     /// The transport, for its own settings. What is read from it or written to it past the channel
     /// destroys the channel.
     pub fn transport(&mut self) -> &mut T {
@@ -195,12 +183,6 @@ impl<T> Channel<T> {
 }
 
 impl<T: Write> Channel<T> {
-    /// Shows the responder that this side has the keys.
-    pub(crate) async fn confirm(&mut self) -> Result<(), Error> {
-        self.sealing.seal_empty()?;
-        flush(&mut self.sealing, &mut self.transport).await
-    }
-
     /// As [`Sealer::close`].
     ///
     /// # Errors
@@ -210,22 +192,18 @@ impl<T: Write> Channel<T> {
     }
 }
 
-impl<T: Read> Channel<T> {
-    /// Waits until the peer has shown that it has the keys.
-    pub(crate) async fn await_confirmation(&mut self) -> Result<(), Error> {
-        while !self.opening.is_confirmed() {
-            let Some(room) = self.opening.room()? else { return Err(Error::Closed) };
-            let received = io::read(&mut self.transport, room).await?;
-            self.opening.received(received)?;
-        }
-        Ok(())
+impl Keys {
+    /// The channel over the transport that carried the handshake.
+    #[inline]
+    pub fn channel<T>(self, transport: T) -> Channel<T> {
+        let (opening, sealing) = (Opening::new(self.open), Sealing::new(self.seal));
+        Channel { transport, opening, sealing }
     }
-}
 
-impl<R, W> Channel<Halves<R, W>> {
-    /// Two halves, each with its own cipher state, for two tasks.
-    pub fn split(self) -> (Opener<R>, Sealer<W>) {
-        let Self { transport: Halves { reader, writer }, opening, sealing } = self;
+    /// The channel in two halves, each with its own cipher state, for two tasks.
+    #[inline]
+    pub fn halves<R, W>(self, reader: R, writer: W) -> (Opener<R>, Sealer<W>) {
+        let (opening, sealing) = (Opening::new(self.open), Sealing::new(self.seal));
         (Opener { reader, opening }, Sealer { writer, sealing })
     }
 }
@@ -262,7 +240,7 @@ mod tests {
             cipher.set_left(left);
             cipher
         };
-        (Sealer { writer: wire, sealing: Sealing::new(cipher()) }, Opening::new(cipher(), true))
+        (Sealer { writer: wire, sealing: Sealing::new(cipher()) }, Opening::new(cipher()))
     }
 
     #[test]

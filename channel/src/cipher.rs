@@ -1,5 +1,7 @@
 //! One direction of a channel: a key, a count of records, and a new key every so often.
 
+use core::fmt;
+
 use clatter::cipherstate::CipherState;
 use clatter::crypto::cipher::ChaChaPoly;
 
@@ -58,6 +60,32 @@ impl Cipher {
     #[cfg(test)]
     pub(crate) fn set_left(&mut self, left: u32) {
         self.left = left;
+    }
+}
+
+/// What a handshake is for: a key for each direction. Spent by the channel that is made of it.
+pub struct Keys {
+    pub(crate) seal: Cipher,
+    pub(crate) open: Cipher,
+}
+
+impl Keys {
+    /// The sealed end of the record that confirms a handshake.
+    pub(crate) fn confirm(&mut self) -> Result<[u8; TAG_BYTES], Refused> {
+        let mut tag = [0; TAG_BYTES];
+        self.seal.seal(&mut tag)?;
+        Ok(tag)
+    }
+
+    /// Whether this is the peer's.
+    pub(crate) fn check_confirmation(&mut self, tag: &[u8; TAG_BYTES]) -> Result<(), Refused> {
+        self.open.open(&mut tag.clone())
+    }
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keys(<redacted>)")
     }
 }
 

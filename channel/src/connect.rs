@@ -3,7 +3,7 @@
 use embedded_io_async::{Read, Write};
 use rand_core::CryptoRng;
 
-use crate::channel::Channel;
+use crate::cipher::Keys;
 use crate::error::{Error, Reason};
 use crate::handshake::{Handshake, Secrets};
 use crate::hello::{Hello, Offer, Pattern};
@@ -14,13 +14,14 @@ use crate::party::Party;
 #[cfg(feature = "x25519")]
 use crate::pins::Identity;
 use crate::ratchet::ConnectionKey;
+use crate::record::NO_PLAINTEXT;
 
 /// What an initiator gets: the peer has shown that it is who was expected.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct Connected<T> {
-    /// The channel.
-    pub channel: Channel<T>,
+pub struct Connected {
+    /// For the channel.
+    pub keys: Keys,
     /// How the two were authenticated.
     pub pattern: Pattern,
     /// For the next connection to the same peer, in place of an older one.
@@ -35,22 +36,22 @@ pub struct Connected<T> {
 ///
 /// # Errors
 /// [`Error::Authentication`] if the peer does not hold the pinned keys, [`Error::Refused`] if it
-/// refuses, and the others of handshakes. The transport is then of no more use.
+/// refuses, and the others of handshakes. What the transport carries is then of no more use.
 #[cfg(feature = "x25519")]
 pub async fn connect<T: Read + Write>(
-    mut transport: T,
+    transport: &mut T,
     own: &Identity,
     peer: &Party,
     pin: &Pin,
     resumption: Option<Resumption>,
     rng: &mut impl CryptoRng,
-) -> Result<Connected<T>, Error> {
+) -> Result<Connected, Error> {
     let from = *own.party();
     if let Some(resumption) = resumption {
         let hello = Hello { from, offer: Offer::NnPsk0(*resumption.id()) };
         let handshake = Handshake::nn_psk0(&hello.prologue(peer), true, resumption, rng);
         let handshake = handshake.map_err(|_| Error::Authentication)?;
-        match exchange(&mut transport, &hello, handshake).await {
+        match exchange(transport, &hello, handshake).await {
             Err(Error::Refused(Reason::ResumptionUnknown)) => {}
             secrets => return confirm(transport, hello.offer.pattern(), secrets?).await,
         }
@@ -58,7 +59,7 @@ pub async fn connect<T: Read + Write>(
     let hello = Hello { from, offer: Offer::KkPsk0 };
     let handshake = Handshake::kk_psk0(&hello.prologue(peer), true, own.key()?, pin, rng);
     let handshake = handshake.map_err(|_| Error::Authentication)?;
-    let secrets = exchange(&mut transport, &hello, handshake).await?;
+    let secrets = exchange(transport, &hello, handshake).await?;
     confirm(transport, hello.offer.pattern(), secrets).await
 }
 
@@ -69,15 +70,15 @@ pub async fn connect<T: Read + Write>(
 /// # Errors
 /// As [`connect`](crate::connect()).
 pub async fn connect_psk<T: Read + Write>(
-    mut transport: T,
+    transport: &mut T,
     own: &Party,
     peer: &Party,
     key: ConnectionKey,
     rng: &mut impl CryptoRng,
-) -> Result<Connected<T>, Error> {
+) -> Result<Connected, Error> {
     let hello = Hello { from: *own, offer: Offer::Psk(key.step()) };
     let handshake = Handshake::psk(&hello.prologue(peer), key, rng);
-    let secrets = exchange(&mut transport, &hello, handshake).await?;
+    let secrets = exchange(transport, &hello, handshake).await?;
     confirm(transport, hello.offer.pattern(), secrets).await
 }
 
@@ -101,19 +102,20 @@ async fn exchange<T: Read + Write>(
     handshake.finish(true).map_err(|_| Error::Authentication)
 }
 
-async fn confirm<T: Read + Write>(
-    transport: T,
+/// Shows the responder that this side has the keys, and so that the handshake was not a replay.
+async fn confirm(
+    transport: &mut impl Write,
     pattern: Pattern,
-    secrets: Secrets,
-) -> Result<Connected<T>, Error> {
-    #[cfg(feature = "x25519")]
-    let (resumption, secrets) = secrets.without_resumption();
-    let mut channel = Channel::of_initiator(transport, secrets);
-    channel.confirm().await?;
+    mut secrets: Secrets,
+) -> Result<Connected, Error> {
+    let tag = secrets.keys.confirm().map_err(|_| Error::Exhausted)?;
+    io::write_all(transport, &NO_PLAINTEXT).await?;
+    io::write_all(transport, &tag).await?;
+    io::flush(transport).await?;
     Ok(Connected {
-        channel,
+        keys: secrets.keys,
         pattern,
         #[cfg(feature = "x25519")]
-        resumption,
+        resumption: secrets.resumption,
     })
 }

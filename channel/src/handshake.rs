@@ -7,7 +7,7 @@ use rand_core::CryptoRng;
 #[cfg(feature = "x25519")]
 use sharelet_core::Key;
 
-use crate::cipher::{Cipher, Refused};
+use crate::cipher::{Cipher, Keys, Refused};
 #[cfg(feature = "x25519")]
 use crate::key::{Pin, Resumption, StaticKey, ephemeral};
 #[cfg(feature = "x25519")]
@@ -32,21 +32,12 @@ pub(crate) enum Handshake {
 
 /// What a handshake leaves.
 pub(crate) struct Secrets {
-    pub(crate) seal: Cipher,
-    pub(crate) open: Cipher,
+    pub(crate) keys: Keys,
     /// `HKDF(ck, label)` of the final chaining key: key, then name; none from the pattern `Psk`. It
     /// depends on everything that the keys of the session depend on, and tells nothing of them.
     /// Since both sides compute it, it costs no message and no random bytes.
     #[cfg(feature = "x25519")]
     pub(crate) resumption: Option<Resumption>,
-}
-
-#[cfg(feature = "x25519")]
-impl Secrets {
-    /// The resumption apart from the rest.
-    pub(crate) fn without_resumption(mut self) -> (Option<Resumption>, Self) {
-        (self.resumption.take(), self)
-    }
 }
 
 impl Handshake {
@@ -106,8 +97,7 @@ impl Handshake {
             state.split().map_err(|_| Refused)?;
         let (seal, open) = if initiator { (up, down) } else { (down, up) };
         Ok(Secrets {
-            seal: Cipher::new(seal),
-            open: Cipher::new(open),
+            keys: Keys { seal: Cipher::new(seal), open: Cipher::new(open) },
             #[cfg(feature = "x25519")]
             resumption: if resumes { Some(resumption(&state)?) } else { None },
         })

@@ -25,7 +25,7 @@ mod symmetric;
 
 pub use accept::{Accepted, accept, refuse};
 pub use channel::{Channel, Halves, Opener, Sealer};
-pub use cipher::{REKEY_RECORDS, TAG_BYTES};
+pub use cipher::{Keys, REKEY_RECORDS, TAG_BYTES};
 #[cfg(feature = "x25519")]
 pub use connect::connect;
 pub use connect::{Connected, connect_psk};

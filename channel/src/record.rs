@@ -4,8 +4,8 @@
 //! record:  length of the plaintext, u16 | sealed: plaintext and tag of 16 bytes
 //! ```
 //!
-//! A record of no plaintext closes its direction. The initiator's first record has none, either:
-//! it shows that the initiator has the keys, and that the handshake was not a replay.
+//! A record of no plaintext closes its direction. (The initiator's first record has none, either. It
+//! ends the handshake, and does not come here.)
 
 use zeroize::Zeroize as _;
 
@@ -14,8 +14,10 @@ use crate::error::Error;
 
 /// Most plaintext of a record, in bytes. So much the reader of either side holds.
 pub const MAX_RECORD_BYTES: usize = 512;
+/// What comes before a sealed record without plaintext.
+pub(crate) const NO_PLAINTEXT: [u8; HEADER_BYTES] = [0; HEADER_BYTES];
 /// Bytes before what is sealed.
-pub(crate) const HEADER_BYTES: usize = 2;
+const HEADER_BYTES: usize = 2;
 /// Most bytes of a record on the wire.
 const RECORD_BYTES: usize = HEADER_BYTES + MAX_RECORD_BYTES + TAG_BYTES;
 
@@ -27,8 +29,6 @@ fn copy(from: &[u8], to: &mut [u8]) -> usize {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// The record is due that shows that the peer has the keys.
-    Unconfirmed,
     Open,
     /// The peer has closed this direction.
     Ended,
@@ -48,13 +48,9 @@ pub(crate) struct Opening {
 }
 
 impl Opening {
-    pub(crate) fn new(cipher: Cipher, confirmed: bool) -> Self {
-        let state = if confirmed { State::Open } else { State::Unconfirmed };
-        Self { cipher, record: [0; RECORD_BYTES], filled: 0, ready: (0, 0), state }
-    }
-
-    pub(crate) fn is_confirmed(&self) -> bool {
-        self.state != State::Unconfirmed
+    #[inline]
+    pub(crate) fn new(cipher: Cipher) -> Self {
+        Self { cipher, record: [0; RECORD_BYTES], filled: 0, ready: (0, 0), state: State::Open }
     }
 
     /// Hands out opened bytes; 0 if there are none.
@@ -86,7 +82,7 @@ impl Opening {
         match self.state {
             State::Failed(error) => Err(error),
             State::Ended => Ok(None),
-            State::Unconfirmed | State::Open => {
+            State::Open => {
                 let due_bytes = self.due_bytes();
                 Ok(Some(self.record.get_mut(self.filled..due_bytes).unwrap_or_default()))
             }
@@ -96,8 +92,7 @@ impl Opening {
     /// So many bytes have come to where they belong; none if the connection has ended.
     pub(crate) fn received(&mut self, bytes: usize) -> Result<(), Error> {
         if bytes == 0 {
-            let confirmed = self.is_confirmed();
-            return self.fail(if confirmed { Error::Truncated } else { Error::Closed });
+            return self.fail(Error::Truncated);
         }
         self.filled = self.filled.saturating_add(bytes).min(self.due_bytes());
         if self.filled < HEADER_BYTES {
@@ -114,12 +109,10 @@ impl Opening {
         let sealed = self.record.get_mut(HEADER_BYTES..self.filled).unwrap_or_default();
         let opened = self.cipher.open(sealed);
         self.filled = 0;
-        match (opened, self.state, plain_bytes) {
-            (Ok(()), State::Unconfirmed, 0) => self.state = State::Open,
-            (_, State::Unconfirmed, _) => return self.fail(Error::Authentication),
-            (Err(_), ..) => return self.fail(Error::Record),
-            (Ok(()), _, 0) => self.state = State::Ended,
-            (Ok(()), ..) => self.ready = (HEADER_BYTES, HEADER_BYTES + plain_bytes),
+        match (opened, plain_bytes) {
+            (Err(_), _) => return self.fail(Error::Record),
+            (Ok(()), 0) => self.state = State::Ended,
+            (Ok(()), _) => self.ready = (HEADER_BYTES, HEADER_BYTES + plain_bytes),
         }
         Ok(())
     }
@@ -153,6 +146,7 @@ pub(crate) struct Sealing {
 }
 
 impl Sealing {
+    #[inline]
     pub(crate) fn new(cipher: Cipher) -> Self {
         let record = [0; RECORD_BYTES];
         Self { cipher, record, collected: 0, unsent: (0, 0), closed: false }
@@ -183,20 +177,10 @@ impl Sealing {
         if self.collected == 0 { Ok(()) } else { self.seal_record() }
     }
 
-    /// Seals a record without plaintext.
-    pub(crate) fn seal_empty(&mut self) -> Result<(), Error> {
-        // What was collected goes first: callers have sealed and sent it.
-        if self.collected == 0 && self.unsent().is_empty() {
-            self.seal_record()
-        } else {
-            Err(Error::Exhausted)
-        }
-    }
-
-    /// Seals the record that closes this direction, once.
+    /// Seals the record that closes this direction, once, when everything else was sealed and sent.
     pub(crate) fn close(&mut self) -> Result<(), Error> {
-        if !self.closed {
-            self.seal_empty()?;
+        if !self.closed && self.collected == 0 && self.unsent().is_empty() {
+            self.seal_record()?;
             self.closed = true;
         }
         Ok(())

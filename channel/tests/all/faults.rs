@@ -103,13 +103,19 @@ fn noise_ends_with_a_name() {
             noise.iter_mut().zip(b"SLTC\x01\x00").for_each(|(to, from)| *to = *from);
         }
         let mut far_rng = world::fixed(63);
-        let script = Pipe::script(&noise);
+        let mut script = Pipe::script(&noise);
         let accepted =
-            run(sharelet_channel::accept(script, &world.host, &mut world.known, &mut far_rng));
+            run(sharelet_channel::accept(&mut script, &world.host, &mut world.known, &mut far_rng));
         assert!(accepted.is_err());
-        let (script, host) = (Pipe::script(&noise), world::host());
-        let connect =
-            sharelet_channel::connect(script, &world.device, &host, &world.pin, None, &mut far_rng);
+        let (mut script, host) = (Pipe::script(&noise), world::host());
+        let connect = sharelet_channel::connect(
+            &mut script,
+            &world.device,
+            &host,
+            &world.pin,
+            None,
+            &mut far_rng,
+        );
         assert!(run(connect).is_err());
     }
 }

@@ -93,7 +93,7 @@ fn a_host_without_the_pinned_key_does_not_get_the_device() {
     let mut world = World::new(4);
     let other = StaticKey::from_bytes([9; 32]);
     let mut known = core::mem::take(&mut world.known);
-    let (near, far) = Pipe::pair();
+    let (mut near, mut far) = Pipe::pair();
     let pin = Pin {
         public: world.pin.public,
         pairing: PairingKey::from_bytes(*world.pin.pairing.expose()),
@@ -101,14 +101,14 @@ fn a_host_without_the_pinned_key_does_not_get_the_device() {
     let posing = Identity::new(world::host(), other);
     let (mut rng, mut far_rng) = (world::fixed(40), world::fixed(41));
     let ends = run(embassy_futures::join::join(
-        connect(near, &world.device, &world::host(), &pin, None, &mut rng),
-        accept(far, &posing, &mut known, &mut far_rng),
+        connect(&mut near, &world.device, &world::host(), &pin, None, &mut rng),
+        accept(&mut far, &posing, &mut known, &mut far_rng),
     ));
     assert_eq!(errors(ends), (Some(Error::Refused(Reason::Unknown)), Some(Error::Authentication)));
     // An answer that he makes up.
-    let (near, mut far) = Pipe::pair();
+    let (mut near, mut far) = Pipe::pair();
     run(far.write(&[0; DOWN])).unwrap();
-    let connected = run(connect(near, &world.device, &world::host(), &pin, None, &mut rng));
+    let connected = run(connect(&mut near, &world.device, &world::host(), &pin, None, &mut rng));
     assert_eq!(connected.err(), Some(Error::Authentication));
 }
 
@@ -233,8 +233,8 @@ fn a_recorded_session_opens_nothing_again() {
         let tape = near.channel.transport().tap().log();
         let kept = world.known.resumptions.get(&world::device()).map(|kept| kept.expose());
         let mut rng = world::fixed(12);
-        let script = Pipe::script(&tape);
-        let accepted = run(accept(script, &world.host, &mut world.known, &mut rng));
+        let mut script = Pipe::script(&tape);
+        let accepted = run(accept(&mut script, &world.host, &mut world.known, &mut rng));
         let expected = match way {
             // The keys differ, since the responder's ephemeral key does.
             Way::Static => Error::Authentication,
@@ -279,28 +279,29 @@ fn a_stranger_costs_no_computation() {
     let mut world = World::new(13);
     world.known = world::Known::default();
     for way in WAYS {
-        let (near, _far) = Pipe::pair();
+        let (mut near, _far) = Pipe::pair();
         let tap = near.tap();
         let mut rng = world::fixed(14);
         let key = world.connection_key();
         let (party, host) = (world::device(), world::host());
         match way {
             Way::Psk => {
-                let psk = sharelet_channel::connect_psk(near, &party, &host, key, &mut rng);
+                let psk = sharelet_channel::connect_psk(&mut near, &party, &host, key, &mut rng);
                 run(psk).unwrap_err();
             }
             _ => {
                 let resumption = (way == Way::Resumed)
                     .then(|| sharelet_channel::Resumption::from_bytes(&[3; 48]));
                 let pin = &world.pin;
-                run(connect(near, &world.device, &host, pin, resumption, &mut rng)).unwrap_err();
+                run(connect(&mut near, &world.device, &host, pin, resumption, &mut rng))
+                    .unwrap_err();
             }
         }
         let asked = Cell::new(0);
-        let (mut told, far) = Pipe::pair();
+        let (mut told, mut far) = Pipe::pair();
         run(told.write(&tap.log())).unwrap();
         run(told.flush()).unwrap();
-        let accepted = run(accept(far, &world.host, &mut world.known, &mut Unasked(&asked)));
+        let accepted = run(accept(&mut far, &world.host, &mut world.known, &mut Unasked(&asked)));
         assert!(accepted.is_err(), "{way:?}");
         assert_eq!(asked.get(), 0, "{way:?}");
         let mut reason = [0];
@@ -315,11 +316,11 @@ fn a_stranger_costs_no_computation() {
 fn an_initiator_is_told_why_it_is_refused() {
     for reason in [Reason::Busy, Reason::ShuttingDown, Reason::TooSlow] {
         let world = World::new(15);
-        let (near, mut far) = Pipe::pair();
+        let (mut near, mut far) = Pipe::pair();
         run(refuse(&mut far, reason)).unwrap();
         let mut rng = world::fixed(16);
         let connected =
-            run(connect(near, &world.device, &world::host(), &world.pin, None, &mut rng));
+            run(connect(&mut near, &world.device, &world::host(), &world.pin, None, &mut rng));
         assert_eq!(connected.err(), Some(Error::Refused(reason)));
     }
 }
@@ -327,9 +328,9 @@ fn an_initiator_is_told_why_it_is_refused() {
 #[test]
 fn an_initiator_that_says_nothing_is_told() {
     let mut world = World::new(18);
-    let (mut near, far) = Pipe::pair();
+    let (mut near, mut far) = Pipe::pair();
     let mut rng = world::fixed(19);
-    let accepted = run(accept(far, &world.host, &mut world.known, &mut rng));
+    let accepted = run(accept(&mut far, &world.host, &mut world.known, &mut rng));
     assert_eq!(accepted.err().map(|error| error.name()), Some("Timeout"));
     let mut reason = [0];
     assert_eq!(run(near.read(&mut reason)), Ok(1));

@@ -3,17 +3,23 @@
 use sharelet_channel::{Error, MAX_STEPS_AHEAD, Pattern, Reason, accept, connect_psk};
 
 use crate::pipe::{Pipe, run};
-use crate::world::{self, Ends, World, both, errors};
+use crate::world::{self, Ends, Far, Near, World, both, errors};
 
 fn connect(world: &mut World) -> Ends {
-    let (near, far) = Pipe::pair();
+    let (mut near, mut far) = Pipe::pair();
     let key = world.connection_key();
     let (device, host) = (world::device(), world::host());
     let (mut rng, mut far_rng) = (world::fixed(30), world::fixed(31));
-    run(embassy_futures::join::join(
-        connect_psk(near, &device, &host, key, &mut rng),
-        accept(far, &world.host, &mut world.known, &mut far_rng),
-    ))
+    // Each end is dropped when it is through, so that the other does not wait.
+    let connect = async {
+        let connected = connect_psk(&mut near, &device, &host, key, &mut rng).await;
+        connected.map(|connected| Near::new(connected, near))
+    };
+    let accept = async {
+        let accepted = accept(&mut far, &world.host, &mut world.known, &mut far_rng).await;
+        accepted.map(|accepted| Far::new(accepted, far))
+    };
+    run(embassy_futures::join::join(connect, accept))
 }
 
 fn step(world: &World) -> u64 {

@@ -18,16 +18,21 @@ fn channels(way: Way) -> (Channel<Pipe>, Channel<Pipe>) {
 fn halves() -> [(Opener<Reader>, Sealer<Pipe>); 2] {
     let mut world = World::new(51);
     let (near, far) = Pipe::pair();
-    let whole = |pipe: Pipe| {
-        let (reader, writer) = pipe.halves();
-        Halves { reader, writer }
-    };
+    let (mut near, mut far) = (whole(near), whole(far));
     let (mut rng, mut far_rng) = (world::fixed(52), world::fixed(53));
-    let (near, far) = run(join(
-        connect(whole(near), &world.device, &world::host(), &world.pin, None, &mut rng),
-        accept(whole(far), &world.host, &mut world.known, &mut far_rng),
+    let (connected, accepted) = run(join(
+        connect(&mut near, &world.device, &world::host(), &world.pin, None, &mut rng),
+        accept(&mut far, &world.host, &mut world.known, &mut far_rng),
     ));
-    [near.unwrap().channel.split(), far.unwrap().channel.split()]
+    [
+        connected.unwrap().keys.halves(near.reader, near.writer),
+        accepted.unwrap().keys.halves(far.reader, far.writer),
+    ]
+}
+
+fn whole(pipe: Pipe) -> Halves<Reader, Pipe> {
+    let (reader, writer) = pipe.halves();
+    Halves { reader, writer }
 }
 
 /// Reads to the end.

@@ -92,18 +92,19 @@ fn known() -> Known {
 }
 
 /// A device that asks, and waits for the answer.
-async fn ask(transport: Pipe, way: Way) -> Result<Vec<u8>, Error> {
+async fn ask(mut transport: Pipe, way: Way) -> Result<Vec<u8>, Error> {
     let own = Identity::new(device(), StaticKey::from_bytes([DEVICE_KEY; 32]));
     let mut rng = Same(DEVICE_RANDOM);
     let resumption = (way == Way::Resumed).then(|| Resumption::from_bytes(&[RESUMPTION; 48]));
     let connected = match way {
         Way::Psk => {
             let ratchet = Ratchet::new(Key::from_bytes([PROVISIONED; 32]));
-            connect_psk(transport, &device(), &host(), ratchet.advance().0, &mut rng).await
+            connect_psk(&mut transport, &device(), &host(), ratchet.advance().0, &mut rng).await
         }
-        _ => connect(transport, &own, &host(), &pin(), resumption, &mut rng).await,
+        _ => connect(&mut transport, &own, &host(), &pin(), resumption, &mut rng).await,
     };
-    let Connected { mut channel, .. } = connected?;
+    let Connected { keys, .. } = connected?;
+    let mut channel = keys.channel(transport);
     channel.write_all(b"question").await?;
     channel.close().await?;
     let mut answer = vec![0; 64];
@@ -114,11 +115,12 @@ async fn ask(transport: Pipe, way: Way) -> Result<Vec<u8>, Error> {
 }
 
 /// A host that answers.
-async fn answer(transport: Pipe) -> Result<Vec<u8>, Error> {
+async fn answer(mut transport: Pipe) -> Result<Vec<u8>, Error> {
     let own = Identity::new(host(), StaticKey::from_bytes([HOST_KEY; 32]));
     let mut known = known();
-    let Accepted { mut channel, .. } =
-        accept(transport, &own, &mut known, &mut Same(HOST_RANDOM)).await?;
+    let Accepted { keys, .. } =
+        accept(&mut transport, &own, &mut known, &mut Same(HOST_RANDOM)).await?;
+    let mut channel = keys.channel(transport);
     let mut question = vec![0; 64];
     let read = channel.read(&mut question).await?;
     assert_eq!(channel.read(&mut [0]).await?, 0);

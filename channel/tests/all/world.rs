@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 use sharelet_channel::{
-    Accepted, Connected, ConnectionKey, Error, Identity, NotStored, Party, Pins, RATCHET_BYTES,
-    Ratchet, Role,
+    Accepted, Channel, Connected, ConnectionKey, Error, Identity, NotStored, Party, Pattern, Pins,
+    RATCHET_BYTES, Ratchet, Role,
 };
 #[cfg(feature = "x25519")]
 use sharelet_channel::{PairingKey, Pin, PublicKey, Resumption, ResumptionId, StaticKey};
@@ -161,23 +161,26 @@ impl World {
         if way == Way::Resumed && self.resumption.is_none() {
             both(self.connect(Way::Static));
         }
-        let (near, far) = Pipe::faulty(up, down);
+        let (mut near, mut far) = Pipe::faulty(up, down);
         let mut far_rng = ChaCha12Rng::from_rng(&mut self.rng);
         let resumption = self.resumption.take().filter(|_| way == Way::Resumed);
         let key = (way == Way::Psk).then(|| self.connection_key());
+        let (own, peer) = (device(), host());
         let connect = async {
             let (device, pin, rng) = (&self.device, &self.pin, &mut self.rng);
-            match key {
-                Some(key) => {
-                    sharelet_channel::connect_psk(near, &crate::world::device(), &host(), key, rng)
-                        .await
-                }
+            let connected = match key {
+                Some(key) => sharelet_channel::connect_psk(&mut near, &own, &peer, key, rng).await,
                 None => {
-                    sharelet_channel::connect(near, device, &host(), pin, resumption, rng).await
+                    sharelet_channel::connect(&mut near, device, &peer, pin, resumption, rng).await
                 }
-            }
+            };
+            connected.map(|connected| Near::new(connected, near))
         };
-        let accept = sharelet_channel::accept(far, &self.host, &mut self.known, &mut far_rng);
+        let accept = async {
+            let (own, known, rng) = (&self.host, &mut self.known, &mut far_rng);
+            let accepted = sharelet_channel::accept(&mut far, own, known, rng).await;
+            accepted.map(|accepted| Far::new(accepted, far))
+        };
         let (mut near, far) = run(embassy_futures::join::join(connect, accept));
         if let Ok(near) = &mut near {
             self.resumption = near.resumption.take();
@@ -190,15 +193,52 @@ impl World {
     }
 }
 
+/// The initiator's end.
+#[derive(Debug)]
+pub struct Near {
+    pub channel: Channel<Pipe>,
+    pub pattern: Pattern,
+    #[cfg(feature = "x25519")]
+    pub resumption: Option<Resumption>,
+}
+
+impl Near {
+    pub fn new(connected: Connected, pipe: Pipe) -> Self {
+        Self {
+            channel: connected.keys.channel(pipe),
+            pattern: connected.pattern,
+            #[cfg(feature = "x25519")]
+            resumption: connected.resumption,
+        }
+    }
+}
+
+/// The responder's end.
+#[derive(Debug)]
+pub struct Far {
+    pub channel: Channel<Pipe>,
+    pub pattern: Pattern,
+    pub peer: Party,
+}
+
+impl Far {
+    pub fn new(accepted: Accepted, pipe: Pipe) -> Self {
+        let Accepted { keys, peer, pattern, .. } = accepted;
+        Self { channel: keys.channel(pipe), pattern, peer }
+    }
+}
+
 /// What either side has of an attempt to connect.
-pub type Ends = (Result<Connected<Pipe>, Error>, Result<Accepted<Pipe>, Error>);
+pub type Ends = (Result<Near, Error>, Result<Far, Error>);
 
 /// What went wrong on either side; `None` where nothing did.
-pub fn errors((near, far): Ends) -> (Option<Error>, Option<Error>) {
+pub fn errors<N, F>(
+    (near, far): (Result<N, Error>, Result<F, Error>),
+) -> (Option<Error>, Option<Error>) {
     (near.err(), far.err())
 }
 
 /// Nothing did.
-pub fn both((near, far): Ends) -> (Connected<Pipe>, Accepted<Pipe>) {
+pub fn both((near, far): Ends) -> (Near, Far) {
     (near.unwrap(), far.unwrap())
 }
