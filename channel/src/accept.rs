@@ -9,7 +9,7 @@ use crate::handshake::{Handshake, Secrets};
 use crate::hello::{Hello, Offer, Pattern};
 use crate::io;
 #[cfg(feature = "x25519")]
-use crate::key::{Pin, Resumption};
+use crate::key::{Pin, Resumption, ephemeral};
 use crate::party::Party;
 use crate::pins::{Identity, Pins};
 use crate::ratchet::Ratchet;
@@ -151,11 +151,11 @@ impl Known {
         let (handshake, left): (Result<_, Refused>, _) = match (self, hello.offer) {
             #[cfg(feature = "x25519")]
             (Self::Pinned(pin), _) => {
-                (Handshake::kk_psk0(&prologue, false, own.key()?, &pin, rng), None)
+                (Handshake::kk_psk0(&prologue, false, own.key()?, &pin, ephemeral(rng)), None)
             }
             #[cfg(feature = "x25519")]
             (Self::Left(resumption), _) => {
-                (Handshake::nn_psk0(&prologue, false, resumption, rng), None)
+                (Handshake::nn_psk0(&prologue, false, &resumption, ephemeral(rng)), None)
             }
             (Self::Provisioned(ratchet), Offer::Psk(step)) => {
                 let (key, left) = ratchet.advance_to(step)?;

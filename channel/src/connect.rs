@@ -9,7 +9,7 @@ use crate::handshake::{Handshake, Secrets};
 use crate::hello::{Hello, Offer, Pattern};
 use crate::io;
 #[cfg(feature = "x25519")]
-use crate::key::{Pin, Resumption};
+use crate::key::{Pin, Resumption, ephemeral};
 use crate::party::Party;
 #[cfg(feature = "x25519")]
 use crate::pins::Identity;
@@ -46,21 +46,34 @@ pub async fn connect<T: Read + Write>(
     resumption: Option<Resumption>,
     rng: &mut impl CryptoRng,
 ) -> Result<Connected, Error> {
-    let from = *own.party();
-    if let Some(resumption) = resumption {
-        let hello = Hello { from, offer: Offer::NnPsk0(*resumption.id()) };
-        let handshake = Handshake::nn_psk0(&hello.prologue(peer), true, resumption, rng);
-        let handshake = handshake.map_err(|_| Error::Authentication)?;
-        match exchange(transport, &hello, handshake).await {
-            Err(Error::Refused(Reason::ResumptionUnknown)) => {}
-            secrets => return confirm(transport, hello.offer.pattern(), secrets?).await,
+    let mut resumption = resumption;
+    loop {
+        let offer = resumption.as_ref().map_or(Offer::KkPsk0, |left| Offer::NnPsk0(*left.id()));
+        let hello = Hello { from: *own.party(), offer };
+        let mut handshake = begin(&hello.prologue(peer), own, pin, resumption.take(), rng)?;
+        match (exchange(transport, &hello, &mut handshake).await, offer) {
+            (Err(Error::Refused(Reason::ResumptionUnknown)), Offer::NnPsk0(_)) => {}
+            (secrets, _) => return confirm(transport, offer.pattern(), secrets?).await,
         }
     }
-    let hello = Hello { from, offer: Offer::KkPsk0 };
-    let handshake = Handshake::kk_psk0(&hello.prologue(peer), true, own.key()?, pin, rng);
-    let handshake = handshake.map_err(|_| Error::Authentication)?;
-    let secrets = exchange(transport, &hello, handshake).await?;
-    confirm(transport, hello.offer.pattern(), secrets).await
+}
+
+/// Not a part of the future above, which waits while it holds the handshake.
+#[cfg(feature = "x25519")]
+#[inline(never)]
+fn begin(
+    prologue: &[u8],
+    own: &Identity,
+    pin: &Pin,
+    resumption: Option<Resumption>,
+    rng: &mut impl CryptoRng,
+) -> Result<Handshake, Error> {
+    let ephemeral = ephemeral(rng);
+    let handshake = match &resumption {
+        Some(resumption) => Handshake::nn_psk0(prologue, true, resumption, ephemeral),
+        None => Handshake::kk_psk0(prologue, true, own.key()?, pin, ephemeral),
+    };
+    handshake.map_err(|_| Error::Authentication)
 }
 
 /// Connects with a provisioned key, see [`Ratchet::advance`](crate::Ratchet::advance).
@@ -68,7 +81,8 @@ pub async fn connect<T: Read + Write>(
 /// Draws 32 random bytes.
 ///
 /// # Errors
-/// As [`connect`](crate::connect()).
+/// [`Error::Authentication`] if the peer does not hold the key of this step, [`Error::Refused`] if it
+/// refuses, and the others of handshakes. What the transport carries is then of no more use.
 pub async fn connect_psk<T: Read + Write>(
     transport: &mut T,
     own: &Party,
@@ -77,8 +91,8 @@ pub async fn connect_psk<T: Read + Write>(
     rng: &mut impl CryptoRng,
 ) -> Result<Connected, Error> {
     let hello = Hello { from: *own, offer: Offer::Psk(key.step()) };
-    let handshake = Handshake::psk(&hello.prologue(peer), key, rng);
-    let secrets = exchange(transport, &hello, handshake).await?;
+    let mut handshake = Handshake::psk(&hello.prologue(peer), key, rng);
+    let secrets = exchange(transport, &hello, &mut handshake).await?;
     confirm(transport, hello.offer.pattern(), secrets).await
 }
 
@@ -86,7 +100,7 @@ pub async fn connect_psk<T: Read + Write>(
 async fn exchange<T: Read + Write>(
     transport: &mut T,
     hello: &Hello,
-    mut handshake: Handshake,
+    handshake: &mut Handshake,
 ) -> Result<Secrets, Error> {
     let message = handshake.write().map_err(|_| Error::Authentication)?;
     io::write_all(transport, &hello.emit()).await?;

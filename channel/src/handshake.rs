@@ -9,7 +9,7 @@ use sharelet_core::Key;
 
 use crate::cipher::{Cipher, Keys, Refused};
 #[cfg(feature = "x25519")]
-use crate::key::{Pin, Resumption, StaticKey, ephemeral};
+use crate::key::{Pair, Pin, Resumption, StaticKey};
 #[cfg(feature = "x25519")]
 use crate::noise::Noise;
 use crate::ratchet::ConnectionKey;
@@ -47,20 +47,19 @@ impl Handshake {
         initiator: bool,
         own: &StaticKey,
         pin: &Pin,
-        rng: &mut impl CryptoRng,
+        ephemeral: Pair,
     ) -> Result<Self, Refused> {
-        Ok(Self::Noise(Noise::kk_psk0(prologue, initiator, own, pin, ephemeral(rng))?))
+        Ok(Self::Noise(Noise::kk_psk0(prologue, initiator, own, pin, ephemeral)?))
     }
 
-    /// Spends the resumption.
     #[cfg(feature = "x25519")]
     pub(crate) fn nn_psk0(
         prologue: &[u8],
         initiator: bool,
-        resumption: Resumption,
-        rng: &mut impl CryptoRng,
+        resumption: &Resumption,
+        ephemeral: Pair,
     ) -> Result<Self, Refused> {
-        Ok(Self::Noise(Noise::nn_psk0(prologue, initiator, resumption.key(), ephemeral(rng))?))
+        Ok(Self::Noise(Noise::nn_psk0(prologue, initiator, resumption.key(), ephemeral)?))
     }
 
     /// Spends the key.
@@ -85,7 +84,7 @@ impl Handshake {
     }
 
     /// After both messages: the keys (section 5.2, `Split`).
-    pub(crate) fn finish(self, initiator: bool) -> Result<Secrets, Refused> {
+    pub(crate) fn finish(&self, initiator: bool) -> Result<Secrets, Refused> {
         #[cfg(feature = "x25519")]
         let resumes = matches!(self, Self::Noise(_));
         let state = match self {

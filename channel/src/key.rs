@@ -21,7 +21,8 @@ fn public_of(secret: &[u8; 32]) -> [u8; 32] {
     X25519::pubkey(&SensitiveByteArray::new(*secret))
 }
 
-/// A fresh key pair, for one handshake.
+/// A fresh key pair, for one handshake. Deep in the stack, so called where little is on it.
+#[inline(never)]
 pub(crate) fn ephemeral(rng: &mut impl CryptoRng) -> Pair {
     let mut secret = [0; 32];
     rng.fill_bytes(&mut secret);
@@ -31,6 +32,11 @@ pub(crate) fn ephemeral(rng: &mut impl CryptoRng) -> Pair {
 }
 
 /// A party's own X25519 key, made once and kept.
+///
+/// ```compile_fail,E0369
+/// # use sharelet_channel::StaticKey;
+/// let same = |a: StaticKey, b: StaticKey| a == b;
+/// ```
 pub struct StaticKey {
     secret: Key,
     public: PublicKey,
@@ -144,6 +150,16 @@ pub const RESUMPTION_BYTES: usize = 48;
 
 /// What a session leaves to the next one between the same two: a secret that is used once, in place
 /// of static keys.
+///
+/// ```compile_fail,E0382
+/// # use sharelet_channel::{Identity, Party, Pin, Resumption, connect};
+/// # async fn twice(own: &Identity, peer: &Party, pin: &Pin, left: Resumption) {
+/// # let mut rng = <rand_chacha::ChaCha20Rng as rand_core::SeedableRng>::from_seed([0; 32]);
+/// # let mut stream = sharelet_channel::Halves { reader: &[][..], writer: &mut [][..] };
+/// let _ = connect(&mut stream, own, peer, pin, Some(left), &mut rng).await;
+/// let _ = connect(&mut stream, own, peer, pin, Some(left), &mut rng).await;
+/// # }
+/// ```
 pub struct Resumption {
     id: ResumptionId,
     key: Key,

@@ -4,7 +4,7 @@ use clatter::bytearray::SensitiveByteArray;
 use clatter::crypto::cipher::ChaChaPoly;
 use clatter::crypto::dh::X25519;
 use clatter::crypto::hash::Blake2s;
-use clatter::error::{DhError, DhResult};
+use clatter::error::{DhError, DhResult, HandshakeError};
 use clatter::handshakepattern::{HandshakePattern, Token};
 use clatter::rand_core;
 use clatter::traits::{CryptoComponent, Dh, Rng};
@@ -65,8 +65,10 @@ impl rand_core::RngCore for NoGenerator {
 
 impl rand_core::CryptoRng for NoGenerator {}
 
+type Library = NqHandshakeCore<Curve, ChaChaPoly, Blake2s, NoGenerator>;
+
 /// A handshake with public keys.
-pub(crate) struct Noise(NqHandshakeCore<Curve, ChaChaPoly, Blake2s, NoGenerator>);
+pub(crate) struct Noise(Library);
 
 /// `-> s, <- s, ... -> psk, e, es, ss, <- e, ee, se` (sections 7.5 and 9.4).
 fn kk_psk0() -> Result<HandshakePattern, Refused> {
@@ -93,7 +95,7 @@ impl Noise {
         let (own, peer) = (Some(own.pair()), Some(*pin.public.as_bytes()));
         let noise =
             NqHandshakeCore::new(kk_psk0()?, prologue, initiator, own, Some(ephemeral), peer, None);
-        Self::with_psk(noise.map_err(|_| Refused)?, pin.pairing.expose())
+        Self::with_psk(noise, pin.pairing.expose())
     }
 
     pub(crate) fn nn_psk0(
@@ -111,15 +113,14 @@ impl Noise {
             None,
             None,
         );
-        Self::with_psk(noise.map_err(|_| Refused)?, psk)
+        Self::with_psk(noise, psk)
     }
 
-    fn with_psk(
-        mut noise: NqHandshakeCore<Curve, ChaChaPoly, Blake2s, NoGenerator>,
-        psk: &[u8; 32],
-    ) -> Result<Self, Refused> {
-        noise.push_psk(psk);
-        Ok(Self(noise))
+    #[inline(always)]
+    fn with_psk(noise: Result<Library, HandshakeError>, psk: &[u8; 32]) -> Result<Self, Refused> {
+        let mut noise = Self(noise.map_err(|_| Refused)?);
+        noise.0.push_psk(psk);
+        Ok(noise)
     }
 
     pub(crate) fn write(&mut self) -> Result<[u8; MESSAGE_BYTES], Refused> {
@@ -164,7 +165,7 @@ mod tests {
     fn the_library_makes_no_keys() {
         let psk = [7; 32];
         let noise = NqHandshakeCore::new(nn_psk0().unwrap(), &[], true, None, None, None, None);
-        let mut noise = Noise::with_psk(noise.unwrap(), &psk).unwrap();
+        let mut noise = Noise::with_psk(noise, &psk).unwrap();
         assert_eq!(noise.write(), Err(Refused));
     }
 }

@@ -10,7 +10,7 @@ use zeroize::Zeroize as _;
 use crate::error::Error;
 
 /// How many steps the responder follows an initiator whose hellos were lost. A stranger that knows
-/// a name makes the responder compute so many steps at most: 0.1 milliseconds on a PC.
+/// a name makes the responder compute so many steps at most, of 23,000 instructions on a Cortex-M4.
 pub const MAX_STEPS_AHEAD: u64 = 256;
 /// Bytes of a [`Ratchet`].
 pub const RATCHET_BYTES: usize = 40;
@@ -30,6 +30,13 @@ pub struct Ratchet {
 }
 
 /// The key of one connection, spent by it.
+///
+/// ```compile_fail,E0382
+/// # fn twice(ratchet: sharelet_channel::Ratchet) {
+/// let (key, left) = ratchet.advance();
+/// let (again, _) = ratchet.advance();
+/// # }
+/// ```
 pub struct ConnectionKey {
     step: u64,
     key: Key,

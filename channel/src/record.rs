@@ -4,8 +4,8 @@
 //! record:  length of the plaintext, u16 | sealed: plaintext and tag of 16 bytes
 //! ```
 //!
-//! A record of no plaintext closes its direction. (The initiator's first record has none, either. It
-//! ends the handshake, and does not come here.)
+//! A record of no plaintext closes its direction. (The initiator's first record has none, either:
+//! it ends the handshake, and does not come here.)
 
 use zeroize::Zeroize as _;
 
