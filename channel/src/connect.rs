@@ -81,8 +81,8 @@ fn begin(
 /// Draws 32 random bytes.
 ///
 /// # Errors
-/// [`Error::Authentication`] if the peer does not hold the key of this step, [`Error::Refused`] if it
-/// refuses, and the others of handshakes. What the transport carries is then of no more use.
+/// [`Error::Authentication`] if the peer does not hold the key of this step, [`Error::Refused`] if
+/// it refuses, and the others of handshakes. What the transport carries is then of no more use.
 pub async fn connect_psk<T: Read + Write>(
     transport: &mut T,
     own: &Party,
