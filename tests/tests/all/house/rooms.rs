@@ -58,6 +58,22 @@ functions/engine: ring keystream share correlation step functions/record functio
 functions/program: ring correlation step functions/spline functions/tables functions/cut \
     functions/protocol functions/engine # functions of several protocols, whoever runs them
 
+[channel/src]
+cipher fingerprint party:
+error: party
+hello: party error
+io: error
+key: fingerprint
+ratchet: error
+record: cipher error
+symmetric: cipher
+noise: cipher key symmetric
+pins: party error key ratchet
+handshake: cipher key ratchet symmetric noise
+channel: cipher error io record
+accept: cipher party error hello io key ratchet record symmetric pins handshake
+connect: cipher party error hello io key ratchet record pins handshake
+
 [std-host/link/src]
 descriptors error fault files hex pauses places timeout wan warnings:
 connection: timeout
