@@ -6,6 +6,7 @@ use core::time::Duration;
 use std::path::PathBuf;
 
 use rand_core::Rng as _;
+use sharelet_core::DeviceId;
 use sharelet_core::session::SessionError;
 use sharelet_core::session::wire::control::Refusal;
 use sharelet_core::session::wire::query::{Half, QUERY_HEADER_BYTES, Reason, Recipient};

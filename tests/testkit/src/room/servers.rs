@@ -1,6 +1,5 @@
 //! Two servers, their dealer, data parties and a console in one process, with small time-outs.
 
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, Weak};
 
 use sharelet_core::ring::Ring;
