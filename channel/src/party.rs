@@ -29,7 +29,8 @@ pub enum Role {
 }
 
 impl Role {
-    const ALL: [Self; 8] = [
+    /// All roles.
+    pub const ALL: [Self; 8] = [
         Self::Device,
         Self::DataParty,
         Self::Host,

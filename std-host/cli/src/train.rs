@@ -114,7 +114,7 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     let config = Config::load(&args.config)?;
     let against = args.against.as_deref().map(Curve::load).transpose()?;
     let party = if args.party == 0 { Party::P0 } else { Party::P1 };
-    let route = args.link.route();
+    let route = args.link.route(server(args.party))?;
     let correlations = match party {
         Party::P0 => {
             let (key, counter) = args.dealt.key()?;
@@ -187,7 +187,7 @@ pub fn run(args: &TrainArgs) -> Result<()> {
 async fn meeting(args: &TrainArgs, route: &Route) -> Result<Meeting> {
     if let Some(peer) = &args.peer {
         route.announce();
-        return Ok(tcp::connect(peer, route.clone(), CONNECT, STALL).await?.into());
+        return Ok(tcp::connect(peer, server(1 - args.party), route, CONNECT, STALL).await?.into());
     }
     let listener = listen(given(args.listen.as_deref(), "listen")?, route.clone()).await?;
     Ok(Meeting::Listening(listener, Limits { connections: 16, stall: STALL, ..Limits::default() }))
