@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use sharelet_core::{DeviceId, Key};
+use sharelet_flash::page::KeyPage;
 
 use super::common::{WrongArguments, counter_of, expect_none};
 use super::pair::Peer;
@@ -12,7 +13,6 @@ use super::units::parse_name;
 use sharelet_host::store::counter::FileCounter;
 use sharelet_host::store::dealer;
 use sharelet_host::store::identity::{Own, card_of};
-use sharelet_flash::page::KeyPage;
 use sharelet_host::store::key::DeviceKey;
 use sharelet_host::store::page;
 use sharelet_link::{Party, Role};
@@ -92,7 +92,7 @@ pub fn run(args: &ProvisionArgs) -> Result<()> {
     if let (Some(file), Some(state)) = (&args.take, &args.state) {
         let key = DeviceKey::load(file)?;
         let device = key.device;
-        dealer::take_over(state, key, args.force)?;
+        dealer::take_over(state, &key, args.force)?;
         tracing::info!(%device, "the dealer knows the key; remove {}", file.display());
         return Ok(());
     }
@@ -106,7 +106,9 @@ pub fn run(args: &ProvisionArgs) -> Result<()> {
 fn provision(args: &ProvisionArgs, name: DeviceId, peers: &[Peer]) -> Result<()> {
     let files = Files::of(name, &args.output);
     let (key, counter) = (&files.key, counter_of(&files.key));
-    let written = if args.page { vec![&files.page] } else { vec![key, &counter, &files.id] };
+    let kept = if args.page { &files.page } else { key };
+    let written = [kept, &counter, &files.id];
+    let written = written.into_iter().filter(|path| !args.page || *path != &files.id);
     written.into_iter().try_for_each(|path| expect_none(path, args.force))?;
     let role = match args.role {
         Provisioned::Device => Some(Role::Device),
@@ -120,14 +122,20 @@ fn provision(args: &ProvisionArgs, name: DeviceId, peers: &[Peer]) -> Result<()>
         let id = (!args.page).then_some(files.id.as_path());
         peers.iter().try_for_each(|peer| peer.check(own, id, args.force))?;
     }
-    let give = |session: &DeviceKey| -> Result<()> { match (args.page, own) {
-        (true, Some(own)) => page::save(&page(own, session, peers)?, &files.page)?,
-        _ => {
-            FileCounter::create(&counter, session.key_id())?;
-            session.save(key)?;
-            own.map_or(Ok(()), |own| own.save(&files.id))?;
+    let give = |session: &DeviceKey| -> Result<()> {
+        match (args.page, own) {
+            (true, Some(own)) => {
+                FileCounter::create(&counter, session.key_id())?;
+                page::save(&page(own, session, peers)?, &files.page)?;
+            }
+            _ => {
+                FileCounter::create(&counter, session.key_id())?;
+                session.save(key)?;
+                own.map_or(Ok(()), |own| own.save(&files.id))?;
+            }
         }
-    } Ok(()) };
+        Ok(())
+    };
     match (&args.state, args.role) {
         (Some(state), Provisioned::Device | Provisioned::Server0) => {
             dealer::provision(state, name, args.force, give)?;

@@ -16,7 +16,7 @@ use sharelet_host::data::keys::KeySecret;
 use sharelet_host::data::shares;
 use sharelet_host::data::{DataError, Table};
 use sharelet_host::upload::owner::{self, Outcome, Upload};
-use sharelet_link::tcp;
+use sharelet_link::{Role, tcp};
 
 const EXAMPLES: &str = include_str!("examples/share.txt");
 

@@ -7,7 +7,9 @@ use anyhow::Result;
 use clap::{ArgGroup, Args};
 use sharelet_core::share::Party;
 
-use super::common::{CONNECT, DealtArgs, LinkArgs, WrongArguments, given, listen, until_stopped};
+use super::common::{
+    CONNECT, DealtArgs, LinkArgs, WrongArguments, given, listen, server, until_stopped,
+};
 use super::terminal;
 use crate::chart::{Of, chart};
 use sharelet_host::data::description::Name;

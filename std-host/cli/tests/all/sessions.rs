@@ -208,7 +208,8 @@ fn two_sides_pair_by_their_cards() {
     let fingerprint = |out: &str| out.split_whitespace().next().expect("letters").to_owned();
     let host_says = fingerprint(&printed("keygen host hall-2"));
     let dealer_says = fingerprint(&printed("keygen dealer deal-1"));
-    let pair = |own: &str, card: &str, said: &str| format!("pair {own} {card} --fingerprint {said}");
+    let pair =
+        |own: &str, card: &str, said: &str| format!("pair {own} {card} --fingerprint {said}");
     room.refuses("pair hall-2.id deal-1.card", 2, "--fingerprint is missing");
     room.refuses(&pair("hall-2.id", "deal-1.card", &host_says), 1, "the card is another one");
     assert_eq!(printed("pair hall-2.id --list"), "");
