@@ -68,6 +68,16 @@ impl StaticKey {
         self.secret.expose()
     }
 
+    /// The secret that this key shares with a public one; `None` if it is zero, as it is with the
+    /// points of low order, which are nobody's key.
+    pub(crate) fn shared(&self, public: &PublicKey) -> Option<SensitiveByteArray<[u8; 32]>> {
+        let own = SensitiveByteArray::new(*self.secret.expose());
+        let shared = X25519::dh(&own, &public.0).ok()?;
+        // Whether it is zero depends on the public key alone.
+        let bits = shared.iter().fold(0, |bits, byte| bits | byte);
+        (bits != 0).then_some(shared)
+    }
+
     pub(crate) fn pair(&self) -> Pair {
         KeyPair::new(self.public.0, SensitiveByteArray::new(*self.secret.expose()))
     }
@@ -109,8 +119,8 @@ impl fmt::Debug for PublicKey {
     }
 }
 
-/// A 32-byte secret that two parties share since they were paired. It keeps strangers who know both
-/// public keys out, and a recorded handshake closed to whoever breaks X25519 later.
+/// A 32-byte secret that two parties share since they were paired, see [`Pin::paired`]. A hello of
+/// somebody who holds neither of their static keys is refused by it.
 #[derive(Debug)]
 pub struct PairingKey(Key);
 
@@ -138,7 +148,7 @@ impl PairingKey {
 pub struct Pin {
     /// The peer's public key.
     pub public: PublicKey,
-    /// The secret of the two.
+    /// The secret of the two, see [`Pin::paired`].
     pub pairing: PairingKey,
 }
 
@@ -215,16 +225,19 @@ mod tests {
 
     use super::*;
 
+    fn bytes(digits: &str) -> [u8; 32] {
+        core::array::from_fn(|index| {
+            u8::from_str_radix(&digits[2 * index..2 * index + 2], 16).unwrap()
+        })
+    }
+
     #[test]
     fn a_public_key_is_that_of_rfc_7748() {
         // Section 6.1, Alice's.
-        let secret = "77076d0a7318a57d3c16c17251b26645df4c2f92ebc099c15f1f8e6d4a6b2d4e"; // digits
-        let bytes: [u8; 32] = core::array::from_fn(|index| {
-            u8::from_str_radix(&secret[2 * index..2 * index + 2], 16).unwrap()
-        });
-        let public = StaticKey::from_bytes([7; 32]).public();
-        assert_eq!(*public.as_bytes(), public_of(&[7; 32]));
-        assert_eq!(StaticKey::from_bytes(bytes).expose(), &bytes);
+        let secret = "77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a";
+        let public = "8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a";
+        let key = StaticKey::from_bytes(bytes(secret));
+        assert_eq!((key.expose(), key.public().0), (&bytes(secret), bytes(public)));
     }
 
     #[test]

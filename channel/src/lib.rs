@@ -17,6 +17,8 @@ mod io;
 mod key;
 #[cfg(feature = "x25519")]
 mod noise;
+#[cfg(feature = "x25519")]
+mod pairing;
 mod party;
 mod pins;
 mod ratchet;
@@ -35,7 +37,9 @@ pub use fingerprint::Fingerprint;
 pub use hello::Pattern;
 #[cfg(feature = "x25519")]
 pub use key::{PairingKey, Pin, PublicKey, RESUMPTION_BYTES, Resumption, ResumptionId, StaticKey};
-pub use party::{Party, Role};
+#[cfg(feature = "x25519")]
+pub use pairing::LowOrder;
+pub use party::{PARTY_BYTES, Party, Role};
 pub use pins::{Identity, NotStored, Pins};
 pub use ratchet::{ConnectionKey, MAX_STEPS_AHEAD, RATCHET_BYTES, Ratchet};
 pub use record::MAX_RECORD_BYTES;

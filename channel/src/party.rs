@@ -29,7 +29,8 @@ pub enum Role {
 }
 
 impl Role {
-    const ALL: [Self; 8] = [
+    /// All roles.
+    pub const ALL: [Self; 8] = [
         Self::Device,
         Self::DataParty,
         Self::Host,
@@ -80,6 +81,9 @@ impl fmt::Display for Role {
     }
 }
 
+/// Bytes of a [`Party`].
+pub const PARTY_BYTES: usize = 17;
+
 /// A role and a name: what keys are pinned to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -95,6 +99,22 @@ impl Party {
     #[must_use]
     pub fn new(role: Role, name: &str) -> Option<Self> {
         Some(Self { role, name: DeviceId::new(name)? })
+    }
+
+    /// The role's byte, and the padded name.
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; PARTY_BYTES] {
+        let mut bytes = [self.role.byte(); PARTY_BYTES];
+        bytes.iter_mut().skip(1).zip(self.name.as_bytes()).for_each(|(to, from)| *to = *from);
+        bytes
+    }
+
+    /// A party from its bytes; `None` if they are not one.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8; PARTY_BYTES]) -> Option<Self> {
+        let (role, name) = bytes.split_first()?;
+        let name = DeviceId::from_bytes(*name.first_chunk()?)?;
+        Some(Self { role: Role::from_byte(*role)?, name })
     }
 }
 
@@ -116,5 +136,15 @@ mod tests {
             assert!(role.is_none_or(|role| role.byte() == byte));
             assert!(role.is_none_or(|role| Role::from_word(role.word()) == Some(role)));
         }
+    }
+
+    #[test]
+    fn parties_survive_their_bytes() {
+        let party = Party::new(Role::Console, "console-1").unwrap();
+        let bytes = party.to_bytes();
+        assert_eq!(&bytes, b"\x08console-1\0\0\0\0\0\0\0");
+        assert_eq!(Party::from_bytes(&bytes), Some(party));
+        assert_eq!(Party::from_bytes(&[9; PARTY_BYTES]), None);
+        assert_eq!(Party::from_bytes(&[1; PARTY_BYTES]), None);
     }
 }

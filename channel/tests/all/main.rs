@@ -8,6 +8,8 @@
 mod faults;
 #[cfg(feature = "x25519")]
 mod handshakes;
+#[cfg(feature = "x25519")]
+mod pairing;
 mod pipe;
 mod psk;
 #[cfg(feature = "x25519")]

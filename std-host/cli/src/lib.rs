@@ -10,8 +10,10 @@ pub mod host;
 #[cfg(feature = "import")]
 pub mod import;
 pub mod inspect;
+pub mod keygen;
 #[cfg(feature = "import")]
 pub mod open;
+pub mod pair;
 pub mod plot;
 pub mod provision;
 pub mod server;
@@ -46,6 +48,8 @@ pub struct Cli {
 
 #[derive(Subcommand, Debug)]
 enum Command {
+    Keygen(keygen::KeygenArgs),
+    Pair(pair::PairArgs),
     Provision(provision::ProvisionArgs),
     Dealer(dealer::DealerArgs),
     Host(host::HostArgs),
@@ -80,6 +84,8 @@ impl Cli {
     pub fn run(self) -> Result<()> {
         self.verbosity.start();
         match self.command {
+            Command::Keygen(args) => keygen::run(&args),
+            Command::Pair(args) => pair::run(&args),
             Command::Provision(args) => provision::run(&args),
             Command::Dealer(args) => dealer::run(&args),
             Command::Host(args) => host::run(&args),

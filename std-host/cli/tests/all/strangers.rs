@@ -41,10 +41,10 @@ fn strangers_end_nothing_and_hold_up_nothing() {
     room.write("people.csv", table(40, 3, 2, 1));
     room.write("config.toml", CONFIG);
     for line in [
-        "provision pump --state dealer -o pump.key",
-        "provision outsourced --outsource -o outsourced.key",
-        "provision server-0 --state dealer -o server-0.key",
-        "provision trainer-0 --state dealer -o trainer-0.key",
+        "provision pump --state dealer",
+        "provision outsourced --role data-party",
+        "provision server-0 --role server-0 --state dealer",
+        "provision trainer-0 --role server-0 --state dealer",
         "task model.slt -o task.bin",
     ] {
         room.works(line);

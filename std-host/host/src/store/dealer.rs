@@ -48,21 +48,33 @@ fn key_path(directory: &Path, device: DeviceId) -> PathBuf {
 /// # Errors
 /// [`StoreError::KeyExists`] unless `force`; nothing is written then. If `give` fails, the dealer
 /// knows the key that it knew before.
-pub fn provision(
+pub fn provision<E: From<StoreError>>(
     directory: &Path,
     device: DeviceId,
     force: bool,
-    give: impl FnOnce(&DeviceKey) -> Result<(), StoreError>,
-) -> Result<DeviceKey, StoreError> {
-    private_directory(&directory.join(KEYS))?;
-    let path = key_path(directory, device);
-    if !force && path.try_exists().map_err(FileError::at(&path))? {
-        return Err(StoreError::KeyExists { device: device.to_string() });
+    give: impl FnOnce(&DeviceKey) -> Result<(), E>,
+) -> Result<DeviceKey, E> {
+    let known = key_path(directory, device);
+    if !force && known.try_exists().map_err(FileError::at(&known)).map_err(StoreError::from)? {
+        return Err(StoreError::KeyExists { device: device.to_string() }.into());
     }
     let key = DeviceKey::generate(device)?;
     give(&key)?;
-    key.save(&path)?;
+    take_over(directory, &key, force)?;
     Ok(key)
+}
+
+/// Keeps a key that was made elsewhere. The dealer may be running.
+///
+/// # Errors
+/// [`StoreError::KeyExists`] unless `force`.
+pub fn take_over(directory: &Path, key: &DeviceKey, force: bool) -> Result<(), StoreError> {
+    private_directory(&directory.join(KEYS))?;
+    let path = key_path(directory, key.device);
+    if !force && path.try_exists().map_err(FileError::at(&path))? {
+        return Err(StoreError::KeyExists { device: key.device.to_string() });
+    }
+    key.save(&path)
 }
 
 impl DealerStore {

@@ -13,6 +13,7 @@ pub mod host;
 pub mod identity;
 pub mod key;
 mod lock;
+pub mod page;
 pub mod peers;
 pub mod spool;
 mod state;

@@ -138,8 +138,7 @@ impl PeersFolder {
 
 /// The party that a file is named after.
 fn party(file: &str) -> Option<Party> {
-    let all = (0..=u8::MAX).filter_map(Role::from_byte);
-    let mut roles = all.filter_map(|role| {
+    let mut roles = Role::ALL.into_iter().filter_map(|role| {
         let name = file.strip_prefix(role.word())?.strip_prefix('-')?;
         Party::new(role, name)
     });

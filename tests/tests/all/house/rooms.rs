@@ -64,6 +64,7 @@ error: party
 hello: party error
 io: error
 key: fingerprint
+pairing: party key
 ratchet: error
 record: cipher error
 symmetric: cipher
@@ -73,6 +74,9 @@ handshake: cipher key ratchet symmetric noise
 channel: cipher error io record
 accept: cipher party error hello io key ratchet record symmetric pins handshake
 connect: cipher party error hello io key ratchet record pins handshake
+
+[flash/src]
+page:
 
 [std-host/link/src]
 descriptors error fault files hex pauses places timeout wan warnings:
