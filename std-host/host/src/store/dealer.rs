@@ -275,7 +275,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let record = directory.path().join(RECORD);
         let device = DeviceId::new("d").expect("a name");
-        provision(directory.path(), device, false, |_| Ok(()))
+        provision(directory.path(), device, false, |_| Ok::<_, StoreError>(()))
             .expect("before the dealer's first start");
         drop(DealerStore::open(directory.path()).expect("opens"));
         fs::write(&record, []).expect("empties");
@@ -306,12 +306,14 @@ mod tests {
         let full = |_: &_| Err(StoreError::Lost { path: directory.path().to_owned() });
         assert!(provision(directory.path(), device, false, full).is_err());
         assert!(store.key(device).expect("reads").is_none(), "the device never got it");
-        let first = provision(directory.path(), device, false, |_| Ok(())).expect("new");
+        let first =
+            provision(directory.path(), device, false, |_| Ok::<_, StoreError>(())).expect("new");
         assert!(matches!(
-            provision(directory.path(), device, false, |_| Ok(())),
+            provision(directory.path(), device, false, |_| Ok::<_, StoreError>(())),
             Err(StoreError::KeyExists { .. })
         ));
-        let second = provision(directory.path(), device, true, |_| Ok(())).expect("forced");
+        let second =
+            provision(directory.path(), device, true, |_| Ok::<_, StoreError>(())).expect("forced");
         let key = store.key(device).expect("reads").expect("known");
         assert_eq!(key.key_id(), second.key_id());
         assert_ne!(first.key_id(), second.key_id());
