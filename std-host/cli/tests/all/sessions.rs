@@ -33,7 +33,11 @@ fn three_processes_agree_with_the_twin_and_stop_when_told() {
     let room = room();
     room.works(PROVISION);
     room.refuses("provision pump --state dealer", 1, "exists already");
-    room.refuses("provision pump --state dealer -o other", 1, "has a key already");
+    std::fs::create_dir(room.path("other")).unwrap();
+    let again = "provision pump --state dealer -o other --peer dealer.id";
+    room.refuses(again, 1, "have nothing to say to each other");
+    let again = "provision pump --role server-0 --state dealer -o other";
+    room.refuses(again, 1, "has a key already");
 
     let dealer = room.serve(DEALER);
     let host = room.serve(&(host(&dealer.address) + " --answer both"));

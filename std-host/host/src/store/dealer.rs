@@ -24,7 +24,8 @@ const NEXT: TableDefinition<'_, (&[u8; 16], &[u8; 8]), u64> =
 /// may keep its counter, and what an impostor asks for stays within what the device skips.
 pub const MAX_AHEAD: u64 = MAX_SESSION_SKIP / 2;
 const KEYS: &str = "keys";
-const RECORD: &str = "dealer.redb";
+/// The file of the record of what was dealt.
+pub const RECORD: &str = "dealer.redb";
 /// Lies beside the keys once there is a record of what was dealt under them.
 const MARKER: &str = ".dealt";
 const MODELS: &str = "models";
@@ -193,6 +194,13 @@ impl DealerStore {
 
     fn model_path(&self, id: &[u8; 32]) -> PathBuf {
         self.directory.join(MODELS).join(format!("{}.masked", hex(id)))
+    }
+
+    /// The number of devices and servers with a key.
+    #[must_use]
+    pub fn device_count(&self) -> usize {
+        let keys = fs::read_dir(self.directory.join(KEYS)).into_iter().flatten().flatten();
+        keys.filter(|key| key.path().extension().is_some_and(|ending| ending == "key")).count()
     }
 
     /// The number of masked models.
