@@ -138,14 +138,14 @@ fn two_servers_a_data_party_and_a_console_agree_with_the_twin() {
     assert_eq!(values(&console), values(&twin));
     assert!(console.starts_with("query="), "{console}");
 
-    // A second server 0 is told so, names the field, and ends.
+    // A second server 0 has the place of server 1 in nobody's eyes, and ends.
     room.works("provision other --role server-0 --state dealer");
     let second = format!(
         "server --party 0 --task task.bin --key other.key --peer {} --listen \
          127.0.0.1:0",
         server_0.address
     );
-    room.refuses(&second, 1, "party: both servers were started as --party 0");
+    room.refuses(&second, 1, "the peer refused");
 
     for (server, signal) in [(server_0, "INT"), (server_1, "TERM"), (dealer, "TERM")] {
         server.program.stop(signal).expect(0, "");
