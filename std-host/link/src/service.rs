@@ -338,7 +338,7 @@ async fn secure(
         let _ = tokio::time::timeout(visit.limits.stall, told).await;
     }
     Ok(match accepted? {
-        Some((keys, peer)) => Connection::sealed(bare, keys, peer, visit.limits.stall),
+        Some(shaken) => Connection::sealed(bare, shaken, visit.limits.stall),
         None => Connection::plain(bare, visit.limits.stall),
     })
 }

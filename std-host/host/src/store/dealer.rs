@@ -21,7 +21,8 @@ use sharelet_link::hex::hex;
 const NEXT: TableDefinition<'_, (&[u8; 16], &[u8; 8]), u64> =
     TableDefinition::new("next-session-of-key");
 const KEYS: &str = "keys";
-const RECORD: &str = "dealer.redb";
+/// The file of the record of what was dealt.
+pub const RECORD: &str = "dealer.redb";
 /// Lies beside the keys once there is a record of what was dealt under them.
 const MARKER: &str = ".dealt";
 const MODELS: &str = "models";
@@ -159,6 +160,13 @@ impl DealerStore {
         let owner = owner.map(|party| format!("{}-{}-", party.role.word(), party.name));
         let name = format!("{}{}.masked", owner.unwrap_or_default(), hex(id));
         self.directory.join(MODELS).join(name)
+    }
+
+    /// The number of devices and servers with a key.
+    #[must_use]
+    pub fn device_count(&self) -> usize {
+        let keys = fs::read_dir(self.directory.join(KEYS)).into_iter().flatten().flatten();
+        keys.filter(|key| key.path().extension().is_some_and(|ending| ending == "key")).count()
     }
 
     /// The number of masked models.
