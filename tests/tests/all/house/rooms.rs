@@ -79,13 +79,13 @@ connect: cipher party error hello io key ratchet record pins handshake
 page:
 
 [std-host/link/src]
-descriptors error fault files hex keyring pauses places timeout wan warnings:
+error fault files hex keyring pauses places system timeout wan warnings:
 connection: timeout
 frame: connection
 exchange: frame
 route: error wan connection keyring
 tcp: error connection route warnings
-service: descriptors error connection places route tcp warnings
+service: error connection places route system tcp warnings
 
 [std-host/model/src]
 file readings:
