@@ -30,12 +30,12 @@ session/gate: ring cost keystream share correlation step gate session/piece # Re
 session/phases: keystream shape correlation session/linear session/gate # what P0 spends when
 session/network: shape gate session/linear session/gate # shapes and digits of layers, and the \
     twin of the steps
-session/wire: keystream session/network # a key's public name and a description travel in the \
-    handshake
+session/wire: keystream binding session/network # a key's public name, an order and a description \
+    travel in it
 session: correlation step session/network session/wire # what all drivers need: frames, \
     errors, the counter
-session/cost: ring cost shape session/linear session/gate session/network session/wire # the \
-    costs of the steps, added up
+session/cost: ring cost binding shape session/linear session/gate session/network session/wire # \
+    the costs of the steps, added up
 session/deal: binding keystream correlation session/linear session/gate session/network # the \
     dealer's side
 session/p0: ring keystream share shape correlation binding session/piece session/linear \
