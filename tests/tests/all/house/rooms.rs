@@ -79,13 +79,13 @@ connect: cipher party error hello io key ratchet record pins handshake
 page:
 
 [std-host/link/src]
-descriptors error fault files hex pauses places timeout wan warnings:
+error fault files hex keyring pauses places system timeout wan warnings:
 connection: timeout
 frame: connection
 exchange: frame
-route: error wan connection
+route: error wan connection keyring
 tcp: error connection route warnings
-service: descriptors connection places tcp warnings
+service: error connection places route system tcp warnings
 
 [std-host/model/src]
 file readings:
@@ -147,7 +147,9 @@ console: units common
 dealer: common
 device host: terminal units common
 inspect: plot terminal units common
-import open provision: common
+import open: common
+keygen pair doctor: units common
+provision: units common pair
 share: table terminal units common
 task: common
 train: terminal units chart common
