@@ -11,7 +11,7 @@ use sharelet_core::binding::Binding;
 use tokio::sync::oneshot;
 
 use super::wire::{self, Kind, MAX_SESSION_BYTES, Ordered, Refusal, Train, WireError};
-use super::{Dealer, DealerError, state};
+use super::{Dealer, DealerError, orders, state};
 use sharelet_link::service::{Leave, Visit};
 use sharelet_link::{Party, Reader, Writer, frame};
 use sharelet_train::config::Config;
@@ -83,7 +83,8 @@ impl Dealer {
         let steps = usize::try_from(steps).unwrap_or(usize::MAX);
         let prepare = move |dealer: &Self| {
             // First of all, so that what nobody has ordered costs nothing.
-            let (key, binding) = dealer.ordered(peer, &request)?;
+            let key = dealer.key(device)?;
+            let (key, binding) = orders::program(&key, peer, &request)?;
             let (course, plans) = check(&request.description)?;
             if u32::try_from(course.sessions(steps).count()) != Ok(count) {
                 return Err(Refusal::BadRun);

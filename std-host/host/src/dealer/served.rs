@@ -8,7 +8,7 @@ use sharelet_core::binding::Binding;
 
 use super::course::{MAX_WORDS, send_next};
 use super::wire::{Kind, MAX_SERVED, MAX_SESSION_BYTES, Ordered, Refusal, Serve};
-use super::{Dealer, DealerError, state};
+use super::{Dealer, DealerError, orders, state};
 use sharelet_link::service::Visit;
 use sharelet_link::{Party, Reader, Writer, frame};
 use sharelet_train::network::{Network, Shape};
@@ -75,7 +75,8 @@ impl Dealer {
         let Serve { device, first, count, .. } = request.description;
         let prepare = move |dealer: &Self| {
             // First of all, so that what nobody has ordered costs nothing.
-            let (key, binding) = dealer.ordered(peer, &request)?;
+            let key = dealer.key(device)?;
+            let (key, binding) = orders::program(&key, peer, &request)?;
             let serving = check(&request.description)?;
             dealer.record(device, key, (first, count))?;
             Ok((serving, Arc::new(binding)))

@@ -136,7 +136,8 @@ impl DealerStore {
     /// that are left out are skipped for ever.
     ///
     /// # Errors
-    /// [`StoreError::SessionUsed`] if one of them was dealt, or is none: nothing must be dealt then.
+    /// [`StoreError::SessionUsed`] if one of them was dealt, or is none: nothing must be dealt
+    /// then.
     pub fn record(
         &self,
         device: DeviceId,
