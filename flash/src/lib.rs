@@ -2,4 +2,10 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod counter;
+mod error;
+mod log;
 pub mod page;
+
+pub use error::StoreError;
+pub use log::Sectors;

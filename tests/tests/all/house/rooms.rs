@@ -76,7 +76,9 @@ accept: cipher party error hello io key ratchet record symmetric pins handshake
 connect: cipher party error hello io key ratchet record pins handshake
 
 [flash/src]
-page:
+error page:
+log: error
+counter: error page log
 
 [std-host/link/src]
 descriptors error fault files hex pauses places timeout wan warnings:
