@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use embedded_io_async::{Error as _, ErrorKind, ErrorType, Read, Write};
+use embedded_io_async::{BufRead, Error as _, ErrorKind, ErrorType, Read, Write};
 
 use crate::cipher::Keys;
 use crate::error::Error;
@@ -65,20 +65,25 @@ pub struct Channel<T> {
     sealing: Sealing,
 }
 
+/// Waits until there are opened bytes, or none will come any more.
+async fn fill(opening: &mut Opening, reader: &mut impl Read) -> Result<(), Error> {
+    while opening.opened().is_empty() {
+        let Some(room) = opening.room()? else { return Ok(()) };
+        let received = io::read(reader, room).await?;
+        opening.received(received)?;
+    }
+    Ok(())
+}
+
 async fn read(
     opening: &mut Opening,
     reader: &mut impl Read,
     buffer: &mut [u8],
 ) -> Result<usize, Error> {
-    loop {
-        let taken = opening.take(buffer);
-        if taken > 0 || buffer.is_empty() {
-            return Ok(taken);
-        }
-        let Some(room) = opening.room()? else { return Ok(0) };
-        let received = io::read(reader, room).await?;
-        opening.received(received)?;
+    if !buffer.is_empty() {
+        fill(opening, reader).await?;
     }
+    Ok(opening.take(buffer))
 }
 
 async fn send(sealing: &mut Sealing, writer: &mut impl Write) -> Result<(), Error> {
@@ -121,6 +126,17 @@ impl<R: Read> ErrorType for Opener<R> {
 impl<R: Read> Read for Opener<R> {
     async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
         read(&mut self.opening, &mut self.reader, buffer).await
+    }
+}
+
+impl<R: Read> BufRead for Opener<R> {
+    async fn fill_buf(&mut self) -> Result<&[u8], Error> {
+        fill(&mut self.opening, &mut self.reader).await?;
+        Ok(self.opening.opened())
+    }
+
+    fn consume(&mut self, bytes: usize) {
+        self.opening.consume(bytes);
     }
 }
 

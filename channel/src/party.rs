@@ -29,7 +29,8 @@ pub enum Role {
 }
 
 impl Role {
-    const ALL: [Self; 8] = [
+    /// All roles.
+    pub const ALL: [Self; 8] = [
         Self::Device,
         Self::DataParty,
         Self::Host,
@@ -46,6 +47,27 @@ impl Role {
         self as u8
     }
 
+    /// The role's word, in files and for people.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Device => "device",
+            Self::DataParty => "data-party",
+            Self::Host => "host",
+            Self::Dealer => "dealer",
+            Self::Server0 => "server-0",
+            Self::Server1 => "server-1",
+            Self::Owner => "owner",
+            Self::Console => "console",
+        }
+    }
+
+    /// The role of a word; `None` if there is none.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.word() == word)
+    }
+
     /// The role of a byte; `None` if there is none.
     #[must_use]
     pub fn from_byte(byte: u8) -> Option<Self> {
@@ -55,16 +77,7 @@ impl Role {
 
 impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Device => "device",
-            Self::DataParty => "data party",
-            Self::Host => "host",
-            Self::Dealer => "dealer",
-            Self::Server0 => "server 0",
-            Self::Server1 => "server 1",
-            Self::Owner => "owner",
-            Self::Console => "console",
-        })
+        f.write_str(self.word())
     }
 }
 
@@ -116,11 +129,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn roles_survive_their_bytes() {
+    fn roles_survive_their_bytes_and_words() {
         for byte in 0..=255 {
             let role = Role::from_byte(byte);
             assert_eq!(role.is_some(), (1..=8).contains(&byte));
             assert!(role.is_none_or(|role| role.byte() == byte));
+            assert!(role.is_none_or(|role| Role::from_word(role.word()) == Some(role)));
         }
     }
 

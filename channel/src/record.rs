@@ -53,11 +53,21 @@ impl Opening {
         Self { cipher, record: [0; RECORD_BYTES], filled: 0, ready: (0, 0), state: State::Open }
     }
 
+    /// The opened bytes that were not handed out.
+    pub(crate) fn opened(&self) -> &[u8] {
+        let (start, end) = self.ready;
+        self.record.get(start..end).unwrap_or_default()
+    }
+
+    /// So many of them are handed out.
+    pub(crate) fn consume(&mut self, bytes: usize) {
+        self.ready.0 = self.ready.0.saturating_add(bytes).min(self.ready.1);
+    }
+
     /// Hands out opened bytes; 0 if there are none.
     pub(crate) fn take(&mut self, out: &mut [u8]) -> usize {
-        let (start, end) = self.ready;
-        let taken = copy(self.record.get(start..end).unwrap_or_default(), out);
-        self.ready.0 = start.saturating_add(taken);
+        let taken = copy(self.opened(), out);
+        self.consume(taken);
         taken
     }
 
@@ -77,7 +87,7 @@ impl Opening {
 
     /// Where the next bytes from the peer belong; `None` after its close record.
     ///
-    /// Bytes that were handed out before are overwritten: first [`Opening::take`] them.
+    /// Bytes that were handed out before are overwritten: first take them.
     pub(crate) fn room(&mut self) -> Result<Option<&mut [u8]>, Error> {
         match self.state {
             State::Failed(error) => Err(error),

@@ -20,7 +20,7 @@ pub fn infer_on_board(
     address: &str,
 ) -> Result<(Vec<Answer>, Run)> {
     let expected = room.twin(&case.model, &case.inputs, count)?;
-    room.provision("check")?;
+    room.provision(true)?;
     let mut services = room.services(&case.model, "device")?;
     let arguments = Arguments::session(services.host.port, expected.len()).with("ip", address);
     let mut device = board.boot(image, room.folder(), &arguments)?;

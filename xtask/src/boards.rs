@@ -106,7 +106,7 @@ impl Arguments {
 }
 
 impl Board {
-    /// Boots `image` in QEMU. `folder` holds the files that the arguments name, and `device.key`;
+    /// Boots `image` in QEMU. `folder` holds the files that the arguments name, and `device.page`;
     /// the report goes there.
     pub fn boot(&self, image: &Path, folder: &Path, arguments: &Arguments) -> Result<Running> {
         let emulator =
@@ -125,7 +125,7 @@ impl Board {
             .args(["-display", "none", "-monitor", "none", "-serial", "none"])
             .args([
                 "-device",
-                &format!("loader,file=device.key,addr={},force-raw=on", emulator.key_address),
+                &format!("loader,file=device.page,addr={},force-raw=on", emulator.key_address),
             ])
             .args(["-semihosting-config", &semihosting])
             .arg("-kernel")

@@ -134,7 +134,7 @@ fn show(args: &DemoArgs, setup: &Setup<'_>, device: Option<(&Board, PathBuf)>) -
     let expected =
         steps.step("computing the plaintext answers", || room.twin(&model, &inputs, args.count))?;
     let readings = Readings::load(&room.path("inputs.f32"), expected.len())?;
-    steps.step("provisioning the device, with a key of its own", || room.provision("demo"))?;
+    steps.step("making keys, and pairing who meets whom", || room.provision(device.is_some()))?;
     let services =
         steps.step("starting dealer and host", || room.services(&model, args.answer.name()))?;
 

@@ -74,9 +74,19 @@ impl Room {
         self.folder.join(name)
     }
 
-    /// Makes the device's key, known to the room's dealer.
-    pub fn provision(&self, device: &str) -> Result<()> {
-        self.run(&format!("provision {device} --state dealer -o device.key --force"), &[])
+    /// Makes identities of dealer and host, if there are none, and the device's keys: a page for a
+    /// board, or files for a program.
+    pub fn provision(&self, board: bool) -> Result<()> {
+        if !self.path("host.id").exists() {
+            self.lines(&["keygen dealer dealer", "keygen host host", "pair host.id dealer.id"])?;
+        }
+        let page = if board { " --page" } else { "" };
+        self.lines(&[&format!("provision device --state dealer --peer host.id --force{page}")])
+    }
+
+    /// Provisions the device anew at a dealer of its own, which the room's does not know.
+    pub fn provision_elsewhere(&self) -> Result<()> {
+        self.lines(&["provision device --state elsewhere --peer host.id --force --page"])
     }
 
     /// The plaintext answers for the first `count` readings; the readings go to `inputs.f32`, as a
@@ -111,14 +121,14 @@ impl Room {
 
     /// Starts a dealer.
     pub fn dealer(&self) -> Result<Server> {
-        self.serve("dealer", "dealer --state dealer --listen 127.0.0.1:0", &[])
+        self.serve("dealer", "dealer --id dealer.id --state dealer --listen 127.0.0.1:0", &[])
     }
 
     /// Starts a host; `port` 0 takes a free one.
     pub fn host(&self, model: &Path, dealer: u16, port: u16, answer: &str) -> Result<Server> {
         let line = format!(
-            "host --dealer 127.0.0.1:{dealer} --state host --listen 127.0.0.1:{port} --answer \
-             {answer}"
+            "host --id host.id --dealer 127.0.0.1:{dealer} --state host --listen 127.0.0.1:{port} \
+             --answer {answer}"
         );
         self.serve("host", &line, &[model])
     }
@@ -130,10 +140,18 @@ impl Room {
         Ok(Services { host, dealer })
     }
 
-    /// Makes a data party's key, the task of `model`, and server 0's key.
+    /// Makes identities of dealer and servers, the keys of a board that is a data party, and the
+    /// task of `model`.
     pub fn provision_queries(&self, model: &Path) -> Result<()> {
-        self.run("provision check --outsource -o device.key --force", &[])?;
-        self.run("provision server-0 --state dealer -o server-0.key --force", &[])?;
+        self.lines(&[
+            "keygen dealer dealer",
+            "keygen server-0 server-0",
+            "keygen server-1 server-1",
+            "pair server-1.id dealer.id",
+            "pair server-0.id server-1.id",
+            "provision server-0 --role server-0 --state dealer",
+            "provision device --role data-party --peer server-0.id --peer server-1.id --page",
+        ])?;
         self.run("task -o task.bin", &[model])
     }
 
@@ -141,12 +159,13 @@ impl Room {
     pub fn servers(&self, model: &Path) -> Result<Servers> {
         let dealer = self.dealer()?;
         let line = format!(
-            "server --party 1 --listen 127.0.0.1:0 --state server-1 --dealer 127.0.0.1:{} --model",
+            "server --party 1 --id server-1.id --listen 127.0.0.1:0 --state server-1 --dealer \
+             127.0.0.1:{} --model",
             dealer.port
         );
         let server_1 = self.serve("server-1", &line, &[model])?;
         let line = format!(
-            "server --party 0 --listen 127.0.0.1:0 --task task.bin --key server-0.key --peer \
+            "server --party 0 --id server-0.id --listen 127.0.0.1:0 --task task.bin --key server-0.key --peer \
              127.0.0.1:{}",
             server_1.port
         );
@@ -158,7 +177,7 @@ impl Room {
     pub fn device(&self, host: u16, count: usize, answer: &str) -> Result<Running> {
         forget_report(&self.folder)?;
         let mut command = self.sharelet(&format!(
-            "device --key device.key --inputs inputs.f32 --report report \
+            "device --id device.id --key device.key --inputs inputs.f32 --report report \
              --answer {answer} --host 127.0.0.1:{host} --count {count}"
         ));
         Running::start("device", &mut command, &self.path("device.log"))
@@ -169,6 +188,11 @@ impl Room {
         let mut command = Command::new(&self.sharelet);
         command.current_dir(&self.folder).args(line.split_whitespace());
         command
+    }
+
+    /// Runs command lines, one after the other.
+    fn lines(&self, lines: &[&str]) -> Result<()> {
+        lines.iter().try_for_each(|line| self.run(line, &[]))
     }
 
     /// Runs a command line, with `files` behind it, to its end; its log is that of its first word.

@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use sharelet_core::share::Party;
 
-use super::common::{LinkArgs, listen, until_stopped};
+use super::common::{LinkArgs, listen, server, until_stopped};
 use sharelet_host::store::datasets::Datasets;
 use sharelet_host::upload::server::{Collector, MOST_ELEMS};
 use sharelet_link::service::{self, Limits};
@@ -48,8 +48,9 @@ fn parse_party(text: &str) -> Result<Party, String> {
 /// The state cannot be used, or the address not be listened on.
 pub fn run(args: &CollectArgs) -> Result<()> {
     let datasets = Datasets::open(&args.state, args.party)?;
-    until_stopped(async |stop| {
-        let listener = listen(&args.listen, args.link.route()).await?;
+    let route = args.link.route(server(u8::from(args.party == Party::P1)))?;
+    until_stopped(async move |stop| {
+        let listener = listen(&args.listen, route).await?;
         let collector = Collector::new(datasets, args.most);
         service::serve(collector, listener, Limits::default(), stop).await;
         tracing::info!("stopped");

@@ -4,6 +4,7 @@ use core::time::Duration;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Result, anyhow, bail};
 use clap::{Args, ValueEnum};
@@ -18,10 +19,12 @@ use sharelet_host::dealer::client::Client;
 use sharelet_host::device::DeviceError;
 use sharelet_host::server::training::run::RunError;
 use sharelet_host::store::counter::FileCounter;
+use sharelet_host::store::identity::Own;
 use sharelet_host::store::key::DeviceKey;
+use sharelet_host::store::peers;
 use sharelet_link::tcp::Listener;
 use sharelet_link::wan::Wan;
-use sharelet_link::{Exposure, Route};
+use sharelet_link::{Keyring, Role, Route};
 
 /// A dealer or server must accept within this time.
 pub const CONNECT: Duration = Duration::from_secs(5);
@@ -90,41 +93,75 @@ impl From<Answer> for control::Answer {
     }
 }
 
-/// Permission for links that others can read.
+/// The line of a command's connections.
 #[derive(Args, Debug, Clone, Copy)]
-pub struct Plaintext {
-    /// Listen on and connect to other machines, although everyone on the way can read and change
-    /// what is sent.
+pub struct LineArgs {
+    /// Connections that everyone on the way can read and change, and whose ends may be anybody:
+    /// only for lines that are protected otherwise. Every line of the log says INSECURE.
     #[arg(long)]
     pub insecure_plaintext: bool,
-}
-
-impl Plaintext {
-    /// The rule for addresses.
-    #[must_use]
-    pub fn exposure(self) -> Exposure {
-        if self.insecure_plaintext { Exposure::InsecurePlaintext } else { Exposure::Local }
-    }
-}
-
-/// How a command's connections are made.
-#[derive(Args, Debug, Clone, Copy)]
-pub struct LinkArgs {
-    #[command(flatten)]
-    plaintext: Plaintext,
     /// Emulate a wide-area link: what this program sends arrives DELAY later, at BANDWIDTH per
     /// connection. Give it to the other side, too, to delay the answers.
     #[arg(long = "link", value_name = "DELAY,BANDWIDTH", value_parser = super::units::parse_link)]
     pub wan: Option<Wan>,
 }
 
-impl LinkArgs {
-    /// The route of all connections of the command: clone it, and await [`Route::drained`] before
-    /// the program ends.
-    #[must_use]
-    pub fn route(self) -> Route {
-        Route::new(self.plaintext.exposure(), self.wan)
+impl LineArgs {
+    /// The route of all connections of the command, sealed by `keyring` unless they are plaintext:
+    /// clone it, and await [`Route::drained`] before the program ends.
+    ///
+    /// # Errors
+    /// Those of `keyring`.
+    pub fn route(self, keyring: impl FnOnce() -> Result<Keyring>) -> Result<Route> {
+        if self.insecure_plaintext {
+            super::terminal::insecure();
+            return Ok(Route::insecure_plaintext(self.wan));
+        }
+        Ok(Route::sealed(Arc::new(keyring()?), self.wan))
     }
+}
+
+/// Who a program is, and the line of its connections.
+#[derive(Args, Debug, Clone)]
+pub struct LinkArgs {
+    /// Who this program is: the file that `sharelet keygen` made. Its peers are beside it.
+    #[arg(long, value_name = "FILE", conflicts_with = "insecure_plaintext")]
+    pub id: Option<PathBuf>,
+    #[command(flatten)]
+    line: LineArgs,
+}
+
+impl LinkArgs {
+    /// The route of all connections of a command that is `role`, see [`LineArgs::route`].
+    ///
+    /// # Errors
+    /// There is no identity, or it is one of another role.
+    pub fn route(&self, role: Role) -> Result<Route> {
+        self.line.route(|| {
+            let id = self.id.as_deref().ok_or_else(|| WrongArguments(NO_IDENTITY.to_owned()))?;
+            let own = Own::load(id)?;
+            if own.party.role != role {
+                return Err(WrongArguments(format!(
+                    "{} is the identity of {}, this command needs one of a {role}; see `sharelet \
+                     keygen --help`",
+                    id.display(),
+                    own.party
+                ))
+                .into());
+            }
+            Ok(Keyring::new(own.identity(), peers::folder_of(id)))
+        })
+    }
+}
+
+/// What is missing where there is neither an identity nor the permission to do without.
+const NO_IDENTITY: &str = "--id is missing: connections are sealed by keys. Make an identity with \
+                           `sharelet keygen`, and pair it with its peers by `sharelet pair`";
+
+/// A party of two servers, as a role.
+#[must_use]
+pub fn server(party: u8) -> Role {
+    if party == 0 { Role::Server0 } else { Role::Server1 }
 }
 
 /// Where the counter of a key lies, unless another place is named.

@@ -1,15 +1,16 @@
 //! `sharelet console`: prints the answers that data parties gave to the operator.
 
 use std::io;
-use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
 
-use super::common::{self, LinkArgs, until_stopped};
+use sharelet_core::DeviceId;
+
+use super::common::{self, LinkArgs, given, until_stopped};
 use sharelet_host::console::{Console, ConsoleAnswer, Settings};
 use sharelet_host::device::report::Values;
-use sharelet_host::store::console::ConsoleKey;
+use sharelet_link::Role;
 
 const EXAMPLES: &str = include_str!("examples/console.txt");
 
@@ -20,9 +21,9 @@ pub struct ConsoleArgs {
     /// The two servers: server 0, then server 1.
     #[arg(long, value_name = "SERVER0,SERVER1", value_parser = super::units::parse_servers)]
     pub from: [String; 2],
-    /// The console's file, made by `sharelet provision NAME --console`.
-    #[arg(long, value_name = "FILE")]
-    pub key: PathBuf,
+    /// The console's name; that of its identity if not given.
+    #[arg(long, value_name = "NAME", value_parser = super::units::parse_name)]
+    pub name: Option<DeviceId>,
     /// Stop after this many answers.
     #[arg(long, value_name = "N")]
     pub count: Option<usize>,
@@ -33,15 +34,15 @@ pub struct ConsoleArgs {
 /// Prints until the program is told to stop.
 ///
 /// # Errors
-/// The console's file cannot be used, a server refuses it, or the program was told to stop.
+/// The identity cannot be used, a server refuses it, or the program was told to stop.
 pub fn run(args: ConsoleArgs) -> Result<()> {
-    let key = ConsoleKey::load(&args.key)?;
-    let settings =
-        Settings { route: args.link.route(), count: args.count, ..Settings::new(args.from) };
-    let route = settings.route.clone();
+    let route = args.link.route(Role::Console)?;
+    let own = route.keyring().map(|keyring| keyring.own().party().name);
+    let name = *given(args.name.or(own).as_ref(), "name")?;
+    let settings = Settings { count: args.count, ..Settings::new(args.from, route.clone()) };
     route.announce();
     until_stopped(async |stop| {
-        let done = Console::new(settings, key, print).run(&stop).await;
+        let done = Console::new(settings, name, print).run(&stop).await;
         // The last confirmations, over an emulated link.
         route.drained().await;
         done?;

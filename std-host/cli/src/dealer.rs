@@ -8,6 +8,7 @@ use clap::Args;
 use super::common::{LinkArgs, listen, until_stopped};
 use sharelet_host::dealer::{Dealer, MODELS};
 use sharelet_host::store::dealer::DealerStore;
+use sharelet_link::Role;
 use sharelet_link::service::{self, Limits};
 
 const EXAMPLES: &str = include_str!("examples/dealer.txt");
@@ -32,8 +33,9 @@ pub struct DealerArgs {
 /// The state cannot be used, or the address not be listened on.
 pub fn run(args: &DealerArgs) -> Result<()> {
     let store = DealerStore::open(&args.state)?;
-    until_stopped(async |stop| {
-        let listener = listen(&args.listen, args.link.route()).await?;
+    let route = args.link.route(Role::Dealer)?;
+    until_stopped(async move |stop| {
+        let listener = listen(&args.listen, route).await?;
         service::serve(Dealer::new(store, MODELS), listener, Limits::default(), stop).await;
         tracing::info!("stopped");
         Ok(())

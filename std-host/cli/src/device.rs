@@ -17,7 +17,7 @@ use sharelet_host::device::report::{Report, Values};
 use sharelet_host::device::{Device, DeviceError, Events, Inference, Sensor, Settings};
 use sharelet_host::store::counter::FileCounter;
 use sharelet_host::store::task;
-use sharelet_link::Counts;
+use sharelet_link::{Counts, Role, Route};
 use sharelet_model::largest;
 use sharelet_model::readings::{Fault, ReadOptions, Readings, ReadingsError};
 
@@ -178,9 +178,11 @@ impl Events for Console {
 /// # Errors
 /// [`DeviceError`]; it is the report's last line, too.
 pub fn run(args: DeviceArgs) -> Result<()> {
+    let role = if args.outsource.is_some() { Role::DataParty } else { Role::Device };
+    let route = args.link.route(role)?;
     let report = Report::create(args.report.as_deref()).map_err(DeviceError::Report)?;
     let mut console = Console { report, labels: args.labels.clone(), bar: ProgressBar::hidden() };
-    let done = infer(args, &mut console);
+    let done = infer(args, &route, &mut console);
     console.bar.finish_and_clear();
     match done {
         Ok(count) => console.report.done(count).map_err(DeviceError::Report)?,
@@ -193,38 +195,35 @@ pub fn run(args: DeviceArgs) -> Result<()> {
     Ok(())
 }
 
-fn infer(args: DeviceArgs, console: &mut Console) -> Result<usize, DeviceError> {
+fn infer(args: DeviceArgs, route: &Route, console: &mut Console) -> Result<usize, DeviceError> {
     let counter = args.counter.unwrap_or_else(|| counter_of(&args.key));
     let (key, counter) = FileCounter::open(&counter, &args.key, args.new_counter)?;
     let sensor = FileSensor::open(args.inputs, ReadOptions { width: None, divide: args.divide })?;
     let identity = Identity::new(key.device, &key.key);
-    let route = args.link.route();
     route.announce();
     let task = args.task.as_deref().map(task::load).transpose()?;
     until_stopped(async |stop| {
         let done = if let (Some(servers), Some(task)) = (args.outsource, task) {
             let settings = data_party::Settings {
-                route: route.clone(),
                 recipient: if args.to_console { Recipient::Console } else { Recipient::DataParty },
                 count: args.count,
                 retries: args.retries,
                 phase: args.timeout,
                 stall: args.timeout,
-                ..data_party::Settings::new(servers)
+                ..data_party::Settings::new(servers, route.clone())
             };
             DataParty { settings, identity, counter, task, sensor, events: console }
                 .run(&stop)
                 .await
         } else {
             let settings = Settings {
-                route: route.clone(),
                 answer: args.answer.into(),
                 count: args.count,
                 retries: args.retries,
                 phase: args.timeout,
                 stall: args.timeout,
                 // Without --outsource it is required.
-                ..Settings::new(args.host.unwrap_or_default())
+                ..Settings::new(args.host.unwrap_or_default(), route.clone())
             };
             Device { settings, identity, counter, sensor, events: console }.run(&stop).await
         };

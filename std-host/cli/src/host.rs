@@ -16,7 +16,7 @@ use sharelet_host::host::model::HostModel;
 use sharelet_host::host::provider::{Source, Supply};
 use sharelet_host::host::{self, Host, HostAnswer, Patience};
 use sharelet_host::store::host::HostStore;
-use sharelet_link::LinkError;
+use sharelet_link::Role;
 use sharelet_link::service;
 use sharelet_link::tcp::Listener;
 
@@ -68,9 +68,8 @@ pub struct HostArgs {
 pub fn run(args: &HostArgs) -> Result<()> {
     let store = HostStore::open(&args.state)?;
     let model = load_model(&args.model, &store)?;
-    let limits = host::limits();
+    let (limits, route) = (host::limits(), args.link.route(Role::Host)?);
     until_stopped(async |stop| {
-        let route = args.link.route();
         let listener = Listener::bind(&args.listen, route.clone()).await?;
         let client = Client::new(args.dealer.clone(), route, CONNECT, limits.stall);
         upload(&model, &client).await?;
@@ -111,7 +110,7 @@ pub(super) async fn upload(model: &HostModel, client: &Client) -> Result<()> {
         Err(error) if error.refusal().is_some_and(|refusal| !refusal.ends_connection()) => {
             return Err(error.into());
         }
-        Err(ClientError::Link(error @ LinkError::NotLocal { .. })) => return Err(error.into()),
+        Err(ClientError::Link(error)) if !error.is_passing() => return Err(error.into()),
         Err(error) => tracing::warn!(
             "{error}; devices are served as far as the spool goes, and the dealer is tried again"
         ),

@@ -6,12 +6,15 @@ pub mod common;
 pub mod console;
 pub mod dealer;
 pub mod device;
+pub mod doctor;
 pub mod host;
 #[cfg(feature = "import")]
 pub mod import;
 pub mod inspect;
+pub mod keygen;
 #[cfg(feature = "import")]
 pub mod open;
+pub mod pair;
 pub mod plot;
 pub mod provision;
 pub mod server;
@@ -46,6 +49,8 @@ pub struct Cli {
 
 #[derive(Subcommand, Debug)]
 enum Command {
+    Keygen(keygen::KeygenArgs),
+    Pair(pair::PairArgs),
     Provision(provision::ProvisionArgs),
     Dealer(dealer::DealerArgs),
     Host(host::HostArgs),
@@ -53,6 +58,7 @@ enum Command {
     Server(server::ServerArgs),
     Console(console::ConsoleArgs),
     Task(task::TaskArgs),
+    Doctor(doctor::DoctorArgs),
     Twin(twin::TwinArgs),
     Train(Box<train::TrainArgs>),
     TrainPlain(Box<train_plain::TrainPlainArgs>),
@@ -80,6 +86,8 @@ impl Cli {
     pub fn run(self) -> Result<()> {
         self.verbosity.start();
         match self.command {
+            Command::Keygen(args) => keygen::run(&args),
+            Command::Pair(args) => pair::run(&args),
             Command::Provision(args) => provision::run(&args),
             Command::Dealer(args) => dealer::run(&args),
             Command::Host(args) => host::run(&args),
@@ -91,6 +99,7 @@ impl Cli {
             Command::TrainPlain(args) => train_plain::run(&args),
             #[cfg(feature = "import")]
             Command::Open(args) => open::run(&args),
+            Command::Doctor(args) => doctor::run(&args),
             Command::Twin(args) => twin::run(&args),
             Command::Inspect(args) => inspect::run(&args),
             Command::Share(args) => share::run(args),

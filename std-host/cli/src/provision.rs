@@ -1,83 +1,184 @@
-//! `sharelet provision`: a new device, data party or console gets a name and a key.
+//! `sharelet provision`: devices, data parties and server 0 get the keys of their sessions.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Result, anyhow};
-use clap::Args;
-use sharelet_core::session::wire::control::DeviceId;
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+use sharelet_core::{DeviceId, Key};
+use sharelet_flash::page::KeyPage;
 
-use super::common::{counter_of, expect_none};
-use sharelet_host::store::console::ConsoleKey;
+use super::common::{WrongArguments, counter_of, expect_none};
+use super::pair::Peer;
+use super::units::parse_name;
 use sharelet_host::store::counter::FileCounter;
 use sharelet_host::store::dealer;
+use sharelet_host::store::identity::{Own, card_of};
 use sharelet_host::store::key::DeviceKey;
+use sharelet_host::store::page;
+use sharelet_link::{Party, Role};
 
 const EXAMPLES: &str = include_str!("examples/provision.txt");
 
 /// Arguments of `sharelet provision`.
 #[derive(Args, Debug, Clone)]
-#[command(about = "Make a device's key", after_help = EXAMPLES)]
+#[command(about = "Make the keys of devices", after_help = EXAMPLES)]
 pub struct ProvisionArgs {
-    /// The name: 1 to 16 letters, digits, `.`, `-` and `_`.
-    #[arg(value_name = "DEVICE")]
-    pub device: String,
-    /// The dealer's state directory.
-    #[arg(long, value_name = "DIR", required_unless_present_any = ["outsource", "console"])]
+    /// The names: 1 to 16 letters, digits, `.`, `-` and `_`.
+    #[arg(value_name = "NAME", value_parser = parse_name, required_unless_present = "take")]
+    pub names: Vec<DeviceId>,
+    /// What they are.
+    #[arg(long, value_enum, default_value_t)]
+    pub role: Provisioned,
+    /// The dealer's state directory, if it is on this machine. Else NAME.dealer is for the dealer.
+    #[arg(long, value_name = "DIR")]
     pub state: Option<PathBuf>,
-    /// A key for a data party of two servers, known to no dealer.
-    #[arg(long, conflicts_with_all = ["state", "console"])]
-    pub outsource: bool,
-    /// Tokens of a console that takes answers from two servers.
-    #[arg(long, conflicts_with = "state")]
-    pub console: bool,
-    /// Where the key file is written.
-    #[arg(short, long, value_name = "FILE")]
+    /// A peer to be paired with, as by `sharelet pair`: its identity, if it is on this machine, or
+    /// its card. The host of a device, or the two servers of a data party.
+    #[arg(long = "peer", value_name = "FILE")]
+    pub peers: Vec<PathBuf>,
+    /// Write key pages for boards, NAME.page, in place of files for programs.
+    #[arg(long)]
+    pub page: bool,
+    /// Where the files are written.
+    #[arg(short, long, value_name = "DIR", default_value = ".")]
     pub output: PathBuf,
-    /// Where the counter of the key's sessions is written; by default the key's file, ending in
-    /// `.counter`. A board that counts in its flash has no use for it.
-    #[arg(long, value_name = "FILE", conflicts_with = "console")]
-    pub counter: Option<PathBuf>,
-    /// Replace an existing key.
+    /// Replace existing keys.
     #[arg(long)]
     pub force: bool,
+    /// At the dealer: take over a key that was made elsewhere.
+    #[arg(
+        long,
+        value_name = "NAME.dealer",
+        requires = "state",
+        conflicts_with_all = ["names", "peers", "page"],
+    )]
+    pub take: Option<PathBuf>,
 }
 
-/// Makes the key.
+/// Who needs keys of sessions.
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Provisioned {
+    /// The device of a host; its dealer knows the key of its sessions.
+    #[default]
+    Device,
+    /// The data party of two servers; nobody else knows the key of its halves.
+    DataParty,
+    /// Server 0, whose identity is made by `sharelet keygen`; its dealer knows the key.
+    #[value(name = "server-0")]
+    Server0,
+}
+
+/// The files of one name.
+struct Files {
+    key: PathBuf,
+    id: PathBuf,
+    page: PathBuf,
+    dealer: PathBuf,
+}
+
+impl Files {
+    fn of(name: DeviceId, directory: &Path) -> Self {
+        let file = |ending| directory.join(format!("{name}.{ending}"));
+        let [key, id, page, dealer] = ["key", "id", "page", "dealer"].map(file);
+        Self { key, id, page, dealer }
+    }
+}
+
+/// Makes the keys.
 ///
 /// # Errors
-/// The name is none, or a file cannot be written; an existing key stays unless `--force` is given.
+/// A file cannot be written, or a peer not be paired; existing keys stay unless `--force` is given.
 pub fn run(args: &ProvisionArgs) -> Result<()> {
-    let device = DeviceId::new(&args.device).ok_or_else(|| {
-        anyhow!(
-            "`{}` is not a device's name: use 1 to 16 letters, digits, `.`, `-` and `_`",
-            args.device
-        )
-    })?;
-    expect_none(&args.output, args.force)?;
-    if args.console {
-        ConsoleKey::generate(device)?.save(&args.output)?;
-        let (path, name) = (args.output.display(), device);
-        tracing::info!(
-            %name,
-            "wrote {path} for the console, {path}.0 and {path}.1 for the servers",
-        );
+    if let (Some(file), Some(state)) = (&args.take, &args.state) {
+        let key = DeviceKey::load(file)?;
+        let device = key.device;
+        dealer::take_over(state, &key, args.force)?;
+        tracing::info!(%device, "the dealer knows the key; remove {}", file.display());
         return Ok(());
     }
-    let counter = args.counter.clone().unwrap_or_else(|| counter_of(&args.output));
-    expect_none(&counter, args.force)?;
-    let give = |key: &DeviceKey| {
-        FileCounter::create(&counter, key.key_id())?;
-        key.save(&args.output)
-    };
-    match &args.state {
-        Some(state) => drop(dealer::provision(state, device, args.force, give)?),
-        None => give(&DeviceKey::generate(device)?)?,
+    if args.page && args.role == Provisioned::Server0 {
+        return Err(WrongArguments("--page: server 0 is no board".to_owned()).into());
     }
-    tracing::info!(
-        %device,
-        "wrote {}, and its counter {}; keep both on the device alone",
-        args.output.display(),
-        counter.display(),
-    );
+    let peers = args.peers.iter().map(|path| Peer::load(path)).collect::<Result<Vec<_>>>()?;
+    args.names.iter().try_for_each(|name| provision(args, *name, &peers))
+}
+
+fn provision(args: &ProvisionArgs, name: DeviceId, peers: &[Peer]) -> Result<()> {
+    let files = Files::of(name, &args.output);
+    let (key, counter) = (&files.key, counter_of(&files.key));
+    let role = match args.role {
+        Provisioned::Device => Some(Role::Device),
+        Provisioned::DataParty => Some(Role::DataParty),
+        Provisioned::Server0 => None,
+    };
+    let kept = if args.page { &files.page } else { key };
+    expect_none(kept, args.force)?;
+    expect_none(&counter, args.force)?;
+    if role.is_some() && !args.page {
+        expect_none(&files.id, args.force)?;
+    }
+    let own = role.map(|role| Own::generate(Party { role, name })).transpose()?;
+    let own = own.as_ref();
+    // What a peer holds against is known before a key is made.
+    if let Some(own) = own {
+        let id = (!args.page).then_some(files.id.as_path());
+        peers.iter().try_for_each(|peer| peer.check(own, id, args.force))?;
+    }
+    let give = |session: &DeviceKey| -> Result<()> {
+        match (args.page, own) {
+            (true, Some(own)) => {
+                FileCounter::create(&counter, session.key_id())?;
+                page::save(&page(own, session, peers)?, &files.page)?;
+            }
+            _ => {
+                FileCounter::create(&counter, session.key_id())?;
+                session.save(key)?;
+                own.map_or(Ok(()), |own| own.save(&files.id))?;
+            }
+        }
+        Ok(())
+    };
+    match (&args.state, args.role) {
+        (Some(state), Provisioned::Device | Provisioned::Server0) => {
+            dealer::provision(state, name, args.force, give)?;
+        }
+        (None, Provisioned::DataParty) => give(&DeviceKey::generate(name)?)?,
+        (Some(_), Provisioned::DataParty) => {
+            let wrong = "--state: no dealer knows the key of a data party";
+            return Err(WrongArguments(wrong.to_owned()).into());
+        }
+        (None, _) => {
+            let session = DeviceKey::generate(name)?;
+            give(&session)?;
+            session.save(&files.dealer)?;
+            tracing::info!(
+                "{} is for the dealer's machine: there, `sharelet provision --take` it",
+                files.dealer.display()
+            );
+        }
+    }
+    let Some(own) = own else {
+        tracing::info!(%name, "wrote {} and its counter", key.display());
+        return Ok(());
+    };
+    for peer in peers {
+        peer.pin(own, (!args.page).then_some(files.id.as_path()))?;
+    }
+    own.card().save(&card_of(&files.id))?;
+    if args.page {
+        tracing::info!(%name, "wrote {}; it goes to the device alone", files.page.display());
+    } else {
+        let (key, id) = (key.display(), files.id.display());
+        tracing::info!(%name, "wrote {id}, {key} and its counter; they go to the device alone");
+    }
     Ok(())
+}
+
+/// The page of a board: its own key, the key of its sessions, and its peers.
+fn page(own: &Own, session: &DeviceKey, peers: &[Peer]) -> Result<KeyPage> {
+    let mut page = KeyPage::new(own.party, Key::from_bytes(*session.key.expose()), &own.key, 0);
+    for peer in peers {
+        page.pair(peer.party(), &peer.pin_of(own)?)?;
+    }
+    Ok(page)
 }

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use clap::Args;
+use sharelet_core::DeviceId;
 use sharelet_core::session::p0::Identity;
 use sharelet_core::session::wire::control;
 use tokio_util::sync::CancellationToken;
 
-use super::common::{DealtArgs, LinkArgs, given, listen, until_stopped};
+use super::common::{DealtArgs, LinkArgs, given, listen, server, until_stopped};
 use super::host::{load_model, upload};
 use sharelet_host::dealer::wire::MAX_COUNT;
 use sharelet_host::host::provider::{Source, Supply};
@@ -24,9 +25,9 @@ use sharelet_host::server::queries::{self, Server};
 use sharelet_host::server::shared;
 use sharelet_host::server::shared::model::SharedModel;
 use sharelet_host::store::StoreError;
-use sharelet_host::store::console::ServerConsole;
 use sharelet_host::store::host::HostStore;
 use sharelet_host::store::task;
+use sharelet_link::Route;
 
 const EXAMPLES: &str = include_str!("examples/server.txt");
 
@@ -41,10 +42,10 @@ pub struct ServerArgs {
     /// server 1 if not given.
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<String>,
-    /// Who may take answers that data parties give to the operator: this server's file of
-    /// `sharelet provision --console`.
-    #[arg(long, value_name = "FILE")]
-    pub console: Option<PathBuf>,
+    /// Who may take answers that data parties give to the operator: the name of a console that
+    /// this server is paired with.
+    #[arg(long, value_name = "NAME", value_parser = super::units::parse_name)]
+    pub console: Option<DeviceId>,
     /// Serve a model that both servers share: this server's share, such as `sharelet train` writes.
     #[arg(
         long,
@@ -112,11 +113,12 @@ pub struct ServerArgs {
 /// # Errors
 /// An argument is missing, a file cannot be used, or the other server does not belong to this one.
 pub fn run(args: &ServerArgs) -> Result<()> {
+    let route = args.link.route(server(args.party))?;
     match (args.party, &args.shared) {
-        (0, None) => run_0(args),
-        (_, None) => run_1(args),
-        (0, Some(share)) => run_shared_0(args, share),
-        (_, Some(share)) => run_shared_1(args, share),
+        (0, None) => run_0(args, route),
+        (_, None) => run_1(args, route),
+        (0, Some(share)) => run_shared_0(args, share, route),
+        (_, Some(share)) => run_shared_1(args, share, route),
     }
 }
 
@@ -125,27 +127,27 @@ fn instance() -> Result<u64> {
 }
 
 /// What server 0 is told of its peer, whatever the model.
-fn settings(args: &ServerArgs) -> Result<Settings> {
+fn settings(args: &ServerArgs, route: &Route) -> Result<Settings> {
     let peer = given(args.peer.as_deref(), "peer")?.to_owned();
-    Ok(Settings { route: args.link.route(), lanes: args.pool.into(), ..Settings::new(peer) })
+    Ok(Settings { lanes: args.pool.into(), ..Settings::new(peer, route.clone()) })
 }
 
 fn patience(args: &ServerArgs) -> Patience {
     Patience { pair: args.pair_timeout, ..Patience::default() }
 }
 
-fn run_0(args: &ServerArgs) -> Result<()> {
+fn run_0(args: &ServerArgs, route: Route) -> Result<()> {
     let (key, counter) = args.dealt.key()?;
     let task = task::load(given(args.task.as_deref(), "task")?)?;
     let identity = Identity::new(key.device, &key.key);
-    let party = Party0::new(settings(args)?, identity, counter, task, instance()?);
-    until_stopped(async |stop| serve(args, party, stop).await)
+    let party = Party0::new(settings(args, &route)?, identity, counter, task, instance()?);
+    until_stopped(async |stop| serve(args, route, party, stop).await)
 }
 
-fn run_1(args: &ServerArgs) -> Result<()> {
+fn run_1(args: &ServerArgs, route: Route) -> Result<()> {
     let store = HostStore::open(given(args.state.as_deref(), "state")?)?;
     let model = load_model(given::<Path>(args.model.as_deref(), "model")?, &store)?;
-    let client = args.dealt.dealer(args.link.route(), host::limits().stall)?;
+    let client = args.dealt.dealer(route.clone(), host::limits().stall)?;
     until_stopped(async |stop| {
         upload(&model, &client).await?;
         let batch = args.ahead.min(MAX_COUNT);
@@ -153,35 +155,34 @@ fn run_1(args: &ServerArgs) -> Result<()> {
         let source = Source { model, store, client, supply, readiness: Box::new(|_, _, _| ()) };
         let host =
             Host::new(source, control::Answer::Device, Box::new(|_| ()), host::Patience::default());
-        serve(args, Party1::new(host, instance()?, patience(args)), stop).await
+        serve(args, route, Party1::new(host, instance()?, patience(args)), stop).await
     })
 }
 
-fn run_shared_0(args: &ServerArgs, share: &Path) -> Result<()> {
+fn run_shared_0(args: &ServerArgs, share: &Path, route: Route) -> Result<()> {
     let model = SharedModel::load_of(share, args.party)?;
-    let (settings, chunk) = (settings(args)?, shared::party0::CHUNK);
+    let (settings, chunk) = (settings(args, &route)?, shared::party0::CHUNK);
     let party = shared::party0::Party0::new(settings, chunk, model, args.dealt.key()?, instance()?);
-    until_stopped(async |stop| serve(args, party, stop).await)
+    until_stopped(async |stop| serve(args, route, party, stop).await)
 }
 
-fn run_shared_1(args: &ServerArgs, share: &Path) -> Result<()> {
+fn run_shared_1(args: &ServerArgs, share: &Path, route: Route) -> Result<()> {
     let model = SharedModel::load_of(share, args.party)?;
-    let client = args.dealt.dealer(args.link.route(), host::limits().stall)?;
+    let client = args.dealt.dealer(route.clone(), host::limits().stall)?;
     let party = shared::party1::Party1::new(model, client, patience(args), instance()?);
-    until_stopped(async |stop| serve(args, party, stop).await)
+    until_stopped(async |stop| serve(args, route, party, stop).await)
 }
 
 async fn serve<E: Evaluator>(
     args: &ServerArgs,
+    route: Route,
     party: Arc<E>,
     stop: CancellationToken,
 ) -> Result<()> {
-    let console =
-        args.console.as_deref().map(|path| ServerConsole::load(path, args.party)).transpose()?;
-    let queue = console.map(|console| Queue::new(console, args.console_queue));
+    let queue = args.console.map(|console| Queue::new(console, args.console_queue));
     let usual = if args.party == 0 { "127.0.0.1:7110" } else { "127.0.0.1:7111" };
     let address = args.listen.as_deref().unwrap_or(usual);
-    let listener = listen(address, args.link.route()).await?;
+    let listener = listen(address, route).await?;
     Server::new(party, queue).serve(listener, queries::limits(), stop).await?;
     tracing::info!("stopped");
     Ok(())

@@ -16,7 +16,7 @@ use sharelet_host::data::keys::KeySecret;
 use sharelet_host::data::shares;
 use sharelet_host::data::{DataError, Table};
 use sharelet_host::upload::owner::{self, Outcome, Upload};
-use sharelet_link::tcp;
+use sharelet_link::{Role, tcp};
 
 const EXAMPLES: &str = include_str!("examples/share.txt");
 
@@ -87,13 +87,13 @@ pub fn run(args: ShareArgs) -> Result<()> {
     let (rows, columns, labels) = (table.rows, table.columns.len(), table.labels);
     drop(table);
     tracing::info!("upload {id}: {rows} rows of {columns} columns, {labels}");
+    let route = args.link.route(Role::Owner)?;
     let outcome = runtime()?.block_on(async {
-        let route = args.link.route();
         route.announce();
         let [first, second] = &args.to;
         let connections = tokio::try_join!(
-            tcp::connect(first, route.clone(), CONNECT, STALL),
-            tcp::connect(second, route.clone(), CONNECT, STALL)
+            tcp::connect(first, Role::Server0, &route, CONNECT, STALL),
+            tcp::connect(second, Role::Server1, &route, CONNECT, STALL)
         )?;
         let servers = [(first.clone(), connections.0), (second.clone(), connections.1)];
         let bar = progress("sharing", encoded.words().len() as u64 * 8, true);

@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal as _, Write};
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
 use console::Term;
@@ -83,13 +84,28 @@ fn bars() -> &'static MultiProgress {
     &BARS
 }
 
-/// Standard error for log lines: bars step aside for each.
+/// Whether connections are plaintext.
+static INSECURE: AtomicBool = AtomicBool::new(false);
+
+/// From here on every line of the log says that connections are plaintext.
+pub fn insecure() {
+    INSECURE.store(true, Ordering::Relaxed);
+}
+
+/// Standard error for log lines, of which each is one write: bars step aside for it.
 #[derive(Debug)]
 struct LogLines;
 
 impl Write for LogLines {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        bars().suspend(|| io::stderr().lock().write(bytes))
+        bars().suspend(|| {
+            let mut lines = io::stderr().lock();
+            if INSECURE.load(Ordering::Relaxed) {
+                lines.write_all(b"INSECURE ")?;
+            }
+            lines.write_all(bytes)?;
+            Ok(bytes.len())
+        })
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -7,7 +7,9 @@ use anyhow::Result;
 use clap::{ArgGroup, Args};
 use sharelet_core::share::Party;
 
-use super::common::{CONNECT, DealtArgs, LinkArgs, WrongArguments, given, listen, until_stopped};
+use super::common::{
+    CONNECT, DealtArgs, LinkArgs, WrongArguments, given, listen, server, until_stopped,
+};
 use super::terminal;
 use crate::chart::{Of, chart};
 use sharelet_host::data::description::Name;
@@ -114,7 +116,7 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     let config = Config::load(&args.config)?;
     let against = args.against.as_deref().map(Curve::load).transpose()?;
     let party = if args.party == 0 { Party::P0 } else { Party::P1 };
-    let route = args.link.route();
+    let route = args.link.route(server(args.party))?;
     let correlations = match party {
         Party::P0 => {
             let (key, counter) = args.dealt.key()?;
@@ -187,7 +189,7 @@ pub fn run(args: &TrainArgs) -> Result<()> {
 async fn meeting(args: &TrainArgs, route: &Route) -> Result<Meeting> {
     if let Some(peer) = &args.peer {
         route.announce();
-        return Ok(tcp::connect(peer, route.clone(), CONNECT, STALL).await?.into());
+        return Ok(tcp::connect(peer, server(1 - args.party), route, CONNECT, STALL).await?.into());
     }
     let listener = listen(given(args.listen.as_deref(), "listen")?, route.clone()).await?;
     Ok(Meeting::Listening(listener, Limits { connections: 16, stall: STALL, ..Limits::default() }))

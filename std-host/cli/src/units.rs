@@ -3,14 +3,29 @@
 use core::time::Duration;
 use std::path::PathBuf;
 
+use sharelet_core::DeviceId;
 use sharelet_link::wan::{MAX_BYTES, MAX_DELAY, Wan};
 
-/// A host and a port; names are resolved later, when they are needed.
+/// A name of a party.
+///
+/// # Errors
+/// A sentence for the command line.
+pub fn parse_name(text: &str) -> Result<DeviceId, String> {
+    let wrong = "a name has 1 to 16 letters, digits, `.`, `-` and `_`";
+    DeviceId::new(text).ok_or_else(|| wrong.to_owned())
+}
+
+/// A host and a port, perhaps with a peer's name: `NAME@HOST:PORT`. Names are resolved later, when
+/// they are needed.
 ///
 /// # Errors
 /// A sentence for the command line.
 pub fn parse_endpoint(text: &str) -> Result<String, String> {
-    let port = text
+    let address = match text.split_once('@') {
+        Some((name, address)) => parse_name(name).map(|_| address)?,
+        None => text,
+    };
+    let port = address
         .rsplit_once(':')
         .filter(|(name, _)| !name.is_empty())
         .and_then(|(_, port)| port.parse::<u16>().ok());

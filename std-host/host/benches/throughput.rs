@@ -159,7 +159,7 @@ async fn record(
     };
     let host = async {
         let (reader, writer) = tokio::io::split(far);
-        let Connection { mut reader, mut writer } =
+        let Connection { mut reader, mut writer, .. } =
             Connection::new(Recorder { inner: reader, bytes: bytes.clone() }, writer, STALL);
         p1::receive_hello(&mut reader).await.unwrap();
         p1::welcome(

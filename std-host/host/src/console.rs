@@ -5,6 +5,7 @@ use core::time::Duration;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Instant;
 
+use sharelet_core::DeviceId;
 use sharelet_core::ring::Ring;
 use sharelet_core::session::wire::WireError;
 use sharelet_core::session::wire::control::Refusal;
@@ -18,10 +19,9 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::device::data_party::opened;
-use crate::store::console::ConsoleKey;
 use sharelet_link::pauses::Pauses;
 use sharelet_link::{Connection, LinkError, Reader, Route, Writer};
-use sharelet_link::{Exposure, tcp};
+use sharelet_link::{Role, tcp};
 
 /// A server may be silent for this long: there may be no answers.
 const IDLE: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -52,10 +52,10 @@ pub struct Settings {
 impl Settings {
     /// All answers, some seconds for everything.
     #[must_use]
-    pub fn new(servers: [String; 2]) -> Self {
+    pub fn new(servers: [String; 2], route: Route) -> Self {
         Self {
             servers,
-            route: Exposure::Local.into(),
+            route,
             count: None,
             connect: Duration::from_secs(10),
             stall: Duration::from_secs(30),
@@ -115,7 +115,7 @@ pub enum ConsoleError {
 impl ConsoleError {
     fn is_passing(&self) -> bool {
         match self {
-            Self::Link { source, .. } => matches!(source, LinkError::Connect { .. }),
+            Self::Link { source, .. } => source.is_passing(),
             Self::Session { source, .. } => match source {
                 SessionError::Transport(_) | SessionError::Closed => true,
                 SessionError::Wire(error) => {
@@ -157,7 +157,7 @@ struct Pending<R> {
 /// The console.
 pub struct Console<S> {
     settings: Settings,
-    key: ConsoleKey,
+    name: DeviceId,
     sink: S,
     printed: usize,
     recent: (VecDeque<QueryId>, HashSet<QueryId>),
@@ -167,7 +167,7 @@ impl<S> core::fmt::Debug for Console<S> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Console")
             .field("settings", &self.settings)
-            .field("key", &self.key)
+            .field("name", &self.name)
             .finish_non_exhaustive()
     }
 }
@@ -176,9 +176,9 @@ impl<S> core::fmt::Debug for Console<S> {
 type Event<R> = (usize, Result<(QueryId, Vec<R>), SessionError>);
 
 impl<S: FnMut(ConsoleAnswer) -> std::io::Result<()>> Console<S> {
-    /// A console that shows `key`; `sink` gets the answers.
-    pub fn new(settings: Settings, key: ConsoleKey, sink: S) -> Self {
-        Self { settings, key, sink, printed: 0, recent: Default::default() }
+    /// A console of this name; `sink` gets the answers.
+    pub fn new(settings: Settings, name: DeviceId, sink: S) -> Self {
+        Self { settings, name, sink, printed: 0, recent: Default::default() }
     }
 
     /// Takes answers until `stop`, or until as many as were asked for; returns their number. What
@@ -218,19 +218,13 @@ impl<S: FnMut(ConsoleAnswer) -> std::io::Result<()>> Console<S> {
     async fn connect(&self, party: usize) -> Result<(Reader, Writer, Task), ConsoleError> {
         let Settings { servers: addresses, route, connect, stall, .. } = &self.settings;
         let number = u8::from(party == 1);
-        let (Some(address), Some(token)) = (addresses.get(party), self.key.tokens.get(party))
-        else {
-            return Err(ConsoleError::Stopped);
-        };
-        let opened = tcp::connect(address, route.clone(), *connect, *stall).await;
-        let Connection { mut reader, mut writer } =
+        let Some(address) = addresses.get(party) else { return Err(ConsoleError::Stopped) };
+        let role = if party == 0 { Role::Server0 } else { Role::Server1 };
+        let opened = tcp::connect(address, role, route, *connect, *stall).await;
+        let Connection { mut reader, mut writer, .. } =
             opened.map_err(|source| ConsoleError::Link { party: number, source })?;
         let greeted = async {
-            servers::greet_as_console(
-                &mut writer,
-                &ConsoleHello { name: self.key.name, token: *token.expose() },
-            )
-            .await?;
+            servers::greet_as_console(&mut writer, &ConsoleHello { name: self.name }).await?;
             servers::receive_server_hello(&mut reader).await
         };
         let theirs = crate::host::within(*connect, greeted).await;

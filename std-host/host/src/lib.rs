@@ -16,7 +16,7 @@
 //!
 //! use sharelet_host::dealer::{Dealer, MODELS};
 //! use sharelet_host::store::dealer::DealerStore;
-//! use sharelet_link::Exposure;
+//! use sharelet_link::Route;
 //! use sharelet_link::service::{self, Limits};
 //! use sharelet_link::tcp::Listener;
 //! use tokio_util::sync::CancellationToken;
@@ -24,7 +24,7 @@
 //! # #[tokio::main]
 //! # async fn main() -> Result<(), Box<dyn core::error::Error>> {
 //! let dealer = Dealer::new(DealerStore::open(Path::new("state"))?, MODELS);
-//! let listener = Listener::bind("127.0.0.1:7100", Exposure::Local).await?;
+//! let listener = Listener::bind("127.0.0.1:7100", Route::insecure_plaintext(None)).await?;
 //! service::serve(dealer, listener, Limits::default(), CancellationToken::new()).await;
 //! # Ok(())
 //! # }

@@ -2,20 +2,13 @@
 
 use std::io;
 
+use sharelet_channel::{Error, Party, Reason, Role};
+use sharelet_core::DeviceId;
+
 /// What is wrong with an address or a connection attempt.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LinkError {
-    /// Links are plaintext, and the address is reachable by others.
-    #[error(
-        "{address} is neither loopback nor the emulator's network 10.0.2.0/24, and links are \
-         plaintext: tunnel the connection (ssh -L), or accept that others can read and change it \
-         with --insecure-plaintext"
-    )]
-    NotLocal {
-        /// The address.
-        address: core::net::IpAddr,
-    },
     /// The address is not one.
     #[error("{address}: {source}; give HOST:PORT")]
     Resolve {
@@ -42,4 +35,63 @@ pub enum LinkError {
         /// What the system says.
         source: io::Error,
     },
+    /// There is no peer of the role, or none of the name.
+    #[error(
+        "{own} is paired with no {role}{name}; exchange cards, and run `sharelet pair` on both \
+         sides",
+        name = name.map(|name| format!(" of the name {name}")).unwrap_or_default(),
+    )]
+    NotPaired {
+        /// The program.
+        own: Party,
+        /// The peer's role.
+        role: Role,
+        /// Its name, if one was given.
+        name: Option<DeviceId>,
+    },
+    /// There are several peers of the role.
+    #[error("there are several peers with the role {role}: say which, as NAME@HOST:PORT ({names})")]
+    WhichPeer {
+        /// The role.
+        role: Role,
+        /// Their names.
+        names: String,
+    },
+    /// The peer did not prove to be who was expected, or does not know this program.
+    #[error("{peer}: {source}")]
+    Channel {
+        /// Who was expected.
+        peer: Party,
+        /// What happened.
+        source: Error,
+    },
+    /// Somebody who connected did not shake hands.
+    #[error("no handshake: {0}")]
+    Handshake(Error),
+    /// A peer of a role that has no business here.
+    #[error("{peer} connected to a port that is not for its role; check the address that it has")]
+    Role {
+        /// Who it says it is.
+        peer: Party,
+    },
+    /// The system has no randomness.
+    #[error("the system has no randomness for a handshake: {0}")]
+    Randomness(String),
+}
+
+impl LinkError {
+    /// Whether another attempt can help.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Connect { .. } => true,
+            Self::Channel { source, .. } => matches!(
+                source,
+                Error::Transport(_)
+                    | Error::Closed
+                    | Error::Refused(Reason::Busy | Reason::ShuttingDown | Reason::TooSlow)
+            ),
+            _ => false,
+        }
+    }
 }

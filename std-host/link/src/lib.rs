@@ -1,13 +1,10 @@
 //! Links between programs: where bytes come from, and for how long one waits for them.
 //!
 //! Everything above this room sees a [`Connection`]: a buffered reader and writer of
-//! `embedded-io-async` with time-outs. It is made from any pair of `tokio` halves, so a secure
-//! channel slides in between [`tcp`] and [`Connection::new`], and tests put a [`fault`] there,
-//! without a change to sessions. A [`Route`] puts an emulated line there ([`wan`]). Whoever listens
-//! does so as a [`service`].
-//!
-//! Links are plaintext: [`tcp`] refuses addresses beyond this machine and the emulator's network
-//! unless told otherwise.
+//! `embedded-io-async` with time-outs. A [`Route`] says how it is made: sealed by the keys of a
+//! [`Keyring`], over TCP ([`tcp`]) and perhaps an emulated line ([`wan`]). A plaintext one is made
+//! from any pair of `tokio` halves, and tests put a [`fault`] there. Whoever listens does so as a
+//! [`service`].
 //!
 //! ```
 //! use core::time::Duration;
@@ -37,6 +34,7 @@ pub mod fault;
 pub mod files;
 pub mod frame;
 pub mod hex;
+mod keyring;
 pub mod pauses;
 mod places;
 mod route;
@@ -46,8 +44,10 @@ pub mod timeout;
 pub mod wan;
 mod warnings;
 
+pub use sharelet_channel::{Party, Role};
 pub use sharelet_core::transport::{Counting, Counts};
 
 pub use self::connection::{Connection, Reader, Writer};
 pub use self::error::LinkError;
-pub use self::route::{Exposure, Route};
+pub use self::keyring::{Keyring, Peers};
+pub use self::route::Route;

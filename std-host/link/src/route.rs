@@ -1,103 +1,164 @@
-//! How a program's connections are made: which addresses are acceptable, and over which line.
+//! How a program's connections are made: sealed by which keys, and over which line.
 
-use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
+use std::sync::Arc;
 
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng as _;
+use sharelet_channel::{self as channel, Accepted, Connected, Error, Party, Role};
+use sharelet_core::DeviceId;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::connection::Connection;
+use crate::connection::{Bare, Connection, Shaken, bare};
 use crate::error::LinkError;
+use crate::keyring::Keyring;
 use crate::wan::{Deliveries, Wan};
 
-/// Which addresses a program talks to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Exposure {
-    /// Only loopback and the emulator's network.
-    #[default]
-    Local,
-    /// Any, although links are plaintext.
-    InsecurePlaintext,
-}
-
-impl Exposure {
-    /// Checks one address.
-    ///
-    /// # Errors
-    /// [`LinkError::NotLocal`].
-    pub fn check(self, address: IpAddr) -> Result<(), LinkError> {
-        let address = address.to_canonical();
-        let emulator = |ip: Ipv4Addr| ip.octets().starts_with(&[10, 0, 2]);
-        let local = address.is_loopback() || matches!(address, IpAddr::V4(ip) if emulator(ip));
-        if local || self == Self::InsecurePlaintext {
-            Ok(())
-        } else {
-            Err(LinkError::NotLocal { address })
-        }
-    }
-
-    /// Says at every start what is not protected.
-    pub fn announce(self) {
-        match self {
-            Self::Local => tracing::warn!(
-                "links are plaintext: only this machine and the emulator's network are served"
-            ),
-            Self::InsecurePlaintext => {
-                tracing::warn!(
-                    "links are plaintext and open to other machines (--insecure-plaintext): \
-                     anyone on the way can read and change them"
-                );
-            }
-        }
-    }
-}
-
 /// What all connections of a program have in common. Clones belong together.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Route {
-    exposure: Exposure,
+    keyring: Option<Arc<Keyring>>,
     wan: Option<Wan>,
     deliveries: Deliveries,
 }
 
-impl From<Exposure> for Route {
-    fn from(exposure: Exposure) -> Self {
-        Self::new(exposure, None)
-    }
+/// Fresh randomness for one handshake.
+fn randomness() -> Result<ChaCha20Rng, LinkError> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|error| LinkError::Randomness(error.to_string()))?;
+    Ok(ChaCha20Rng::from_seed(seed))
 }
 
 impl Route {
-    /// The rule for addresses, and the line that sends pass, if one is emulated.
+    /// Connections sealed by these keys; over an emulated line, if there is one.
     #[must_use]
-    pub fn new(exposure: Exposure, wan: Option<Wan>) -> Self {
-        Self { exposure, wan, deliveries: Deliveries::default() }
+    pub fn sealed(keyring: Arc<Keyring>, wan: Option<Wan>) -> Self {
+        Self { keyring: Some(keyring), wan, deliveries: Deliveries::default() }
     }
 
-    /// The rule for addresses.
+    /// Connections that anybody on the way can read and change, and whose ends may be anybody: for
+    /// tests, and for lines that are protected otherwise.
     #[must_use]
-    pub fn exposure(&self) -> Exposure {
-        self.exposure
+    pub fn insecure_plaintext(wan: Option<Wan>) -> Self {
+        Self { keyring: None, wan, deliveries: Deliveries::default() }
     }
 
-    /// Says at every start what is not protected, and what is emulated.
+    /// The keys, unless connections are plaintext.
+    #[must_use]
+    pub fn keyring(&self) -> Option<&Keyring> {
+        self.keyring.as_deref()
+    }
+
+    /// Says at every start who the program is, what is not protected, and what is emulated.
     pub fn announce(&self) {
-        self.exposure.announce();
+        match &self.keyring {
+            Some(keyring) => {
+                tracing::debug!("connections are sealed, as {}", keyring.own().party())
+            }
+            None => tracing::warn!(
+                "INSECURE: connections are plaintext (--insecure-plaintext): anyone on the way can \
+                 read and change them, and pose as anybody"
+            ),
+        }
         if let Some(wan) = self.wan {
             tracing::info!("a link is emulated (--link): what is sent takes {wan}");
         }
     }
 
-    /// A connection over any two halves. A read or write that makes no progress for `stall` fails
-    /// as timed out.
-    pub fn connection(
+    /// A plaintext connection over any two halves, whatever the route. A read or write that makes
+    /// no progress for `stall` fails as timed out.
+    pub fn plaintext(
         &self,
         reader: impl AsyncRead + Send + Unpin + 'static,
         writer: impl AsyncWrite + Send + Unpin + 'static,
         stall: Duration,
     ) -> Connection {
+        Connection::plain(self.bare(reader, writer), stall)
+    }
+
+    pub(super) fn bare(
+        &self,
+        reader: impl AsyncRead + Send + Unpin + 'static,
+        writer: impl AsyncWrite + Send + Unpin + 'static,
+    ) -> Bare {
         match self.wan {
-            Some(wan) => Connection::new(reader, wan.wrap(writer, &self.deliveries), stall),
-            None => Connection::new(reader, writer, stall),
+            Some(wan) => bare(reader, wan.wrap(writer, &self.deliveries)),
+            None => bare(reader, writer),
         }
+    }
+
+    /// The peer that has `role`, and this name if one is given: whoever connects must say whom it
+    /// expects. `None` where connections are plaintext.
+    ///
+    /// # Errors
+    /// [`LinkError::NotPaired`], [`LinkError::WhichPeer`].
+    pub(super) fn expected(
+        &self,
+        role: Role,
+        name: Option<DeviceId>,
+    ) -> Result<Option<Party>, LinkError> {
+        let Some(keyring) = &self.keyring else { return Ok(None) };
+        let own = *keyring.own().party();
+        let mut names = keyring.peers().names(role);
+        names.retain(|paired| name.is_none_or(|name| name == *paired));
+        match names.as_slice() {
+            [] => Err(LinkError::NotPaired { own, role, name }),
+            [name] => Ok(Some(Party { role, name: *name })),
+            names => {
+                let names: Vec<_> = names.iter().map(|name| name.as_str().to_owned()).collect();
+                Err(LinkError::WhichPeer { role, names: names.join(", ") })
+            }
+        }
+    }
+
+    /// Shakes hands with `peer`, as [`Route::expected`] gave it.
+    ///
+    /// # Errors
+    /// [`LinkError::Channel`], [`LinkError::NotPaired`].
+    pub(super) async fn connect(
+        &self,
+        mut bare: Bare,
+        peer: Option<Party>,
+        stall: Duration,
+    ) -> Result<Connection, LinkError> {
+        let (Some(keyring), Some(peer)) = (&self.keyring, peer) else {
+            return Ok(Connection::plain(bare, stall));
+        };
+        let failed = |source| LinkError::Channel { peer, source };
+        let (own, mut rng) = (keyring.own(), randomness()?);
+        let Some(pin) = keyring.peers().pin(&peer) else {
+            let (own, Party { role, name }) = (*own.party(), peer);
+            return Err(LinkError::NotPaired { own, role, name: Some(name) });
+        };
+        let left = keyring.take(&peer, &pin);
+        let connected = channel::connect(&mut bare, own, &peer, &pin, left, &mut rng).await;
+        let Connected { keys, pattern, resumption, .. } = connected.map_err(failed)?;
+        if let Some(resumption) = resumption {
+            keyring.keep(&peer, &pin, resumption);
+        }
+        tracing::trace!(%peer, ?pattern, "connected");
+        Ok(Connection::sealed(bare, Shaken { keys, peer, pattern }, stall))
+    }
+
+    /// Lets a peer of one of `roles` shake hands; it has been told why, if it may not.
+    ///
+    /// # Errors
+    /// What the channel says; `bare` is then of no more use.
+    pub(super) async fn accept(
+        &self,
+        bare: &mut Bare,
+        roles: &[Role],
+    ) -> Result<Option<Shaken>, LinkError> {
+        let Some(keyring) = &self.keyring else { return Ok(None) };
+        let mut rng = randomness()?;
+        let accepted = channel::accept(bare, keyring.own(), &mut keyring.of(roles), &mut rng).await;
+        let accepted = accepted.map_err(|error| match error {
+            Error::Unknown(peer) if !roles.contains(&peer.role) => LinkError::Role { peer },
+            error => LinkError::Handshake(error),
+        })?;
+        let Accepted { keys, peer, pattern, .. } = accepted;
+        tracing::trace!(%peer, ?pattern, "connected");
+        Ok(Some(Shaken { keys, peer, pattern }))
     }
 
     /// Waits until all that was sent has arrived. A program that ends earlier takes with it what is
@@ -105,44 +166,6 @@ impl Route {
     pub async fn drained(&self) {
         if let Some(wan) = self.wan {
             self.deliveries.done(wan).await;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_this_machine_and_the_emulator_are_local() {
-        for local in [
-            "127.0.0.1",
-            "127.8.8.8",
-            "::1",
-            "10.0.2.2",
-            "10.0.2.15",
-            "::ffff:127.0.0.1",
-            "::ffff:10.0.2.2",
-        ] {
-            let ip: IpAddr = local.parse().expect("an address");
-            assert!(Exposure::Local.check(ip).is_ok(), "{local}");
-        }
-        for remote in [
-            "0.0.0.0",
-            "::",
-            "10.0.3.2",
-            "192.168.1.1",
-            "8.8.8.8",
-            "2001:db8::1",
-            "::ffff:8.8.8.8",
-            "169.254.1.1",
-        ] {
-            let ip: IpAddr = remote.parse().expect("an address");
-            assert!(
-                matches!(Exposure::Local.check(ip), Err(LinkError::NotLocal { .. })),
-                "{remote}"
-            );
-            assert!(Exposure::InsecurePlaintext.check(ip).is_ok(), "{remote}");
         }
     }
 }

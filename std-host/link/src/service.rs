@@ -13,12 +13,15 @@ use core::time::Duration;
 use std::io;
 use std::sync::Arc;
 
+use sharelet_channel::{Reason, Role};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::connection::{Connection, Reader};
+use crate::connection::{Bare, Connection, Reader};
 use crate::descriptors;
+use crate::error::LinkError;
 use crate::places::Places;
+use crate::route::Route;
 use crate::tcp::Listener;
 use crate::warnings::Warnings;
 
@@ -77,6 +80,9 @@ pub enum Leave {
 pub trait Service: Send + Sync + 'static {
     /// How a conversation ends that goes wrong.
     type Error: fmt::Display + Send;
+
+    /// The roles of those who may connect; nobody else gets through the handshake.
+    fn roles(&self) -> &[Role];
 
     /// Converses with one peer, from its greeting to its end; tells it what concerns it. What is
     /// returned goes to the log.
@@ -268,18 +274,23 @@ pub async fn serve<S: Service>(
     // soon. Until one has, newcomers wait in the system's queue; nobody is sent away unheard.
     let most = connections.saturating_mul(3);
     loop {
-        let (connection, peer) = tokio::select! {
+        let (bare, peer) = tokio::select! {
             () = stop.cancelled() => break,
             Some(ended) = tasks.join_next() => {
                 report(ended);
                 continue;
             }
-            accepted = listener.accept(limits.stall), if tasks.len() < most => accepted,
+            accepted = listener.accept(), if tasks.len() < most => accepted,
         };
         let shared = (places.clone(), warnings.clone());
         let visit = Visit::new(peer, shared, limits, stop.clone());
-        let (service, warnings) = (service.clone(), warnings.clone());
+        let (service, route) = (service.clone(), listener.route().clone());
         tasks.spawn(async move {
+            let warnings = visit.warnings.clone();
+            let connection = match secure(&route, bare, service.roles(), &visit).await {
+                Ok(connection) => connection,
+                Err(error) => return warnings.warn(format_args!("{peer}: {error}")),
+            };
             match service.converse(connection, visit).await {
                 Ok(()) => tracing::debug!(%peer, "closed"),
                 Err(error) => warnings.warn(format_args!("{peer}: connection ended: {error}")),
@@ -297,6 +308,39 @@ pub async fn serve<S: Service>(
         tasks.shutdown().await;
     }
     route.drained().await;
+}
+
+/// Why there is no conversation.
+#[derive(Debug, thiserror::Error)]
+enum Unheard {
+    #[error("{0}")]
+    Link(#[from] LinkError),
+    #[error("no handshake: {0}")]
+    Leave(#[from] Leave),
+}
+
+/// Lets a stranger shake hands, as long as one may greet, and says why it must leave before.
+async fn secure(
+    route: &Route,
+    mut bare: Bare,
+    roles: &[Role],
+    visit: &Visit,
+) -> Result<Connection, Unheard> {
+    let accepted = visit.greeting(async { Ok(route.accept(&mut bare, roles).await?) }).await;
+    if let Err(Unheard::Leave(leave)) = &accepted {
+        let reason = match leave {
+            Leave::Stopping => Reason::ShuttingDown,
+            Leave::Full => Reason::Busy,
+            Leave::TooSlow => Reason::TooSlow,
+        };
+        // The reason matters more than whether it arrives.
+        let told = sharelet_channel::refuse(&mut bare, reason);
+        let _ = tokio::time::timeout(visit.limits.stall, told).await;
+    }
+    Ok(match accepted? {
+        Some(shaken) => Connection::sealed(bare, shaken, visit.limits.stall),
+        None => Connection::plain(bare, visit.limits.stall),
+    })
 }
 
 fn report(ended: Result<(), JoinError>) {

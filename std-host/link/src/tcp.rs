@@ -1,16 +1,18 @@
-//! TCP, and the rule for plaintext links.
+//! TCP.
 
 use core::net::{Ipv4Addr, SocketAddr};
 use core::time::Duration;
 use std::io;
 use std::sync::Arc;
 
+use sharelet_channel::Role;
+use sharelet_core::DeviceId;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream, lookup_host};
 
-use crate::connection::Connection;
+use crate::connection::{Bare, Connection};
 use crate::error::LinkError;
-use crate::route::{Exposure, Route};
+use crate::route::Route;
 use crate::warnings::Warnings;
 
 /// Silence after which the system probes whether the peer still exists.
@@ -35,14 +37,21 @@ pub fn loopback() -> io::Result<[std::net::TcpStream; 2]> {
     Ok(ends)
 }
 
-async fn resolve(address: &str, exposure: Exposure) -> Result<Vec<SocketAddr>, LinkError> {
+async fn resolve(address: &str) -> Result<Vec<SocketAddr>, LinkError> {
     let failed = |source| LinkError::Resolve { address: address.to_owned(), source };
     let addresses: Vec<_> = lookup_host(address).await.map_err(failed)?.collect();
     if addresses.is_empty() {
         return Err(failed(io::Error::from(io::ErrorKind::NotFound)));
     }
-    addresses.iter().try_for_each(|address| exposure.check(address.ip()))?;
     Ok(addresses)
+}
+
+/// `NAME@HOST:PORT` apart; the name may be missing, where there is one peer of the role.
+fn split(endpoint: &str) -> Result<(Option<DeviceId>, &str), LinkError> {
+    let Some((name, address)) = endpoint.split_once('@') else { return Ok((None, endpoint)) };
+    let wrong = io::Error::new(io::ErrorKind::InvalidInput, "no name before the @");
+    let wrong = LinkError::Resolve { address: endpoint.to_owned(), source: wrong };
+    Ok((Some(DeviceId::new(name).ok_or(wrong)?), address))
 }
 
 /// Small messages leave at once, and a peer that has vanished is noticed.
@@ -55,25 +64,29 @@ fn tune(stream: &TcpStream) {
     }
 }
 
-/// Connects to `HOST:PORT` within `limit`; see [`Connection::new`] for `stall`. An [`Exposure`] is
-/// a route, too.
+/// Connects to a peer of `role` at `HOST:PORT`, or `NAME@HOST:PORT` where there are several of the
+/// role, within `limit`, the handshake included; see [`Connection::new`] for `stall`.
 ///
 /// # Errors
-/// [`LinkError::Resolve`], [`LinkError::NotLocal`], [`LinkError::Connect`].
+/// [`LinkError`]; [`LinkError::Channel`] if somebody else is there.
 pub async fn connect(
-    address: &str,
-    route: impl Into<Route>,
+    endpoint: &str,
+    role: Role,
+    route: &Route,
     limit: Duration,
     stall: Duration,
 ) -> Result<Connection, LinkError> {
-    let route = route.into();
-    let addresses = resolve(address, route.exposure()).await?;
-    let connected = tokio::time::timeout(limit, TcpStream::connect(addresses.as_slice())).await;
-    let stream = connected
-        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-        .map_err(|source| LinkError::Connect { address: address.to_owned(), source })?;
-    tune(&stream);
-    Ok(connection(&route, stream, stall))
+    let (name, address) = split(endpoint)?;
+    let peer = route.expected(role, name)?;
+    let addresses = resolve(address).await?;
+    let failed = |source| LinkError::Connect { address: address.to_owned(), source };
+    let connected = async {
+        let stream = TcpStream::connect(addresses.as_slice()).await.map_err(failed)?;
+        tune(&stream);
+        route.connect(bare(route, stream), peer, stall).await
+    };
+    let connected = tokio::time::timeout(limit, connected).await;
+    connected.unwrap_or_else(|_| Err(failed(io::ErrorKind::TimedOut.into())))
 }
 
 /// A port that is listened on.
@@ -85,13 +98,12 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Listens on `HOST:PORT`; port 0 takes a free one. An [`Exposure`] is a route, too.
+    /// Listens on `HOST:PORT`; port 0 takes a free one.
     ///
     /// # Errors
-    /// [`LinkError::Resolve`], [`LinkError::NotLocal`], [`LinkError::Listen`].
-    pub async fn bind(address: &str, route: impl Into<Route>) -> Result<Self, LinkError> {
-        let route = route.into();
-        let addresses = resolve(address, route.exposure()).await?;
+    /// [`LinkError::Resolve`], [`LinkError::Listen`].
+    pub async fn bind(address: &str, route: Route) -> Result<Self, LinkError> {
+        let addresses = resolve(address).await?;
         let failed = |source| LinkError::Listen { address: address.to_owned(), source };
         let listener = TcpListener::bind(addresses.as_slice()).await.map_err(failed)?;
         route.announce();
@@ -114,22 +126,24 @@ impl Listener {
         self.warnings.clone()
     }
 
+    /// How connections are made.
+    pub(super) fn route(&self) -> &Route {
+        &self.route
+    }
+
     /// Stops listening.
     pub(super) fn close(self) -> Route {
         self.route
     }
 
-    /// The next connection of a permitted peer. Others are closed and logged.
-    pub(super) async fn accept(&self, stall: Duration) -> (Connection, SocketAddr) {
+    /// The next connection, before anything was said on it.
+    pub(super) async fn accept(&self) -> (Bare, SocketAddr) {
         loop {
             match self.listener.accept().await {
-                Ok((stream, peer)) => match self.route.exposure().check(peer.ip()) {
-                    Ok(()) => {
-                        tune(&stream);
-                        return (connection(&self.route, stream, stall), peer);
-                    }
-                    Err(error) => self.warnings.warn(format_args!("{peer}: closed: {error}")),
-                },
+                Ok((stream, peer)) => {
+                    tune(&stream);
+                    return (bare(&self.route, stream), peer);
+                }
                 Err(error) => {
                     self.warnings.warn(format_args!("cannot accept a connection: {error}"));
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -139,10 +153,9 @@ impl Listener {
     }
 }
 
-/// The connection over a TCP stream.
-fn connection(route: &Route, stream: TcpStream, stall: Duration) -> Connection {
+fn bare(route: &Route, stream: TcpStream) -> Bare {
     let (reader, writer) = stream.into_split();
-    route.connection(reader, writer, stall)
+    route.bare(reader, writer)
 }
 
 #[cfg(test)]
@@ -150,24 +163,11 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn listening_and_connecting_beyond_this_machine_needs_the_flag() {
-        let listened = Listener::bind("0.0.0.0:0", Exposure::Local).await;
-        assert!(matches!(listened, Err(LinkError::NotLocal { .. })), "{listened:?}");
-        let connected = connect(
-            "192.0.2.1:9",
-            Exposure::Local,
-            Duration::from_millis(50),
-            Duration::from_millis(50),
-        )
-        .await;
-        assert!(matches!(connected, Err(LinkError::NotLocal { .. })), "{connected:?}");
-        let connected = connect(
-            "no port here",
-            Exposure::Local,
-            Duration::from_millis(50),
-            Duration::from_millis(50),
-        )
-        .await;
-        assert!(matches!(connected, Err(LinkError::Resolve { .. })), "{connected:?}");
+    async fn what_is_no_address_is_named() {
+        let (route, soon) = (Route::insecure_plaintext(None), Duration::from_millis(50));
+        for address in ["no port here", "no name!@127.0.0.1:9", "@127.0.0.1:9"] {
+            let connected = connect(address, Role::Host, &route, soon, soon).await;
+            assert!(matches!(connected, Err(LinkError::Resolve { .. })), "{connected:?}");
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! The programs themselves, in a folder of their own: command lines as text, servers that are
-//! killed when dropped.
+//! killed when dropped. Whoever connects gets an identity, and is paired with whom it meets.
+
+mod cast;
 
 use core::cell::Cell;
 use core::time::Duration;
@@ -81,7 +83,9 @@ impl Programs {
 
     fn command(&self, line: &str) -> Command {
         let mut command = Command::new(&self.binary);
-        command.current_dir(self.folder()).args(line.split_whitespace()).env_remove("RUST_LOG");
+        let keys = cast::keys(self.folder(), line);
+        let words = line.split_whitespace().chain(keys.split_whitespace());
+        command.current_dir(self.folder()).args(words).env_remove("RUST_LOG");
         command
     }
 
@@ -140,7 +144,8 @@ impl Programs {
     pub fn serve_ignoring_hang_up(&self, line: &str) -> Server {
         let mut shell = Command::new("sh");
         let line = format!("{line} --listen 127.0.0.1:0");
-        let script = format!("trap '' HUP; exec \"$0\" {line}");
+        let keys = cast::keys(self.folder(), &line);
+        let script = format!("trap '' HUP; exec \"$0\" {line} {keys}");
         shell.current_dir(self.folder()).arg("-c").arg(script).arg(&self.binary);
         Self::listening(self.start_command(&line, shell.env_remove("RUST_LOG")))
     }

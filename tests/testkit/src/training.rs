@@ -23,7 +23,7 @@ use sharelet_host::store::dealer::{DealerStore, provision};
 use sharelet_host::store::key::DeviceKey;
 use sharelet_host::store::training::{Checkpoints, Share};
 use sharelet_link::Connection;
-use sharelet_link::Exposure;
+use sharelet_link::Route;
 use sharelet_link::fault::{Fault, FaultyWriter};
 use sharelet_link::service::Limits;
 use sharelet_train::config::Config;
@@ -197,9 +197,12 @@ impl Room {
                 let (key, counter) = FileCounter::open(&counter, &key, false).unwrap();
                 Correlations::Key(key, Box::new(counter))
             }
-            Party::P1 => {
-                Correlations::Dealer(Client::new(dealer.to_owned(), Exposure::Local, STALL, STALL))
-            }
+            Party::P1 => Correlations::Dealer(Client::new(
+                dealer.to_owned(),
+                Route::insecure_plaintext(None),
+                STALL,
+                STALL,
+            )),
         }
     }
 

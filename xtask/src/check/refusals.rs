@@ -34,7 +34,8 @@ pub struct Context<'a> {
 type Check = fn(&Context<'_>) -> Result<()>;
 
 /// Every check, with what it shows.
-pub const ALL: [(&str, Check); 6] = [
+pub const ALL: [(&str, Check); 7] = [
+    ("a device that the host is not paired with is refused", unpaired_device),
     ("a device that the dealer does not know is refused", unknown_device),
     ("a device without a key says so", missing_key),
     ("a session counter that goes back uses no number twice", counter_goes_back),
@@ -48,7 +49,7 @@ impl Context<'_> {
     fn room(&self, name: &str) -> Result<(Room, Vec<Line>)> {
         let room = Room::new(self.workspace, &self.folder.join(name))?;
         let twin = room.twin(&self.case.model, &self.case.inputs, None)?;
-        room.provision(name)?;
+        room.provision(true)?;
         Ok((room, twin))
     }
 
@@ -81,17 +82,24 @@ impl Context<'_> {
     }
 }
 
+fn unpaired_device(context: &Context<'_>) -> Result<()> {
+    let (room, _) = context.room("paired")?;
+    let (elsewhere, _) = context.room("stranger")?;
+    copy(&elsewhere.path("device.page"), &room.path("device.page"))?;
+    let services = context.services(&room)?;
+    context.expect_error(&room, &Arguments::session(services.host.port, 1), &["Channel"])
+}
+
 fn unknown_device(context: &Context<'_>) -> Result<()> {
     let (room, _) = context.room("known")?;
-    let (elsewhere, _) = context.room("stranger")?;
-    copy(&elsewhere.path("device.key"), &room.path("device.key"))?;
+    room.provision_elsewhere()?;
     let services = context.services(&room)?;
     context.expect_error(&room, &Arguments::session(services.host.port, 1), &["Refused"])
 }
 
 fn missing_key(context: &Context<'_>) -> Result<()> {
     let (room, _) = context.room("missing-key")?;
-    write(&room.path("device.key"), [0xFF; 64])?;
+    write(&room.path("device.page"), [0xFF; 416])?;
     let services = context.services(&room)?;
     context.expect_error(&room, &Arguments::session(services.host.port, 1), &["Key"])
 }

@@ -70,7 +70,7 @@ fn what_was_trained_is_served_at_once() {
         "share classes.csv --label label --binary --dataset study --owner clinic-a --to {to}"
     ));
     drop(collect);
-    room.works("provision server-0 --state dealer-state -o server-0.key");
+    room.works("provision server-0 --role server-0 --state dealer-state");
     let dealer = room.serve("dealer --state dealer-state");
     let dealer_at = &dealer.address;
     let key = "--key server-0.key";
@@ -99,7 +99,7 @@ fn what_was_trained_is_served_at_once() {
         "server --party 0 --shared {} --peer {} --pool 2 {key}",
         shares[0], server_1.address
     ));
-    room.works("provision pump-07 --outsource -o pump-07.key");
+    room.works("provision pump-07 --role data-party");
     let printed = room.works(&format!(
         "device --key pump-07.key --outsource {},{} --task 0.task \
          --inputs rows.csv",

@@ -7,7 +7,7 @@ use sharelet_testkit::processes::{Programs, Server};
 use sharelet_testkit::room::{damage, random_model, random_readings};
 use sharelet_testkit::{printed_seed, rng};
 
-const PROVISION: &str = "provision pump --state dealer -o pump.key";
+const PROVISION: &str = "provision pump --state dealer";
 const DEALER: &str = "dealer --state dealer";
 const TWIN: &str = "twin model.slt --inputs readings.npy";
 
@@ -32,7 +32,12 @@ fn device(host: &str) -> String {
 fn three_processes_agree_with_the_twin_and_stop_when_told() {
     let room = room();
     room.works(PROVISION);
-    room.refuses("provision pump --state dealer -o other.key", 1, "has a key already");
+    room.refuses("provision pump --state dealer", 1, "exists already");
+    std::fs::create_dir(room.path("other")).unwrap();
+    let again = "provision pump --state dealer -o other --peer dealer.id";
+    room.refuses(again, 1, "have nothing to say to each other");
+    let again = "provision pump --role server-0 --state dealer -o other";
+    room.refuses(again, 1, "has a key already");
 
     let dealer = room.serve(DEALER);
     let host = room.serve(&(host(&dealer.address) + " --answer both"));
@@ -59,8 +64,7 @@ fn three_processes_agree_with_the_twin_and_stop_when_told() {
     assert!(report.contains("error Refused: "), "{report}");
 
     for (server, signal) in [(host, "INT"), (dealer, "TERM")] {
-        // Every start says so.
-        server.program.stop(signal).expect(0, "links are plaintext");
+        server.program.stop(signal).expect(0, "stopped");
     }
 }
 
@@ -96,21 +100,20 @@ fn an_emulated_link_changes_nothing_but_the_time() {
 fn two_servers_a_data_party_and_a_console_agree_with_the_twin() {
     let room = room();
     for line in [
-        "provision server-0 --state dealer -o server-0.key",
-        "provision pump --outsource -o pump.key",
-        "provision control-room --console -o operator",
+        "provision server-0 --role server-0 --state dealer",
+        "provision pump --role data-party",
         "task model.slt -o task.bin",
     ] {
         room.works(line);
     }
     let dealer = room.serve(DEALER);
     let server_1 = room.serve(&format!(
-        "server --party 1 --model model.slt --dealer {} --state s1 --console operator.1",
+        "server --party 1 --model model.slt --dealer {} --state s1 --console control-room",
         dealer.address
     ));
     let server_0 = room.serve(&format!(
         "server --party 0 --task task.bin --key server-0.key --peer {} --console \
-         operator.0",
+         control-room",
         server_1.address
     ));
     let both = format!("{},{}", server_0.address, server_1.address);
@@ -124,7 +127,7 @@ fn two_servers_a_data_party_and_a_console_agree_with_the_twin() {
 
     let run = room.works(&format!("{device} --to-console"));
     assert!(run.out.lines().all(|line| line.ends_with("values=")), "{}", run.out);
-    let console = room.works(&format!("console --from {both} --key operator --count 5")).out;
+    let console = room.works(&format!("console --from {both} --count 5")).out;
     let values = |text: &str| {
         let values =
             text.lines().map(|line| line.split_once("frac_bits=").expect("values").1.to_owned());
@@ -135,14 +138,14 @@ fn two_servers_a_data_party_and_a_console_agree_with_the_twin() {
     assert_eq!(values(&console), values(&twin));
     assert!(console.starts_with("query="), "{console}");
 
-    // A second server 0 is told so, names the field, and ends.
-    room.works("provision other --state dealer -o other.key");
+    // A second server 0 has the place of server 1 in nobody's eyes, and ends.
+    room.works("provision other --role server-0 --state dealer");
     let second = format!(
         "server --party 0 --task task.bin --key other.key --peer {} --listen \
          127.0.0.1:0",
         server_0.address
     );
-    room.refuses(&second, 1, "party: both servers were started as --party 0");
+    room.refuses(&second, 1, "the peer refused");
 
     for (server, signal) in [(server_0, "INT"), (server_1, "TERM"), (dealer, "TERM")] {
         server.program.stop(signal).expect(0, "");
@@ -161,16 +164,85 @@ fn state_belongs_to_one_process() {
     }
 }
 
+/// Whoever has no keys, or those of another role, is told so before anything is opened.
 #[test]
-fn other_machines_need_the_flag() {
+fn nothing_is_connected_without_keys_or_the_flag() {
     let room = room();
-    let open = format!("{DEALER} --listen 0.0.0.0:0");
-    room.refuses(&open, 1, "--insecure-plaintext");
-    let host = host("192.0.2.1:7100") + " --listen 127.0.0.1:0";
-    room.refuses(&host, 1, "--insecure-plaintext");
-    let Server { program, address } = room.serve(&format!("{open} --insecure-plaintext"));
-    assert!(address.starts_with("0.0.0.0:"));
-    assert!(program.said().contains("open to other machines"));
+    room.works("keygen host hall-2");
+    room.works("keygen dealer deal-1");
+    for (line, says) in [
+        (format!("{DEALER} --id hall-2.id"), "hall-2.id is the identity of host hall-2"),
+        (format!("{DEALER} --id deal-1.card"), "a card, which is for peers"),
+        (format!("{DEALER} --id missing.id"), "missing.id: "),
+        (host("127.0.0.1:1") + " --id hall-2.id", "host hall-2 is paired with no dealer"),
+    ] {
+        let ended = room.run(&line);
+        assert!(ended.code != Some(0) && ended.err.contains(says), "{line}: {ended:?}");
+    }
+    let bare = std::process::Command::new(env!("CARGO_BIN_EXE_sharelet"))
+        .current_dir(room.folder())
+        .args(DEALER.split_whitespace())
+        .output()
+        .expect("runs");
+    let said = String::from_utf8_lossy(&bare.stderr);
+    assert!(bare.status.code() == Some(2) && said.contains("--id is missing"), "{said}");
+}
+
+/// Without the channel every line of every log says so.
+#[test]
+fn plaintext_is_said_in_every_line() {
+    let room = room();
+    room.works(PROVISION);
+    let dealer = room.serve(&format!("{DEALER} --insecure-plaintext"));
+    let host = room.serve(&(host(&dealer.address) + " --insecure-plaintext"));
+    let run = room.works(&(device(&host.address) + " --insecure-plaintext"));
+    assert_eq!(run.out, room.works(TWIN).out);
+    let said = [run.err, host.program.stop("INT").err, dealer.program.stop("INT").err];
+    for line in said.iter().flat_map(|said| said.lines()) {
+        assert!(line.starts_with("INSECURE "), "{line}");
+    }
+    assert!(said.iter().all(|said| said.contains("anyone on the way can read")), "{said:?}");
+}
+
+/// Two machines: cards travel, fingerprints are compared, and both sides say yes.
+#[test]
+fn two_sides_pair_by_their_cards() {
+    let room = room();
+    let printed = |line: &str| room.works(line).out;
+    let fingerprint = |out: &str| out.split_whitespace().next().expect("letters").to_owned();
+    let host_says = fingerprint(&printed("keygen host hall-2"));
+    let dealer_says = fingerprint(&printed("keygen dealer deal-1"));
+    let pair =
+        |own: &str, card: &str, said: &str| format!("pair {own} {card} --fingerprint {said}");
+    room.refuses("pair hall-2.id deal-1.card", 2, "--fingerprint is missing");
+    room.refuses(&pair("hall-2.id", "deal-1.card", &host_says), 1, "the card is another one");
+    assert_eq!(printed("pair hall-2.id --list"), "");
+    for (own, card, said) in
+        [("hall-2.id", "deal-1.card", &dealer_says), ("deal-1.id", "hall-2.card", &host_says)]
+    {
+        let shown = printed(&pair(own, card, said));
+        assert!(shown.contains(&host_says) && shown.contains(&dealer_says), "{shown}");
+        room.refuses(&pair(own, card, said), 1, "is paired with");
+    }
+    assert_eq!(printed("pair hall-2.id --list"), "dealer deal-1\n");
+    let dealer = room.serve(&format!("{DEALER} --id deal-1.id"));
+    let host = room.serve(&(host(&format!("deal-1@{}", dealer.address)) + " --id hall-2.id"));
+    host.program.stop("INT").expect(0, "the dealer was sent the masked model");
+
+    // From now on the dealer does not know the host, though it was not started again.
+    room.works("pair deal-1.id --forget host:hall-2");
+    let line = host_line(&dealer.address);
+    room.refuses(&line, 1, "pair the two again");
+    // One that has the dealer's name and another key is not the dealer.
+    drop(dealer);
+    room.works("keygen dealer deal-1 -o other.id");
+    room.works(&pair("other.id", "hall-2.card", &host_says));
+    let posing = room.serve(&format!("{DEALER} --id other.id"));
+    room.refuses(&host_line(&posing.address), 1, "dealer deal-1: ");
+}
+
+fn host_line(dealer: &str) -> String {
+    host(dealer) + " --id hall-2.id --listen 127.0.0.1:0"
 }
 
 #[test]
@@ -203,6 +275,8 @@ fn damaged_files_are_named() {
 fn every_command_has_help_with_examples() {
     let room = room();
     for command in [
+        "keygen",
+        "pair",
         "provision",
         "dealer",
         "host",
@@ -218,7 +292,7 @@ fn every_command_has_help_with_examples() {
         let help = room.works(&format!("{command} --help")).out;
         assert!(help.contains("Examples:"), "{command}");
     }
-    for wrong in ["host", "server --party 0", "server --party 2", "provision pump -o pump.key"] {
+    for wrong in ["host", "server --party 0", "server --party 2", "provision"] {
         room.refuses(wrong, 2, "");
     }
     let inspected = room.works("inspect model.slt --rtt 50ms --bandwidth 1mbit").out;

@@ -56,7 +56,7 @@ fn programs_train_and_are_killed_and_the_owner_opens_the_model() {
     let csv = table(40, 3, 2, 1);
     room.write("people.csv", &csv);
     room.write("config.toml", CONFIG);
-    room.works("provision server-0 --state dealer -o server-0.key");
+    room.works("provision server-0 --role server-0 --state dealer");
     let (collectors, to) = room.collectors();
     let data = "people.csv --label y --binary --dataset people --owner lab";
     room.works(&format!("share {data} --to {to}"));

@@ -15,7 +15,7 @@ use super::wire::{
     StatusIs, Train, WireError,
 };
 use sharelet_link::frame::{self, Header};
-use sharelet_link::{Connection, LinkError, Route, tcp};
+use sharelet_link::{Connection, LinkError, Role, Route, tcp};
 use sharelet_model::MAX_LAYERS;
 use sharelet_train::tensor::offline::{Dealt, Plan};
 
@@ -72,13 +72,8 @@ impl Lease<'_> {
 impl Client {
     /// The dealer at `address`; nothing is connected yet.
     #[must_use]
-    pub fn new(
-        address: String,
-        route: impl Into<Route>,
-        connect: Duration,
-        stall: Duration,
-    ) -> Self {
-        let (permits, route) = (Semaphore::new(CONNECTIONS), route.into());
+    pub fn new(address: String, route: Route, connect: Duration, stall: Duration) -> Self {
+        let permits = Semaphore::new(CONNECTIONS);
         Self { address, route, connect, stall, idle: Mutex::default(), permits }
     }
 
@@ -89,8 +84,8 @@ impl Client {
     }
 
     async fn fresh(&self) -> Result<Connection, ClientError> {
-        let mut connection =
-            tcp::connect(&self.address, self.route.clone(), self.connect, self.stall).await?;
+        let Self { address, route, connect, stall, .. } = self;
+        let mut connection = tcp::connect(address, Role::Dealer, route, *connect, *stall).await?;
         frame::greet(&mut connection.writer, Kind::Hello, &[]).await?;
         frame::read_hello(&mut connection.reader, Kind::Welcome).await?;
         Ok(connection)
@@ -165,7 +160,7 @@ impl Client {
             return Err(WireError::UnexpectedFrame { expected: Kind::Wanted, found: answer }.into());
         }
         if answer == Kind::Wanted {
-            let Connection { reader, writer } = &mut lease.connection;
+            let Connection { reader, writer, .. } = &mut lease.connection;
             wire::send_masked(writer, matrices, progress).await?;
             frame::receive_bytes(reader, Kind::Known, 0).await?;
         }
@@ -247,7 +242,7 @@ impl Sessions {
     /// # Errors
     /// [`ClientError`].
     pub async fn next(&mut self, plan: &Plan) -> Result<Dealt, ClientError> {
-        let Connection { reader, writer } = &mut self.connection;
+        let Connection { reader, writer, .. } = &mut self.connection;
         frame::send_bytes(writer, Kind::Next, &[]).await?;
         reader.await_message(PREPARE);
         let dealt = wire::receive_session(reader, self.next, plan).await?;

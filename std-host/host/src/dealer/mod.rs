@@ -26,7 +26,7 @@ use crate::store::StoreError;
 use crate::store::dealer::DealerStore;
 use sharelet_link::frame::{self, Header};
 use sharelet_link::service::{Leave, Service, Visit};
-use sharelet_link::{Connection, Reader, Writer};
+use sharelet_link::{Connection, Reader, Role, Writer};
 
 /// Masked models that are kept in memory.
 const MODELS_IN_MEMORY: usize = 8;
@@ -307,12 +307,16 @@ impl Dealer {
 impl Service for Dealer {
     type Error = DealerError;
 
+    fn roles(&self) -> &[Role] {
+        &[Role::Host, Role::Server1]
+    }
+
     async fn converse(
         self: Arc<Self>,
         connection: Connection,
         mut visit: Visit,
     ) -> Result<(), DealerError> {
-        let Connection { mut reader, mut writer } = connection;
+        let Connection { mut reader, mut writer, .. } = connection;
         let ended = self.speak(&mut reader, &mut writer, &mut visit).await;
         if let Err(error) = &ended {
             let refusal = match error {

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::{DeviceError, Events, Inference, Progress, Sensor, check};
 use sharelet_link::pauses::Pauses;
 use sharelet_link::{Connection, Counting, Counts, Route};
-use sharelet_link::{Exposure, tcp};
+use sharelet_link::{Role, tcp};
 
 /// An answer as its recipient sees it: fraction bits and values.
 ///
@@ -61,10 +61,10 @@ pub struct Settings {
 impl Settings {
     /// The answers to the data party, all readings, 5 retries, some seconds for everything.
     #[must_use]
-    pub fn new(servers: [String; 2]) -> Self {
+    pub fn new(servers: [String; 2], route: Route) -> Self {
         Self {
             servers,
-            route: Exposure::Local.into(),
+            route,
             recipient: Recipient::DataParty,
             count: None,
             retries: 5,
@@ -213,6 +213,7 @@ impl<S: Sensor, C: SessionCounter, E: Events> DataParty<S, C, E> {
     async fn connect(&self, party: usize) -> Result<Connection, DeviceError> {
         let Settings { servers, route, connect, stall, .. } = &self.settings;
         let address = servers.get(party).map_or("", String::as_str);
-        Ok(tcp::connect(address, route.clone(), *connect, *stall).await?)
+        let role = if party == 0 { Role::Server0 } else { Role::Server1 };
+        Ok(tcp::connect(address, role, route, *connect, *stall).await?)
     }
 }

@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::store::StoreError;
 use sharelet_link::pauses::Pauses;
-use sharelet_link::{Counting, Counts, LinkError, Route, tcp};
+use sharelet_link::{Counting, Counts, LinkError, Role, Route, tcp};
 use sharelet_model::MAX_LAYERS;
 use sharelet_model::readings::{Readings, ReadingsError};
 
@@ -60,10 +60,10 @@ pub struct Settings {
 impl Settings {
     /// The answer to the device alone, all readings, 5 retries, some seconds for everything.
     #[must_use]
-    pub fn new(host: String) -> Self {
+    pub fn new(host: String, route: Route) -> Self {
         Self {
             host,
-            route: Route::default(),
+            route,
             answer: Answer::Device,
             count: None,
             retries: 5,
@@ -159,7 +159,7 @@ impl DeviceError {
     #[must_use]
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Link(error) => matches!(error, LinkError::Connect { .. }),
+            Self::Link(error) => error.is_passing(),
             Self::Session(error) | Self::Server { source: error, .. } => match error {
                 SessionError::Query(reason) => reason.is_passing(),
                 SessionError::Transport(_) | SessionError::Closed => true,
@@ -343,8 +343,8 @@ impl<S: Sensor, C: SessionCounter, E: Events> Device<S, C, E> {
     /// One connection: a handshake, then session after session.
     async fn serve(&mut self, progress: &mut Progress) -> Result<(), DeviceError> {
         let Settings { answer, connect, stall, phase, .. } = self.settings;
-        let connection =
-            tcp::connect(&self.settings.host, self.settings.route.clone(), connect, stall).await?;
+        let Settings { host, route, .. } = &self.settings;
+        let connection = tcp::connect(host, Role::Host, route, connect, stall).await?;
         let policy = Policy {
             answer,
             inputs: self.sensor.width(),

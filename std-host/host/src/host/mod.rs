@@ -29,7 +29,7 @@ use self::provider::{Provider, Source, Supplied};
 use crate::dealer::wire as dealer_wire;
 use crate::store::StoreError;
 use sharelet_link::service::{Limits, Place, Service, Visit};
-use sharelet_link::{Connection, Reader, Writer};
+use sharelet_link::{Connection, Party, Reader, Role, Writer};
 use sharelet_model::MAX_LAYERS;
 
 /// What a host allows: many devices, which may have no reading for long.
@@ -155,8 +155,10 @@ impl Host {
         &self.source
     }
 
+    /// Whoever says a device's name must be the device: what follows is for it alone.
     async fn speak(
         &self,
+        peer: Option<Party>,
         reader: &mut Reader,
         writer: &mut Writer,
         visit: &mut Visit,
@@ -164,6 +166,9 @@ impl Host {
         let hello =
             visit.greeting(async { Ok::<_, HostError>(p1::receive_hello(reader).await?) }).await?;
         let device = hello.device;
+        if peer.is_some_and(|peer| peer.name != device) {
+            return Err(HostError::Refused(Refusal::UnknownDevice));
+        }
         if let Some(refusal) = self.objection(&hello) {
             return Err(HostError::Refused(refusal));
         }
@@ -307,13 +312,18 @@ impl Host {
 impl Service for Host {
     type Error = HostError;
 
+    fn roles(&self) -> &[Role] {
+        &[Role::Device]
+    }
+
     async fn converse(
         self: Arc<Self>,
         connection: Connection,
         mut visit: Visit,
     ) -> Result<(), HostError> {
-        let Connection { mut reader, mut writer } = connection;
-        let ended = self.speak(&mut reader, &mut writer, &mut visit).await;
+        let peer = connection.peer();
+        let Connection { mut reader, mut writer, .. } = connection;
+        let ended = self.speak(peer, &mut reader, &mut writer, &mut visit).await;
         if let Some(refusal) = ended.as_ref().err().and_then(refusal_of) {
             // The reason matters more than whether it still reaches the device.
             let _ = refuse(&mut writer, refusal).await;

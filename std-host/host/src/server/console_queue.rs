@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use core::time::Duration;
 
+use sharelet_core::DeviceId;
 use sharelet_core::ring::Ring;
 use sharelet_core::session::wire::control::Refusal;
 use sharelet_core::session::wire::query::QueryId;
@@ -13,7 +14,6 @@ use sharelet_core::session::{SessionError, servers};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::host::HostError;
-use crate::store::console::ServerConsole;
 use sharelet_link::service::{self, Visit};
 use sharelet_link::{Connection, Reader, Writer};
 
@@ -40,7 +40,7 @@ struct State<W> {
 
 /// The queue of shares in words of a ring, and who may empty it.
 pub struct Queue<W> {
-    console: ServerConsole,
+    console: DeviceId,
     places: Arc<Semaphore>,
     state: Mutex<State<W>>,
     news: Notify,
@@ -54,9 +54,9 @@ impl<W> core::fmt::Debug for Queue<W> {
 }
 
 impl<W: Ring> Queue<W> {
-    /// A queue of at most `capacity` answers for `console`.
+    /// A queue of at most `capacity` answers for the console of this name.
     #[must_use]
-    pub fn new(console: ServerConsole, capacity: usize) -> Self {
+    pub fn new(console: DeviceId, capacity: usize) -> Self {
         let places = Arc::new(Semaphore::new(capacity.min(Semaphore::MAX_PERMITS)));
         Self {
             console,
@@ -105,10 +105,11 @@ impl<W: Ring> Queue<W> {
         ours: &ServerHello,
         visit: &Visit,
     ) -> Result<(), HostError> {
-        let Connection { reader, writer } = connection;
-        if !self.console.admits(hello) {
+        let proved = connection.peer().is_none_or(|peer| peer.name == hello.name);
+        if hello.name != self.console || !proved {
             return Err(HostError::Refused(Refusal::UnknownConsole));
         }
+        let Connection { reader, writer, .. } = connection;
         self.replace(visit);
         visit.enter()?;
         servers::greet(writer, ours).await?;

@@ -24,7 +24,7 @@ use super::pool::{Job, Pool};
 use super::session_numbers::SessionNumbers;
 use crate::host::within;
 use crate::store::counter::FileCounter;
-use sharelet_link::tcp;
+use sharelet_link::{Role, tcp};
 use sharelet_model::MAX_LAYERS;
 
 /// The most work of a session, in keystream blocks of 16 weights each: some seconds.
@@ -104,7 +104,7 @@ impl Lanes for Party0 {
         let Settings { peer, route, connect, stall, phase, .. } = &self.settings;
         let mut network = Network::<MAX_LAYERS>::default();
         let greeted = async {
-            let mut connection = tcp::connect(peer, route.clone(), *connect, *stall).await?;
+            let mut connection = tcp::connect(peer, Role::Server1, route, *connect, *stall).await?;
             within(*phase, servers::connect(&mut connection, &self.hello())).await?;
             let (inputs, outputs) = (usize::from(self.task.inputs), usize::from(self.task.outputs));
             let policy = Policy {

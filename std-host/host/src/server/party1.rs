@@ -267,7 +267,7 @@ impl Evaluator for Party1 {
         hello: ServerHello,
         visit: Visit,
     ) -> Result<(), LaneEnded> {
-        let Connection { mut reader, mut writer } = connection;
+        let Connection { mut reader, mut writer, .. } = connection;
         let mut visit = visit.patient(self.patience.idle);
         let ended = self.lane(&mut reader, &mut writer, &hello, &mut visit).await;
         if let Some(refusal) = ended.as_ref().err().and_then(refusal_of) {

@@ -7,7 +7,7 @@ use sharelet_core::session::wire::WireError;
 use sharelet_core::session::wire::control::Refusal;
 use sharelet_core::session::wire::query::Reason;
 use sharelet_core::session::wire::task::Field;
-use sharelet_link::{Exposure, LinkError, Route};
+use sharelet_link::{LinkError, Route};
 
 use super::training::wire::PeerError as Greeting;
 use crate::host::refusal;
@@ -38,10 +38,10 @@ pub struct Settings {
 impl Settings {
     /// Four lanes, some seconds for everything.
     #[must_use]
-    pub fn new(peer: String) -> Self {
+    pub fn new(peer: String, route: Route) -> Self {
         Self {
             peer,
-            route: Exposure::Local.into(),
+            route,
             lanes: 4,
             connect: Duration::from_secs(10),
             stall: Duration::from_secs(30),
@@ -93,7 +93,7 @@ impl PeerError {
     #[must_use]
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Link(error) => matches!(error, LinkError::Connect { .. }),
+            Self::Link(error) => error.is_passing(),
             Self::Description { .. } | Self::Differ(_) => false,
             Self::Correlations(_) | Self::Broken(_) => true,
             Self::Greeting(error) => matches!(error, Greeting::Io(_) | Greeting::Closed),

@@ -12,6 +12,7 @@ use sharelet_core::keystream::{ChaCha12, Key};
 use sharelet_core::ring::{Ring, read_le_slice};
 use sharelet_core::session::data_party::expand_seed;
 use sharelet_core::session::servers::{self, Opening};
+use sharelet_core::session::wire::control::Refusal;
 use sharelet_core::session::wire::frame::HEADER_BYTES;
 use sharelet_core::session::wire::query::{
     Half, QUERY_HEADER_BYTES, QueryHeader, Reason, Recipient, SEED_BYTES, Status, is_query,
@@ -29,7 +30,7 @@ use super::replays::Replays;
 use crate::host::{self, HostError};
 use sharelet_link::service::{self, Leave, Limits, Service, Visit};
 use sharelet_link::tcp::Listener;
-use sharelet_link::{Connection, Reader, Writer};
+use sharelet_link::{Connection, Reader, Role, Writer};
 
 /// Most bytes of a refused query that are read, so that the refusal arrives before the connection
 /// ends.
@@ -85,11 +86,20 @@ impl From<Leave> for QueriesError {
 impl<E: Evaluator> Service for Server<E> {
     type Error = QueriesError;
 
+    fn roles(&self) -> &[Role] {
+        match self.evaluator.party() {
+            Party::P0 => &[Role::DataParty, Role::Console],
+            Party::P1 => &[Role::DataParty, Role::Console, Role::Server0],
+        }
+    }
+
     async fn converse(
         self: Arc<Self>,
         mut connection: Connection,
         mut visit: Visit,
     ) -> Result<(), QueriesError> {
+        // Whoever has proved a role speaks as that.
+        let role = connection.peer().map(|peer| peer.role);
         let mut head = [0; HEADER_BYTES];
         connection.reader.begin_message(visit.limits().message);
         let opening = visit.greeting(async {
@@ -99,7 +109,16 @@ impl<E: Evaluator> Service for Server<E> {
             }
             Ok::<_, HostError>(Some(servers::receive_opening(&mut connection.reader, head).await?))
         });
-        match opening.await {
+        let opening = opening.await.and_then(|opening| {
+            let spoken = match opening {
+                None => Role::DataParty,
+                Some(Opening::Server(_)) => Role::Server0,
+                Some(Opening::Console(_)) => Role::Console,
+            };
+            let proved = role.is_none_or(|role| role == spoken);
+            if proved { Ok(opening) } else { Err(HostError::Refused(Refusal::Protocol)) }
+        });
+        match opening {
             Ok(None) => self.data_party(connection, head, &mut visit).await,
             Ok(Some(Opening::Server(hello))) => {
                 connection.reader.end_message();
@@ -164,9 +183,7 @@ impl<E: Evaluator> Server<E> {
     ) -> Result<(), HostError> {
         match &self.queue {
             Some(queue) => queue.serve(connection, hello, &self.evaluator.hello(), visit).await,
-            None => Err(HostError::Refused(
-                sharelet_core::session::wire::control::Refusal::UnknownConsole,
-            )),
+            None => Err(HostError::Refused(Refusal::UnknownConsole)),
         }
     }
 
@@ -177,7 +194,7 @@ impl<E: Evaluator> Server<E> {
         head: [u8; HEADER_BYTES],
         visit: &mut Visit,
     ) -> Result<(), QueriesError> {
-        let Connection { mut reader, mut writer } = connection;
+        let Connection { mut reader, mut writer, .. } = connection;
         let ended = self.ask_all(&mut reader, &mut writer, head, visit).await;
         let reason = match &ended {
             Err(QueriesError::Refused(reason)) => *reason,

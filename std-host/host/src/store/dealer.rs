@@ -24,7 +24,8 @@ const NEXT: TableDefinition<'_, (&[u8; 16], &[u8; 8]), u64> =
 /// may keep its counter, and what an impostor asks for stays within what the device skips.
 pub const MAX_AHEAD: u64 = MAX_SESSION_SKIP / 2;
 const KEYS: &str = "keys";
-const RECORD: &str = "dealer.redb";
+/// The file of the record of what was dealt.
+pub const RECORD: &str = "dealer.redb";
 /// Lies beside the keys once there is a record of what was dealt under them.
 const MARKER: &str = ".dealt";
 const MODELS: &str = "models";
@@ -51,21 +52,33 @@ fn key_path(directory: &Path, device: DeviceId) -> PathBuf {
 /// # Errors
 /// [`StoreError::KeyExists`] unless `force`; nothing is written then. If `give` fails, the dealer
 /// knows the key that it knew before.
-pub fn provision(
+pub fn provision<E: From<StoreError>>(
     directory: &Path,
     device: DeviceId,
     force: bool,
-    give: impl FnOnce(&DeviceKey) -> Result<(), StoreError>,
-) -> Result<DeviceKey, StoreError> {
-    private_directory(&directory.join(KEYS))?;
-    let path = key_path(directory, device);
-    if !force && path.try_exists().map_err(FileError::at(&path))? {
-        return Err(StoreError::KeyExists { device: device.to_string() });
+    give: impl FnOnce(&DeviceKey) -> Result<(), E>,
+) -> Result<DeviceKey, E> {
+    let known = key_path(directory, device);
+    if !force && known.try_exists().map_err(FileError::at(&known)).map_err(StoreError::from)? {
+        return Err(StoreError::KeyExists { device: device.to_string() }.into());
     }
     let key = DeviceKey::generate(device)?;
     give(&key)?;
-    key.save(&path)?;
+    take_over(directory, &key, force)?;
     Ok(key)
+}
+
+/// Keeps a key that was made elsewhere. The dealer may be running.
+///
+/// # Errors
+/// [`StoreError::KeyExists`] unless `force`.
+pub fn take_over(directory: &Path, key: &DeviceKey, force: bool) -> Result<(), StoreError> {
+    private_directory(&directory.join(KEYS))?;
+    let path = key_path(directory, key.device);
+    if !force && path.try_exists().map_err(FileError::at(&path))? {
+        return Err(StoreError::KeyExists { device: key.device.to_string() });
+    }
+    key.save(&path)
 }
 
 impl DealerStore {
@@ -181,6 +194,13 @@ impl DealerStore {
 
     fn model_path(&self, id: &[u8; 32]) -> PathBuf {
         self.directory.join(MODELS).join(format!("{}.masked", hex(id)))
+    }
+
+    /// The number of devices and servers with a key.
+    #[must_use]
+    pub fn device_count(&self) -> usize {
+        let keys = fs::read_dir(self.directory.join(KEYS)).into_iter().flatten().flatten();
+        keys.filter(|key| key.path().extension().is_some_and(|ending| ending == "key")).count()
     }
 
     /// The number of masked models.

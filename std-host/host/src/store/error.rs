@@ -108,13 +108,13 @@ pub enum StoreError {
         /// What is wrong with it.
         source: sharelet_core::session::wire::task::TaskError,
     },
-    /// A console file cannot be used.
+    /// An identity or a card cannot be used.
     #[error("{path}: {source}", path = path.display())]
-    Console {
+    Identity {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        source: ConsoleFileError,
+        source: IdentityError,
     },
     /// A key cannot be used.
     #[error("{path}: {source}", path = path.display())]
@@ -177,37 +177,32 @@ pub enum KeyError {
     Name,
 }
 
-/// Why a console file cannot be used.
+/// Why an identity's file or a card cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum ConsoleFileError {
+pub enum IdentityError {
     /// Not such a file.
-    #[error("not a console file; make one with `sharelet provision NAME --console -o FILE`")]
-    NotAConsole,
-    /// Of another version.
-    #[error(
-        "a console file of version {found}, this program reads version 1; make new ones \
-         with `sharelet provision --console`"
-    )]
-    Version {
-        /// The version it states.
-        found: u8,
-    },
-    /// Cut or changed.
-    #[error(
-        "the checksum does not match: the file is damaged; copy it again or make new ones with \
-         `sharelet provision --console`"
-    )]
-    Damaged,
-    /// Somebody else's file.
-    #[error(
-        "the file is for {found}, {expected} is needed; `sharelet provision --console` makes one \
-         for each"
-    )]
-    Role {
-        /// Whose it is.
-        found: &'static str,
-        /// Whose it should be.
-        expected: &'static str,
-    },
+    #[error("neither an identity nor a card; make them with `sharelet keygen`")]
+    NotOne,
+    /// A card where an identity is needed.
+    #[error("a card, which is for peers; name the identity, which ends in .id")]
+    NoSecret,
+    /// An identity where a card is needed.
+    #[error("an identity, which is secret, where the card is needed, which ends in .card")]
+    NoCard,
+    /// The role is not one.
+    #[error("the role is none that this program knows; install matching versions")]
+    Role,
+    /// The name is not one.
+    #[error("the name has other characters than letters, digits, `.`, `-` and `_`")]
+    Name,
+    /// The key is damaged.
+    #[error("the key is not one of 64 hexadecimal digits: the file is damaged, copy it again")]
+    Digits,
+}
+
+impl IdentityError {
+    pub(super) fn at(self, path: &std::path::Path) -> StoreError {
+        StoreError::Identity { path: path.to_owned(), source: self }
+    }
 }

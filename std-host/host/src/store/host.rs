@@ -11,6 +11,8 @@ use super::key::random_key;
 use super::spool::Spool;
 use super::state::State;
 
+/// The file of the record of what was used.
+pub const RECORD: &str = "host.redb";
 /// Device and key to the lowest session number that was not used.
 const NEXT: TableDefinition<'_, (&[u8; 16], &[u8; 8]), u64> =
     TableDefinition::new("next-session-of-key");
@@ -35,7 +37,7 @@ impl HostStore {
     /// # Errors
     /// [`StoreError::Locked`] if another process uses it.
     pub fn open(directory: &Path) -> Result<Self, StoreError> {
-        let state = State::open(directory, "host.redb")?;
+        let state = State::open(directory, RECORD)?;
         let spool = Spool::open(directory.join("spool"))?;
         state.write(|transaction| {
             transaction.open_table(NEXT)?;

@@ -5,14 +5,16 @@
 //! written beside their destination, synced and renamed, and carry a checksum. What is made here is
 //! readable by its owner alone.
 
-pub mod console;
 pub mod counter;
 pub mod datasets;
 pub mod dealer;
 pub mod error;
 pub mod host;
+pub mod identity;
 pub mod key;
 mod lock;
+pub mod page;
+pub mod peers;
 pub mod spool;
 mod state;
 pub mod task;

@@ -191,7 +191,7 @@ impl Server {
         keys: &[KeyHash],
         share: Share<'_>,
     ) -> Result<(), WireError> {
-        let Connection { reader, writer } = &mut self.connection;
+        let Connection { reader, writer, .. } = &mut self.connection;
         let mut digest = Sha256::new().chain_update(described);
         frame::send_bytes(writer, Kind::Send, &[]).await?;
         for keys in keys.chunks(KEYS_PER_FRAME) {

@@ -15,7 +15,7 @@ use crate::store::datasets::file::SEED_BYTES;
 use crate::store::datasets::{DatasetError, Datasets, Incoming, Progress};
 use sharelet_link::frame::{self, Header};
 use sharelet_link::service::{Leave, Service, Visit};
-use sharelet_link::{Connection, Reader, Writer};
+use sharelet_link::{Connection, Party as ChannelParty, Reader, Role, Writer};
 
 /// Most words of an upload, features and labels, unless another bound is given: 16 GB.
 pub const MOST_ELEMS: u64 = 1 << 31;
@@ -77,13 +77,19 @@ impl Collector {
 impl Service for Collector {
     type Error = UploadError;
 
+    fn roles(&self) -> &[Role] {
+        &[Role::Owner]
+    }
+
     async fn converse(
         self: Arc<Self>,
         connection: Connection,
         mut visit: Visit,
     ) -> Result<(), UploadError> {
-        let Connection { mut reader, mut writer } = connection;
+        let peer = connection.peer();
+        let Connection { mut reader, mut writer, .. } = connection;
         let session = Session {
+            peer,
             datasets: self.datasets.clone(),
             most_elems: self.most_elems,
             visit: &mut visit,
@@ -110,6 +116,8 @@ struct Session<'s> {
     datasets: Arc<Datasets>,
     most_elems: u64,
     visit: &'s mut Visit,
+    /// Who the owner has proved to be.
+    peer: Option<ChannelParty>,
     reader: &'s mut Reader,
     writer: &'s mut Writer,
 }
@@ -173,6 +181,9 @@ impl Session<'_> {
     fn check(&self, description: &Description) -> Result<(), UploadError> {
         if !description.is_valid() {
             return Err(UploadError::Refused(Refusal::Description));
+        }
+        if self.peer.is_some_and(|peer| peer.name.as_str() != description.owner.as_str()) {
+            return Err(UploadError::Refused(Refusal::NotYours));
         }
         let (found, most) = (description.elems().unwrap_or(u64::MAX), self.most_elems);
         if found > most {

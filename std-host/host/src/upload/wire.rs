@@ -227,6 +227,12 @@ pub enum Refusal {
     /// Nothing came, or a message took too long.
     #[error("the server waited too long for a message; check the network and try again later")]
     TooSlow,
+    /// The upload is in another owner's name.
+    #[error(
+        "the upload is in another owner's name than the one that the connection's keys prove; \
+         share under that name"
+    )]
+    NotYours,
 }
 
 /// Answers a greeting.

@@ -6,7 +6,7 @@ use sharelet_core::session::wire::control::DeviceId;
 use sharelet_host::dealer::client::Client;
 use sharelet_host::dealer::wire::Serve;
 use sharelet_host::store::key::DeviceKey;
-use sharelet_link::Exposure;
+use sharelet_link::Route;
 use sharelet_testkit::training::{Room, STALL};
 use sharelet_train::config::{Arithmetic, Truncation};
 use sharelet_train::network::{Layer, Loss, Network, Shape, Window};
@@ -42,7 +42,8 @@ async fn another_program_shows_no_keystream_of_the_agreed_one() {
     const PADDING: usize = 2;
     let room = Room::new();
     let dealing = room.dealer().await;
-    let client = Client::new(dealing.address.clone(), Exposure::Local, STALL, STALL);
+    let client =
+        Client::new(dealing.address.clone(), Route::insecure_plaintext(None), STALL, STALL);
     let arithmetic = Arithmetic { truncation: Truncation::Exact, ..Arithmetic::default() };
     let device = DeviceId::new("server-0").unwrap();
     let request =

@@ -19,7 +19,7 @@ use sharelet_host::dealer::wire::{self as dealer_wire, Deal, Dealing, Offer};
 use sharelet_host::device::DeviceError;
 use sharelet_host::host::HostError;
 use sharelet_link::Connection;
-use sharelet_link::Exposure;
+use sharelet_link::Route;
 use sharelet_link::fault::{Fault, FaultyWriter, ShortReader};
 use sharelet_link::service::Service;
 use sharelet_testkit::assert_matches;
@@ -311,8 +311,14 @@ fn dealer_frame<T: serde::Serialize>(kind: dealer_wire::Kind, message: &T) -> Ve
 async fn a_dealer_refuses_by_name() {
     use dealer_wire::Refusal;
     let scenario = Scenario::start(2).await;
-    let client =
-        || Client::new(scenario.dealer.address.clone(), Exposure::Local, STALL, 10 * STALL);
+    let client = || {
+        Client::new(
+            scenario.dealer.address.clone(),
+            Route::insecure_plaintext(None),
+            STALL,
+            10 * STALL,
+        )
+    };
     let host = scenario.host.service();
     let model = &host.source().model;
     model.offer_to(&client(), &mut |_| ()).await.expect("offers");
@@ -486,7 +492,7 @@ async fn rogue_dealer(script: Vec<u8>, closes: bool) -> (Client, JoinHandle<()>)
         // What the host says is read, lest the connection be reset.
         let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
     });
-    (Client::new(address, Exposure::Local, STALL, STALL), dealer)
+    (Client::new(address, Route::insecure_plaintext(None), STALL, STALL), dealer)
 }
 
 /// A host that says `script` to a device; returns why the device gives up.

@@ -6,6 +6,7 @@ use core::time::Duration;
 use std::path::PathBuf;
 
 use rand_core::Rng as _;
+use sharelet_core::DeviceId;
 use sharelet_core::session::SessionError;
 use sharelet_core::session::wire::control::Refusal;
 use sharelet_core::session::wire::query::{Half, QUERY_HEADER_BYTES, Reason, Recipient};
@@ -78,7 +79,7 @@ async fn private_answers_of_the_built_in_model_equal_the_twin() {
 async fn answers_to_the_operator_reach_the_console_and_nobody_else() {
     let (room, readings) = small_room();
     let expected = twin(&room.model, &readings);
-    let key = room.provision_console();
+    let key = room.provision_console("operator");
     let (_dealer, server_0, server_1) = room.servers().await;
     let mut party = room.data_party("pump", &server_0, &server_1, &readings);
     party.settings.recipient = Recipient::Console;
@@ -92,7 +93,7 @@ async fn answers_to_the_operator_reach_the_console_and_nobody_else() {
     let printed = Printed::default();
     // A console that is gone after two leaves the others.
     for _ in 0..2 {
-        let told = console(&key, [&server_0, &server_1], 2, &printed).await;
+        let told = console(key, [&server_0, &server_1], 2, &printed).await;
         assert_eq!(told.expect("works"), 2);
     }
     let mut values: Vec<_> =
@@ -104,24 +105,20 @@ async fn answers_to_the_operator_reach_the_console_and_nobody_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_console_is_held_against_its_file_and_its_servers() {
+async fn a_console_is_held_against_its_name_and_its_servers() {
     let (room, readings) = small_room();
-    room.provision_console();
-    let old = room.path("old");
-    std::fs::rename(room.path("operator"), &old).unwrap();
-    let key = room.provision_console();
+    let other = DeviceId::new("another").unwrap();
+    let key = room.provision_console("operator");
     let (_dealer, server_0, server_1) = room.servers().await;
     let (first, second, printed) = (&server_0, &server_1, Printed::default());
     let unknown = SessionError::Refused(Refusal::UnknownConsole);
-    let error = console(&old, [first, second], 1, &printed).await.expect_err("another token");
+    let error = console(other, [first, second], 1, &printed).await.expect_err("another name");
     assert_matches!(error, ConsoleError::Session { party: 0, source } if *source == unknown);
-    // Exchanged addresses show before the other server's token does: it is not the one that is
-    // expected.
-    let error = console(&key, [second, first], 1, &printed).await.expect_err("exchanged");
-    assert_matches!(error, ConsoleError::Session { party: 0, source } if *source == unknown);
+    let error = console(key, [second, first], 1, &printed).await.expect_err("exchanged");
+    assert_matches!(error, ConsoleError::Party { found: 1, expected: 0, .. });
     let (other, _) = small_room();
     let (_other_dealer, other_0, other_1) = other.servers().await;
-    let told = console(&key, [&other_0, &other_1], 1, &printed).await;
+    let told = console(key, [&other_0, &other_1], 1, &printed).await;
     let error = told.expect_err("no console there");
     assert_matches!(error, ConsoleError::Session { party: 0, source } if *source == unknown);
     let mut party = other.data_party("pump", &other_0, &other_1, &readings);
@@ -133,7 +130,7 @@ async fn a_console_is_held_against_its_file_and_its_servers() {
 async fn a_full_queue_refuses_and_takes_again_when_it_is_emptied() {
     let (room, readings) = small_room();
     room.provision("server-0");
-    let key = room.provision_console();
+    let key = room.provision_console("operator");
     let dealer = room.dealer().await;
     let server_1 = room.server_1_at("127.0.0.1:0", &dealer.address, 2).await;
     let server_0 = room.server_0_at("127.0.0.1:0", &server_1.address, room.task(), 2).await;
@@ -141,7 +138,7 @@ async fn a_full_queue_refuses_and_takes_again_when_it_is_emptied() {
     party.settings.recipient = Recipient::Console;
     assert_eq!(reason(ask(&mut party).await), (0, Reason::ConsoleFull));
     let printed = Printed::default();
-    console(&key, [&server_0, &server_1], 2, &printed).await.expect("works");
+    console(key, [&server_0, &server_1], 2, &printed).await.expect("works");
     party.settings.count = Some(1);
     // Confirmations may be on their way.
     party.settings.retries = 20;
@@ -225,7 +222,7 @@ async fn one_answer(server: &One, bytes: &[u8], len: usize) -> Vec<u8> {
 #[tokio::test(flavor = "multi_thread")]
 async fn halves_that_disagree_on_the_recipient_are_refused() {
     let (room, _) = small_room();
-    room.provision_console();
+    room.provision_console("operator");
     let (_dealer, server_0, server_1) = room.servers().await;
     let task = room.task();
     let (to_device, to_console) = (
@@ -317,7 +314,7 @@ async fn what_disappears_is_named_and_found_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn hostile_bytes_do_no_harm() {
     let (room, readings) = small_room();
-    room.provision_console();
+    room.provision_console("operator");
     let (_dealer, server_0, server_1) = room.servers().await;
     let task = room.task();
     let mut rng = rng(printed_seed());

@@ -155,7 +155,7 @@ impl Shared {
         let model = SharedModel::new(share, Path::new("model-1.share")).expect("valid");
         let client = self.room.client(dealer);
         let party = Party1::new(model, client, self.room.patience(), instance());
-        self.room.serve(address, party, self.room.queue(1, 64)).await
+        self.room.serve(address, party, self.room.queue(64)).await
     }
 
     async fn party_0(
@@ -180,7 +180,7 @@ impl Shared {
 
     async fn server_0(&self, address: &str, peer: &str, sizes: (usize, u32)) -> One {
         let party = self.party_0(peer, &self.shares[0], sizes).await;
-        self.room.serve(address, party, self.room.queue(0, 64)).await
+        self.room.serve(address, party, self.room.queue(64)).await
     }
 
     /// Asks until it is answered.
@@ -279,14 +279,14 @@ async fn network_a_takes_seven_messages_and_is_within_its_bound() {
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_to_the_operator_reach_the_console() {
     let shared = Shared::new(PERCEPTRON, "exact", (9, 3));
-    let key = shared.room.provision_console();
+    let key = shared.room.provision_console("operator");
     let (_dealer, server_0, server_1) = shared.start((1, 16)).await;
     let Asking { mut party, expected } = shared.data_party("pump", (&server_0, &server_1), 4);
     party.settings.recipient = Recipient::Console;
     ask(&mut party).await.expect("works");
     assert!(party.events.wide.iter().all(Vec::is_empty), "the data party learns nothing");
     let printed = Printed::default();
-    assert_eq!(console(&key, [&server_0, &server_1], 4, &printed).await.expect("works"), 4);
+    assert_eq!(console(key, [&server_0, &server_1], 4, &printed).await.expect("works"), 4);
     let expected: Vec<Vec<u32>> =
         expected.iter().map(|answer| answer.iter().map(|&value| value as u32).collect()).collect();
     let values: Vec<_> = printed.lock().unwrap().iter().map(|(_, values)| values.clone()).collect();
@@ -347,7 +347,7 @@ async fn shares_of_other_models_are_refused_with_their_field() {
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_queries_cost_a_session_and_no_lane() {
     let shared = Shared::new(PERCEPTRON, "exact", (9, 3));
-    shared.room.provision_console();
+    shared.room.provision_console("operator");
     let (_dealer, server_0, server_1) = shared.start((1, 64)).await;
     let task = shared.task();
     let (seed, masked, device) = (Half::Seed, Half::Masked, Recipient::DataParty);

@@ -28,7 +28,7 @@ use sharelet_host::upload::wire::{self, Kind, Standing};
 use sharelet_link::fault::Fault;
 use sharelet_link::service::{self, Limits};
 use sharelet_link::tcp::{self, Listener};
-use sharelet_link::{Connection, Exposure, frame};
+use sharelet_link::{Connection, Role, Route, frame};
 use sharelet_testkit::room::servers::half;
 use sharelet_testkit::room::{self, STALL, random_model};
 use sharelet_testkit::training::{PARTIES, Room, alone, config, ends, table};
@@ -87,7 +87,7 @@ async fn answered_beside(bytes: &[u8]) -> Duration {
         message: 6 * SECOND,
         ..Limits::default()
     };
-    let listener = Listener::bind("127.0.0.1:0", Exposure::Local).await.unwrap();
+    let listener = Listener::bind("127.0.0.1:0", plain()).await.unwrap();
     let address = listener.local_address().unwrap().to_string();
     let server = Server::new(Arc::new(Quick), None);
     let task = tokio::spawn(server.serve(listener, limits, CancellationToken::new()));
@@ -143,7 +143,7 @@ async fn a_server_that_vanishes_in_its_greeting_ends_no_run() {
     let greeting = tapes[0].lock().unwrap().clone();
     assert!(greeting.len() > 100);
 
-    let listener = Listener::bind("127.0.0.1:0", Exposure::Local).await.unwrap();
+    let listener = Listener::bind("127.0.0.1:0", plain()).await.unwrap();
     let address = listener.local_address().unwrap().to_string();
     let (setup, correlations) =
         (room.setup(Party::P1, &config, false), room.correlations(Party::P1, &dealer.address));
@@ -161,7 +161,7 @@ async fn a_server_that_vanishes_in_its_greeting_ends_no_run() {
             drop(killed);
         }
         tokio::time::sleep(SECOND / 2).await;
-        let connected = tcp::connect(&address, Exposure::Local, SECOND, 20 * SECOND).await;
+        let connected = tcp::connect(&address, Role::Server1, &plain(), SECOND, 20 * SECOND).await;
         let connected = connected.map_err(|error| error.to_string())?;
         let setup = room.setup(PARTIES[0], &config, false);
         let correlations = room.correlations(PARTIES[0], &dealer.address);
@@ -171,6 +171,10 @@ async fn a_server_that_vanishes_in_its_greeting_ends_no_run() {
     assert_eq!((zero, one), (Ok(()), Ok(())));
 }
 
+fn plain() -> Route {
+    Route::insecure_plaintext(None)
+}
+
 /// An owner that names its upload, to begin it soon or never.
 async fn begins(address: &str, name: &str) -> (Connection, Standing) {
     let csv = b"x\n1\n";
@@ -178,7 +182,8 @@ async fn begins(address: &str, name: &str) -> (Connection, Standing) {
     let names = ("d".parse().unwrap(), name.parse().unwrap());
     let id = UploadId::random().unwrap();
     let description = owner::describe(&table, id, names.0, names.1, 20);
-    let mut owner = tcp::connect(address, Exposure::Local, SECOND, 5 * SECOND).await.unwrap();
+    let mut owner =
+        tcp::connect(address, Role::Server0, &plain(), SECOND, 5 * SECOND).await.unwrap();
     frame::greet(&mut owner.writer, Kind::Hello, &[]).await.unwrap();
     wire::read_welcome(&mut owner.reader).await.unwrap();
     frame::send(&mut owner.writer, Kind::Begin, &description).await.unwrap();
@@ -190,7 +195,7 @@ async fn begins(address: &str, name: &str) -> (Connection, Standing) {
 async fn owners_who_only_name_an_upload_give_way() {
     let folder = tempfile::tempdir().unwrap();
     let datasets = Datasets::open(folder.path(), Party::P0).unwrap();
-    let listener = Listener::bind("127.0.0.1:0", Exposure::Local).await.unwrap();
+    let listener = Listener::bind("127.0.0.1:0", plain()).await.unwrap();
     let address = listener.local_address().unwrap().to_string();
     let limits = Limits { connections: 2, ..Limits::default() };
     let collector = Collector::new(datasets, MOST_ELEMS);
@@ -206,7 +211,7 @@ async fn owners_who_only_name_an_upload_give_way() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dealer_looks_for_the_key_first() {
     let dealer = Room::new().dealer().await;
-    let client = Client::new(dealer.address.clone(), Exposure::Local, SECOND, 5 * SECOND);
+    let client = Client::new(dealer.address.clone(), plain(), SECOND, 5 * SECOND);
     let network = Network {
         input: Shape { channels: 1 << 26, height: 1, width: 1 },
         layers: Vec::new(),
@@ -223,12 +228,12 @@ async fn a_dealer_looks_for_the_key_first() {
 async fn a_server_that_dribbles_after_its_greeting_is_told_so() {
     let room = room::Room::new(random_model(&[6, 5], &mut rng(printed_seed())));
     let server = room.server_1_at("127.0.0.1:0", "127.0.0.1:1", 1).await;
-    let lane = tcp::connect(&server.address, Exposure::Local, SECOND, 20 * SECOND).await;
+    let lane = tcp::connect(&server.address, Role::Server1, &plain(), SECOND, 20 * SECOND).await;
     let mut lane = lane.unwrap();
     let hello = ServerHello { party: 0, instance: 1, task: room.task() };
     servers::connect(&mut lane, &hello).await.unwrap();
     let start = Instant::now();
-    let Connection { mut reader, mut writer } = lane;
+    let Connection { mut reader, mut writer, .. } = lane;
     let dribble = async {
         for _ in 0..8 {
             let _ = Write::write_all(&mut writer, &[0]).await;

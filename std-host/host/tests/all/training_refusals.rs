@@ -13,7 +13,7 @@ use sharelet_host::server::training::run::{self, RunError, Setup};
 use sharelet_host::server::training::wire::{Hello, MAX_MESSAGE_BYTES, PeerError, VERSION};
 use sharelet_host::store::training::{Checkpoints, TrainingError};
 use sharelet_link::Connection;
-use sharelet_link::Exposure;
+use sharelet_link::Route;
 use sharelet_link::fault::Fault;
 use sharelet_testkit::room::count_from;
 use sharelet_testkit::training::{
@@ -329,7 +329,7 @@ fn request(config: &str, sizes: Sizes) -> Train {
 }
 
 fn client(dealer: &str) -> Client {
-    Client::new(dealer.to_owned(), Exposure::Local, SOON, SOON)
+    Client::new(dealer.to_owned(), Route::insecure_plaintext(None), SOON, SOON)
 }
 
 const SIZES: Sizes = Sizes { rows: 24, features: 3, targets: 1, test_rows: 0 };

@@ -486,7 +486,7 @@ async fn limits_and_hostile_bytes() {
     // Any bytes: an answer or a closed connection, and nothing on the disk.
     let mut rng = Rng(sharelet_testkit::seed());
     for _ in 0..300 {
-        let (Connection { mut reader, mut writer }, task) =
+        let (Connection { mut reader, mut writer, .. }, task) =
             pair.connect(rng.below(2), Fault::None, Fault::None);
         if rng.below(4) > 0 {
             frame::greet(&mut writer, Kind::Hello, &[]).await.unwrap();
@@ -518,7 +518,8 @@ async fn limits_and_hostile_bytes() {
 #[tokio::test]
 async fn other_versions_and_other_programs_are_named() {
     let pair = Pair::new();
-    let (Connection { mut reader, mut writer }, _task) = pair.connect(0, Fault::None, Fault::None);
+    let (Connection { mut reader, mut writer, .. }, _task) =
+        pair.connect(0, Fault::None, Fault::None);
     frame::send_bytes(&mut writer, Kind::Hello, b"SLTU\x09\x00").await.unwrap();
     let error = wire::read_welcome(&mut reader).await.expect_err("refused").to_string();
     assert_eq!(

@@ -9,7 +9,7 @@ use std::time::Instant;
 use embedded_io_async::{Read as _, Write as _};
 use sharelet_link::service::{self, Leave, Limits, Service, Visit};
 use sharelet_link::tcp::Listener;
-use sharelet_link::{Connection, Exposure, Reader, Writer};
+use sharelet_link::{Connection, Reader, Role, Route, Writer};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
@@ -88,12 +88,16 @@ impl Echo {
 impl Service for Echo {
     type Error = Ended;
 
+    fn roles(&self) -> &[Role] {
+        &[Role::Device]
+    }
+
     async fn converse(
         self: Arc<Self>,
         connection: Connection,
         mut visit: Visit,
     ) -> Result<(), Ended> {
-        let Connection { mut reader, mut writer } = connection;
+        let Connection { mut reader, mut writer, .. } = connection;
         let ended = self.speak(&mut reader, &mut writer, &mut visit).await;
         let refusal = match &ended {
             Ok(()) => return ended,
@@ -115,7 +119,8 @@ struct Port {
 
 impl Port {
     async fn open(limits: Limits) -> Self {
-        let listener = Listener::bind("127.0.0.1:0", Exposure::Local).await.expect("listens");
+        let listener =
+            Listener::bind("127.0.0.1:0", Route::insecure_plaintext(None)).await.expect("listens");
         let address = listener.local_address().expect("has an address").to_string();
         let stop = CancellationToken::new();
         let task = tokio::spawn(service::serve(Arc::new(Echo), listener, limits, stop.clone()));

@@ -7,11 +7,10 @@ use std::io;
 use std::sync::Arc;
 
 use embedded_io_async::{Read as _, Write as _};
-use sharelet_link::Exposure;
 use sharelet_link::service::{self, Limits, Service, Visit};
 use sharelet_link::tcp::{self, Listener};
 use sharelet_link::wan::{Deliveries, QUEUE_BYTES, UNLIMITED_BYTES, Wan};
-use sharelet_link::{Connection, Route};
+use sharelet_link::{Connection, Role, Route};
 use sharelet_testkit::Rng;
 use tokio::io::{AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream};
 use tokio::time::{Instant, sleep, timeout};
@@ -136,7 +135,7 @@ fn connections(left: Option<Wan>, right: Option<Wan>) -> (Connection, Connection
     let (near, far) = pipe();
     let connect = |stream, wan| {
         let (reader, writer) = tokio::io::split(stream);
-        Route::new(Exposure::Local, wan).connection(reader, writer, Duration::from_secs(60))
+        Route::insecure_plaintext(wan).plaintext(reader, writer, Duration::from_secs(60))
     };
     (connect(near, left), connect(far, right))
 }
@@ -177,8 +176,8 @@ async fn directions_do_not_share_the_bandwidth() {
     let (to_right, to_left) = (bytes(100 * PER_MS), bytes(50 * PER_MS));
     let start = Instant::now();
     let (
-        Connection { reader: mut left_reads, writer: mut left_writes },
-        Connection { reader: mut right_reads, writer: mut right_writes },
+        Connection { reader: mut left_reads, writer: mut left_writes, .. },
+        Connection { reader: mut right_reads, writer: mut right_writes, .. },
     ) = (left, right);
     let (mut at_right, mut at_left) = (vec![0; to_right.len()], vec![0; to_left.len()]);
     let send_right = async {
@@ -330,6 +329,10 @@ struct Words;
 impl Service for Words {
     type Error = io::Error;
 
+    fn roles(&self) -> &[Role] {
+        &[Role::Device]
+    }
+
     async fn converse(self: Arc<Self>, mut connection: Connection, visit: Visit) -> io::Result<()> {
         connection.read_exact(&mut [0; 5]).await.expect("a question");
         connection.write_all(b"words").await?;
@@ -343,7 +346,7 @@ impl Service for Words {
 /// that stops waits for it.
 #[tokio::test]
 async fn a_server_that_stops_has_sent_its_last_words() {
-    let route = Route::new(Exposure::Local, Some(LINE));
+    let route = Route::insecure_plaintext(Some(LINE));
     let listener = Listener::bind("127.0.0.1:0", route.clone()).await.expect("listens");
     let address = listener.local_address().unwrap().to_string();
     let (stop, limit) = (CancellationToken::new(), Duration::from_secs(20));
@@ -351,7 +354,8 @@ async fn a_server_that_stops_has_sent_its_last_words() {
     let serve = service::serve(Arc::new(Words), listener, limits, stop);
     let start = Instant::now();
     let ask = async {
-        let mut connection = tcp::connect(&address, route, limit, limit).await.expect("connects");
+        let mut connection =
+            tcp::connect(&address, Role::Host, &route, limit, limit).await.expect("connects");
         connection.write_all(b"hello").await.unwrap();
         connection.flush().await.unwrap();
         let mut words = [0; 5];

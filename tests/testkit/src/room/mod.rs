@@ -28,7 +28,7 @@ use sharelet_host::store::counter::FileCounter;
 use sharelet_host::store::dealer::{DealerStore, provision};
 use sharelet_host::store::host::HostStore;
 use sharelet_host::store::key::DeviceKey;
-use sharelet_link::Exposure;
+use sharelet_link::Route;
 use sharelet_link::pauses::Pauses;
 use sharelet_link::service::{self, Limits, Service, Visit};
 use sharelet_link::tcp::Listener;
@@ -112,7 +112,8 @@ impl<S: Service> Running<S> {
     /// Starts a service. Nothing else holds it, so that its state is free when it is gone.
     pub async fn start(address: &str, service: Arc<S>, limits: Limits) -> Self {
         let (weak, stop) = (Arc::downgrade(&service), CancellationToken::new());
-        let listener = Listener::bind(address, Exposure::Local).await.expect("listens");
+        let listener =
+            Listener::bind(address, Route::insecure_plaintext(None)).await.expect("listens");
         let address = listener.local_address().expect("has an address").to_string();
         let task = tokio::spawn(service::serve(service, listener, limits, stop.clone()));
         Self { service: weak, address, stop, task }
@@ -249,7 +250,7 @@ impl Room {
     }
 
     pub fn client(&self, dealer: &str) -> Client {
-        Client::new(dealer.to_owned(), Exposure::Local, self.unit, 10 * self.unit)
+        Client::new(dealer.to_owned(), Route::insecure_plaintext(None), self.unit, 10 * self.unit)
     }
 
     pub async fn host_at(
@@ -284,7 +285,7 @@ impl Room {
             connect: STALL,
             stall: 10 * STALL,
             pauses: pauses(20, 200),
-            ..Settings::new(host.to_owned())
+            ..Settings::new(host.to_owned(), Route::insecure_plaintext(None))
         };
         let (key, counter) =
             FileCounter::open(&self.counter_path(name), &self.key_path(name), false)

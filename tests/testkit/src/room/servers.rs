@@ -1,6 +1,5 @@
 //! Two servers, their dealer, data parties and a console in one process, with small time-outs.
 
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, Weak};
 
 use sharelet_core::ring::Ring;
@@ -19,11 +18,10 @@ use sharelet_host::server::party0::Party0;
 use sharelet_host::server::party1::{Party1, Patience};
 use sharelet_host::server::peer::{self, PeerError};
 use sharelet_host::server::queries::Server;
-use sharelet_host::store::console::{ConsoleKey, ServerConsole, server_path};
 use sharelet_host::store::counter::FileCounter;
 use sharelet_host::store::host::HostStore;
 use sharelet_host::store::key::DeviceKey;
-use sharelet_link::Exposure;
+use sharelet_link::Route;
 use sharelet_link::tcp::Listener;
 use sharelet_model::readings::Readings;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -49,7 +47,8 @@ impl Room {
         queue: Option<Queue<E::Word>>,
     ) -> One {
         let stop = CancellationToken::new();
-        let listener = Listener::bind(address, Exposure::Local).await.expect("listens");
+        let listener =
+            Listener::bind(address, Route::insecure_plaintext(None)).await.expect("listens");
         let address = listener.local_address().expect("has an address").to_string();
         let server = Server::new(evaluator, queue);
         let task = tokio::spawn(server.serve(listener, limits(self.unit), stop.clone()));
@@ -69,7 +68,7 @@ impl Room {
             stall: 10 * self.unit,
             wait: 5 * self.unit,
             pauses: pauses(20, 100),
-            ..peer::Settings::new(peer.to_owned())
+            ..peer::Settings::new(peer.to_owned(), Route::insecure_plaintext(None))
         }
     }
 
@@ -77,20 +76,15 @@ impl Room {
         self.model.task(&std::fs::read(self.path("model.slt")).expect("reads"))
     }
 
-    /// Makes a console's files, as `operator`.
-    pub fn provision_console(&self) -> PathBuf {
-        let path = self.path("operator");
-        ConsoleKey::generate(DeviceId::new("operator").expect("a name"))
-            .expect("randomness")
-            .save(&path)
-            .expect("saves");
-        path
+    /// Servers that start from now on have a console of this name.
+    pub fn provision_console(&self, name: &str) -> DeviceId {
+        std::fs::write(self.path("operator"), name).expect("writes");
+        DeviceId::new(name).expect("a name")
     }
 
-    pub fn queue<W: Ring>(&self, party: u8, capacity: usize) -> Option<Queue<W>> {
-        let path = server_path(&self.path("operator"), party);
-        path.exists()
-            .then(|| Queue::new(ServerConsole::load(&path, party).expect("loads"), capacity))
+    pub fn queue<W: Ring>(&self, capacity: usize) -> Option<Queue<W>> {
+        let name = std::fs::read_to_string(self.path("operator")).ok()?;
+        Some(Queue::new(DeviceId::new(&name).expect("a name"), capacity))
     }
 
     pub async fn server_1_at(&self, address: &str, dealer: &str, capacity: usize) -> One {
@@ -99,7 +93,7 @@ impl Room {
         let host =
             Host::new(self.source(store, dealer, 6), Answer::Device, Box::new(|_| ()), patience);
         let party = Party1::new(host, instance(), self.patience());
-        self.serve(address, party, self.queue(1, capacity)).await
+        self.serve(address, party, self.queue(capacity)).await
     }
 
     pub async fn server_0_at(&self, address: &str, peer: &str, task: Task, capacity: usize) -> One {
@@ -117,7 +111,7 @@ impl Room {
         let (key, counter) = self.key_and_counter(name).await;
         let identity = Identity::new(key.device, &key.key);
         let party = Party0::new(self.lanes(peer, 3), identity, counter, task, instance());
-        self.serve(address, party, self.queue(0, capacity)).await
+        self.serve(address, party, self.queue(capacity)).await
     }
 
     /// A dealer, server 0 and server 1.
@@ -137,12 +131,13 @@ impl Room {
         server_1: &One,
         readings: &Readings,
     ) -> Party {
+        let addresses = [server_0.address.clone(), server_1.address.clone()];
         let settings = Settings {
             retries: 0,
             connect: self.unit,
             stall: 10 * self.unit,
             pauses: pauses(20, 200),
-            ..Settings::new([server_0.address.clone(), server_1.address.clone()])
+            ..Settings::new(addresses, Route::insecure_plaintext(None))
         };
         if !self.key_path(name).exists() {
             let key = DeviceKey::generate(DeviceId::new(name).expect("a name"));
@@ -195,17 +190,18 @@ pub type Printed = Arc<Mutex<Vec<(QueryId, Vec<u32>)>>>;
 
 /// A console that stops after `count` answers.
 pub async fn console(
-    key: &std::path::Path,
+    name: DeviceId,
     [server_0, server_1]: [&One; 2],
     count: usize,
     printed: &Printed,
 ) -> Result<usize, ConsoleError> {
+    let addresses = [server_0.address.clone(), server_1.address.clone()];
     let settings = console::Settings {
         count: Some(count),
         connect: STALL,
         pair: 4 * STALL,
         pauses: pauses(20, 100),
-        ..console::Settings::new([server_0.address.clone(), server_1.address.clone()])
+        ..console::Settings::new(addresses, Route::insecure_plaintext(None))
     };
     let printed = printed.clone();
     let sink = move |answer: console::ConsoleAnswer| {
@@ -215,7 +211,7 @@ pub async fn console(
             .push((answer.id, answer.values.iter().map(|&value| value as u32).collect()));
         Ok(())
     };
-    let mut console = Console::new(settings, ConsoleKey::load(key).expect("loads"), sink);
+    let mut console = Console::new(settings, name, sink);
     tokio::time::timeout(SOON, console.run(&CancellationToken::new())).await.expect("ends in time")
 }
 

@@ -29,7 +29,7 @@ use crate::server::training::wire as messages;
 use crate::store::counter::FileCounter;
 use crate::store::key::DeviceKey;
 use sharelet_link::exchange::{Exchange, Sent};
-use sharelet_link::{Connection, Reader, Writer, tcp};
+use sharelet_link::{Connection, Reader, Role, Writer, tcp};
 use sharelet_train::tensor::Masked;
 
 /// Sessions of a chunk, the opening included: numbers that are recorded as used at once, and lost
@@ -93,7 +93,7 @@ impl Party0 {
 
     async fn connect(&self, number: usize) -> Result<Connection, PeerError> {
         let Settings { peer, route, connect, stall, phase, .. } = &self.settings;
-        let mut connection = tcp::connect(peer, route.clone(), *connect, *stall).await?;
+        let mut connection = tcp::connect(peer, Role::Server1, route, *connect, *stall).await?;
         let ours = self.hello();
         let theirs = async {
             servers::greet(&mut connection, &ours).await?;
@@ -108,7 +108,7 @@ impl Party0 {
         let mut greeting = self.model.greeting();
         let number = u16::try_from(number).unwrap_or(u16::MAX);
         greeting.lane = Some((number, self.key.device, self.key.key_id()));
-        let Connection { reader, writer } = &mut connection;
+        let Connection { reader, writer, .. } = &mut connection;
         let agreed = wire::agree(reader, writer, &greeting, |theirs| self.model.difference(theirs));
         timed(*phase, agreed).await?;
         Ok(connection)
@@ -238,7 +238,7 @@ impl Lanes for Party0 {
         sessions: &mut u64,
         stop: &CancellationToken,
     ) -> Result<(), PeerError> {
-        let Connection { mut reader, mut writer } = tokio::select! {
+        let Connection { mut reader, mut writer, .. } = tokio::select! {
             biased;
             () = stop.cancelled() => return Ok(()),
             connection = self.connect(number) => connection?,

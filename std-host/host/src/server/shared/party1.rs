@@ -98,7 +98,7 @@ impl Party1 {
         theirs: &ServerHello,
         visit: &mut Visit,
     ) -> Result<(), PeerError> {
-        let Connection { mut reader, mut writer } = connection;
+        let Connection { mut reader, mut writer, .. } = connection;
         let ours = self.hello();
         if let Some(refusal) = wire::objection(&ours, theirs) {
             let _ = refuse(&mut writer, refusal).await;

@@ -13,7 +13,7 @@ use super::wire::{self, Hello, PeerError, Verdict};
 use crate::store::datasets::Descriptor;
 use sharelet_link::service::{self, Leave, Limits, Service, Visit};
 use sharelet_link::tcp::Listener;
-use sharelet_link::{Connection, Reader, Writer};
+use sharelet_link::{Connection, Reader, Role, Writer};
 use sharelet_train::course::Course;
 
 /// Where the other server is.
@@ -141,12 +141,16 @@ impl Waiting {
 impl Service for Waiting {
     type Error = Refused;
 
+    fn roles(&self) -> &[Role] {
+        if self.ours.party == 0 { &[Role::Server1] } else { &[Role::Server0] }
+    }
+
     async fn converse(
         self: Arc<Self>,
         connection: Connection,
         visit: Visit,
     ) -> Result<(), Refused> {
-        let Connection { mut reader, mut writer } = connection;
+        let Connection { mut reader, mut writer, .. } = connection;
         let hello = async { Ok::<_, Refused>(wire::receive_hello(&mut reader).await?) };
         let greeted = visit.greeting(hello).await;
         let theirs =
@@ -167,7 +171,7 @@ impl Service for Waiting {
 
 /// Exchanges greetings and verdicts.
 async fn greet(connection: Connection, ours: &Hello, course: &Course) -> Result<Met, RunError> {
-    let Connection { mut reader, mut writer } = connection;
+    let Connection { mut reader, mut writer, .. } = connection;
     // At the same time: greetings may be longer than what the network holds.
     let (sent, theirs) =
         tokio::join!(wire::send(&mut writer, ours), wire::receive_hello(&mut reader));
