@@ -6,6 +6,7 @@ pub mod counter;
 mod error;
 mod log;
 pub mod page;
+pub mod ratchets;
 
 pub use error::StoreError;
 pub use log::Sectors;

@@ -12,6 +12,9 @@ use zeroize::Zeroizing;
 
 use crate::error::StoreError;
 
+/// Bytes of number and key's name.
+const HEADER_BYTES: usize = 16;
+
 /// Neighbouring sectors of a flash that belong to one log alone: two or more, each of
 /// [`NorFlash::ERASE_SIZE`] bytes. More of them wear out later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,8 +44,9 @@ struct End {
 }
 
 /// What a log holds.
-pub(crate) struct Newest {
+pub(crate) struct Newest<const RECORD: usize> {
     pub(crate) number: u64,
+    pub(crate) record: Zeroizing<[u8; RECORD]>,
     /// Places whose records are unknown, and may have had a larger number each.
     pub(crate) lost: u32,
 }
@@ -58,7 +62,8 @@ enum Place<const RECORD: usize> {
 
 /// What a sector holds.
 struct Scan {
-    newest: Option<u64>,
+    /// Number and place of the newest record.
+    newest: Option<(u64, u32)>,
     /// Whether there are records of another key.
     others: bool,
     /// Unreadable places behind the last record.
@@ -91,7 +96,7 @@ impl<F: NorFlash, const RECORD: usize> Log<F, RECORD> {
     }
 
     /// Finds the newest record.
-    pub(crate) async fn newest(&mut self) -> Result<Newest, StoreError> {
+    pub(crate) async fn newest(&mut self) -> Result<Newest<RECORD>, StoreError> {
         let sector_bytes = self.sector_bytes()?;
         let mut found: Option<(u32, Scan)> = None;
         for sector in 0..self.sectors.count {
@@ -100,18 +105,23 @@ impl<F: NorFlash, const RECORD: usize> Log<F, RECORD> {
             if scan.others {
                 return Err(StoreError::OtherKey);
             }
-            if scan.newest > found.as_ref().and_then(|(_, best)| best.newest) {
+            let number = |scan: &Scan| scan.newest.map(|(number, _)| number);
+            if number(&scan) > found.as_ref().and_then(|(_, best)| number(best)) {
                 found = Some((sector, scan));
             }
         }
-        let Some((sector, Scan { newest: Some(number), lost, end, .. })) = found else {
+        let Some((sector, Scan { newest: Some((number, place)), lost, end, .. })) = found else {
             return Err(StoreError::Missing);
         };
         // A sector that is begun again is erased: where a record is left, none is newer.
         let next = self.scan(self.after(sector), sector_bytes).await?;
         let lost_next = if next.newest.is_none() { next.lost } else { 0 };
         self.end = Some(End { newest: sector, sector, offset: end });
-        Ok(Newest { number, lost: lost.saturating_add(lost_next) })
+        let address = self.address(sector, sector_bytes, place);
+        let Place::Record(_, record) = self.read(address).await else {
+            return Err(StoreError::Flash);
+        };
+        Ok(Newest { number, record, lost: lost.saturating_add(lost_next) })
     }
 
     /// Appends a record, after [`Log::newest`] or [`Log::begin`]. When this fails or is dropped,
@@ -148,7 +158,8 @@ impl<F: NorFlash, const RECORD: usize> Log<F, RECORD> {
         let mut scan = Scan { newest: None, others: false, lost: 0, end: 0 };
         let mut offset = 0;
         while offset + Self::RECORD_BYTES <= sector_bytes {
-            let place = self.read(self.address(sector, sector_bytes, offset)).await;
+            let start = offset;
+            let place = self.read(self.address(sector, sector_bytes, start)).await;
             offset += Self::RECORD_BYTES;
             match place {
                 Place::Erased => continue,
@@ -156,7 +167,7 @@ impl<F: NorFlash, const RECORD: usize> Log<F, RECORD> {
                 Place::Other => scan.others = true,
                 Place::Record(number, _) => {
                     scan.lost = 0;
-                    scan.newest = scan.newest.max(Some(number));
+                    scan.newest = scan.newest.max(Some((number, start)));
                 }
             }
             scan.end = offset;
@@ -204,6 +215,11 @@ impl<F: NorFlash, const RECORD: usize> Log<F, RECORD> {
             && RECORD.is_multiple_of(F::READ_SIZE);
         fits.then_some(sector_bytes).ok_or(StoreError::Layout)
     }
+}
+
+/// What a record holds behind number and key's name.
+pub(crate) fn rest<const RECORD: usize>(record: &[u8; RECORD]) -> &[u8] {
+    record.get(HEADER_BYTES..RECORD / 2).unwrap_or_default()
 }
 
 /// The bytes of a record.

@@ -6,3 +6,4 @@
 mod chip;
 mod counter;
 mod page;
+mod ratchets;

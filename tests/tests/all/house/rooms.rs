@@ -78,7 +78,7 @@ connect: cipher party error hello io key ratchet record pins handshake
 [flash/src]
 error page:
 log: error
-counter: error page log
+counter ratchets: error page log
 
 [std-host/link/src]
 descriptors error fault files hex pauses places timeout wan warnings:
