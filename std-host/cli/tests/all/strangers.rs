@@ -95,6 +95,17 @@ fn strangers_end_nothing_and_hold_up_nothing() {
     drop(silent);
 }
 
+/// A program that crashes leaves no keys behind.
+#[cfg(target_os = "linux")]
+#[test]
+fn programs_leave_no_image_of_their_memory() {
+    let room = Programs::new(env!("CARGO_BIN_EXE_sharelet"));
+    let dealer = room.serve("dealer --state dealer");
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", dealer.program.id())).unwrap();
+    let line = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(line.split_whitespace().filter(|word| *word == "0").count(), 2, "{line}");
+}
+
 /// Whoever can connect cannot fill the log.
 #[test]
 fn a_flood_of_strangers_leaves_a_few_lines() {

@@ -52,17 +52,6 @@ pub enum StoreError {
         /// The lowest unused number.
         next: u64,
     },
-    /// A session number is ahead of what was dealt.
-    #[error(
-        "session {session} is ahead of {next}, the next unused: the dealer's state is older than \
-         the device; provision the device anew"
-    )]
-    TooFarAhead {
-        /// The number.
-        session: u64,
-        /// The lowest unused number.
-        next: u64,
-    },
     /// There is a key already.
     #[error(
         "{device} has a key already; with --force it gets a new one, and the old one stops working"
