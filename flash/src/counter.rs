@@ -10,14 +10,14 @@
 //! tool ([`born`]); without it there is [`StoreError::Missing`].
 //!
 //! **Whatever cannot be read may have been a number.** A record that was cut, or that the flash has
-//! lost since, could have had a number up to [`MAX_SESSION_SKIP`] beyond the one before, so as many
-//! numbers are left out for it. There are enough: 2^32 such losses.
+//! lost since, could have had a number up to [`ORDER_SESSIONS`] beyond the one before, so as many
+//! numbers are left out for it. There are enough: 2^53 such losses.
 
 use core::fmt;
 
 use embedded_storage_async::nor_flash::NorFlash;
 use sharelet_core::keystream::KeyId;
-use sharelet_core::session::MAX_SESSION_SKIP;
+use sharelet_core::session::ORDER_SESSIONS;
 use sharelet_core::{CounterError, SessionCounter};
 
 use crate::error::StoreError;
@@ -71,7 +71,7 @@ impl<F: NorFlash> Counter<F> {
             Some(unused) => unused,
             None => {
                 let newest = self.log.newest().await?;
-                let skipped = (MAX_SESSION_SKIP + 1).saturating_mul(newest.lost.into());
+                let skipped = (u64::from(ORDER_SESSIONS) + 1).saturating_mul(newest.lost.into());
                 newest.number.checked_add(skipped).ok_or(StoreError::Exhausted)?
             }
         };

@@ -2,7 +2,7 @@
 
 use embassy_futures::block_on;
 use sharelet_channel::{Party, Role};
-use sharelet_core::session::MAX_SESSION_SKIP;
+use sharelet_core::session::ORDER_SESSIONS;
 use sharelet_core::{CounterError, Key, SessionCounter};
 use sharelet_flash::counter::{Counter, RECORD_BYTES, born};
 use sharelet_flash::page::KeyPage;
@@ -14,7 +14,7 @@ const SECTOR: usize = 128;
 const PLACES: usize = SECTOR / RECORD_BYTES;
 const START: u64 = 40;
 /// What is left out for a record that is lost.
-const SKIP: u64 = MAX_SESSION_SKIP + 1;
+const SKIP: u64 = ORDER_SESSIONS as u64 + 1;
 
 fn page(key: u8) -> KeyPage {
     let party = Party::new(Role::DataParty, "meter-3").unwrap();
