@@ -269,6 +269,8 @@ pub enum Refusal {
     TooSlow,
     /// The dealer does not take the device's order.
     NoOrder,
+    /// The device has had as many sessions today as it may, or the model as many devices.
+    Quota,
 }
 
 impl fmt::Display for Refusal {
@@ -371,13 +373,18 @@ impl fmt::Display for Refusal {
             Self::UnknownConsole => {
                 write!(
                     f,
-                    "the server does not know this console; start it with the --console file made \
-                     by `sharelet provision --console`"
+                    "the server does not know this console; start it with --console and the \
+                     console's name"
                 )
             }
             Self::TooSlow => write!(
                 f,
                 "the peer waited too long for a message; check the network and try again later"
+            ),
+            Self::Quota => write!(
+                f,
+                "the device has had as many sessions today as the host allows, or the model as \
+                 many devices; ask its operator"
             ),
             Self::NoOrder => write!(
                 f,

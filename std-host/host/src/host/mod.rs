@@ -351,6 +351,7 @@ pub(crate) fn refusal_of(error: &HostError) -> Option<Refusal> {
         }
         HostError::Session(SessionError::Wire(_)) => Some(Refusal::Protocol),
         HostError::Session(SessionError::Transport(ErrorKind::TimedOut)) => Some(Refusal::TooSlow),
+        HostError::Store(StoreError::Quota { .. }) => Some(Refusal::Quota),
         HostError::Session(SessionError::Correction(_)) | HostError::Store(_) => {
             Some(Refusal::NoCorrelations)
         }

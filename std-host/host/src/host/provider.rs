@@ -235,6 +235,7 @@ impl Provider {
         let Source { model, store, .. } = &*self.source;
         let (device, spool) = (self.device, store.spool());
         let origin = Origin { model: model.masked_id, key: self.key };
+        store.expect_quota(device)?;
         let mut state = self.state();
         let used = store.next_session(device, self.key)?;
         if device_next < used {

@@ -52,6 +52,17 @@ pub enum StoreError {
         /// The lowest unused number.
         next: u64,
     },
+    /// A device has had as many sessions as it may on a day, or the model as many devices.
+    #[error(
+        "the host serves a device {sessions_per_day} sessions a day, and {devices} devices in all; \
+         see --sessions-per-day and --devices"
+    )]
+    Quota {
+        /// Most sessions of a device on a day.
+        sessions_per_day: u32,
+        /// Most devices.
+        devices: u32,
+    },
     /// There is a key already.
     #[error(
         "{device} has a key already; with --force it gets a new one, and the old one stops working"
