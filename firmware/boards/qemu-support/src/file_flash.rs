@@ -6,7 +6,7 @@ use semihosting::io::{Read, Seek, SeekFrom, Write};
 use sharelet_firmware::flash::Sectors;
 
 const SECTOR_BYTES: usize = 1024;
-/// The file is as long.
+/// All of it.
 pub const SECTORS: Sectors = Sectors { first: 0, count: 2 };
 
 /// Flash with sectors of 1 KB.
@@ -40,11 +40,20 @@ impl ReadNorFlash for FileFlash {
     const READ_SIZE: usize = 1;
 
     async fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), NorFlashErrorKind> {
-        self.at(offset)?.read_exact(bytes).map_err(io)
+        // What is behind the end was never written.
+        bytes.fill(0xFF);
+        let (file, mut read) = (self.at(offset)?, 0);
+        while let Some(rest) = bytes.get_mut(read..).filter(|rest| !rest.is_empty()) {
+            match file.read(rest).map_err(io)? {
+                0 => break,
+                more => read += more,
+            }
+        }
+        Ok(())
     }
 
     fn capacity(&self) -> usize {
-        self.file.metadata().map_or(0, |file| usize::try_from(file.len()).unwrap_or(0))
+        SECTORS.count as usize * SECTOR_BYTES
     }
 }
 
