@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::Args;
-use sharelet_channel::Pin;
+use sharelet_channel::{Pin, Ratchet};
+use sharelet_core::Key;
 
 use super::common::{WrongArguments, given, output, print};
 use super::units::parse_name;
@@ -115,6 +116,23 @@ impl Peer {
     /// Its role and name.
     pub(super) fn party(&self) -> Party {
         self.card.party
+    }
+
+    /// The identity to which a secret can be given.
+    pub(super) fn keeper(&self) -> Result<&Path> {
+        let Some((path, _)) = &self.own else {
+            let peer = self.card.party;
+            bail!("{peer} has only its card here; a secret goes to its identity: provision there");
+        };
+        Ok(path)
+    }
+
+    /// Gives the peer the secret that it shares with a board without a key pair.
+    pub(super) fn provision(&self, board: Party, secret: &Key) -> Result<()> {
+        let ratchet = Ratchet::new(Key::from_bytes(*secret.expose()));
+        folder_of(self.keeper()?).put(&board, &Paired::Provisioned(ratchet))?;
+        tracing::info!("{} has a secret in common with {board}", self.card.party);
+        Ok(())
     }
 
     /// Pins each other's keys, where they are on this machine: `id` is the file of `own`.

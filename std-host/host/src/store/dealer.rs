@@ -190,8 +190,8 @@ impl DealerStore {
         Ok(write_file(&self.model_path(owner, id), &[bytes])?)
     }
 
-    /// The bytes of a masked model of `owner`, or `None`. The caller checks them against `id`, and calls
-    /// [`DealerStore::remove_model`] if they are damaged.
+    /// The bytes of a masked model of `owner`, or `None`. The caller checks them against `id`, and
+    /// calls [`DealerStore::remove_model`] if they are damaged.
     ///
     /// # Errors
     /// [`StoreError::File`].

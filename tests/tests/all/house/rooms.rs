@@ -76,7 +76,9 @@ accept: cipher party error hello io key ratchet record symmetric pins handshake
 connect: cipher party error hello io key ratchet record pins handshake
 
 [flash/src]
-page:
+error page:
+log: error
+counter ratchets: error page log
 
 [std-host/link/src]
 error fault files hex keyring pauses places system timeout wan warnings:

@@ -96,8 +96,8 @@ impl SharedModel {
         Ok(model)
     }
 
-    /// What is dealt for sessions from `first` on, `count` of them, under server 0's key of the
-    /// name `device`.
+    /// What is dealt for `count` sessions from `first` on, under server 0's key of the name
+    /// `device`.
     #[must_use]
     pub fn describe(&self, device: DeviceId, (first, count): (u64, u32)) -> Serve {
         let (network, arithmetic) = (self.serving.network().clone(), self.serving.arithmetic());
