@@ -251,6 +251,7 @@ impl KeyPage {
     }
 
     /// What the provisioned keys of the peers are, place by place; zeros where there is none.
+    #[inline(never)]
     pub(crate) fn first_keys(&self) -> [Key; MAX_PEERS] {
         let provisioned = self.channels == Channels::Provisioned;
         self.peers.each_ref().map(|peer| match peer {
@@ -332,6 +333,7 @@ impl KeyPage {
     ///
     /// # Errors
     /// [`PageError`] says what to do.
+    #[inline(never)]
     pub fn parse(bytes: &[u8; PAGE_BYTES]) -> Result<Self, PageError> {
         let body = bytes.strip_prefix(&MAGIC).ok_or(PageError::Missing)?;
         let found = *body.first().ok_or(PageError::Missing)?;
@@ -349,6 +351,7 @@ impl KeyPage {
         Ok(page)
     }
 
+    #[inline(never)]
     fn of_fields(mut fields: Fields<'_>) -> Option<Self> {
         let [_, _, _, _, _, role, channels, 0] = *fields.next()? else { return None };
         let channels = match channels {

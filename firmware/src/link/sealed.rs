@@ -1,7 +1,7 @@
 //! A channel by static keys, by what the connection before has left, or by provisioned keys.
 
 use embassy_net::tcp::TcpSocket;
-use sharelet_channel::{Channel, Error, Party, Role, connect_psk};
+use sharelet_channel::{Channel, Connected, ConnectionKey, Error, Party, Role, connect_psk};
 #[cfg(feature = "static-keys")]
 use sharelet_channel::{Identity, Resumption, connect};
 #[cfg(feature = "device")]
@@ -9,6 +9,8 @@ use sharelet_core::DeviceId;
 use sharelet_core::session::p0;
 use sharelet_flash::StoreError;
 use sharelet_flash::page::Channels;
+#[cfg(feature = "static-keys")]
+use sharelet_flash::page::KeyPage;
 use sharelet_flash::ratchets::Step;
 
 use super::{KeyError, LinkError};
@@ -97,19 +99,16 @@ impl<N: Random, R: Steps, const P: usize> Links<N, R, P> {
         let page = &self.keys.page;
         let party = self.peers.get(peer).unwrap_or(page.party());
         let mut stream = Stream(socket);
+        let random = &mut attempt.generator;
         let connected = match &mut attempt.step {
             Some(step) => {
                 let key = step.take(page, party).ok_or(LinkError::Ratchet(StoreError::Missing))?;
-                let random = &mut attempt.generator;
-                connect_psk(&mut stream, page.party(), party, key, random).await
+                by_provisioned_key(&mut stream, page.party(), party, key, random).await
             }
             #[cfg(feature = "static-keys")]
             None => {
-                let unknown = LinkError::Channel(Error::Unknown(*party));
-                let pin = page.pin(party).ok_or(unknown)?;
                 let left = self.left.get_mut(peer).and_then(Option::take);
-                let random = &mut attempt.generator;
-                connect(&mut stream, &self.identity, party, &pin, left, random).await
+                by_static_keys(&mut stream, page, &self.identity, party, left, random).await
             }
             #[cfg(not(feature = "static-keys"))]
             None => Err(Error::NoStaticKey),
@@ -121,6 +120,32 @@ impl<N: Random, R: Steps, const P: usize> Links<N, R, P> {
         }
         Ok(connected.keys.channel(stream))
     }
+}
+
+// Functions without parameters of type: compiled here for size, and not with the sessions for
+// speed, where they would take twice the flash.
+
+async fn by_provisioned_key(
+    stream: &mut Stream<'_, '_>,
+    own: &Party,
+    party: &Party,
+    key: ConnectionKey,
+    random: &mut Generator,
+) -> Result<Connected, Error> {
+    connect_psk(stream, own, party, key, random).await
+}
+
+#[cfg(feature = "static-keys")]
+async fn by_static_keys(
+    stream: &mut Stream<'_, '_>,
+    page: &KeyPage,
+    own: &Identity,
+    party: &Party,
+    left: Option<Resumption>,
+    random: &mut Generator,
+) -> Result<Connected, Error> {
+    let pin = page.pin(party).ok_or(Error::Unknown(*party))?;
+    connect(stream, own, party, &pin, left, random).await
 }
 
 /// Tells the peer that this was all.

@@ -180,9 +180,12 @@ impl PageAt {
     /// # Errors
     /// [`PageError`].
     pub fn read(self) -> Result<KeyPage, PageError> {
-        // SAFETY: `at` made its caller promise this. The read is volatile because a programmer, not
-        // the compiler, put the bytes there.
-        let page = unsafe { (self.address as *const [u8; PAGE_BYTES]).read_volatile() };
+        let mut page = [0; PAGE_BYTES];
+        for (to, from) in page.iter_mut().zip(self.address..) {
+            // SAFETY: `at` made its caller promise this. The read is volatile because a programmer,
+            // not the compiler, put the bytes there.
+            *to = unsafe { (from as *const u8).read_volatile() };
+        }
         KeyPage::parse(&page)
     }
 }

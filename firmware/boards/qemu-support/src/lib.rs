@@ -12,6 +12,7 @@ pub mod data_party;
 pub mod device;
 pub mod ethernet;
 pub mod executor;
+#[cfg(not(feature = "static-keys"))]
 pub mod file_flash;
 pub mod files;
 #[cfg(feature = "idle")]
@@ -29,11 +30,13 @@ use cortex_m::peripheral::NVIC;
 use defmt_semihosting as _;
 use embassy_net::driver::Driver;
 use embassy_net::{Config, DhcpConfig, Ipv4Cidr, Runner, Stack, StackResources, StaticConfigV4};
+#[cfg(not(feature = "static-keys"))]
 use file_flash::{FileFlash, SECTORS};
 use files::{FileSensor, PageAt, PcRandom};
 use report::Report;
 use sharelet_firmware::board::Keys;
-use sharelet_firmware::flash::page::{Channels, KeyPage};
+use sharelet_firmware::flash::page::KeyPage;
+#[cfg(not(feature = "static-keys"))]
 use sharelet_firmware::flash::ratchets::Ratchets;
 use static_cell::StaticCell;
 
@@ -70,7 +73,11 @@ fn read_arguments(board: &str) -> (Args, Report, FileSensor) {
 }
 
 /// The keys of an emulated board.
-pub type PcKeys = Keys<PcRandom, Option<Ratchets<FileFlash>>>;
+#[cfg(feature = "static-keys")]
+pub type PcKeys = Keys<PcRandom>;
+/// The keys of an emulated board without public keys.
+#[cfg(not(feature = "static-keys"))]
+pub type PcKeys = Keys<PcRandom, Ratchets<FileFlash>>;
 
 /// The keys, from the page and the arguments. Without them the program ends.
 fn read_keys(args: &mut Args, report: &mut Report, page: PageAt) -> PcKeys {
@@ -81,13 +88,17 @@ fn read_keys(args: &mut Args, report: &mut Report, page: PageAt) -> PcKeys {
     let Some(random) = args.random.take().or_else(|| args::open("/dev/urandom")) else {
         report.fail("Random", &"the PC has no /dev/urandom; give random=PATH")
     };
-    let ratchets = match (page.channels(), args.ratchets.take()) {
-        (Channels::Provisioned, None) => {
-            report.fail("Arguments", &"ratchets=PATH is missing, which the key page needs")
-        }
-        (_, file) => file.map(|file| Ratchets::new(FileFlash::new(file), SECTORS, &page)),
-    };
-    Keys { page, random: PcRandom::new(random), ratchets }
+    let random = PcRandom::new(random);
+    #[cfg(feature = "static-keys")]
+    return Keys::new(page, random);
+    #[cfg(not(feature = "static-keys"))]
+    {
+        let Some(file) = args.ratchets.take() else {
+            report.fail("Arguments", &"ratchets=PATH is missing")
+        };
+        let ratchets = Ratchets::new(FileFlash::new(file), SECTORS, &page);
+        Keys { page, random, ratchets }
+    }
 }
 
 /// Builds the network stack on `ethernet`.
