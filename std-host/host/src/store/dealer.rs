@@ -267,14 +267,14 @@ mod tests {
             // Names in which a role and a name might run together.
             party(Role::Host, "a-0"),
         ];
-        for (count, owner) in owners.into_iter().enumerate() {
+        for (byte, owner) in (0..).zip(owners) {
             assert!(store.model(owner, &[7; 32]).expect("reads").is_none(), "{owner:?}");
-            store.put_model(owner, &[7; 32], &[count as u8]).expect("writes");
-            assert_eq!(store.model_count(), count + 1);
+            store.put_model(owner, &[7; 32], &[byte]).expect("writes");
+            assert_eq!(store.model_count(), usize::from(byte) + 1);
         }
         let _named = store.remove_model(owners[1], &[7; 32]);
-        for (count, owner) in owners.into_iter().enumerate() {
-            let expected = (count != 1).then(|| vec![count as u8]);
+        for (byte, owner) in (0..).zip(owners) {
+            let expected = (byte != 1).then(|| vec![byte]);
             assert_eq!(store.model(owner, &[7; 32]).expect("reads"), expected);
         }
     }
