@@ -188,7 +188,8 @@ impl Dealer {
         self.store.key(device).map_err(|error| state(&error))?.ok_or(Refusal::UnknownDevice)
     }
 
-    /// Records numbers before they are dealt: after a power cut they are skipped, never dealt again.
+    /// Records numbers before they are dealt: after a power cut they are skipped, never dealt
+    /// again.
     fn record(
         &self,
         device: DeviceId,

@@ -136,7 +136,8 @@ impl DealerStore {
     /// that are left out are skipped for ever.
     ///
     /// # Errors
-    /// [`StoreError::SessionUsed`] if one of them was dealt, or is none: nothing must be dealt then.
+    /// [`StoreError::SessionUsed`] if one of them was dealt, or is none: nothing must be dealt
+    /// then.
     pub fn record(
         &self,
         device: DeviceId,
@@ -189,8 +190,8 @@ impl DealerStore {
         Ok(write_file(&self.model_path(owner, id), &[bytes])?)
     }
 
-    /// The bytes of a masked model of `owner`, or `None`. The caller checks them against `id`, and calls
-    /// [`DealerStore::remove_model`] if they are damaged.
+    /// The bytes of a masked model of `owner`, or `None`. The caller checks them against `id`, and
+    /// calls [`DealerStore::remove_model`] if they are damaged.
     ///
     /// # Errors
     /// [`StoreError::File`].
