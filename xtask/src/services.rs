@@ -150,7 +150,8 @@ impl Room {
             "pair server-1.id dealer.id",
             "pair server-0.id server-1.id",
             "provision server-0 --role server-0 --state dealer",
-            "provision device --role data-party --peer server-0.id --peer server-1.id --page",
+            "provision device --role data-party --peer server-0.id --peer server-1.id --page \
+             --channel psk",
         ])?;
         self.run("task -o task.bin", &[model])
     }

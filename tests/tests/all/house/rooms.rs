@@ -160,9 +160,9 @@ train_plain: table train
 
 [firmware/src]
 board stream:
-counter: board
-data_party device: board stream
-key: board
+random: board
+link: board random stream
+data_party device: board link
 
 [xtask/src]
 files report steps workspace:
