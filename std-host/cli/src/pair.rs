@@ -60,15 +60,16 @@ pub fn run(args: &PairArgs) -> Result<()> {
     }
     if let Some(peer) = &args.forget {
         peers.remove(peer)?;
-        return output(&format!("{} knows {peer} no more\n", own.party));
+        return output(&format!(
+            "{} knows {peer} no more; connections that are open stay until they end\n",
+            own.party
+        ));
     }
     let peer = Peer::load(given(args.peer.as_deref(), "peer")?)?;
-    let line = |card: &Card| format!("{}  {}\n", card.public.fingerprint(), card.party);
+    let line = |card: &Card| format!("{}  {}\n", card.fingerprint(), card.party);
     output(&format!("this side   {}other side  {}", line(&own.card()), line(&peer.card)))?;
     peer.check(&own, Some(&args.own), args.force)?;
-    if peer.own.is_none() {
-        expect_fingerprint(&peer.card, args.fingerprint.as_deref())?;
-    }
+    peer.expect_fingerprint(args.fingerprint.as_slice())?;
     peer.pin(&own, Some(&args.own))
 }
 
@@ -103,6 +104,19 @@ impl Peer {
             bail!("{one} is paired with {other} already; with --force the keys are replaced");
         }
         Ok(())
+    }
+
+    /// What came on a card is held against what the other side says, on `told` or when asked.
+    ///
+    /// # Errors
+    /// The fingerprint is another one, or nobody says it.
+    pub(super) fn expect_fingerprint(&self, told: &[String]) -> Result<()> {
+        if self.own.is_some() { Ok(()) } else { expect_fingerprint(&self.card, told) }
+    }
+
+    /// Prints its fingerprint, role and name.
+    pub(super) fn show(&self) -> Result<()> {
+        output(&format!("{}  {}\n", self.card.fingerprint(), self.card.party))
     }
 
     /// What `own` is to hold of the peer.
@@ -156,10 +170,10 @@ fn letters(text: &str) -> String {
     text.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
 }
 
-fn expect_fingerprint(card: &Card, told: Option<&str>) -> Result<()> {
-    let expected = card.public.fingerprint().to_string();
-    if let Some(told) = told {
-        if letters(told) != letters(&expected) {
+fn expect_fingerprint(card: &Card, told: &[String]) -> Result<()> {
+    let expected = card.fingerprint().to_string();
+    if !told.is_empty() {
+        if !told.iter().any(|told| letters(told) == letters(&expected)) {
             bail!(
                 "the fingerprint of {} is {expected}, and not the one that was given: the card is \
                  another one, or was exchanged on its way; fetch it again, and compare",

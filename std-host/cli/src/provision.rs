@@ -8,7 +8,7 @@ use sharelet_core::{DeviceId, Key};
 use sharelet_flash::page::KeyPage;
 use sharelet_flash::{counter, ratchets};
 
-use super::common::{WrongArguments, counter_of, expect_none};
+use super::common::{WrongArguments, counter_of, expect_none, output};
 use super::pair::Peer;
 use super::units::parse_name;
 use sharelet_host::store::counter::FileCounter;
@@ -38,6 +38,10 @@ pub struct ProvisionArgs {
     /// its card. The host of a device, or the two servers of a data party.
     #[arg(long = "peer", value_name = "FILE")]
     pub peers: Vec<PathBuf>,
+    /// The fingerprint of a peer of which there is only the card, as the other side prints it; asked
+    /// for if not given.
+    #[arg(long, value_name = "LETTERS", requires = "peers")]
+    pub fingerprint: Vec<String>,
     /// Write key pages for boards, NAME.page, in place of files for programs.
     #[arg(long)]
     pub page: bool,
@@ -125,6 +129,10 @@ pub fn run(args: &ProvisionArgs) -> Result<()> {
         );
     }
     let peers = args.peers.iter().map(|path| Peer::load(path)).collect::<Result<Vec<_>>>()?;
+    for peer in &peers {
+        peer.show()?;
+        peer.expect_fingerprint(&args.fingerprint)?;
+    }
     args.names.iter().try_for_each(|name| provision(args, *name, &peers))
 }
 
@@ -141,6 +149,9 @@ fn provision(args: &ProvisionArgs, name: DeviceId, peers: &[Peer]) -> Result<()>
     expect_none(&numbers, args.force)?;
     if role.is_some() && !args.page {
         expect_none(&files.id, args.force)?;
+    }
+    for path in [&card_of(&files.id), &files.born, &files.ratchets, &files.dealer] {
+        expect_none(path, args.force)?;
     }
     let own = role.map(|role| Own::generate(Party { role, name })).transpose()?;
     let own = own.as_ref();
@@ -211,8 +222,16 @@ fn provision(args: &ProvisionArgs, name: DeviceId, peers: &[Peer]) -> Result<()>
         }
         own.card().save(&card_of(&files.id))?;
     }
+    if !psk {
+        output(&format!("{}  {}\n", own.card().fingerprint(), own.party))?;
+    }
     if args.page {
-        tracing::info!(%name, "wrote {}; it goes to the device alone", files.page.display());
+        tracing::info!(
+            %name,
+            "wrote {}; flash it once, with what lies beside it, and delete both: whoever flashes \
+             them again uses numbers again",
+            files.page.display()
+        );
     } else {
         let (key, id) = (key.display(), files.id.display());
         tracing::info!(%name, "wrote {id}, {key} and its counter; they go to the device alone");

@@ -89,6 +89,10 @@ impl Dealer {
             if u32::try_from(course.sessions(steps).count()) != Ok(count) {
                 return Err(Refusal::BadRun);
             }
+            // The last number that there is stays free: counting goes one further than is dealt.
+            if first.checked_add(u64::from(count)).is_none_or(|end| end == u64::MAX) {
+                return Err(Refusal::BadRun);
+            }
             dealer.record(device, key, (first, count))?;
             let participant = State::empty(course.clone()).map_err(|_| Refusal::BadRun)?;
             Ok((course, plans, binding, participant))

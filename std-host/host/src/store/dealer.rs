@@ -65,6 +65,11 @@ pub fn provision<E: From<StoreError>>(
     Ok(key)
 }
 
+/// What the files of an owner's masked models begin with; a digest follows.
+fn owner_prefix(owner: Option<Party>) -> String {
+    owner.map_or_else(String::new, |party| format!("{}-{}-", party.role.word(), party.name))
+}
+
 /// Keeps a key that was made elsewhere. The dealer may be running.
 ///
 /// # Errors
@@ -158,8 +163,7 @@ impl DealerStore {
 
     /// Each owner has its models to itself, so nobody is dealt for another's.
     fn model_path(&self, owner: Option<Party>, id: &[u8; 32]) -> PathBuf {
-        let owner = owner.map(|party| format!("{}-{}-", party.role.word(), party.name));
-        let name = format!("{}{}.masked", owner.unwrap_or_default(), hex(id));
+        let name = format!("{}{}.masked", owner_prefix(owner), hex(id));
         self.directory.join(MODELS).join(name)
     }
 
@@ -174,6 +178,17 @@ impl DealerStore {
     #[must_use]
     pub fn model_count(&self) -> usize {
         fs::read_dir(self.directory.join(MODELS)).map_or(0, Iterator::count)
+    }
+
+    /// The number of masked models of `owner`.
+    #[must_use]
+    pub fn model_count_of(&self, owner: Party) -> usize {
+        let prefix = owner_prefix(Some(owner));
+        let names = fs::read_dir(self.directory.join(MODELS)).into_iter().flatten().flatten();
+        let mut names = names.filter_map(|name| name.file_name().into_string().ok());
+        let is_digest = |name: &str| name.len() == 64 + ".masked".len();
+        let own = |name: &String| name.strip_prefix(&prefix).is_some_and(is_digest);
+        names.by_ref().filter(own).count()
     }
 
     /// Keeps a masked model of `owner`, of nobody where links are plaintext; `id` is the digest of

@@ -59,11 +59,12 @@ functions/program: ring correlation step functions/spline functions/tables funct
     functions/protocol functions/engine # functions of several protocols, whoever runs them
 
 [channel/src]
-cipher fingerprint party:
+cipher party:
+fingerprint: party
 error: party
 hello: party error
 io: error
-key: fingerprint
+key: fingerprint party
 pairing: party key
 ratchet: error
 record: cipher error
