@@ -59,7 +59,7 @@ fn the_fingerprint_does_not_change() {
     let key = StaticKey::from_bytes([7; 32]);
     assert_eq!(
         format!("{}", key.public().fingerprint(&Party::new(Role::Host, "hall-2").unwrap())),
-        "vc6y-o4g3-g6yl-wo4q-fsye"
+        "nycf-lcdi-jlmz-polz-ox3q"
     );
 }
 

@@ -96,7 +96,7 @@ impl<E: Evaluator> Service for Server<E> {
     }
 
     /// Server 0 keeps a lane for each session that it prepares.
-    fn most_of(&self, peer: Party) -> usize {
+    fn most_of(&self, peer: sharelet_link::Party) -> usize {
         if peer.role == Role::Server0 { MOST_LANES } else { 8 }
     }
 
