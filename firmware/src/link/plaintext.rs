@@ -6,7 +6,7 @@ use sharelet_channel::Role;
 use sharelet_core::DeviceId;
 use sharelet_core::session::p0::Identity;
 
-use super::{KeyError, LinkError};
+use super::error::{KeyError, LinkError};
 use crate::board::Keys;
 use crate::stream::Stream;
 

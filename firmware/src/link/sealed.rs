@@ -13,7 +13,7 @@ use sharelet_flash::page::Channels;
 use sharelet_flash::page::KeyPage;
 use sharelet_flash::ratchets::Step;
 
-use super::{KeyError, LinkError};
+use super::error::{KeyError, LinkError};
 use crate::board::{Keys, Random, Steps};
 use crate::random::Generator;
 use crate::stream::Stream;

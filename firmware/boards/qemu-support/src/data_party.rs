@@ -16,8 +16,8 @@ use crate::{PcKeys, Started, read_arguments, read_keys, start};
 /// The task.
 pub type Program = DataParty<FileSensor, PcKeys, FileCounter, Report, VirtualTime>;
 
-/// The data party as a task. It is here, and not with the boards, to be compiled for speed with the types
-/// that it is made of; the network stack is compiled with the boards, for size.
+/// The data party as a task. It is here, and not with the boards, to be compiled for speed with
+/// the types that it is made of; the network stack is compiled with the boards, for size.
 #[embassy_executor::task]
 pub async fn run(program: Program, memory: &'static mut Memory) -> ! {
     program.run(memory).await

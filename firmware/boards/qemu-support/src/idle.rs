@@ -50,8 +50,8 @@ pub struct Program {
     sink: Report,
 }
 
-/// The program as a task. It is here, and not with the boards, to be compiled for speed with the types
-/// that it is made of; the network stack is compiled with the boards, for size.
+/// The program as a task. It is here, and not with the boards, to be compiled for speed with
+/// the types that it is made of; the network stack is compiled with the boards, for size.
 #[embassy_executor::task]
 pub async fn run(program: Program, memory: &'static mut Memory) -> ! {
     program.run(memory).await
