@@ -137,7 +137,7 @@ store: data
 dealer device: store
 upload: data store
 host: store dealer
-console: store device host
+console: device host
 server: store dealer host
 
 [std-host/cli/src]
