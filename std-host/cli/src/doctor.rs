@@ -1,6 +1,6 @@
 //! `sharelet doctor`: looks a deployment over, and says what is wrong with it and what to do.
 
-use std::fmt::Display;
+use core::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 

@@ -38,8 +38,8 @@ pub struct ProvisionArgs {
     /// its card. The host of a device, or the two servers of a data party.
     #[arg(long = "peer", value_name = "FILE")]
     pub peers: Vec<PathBuf>,
-    /// The fingerprint of a peer of which there is only the card, as the other side prints it; asked
-    /// for if not given.
+    /// The fingerprint of a peer of which there is only the card, as the other side prints it;
+    /// asked for if not given.
     #[arg(long, value_name = "LETTERS", requires = "peers")]
     pub fingerprint: Vec<String>,
     /// Write key pages for boards, NAME.page, in place of files for programs.

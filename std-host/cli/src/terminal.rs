@@ -1,8 +1,8 @@
 //! What people see while a command works: log lines and progress bars.
 
+use core::sync::atomic::{AtomicBool, Ordering};
 use std::io::{self, IsTerminal as _, Write};
 use std::sync::LazyLock;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
 use console::Term;

@@ -144,7 +144,7 @@ server: store dealer host
 plot table terminal units:
 chart: plot
 twin:
-common: units
+common: units terminal
 collect: common
 console: units common
 dealer: common

@@ -130,7 +130,7 @@ async fn refusals() {
         ("too_slow", Refusal::TooSlow),
         ("not_yours", Refusal::NotYours),
     ];
-    vectors().refusals("server to owner: no, and why", Kind::Stored, &refusals, 14).await;
+    vectors().refusals("server to owner: no, and why", Kind::Stored, &refusals, 15).await;
 }
 
 #[tokio::test]
