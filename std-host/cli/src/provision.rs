@@ -150,9 +150,11 @@ fn provision(args: &ProvisionArgs, name: DeviceId, peers: &[Peer]) -> Result<()>
     if role.is_some() && !args.page {
         expect_none(&files.id, args.force)?;
     }
-    for path in [&card_of(&files.id), &files.born, &files.ratchets, &files.dealer] {
-        expect_none(path, args.force)?;
-    }
+    let others = [&card_of(&files.id), &files.born, &files.ratchets, &files.dealer];
+    others
+        .into_iter()
+        .filter(|_| role.is_some())
+        .try_for_each(|path| expect_none(path, args.force))?;
     let own = role.map(|role| Own::generate(Party { role, name })).transpose()?;
     let own = own.as_ref();
     // What a peer holds against is known before a key is made.
