@@ -112,7 +112,8 @@ impl<F: NorFlash> SessionCounter for Counter<F> {
 
 /// Sessions know one error; what happened, and what to do, goes to the log.
 fn log(error: StoreError) -> CounterError {
-    #[cfg(feature = "defmt")]
+    // Where there is a logger: on a device.
+    #[cfg(all(feature = "defmt", target_os = "none"))]
     defmt::error!("{}", defmt::Display2Format(&error));
     let _ = error;
     CounterError

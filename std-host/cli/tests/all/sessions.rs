@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::time::Instant;
 
-use sharelet_testkit::processes::{Programs, Server, until};
+use sharelet_testkit::processes::{Programs, until};
 use sharelet_testkit::room::{damage, random_model, random_readings};
 use sharelet_testkit::{printed_seed, rng};
 
