@@ -6,6 +6,7 @@ mod functions;
 mod others;
 mod page;
 mod servers;
+mod trust;
 
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -61,6 +62,8 @@ enum Which {
     Servers,
     /// Errors, messages, bytes and speed of every function: docs/functions.md.
     Functions,
+    /// A hundred thousand sessions over lines with faults: target/bench/trust.json.
+    Trust,
     /// Everything.
     #[default]
     All,
@@ -74,6 +77,9 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     let setup = Setup { workspace: &workspace, steps: &steps, logs: folder.join("logs") };
     if args.group == Which::Functions {
         return functions::run(&setup, &folder);
+    }
+    if args.group == Which::Trust {
+        return trust::faults(&setup, &folder);
     }
     let mut groups: BTreeMap<&str, Vec<Figure>> = BTreeMap::new();
     if matches!(args.group, Which::Servers | Which::All) {
@@ -101,7 +107,11 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         println!("\n{}\nwritten: {}", page::table(figures), path.display());
     }
     page::update(&workspace.root().join("docs/benchmarks.md"), &groups)?;
-    if args.group == Which::All { functions::run(&setup, &folder) } else { Ok(()) }
+    if args.group == Which::All {
+        trust::faults(&setup, &folder)?;
+        functions::run(&setup, &folder)?;
+    }
+    Ok(())
 }
 
 /// The models to measure, the built-in one first.

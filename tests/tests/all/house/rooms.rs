@@ -197,6 +197,16 @@ simulate tabular: rng
 features: simulate
 train: rng simulate features
 
+[tests/constant_time/src]
+secret:
+inputs line: secret
+channels sessions: secret line
+
+[tests/faults/src]
+line:
+parties: line
+runs: line parties
+
 [tests/testkit/src]
 asserting chi_square frames hex model onnx owners pipe processes seed shared_data steps \
     tflite:
