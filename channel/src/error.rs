@@ -66,7 +66,8 @@ impl fmt::Display for Reason {
         f.write_str(match self {
             Self::Version => "it speaks another version of the channel; install matching versions",
             Self::Unknown => {
-                "it has no key for this role and name, or another one; pair the two again"
+                "it has no key for this role and name, or another one, or is another program: \
+                 check its address, and pair the two again"
             }
             Self::ResumptionUnknown => {
                 "it no longer has the resumption; connect with the static keys"

@@ -52,8 +52,13 @@ async fn data_party(
 /// Server 0: gets a seed, and takes the place of a device.
 async fn server_0(mut asker: Line, peer: Line, id: DeviceId) -> Result<(), SessionError> {
     let identity = Identity::<ChaCha12>::new(id, &Key::from_bytes(DEVICE_KEY));
-    let policy =
-        Policy { answer: Answer::Device, inputs: None, max_outputs: 2, max_blocks: 1 << 18 };
+    let policy = Policy {
+        host: None,
+        answer: Answer::Device,
+        inputs: None,
+        max_outputs: 2,
+        max_blocks: 1 << 18,
+    };
     let mut network = Network::<8>::default();
     let connected = connect(peer, &identity, policy, &mut network).await?;
     let mut answer = [0; 2];

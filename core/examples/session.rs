@@ -29,6 +29,8 @@ async fn device(
     reading: &[f32; 3],
 ) -> Result<Vec<f32>, SessionError> {
     let policy = Policy {
+        // The name that the host has proved on its channel; here is none.
+        host: None,
         answer: Answer::Device,
         inputs: Some(reading.len()),
         max_outputs: 2,

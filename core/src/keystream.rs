@@ -113,6 +113,8 @@ pub enum Kind {
     Program = 14,
     /// What a session's keystream is derived from.
     Session = 15,
+    /// What an order for sessions is derived from.
+    Order = 16,
 }
 
 /// A 32-byte secret key. Redacted when printed, wiped when dropped, never compared.
@@ -212,9 +214,16 @@ impl<C: Rounds> Keystream<C> {
         Self { key: [k0, k1, k2, k3, k4, k5, k6, k7], rounds: PhantomData }
     }
 
-    /// The same, at the beginning of a domain.
-    pub(crate) fn next_in(&self, domain: Domain) -> Self {
-        self.next(domain_words(domain, 0))
+    /// The same, at block `index` of a domain.
+    pub(crate) fn next_in(&self, domain: Domain, index: u32) -> Self {
+        self.next(domain_words(domain, index))
+    }
+
+    /// The first half of the key, to be shown: no keystream is made under it.
+    pub(crate) fn into_tag(self) -> [u8; 16] {
+        let mut tag = [0; 16];
+        crate::ring::write_le_slice(&self.key, &mut tag);
+        tag
     }
 
     /// The blocks of a domain, for many of them: what does not depend on a block's number is

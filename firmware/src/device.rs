@@ -262,6 +262,7 @@ impl<S: Sensor, K: KeyStore, C: SessionCounter, A: AnswerSink, M: InstructionMet
         let Settings { answer, phase_timeout, .. } = self.settings;
         let Words { features, input, output } = words;
         let policy = Policy {
+            host: None,
             answer,
             inputs: self.sensor.width(),
             max_outputs: MAX_WIDTH,

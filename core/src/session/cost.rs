@@ -1,5 +1,6 @@
 //! What a session costs, to the byte: the protocols' costs and the frames around them.
 
+use crate::binding::ORDER_BLOCKS;
 use crate::cost::Cost;
 use crate::ring::Ring;
 use crate::session::network::Network;
@@ -8,8 +9,9 @@ use crate::session::wire::frame::HEADER_BYTES;
 use crate::session::{gate, linear};
 use crate::shape::Parts;
 
-/// Keystream blocks from which the session's own keystream is derived: see [`crate::binding`].
-pub const SESSION_KEY_BLOCKS: u64 = 1;
+/// Keystream blocks from which the session's order and its own keystream are derived: see
+/// [`crate::binding`].
+pub const SESSION_KEY_BLOCKS: u64 = ORDER_BLOCKS + 1;
 
 /// Cost of one session, without the handshake that precedes the first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -39,9 +39,13 @@ use crate::session::wire::frame::{HEADER_BYTES, Header, Kind};
 use crate::session::wire::query::Reason;
 use crate::step::StepError;
 
-/// A granted session number may be at most this far ahead of the device's: a host cannot use up the
-/// counter.
-pub const MAX_SESSION_SKIP: u64 = 1 << 32;
+/// Sessions that `P0` orders at once, its next one first; and how far ahead of that one a number may
+/// be that `P1` grants.
+///
+/// As many as the dealer deals in answer to one request: more of them ahead of time are of no use.
+/// Whoever fetches them all uses up these numbers and no others, so the dealer is never further
+/// ahead of `P0` than this, and one grant always takes `P0` past what others have used up.
+pub const ORDER_SESSIONS: u32 = 1024;
 
 /// Where a party keeps the number of its next session.
 pub trait SessionCounter {

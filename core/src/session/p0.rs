@@ -16,7 +16,7 @@ use embedded_io_async::{Read, Write};
 use zeroize::Zeroize;
 
 use super::{
-    MAX_SESSION_SKIP, SessionCounter, SessionError, expect_bulk, first_frame, flush, gate, linear,
+    ORDER_SESSIONS, SessionCounter, SessionError, expect_bulk, first_frame, flush, gate, linear,
     read_control, read_exact, read_message, refuse, write_all, write_bulk_header, write_control,
     write_control_body,
 };
@@ -83,6 +83,9 @@ impl<C: Rounds> fmt::Debug for Identity<C> {
 /// What the device insists on.
 #[derive(Clone, Copy, Debug)]
 pub struct Policy {
+    /// The name that the host has proved, as the dealer knows it: nobody else may fetch the
+    /// session's corrections. `None` where links are plaintext: whoever has the order may.
+    pub host: Option<DeviceId>,
     /// Who may learn the answer.
     pub answer: Answer,
     /// Values that the sensor gives; a network of another input width is refused. `None` takes any.
@@ -103,6 +106,8 @@ pub struct Connected<'d, T, C: Rounds, const L: usize> {
     model: Keystream<C>,
     network: &'d Network<L>,
     answer: Answer,
+    /// Who may fetch the corrections.
+    host: [u8; 16],
 }
 
 /// Shakes hands: says who is there, and gets the network's description.
@@ -145,7 +150,8 @@ pub async fn connect<'d, T: Read + Write, C: Rounds, const L: usize>(
         }
     };
     let model = Keystream::new(&Key::from_bytes(welcome.model_seed));
-    Ok(Connected { io, binding, model, network, answer: policy.answer })
+    let host = DeviceId::proved(policy.host);
+    Ok(Connected { io, binding, model, network, answer: policy.answer, host })
 }
 
 /// Reads a welcome, apart from the future that waits for it: a description takes much of a stack.
@@ -232,9 +238,12 @@ impl<'d, T: Read + Write, C: Rounds, const L: usize> Connected<'d, T, C, L> {
         let answer = answer.get_mut(..self.network.outputs()).ok_or(too_wide)?;
 
         let next = counter.next().await?;
-        write_control(&mut self.io, Kind::Request, &Request { next_session: next }).await?;
+        let order = self.binding.order(&self.host, next, ORDER_SESSIONS);
+        let request = Request { next_session: next, order };
+        write_control(&mut self.io, Kind::Request, &request).await?;
         let Grant { session } = read_message(&mut self.io, Kind::Grant).await?;
-        if session < next || session - next > MAX_SESSION_SKIP || session == u64::MAX {
+        let in_reach = session.checked_sub(next).is_some_and(|skip| skip <= ORDER_SESSIONS.into());
+        if !in_reach || session == u64::MAX {
             let _ = refuse(&mut self.io, Refusal::SessionNumber).await;
             return Err(SessionError::SessionNumber { next, granted: session });
         }

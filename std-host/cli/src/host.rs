@@ -15,7 +15,7 @@ use sharelet_host::device::report::Values;
 use sharelet_host::host::model::HostModel;
 use sharelet_host::host::provider::{Source, Supply};
 use sharelet_host::host::{self, Host, HostAnswer, Patience};
-use sharelet_host::store::host::HostStore;
+use sharelet_host::store::host::{HostStore, Quota};
 use sharelet_link::Role;
 use sharelet_link::service;
 use sharelet_link::tcp::Listener;
@@ -56,6 +56,13 @@ pub struct HostArgs {
         value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_COUNT)),
     )]
     pub batch: Option<u32>,
+    /// Most sessions of a device on a day: with each it learns an evaluation, and whoever chooses
+    /// readings cleverly learns weights.
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    pub sessions_per_day: u32,
+    /// Most devices that are ever served from this state.
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    pub devices: u32,
     #[command(flatten)]
     link: LinkArgs,
 }
@@ -66,7 +73,8 @@ pub struct HostArgs {
 /// The state or the model cannot be used, the address not be listened on, or the dealer refuses
 /// the model.
 pub fn run(args: &HostArgs) -> Result<()> {
-    let store = HostStore::open(&args.state)?;
+    let quota = Quota { sessions_per_day: args.sessions_per_day, devices: args.devices };
+    let store = HostStore::open(&args.state)?.with_quota(quota);
     let model = load_model(&args.model, &store)?;
     let (limits, route) = (host::limits(), args.link.route(Role::Host)?);
     until_stopped(async |stop| {

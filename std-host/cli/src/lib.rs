@@ -6,6 +6,7 @@ pub mod common;
 pub mod console;
 pub mod dealer;
 pub mod device;
+pub mod doctor;
 pub mod host;
 #[cfg(feature = "import")]
 pub mod import;
@@ -57,6 +58,7 @@ enum Command {
     Server(server::ServerArgs),
     Console(console::ConsoleArgs),
     Task(task::TaskArgs),
+    Doctor(doctor::DoctorArgs),
     Twin(twin::TwinArgs),
     Train(Box<train::TrainArgs>),
     TrainPlain(Box<train_plain::TrainPlainArgs>),
@@ -97,6 +99,7 @@ impl Cli {
             Command::TrainPlain(args) => train_plain::run(&args),
             #[cfg(feature = "import")]
             Command::Open(args) => open::run(&args),
+            Command::Doctor(args) => doctor::run(&args),
             Command::Twin(args) => twin::run(&args),
             Command::Inspect(args) => inspect::run(&args),
             Command::Share(args) => share::run(args),

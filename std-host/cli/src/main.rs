@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use sharelet_cli::Cli;
 use sharelet_cli::common::exit_code;
+use sharelet_link::system::no_core_dumps;
 
 /// Training makes and drops large vectors in every step: this one keeps their pages.
 #[cfg(feature = "mimalloc")]
@@ -12,6 +13,7 @@ use sharelet_cli::common::exit_code;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    no_core_dumps();
     match Cli::parse().run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -106,15 +106,17 @@ pub fn run(args: &ProvisionArgs) -> Result<()> {
 fn provision(args: &ProvisionArgs, name: DeviceId, peers: &[Peer]) -> Result<()> {
     let files = Files::of(name, &args.output);
     let (key, counter) = (&files.key, counter_of(&files.key));
-    let kept = if args.page { &files.page } else { key };
-    let written = [kept, &counter, &files.id];
-    let written = written.into_iter().filter(|path| !args.page || *path != &files.id);
-    written.into_iter().try_for_each(|path| expect_none(path, args.force))?;
     let role = match args.role {
         Provisioned::Device => Some(Role::Device),
         Provisioned::DataParty => Some(Role::DataParty),
         Provisioned::Server0 => None,
     };
+    let kept = if args.page { &files.page } else { key };
+    expect_none(kept, args.force)?;
+    expect_none(&counter, args.force)?;
+    if role.is_some() && !args.page {
+        expect_none(&files.id, args.force)?;
+    }
     let own = role.map(|role| Own::generate(Party { role, name })).transpose()?;
     let own = own.as_ref();
     // What a peer holds against is known before a key is made.

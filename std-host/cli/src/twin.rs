@@ -1,6 +1,5 @@
 //! `sharelet twin`: the answers in the clear, which private answers must equal bit for bit.
 
-use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -11,6 +10,7 @@ use sharelet_core::session::network::Activation;
 use sharelet_core::shape::Shape;
 
 use sharelet_host::device::report::Values;
+use sharelet_link::files::write_file;
 use sharelet_model::readings::{ReadOptions, Readings};
 use sharelet_model::{Model, largest};
 
@@ -135,6 +135,5 @@ fn export(model: &Model) -> Option<Vec<u8>> {
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    fs::write(path, bytes)
-        .map_err(|error| anyhow!("{}: {error}; check the path and its permissions", path.display()))
+    Ok(write_file(path, &[bytes])?)
 }

@@ -144,6 +144,7 @@ async fn record(
     let device = async {
         let identity = Identity::<ChaCha12>::new(DeviceId::new("device").unwrap(), key);
         let policy = Policy {
+            host: None,
             answer: Answer::Device,
             inputs: None,
             max_outputs: usize::MAX,

@@ -6,7 +6,7 @@ use std::io;
 
 use embedded_io_adapters::tokio_1::FromTokio;
 use embedded_io_async::{BufRead, ErrorType, Read, Write};
-use sharelet_channel::{Error, Halves, Keys, Opener, Party, Sealer};
+use sharelet_channel::{Error, Halves, Keys, Opener, Party, Pattern, Sealer};
 use tokio::io::{AsyncRead, AsyncWrite, BufReader, BufWriter};
 
 use crate::timeout::Timeout;
@@ -134,13 +134,20 @@ impl Write for Outgoing {
     }
 }
 
+/// What a handshake leaves.
+pub(super) struct Shaken {
+    pub(super) keys: Keys,
+    pub(super) peer: Party,
+    pub(super) pattern: Pattern,
+}
+
 /// Both halves of a connection.
 pub struct Connection {
     /// Where the peer's bytes come from.
     pub reader: Reader,
     /// Where bytes for the peer go; buffered until flushed.
     pub writer: Writer,
-    peer: Option<Party>,
+    peer: Option<(Party, Pattern)>,
 }
 
 impl Connection {
@@ -172,20 +179,27 @@ impl Connection {
         }
     }
 
-    /// The connection to `peer` over a transport whose handshake left `keys`.
-    pub(super) fn sealed(bare: Bare, keys: Keys, peer: Party, stall: Duration) -> Self {
+    /// The sealed connection over a transport that carried a handshake.
+    pub(super) fn sealed(bare: Bare, shaken: Shaken, stall: Duration) -> Self {
+        let Shaken { keys, peer, pattern } = shaken;
         let (opener, sealer) = keys.halves(bare.reader, bare.writer);
         Self {
             reader: Timeout::new(Incoming(From::Sealed(Box::new(opener))), stall),
             writer: Timeout::new(Outgoing(To::Sealed(Box::new(sealer))), stall),
-            peer: Some(peer),
+            peer: Some((peer, pattern)),
         }
     }
 
     /// Who the peer has proved to be; `None` where links are plaintext, and it may be anybody.
     #[must_use]
     pub fn peer(&self) -> Option<Party> {
-        self.peer
+        self.peer.map(|(peer, _)| peer)
+    }
+
+    /// How it has proved it.
+    #[must_use]
+    pub fn pattern(&self) -> Option<Pattern> {
+        self.peer.map(|(_, pattern)| pattern)
     }
 }
 

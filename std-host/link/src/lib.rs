@@ -27,7 +27,6 @@
 //! ```
 
 mod connection;
-mod descriptors;
 mod error;
 pub mod exchange;
 pub mod fault;
@@ -39,6 +38,7 @@ pub mod pauses;
 mod places;
 mod route;
 pub mod service;
+pub mod system;
 pub mod tcp;
 pub mod timeout;
 pub mod wan;

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
-use sharelet_channel::{self as channel, Connected, Error, Party, Role};
+use sharelet_channel::{self as channel, Accepted, Connected, Error, Party, Role};
 use sharelet_core::DeviceId;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::connection::{Bare, Connection, bare};
+use crate::connection::{Bare, Connection, Shaken, bare};
 use crate::error::LinkError;
 use crate::keyring::Keyring;
 use crate::wan::{Deliveries, Wan};
@@ -137,7 +137,7 @@ impl Route {
             keyring.keep(&peer, &pin, resumption);
         }
         tracing::trace!(%peer, ?pattern, "connected");
-        Ok(Connection::sealed(bare, keys, peer, stall))
+        Ok(Connection::sealed(bare, Shaken { keys, peer, pattern }, stall))
     }
 
     /// Lets a peer of one of `roles` shake hands; it has been told why, if it may not.
@@ -148,7 +148,7 @@ impl Route {
         &self,
         bare: &mut Bare,
         roles: &[Role],
-    ) -> Result<Option<(channel::Keys, Party)>, LinkError> {
+    ) -> Result<Option<Shaken>, LinkError> {
         let Some(keyring) = &self.keyring else { return Ok(None) };
         let mut rng = randomness()?;
         let accepted = channel::accept(bare, keyring.own(), &mut keyring.of(roles), &mut rng).await;
@@ -156,8 +156,9 @@ impl Route {
             Error::Unknown(peer) if !roles.contains(&peer.role) => LinkError::Role { peer },
             error => LinkError::Handshake(error),
         })?;
-        tracing::trace!(peer = %accepted.peer, pattern = ?accepted.pattern, "connected");
-        Ok(Some((accepted.keys, accepted.peer)))
+        let Accepted { keys, peer, pattern, .. } = accepted;
+        tracing::trace!(%peer, ?pattern, "connected");
+        Ok(Some(Shaken { keys, peer, pattern }))
     }
 
     /// Waits until all that was sent has arrived. A program that ends earlier takes with it what is

@@ -18,10 +18,10 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::connection::{Bare, Connection, Reader};
-use crate::descriptors;
 use crate::error::LinkError;
 use crate::places::Places;
 use crate::route::Route;
+use crate::system;
 use crate::tcp::Listener;
 use crate::warnings::Warnings;
 
@@ -267,7 +267,7 @@ pub async fn serve<S: Service>(
 ) {
     // A quarter each for those that greet, are served, and leave; one stays for files and for
     // connections that the program makes.
-    let connections = limits.connections.min(descriptors::most() / 4).max(1);
+    let connections = limits.connections.min(system::most_descriptors() / 4).max(1);
     let (places, warnings) = (Arc::new(Places::new(connections)), listener.warnings());
     let mut tasks = JoinSet::new();
     // As many again for those who were asked to leave, and have not left yet: each of them ends
@@ -338,7 +338,7 @@ async fn secure(
         let _ = tokio::time::timeout(visit.limits.stall, told).await;
     }
     Ok(match accepted? {
-        Some((keys, peer)) => Connection::sealed(bare, keys, peer, visit.limits.stall),
+        Some(shaken) => Connection::sealed(bare, shaken, visit.limits.stall),
         None => Connection::plain(bare, visit.limits.stall),
     })
 }

@@ -49,6 +49,7 @@
 //! [open]                          # nothing is opened unless it is said here
 //! loss = false                    # per epoch
 //! accuracy = false                # per epoch
+//! least_rows = 10                 # neither over fewer; the default
 //! # model = { to = "OWNER", format = "onnx" }
 //!
 //! [stop]                          # divergence: looked for with every checkpoint, opens one bit

@@ -50,6 +50,17 @@ pub enum CourseError {
          epochs or larger batches"
     )]
     Steps(usize),
+    /// Means over few rows would be opened.
+    #[error(
+        "`open.loss` and `open.accuracy`: a mean over {rows} rows tells of each of them, and \
+         `open.least_rows` is {least}; open neither, or take more rows"
+    )]
+    FewRows {
+        /// How many there are.
+        rows: usize,
+        /// The fewest that may be.
+        least: usize,
+    },
     /// Data of another kind.
     #[error("data set `{dataset}`: {reason}")]
     Data {
@@ -155,6 +166,13 @@ impl Course {
             Some(held_out) => Split::new(sizes.rows, held_out, config.training.seed)?,
             None => Split { train: all(sizes.rows), test: all(sizes.test_rows) },
         };
+        let least = config.open.least_rows;
+        let few = |rows: &Vec<u32>| (1..least).contains(&rows.len());
+        if let Some(rows) = [&split.train, &split.test].into_iter().find(|rows| few(rows))
+            && (config.open.loss || config.open.accuracy)
+        {
+            return Err(CourseError::FewRows { rows: rows.len(), least });
+        }
         let plan = Plan::new(&config.training, split.train.len())?;
         if plan.steps() > MAX_STEPS {
             return Err(CourseError::Steps(plan.steps()));

@@ -118,6 +118,7 @@ fn identity() -> Option<Identity<ChaCha12>> {
 async fn device() -> Result<(), SessionError> {
     let Some(identity) = identity() else { return Ok(()) };
     let policy = black_box(Policy {
+        host: None,
         answer: Answer::Device,
         inputs: None,
         max_outputs: WIDTH,

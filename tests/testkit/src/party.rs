@@ -221,7 +221,7 @@ impl Setup {
 
 /// A device's policy that takes every network which fits [`MAX_OUTPUTS`].
 pub fn policy(answer: Answer) -> Policy {
-    Policy { answer, inputs: None, max_outputs: MAX_OUTPUTS, max_blocks: u64::MAX }
+    Policy { host: None, answer, inputs: None, max_outputs: MAX_OUTPUTS, max_blocks: u64::MAX }
 }
 
 /// A host's memory for one session.

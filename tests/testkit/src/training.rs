@@ -10,11 +10,13 @@ use core::time::Duration;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use sharelet_core::keystream::Keystream;
 use sharelet_core::session::wire::control::DeviceId;
 use sharelet_core::share::{self, Party};
 use sharelet_host::data::Options;
 use sharelet_host::data::labels::LabelKind;
 use sharelet_host::dealer::client::Client;
+use sharelet_host::dealer::wire::{Description, Ordered};
 use sharelet_host::dealer::{Dealer, MODELS};
 use sharelet_host::server::training::run::{self, Correlations, Progress, Report, RunError, Setup};
 use sharelet_host::store::counter::FileCounter;
@@ -152,6 +154,14 @@ impl Room {
 
     pub fn state(&self, party: Party) -> PathBuf {
         self.path(if party == Party::P0 { "s0" } else { "s1" })
+    }
+
+    /// What server 1 asks the dealer for, ordered by server 0 for a server 1 of this name.
+    pub fn ordered<D: Description>(&self, description: D, fetcher: Option<DeviceId>) -> Ordered<D> {
+        let key = DeviceKey::load(&self.path("server-0.key")).unwrap();
+        let binding = description.bind(&Keystream::new(&key.key)).unwrap();
+        let order = description.order(&binding, fetcher);
+        Ordered { key: key.key_id(), order, description }
     }
 
     pub async fn dealer(&self) -> Running<Dealer> {

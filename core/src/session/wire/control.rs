@@ -8,6 +8,7 @@ use zeroize::Zeroize;
 
 use super::task::Field;
 use super::{VERSION, WireError};
+use crate::binding::Order;
 use crate::keystream::KeyId;
 use crate::session::network::{Network, NetworkError};
 
@@ -56,6 +57,13 @@ impl DeviceId {
         let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b".-_".contains(byte);
         (len > 0 && name.iter().all(allowed) && padding.iter().all(|&byte| byte == 0))
             .then_some(Self(bytes))
+    }
+
+    /// The padded bytes of the name that a party has proved; zeros, which are no name, where links
+    /// are plaintext.
+    #[must_use]
+    pub fn proved(name: Option<Self>) -> [u8; 16] {
+        name.map_or([0; 16], |name| name.0)
     }
 
     /// The padded bytes.
@@ -173,6 +181,9 @@ impl fmt::Debug for Welcome {
 pub struct Request {
     /// The lowest session number that the device has not used.
     pub next_session: u64,
+    /// What lets the host fetch the corrections of this session and those that follow, as many as
+    /// [`ORDER_SESSIONS`](crate::session::ORDER_SESSIONS).
+    pub order: Order,
 }
 
 /// Host to device: the session to use.
@@ -256,6 +267,10 @@ pub enum Refusal {
     UnknownConsole,
     /// The receiver said nothing, or took longer over a message than the sender waits.
     TooSlow,
+    /// The dealer does not take the device's order.
+    NoOrder,
+    /// The device has had as many sessions today as it may, or the model as many devices.
+    Quota,
 }
 
 impl fmt::Display for Refusal {
@@ -358,13 +373,23 @@ impl fmt::Display for Refusal {
             Self::UnknownConsole => {
                 write!(
                     f,
-                    "the server does not know this console; start it with the --console file made \
-                     by `sharelet provision --console`"
+                    "the server does not know this console; start it with --console and the \
+                     console's name"
                 )
             }
             Self::TooSlow => write!(
                 f,
                 "the peer waited too long for a message; check the network and try again later"
+            ),
+            Self::Quota => write!(
+                f,
+                "the device has had as many sessions today as the host allows, or the model as \
+                 many devices; ask its operator"
+            ),
+            Self::NoOrder => write!(
+                f,
+                "the dealer does not take the device's order: it is for a host of another name; \
+                 pair device and host anew"
             ),
             Self::Busy => {
                 write!(f, "the peer serves another connection of this device; try again later")

@@ -33,7 +33,11 @@ fn three_processes_agree_with_the_twin_and_stop_when_told() {
     let room = room();
     room.works(PROVISION);
     room.refuses("provision pump --state dealer", 1, "exists already");
-    room.refuses("provision pump --state dealer -o other", 1, "has a key already");
+    std::fs::create_dir(room.path("other")).unwrap();
+    let again = "provision pump --state dealer -o other --peer dealer.id";
+    room.refuses(again, 1, "have nothing to say to each other");
+    let again = "provision pump --role server-0 --state dealer -o other";
+    room.refuses(again, 1, "has a key already");
 
     let dealer = room.serve(DEALER);
     let host = room.serve(&(host(&dealer.address) + " --answer both"));
@@ -134,14 +138,14 @@ fn two_servers_a_data_party_and_a_console_agree_with_the_twin() {
     assert_eq!(values(&console), values(&twin));
     assert!(console.starts_with("query="), "{console}");
 
-    // A second server 0 is told so, names the field, and ends.
+    // A second server 0 has the place of server 1 in nobody's eyes, and ends.
     room.works("provision other --role server-0 --state dealer");
     let second = format!(
         "server --party 0 --task task.bin --key other.key --peer {} --listen \
          127.0.0.1:0",
         server_0.address
     );
-    room.refuses(&second, 1, "party: both servers were started as --party 0");
+    room.refuses(&second, 1, "the peer refused");
 
     for (server, signal) in [(server_0, "INT"), (server_1, "TERM"), (dealer, "TERM")] {
         server.program.stop(signal).expect(0, "");

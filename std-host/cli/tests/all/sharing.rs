@@ -75,7 +75,7 @@ fn wrong_use_is_named() {
     for (file, to, says) in [
         ("a.csv", &*to, "error: a.csv: row 2 (line 3), column `x`: the cell is empty"),
         ("b.csv --key x --key-secret short", &to, "10 bytes, a secret for keys has at least 16"),
-        ("b.csv", &twice, "both say that they are party 0"),
+        ("b.csv", &twice, "server-1 server-1: the peer refused: it has no key"),
     ] {
         room.refuses(&format!("share {file} --dataset d --owner o --to {to}"), 1, says);
     }

@@ -91,8 +91,19 @@ fn strangers_end_nothing_and_hold_up_nothing() {
          --peer {}",
         listens.address
     ));
-    listens.program.end().expect(0, "connection ended");
+    listens.program.end().expect(0, "no handshake");
     drop(silent);
+}
+
+/// A program that crashes leaves no keys behind.
+#[cfg(target_os = "linux")]
+#[test]
+fn programs_leave_no_image_of_their_memory() {
+    let room = Programs::new(env!("CARGO_BIN_EXE_sharelet"));
+    let dealer = room.serve("dealer --state dealer");
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", dealer.program.id())).unwrap();
+    let line = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(line.split_whitespace().filter(|word| *word == "0").count(), 2, "{line}");
 }
 
 /// Whoever can connect cannot fill the log.
@@ -106,7 +117,7 @@ fn a_flood_of_strangers_leaves_a_few_lines() {
         let _ = stream.read_to_end(&mut Vec::new());
     }
     let ended = dealer.program.stop("TERM").expect(0, "stopped");
-    let warnings = ended.err.matches("connection ended").count();
+    let warnings = ended.err.matches("no handshake").count();
     // Ten in ten seconds, and this may have taken longer.
     assert!((1..=30).contains(&warnings), "{}", ended.err);
 }

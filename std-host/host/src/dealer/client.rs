@@ -11,8 +11,8 @@ use sharelet_core::session::wire::control::DeviceId;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::wire::{
-    self, Agreed, Deal, Dealing, Kind, MAX_CORRECTION_BYTES, Offer, Refusal, Serve, Status,
-    StatusIs, Train, WireError,
+    self, Deal, Dealing, Description, Kind, MAX_CORRECTION_BYTES, Offer, Ordered, Refusal, Status,
+    StatusIs, WireError,
 };
 use sharelet_link::frame::{self, Header};
 use sharelet_link::{Connection, LinkError, Role, Route, tcp};
@@ -195,34 +195,21 @@ impl Client {
 }
 
 impl Client {
-    /// Asks for sessions of a shared model that is served: a connection of its own.
+    /// Asks for the sessions of a training run or of a shared model that server 0 has ordered: a
+    /// connection of its own.
     ///
     /// # Errors
     /// [`ClientError`].
-    pub async fn serve(&self, request: &Serve) -> Result<(Agreed, Sessions), ClientError> {
-        self.sessions(Kind::Serve, request, request.first).await
-    }
-
-    /// Asks for the sessions of a training run: a connection of its own.
-    ///
-    /// # Errors
-    /// [`ClientError`].
-    pub async fn train(&self, request: &Train) -> Result<(Agreed, Sessions), ClientError> {
-        self.sessions(Kind::Train, request, request.first).await
-    }
-
-    async fn sessions<T: serde::Serialize>(
+    pub async fn sessions<D: Description>(
         &self,
-        kind: Kind,
-        request: &T,
-        first: u64,
-    ) -> Result<(Agreed, Sessions), ClientError> {
+        request: &Ordered<D>,
+    ) -> Result<Sessions, ClientError> {
         let mut connection = self.fresh().await?;
-        frame::send_bytes(&mut connection.writer, kind, &frame::encode(kind, request)?).await?;
+        frame::send(&mut connection.writer, D::KIND, request).await?;
         // The dealer makes masks of the data before it answers.
         connection.reader.await_message(PREPARE);
-        let agreed: Agreed = frame::receive(&mut connection.reader, Kind::Agreed).await?;
-        Ok((agreed, Sessions { connection, next: first }))
+        frame::receive_bytes(&mut connection.reader, Kind::Agreed, 0).await?;
+        Ok(Sessions { connection, next: request.description.sessions().0 })
     }
 }
 

@@ -7,13 +7,12 @@ use std::sync::Arc;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 use sharelet_core::binding::Binding;
-use sharelet_core::keystream::Keystream;
 use tokio::sync::oneshot;
 
-use super::wire::{self, Agreed, Kind, MAX_SESSION_BYTES, Refusal, Train, WireError};
+use super::wire::{self, Kind, MAX_SESSION_BYTES, Ordered, Refusal, Train, WireError};
 use super::{Dealer, DealerError, state};
 use sharelet_link::service::Visit;
-use sharelet_link::{Reader, Writer, frame};
+use sharelet_link::{Party, Reader, Writer, frame};
 use sharelet_train::config::Config;
 use sharelet_train::course::{Course, Session};
 use sharelet_train::plans::Plans;
@@ -69,29 +68,27 @@ impl Dealer {
     /// Deals a training run; a session is sent when the server asks for the next.
     pub(super) async fn deal_course(
         self: &Arc<Self>,
+        peer: Option<Party>,
         reader: &mut Reader,
         writer: &mut Writer,
         visit: &mut Visit,
-        request: Train,
+        request: Ordered<Train>,
     ) -> Result<(), DealerError> {
-        let Train { device, first, .. } = request;
-        let steps = usize::try_from(request.steps).unwrap_or(usize::MAX);
+        let Train { device, first, count, steps, .. } = request.description;
+        let steps = usize::try_from(steps).unwrap_or(usize::MAX);
         let prepare = move |dealer: &Self| {
-            // First of all, so that who names no key costs nothing.
-            let key = dealer.key(device)?;
-            let (course, plans) = check(&request)?;
-            let binding = request.bind(&Keystream::new(&key.key)).map_err(|_| Refusal::BadRun)?;
-            let count =
-                u32::try_from(course.sessions(steps).count()).map_err(|_| Refusal::BadRun)?;
-            // Numbers are recorded before they are dealt: after a power cut they are skipped, never
-            // dealt again.
-            dealer.record_chosen(device, key.key_id(), first, count)?;
+            // First of all, so that what nobody has ordered costs nothing.
+            let (key, binding) = dealer.ordered(peer, &request)?;
+            let (course, plans) = check(&request.description)?;
+            if u32::try_from(course.sessions(steps).count()) != Ok(count) {
+                return Err(Refusal::BadRun);
+            }
+            dealer.record(device, key, (first, count))?;
             let participant = State::empty(course.clone()).map_err(|_| Refusal::BadRun)?;
-            Ok((course, plans, (key.key_id(), binding), participant, count))
+            Ok((course, plans, binding, participant))
         };
-        let (course, plans, (key, binding), mut participant, count) =
-            self.blocking(prepare).await?;
-        frame::send(writer, Kind::Agreed, &Agreed { key, sessions: count }).await?;
+        let (course, plans, binding, mut participant) = self.blocking(prepare).await?;
+        frame::send_bytes(writer, Kind::Agreed, &[]).await?;
         tracing::info!(%device, "deals {count} sessions of a training run, from {first} on");
         let (plans, binding) = (Arc::new(plans), Arc::new(binding));
         let listed = course.clone();

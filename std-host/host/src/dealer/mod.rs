@@ -1,11 +1,12 @@
 //! The dealer: keeps device keys and masked models, and deals corrections on all cores.
 //!
 //! It sees no message between device and host. [`wire`] is what it speaks with hosts, [`client`]
-//! their side of it.
+//! their side of it; `orders` says who gets what.
 
 pub mod client;
 mod course;
 pub mod masked;
+mod orders;
 mod served;
 pub mod wire;
 
@@ -26,7 +27,7 @@ use crate::store::StoreError;
 use crate::store::dealer::DealerStore;
 use sharelet_link::frame::{self, Header};
 use sharelet_link::service::{Leave, Service, Visit};
-use sharelet_link::{Connection, Reader, Role, Writer};
+use sharelet_link::{Connection, Party, Reader, Role, Writer};
 
 /// Masked models that are kept in memory.
 const MODELS_IN_MEMORY: usize = 8;
@@ -94,8 +95,8 @@ pub struct Dealer {
     store: DealerStore,
     /// Masked models on disk, at most.
     most: u32,
-    /// Most recently used last.
-    models: Mutex<Vec<([u8; 32], Arc<MaskedModel>)>>,
+    /// With their owners, most recently used last.
+    models: Mutex<Vec<(Option<Party>, Arc<MaskedModel>)>>,
 }
 
 impl Dealer {
@@ -107,6 +108,7 @@ impl Dealer {
 
     async fn speak(
         self: &Arc<Self>,
+        peer: Option<Party>,
         reader: &mut Reader,
         writer: &mut Writer,
         visit: &mut Visit,
@@ -118,7 +120,7 @@ impl Dealer {
         frame::greet(writer, Kind::Welcome, &[]).await?;
         while visit.next(reader).await? {
             let header = Header::read(reader).await?;
-            match self.answer(reader, writer, visit, header).await {
+            match self.answer(peer, reader, writer, visit, header).await {
                 Err(DealerError::Refused(refusal)) if !refusal.ends_connection() => {
                     visit.warn(format_args!("refused: {refusal}"));
                     frame::send(writer, Kind::Refuse, &refusal).await?;
@@ -131,11 +133,16 @@ impl Dealer {
 
     async fn answer(
         self: &Arc<Self>,
+        peer: Option<Party>,
         reader: &mut Reader,
         writer: &mut Writer,
         visit: &mut Visit,
         header: Header<Kind>,
     ) -> Result<(), DealerError> {
+        if let Err(refusal) = orders::role(peer, header.kind) {
+            header.body(reader).await?;
+            return Err(DealerError::Refused(refusal));
+        }
         match header.kind {
             Kind::Status => {
                 let Status { device } = header.message(reader).await?;
@@ -149,19 +156,19 @@ impl Dealer {
             }
             Kind::Offer => {
                 let offer: Offer = header.message(reader).await?;
-                self.take_offer(reader, writer, offer).await
+                self.take_offer(peer, reader, writer, offer).await
             }
             Kind::Deal => {
                 let request: Deal = header.message(reader).await?;
-                self.deal(writer, request).await
+                self.deal(peer, writer, request).await
             }
             Kind::Train => {
                 let request = header.message(reader).await?;
-                self.deal_course(reader, writer, visit, request).await
+                self.deal_course(peer, reader, writer, visit, request).await
             }
             Kind::Serve => {
                 let request = header.message(reader).await?;
-                self.deal_served(reader, writer, visit, request).await
+                self.deal_served(peer, reader, writer, visit, request).await
             }
             found => Err(WireError::UnexpectedFrame { expected: Kind::Deal, found }.into()),
         }
@@ -181,31 +188,29 @@ impl Dealer {
         self.store.key(device).map_err(|error| state(&error))?.ok_or(Refusal::UnknownDevice)
     }
 
-    /// Records numbers that server 0 has chosen, before they are dealt: after a power cut they are
-    /// skipped, never dealt again.
-    fn record_chosen(
+    /// Records numbers before they are dealt: after a power cut they are skipped, never dealt again.
+    fn record(
         &self,
         device: DeviceId,
         key: KeyId,
-        first: u64,
-        count: u32,
+        (first, count): (u64, u32),
     ) -> Result<(), Refusal> {
-        self.store.record_run(device, key, first, count).map_err(|error| match error {
+        self.store.record(device, key, first, count).map_err(|error| match error {
             StoreError::SessionUsed { next, .. } => Refusal::SessionUsed { next },
-            StoreError::TooFarAhead { next, .. } => Refusal::TooFarAhead { next },
             error => state(&error),
         })
     }
 
     async fn take_offer(
         self: &Arc<Self>,
+        peer: Option<Party>,
         reader: &mut Reader,
         writer: &mut Writer,
         offer: Offer,
     ) -> Result<(), DealerError> {
         let Offer { id, network } = offer;
         let bytes = masked::check(&network).map_err(DealerError::Refused)?;
-        if self.blocking(move |dealer| dealer.model(&id)).await.is_err() {
+        if self.blocking(move |dealer| dealer.model(peer, &id)).await.is_err() {
             let limit = self.most;
             self.blocking(move |dealer| match u32::try_from(dealer.store.model_count()) {
                 Ok(count) if count < limit => Ok(()),
@@ -220,7 +225,7 @@ impl Dealer {
                     return Err(Refusal::Digest);
                 }
                 let file = MaskedModel::file(&description, &matrices);
-                dealer.store.put_model(&id, &file).map_err(|error| state(&error))
+                dealer.store.put_model(peer, &id, &file).map_err(|error| state(&error))
             };
             self.blocking(keep).await?;
             tracing::info!(
@@ -231,27 +236,29 @@ impl Dealer {
         Ok(frame::send_bytes(writer, Kind::Known, &[]).await?)
     }
 
-    /// A masked model, from memory or disk.
-    fn model(&self, id: &[u8; 32]) -> Result<Arc<MaskedModel>, Refusal> {
+    /// A masked model that `owner` has offered, from memory or disk.
+    fn model(&self, owner: Option<Party>, id: &[u8; 32]) -> Result<Arc<MaskedModel>, Refusal> {
         let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = match models.iter().position(|(known, _)| known == id) {
+        let is_it =
+            |(known, model): &(Option<Party>, Arc<MaskedModel>)| *known == owner && model.id == *id;
+        let found = match models.iter().position(is_it) {
             Some(position) => models.remove(position).1,
             None => {
                 let bytes = self
                     .store
-                    .model(id)
+                    .model(owner, id)
                     .map_err(|error| state(&error))?
                     .ok_or(Refusal::UnknownModel)?;
                 match MaskedModel::from_file(&bytes, id) {
                     Some(model) => Arc::new(model),
                     None => {
-                        tracing::error!("{}", self.store.remove_model(id));
+                        tracing::error!("{}", self.store.remove_model(owner, id));
                         return Err(Refusal::UnknownModel);
                     }
                 }
             }
         };
-        models.push((*id, found.clone()));
+        models.push((owner, found.clone()));
         if models.len() > MODELS_IN_MEMORY {
             models.remove(0);
         }
@@ -260,29 +267,27 @@ impl Dealer {
 
     /// Deals on all cores and sends in order; what is dealt waits in memory for at most one session
     /// per core.
-    async fn deal(self: &Arc<Self>, writer: &mut Writer, request: Deal) -> Result<(), DealerError> {
-        let Deal { device, model, first, count } = request;
+    async fn deal(
+        self: &Arc<Self>,
+        peer: Option<Party>,
+        writer: &mut Writer,
+        request: Deal,
+    ) -> Result<(), DealerError> {
+        let Deal { device, model, first, count, ordered } = request;
         if count == 0 || count > MAX_COUNT {
             return Err(DealerError::Refused(Refusal::Count { limit: MAX_COUNT }));
         }
         let prepare = move |dealer: &Self| {
             let key = dealer.key(device)?;
-            let model = dealer.model(&model)?;
-            // A number is recorded before it is dealt: after a power cut it is skipped, never dealt
-            // again.
-            dealer.store.record(device, key.key_id(), first, count).map_err(
-                |error| match error {
-                    StoreError::SessionUsed { next, .. } => Refusal::SessionUsed { next },
-                    StoreError::TooFarAhead { next, .. } => Refusal::TooFarAhead { next },
-                    error => state(&error),
-                },
-            )?;
-            Ok((key, model))
+            let model = dealer.model(peer, &model)?;
+            let binding = model.bind(&Keystream::new(&key.key));
+            orders::window(&binding, peer, &ordered, (first, count))?;
+            dealer.record(device, key.key_id(), (first, count))?;
+            Ok((key.key_id(), model, Arc::new(binding)))
         };
-        let (key, model) = self.blocking(prepare).await?;
+        let (key, model, binding) = self.blocking(prepare).await?;
         let bytes_each = u32::try_from(deal::correction_bytes(&model.network)).unwrap_or(u32::MAX);
-        frame::send(writer, Kind::Dealing, &Dealing { key: key.key_id(), bytes_each }).await?;
-        let binding = Arc::new(model.bind(&Keystream::new(&key.key)));
+        frame::send(writer, Kind::Dealing, &Dealing { key, bytes_each }).await?;
         let window = rayon::current_num_threads() + 1;
         let mut sessions = (first..).take(count as usize);
         let mut in_flight = VecDeque::with_capacity(window);
@@ -316,8 +321,9 @@ impl Service for Dealer {
         connection: Connection,
         mut visit: Visit,
     ) -> Result<(), DealerError> {
+        let peer = connection.peer();
         let Connection { mut reader, mut writer, .. } = connection;
-        let ended = self.speak(&mut reader, &mut writer, &mut visit).await;
+        let ended = self.speak(peer, &mut reader, &mut writer, &mut visit).await;
         if let Err(error) = &ended {
             let refusal = match error {
                 DealerError::Refused(refusal) => *refusal,

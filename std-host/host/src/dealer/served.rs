@@ -5,13 +5,12 @@ use std::sync::Arc;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 use sharelet_core::binding::Binding;
-use sharelet_core::keystream::Keystream;
 
 use super::course::MAX_WORDS;
-use super::wire::{Agreed, Kind, MAX_SERVED, MAX_SESSION_BYTES, Refusal, Serve};
+use super::wire::{Kind, MAX_SERVED, MAX_SESSION_BYTES, Ordered, Refusal, Serve};
 use super::{Dealer, DealerError, state};
 use sharelet_link::service::Visit;
-use sharelet_link::{Reader, Writer, frame};
+use sharelet_link::{Party, Reader, Writer, frame};
 use sharelet_train::network::{Network, Shape};
 use sharelet_train::serving::Serving;
 use sharelet_train::tensor::Program;
@@ -67,22 +66,22 @@ impl Dealer {
     /// Deals the sessions of a shared model; one is sent when the server asks for the next.
     pub(super) async fn deal_served(
         self: &Arc<Self>,
+        peer: Option<Party>,
         reader: &mut Reader,
         writer: &mut Writer,
         visit: &mut Visit,
-        request: Serve,
+        request: Ordered<Serve>,
     ) -> Result<(), DealerError> {
-        let Serve { device, first, count, .. } = request;
+        let Serve { device, first, count, .. } = request.description;
         let prepare = move |dealer: &Self| {
-            // First of all, so that who names no key costs nothing.
-            let key = dealer.key(device)?;
-            let serving = check(&request)?;
-            let binding = request.bind(&Keystream::new(&key.key)).map_err(|_| Refusal::BadRun)?;
-            dealer.record_chosen(device, key.key_id(), first, count)?;
-            Ok((serving, key.key_id(), Arc::new(binding)))
+            // First of all, so that what nobody has ordered costs nothing.
+            let (key, binding) = dealer.ordered(peer, &request)?;
+            let serving = check(&request.description)?;
+            dealer.record(device, key, (first, count))?;
+            Ok((serving, Arc::new(binding)))
         };
-        let (serving, key, binding) = self.blocking(prepare).await?;
-        frame::send(writer, Kind::Agreed, &Agreed { key, sessions: count }).await?;
+        let (serving, binding) = self.blocking(prepare).await?;
+        frame::send_bytes(writer, Kind::Agreed, &[]).await?;
         tracing::info!(%device, "deals {count} sessions of a shared model, from {first} on");
         // Masks of the model are made first: all others need them.
         let open = {

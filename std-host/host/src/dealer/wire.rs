@@ -7,7 +7,7 @@
 //! it concerns how ([`Refusal::ends_connection`]).
 
 use serde::{Deserialize, Serialize};
-use sharelet_core::binding::Binding;
+use sharelet_core::binding::{Binding, Order};
 use sharelet_core::keystream::{ChaCha12, KeyId, Keystream};
 use sharelet_core::session::network::Network;
 use sharelet_core::session::wire::control::DeviceId;
@@ -20,7 +20,7 @@ use sharelet_train::course::Sizes;
 use sharelet_train::tensor::offline::{Dealt, Plan};
 
 /// Version of this format.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 /// Most bytes of a masked model.
 pub const MAX_MASKED_BYTES: usize = 1 << 30;
 /// Most bytes of the corrections of one session.
@@ -58,7 +58,7 @@ pub enum Kind {
     Deal = 9,
     /// Dealer to host: [`Dealing`]; a `Correction` per session follows.
     Dealing = 10,
-    /// Dealer to server 1: [`Agreed`].
+    /// Dealer to server 1, empty: the sessions follow.
     Agreed = 11,
     /// Server 1 to dealer, empty: one more session is wanted.
     Next = 12,
@@ -66,11 +66,11 @@ pub enum Kind {
     Masked = 16,
     /// Dealer to host: the corrections of a session.
     Correction = 17,
-    /// Server 1 to dealer: [`Train`].
+    /// Server 1 to dealer: [`Train`], [`Ordered`].
     Train = 18,
     /// Dealer to server 1, once per `Next`: a session of a program.
     Session = 19,
-    /// Server 1 to dealer: [`Serve`].
+    /// Server 1 to dealer: [`Serve`], [`Ordered`].
     Serve = 20,
 }
 
@@ -89,7 +89,7 @@ impl Protocol for Kind {
         (Self::Known, 0),
         (Self::Deal, CONTROL_BYTES),
         (Self::Dealing, CONTROL_BYTES),
-        (Self::Agreed, CONTROL_BYTES),
+        (Self::Agreed, 0),
         (Self::Next, 0),
         (Self::Masked, MAX_MASKED_BYTES),
         (Self::Correction, MAX_CORRECTION_BYTES + NUMBERED_BYTES),
@@ -133,6 +133,32 @@ pub struct Offer {
     pub network: Network<MAX_LAYERS>,
 }
 
+/// Sessions that a device has ordered: those that follow its next one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// The first session's number.
+    pub first: u64,
+    /// How many sessions.
+    pub count: u32,
+    /// The device's order for them.
+    pub order: Order,
+}
+
+impl Window {
+    /// The first number beyond.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.first.saturating_add(self.count.into())
+    }
+
+    /// Whether the sessions `first..first + count` are among them.
+    #[must_use]
+    pub fn holds(&self, first: u64, count: u32) -> bool {
+        let before = first.checked_sub(self.first);
+        before.is_some_and(|before| before.saturating_add(count.into()) <= self.count.into())
+    }
+}
+
 /// Host to dealer: sessions to deal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deal {
@@ -144,6 +170,8 @@ pub struct Deal {
     pub first: u64,
     /// How many sessions, at most [`MAX_COUNT`].
     pub count: u32,
+    /// What the device has ordered; these sessions are among it.
+    pub ordered: Window,
 }
 
 /// Dealer to host: the corrections that follow.
@@ -155,13 +183,55 @@ pub struct Dealing {
     pub bytes_each: u32,
 }
 
-/// Server 1 to dealer: a training run, of which all sessions are dealt one after the other.
+/// What is dealt to server 1, session by session. Both servers describe it to the last bit: server
+/// 0's keystream is bound to it.
+pub trait Description: Serialize + Sized {
+    /// The frame that asks for it.
+    const KIND: Kind;
+    /// What it is bound as.
+    const NAME: &'static [u8];
+
+    /// The name under which server 0's key is known.
+    fn device(&self) -> DeviceId;
+
+    /// The first session's number, and how many there are.
+    fn sessions(&self) -> (u64, u32);
+
+    /// The keystream of the sessions under server 0's `key`.
+    ///
+    /// # Errors
+    /// [`WireError::Malformed`] if the description cannot be written.
+    fn bind(&self, key: &Keystream<ChaCha12>) -> Result<Binding, WireError> {
+        Ok(Binding::new(key, &[Self::NAME, &frame::encode(Self::KIND, self)?]))
+    }
+
+    /// Server 0's order for its sessions, which `fetcher` may fetch; see [`Binding::order`].
+    fn order(&self, binding: &Binding, fetcher: Option<DeviceId>) -> Order {
+        let (first, count) = self.sessions();
+        binding.order(&DeviceId::proved(fetcher), first, count)
+    }
+}
+
+/// Server 1 to dealer: a description that server 0 has ordered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ordered<D> {
+    /// Public name of server 0's key: under another one nothing is recorded.
+    pub key: KeyId,
+    /// Server 0's order.
+    pub order: Order,
+    /// What is ordered.
+    pub description: D,
+}
+
+/// A training run, of which all sessions are dealt one after the other.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Train {
     /// The name under which server 0's key is known.
     pub device: DeviceId,
     /// The first session's number.
     pub first: u64,
+    /// How many sessions.
+    pub count: u32,
     /// Steps that were made already.
     pub steps: u64,
     /// Sizes of the data.
@@ -170,18 +240,21 @@ pub struct Train {
     pub config: String,
 }
 
-impl Train {
-    /// The keystream of the run under server 0's `key`.
-    ///
-    /// # Errors
-    /// [`WireError::Malformed`] if the request cannot be written.
-    pub fn bind(&self, key: &Keystream<ChaCha12>) -> Result<Binding, WireError> {
-        Ok(Binding::new(key, &[b"training", &frame::encode(Kind::Train, self)?]))
+impl Description for Train {
+    const KIND: Kind = Kind::Train;
+    const NAME: &'static [u8] = b"training";
+
+    fn device(&self) -> DeviceId {
+        self.device
+    }
+
+    fn sessions(&self) -> (u64, u32) {
+        (self.first, self.count)
     }
 }
 
-/// Server 1 to dealer: a shared model that is served. The first session opens it under masks, each
-/// of the others is an inference.
+/// A shared model that is served. The first session opens it under masks, each of the others is an
+/// inference.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Serve {
     /// The name under which server 0's key is known.
@@ -196,23 +269,17 @@ pub struct Serve {
     pub arithmetic: Arithmetic,
 }
 
-impl Serve {
-    /// The keystream of the sessions under server 0's `key`.
-    ///
-    /// # Errors
-    /// [`WireError::Malformed`] if the request cannot be written.
-    pub fn bind(&self, key: &Keystream<ChaCha12>) -> Result<Binding, WireError> {
-        Ok(Binding::new(key, &[b"serving", &frame::encode(Kind::Serve, self)?]))
-    }
-}
+impl Description for Serve {
+    const KIND: Kind = Kind::Serve;
+    const NAME: &'static [u8] = b"serving";
 
-/// Dealer to server 1: the sessions that follow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Agreed {
-    /// Public name of server 0's key.
-    pub key: KeyId,
-    /// How many there are.
-    pub sessions: u32,
+    fn device(&self) -> DeviceId {
+        self.device
+    }
+
+    fn sessions(&self) -> (u64, u32) {
+        (self.first, self.count)
+    }
 }
 
 /// Why the dealer does not do what it was asked.
@@ -230,24 +297,33 @@ pub enum Refusal {
         "the dealer has no key for this device; run `sharelet provision` on the dealer's machine"
     )]
     UnknownDevice,
-    /// The dealer does not have the masked model.
-    #[error("the dealer does not have the masked model; offer it first")]
+    /// The dealer does not have the masked model from this host.
+    #[error("the dealer does not have the masked model from this host; offer it first")]
     UnknownModel,
     /// A session number was dealt already.
-    #[error("sessions below {next} were dealt already; ask for {next} or higher")]
+    #[error(
+        "sessions below {next} were dealt already; a device or server 0 whose counter is lower has \
+         a new one or an old copy: provision it anew"
+    )]
     SessionUsed {
         /// The lowest number that was not dealt.
         next: u64,
     },
-    /// A session number is ahead of what was dealt.
+    /// The sessions were not ordered for this peer.
     #[error(
-        "the session is ahead of {next}, the lowest that was not dealt: the dealer's state is \
-         older than the device; provision the device anew"
+        "the device or server 0 has not ordered these sessions for this party; pair the two anew, \
+         and give both the same model or run"
     )]
-    TooFarAhead {
-        /// The lowest number that was not dealt.
-        next: u64,
-    },
+    NoOrder,
+    /// The device has another key at the dealer.
+    #[error("server 0 and the dealer have different keys of that name; provision server 0 anew")]
+    OtherKey,
+    /// The peer's role does not ask for this.
+    #[error(
+        "hosts and servers 1 with a model of their own ask for its sessions, and servers 1 for \
+         training and shared models; nobody else asks the dealer"
+    )]
+    WrongRole,
     /// A training run that contradicts itself.
     #[error(
         "the training run is refused: its configuration does not fit its data; install matching \

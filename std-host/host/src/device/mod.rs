@@ -346,6 +346,7 @@ impl<S: Sensor, C: SessionCounter, E: Events> Device<S, C, E> {
         let Settings { host, route, .. } = &self.settings;
         let connection = tcp::connect(host, Role::Host, route, connect, stall).await?;
         let policy = Policy {
+            host: connection.peer().map(|host| host.name),
             answer,
             inputs: self.sensor.width(),
             max_outputs: MAX_OUTPUTS,

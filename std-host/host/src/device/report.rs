@@ -19,6 +19,7 @@ use sharelet_core::ring::Ring;
 
 use super::{DeviceError, Inference};
 use sharelet_link::Counts;
+use sharelet_link::files::private_file;
 
 /// Words of a ring as signed integers with commas between them.
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +44,7 @@ impl Report {
     /// # Errors
     /// What the system says.
     pub fn create(path: Option<&Path>) -> io::Result<Self> {
-        let mut report = Self(path.map(File::create).transpose()?);
+        let mut report = Self(path.map(|path| private_file().open(path)).transpose()?);
         report.line(format_args!("boot board=native"))?;
         Ok(report)
     }

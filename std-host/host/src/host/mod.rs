@@ -283,10 +283,9 @@ impl Host {
         let mut buffers = Buffers::new(ScratchSizes::of(network));
         while visit.next(reader).await? {
             let Some(request) = p1::receive_request(reader).await? else { return Ok(()) };
-            let Supplied { session, corrections } =
-                visit.or(provider.take(request.next_session)).await?;
+            let supplied = visit.or(provider.take(request)).await?;
             reader.end_message();
-            p1::grant(writer, session).await?;
+            let (session, corrections) = grant(writer, supplied).await?;
             let session_of_host = P1::new(network, &model, self.answer);
             let prepared =
                 within(self.patience.phase, session_of_host.prepare(reader, buffers.scratch()))
@@ -307,6 +306,17 @@ impl Host {
         }
         Ok(())
     }
+}
+
+/// Grants a session; its number, and its corrections.
+pub(crate) async fn grant(
+    writer: &mut Writer,
+    supplied: Supplied,
+) -> Result<(u64, Vec<u8>), HostError> {
+    let Supplied { session, corrections } = supplied;
+    p1::grant(writer, session).await?;
+    // With the next number the device orders sessions that nobody has got yet.
+    Ok((session, corrections.ok_or(HostError::Refused(Refusal::NoCorrelations))?))
 }
 
 impl Service for Host {
@@ -341,6 +351,7 @@ pub(crate) fn refusal_of(error: &HostError) -> Option<Refusal> {
         }
         HostError::Session(SessionError::Wire(_)) => Some(Refusal::Protocol),
         HostError::Session(SessionError::Transport(ErrorKind::TimedOut)) => Some(Refusal::TooSlow),
+        HostError::Store(StoreError::Quota { .. }) => Some(Refusal::Quota),
         HostError::Session(SessionError::Correction(_)) | HostError::Store(_) => {
             Some(Refusal::NoCorrelations)
         }

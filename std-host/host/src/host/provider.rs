@@ -1,20 +1,20 @@
-//! Corrections of one device: asked for ahead of time, kept in the spool, spent one session at a
-//! time.
+//! Corrections of one device: asked for ahead of time, as far as the device's newest order goes,
+//! kept in the spool, spent one session at a time.
 
 use core::time::Duration;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sharelet_core::keystream::KeyId;
-use sharelet_core::session::MAX_SESSION_SKIP;
-use sharelet_core::session::wire::control::{DeviceId, Refusal};
+use sharelet_core::session::ORDER_SESSIONS;
+use sharelet_core::session::wire::control::{DeviceId, Refusal, Request};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::error::HostError;
 use super::model::HostModel;
 use crate::dealer::client::{Client, ClientError};
-use crate::dealer::wire::{self, Deal, MAX_COUNT, StatusIs, WireError};
+use crate::dealer::wire::{self, Deal, MAX_COUNT, StatusIs, Window, WireError};
 use crate::store::StoreError;
 use crate::store::host::HostStore;
 use crate::store::spool::Origin;
@@ -23,7 +23,7 @@ use sharelet_link::pauses::Pauses;
 /// How far ahead corrections are kept, and how patiently they are asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct Supply {
-    /// Sessions kept ready.
+    /// Sessions kept ready, as far as the device's orders go: [`ORDER_SESSIONS`].
     pub ahead: u32,
     /// Sessions of one request.
     pub batch: u32,
@@ -69,12 +69,13 @@ impl core::fmt::Debug for Source {
     }
 }
 
-/// A session's number, recorded as used, and its corrections.
+/// A session's number, and its corrections.
 pub struct Supplied {
-    /// The number.
+    /// The number; with corrections it is recorded as used.
     pub session: u64,
-    /// The corrections.
-    pub corrections: Vec<u8>,
+    /// The corrections. Without any, all sessions of the device's order were dealt before, perhaps
+    /// to another host: the number takes the device past them.
+    pub corrections: Option<Vec<u8>>,
 }
 
 impl core::fmt::Debug for Supplied {
@@ -91,11 +92,8 @@ struct State {
     wanted_from: u64,
     /// The lowest session that the dealer may deal.
     deal_from: u64,
-    /// Whether it is known where the device's counter stands: the first session under a key is the
-    /// one it asks for.
-    begun: bool,
-    /// Whether `deal_from` is the dealer's word, since the device connected.
-    confirmed: bool,
+    /// What the device has ordered last; nothing is asked for beyond.
+    ordered: Option<Window>,
     /// Why there is nothing from this session on, for the device that waits.
     refusal: Option<(u64, Refusal)>,
 }
@@ -104,6 +102,12 @@ impl State {
     /// The first session to ask the dealer for.
     fn first(&self) -> u64 {
         self.wanted_from.max(self.deal_from)
+    }
+
+    /// How many sessions from there on are ordered.
+    fn left(&self) -> u32 {
+        let left = self.ordered.map_or(0, |ordered| ordered.end().saturating_sub(self.first()));
+        u32::try_from(left).unwrap_or(u32::MAX)
     }
 }
 
@@ -134,8 +138,7 @@ impl Provider {
             sessions.partition(|&session| session >= next);
         used.into_iter().for_each(|session| spool.remove(device, session));
         let deal_from = ready.last().map_or(next, |last| last.saturating_add(1));
-        let begun = next > 0 || !ready.is_empty();
-        let state = State { begun, ready, wanted_from: next, deal_from, ..State::default() };
+        let state = State { ready, wanted_from: next, deal_from, ..State::default() };
         let (state, missing, news, filling) =
             (Mutex::new(state), Notify::new(), Notify::new(), tokio::sync::Mutex::default());
         Ok(Arc::new(Self { source, device, key, state, missing, news, filling }))
@@ -161,11 +164,9 @@ impl Provider {
     }
 
     /// The lowest session that the dealer may deal, to be noted before it is asked for its own
-    /// word; the last word is old now that the device may have been elsewhere.
+    /// word.
     pub fn before_status(&self) -> u64 {
-        let mut state = self.state();
-        state.confirmed = false;
-        state.deal_from
+        self.state().deal_from
     }
 
     /// The dealer's word on the device, whose key is this one. Corrections dealt under another key
@@ -200,25 +201,22 @@ impl Provider {
         }
         let mut state = self.state();
         state.deal_from = state.deal_from.max(status.next_session);
-        // A dealer that has dealt nothing does not know where the device's counter stands.
-        state.confirmed = status.next_session > 0;
-        state.begun |= state.confirmed;
         Ok(())
     }
 
-    /// A session that the device can use: its number, not below `device_next`, is recorded as used
-    /// when this returns.
+    /// A session that the device can use: its number, not below the one it asks for, is recorded as
+    /// used when this returns, unless there are no corrections with it.
     ///
     /// # Errors
     /// [`HostError::Refused`] with what to tell the device; [`HostError::Store`] if the number
     /// cannot be recorded.
-    pub async fn take(self: &Arc<Self>, device_next: u64) -> Result<Supplied, HostError> {
+    pub async fn take(self: &Arc<Self>, request: Request) -> Result<Supplied, HostError> {
         let deadline = tokio::time::Instant::now() + self.source.supply.wait;
         self.state().refusal = None;
         loop {
             let news = self.news.notified();
             let provider = self.clone();
-            let taken = tokio::task::spawn_blocking(move || provider.try_take(device_next)).await;
+            let taken = tokio::task::spawn_blocking(move || provider.try_take(request)).await;
             let taken = taken.unwrap_or(Err(HostError::Refused(Refusal::NoCorrelations)))?;
             self.missing.notify_one();
             if let Some(supplied) = taken {
@@ -232,10 +230,12 @@ impl Provider {
 
     /// Takes the lowest usable session of the spool. Damaged entries are named, dropped, and the
     /// next one is used.
-    fn try_take(&self, device_next: u64) -> Result<Option<Supplied>, HostError> {
+    fn try_take(&self, request: Request) -> Result<Option<Supplied>, HostError> {
+        let Request { next_session: device_next, order } = request;
         let Source { model, store, .. } = &*self.source;
         let (device, spool) = (self.device, store.spool());
         let origin = Origin { model: model.masked_id, key: self.key };
+        store.expect_quota(device)?;
         let mut state = self.state();
         let used = store.next_session(device, self.key)?;
         if device_next < used {
@@ -245,24 +245,16 @@ impl Provider {
                 used - 1,
             );
         }
-        if state.confirmed && device_next > state.deal_from {
-            let dealt = state.deal_from;
-            tracing::error!(
-                %device,
-                "asks for session {device_next}, but the dealer dealt none from {dealt} on: the \
-                dealer's state is older than the device, which must be provisioned anew, or \
-                somebody poses as the device",
-            );
-            return Err(HostError::Refused(Refusal::SessionNumber));
-        }
         let from = used.max(device_next);
         state.wanted_from = from;
-        state.begun = true;
+        state.ordered = Some(Window { first: device_next, count: ORDER_SESSIONS, order });
+        let in_reach =
+            |session: u64| session - device_next <= ORDER_SESSIONS.into() && session < u64::MAX;
         let usable = state.ready.split_off(&from);
         let skipped = core::mem::replace(&mut state.ready, usable);
         skipped.into_iter().for_each(|session| spool.remove(device, session));
         while let Some(session) = state.ready.pop_first() {
-            if session - device_next > MAX_SESSION_SKIP {
+            if !in_reach(session) {
                 state.ready.insert(session);
                 return Err(HostError::Refused(Refusal::SessionNumber));
             }
@@ -273,7 +265,9 @@ impl Provider {
             }
             spool.remove(device, session);
             match read {
-                Ok(corrections) => return Ok(Some(Supplied { session, corrections })),
+                Ok(corrections) => {
+                    return Ok(Some(Supplied { session, corrections: Some(corrections) }));
+                }
                 Err(error) => {
                     tracing::warn!(
                         %device,
@@ -283,10 +277,16 @@ impl Provider {
                 }
             }
         }
+        let first = state.first();
         match state.refusal {
             // What was said about another request does not concern this one.
-            Some((first, refusal)) if first == state.first() => Err(HostError::Refused(refusal)),
-            _ => Ok(None),
+            Some((refused, refusal)) if refused == first => {
+                state.ordered = None;
+                Err(HostError::Refused(refusal))
+            }
+            _ if state.left() > 0 => Ok(None),
+            _ if in_reach(first) => Ok(Some(Supplied { session: first, corrections: None })),
+            _ => Err(HostError::Refused(Refusal::SessionNumber)),
         }
     }
 
@@ -347,31 +347,40 @@ impl Provider {
     fn missing(&self) -> u32 {
         let supply = self.source.supply;
         let state = self.state();
-        if !state.begun {
-            return 0;
-        }
         let ready = u32::try_from(state.ready.len()).unwrap_or(u32::MAX);
+        let left = state.left();
         drop(state);
         let missing = supply.ahead.max(1).saturating_sub(ready);
         let batch = supply.batch.clamp(1, MAX_COUNT);
         if ready == 0 || missing >= batch.min(supply.ahead.max(1).div_ceil(2)) {
-            missing.min(batch)
+            missing.min(batch).min(left)
         } else {
             0
         }
+    }
+
+    /// What to ask for, up to `count` sessions; `None` if nothing more is ordered.
+    fn request(&self, count: u32) -> Option<Deal> {
+        let state = self.state();
+        let (first, count) = (state.first(), count.min(state.left()));
+        let (device, model) = (self.device, self.source.model.masked_id);
+        let ordered = state.ordered.filter(|_| count > 0)?;
+        Some(Deal { device, model, first, count, ordered })
     }
 
     async fn fetch(&self, count: u32) -> Result<(), ClientError> {
         let Source { model, client, .. } = &*self.source;
         let mut offered = false;
         let mut dealt = loop {
-            let first = self.state().first();
-            let request = Deal { device: self.device, model: model.masked_id, first, count };
+            let Some(request) = self.request(count) else { return Ok(()) };
+            let first = request.first;
             match client.deal(request, model.correction_bytes).await {
                 Ok(dealt) => break dealt,
                 Err(error) => match error.refusal() {
                     Some(wire::Refusal::SessionUsed { next }) if next > first => {
-                        self.state().deal_from = next
+                        self.state().deal_from = next;
+                        // Perhaps all that was ordered.
+                        self.news.notify_waiters();
                     }
                     Some(wire::Refusal::UnknownModel) if !offered => {
                         offered = true;
@@ -415,7 +424,7 @@ impl Provider {
     fn explain(&self, first: u64, refusal: Option<wire::Refusal>) {
         let refusal = match refusal {
             Some(wire::Refusal::UnknownDevice) => Refusal::UnknownDevice,
-            Some(wire::Refusal::TooFarAhead { .. }) => Refusal::SessionNumber,
+            Some(wire::Refusal::NoOrder) => Refusal::NoOrder,
             _ => return,
         };
         self.state().refusal = Some((first, refusal));

@@ -108,6 +108,7 @@ impl Lanes for Party0 {
             within(*phase, servers::connect(&mut connection, &self.hello())).await?;
             let (inputs, outputs) = (usize::from(self.task.inputs), usize::from(self.task.outputs));
             let policy = Policy {
+                host: connection.peer().map(|server_1| server_1.name),
                 answer: Answer::Device,
                 inputs: Some(inputs),
                 max_outputs: outputs,

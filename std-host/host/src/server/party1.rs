@@ -21,8 +21,8 @@ use super::evaluator::{Evaluator, LaneEnded, Question};
 use super::pairing::{Pairing, Waiting};
 use super::peer::PeerError;
 use crate::host::kernel::Vectorised;
-use crate::host::provider::{Provider, Supplied};
-use crate::host::{Buffers, Host, HostError, refusal_of, within};
+use crate::host::provider::Provider;
+use crate::host::{Buffers, Host, HostError, grant, refusal_of, within};
 use sharelet_link::service::Visit;
 use sharelet_link::{Connection, Reader, Writer};
 use sharelet_model::MAX_LAYERS;
@@ -217,9 +217,9 @@ impl Party1 {
             return Ok(true);
         }
         let Some(request) = p1::receive_request(reader).await? else { return Ok(true) };
-        let Supplied { session, corrections } = provider.take(request.next_session).await?;
+        let supplied = provider.take(request).await?;
         reader.end_message();
-        p1::grant(writer, session).await?;
+        let (session, corrections) = grant(writer, supplied).await?;
         let preparing =
             P1::new(&model.network, &kernel, Answer::Device).prepare(reader, buffers.scratch());
         let prepared = within(self.patience.phase, preparing).await?;

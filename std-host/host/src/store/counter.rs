@@ -62,6 +62,14 @@ impl FileCounter {
         Ok((key, counter))
     }
 
+    /// The lowest number that was not used.
+    ///
+    /// # Errors
+    /// As [`FileCounter::open`].
+    pub fn unused(&self) -> Result<u64, StoreError> {
+        self.read()
+    }
+
     fn read(&self) -> Result<u64, StoreError> {
         let path = || self.path.clone();
         let bytes = fs::read(&self.path).map_err(|error| match error.kind() {

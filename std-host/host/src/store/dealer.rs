@@ -8,23 +8,21 @@ use std::path::{Path, PathBuf};
 
 use redb::{ReadableDatabase as _, ReadableTable as _, TableDefinition};
 use sharelet_core::keystream::KeyId;
-use sharelet_core::session::MAX_SESSION_SKIP;
 use sharelet_core::session::wire::control::DeviceId;
 
 use super::error::{KeyError, StoreError};
 use super::key::DeviceKey;
 use super::state::State;
+use sharelet_link::Party;
 use sharelet_link::files::{FileError, private_directory, remove_temporaries, write_file};
 use sharelet_link::hex::hex;
 
 /// Device and key to the lowest session number that was not dealt.
 const NEXT: TableDefinition<'_, (&[u8; 16], &[u8; 8]), u64> =
     TableDefinition::new("next-session-of-key");
-/// The first session under a key may have at most this number: a device that is provisioned anew
-/// may keep its counter, and what an impostor asks for stays within what the device skips.
-pub const MAX_AHEAD: u64 = MAX_SESSION_SKIP / 2;
 const KEYS: &str = "keys";
-const RECORD: &str = "dealer.redb";
+/// The file of the record of what was dealt.
+pub const RECORD: &str = "dealer.redb";
 /// Lies beside the keys once there is a record of what was dealt under them.
 const MARKER: &str = ".dealt";
 const MODELS: &str = "models";
@@ -134,12 +132,11 @@ impl DealerStore {
         read().map_err(|error| self.state.error(error))
     }
 
-    /// Records the sessions `first..first + count`, and every number below them, as dealt.
+    /// Records the sessions `first..first + count`, and every number below them, as dealt. Numbers
+    /// that are left out are skipped for ever.
     ///
     /// # Errors
-    /// [`StoreError::SessionUsed`] if one of them was dealt; [`StoreError::TooFarAhead`] if numbers
-    /// would be left out: no device is ahead of its dealer, unless the dealer's state is an old
-    /// copy. Nothing must be dealt then.
+    /// [`StoreError::SessionUsed`] if one of them was dealt, or is none: nothing must be dealt then.
     pub fn record(
         &self,
         device: DeviceId,
@@ -147,52 +144,29 @@ impl DealerStore {
         first: u64,
         count: u32,
     ) -> Result<(), StoreError> {
-        self.record_within(device, key, (first, count), 0)
-    }
-
-    /// The same for a training run. Up to [`MAX_AHEAD`] numbers may be left out: server 0 reserves
-    /// those of a run before the dealer hears of it, and a run that did not begin leaves them
-    /// unused.
-    ///
-    /// # Errors
-    /// As [`DealerStore::record`].
-    pub fn record_run(
-        &self,
-        device: DeviceId,
-        key: KeyId,
-        first: u64,
-        count: u32,
-    ) -> Result<(), StoreError> {
-        self.record_within(device, key, (first, count), MAX_AHEAD)
-    }
-
-    fn record_within(
-        &self,
-        device: DeviceId,
-        key: KeyId,
-        (first, count): (u64, u32),
-        skip: u64,
-    ) -> Result<(), StoreError> {
         self.state.write(|transaction| {
             let mut table = transaction.open_table(NEXT)?;
-            let known = table.get((device.as_bytes(), &key))?.map(|next| next.value());
-            let next = known.unwrap_or(0);
-            if first < next {
+            let next = table.get((device.as_bytes(), &key))?.map_or(0, |next| next.value());
+            let Some(after) = first.checked_add(count.into()).filter(|_| first >= next) else {
                 return Ok(Err(StoreError::SessionUsed { session: first, next }));
-            }
-            let limit = known.map_or(MAX_AHEAD, |next| next.saturating_add(skip));
-            match first.checked_add(u64::from(count)) {
-                Some(after) if first <= limit => {
-                    table.insert((device.as_bytes(), &key), after)?;
-                    Ok(Ok(()))
-                }
-                _ => Ok(Err(StoreError::TooFarAhead { session: first, next })),
-            }
+            };
+            table.insert((device.as_bytes(), &key), after)?;
+            Ok(Ok(()))
         })
     }
 
-    fn model_path(&self, id: &[u8; 32]) -> PathBuf {
-        self.directory.join(MODELS).join(format!("{}.masked", hex(id)))
+    /// Each owner has its models to itself, so nobody is dealt for another's.
+    fn model_path(&self, owner: Option<Party>, id: &[u8; 32]) -> PathBuf {
+        let owner = owner.map(|party| format!("{}-{}-", party.role.word(), party.name));
+        let name = format!("{}{}.masked", owner.unwrap_or_default(), hex(id));
+        self.directory.join(MODELS).join(name)
+    }
+
+    /// The number of devices and servers with a key.
+    #[must_use]
+    pub fn device_count(&self) -> usize {
+        let keys = fs::read_dir(self.directory.join(KEYS)).into_iter().flatten().flatten();
+        keys.filter(|key| key.path().extension().is_some_and(|ending| ending == "key")).count()
     }
 
     /// The number of masked models.
@@ -201,21 +175,31 @@ impl DealerStore {
         fs::read_dir(self.directory.join(MODELS)).map_or(0, Iterator::count)
     }
 
-    /// Keeps a masked model; `id` is the digest of its bytes.
+    /// Keeps a masked model of `owner`, of nobody where links are plaintext; `id` is the digest of
+    /// its bytes.
     ///
     /// # Errors
     /// [`StoreError::File`].
-    pub fn put_model(&self, id: &[u8; 32], bytes: &[u8]) -> Result<(), StoreError> {
-        Ok(write_file(&self.model_path(id), &[bytes])?)
+    pub fn put_model(
+        &self,
+        owner: Option<Party>,
+        id: &[u8; 32],
+        bytes: &[u8],
+    ) -> Result<(), StoreError> {
+        Ok(write_file(&self.model_path(owner, id), &[bytes])?)
     }
 
-    /// The bytes of a masked model, or `None`. The caller checks them against `id`, and calls
+    /// The bytes of a masked model of `owner`, or `None`. The caller checks them against `id`, and calls
     /// [`DealerStore::remove_model`] if they are damaged.
     ///
     /// # Errors
     /// [`StoreError::File`].
-    pub fn model(&self, id: &[u8; 32]) -> Result<Option<Vec<u8>>, StoreError> {
-        let path = self.model_path(id);
+    pub fn model(
+        &self,
+        owner: Option<Party>,
+        id: &[u8; 32],
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        let path = self.model_path(owner, id);
         match fs::read(&path) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -225,8 +209,8 @@ impl DealerStore {
 
     /// Deletes a damaged masked model and returns the error that names it.
     #[must_use]
-    pub fn remove_model(&self, id: &[u8; 32]) -> StoreError {
-        let path = self.model_path(id);
+    pub fn remove_model(&self, owner: Option<Party>, id: &[u8; 32]) -> StoreError {
+        let path = self.model_path(owner, id);
         // A file that stays is refused again.
         let _ = fs::remove_file(&path);
         StoreError::MaskedModel { path }
@@ -236,6 +220,7 @@ impl DealerStore {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sharelet_link::Role;
 
     #[test]
     fn a_session_is_dealt_once() {
@@ -245,38 +230,23 @@ mod tests {
         let store = DealerStore::open(&path).expect("opens");
         assert!(matches!(DealerStore::open(&path), Err(StoreError::Locked { .. })));
         let (key, other) = ([1; 8], [2; 8]);
-        assert!(matches!(
-            store.record(device, key, MAX_AHEAD + 1, 1),
-            Err(StoreError::TooFarAhead { .. })
-        ));
-        store.record(device, key, 1 << 20, 3).expect("a device that kept its counter");
-        let next = (1 << 20) + 3;
-        assert!(matches!(
-            store.record(device, key, next - 1, 1),
-            Err(StoreError::SessionUsed { .. })
-        ));
-        assert!(matches!(
-            store.record(device, key, next + 1, 1),
-            Err(StoreError::TooFarAhead { .. })
-        ));
+        store.record(device, key, 1 << 50, 3).expect("numbers may be left out");
+        let next = (1 << 50) + 3;
+        let used = |key, first, count, expected| {
+            let refused = store.record(device, key, first, count);
+            assert!(
+                matches!(refused, Err(StoreError::SessionUsed { next, .. }) if next == expected),
+                "{first}"
+            );
+        };
+        used(key, next - 1, 1, next);
+        used(key, 0, 1, next);
+        used(key, u64::MAX - 1, 2, next);
         store.record(device, other, 0, 1).expect("a new key begins anew");
-        assert!(matches!(
-            store.record_run(device, other, 0, 1),
-            Err(StoreError::SessionUsed { next: 1, .. })
-        ));
-        assert!(matches!(
-            store.record_run(device, other, MAX_AHEAD + 2, 1),
-            Err(StoreError::TooFarAhead { .. })
-        ));
-        assert!(matches!(
-            store.record_run(device, other, u64::MAX, 1),
-            Err(StoreError::TooFarAhead { .. })
-        ));
-        store.record_run(device, other, 90, 10).expect("a run may leave numbers out");
-        assert!(matches!(
-            store.record_run(device, other, 99, 1),
-            Err(StoreError::SessionUsed { next: 100, .. })
-        ));
+        used(other, 0, 1, 1);
+        used(other, u64::MAX, 1, 1);
+        store.record(device, other, 90, 10).expect("they may be left out here, too");
+        used(other, 99, 1, 100);
         drop(store);
         let store = DealerStore::open(&path).expect("opens");
         assert_eq!(store.next_session(device, key).expect("reads"), next);
@@ -284,11 +254,36 @@ mod tests {
     }
 
     #[test]
+    fn a_masked_model_is_its_owners() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = DealerStore::open(directory.path()).expect("opens");
+        let party = |role, name| Some(Party::new(role, name).expect("a name"));
+        let owners = [
+            None,
+            party(Role::Host, "a"),
+            party(Role::Host, "b"),
+            party(Role::Server1, "a"),
+            // Names in which a role and a name might run together.
+            party(Role::Host, "a-0"),
+        ];
+        for (count, owner) in owners.into_iter().enumerate() {
+            assert!(store.model(owner, &[7; 32]).expect("reads").is_none(), "{owner:?}");
+            store.put_model(owner, &[7; 32], &[count as u8]).expect("writes");
+            assert_eq!(store.model_count(), count + 1);
+        }
+        let _named = store.remove_model(owners[1], &[7; 32]);
+        for (count, owner) in owners.into_iter().enumerate() {
+            let expected = (count != 1).then(|| vec![count as u8]);
+            assert_eq!(store.model(owner, &[7; 32]).expect("reads"), expected);
+        }
+    }
+
+    #[test]
     fn keys_without_their_record_are_not_dealt_for() {
         let directory = tempfile::tempdir().expect("a directory");
         let record = directory.path().join(RECORD);
         let device = DeviceId::new("d").expect("a name");
-        provision(directory.path(), device, false, |_| Ok(()))
+        provision(directory.path(), device, false, |_| Ok::<_, StoreError>(()))
             .expect("before the dealer's first start");
         drop(DealerStore::open(directory.path()).expect("opens"));
         fs::write(&record, []).expect("empties");
@@ -319,12 +314,14 @@ mod tests {
         let full = |_: &_| Err(StoreError::Lost { path: directory.path().to_owned() });
         assert!(provision(directory.path(), device, false, full).is_err());
         assert!(store.key(device).expect("reads").is_none(), "the device never got it");
-        let first = provision(directory.path(), device, false, |_| Ok(())).expect("new");
+        let first =
+            provision(directory.path(), device, false, |_| Ok::<_, StoreError>(())).expect("new");
         assert!(matches!(
-            provision(directory.path(), device, false, |_| Ok(())),
+            provision(directory.path(), device, false, |_| Ok::<_, StoreError>(())),
             Err(StoreError::KeyExists { .. })
         ));
-        let second = provision(directory.path(), device, true, |_| Ok(())).expect("forced");
+        let second =
+            provision(directory.path(), device, true, |_| Ok::<_, StoreError>(())).expect("forced");
         let key = store.key(device).expect("reads").expect("known");
         assert_eq!(key.key_id(), second.key_id());
         assert_ne!(first.key_id(), second.key_id());

@@ -52,16 +52,16 @@ pub enum StoreError {
         /// The lowest unused number.
         next: u64,
     },
-    /// A session number is ahead of what was dealt.
+    /// A device has had as many sessions as it may on a day, or the model as many devices.
     #[error(
-        "session {session} is ahead of {next}, the next unused: the dealer's state is older than \
-         the device; provision the device anew"
+        "the host serves a device {sessions_per_day} sessions a day, and {devices} devices in all; \
+         see --sessions-per-day and --devices"
     )]
-    TooFarAhead {
-        /// The number.
-        session: u64,
-        /// The lowest unused number.
-        next: u64,
+    Quota {
+        /// Most sessions of a device on a day.
+        sessions_per_day: u32,
+        /// Most devices.
+        devices: u32,
     },
     /// There is a key already.
     #[error(

@@ -1,8 +1,9 @@
 //! The host's state: the session numbers that were used, the seeds of weight masks, and the spool.
 
 use std::path::Path;
+use std::time::SystemTime;
 
-use redb::{ReadableDatabase as _, ReadableTable as _, TableDefinition};
+use redb::{ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _, TableDefinition};
 use sharelet_core::keystream::{Key, KeyId};
 use sharelet_core::session::wire::control::DeviceId;
 
@@ -11,16 +12,43 @@ use super::key::random_key;
 use super::spool::Spool;
 use super::state::State;
 
+/// The file of the record of what was used.
+pub const RECORD: &str = "host.redb";
 /// Device and key to the lowest session number that was not used.
 const NEXT: TableDefinition<'_, (&[u8; 16], &[u8; 8]), u64> =
     TableDefinition::new("next-session-of-key");
+/// Device to the latest day, since 1970, on which it was served, and its sessions on that day.
+const SERVED: TableDefinition<'_, &[u8; 16], (u64, u32)> = TableDefinition::new("served-on-day");
 /// SHA-256 of a model file to the seed of its weight mask.
 const SEEDS: TableDefinition<'_, &[u8; 32], &[u8; 32]> = TableDefinition::new("model-seeds");
+
+/// How much of a model is given away: whoever asks cleverly chosen questions learns an evaluation
+/// with each session.
+#[derive(Clone, Copy, Debug)]
+pub struct Quota {
+    /// Most sessions of a device on a day.
+    pub sessions_per_day: u32,
+    /// Most devices that are ever served.
+    pub devices: u32,
+}
+
+impl Quota {
+    /// As much as anybody likes.
+    pub const NONE: Self = Self { sessions_per_day: u32::MAX, devices: u32::MAX };
+}
+
+/// Days since 1970.
+fn today() -> u64 {
+    const DAY: u64 = 24 * 3600;
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    now.map_or(0, |now| now.as_secs() / DAY)
+}
 
 /// The host's state, locked. Calls block until what they promise is on disk.
 pub struct HostStore {
     state: State,
     spool: Spool,
+    quota: Quota,
 }
 
 impl core::fmt::Debug for HostStore {
@@ -35,14 +63,45 @@ impl HostStore {
     /// # Errors
     /// [`StoreError::Locked`] if another process uses it.
     pub fn open(directory: &Path) -> Result<Self, StoreError> {
-        let state = State::open(directory, "host.redb")?;
+        let state = State::open(directory, RECORD)?;
         let spool = Spool::open(directory.join("spool"))?;
         state.write(|transaction| {
             transaction.open_table(NEXT)?;
+            transaction.open_table(SERVED)?;
             transaction.open_table(SEEDS)?;
             Ok(Ok(()))
         })?;
-        Ok(Self { state, spool })
+        Ok(Self { state, spool, quota: Quota::NONE })
+    }
+
+    /// The same, with a limit to what it serves.
+    #[must_use]
+    pub fn with_quota(self, quota: Quota) -> Self {
+        Self { quota, ..self }
+    }
+
+    /// Whether `device` may have one more session today.
+    ///
+    /// # Errors
+    /// [`StoreError::Quota`], [`StoreError::Database`].
+    pub fn expect_quota(&self, device: DeviceId) -> Result<(), StoreError> {
+        self.expect_quota_on(today(), device)
+    }
+
+    fn expect_quota_on(&self, day: u64, device: DeviceId) -> Result<(), StoreError> {
+        let Quota { sessions_per_day, devices } = self.quota;
+        let read = || {
+            let table = self.state.database.begin_read()?.open_table(SERVED)?;
+            let served = table.get(device.as_bytes())?.map(|served| served.value());
+            Ok::<_, redb::Error>(match served {
+                // A clock that was set back begins no new day.
+                Some((latest, sessions)) if latest >= day => sessions < sessions_per_day,
+                Some(_) => sessions_per_day > 0,
+                None => table.len()? < u64::from(devices),
+            })
+        };
+        let within = read().map_err(|error| self.state.error(error))?;
+        if within { Ok(()) } else { Err(StoreError::Quota { sessions_per_day, devices }) }
     }
 
     /// The spool of corrections.
@@ -71,6 +130,16 @@ impl HostStore {
     /// [`StoreError::SessionUsed`] if it was used; [`StoreError::Database`] if the record cannot be
     /// made: in both cases the session must not begin.
     pub fn consume(&self, device: DeviceId, key: KeyId, session: u64) -> Result<(), StoreError> {
+        self.consume_on(today(), device, key, session)
+    }
+
+    fn consume_on(
+        &self,
+        day: u64,
+        device: DeviceId,
+        key: KeyId,
+        session: u64,
+    ) -> Result<(), StoreError> {
         self.state.write(|transaction| {
             let mut table = transaction.open_table(NEXT)?;
             let next = table.get((device.as_bytes(), &key))?.map_or(0, |next| next.value());
@@ -78,6 +147,13 @@ impl HostStore {
                 return Ok(Err(StoreError::SessionUsed { session, next }));
             };
             table.insert((device.as_bytes(), &key), after)?;
+            let mut served = transaction.open_table(SERVED)?;
+            let latest = served.get(device.as_bytes())?.map(|served| served.value());
+            let (day, sessions) = match latest {
+                Some((latest, sessions)) if latest >= day => (latest, sessions.saturating_add(1)),
+                _ => (day, 1),
+            };
+            served.insert(device.as_bytes(), (day, sessions))?;
             Ok(Ok(()))
         })
     }
@@ -103,6 +179,31 @@ impl HostStore {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_device_has_so_many_sessions_a_day_and_a_model_so_many_devices() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let name = |name| DeviceId::new(name).expect("a name");
+        let quota = Quota { sessions_per_day: 2, devices: 2 };
+        let open = || HostStore::open(directory.path()).expect("opens").with_quota(quota);
+        let store = open();
+        let may = |store: &HostStore, day, device| match store.expect_quota_on(day, name(device)) {
+            Err(StoreError::Quota { .. }) => false,
+            other => other.map(|()| true).expect("reads"),
+        };
+        for session in 0..2 {
+            assert!(may(&store, 100, "a"));
+            store.consume_on(100, name("a"), [1; 8], session).expect("unused");
+        }
+        assert!(!may(&store, 100, "a") && may(&store, 100, "b") && may(&store, 101, "a"));
+        drop(store);
+        let store = open();
+        // Neither a new key nor a clock that is set back gives more.
+        store.consume_on(99, name("a"), [2; 8], 0).expect("unused");
+        assert!(!may(&store, 100, "a") && !may(&store, 99, "a") && may(&store, 101, "a"));
+        store.consume_on(100, name("b"), [1; 8], 0).expect("unused");
+        assert!(!may(&store, 101, "c") && may(&store, 100, "b"));
+    }
 
     #[test]
     fn numbers_and_seeds_survive() {

@@ -111,6 +111,15 @@ impl Spool {
         sessions
     }
 
+    /// All devices, and how many sessions each has ready.
+    #[must_use]
+    pub fn stock(&self) -> Vec<(DeviceId, usize)> {
+        let folders = fs::read_dir(&self.directory).into_iter().flatten().flatten();
+        let names = folders.filter_map(|folder| folder.file_name().into_string().ok());
+        let devices = names.filter_map(|name| DeviceId::new(name.strip_prefix("device-")?));
+        devices.map(|device| (device, self.sessions(device).len())).collect()
+    }
+
     /// The key that an entry says it was dealt under, or `None` if its header cannot be read.
     #[must_use]
     pub fn key(&self, device: DeviceId, session: u64) -> Option<KeyId> {

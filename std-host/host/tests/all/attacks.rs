@@ -4,7 +4,7 @@ use sharelet_core::binding::Binding;
 use sharelet_core::keystream::{Domain, Keystream, Kind};
 use sharelet_core::session::wire::control::DeviceId;
 use sharelet_host::dealer::client::Client;
-use sharelet_host::dealer::wire::Serve;
+use sharelet_host::dealer::wire::{Description as _, Serve};
 use sharelet_host::store::key::DeviceKey;
 use sharelet_link::Route;
 use sharelet_testkit::training::{Room, STALL};
@@ -50,7 +50,8 @@ async fn another_program_shows_no_keystream_of_the_agreed_one() {
         |padding| Serve { device, first: 0, count: 2, network: network(padding), arithmetic };
     let [agreed, asked] = [0, PADDING].map(request);
     let serving = Serving::new(asked.network.clone(), arithmetic).unwrap();
-    let (_, mut sessions) = client.serve(&asked).await.unwrap();
+    // Rule 2 would refuse it: here server 0 has ordered what it does not execute.
+    let mut sessions = client.sessions(&room.ordered(asked.clone(), None)).await.unwrap();
     sessions.next(serving.opening()).await.unwrap();
     let plan = serving.evaluation();
     let dealt = sessions.next(plan).await.unwrap().product_bytes();

@@ -6,16 +6,17 @@ use std::sync::Arc;
 
 use embedded_io_async::ErrorKind;
 use rand_core::Rng as _;
+use sharelet_core::binding::Order;
 use sharelet_core::keystream::KeyId;
 use sharelet_core::session::network::{Activation, Layer, Network, NetworkError};
 use sharelet_core::session::wire::control::{Answer, DeviceId, Grant, Hello, Refusal, Request};
 use sharelet_core::session::wire::frame::Kind;
 use sharelet_core::session::wire::{VERSION, WireError};
-use sharelet_core::session::{MAX_SESSION_SKIP, SessionError};
+use sharelet_core::session::{ORDER_SESSIONS, SessionError};
 use sharelet_host::dealer::DealerError;
 use sharelet_host::dealer::client::{Client, ClientError};
 use sharelet_host::dealer::masked;
-use sharelet_host::dealer::wire::{self as dealer_wire, Deal, Dealing, Offer};
+use sharelet_host::dealer::wire::{self as dealer_wire, Deal, Dealing, Offer, Window};
 use sharelet_host::device::DeviceError;
 use sharelet_host::host::HostError;
 use sharelet_link::Connection;
@@ -70,15 +71,15 @@ fn session_error(result: Result<(), HostError>) -> SessionError {
 }
 
 /// A device that shakes hands and asks for a session.
-async fn ask(stream: &mut DuplexStream, key: KeyId, next_session: u64) {
+async fn ask(stream: &mut DuplexStream, key: KeyId, request: Request) {
     rogue::hello(stream, "pump", key).await;
     rogue::read_frame(stream).await.expect("a welcome");
-    rogue::write(stream, &rogue::control(Kind::Request, &Request { next_session })).await;
+    rogue::write(stream, &rogue::control(Kind::Request, &request)).await;
 }
 
 /// The same; returns the number granted.
-async fn begin(stream: &mut DuplexStream, key: KeyId, next_session: u64) -> u64 {
-    ask(stream, key, next_session).await;
+async fn begin(stream: &mut DuplexStream, key: KeyId, request: Request) -> u64 {
+    ask(stream, key, request).await;
     let (kind, body) = rogue::read_frame(stream).await.expect("a grant");
     assert_eq!(kind, Kind::Grant);
     sharelet_core::session::wire::control::parse::<Grant>(&body).expect("a grant").session
@@ -150,7 +151,7 @@ async fn a_host_names_messages_that_are_short_long_reordered_or_missing() {
     let mut next = 0;
     for (name, bytes, expected) in cases {
         let (ended, told) = meets(&scenario.host, async |stream| {
-            next = begin(stream, key, next).await + 1;
+            next = begin(stream, key, scenario.request(next)).await + 1;
             rogue::write(stream, &bytes).await;
             rogue::read_refusal(stream).await
         })
@@ -169,7 +170,7 @@ async fn a_device_that_stops_in_the_middle_is_given_up() {
     for (begins, bytes) in [(false, &[][..]), (false, &[1, 0]), (true, prepared)] {
         let (ended, ()) = meets(&scenario.host, async |stream| {
             if begins {
-                begin(stream, key, 0).await;
+                begin(stream, key, scenario.request(0)).await;
             }
             rogue::write(stream, bytes).await;
             tokio::time::sleep(4 * STALL).await;
@@ -187,7 +188,7 @@ async fn a_device_that_stops_in_the_middle_is_given_up() {
     }
     // One that closes instead.
     let (ended, ()) = meets(&scenario.host, async |stream| {
-        begin(stream, key, 0).await;
+        begin(stream, key, scenario.request(0)).await;
         rogue::write(stream, prepared).await;
         stream.shutdown().await.expect("closes");
     })
@@ -197,22 +198,40 @@ async fn a_device_that_stops_in_the_middle_is_given_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn session_numbers_that_are_too_far_ahead_or_used_are_refused() {
+async fn session_numbers_go_up_as_far_as_the_device_has_ordered() {
     let scenario = Scenario::start(2).await;
     let key = scenario.room.key_id("pump");
-    let (_, first) = meets(&scenario.host, async |stream| begin(stream, key, 0).await).await;
-    let (_, second) = meets(&scenario.host, async |stream| begin(stream, key, 0).await).await;
-    assert!(second > first, "a number that was granted is not granted again");
-    for far in [MAX_SESSION_SKIP * 2, u64::MAX] {
+    let began = async |next| {
+        let request = scenario.request(next);
+        meets(&scenario.host, async |stream| begin(stream, key, request).await).await.1
+    };
+    let refused = async |request| {
         let (ended, told) = meets(&scenario.host, async |stream| {
-            ask(stream, key, far).await;
+            ask(stream, key, request).await;
             rogue::read_refusal(stream).await
         })
         .await;
-        assert_eq!(told, Refusal::SessionNumber);
-        assert!(matches!(ended, Err(HostError::Refused(Refusal::SessionNumber))), "{ended:?}");
-    }
-    still_works(scenario).await;
+        assert!(matches!(ended, Err(HostError::Refused(refusal)) if refusal == told), "{ended:?}");
+        told
+    };
+    let first = began(0).await;
+    assert!(began(0).await > first, "a number that was granted is not granted again");
+    // An order for other numbers, another host, or of another device.
+    let order = scenario.request(50).order;
+    assert_eq!(refused(Request { next_session: 51, order }).await, Refusal::NoOrder);
+    let host = scenario.host.service();
+    let model = &host.source().model;
+    let other = DeviceId::new("other");
+    assert_eq!(refused(scenario.room.request("pump", model, other, 50)).await, Refusal::NoOrder);
+    assert_eq!(began(50).await, 50, "what was refused used nothing");
+    // Numbers are left out, as many as the device likes.
+    assert_eq!(began(1 << 50).await, 1 << 50);
+    assert_eq!(refused(scenario.request(u64::MAX)).await, Refusal::SessionNumber);
+    // A counter that has gone back further than an order goes.
+    let back = (1 << 50) - u64::from(ORDER_SESSIONS);
+    assert_eq!(refused(scenario.request(back - 1)).await, Refusal::SessionNumber);
+    drop(host);
+    scenario.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -227,7 +246,7 @@ async fn random_bytes_end_in_a_named_error() {
             if round % 3 == 1 {
                 rogue::hello(stream, "pump", key).await;
             } else if round % 3 == 2 {
-                next = begin(stream, key, next).await + 1;
+                next = begin(stream, key, scenario.request(next)).await + 1;
             }
             rogue::write(stream, &noise).await;
             stream.shutdown().await.expect("closes");
@@ -237,7 +256,7 @@ async fn random_bytes_end_in_a_named_error() {
         assert!(ended.is_err() || (round % 3 == 1 && noise.is_empty()), "round {round}");
         let (ended, ()) = meets(&scenario.dealer, async |stream| {
             if round % 2 == 1 {
-                rogue::write(stream, b"\x01\x06\0\0\0SLTD\x02\0").await;
+                rogue::write(stream, b"\x01\x06\0\0\0SLTD\x03\0").await;
             }
             rogue::write(stream, &noise).await;
             stream.shutdown().await.expect("closes");
@@ -289,7 +308,7 @@ async fn a_link_that_loses_bytes_gives_no_wrong_answer() {
 }
 
 async fn greet(stream: &mut DuplexStream) {
-    rogue::write(stream, b"\x01\x06\0\0\0SLTD\x02\0").await;
+    rogue::write(stream, b"\x01\x06\0\0\0SLTD\x03\0").await;
     assert_eq!(read_dealer(stream).await.0, dealer_wire::Kind::Welcome as u8);
 }
 
@@ -323,7 +342,12 @@ async fn a_dealer_refuses_by_name() {
     let model = &host.source().model;
     model.offer_to(&client(), &mut |_| ()).await.expect("offers");
     let pump = DeviceId::new("pump").unwrap();
-    let good = Deal { device: pump, model: model.masked_id, first: 0, count: 2 };
+    let window = |first| {
+        let Request { order, .. } = scenario.room.request("pump", model, None, first);
+        Window { first, count: ORDER_SESSIONS, order }
+    };
+    let good =
+        Deal { device: pump, model: model.masked_id, first: 0, count: 2, ordered: window(0) };
     let deal = async |request: Deal| {
         let client = client();
         let mut dealt = client.deal(request, model.correction_bytes).await?;
@@ -335,10 +359,18 @@ async fn a_dealer_refuses_by_name() {
     };
     assert_eq!(deal(good).await.expect("deals"), [0, 1]);
     let limit = dealer_wire::MAX_COUNT;
-    let refused: [(Deal, Refusal); 7] = [
+    let narrow = Window { count: 3, ..window(0) };
+    let refused: [(Deal, Refusal); 11] = [
         (good, Refusal::SessionUsed { next: 2 }),
         (Deal { first: 1, ..good }, Refusal::SessionUsed { next: 2 }),
-        (Deal { first: 5000, ..good }, Refusal::TooFarAhead { next: 2 }),
+        (Deal { first: 1023, ..good }, Refusal::NoOrder),
+        (Deal { first: 5000, ..good }, Refusal::NoOrder),
+        (Deal { first: 5000, ordered: window(5001), ..good }, Refusal::NoOrder),
+        (Deal { first: 2, count: 1, ordered: narrow, ..good }, Refusal::NoOrder),
+        (
+            Deal { first: u64::MAX, count: 1, ordered: window(u64::MAX), ..good },
+            Refusal::SessionUsed { next: 2 },
+        ),
         (Deal { device: DeviceId::new("unknown").unwrap(), ..good }, Refusal::UnknownDevice),
         (Deal { model: [7; 32], first: 2, ..good }, Refusal::UnknownModel),
         (Deal { count: 0, first: 2, ..good }, Refusal::Count { limit }),
@@ -350,6 +382,8 @@ async fn a_dealer_refuses_by_name() {
     }
     let dealt = deal(Deal { first: 2, ..good }).await.expect("deals");
     assert_eq!(dealt, [2, 3], "a refusal uses no number");
+    let ahead = Deal { first: 900, ..good };
+    assert_eq!(deal(ahead).await.expect("deals"), [900, 901], "numbers are left out");
 
     // What is wrong with a model.
     let network = &scenario.room.model.network;
@@ -454,9 +488,10 @@ async fn a_host_checks_what_a_dealer_sends() {
     let dealing = dealer_frame(Kind::Dealing, &Dealing { key: [0; 8], bytes_each: 16 });
     let pump = DeviceId::new("pump").unwrap();
     for (name, bytes, expected) in cases {
-        let script = [b"\x02\x06\0\0\0SLTD\x02\0", &dealing[..], &bytes].concat();
+        let script = [b"\x02\x06\0\0\0SLTD\x03\0", &dealing[..], &bytes].concat();
         let (client, dealer) = rogue_dealer(script, true).await;
-        let request = Deal { device: pump, model: [0; 32], first: 7, count: 1 };
+        let ordered = Window { first: 7, count: 1, order: Order::from_bytes([0; 16]) };
+        let request = Deal { device: pump, model: [0; 32], first: 7, count: 1, ordered };
         let error = match client.deal(request, 16).await {
             Ok(mut dealt) => dealt.next().await.expect_err("damaged"),
             Err(error) => error,
@@ -551,7 +586,7 @@ async fn a_device_names_what_a_host_does_wrong() {
         // A host that stops after the grant: the number is used.
         (vec![welcome(&network), grant(12)], SessionError::Transport(ErrorKind::TimedOut), 13),
     ];
-    for granted in [9, 0, 10 + MAX_SESSION_SKIP + 1, u64::MAX] {
+    for granted in [9, 0, 10 + u64::from(ORDER_SESSIONS) + 1, u64::MAX] {
         let error = SessionError::SessionNumber { next: 10, granted };
         cases.push((vec![welcome(&network), grant(granted)], error, 10));
     }

@@ -6,7 +6,7 @@ use std::fs;
 use rand_core::Rng as _;
 use sharelet_core::session::wire::control::{Answer, DeviceId, Refusal, Request};
 use sharelet_core::session::wire::frame::Kind;
-use sharelet_host::store::dealer::{DealerStore, MAX_AHEAD};
+use sharelet_host::store::dealer::DealerStore;
 use sharelet_host::store::host::HostStore;
 use sharelet_testkit::room::{
     STALL, Scenario, damage, random_readings, rogue, run, twin, when_unlocked,
@@ -146,11 +146,13 @@ async fn a_new_key_gets_no_old_corrections_while_the_dealer_is_away() {
 async fn impostors_do_not_push_a_device_ahead() {
     let mut scenario = Scenario::start(1).await;
     scenario.infers().await;
+    let Request { order, .. } = scenario.request(0);
     for next_session in [1000, 1 << 20, 1 << 62] {
         let key = scenario.room.key_id("pump");
         let mut rogue = rogue::welcomed(&scenario.host.address, "pump", key).await;
-        rogue::write(&mut rogue, &rogue::control(Kind::Request, &Request { next_session })).await;
-        assert_eq!(rogue::read_refusal(&mut rogue).await, Refusal::SessionNumber);
+        let request = Request { next_session, order };
+        rogue::write(&mut rogue, &rogue::control(Kind::Request, &request)).await;
+        assert_eq!(rogue::read_refusal(&mut rogue).await, Refusal::NoOrder);
         scenario.infers().await;
     }
     let sessions = &scenario.device.events.sessions;
@@ -163,7 +165,7 @@ async fn a_new_key_begins_anew_after_many_sessions() {
     let (room, rng) = Scenario::room(&[5, 20, 3, 3]);
     let pump = DeviceId::new("pump").unwrap();
     let store = DealerStore::open(&room.path("dealer")).unwrap();
-    store.record(pump, room.key_id("pump"), MAX_AHEAD, 1).unwrap();
+    store.record(pump, room.key_id("pump"), 1 << 50, 1).unwrap();
     drop(store);
     room.provision("pump");
     let mut scenario = Scenario::of((room, rng), 1, Answer::Device, 3).await;

@@ -15,8 +15,8 @@ use sharelet_core::share::Party;
 use sharelet_host::data::description::UploadId;
 use sharelet_host::data::labels::LabelKind;
 use sharelet_host::data::{Options, Table};
-use sharelet_host::dealer::client::Client;
-use sharelet_host::dealer::wire::{Refusal, Serve};
+use sharelet_host::dealer::client::{Client, ClientError};
+use sharelet_host::dealer::wire::{Ordered, Refusal, Serve};
 use sharelet_host::server::evaluator::{Evaluator, Question};
 use sharelet_host::server::peer::PeerError;
 use sharelet_host::server::queries::Server;
@@ -210,7 +210,8 @@ async fn owners_who_only_name_an_upload_give_way() {
 /// What a network costs is not found out for somebody who names no key.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dealer_looks_for_the_key_first() {
-    let dealer = Room::new().dealer().await;
+    let room = Room::new();
+    let dealer = room.dealer().await;
     let client = Client::new(dealer.address.clone(), plain(), SECOND, 5 * SECOND);
     let network = Network {
         input: Shape { channels: 1 << 26, height: 1, width: 1 },
@@ -219,8 +220,17 @@ async fn a_dealer_looks_for_the_key_first() {
     };
     let device = DeviceId::new("nobody").unwrap();
     let arithmetic = config(TEXT).arithmetic;
-    let asked = client.serve(&Serve { device, first: 1, count: 2, network, arithmetic }).await;
-    assert_eq!(asked.err().and_then(|error| error.refusal()), Some(Refusal::UnknownDevice));
+    let serve = Serve { device, first: 1, count: 2, network, arithmetic };
+    let refusal = async |request| {
+        client.sessions(&request).await.err().and_then(|error: ClientError| error.refusal())
+    };
+    let ordered = room.ordered(serve.clone(), None);
+    assert_eq!(refusal(ordered.clone()).await, Some(Refusal::UnknownDevice));
+    // Nor for somebody who has another key, or no order.
+    let device = DeviceId::new("server-0").unwrap();
+    let ordered = Ordered { description: Serve { device, ..serve }, ..ordered };
+    assert_eq!(refusal(ordered.clone()).await, Some(Refusal::NoOrder));
+    assert_eq!(refusal(Ordered { key: [0; 8], ..ordered }).await, Some(Refusal::OtherKey));
 }
 
 /// A server that greets right has no more time for what follows than anybody.

@@ -23,7 +23,7 @@ use sharelet_testkit::{Rng, assert_matches, begins, says};
 use sharelet_train::config::{
     Config, HeldOut, ModelFormat, ModelKind, OpenModel, Schedule, Truncation,
 };
-use sharelet_train::course::{CourseError, Sizes};
+use sharelet_train::course::{Course, CourseError, Sizes};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -142,10 +142,8 @@ async fn parties_data_and_keys_are_held_against_each_other() {
     let dealer = room.dealer().await;
     let other_key = ["server 0 and the dealer have different keys of that name"];
     both_are_told(&room, setups(), &dealer.address, &other_key).await;
-    // The dealer took the numbers for those of the key that it knows.
-    let next = room.counter();
+    // No number of the key that it knows is used.
     write(fresh);
-    count_from(&files[1], next);
     std::fs::rename(room.path("dealer/keys/server-0.key"), room.path("moved")).unwrap();
     both_are_told(&room, setups(), &dealer.address, &["sharelet provision"]).await;
     std::fs::rename(room.path("moved"), room.path("dealer/keys/server-0.key")).unwrap();
@@ -194,11 +192,11 @@ async fn a_peer_that_is_something_else_is_told_apart() {
         let closed: Check = |error| matches!(error, PeerError::Closed);
         let cases: [(&[u8], bool, Check); 9] = [
             (b"HTTP/1.1 400 Bad Request\r\n\r\n", false, stranger),
-            (b"\x01\x06\0\0\0SLTD\x02\0", false, |error| {
+            (b"\x01\x06\0\0\0SLTD\x03\0", false, |error| {
                 matches!(error, PeerError::NotSharelet | PeerError::TimedOut)
             }),
             (&framed(b"SLTX\x02"), false, stranger),
-            (&framed(&[&magic[..], b"\x02"].concat()), false, stranger),
+            (&framed(&[&magic[..], b"\x03"].concat()), false, stranger),
             (
                 &newer,
                 false,
@@ -318,10 +316,17 @@ async fn a_peer_that_falls_silent_is_given_up() {
     dealer.kill().await;
 }
 
+/// Sessions of a run; some number if there is no such run.
+fn sessions(text: &str, sizes: Sizes) -> usize {
+    let course = Config::parse(text, Path::new("")).ok().and_then(|it| Course::new(it, sizes).ok());
+    course.map_or(7, |course| course.sessions(0).count())
+}
+
 fn request(config: &str, sizes: Sizes) -> Train {
     Train {
         device: DeviceId::new("server-0").unwrap(),
         first: 0,
+        count: u32::try_from(sessions(config, sizes)).unwrap(),
         steps: 0,
         sizes,
         config: config.to_owned(),
@@ -339,7 +344,8 @@ async fn the_dealer_deals_no_number_twice_and_nothing_without_bounds() {
     let room = Room::new();
     let dealer = room.dealer().await;
     let refusal = async |request: Train| {
-        client(&dealer.address).train(&request).await.err().and_then(|error| error.refusal())
+        let asked = client(&dealer.address).sessions(&room.ordered(request, None)).await;
+        asked.err().and_then(|error| error.refusal())
     };
     let text = config(TEXT).text().unwrap();
     let sized = |rows, features| Sizes { rows, features, ..SIZES };
@@ -362,32 +368,34 @@ async fn the_dealer_deals_no_number_twice_and_nothing_without_bounds() {
             Train { device: DeviceId::new("nobody").unwrap(), ..request(&text, SIZES) },
             Refusal::UnknownDevice,
         ),
-        (Train { first: u64::MAX, ..request(&text, SIZES) }, Refusal::TooFarAhead { next: 0 }),
+        (Train { first: u64::MAX, ..request(&text, SIZES) }, Refusal::SessionUsed { next: 0 }),
+        (Train { count: 3, ..request(&text, SIZES) }, Refusal::BadRun),
     ] {
         let found = tokio::time::timeout(Duration::from_secs(20), refusal(request.clone())).await;
         assert_eq!(found.expect("at once"), Some(expected), "{request:?}");
     }
     let long = Train { config: "#".repeat(1 << 17), ..request(&text, SIZES) };
-    assert!(client(&dealer.address).train(&long).await.is_err(), "longer than a request may be");
+    let long = client(&dealer.address).sessions(&room.ordered(long, None)).await;
+    assert!(long.is_err(), "longer than a request may be");
 
     // Numbers are used when they are promised, whether they are fetched or not.
-    let (agreed, sessions) = client(&dealer.address).train(&request(&text, SIZES)).await.unwrap();
-    assert!(agreed.sessions > 9);
-    drop(sessions);
-    let next = u64::from(agreed.sessions);
+    let agreed = request(&text, SIZES);
+    let next = u64::from(agreed.count);
+    assert!(next > 9);
+    drop(client(&dealer.address).sessions(&room.ordered(agreed, None)).await.unwrap());
     for first in [0, 1, next - 1] {
         let used = refusal(Train { first, ..request(&text, SIZES) }).await;
         assert_eq!(used, Some(Refusal::SessionUsed { next }));
     }
     // Two who ask for the same at the same time: one of them gets it.
-    let both = Train { first: next + 5, ..request(&text, SIZES) };
+    let both = room.ordered(Train { first: next + 5, ..request(&text, SIZES) }, None);
     let (zero, one) = (client(&dealer.address), client(&dealer.address));
-    let (zero, one) = tokio::join!(zero.train(&both), one.train(&both));
+    let (zero, one) = tokio::join!(zero.sessions(&both), one.sessions(&both));
     assert_eq!(usize::from(zero.is_ok()) + usize::from(one.is_ok()), 1);
     // Also after a crash.
     dealer.kill().await;
     let dealer = room.dealer().await;
-    let error = client(&dealer.address).train(&both).await.expect_err("used");
+    let error = client(&dealer.address).sessions(&both).await.expect_err("used");
     assert_eq!(error.refusal(), Some(Refusal::SessionUsed { next: 2 * next + 5 }));
     dealer.kill().await;
 }
@@ -402,8 +410,9 @@ fn frame(kind: u8, body: &[u8]) -> Vec<u8> {
 async fn bytes_of_a_server_do_the_dealer_no_harm() {
     let room = Room::new();
     let dealer = room.dealer().await;
-    let body = postcard::to_allocvec(&request(&config(TEXT).text().unwrap(), SIZES)).unwrap();
-    let hello = frame(1, b"SLTD\x02\0");
+    let asked = room.ordered(request(&config(TEXT).text().unwrap(), SIZES), None);
+    let body = postcard::to_allocvec(&asked).unwrap();
+    let hello = frame(1, b"SLTD\x03\0");
     let mut rng = Rng(5);
     for round in 0..200 {
         let mut bytes = [hello.clone(), frame(18, &body), frame(12, &[]), frame(12, &[])].concat();
@@ -426,7 +435,7 @@ async fn bytes_of_a_server_do_the_dealer_no_harm() {
     let status = client.status(DeviceId::new("server-0").unwrap()).await.expect("it still serves");
     let next =
         Train { first: status.next_session, ..request(&config(TEXT).text().unwrap(), SIZES) };
-    client.train(&next).await.expect("it still deals");
+    client.sessions(&room.ordered(next, None)).await.expect("it still deals");
     dealer.kill().await;
 }
 
@@ -443,12 +452,7 @@ async fn bytes_of_a_dealer_do_a_server_no_harm() {
     let whole = {
         let body = [&0_u64.to_le_bytes()[..], &vec![7; plan.dealt_bytes() as usize]].concat();
         let sum = crc32fast::hash(&body).to_le_bytes();
-        [
-            frame(2, b"SLTD\x02\0"),
-            frame(11, &[[1; 8].as_slice(), &[20]].concat()),
-            frame(19, &[&body[..], &sum].concat()),
-        ]
-        .concat()
+        [frame(2, b"SLTD\x03\0"), frame(11, &[]), frame(19, &[&body[..], &sum].concat())].concat()
     };
     let mut rng = Rng(6);
     for round in 0..120 {
@@ -470,13 +474,11 @@ async fn bytes_of_a_dealer_do_a_server_no_harm() {
         };
         let ask = async {
             let client = client(&address);
-            let (_, mut sessions) = client.train(&request("", SIZES)).await?;
+            let mut sessions = client.sessions(&room.ordered(request("", SIZES), None)).await?;
             sessions.next(&plan).await
         };
         let ((), got) =
             tokio::time::timeout(SOON, async { tokio::join!(serve, ask) }).await.expect("no hang");
-        // What no checksum covers is the key's name and the count, which the server holds against
-        // its own.
         assert!(round > 0 || got.is_ok(), "{:?}", got.err());
     }
 }

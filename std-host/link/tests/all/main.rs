@@ -1,4 +1,4 @@
-//! Tests of the emulated line and of services, as one
+//! Tests of the emulated line, of services and of sealed connections, as one
 //! program: a module's name selects its tests.
 #![allow(
     missing_docs,
@@ -12,4 +12,5 @@
 )]
 
 mod limits;
+mod sealed;
 mod wan;

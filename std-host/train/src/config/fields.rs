@@ -149,16 +149,24 @@ pub struct Checkpoint {
 }
 
 /// What is opened. By default nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Open {
     /// The mean loss, after every epoch.
     pub loss: bool,
     /// The fraction of right answers, after every epoch.
     pub accuracy: bool,
+    /// The fewest rows that either may be taken over: a mean of few tells of each.
+    pub least_rows: usize,
     /// The model, at the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<OpenModel>,
+}
+
+impl Default for Open {
+    fn default() -> Self {
+        Self { loss: false, accuracy: false, least_rows: 10, model: None }
+    }
 }
 
 /// Who gets the model in the clear.

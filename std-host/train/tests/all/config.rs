@@ -3,6 +3,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use sharelet_train::config::{Config, HeldOut, ModelFormat, Schedule, Truncation};
+use sharelet_train::course::{Course, Sizes};
 use sharelet_train::network::{Layer, Loss, Network, NetworkName, Shape, Window};
 
 const SMALL: &str = r#"
@@ -98,6 +99,7 @@ fn a_small_file_has_the_documented_defaults() {
     assert_eq!((arithmetic.frac_bits, arithmetic.truncation), (20, Truncation::OneUnit));
     assert_eq!((checkpoint.every, checkpoint.keep), (50, 2));
     assert_eq!((open.loss, open.accuracy, open.model.is_none()), (false, false, true));
+    assert_eq!(open.least_rows, 10);
     assert_eq!((stop.check, stop.largest_loss, stop.largest_weight), (true, 1000.0, 1024.0));
     assert_eq!((data.test, data.held_out), (None, None));
 }
@@ -248,5 +250,32 @@ fn a_configuration_is_the_same_after_writing_and_reading() {
         let config = parse(text).unwrap();
         let written = toml::to_string(&config).unwrap();
         assert_eq!(parse(&written).unwrap(), config, "{written}");
+    }
+}
+
+/// A mean over few rows, in training or in the test, is opened to nobody.
+#[test]
+fn means_over_few_rows_are_refused() {
+    let text = "[data]\ntrain = \"t\"\n[model]\nkind = \"linear-regression\"\n[training]\nepochs = \
+                1\nbatch = 2\nlearning_rate = 0.5\n";
+    let course = |open: &str, rows, test_rows| {
+        let sizes = Sizes { rows, features: 1, targets: 1, test_rows };
+        Course::new(parse(&format!("{text}{open}")).unwrap(), sizes)
+            .map(|_| ())
+            .map_err(|error| error.to_string())
+    };
+    let loss = "[open]\nloss = true\n";
+    for (open, rows, test_rows, refused) in [
+        ("", 2, 0, false),
+        (loss, 10, 0, false),
+        (loss, 9, 0, true),
+        (loss, 100, 9, true),
+        ("[open]\naccuracy = true\n", 9, 0, true),
+        ("[open]\nloss = true\nleast_rows = 3\n", 9, 0, false),
+    ] {
+        let found = course(open, rows, test_rows);
+        assert_eq!(found.is_err(), refused, "{open}: {rows}, {test_rows}");
+        let said = found.err().is_none_or(|error| error.contains("open.least_rows"));
+        assert!(said, "{open}");
     }
 }

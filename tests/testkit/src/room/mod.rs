@@ -12,12 +12,14 @@ use std::sync::{Arc, Mutex, Weak};
 
 use rand_chacha::ChaCha12Rng;
 use rand_core::Rng as _;
-use sharelet_core::keystream::KeyId;
-use sharelet_core::session::SessionError;
+use sharelet_core::binding::Binding;
+use sharelet_core::keystream::{ChaCha12, KeyId, Keystream};
 use sharelet_core::session::network::{Activation, Layer, Network};
 use sharelet_core::session::p0::Identity;
-use sharelet_core::session::wire::control::{Answer, DeviceId, Refusal};
+use sharelet_core::session::wire::control::{Answer, DeviceId, Refusal, Request};
+use sharelet_core::session::{ORDER_SESSIONS, SessionError};
 use sharelet_host::dealer::client::Client;
+use sharelet_host::dealer::masked;
 use sharelet_host::dealer::{Dealer, MODELS};
 use sharelet_host::device::{Device, DeviceError, Events, Inference, Sensor, Settings};
 use sharelet_host::host::model::HostModel;
@@ -233,6 +235,26 @@ impl Room {
         DeviceKey::load(&self.key_path(name)).expect("loads").key_id()
     }
 
+    /// What a device says when it wants a session with a model: its order is for a host of this
+    /// name.
+    pub fn request(
+        &self,
+        device: &str,
+        model: &HostModel,
+        host: Option<DeviceId>,
+        next_session: u64,
+    ) -> Request {
+        let key = DeviceKey::load(&self.key_path(device)).expect("loads");
+        let description = masked::description(&model.model.network);
+        let binding = Binding::of_network(
+            &Keystream::<ChaCha12>::new(&key.key),
+            &description,
+            &model.masked_id,
+        );
+        let order = binding.order(&DeviceId::proved(host), next_session, ORDER_SESSIONS);
+        Request { next_session, order }
+    }
+
     pub async fn dealer_at(&self, address: &str) -> Running<Dealer> {
         let store = when_unlocked(|| DealerStore::open(&self.path("dealer"))).await;
         Running::start(address, Dealer::new(store, MODELS), limits(self.unit)).await
@@ -384,6 +406,11 @@ impl Scenario {
         let (key, counter) = opened.expect("opens");
         self.device.identity = Identity::new(key.device, &key.key);
         self.device.counter = counter;
+    }
+
+    /// What the device says when it wants a session.
+    pub fn request(&self, next_session: u64) -> Request {
+        self.room.request("pump", &self.host.service().source().model, None, next_session)
     }
 
     /// Stops everybody politely.

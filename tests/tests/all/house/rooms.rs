@@ -31,12 +31,12 @@ session/gate: ring opened cost keystream share correlation step gate session/pie
 session/phases: keystream shape correlation session/linear session/gate # what P0 spends when
 session/network: shape gate session/linear session/gate # shapes and digits of layers, and the \
     twin of the steps
-session/wire: keystream session/network # a key's public name and a description travel in the \
-    handshake
+session/wire: keystream binding session/network # a key's public name, an order and a description \
+    travel in it
 session: correlation step session/network session/wire # what all drivers need: frames, \
     errors, the counter
-session/cost: ring cost shape session/linear session/gate session/network session/wire # the \
-    costs of the steps, added up
+session/cost: ring cost binding shape session/linear session/gate session/network session/wire # \
+    the costs of the steps, added up
 session/deal: binding keystream correlation session/linear session/gate session/network # the \
     dealer's side
 session/p0: ring keystream share shape correlation binding session/piece session/linear \
@@ -80,13 +80,13 @@ connect: cipher party error hello io key ratchet record pins handshake
 page:
 
 [std-host/link/src]
-descriptors error fault files hex pauses places timeout wan warnings:
+error fault files hex keyring pauses places system timeout wan warnings:
 connection: timeout
 frame: connection
 exchange: frame
-route: error wan connection
+route: error wan connection keyring
 tcp: error connection route warnings
-service: descriptors connection places tcp warnings
+service: error connection places route system tcp warnings
 
 [std-host/model/src]
 file readings:
@@ -148,7 +148,9 @@ console: units common
 dealer: common
 device host: terminal units common
 inspect: plot terminal units common
-import open provision: common
+import open: common
+keygen pair doctor: units common
+provision: units common pair
 share: table terminal units common
 task: common
 train: terminal units chart common

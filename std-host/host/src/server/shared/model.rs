@@ -96,10 +96,10 @@ impl SharedModel {
         Ok(model)
     }
 
-    /// What the dealer is asked for: sessions from `first` on, `count` of them. Both servers know
-    /// it to the last bit: server 0's keystream, under the name `device`, is bound to it.
+    /// What is dealt for sessions from `first` on, `count` of them, under server 0's key of the name
+    /// `device`.
     #[must_use]
-    pub fn request(&self, device: DeviceId, (first, count): (u64, u32)) -> Serve {
+    pub fn describe(&self, device: DeviceId, (first, count): (u64, u32)) -> Serve {
         let (network, arithmetic) = (self.serving.network().clone(), self.serving.arithmetic());
         Serve { device, first, count, network, arithmetic }
     }

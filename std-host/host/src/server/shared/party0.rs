@@ -8,6 +8,7 @@ use std::sync::Arc;
 use embedded_io_async::ErrorKind;
 use sharelet_core::functions::engine::EngineError;
 use sharelet_core::keystream::Keystream;
+use sharelet_core::session::wire::control::DeviceId;
 use sharelet_core::session::wire::query::Reason;
 use sharelet_core::session::wire::task::Task;
 use sharelet_core::session::{SessionCounter as _, SessionError, refuse, servers};
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::asking::{AskError, Asked, Asking};
 use super::model::SharedModel;
 use super::wire::{self, Begin};
+use crate::dealer::wire::Description as _;
 use crate::host::within;
 use crate::server::evaluator::{Evaluator, Question};
 use crate::server::lane::{self, Lanes, said};
@@ -115,29 +117,32 @@ impl Party0 {
     }
 
     /// A chunk of numbers, and the weights opened in its first session.
-    async fn begin(&self, mut reader: Reader, mut writer: Writer) -> Result<Chunk, PeerError> {
-        let first = {
+    async fn begin(
+        &self,
+        server_1: Option<DeviceId>,
+        mut reader: Reader,
+        mut writer: Writer,
+    ) -> Result<Chunk, PeerError> {
+        let (first, binding) = {
             let mut counter = self.counter.lock().await;
-            reader.await_message(DEALING);
-            let free = wire::receive_turn(&mut reader).await?;
             // All numbers of the chunk are recorded as used before the first is: after a crash they
             // are skipped.
-            let first = counter.next().await.map_err(SessionError::from)?.max(free);
+            let first = counter.next().await.map_err(SessionError::from)?;
             counter
                 .consume(first.saturating_add(self.chunk.into()) - 1)
                 .await
                 .map_err(SessionError::from)?;
-            messages::send(&mut writer, &Begin { first, count: self.chunk }).await?;
+            let description = self.model.describe(self.key.device, (first, self.chunk));
+            let binding = description.bind(&Keystream::new(&self.key.key)).map_err(broken)?;
+            let order = description.order(&binding, server_1);
+            messages::send(&mut writer, &Begin { first, count: self.chunk, order }).await?;
             reader.await_message(DEALING);
             wire::receive_turn(&mut reader).await?;
-            first
+            (first, binding)
         };
         let serving = &self.model.serving;
         let sessions = serving.sessions(first, self.chunk);
-        let dealt = self.model.request(self.key.device, (first, self.chunk));
-        let binding = dealt.bind(&Keystream::new(&self.key.key));
-        let source =
-            Source::Key(Arc::new(binding.map_err(|error| PeerError::Broken(error.to_string()))?));
+        let source = Source::Key(Arc::new(binding));
         let mut supply = Supply::prepare(sessions, serving.truncation(), source);
         let prepared = supply.next().await.map_err(|error| PeerError::Broken(error.to_string()))?;
         reader.await_message(DEALING);
@@ -238,17 +243,19 @@ impl Lanes for Party0 {
         sessions: &mut u64,
         stop: &CancellationToken,
     ) -> Result<(), PeerError> {
-        let Connection { mut reader, mut writer, .. } = tokio::select! {
+        let connection = tokio::select! {
             biased;
             () = stop.cancelled() => return Ok(()),
             connection = self.connect(number) => connection?,
         };
+        let server_1 = connection.peer().map(|server_1| server_1.name);
+        let Connection { mut reader, mut writer, .. } = connection;
         tracing::debug!("a lane to server 1 is open");
         loop {
             let begun = tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),
-                begun = self.begin(reader, writer) => begun,
+                begun = self.begin(server_1, reader, writer) => begun,
             };
             let mut chunk = begun?;
             for _ in 1..self.chunk {

@@ -17,8 +17,8 @@ use super::asking::{self, AskError, Asked, Asking};
 use super::model::SharedModel;
 use super::party0::{broken, timed};
 use super::wire::{self, Begin, Turn};
-use crate::dealer::client::{Client, ClientError, Sessions};
-use crate::dealer::wire::{MAX_SERVED, Refusal as DealerRefusal};
+use crate::dealer::client::{Client, ClientError};
+use crate::dealer::wire::{MAX_SERVED, Ordered, Refusal as DealerRefusal};
 use crate::server::evaluator::{Evaluator, LaneEnded, Question};
 use crate::server::pairing::{Guess, Pairing, Waiting};
 use crate::server::party1::Patience;
@@ -147,34 +147,22 @@ impl Party1 {
         (device, key): (DeviceId, sharelet_core::keystream::KeyId),
         visit: &mut Visit,
     ) -> Result<Option<(Chunk, u32)>, PeerError> {
-        let other_key = || {
-            PeerError::Differ(
-                "server 0 and the dealer have different keys of that name; provision server 0 anew"
-                    .to_owned(),
-            )
-        };
-        let free = async {
-            let status = self.dealer.status(device).await.map_err(dealer)?;
-            if status.key == key { Ok(status.next_session) } else { Err(other_key()) }
-        };
-        tell(&mut writer, free.await).await?;
         if !visit.next(&mut reader).await? {
             return Ok(None);
         }
-        let Begin { first, count } = messages::receive(&mut reader).await?;
+        let Begin { first, count, order } = messages::receive(&mut reader).await?;
         reader.end_message();
         let serving = &self.model.serving;
         let asked = async {
             if !(2..=MAX_SERVED).contains(&count) {
                 return Err(PeerError::Greeting(messages::PeerError::NotSharelet));
             }
-            let asked = self.dealer.serve(&self.model.request(device, (first, count))).await;
-            let (answer, sessions) = asked.map_err(dealer)?;
-            if answer.key == key { Ok((sessions, 0)) } else { Err(other_key()) }
+            let description = self.model.describe(device, (first, count));
+            self.dealer.sessions(&Ordered { key, order, description }).await.map_err(dealer)
         };
-        let sessions: Sessions = match asked.await {
-            Ok((sessions, number)) => {
-                tell(&mut writer, Ok(number)).await?;
+        let sessions = match asked.await {
+            Ok(sessions) => {
+                tell(&mut writer, Ok(())).await?;
                 sessions
             }
             Err(error) => {
@@ -191,7 +179,7 @@ impl Party1 {
             Ok(prepared) => prepared,
             Err(error) => return Err(no_correlations(&mut writer, error.to_string()).await),
         };
-        tell(&mut writer, Ok(0)).await?;
+        tell(&mut writer, Ok(())).await?;
         let mut open = serving.open(&self.model.model);
         let opened = prepared.run(&mut open, Exchange::new(reader, writer));
         let (weights, link) =
@@ -212,7 +200,7 @@ impl Party1 {
             Err(error) => return Err(no_correlations(link.halves().1, error.to_string()).await),
         };
         let (reader, writer) = link.halves();
-        tell(writer, Ok(0)).await?;
+        tell(writer, Ok(())).await?;
         let wary = core::mem::take(wary);
         let mut hint = self.pairing.offer(number, wary);
         let guess = tokio::select! {
@@ -292,9 +280,9 @@ impl Party1 {
 }
 
 /// Tells server 0 how it goes on.
-async fn tell(writer: &mut Writer, turn: Result<u64, PeerError>) -> Result<(), PeerError> {
+async fn tell(writer: &mut Writer, turn: Result<(), PeerError>) -> Result<(), PeerError> {
     let message = match &turn {
-        Ok(number) => Turn::Go(*number),
+        Ok(()) => Turn::Go,
         Err(PeerError::Correlations(reason)) => Turn::NoCorrelations(reason.clone()),
         Err(error) => Turn::Stop(error.to_string()),
     };
@@ -313,17 +301,19 @@ async fn no_correlations(writer: &mut Writer, reason: String) -> PeerError {
 /// What the dealer's failure means for the lane: some pass, others do not.
 fn dealer(error: ClientError) -> PeerError {
     use DealerRefusal::{
-        BadRun, Count, SessionUsed, TooFarAhead, TooLarge, UnknownDevice, Version,
+        BadRun, Count, NoOrder, OtherKey, SessionUsed, TooLarge, UnknownDevice, Version, WrongRole,
     };
     match error.refusal() {
         Some(
             BadRun
             | Count { .. }
+            | NoOrder
+            | OtherKey
             | SessionUsed { .. }
-            | TooFarAhead { .. }
             | TooLarge
             | UnknownDevice
-            | Version { .. },
+            | Version { .. }
+            | WrongRole,
         ) => PeerError::Differ(error.to_string()),
         _ => PeerError::Correlations(error.to_string()),
     }

@@ -5,8 +5,7 @@
 //! both:          Greeting                   of which model they hold shares
 //! both:          Turn                       whether they go on
 //! then for every chunk of sessions:
-//!   server 1:    Turn                       the lowest number that the dealer has not dealt
-//!   server 0:    Begin                      the chunk, recorded as used
+//!   server 0:    Begin                      the chunk, recorded as used, and the order for it
 //!   server 1:    Turn                       the dealer has agreed
 //!   both:        the session that opens the weights
 //!   then for every query:
@@ -17,6 +16,7 @@
 //! A message is its length as `u32`, little-endian, and `postcard`.
 
 use serde::{Deserialize, Serialize};
+use sharelet_core::binding::Order;
 use sharelet_core::keystream::KeyId;
 use sharelet_core::session::servers;
 use sharelet_core::session::wire::control::{DeviceId, Refusal};
@@ -28,7 +28,7 @@ use crate::server::training::wire;
 use sharelet_link::{Reader, Writer};
 
 /// Version of these messages.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 
 /// Of which model a server holds a share.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,13 +53,15 @@ pub struct Begin {
     pub first: u64,
     /// How many there are, that one included.
     pub count: u32,
+    /// What lets server 1 fetch them.
+    pub order: Order,
 }
 
 /// Whether a server goes on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Turn {
-    /// It does. From server 1 before a chunk: the lowest number that was not dealt; else 0.
-    Go(u64),
+    /// It does.
+    Go,
     /// There are no correlations for now, and why.
     NoCorrelations(String),
     /// It does not, and no later attempt can help.
@@ -67,13 +69,13 @@ pub enum Turn {
 }
 
 impl Turn {
-    /// The number in it.
+    /// Whether it does.
     ///
     /// # Errors
     /// [`PeerError::Correlations`] and [`PeerError::Differ`].
-    pub fn go(self) -> Result<u64, PeerError> {
+    pub fn go(self) -> Result<(), PeerError> {
         match self {
-            Self::Go(number) => Ok(number),
+            Self::Go => Ok(()),
             Self::NoCorrelations(reason) => Err(PeerError::Correlations(wire::printable(&reason))),
             Self::Stop(reason) => Err(PeerError::Differ(format!(
                 "the other server refuses: {}",
@@ -87,7 +89,7 @@ impl Turn {
 ///
 /// # Errors
 /// [`PeerError`].
-pub async fn receive_turn(reader: &mut Reader) -> Result<u64, PeerError> {
+pub async fn receive_turn(reader: &mut Reader) -> Result<(), PeerError> {
     wire::receive::<Turn>(reader).await?.go()
 }
 
@@ -116,7 +118,7 @@ pub async fn agree(
         let _ = wire::send(writer, &Turn::Stop(reason.clone())).await;
         return Err(PeerError::Differ(reason));
     }
-    wire::send(writer, &Turn::Go(0)).await?;
+    wire::send(writer, &Turn::Go).await?;
     receive_turn(reader).await?;
     Ok(theirs)
 }

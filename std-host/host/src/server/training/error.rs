@@ -38,9 +38,6 @@ pub enum RunError {
     /// The dealer.
     #[error(transparent)]
     Dealer(#[from] ClientError),
-    /// The dealer knows another key.
-    #[error("server 0 and the dealer have different keys of that name; provision server 0 anew")]
-    Key,
     /// The counter.
     #[error("the counter of sessions cannot be written; see the log above")]
     Counter,
@@ -56,16 +53,14 @@ pub enum RunError {
         /// The lowest number that was not dealt.
         next: u64,
     },
-    /// The dealer counts other sessions.
+    /// More sessions than a dealer deals for one run.
     #[error(
-        "the dealer counts {theirs} sessions and this server {ours}; install matching versions at \
-         server and dealer"
+        "the run has {sessions} sessions, more than {}; train in several runs, or in larger batches",
+        u32::MAX
     )]
-    Sessions {
-        /// Here.
-        ours: u64,
-        /// At the dealer.
-        theirs: u64,
+    TooLong {
+        /// How many.
+        sessions: usize,
     },
     /// The end of the run was not confirmed.
     #[error(

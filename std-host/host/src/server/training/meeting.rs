@@ -5,6 +5,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use sharelet_core::session::wire::control::DeviceId;
 use tokio::sync::oneshot;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -37,6 +38,8 @@ pub(super) struct Met {
     pub(super) reader: Reader,
     pub(super) writer: Writer,
     pub(super) theirs: Hello,
+    /// The name that it has proved.
+    pub(super) name: Option<DeviceId>,
     /// Refuses others as long as the run goes on.
     pub(super) others: Option<DropGuard>,
 }
@@ -150,6 +153,7 @@ impl Service for Waiting {
         connection: Connection,
         visit: Visit,
     ) -> Result<(), Refused> {
+        let name = connection.peer().map(|peer| peer.name);
         let Connection { mut reader, mut writer, .. } = connection;
         let hello = async { Ok::<_, Refused>(wire::receive_hello(&mut reader).await?) };
         let greeted = visit.greeting(hello).await;
@@ -164,13 +168,14 @@ impl Service for Waiting {
             };
         let found = self.greet(&mut reader, &mut writer, &theirs, &visit).await?;
         // The run may have been stopped.
-        let _ = found.send(Met { reader, writer, theirs, others: None });
+        let _ = found.send(Met { reader, writer, theirs, name, others: None });
         Ok(())
     }
 }
 
 /// Exchanges greetings and verdicts.
 async fn greet(connection: Connection, ours: &Hello, course: &Course) -> Result<Met, RunError> {
+    let name = connection.peer().map(|peer| peer.name);
     let Connection { mut reader, mut writer, .. } = connection;
     // At the same time: greetings may be longer than what the network holds.
     let (sent, theirs) =
@@ -190,7 +195,7 @@ async fn greet(connection: Connection, ours: &Hello, course: &Course) -> Result<
         sent?;
     }
     told?;
-    Ok(Met { reader, writer, theirs, others: None })
+    Ok(Met { reader, writer, theirs, name, others: None })
 }
 
 /// The first thing that is not as it must be.

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use sharelet_core::keystream::Keystream;
 use sharelet_core::session::SessionCounter as _;
+use sharelet_core::session::wire::control::DeviceId;
 use sharelet_core::share::Party;
 
 pub use super::error::RunError;
@@ -14,8 +15,8 @@ use super::meeting::Met;
 use super::resume::{self, DataHashes};
 use super::supply::{Source, Supply};
 use super::wire::{self, Hello, Start, Verdict};
-use crate::dealer::client::{Client, ClientError};
-use crate::dealer::wire::{Refusal, Train};
+use crate::dealer::client::{Client, ClientError, Sessions};
+use crate::dealer::wire::{Description as _, Ordered, Refusal, Train};
 use crate::store::counter::FileCounter;
 use crate::store::datasets::Dataset;
 use crate::store::key::DeviceKey;
@@ -102,7 +103,7 @@ pub struct Report {
 /// [`RunError`].
 pub async fn run(
     setup: Setup,
-    mut correlations: Correlations,
+    correlations: Correlations,
     meeting: impl Into<Meeting>,
     progress: &mut dyn FnMut(Progress),
     stop: &tokio_util::sync::CancellationToken,
@@ -126,25 +127,13 @@ pub async fn run(
     let agreed = async {
         let mut met = meeting.into().meet(greeting.clone(), course.clone(), stop).await?;
         let step = begin_at(&greeting, &met.theirs)?;
-        let link = (&mut met.reader, &mut met.writer);
-        let start = agree(link, &mut correlations, (&course, step, &greeting)).await?;
-        Ok::<_, RunError>((met, step, start))
+        let (start, source) = agree(&mut met, correlations, (&course, step, &greeting)).await?;
+        Ok::<_, RunError>((met, step, start, source))
     };
-    let (met, step, start) = tokio::select! {
+    let (met, step, start, source) = tokio::select! {
         biased;
         () = stop.cancelled() => return Err(RunError::Stopped { step: 0 }),
         agreed = agreed => agreed?,
-    };
-    let (first, source) = match (correlations, start.1) {
-        (Correlations::Key(key, _), _) => {
-            let dealt = request(&course, start.0, step.unwrap_or(0))?;
-            let binding = dealt.bind(&Keystream::new(&key.key)).map_err(ClientError::from)?;
-            (start.0.first, Source::Key(Arc::new(binding)))
-        }
-        (Correlations::Dealer(_), Some(sessions)) => {
-            (start.0.first, Source::Dealer(Box::new(sessions)))
-        }
-        (Correlations::Dealer(_), None) => return Err(RunError::Key),
     };
     let test = test
         .map_or_else(Data::default, |test| Data { inputs: test.features, targets: test.targets });
@@ -157,14 +146,14 @@ pub async fn run(
     }
     checkpoints.drop_after(step)?;
     let steps = usize::try_from(step.unwrap_or(0)).unwrap_or(usize::MAX);
-    let supply = Supply::begin(course.clone(), plans, steps, first, source);
+    let supply = Supply::begin(course.clone(), plans, steps, start.first, source);
     let running = Running {
         course,
         state,
         curve,
         checkpoints,
         party,
-        run: start.0.run,
+        run: start.run,
         data,
         good: step.unwrap_or(0),
     };
@@ -228,80 +217,76 @@ fn begin_at(ours: &Hello, theirs: &Hello) -> Result<Option<u64>, RunError> {
     common.map(Some).ok_or(RunError::NothingInCommon)
 }
 
-/// Server 0 says where to begin; server 1 asks the dealer.
+/// Server 0 says where to begin, and orders the sessions; server 1 asks the dealer for them.
 async fn agree(
-    (reader, writer): (&mut Reader, &mut Writer),
-    correlations: &mut Correlations,
-    (course, step, hello): (&Arc<Course>, Option<u64>, &Hello),
-) -> Result<(Start, Option<crate::dealer::client::Sessions>), RunError> {
-    let steps = step.unwrap_or(0);
+    met: &mut Met,
+    correlations: Correlations,
+    (course, steps, hello): (&Course, Option<u64>, &Hello),
+) -> Result<(Start, Source), RunError> {
+    let Met { reader, writer, name, .. } = met;
     match correlations {
-        Correlations::Key(key, counter) => {
-            let run = match (&hello.checkpoints, step) {
+        Correlations::Key(key, mut counter) => {
+            let run = match (&hello.checkpoints, steps) {
                 (Some((run, _)), Some(_)) => *run,
                 _ => random_run()?,
             };
+            let first = counter.next().await.map_err(|_| RunError::Counter)?;
+            let description = describe(course, key.device, first, steps.unwrap_or(0))?;
             // All numbers of the run are recorded as used before the first is: after a crash they
             // are skipped.
-            let first = counter.next().await.map_err(|_| RunError::Counter)?;
             counter
-                .consume(first.saturating_add(count(course, steps).max(1)) - 1)
+                .consume(first.saturating_add(description.count.max(1).into()) - 1)
                 .await
                 .map_err(|_| RunError::Counter)?;
-            let start = Start { run, step: steps, first, device: key.device, key: key.key_id() };
+            let binding = description.bind(&Keystream::new(&key.key)).map_err(ClientError::from)?;
+            let start = Start {
+                run,
+                step: description.steps,
+                first,
+                device: key.device,
+                key: key.key_id(),
+                order: description.order(&binding, *name),
+            };
             wire::send(writer, &start).await?;
             wire::receive_verdict(reader).await?;
-            Ok((start, None))
+            Ok((start, Source::Key(Arc::new(binding))))
         }
         Correlations::Dealer(client) => {
             let start: Start = wire::receive(reader).await?;
-            let asked = ask(client, course, start, steps).await;
+            let asked = ask(&client, course, start, steps.unwrap_or(0)).await;
             let verdict = asked
                 .as_ref()
                 .map_or_else(|error| Verdict::Stop(error.to_string()), |_| Verdict::Go);
             wire::send(writer, &verdict).await?;
-            Ok((start, Some(asked?)))
+            Ok((start, Source::Dealer(Box::new(asked?))))
         }
     }
 }
 
 async fn ask(
     client: &Client,
-    course: &Arc<Course>,
+    course: &Course,
     start: Start,
     steps: u64,
-) -> Result<crate::dealer::client::Sessions, RunError> {
-    if start.step != steps {
-        return Err(RunError::Differ(format!(
-            "step: {steps} here and {} at the other server",
-            start.step
-        )));
+) -> Result<Sessions, RunError> {
+    let Start { step, first, device, key, order, .. } = start;
+    if step != steps {
+        return Err(RunError::Differ(format!("step: {steps} here and {step} at the other server")));
     }
-    let (answer, sessions) =
-        client.train(&request(course, start, steps)?).await.map_err(|error| {
-            match error.refusal() {
-                Some(Refusal::SessionUsed { next }) => RunError::CounterIsOld { next },
-                _ => error.into(),
-            }
-        })?;
-    let (ours, theirs) = (count(course, steps), u64::from(answer.sessions));
-    if ours != theirs {
-        return Err(RunError::Sessions { ours, theirs });
-    }
-    if answer.key != start.key { Err(RunError::Key) } else { Ok(sessions) }
+    let description = describe(course, device, first, steps)?;
+    let asked = client.sessions(&Ordered { key, order, description }).await;
+    asked.map_err(|error| match error.refusal() {
+        Some(Refusal::SessionUsed { next }) => RunError::CounterIsOld { next },
+        _ => error.into(),
+    })
 }
 
-/// What the dealer is asked for. Both servers know it to the last bit: server 0's keystream is
-/// bound to it.
-fn request(course: &Course, start: Start, steps: u64) -> Result<Train, RunError> {
+/// What is dealt for a run that begins or goes on after `steps` steps.
+fn describe(course: &Course, device: DeviceId, first: u64, steps: u64) -> Result<Train, RunError> {
     let config = course.config().text().map_err(CourseError::from)?;
-    let Start { device, first, .. } = start;
-    Ok(Train { device, first, steps, sizes: course.sizes(), config })
-}
-
-/// Sessions of a run that begins or goes on after `steps` steps.
-fn count(course: &Course, steps: u64) -> u64 {
-    course.sessions(usize::try_from(steps).unwrap_or(usize::MAX)).count() as u64
+    let sessions = course.sessions(usize::try_from(steps).unwrap_or(usize::MAX)).count();
+    let count = u32::try_from(sessions).map_err(|_| RunError::TooLong { sessions })?;
+    Ok(Train { device, first, count, steps, sizes: course.sizes(), config })
 }
 
 fn random_run() -> Result<[u8; 16], RunError> {

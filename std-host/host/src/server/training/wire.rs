@@ -3,7 +3,7 @@
 //! ```text
 //! both:      Hello         "SLTR", version, and what must be the same
 //! both:      Verdict       go on, or why not
-//! server 0:  Start         the run, the step, the first session
+//! server 0:  Start         the run, the step, the first session, the order for all of them
 //! server 1:  Verdict       the dealer has agreed, or why not
 //! ```
 //!
@@ -12,6 +12,7 @@
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use sharelet_core::binding::Order;
 use sharelet_core::keystream::KeyId;
 use sharelet_core::session::wire::control::DeviceId;
 
@@ -20,7 +21,7 @@ use sharelet_link::frame::{self, FrameError, Header, Protocol};
 use sharelet_link::{Reader, Writer};
 
 /// Version of these messages.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 /// Most bytes of a message.
 pub const MAX_MESSAGE_BYTES: usize = 1 << 22;
 /// Most characters of the other server's reason.
@@ -81,6 +82,8 @@ pub struct Start {
     pub device: DeviceId,
     /// The key's public name.
     pub key: KeyId,
+    /// What lets server 1 fetch the sessions.
+    pub order: Order,
 }
 
 /// Whether a server goes on.

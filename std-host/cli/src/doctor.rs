@@ -1,0 +1,197 @@
+//! `sharelet doctor`: looks a deployment over, and says what is wrong with it and what to do.
+
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+use clap::Args;
+
+use super::common::{CONNECT, counter_of, output, runtime};
+use super::units::parse_endpoint;
+use sharelet_host::store::StoreError;
+use sharelet_host::store::counter::FileCounter;
+use sharelet_host::store::dealer::{self, DealerStore};
+use sharelet_host::store::host::{self, HostStore};
+use sharelet_host::store::identity::{Own, peers_of};
+use sharelet_host::store::peers::folder_of;
+use sharelet_link::{Keyring, Peers as _, Role, Route, tcp};
+
+const EXAMPLES: &str = include_str!("examples/doctor.txt");
+
+/// Arguments of `sharelet doctor`.
+#[derive(Args, Debug, Clone)]
+#[command(about = "Check keys, counters, stores and peers", after_help = EXAMPLES)]
+pub struct DoctorArgs {
+    /// An identity, and its peers.
+    #[arg(long, value_name = "FILE")]
+    pub id: Option<PathBuf>,
+    /// A key of sessions, and its counter.
+    #[arg(long, value_name = "FILE")]
+    pub key: Vec<PathBuf>,
+    /// A state directory of a dealer, host or server 1. The program must be stopped for a look
+    /// inside.
+    #[arg(long, value_name = "DIR")]
+    pub state: Vec<PathBuf>,
+    /// A peer that is to be reached.
+    #[arg(long, value_name = "ROLE=ADDRESS", value_parser = parse_peer, requires = "id")]
+    pub reach: Vec<(Role, String)>,
+}
+
+fn parse_peer(text: &str) -> Result<(Role, String), String> {
+    let wrong = || "give ROLE=HOST:PORT, such as dealer=127.0.0.1:7100".to_owned();
+    let (role, address) = text.split_once('=').ok_or_else(wrong)?;
+    Ok((Role::from_word(role).ok_or_else(wrong)?, parse_endpoint(address)?))
+}
+
+/// What was looked at, a line each.
+#[derive(Default)]
+struct Findings {
+    wrong: usize,
+}
+
+impl Findings {
+    fn good(&self, what: impl Display) -> Result<()> {
+        output(&format!("ok     {what}\n"))
+    }
+
+    fn wrong(&mut self, what: impl Display) -> Result<()> {
+        self.wrong += 1;
+        output(&format!("WRONG  {what}\n"))
+    }
+
+    /// A secret is for its owner alone.
+    fn privacy(&mut self, path: &Path) -> Result<()> {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            let mode = std::fs::metadata(path)?.permissions().mode();
+            if mode & 0o077 != 0 {
+                let path = path.display();
+                return self.wrong(format!("{path}: others may read it; run `chmod go= {path}`"));
+            }
+        }
+        Ok(())
+    }
+
+    fn identity(&mut self, path: &Path) -> Result<()> {
+        let own = match Own::load(path) {
+            Ok(own) => own,
+            Err(error) => return self.wrong(error),
+        };
+        self.good(format!("{}  {}", own.key.public().fingerprint(), own.party))?;
+        self.privacy(path)?;
+        let (peers, folder) = (folder_of(path), peers_of(path));
+        let all = match peers.all() {
+            Ok(all) => all,
+            Err(error) => return self.wrong(error),
+        };
+        if all.is_empty() {
+            self.wrong(format!("{}: nobody is paired; see `sharelet pair`", folder.display()))?;
+        } else {
+            self.privacy(&folder)?;
+        }
+        for peer in all {
+            match (peers.pin(&peer), peers.ratchet(&peer)) {
+                (Some(pin), _) => self.good(format!("{}  {peer}", pin.public.fingerprint()))?,
+                (None, Some(ratchet)) => {
+                    let step = ratchet.step();
+                    self.good(format!("a provisioned key at step {step}  {peer}"))?;
+                }
+                (None, None) => self.wrong(format!("{peer}: its file is damaged; pair again"))?,
+            }
+        }
+        Ok(())
+    }
+
+    fn key(&mut self, path: &Path) -> Result<()> {
+        match FileCounter::open(&counter_of(path), path, false) {
+            Ok((key, counter)) => {
+                let (device, next) = (key.device, counter.unused()?);
+                self.good(format!("{}: key of {device}, next session {next}", path.display()))?;
+                self.privacy(path)
+            }
+            Err(StoreError::Locked { path }) => {
+                self.good(format!("{}: in use by a program that runs", path.display()))
+            }
+            Err(error) => self.wrong(error),
+        }
+    }
+
+    fn state(&mut self, path: &Path) -> Result<()> {
+        let shown = path.display();
+        let is_there = |record: &str| path.join(record).exists();
+        let looked = if is_there(dealer::RECORD) {
+            DealerStore::open(path).map(|store| {
+                let (keys, models) = (store.device_count(), store.model_count());
+                format!("{shown}: a dealer with keys of {keys} devices and {models} masked models")
+            })
+        } else if is_there(host::RECORD) {
+            HostStore::open(path).map(|store| {
+                let stock = store.spool().stock();
+                let sessions: usize = stock.iter().map(|(_, sessions)| sessions).sum();
+                let (devices, none) = (stock.len(), stock.iter().filter(|(_, n)| *n == 0).count());
+                format!(
+                    "{shown}: a host with {sessions} sessions ready for {devices} devices, none \
+                     for {none} of them"
+                )
+            })
+        } else {
+            return self.wrong(format!("{shown}: no state of a dealer, host or server 1"));
+        };
+        match looked {
+            Ok(looked) => {
+                self.good(looked)?;
+                self.privacy(path)
+            }
+            Err(StoreError::Locked { .. }) => {
+                self.good(format!("{shown}: in use by a program that runs"))
+            }
+            Err(error) => self.wrong(error),
+        }
+    }
+
+    async fn reach(&mut self, route: &Route, role: Role, address: &str) -> Result<()> {
+        let start = Instant::now();
+        match tcp::connect(address, role, route, CONNECT, CONNECT).await {
+            Ok(connection) => {
+                let (took, peer) = (start.elapsed().as_millis(), connection.peer());
+                let peer = peer.map_or_else(|| role.to_string(), |peer| peer.to_string());
+                self.good(format!("{address}: {peer} is there, {took} ms for the handshake"))
+            }
+            Err(error) => self.wrong(format!("{address}: {error}")),
+        }
+    }
+}
+
+/// Looks at everything that is named.
+///
+/// # Errors
+/// Something is wrong, or nothing was named.
+pub fn run(args: &DoctorArgs) -> Result<()> {
+    let DoctorArgs { id, key, state, reach } = args;
+    if id.is_none() && key.is_empty() && state.is_empty() {
+        bail!("nothing to look at; name an --id, a --key or a --state");
+    }
+    let mut findings = Findings::default();
+    if let Some(id) = id {
+        findings.identity(id)?;
+    }
+    key.iter().try_for_each(|key| findings.key(key))?;
+    state.iter().try_for_each(|state| findings.state(state))?;
+    if let Some(id) = id.as_deref().filter(|_| !reach.is_empty()) {
+        let keyring = Keyring::new(Own::load(id)?.identity(), folder_of(id));
+        let route = Route::sealed(keyring.into(), None);
+        runtime()?.block_on(async {
+            for (role, address) in reach {
+                findings.reach(&route, *role, address).await?;
+            }
+            Ok::<_, anyhow::Error>(())
+        })?;
+    }
+    match findings.wrong {
+        0 => Ok(()),
+        1 => bail!("one thing is wrong"),
+        wrong => bail!("{wrong} things are wrong"),
+    }
+}
