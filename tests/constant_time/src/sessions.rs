@@ -91,11 +91,13 @@ fn corrections(network: &Network<LAYERS>, key: &Key, seed: &Key, weights: &[Vec<
 
 pub fn binding() {
     let key = Key::from_bytes(Secrets::new(1).key());
-    let keystream = binding_of(&network(), &key).session(SESSION);
+    let binding = binding_of(&network(), &key);
+    let [order, again] = [(); 2].map(|()| binding.order(&[7; 16], SESSION, 20));
+    let keystream = binding.session(SESSION);
     let domain = Domain { session: SESSION, layer: 1, kind: Kind::Record };
     let mut words = [0_u64; 40];
     keystream.fill_long(domain, 0, &mut words);
-    black_box((keystream.key_id(), words));
+    black_box((keystream.key_id(), words, order == again));
 }
 
 pub fn dealing() {
@@ -189,7 +191,9 @@ async fn device(
     answer: Answer,
     input: &[u32],
 ) -> Result<Vec<u32>, SessionError> {
-    let policy = Policy { answer, inputs: Some(input.len()), max_outputs: 3, max_blocks: 1 << 18 };
+    let host = DeviceId::new("hall-2");
+    let policy =
+        Policy { answer, inputs: Some(input.len()), max_outputs: 3, max_blocks: 1 << 18, host };
     let mut network = Network::<LAYERS>::default();
     let connected = connect(io, identity, policy, &mut network).await?;
     let mut words = [0; 3];

@@ -216,8 +216,9 @@ impl Parties {
     ) -> Result<Vec<u32>, SessionError> {
         let id = DeviceId::new("pump-07").expect("a name");
         let identity: Identity = Identity::new(id, &Key::from_bytes(self.device_key));
+        let host = DeviceId::new("hall-2");
         let policy =
-            Policy { answer, inputs: Some(input.len()), max_outputs: 2, max_blocks: 1 << 12 };
+            Policy { answer, inputs: Some(input.len()), max_outputs: 2, max_blocks: 1 << 12, host };
         let mut network = Network::<LAYERS>::default();
         let connected = connect(io, &identity, policy, &mut network).await?;
         let mut words = [0; 2];

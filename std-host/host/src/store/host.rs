@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::time::SystemTime;
 
-use redb::{ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _, TableDefinition};
+use redb::{
+    ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _, TableDefinition,
+};
 use sharelet_core::keystream::{Key, KeyId};
 use sharelet_core::session::wire::control::DeviceId;
 
