@@ -3,6 +3,7 @@
 
 mod figure;
 mod functions;
+mod fuzz;
 mod others;
 mod page;
 mod servers;
@@ -64,7 +65,10 @@ enum Which {
     Functions,
     /// A hundred thousand sessions over lines with faults: target/bench/trust.json.
     Trust,
-    /// Everything.
+    /// Everything that reads foreign bytes, each for a minute under a fuzzer that sees coverage:
+    /// target/bench/trust.json.
+    Fuzz,
+    /// Everything but the fuzzer.
     #[default]
     All,
 }
@@ -80,6 +84,9 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     }
     if args.group == Which::Trust {
         return trust::faults(&setup, &folder);
+    }
+    if args.group == Which::Fuzz {
+        return fuzz::run(&setup, &folder);
     }
     let mut groups: BTreeMap<&str, Vec<Figure>> = BTreeMap::new();
     if matches!(args.group, Which::Servers | Which::All) {

@@ -5,9 +5,9 @@ use embedded_io_async::{Read, Write};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 use sharelet_channel::{
-    Channel, Error, Identity as Own, NotStored, PairingKey, Party, Pin, Pins, PublicKey,
-    RESUMPTION_BYTES, Ratchet, Resumption, ResumptionId, Role, StaticKey, accept,
-    connect as connect_channel, connect_psk,
+    Error, Identity as Own, NotStored, PairingKey, Party, Pin, Pins, PublicKey, RESUMPTION_BYTES,
+    Ratchet, Resumption, ResumptionId, Role, StaticKey, accept, connect as connect_channel,
+    connect_psk,
 };
 use sharelet_core::binding::Binding;
 use sharelet_core::keystream::{ChaCha12, Keystream};
@@ -17,8 +17,6 @@ use sharelet_core::session::p1::{self, P1, Scratch, ScratchSizes};
 use sharelet_core::session::wire::control::{emit, max_welcome_bytes};
 use sharelet_core::session::{CounterError, SessionError, deal};
 use sharelet_core::{Answer, DeviceId, Identity, Key, Network, Policy, SessionCounter, connect};
-
-use crate::line::End;
 
 const LAYERS: usize = 8;
 const SESSION: u64 = 7;
@@ -177,10 +175,10 @@ impl Parties {
     ///
     /// # Errors
     /// Any error that a device may have.
-    pub async fn device(
+    pub async fn device<T: Read + Write>(
         &self,
         way: Way,
-        mut end: End,
+        mut end: T,
         (answer, input): (Answer, &[u32; 3]),
         rng: &mut rand_chacha::ChaCha12Rng,
     ) -> Side {
@@ -201,7 +199,7 @@ impl Parties {
             }
         };
         let left = connected.resumption.as_ref().map(Resumption::expose);
-        let mut channel: Channel<End> = connected.keys.channel(end);
+        let mut channel = connected.keys.channel(end);
         let learned = self.ask(&mut channel, answer, input).await?;
         // The answer is there: that the host has gone takes it from nobody.
         let _ = channel.close().await;
@@ -231,10 +229,10 @@ impl Parties {
     ///
     /// # Errors
     /// Any error that a host may have.
-    pub async fn host(
+    pub async fn host<T: Read + Write + Clone>(
         &self,
         way: Way,
-        mut end: End,
+        mut end: T,
         answer: Answer,
         rng: &mut rand_chacha::ChaCha12Rng,
     ) -> Side {

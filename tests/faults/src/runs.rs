@@ -79,6 +79,30 @@ impl Runs {
         runs
     }
 
+    /// The parties.
+    #[must_use]
+    pub fn parties(&self) -> &Parties {
+        &self.parties
+    }
+
+    /// What the device and the host write in an honest session, with the generators of
+    /// [`Runs::rngs`] of seed 0.
+    ///
+    /// # Panics
+    /// Never: nothing happens on the line.
+    #[must_use]
+    pub fn honest(&self, way: Way, answer: Answer) -> [Vec<u8>; 2] {
+        let (up, down) = (Plan::honest(), Plan::honest());
+        let (ends, ..) = self.session(way, up, down, 0, (answer, &[300, 5, 70])).expect("ends");
+        [ends.0.written(), ends.1.written()]
+    }
+
+    /// The generators of the device and the host.
+    #[must_use]
+    pub fn rngs(seed: u64) -> [ChaCha12Rng; 2] {
+        [seed, !seed].map(ChaCha12Rng::seed_from_u64)
+    }
+
     /// Both sides to their end; `None` if that does not come.
     fn session(
         &self,
@@ -89,7 +113,7 @@ impl Runs {
         (answer, input): (Answer, &[u32; 3]),
     ) -> Option<((End, End), Side, Side)> {
         let (near, far) = End::pair(up, down);
-        let [mut near_rng, mut far_rng] = [seed, !seed].map(ChaCha12Rng::seed_from_u64);
+        let [mut near_rng, mut far_rng] = Self::rngs(seed);
         let device = async {
             let learned =
                 self.parties.device(way, near.clone(), (answer, input), &mut near_rng).await;
