@@ -194,8 +194,8 @@ struct Head {
 }
 
 pub fn dataset_seeds() -> Vec<Vec<u8>> {
-    let upload = |party: u8, keyed, labels: Labels| {
-        let (rows, columns): (u64, _) = (2, vec!["a".to_owned(), "b".to_owned()]);
+    let upload = |party: u8, rows: u64, keyed, labels: Labels| {
+        let columns = vec!["a".to_owned(), "b".to_owned()];
         let description = Description {
             id: "0123456789abcdef0123456789abcdef".parse().expect("an id"),
             dataset: "d".parse().expect("a name"),
@@ -215,9 +215,11 @@ pub fn dataset_seeds() -> Vec<Vec<u8>> {
         tagged(party.into(), &file)
     };
     vec![
-        upload(0, false, Labels::None),
-        upload(1, false, Labels::None),
-        upload(0, true, Labels::None),
-        upload(1, true, Labels::None),
+        upload(0, 2, false, Labels::None),
+        upload(1, 2, false, Labels::None),
+        upload(0, 2, true, Labels::None),
+        upload(1, 2, true, Labels::None),
+        // More rows than any machine has room for.
+        upload(0, 1 << 56, false, Labels::Binary),
     ]
 }
