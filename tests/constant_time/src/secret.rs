@@ -42,7 +42,7 @@ pub use valgrind::reports;
 /// Whether valgrind watches. It is then told of what the core opens, too.
 pub fn watched() -> bool {
     #[cfg(watch_secrets)]
-    sharelet_core::opened::WATCH.get_or_init(|| |word| public([word])[0]);
+    sharelet_core::opened::check::WATCH.get_or_init(|| |word| public([word])[0]);
     valgrind::runs()
 }
 

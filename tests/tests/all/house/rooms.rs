@@ -209,6 +209,11 @@ line:
 parties: line
 runs: line parties
 
+[tests/fuzz/src]
+script seeds:
+files models: seeds
+messages parties: script seeds
+
 [tests/testkit/src]
 asserting chi_square frames hex model onnx owners pipe processes seed shared_data steps \
     tflite:
