@@ -28,6 +28,7 @@ impl Cipher {
     }
 
     /// Seals all of `record` but its last [`TAG_BYTES`], which take the tag.
+    #[inline(never)]
     pub(crate) fn seal(&mut self, record: &mut [u8]) -> Result<(), Refused> {
         let plain_bytes = record.len().checked_sub(TAG_BYTES).ok_or(Refused)?;
         let sealed = self.state.encrypt_with_ad_in_place(&[], record, plain_bytes);
@@ -37,6 +38,7 @@ impl Cipher {
 
     /// Opens `record`, whose last [`TAG_BYTES`] are the tag. If the tag is wrong, the record stays
     /// as it came.
+    #[inline(never)]
     pub(crate) fn open(&mut self, record: &mut [u8]) -> Result<(), Refused> {
         if record.len() < TAG_BYTES {
             return Err(Refused);

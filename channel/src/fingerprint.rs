@@ -1,4 +1,4 @@
-//! A short name of a public key, for people to compare.
+//! A short name of a party and its public key, for people to compare.
 
 use core::fmt;
 
@@ -6,25 +6,29 @@ use clatter::bytearray::ByteArray as _;
 use clatter::crypto::hash::Blake2s;
 use clatter::traits::Hash as _;
 
+use crate::party::Party;
+
 /// Letters of a fingerprint, without the dashes: 100 bits.
 const LETTERS: usize = 20;
 /// Letters between dashes.
 const GROUP: usize = 4;
 /// What is hashed before the key.
-const TAG: &[u8] = b"sharelet-channel fingerprint v1";
+const TAG: &[u8] = b"sharelet-channel fingerprint v2";
 
-/// Five groups of four letters: the first 100 bits of BLAKE2s over a tag and the public key, in
-/// base 32 (RFC 4648, small letters).
+/// Five groups of four letters: the first 100 bits of BLAKE2s over a tag, role and name, and the
+/// public key, in base 32 (RFC 4648, small letters).
 ///
-/// To make a key with a given fingerprint takes 2^100 attempts.
+/// To make a key with a given fingerprint takes 2^100 attempts, and a key that is true says nothing
+/// for another role or name.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Fingerprint([u8; LETTERS]);
 
 impl Fingerprint {
-    /// The fingerprint of a public key.
-    pub(crate) fn of(public: &[u8; 32]) -> Self {
+    /// The fingerprint of a party with this public key.
+    pub(crate) fn of(party: &Party, public: &[u8; 32]) -> Self {
         let mut hash = Blake2s::default();
         hash.input(TAG);
+        hash.input(&party.to_bytes());
         hash.input(public);
         let hash = hash.result();
         let mut letters = [0; LETTERS];
@@ -74,6 +78,7 @@ mod tests {
     use std::format;
 
     use super::*;
+    use crate::party::Role;
 
     #[test]
     fn five_bits_are_those_of_base_32() {
@@ -85,9 +90,17 @@ mod tests {
 
     #[test]
     fn a_fingerprint_is_short_and_differs() {
-        let shown = format!("{}", Fingerprint::of(&[7; 32]));
+        let party = |role, name| Party::new(role, name).unwrap();
+        let host = party(Role::Host, "hall-2");
+        let shown = format!("{}", Fingerprint::of(&host, &[7; 32]));
         assert_eq!(shown.len(), 24);
         assert!(shown.split('-').all(|group| group.len() == 4));
-        assert_ne!(shown, format!("{}", Fingerprint::of(&[8; 32])));
+        for (other, key) in [
+            (host, [8; 32]),
+            (party(Role::Dealer, "hall-2"), [7; 32]),
+            (party(Role::Host, "hall-3"), [7; 32]),
+        ] {
+            assert_ne!(shown, format!("{}", Fingerprint::of(&other, &key)));
+        }
     }
 }

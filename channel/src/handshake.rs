@@ -4,7 +4,6 @@ use clatter::cipherstate::CipherStates;
 #[cfg(feature = "x25519")]
 use clatter::{bytearray::ByteArray as _, crypto::hash::Blake2s, traits::Hash as _};
 use rand_core::CryptoRng;
-#[cfg(feature = "x25519")]
 use sharelet_core::Key;
 
 use crate::cipher::{Cipher, Keys, Refused};
@@ -40,8 +39,11 @@ pub(crate) struct Secrets {
     pub(crate) resumption: Option<Resumption>,
 }
 
+// Never inlined, since a device that is compiled for speed would get the library's code with them,
+// several times.
 impl Handshake {
     #[cfg(feature = "x25519")]
+    #[inline(never)]
     pub(crate) fn kk_psk0(
         prologue: &[u8],
         initiator: bool,
@@ -53,6 +55,7 @@ impl Handshake {
     }
 
     #[cfg(feature = "x25519")]
+    #[inline(never)]
     pub(crate) fn nn_psk0(
         prologue: &[u8],
         initiator: bool,
@@ -64,9 +67,10 @@ impl Handshake {
 
     /// Spends the key.
     pub(crate) fn psk(prologue: &[u8], key: ConnectionKey, rng: &mut impl CryptoRng) -> Self {
-        Self::Symmetric(Symmetric::new(prologue, key.key(), rng))
+        Self::Symmetric(Symmetric::new(prologue, key.key(), Key::generate(rng)))
     }
 
+    #[inline(never)]
     pub(crate) fn write(&mut self) -> Result<[u8; MESSAGE_BYTES], Refused> {
         match self {
             #[cfg(feature = "x25519")]
@@ -75,6 +79,7 @@ impl Handshake {
         }
     }
 
+    #[inline(never)]
     pub(crate) fn read(&mut self, message: &[u8; MESSAGE_BYTES]) -> Result<(), Refused> {
         match self {
             #[cfg(feature = "x25519")]
@@ -84,6 +89,7 @@ impl Handshake {
     }
 
     /// After both messages: the keys (section 5.2, `Split`).
+    #[inline(never)]
     pub(crate) fn finish(&self, initiator: bool) -> Result<Secrets, Refused> {
         #[cfg(feature = "x25519")]
         let resumes = matches!(self, Self::Noise(_));

@@ -13,6 +13,7 @@ use sharelet_core::opened::opened;
 use zeroize::Zeroize as _;
 
 use crate::fingerprint::Fingerprint;
+use crate::party::Party;
 
 /// A key pair as the library takes it.
 pub(crate) type Pair = KeyPair<[u8; 32], SensitiveByteArray<[u8; 32]>>;
@@ -108,16 +109,17 @@ impl PublicKey {
         &self.0
     }
 
-    /// A short name of the key, for two people to compare.
+    /// A short name of the key and of the party whose key it is, for two people to compare.
     #[must_use]
-    pub fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::of(&self.0)
+    pub fn fingerprint(&self, of: &Party) -> Fingerprint {
+        Fingerprint::of(of, &self.0)
     }
 }
 
 impl fmt::Debug for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PublicKey({})", self.fingerprint())
+        let [a, b, c, d, ..] = self.0;
+        write!(f, "PublicKey({a:02x}{b:02x}{c:02x}{d:02x}..)")
     }
 }
 

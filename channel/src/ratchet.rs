@@ -80,6 +80,7 @@ impl Ratchet {
     /// The key of the next connection, and what is left for those after it. Store what is left
     /// before the key is used: a step that is used twice is refused.
     #[must_use]
+    #[inline(never)]
     pub fn advance(self) -> (ConnectionKey, Self) {
         let (next, connection) = Blake2s::hkdf(self.key.expose(), LABEL);
         let step = self.step;

@@ -100,6 +100,7 @@ impl Opening {
     }
 
     /// So many bytes have come to where they belong; none if the connection has ended.
+    #[inline(never)]
     pub(crate) fn received(&mut self, bytes: usize) -> Result<(), Error> {
         if bytes == 0 {
             return self.fail(Error::Truncated);
@@ -196,6 +197,7 @@ impl Sealing {
         Ok(())
     }
 
+    #[inline(never)]
     fn seal_record(&mut self) -> Result<(), Error> {
         let end = HEADER_BYTES.saturating_add(self.collected).saturating_add(TAG_BYTES);
         let sealed = self.record.get_mut(HEADER_BYTES..end).unwrap_or_default();

@@ -11,7 +11,6 @@
 use clatter::crypto::cipher::ChaChaPoly;
 use clatter::crypto::hash::Blake2s;
 use clatter::symmetricstate::SymmetricState;
-use rand_core::CryptoRng;
 use sharelet_core::Key;
 
 use crate::cipher::{Refused, TAG_BYTES};
@@ -33,11 +32,12 @@ pub(crate) struct Symmetric {
 }
 
 impl Symmetric {
-    pub(crate) fn new(prologue: &[u8], psk: &[u8; 32], rng: &mut impl CryptoRng) -> Self {
+    #[inline(never)]
+    pub(crate) fn new(prologue: &[u8], psk: &[u8; 32], own: Key) -> Self {
         let mut state = State::new(NAME);
         state.mix_hash(prologue);
         state.mix_key_and_hash(psk);
-        Self { state, own: Key::generate(rng) }
+        Self { state, own }
     }
 
     pub(crate) fn write(&mut self) -> Result<[u8; MESSAGE_BYTES], Refused> {

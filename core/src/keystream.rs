@@ -142,6 +142,8 @@ impl Key {
 }
 
 impl Drop for Key {
+    // Wiped byte by byte, which would else be written out wherever a key ends.
+    #[inline(never)]
     fn drop(&mut self) {
         self.0.zeroize();
     }

@@ -30,18 +30,13 @@ fn main() -> ! {
     executor::run(|spawner| {
         // Neither task is spawned twice, so neither is refused.
         let _ = network(runner).map(|task| spawner.spawn(task));
-        let _ = infer(task).map(|task| spawner.spawn(task));
+        let _ = program::run(task, MEMORY.take()).map(|task| spawner.spawn(task));
     })
 }
 
 #[embassy_executor::task]
 async fn network(mut runner: Runner<'static, &'static mut Ethernet<Controller>>) -> ! {
     runner.run().await
-}
-
-#[embassy_executor::task]
-async fn infer(program: program::Program) -> ! {
-    program.run(MEMORY.take()).await
 }
 
 // SAFETY: interrupts are told apart by number, and each handler touches its own device only.

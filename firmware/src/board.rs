@@ -3,10 +3,12 @@
 use core::fmt::{self, Display};
 use core::future::Future;
 
-pub use sharelet_core::session::p0::Identity;
+use embedded_storage_async::nor_flash::NorFlash;
 pub use sharelet_core::session::{CounterError, SessionCounter};
-
 pub use sharelet_core::transport::Counts;
+use sharelet_flash::StoreError;
+use sharelet_flash::page::KeyPage;
+use sharelet_flash::ratchets::{Ratchets, Step};
 
 /// Most values of a reading, and of an answer. Layers between may be wider: they are streamed.
 pub const MAX_WIDTH: usize = 1024;
@@ -59,43 +61,79 @@ pub trait Sensor {
     fn read(&mut self, features: &mut [f32]) -> impl Future<Output = Result<(), Self::Error>>;
 }
 
-/// Why a key page is refused.
+/// There are no random bytes now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, defmt::Format)]
-pub enum KeyError {
-    /// No page was written.
-    Missing,
-    /// The page is of a version that this firmware does not know.
-    UnknownVersion,
-    /// The check sum does not fit.
-    Damaged,
-    /// The name is empty or has characters that names do not have.
-    BadName,
-}
+pub struct NoRandom;
 
-impl Display for KeyError {
+impl Display for NoRandom {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Missing => "there is no key page; provision the device",
-            Self::UnknownVersion => {
-                "the key page is of another version; provision the device with the tool for this \
-                 firmware"
-            }
-            Self::Damaged => "the key page is damaged; write it again",
-            Self::BadName => {
-                "the name in the key page is not one; provision the device with letters, digits, \
-                 `.`, `-` and `_`"
-            }
-        })
+        f.write_str("the source of random bytes fails; nothing was sent, and it is tried again")
     }
 }
 
-/// Where the provisioned name and key are.
-pub trait KeyStore {
-    /// Reads them. They are asked for at every connection, and wiped when it ends.
+/// A source of random bytes: the chip's generator. Channels take 32 from it for each connection.
+/// A closure that fills a slice is one.
+pub trait Random {
+    /// Fills `bytes` with uniform bytes that nobody can predict, none of which was given before.
     ///
     /// # Errors
-    /// [`KeyError`], if the device was not provisioned or its page is damaged.
-    fn identity(&mut self) -> Result<Identity, KeyError>;
+    /// [`NoRandom`]: the device then does not connect.
+    fn fill(&mut self, bytes: &mut [u8]) -> impl Future<Output = Result<(), NoRandom>>;
+}
+
+impl<F: AsyncFnMut(&mut [u8]) -> Result<(), NoRandom>> Random for F {
+    async fn fill(&mut self, bytes: &mut [u8]) -> Result<(), NoRandom> {
+        self(bytes).await
+    }
+}
+
+/// Where the steps of provisioned keys come from.
+pub trait Steps {
+    /// The next step; it counts as used, also after a power cut.
+    ///
+    /// # Errors
+    /// [`StoreError`]: the device then does not connect.
+    fn step(&mut self) -> impl Future<Output = Result<Step, StoreError>>;
+}
+
+impl<F: NorFlash> Steps for Ratchets<F> {
+    async fn step(&mut self) -> Result<Step, StoreError> {
+        Ratchets::step(self).await
+    }
+}
+
+impl<S: Steps> Steps for Option<S> {
+    async fn step(&mut self) -> Result<Step, StoreError> {
+        self.as_mut().ok_or(StoreError::Missing)?.step().await
+    }
+}
+
+/// For boards whose channels are made by static keys.
+#[derive(Clone, Copy, Debug)]
+pub struct NoSteps;
+
+impl Steps for NoSteps {
+    async fn step(&mut self) -> Result<Step, StoreError> {
+        Err(StoreError::Missing)
+    }
+}
+
+/// What channels are made with.
+#[derive(Debug)]
+pub struct Keys<N, R = NoSteps> {
+    /// Name, keys and peers.
+    pub page: KeyPage,
+    /// Random bytes.
+    pub random: N,
+    /// Steps, if the page has provisioned keys.
+    pub ratchets: R,
+}
+
+impl<N: Random> Keys<N> {
+    /// For a page with static keys.
+    pub fn new(page: KeyPage, random: N) -> Self {
+        Self { page, random, ratchets: NoSteps }
+    }
 }
 
 /// Where results and incidents go: a display, a relay, a log. A closure that takes an [`Inference`]

@@ -11,6 +11,7 @@ use core::fmt;
 use embassy_net::tcp::{ConnectError, TcpSocket};
 use embassy_net::{IpEndpoint, Stack};
 use embassy_time::{Duration, Timer, with_timeout};
+use sharelet_channel::Role;
 use sharelet_core::fixed::{FixedError, encode_or_zero};
 use sharelet_core::session::SessionError;
 use sharelet_core::session::data_party::Query;
@@ -18,10 +19,11 @@ pub use sharelet_core::session::wire::query::Recipient;
 pub use sharelet_core::session::wire::task::Task;
 use sharelet_core::transport::{Counting, Counts};
 
+pub use crate::board::Keys;
 use crate::board::{
-    AnswerSink, Inference, InstructionMeter, KeyError, KeyStore, MAX_WIDTH, Sensor, SessionCounter,
+    AnswerSink, Inference, InstructionMeter, MAX_WIDTH, Random, Sensor, SessionCounter, Steps,
 };
-use crate::stream::Stream;
+use crate::link::{KeyError, LINK, LinkError, Links, close};
 
 const SOCKET_BYTES: usize = 1024;
 /// A connection that has done its work gets this long to say so.
@@ -94,7 +96,7 @@ pub struct DataParty<S, K, C, A, M> {
     pub task: Task,
     /// Source of readings.
     pub sensor: S,
-    /// Name and key; nobody else needs the key.
+    /// [`Keys`]: the page of a data party that is paired with both servers, and random bytes.
     pub keys: K,
     /// Numbers of queries.
     pub counter: C,
@@ -112,8 +114,10 @@ pub enum DataPartyError {
     Timeout(Phase),
     /// A server was not reached.
     Connect(ConnectError),
-    /// No key.
+    /// The key page does not serve a data party.
     Key(KeyError),
+    /// There is no channel to a server.
+    Link(u8, LinkError),
     /// The counter, before a server was asked.
     Counter,
     /// A server.
@@ -144,6 +148,7 @@ impl DataPartyError {
             Self::Timeout(_) => "Timeout",
             Self::Connect(_) => "Connect",
             Self::Key(_) => "Key",
+            Self::Link(_, error) => error.name(),
             Self::Counter => "Counter",
             Self::Server(_, SessionError::Query(_)) => "Refused",
             Self::Server(_, SessionError::Closed) => "Closed",
@@ -164,7 +169,13 @@ impl fmt::Display for DataPartyError {
                 "check both addresses, and that the servers run"
             }
             Self::Timeout(Phase::Answer) => "no answer in time; see the servers' logs",
-            Self::Key(_) => "provision the device",
+            Self::Key(KeyError::StaticKeys) => "build with static-keys, or provision keys without",
+            Self::Key(_) => "provision a data party, with two servers as its peers",
+            Self::Link(server, LinkError::Channel(error)) => {
+                return write!(f, "server {server}: {}; see its log", error.name());
+            }
+            Self::Link(_, LinkError::Random(_)) => "the source of random bytes fails",
+            Self::Link(_, LinkError::Ratchet(_)) => "no step was recorded, nothing was sent",
             Self::Counter => "the counter was not recorded, nothing was sent",
             Self::Server(party, SessionError::Query(reason)) => {
                 return write!(f, "server {party} refused: reason {}", *reason as u8);
@@ -176,11 +187,43 @@ impl fmt::Display for DataPartyError {
     }
 }
 
-impl<S: Sensor, K: KeyStore, C: SessionCounter, A: AnswerSink, M: InstructionMeter>
-    DataParty<S, K, C, A, M>
+impl<S, N, R, C, A, M> DataParty<S, Keys<N, R>, C, A, M>
+where
+    S: Sensor,
+    N: Random,
+    R: Steps,
+    C: SessionCounter,
+    A: AnswerSink,
+    M: InstructionMeter,
 {
     /// Asks for ever: what fails is reported to the sink and tried again after a pause.
-    pub async fn run(mut self, memory: &mut Memory) -> ! {
+    pub async fn run(self, memory: &mut Memory) -> ! {
+        let Self { stack, settings, task, sensor, keys, counter, mut sink, meter } = self;
+        match Links::new(keys, Role::DataParty, [Role::Server0, Role::Server1]) {
+            Ok(keys) => {
+                let party = DataParty { stack, settings, task, sensor, keys, counter, sink, meter };
+                party.serve(memory).await
+            }
+            Err(error) => loop {
+                let error = DataPartyError::Key(error);
+                sink.failed(error.name(), &error);
+                Timer::after(settings.longest_pause).await;
+            },
+        }
+    }
+}
+
+impl<S, N, R, C, A, M> DataParty<S, Links<N, R, 2>, C, A, M>
+where
+    S: Sensor,
+    N: Random,
+    R: Steps,
+    C: SessionCounter,
+    A: AnswerSink,
+    M: InstructionMeter,
+{
+    /// Reading after reading, in the memory that there is.
+    async fn serve(mut self, memory: &mut Memory) -> ! {
         let (inputs, outputs) = (usize::from(self.task.inputs), usize::from(self.task.outputs));
         let Memory { sockets, words: Words { features, input, answer } } = memory;
         let (Some(features), Some(input), Some(answer)) =
@@ -283,18 +326,23 @@ impl<S: Sensor, K: KeyStore, C: SessionCounter, A: AnswerSink, M: InstructionMet
         phase: &mut Phase,
     ) -> Result<Counts, DataPartyError> {
         let Settings { servers, recipient, .. } = self.settings;
-        let identity = self.keys.identity().map_err(DataPartyError::Key)?;
+        let identity = self.keys.identity();
         self.stack.wait_config_up().await;
         *phase = Phase::Connect;
         for (socket, server) in [&mut *socket_0, &mut *socket_1].into_iter().zip(servers) {
             socket.connect(server).await.map_err(DataPartyError::Connect)?;
         }
+        let attempt = self.keys.attempt().await;
+        let mut attempt = attempt.map_err(|error| DataPartyError::Link(0, error))?;
+        let opened = self.keys.open(0, &mut attempt, socket_0).await;
+        let mut link_0 = opened.map_err(|error| DataPartyError::Link(0, error))?;
+        let opened = self.keys.open(1, &mut attempt, socket_1).await;
+        let mut link_1 = opened.map_err(|error| DataPartyError::Link(1, error))?;
         *phase = Phase::Answer;
         let query = Query::begin(&identity, &mut self.counter, self.task, recipient);
         let query = query.await.map_err(|_| DataPartyError::Counter)?;
         answer.fill(0);
-        let (mut io_0, mut io_1) =
-            (Counting::new(Stream(socket_0)), Counting::new(Stream(socket_1)));
+        let (mut io_0, mut io_1) = (Counting::new(&mut link_0), Counting::new(&mut link_1));
         query.send_seed(&mut io_0).await.map_err(|error| DataPartyError::Server(0, error))?;
         query
             .send_masked(&mut io_1, input)
@@ -303,6 +351,9 @@ impl<S: Sensor, K: KeyStore, C: SessionCounter, A: AnswerSink, M: InstructionMet
         let received = query.receive_both(&mut io_0, &mut io_1, answer).await;
         received.map_err(|(party, error)| DataPartyError::Server(party, error))?;
         let (first, second) = (io_0.take(), io_1.take());
+        for link in [&mut link_0, &mut link_1] {
+            let _ = with_timeout(CLOSE_TIMEOUT, close(link)).await;
+        }
         Ok(Counts {
             sent_bytes: first.sent_bytes + second.sent_bytes,
             received_bytes: first.received_bytes + second.received_bytes,
@@ -312,7 +363,7 @@ impl<S: Sensor, K: KeyStore, C: SessionCounter, A: AnswerSink, M: InstructionMet
     }
 
     fn failed(&mut self, error: &DataPartyError) {
-        defmt::warn!("{=str}", error.name());
+        defmt::warn!("{=str}{=str}", LINK, error.name());
         self.sink.failed(error.name(), error);
     }
 }

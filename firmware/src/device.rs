@@ -6,6 +6,8 @@ use core::fmt;
 use embassy_net::tcp::{ConnectError, TcpSocket};
 use embassy_net::{IpEndpoint, Stack};
 use embassy_time::{Duration, TimeoutError, Timer, with_timeout};
+use embedded_io_async::{Read, Write};
+use sharelet_channel::Role;
 use sharelet_core::fixed::{FixedError, encode_or_zero};
 use sharelet_core::session::network::Network;
 use sharelet_core::session::p0::{Policy, connect};
@@ -14,11 +16,9 @@ use sharelet_core::session::wire::control::Refusal;
 use sharelet_core::session::{SessionError, refuse};
 use sharelet_core::transport::Counting;
 
-use crate::board::{
-    AnswerSink, Identity, InstructionMeter, KeyError, KeyStore, Sensor, SessionCounter,
-};
-pub use crate::board::{Inference, MAX_WIDTH};
-use crate::stream::Stream;
+use crate::board::{AnswerSink, InstructionMeter, Random, Sensor, SessionCounter, Steps};
+pub use crate::board::{Inference, Keys, MAX_WIDTH};
+use crate::link::{KeyError, LINK, LinkError, Links, close};
 
 /// Most layers of a network that the device takes.
 pub const MAX_LAYERS: usize = 16;
@@ -98,7 +98,7 @@ pub struct Device<S, K, C, A, M> {
     pub settings: Settings,
     /// Source of readings.
     pub sensor: S,
-    /// Name and key.
+    /// [`Keys`]: the page of a device that is paired with its host, and random bytes.
     pub keys: K,
     /// Session numbers.
     pub counter: C,
@@ -127,8 +127,10 @@ pub enum DeviceError<S> {
     Connect(ConnectError),
     /// The host did not finish in time.
     Timeout(Phase),
-    /// The device has no usable key.
+    /// The key page does not serve a device.
     Key(KeyError),
+    /// There is no channel to the host.
+    Link(LinkError),
     /// The session failed.
     Session(SessionError),
     /// The sensor gave no reading.
@@ -142,6 +144,8 @@ pub enum DeviceError<S> {
 pub enum Phase {
     /// Reaching the host.
     Connect,
+    /// Proving to one another who they are.
+    Channel,
     /// Agreeing on the network.
     Handshake,
     /// What does not depend on the reading.
@@ -154,6 +158,7 @@ impl Phase {
     fn name(self) -> &'static str {
         match self {
             Self::Connect => "connect",
+            Self::Channel => "channel",
             Self::Handshake => "handshake",
             Self::Prepare => "prepare",
             Self::Infer => "infer",
@@ -170,6 +175,7 @@ impl<S> DeviceError<S> {
             Self::Connect(_) => "Connect",
             Self::Timeout(_) => "Timeout",
             Self::Key(_) => "Key",
+            Self::Link(error) => error.name(),
             Self::Session(error) => error.name(),
             Self::Sensor(_) => "Sensor",
             Self::Reading(_) => "Reading",
@@ -196,6 +202,7 @@ impl<S: fmt::Display> fmt::Display for DeviceError<S> {
                 write!(f, "{}: the host did not finish in time; look at its log", phase.name())
             }
             Self::Key(error) => write!(f, "{error}"),
+            Self::Link(error) => write!(f, "{error}"),
             Self::Session(error) => write!(f, "{error}"),
             Self::Sensor(error) => write!(f, "{error}"),
             Self::Reading(error) => write!(f, "{error}"),
@@ -203,11 +210,44 @@ impl<S: fmt::Display> fmt::Display for DeviceError<S> {
     }
 }
 
-impl<S: Sensor, K: KeyStore, C: SessionCounter, A: AnswerSink, M: InstructionMeter>
-    Device<S, K, C, A, M>
+impl<S, N, R, C, A, M> Device<S, Keys<N, R>, C, A, M>
+where
+    S: Sensor,
+    N: Random,
+    R: Steps,
+    C: SessionCounter,
+    A: AnswerSink,
+    M: InstructionMeter,
 {
     /// Infers for ever: what fails is reported to the sink and tried again after a pause.
-    pub async fn run(mut self, memory: &mut Memory) -> ! {
+    pub async fn run(self, memory: &mut Memory) -> ! {
+        let Self { stack, settings, sensor, keys, counter, mut sink, meter } = self;
+        match Links::new(keys, Role::Device, [Role::Host]) {
+            Ok(keys) => {
+                Device { stack, settings, sensor, keys, counter, sink, meter }
+                    .serve_all(memory)
+                    .await
+            }
+            Err(error) => loop {
+                let error = DeviceError::<S::Error>::Key(error);
+                sink.failed(error.name(), &error);
+                Timer::after(settings.longest_pause).await;
+            },
+        }
+    }
+}
+
+impl<S, N, R, C, A, M> Device<S, Links<N, R, 1>, C, A, M>
+where
+    S: Sensor,
+    N: Random,
+    R: Steps,
+    C: SessionCounter,
+    A: AnswerSink,
+    M: InstructionMeter,
+{
+    /// Connection after connection.
+    async fn serve_all(mut self, memory: &mut Memory) -> ! {
         let mut progress = Progress::default();
         let mut pause = self.settings.shortest_pause;
         loop {
@@ -216,7 +256,12 @@ impl<S: Sensor, K: KeyStore, C: SessionCounter, A: AnswerSink, M: InstructionMet
             if progress.sessions != before {
                 pause = self.settings.shortest_pause;
             }
-            defmt::warn!("{=str}; next attempt in {=u64} ms", error.name(), pause.as_millis());
+            defmt::warn!(
+                "{=str}{=str}; next attempt in {=u64} ms",
+                LINK,
+                error.name(),
+                pause.as_millis()
+            );
             self.sink.failed(error.name(), &error);
             Timer::after(pause).await;
             pause = (pause * 2).min(self.settings.longest_pause);
@@ -231,7 +276,6 @@ impl<S: Sensor, K: KeyStore, C: SessionCounter, A: AnswerSink, M: InstructionMet
     ) -> Result<Infallible, DeviceError<S::Error>> {
         let Settings { host, connect_timeout, phase_timeout, .. } = self.settings;
         let Memory { received, to_send, words } = memory;
-        let identity = self.keys.identity().map_err(DeviceError::Key)?;
         let up = with_timeout(connect_timeout, self.stack.wait_config_up());
         up.await.map_err(|TimeoutError| DeviceError::NetworkDown)?;
         let mut socket = TcpSocket::new(self.stack, received, to_send);
@@ -243,7 +287,17 @@ impl<S: Sensor, K: KeyStore, C: SessionCounter, A: AnswerSink, M: InstructionMet
             .await
             .map_err(|TimeoutError| DeviceError::Timeout(Phase::Connect))?
             .map_err(DeviceError::Connect)?;
-        let result = self.converse(&mut socket, &identity, words, progress).await;
+        let mut attempt = self.keys.attempt().await.map_err(DeviceError::Link)?;
+        let opened = with_timeout(connect_timeout, self.keys.open(0, &mut attempt, &mut socket));
+        let result = match opened.await {
+            Ok(Ok(mut link)) => {
+                let result = self.converse(&mut link, words, progress).await;
+                let _ = with_timeout(CLOSE_TIMEOUT, close(&mut link)).await;
+                result
+            }
+            Ok(Err(error)) => Err(DeviceError::Link(error)),
+            Err(TimeoutError) => Err(DeviceError::Timeout(Phase::Channel)),
+        };
         // The host should learn that this connection is over, and why if it was told; but not at
         // the price of waiting.
         socket.close();
@@ -254,26 +308,27 @@ impl<S: Sensor, K: KeyStore, C: SessionCounter, A: AnswerSink, M: InstructionMet
     /// A handshake, then session after session until something fails.
     async fn converse(
         &mut self,
-        socket: &mut TcpSocket<'_>,
-        identity: &Identity,
+        link: impl Read + Write,
         words: &mut Words,
         progress: &mut Progress,
     ) -> Result<Infallible, DeviceError<S::Error>> {
         let Settings { answer, phase_timeout, .. } = self.settings;
         let Words { features, input, output } = words;
         let policy = Policy {
-            host: None,
+            host: self.keys.proved(0),
             answer,
             inputs: self.sensor.width(),
             max_outputs: MAX_WIDTH,
             max_blocks: MAX_BLOCKS,
         };
         let mut network = Network::<MAX_LAYERS>::default();
-        let handshake = connect(Counting::new(Stream(socket)), identity, policy, &mut network);
+        let identity = self.keys.identity();
+        let handshake = connect(Counting::new(link), &identity, policy, &mut network);
         let mut connected = within(phase_timeout, Phase::Handshake, handshake).await?;
         let (inputs, outputs) = (connected.network().inputs(), connected.network().outputs());
         defmt::info!(
-            "connected as {}: {=usize} inputs, {=usize} outputs",
+            "{=str}connected as {}: {=usize} inputs, {=usize} outputs",
+            LINK,
             identity.id(),
             inputs,
             outputs
@@ -296,7 +351,7 @@ impl<S: Sensor, K: KeyStore, C: SessionCounter, A: AnswerSink, M: InstructionMet
             let preparation = connected.prepare(&mut self.counter, output);
             let mut prepared = within(phase_timeout, Phase::Prepare, preparation).await?;
             let instructions = self.meter.instructions() - before;
-            defmt::info!("session {=u64} is prepared", prepared.session());
+            defmt::info!("{=str}session {=u64} is prepared", LINK, prepared.session());
             self.sink.prepared(prepared.session(), prepared.io_mut().take(), instructions);
 
             let frac_bits = prepared.network().output_frac_bits();
@@ -312,7 +367,8 @@ impl<S: Sensor, K: KeyStore, C: SessionCounter, A: AnswerSink, M: InstructionMet
             let traffic = connected.io_mut().take();
             let index = progress.readings;
             defmt::info!(
-                "reading {=u32}: {=u64} bytes up, {=u64} down",
+                "{=str}reading {=u32}: {=u64} bytes up, {=u64} down",
+                LINK,
                 index,
                 traffic.sent_bytes,
                 traffic.received_bytes
@@ -357,7 +413,7 @@ impl<S: Sensor, K: KeyStore, C: SessionCounter, A: AnswerSink, M: InstructionMet
     }
 
     fn failed(&mut self, error: &DeviceError<S::Error>) {
-        defmt::warn!("{=str}", error.name());
+        defmt::warn!("{=str}{=str}", LINK, error.name());
         self.sink.failed(error.name(), error);
     }
 }

@@ -245,6 +245,21 @@ impl KeyPage {
         Some(Ratchet::new(Key::from_bytes(*first.expose())))
     }
 
+    /// The place of a peer among them.
+    pub(crate) fn place_of(&self, party: &Party) -> Option<usize> {
+        self.peers.iter().position(|peer| peer.as_ref().is_some_and(|peer| peer.party == *party))
+    }
+
+    /// What the provisioned keys of the peers are, place by place; zeros where there is none.
+    #[inline(never)]
+    pub(crate) fn first_keys(&self) -> [Key; MAX_PEERS] {
+        let provisioned = self.channels == Channels::Provisioned;
+        self.peers.each_ref().map(|peer| match peer {
+            Some(peer) if provisioned => Key::from_bytes(*peer.first.expose()),
+            _ => no_key(),
+        })
+    }
+
     fn find(&self, party: &Party, channels: Channels) -> Option<&Peer> {
         self.peers.iter().flatten().find(|peer| peer.party == *party && self.channels == channels)
     }
@@ -318,6 +333,7 @@ impl KeyPage {
     ///
     /// # Errors
     /// [`PageError`] says what to do.
+    #[inline(never)]
     pub fn parse(bytes: &[u8; PAGE_BYTES]) -> Result<Self, PageError> {
         let body = bytes.strip_prefix(&MAGIC).ok_or(PageError::Missing)?;
         let found = *body.first().ok_or(PageError::Missing)?;
@@ -335,6 +351,7 @@ impl KeyPage {
         Ok(page)
     }
 
+    #[inline(never)]
     fn of_fields(mut fields: Fields<'_>) -> Option<Self> {
         let [_, _, _, _, _, role, channels, 0] = *fields.next()? else { return None };
         let channels = match channels {

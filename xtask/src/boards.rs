@@ -89,6 +89,7 @@ impl Arguments {
         Self(servers.into_iter().chain(rest).collect())
             .with("inputs", "inputs.f32")
             .with("counter", "device.counter")
+            .with("ratchets", "device.ratchets")
             .with("task", "task.bin")
     }
 

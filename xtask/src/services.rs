@@ -150,7 +150,8 @@ impl Room {
             "pair server-1.id dealer.id",
             "pair server-0.id server-1.id",
             "provision server-0 --role server-0 --state dealer",
-            "provision device --role data-party --peer server-0.id --peer server-1.id --page",
+            "provision device --role data-party --peer server-0.id --peer server-1.id --page \
+             --channel psk",
         ])?;
         self.run("task -o task.bin", &[model])
     }
@@ -165,8 +166,8 @@ impl Room {
         );
         let server_1 = self.serve("server-1", &line, &[model])?;
         let line = format!(
-            "server --party 0 --id server-0.id --listen 127.0.0.1:0 --task task.bin --key server-0.key --peer \
-             127.0.0.1:{}",
+            "server --party 0 --id server-0.id --listen 127.0.0.1:0 --task task.bin \
+             --key server-0.key --peer 127.0.0.1:{}",
             server_1.port
         );
         let server_0 = self.serve("server-0", &line, &[])?;

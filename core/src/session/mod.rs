@@ -39,7 +39,7 @@ use crate::session::wire::frame::{HEADER_BYTES, Header, Kind};
 use crate::session::wire::query::Reason;
 use crate::step::StepError;
 
-/// Sessions that `P0` orders at once, its next one first; and how far ahead of that one a number may
+/// Sessions that `P0` orders at once, its next one first; and how far ahead of it a number may
 /// be that `P1` grants.
 ///
 /// As many as the dealer deals in answer to one request: more of them ahead of time are of no use.

@@ -79,7 +79,7 @@ impl Findings {
             Ok(own) => own,
             Err(error) => return self.wrong(error),
         };
-        self.good(format!("{}  {}", own.key.public().fingerprint(), own.party))?;
+        self.good(format!("{}  {}", own.card().fingerprint(), own.party))?;
         self.privacy(path)?;
         let (peers, folder) = (folder_of(path), peers_of(path));
         let all = match peers.all() {
@@ -93,7 +93,9 @@ impl Findings {
         }
         for peer in all {
             match (peers.pin(&peer), peers.ratchet(&peer)) {
-                (Some(pin), _) => self.good(format!("{}  {peer}", pin.public.fingerprint()))?,
+                (Some(pin), _) => {
+                    self.good(format!("{}  {peer}", pin.public.fingerprint(&peer)))?
+                }
                 (None, Some(ratchet)) => {
                     let step = ratchet.step();
                     self.good(format!("a provisioned key at step {step}  {peer}"))?;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::Args;
 use indicatif::ProgressDrawTarget;
+use sharelet_core::session::ORDER_SESSIONS;
 use sharelet_core::session::wire::control::DeviceId;
 
 use super::common::{self, Answer, CONNECT, LinkArgs, announce, until_stopped};
@@ -46,7 +47,7 @@ pub struct HostArgs {
         long,
         value_name = "N",
         default_value_t = 4,
-        value_parser = clap::value_parser!(u32).range(1..=1_000_000),
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(ORDER_SESSIONS)),
     )]
     pub ahead: u32,
     /// Sessions asked for at a time; as many as are kept ready if not given.

@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use sharelet_core::DeviceId;
 
-use super::common::{expect_none, output};
+use super::common::{WrongArguments, expect_none, output};
 use sharelet_host::store::identity::{Own, card_of};
 use sharelet_link::{Party, Role};
 
@@ -41,7 +41,12 @@ fn parse_role(text: &str) -> Result<Role, String> {
 /// A file cannot be written; an existing identity stays unless `--force` is given.
 pub fn run(args: &KeygenArgs) -> Result<()> {
     let path = args.output.clone().unwrap_or_else(|| format!("{}.id", args.name).into());
+    if path.extension().is_none_or(|ending| ending != "id") {
+        let wrong = format!("{}: the name of an identity ends in .id", path.display());
+        return Err(WrongArguments(wrong).into());
+    }
     expect_none(&path, args.force)?;
+    expect_none(&card_of(&path), args.force)?;
     let own = Own::generate(Party { role: args.role, name: args.name })?;
     own.save(&path)?;
     let (card, path_of_card) = (own.card(), card_of(&path));
@@ -51,5 +56,5 @@ pub fn run(args: &KeygenArgs) -> Result<()> {
         path.display(),
         path_of_card.display()
     );
-    output(&format!("{}  {}\n", card.public.fingerprint(), card.party))
+    output(&format!("{}  {}\n", card.fingerprint(), card.party))
 }

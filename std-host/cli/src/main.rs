@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use sharelet_cli::Cli;
 use sharelet_cli::common::exit_code;
+use sharelet_cli::terminal::prefix;
 use sharelet_link::system::no_core_dumps;
 
 /// Training makes and drops large vectors in every step: this one keeps their pages.
@@ -17,7 +18,7 @@ fn main() -> ExitCode {
     match Cli::parse().run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            eprintln!("{}error: {error}", prefix());
             exit_code(&error)
         }
     }

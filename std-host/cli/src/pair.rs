@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::Args;
-use sharelet_channel::Pin;
+use sharelet_channel::{Pin, Ratchet};
+use sharelet_core::Key;
 
 use super::common::{WrongArguments, given, output, print};
 use super::units::parse_name;
@@ -59,15 +60,16 @@ pub fn run(args: &PairArgs) -> Result<()> {
     }
     if let Some(peer) = &args.forget {
         peers.remove(peer)?;
-        return output(&format!("{} knows {peer} no more\n", own.party));
+        return output(&format!(
+            "{} knows {peer} no more; connections that are open stay until they end\n",
+            own.party
+        ));
     }
     let peer = Peer::load(given(args.peer.as_deref(), "peer")?)?;
-    let line = |card: &Card| format!("{}  {}\n", card.public.fingerprint(), card.party);
+    let line = |card: &Card| format!("{}  {}\n", card.fingerprint(), card.party);
     output(&format!("this side   {}other side  {}", line(&own.card()), line(&peer.card)))?;
     peer.check(&own, Some(&args.own), args.force)?;
-    if peer.own.is_none() {
-        expect_fingerprint(&peer.card, args.fingerprint.as_deref())?;
-    }
+    peer.expect_fingerprint(args.fingerprint.as_slice())?;
     peer.pin(&own, Some(&args.own))
 }
 
@@ -104,6 +106,19 @@ impl Peer {
         Ok(())
     }
 
+    /// What came on a card is held against what the other side says, on `told` or when asked.
+    ///
+    /// # Errors
+    /// The fingerprint is another one, or nobody says it.
+    pub(super) fn expect_fingerprint(&self, told: &[String]) -> Result<()> {
+        if self.own.is_some() { Ok(()) } else { expect_fingerprint(&self.card, told) }
+    }
+
+    /// Prints its fingerprint, role and name.
+    pub(super) fn show(&self) -> Result<()> {
+        output(&format!("{}  {}\n", self.card.fingerprint(), self.card.party))
+    }
+
     /// What `own` is to hold of the peer.
     ///
     /// # Errors
@@ -115,6 +130,23 @@ impl Peer {
     /// Its role and name.
     pub(super) fn party(&self) -> Party {
         self.card.party
+    }
+
+    /// The identity to which a secret can be given.
+    pub(super) fn keeper(&self) -> Result<&Path> {
+        let Some((path, _)) = &self.own else {
+            let peer = self.card.party;
+            bail!("{peer} has only its card here; a secret goes to its identity: provision there");
+        };
+        Ok(path)
+    }
+
+    /// Gives the peer the secret that it shares with a board without a key pair.
+    pub(super) fn provision(&self, board: Party, secret: &Key) -> Result<()> {
+        let ratchet = Ratchet::new(Key::from_bytes(*secret.expose()));
+        folder_of(self.keeper()?).put(&board, &Paired::Provisioned(ratchet))?;
+        tracing::info!("{} has a secret in common with {board}", self.card.party);
+        Ok(())
     }
 
     /// Pins each other's keys, where they are on this machine: `id` is the file of `own`.
@@ -138,10 +170,10 @@ fn letters(text: &str) -> String {
     text.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
 }
 
-fn expect_fingerprint(card: &Card, told: Option<&str>) -> Result<()> {
-    let expected = card.public.fingerprint().to_string();
-    if let Some(told) = told {
-        if letters(told) != letters(&expected) {
+fn expect_fingerprint(card: &Card, told: &[String]) -> Result<()> {
+    let expected = card.fingerprint().to_string();
+    if !told.is_empty() {
+        if !told.iter().any(|told| letters(told) == letters(&expected)) {
             bail!(
                 "the fingerprint of {} is {expected}, and not the one that was given: the card is \
                  another one, or was exchanged on its way; fetch it again, and compare",

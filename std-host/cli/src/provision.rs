@@ -6,15 +6,17 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use sharelet_core::{DeviceId, Key};
 use sharelet_flash::page::KeyPage;
+use sharelet_flash::{counter, ratchets};
 
-use super::common::{WrongArguments, counter_of, expect_none};
+use super::common::{WrongArguments, counter_of, expect_none, output};
 use super::pair::Peer;
 use super::units::parse_name;
 use sharelet_host::store::counter::FileCounter;
 use sharelet_host::store::dealer;
 use sharelet_host::store::identity::{Own, card_of};
-use sharelet_host::store::key::DeviceKey;
+use sharelet_host::store::key::{DeviceKey, random_key};
 use sharelet_host::store::page;
+use sharelet_link::files::write_file;
 use sharelet_link::{Party, Role};
 
 const EXAMPLES: &str = include_str!("examples/provision.txt");
@@ -36,9 +38,16 @@ pub struct ProvisionArgs {
     /// its card. The host of a device, or the two servers of a data party.
     #[arg(long = "peer", value_name = "FILE")]
     pub peers: Vec<PathBuf>,
+    /// The fingerprint of a peer of which there is only the card, as the other side prints it; asked
+    /// for if not given.
+    #[arg(long, value_name = "LETTERS", requires = "peers")]
+    pub fingerprint: Vec<String>,
     /// Write key pages for boards, NAME.page, in place of files for programs.
     #[arg(long)]
     pub page: bool,
+    /// How a board makes its channels; psk is for parts without room for public keys.
+    #[arg(long, value_enum, default_value_t)]
+    pub channel: ChannelKeys,
     /// Where the files are written.
     #[arg(short, long, value_name = "DIR", default_value = ".")]
     pub output: PathBuf,
@@ -68,19 +77,34 @@ pub enum Provisioned {
     Server0,
 }
 
+/// What a board proves who it is with.
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ChannelKeys {
+    /// A key pair of its own.
+    #[default]
+    Static,
+    /// A secret for each peer, which moves forward with every connection; no forward secrecy.
+    Psk,
+}
+
 /// The files of one name.
 struct Files {
     key: PathBuf,
     id: PathBuf,
     page: PathBuf,
+    /// The first record of the counter in a board's flash.
+    born: PathBuf,
+    /// The first record of its ratchets.
+    ratchets: PathBuf,
     dealer: PathBuf,
 }
 
 impl Files {
     fn of(name: DeviceId, directory: &Path) -> Self {
         let file = |ending| directory.join(format!("{name}.{ending}"));
-        let [key, id, page, dealer] = ["key", "id", "page", "dealer"].map(file);
-        Self { key, id, page, dealer }
+        let [key, id, page] = ["key", "id", "page"].map(file);
+        let [born, ratchets, dealer] = ["born", "ratchets", "dealer"].map(file);
+        Self { key, id, page, born, ratchets, dealer }
     }
 }
 
@@ -99,13 +123,22 @@ pub fn run(args: &ProvisionArgs) -> Result<()> {
     if args.page && args.role == Provisioned::Server0 {
         return Err(WrongArguments("--page: server 0 is no board".to_owned()).into());
     }
+    if args.channel == ChannelKeys::Psk && !args.page {
+        return Err(
+            WrongArguments("--channel psk: for boards alone, with --page".to_owned()).into()
+        );
+    }
     let peers = args.peers.iter().map(|path| Peer::load(path)).collect::<Result<Vec<_>>>()?;
+    for peer in &peers {
+        peer.show()?;
+        peer.expect_fingerprint(&args.fingerprint)?;
+    }
     args.names.iter().try_for_each(|name| provision(args, *name, &peers))
 }
 
 fn provision(args: &ProvisionArgs, name: DeviceId, peers: &[Peer]) -> Result<()> {
     let files = Files::of(name, &args.output);
-    let (key, counter) = (&files.key, counter_of(&files.key));
+    let (key, numbers) = (&files.key, counter_of(&files.key));
     let role = match args.role {
         Provisioned::Device => Some(Role::Device),
         Provisioned::DataParty => Some(Role::DataParty),
@@ -113,9 +146,12 @@ fn provision(args: &ProvisionArgs, name: DeviceId, peers: &[Peer]) -> Result<()>
     };
     let kept = if args.page { &files.page } else { key };
     expect_none(kept, args.force)?;
-    expect_none(&counter, args.force)?;
+    expect_none(&numbers, args.force)?;
     if role.is_some() && !args.page {
         expect_none(&files.id, args.force)?;
+    }
+    for path in [&card_of(&files.id), &files.born, &files.ratchets, &files.dealer] {
+        expect_none(path, args.force)?;
     }
     let own = role.map(|role| Own::generate(Party { role, name })).transpose()?;
     let own = own.as_ref();
@@ -124,14 +160,29 @@ fn provision(args: &ProvisionArgs, name: DeviceId, peers: &[Peer]) -> Result<()>
         let id = (!args.page).then_some(files.id.as_path());
         peers.iter().try_for_each(|peer| peer.check(own, id, args.force))?;
     }
+    let psk = args.channel == ChannelKeys::Psk;
+    let mut secrets = Vec::new();
+    for peer in peers.iter().filter(|_| psk) {
+        peer.keeper()?;
+        secrets.push(random_key()?);
+    }
     let give = |session: &DeviceKey| -> Result<()> {
         match (args.page, own) {
             (true, Some(own)) => {
-                FileCounter::create(&counter, session.key_id())?;
-                page::save(&page(own, session, peers)?, &files.page)?;
+                FileCounter::create(&numbers, session.key_id())?;
+                let page = if psk {
+                    provisioned_page(own, session, peers, &secrets)?
+                } else {
+                    static_page(own, session, peers)?
+                };
+                write_file(&files.born, &[&counter::born(&page)])?;
+                if psk {
+                    write_file(&files.ratchets, &[ratchets::born(&page).as_slice()])?;
+                }
+                page::save(&page, &files.page)?;
             }
             _ => {
-                FileCounter::create(&counter, session.key_id())?;
+                FileCounter::create(&numbers, session.key_id())?;
                 session.save(key)?;
                 own.map_or(Ok(()), |own| own.save(&files.id))?;
             }
@@ -161,12 +212,26 @@ fn provision(args: &ProvisionArgs, name: DeviceId, peers: &[Peer]) -> Result<()>
         tracing::info!(%name, "wrote {} and its counter", key.display());
         return Ok(());
     };
-    for peer in peers {
-        peer.pin(own, (!args.page).then_some(files.id.as_path()))?;
+    if psk {
+        for (peer, secret) in peers.iter().zip(&secrets) {
+            peer.provision(own.party, secret)?;
+        }
+    } else {
+        for peer in peers {
+            peer.pin(own, (!args.page).then_some(files.id.as_path()))?;
+        }
+        own.card().save(&card_of(&files.id))?;
     }
-    own.card().save(&card_of(&files.id))?;
+    if !psk {
+        output(&format!("{}  {}\n", own.card().fingerprint(), own.party))?;
+    }
     if args.page {
-        tracing::info!(%name, "wrote {}; it goes to the device alone", files.page.display());
+        tracing::info!(
+            %name,
+            "wrote {}; flash it once, with what lies beside it, and delete both: whoever flashes \
+             them again uses numbers again",
+            files.page.display()
+        );
     } else {
         let (key, id) = (key.display(), files.id.display());
         tracing::info!(%name, "wrote {id}, {key} and its counter; they go to the device alone");
@@ -175,10 +240,25 @@ fn provision(args: &ProvisionArgs, name: DeviceId, peers: &[Peer]) -> Result<()>
 }
 
 /// The page of a board: its own key, the key of its sessions, and its peers.
-fn page(own: &Own, session: &DeviceKey, peers: &[Peer]) -> Result<KeyPage> {
+fn static_page(own: &Own, session: &DeviceKey, peers: &[Peer]) -> Result<KeyPage> {
     let mut page = KeyPage::new(own.party, Key::from_bytes(*session.key.expose()), &own.key, 0);
     for peer in peers {
         page.pair(peer.party(), &peer.pin_of(own)?)?;
+    }
+    Ok(page)
+}
+
+/// The page of a board without a key pair: a secret for each peer.
+fn provisioned_page(
+    own: &Own,
+    session: &DeviceKey,
+    peers: &[Peer],
+    secrets: &[Key],
+) -> Result<KeyPage> {
+    let key = Key::from_bytes(*session.key.expose());
+    let mut page = KeyPage::provisioned(own.party, key, 0);
+    for (peer, secret) in peers.iter().zip(secrets) {
+        page.provision(peer.party(), Key::from_bytes(*secret.expose()))?;
     }
     Ok(page)
 }

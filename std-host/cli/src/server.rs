@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use clap::Args;
 use sharelet_core::DeviceId;
+use sharelet_core::session::ORDER_SESSIONS;
 use sharelet_core::session::p0::Identity;
 use sharelet_core::session::wire::control;
 use tokio_util::sync::CancellationToken;
@@ -91,7 +92,7 @@ pub struct ServerArgs {
         long,
         value_name = "N",
         default_value_t = 16,
-        value_parser = clap::value_parser!(u32).range(1..=1_000_000),
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(ORDER_SESSIONS)),
         help_heading = "Server 1",
     )]
     pub ahead: u32,

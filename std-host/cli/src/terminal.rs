@@ -92,6 +92,12 @@ pub fn insecure() {
     INSECURE.store(true, Ordering::Relaxed);
 }
 
+/// What every line begins with.
+#[must_use]
+pub fn prefix() -> &'static str {
+    if INSECURE.load(Ordering::Relaxed) { "INSECURE " } else { "" }
+}
+
 /// Standard error for log lines, of which each is one write: bars step aside for it.
 #[derive(Debug)]
 struct LogLines;
@@ -100,9 +106,7 @@ impl Write for LogLines {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         bars().suspend(|| {
             let mut lines = io::stderr().lock();
-            if INSECURE.load(Ordering::Relaxed) {
-                lines.write_all(b"INSECURE ")?;
-            }
+            lines.write_all(prefix().as_bytes())?;
             lines.write_all(bytes)?;
             Ok(bytes.len())
         })

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use sharelet_channel::{Error, Party, Reason, Role};
+use sharelet_channel::{Error, Party, Role};
 use sharelet_core::DeviceId;
 
 /// What is wrong with an address or a connection attempt.
@@ -85,12 +85,9 @@ impl LinkError {
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Connect { .. } => true,
-            Self::Channel { source, .. } => matches!(
-                source,
-                Error::Transport(_)
-                    | Error::Closed
-                    | Error::Refused(Reason::Busy | Reason::ShuttingDown | Reason::TooSlow)
-            ),
+            // Nobody has proved anything yet: a refusal that is forged must not do more than a line
+            // that is cut.
+            Self::Channel { source, .. } => !matches!(source, Error::NoStaticKey),
             _ => false,
         }
     }

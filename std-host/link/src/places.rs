@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use sharelet_channel::Party;
 use tokio_util::sync::CancellationToken;
 
 /// The places of a service.
@@ -29,6 +30,8 @@ struct Taken {
 #[derive(Debug)]
 struct Taker {
     address: IpAddr,
+    /// Who has proved to be there, once it is served.
+    party: Option<Party>,
     stage: Stage,
     leave: CancellationToken,
 }
@@ -46,8 +49,8 @@ impl Taken {
     }
 
     /// Asks one of those to leave who can; `false` if there is none.
-    fn make_room(&mut self, can: impl Fn(Stage) -> bool) -> bool {
-        let candidates = || self.visits.iter().filter(|(_, taker)| can(taker.stage));
+    fn make_room(&mut self, can: impl Fn(Option<Party>, Stage) -> bool) -> bool {
+        let candidates = || self.visits.iter().filter(|(_, taker)| can(taker.party, taker.stage));
         let mut of_address = HashMap::<IpAddr, usize>::new();
         candidates().for_each(|(_, taker)| *of_address.entry(taker.address).or_default() += 1);
         let first = candidates().min_by_key(|(number, taker)| {
@@ -75,23 +78,38 @@ impl Places {
     pub(super) fn arrive(&self, address: IpAddr) -> (u64, CancellationToken) {
         let mut taken = self.taken();
         if taken.count(true) >= self.most {
-            taken.make_room(|stage| stage == Stage::Greets);
+            taken.make_room(|_, stage| stage == Stage::Greets);
         }
         let (number, leave) = (taken.next, CancellationToken::new());
         taken.next += 1;
-        taken.visits.insert(number, Taker { address, stage: Stage::Greets, leave: leave.clone() });
+        let (party, stage) = (None, Stage::Greets);
+        taken.visits.insert(number, Taker { address, party, stage, leave: leave.clone() });
         (number, leave)
     }
 
     /// A place to be served at, for one that has greeted; `false` if it has none any more, or there
     /// is none.
-    pub(super) fn enter(&self, number: u64) -> bool {
+    ///
+    /// One that has proved who it is has its own places, at most so many.
+    pub(super) fn enter(&self, number: u64, proved: Option<(Party, usize)>) -> bool {
         let mut taken = self.taken();
         if !taken.visits.contains_key(&number) {
             return false;
         }
+        if let Some((party, most)) = proved {
+            let of_party = |taker: &&Taker| taker.party == Some(party);
+            let has = taken.visits.values().filter(of_party).count();
+            let one_of_its_own =
+                |party_of, stage| party_of == Some(party) && matches!(stage, Stage::Waits(_));
+            if has >= most && !taken.make_room(one_of_its_own) {
+                return false;
+            }
+            if let Some(taker) = taken.visits.get_mut(&number) {
+                taker.party = Some(party);
+            }
+        }
         if taken.count(false) >= self.most
-            && !taken.make_room(|stage| matches!(stage, Stage::Waits(_)))
+            && !taken.make_room(|_, stage| matches!(stage, Stage::Waits(_)))
         {
             return false;
         }
@@ -133,24 +151,41 @@ mod tests {
         let (late, _) = places.arrive(RIGHT);
         let gone = visits.clone().map(|(_, leave)| leave.is_cancelled());
         assert_eq!(gone, [false, true, false]);
-        assert!(!places.enter(visits[1].0), "it is gone");
-        assert!(places.enter(late));
+        assert!(!places.enter(visits[1].0, None), "it is gone");
+        assert!(places.enter(late, None));
     }
 
     #[test]
     fn who_waits_gives_way_and_who_works_stays() {
         let places = Places::new(2);
         let served = [(); 2].map(|()| places.arrive(LEFT));
-        served.iter().for_each(|(number, _)| assert!(places.enter(*number)));
+        served.iter().for_each(|(number, _)| assert!(places.enter(*number, None)));
         let (late, told) = places.arrive(LEFT);
-        assert!(!places.enter(late), "both work");
+        assert!(!places.enter(late, None), "both work");
         assert!(places.wait(served[1].0) && places.wait(served[0].0));
-        assert!(places.enter(late) && !told.is_cancelled());
+        assert!(places.enter(late, None) && !told.is_cancelled());
         assert!(served[1].1.is_cancelled(), "it has waited for longer");
         assert!(!places.work(served[1].0));
         assert!(places.work(served[0].0));
         places.leave(late);
         let (next, _) = places.arrive(RIGHT);
-        assert!(places.enter(next));
+        assert!(places.enter(next, None));
+    }
+
+    #[test]
+    fn a_party_has_its_own_places_and_no_more() {
+        let places = Places::new(9);
+        let party = |name| Some((Party::new(sharelet_channel::Role::Host, name).unwrap(), 2));
+        let enter = |who| {
+            let (number, leave) = places.arrive(LEFT);
+            (places.enter(number, who), number, leave)
+        };
+        let [first, second] = [(); 2].map(|()| enter(party("hall-2")));
+        assert!(first.0 && second.0);
+        assert!(!enter(party("hall-2")).0, "both work");
+        assert!(enter(party("hall-3")).0 && enter(None).0);
+        assert!(places.wait(second.1));
+        assert!(enter(party("hall-2")).0);
+        assert!(second.2.is_cancelled() && !first.2.is_cancelled(), "its own gives way");
     }
 }

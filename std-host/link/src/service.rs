@@ -13,7 +13,7 @@ use core::time::Duration;
 use std::io;
 use std::sync::Arc;
 
-use sharelet_channel::{Reason, Role};
+use sharelet_channel::{Party, Reason, Role};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -84,6 +84,11 @@ pub trait Service: Send + Sync + 'static {
     /// The roles of those who may connect; nobody else gets through the handshake.
     fn roles(&self) -> &[Role];
 
+    /// How many connections of one peer are served at the same time.
+    fn most_of(&self, _peer: Party) -> usize {
+        8
+    }
+
     /// Converses with one peer, from its greeting to its end; tells it what concerns it. What is
     /// returned goes to the log.
     fn converse(
@@ -102,6 +107,8 @@ pub struct Visit {
     place: Place,
     asked: bool,
     warnings: Arc<Warnings>,
+    /// Who has proved to be there, and how many places it may have.
+    proved: Option<(Party, usize)>,
 }
 
 impl Drop for Visit {
@@ -135,7 +142,7 @@ impl Visit {
     ) -> Self {
         let (number, taken) = places.arrive(peer.ip());
         let place = Place { places, number, taken };
-        Self { peer, limits, stop, place, asked: false, warnings }
+        Self { peer, limits, stop, place, asked: false, warnings, proved: None }
     }
 
     /// The only visit, for who has a connection and no listener.
@@ -218,7 +225,11 @@ impl Visit {
     /// # Errors
     /// [`Leave::Full`].
     pub fn enter(&self) -> Result<(), Leave> {
-        if self.place.places.enter(self.place.number) { Ok(()) } else { Err(Leave::Full) }
+        if self.place.places.enter(self.place.number, self.proved) {
+            Ok(())
+        } else {
+            Err(Leave::Full)
+        }
     }
 
     /// Waits for the next message; `false` if the peer is gone instead. Meanwhile the place may go
@@ -283,7 +294,7 @@ pub async fn serve<S: Service>(
             accepted = listener.accept(), if tasks.len() < most => accepted,
         };
         let shared = (places.clone(), warnings.clone());
-        let visit = Visit::new(peer, shared, limits, stop.clone());
+        let mut visit = Visit::new(peer, shared, limits, stop.clone());
         let (service, route) = (service.clone(), listener.route().clone());
         tasks.spawn(async move {
             let warnings = visit.warnings.clone();
@@ -291,6 +302,7 @@ pub async fn serve<S: Service>(
                 Ok(connection) => connection,
                 Err(error) => return warnings.warn(format_args!("{peer}: {error}")),
             };
+            visit.proved = connection.peer().map(|party| (party, service.most_of(party)));
             match service.converse(connection, visit).await {
                 Ok(()) => tracing::debug!(%peer, "closed"),
                 Err(error) => warnings.warn(format_args!("{peer}: connection ended: {error}")),

@@ -29,6 +29,7 @@ pub mod pipe;
 pub mod processes;
 pub mod programs;
 pub mod room;
+pub mod sealed;
 pub mod seed;
 pub mod shared_data;
 pub mod steps;

@@ -7,7 +7,7 @@ mod alarm;
 mod emulated;
 mod stellaris;
 
-use qemu_support::files::KeyPage;
+use qemu_support::files::PageAt;
 use stellaris::{IRQ as ETHERNET_IRQ, Stellaris as Controller};
 
 const NAME: &str = "lm3s6965evb";
@@ -15,4 +15,4 @@ const TICK_NANOS: u32 = 80;
 /// The last page of flash, outside the program's memory map.
 // SAFETY: it is flash, placed there by QEMU's loader or a flash tool, and the program does not
 // write to flash.
-const KEY_PAGE: KeyPage = unsafe { KeyPage::at(0x3_FC00) };
+const KEY_PAGE: PageAt = unsafe { PageAt::at(0x3_FC00) };

@@ -48,6 +48,10 @@ pub struct Args {
     pub phase_timeout: Option<Duration>,
     /// The session counter.
     pub counter: Option<File>,
+    /// Random bytes, in place of the PC's own.
+    pub random: Option<File>,
+    /// Ratchets of provisioned keys.
+    pub ratchets: Option<File>,
     /// The model in the clear, if the plaintext twin is to be measured.
     pub twin: Option<File>,
 }
@@ -86,6 +90,8 @@ impl Args {
             retries: 0,
             phase_timeout: None,
             counter: None,
+            random: None,
+            ratchets: None,
             twin: None,
         };
         for argument in (&second_pass).skip(1) {
@@ -137,11 +143,20 @@ impl Args {
                                 device anew";
                 self.counter = Some(open_to_count(value).ok_or(expected)?);
             }
+            "random" => {
+                self.random = Some(open(value).ok_or("random=PATH: the file cannot be opened")?);
+            }
+            "ratchets" => {
+                let expected = "ratchets=PATH: there are no ratchets, and none are made; \
+                                provision the device anew";
+                self.ratchets = Some(open_to_count(value).ok_or(expected)?);
+            }
             "twin" => self.twin = Some(open(value).ok_or("twin=PATH: the file cannot be opened")?),
             "report" => {}
             _ => {
                 return Err("unknown argument; known are host server0 server1 task to_console ip \
-                            inputs answer count retries timeout counter report twin");
+                            inputs answer count retries timeout counter random ratchets report \
+                            twin");
             }
         }
         Ok(())
@@ -167,7 +182,7 @@ fn path(text: &str) -> Option<CString<PATH_BYTES>> {
     Some(path)
 }
 
-fn open(text: &str) -> Option<File> {
+pub(crate) fn open(text: &str) -> Option<File> {
     File::open(&*path(text)?).ok()
 }
 

@@ -9,39 +9,43 @@ use sharelet_core::session::wire::task::{TASK_BYTES, Task};
 pub use sharelet_firmware::data_party::Memory;
 use sharelet_firmware::data_party::{DataParty, Settings};
 
-use crate::files::{FileCounter, FileSensor, KeyPage, VirtualTime};
+use crate::files::{FileCounter, FileSensor, PageAt, VirtualTime};
 use crate::report::Report;
-use crate::{Started, read_arguments, start};
+use crate::{PcKeys, Started, read_arguments, read_keys, start};
 
 /// The task.
-pub type Program = DataParty<FileSensor, KeyPage, FileCounter, Report, VirtualTime>;
+pub type Program = DataParty<FileSensor, PcKeys, FileCounter, Report, VirtualTime>;
+
+/// The data party as a task. It is here, and not with the boards, to be compiled for speed with
+/// the types that it is made of; the network stack is compiled with the boards, for size.
+#[embassy_executor::task]
+pub async fn run(program: Program, memory: &'static mut Memory) -> ! {
+    program.run(memory).await
+}
 
 /// Reads the arguments, then builds the network stack on `ethernet` and the data party on the
 /// stack.
 ///
 /// Does not return if the arguments are wrong.
-pub fn boot<D: Driver>(
-    board: &str,
-    ethernet: D,
-    mut keys: KeyPage,
-) -> (Program, Runner<'static, D>) {
+pub fn boot<D: Driver>(board: &str, ethernet: D, page: PageAt) -> (Program, Runner<'static, D>) {
     let (mut args, mut report, sensor) = read_arguments(board);
     let ([Some(server_0), Some(server_1)], Some(counter), Some(task)) =
         (args.servers, args.counter.take(), args.task.take())
     else {
         report.fail(
             "Arguments",
-            "server0=ADDRESS:PORT, server1=ADDRESS:PORT, counter=PATH and task=PATH are needed",
+            &"server0=ADDRESS:PORT, server1=ADDRESS:PORT, counter=PATH and task=PATH are needed",
         )
     };
     let Some(task) = read_task(task) else {
-        report.fail("Task", "task=PATH is not a task file; make one with `sharelet task`")
+        report.fail("Task", &"task=PATH is not a task file; make one with `sharelet task`")
     };
-    let Started { args, report, stack, runner } = start(args, report, ethernet, &mut keys);
+    let keys = read_keys(&mut args, &mut report, page);
+    let Started { args, report, stack, runner } = start(args, report, ethernet, &keys.page);
     let mut settings = Settings::new(server_0, server_1);
     settings.recipient = if args.to_console { Recipient::Console } else { Recipient::DataParty };
     settings.timeout = args.phase_timeout.unwrap_or(settings.timeout);
-    let counter = FileCounter::new(counter, &mut keys);
+    let counter = FileCounter::new(counter, keys.page.key_id());
     let meter = VirtualTime;
     (DataParty { stack, settings, task, sensor, keys, counter, sink: report, meter }, runner)
 }

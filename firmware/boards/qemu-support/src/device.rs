@@ -6,35 +6,39 @@ use embassy_net::driver::Driver;
 pub use sharelet_firmware::device::Memory;
 use sharelet_firmware::device::{Device, Settings};
 
-use crate::files::{FileCounter, FileSensor, KeyPage, VirtualTime};
+use crate::files::{FileCounter, FileSensor, PageAt, VirtualTime};
 use crate::report::Report;
-use crate::{Started, read_arguments, start, twin};
+use crate::{PcKeys, Started, read_arguments, read_keys, start, twin};
 
 /// The task.
-pub type Program = Device<FileSensor, KeyPage, FileCounter, Report, VirtualTime>;
+pub type Program = Device<FileSensor, PcKeys, FileCounter, Report, VirtualTime>;
+
+/// The device as a task. It is here, and not with the boards, to be compiled for speed with
+/// the types that it is made of; the network stack is compiled with the boards, for size.
+#[embassy_executor::task]
+pub async fn run(program: Program, memory: &'static mut Memory) -> ! {
+    program.run(memory).await
+}
 
 /// Reads the arguments, then builds the network stack on `ethernet` and the device on the stack.
 ///
 /// Does not return if the arguments are wrong, or ask for the plaintext twin instead.
-pub fn boot<D: Driver>(
-    board: &str,
-    ethernet: D,
-    mut keys: KeyPage,
-) -> (Program, Runner<'static, D>) {
+pub fn boot<D: Driver>(board: &str, ethernet: D, page: PageAt) -> (Program, Runner<'static, D>) {
     let (mut args, mut report, mut sensor) = read_arguments(board);
     if let Some(twin) = args.twin.take() {
         match twin::run(twin, &mut sensor, args.count, &mut report) {
             Ok(()) => report.done(args.count),
-            Err(text) => report.fail("Twin", text),
+            Err(text) => report.fail("Twin", &text),
         }
     }
     let (Some(host), Some(counter)) = (args.host, args.counter.take()) else {
-        report.fail("Arguments", "host=ADDRESS:PORT and counter=PATH are needed")
+        report.fail("Arguments", &"host=ADDRESS:PORT and counter=PATH are needed")
     };
-    let Started { args, report, stack, runner } = start(args, report, ethernet, &mut keys);
+    let keys = read_keys(&mut args, &mut report, page);
+    let Started { args, report, stack, runner } = start(args, report, ethernet, &keys.page);
     let mut settings = Settings { answer: args.answer, ..Settings::new(host) };
     settings.phase_timeout = args.phase_timeout.unwrap_or(settings.phase_timeout);
-    let counter = FileCounter::new(counter, &mut keys);
+    let counter = FileCounter::new(counter, keys.page.key_id());
     let device =
         Device { stack, settings, sensor, keys, counter, sink: report, meter: VirtualTime };
     (device, runner)

@@ -5,11 +5,10 @@ use core::fmt;
 use semihosting::fs::File;
 use semihosting::io::{Read, Seek, SeekFrom, Write};
 use sharelet_core::keystream::KeyId;
-use sharelet_core::session::p0::Identity;
 use sharelet_firmware::board::{
-    CounterError, InstructionMeter, KeyError, KeyStore, Sensor, SessionCounter,
+    CounterError, InstructionMeter, NoRandom, Random, Sensor, SessionCounter,
 };
-use sharelet_firmware::key::{self, PAGE_BYTES};
+use sharelet_firmware::flash::page::{KeyPage, PAGE_BYTES, PageError};
 
 /// Why a file did not serve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, defmt::Format)]
@@ -103,14 +102,14 @@ impl Sensor for FileSensor {
 #[derive(Debug)]
 pub struct FileCounter {
     file: File,
-    key: Option<KeyId>,
+    key: KeyId,
 }
 
 impl FileCounter {
-    /// Counts in `file` for the key in `keys`. Without a key, no number is ever given.
+    /// Counts in `file` for the key of this name.
     #[must_use]
-    pub fn new(file: File, keys: &mut impl KeyStore) -> Self {
-        Self { file, key: keys.identity().ok().map(|identity| identity.key_id()) }
+    pub fn new(file: File, key: KeyId) -> Self {
+        Self { file, key }
     }
 }
 
@@ -123,7 +122,7 @@ impl FileCounter {
         self.file.seek(SeekFrom::Start(0)).map_err(io)?;
         self.file.read_exact(&mut unused).map_err(io)?;
         self.file.read_exact(&mut key).map_err(io)?;
-        if self.key != Some(key) {
+        if self.key != key {
             return Err(FileError::OtherCounter);
         }
         Ok(u64::from_le_bytes(unused))
@@ -160,13 +159,13 @@ fn log(error: FileError) -> CounterError {
     CounterError
 }
 
-/// The key page in flash.
+/// Where the key page is in flash.
 #[derive(Clone, Copy, Debug)]
-pub struct KeyPage {
+pub struct PageAt {
     address: usize,
 }
 
-impl KeyPage {
+impl PageAt {
     /// The page at `address`.
     ///
     /// # Safety
@@ -175,14 +174,40 @@ impl KeyPage {
     pub const unsafe fn at(address: usize) -> Self {
         Self { address }
     }
+
+    /// Reads the page.
+    ///
+    /// # Errors
+    /// [`PageError`].
+    pub fn read(self) -> Result<KeyPage, PageError> {
+        let mut page = [0; PAGE_BYTES];
+        for (to, from) in page.iter_mut().zip(self.address..) {
+            // SAFETY: `at` made its caller promise this. The read is volatile because a programmer,
+            // not the compiler, put the bytes there.
+            *to = unsafe { (from as *const u8).read_volatile() };
+        }
+        KeyPage::parse(&page)
+    }
 }
 
-impl KeyStore for KeyPage {
-    fn identity(&mut self) -> Result<Identity, KeyError> {
-        // SAFETY: `at` made its caller promise this. The read is volatile because a programmer, not
-        // the compiler, put the bytes there.
-        let page = unsafe { (self.address as *const [u8; PAGE_BYTES]).read_volatile() };
-        key::read_page(&page)
+/// Random bytes of the PC that runs the emulator, for which there is no other source. A real board
+/// has a generator of its own.
+#[derive(Debug)]
+pub struct PcRandom {
+    file: File,
+}
+
+impl PcRandom {
+    /// Reads from `file`: the PC's `/dev/urandom`, or bytes that are used for one start alone.
+    #[must_use]
+    pub fn new(file: File) -> Self {
+        Self { file }
+    }
+}
+
+impl Random for PcRandom {
+    async fn fill(&mut self, bytes: &mut [u8]) -> Result<(), NoRandom> {
+        self.file.read_exact(bytes).map_err(|_| NoRandom)
     }
 }
 

@@ -14,9 +14,9 @@ use sharelet_firmware::board::{
     AnswerSink as _, Counts, Inference, InstructionMeter as _, Sensor as _, SessionCounter as _,
 };
 
-use crate::files::{FileCounter, FileSensor, KeyPage, VirtualTime};
+use crate::files::{FileCounter, FileSensor, PageAt, VirtualTime};
 use crate::report::Report;
-use crate::{Started, read_arguments, start};
+use crate::{Started, read_arguments, read_keys, start};
 
 const SOCKET_BYTES: usize = 1024;
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -50,24 +50,28 @@ pub struct Program {
     sink: Report,
 }
 
+/// The program as a task. It is here, and not with the boards, to be compiled for speed with
+/// the types that it is made of; the network stack is compiled with the boards, for size.
+#[embassy_executor::task]
+pub async fn run(program: Program, memory: &'static mut Memory) -> ! {
+    program.run(memory).await
+}
+
 /// Reads the arguments, then builds the network stack on `ethernet`.
 ///
 /// Does not return if the arguments are wrong.
-pub fn boot<D: Driver>(
-    board: &str,
-    ethernet: D,
-    mut keys: KeyPage,
-) -> (Program, Runner<'static, D>) {
+pub fn boot<D: Driver>(board: &str, ethernet: D, page: PageAt) -> (Program, Runner<'static, D>) {
     let (mut args, mut report, sensor) = read_arguments(board);
     let ([Some(server_0), Some(server_1)], Some(counter)) = (args.servers, args.counter.take())
     else {
         report.fail(
             "Arguments",
-            "server0=ADDRESS:PORT, server1=ADDRESS:PORT and counter=PATH are needed",
+            &"server0=ADDRESS:PORT, server1=ADDRESS:PORT and counter=PATH are needed",
         )
     };
-    let Started { report, stack, runner, .. } = start(args, report, ethernet, &mut keys);
-    let counter = FileCounter::new(counter, &mut keys);
+    let keys = read_keys(&mut args, &mut report, page);
+    let Started { report, stack, runner, .. } = start(args, report, ethernet, &keys.page);
+    let counter = FileCounter::new(counter, keys.page.key_id());
     let servers = [server_0.into(), server_1.into()];
     (Program { stack, servers, sensor, counter, sink: report }, runner)
 }

@@ -12,6 +12,8 @@ pub mod data_party;
 pub mod device;
 pub mod ethernet;
 pub mod executor;
+#[cfg(not(feature = "static-keys"))]
+pub mod file_flash;
 pub mod files;
 #[cfg(feature = "idle")]
 pub mod idle;
@@ -28,9 +30,14 @@ use cortex_m::peripheral::NVIC;
 use defmt_semihosting as _;
 use embassy_net::driver::Driver;
 use embassy_net::{Config, DhcpConfig, Ipv4Cidr, Runner, Stack, StackResources, StaticConfigV4};
-use files::{FileSensor, KeyPage};
+#[cfg(not(feature = "static-keys"))]
+use file_flash::{FileFlash, SECTORS};
+use files::{FileSensor, PageAt, PcRandom};
 use report::Report;
-use sharelet_firmware::board::KeyStore;
+use sharelet_firmware::board::Keys;
+use sharelet_firmware::flash::page::KeyPage;
+#[cfg(not(feature = "static-keys"))]
+use sharelet_firmware::flash::ratchets::Ratchets;
 use static_cell::StaticCell;
 
 /// Sockets: one for the device or two for a data party, and one for DHCP.
@@ -55,18 +62,47 @@ pub struct Started<D: Driver> {
 fn read_arguments(board: &str) -> (Args, Report, FileSensor) {
     let (mut args, mut report) = match Args::read() {
         Ok(read) => read,
-        Err((mut report, text)) => report.fail("Arguments", text),
+        Err((mut report, text)) => report.fail("Arguments", &text),
     };
     report.boot(board);
     report.stop_after(args.count, args.retries);
     match args.inputs.take() {
         Some(inputs) => (args, report, FileSensor::new(inputs)),
-        None => report.fail("Arguments", "inputs=PATH is missing"),
+        None => report.fail("Arguments", &"inputs=PATH is missing"),
+    }
+}
+
+/// The keys of an emulated board.
+#[cfg(feature = "static-keys")]
+pub type PcKeys = Keys<PcRandom>;
+/// The keys of an emulated board without public keys.
+#[cfg(not(feature = "static-keys"))]
+pub type PcKeys = Keys<PcRandom, Ratchets<FileFlash>>;
+
+/// The keys, from the page and the arguments. Without them the program ends.
+fn read_keys(args: &mut Args, report: &mut Report, page: PageAt) -> PcKeys {
+    let page = match page.read() {
+        Ok(page) => page,
+        Err(error) => report.fail("Key", &error),
+    };
+    let Some(random) = args.random.take().or_else(|| args::open("/dev/urandom")) else {
+        report.fail("Random", &"the PC has no /dev/urandom; give random=PATH")
+    };
+    let random = PcRandom::new(random);
+    #[cfg(feature = "static-keys")]
+    return Keys::new(page, random);
+    #[cfg(not(feature = "static-keys"))]
+    {
+        let Some(file) = args.ratchets.take() else {
+            report.fail("Arguments", &"ratchets=PATH is missing")
+        };
+        let ratchets = Ratchets::new(FileFlash::new(file), SECTORS, &page);
+        Keys { page, random, ratchets }
     }
 }
 
 /// Builds the network stack on `ethernet`.
-fn start<D: Driver>(args: Args, report: Report, ethernet: D, keys: &mut KeyPage) -> Started<D> {
+fn start<D: Driver>(args: Args, report: Report, ethernet: D, page: &KeyPage) -> Started<D> {
     static RESOURCES: StaticCell<StackResources<SOCKETS>> = StaticCell::new();
     let config = match args.address {
         Address::Dhcp => Config::dhcpv4(DhcpConfig::default()),
@@ -83,7 +119,7 @@ fn start<D: Driver>(args: Args, report: Report, ethernet: D, keys: &mut KeyPage)
     };
     // These boards have no random source. The seed picks ports and sequence numbers, nothing that
     // has to be secret.
-    let name = keys.identity().map_or([0; 16], |identity| *identity.id().as_bytes());
+    let name = page.party().name.as_bytes();
     let seed = name.iter().fold(0_u64, |seed, byte| seed.rotate_left(5) ^ u64::from(*byte));
     let resources = RESOURCES.init_with(StackResources::new);
     let (stack, runner) = embassy_net::new(ethernet, config, resources, seed);

@@ -61,7 +61,7 @@ impl Report {
     }
 
     /// The last lines of a failure; ends the emulator.
-    pub fn fail(&mut self, name: &str, text: &str) -> ! {
+    pub fn fail(&mut self, name: &str, text: &dyn fmt::Display) -> ! {
         self.line(format_args!("error {name}: {text}"));
         process::exit(1)
     }
@@ -76,7 +76,7 @@ impl Report {
             0 => self.done(self.used),
             _ => self.fail(
                 "Reading",
-                "readings that the model is not made for have no answer; see the errors above",
+                &"readings that the model is not made for have no answer; see the errors above",
             ),
         }
     }

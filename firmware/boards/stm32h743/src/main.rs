@@ -4,6 +4,7 @@
 
 mod clocks;
 mod features;
+mod flash;
 mod sensor;
 
 use defmt_rtt as _;
@@ -17,12 +18,14 @@ use embassy_stm32::gpio::{Level, Output, Speed};
 use embassy_stm32::peripherals::{ETH, ETH_SMA, RNG};
 use embassy_stm32::rng::{self, Rng};
 use features::Window;
+use flash::EccFlash;
 use panic_probe as _;
 use sensor::Accelerometer;
-use sharelet_firmware::board::{AnswerSink, NoMeter};
-use sharelet_firmware::counter::FlashCounter;
-use sharelet_firmware::device::{Device, Inference, Memory, Settings};
-use sharelet_firmware::key;
+use sharelet_firmware::board::{AnswerSink, NoMeter, NoRandom};
+use sharelet_firmware::device::{Device, Inference, Keys, Memory, Settings};
+use sharelet_firmware::flash::Sectors;
+use sharelet_firmware::flash::counter::Counter;
+use sharelet_firmware::flash::page::{KeyPage, PAGE_BYTES};
 use static_cell::{ConstStaticCell, StaticCell};
 
 /// Where the program `sharelet host` listens.
@@ -30,7 +33,7 @@ const HOST: (Ipv4Address, u16) = (Ipv4Address::new(192, 168, 1, 10), 7101);
 /// A locally administered address; no two boards in a network may share it.
 const MAC: [u8; 6] = [0x02, 0x53, 0x4C, 0x54, 0x00, 0x01];
 /// Offsets into flash, beyond the program's bank.
-const COUNTER_SECTORS: u32 = 0x1A_0000;
+const COUNTER: Sectors = Sectors { first: 0x1A_0000, count: 2 };
 const KEY_PAGE: u32 = 0x1E_0000;
 
 type Driver = Ethernet<'static, ETH, GenericPhy<Sma<'static, ETH_SMA>>>;
@@ -71,20 +74,31 @@ async fn main(spawner: Spawner) {
         u64::from_le_bytes(seed),
     );
 
-    let mut flash = Flash::new_blocking(p.FLASH);
-    let mut key = key::Page([0; key::PAGE_BYTES]);
-    if let Err(error) = flash.blocking_read(KEY_PAGE, &mut key.0) {
-        // The device task reports it as missing.
-        defmt::error!("the key page cannot be read: {}", error);
+    let mut flash = EccFlash(Flash::new_blocking(p.FLASH));
+    let mut page = [0; PAGE_BYTES];
+    if let Err(error) = flash.blocking_read(KEY_PAGE, &mut page) {
+        // What was read is then no page.
+        defmt::error!("the key page cannot be read: {}", defmt::Debug2Format(&error));
     }
+    let page = match KeyPage::parse(&page) {
+        Ok(page) => page,
+        Err(error) => defmt::panic!("{}", defmt::Display2Format(&error)),
+    };
+    let random = async |bytes: &mut [u8]| {
+        let filled = rng.async_fill_bytes(bytes).await;
+        filled.map_err(|error| {
+            defmt::warn!("the random number generator reports {}", error);
+            NoRandom
+        })
+    };
     let channels = [p.PA3.degrade_adc(), p.PC0.degrade_adc(), p.PB1.degrade_adc()];
     static WINDOW: ConstStaticCell<Window> = ConstStaticCell::new(Window::new());
     let device = Device {
         stack,
         settings: Settings::new(HOST),
         sensor: Accelerometer { adc: Adc::new(p.ADC1), channels, window: WINDOW.take() },
-        keys: key,
-        counter: FlashCounter::new(flash, COUNTER_SECTORS),
+        counter: Counter::new(flash, COUNTER, page.key_id()),
+        keys: Keys::new(page, random),
         sink: Lamp(Output::new(p.PB0, Level::Low, Speed::Low)),
         meter: NoMeter,
     };

@@ -18,7 +18,8 @@ async fn the_program_names_a_bad_reading_goes_on_and_fails_in_the_end() {
         std::fs::copy(scenario.room.path(file), programs.path(file)).unwrap();
     }
     let device = format!(
-        "device --key pump.key --inputs readings.npy --report report --insecure-plaintext --host {}",
+        "device --key pump.key --inputs readings.npy --report report --insecure-plaintext \
+         --host {}",
         scenario.host.address
     );
     let (ended, programs) = tokio::task::spawn_blocking(move || {

@@ -1,5 +1,6 @@
 //! Dealing the sessions of a training run, one after the other, on all cores.
 
+use core::time::Duration;
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,14 +11,18 @@ use sharelet_core::binding::Binding;
 use tokio::sync::oneshot;
 
 use super::wire::{self, Kind, MAX_SESSION_BYTES, Ordered, Refusal, Train, WireError};
-use super::{Dealer, DealerError, state};
-use sharelet_link::service::Visit;
+use super::{Dealer, DealerError, orders, state};
+use sharelet_link::service::{Leave, Visit};
 use sharelet_link::{Party, Reader, Writer, frame};
 use sharelet_train::config::Config;
 use sharelet_train::course::{Course, Session};
 use sharelet_train::plans::Plans;
 use sharelet_train::state::State;
 use sharelet_train::tensor::offline::{Dealt, deal};
+
+/// A server that trains asks for the next session within this time: it waits as long for the dealer
+/// to deal one. Whoever asks for none does not keep a place and what was dealt for longer.
+const STEP: Duration = Duration::from_secs(600);
 
 /// Most words of the data that a dealer holds masks of, and of a model: 4 GB.
 pub(super) const MAX_WORDS: u64 = 1 << 29;
@@ -78,9 +83,14 @@ impl Dealer {
         let steps = usize::try_from(steps).unwrap_or(usize::MAX);
         let prepare = move |dealer: &Self| {
             // First of all, so that what nobody has ordered costs nothing.
-            let (key, binding) = dealer.ordered(peer, &request)?;
+            let key = dealer.key(device)?;
+            let (key, binding) = orders::program(&key, peer, &request)?;
             let (course, plans) = check(&request.description)?;
             if u32::try_from(course.sessions(steps).count()) != Ok(count) {
+                return Err(Refusal::BadRun);
+            }
+            // The last number that there is stays free: counting goes one further than is dealt.
+            if first.checked_add(u64::from(count)).is_none_or(|end| end == u64::MAX) {
                 return Err(Refusal::BadRun);
             }
             dealer.record(device, key, (first, count))?;
@@ -106,13 +116,13 @@ impl Dealer {
                 })
                 .await?;
             participant = state;
-            self.send_next(reader, writer, visit, opening.0, &dealt).await?;
+            send_next(reader, writer, visit, STEP, (opening.0, &dealt)).await?;
         }
         let deal = move |number, session| {
             let mut state = participant.beside().map_err(|_| Refusal::BadRun)?;
             deal_session((&course, &plans), &binding, (number, session), &mut state)
         };
-        self.deal_all(reader, writer, visit, sessions, deal).await?;
+        self.deal_all((reader, writer, visit), STEP, sessions, deal).await?;
         tracing::info!(%device, "dealt the training run");
         Ok(())
     }
@@ -121,9 +131,8 @@ impl Dealer {
     /// asked for; what is dealt waits in memory for at most one session per core.
     pub(super) async fn deal_all<S: Send + 'static>(
         &self,
-        reader: &mut Reader,
-        writer: &mut Writer,
-        visit: &mut Visit,
+        (reader, writer, visit): (&mut Reader, &mut Writer, &mut Visit),
+        wait: Duration,
         mut sessions: impl Iterator<Item = (u64, S)> + Send,
         deal: impl Fn(u64, S) -> Result<Dealt, Refusal> + Send + Sync + 'static,
     ) -> Result<(), DealerError> {
@@ -139,23 +148,48 @@ impl Dealer {
             }
             let Some((number, dealt)) = in_flight.pop_front() else { return Ok(()) };
             let dealt = dealt.await.unwrap_or(Err(Refusal::State)).map_err(DealerError::Refused)?;
-            self.send_next(reader, writer, visit, number, &dealt).await?;
+            send_next(reader, writer, visit, wait, (number, &dealt)).await?;
         }
     }
+}
 
-    /// Sends a session when it is asked for.
-    pub(super) async fn send_next(
-        &self,
-        reader: &mut Reader,
-        writer: &mut Writer,
-        visit: &mut Visit,
-        session: u64,
-        dealt: &Dealt,
-    ) -> Result<(), DealerError> {
-        if !visit.next_of_work(reader).await? {
-            return Err(WireError::Closed.into());
+/// Sends a session when it is asked for, which may take as long as `wait`.
+pub(super) async fn send_next(
+    reader: &mut Reader,
+    writer: &mut Writer,
+    visit: &mut Visit,
+    wait: Duration,
+    (session, dealt): (u64, &Dealt),
+) -> Result<(), DealerError> {
+    let begun = tokio::time::timeout(wait, visit.next_of_work(reader)).await;
+    if !begun.unwrap_or(Err(Leave::TooSlow))? {
+        return Err(WireError::Closed.into());
+    }
+    frame::receive_bytes(reader, Kind::Next, 0).await?;
+    Ok(wire::send_session(writer, session, dealt).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sharelet_link::Connection;
+    use sharelet_link::service::Limits;
+    use sharelet_train::tensor::offline::Plan;
+    use tokio_util::sync::CancellationToken;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_run_that_asks_for_nothing_is_given_up_after_a_step() {
+        let (near, _far) = tokio::io::duplex(1 << 10);
+        let Connection { mut reader, mut writer, .. } =
+            Connection::over(near, Duration::from_secs(20));
+        let mut visit = Visit::alone(Limits::default(), CancellationToken::new());
+        let dealt = Dealt::parse(&Plan::default(), vec![0; 32]).expect("a seed alone");
+        let start = tokio::time::Instant::now();
+        for _ in 0..2 {
+            let (reader, writer) = (&mut reader, &mut writer);
+            let sent = send_next(reader, writer, &mut visit, STEP, (1, &dealt)).await;
+            assert!(matches!(sent, Err(DealerError::Refused(Refusal::TooSlow))), "{sent:?}");
         }
-        frame::receive_bytes(reader, Kind::Next, 0).await?;
-        Ok(wire::send_session(writer, session, dealt).await?)
+        assert!(start.elapsed() < 2 * STEP + Duration::from_secs(1));
     }
 }

@@ -34,6 +34,8 @@ const MODELS_IN_MEMORY: usize = 8;
 
 /// Masked models that are kept on disk.
 pub const MODELS: u32 = 256;
+/// Those of them that one owner may have.
+pub const MODELS_OF_OWNER: u32 = 16;
 
 /// Why a connection to a host ended early.
 #[derive(Debug, thiserror::Error)]
@@ -188,7 +190,8 @@ impl Dealer {
         self.store.key(device).map_err(|error| state(&error))?.ok_or(Refusal::UnknownDevice)
     }
 
-    /// Records numbers before they are dealt: after a power cut they are skipped, never dealt again.
+    /// Records numbers before they are dealt: after a power cut they are skipped, never dealt
+    /// again.
     fn record(
         &self,
         device: DeviceId,
@@ -211,10 +214,12 @@ impl Dealer {
         let Offer { id, network } = offer;
         let bytes = masked::check(&network).map_err(DealerError::Refused)?;
         if self.blocking(move |dealer| dealer.model(peer, &id)).await.is_err() {
-            let limit = self.most;
-            self.blocking(move |dealer| match u32::try_from(dealer.store.model_count()) {
-                Ok(count) if count < limit => Ok(()),
-                _ => Err(Refusal::TooManyModels { limit }),
+            let most = self.most;
+            self.blocking(move |dealer| {
+                let of_owner = peer.map_or(0, |owner| dealer.store.model_count_of(owner));
+                let counts = [(of_owner, MODELS_OF_OWNER), (dealer.store.model_count(), most)];
+                let full = counts.into_iter().find(|(count, limit)| *count >= *limit as usize);
+                full.map_or(Ok(()), |(_, limit)| Err(Refusal::TooManyModels { limit }))
             })
             .await?;
             frame::send_bytes(writer, Kind::Wanted, &[]).await?;

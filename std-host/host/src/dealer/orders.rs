@@ -7,8 +7,8 @@ use sharelet_core::keystream::{KeyId, Keystream};
 use sharelet_core::session::wire::control::DeviceId;
 use sharelet_link::{Party, Role};
 
-use super::Dealer;
 use super::wire::{Description, Kind, Ordered, Refusal, Window};
+use crate::store::key::DeviceKey;
 
 /// Whether a peer of this role asks for such.
 ///
@@ -45,28 +45,26 @@ pub(super) fn window(
     if given { Ok(()) } else { Err(Refusal::NoOrder) }
 }
 
-impl Dealer {
-    /// The keystream of what server 0 has ordered for this peer. Nothing of the description is
-    /// looked at before.
-    ///
-    /// # Errors
-    /// [`Refusal::UnknownDevice`], [`Refusal::OtherKey`], [`Refusal::NoOrder`].
-    pub(super) fn ordered<D: Description>(
-        &self,
-        peer: Option<Party>,
-        ordered: &Ordered<D>,
-    ) -> Result<(KeyId, Binding), Refusal> {
-        let Ordered { key: asked, order, description } = ordered;
-        let key = self.key(description.device())?;
-        let id = key.key_id();
-        if id != *asked {
-            return Err(Refusal::OtherKey);
-        }
-        let binding = description.bind(&Keystream::new(&key.key)).map_err(|_| Refusal::BadRun)?;
-        if description.order(&binding, name(peer)) != *order {
-            return Err(Refusal::NoOrder);
-        }
+/// The keystream of what the holder of `key` has ordered for this peer, and the key's name. Nothing
+/// of the description is looked at.
+///
+/// # Errors
+/// [`Refusal::OtherKey`], [`Refusal::NoOrder`].
+pub(super) fn program<D: Description>(
+    key: &DeviceKey,
+    peer: Option<Party>,
+    ordered: &Ordered<D>,
+) -> Result<(KeyId, Binding), Refusal> {
+    let Ordered { key: asked, order, description } = ordered;
+    let id = key.key_id();
+    if id != *asked {
+        return Err(Refusal::OtherKey);
+    }
+    let binding = description.bind(&Keystream::new(&key.key)).map_err(|_| Refusal::BadRun)?;
+    if description.order(&binding, name(peer)) == *order {
         Ok((id, binding))
+    } else {
+        Err(Refusal::NoOrder)
     }
 }
 

@@ -6,9 +6,9 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 use sharelet_core::binding::Binding;
 
-use super::course::MAX_WORDS;
+use super::course::{MAX_WORDS, send_next};
 use super::wire::{Kind, MAX_SERVED, MAX_SESSION_BYTES, Ordered, Refusal, Serve};
-use super::{Dealer, DealerError, state};
+use super::{Dealer, DealerError, orders, state};
 use sharelet_link::service::Visit;
 use sharelet_link::{Party, Reader, Writer, frame};
 use sharelet_train::network::{Network, Shape};
@@ -75,7 +75,8 @@ impl Dealer {
         let Serve { device, first, count, .. } = request.description;
         let prepare = move |dealer: &Self| {
             // First of all, so that what nobody has ordered costs nothing.
-            let (key, binding) = dealer.ordered(peer, &request)?;
+            let key = dealer.key(device)?;
+            let (key, binding) = orders::program(&key, peer, &request)?;
             let serving = check(&request.description)?;
             dealer.record(device, key, (first, count))?;
             Ok((serving, Arc::new(binding)))
@@ -92,7 +93,9 @@ impl Dealer {
             }
         };
         let (dealt, masks) = self.blocking(open).await?;
-        self.send_next(reader, writer, visit, first, &dealt).await?;
+        // Queries come when they come.
+        let wait = visit.limits().idle;
+        send_next(reader, writer, visit, wait, (first, &dealt)).await?;
         let zeros = serving.zeros();
         let deal = move |number, ()| {
             let inputs = vec![0; serving.inputs()];
@@ -101,7 +104,7 @@ impl Dealer {
             Ok(deal_one(&serving, serving.evaluation(), &binding, number, &mut evaluate)?.0)
         };
         let sessions = (first + 1..first + u64::from(count)).map(|number| (number, ()));
-        self.deal_all(reader, writer, visit, sessions, deal).await?;
+        self.deal_all((reader, writer, visit), wait, sessions, deal).await?;
         tracing::info!(%device, "dealt the sessions of a shared model");
         Ok(())
     }

@@ -32,6 +32,8 @@ use sharelet_link::service::{self, Leave, Limits, Service, Visit};
 use sharelet_link::tcp::Listener;
 use sharelet_link::{Connection, Reader, Role, Writer};
 
+/// Lanes that server 0 may keep.
+const MOST_LANES: usize = 512;
 /// Most bytes of a refused query that are read, so that the refusal arrives before the connection
 /// ends.
 const MOST_DRAINED: usize = 1 << 20;
@@ -91,6 +93,11 @@ impl<E: Evaluator> Service for Server<E> {
             Party::P0 => &[Role::DataParty, Role::Console],
             Party::P1 => &[Role::DataParty, Role::Console, Role::Server0],
         }
+    }
+
+    /// Server 0 keeps a lane for each session that it prepares.
+    fn most_of(&self, peer: sharelet_link::Party) -> usize {
+        if peer.role == Role::Server0 { MOST_LANES } else { 8 }
     }
 
     async fn converse(

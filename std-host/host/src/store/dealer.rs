@@ -65,6 +65,11 @@ pub fn provision<E: From<StoreError>>(
     Ok(key)
 }
 
+/// What the files of an owner's masked models begin with; a digest follows.
+fn owner_prefix(owner: Option<Party>) -> String {
+    owner.map_or_else(String::new, |party| format!("{}-{}-", party.role.word(), party.name))
+}
+
 /// Keeps a key that was made elsewhere. The dealer may be running.
 ///
 /// # Errors
@@ -136,7 +141,8 @@ impl DealerStore {
     /// that are left out are skipped for ever.
     ///
     /// # Errors
-    /// [`StoreError::SessionUsed`] if one of them was dealt, or is none: nothing must be dealt then.
+    /// [`StoreError::SessionUsed`] if one of them was dealt, or is none: nothing must be dealt
+    /// then.
     pub fn record(
         &self,
         device: DeviceId,
@@ -157,8 +163,7 @@ impl DealerStore {
 
     /// Each owner has its models to itself, so nobody is dealt for another's.
     fn model_path(&self, owner: Option<Party>, id: &[u8; 32]) -> PathBuf {
-        let owner = owner.map(|party| format!("{}-{}-", party.role.word(), party.name));
-        let name = format!("{}{}.masked", owner.unwrap_or_default(), hex(id));
+        let name = format!("{}{}.masked", owner_prefix(owner), hex(id));
         self.directory.join(MODELS).join(name)
     }
 
@@ -175,6 +180,17 @@ impl DealerStore {
         fs::read_dir(self.directory.join(MODELS)).map_or(0, Iterator::count)
     }
 
+    /// The number of masked models of `owner`.
+    #[must_use]
+    pub fn model_count_of(&self, owner: Party) -> usize {
+        let prefix = owner_prefix(Some(owner));
+        let names = fs::read_dir(self.directory.join(MODELS)).into_iter().flatten().flatten();
+        let mut names = names.filter_map(|name| name.file_name().into_string().ok());
+        let is_digest = |name: &str| name.len() == 64 + ".masked".len();
+        let own = |name: &String| name.strip_prefix(&prefix).is_some_and(is_digest);
+        names.by_ref().filter(own).count()
+    }
+
     /// Keeps a masked model of `owner`, of nobody where links are plaintext; `id` is the digest of
     /// its bytes.
     ///
@@ -189,8 +205,8 @@ impl DealerStore {
         Ok(write_file(&self.model_path(owner, id), &[bytes])?)
     }
 
-    /// The bytes of a masked model of `owner`, or `None`. The caller checks them against `id`, and calls
-    /// [`DealerStore::remove_model`] if they are damaged.
+    /// The bytes of a masked model of `owner`, or `None`. The caller checks them against `id`, and
+    /// calls [`DealerStore::remove_model`] if they are damaged.
     ///
     /// # Errors
     /// [`StoreError::File`].
@@ -266,14 +282,14 @@ mod tests {
             // Names in which a role and a name might run together.
             party(Role::Host, "a-0"),
         ];
-        for (count, owner) in owners.into_iter().enumerate() {
+        for (byte, owner) in (0..).zip(owners) {
             assert!(store.model(owner, &[7; 32]).expect("reads").is_none(), "{owner:?}");
-            store.put_model(owner, &[7; 32], &[count as u8]).expect("writes");
-            assert_eq!(store.model_count(), count + 1);
+            store.put_model(owner, &[7; 32], &[byte]).expect("writes");
+            assert_eq!(store.model_count(), usize::from(byte) + 1);
         }
         let _named = store.remove_model(owners[1], &[7; 32]);
-        for (count, owner) in owners.into_iter().enumerate() {
-            let expected = (count != 1).then(|| vec![count as u8]);
+        for (byte, owner) in (0..).zip(owners) {
+            let expected = (byte != 1).then(|| vec![byte]);
             assert_eq!(store.model(owner, &[7; 32]).expect("reads"), expected);
         }
     }

@@ -190,6 +190,9 @@ pub enum IdentityError {
     /// An identity where a card is needed.
     #[error("an identity, which is secret, where the card is needed, which ends in .card")]
     NoCard,
+    /// Others may read it.
+    #[error("others may read this secret; run `chmod go=` on it, and make a new one if they did")]
+    Readable,
     /// The role is not one.
     #[error("the role is none that this program knows; install matching versions")]
     Role,

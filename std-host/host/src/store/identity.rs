@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use sharelet_channel::{Identity, PublicKey, StaticKey};
+use sharelet_channel::{Fingerprint, Identity, PublicKey, StaticKey};
 use sharelet_link::files::{FileError, write_file};
 use sharelet_link::{Party, Role, hex};
 use zeroize::Zeroizing;
@@ -86,9 +86,17 @@ impl Own {
     /// Reads an identity's file.
     ///
     /// # Errors
-    /// [`StoreError::File`], [`StoreError::Identity`].
+    /// [`StoreError::File`]; [`StoreError::Identity`], also if others may read it.
     pub fn load(path: &Path) -> Result<Self, StoreError> {
         let text = Text::load(path)?;
+        #[cfg(unix)]
+        if text.secret.is_some() {
+            use std::os::unix::fs::PermissionsExt as _;
+            let mode = fs::metadata(path).map_err(FileError::at(path))?.permissions().mode();
+            if mode & 0o077 != 0 {
+                return Err(IdentityError::Readable.at(path));
+            }
+        }
         let read = || {
             let secret = text.secret.as_deref().ok_or(IdentityError::NoSecret)?;
             let key = StaticKey::from_bytes(*bytes(secret)?);
@@ -120,6 +128,12 @@ impl Own {
 }
 
 impl Card {
+    /// What people compare.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.public.fingerprint(&self.party)
+    }
+
     /// Reads a card.
     ///
     /// # Errors
@@ -181,6 +195,14 @@ mod tests {
             use std::os::unix::fs::PermissionsExt as _;
             let mode = fs::metadata(&path).expect("is there").permissions().mode();
             assert_eq!(mode & 0o777, 0o600);
+        }
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            let set = |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode));
+            set(0o640).expect("sets");
+            assert!(wrong(Own::load(&path).map(drop)), "others may read it");
+            set(0o600).expect("sets");
         }
         let text = fs::read_to_string(&path).expect("text");
         for (from, to) in [("host", "ghost"), ("hall-2", "hall 2"), ("secret = \"", "secret = \"0")]

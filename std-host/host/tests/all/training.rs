@@ -133,7 +133,7 @@ impl Case {
     }
 }
 
-const OPEN: &str = "[open]\nloss = true\naccuracy = true\n";
+const OPEN: &str = "[open]\nloss = true\naccuracy = true\nleast_rows = 1\n";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn exact_runs_end_with_the_twins_model() {

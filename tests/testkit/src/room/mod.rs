@@ -113,9 +113,13 @@ pub struct Running<S, T = ()> {
 impl<S: Service> Running<S> {
     /// Starts a service. Nothing else holds it, so that its state is free when it is gone.
     pub async fn start(address: &str, service: Arc<S>, limits: Limits) -> Self {
+        Self::start_over(Route::insecure_plaintext(None), address, service, limits).await
+    }
+
+    /// The same, with connections made in this way.
+    pub async fn start_over(route: Route, address: &str, service: Arc<S>, limits: Limits) -> Self {
         let (weak, stop) = (Arc::downgrade(&service), CancellationToken::new());
-        let listener =
-            Listener::bind(address, Route::insecure_plaintext(None)).await.expect("listens");
+        let listener = Listener::bind(address, route).await.expect("listens");
         let address = listener.local_address().expect("has an address").to_string();
         let task = tokio::spawn(service::serve(service, listener, limits, stop.clone()));
         Self { service: weak, address, stop, task }

@@ -12,7 +12,7 @@ use sharelet_core::session::p1::{self, P1, Scratch};
 use sharelet_core::session::wire::control::{self, Answer, DeviceId, MAX_CONTROL_BYTES, Refusal};
 use sharelet_core::session::wire::frame::{HEADER_BYTES, Header, Kind};
 use sharelet_core::session::wire::{VERSION, WireError};
-use sharelet_core::session::{MAX_SESSION_SKIP, SessionError};
+use sharelet_core::session::{ORDER_SESSIONS, SessionError};
 use sharelet_core::shape::Shape;
 use sharelet_core::step::StepError;
 use sharelet_testkit::frames::{self, Frame, REFUSALS};
@@ -339,7 +339,7 @@ fn a_stranger_is_told_apart_from_another_version() {
     }
 }
 
-/// Session numbers: a number goes up, by less than [`MAX_SESSION_SKIP`], and is used before its
+/// Session numbers: a number goes up, by no more than [`ORDER_SESSIONS`], and is used before its
 /// session begins.
 #[test]
 fn session_numbers() {
@@ -347,10 +347,10 @@ fn session_numbers() {
         let high = u64::MAX - 3;
         for (next, granted, accepted) in [
             (5, 5, true),
-            (5, 5 + MAX_SESSION_SKIP, true),
+            (5, 5 + u64::from(ORDER_SESSIONS), true),
             (5, 4, false),
             (5, 0, false),
-            (5, 6 + MAX_SESSION_SKIP, false),
+            (5, 6 + u64::from(ORDER_SESSIONS), false),
             (0, u64::MAX, false),
             (high, u64::MAX - 1, true),
             (high, u64::MAX, false),

@@ -51,9 +51,8 @@ async fn to_and_from_a_dealer(bytes: &[u8]) {
     message::<_, dealer::Offer>(bytes, Dealt::Offer).await;
     message::<_, dealer::Deal>(bytes, Dealt::Deal).await;
     message::<_, dealer::Dealing>(bytes, Dealt::Dealing).await;
-    message::<_, dealer::Agreed>(bytes, Dealt::Agreed).await;
-    message::<_, dealer::Train>(bytes, Dealt::Train).await;
-    message::<_, dealer::Serve>(bytes, Dealt::Serve).await;
+    message::<_, dealer::Ordered<dealer::Train>>(bytes, Dealt::Train).await;
+    message::<_, dealer::Ordered<dealer::Serve>>(bytes, Dealt::Serve).await;
     let _ = dealer::receive_correction(&mut reader(bytes), 7, 16).await;
     let _ = dealer::receive_session(&mut reader(bytes), 7, &Plan::default()).await;
 }
@@ -80,7 +79,7 @@ async fn between_servers(bytes: &[u8]) {
 #[test]
 fn readers_of_frames() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    let protocols = ["dealer-v2", "upload-v1", "training-v2", "shared-v2"].map(|name| {
+    let protocols = ["dealer-v3", "upload-v1", "training-v3", "shared-v3"].map(|name| {
         let folder = Folder::named(name);
         let mut names = folder.names();
         names.sort_unstable();

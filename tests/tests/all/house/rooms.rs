@@ -60,11 +60,12 @@ functions/program: ring correlation step functions/spline functions/tables funct
     functions/protocol functions/engine # functions of several protocols, whoever runs them
 
 [channel/src]
-cipher fingerprint party:
+cipher party:
+fingerprint: party
 error: party
 hello: party error
 io: error
-key: fingerprint
+key: fingerprint party
 pairing: party key
 ratchet: error
 record: cipher error
@@ -77,7 +78,9 @@ accept: cipher party error hello io key ratchet record symmetric pins handshake
 connect: cipher party error hello io key ratchet record pins handshake
 
 [flash/src]
-page:
+error page:
+log: error
+counter ratchets: error page log
 
 [std-host/link/src]
 error fault files hex keyring pauses places system timeout wan warnings:
@@ -135,7 +138,7 @@ store: data
 dealer device: store
 upload: data store
 host: store dealer
-console: store device host
+console: device host
 server: store dealer host
 
 [std-host/cli/src]
@@ -159,9 +162,9 @@ train_plain: table train
 
 [firmware/src]
 board stream:
-counter: board
-data_party device: board stream
-key: board
+random: board
+link: board random stream
+data_party device: board link
 
 [xtask/src]
 files report steps workspace:

@@ -10,7 +10,7 @@ use core::fmt::{Debug, Write as _};
 
 use rand_core::Rng;
 use serde::{Deserialize, Serialize};
-use sharelet_core::binding::Binding;
+use sharelet_core::binding::{Binding, ORDER_BYTES, Order};
 use sharelet_core::correlation::Position;
 use sharelet_core::keystream::{
     ChaCha8, ChaCha12, ChaCha20, Domain, Key, Keystream, Kind as Stream, Rounds,
@@ -87,8 +87,9 @@ fn control_messages() {
         assert_eq!(control::parse(&body), Ok(value));
     }
     for (name, number) in [("small", 5), ("large", u64::MAX - 1)] {
-        let (request, grant) = (Request { next_session: number }, Grant { session: number });
-        let what = "device to host: a session is wanted";
+        let (request, grant) =
+            (Request { next_session: number, order: ORDER }, Grant { session: number });
+        let what = "device to host: a session is wanted, and ordered (e0)";
         message(&format!("request_{name}"), what, Kind::Request, request);
         let what = "host to device: the session to use";
         message(&format!("grant_{name}"), what, Kind::Grant, grant);
@@ -97,6 +98,8 @@ fn control_messages() {
         message(&format!("refuse_{name}"), "either way: no, and why", Kind::Refuse, refusal);
     }
 }
+
+const ORDER: Order = Order::from_bytes([0xe0; 16]);
 
 /// A session with both kinds of gate, fixed in everything.
 fn session() -> (Setup, Vec<u32>) {
@@ -246,6 +249,13 @@ fn bound(text: &mut String) {
         let bytes: Vec<u8> = block.words().iter().flat_map(|word| word.to_le_bytes()).collect();
         writeln!(text, "# input mask of session 77, layer 1, block 2, bound: {what}").unwrap();
         *text += &hex::encode(&bytes);
+        for (whom, name) in [("nobody", None), ("hall-2", DeviceId::new("hall-2"))] {
+            let order = binding.order(&DeviceId::proved(name), 77, 1024);
+            writeln!(text, "# order of sessions 77 to 1100 for {whom}, bound: {what}").unwrap();
+            let mut bytes = [0; ORDER_BYTES];
+            control::emit(&order, &mut bytes).unwrap();
+            *text += &hex::encode(&bytes);
+        }
     }
 }
 
@@ -292,6 +302,7 @@ fn bad_messages() {
     let short = |bytes: &[u8]| flip(&bytes[..bytes.len() - 1], 2, bytes[2] - 1);
     let long = |bytes: &[u8]| flip(&[bytes, &[0]].concat(), 2, bytes[2] + 1);
     let welcome = &welcome();
+    let request = |body: &[u8]| [&hello[..], &frame(Kind::Request, 0, body)].concat();
     // Positions in a frame: magic 6, version 10, then a hello's name 12, key 28 and answer 36; a
     // welcome's layers 12, ring 77.
     let mut cases = vec![
@@ -314,9 +325,12 @@ fn bad_messages() {
         (
             "request_first",
             "host",
-            message(Kind::Request, &Request { next_session: 5 }),
+            message(Kind::Request, &Request { next_session: 5, order: ORDER }),
             "Wire(UnexpectedFrame { expected: Hello, found: Request })",
         ),
+        ("request_no_order", "host", request(&[5]), "Wire(Malformed)"),
+        ("request_short", "host", request(&[5; 16]), "Wire(Malformed)"),
+        ("request_long", "host", request(&[5; 18]), "Wire(Malformed)"),
         ("welcome_version", "device", flip(welcome, 10, 9), "Wire(Version { theirs: 9 })"),
         ("welcome_layers", "device", flip(welcome, 12, 3), "Wire(Malformed)"),
         ("welcome_too_deep", "device", flip(welcome, 12, 9), "Network(TooManyLayers { limit: 8 })"),

@@ -6,16 +6,19 @@ use embassy_net::{Config, Ipv4Address, Runner, StackResources};
 use embassy_stm32::adc::{Adc, SampleTime};
 use embassy_stm32::eth::{Ethernet, GenericPhy, InterruptHandler, PacketQueue, Sma};
 use embassy_stm32::{Peri, bind_interrupts, flash::Flash, peripherals::*, rcc::mux::Adcsel, rng};
-use sharelet_firmware::board::{NoMeter, Sensor};
-use sharelet_firmware::device::{Device, Inference, Memory, Settings};
-use sharelet_firmware::{counter::FlashCounter, key};
+use sharelet_firmware::board::{NoMeter, NoRandom, Sensor};
+use sharelet_firmware::device::{Device, Inference, Keys, Memory, Settings};
+use sharelet_firmware::flash::page::{KeyPage, PAGE_BYTES};
+use sharelet_firmware::flash::{Sectors, counter::Counter};
 use static_cell::{ConstStaticCell, StaticCell};
 use {defmt_rtt as _, panic_probe as _};
+#[path = "../flash.rs"]
+mod flash; // reads words whose write was cut
 
 const HOST: (Ipv4Address, u16) = (Ipv4Address::new(192, 168, 1, 10), 7101);
 const MAC: [u8; 6] = [0x02, 0x53, 0x4C, 0x54, 0x00, 0x02];
-const COUNTER_SECTORS: u32 = 0x1A_0000; // two sectors of flash that belong to the counter
-const KEY_PAGE: u32 = 0x1E_0000; // where `device.key` was written
+const COUNTER: Sectors = Sectors { first: 0x1A_0000, count: 2 }; // where `device.born` was
+const KEY_PAGE: u32 = 0x1E_0000; // where `device.page` was written
 bind_interrupts!(struct Irqs { ETH => InterruptHandler; RNG => rng::InterruptHandler<RNG>; });
 struct Light(Adc<'static, ADC1>, Peri<'static, PA3>);
 impl Sensor for Light {
@@ -46,7 +49,7 @@ async fn main(spawner: embassy_executor::Spawner) {
     config.rcc.mux.adcsel = Adcsel::PER;
     let p = embassy_stm32::init(config);
     let (mut flash, mut rng, mut seed) =
-        (Flash::new_blocking(p.FLASH), rng::Rng::new(p.RNG, Irqs), [0; 8]);
+        (flash::EccFlash(Flash::new_blocking(p.FLASH)), rng::Rng::new(p.RNG, Irqs), [0; 8]);
     while rng.async_fill_bytes(&mut seed).await.is_err() {} // until the generator is healthy
     static QUEUE: StaticCell<PacketQueue<4, 4>> = StaticCell::new();
     static SOCKETS: StaticCell<StackResources<2>> = StaticCell::new();
@@ -64,13 +67,13 @@ async fn main(spawner: embassy_executor::Spawner) {
         u64::from_le_bytes(seed),
     );
     spawner.spawn(defmt::unwrap!(network(runner)));
-    let mut page = [0; key::PAGE_BYTES];
-    defmt::unwrap!(flash.blocking_read(KEY_PAGE, &mut page));
-    let (sensor, keys, counter) = (
-        Light(Adc::new(p.ADC1), p.PA3),
-        key::Page(page),
-        FlashCounter::new(flash, COUNTER_SECTORS),
-    );
+    let mut page = [0; PAGE_BYTES];
+    defmt::unwrap!(flash.blocking_read(KEY_PAGE, &mut page).ok());
+    let page = defmt::unwrap!(KeyPage::parse(&page));
+    let random = async |bytes: &mut [u8]| rng.async_fill_bytes(bytes).await.map_err(|_| NoRandom);
+    let sensor = Light(Adc::new(p.ADC1), p.PA3);
+    let counter = Counter::new(flash, COUNTER, page.key_id());
+    let keys = Keys::new(page, random);
     let sink = |inference: &Inference<'_>| defmt::info!("the answer: class {}", inference.class());
     Device { stack, settings: Settings::new(HOST), sensor, keys, counter, sink, meter: NoMeter }
         .run(MEMORY.take())

@@ -96,7 +96,7 @@ impl SharedModel {
         Ok(model)
     }
 
-    /// What is dealt for sessions from `first` on, `count` of them, under server 0's key of the name
+    /// What is dealt for `count` sessions from `first` on, under server 0's key of the name
     /// `device`.
     #[must_use]
     pub fn describe(&self, device: DeviceId, (first, count): (u64, u32)) -> Serve {

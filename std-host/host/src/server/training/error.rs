@@ -55,7 +55,8 @@ pub enum RunError {
     },
     /// More sessions than a dealer deals for one run.
     #[error(
-        "the run has {sessions} sessions, more than {}; train in several runs, or in larger batches",
+        "the run has {sessions} sessions, more than {}; train in several runs, or in larger \
+         batches",
         u32::MAX
     )]
     TooLong {

@@ -1,9 +1,10 @@
 //! Between hosts or servers and the dealer.
 
+use sharelet_core::binding::Order;
 use sharelet_core::session::network::{Activation, Layer, Network};
 use sharelet_core::session::wire::control::DeviceId;
 use sharelet_host::dealer::wire::{
-    self, Agreed, Deal, Dealing, Kind, Offer, Refusal, Serve, Status, StatusIs, Train, VERSION,
+    self, Deal, Dealing, Kind, Offer, Ordered, Refusal, Serve, Status, StatusIs, Train, VERSION,
 };
 use sharelet_link::frame;
 use sharelet_model::MAX_LAYERS;
@@ -25,8 +26,25 @@ fn device() -> DeviceId {
     DeviceId::new("pump-07").unwrap()
 }
 
+fn order() -> Order {
+    Order::from_bytes(core::array::from_fn(|at| 0xe0 + u8::try_from(at).unwrap()))
+}
+
 fn deal() -> Deal {
-    Deal { device: device(), model: [0x33; 32], first: 1 << 40, count: 16 }
+    let first = (1 << 40) - 5;
+    let ordered = wire::Window { first, count: 1024, order: order() };
+    Deal { device: device(), model: [0x33; 32], first: 1 << 40, count: 16, ordered }
+}
+
+/// With a key's public name and an order.
+fn ordered<D>(description: D) -> Ordered<D> {
+    Ordered { key: [0x5a; 8], order: order(), description }
+}
+
+fn train() -> Train {
+    let config = "name = \"run\"\n".to_owned();
+    let sizes = Sizes { rows: 60_000, features: 784, targets: 10, test_rows: 10_000 };
+    Train { device: device(), first: 1 << 33, count: 1000, steps: 50, sizes, config }
 }
 
 /// 72 bytes: a seed, 24 bytes of records, two words of products.
@@ -70,6 +88,7 @@ async fn greetings_and_control_messages() {
     for (name, what, kind) in [
         ("wanted", "dealer to host: the masked model is to follow", Kind::Wanted),
         ("known", "dealer to host: it has the masked model", Kind::Known),
+        ("agreed", "dealer to server 1: the sessions follow", Kind::Agreed),
         ("next", "server 1 to dealer: one more session", Kind::Next),
     ] {
         vectors().message(name, what, kind, ()).await;
@@ -86,18 +105,15 @@ async fn greetings_and_control_messages() {
     let network: Network<MAX_LAYERS> = Network::new(8, 1 << 12, &[hidden, last]).unwrap();
     let offer = Offer { id: core::array::from_fn(|i| u8::try_from(i).unwrap()), network };
     vectors.message("offer", "host to dealer: a masked model", Kind::Offer, offer).await;
-    vectors.message("deal", "host to dealer: sessions to deal", Kind::Deal, deal()).await;
+    vectors
+        .message("deal", "host to dealer: sessions to deal, ordered (e0 to ef)", Kind::Deal, deal())
+        .await;
     let dealing = Dealing { key: [0x5a; 8], bytes_each: 70_000 };
     vectors.message("dealing", "dealer to host: what follows", Kind::Dealing, dealing).await;
-    let config = "name = \"run\"\n".to_owned();
-    let sizes = Sizes { rows: 60_000, features: 784, targets: 10, test_rows: 10_000 };
-    let train = Train { device: device(), first: 1 << 33, steps: 50, sizes, config };
-    vectors.message("train", "server 1 to dealer: a training run", Kind::Train, train).await;
-    vectors.message("serve", "server 1 to dealer: a shared model", Kind::Serve, serve()).await;
-    let agreed = Agreed { key: [0x5a; 8], sessions: 1000 };
-    vectors
-        .message("agreed", "dealer to server 1: the sessions that follow", Kind::Agreed, agreed)
-        .await;
+    let what = "server 1 to dealer: a training run, ordered (e0 to ef)";
+    vectors.message("train", what, Kind::Train, ordered(train())).await;
+    let what = "server 1 to dealer: a shared model, ordered (e0 to ef)";
+    vectors.message("serve", what, Kind::Serve, ordered(serve())).await;
 }
 
 #[tokio::test]
@@ -107,7 +123,9 @@ async fn refusals() {
         ("unknown_device", Refusal::UnknownDevice),
         ("unknown_model", Refusal::UnknownModel),
         ("session_used", Refusal::SessionUsed { next: 1 << 40 }),
-        ("too_far_ahead", Refusal::TooFarAhead { next: 5 }),
+        ("no_order", Refusal::NoOrder),
+        ("other_key", Refusal::OtherKey),
+        ("wrong_role", Refusal::WrongRole),
         ("bad_run", Refusal::BadRun),
         ("count", Refusal::Count { limit: 1024 }),
         ("bad_network", Refusal::BadNetwork),
@@ -171,6 +189,10 @@ async fn every_kind_has_a_vector() {
 async fn bad_messages() {
     let (hello, welcome) = (greeting(Kind::Hello).await, greeting(Kind::Welcome).await);
     let asked = encoded(Kind::Deal, &deal()).await;
+    let Deal { device, model, first, count, .. } = deal();
+    let no_order = encoded(Kind::Deal, &(device, model, first, count)).await;
+    let [no_train, no_serve] =
+        [encoded(Kind::Train, &train()).await, encoded(Kind::Serve, &serve()).await];
     let (dealt, session, other) = (correction(7).await, session(7).await, session(6).await);
     let huge = u32::MAX;
     for (name, due, error, bytes) in [
@@ -190,6 +212,15 @@ async fn bad_messages() {
         ("deal_short", "Deal", "Malformed { kind: Deal }", shorter(&asked)),
         ("deal_trailing", "Deal", "Malformed { kind: Deal }", longer(&asked)),
         ("deal_name", "Deal", "Malformed { kind: Deal }", with(&asked, 5, b" ")),
+        ("deal_no_order", "Deal", "Malformed { kind: Deal }", no_order),
+        ("train_no_order", "Train", "Malformed { kind: Train }", no_train),
+        ("serve_no_order", "Serve", "Malformed { kind: Serve }", no_serve),
+        (
+            "agreed_long",
+            "Agreed",
+            &wrong_length(Kind::Agreed, 0, 9),
+            headed(Kind::Agreed, 9, &[0; 9]),
+        ),
         ("unknown_kind", "Deal", "UnknownFrame { kind: 13 }", with(&asked, 0, &[13])),
         ("kind_0", "Deal", "UnknownFrame { kind: 0 }", with(&asked, 0, &[0])),
         ("deal_long", "Deal", &wrong_length(Kind::Deal, 1024, 1025), headed(Kind::Deal, 1025, &[])),
@@ -242,8 +273,9 @@ async fn bad_messages() {
             "Hello" => frame::read_hello(reader, Kind::Hello).await,
             "Welcome" => frame::read_hello(reader, Kind::Welcome).await,
             "Deal" => read::<Deal, _>(reader, Kind::Deal).await.map(drop),
-            "Train" => read::<Train, _>(reader, Kind::Train).await.map(drop),
-            "Serve" => read::<Serve, _>(reader, Kind::Serve).await.map(drop),
+            "Train" => read::<Ordered<Train>, _>(reader, Kind::Train).await.map(drop),
+            "Serve" => read::<Ordered<Serve>, _>(reader, Kind::Serve).await.map(drop),
+            "Agreed" => frame::receive_bytes(reader, Kind::Agreed, 0).await.map(drop),
             "Known" => frame::receive_bytes(reader, Kind::Known, 0).await.map(drop),
             "Masked" => frame::receive_bytes(reader, Kind::Masked, 24).await.map(drop),
             "Correction" => wire::receive_correction(reader, 7, 16).await.map(drop),
@@ -251,5 +283,5 @@ async fn bad_messages() {
             due => panic!("{due}"),
         }
     });
-    assert_eq!(played.await, 34);
+    assert_eq!(played.await, 38);
 }

@@ -1,5 +1,6 @@
 //! Between two servers that train.
 
+use sharelet_core::binding::Order;
 use sharelet_core::session::wire::control::DeviceId;
 use sharelet_host::server::training::wire::{
     self, Hello, MAX_MESSAGE_BYTES, Message, Start, VERSION, Verdict,
@@ -59,8 +60,10 @@ async fn messages() {
         first: 1 << 40,
         device: DeviceId::new("server-0").unwrap(),
         key: [0x5a; 8],
+        order: Order::from_bytes([0xe0; 16]),
     };
-    vectors.message("start", "server 0 to server 1: where the run begins", Message, start).await;
+    let what = "server 0 to server 1: where the run begins, ordered (e0)";
+    vectors.message("start", what, Message, start).await;
 
     let go = encoded(Message, &Verdict::Go).await;
     let bytes = vectors.frame("go", "both ways: go on", &Verdict::Go, &go);
@@ -78,6 +81,8 @@ async fn messages() {
 async fn bad_messages() {
     let hello = encoded(Message, &hello(0)).await;
     let go = encoded(Message, &Verdict::Go).await;
+    let device = DeviceId::new("server-0").unwrap();
+    let no_order = encoded(Message, &([0x11; 16], 50_u64, 7_u64, device, [0x5a; 8])).await;
     let too_long = u32::try_from(MAX_MESSAGE_BYTES + 1).unwrap().to_le_bytes();
     for (name, due, error, bytes) in [
         ("hello_magic", "Hello", "NotSharelet", with(&hello, 7, b"U")),
@@ -97,7 +102,8 @@ async fn bad_messages() {
         ("length_cut", "Verdict", "Closed", go[..2].to_vec()),
         ("verdict_unknown", "Verdict", "NotSharelet", vec![1, 0, 0, 0, 2]),
         ("verdict_trailing", "Verdict", "NotSharelet", vec![2, 0, 0, 0, 0, 0]),
-        ("start_name", "Start", "NotSharelet", [&[50, 0, 0, 0][..], &counted(0, 50)].concat()),
+        ("start_name", "Start", "NotSharelet", [&[66, 0, 0, 0][..], &counted(0, 66)].concat()),
+        ("start_no_order", "Start", "NotSharelet", no_order),
     ] {
         vectors().bad(name, due, error, &bytes);
     }
@@ -110,5 +116,5 @@ async fn bad_messages() {
             due => panic!("{due}"),
         }
     });
-    assert_eq!(played.await, 13);
+    assert_eq!(played.await, 14);
 }

@@ -1,5 +1,6 @@
 //! Between two servers of a shared model.
 
+use sharelet_core::binding::Order;
 use sharelet_core::functions::engine::Link as _;
 use sharelet_core::session::wire::control::DeviceId;
 use sharelet_core::session::wire::query::{QueryId, Reason, Recipient};
@@ -30,10 +31,11 @@ async fn messages() {
         let what = "both ways, first: of which model";
         vectors.message(&format!("greeting_{party}"), what, Message, greeting).await;
     }
-    let begin = Begin { first: 1 << 40, count: 65 };
-    vectors.message("begin", "server 0 to server 1: sessions that are used", Message, begin).await;
+    let begin = Begin { first: 1 << 40, count: 65, order: Order::from_bytes([0xe0; 16]) };
+    let what = "server 0 to server 1: sessions that are used, ordered (e0)";
+    vectors.message("begin", what, Message, begin).await;
     let what = "both ways: whether a server goes on";
-    vectors.message("turn_go", what, Message, Turn::Go(300)).await;
+    vectors.message("turn_go", what, Message, Turn::Go).await;
     vectors
         .message(
             "turn_no_correlations",
@@ -130,9 +132,10 @@ async fn bad_messages() {
     let other = [9; 8];
     for (name, due, error, bytes) in [
         ("turn_unknown", "Turn", "NotSharelet", vec![1, 0, 0, 0, 3]),
-        ("turn_trailing", "Turn", "NotSharelet", vec![3, 0, 0, 0, 0, 5, 0]),
+        ("turn_trailing", "Turn", "NotSharelet", vec![2, 0, 0, 0, 0, 0]),
         ("turn_long", "Turn", "NotSharelet", vec![1, 0, 64, 0, 0]),
         ("turn_cut", "Turn", "Closed", vec![2, 0, 0, 0, 0]),
+        ("begin_no_order", "Begin", "NotSharelet", vec![2, 0, 0, 0, 5, 65]),
         ("greeting_cut", "Greeting", "Closed", vec![90, 0, 0, 0, 1]),
         ("greeting_short", "Greeting", "NotSharelet", vec![2, 0, 0, 0, 1, 0]),
         ("ask_recipient", "Ask", "Io(Kind(InvalidData))", asked(2, ID.0)),
@@ -159,6 +162,7 @@ async fn bad_messages() {
                 let mut reader = link.into_halves().0;
                 let read = match due {
                     "Turn" => wire::receive::<Turn>(&mut reader).await.map(drop),
+                    "Begin" => wire::receive::<Begin>(&mut reader).await.map(drop),
                     "Greeting" => wire::receive::<Greeting>(&mut reader).await.map(drop),
                     due => panic!("{due}"),
                 };
@@ -166,7 +170,7 @@ async fn bad_messages() {
             }
         }
     });
-    assert_eq!(played.await, 14);
+    assert_eq!(played.await, 15);
 }
 
 /// What an error's `Debug` says.

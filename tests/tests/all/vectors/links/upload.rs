@@ -128,6 +128,7 @@ async fn refusals() {
         ("busy", Refusal::Busy),
         ("shutting_down", Refusal::ShuttingDown),
         ("too_slow", Refusal::TooSlow),
+        ("not_yours", Refusal::NotYours),
     ];
     vectors().refusals("server to owner: no, and why", Kind::Stored, &refusals, 14).await;
 }

@@ -1,0 +1,60 @@
+//! No channel: for a network that is a wire on a table.
+
+use embassy_net::tcp::TcpSocket;
+use sharelet_channel::Role;
+#[cfg(feature = "device")]
+use sharelet_core::DeviceId;
+use sharelet_core::session::p0::Identity;
+
+use super::error::{KeyError, LinkError};
+use crate::board::Keys;
+use crate::stream::Stream;
+
+/// What lines of the log begin with.
+pub(crate) const LINK: &str = "INSECURE plaintext link: ";
+
+/// What sessions run on.
+pub(crate) type Link<'a, 's> = Stream<'a, 's>;
+
+/// Keys; peers are whoever is at an address.
+pub(crate) struct Links<N, R, const P: usize> {
+    keys: Keys<N, R>,
+}
+
+/// Nothing is spent by an attempt to connect.
+pub(crate) struct Attempt;
+
+impl<N, R, const P: usize> Links<N, R, P> {
+    pub(crate) fn new(keys: Keys<N, R>, own: Role, _: [Role; P]) -> Result<Self, KeyError> {
+        if keys.page.party().role == own { Ok(Self { keys }) } else { Err(KeyError::Role(own)) }
+    }
+
+    /// Nobody has proved a name.
+    #[cfg(feature = "device")]
+    pub(crate) fn proved(&self, _: usize) -> Option<DeviceId> {
+        None
+    }
+
+    /// Name and key in sessions.
+    pub(crate) fn identity(&self) -> Identity {
+        Identity::new(self.keys.page.party().name, self.keys.page.key())
+    }
+
+    pub(crate) async fn attempt(&mut self) -> Result<Attempt, LinkError> {
+        Ok(Attempt)
+    }
+
+    /// The socket, as it is.
+    pub(crate) async fn open<'a, 's>(
+        &mut self,
+        _: usize,
+        Attempt: &mut Attempt,
+        socket: &'a mut TcpSocket<'s>,
+    ) -> Result<Link<'a, 's>, LinkError> {
+        defmt::warn!("{=str}nobody is authenticated, nothing is encrypted", LINK);
+        Ok(Stream(socket))
+    }
+}
+
+/// The end of a socket is all that the peer gets.
+pub(crate) async fn close(_: &mut Link<'_, '_>) {}

@@ -1,0 +1,155 @@
+//! A channel by static keys, by what the connection before has left, or by provisioned keys.
+
+use embassy_net::tcp::TcpSocket;
+use sharelet_channel::{Channel, Connected, ConnectionKey, Error, Party, Role, connect_psk};
+#[cfg(feature = "static-keys")]
+use sharelet_channel::{Identity, Resumption, connect};
+#[cfg(feature = "device")]
+use sharelet_core::DeviceId;
+use sharelet_core::session::p0;
+use sharelet_flash::StoreError;
+use sharelet_flash::page::Channels;
+#[cfg(feature = "static-keys")]
+use sharelet_flash::page::KeyPage;
+use sharelet_flash::ratchets::Step;
+
+use super::error::{KeyError, LinkError};
+use crate::board::{Keys, Random, Steps};
+use crate::random::Generator;
+use crate::stream::Stream;
+
+/// What lines of the log begin with.
+pub(crate) const LINK: &str = "";
+
+/// What sessions run on.
+pub(crate) type Link<'a, 's> = Channel<Stream<'a, 's>>;
+
+/// Keys, the peers of a program, and what the last connections to them left. Secrets are wiped when
+/// they are replaced.
+pub(crate) struct Links<N, R, const P: usize> {
+    keys: Keys<N, R>,
+    peers: [Party; P],
+    #[cfg(feature = "static-keys")]
+    identity: Identity,
+    #[cfg(feature = "static-keys")]
+    left: [Option<Resumption>; P],
+}
+
+/// What one attempt to connect spends.
+pub(crate) struct Attempt {
+    generator: Generator,
+    step: Option<Step>,
+}
+
+impl<N: Random, R: Steps, const P: usize> Links<N, R, P> {
+    /// Looks for the peers of these roles. Computes a public key.
+    pub(crate) fn new(keys: Keys<N, R>, own: Role, roles: [Role; P]) -> Result<Self, KeyError> {
+        let page = &keys.page;
+        if page.party().role != own {
+            return Err(KeyError::Role(own));
+        }
+        let mut peers = [*page.party(); P];
+        for (peer, role) in peers.iter_mut().zip(roles) {
+            *peer = *page.peer_of(role).ok_or(KeyError::NoPeer(role))?;
+        }
+        if page.channels() == Channels::Static && !cfg!(feature = "static-keys") {
+            return Err(KeyError::StaticKeys);
+        }
+        #[cfg(feature = "static-keys")]
+        let without = || Identity::without_static_key(*page.party());
+        Ok(Self {
+            #[cfg(feature = "static-keys")]
+            identity: page.identity().unwrap_or_else(without),
+            keys,
+            peers,
+            #[cfg(feature = "static-keys")]
+            left: [const { None }; P],
+        })
+    }
+
+    /// The name that a peer has proved when its channel is open.
+    #[cfg(feature = "device")]
+    pub(crate) fn proved(&self, peer: usize) -> Option<DeviceId> {
+        self.peers.get(peer).map(|peer| peer.name)
+    }
+
+    /// Name and key in sessions.
+    pub(crate) fn identity(&self) -> p0::Identity {
+        p0::Identity::new(self.keys.page.party().name, self.keys.page.key())
+    }
+
+    /// Draws random bytes, and takes a step where keys are provisioned.
+    pub(crate) async fn attempt(&mut self) -> Result<Attempt, LinkError> {
+        let generator = Generator::draw(&mut self.keys.random).await.map_err(LinkError::Random)?;
+        let step = match self.keys.page.channels() {
+            Channels::Provisioned => {
+                Some(self.keys.ratchets.step().await.map_err(LinkError::Ratchet)?)
+            }
+            Channels::Static => None,
+        };
+        Ok(Attempt { generator, step })
+    }
+    /// Makes a channel to a peer over a socket that is connected.
+    pub(crate) async fn open<'a, 's>(
+        &mut self,
+        peer: usize,
+        attempt: &mut Attempt,
+        socket: &'a mut TcpSocket<'s>,
+    ) -> Result<Link<'a, 's>, LinkError> {
+        let page = &self.keys.page;
+        let party = self.peers.get(peer).unwrap_or(page.party());
+        let mut stream = Stream(socket);
+        let random = &mut attempt.generator;
+        let connected = match &mut attempt.step {
+            Some(step) => {
+                let key = step.take(page, party).ok_or(LinkError::Ratchet(StoreError::Missing))?;
+                by_provisioned_key(&mut stream, page.party(), party, key, random).await
+            }
+            #[cfg(feature = "static-keys")]
+            None => {
+                let left = self.left.get_mut(peer).and_then(Option::take);
+                by_static_keys(&mut stream, page, &self.identity, party, left, random).await
+            }
+            #[cfg(not(feature = "static-keys"))]
+            None => Err(Error::NoStaticKey),
+        };
+        let connected = connected.map_err(LinkError::Channel)?;
+        #[cfg(feature = "static-keys")]
+        if let Some(left) = self.left.get_mut(peer) {
+            *left = connected.resumption;
+        }
+        Ok(connected.keys.channel(stream))
+    }
+}
+
+// Functions without parameters of type: compiled here for size, and not with the sessions for
+// speed, where they would take twice the flash.
+
+async fn by_provisioned_key(
+    stream: &mut Stream<'_, '_>,
+    own: &Party,
+    party: &Party,
+    key: ConnectionKey,
+    random: &mut Generator,
+) -> Result<Connected, Error> {
+    connect_psk(stream, own, party, key, random).await
+}
+
+#[cfg(feature = "static-keys")]
+async fn by_static_keys(
+    stream: &mut Stream<'_, '_>,
+    page: &KeyPage,
+    own: &Identity,
+    party: &Party,
+    left: Option<Resumption>,
+    random: &mut Generator,
+) -> Result<Connected, Error> {
+    let pin = page.pin(party).ok_or(Error::Unknown(*party))?;
+    connect(stream, own, party, &pin, left, random).await
+}
+
+/// Tells the peer that this was all.
+pub(crate) async fn close(link: &mut Link<'_, '_>) {
+    // Whether it still hears so changes nothing.
+    let _ = link.close().await;
+}
