@@ -49,6 +49,9 @@ pub struct BenchArgs {
     /// Take the figures of two servers from an earlier run, where target/bench has them.
     #[arg(long)]
     reuse: bool,
+    /// How long each target of the fuzzer runs.
+    #[arg(long, default_value_t = 60)]
+    seconds: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -86,7 +89,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         return trust::faults(&setup, &folder);
     }
     if args.group == Which::Fuzz {
-        return fuzz::run(&setup, &folder);
+        return fuzz::run(&setup, &folder, args.seconds);
     }
     let mut groups: BTreeMap<&str, Vec<Figure>> = BTreeMap::new();
     if matches!(args.group, Which::Servers | Which::All) {

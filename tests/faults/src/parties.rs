@@ -73,7 +73,7 @@ pub const WAYS: [Way; 4] = [Way::Plain, Way::Static, Way::Resumed, Way::Psk];
 /// What a side learned, and what a channel left to the next session.
 pub type Side = Result<(Vec<u32>, Option<[u8; RESUMPTION_BYTES]>), Failure>;
 
-/// Both parties. Every session is the same one, of other inputs: what is dealt for it is dealt once.
+/// Both parties. All sessions are one, of other inputs: what is dealt for it is dealt once.
 #[derive(Debug)]
 pub struct Parties {
     network: Network<LAYERS>,

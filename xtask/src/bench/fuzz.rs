@@ -13,12 +13,10 @@ use crate::files;
 use crate::process;
 use crate::setup::Setup;
 
-/// Each target runs for so long.
-const SECONDS: u64 = 60;
 /// An input that takes longer hangs, one that takes more memory wastes it.
 const LIMITS: [&str; 4] =
     ["-timeout=20", "-rss_limit_mb=3000", "-max_len=8192", "-print_final_stats=1"];
-const LIMIT: Duration = Duration::from_secs(1800);
+const LIMIT: Duration = Duration::from_secs(24 * 3600);
 /// What the compiler is told so that libFuzzer sees what runs: on a stable one, too.
 const FLAGS: [&str; 7] = [
     "-Cpasses=sancov-module",
@@ -30,16 +28,16 @@ const FLAGS: [&str; 7] = [
     "--cfg=fuzzing",
 ];
 
-/// Builds the fuzzer, runs every target, and writes the figures.
-pub fn run(setup: &Setup<'_>, folder: &Path) -> Result<()> {
+/// Builds the fuzzer, runs every target for so many seconds, and writes the figures.
+pub fn run(setup: &Setup<'_>, folder: &Path, seconds: u64) -> Result<()> {
     files::create_folder(folder)?;
     let program =
         setup.steps.step("building the fuzzer, with everything instrumented", || build(setup))?;
     let names = targets(setup)?;
     let (mut figures, mut failed) = (Vec::new(), Vec::new());
     for name in &names {
-        let what = format!("fuzzing {name} for {SECONDS} s");
-        match setup.steps.step(&what, || target(setup, &program, name)) {
+        let what = format!("fuzzing {name} for {seconds} s");
+        match setup.steps.step(&what, || target(setup, &program, name, seconds)) {
             Ok(found) => figures.extend(found),
             Err(error) => {
                 setup.steps.note(&format!("{name}: {error:#}"));
@@ -78,14 +76,14 @@ fn targets(setup: &Setup<'_>) -> Result<Vec<String>> {
 }
 
 /// One target: how often it ran, and how much of the code that can be reached it has reached.
-fn target(setup: &Setup<'_>, program: &Path, name: &str) -> Result<Vec<Figure>> {
+fn target(setup: &Setup<'_>, program: &Path, name: &str, seconds: u64) -> Result<Vec<Figure>> {
     let work = setup.workspace.target().join("fuzz");
     let [found, seeds] = ["found", "seeds"].map(|folder| work.join(folder).join(name));
     files::create_folder(&found)?;
     files::create_folder(&seeds)?;
     let mut fuzzer = Command::new(program);
     fuzzer.env("FUZZ_TARGET", name).env("FUZZ_SEEDS", &seeds).args(LIMITS);
-    fuzzer.arg(format!("-max_total_time={SECONDS}"));
+    fuzzer.arg(format!("-max_total_time={seconds}"));
     fuzzer.arg(format!("-artifact_prefix={}/{name}-", work.display()));
     fuzzer.arg(&found).arg(&seeds).arg(setup.workspace.root().join("fuzz/corpus").join(name));
     let log = setup.logs.join(format!("fuzz-{name}.log"));

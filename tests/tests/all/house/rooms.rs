@@ -145,7 +145,7 @@ server: store dealer host
 plot table terminal units:
 chart: plot
 twin:
-common: units
+common: units terminal
 collect: common
 console: units common
 dealer: common
@@ -208,8 +208,7 @@ inputs line: secret
 channels sessions: secret line
 
 [tests/faults/src]
-line:
-parties: line
+line parties:
 runs: line parties
 
 [tests/fuzz/src]
