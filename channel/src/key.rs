@@ -9,6 +9,7 @@ use clatter::crypto::dh::X25519;
 use clatter::traits::Dh as _;
 use rand_core::CryptoRng;
 use sharelet_core::Key;
+use sharelet_core::opened::opened;
 use zeroize::Zeroize as _;
 
 use crate::fingerprint::Fingerprint;
@@ -74,9 +75,10 @@ impl StaticKey {
     pub(crate) fn shared(&self, public: &PublicKey) -> Option<SensitiveByteArray<[u8; 32]>> {
         let own = SensitiveByteArray::new(*self.secret.expose());
         let shared = X25519::dh(&own, &public.0).ok()?;
+        let bits = shared.iter().fold(0, |bits, byte| bits | u32::from(*byte));
         // Whether it is zero depends on the public key alone.
-        let bits = shared.iter().fold(0, |bits, byte| bits | byte);
-        (bits != 0).then_some(shared)
+        let none = opened(u32::from(bits == 0));
+        (none == 0).then_some(shared)
     }
 
     pub(crate) fn pair(&self) -> Pair {

@@ -6,7 +6,9 @@
 //! saturating silently.
 
 use core::fmt;
+use core::hint::black_box;
 
+use crate::opened::opened;
 use crate::ring::Ring;
 
 /// Why a real number has no fixed-point word.
@@ -49,8 +51,8 @@ impl core::error::Error for FixedError {}
 /// Encodes reals with `frac_bits` fraction bits, refusing magnitudes above `limit` (an integer, in
 /// units of the last place) and whatever has no word of its sign in the ring.
 ///
-/// Rounds to nearest, halves away from zero, single and double precision alike. Runs on plaintext
-/// that its owner holds; not constant time.
+/// Rounds to nearest, halves away from zero, single and double precision alike. No branch and no
+/// address depends on a value; that one is refused shows in the result alone.
 ///
 /// # Errors
 /// [`FixedError::NotFinite`] and [`FixedError::OutOfRange`] name the first offending element;
@@ -73,18 +75,39 @@ pub fn encode<R: Ring>(
         return Err(FixedError::LengthMismatch);
     }
     let limit = u64::from(limit).min(R::pow2(R::BITS - 1).to_u64() - 1);
-    let mut first_error = None;
-    for (index, (&real, out)) in reals.iter().zip(out).enumerate() {
+    // Place and kind of the first refusal, in one word: 0 as long as there is none.
+    let mut first = 0_u64;
+    for ((index, &real), out) in (0_u64..).zip(reals).zip(out) {
         let parts = real.parts();
-        let scaled = parts.and_then(|parts| scale(parts, frac_bits, limit));
-        if scaled.is_none() && first_error.is_none() {
-            let out_of_range = FixedError::OutOfRange { index };
-            first_error =
-                Some(if parts.is_some() { out_of_range } else { FixedError::NotFinite { index } });
-        }
-        *out = scaled.map_or(R::ZERO, |scaled| R::from_u64(scaled.cast_unsigned()));
+        let (word, fits) = scale(parts, frac_bits, limit);
+        let fits = fits & parts.finite;
+        let kind = if_set(fits ^ 1, NOT_FINITE ^ if_set(parts.finite, NOT_FINITE ^ OUT_OF_RANGE));
+        first |= if_set(bit(first == 0) & (fits ^ 1), index << KIND_BITS | kind);
+        *out = R::from_u64(if_set(fits, word));
     }
-    first_error.map_or(Ok(()), Err)
+    // Whether all fit, the caller is told.
+    let first = opened(first);
+    let index = usize::try_from(first >> KIND_BITS).unwrap_or(usize::MAX);
+    match first & ((1 << KIND_BITS) - 1) {
+        0 => Ok(()),
+        NOT_FINITE => Err(FixedError::NotFinite { index }),
+        _ => Err(FixedError::OutOfRange { index }),
+    }
+}
+
+/// Kinds of refusals, in so many bits.
+const KIND_BITS: u32 = 2;
+const NOT_FINITE: u64 = 1;
+const OUT_OF_RANGE: u64 = 2;
+
+/// 1 or 0. Hidden from the compiler, which would otherwise make a branch of what follows.
+fn bit(condition: bool) -> u64 {
+    black_box(u64::from(condition))
+}
+
+/// `value` if `bit` is 1, and 0 if it is 0, without a branch.
+fn if_set(bit: u64, value: u64) -> u64 {
+    bit.wrapping_neg() & value
 }
 
 /// [`encode`], but all of `out` is 0 if one value has no word: a reading that the model is not made
@@ -135,16 +158,18 @@ fn pow2(exponent: u8) -> f64 {
 
 /// A real number that is encoded: `f32` or `f64`.
 pub trait Real: Copy {
-    /// Its parts; `None` if it is not finite.
+    /// Its parts.
     #[doc(hidden)]
-    fn parts(self) -> Option<Parts>;
+    fn parts(self) -> Parts;
 }
 
 /// The number `mantissa / 2^places`, or its negative.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub struct Parts {
-    negative: bool,
+    /// 0 or 1, as is `negative`.
+    finite: u64,
+    negative: u64,
     mantissa: u64,
     places: i32,
 }
@@ -152,21 +177,23 @@ pub struct Parts {
 macro_rules! real {
     ($float:ty, $mantissa_bits:literal, $bias:literal) => {
         impl Real for $float {
-            fn parts(self) -> Option<Parts> {
+            fn parts(self) -> Parts {
                 const BITS: u32 = $mantissa_bits;
-                let bits = self.abs().to_bits();
-                let exponent = bits >> BITS;
+                const INFINITE: u64 = 2 * $bias + 1;
+                let bits = u64::from(self.to_bits());
+                let exponent = bits >> BITS & INFINITE;
                 // A subnormal number has the least exponent and no hidden bit.
-                let (exponent, hidden) = if exponent == 0 { (1, 0) } else { (exponent, 1 << BITS) };
-                let mantissa = bits & ((1 << BITS) - 1) | hidden;
+                let subnormal = bit(exponent == 0);
+                let mantissa = bits & ((1 << BITS) - 1) | if_set(subnormal ^ 1, 1 << BITS);
                 // An exponent has at most 11 bits.
                 #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)]
-                let places = $bias + BITS as i32 - exponent as i32;
-                self.is_finite().then_some(Parts {
-                    negative: self.is_sign_negative(),
-                    mantissa: mantissa.into(),
+                let places = $bias + BITS as i32 - (exponent + subnormal) as i32;
+                Parts {
+                    finite: bit(exponent != INFINITE),
+                    negative: bits >> (8 * size_of::<Self>() - 1),
+                    mantissa,
                     places,
-                })
+                }
             }
         }
     };
@@ -175,33 +202,24 @@ macro_rules! real {
 real!(f32, 23, 127);
 real!(f64, 52, 1023);
 
-/// The integer nearest to a number times `2^frac_bits`, halves away from zero; `None` if the
-/// magnitude of that product exceeds `limit`, which has at most 32 bits.
+/// The integer nearest to a number times `2^frac_bits`, halves away from zero, as a word; and 1 if
+/// the magnitude of that product is at most `limit`, which has at most 32 bits, or 0.
 ///
 /// In integers: a processor without doubles has thousands of bytes of code for their sums and
 /// products.
-fn scale(number: Parts, frac_bits: u8, limit: u64) -> Option<i64> {
-    let Parts { negative, mantissa, places } = number;
+fn scale(number: Parts, frac_bits: u8, limit: u64) -> (u64, u64) {
+    let Parts { negative, mantissa, places, .. } = number;
     let places = places - i32::from(frac_bits);
-    let magnitude = if places <= 0 {
-        // A mantissa of 53 bits exceeds every limit as it is, one of 24 bits beyond 33 places.
-        let product =
-            mantissa << if mantissa >> 30 == 0 { places.unsigned_abs().min(33) } else { 0 };
-        if product > limit {
-            return None;
-        }
-        product
-    } else {
-        // Beyond 60 places nothing is left of a mantissa of 53 bits, not even a half.
-        let places = places.unsigned_abs().min(60);
-        let (whole, rest) = (mantissa >> places, mantissa & ((1 << places) - 1));
-        if whole > limit || (whole == limit && rest > 0) {
-            return None;
-        }
-        (mantissa + (1 << (places - 1))) >> places
-    };
-    let magnitude = magnitude.cast_signed();
-    Some(if negative { -magnitude } else { magnitude })
+    // Beyond 33 places every mantissa but 0 exceeds every limit; beyond 60, nothing is left of a
+    // mantissa of 53 bits, not even a half. One of the two is 0.
+    let up = places.saturating_neg().clamp(0, 33).cast_unsigned();
+    let down = places.clamp(0, 60).cast_unsigned();
+    let one = 1_u64 << down;
+    let ceiling = (mantissa >> down) + bit(mantissa & (one - 1) != 0);
+    let fits = bit(ceiling <= limit >> up);
+    let magnitude = ((mantissa + (one >> 1)) >> down) << up;
+    let sign = negative.wrapping_neg();
+    ((magnitude ^ sign).wrapping_sub(sign), fits)
 }
 
 #[cfg(test)]
@@ -222,6 +240,12 @@ mod tests {
         #[allow(clippy::cast_possible_truncation)]
         let rounded = (scaled + if scaled < 0.0 { -0.5 } else { 0.5 }) as i64;
         (-limit..=limit).contains(&scaled).then_some(rounded)
+    }
+
+    fn scaled(real: f32, frac_bits: u8, limit: u64) -> Option<i64> {
+        let parts = real.parts();
+        let (word, fits) = scale(parts, frac_bits, limit);
+        (parts.finite & fits == 1).then_some(word.cast_signed())
     }
 
     #[test]
@@ -259,7 +283,7 @@ mod tests {
                     let real = f32::from_bits(bits);
                     for limit in [0, 1, 255, 1 << 20, (1 << 31) - 1, u64::from(u32::MAX)] {
                         assert_eq!(
-                            real.parts().and_then(|parts| scale(parts, frac_bits, limit)),
+                            scaled(real, frac_bits, limit),
                             in_doubles(real, frac_bits, limit),
                             "{real} {frac_bits} {limit}"
                         );

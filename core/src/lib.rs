@@ -10,6 +10,8 @@ pub mod fixed;
 pub mod functions;
 pub mod gate;
 pub mod keystream;
+#[doc(hidden)]
+pub mod opened;
 pub mod ring;
 pub mod session;
 pub mod shape;

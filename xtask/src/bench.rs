@@ -3,9 +3,11 @@
 
 mod figure;
 mod functions;
+mod fuzz;
 mod others;
 mod page;
 mod servers;
+mod trust;
 
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -47,6 +49,9 @@ pub struct BenchArgs {
     /// Take the figures of two servers from an earlier run, where target/bench has them.
     #[arg(long)]
     reuse: bool,
+    /// How long each target of the fuzzer runs.
+    #[arg(long, default_value_t = 60)]
+    seconds: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -61,7 +66,12 @@ enum Which {
     Servers,
     /// Errors, messages, bytes and speed of every function: docs/functions.md.
     Functions,
-    /// Everything.
+    /// A hundred thousand sessions over lines with faults: target/bench/trust.json.
+    Trust,
+    /// Everything that reads foreign bytes, each for a minute under a fuzzer that sees coverage:
+    /// target/bench/trust.json.
+    Fuzz,
+    /// Everything but the fuzzer.
     #[default]
     All,
 }
@@ -74,6 +84,12 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     let setup = Setup { workspace: &workspace, steps: &steps, logs: folder.join("logs") };
     if args.group == Which::Functions {
         return functions::run(&setup, &folder);
+    }
+    if args.group == Which::Trust {
+        return trust::faults(&setup, &folder);
+    }
+    if args.group == Which::Fuzz {
+        return fuzz::run(&setup, &folder, args.seconds);
     }
     let mut groups: BTreeMap<&str, Vec<Figure>> = BTreeMap::new();
     if matches!(args.group, Which::Servers | Which::All) {
@@ -101,7 +117,11 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         println!("\n{}\nwritten: {}", page::table(figures), path.display());
     }
     page::update(&workspace.root().join("docs/benchmarks.md"), &groups)?;
-    if args.group == Which::All { functions::run(&setup, &folder) } else { Ok(()) }
+    if args.group == Which::All {
+        trust::faults(&setup, &folder)?;
+        functions::run(&setup, &folder)?;
+    }
+    Ok(())
 }
 
 /// The models to measure, the built-in one first.

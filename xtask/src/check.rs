@@ -1,6 +1,7 @@
 //! `cargo xtask test`: every check there is, one line each; those of the boards run beside those of
 //! this PC.
 
+mod constant_time;
 mod dependencies;
 mod emulated;
 mod firmware;
@@ -36,6 +37,8 @@ enum Part {
     Sources,
     /// Tests on this PC, and the demo with a process as the device.
     Host,
+    /// Branches and addresses that depend on a secret, by valgrind.
+    Secrets,
     /// Builds for every target, and runs on the emulated boards.
     Boards,
     /// Everything.
@@ -67,6 +70,9 @@ pub fn run(args: TestArgs) -> Result<()> {
             // Nobody listens if the boards are not wanted.
             let _ = built.send(host::build(checks));
             host::tests(checks);
+        }
+        if wanted(Part::Secrets) {
+            constant_time::run(checks);
         }
         // The boards' side builds the program if nobody else has.
         drop(built);

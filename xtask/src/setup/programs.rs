@@ -1,4 +1,4 @@
-//! The emulator, the program `sharelet`, and images for the boards.
+//! The emulator, valgrind, the program `sharelet`, and images for the boards.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -28,6 +28,16 @@ impl Setup<'_> {
         let elsewhere =
             "macOS: brew install qemu; Fedora: dnf install qemu-system-arm; Windows: qemu.org";
         Packages::new(&["qemu-system-arm"], elsewhere).map(Some)
+    }
+
+    /// What watches a program's memory, and its headers; installed if it is missing.
+    pub fn valgrind(&self) -> Result<()> {
+        let headers = Path::new("/usr/include/valgrind/memcheck.h");
+        if succeeds(Command::new("valgrind").arg("--version")) && headers.exists() {
+            return Ok(());
+        }
+        self.steps.note("valgrind is missing: it sees what depends on secrets");
+        Packages::new(&["valgrind"], "Fedora: dnf install valgrind-devel")?.install(self)
     }
 
     /// The program `sharelet`; without the readers of foreign model files unless `import`.

@@ -215,6 +215,24 @@ const fn low_bits(count: u64) -> u32 {
     ((1_u64 << count) - 1) as u32
 }
 
+/// The bits of `bits`, each moved from place `u` to place `u xor rho`. No address, branch or width
+/// of a shift depends on `rho`.
+fn moved(bits: u64, rho: u32) -> u64 {
+    const LOWER: [u64; 6] = [
+        0x5555_5555_5555_5555,
+        0x3333_3333_3333_3333,
+        0x0f0f_0f0f_0f0f_0f0f,
+        0x00ff_00ff_00ff_00ff,
+        0x0000_ffff_0000_ffff,
+        0x0000_0000_ffff_ffff,
+    ];
+    (0_u32..).zip(LOWER).fold(bits, |bits, (place, lower)| {
+        let step = 1 << place;
+        let swapped = (bits & lower) << step | bits >> step & lower;
+        bits ^ (bits ^ swapped) & u64::from(rho >> place & 1).wrapping_neg()
+    })
+}
+
 /// The arithmetic table of one element.
 fn deal_table<R: Ring, C: Rounds>(
     derive: &Derive<'_, C>,
@@ -227,6 +245,7 @@ fn deal_table<R: Ring, C: Rounds>(
 ) {
     let top_mask = rho >> (digits.opened_bits() - 1);
     let rho = rho & (digits.table_entries() - 1);
+    let truths = [truths.below_top, truths.low].map(|truths| moved(truths, rho));
     // Hidden from the compiler, which would otherwise make two loops and branch on the secret bit.
     let sign = black_box(R::from_u64(u64::from(mask.msb())));
     let high = mask.shr(digits.shift());
@@ -238,10 +257,9 @@ fn deal_table<R: Ring, C: Rounds>(
     derive.keystream.for_each_block(domain, element * blocks, blocks, |share| {
         let mut shares = share.ring_words::<R>();
         for out in pieces.next().unwrap_or_default().chunks_exact_mut(entry_bytes.max(1)) {
-            // Shifts by a secret amount take a constant time; an index would not.
-            let u = delta ^ rho;
-            let h = R::from_u64((truths.below_top >> u & 1) ^ u64::from(top_mask));
-            let q = high.add(R::from_u64(truths.low >> u & 1));
+            let [below_top, low] = truths.map(|truths| truths >> delta & 1);
+            let h = R::from_u64(below_top ^ u64::from(top_mask));
+            let q = high.add(R::from_u64(low));
             let truth = match digits.kind() {
                 GateKind::Relu => [h, h.mul(q), h.mul(sign), q],
                 GateKind::Truncate => [h, q, R::ZERO, R::ZERO],

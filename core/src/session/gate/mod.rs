@@ -31,6 +31,7 @@ pub mod digits;
 use crate::cost::{Cost, Traffic};
 use crate::gate::{self, GateKind};
 use crate::keystream::{Rounds, words_per_block};
+use crate::opened::opened;
 use crate::ring::Ring;
 use crate::session::piece::PIECE_ELEMS;
 use crate::share::Party;
@@ -78,7 +79,8 @@ pub fn finish_p0<R: Ring, C: Rounds>(
     own_bits.fill(0);
     piece.spend(|index, half| {
         let Some(z) = z.get_mut(index) else { return };
-        let own = half.masked_leaves(*z);
+        // Under `rho`, and about to be sent.
+        let own = opened(half.masked_leaves(*z));
         pack(own_bits, &digits, index, own);
         let delta = own ^ unpack(peer_bits, &digits, index);
         *z = finish(&half, &digits, Party::P0, *z, delta);
@@ -112,13 +114,16 @@ pub fn open_p1<'a, R: Ring>(
     };
     for (index, ((half, y), &masked)) in received.gates::<R>().zip(y_1).zip(peer_masked).enumerate()
     {
-        let z = y.add(half.mask()).add(masked).add(offset);
+        // Under `r`, and about to be sent.
+        let z = opened(y.add(half.mask()).add(masked).add(offset));
         // The public part of t: one party adds it.
         let public = match digits.kind() {
             GateKind::Relu => z.msb() << (digits.opened_bits() - 1),
             GateKind::Truncate => 0,
         };
-        pack(own_bits, &digits, index, Half::<R>::masked_leaves(&half, z) ^ public);
+        // Under `rho`, and about to be sent.
+        let own = opened(Half::<R>::masked_leaves(&half, z) ^ public);
+        pack(own_bits, &digits, index, own);
         *y = z;
     }
     Ok(Opened(received))

@@ -190,7 +190,7 @@ impl Share {
         let body = content.get(PREFIX_BYTES..).ok_or_else(damaged)?;
         let (header, words) =
             body.split_at_checked(length.ok_or_else(damaged)? as usize).ok_or_else(damaged)?;
-        let header = postcard::from_bytes(header).map_err(|_| damaged())?;
+        let Ok((header, [])) = postcard::take_from_bytes(header) else { return Err(damaged()) };
         let (words, rest) = words.as_chunks();
         if !rest.is_empty() {
             return Err(damaged());
@@ -358,6 +358,15 @@ mod tests {
             fs::write(&path, &turned).expect("writes");
             assert!(run.load(30).is_err(), "turned at {cut}");
         }
+        // Bytes behind the header's fields, with a length and a digest that fit.
+        let (content, _) = whole.split_last_chunk::<DIGEST_BYTES>().expect("is longer");
+        let mut longer = content.to_vec();
+        let end = PREFIX_BYTES + usize::from(content[6]);
+        longer.insert(end, 0);
+        longer[6] += 1;
+        longer.extend_from_slice(&Sha256::digest(&longer));
+        fs::write(&path, &longer).expect("writes");
+        assert!(matches!(run.load(30), Err(TrainingError::Damaged { .. })));
         run.drop_after(Some(30)).expect("drops");
         assert_eq!(run.steps(), [30]);
         run.drop_after(None).expect("drops");

@@ -14,7 +14,8 @@ const CRATES: &str = "
 ring: # words, and nothing else
 cost: # a leaf: sums of messages and bytes
 transport: # a leaf: counts bytes of any transport, knows no session
-fixed: ring # reals as words
+opened: ring # where a word becomes public
+fixed: ring opened # reals as words
 keystream: ring # words from blocks
 share: ring keystream # a share may be a seed
 shape: ring # which inputs an output adds up
@@ -25,7 +26,7 @@ gate: ring share # the formula of ReLU and truncation
 session/piece: # a leaf: the unit of what travels
 session/linear: ring cost keystream shape correlation step session/piece # a layer's products, \
     their correlation beside their steps
-session/gate: ring cost keystream share correlation step gate session/piece # ReLU and \
+session/gate: ring opened cost keystream share correlation step gate session/piece # ReLU and \
     truncation in two messages, their correlation beside their steps
 session/phases: keystream shape correlation session/linear session/gate # what P0 spends when
 session/network: shape gate session/linear session/gate # shapes and digits of layers, and the \
@@ -200,6 +201,20 @@ bin rng:
 simulate tabular: rng
 features: simulate
 train: rng simulate features
+
+[tests/constant_time/src]
+secret:
+inputs line: secret
+channels sessions: secret line
+
+[tests/faults/src]
+line parties:
+runs: line parties
+
+[tests/fuzz/src]
+script seeds:
+files models: seeds
+messages parties: script seeds
 
 [tests/testkit/src]
 asserting chi_square frames hex model onnx owners pipe processes seed shared_data steps \

@@ -161,6 +161,15 @@ impl Descriptor {
     }
 }
 
+/// Room for so many words; `None` if there is none. A share that is a seed says nothing of how many
+/// there are: what an owner states may be more than any machine has.
+fn zeros(elems: usize) -> Option<Vec<u64>> {
+    let mut words = Vec::new();
+    words.try_reserve_exact(elems).ok()?;
+    words.resize(elems, 0);
+    Some(words)
+}
+
 /// Joins registered uploads, of which there is at least one.
 pub(super) fn join(
     party: Party,
@@ -189,14 +198,8 @@ pub(super) fn join(
     };
     let count = usize::try_from(rows).map_err(|_| too_large())?;
     let (width, targets_per_row) = (columns.len(), labels.per_row());
-    let elems = |width: usize| {
-        count
-            .checked_mul(width)
-            .filter(|elems| *elems <= isize::MAX as usize / 8)
-            .ok_or_else(too_large)
-    };
-    let mut features = vec![0; elems(width)?];
-    let mut targets = vec![0; elems(targets_per_row)?];
+    let room = |width: usize| count.checked_mul(width).and_then(zeros).ok_or_else(too_large);
+    let (mut features, mut targets) = (room(width)?, room(targets_per_row)?);
     // Where the next upload's words go: the column in a row, or the first word.
     let (mut column, mut feature, mut target) = (0, 0, 0);
     let mut first_keys = None;
@@ -259,7 +262,7 @@ fn words(description: &Description, share: Share) -> Option<Vec<u64>> {
     match share {
         Share::Words(words) => Some(words),
         Share::Seed(seed) => {
-            let mut words = vec![0; usize::try_from(description.elems()?).ok()?];
+            let mut words = zeros(usize::try_from(description.elems()?).ok()?)?;
             shares::expand(&seed, &mut words);
             Some(words)
         }

@@ -1,0 +1,66 @@
+//! Every target, for a second: its seeds and the corpus as they are, and then changed.
+//!
+//! `FUZZ_SECONDS=60 cargo test -p sharelet-fuzz` searches longer; `cargo xtask bench fuzz` searches
+//! with coverage.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::std_instead_of_core)]
+
+use core::time::Duration;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+
+use rand_chacha::ChaCha8Rng;
+use rand_core::{Rng as _, SeedableRng as _};
+use sharelet_fuzz::seeds::{files, folder};
+use sharelet_fuzz::{TARGETS, Target};
+
+fn below(rng: &mut ChaCha8Rng, bound: usize) -> usize {
+    rng.next_u32() as usize % bound.max(1)
+}
+
+/// Changes a few bytes, and sometimes the length.
+fn change(bytes: &mut Vec<u8>, rng: &mut ChaCha8Rng) {
+    for _ in 0..=below(rng, 5) {
+        let at = below(rng, bytes.len());
+        let byte = rng.next_u32().to_le_bytes()[0];
+        match rng.next_u32() % 6 {
+            _ if bytes.is_empty() => bytes.push(byte),
+            0 => bytes.insert(at, byte),
+            1 => drop(bytes.remove(at)),
+            2 => bytes.truncate(at),
+            // Values at the ends of ranges.
+            3 => bytes[at] = [0, 1, 0x7f, 0x80, 0xff][below(rng, 5)],
+            4 => bytes[at] ^= 1 << (byte % 8),
+            _ => bytes[at] = byte,
+        }
+    }
+}
+
+fn run(target: &Target, bytes: &[u8]) {
+    let ended = catch_unwind(AssertUnwindSafe(|| (target.run)(bytes)));
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert!(ended.is_ok(), "target {} panics at {hex}", target.name);
+}
+
+#[test]
+fn every_target_takes_any_bytes() {
+    let given = |name: &str| std::env::var(name).ok().and_then(|value| value.parse().ok());
+    let seed = given("SHARELET_SEED").unwrap_or_else(|| getrandom::u64().expect("randomness"));
+    println!("SHARELET_SEED={seed}");
+    let time = Duration::from_secs(given("FUZZ_SECONDS").unwrap_or(1));
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    for target in &TARGETS {
+        let mut all = files(&folder("fuzz/corpus").join(target.name));
+        all.extend((target.seeds)());
+        assert!(!all.is_empty(), "{} begins with nothing", target.name);
+        all.iter().for_each(|bytes| run(target, bytes));
+        run(target, &[]);
+        let (begin, mut runs) = (Instant::now(), 0);
+        while runs < 20 || begin.elapsed() < time {
+            let mut bytes = all[below(&mut rng, all.len())].clone();
+            change(&mut bytes, &mut rng);
+            run(target, &bytes);
+            runs += 1;
+        }
+        println!("{}: {} seeds, {runs} runs", target.name, all.len());
+    }
+}
