@@ -13,6 +13,7 @@
 
 mod bad_readings;
 #[cfg(feature = "import")]
+mod durable;
 mod importing;
 mod plot;
 mod serving;

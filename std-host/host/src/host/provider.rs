@@ -18,6 +18,7 @@ use crate::dealer::wire::{self, Deal, MAX_COUNT, StatusIs, Window, WireError};
 use crate::store::StoreError;
 use crate::store::host::HostStore;
 use crate::store::spool::Origin;
+use sharelet_link::files::FileError;
 use sharelet_link::pauses::Pauses;
 
 /// How far ahead corrections are kept, and how patiently they are asked for.
@@ -37,6 +38,15 @@ impl Default for Supply {
     fn default() -> Self {
         Self { ahead: 4, batch: 4, wait: Duration::from_secs(20), pauses: Pauses::default() }
     }
+}
+
+/// Why there are no more corrections.
+#[derive(Debug, thiserror::Error)]
+enum FetchError {
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error("corrections cannot be kept: {0}")]
+    Spool(#[from] FileError),
 }
 
 /// Is told how many sessions of a device are ready, of how many that are wanted.
@@ -92,6 +102,8 @@ struct State {
     wanted_from: u64,
     /// The lowest session that the dealer may deal.
     deal_from: u64,
+    /// Whether the spool could not be written at last.
+    full: bool,
     /// What the device has ordered last; nothing is asked for beyond.
     ordered: Option<Window>,
     /// Why there is nothing from this session on, for the device that waits.
@@ -261,7 +273,11 @@ impl Provider {
             let read = spool.get(device, session, &origin, model.correction_bytes);
             if read.is_ok() {
                 // Recorded before the device hears of it, on disk.
-                store.consume(device, self.key, session)?;
+                if let Err(error) = store.consume(device, self.key, session) {
+                    // Not used: it waits until the disk has space again.
+                    state.ready.insert(session);
+                    return Err(error.into());
+                }
             }
             spool.remove(device, session);
             match read {
@@ -368,7 +384,20 @@ impl Provider {
         Some(Deal { device, model, first, count, ordered })
     }
 
-    async fn fetch(&self, count: u32) -> Result<(), ClientError> {
+    /// After corrections could not be kept: whether some can now.
+    async fn expect_room(&self) -> Result<(), FetchError> {
+        if self.state().full {
+            let (source, device) = (self.source.clone(), self.device);
+            let bytes = source.model.correction_bytes;
+            let probe = move || source.store.spool().expect_room(device, bytes);
+            tokio::task::spawn_blocking(probe).await.unwrap_or(Ok(()))?;
+            self.state().full = false;
+        }
+        Ok(())
+    }
+
+    async fn fetch(&self, count: u32) -> Result<(), FetchError> {
+        self.expect_room().await?;
         let Source { model, client, .. } = &*self.source;
         let mut offered = false;
         let mut dealt = loop {
@@ -388,7 +417,7 @@ impl Provider {
                     }
                     refusal => {
                         self.explain(first, refusal);
-                        return Err(error);
+                        return Err(error.into());
                     }
                 },
             }
@@ -396,7 +425,7 @@ impl Provider {
         if dealt.dealing().key != self.key {
             let refusal = wire::Refusal::UnknownDevice;
             self.explain(self.state().first(), Some(refusal));
-            return Err(WireError::Refused(refusal).into());
+            return Err(ClientError::from(WireError::Refused(refusal)).into());
         }
         while let Some((session, corrections)) = dealt.next().await? {
             let origin = Origin { model: model.masked_id, key: self.key };
@@ -409,7 +438,11 @@ impl Provider {
                 Ok(Ok(())) => {
                     state.ready.insert(session);
                 }
-                Ok(Err(error)) => tracing::error!(%device, session, "corrections dropped: {error}"),
+                // What is left of this request is lost; no number more is asked for in vain.
+                Ok(Err(error)) => {
+                    state.full = true;
+                    return Err(error.into());
+                }
                 Err(error) => tracing::error!(%device, session, "corrections dropped: {error}"),
             }
             let ready = u32::try_from(state.ready.len()).unwrap_or(u32::MAX);

@@ -128,13 +128,10 @@ impl DealerStore {
     /// # Errors
     /// [`StoreError::Database`].
     pub fn next_session(&self, device: DeviceId, key: KeyId) -> Result<u64, StoreError> {
-        let read = || {
-            let table = self.state.database.begin_read()?.open_table(NEXT)?;
-            Ok::<_, redb::Error>(
-                table.get((device.as_bytes(), &key))?.map_or(0, |next| next.value()),
-            )
-        };
-        read().map_err(|error| self.state.error(error))
+        self.state.with(|database| {
+            let table = database.begin_read()?.open_table(NEXT)?;
+            Ok(table.get((device.as_bytes(), &key))?.map_or(0, |next| next.value()))
+        })
     }
 
     /// Records the sessions `first..first + count`, and every number below them, as dealt. Numbers

@@ -92,17 +92,16 @@ impl HostStore {
 
     fn expect_quota_on(&self, day: u64, device: DeviceId) -> Result<(), StoreError> {
         let Quota { sessions_per_day, devices } = self.quota;
-        let read = || {
-            let table = self.state.database.begin_read()?.open_table(SERVED)?;
+        let within = self.state.with(|database| {
+            let table = database.begin_read()?.open_table(SERVED)?;
             let served = table.get(device.as_bytes())?.map(|served| served.value());
-            Ok::<_, redb::Error>(match served {
+            Ok(match served {
                 // A clock that was set back begins no new day.
                 Some((latest, sessions)) if latest >= day => sessions < sessions_per_day,
                 Some(_) => sessions_per_day > 0,
                 None => table.len()? < u64::from(devices),
             })
-        };
-        let within = read().map_err(|error| self.state.error(error))?;
+        })?;
         if within { Ok(()) } else { Err(StoreError::Quota { sessions_per_day, devices }) }
     }
 
@@ -117,13 +116,10 @@ impl HostStore {
     /// # Errors
     /// [`StoreError::Database`].
     pub fn next_session(&self, device: DeviceId, key: KeyId) -> Result<u64, StoreError> {
-        let read = || {
-            let table = self.state.database.begin_read()?.open_table(NEXT)?;
-            Ok::<_, redb::Error>(
-                table.get((device.as_bytes(), &key))?.map_or(0, |next| next.value()),
-            )
-        };
-        read().map_err(|error| self.state.error(error))
+        self.state.with(|database| {
+            let table = database.begin_read()?.open_table(NEXT)?;
+            Ok(table.get((device.as_bytes(), &key))?.map_or(0, |next| next.value()))
+        })
     }
 
     /// Records `session`, and every number below it, as used.
@@ -173,7 +169,7 @@ impl HostStore {
                 return Ok(Ok(Key::from_bytes(*seed.value())));
             }
             table.insert(model, fresh.expose())?;
-            Ok(Ok(fresh))
+            Ok(Ok(Key::from_bytes(*fresh.expose())))
         })
     }
 }

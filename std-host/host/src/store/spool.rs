@@ -130,6 +130,21 @@ impl Spool {
         head.get(KEY_AT..)?.first_chunk().copied()
     }
 
+    /// Whether an entry with corrections of `bytes` could be written now.
+    ///
+    /// # Errors
+    /// [`FileError`].
+    pub fn expect_room(&self, device: DeviceId, bytes: usize) -> Result<(), FileError> {
+        let path = self.path(device, u64::MAX).with_extension("room");
+        if let Some(directory) = path.parent() {
+            private_directory(directory)?;
+        }
+        let written = write_file(&path, &[&vec![0; bytes]]);
+        // Where it is not there, it was not written.
+        let _ = fs::remove_file(&path);
+        written
+    }
+
     /// Writes an entry; it is complete and durable when this returns.
     ///
     /// # Errors

@@ -1,16 +1,18 @@
 //! The database of a state directory.
 
-use std::io;
+use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock};
 
 use redb::{Database, DatabaseError};
-use sharelet_link::files::{FileError, private_directory, private_file};
+use sharelet_link::files::{FileError, private_directory, sync_directory, temporary_beside};
 
 use super::error::StoreError;
 
 /// A database in a state directory, locked.
 pub(super) struct State {
-    pub(super) database: Database,
+    /// `None` where it could not be opened again after a failure.
+    database: RwLock<Option<Database>>,
     pub(super) path: PathBuf,
 }
 
@@ -18,41 +20,80 @@ impl State {
     pub(super) fn open(directory: &Path, name: &str) -> Result<Self, StoreError> {
         private_directory(directory)?;
         let path = directory.join(name);
-        // The database makes a file that everyone may read: lay one there first that only its owner
-        // may.
-        match private_file().create_new(true).open(&path) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(FileError::at(&path)(error).into());
-            }
-            _ => {}
+        if !path.try_exists().map_err(FileError::at(&path))? {
+            create(&path)?;
         }
         let database = Database::create(&path).map_err(|error| match error {
             DatabaseError::DatabaseAlreadyOpen => StoreError::Locked { path: directory.to_owned() },
             other => database_error(&path, other.into()),
         })?;
-        Ok(Self { database, path })
+        Ok(Self { database: RwLock::new(Some(database)), path })
+    }
+
+    /// Works with the database. After a failure of the disk a database wants to be opened anew: so
+    /// a disk that has space again needs no program to be started again.
+    pub(super) fn with<T>(
+        &self,
+        work: impl Fn(&Database) -> Result<T, redb::Error>,
+    ) -> Result<T, StoreError> {
+        let attempt = || {
+            let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+            database.as_ref().map_or(Err(redb::Error::PreviousIo), &work)
+        };
+        match attempt() {
+            Err(redb::Error::PreviousIo) => {
+                self.reopen()?;
+                attempt().map_err(|error| database_error(&self.path, error))
+            }
+            done => done.map_err(|error| database_error(&self.path, error)),
+        }
+    }
+
+    fn reopen(&self) -> Result<(), StoreError> {
+        let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        // Its lock goes with it.
+        drop(database.take());
+        let opened = Database::open(&self.path);
+        *database = Some(opened.map_err(|error| database_error(&self.path, error.into()))?);
+        Ok(())
     }
 
     /// Reads or writes in a transaction that is durable when this returns.
     pub(super) fn write<T>(
         &self,
-        change: impl FnOnce(&redb::WriteTransaction) -> Result<Result<T, StoreError>, redb::Error>,
+        change: impl Fn(&redb::WriteTransaction) -> Result<Result<T, StoreError>, redb::Error>,
     ) -> Result<T, StoreError> {
-        let attempt = || {
-            let transaction = self.database.begin_write()?;
+        let done = self.with(|database| {
+            let transaction = database.begin_write()?;
             let result = change(&transaction)?;
             match &result {
                 Ok(_) => transaction.commit()?,
                 Err(_) => transaction.abort()?,
             }
-            Ok::<_, redb::Error>(result)
-        };
-        attempt().unwrap_or_else(|error| Err(self.error(error)))
+            Ok(result)
+        });
+        done.unwrap_or_else(Err)
     }
+}
 
-    pub(super) fn error(&self, error: redb::Error) -> StoreError {
-        database_error(&self.path, error)
-    }
+/// Makes a database that only its owner may read. It is there whole or not at all: a disk that is
+/// full, or a power cut, leaves nothing that the next start takes for one.
+fn create(path: &Path) -> Result<(), StoreError> {
+    let (temporary, file) = temporary_beside(path)?;
+    drop(file);
+    let made = Database::create(&temporary).map_err(|error| database_error(path, error.into()));
+    let made = made.and_then(|database| {
+        drop(database);
+        match fs::hard_link(&temporary, path) {
+            // Another process was faster.
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+            linked => Ok(linked.map_err(FileError::at(path))?),
+        }
+    });
+    // What stays is never read.
+    let _ = fs::remove_file(&temporary);
+    made?;
+    Ok(sync_directory(path)?)
 }
 
 /// A full disk or a missing permission is not a damaged file.
