@@ -90,7 +90,7 @@ impl Dealer {
                 return Err(Refusal::BadRun);
             }
             // The last number that there is stays free: counting goes one further than is dealt.
-            if first.checked_add(u64::from(count)).is_none_or(|end| end == u64::MAX) {
+            if first.checked_add(u64::from(count)) == Some(u64::MAX) {
                 return Err(Refusal::BadRun);
             }
             dealer.record(device, key, (first, count))?;

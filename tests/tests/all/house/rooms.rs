@@ -217,7 +217,7 @@ files models: seeds
 messages parties: script seeds
 
 [tests/testkit/src]
-asserting chi_square frames hex model onnx owners pipe processes seed shared_data steps \
+asserting chi_square frames hex model onnx owners pipe processes sealed seed shared_data steps \
     tflite:
 graphs: seed
 room: frames seed
