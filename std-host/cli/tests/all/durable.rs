@@ -1,11 +1,13 @@
 //! A disk that is full, and one that has space again.
 
+use core::cell::Cell;
 use core::sync::atomic::{AtomicBool, Ordering};
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use sharelet_testkit::processes::{Programs, until};
 
@@ -13,6 +15,7 @@ use sharelet_testkit::processes::{Programs, until};
 struct Disk {
     path: PathBuf,
     filled: Arc<AtomicBool>,
+    filler: Cell<Option<JoinHandle<()>>>,
 }
 
 impl Disk {
@@ -24,7 +27,7 @@ impl Disk {
             .arg(&path)
             .output();
         if mounted.is_ok_and(|mounted| mounted.status.success()) {
-            return Some(Self { path, filled: Arc::default() });
+            return Some(Self { path, filled: Arc::default(), filler: Cell::default() });
         }
         println!("skipped: a disk that is full (mounting one needs a permission)");
         None
@@ -41,21 +44,24 @@ impl Disk {
         fill();
         self.filled.store(true, Ordering::Relaxed);
         let filled = self.filled.clone();
-        std::thread::spawn(move || {
+        self.filler.set(Some(std::thread::spawn(move || {
             while filled.load(Ordering::Relaxed) {
                 fill();
             }
-        });
+        })));
     }
 
     fn free(&self) {
         self.filled.store(false, Ordering::Relaxed);
+        // As long as the file is open it takes its space.
+        self.filler.take().expect("was filled").join().expect("fills");
         fs::remove_file(self.path.join("filler")).expect("removes");
     }
 }
 
 impl Drop for Disk {
     fn drop(&mut self) {
+        self.filled.store(false, Ordering::Relaxed);
         let _ = Command::new("umount").arg("--lazy").arg(&self.path).status();
     }
 }
