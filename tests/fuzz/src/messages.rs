@@ -137,7 +137,8 @@ async fn all<P: Protocol>(bytes: &[u8]) {
     for (kind, _) in P::KINDS {
         let _ = frame::read_greeting(&mut reader(bytes), *kind).await;
         let _ = frame::receive_bytes(&mut reader(bytes), *kind, 24).await;
-        let _ = frame::receive_numbered(&mut reader(bytes), *kind, 7, 16).await;
+        let numbered = frame::receive_numbered(&mut reader(bytes), *kind, 7, 16).await;
+        assert!(numbered.is_err() || bytes.len() >= 16 + frame::NUMBERED_BYTES);
     }
 }
 

@@ -4,7 +4,6 @@
 mod hostile {
     mod errors;
     mod fuzz;
-    mod fuzz_links;
     mod noise;
     mod peers;
 }
