@@ -93,9 +93,12 @@ impl From<Answer> for control::Answer {
     }
 }
 
-/// The line of a command's connections.
-#[derive(Args, Debug, Clone, Copy)]
-pub struct LineArgs {
+/// How a command's connections are made.
+#[derive(Args, Debug, Clone)]
+pub struct LinkArgs {
+    /// Who this program is: the file that `sharelet keygen` made. Its peers are beside it.
+    #[arg(long, value_name = "FILE", conflicts_with = "insecure_plaintext")]
+    pub id: Option<PathBuf>,
     /// Connections that everyone on the way can read and change, and whose ends may be anybody:
     /// only for lines that are protected otherwise. Every line of the log says INSECURE.
     #[arg(long)]
@@ -106,51 +109,30 @@ pub struct LineArgs {
     pub wan: Option<Wan>,
 }
 
-impl LineArgs {
-    /// The route of all connections of the command, sealed by `keyring` unless they are plaintext:
-    /// clone it, and await [`Route::drained`] before the program ends.
-    ///
-    /// # Errors
-    /// Those of `keyring`.
-    pub fn route(self, keyring: impl FnOnce() -> Result<Keyring>) -> Result<Route> {
-        if self.insecure_plaintext {
-            super::terminal::insecure();
-            return Ok(Route::insecure_plaintext(self.wan));
-        }
-        Ok(Route::sealed(Arc::new(keyring()?), self.wan))
-    }
-}
-
-/// Who a program is, and the line of its connections.
-#[derive(Args, Debug, Clone)]
-pub struct LinkArgs {
-    /// Who this program is: the file that `sharelet keygen` made. Its peers are beside it.
-    #[arg(long, value_name = "FILE", conflicts_with = "insecure_plaintext")]
-    pub id: Option<PathBuf>,
-    #[command(flatten)]
-    line: LineArgs,
-}
-
 impl LinkArgs {
-    /// The route of all connections of a command that is `role`, see [`LineArgs::route`].
+    /// The route of all connections of a command that is `role`: clone it, and await
+    /// [`Route::drained`] before the program ends.
     ///
     /// # Errors
     /// There is no identity, or it is one of another role.
     pub fn route(&self, role: Role) -> Result<Route> {
-        self.line.route(|| {
-            let id = self.id.as_deref().ok_or_else(|| WrongArguments(NO_IDENTITY.to_owned()))?;
-            let own = Own::load(id)?;
-            if own.party.role != role {
-                return Err(WrongArguments(format!(
-                    "{} is the identity of {}, this command needs one of a {role}; see `sharelet \
-                     keygen --help`",
-                    id.display(),
-                    own.party
-                ))
-                .into());
-            }
-            Ok(Keyring::new(own.identity(), peers::folder_of(id)))
-        })
+        if self.insecure_plaintext {
+            super::terminal::insecure();
+            return Ok(Route::insecure_plaintext(self.wan));
+        }
+        let id = self.id.as_deref().ok_or_else(|| WrongArguments(NO_IDENTITY.to_owned()))?;
+        let own = Own::load(id)?;
+        if own.party.role != role {
+            return Err(WrongArguments(format!(
+                "{} is the identity of {}, this command needs one of a {role}; see `sharelet \
+                 keygen --help`",
+                id.display(),
+                own.party
+            ))
+            .into());
+        }
+        let keyring = Keyring::new(own.identity(), peers::folder_of(id));
+        Ok(Route::sealed(Arc::new(keyring), self.wan))
     }
 }
 
