@@ -14,6 +14,17 @@ pub(super) struct Lock {
 }
 
 impl Lock {
+    /// Waits until nobody else has it, which is never for long.
+    pub(super) fn wait(path: &Path) -> Result<Self, FileError> {
+        let file = private_file().open(path).map_err(FileError::at(path))?;
+        file.lock().map_err(FileError::at(path))?;
+        Ok(Self { _file: file })
+    }
+
+    /// Takes it if nobody else has it: `of` is what it protects.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`].
     pub(super) fn take(path: &Path, of: &Path) -> Result<Self, StoreError> {
         let file = private_file().open(path).map_err(FileError::at(path))?;
         match file.try_lock() {

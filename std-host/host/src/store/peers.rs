@@ -4,6 +4,7 @@
 //! removed lets nobody in any more.
 
 use core::fmt;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -17,6 +18,7 @@ use zeroize::Zeroizing;
 
 use super::error::StoreError;
 use super::identity::bytes;
+use super::lock::Lock;
 
 /// How a peer proves who it is.
 #[derive(Debug)]
@@ -38,8 +40,8 @@ enum Text {
 /// A folder of peers.
 pub struct PeersFolder {
     path: PathBuf,
-    /// Held while a ratchet moves.
-    moving: Mutex<()>,
+    /// Peers whose files could not be read: the log has a line for each, however often they come.
+    damaged: Mutex<BTreeSet<Party>>,
 }
 
 impl fmt::Debug for PeersFolder {
@@ -52,7 +54,7 @@ impl PeersFolder {
     /// The folder at `path`, which need not be there yet.
     #[must_use]
     pub fn new(path: PathBuf) -> Self {
-        Self { path, moving: Mutex::default() }
+        Self { path, damaged: Mutex::default() }
     }
 
     fn file(&self, peer: &Party) -> PathBuf {
@@ -68,12 +70,23 @@ impl PeersFolder {
         Ok(file.try_exists().map_err(FileError::at(&file))?)
     }
 
+    /// Held while a file is changed, by whatever program: nobody brings back what another one has
+    /// replaced or removed.
+    fn alone(&self) -> Result<Lock, FileError> {
+        private_directory(&self.path)?;
+        Lock::wait(&self.path.join(".lock"))
+    }
+
     /// Pairs with a peer; its older keys count no more.
     ///
     /// # Errors
     /// [`StoreError::File`].
     pub fn put(&self, peer: &Party, paired: &Paired) -> Result<(), StoreError> {
-        private_directory(&self.path)?;
+        let _alone = self.alone()?;
+        self.write(peer, paired)
+    }
+
+    fn write(&self, peer: &Party, paired: &Paired) -> Result<(), StoreError> {
         let text = match paired {
             Paired::Static(pin) => Text::Static {
                 public: hex::hex(pin.public.as_bytes()),
@@ -97,6 +110,7 @@ impl PeersFolder {
     /// # Errors
     /// [`StoreError::File`].
     pub fn remove(&self, peer: &Party) -> Result<(), StoreError> {
+        let _alone = self.alone()?;
         let file = self.file(peer);
         Ok(fs::remove_file(&file).map_err(FileError::at(&file))?)
     }
@@ -108,16 +122,23 @@ impl PeersFolder {
             Ok(text) => Zeroizing::new(text),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
             Err(error) => {
-                tracing::error!(%peer, "{}", FileError::at(&file)(error));
+                self.complain(peer, FileError::at(&file)(error));
                 return None;
             }
         };
         let paired = parse(&text);
         if paired.is_none() {
             let file = file.display();
-            tracing::error!(%peer, "{file}: the peer's file is damaged; pair the two again");
+            let damaged = format_args!("{file}: the peer's file is damaged; pair the two again");
+            self.complain(peer, damaged);
         }
         paired
+    }
+
+    fn complain(&self, peer: &Party, what: impl fmt::Display) {
+        if self.damaged.lock().unwrap_or_else(PoisonError::into_inner).insert(*peer) {
+            tracing::error!(%peer, "{what}");
+        }
     }
 
     /// All peers.
@@ -181,14 +202,17 @@ impl Peers for PeersFolder {
     }
 
     fn advanced(&self, peer: &Party, ratchet: Ratchet) -> Result<(), NotStored> {
-        let _moving = self.moving.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = self.alone().map_err(|error| {
+            self.complain(peer, error);
+            NotStored
+        })?;
         // Two connections may have begun at the same step: one of them goes on.
         let behind = self.ratchet(peer).is_some_and(|stored| stored.step() < ratchet.step());
         if !behind {
             return Err(NotStored);
         }
-        self.put(peer, &Paired::Provisioned(ratchet)).map_err(|error| {
-            tracing::error!(%peer, "{error}");
+        self.write(peer, &Paired::Provisioned(ratchet)).map_err(|error| {
+            self.complain(peer, error);
             NotStored
         })
     }
@@ -246,5 +270,10 @@ mod tests {
         assert_eq!(peers.advanced(&device(), other), Err(NotStored));
         assert_eq!(peers.ratchet(&device()).map(|ratchet| ratchet.step()), Some(1));
         assert_eq!(peers.advanced(&device(), first()), Err(NotStored));
+        // A peer that was forgotten does not come back by a connection that had begun.
+        let last = next();
+        peers.remove(&device()).expect("removes");
+        assert_eq!(peers.advanced(&device(), last), Err(NotStored));
+        assert!(peers.ratchet(&device()).is_none());
     }
 }
