@@ -10,7 +10,7 @@ mod orders;
 mod served;
 pub mod wire;
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rand_chacha::ChaCha20Rng;
@@ -97,15 +97,30 @@ pub struct Dealer {
     store: DealerStore,
     /// Masked models on disk, at most.
     most: u32,
+    /// Owners that send a masked model: one at a time each, since it waits in memory.
+    sending: Mutex<HashSet<Party>>,
     /// With their owners, most recently used last.
     models: Mutex<Vec<(Option<Party>, Arc<MaskedModel>)>>,
+}
+
+/// An owner that sends a masked model.
+struct Sending<'d> {
+    dealer: &'d Dealer,
+    owner: Party,
+}
+
+impl Drop for Sending<'_> {
+    fn drop(&mut self) {
+        let mut sending = self.dealer.sending.lock().unwrap_or_else(PoisonError::into_inner);
+        sending.remove(&self.owner);
+    }
 }
 
 impl Dealer {
     /// A dealer over its state, with room for `most` masked models.
     #[must_use]
     pub fn new(store: DealerStore, most: u32) -> Arc<Self> {
-        Arc::new(Self { store, most, models: Mutex::new(Vec::new()) })
+        Arc::new(Self { store, most, sending: Mutex::default(), models: Mutex::default() })
     }
 
     async fn speak(
@@ -222,6 +237,7 @@ impl Dealer {
                 full.map_or(Ok(()), |(_, limit)| Err(Refusal::TooManyModels { limit }))
             })
             .await?;
+            let _sending = self.begin_sending(peer).map_err(DealerError::Refused)?;
             frame::send_bytes(writer, Kind::Wanted, &[]).await?;
             let matrices = frame::receive_bytes(reader, Kind::Masked, bytes).await?;
             let keep = move |dealer: &Self| {
@@ -239,6 +255,13 @@ impl Dealer {
             );
         }
         Ok(frame::send_bytes(writer, Kind::Known, &[]).await?)
+    }
+
+    /// The right of an owner to send a masked model, until it is dropped.
+    fn begin_sending(&self, owner: Option<Party>) -> Result<Option<Sending<'_>>, Refusal> {
+        let Some(owner) = owner else { return Ok(None) };
+        let begun = self.sending.lock().unwrap_or_else(PoisonError::into_inner).insert(owner);
+        if begun { Ok(Some(Sending { dealer: self, owner })) } else { Err(Refusal::Busy) }
     }
 
     /// A masked model that `owner` has offered, from memory or disk.
