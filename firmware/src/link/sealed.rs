@@ -89,6 +89,7 @@ impl<N: Random, R: Steps, const P: usize> Links<N, R, P> {
         };
         Ok(Attempt { generator, step })
     }
+
     /// Makes a channel to a peer over a socket that is connected.
     pub(crate) async fn open<'a, 's>(
         &mut self,

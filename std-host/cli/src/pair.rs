@@ -34,7 +34,7 @@ pub struct PairArgs {
     /// Replace the key of a peer that is paired already.
     #[arg(long, requires = "peer")]
     pub force: bool,
-    /// Forget a peer: it can connect no more, from now on.
+    /// Forget a peer: it gets through no handshake from now on. What is open stays open.
     #[arg(long, value_name = "ROLE:NAME", value_parser = parse_party, conflicts_with = "peer")]
     pub forget: Option<Party>,
     /// Print the peers.
@@ -187,7 +187,7 @@ fn expect_fingerprint(card: &Card, told: &[String]) -> Result<()> {
                        the card came";
         return Err(WrongArguments(missing.to_owned()).into());
     }
-    print("Does the other side print the same two fingerprints? [y/N] ")?;
+    print(&format!("Does {} print {expected} on its side? [y/N] ", card.party))?;
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer)?;
     if !matches!(answer.trim(), "y" | "Y" | "yes") {

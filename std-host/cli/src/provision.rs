@@ -144,6 +144,18 @@ fn provision(args: &ProvisionArgs, name: DeviceId, peers: &[Peer]) -> Result<()>
         Provisioned::DataParty => Some(Role::DataParty),
         Provisioned::Server0 => None,
     };
+    // A program is paired later, too; what is in a page stays there.
+    let needed: &[Role] = match args.role {
+        Provisioned::Device => &[Role::Host],
+        Provisioned::DataParty => &[Role::Server0, Role::Server1],
+        Provisioned::Server0 => &[],
+    };
+    let has = |role: &Role| peers.iter().any(|peer| peer.party().role == *role);
+    if let Some(missing) = needed.iter().find(|role| args.page && !has(role)) {
+        let wrong =
+            format!("--peer: there is no {missing}, and a page holds the keys of its peers");
+        return Err(WrongArguments(wrong).into());
+    }
     let kept = if args.page { &files.page } else { key };
     expect_none(kept, args.force)?;
     expect_none(&numbers, args.force)?;
@@ -171,12 +183,12 @@ fn provision(args: &ProvisionArgs, name: DeviceId, peers: &[Peer]) -> Result<()>
     let give = |session: &DeviceKey| -> Result<()> {
         match (args.page, own) {
             (true, Some(own)) => {
-                FileCounter::create(&numbers, session.key_id())?;
                 let page = if psk {
                     provisioned_page(own, session, peers, &secrets)?
                 } else {
                     static_page(own, session, peers)?
                 };
+                FileCounter::create(&numbers, session.key_id())?;
                 write_file(&files.born, &[&counter::born(&page)])?;
                 if psk {
                     write_file(&files.ratchets, &[ratchets::born(&page).as_slice()])?;
