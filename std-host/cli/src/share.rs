@@ -6,13 +6,14 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 
-use super::common::{CONNECT, LinkArgs, runtime};
+use super::common::{CONNECT, LinkArgs, WrongArguments, runtime};
 use super::table::TableArgs;
 use super::terminal::progress;
 use super::units::parse_servers;
 use sharelet_host::data::description::{DEFAULT_FRAC_BITS, MAX_FRAC_BITS};
 use sharelet_host::data::description::{Name, UploadId};
 use sharelet_host::data::keys::KeySecret;
+use sharelet_host::data::openings::{DEFAULT_LEAST_ROWS, Opening, Openings};
 use sharelet_host::data::shares;
 use sharelet_host::data::{DataError, Table};
 use sharelet_host::upload::owner::{self, Outcome, Upload};
@@ -55,6 +56,13 @@ pub struct ShareArgs {
         value_parser = clap::value_parser!(u8).range(1..=i64::from(MAX_FRAC_BITS)),
     )]
     pub frac_bits: u8,
+    /// What the servers may open of what they compute on it: `loss`, `accuracy`, `model=NAME` (the
+    /// model, to that owner). Nothing, if not given; a run that opens more is refused.
+    #[arg(long, value_name = "WHAT", value_delimiter = ',')]
+    pub allow: Vec<Opening>,
+    /// The fewest rows that a loss or an accuracy may be a mean of.
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_LEAST_ROWS, requires = "allow")]
+    pub least_rows: u32,
     /// End an upload that was interrupted, with the same data and options.
     #[arg(long, value_name = "ID")]
     pub upload_id: Option<UploadId>,
@@ -75,6 +83,8 @@ fn parse_different(text: &str) -> Result<[String; 2], String> {
 /// # Errors
 /// The data cannot be read or encoded, or a server not be reached or refuses it.
 pub fn run(args: ShareArgs) -> Result<()> {
+    let openings = Openings::of(&args.allow, args.least_rows);
+    let openings = openings.map_err(|reason| WrongArguments(format!("--allow: {reason}")))?;
     let table = Table::load(&args.data, &args.table.options(args.key.clone()))?;
     let encoded = shares::encode(&table, args.frac_bits)?;
     let keys = match (&args.key_secret, &table.keys) {
@@ -82,11 +92,12 @@ pub fn run(args: ShareArgs) -> Result<()> {
         _ => Vec::new(),
     };
     let id = args.upload_id.map_or_else(UploadId::random, Ok).map_err(DataError::Randomness)?;
-    let description =
-        owner::describe(&table, id, args.dataset.clone(), args.owner.clone(), args.frac_bits);
+    let names = (args.dataset.clone(), args.owner.clone());
+    let description = owner::describe(&table, id, names.0, names.1, args.frac_bits, openings);
     let (rows, columns, labels) = (table.rows, table.columns.len(), table.labels);
     drop(table);
     tracing::info!("upload {id}: {rows} rows of {columns} columns, {labels}");
+    tracing::info!("the servers may open, of what they compute on it: {}", description.openings);
     let route = args.link.route(Role::Owner)?;
     let outcome = runtime()?.block_on(async {
         route.announce();

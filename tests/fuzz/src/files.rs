@@ -12,6 +12,7 @@ use sharelet_core::share::Party as Share;
 use sharelet_core::{DeviceId, Key};
 use sharelet_flash::page::{KeyPage, PAGE_BYTES};
 use sharelet_host::data::description::Description;
+use sharelet_host::data::openings::Openings;
 use sharelet_host::store::counter::FileCounter;
 use sharelet_host::store::datasets::Datasets;
 use sharelet_host::store::identity::{Card, Own};
@@ -205,13 +206,14 @@ pub fn dataset_seeds() -> Vec<Vec<u8>> {
             labels,
             frac_bits: 16,
             keyed,
+            openings: Openings::default(),
         };
         let keys = if keyed { 32 * rows } else { 0 };
         let words = if party == 0 { 32 } else { 8 * description.elems().expect("few") };
         let head = postcard::to_allocvec(&Head { party, description }).expect("plain data");
         let length = (head.len() as u32).to_le_bytes();
         let body = vec![7; (keys + words) as usize];
-        let file = [b"SLTS".as_slice(), &1_u16.to_le_bytes(), &length, &head, &body].concat();
+        let file = [b"SLTS".as_slice(), &2_u16.to_le_bytes(), &length, &head, &body].concat();
         tagged(party.into(), &file)
     };
     vec![

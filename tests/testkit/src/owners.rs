@@ -9,6 +9,7 @@ use std::sync::Arc;
 use sharelet_core::share::Party;
 use sharelet_host::data::description::{Description, Name, UploadId};
 use sharelet_host::data::keys::{KeyHash, KeySecret};
+use sharelet_host::data::openings::{Opening, Openings};
 use sharelet_host::data::shares::{self, Encoded};
 use sharelet_host::data::{Options, Table};
 use sharelet_host::store::datasets::Datasets;
@@ -38,13 +39,19 @@ impl Data {
         let (dataset, owner) = (name(dataset), name(owner));
         let keys = table.keys.as_ref().map_or(Vec::new(), |keys| secret.hash(&dataset, keys));
         let id = UploadId::random().unwrap();
-        let description = owner::describe(&table, id, dataset, owner, frac_bits);
+        let description =
+            owner::describe(&table, id, dataset, owner.clone(), frac_bits, open(owner));
         Self { description, encoded, keys, table }
     }
 
     pub fn upload(&self) -> Upload<'_> {
         Upload { description: &self.description, encoded: &self.encoded, keys: &self.keys }
     }
+}
+
+/// Everything, the model to its owner.
+fn open(owner: Name) -> Openings {
+    Openings::of(&[Opening::Loss, Opening::Accuracy, Opening::Model(owner)], 1).unwrap()
 }
 
 pub fn name(text: &str) -> Name {

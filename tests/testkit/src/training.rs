@@ -178,9 +178,12 @@ impl Room {
         (kind, frac_bits): (LabelKind, u8),
     ) {
         let options = Options { labels: vec!["y".into()], kind, ..Options::default() };
-        let data = Data::new(dataset, owner, csv(text, &options), frac_bits, &[0; 16]);
+        self.give(&Data::new(dataset, owner, csv(text, &options), frac_bits, &[0; 16])).await;
+    }
+
+    pub async fn give(&self, data: &Data) {
         let datasets = PARTIES.map(|party| Datasets::open(&self.state(party), party).unwrap());
-        owners::share(&data, datasets).await;
+        owners::share(data, datasets).await;
     }
 
     pub fn checkpoints(&self, party: Party, keep: usize) -> Checkpoints {

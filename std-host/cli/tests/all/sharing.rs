@@ -91,6 +91,9 @@ fn wrong_use_is_named() {
         "--dataset d --scale 0",
         "--dataset d --upload-id xyz",
         "--dataset a/b",
+        "--dataset d --allow weights",
+        "--dataset d --allow model=a,model=b",
+        "--dataset d --least-rows 3",
     ] {
         room.refuses(&format!("share b.csv --owner o --to {to} {wrong}"), 2, "");
     }

@@ -58,7 +58,8 @@ fn programs_train_and_are_killed_and_the_owner_opens_the_model() {
     room.write("config.toml", CONFIG);
     room.works("provision server-0 --role server-0 --state dealer");
     let (collectors, to) = room.collectors();
-    let data = "people.csv --label y --binary --dataset people --owner lab";
+    let data = "people.csv --label y --binary --dataset people --owner lab \
+                --allow loss,accuracy,model=clinic";
     room.works(&format!("share {data} --to {to}"));
     drop(collectors);
     let mut dealer = room.serve(DEALER);

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::openings::Openings;
 use sharelet_link::hex::hex;
 use sharelet_train::labels::Labels;
 
@@ -123,6 +124,8 @@ pub struct Description {
     pub frac_bits: u8,
     /// Whether each row has a hashed key: then owners give columns, and else rows.
     pub keyed: bool,
+    /// What may be opened of what is computed on it.
+    pub openings: Openings,
 }
 
 impl Description {

@@ -12,6 +12,7 @@ use sharelet_core::keystream::Key;
 use super::wire::{self, KEYS_PER_FRAME, Kind, Standing, Welcome, WireError};
 use crate::data::description::{Description, Name, UploadId};
 use crate::data::keys::KeyHash;
+use crate::data::openings::Openings;
 use crate::data::shares::{Encoded, PIECE_ELEMS, Splitter, fresh_seed};
 use crate::data::{DataError, Table};
 use sharelet_link::{Connection, LinkError, frame};
@@ -249,6 +250,7 @@ pub fn describe(
     dataset: Name,
     owner: Name,
     frac_bits: u8,
+    openings: Openings,
 ) -> Description {
     Description {
         id,
@@ -259,6 +261,7 @@ pub fn describe(
         labels: table.labels,
         frac_bits,
         keyed: table.keys.is_some(),
+        openings,
     }
 }
 

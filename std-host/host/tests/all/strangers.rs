@@ -14,6 +14,7 @@ use sharelet_core::session::{SessionError, servers};
 use sharelet_core::share::Party;
 use sharelet_host::data::description::UploadId;
 use sharelet_host::data::labels::LabelKind;
+use sharelet_host::data::openings::Openings;
 use sharelet_host::data::{Options, Table};
 use sharelet_host::dealer::client::{Client, ClientError};
 use sharelet_host::dealer::wire::{Ordered, Refusal, Serve};
@@ -181,7 +182,7 @@ async fn begins(address: &str, name: &str) -> (Connection, Standing) {
     let table = Table::from_bytes(csv, Path::new("a.csv"), None, &Options::default()).unwrap();
     let names = ("d".parse().unwrap(), name.parse().unwrap());
     let id = UploadId::random().unwrap();
-    let description = owner::describe(&table, id, names.0, names.1, 20);
+    let description = owner::describe(&table, id, names.0, names.1, 20, Openings::default());
     let mut owner =
         tcp::connect(address, Role::Server0, &plain(), SECOND, 5 * SECOND).await.unwrap();
     frame::greet(&mut owner.writer, Kind::Hello, &[]).await.unwrap();

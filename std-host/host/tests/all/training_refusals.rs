@@ -6,7 +6,10 @@ use std::path::Path;
 
 use sharelet_core::session::wire::control::DeviceId;
 use sharelet_core::share::Party;
+use sharelet_host::data::Options;
+use sharelet_host::data::description::UploadId;
 use sharelet_host::data::labels::LabelKind;
+use sharelet_host::data::openings::{Opening, Openings};
 use sharelet_host::dealer::client::Client;
 use sharelet_host::dealer::wire::{Refusal, Train};
 use sharelet_host::server::training::run::{self, RunError, Setup};
@@ -15,6 +18,7 @@ use sharelet_host::store::training::{Checkpoints, TrainingError};
 use sharelet_link::Connection;
 use sharelet_link::Route;
 use sharelet_link::fault::Fault;
+use sharelet_testkit::owners::{Data, csv};
 use sharelet_testkit::room::count_from;
 use sharelet_testkit::training::{
     Crash, PARTIES, Room, SOON, alone, both_say, config, ends, ends_within, table,
@@ -77,7 +81,7 @@ async fn servers_that_are_configured_differently_are_told_the_field() {
         (|config| config.open.accuracy = true, "open.accuracy"),
         (
             |config| {
-                config.open.model = Some(OpenModel { to: "me".into(), format: ModelFormat::Onnx })
+                config.open.model = Some(OpenModel { to: "o".into(), format: ModelFormat::Onnx })
             },
             "open.model.format",
         ),
@@ -92,6 +96,54 @@ async fn servers_that_are_configured_differently_are_told_the_field() {
         both_are_told(&room, setups, NO_DEALER, &[&format!("`{field}` is ")]).await;
     }
     assert_eq!(room.counter(), 0, "no number of a session was used");
+}
+
+/// An owner's word goes with its data: each server holds the configuration against it.
+#[tokio::test]
+async fn what_an_owner_has_not_allowed_is_not_opened() {
+    let rooms = [Room::new(), Room::new()];
+    let options =
+        Options { labels: vec!["y".into()], kind: LabelKind::Binary, ..Options::default() };
+    let mut data = Data::new("train", "o", csv(&table(24, 3, 2, 1), &options), 20, &[0; 16]);
+    rooms[1].give(&data).await;
+    data.description.openings = Openings::of(&[Opening::Loss], 11).unwrap();
+    rooms[0].give(&data).await;
+
+    let (room, allowed) = (&rooms[0], "loss over at least 11 rows");
+    let of_open = |open: &str| config(&format!("{TEXT}[open]\n{open}"));
+    for (open, says) in [
+        ("accuracy = true", "open.accuracy"),
+        ("loss = true", "open.least_rows = 10"),
+        ("model = { to = \"o\" }", "open.model.to = \"o\""),
+    ] {
+        let setups = PARTIES.map(|party| room.setup(party, &of_open(open), false));
+        both_are_told(room, setups, NO_DEALER, &[allowed, says, "--allow"]).await;
+    }
+    // A server that has changed what it holds is not believed.
+    let closed = config(TEXT);
+    let setups =
+        [rooms[0].setup(Party::P0, &closed, false), rooms[1].setup(Party::P1, &closed, false)];
+    both_are_told(room, setups, NO_DEALER, &["data set `train`: uploads differs"]).await;
+    assert_eq!(room.counter(), 0, "no number of a session was used");
+    // What was allowed is opened.
+    let curves = room.train(&of_open("loss = true\nleast_rows = 11"), false).await;
+    for epoch in curves.iter().flat_map(|report| &report.curve.0) {
+        assert!(epoch.train_loss.is_some() && epoch.train_accuracy.is_none(), "{epoch:?}");
+    }
+    // Of a test set's rows none is in the model.
+    data.description.openings = Openings::default();
+    data.description.dataset = "test".parse().unwrap();
+    data.description.id = UploadId::random().unwrap();
+    let room = &rooms[1];
+    room.give(&data).await;
+    let tested = |open: &str| {
+        let mut config = of_open(open);
+        config.data.test = Some("test".to_owned());
+        config
+    };
+    let setups = PARTIES.map(|party| room.setup(party, &tested("loss = true"), false));
+    both_are_told(room, setups, NO_DEALER, &["in `test`: nothing", "open.loss"]).await;
+    room.train(&tested("model = { to = \"o\" }"), false).await;
 }
 
 #[tokio::test]
@@ -196,7 +248,7 @@ async fn a_peer_that_is_something_else_is_told_apart() {
                 matches!(error, PeerError::NotSharelet | PeerError::TimedOut)
             }),
             (&framed(b"SLTX\x02"), false, stranger),
-            (&framed(&[&magic[..], b"\x03"].concat()), false, stranger),
+            (&framed(&[&magic[..], &VERSION.to_le_bytes()[..1]].concat()), false, stranger),
             (
                 &newer,
                 false,

@@ -168,7 +168,7 @@ async fn rows_of_owners_follow_one_another_in_the_order_of_their_names() {
         (3, "x,z".into(), 3)
     );
     let owners: Vec<_> =
-        descriptor.uploads.iter().map(|(_, owner, rows)| (owner.as_str(), *rows)).collect();
+        descriptor.uploads.iter().map(|part| (part.owner.as_str(), part.rows)).collect();
     assert_eq!(owners, [("a", 2), ("b", 1)]);
     assert!(format!("{dataset:?}").ends_with("<redacted>)"));
 
@@ -524,7 +524,7 @@ async fn other_versions_and_other_programs_are_named() {
     let error = wire::read_welcome(&mut reader).await.expect_err("refused").to_string();
     assert_eq!(
         error,
-        "refused: the server speaks version 1, this program 1; install matching versions"
+        "refused: the server speaks version 2, this program 2; install matching versions"
     );
 
     for answer in [

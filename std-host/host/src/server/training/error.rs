@@ -4,6 +4,8 @@ use sharelet_core::functions::engine::EngineError;
 
 use super::supply::SupplyError;
 use super::wire::PeerError;
+use crate::data::description::Name;
+use crate::data::openings::Openings;
 use crate::dealer::client::ClientError;
 use crate::store::StoreError;
 use crate::store::training::TrainingError;
@@ -38,6 +40,22 @@ pub enum RunError {
     /// The dealer.
     #[error(transparent)]
     Dealer(#[from] ClientError),
+    /// An owner has not allowed what the configuration opens.
+    #[error(
+        "{owner} allows to be opened, of what is computed on its data in `{dataset}`: {allowed}; \
+         the configuration says {opened}. Take that out, or let {owner} share the data as another \
+         data set, with --allow"
+    )]
+    NotAllowed {
+        /// The dataset.
+        dataset: Name,
+        /// The owner.
+        owner: Name,
+        /// What it allows.
+        allowed: Openings,
+        /// What the configuration opens.
+        opened: String,
+    },
     /// The counter.
     #[error("the counter of sessions cannot be written; see the log above")]
     Counter,

@@ -23,7 +23,7 @@ use crate::store::key::DeviceKey;
 use crate::store::training::{Checkpoints, Header, Share, TrainingError, number};
 use sharelet_link::exchange::{Exchange, Sent};
 use sharelet_link::{Reader, Writer};
-use sharelet_train::config::Config;
+use sharelet_train::config::{Config, Open};
 use sharelet_train::course::{Course, CourseError, Session, Sizes};
 use sharelet_train::curve::Opened;
 use sharelet_train::curve::{Curve, Epoch, means};
@@ -118,6 +118,7 @@ pub async fn run(
     };
     let course = Arc::new(Course::new(config, sizes)?);
     check_data(&course, &train, test.as_ref())?;
+    check_openings(&course.config().open, &train, test.as_ref())?;
     let data = DataHashes {
         train: train.descriptor().hash(),
         test: test.as_ref().map(|test| test.descriptor().hash()),
@@ -180,6 +181,26 @@ fn check_data(course: &Course, train: &Dataset, test: Option<&Dataset>) -> Resul
                           the same options"
                 .to_owned();
             return Err(CourseError::Data { dataset: name(), reason }.into());
+        }
+    }
+    Ok(())
+}
+
+/// Each server looks for itself: what both of them do not open stays closed.
+fn check_openings(open: &Open, train: &Dataset, test: Option<&Dataset>) -> Result<(), RunError> {
+    // No row of the test set is in the model.
+    let of_test = Open { model: None, ..open.clone() };
+    for (dataset, open) in [(Some(train), open), (test, &of_test)] {
+        let Some(descriptor) = dataset.map(Dataset::descriptor) else { continue };
+        for part in &descriptor.uploads {
+            if let Some(opened) = part.openings.exceeded_by(open) {
+                return Err(RunError::NotAllowed {
+                    dataset: descriptor.dataset.clone(),
+                    owner: part.owner.clone(),
+                    allowed: part.openings.clone(),
+                    opened,
+                });
+            }
         }
     }
     Ok(())

@@ -13,6 +13,7 @@ use sharelet_core::share::Party;
 use super::error::{DatasetError, Disagreement};
 use super::file::{self, Share, Upload};
 use crate::data::description::{Description, Name, UploadId};
+use crate::data::openings::Openings;
 use crate::data::shares;
 use sharelet_train::labels::Labels;
 
@@ -117,6 +118,19 @@ impl Dataset {
     }
 }
 
+/// An upload in a dataset.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// The upload.
+    pub id: UploadId,
+    /// Who gave it.
+    pub owner: Name,
+    /// Rows.
+    pub rows: u64,
+    /// What may be opened of what is computed on it.
+    pub openings: Openings,
+}
+
 /// What both servers know of a dataset: the same at both, or they do not hold shares of the same
 /// thing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -132,7 +146,7 @@ pub struct Descriptor {
     /// Fraction bits of features and labels.
     pub frac_bits: u8,
     /// The uploads that it is made of, in the order in which they are joined.
-    pub uploads: Vec<(UploadId, Name, u64)>,
+    pub uploads: Vec<Part>,
     /// SHA-256 of the hashed keys, if owners give columns.
     pub keys: Option<[u8; 32]>,
 }
@@ -142,7 +156,7 @@ impl Descriptor {
     pub fn hash(&self) -> [u8; 32] {
         // A descriptor is plain data, which `postcard` always writes to a growing buffer.
         let bytes = postcard::to_allocvec(self).unwrap_or_default();
-        Sha256::new().chain_update(b"sharelet dataset 1\0").chain_update(bytes).finalize().into()
+        Sha256::new().chain_update(b"sharelet dataset 2\0").chain_update(bytes).finalize().into()
     }
 
     /// The first field in which another descriptor differs.
@@ -227,7 +241,13 @@ pub(super) fn join(
         target += own_targets.len();
     }
     tracing::debug!(%name, "read {count} rows of {width} from {}", first_path.display());
-    let uploads = owners.map(|owner| (owner.id, owner.owner.clone(), owner.rows)).collect();
+    let part = |owner: &Description| Part {
+        id: owner.id,
+        owner: owner.owner.clone(),
+        rows: owner.rows,
+        openings: owner.openings.clone(),
+    };
+    let uploads = owners.map(part).collect();
     let frac_bits = first.frac_bits;
     let descriptor = Descriptor {
         dataset: name.clone(),

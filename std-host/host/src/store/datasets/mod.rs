@@ -23,7 +23,7 @@ use sharelet_core::share::Party;
 
 pub use self::error::{DatasetError, Disagreement};
 pub use self::file::Incoming;
-pub use self::join::{Dataset, Descriptor};
+pub use self::join::{Dataset, Descriptor, Part};
 use super::lock::Lock;
 use crate::data::description::{Description, Name};
 use sharelet_link::files::{FileError, private_directory, remove_temporaries, sync_directory};

@@ -2,10 +2,11 @@
 
 use sharelet_core::binding::Order;
 use sharelet_core::session::wire::control::DeviceId;
+use sharelet_host::data::openings::Openings;
 use sharelet_host::server::training::wire::{
     self, Hello, MAX_MESSAGE_BYTES, Message, Start, VERSION, Verdict,
 };
-use sharelet_host::store::datasets::Descriptor;
+use sharelet_host::store::datasets::{Descriptor, Part};
 use sharelet_train::labels::Labels;
 
 use super::{Vectors, at_end, counted, encoded, reader, with};
@@ -22,7 +23,12 @@ fn descriptor(keys: Option<[u8; 32]>) -> Descriptor {
         columns: vec!["flow".to_owned(), "heat".to_owned()],
         labels: Labels::Classes { classes: 3 },
         frac_bits: 20,
-        uploads: vec![(upload, "north".parse().unwrap(), 300)],
+        uploads: vec![Part {
+            id: upload,
+            owner: "north".parse().unwrap(),
+            rows: 300,
+            openings: Openings::default(),
+        }],
         keys,
     }
 }

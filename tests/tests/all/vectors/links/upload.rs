@@ -5,6 +5,7 @@ use std::io::Cursor;
 use sha2::{Digest as _, Sha256};
 use sharelet_core::share::Party;
 use sharelet_host::data::description::{Description, Name, UploadId};
+use sharelet_host::data::openings::{Opening, Openings};
 use sharelet_host::store::datasets::{Datasets, Disagreement};
 use sharelet_host::upload::server::{Collector, MOST_ELEMS};
 use sharelet_host::upload::wire::{self, Kind, Refusal, Standing, VERSION, Welcome};
@@ -42,6 +43,7 @@ fn description() -> Description {
         labels: Labels::Binary,
         frac_bits: 16,
         keyed: true,
+        openings: Openings::of(&[Opening::Loss, Opening::Model(name("north"))], 12).unwrap(),
     }
 }
 
@@ -154,7 +156,7 @@ async fn bad_messages() {
         ("hello_other", "Hello", "NotSharelet", begin.clone()),
         ("not_a_frame", "Hello", "NotSharelet", b"GET / HTTP/1.1\r\n".to_vec()),
         ("welcome_magic", "Welcome", "NotSharelet", with(&welcome, 8, b"D")),
-        ("welcome_version", "Welcome", "Version { theirs: 2 }", with(&welcome, 9, &[2])),
+        ("welcome_version", "Welcome", "Version { theirs: 9 }", with(&welcome, 9, &[9])),
         ("welcome_short", "Welcome", "Malformed { kind: Welcome }", shorter(&welcome)),
         ("welcome_long", "Welcome", "Malformed { kind: Welcome }", longer(&welcome)),
         ("empty", "Begin", "Closed", Vec::new()),
