@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: figures as tables, as `docs/benchmarks.md` and `docs/functions.md`, and as
 //! `target/bench/GROUP.json`.
 
+mod attacks;
 mod figure;
 mod functions;
 mod fuzz;
@@ -71,6 +72,8 @@ enum Which {
     /// Everything that reads foreign bytes, each for a minute under a fuzzer that sees coverage:
     /// target/bench/trust.json.
     Fuzz,
+    /// Attacks on honest parties that succeeded once: target/bench/trust.json.
+    Attacks,
     /// Everything but the fuzzer.
     #[default]
     All,
@@ -87,6 +90,9 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     }
     if args.group == Which::Trust {
         return trust::faults(&setup, &folder);
+    }
+    if args.group == Which::Attacks {
+        return attacks::run(&setup, &folder);
     }
     if args.group == Which::Fuzz {
         return fuzz::run(&setup, &folder, args.seconds);
@@ -119,6 +125,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     page::update(&workspace.root().join("docs/benchmarks.md"), &groups)?;
     if args.group == Which::All {
         trust::faults(&setup, &folder)?;
+        attacks::run(&setup, &folder)?;
         functions::run(&setup, &folder)?;
     }
     Ok(())

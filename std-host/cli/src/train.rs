@@ -12,7 +12,7 @@ use super::common::{
 };
 use super::terminal;
 use crate::chart::{Of, chart};
-use sharelet_host::data::description::Name;
+use sharelet_host::data::name::Name;
 use sharelet_host::server::training::run::{
     self as training, Correlations, Meeting, Progress, Setup,
 };

@@ -7,8 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use sharelet_core::share::Party;
-use sharelet_host::data::description::{Description, Name, UploadId};
+use sharelet_host::data::description::{Description, UploadId};
 use sharelet_host::data::keys::{KeyHash, KeySecret};
+use sharelet_host::data::name::Name;
 use sharelet_host::data::openings::{Opening, Openings};
 use sharelet_host::data::shares::{self, Encoded};
 use sharelet_host::data::{Options, Table};

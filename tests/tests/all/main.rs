@@ -11,6 +11,7 @@ mod house {
     mod architecture;
     mod lines;
     mod must_not_compile;
+    mod promises;
     mod rooms;
     mod secrets;
     mod source;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::name::Name;
 use super::openings::Openings;
 use sharelet_link::hex::hex;
 use sharelet_train::labels::Labels;
@@ -14,56 +15,6 @@ pub const MAX_FRAC_BITS: u8 = 28;
 pub const MAX_COLUMNS: usize = 16_384;
 /// Most bytes of a column's name.
 pub const MAX_NAME_BYTES: usize = 64;
-/// Most characters of a dataset's or owner's name.
-const MAX_NAME_CHARS: usize = 64;
-
-/// A dataset's or owner's name: 1 to 64 letters, digits, `.`, `-` and `_`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Name(String);
-
-impl Name {
-    /// The name as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl core::fmt::Display for Name {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl TryFrom<String> for Name {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        let allowed =
-            text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'));
-        let length = (1..=MAX_NAME_CHARS).contains(&text.len());
-        if allowed && length {
-            Ok(Self(text))
-        } else {
-            Err("use 1 to 64 letters, digits, `.`, `-` and `_`")
-        }
-    }
-}
-
-impl core::str::FromStr for Name {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.to_owned().try_into()
-    }
-}
-
-impl From<Name> for String {
-    fn from(name: Name) -> Self {
-        name.0
-    }
-}
 
 /// Names an upload: drawn at random by the owner, the same at both servers.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

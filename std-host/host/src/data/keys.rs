@@ -16,8 +16,8 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::description::Name;
 use super::error::DataError;
+use super::name::Name;
 use super::select::read;
 
 /// Bytes of a hashed key.

@@ -10,6 +10,7 @@ pub mod description;
 pub mod error;
 pub mod keys;
 pub mod labels;
+pub mod name;
 pub mod openings;
 mod select;
 pub mod shares;

@@ -7,7 +7,7 @@ use core::str::FromStr;
 use serde::{Deserialize, Serialize};
 use sharelet_train::config::Open;
 
-use super::description::Name;
+use super::name::Name;
 
 /// The fewest rows that a loss or an accuracy is a mean of, without a wish.
 pub const DEFAULT_LEAST_ROWS: u32 = 10;

@@ -10,8 +10,9 @@ use sha2::{Digest as _, Sha256};
 use sharelet_core::keystream::Key;
 
 use super::wire::{self, KEYS_PER_FRAME, Kind, Standing, Welcome, WireError};
-use crate::data::description::{Description, Name, UploadId};
+use crate::data::description::{Description, UploadId};
 use crate::data::keys::KeyHash;
+use crate::data::name::Name;
 use crate::data::openings::Openings;
 use crate::data::shares::{Encoded, PIECE_ELEMS, Splitter, fresh_seed};
 use crate::data::{DataError, Table};

@@ -11,8 +11,9 @@
 use serde::{Deserialize, Serialize};
 use sharelet_core::share::Party;
 
-use crate::data::description::{MAX_COLUMNS, MAX_NAME_BYTES, Name, UploadId};
+use crate::data::description::{MAX_COLUMNS, MAX_NAME_BYTES, UploadId};
 use crate::data::keys::KEY_HASH_BYTES;
+use crate::data::name::Name;
 use crate::data::shares::PIECE_ELEMS;
 use crate::store::datasets::{Disagreement, Progress};
 use sharelet_link::frame::{self, CONTROL_BYTES, FrameError, Protocol};

@@ -139,7 +139,7 @@ dealer device: store
 upload: data store
 host: store dealer
 console: device host
-server: store dealer host
+server: data store dealer host
 
 [std-host/cli/src]
 plot table terminal units:

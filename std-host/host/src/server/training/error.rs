@@ -4,7 +4,7 @@ use sharelet_core::functions::engine::EngineError;
 
 use super::supply::SupplyError;
 use super::wire::PeerError;
-use crate::data::description::Name;
+use crate::data::name::Name;
 use crate::data::openings::Openings;
 use crate::dealer::client::ClientError;
 use crate::store::StoreError;

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use sharelet_link::files::FileError;
 use sharelet_train::labels::Labels;
 
-use crate::data::description::{Name, UploadId};
+use crate::data::description::UploadId;
+use crate::data::name::Name;
 use crate::store::error::StoreError;
 
 /// Why a dataset cannot be read, or an upload taken.

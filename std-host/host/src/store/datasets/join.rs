@@ -12,7 +12,8 @@ use sharelet_core::share::Party;
 
 use super::error::{DatasetError, Disagreement};
 use super::file::{self, Share, Upload};
-use crate::data::description::{Description, Name, UploadId};
+use crate::data::description::{Description, UploadId};
+use crate::data::name::Name;
 use crate::data::openings::Openings;
 use crate::data::shares;
 use sharelet_train::labels::Labels;

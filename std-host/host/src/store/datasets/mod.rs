@@ -25,7 +25,8 @@ pub use self::error::{DatasetError, Disagreement};
 pub use self::file::Incoming;
 pub use self::join::{Dataset, Descriptor, Part};
 use super::lock::Lock;
-use crate::data::description::{Description, Name};
+use crate::data::description::Description;
+use crate::data::name::Name;
 use sharelet_link::files::{FileError, private_directory, remove_temporaries, sync_directory};
 
 const PREFIX: &str = "dataset-";

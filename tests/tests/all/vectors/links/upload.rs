@@ -4,7 +4,8 @@ use std::io::Cursor;
 
 use sha2::{Digest as _, Sha256};
 use sharelet_core::share::Party;
-use sharelet_host::data::description::{Description, Name, UploadId};
+use sharelet_host::data::description::{Description, UploadId};
+use sharelet_host::data::name::Name;
 use sharelet_host::data::openings::{Opening, Openings};
 use sharelet_host::store::datasets::{Datasets, Disagreement};
 use sharelet_host::upload::server::{Collector, MOST_ELEMS};
