@@ -5,22 +5,28 @@
 //! between the layer's input and its weights so that the rounding of the one and of the other
 //! together do the least harm; what the layer before drops (its shift) follows from that.
 //!
-//! Head-room is a margin, not a proof: readings up to `2^head-room` times the largest calibration
-//! value are taken, and calibration readings that do not cover what occurs can still let an
-//! accumulator wrap around.
+//! Readings up to `2^head-room` times the largest calibration value are accepted, and no accumulator
+//! may wrap around for any of them. Where interval arithmetic ([`ranges`](super::ranges)) proves
+//! that at scales that cost little accuracy, these scales are taken; else where it proves it for a
+//! narrower range, that range. Else scales leave room for what calibration readings give at all
+//! levels and offsets, and for noise ([`stress`](super::stress)): tried, not proved, and said so.
 //!
 //! Two corrections cost nothing in a session, because they are part of the bias:
 //! * half a unit of what the shift drops, so that rounding down becomes rounding to nearest;
 //! * the mean error of every output over the calibration readings.
 
+use core::f64::consts::SQRT_2;
+
 use sharelet_core::session::network::{self, Activation, Network, NetworkError, RING_BITS};
 use sharelet_core::shape::Shape;
 
 use super::layer::{Chain, Layer, Map, count};
-use super::report::{LayerReport, Report};
+use super::ranges::{self, Bounds, Rounded};
+use super::report::{LayerReport, Level, Report};
 use super::scales::{
     Split, best, fits, fitting_bits, integer, pow2, real, round_to, small, weight_cap, word,
 };
+use super::stress;
 use sharelet_model::readings::Readings;
 use sharelet_model::{MAX_LAYERS, Model};
 
@@ -160,40 +166,138 @@ pub fn quantise(
     if largest_input == 0.0 {
         return Err(QuantiseError::AllZero);
     }
+    let room = |level| Room { level, proved: false };
+    let levels = [2.0_f64.powi(i32::from(options.headroom_bits)), SQRT_2, 1.0];
+    let widest = levels.first().copied().unwrap_or(1.0);
+    let levels = || levels.into_iter().filter(move |&level| level <= widest);
+    let mut found = attempt(chain, calibration, options, (largest_input, room(widest)));
+    for level in levels().skip(1) {
+        if found.is_ok() {
+            break;
+        }
+        found = attempt(chain, calibration, options, (largest_input, room(level))).or(found);
+    }
+    let tried = found?;
+    for level in levels() {
+        let room = Room { level, proved: true };
+        let proved = attempt(chain, calibration, options, (largest_input, room));
+        if let Ok((model, report)) = proved
+            && report.is_as_good_as(&tried.1)
+        {
+            return Ok((model, report));
+        }
+    }
+    Ok(tried)
+}
+
+/// What is left for accumulators.
+#[derive(Clone, Copy)]
+struct Room {
+    /// The largest reading that is accepted, in units of the largest calibration value.
+    level: f64,
+    /// Whether it must be proved that it is enough.
+    proved: bool,
+}
+
+/// A proof that takes more bits than these beyond what calibration readings need costs too much.
+const PROOF_BITS: i32 = 10;
+
+/// Scales with so much room.
+fn attempt(
+    chain: &Chain,
+    calibration: &Readings,
+    options: &Options,
+    (largest_input, room): (f64, Room),
+) -> Result<(Model, Report), QuantiseError> {
+    let limit = largest_input * room.level;
     let mut quantiser = Quantiser {
         options,
         largest_input,
+        room,
         input_frac_bits: 0,
         layers: Vec::new(),
         weights: Vec::new(),
         biases: Vec::new(),
         pending: Vec::new(),
         vectors: Vec::new(),
+        bounds: Vec::new(),
+        accumulated: Bounds::default(),
         reports: Vec::new(),
     };
     let mut floats = vec![sampled(chain, calibration)];
-    let rows = floats.first().map_or(0, |input| input.len() / layer_width(chain, 0));
+    let width = layer_width(chain, 0);
+    let rows = floats.first().map_or(&[][..], Vec::as_slice);
+    let others = stress::rows(rows, width, largest_input, limit);
+    let mut unlike = vec![others.clone()];
     for (index, layer) in chain.layers.iter().enumerate() {
-        let mut next = Vec::with_capacity(rows * layer.outputs());
-        for row in 0..rows {
-            let known: Vec<&[f64]> =
-                (0..=index).map(|vector| row_of(floats.get(vector), chain, vector, row)).collect();
-            next.extend(layer.accumulate(&known));
+        let [next, further] = [&floats, &unlike].map(|vectors| accumulate(chain, vectors, index));
+        quantiser.layer(index, layer, chain, &floats, (&next, &further))?;
+        for (vectors, mut next) in [(&mut floats, next), (&mut unlike, further)] {
+            let inputs = vectors.get(index).map_or(&[][..], Vec::as_slice);
+            let inputs = inputs.chunks_exact(layer.inputs().max(1));
+            for (input, next) in inputs.zip(next.chunks_exact_mut(layer.outputs().max(1))) {
+                layer.activate(input, next);
+            }
+            vectors.push(next);
+            forget(vectors.iter_mut(), index + 1, index, chain);
         }
-        quantiser.layer(index, layer, chain, &floats, &next)?;
-        let inputs =
-            floats.get(index).map_or(&[][..], Vec::as_slice).chunks_exact(layer.inputs().max(1));
-        for (input, next) in inputs.zip(next.chunks_exact_mut(layer.outputs().max(1))) {
-            layer.activate(input, next);
-        }
-        floats.push(next);
         // The larger of two is found with the two.
         let end = if is_pairs(layer.map.shape) { index } else { index + 1 };
         forget(quantiser.vectors.iter_mut().map(|(words, _)| words), end, index, chain);
-        forget(floats.iter_mut(), index + 1, index, chain);
     }
     let float = floats.pop().unwrap_or_default();
-    quantiser.finish(chain, &float)
+    let (model, mut report) = quantiser.finish(chain, &float)?;
+    report.levels = at_levels(chain, &model, calibration, room.level);
+    report.unlike = others
+        .chunks_exact(width)
+        .filter_map(|row| compare(chain, &model, row.iter().copied()))
+        .map(|pair| Level::new(0.0, &[pair]).error)
+        .fold(0.0, f64::max);
+    Ok((model, report))
+}
+
+/// What layer `index` makes of every row, before its activation.
+fn accumulate(chain: &Chain, vectors: &[Vec<f64>], index: usize) -> Vec<f64> {
+    let Some(layer) = chain.layers.get(index) else { return Vec::new() };
+    let rows = vectors.get(index).map_or(0, |input| input.len() / layer_width(chain, index));
+    let row = |row| {
+        let known: Vec<&[f64]> =
+            (0..=index).map(|vector| row_of(vectors.get(vector), chain, vector, row)).collect();
+        layer.accumulate(&known)
+    };
+    (0..rows).flat_map(row).collect()
+}
+
+/// Readings that are compared at each level.
+const COMPARED: usize = 64;
+
+/// Errors of answers to readings at half, once and twice the calibrated level, as far as that is
+/// accepted.
+fn at_levels(chain: &Chain, model: &Model, calibration: &Readings, most: f64) -> Vec<Level> {
+    let step = calibration.len().div_ceil(COMPARED).max(1);
+    let accepted = [0.5, 1.0, 2.0_f64.min(most)].into_iter().filter(|&level| level <= most);
+    let mut levels: Vec<f64> = accepted.collect();
+    levels.dedup();
+    let at = |level: f64| {
+        let rows = calibration.rows().step_by(step);
+        let compared = rows.filter_map(|row| {
+            compare(chain, model, row.iter().map(|&value| f64::from(value) * level))
+        });
+        Level::new(level, &compared.collect::<Vec<_>>())
+    };
+    levels.into_iter().map(at).collect()
+}
+
+/// The float answer to a reading, and the model's; nothing if the reading is refused.
+#[allow(clippy::cast_possible_truncation)]
+fn compare(
+    chain: &Chain,
+    model: &Model,
+    reading: impl Iterator<Item = f64>,
+) -> Option<(Vec<f64>, Vec<f64>)> {
+    let reading: Vec<f32> = reading.map(|value| value as f32).collect();
+    let answer = model.infer(&model.encode(&reading).ok()?).ok()?;
+    Some((chain.infer(&reading), model.decode(&answer).into_iter().map(f64::from).collect()))
 }
 
 /// Values that calibration may keep for one vector: more readings than have room are left out,
@@ -275,6 +379,7 @@ fn check(chain: &Chain, calibration: &Readings, options: &Options) -> Result<(),
 struct Quantiser<'a> {
     options: &'a Options,
     largest_input: f64,
+    room: Room,
     input_frac_bits: i32,
     layers: Vec<network::Layer>,
     weights: Vec<Vec<u32>>,
@@ -284,7 +389,20 @@ struct Quantiser<'a> {
     pending: Vec<i64>,
     /// What each layer took, row by row; with its fraction bits.
     vectors: Vec<(Vec<i64>, i32)>,
+    /// Bounds of what each layer takes, for every reading that is accepted.
+    bounds: Vec<Bounds>,
+    /// Those of the last accumulators.
+    accumulated: Bounds,
     reports: Vec<LayerReport>,
+}
+
+/// What accumulators of readings that were tried may be exceeded by.
+const MARGIN: f64 = 1.125;
+/// A bound of accumulators below this leaves room for the half unit that an activation adds.
+const PROVED: f64 = ((1_u32 << 31) - (1 << 16)) as f64;
+
+fn range_of(values: &[f64]) -> (f64, f64) {
+    values.iter().fold((0.0, 0.0), |(low, high), &value| (low.min(value), high.max(value)))
 }
 
 /// A layer at its scales.
@@ -303,14 +421,29 @@ impl Quantiser<'_> {
         layer: &Layer,
         chain: &Chain,
         floats: &[Vec<f64>],
-        accumulators: &[f64],
+        (accumulators, others): (&[f64], &[f64]),
     ) -> Result<(), QuantiseError> {
         let float = floats.get(index).map_or(&[][..], Vec::as_slice);
-        let range = accumulators
-            .iter()
-            .fold((0.0_f64, 0.0_f64), |(low, high), &value| (low.min(value), high.max(value)));
-        let largest = range.1.max(-range.0);
-        let mut frac_bits = fitting_bits(largest, self.options.headroom_bits);
+        let range = range_of(accumulators);
+        let seen = range.1.max(-range.0);
+        let mut frac_bits = fitting_bits(seen, self.options.headroom_bits);
+        if !self.room.proved {
+            let (low, high) = range_of(others);
+            frac_bits = frac_bits.min(fitting_bits(MARGIN * high.max(-low), 0));
+        }
+        if self.room.proved {
+            // What is passed on is rounded, once its bits are known: that is little beside a bound.
+            let mut bounds = core::mem::take(&mut self.bounds);
+            bounds.push(self.taken(index, chain, i32::from(MAX_FRAC_BITS)));
+            let largest = ranges::accumulators(layer, &bounds, None, &layer.bias).largest();
+            bounds.pop();
+            self.bounds = bounds;
+            let proved = fitting_bits(largest, 0);
+            if proved < frac_bits - PROOF_BITS {
+                return Err(self.unproved(index, &layer.name, largest));
+            }
+            frac_bits = frac_bits.min(proved);
+        }
         let input_bits = if index == 0 {
             let bits = self.input_bits(&layer.map, float, frac_bits)?;
             self.encode(float, bits)?;
@@ -320,6 +453,8 @@ impl Quantiser<'_> {
             self.activate(index, bits);
             bits
         };
+        let taken = self.taken(index, chain, input_bits);
+        self.bounds.push(taken);
         let pairs = is_pairs(layer.map.shape);
         let carried = layer
             .skip
@@ -331,7 +466,7 @@ impl Quantiser<'_> {
             let bits = input_bits.max(carried);
             self.out_of_range((index, &layer.name), range, bits, ("inputs", option))
         };
-        let scaled = loop {
+        let (scaled, accumulated, proved) = loop {
             let weight_bits = match pairs {
                 true if frac_bits >= input_bits => 0,
                 true => -1,
@@ -347,8 +482,11 @@ impl Quantiser<'_> {
             // Rounding may push the largest accumulator over the limit that its float value keeps.
             // A bias may wrap around: sums are modulo 2^32, and only the accumulator has to be what
             // it stands for.
-            if scaled.words.iter().all(|&word| fits(word)) {
-                break scaled;
+            let bits = (weight_bits, skip_bits);
+            let accumulated = self.accumulators(layer, &scaled, bits);
+            let proved = accumulated.largest() * pow2(scaled.frac_bits) < PROVED;
+            if scaled.words.iter().all(|&word| fits(word)) && (proved || !self.room.proved) {
+                break (scaled, accumulated, proved);
             }
             if pairs {
                 return Err(out_of_range());
@@ -378,6 +516,11 @@ impl Quantiser<'_> {
             scaled.frac_bits,
             &scaled.weights,
         ));
+        let proved = proved && self.reports.iter().rev().skip(1).all(|layer| layer.proved);
+        if let Some(report) = self.reports.last_mut() {
+            report.proved = proved;
+        }
+        self.accumulated = accumulated;
         self.layers.push(network::Layer {
             shape: layer.map.shape,
             weight_frac_bits: small(weight_bits),
@@ -394,6 +537,36 @@ impl Quantiser<'_> {
         self.biases.push(scaled.bias.into_iter().map(word).collect());
         self.pending = scaled.words;
         Ok(())
+    }
+
+    /// Bounds of what layer `index` takes with `bits` fraction bits.
+    fn taken(&self, index: usize, chain: &Chain, bits: i32) -> Bounds {
+        let before = index.checked_sub(1);
+        match before.and_then(|before| Some((chain.layers.get(before)?, self.bounds.get(before)?)))
+        {
+            Some((layer, input)) => self.accumulated.passed_on(layer, input, bits),
+            None => Bounds::symmetric(
+                layer_width(chain, 0),
+                self.largest_input * self.room.level + pow2(-bits),
+            ),
+        }
+    }
+
+    /// Bounds of the accumulators of a layer at its scales.
+    fn accumulators(
+        &self,
+        layer: &Layer,
+        scaled: &Scaled,
+        (weight_bits, skip_bits): (i32, i32),
+    ) -> Bounds {
+        let own = Rounded { weights: &scaled.weights, bits: weight_bits };
+        let skip = Rounded { weights: &scaled.skip_weights, bits: skip_bits };
+        let bias: Vec<f64> = scaled.bias.iter().map(|&bias| real(bias, scaled.frac_bits)).collect();
+        ranges::accumulators(layer, &self.bounds, Some([own, skip]), &bias)
+    }
+
+    fn unproved(&self, layer: usize, name: &str, largest: f64) -> QuantiseError {
+        self.out_of_range((layer, name), (-largest, largest), 0, ("inputs", "headroom-bits"))
     }
 
     fn out_of_range(
@@ -481,8 +654,9 @@ impl Quantiser<'_> {
         let fits = |&bits: &i32| bits <= most;
         let error = |bits: i32| {
             let rounding = |&value: &f64| (value - round_to(value, bits)).powi(2);
-            let input = float.iter().map(rounding).sum::<f64>() / count(float.len());
-            split.error(input, bits, budget)
+            let seen = float.iter().map(rounding).sum::<f64>() / count(float.len());
+            // Calibration readings may be round numbers; others that are accepted need not be.
+            split.error(seen.max(split.share * pow2(-2 * bits) / 12.0), bits, budget)
         };
         let best = best((0..=i32::from(MAX_FRAC_BITS)).filter(fits), error, 8);
         best.ok_or(self.input_range(0))
@@ -582,8 +756,7 @@ impl Quantiser<'_> {
     fn finish(mut self, chain: &Chain, float: &[f64]) -> Result<(Model, Report), QuantiseError> {
         // A ReLU on the answer keeps the scale of its accumulator.
         let words = self.activated(chain.layers.len(), 0, 0);
-        let limit =
-            self.largest_input * pow2(self.input_frac_bits + i32::from(self.options.headroom_bits));
+        let limit = self.largest_input * self.room.level * pow2(self.input_frac_bits);
         let input_limit = u32::try_from(integer(limit.ceil(), 0)).unwrap_or(u32::MAX);
         let network = Network::new(small(self.input_frac_bits), input_limit, &self.layers)
             .map_err(QuantiseError::Description)?;

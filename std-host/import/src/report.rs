@@ -15,6 +15,9 @@ const ZEROED_SHARE: f64 = 0.02;
 /// An error of the answer, relative to its size, above which there is a warning.
 const LARGE_ERROR: f64 = 0.05;
 
+/// An error of the answer, relative to its size, that a proof is worth.
+const SMALL_ERROR: f64 = 0.002;
+
 /// One layer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LayerReport {
@@ -46,6 +49,33 @@ pub struct LayerReport {
     pub dead_outputs: usize,
     /// Weights in all.
     pub weights: usize,
+    /// Whether no reading that is accepted can make an accumulator wrap around, here or before.
+    pub proved: bool,
+}
+
+/// Answers to calibration readings times a factor.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Level {
+    /// The factor.
+    pub factor: f64,
+    /// Root mean square of the error of the answers, relative to that of the answers.
+    pub error: f64,
+    /// The largest error of an element of an answer.
+    pub largest_error: f64,
+}
+
+impl Level {
+    /// Of pairs of answers, in float and the model's.
+    pub(super) fn new(factor: f64, answers: &[(Vec<f64>, Vec<f64>)]) -> Self {
+        let (mut error, mut size, mut largest_error) = (0.0, 0.0, 0.0_f64);
+        for (float, answer) in answers.iter().flat_map(|(float, answer)| float.iter().zip(answer)) {
+            error += (answer - float).powi(2);
+            size += float * float;
+            largest_error = largest_error.max((answer - float).abs());
+        }
+        let error = if size == 0.0 { error.sqrt() } else { (error / size).sqrt() };
+        Self { factor, error, largest_error }
+    }
 }
 
 /// The whole import.
@@ -67,6 +97,11 @@ pub struct Report {
     pub same_largest: usize,
     /// Functions that the recipient of an answer applies to it, first to last.
     pub left_off: Vec<String>,
+    /// Errors at other levels than the calibrated one, too.
+    pub levels: Vec<Level>,
+    /// The largest error of an answer, relative to its size, to readings that are accepted and
+    /// unlike the calibration ones: silence, offsets, noise, corners.
+    pub unlike: f64,
 }
 
 impl LayerReport {
@@ -102,6 +137,7 @@ impl LayerReport {
                 })
                 .count(),
             weights: weights.len(),
+            proved: false,
         }
     }
 }
@@ -135,7 +171,25 @@ impl Report {
             same_largest: same_largest.count(),
             left_off,
             layers,
+            levels: Vec::new(),
+            unlike: 0.0,
         }
+    }
+
+    /// Whether no reading that is accepted can make any accumulator wrap around.
+    #[must_use]
+    pub fn is_proved(&self) -> bool {
+        self.layers.iter().all(|layer| layer.proved)
+    }
+
+    /// Whether answers are as good as another report's, or off by less than matters.
+    pub(super) fn is_as_good_as(&self, other: &Self) -> bool {
+        let worst = |report: &Self| {
+            report.levels.iter().map(|level| level.error).fold(report.error, f64::max)
+        };
+        self.error <= SMALL_ERROR.max(2.0 * other.error)
+            && worst(self) <= SMALL_ERROR.max(2.0 * worst(other))
+            && self.same_largest + self.readings / 500 >= other.same_largest
     }
 
     /// Weights that became zero, where they are so many that it may matter; and an answer that is
@@ -165,6 +219,30 @@ impl Report {
                 self.error * 100.0
             ));
         }
+        if let Some(index) = self.layers.iter().position(|layer| !layer.proved) {
+            warnings.push(format!(
+                "that no accumulator wraps around is proved up to layer {index}, and tried from \
+                 there on: answers to readings that are unlike the calibration ones may be wrong \
+                 beyond these errors; calibrate with the extremes that occur"
+            ));
+        }
+        if self.unlike > LARGE_ERROR {
+            warnings.push(format!(
+                "answers to readings that are unlike the calibration ones (silence, offsets, \
+                 noise) are off by up to {:.1} % of their size; calibrate with such readings, or \
+                 lower --headroom-bits to refuse those beyond the calibrated level",
+                100.0 * self.unlike
+            ));
+        }
+        for level in self.levels.iter().filter(|level| level.error > LARGE_ERROR) {
+            warnings.push(format!(
+                "answers to readings at {} times the calibrated level are off by {:.1} % of their \
+                 size; calibrate with readings at that level, or lower --headroom-bits to refuse \
+                 them",
+                level.factor,
+                100.0 * level.error
+            ));
+        }
         warnings
     }
 }
@@ -174,7 +252,7 @@ impl fmt::Display for Report {
         writeln!(
             f,
             "layer  shape                             after       weight bits  shift  largest \
-             accumulator  head-room  error      zeroed  name"
+             accumulator  head-room  range       error      zeroed  name"
         )?;
         for (index, layer) in self.layers.iter().enumerate() {
             let shape = &layer.shape;
@@ -192,10 +270,11 @@ impl fmt::Display for Report {
             writeln!(
                 f,
                 "{index:<5}  {shape:<32}  {after:<10}  {bits:<11}  {shift:<5}  {largest:<19}  \
-                 {room:<4.2} bits  {error:<9}  {zeroed:<6}  {name}",
+                 {room:<4.2} bits  {range:<10}  {error:<9}  {zeroed:<6}  {name}",
                 bits = layer.weight_frac_bits,
                 shift = layer.shift,
                 room = layer.headroom_bits,
+                range = if layer.proved { "proved" } else { "calibrated" },
                 error = percent(layer.error),
                 zeroed = layer.zeroed,
                 name = layer.name,
@@ -213,6 +292,20 @@ impl fmt::Display for Report {
                  part of the model"
             )?;
         }
+        for level in &self.levels {
+            writeln!(
+                f,
+                "at {} times the calibrated level: error {}, largest {:.6}",
+                (100.0 * level.factor).round() / 100.0,
+                percent(level.error),
+                level.largest_error
+            )?;
+        }
+        writeln!(
+            f,
+            "at silence, offsets and noise up to the limit: error at most {}",
+            percent(self.unlike)
+        )?;
         write!(
             f,
             "answer: error {} (root mean square, against float), largest {:.6}; the largest \

@@ -15,6 +15,7 @@ mod export;
 mod formats;
 mod forms;
 mod layers;
+mod levels;
 mod quantise;
 mod random;
 mod readers;

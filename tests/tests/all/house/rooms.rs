@@ -99,6 +99,8 @@ error layer onnx_proto tflite_schema:
 graph: error
 form: graph
 scales: layer
+ranges: layer scales
+stress:
 write: onnx_proto
 onnx_window: error graph onnx_proto form
 report: layer scales
@@ -107,7 +109,7 @@ walk: graph error
 window: graph form
 dims: graph error form window
 onnx: graph onnx_proto error onnx_window
-quantise: layer scales report
+quantise: layer scales ranges stress report
 tflite: graph tflite_schema error tflite_window
 fold: graph layer error dims
 lower: graph layer error form walk window dims fold
