@@ -48,7 +48,7 @@ struct LoadArgs {
     #[arg(long, default_value_t = 10)]
     minutes: u64,
     /// Milliseconds between readings of a device.
-    #[arg(long, default_value_t = 5000)]
+    #[arg(long, default_value_t = 10_000)]
     every_ms: u64,
     /// Connections of each hostile manner at each service.
     #[arg(long, default_value_t = 6)]
