@@ -46,7 +46,8 @@ impl Asked {
         room.works("provision pump --state dealer");
         let dealer = Service::start(&room, "dealer", "dealer --state dealer".to_owned());
         let line = format!(
-            "host model.slt --dealer {} --state host --ahead 2 --batch 1 --sessions-per-day 1000000",
+            "host model.slt --dealer {} --state host --ahead 2 --batch 1 \
+             --sessions-per-day 1000000",
             dealer.address()
         );
         let host = Service::start(&room, "host", line);
