@@ -7,6 +7,7 @@ mod functions;
 mod fuzz;
 mod others;
 mod page;
+mod running;
 mod servers;
 mod trust;
 
@@ -53,6 +54,18 @@ pub struct BenchArgs {
     /// How long each target of the fuzzer runs.
     #[arg(long, default_value_t = 60)]
     seconds: u64,
+    /// Devices of the load.
+    #[arg(long, default_value_t = 1000)]
+    devices: u64,
+    /// Inferences after which the load ends.
+    #[arg(long, default_value_t = 100_000)]
+    inferences: u64,
+    /// Minutes after which it ends, too.
+    #[arg(long, default_value_t = 10)]
+    minutes: u64,
+    /// Kills.
+    #[arg(long, default_value_t = 200)]
+    points: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -69,12 +82,18 @@ enum Which {
     Functions,
     /// A hundred thousand sessions over lines with faults: target/bench/trust.json.
     Trust,
+    /// A thousand devices, and hostile ones, at three hosts and their dealer for ten minutes:
+    /// target/bench/trust.json.
+    Load,
+    /// Dealer, hosts, servers and devices killed two hundred times, and started again:
+    /// target/bench/trust.json.
+    Kills,
     /// Everything that reads foreign bytes, each for a minute under a fuzzer that sees coverage:
     /// target/bench/trust.json.
     Fuzz,
     /// Attacks on honest parties that succeeded once: target/bench/trust.json.
     Attacks,
-    /// Everything but the fuzzer.
+    /// Everything but the fuzzer, the load and the kills.
     #[default]
     All,
 }
@@ -93,6 +112,13 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     }
     if args.group == Which::Attacks {
         return attacks::run(&setup, &folder);
+    }
+    if args.group == Which::Load {
+        let BenchArgs { devices, inferences, minutes, .. } = *args;
+        return running::load(&setup, &folder, running::Load { devices, inferences, minutes });
+    }
+    if args.group == Which::Kills {
+        return running::kills(&setup, &folder, args.points);
     }
     if args.group == Which::Fuzz {
         return fuzz::run(&setup, &folder, args.seconds);

@@ -197,12 +197,28 @@ impl DealtArgs {
     }
 }
 
+/// Threads of a dealer or host that wait for the disk, at most. Each keeps memory, and a state is
+/// written by one at a time: more of them would only wait for each other.
+const DISK_THREADS: usize = 32;
+
 /// A runtime on all cores.
 ///
 /// # Errors
 /// What the system says.
 pub fn runtime() -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}
+
+/// As [`until_stopped`], for a service that keeps its state on the disk for many peers at once.
+///
+/// # Errors
+/// The command's, and what the system says.
+pub fn serve_until_stopped<T, E: From<io::Error>>(
+    command: impl AsyncFnOnce(CancellationToken) -> Result<T, E>,
+) -> Result<T, E> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = builder.max_blocking_threads(DISK_THREADS).enable_all().build()?;
+    runtime.block_on(async { command(stop_on_signal()?).await })
 }
 
 /// Runs a command's connections on all cores, and tells it when the program is to stop.

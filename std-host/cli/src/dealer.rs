@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 
-use super::common::{LinkArgs, listen, until_stopped};
+use super::common::{LinkArgs, listen, serve_until_stopped};
 use sharelet_host::dealer::{Dealer, MODELS};
 use sharelet_host::store::dealer::DealerStore;
 use sharelet_link::Role;
@@ -34,7 +34,7 @@ pub struct DealerArgs {
 pub fn run(args: &DealerArgs) -> Result<()> {
     let store = DealerStore::open(&args.state)?;
     let route = args.link.route(Role::Dealer)?;
-    until_stopped(async move |stop| {
+    serve_until_stopped(async move |stop| {
         let listener = listen(&args.listen, route).await?;
         service::serve(Dealer::new(store, MODELS), listener, Limits::default(), stop).await;
         tracing::info!("stopped");

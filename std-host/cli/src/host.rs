@@ -8,7 +8,7 @@ use indicatif::ProgressDrawTarget;
 use sharelet_core::session::ORDER_SESSIONS;
 use sharelet_core::session::wire::control::DeviceId;
 
-use super::common::{self, Answer, CONNECT, LinkArgs, announce, until_stopped};
+use super::common::{self, Answer, CONNECT, LinkArgs, announce, serve_until_stopped};
 use super::terminal::progress;
 use sharelet_host::dealer::client::{Client, ClientError};
 use sharelet_host::dealer::{masked, wire::MAX_COUNT};
@@ -78,7 +78,7 @@ pub fn run(args: &HostArgs) -> Result<()> {
     let store = HostStore::open(&args.state)?.with_quota(quota);
     let model = load_model(&args.model, &store)?;
     let (limits, route) = (host::limits(), args.link.route(Role::Host)?);
-    until_stopped(async |stop| {
+    serve_until_stopped(async |stop| {
         let listener = Listener::bind(&args.listen, route.clone()).await?;
         let client = Client::new(args.dealer.clone(), route, CONNECT, limits.stall);
         upload(&model, &client).await?;

@@ -204,7 +204,12 @@ impl Program {
         assert!(sent.success());
     }
 
-    /// Ends it at once.
+    /// Whether it has not ended by itself.
+    pub fn runs(&mut self) -> bool {
+        self.child.try_wait().is_ok_and(|ended| ended.is_none())
+    }
+
+    /// Ends it at once, by SIGKILL.
     pub fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();

@@ -16,6 +16,7 @@ mod bad_readings;
 mod durable;
 mod importing;
 mod plot;
+mod running;
 mod serving;
 mod sessions;
 mod sharing;

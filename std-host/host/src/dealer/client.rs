@@ -19,8 +19,11 @@ use sharelet_link::{Connection, LinkError, Role, Route, tcp};
 use sharelet_model::MAX_LAYERS;
 use sharelet_train::tensor::offline::{Dealt, Plan};
 
-/// Connections to the dealer at the same time.
+/// Connections to the dealer at the same time, for corrections and masked models.
 const CONNECTIONS: usize = 4;
+/// As many more for what is answered at once: a device that connects does not wait until others
+/// have got their corrections.
+const SHORT_CONNECTIONS: usize = 2;
 
 /// Why the dealer is of no help.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +57,7 @@ pub struct Client {
     stall: Duration,
     idle: Mutex<Vec<Connection>>,
     permits: Semaphore,
+    short_permits: Semaphore,
 }
 
 /// A connection that is returned when its request is done, and closed if it failed.
@@ -73,8 +77,8 @@ impl Client {
     /// The dealer at `address`; nothing is connected yet.
     #[must_use]
     pub fn new(address: String, route: Route, connect: Duration, stall: Duration) -> Self {
-        let permits = Semaphore::new(CONNECTIONS);
-        Self { address, route, connect, stall, idle: Mutex::default(), permits }
+        let [permits, short_permits] = [CONNECTIONS, SHORT_CONNECTIONS].map(Semaphore::new);
+        Self { address, route, connect, stall, idle: Mutex::default(), permits, short_permits }
     }
 
     /// The dealer's address.
@@ -98,7 +102,8 @@ impl Client {
         kind: Kind,
         body: &[u8],
     ) -> Result<(Lease<'_>, Kind, Vec<u8>), ClientError> {
-        let permit = self.permits.acquire().await.map_err(|_| WireError::Closed)?;
+        let permits = if kind == Kind::Status { &self.short_permits } else { &self.permits };
+        let permit = permits.acquire().await.map_err(|_| WireError::Closed)?;
         let kept = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut answered = None;
         if let Some(mut connection) = kept {

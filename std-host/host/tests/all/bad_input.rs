@@ -30,7 +30,7 @@ use sharelet_testkit::room::{
     run,
 };
 use sharelet_testkit::{printed_seed, rng};
-use tokio::io::{AsyncWriteExt as _, DuplexStream};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::task::JoinHandle;
 
 /// Whether an error of the dealer's protocol is the one that is due.
@@ -632,4 +632,58 @@ async fn a_masked_model_that_was_damaged_on_disk_is_sent_again() {
     scenario.host = scenario.room.host(&scenario.dealer.address).await;
     scenario.device.settings.host.clone_from(&scenario.host.address);
     still_works(scenario).await;
+}
+
+/// A dealer that never gives corrections: whoever connects meanwhile is still asked about.
+#[tokio::test(flavor = "multi_thread")]
+async fn corrections_that_do_not_come_hold_up_no_question() {
+    use dealer_wire::Kind;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let dealer = tokio::spawn(async move {
+        let mut conversations = tokio::task::JoinSet::new();
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            conversations.spawn(async move {
+                rogue::write(&mut stream, b"\x02\x06\0\0\0SLTD\x03\0").await;
+                // The host's greeting is as long.
+                stream.read_exact(&mut [0; 11]).await.unwrap();
+                while let Ok(kind) = stream.read_u8().await {
+                    let length = stream.read_u32_le().await.unwrap();
+                    stream.read_exact(&mut vec![0; length as usize]).await.unwrap();
+                    if kind == Kind::Status as u8 {
+                        let status = dealer_wire::StatusIs { key: [0; 8], next_session: 3 };
+                        rogue::write(&mut stream, &dealer_frame(Kind::StatusIs, &status)).await;
+                    }
+                }
+            });
+        }
+    });
+    let client = Client::new(address, Route::insecure_plaintext(None), STALL, 100 * STALL);
+    let pump = DeviceId::new("pump").unwrap();
+    let ordered = Window { first: 7, count: 1, order: Order::from_bytes([0; 16]) };
+    let request = Deal { device: pump, model: [0; 32], first: 7, count: 1, ordered };
+    // More than there are connections.
+    let deals = futures_of(9, || client.deal(request, 16));
+    let asked = tokio::time::timeout(20 * STALL, async {
+        tokio::time::sleep(STALL / 4).await;
+        client.status(pump).await
+    });
+    tokio::select! {
+        _ = deals => panic!("corrections came"),
+        status = asked => {
+            assert_eq!(status.expect("in time").expect("an answer").next_session, 3);
+        }
+    }
+    dealer.abort();
+}
+
+/// Waits for so many at once.
+async fn futures_of<F: Future>(count: usize, begin: impl Fn() -> F) {
+    let mut waiting: Vec<_> = (0..count).map(|_| Box::pin(begin())).collect();
+    core::future::poll_fn(|context| {
+        waiting.retain_mut(|future| future.as_mut().poll(context).is_pending());
+        if waiting.is_empty() { core::task::Poll::Ready(()) } else { core::task::Poll::Pending }
+    })
+    .await;
 }

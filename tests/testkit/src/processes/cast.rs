@@ -47,6 +47,7 @@ pub(super) fn keys(folder: &Path, line: &str) -> String {
     let id = |name: &str| format!("--id {name}.id");
     match line.split_whitespace().next() {
         Some("provision") => match after("--role") {
+            _ if has("--peer") => String::new(),
             None => "--peer host.id".to_owned(),
             Some("data-party") => "--peer server-0.id --peer server-1.id".to_owned(),
             Some(_) => String::new(),

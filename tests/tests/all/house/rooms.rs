@@ -218,6 +218,13 @@ script seeds:
 files models: seeds
 messages parties: script seeds
 
+[tests/load/src]
+figure memory services tally:
+honest: services tally
+hostile: honest tally
+kills: figure
+load: figure memory services tally honest hostile
+
 [tests/testkit/src]
 asserting chi_square frames hex model onnx owners pipe processes sealed seed shared_data steps \
     tflite:

@@ -1,0 +1,21 @@
+//! The programs `sharelet dealer`, `host`, `server` and `train` as they are run: under the load of
+//! many devices, hostile ones among them; and killed at any moment.
+//!
+//! [`load`] and [`kills`] are measured by `cargo xtask bench`; a small run of each is a test of the
+//! command line.
+#![allow(
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    clippy::panic,
+    clippy::std_instead_of_core,
+    reason = "what cannot be set up ends the measurement"
+)]
+
+pub mod figure;
+mod honest;
+mod hostile;
+pub mod kills;
+pub mod load;
+mod memory;
+mod services;
+mod tally;

@@ -1,0 +1,104 @@
+//! `load`: measures one of both, and writes the figures.
+
+use core::time::Duration;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use sharelet_load::figure::{Figure, write};
+use sharelet_load::{kills, load};
+
+/// The programs under load, and killed.
+#[derive(Debug, Parser)]
+struct Cli {
+    /// The program `sharelet`.
+    #[arg(long)]
+    sharelet: String,
+    /// Where the figures are written, as JSON.
+    #[arg(long)]
+    figures: PathBuf,
+    /// Draws what is random.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Many devices at hosts and their dealer, hostile ones among them.
+    Load(LoadArgs),
+    /// Programs that are killed and started again.
+    Kills {
+        /// How often.
+        #[arg(long, default_value_t = 200)]
+        points: u64,
+    },
+}
+
+#[derive(Args, Debug)]
+struct LoadArgs {
+    /// Honest devices.
+    #[arg(long, default_value_t = 1000)]
+    devices: usize,
+    /// The run ends after so many inferences.
+    #[arg(long, default_value_t = 100_000)]
+    inferences: u64,
+    /// It ends after so many minutes, too.
+    #[arg(long, default_value_t = 10)]
+    minutes: u64,
+    /// Milliseconds between readings of a device.
+    #[arg(long, default_value_t = 10_000)]
+    every_ms: u64,
+    /// Connections of each hostile manner at each service.
+    #[arg(long, default_value_t = 6)]
+    hostile: usize,
+    /// A model beside the small random one, and a file of readings for it; several in turn.
+    #[arg(long, num_args = 2, value_names = ["MODEL.slt", "READINGS"])]
+    model: Vec<PathBuf>,
+}
+
+#[allow(clippy::print_stdout)]
+fn main() -> ExitCode {
+    let Cli { sharelet, figures: path, seed, what } = Cli::parse();
+    let (figures, said): (Vec<Figure>, Vec<String>) = match what {
+        What::Load(args) => {
+            let case = |pair: &[PathBuf]| match pair {
+                [model, readings] => {
+                    Some(load::Case { model: model.clone(), readings: readings.clone() })
+                }
+                _ => None,
+            };
+            let outcome = load::run(
+                &sharelet,
+                &load::Settings {
+                    devices: args.devices,
+                    inferences: args.inferences,
+                    limit: Duration::from_secs(60 * args.minutes),
+                    every: Duration::from_millis(args.every_ms),
+                    hostile: args.hostile,
+                    cases: args.model.chunks(2).filter_map(case).collect(),
+                    seed,
+                },
+            );
+            (outcome.figures, outcome.said)
+        }
+        What::Kills { points } => {
+            let outcome = kills::run(&sharelet, &kills::Settings { points, seed });
+            (outcome.figures(), Vec::new())
+        }
+    };
+    said.iter().for_each(|line| println!("{line}"));
+    for Figure { name, value, unit } in &figures {
+        println!("{name}: {value} {unit}");
+    }
+    if let Err(error) = write(&path, &figures) {
+        eprintln!("{}: {error}", path.display());
+        return ExitCode::FAILURE;
+    }
+    let bad = ["/errors", "/wrong", "/reused", "/lost"];
+    let failed = |figure: &Figure| {
+        figure.value != 0 && bad.iter().any(|ending| figure.name.ends_with(ending))
+    };
+    if figures.iter().any(failed) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
