@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: figures as tables, as `docs/benchmarks.md` and `docs/functions.md`, and as
 //! `target/bench/GROUP.json`.
 
+mod cuts;
 mod figure;
 mod functions;
 mod fuzz;
@@ -52,6 +53,12 @@ pub struct BenchArgs {
     /// How long each target of the fuzzer runs.
     #[arg(long, default_value_t = 60)]
     seconds: u64,
+    /// How often the power is cut.
+    #[arg(long, default_value_t = 1000)]
+    points: u64,
+    /// What the moments are drawn with.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -71,6 +78,8 @@ enum Which {
     /// Everything that reads foreign bytes, each for a minute under a fuzzer that sees coverage:
     /// target/bench/trust.json.
     Fuzz,
+    /// A thousand power cuts of devices on emulated boards: target/bench/trust.json.
+    Cuts,
     /// Everything but the fuzzer.
     #[default]
     All,
@@ -90,6 +99,9 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     }
     if args.group == Which::Fuzz {
         return fuzz::run(&setup, &folder, args.seconds);
+    }
+    if args.group == Which::Cuts {
+        return cuts::run(&setup, &folder, args.points, args.seed);
     }
     let mut groups: BTreeMap<&str, Vec<Figure>> = BTreeMap::new();
     if matches!(args.group, Which::Servers | Which::All) {
@@ -119,6 +131,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     page::update(&workspace.root().join("docs/benchmarks.md"), &groups)?;
     if args.group == Which::All {
         trust::faults(&setup, &folder)?;
+        cuts::run(&setup, &folder, args.points, args.seed)?;
         functions::run(&setup, &folder)?;
     }
     Ok(())

@@ -6,6 +6,7 @@ mod board_runs;
 mod boards;
 mod case;
 mod check;
+mod cuts;
 mod demo;
 mod files;
 mod fit;
