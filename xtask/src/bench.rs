@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: figures as tables, as `docs/benchmarks.md` and `docs/functions.md`, and as
 //! `target/bench/GROUP.json`.
 
+mod channel;
 mod cuts;
 mod figure;
 mod functions;
@@ -78,6 +79,9 @@ enum Which {
     /// Everything that reads foreign bytes, each for a minute under a fuzzer that sees coverage:
     /// target/bench/trust.json.
     Fuzz,
+    /// Instructions, bytes and memory of handshakes and records on the emulated boards, and whether
+    /// instructions depend on secrets: target/bench/channel.json and trust.json.
+    Channel,
     /// A thousand power cuts of devices on emulated boards: target/bench/trust.json.
     Cuts,
     /// Everything but the fuzzer.
@@ -107,7 +111,11 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     if matches!(args.group, Which::Servers | Which::All) {
         groups.insert("servers", servers::run(&setup, &folder, args.reuse)?);
     }
-    let cases = if args.group == Which::Servers { Vec::new() } else { cases(&setup, &folder)? };
+    if matches!(args.group, Which::Channel | Which::All) {
+        groups.insert("channel", channel::run(&setup, &folder)?);
+    }
+    let alone = matches!(args.group, Which::Servers | Which::Channel);
+    let cases = if alone { Vec::new() } else { cases(&setup, &folder)? };
     if matches!(args.group, Which::Device | Which::All) {
         groups.insert("device", device(&setup, &folder, &cases)?);
     }
@@ -120,7 +128,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
             }
         }
     }
-    for (group, figures) in ["device", "host", "dealer", "servers"]
+    for (group, figures) in ["device", "channel", "host", "dealer", "servers"]
         .iter()
         .filter_map(|group| groups.get_key_value(group))
     {

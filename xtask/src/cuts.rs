@@ -27,14 +27,15 @@ const TORN_EVERY: u64 = 4;
 /// The question for a number that is not answered, so that the device connects again with what its
 /// first connection left.
 const DROPPED: u64 = 1;
-/// Bytes that are written for a session and for a connection, and that an erasure takes.
+/// Bytes that are written for a session and for a connection.
 const COUNTER_BYTES: u64 = 32;
 const RATCHET_BYTES: usize = 224;
 
 /// What a device was doing when its power failed.
-pub const PHASES: [(&str, &str); 5] = [
+pub const PHASES: [(&str, &str); 6] = [
     ("boot", "boot_and_handshake"),
-    ("ask", "order"),
+    ("ask", "counter"),
+    ("next", "order"),
     ("used", "preparation"),
     ("prepared", "online"),
     ("answered", "between"),
@@ -49,7 +50,7 @@ pub struct Tally {
     pub torn: u64,
     /// Cuts in each of [`PHASES`].
     pub phases: [u64; PHASES.len()],
-    /// Numbers that were used a second time, or after a larger one.
+    /// Numbers that were used or asked for a second time, or after a larger one.
     pub reused: u64,
     /// Boots that did not come to work again: an error, or fewer answers than readings.
     pub lost: u64,
@@ -122,7 +123,7 @@ impl Draw {
     }
 }
 
-/// One boot: whether it connects twice, and how it ended.
+/// One boot: its events, its report, and how it ended.
 struct Boot {
     events: Vec<Line>,
     lines: Vec<Line>,
@@ -168,9 +169,10 @@ pub fn run(campaign: &Campaign<'_>) -> Result<Tally> {
             continue;
         }
         let plan = if draw.below(TORN_EVERY) == 0 {
-            // Among the bytes of all sessions, or of the connections and the first sessions.
+            // Among the bytes of a boot; where one begins with an erasure, that is cut.
             let ratchets = if channel == ChannelKeys::Psk { RATCHET_BYTES as u64 } else { 0 };
-            let bytes = draw.below((READINGS as u64) * COUNTER_BYTES + ratchets);
+            let erasure = if draw.below(4) == 0 { SECTOR_BYTES as u64 } else { 0 };
+            let bytes = draw.below((READINGS as u64) * COUNTER_BYTES + ratchets + erasure);
             ("tear", format!("{bytes}:{}", draw.below(256)))
         } else {
             let event = draw.below(times.len() as u64 - 1);
@@ -211,14 +213,22 @@ impl Run<'_> {
 
     /// What holds of every boot, cut or not.
     fn judge(&mut self, boot: &Boot, twice: bool) -> Result<()> {
-        for event in boot.events.iter().filter(|event| event.tag == "used") {
+        // What the device's flash says is next, and what was used then: the host would not grant a
+        // number again, whatever the device asks for.
+        for event in &boot.events {
+            let [next, used] = ["next", "used"].map(|tag| event.tag == tag);
+            if !next && !used {
+                continue;
+            }
             let number = event.number("number")?;
             let largest = self.used.last().copied();
             if largest.is_some_and(|largest| number <= largest) {
-                eprintln!("session {number} was used after {}", largest.unwrap_or_default());
+                eprintln!("{} {number}, after {}", event.tag, largest.unwrap_or_default());
                 self.tally.reused += 1;
             }
-            self.used.insert(number);
+            if used {
+                self.used.insert(number);
+            }
         }
         let answers = boot.lines.iter().filter(|line| line.tag == "answer");
         for (answer, plain) in answers.zip(&self.expected) {

@@ -32,7 +32,9 @@ impl SessionCounter for FlashCounter {
         if self.dropped.is_some_and(|dropped| dropped + 1 == self.asked) {
             return Err(CounterError);
         }
-        self.counter.next().await
+        let next = self.counter.next().await?;
+        power::event("next", next);
+        Ok(next)
     }
 
     async fn consume(&mut self, session: u64) -> Result<(), CounterError> {

@@ -22,12 +22,7 @@ use counts::{Counts, PART_NAMES, Part};
 pub use exact::{Board, start};
 use parties::Handshake;
 pub use parties::Memory;
-use secrets::Secrets;
-
-/// Values of a reading.
-const INPUTS: usize = 6;
-const FRAC_BITS: u8 = 8;
-const LIMIT: u32 = 1 << 12;
+use secrets::{FRAC_BITS, INPUTS, LIMIT, Secrets};
 
 /// Counts, reports and ends the emulator.
 pub fn run(board: &str, memory: &'static mut Memory) -> ! {
@@ -38,6 +33,7 @@ pub fn run(board: &str, memory: &'static mut Memory) -> ! {
     report.boot(board);
     let counts = &Counts::new();
     for trial in 0..args.count {
+        exact::feed();
         let secrets = &mut Secrets::new(trial.into());
         readings(counts, secrets, trial);
         if let Err(text) = parties::session(counts, memory, secrets, trial) {
@@ -50,12 +46,14 @@ pub fn run(board: &str, memory: &'static mut Memory) -> ! {
     report_counts(counts, &mut report);
     for handshake in Handshake::ALL {
         let counts = &Counts::new();
+        exact::feed();
         let sizes = parties::handshake(&Counts::new(), handshake, &mut Secrets::new(0), true);
         let sizes = match sizes {
             Ok(sizes) => sizes,
             Err(text) => report.fail("Handshake", &text),
         };
         for trial in 0..args.handshakes {
+            exact::feed();
             let secrets = &mut Secrets::new(trial.into());
             if let Err(text) = parties::handshake(counts, handshake, secrets, false) {
                 report.fail("Handshake", &text);

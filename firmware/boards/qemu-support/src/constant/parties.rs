@@ -22,8 +22,7 @@ use sharelet_core::{
 
 use super::counts::{Counts, Part};
 use super::line::{End, Line};
-use super::secrets::Secrets;
-use super::{FRAC_BITS, INPUTS, LIMIT};
+use super::secrets::{FRAC_BITS, INPUTS, LIMIT, Secrets};
 use crate::memory::stack_below;
 
 /// A full record.

@@ -6,7 +6,12 @@ use rand_core::{TryCryptoRng, TryRng};
 use sharelet_core::Key;
 use sharelet_core::keystream::{ChaCha12, Domain, Keystream, Kind};
 
-use super::{INPUTS, LIMIT};
+/// Values of a reading.
+pub const INPUTS: usize = 6;
+/// Fraction bits of its words.
+pub const FRAC_BITS: u8 = 8;
+/// The largest word.
+pub const LIMIT: u32 = 1 << 12;
 
 /// Words of keystream under the trial's number.
 pub struct Secrets {
