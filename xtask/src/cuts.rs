@@ -176,9 +176,13 @@ pub fn run(campaign: &Campaign<'_>) -> Result<Tally> {
             ("tear", format!("{bytes}:{}", draw.below(256)))
         } else {
             let event = draw.below(times.len() as u64 - 1);
-            let at = |event: u64| times.get(event as usize).copied().unwrap_or_default();
+            let pairs = times.iter().zip(times.iter().skip(1)).zip(0_u64..);
+            let length = pairs
+                .filter(|(_, number)| *number == event)
+                .map(|((begin, end), _)| end.saturating_sub(*begin))
+                .sum::<u64>();
             // What waits for the network takes more or less time.
-            let length = at(event + 1).saturating_sub(at(event)) * 9 / 8 + 1;
+            let length = length * 9 / 8 + 1;
             ("cut", format!("{event}:{}", draw.below(length)))
         };
         run.cut(plan.0, &plan.1, twice)?;
