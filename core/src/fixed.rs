@@ -93,8 +93,8 @@ fn scale_all<R: Ring>(reals: &[impl Real], frac_bits: u8, limit: u32, out: &mut 
     first
 }
 
-/// What the caller is told. It is looked up, so that a refusal takes no other time: what follows may
-/// be seen by others.
+/// What the caller is told. It is looked up, so that a refusal takes no other time: others may see
+/// what follows.
 fn verdict(first: u64) -> Result<(), FixedError> {
     let first = opened(first);
     #[allow(clippy::cast_possible_truncation)] // a place in a slice
@@ -106,7 +106,8 @@ fn verdict(first: u64) -> Result<(), FixedError> {
         Err(FixedError::OutOfRange { index }),
     ]);
     let [kind, ..] = first.to_le_bytes();
-    verdicts[usize::from(kind) % verdicts.len()]
+    let verdict = verdicts.get(usize::from(kind) % verdicts.len());
+    verdict.copied().unwrap_or(Err(FixedError::LengthMismatch))
 }
 
 /// Kinds of refusals, in so many bits.

@@ -168,8 +168,8 @@ impl Room {
     /// Starts a host; `port` 0 takes a free one.
     pub fn host(&self, model: &Path, dealer: u16, port: u16, answer: &str) -> Result<Server> {
         let line = format!(
-            "host -v --id host.id --dealer 127.0.0.1:{dealer} --state host --listen 127.0.0.1:{port} \
-             --answer {answer}"
+            "host -v --id host.id --dealer 127.0.0.1:{dealer} --state host --listen \
+             127.0.0.1:{port} --answer {answer}"
         );
         self.serve("host", &line, &[model])
     }

@@ -1,8 +1,8 @@
 //! Power that fails when the plan says so: at an instruction, or within a write to flash.
 //!
 //! Time is that of the board's watchdog, which nothing feeds: with `-icount` it runs out at a
-//! certain instruction. Its handler ends the emulator, so nothing of the program runs after it. What
-//! was given to a file before is there, and nothing else: files are written without buffers.
+//! certain instruction. Its handler ends the emulator, so nothing of the program runs after it.
+//! What was given to a file before is there, and nothing else: files are written without buffers.
 
 use core::cell::RefCell;
 use core::fmt::Write as _;

@@ -1,5 +1,5 @@
-//! Instructions, counted exactly: by the board's watchdog, which is fed between two counts and never
-//! runs out.
+//! Instructions, counted exactly: by the board's watchdog, which is fed between two counts and
+//! never runs out.
 //!
 //! With `-icount shift=8` an instruction takes 256 ns of virtual time, several ticks. So the number
 //! of ticks, rounded down as it is read, gives the number of instructions without a doubt.

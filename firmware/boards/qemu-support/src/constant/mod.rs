@@ -2,8 +2,8 @@
 //! channels with a host in the same program, handshakes, records, readings.
 //!
 //! There is no network, no interrupt and no sleep, so that a count depends on the code and its
-//! inputs alone. Of every part the least and the most are reported; they are the same number, unless
-//! the time tells of a secret. One part leaks on purpose, so that this is seen to be seen.
+//! inputs alone. Of every part the least and the most are reported; they are the same number,
+//! unless the time tells of a secret. One part leaks on purpose, so that this is seen to be seen.
 
 mod counts;
 mod exact;
