@@ -74,8 +74,13 @@ pub fn encode<R: Ring>(
     if reals.len() != out.len() {
         return Err(FixedError::LengthMismatch);
     }
+    verdict(scale_all(reals, frac_bits, limit, out))
+}
+
+/// Encodes as many as there are on both sides. Place and kind of the first refusal, in one word: 0
+/// if there is none.
+fn scale_all<R: Ring>(reals: &[impl Real], frac_bits: u8, limit: u32, out: &mut [R]) -> u64 {
     let limit = u64::from(limit).min(R::pow2(R::BITS - 1).to_u64() - 1);
-    // Place and kind of the first refusal, in one word: 0 as long as there is none.
     let mut first = 0_u64;
     for ((index, &real), out) in (0_u64..).zip(reals).zip(out) {
         let parts = real.parts();
@@ -85,14 +90,24 @@ pub fn encode<R: Ring>(
         first |= if_set(bit(first == 0) & (fits ^ 1), index << KIND_BITS | kind);
         *out = R::from_u64(if_set(fits, word));
     }
-    // Whether all fit, the caller is told.
+    first
+}
+
+/// What the caller is told. It is looked up, so that a refusal takes no other time: others may see
+/// what follows.
+fn verdict(first: u64) -> Result<(), FixedError> {
     let first = opened(first);
-    let index = usize::try_from(first >> KIND_BITS).unwrap_or(usize::MAX);
-    match first & ((1 << KIND_BITS) - 1) {
-        0 => Ok(()),
-        NOT_FINITE => Err(FixedError::NotFinite { index }),
-        _ => Err(FixedError::OutOfRange { index }),
-    }
+    #[allow(clippy::cast_possible_truncation)] // a place in a slice
+    let index = (first >> KIND_BITS) as usize;
+    let verdicts = black_box([
+        Ok(()),
+        Err(FixedError::NotFinite { index }),
+        Err(FixedError::OutOfRange { index }),
+        Err(FixedError::OutOfRange { index }),
+    ]);
+    let [kind, ..] = first.to_le_bytes();
+    let verdict = verdicts.get(usize::from(kind) % verdicts.len());
+    verdict.copied().unwrap_or(Err(FixedError::LengthMismatch))
 }
 
 /// Kinds of refusals, in so many bits.
@@ -132,11 +147,15 @@ pub fn encode_or_zero<R: Ring>(
     limit: u32,
     out: &mut [R],
 ) -> Result<(), FixedError> {
-    let encoded = encode(reals, frac_bits, limit, out);
+    if reals.len() != out.len() {
+        out.fill(R::ZERO);
+        return Err(FixedError::LengthMismatch);
+    }
+    let first = scale_all(reals, frac_bits, limit, out);
     // A product for every word of every reading, so that a refused one takes no other time.
-    let keep = if encoded.is_ok() { R::ONE } else { R::ZERO };
+    let keep = R::from_u64(bit(opened(first) == 0));
     out.iter_mut().for_each(|word| *word = word.mul(keep));
-    encoded
+    verdict(first)
 }
 
 /// The real number that a word with `frac_bits` fraction bits stands for.

@@ -15,6 +15,8 @@ use qemu_support::idle as program;
 use static_cell::ConstStaticCell;
 
 use crate::{Controller, ETHERNET_IRQ, KEY_PAGE, NAME, TICK_NANOS, alarm};
+#[cfg(feature = "cuts")]
+use crate::{WATCHDOG, WATCHDOG_EXCEPTION};
 
 static ETHERNET: ConstStaticCell<Ethernet<Controller>> = ConstStaticCell::new(Ethernet::new());
 static MEMORY: ConstStaticCell<program::Memory> = ConstStaticCell::new(program::Memory::new());
@@ -22,9 +24,16 @@ static MEMORY: ConstStaticCell<program::Memory> = ConstStaticCell::new(program::
 #[entry]
 fn main() -> ! {
     clock::start(Hardware { tick_nanos: TICK_NANOS, arm: alarm::arm });
+    #[cfg(feature = "cuts")]
+    // SAFETY: the board says where it is, and nothing else uses it.
+    unsafe {
+        qemu_support::power::start(WATCHDOG);
+    }
     let ethernet = ETHERNET.take();
     ethernet.start();
     let (task, runner) = program::boot(NAME, ethernet, KEY_PAGE);
+    #[cfg(feature = "cuts")]
+    let _ = u8::try_from(WATCHDOG_EXCEPTION).map(qemu_support::enable_interrupt);
     qemu_support::enable_interrupt(ETHERNET_IRQ);
     qemu_support::enable_interrupt(alarm::IRQ);
     executor::run(|spawner| {
@@ -48,6 +57,8 @@ unsafe fn DefaultHandler(number: i16) {
             alarm::acknowledge();
             clock::on_alarm();
         }
+        #[cfg(feature = "cuts")]
+        _ if number == WATCHDOG_EXCEPTION => qemu_support::power::cut(),
         _ => qemu_support::unexpected_interrupt(number),
     }
 }

@@ -2,6 +2,8 @@
 //! `target/bench/GROUP.json`.
 
 mod attacks;
+mod channel;
+mod cuts;
 mod figure;
 mod functions;
 mod fuzz;
@@ -40,6 +42,9 @@ use crate::workspace::Workspace;
 const READINGS: usize = 3;
 /// A data party takes less flash than this beyond the network stack.
 const MOST_DATA_PARTY_BYTES: u64 = 40 * 1024;
+/// Kills, and power cuts, that are counted.
+const KILLS: u64 = 200;
+const CUTS: u64 = 1000;
 const BENCH_LIMIT: Duration = Duration::from_secs(1800);
 
 /// What to measure.
@@ -63,9 +68,12 @@ pub struct BenchArgs {
     /// Minutes after which it ends, too.
     #[arg(long, default_value_t = 10)]
     minutes: u64,
-    /// Kills.
-    #[arg(long, default_value_t = 200)]
-    points: u64,
+    /// Kills, or power cuts: 200 and 1,000 if not given.
+    #[arg(long)]
+    points: Option<u64>,
+    /// What the moments are drawn with.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -93,6 +101,11 @@ enum Which {
     Fuzz,
     /// Attacks on honest parties that succeeded once: target/bench/trust.json.
     Attacks,
+    /// Instructions, bytes and memory of handshakes and records on the emulated boards, and whether
+    /// instructions depend on secrets: target/bench/channel.json and trust.json.
+    Channel,
+    /// A thousand power cuts of devices on emulated boards: target/bench/trust.json.
+    Cuts,
     /// Everything but the fuzzer, the load and the kills.
     #[default]
     All,
@@ -118,16 +131,23 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         return running::load(&setup, &folder, running::Load { devices, inferences, minutes });
     }
     if args.group == Which::Kills {
-        return running::kills(&setup, &folder, args.points);
+        return running::kills(&setup, &folder, args.points.unwrap_or(KILLS));
     }
     if args.group == Which::Fuzz {
         return fuzz::run(&setup, &folder, args.seconds);
+    }
+    if args.group == Which::Cuts {
+        return cuts::run(&setup, &folder, args.points.unwrap_or(CUTS), args.seed);
     }
     let mut groups: BTreeMap<&str, Vec<Figure>> = BTreeMap::new();
     if matches!(args.group, Which::Servers | Which::All) {
         groups.insert("servers", servers::run(&setup, &folder, args.reuse)?);
     }
-    let cases = if args.group == Which::Servers { Vec::new() } else { cases(&setup, &folder)? };
+    if matches!(args.group, Which::Channel | Which::All) {
+        groups.insert("channel", channel::run(&setup, &folder)?);
+    }
+    let alone = matches!(args.group, Which::Servers | Which::Channel);
+    let cases = if alone { Vec::new() } else { cases(&setup, &folder)? };
     if matches!(args.group, Which::Device | Which::All) {
         groups.insert("device", device(&setup, &folder, &cases)?);
     }
@@ -140,7 +160,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
             }
         }
     }
-    for (group, figures) in ["device", "host", "dealer", "servers"]
+    for (group, figures) in ["device", "channel", "host", "dealer", "servers"]
         .iter()
         .filter_map(|group| groups.get_key_value(group))
     {
@@ -152,6 +172,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     if args.group == Which::All {
         trust::faults(&setup, &folder)?;
         attacks::run(&setup, &folder)?;
+        cuts::run(&setup, &folder, args.points.unwrap_or(CUTS), args.seed)?;
         functions::run(&setup, &folder)?;
     }
     Ok(())

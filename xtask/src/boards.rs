@@ -11,6 +11,8 @@ use crate::report::forget_report;
 /// Instructions take `2^6` ns of virtual time each: counts are repeatable, and equal to what the
 /// firmware reports.
 const ICOUNT: &str = "shift=6";
+/// For programs that count to one instruction: several ticks of every board's clock each.
+const EXACT_ICOUNT: &str = "shift=8";
 /// The PC's loopback interface, as the boards see it.
 const PC: &str = "10.0.2.2";
 
@@ -98,6 +100,11 @@ impl Arguments {
         Self(vec![format!("count={count}")]).with("inputs", "inputs.f32").with("twin", "twin")
     }
 
+    /// Instructions on so many secrets, and of so many handshakes of each pattern.
+    pub fn counts(secrets: u32, handshakes: u32) -> Self {
+        Self(vec![format!("count={secrets}"), format!("handshakes={handshakes}")])
+    }
+
     /// Adds or replaces an argument.
     pub fn with(mut self, key: &str, value: &str) -> Self {
         self.0.retain(|argument| argument.split_once('=').is_none_or(|(name, _)| name != key));
@@ -112,6 +119,29 @@ impl Board {
     pub fn boot(&self, image: &Path, folder: &Path, arguments: &Arguments) -> Result<Running> {
         let emulator =
             self.emulator.as_ref().with_context(|| format!("{} is not emulated", self.name))?;
+        let nic = format!("user,model={}", emulator.ethernet);
+        let page = format!("loader,file=device.page,addr={},force-raw=on", emulator.key_address);
+        let options = ["-icount", ICOUNT, "-nic", &nic, "-device", &page];
+        self.start(image, folder, arguments, &options)
+    }
+
+    /// Boots `image`, which uses neither network nor keys, where instructions are counted exactly.
+    pub fn boot_alone(
+        &self,
+        image: &Path,
+        folder: &Path,
+        arguments: &Arguments,
+    ) -> Result<Running> {
+        self.start(image, folder, arguments, &["-icount", EXACT_ICOUNT, "-nic", "none"])
+    }
+
+    fn start(
+        &self,
+        image: &Path,
+        folder: &Path,
+        arguments: &Arguments,
+        options: &[&str],
+    ) -> Result<Running> {
         forget_report(folder)?;
         // Relative paths, because a comma in one would be read as the end of an option.
         let mut semihosting = "enable=on,target=native,arg=fw,arg=report=report".to_owned();
@@ -121,13 +151,9 @@ impl Board {
         }
         let mut qemu = Command::new("qemu-system-arm");
         qemu.current_dir(folder)
-            .args(["-machine", self.name, "-icount", ICOUNT])
-            .args(["-nic", &format!("user,model={}", emulator.ethernet)])
+            .args(["-machine", self.name])
+            .args(options)
             .args(["-display", "none", "-monitor", "none", "-serial", "none"])
-            .args([
-                "-device",
-                &format!("loader,file=device.page,addr={},force-raw=on", emulator.key_address),
-            ])
             .args(["-semihosting-config", &semihosting])
             .arg("-kernel")
             .arg(image);

@@ -6,6 +6,8 @@ mod board_runs;
 mod boards;
 mod case;
 mod check;
+mod counted;
+mod cuts;
 mod demo;
 mod files;
 mod fit;

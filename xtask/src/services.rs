@@ -8,7 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::files::create_folder;
+use crate::files::{create_folder, read, write};
 use crate::process::{self, Running};
 use crate::report::{Line, forget_report};
 use crate::workspace::Workspace;
@@ -16,6 +16,29 @@ use crate::workspace::Workspace;
 const READY_LIMIT: Duration = Duration::from_secs(60);
 const COMMAND_LIMIT: Duration = Duration::from_secs(300);
 const READY: &str = "listening on ";
+
+/// Bytes of a sector of a board's flash, and how many of them a log has.
+pub const SECTOR_BYTES: usize = 1024;
+const FLASH_SECTORS: usize = 2;
+
+/// What a board proves who it is with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChannelKeys {
+    /// A key pair of its own.
+    Static,
+    /// A secret for each peer, which moves forward with every connection.
+    Psk,
+}
+
+impl ChannelKeys {
+    /// As `sharelet provision` takes it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Static => "static",
+            Self::Psk => "psk",
+        }
+    }
+}
 
 /// A folder in which one set of parties keeps its state, its files and its logs.
 #[derive(Debug)]
@@ -84,6 +107,24 @@ impl Room {
         self.lines(&[&format!("provision device --state dealer --peer host.id --force{page}")])
     }
 
+    /// Makes identities, the keys of a board, and the flash that they are used from: the first
+    /// records, and the rest erased.
+    pub fn provision_flash(&self, channel: ChannelKeys) -> Result<()> {
+        self.lines(&["keygen dealer dealer", "keygen host host", "pair host.id dealer.id"])?;
+        let line = "provision device --state dealer --peer host.id --page --channel";
+        self.lines(&[&format!("{line} {}", channel.word())])?;
+        let logs: &[&str] = match channel {
+            ChannelKeys::Static => &["device.born"],
+            ChannelKeys::Psk => &["device.born", "device.ratchets"],
+        };
+        for log in logs {
+            let mut bytes = read(&self.path(log))?;
+            bytes.resize(FLASH_SECTORS * SECTOR_BYTES, 0xFF);
+            write(&self.path(log), bytes)?;
+        }
+        Ok(())
+    }
+
     /// Provisions the device anew at a dealer of its own, which the room's does not know.
     pub fn provision_elsewhere(&self) -> Result<()> {
         self.lines(&["provision device --state elsewhere --peer host.id --force --page"])
@@ -127,8 +168,8 @@ impl Room {
     /// Starts a host; `port` 0 takes a free one.
     pub fn host(&self, model: &Path, dealer: u16, port: u16, answer: &str) -> Result<Server> {
         let line = format!(
-            "host --id host.id --dealer 127.0.0.1:{dealer} --state host --listen 127.0.0.1:{port} \
-             --answer {answer}"
+            "host -v --id host.id --dealer 127.0.0.1:{dealer} --state host --listen \
+             127.0.0.1:{port} --answer {answer}"
         );
         self.serve("host", &line, &[model])
     }

@@ -143,6 +143,7 @@ pub fn update(path: &Path, groups: &BTreeMap<&str, Vec<Figure>>) -> Result<()> {
     let mut text = HEAD.to_owned();
     let titles = [
         ("device", "Device, on emulated boards"),
+        ("channel", "Channels, on emulated boards"),
         ("host", "Host"),
         ("dealer", "Dealer"),
         ("servers", "Two servers"),
@@ -239,7 +240,7 @@ pub fn conditions(group: &str) -> String {
     let qemu = qemu.and_then(|text| text.split_whitespace().nth(3).map(str::to_owned));
     let machine = format!("{}, {} cores, {}", processor(), cores(), env::consts::OS);
     match (group, qemu) {
-        ("device", Some(qemu)) => format!("{date}{commit}; {rustc}, QEMU {qemu}"),
+        ("device" | "channel", Some(qemu)) => format!("{date}{commit}; {rustc}, QEMU {qemu}"),
         _ => format!("{date}{commit}; {rustc}; {machine}"),
     }
 }

@@ -6,10 +6,17 @@ use super::results::Checks;
 use crate::board_runs::{infer_on_board, query_on_board};
 use crate::boards;
 use crate::case::Case;
+use crate::counted;
+use crate::cuts::{self, Campaign};
 use crate::inference::Answer;
-use crate::services::Room;
+use crate::services::{ChannelKeys, Room};
 
 use anyhow::{Result, bail};
+
+/// Sets of secrets: every kind of reading twice and more.
+const SECRETS: u32 = 40;
+/// Power cuts for each kind of channel.
+const CUTS: u64 = 5;
 
 /// All runs. `sharelet` must have been built, with the readers of foreign files.
 pub fn run(checks: &Checks<'_>, images: &Images) {
@@ -46,6 +53,34 @@ pub fn run(checks: &Checks<'_>, images: &Images) {
             let (answers, _) = query_on_board(&room, board, image, &built_in, None)?;
             all_agree(&answers)
         });
+    }
+    for (board, image) in &images.constant {
+        let folder = checks.setup.logs.join(board.name).join("constant");
+        checks.check(&format!("{}: instructions do not depend on secrets", board.name), || {
+            counted::run(board, image, &folder, (SECRETS, 1))?.expect_equal()
+        });
+    }
+    for (board, image) in &images.cuts {
+        for (channel, seed) in [(ChannelKeys::Static, 1), (ChannelKeys::Psk, 2)] {
+            let word = channel.word();
+            let folder = &checks.setup.logs.join(board.name).join(format!("cuts-{word}"));
+            let name = format!("{}: {CUTS} power cuts, {word}, seed {seed}", board.name);
+            let (case, points) = (&built_in, CUTS);
+            checks.check(&name, || {
+                let (board, image) = (*board, image.as_path());
+                cuts::run(&Campaign {
+                    workspace,
+                    board,
+                    image,
+                    case,
+                    folder,
+                    channel,
+                    points,
+                    seed,
+                })?
+                .expect_none()
+            });
+        }
     }
     let Some((board, image)) = images.devices.iter().find(|(board, _)| board.emulator.is_some())
     else {

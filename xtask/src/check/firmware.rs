@@ -17,6 +17,10 @@ pub struct Images {
     pub devices: Vec<Image>,
     /// Data parties of two servers.
     pub data_parties: Vec<Image>,
+    /// Devices whose power is cut: of one board.
+    pub cuts: Vec<Image>,
+    /// What counts instructions on secrets.
+    pub constant: Vec<Image>,
 }
 
 /// Builds all that runs on boards.
@@ -31,6 +35,14 @@ pub fn build(checks: &Checks<'_>, toolchain: Toolchain) -> Images {
         let image = checks.setup.small_firmware(toolchain, board, "data-party");
         let image = checks.record(&format!("data party for {}", board.name), image);
         images.data_parties.extend(image.map(|image| (board, image)));
+        let image = checks.setup.program(toolchain, board, "constant");
+        let image = checks.record(&format!("counting for {}", board.name), image);
+        images.constant.extend(image.map(|image| (board, image)));
+    }
+    for board in boards::emulated().take(1) {
+        let image = checks.setup.program(toolchain, board, "cuts");
+        let image = checks.record(&format!("device to be cut for {}", board.name), image);
+        images.cuts.extend(image.map(|image| (board, image)));
     }
     images
 }
@@ -52,7 +64,7 @@ pub fn lints(checks: &Checks<'_>, toolchain: Toolchain) {
             checks.command(&format!("lints of the firmware for {name}"), &mut lints);
         }
         // What other features build.
-        for program in ["data-party", "idle"] {
+        for program in ["data-party", "idle", "cuts", "constant"] {
             let package = "--package mps2-an386 --target thumbv7em-none-eabihf";
             let features = format!("--no-default-features --features {program}");
             let mut lints = cargo("clippy", &format!("{package} {features} -- -D warnings"));

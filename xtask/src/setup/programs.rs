@@ -80,6 +80,14 @@ impl Setup<'_> {
         })
     }
 
+    /// Another program than the device for `board`, built as the device is; gives the image.
+    pub fn program(&self, toolchain: Toolchain, board: &Board, program: &str) -> Result<PathBuf> {
+        let what = format!("building {program} for {}", board.name);
+        self.image(toolchain, board, program, &what, |cargo| {
+            cargo.args(["--no-default-features", "--features", program]);
+        })
+    }
+
     fn image(
         &self,
         toolchain: Toolchain,

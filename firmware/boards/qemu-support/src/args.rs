@@ -9,6 +9,8 @@ use semihosting::experimental::env;
 use semihosting::fs::{File, OpenOptions};
 use sharelet_core::session::wire::control::Answer;
 
+#[cfg(feature = "cuts")]
+use crate::power::Plan;
 use crate::report::Report;
 
 const ARGUMENT_BYTES: usize = 1024;
@@ -54,6 +56,12 @@ pub struct Args {
     pub ratchets: Option<File>,
     /// The model in the clear, if the plaintext twin is to be measured.
     pub twin: Option<File>,
+    /// How many handshakes of each pattern are counted.
+    #[cfg(feature = "constant")]
+    pub handshakes: u32,
+    /// When the power fails.
+    #[cfg(feature = "cuts")]
+    pub power: Plan,
 }
 
 impl Args {
@@ -93,6 +101,10 @@ impl Args {
             random: None,
             ratchets: None,
             twin: None,
+            #[cfg(feature = "constant")]
+            handshakes: 1,
+            #[cfg(feature = "cuts")]
+            power: Plan::default(),
         };
         for argument in (&second_pass).skip(1) {
             let Some((key, value)) = argument.ok().and_then(|text| text.split_once('=')) else {
@@ -152,6 +164,19 @@ impl Args {
                 self.ratchets = Some(open_to_count(value).ok_or(expected)?);
             }
             "twin" => self.twin = Some(open(value).ok_or("twin=PATH: the file cannot be opened")?),
+            #[cfg(feature = "cuts")]
+            "cut" => self.power.cut = Some(parse(value, "cut=EVENT:TICKS expects two numbers")?),
+            #[cfg(feature = "cuts")]
+            "tear" => self.power.tear = Some(parse(value, "tear=BYTES:MASK expects two numbers")?),
+            #[cfg(feature = "cuts")]
+            "drop" => self.power.drop = Some(parse(value, "drop= expects a number")?),
+            #[cfg(feature = "cuts")]
+            "events" => {
+                let expected = "events=PATH: the file cannot be created";
+                self.power.events = Some(create(value).ok_or(expected)?);
+            }
+            #[cfg(feature = "constant")]
+            "handshakes" => self.handshakes = parse(value, "handshakes= expects a number")?,
             "report" => {}
             _ => {
                 return Err("unknown argument; known are host server0 server1 task to_console ip \

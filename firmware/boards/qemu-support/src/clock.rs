@@ -68,6 +68,12 @@ fn SysTick() {
     CLOCK.overflows.fetch_add(1, Ordering::Relaxed);
 }
 
+/// Ticks since start, those that were slept through among them.
+#[cfg(feature = "cuts")]
+pub(crate) fn ticks() -> u64 {
+    critical_section::with(|cs| CLOCK.ticks(cs))
+}
+
 /// Instructions executed since start, without those slept through. Repeatable to one tick under
 /// `-icount shift=6`.
 #[must_use]

@@ -11,7 +11,7 @@ use sharelet_firmware::data_party::{DataParty, Settings};
 
 use crate::files::{FileCounter, FileSensor, PageAt, VirtualTime};
 use crate::report::Report;
-use crate::{PcKeys, Started, read_arguments, read_keys, start};
+use crate::started::{PcKeys, Started, read_arguments, read_keys, start};
 
 /// The task.
 pub type Program = DataParty<FileSensor, PcKeys, FileCounter, Report, VirtualTime>;

@@ -3,15 +3,37 @@
 
 use embassy_net::Runner;
 use embassy_net::driver::Driver;
+#[cfg(feature = "cuts")]
+use embassy_time::Duration;
 pub use sharelet_firmware::device::Memory;
 use sharelet_firmware::device::{Device, Settings};
+#[cfg(feature = "cuts")]
+use sharelet_firmware::flash::counter::Counter;
 
-use crate::files::{FileCounter, FileSensor, PageAt, VirtualTime};
+#[cfg(feature = "cuts")]
+use crate::cuts::{FlashCounter, Watched};
+#[cfg(feature = "cuts")]
+use crate::file_flash::{FileFlash, SECTORS};
+#[cfg(not(feature = "cuts"))]
+use crate::files::FileCounter;
+use crate::files::{FileSensor, PageAt, VirtualTime};
+#[cfg(feature = "cuts")]
+use crate::power;
+#[cfg(not(feature = "cuts"))]
 use crate::report::Report;
-use crate::{PcKeys, Started, read_arguments, read_keys, start, twin};
+use crate::started::{PcKeys, Started, read_arguments, read_keys, start};
+use crate::twin;
+
+/// Between two attempts to connect.
+#[cfg(feature = "cuts")]
+const SHORT_PAUSE: Duration = Duration::from_millis(50);
 
 /// The task.
+#[cfg(not(feature = "cuts"))]
 pub type Program = Device<FileSensor, PcKeys, FileCounter, Report, VirtualTime>;
+/// The task, on flash.
+#[cfg(feature = "cuts")]
+pub type Program = Device<FileSensor, PcKeys, FlashCounter, Watched, VirtualTime>;
 
 /// The device as a task. It is here, and not with the boards, to be compiled for speed with
 /// the types that it is made of; the network stack is compiled with the boards, for size.
@@ -25,6 +47,8 @@ pub async fn run(program: Program, memory: &'static mut Memory) -> ! {
 /// Does not return if the arguments are wrong, or ask for the plaintext twin instead.
 pub fn boot<D: Driver>(board: &str, ethernet: D, page: PageAt) -> (Program, Runner<'static, D>) {
     let (mut args, mut report, mut sensor) = read_arguments(board);
+    #[cfg(feature = "cuts")]
+    power::begin(&mut args.power);
     if let Some(twin) = args.twin.take() {
         match twin::run(twin, &mut sensor, args.count, &mut report) {
             Ok(()) => report.done(args.count),
@@ -38,8 +62,14 @@ pub fn boot<D: Driver>(board: &str, ethernet: D, page: PageAt) -> (Program, Runn
     let Started { args, report, stack, runner } = start(args, report, ethernet, &keys.page);
     let mut settings = Settings { answer: args.answer, ..Settings::new(host) };
     settings.phase_timeout = args.phase_timeout.unwrap_or(settings.phase_timeout);
-    let counter = FileCounter::new(counter, keys.page.key_id());
-    let device =
-        Device { stack, settings, sensor, keys, counter, sink: report, meter: VirtualTime };
-    (device, runner)
+    let key = keys.page.key_id();
+    #[cfg(not(feature = "cuts"))]
+    let (counter, sink) = (FileCounter::new(counter, key), report);
+    #[cfg(feature = "cuts")]
+    let (counter, sink) = {
+        settings.shortest_pause = SHORT_PAUSE;
+        let counter = Counter::new(FileFlash::new(counter), SECTORS, key);
+        (FlashCounter::new(counter, args.power.drop), Watched(report))
+    };
+    (Device { stack, settings, sensor, keys, counter, sink, meter: VirtualTime }, runner)
 }

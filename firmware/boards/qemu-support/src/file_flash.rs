@@ -5,6 +5,9 @@ use semihosting::fs::File;
 use semihosting::io::{Read, Seek, SeekFrom, Write};
 use sharelet_firmware::flash::Sectors;
 
+#[cfg(feature = "cuts")]
+use crate::power::{self, reaching};
+
 const SECTOR_BYTES: usize = 1024;
 /// All of it.
 pub const SECTORS: Sectors = Sectors { first: 0, count: 2 };
@@ -26,6 +29,12 @@ impl FileFlash {
         self.file.seek(SeekFrom::Start(offset.into())).map_err(io)?;
         Ok(&mut self.file)
     }
+}
+
+/// All of them, where the power does not fail.
+#[cfg(not(feature = "cuts"))]
+fn reaching(bytes: usize) -> usize {
+    bytes
 }
 
 fn io(_: semihosting::io::Error) -> NorFlashErrorKind {
@@ -62,16 +71,30 @@ impl NorFlash for FileFlash {
     const ERASE_SIZE: usize = SECTOR_BYTES;
 
     async fn erase(&mut self, from: u32, to: u32) -> Result<(), NorFlashErrorKind> {
+        let whole = (to - from) as usize;
+        let erased = reaching(whole);
         let file = self.at(from)?;
-        for _ in (from..to).step_by(32) {
-            file.write_all(&[0xFF; 32]).map_err(io)?;
+        for begin in (0..erased).step_by(32) {
+            let piece = (erased - begin).min(32);
+            file.write_all(&[0xFF; 32][..piece]).map_err(io)?;
         }
-        file.flush().map_err(io)
+        file.flush().map_err(io)?;
+        #[cfg(feature = "cuts")]
+        if erased < whole {
+            power::cut();
+        }
+        Ok(())
     }
 
     async fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), NorFlashErrorKind> {
+        let written = reaching(bytes.len());
         let file = self.at(offset)?;
-        file.write_all(bytes).map_err(io)?;
+        file.write_all(&bytes[..written]).map_err(io)?;
+        #[cfg(feature = "cuts")]
+        if let Some(next) = bytes.get(written) {
+            file.write_all(&[power::torn(*next)]).map_err(io)?;
+            power::cut();
+        }
         file.flush().map_err(io)
     }
 }

@@ -16,7 +16,7 @@ use sharelet_firmware::board::{
 
 use crate::files::{FileCounter, FileSensor, PageAt, VirtualTime};
 use crate::report::Report;
-use crate::{Started, read_arguments, read_keys, start};
+use crate::started::{Started, read_arguments, read_keys, start};
 
 const SOCKET_BYTES: usize = 1024;
 const TIMEOUT: Duration = Duration::from_secs(10);

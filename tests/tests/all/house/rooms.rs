@@ -178,9 +178,13 @@ services: files process report workspace
 case: workspace services
 setup: process steps workspace boards
 board_runs: boards inference services case
+counted: files boards report inference
+cuts: files report boards services case workspace
 demo: files process report steps workspace boards inference services setup
-bench: files process steps workspace boards inference services case setup board_runs demo
-check: files process report steps workspace boards inference services case setup board_runs demo
+bench: files process steps workspace boards inference services case setup board_runs counted cuts \
+    demo
+check: files process report steps workspace boards inference services case setup board_runs \
+    counted cuts demo
 
 [measure/src]
 function others:
