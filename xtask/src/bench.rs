@@ -37,7 +37,7 @@ use crate::workspace::Workspace;
 /// the last is taken.
 const READINGS: usize = 3;
 /// A data party takes less flash than this beyond the network stack.
-const MOST_DATA_PARTY_BYTES: u64 = 40 * 1024;
+const MOST_DATA_PARTY_BYTES: u64 = 35 * 1024;
 const BENCH_LIMIT: Duration = Duration::from_secs(1800);
 
 /// What to measure.
