@@ -3,10 +3,10 @@
 use embedded_io_async::{Read, Write};
 use rand_core::CryptoRng;
 
-use crate::cipher::Keys;
+use crate::cipher::{Keys, TAG_BYTES};
 use crate::error::{Error, Reason};
 use crate::handshake::{Handshake, Secrets};
-use crate::hello::{Hello, Offer, Pattern};
+use crate::hello::{HELLO_BYTES, Hello, Offer, Pattern};
 use crate::io;
 #[cfg(feature = "x25519")]
 use crate::key::{Pin, Resumption, ephemeral};
@@ -15,6 +15,12 @@ use crate::party::Party;
 use crate::pins::Identity;
 use crate::ratchet::ConnectionKey;
 use crate::record::NO_PLAINTEXT;
+use crate::symmetric::MESSAGE_BYTES;
+
+/// Bytes that begin a connection.
+const FIRST_BYTES: usize = HELLO_BYTES + MESSAGE_BYTES;
+/// Bytes that confirm it.
+const CONFIRMATION_BYTES: usize = NO_PLAINTEXT.len() + TAG_BYTES;
 
 /// What an initiator gets: the peer has shown that it is who was expected.
 #[derive(Debug)]
@@ -103,9 +109,7 @@ async fn exchange<T: Read + Write>(
     handshake: &mut Handshake,
 ) -> Result<Secrets, Error> {
     let message = handshake.write().map_err(|_| Error::Authentication)?;
-    io::write_all(transport, &hello.emit()).await?;
-    io::write_all(transport, &message).await?;
-    io::flush(transport).await?;
+    io::send::<FIRST_BYTES>(transport, [&hello.emit(), &message]).await?;
     let [answer] = io::read_array(transport).await?;
     if answer != 0 {
         let reason = Reason::from_byte(answer).ok_or(Error::Malformed)?;
@@ -123,9 +127,7 @@ async fn confirm(
     mut secrets: Secrets,
 ) -> Result<Connected, Error> {
     let tag = secrets.keys.confirm().map_err(|_| Error::Exhausted)?;
-    io::write_all(transport, &NO_PLAINTEXT).await?;
-    io::write_all(transport, &tag).await?;
-    io::flush(transport).await?;
+    io::send::<CONFIRMATION_BYTES>(transport, [&NO_PLAINTEXT, &tag]).await?;
     Ok(Connected {
         keys: secrets.keys,
         pattern,

@@ -42,6 +42,17 @@ pub(crate) async fn write_all(io: &mut impl Write, mut bytes: &[u8]) -> Result<(
     Ok(())
 }
 
+/// Writes two parts, `N` bytes together, as one, and flushes.
+pub(crate) async fn send<const N: usize>(
+    io: &mut impl Write,
+    [first, second]: [&[u8]; 2],
+) -> Result<(), Error> {
+    let mut bytes = [0; N];
+    bytes.iter_mut().zip(first.iter().chain(second)).for_each(|(to, &from)| *to = from);
+    write_all(io, &bytes).await?;
+    flush(io).await
+}
+
 pub(crate) async fn flush(io: &mut impl Write) -> Result<(), Error> {
     io.flush().await.map_err(|error| Error::Transport(error.kind()))
 }

@@ -21,6 +21,26 @@ const HEADER_BYTES: usize = 2;
 /// Most bytes of a record on the wire.
 const RECORD_BYTES: usize = HEADER_BYTES + MAX_RECORD_BYTES + TAG_BYTES;
 
+/// A record on the wire. What is sealed begins at a word, as ciphers like it.
+#[repr(C, align(4))]
+struct Record {
+    _before: [u8; 4 - HEADER_BYTES],
+    bytes: [u8; RECORD_BYTES],
+}
+
+impl Record {
+    #[inline]
+    const fn new() -> Self {
+        Self { _before: [0; 4 - HEADER_BYTES], bytes: [0; RECORD_BYTES] }
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        self.bytes.iter_mut().zeroize();
+    }
+}
+
 /// Copies as much as there is room for; returns how much that is, in bytes.
 fn copy(from: &[u8], to: &mut [u8]) -> usize {
     to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
@@ -39,7 +59,7 @@ enum State {
 /// The direction in which this side receives.
 pub(crate) struct Opening {
     cipher: Cipher,
-    record: [u8; RECORD_BYTES],
+    record: Record,
     /// Bytes of the record that have come.
     filled: usize,
     /// The opened bytes that have not been handed out.
@@ -50,13 +70,13 @@ pub(crate) struct Opening {
 impl Opening {
     #[inline]
     pub(crate) fn new(cipher: Cipher) -> Self {
-        Self { cipher, record: [0; RECORD_BYTES], filled: 0, ready: (0, 0), state: State::Open }
+        Self { cipher, record: Record::new(), filled: 0, ready: (0, 0), state: State::Open }
     }
 
     /// The opened bytes that were not handed out.
     pub(crate) fn opened(&self) -> &[u8] {
         let (start, end) = self.ready;
-        self.record.get(start..end).unwrap_or_default()
+        self.record.bytes.get(start..end).unwrap_or_default()
     }
 
     /// So many of them are handed out.
@@ -81,7 +101,7 @@ impl Opening {
     }
 
     fn plain_bytes(&self) -> u16 {
-        let [low, high, ..] = self.record;
+        let [low, high, ..] = self.record.bytes;
         u16::from_le_bytes([low, high])
     }
 
@@ -94,7 +114,7 @@ impl Opening {
             State::Ended => Ok(None),
             State::Open => {
                 let due_bytes = self.due_bytes();
-                Ok(Some(self.record.get_mut(self.filled..due_bytes).unwrap_or_default()))
+                Ok(Some(self.record.bytes.get_mut(self.filled..due_bytes).unwrap_or_default()))
             }
         }
     }
@@ -117,7 +137,7 @@ impl Opening {
     }
 
     fn open(&mut self, plain_bytes: usize) -> Result<(), Error> {
-        let sealed = self.record.get_mut(HEADER_BYTES..self.filled).unwrap_or_default();
+        let sealed = self.record.bytes.get_mut(HEADER_BYTES..self.filled).unwrap_or_default();
         let opened = self.cipher.open(sealed);
         self.filled = 0;
         match (opened, plain_bytes) {
@@ -139,16 +159,10 @@ impl Opening {
     }
 }
 
-impl Drop for Opening {
-    fn drop(&mut self) {
-        self.record.iter_mut().zeroize();
-    }
-}
-
 /// The direction in which this side sends.
 pub(crate) struct Sealing {
     cipher: Cipher,
-    record: [u8; RECORD_BYTES],
+    record: Record,
     /// Bytes of plaintext that wait to be sealed.
     collected: usize,
     /// The sealed bytes that have not been sent.
@@ -159,7 +173,7 @@ pub(crate) struct Sealing {
 impl Sealing {
     #[inline]
     pub(crate) fn new(cipher: Cipher) -> Self {
-        let record = [0; RECORD_BYTES];
+        let record = Record::new();
         Self { cipher, record, collected: 0, unsent: (0, 0), closed: false }
     }
 
@@ -174,7 +188,7 @@ impl Sealing {
         }
         let end = HEADER_BYTES + MAX_RECORD_BYTES;
         let start = HEADER_BYTES.saturating_add(self.collected);
-        let put = copy(bytes, self.record.get_mut(start..end).unwrap_or_default());
+        let put = copy(bytes, self.record.bytes.get_mut(start..end).unwrap_or_default());
         self.collected = self.collected.saturating_add(put);
         Ok(put)
     }
@@ -200,10 +214,10 @@ impl Sealing {
     #[inline(never)]
     fn seal_record(&mut self) -> Result<(), Error> {
         let end = HEADER_BYTES.saturating_add(self.collected).saturating_add(TAG_BYTES);
-        let sealed = self.record.get_mut(HEADER_BYTES..end).unwrap_or_default();
+        let sealed = self.record.bytes.get_mut(HEADER_BYTES..end).unwrap_or_default();
         self.cipher.seal(sealed).map_err(|_| Error::Exhausted)?;
         let plain_bytes = u16::try_from(self.collected).unwrap_or(u16::MAX);
-        copy(&plain_bytes.to_le_bytes(), &mut self.record);
+        copy(&plain_bytes.to_le_bytes(), &mut self.record.bytes);
         self.collected = 0;
         self.unsent = (0, end);
         Ok(())
@@ -212,7 +226,7 @@ impl Sealing {
     /// The sealed bytes that are to be sent.
     pub(crate) fn unsent(&self) -> &[u8] {
         let (start, end) = self.unsent;
-        self.record.get(start..end).unwrap_or_default()
+        self.record.bytes.get(start..end).unwrap_or_default()
     }
 
     /// So many of them were sent.
@@ -223,11 +237,5 @@ impl Sealing {
     #[cfg(test)]
     pub(crate) fn cipher(&mut self) -> &mut Cipher {
         &mut self.cipher
-    }
-}
-
-impl Drop for Sealing {
-    fn drop(&mut self) {
-        self.record.iter_mut().zeroize();
     }
 }

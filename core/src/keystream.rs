@@ -326,7 +326,24 @@ impl<C: Rounds> Run<C> {
         C::block_made();
         self.state.block(index, C::ROUNDS)
     }
+
+    /// Block `index` up to its last step, for whoever needs few of its words: see [`Run::word`].
+    #[inline(never)]
+    pub(crate) fn mix(&self, index: u32) -> Mixed {
+        C::block_made();
+        Mixed(self.state.mix(index, C::ROUNDS))
+    }
+
+    /// A word of a block that was mixed; places beyond the block wrap.
+    #[inline]
+    pub(crate) fn word(&self, mixed: &Mixed, place: usize) -> u32 {
+        let word = |words: &[u32; BLOCK_WORDS]| words.get(place % BLOCK_WORDS).copied();
+        word(&mixed.0).unwrap_or(0).wrapping_add(word(&self.state.start).unwrap_or(0))
+    }
 }
+
+/// A block before its last step. Not wiped, as [`Block`].
+pub(crate) struct Mixed([u32; BLOCK_WORDS]);
 
 impl<C: Rounds> fmt::Debug for Run<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -341,8 +358,8 @@ pub const fn words_per_block<R: crate::ring::Ring>() -> usize {
 }
 
 /// A ring word from its 32-bit pieces, lowest first.
-fn join<R: crate::ring::Ring>(pieces: &[u32]) -> R {
-    R::from_u64(pieces.iter().rev().fold(0, |word, &piece| word << 32 | u64::from(piece)))
+pub(crate) fn join<R: crate::ring::Ring>(pieces: impl DoubleEndedIterator<Item = u32>) -> R {
+    R::from_u64(pieces.rev().fold(0, |word, piece| word << 32 | u64::from(piece)))
 }
 
 impl<C: Rounds> Drop for Keystream<C> {
@@ -387,7 +404,9 @@ impl Block {
 
     /// The block's ring words, in order.
     pub(crate) fn ring_words<R: crate::ring::Ring>(&self) -> impl Iterator<Item = R> {
-        self.0.chunks_exact(R::BITS.div_ceil(32) as usize).map(join)
+        self.0
+            .chunks_exact(R::BITS.div_ceil(32) as usize)
+            .map(|pieces| join(pieces.iter().copied()))
     }
 
     /// The ring word number `index` of the block; indices beyond the block wrap.
@@ -395,7 +414,7 @@ impl Block {
     pub fn ring<R: crate::ring::Ring>(&self, index: usize) -> R {
         let words_each = R::BITS.div_ceil(32) as usize;
         let first = (index * words_each) % BLOCK_WORDS;
-        join(self.0.get(first..first + words_each).unwrap_or(&[]))
+        join(self.0.get(first..first + words_each).unwrap_or(&[]).iter().copied())
     }
 
     /// Bits `first..first + count` (`count <= 8`, within one 32-bit word) of the block read as 512
@@ -440,6 +459,7 @@ impl RunState {
         let [p0, p1, p2, p3] = position;
         let start = [c0, c1, c2, c3, k0, k1, k2, k3, k4, k5, k6, k7, p0, p1, p2, p3];
         let mut mixed = start;
+        rotate(&mut mixed, B_ROTATION, D_ROTATION);
         quarter_round(&mut mixed, 1, 5, 9, 13);
         quarter_round(&mut mixed, 2, 6, 10, 14);
         quarter_round(&mut mixed, 3, 7, 11, 15);
@@ -448,25 +468,34 @@ impl RunState {
 
     /// The ChaCha block function at block `index`.
     #[inline]
-    #[allow(clippy::indexing_slicing)]
     fn block(&self, index: u32, rounds: u8) -> Block {
-        let mut x = self.mixed;
-        x[12] = index;
-        quarter_round(&mut x, 0, 4, 8, 12);
-        diagonal_round(&mut x);
-        for _ in 1..rounds / 2 {
-            quarter_round(&mut x, 0, 4, 8, 12);
-            quarter_round(&mut x, 1, 5, 9, 13);
-            quarter_round(&mut x, 2, 6, 10, 14);
-            quarter_round(&mut x, 3, 7, 11, 15);
-            diagonal_round(&mut x);
-        }
+        let mut x = self.mix(index, rounds);
         for (x, start) in x.iter_mut().zip(&self.start) {
             *x = x.wrapping_add(*start);
         }
+        Block(x)
+    }
+
+    /// The same without its last step, which adds `start`. Both orders of quarter rounds are those
+    /// in which the compiler puts the fewest words aside.
+    #[inline(always)]
+    #[allow(clippy::indexing_slicing)]
+    fn mix(&self, index: u32, rounds: u8) -> [u32; BLOCK_WORDS] {
+        let mut x = self.mixed;
+        x[12] = index.rotate_left(D_ROTATION);
+        quarter_round(&mut x, 0, 4, 8, 12);
+        diagonal_round(&mut x);
+        for _ in (1..rounds / 2).rev() {
+            quarter_round(&mut x, 0, 4, 8, 12);
+            quarter_round(&mut x, 3, 7, 11, 15);
+            quarter_round(&mut x, 1, 5, 9, 13);
+            quarter_round(&mut x, 2, 6, 10, 14);
+            diagonal_round(&mut x);
+        }
+        rotate(&mut x, 32 - B_ROTATION, 32 - D_ROTATION);
         // Word 12 of the start is block 0's.
         x[12] = x[12].wrapping_sub(self.start[12]).wrapping_add(index);
-        Block(x)
+        x
     }
 }
 
@@ -477,27 +506,43 @@ impl Drop for RunState {
     }
 }
 
+// A Cortex-M rotates an operand for nothing, but not what it stores. So rounds hand on their words
+// `b` and `d` without the last rotation, which the next round makes where it reads them.
+
+/// The rotation to the right that words 4 to 7 lack between rounds.
+const B_ROTATION: u32 = 25;
+/// The rotation to the right that words 12 to 15 lack between rounds.
+const D_ROTATION: u32 = 24;
+
+/// Rotates words 4 to 7 and 12 to 15, each four to the left.
+#[inline(always)]
+#[allow(clippy::indexing_slicing)]
+fn rotate(x: &mut [u32; BLOCK_WORDS], b_bits: u32, d_bits: u32) {
+    x[4..8].iter_mut().for_each(|b| *b = b.rotate_left(b_bits));
+    x[12..].iter_mut().for_each(|d| *d = d.rotate_left(d_bits));
+}
+
 /// The four quarter rounds of a diagonal round.
 #[inline(always)]
 fn diagonal_round(x: &mut [u32; BLOCK_WORDS]) {
-    quarter_round(x, 0, 5, 10, 15);
-    quarter_round(x, 1, 6, 11, 12);
     quarter_round(x, 2, 7, 8, 13);
     quarter_round(x, 3, 4, 9, 14);
+    quarter_round(x, 1, 6, 11, 12);
+    quarter_round(x, 0, 5, 10, 15);
 }
 
-/// Adds, xors and rotates four words of the state.
+/// Adds, xors and rotates four words of the state, between rounds.
 #[inline(always)]
 #[allow(clippy::indexing_slicing)]
 fn quarter_round(x: &mut [u32; BLOCK_WORDS], a: usize, b: usize, c: usize, d: usize) {
-    x[a] = x[a].wrapping_add(x[b]);
-    x[d] = (x[d] ^ x[a]).rotate_left(16);
-    x[c] = x[c].wrapping_add(x[d]);
-    x[b] = (x[b] ^ x[c]).rotate_left(12);
-    x[a] = x[a].wrapping_add(x[b]);
-    x[d] = (x[d] ^ x[a]).rotate_left(8);
-    x[c] = x[c].wrapping_add(x[d]);
-    x[b] = (x[b] ^ x[c]).rotate_left(7);
+    x[a] = x[a].wrapping_add(x[b].rotate_right(B_ROTATION));
+    x[d] = x[d].rotate_right(D_ROTATION) ^ x[a];
+    x[c] = x[c].wrapping_add(x[d].rotate_right(16));
+    x[b] = x[b].rotate_right(B_ROTATION) ^ x[c];
+    x[a] = x[a].wrapping_add(x[b].rotate_right(20));
+    x[d] = x[d].rotate_right(16) ^ x[a];
+    x[c] = x[c].wrapping_add(x[d].rotate_right(D_ROTATION));
+    x[b] = x[b].rotate_right(20) ^ x[c];
 }
 
 #[cfg(test)]
@@ -564,6 +609,17 @@ mod tests {
         check!(ChaCha8, rand_chacha::ChaCha8Rng);
         check!(ChaCha12, rand_chacha::ChaCha12Rng);
         check!(ChaCha20, rand_chacha::ChaCha20Rng);
+    }
+
+    #[test]
+    fn words_of_mixed_blocks_are_those_of_blocks() {
+        let stream = Keystream::<ChaCha12>::new(&Key::from_bytes([3; 32]));
+        let run = stream.run(Domain { session: 7, layer: 2, kind: Kind::GateLeaves });
+        for index in [0, 1, 77, u32::MAX] {
+            let mixed = run.mix(index);
+            let words: [u32; BLOCK_WORDS] = core::array::from_fn(|i| run.word(&mixed, i));
+            assert_eq!(words, *run.block(index).words());
+        }
     }
 
     #[test]

@@ -41,7 +41,7 @@ use crate::workspace::Workspace;
 /// the last is taken.
 const READINGS: usize = 3;
 /// A data party takes less flash than this beyond the network stack.
-const MOST_DATA_PARTY_BYTES: u64 = 40 * 1024;
+const MOST_DATA_PARTY_BYTES: u64 = 38 * 1024;
 /// Kills, and power cuts, that are counted.
 const KILLS: u64 = 200;
 const CUTS: u64 = 1000;

@@ -23,7 +23,7 @@ use super::digits::Digits;
 use crate::correlation::{LengthError, Position, redacted};
 use crate::gate::GateKind;
 use crate::keystream::{
-    BLOCK_BITS, BLOCK_BYTES, Block, Keystream, Kind, Rounds, Run, words_per_block,
+    BLOCK_BITS, BLOCK_BYTES, Block, Keystream, Kind, Rounds, Run, join, words_per_block,
 };
 use crate::ring::Ring;
 use crate::session::piece::{PIECE_STEP, piece_len};
@@ -283,16 +283,22 @@ impl<R: Ring, C: Rounds> Half<R> for P0Gate<'_, R, C> {
         let digits = &self.tables.digits;
         let first = self.element * digits.leaf_blocks();
         let mut bits = self.opening;
-        let mut last: Option<(u32, Block)> = None;
-        for j in digits.in_table_order() {
+        let run = &self.tables.leaves;
+        let place = |j| {
             let place = digits.table_start(j) + digits.digit(j, z.to_u64()) * digits.entry_bits(j);
-            let (index, bit) = (first + place / BLOCK_BITS, place % BLOCK_BITS);
-            let block = match last.take() {
-                Some((same, block)) if same == index => block,
-                _ => self.tables.leaves.block(index),
-            };
-            bits ^= block.bits(bit, digits.entry_bits(j)) << Digits::opened_position(j);
-            last = Some((index, block));
+            (first + place / BLOCK_BITS, place % BLOCK_BITS)
+        };
+        let mut order = digits.in_table_order().map(|j| (j, place(j))).peekable();
+        let Some(&(_, (mut index, _))) = order.peek() else { return bits };
+        let mut mixed = run.mix(index);
+        for (j, (next, bit)) in order {
+            if next != index {
+                (index, mixed) = (next, run.mix(next));
+            }
+            // An entry lies within one word.
+            let word = run.word(&mixed, (bit / 32) as usize) >> (bit % 32);
+            let entry = word & ((1 << digits.entry_bits(j)) - 1);
+            bits ^= entry << Digits::opened_position(j);
         }
         bits
     }
@@ -305,10 +311,13 @@ impl<R: Ring, C: Rounds> Half<R> for P0Gate<'_, R, C> {
         let first = self.element * digits.table_blocks(R::BITS.div_ceil(32));
         #[allow(clippy::cast_possible_truncation)]
         let offset = (place / words_per_block::<R>()) as u32;
-        let block = self.tables.table.block(first + offset);
+        let run = &self.tables.table;
+        let mixed = run.mix(first + offset);
+        let words_each = R::BITS.div_ceil(32) as usize;
         let mut entry = [R::ZERO; MAX_ENTRY_WORDS];
         for (i, word) in entry.iter_mut().take(words).enumerate() {
-            *word = block.ring(place % words_per_block::<R>() + i);
+            let first = (place % words_per_block::<R>() + i) * words_each;
+            *word = join((first..first + words_each).map(|place| run.word(&mixed, place)));
         }
         entry
     }
