@@ -5,7 +5,7 @@
 //! between the layer's input and its weights so that the rounding of the one and of the other
 //! together do the least harm; what the layer before drops (its shift) follows from that.
 //!
-//! Readings up to `2^head-room` times the largest calibration value are accepted, and no accumulator
+//! Readings up to `2^head-room` times the largest calibration value are accepted; no accumulator
 //! may wrap around for any of them. Where interval arithmetic ([`ranges`](super::ranges)) proves
 //! that at scales that cost little accuracy, these scales are taken; else where it proves it for a
 //! narrower range, that range. Else scales leave room for what calibration readings give at all

@@ -2,7 +2,7 @@
 //! accumulator wraps around, for every reading that is accepted.
 //!
 //! Interval arithmetic, layer by layer: the bound of a sum of products is the sum of their bounds.
-//! It holds for the quantised weights and for rounded activations; what `f64` rounds is allowed for.
+//! It holds for the quantised weights and rounded activations, and allows for what `f64` rounds.
 
 use sharelet_core::session::network::public_weight;
 use sharelet_core::shape::Shape;

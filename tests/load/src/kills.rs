@@ -6,14 +6,15 @@
 //! past every number that anybody has seen in use.
 
 mod asked;
+mod outcome;
 mod seen;
 mod service;
 mod trained;
 
 use sharelet_testkit::Rng;
 
-use crate::figure::Figure;
 use asked::Asked;
+pub use outcome::Outcome;
 use trained::Trained;
 
 /// Moments that are drawn for a kill, at most.
@@ -26,45 +27,6 @@ pub struct Settings {
     pub points: u64,
     /// Draws the moments.
     pub seed: u64,
-}
-
-/// What came of it.
-#[derive(Clone, Debug, Default)]
-pub struct Outcome {
-    /// Kills of a program that was at work.
-    pub points: u64,
-    /// Numbers that were used twice, or that a state on the disk had forgotten.
-    pub reused: u64,
-    /// Readings without an answer, and training runs without a model, after all was started again.
-    pub lost: u64,
-    /// Answers and models that differ from the plaintext twin's.
-    pub wrong: u64,
-    /// Devices that gave up although everybody was there again; started again, they went on.
-    pub gave_up: u64,
-    /// Readings and runs that were looked at.
-    pub results: u64,
-    /// What was found, as text.
-    pub said: Vec<String>,
-}
-
-impl Outcome {
-    fn say(&mut self, text: String) {
-        println!("{text}");
-        self.said.push(text);
-    }
-
-    /// All of it, named `kills/...`.
-    #[must_use]
-    pub fn figures(&self) -> Vec<Figure> {
-        vec![
-            Figure::new("kills/points", self.points, "kills"),
-            Figure::new("kills/results", self.results, "results"),
-            Figure::new("kills/reused", self.reused, "numbers"),
-            Figure::new("kills/lost", self.lost, "results"),
-            Figure::new("kills/wrong", self.wrong, "results"),
-            Figure::new("kills/gave_up", self.gave_up, "devices"),
-        ]
-    }
 }
 
 /// Kills programs of `binary` in turn: dealer, host and device; dealer, server 1, server 0 and data

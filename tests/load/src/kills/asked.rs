@@ -13,7 +13,7 @@ use sharelet_testkit::processes::{Ended, Programs};
 use sharelet_testkit::room::{random_model, random_readings};
 use sharelet_testkit::{Rng, rng};
 
-use super::Outcome;
+use super::outcome::Outcome;
 use super::seen::Seen;
 use super::service::{Service, copied};
 

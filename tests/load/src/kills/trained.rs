@@ -9,7 +9,7 @@ use sharelet_testkit::Rng;
 use sharelet_testkit::processes::{Ended, Program, Programs, Server};
 use sharelet_testkit::training::table;
 
-use super::Outcome;
+use super::outcome::Outcome;
 use super::seen::Seen;
 use super::service::Service;
 

@@ -75,7 +75,7 @@ pins: party error key ratchet
 handshake: cipher key ratchet symmetric noise
 channel: cipher error io record
 accept: cipher party error hello io key ratchet record symmetric pins handshake
-connect: cipher party error hello io key ratchet record pins handshake
+connect: cipher party error hello io key ratchet record symmetric pins handshake
 
 [flash/src]
 error page:
