@@ -18,7 +18,7 @@ pub const MAX_RING_BITS: u32 = 32;
 /// What a keystream block at the device counts for in the choice of a plan, in bytes sent by the
 /// dealer.
 ///
-/// A ChaCha12 block takes a Cortex-M4 about 750 instructions, some 5 microseconds; the dealer's
+/// A ChaCha12 block takes a Cortex-M4 about 600 instructions, some 4 microseconds; the dealer's
 /// link to the host sends a few hundred bytes in that time.
 const BLOCK_WEIGHT_BYTES: u32 = 256;
 
