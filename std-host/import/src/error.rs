@@ -21,6 +21,14 @@ pub enum GraphError {
          external data)"
     )]
     ExternalData(String),
+    /// Weights in a file beside the model that is not as it must be.
+    #[error("the weights of `{tensor}` are in another file: {what}")]
+    External {
+        /// The tensor, or the graph.
+        tensor: String,
+        /// What is wrong, and what to do.
+        what: String,
+    },
     /// More or less than one input and one output.
     #[error(
         "{inputs} inputs and {outputs} outputs where one of each is expected; export the part \

@@ -35,6 +35,9 @@ pub mod graph;
 pub mod layer;
 pub mod lower;
 pub mod onnx;
+mod onnx_external;
+mod onnx_opset;
+mod onnx_order;
 pub mod onnx_proto;
 mod onnx_window;
 pub mod quantise;
@@ -96,6 +99,11 @@ pub enum ImportError {
     Print(io::Error),
 }
 
+/// The folder that a file lies in.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// Reads a network file and lowers it; the format follows from its name, or else from its bytes.
 ///
 /// # Errors
@@ -106,7 +114,7 @@ pub fn read(path: &Path) -> Result<layer::Chain, ImportError> {
     let extension =
         path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
     let graph = match extension.as_deref() {
-        Some("onnx") => onnx::read(&bytes),
+        Some("onnx") => onnx::read(&bytes, Some(folder_of(path))),
         Some("tflite") => tflite::read(&bytes),
         _ if bytes.get(4..8) == Some(tflite_schema::IDENTIFIER) => tflite::read(&bytes),
         _ => return Err(ImportError::UnknownFormat { path: path.to_owned() }),

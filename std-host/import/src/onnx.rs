@@ -4,6 +4,7 @@
 //! that what an exporter computes from weights alone does not appear as a node.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use prost::Message as _;
 
@@ -13,7 +14,7 @@ use super::onnx_proto::{
     ValueInfoProto,
 };
 use crate::error::{GraphError, PAD, Refused};
-use crate::onnx_window;
+use crate::{onnx_external, onnx_opset, onnx_order, onnx_window};
 
 /// A value that does not depend on the input.
 #[derive(Clone)]
@@ -25,18 +26,20 @@ enum Constant {
     Opaque(String),
 }
 
-/// Reads the bytes of a file.
+/// Reads the bytes of a file; `folder` is where it lies, for weights in files beside it.
 ///
 /// # Errors
 /// [`GraphError`]: the file is damaged, keeps its weights elsewhere, or has not one input and one
 /// output.
-pub fn read(bytes: &[u8]) -> Result<Graph, GraphError> {
+pub fn read(bytes: &[u8], folder: Option<&Path>) -> Result<Graph, GraphError> {
     let model = ModelProto::decode(bytes).map_err(|error| corrupt(error.to_string()))?;
-    let graph = model.graph.ok_or_else(|| corrupt("it holds no graph"))?;
-    if model.opset_import.is_empty() {
-        return Err(corrupt("it does not state its operator set"));
-    }
-    Reader::default().read(&graph)
+    let mut graph = model.graph.ok_or_else(|| corrupt("it holds no graph"))?;
+    let mut sets = model.opset_import.iter();
+    let standard = sets.find(|set| matches!(set.domain.as_str(), "" | "ai.onnx"));
+    let standard = standard.ok_or_else(|| corrupt("it does not state its operator set"))?;
+    let version = onnx_opset::known(standard.version).map_err(corrupt)?;
+    onnx_external::inline(&mut graph, folder)?;
+    Reader { version, ..Reader::default() }.read(&graph)
 }
 
 fn corrupt(what: impl Into<String>) -> GraphError {
@@ -45,6 +48,8 @@ fn corrupt(what: impl Into<String>) -> GraphError {
 
 #[derive(Default)]
 struct Reader<'a> {
+    /// The operator set.
+    version: i64,
     constants: HashMap<&'a str, Constant>,
     values: HashMap<&'a str, ValueId>,
     nodes: Vec<Node>,
@@ -67,7 +72,7 @@ impl<'a> Reader<'a> {
             });
         };
         let input_id = self.value(&input.name);
-        for node in &graph.node {
+        for node in onnx_order::ordered(graph) {
             self.node(node)?;
         }
         if self.constants.contains_key(output.name.as_str()) {
@@ -127,6 +132,7 @@ impl<'a> Reader<'a> {
         if !matches!(node.domain.as_str(), "" | "ai.onnx") {
             return Err("operators outside the standard set are not known".into());
         }
+        onnx_opset::check(node, self.version)?;
         let input = |index: usize| {
             node.input.get(index).map(String::as_str).filter(|name| !name.is_empty())
         };
@@ -283,6 +289,11 @@ impl<'a> Reader<'a> {
 
     /// What a node makes of constants.
     fn fold(&self, node: &NodeProto, given: &[&str]) -> Result<Constant, GraphError> {
+        match onnx_opset::check(node, self.version) {
+            Ok(()) => {}
+            Err(Refused::File(error)) => return Err(error),
+            Err(refused) => return Ok(Constant::Opaque(format!("is computed: {refused}"))),
+        }
         let first = given.first().and_then(|name| self.constant(name));
         Ok(match (node.op_type.as_str(), first) {
             ("Constant", _) => {

@@ -100,6 +100,15 @@ pub struct AttributeProto {
     pub r#type: i32,
 }
 
+/// A named text.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct StringStringEntryProto {
+    #[prost(string, tag = "1")]
+    pub key: String,
+    #[prost(string, tag = "2")]
+    pub value: String,
+}
+
 /// Constant numbers.
 #[derive(Clone, PartialEq, Message)]
 pub struct TensorProto {
@@ -118,6 +127,9 @@ pub struct TensorProto {
     /// Elements of any type, little-endian.
     #[prost(bytes = "vec", tag = "9")]
     pub raw_data: Vec<u8>,
+    /// Where the elements are instead: `location`, `offset`, `length`.
+    #[prost(message, repeated, tag = "13")]
+    pub external_data: Vec<StringStringEntryProto>,
     #[prost(double, repeated, tag = "10")]
     pub double_data: Vec<f64>,
     #[prost(int32, tag = "14")]

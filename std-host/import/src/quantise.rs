@@ -6,10 +6,10 @@
 //! together do the least harm; what the layer before drops (its shift) follows from that.
 //!
 //! Readings up to `2^head-room` times the largest calibration value are accepted; no accumulator
-//! may wrap around for any of them. Where interval arithmetic ([`ranges`](super::ranges)) proves
+//! may wrap around for any of them. Where interval arithmetic (`ranges.rs`) proves
 //! that at scales that cost little accuracy, these scales are taken; else where it proves it for a
 //! narrower range, that range. Else scales leave room for what calibration readings give at all
-//! levels and offsets, and for noise ([`stress`](super::stress)): tried, not proved, and said so.
+//! levels and offsets, and for noise (`stress.rs`): tried, not proved, and said so.
 //!
 //! Two corrections cost nothing in a session, because they are part of the bias:
 //! * half a unit of what the shift drops, so that rounding down becomes rounding to nearest;
@@ -178,7 +178,9 @@ pub fn quantise(
         found = attempt(chain, calibration, options, (largest_input, room(level))).or(found);
     }
     let tried = found?;
-    for level in levels() {
+    // Readings somewhat beyond the calibration ones are accepted in any case.
+    let narrow = |&level: &f64| level > 1.0 || level == widest;
+    for level in levels().filter(narrow) {
         let room = Room { level, proved: true };
         let proved = attempt(chain, calibration, options, (largest_input, room));
         if let Ok((model, report)) = proved

@@ -66,7 +66,7 @@ pub fn model(width: i64, node: Vec<NodeProto>, initializer: Vec<TensorProto>) ->
     ModelProto {
         ir_version: 8,
         graph: Some(GraphProto { node, initializer, input, output, name: "g".into() }),
-        opset_import: vec![OperatorSetIdProto { domain: String::new(), version: 17 }],
+        opset_import: vec![OperatorSetIdProto { domain: String::new(), version: 12 }],
         ..Default::default()
     }
 }

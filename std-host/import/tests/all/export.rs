@@ -19,7 +19,7 @@ fn parameters(network: &Network, rng: &mut Rng) -> Parameters<f32> {
 }
 
 fn read(bytes: &[u8]) -> Chain {
-    lower::lower(&reader::read(bytes).unwrap()).unwrap()
+    lower::lower(&reader::read(bytes, None).unwrap()).unwrap()
 }
 
 fn same_answers(network: &Network, rng: &mut Rng) {

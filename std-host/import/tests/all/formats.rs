@@ -22,7 +22,7 @@ const B: [f32; 2] = [0.5, -100.0];
 const X: [f32; 3] = [1.0, -1.0, 2.0];
 
 fn read(bytes: &[u8]) -> Result<Chain, GraphError> {
-    onnx::read(bytes).and_then(|graph| lower(&graph))
+    onnx::read(bytes, None).and_then(|graph| lower(&graph))
 }
 
 fn answer(width: i64, nodes: Vec<NodeProto>, constants: Vec<TensorProto>) -> Vec<f64> {

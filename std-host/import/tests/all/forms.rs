@@ -216,7 +216,7 @@ fn onnx_constants_are_reshaped() {
             node("Flatten", &["a"], "f"),
             node("MatMul", &["f", "d"], "y"),
         ]);
-        lower(&onnx::read(&model(4, all, constants).encode_to_vec()).unwrap())
+        lower(&onnx::read(&model(4, all, constants).encode_to_vec(), None).unwrap())
             .unwrap()
             .infer(&[1.0, 2.0, 3.0, 4.0])
     };

@@ -16,6 +16,7 @@ mod formats;
 mod forms;
 mod layers;
 mod levels;
+mod opsets;
 mod quantise;
 mod random;
 mod readers;

@@ -15,7 +15,7 @@ fn text(name: &str, value: &str) -> AttributeProto {
 /// A file with one node from `x` to `y`.
 fn one(node: NodeProto, constants: Vec<TensorProto>) -> Graph {
     let file: ModelProto = model(4, vec![node], constants);
-    onnx::read(&file.encode_to_vec()).unwrap()
+    onnx::read(&file.encode_to_vec(), None).unwrap()
 }
 
 fn op(node: NodeProto, constants: Vec<TensorProto>) -> Op {
@@ -277,8 +277,9 @@ fn onnx_sizes_have_as_many_dimensions_as_the_kernel() {
 #[test]
 fn onnx_integers_of_constant_nodes_are_followed() {
     let constant = |attribute| with(node("Constant", &[], "s"), vec![attribute]);
-    let last =
-        |nodes| onnx::read(&model(4, nodes, vec![]).encode_to_vec()).unwrap().nodes[0].op.clone();
+    let last = |nodes| {
+        onnx::read(&model(4, nodes, vec![]).encode_to_vec(), None).unwrap().nodes[0].op.clone()
+    };
     let shape = ints("value_ints", &[-1, 1, 2, 2]);
     assert_eq!(
         last(vec![constant(shape), node("Reshape", &["x", "s"], "y")]),

@@ -103,12 +103,13 @@ ranges: layer scales
 stress:
 write: onnx_proto
 onnx_window: error graph onnx_proto form
+onnx_opset onnx_order onnx_external: error onnx_proto
 report: layer scales
 tflite_window: graph tflite_schema error
 walk: graph error
 window: graph form
 dims: graph error form window
-onnx: graph onnx_proto error onnx_window
+onnx: graph onnx_proto error onnx_external onnx_opset onnx_order onnx_window
 quantise: layer scales ranges stress report
 tflite: graph tflite_schema error tflite_window
 fold: graph layer error dims
