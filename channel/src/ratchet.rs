@@ -10,7 +10,7 @@ use zeroize::Zeroize as _;
 use crate::error::Error;
 
 /// How many steps the responder follows an initiator whose hellos were lost. A stranger that knows
-/// a name makes the responder compute so many steps at most, of some 23,000 instructions on a Cortex-M4.
+/// a name makes the responder compute so many steps at most, of 23,000 instructions on a Cortex-M4.
 pub const MAX_STEPS_AHEAD: u64 = 256;
 /// Bytes of a [`Ratchet`].
 pub const RATCHET_BYTES: usize = 40;

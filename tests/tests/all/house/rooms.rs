@@ -103,7 +103,8 @@ ranges: layer scales
 stress:
 write: onnx_proto
 onnx_window: error graph onnx_proto form
-onnx_opset onnx_order onnx_external: error onnx_proto
+onnx_order: onnx_proto
+onnx_opset onnx_external: error onnx_proto
 report: layer scales
 tflite_window: graph tflite_schema error
 walk: graph error
