@@ -39,7 +39,7 @@ pub fn model_seeds() -> Vec<Vec<u8>> {
 }
 
 pub fn onnx(bytes: &[u8]) {
-    if let Ok(graph) = onnx_files::read(bytes) {
+    if let Ok(graph) = onnx_files::read(bytes, None) {
         let _ = lower::lower(&graph);
     }
 }
