@@ -1,4 +1,6 @@
-//! Why a network is refused.
+//! Why a network is refused, or no scales can be chosen for it.
+
+use sharelet_core::session::network::{NetworkError, RING_BITS};
 
 /// Why a network file is refused.
 #[derive(Debug, thiserror::Error)]
@@ -153,4 +155,97 @@ fn list(nodes: &[UnsupportedNode]) -> String {
         format!("\n  {} `{}`{reason}", node.op_type, node.name)
     };
     nodes.iter().map(line).collect()
+}
+
+/// Why no scales can be chosen.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum QuantiseError {
+    /// An option is out of range.
+    #[error("--{option} {given} is out of range; give at most {limit}")]
+    OptionOutOfRange {
+        /// Name of the option.
+        option: &'static str,
+        /// What was given.
+        given: u8,
+        /// The largest value.
+        limit: u8,
+    },
+    /// The readings are not as wide as the network.
+    #[error(
+        "calibration readings of {found} values where the network takes {expected}; use readings \
+         that belong to this network"
+    )]
+    Width {
+        /// Values the network takes.
+        expected: usize,
+        /// Values per reading.
+        found: usize,
+    },
+    /// All readings are zero.
+    #[error(
+        "all calibration readings are zero; ranges cannot be taken from them: use real readings"
+    )]
+    AllZero,
+    /// The largest input does not fit the ring at the scale asked for.
+    #[error(
+        "the input reaches {largest:.6} in magnitude, which does not fit {RING_BITS} bits with \
+         {frac_bits} fraction bits and {headroom_bits} bits of head-room; lower --input-frac-bits \
+         or divide the readings"
+    )]
+    InputRange {
+        /// The largest magnitude.
+        largest: f64,
+        /// Fraction bits.
+        frac_bits: u8,
+        /// Head-room.
+        headroom_bits: u8,
+    },
+    /// A layer's accumulators do not fit the ring.
+    #[error(
+        "layer {layer} (`{name}`): accumulators from {low:.6} to {high:.6} do not fit {RING_BITS} \
+         bits beside {frac_bits} fraction bits of its {what} and {headroom_bits} bits of \
+         head-room; lower --{option} or --headroom-bits, or normalise the readings before training"
+    )]
+    Range {
+        /// Index of the layer.
+        layer: usize,
+        /// Its name.
+        name: String,
+        /// The smallest accumulator over the calibration readings.
+        low: f64,
+        /// The largest one.
+        high: f64,
+        /// Fraction bits that are needed beside it.
+        frac_bits: u8,
+        /// What has these bits: `inputs` or `outputs`.
+        what: &'static str,
+        /// The option that lowers them.
+        option: &'static str,
+        /// Head-room.
+        headroom_bits: u8,
+    },
+    /// All weights of a layer become zero.
+    #[error(
+        "layer {layer} (`{name}`): the largest weight, {largest:e}, becomes zero with {frac_bits} \
+         fraction bits, all that accumulators from {low:.6} to {high:.6} leave room for; lower \
+         --headroom-bits or normalise the readings before training"
+    )]
+    Vanished {
+        /// Index of the layer.
+        layer: usize,
+        /// Its name.
+        name: String,
+        /// The largest magnitude of a weight.
+        largest: f64,
+        /// Fraction bits of the weights.
+        frac_bits: u8,
+        /// The smallest accumulator over the calibration readings.
+        low: f64,
+        /// The largest one.
+        high: f64,
+    },
+    /// The description breaks a rule of the core.
+    #[error("the network cannot be described: {0}")]
+    Description(NetworkError),
 }

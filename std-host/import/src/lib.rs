@@ -27,6 +27,7 @@
 //!
 //! This is the only crate that knows ONNX or TFLite. It is compiled with the feature `import` only.
 
+mod compare;
 pub mod dims;
 mod error;
 pub mod fold;

@@ -12,8 +12,8 @@ use super::onnx_proto::{EXTERNAL, GraphProto, TensorProto};
 
 /// Puts all weights that are elsewhere into the graph. Without a folder there are none elsewhere.
 pub(super) fn inline(graph: &mut GraphProto, folder: Option<&Path>) -> Result<(), GraphError> {
-    // Of each file, how far its tensors reach.
-    let mut ends: HashMap<PathBuf, (u64, u64)> = HashMap::new();
+    // Of each file, how far its tensors reach, and how much of it is still unread.
+    let mut files: HashMap<PathBuf, (u64, u64, u64)> = HashMap::new();
     let constants = graph.node.iter_mut().flat_map(|node| &mut node.attribute);
     let constants = constants.filter_map(|attribute| attribute.t.as_mut());
     for tensor in graph.initializer.iter_mut().chain(constants) {
@@ -24,15 +24,18 @@ pub(super) fn inline(graph: &mut GraphProto, folder: Option<&Path>) -> Result<()
         let fault = |what: String| GraphError::External { tensor: tensor.name.clone(), what };
         let (path, offset, length) = place(tensor, folder).map_err(fault)?;
         let (length, end, total) = extent(&path, offset, length).map_err(fault)?;
-        let bytes = read(&path, offset, length).map_err(fault)?;
-        let reach = ends.entry(path).or_insert((0, total));
-        reach.0 = reach.0.max(end);
-        tensor.raw_data = bytes;
+        let (reach, unread, _) = files.entry(path.clone()).or_insert((0, total, total));
+        *reach = end.max(*reach);
+        // No small file fills the memory by being named often.
+        *unread = unread.checked_sub(length).ok_or_else(|| {
+            fault(format!("{} holds less than the tensors in it together", path.display()))
+        })?;
+        tensor.raw_data = read(&path, offset, length).map_err(fault)?;
         tensor.data_location = 0;
         tensor.external_data.clear();
     }
-    match ends.into_iter().find(|(_, (end, total))| end < total) {
-        Some((path, (end, total))) => Err(GraphError::External {
+    match files.into_iter().find(|(_, (end, _, total))| end < total) {
+        Some((path, (end, _, total))) => Err(GraphError::External {
             tensor: graph.name.clone(),
             what: format!(
                 "{} holds {total} bytes, of which the model's tensors are {end}: it belongs to \

@@ -7,7 +7,7 @@ use super::error::Refused;
 use super::onnx_proto::NodeProto;
 
 /// The latest operator set that this table was held against.
-const LATEST: i64 = 23;
+const LATEST: i64 = 28;
 /// The end of a range that is still open.
 const OPEN: i64 = i64::MAX;
 

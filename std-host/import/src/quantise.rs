@@ -17,16 +17,17 @@
 
 use core::f64::consts::SQRT_2;
 
-use sharelet_core::session::network::{self, Activation, Network, NetworkError, RING_BITS};
+use sharelet_core::session::network::{self, Activation, Network, NetworkError};
 use sharelet_core::shape::Shape;
 
+pub use super::error::QuantiseError;
 use super::layer::{Chain, Layer, Map, count};
 use super::ranges::{self, Bounds, Rounded};
-use super::report::{LayerReport, Level, Report};
+use super::report::{LayerReport, Report};
 use super::scales::{
     Split, best, fits, fitting_bits, integer, pow2, real, round_to, small, weight_cap, word,
 };
-use super::stress;
+use super::{compare, stress};
 use sharelet_model::readings::Readings;
 use sharelet_model::{MAX_LAYERS, Model};
 
@@ -58,99 +59,6 @@ impl Default for Options {
     }
 }
 
-/// Why no scales can be chosen.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum QuantiseError {
-    /// An option is out of range.
-    #[error("--{option} {given} is out of range; give at most {limit}")]
-    OptionOutOfRange {
-        /// Name of the option.
-        option: &'static str,
-        /// What was given.
-        given: u8,
-        /// The largest value.
-        limit: u8,
-    },
-    /// The readings are not as wide as the network.
-    #[error(
-        "calibration readings of {found} values where the network takes {expected}; use readings \
-         that belong to this network"
-    )]
-    Width {
-        /// Values the network takes.
-        expected: usize,
-        /// Values per reading.
-        found: usize,
-    },
-    /// All readings are zero.
-    #[error(
-        "all calibration readings are zero; ranges cannot be taken from them: use real readings"
-    )]
-    AllZero,
-    /// The largest input does not fit the ring at the scale asked for.
-    #[error(
-        "the input reaches {largest:.6} in magnitude, which does not fit {RING_BITS} bits with \
-         {frac_bits} fraction bits and {headroom_bits} bits of head-room; lower --input-frac-bits \
-         or divide the readings"
-    )]
-    InputRange {
-        /// The largest magnitude.
-        largest: f64,
-        /// Fraction bits.
-        frac_bits: u8,
-        /// Head-room.
-        headroom_bits: u8,
-    },
-    /// A layer's accumulators do not fit the ring.
-    #[error(
-        "layer {layer} (`{name}`): accumulators from {low:.6} to {high:.6} do not fit {RING_BITS} \
-         bits beside {frac_bits} fraction bits of its {what} and {headroom_bits} bits of \
-         head-room; lower --{option} or --headroom-bits, or normalise the readings before training"
-    )]
-    Range {
-        /// Index of the layer.
-        layer: usize,
-        /// Its name.
-        name: String,
-        /// The smallest accumulator over the calibration readings.
-        low: f64,
-        /// The largest one.
-        high: f64,
-        /// Fraction bits that are needed beside it.
-        frac_bits: u8,
-        /// What has these bits: `inputs` or `outputs`.
-        what: &'static str,
-        /// The option that lowers them.
-        option: &'static str,
-        /// Head-room.
-        headroom_bits: u8,
-    },
-    /// All weights of a layer become zero.
-    #[error(
-        "layer {layer} (`{name}`): the largest weight, {largest:e}, becomes zero with {frac_bits} \
-         fraction bits, all that accumulators from {low:.6} to {high:.6} leave room for; lower \
-         --headroom-bits or normalise the readings before training"
-    )]
-    Vanished {
-        /// Index of the layer.
-        layer: usize,
-        /// Its name.
-        name: String,
-        /// The largest magnitude of a weight.
-        largest: f64,
-        /// Fraction bits of the weights.
-        frac_bits: u8,
-        /// The smallest accumulator over the calibration readings.
-        low: f64,
-        /// The largest one.
-        high: f64,
-    },
-    /// The description breaks a rule of the core.
-    #[error("the network cannot be described: {0}")]
-    Description(NetworkError),
-}
-
 /// Chooses scales, quantises, and compares with the float network over the calibration readings.
 ///
 /// # Errors
@@ -166,30 +74,44 @@ pub fn quantise(
     if largest_input == 0.0 {
         return Err(QuantiseError::AllZero);
     }
-    let room = |level| Room { level, proved: false };
-    let levels = [2.0_f64.powi(i32::from(options.headroom_bits)), SQRT_2, 1.0];
-    let widest = levels.first().copied().unwrap_or(1.0);
-    let levels = || levels.into_iter().filter(move |&level| level <= widest);
-    let mut found = attempt(chain, calibration, options, (largest_input, room(widest)));
+    let (level, model, mut report) = chosen(chain, calibration, options, largest_input)?;
+    let rows = sampled(chain, calibration);
+    let rows = stress::rows(&rows, layer_width(chain, 0), largest_input, largest_input * level);
+    report.unlike = compare::worst(chain, &model, &rows);
+    Ok((model, report))
+}
+
+/// The largest reading that is accepted, in units of the largest calibration value, and scales with
+/// room for it: proved if that costs little.
+fn chosen(
+    chain: &Chain,
+    calibration: &Readings,
+    options: &Options,
+    largest_input: f64,
+) -> Result<(f64, Model, Report), QuantiseError> {
+    let at = |level, proved| {
+        let room = Room { level, proved };
+        let (model, mut report) = attempt(chain, calibration, options, (largest_input, room))?;
+        report.levels = compare::at_levels(chain, &model, calibration, level);
+        Ok((level, model, report))
+    };
+    let widest = 2.0_f64.powi(i32::from(options.headroom_bits));
+    // Readings somewhat beyond the calibration ones are accepted where that is possible.
+    let levels = || [widest, SQRT_2, 1.0].into_iter().filter(|&level| level <= widest);
+    let mut tried = at(widest, false);
     for level in levels().skip(1) {
-        if found.is_ok() {
-            break;
-        }
-        found = attempt(chain, calibration, options, (largest_input, room(level))).or(found);
-    }
-    let tried = found?;
-    // Readings somewhat beyond the calibration ones are accepted in any case.
-    let narrow = |&level: &f64| level > 1.0 || level == widest;
-    for level in levels().filter(narrow) {
-        let room = Room { level, proved: true };
-        let proved = attempt(chain, calibration, options, (largest_input, room));
-        if let Ok((model, report)) = proved
-            && report.is_as_good_as(&tried.1)
-        {
-            return Ok((model, report));
+        if tried.is_err() {
+            tried = at(level, false).or(tried);
         }
     }
-    Ok(tried)
+    let tried = tried?;
+    let wide = levels().filter(|&level| level > 1.0 || level == widest);
+    let proved = wide.filter_map(|level| at(level, true).ok());
+    let as_good = |(_, _, report): &(f64, Model, Report)| report.is_as_good_as(&tried.2);
+    match proved.into_iter().find(as_good) {
+        Some(proved) => Ok(proved),
+        None => Ok(tried),
+    }
 }
 
 /// What is left for accumulators.
@@ -228,9 +150,12 @@ fn attempt(
     };
     let mut floats = vec![sampled(chain, calibration)];
     let width = layer_width(chain, 0);
-    let rows = floats.first().map_or(&[][..], Vec::as_slice);
-    let others = stress::rows(rows, width, largest_input, limit);
-    let mut unlike = vec![others.clone()];
+    // A proof needs no trial.
+    let unlike = match floats.first() {
+        Some(rows) if !room.proved => stress::rows(rows, width, largest_input, limit),
+        _ => Vec::new(),
+    };
+    let mut unlike = vec![unlike];
     for (index, layer) in chain.layers.iter().enumerate() {
         let [next, further] = [&floats, &unlike].map(|vectors| accumulate(chain, vectors, index));
         quantiser.layer(index, layer, chain, &floats, (&next, &further))?;
@@ -248,14 +173,7 @@ fn attempt(
         forget(quantiser.vectors.iter_mut().map(|(words, _)| words), end, index, chain);
     }
     let float = floats.pop().unwrap_or_default();
-    let (model, mut report) = quantiser.finish(chain, &float)?;
-    report.levels = at_levels(chain, &model, calibration, room.level);
-    report.unlike = others
-        .chunks_exact(width)
-        .filter_map(|row| compare(chain, &model, row.iter().copied()))
-        .map(|pair| Level::new(0.0, &[pair]).error)
-        .fold(0.0, f64::max);
-    Ok((model, report))
+    quantiser.finish(chain, &float)
 }
 
 /// What layer `index` makes of every row, before its activation.
@@ -268,38 +186,6 @@ fn accumulate(chain: &Chain, vectors: &[Vec<f64>], index: usize) -> Vec<f64> {
         layer.accumulate(&known)
     };
     (0..rows).flat_map(row).collect()
-}
-
-/// Readings that are compared at each level.
-const COMPARED: usize = 64;
-
-/// Errors of answers to readings at half, once and twice the calibrated level, as far as that is
-/// accepted.
-fn at_levels(chain: &Chain, model: &Model, calibration: &Readings, most: f64) -> Vec<Level> {
-    let step = calibration.len().div_ceil(COMPARED).max(1);
-    let accepted = [0.5, 1.0, 2.0_f64.min(most)].into_iter().filter(|&level| level <= most);
-    let mut levels: Vec<f64> = accepted.collect();
-    levels.dedup();
-    let at = |level: f64| {
-        let rows = calibration.rows().step_by(step);
-        let compared = rows.filter_map(|row| {
-            compare(chain, model, row.iter().map(|&value| f64::from(value) * level))
-        });
-        Level::new(level, &compared.collect::<Vec<_>>())
-    };
-    levels.into_iter().map(at).collect()
-}
-
-/// The float answer to a reading, and the model's; nothing if the reading is refused.
-#[allow(clippy::cast_possible_truncation)]
-fn compare(
-    chain: &Chain,
-    model: &Model,
-    reading: impl Iterator<Item = f64>,
-) -> Option<(Vec<f64>, Vec<f64>)> {
-    let reading: Vec<f32> = reading.map(|value| value as f32).collect();
-    let answer = model.infer(&model.encode(&reading).ok()?).ok()?;
-    Some((chain.infer(&reading), model.decode(&answer).into_iter().map(f64::from).collect()))
 }
 
 /// Values that calibration may keep for one vector: more readings than have room are left out,
@@ -452,7 +338,7 @@ impl Quantiser<'_> {
             bits
         } else {
             let bits = self.hidden_bits(index, layer, float, frac_bits)?;
-            self.activate(index, bits);
+            self.activate(index, bits)?;
             bits
         };
         let taken = self.taken(index, chain, input_bits);
@@ -717,9 +603,24 @@ impl Quantiser<'_> {
 
     /// Makes of the last accumulators what layer `index` takes: the activation, and `bits` fraction
     /// bits, rounding to nearest.
-    fn activate(&mut self, index: usize, bits: i32) {
-        let shift = self.reports.last().map_or(0, |report| report.frac_bits) - bits;
+    ///
+    /// # Errors
+    /// [`QuantiseError::Range`] if the half unit that is added makes one wrap around.
+    fn activate(&mut self, index: usize, bits: i32) -> Result<(), QuantiseError> {
+        let frac_bits = self.reports.last().map_or(0, |report| report.frac_bits);
+        let shift = frac_bits - bits;
         let half = if shift > 0 { 1_i64 << (shift - 1) } else { 0 };
+        let proved =
+            (self.accumulated.largest() + real(half, frac_bits)) * pow2(frac_bits) < pow2(31);
+        let tried = self.pending.iter().all(|word| word.saturating_add(half) < 1 << 31);
+        if let Some(last) = self.reports.last_mut() {
+            last.proved &= proved;
+            if !(tried && (proved || !self.room.proved)) {
+                let (layer, range) = ((index - 1, last.name.clone()), (last.low, last.high));
+                let what = ("outputs", "headroom-bits");
+                return Err(self.out_of_range((layer.0, &layer.1), range, bits, what));
+            }
+        }
         if let Some(layer) = self.layers.last_mut() {
             layer.shift = small(shift);
         }
@@ -728,6 +629,7 @@ impl Quantiser<'_> {
         }
         let words = self.activated(index, half, shift);
         self.vectors.push((words, bits));
+        Ok(())
     }
 
     /// The last accumulators after the activation of the layer before layer `index`.

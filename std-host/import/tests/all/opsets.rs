@@ -64,9 +64,9 @@ fn attributes_are_read_in_the_sets_that_define_them() {
         (with(node("Clip", &["h"], "y"), vec![float("min", 0.0)]), 6, None),
         (with(node("Clip", &["h"], "y"), vec![float("min", 0.0)]), 11, Some("`min`")),
         (with(node("Squeeze", &["h"], "y"), vec![ints("axes", &[1])]), 13, Some("`axes`")),
-        (node("Relu", &["h"], "y"), 24, Some("operator set 24; known are 1 to 23")),
+        (node("Relu", &["h"], "y"), 29, Some("operator set 29; known are 1 to 28")),
         (node("Relu", &["h"], "y"), 0, Some("operator set 0")),
-        (node("Relu", &["h"], "y"), 23, None),
+        (node("Relu", &["h"], "y"), 28, None),
     ] {
         let shown = format!("{last:?} in {version}");
         match (behind(last, version), refused) {
@@ -94,17 +94,25 @@ fn the_order_of_nodes_does_not_matter() {
     assert_eq!(straight, reversed);
 }
 
-/// A file whose weights are in `weights.bin` beside it, in a folder.
-fn elsewhere(folder: &Path, entries: &[(&str, &str)]) -> Result<Chain, ImportError> {
+/// A file with so many tensors in another file, in a folder.
+fn elsewhere(
+    folder: &Path,
+    entries: &[(&str, &str)],
+    tensors: usize,
+) -> Result<Chain, ImportError> {
     let entry = |&(key, value): &(&str, &str)| StringStringEntryProto {
         key: key.to_owned(),
         value: value.to_owned(),
     };
-    let external_data = entries.iter().map(entry).collect();
-    let weights = tensor("w", &[4, 2], &[]);
-    let weights = TensorProto { data_location: EXTERNAL, external_data, ..weights };
+    let external_data: Vec<StringStringEntryProto> = entries.iter().map(entry).collect();
+    let weights = |index: usize| {
+        let name = if index == 0 { "w".to_owned() } else { format!("w{index}") };
+        let external_data = external_data.clone();
+        TensorProto { data_location: EXTERNAL, external_data, ..tensor(&name, &[4, 2], &[]) }
+    };
     let path = folder.join("model.onnx");
-    let file = model(4, vec![node("MatMul", &["x", "w"], "y")], vec![weights]);
+    let weights = (0..tensors).map(weights).collect();
+    let file = model(4, vec![node("MatMul", &["x", "w"], "y")], weights);
     fs::write(&path, file.encode_to_vec()).unwrap();
     sharelet_import::read(&path)
 }
@@ -120,10 +128,12 @@ fn weights_beside_the_model_are_read_from_its_folder_alone() {
     #[cfg(unix)]
     std::os::unix::fs::symlink("../secret.bin", folder.join("link.bin")).unwrap();
 
-    let chain = elsewhere(&folder, &[("location", "weights.bin")]).unwrap();
+    let chain = elsewhere(&folder, &[("location", "weights.bin")], 1).unwrap();
     assert_eq!(chain.infer(&[1.0, 0.0, 0.0, 0.0]), [0.0, 1.0]);
     let whole = [("location", "weights.bin"), ("offset", "0"), ("length", "32")];
-    assert_eq!(elsewhere(&folder, &whole).unwrap(), chain);
+    assert_eq!(elsewhere(&folder, &whole, 1).unwrap(), chain);
+    let error = elsewhere(&folder, &whole, 2).expect_err("twice the file").to_string();
+    assert!(error.contains("holds less than the tensors in it together"), "{error}");
     for (entries, says) in [
         (&[("location", "gone.bin")][..], "copy it beside the model"),
         (&[("location", "../secret.bin")], "not within the model's folder"),
@@ -137,8 +147,9 @@ fn weights_beside_the_model_are_read_from_its_folder_alone() {
         (&[("location", "weights.bin"), ("offset", "-1")], "offset `-1`"),
         (&[("location", "weights.bin"), ("length", "28")], "belongs to another model"),
         (&[("location", "weights.bin"), ("offset", "4")], "does not hold as many values"),
+        (&[("location", ".")], "not within the model's folder"),
     ] {
-        let error = elsewhere(&folder, entries).expect_err(says).to_string();
+        let error = elsewhere(&folder, entries, 1).expect_err(says).to_string();
         assert!(error.contains(says), "{entries:?}: {error}");
     }
 }

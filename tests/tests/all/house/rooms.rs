@@ -111,7 +111,8 @@ walk: graph error
 window: graph form
 dims: graph error form window
 onnx: graph onnx_proto error onnx_external onnx_opset onnx_order onnx_window
-quantise: layer scales ranges stress report
+compare: layer report
+quantise: error layer scales ranges stress report compare
 tflite: graph tflite_schema error tflite_window
 fold: graph layer error dims
 lower: graph layer error form walk window dims fold
