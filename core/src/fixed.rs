@@ -68,7 +68,7 @@ impl core::error::Error for FixedError {}
 pub fn encode<R: Ring>(
     reals: &[impl Real],
     frac_bits: u8,
-    limit: u32,
+    limit: u64,
     out: &mut [R],
 ) -> Result<(), FixedError> {
     if reals.len() != out.len() {
@@ -79,8 +79,8 @@ pub fn encode<R: Ring>(
 
 /// Encodes as many as there are on both sides. Place and kind of the first refusal, in one word: 0
 /// if there is none.
-fn scale_all<R: Ring>(reals: &[impl Real], frac_bits: u8, limit: u32, out: &mut [R]) -> u64 {
-    let limit = u64::from(limit).min(R::pow2(R::BITS - 1).to_u64() - 1);
+fn scale_all<R: Ring>(reals: &[impl Real], frac_bits: u8, limit: u64, out: &mut [R]) -> u64 {
+    let limit = limit.min(R::pow2(R::BITS - 1).to_u64() - 1).min(MOST_LIMIT);
     let mut first = 0_u64;
     for ((index, &real), out) in (0_u64..).zip(reals).zip(out) {
         let parts = real.parts();
@@ -151,7 +151,7 @@ pub fn encode_or_zero<R: Ring>(
         out.fill(R::ZERO);
         return Err(FixedError::LengthMismatch);
     }
-    let first = scale_all(reals, frac_bits, limit, out);
+    let first = scale_all(reals, frac_bits, limit.into(), out);
     // A product for every word of every reading, so that a refused one takes no other time.
     let keep = R::from_u64(bit(opened(first) == 0));
     out.iter_mut().for_each(|word| *word = word.mul(keep));
@@ -221,8 +221,11 @@ macro_rules! real {
 real!(f32, 23, 127);
 real!(f64, 52, 1023);
 
+/// Limits end here: a mantissa that is shifted up by 33 places is beyond.
+const MOST_LIMIT: u64 = (1 << 52) - 1;
+
 /// The integer nearest to a number times `2^frac_bits`, halves away from zero, as a word; and 1 if
-/// the magnitude of that product is at most `limit`, which has at most 32 bits, or 0.
+/// the magnitude of that product is at most `limit`, which is at most [`MOST_LIMIT`], or 0.
 ///
 /// In integers: a processor without doubles has thousands of bytes of code for their sums and
 /// products.

@@ -12,7 +12,9 @@ use sharelet_import::write;
 use sharelet_train::config::Config;
 use sharelet_train::course::Course;
 use sharelet_train::model::Model;
+use sharelet_train::network::NetworkError;
 use sharelet_train::plain::numbers;
+use sharelet_train::scaling::{self, COLUMN_WORDS};
 
 const EXAMPLES: &str = include_str!("examples/open.txt");
 
@@ -66,12 +68,26 @@ pub fn run(args: &OpenArgs) -> Result<()> {
     }
     let course = Arc::new(Course::new(config, ours.sizes)?);
     let mut model = Model::zeros(course.network(), course.has_momentum())?;
-    if first.words.len() != second.words.len() || first.words.len() < model.words().count() {
+    let words: Vec<u64> =
+        first.words.iter().zip(&second.words).map(|(a, b)| a.wrapping_add(*b)).collect();
+    // Behind the model are the sums of the last epoch, and the scaling.
+    let (of_model, behind) =
+        words.split_at_checked(model.words().count()).unwrap_or((&[], &words));
+    let scaling = behind.get(2..).unwrap_or_default();
+    let fits = first.words.len() == second.words.len()
+        && of_model.len() == model.words().count()
+        && scaling.len() == ours.sizes.standardised * COLUMN_WORDS;
+    if !fits {
         bail!(TrainingError::Damaged { path: args.second.clone() });
     }
-    let words = first.words.iter().zip(&second.words).map(|(a, b)| a.wrapping_add(*b));
-    model.words_mut().zip(words).for_each(|(word, opened)| *word = opened);
-    let parameters = numbers(&model, course.frac_bits()).to_f32();
+    model.words_mut().zip(of_model).for_each(|(word, opened)| *word = *opened);
+    let bits = course.frac_bits();
+    let columns: Vec<(f64, f64)> =
+        scaling.as_chunks().0.iter().map(|column| scaling::numbers(*column, bits)).collect();
+    let (features, targets) = columns.split_at(ours.sizes.features.min(columns.len()));
+    let parameters = scaling::fold(course.network(), &numbers(&model, bits), features, targets);
+    // The course has only networks for which there is one.
+    let parameters = parameters.ok_or(NetworkError::NoWeights)?.to_f32();
     let bytes = write::onnx(course.network(), &parameters, "sharelet")?;
     sharelet_link::files::write_file(&args.output, &[&bytes])?;
     tracing::info!("wrote {}", args.output.display());

@@ -49,9 +49,26 @@ pub struct TableArgs {
         allow_hyphen_values = true,
     )]
     pub label_scale: f64,
+    /// Standardise features, and labels that are numbers: each column less its mean, over its
+    /// standard deviation. Both stay secret, and the trained model takes values as they are. Tables
+    /// (.csv) are standardised if nothing is said, arrays are not.
+    #[arg(long, conflicts_with = "no_standardise")]
+    pub standardise: bool,
+    /// Take the values of a table as they are.
+    #[arg(long)]
+    pub no_standardise: bool,
 }
 
 impl TableArgs {
+    /// Whether features and numbers as labels are standardised, as far as it is said.
+    const fn standardise(&self) -> Option<bool> {
+        match (self.standardise, self.no_standardise) {
+            (true, _) => Some(true),
+            (_, true) => Some(false),
+            _ => None,
+        }
+    }
+
     /// What to take from the file; `key` is the column that rows are joined by.
     #[must_use]
     pub fn options(&self, key: Option<String>) -> Options {
@@ -68,6 +85,7 @@ impl TableArgs {
             key,
             scale: self.scale,
             label_scale: self.label_scale,
+            standardise: self.standardise(),
         }
     }
 }

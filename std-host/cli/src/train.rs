@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use anyhow::Result;
 use clap::{ArgGroup, Args};
@@ -18,9 +19,10 @@ use sharelet_host::server::training::run::{
 };
 use sharelet_host::store::datasets::Datasets;
 use sharelet_host::store::training::Checkpoints;
-use sharelet_link::Route;
+use sharelet_link::pauses::Pauses;
 use sharelet_link::service::Limits;
 use sharelet_link::tcp;
+use sharelet_link::{Connection, LinkError, Role, Route};
 use sharelet_train::config::Config;
 use sharelet_train::curve::{Curve, Epoch};
 
@@ -28,6 +30,10 @@ const EXAMPLES: &str = include_str!("examples/train.txt");
 
 /// The longest silence within a message of the other server: it may be waiting for the dealer.
 const STALL: Duration = Duration::from_secs(120);
+
+/// Between attempts to connect.
+const PAUSES: Pauses =
+    Pauses { shortest: Duration::from_millis(200), longest: Duration::from_secs(2) };
 
 /// Arguments of `sharelet train`.
 #[derive(Args, Debug, Clone)]
@@ -53,6 +59,14 @@ pub struct TrainArgs {
     /// Connect to the other server.
     #[arg(long, value_name = "ADDRESS", value_parser = super::units::parse_endpoint)]
     pub peer: Option<String>,
+    /// How long to wait for the other server.
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "10m",
+        value_parser = super::units::parse_duration,
+    )]
+    pub wait: Duration,
     #[command(flatten)]
     dealt: DealtArgs,
     /// Go on from the last checkpoint that both servers hold.
@@ -174,6 +188,13 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     let mut curves = vec![("private", &report.curve)];
     curves.extend(against.as_ref().map(|against| ("float", against)));
     charts("Training on shares", &curves, args.plot.as_deref())?;
+    if report.steps == 0 {
+        println!(
+            "the run was finished before; this server's share of the model: {}",
+            model.display()
+        );
+        return Ok(());
+    }
     println!(
         "{} steps in {:.1} s; sent {} bytes in {} messages; this server's share of the model: {}",
         report.steps,
@@ -187,10 +208,38 @@ pub fn run(args: &TrainArgs) -> Result<()> {
 
 /// Where the other server is.
 async fn meeting(args: &TrainArgs, route: &Route) -> Result<Meeting> {
+    let wait = args.wait;
     if let Some(peer) = &args.peer {
         route.announce();
-        return Ok(tcp::connect(peer, server(1 - args.party), route, CONNECT, STALL).await?.into());
+        return Ok(connect(peer, server(1 - args.party), route, wait).await?.into());
     }
     let listener = listen(given(args.listen.as_deref(), "listen")?, route.clone()).await?;
-    Ok(Meeting::Listening(listener, Limits { connections: 16, stall: STALL, ..Limits::default() }))
+    tracing::info!("waiting up to {} s for the other server to connect", wait.as_secs());
+    let limits = Limits { connections: 16, stall: STALL, ..Limits::default() };
+    Ok(Meeting::Listening(listener, limits, wait))
+}
+
+/// Connects, and waits for a server that does not listen yet.
+async fn connect(
+    peer: &str,
+    role: Role,
+    route: &Route,
+    wait: Duration,
+) -> Result<Connection, LinkError> {
+    let (end, mut attempts) = (Instant::now() + wait, PAUSES.attempts(None));
+    let mut said = false;
+    loop {
+        let error = match tcp::connect(peer, role, route, CONNECT, STALL).await {
+            Err(error @ LinkError::Connect { .. }) => error,
+            done => return done,
+        };
+        let pause = attempts.failed().unwrap_or(PAUSES.longest);
+        if Instant::now() + pause >= end {
+            return Err(error);
+        }
+        if !core::mem::replace(&mut said, true) {
+            tracing::info!("{error}; waiting up to {} s for it", wait.as_secs());
+        }
+        tokio::time::sleep(pause).await;
+    }
 }

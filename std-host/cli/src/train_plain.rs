@@ -54,8 +54,10 @@ pub struct TrainPlainArgs {
 
 fn words(table: &Table, frac_bits: u32) -> Result<Data> {
     let encoded = shares::encode(table, u8::try_from(frac_bits).unwrap_or(u8::MAX))?;
-    let (inputs, targets) = encoded.words().split_at(table.features.len());
-    Ok(Data { inputs: inputs.to_vec(), targets: targets.to_vec() })
+    let (inputs, behind) = encoded.words().split_at(table.features.len());
+    let (targets, scaling) = behind.split_at(table.targets.len());
+    let scaling = scaling.as_chunks().0.to_vec();
+    Ok(Data { inputs: inputs.to_vec(), targets: targets.to_vec(), scaling })
 }
 
 /// Trains and prints.
@@ -71,23 +73,28 @@ pub fn run(args: &TrainPlainArgs) -> Result<()> {
         labels_file: args.test_labels.clone().or(options.labels_file.clone()),
         ..options
     };
-    let test = args.test.as_ref().map(|path| Table::load(path, &test_options)).transpose()?;
+    let mut test = args.test.as_ref().map(|path| Table::load(path, &test_options)).transpose()?;
+    if let Some(test) = &mut test {
+        test.reorder(&table.columns)?;
+    }
     let frac_bits = config.arithmetic.frac_bits;
+    let train = words(&table, frac_bits)?;
     let sizes = Sizes {
         rows: table.rows,
         features: table.columns.len(),
         targets: table.labels.per_row(),
         test_rows: test.as_ref().map_or(0, |test| test.rows),
+        standardised: train.scaling.len(),
+        mixed: false,
     };
     let course = Arc::new(Course::new(config, sizes)?);
     course.check_labels(&args.data.display().to_string(), table.labels)?;
-    let (train, test) = (
-        words(&table, frac_bits)?,
-        test.map_or_else(|| Ok(Data::default()), |test| words(&test, frac_bits))?,
-    );
+    let test = test.map_or_else(|| Ok(Data::default()), |test| words(&test, frac_bits))?;
     println!("float, {} steps", course.plan().steps());
     let (_, float) =
-        plain::baseline(&course, &train, &test, &mut |epoch| println!("{}", line(epoch)))?;
+        plain::baseline(&course, (&train, &test), table.labels, &mut |epoch| {
+            println!("{}", line(epoch))
+        })?;
     if let Some(path) = &args.float_curve {
         float.save(path)?;
     }

@@ -30,6 +30,7 @@ use sharelet_train::config::Config;
 use sharelet_train::course::{Course, Session, Sizes};
 use sharelet_train::curve::means;
 use sharelet_train::kernel::{Bilinear, Form, Product};
+use sharelet_train::labels::Labels;
 use sharelet_train::loss::Wanted;
 use sharelet_train::model::Model;
 use sharelet_train::network::{Network, NetworkName};
@@ -145,7 +146,7 @@ fn forward(network: &Network, batch: usize, servers: &mut Servers, runs: usize) 
 fn train(network: &Network, batch: usize, servers: &mut Servers, runs: usize) -> Vec<Taken> {
     let mut rng = ChaCha20Rng::from_seed([3; 32]);
     let outputs = network.shapes().unwrap().last().unwrap().elems();
-    let rates = Rates { rate: 1, rate_bits: 12, rounds_first: false, momentum: 0, decay: 0 };
+    let rates = Rates { rate: 1, rate_bits: 12, rounds_first: false, momentum: 0, decay: 0, ..Rates::default() };
     let mut models = [Model::zeros(network, false).unwrap(), model(network, &mut rng)];
     let run = |_| {
         let inputs = split(&words(&mut rng, batch * network.input.elems(), FRAC_BITS), &mut rng);
@@ -300,22 +301,23 @@ fn epochs(name: &str, folder: &Path, figures: &mut Figures) {
         features: train.columns.len(),
         targets: 10,
         test_rows: test.rows,
+        ..Sizes::default()
     };
     let data = |table: &Table| {
         let encoded = shares::encode(table, u8::try_from(FRAC_BITS).unwrap()).unwrap();
         let (inputs, targets) = encoded.words().split_at(table.features.len());
-        Data { inputs: inputs.to_vec(), targets: targets.to_vec() }
+        Data { inputs: inputs.to_vec(), targets: targets.to_vec(), ..Data::default() }
     };
     let course = Arc::new(Course::new(config, sizes).unwrap());
     let (train, test) = (data(&train), data(&test));
-    let float = plain::baseline(&course, &train, &test, &mut |_| {}).unwrap().1;
+    let float = plain::baseline(&course, (&train, &test), Labels::Classes { classes: 10 }, &mut |_| {}).unwrap().1;
     let mut rng = ChaCha20Rng::from_seed([8; 32]);
     let mut shares = |data: &Data| {
         let ([inputs_0, inputs_1], [targets_0, targets_1]) =
             (split(&data.inputs, &mut rng), split(&data.targets, &mut rng));
         [
-            Data { inputs: inputs_0, targets: targets_0 },
-            Data { inputs: inputs_1, targets: targets_1 },
+            Data { inputs: inputs_0, targets: targets_0, ..Data::default() },
+            Data { inputs: inputs_1, targets: targets_1, ..Data::default() },
         ]
     };
     let ([train_0, train_1], [test_0, test_1]) = (shares(&train), shares(&test));

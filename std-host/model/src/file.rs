@@ -213,7 +213,7 @@ impl Model {
         fixed::encode(
             reading,
             self.network.input_frac_bits(),
-            self.network.input_limit(),
+            self.network.input_limit().into(),
             &mut words,
         )
         .map_err(ModelError::Reading)?;

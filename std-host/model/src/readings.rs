@@ -63,6 +63,20 @@ pub fn array<T: Real>(
     Some(raw.map_err(ReadingsError::at(path)))
 }
 
+/// A column of an `.npy` file of whole numbers as text, all digits of them; `None` if it is of
+/// another format or of other numbers. A vector is a column.
+#[doc(hidden)]
+pub fn integers(
+    bytes: &[u8],
+    path: &Path,
+    column: usize,
+) -> Result<Option<Vec<String>>, ReadingsError> {
+    if !name(path).ends_with(".npy") {
+        return Ok(None);
+    }
+    npy::integers(bytes, Some(1), column).map_err(ReadingsError::at(path))
+}
+
 /// The name of a file, which tells its format.
 fn name(path: &Path) -> String {
     path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default()

@@ -11,7 +11,7 @@ use sharelet_core::functions::engine::Truncation;
 use super::config::{Config, ConfigError, FieldError};
 use super::curve::Epoch;
 use super::loss::Wanted;
-use super::network::{Loss, Network, NetworkError, Shape};
+use super::network::{Layer, Loss, Network, NetworkError, Shape};
 use super::schedule::{Plan, ScheduleError, Split};
 use super::update::Rates;
 use crate::labels::Labels;
@@ -25,6 +25,8 @@ const LEAST_RATE_BITS: u32 = 8;
 const GRADIENT_BITS: u32 = 5;
 /// Bits of what may be truncated, and the most that are dropped at once.
 const WORD_BITS: u32 = 62;
+/// Words that are standardised at once.
+const STANDARDISED_ELEMS: usize = 1 << 14;
 /// Steps of a run, at most: all that are counted ahead.
 pub const MAX_STEPS: usize = 1 << 24;
 
@@ -72,7 +74,7 @@ pub enum CourseError {
 }
 
 /// The sizes of the data, public.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Sizes {
     /// Rows of the data set to train on, held-out ones included.
     pub rows: usize,
@@ -82,11 +84,35 @@ pub struct Sizes {
     pub targets: usize,
     /// Rows of the data set to test on; 0 without.
     pub test_rows: usize,
+    /// How many columns are standardised under sharing: none, all features, or all features and
+    /// all targets.
+    pub standardised: usize,
+    /// Whether there are rows to train on of others than those whose scaling it is.
+    pub mixed: bool,
+}
+
+impl Sizes {
+    /// Whether targets are standardised.
+    #[must_use]
+    pub const fn standardises_targets(&self) -> bool {
+        self.standardised > self.features
+    }
+
+    fn is_valid(&self) -> bool {
+        let all = self.features.checked_add(self.targets);
+        self.standardised == 0
+            || self.standardised == self.features
+            || Some(self.standardised) == all
+    }
 }
 
 /// One session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Session {
+    /// Some rows of a data set are standardised.
+    Standardise(Rows),
+    /// Whether one of them is beyond reach is opened.
+    CheckReach,
     /// The rows to train on are opened under masks.
     OpenTrain,
     /// The rows to test on are.
@@ -101,9 +127,29 @@ pub enum Session {
     Check(usize),
 }
 
+/// Some rows of a data set, by number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rows {
+    /// Of the data set to test on, and not of that to train on.
+    pub of_test: bool,
+    /// The first.
+    pub first: usize,
+    /// How many.
+    pub count: usize,
+}
+
 /// What makes sessions alike in what they spend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
+    /// See [`Session::Standardise`].
+    Standardise {
+        /// Rows.
+        rows: usize,
+        /// Whether values beyond reach are counted.
+        checks: bool,
+    },
+    /// See [`Session::CheckReach`].
+    CheckReach,
     /// See [`Session::OpenTrain`].
     OpenTrain,
     /// See [`Session::OpenTest`].
@@ -121,6 +167,14 @@ pub enum Kind {
     Report,
     /// See [`Session::Check`].
     Check,
+}
+
+/// `full / rows`, rounded to so many bits after the point, in as few as say the same.
+fn ratio(full: usize, rows: usize, bits: u32) -> (u64, u32) {
+    let (full, rows) = (full as u64, rows.max(1) as u64);
+    let rounded = ((full << (bits + 1)) / rows).div_ceil(2);
+    let zeros = rounded.trailing_zeros().min(bits);
+    (rounded >> zeros, bits - zeros)
 }
 
 /// The course of a run.
@@ -159,6 +213,22 @@ impl Course {
                      with --classes {outputs}"
                 ),
             };
+            return Err(CourseError::Data { dataset: config.data.train.clone(), reason });
+        }
+        if !sizes.is_valid() {
+            let reason = format!(
+                "{} columns are standardised, which are neither none nor all features",
+                sizes.standardised
+            );
+            return Err(CourseError::Data { dataset: config.data.train.clone(), reason });
+        }
+        let dense = |layer: Option<&Layer>| matches!(layer, Some(Layer::Dense { .. }));
+        if (sizes.standardised > 0 && !dense(network.layers.first()))
+            || (sizes.standardises_targets() && !dense(network.layers.last()))
+        {
+            let reason = "it is standardised, which takes a dense layer at either end of the \
+                          network, where the model undoes it; share it with --no-standardise"
+                .to_owned();
             return Err(CourseError::Data { dataset: config.data.train.clone(), reason });
         }
         let all = |rows: usize| (0..u32::try_from(rows).unwrap_or(u32::MAX)).collect();
@@ -275,6 +345,10 @@ impl Course {
     /// [`CourseError::Data`] names the data set and how to share it.
     pub fn check_labels(&self, dataset: &str, labels: Labels) -> Result<(), CourseError> {
         let loss = self.network.loss;
+        let numbers = matches!(labels, Labels::Numbers { .. });
+        if numbers && self.config.open.accuracy {
+            return Err(Self::no_accuracy(dataset));
+        }
         let wanted = match (loss, labels) {
             (Loss::CrossEntropy, Labels::Classes { .. })
             | (
@@ -288,6 +362,13 @@ impl Course {
         };
         let reason = format!("it has {labels}, and the {loss:?} loss takes {wanted}");
         Err(CourseError::Data { dataset: dataset.to_owned(), reason })
+    }
+
+    fn no_accuracy(dataset: &str) -> CourseError {
+        let reason = "its labels are numbers, of which none is right or wrong: take \
+                      `open.accuracy` out, or share it with --classes or --binary"
+            .to_owned();
+        CourseError::Data { dataset: dataset.to_owned(), reason }
     }
 
     /// The rows of a step, by number.
@@ -314,21 +395,28 @@ impl Course {
     /// The public factors of a step.
     #[must_use]
     pub fn rates(&self, step: usize) -> Rates {
-        let nothing = Rates { rate: 0, rate_bits: 0, rounds_first: false, momentum: 0, decay: 0 };
-        let Some(step) = self.plan.step(step) else { return nothing };
+        let Some(step) = self.plan.step(step) else { return Rates::default() };
+        let bits = self.frac_bits();
+        let momentum = self.has_momentum();
+        // With momentum all sums are brought to those of a full batch.
+        let (rows, mean) = if momentum {
+            (self.plan.batch_rows(), self.plan.batch_mean())
+        } else {
+            (step.rows.len(), step.mean)
+        };
         let (mut rate, mut rate_bits) = (
-            u64::from(step.rate.numerator()) * u64::from(step.mean.numerator()),
-            step.rate.shift() + step.mean.shift(),
+            u64::from(step.rate.numerator()) * u64::from(mean.numerator()),
+            step.rate.shift() + mean.shift(),
         );
         // Sums over the batch, with twice the fraction bits, times the rate: what is left for the
         // rate.
-        let batch_bits = usize::BITS - step.rows.len().saturating_sub(1).leading_zeros();
-        let room = WORD_BITS.saturating_sub(2 * self.frac_bits() + batch_bits + GRADIENT_BITS);
-        let rounds_first = self.has_momentum() || room < LEAST_RATE_BITS;
+        let batch_bits = usize::BITS - rows.saturating_sub(1).leading_zeros();
+        let room = WORD_BITS.saturating_sub(2 * bits + batch_bits + GRADIENT_BITS);
+        let rounds_first = momentum || room < LEAST_RATE_BITS;
         let (significant, most_bits) = if rounds_first {
             (RATE_BITS, WORD_BITS)
         } else {
-            (room.min(RATE_BITS), WORD_BITS - self.frac_bits())
+            (room.min(RATE_BITS), WORD_BITS - bits)
         };
         while (rate >> significant > 0 || rate_bits > most_bits) && rate_bits > 0 {
             rate = (rate + 1) >> 1;
@@ -337,19 +425,21 @@ impl Course {
         let fraction = |value: f64| {
             // Momentum is below 1, and decay a small number times a batch.
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-            let word = libm::round(libm::scalbn(value, self.frac_bits().cast_signed())) as u64;
+            let word = libm::round(libm::scalbn(value, bits.cast_signed())) as u64;
             word
         };
         #[allow(clippy::cast_precision_loss)]
-        let rows = step.rows.len() as f64;
-        let (momentum, decay) =
-            (self.plan.momentum().to_f64(), self.plan.weight_decay().to_f64() * rows);
+        let decay = self.plan.weight_decay().to_f64() * rows as f64;
+        let (ratio, ratio_bits) =
+            if momentum { ratio(rows, step.rows.len(), room.min(RATE_BITS)) } else { (1, 0) };
         Rates {
             rate,
             rate_bits,
             rounds_first,
-            momentum: fraction(momentum),
+            momentum: fraction(self.plan.momentum().to_f64()),
             decay: fraction(decay),
+            ratio,
+            ratio_bits,
         }
     }
 
@@ -367,10 +457,17 @@ impl Course {
     /// All sessions of a run that begins or goes on after `steps` steps.
     pub fn sessions(&self, steps: usize) -> impl Iterator<Item = Session> + '_ {
         let tests = !self.split.test.is_empty() && self.reports();
+        let own_test = tests && !self.tests_held_out();
+        let checks = self.checks_reach(false) || (own_test && self.checks_reach(true));
+        let scaled = self.standardised_rows(false).chain(
+            own_test.then(|| self.standardised_rows(true)).into_iter().flatten(),
+        );
         let opening = [
+            checks.then_some(Session::CheckReach),
             Some(Session::OpenTrain),
-            (tests && !self.tests_held_out()).then_some(Session::OpenTest),
+            own_test.then_some(Session::OpenTest),
         ];
+        let opening = scaled.map(Some).chain(opening);
         let steps = (steps..self.plan.steps()).flat_map(move |step| {
             let ends =
                 self.plan.step(step).filter(|step| step.ends_epoch).map(|step| step.place.epoch);
@@ -383,13 +480,35 @@ impl Course {
                 check.then_some(Session::Check(step + 1)),
             ]
         });
-        opening.into_iter().chain(steps).flatten()
+        opening.chain(steps).flatten()
+    }
+
+    /// The sessions that standardise a data set, some rows at a time: what is computed with them is
+    /// in memory at once.
+    fn standardised_rows(&self, of_test: bool) -> impl Iterator<Item = Session> + use<> {
+        let Sizes { rows, test_rows, standardised, .. } = self.sizes;
+        let rows = if of_test { test_rows } else { rows };
+        let rows = if standardised == 0 { 0 } else { rows };
+        let each = (STANDARDISED_ELEMS / standardised.max(1)).max(1);
+        (0..rows).step_by(each).map(move |first| {
+            Session::Standardise(Rows { of_test, first, count: each.min(rows - first) })
+        })
+    }
+
+    /// Whether rows may lie far from what their scaling was computed from.
+    #[must_use]
+    pub const fn checks_reach(&self, of_test: bool) -> bool {
+        self.sizes.standardised > 0 && (of_test || self.sizes.mixed)
     }
 
     /// What makes a session alike to others.
     #[must_use]
     pub fn kind(&self, session: Session) -> Kind {
         match session {
+            Session::Standardise(Rows { of_test, count, .. }) => {
+                Kind::Standardise { rows: count, checks: self.checks_reach(of_test) }
+            }
+            Session::CheckReach => Kind::CheckReach,
             Session::OpenTrain => Kind::OpenTrain,
             Session::OpenTest => Kind::OpenTest,
             Session::Step(step) => Kind::Step {

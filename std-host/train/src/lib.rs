@@ -53,6 +53,7 @@ pub mod parameters;
 pub mod plain;
 pub mod plans;
 pub mod scale;
+pub mod scaling;
 pub mod schedule;
 pub mod serving;
 pub mod state;

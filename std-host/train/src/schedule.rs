@@ -126,6 +126,18 @@ impl Plan {
         self.rows
     }
 
+    /// Rows of a full batch: all rows, if there are fewer than the configuration's.
+    #[must_use]
+    pub fn batch_rows(&self) -> usize {
+        self.training.batch.min(self.rows)
+    }
+
+    /// `1 / rows` of a full batch, to the nearest scale.
+    #[must_use]
+    pub fn batch_mean(&self) -> Scale {
+        self.means.0
+    }
+
     /// Batches of an epoch.
     #[must_use]
     pub fn steps_per_epoch(&self) -> usize {

@@ -8,13 +8,14 @@ use std::sync::Arc;
 use sharelet_core::correlation::LengthError;
 use sharelet_core::functions::protocol::matrix::{self, MaskMatrix};
 
-use super::course::{Course, Session};
+use super::course::{self, Course, Session};
 use super::curve::Opened;
 use super::forward::{Sized, forward};
 use super::loss::{self, Outputs, Sums};
 use super::model::Model;
 use super::network::NetworkError;
 use super::parameters::LayerParameters;
+use super::scaling::{COLUMN_WORDS, standardise};
 use super::step::{Step, open_weights};
 use crate::tensor::{Machine, Masked, Program, Runner, Tensors};
 
@@ -30,6 +31,9 @@ pub struct Data {
     pub inputs: Vec<u64>,
     /// Row by row, with the fraction bits of inputs.
     pub targets: Vec<u64>,
+    /// Of the data to train on, if it is to be standardised: that of every column of features, then
+    /// of targets that are standardised.
+    pub scaling: Vec<[u64; COLUMN_WORDS]>,
 }
 
 /// A participant's state.
@@ -39,6 +43,9 @@ pub struct State {
     pub model: Model,
     train: Rows,
     test: Rows,
+    scaling: Vec<[u64; COLUMN_WORDS]>,
+    /// How many values are beyond reach, so far.
+    beyond: u64,
     /// Of the epoch so far.
     pub sums: Sums,
     test_sums: Sums,
@@ -68,6 +75,8 @@ pub enum Seen {
     },
     /// Whether a weight has grown too large.
     TooLarge(bool),
+    /// Whether a value is beyond the reach of its column's scaling.
+    Beyond(bool),
 }
 
 impl State {
@@ -75,7 +84,8 @@ impl State {
     ///
     /// # Errors
     /// Layers that do not fit each other.
-    pub fn new(course: Arc<Course>, train: Data, test: Data) -> Result<Self, NetworkError> {
+    pub fn new(course: Arc<Course>, mut train: Data, test: Data) -> Result<Self, NetworkError> {
+        let scaling = core::mem::take(&mut train.scaling);
         let model = Model::zeros(course.network(), course.has_momentum())?;
         let rows = |data: Data| Rows {
             unopened: data.inputs,
@@ -87,6 +97,8 @@ impl State {
             model,
             train: rows(train),
             test: rows(test),
+            scaling,
+            beyond: 0,
             sums: Sums::default(),
             test_sums: Sums::default(),
         })
@@ -101,6 +113,7 @@ impl State {
         let zeros = |rows: usize| Data {
             inputs: vec![0; rows * sizes.features],
             targets: vec![0; rows * sizes.targets],
+            scaling: vec![[0; COLUMN_WORDS]; sizes.standardised],
         };
         Self::new(course, zeros(sizes.rows), zeros(sizes.test_rows))
     }
@@ -142,6 +155,32 @@ impl State {
         Ok(())
     }
 
+    /// Some rows, features and those targets that are standardised.
+    async fn standardise<E: Runner, T: Tensors>(
+        &mut self,
+        machine: &mut Machine<E, T>,
+        course: &Course,
+        rows: course::Rows,
+    ) -> Result<(), E::Error> {
+        let (sizes, f) = (course.sizes(), course.frac_bits());
+        let data = if rows.of_test { &mut self.test } else { &mut self.train };
+        let checks = course.checks_reach(rows.of_test);
+        let (features, targets) = self.scaling.split_at(sizes.features.min(self.scaling.len()));
+        for (words, scaling, width) in [
+            (&mut data.unopened, features, sizes.features),
+            (Arc::make_mut(&mut data.targets), targets, sizes.targets),
+        ] {
+            if scaling.len() != width {
+                continue;
+            }
+            let places = rows.first * width..(rows.first + rows.count) * width;
+            let words = words.get_mut(places).ok_or(missing())?;
+            let beyond = standardise(machine, words, scaling, f, checks).await?;
+            self.beyond = self.beyond.wrapping_add(beyond);
+        }
+        Ok(())
+    }
+
     /// The program of a session.
     pub const fn turn(&mut self, session: Session) -> Turn<'_> {
         Turn { state: self, session }
@@ -165,6 +204,11 @@ impl Program for Turn<'_> {
         let state = &mut *self.state;
         let course = state.course.clone();
         match self.session {
+            Session::Standardise(rows) => state.standardise(machine, &course, rows).await?,
+            Session::CheckReach => {
+                let beyond = core::mem::take(&mut state.beyond);
+                return Ok(Seen::Beyond(any(machine, beyond).await?));
+            }
             Session::OpenTrain => state.train.open(machine).await?,
             Session::OpenTest => state.test.open(machine).await?,
             Session::Step(number) => {
@@ -283,6 +327,14 @@ async fn too_large<E: Runner, T: Tensors>(
         .chain(words().map(|word| word.wrapping_neg().wrapping_sub(limit)));
     let (_, bits) = machine.activate(beyond.collect(), CHECK_SHIFT, true).await?;
     let count = bits.share().iter().fold(0_u64, |sum, bit| sum.wrapping_add(*bit));
+    any(machine, count).await
+}
+
+/// Whether a count is not zero: one bit, and nothing else, is opened.
+async fn any<E: Runner, T: Tensors>(
+    machine: &mut Machine<E, T>,
+    count: u64,
+) -> Result<bool, E::Error> {
     let any = count.wrapping_sub(machine.constant(1));
     let (_, bits) = machine.activate(vec![any], 0, true).await?;
     Ok(reveal(machine, bits.share()).await?.first().is_some_and(|&bit| bit == 1))

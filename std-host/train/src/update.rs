@@ -1,7 +1,9 @@
 //! Stochastic gradient descent, with momentum and weight decay: `v = mu v + g + lambda w`,
 //! `w = w - eta v`.
 //!
-//! Gradients are sums over the batch; the rate contains the division by its size.
+//! Gradients are sums over the batch; the rate contains the division by its size. What momentum
+//! keeps is in sums over a full batch: those of a shorter one, the last of an epoch, are brought to
+//! as many rows first, so that every mean counts alike.
 
 use super::model::Model;
 use super::parameters::LayerParameters;
@@ -20,9 +22,29 @@ pub struct Rates {
     pub rounds_first: bool,
     /// The momentum, with the fraction bits of the model; 0 without.
     pub momentum: u64,
-    /// The weight decay times the batch size, with the fraction bits of the model; biases do not
-    /// decay.
+    /// The weight decay times the rows that a gradient is summed over, with the fraction bits of
+    /// the model; biases do not decay.
     pub decay: u64,
+    /// With momentum, what a sum over the batch is brought to a full batch by:
+    /// `ratio / 2^ratio_bits`, 1 for a full one and without momentum.
+    pub ratio: u64,
+    /// See `ratio`.
+    pub ratio_bits: u32,
+}
+
+impl Default for Rates {
+    /// Those of no step.
+    fn default() -> Self {
+        Self {
+            rate: 0,
+            rate_bits: 0,
+            rounds_first: false,
+            momentum: 0,
+            decay: 0,
+            ratio: 1,
+            ratio_bits: 0,
+        }
+    }
 }
 
 /// Changes the model. `gradients` are those of [`super::backward`].
@@ -39,11 +61,12 @@ pub async fn update<E: Runner, T: Tensors>(
     let mut sums = Vec::new();
     for (gradients, parameters) in gradients.iter().zip(&model.parameters) {
         let weights = gradients.weights.iter().zip(&parameters.weights);
-        sums.extend(
-            weights
-                .map(|(gradient, weight)| gradient.wrapping_add(weight.wrapping_mul(rates.decay))),
-        );
-        sums.extend(gradients.biases.iter().map(|gradient| gradient << frac_bits));
+        let decay = rates.decay << rates.ratio_bits;
+        sums.extend(weights.map(|(gradient, weight)| {
+            gradient.wrapping_mul(rates.ratio).wrapping_add(weight.wrapping_mul(decay))
+        }));
+        let bias = |gradient: &u64| gradient.wrapping_mul(rates.ratio) << frac_bits;
+        sums.extend(gradients.biases.iter().map(bias));
     }
     let steps = if rates.momentum == 0 && rates.rounds_first {
         let mut sums = machine.truncate(sums, frac_bits).await?;
@@ -54,10 +77,11 @@ pub async fn update<E: Runner, T: Tensors>(
         machine.truncate(sums, rates.rate_bits + frac_bits).await?
     } else {
         let velocity = model.velocity.iter().flat_map(LayerParameters::words);
+        let momentum = rates.momentum << rates.ratio_bits;
         sums.iter_mut().zip(velocity).for_each(|(sum, velocity)| {
-            *sum = sum.wrapping_add(velocity.wrapping_mul(rates.momentum))
+            *sum = sum.wrapping_add(velocity.wrapping_mul(momentum));
         });
-        let mut velocity = machine.truncate(sums, frac_bits).await?;
+        let mut velocity = machine.truncate(sums, frac_bits + rates.ratio_bits).await?;
         let places = model.velocity.iter_mut().flat_map(LayerParameters::words_mut);
         places.zip(&velocity).for_each(|(place, velocity)| *place = *velocity);
         velocity.iter_mut().for_each(|velocity| *velocity = velocity.wrapping_mul(rates.rate));

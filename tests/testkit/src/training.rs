@@ -298,7 +298,11 @@ impl Room {
         let (mut inputs, mut targets) = (zero.features, zero.targets);
         share::open(&mut inputs, &one.features);
         share::open(&mut targets, &one.targets);
-        state::Data { inputs, targets }
+        let mut scaling = zero.scaling.clone();
+        for (word, other) in scaling.iter_mut().flatten().zip(one.scaling.iter().flatten()) {
+            *word = word.wrapping_add(*other);
+        }
+        state::Data { inputs, targets, scaling }
     }
 
     pub fn course(&self, config: &Config) -> Arc<Course> {
@@ -313,6 +317,8 @@ impl Room {
             features: train.columns,
             targets: train.targets_per_row,
             test_rows: test.map_or(0, |test| test.rows),
+            standardised: train.scaling.len(),
+            mixed: train.is_mixed(),
         };
         Arc::new(Course::new(config.clone(), sizes).unwrap())
     }

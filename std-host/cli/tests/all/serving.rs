@@ -39,7 +39,7 @@ fn twin(folder: &Path, rows: &[Vec<f32>]) -> Vec<String> {
     let weights = offline::run(&mut OpenModel(&model.model), machine()).expect("runs").0;
     let answer = |row: &Vec<f32>| {
         let mut input = vec![0_u64; row.len()];
-        encode(row, 20, u32::MAX, &mut input).expect("in range");
+        encode(row, 20, u32::MAX.into(), &mut input).expect("in range");
         let mut evaluate = model.serving.evaluate(&model.model, &weights, input).expect("fits");
         let output = offline::run(&mut evaluate, machine()).expect("runs").0;
         format!("frac_bits=20 values={}", output.words[0].cast_signed() >> 20)

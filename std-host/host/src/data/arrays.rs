@@ -7,16 +7,21 @@ use super::select::{Options, Parts, select};
 use sharelet_model::readings::{self, Raw};
 
 pub(super) fn read(bytes: &[u8], path: &Path, options: &Options) -> Result<Parts, DataError> {
-    let raw = array(bytes, path, None)?;
+    // A vector is a column.
+    let raw = array(bytes, path, Some(1))?;
     let header = names(raw.width);
     let selection = select(path, &header, options)?;
     let rows = || raw.values.chunks_exact(raw.width);
     let columns = |indices: &[usize]| -> Vec<f64> {
         rows().flat_map(|row| indices.iter().filter_map(|&index| row.get(index).copied())).collect()
     };
-    let keys = selection
-        .key
-        .map(|key| rows().filter_map(|row| row.get(key)).map(f64::to_string).collect());
+    let keys = match selection.key {
+        None => None,
+        Some(key) => Some(match readings::integers(bytes, path, key)? {
+            Some(whole) => whole,
+            None => keys(path, key, rows().filter_map(|row| row.get(key).copied()))?,
+        }),
+    };
     Ok(Parts {
         columns: selection
             .features
@@ -28,6 +33,25 @@ pub(super) fn read(bytes: &[u8], path: &Path, options: &Options) -> Result<Parts
         keys,
         scale: 1.0 / f64::from(raw.divide),
     })
+}
+
+/// Keys that are not of an integer type: whole numbers as integers are written, so that they equal
+/// those of other files. From `2^53` on, different keys may have become the same number.
+fn keys(
+    path: &Path,
+    column: usize,
+    values: impl Iterator<Item = f64>,
+) -> Result<Vec<String>, DataError> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let key = |(value, row): (f64, usize)| {
+        if value.abs() < EXACT {
+            return Ok(value.to_string());
+        }
+        let column = format!("c{column}");
+        let place = Place { path: path.to_owned(), row, line: None, column };
+        Err(DataError::InexactKey { place })
+    };
+    values.zip(1..).map(key).collect()
 }
 
 /// Names of label columns, and labels as they are in the file.

@@ -6,6 +6,7 @@ use super::name::Name;
 use super::openings::Openings;
 use sharelet_link::hex::hex;
 use sharelet_train::labels::Labels;
+use sharelet_train::scaling::COLUMN_WORDS;
 
 /// Fraction bits without a wish.
 pub const DEFAULT_FRAC_BITS: u8 = 20;
@@ -75,6 +76,9 @@ pub struct Description {
     pub frac_bits: u8,
     /// Whether each row has a hashed key: then owners give columns, and else rows.
     pub keyed: bool,
+    /// Whether features, and labels that are numbers, are standardised before they are used: then
+    /// the scaling of each column is behind the rows.
+    pub standardised: bool,
     /// What may be opened of what is computed on it.
     pub openings: Openings,
 }
@@ -86,10 +90,21 @@ impl Description {
         (self.columns.len() + self.labels.per_row()) as u64
     }
 
-    /// Words of all features and labels; `None` beyond `u64`.
+    /// Words of all features and labels, and of their scaling; `None` beyond `u64`.
     #[must_use]
     pub fn elems(&self) -> Option<u64> {
-        self.rows.checked_mul(self.row_elems())
+        let scaling = (self.standardised_columns() * COLUMN_WORDS) as u64;
+        self.rows.checked_mul(self.row_elems())?.checked_add(scaling)
+    }
+
+    /// Columns that are standardised: all features, and labels that are numbers, or none.
+    #[must_use]
+    pub fn standardised_columns(&self) -> usize {
+        match self.labels {
+            _ if !self.standardised => 0,
+            Labels::Numbers { .. } => self.columns.len() + self.labels.per_row(),
+            _ => self.columns.len(),
+        }
     }
 
     /// Whether names and sizes are possible.

@@ -134,6 +134,38 @@ pub enum DataError {
         /// Fraction bits.
         frac_bits: u8,
     },
+    /// Columns of another name.
+    #[error("{path}: {source}; choose the same ones with --columns", path = path.display())]
+    Columns {
+        /// The file.
+        path: PathBuf,
+        /// What differs.
+        source: super::columns::OtherColumns,
+    },
+    /// A key that is no longer what it was.
+    #[error(
+        "{place}: a key of 2^53 or more that is stored as a floating-point number: different keys \
+         may be the same there; save keys as integers or as CSV"
+    )]
+    InexactKey {
+        /// Where.
+        place: Place,
+    },
+    /// A column cannot be standardised.
+    #[error(
+        "{path}: column `{column}`: its values differ by too little to be told apart with \
+         {frac_bits} fraction bits; multiply it by 1000 or more, leave it out with --columns, or \
+         take more with --frac-bits",
+        path = path.display(),
+    )]
+    TooNarrow {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// Fraction bits.
+        frac_bits: u8,
+    },
     /// A class is none of those that there are.
     #[error(
         "{place}: not a class: classes are whole numbers from 0 to {last}; correct the label, or \

@@ -25,6 +25,9 @@ pub struct Options {
     pub scale: Option<f64>,
     /// What labels that are numbers are multiplied by.
     pub label_scale: f64,
+    /// Whether features, and labels that are numbers, are standardised under sharing. Without it
+    /// tables are, and arrays are not.
+    pub standardise: Option<bool>,
 }
 
 impl Default for Options {
@@ -37,6 +40,7 @@ impl Default for Options {
             key: None,
             scale: None,
             label_scale: 1.0,
+            standardise: None,
         }
     }
 }

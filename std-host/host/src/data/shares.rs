@@ -1,7 +1,7 @@
 //! A table in fixed point, split between two servers.
 //!
-//! The words are the features, row-major, and behind them the labels, row-major, in `Z_2^64`. They
-//! are cut into pieces of [`PIECE_ELEMS`]; piece `n` is split as session `n` of a fresh 32-byte
+//! The words are the features, row-major, behind them the labels, row-major, and, if they are to be
+//! standardised, what scales each column ([`sharelet_train::scaling`]), in `Z_2^64`. They are cut into pieces of [`PIECE_ELEMS`]; piece `n` is split as session `n` of a fresh 32-byte
 //! seed. Server 0 gets the seed, server 1 the words minus the keystream.
 
 use sharelet_core::fixed::{self, FixedError};
@@ -11,12 +11,14 @@ use sharelet_core::share;
 use super::description::MAX_FRAC_BITS;
 use super::error::DataError;
 use super::table::Table;
+use sharelet_train::labels::Labels;
+use sharelet_train::scaling;
 
 /// Words of a piece; the last one of an upload may be shorter.
 pub const PIECE_ELEMS: usize = 1 << 16;
 
-/// Largest magnitude of a word: what the products of training have room for.
-const LIMIT: u32 = u32::MAX;
+/// Bits of the magnitude of a word: what the products of training have room for.
+const BITS: u32 = 32;
 
 /// Features and labels as fixed-point words.
 pub struct Encoded {
@@ -30,24 +32,30 @@ impl core::fmt::Debug for Encoded {
 }
 
 impl Encoded {
-    /// The words: features, then labels.
+    /// The words: features, labels, scaling.
     #[must_use]
     pub fn words(&self) -> &[u64] {
         &self.words
     }
 }
 
-/// The magnitude at which fixed-point words end: `2^(32 - frac_bits)`.
+/// The magnitude at which fixed-point words end: `2^(32 - frac_bits)`, and `2^(43 - frac_bits)` of
+/// those that are standardised.
 #[must_use]
-pub fn range(frac_bits: u8) -> u64 {
-    1_u64 << 32_u8.saturating_sub(frac_bits)
+pub fn range(frac_bits: u8, standardised: bool) -> u64 {
+    1_u64 << bits(standardised).saturating_sub(frac_bits.into())
+}
+
+const fn bits(standardised: bool) -> u32 {
+    if standardised { scaling::INPUT_BITS } else { BITS }
 }
 
 /// Encodes features and labels with `frac_bits` fraction bits, to nearest, halves away from zero.
 ///
 /// # Errors
 /// [`DataError::OutOfRange`] names the first cell whose magnitude reaches [`range`];
-/// [`DataError::FracBits`].
+/// [`DataError::FracBits`]; [`DataError::TooNarrow`] names a column that is to be standardised and
+/// whose values are too close to each other.
 pub fn encode(table: &Table, frac_bits: u8) -> Result<Encoded, DataError> {
     if !(1..=MAX_FRAC_BITS).contains(&frac_bits) {
         return Err(DataError::FracBits { found: frac_bits, most: MAX_FRAC_BITS });
@@ -61,15 +69,30 @@ pub fn encode(table: &Table, frac_bits: u8) -> Result<Encoded, DataError> {
         }
         FixedError::OutOfRange { index } => DataError::OutOfRange {
             place: table.place(from + index),
-            limit: range(frac_bits),
+            limit: range(frac_bits, table.standardised),
             frac_bits,
         },
         _ => DataError::Empty { path: table.path.clone() },
     };
-    fixed::encode(&table.features, frac_bits, LIMIT, feature_words)
+    let limit = (1_u64 << bits(table.standardised)) - 1;
+    fixed::encode(&table.features, frac_bits, limit, feature_words)
         .map_err(|error| place(0, error))?;
-    fixed::encode(&table.targets, frac_bits, LIMIT, target_words)
+    let numbers = matches!(table.labels, Labels::Numbers { .. });
+    fixed::encode(&table.targets, frac_bits, limit, target_words)
         .map_err(|error| place(features, error))?;
+    if table.standardised {
+        let targets = if numbers { table.labels.per_row() } else { 0 };
+        for column in 0..table.columns.len() + targets {
+            let scaling =
+                scaling::of_column(table.standardised_column(column), frac_bits.into());
+            let name = table.columns.iter().chain(&table.label_columns).nth(column);
+            words.extend(scaling.map_err(|_| DataError::TooNarrow {
+                path: table.path.clone(),
+                column: name.cloned().unwrap_or_default(),
+                frac_bits,
+            })?);
+        }
+    }
     Ok(Encoded { words })
 }
 

@@ -6,7 +6,7 @@ use sharelet_train::labels::Labels;
 
 use super::error::{DataError, Place};
 use super::select::{Options, Parts, read};
-use super::{arrays, csv, keys, labels};
+use super::{arrays, columns, csv, keys, labels};
 
 /// A table of finite numbers, at least one row and one column, with its labels.
 #[derive(Clone, PartialEq)]
@@ -28,6 +28,8 @@ pub struct Table {
     pub targets: Vec<f64>,
     /// The key of each row.
     pub keys: Option<Vec<String>>,
+    /// Whether features, and labels that are numbers, are standardised under sharing.
+    pub standardised: bool,
 }
 
 impl core::fmt::Debug for Table {
@@ -130,13 +132,44 @@ impl Table {
             label_columns,
             targets,
             keys,
+            standardised: options.standardise.unwrap_or(is_csv),
         })
+    }
+
+    /// Puts columns of features into this order.
+    ///
+    /// # Errors
+    /// [`DataError::Columns`] if they are other ones.
+    pub fn reorder(&mut self, wanted: &[String]) -> Result<(), DataError> {
+        let path = || self.path.clone();
+        let order = columns::order(wanted, &self.columns)
+            .map_err(|source| DataError::Columns { path: path(), source })?;
+        if let Some(order) = order {
+            tracing::info!("{}: columns are put in the other data's order", self.path.display());
+            self.features = columns::reorder(&self.features, &order);
+            self.columns = wanted.to_vec();
+        }
+        Ok(())
     }
 
     /// The features of a row.
     #[must_use]
     pub fn row(&self, index: usize) -> Option<&[f64]> {
         self.features.chunks_exact(self.columns.len().max(1)).nth(index)
+    }
+
+    /// The values of a column that is standardised: of features, then of labels.
+    pub(crate) fn standardised_column(
+        &self,
+        index: usize,
+    ) -> impl ExactSizeIterator<Item = f64> + Clone + '_ {
+        let features = self.columns.len();
+        let (values, width, index) = match index.checked_sub(features) {
+            None => (&self.features, features, index),
+            Some(index) => (&self.targets, self.labels.per_row(), index),
+        };
+        let width = width.max(1);
+        (0..self.rows).map(move |row| values.get(row * width + index).copied().unwrap_or(0.0))
     }
 
     /// Where a feature or label lies, for an error: `index` counts the words of [`Table::features`]

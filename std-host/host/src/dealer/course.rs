@@ -103,9 +103,9 @@ impl Dealer {
         let (plans, binding) = (Arc::new(plans), Arc::new(binding));
         let listed = course.clone();
         let mut sessions = (first..).zip(listed.sessions(steps)).peekable();
-        // Masks of the data are made first: all others need them.
+        // Masks of the data are made first: all steps need them.
         while let Some(opening) = sessions
-            .next_if(|(_, session)| matches!(session, Session::OpenTrain | Session::OpenTest))
+            .next_if(|(_, session)| !matches!(session, Session::Step(_)))
         {
             let (course, plans, binding) = (course.clone(), plans.clone(), binding.clone());
             let (dealt, state) = self

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 
-use redb::{Database, DatabaseError};
+use redb::{Builder, Database, DatabaseError};
 use sharelet_link::files::{FileError, private_directory, sync_directory, temporary_beside};
 
 use super::error::StoreError;
@@ -23,7 +23,7 @@ impl State {
         if !path.try_exists().map_err(FileError::at(&path))? {
             create(&path)?;
         }
-        let database = Database::create(&path).map_err(|error| match error {
+        let database = builder().create(&path).map_err(|error| match error {
             DatabaseError::DatabaseAlreadyOpen => StoreError::Locked { path: directory.to_owned() },
             other => database_error(&path, other.into()),
         })?;
@@ -53,7 +53,7 @@ impl State {
         let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
         // Its lock goes with it.
         drop(database.take());
-        let opened = Database::open(&self.path);
+        let opened = builder().open(&self.path);
         *database = Some(opened.map_err(|error| database_error(&self.path, error.into()))?);
         Ok(())
     }
@@ -76,12 +76,22 @@ impl State {
     }
 }
 
+/// Bytes of pages that stay in memory: a few numbers per device. By default it is a gigabyte, which
+/// a database fills as it grows.
+const CACHE_BYTES: usize = 1 << 20;
+
+fn builder() -> Builder {
+    let mut builder = Builder::new();
+    builder.set_cache_size(CACHE_BYTES);
+    builder
+}
+
 /// Makes a database that only its owner may read. It is there whole or not at all: a disk that is
 /// full, or a power cut, leaves nothing that the next start takes for one.
 fn create(path: &Path) -> Result<(), StoreError> {
     let (temporary, file) = temporary_beside(path)?;
     drop(file);
-    let made = Database::create(&temporary).map_err(|error| database_error(path, error.into()));
+    let made = builder().create(&temporary).map_err(|error| database_error(path, error.into()));
     let made = made.and_then(|database| {
         drop(database);
         match fs::hard_link(&temporary, path) {

@@ -21,7 +21,7 @@ use sharelet_link::files::{FileError, private_directory, remove_temporaries, wri
 use sharelet_train::course::Sizes;
 
 const MAGIC: [u8; 4] = *b"SLTM";
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 const PREFIX_BYTES: usize = 10;
 const DIGEST_BYTES: usize = 32;
 const ENDING: &str = "share";
@@ -130,7 +130,8 @@ pub struct Header {
 pub struct Share {
     /// Of what.
     pub header: Header,
-    /// Words of the model, then of its momentum, then of the sums of the epoch.
+    /// Words of the model, then of its momentum, then of the sums of the epoch, then of the scaling
+    /// of each column that is standardised.
     pub words: Vec<u64>,
 }
 
@@ -315,7 +316,7 @@ mod tests {
     use super::*;
 
     fn share(step: u64, party: u8) -> Share {
-        let sizes = Sizes { rows: 7, features: 3, targets: 1, test_rows: 0 };
+        let sizes = Sizes { rows: 7, features: 3, targets: 1, test_rows: 0, standardised: 0, mixed: false };
         let header = Header {
             party,
             run: [5; 16],

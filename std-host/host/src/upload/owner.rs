@@ -262,6 +262,7 @@ pub fn describe(
         labels: table.labels,
         frac_bits,
         keyed: table.keys.is_some(),
+        standardised: table.standardised,
         openings,
     }
 }

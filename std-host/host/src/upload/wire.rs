@@ -20,7 +20,7 @@ use sharelet_link::frame::{self, CONTROL_BYTES, FrameError, Protocol};
 use sharelet_link::{Reader, Writer};
 
 /// Version of this format.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 /// Hashed keys of a frame; the last may have fewer.
 pub const KEYS_PER_FRAME: usize = 4096;
 

@@ -324,7 +324,7 @@ async fn server_1_gets_no_other_program_than_server_0_has_ordered() {
     let client = |own| Client::new(dealer.address.clone(), route(own), STALL, STALL);
     let server_1 = party(Role::Server1, "hall-1");
     let device = DeviceId::new("server-0").unwrap();
-    let sizes = Sizes { rows: 24, features: 3, targets: 1, test_rows: 0 };
+    let sizes = Sizes { rows: 24, features: 3, targets: 1, test_rows: 0, ..Default::default() };
     let train = |text: &str, first| {
         let course = Course::new(config(text), sizes).unwrap();
         let count = u32::try_from(course.sessions(0).count()).unwrap();

@@ -83,7 +83,7 @@ impl Shared {
         let mut rng = rng(seed);
         let room = Room::new(random_model(&[2, 2], &mut rng));
         room.provision("server-0");
-        let sizes = Sizes { rows: 8, features, targets, test_rows: 0 };
+        let sizes = Sizes { rows: 8, features, targets, test_rows: 0, ..Default::default() };
         let header = |party| Header {
             party,
             run: [5; 16],
@@ -138,7 +138,7 @@ impl Shared {
         let weights = offline::run(&mut OpenModel(model), machine()).expect("runs").0;
         let answer = |reading: &[f32]| {
             let mut input = vec![0_u64; reading.len()];
-            encode(reading, F as u8, u32::MAX, &mut input).expect("in range");
+            encode(reading, F as u8, u32::MAX.into(), &mut input).expect("in range");
             let mut evaluate = serving.evaluate(model, &weights, input).expect("fits");
             let output = offline::run(&mut evaluate, machine()).expect("runs").0;
             let dropped = output.frac_bits - F;

@@ -149,7 +149,7 @@ async fn a_server_that_vanishes_in_its_greeting_ends_no_run() {
     let (setup, correlations) =
         (room.setup(Party::P1, &config, false), room.correlations(Party::P1, &dealer.address));
     let one = async {
-        let meeting = Meeting::Listening(listener, Limits::default());
+        let meeting = Meeting::Listening(listener, Limits::default(), Duration::from_secs(600));
         let ended =
             run::run(setup, correlations, meeting, &mut |_| (), &CancellationToken::new()).await;
         ended.map(|_| ()).map_err(|error| error.to_string())

@@ -13,6 +13,7 @@ use sharelet_testkit::training::{Crash, PARTIES, RUN, Room, both_say, config, sa
 use sharelet_testkit::{Rng, assert_matches, says};
 use sharelet_train::config::Config;
 use sharelet_train::course::{Course, Sizes};
+use sharelet_train::labels::Labels;
 use sharelet_train::plain;
 use sharelet_train::plans::Plans;
 use sharelet_train::state::Data;
@@ -453,12 +454,12 @@ fn large_batches_and_small_rates_are_learned_from() {
              {momentum}\n[arithmetic]\nfrac_bits = {bits}\ntruncation = \"exact\"\n[open]\nloss = \
              true\n[stop]\nlargest_loss = 1000\nlargest_weight = 100\n"
         );
-        let sizes = Sizes { rows: 8192, features: 3, targets: 1, test_rows: 0 };
+        let sizes = Sizes { rows: 8192, features: 3, targets: 1, test_rows: 0, ..Default::default() };
         let course = Arc::new(Course::new(config(&text), sizes).unwrap());
         let encoded = shares::encode(&scaled, u8::try_from(bits).unwrap()).unwrap();
         let (inputs, targets) = encoded.words().split_at(scaled.features.len());
-        let data = || Data { inputs: inputs.to_vec(), targets: targets.to_vec() };
-        let (float, _) = plain::baseline(&course, &data(), &Data::default(), &mut |_| ()).unwrap();
+        let data = || Data { inputs: inputs.to_vec(), targets: targets.to_vec(), ..Data::default() };
+        let (float, _) = plain::baseline(&course, (&data(), &Data::default()), Labels::Numbers { per_row: 1 }, &mut |_| ()).unwrap();
         let (twin, _) = plain::twin(&course, data(), Data::default(), &mut |_| ()).unwrap();
         let twin = plain::numbers(&twin, bits);
         for (float, twin) in float.layers[0].words().zip(twin.layers[0].words()) {
@@ -475,7 +476,7 @@ fn large_batches_and_small_rates_are_learned_from() {
                  64\nlearning_rate = 1e-9\nmomentum = {momentum}\n[arithmetic]\ntruncation = \
                  \"{truncation}\"\n"
             );
-            let sizes = Sizes { rows: 100, features: 3, targets: 1, test_rows: 0 };
+            let sizes = Sizes { rows: 100, features: 3, targets: 1, test_rows: 0, ..Default::default() };
             Plans::new(&Arc::new(Course::new(config(&text), sizes).unwrap())).unwrap();
         }
     }

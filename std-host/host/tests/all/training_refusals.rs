@@ -389,7 +389,14 @@ fn client(dealer: &str) -> Client {
     Client::new(dealer.to_owned(), Route::insecure_plaintext(None), SOON, SOON)
 }
 
-const SIZES: Sizes = Sizes { rows: 24, features: 3, targets: 1, test_rows: 0 };
+const SIZES: Sizes = Sizes {
+    rows: 24,
+    features: 3,
+    targets: 1,
+    test_rows: 0,
+    standardised: 0,
+    mixed: false,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_dealer_deals_no_number_twice_and_nothing_without_bounds() {

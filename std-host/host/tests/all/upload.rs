@@ -142,6 +142,7 @@ async fn shares_open_to_the_table() {
             label_columns: Vec::new(),
             targets,
             keys: None,
+            standardised: false,
         };
         let data = Data::new("d", "o", table, 20, &[0; 16]);
         assert_eq!(pair.share(&data).await.unwrap(), Outcome::Sent);

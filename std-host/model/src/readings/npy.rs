@@ -9,7 +9,32 @@ use super::raw::{Raw, Real, convert, shape};
 
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
 
-pub(super) fn read<T: Real>(bytes: &[u8], width: Option<usize>) -> Result<Raw<T>, Fault> {
+/// An array, its elements not looked at.
+struct Array<'b> {
+    /// Values per row.
+    row: usize,
+    /// The type of an element, as NumPy names it.
+    element: &'b str,
+    /// Of all values.
+    count: usize,
+    data: &'b [u8],
+}
+
+impl Array<'_> {
+    fn expect(&self, element_bytes: usize) -> Result<(), Fault> {
+        let expected = self
+            .count
+            .checked_mul(element_bytes)
+            .ok_or(Fault::Header("the array has too many values; save fewer rows"))?;
+        if self.data.len() == expected {
+            Ok(())
+        } else {
+            Err(Fault::Length { expected, found: self.data.len() })
+        }
+    }
+}
+
+fn array(bytes: &[u8], width: Option<usize>) -> Result<Array<'_>, Fault> {
     let (header, data) = split(bytes)
         .ok_or(Fault::Header("the .npy header is cut or damaged; write the file again"))?;
     if value(header, "fortran_order").is_none_or(|value| !value.starts_with("False")) {
@@ -31,8 +56,13 @@ pub(super) fn read<T: Real>(bytes: &[u8], width: Option<usize>) -> Result<Raw<T>
     let descr = value(header, "descr")
         .and_then(|value| value.strip_prefix(['\'', '"']))
         .unwrap_or_default();
-    let descr = descr.split(['\'', '"']).next().unwrap_or_default();
-    let (element, values): (usize, Convert<T>) = match descr {
+    let element = descr.split(['\'', '"']).next().unwrap_or_default();
+    Ok(Array { row, element, count, data })
+}
+
+pub(super) fn read<T: Real>(bytes: &[u8], width: Option<usize>) -> Result<Raw<T>, Fault> {
+    let array = array(bytes, width)?;
+    let (element, values): (usize, Convert<T>) = match array.element {
         "<f4" => (4, |data| convert(data, |bytes| f64::from(f32::from_le_bytes(bytes)))),
         "<f8" => (8, |data| convert(data, f64::from_le_bytes)),
         "|u1" | "|b1" => (1, |data| convert(data, |bytes| f64::from(u8::from_le_bytes(bytes)))),
@@ -53,15 +83,39 @@ pub(super) fn read<T: Real>(bytes: &[u8], width: Option<usize>) -> Result<Raw<T>
             ));
         }
     };
-    let expected = count
-        .checked_mul(element)
-        .ok_or(Fault::Header("the array has too many values; save fewer rows"))?;
-    if data.len() != expected {
-        return Err(Fault::Length { expected, found: data.len() });
-    }
+    array.expect(element)?;
     // A number beyond the precision asked for becomes infinite and is refused with its row and
     // column.
-    Ok(Raw { width: row, values: values(data), divide: 1.0 })
+    Ok(Raw { width: array.row, values: values(array.data), divide: 1.0 })
+}
+
+/// A column of whole numbers as text, all digits of them; `None` if the array is not of whole
+/// numbers.
+pub(super) fn integers(
+    bytes: &[u8],
+    width: Option<usize>,
+    column: usize,
+) -> Result<Option<Vec<String>>, Fault> {
+    let array = array(bytes, width)?;
+    let (element, text): (usize, fn(&[u8]) -> Vec<String>) = match array.element {
+        "|u1" | "|b1" => (1, |data| texts(data, u8::from_le_bytes)),
+        "|i1" => (1, |data| texts(data, i8::from_le_bytes)),
+        "<u2" => (2, |data| texts(data, u16::from_le_bytes)),
+        "<i2" => (2, |data| texts(data, i16::from_le_bytes)),
+        "<u4" => (4, |data| texts(data, u32::from_le_bytes)),
+        "<i4" => (4, |data| texts(data, i32::from_le_bytes)),
+        "<u8" => (8, |data| texts(data, u64::from_le_bytes)),
+        "<i8" => (8, |data| texts(data, i64::from_le_bytes)),
+        _ => return Ok(None),
+    };
+    array.expect(element)?;
+    let rows = array.data.chunks_exact((element * array.row).max(1));
+    let cells = rows.filter_map(|row| row.get(column * element..(column + 1) * element));
+    Ok(Some(cells.flat_map(text).collect()))
+}
+
+fn texts<const N: usize, I: ToString>(data: &[u8], number: fn([u8; N]) -> I) -> Vec<String> {
+    data.as_chunks().0.iter().map(|bytes| number(*bytes).to_string()).collect()
 }
 
 /// The bytes of an array as numbers.

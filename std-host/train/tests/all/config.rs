@@ -259,7 +259,7 @@ fn means_over_few_rows_are_refused() {
     let text = "[data]\ntrain = \"t\"\n[model]\nkind = \"linear-regression\"\n[training]\nepochs = \
                 1\nbatch = 2\nlearning_rate = 0.5\n";
     let course = |open: &str, rows, test_rows| {
-        let sizes = Sizes { rows, features: 1, targets: 1, test_rows };
+        let sizes = Sizes { rows, features: 1, targets: 1, test_rows, ..Default::default() };
         Course::new(parse(&format!("{text}{open}")).unwrap(), sizes)
             .map(|_| ())
             .map_err(|error| error.to_string())

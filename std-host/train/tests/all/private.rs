@@ -110,6 +110,8 @@ fn rates(momentum: bool) -> Rates {
         rounds_first: false,
         momentum: if momentum { (9 << F) / 10 } else { 0 },
         decay: if momentum { 1 << (F - 5) } else { 0 },
+        ratio: if momentum { 5 } else { 1 },
+        ratio_bits: if momentum { 1 } else { 0 },
     }
 }
 

@@ -34,6 +34,7 @@ fn constant(value: f64, rows: usize, columns: usize) -> Table {
         label_columns: vec!["y".to_owned()],
         targets: [1.0, 0.0].repeat(rows),
         keys: None,
+        standardised: false,
     }
 }
 

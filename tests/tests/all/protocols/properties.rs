@@ -135,8 +135,8 @@ proptest! {
     fn a_real_is_off_by_half_a_unit_at_most(real in -1e6_f32..1e6, frac_bits in 0_u8..12) {
         let mut words = [0_u32];
         let unit = 1.0 / f64::from(1_u32 << frac_bits);
-        let limit = (1 << 31) - 1;
-        match fixed::encode(&[real], frac_bits, limit, &mut words) {
+        let limit = (1_u32 << 31) - 1;
+        match fixed::encode(&[real], frac_bits, limit.into(), &mut words) {
             Ok(()) => {
                 let integer = f64::from(words[0].cast_signed());
                 prop_assert!((integer * unit - f64::from(real)).abs() <= unit / 2.0);
@@ -170,7 +170,7 @@ proptest! {
     fn no_real_is_mistaken(bits in any::<u32>(), frac_bits in any::<u8>(), limit in any::<u32>()) {
         let real = f32::from_bits(bits);
         let mut words = [0_u32];
-        let result = fixed::encode(&[0.0, real][1..], frac_bits, limit, &mut words);
+        let result = fixed::encode(&[0.0, real][1..], frac_bits, limit.into(), &mut words);
         if real.is_finite() {
             let scaled = f64::from(real) * f64::from(frac_bits).exp2();
             let fits = scaled.abs() <= f64::from(limit.min(i32::MAX.cast_unsigned()));

@@ -13,6 +13,7 @@ use crate::store::training::{Share, TrainingError};
 use sharelet_train::config::{Config, ConfigError};
 use sharelet_train::course::{Course, CourseError};
 use sharelet_train::model::Model;
+use sharelet_train::scaling::COLUMN_WORDS;
 use sharelet_train::serving::{Serving, ServingError};
 
 /// The largest magnitude of an input, in units of the last place: what a comparison takes.
@@ -31,6 +32,13 @@ pub enum ModelError {
     /// The sizes.
     #[error(transparent)]
     Serving(#[from] ServingError),
+    /// Its data was standardised.
+    #[error(
+        "the model was trained on standardised data, whose scaling is not applied to questions \
+         yet; open it to its owner, who can import and serve it, or share the data with \
+         --no-standardise and train again"
+    )]
+    Standardised,
     /// More inputs or outputs than a task can have.
     #[error(
         "the model has {inputs} inputs and {outputs} outputs; data parties can ask for up to {} \
@@ -112,11 +120,15 @@ impl SharedModel {
         let header = &share.header;
         let config = Config::parse(&header.config, path).map_err(CourseError::from)?;
         let course = Course::new(config, header.sizes)?;
+        if header.sizes.standardised > 0 {
+            return Err(ModelError::Standardised);
+        }
         let serving = Arc::new(Serving::new(course.network().clone(), course.config().arithmetic)?);
         let whole =
             Model::zeros(course.network(), course.has_momentum()).map_err(CourseError::from)?;
-        // Behind the model's words are the sums of the epoch.
-        if share.words.len() != whole.words().count() + 2 || header.party > 1 {
+        // Behind the model's words are the sums of the epoch and the scaling.
+        let scaling = header.sizes.standardised * COLUMN_WORDS;
+        if share.words.len() != whole.words().count() + 2 + scaling || header.party > 1 {
             return Err(TrainingError::Damaged { path: path.to_owned() }.into());
         }
         let mut model = serving.zeros();

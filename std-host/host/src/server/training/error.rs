@@ -11,6 +11,7 @@ use crate::store::StoreError;
 use crate::store::training::TrainingError;
 use sharelet_train::course::CourseError;
 use sharelet_train::plans::PlanError;
+use sharelet_train::scaling::REACH;
 
 /// Why a run ended early, or did not begin.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +20,16 @@ pub enum RunError {
     /// The other server.
     #[error("the other server: {0}")]
     Peer(#[from] PeerError),
+    /// The other server has not come.
+    #[error(
+        "the other server has not connected within {} s; start it with the same configuration and \
+         --peer, or wait longer with --wait",
+        wait.as_secs()
+    )]
+    Alone {
+        /// How long it was waited for.
+        wait: core::time::Duration,
+    },
     /// Both servers differ.
     #[error("{0}")]
     Differ(String),
@@ -98,6 +109,13 @@ pub enum RunError {
         /// What the link says.
         reason: EngineError<std::io::Error>,
     },
+    /// A value is too far from what its column's scaling was computed from.
+    #[error(
+        "a value is more than {REACH} standard deviations away from the mean of its column, as \
+         the owner of most rows computed both: units or columns differ between the owners, or \
+         between the data to train on and to test on; nothing was trained"
+    )]
+    Beyond,
     /// The run diverges.
     #[error(
         "training diverges: {what} after step {step}; {}; take a smaller `training.learning_rate`",

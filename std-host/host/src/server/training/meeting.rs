@@ -3,6 +3,7 @@
 //! Whoever listens does so as a service: the first that greets right is the other server, and all
 //! others are refused, by a [`Verdict`] that names the reason, without any word about the run.
 
+use core::time::Duration;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sharelet_core::session::wire::control::DeviceId;
@@ -22,8 +23,8 @@ use sharelet_train::course::Course;
 pub enum Meeting {
     /// At the other end of this connection.
     Connected(Connection),
-    /// Among those that connect here.
-    Listening(Listener, Limits),
+    /// Among those that connect here, within a time.
+    Listening(Listener, Limits, Duration),
 }
 
 impl From<Connection> for Meeting {
@@ -52,16 +53,17 @@ impl Meeting {
         course: Arc<Course>,
         stop: &CancellationToken,
     ) -> Result<Met, RunError> {
-        let (listener, limits) = match self {
+        let (listener, limits, wait) = match self {
             Self::Connected(connection) => return greet(connection, &ours, &course).await,
-            Self::Listening(listener, limits) => (listener, limits),
+            Self::Listening(listener, limits, wait) => (listener, limits, wait),
         };
         let (found, met) = oneshot::channel();
         let waiting = Arc::new(Waiting { ours, course, found: Mutex::new(Some(found)) });
         let stop = stop.child_token();
         let others = stop.clone().drop_guard();
         tokio::spawn(service::serve(waiting, listener, limits, stop));
-        let met = met.await.map_err(|_| RunError::Stopped { step: 0 })?;
+        let met = tokio::time::timeout(wait, met).await.map_err(|_| RunError::Alone { wait })?;
+        let met = met.map_err(|_| RunError::Stopped { step: 0 })?;
         Ok(Met { others: Some(others), ..met })
     }
 }

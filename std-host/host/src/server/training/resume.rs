@@ -7,6 +7,7 @@ use crate::store::training::{Checkpoints, Header, Share, TrainingError};
 use sharelet_train::config::Config;
 use sharelet_train::course::Course;
 use sharelet_train::curve::Curve;
+use sharelet_train::scaling::COLUMN_WORDS;
 use sharelet_train::state::State;
 
 /// Digests of the data that a run learns from and is tested on.
@@ -84,6 +85,25 @@ fn fits(
     Ok(())
 }
 
+/// The run whose finished model lies here, if it is of this configuration and data.
+///
+/// # Errors
+/// As [`held`], of the model's share.
+pub fn finished(
+    checkpoints: &Checkpoints,
+    course: &Course,
+    data: DataHashes,
+) -> Result<Option<(Share, [u8; 16])>, TrainingError> {
+    let path = checkpoints.model();
+    if !path.exists() {
+        return Ok(None);
+    }
+    let share = Share::load(&path)?;
+    fits(&path, &share.header, course, data)?;
+    let (run, whole) = (share.header.run, share.header.step == course.plan().steps() as u64);
+    Ok(whole.then_some((share, run)))
+}
+
 /// The latest step of one run that both have a checkpoint of.
 #[must_use]
 pub fn common(ours: Option<&Held>, theirs: Option<&Held>) -> Option<u64> {
@@ -95,17 +115,20 @@ pub fn common(ours: Option<&Held>, theirs: Option<&Held>) -> Option<u64> {
     }
 }
 
-/// Takes up a checkpoint's words: the model, then the sums of the epoch.
+/// Takes up a checkpoint's words: the model, then the sums of the epoch. The scaling behind them is
+/// that of the data, whose digest was compared.
 ///
 /// # Errors
 /// [`TrainingError::Damaged`] if they are not as many as the model's.
 pub fn restore(state: &mut State, share: &Share, path: &Path) -> Result<Curve, TrainingError> {
     let damaged = || TrainingError::Damaged { path: path.to_owned() };
     let model = state.model.words().count();
-    let (words, [loss, correct]) = share.words.split_last_chunk::<2>().ok_or_else(damaged)?;
-    if words.len() != model {
+    let (words, behind) = share.words.split_at_checked(model).ok_or_else(damaged)?;
+    let (sums, scaling) = behind.split_first_chunk::<2>().ok_or_else(damaged)?;
+    if scaling.len() != share.header.sizes.standardised * COLUMN_WORDS {
         return Err(damaged());
     }
+    let [loss, correct] = sums;
     state.model.words_mut().zip(words).for_each(|(word, share)| *word = *share);
     (state.sums.loss, state.sums.correct) = (*loss, *correct);
     postcard::from_bytes(&share.header.curve).map_err(|_| damaged())

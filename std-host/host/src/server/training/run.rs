@@ -28,6 +28,7 @@ use sharelet_train::course::{Course, CourseError, Session, Sizes};
 use sharelet_train::curve::Opened;
 use sharelet_train::curve::{Curve, Epoch, means};
 use sharelet_train::plans::Plans;
+use sharelet_train::scaling::COLUMN_WORDS;
 use sharelet_train::state::{Data, Seen, State};
 
 /// Where a server's correlations come from.
@@ -93,7 +94,7 @@ pub struct Report {
     pub sent: Sent,
     /// Time in sessions, that of the messages included.
     pub online: core::time::Duration,
-    /// Steps that were made by this run.
+    /// Steps that were made by this run; none if it was finished before.
     pub steps: usize,
 }
 
@@ -108,37 +109,53 @@ pub async fn run(
     progress: &mut dyn FnMut(Progress),
     stop: &tokio_util::sync::CancellationToken,
 ) -> Result<Report, RunError> {
-    let Setup { config, train, test, checkpoints, resume } = setup;
+    let Setup { config, train, mut test, checkpoints, resume } = setup;
     let party = correlations.party();
     let sizes = Sizes {
         rows: train.rows,
         features: train.columns,
         targets: train.targets_per_row,
         test_rows: test.as_ref().map_or(0, |test| test.rows),
+        standardised: train.scaling.len(),
+        mixed: train.is_mixed(),
     };
     let course = Arc::new(Course::new(config, sizes)?);
-    check_data(&course, &train, test.as_ref())?;
+    check_data(&course, &train, test.as_mut())?;
     check_openings(&course.config().open, &train, test.as_ref())?;
     let data = DataHashes {
         train: train.descriptor().hash(),
         test: test.as_ref().map(|test| test.descriptor().hash()),
     };
     let plans = Arc::new(Plans::new(&course)?);
-    let greeting = greeting(&course, party, (&train, test.as_ref(), data), (resume, &checkpoints))?;
+    let finished =
+        if resume { resume::finished(&checkpoints, &course, data)? } else { None };
+    let greeting = Hello {
+        finished: finished.as_ref().map(|(_, run)| *run),
+        ..greeting(&course, party, (&train, test.as_ref(), data), (resume, &checkpoints))?
+    };
     let agreed = async {
         let mut met = meeting.into().meet(greeting.clone(), course.clone(), stop).await?;
+        if greeting.finished.is_some() && greeting.finished == met.theirs.finished {
+            return Ok(None);
+        }
         let step = begin_at(&greeting, &met.theirs)?;
         let (start, source) = agree(&mut met, correlations, (&course, step, &greeting)).await?;
-        Ok::<_, RunError>((met, step, start, source))
+        Ok::<_, RunError>(Some((met, step, start, source)))
     };
-    let (met, step, start, source) = tokio::select! {
+    let agreed = tokio::select! {
         biased;
         () = stop.cancelled() => return Err(RunError::Stopped { step: 0 }),
         agreed = agreed => agreed?,
     };
-    let test = test
-        .map_or_else(Data::default, |test| Data { inputs: test.features, targets: test.targets });
-    let train = Data { inputs: train.features, targets: train.targets };
+    let Some((met, step, start, source)) = agreed else {
+        // Both have their share of the model: only the word of it was lost.
+        checkpoints.drop_after(None)?;
+        let curve = finished.and_then(|(share, _)| postcard::from_bytes(&share.header.curve).ok());
+        let (curve, sent) = (curve.unwrap_or_default(), Sent::default());
+        return Ok(Report { curve, sent, online: core::time::Duration::ZERO, steps: 0 });
+    };
+    let scaling = train.scaling.clone();
+    let [train, test] = [Some(train), test].map(data_of);
     let mut state = State::new(course.clone(), train, test).map_err(CourseError::from)?;
     let mut curve = Curve::default();
     state.begin(party == Party::P1).map_err(CourseError::from)?;
@@ -156,15 +173,28 @@ pub async fn run(
         party,
         run: start.run,
         data,
+        scaling,
         good: step.unwrap_or(0),
     };
     let Met { reader, writer, others: _others, .. } = met;
     running.train(supply, (reader, writer), steps, progress, stop).await
 }
 
-fn check_data(course: &Course, train: &Dataset, test: Option<&Dataset>) -> Result<(), RunError> {
+fn data_of(dataset: Option<Dataset>) -> Data {
+    dataset.map_or_else(Data::default, |Dataset { features, targets, scaling, .. }| Data {
+        inputs: features,
+        targets,
+        scaling,
+    })
+}
+
+fn check_data(
+    course: &Course,
+    train: &Dataset,
+    test: Option<&mut Dataset>,
+) -> Result<(), RunError> {
     let fits = |dataset: &Dataset| u32::from(dataset.frac_bits) == course.frac_bits();
-    for dataset in [Some(train), test].into_iter().flatten() {
+    for dataset in [Some(train), test.as_deref()].into_iter().flatten() {
         let name = || dataset.descriptor().dataset.to_string();
         course.check_labels(&name(), dataset.labels)?;
         if !fits(dataset) {
@@ -176,14 +206,23 @@ fn check_data(course: &Course, train: &Dataset, test: Option<&Dataset>) -> Resul
             );
             return Err(CourseError::Data { dataset: name(), reason }.into());
         }
-        if dataset.columns != train.columns || dataset.targets_per_row != train.targets_per_row {
-            let reason = "it has other columns or labels than the data to train on; share it with \
-                          the same options"
-                .to_owned();
-            return Err(CourseError::Data { dataset: name(), reason }.into());
-        }
+        let reason = if dataset.targets_per_row != train.targets_per_row {
+            "it has other labels than the data to train on; share it with the same options"
+        } else if dataset.scaling.is_empty() != train.scaling.is_empty() {
+            "of it and the data to train on, one is to be standardised and the other is not; \
+             share both with --standardise, or both with --no-standardise"
+        } else {
+            continue;
+        };
+        return Err(CourseError::Data { dataset: name(), reason: reason.to_owned() }.into());
     }
-    Ok(())
+    let Some(test) = test else { return Ok(()) };
+    let columns = &train.descriptor().columns;
+    test.reorder(columns).map_err(|other| {
+        let dataset = test.descriptor().dataset.to_string();
+        let reason = format!("{other}; share it with the columns of `{}`", train.descriptor().dataset);
+        CourseError::Data { dataset, reason }.into()
+    })
 }
 
 /// Each server looks for itself: what both of them do not open stays closed.
@@ -226,6 +265,7 @@ fn greeting(
         test: test.map(|test| test.descriptor().clone()),
         resume,
         checkpoints: held,
+        finished: None,
     })
 }
 
@@ -325,6 +365,7 @@ struct Running {
     party: Party,
     run: [u8; 16],
     data: DataHashes,
+    scaling: Vec<[u64; COLUMN_WORDS]>,
     good: u64,
 }
 
@@ -368,6 +409,7 @@ impl Running {
                     progress(Progress::Epoch(epoch));
                     self.check_loss(&epoch, step)?;
                 }
+                (_, Seen::Beyond(true)) => return Err(RunError::Beyond),
                 (_, Seen::TooLarge(true)) => {
                     let what =
                         format!("a weight has reached {}", course.config().stop.largest_weight);
@@ -430,7 +472,8 @@ impl Running {
             curve: postcard::to_allocvec(&self.curve).unwrap_or_default(),
         };
         let sums = [self.state.sums.loss, self.state.sums.correct];
-        Share { header, words: self.state.model.words().copied().chain(sums).collect() }
+        let scaling = self.scaling.iter().flatten();
+        Share { header, words: self.state.model.words().chain(&sums).chain(scaling).copied().collect() }
     }
 
     fn checkpoint(&mut self, step: usize) -> Result<(), RunError> {

@@ -21,7 +21,7 @@ use sharelet_link::frame::{self, FrameError, Header, Protocol};
 use sharelet_link::{Reader, Writer};
 
 /// Version of these messages.
-pub const VERSION: u16 = 4;
+pub const VERSION: u16 = 5;
 /// Most bytes of a message.
 pub const MAX_MESSAGE_BYTES: usize = 1 << 22;
 /// Most characters of the other server's reason.
@@ -67,6 +67,8 @@ pub struct Hello {
     pub resume: bool,
     /// The run whose checkpoints are there, and their steps.
     pub checkpoints: Option<([u8; 16], Vec<u64>)>,
+    /// The run whose share of the finished model is there, if this one goes on.
+    pub finished: Option<[u8; 16]>,
 }
 
 /// Where a run begins.

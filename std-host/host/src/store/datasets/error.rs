@@ -139,6 +139,12 @@ pub enum Disagreement {
         /// Those of the other.
         found: u8,
     },
+    /// One is standardised, the other is not.
+    #[error(
+        "one is to be standardised, the other is not; give --standardise at all owners, or \
+         --no-standardise"
+    )]
+    Standardised,
     /// One has keys, the other has not.
     #[error(
         "one is to be joined by keys (columns of the same rows), the other is not (more rows); \

@@ -25,7 +25,7 @@ use crate::data::keys::{KEY_HASH_BYTES, KeyHash};
 use sharelet_link::files::{FileError, sync_directory, temporary_beside};
 
 const MAGIC: [u8; 4] = *b"SLTS";
-const VERSION: u16 = 2;
+const VERSION: u16 = 3;
 /// Most bytes of a head: as many of the longest names as there may be.
 const MAX_HEAD_BYTES: usize = 4096 + MAX_COLUMNS * (MAX_NAME_BYTES + 2);
 const DIGEST_BYTES: usize = 32;

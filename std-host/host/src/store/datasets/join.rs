@@ -13,10 +13,12 @@ use sharelet_core::share::Party;
 use super::error::{DatasetError, Disagreement};
 use super::file::{self, Share, Upload};
 use crate::data::description::{Description, UploadId};
+use crate::data::columns::{self, OtherColumns};
 use crate::data::name::Name;
 use crate::data::openings::Openings;
 use crate::data::shares;
 use sharelet_train::labels::Labels;
+use sharelet_train::scaling::COLUMN_WORDS;
 
 /// Whether two uploads fit each other, as far as their descriptions say.
 pub(super) fn agree(first: &Description, other: &Description) -> Result<(), DatasetError> {
@@ -30,6 +32,9 @@ pub(super) fn agree(first: &Description, other: &Description) -> Result<(), Data
             expected: first.frac_bits,
             found: other.frac_bits,
         }));
+    }
+    if first.standardised != other.standardised {
+        return Err(disagree(Disagreement::Standardised));
     }
     let what = match (first.keyed, other.keyed) {
         (false, false) => same_columns(first, other),
@@ -102,6 +107,9 @@ pub struct Dataset {
     pub frac_bits: u8,
     /// What the labels are.
     pub labels: Labels,
+    /// Shares of what standardises features, and labels that are numbers, column by column; empty
+    /// if nothing is. Where several owners give rows it is that of the one who gives most.
+    pub scaling: Vec<[u64; COLUMN_WORDS]>,
     descriptor: Descriptor,
 }
 
@@ -116,6 +124,27 @@ impl Dataset {
     #[must_use]
     pub fn descriptor(&self) -> &Descriptor {
         &self.descriptor
+    }
+
+    /// Puts columns of features into this order; the descriptor stays what the owners gave.
+    ///
+    /// # Errors
+    /// [`OtherColumns`] if they have other names.
+    pub fn reorder(&mut self, wanted: &[String]) -> Result<(), OtherColumns> {
+        if let Some(order) = columns::order(wanted, &self.descriptor.columns)? {
+            tracing::info!(
+                "dataset {}: columns are put in the order of those to train on",
+                self.descriptor.dataset
+            );
+            self.features = columns::reorder(&self.features, &order);
+        }
+        Ok(())
+    }
+
+    /// Whether there are rows of others than those whose scaling it is.
+    #[must_use]
+    pub fn is_mixed(&self) -> bool {
+        self.descriptor.keys.is_none() && self.descriptor.uploads.len() > 1
     }
 }
 
@@ -146,6 +175,8 @@ pub struct Descriptor {
     pub labels: Labels,
     /// Fraction bits of features and labels.
     pub frac_bits: u8,
+    /// Whether features, and labels that are numbers, are standardised.
+    pub standardised: bool,
     /// The uploads that it is made of, in the order in which they are joined.
     pub uploads: Vec<Part>,
     /// SHA-256 of the hashed keys, if owners give columns.
@@ -218,11 +249,23 @@ pub(super) fn join(
     // Where the next upload's words go: the column in a row, or the first word.
     let (mut column, mut feature, mut target) = (0, 0, 0);
     let mut first_keys = None;
+    let (mut scaling, mut target_scaling) = (Vec::new(), Vec::new());
+    let most_rows = owners.clone().map(|owner| owner.rows).max();
     for (_, path) in registered {
         let upload = file::read(path, party)?;
         let Upload { description, keys, share } = upload;
         let words = words(&description, share).ok_or_else(too_large)?;
-        let (own_features, own_targets) = words.split_at(feature_elems(&description));
+        let (own_features, behind) = words.split_at(feature_elems(&description));
+        let targets_end = behind.len() - description.standardised_columns() * COLUMN_WORDS;
+        let (own_targets, own_scaling) = behind.split_at(targets_end);
+        let (own_scaling, _) = own_scaling.as_chunks();
+        let (of_features, of_targets) =
+            own_scaling.split_at(own_scaling.len().min(description.columns.len()));
+        // Rows of several owners have one scaling: that of the first who gives most of them.
+        if keyed || (scaling.is_empty() && Some(description.rows) == most_rows) {
+            scaling.extend_from_slice(of_features);
+            target_scaling.extend_from_slice(of_targets);
+        }
         if keyed {
             let own = description.columns.len();
             for (row, own) in features.chunks_exact_mut(width).zip(own_features.chunks_exact(own)) {
@@ -249,13 +292,15 @@ pub(super) fn join(
         openings: owner.openings.clone(),
     };
     let uploads = owners.map(part).collect();
-    let frac_bits = first.frac_bits;
+    let (frac_bits, standardised) = (first.frac_bits, first.standardised);
+    scaling.extend(target_scaling);
     let descriptor = Descriptor {
         dataset: name.clone(),
         rows,
         columns,
         labels,
         frac_bits,
+        standardised,
         uploads,
         keys: first_keys,
     };
@@ -268,6 +313,7 @@ pub(super) fn join(
         targets_per_row,
         frac_bits,
         labels,
+        scaling,
         descriptor,
     })
 }

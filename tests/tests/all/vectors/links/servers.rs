@@ -23,6 +23,7 @@ fn descriptor(keys: Option<[u8; 32]>) -> Descriptor {
         columns: vec!["flow".to_owned(), "heat".to_owned()],
         labels: Labels::Classes { classes: 3 },
         frac_bits: 20,
+        standardised: true,
         uploads: vec![Part {
             id: upload,
             owner: "north".parse().unwrap(),
@@ -46,6 +47,7 @@ fn hello(party: u8) -> Hello {
         test: again.then(|| descriptor(None)),
         resume: again,
         checkpoints: again.then(|| ([9; 16], vec![50, 100])),
+        finished: again.then_some([9; 16]),
     }
 }
 

@@ -44,6 +44,7 @@ fn description() -> Description {
         labels: Labels::Binary,
         frac_bits: 16,
         keyed: true,
+        standardised: false,
         openings: Openings::of(&[Opening::Loss, Opening::Model(name("north"))], 12).unwrap(),
     }
 }

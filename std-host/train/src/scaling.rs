@@ -1,0 +1,160 @@
+//! Standardising under sharing: `(x - mean) / deviation` for every column, with means and
+//! deviations that nobody sees.
+//!
+//! The owner of a column computes both from its rows, in the clear, and shares them as words beside
+//! the rows. The servers subtract and multiply. A deviation may be far from 1 in either direction,
+//! and a word has `f` fraction bits; so the reciprocal is shared as two factors, a power of two and
+//! a number between a half and 1:
+//!
+//! ```text
+//! 2^k <= deviation < 2^(k+1),   coarse = 2^-k,   fine = 2^k / deviation
+//! z = ((x - mean) coarse >> f) fine >> f
+//! ```
+//!
+//! Both shared and secret, so not even the order of magnitude is opened. Rows that the scaling was
+//! not computed from, of a test set or of another owner, may lie far outside: where
+//! `|x - mean|` reaches `reach`, [`REACH`] deviations, a bit is opened, and nothing is trained.
+
+use super::parameters::{LayerParameters, Parameters};
+use crate::network::{Layer, Network};
+use crate::tensor::{Machine, Runner, Tensors};
+use sharelet_core::functions::protocol::product::{Factors, Multiply};
+
+/// Words that scale a column: mean, coarse, fine, reach.
+pub const COLUMN_WORDS: usize = 4;
+/// Deviations from the mean at which a value is refused.
+pub const REACH: f64 = 1024.0;
+/// Bits of the magnitude of a word that is to be standardised, at most.
+pub const INPUT_BITS: u32 = 43;
+/// The most that a coarse factor grows a value by, in bits.
+const MOST_GROWN_BITS: i32 = 10;
+/// Units of the last place that a deviation has at least: fewer are lost in rounding.
+const LEAST_DEVIATION_UNITS: f64 = 64.0;
+/// Bits that a comparison drops, so that magnitudes of up to `2^47` units are seen.
+const REACH_SHIFT: u32 = 16;
+
+/// A column whose values differ by too little for the fraction bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the values differ by too little for the fraction bits")]
+pub struct TooNarrow;
+
+/// The words of a column, from its values: all finite, below `2^INPUT_BITS` units. A column that is
+/// constant is only shifted.
+///
+/// # Errors
+/// [`TooNarrow`].
+pub fn of_column(
+    values: impl ExactSizeIterator<Item = f64> + Clone,
+    frac_bits: u32,
+) -> Result<[u64; COLUMN_WORDS], TooNarrow> {
+    #[allow(clippy::cast_precision_loss)]
+    let rows = values.len().max(1) as f64;
+    let mean = values.clone().sum::<f64>() / rows;
+    let square = values.map(|value| (value - mean) * (value - mean)).sum::<f64>() / rows;
+    let unit = libm::scalbn(1.0, frac_bits.cast_signed());
+    let deviation = square.sqrt();
+    // A constant column has a deviation of rounding errors at most.
+    let constant = deviation <= mean.abs() * 1e-12;
+    let deviation = if constant { 1.0 } else { deviation };
+    if deviation * unit < LEAST_DEVIATION_UNITS {
+        return Err(TooNarrow);
+    }
+    let down = libm::ilogb(deviation).clamp(-MOST_GROWN_BITS, frac_bits.cast_signed());
+    let most = libm::scalbn(1.0, INPUT_BITS.cast_signed() + 1);
+    #[allow(clippy::cast_possible_truncation)]
+    let word = |value: f64| ((value * unit).clamp(-most, most).round() as i64).cast_unsigned();
+    Ok([
+        word(mean),
+        word(libm::scalbn(1.0, -down)),
+        word(libm::scalbn(1.0, down) / deviation),
+        word(deviation * REACH),
+    ])
+}
+
+/// What a column's words say, in floating point: the mean, and what a difference from it is
+/// multiplied by.
+#[must_use]
+#[allow(clippy::cast_precision_loss)]
+pub fn numbers([mean, coarse, fine, _]: [u64; COLUMN_WORDS], frac_bits: u32) -> (f64, f64) {
+    let number = |word: u64| libm::scalbn(word.cast_signed() as f64, -frac_bits.cast_signed());
+    (number(mean), number(coarse) * number(fine))
+}
+
+/// Standardises rows of as many words as there are columns in `scaling`. With `checks` also leaves
+/// a share of how many values are beyond reach.
+///
+/// # Errors
+/// The engine's.
+pub async fn standardise<E: Runner, T: Tensors>(
+    machine: &mut Machine<E, T>,
+    rows: &mut [u64],
+    scaling: &[[u64; COLUMN_WORDS]],
+    frac_bits: u32,
+    checks: bool,
+) -> Result<u64, E::Error> {
+    if scaling.is_empty() {
+        return Ok(0);
+    }
+    let repeated = |which: fn(&[u64; COLUMN_WORDS]) -> u64, elems: usize| -> Vec<u64> {
+        scaling.iter().map(which).cycle().take(elems).collect()
+    };
+    let elems = rows.len();
+    let mut words: Vec<u64> = rows.to_vec();
+    for (word, mean) in words.iter_mut().zip(repeated(|[mean, ..]| *mean, elems)) {
+        *word = word.wrapping_sub(mean);
+    }
+    let beyond = if checks {
+        let reach = repeated(|[.., reach]| *reach, elems);
+        let above = words.iter().zip(&reach).map(|(word, reach)| word.wrapping_sub(*reach));
+        let below =
+            words.iter().zip(&reach).map(|(word, reach)| word.wrapping_neg().wrapping_sub(*reach));
+        let (_, bits) =
+            machine.activate(above.chain(below).collect(), REACH_SHIFT, true).await?;
+        bits.share().iter().fold(0, |sum: u64, bit| sum.wrapping_add(*bit))
+    } else {
+        0
+    };
+    for factors in
+        [repeated(|[_, coarse, ..]| *coarse, elems), repeated(|[_, _, fine, _]| *fine, elems)]
+    {
+        machine.engine().run(&Multiply::new(), Factors { x: &mut words, y: &factors }).await?;
+        words = machine.truncate(words, frac_bits).await?;
+    }
+    rows.copy_from_slice(&words);
+    Ok(beyond)
+}
+
+/// The model that takes values as they came and gives answers as they came: the scaling folded into
+/// the first layer and out of the last one, where they are dense. `None` where they are not.
+#[must_use]
+pub fn fold(
+    network: &Network,
+    parameters: &Parameters<f64>,
+    features: &[(f64, f64)],
+    targets: &[(f64, f64)],
+) -> Option<Parameters<f64>> {
+    let mut folded = Parameters { layers: parameters.layers.clone() };
+    let dense = |layer: Option<&Layer>| matches!(layer, Some(Layer::Dense { .. }));
+    if !features.is_empty() {
+        dense(network.layers.first()).then_some(())?;
+        let LayerParameters { weights, biases } = folded.layers.first_mut()?;
+        for (weights, bias) in weights.chunks_exact_mut(features.len()).zip(biases) {
+            for (weight, (mean, factor)) in weights.iter_mut().zip(features) {
+                *weight *= factor;
+                *bias -= *weight * mean;
+            }
+        }
+    }
+    if !targets.is_empty() {
+        dense(network.layers.last()).then_some(())?;
+        let LayerParameters { weights, biases } = folded.layers.last_mut()?;
+        let width = weights.len().checked_div(biases.len())?;
+        for ((weights, bias), (mean, factor)) in
+            weights.chunks_exact_mut(width.max(1)).zip(biases).zip(targets)
+        {
+            weights.iter_mut().for_each(|weight| *weight /= factor);
+            *bias = *bias / factor + mean;
+        }
+    }
+    Some(folded)
+}
