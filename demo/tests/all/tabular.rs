@@ -139,13 +139,16 @@ fn fixed_point_learns_the_tables_as_floating_point_does() {
             .unwrap();
             let encoded = shares::encode(&table, 20).unwrap();
             let (inputs, targets) = encoded.words().split_at(table.features.len());
-            let data = || Data { inputs: inputs.to_vec(), targets: targets.to_vec(), ..Data::default() };
+            let data =
+                || Data { inputs: inputs.to_vec(), targets: targets.to_vec(), ..Data::default() };
             let mut config = Config::load(&examples.join(file)).unwrap();
             (config.training.seed, config.arithmetic.truncation) = (seed, Truncation::Exact);
-            let sizes = Sizes { rows: 7000, features: 8, targets: 1, test_rows: 0, ..Default::default() };
+            let sizes =
+                Sizes { rows: 7000, features: 8, targets: 1, test_rows: 0, ..Default::default() };
             let course = Arc::new(Course::new(config, sizes).unwrap());
             let (_, float) =
-                plain::baseline(&course, (&data(), &Data::default()), Labels::Binary, &mut |_| ()).unwrap();
+                plain::baseline(&course, (&data(), &Data::default()), Labels::Binary, &mut |_| ())
+                    .unwrap();
             let (_, twin) = plain::twin(&course, data(), Data::default(), &mut |_| ()).unwrap();
             let [float, twin] =
                 [float, twin].map(|curve| curve.0.last().unwrap().test_accuracy.unwrap());

@@ -71,8 +71,7 @@ pub fn run(args: &OpenArgs) -> Result<()> {
     let words: Vec<u64> =
         first.words.iter().zip(&second.words).map(|(a, b)| a.wrapping_add(*b)).collect();
     // Behind the model are the sums of the last epoch, and the scaling.
-    let (of_model, behind) =
-        words.split_at_checked(model.words().count()).unwrap_or((&[], &words));
+    let (of_model, behind) = words.split_at_checked(model.words().count()).unwrap_or((&[], &words));
     let scaling = behind.get(2..).unwrap_or_default();
     let fits = first.words.len() == second.words.len()
         && of_model.len() == model.words().count()

@@ -52,8 +52,13 @@ pub struct TrainPlainArgs {
     pub float_only: bool,
 }
 
+/// Fraction bits are at most 24.
+fn bits_of(frac_bits: u32) -> u8 {
+    u8::try_from(frac_bits).unwrap_or(u8::MAX)
+}
+
 fn words(table: &Table, frac_bits: u32) -> Result<Data> {
-    let encoded = shares::encode(table, u8::try_from(frac_bits).unwrap_or(u8::MAX))?;
+    let encoded = shares::encode(table, bits_of(frac_bits))?;
     let (inputs, behind) = encoded.words().split_at(table.features.len());
     let (targets, scaling) = behind.split_at(table.targets.len());
     let scaling = scaling.as_chunks().0.to_vec();
@@ -79,6 +84,9 @@ pub fn run(args: &TrainPlainArgs) -> Result<()> {
     }
     let frac_bits = config.arithmetic.frac_bits;
     let train = words(&table, frac_bits)?;
+    let feature_bits = [Some(&table), test.as_ref()].into_iter().flatten();
+    let feature_bits =
+        feature_bits.map(|data| shares::feature_bits(data, bits_of(frac_bits))).max().unwrap_or(0);
     let sizes = Sizes {
         rows: table.rows,
         features: table.columns.len(),
@@ -86,15 +94,15 @@ pub fn run(args: &TrainPlainArgs) -> Result<()> {
         test_rows: test.as_ref().map_or(0, |test| test.rows),
         standardised: train.scaling.len(),
         mixed: false,
+        feature_bits: feature_bits.into(),
     };
     let course = Arc::new(Course::new(config, sizes)?);
     course.check_labels(&args.data.display().to_string(), table.labels)?;
     let test = test.map_or_else(|| Ok(Data::default()), |test| words(&test, frac_bits))?;
     println!("float, {} steps", course.plan().steps());
-    let (_, float) =
-        plain::baseline(&course, (&train, &test), table.labels, &mut |epoch| {
-            println!("{}", line(epoch))
-        })?;
+    let (_, float) = plain::baseline(&course, (&train, &test), table.labels, &mut |epoch| {
+        println!("{}", line(epoch))
+    })?;
     if let Some(path) = &args.float_curve {
         float.save(path)?;
     }

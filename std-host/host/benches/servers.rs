@@ -146,7 +146,7 @@ fn forward(network: &Network, batch: usize, servers: &mut Servers, runs: usize) 
 fn train(network: &Network, batch: usize, servers: &mut Servers, runs: usize) -> Vec<Taken> {
     let mut rng = ChaCha20Rng::from_seed([3; 32]);
     let outputs = network.shapes().unwrap().last().unwrap().elems();
-    let rates = Rates { rate: 1, rate_bits: 12, rounds_first: false, momentum: 0, decay: 0, ..Rates::default() };
+    let rates = Rates { rate: 1, rate_bits: 12, momentum: 0, decay: 0, ..Rates::default() };
     let mut models = [Model::zeros(network, false).unwrap(), model(network, &mut rng)];
     let run = |_| {
         let inputs = split(&words(&mut rng, batch * network.input.elems(), FRAC_BITS), &mut rng);
@@ -310,7 +310,10 @@ fn epochs(name: &str, folder: &Path, figures: &mut Figures) {
     };
     let course = Arc::new(Course::new(config, sizes).unwrap());
     let (train, test) = (data(&train), data(&test));
-    let float = plain::baseline(&course, (&train, &test), Labels::Classes { classes: 10 }, &mut |_| {}).unwrap().1;
+    let float =
+        plain::baseline(&course, (&train, &test), Labels::Classes { classes: 10 }, &mut |_| {})
+            .unwrap()
+            .1;
     let mut rng = ChaCha20Rng::from_seed([8; 32]);
     let mut shares = |data: &Data| {
         let ([inputs_0, inputs_1], [targets_0, targets_1]) =

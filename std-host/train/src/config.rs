@@ -54,7 +54,6 @@
 //!
 //! [stop]                          # divergence: looked for with every checkpoint, opens one bit
 //! check = true                    # the default
-//! largest_loss = 1000.0           # mean of a batch; the default
 //! largest_weight = 1024.0         # magnitude; the default
 //! ```
 

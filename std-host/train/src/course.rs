@@ -10,6 +10,7 @@ use sharelet_core::functions::engine::Truncation;
 
 use super::config::{Config, ConfigError, FieldError};
 use super::curve::Epoch;
+use super::loss::DISTANCE_BITS;
 use super::loss::Wanted;
 use super::network::{Layer, Loss, Network, NetworkError, Shape};
 use super::schedule::{Plan, ScheduleError, Split};
@@ -18,11 +19,9 @@ use crate::labels::Labels;
 
 /// The most significant bits of a rate.
 const RATE_BITS: u32 = 12;
-/// The fewest that a rate is shortened to, so that gradients of twice the fraction bits can be
-/// multiplied by it.
-const LEAST_RATE_BITS: u32 = 8;
-/// Bits before the point of a gradient that fit beside the rate, for the mean over a batch.
-const GRADIENT_BITS: u32 = 5;
+/// The most bits after the point of what a short batch is brought to a full one by: the sum grows
+/// by no more.
+const RATIO_BITS: u32 = 8;
 /// Bits of what may be truncated, and the most that are dropped at once.
 const WORD_BITS: u32 = 62;
 /// Words that are standardised at once.
@@ -63,6 +62,18 @@ pub enum CourseError {
         /// The fewest that may be.
         least: usize,
     },
+    /// A sum over a batch may not fit into a word.
+    #[error(
+        "features have up to {bits} bits, and sums of gradients over {rows} rows no room in a word: \
+         share the data with --standardise, or take a smaller `training.batch`, or fewer \
+         `arithmetic.frac_bits`"
+    )]
+    Wide {
+        /// Rows of a batch.
+        rows: usize,
+        /// Bits of a feature.
+        bits: u32,
+    },
     /// Data of another kind.
     #[error("data set `{dataset}`: {reason}")]
     Data {
@@ -89,6 +100,9 @@ pub struct Sizes {
     pub standardised: usize,
     /// Whether there are rows to train on of others than those whose scaling it is.
     pub mixed: bool,
+    /// Bits of the largest magnitude of a feature, in units of the last place; of standardised ones
+    /// those of [`super::scaling::REACH`].
+    pub feature_bits: u32,
 }
 
 impl Sizes {
@@ -169,9 +183,28 @@ pub enum Kind {
     Check,
 }
 
-/// `full / rows`, rounded to so many bits after the point, in as few as say the same.
-fn ratio(full: usize, rows: usize, bits: u32) -> (u64, u32) {
-    let (full, rows) = (full as u64, rows.max(1) as u64);
+fn ceil_log2(count: usize) -> u32 {
+    usize::BITS - count.saturating_sub(1).leading_zeros()
+}
+
+/// Bits of the magnitude of an output. Comparisons take the difference of two in 32 bits. The
+/// gradient of squared errors is the distance to a target, and the sum of its products with
+/// features over a batch must have room in a word; that of other losses is at most 1, for which 0
+/// bits are left where there is no room.
+fn output_bits(loss: Loss, config: &Config, sizes: Sizes, batch: usize) -> u32 {
+    let room = WORD_BITS.saturating_sub(ceil_log2(batch) + sizes.feature_bits);
+    match loss {
+        // A distance has one bit more.
+        Loss::SquaredError => room.saturating_sub(1).min(DISTANCE_BITS),
+        Loss::CrossEntropy | Loss::Logistic | Loss::Hinge => {
+            if room >= config.arithmetic.frac_bits { 30 } else { 0 }
+        }
+    }
+}
+
+/// `full / rows`, rounded to [`RATIO_BITS`] bits after the point, in as few as say the same.
+fn ratio(full: usize, rows: usize) -> (u64, u32) {
+    let (full, rows, bits) = (full as u64, rows.max(1) as u64, RATIO_BITS);
     let rounded = ((full << (bits + 1)) / rows).div_ceil(2);
     let zeros = rounded.trailing_zeros().min(bits);
     (rounded >> zeros, bits - zeros)
@@ -244,6 +277,10 @@ impl Course {
             return Err(CourseError::FewRows { rows: rows.len(), least });
         }
         let plan = Plan::new(&config.training, split.train.len())?;
+        let outputs = output_bits(network.loss, &config, sizes, plan.batch_rows());
+        if outputs < config.arithmetic.frac_bits {
+            return Err(CourseError::Wide { rows: plan.batch_rows(), bits: sizes.feature_bits });
+        }
         if plan.steps() > MAX_STEPS {
             return Err(CourseError::Steps(plan.steps()));
         }
@@ -294,8 +331,12 @@ impl Course {
 
     /// What is summed up to be opened.
     #[must_use]
-    pub const fn wanted(&self) -> Wanted {
-        Wanted { loss: self.config.open.loss, correct: self.config.open.accuracy }
+    pub fn wanted(&self) -> Wanted {
+        let Config { open, stop, .. } = &self.config;
+        let output_bits =
+            output_bits(self.network.loss, &self.config, self.sizes, self.plan.batch_rows());
+        let output_bits = stop.check.then_some(output_bits);
+        Wanted { loss: open.loss, correct: open.accuracy, output_bits }
     }
 
     /// Rows of the training data that are tested on when no data set of their own is.
@@ -408,17 +449,9 @@ impl Course {
             u64::from(step.rate.numerator()) * u64::from(mean.numerator()),
             step.rate.shift() + mean.shift(),
         );
-        // Sums over the batch, with twice the fraction bits, times the rate: what is left for the
-        // rate.
-        let batch_bits = usize::BITS - rows.saturating_sub(1).leading_zeros();
-        let room = WORD_BITS.saturating_sub(2 * bits + batch_bits + GRADIENT_BITS);
-        let rounds_first = momentum || room < LEAST_RATE_BITS;
-        let (significant, most_bits) = if rounds_first {
-            (RATE_BITS, WORD_BITS)
-        } else {
-            (room.min(RATE_BITS), WORD_BITS - bits)
-        };
-        while (rate >> significant > 0 || rate_bits > most_bits) && rate_bits > 0 {
+        // A sum over the batch has at most `WORD_BITS`, and `frac_bits` fewer when it is rounded:
+        // that many more are left for the rate.
+        while (rate >> RATE_BITS > 0 || rate_bits > WORD_BITS) && rate_bits > 0 {
             rate = (rate + 1) >> 1;
             rate_bits -= 1;
         }
@@ -430,17 +463,33 @@ impl Course {
         };
         #[allow(clippy::cast_precision_loss)]
         let decay = self.plan.weight_decay().to_f64() * rows as f64;
-        let (ratio, ratio_bits) =
-            if momentum { ratio(rows, step.rows.len(), room.min(RATE_BITS)) } else { (1, 0) };
+        let (ratio, ratio_bits) = if momentum { ratio(rows, step.rows.len()) } else { (1, 0) };
         Rates {
             rate,
             rate_bits,
-            rounds_first,
             momentum: fraction(self.plan.momentum().to_f64()),
             decay: fraction(decay),
             ratio,
             ratio_bits,
         }
+    }
+
+    /// The largest magnitude of a weight: the configured one, or less where an output of the first
+    /// layer, over all features, would have no room in a word.
+    #[must_use]
+    pub fn largest_weight(&self) -> f64 {
+        let Sizes { features, feature_bits, .. } = self.sizes;
+        let bits = WORD_BITS.saturating_sub(ceil_log2(features) + feature_bits);
+        let most = libm::scalbn(1.0, bits.cast_signed() - self.frac_bits().cast_signed());
+        self.config.stop.largest_weight.min(most)
+    }
+
+    /// What has passed a limit if the bit says so, for an error.
+    #[must_use]
+    pub fn limits(&self) -> String {
+        let bits = self.wanted().output_bits.unwrap_or(u32::BITS);
+        let outputs = libm::scalbn(1.0, bits.cast_signed() - self.frac_bits().cast_signed());
+        format!("a weight has reached {}, or an output {outputs}", self.largest_weight())
     }
 
     /// Whether anything of an epoch is opened.
@@ -459,9 +508,9 @@ impl Course {
         let tests = !self.split.test.is_empty() && self.reports();
         let own_test = tests && !self.tests_held_out();
         let checks = self.checks_reach(false) || (own_test && self.checks_reach(true));
-        let scaled = self.standardised_rows(false).chain(
-            own_test.then(|| self.standardised_rows(true)).into_iter().flatten(),
-        );
+        let scaled = self
+            .standardised_rows(false)
+            .chain(own_test.then(|| self.standardised_rows(true)).into_iter().flatten());
         let opening = [
             checks.then_some(Session::CheckReach),
             Some(Session::OpenTrain),

@@ -52,6 +52,7 @@ pub mod network;
 pub mod parameters;
 pub mod plain;
 pub mod plans;
+pub mod range;
 pub mod scale;
 pub mod scaling;
 pub mod schedule;

@@ -6,7 +6,11 @@ use sharelet_core::functions::program::{Need, Scratch, extreme};
 use sharelet_core::functions::protocol::product::{Factors, Multiply, Square};
 
 use super::network::Loss;
+use super::range;
 use crate::tensor::{Machine, Runner, Tensors};
+
+/// Bits of what may be truncated.
+const WORD_BITS: u32 = 62;
 
 /// What is summed up over an epoch, shared, with the fraction bits of everything.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -15,6 +19,8 @@ pub struct Sums {
     pub loss: u64,
     /// Samples whose class was right; 0 where there are no classes.
     pub correct: u64,
+    /// Outputs that are beyond the range of what is computed with them, without a fraction.
+    pub beyond: u64,
 }
 
 redacted!(Sums);
@@ -24,6 +30,7 @@ impl Sums {
     pub const fn add(&mut self, other: Self) {
         self.loss = self.loss.wrapping_add(other.loss);
         self.correct = self.correct.wrapping_add(other.correct);
+        self.beyond = self.beyond.wrapping_add(other.beyond);
     }
 }
 
@@ -34,6 +41,8 @@ pub struct Wanted {
     pub loss: bool,
     /// The number of right answers.
     pub correct: bool,
+    /// The number of outputs whose magnitude has more than so many bits.
+    pub output_bits: Option<u32>,
 }
 
 /// Outputs and targets of a batch, both with `frac_bits` fraction bits.
@@ -112,6 +121,9 @@ pub async fn gradient<E: Runner, T: Tensors>(
     if wanted.correct {
         sums.correct = correct(machine, loss, batch).await?;
     }
+    if let Some(bits) = wanted.output_bits {
+        sums.beyond = out_of_range(machine, bits, batch).await?;
+    }
     Ok((gradient, sums))
 }
 
@@ -130,7 +142,32 @@ pub async fn sums<E: Runner, T: Tensors>(
     }
     let loss_sum = if wanted.loss { value(machine, loss, batch).await? } else { 0 };
     let correct = if wanted.correct { correct(machine, loss, batch).await? } else { 0 };
-    Ok(Sums { loss: loss_sum, correct })
+    let beyond = match wanted.output_bits {
+        Some(bits) => out_of_range(machine, bits, batch).await?,
+        None => 0,
+    };
+    Ok(Sums { loss: loss_sum, correct, beyond })
+}
+
+/// Bits of the magnitude of an output whose distance to a target is squared, at most; targets have
+/// as many.
+pub const DISTANCE_BITS: u32 = 32;
+
+/// A share of how many outputs are beyond their range.
+async fn out_of_range<E: Runner, T: Tensors>(
+    machine: &mut Machine<E, T>,
+    bits: u32,
+    batch: Outputs<'_>,
+) -> Result<u64, E::Error> {
+    let limits = vec![machine.constant(1 << bits); batch.outputs.len()];
+    range::beyond(machine, batch.outputs, &limits).await
+}
+
+/// Bits that distances are shortened by before so many are squared and summed up: the sum of squares
+/// of outputs and targets within their range has room in a word.
+fn shortened_bits(elems: usize) -> u32 {
+    let sum_bits = 2 * (DISTANCE_BITS + 1) + usize::BITS - elems.saturating_sub(1).leading_zeros();
+    sum_bits.saturating_sub(WORD_BITS).div_ceil(2)
 }
 
 fn sum(words: &[u64]) -> u64 {
@@ -194,10 +231,17 @@ async fn value<E: Runner, T: Tensors>(
             doubled = dot(machine, logarithms).await?.wrapping_neg();
         }
         Loss::SquaredError => {
-            let mut distance = minus(outputs, targets);
+            let distance = minus(outputs, targets);
+            let short = shortened_bits(distance.len());
+            let mut distance = machine.truncate(distance, short).await?;
             machine.engine().run(&Square::new(), &mut distance).await?;
-            let halved = machine.truncate(vec![sum(&distance)], f + 1).await?;
-            return Ok(sum(&halved));
+            // Half the sum, from twice as many fraction bits as are left to as many as before.
+            let squares = sum(&distance);
+            let halved = match (f + 1).checked_sub(2 * short) {
+                Some(shift) => sum(&machine.truncate(vec![squares], shift).await?),
+                None => squares << (2 * short - f - 1),
+            };
+            return Ok(halved);
         }
         Loss::Logistic => {
             // ln(1 + e^y) - target y

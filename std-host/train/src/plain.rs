@@ -38,14 +38,14 @@ pub enum PlainError {
     Beyond,
     /// A weight has grown too large.
     #[error(
-        "training diverges after step {step}: a weight has reached {limit}; take a smaller \
-         `training.learning_rate`"
+        "training diverges by step {step}: {what}; take a smaller `training.learning_rate`, and \
+         standardised data"
     )]
     Diverged {
         /// Steps that were made.
         step: usize,
-        /// The limit.
-        limit: f64,
+        /// What has grown.
+        what: String,
     },
 }
 
@@ -75,10 +75,7 @@ pub fn twin(
             }
             (_, Seen::Beyond(true)) => return Err(PlainError::Beyond),
             (Session::Check(step), Seen::TooLarge(true)) => {
-                return Err(PlainError::Diverged {
-                    step,
-                    limit: course.config().stop.largest_weight,
-                });
+                return Err(PlainError::Diverged { step, what: course.limits() });
             }
             _ => {}
         }
@@ -133,8 +130,7 @@ fn samples(
     let bits = course.frac_bits();
     let unit = libm::scalbn(1.0, bits.cast_signed());
     let Sizes { features, targets, .. } = course.sizes();
-    let scaled: Vec<_> =
-        columns.iter().map(|column| scaling::numbers(*column, bits)).collect();
+    let scaled: Vec<_> = columns.iter().map(|column| scaling::numbers(*column, bits)).collect();
     let values = |words: &[u64], columns: &[(f64, f64)]| -> Vec<f32> {
         let plain = [(0.0, 1.0)];
         let columns = if columns.is_empty() { &plain[..] } else { columns };

@@ -16,6 +16,7 @@
 //! `|x - mean|` reaches `reach`, [`REACH`] deviations, a bit is opened, and nothing is trained.
 
 use super::parameters::{LayerParameters, Parameters};
+use super::range::beyond;
 use crate::network::{Layer, Network};
 use crate::tensor::{Machine, Runner, Tensors};
 use sharelet_core::functions::protocol::product::{Factors, Multiply};
@@ -30,8 +31,6 @@ pub const INPUT_BITS: u32 = 43;
 const MOST_GROWN_BITS: i32 = 10;
 /// Units of the last place that a deviation has at least: fewer are lost in rounding.
 const LEAST_DEVIATION_UNITS: f64 = 64.0;
-/// Bits that a comparison drops, so that magnitudes of up to `2^47` units are seen.
-const REACH_SHIFT: u32 = 16;
 
 /// A column whose values differ by too little for the fraction bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -60,6 +59,7 @@ pub fn of_column(
         return Err(TooNarrow);
     }
     let down = libm::ilogb(deviation).clamp(-MOST_GROWN_BITS, frac_bits.cast_signed());
+    // Two values are less than this apart.
     let most = libm::scalbn(1.0, INPUT_BITS.cast_signed() + 1);
     #[allow(clippy::cast_possible_truncation)]
     let word = |value: f64| ((value * unit).clamp(-most, most).round() as i64).cast_unsigned();
@@ -104,13 +104,7 @@ pub async fn standardise<E: Runner, T: Tensors>(
         *word = word.wrapping_sub(mean);
     }
     let beyond = if checks {
-        let reach = repeated(|[.., reach]| *reach, elems);
-        let above = words.iter().zip(&reach).map(|(word, reach)| word.wrapping_sub(*reach));
-        let below =
-            words.iter().zip(&reach).map(|(word, reach)| word.wrapping_neg().wrapping_sub(*reach));
-        let (_, bits) =
-            machine.activate(above.chain(below).collect(), REACH_SHIFT, true).await?;
-        bits.share().iter().fold(0, |sum: u64, bit| sum.wrapping_add(*bit))
+        beyond(machine, &words, &repeated(|[.., reach]| *reach, elems)).await?
     } else {
         0
     };

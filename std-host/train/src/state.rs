@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use sharelet_core::correlation::LengthError;
-use sharelet_core::functions::protocol::matrix::{self, MaskMatrix};
 
 use super::course::{self, Course, Session};
 use super::curve::Opened;
@@ -15,14 +14,13 @@ use super::loss::{self, Outputs, Sums};
 use super::model::Model;
 use super::network::NetworkError;
 use super::parameters::LayerParameters;
+use super::range::{any, beyond, reveal};
 use super::scaling::{COLUMN_WORDS, standardise};
 use super::step::{Step, open_weights};
 use crate::tensor::{Machine, Masked, Program, Runner, Tensors};
 
 /// Rows that are tested together: what is computed with them is in memory at once.
 const TEST_ROWS: usize = 256;
-/// Bits that a check of weights drops, so that weights of up to `2^47` units are seen.
-const CHECK_SHIFT: u32 = 16;
 
 /// Inputs and targets, or shares of them.
 #[derive(Default)]
@@ -44,7 +42,7 @@ pub struct State {
     train: Rows,
     test: Rows,
     scaling: Vec<[u64; COLUMN_WORDS]>,
-    /// How many values are beyond reach, so far.
+    /// How many values are beyond reach, or outputs beyond their range, since that was opened.
     beyond: u64,
     /// Of the epoch so far.
     pub sums: Sums,
@@ -73,7 +71,7 @@ pub enum Seen {
         /// Over the test rows.
         test: Opened,
     },
-    /// Whether a weight has grown too large.
+    /// Whether a weight, or an output, has grown too large.
     TooLarge(bool),
     /// Whether a value is beyond the reach of its column's scaling.
     Beyond(bool),
@@ -224,12 +222,16 @@ impl Program for Turn<'_> {
                 );
                 // The course has checked the layers.
                 let mut step = step.map_err(|_| missing())?;
-                state.sums.add(step.run(machine).await?);
+                let sums = step.run(machine).await?;
+                state.beyond = state.beyond.wrapping_add(sums.beyond);
+                state.sums.add(sums);
             }
             Session::Test(_) => {
                 let rows = course.test_rows();
                 let tested = if course.tests_held_out() { &state.train } else { &state.test };
-                state.test_sums = test(machine, &course, &state.model, tested, &rows).await?;
+                let sums = test(machine, &course, &state.model, tested, &rows).await?;
+                state.beyond = state.beyond.wrapping_add(sums.beyond);
+                state.test_sums = sums;
             }
             Session::Report(_) => {
                 let sums = [&mut state.sums, &mut state.test_sums].map(core::mem::take);
@@ -241,7 +243,10 @@ impl Program for Turn<'_> {
                 return Ok(Seen::Epoch { train: part(train), test: part(test) });
             }
             Session::Check(_) => {
-                return Ok(Seen::TooLarge(too_large(machine, &course, &state.model).await?));
+                let outputs = core::mem::take(&mut state.beyond);
+                return Ok(Seen::TooLarge(
+                    too_large(machine, &course, &state.model, outputs).await?,
+                ));
             }
         }
         Ok(Seen::Nothing)
@@ -296,46 +301,20 @@ async fn test<E: Runner, T: Tensors>(
     Ok(sums)
 }
 
-/// Opens words for both parties to see.
-async fn reveal<E: Runner, T: Tensors>(
-    machine: &mut Machine<E, T>,
-    words: &[u64],
-) -> Result<Vec<u64>, E::Error> {
-    let (mask, mut opened) = (vec![0; words.len()], vec![0; words.len()]);
-    machine
-        .engine()
-        .run(&MaskMatrix::new(), matrix::Masked { matrix: words, mask: &mask, opened: &mut opened })
-        .await?;
-    Ok(opened)
-}
-
-/// Whether the magnitude of a weight or bias has reached the limit: one bit, and nothing else, is
-/// opened.
+/// Whether the magnitude of a weight or bias has reached the limit, or that of one of the outputs
+/// since the last check, of which there is a count: one bit, and nothing else, is opened.
 async fn too_large<E: Runner, T: Tensors>(
     machine: &mut Machine<E, T>,
     course: &Course,
     model: &Model,
+    outputs: u64,
 ) -> Result<bool, E::Error> {
     // Below 2^47 units, by the configuration.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    let limit =
-        libm::scalbn(course.config().stop.largest_weight, course.frac_bits().cast_signed()) as u64;
-    let limit = machine.constant(limit);
-    let words = || model.parameters.iter().flat_map(LayerParameters::words);
-    let beyond = words()
-        .map(|word| word.wrapping_sub(limit))
-        .chain(words().map(|word| word.wrapping_neg().wrapping_sub(limit)));
-    let (_, bits) = machine.activate(beyond.collect(), CHECK_SHIFT, true).await?;
-    let count = bits.share().iter().fold(0_u64, |sum, bit| sum.wrapping_add(*bit));
-    any(machine, count).await
-}
-
-/// Whether a count is not zero: one bit, and nothing else, is opened.
-async fn any<E: Runner, T: Tensors>(
-    machine: &mut Machine<E, T>,
-    count: u64,
-) -> Result<bool, E::Error> {
-    let any = count.wrapping_sub(machine.constant(1));
-    let (_, bits) = machine.activate(vec![any], 0, true).await?;
-    Ok(reveal(machine, bits.share()).await?.first().is_some_and(|&bit| bit == 1))
+    let limit = libm::scalbn(course.largest_weight(), course.frac_bits().cast_signed()) as u64;
+    let words: Vec<u64> =
+        model.parameters.iter().flat_map(LayerParameters::words).copied().collect();
+    let limits = vec![machine.constant(limit); words.len()];
+    let weights = beyond(machine, &words, &limits).await?;
+    any(machine, weights.wrapping_add(outputs)).await
 }

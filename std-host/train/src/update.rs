@@ -16,10 +16,6 @@ pub struct Rates {
     pub rate: u64,
     /// See `rate`.
     pub rate_bits: u32,
-    /// Whether gradients are brought to the fraction bits of the model before they are multiplied
-    /// by the rate, in one message more: where the product of both would not fit into a word. With
-    /// momentum they always are.
-    pub rounds_first: bool,
     /// The momentum, with the fraction bits of the model; 0 without.
     pub momentum: u64,
     /// The weight decay times the rows that a gradient is summed over, with the fraction bits of
@@ -35,15 +31,7 @@ pub struct Rates {
 impl Default for Rates {
     /// Those of no step.
     fn default() -> Self {
-        Self {
-            rate: 0,
-            rate_bits: 0,
-            rounds_first: false,
-            momentum: 0,
-            decay: 0,
-            ratio: 1,
-            ratio_bits: 0,
-        }
+        Self { rate: 0, rate_bits: 0, momentum: 0, decay: 0, ratio: 1, ratio_bits: 0 }
     }
 }
 
@@ -68,25 +56,20 @@ pub async fn update<E: Runner, T: Tensors>(
         let bias = |gradient: &u64| gradient.wrapping_mul(rates.ratio) << frac_bits;
         sums.extend(gradients.biases.iter().map(bias));
     }
-    let steps = if rates.momentum == 0 && rates.rounds_first {
-        let mut sums = machine.truncate(sums, frac_bits).await?;
-        sums.iter_mut().for_each(|sum| *sum = sum.wrapping_mul(rates.rate));
-        machine.truncate(sums, rates.rate_bits).await?
-    } else if rates.momentum == 0 {
-        sums.iter_mut().for_each(|sum| *sum = sum.wrapping_mul(rates.rate));
-        machine.truncate(sums, rates.rate_bits + frac_bits).await?
-    } else {
-        let velocity = model.velocity.iter().flat_map(LayerParameters::words);
+    if rates.momentum > 0 {
         let momentum = rates.momentum << rates.ratio_bits;
+        let velocity = model.velocity.iter().flat_map(LayerParameters::words);
         sums.iter_mut().zip(velocity).for_each(|(sum, velocity)| {
             *sum = sum.wrapping_add(velocity.wrapping_mul(momentum));
         });
-        let mut velocity = machine.truncate(sums, frac_bits + rates.ratio_bits).await?;
-        let places = model.velocity.iter_mut().flat_map(LayerParameters::words_mut);
-        places.zip(&velocity).for_each(|(place, velocity)| *place = *velocity);
-        velocity.iter_mut().for_each(|velocity| *velocity = velocity.wrapping_mul(rates.rate));
-        machine.truncate(velocity, rates.rate_bits).await?
-    };
+    }
+    // Rounded before they are multiplied by the rate: however large a gradient is, as long as its
+    // sum has room, its product with the rate has.
+    let mut steps = machine.truncate(sums, frac_bits + rates.ratio_bits).await?;
+    let places = model.velocity.iter_mut().flat_map(LayerParameters::words_mut);
+    places.zip(&steps).for_each(|(place, velocity)| *place = *velocity);
+    steps.iter_mut().for_each(|step| *step = step.wrapping_mul(rates.rate));
+    let steps = machine.truncate(steps, rates.rate_bits).await?;
     let words = model.parameters.iter_mut().flat_map(LayerParameters::words_mut);
     words.zip(steps).for_each(|(word, step)| *word = word.wrapping_sub(step));
     Ok(())

@@ -163,7 +163,13 @@ pub fn share_seeds() -> Vec<Vec<u8>> {
         party: 1,
         run: [3; 16],
         step: 12,
-        sizes: sharelet_train::course::Sizes { rows: 9, features: 2, targets: 1, test_rows: 0, ..Default::default() },
+        sizes: sharelet_train::course::Sizes {
+            rows: 9,
+            features: 2,
+            targets: 1,
+            test_rows: 0,
+            ..Default::default()
+        },
         train: [4; 32],
         test: Some([5; 32]),
         config: "batch = 3".to_owned(),
@@ -207,6 +213,7 @@ pub fn dataset_seeds() -> Vec<Vec<u8>> {
             frac_bits: 16,
             keyed,
             standardised: false,
+            feature_bits: 22,
             openings: Openings::default(),
         };
         let keys = if keyed { 32 * rows } else { 0 };

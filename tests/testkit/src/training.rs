@@ -14,6 +14,7 @@ use sharelet_core::keystream::Keystream;
 use sharelet_core::session::wire::control::DeviceId;
 use sharelet_core::share::{self, Party};
 use sharelet_host::data::Options;
+use sharelet_host::data::columns;
 use sharelet_host::data::labels::LabelKind;
 use sharelet_host::dealer::client::Client;
 use sharelet_host::dealer::wire::{Description, Ordered};
@@ -32,6 +33,7 @@ use sharelet_train::config::Config;
 use sharelet_train::course::{Course, Sizes};
 use sharelet_train::curve::Curve;
 use sharelet_train::plain;
+use sharelet_train::scaling::COLUMN_WORDS;
 use sharelet_train::state;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
@@ -177,7 +179,12 @@ impl Room {
         text: &str,
         (kind, frac_bits): (LabelKind, u8),
     ) {
-        let options = Options { labels: vec!["y".into()], kind, ..Options::default() };
+        let options = Options {
+            labels: vec!["y".into()],
+            kind,
+            standardise: Some(false),
+            ..Options::default()
+        };
         self.give(&Data::new(dataset, owner, csv(text, &options), frac_bits, &[0; 16])).await;
     }
 
@@ -286,7 +293,8 @@ impl Room {
         assert_eq!((zero.header.run, zero.header.step), (one.header.run, one.header.step));
         let mut words = zero.words;
         share::open(&mut words, &one.words);
-        words.truncate(words.len() - 2);
+        let scaling = zero.header.sizes.standardised * COLUMN_WORDS;
+        words.truncate(words.len() - 2 - scaling);
         words
     }
 
@@ -312,22 +320,36 @@ impl Room {
                 .unwrap()
         };
         let (train, test) = (dataset(&config.data.train), config.data.test.as_deref().map(dataset));
+        let feature_bits = [Some(&train), test.as_ref()].into_iter().flatten();
+        let feature_bits =
+            feature_bits.map(|data| data.descriptor().feature_bits).max().unwrap_or(0);
         let sizes = Sizes {
             rows: train.rows,
             features: train.columns,
             targets: train.targets_per_row,
-            test_rows: test.map_or(0, |test| test.rows),
+            test_rows: test.as_ref().map_or(0, |test| test.rows),
             standardised: train.scaling.len(),
             mixed: train.is_mixed(),
+            feature_bits: feature_bits.into(),
         };
         Arc::new(Course::new(config.clone(), sizes).unwrap())
     }
 
     /// What the twin learns, and its curve.
     pub fn twin(&self, config: &Config) -> (Vec<u64>, Curve) {
-        let test =
+        let mut test =
             config.data.test.as_ref().map_or_else(state::Data::default, |test| self.open(test));
         let course = self.course(config);
+        let columns = |dataset: &str| {
+            let datasets = Datasets::read(&self.state(Party::P0), Party::P0);
+            datasets.dataset(&dataset.parse().unwrap()).unwrap().descriptor().columns.clone()
+        };
+        if let Some(name) = &config.data.test
+            && let Some(order) =
+                columns::order(&columns(&config.data.train), &columns(name)).unwrap()
+        {
+            test.inputs = columns::reorder(&test.inputs, &order);
+        }
         let (model, curve) =
             plain::twin(&course, self.open(&config.data.train), test, &mut |_| ()).unwrap();
         (model.words().copied().collect(), curve)

@@ -23,3 +23,4 @@ mod sharing;
 mod strangers;
 #[cfg(feature = "import")]
 mod training;
+mod training_faults;

@@ -130,7 +130,11 @@ fn programs_train_and_are_killed_and_the_owner_opens_the_model() {
     let (inputs, targets) = encoded.words().split_at(40 * 3);
     let config = Config::parse(CONFIG, Path::new("config.toml")).unwrap();
     let course = Arc::new(
-        Course::new(config, Sizes { rows: 40, features: 3, targets: 1, test_rows: 0, ..Default::default() }).unwrap(),
+        Course::new(
+            config,
+            Sizes { rows: 40, features: 3, targets: 1, test_rows: 0, ..Default::default() },
+        )
+        .unwrap(),
     );
     let data = Data { inputs: inputs.to_vec(), targets: targets.to_vec(), ..Data::default() };
     let (model, expected) = plain::twin(&course, data, Data::default(), &mut |_| ()).unwrap();

@@ -50,6 +50,21 @@ const fn bits(standardised: bool) -> u32 {
     if standardised { scaling::INPUT_BITS } else { BITS }
 }
 
+/// Bits of the largest magnitude of a feature, in units of the last place: of standardised ones
+/// those that are within reach of their scaling.
+#[must_use]
+pub fn feature_bits(table: &Table, frac_bits: u8) -> u8 {
+    let largest = if table.standardised {
+        scaling::REACH
+    } else {
+        table.features.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()))
+    };
+    // A finite number below 2^32.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let bits = largest.log2().floor().clamp(-1074.0, 64.0) as i32 + 1 + i32::from(frac_bits);
+    u8::try_from(bits.max(0)).unwrap_or(u8::MAX)
+}
+
 /// Encodes features and labels with `frac_bits` fraction bits, to nearest, halves away from zero.
 ///
 /// # Errors
@@ -83,8 +98,7 @@ pub fn encode(table: &Table, frac_bits: u8) -> Result<Encoded, DataError> {
     if table.standardised {
         let targets = if numbers { table.labels.per_row() } else { 0 };
         for column in 0..table.columns.len() + targets {
-            let scaling =
-                scaling::of_column(table.standardised_column(column), frac_bits.into());
+            let scaling = scaling::of_column(table.standardised_column(column), frac_bits.into());
             let name = table.columns.iter().chain(&table.label_columns).nth(column);
             words.extend(scaling.map_err(|_| DataError::TooNarrow {
                 path: table.path.clone(),

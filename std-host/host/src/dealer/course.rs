@@ -104,8 +104,8 @@ impl Dealer {
         let listed = course.clone();
         let mut sessions = (first..).zip(listed.sessions(steps)).peekable();
         // Masks of the data are made first: all steps need them.
-        while let Some(opening) = sessions
-            .next_if(|(_, session)| !matches!(session, Session::Step(_)))
+        while let Some(opening) =
+            sessions.next_if(|(_, session)| !matches!(session, Session::Step(_)))
         {
             let (course, plans, binding) = (course.clone(), plans.clone(), binding.clone());
             let (dealt, state) = self

@@ -14,7 +14,7 @@ use crate::data::description::{Description, UploadId};
 use crate::data::keys::KeyHash;
 use crate::data::name::Name;
 use crate::data::openings::Openings;
-use crate::data::shares::{Encoded, PIECE_ELEMS, Splitter, fresh_seed};
+use crate::data::shares::{self, Encoded, PIECE_ELEMS, Splitter, fresh_seed};
 use crate::data::{DataError, Table};
 use sharelet_link::{Connection, LinkError, frame};
 
@@ -263,6 +263,7 @@ pub fn describe(
         frac_bits,
         keyed: table.keys.is_some(),
         standardised: table.standardised,
+        feature_bits: shares::feature_bits(table, frac_bits),
         openings,
     }
 }

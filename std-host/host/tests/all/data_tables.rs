@@ -168,7 +168,9 @@ fn labels_out_of_range_are_refused() {
 #[test]
 fn values_beyond_the_fixed_point_range_are_refused() {
     let encode = |text: &str, frac_bits| {
-        let table = csv(text, &labelled("y", LabelKind::Numbers)).unwrap();
+        let labelled = labelled("y", LabelKind::Numbers);
+        let options = Options { standardise: Some(false), ..labelled };
+        let table = csv(text, &options).unwrap();
         shares::encode(&table, frac_bits).map(|encoded| encoded.words().to_vec())
     };
     // Features of all rows, then labels; nearest, halves away from zero.

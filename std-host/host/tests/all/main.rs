@@ -19,6 +19,7 @@ mod queries;
 mod reference;
 mod services;
 mod shared_models;
+mod standardised;
 mod strangers;
 mod training;
 mod training_refusals;

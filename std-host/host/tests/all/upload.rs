@@ -76,7 +76,16 @@ impl Pair {
     fn holds(&self, data: &Data, what: &str) {
         assert_eq!(self.registered("d"), [1, 1], "{what}");
         let (features, targets) = self.open("d");
-        assert_eq!([features, targets].concat(), data.encoded.words(), "{what}");
+        let words = [features, targets, self.scaling("d")].concat();
+        assert_eq!(words, data.encoded.words(), "{what}");
+    }
+
+    /// What standardises the columns, opened.
+    fn scaling(&self, dataset: &str) -> Vec<u64> {
+        let [mut zero, one] = [0, 1]
+            .map(|server| self.datasets[server].dataset(&name(dataset)).unwrap().scaling.concat());
+        share::open(&mut zero, &one);
+        zero
     }
 
     fn registered(&self, dataset: &str) -> [usize; 2] {
@@ -460,7 +469,7 @@ async fn limits_and_hostile_bytes() {
     let mut pair = Pair::new();
     pair.most = [3; 2];
     let error = refusal(pair.share(&data("d", "o", "x,y\n1,1\n", &rows())).await);
-    assert_eq!(error, Refusal::TooLarge { found: 4, most: 3 });
+    assert_eq!(error, Refusal::TooLarge { found: 8, most: 3 });
 
     // Descriptions that contradict themselves.
     let pair = Pair::new();
@@ -525,7 +534,7 @@ async fn other_versions_and_other_programs_are_named() {
     let error = wire::read_welcome(&mut reader).await.expect_err("refused").to_string();
     assert_eq!(
         error,
-        "refused: the server speaks version 2, this program 2; install matching versions"
+        "refused: the server speaks version 3, this program 3; install matching versions"
     );
 
     for answer in [

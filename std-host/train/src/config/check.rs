@@ -37,17 +37,11 @@ impl Config {
         if let Some(model) = &self.open.model {
             name("open.model.to", &model.to)?;
         }
-        for (field, limit) in [
-            ("stop.largest_loss", self.stop.largest_loss),
-            ("stop.largest_weight", self.stop.largest_weight),
-        ] {
-            // What is before the point of a product of two values: 64 bits less the sign, one bit
-            // of head-room, twice the fraction.
-            let most = f64::from(1_u32 << (62 - 2 * bits));
-            let reason = format!("above 0, at most {most} (with {bits} fraction bits)");
-            ensure(limit > 0.0 && limit <= most, field, &limit, &reason)?;
-        }
-        Ok(())
+        // What is before the point of a product of two values: 64 bits less the sign, one bit of
+        // head-room, twice the fraction.
+        let (limit, most) = (self.stop.largest_weight, f64::from(1_u32 << (62 - 2 * bits)));
+        let reason = format!("above 0, at most {most} (with {bits} fraction bits)");
+        ensure(limit > 0.0 && limit <= most, "stop.largest_weight", &limit, &reason)
     }
 }
 

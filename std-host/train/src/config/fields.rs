@@ -193,11 +193,9 @@ pub enum ModelFormat {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Stop {
-    /// Whether to look, before every checkpoint and at the end of an epoch. One bit is opened each
-    /// time: a limit was passed, or none.
+    /// Whether outputs are watched in every step, and weights looked at before every checkpoint and
+    /// at the end of an epoch. One bit is opened each time: a limit was passed, or none.
     pub check: bool,
-    /// The largest mean loss of a batch.
-    pub largest_loss: f64,
     /// The largest magnitude of a weight or bias.
     pub largest_weight: f64,
 }
@@ -233,7 +231,7 @@ impl Default for Checkpoint {
 
 impl Default for Stop {
     fn default() -> Self {
-        Self { check: true, largest_loss: 1000.0, largest_weight: 1024.0 }
+        Self { check: true, largest_weight: 1024.0 }
     }
 }
 

@@ -72,7 +72,7 @@ loss = true
 model = { to = "hospital" }
 
 [stop]
-largest_loss = 50
+largest_weight = 50
 "#;
 
 fn parse(text: &str) -> Result<Config, String> {
@@ -100,7 +100,7 @@ fn a_small_file_has_the_documented_defaults() {
     assert_eq!((checkpoint.every, checkpoint.keep), (50, 2));
     assert_eq!((open.loss, open.accuracy, open.model.is_none()), (false, false, true));
     assert_eq!(open.least_rows, 10);
-    assert_eq!((stop.check, stop.largest_loss, stop.largest_weight), (true, 1000.0, 1024.0));
+    assert_eq!((stop.check, stop.largest_weight), (true, 1024.0));
     assert_eq!((data.test, data.held_out), (None, None));
 }
 
@@ -125,7 +125,7 @@ fn every_field_is_read() {
     assert_eq!((checkpoint.every, checkpoint.keep), (7, 3));
     let model = open.model.unwrap();
     assert_eq!((model.to.as_str(), model.format), ("hospital", ModelFormat::Onnx));
-    assert_eq!((open.loss, stop.largest_loss, stop.largest_weight), (true, 50.0, 1024.0));
+    assert_eq!((open.loss, stop.largest_weight), (true, 50.0));
 }
 
 #[test]

@@ -101,13 +101,12 @@ fn open(shares: [&[u64]; 2]) -> Vec<u64> {
     shares[0].iter().zip(shares[1]).map(|(a, b)| a.wrapping_add(*b)).collect()
 }
 
-const WANTED: Wanted = Wanted { loss: true, correct: true };
+const WANTED: Wanted = Wanted { loss: true, correct: true, output_bits: Some(30) };
 
 fn rates(momentum: bool) -> Rates {
     Rates {
         rate: 700,
         rate_bits: 14,
-        rounds_first: false,
         momentum: if momentum { (9 << F) / 10 } else { 0 },
         decay: if momentum { 1 << (F - 5) } else { 0 },
         ratio: if momentum { 5 } else { 1 },

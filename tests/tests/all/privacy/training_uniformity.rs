@@ -51,8 +51,8 @@ impl Program for Turn {
     {
         let inputs = OpenData { inputs: self.inputs.clone() }.run(machine).await?;
         let (rate, rate_bits, momentum, decay) = (900, 14, (1 << F) / 2, 1 << 8);
-        let rates = Rates { rate, rate_bits, rounds_first: false, momentum, decay, ..Rates::default() };
-        let wanted = Wanted { loss: true, correct: true };
+        let rates = Rates { rate, rate_bits, momentum, decay, ..Rates::default() };
+        let wanted = Wanted { loss: true, correct: true, output_bits: Some(30) };
         let batch = (inputs, self.targets.clone());
         let step = Step::new(&self.network, F, &mut self.model, batch, rates, wanted);
         let refused = LengthError { expected_bytes: 1, found_bytes: 0 };

@@ -118,7 +118,8 @@ pub enum RunError {
     Beyond,
     /// The run diverges.
     #[error(
-        "training diverges: {what} after step {step}; {}; take a smaller `training.learning_rate`",
+        "training diverges: {what}, by step {step}; {}; take a smaller `training.learning_rate`, \
+         and standardised data",
         last_good(*good)
     )]
     Diverged {

@@ -111,6 +111,8 @@ pub async fn run(
 ) -> Result<Report, RunError> {
     let Setup { config, train, mut test, checkpoints, resume } = setup;
     let party = correlations.party();
+    let feature_bits = [Some(&train), test.as_ref()].into_iter().flatten();
+    let feature_bits = feature_bits.map(|data| data.descriptor().feature_bits).max().unwrap_or(0);
     let sizes = Sizes {
         rows: train.rows,
         features: train.columns,
@@ -118,6 +120,7 @@ pub async fn run(
         test_rows: test.as_ref().map_or(0, |test| test.rows),
         standardised: train.scaling.len(),
         mixed: train.is_mixed(),
+        feature_bits: feature_bits.into(),
     };
     let course = Arc::new(Course::new(config, sizes)?);
     check_data(&course, &train, test.as_mut())?;
@@ -127,8 +130,7 @@ pub async fn run(
         test: test.as_ref().map(|test| test.descriptor().hash()),
     };
     let plans = Arc::new(Plans::new(&course)?);
-    let finished =
-        if resume { resume::finished(&checkpoints, &course, data)? } else { None };
+    let finished = if resume { resume::finished(&checkpoints, &course, data)? } else { None };
     let greeting = Hello {
         finished: finished.as_ref().map(|(_, run)| *run),
         ..greeting(&course, party, (&train, test.as_ref(), data), (resume, &checkpoints))?
@@ -220,7 +222,8 @@ fn check_data(
     let columns = &train.descriptor().columns;
     test.reorder(columns).map_err(|other| {
         let dataset = test.descriptor().dataset.to_string();
-        let reason = format!("{other}; share it with the columns of `{}`", train.descriptor().dataset);
+        let reason =
+            format!("{other}; share it with the columns of `{}`", train.descriptor().dataset);
         CourseError::Data { dataset, reason }.into()
     })
 }
@@ -407,12 +410,10 @@ impl Running {
                     let epoch = self.epoch(number, train, test);
                     self.curve.0.push(epoch);
                     progress(Progress::Epoch(epoch));
-                    self.check_loss(&epoch, step)?;
                 }
                 (_, Seen::Beyond(true)) => return Err(RunError::Beyond),
                 (_, Seen::TooLarge(true)) => {
-                    let what =
-                        format!("a weight has reached {}", course.config().stop.largest_weight);
+                    let what = course.limits();
                     return Err(RunError::Diverged { what, step, good: self.good });
                 }
                 _ => {}
@@ -446,20 +447,6 @@ impl Running {
         course.epoch(number, train, means(test, course.test_rows().len(), course.frac_bits()))
     }
 
-    fn check_loss(&self, epoch: &Epoch, step: usize) -> Result<(), RunError> {
-        let limit = self.course.config().stop.largest_loss;
-        // A sum that has wrapped around may come out negative.
-        let wrong = |loss: &f64| !(-1.0..=limit).contains(loss);
-        match epoch.train_loss.filter(wrong).or(epoch.test_loss.filter(wrong)) {
-            Some(loss) if self.course.config().stop.check => Err(RunError::Diverged {
-                what: format!("the mean loss of the epoch is {loss:.3}"),
-                step,
-                good: self.good,
-            }),
-            _ => Ok(()),
-        }
-    }
-
     fn share(&self, step: usize) -> Share {
         let header = Header {
             party: number(self.party),
@@ -473,7 +460,10 @@ impl Running {
         };
         let sums = [self.state.sums.loss, self.state.sums.correct];
         let scaling = self.scaling.iter().flatten();
-        Share { header, words: self.state.model.words().chain(&sums).chain(scaling).copied().collect() }
+        Share {
+            header,
+            words: self.state.model.words().chain(&sums).chain(scaling).copied().collect(),
+        }
     }
 
     fn checkpoint(&mut self, step: usize) -> Result<(), RunError> {

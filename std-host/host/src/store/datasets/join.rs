@@ -12,8 +12,8 @@ use sharelet_core::share::Party;
 
 use super::error::{DatasetError, Disagreement};
 use super::file::{self, Share, Upload};
-use crate::data::description::{Description, UploadId};
 use crate::data::columns::{self, OtherColumns};
+use crate::data::description::{Description, UploadId};
 use crate::data::name::Name;
 use crate::data::openings::Openings;
 use crate::data::shares;
@@ -177,6 +177,8 @@ pub struct Descriptor {
     pub frac_bits: u8,
     /// Whether features, and labels that are numbers, are standardised.
     pub standardised: bool,
+    /// Bits of the largest magnitude of a feature.
+    pub feature_bits: u8,
     /// The uploads that it is made of, in the order in which they are joined.
     pub uploads: Vec<Part>,
     /// SHA-256 of the hashed keys, if owners give columns.
@@ -201,6 +203,8 @@ impl Descriptor {
             (self.columns == other.columns, "columns"),
             (self.uploads == other.uploads, "uploads"),
             (self.rows == other.rows, "rows"),
+            (self.standardised == other.standardised, "whether it is standardised"),
+            (self.feature_bits == other.feature_bits, "the bits of features"),
             (self.keys == other.keys, "keys"),
         ];
         fields.into_iter().find(|(same, _)| !same).map(|(_, field)| field)
@@ -291,6 +295,7 @@ pub(super) fn join(
         rows: owner.rows,
         openings: owner.openings.clone(),
     };
+    let feature_bits = owners.clone().map(|owner| owner.feature_bits).max().unwrap_or(0);
     let uploads = owners.map(part).collect();
     let (frac_bits, standardised) = (first.frac_bits, first.standardised);
     scaling.extend(target_scaling);
@@ -301,6 +306,7 @@ pub(super) fn join(
         labels,
         frac_bits,
         standardised,
+        feature_bits,
         uploads,
         keys: first_keys,
     };

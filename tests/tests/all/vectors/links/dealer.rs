@@ -43,7 +43,8 @@ fn ordered<D>(description: D) -> Ordered<D> {
 
 fn train() -> Train {
     let config = "name = \"run\"\n".to_owned();
-    let sizes = Sizes { rows: 60_000, features: 784, targets: 10, test_rows: 10_000, ..Default::default() };
+    let sizes =
+        Sizes { rows: 60_000, features: 784, targets: 10, test_rows: 10_000, ..Default::default() };
     Train { device: device(), first: 1 << 33, count: 1000, steps: 50, sizes, config }
 }
 

@@ -45,6 +45,7 @@ fn description() -> Description {
         frac_bits: 16,
         keyed: true,
         standardised: false,
+        feature_bits: 22,
         openings: Openings::of(&[Opening::Loss, Opening::Model(name("north"))], 12).unwrap(),
     }
 }
