@@ -152,6 +152,7 @@ pub fn run(args: &TrainArgs) -> Result<()> {
         checkpoints.drop_after(None)?;
     } else if !args.resume {
         checkpoints.expect_unfinished()?;
+        checkpoints.expect_none()?;
     }
     let datasets = Datasets::read(&args.state, party);
     let named = |name: &str, field: &str| {

@@ -15,14 +15,16 @@
 //! not computed from, of a test set or of another owner, may lie far outside: where
 //! `|x - mean|` reaches `reach`, [`REACH`] deviations, a bit is opened, and nothing is trained.
 
+use super::model::Model;
 use super::parameters::{LayerParameters, Parameters};
 use super::range::beyond;
 use crate::network::{Layer, Network};
 use crate::tensor::{Machine, Runner, Tensors};
 use sharelet_core::functions::protocol::product::{Factors, Multiply};
 
-/// Words that scale a column: mean, coarse, fine, reach.
-pub const COLUMN_WORDS: usize = 4;
+/// Words that scale a column: mean, coarse, fine, reach, and for the way back the deviation as a
+/// product of a power of two without a fraction and of a number with one.
+pub const COLUMN_WORDS: usize = 6;
 /// Deviations from the mean at which a value is refused.
 pub const REACH: f64 = 1024.0;
 /// Bits of the magnitude of a word that is to be standardised, at most.
@@ -68,6 +70,8 @@ pub fn of_column(
         word(libm::scalbn(1.0, -down)),
         word(libm::scalbn(1.0, down) / deviation),
         word(deviation * REACH),
+        1 << down.max(0),
+        word(libm::scalbn(deviation, -down.max(0))),
     ])
 }
 
@@ -75,7 +79,7 @@ pub fn of_column(
 /// multiplied by.
 #[must_use]
 #[allow(clippy::cast_precision_loss)]
-pub fn numbers([mean, coarse, fine, _]: [u64; COLUMN_WORDS], frac_bits: u32) -> (f64, f64) {
+pub fn numbers([mean, coarse, fine, ..]: [u64; COLUMN_WORDS], frac_bits: u32) -> (f64, f64) {
     let number = |word: u64| libm::scalbn(word.cast_signed() as f64, -frac_bits.cast_signed());
     (number(mean), number(coarse) * number(fine))
 }
@@ -104,18 +108,89 @@ pub async fn standardise<E: Runner, T: Tensors>(
         *word = word.wrapping_sub(mean);
     }
     let beyond = if checks {
-        beyond(machine, &words, &repeated(|[.., reach]| *reach, elems)).await?
+        beyond(machine, &words, &repeated(|[_, _, _, reach, ..]| *reach, elems)).await?
     } else {
         0
     };
     for factors in
-        [repeated(|[_, coarse, ..]| *coarse, elems), repeated(|[_, _, fine, _]| *fine, elems)]
+        [repeated(|[_, coarse, ..]| *coarse, elems), repeated(|[_, _, fine, ..]| *fine, elems)]
     {
-        machine.engine().run(&Multiply::new(), Factors { x: &mut words, y: &factors }).await?;
-        words = machine.truncate(words, frac_bits).await?;
+        words = scaled(machine, &words, &factors, Some(frac_bits)).await?;
     }
     rows.copy_from_slice(&words);
     Ok(beyond)
+}
+
+/// Changes a shared model to one that takes values as they came, and gives answers as they came: as
+/// [`fold`] does in the clear. `scaling` is that of all features, then of those targets that are
+/// standardised. What is lost is a unit of the last place of each weight.
+///
+/// # Errors
+/// The engine's.
+pub async fn fold_shared<E: Runner, T: Tensors>(
+    machine: &mut Machine<E, T>,
+    model: &mut Model,
+    features: usize,
+    scaling: &[[u64; COLUMN_WORDS]],
+    frac_bits: u32,
+) -> Result<(), E::Error> {
+    let (of_features, of_targets) = scaling.split_at(features.min(scaling.len()));
+    if let Some(LayerParameters { weights, biases }) = model.parameters.first_mut()
+        && !of_features.is_empty()
+    {
+        let column = |which: fn(&[u64; COLUMN_WORDS]) -> u64| -> Vec<u64> {
+            of_features.iter().map(which).cycle().take(weights.len()).collect()
+        };
+        let factors = [column(|[_, _, fine, ..]| *fine), column(|[_, coarse, ..]| *coarse)];
+        let means = column(|[mean, ..]| *mean);
+        for factors in factors {
+            *weights = scaled(machine, weights, &factors, Some(frac_bits)).await?;
+        }
+        let shifts = scaled(machine, weights, &means, None).await?;
+        let shifts: Vec<u64> = shifts.chunks(features.max(1)).map(sum).collect();
+        let shifts = machine.truncate(shifts, frac_bits).await?;
+        for (bias, shift) in biases.iter_mut().zip(shifts) {
+            *bias = bias.wrapping_sub(shift);
+        }
+    }
+    if let Some(LayerParameters { weights, biases }) = model.parameters.last_mut()
+        && !of_targets.is_empty()
+    {
+        let width = weights.len() / of_targets.len();
+        let outputs = |which: fn(&[u64; COLUMN_WORDS]) -> u64| -> Vec<u64> {
+            let each = of_targets.iter().map(which);
+            each.clone().flat_map(|word| core::iter::repeat_n(word, width)).chain(each).collect()
+        };
+        let [fine, coarse] = [outputs(|[.., fine]| *fine), outputs(|[.., coarse, _]| *coarse)];
+        let words = [core::mem::take(weights), core::mem::take(biases)].concat();
+        let words = scaled(machine, &words, &fine, Some(frac_bits)).await?;
+        let mut words = scaled(machine, &words, &coarse, None).await?;
+        *biases = words.split_off(width * of_targets.len());
+        *weights = words;
+        for (bias, [mean, ..]) in biases.iter_mut().zip(of_targets) {
+            *bias = bias.wrapping_add(*mean);
+        }
+    }
+    Ok(())
+}
+
+fn sum(words: &[u64]) -> u64 {
+    words.iter().fold(0, |sum, word| sum.wrapping_add(*word))
+}
+
+/// Products word by word, truncated if it is said by how much.
+async fn scaled<E: Runner, T: Tensors>(
+    machine: &mut Machine<E, T>,
+    words: &[u64],
+    factors: &[u64],
+    shift: Option<u32>,
+) -> Result<Vec<u64>, E::Error> {
+    let mut words = words.to_vec();
+    machine.engine().run(&Multiply::new(), Factors { x: &mut words, y: factors }).await?;
+    match shift {
+        Some(shift) => machine.truncate(words, shift).await,
+        None => Ok(words),
+    }
 }
 
 /// The model that takes values as they came and gives answers as they came: the scaling folded into

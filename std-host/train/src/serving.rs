@@ -12,10 +12,11 @@ use sharelet_core::functions::engine::{EngineError, Truncation};
 use super::config::{Arithmetic, FRAC_BITS};
 use super::forward::Value;
 use super::model::Model;
-use super::network::{Network, NetworkError, Shape};
-use super::step::{Evaluate, OpenModel};
-use crate::tensor::Masked;
+use super::network::{Layer, Network, NetworkError, Shape};
+use super::scaling::{COLUMN_WORDS, fold_shared};
+use super::step::{Evaluate, open_weights};
 use crate::tensor::offline::Plan;
+use crate::tensor::{Machine, Masked, Program, Runner, Tensors};
 
 /// Why a model cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +32,9 @@ pub enum ServingError {
         most = FRAC_BITS.end(),
     )]
     FracBits(u32),
+    /// Columns that are standardised, without a dense layer that undoes it.
+    #[error("the model cannot be evaluated: {0} columns are standardised where that is not undone")]
+    Standardised(usize),
     /// The sizes.
     #[error("the model cannot be evaluated: {0}")]
     Engine(#[from] EngineError<Infallible>),
@@ -41,6 +45,7 @@ pub enum ServingError {
 pub struct Serving {
     network: Network,
     arithmetic: Arithmetic,
+    standardised: usize,
     outputs: usize,
     output_frac_bits: u32,
     opening: Arc<Plan>,
@@ -48,25 +53,50 @@ pub struct Serving {
 }
 
 impl Serving {
-    /// Counts both kinds of sessions.
+    /// Counts both kinds of sessions. `standardised` is how many columns are standardised, as
+    /// [`super::course::Sizes`] counts them.
     ///
     /// # Errors
     /// [`ServingError`].
-    pub fn new(network: Network, arithmetic: Arithmetic) -> Result<Self, ServingError> {
+    pub fn new(
+        network: Network,
+        arithmetic: Arithmetic,
+        standardised: usize,
+    ) -> Result<Self, ServingError> {
         let frac_bits = arithmetic.frac_bits;
         if !FRAC_BITS.contains(&frac_bits) {
             return Err(ServingError::FracBits(frac_bits));
         }
         let truncation = arithmetic.truncation();
         let outputs = network.shapes()?.last().map_or(0, Shape::elems);
+        let features = network.input.elems();
+        let dense = |layer: Option<&Layer>| matches!(layer, Some(Layer::Dense { .. }));
+        let undone = standardised == 0
+            || (standardised == features && dense(network.layers.first()))
+            || (Some(standardised) == features.checked_add(outputs)
+                && dense(network.layers.first())
+                && dense(network.layers.last()));
+        if !undone {
+            return Err(ServingError::Standardised(standardised));
+        }
         let zeros = Model::zeros(&network, false)?;
-        let (opening, weights) = Plan::counted(&mut OpenModel(&zeros), truncation)?;
-        let inputs = vec![0; network.input.elems()];
-        let mut evaluate = Evaluate::new(&network, frac_bits, (&zeros, &weights), inputs)?;
+        let scaling = vec![[0; COLUMN_WORDS]; standardised];
+        let mut open = Open { model: &zeros, features, scaling: &scaling, frac_bits };
+        let (opening, Opened { model, weights }) = Plan::counted(&mut open, truncation)?;
+        let inputs = vec![0; features];
+        let mut evaluate = Evaluate::new(&network, frac_bits, (&model, &weights), inputs)?;
         let (evaluation, Value { frac_bits: output_frac_bits, .. }) =
             Plan::counted(&mut evaluate, truncation)?;
         let (opening, evaluation) = (Arc::new(opening), Arc::new(evaluation));
-        Ok(Self { network, arithmetic, outputs, output_frac_bits, opening, evaluation })
+        Ok(Self {
+            network,
+            arithmetic,
+            standardised,
+            outputs,
+            output_frac_bits,
+            opening,
+            evaluation,
+        })
     }
 
     /// Layers and sizes.
@@ -79,6 +109,12 @@ impl Serving {
     #[must_use]
     pub const fn arithmetic(&self) -> Arithmetic {
         self.arithmetic
+    }
+
+    /// How many columns are standardised.
+    #[must_use]
+    pub const fn standardised(&self) -> usize {
+        self.standardised
     }
 
     /// How values are truncated.
@@ -137,10 +173,11 @@ impl Serving {
             .unwrap_or(Model { parameters: Vec::new(), velocity: Vec::new() })
     }
 
-    /// The program that opens the weights of a model.
+    /// The program that opens the weights of a model, whose scaling is folded into them before.
     #[must_use]
-    pub const fn open<'m>(&self, model: &'m Model) -> OpenModel<'m> {
-        OpenModel(model)
+    pub const fn open<'m>(&self, model: &'m Model, scaling: &'m [[u64; COLUMN_WORDS]]) -> Open<'m> {
+        let frac_bits = self.arithmetic.frac_bits;
+        Open { model, features: self.inputs(), scaling, frac_bits }
     }
 
     /// The program of an inference.
@@ -149,10 +186,40 @@ impl Serving {
     /// As [`Evaluate::new`].
     pub fn evaluate<'s>(
         &'s self,
-        model: &'s Model,
-        weights: &'s [Masked],
+        opened: &'s Opened,
         inputs: Vec<u64>,
     ) -> Result<Evaluate<'s>, NetworkError> {
-        Evaluate::new(&self.network, self.arithmetic.frac_bits, (model, weights), inputs)
+        let opened = (&opened.model, opened.weights.as_slice());
+        Evaluate::new(&self.network, self.arithmetic.frac_bits, opened, inputs)
+    }
+}
+
+/// A shared model whose weights are opened under masks.
+pub struct Opened {
+    model: Model,
+    weights: Vec<Masked>,
+}
+
+/// Folds the scaling into a model, and opens its weights under masks.
+pub struct Open<'m> {
+    model: &'m Model,
+    features: usize,
+    scaling: &'m [[u64; COLUMN_WORDS]],
+    frac_bits: u32,
+}
+
+redacted!(Opened, Open<'_>);
+
+impl Program for Open<'_> {
+    type Output = Opened;
+
+    async fn run<E: Runner, T: Tensors>(
+        &mut self,
+        machine: &mut Machine<E, T>,
+    ) -> Result<Opened, E::Error> {
+        let mut model = self.model.clone();
+        fold_shared(machine, &mut model, self.features, self.scaling, self.frac_bits).await?;
+        let weights = open_weights(machine, &model).await?;
+        Ok(Opened { model, weights })
     }
 }

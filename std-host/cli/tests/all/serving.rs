@@ -7,7 +7,6 @@ use sharelet_core::fixed::encode;
 use sharelet_host::server::shared::model::SharedModel;
 use sharelet_host::store::training::Share;
 use sharelet_testkit::processes::{Programs, Server};
-use sharelet_train::step::OpenModel;
 use sharelet_train::tensor::{self, offline};
 
 const CONFIG: &str = r#"
@@ -36,11 +35,13 @@ fn twin(folder: &Path, rows: &[Vec<f32>]) -> Vec<String> {
         .for_each(|(word, share)| *word = word.wrapping_add(share));
     let model = SharedModel::new(&whole, Path::new("whole")).expect("valid");
     let machine = || tensor::twin(model.serving.truncation());
-    let weights = offline::run(&mut OpenModel(&model.model), machine()).expect("runs").0;
+    let weights = offline::run(&mut model.serving.open(&model.model, &model.scaling), machine())
+        .expect("runs")
+        .0;
     let answer = |row: &Vec<f32>| {
         let mut input = vec![0_u64; row.len()];
         encode(row, 20, u32::MAX.into(), &mut input).expect("in range");
-        let mut evaluate = model.serving.evaluate(&model.model, &weights, input).expect("fits");
+        let mut evaluate = model.serving.evaluate(&weights, input).expect("fits");
         let output = offline::run(&mut evaluate, machine()).expect("runs").0;
         format!("frac_bits=20 values={}", output.words[0].cast_signed() >> 20)
     };

@@ -11,6 +11,7 @@ use sharelet_testkit::training::table;
 use sharelet_train::config::Config;
 use sharelet_train::course::{Course, Sizes};
 use sharelet_train::plain;
+use sharelet_train::scaling::{self, COLUMN_WORDS};
 use sharelet_train::state::Data;
 
 const CONFIG: &str = r#"
@@ -75,7 +76,7 @@ fn programs_train_and_are_killed_and_the_owner_opens_the_model() {
     drop(zero);
     one.end().expect(1, "the other server is gone").expect(1, "--resume");
     // Without --resume nothing is lost by mistake.
-    room.refuses(&format!("{PARTY_0} --peer 127.0.0.1:9"), 1, "");
+    room.refuses(&format!("{PARTY_0} --peer 127.0.0.1:9"), 1, "go on with --resume");
 
     // Server 1 is killed.
     let (zero, one) = begin(&room, &dealer.address, "--resume");
@@ -110,6 +111,21 @@ fn programs_train_and_are_killed_and_the_owner_opens_the_model() {
     assert_eq!(curve.lines().count(), 21, "{curve}");
     assert!(room.path("curve-loss.svg").exists() && room.path("curve-accuracy.svg").exists());
 
+    // Once more: both have their share, and say so. Server 0 waits for a server that starts later.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let zero = room.start(&format!("{PARTY_0} --peer {free} --resume"));
+    std::thread::sleep(core::time::Duration::from_millis(300));
+    let one = room.start(&format!(
+        "train config.toml --party 1 --state server-1 --dealer {} --listen {free} --resume",
+        dealer.address
+    ));
+    for end in [zero.end(), one.end()] {
+        assert!(end.expect(0, "").out.contains("the run was finished before"));
+    }
+    // A server that does not come is waited for, and named.
+    let line = format!("{PARTY_0} --peer 127.0.0.1:9 --resume --wait 1s");
+    room.refuses(&line, 1, "cannot connect to 127.0.0.1:9");
+
     let shares = [0, 1].map(|party| format!("server-{party}/training-config/model.share"));
     let open = |[a, b]: [usize; 2], owner: &str| {
         format!("open {} {} --owner {owner} -o m.onnx", shares[a], shares[b])
@@ -127,19 +143,30 @@ fn programs_train_and_are_killed_and_the_owner_opens_the_model() {
         Options { labels: vec!["y".into()], kind: LabelKind::Binary, ..Options::default() };
     let table = Table::from_bytes(csv.as_bytes(), Path::new("a.csv"), None, &options).unwrap();
     let encoded = shares::encode(&table, 20).unwrap();
-    let (inputs, targets) = encoded.words().split_at(40 * 3);
+    let (inputs, behind) = encoded.words().split_at(40 * 3);
+    let (targets, scaling) = behind.split_at(40);
+    let scaling = scaling.as_chunks::<COLUMN_WORDS>().0.to_vec();
+    let columns: Vec<_> = scaling.iter().map(|words| scaling::numbers(*words, 20)).collect();
     let config = Config::parse(CONFIG, Path::new("config.toml")).unwrap();
     let course = Arc::new(
         Course::new(
             config,
-            Sizes { rows: 40, features: 3, targets: 1, test_rows: 0, ..Default::default() },
+            Sizes {
+                rows: 40,
+                features: 3,
+                targets: 1,
+                standardised: 3,
+                feature_bits: 31,
+                ..Default::default()
+            },
         )
         .unwrap(),
     );
-    let data = Data { inputs: inputs.to_vec(), targets: targets.to_vec(), ..Data::default() };
+    let data = Data { inputs: inputs.to_vec(), targets: targets.to_vec(), scaling };
     let (model, expected) = plain::twin(&course, data, Data::default(), &mut |_| ()).unwrap();
-    let onnx =
-        write::onnx(course.network(), &plain::numbers(&model, 20).to_f32(), "sharelet").unwrap();
+    let numbers = plain::numbers(&model, 20);
+    let folded = scaling::fold(course.network(), &numbers, &columns, &[]).unwrap();
+    let onnx = write::onnx(course.network(), &folded.to_f32(), "sharelet").unwrap();
     assert!(
         std::fs::read(room.path("m.onnx")).unwrap() == onnx,
         "the file is that of the twin's model, bit for bit"

@@ -12,6 +12,7 @@ use super::{Dealer, DealerError, orders, state};
 use sharelet_link::service::Visit;
 use sharelet_link::{Party, Reader, Writer, frame};
 use sharelet_train::network::{Network, Shape};
+use sharelet_train::scaling::COLUMN_WORDS;
 use sharelet_train::serving::Serving;
 use sharelet_train::tensor::Program;
 use sharelet_train::tensor::offline::{Dealt, Plan, deal};
@@ -24,8 +25,8 @@ fn check(request: &Serve) -> Result<Arc<Serving>, Refusal> {
     if words(&request.network).ok_or(Refusal::BadRun)? > MAX_WORDS {
         return Err(Refusal::TooLarge);
     }
-    let serving =
-        Serving::new(request.network.clone(), request.arithmetic).map_err(|_| Refusal::BadRun)?;
+    let serving = Serving::new(request.network.clone(), request.arithmetic, request.standardised)
+        .map_err(|_| Refusal::BadRun)?;
     if [serving.opening(), serving.evaluation()]
         .iter()
         .any(|plan| plan.dealt_bytes() > MAX_SESSION_BYTES as u64)
@@ -89,18 +90,18 @@ impl Dealer {
             let (serving, binding) = (serving.clone(), binding.clone());
             move |_: &Self| {
                 let zeros = serving.zeros();
-                deal_one(&serving, serving.opening(), &binding, first, &mut serving.open(&zeros))
+                let scaling = vec![[0; COLUMN_WORDS]; serving.standardised()];
+                let mut open = serving.open(&zeros, &scaling);
+                deal_one(&serving, serving.opening(), &binding, first, &mut open)
             }
         };
         let (dealt, masks) = self.blocking(open).await?;
         // Queries come when they come.
         let wait = visit.limits().idle;
         send_next(reader, writer, visit, wait, (first, &dealt)).await?;
-        let zeros = serving.zeros();
         let deal = move |number, ()| {
             let inputs = vec![0; serving.inputs()];
-            let mut evaluate =
-                serving.evaluate(&zeros, &masks, inputs).map_err(|_| Refusal::BadRun)?;
+            let mut evaluate = serving.evaluate(&masks, inputs).map_err(|_| Refusal::BadRun)?;
             Ok(deal_one(&serving, serving.evaluation(), &binding, number, &mut evaluate)?.0)
         };
         let sessions = (first + 1..first + u64::from(count)).map(|number| (number, ()));

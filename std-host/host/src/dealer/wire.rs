@@ -267,6 +267,8 @@ pub struct Serve {
     pub network: sharelet_train::network::Network,
     /// Fraction bits, and how values are truncated.
     pub arithmetic: Arithmetic,
+    /// How many columns are standardised: none, all features, or all features and all targets.
+    pub standardised: usize,
 }
 
 impl Description for Serve {

@@ -304,6 +304,17 @@ impl Checkpoints {
         if path.exists() { Err(TrainingError::Finished { path }) } else { Ok(()) }
     }
 
+    /// Checks that there are no checkpoints that a new run would lose.
+    ///
+    /// # Errors
+    /// [`TrainingError::Begun`].
+    pub fn expect_none(&self) -> Result<(), TrainingError> {
+        if self.steps().is_empty() {
+            return Ok(());
+        }
+        Err(TrainingError::Begun { path: self.directory.clone() })
+    }
+
     /// Where the share of the finished model lies.
     #[must_use]
     pub fn model(&self) -> PathBuf {

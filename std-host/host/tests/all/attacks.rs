@@ -60,10 +60,16 @@ async fn another_program_shows_no_keystream_of_the_agreed_one() {
         Client::new(dealing.address.clone(), Route::insecure_plaintext(None), STALL, STALL);
     let arithmetic = Arithmetic { truncation: Truncation::Exact, ..Arithmetic::default() };
     let device = DeviceId::new("server-0").unwrap();
-    let request =
-        |padding| Serve { device, first: 0, count: 2, network: network(padding), arithmetic };
+    let request = |padding| Serve {
+        device,
+        first: 0,
+        count: 2,
+        network: network(padding),
+        arithmetic,
+        standardised: 0,
+    };
     let [agreed, asked] = [0, PADDING].map(request);
-    let serving = Serving::new(asked.network.clone(), arithmetic).unwrap();
+    let serving = Serving::new(asked.network.clone(), arithmetic, 0).unwrap();
     // Rule 2 would refuse it: here server 0 has ordered what it does not execute.
     let mut sessions = client.sessions(&room.ordered(asked.clone(), None)).await.unwrap();
     sessions.next(serving.opening()).await.unwrap();
@@ -352,7 +358,8 @@ async fn server_1_gets_no_other_program_than_server_0_has_ordered() {
     // A shared model in place of the run; and one with a truncation that fails at times.
     let Ordered { key, order, .. } = agreed;
     let arithmetic = Arithmetic { truncation: Truncation::Exact, ..Arithmetic::default() };
-    let serve = Serve { device, first: 0, count: 9, network: network(0), arithmetic };
+    let serve =
+        Serve { device, first: 0, count: 9, network: network(0), arithmetic, standardised: 0 };
     let request = Ordered { key, order, description: serve.clone() };
     assert_eq!(asks(&client(server_1), request).await, Some(Refusal::NoOrder));
     let shared = room.ordered(serve, Some(server_1.name));

@@ -25,8 +25,10 @@ use sharelet_testkit::room::wire::Wire;
 use sharelet_testkit::room::{Log, Room, Running, STALL, random_model};
 use sharelet_testkit::{printed_seed, rng, says};
 use sharelet_train::course::Sizes;
+use sharelet_train::float::{self, Samples};
 use sharelet_train::model::Model;
-use sharelet_train::step::OpenModel;
+use sharelet_train::plain;
+use sharelet_train::scaling;
 use sharelet_train::tensor::{self, offline};
 
 const F: u32 = 20;
@@ -78,12 +80,22 @@ fn copy(share: &Share) -> Share {
 
 impl Shared {
     /// Random weights of up to one half.
-    fn new(layers: &str, truncation: &str, (features, targets): (usize, usize)) -> Self {
+    fn new(layers: &str, truncation: &str, sizes: (usize, usize)) -> Self {
+        Self::standardised(layers, truncation, sizes, 0)
+    }
+
+    /// As [`Shared::new`], trained on columns of which so many are standardised.
+    fn standardised(
+        layers: &str,
+        truncation: &str,
+        (features, targets): (usize, usize),
+        standardised: usize,
+    ) -> Self {
         let seed = printed_seed();
         let mut rng = rng(seed);
         let room = Room::new(random_model(&[2, 2], &mut rng));
         room.provision("server-0");
-        let sizes = Sizes { rows: 8, features, targets, test_rows: 0, ..Default::default() };
+        let sizes = Sizes { rows: 8, features, targets, standardised, ..Default::default() };
         let header = |party| Header {
             party,
             run: [5; 16],
@@ -102,8 +114,14 @@ impl Shared {
             .words()
             .count()
             + 2;
-        let whole: Vec<u64> =
+        let mut whole: Vec<u64> =
             (0..words).map(|_| (rng.next_u64() >> (64 - F)).wrapping_sub(1 << (F - 1))).collect();
+        for column in 0..standardised {
+            let (mean, deviation) = (column as f64 / 4.0 - 1.0, 0.05 * (1.0 + column as f64));
+            let values = [mean - deviation, mean + deviation].into_iter();
+            whole.extend(scaling::of_column(values, F).expect("wide enough"));
+        }
+        let words = whole.len();
         let first: Vec<u64> = (0..words).map(|_| rng.next_u64()).collect();
         let second =
             whole.iter().zip(&first).map(|(word, share)| word.wrapping_sub(*share)).collect();
@@ -135,11 +153,12 @@ impl Shared {
     fn twin(&self, readings: &Readings) -> Vec<Vec<u64>> {
         let (serving, model) = (&self.whole.serving, &self.whole.model);
         let machine = || tensor::twin(serving.truncation());
-        let weights = offline::run(&mut OpenModel(model), machine()).expect("runs").0;
+        let weights =
+            offline::run(&mut serving.open(model, &self.whole.scaling), machine()).expect("runs").0;
         let answer = |reading: &[f32]| {
             let mut input = vec![0_u64; reading.len()];
             encode(reading, F as u8, u32::MAX.into(), &mut input).expect("in range");
-            let mut evaluate = serving.evaluate(model, &weights, input).expect("fits");
+            let mut evaluate = serving.evaluate(&weights, input).expect("fits");
             let output = offline::run(&mut evaluate, machine()).expect("runs").0;
             let dropped = output.frac_bits - F;
             output
@@ -232,8 +251,10 @@ async fn all_are_answered(asking: Vec<Asking>) -> Vec<Log> {
 /// and the traffic is as promised.
 #[tokio::test(flavor = "multi_thread")]
 async fn exact_answers_are_those_of_the_twin() {
-    for (layers, sizes) in [(PERCEPTRON, (9, 3)), (POOLS, (36, 3))] {
-        let shared = Shared::new(layers, "exact", sizes);
+    for (layers, sizes, standardised) in
+        [(PERCEPTRON, (9, 3), 0), (POOLS, (36, 3), 0), (PERCEPTRON, (9, 3), 12)]
+    {
+        let shared = Shared::standardised(layers, "exact", sizes, standardised);
         let (dealer, server_0, server_1) = shared.start((3, 4)).await;
         let asking = (0..4)
             .map(|number| shared.data_party(&format!("pump-{number}"), (&server_0, &server_1), 5));
@@ -244,6 +265,29 @@ async fn exact_answers_are_those_of_the_twin() {
             assert!(heard.traffic.iter().all(|it| *it == promised), "{:?}", heard.traffic);
         }
         stop(server_0, server_1, dealer).await;
+    }
+}
+
+/// What was trained on standardised columns takes values as they are, and answers in the units of
+/// its targets.
+#[test]
+fn a_folded_model_answers_as_its_scaling_in_floating_point() {
+    for standardised in [9, 12] {
+        let shared = Shared::standardised(PERCEPTRON, "exact", (9, 3), standardised);
+        let network = shared.whole.serving.network();
+        let columns: Vec<_> =
+            shared.whole.scaling.iter().map(|column| scaling::numbers(*column, F)).collect();
+        let (features, targets) = columns.split_at(9);
+        let numbers = plain::numbers(&shared.whole.model, F);
+        let folded = scaling::fold(network, &numbers, features, targets).expect("dense");
+        let readings = shared.readings(20);
+        let values = readings.rows().flatten().copied().collect();
+        let samples = Samples::new(9, values, 3, vec![0.0; 60]).expect("rows");
+        let expected = float::outputs(network, &folded, &samples).expect("fits");
+        for (word, expected) in shared.twin(&readings).iter().flatten().zip(expected) {
+            let found = word.cast_signed() as f64 / f64::from(1 << F);
+            assert!((found - expected).abs() < 1e-3, "{found} and {expected}");
+        }
     }
 }
 

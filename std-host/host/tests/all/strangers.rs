@@ -221,7 +221,7 @@ async fn a_dealer_looks_for_the_key_first() {
     };
     let device = DeviceId::new("nobody").unwrap();
     let arithmetic = config(TEXT).arithmetic;
-    let serve = Serve { device, first: 1, count: 2, network, arithmetic };
+    let serve = Serve { device, first: 1, count: 2, network, arithmetic, standardised: 0 };
     let refusal = async |request| {
         client.sessions(&request).await.err().and_then(|error: ClientError| error.refusal())
     };

@@ -244,7 +244,7 @@ async fn a_peer_that_is_something_else_is_told_apart() {
         let closed: Check = |error| matches!(error, PeerError::Closed);
         let cases: [(&[u8], bool, Check); 9] = [
             (b"HTTP/1.1 400 Bad Request\r\n\r\n", false, stranger),
-            (b"\x01\x06\0\0\0SLTD\x03\0", false, |error| {
+            (b"\x01\x06\0\0\0SLTD\x04\0", false, |error| {
                 matches!(error, PeerError::NotSharelet | PeerError::TimedOut)
             }),
             (&framed(b"SLTX\x02"), false, stranger),
@@ -389,8 +389,15 @@ fn client(dealer: &str) -> Client {
     Client::new(dealer.to_owned(), Route::insecure_plaintext(None), SOON, SOON)
 }
 
-const SIZES: Sizes =
-    Sizes { rows: 24, features: 3, targets: 1, test_rows: 0, standardised: 0, mixed: false };
+const SIZES: Sizes = Sizes {
+    rows: 24,
+    features: 3,
+    targets: 1,
+    test_rows: 0,
+    standardised: 0,
+    mixed: false,
+    feature_bits: 21,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_dealer_deals_no_number_twice_and_nothing_without_bounds() {
@@ -505,7 +512,7 @@ async fn bytes_of_a_dealer_do_a_server_no_harm() {
     let whole = {
         let body = [&0_u64.to_le_bytes()[..], &vec![7; plan.dealt_bytes() as usize]].concat();
         let sum = crc32fast::hash(&body).to_le_bytes();
-        [frame(2, b"SLTD\x03\0"), frame(11, &[]), frame(19, &[&body[..], &sum].concat())].concat()
+        [frame(2, b"SLTD\x04\0"), frame(11, &[]), frame(19, &[&body[..], &sum].concat())].concat()
     };
     let mut rng = Rng(6);
     for round in 0..120 {

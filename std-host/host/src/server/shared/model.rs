@@ -32,13 +32,6 @@ pub enum ModelError {
     /// The sizes.
     #[error(transparent)]
     Serving(#[from] ServingError),
-    /// Its data was standardised.
-    #[error(
-        "the model was trained on standardised data, whose scaling is not applied to questions \
-         yet; open it to its owner, who can import and serve it, or share the data with \
-         --no-standardise and train again"
-    )]
-    Standardised,
     /// More inputs or outputs than a task can have.
     #[error(
         "the model has {inputs} inputs and {outputs} outputs; data parties can ask for up to {} \
@@ -61,6 +54,8 @@ pub struct SharedModel {
     pub serving: Arc<Serving>,
     /// The share.
     pub model: Model,
+    /// The share of what standardises the columns.
+    pub scaling: Vec<[u64; COLUMN_WORDS]>,
     /// What data parties know.
     pub task: Task,
     run: [u8; 16],
@@ -109,7 +104,8 @@ impl SharedModel {
     #[must_use]
     pub fn describe(&self, device: DeviceId, (first, count): (u64, u32)) -> Serve {
         let (network, arithmetic) = (self.serving.network().clone(), self.serving.arithmetic());
-        Serve { device, first, count, network, arithmetic }
+        let standardised = self.serving.standardised();
+        Serve { device, first, count, network, arithmetic, standardised }
     }
 
     /// A share in memory; `path` names it in errors.
@@ -120,24 +116,30 @@ impl SharedModel {
         let header = &share.header;
         let config = Config::parse(&header.config, path).map_err(CourseError::from)?;
         let course = Course::new(config, header.sizes)?;
-        if header.sizes.standardised > 0 {
-            return Err(ModelError::Standardised);
-        }
-        let serving = Arc::new(Serving::new(course.network().clone(), course.config().arithmetic)?);
+        let standardised = header.sizes.standardised;
+        let arithmetic = course.config().arithmetic;
+        let serving = Serving::new(course.network().clone(), arithmetic, standardised)?;
+        let serving = Arc::new(serving);
         let whole =
             Model::zeros(course.network(), course.has_momentum()).map_err(CourseError::from)?;
         // Behind the model's words are the sums of the epoch and the scaling.
-        let scaling = header.sizes.standardised * COLUMN_WORDS;
-        if share.words.len() != whole.words().count() + 2 + scaling || header.party > 1 {
+        let behind = whole.words().count() + 2;
+        let scaling = share.words.get(behind..).unwrap_or_default();
+        if scaling.len() != standardised * COLUMN_WORDS
+            || share.words.len() < behind
+            || header.party > 1
+        {
             return Err(TrainingError::Damaged { path: path.to_owned() }.into());
         }
+        let scaling = scaling.as_chunks().0.to_vec();
         let mut model = serving.zeros();
         model.words_mut().zip(&share.words).for_each(|(word, share)| *word = *share);
         let checked = course.config().clone();
         let task = task(&serving, share, &checked)?;
         let fields = checked.fields().map_err(CourseError::from)?;
         let (run, step) = (header.run, header.step);
-        Ok(Self { party: header.party, serving, model, task, run, step, config: fields, checked })
+        let party = header.party;
+        Ok(Self { party, serving, model, scaling, task, run, step, config: fields, checked })
     }
 
     /// What is told to the other server before anything is opened.

@@ -32,7 +32,7 @@ use crate::store::counter::FileCounter;
 use crate::store::key::DeviceKey;
 use sharelet_link::exchange::{Exchange, Sent};
 use sharelet_link::{Connection, Reader, Role, Writer, tcp};
-use sharelet_train::tensor::Masked;
+use sharelet_train::serving::Opened;
 
 /// Sessions of a chunk, the opening included: numbers that are recorded as used at once, and lost
 /// if the connection breaks.
@@ -66,7 +66,7 @@ impl core::fmt::Debug for Party0 {
 struct Chunk {
     link: Exchange<Reader, Writer>,
     supply: Supply,
-    weights: Vec<Masked>,
+    weights: Opened,
     /// A query that server 1 did not begin with.
     again: Option<Job<u64>>,
 }
@@ -147,7 +147,7 @@ impl Party0 {
         let prepared = supply.next().await.map_err(|error| PeerError::Broken(error.to_string()))?;
         reader.await_message(DEALING);
         wire::receive_turn(&mut reader).await?;
-        let mut open = serving.open(&self.model.model);
+        let mut open = serving.open(&self.model.model, &self.model.scaling);
         let opened = prepared.run(&mut open, Exchange::new(reader, writer));
         let (weights, link) =
             timed(self.settings.phase, async { opened.await.map_err(broken) }).await?;
@@ -193,8 +193,7 @@ impl Party0 {
         };
         let Question { id, recipient, share } = question;
         let kept = share.clone();
-        let mut evaluate =
-            self.model.serving.evaluate(&self.model.model, weights, share).map_err(broken)?;
+        let mut evaluate = self.model.serving.evaluate(weights, share).map_err(broken)?;
         link.take();
         let asking = Asking::ask(link, Asked { id, recipient }, early);
         let ran =

@@ -28,7 +28,7 @@ use crate::server::training::wire as messages;
 use sharelet_link::exchange::Exchange;
 use sharelet_link::service::{Leave, Visit};
 use sharelet_link::{Connection, Reader, Writer};
-use sharelet_train::tensor::Masked;
+use sharelet_train::serving::Opened;
 use sharelet_train::tensor::party::Prepared;
 
 /// Bytes of a word.
@@ -59,7 +59,7 @@ impl core::fmt::Debug for Party1 {
 struct Chunk {
     link: Exchange<Reader, Writer>,
     supply: Supply,
-    weights: Vec<Masked>,
+    weights: Opened,
     /// The session before was begun with another query than server 0's: in this one it asks for
     /// that again.
     wary: bool,
@@ -180,7 +180,7 @@ impl Party1 {
             Err(error) => return Err(no_correlations(&mut writer, error.to_string()).await),
         };
         tell(&mut writer, Ok(())).await?;
-        let mut open = serving.open(&self.model.model);
+        let mut open = serving.open(&self.model.model, &self.model.scaling);
         let opened = prepared.run(&mut open, Exchange::new(reader, writer));
         let (weights, link) =
             timed(self.patience.phase, async { opened.await.map_err(broken) }).await?;
@@ -230,8 +230,7 @@ impl Party1 {
                 return Ok(false);
             }
         };
-        let mut evaluate =
-            self.model.serving.evaluate(&self.model.model, weights, share).map_err(broken)?;
+        let mut evaluate = self.model.serving.evaluate(weights, share).map_err(broken)?;
         let ran = prepared.run(&mut evaluate, Asking::confirm(link, asked.id));
         // An error drops `done`, which tells the data party.
         let (output, _) = timed(self.patience.phase, async { ran.await.map_err(broken) }).await?;
@@ -254,8 +253,7 @@ impl Party1 {
         let Chunk { link, weights, wary, .. } = chunk;
         let mut half = None;
         let mut right = || half = self.pairing.claim(id);
-        let mut evaluate =
-            self.model.serving.evaluate(&self.model.model, weights, share).map_err(broken)?;
+        let mut evaluate = self.model.serving.evaluate(weights, share).map_err(broken)?;
         // Until server 0 asks it may take long, and then no longer than any session: its messages
         // have time-outs of their own.
         let ran = prepared

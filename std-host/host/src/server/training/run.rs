@@ -20,7 +20,7 @@ use crate::dealer::wire::{Description as _, Ordered, Refusal, Train};
 use crate::store::counter::FileCounter;
 use crate::store::datasets::Dataset;
 use crate::store::key::DeviceKey;
-use crate::store::training::{Checkpoints, Header, Share, TrainingError, number};
+use crate::store::training::{Checkpoints, Header, Share, number};
 use sharelet_link::exchange::{Exchange, Sent};
 use sharelet_link::{Reader, Writer};
 use sharelet_train::config::{Config, Open};
@@ -255,8 +255,8 @@ fn greeting(
     (resume, checkpoints): (bool, &Checkpoints),
 ) -> Result<Hello, RunError> {
     let (magic, version) = Hello::magic();
-    if !resume && !checkpoints.steps().is_empty() {
-        return Err(TrainingError::Begun { path: checkpoints.directory().to_owned() }.into());
+    if !resume {
+        checkpoints.expect_none()?;
     }
     let held = if resume { resume::held(checkpoints, course, data)? } else { None };
     Ok(Hello {

@@ -74,6 +74,7 @@ fn serve() -> Serve {
             loss: Loss::CrossEntropy,
         },
         arithmetic: Arithmetic { frac_bits: 20, truncation: Truncation::Exact },
+        standardised: 784,
     }
 }
 
