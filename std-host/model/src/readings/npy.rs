@@ -7,7 +7,7 @@
 use super::error::Fault;
 use super::raw::{Raw, Real, convert, shape};
 
-const MAGIC: &[u8; 6] = b"\x93NUMPY";
+pub(super) const MAGIC: &[u8; 6] = b"\x93NUMPY";
 
 pub(super) fn read<T: Real>(bytes: &[u8], width: Option<usize>) -> Result<Raw<T>, Fault> {
     let (header, data) = split(bytes)
