@@ -1,5 +1,6 @@
 //! The commands of `sharelet`, one file each.
 
+pub mod answers;
 pub mod chart;
 pub mod collect;
 pub mod common;

@@ -149,12 +149,13 @@ server: data store dealer host
 [std-host/cli/src]
 plot table terminal units:
 chart: plot
-twin:
 common: units terminal
+answers: common
+twin: answers common
 collect: common
-console: units common
+console: answers units common
 dealer: common
-device host: terminal units common
+device host: answers terminal units common
 inspect: plot terminal units common
 import open: common
 keygen pair doctor: units common
