@@ -298,6 +298,8 @@ fn every_command_has_help_with_examples() {
         "inspect",
         "share",
         "collect",
+        "completions",
+        "man",
     ] {
         let help = room.works(&format!("{command} --help")).out;
         assert!(help.contains("Examples:"), "{command}");
@@ -312,6 +314,21 @@ fn every_command_has_help_with_examples() {
         json.starts_with("{\"name\":\"random\"") && json.contains("\"round_trips\":2"),
         "{json}"
     );
+}
+
+#[test]
+fn shells_and_man_know_every_command() {
+    let room = Programs::new(env!("CARGO_BIN_EXE_sharelet"));
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = room.works(&format!("completions {shell}")).out;
+        for known in ["provision", "from-reading"] {
+            assert!(script.contains(known), "{shell}: {known}");
+        }
+    }
+    room.works("man pages/man1");
+    let page = room.read("pages/man1/sharelet-device.1");
+    assert!(page.starts_with(".ie") && page.contains("\\-\\-from\\-reading"), "{page}");
+    assert!(room.path("pages/man1/sharelet.1").exists());
 }
 
 #[test]

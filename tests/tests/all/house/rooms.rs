@@ -152,7 +152,8 @@ chart: plot
 common: units terminal
 answers: common
 twin: answers common
-collect: common
+man:
+collect completions: common
 console: answers units common
 dealer: common
 device host: answers terminal units common
