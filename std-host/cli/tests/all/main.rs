@@ -13,6 +13,8 @@
 
 mod answers;
 mod bad_readings;
+#[cfg(unix)]
+mod docs;
 #[cfg(feature = "import")]
 mod durable;
 mod importing;

@@ -1,5 +1,5 @@
-//! Comma-separated numbers, one reading per line, in any dialect that is plain; a first line without
-//! any number is taken for headings.
+//! Comma-separated numbers, one reading per line, in any dialect that is plain; a first line
+//! without any number is taken for headings.
 
 use std::path::Path;
 
