@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use sharelet_testkit::processes::Programs;
 use sharelet_train::config::Config;
 
-fn repository() -> PathBuf {
+pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
 /// The blocks of a language in a page.
-fn blocks(page: &str, language: &str) -> Vec<String> {
+pub fn blocks(page: &str, language: &str) -> Vec<String> {
     let text = std::fs::read_to_string(repository().join(page)).expect(page);
     let begin = format!("\n```{language}\n");
     let parts = text.split(&begin).skip(1).filter_map(|rest| rest.split_once("\n```"));

@@ -19,6 +19,8 @@ mod docs;
 mod durable;
 mod importing;
 mod plot;
+#[cfg(all(unix, feature = "import"))]
+mod readme;
 mod running;
 mod serving;
 mod sessions;
