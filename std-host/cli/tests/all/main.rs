@@ -26,5 +26,7 @@ mod serving;
 mod sessions;
 mod sharing;
 mod strangers;
+#[cfg(unix)]
+mod terminal;
 #[cfg(feature = "import")]
 mod training;

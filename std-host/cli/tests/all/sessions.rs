@@ -142,6 +142,11 @@ fn two_servers_a_data_party_and_a_console_agree_with_the_twin() {
     };
     assert_eq!(values(&console), values(&twin));
     assert!(console.starts_with("query="), "{console}");
+    room.works(&format!("{device} --to-console --from-reading 4"));
+    let console = room.works(&format!("console --from {both} --count 1 --json")).out;
+    let json: serde_json::Value = serde_json::from_str(&console).expect("JSON");
+    assert!(json["query"].is_string() && json["class"].is_u64(), "{console}");
+    assert_eq!(json["values"].as_array().map(Vec::len), Some(5), "{console}");
 
     // A second server 0 is nobody that the first one expects, and tries on.
     room.works("provision other --role server-0 --state dealer");
