@@ -19,6 +19,7 @@ mod queries;
 mod reference;
 mod services;
 mod shared_models;
+mod stopped;
 mod strangers;
 mod training;
 mod training_refusals;
