@@ -7,6 +7,7 @@ use core::fmt::Write as _;
 use core::time::Duration;
 use std::collections::BTreeMap;
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -14,7 +15,7 @@ use super::docs::{blocks, repository};
 use sharelet_testkit::processes::Programs;
 
 /// The longest that all of it may take.
-const LIMIT: Duration = Duration::from_secs(240);
+const LIMIT: Duration = Duration::from_secs(120);
 /// Where services listen if they are not told.
 const USUAL: [(&str, u16); 4] = [
     ("sharelet dealer ", 7100),
@@ -22,12 +23,27 @@ const USUAL: [(&str, u16); 4] = [
     ("sharelet server --party 0 ", 7110),
     ("sharelet server --party 1 ", 7111),
 ];
-/// Stops what was started, whatever happens; jobs are numbered as at a prompt.
+/// Stops what was started, whatever happens. `%1` is the first of `jobs`, as at a prompt where
+/// nothing else runs.
 const BEGIN: &str = r#"
-set -em
-sharelet() { "$SHARELET" "$@"; }
-trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
-listening() { until [ "$(grep -c 'listening on' out)" -ge "$1" ]; do sleep 0.05; done; }
+set -e
+jobs=()
+started=()
+stop() { kill "${started[@]}" 2>/dev/null || true; }
+trap stop EXIT
+trap 'exit 1' TERM
+listening() {
+    jobs+=($!)
+    started+=($!)
+    until [ "$(grep -c 'listening on' out)" -ge ${#started[@]} ]; do
+        kill -0 $! || exit 1
+        sleep 0.05
+    done
+}
+ended() {
+    wait "${jobs[@]}" || true
+    jobs=()
+}
 "#;
 
 /// Commands of a block, each on one line.
@@ -36,17 +52,28 @@ fn commands(block: &str) -> Vec<String> {
     joined.lines().filter_map(|line| line.strip_prefix("$ ").map(str::to_owned)).collect()
 }
 
-/// A free port for each that the page names.
-#[derive(Default)]
-struct Ports(BTreeMap<u16, (u16, Option<TcpListener>)>);
+/// A free port for each that the page names. They are below those that the system gives away, as it
+/// does to the tests beside this one.
+struct Ports {
+    moved: BTreeMap<u16, u16>,
+    next: u16,
+}
 
 impl Ports {
+    fn new() -> Self {
+        Self { moved: BTreeMap::new(), next: 12_000 + (std::process::id() % 1_000) as u16 * 20 }
+    }
+
     fn of(&mut self, port: u16) -> u16 {
-        let (free, _) = self.0.entry(port).or_insert_with(|| {
-            let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-            (listener.local_addr().expect("a port").port(), Some(listener))
-        });
-        *free
+        let next = &mut self.next;
+        *self.moved.entry(port).or_insert_with(|| {
+            loop {
+                *next += 1;
+                if TcpListener::bind(("127.0.0.1", *next)).is_ok() {
+                    return *next;
+                }
+            }
+        })
     }
 
     /// The command with these ports.
@@ -73,7 +100,7 @@ fn the_commands_of_the_readme_work_in_their_order() {
     let room = Programs::new(env!("CARGO_BIN_EXE_sharelet"));
     std::os::unix::fs::symlink(repository().join("demo"), room.path("demo")).expect("links");
     room.write("config.toml", blocks("README.md", "toml").concat());
-    let (mut script, mut ports) = (BEGIN.to_owned(), Ports::default());
+    let (mut script, mut ports) = (BEGIN.to_owned(), Ports::new());
     let (mut started, mut ran) = (0, 0);
     let blocks = blocks("README.md", "console");
     for command in blocks.iter().flat_map(|block| commands(block)) {
@@ -82,24 +109,30 @@ fn the_commands_of_the_readme_work_in_their_order() {
         }
         ran += 1;
         let command = ports.moved(&command);
-        writeln!(script, "cat >&2 <<'END'\n$ {command}\nEND\n{command}").expect("writes");
+        writeln!(script, "cat >&2 <<'END'\n$ {command}\nEND").expect("writes");
+        if let Some(jobs) = command.strip_prefix("kill ") {
+            let pid = |job: &str| format!("${{jobs[{}]}}", job[1..].parse::<usize>().unwrap() - 1);
+            let pids: Vec<String> = jobs.split(' ').map(pid).collect();
+            // At a prompt they have gone when the next command is typed.
+            writeln!(script, "kill {}\nended", pids.join(" ")).expect("writes");
+            continue;
+        }
+        writeln!(script, "{command}").expect("writes");
         if command.ends_with('&') {
             started += 1;
-            writeln!(script, "listening {started}").expect("writes");
-        } else if command.starts_with("kill ") {
-            // At a prompt they have gone when the next command is typed.
-            script.push_str("wait || true\n");
+            script.push_str("listening\n");
         }
     }
     assert!(ran > 40 && started > 8, "{ran} commands, {started} behind &");
-    drop(ports);
     room.write("script", &script);
 
     let file = |name: &str| std::fs::File::create(room.path(name)).expect("creates");
+    let folder = Path::new(env!("CARGO_BIN_EXE_sharelet")).parent().expect("a folder");
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap_or_default());
     let mut shell = Command::new("bash")
         .arg("script")
         .current_dir(room.folder())
-        .env("SHARELET", env!("CARGO_BIN_EXE_sharelet"))
+        .env("PATH", path)
         .env_remove("RUST_LOG")
         .stdin(Stdio::null())
         .stdout(file("out"))
