@@ -15,8 +15,8 @@ mod answers;
 mod bad_readings;
 #[cfg(unix)]
 mod docs;
-#[cfg(feature = "import")]
 mod durable;
+#[cfg(feature = "import")]
 mod importing;
 mod plot;
 #[cfg(all(unix, feature = "import"))]
