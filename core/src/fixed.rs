@@ -319,17 +319,17 @@ mod tests {
     fn doubles_are_rounded_once() {
         let below_half = 0.5_f64.next_down();
         let mut out = [1_u32; 4];
-        encode(&[below_half, -below_half, 3e9 + 0.5, 0.0], 0, u32::MAX, &mut out[..])
+        encode(&[below_half, -below_half, 3e9 + 0.5, 0.0], 0, u32::MAX.into(), &mut out[..])
             .expect_err("3e9 has no word of its sign");
         assert_eq!(out[..2], [0, 0]);
         let mut wide = [0_u64; 2];
-        encode(&[3e9 + 0.5, below_half - 3e9], 0, u32::MAX, &mut wide).expect("in range");
+        encode(&[3e9 + 0.5, below_half - 3e9], 0, u32::MAX.into(), &mut wide).expect("in range");
         assert_eq!(wide.map(u64::cast_signed), [3_000_000_001, -3_000_000_000]);
         for whole in (0_u32..1000).chain([(1 << 31) - 1, u32::MAX - 1]) {
             let half = f64::from(whole) + 0.5;
-            encode(&[half, half.next_down()], 0, u32::MAX, &mut wide).expect("in range");
+            encode(&[half, half.next_down()], 0, u32::MAX.into(), &mut wide).expect("in range");
             assert_eq!(wide, [u64::from(whole) + 1, u64::from(whole)]);
-            encode(&[-half, -half.next_down()], 0, u32::MAX, &mut wide).expect("in range");
+            encode(&[-half, -half.next_down()], 0, u32::MAX.into(), &mut wide).expect("in range");
             assert_eq!(
                 wide.map(|word| word.wrapping_neg()),
                 [u64::from(whole) + 1, u64::from(whole)]
@@ -356,7 +356,7 @@ mod tests {
         assert_eq!(encode(&[1.0], 8, 256, &mut out), Err(FixedError::LengthMismatch));
         // No word of the ring has this sign and magnitude, whatever the limit says.
         assert_eq!(
-            encode(&[0.0, 3e9], 0, u32::MAX, &mut out),
+            encode(&[0.0, 3e9], 0, u32::MAX.into(), &mut out),
             Err(FixedError::OutOfRange { index: 1 })
         );
         assert_eq!(

@@ -267,7 +267,7 @@ impl Table {
         let agree = if answer.agrees { "yes" } else { "NO" };
         let costs = self.costs(core::slice::from_ref(answer))?;
         line(
-            &(index + 1).to_string(),
+            &index.to_string(),
             [&show(&answer.values), &show(&answer.plain.values()?), agree],
             costs.each_ref().map(String::as_str),
         );

@@ -134,7 +134,8 @@ impl Room {
     /// board takes them.
     pub fn twin(&self, model: &Path, inputs: &Path, count: Option<usize>) -> Result<Vec<Line>> {
         let count_of = count.map_or_else(String::new, |count| format!(" --count {count}"));
-        let mut command = self.sharelet(&format!("twin --raw inputs.f32{count_of}"));
+        let line = format!("twin --raw --save-readings inputs.f32{count_of}");
+        let mut command = self.sharelet(&line);
         command.arg("--inputs").args([inputs, model]);
         let log = self.path("twin.log");
         let output = process::run("sharelet twin", &mut command, &log, COMMAND_LIMIT)?;
@@ -169,7 +170,7 @@ impl Room {
     pub fn host(&self, model: &Path, dealer: u16, port: u16, answer: &str) -> Result<Server> {
         let line = format!(
             "host -v --id host.id --dealer 127.0.0.1:{dealer} --state host --listen \
-             127.0.0.1:{port} --answer {answer}"
+             127.0.0.1:{port} --raw --answer {answer}"
         );
         self.serve("host", &line, &[model])
     }

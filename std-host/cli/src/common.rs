@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use sharelet_core::session::wire::control;
 #[cfg(unix)]
@@ -32,20 +32,41 @@ pub const CONNECT: Duration = Duration::from_secs(5);
 const INTERRUPTED: u8 = 130;
 /// The exit code for arguments that do not go together; clap has the same.
 const WRONG_ARGUMENTS: u8 = 2;
+/// The exit code where nobody reads the output any more: that of a program which SIGPIPE ends.
+const UNREAD: u8 = 141;
 
 /// Arguments that do not go together, in a way that clap cannot see.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct WrongArguments(pub String);
 
-/// The exit code: 130 if the program was told to stop, 2 for wrong arguments, 1 otherwise.
+/// Standard output was closed by who read it, as `head` does.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("nobody reads the output any more")]
+struct Unread;
+
+/// Standard output cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write the output: {0}; check where it goes")]
+struct OutputError(#[from] io::Error);
+
+/// Whether a command ended since nobody reads its output any more: nothing is left to say.
+#[must_use]
+pub fn is_unread(error: &anyhow::Error) -> bool {
+    let is = |error: &io::Error| error.get_ref().is_some_and(|inner| inner.is::<Unread>());
+    error.chain().any(|cause| cause.downcast_ref().is_some_and(is))
+}
+
+/// The exit code: 130 if the program was told to stop, 141 if nobody reads its output any more, 2
+/// for wrong arguments, 1 otherwise.
 #[must_use]
 pub fn exit_code(error: &anyhow::Error) -> ExitCode {
-    let stopped = matches!(error.downcast_ref(), Some(DeviceError::Stopped))
+    let stopped = matches!(error.downcast_ref(), Some(DeviceError::Stopped { .. }))
         || matches!(error.downcast_ref(), Some(ConsoleError::Stopped))
         || matches!(error.downcast_ref(), Some(RunError::Stopped { .. }));
     match stopped {
         true => ExitCode::from(INTERRUPTED),
+        false if is_unread(error) => ExitCode::from(UNREAD),
         false if error.is::<WrongArguments>() => ExitCode::from(WRONG_ARGUMENTS),
         false => ExitCode::FAILURE,
     }
@@ -338,7 +359,11 @@ pub fn announce(listener: &Listener) -> Result<()> {
 /// Standard output is gone.
 pub fn print(lines: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    out.write_all(lines.as_bytes()).and_then(|()| out.flush())
+    let printed = out.write_all(lines.as_bytes()).and_then(|()| out.flush());
+    printed.map_err(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => io::Error::new(io::ErrorKind::BrokenPipe, Unread),
+        _ => error,
+    })
 }
 
 /// As [`print()`], for what a command ends without.
@@ -346,5 +371,5 @@ pub fn print(lines: &str) -> io::Result<()> {
 /// # Errors
 /// Standard output is gone.
 pub fn output(lines: &str) -> Result<()> {
-    print(lines).map_err(|error| anyhow!("cannot write the output: {error}"))
+    Ok(print(lines).map_err(OutputError)?)
 }

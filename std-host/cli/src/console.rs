@@ -1,15 +1,13 @@
 //! `sharelet console`: prints the answers that data parties gave to the operator.
 
-use std::io;
-
 use anyhow::Result;
 use clap::Args;
 
 use sharelet_core::DeviceId;
 
-use super::common::{self, LinkArgs, given, until_stopped};
+use super::answers::{AnswerArgs, Asked, Printer};
+use super::common::{LinkArgs, given, print, until_stopped};
 use sharelet_host::console::{Console, ConsoleAnswer, Settings};
-use sharelet_host::device::report::Values;
 use sharelet_link::Role;
 
 const EXAMPLES: &str = include_str!("examples/console.txt");
@@ -28,6 +26,8 @@ pub struct ConsoleArgs {
     #[arg(long, value_name = "N")]
     pub count: Option<usize>,
     #[command(flatten)]
+    answers: AnswerArgs,
+    #[command(flatten)]
     link: LinkArgs,
 }
 
@@ -40,17 +40,16 @@ pub fn run(args: ConsoleArgs) -> Result<()> {
     let own = route.keyring().map(|keyring| keyring.own().party().name);
     let name = *given(args.name.or(own).as_ref(), "name")?;
     let settings = Settings { count: args.count, ..Settings::new(args.from, route.clone()) };
+    let mut printer = Printer::new(args.answers, &[]);
+    let sink = move |answer: ConsoleAnswer| {
+        print(&printer.line(Asked::Query(answer.id), answer.frac_bits, &answer.values)?)
+    };
     route.announce();
     until_stopped(async |stop| {
-        let done = Console::new(settings, name, print).run(&stop).await;
+        let done = Console::new(settings, name, sink).run(&stop).await;
         // The last confirmations, over an emulated link.
         route.drained().await;
         done?;
         Ok(())
     })
-}
-
-fn print(answer: ConsoleAnswer) -> io::Result<()> {
-    let ConsoleAnswer { id, frac_bits, values } = answer;
-    common::print(&format!("query={id} frac_bits={frac_bits} values={}\n", Values(&values)))
 }

@@ -10,15 +10,15 @@ use indicatif::ProgressBar;
 use sharelet_core::session::p0::Identity;
 use sharelet_core::session::wire::query::Recipient;
 
+use super::answers::{AnswerArgs, Asked, Printer};
 use super::common::{Answer, LinkArgs, counter_of, print, until_stopped};
 use super::terminal::progress;
 use sharelet_host::device::data_party::{self, DataParty};
-use sharelet_host::device::report::{Report, Values};
+use sharelet_host::device::report::Report;
 use sharelet_host::device::{Device, DeviceError, Events, Inference, Sensor, Settings};
 use sharelet_host::store::counter::FileCounter;
 use sharelet_host::store::task;
 use sharelet_link::{Counts, Role, Route};
-use sharelet_model::largest;
 use sharelet_model::readings::{Fault, ReadOptions, Readings, ReadingsError};
 
 const EXAMPLES: &str = include_str!("examples/device.txt");
@@ -59,10 +59,13 @@ pub struct DeviceArgs {
     /// Give the answers to the servers' console.
     #[arg(long, requires = "outsource")]
     pub to_console: bool,
-    /// Readings: .npy, .csv, .idx, .idx.gz or raw .f32.
+    /// Readings: .npy, .csv, .idx, .idx.gz or raw .f32; or - for CSV or .npy on standard input.
     #[arg(long, value_name = "FILE")]
     pub inputs: PathBuf,
-    /// Readings to infer; all if not given.
+    /// Leave out the readings before this one, counted from 0.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub from_reading: usize,
+    /// Readings to infer; all that follow if not given.
     #[arg(long, value_name = "N")]
     pub count: Option<usize>,
     /// Divide the readings by this; bytes are divided by 255 if not given.
@@ -85,9 +88,8 @@ pub struct DeviceArgs {
     /// Where to write what happens, one line per event.
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
-    /// Names of the outputs, separated by commas.
-    #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
-    pub labels: Vec<String>,
+    #[command(flatten)]
+    answers: AnswerArgs,
     #[command(flatten)]
     link: LinkArgs,
 }
@@ -126,7 +128,9 @@ impl Sensor for FileSensor {
 /// Prints answers, writes the report, moves the bar.
 struct Console {
     report: Report,
-    labels: Vec<String>,
+    printer: Printer,
+    /// The first reading that is neither answered nor refused.
+    next: usize,
     bar: ProgressBar,
 }
 
@@ -148,12 +152,12 @@ impl Events for Console {
     fn answer(&mut self, inference: &Inference<'_>) -> io::Result<()> {
         self.report.answer(inference)?;
         let Inference { index, frac_bits, values, .. } = *inference;
-        let mut line = format!("index={index} frac_bits={frac_bits} values={}", Values(values));
-        if let Some(label) = largest(values).and_then(|class| self.labels.get(class)) {
-            line.push_str(&format!(" label={}", label.trim()));
+        // Somebody else may have the answer.
+        if !values.is_empty() {
+            let line = self.printer.line(Asked::Reading(index), frac_bits, values)?;
+            self.bar.suspend(|| print(&line))?;
         }
-        line.push('\n');
-        self.bar.suspend(|| print(&line))?;
+        self.next = index + 1;
         self.bar.inc(1);
         Ok(())
     }
@@ -161,6 +165,7 @@ impl Events for Console {
     fn refused(&mut self, error: &DeviceError) -> io::Result<()> {
         self.report.failed(error)?;
         tracing::warn!("{error}");
+        self.next += 1;
         self.bar.inc(1);
         Ok(())
     }
@@ -181,14 +186,35 @@ pub fn run(args: DeviceArgs) -> Result<()> {
     let role = if args.outsource.is_some() { Role::DataParty } else { Role::Device };
     let route = args.link.route(role)?;
     let report = Report::create(args.report.as_deref()).map_err(DeviceError::Report)?;
-    let mut console = Console { report, labels: args.labels.clone(), bar: ProgressBar::hidden() };
+    let printer = Printer::new(args.answers.clone(), &[]);
+    let (from, bar) = (args.from_reading, ProgressBar::hidden());
+    let mut console = Console { report, printer, next: from, bar };
+    let elsewhere = match (args.to_console, args.answer) {
+        (true, _) => Some("console"),
+        (_, Answer::Host) => Some("host"),
+        _ => None,
+    };
     let done = infer(args, &route, &mut console);
     console.bar.finish_and_clear();
     match done {
-        Ok(count) => console.report.done(count).map_err(DeviceError::Report)?,
+        Ok(count) => {
+            if let Some(place) = elsewhere {
+                tracing::info!("{count} readings are inferred; the {place} has the answers");
+            }
+            console.report.done(count).map_err(DeviceError::Report)?;
+        }
         Err(error) => {
             // The error itself matters more than whether it could be reported.
             let _ = console.report.failed(&error);
+            let over =
+                matches!(error, DeviceError::Stopped { .. } | DeviceError::ReadingsRefused { .. });
+            if !over && console.next > from {
+                tracing::info!(
+                    "readings before {next}, counted from 0, are done; go on with --from-reading \
+                     {next}",
+                    next = console.next
+                );
+            }
             return Err(error.into());
         }
     }
@@ -206,6 +232,7 @@ fn infer(args: DeviceArgs, route: &Route, console: &mut Console) -> Result<usize
         let done = if let (Some(servers), Some(task)) = (args.outsource, task) {
             let settings = data_party::Settings {
                 recipient: if args.to_console { Recipient::Console } else { Recipient::DataParty },
+                from: args.from_reading,
                 count: args.count,
                 retries: args.retries,
                 phase: args.timeout,
@@ -218,6 +245,7 @@ fn infer(args: DeviceArgs, route: &Route, console: &mut Console) -> Result<usize
         } else {
             let settings = Settings {
                 answer: args.answer.into(),
+                from: args.from_reading,
                 count: args.count,
                 retries: args.retries,
                 phase: args.timeout,

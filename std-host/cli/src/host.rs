@@ -1,6 +1,7 @@
 //! `sharelet host`: serves a model to devices.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::Result;
 use clap::Args;
@@ -8,11 +9,11 @@ use indicatif::ProgressDrawTarget;
 use sharelet_core::session::ORDER_SESSIONS;
 use sharelet_core::session::wire::control::DeviceId;
 
+use super::answers::{AnswerArgs, Asked, Printer};
 use super::common::{self, Answer, CONNECT, LinkArgs, announce, serve_until_stopped};
 use super::terminal::progress;
 use sharelet_host::dealer::client::{Client, ClientError};
 use sharelet_host::dealer::{masked, wire::MAX_COUNT};
-use sharelet_host::device::report::Values;
 use sharelet_host::host::model::HostModel;
 use sharelet_host::host::provider::{Source, Supply};
 use sharelet_host::host::{self, Host, HostAnswer, Patience};
@@ -65,6 +66,8 @@ pub struct HostArgs {
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     pub devices: u32,
     #[command(flatten)]
+    answers: AnswerArgs,
+    #[command(flatten)]
     link: LinkArgs,
 }
 
@@ -77,6 +80,8 @@ pub fn run(args: &HostArgs) -> Result<()> {
     let quota = Quota { sessions_per_day: args.sessions_per_day, devices: args.devices };
     let store = HostStore::open(&args.state)?.with_quota(quota);
     let model = load_model(&args.model, &store)?;
+    let printer = Printer::new(args.answers.clone(), &model.model.labels);
+    printer.expect_outputs(model.model.network.outputs())?;
     let (limits, route) = (host::limits(), args.link.route(Role::Host)?);
     serve_until_stopped(async |stop| {
         let listener = Listener::bind(&args.listen, route.clone()).await?;
@@ -88,7 +93,7 @@ pub fn run(args: &HostArgs) -> Result<()> {
         let readiness = Box::new(show_readiness(args.ahead));
         let source = Source { model, store, client, supply, readiness };
         let patience = Patience::default();
-        let host = Host::new(source, args.answer.into(), Box::new(print), patience);
+        let host = Host::new(source, args.answer.into(), Box::new(sink(printer)), patience);
         service::serve(host, listener, limits, stop).await;
         tracing::info!("stopped");
         Ok(())
@@ -146,13 +151,15 @@ fn show_readiness(ahead: u32) -> impl Fn(DeviceId, u32, u32) + Send + Sync {
 }
 
 /// One line per answer that the host is to learn.
-fn print(answer: HostAnswer) {
-    let HostAnswer { device, session, frac_bits, values } = answer;
-    let line = format!(
-        "device={device} session={session} frac_bits={frac_bits} values={}\n",
-        Values(&values)
-    );
-    if let Err(error) = common::print(&line) {
-        tracing::error!("an answer could not be printed: {error}");
+fn sink(printer: Printer) -> impl Fn(HostAnswer) + Send + Sync {
+    let printer = Mutex::new(printer);
+    move |answer| {
+        let HostAnswer { device, session, frac_bits, values } = answer;
+        // One at a time: a header comes before everything else.
+        let mut printer = printer.lock().unwrap_or_else(PoisonError::into_inner);
+        let line = printer.line(Asked::Session(device, session), frac_bits, &values);
+        if let Err(error) = line.and_then(|line| common::print(&line)) {
+            tracing::error!("an answer could not be printed: {error}");
+        }
     }
 }

@@ -1,8 +1,10 @@
 //! The commands of `sharelet`, one file each.
 
+pub mod answers;
 pub mod chart;
 pub mod collect;
 pub mod common;
+pub mod completions;
 pub mod console;
 pub mod dealer;
 pub mod device;
@@ -12,6 +14,7 @@ pub mod host;
 pub mod import;
 pub mod inspect;
 pub mod keygen;
+pub mod man;
 #[cfg(feature = "import")]
 pub mod open;
 pub mod pair;
@@ -28,7 +31,7 @@ pub mod twin;
 pub mod units;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use self::terminal::Verbosity;
 
@@ -69,6 +72,8 @@ enum Command {
     Collect(collect::CollectArgs),
     #[cfg(feature = "import")]
     Import(import::ImportArgs),
+    Completions(completions::CompletionsArgs),
+    Man(man::ManArgs),
     /// Not in this build.
     #[cfg(not(feature = "import"))]
     #[command(hide = true)]
@@ -106,6 +111,8 @@ impl Cli {
             Command::Collect(args) => collect::run(&args),
             #[cfg(feature = "import")]
             Command::Import(args) => Ok(import::run(args)?),
+            Command::Completions(args) => completions::run(&args, Self::command()),
+            Command::Man(args) => man::run(&args, Self::command()),
             #[cfg(not(feature = "import"))]
             Command::Import { .. } => anyhow::bail!("{NO_IMPORTER}"),
         }

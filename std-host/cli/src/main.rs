@@ -1,10 +1,11 @@
 //! `sharelet`: the command line.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
 use sharelet_cli::Cli;
-use sharelet_cli::common::exit_code;
+use sharelet_cli::common::{exit_code, is_unread};
 use sharelet_cli::terminal::prefix;
 use sharelet_link::system::no_core_dumps;
 
@@ -18,7 +19,10 @@ fn main() -> ExitCode {
     match Cli::parse().run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{}error: {error}", prefix());
+            if !is_unread(&error) {
+                // A terminal that is gone is no reason to panic.
+                let _ = writeln!(std::io::stderr(), "{}error: {error}", prefix());
+            }
             exit_code(&error)
         }
     }

@@ -17,12 +17,17 @@ pub struct Verbosity {
     /// Say more on standard error; twice for everything. RUST_LOG=target=level,... overrides it.
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub verbose: u8,
+    /// Say nothing on standard error but warnings and errors.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
 }
 
 impl Verbosity {
     /// Starts logging to standard error.
     pub fn start(self) {
+        QUIET.store(self.quiet, Ordering::Relaxed);
         let level = match self.verbose {
+            _ if self.quiet => LevelFilter::WARN,
             0 => LevelFilter::INFO,
             1 => LevelFilter::DEBUG,
             _ => LevelFilter::TRACE,
@@ -32,10 +37,9 @@ impl Verbosity {
             Some(Ok(filter)) => (filter, false),
             other => (Targets::new().with_default(level), other.is_some()),
         };
-        let terminal = io::stderr().is_terminal();
         let lines = tracing_subscriber::fmt::layer()
             .with_writer(|| LogLines)
-            .with_ansi(terminal)
+            .with_ansi(io::stderr().is_terminal() && !without_colours())
             .with_target(false)
             // A terminal that is gone is no reason to panic.
             .log_internal_errors(false);
@@ -48,6 +52,11 @@ impl Verbosity {
             );
         }
     }
+}
+
+/// Whether colours are not wanted: <https://no-color.org>.
+fn without_colours() -> bool {
+    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
 }
 
 /// Columns of a chart on standard output: those of the terminal, or as many as a page has.
@@ -74,7 +83,7 @@ pub fn progress(what: &'static str, total: u64, bytes: bool) -> ProgressBar {
 /// All bars of the program: they share the terminal with the log.
 fn bars() -> &'static MultiProgress {
     static BARS: LazyLock<MultiProgress> = LazyLock::new(|| {
-        let target = if io::stderr().is_terminal() {
+        let target = if io::stderr().is_terminal() && !QUIET.load(Ordering::Relaxed) {
             ProgressDrawTarget::stderr()
         } else {
             ProgressDrawTarget::hidden()
@@ -83,6 +92,9 @@ fn bars() -> &'static MultiProgress {
     });
     &BARS
 }
+
+/// Whether there are no bars.
+static QUIET: AtomicBool = AtomicBool::new(false);
 
 /// Whether connections are plaintext.
 static INSECURE: AtomicBool = AtomicBool::new(false);

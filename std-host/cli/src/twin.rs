@@ -1,18 +1,17 @@
 //! `sharelet twin`: the answers in the clear, which private answers must equal bit for bit.
 
-use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow};
 use clap::Args;
-use serde::Serialize;
 use sharelet_core::session::network::Activation;
 use sharelet_core::shape::Shape;
 
-use sharelet_host::device::report::Values;
+use super::answers::{AnswerArgs, Asked, Printer};
+use super::common::{WrongArguments, output};
 use sharelet_link::files::write_file;
+use sharelet_model::Model;
 use sharelet_model::readings::{ReadOptions, Readings};
-use sharelet_model::{Model, largest};
 
 const EXAMPLES: &str = include_str!("examples/twin.txt");
 
@@ -26,25 +25,27 @@ pub struct TwinArgs {
     /// The model file.
     #[arg(value_name = "MODEL.slt")]
     pub model: PathBuf,
-    /// Readings: .npy, .csv, .idx or .idx.gz, raw .f32.
+    /// Readings: .npy, .csv, .idx, .idx.gz or raw .f32; or - for CSV or .npy on standard input.
     #[arg(long, value_name = "FILE", required_unless_present = "export")]
     pub inputs: Option<PathBuf>,
     /// Divide the readings by this; bytes are divided by 255 if not given.
     #[arg(long, value_name = "NUMBER")]
     pub divide: Option<f32>,
+    /// Leave out the readings before this one, counted from 0.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub from_reading: usize,
     /// Stop after this many readings.
     #[arg(long, value_name = "N")]
     pub count: Option<usize>,
-    /// Print one JSON object per line.
-    #[arg(long)]
-    pub json: bool,
     /// Also write the readings as little-endian float32 rows, as a device takes them.
     #[arg(long, value_name = "OUT.f32", requires = "inputs")]
-    pub raw: Option<PathBuf>,
+    pub save_readings: Option<PathBuf>,
     /// Write the model in the clear, for a board that measures its plaintext twin; dense layers
     /// only.
     #[arg(long, value_name = "OUT")]
     pub export: Option<PathBuf>,
+    #[command(flatten)]
+    answers: AnswerArgs,
 }
 
 /// Prints the answers, and writes the files asked for.
@@ -62,52 +63,25 @@ pub fn run(args: &TwinArgs) -> Result<()> {
     let Some(inputs) = &args.inputs else { return Ok(()) };
     let options = ReadOptions { width: Some(model.network.inputs()), divide: args.divide };
     let readings = Readings::load(inputs, options)?;
-    let count = args.count.unwrap_or(usize::MAX).min(readings.len());
-    if let Some(path) = &args.raw {
-        let values = readings.rows().take(count).flatten();
+    let (from, count) = (args.from_reading, args.count.unwrap_or(usize::MAX));
+    if from >= readings.len() {
+        let wrong = format!("--from-reading {from}: there are {} readings", readings.len());
+        return Err(WrongArguments(wrong + ", counted from 0").into());
+    }
+    let rows = readings.rows().enumerate().skip(from).take(count);
+    if let Some(path) = &args.save_readings {
+        let values = rows.clone().flat_map(|(_, row)| row);
         write(path, &values.flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>())?;
     }
-    let mut out = io::stdout().lock();
-    let gone = |error: io::Error| anyhow!("the answers cannot be printed: {error}");
-    for (index, row) in readings.rows().take(count).enumerate() {
+    let mut printer = Printer::new(args.answers.clone(), &model.labels);
+    printer.expect_outputs(model.network.outputs())?;
+    for (index, row) in rows {
         let answer = model.encode(row).and_then(|words| model.infer(&words));
-        let answer = answer.map_err(|error| anyhow!("reading {}: {error}", index + 1))?;
-        let line =
-            if args.json { json(&model, index, &answer)? } else { line(&model, index, &answer) };
-        writeln!(out, "{line}").map_err(gone)?;
+        let answer = answer.map_err(|error| anyhow!("reading {index}: {error}"))?;
+        let frac_bits = model.network.output_frac_bits();
+        output(&printer.line(Asked::Reading(index), frac_bits, &answer)?)?;
     }
-    out.flush().map_err(gone)
-}
-
-fn line(model: &Model, index: usize, answer: &[u32]) -> String {
-    let mut line = format!(
-        "index={index} frac_bits={} values={}",
-        model.network.output_frac_bits(),
-        Values(answer)
-    );
-    if let (Some(class), Some(label)) = (largest(answer), model.label(answer)) {
-        line.push_str(&format!(" class={class} label={label}"));
-    }
-    line
-}
-
-fn json(model: &Model, index: usize, answer: &[u32]) -> serde_json::Result<String> {
-    #[derive(Serialize)]
-    struct Line<'m> {
-        index: usize,
-        frac_bits: u8,
-        values: Vec<i32>,
-        class: usize,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        label: Option<&'m str>,
-    }
-    serde_json::to_string(&Line {
-        index,
-        frac_bits: model.network.output_frac_bits(),
-        values: answer.iter().map(|word| word.cast_signed()).collect(),
-        class: largest(answer).unwrap_or(0),
-        label: model.label(answer),
-    })
+    Ok(())
 }
 
 /// Little-endian words: layers, fraction bits and limit of the input; per layer inputs, outputs,

@@ -44,11 +44,13 @@ pub fn parse_servers(text: &str) -> Result<[String; 2], String> {
     servers.try_into().map_err(|_| "give SERVER0:PORT,SERVER1:PORT".to_owned())
 }
 
-/// A number with one of these units, or without one if there is a unit `""`. `example` is shown
-/// where the number is none.
+/// A number with one of these units. `example` is shown where it has none.
 fn scaled(text: &str, units: &[(&str, f64)], known: &str, example: &str) -> Result<f64, String> {
     let split = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
+    if unit.is_empty() {
+        return Err(format!("`{text}` has no unit: give a number and {known}, such as {example}"));
+    }
     let scale = units.iter().find(|(name, _)| *name == unit).map(|(_, scale)| scale);
     let scale = scale.ok_or_else(|| format!("give a number and {known}, such as {example}"))?;
     let number: f64 = number
@@ -63,7 +65,7 @@ fn scaled(text: &str, units: &[(&str, f64)], known: &str, example: &str) -> Resu
 /// # Errors
 /// A sentence for the command line.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let units = [("us", 1e-6), ("ms", 1e-3), ("s", 1.0), ("", 1.0), ("m", 60.0), ("h", 3600.0)];
+    let units = [("us", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
     let seconds = scaled(text, &units, "us, ms, s, m or h", "20ms")?;
     Duration::try_from_secs_f64(seconds)
         .map_err(|_| "give a duration that is not negative".to_owned())
@@ -74,7 +76,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 /// # Errors
 /// A sentence for the command line.
 pub fn parse_bandwidth(text: &str) -> Result<f64, String> {
-    let units = [("bit", 1.0), ("", 1.0), ("kbit", 1e3), ("mbit", 1e6), ("gbit", 1e9)];
+    let units = [("bit", 1.0), ("kbit", 1e3), ("mbit", 1e6), ("gbit", 1e9)];
     let bits = scaled(text, &units, "bit, kbit, mbit or gbit (per second)", "10mbit")?;
     if bits > 0.0 && bits.is_finite() {
         Ok(bits)
@@ -151,11 +153,17 @@ mod tests {
     fn units() {
         assert_eq!(parse_duration("20ms"), Ok(Duration::from_millis(20)));
         assert_eq!(parse_duration("1.5s"), Ok(Duration::from_millis(1500)));
-        for wrong in ["20 parsecs", "-1s", ""] {
-            assert!(parse_duration(wrong).is_err(), "{wrong}");
+        for (wrong, says) in [
+            ("20 parsecs", "us, ms, s, m or h"),
+            ("-1s", "not negative"),
+            ("", "no unit"),
+            ("80", "`80` has no unit: give a number and us, ms, s, m or h, such as 20ms"),
+        ] {
+            let refused = parse_duration(wrong).expect_err(wrong);
+            assert!(refused.contains(says), "{wrong}: {refused}");
         }
         assert_eq!(parse_bandwidth("10mbit"), Ok(1e7));
-        for wrong in ["0", "mbit", "inf"] {
+        for wrong in ["0mbit", "mbit", "inf", "10"] {
             assert!(parse_bandwidth(wrong).is_err(), "{wrong}");
         }
     }

@@ -5,12 +5,15 @@
 //! to be finite on the way in, so that what comes after can rely on it.
 
 mod csv;
+#[doc(hidden)]
+pub mod dialect;
 mod error;
 mod idx;
 mod npy;
 mod raw;
 
 use std::fs;
+use std::io::{self, Read as _};
 use std::path::Path;
 
 use sharelet_link::files::{FileError, write_file};
@@ -49,17 +52,7 @@ pub fn array<T: Real>(
     path: &Path,
     width: Option<usize>,
 ) -> Option<Result<Raw<T>, ReadingsError>> {
-    let name = name(path);
-    let stem = name.strip_suffix(".gz").unwrap_or(&name);
-    let raw = if name.ends_with(".npy") {
-        npy::read(bytes, width)
-    } else if name.ends_with(".csv") || name.ends_with(".f32") {
-        return None;
-    } else if stem.contains("idx") || stem.ends_with("ubyte") {
-        idx::read(bytes)
-    } else {
-        return None;
-    };
+    let raw = array_of(bytes, &name(path), width)?;
     Some(raw.map_err(ReadingsError::at(path)))
 }
 
@@ -77,6 +70,24 @@ pub fn integers(
     npy::integers(bytes, Some(1), column).map_err(ReadingsError::at(path))
 }
 
+/// As [`array`], of a file of this name.
+fn array_of<T: Real>(
+    bytes: &[u8],
+    name: &str,
+    width: Option<usize>,
+) -> Option<Result<Raw<T>, Fault>> {
+    let stem = name.strip_suffix(".gz").unwrap_or(name);
+    if name.ends_with(".npy") {
+        Some(npy::read(bytes, width))
+    } else if name.ends_with(".csv") || name.ends_with(".f32") {
+        None
+    } else if stem.contains("idx") || stem.ends_with("ubyte") {
+        Some(idx::read(bytes))
+    } else {
+        None
+    }
+}
+
 /// The name of a file, which tells its format.
 fn name(path: &Path) -> String {
     path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default()
@@ -90,11 +101,18 @@ impl Readings {
         (whole && values.iter().all(|value| value.is_finite())).then_some(Self { width, values })
     }
 
-    /// Reads a file; the format follows from its name.
+    /// Reads a file; the format follows from its name. `-` is standard input: `.npy`, or else CSV.
     ///
     /// # Errors
-    /// Names the file, and row and column where there is one.
+    /// Names the file, and the place in it where there is one.
     pub fn load(path: &Path, options: ReadOptions) -> Result<Self, ReadingsError> {
+        if path == Path::new("-") {
+            let path = Path::new("standard input");
+            let mut bytes = Vec::new();
+            io::stdin().lock().read_to_end(&mut bytes).map_err(FileError::at(path))?;
+            let name = if bytes.starts_with(npy::MAGIC) { ".npy" } else { ".csv" };
+            return Self::read(&bytes, name, path, options);
+        }
         let bytes = fs::read(path).map_err(FileError::at(path))?;
         Self::from_bytes(&bytes, path, options)
     }
@@ -108,16 +126,25 @@ impl Readings {
         path: &Path,
         options: ReadOptions,
     ) -> Result<Self, ReadingsError> {
+        Self::read(bytes, &name(path), path, options)
+    }
+
+    /// Reads bytes of the format of a file of this name.
+    fn read(
+        bytes: &[u8],
+        name: &str,
+        path: &Path,
+        options: ReadOptions,
+    ) -> Result<Self, ReadingsError> {
         if let Some(divide) = options.divide
             && (divide == 0.0 || !divide.is_finite())
         {
             return Err(ReadingsError::Divisor(divide));
         }
-        let name = name(path);
-        let raw = if let Some(raw) = array(bytes, path, options.width) {
-            Ok(raw?)
+        let raw = if let Some(raw) = array_of(bytes, name, options.width) {
+            raw
         } else if name.ends_with(".csv") {
-            csv::read(bytes, options.width)
+            csv::read(bytes, path, options.width)
         } else if name.ends_with(".f32") {
             raw_f32(bytes, options.width)
         } else {

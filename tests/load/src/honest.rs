@@ -164,7 +164,7 @@ pub(crate) async fn infer(
     loop {
         match device.run(&tally.stop).await {
             Ok(_) => {}
-            Err(DeviceError::Stopped) => return,
+            Err(DeviceError::Stopped { .. }) => return,
             Err(error) => {
                 tally.error(format!("{name} gave up: {error}"));
                 tokio::time::sleep(PAUSE).await;

@@ -10,6 +10,7 @@ mod hostile {
 mod house {
     mod architecture;
     mod lines;
+    mod messages;
     mod must_not_compile;
     mod promises;
     mod rooms;

@@ -65,9 +65,9 @@ fn the_command_writes_last() {
     assert!(matches!(refused("missing.onnx", "good.csv"), ImportError::Io { .. }));
     assert_matches!(
         refused("good.onnx", "wide.csv"),
-        ImportError::Readings(ReadingsError::File { fault: Fault::RowLength { row: 1, .. }, .. })
+        ImportError::Readings(ReadingsError::File { fault: Fault::RowLength { line: 1, .. }, .. })
     );
-    says(&refused("good.onnx", "nan.csv"), "row 2, column 2");
+    says(&refused("good.onnx", "nan.csv"), "line 2, column 2");
     let labelled = |labels: &[&str]| ImportArgs {
         labels: labels.iter().map(|&label| label.into()).collect(),
         ..args(&path("good.onnx"), &path("good.csv"), &out)

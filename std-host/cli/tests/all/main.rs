@@ -11,16 +11,23 @@
     clippy::cast_precision_loss
 )]
 
+mod answers;
 mod bad_readings;
-#[cfg(feature = "import")]
+#[cfg(unix)]
+mod docs;
 mod durable;
+#[cfg(feature = "import")]
 mod importing;
 mod plot;
+#[cfg(all(unix, feature = "import"))]
+mod readme;
 mod running;
 mod serving;
 mod sessions;
 mod sharing;
 mod strangers;
+#[cfg(unix)]
+mod terminal;
 #[cfg(feature = "import")]
 mod training;
 mod training_faults;

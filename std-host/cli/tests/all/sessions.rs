@@ -48,7 +48,7 @@ fn three_processes_agree_with_the_twin_and_stop_when_told() {
     assert_eq!(run.out.lines().count(), 5);
 
     // What the host learns is on its standard output, and nothing else is.
-    let values = |line: &str| line.trim().split_once("frac_bits=").expect("values").1.to_owned();
+    let values = |line: &str| line.trim().split_once("values=").expect("values").1.to_owned();
     for line in twin.out.lines() {
         let of_host = host.program.next_line().expect("a line");
         assert!(of_host.starts_with("device=pump session="), "{of_host}");
@@ -126,17 +126,27 @@ fn two_servers_a_data_party_and_a_console_agree_with_the_twin() {
     assert_eq!(room.works(&device).out, twin);
 
     let run = room.works(&format!("{device} --to-console"));
-    assert!(run.out.lines().all(|line| line.ends_with("values=")), "{}", run.out);
+    assert_eq!(run.out, "");
+    assert!(
+        run.err.contains("5 readings are inferred; the console has the answers"),
+        "{}",
+        run.err
+    );
     let console = room.works(&format!("console --from {both} --count 5")).out;
     let values = |text: &str| {
         let values =
-            text.lines().map(|line| line.split_once("frac_bits=").expect("values").1.to_owned());
+            text.lines().map(|line| line.split_once("values=").expect("values").1.to_owned());
         let mut values: Vec<_> = values.collect();
         values.sort();
         values
     };
     assert_eq!(values(&console), values(&twin));
     assert!(console.starts_with("query="), "{console}");
+    room.works(&format!("{device} --to-console --from-reading 4"));
+    let console = room.works(&format!("console --from {both} --count 1 --json")).out;
+    let json: serde_json::Value = serde_json::from_str(&console).expect("JSON");
+    assert!(json["query"].is_string() && json["class"].is_u64(), "{console}");
+    assert_eq!(json["values"].as_array().map(Vec::len), Some(5), "{console}");
 
     // A second server 0 is nobody that the first one expects, and tries on.
     room.works("provision other --role server-0 --state dealer");
@@ -256,7 +266,9 @@ fn a_device_that_is_interrupted_says_so() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let device = room.start(&device(&silent.local_addr().unwrap().to_string()));
     let _connection = silent.accept().expect("connects");
-    assert_eq!(device.stop("INT").code, Some(130));
+    let says =
+        "stopped before reading 0, counted from 0; a new start takes the next session number";
+    device.stop("INT").expect(130, says);
 }
 
 #[test]
@@ -291,6 +303,8 @@ fn every_command_has_help_with_examples() {
         "inspect",
         "share",
         "collect",
+        "completions",
+        "man",
     ] {
         let help = room.works(&format!("{command} --help")).out;
         assert!(help.contains("Examples:"), "{command}");
@@ -305,6 +319,21 @@ fn every_command_has_help_with_examples() {
         json.starts_with("{\"name\":\"random\"") && json.contains("\"round_trips\":2"),
         "{json}"
     );
+}
+
+#[test]
+fn shells_and_man_know_every_command() {
+    let room = Programs::new(env!("CARGO_BIN_EXE_sharelet"));
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = room.works(&format!("completions {shell}")).out;
+        for known in ["provision", "from-reading"] {
+            assert!(script.contains(known), "{shell}: {known}");
+        }
+    }
+    room.works("man pages/man1");
+    let page = room.read("pages/man1/sharelet-device.1");
+    assert!(page.starts_with(".ie") && page.contains("\\-\\-from\\-reading"), "{page}");
+    assert!(room.path("pages/man1/sharelet.1").exists());
 }
 
 #[test]

@@ -1,19 +1,19 @@
-//! Comma-separated values with a header.
+//! Comma-separated values with a header, in any dialect that is plain.
 
 use std::path::Path;
 
 use super::error::{DataError, Place};
 use super::select::{Options, Parts, select};
+use sharelet_model::readings::dialect::{self, Dialect, DialectError, is_number};
 
 /// Characters of a cell that an error shows.
 const SHOWN: usize = 40;
 
 pub(super) fn read(bytes: &[u8], path: &Path, options: &Options) -> Result<Parts, DataError> {
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .trim(csv::Trim::All)
-        .from_reader(bytes);
+    let refuse_dialect =
+        |source: DialectError| DataError::Dialect { path: path.to_owned(), source };
+    let mut dialect = Dialect::of(bytes).map_err(refuse_dialect)?;
+    let mut reader = dialect.reader(bytes);
     let mut record = csv::StringRecord::new();
     let mut next = |record: &mut csv::StringRecord| {
         reader.read_record(record).map_err(|error| refuse(path, &error))
@@ -23,7 +23,7 @@ pub(super) fn read(bytes: &[u8], path: &Path, options: &Options) -> Result<Parts
     }
     let header: Vec<String> =
         record.iter().map(|name| name.trim_start_matches('\u{feff}').to_owned()).collect();
-    if header.iter().all(|name| name.parse::<f64>().is_ok()) {
+    if header.iter().all(|name| is_number(name)) {
         return Err(DataError::NoHeader { path: path.to_owned() });
     }
     let selection = select(path, &header, options)?;
@@ -34,7 +34,7 @@ pub(super) fn read(bytes: &[u8], path: &Path, options: &Options) -> Result<Parts
     let mut row = 0;
     while next(&mut record)? {
         row += 1;
-        let line = line(bytes, &record);
+        let line = dialect::line(bytes, &record);
         if record.len() != header.len() {
             let (expected, found) = (header.len(), record.len());
             return Err(DataError::RowLength { path: path.to_owned(), row, line, expected, found });
@@ -47,9 +47,9 @@ pub(super) fn read(bytes: &[u8], path: &Path, options: &Options) -> Result<Parts
                 _ => Err(DataError::MissingCell { place: place() }),
             }
         };
-        let number = |index: usize| {
+        let mut number = |index: usize| {
             let (text, place) = cell(index)?;
-            match text.parse::<f64>() {
+            match dialect.number(text, line).map_err(refuse_dialect)?.parse::<f64>() {
                 Ok(value) if value.is_finite() => Ok(value),
                 Ok(_) => Err(DataError::NotFinite { place: place() }),
                 Err(_) => Err(DataError::NotANumber {
@@ -68,6 +68,9 @@ pub(super) fn read(bytes: &[u8], path: &Path, options: &Options) -> Result<Parts
             keys.push(cell(index)?.0.to_owned());
         }
     }
+    if let Some(unusual) = dialect.unusual() {
+        tracing::info!("{}: {unusual}", path.display());
+    }
     if !bytes.ends_with(b"\n") {
         tracing::warn!(
             "{}: the last line has no end: if the file was cut there, its last number is wrong",
@@ -75,18 +78,6 @@ pub(super) fn read(bytes: &[u8], path: &Path, options: &Options) -> Result<Parts
         );
     }
     Ok(Parts { columns, features, labels, keys, scale: 1.0 })
-}
-
-/// The line that a record is on: the reader's position is before the blank lines above it.
-fn line(bytes: &[u8], record: &csv::StringRecord) -> u64 {
-    let Some(position) = record.position() else { return 0 };
-    let from = usize::try_from(position.byte()).unwrap_or(usize::MAX);
-    let above = bytes
-        .get(from..)
-        .unwrap_or_default()
-        .iter()
-        .take_while(|byte| matches!(byte, b'\r' | b'\n'));
-    position.line() + above.filter(|byte| **byte == b'\n').count() as u64
 }
 
 fn refuse(path: &Path, error: &csv::Error) -> DataError {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use super::description::{MAX_COLUMNS, MAX_NAME_BYTES};
 use sharelet_model::readings::ReadingsError;
+use sharelet_model::readings::dialect::DialectError;
 
 /// A cell of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +75,14 @@ pub enum DataError {
         line: u64,
         /// What is wrong and what to do.
         reason: String,
+    },
+    /// A CSV file that can be read in two ways.
+    #[error("{path}: {source}", path = path.display())]
+    Dialect {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: DialectError,
     },
     /// There is no row in the file.
     #[error("{path}: no rows; give at least one", path = path.display())]

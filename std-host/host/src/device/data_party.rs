@@ -44,7 +44,9 @@ pub struct Settings {
     pub route: Route,
     /// Who gets the answers.
     pub recipient: Recipient,
-    /// Readings to infer; `None` for all.
+    /// The first reading to infer, counted from 0.
+    pub from: usize,
+    /// Readings to infer; `None` for all that follow.
     pub count: Option<usize>,
     /// Failures in a row before giving up.
     pub retries: u32,
@@ -66,6 +68,7 @@ impl Settings {
             servers,
             route,
             recipient: Recipient::DataParty,
+            from: 0,
             count: None,
             retries: 5,
             connect: Duration::from_secs(10),
@@ -107,23 +110,25 @@ impl<S: Sensor, C: SessionCounter, E: Events> DataParty<S, C, E> {
     /// # Errors
     /// As [`super::Device::run`].
     pub async fn run(&mut self, stop: &CancellationToken) -> Result<usize, DeviceError> {
-        tokio::select! {
+        let mut progress = Progress::new(self.settings.from);
+        let ended = tokio::select! {
             biased;
-            () = stop.cancelled() => Err(DeviceError::Stopped),
-            done = self.persist() => done,
-        }
+            () = stop.cancelled() => None,
+            ended = self.persist(&mut progress) => Some(ended),
+        };
+        progress.end(ended)
     }
 
-    async fn persist(&mut self) -> Result<usize, DeviceError> {
+    async fn persist(&mut self, progress: &mut Progress) -> Result<(), DeviceError> {
         let mut attempts = self.settings.pauses.attempts(Some(self.settings.retries));
         let inputs = usize::from(self.task.inputs);
-        let expected = check(self.sensor.readings(inputs)?, inputs, self.settings.count)?;
-        self.events.connected(expected);
-        let mut progress = Progress::default();
-        while progress.done < expected {
+        let readings = self.sensor.readings(inputs)?;
+        let end = check(readings, inputs, progress.from, self.settings.count)?;
+        self.events.connected(end - progress.from);
+        while progress.next < end {
             let asked = match self.task.ring_bits {
-                64 => self.reading::<u64>(&mut progress).await,
-                _ => self.reading::<u32>(&mut progress).await,
+                64 => self.reading::<u64>(progress).await,
+                _ => self.reading::<u32>(progress).await,
             };
             match asked {
                 Ok(()) => attempts.worked(),
@@ -136,17 +141,12 @@ impl<S: Sensor, C: SessionCounter, E: Events> DataParty<S, C, E> {
                 }
             }
         }
-        let Progress { done, refused } = progress;
-        if refused == 0 {
-            Ok(done)
-        } else {
-            Err(DeviceError::ReadingsRefused { refused, of: done })
-        }
+        Ok(())
     }
 
     /// One reading, to its answer or its refusal, in words of the task's ring.
     async fn reading<R: Ring>(&mut self, progress: &mut Progress) -> Result<(), DeviceError> {
-        let (index, task) = (progress.done, self.task);
+        let (index, task) = (progress.next, self.task);
         let mut input = vec![R::ZERO; usize::from(task.inputs)];
         let readings = self.sensor.readings(input.len())?;
         let reading = readings.rows().nth(index).unwrap_or_default();
@@ -169,7 +169,7 @@ impl<S: Sensor, C: SessionCounter, E: Events> DataParty<S, C, E> {
             self.events.refused(&error)?;
             progress.refused += 1;
         }
-        progress.done += 1;
+        progress.next += 1;
         Ok(())
     }
 

@@ -43,7 +43,9 @@ pub struct Settings {
     pub route: Route,
     /// Who learns the answer; the host must have been started with the same.
     pub answer: Answer,
-    /// Readings to infer; `None` for all.
+    /// The first reading to infer, counted from 0.
+    pub from: usize,
+    /// Readings to infer; `None` for all that follow.
     pub count: Option<usize>,
     /// Failures in a row before giving up.
     pub retries: u32,
@@ -65,6 +67,7 @@ impl Settings {
             host,
             route,
             answer: Answer::Device,
+            from: 0,
             count: None,
             retries: 5,
             connect: Duration::from_secs(10),
@@ -118,9 +121,12 @@ pub enum DeviceError {
         of: usize,
     },
     /// Fewer readings than were asked for.
-    #[error("{found} readings where {expected} were asked for; give more, or a smaller count")]
+    #[error(
+        "{found} readings where {expected} are needed, with those that are left out in front; give \
+         more, or ask for fewer"
+    )]
     TooFewReadings {
-        /// Readings asked for.
+        /// Readings needed.
         expected: usize,
         /// Readings found.
         found: usize,
@@ -128,15 +134,21 @@ pub enum DeviceError {
     /// Key or counter.
     #[error("{0}")]
     Store(#[from] StoreError),
-    /// The report cannot be written.
-    #[error("the report cannot be written: {0}; check its path and the space on the disk")]
+    /// An answer or the report cannot be written.
+    #[error(
+        "an answer or the report cannot be written: {0}; check where they go, and the space on the \
+         disk"
+    )]
     Report(#[from] std::io::Error),
     /// The program was told to stop.
     #[error(
-        "stopped before all readings were inferred; start again to go on, the session numbers are \
-         kept"
+        "stopped before reading {next}, counted from 0; a new start takes the next session number, \
+         and the first reading, or this one with `--from-reading {next}`"
     )]
-    Stopped,
+    Stopped {
+        /// The first reading that has no answer.
+        next: usize,
+    },
 }
 
 impl DeviceError {
@@ -151,7 +163,7 @@ impl DeviceError {
             Self::Store(StoreError::Key { .. }) => "Key",
             Self::Store(_) => "Store",
             Self::Report(_) => "Report",
-            Self::Stopped => "Stopped",
+            Self::Stopped { .. } => "Stopped",
         }
     }
 
@@ -206,7 +218,7 @@ pub fn widened<R: Ring>(words: &[R]) -> Vec<u64> {
 
 /// What becomes of what happens.
 pub trait Events {
-    /// The handshake is done, `readings` readings are to be inferred.
+    /// The handshake is done, `readings` readings are to be inferred in all.
     fn connected(&mut self, readings: usize);
     /// A session is prepared.
     fn prepared(&mut self, session: u64, traffic: Counts, took: Duration);
@@ -257,13 +269,29 @@ pub trait Sensor {
     fn readings(&mut self, width: usize) -> Result<&Readings, ReadingsError>;
 }
 
-/// What was done since the start.
-#[derive(Clone, Copy, Debug, Default)]
+/// How far a run has come.
+#[derive(Clone, Copy, Debug)]
 struct Progress {
-    /// Readings that were answered or refused.
-    done: usize,
-    /// Those that were refused.
+    /// The first reading of the run.
+    from: usize,
+    /// The next reading: all before it were answered, refused or left out.
+    next: usize,
+    /// Readings that were refused.
     refused: usize,
+}
+
+impl Progress {
+    fn new(from: usize) -> Self {
+        Self { from, next: from, refused: 0 }
+    }
+
+    /// How many readings were inferred in a run that ended so; `None` if it was told to stop.
+    fn end(self, ended: Option<Result<(), DeviceError>>) -> Result<usize, DeviceError> {
+        let Self { from, next, refused } = self;
+        ended.unwrap_or(Err(DeviceError::Stopped { next }))?;
+        let of = next - from;
+        if refused == 0 { Ok(of) } else { Err(DeviceError::ReadingsRefused { refused, of }) }
+    }
 }
 
 /// A device and what it is made of.
@@ -305,29 +333,23 @@ impl<S: Sensor, C: SessionCounter, E: Events> Device<S, C, E> {
     /// [`DeviceError::ReadingsRefused`] after the last reading, if there were some that the model
     /// is not made for.
     pub async fn run(&mut self, stop: &CancellationToken) -> Result<usize, DeviceError> {
-        tokio::select! {
+        let mut progress = Progress::new(self.settings.from);
+        let ended = tokio::select! {
             biased;
-            () = stop.cancelled() => Err(DeviceError::Stopped),
-            done = self.persist() => done,
-        }
+            () = stop.cancelled() => None,
+            ended = self.persist(&mut progress) => Some(ended),
+        };
+        progress.end(ended)
     }
 
-    async fn persist(&mut self) -> Result<usize, DeviceError> {
+    async fn persist(&mut self, progress: &mut Progress) -> Result<(), DeviceError> {
         let mut attempts = self.settings.pauses.attempts(Some(self.settings.retries));
-        let mut progress = Progress::default();
         loop {
-            let before = progress.done;
-            match self.serve(&mut progress).await {
-                Ok(()) => {
-                    let Progress { done, refused } = progress;
-                    return if refused == 0 {
-                        Ok(done)
-                    } else {
-                        Err(DeviceError::ReadingsRefused { refused, of: done })
-                    };
-                }
+            let before = progress.next;
+            match self.serve(progress).await {
+                Ok(()) => return Ok(()),
                 Err(error) => {
-                    if progress.done != before {
+                    if progress.next != before {
                         attempts.worked();
                     }
                     let Some(wait) = attempts.failed().filter(|_| error.is_passing()) else {
@@ -358,11 +380,11 @@ impl<S: Sensor, C: SessionCounter, E: Events> Device<S, C, E> {
         let mut connected = within(phase, handshake).await?;
         let network = connected.network();
         let readings = self.sensor.readings(network.inputs())?;
-        let expected = check(readings, network.inputs(), self.settings.count)?;
-        self.events.connected(expected);
+        let end = check(readings, network.inputs(), progress.from, self.settings.count)?;
+        self.events.connected(end - progress.from);
         let (mut input, mut output) = (vec![0; network.inputs()], vec![0; network.outputs()]);
-        for reading in readings.rows().take(expected).skip(progress.done) {
-            let index = progress.done;
+        for reading in readings.rows().take(end).skip(progress.next) {
+            let index = progress.next;
             let (frac_bits, limit) = (network.input_frac_bits(), network.input_limit());
             let encoded = encode_or_zero(reading, frac_bits, limit, &mut input);
             let encoded = encoded.map_err(|source| DeviceError::Reading { index, source });
@@ -370,7 +392,7 @@ impl<S: Sensor, C: SessionCounter, E: Events> Device<S, C, E> {
                 && answer.to_host()
             {
                 self.events.refused(error)?;
-                progress.done += 1;
+                progress.next += 1;
                 progress.refused += 1;
                 continue;
             }
@@ -395,20 +417,27 @@ impl<S: Sensor, C: SessionCounter, E: Events> Device<S, C, E> {
                     progress.refused += 1;
                 }
             }
-            progress.done += 1;
+            progress.next += 1;
         }
         Ok(())
     }
 }
 
-/// How many readings to infer. What is refused here depends on the shape of the readings alone.
-fn check(readings: &Readings, width: usize, count: Option<usize>) -> Result<usize, DeviceError> {
+/// The reading to end before. What is refused here depends on the shape of the readings alone.
+fn check(
+    readings: &Readings,
+    width: usize,
+    from: usize,
+    count: Option<usize>,
+) -> Result<usize, DeviceError> {
     if readings.width() != width {
         return Err(SessionError::InputWidth { network: width, found: readings.width() }.into());
     }
-    let expected = count.unwrap_or(readings.len());
-    if readings.len() < expected {
-        return Err(DeviceError::TooFewReadings { expected, found: readings.len() });
+    let found = readings.len();
+    // Without a count there is at least one.
+    let expected = from.saturating_add(count.unwrap_or(1));
+    if found < expected {
+        return Err(DeviceError::TooFewReadings { expected, found });
     }
-    Ok(expected)
+    Ok(if count.is_some() { expected } else { found })
 }

@@ -92,6 +92,27 @@ fn columns_of_csv_are_chosen_by_name() {
     assert_eq!((table.targets, table.labels), (vec![1.0, 0.0], Labels::Binary));
 }
 
+/// Spreadsheets of half the world write `1,5;-2,25`.
+#[test]
+fn dialects_of_csv() {
+    for text in
+        ["id;age;income\na;30;1,5\nb;31;-2000\n", "id\tage\tincome\na\t30\t1.5\nb\t31\t-2e3"]
+    {
+        let options = Options { key: Some("id".into()), ..Options::default() };
+        let table = csv(text, &options).unwrap();
+        assert_eq!(table.features, [30.0, 1.5, 31.0, -2000.0]);
+        assert_eq!(table.keys, Some(names(&["a", "b"])));
+    }
+    let plain = Options::default();
+    refuses(
+        "x;y\n1,5;2\n1.5;2\n",
+        &plain,
+        "line 3 has a decimal point, and line 2 a decimal comma",
+    );
+    refuses("x,y\n\"1,234\",2\n", &plain, "line 2: the comma in `1,234` may stand");
+    refuses("1,5;2,5\n", &plain, "the first line holds numbers");
+}
+
 #[test]
 fn csv_is_refused_with_row_and_column() {
     let plain = Options::default();

@@ -20,6 +20,7 @@ mod reference;
 mod services;
 mod shared_models;
 mod standardised;
+mod stopped;
 mod strangers;
 mod training;
 mod training_refusals;

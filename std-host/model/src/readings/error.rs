@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::dialect::DialectError;
 use sharelet_link::files::FileError;
 
 /// Why readings are refused.
@@ -31,7 +32,8 @@ impl ReadingsError {
     }
 }
 
-/// What is wrong with a file of readings. Rows and columns count from 1.
+/// What is wrong with a file of readings. Lines, rows and columns of a file count from 1, readings
+/// from 0.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Fault {
@@ -52,17 +54,28 @@ pub enum Fault {
         /// Bytes found.
         found: usize,
     },
+    /// A text file that can be read in two ways.
+    #[error(transparent)]
+    Dialect(#[from] DialectError),
     /// A field is not a number.
-    #[error("row {row}, column {column}: `{text}` is not a number; correct or remove the row")]
+    #[error("line {line}, column {column}: `{text}` is not a number; correct or remove the line")]
     NotANumber {
-        /// Row.
-        row: usize,
+        /// Line.
+        line: u64,
         /// Column.
         column: usize,
         /// The field.
         text: String,
     },
-    /// A value is NaN, infinite, or beyond single precision.
+    /// A field is NaN, infinite, or beyond single precision.
+    #[error("line {line}, column {column}: not a finite number; correct or remove the line")]
+    NotFiniteCell {
+        /// Line.
+        line: u64,
+        /// Column.
+        column: usize,
+    },
+    /// A value of an array is NaN, infinite, or beyond single precision.
     #[error("row {row}, column {column}: not a finite number; correct or remove the row")]
     NotFinite {
         /// Row.
@@ -70,14 +83,14 @@ pub enum Fault {
         /// Column.
         column: usize,
     },
-    /// A row is shorter or longer than the others.
+    /// A line is shorter or longer than the others.
     #[error(
-        "row {row} has {found} values where {expected} are expected; every row needs as many as \
+        "line {line} has {found} values where {expected} are expected; every line needs as many as \
          the model has inputs"
     )]
     RowLength {
-        /// Row.
-        row: usize,
+        /// Line.
+        line: u64,
         /// Values expected.
         expected: usize,
         /// Values found.

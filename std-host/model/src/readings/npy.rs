@@ -7,7 +7,7 @@
 use super::error::Fault;
 use super::raw::{Raw, Real, convert, shape};
 
-const MAGIC: &[u8; 6] = b"\x93NUMPY";
+pub(super) const MAGIC: &[u8; 6] = b"\x93NUMPY";
 
 /// An array, its elements not looked at.
 struct Array<'b> {

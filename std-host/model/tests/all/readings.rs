@@ -107,18 +107,42 @@ fn csv_and_its_refusals() {
         Readings::new(2, vec![1.0, -2.0, 3.5, 40.0]).unwrap()
     );
     let refused = |bytes: &[u8]| fault(read("a.csv", bytes));
-    assert_matches!(refused(b"1,2\n3,x\n"), Fault::NotANumber { row: 2, column: 2, .. });
-    assert_matches!(refused(b"1,2\n3\n"), Fault::RowLength { row: 2, expected: 2, found: 1 });
-    assert_matches!(refused(b"1,2\n\n3,inf\n"), Fault::NotFinite { row: 3, column: 2 });
-    assert_matches!(refused(b"1,2\n3,1e99\n"), Fault::NotFinite { row: 2, column: 2 });
+    assert_matches!(refused(b"1,2\n3,x\n"), Fault::NotANumber { line: 2, column: 2, .. });
+    assert_matches!(refused(b"1,2\n3\n"), Fault::RowLength { line: 2, expected: 2, found: 1 });
+    assert_matches!(refused(b"1,2\n\n3,inf\n"), Fault::NotFiniteCell { line: 3, column: 2 });
+    assert_matches!(refused(b"1,2\n3,1e99\n"), Fault::NotFiniteCell { line: 2, column: 2 });
     assert_matches!(refused(b"\n"), Fault::Empty);
     assert_matches!(refused(b"a,b\n"), Fault::Empty);
     assert_matches!(refused(&[0xFF, 0xFE]), Fault::Header(_));
     let options = ReadOptions { width: Some(3), divide: None };
     let error = Readings::from_bytes(b"1,2\n", Path::new("a.csv"), options);
     let text = error.as_ref().unwrap_err().to_string();
-    assert!(text.starts_with("a.csv: row 1"), "{text}");
-    assert_matches!(fault(error), Fault::RowLength { row: 1, expected: 3, found: 2 });
+    assert!(text.starts_with("a.csv: line 1"), "{text}");
+    assert_matches!(fault(error), Fault::RowLength { line: 1, expected: 3, found: 2 });
+}
+
+/// Spreadsheets of half the world write `1,5;-2,25`.
+#[test]
+fn dialects_of_csv() {
+    let same = Readings::new(2, vec![1.5, -2.25, 3.0, 4.0]).unwrap();
+    for text in [
+        "\"x\",\"y\"\n\"1.5\",\"-2.25\"\n3,4\n",
+        "1.5;-2.25\n3;4\n",
+        "x;y, m/s\r\n1,5;-2,25\r\n3;4\r\n",
+        "\u{feff}\"x\"\t\"y\"\n1,5\t-2,25\n  \n3\t4",
+        "\"1,5\",\"-2,25\"\n3,4\n",
+    ] {
+        assert_eq!(read("a.csv", text.as_bytes()).expect(text), same, "{text:?}");
+    }
+    for (text, says) in [
+        ("1,5;2\n1.5;2\n", "line 2 has a decimal point, and line 1 a decimal comma"),
+        ("\"1,234\",2\n", "line 1: the comma in `1,234` may stand before decimals or thousands"),
+        ("1;a,2\n", "may be separated by commas or by semicolons"),
+        ("1.234,5;2;3\n", "line 1, column 1: `1.234,5` is not a number"),
+    ] {
+        let fault = fault(read("a.csv", text.as_bytes())).to_string();
+        assert!(fault.contains(says), "{text:?}: {fault}");
+    }
 }
 
 #[test]

@@ -149,12 +149,14 @@ server: data store dealer host
 [std-host/cli/src]
 plot table terminal units:
 chart: plot
-twin:
 common: units terminal
-collect: common
-console: units common
+answers: common
+twin: answers common
+man:
+collect completions: common
+console: answers units common
 dealer: common
-device host: terminal units common
+device host: answers terminal units common
 inspect: plot terminal units common
 import open: common
 keygen pair doctor: units common

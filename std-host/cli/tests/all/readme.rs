@@ -1,0 +1,164 @@
+//! The README is run: its commands, in their order, as somebody would type them.
+//!
+//! Ports are free ones, and a command behind `&` has time to listen. What builds the project or
+//! takes minutes (`cargo ...`) is left out.
+
+use core::fmt::Write as _;
+use core::time::Duration;
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use super::docs::{blocks, repository};
+use sharelet_testkit::processes::Programs;
+
+/// The longest that all of it may take.
+const LIMIT: Duration = Duration::from_secs(120);
+/// Where services listen if they are not told.
+const USUAL: [(&str, u16); 4] = [
+    ("sharelet dealer ", 7100),
+    ("sharelet host ", 7101),
+    ("sharelet server --party 0 ", 7110),
+    ("sharelet server --party 1 ", 7111),
+];
+/// Stops what was started, whatever happens. `%1` is the first of `jobs`, as at a prompt where
+/// nothing else runs.
+const BEGIN: &str = r#"
+set -e
+jobs=()
+started=()
+stop() { kill "${started[@]}" 2>/dev/null || true; }
+trap stop EXIT
+trap 'exit 1' TERM
+listening() {
+    jobs+=($!)
+    started+=($!)
+    until [ "$(grep -c 'listening on' out)" -ge ${#started[@]} ]; do
+        kill -0 $! || exit 1
+        sleep 0.05
+    done
+}
+ended() {
+    wait "${jobs[@]}" || true
+    jobs=()
+}
+"#;
+
+/// Commands of a block, each on one line.
+fn commands(block: &str) -> Vec<String> {
+    let joined = block.replace("\\\n", " ");
+    joined.lines().filter_map(|line| line.strip_prefix("$ ").map(str::to_owned)).collect()
+}
+
+/// A free port for each that the page names. They are below those that the system gives away, as it
+/// does to the tests beside this one.
+struct Ports {
+    moved: BTreeMap<u16, u16>,
+    next: u16,
+}
+
+impl Ports {
+    fn new() -> Self {
+        Self { moved: BTreeMap::new(), next: 12_000 + (std::process::id() % 1_000) as u16 * 20 }
+    }
+
+    fn of(&mut self, port: u16) -> u16 {
+        let next = &mut self.next;
+        *self.moved.entry(port).or_insert_with(|| {
+            loop {
+                *next += 1;
+                if TcpListener::bind(("127.0.0.1", *next)).is_ok() {
+                    return *next;
+                }
+            }
+        })
+    }
+
+    /// The command with these ports.
+    fn moved(&mut self, command: &str) -> String {
+        let mut parts = command.split("127.0.0.1:");
+        let mut moved = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let end = part.find(|c: char| !c.is_ascii_digit()).unwrap_or(part.len());
+            let port = self.of(part[..end].parse().expect("a port"));
+            write!(moved, "127.0.0.1:{port}{}", &part[end..]).expect("writes");
+        }
+        let usual = USUAL.iter().find(|(service, _)| moved.starts_with(service));
+        match (usual, moved.strip_suffix('&')) {
+            (Some((_, port)), Some(service)) if !moved.contains("--listen") => {
+                format!("{service} --listen 127.0.0.1:{} &", self.of(*port))
+            }
+            _ => moved,
+        }
+    }
+}
+
+#[test]
+fn the_commands_of_the_readme_work_in_their_order() {
+    let room = Programs::new(env!("CARGO_BIN_EXE_sharelet"));
+    std::os::unix::fs::symlink(repository().join("demo"), room.path("demo")).expect("links");
+    room.write("config.toml", blocks("README.md", "toml").concat());
+    let (mut script, mut ports) = (BEGIN.to_owned(), Ports::new());
+    let (mut started, mut ran) = (0, 0);
+    let blocks = blocks("README.md", "console");
+    for command in blocks.iter().flat_map(|block| commands(block)) {
+        if command.starts_with("cargo ") {
+            continue;
+        }
+        ran += 1;
+        let command = ports.moved(&command);
+        writeln!(script, "cat >&2 <<'END'\n$ {command}\nEND").expect("writes");
+        if let Some(jobs) = command.strip_prefix("kill ") {
+            let pid = |job: &str| format!("${{jobs[{}]}}", job[1..].parse::<usize>().unwrap() - 1);
+            let pids: Vec<String> = jobs.split(' ').map(pid).collect();
+            // At a prompt they have gone when the next command is typed.
+            writeln!(script, "kill {}\nended", pids.join(" ")).expect("writes");
+            continue;
+        }
+        writeln!(script, "{command}").expect("writes");
+        if command.ends_with('&') {
+            started += 1;
+            script.push_str("listening\n");
+        }
+    }
+    assert!(ran > 40 && started > 8, "{ran} commands, {started} behind &");
+    room.write("script", &script);
+
+    let file = |name: &str| std::fs::File::create(room.path(name)).expect("creates");
+    let folder = Path::new(env!("CARGO_BIN_EXE_sharelet")).parent().expect("a folder");
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap_or_default());
+    let mut shell = Command::new("bash")
+        .arg("script")
+        .current_dir(room.folder())
+        .env("PATH", path)
+        .env_remove("RUST_LOG")
+        .stdin(Stdio::null())
+        .stdout(file("out"))
+        .stderr(file("err"))
+        .spawn()
+        .expect("starts");
+    let begin = Instant::now();
+    let ended = loop {
+        match shell.try_wait().expect("waits") {
+            Some(ended) => break Some(ended),
+            None if begin.elapsed() > LIMIT => break None,
+            None => std::thread::sleep(Duration::from_millis(50)),
+        }
+    };
+    if ended.is_none() {
+        let id = shell.id().to_string();
+        Command::new("kill").arg(id).status().expect("kill runs");
+        shell.wait().expect("ends");
+    }
+    let (out, err) = (room.read("out"), room.read("err"));
+    assert!(ended.is_some_and(|ended| ended.success()), "{ended:?}\n{err}\n{out}");
+
+    // Twelve windows: of the device, the data party, the console, and the model that was trained.
+    let answers = |first: &str| out.lines().filter(|line| line.starts_with(first)).count();
+    assert_eq!((answers("index="), answers("query=")), (36, 12), "{out}");
+    for file in ["model.onnx", "study-loss.svg", "study-accuracy.svg"] {
+        assert!(room.path(file).exists(), "{file}");
+    }
+}
