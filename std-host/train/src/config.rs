@@ -52,7 +52,7 @@
 //! least_rows = 10                 # neither over fewer; the default
 //! # model = { to = "OWNER", format = "onnx" }
 //!
-//! [stop]                          # divergence: looked for with every checkpoint, opens one bit
+//! [stop]                          # divergence: one bit is opened with every checkpoint and epoch
 //! check = true                    # the default
 //! largest_weight = 1024.0         # magnitude; the default
 //! ```
