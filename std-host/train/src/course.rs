@@ -64,8 +64,8 @@ pub enum CourseError {
     },
     /// A sum over a batch may not fit into a word.
     #[error(
-        "features have up to {bits} bits, and sums of gradients over {rows} rows no room in a word: \
-         share the data with --standardise, or take a smaller `training.batch`, or fewer \
+        "features have up to {bits} bits, and sums of gradients over {rows} rows no room in a \
+         word: share the data with --standardise, or take a smaller `training.batch`, or fewer \
          `arithmetic.frac_bits`"
     )]
     Wide {

@@ -163,8 +163,8 @@ async fn out_of_range<E: Runner, T: Tensors>(
     range::beyond(machine, batch.outputs, &limits).await
 }
 
-/// Bits that distances are shortened by before so many are squared and summed up: the sum of squares
-/// of outputs and targets within their range has room in a word.
+/// Bits that distances are shortened by before so many are squared and summed up: the sum of
+/// squares of outputs and targets within their range has room in a word.
 fn shortened_bits(elems: usize) -> u32 {
     let sum_bits = 2 * (DISTANCE_BITS + 1) + usize::BITS - elems.saturating_sub(1).leading_zeros();
     sum_bits.saturating_sub(WORD_BITS).div_ceil(2)

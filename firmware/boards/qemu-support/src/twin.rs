@@ -95,7 +95,8 @@ pub fn run(
         };
         let mut encoded = Ok(());
         measure(&mut || {
-            encoded = fixed::encode(&features[..width], frac_bits, limit.into(), &mut vector[..width])
+            let (reals, words) = (&features[..width], &mut vector[..width]);
+            encoded = fixed::encode(reals, frac_bits, limit.into(), words)
         });
         encoded.map_err(|_| "a reading is not finite or out of the model's range")?;
         for layer in &*layers {

@@ -12,13 +12,23 @@ pub struct OtherColumns {
 }
 
 fn say(missing: &[String], unknown: &[String]) -> String {
-    let list = super::error::list;
     match (missing, unknown) {
         ([], unknown) => format!("it has other columns: {} is not wanted", list(unknown)),
         (missing, []) => format!("it has not all columns: {} is missing", list(missing)),
         (missing, unknown) => {
             format!("it has other columns: {} instead of {}", list(unknown), list(missing))
         }
+    }
+}
+
+/// Names for an error, not more than a few.
+pub(super) fn list(names: &[String]) -> String {
+    const MOST: usize = 20;
+    let shown =
+        names.iter().take(MOST).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    match names.len().checked_sub(MOST) {
+        Some(more @ 1..) => format!("{shown} and {more} more"),
+        _ => shown,
     }
 }
 

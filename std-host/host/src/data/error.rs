@@ -4,6 +4,7 @@ use core::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use super::columns::OtherColumns;
 use super::description::{MAX_COLUMNS, MAX_NAME_BYTES};
 use sharelet_model::readings::ReadingsError;
 use sharelet_model::readings::dialect::DialectError;
@@ -28,17 +29,6 @@ impl fmt::Display for Place {
             write!(f, " (line {line})")?;
         }
         write!(f, ", column `{}`", self.column)
-    }
-}
-
-/// Names for an error, not more than a few.
-pub(super) fn list(names: &[String]) -> String {
-    const MOST: usize = 20;
-    let shown =
-        names.iter().take(MOST).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    match names.len().checked_sub(MOST) {
-        Some(more @ 1..) => format!("{shown} and {more} more"),
-        _ => shown,
     }
 }
 
@@ -149,7 +139,7 @@ pub enum DataError {
         /// The file.
         path: PathBuf,
         /// What differs.
-        source: super::columns::OtherColumns,
+        source: OtherColumns,
     },
     /// A key that is no longer what it was.
     #[error(

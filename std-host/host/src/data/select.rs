@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use super::columns::list;
 use super::description::{MAX_COLUMNS, MAX_NAME_BYTES};
-use super::error::{DataError, list};
+use super::error::DataError;
 use super::labels::LabelKind;
 
 /// What to take from a file, and as what.

@@ -1,8 +1,9 @@
 //! A table in fixed point, split between two servers.
 //!
 //! The words are the features, row-major, behind them the labels, row-major, and, if they are to be
-//! standardised, what scales each column ([`sharelet_train::scaling`]), in `Z_2^64`. They are cut into pieces of [`PIECE_ELEMS`]; piece `n` is split as session `n` of a fresh 32-byte
-//! seed. Server 0 gets the seed, server 1 the words minus the keystream.
+//! standardised, what scales each column ([`sharelet_train::scaling`]), in `Z_2^64`. They are cut
+//! into pieces of [`PIECE_ELEMS`]; piece `n` is split as session `n` of a fresh 32-byte seed.
+//! Server 0 gets the seed, server 1 the words minus the keystream.
 
 use sharelet_core::fixed::{self, FixedError};
 use sharelet_core::keystream::{ChaCha12, Key, Keystream};

@@ -124,17 +124,19 @@ initial: draw network parameters
 model: network parameters
 schedule: draw scale config
 tensor: kernel
+range: tensor
 maps: network kernel
 float: curve network kernel parameters schedule maps
 forward: network parameters tensor maps
-loss: network tensor
+loss: network tensor range
 update: parameters model tensor
 backward: network parameters tensor maps forward
+scaling: network parameters model tensor range
 course: curve labels network config schedule loss update
 step: network model tensor forward loss update backward
-serving: network config model tensor forward step
-state: curve network parameters initial model tensor forward loss course step
-plain: curve parameters initial model tensor float course state
+serving: network config model tensor forward step scaling
+state: curve network parameters initial model tensor forward loss course step range scaling
+plain: curve labels parameters initial model tensor float course state scaling
 plans: network tensor course state
 
 [std-host/host/src]
