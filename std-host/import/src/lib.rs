@@ -27,20 +27,31 @@
 //!
 //! This is the only crate that knows ONNX or TFLite. It is compiled with the feature `import` only.
 
+pub mod array;
+mod check;
 mod compare;
 pub mod dims;
 mod error;
 pub mod fold;
 pub mod form;
 pub mod graph;
+mod half;
+mod kernel;
 pub mod layer;
+mod leaky;
 pub mod lower;
+mod maps;
 pub mod onnx;
 mod onnx_external;
+mod onnx_fold;
+mod onnx_ml;
+mod onnx_node;
 mod onnx_opset;
 mod onnx_order;
 pub mod onnx_proto;
+mod onnx_tensor;
 mod onnx_window;
+mod pad;
 pub mod quantise;
 mod ranges;
 pub mod report;
@@ -48,6 +59,7 @@ pub mod scales;
 mod stress;
 pub mod tflite;
 mod tflite_schema;
+mod tflite_tensor;
 mod tflite_window;
 pub mod walk;
 pub mod window;
@@ -110,14 +122,24 @@ fn folder_of(path: &Path) -> &Path {
 /// # Errors
 /// [`ImportError`] with the path of the file.
 pub fn read(path: &Path) -> Result<layer::Chain, ImportError> {
+    read_output(path, None)
+}
+
+/// The same, with the value of this name as the answer: an output of the network, or any other.
+///
+/// # Errors
+/// [`ImportError`] with the path of the file.
+pub fn read_output(path: &Path, output: Option<&str>) -> Result<layer::Chain, ImportError> {
     let bytes =
         fs::read(path).map_err(|source| ImportError::Io { path: path.to_owned(), source })?;
     let extension =
         path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
     let graph = match extension.as_deref() {
-        Some("onnx") => onnx::read(&bytes, Some(folder_of(path))),
-        Some("tflite") => tflite::read(&bytes),
-        _ if bytes.get(4..8) == Some(tflite_schema::IDENTIFIER) => tflite::read(&bytes),
+        Some("onnx") => onnx::read_output(&bytes, Some(folder_of(path)), output),
+        Some("tflite") => tflite::read_output(&bytes, output),
+        _ if bytes.get(4..8) == Some(tflite_schema::IDENTIFIER) => {
+            tflite::read_output(&bytes, output)
+        }
         _ => return Err(ImportError::UnknownFormat { path: path.to_owned() }),
     };
     let mut chain = graph

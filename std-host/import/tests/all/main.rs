@@ -12,6 +12,7 @@
 )]
 
 mod export;
+mod faults;
 mod formats;
 mod forms;
 mod layers;
