@@ -236,8 +236,8 @@ fn advice(nodes: &[UnsupportedNode]) -> String {
         }
     }
     format!(
-        "what helps:\n{lines}  choose an earlier value with --output NAME, and let the recipient of \
-         the answer compute the rest\ncomputed are dense layers, convolutions, average and max \
+        "what helps:\n{lines}  choose an earlier value with --output NAME, and let the recipient \
+         of the answer compute the rest\ncomputed are dense layers, convolutions, average and max \
          pools, sums of two values, batch normalisation, ReLU, ReLU6, leaky ReLU and changes of \
          dimensions; a softmax or the like at the end is left to the recipient"
     )

@@ -4,7 +4,7 @@
 //! point. A node kind that is not known yet is a node like any other, so that all of them can be
 //! listed at once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::array::Array;
 use crate::error::{GraphError, Refused, UnsupportedNode};
@@ -259,20 +259,25 @@ impl Graph {
     /// Indices of the nodes that a value depends on, in the order of the file.
     #[must_use]
     pub fn needed(&self, value: ValueId) -> Vec<usize> {
-        let producers = producers(&self.nodes);
-        let mut needed = vec![false; self.nodes.len()];
-        let mut open = vec![value];
-        while let Some(value) = open.pop() {
-            let Some(&index) = producers.get(&value) else { continue };
-            if let Some(flag) = needed.get_mut(index)
-                && !*flag
-            {
-                *flag = true;
-                open.extend(self.nodes.get(index).into_iter().flat_map(|node| &node.inputs));
-            }
-        }
-        (0..self.nodes.len()).filter(|&index| needed.get(index) == Some(&true)).collect()
+        let (values, producers) = (ancestors(&self.nodes, value), producers(&self.nodes));
+        let mut needed: Vec<usize> =
+            values.iter().filter_map(|value| producers.get(value).copied()).collect();
+        needed.sort_unstable();
+        needed
     }
+}
+
+/// A value and all that it depends on, as far as nodes compute it.
+#[must_use]
+pub fn ancestors(nodes: &[Node], value: ValueId) -> HashSet<ValueId> {
+    let producers = producers(nodes);
+    let (mut open, mut seen) = (vec![value], HashSet::from([value]));
+    while let Some(value) = open.pop() {
+        let node = producers.get(&value).and_then(|&index| nodes.get(index));
+        let taken = node.into_iter().flat_map(|node| &node.inputs);
+        open.extend(taken.copied().filter(|&value| seen.insert(value)));
+    }
+    seen
 }
 
 /// The node that computes each value; of several the first.

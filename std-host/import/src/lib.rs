@@ -58,6 +58,7 @@ pub mod report;
 pub mod scales;
 mod stress;
 pub mod tflite;
+mod tflite_options;
 mod tflite_schema;
 mod tflite_tensor;
 mod tflite_window;
@@ -107,6 +108,40 @@ pub enum ImportError {
     /// The model is refused or cannot be written.
     #[error(transparent)]
     Model(#[from] sharelet_model::ModelError),
+    /// There is a file where the model is to be written.
+    #[error(
+        "{path} exists already; choose another name, or replace it with --force",
+        path = path.display()
+    )]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It is not said where the model is written: a name that was given in its place.
+    #[error(
+        "`{name}` does not end in .slt, and so is the name of a value of the network; say with \
+         --output MODEL.slt where the model is written"
+    )]
+    NoFile {
+        /// The name.
+        name: String,
+    },
+    /// More than one file, or more than one value.
+    #[error("--output is given too often: once for the file, and once for the answer's name")]
+    ManyOutputs,
+    /// No dealer serves the model.
+    #[error(
+        "the model needs {found} bytes of {what} where a dealer serves at most {limit}; use \
+         smaller layers"
+    )]
+    TooLarge {
+        /// Of what there is too much.
+        what: &'static str,
+        /// Bytes that the model needs.
+        found: usize,
+        /// The most.
+        limit: usize,
+    },
     /// The table cannot be printed.
     #[error("the report cannot be printed: {0}; nothing was written")]
     Print(io::Error),

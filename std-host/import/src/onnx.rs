@@ -3,7 +3,7 @@
 //! What an exporter computes from constants alone is computed here, and does not appear as a node.
 //! What an answer depends on is read, and nothing else.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::Path;
 
 use prost::Message as _;
@@ -123,12 +123,7 @@ impl<'a> Reader<'a> {
         output: ValueId,
     ) -> Result<(ValueId, &'a ValueInfoProto), GraphError> {
         let producers = graph::producers(&self.nodes);
-        let (mut open, mut seen) = (vec![output], HashSet::from([output]));
-        while let Some(value) = open.pop() {
-            let node = producers.get(&value).and_then(|&index| self.nodes.get(index));
-            let taken = node.into_iter().flat_map(|node| &node.inputs);
-            open.extend(taken.copied().filter(|&value| seen.insert(value)));
-        }
+        let seen = graph::ancestors(&self.nodes, output);
         let used = inputs.iter().filter(|(value, _)| seen.contains(value));
         let used: Vec<_> = used.copied().collect();
         // A value that is neither an input nor computed.

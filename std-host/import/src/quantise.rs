@@ -217,8 +217,8 @@ fn row_of<'v, T>(values: Option<&'v Vec<T>>, chain: &Chain, vector: usize, row: 
     values.and_then(|values| values.get(row * width..(row + 1) * width)).unwrap_or(&[])
 }
 
-/// Private weights of layers to which the vector that layer `index` takes is carried over: they, too,
-/// need bits that the vector does not have.
+/// Private weights of layers to which the vector that layer `index` takes is carried over: they,
+/// too, need bits that the vector does not have.
 fn carried_weights(chain: &Chain, index: usize) -> Vec<f64> {
     let skips = chain.layers.iter().filter_map(|layer| layer.skip.as_ref());
     skips.filter(|skip| skip.from == index).flat_map(|skip| skip.map.weights.clone()).collect()

@@ -4,13 +4,14 @@
 //! its shape input is not followed, so the `SHAPE`, `STRIDED_SLICE` and `PACK` that converters emit
 //! for an open batch are not needed by the output.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::graph::{self, Graph, Layout, Node, Op, Tensor, ValueId};
 use super::pad::{self, Pads};
+use super::tflite_options::{fused, told};
 use super::tflite_schema::{
     Buffer, FLOAT32, IDENTIFIER, LeakyOptions, Operator, OperatorCode, Options, ReducerOptions,
-    SubGraph, TensorInfo, WindowOptions, operator_name, root,
+    SubGraph, TensorInfo, operator_name, root,
 };
 use crate::error::{GraphError, Refused};
 use crate::{tflite_tensor, tflite_window};
@@ -73,18 +74,6 @@ fn corrupt(what: impl Into<String>) -> GraphError {
     GraphError::Corrupt { format: "TFLite", what: what.into() }
 }
 
-impl From<planus::Error> for Refused {
-    fn from(error: planus::Error) -> Self {
-        Self::File(error.into())
-    }
-}
-
-impl From<planus::Error> for GraphError {
-    fn from(error: planus::Error) -> Self {
-        corrupt(error.to_string())
-    }
-}
-
 impl<'a> File<'a> {
     fn graph(mut self, subgraph: SubGraph<'a>, asked: Option<&str>) -> Result<Graph, GraphError> {
         let (next, pads) = (self.tensors.len(), Pads::default());
@@ -144,13 +133,7 @@ impl<'a> File<'a> {
                 })?
             }
         };
-        let producers = graph::producers(nodes);
-        let (mut open, mut seen) = (vec![output], HashSet::from([output]));
-        while let Some(value) = open.pop() {
-            let node = producers.get(&value).and_then(|&index| nodes.get(index));
-            let taken = node.into_iter().flat_map(|node| &node.inputs);
-            open.extend(taken.copied().filter(|&value| seen.insert(value)));
-        }
+        let seen = graph::ancestors(nodes, output);
         let used: Vec<ValueId> =
             inputs.iter().copied().filter(|input| seen.contains(input)).collect();
         match (used.as_slice(), inputs.as_slice()) {
@@ -446,36 +429,6 @@ impl<'a> File<'a> {
 
 /// Rows and columns of zeros.
 type Size = (usize, usize);
-
-/// An option; `None` if it is not told.
-fn told<O, T>(
-    options: Option<O>,
-    option: fn(&O) -> planus::Result<Option<T>>,
-) -> planus::Result<Option<T>> {
-    options.map_or(Ok(None), |options| option(&options))
-}
-
-/// The activation that is fused into an operator, if it has one; an error if it is another than
-/// ReLU and ReLU6.
-fn fused(op_type: &str, operator: Operator<'_>) -> Result<Result<Option<Op>, ()>, GraphError> {
-    let windows = |of| told(operator.window_options()?, of);
-    let code = match op_type {
-        "FULLY_CONNECTED" | "ADD" | "SUB" | "MUL" | "DIV" => {
-            told(operator.options()?, Options::fused_activation)?
-        }
-        "CONV_2D" => windows(WindowOptions::conv_fused)?,
-        "DEPTHWISE_CONV_2D" => windows(WindowOptions::depthwise_fused)?,
-        "AVERAGE_POOL_2D" | "MAX_POOL_2D" => windows(WindowOptions::pool_fused)?,
-        _ => None,
-    };
-    // `ActivationFunctionType`
-    Ok(match code.unwrap_or(0) {
-        0 => Ok(None),
-        1 => Ok(Some(Op::Relu)),
-        3 => Ok(Some(Op::Relu6)),
-        _ => Err(()),
-    })
-}
 
 fn dims(info: TensorInfo<'_>) -> Result<Vec<usize>, GraphError> {
     let dims = info.shape()?.map_or_else(Vec::new, |shape| shape.iter().collect::<Vec<i32>>());

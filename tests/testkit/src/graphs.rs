@@ -165,7 +165,8 @@ fn indices(dims: &[usize]) -> impl Iterator<Item = Vec<usize>> {
     })
 }
 
-/// Which of some numbers is for a place: of dimensions as NumPy broadcasts them, or one per channel.
+/// Which of some numbers is for a place: of dimensions as NumPy broadcasts them, or one per
+/// channel.
 fn spread(
     layout: Layout,
     dims: &[usize],

@@ -11,13 +11,16 @@
     clippy::cast_precision_loss
 )]
 
+mod constants;
 mod export;
 mod faults;
 mod formats;
 mod forms;
 mod layers;
 mod levels;
+
 mod opsets;
+mod pipelines;
 mod quantise;
 mod random;
 mod readers;

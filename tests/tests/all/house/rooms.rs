@@ -112,6 +112,7 @@ onnx_tensor: array error graph half onnx_proto
 onnx_fold: array error graph onnx_proto onnx_opset onnx_tensor onnx_window
 onnx_node: error graph pad onnx_proto onnx_fold onnx_opset onnx_window
 report: layer scales
+tflite_options: error graph tflite_schema
 tflite_tensor: array error graph half tflite_schema
 tflite_window: graph kernel tflite_schema error
 walk: graph error
@@ -121,7 +122,7 @@ onnx: graph pad onnx_proto error onnx_external onnx_fold onnx_ml onnx_node onnx_
     onnx_tensor
 compare: layer report
 quantise: error layer scales ranges stress report compare
-tflite: graph pad tflite_schema error tflite_tensor tflite_window
+tflite: graph pad tflite_schema error tflite_options tflite_tensor tflite_window
 fold: graph layer error dims
 maps: graph layer error form window dims
 check: graph error form dims maps
