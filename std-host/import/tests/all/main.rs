@@ -14,11 +14,14 @@
 mod constants;
 mod export;
 mod faults;
+mod flat;
 mod formats;
 mod forms;
+mod large;
 mod layers;
 mod levels;
 
+mod operators;
 mod opsets;
 mod pipelines;
 mod quantise;
