@@ -7,6 +7,7 @@ use super::error::{GraphError, UnsupportedNode};
 use super::form::Form;
 use super::graph::{Graph, Node, Op, Tensor, ValueId};
 use super::maps::Maps;
+use super::stack;
 
 /// The most nodes of a graph, those aside that change nothing.
 const MAX_NODES: usize = 4096;
@@ -55,6 +56,11 @@ pub(super) fn check(graph: &Graph, answer: ValueId) -> Result<Forms, GraphError>
                 let reason = "it may only be last, where the recipient of the answer applies it";
                 fault = Some(Fault::Unsupported(node.unsupported(Some(reason.to_owned()))));
                 input
+            }
+            Op::Concat { .. } => {
+                let reason = Some(stack::APART.to_owned());
+                fault = Some(Fault::Unsupported(node.unsupported(reason)));
+                None
             }
             // What is not known because of an earlier node is that one's fault.
             _ if unknown => None,

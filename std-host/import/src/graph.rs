@@ -62,6 +62,11 @@ pub enum Op {
     MaxPool(Pool),
     /// The sum of two computed values.
     Add,
+    /// Computed values one behind the other.
+    Concat {
+        /// Along which dimension, counted with the batch, a negative one from the end.
+        axis: i64,
+    },
     /// `max(x, 0)`.
     Relu,
     /// `max(x, 0) + slope min(x, 0)`.

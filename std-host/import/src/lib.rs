@@ -56,6 +56,7 @@ pub mod quantise;
 mod ranges;
 pub mod report;
 pub mod scales;
+mod stack;
 mod stress;
 pub mod tflite;
 mod tflite_options;

@@ -17,7 +17,7 @@ use super::graph::{Graph, Node, Op, ValueId};
 use super::layer::{Chain, Layer, Map, Skip};
 use super::maps::{Maps, check_width, narrow};
 use super::walk::{self, Step};
-use super::{check, leaky};
+use super::{check, leaky, stack};
 use crate::error::GraphError;
 
 /// Lowers a graph, refusing all that it cannot compute before anything else.
@@ -27,6 +27,8 @@ use crate::error::GraphError;
 /// node.
 pub fn lower(graph: &Graph) -> Result<Chain, GraphError> {
     let answer = walk::answer(graph)?;
+    let stacked = stack::stacked(graph, answer.value);
+    let graph = stacked.as_ref().unwrap_or(graph);
     let forms = check::check(graph, answer.value)?;
     let steps = walk::walk(graph, answer.value)?;
     if let Some(form) = forms.get(&answer.value).filter(|form| !form.is_in_order()) {

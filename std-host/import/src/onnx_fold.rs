@@ -140,6 +140,7 @@ impl<'a> Constants<'a> {
             }
             "ConstantOfShape" => self.filled(node),
             "DequantizeLinear" => self.dequantised(node),
+            "Concat" if node.find("axis").is_none() => Err("it does not say its axis".into()),
             "Concat" => {
                 let inputs = (0..node.input.len()).map(|index| self.input(node, index));
                 let inputs = inputs.collect::<Result<Vec<_>, _>>()?;

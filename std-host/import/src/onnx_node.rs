@@ -27,6 +27,14 @@ pub(super) fn read<'a>(
     if matches!(node.op_type.as_str(), "Add" | "Sub" | "Mul" | "Div" | "Sum") {
         return reader.pair(first);
     }
+    if node.op_type == "Concat" {
+        let data: Vec<&str> = node.input.iter().map(String::as_str).collect();
+        if data.iter().any(|name| name.is_empty() || constants.has(name)) {
+            return Err("it joins computed values with constants".into());
+        }
+        let axis = node.integer("axis", 1);
+        return Ok(Found { op: Op::Concat { axis }, data, subtracts: false });
+    }
     let op = reader.op()?;
     if constants.has(first) {
         return Err("its first input is constant and another one is computed".into());

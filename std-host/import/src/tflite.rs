@@ -10,8 +10,8 @@ use super::graph::{self, Graph, Layout, Node, Op, Tensor, ValueId};
 use super::pad::{self, Pads};
 use super::tflite_options::{fused, told};
 use super::tflite_schema::{
-    Buffer, FLOAT32, IDENTIFIER, LeakyOptions, Operator, OperatorCode, Options, ReducerOptions,
-    SubGraph, TensorInfo, operator_name, root,
+    Buffer, ConcatOptions, FLOAT32, IDENTIFIER, LeakyOptions, Operator, OperatorCode, Options,
+    ReducerOptions, SubGraph, TensorInfo, operator_name, root,
 };
 use crate::error::{GraphError, Refused};
 use crate::{tflite_tensor, tflite_window};
@@ -303,6 +303,17 @@ impl<'a> File<'a> {
             "PRELU" => {
                 let slope = weights("its slope")?;
                 Op::LeakyRelu { slope: slope.values, dims: Some(slope.dims) }
+            }
+            "CONCATENATION" => {
+                let data = inputs.iter().map(|&input| self.index(input));
+                let data = data.collect::<Result<Vec<ValueId>, _>>()?;
+                for &value in &data {
+                    if self.is_constant(value)? {
+                        return Err("it joins computed values with constants".into());
+                    }
+                }
+                let axis = told(operator.concat_options()?, ConcatOptions::axis)?.unwrap_or(0);
+                return Ok((Op::Concat { axis: axis.into() }, data));
             }
             "NEG" => Op::negative(),
             // Functions of an answer that whoever gets it can compute.

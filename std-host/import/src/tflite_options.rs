@@ -2,7 +2,7 @@
 
 use super::error::{GraphError, Refused};
 use super::graph::Op;
-use super::tflite_schema::{Operator, Options, WindowOptions};
+use super::tflite_schema::{ConcatOptions, Operator, Options, WindowOptions};
 
 impl From<planus::Error> for Refused {
     fn from(error: planus::Error) -> Self {
@@ -35,6 +35,7 @@ pub(super) fn fused(
         "FULLY_CONNECTED" | "ADD" | "SUB" | "MUL" | "DIV" => {
             told(operator.options()?, Options::fused_activation)?
         }
+        "CONCATENATION" => told(operator.concat_options()?, ConcatOptions::concat_fused)?,
         "CONV_2D" => windows(WindowOptions::conv_fused)?,
         "DEPTHWISE_CONV_2D" => windows(WindowOptions::depthwise_fused)?,
         "AVERAGE_POOL_2D" | "MAX_POOL_2D" => windows(WindowOptions::pool_fused)?,

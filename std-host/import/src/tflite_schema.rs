@@ -149,6 +149,16 @@ table! {
         4 window_options: WindowOptions<'a>,
         4 reducer_options: ReducerOptions<'a>,
         4 leaky_options: LeakyOptions<'a>,
+        4 concat_options: ConcatOptions<'a>,
+    }
+}
+
+table! {
+    /// Options of `CONCATENATION`.
+    ConcatOptions {
+        /// Counted with the batch.
+        0 axis: i32,
+        1 concat_fused: i8,
     }
 }
 

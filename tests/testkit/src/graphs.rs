@@ -334,6 +334,20 @@ pub fn evaluate_all(graph: &Graph, reading: &[f32]) -> Vec<Value> {
                 assert_eq!(&dims, other_dims);
                 (dims, x.iter().zip(other).map(|(a, b)| a + b).collect())
             }
+            Op::Concat { axis } => {
+                let at = (axis.rem_euclid(dims.len() as i64 + 1) - 1) as usize;
+                let inner: usize = dims[at + 1..].iter().product();
+                let (mut dims, mut out) = (dims, Vec::new());
+                let parts: Vec<&Value> = node.inputs.iter().map(|&from| &values[from]).collect();
+                dims[at] = parts.iter().map(|part| part.0[at]).sum();
+                for outer in 0..dims[..at].iter().product() {
+                    for (own, values) in &parts {
+                        let length = own[at] * inner;
+                        out.extend_from_slice(&values[outer * length..][..length]);
+                    }
+                }
+                (dims, out)
+            }
             Op::Relu => (dims, x.iter().map(|x| x.max(0.0)).collect()),
             Op::Relu6 => (dims, x.iter().map(|x| x.clamp(0.0, 6.0)).collect()),
             Op::Reshape { dims: Some(to) } => {

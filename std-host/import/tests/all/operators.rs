@@ -129,10 +129,11 @@ fn differences_and_scaled_sums() {
         conv("i", "a"),
         node("Relu", &["a"], "r"),
         with(node("Conv", &["i", "v"], "s"), vec![ints("pads", &[1, 1, 1, 1])]),
-        node("Relu", &["s"], "t"),
-        node("Sub", &["r", "t"], "y"),
+        node("Clip", &["s", "zero", "six"], "t"),
+        node("Add", &["r", "t"], "y"),
     ];
-    refused(apart, vec![], &["not from a branch with an activation of its own"]);
+    let limits = vec![tensor("zero", &[], &[0.0]), tensor("six", &[], &[6.0])];
+    refused(apart, limits, &["not from a branch with an activation of its own"]);
     refused(vec![conv("i", "a"), node("Mul", &["a", "a"], "y")], vec![], &["Mul `Mul_y`"]);
 }
 
@@ -231,4 +232,73 @@ fn the_first_layer_may_take_channels_apart() {
     let mean = graph.node(Op::AveragePool(Pool::WHOLE), &[0]);
     graph.flat_dense(mean, 3);
     refuses(&graph, "kernels of 256 words");
+}
+
+/// Branches of one value are one layer of more filters.
+#[test]
+fn branches_side_by_side() {
+    let filters = |name, count, size| random(name, &[count, 2, size, size]);
+    let branch = |weights, pad: i64, to: &str| {
+        let hidden = format!("{to} linear");
+        let conv = node("Conv", &["i", weights, "b"], &hidden);
+        [with(conv, vec![ints("pads", &[pad; 4])]), node("Relu", &[&hidden], to)]
+    };
+    let joined = |inputs: &[&str], axis| with(node("Concat", inputs, "y"), vec![int("axis", axis)]);
+    let three = || vec![filters("k1", 3, 1), filters("k3", 3, 3), filters("k5", 3, 5)];
+    let all = || [branch("k1", 0, "p"), branch("k3", 1, "q"), branch("k5", 2, "r")].concat();
+    let chain =
+        imported("inception", [all(), vec![joined(&["p", "q", "r"], 1)]].concat(), three(), 1);
+    let window = chain.layers[0].map.shape.window().unwrap();
+    assert_eq!((window.kernel, window.filters, window.before), ((5, 5), 9, (2, 2)));
+    imported("sum", [all(), vec![node("Add", &["p", "r"], "y")]].concat(), three(), 2);
+    let norm = vec![
+        node("Conv", &["i", "k3", "b"], "c"),
+        node("BatchNormalization", &["c", "g", "b", "b", "g"], "d"),
+        node("Conv", &["i", "v"], "e"),
+        node("Identity", &["e"], "f"),
+        joined(&["d", "f", "f"], 1),
+    ];
+    let twice = [three(), vec![tensor("g", &[3], &[1.0, 2.0, 0.5])]].concat();
+    // A branch that is joined twice is used twice.
+    refused(norm.clone(), twice.clone(), &["Concat `Concat_y`: it joins values that are not"]);
+    let once = [norm[..4].to_vec(), vec![joined(&["d", "f"], 1)]].concat();
+    imported("normalised", once, twice, 1);
+    for (nodes, what) in [
+        ([all(), vec![joined(&["p", "q"], 2)]].concat(), "along the channels"),
+        ([all(), vec![joined(&["p", "i"], 1)]].concat(), "Concat `Concat_y`"),
+        ([all(), vec![joined(&["p", "b"], 1)]].concat(), "joins computed values with constants"),
+        (
+            [branch("k1", 0, "p"), branch("k3", 0, "q")]
+                .concat()
+                .into_iter()
+                .chain([joined(&["p", "q"], 1)])
+                .collect(),
+            "Concat `Concat_y`",
+        ),
+    ] {
+        refused(nodes, three(), &[what]);
+    }
+    for layout in LAYOUTS {
+        let mut graph = Builder::image(layout, [2, 5, 4]);
+        let (first, second) =
+            (graph.same(0, 3, 2), graph.conv(0, [2, 2, 1, 2], 1, (1, 1), Padding::SameLower));
+        let both = [graph.node(Op::Relu6, &[first]), graph.node(Op::Relu6, &[second])];
+        let axis = if layout == LAYOUTS[0] { 1 } else { -1 };
+        let joined = graph.node(Op::Concat { axis }, &both);
+        graph.flat_dense(joined, 100);
+        check(&format!("{layout:?}"), &graph.graph, 3);
+        let mut graph = Builder::new(&[6], layout);
+        let (first, second) = (graph.dense(0, 6, 4), graph.dense(0, 6, 4));
+        let both = [first, second].map(|value| graph.node(Op::Relu, &[value]));
+        let sum = graph.node(Op::Add, &both);
+        graph.dense(sum, 4, 2);
+        check(&format!("{layout:?} dense"), &graph.graph, 3);
+        let mut graph = Builder::new(&[6], layout);
+        let (first, second) = (graph.dense(0, 6, 3), graph.dense(0, 6, 4));
+        let slope = || Op::LeakyRelu { slope: vec![0.2], dims: None };
+        let both = [first, second].map(|value| graph.node(slope(), &[value]));
+        let joined = graph.node(Op::Concat { axis: -1 }, &both);
+        graph.dense(joined, 7, 2);
+        check(&format!("{layout:?} leaky"), &graph.graph, 3);
+    }
 }

@@ -125,9 +125,10 @@ quantise: error layer scales ranges stress report compare
 tflite: graph pad tflite_schema error tflite_options tflite_tensor tflite_window
 fold: graph layer error dims
 maps: graph layer error form window dims
-check: graph error form dims maps
+stack: graph layer
+check: graph error form dims maps stack
 leaky: layer error fold
-lower: graph layer error form walk dims fold maps check leaky
+lower: graph layer error form walk dims fold maps stack check leaky
 
 [std-host/train/src]
 curve draw labels network scale:
