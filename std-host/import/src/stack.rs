@@ -244,7 +244,8 @@ fn same_windows(branches: &[Branch<'_>], stride: (usize, usize)) -> Option<(Vec<
     let whole = |sides: &[Side]| {
         let before = sides.iter().map(|side| side.1).max()?;
         let after = sides.iter().map(|side| side.2).max()?;
-        let size = |side: &Side| (side.0 + before + after).checked_sub(side.1 + side.2);
+        let around = |side: &Side| (before - side.1).checked_add(after - side.2);
+        let size = |side: &Side| side.0.checked_add(around(side)?);
         let first = size(sides.first()?)?;
         // Else they give other numbers of outputs.
         sides.iter().all(|side| size(side) == Some(first)).then_some((first, before, after))
