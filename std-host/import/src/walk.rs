@@ -4,7 +4,7 @@
 //! an activation. Of a sum of two computed values one is the way, and the other is carried over
 //! from an earlier step: a value that this step took, perhaps through a linear node of its own.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::graph::{Graph, Node, Op, ValueId};
 use crate::error::GraphError;
@@ -43,6 +43,8 @@ pub struct Answer {
 struct Walker<'g> {
     graph: &'g Graph,
     producers: HashMap<ValueId, &'g Node>,
+    /// Where in the file each value is computed.
+    places: HashMap<ValueId, usize>,
     uses: HashMap<ValueId, usize>,
     /// Of values that a node gives which changes nothing, the one behind such nodes.
     bare: HashMap<ValueId, ValueId>,
@@ -55,15 +57,14 @@ struct Walker<'g> {
 pub fn answer(graph: &Graph) -> Result<Answer, GraphError> {
     let walker = Walker::new(graph, graph.output)?;
     let (mut value, mut left_off) = (graph.output, Vec::new());
-    while let Some(node) =
-        walker.producer(walker.bare(value)).filter(|node| matches!(node.op, Op::Last))
-    {
+    while let Some((before, mut functions)) = walker.functions(value) {
+        functions.reverse();
+        left_off.extend(functions);
         // More functions than there are nodes run in a circle.
         if left_off.len() > graph.nodes.len() {
             return Err(walker.lost(value));
         }
-        left_off.push(node.op_type.clone());
-        value = walker.input(node)?;
+        value = before;
     }
     left_off.reverse();
     Ok(Answer { value, left_off })
@@ -95,9 +96,12 @@ fn is_free(op: &Op) -> bool {
 impl<'g> Walker<'g> {
     /// Of the nodes that a value depends on.
     fn new(graph: &'g Graph, value: ValueId) -> Result<Self, GraphError> {
-        let nodes = graph.needed(value).into_iter().filter_map(|index| graph.nodes.get(index));
-        let producers = nodes.map(|node| (node.output, node)).collect();
-        let mut walker = Self { graph, producers, uses: HashMap::new(), bare: HashMap::new() };
+        let needed = graph.needed(value);
+        let nodes = || needed.iter().filter_map(|&index| Some((index, graph.nodes.get(index)?)));
+        let producers = nodes().map(|(_, node)| (node.output, node)).collect();
+        let places = nodes().map(|(index, node)| (node.output, index)).collect();
+        let (uses, bare) = (HashMap::new(), HashMap::new());
+        let mut walker = Self { graph, producers, places, uses, bare };
         let free: Vec<&Node> =
             walker.producers.values().copied().filter(|node| is_free(&node.op)).collect();
         for node in free {
@@ -123,6 +127,39 @@ impl<'g> Walker<'g> {
         self.producers.get(&value).copied()
     }
 
+    /// The value that a function is applied to which is left to the recipient, and all that makes
+    /// `output` of it, by kind, first to last: that function, factors and summands, and what joins
+    /// such values.
+    fn functions(&self, output: ValueId) -> Option<(ValueId, Vec<String>)> {
+        let (mut open, mut seen, mut passed) = (vec![output], HashSet::new(), Vec::new());
+        let mut taken = None;
+        while let Some(value) = open.pop() {
+            let node = self.producer(value)?;
+            if !seen.insert(value) {
+                continue;
+            }
+            match &node.op {
+                Op::Last => {
+                    let before = *node.inputs.first()?;
+                    if *taken.get_or_insert(before) != before {
+                        return None;
+                    }
+                    passed.push(node);
+                }
+                op if matches!(op, Op::Elementwise { .. } | Op::Concat { .. }) || is_free(op) => {
+                    // Other dimensions of the same values in the same order need no function.
+                    if !is_free(op) || matches!(op, Op::Transpose(_)) {
+                        passed.push(node);
+                    }
+                    open.extend(&node.inputs);
+                }
+                _ => return None,
+            }
+        }
+        passed.sort_unstable_by_key(|node| self.places.get(&node.output));
+        Some((taken?, passed.into_iter().map(|node| node.op_type.clone()).collect()))
+    }
+
     fn lost(&self, at: ValueId) -> GraphError {
         let name =
             self.producer(at).map_or_else(|| "the output".to_owned(), |node| node.name.clone());
@@ -140,7 +177,7 @@ impl<'g> Walker<'g> {
 
     /// Whether `value` is computed on the way to `output`, or is it.
     fn is_before(&self, value: ValueId, output: ValueId) -> bool {
-        let (mut open, mut seen) = (vec![output], std::collections::HashSet::new());
+        let (mut open, mut seen) = (vec![output], HashSet::new());
         while let Some(next) = open.pop() {
             if next == value {
                 return true;

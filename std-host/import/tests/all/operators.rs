@@ -302,3 +302,36 @@ fn branches_side_by_side() {
         check(&format!("{layout:?} leaky"), &graph.graph, 3);
     }
 }
+
+/// What is made of a function of the answer is left to the recipient, as that function is.
+#[test]
+fn what_is_made_of_a_function_of_the_answer_is_left_off() {
+    // As scikit-learn writes a classifier of two classes.
+    let sides = |first: &str| {
+        vec![
+            conv("i", "c"),
+            node("Sigmoid", &["c"], "p"),
+            node("Sub", &["one", first], "n"),
+            with(node("Concat", &["n", "p"], "both"), vec![int("axis", 1)]),
+            with(node("ArgMax", &["both"], "y"), vec![int("axis", 1)]),
+        ]
+    };
+    let one = || vec![tensor("one", &[1], &[1.0])];
+    let chain = lower(&file(sides("p"), one()).unwrap()).unwrap();
+    assert_eq!((chain.layers.len(), chain.layers[0].outputs()), (1, 108));
+    assert_eq!(chain.left_off, ["Sigmoid", "Sub", "Concat", "ArgMax"]);
+    // Not if the answer is needed without the function, too.
+    refused(
+        sides("c"),
+        one(),
+        &["Sigmoid `Sigmoid_p`: it may only be last", "Concat `Concat_both`"],
+    );
+    let scaled = vec![
+        conv("i", "c"),
+        node("Mul", &["c", "one"], "m"),
+        node("Tanh", &["m"], "t"),
+        node("Mul", &["t", "one"], "y"),
+    ];
+    let chain = lower(&file(scaled, one()).unwrap()).unwrap();
+    assert_eq!((chain.layers.len(), &chain.left_off[..]), (1, &["Tanh".into(), "Mul".into()][..]));
+}
