@@ -1,7 +1,7 @@
 //! Arrays of numbers in row-major order, as files hold them: turned over, cut, joined, spread.
 
 /// The most elements of an array that is computed from others.
-const MAX_ELEMS: usize = 1 << 26;
+const MAX_ELEMS: usize = 1 << 24;
 
 /// Numbers with dimensions; as many as the product of `dims`.
 #[derive(Clone, Debug, PartialEq)]

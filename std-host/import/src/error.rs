@@ -235,6 +235,14 @@ fn advice(nodes: &[UnsupportedNode]) -> String {
             lines += &format!("  {advice}\n");
         }
     }
+    let told = |what: &str| {
+        nodes.iter().any(|node| node.reason.as_ref().is_some_and(|reason| reason.contains(what)))
+    };
+    if told("training mode") {
+        lines += "  export the network for inference: in PyTorch, call eval() before the export\n";
+    } else if told("export again") {
+        lines += "  export with a later operator set\n";
+    }
     format!(
         "what helps:\n{lines}  choose an earlier value with --output NAME, and let the recipient \
          of the answer compute the rest\ncomputed are dense layers, convolutions, average and max \

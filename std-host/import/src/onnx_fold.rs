@@ -10,7 +10,7 @@ use super::onnx_tensor::{Constant, constant};
 use super::{onnx_opset, onnx_window};
 
 /// Numbers that may be computed in all.
-const MAX_COMPUTED: usize = 1 << 27;
+const MAX_COMPUTED: usize = 1 << 26;
 
 /// Values that do not depend on the input, by name.
 #[derive(Default)]
