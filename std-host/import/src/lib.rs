@@ -4,8 +4,8 @@
 //! * [`graph`] is our own small graph; `onnx` and `tflite` read files into it and know nothing
 //!   else. What a file computes from constants is computed there ([`array`]);
 //! * [`dims`] follows the dimensions of its values ([`form`], [`window`]); `check` collects all
-//!   that speaks against it; [`walk`] finds the way from input to output; [`lower`] and [`fold`] make of
-//!   it a [`layer::Chain`] of layers in floating point;
+//!   that speaks against it; [`walk`] finds the way from input to output; [`lower`] and [`fold`]
+//!   make of it a [`layer::Chain`] of layers in floating point;
 //! * [`quantise`] chooses scales from calibration readings and gives a [`sharelet_model::Model`];
 //! * [`report`] prints what was chosen;
 //! * [`mod@write`] goes the other way: a network that was trained here, as an ONNX file.
