@@ -158,7 +158,7 @@ impl Room {
     /// Imports a float model.
     pub fn import(&self, model: &Path, calibrate: &Path, output: &Path) -> Result<()> {
         let files = [model, Path::new("--calibrate"), calibrate, Path::new("-o"), output];
-        self.run("import", &files)
+        self.run("import --force", &files)
     }
 
     /// Starts a dealer.

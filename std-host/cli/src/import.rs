@@ -1,13 +1,17 @@
 //! `sharelet import`: a trained float network becomes a model file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use super::common::print;
+use sharelet_core::session::deal;
+use sharelet_host::dealer::masked;
+use sharelet_host::dealer::wire::{MAX_CORRECTION_BYTES, MAX_MASKED_BYTES};
 use sharelet_import::ImportError;
 use sharelet_import::layer::Layer;
 use sharelet_import::quantise::{self, MAX_FRAC_BITS, MAX_HEADROOM_BITS, Options};
+use sharelet_model::Model;
 use sharelet_model::readings::{ReadOptions, Readings};
 
 const EXAMPLES: &str = include_str!("examples/import.txt");
@@ -25,9 +29,13 @@ pub struct ImportArgs {
     /// Readings from which the scales are chosen.
     #[arg(long, value_name = "INPUTS")]
     pub calibrate: PathBuf,
-    /// Where the model is written.
-    #[arg(short, long, value_name = "MODEL.slt")]
-    pub output: PathBuf,
+    /// Where the model is written (a name that ends in .slt); given once more with another name,
+    /// the value of the network that is its answer: an output, or any other that it computes.
+    #[arg(short, long, value_name = "MODEL.slt|NAME", required = true)]
+    pub output: Vec<PathBuf>,
+    /// Replace a model file that exists.
+    #[arg(long)]
+    pub force: bool,
     /// Bits between the largest accumulator over the calibration readings and the limit of the
     /// ring.
     #[arg(
@@ -67,7 +75,13 @@ pub struct ImportArgs {
 /// # Errors
 /// [`ImportError`]; nothing is written then.
 pub fn run(args: ImportArgs) -> Result<(), ImportError> {
-    let mut chain = sharelet_import::read(&args.model)?;
+    let (output, answer) = outputs(&args.output)?;
+    let free = || match output.try_exists() {
+        Ok(true) if !args.force => Err(ImportError::Exists { path: output.to_owned() }),
+        _ => Ok(()),
+    };
+    free()?;
+    let mut chain = sharelet_import::read_output(&args.model, answer.as_deref())?;
     if let Some(name) = args.name {
         chain.name = name;
     }
@@ -81,11 +95,90 @@ pub fn run(args: ImportArgs) -> Result<(), ImportError> {
     let (mut model, report) = quantise::quantise(&chain, &calibration, &options)?;
     model.labels = args.labels.iter().map(|label| label.trim().to_owned()).collect();
     model.validate()?;
+    serve(&model)?;
     let mut text = format!("{report}\n");
     for warning in report.warnings() {
         text.push_str(&format!("warning: {warning}\n"));
     }
     print(&text).map_err(ImportError::Print)?;
-    model.save(&args.output)?;
-    print(&format!("wrote {}\n", args.output.display())).map_err(ImportError::Print)
+    free()?;
+    model.save(output)?;
+    print(&format!("wrote {}\n", output.display())).map_err(ImportError::Print)
+}
+
+/// The file that is written, and the value that is the answer if one was chosen.
+fn outputs(given: &[PathBuf]) -> Result<(&Path, Option<String>), ImportError> {
+    let is_file = |path: &&PathBuf| {
+        path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("slt"))
+    };
+    let files: Vec<&PathBuf> = given.iter().filter(is_file).collect();
+    let names: Vec<&PathBuf> = given.iter().filter(|path| !is_file(path)).collect();
+    match (files.as_slice(), names.as_slice()) {
+        ([file], []) => Ok((file, None)),
+        ([file], [name]) => Ok((file, Some(name.to_string_lossy().into_owned()))),
+        ([], names) => Err(ImportError::NoFile {
+            name: names.first().map_or_else(String::new, |name| name.display().to_string()),
+        }),
+        _ => Err(ImportError::ManyOutputs),
+    }
+}
+
+/// Whether a dealer can serve a model.
+fn serve(model: &Model) -> Result<(), ImportError> {
+    let correction = deal::correction_bytes(&model.network);
+    let weights = usize::try_from(masked::bytes(&model.network)).unwrap_or(usize::MAX);
+    for (what, found, limit) in [
+        ("corrections of one session", correction, MAX_CORRECTION_BYTES),
+        ("masked weights", weights, MAX_MASKED_BYTES),
+    ] {
+        if found > limit {
+            return Err(ImportError::TooLarge { what, found, limit });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use sharelet_core::session::network::{Activation, Layer, Network};
+
+    use super::*;
+
+    fn dense(widths: &[u16]) -> Model {
+        let layer = |pair: &[u16]| Layer::dense(pair[0], pair[1], 12, 12, Activation::Relu);
+        let layers: Vec<Layer> = widths.windows(2).map(layer).collect();
+        let network = Network::new(12, 1 << 12, &layers).unwrap();
+        let (weights, biases, labels) = (Vec::new(), Vec::new(), Vec::new());
+        Model { network, weights, biases, labels, name: "wide".into() }
+    }
+
+    #[test]
+    fn models_that_no_dealer_serves_are_refused_with_the_number() {
+        serve(&dense(&[8, 65_535, 8])).unwrap();
+        let error = serve(&dense(&[65_535, 65_535])).unwrap_err().to_string();
+        assert!(error.contains("17179344900 bytes of masked weights"), "{error}");
+        assert!(error.contains("at most 1073741824"), "{error}");
+        let wide: Vec<u16> =
+            (0..33).map(|index| if index % 2 == 0 { 4096 } else { 65_535 }).collect();
+        let error = serve(&dense(&wide)).unwrap_err().to_string();
+        assert!(error.contains("bytes of corrections of one session"), "{error}");
+    }
+
+    #[test]
+    fn an_output_is_a_file_or_a_name() {
+        let of = |given: &[&str]| {
+            let given: Vec<PathBuf> = given.iter().map(PathBuf::from).collect();
+            outputs(&given).map(|(path, name)| (path.to_owned(), name))
+        };
+        let file = PathBuf::from("a/b.slt");
+        assert_eq!(of(&["a/b.slt"]).unwrap(), (file.clone(), None));
+        for given in [["a/b.slt", "dense/out:0"], ["dense/out:0", "a/b.slt"]] {
+            assert_eq!(of(&given).unwrap(), (file.clone(), Some("dense/out:0".into())));
+        }
+        let error = of(&["probabilities"]).unwrap_err().to_string();
+        assert!(error.contains("`probabilities`") && error.contains("MODEL.slt"), "{error}");
+        for given in [&["a.slt", "b.slt"][..], &["a.slt", "b", "c"]] {
+            assert!(matches!(of(given), Err(ImportError::ManyOutputs)));
+        }
+    }
 }

@@ -3,35 +3,12 @@
 use std::collections::HashMap;
 
 use super::form::{Form, Image};
-use super::graph::{Graph, Layout, Node, Op, Pool, ValueId};
+use super::graph::{Layout, Node, Op, Pool, ValueId};
 use super::window::Placed;
 use crate::error::GraphError;
 
 /// The forms of all values that can be known, by value.
 pub type Forms = HashMap<ValueId, Form>;
-
-/// Follows the dimensions from the input to the output.
-///
-/// # Errors
-/// [`GraphError`] names the node that does not take what it gets.
-pub fn forms(graph: &Graph) -> Result<Forms, GraphError> {
-    let mut forms = Forms::new();
-    if let Some(dims) = &graph.input_dims {
-        forms.insert(graph.input, Form::plain(dims.clone()));
-    }
-    for index in graph.needed() {
-        let Some(node) = graph.nodes.get(index) else { continue };
-        let input =
-            |index: usize| node.inputs.get(index).and_then(|input| forms.get(input)).cloned();
-        if matches!(node.op, Op::Add) {
-            same(node, input(0), input(1))?;
-        }
-        if let Some(form) = form(node, input(0), graph.layout)? {
-            forms.insert(node.output, form);
-        }
-    }
-    Ok(forms)
-}
 
 /// The image that a node gets.
 ///
@@ -62,8 +39,7 @@ pub fn placed(
             let &[_, _, rows, columns] = weights.dims.as_slice() else {
                 return Err(node.wrong("has kernels of unknown size"));
             };
-            let placed = Placed::new(&image, (rows, columns), *stride, *padding);
-            placed.ok_or("does not fit its image")
+            Placed::new(&image, (rows, columns), *stride, *padding)
         }
         Op::AveragePool(pool) | Op::MaxPool(pool) => Placed::of_pool(&image, pool),
         Op::Mean { axes, .. } => {
@@ -77,7 +53,19 @@ pub fn placed(
         }
         _ => return Err(node.misplaced()),
     };
-    Ok((image, placed.map_err(|what| node.wrong(what))?))
+    Ok((image, placed.ok_or_else(|| node.wrong("does not fit its image"))?))
+}
+
+/// The form of what a node computes; `None` if it cannot be known.
+///
+/// # Errors
+/// [`GraphError::Image`] if the node does not take what it gets.
+pub fn form_of(node: &Node, forms: &Forms, layout: Layout) -> Result<Option<Form>, GraphError> {
+    let input = |index: usize| node.inputs.get(index).and_then(|input| forms.get(input)).cloned();
+    if matches!(node.op, Op::Add) {
+        same(node, input(0), input(1))?;
+    }
+    form(node, input(0), layout)
 }
 
 /// Two values that are added must be of the same dimensions and lie in the same order.

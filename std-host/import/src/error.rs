@@ -31,36 +31,55 @@ pub enum GraphError {
         /// What is wrong, and what to do.
         what: String,
     },
-    /// More or less than one input and one output.
+    /// More or less than one output, where none was chosen: their names.
     #[error(
-        "{inputs} inputs and {outputs} outputs where one of each is expected; export the part \
-         that computes one answer from one reading"
+        "{} outputs where one is expected{}; choose one with --output NAME",
+        .0.len(),
+        names(.0)
     )]
-    Interface {
-        /// Inputs found.
-        inputs: usize,
-        /// Outputs found.
-        outputs: usize,
+    Outputs(Vec<String>),
+    /// The answer depends on more or less than one input: their names.
+    #[error(
+        "{} inputs where one is expected{}; choose with --output NAME a value that depends on one \
+         of them",
+        .0.len(),
+        names(.0)
+    )]
+    Inputs(Vec<String>),
+    /// No value has the name that was asked for.
+    #[error(
+        "nothing that it computes from its input is named `{asked}`; its outputs are{}",
+        names(.outputs).trim_start_matches(':')
+    )]
+    NoSuchOutput {
+        /// What was asked for.
+        asked: String,
+        /// Outputs of the file.
+        outputs: Vec<String>,
+    },
+    /// A graph too large to be a network that is served.
+    #[error(
+        "{found} nodes where at most {limit} are read; export the network for inference, with \
+         constants folded"
+    )]
+    TooManyNodes {
+        /// Nodes that the answer depends on.
+        found: usize,
+        /// The most that are read.
+        limit: usize,
     },
     /// Not a float network: what is of another type.
     #[error("{0} is not float32; export the network before it is quantised")]
     NotFloat(String),
     /// Nodes that cannot be computed, all of them.
-    #[error(
-        "{} unsupported node(s):{}\nsupported are dense layers, convolutions (of one and two \
-        dimensions, grouped, depthwise), average and max pools, sums of two values, batch \
-        normalisation, ReLU, ReLU6 and changes of dimensions, and a softmax or the like at the \
-        end; remove the others or export the network up to them",
-        .0.len(),
-        list(.0),
-    )]
+    #[error("{} unsupported node(s):{}\n{}", .0.len(), list(.0), advice(.0))]
     Unsupported(Vec<UnsupportedNode>),
     /// The nodes do not form a chain from the input to the output, beside which values are carried
     /// over: where following ended.
     #[error(
-        "the output cannot be followed back to the input (at `{0}`): layers must follow each \
-         other, and a sum's other value come from an earlier layer; if the network is such a one, \
-         the file is damaged or exported in parts: export it again"
+        "no chain of layers leads from the input to the output (at `{0}`): layers must follow each \
+         other, and a sum's other value come from an earlier layer, not from a branch with an \
+         activation of its own"
     )]
     NotAChain(String),
     /// No layer with weights between input and output.
@@ -134,9 +153,6 @@ pub enum Refused {
     Node(Option<String>),
 }
 
-/// Why a padding that is a node of its own is not computed.
-pub const PAD: &str = "it pads on its own; let the padding of the convolution behind it do that";
-
 impl From<String> for Refused {
     fn from(reason: String) -> Self {
         Self::Node(Some(reason))
@@ -149,12 +165,90 @@ impl From<&str> for Refused {
     }
 }
 
+impl GraphError {
+    /// What is wrong, behind the name of the node that it is about.
+    #[must_use]
+    pub fn of_node(&self) -> String {
+        match self {
+            Self::Image { what, .. } => format!("it {what}"),
+            Self::Width { expected, found, .. } => {
+                format!("it takes {expected} values and gets {found}")
+            }
+            Self::TooWide { width, limit, .. } => {
+                format!("it has a size of {width} where at most {limit} is possible")
+            }
+            Self::NotFinite(_) => "it has a weight or bias that is not a finite number".to_owned(),
+            other => other.to_string(),
+        }
+    }
+}
+
 fn list(nodes: &[UnsupportedNode]) -> String {
     let line = |node: &UnsupportedNode| {
         let reason = node.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
         format!("\n  {} `{}`{reason}", node.op_type, node.name)
     };
     nodes.iter().map(line).collect()
+}
+
+fn names(names: &[String]) -> String {
+    let listed: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    if listed.is_empty() { String::new() } else { format!(": {}", listed.join(", ")) }
+}
+
+/// What may be put in the place of kinds of nodes, and to what end.
+const ADVICE: &[(&str, &str)] = &[
+    (
+        "Tanh Sigmoid Elu Selu Celu Gelu Softplus Softsign Mish HardSwish HardSigmoid HardTanh \
+         TANH LOGISTIC HARD_SWISH ELU GELU RELU_N1_TO_1 RELU_0_TO_1",
+        "train with ReLU, ReLU6 or leaky ReLU in the place of other activations",
+    ),
+    (
+        "GlobalMaxPool ReduceMax REDUCE_MAX",
+        "put a max-pool with a window of the image's size in the place of the global one",
+    ),
+    (
+        "LSTM GRU RNN Loop Scan If LSTM WHILE IF CALL_ONCE UNIDIRECTIONAL_SEQUENCE_LSTM",
+        "unroll what repeats, or train a convolution over time in its place",
+    ),
+    (
+        "QuantizeLinear QLinearConv QLinearMatMul MatMulInteger ConvInteger DynamicQuantizeLinear \
+         QUANTIZE DEQUANTIZE",
+        "export the network before it is quantised: scales are chosen here",
+    ),
+    (
+        "LayerNormalization InstanceNormalization GroupNormalization LRN \
+         LOCAL_RESPONSE_NORMALIZATION L2_NORMALIZATION Normalizer",
+        "train with batch normalisation, which is folded into weights",
+    ),
+];
+
+/// What helps against these nodes.
+fn advice(nodes: &[UnsupportedNode]) -> String {
+    let mut lines = String::new();
+    for (kinds, advice) in ADVICE {
+        let is = |node: &UnsupportedNode| {
+            let kind = node.op_type.rsplit('.').next().unwrap_or_default();
+            kinds.split_whitespace().any(|known| known == kind)
+        };
+        if nodes.iter().any(is) {
+            lines += &format!("  {advice}\n");
+        }
+    }
+    let told = |what: &str| {
+        nodes.iter().any(|node| node.reason.as_ref().is_some_and(|reason| reason.contains(what)))
+    };
+    if told("training mode") {
+        lines += "  export the network for inference: in PyTorch, call eval() before the export\n";
+    } else if told("export again") {
+        lines += "  export with a later operator set\n";
+    }
+    format!(
+        "what helps:\n{lines}  choose an earlier value with --output NAME, and let the recipient \
+         of the answer compute the rest\ncomputed are dense layers, convolutions, average and max \
+         pools, sums of two values, batch normalisation, ReLU, ReLU6, leaky ReLU and changes of \
+         dimensions; a softmax or the like at the end is left to the recipient"
+    )
 }
 
 /// Why no scales can be chosen.

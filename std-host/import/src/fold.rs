@@ -1,5 +1,7 @@
 //! Factors and summands that are folded into a linear map's weights and bias.
 
+use sharelet_core::shape::{Shape, TILE_ELEMS};
+
 use super::dims::Forms;
 use super::graph::{Layout, Node, Op};
 use super::layer::{Map, at};
@@ -14,14 +16,16 @@ pub struct Factors {
 }
 
 impl Factors {
-    /// Those of a node of the kind [`Op::Elementwise`].
+    /// Those of a node of the kind [`Op::Elementwise`]; the slopes of [`Op::LeakyRelu`].
     ///
     /// # Errors
     /// [`GraphError::Width`] if there are as many of them as fit none of the value's dimensions.
     pub fn of(node: &Node, forms: &Forms, layout: Layout) -> Result<Self, GraphError> {
         let name = node.name.clone();
-        let Op::Elementwise { scale, offset, dims } = &node.op else {
-            return Err(node.misplaced());
+        let (scale, offset, dims) = match &node.op {
+            Op::Elementwise { scale, offset, dims } => (&scale[..], &offset[..], dims),
+            Op::LeakyRelu { slope, dims } => (&slope[..], &[0.0][..], dims),
+            _ => return Err(node.misplaced()),
         };
         let form = node.inputs.first().and_then(|input| forms.get(input));
         let spread = |values: &[f64]| match form {
@@ -34,6 +38,48 @@ impl Factors {
             _ => Ok(values.to_vec()),
         };
         Ok(Self { scale: spread(scale)?, offset: spread(offset)?, name })
+    }
+
+    /// Other factors, without summands.
+    #[must_use]
+    pub fn with(&self, scale: impl Fn(f64) -> f64) -> Self {
+        let scale = self.scale.iter().map(|&factor| scale(factor)).collect();
+        Self { name: self.name.clone(), scale, offset: vec![0.0] }
+    }
+
+    /// A map of ones, with as few weights as these can be folded into one after the other.
+    #[must_use]
+    pub fn ones(factors: &[Self], width: u16) -> Map {
+        let mut part = usize::from(width);
+        for factors in factors {
+            for (index, pair) in factors.scale.windows(2).enumerate() {
+                if pair.first() != pair.last() {
+                    part = greatest_divisor(part, index + 1);
+                }
+            }
+        }
+        let part = part.max(1);
+        let row = (1..=TILE_ELEMS.min(part)).rev().find(|&row| part.is_multiple_of(row));
+        let row = row.unwrap_or(1);
+        // All of them divide the width.
+        let size = |size: usize| u16::try_from(size).unwrap_or(width);
+        let parts = usize::from(width) / part;
+        Map::diagonal([size(parts), size(part / row), size(row)], vec![1.0; parts])
+    }
+
+    /// The value itself, or ones to fold these into.
+    #[must_use]
+    pub fn map(factors: &[Self], width: u16) -> Map {
+        match factors.iter().all(|factors| factors.scale.iter().all(|&scale| scale == 1.0)) {
+            true => Map::public(Shape::Identity { width }),
+            false => Self::ones(factors, width),
+        }
+    }
+
+    /// The factors.
+    #[must_use]
+    pub fn scale(&self) -> &[f64] {
+        &self.scale
     }
 
     fn check_width(&self, width: usize) -> Result<(), GraphError> {
@@ -69,13 +115,6 @@ impl Factors {
             .collect()
     }
 
-    /// Whether all factors of a channel are the same, of `channels` in a vector of `width`
-    /// elements.
-    #[must_use]
-    pub fn is_per_channel(&self, channels: usize, width: usize) -> bool {
-        self.per_part(channels, width).is_some()
-    }
-
     /// `s (W x + b) + t`.
     ///
     /// # Errors
@@ -84,7 +123,8 @@ impl Factors {
         self.check_width(bias.len())?;
         let (rows, row) = map.shape.weights();
         if rows == 0 && self.scale.iter().any(|&scale| scale != 1.0) {
-            return Err(GraphError::NotAChain(self.name.clone()));
+            let what = "has factors of values that have no weights to take them in".to_owned();
+            return Err(GraphError::Image { node: self.name.clone(), what });
         }
         if rows > 0 {
             let factors = self.per_part(rows, bias.len()).ok_or_else(|| self.too_fine())?;

@@ -6,6 +6,7 @@
 
 use std::rc::Rc;
 
+use super::array::{offset, strides};
 use super::graph::Layout;
 
 /// The most elements whose places are noted: as many as a vector may have.
@@ -287,26 +288,4 @@ pub(super) fn places(axes: &[i64], rank: usize) -> Option<Vec<usize>> {
     places.sort_unstable();
     places.dedup();
     places.iter().all(|&place| place + 1 < rank).then_some(places)
-}
-
-/// How far apart neighbours along each dimension are, row-major.
-fn strides(dims: &[usize]) -> Vec<usize> {
-    let mut strides: Vec<usize> = Vec::with_capacity(dims.len());
-    let mut stride = 1_usize;
-    for &dim in dims.iter().rev() {
-        strides.push(stride);
-        stride = stride.saturating_mul(dim);
-    }
-    strides.reverse();
-    strides
-}
-
-/// Where element `index` of row-major `dims` lies with other strides.
-fn offset(mut index: usize, dims: &[usize], strides: &[usize]) -> usize {
-    let mut offset = 0;
-    for (&dim, &stride) in dims.iter().zip(strides).rev() {
-        offset += index % dim.max(1) * stride;
-        index /= dim.max(1);
-    }
-    offset
 }

@@ -4,19 +4,16 @@
 //! point. A node kind that is not known yet is a node like any other, so that all of them can be
 //! listed at once.
 
+use std::collections::{HashMap, HashSet};
+
+use super::array::Array;
 use crate::error::{GraphError, Refused, UnsupportedNode};
 
 /// Names a value computed by a node, or the input.
 pub type ValueId = usize;
 
-/// Constant numbers with dimensions; as many values as the product of `dims`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Tensor {
-    /// Dimensions, outermost first.
-    pub dims: Vec<usize>,
-    /// Values in row-major order.
-    pub values: Vec<f64>,
-}
+/// Constant numbers with dimensions.
+pub type Tensor = Array<f64>;
 
 /// What a node computes from its inputs.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,8 +62,20 @@ pub enum Op {
     MaxPool(Pool),
     /// The sum of two computed values.
     Add,
+    /// Computed values one behind the other.
+    Concat {
+        /// Along which dimension, counted with the batch, a negative one from the end.
+        axis: i64,
+    },
     /// `max(x, 0)`.
     Relu,
+    /// `max(x, 0) + slope min(x, 0)`.
+    LeakyRelu {
+        /// Slopes; one is for all.
+        slope: Vec<f64>,
+        /// Their dimensions, as those of [`Op::Elementwise`].
+        dims: Option<Vec<usize>>,
+    },
     /// `min(max(x, 0), 6)`.
     Relu6,
     /// A function of the answer that its recipient can compute: softmax and the like. It must be
@@ -105,7 +114,8 @@ pub struct Pool {
     pub padding: Padding,
     /// Whether the last windows may reach beyond all that.
     pub ceil: bool,
-    /// Whether zeros around the image count in a mean.
+    /// Whether what lies around the image are zeros that count, also for the largest; else windows
+    /// at the edge are smaller.
     pub count_padding: bool,
 }
 
@@ -189,6 +199,12 @@ impl Op {
         matches!(self, Self::Dense { .. } | Self::Convolution { .. })
     }
 
+    /// `-x`.
+    #[must_use]
+    pub fn negative() -> Self {
+        Self::Elementwise { scale: vec![-1.0], offset: vec![0.0], dims: None }
+    }
+
     /// A node that is not computed, for the list of all of them.
     ///
     /// # Errors
@@ -245,74 +261,36 @@ impl Node {
 }
 
 impl Graph {
-    /// Indices of the nodes that the output depends on, in the order of the file.
+    /// Indices of the nodes that a value depends on, in the order of the file.
     #[must_use]
-    pub fn needed(&self) -> Vec<usize> {
-        let mut needed = vec![false; self.nodes.len()];
-        let mut open = vec![self.output];
-        while let Some(value) = open.pop() {
-            let Some(index) = self.producer(value) else { continue };
-            if let Some(flag) = needed.get_mut(index)
-                && !*flag
-            {
-                *flag = true;
-                open.extend(self.nodes.get(index).into_iter().flat_map(|node| &node.inputs));
-            }
-        }
-        (0..self.nodes.len()).filter(|&index| needed.get(index) == Some(&true)).collect()
-    }
-
-    /// All nodes that the output depends on and that cannot be computed.
-    #[must_use]
-    pub fn unsupported(&self) -> Vec<UnsupportedNode> {
-        let nodes = self.needed().into_iter().filter_map(|index| self.nodes.get(index));
-        nodes
-            .filter_map(|node| match &node.op {
-                Op::Unsupported { reason } => Some(node.unsupported(reason.clone())),
-                _ => None,
-            })
-            .collect()
-    }
-
-    /// Index of the node that computes a value.
-    #[must_use]
-    pub fn producer(&self, value: ValueId) -> Option<usize> {
-        self.nodes.iter().position(|node| node.output == value)
+    pub fn needed(&self, value: ValueId) -> Vec<usize> {
+        let (values, producers) = (ancestors(&self.nodes, value), producers(&self.nodes));
+        let mut needed: Vec<usize> =
+            values.iter().filter_map(|value| producers.get(value).copied()).collect();
+        needed.sort_unstable();
+        needed
     }
 }
 
-impl Tensor {
-    /// A tensor; `None` if the number of values is not the product of the dimensions.
-    #[must_use]
-    pub fn new(dims: Vec<usize>, values: Vec<f64>) -> Option<Self> {
-        let count = dims.iter().try_fold(1_usize, |product, &dim| product.checked_mul(dim))?;
-        (count == values.len()).then_some(Self { dims, values })
+/// A value and all that it depends on, as far as nodes compute it.
+#[must_use]
+pub fn ancestors(nodes: &[Node], value: ValueId) -> HashSet<ValueId> {
+    let producers = producers(nodes);
+    let (mut open, mut seen) = (vec![value], HashSet::from([value]));
+    while let Some(value) = open.pop() {
+        let node = producers.get(&value).and_then(|&index| nodes.get(index));
+        let taken = node.into_iter().flat_map(|node| &node.inputs);
+        open.extend(taken.copied().filter(|&value| seen.insert(value)));
     }
+    seen
+}
 
-    /// Rows and columns of a matrix.
-    #[must_use]
-    pub fn matrix(&self) -> Option<(usize, usize)> {
-        match *self.dims {
-            [rows, columns] => Some((rows, columns)),
-            _ => None,
-        }
+/// The node that computes each value; of several the first.
+#[must_use]
+pub fn producers(nodes: &[Node]) -> HashMap<ValueId, usize> {
+    let mut producers = HashMap::with_capacity(nodes.len());
+    for (index, node) in nodes.iter().enumerate() {
+        producers.entry(node.output).or_insert(index);
     }
-
-    /// The transposed matrix; `None` if it is none.
-    #[must_use]
-    pub fn transposed(&self) -> Option<Self> {
-        let (rows, columns) = self.matrix()?;
-        let mut values = Vec::with_capacity(self.values.len());
-        for column in 0..columns {
-            values.extend(self.values.iter().skip(column).step_by(columns.max(1)));
-        }
-        Self::new(vec![columns, rows], values)
-    }
-
-    /// The values of a scalar, or of a vector along the last dimension.
-    #[must_use]
-    pub fn vector(&self) -> Option<Vec<f64>> {
-        let outer = self.dims.split_last().map_or(&[][..], |(_, outer)| outer);
-        outer.iter().all(|&dim| dim == 1).then(|| self.values.clone())
-    }
+    producers
 }

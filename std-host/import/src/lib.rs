@@ -2,10 +2,10 @@
 //! `file -> graph -> steps -> chain of layers -> quantised model`.
 //!
 //! * [`graph`] is our own small graph; `onnx` and `tflite` read files into it and know nothing
-//!   else;
-//! * [`dims`] follows the dimensions of its values ([`form`], [`window`]), [`walk`] the way from
-//!   input to output; [`lower`] and [`fold`] make of them a [`layer::Chain`] of layers in floating
-//!   point;
+//!   else. What a file computes from constants is computed there ([`array`]);
+//! * [`dims`] follows the dimensions of its values ([`form`], [`window`]); `check` collects all
+//!   that speaks against it; [`walk`] finds the way from input to output; [`lower`] and [`fold`]
+//!   make of it a [`layer::Chain`] of layers in floating point;
 //! * [`quantise`] chooses scales from calibration readings and gives a [`sharelet_model::Model`];
 //! * [`report`] prints what was chosen;
 //! * [`mod@write`] goes the other way: a network that was trained here, as an ONNX file.
@@ -27,27 +27,41 @@
 //!
 //! This is the only crate that knows ONNX or TFLite. It is compiled with the feature `import` only.
 
+pub mod array;
+mod check;
 mod compare;
 pub mod dims;
 mod error;
 pub mod fold;
 pub mod form;
 pub mod graph;
+mod half;
+mod kernel;
 pub mod layer;
+mod leaky;
 pub mod lower;
+mod maps;
 pub mod onnx;
 mod onnx_external;
+mod onnx_fold;
+mod onnx_ml;
+mod onnx_node;
 mod onnx_opset;
 mod onnx_order;
 pub mod onnx_proto;
+mod onnx_tensor;
 mod onnx_window;
+mod pad;
 pub mod quantise;
 mod ranges;
 pub mod report;
 pub mod scales;
+mod stack;
 mod stress;
 pub mod tflite;
+mod tflite_options;
 mod tflite_schema;
+mod tflite_tensor;
 mod tflite_window;
 pub mod walk;
 pub mod window;
@@ -95,6 +109,40 @@ pub enum ImportError {
     /// The model is refused or cannot be written.
     #[error(transparent)]
     Model(#[from] sharelet_model::ModelError),
+    /// There is a file where the model is to be written.
+    #[error(
+        "{path} exists already; choose another name, or replace it with --force",
+        path = path.display()
+    )]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It is not said where the model is written: a name that was given in its place.
+    #[error(
+        "`{name}` does not end in .slt, and so is the name of a value of the network; say with \
+         --output MODEL.slt where the model is written"
+    )]
+    NoFile {
+        /// The name.
+        name: String,
+    },
+    /// More than one file, or more than one value.
+    #[error("--output is given too often: once for the file, and once for the answer's name")]
+    ManyOutputs,
+    /// No dealer serves the model.
+    #[error(
+        "the model needs {found} bytes of {what} where a dealer serves at most {limit}; use \
+         smaller layers"
+    )]
+    TooLarge {
+        /// Of what there is too much.
+        what: &'static str,
+        /// Bytes that the model needs.
+        found: usize,
+        /// The most.
+        limit: usize,
+    },
     /// The table cannot be printed.
     #[error("the report cannot be printed: {0}; nothing was written")]
     Print(io::Error),
@@ -110,14 +158,24 @@ fn folder_of(path: &Path) -> &Path {
 /// # Errors
 /// [`ImportError`] with the path of the file.
 pub fn read(path: &Path) -> Result<layer::Chain, ImportError> {
+    read_output(path, None)
+}
+
+/// The same, with the value of this name as the answer: an output of the network, or any other.
+///
+/// # Errors
+/// [`ImportError`] with the path of the file.
+pub fn read_output(path: &Path, output: Option<&str>) -> Result<layer::Chain, ImportError> {
     let bytes =
         fs::read(path).map_err(|source| ImportError::Io { path: path.to_owned(), source })?;
     let extension =
         path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
     let graph = match extension.as_deref() {
-        Some("onnx") => onnx::read(&bytes, Some(folder_of(path))),
-        Some("tflite") => tflite::read(&bytes),
-        _ if bytes.get(4..8) == Some(tflite_schema::IDENTIFIER) => tflite::read(&bytes),
+        Some("onnx") => onnx::read_output(&bytes, Some(folder_of(path)), output),
+        Some("tflite") => tflite::read_output(&bytes, output),
+        _ if bytes.get(4..8) == Some(tflite_schema::IDENTIFIER) => {
+            tflite::read_output(&bytes, output)
+        }
         _ => return Err(ImportError::UnknownFormat { path: path.to_owned() }),
     };
     let mut chain = graph

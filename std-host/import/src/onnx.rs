@@ -1,30 +1,21 @@
 //! ONNX (float) to our own graph.
 //!
-//! Constants are followed through `Constant`, `Identity`, `Transpose`, `Reshape` and the like, so
-//! that what an exporter computes from weights alone does not appear as a node.
+//! What an exporter computes from constants alone is computed here, and does not appear as a node.
+//! What an answer depends on is read, and nothing else.
 
 use std::collections::HashMap;
 use std::path::Path;
 
 use prost::Message as _;
 
-use super::graph::{Graph, Node, Op, Pool, Tensor, ValueId};
-use super::onnx_proto::{
-    DOUBLE, EXTERNAL, FLOAT, GraphProto, INT32, INT64, ModelProto, NodeProto, TensorProto,
-    ValueInfoProto,
-};
-use crate::error::{GraphError, PAD, Refused};
-use crate::{onnx_external, onnx_opset, onnx_order, onnx_window};
-
-/// A value that does not depend on the input.
-#[derive(Clone)]
-enum Constant {
-    Float(Tensor),
-    /// Shapes and axes.
-    Integers(Vec<i64>),
-    /// Other integers, or a computation that is not followed; with the reason.
-    Opaque(String),
-}
+use super::graph::{self, Graph, Layout, Node, Op, ValueId};
+use super::onnx_fold::Constants;
+use super::onnx_ml::DOMAIN;
+use super::onnx_node::Found;
+use super::onnx_proto::{DOUBLE, FLOAT, GraphProto, ModelProto, NodeProto, ValueInfoProto};
+use super::pad::{self, Pads};
+use crate::error::{GraphError, Refused};
+use crate::{onnx_external, onnx_ml, onnx_node, onnx_opset, onnx_order, onnx_tensor};
 
 /// Reads the bytes of a file; `folder` is where it lies, for weights in files beside it.
 ///
@@ -32,14 +23,29 @@ enum Constant {
 /// [`GraphError`]: the file is damaged, keeps its weights elsewhere, or has not one input and one
 /// output.
 pub fn read(bytes: &[u8], folder: Option<&Path>) -> Result<Graph, GraphError> {
+    read_output(bytes, folder, None)
+}
+
+/// The same, with the value of this name as the output.
+///
+/// # Errors
+/// The same; [`GraphError::NoSuchOutput`] if there is no such value.
+pub fn read_output(
+    bytes: &[u8],
+    folder: Option<&Path>,
+    output: Option<&str>,
+) -> Result<Graph, GraphError> {
     let model = ModelProto::decode(bytes).map_err(|error| corrupt(error.to_string()))?;
     let mut graph = model.graph.ok_or_else(|| corrupt("it holds no graph"))?;
-    let mut sets = model.opset_import.iter();
-    let standard = sets.find(|set| matches!(set.domain.as_str(), "" | "ai.onnx"));
+    let set = |is: fn(&str) -> bool| model.opset_import.iter().find(|set| is(&set.domain));
+    let standard = set(|domain| matches!(domain, "" | "ai.onnx"));
     let standard = standard.ok_or_else(|| corrupt("it does not state its operator set"))?;
     let version = onnx_opset::known(standard.version).map_err(corrupt)?;
+    if let Some(set) = set(|domain| domain == DOMAIN) {
+        onnx_opset::known_ml(set.version).map_err(corrupt)?;
+    }
     onnx_external::inline(&mut graph, folder)?;
-    Reader { version, ..Reader::default() }.read(&graph)
+    Reader { version, ..Reader::default() }.read(&graph, output)
 }
 
 fn corrupt(what: impl Into<String>) -> GraphError {
@@ -50,302 +56,214 @@ fn corrupt(what: impl Into<String>) -> GraphError {
 struct Reader<'a> {
     /// The operator set.
     version: i64,
-    constants: HashMap<&'a str, Constant>,
+    constants: Constants<'a>,
     values: HashMap<&'a str, ValueId>,
+    /// The number of the next value.
+    next: ValueId,
     nodes: Vec<Node>,
+    pads: Pads,
 }
 
 impl<'a> Reader<'a> {
-    fn read(mut self, graph: &'a GraphProto) -> Result<Graph, GraphError> {
+    fn read(mut self, graph: &'a GraphProto, asked: Option<&str>) -> Result<Graph, GraphError> {
         for tensor in &graph.initializer {
-            self.constants.insert(&tensor.name, constant(tensor)?);
+            self.constants.insert(&tensor.name, onnx_tensor::constant(tensor)?);
         }
-        let inputs: Vec<&ValueInfoProto> = graph
-            .input
-            .iter()
-            .filter(|input| !self.constants.contains_key(input.name.as_str()))
-            .collect();
-        let (&[input], [output]) = (inputs.as_slice(), graph.output.as_slice()) else {
-            return Err(GraphError::Interface {
-                inputs: inputs.len(),
-                outputs: graph.output.len(),
-            });
-        };
-        let input_id = self.value(&input.name);
+        let mut inputs = Vec::new();
+        for input in &graph.input {
+            if !self.constants.has(&input.name) {
+                inputs.push((self.value(&input.name), input));
+            }
+        }
         for node in onnx_order::ordered(graph) {
             self.node(node)?;
         }
-        if self.constants.contains_key(output.name.as_str()) {
-            return Err(corrupt("the output does not depend on the input"));
-        }
-        let output = self.value(&output.name);
-        let input_dims = dims(input)?;
+        let output = self.output(graph, asked)?;
+        let (input, told) = self.input(&inputs, output)?;
         Ok(Graph {
             name: graph.name.clone(),
-            input: input_id,
-            input_dims,
-            layout: super::graph::Layout::ChannelsFirst,
+            input,
+            input_dims: dims(told)?,
+            layout: Layout::ChannelsFirst,
             output,
             nodes: self.nodes,
         })
     }
 
-    fn value(&mut self, name: &'a str) -> ValueId {
-        let next = self.values.len();
-        *self.values.entry(name).or_insert(next)
+    /// The value that is asked for, or the only output.
+    fn output(
+        &mut self,
+        graph: &'a GraphProto,
+        asked: Option<&str>,
+    ) -> Result<ValueId, GraphError> {
+        let names = || graph.output.iter().map(|output| output.name.clone()).collect();
+        let Some(asked) = asked else {
+            let [output] = graph.output.as_slice() else {
+                return Err(GraphError::Outputs(names()));
+            };
+            if self.constants.has(&output.name) {
+                return Err(corrupt("the output does not depend on the input"));
+            }
+            return Ok(self.value(&output.name));
+        };
+        match self.values.get(asked) {
+            Some(&value) => Ok(value),
+            None => {
+                let (asked, outputs) = (asked.to_owned(), names());
+                Err(GraphError::NoSuchOutput { asked, outputs })
+            }
+        }
     }
 
-    fn constant(&self, name: &str) -> Option<&Constant> {
-        self.constants.get(name)
+    /// The input that the output depends on. That of a graph with one input is that one, whatever
+    /// is wrong between them.
+    fn input(
+        &self,
+        inputs: &[(ValueId, &'a ValueInfoProto)],
+        output: ValueId,
+    ) -> Result<(ValueId, &'a ValueInfoProto), GraphError> {
+        let producers = graph::producers(&self.nodes);
+        let seen = graph::ancestors(&self.nodes, output);
+        let used = inputs.iter().filter(|(value, _)| seen.contains(value));
+        let used: Vec<_> = used.copied().collect();
+        // A value that is neither an input nor computed.
+        let is_known = |value: &ValueId| {
+            producers.contains_key(value) || inputs.iter().any(|(input, _)| input == value)
+        };
+        let lost = self.values.iter().filter(|(_, value)| seen.contains(value) && !is_known(value));
+        if let Some(name) = lost.map(|(name, _)| *name).min() {
+            return Err(corrupt(format!("it does not say how `{name}` is computed")));
+        }
+        match (used.as_slice(), inputs) {
+            (&[input], _) | ([], &[input]) => Ok(input),
+            _ => {
+                let inputs = if used.is_empty() { inputs } else { &used };
+                let names = inputs.iter().map(|(_, input)| input.name.clone());
+                Err(GraphError::Inputs(names.collect()))
+            }
+        }
+    }
+
+    fn value(&mut self, name: &'a str) -> ValueId {
+        let next = self.next;
+        let value = *self.values.entry(name).or_insert(next);
+        self.next = next.max(value + 1);
+        value
+    }
+
+    /// A value without a name.
+    fn fresh(&mut self) -> ValueId {
+        self.next += 1;
+        self.next - 1
     }
 
     fn node(&mut self, node: &'a NodeProto) -> Result<(), GraphError> {
-        let Some(output) = node.output.iter().find(|name| !name.is_empty()) else { return Ok(()) };
-        let given: Vec<&'a str> =
-            node.input.iter().map(String::as_str).filter(|name| !name.is_empty()).collect();
-        if given.iter().all(|name| self.constants.contains_key(name)) {
-            let constant = self.fold(node, &given)?;
-            self.constants.insert(output, constant);
-            return Ok(());
+        let given = || node.input.iter().map(String::as_str).filter(|name| !name.is_empty());
+        if given().all(|name| self.constants.has(name)) {
+            return self.constants.fold(node, self.version);
         }
-        // A node without a name is found by what it computes.
-        let name = if node.name.is_empty() { output.clone() } else { node.name.clone() };
-        let (op, data) = match self.op(node) {
-            Ok(found) => found,
+        let (op, inputs, functions) = match self.read_node(node) {
+            Ok(read) => read,
             Err(refused) => {
-                let data = given.into_iter().filter(|name| self.constant(name).is_none());
-                (Op::refused(refused)?, data.collect())
+                let names: Vec<&str> = given().filter(|name| !self.constants.has(name)).collect();
+                let inputs = names.into_iter().map(|name| self.value(name)).collect();
+                (Op::refused(refused)?, inputs, vec![vec![]])
             }
         };
-        let op_type = match node.domain.as_str() {
-            "" | "ai.onnx" => node.op_type.clone(),
-            domain => format!("{domain}.{}", node.op_type),
+        let unread = match &op {
+            Op::Unsupported { reason } => reason.clone(),
+            _ => Some("only its first output is computed".to_owned()),
         };
-        let inputs = data.into_iter().map(|name| self.value(name)).collect();
-        let output = self.value(output);
-        self.nodes.push(Node { name, op_type, op, inputs, output });
+        let kind = node.kind();
+        let (mut op, mut computed) = (Some(op), None);
+        if functions.iter().any(|functions| !functions.is_empty()) {
+            let value = self.fresh();
+            self.push(node, &kind, op.take().unwrap_or(Op::Identity), inputs.clone(), value);
+            computed = Some(value);
+        }
+        for (index, name) in node.output.iter().enumerate().filter(|(_, name)| !name.is_empty()) {
+            let output = self.value(name);
+            let (op, inputs) = match (computed, functions.get(index)) {
+                (None, Some(_)) => (op.take().unwrap_or(Op::Identity), inputs.clone()),
+                (Some(mut value), Some(functions)) => {
+                    for function in functions {
+                        let next = self.fresh();
+                        self.push(node, function, Op::Last, vec![value], next);
+                        value = next;
+                    }
+                    (Op::Identity, vec![value])
+                }
+                (_, None) => (Op::Unsupported { reason: unread.clone() }, inputs.clone()),
+            };
+            self.push(node, &kind, op, inputs, output);
+        }
         Ok(())
     }
 
-    /// The operation and its computed inputs, or why there is none.
-    fn op(&self, node: &'a NodeProto) -> Result<(Op, Vec<&'a str>), Refused> {
-        if !matches!(node.domain.as_str(), "" | "ai.onnx") {
-            return Err("operators outside the standard set are not known".into());
-        }
-        onnx_opset::check(node, self.version)?;
-        let input = |index: usize| {
-            node.input.get(index).map(String::as_str).filter(|name| !name.is_empty())
-        };
-        let first = input(0).ok_or("it has no input")?;
-        let op = match node.op_type.as_str() {
-            "Relu" => Op::Relu,
-            "Flatten" if node.integer("axis", 1) == 1 => Op::Reshape { dims: Some(vec![-1]) },
-            "Flatten" => Op::Reshape { dims: None },
-            "Reshape" => onnx_window::reshape(self.integers(input(1))),
-            "Squeeze" if input(1).is_some() && self.integers(input(1)).is_none() => {
-                return Err("its axes are computed".into());
-            }
-            "Squeeze" => Op::Squeeze(self.axes(node, input(1)).unwrap_or(&[]).to_vec()),
-            "Unsqueeze" => {
-                let axes = self.axes(node, input(1)).ok_or("its axes are computed")?;
-                Op::Unsqueeze(axes.to_vec())
-            }
-            "Transpose" => onnx_window::transpose(node)?,
-            "Conv" => {
-                let bias = input(2).map(|bias| self.float(Some(bias), "the bias")).transpose()?;
-                onnx_window::convolution(node, self.float(input(1), "the kernel")?, bias)?
-            }
-            "AveragePool" => onnx_window::pool(node, true)?,
-            "MaxPool" => onnx_window::pool(node, false)?,
-            "GlobalAveragePool" => Op::AveragePool(Pool::WHOLE),
-            "ReduceMean" => onnx_window::mean(node, self.axes(node, input(1)).unwrap_or(&[]))?,
-            "Pad" => return Err(PAD.into()),
-            "Clip" => self.clip(node, input(1), input(2))?,
-            "Softmax" | "LogSoftmax" | "Sigmoid" | "Tanh" => Op::Last,
-            "Identity" => Op::Identity,
-            "Dropout" if input(2).is_none() => Op::Identity,
-            "Cast" if node.integer("to", 0) == i64::from(FLOAT) => Op::Identity,
-            "Gemm" => self.gemm(node, input(1), input(2))?,
-            "MatMul" => {
-                let weights = self.float(input(1), "the right-hand matrix")?;
-                let weights = weights.transposed().ok_or("the right-hand side is not a matrix")?;
-                Op::Dense { weights, bias: None }
-            }
-            "BatchNormalization" => self.batch_normalization(node)?,
-            "Add" | "Sub" | "Mul" | "Div" => {
-                let second = input(1).ok_or("it has one input")?;
-                if node.op_type == "Add"
-                    && [first, second].iter().all(|name| !self.constants.contains_key(name))
-                {
-                    return Ok((Op::Add, vec![first, second]));
-                }
-                let constant_first = self.constants.contains_key(first);
-                let (data, operand) =
-                    if constant_first { (second, first) } else { (first, second) };
-                let operand = self.float(Some(operand), "one of the two operands")?;
-                return Ok((Op::elementwise(&node.op_type, operand, constant_first)?, vec![data]));
-            }
-            _ => return Err(Refused::Node(None)),
-        };
-        if self.constants.contains_key(first) {
-            return Err("its first input is constant and another one is computed".into());
-        }
-        Ok((op, vec![first]))
-    }
-
-    /// Constant integers.
-    fn integers(&self, name: Option<&str>) -> Option<&[i64]> {
-        match name.and_then(|name| self.constant(name)) {
-            Some(Constant::Integers(values)) => Some(values),
-            _ => None,
-        }
-    }
-
-    /// Axes: an attribute in old operator sets, an input in new ones.
-    fn axes<'s>(&'s self, node: &'s NodeProto, input: Option<&str>) -> Option<&'s [i64]> {
-        node.integers("axes").or_else(|| self.integers(input))
-    }
-
-    /// Limits: attributes in old operator sets, inputs in new ones.
-    fn clip(&self, node: &NodeProto, low: Option<&str>, high: Option<&str>) -> Result<Op, Refused> {
-        let limit = |name: Option<&str>, attribute: &str, none: f64| match name {
-            Some(name) => self
-                .float(Some(name), "a limit")
-                .map(|tensor| tensor.values.first().copied().unwrap_or(none)),
-            None => Ok(node.real(attribute, none)),
-        };
-        match (limit(low, "min", f64::MIN)?, limit(high, "max", f64::MAX)?) {
-            (low, high) if low == 0.0 && high == 6.0 => Ok(Op::Relu6),
-            (low, high) if low == 0.0 && high >= f64::from(f32::MAX) => Ok(Op::Relu),
-            _ => Err("it limits to other values than 0 and 6".into()),
-        }
-    }
-
-    fn gemm(
-        &self,
+    fn push(
+        &mut self,
         node: &NodeProto,
-        weights: Option<&str>,
-        bias: Option<&str>,
-    ) -> Result<Op, Refused> {
-        let (alpha, beta) = (node.real("alpha", 1.0), node.real("beta", 1.0));
-        if node.integer("transA", 0) != 0 {
-            return Err("it transposes the computed matrix".into());
-        }
-        let weights = self.float(weights, "matrix B")?;
-        let weights = if node.integer("transB", 0) == 0 {
-            weights.transposed()
-        } else {
-            Some(weights.clone())
-        };
-        let mut weights = weights.ok_or("B is not a matrix")?;
-        let (outputs, _) = weights.matrix().ok_or("B is not a matrix")?;
-        weights.values.iter_mut().for_each(|weight| *weight *= alpha);
-        let bias = match bias {
-            None => None,
-            Some(bias) => {
-                let bias = self.float(Some(bias), "the summand C")?.vector();
-                let bias = bias.ok_or("C is not a vector")?;
-                let bias: Vec<f64> = bias.into_iter().map(|value| beta * value).collect();
-                Some(if let [one] = *bias { vec![one; outputs] } else { bias })
-            }
-        };
-        Ok(Op::Dense { weights, bias })
+        kind: &str,
+        op: Op,
+        inputs: Vec<ValueId>,
+        output: ValueId,
+    ) {
+        // A node without a name is found by what it computes.
+        let first = || node.output.iter().find(|name| !name.is_empty()).cloned();
+        let name =
+            if node.name.is_empty() { first().unwrap_or_default() } else { node.name.clone() };
+        self.nodes.push(Node { name, op_type: kind.to_owned(), op, inputs, output });
     }
 
-    fn batch_normalization(&self, node: &NodeProto) -> Result<Op, Refused> {
-        let input = |index: usize| node.input.get(index).map(String::as_str);
-        let vector = |index: usize, what: &str| {
-            self.float(input(index), what).map(|tensor| tensor.values.clone())
-        };
-        let (gamma, beta) = (vector(1, "the scale")?, vector(2, "the bias")?);
-        let (mean, variance) = (vector(3, "the mean")?, vector(4, "the variance")?);
-        if [&beta, &mean, &variance].iter().any(|vector| vector.len() != gamma.len()) {
-            return Err("its vectors differ in length".into());
-        }
-        let epsilon = node.real("epsilon", 1e-5);
-        let scale: Vec<f64> = gamma
-            .iter()
-            .zip(&variance)
-            .map(|(gamma, variance)| gamma / (variance + epsilon).sqrt())
-            .collect();
-        let offset = beta
-            .iter()
-            .zip(&mean)
-            .zip(&scale)
-            .map(|((beta, mean), scale)| beta - mean * scale)
-            .collect();
-        Ok(Op::Elementwise { scale, offset, dims: None })
-    }
-
-    /// A constant that must be floating-point numbers.
-    fn float(&self, name: Option<&str>, what: &str) -> Result<&Tensor, Refused> {
-        match name.and_then(|name| self.constant(name)) {
-            Some(Constant::Float(tensor)) => Ok(tensor),
-            Some(Constant::Integers(_)) => Err(format!("{what} is not float32 or float64").into()),
-            Some(Constant::Opaque(reason)) => Err(format!("{what} {reason}").into()),
-            None => Err(format!("{what} is computed from the input or missing").into()),
-        }
-    }
-
-    /// What a node makes of constants.
-    fn fold(&self, node: &NodeProto, given: &[&str]) -> Result<Constant, GraphError> {
-        match onnx_opset::check(node, self.version) {
-            Ok(()) => {}
-            Err(Refused::File(error)) => return Err(error),
-            Err(refused) => return Ok(Constant::Opaque(format!("is computed: {refused}"))),
-        }
-        let first = given.first().and_then(|name| self.constant(name));
-        Ok(match (node.op_type.as_str(), first) {
-            ("Constant", _) => {
-                if let Some(tensor) = node.find("value").and_then(|attribute| attribute.t.as_ref())
-                {
-                    return constant(tensor);
-                }
-                if let Some(values) = node.find("value_ints") {
-                    return Ok(Constant::Integers(values.ints.clone()));
-                }
-                if let Some(value) = node.find("value_int") {
-                    return Ok(Constant::Integers(vec![value.i]));
-                }
-                let floats = match (node.find("value_float"), node.find("value_floats")) {
-                    (Some(value), _) => Some((vec![], vec![value.f])),
-                    (_, Some(values)) => Some((vec![values.floats.len()], values.floats.clone())),
-                    _ => None,
+    /// What a node computes, of which values, and the functions that each output is of that.
+    fn read_node(&mut self, node: &'a NodeProto) -> Result<Read, Refused> {
+        let computed = node.input.iter().map(String::as_str);
+        let mut computed = computed.filter(|name| !name.is_empty() && !self.constants.has(name));
+        match node.domain.as_str() {
+            "" | "ai.onnx" => {}
+            DOMAIN => {
+                let (op, functions) = onnx_ml::read(node)?;
+                let (Some(data), None) = (computed.next(), computed.next()) else {
+                    return Err("it takes several computed values".into());
                 };
-                let tensor = floats.and_then(|(dims, values)| Tensor::new(dims, wide(&values)));
-                tensor.map_or_else(
-                    || Constant::Opaque("is not floating-point".to_owned()),
-                    Constant::Float,
-                )
+                return Ok((op, vec![self.value(data)], functions));
             }
-            ("Identity", Some(constant)) => constant.clone(),
-            ("Cast", Some(constant)) if node.integer("to", 0) == i64::from(FLOAT) => {
-                constant.clone()
-            }
-            ("Transpose", Some(Constant::Float(tensor))) => {
-                match (node.integers("perm"), tensor.transposed()) {
-                    (Some([0, 1]), _) => Constant::Float(tensor.clone()),
-                    (None | Some([1, 0]), Some(transposed)) => Constant::Float(transposed),
-                    _ => Constant::Opaque("is transposed in more than two dimensions".to_owned()),
-                }
-            }
-            ("Reshape" | "Flatten" | "Squeeze" | "Unsqueeze", Some(Constant::Float(tensor))) => {
-                let second = node.input.get(1).map(String::as_str);
-                let numbers = if node.op_type == "Reshape" {
-                    self.integers(second)
-                } else {
-                    self.axes(node, second)
-                };
-                let tensor = onnx_window::constant(node, tensor, numbers);
-                tensor.map_or_else(
-                    || Constant::Opaque("is reshaped to dimensions that are not known".to_owned()),
-                    Constant::Float,
-                )
-            }
-            (op_type, _) => Constant::Opaque(format!("is computed by {op_type} from constants")),
-        })
+            _ => return Err("operators of this domain are not known".into()),
+        }
+        if node.op_type == "Pad" {
+            return self.pad(node);
+        }
+        let found = onnx_node::read(node, &self.constants, self.version)?;
+        let Found { mut op, data, subtracts } = found;
+        let mut inputs: Vec<ValueId> = data.into_iter().map(|name| self.value(name)).collect();
+        if let Some(second) = inputs.last_mut().filter(|_| subtracts) {
+            let value = self.next;
+            self.next += 1;
+            let taken = core::mem::replace(second, value);
+            self.push(node, &node.kind(), Op::negative(), vec![taken], value);
+        }
+        self.pads.fold(&mut op, &mut inputs);
+        Ok((op, inputs, vec![vec![]]))
+    }
+
+    /// Zeros around an image, for the node behind it.
+    fn pad(&mut self, node: &'a NodeProto) -> Result<Read, Refused> {
+        let (before, after) = onnx_node::pad(node, &self.constants, self.version)?;
+        let input = node.given(0).filter(|name| !self.constants.has(name));
+        let input = self.value(input.ok_or("what it pads is constant")?);
+        if (before, after) == ((0, 0), (0, 0)) {
+            return Ok((Op::Identity, vec![input], vec![vec![]]));
+        }
+        if let Some(output) = node.output.first() {
+            let output = self.value(output);
+            self.pads.note(output, input, before, after);
+        }
+        Err(pad::ALONE.into())
     }
 }
+
+/// An operation, what it is computed of, and for each output the functions that follow.
+type Read = (Op, Vec<ValueId>, Vec<Vec<String>>);
 
 /// Dimensions of a reading, after the batch; `None` if one of them is open.
 fn dims(input: &ValueInfoProto) -> Result<Option<Vec<usize>>, GraphError> {
@@ -363,53 +281,4 @@ fn dims(input: &ValueInfoProto) -> Result<Option<Vec<usize>>, GraphError> {
         dim.dim_value.and_then(|value| usize::try_from(value).ok()).filter(|&value| value > 0)
     });
     Ok(dims.collect())
-}
-
-fn wide(values: &[f32]) -> Vec<f64> {
-    values.iter().map(|&value| f64::from(value)).collect()
-}
-
-/// The numbers of a tensor, from whichever field holds them.
-fn constant(tensor: &TensorProto) -> Result<Constant, GraphError> {
-    if tensor.data_location == EXTERNAL {
-        return Err(GraphError::ExternalData(tensor.name.clone()));
-    }
-    if let (INT32 | INT64, 0..=1) = (tensor.data_type, tensor.dims.len()) {
-        return Ok(Constant::Integers(shape_values(tensor)));
-    }
-    let (raw_f32, left_f32) = tensor.raw_data.as_chunks();
-    let (raw_f64, left_f64) = tensor.raw_data.as_chunks();
-    let values = match (tensor.data_type, tensor.raw_data.is_empty()) {
-        (FLOAT, false) if left_f32.is_empty() => {
-            raw_f32.iter().map(|&word| f64::from(f32::from_le_bytes(word))).collect()
-        }
-        (FLOAT, true) => wide(&tensor.float_data),
-        (DOUBLE, false) if left_f64.is_empty() => {
-            raw_f64.iter().map(|&word| f64::from_le_bytes(word)).collect()
-        }
-        (DOUBLE, true) => tensor.double_data.clone(),
-        (FLOAT | DOUBLE, _) => Vec::new(),
-        _ => return Ok(Constant::Opaque("is not float32 or float64".to_owned())),
-    };
-    let dims =
-        tensor.dims.iter().map(|&dim| usize::try_from(dim).ok()).collect::<Option<Vec<usize>>>();
-    match dims.and_then(|dims| Tensor::new(dims, values)) {
-        Some(tensor) => Ok(Constant::Float(tensor)),
-        None => Err(corrupt(format!(
-            "tensor `{}` does not hold as many values as its dimensions say",
-            tensor.name
-        ))),
-    }
-}
-
-/// The numbers of a shape or of axes.
-fn shape_values(tensor: &TensorProto) -> Vec<i64> {
-    let (raw_i64, _) = tensor.raw_data.as_chunks();
-    let (raw_i32, _) = tensor.raw_data.as_chunks();
-    match (tensor.data_type, tensor.raw_data.is_empty()) {
-        (INT64, true) => tensor.int64_data.clone(),
-        (INT64, false) => raw_i64.iter().map(|&word| i64::from_le_bytes(word)).collect(),
-        (_, true) => tensor.int32_data.iter().map(|&value| i64::from(value)).collect(),
-        (_, false) => raw_i32.iter().map(|&word| i64::from(i32::from_le_bytes(word))).collect(),
-    }
 }

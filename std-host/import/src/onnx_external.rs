@@ -11,15 +11,13 @@ use super::error::GraphError;
 use super::onnx_proto::{EXTERNAL, GraphProto, TensorProto};
 
 /// Puts all weights that are elsewhere into the graph. Without a folder there are none elsewhere.
+///
+/// Nothing is read before all files are as long as they must be.
 pub(super) fn inline(graph: &mut GraphProto, folder: Option<&Path>) -> Result<(), GraphError> {
-    // Of each file, how far its tensors reach, and how much of it is still unread.
+    // Of each file, how far its tensors reach, how much of it is still unread, and its length.
     let mut files: HashMap<PathBuf, (u64, u64, u64)> = HashMap::new();
-    let constants = graph.node.iter_mut().flat_map(|node| &mut node.attribute);
-    let constants = constants.filter_map(|attribute| attribute.t.as_mut());
-    for tensor in graph.initializer.iter_mut().chain(constants) {
-        if tensor.data_location != EXTERNAL {
-            continue;
-        }
+    let mut places = Vec::new();
+    for tensor in tensors(graph) {
         let folder = folder.ok_or_else(|| GraphError::ExternalData(tensor.name.clone()))?;
         let fault = |what: String| GraphError::External { tensor: tensor.name.clone(), what };
         let (path, offset, length) = place(tensor, folder).map_err(fault)?;
@@ -30,21 +28,33 @@ pub(super) fn inline(graph: &mut GraphProto, folder: Option<&Path>) -> Result<()
         *unread = unread.checked_sub(length).ok_or_else(|| {
             fault(format!("{} holds less than the tensors in it together", path.display()))
         })?;
-        tensor.raw_data = read(&path, offset, length).map_err(fault)?;
-        tensor.data_location = 0;
-        tensor.external_data.clear();
+        places.push((path, offset, length));
     }
-    match files.into_iter().find(|(_, (end, _, total))| end < total) {
-        Some((path, (end, _, total))) => Err(GraphError::External {
+    if let Some((path, (end, _, total))) = files.into_iter().find(|(_, (end, _, all))| end < all) {
+        return Err(GraphError::External {
             tensor: graph.name.clone(),
             what: format!(
                 "{} holds {total} bytes, of which the model's tensors are {end}: it belongs to \
                  another model",
                 path.display()
             ),
-        }),
-        None => Ok(()),
+        });
     }
+    for (tensor, (path, offset, length)) in tensors(graph).zip(places) {
+        let fault = |what: String| GraphError::External { tensor: tensor.name.clone(), what };
+        tensor.raw_data = read(&path, offset, length).map_err(fault)?;
+        tensor.data_location = 0;
+        tensor.external_data.clear();
+    }
+    Ok(())
+}
+
+/// All tensors whose numbers are elsewhere, in the same order each time.
+fn tensors(graph: &mut GraphProto) -> impl Iterator<Item = &mut TensorProto> {
+    let constants = graph.node.iter_mut().flat_map(|node| &mut node.attribute);
+    let constants = constants.filter_map(|attribute| attribute.t.as_mut());
+    let all = graph.initializer.iter_mut().chain(constants);
+    all.filter(|tensor| tensor.data_location == EXTERNAL)
 }
 
 /// The file of a tensor, where it begins there, and its length if that is said.

@@ -4,10 +4,13 @@
 //! computed here, is refused by name: it is never read as what it means elsewhere.
 
 use super::error::Refused;
+use super::onnx_ml::DOMAIN;
 use super::onnx_proto::NodeProto;
 
 /// The latest operator set that this table was held against.
 const LATEST: i64 = 28;
+/// The same of the second set, whose operators that are computed mean the same in all versions.
+const LATEST_ML: i64 = 5;
 /// The end of a range that is still open.
 const OPEN: i64 = i64::MAX;
 
@@ -16,9 +19,19 @@ const OPEN: i64 = i64::MAX;
 type Known = (&'static [&'static str], i64, &'static [(&'static str, i64, i64)]);
 
 const TABLE: &[Known] = &[
-    (&["Relu", "Sigmoid", "Tanh"], 1, &[("consumed_inputs", 1, 5)]),
+    (&["Relu", "LeakyRelu", "Sigmoid", "Tanh"], 1, &[("consumed_inputs", 1, 5)]),
+    (&["Neg", "Sqrt", "Reciprocal", "Exp"], 6, &[]),
+    (&["PRelu"], 7, &[]),
+    (&["Pad"], 2, &[("pads", 2, 10), ("value", 2, 10)]),
+    (&["Concat"], 4, &[]),
+    (&["Sum"], 8, &[]),
+    (&["Slice"], 1, &[("starts", 1, 9), ("ends", 1, 9), ("axes", 1, 9)]),
+    (&["DequantizeLinear"], 10, &[("axis", 13, OPEN), ("block_size", 21, OPEN)]),
     (&["Softmax", "LogSoftmax", "Flatten", "Transpose", "Identity", "MatMul"], 1, &[]),
-    (&["Conv", "GlobalAveragePool", "Constant"], 1, &[]),
+    (&["Conv", "GlobalAveragePool", "Constant", "Gather", "ArgMax"], 1, &[]),
+    (&["Shape"], 1, &[("start", 15, OPEN), ("end", 15, OPEN)]),
+    (&["ConstantOfShape"], 9, &[]),
+    (&["Expand"], 8, &[]),
     (&["Reshape"], 5, &[("shape", 1, 4), ("allowzero", 14, OPEN)]),
     (&["Squeeze", "Unsqueeze"], 1, &[("axes", 1, 12)]),
     (
@@ -53,6 +66,19 @@ pub(super) fn known(version: i64) -> Result<i64, String> {
         Ok(version)
     } else {
         Err(format!("it is of operator set {version}; known are 1 to {LATEST}"))
+    }
+}
+
+/// The second operator set of a file, held against the latest that is known.
+///
+/// # Errors
+/// A sentence about the file.
+pub(super) fn known_ml(version: i64) -> Result<(), String> {
+    match version {
+        1..=LATEST_ML => Ok(()),
+        _ => {
+            Err(format!("it is of operator set {version} of {DOMAIN}; known are 1 to {LATEST_ML}"))
+        }
     }
 }
 

@@ -10,12 +10,19 @@ use prost::Message;
 
 /// `TensorProto.DataType.FLOAT`.
 pub const FLOAT: i32 = 1;
-/// `TensorProto.DataType.DOUBLE`.
-pub const DOUBLE: i32 = 11;
-/// `TensorProto.DataType.INT32`.
+/// `TensorProto.DataType`, further kinds.
+pub const UINT8: i32 = 2;
+pub const INT8: i32 = 3;
+pub const UINT16: i32 = 4;
+pub const INT16: i32 = 5;
 pub const INT32: i32 = 6;
-/// `TensorProto.DataType.INT64`.
 pub const INT64: i32 = 7;
+pub const BOOL: i32 = 9;
+pub const FLOAT16: i32 = 10;
+pub const DOUBLE: i32 = 11;
+pub const UINT32: i32 = 12;
+pub const UINT64: i32 = 13;
+pub const BFLOAT16: i32 = 16;
 /// `TensorProto.DataLocation.EXTERNAL`.
 pub const EXTERNAL: i32 = 1;
 /// `AttributeProto.AttributeType` of an integer, and of integers.
@@ -95,6 +102,8 @@ pub struct AttributeProto {
     pub floats: Vec<f32>,
     #[prost(int64, repeated, tag = "8")]
     pub ints: Vec<i64>,
+    #[prost(bytes = "vec", repeated, tag = "9")]
+    pub strings: Vec<Vec<u8>>,
     /// Which of them it is.
     #[prost(int32, tag = "20")]
     pub r#type: i32,
@@ -132,6 +141,8 @@ pub struct TensorProto {
     pub external_data: Vec<StringStringEntryProto>,
     #[prost(double, repeated, tag = "10")]
     pub double_data: Vec<f64>,
+    #[prost(uint64, repeated, tag = "11")]
+    pub uint64_data: Vec<u64>,
     #[prost(int32, tag = "14")]
     pub data_location: i32,
 }
@@ -181,6 +192,37 @@ impl NodeProto {
     #[must_use]
     pub fn find(&self, name: &str) -> Option<&AttributeProto> {
         self.attribute.iter().find(|attribute| attribute.name == name)
+    }
+
+    /// A list of numbers; `None` if the node has none.
+    #[must_use]
+    pub fn reals(&self, name: &str) -> Option<Vec<f64>> {
+        let wide =
+            |attribute: &AttributeProto| attribute.floats.iter().map(|&f| f.into()).collect();
+        self.find(name).map(wide)
+    }
+
+    /// A text; `default` if the node has none.
+    #[must_use]
+    pub fn text<'n>(&'n self, name: &str, default: &'n str) -> &'n str {
+        let text =
+            |attribute: &'n AttributeProto| core::str::from_utf8(&attribute.s).unwrap_or("?");
+        self.find(name).map_or(default, text)
+    }
+
+    /// The domain and the kind, as messages name it.
+    #[must_use]
+    pub fn kind(&self) -> String {
+        match self.domain.as_str() {
+            "" | "ai.onnx" => self.op_type.clone(),
+            domain => format!("{domain}.{}", self.op_type),
+        }
+    }
+
+    /// An input that is there.
+    #[must_use]
+    pub fn given(&self, index: usize) -> Option<&str> {
+        self.input.get(index).map(String::as_str).filter(|name| !name.is_empty())
     }
 
     /// A list of integers; `None` if the node has none.

@@ -2,6 +2,7 @@
 
 use super::form::{self, Form};
 use super::graph::{Op, Padding, Pool, Tensor};
+use super::kernel;
 use super::onnx_proto::NodeProto;
 use crate::error::Refused;
 
@@ -46,11 +47,8 @@ fn padding(node: &NodeProto, rank: usize) -> Result<Padding, Refused> {
     Ok(Padding::Explicit { before: along(before, rank, 0)?, after: along(after, rank, 0)? })
 }
 
-fn not_dilated(node: &NodeProto) -> Result<(), Refused> {
-    let dilated = node
-        .integers("dilations")
-        .is_some_and(|dilations| dilations.iter().any(|&dilation| dilation != 1));
-    if dilated { Err("its kernel has gaps (dilation)".into()) } else { Ok(()) }
+fn dilation(node: &NodeProto, rank: usize) -> Result<(usize, usize), Refused> {
+    node.integers("dilations").map_or(Ok((1, 1)), |dilations| along(dilations, rank, 1))
 }
 
 /// A convolution of one or two dimensions.
@@ -62,7 +60,6 @@ pub fn convolution(
     weights: &Tensor,
     bias: Option<&Tensor>,
 ) -> Result<Op, Refused> {
-    not_dilated(node)?;
     let rank = weights.dims.len().saturating_sub(2);
     let dims = match *weights.dims {
         [filters, depth, across] => vec![filters, depth, 1, across],
@@ -72,6 +69,7 @@ pub fn convolution(
     let groups = usize::try_from(node.integer("group", 1))
         .map_err(|_| "it has a negative number of groups")?;
     let weights = Tensor { dims, values: weights.values.clone() };
+    let weights = kernel::with_gaps(weights, dilation(node, rank)?)?;
     let bias = bias.map(|bias| bias.values.clone());
     Ok(Op::Convolution {
         weights,
@@ -87,20 +85,22 @@ pub fn convolution(
 /// # Errors
 /// [`Refused`] with the reason.
 pub fn pool(node: &NodeProto, average: bool) -> Result<Op, Refused> {
-    not_dilated(node)?;
     let Some(shape) = node.integers("kernel_shape") else {
         return Err("it does not say how large its window is".into());
     };
     let (size, rank) = (pair(shape)?, shape.len());
-    let (ceil, count_padding) =
-        (node.integer("ceil_mode", 0) != 0, !average || node.integer("count_include_pad", 0) != 0);
-    let pool = Pool {
-        size: Some(size),
-        stride: stride(node, rank)?,
-        padding: padding(node, rank)?,
-        ceil,
-        count_padding,
+    if dilation(node, rank)? != (1, 1) {
+        return Err("its window has gaps (dilation)".into());
+    }
+    let padding = padding(node, rank)?;
+    // What is around the image is smaller than any number to a max-pool.
+    let count_padding = match average {
+        true => node.integer("count_include_pad", 0) != 0,
+        false => padding == Padding::NONE,
     };
+    let ceil = node.integer("ceil_mode", 0) != 0;
+    let stride = stride(node, rank)?;
+    let pool = Pool { size: Some(size), stride, padding, ceil, count_padding };
     Ok(if average { Op::AveragePool(pool) } else { Op::MaxPool(pool) })
 }
 
@@ -115,28 +115,27 @@ pub fn mean(node: &NodeProto, axes: &[i64]) -> Result<Op, Refused> {
     Ok(Op::Mean { axes: axes.to_vec(), keep: node.integer("keepdims", 1) != 0 })
 }
 
-/// The dimensions of a constant that is reshaped.
+/// The dimensions of a constant of dimensions `dims` and so many elements that is reshaped.
 #[must_use]
-pub fn constant(node: &NodeProto, tensor: &Tensor, numbers: Option<&[i64]>) -> Option<Tensor> {
-    let dims = match (node.op_type.as_str(), numbers) {
-        ("Reshape", Some(shape)) => form::resolved(&tensor.dims, tensor.values.len(), shape)?,
+pub fn constant(
+    node: &NodeProto,
+    dims: &[usize],
+    elems: usize,
+    numbers: Option<&[i64]>,
+) -> Option<Vec<usize>> {
+    let form = || Form::plain(dims.to_vec());
+    match (node.op_type.as_str(), numbers) {
+        ("Reshape", Some(shape)) => form::resolved(dims, elems, shape),
         ("Flatten", _) => {
             let axis = usize::try_from(node.integer("axis", 1)).ok()?;
-            let (outer, inner) = tensor.dims.split_at_checked(axis)?;
-            vec![outer.iter().product(), inner.iter().product()]
+            let (outer, inner) = dims.split_at_checked(axis)?;
+            Some(vec![outer.iter().product(), inner.iter().product()])
         }
         // The axes of constants count no batch: here it is one that is not there.
-        ("Unsqueeze", Some(axes)) => unbatched(tensor).unsqueezed(&shifted(axes))?.dims().to_vec(),
-        ("Squeeze", axes) => {
-            unbatched(tensor).squeezed(&shifted(axes.unwrap_or(&[])))?.dims().to_vec()
-        }
-        _ => return None,
-    };
-    Tensor::new(dims, tensor.values.clone())
-}
-
-fn unbatched(tensor: &Tensor) -> Form {
-    Form::plain(tensor.dims.clone())
+        ("Unsqueeze", Some(axes)) => Some(form().unsqueezed(&shifted(axes))?.dims().to_vec()),
+        ("Squeeze", axes) => Some(form().squeezed(&shifted(axes.unwrap_or(&[])))?.dims().to_vec()),
+        _ => None,
+    }
 }
 
 fn shifted(axes: &[i64]) -> Vec<i64> {

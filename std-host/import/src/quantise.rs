@@ -217,6 +217,13 @@ fn row_of<'v, T>(values: Option<&'v Vec<T>>, chain: &Chain, vector: usize, row: 
     values.and_then(|values| values.get(row * width..(row + 1) * width)).unwrap_or(&[])
 }
 
+/// Private weights of layers to which the vector that layer `index` takes is carried over: they,
+/// too, need bits that the vector does not have.
+fn carried_weights(chain: &Chain, index: usize) -> Vec<f64> {
+    let skips = chain.layers.iter().filter_map(|layer| layer.skip.as_ref());
+    skips.filter(|skip| skip.from == index).flat_map(|skip| skip.map.weights.clone()).collect()
+}
+
 /// Whether a layer takes the larger of two.
 fn is_pairs(shape: Shape) -> bool {
     matches!(shape, Shape::Pairs(_))
@@ -332,12 +339,13 @@ impl Quantiser<'_> {
             }
             frac_bits = frac_bits.min(proved);
         }
+        let further = carried_weights(chain, index);
         let input_bits = if index == 0 {
-            let bits = self.input_bits(&layer.map, float, frac_bits)?;
+            let bits = self.input_bits(&layer.map, &further, float, frac_bits)?;
             self.encode(float, bits)?;
             bits
         } else {
-            let bits = self.hidden_bits(index, layer, float, frac_bits)?;
+            let bits = self.hidden_bits(index, layer, &further, float, frac_bits)?;
             self.activate(index, bits)?;
             bits
         };
@@ -528,7 +536,13 @@ impl Quantiser<'_> {
     }
 
     /// Fraction bits of the input.
-    fn input_bits(&self, map: &Map, float: &[f64], budget: i32) -> Result<i32, QuantiseError> {
+    fn input_bits(
+        &self,
+        map: &Map,
+        further: &[f64],
+        float: &[f64],
+        budget: i32,
+    ) -> Result<i32, QuantiseError> {
         if let Some(bits) = self.options.input_frac_bits {
             return Ok(i32::from(bits));
         }
@@ -538,7 +552,7 @@ impl Quantiser<'_> {
             // behind it.
             return Ok(USUAL_BITS.min(most).min(budget));
         }
-        let split = Split::new(map, float);
+        let split = Split::new(map, further, float);
         let fits = |&bits: &i32| bits <= most;
         let error = |bits: i32| {
             let rounding = |&value: &f64| (value - round_to(value, bits)).powi(2);
@@ -555,6 +569,7 @@ impl Quantiser<'_> {
         &self,
         index: usize,
         layer: &Layer,
+        further: &[f64],
         float: &[f64],
         budget: i32,
     ) -> Result<i32, QuantiseError> {
@@ -576,7 +591,7 @@ impl Quantiser<'_> {
             // it fits.
             return Ok(USUAL_BITS.min(before).min(budget).max(0));
         }
-        let split = Split::new(&layer.map, float);
+        let split = Split::new(&layer.map, further, float);
         // Rounding to 2^-bits is off by an even distribution, except where a ReLU gave zero.
         let error = |bits: i32| split.error(split.share * pow2(-2 * bits) / 12.0, bits, budget);
         let cheap = SHIFTS

@@ -285,11 +285,12 @@ impl fmt::Display for Report {
             "input: {} fraction bits, readings up to {:.4} in magnitude are taken",
             self.input_frac_bits, self.input_limit
         )?;
-        for function in &self.left_off {
+        if !self.left_off.is_empty() {
             writeln!(
                 f,
-                "the answer is what goes into {function}: its recipient applies that, it is not \
-                 part of the model"
+                "the answer is what goes into {}: its recipient applies that, it is not part of \
+                 the model",
+                self.left_off.join(", then ")
             )?;
         }
         for level in &self.levels {

@@ -15,7 +15,8 @@ pub(super) struct Split {
 }
 
 impl Split {
-    pub(super) fn new(map: &Map, input: &[f64]) -> Self {
+    /// Of what a layer takes; `further` are weights of later layers to which it is carried over.
+    pub(super) fn new(map: &Map, further: &[f64], input: &[f64]) -> Self {
         let inputs = usize::from(map.shape.inputs()).max(1);
         let rows = input.chunks_exact(inputs);
         let mut means = vec![0.0; inputs];
@@ -27,7 +28,9 @@ impl Split {
         };
         let variance = rows.map(square).sum::<f64>() / count(input.len());
         let nonzero = input.iter().filter(|&&value| value != 0.0).count();
-        Self { weights: map.all_weights(), variance, share: count(nonzero) / count(input.len()) }
+        let mut weights = map.all_weights();
+        weights.extend(further);
+        Self { weights, variance, share: count(nonzero) / count(input.len()) }
     }
 
     /// Mean square of the error of an accumulator (in units that do not depend on the choice), if

@@ -4,19 +4,40 @@
 //! its shape input is not followed, so the `SHAPE`, `STRIDED_SLICE` and `PACK` that converters emit
 //! for an open batch are not needed by the output.
 
-use super::graph::{Graph, Layout, Node, Op, Tensor, ValueId};
+use std::collections::HashMap;
+
+use super::graph::{self, Graph, Layout, Node, Op, Tensor, ValueId};
+use super::pad::{self, Pads};
+use super::tflite_options::{fused, told};
 use super::tflite_schema::{
-    Buffer, FLOAT32, IDENTIFIER, INT32, Operator, OperatorCode, Options, ReducerOptions, SubGraph,
-    TensorInfo, WindowOptions, operator_name, root,
+    Buffer, ConcatOptions, FLOAT32, IDENTIFIER, LeakyOptions, Operator, OperatorCode, Options,
+    ReducerOptions, SubGraph, TensorInfo, operator_name, root,
 };
-use crate::error::{GraphError, PAD, Refused};
-use crate::tflite_window;
+use crate::error::{GraphError, Refused};
+use crate::{tflite_tensor, tflite_window};
 
 /// What the graph of a file is made of.
 struct File<'a> {
     codes: Vec<OperatorCode<'a>>,
     buffers: Vec<Buffer<'a>>,
     tensors: Vec<TensorInfo<'a>>,
+    /// Constants that are computed from others.
+    made: HashMap<ValueId, Tensor>,
+}
+
+/// What was read of a graph.
+struct Read {
+    nodes: Vec<Node>,
+    /// Values that are not the file's own get numbers behind those of the file.
+    next: ValueId,
+    pads: Pads,
+}
+
+impl Read {
+    fn fresh(&mut self) -> ValueId {
+        self.next += 1;
+        self.next - 1
+    }
 }
 
 /// Reads the bytes of a file.
@@ -24,6 +45,14 @@ struct File<'a> {
 /// # Errors
 /// [`GraphError`]: the file is damaged, not float, or has not one input and one output.
 pub fn read(bytes: &[u8]) -> Result<Graph, GraphError> {
+    read_output(bytes, None)
+}
+
+/// The same, with the value of this name as the output.
+///
+/// # Errors
+/// The same; [`GraphError::NoSuchOutput`] if there is no such value.
+pub fn read_output(bytes: &[u8], output: Option<&str>) -> Result<Graph, GraphError> {
     if bytes.get(4..8) != Some(IDENTIFIER) {
         return Err(corrupt("it does not begin like a TFLite file"));
     }
@@ -36,36 +65,24 @@ pub fn read(bytes: &[u8]) -> Result<Graph, GraphError> {
         codes: model.operator_codes()?.map_or_else(Vec::new, |codes| codes.0),
         buffers: model.buffers()?.map_or_else(Vec::new, |buffers| buffers.0),
         tensors: subgraph.tensors()?.map_or_else(Vec::new, |tensors| tensors.0),
+        made: HashMap::new(),
     };
-    file.graph(subgraph)
+    file.graph(subgraph, output)
 }
 
 fn corrupt(what: impl Into<String>) -> GraphError {
     GraphError::Corrupt { format: "TFLite", what: what.into() }
 }
 
-impl From<planus::Error> for Refused {
-    fn from(error: planus::Error) -> Self {
-        Self::File(error.into())
-    }
-}
-
-impl From<planus::Error> for GraphError {
-    fn from(error: planus::Error) -> Self {
-        corrupt(error.to_string())
-    }
-}
-
 impl<'a> File<'a> {
-    fn graph(&self, subgraph: SubGraph<'a>) -> Result<Graph, GraphError> {
-        let indices = |vector: Option<planus::Vector<'_, i32>>| -> Vec<i32> {
-            vector.map_or_else(Vec::new, |v| v.iter().collect())
-        };
-        let (inputs, outputs) = (indices(subgraph.inputs()?), indices(subgraph.outputs()?));
-        let (&[input], &[output]) = (inputs.as_slice(), outputs.as_slice()) else {
-            return Err(GraphError::Interface { inputs: inputs.len(), outputs: outputs.len() });
-        };
-        let (input, output) = (self.index(input)?, self.index(output)?);
+    fn graph(mut self, subgraph: SubGraph<'a>, asked: Option<&str>) -> Result<Graph, GraphError> {
+        let (next, pads) = (self.tensors.len(), Pads::default());
+        let mut read = Read { nodes: Vec::new(), next, pads };
+        let operators = subgraph.operators()?.map_or_else(Vec::new, |operators| operators.0);
+        for operator in operators {
+            self.operator(operator, &mut read)?;
+        }
+        let (input, output) = self.ends(subgraph, asked, &read.nodes)?;
         let info = self.tensor(input)?;
         if info.kind()?.unwrap_or(FLOAT32) != FLOAT32 {
             return Err(GraphError::NotFloat(format!(
@@ -73,27 +90,59 @@ impl<'a> File<'a> {
                 info.name()?.unwrap_or_default()
             )));
         }
-        let mut nodes = Vec::new();
-        // Values before a fused activation get numbers behind those of the file.
-        let mut next = self.tensors.len();
-        let operators = subgraph.operators()?.map_or_else(Vec::new, |operators| operators.0);
-        for operator in operators {
-            self.operator(operator, &mut nodes, &mut next)?;
-        }
         let dims = dims(info)?;
         let dims = if dims.len() > 1 { dims.get(1..).unwrap_or_default() } else { &dims };
         let input_dims =
             (!dims.is_empty() && dims.iter().all(|&dim| dim > 0)).then(|| dims.to_vec());
         let name = subgraph.name()?.unwrap_or_default().to_owned();
+        let nodes = read.nodes;
         Ok(Graph { name, input, input_dims, layout: Layout::ChannelsLast, output, nodes })
     }
 
-    fn operator(
+    /// The output that is asked for, or the only one; and the input that it depends on.
+    fn ends(
         &self,
-        operator: Operator<'a>,
-        nodes: &mut Vec<Node>,
-        next: &mut ValueId,
-    ) -> Result<(), GraphError> {
+        subgraph: SubGraph<'a>,
+        asked: Option<&str>,
+        nodes: &[Node],
+    ) -> Result<(ValueId, ValueId), GraphError> {
+        let indices = |vector: Option<planus::Vector<'_, i32>>| {
+            let indices = vector.into_iter().flat_map(|vector| vector.iter());
+            indices.map(|index| self.index(index)).collect::<Result<Vec<_>, _>>()
+        };
+        let names = |indices: &[ValueId]| {
+            let name =
+                |&index: &ValueId| Ok(self.tensor(index)?.name()?.unwrap_or_default().into());
+            indices.iter().map(name).collect::<Result<Vec<String>, GraphError>>()
+        };
+        let (inputs, outputs) = (indices(subgraph.inputs()?)?, indices(subgraph.outputs()?)?);
+        let output = match asked {
+            None => match *outputs {
+                [output] => output,
+                _ => return Err(GraphError::Outputs(names(&outputs)?)),
+            },
+            Some(asked) => {
+                let mut computed = nodes.iter().map(|node| node.output);
+                let is_it = |value: &ValueId| {
+                    let info = self.tensors.get(*value);
+                    info.is_some_and(|info| info.name().is_ok_and(|name| name == Some(asked)))
+                };
+                computed.find(is_it).ok_or(GraphError::NoSuchOutput {
+                    asked: asked.to_owned(),
+                    outputs: names(&outputs)?,
+                })?
+            }
+        };
+        let seen = graph::ancestors(nodes, output);
+        let used: Vec<ValueId> =
+            inputs.iter().copied().filter(|input| seen.contains(input)).collect();
+        match (used.as_slice(), inputs.as_slice()) {
+            (&[input], _) | ([], &[input]) => Ok((input, output)),
+            _ => Err(GraphError::Inputs(names(if used.is_empty() { &inputs } else { &used })?)),
+        }
+    }
+
+    fn operator(&mut self, operator: Operator<'a>, read: &mut Read) -> Result<(), GraphError> {
         let code = usize::try_from(operator.opcode_index()?.unwrap_or(0))
             .ok()
             .and_then(|index| self.codes.get(index));
@@ -109,38 +158,109 @@ impl<'a> File<'a> {
         };
         let inputs: Vec<i32> =
             operator.inputs()?.map_or_else(Vec::new, |inputs| inputs.iter().collect());
-        let output = operator.outputs()?.and_then(|outputs| outputs.iter().next());
-        let Some(output) = output else { return Ok(()) };
+        let outputs: Vec<i32> =
+            operator.outputs()?.map_or_else(Vec::new, |outputs| outputs.iter().collect());
+        let Some((&output, further)) = outputs.split_first() else { return Ok(()) };
         let output = self.index(output)?;
         let name = self.tensor(output)?.name()?.unwrap_or_default().to_owned();
-        let (op, data) = match self.op(&op_type, operator, &inputs, output) {
-            Ok(found) => found,
+        let node = |op, inputs, output| {
+            let (name, op_type) = (name.clone(), op_type.clone());
+            Node { name, op_type, op, inputs, output }
+        };
+        let (op, mut data) = match self.read(&op_type, operator, (&inputs, output), read) {
+            Ok(Some(found)) => found,
+            // A constant.
+            Ok(None) => return Ok(()),
             Err(refused) => {
                 let mut data = Vec::new();
                 for &input in inputs.iter().filter(|&&input| input >= 0) {
                     let input = self.index(input)?;
-                    if self.constant(input)?.is_none() {
+                    if !self.is_constant(input)? {
                         data.push(input);
                     }
                 }
                 (Op::refused(refused)?, data)
             }
         };
+        for &output in further {
+            let reason = Some("only its first output is computed".to_owned());
+            let output = self.index(output)?;
+            read.nodes.push(node(Op::Unsupported { reason }, data.clone(), output));
+        }
         let supported = !matches!(op, Op::Unsupported { .. });
+        if op_type == "SUB"
+            && op == Op::Add
+            && let Some(second) = data.last_mut()
+        {
+            let value = read.fresh();
+            let taken = core::mem::replace(second, value);
+            read.nodes.push(node(Op::negative(), vec![taken], value));
+        }
         let fused = if supported { fused(&op_type, operator)?.unwrap_or(None) } else { None };
-        let value = if fused.is_some() { *next } else { output };
-        nodes.push(Node {
-            name: name.clone(),
-            op_type: op_type.clone(),
-            op,
-            inputs: data,
-            output: value,
-        });
+        let value = if fused.is_some() { read.fresh() } else { output };
+        read.nodes.push(node(op, data, value));
         if let Some(op) = fused {
-            *next += 1;
-            nodes.push(Node { name, op_type, op, inputs: vec![value], output });
+            read.nodes.push(node(op, vec![value], output));
         }
         Ok(())
+    }
+
+    /// The operation and its computed inputs; nothing if it computes a constant, which is kept.
+    fn read(
+        &mut self,
+        op_type: &str,
+        operator: Operator<'a>,
+        (inputs, output): (&[i32], ValueId),
+        read: &mut Read,
+    ) -> Result<Option<(Op, Vec<ValueId>)>, Refused> {
+        let first = inputs.first().filter(|&&first| first >= 0);
+        let first = first.map(|&first| self.index(first)).transpose()?;
+        if let Some(first) = first.filter(|_| op_type == "DEQUANTIZE") {
+            if !self.is_constant(first)? {
+                return Err("what it takes is computed: the network is quantised".into());
+            }
+            let tensor = self.number(first, "what it takes")?;
+            self.made.insert(output, tensor);
+            return Ok(None);
+        }
+        if let Some(first) = first.filter(|_| matches!(op_type, "PAD" | "PADV2" | "MIRROR_PAD")) {
+            let (before, after) = self.pad(op_type, inputs)?;
+            if (before, after) == ((0, 0), (0, 0)) {
+                return Ok(Some((Op::Identity, vec![first])));
+            }
+            read.pads.note(output, first, before, after);
+            return Err(pad::ALONE.into());
+        }
+        let (mut op, mut data) = self.op(op_type, operator, inputs, output)?;
+        read.pads.fold(&mut op, &mut data);
+        Ok(Some((op, data)))
+    }
+
+    /// How many zeros a padding puts above and left of an image, and below and right of it.
+    fn pad(&self, op_type: &str, inputs: &[i32]) -> Result<(Size, Size), Refused> {
+        let operand = |index: usize| {
+            let given = inputs.get(index).filter(|&&input| input >= 0);
+            given.map(|&input| self.index(input)).transpose()
+        };
+        let is_zero = match operand(2)? {
+            Some(value) => {
+                let value = self.number(value, "what it pads with")?;
+                value.values.iter().all(|&value| value == 0.0)
+            }
+            None => true,
+        };
+        if op_type == "MIRROR_PAD" || !is_zero {
+            return Err(pad::OTHER.into());
+        }
+        let pads = operand(1)?.map(|pads| self.integers(pads)).transpose()?.flatten();
+        let pads = pads.ok_or("how much it pads is computed")?;
+        let size = |value: i64| usize::try_from(value).map_err(|_| "it cuts the image");
+        match *pads {
+            [0, 0, top, bottom, left, right, 0, 0] => {
+                Ok(((size(top)?, size(left)?), (size(bottom)?, size(right)?)))
+            }
+            _ => Err("it pads other dimensions than rows and columns".into()),
+        }
     }
 
     /// The operation and its computed inputs.
@@ -162,10 +282,13 @@ impl<'a> File<'a> {
         if fused(op_type, operator)?.is_err() {
             return Err("its fused activation is neither ReLU nor ReLU6".into());
         }
-        let bias = || match operand(2)?.map(|bias| self.constant(bias)).transpose()? {
-            None => Ok(None),
-            Some(Some(bias)) => Ok(Some(bias.values)),
-            Some(None) => Err(Refused::from("its bias is computed or not float32")),
+        let bias = || {
+            let bias = operand(2)?.map(|bias| self.number(bias, "its bias")).transpose()?;
+            Ok::<_, Refused>(bias.map(|bias| bias.values))
+        };
+        let weights = |what: &str| {
+            let weights = operand(1)?.ok_or_else(|| Refused::from("it has no weights"))?;
+            self.number(weights, what)
         };
         let constants = |index: usize| {
             operand(index)?.map(|value| self.integers(value)).transpose().map(Option::flatten)
@@ -173,7 +296,28 @@ impl<'a> File<'a> {
         let op = match op_type {
             "RELU" => Op::Relu,
             "RELU6" => Op::Relu6,
-            "SOFTMAX" | "LOG_SOFTMAX" | "LOGISTIC" | "TANH" => Op::Last,
+            "LEAKY_RELU" => {
+                let slope = told(operator.leaky_options()?, LeakyOptions::alpha)?.unwrap_or(0.0);
+                Op::LeakyRelu { slope: vec![slope.into()], dims: None }
+            }
+            "PRELU" => {
+                let slope = weights("its slope")?;
+                Op::LeakyRelu { slope: slope.values, dims: Some(slope.dims) }
+            }
+            "CONCATENATION" => {
+                let data = inputs.iter().map(|&input| self.index(input));
+                let data = data.collect::<Result<Vec<ValueId>, _>>()?;
+                for &value in &data {
+                    if self.is_constant(value)? {
+                        return Err("it joins computed values with constants".into());
+                    }
+                }
+                let axis = told(operator.concat_options()?, ConcatOptions::axis)?.unwrap_or(0);
+                return Ok((Op::Concat { axis: axis.into() }, data));
+            }
+            "NEG" => Op::negative(),
+            // Functions of an answer that whoever gets it can compute.
+            "SOFTMAX" | "LOG_SOFTMAX" | "LOGISTIC" | "TANH" | "ARG_MAX" => Op::Last,
             "RESHAPE" | "SQUEEZE" | "EXPAND_DIMS" => {
                 Op::Reshape { dims: self.same_size(first, output)? }
             }
@@ -191,13 +335,11 @@ impl<'a> File<'a> {
                 Op::Mean { axes, keep: keep.unwrap_or(false) }
             }
             "CONV_2D" | "DEPTHWISE_CONV_2D" => {
-                let weights = operand(1)?.map(|value| self.constant(value)).transpose()?.flatten();
-                let weights = weights.ok_or("its kernel is computed or not float32")?;
+                let weights = weights("its kernel")?;
                 let image = dims(self.tensor(first)?)?;
                 let depthwise = op_type != "CONV_2D";
                 tflite_window::convolution(operator, weights, bias()?, depthwise, &image)?
             }
-            "PAD" | "PADV2" | "MIRROR_PAD" => return Err(PAD.into()),
             "AVERAGE_POOL_2D" | "MAX_POOL_2D" => {
                 let image = dims(self.tensor(first)?)?;
                 tflite_window::pool(operator, &image, op_type == "AVERAGE_POOL_2D")?
@@ -206,9 +348,7 @@ impl<'a> File<'a> {
                 if told(operator.options()?, Options::weights_format)?.unwrap_or(0) != 0 {
                     return Err("its weights are shuffled".into());
                 }
-                let weights = operand(1)?.ok_or("it has no weights")?;
-                let weights =
-                    self.constant(weights)?.ok_or("its weights are computed or not float32")?;
+                let weights = weights("its matrix")?;
                 if weights.matrix().is_none() {
                     return Err("its weights are not a matrix".into());
                 }
@@ -217,19 +357,20 @@ impl<'a> File<'a> {
             "ADD" | "SUB" | "MUL" | "DIV" => {
                 let second = operand(1)?.ok_or("it has one input")?;
                 let (data, constant, constant_first) =
-                    match (self.constant(first)?, self.constant(second)?) {
-                        (None, None) if op_type == "ADD" => {
+                    match (self.is_constant(first)?, self.is_constant(second)?) {
+                        (false, false) if matches!(op_type, "ADD" | "SUB") => {
                             return Ok((Op::Add, vec![first, second]));
                         }
-                        (Some(constant), None) => (second, constant, true),
-                        (None, Some(constant)) => (first, constant, false),
+                        (true, false) => (second, first, true),
+                        (false, true) => (first, second, false),
                         _ => return Err("both operands are computed".into()),
                     };
+                let constant = self.number(constant, "one of its operands")?;
                 return Ok((Op::elementwise(op_type, &constant, constant_first)?, vec![data]));
             }
             _ => return Err(Refused::Node(None)),
         };
-        if self.constant(first)?.is_some() {
+        if self.is_constant(first)? {
             return Err("its first input is constant".into());
         }
         Ok((op, vec![first]))
@@ -247,13 +388,8 @@ impl<'a> File<'a> {
 
     /// The numbers of a constant of integers; `None` if it is computed or of another type.
     fn integers(&self, index: ValueId) -> Result<Option<Vec<i64>>, GraphError> {
-        let info = self.tensor(index)?;
-        let buffer = usize::try_from(info.buffer()?.unwrap_or(0)).unwrap_or(usize::MAX);
-        let Some(buffer) = self.buffers.get(buffer) else { return Ok(None) };
-        let Some(data) = buffer.data()?.filter(|data| !data.is_empty()) else { return Ok(None) };
-        let (words, _) = data.as_chunks();
-        let values = words.iter().map(|&word| i64::from(i32::from_le_bytes(word))).collect();
-        Ok((info.kind()? == Some(INT32)).then_some(values))
+        let Some(data) = self.data(index)? else { return Ok(None) };
+        Ok(tflite_tensor::wholes(self.tensor(index)?.kind()?.unwrap_or(FLOAT32), data))
     }
 
     fn index(&self, index: i32) -> Result<ValueId, GraphError> {
@@ -266,14 +402,14 @@ impl<'a> File<'a> {
         tensor.ok_or_else(|| corrupt("an operator refers to an undeclared value"))
     }
 
-    /// The numbers of a constant float tensor; `None` if it is computed or of another type.
-    fn constant(&self, index: ValueId) -> Result<Option<Tensor>, GraphError> {
+    /// The bytes of a constant; nothing if it is computed.
+    fn data(&self, index: ValueId) -> Result<Option<&'a [u8]>, GraphError> {
         let info = self.tensor(index)?;
-        let name = info.name()?.unwrap_or_default();
         let buffer = usize::try_from(info.buffer()?.unwrap_or(0)).unwrap_or(usize::MAX);
         if buffer == 0 {
             return Ok(None);
         }
+        let name = info.name()?.unwrap_or_default();
         let buffer = self
             .buffers
             .get(buffer)
@@ -281,48 +417,29 @@ impl<'a> File<'a> {
         if buffer.offset()?.unwrap_or(0) > 1 {
             return Err(GraphError::ExternalData(name.to_owned()));
         }
-        let Some(data) = buffer.data()? else { return Ok(None) };
-        if data.is_empty() || info.kind()?.unwrap_or(FLOAT32) != FLOAT32 {
-            return Ok(None);
+        Ok(buffer.data()?.filter(|data| !data.is_empty()))
+    }
+
+    fn is_constant(&self, index: ValueId) -> Result<bool, GraphError> {
+        Ok(self.made.contains_key(&index) || self.data(index)?.is_some())
+    }
+
+    /// The numbers of a constant; `what` is it to the operator.
+    fn number(&self, index: ValueId, what: &str) -> Result<Tensor, Refused> {
+        if let Some(tensor) = self.made.get(&index) {
+            return Ok(tensor.clone());
         }
-        let (words, rest) = data.as_chunks();
-        let values = words.iter().map(|&word| f64::from(f32::from_le_bytes(word))).collect();
-        let tensor = Tensor::new(dims(info)?, values).filter(|_| rest.is_empty());
-        tensor.map(Some).ok_or_else(|| {
-            corrupt(format!("tensor `{name}` does not hold as many values as its dimensions say"))
-        })
+        let data = self.data(index)?.ok_or_else(|| format!("{what} is computed"))?;
+        let info = self.tensor(index)?;
+        match tflite_tensor::numbers(info, dims(info)?, data) {
+            Err(Refused::Node(Some(reason))) => Err(format!("{what} {reason}").into()),
+            numbers => numbers,
+        }
     }
 }
 
-/// An option; `None` if it is not told.
-fn told<O, T>(
-    options: Option<O>,
-    option: fn(&O) -> planus::Result<Option<T>>,
-) -> planus::Result<Option<T>> {
-    options.map_or(Ok(None), |options| option(&options))
-}
-
-/// The activation that is fused into an operator, if it has one; an error if it is another than
-/// ReLU and ReLU6.
-fn fused(op_type: &str, operator: Operator<'_>) -> Result<Result<Option<Op>, ()>, GraphError> {
-    let windows = |of| told(operator.window_options()?, of);
-    let code = match op_type {
-        "FULLY_CONNECTED" | "ADD" | "SUB" | "MUL" | "DIV" => {
-            told(operator.options()?, Options::fused_activation)?
-        }
-        "CONV_2D" => windows(WindowOptions::conv_fused)?,
-        "DEPTHWISE_CONV_2D" => windows(WindowOptions::depthwise_fused)?,
-        "AVERAGE_POOL_2D" | "MAX_POOL_2D" => windows(WindowOptions::pool_fused)?,
-        _ => None,
-    };
-    // `ActivationFunctionType`
-    Ok(match code.unwrap_or(0) {
-        0 => Ok(None),
-        1 => Ok(Some(Op::Relu)),
-        3 => Ok(Some(Op::Relu6)),
-        _ => Err(()),
-    })
-}
+/// Rows and columns of zeros.
+type Size = (usize, usize);
 
 fn dims(info: TensorInfo<'_>) -> Result<Vec<usize>, GraphError> {
     let dims = info.shape()?.map_or_else(Vec::new, |shape| shape.iter().collect::<Vec<i32>>());

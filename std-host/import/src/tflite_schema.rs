@@ -15,8 +15,14 @@ use planus::{SliceWithStartOffset, TableRead, Vector};
 pub const IDENTIFIER: &[u8; 4] = b"TFL3";
 /// `TensorType.FLOAT32`.
 pub const FLOAT32: i8 = 0;
-/// `TensorType.INT32`.
+/// `TensorType`, further kinds.
+pub const FLOAT16: i8 = 1;
 pub const INT32: i8 = 2;
+pub const UINT8: i8 = 3;
+pub const INT64: i8 = 4;
+pub const INT16: i8 = 7;
+pub const INT8: i8 = 9;
+pub const FLOAT64: i8 = 10;
 
 /// A vector of tables.
 #[derive(Debug)]
@@ -117,6 +123,18 @@ table! {
         /// Index of the buffer with its constant; buffer 0 is empty.
         2 buffer: u32,
         3 name: &'a str,
+        4 quantization: Quantization<'a>,
+    }
+}
+
+table! {
+    /// How whole numbers stand for reals: `(q - zero_point) scale`.
+    Quantization {
+        /// One, or one for each place along a dimension.
+        2 scale: Vector<'a, f32>,
+        3 zero_point: Vector<'a, i64>,
+        /// That dimension.
+        6 dimension: i32,
     }
 }
 
@@ -130,6 +148,25 @@ table! {
         4 options: Options<'a>,
         4 window_options: WindowOptions<'a>,
         4 reducer_options: ReducerOptions<'a>,
+        4 leaky_options: LeakyOptions<'a>,
+        4 concat_options: ConcatOptions<'a>,
+    }
+}
+
+table! {
+    /// Options of `CONCATENATION`.
+    ConcatOptions {
+        /// Counted with the batch.
+        0 axis: i32,
+        1 concat_fused: i8,
+    }
+}
+
+table! {
+    /// Options of `LEAKY_RELU`.
+    LeakyOptions {
+        /// The slope.
+        0 alpha: f32,
     }
 }
 
@@ -189,29 +226,59 @@ pub fn root(bytes: &[u8]) -> Result<Model<'_>, ErrorKind> {
     Table::from_buffer(SliceWithStartOffset { buffer: bytes, offset_from_start: 0 }, 0).map(Model)
 }
 
-/// `BuiltinOperator` from 0 on, as far as messages name them.
-const NAMES: &str = "ADD AVERAGE_POOL_2D CONCATENATION CONV_2D DEPTHWISE_CONV_2D DEPTH_TO_SPACE \
-    DEQUANTIZE EMBEDDING_LOOKUP FLOOR FULLY_CONNECTED HASHTABLE_LOOKUP L2_NORMALIZATION L2_POOL_2D \
-    LOCAL_RESPONSE_NORMALIZATION LOGISTIC LSH_PROJECTION LSTM MAX_POOL_2D MUL RELU RELU_N1_TO_1 \
-    RELU6 RESHAPE RESIZE_BILINEAR RNN SOFTMAX SPACE_TO_DEPTH SVDF TANH CONCAT_EMBEDDINGS SKIP_GRAM \
-    CALL CUSTOM EMBEDDING_LOOKUP_SPARSE PAD UNIDIRECTIONAL_SEQUENCE_RNN GATHER BATCH_TO_SPACE_ND \
-    SPACE_TO_BATCH_ND TRANSPOSE MEAN SUB DIV SQUEEZE UNIDIRECTIONAL_SEQUENCE_LSTM STRIDED_SLICE \
-    BIDIRECTIONAL_SEQUENCE_RNN";
+/// `BuiltinOperator` from 0 on.
+const NAMES: &str = "\
+    ADD AVERAGE_POOL_2D CONCATENATION CONV_2D DEPTHWISE_CONV_2D DEPTH_TO_SPACE DEQUANTIZE \
+    EMBEDDING_LOOKUP FLOOR FULLY_CONNECTED HASHTABLE_LOOKUP L2_NORMALIZATION L2_POOL_2D \
+    LOCAL_RESPONSE_NORMALIZATION LOGISTIC LSH_PROJECTION LSTM MAX_POOL_2D MUL RELU \
+    RELU_N1_TO_1 RELU6 RESHAPE RESIZE_BILINEAR RNN SOFTMAX SPACE_TO_DEPTH SVDF TANH \
+    CONCAT_EMBEDDINGS SKIP_GRAM CALL CUSTOM EMBEDDING_LOOKUP_SPARSE PAD \
+    UNIDIRECTIONAL_SEQUENCE_RNN GATHER BATCH_TO_SPACE_ND SPACE_TO_BATCH_ND TRANSPOSE MEAN SUB \
+    DIV SQUEEZE UNIDIRECTIONAL_SEQUENCE_LSTM STRIDED_SLICE BIDIRECTIONAL_SEQUENCE_RNN EXP \
+    TOPK_V2 SPLIT LOG_SOFTMAX DELEGATE BIDIRECTIONAL_SEQUENCE_LSTM CAST PRELU MAXIMUM ARG_MAX \
+    MINIMUM LESS NEG PADV2 GREATER GREATER_EQUAL LESS_EQUAL SELECT SLICE SIN TRANSPOSE_CONV \
+    SPARSE_TO_DENSE TILE EXPAND_DIMS EQUAL NOT_EQUAL LOG SUM SQRT RSQRT SHAPE POW ARG_MIN \
+    FAKE_QUANT REDUCE_PROD REDUCE_MAX PACK LOGICAL_OR ONE_HOT LOGICAL_AND LOGICAL_NOT UNPACK \
+    REDUCE_MIN FLOOR_DIV REDUCE_ANY SQUARE ZEROS_LIKE FILL FLOOR_MOD RANGE \
+    RESIZE_NEAREST_NEIGHBOR LEAKY_RELU SQUARED_DIFFERENCE MIRROR_PAD ABS SPLIT_V UNIQUE CEIL \
+    REVERSE_V2 ADD_N GATHER_ND COS WHERE RANK ELU REVERSE_SEQUENCE MATRIX_DIAG QUANTIZE \
+    MATRIX_SET_DIAG ROUND HARD_SWISH IF WHILE NON_MAX_SUPPRESSION_V4 NON_MAX_SUPPRESSION_V5 \
+    SCATTER_ND SELECT_V2 DENSIFY SEGMENT_SUM BATCH_MATMUL PLACEHOLDER_FOR_GREATER_OP_CODES \
+    CUMSUM CALL_ONCE BROADCAST_TO RFFT2D CONV_3D IMAG REAL COMPLEX_ABS HASHTABLE \
+    HASHTABLE_FIND HASHTABLE_IMPORT HASHTABLE_SIZE REDUCE_ALL CONV_3D_TRANSPOSE VAR_HANDLE \
+    READ_VARIABLE ASSIGN_VARIABLE BROADCAST_ARGS RANDOM_STANDARD_NORMAL BUCKETIZE \
+    RANDOM_UNIFORM MULTINOMIAL GELU DYNAMIC_UPDATE_SLICE RELU_0_TO_1 UNSORTED_SEGMENT_PROD \
+    UNSORTED_SEGMENT_MAX UNSORTED_SEGMENT_SUM ATAN2 UNSORTED_SEGMENT_MIN SIGN BITCAST \
+    BITWISE_XOR RIGHT_SHIFT";
 
 /// `BuiltinOperator` by number.
 pub fn operator_name(code: i32) -> String {
-    let name = match code {
-        50 => Some("LOG_SOFTMAX"),
-        54 => Some("PRELU"),
-        60 => Some("PADV2"),
-        70 => Some("EXPAND_DIMS"),
-        77 => Some("SHAPE"),
-        83 => Some("PACK"),
-        98 => Some("LEAKY_RELU"),
-        100 => Some("MIRROR_PAD"),
-        114 => Some("QUANTIZE"),
-        117 => Some("HARD_SWISH"),
-        _ => usize::try_from(code).ok().and_then(|code| NAMES.split_whitespace().nth(code)),
-    };
+    let name = usize::try_from(code).ok().and_then(|code| NAMES.split_whitespace().nth(code));
     name.map_or_else(|| format!("builtin operator {code}"), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::operator_name;
+
+    #[test]
+    fn operators_have_the_names_of_the_schema() {
+        for (code, name) in [
+            (0, "ADD"),
+            (32, "CUSTOM"),
+            (50, "LOG_SOFTMAX"),
+            (60, "PADV2"),
+            (77, "SHAPE"),
+            (82, "REDUCE_MAX"),
+            (98, "LEAKY_RELU"),
+            (117, "HARD_SWISH"),
+            (126, "BATCH_MATMUL"),
+            (150, "GELU"),
+            (161, "RIGHT_SHIFT"),
+            (999, "builtin operator 999"),
+            (-1, "builtin operator -1"),
+        ] {
+            assert_eq!(operator_name(code), name);
+        }
+    }
 }

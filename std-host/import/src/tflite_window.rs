@@ -1,6 +1,7 @@
 //! TFLite operators that slide windows over images.
 
 use super::graph::{Op, Padding, Pool, Tensor};
+use super::kernel;
 use super::tflite_schema::Operator;
 use crate::error::Refused;
 
@@ -49,20 +50,22 @@ pub fn convolution(
     image: &[usize],
 ) -> Result<Op, Refused> {
     let options = operator.window_options()?.ok_or("it has no options")?;
-    let (Some(down), Some(across)) = (positive(options.stride_h()?), positive(options.stride_w()?))
-    else {
+    let steps = (positive(options.stride_h()?), positive(options.stride_w()?));
+    let (Some(stride_down), Some(stride_across)) = steps else {
         return Err("its steps are not positive".into());
     };
+    let stride = (stride_down, stride_across);
     let (dilation, multiplier) = if depthwise {
         let dilation = [options.depthwise_dilation_h()?, options.depthwise_dilation_w()?];
         (dilation, positive(options.depth_multiplier()?))
     } else {
         ([options.conv_dilation_h()?, options.conv_dilation_w()?], None)
     };
-    if dilation.iter().any(|dilation| dilation.unwrap_or(1) != 1) {
-        return Err("its kernel has gaps (dilation)".into());
-    }
     let weights = reordered(&weights, depthwise).ok_or("its kernel has not four dimensions")?;
+    let [down, across] =
+        dilation.map(|dilation| dilation.map_or(Some(1), |step| usize::try_from(step).ok()));
+    let gaps = down.zip(across).ok_or("its kernel has gaps of no size (dilation)")?;
+    let weights = kernel::with_gaps(weights, gaps)?;
     let filters = weights.dims.first().copied().unwrap_or(0);
     // A file that does not say how many filters a channel has leaves that to the image.
     let groups = match (depthwise, multiplier, image) {
@@ -75,7 +78,7 @@ pub fn convolution(
         _ => return Err("it has not the same number of filters per channel".into()),
     };
     let padding = padding(options.padding()?);
-    Ok(Op::Convolution { weights, bias, groups, stride: (down, across), padding })
+    Ok(Op::Convolution { weights, bias, groups, stride, padding })
 }
 
 /// A pool over an image of dimensions batch, rows, columns, channels.
@@ -104,7 +107,14 @@ pub fn pool(operator: Operator<'_>, image: &[usize], average: bool) -> Result<Op
     };
     // Windows that end with the image are not padded.
     let padding = if bare { Padding::NONE } else { padding };
-    let pool = Pool { size: Some((rows, columns)), stride: (down, across), padding, ..Pool::WHOLE };
+    let pool = Pool {
+        size: Some((rows, columns)),
+        stride: (down, across),
+        padding,
+        ceil: false,
+        // What is around the image is smaller than any number to a max-pool.
+        count_padding: padding == Padding::NONE,
+    };
     match (average, padding == Padding::NONE) {
         (true, false) => Err("its windows at the edge have another size (padding SAME)".into()),
         (true, true) => Ok(Op::AveragePool(pool)),

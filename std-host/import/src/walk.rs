@@ -4,7 +4,7 @@
 //! an activation. Of a sum of two computed values one is the way, and the other is carried over
 //! from an earlier step: a value that this step took, perhaps through a linear node of its own.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::graph::{Graph, Node, Op, ValueId};
 use crate::error::GraphError;
@@ -30,60 +30,59 @@ pub struct Step<'g> {
     pub name: String,
 }
 
-/// The steps, and the names of functions that are left to the recipient.
+/// What a network computes, without the functions that are left to the recipient.
 #[derive(Debug)]
-pub struct Way<'g> {
-    /// First to last.
-    pub steps: Vec<Step<'g>>,
-    /// Last to first.
+pub struct Answer {
+    /// The value.
+    pub value: ValueId,
+    /// What is applied to it, first to last.
     pub left_off: Vec<String>,
-    /// What they are applied to.
-    pub answer: ValueId,
 }
 
 /// A graph, seen from its values.
 struct Walker<'g> {
     graph: &'g Graph,
     producers: HashMap<ValueId, &'g Node>,
+    /// Where in the file each value is computed.
+    places: HashMap<ValueId, usize>,
     uses: HashMap<ValueId, usize>,
+    /// Of values that a node gives which changes nothing, the one behind such nodes.
+    bare: HashMap<ValueId, ValueId>,
 }
 
-/// Finds the way.
+/// Finds what is computed, and what is left to the recipient.
+///
+/// # Errors
+/// [`GraphError::NotAChain`] if nodes run in a circle.
+pub fn answer(graph: &Graph) -> Result<Answer, GraphError> {
+    let walker = Walker::new(graph, graph.output)?;
+    let (mut value, mut left_off) = (graph.output, Vec::new());
+    while let Some((before, mut functions)) = walker.functions(value) {
+        functions.reverse();
+        left_off.extend(functions);
+        // More functions than there are nodes run in a circle.
+        if left_off.len() > graph.nodes.len() {
+            return Err(walker.lost(value));
+        }
+        value = before;
+    }
+    left_off.reverse();
+    Ok(Answer { value, left_off })
+}
+
+/// Finds the way to a value: its steps, first to last.
 ///
 /// # Errors
 /// [`GraphError::NotAChain`] where there is none.
-pub fn walk(graph: &Graph) -> Result<Way<'_>, GraphError> {
-    let nodes: Vec<&Node> =
-        graph.needed().into_iter().filter_map(|index| graph.nodes.get(index)).collect();
-    let mut walker = Walker {
-        graph,
-        producers: nodes.iter().map(|node| (node.output, *node)).collect(),
-        uses: HashMap::new(),
-    };
+pub fn walk(graph: &Graph, answer: ValueId) -> Result<Vec<Step<'_>>, GraphError> {
+    let mut walker = Walker::new(graph, answer)?;
+    let nodes: Vec<&Node> = walker.producers.values().copied().collect();
     for node in nodes.iter().filter(|node| !is_free(&node.op)) {
         for &input in &node.inputs {
-            *walker.uses.entry(walker.bare(input)?).or_default() += 1;
+            *walker.uses.entry(walker.bare(input)).or_default() += 1;
         }
     }
-    let (mut answer, mut left_off) = (graph.output, Vec::new());
-    let mut output = walker.bare(answer)?;
-    while let Some(node) = walker.producer(output).filter(|node| matches!(node.op, Op::Last)) {
-        // More functions than there are nodes run in a circle.
-        if left_off.len() > graph.nodes.len() {
-            return Err(walker.lost(output));
-        }
-        left_off.push(node.op_type.clone());
-        answer = walker.input(node)?;
-        output = walker.bare(answer)?;
-    }
-    if let Some(node) = nodes
-        .iter()
-        .find(|node| matches!(node.op, Op::Last) && walker.is_before(node.output, output))
-    {
-        let reason = "it may only be last, where the recipient of the answer applies it";
-        return Err(GraphError::Unsupported(vec![node.unsupported(Some(reason.to_owned()))]));
-    }
-    Ok(Way { steps: walker.steps(output)?, left_off, answer })
+    walker.steps(walker.bare(answer))
 }
 
 /// Whether a node changes no value and no order that matters here.
@@ -95,8 +94,70 @@ fn is_free(op: &Op) -> bool {
 }
 
 impl<'g> Walker<'g> {
+    /// Of the nodes that a value depends on.
+    fn new(graph: &'g Graph, value: ValueId) -> Result<Self, GraphError> {
+        let needed = graph.needed(value);
+        let nodes = || needed.iter().filter_map(|&index| Some((index, graph.nodes.get(index)?)));
+        let producers = nodes().map(|(_, node)| (node.output, node)).collect();
+        let places = nodes().map(|(index, node)| (node.output, index)).collect();
+        let (uses, bare) = (HashMap::new(), HashMap::new());
+        let mut walker = Self { graph, producers, places, uses, bare };
+        let free: Vec<&Node> =
+            walker.producers.values().copied().filter(|node| is_free(&node.op)).collect();
+        for node in free {
+            let (mut trail, mut value) = (Vec::new(), node.output);
+            while let Some(node) = walker.producer(value).filter(|node| is_free(&node.op)) {
+                if let Some(&known) = walker.bare.get(&value) {
+                    value = known;
+                    break;
+                }
+                trail.push(value);
+                // A longer way than there are nodes runs in a circle.
+                if trail.len() > graph.nodes.len() {
+                    return Err(walker.lost(value));
+                }
+                value = walker.input(node)?;
+            }
+            walker.bare.extend(trail.into_iter().map(|passed| (passed, value)));
+        }
+        Ok(walker)
+    }
+
     fn producer(&self, value: ValueId) -> Option<&'g Node> {
         self.producers.get(&value).copied()
+    }
+
+    /// The value that a function is applied to which is left to the recipient, and all that makes
+    /// `output` of it, by kind, first to last: that function, factors and summands, and what joins
+    /// such values.
+    fn functions(&self, output: ValueId) -> Option<(ValueId, Vec<String>)> {
+        let (mut open, mut seen, mut passed) = (vec![output], HashSet::new(), Vec::new());
+        let mut taken = None;
+        while let Some(value) = open.pop() {
+            let node = self.producer(value)?;
+            if !seen.insert(value) {
+                continue;
+            }
+            match &node.op {
+                Op::Last => {
+                    let before = *node.inputs.first()?;
+                    if *taken.get_or_insert(before) != before {
+                        return None;
+                    }
+                    passed.push(node);
+                }
+                op if matches!(op, Op::Elementwise { .. } | Op::Concat { .. }) || is_free(op) => {
+                    // Other dimensions of the same values in the same order need no function.
+                    if !is_free(op) || matches!(op, Op::Transpose(_)) {
+                        passed.push(node);
+                    }
+                    open.extend(&node.inputs);
+                }
+                _ => return None,
+            }
+        }
+        passed.sort_unstable_by_key(|node| self.places.get(&node.output));
+        Some((taken?, passed.into_iter().map(|node| node.op_type.clone()).collect()))
     }
 
     fn lost(&self, at: ValueId) -> GraphError {
@@ -110,20 +171,13 @@ impl<'g> Walker<'g> {
     }
 
     /// The value behind nodes that change nothing.
-    fn bare(&self, mut value: ValueId) -> Result<ValueId, GraphError> {
-        for _ in 0..=self.graph.nodes.len() {
-            match self.producer(value).filter(|node| is_free(&node.op)) {
-                Some(node) => value = self.input(node)?,
-                None => return Ok(value),
-            }
-        }
-        // A longer way than there are nodes runs in a circle.
-        Err(self.lost(value))
+    fn bare(&self, value: ValueId) -> ValueId {
+        self.bare.get(&value).copied().unwrap_or(value)
     }
 
     /// Whether `value` is computed on the way to `output`, or is it.
     fn is_before(&self, value: ValueId, output: ValueId) -> bool {
-        let (mut open, mut seen) = (vec![output], std::collections::HashSet::new());
+        let (mut open, mut seen) = (vec![output], HashSet::new());
         while let Some(next) = open.pop() {
             if next == value {
                 return true;
@@ -148,7 +202,7 @@ impl<'g> Walker<'g> {
             self.producer(value).filter(|node| matches!(node.op, Op::Elementwise { .. }))
         {
             nodes.push(node);
-            value = self.bare(self.input(node)?)?;
+            value = self.bare(self.input(node)?);
             if nodes.len() > self.graph.nodes.len() {
                 return Err(self.lost(value));
             }
@@ -207,9 +261,9 @@ impl<'g> Walker<'g> {
             name,
         };
         let mut value = output;
-        if matches!(node.op, Op::Relu | Op::Relu6) {
+        if matches!(node.op, Op::Relu | Op::Relu6 | Op::LeakyRelu { .. }) {
             step.activation = Some(node);
-            value = self.bare(self.input(node)?)?;
+            value = self.bare(self.input(node)?);
             step.input = value;
             if !self.is_inner(value) {
                 return Ok(step);
@@ -229,7 +283,7 @@ impl<'g> Walker<'g> {
                 if step.after.is_empty() && step.activation.is_none() =>
             {
                 step.linear = Some(node);
-                step.input = self.bare(self.input(node)?)?;
+                step.input = self.bare(self.input(node)?);
             }
             Op::Add if step.after.is_empty() => self.sum(&mut step, node)?,
             _ if step.after.is_empty() && step.activation.is_none() => return Err(self.lost(value)),
@@ -242,7 +296,7 @@ impl<'g> Walker<'g> {
     fn begin(&self, step: &mut Step<'g>, node: &'g Node) -> Result<(), GraphError> {
         step.linear = Some(node);
         step.name.clone_from(&node.name);
-        step.input = self.bare(self.input(node)?)?;
+        step.input = self.bare(self.input(node)?);
         let (before, value) = self.affine(step.input)?;
         let folds = self.is_inner(step.input) && before.iter().all(|before| folds(before, node));
         // Behind another linear node it is that one's.
@@ -256,10 +310,14 @@ impl<'g> Walker<'g> {
     /// A sum: the longer way is the way.
     fn sum(&self, step: &mut Step<'g>, node: &'g Node) -> Result<(), GraphError> {
         let [first, second] = *node.inputs else { return Err(node.misplaced()) };
-        let (first, second) = (self.bare(first)?, self.bare(second)?);
+        let (first, second) = (self.bare(first), self.bare(second));
         let base = |value: ValueId| match self.linear(value)? {
             Some((linear, after)) => {
-                Ok::<_, GraphError>((self.bare(self.input(linear)?)?, Some(linear), after))
+                Ok::<_, GraphError>((self.bare(self.input(linear)?), Some(linear), after))
+            }
+            None if self.is_inner(value) => {
+                let (after, before) = self.affine(value)?;
+                Ok((before, None, after))
             }
             None => Ok((value, None, Vec::new())),
         };

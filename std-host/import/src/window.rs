@@ -60,27 +60,27 @@ impl Placed {
         })
     }
 
-    /// The window of a pool.
-    ///
-    /// # Errors
-    /// Why there is none.
-    pub fn of_pool(image: &Image, pool: &Pool) -> Result<Self, &'static str> {
+    /// The window of a pool; `None` if it does not fit.
+    #[must_use]
+    pub fn of_pool(image: &Image, pool: &Pool) -> Option<Self> {
         let size = pool.size.unwrap_or((image.height, image.width));
-        let placed =
-            Self::new(image, size, pool.stride, pool.padding).ok_or("does not fit its image")?;
+        Self::new(image, size, pool.stride, pool.padding)
+    }
+
+    /// Why a pool whose windows lie so is not computed, if it is not.
+    #[must_use]
+    pub fn fault_of_pool(&self, image: &Image, pool: &Pool) -> Option<&'static str> {
         let beyond = |length: usize, pick: fn((usize, usize)) -> usize| {
-            let padded = length + pick(placed.before) + pick(placed.after);
-            !padded.saturating_sub(pick(placed.size)).is_multiple_of(pick(placed.stride))
+            let padded = length + pick(self.before) + pick(self.after);
+            !padded.saturating_sub(pick(self.size)).is_multiple_of(pick(self.stride).max(1))
         };
         if pool.ceil && (beyond(image.height, DOWN) || beyond(image.width, ACROSS)) {
-            return Err("has windows that reach beyond the image (ceil_mode); pad the image or \
-                        leave ceil_mode off");
+            return Some(
+                "has windows that reach beyond the image (ceil_mode); pad the image or leave \
+                 ceil_mode off",
+            );
         }
-        if !pool.count_padding && !placed.is_bare() {
-            return Err("has windows of another size at the edge (padding with count_include_pad \
-                        = 0); count the padding or leave it off");
-        }
-        Ok(placed)
+        None
     }
 
     /// Whether no zeros lie around the image.

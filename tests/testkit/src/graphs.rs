@@ -165,9 +165,43 @@ fn indices(dims: &[usize]) -> impl Iterator<Item = Vec<usize>> {
     })
 }
 
+/// Which of some numbers is for a place: of dimensions as NumPy broadcasts them, or one per
+/// channel.
+fn spread(
+    layout: Layout,
+    dims: &[usize],
+    along: &Option<Vec<usize>>,
+    values: &[f64],
+    at: &[usize],
+) -> f64 {
+    let channel = if layout == Layout::ChannelsFirst { 0 } else { dims.len().saturating_sub(1) };
+    match along {
+        _ if values.len() == 1 => values[0],
+        None => values[at[channel]],
+        Some(along) => {
+            let own = &along[along.len().saturating_sub(dims.len())..];
+            let at = own.iter().zip(&at[dims.len() - own.len()..]);
+            values[at.fold(0, |place, (&dim, &at)| place * dim + if dim == 1 { 0 } else { at })]
+        }
+    }
+}
+
 /// What a graph computes.
 pub fn evaluate(graph: &Graph, reading: &[f32]) -> Vec<f64> {
     evaluate_all(graph, reading)[graph.output].1.clone()
+}
+
+/// The same graph with values numbered as the definitions number them, and without nodes that the
+/// output does not depend on.
+pub fn numbered(graph: &Graph) -> Graph {
+    let mut nodes: Vec<Node> =
+        graph.needed(graph.output).into_iter().map(|index| graph.nodes[index].clone()).collect();
+    let mut numbers = std::collections::HashMap::from([(graph.input, 0)]);
+    for (number, node) in (1..).zip(&mut nodes) {
+        node.inputs.iter_mut().for_each(|input| *input = numbers[input]);
+        numbers.insert(core::mem::replace(&mut node.output, number), number);
+    }
+    Graph { input: 0, output: nodes.len(), nodes, ..graph.clone() }
 }
 
 /// What every node computes, straight from the definitions; the input is first.
@@ -216,31 +250,27 @@ pub fn evaluate_all(graph: &Graph, reading: &[f32]) -> Vec<Value> {
         };
         let next = match &node.op {
             Op::Dense { weights, bias } => {
-                let rows = weights.values.chunks(weights.dims[1]).zip(bias.as_ref().unwrap());
-                let out = rows
-                    .map(|(row, bias)| row.iter().zip(&x).map(|(w, x)| w * x).sum::<f64>() + bias)
-                    .collect::<Vec<f64>>();
+                let rows = weights.values.chunks(weights.dims[1]).enumerate();
+                let bias = |at: usize| bias.as_ref().map_or(0.0, |bias| bias[at]);
+                let product = |row: &[f64]| row.iter().zip(&x).map(|(w, x)| w * x).sum::<f64>();
+                let out = rows.map(|(at, row)| product(row) + bias(at)).collect::<Vec<f64>>();
                 (vec![out.len()], out)
             }
             Op::Elementwise { scale, offset, dims: along } => {
-                let channel =
-                    if layout == Layout::ChannelsFirst { 0 } else { dims.len().saturating_sub(1) };
-                let of = |values: &[f64], at: &[usize]| match along {
-                    _ if values.len() == 1 => values[0],
-                    None => values[at[channel]],
-                    // As NumPy broadcasts.
-                    Some(along) => {
-                        let own = &along[along.len().saturating_sub(dims.len())..];
-                        let at = own.iter().zip(&at[dims.len() - own.len()..]);
-                        values[at.fold(0, |place, (&dim, &at)| {
-                            place * dim + if dim == 1 { 0 } else { at }
-                        })]
-                    }
-                };
+                let of = |values: &[f64], at: &[usize]| spread(layout, &dims, along, values, at);
                 let out = x
                     .iter()
                     .zip(indices(&dims))
                     .map(|(x, at)| x * of(scale, &at) + of(offset, &at))
+                    .collect();
+                (dims, out)
+            }
+            Op::LeakyRelu { slope, dims: along } => {
+                let of = |at: &[usize]| spread(layout, &dims, along, slope, at);
+                let out = x
+                    .iter()
+                    .zip(indices(&dims))
+                    .map(|(x, at)| if *x < 0.0 { x * of(&at) } else { *x })
                     .collect();
                 (dims, out)
             }
@@ -270,7 +300,7 @@ pub fn evaluate_all(graph: &Graph, reading: &[f32]) -> Vec<Value> {
                 let &[filters, depth, rows, columns] = weights.dims.as_slice() else { panic!() };
                 slide((rows, columns), *stride, *padding, filters, &mut |filter, at| {
                     let first = filter / (filters / groups) * depth;
-                    let mut sum = bias.as_ref().unwrap()[filter];
+                    let mut sum = bias.as_ref().map_or(0.0, |bias| bias[filter]);
                     for channel in 0..depth {
                         for y in 0..rows {
                             for x in 0..columns {
@@ -303,6 +333,20 @@ pub fn evaluate_all(graph: &Graph, reading: &[f32]) -> Vec<Value> {
                 let (other_dims, other) = &values[node.inputs[1]];
                 assert_eq!(&dims, other_dims);
                 (dims, x.iter().zip(other).map(|(a, b)| a + b).collect())
+            }
+            Op::Concat { axis } => {
+                let at = (axis.rem_euclid(dims.len() as i64 + 1) - 1) as usize;
+                let inner: usize = dims[at + 1..].iter().product();
+                let (mut dims, mut out) = (dims, Vec::new());
+                let parts: Vec<&Value> = node.inputs.iter().map(|&from| &values[from]).collect();
+                dims[at] = parts.iter().map(|part| part.0[at]).sum();
+                for outer in 0..dims[..at].iter().product() {
+                    for (own, values) in &parts {
+                        let length = own[at] * inner;
+                        out.extend_from_slice(&values[outer * length..][..length]);
+                    }
+                }
+                (dims, out)
             }
             Op::Relu => (dims, x.iter().map(|x| x.max(0.0)).collect()),
             Op::Relu6 => (dims, x.iter().map(|x| x.clamp(0.0, 6.0)).collect()),

@@ -72,5 +72,9 @@ pub fn model(width: i64, node: Vec<NodeProto>, initializer: Vec<TensorProto>) ->
 }
 
 pub fn bytes(width: i64, node: Vec<NodeProto>, initializer: Vec<TensorProto>) -> Vec<u8> {
-    model(width, node, initializer).encode_to_vec()
+    encoded(&model(width, node, initializer))
+}
+
+pub fn encoded(model: &ModelProto) -> Vec<u8> {
+    model.encode_to_vec()
 }

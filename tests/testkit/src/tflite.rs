@@ -5,6 +5,8 @@ pub enum Field {
     U8(u8),
     U32(u32),
     I32s(Vec<i32>),
+    I64s(Vec<i64>),
+    F32s(Vec<f32>),
     Bytes(Vec<u8>),
     Table(Table),
     Tables(Vec<Table>),
@@ -68,6 +70,20 @@ fn write(out: &mut Vec<u8>, table: &Table) -> usize {
                 out.extend_from_slice(&(values.len() as u32).to_le_bytes());
                 values.iter().for_each(|value| out.extend_from_slice(&value.to_le_bytes()));
             }
+            Field::I64s(values) => {
+                align(out);
+                let target = out.len();
+                patch(out, place, target);
+                out.extend_from_slice(&(values.len() as u32).to_le_bytes());
+                values.iter().for_each(|value| out.extend_from_slice(&value.to_le_bytes()));
+            }
+            Field::F32s(values) => {
+                align(out);
+                let target = out.len();
+                patch(out, place, target);
+                out.extend_from_slice(&(values.len() as u32).to_le_bytes());
+                values.iter().for_each(|value| out.extend_from_slice(&value.to_le_bytes()));
+            }
             Field::Bytes(values) => {
                 align(out);
                 let target = out.len();
@@ -91,6 +107,25 @@ fn write(out: &mut Vec<u8>, table: &Table) -> usize {
         }
     }
     start
+}
+
+/// Says how the whole numbers of a value of a model stand for reals.
+pub fn quantised(model: &mut Table, value: usize, scale: &[f32], zero: &[i64], along: u32) {
+    let told = Table(vec![
+        (2, Field::F32s(scale.to_vec())),
+        (3, Field::I64s(zero.to_vec())),
+        (6, Field::U32(along)),
+    ]);
+    let field = |table: &mut Table, number: usize| match table.0.iter_mut().find(|f| f.0 == number)
+    {
+        Some((_, Field::Tables(tables))) => core::mem::take(tables),
+        _ => panic!("no tables"),
+    };
+    let mut graphs = field(model, 2);
+    let mut values = field(&mut graphs[0], 0);
+    values[value].0.push((4, Field::Table(told)));
+    graphs[0].0.iter_mut().find(|f| f.0 == 0).unwrap().1 = Field::Tables(values);
+    model.0.iter_mut().find(|f| f.0 == 2).unwrap().1 = Field::Tables(graphs);
 }
 
 pub struct Constant<'a>(pub &'a str, pub &'a [i32], pub &'a [f32]);

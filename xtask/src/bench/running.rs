@@ -95,7 +95,7 @@ fn ad01(setup: &Setup<'_>, folder: &Path, sharelet: &Path, data: &Path) -> Resul
     let (readings, model) = (data.join("ad01_windows.npy"), folder.join("load-ad01.slt"));
     let mut import = Command::new(sharelet);
     import.arg("import").arg(data.join("ad01.onnx")).arg("--calibrate").arg(&readings);
-    import.arg("-o").arg(&model);
+    import.arg("--force").arg("-o").arg(&model);
     setup.steps.step("importing ad01", || {
         setup.run("sharelet import", &mut import, "load-import.log", BUILD_LIMIT)
     })?;

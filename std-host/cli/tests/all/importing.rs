@@ -6,14 +6,15 @@ use sharelet_cli::import::{ImportArgs, run};
 use sharelet_import::{GraphError, ImportError};
 use sharelet_model::readings::{Fault, ReadingsError};
 use sharelet_model::{Model, ModelError};
-use sharelet_testkit::onnx::{bytes, node, tensor};
+use sharelet_testkit::onnx::{bytes, encoded, model, node, tensor, value};
 use sharelet_testkit::{assert_matches, says};
 
 fn args(model: &Path, calibrate: &Path, output: &Path) -> ImportArgs {
     ImportArgs {
         model: model.into(),
         calibrate: calibrate.into(),
-        output: output.into(),
+        output: vec![output.into()],
+        force: false,
         headroom_bits: 1,
         input_frac_bits: None,
         frac_bits: None,
@@ -80,7 +81,44 @@ fn the_command_writes_last() {
     run(labelled(&["one", " two"])).unwrap();
     let model = Model::load(&out).unwrap();
     assert_eq!((model.labels, model.name), (vec!["one".into(), "two".into()], "good".into()));
-    // A model that exists survives a failed import.
-    run(args(&path("nan.onnx"), &path("good.csv"), &out)).unwrap_err();
-    Model::load(&out).unwrap();
+    // A model that exists survives a failed import, and one without --force.
+    let before = std::fs::read(&out).unwrap();
+    let again =
+        |model: &str, force| ImportArgs { force, ..args(&path(model), &path("good.csv"), &out) };
+    run(again("nan.onnx", true)).unwrap_err();
+    let error = run(again("good.onnx", false)).unwrap_err();
+    says(&error, "exists already; choose another name, or replace it with --force");
+    assert_eq!(std::fs::read(&out).unwrap(), before);
+    run(again("good.onnx", true)).unwrap();
+    assert_ne!(std::fs::read(&out).unwrap(), before, "the labels are gone");
+}
+
+/// Of several outputs one is chosen by name; any other value can be the answer, too.
+#[test]
+fn the_answer_is_chosen_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let nodes = vec![
+        node("MatMul", &["x", "w"], "hidden"),
+        node("Relu", &["hidden"], "relu"),
+        node("MatMul", &["relu", "w"], "y"),
+        node("MatMul", &["relu", "w"], "z"),
+    ];
+    let mut file = model(2, nodes, vec![tensor("w", &[2, 2], &[1.0, 2.0, 3.0, 4.0])]);
+    file.graph.as_mut().unwrap().output.push(value("z", 2));
+    std::fs::write(path("two.onnx"), encoded(&file)).unwrap();
+    std::fs::write(path("good.csv"), "1,2\n-3,4\n").unwrap();
+    let with = |name: &str| {
+        let both = vec![path("out.slt"), name.into()];
+        let given = args(&path("two.onnx"), &path("good.csv"), &path("out.slt"));
+        run(ImportArgs { output: both, force: true, ..given })
+    };
+    let error = run(args(&path("two.onnx"), &path("good.csv"), &path("out.slt"))).unwrap_err();
+    says(&error, "2 outputs where one is expected: `y`, `z`; choose one with --output NAME");
+    says(&with("w").unwrap_err(), "`w`; its outputs are `y`, `z`");
+    for (name, layers) in [("y", 2), ("z", 2), ("hidden", 1), ("relu", 1)] {
+        with(name).unwrap();
+        let network = Model::load(&path("out.slt")).unwrap().network;
+        assert_eq!(network.layers().len(), layers, "{name}");
+    }
 }

@@ -9,10 +9,12 @@ use sharelet_import::onnx_proto::{
 use sharelet_import::{onnx, tflite};
 use sharelet_testkit::Rng;
 use sharelet_testkit::assert_matches;
-use sharelet_testkit::onnx::{bytes, float, int, ints, model, node, shape, tensor, value, with};
+use sharelet_testkit::onnx::{
+    bytes, encoded, float, int, ints, model, node, shape, tensor, value, with,
+};
 use sharelet_testkit::says;
 use sharelet_testkit::tflite::{
-    Constant, Field, Node, Operator, Table, Value, file, floats, graph, model as flat,
+    Constant, Field, Node, Operator, Table, Value, file, floats, graph, model as flat, quantised,
 };
 
 const W: [f32; 6] = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
@@ -107,7 +109,7 @@ fn reshapes_relu_and_normalisation() {
     ];
     let mut all = constants();
     all.extend([
-        TensorProto { data_type: 7, ..tensor("zero", &[], &[]) },
+        shape("zero", &[0]),
         tensor("mean", &[1, 3], &[1.0, 0.0, 0.0]),
         tensor("factor", &[], &[2.0]),
         tensor("gamma", &[2], &[2.0, 1.0]),
@@ -179,14 +181,17 @@ fn onnx_refusals() {
     for circle in ["Relu", "Softmax", "Identity"] {
         assert_matches!(one(circle, "y"), GraphError::NotAChain { .. });
     }
-    assert_matches!(refused(3, vec![], vec![]), GraphError::NotAChain { .. });
+    says(&refused(3, vec![], vec![]), "does not say how `y` is computed");
     assert_matches!(dense(tensor("w", &[1 << 40, 1 << 40], &[])), GraphError::Corrupt { .. });
-    let integers = TensorProto { data_type: 3, ..tensor("w", &[2, 3], &W) };
-    assert_matches!(dense(integers), GraphError::Unsupported(_));
+    let raw_data = vec![1; 6];
+    let integers = TensorProto { data_type: 3, raw_data, ..tensor("w", &[2, 3], &W) };
+    says(&dense(integers), "matrix B is of whole numbers");
+    let strings = TensorProto { data_type: 8, ..tensor("w", &[2, 3], &W) };
+    says(&dense(strings), "matrix B is of a type that is not read");
     let mut two = model(3, gemm(), constants());
     two.graph.as_mut().unwrap().output.push(value("z", 1));
     let two = prost::Message::encode_to_vec(&two);
-    assert_matches!(read(&two), Err(GraphError::Interface { inputs: 1, outputs: 2 }));
+    assert_matches!(read(&two), Err(GraphError::Outputs(names)) if names == &["y", "z"]);
     let wide = vec![tensor("w", &[70_000, 1], &vec![1.0; 70_000])];
     let nodes = vec![with(node("Gemm", &["x", "w"], "y"), vec![int("transB", 1)])];
     assert_matches!(refused(1, nodes, wide), GraphError::TooWide { width: 70_000, .. });
@@ -248,7 +253,8 @@ fn tflite_refusals() {
     }
     // Integer weights are not float weights.
     let dense = [Operator(9, &[0, 1], 2, 0, "dense")];
-    says(&refused("typed", &[2, 3], &W, &dense), "not float32");
+    let raw: Vec<f32> = W[..2].to_vec();
+    says(&refused("typed", &[2, 4], &raw, &dense), "its matrix is of whole numbers without scales");
     assert_matches!(refused("w", &[2, 4], &W, &dense), GraphError::Corrupt { .. });
     let outside = [Operator(9, &[0, 77], 2, 0, "dense")];
     assert_matches!(refused("w", &[2, 3], &W, &outside), GraphError::Corrupt { .. });
@@ -302,6 +308,88 @@ fn onnx_image() -> Vec<u8> {
     bytes(32, nodes, constants)
 }
 
+/// Constants that are computed, paddings, branches, and a node of the second set.
+fn onnx_more() -> Vec<u8> {
+    let ml = |node: NodeProto| NodeProto { domain: "ai.onnx.ml".into(), ..node };
+    let reals = |name: &str, values: &[f32]| AttributeProto {
+        name: name.into(),
+        floats: values.to_vec(),
+        ..AttributeProto::default()
+    };
+    let axis = |node, axis| with(node, vec![int("axis", axis)]);
+    let scaled = vec![reals("scale", &[2.0]), reals("offset", &[0.5; 32])];
+    let nodes = vec![
+        with(ml(node("Scaler", &["x"], "n")), scaled),
+        node("Reshape", &["n", "image"], "i"),
+        axis(node("Concat", &["half", "half"], "two"), 0),
+        with(node("Slice", &["two", "from", "to", "from"], "w"), vec![]),
+        axis(node("DequantizeLinear", &["bytes", "scales"], "v"), 0),
+        node("Pad", &["i", "pads"], "p"),
+        with(node("Conv", &["p", "w"], "c"), vec![ints("dilations", &[1, 2])]),
+        with(node("Conv", &["p", "v"], "d"), vec![ints("dilations", &[1, 2])]),
+        with(node("LeakyRelu", &["c"], "r"), vec![float("alpha", 0.5)]),
+        with(node("LeakyRelu", &["d"], "s"), vec![float("alpha", 0.5)]),
+        axis(node("Concat", &["r", "s"], "j"), 1),
+        node("PRelu", &["j", "slope"], "q"),
+        node("Neg", &["q"], "m"),
+        node("Sub", &["q", "m"], "t"),
+        node("Flatten", &["t"], "f"),
+        axis(node("ArgMax", &["f"], "y"), 1),
+    ];
+    let raw = |name: &str, dims: &[i64], data_type, raw_data| TensorProto {
+        data_type,
+        raw_data,
+        ..tensor(name, dims, &[])
+    };
+    let constants = vec![
+        shape("image", &[-1, 2, 4, 4]),
+        raw("half", &[1, 2, 1, 2], 10, vec![0x3C; 8]),
+        raw("bytes", &[2, 2, 1, 2], 3, vec![3; 8]),
+        tensor("scales", &[2], &[0.5, 0.25]),
+        shape("from", &[0]),
+        shape("to", &[2]),
+        shape("pads", &[0, 0, 0, 1, 0, 0, 0, 1]),
+        tensor("slope", &[4, 1, 1], &[0.5, 0.25, 1.5, 2.0]),
+    ];
+    let mut file = model(32, nodes, constants);
+    file.opset_import[0].version = 13;
+    encoded(&file)
+}
+
+/// A padding, whole weights with scales, a slope, branches that are joined, in a TFLite file.
+fn flat_more() -> Vec<u8> {
+    let pads = [0_i32, 0, 1, 1, 0, 1, 0, 0].map(i32::to_le_bytes).concat();
+    let values = vec![
+        Value("x", &[1, 4, 4, 2], 0, vec![]),
+        Value("pads", &[4, 2], 2, pads),
+        Value("q", &[2, 3, 3, 2], 9, vec![7; 36]),
+        Value("w", &[2, 3, 3, 2], 0, vec![]),
+        Value("p", &[1, 6, 5, 2], 0, vec![]),
+        Value("a", &[1, 4, 3, 2], 0, vec![]),
+        Value("b", &[1, 4, 3, 2], 0, vec![]),
+        Value("slope", &[1, 1, 4], 0, floats(&[0.5, 1.5, 2.0, -1.0])),
+        Value("j", &[1, 4, 3, 4], 0, vec![]),
+        Value("l", &[1, 4, 3, 4], 0, vec![]),
+        Value("axes", &[2], 2, [1_i32, 2].map(i32::to_le_bytes).concat()),
+        Value("m", &[1, 4], 0, vec![]),
+    ];
+    let steps =
+        || vec![(0, Field::U8(1)), (1, Field::U32(1)), (2, Field::U32(1)), (3, Field::U8(1))];
+    let along = vec![(0, Field::U32(3)), (1, Field::U8(0))];
+    let nodes = vec![
+        Node(6, &[2], 3, vec![]),
+        Node(34, &[0, 1], 4, vec![]),
+        Node(3, &[4, 3], 5, steps()),
+        Node(3, &[4, 3], 6, steps()),
+        Node(2, &[5, 6], 8, along),
+        Node(54, &[8, 7], 9, vec![]),
+        Node(40, &[9, 10], 11, vec![(0, Field::U8(0))]),
+    ];
+    let mut table = graph(values, nodes);
+    quantised(&mut table, 2, &[0.5, 0.25], &[1, 2], 0);
+    file(&table)
+}
+
 /// A convolution and a mean in a TFLite file.
 fn flat_image() -> Vec<u8> {
     let axes = [1_i32, 2].map(i32::to_le_bytes).concat();
@@ -325,10 +413,12 @@ fn no_bytes_make_the_readers_panic() {
         node("Relu", &["h"], "r"),
         node("BatchNormalization", &["r", "b", "b", "b", "b"], "y"),
     ];
-    let samples = [bytes(3, gemm, constants()), flat_dense(1), onnx_image(), flat_image()];
-    for sample in &samples[2..] {
-        assert!(read(sample).or_else(|_| read_flat(sample)).is_ok());
+    let files = [onnx_image(), flat_image(), onnx_more(), flat_more()];
+    for sample in &files {
+        let flat = sample.get(4..8) == Some(b"TFL3");
+        if flat { read_flat(sample) } else { read(sample) }.unwrap();
     }
+    let samples = [vec![bytes(3, gemm, constants()), flat_dense(1)], files.to_vec()].concat();
     for round in 0..100_000 {
         let mut bytes = samples[round % samples.len()].clone();
         if rng.below(8) == 0 {

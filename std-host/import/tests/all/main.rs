@@ -11,12 +11,19 @@
     clippy::cast_precision_loss
 )]
 
+mod constants;
 mod export;
+mod faults;
+mod flat;
 mod formats;
 mod forms;
+mod large;
 mod layers;
 mod levels;
+
+mod operators;
 mod opsets;
+mod pipelines;
 mod quantise;
 mod random;
 mod readers;

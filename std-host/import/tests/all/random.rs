@@ -55,7 +55,7 @@ fn grow(graph: &mut Builder, values: &[Vec<usize>], input: usize) -> bool {
     let pair = |graph: &mut Builder, limits: (usize, usize)| {
         (1 + below(graph, limits.0), 1 + below(graph, limits.1))
     };
-    match (below(graph, 15), size) {
+    match (below(graph, 16), size) {
         (0..=2, Some([channels, height, columns])) => {
             let kernel = pair(graph, (height.min(3), columns.min(3)));
             let groups = if below(graph, 3) == 0 { channels } else { 1 };
@@ -72,8 +72,7 @@ fn grow(graph: &mut Builder, values: &[Vec<usize>], input: usize) -> bool {
             let pool =
                 Pool { ceil: below(graph, 2) == 0, count_padding: below(graph, 2) == 0, ..whole };
             let average = below(graph, 2) == 0;
-            let padding = if average { padding(&mut graph.rng, kernel) } else { BARE };
-            let pool = Pool { padding, ..pool };
+            let pool = Pool { padding: padding(&mut graph.rng, kernel), ..pool };
             graph.node(if average { Op::AveragePool(pool) } else { Op::MaxPool(pool) }, &[input]);
         }
         (4, Some(_)) => {
@@ -99,7 +98,17 @@ fn grow(graph: &mut Builder, values: &[Vec<usize>], input: usize) -> bool {
             graph.node(Op::Elementwise { scale, offset, dims: along }, &[input]);
         }
         (7, _) if !graph.graph.nodes.is_empty() || below(graph, 8) == 0 => {
-            let op = if below(graph, 4) == 0 { Op::Relu6 } else { Op::Relu };
+            let count = match (below(graph, 3), size) {
+                (0, Some([channels, ..])) => channels,
+                _ => 1,
+            };
+            let along = graph.reals(count);
+            let slope = along.into_iter().map(|slope| 1.2 * slope).collect();
+            let op = match below(graph, 6) {
+                0 => Op::Relu6,
+                1..=2 => Op::LeakyRelu { slope, dims: None },
+                _ => Op::Relu,
+            };
             graph.node(op, &[input]);
         }
         (8, _) => {
@@ -122,7 +131,10 @@ fn grow(graph: &mut Builder, values: &[Vec<usize>], input: usize) -> bool {
             let others: Vec<usize> =
                 (0..values.len()).filter(|&other| values[other] == dims).collect();
             let other = others[below(graph, others.len())];
-            let both = if below(graph, 2) == 0 { [input, other] } else { [other, input] };
+            let mut both = if below(graph, 2) == 0 { [input, other] } else { [other, input] };
+            if below(graph, 3) == 0 {
+                both[1] = graph.node(Op::negative(), &[both[1]]);
+            }
             graph.node(Op::Add, &both);
         }
         (13, _) if dims.len() == 1 => {
@@ -147,6 +159,21 @@ fn grow(graph: &mut Builder, values: &[Vec<usize>], input: usize) -> bool {
             let both = if below(graph, 2) == 0 { [main, shortcut] } else { [shortcut, main] };
             graph.node(Op::Add, &both);
         }
+        // Branches side by side.
+        (15, Some([_, height, columns])) => {
+            let channels = size.map_or(1, |[channels, ..]| channels);
+            let filters = 1 + below(graph, 3);
+            let joins = below(graph, 2) == 0;
+            let branches = [0, 1].map(|_| {
+                let kernel = pair(graph, (height.min(3), columns.min(3)));
+                let count = if joins { 1 + below(graph, 3) } else { filters };
+                let dims = [count, channels, kernel.0, kernel.1];
+                let conv = graph.conv(input, dims, 1, (1, 1), Padding::SameLower);
+                graph.node(Op::Relu, &[conv])
+            });
+            let axis = if layout == Layout::ChannelsFirst { 1 } else { -1 };
+            graph.node(if joins { Op::Concat { axis } } else { Op::Add }, &branches);
+        }
         _ => return false,
     }
     true
@@ -161,8 +188,10 @@ fn kind(op: &Op) -> &'static str {
         Op::MaxPool(_) => "max pool",
         Op::Mean { .. } => "mean",
         Op::Add => "add",
+        Op::Concat { .. } => "concatenation",
         Op::Relu => "relu",
         Op::Relu6 => "relu6",
+        Op::LeakyRelu { .. } => "leaky relu",
         Op::Transpose(_) => "transpose",
         _ => "other",
     }
@@ -255,7 +284,7 @@ fn random_graphs_compute_what_they_say() {
         }
     }
     println!("seed {first}: imported: {imported:#?}, refused: {refused:#?}");
-    assert_eq!(imported.len(), 15, "every kind is among those that are imported");
+    assert_eq!(imported.len(), 17, "every kind is among those that are imported");
     assert!(imported.values().all(|&count| count > 50) && imported["in the ring"] > 1500);
 }
 
@@ -293,7 +322,10 @@ fn absurd_graphs_are_refused() {
                 (Op::Transpose(own), _) => *own = dims,
                 (Op::Reshape { dims: own }, 1) => *own = None,
                 (Op::Reshape { dims: own }, _) => *own = Some(axes),
-                (Op::Elementwise { dims: own, .. }, _) => *own = Some(dims),
+                (Op::Elementwise { dims: own, .. } | Op::LeakyRelu { dims: own, .. }, _) => {
+                    *own = Some(dims)
+                }
+                (Op::Concat { axis }, _) => *axis = axes[0],
                 (Op::Dense { weights, bias }, 1) => (weights.dims, *bias) = (dims, None),
                 (Op::Dense { weights, .. }, _) => {
                     *weights = Tensor { dims: vec![2, 3], values: vec![1.0; 5] }

@@ -67,7 +67,16 @@ fn onnx_convolutions() {
         let found = conv(vec![text("auto_pad", kind)]);
         assert_matches!(found, Op::Convolution { padding, .. } if *padding == expected);
     }
-    refuses(conv(vec![ints("dilations", &[2, 1])]), "dilation");
+    // Gaps are zeros.
+    let mut values = vec![0.0; 20];
+    for (filter, row, column) in (0..12).map(|place| (place / 6, place / 2 % 3, place % 2)) {
+        values[(filter * 5 + 2 * row) * 2 + column] = ((filter * 3 + row) * 2 + column) as f64;
+    }
+    let dilated = Tensor { dims: vec![2, 1, 5, 2], values };
+    let found = conv(vec![ints("dilations", &[2, 1])]);
+    assert_matches!(found, Op::Convolution { weights, .. } if *weights == dilated);
+    refuses(conv(vec![ints("dilations", &[0, 1])]), "gaps of no size");
+    refuses(conv(vec![ints("dilations", &[1, 1 << 40])]), "larger than 256 words");
     // Of one dimension.
     let signal =
         with(node("Conv", &["x", "w"], "y"), vec![ints("strides", &[3]), ints("pads", &[1, 2])]);
@@ -211,7 +220,9 @@ fn tflite_convolutions() {
     assert_eq!(ops, [conv]);
     let mut dilated = steps(1, 0);
     dilated.push((4, Field::U32(2)));
-    refuses(valid(dilated).remove(0), "dilation");
+    let ops = valid(dilated);
+    // Two rows of one column have no gaps across, and one of three filters has a word in two rows.
+    assert_matches!(&ops[0], Op::Convolution { weights, .. } if weights.dims == [3, 2, 2, 1]);
     refuses(valid(steps(1, 4)).remove(0), "neither ReLU nor ReLU6");
     refuses(valid(options(&[(0, 1)], &[(1, 0), (2, 1)])).remove(0), "steps");
 }
@@ -227,7 +238,12 @@ fn tflite_pools_sums_and_dimensions() {
     assert_eq!(pool(17, 1, 2, 1), [Op::MaxPool(two), Op::Relu]);
     assert_eq!(
         pool(17, 0, 3, 0),
-        [Op::MaxPool(Pool { size: Some((3, 3)), padding: Padding::SameUpper, ..two })]
+        [Op::MaxPool(Pool {
+            size: Some((3, 3)),
+            padding: Padding::SameUpper,
+            count_padding: false,
+            ..two
+        })]
     );
     refuses(pool(1, 0, 3, 0).remove(0), "padding SAME");
     let mean = |axes: &[i64], keep| [Op::Mean { axes: axes.to_vec(), keep }];
@@ -292,15 +308,16 @@ fn onnx_integers_of_constant_nodes_are_followed() {
 }
 
 #[test]
-fn padding_nodes_are_refused_with_a_reason() {
-    refuses(
-        op(node("Pad", &["x", "p"], "y"), vec![shape("p", &[0; 8])]),
-        "padding of the convolution",
-    );
-    for kind in [34, 60, 100] {
+fn padding_nodes_that_nobody_takes_over_are_refused_with_a_reason() {
+    let pad = |values: &[i64]| op(node("Pad", &["x", "p"], "y"), vec![shape("p", values)]);
+    assert_eq!(pad(&[0; 8]), Op::Identity);
+    refuses(pad(&[0, 0, 1, 1, 0, 0, 0, 1]), "let the layer behind it pad");
+    refuses(pad(&[0, 1, 0, 0, 0, 0, 0, 0]), "other dimensions than rows and columns");
+    refuses(pad(&[0, 0, -1, 0, 0, 0, 0, 0]), "cuts the image");
+    for (kind, what) in [(34, "let the layer behind it pad"), (60, "let the"), (100, "zeros")] {
         let around = vec![integers(&[0, 0, 1, 1, 1, 1, 0, 0])];
         let mut ops = flat_ops(kind, &[0, 1], &[1, 10, 8, 2], vec![], around);
-        refuses(ops.remove(0), "padding of the convolution");
+        refuses(ops.remove(0), what);
     }
 }
 

@@ -95,27 +95,40 @@ service: error connection places route system tcp warnings
 file readings:
 
 [std-host/import/src]
-error layer onnx_proto tflite_schema:
-graph: error
-form: graph
+error layer array half onnx_proto tflite_schema:
+graph: array error
+kernel pad: graph
+form: array graph
 scales: layer
 ranges: layer scales
 stress:
 write: onnx_proto
-onnx_window: error graph onnx_proto form
+onnx_window: error graph onnx_proto form kernel
 onnx_order: onnx_proto
-onnx_opset onnx_external: error onnx_proto
+onnx_ml: error graph onnx_proto
+onnx_opset: error onnx_proto onnx_ml
+onnx_external: error onnx_proto
+onnx_tensor: array error graph half onnx_proto
+onnx_fold: array error graph onnx_proto onnx_opset onnx_tensor onnx_window
+onnx_node: error graph pad onnx_proto onnx_fold onnx_opset onnx_window
 report: layer scales
-tflite_window: graph tflite_schema error
+tflite_options: error graph tflite_schema
+tflite_tensor: array error graph half tflite_schema
+tflite_window: graph kernel tflite_schema error
 walk: graph error
 window: graph form
 dims: graph error form window
-onnx: graph onnx_proto error onnx_external onnx_opset onnx_order onnx_window
+onnx: graph pad onnx_proto error onnx_external onnx_fold onnx_ml onnx_node onnx_opset onnx_order \
+    onnx_tensor
 compare: layer report
 quantise: error layer scales ranges stress report compare
-tflite: graph tflite_schema error tflite_window
+tflite: graph pad tflite_schema error tflite_options tflite_tensor tflite_window
 fold: graph layer error dims
-lower: graph layer error form walk window dims fold
+maps: graph layer error form window dims
+stack: graph layer
+check: graph error form dims maps stack
+leaky: layer error fold
+lower: graph layer error form walk dims fold maps stack check leaky
 
 [std-host/train/src]
 curve draw labels network scale:

@@ -1,0 +1,134 @@
+//! Operators of ONNX's second set, `ai.onnx.ml`: what scikit-learn's pipelines are written in.
+
+use super::error::Refused;
+use super::graph::{Op, Tensor};
+use super::onnx_proto::NodeProto;
+
+/// The domain.
+pub(super) const DOMAIN: &str = "ai.onnx.ml";
+
+/// What a node computes, and for each of its outputs the functions that follow.
+pub(super) type Found = (Op, Vec<Vec<String>>);
+
+/// Why trees are refused.
+const TREES: &str = "trees compare values, and no layer here does that";
+
+/// A node of the set.
+///
+/// # Errors
+/// [`Refused`] with the reason.
+pub(super) fn read(node: &NodeProto) -> Result<Found, Refused> {
+    let plain = |op| Ok((op, vec![vec![]]));
+    match node.op_type.as_str() {
+        "Scaler" => plain(scaler(node)?),
+        "LinearRegressor" => {
+            let outputs = usize::try_from(node.integer("targets", 1)).map_err(|_| "no targets")?;
+            Ok((linear(node, outputs)?, vec![transforms(node)]))
+        }
+        "LinearClassifier" => classifier(node),
+        "SVMRegressor" => Ok((support(node)?, vec![transforms(node)])),
+        // Functions of an answer that whoever gets it can compute.
+        "Normalizer" | "ZipMap" | "ArrayFeatureExtractor" | "LabelEncoder" => plain(Op::Last),
+        "SVMClassifier" => Err("its classes are voted on in pairs, and no layer here does that; \
+                                train a linear classifier"
+            .into()),
+        kind if kind.starts_with("TreeEnsemble") => Err(TREES.into()),
+        _ => Err(Refused::Node(None)),
+    }
+}
+
+/// The function that is applied to the scores.
+fn transforms(node: &NodeProto) -> Vec<String> {
+    match node.text("post_transform", "NONE") {
+        "NONE" => vec![],
+        function => vec![function.to_owned()],
+    }
+}
+
+/// `(x - offset) scale`.
+fn scaler(node: &NodeProto) -> Result<Op, Refused> {
+    let told = |name, other| node.reals(name).filter(|values| !values.is_empty()).unwrap_or(other);
+    let (scale, mean) = (told("scale", vec![1.0]), told("offset", vec![0.0]));
+    let longer = scale.len().max(mean.len());
+    let at = |values: &[f64], index: usize| match values {
+        [one] => Some(*one),
+        _ => values.get(index).copied(),
+    };
+    let all = |values: &[f64]| (0..longer).map(|index| at(values, index)).collect::<Option<_>>();
+    let (Some(scale), Some(mean)): (Option<Vec<f64>>, Option<Vec<f64>>) = (all(&scale), all(&mean))
+    else {
+        return Err("its factors and summands differ in length".into());
+    };
+    let offset = scale.iter().zip(&mean).map(|(scale, mean)| -mean * scale).collect();
+    Ok(Op::Elementwise { scale, offset, dims: Some(vec![longer]) })
+}
+
+/// `W x + b` of so many outputs.
+fn linear(node: &NodeProto, outputs: usize) -> Result<Op, Refused> {
+    let weights = node.reals("coefficients").unwrap_or_default();
+    let bias = node.reals("intercepts").filter(|bias| !bias.is_empty());
+    let inputs = weights.len().checked_div(outputs).unwrap_or(0);
+    let weights = Tensor::new(vec![outputs, inputs], weights)
+        .filter(|weights| !weights.values.is_empty())
+        .ok_or("its coefficients are not a row for each output")?;
+    if bias.as_ref().is_some_and(|bias| bias.len() != outputs) {
+        return Err("its intercepts are not one for each output".into());
+    }
+    Ok(Op::Dense { weights, bias })
+}
+
+fn classifier(node: &NodeProto) -> Result<Found, Refused> {
+    let count = |name: &str| {
+        node.find(name).map_or(0, |labels| labels.ints.len().max(labels.strings.len()))
+    };
+    let classes = count("classlabels_ints").max(count("classlabels_strings"));
+    let coefficients = node.find("coefficients").map_or(0, |values| values.floats.len());
+    let rows = node.find("intercepts").map_or(classes, |values| values.floats.len());
+    if classes == 0 || coefficients == 0 {
+        return Err("it has no classes or no coefficients".into());
+    }
+    if rows != classes {
+        return Err("it has not a row of coefficients for each class".into());
+    }
+    let op = linear(node, classes)?;
+    Ok((op, vec![vec!["ArgMax".to_owned()], transforms(node)]))
+}
+
+/// A regression on support vectors, of which a linear kernel makes one row of weights.
+fn support(node: &NodeProto) -> Result<Op, Refused> {
+    if node.text("kernel_type", "LINEAR") != "LINEAR" {
+        return Err("its kernel is not linear, and no layer here computes it".into());
+    }
+    if node.integer("one_class", 0) != 0 {
+        return Err("it answers with a sign, and no layer here does that".into());
+    }
+    let coefficients = node.reals("coefficients").unwrap_or_default();
+    let rho = node.reals("rho").unwrap_or_default();
+    let bias = match *rho {
+        [rho] => vec![rho],
+        _ => return Err("it has not one summand `rho`".into()),
+    };
+    let supports = usize::try_from(node.integer("n_supports", 0)).map_err(|_| "no supports")?;
+    if supports == 0 {
+        let weights = Tensor::new(vec![1, coefficients.len()], coefficients);
+        let weights = weights.filter(|weights| !weights.values.is_empty());
+        return Ok(Op::Dense {
+            weights: weights.ok_or("it has no coefficients")?,
+            bias: Some(bias),
+        });
+    }
+    let vectors = node.reals("support_vectors").unwrap_or_default();
+    let inputs = vectors.len() / supports;
+    if inputs == 0 || inputs.checked_mul(supports) != Some(vectors.len()) {
+        return Err("its support vectors are not as many as it says".into());
+    }
+    if coefficients.len() != supports {
+        return Err("its coefficients are not one for each support vector".into());
+    }
+    let mut weights = vec![0.0; inputs];
+    for (vector, coefficient) in vectors.chunks_exact(inputs).zip(&coefficients) {
+        weights.iter_mut().zip(vector).for_each(|(weight, value)| *weight += coefficient * value);
+    }
+    let weights = Tensor { dims: vec![1, inputs], values: weights };
+    Ok(Op::Dense { weights, bias: Some(bias) })
+}
