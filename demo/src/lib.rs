@@ -88,7 +88,8 @@ pub fn make(folder: &Path) -> Result<Outcome> {
     import::run(ImportArgs {
         model: folder.join("vibration.onnx"),
         calibrate: folder.join("calibration.npy"),
-        output: vec![output.clone()],
+        out: output.clone(),
+        output: None,
         force: true,
         headroom_bits: 1,
         input_frac_bits: None,

@@ -1,6 +1,6 @@
 //! `sharelet import`: a trained float network becomes a model file.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
@@ -29,10 +29,13 @@ pub struct ImportArgs {
     /// Readings from which the scales are chosen.
     #[arg(long, value_name = "INPUTS")]
     pub calibrate: PathBuf,
-    /// Where the model is written (a name that ends in .slt); given once more with another name,
-    /// the value of the network that is its answer: an output, or any other that it computes.
-    #[arg(short, long, value_name = "MODEL.slt|NAME", required = true)]
-    pub output: Vec<PathBuf>,
+    /// Where the model is written.
+    #[arg(short, long = "out", value_name = "MODEL.slt")]
+    pub out: PathBuf,
+    /// The value of the network that is its answer: an output, or any other that it computes. The
+    /// only output, if not given.
+    #[arg(long, value_name = "NAME")]
+    pub output: Option<String>,
     /// Replace a model file that exists.
     #[arg(long)]
     pub force: bool,
@@ -75,13 +78,13 @@ pub struct ImportArgs {
 /// # Errors
 /// [`ImportError`]; nothing is written then.
 pub fn run(args: ImportArgs) -> Result<(), ImportError> {
-    let (output, answer) = outputs(&args.output)?;
+    let output = &args.out;
     let free = || match output.try_exists() {
-        Ok(true) if !args.force => Err(ImportError::Exists { path: output.to_owned() }),
+        Ok(true) if !args.force => Err(ImportError::Exists { path: output.clone() }),
         _ => Ok(()),
     };
     free()?;
-    let mut chain = sharelet_import::read_output(&args.model, answer.as_deref())?;
+    let mut chain = sharelet_import::read_output(&args.model, args.output.as_deref())?;
     if let Some(name) = args.name {
         chain.name = name;
     }
@@ -104,23 +107,6 @@ pub fn run(args: ImportArgs) -> Result<(), ImportError> {
     free()?;
     model.save(output)?;
     print(&format!("wrote {}\n", output.display())).map_err(ImportError::Print)
-}
-
-/// The file that is written, and the value that is the answer if one was chosen.
-fn outputs(given: &[PathBuf]) -> Result<(&Path, Option<String>), ImportError> {
-    let is_file = |path: &&PathBuf| {
-        path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("slt"))
-    };
-    let files: Vec<&PathBuf> = given.iter().filter(is_file).collect();
-    let names: Vec<&PathBuf> = given.iter().filter(|path| !is_file(path)).collect();
-    match (files.as_slice(), names.as_slice()) {
-        ([file], []) => Ok((file, None)),
-        ([file], [name]) => Ok((file, Some(name.to_string_lossy().into_owned()))),
-        ([], names) => Err(ImportError::NoFile {
-            name: names.first().map_or_else(String::new, |name| name.display().to_string()),
-        }),
-        _ => Err(ImportError::ManyOutputs),
-    }
 }
 
 /// Whether a dealer can serve a model.
@@ -162,23 +148,5 @@ mod tests {
             (0..33).map(|index| if index % 2 == 0 { 4096 } else { 65_535 }).collect();
         let error = serve(&dense(&wide)).unwrap_err().to_string();
         assert!(error.contains("bytes of corrections of one session"), "{error}");
-    }
-
-    #[test]
-    fn an_output_is_a_file_or_a_name() {
-        let of = |given: &[&str]| {
-            let given: Vec<PathBuf> = given.iter().map(PathBuf::from).collect();
-            outputs(&given).map(|(path, name)| (path.to_owned(), name))
-        };
-        let file = PathBuf::from("a/b.slt");
-        assert_eq!(of(&["a/b.slt"]).unwrap(), (file.clone(), None));
-        for given in [["a/b.slt", "dense/out:0"], ["dense/out:0", "a/b.slt"]] {
-            assert_eq!(of(&given).unwrap(), (file.clone(), Some("dense/out:0".into())));
-        }
-        let error = of(&["probabilities"]).unwrap_err().to_string();
-        assert!(error.contains("`probabilities`") && error.contains("MODEL.slt"), "{error}");
-        for given in [&["a.slt", "b.slt"][..], &["a.slt", "b", "c"]] {
-            assert!(matches!(of(given), Err(ImportError::ManyOutputs)));
-        }
     }
 }

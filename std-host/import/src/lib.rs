@@ -118,18 +118,6 @@ pub enum ImportError {
         /// The file.
         path: PathBuf,
     },
-    /// It is not said where the model is written: a name that was given in its place.
-    #[error(
-        "`{name}` does not end in .slt, and so is the name of a value of the network; say with \
-         --output MODEL.slt where the model is written"
-    )]
-    NoFile {
-        /// The name.
-        name: String,
-    },
-    /// More than one file, or more than one value.
-    #[error("--output is given too often: once for the file, and once for the answer's name")]
-    ManyOutputs,
     /// No dealer serves the model.
     #[error(
         "the model needs {found} bytes of {what} where a dealer serves at most {limit}; use \

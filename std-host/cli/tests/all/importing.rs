@@ -13,7 +13,8 @@ fn args(model: &Path, calibrate: &Path, output: &Path) -> ImportArgs {
     ImportArgs {
         model: model.into(),
         calibrate: calibrate.into(),
-        output: vec![output.into()],
+        out: output.into(),
+        output: None,
         force: false,
         headroom_bits: 1,
         input_frac_bits: None,
@@ -109,9 +110,8 @@ fn the_answer_is_chosen_by_name() {
     std::fs::write(path("two.onnx"), encoded(&file)).unwrap();
     std::fs::write(path("good.csv"), "1,2\n-3,4\n").unwrap();
     let with = |name: &str| {
-        let both = vec![path("out.slt"), name.into()];
         let given = args(&path("two.onnx"), &path("good.csv"), &path("out.slt"));
-        run(ImportArgs { output: both, force: true, ..given })
+        run(ImportArgs { output: Some(name.into()), force: true, ..given })
     };
     let error = run(args(&path("two.onnx"), &path("good.csv"), &path("out.slt"))).unwrap_err();
     says(&error, "2 outputs where one is expected: `y`, `z`; choose one with --output NAME");
