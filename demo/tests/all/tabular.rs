@@ -26,7 +26,8 @@ fn made_again_the_tables_are_the_same() {
 }
 
 fn labelled(label: &str, kind: LabelKind) -> Options {
-    Options { labels: vec![label.to_owned()], kind, ..Options::default() }
+    let standardise = Some(false);
+    Options { labels: vec![label.to_owned()], kind, standardise, ..Options::default() }
 }
 
 #[test]
@@ -143,8 +144,13 @@ fn fixed_point_learns_the_tables_as_floating_point_does() {
                 || Data { inputs: inputs.to_vec(), targets: targets.to_vec(), ..Data::default() };
             let mut config = Config::load(&examples.join(file)).unwrap();
             (config.training.seed, config.arithmetic.truncation) = (seed, Truncation::Exact);
-            let sizes =
-                Sizes { rows: 7000, features: 8, targets: 1, test_rows: 0, ..Default::default() };
+            let sizes = Sizes {
+                rows: 7000,
+                features: 8,
+                targets: 1,
+                feature_bits: 23,
+                ..Default::default()
+            };
             let course = Arc::new(Course::new(config, sizes).unwrap());
             let (_, float) =
                 plain::baseline(&course, (&data(), &Data::default()), Labels::Binary, &mut |_| ())

@@ -43,6 +43,9 @@ pub struct ShareArgs {
     pub owner: Name,
     #[command(flatten)]
     table: TableArgs,
+    /// The data has no label: another owner gives it.
+    #[arg(long, conflicts_with = "labelled")]
+    pub no_label: bool,
     /// The column by which columns of several owners are joined.
     #[arg(long, value_name = "COLUMN", requires = "key_secret")]
     pub key: Option<String>,
@@ -86,6 +89,14 @@ fn parse_different(text: &str) -> Result<[String; 2], String> {
 pub fn run(args: ShareArgs) -> Result<()> {
     let openings = Openings::of(&args.allow, args.least_rows);
     let openings = openings.map_err(|reason| WrongArguments(format!("--allow: {reason}")))?;
+    if !args.no_label && !args.table.is_labelled() {
+        return Err(WrongArguments(
+            "say which column is the label with --label, or which file has them with --labels; or \
+             --no-label, if another owner gives them"
+                .to_owned(),
+        )
+        .into());
+    }
     let table = Table::load(&args.data, &args.table.options(args.key.clone()))?;
     let encoded = shares::encode(&table, args.frac_bits)?;
     let keys = match (&args.key_secret, &table.keys) {

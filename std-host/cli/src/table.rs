@@ -69,6 +69,11 @@ impl TableArgs {
         }
     }
 
+    /// Whether there is a label.
+    pub(super) const fn is_labelled(&self) -> bool {
+        !self.label.is_empty() || self.labels.is_some()
+    }
+
     /// What to take from the file; `key` is the column that rows are joined by.
     #[must_use]
     pub fn options(&self, key: Option<String>) -> Options {

@@ -189,7 +189,7 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     let mut curves = vec![("private", &report.curve)];
     curves.extend(against.as_ref().map(|against| ("float", against)));
     charts("Training on shares", &curves, args.plot.as_deref())?;
-    if report.steps == 0 {
+    if report.finished_before {
         println!(
             "the run was finished before; this server's share of the model: {}",
             model.display()
@@ -227,7 +227,7 @@ async fn connect(
     route: &Route,
     wait: Duration,
 ) -> Result<Connection, LinkError> {
-    let (end, mut attempts) = (Instant::now() + wait, PAUSES.attempts(None));
+    let (begin, mut attempts) = (Instant::now(), PAUSES.attempts(None));
     let mut said = false;
     loop {
         let error = match tcp::connect(peer, role, route, CONNECT, STALL).await {
@@ -235,7 +235,7 @@ async fn connect(
             done => return done,
         };
         let pause = attempts.failed().unwrap_or(PAUSES.longest);
-        if Instant::now() + pause >= end {
+        if begin.elapsed().saturating_add(pause) >= wait {
             return Err(error);
         }
         if !core::mem::replace(&mut said, true) {

@@ -84,9 +84,10 @@ pub fn run(args: &TrainPlainArgs) -> Result<()> {
     }
     let frac_bits = config.arithmetic.frac_bits;
     let train = words(&table, frac_bits)?;
-    let feature_bits = [Some(&table), test.as_ref()].into_iter().flatten();
-    let feature_bits =
-        feature_bits.map(|data| shares::feature_bits(data, bits_of(frac_bits))).max().unwrap_or(0);
+    let bits_of_both = [Some(&table), test.as_ref()].map(|table| {
+        table.map_or([0; 2], |table| shares::magnitude_bits(table, bits_of(frac_bits)))
+    });
+    let [[features, targets], [test_features, test_targets]] = bits_of_both;
     let sizes = Sizes {
         rows: table.rows,
         features: table.columns.len(),
@@ -94,7 +95,8 @@ pub fn run(args: &TrainPlainArgs) -> Result<()> {
         test_rows: test.as_ref().map_or(0, |test| test.rows),
         standardised: train.scaling.len(),
         mixed: false,
-        feature_bits: feature_bits.into(),
+        feature_bits: features.max(test_features).into(),
+        target_bits: targets.max(test_targets).into(),
     };
     let course = Arc::new(Course::new(config, sizes)?);
     course.check_labels(&args.data.display().to_string(), table.labels)?;

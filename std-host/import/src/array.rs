@@ -1,5 +1,7 @@
 //! Arrays of numbers in row-major order, as files hold them: turned over, cut, joined, spread.
 
+/// The largest dimension.
+const MAX_DIM: usize = 1 << 26;
 /// The most elements of an array that is computed from others.
 const MAX_ELEMS: usize = 1 << 24;
 
@@ -16,6 +18,10 @@ impl<T> Array<T> {
     /// An array; `None` if the number of values is not the product of the dimensions.
     #[must_use]
     pub fn new(dims: Vec<usize>, values: Vec<T>) -> Option<Self> {
+        // An empty array must not claim what nobody could hold beside it.
+        if dims.iter().any(|&dim| dim > MAX_DIM) {
+            return None;
+        }
         let count = dims.iter().try_fold(1_usize, |product, &dim| product.checked_mul(dim))?;
         (count == values.len()).then_some(Self { dims, values })
     }

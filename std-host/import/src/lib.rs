@@ -2,7 +2,7 @@
 //! `file -> graph -> steps -> chain of layers -> quantised model`.
 //!
 //! * [`graph`] is our own small graph; `onnx` and `tflite` read files into it and know nothing
-//!   else. What a file computes from constants is computed there ([`array`]);
+//!   else. What a file computes from constants is computed there ([`mod@array`]);
 //! * [`dims`] follows the dimensions of its values ([`form`], [`window`]); `check` collects all
 //!   that speaks against it; [`walk`] finds the way from input to output; [`lower`] and [`fold`]
 //!   make of it a [`layer::Chain`] of layers in floating point;

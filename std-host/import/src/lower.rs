@@ -4,7 +4,7 @@
 //! map before them or, behind an activation, into the one after them; where neither is possible
 //! they become a layer of one factor per value. A max-pool becomes layers that take the larger of
 //! two; ReLU6 is two layers, `6 - max(6 - max(6 - y, 0), 0)` with the signs in the weights; leaky
-//! ReLU is two as well ([`leaky`]).
+//! ReLU is two as well (`leaky`).
 
 use std::collections::{HashMap, HashSet};
 

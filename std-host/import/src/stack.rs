@@ -184,6 +184,9 @@ fn one(branches: &[Branch<'_>]) -> Option<Op> {
     }
 }
 
+/// Weights of a sum of branches, at most.
+const MAX_SUM_ELEMS: usize = 1 << 24;
+
 /// The sum of equal parts of what lies one behind the other.
 fn parts(branches: &[Branch<'_>], filters: usize) -> Option<Op> {
     let same = |branch: &Branch<'_>| branch.weights.dims.first() == Some(&filters);
@@ -191,6 +194,7 @@ fn parts(branches: &[Branch<'_>], filters: usize) -> Option<Op> {
         return None;
     }
     let all = filters.checked_mul(branches.len())?;
+    filters.checked_mul(all).filter(|elems| *elems <= MAX_SUM_ELEMS)?;
     let unit = |index: usize| if index / all == index % all % filters { 1.0 } else { 0.0 };
     let values = (0..filters.checked_mul(all)?).map(unit).collect();
     Some(match branches.first()?.linear.op {

@@ -10,20 +10,16 @@ use sharelet_core::functions::engine::Truncation;
 
 use super::config::{Config, ConfigError, FieldError};
 use super::curve::Epoch;
-use super::loss::DISTANCE_BITS;
 use super::loss::Wanted;
 use super::network::{Layer, Loss, Network, NetworkError, Shape};
+use super::room::{Room, WORD_BITS, ratio};
 use super::schedule::{Plan, ScheduleError, Split};
+pub use super::sizes::Sizes;
 use super::update::Rates;
 use crate::labels::Labels;
 
 /// The most significant bits of a rate.
 const RATE_BITS: u32 = 12;
-/// The most bits after the point of what a short batch is brought to a full one by: the sum grows
-/// by no more.
-const RATIO_BITS: u32 = 8;
-/// Bits of what may be truncated, and the most that are dropped at once.
-const WORD_BITS: u32 = 62;
 /// Words that are standardised at once.
 const STANDARDISED_ELEMS: usize = 1 << 14;
 /// Steps of a run, at most: all that are counted ahead.
@@ -64,9 +60,9 @@ pub enum CourseError {
     },
     /// A sum over a batch may not fit into a word.
     #[error(
-        "features have up to {bits} bits, and sums of gradients over {rows} rows no room in a \
-         word: share the data with --standardise, or take a smaller `training.batch`, or fewer \
-         `arithmetic.frac_bits`"
+        "features have up to {bits} bits, and sums over columns or {rows} rows no room in a word: \
+         share the data with --standardise if it is not, or take a smaller `training.batch`, or \
+         fewer `arithmetic.frac_bits`"
     )]
     Wide {
         /// Rows of a batch.
@@ -82,42 +78,6 @@ pub enum CourseError {
         /// What is wrong.
         reason: String,
     },
-}
-
-/// The sizes of the data, public.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Sizes {
-    /// Rows of the data set to train on, held-out ones included.
-    pub rows: usize,
-    /// Features of a row.
-    pub features: usize,
-    /// Words of a label.
-    pub targets: usize,
-    /// Rows of the data set to test on; 0 without.
-    pub test_rows: usize,
-    /// How many columns are standardised under sharing: none, all features, or all features and
-    /// all targets.
-    pub standardised: usize,
-    /// Whether there are rows to train on of others than those whose scaling it is.
-    pub mixed: bool,
-    /// Bits of the largest magnitude of a feature, in units of the last place; of standardised ones
-    /// those of [`super::scaling::REACH`].
-    pub feature_bits: u32,
-}
-
-impl Sizes {
-    /// Whether targets are standardised.
-    #[must_use]
-    pub const fn standardises_targets(&self) -> bool {
-        self.standardised > self.features
-    }
-
-    fn is_valid(&self) -> bool {
-        let all = self.features.checked_add(self.targets);
-        self.standardised == 0
-            || self.standardised == self.features
-            || Some(self.standardised) == all
-    }
 }
 
 /// One session.
@@ -183,33 +143,6 @@ pub enum Kind {
     Check,
 }
 
-fn ceil_log2(count: usize) -> u32 {
-    usize::BITS - count.saturating_sub(1).leading_zeros()
-}
-
-/// Bits of the magnitude of an output. Comparisons take the difference of two in 32 bits. The
-/// gradient of squared errors is the distance to a target, and the sum of its products with
-/// features over a batch must have room in a word; that of other losses is at most 1, for which 0
-/// bits are left where there is no room.
-fn output_bits(loss: Loss, config: &Config, sizes: Sizes, batch: usize) -> u32 {
-    let room = WORD_BITS.saturating_sub(ceil_log2(batch) + sizes.feature_bits);
-    match loss {
-        // A distance has one bit more.
-        Loss::SquaredError => room.saturating_sub(1).min(DISTANCE_BITS),
-        Loss::CrossEntropy | Loss::Logistic | Loss::Hinge => {
-            if room >= config.arithmetic.frac_bits { 30 } else { 0 }
-        }
-    }
-}
-
-/// `full / rows`, rounded to [`RATIO_BITS`] bits after the point, in as few as say the same.
-fn ratio(full: usize, rows: usize) -> (u64, u32) {
-    let (full, rows, bits) = (full as u64, rows.max(1) as u64, RATIO_BITS);
-    let rounded = ((full << (bits + 1)) / rows).div_ceil(2);
-    let zeros = rounded.trailing_zeros().min(bits);
-    (rounded >> zeros, bits - zeros)
-}
-
 /// The course of a run.
 #[derive(Clone, Debug)]
 pub struct Course {
@@ -218,6 +151,9 @@ pub struct Course {
     sizes: Sizes,
     plan: Plan,
     split: Split,
+    /// Bits of outputs and of weights of the first layer, at most.
+    output_bits: u32,
+    weight_bits: u32,
     /// The order of rows in the epoch that was asked for last: it takes as long as there are rows,
     /// and is the same for many steps.
     order: Arc<Mutex<Option<Order>>>,
@@ -277,14 +213,19 @@ impl Course {
             return Err(CourseError::FewRows { rows: rows.len(), least });
         }
         let plan = Plan::new(&config.training, split.train.len())?;
-        let outputs = output_bits(network.loss, &config, sizes, plan.batch_rows());
-        if outputs < config.arithmetic.frac_bits {
-            return Err(CourseError::Wide { rows: plan.batch_rows(), bits: sizes.feature_bits });
+        let room = Room { loss: network.loss, config: &config, sizes, plan: &plan };
+        let output_bits = room
+            .output_bits()
+            .ok_or(CourseError::Wide { rows: plan.batch_rows(), bits: room.feature_bits() })?;
+        let weight_bits = room.weight_bits();
+        if config.stop.check && weight_bits < config.arithmetic.frac_bits {
+            return Err(CourseError::Wide { rows: 1, bits: room.feature_bits() });
         }
         if plan.steps() > MAX_STEPS {
             return Err(CourseError::Steps(plan.steps()));
         }
-        Ok(Self { config, network, sizes, plan, split, order: Arc::default() })
+        let order = Arc::default();
+        Ok(Self { config, network, sizes, plan, split, output_bits, weight_bits, order })
     }
 
     /// The configuration.
@@ -333,9 +274,7 @@ impl Course {
     #[must_use]
     pub fn wanted(&self) -> Wanted {
         let Config { open, stop, .. } = &self.config;
-        let output_bits =
-            output_bits(self.network.loss, &self.config, self.sizes, self.plan.batch_rows());
-        let output_bits = stop.check.then_some(output_bits);
+        let output_bits = stop.check.then_some(self.output_bits);
         Wanted { loss: open.loss, correct: open.accuracy, output_bits }
     }
 
@@ -474,22 +413,30 @@ impl Course {
         }
     }
 
-    /// The largest magnitude of a weight: the configured one, or less where an output of the first
-    /// layer, over all features, would have no room in a word.
+    /// The largest magnitude of a weight or bias.
     #[must_use]
-    pub fn largest_weight(&self) -> f64 {
-        let Sizes { features, feature_bits, .. } = self.sizes;
-        let bits = WORD_BITS.saturating_sub(ceil_log2(features) + feature_bits);
-        let most = libm::scalbn(1.0, bits.cast_signed() - self.frac_bits().cast_signed());
+    pub const fn largest_weight(&self) -> f64 {
+        self.config.stop.largest_weight
+    }
+
+    /// That of a weight of the first layer: less where its output, over all features, would have no
+    /// room in a word.
+    #[must_use]
+    pub fn largest_first_weight(&self) -> f64 {
+        let bits = self.weight_bits.cast_signed() - self.frac_bits().cast_signed();
+        let most = libm::scalbn(1.0, bits);
         self.config.stop.largest_weight.min(most)
     }
 
     /// What has passed a limit if the bit says so, for an error.
     #[must_use]
     pub fn limits(&self) -> String {
-        let bits = self.wanted().output_bits.unwrap_or(u32::BITS);
-        let outputs = libm::scalbn(1.0, bits.cast_signed() - self.frac_bits().cast_signed());
-        format!("a weight has reached {}, or an output {outputs}", self.largest_weight())
+        let bits = self.output_bits.cast_signed() - self.frac_bits().cast_signed();
+        let outputs = libm::scalbn(1.0, bits);
+        let (weights, first) = (self.largest_weight(), self.largest_first_weight());
+        format!(
+            "a weight has reached {weights}, one of the first layer {first}, or an output {outputs}"
+        )
     }
 
     /// Whether anything of an epoch is opened.

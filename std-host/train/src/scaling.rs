@@ -26,9 +26,11 @@ use sharelet_core::functions::protocol::product::{Factors, Multiply};
 /// product of a power of two without a fraction and of a number with one.
 pub const COLUMN_WORDS: usize = 6;
 /// Deviations from the mean at which a value is refused.
-pub const REACH: f64 = 1024.0;
+pub const REACH: f64 = 256.0;
 /// Bits of the magnitude of a word that is to be standardised, at most.
 pub const INPUT_BITS: u32 = 43;
+/// Bits of the magnitude of an answer with twice the fraction bits, at most.
+pub const ANSWER_BITS: u32 = 62;
 /// The most that a coarse factor grows a value by, in bits.
 const MOST_GROWN_BITS: i32 = 10;
 /// Units of the last place that a deviation has at least: fewer are lost in rounding.
@@ -48,15 +50,16 @@ pub fn of_column(
     values: impl ExactSizeIterator<Item = f64> + Clone,
     frac_bits: u32,
 ) -> Result<[u64; COLUMN_WORDS], TooNarrow> {
+    let first = values.clone().next().unwrap_or(0.0);
+    #[allow(clippy::float_cmp, reason = "the same number in every row")]
+    let constant = values.clone().all(|value| value == first);
     #[allow(clippy::cast_precision_loss)]
     let rows = values.len().max(1) as f64;
     let mean = values.clone().sum::<f64>() / rows;
     let square = values.map(|value| (value - mean) * (value - mean)).sum::<f64>() / rows;
     let unit = libm::scalbn(1.0, frac_bits.cast_signed());
     let deviation = square.sqrt();
-    // A constant column has a deviation of rounding errors at most.
-    let constant = deviation <= mean.abs() * 1e-12;
-    let deviation = if constant { 1.0 } else { deviation };
+    let (mean, deviation) = if constant { (first, 1.0) } else { (mean, deviation) };
     if deviation * unit < LEAST_DEVIATION_UNITS {
         return Err(TooNarrow);
     }

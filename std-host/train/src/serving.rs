@@ -18,6 +18,10 @@ use super::step::{Evaluate, open_weights};
 use crate::tensor::offline::Plan;
 use crate::tensor::{Machine, Masked, Program, Runner, Tensors};
 
+/// Fraction bits of a model whose scaling is folded into its weights: with fewer a weight of a wide
+/// column has too few units, with more an answer has no room.
+const FOLDED_FRAC_BITS: core::ops::RangeInclusive<u32> = 20..=22;
+
 /// Why a model cannot be served.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -32,6 +36,15 @@ pub enum ServingError {
         most = FRAC_BITS.end(),
     )]
     FracBits(u32),
+    /// Fraction bits for which a folded model is too coarse, or its answers too large.
+    #[error(
+        "the model was trained on standardised data with {0} fraction bits, and is served with \
+         {least} to {most}: share the data with --frac-bits {least} and train again, or open the \
+         model",
+        least = FOLDED_FRAC_BITS.start(),
+        most = FOLDED_FRAC_BITS.end(),
+    )]
+    Folded(u32),
     /// Columns that are standardised, without a dense layer that undoes it.
     #[error("the model cannot be evaluated: {0} columns are standardised where that is not undone")]
     Standardised(usize),
@@ -78,6 +91,9 @@ impl Serving {
                 && dense(network.layers.last()));
         if !undone {
             return Err(ServingError::Standardised(standardised));
+        }
+        if standardised > 0 && !FOLDED_FRAC_BITS.contains(&frac_bits) {
+            return Err(ServingError::Folded(frac_bits));
         }
         let zeros = Model::zeros(&network, false)?;
         let scaling = vec![[0; COLUMN_WORDS]; standardised];

@@ -311,10 +311,14 @@ async fn too_large<E: Runner, T: Tensors>(
 ) -> Result<bool, E::Error> {
     // Below 2^47 units, by the configuration.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    let limit = libm::scalbn(course.largest_weight(), course.frac_bits().cast_signed()) as u64;
+    let word = |limit: f64| libm::scalbn(limit, course.frac_bits().cast_signed()) as u64;
+    let [first, others] = [course.largest_first_weight(), course.largest_weight()]
+        .map(|limit| machine.constant(word(limit)));
     let words: Vec<u64> =
         model.parameters.iter().flat_map(LayerParameters::words).copied().collect();
-    let limits = vec![machine.constant(limit); words.len()];
+    let of_first = model.parameters.first().map_or(0, |layer| layer.weights.len());
+    let mut limits = vec![first; of_first];
+    limits.resize(words.len(), others);
     let weights = beyond(machine, &words, &limits).await?;
     any(machine, weights.wrapping_add(outputs)).await
 }

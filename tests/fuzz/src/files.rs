@@ -214,6 +214,7 @@ pub fn dataset_seeds() -> Vec<Vec<u8>> {
             keyed,
             standardised: false,
             feature_bits: 22,
+            target_bits: 21,
             openings: Openings::default(),
         };
         let keys = if keyed { 32 * rows } else { 0 };

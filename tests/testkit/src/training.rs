@@ -320,9 +320,11 @@ impl Room {
                 .unwrap()
         };
         let (train, test) = (dataset(&config.data.train), config.data.test.as_deref().map(dataset));
-        let feature_bits = [Some(&train), test.as_ref()].into_iter().flatten();
-        let feature_bits =
-            feature_bits.map(|data| data.descriptor().feature_bits).max().unwrap_or(0);
+        let bits = |which: usize| {
+            let both = [Some(&train), test.as_ref()].into_iter().flatten();
+            both.filter_map(|data| data.descriptor().magnitude_bits.get(which)).max().copied()
+        };
+        let [feature_bits, target_bits] = [0, 1].map(|which| bits(which).unwrap_or(0).into());
         let sizes = Sizes {
             rows: train.rows,
             features: train.columns,
@@ -330,7 +332,8 @@ impl Room {
             test_rows: test.as_ref().map_or(0, |test| test.rows),
             standardised: train.scaling.len(),
             mixed: train.is_mixed(),
-            feature_bits: feature_bits.into(),
+            feature_bits,
+            target_bits,
         };
         Arc::new(Course::new(config.clone(), sizes).unwrap())
     }

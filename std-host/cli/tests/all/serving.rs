@@ -19,6 +19,8 @@ kind = "logistic-regression"
 epochs = 1
 batch = 100
 learning_rate = 0.5
+[arithmetic]
+truncation = "exact"
 "#;
 
 /// What the twin answers with the opened model.

@@ -45,7 +45,7 @@ fn owners_of_rows_and_of_columns_share() {
     room.write("bank.csv", "id,age\np,30\nq,40\n");
     room.write("shop.csv", "customer,orders,price\np,1,2000\nq,2,3000\n");
     let columns = "--key-secret secret --dataset columns";
-    works(&format!("bank.csv --key id --owner bank {columns}"));
+    works(&format!("bank.csv --key id --no-label --owner bank {columns}"));
     works(&format!(
         "shop.csv --key customer --label price --label-scale 1/1000 --owner shop {columns}"
     ));
@@ -73,15 +73,21 @@ fn wrong_use_is_named() {
     let second = room.serve("collect --party 0 --state other");
     let twice = format!("{},{}", servers[0].address, second.address);
     for (file, to, says) in [
-        ("a.csv", &*to, "error: a.csv: row 2 (line 3), column `x`: the cell is empty"),
-        ("b.csv --key x --key-secret short", &to, "10 bytes, a secret for keys has at least 16"),
-        ("b.csv", &twice, "server-1 server-1: the peer refused: it has no key"),
+        ("a.csv --no-label", &*to, "error: a.csv: row 2 (line 3), column `x`: the cell is empty"),
+        (
+            "b.csv --no-label --key x --key-secret short",
+            &to,
+            "10 bytes, a secret for keys has at least 16",
+        ),
+        ("b.csv --label y", &twice, "server-1 server-1: the peer refused: it has no key"),
     ] {
         room.refuses(&format!("share {file} --dataset d --owner o --to {to}"), 1, says);
     }
     let line = "collect --party 1 --state server-1 --listen 127.0.0.1:0";
     room.refuses(line, 1, "is in use by another process");
     for wrong in [
+        "--dataset d",
+        "--dataset d --label y --no-label",
         "--dataset d --classes 3",
         "--dataset d --label y --classes 3 --binary",
         "--dataset d --label y --labels f",

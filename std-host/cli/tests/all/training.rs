@@ -151,14 +151,7 @@ fn programs_train_and_are_killed_and_the_owner_opens_the_model() {
     let course = Arc::new(
         Course::new(
             config,
-            Sizes {
-                rows: 40,
-                features: 3,
-                targets: 1,
-                standardised: 3,
-                feature_bits: 31,
-                ..Default::default()
-            },
+            Sizes { rows: 40, features: 3, targets: 1, standardised: 3, ..Default::default() },
         )
         .unwrap(),
     );

@@ -1,6 +1,6 @@
 //! Tables that once trained to something else, or said something else: right answers, or a refusal.
 
-use std::fmt::Write as _;
+use core::fmt::Write as _;
 use std::path::Path;
 
 use sharelet_testkit::processes::Programs;
@@ -12,8 +12,8 @@ const BINARY: &str = env!("CARGO_BIN_EXE_sharelet");
 fn last_epochs(said: &str) -> [String; 2] {
     let (float, twin) = said.split_once("\ntwin\n").expect("both are trained");
     [float, twin].map(|part| {
-        let epochs = part.lines().filter(|line| line.starts_with("epoch "));
-        epochs.last().expect("an epoch").to_owned()
+        let mut epochs = part.lines().filter(|line| line.starts_with("epoch "));
+        epochs.next_back().expect("an epoch").to_owned()
     })
 }
 

@@ -68,6 +68,7 @@ pub(super) fn read(bytes: &[u8], path: &Path, options: &Options) -> Result<Parts
             keys.push(cell(index)?.0.to_owned());
         }
     }
+    dialect.finish().map_err(refuse_dialect)?;
     if let Some(unusual) = dialect.unusual() {
         tracing::info!("{}: {unusual}", path.display());
     }

@@ -79,9 +79,11 @@ pub struct Description {
     /// Whether features, and labels that are numbers, are standardised before they are used: then
     /// the scaling of each column is behind the rows.
     pub standardised: bool,
-    /// Bits of the largest magnitude of a feature, in units of the last place, at most: what sums
-    /// over many rows need room for. Of standardised features it is the same for all data.
+    /// Bits of the largest magnitude of a feature, in units of the last place: what sums over many
+    /// rows need room for. 0 of standardised features.
     pub feature_bits: u8,
+    /// The same of labels.
+    pub target_bits: u8,
     /// What may be opened of what is computed on it.
     pub openings: Openings,
 }
@@ -124,7 +126,7 @@ impl Description {
             && names.windows(2).all(|pair| pair.first() != pair.last())
             && self.labels.is_valid()
             && (1..=MAX_FRAC_BITS).contains(&self.frac_bits)
-            && self.feature_bits <= 43
+            && self.feature_bits.max(self.target_bits) <= 64
             && self.elems().is_some_and(|elems| elems.checked_mul(8).is_some())
     }
 }

@@ -51,19 +51,22 @@ const fn bits(standardised: bool) -> u32 {
     if standardised { scaling::INPUT_BITS } else { BITS }
 }
 
-/// Bits of the largest magnitude of a feature, in units of the last place: of standardised ones
-/// those that are within reach of their scaling.
+/// Bits of the largest magnitude of a feature and of a label, in units of the last place; 0 of
+/// standardised ones, of which it is not told.
 #[must_use]
-pub fn feature_bits(table: &Table, frac_bits: u8) -> u8 {
-    let largest = if table.standardised {
-        scaling::REACH
-    } else {
-        table.features.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()))
-    };
-    // A finite number below 2^32.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    let bits = largest.log2().floor().clamp(-1074.0, 64.0) as i32 + 1 + i32::from(frac_bits);
-    u8::try_from(bits.max(0)).unwrap_or(u8::MAX)
+pub fn magnitude_bits(table: &Table, frac_bits: u8) -> [u8; 2] {
+    let numbers = matches!(table.labels, Labels::Numbers { .. });
+    let columns = [(&table.features, true), (&table.targets, numbers)];
+    columns.map(|(values, scales)| {
+        if table.standardised && scales {
+            return 0;
+        }
+        let largest = values.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()));
+        // A finite number below 2^43 units.
+        #[allow(clippy::cast_possible_truncation)]
+        let bits = largest.log2().floor().clamp(-64.0, 64.0) as i32 + 1 + i32::from(frac_bits);
+        u8::try_from(bits.clamp(0, 64)).unwrap_or(0)
+    })
 }
 
 /// Encodes features and labels with `frac_bits` fraction bits, to nearest, halves away from zero.
@@ -94,6 +97,9 @@ pub fn encode(table: &Table, frac_bits: u8) -> Result<Encoded, DataError> {
     fixed::encode(&table.features, frac_bits, limit, feature_words)
         .map_err(|error| place(0, error))?;
     let numbers = matches!(table.labels, Labels::Numbers { .. });
+    // Served answers have twice the fraction bits.
+    let most = 1_u64 << (scaling::ANSWER_BITS - u32::from(frac_bits));
+    let limit = if table.standardised && numbers { limit.min(most - 1) } else { limit };
     fixed::encode(&table.targets, frac_bits, limit, target_words)
         .map_err(|error| place(features, error))?;
     if table.standardised {

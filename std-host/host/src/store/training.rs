@@ -335,6 +335,7 @@ mod tests {
             standardised: 0,
             mixed: false,
             feature_bits: 21,
+            target_bits: 21,
         };
         let header = Header {
             party,

@@ -253,6 +253,7 @@ pub fn describe(
     frac_bits: u8,
     openings: Openings,
 ) -> Description {
+    let [feature_bits, target_bits] = shares::magnitude_bits(table, frac_bits);
     Description {
         id,
         dataset,
@@ -263,7 +264,8 @@ pub fn describe(
         frac_bits,
         keyed: table.keys.is_some(),
         standardised: table.standardised,
-        feature_bits: shares::feature_bits(table, frac_bits),
+        feature_bits,
+        target_bits,
         openings,
     }
 }

@@ -271,11 +271,12 @@ async fn after_any_crash_a_run_goes_on_to_the_same_model() {
         };
         let reports = room.train(&config, true).await;
         assert!(room.model() == model, "{crash:?}");
+        let finished = reports.iter().all(|report| report.finished_before);
         for report in reports {
             assert_eq!(report.curve, curve, "{crash:?}");
             assert_eq!(report.steps as u64, 15 - begun, "{crash:?}: from {held:?}");
         }
-        assert!(room.counter() > used, "numbers of sessions are fresh");
+        assert!(finished || room.counter() > used, "numbers of sessions are fresh");
     }
 }
 

@@ -397,6 +397,7 @@ const SIZES: Sizes = Sizes {
     standardised: 0,
     mixed: false,
     feature_bits: 21,
+    target_bits: 21,
 };
 
 #[tokio::test(flavor = "multi_thread")]

@@ -469,7 +469,7 @@ async fn limits_and_hostile_bytes() {
     let mut pair = Pair::new();
     pair.most = [3; 2];
     let error = refusal(pair.share(&data("d", "o", "x,y\n1,1\n", &rows())).await);
-    assert_eq!(error, Refusal::TooLarge { found: 8, most: 3 });
+    assert_eq!(error, Refusal::TooLarge { found: 10, most: 3 });
 
     // Descriptions that contradict themselves.
     let pair = Pair::new();

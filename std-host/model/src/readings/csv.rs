@@ -45,6 +45,7 @@ pub(super) fn read(bytes: &[u8], path: &Path, width: Option<usize>) -> Result<Ra
             values.push(value);
         }
     }
+    dialect.finish()?;
     if let Some(unusual) = dialect.unusual() {
         tracing::info!("{}: {unusual}", path.display());
     }

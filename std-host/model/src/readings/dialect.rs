@@ -40,8 +40,8 @@ pub enum DialectError {
     },
     /// A comma that may separate decimals or thousands.
     #[error(
-        "line {line}: the comma in `{text}` may stand before decimals or thousands; write decimal \
-         points, or separate columns by semicolons"
+        "line {line}: the comma in `{text}` may stand before decimals or thousands; write numbers \
+         without separators of thousands, and with decimal points"
     )]
     Thousands {
         /// The line, from 1.
@@ -60,6 +60,10 @@ pub struct Dialect {
     point: Option<u64>,
     /// A line with a decimal comma.
     comma: Option<u64>,
+    /// The first cell whose comma may stand before thousands, and whether another one tells that it
+    /// does not.
+    grouped: Option<(u64, String)>,
+    proved: bool,
 }
 
 /// How well a separator fits the first records.
@@ -127,7 +131,7 @@ impl Dialect {
         let usual = SEPARATORS.first().copied().unwrap_or((b',', ""));
         let most = fits.iter().reduce(|most, fit| if fit.first > most.first { fit } else { most });
         let (separator, name) = best.or(most).map_or(usual, |fit| fit.separator);
-        Ok(Self { separator, name, point: None, comma: None })
+        Ok(Self { separator, name, point: None, comma: None, grouped: None, proved: false })
     }
 
     /// A reader of records, whose cells are trimmed.
@@ -148,6 +152,13 @@ impl Dialect {
                     let text = text.chars().take(SHOWN).collect();
                     return Err(DialectError::Thousands { line, text });
                 }
+                let digits = whole.trim_start_matches(['-', '+']);
+                let thousands = part.len() == 3 && digits.len() <= 3 && !digits.starts_with('0');
+                if !thousands {
+                    self.proved = true;
+                } else if self.grouped.is_none() {
+                    self.grouped = Some((line, text.chars().take(SHOWN).collect()));
+                }
                 self.comma.get_or_insert(line);
                 Cow::Owned(format!("{whole}.{part}"))
             }
@@ -159,6 +170,19 @@ impl Dialect {
         match (self.point, self.comma) {
             (Some(point), Some(comma)) => Err(DialectError::Decimals { point, comma }),
             _ => Ok(plain),
+        }
+    }
+
+    /// When all cells were read: whether their commas can only be decimal ones.
+    ///
+    /// # Errors
+    /// [`DialectError::Thousands`].
+    pub fn finish(&self) -> Result<(), DialectError> {
+        match &self.grouped {
+            Some((line, text)) if !self.proved => {
+                Err(DialectError::Thousands { line: *line, text: text.clone() })
+            }
+            _ => Ok(()),
         }
     }
 
@@ -244,6 +268,10 @@ mod tests {
         assert_eq!(semicolons.number("1.234,5", 2).expect("no number"), "1.234,5");
         let unusual = "columns are separated by semicolons, numbers have decimal commas";
         assert_eq!(semicolons.unusual().as_deref(), Some(unusual));
+        // Three digits alone may be thousands; another cell tells.
+        assert!(semicolons.finish().is_err());
+        assert_eq!(semicolons.number("12,5", 2).expect("one way"), "12.5");
+        semicolons.finish().expect("decimals");
         let refused = semicolons.number("0.5", 3).expect_err("mixed").to_string();
         assert!(refused.starts_with("line 3 has a decimal point, and line 1 a"), "{refused}");
 

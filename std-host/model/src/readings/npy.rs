@@ -89,6 +89,9 @@ pub(super) fn read<T: Real>(bytes: &[u8], width: Option<usize>) -> Result<Raw<T>
     Ok(Raw { width: array.row, values: values(array.data), divide: 1.0 })
 }
 
+/// The bytes of whole numbers as text.
+type Texts = fn(&[u8]) -> Vec<String>;
+
 /// A column of whole numbers as text, all digits of them; `None` if the array is not of whole
 /// numbers.
 pub(super) fn integers(
@@ -97,7 +100,7 @@ pub(super) fn integers(
     column: usize,
 ) -> Result<Option<Vec<String>>, Fault> {
     let array = array(bytes, width)?;
-    let (element, text): (usize, fn(&[u8]) -> Vec<String>) = match array.element {
+    let (element, text): (usize, Texts) = match array.element {
         "|u1" | "|b1" => (1, |data| texts(data, u8::from_le_bytes)),
         "|i1" => (1, |data| texts(data, i8::from_le_bytes)),
         "<u2" => (2, |data| texts(data, u16::from_le_bytes)),

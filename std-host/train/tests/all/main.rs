@@ -15,4 +15,5 @@ mod config;
 mod float;
 mod kernel;
 mod private;
+mod room;
 mod schedule;

@@ -131,7 +131,7 @@ leaky: layer error fold
 lower: graph layer error form walk dims fold maps stack check leaky
 
 [std-host/train/src]
-curve draw labels network scale:
+curve draw labels network scale sizes:
 config kernel parameters: network
 initial: draw network parameters
 model: network parameters
@@ -145,7 +145,8 @@ loss: network tensor range
 update: parameters model tensor
 backward: network parameters tensor maps forward
 scaling: network parameters model tensor range
-course: curve labels network config schedule loss update
+room: network config schedule loss scaling sizes
+course: curve labels network config schedule loss update sizes room
 step: network model tensor forward loss update backward
 serving: network config model tensor forward step scaling
 state: curve network parameters initial model tensor forward loss course step range scaling

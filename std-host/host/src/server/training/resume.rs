@@ -85,23 +85,23 @@ fn fits(
     Ok(())
 }
 
-/// The run whose finished model lies here, if it is of this configuration and data.
-///
-/// # Errors
-/// As [`held`], of the model's share.
+/// The run whose finished model lies here, if it is the one that would go on: of this configuration
+/// and data, and of the run of the checkpoints, if there are some. A model that an earlier run left
+/// is none.
+#[must_use]
 pub fn finished(
     checkpoints: &Checkpoints,
     course: &Course,
     data: DataHashes,
-) -> Result<Option<(Share, [u8; 16])>, TrainingError> {
+    held: Option<&Held>,
+) -> Option<(Share, [u8; 16])> {
     let path = checkpoints.model();
-    if !path.exists() {
-        return Ok(None);
-    }
-    let share = Share::load(&path)?;
-    fits(&path, &share.header, course, data)?;
-    let (run, whole) = (share.header.run, share.header.step == course.plan().steps() as u64);
-    Ok(whole.then_some((share, run)))
+    let share = Share::load(&path).ok()?;
+    fits(&path, &share.header, course, data).ok()?;
+    let run = share.header.run;
+    let ends = share.header.step == course.plan().steps() as u64
+        && held.is_none_or(|(of_checkpoints, _)| *of_checkpoints == run);
+    ends.then_some((share, run))
 }
 
 /// The latest step of one run that both have a checkpoint of.

@@ -94,8 +94,10 @@ pub struct Report {
     pub sent: Sent,
     /// Time in sessions, that of the messages included.
     pub online: core::time::Duration,
-    /// Steps that were made by this run; none if it was finished before.
+    /// Steps that were made by this run.
     pub steps: usize,
+    /// Whether there was nothing left to do: both servers had their share of the model.
+    pub finished_before: bool,
 }
 
 /// Trains, from the first message to the last checkpoint.
@@ -111,8 +113,11 @@ pub async fn run(
 ) -> Result<Report, RunError> {
     let Setup { config, train, mut test, checkpoints, resume } = setup;
     let party = correlations.party();
-    let feature_bits = [Some(&train), test.as_ref()].into_iter().flatten();
-    let feature_bits = feature_bits.map(|data| data.descriptor().feature_bits).max().unwrap_or(0);
+    let bits = |which: usize| {
+        let both = [Some(&train), test.as_ref()].into_iter().flatten();
+        both.filter_map(|data| data.descriptor().magnitude_bits.get(which)).max().copied()
+    };
+    let [feature_bits, target_bits] = [0, 1].map(|which| bits(which).unwrap_or(0).into());
     let sizes = Sizes {
         rows: train.rows,
         features: train.columns,
@@ -120,7 +125,8 @@ pub async fn run(
         test_rows: test.as_ref().map_or(0, |test| test.rows),
         standardised: train.scaling.len(),
         mixed: train.is_mixed(),
-        feature_bits: feature_bits.into(),
+        feature_bits,
+        target_bits,
     };
     let course = Arc::new(Course::new(config, sizes)?);
     check_data(&course, &train, test.as_mut())?;
@@ -130,11 +136,10 @@ pub async fn run(
         test: test.as_ref().map(|test| test.descriptor().hash()),
     };
     let plans = Arc::new(Plans::new(&course)?);
-    let finished = if resume { resume::finished(&checkpoints, &course, data)? } else { None };
-    let greeting = Hello {
-        finished: finished.as_ref().map(|(_, run)| *run),
-        ..greeting(&course, party, (&train, test.as_ref(), data), (resume, &checkpoints))?
-    };
+    let greeting = greeting(&course, party, (&train, test.as_ref(), data), (resume, &checkpoints))?;
+    let held = greeting.checkpoints.as_ref();
+    let finished = resume.then(|| resume::finished(&checkpoints, &course, data, held)).flatten();
+    let greeting = Hello { finished: finished.as_ref().map(|(_, run)| *run), ..greeting };
     let agreed = async {
         let mut met = meeting.into().meet(greeting.clone(), course.clone(), stop).await?;
         if greeting.finished.is_some() && greeting.finished == met.theirs.finished {
@@ -154,7 +159,8 @@ pub async fn run(
         checkpoints.drop_after(None)?;
         let curve = finished.and_then(|(share, _)| postcard::from_bytes(&share.header.curve).ok());
         let (curve, sent) = (curve.unwrap_or_default(), Sent::default());
-        return Ok(Report { curve, sent, online: core::time::Duration::ZERO, steps: 0 });
+        let online = core::time::Duration::ZERO;
+        return Ok(Report { curve, sent, online, steps: 0, finished_before: true });
     };
     let scaling = train.scaling.clone();
     let [train, test] = [Some(train), test].map(data_of);
@@ -208,7 +214,7 @@ fn check_data(
             );
             return Err(CourseError::Data { dataset: name(), reason }.into());
         }
-        let reason = if dataset.targets_per_row != train.targets_per_row {
+        let reason = if dataset.labels != train.labels {
             "it has other labels than the data to train on; share it with the same options"
         } else if dataset.scaling.is_empty() != train.scaling.is_empty() {
             "of it and the data to train on, one is to be standardised and the other is not; \
@@ -438,7 +444,8 @@ impl Running {
             both = both => both.map_err(RunError::Unconfirmed)?,
         }
         self.checkpoints.drop_after(None)?;
-        Ok(Report { curve: self.curve, sent: link.take(), online, steps: steps - begun })
+        let (curve, sent, steps) = (self.curve, link.take(), steps - begun);
+        Ok(Report { curve, sent, online, steps, finished_before: false })
     }
 
     fn epoch(&self, number: usize, train: Opened, test: Opened) -> Epoch {

@@ -177,8 +177,8 @@ pub struct Descriptor {
     pub frac_bits: u8,
     /// Whether features, and labels that are numbers, are standardised.
     pub standardised: bool,
-    /// Bits of the largest magnitude of a feature.
-    pub feature_bits: u8,
+    /// Bits of the largest magnitude of a feature, and of a label.
+    pub magnitude_bits: [u8; 2],
     /// The uploads that it is made of, in the order in which they are joined.
     pub uploads: Vec<Part>,
     /// SHA-256 of the hashed keys, if owners give columns.
@@ -204,7 +204,7 @@ impl Descriptor {
             (self.uploads == other.uploads, "uploads"),
             (self.rows == other.rows, "rows"),
             (self.standardised == other.standardised, "whether it is standardised"),
-            (self.feature_bits == other.feature_bits, "the bits of features"),
+            (self.magnitude_bits == other.magnitude_bits, "the bits of values"),
             (self.keys == other.keys, "keys"),
         ];
         fields.into_iter().find(|(same, _)| !same).map(|(_, field)| field)
@@ -295,7 +295,8 @@ pub(super) fn join(
         rows: owner.rows,
         openings: owner.openings.clone(),
     };
-    let feature_bits = owners.clone().map(|owner| owner.feature_bits).max().unwrap_or(0);
+    let most = |bits: fn(&Description) -> u8| owners.clone().map(bits).max().unwrap_or(0);
+    let magnitude_bits = [most(|owner| owner.feature_bits), most(|owner| owner.target_bits)];
     let uploads = owners.map(part).collect();
     let (frac_bits, standardised) = (first.frac_bits, first.standardised);
     scaling.extend(target_scaling);
@@ -306,7 +307,7 @@ pub(super) fn join(
         labels,
         frac_bits,
         standardised,
-        feature_bits,
+        magnitude_bits,
         uploads,
         keys: first_keys,
     };

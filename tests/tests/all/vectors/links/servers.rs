@@ -24,7 +24,7 @@ fn descriptor(keys: Option<[u8; 32]>) -> Descriptor {
         labels: Labels::Classes { classes: 3 },
         frac_bits: 20,
         standardised: true,
-        feature_bits: 30,
+        magnitude_bits: [0, 21],
         uploads: vec![Part {
             id: upload,
             owner: "north".parse().unwrap(),

@@ -46,6 +46,7 @@ fn description() -> Description {
         keyed: true,
         standardised: false,
         feature_bits: 22,
+        target_bits: 21,
         openings: Openings::of(&[Opening::Loss, Opening::Model(name("north"))], 12).unwrap(),
     }
 }
