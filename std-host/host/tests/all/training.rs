@@ -443,7 +443,7 @@ fn large_batches_and_small_rates_are_learned_from() {
         (20, 2048, 0.5, 0.0),
         (24, 2048, 0.5, 0.0),
         (24, 64, 0.3, 0.0),
-        (24, 8192, 0.5, 0.5),
+        (24, 1024, 0.5, 0.5),
         (16, 8192, 0.7, 0.0),
     ] {
         let (scale, mut scaled) = (if bits > 20 { 1.0 } else { 12.0 }, table.clone());
