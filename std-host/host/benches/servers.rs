@@ -26,7 +26,7 @@ use sharelet_core::functions::program::{Scratch, scaling};
 use sharelet_host::data::labels::LabelKind;
 use sharelet_host::data::{Options, Table, shares};
 use sharelet_link::wan::Wan;
-use sharelet_train::config::Config;
+use sharelet_train::config::{Arithmetic, Config};
 use sharelet_train::course::{Course, Session, Sizes};
 use sharelet_train::curve::means;
 use sharelet_train::kernel::{Bilinear, Form, Product};
@@ -35,8 +35,9 @@ use sharelet_train::loss::Wanted;
 use sharelet_train::model::Model;
 use sharelet_train::network::{Network, NetworkName};
 use sharelet_train::plain;
+use sharelet_train::serving::Serving;
 use sharelet_train::state::{Data, Seen, State};
-use sharelet_train::step::{Evaluate, OpenData, OpenModel, Step};
+use sharelet_train::step::{OpenData, Step};
 use sharelet_train::tensor::local::{Local, Outputs, Parts, Taken};
 use sharelet_train::tensor::{Machine, Program, Tensors};
 use sharelet_train::update::Rates;
@@ -123,19 +124,20 @@ fn forward(network: &Network, batch: usize, servers: &mut Servers, runs: usize) 
     let mut rng = ChaCha20Rng::from_seed([2; 32]);
     let models = [Model::zeros(network, false).unwrap(), model(network, &mut rng)];
     let zeros = Model::zeros(network, false).unwrap();
-    let [open_0, open_1, sizes, dealer] = [&models[0], &models[1], &zeros, &zeros].map(OpenModel);
+    let arithmetic = Arithmetic { frac_bits: FRAC_BITS, ..Arithmetic::default() };
+    let serving = Serving::new(network.clone(), arithmetic, 0).unwrap();
+    let [open_0, open_1, sizes, dealer] =
+        [&models[0], &models[1], &zeros, &zeros].map(|model| serving.open(model, &[]));
     let opened = servers.run(Parts { sizes, dealer, parties: [open_0, open_1] }).unwrap().0;
     let run = |_| {
         let inputs = split(&words(&mut rng, batch * network.input.elems(), FRAC_BITS), &mut rng);
-        let evaluate = |model, weights, inputs| {
-            Evaluate::new(network, FRAC_BITS, (model, weights), inputs).unwrap()
-        };
+        let nothing = || vec![0; inputs[0].len()];
         let [sizes, dealer] =
-            [(); 2].map(|()| evaluate(&zeros, &opened.dealer, vec![0; inputs[0].len()]));
+            [(); 2].map(|()| serving.evaluate(&opened.dealer, nothing()).unwrap());
         let [inputs_0, inputs_1] = inputs;
         let parties = [
-            evaluate(&models[0], &opened.parties[0], inputs_0),
-            evaluate(&models[1], &opened.parties[1], inputs_1),
+            serving.evaluate(&opened.parties[0], inputs_0).unwrap(),
+            serving.evaluate(&opened.parties[1], inputs_1).unwrap(),
         ];
         servers.run(Parts { sizes, dealer, parties }).unwrap().1
     };

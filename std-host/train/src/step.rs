@@ -138,19 +138,3 @@ impl Program for Evaluate<'_> {
         Ok(outputs)
     }
 }
-
-/// Opens the weights of a model once, to be used for many [`Evaluate`]s.
-pub struct OpenModel<'m>(pub &'m Model);
-
-redacted!(OpenModel<'_>);
-
-impl Program for OpenModel<'_> {
-    type Output = Vec<Masked>;
-
-    async fn run<E: Runner, T: Tensors>(
-        &mut self,
-        machine: &mut Machine<E, T>,
-    ) -> Result<Vec<Masked>, E::Error> {
-        open_weights(machine, self.0).await
-    }
-}

@@ -327,16 +327,7 @@ mod tests {
     use super::*;
 
     fn share(step: u64, party: u8) -> Share {
-        let sizes = Sizes {
-            rows: 7,
-            features: 3,
-            targets: 1,
-            test_rows: 0,
-            standardised: 0,
-            mixed: false,
-            feature_bits: 21,
-            target_bits: 21,
-        };
+        let sizes = Sizes { rows: 7, features: 3, targets: 1, ..Sizes::default() };
         let header = Header {
             party,
             run: [5; 16],

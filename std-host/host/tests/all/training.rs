@@ -280,6 +280,23 @@ async fn after_any_crash_a_run_goes_on_to_the_same_model() {
     }
 }
 
+/// A model that an earlier run left, with another rate, is not the end of the run that goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_run_that_goes_on_was_finished_before() {
+    let case = &CASES[0];
+    let (room, config) = (case.room().await, case.config("exact", OPEN));
+    let first = room.train(&config, false).await;
+    assert!(first.iter().all(|report| !report.finished_before));
+    let again = room.train(&config, true).await;
+    for (report, first) in again.iter().zip(&first) {
+        assert!(report.finished_before);
+        assert_eq!((report.steps, &report.curve), (0, &first.curve));
+    }
+    let mut slower = config.clone();
+    slower.training.learning_rate /= 2.0;
+    room.refused(&slower, true, &["start without --resume"]).await;
+}
+
 /// A connection that is cut anywhere, again and again, until the run comes to its end.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_cut_anywhere_costs_nothing_but_time() {

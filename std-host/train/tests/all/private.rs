@@ -2,10 +2,12 @@
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 use sharelet_core::functions::engine::Truncation;
+use sharelet_train::config::{self, Arithmetic};
 use sharelet_train::loss::{Sums, Wanted};
 use sharelet_train::model::Model;
 use sharelet_train::network::{Layer, Loss, Network, Shape, Window};
-use sharelet_train::step::{Evaluate, OpenData, OpenModel, Step};
+use sharelet_train::serving::Serving;
+use sharelet_train::step::{OpenData, Step};
 use sharelet_train::tensor::local::{Local, Outputs, Parts};
 use sharelet_train::tensor::{self, Masked, offline};
 use sharelet_train::update::Rates;
@@ -236,10 +238,11 @@ fn answers_are_those_of_the_twin() {
     for (name, network) in networks() {
         let data = data(&network, false, &mut ChaCha20Rng::from_seed([9; 32]));
         let truncation = Truncation::Exact;
-        let weights =
-            offline::run(&mut OpenModel(&data.model), tensor::twin(truncation)).unwrap().0;
-        let mut evaluate =
-            Evaluate::new(&network, F, (&data.model, &weights), data.inputs.clone()).unwrap();
+        let arithmetic = Arithmetic { frac_bits: F, truncation: config::Truncation::Exact };
+        let serving = Serving::new(network.clone(), arithmetic, 0).unwrap();
+        let mut whole = serving.open(&data.model, &[]);
+        let weights = offline::run(&mut whole, tensor::twin(truncation)).unwrap().0;
+        let mut evaluate = serving.evaluate(&weights, data.inputs.clone()).unwrap();
         let expected = offline::run(&mut evaluate, tensor::twin(truncation)).unwrap().0;
 
         let mut rng = ChaCha20Rng::from_seed([3; 32]);
@@ -248,16 +251,14 @@ fn answers_are_those_of_the_twin() {
         let models = [Model::zeros(&network, false).unwrap(), data.model.clone()];
         let zeros = Model::zeros(&network, false).unwrap();
         let [open_0, open_1, sizes, dealer] =
-            [&models[0], &models[1], &zeros, &zeros].map(OpenModel);
+            [&models[0], &models[1], &zeros, &zeros].map(|model| serving.open(model, &[]));
         let opened = servers.run(Parts { sizes, dealer, parties: [open_0, open_1] }).unwrap().0;
-        let new =
-            |model, weights, inputs| Evaluate::new(&network, F, (model, weights), inputs).unwrap();
         let [inputs_0, inputs_1] = split(&data.inputs, &mut rng);
         let [sizes, dealer] =
-            [(); 2].map(|()| new(&zeros, &opened.dealer, vec![0; data.inputs.len()]));
+            [(); 2].map(|()| serving.evaluate(&opened.dealer, vec![0; data.inputs.len()]).unwrap());
         let parties = [
-            new(&models[0], &opened.parties[0], inputs_0),
-            new(&models[1], &opened.parties[1], inputs_1),
+            serving.evaluate(&opened.parties[0], inputs_0).unwrap(),
+            serving.evaluate(&opened.parties[1], inputs_1).unwrap(),
         ];
         let found = servers.run(Parts { sizes, dealer, parties }).unwrap().0.parties;
         assert_eq!(open([&found[0].words, &found[1].words]), expected.words, "{name}");

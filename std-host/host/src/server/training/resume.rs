@@ -85,9 +85,9 @@ fn fits(
     Ok(())
 }
 
-/// The run whose finished model lies here, if it is the one that would go on: of this configuration
-/// and data, and of the run of the checkpoints, if there are some. A model that an earlier run left
-/// is none.
+/// The run whose finished model lies here, if it is the one that would go on: of exactly this
+/// configuration and data, and of the run of the checkpoints, if there are some. A model that an
+/// earlier run left is none.
 #[must_use]
 pub fn finished(
     checkpoints: &Checkpoints,
@@ -100,6 +100,8 @@ pub fn finished(
     fits(&path, &share.header, course, data).ok()?;
     let run = share.header.run;
     let ends = share.header.step == course.plan().steps() as u64
+        // What may change within a run has not changed since its end.
+        && course.config().text().is_ok_and(|text| text == share.header.config)
         && held.is_none_or(|(of_checkpoints, _)| *of_checkpoints == run);
     ends.then_some((share, run))
 }
