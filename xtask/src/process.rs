@@ -211,7 +211,43 @@ fn quote(log: &Path) -> String {
     if last.is_empty() {
         return format!("; it printed nothing ({})", log.display());
     }
-    format!("; the end of {}:\n    {}", log.display(), last.join("\n    "))
+    // Of many test programs, the one that failed may be far from the end.
+    let earlier = lines.get(..lines.len() - last.len()).unwrap_or(&[]).iter();
+    let before = [""].iter().chain(earlier.clone());
+    let failed = earlier.zip(before).filter(|(line, before)| {
+        // A panic's message is on the line behind its place.
+        tells_of_failure(line) || before.contains("panicked at")
+    });
+    let failed: Vec<&str> = failed.map(|(line, _)| *line).take(QUOTED_LINES).collect();
+    let before = match failed.len() {
+        0 => String::new(),
+        _ => format!("; of what failed:\n    {}", failed.join("\n    ")),
+    };
+    format!("{before}; the end of {}:\n    {}", log.display(), last.join("\n    "))
+}
+
+/// Whether a line of a test program's output names a test that failed, its reason or its seed.
+fn tells_of_failure(line: &str) -> bool {
+    line.ends_with("... FAILED")
+        || line.starts_with("---- ")
+        || line.starts_with("SHARELET_SEED=")
+        || line.contains("panicked at")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_failed_is_quoted_from_anywhere() {
+        let log = std::env::temp_dir().join(format!("sharelet-quote-{}", std::process::id()));
+        let ends = "test other::passes ... ok\n".repeat(2 * QUOTED_LINES);
+        fs::write(&log, format!("test one::fails ... FAILED\n{ends}error: 1 target\n")).unwrap();
+        let quoted = quote(&log);
+        fs::remove_file(&log).unwrap();
+        assert!(quoted.contains("test one::fails ... FAILED"), "{quoted}");
+        assert!(quoted.ends_with("error: 1 target"), "{quoted}");
+    }
 }
 
 #[derive(Clone, Copy)]

@@ -591,7 +591,8 @@ impl Quantiser<'_> {
             // it fits.
             return Ok(USUAL_BITS.min(before).min(budget).max(0));
         }
-        let split = Split::new(&layer.map, further, float);
+        let largest = self.reports.last().map_or(0.0, |last| last.high.max(-last.low));
+        let split = Split::new(&layer.map, further, float).awake(largest);
         // Rounding to 2^-bits is off by an even distribution, except where a ReLU gave zero.
         let error = |bits: i32| split.error(split.share * pow2(-2 * bits) / 12.0, bits, budget);
         let cheap = SHIFTS

@@ -4,6 +4,9 @@ use sharelet_core::shape::Shape;
 
 use super::layer::{Map, count};
 
+/// Share of inputs, and of their range, that count at least.
+const AWAKE: f64 = 1.0 / 32.0;
+
 /// Statistics that the division of bits between input and weights is decided on.
 pub(super) struct Split {
     weights: Vec<f64>,
@@ -31,6 +34,16 @@ impl Split {
         let mut weights = map.all_weights();
         weights.extend(further);
         Self { weights, variance, share: count(nonzero) / count(input.len()) }
+    }
+
+    /// The same, if calibration readings leave nearly all inputs at zero: others that are accepted
+    /// need not. `largest` is the largest accumulator behind which the inputs come.
+    pub(super) fn awake(self, largest: f64) -> Self {
+        Self {
+            variance: self.variance.max((AWAKE * largest).powi(2)),
+            share: self.share.max(AWAKE),
+            ..self
+        }
     }
 
     /// Mean square of the error of an accumulator (in units that do not depend on the choice), if
