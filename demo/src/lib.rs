@@ -94,6 +94,8 @@ pub fn make(folder: &Path) -> Result<Outcome> {
         headroom_bits: 1,
         input_frac_bits: None,
         frac_bits: None,
+        gate_bits: None,
+        max_error: 0.2,
         divide: None,
         labels: State::ALL.map(|state| state.name().to_owned()).to_vec(),
         name: None,

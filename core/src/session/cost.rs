@@ -48,7 +48,12 @@ impl<const L: usize> Network<L> {
             online_blocks: linear::prepare_blocks::<u32>(&carried, u64::MAX),
             ..Cost::default()
         };
-        linear::cost::<u32>(layer.inputs(), &self.parts(index)) + gate + carried
+        let mut linear = linear::cost::<u32>(layer.inputs(), &self.parts(index));
+        if self.takes_accumulators(index) {
+            (linear.prepare, linear.up) = (linear.up, linear.prepare);
+            linear.prepare_blocks += core::mem::take(&mut linear.online_blocks);
+        }
+        linear + gate + carried
     }
 
     /// Keystream blocks that the device computes for a session; or some number beyond `limit`, if
@@ -80,11 +85,13 @@ impl<const L: usize> Network<L> {
     #[must_use]
     pub fn session_cost(&self, answer: Answer) -> SessionCost {
         let cost: Cost = (0..self.layers().len()).map(|index| self.layer_cost(index)).sum();
-        let layers = self.layers().len() as u64;
-        let gates =
-            (0..self.layers().len()).filter(|&index| self.gate(index).is_some()).count() as u64;
-        let last_gated =
-            self.layers().len().checked_sub(1).is_some_and(|last| self.gate(last).is_some());
+        let gates = (0..self.layers().len()).filter(|&index| self.has_gate(index)).count();
+        let last_gated = self.layers().len().checked_sub(1).is_some_and(|last| self.has_gate(last));
+        let accumulators =
+            (0..self.layers().len()).filter(|&index| self.takes_accumulators(index)).count();
+        let (gates, accumulators) = (gates as u64, accumulators as u64);
+        // The input, and what hidden gates give.
+        let inputs = 1 + gates - u64::from(last_gated);
         let answer_bytes = (self.outputs() * u32::BYTES) as u64;
         let header = HEADER_BYTES as u64;
         // An output frame carries the last gate's bits, or the share that the host is to learn, or
@@ -93,10 +100,10 @@ impl<const L: usize> Network<L> {
         let output = output_frame + if answer.to_host() { answer_bytes } else { 0 };
         let answered = header + if answer.to_device() { answer_bytes } else { 0 };
         SessionCost {
-            prepare_up_bytes: cost.prepare.bytes + gates * header,
-            online_up_bytes: cost.up.bytes + layers * header + output,
+            prepare_up_bytes: cost.prepare.bytes + (gates + accumulators) * header,
+            online_up_bytes: cost.up.bytes + inputs * header + output,
             online_down_bytes: cost.down.bytes + gates * header + answered,
-            round_trips: u32::try_from(layers).unwrap_or(u32::MAX) + u32::from(last_gated),
+            round_trips: u32::try_from(gates).unwrap_or(u32::MAX).saturating_add(1),
             dealer_bytes: cost.dealer_bytes,
             device_dealer_bytes: 0,
             prepare_blocks: cost.prepare_blocks + SESSION_KEY_BLOCKS,

@@ -18,6 +18,7 @@ pub mod linear;
 pub mod network;
 pub mod p0;
 pub mod p1;
+pub mod packed;
 #[doc(hidden)]
 pub mod phases;
 #[doc(hidden)]

@@ -17,6 +17,8 @@ use crate::shape::{Part, Parts, Shape, Window};
 
 /// The ring in which sessions compute, in bits.
 pub const RING_BITS: u8 = 32;
+/// The narrowest gate of a session, in bits.
+pub const MIN_GATE_BITS: u8 = 8;
 
 /// What follows the affine map of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,7 +33,9 @@ pub enum Activation {
 /// One layer: `y = W h + b`, then what is carried over from an earlier layer, then the activation,
 /// then `>> shift` rounding down.
 ///
-/// `W` has `weight_frac_bits` fraction bits; `b` carries the fraction bits of the accumulator.
+/// `W` has `weight_frac_bits` fraction bits; `b` carries the fraction bits of the accumulator. A
+/// hidden layer without activation and shift has no gate: its accumulator is passed on as it is,
+/// and costs nothing online.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Layer {
@@ -43,6 +47,10 @@ pub struct Layer {
     pub skip: Option<Skip>,
     /// Bits dropped from the accumulator after the activation.
     pub shift: u8,
+    /// Width of the gate: accumulators are within `-2^(gate_bits - 1)..2^(gate_bits - 1)`, or are
+    /// taken modulo `2^gate_bits`. From [`MIN_GATE_BITS`] to [`RING_BITS`], the latter where there
+    /// is no gate. See `docs/answers.md` for where it comes from.
+    pub gate_bits: u8,
     /// What follows the affine map.
     pub activation: Activation,
 }
@@ -62,14 +70,27 @@ pub struct Skip {
 
 impl Layer {
     /// A step of a max-pool: of every window of every channel the larger of its first and its last
-    /// word, `max(first - last, 0) + last`. The two must not differ by `2^31` units or more.
+    /// word, `max(first - last, 0) + last`. The two must not differ by `2^31` units or more, or by
+    /// half of what a narrower gate takes.
     #[must_use]
     pub const fn larger(window: Window) -> Self {
-        let activation = Activation::Relu;
-        Self { shape: Shape::Pairs(window), weight_frac_bits: 0, skip: None, shift: 0, activation }
+        Self {
+            shape: Shape::Pairs(window),
+            weight_frac_bits: 0,
+            skip: None,
+            shift: 0,
+            gate_bits: RING_BITS,
+            activation: Activation::Relu,
+        }
     }
 
-    /// A dense layer.
+    /// The same layer with a gate of `gate_bits`.
+    #[must_use]
+    pub const fn narrow(self, gate_bits: u8) -> Self {
+        Self { gate_bits, ..self }
+    }
+
+    /// A dense layer, its gate as wide as the ring.
     #[must_use]
     pub const fn dense(
         inputs: u16,
@@ -83,6 +104,7 @@ impl Layer {
             weight_frac_bits,
             skip: None,
             shift,
+            gate_bits: RING_BITS,
             activation,
         }
     }
@@ -175,11 +197,19 @@ pub enum NetworkError {
         /// Index of the layer.
         layer: usize,
     },
-    /// The shift is not below the ring's width less one, or larger than the fraction bits it is
+    /// The shift is not below the gate's width less one, or larger than the fraction bits it is
     /// taken from.
     ShiftOutOfRange {
         /// Index of the layer.
         layer: usize,
+    },
+    /// A gate is narrower than [`MIN_GATE_BITS`] or wider than the ring, or there is none and its
+    /// width is not the ring's.
+    GateOutOfRange {
+        /// Index of the layer.
+        layer: usize,
+        /// What the description asks for, in bits.
+        gate_bits: u8,
     },
     /// The accumulator's fraction bits do not fit the ring.
     ScaleOutOfRange {
@@ -227,6 +257,11 @@ impl fmt::Display for NetworkError {
             Self::ShiftOutOfRange { layer } => {
                 write!(f, "the shift of layer {layer} does not fit its accumulator")
             }
+            Self::GateOutOfRange { layer, gate_bits } => write!(
+                f,
+                "layer {layer} asks for a gate of {gate_bits} bits; there are gates of \
+                 {MIN_GATE_BITS} to {RING_BITS} bits, and {RING_BITS} where a layer has none"
+            ),
             Self::ScaleOutOfRange { layer } => {
                 write!(f, "the fraction bits of layer {layer} do not fit the ring")
             }
@@ -305,7 +340,12 @@ impl<const L: usize> Network<L> {
             if frac_bits >= u32::from(RING_BITS) {
                 return Err(NetworkError::ScaleOutOfRange { layer: index });
             }
-            if layer.shift >= RING_BITS - 1 || u32::from(layer.shift) > frac_bits {
+            let gate_bits = layer.gate_bits;
+            let least = if self.has_gate(index) { MIN_GATE_BITS } else { RING_BITS };
+            if !(least..=RING_BITS).contains(&gate_bits) {
+                return Err(NetworkError::GateOutOfRange { layer: index, gate_bits });
+            }
+            if layer.shift >= gate_bits - 1 || u32::from(layer.shift) > frac_bits {
                 return Err(NetworkError::ShiftOutOfRange { layer: index });
             }
             let alone = layer.weight_frac_bits == 0 && layer.shift == 0 && layer.skip.is_none();
@@ -374,20 +414,34 @@ impl<const L: usize> Network<L> {
         u8::try_from(self.frac_bits(self.layers.len())).unwrap_or(0)
     }
 
-    /// The gate that follows layer `index`, or `None` where the accumulator itself is the answer.
+    /// The gate that follows layer `index`, or `None` where the accumulator itself is passed on, or
+    /// is the answer.
     ///
-    /// Every hidden layer has one; the last has one only if it has an activation or a shift.
+    /// A layer has one if it has an activation or a shift.
     #[must_use]
     pub fn gate(&self, index: usize) -> Option<Digits> {
         let layer = self.layers.get(index)?;
         let kind = match layer.activation {
             Activation::Relu => GateKind::Relu,
-            Activation::Identity if layer.shift == 0 && index + 1 == self.layers.len() => {
-                return None;
-            }
+            Activation::Identity if layer.shift == 0 => return None,
             Activation::Identity => GateKind::Truncate,
         };
-        Digits::plan(u32::from(RING_BITS), u32::from(layer.shift), kind).ok()
+        Digits::plan(u32::from(layer.gate_bits), u32::from(layer.shift), kind).ok()
+    }
+
+    /// Whether layer `index` has a gate.
+    #[must_use]
+    pub fn has_gate(&self, index: usize) -> bool {
+        self.layers
+            .get(index)
+            .is_some_and(|layer| layer.activation == Activation::Relu || layer.shift > 0)
+    }
+
+    /// Whether what layer `index` takes is masked and sent before the input is known, because it is
+    /// the accumulator of the layer before, to which `P0`'s share does not depend on the input.
+    #[must_use]
+    pub fn takes_accumulators(&self, index: usize) -> bool {
+        index.checked_sub(1).is_some_and(|before| !self.has_gate(before))
     }
 }
 
@@ -452,7 +506,7 @@ impl<const L: usize> Network<L> {
             );
             if let Some(digits) = self.gate(index) {
                 for y in out.iter_mut() {
-                    *y = gate::twin(digits.kind(), digits.shift(), *y);
+                    *y = gate::twin(digits.kind(), digits.bits(), *y);
                 }
             }
             if let Some(part) = self.carried(index) {
@@ -534,7 +588,7 @@ impl<const L: usize> Network<L> {
         self.layers
             .len()
             .checked_sub(1)
-            .is_some_and(|last| self.weight_elems(last) == 0 && self.gate(last).is_none())
+            .is_some_and(|last| self.weight_elems(last) == 0 && !self.has_gate(last))
     }
 
     /// Private weights of layer `index`, in elements.
@@ -577,12 +631,33 @@ mod tests {
     }
 
     #[test]
-    fn only_a_bare_last_layer_has_no_gate() {
-        let last = Layer::dense(2, 1, 10, 0, Activation::Identity);
-        let hidden = Layer { activation: Activation::Identity, shift: 0, ..DENSE };
+    fn a_layer_has_a_gate_if_it_has_an_activation_or_a_shift() {
+        let last = Layer::dense(2, 1, 4, 0, Activation::Identity);
+        let hidden = Layer { activation: Activation::Identity, ..DENSE };
         let network = Network::<2>::new(8, 100, &[hidden, last]).expect("valid");
         assert_eq!(network.gate(0).map(|digits| digits.kind()), Some(GateKind::Truncate));
         assert!(network.gate(1).is_none() && network.gate(2).is_none());
+        let bare = Layer { shift: 0, ..hidden };
+        let network = Network::<2>::new(8, 100, &[bare, last]).expect("valid");
+        assert!(network.gate(0).is_none());
+        assert!((0..3).all(|index| network.takes_accumulators(index) == (index > 0)));
+    }
+
+    #[test]
+    fn widths_of_gates_are_bounded() {
+        for gate_bits in [0, 1, 7, 33, 255] {
+            let error = NetworkError::GateOutOfRange { layer: 0, gate_bits };
+            assert_eq!(refused(&[DENSE.narrow(gate_bits)]), error);
+        }
+        assert_eq!(
+            refused(&[Layer { shift: 9, ..DENSE.narrow(10) }]),
+            NetworkError::ShiftOutOfRange { layer: 0 }
+        );
+        let bare = Layer { activation: Activation::Identity, shift: 0, ..DENSE.narrow(31) };
+        let error = NetworkError::GateOutOfRange { layer: 0, gate_bits: 31 };
+        assert_eq!(refused(&[bare]), error);
+        let network = Network::<2>::new(8, 100, &[DENSE.narrow(20)]).expect("valid");
+        assert_eq!(network.gate(0).map(|digits| digits.width_bits()), Some(20));
     }
 
     #[test]

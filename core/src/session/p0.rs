@@ -24,10 +24,10 @@ use crate::binding::Binding;
 use crate::correlation::SessionToken;
 use crate::keystream::{ChaCha12, Key, KeyId, Keystream, Rounds};
 use crate::ring::{Ring, read_le_slice, write_le_slice};
-use crate::session::gate::digits::Digits;
 use crate::session::gate::{MAX_PIECE_OPENED_BYTES, opened_bytes};
 use crate::session::network::{Network, NetworkError};
-use crate::session::phases::{Offline, Paused};
+use crate::session::packed::{pack, packed_bytes, unpack};
+use crate::session::phases::{FirstMasks, Follows, Offline, Paused};
 use crate::session::piece::PIECE_ELEMS;
 use crate::session::wire::WireError;
 use crate::session::wire::control::{
@@ -37,6 +37,7 @@ use crate::session::wire::control::{
 use crate::session::wire::frame::Kind;
 use crate::shape::TILE_ELEMS;
 use crate::share;
+use crate::step::StepError;
 
 /// Room for the largest handshake message that a device reads, in bytes per layer.
 const WELCOME_LAYER_BYTES: usize = 72;
@@ -252,44 +253,64 @@ impl<'d, T: Read + Write, C: Rounds, const L: usize> Connected<'d, T, C, L> {
         let keystream = self.binding.session(session);
         let mut offline = Offline::new(&keystream, SessionToken::consumed(session));
         for (index, layer) in self.network.layers().iter().enumerate() {
-            let gated = self.network.gate(index).is_some();
-            let (rows, masks) = offline.layer(&self.model, self.network.parts(index), gated);
-            match masks {
-                Some(masks) => {
-                    write_bulk_header(
-                        &mut self.io,
-                        Kind::Prepared,
-                        index,
-                        usize::from(layer.outputs()) * u32::BYTES,
-                    )
-                    .await?;
-                    send_masked(&mut self.io, rows, masks).await?;
-                }
-                None => keep_share(rows, answer).await?,
+            let (rows, masks) =
+                offline.layer(&self.model, self.network.parts(index), follows(self.network, index));
+            if let FirstMasks::None = masks {
+                keep_share(rows, answer).await?;
+                continue;
             }
+            let bytes = packed_bytes(layer.outputs().into(), layer.gate_bits.into());
+            write_bulk_header(&mut self.io, Kind::Prepared, index, bytes).await?;
+            send_masked(&mut self.io, rows, masks, layer.gate_bits.into()).await?;
         }
         flush(&mut self.io).await?;
         Ok(Prepared { paused: offline.pause(), connected: self, keystream, answer })
     }
 }
 
-/// The first message of a layer's gate: `u_0 + r_0`, piece by piece.
+/// What the accumulators of layer `index` go to.
+fn follows<const L: usize>(network: &Network<L>, index: usize) -> Follows {
+    match network.has_gate(index) {
+        true => Follows::Gate,
+        false if index + 1 < network.layers().len() => Follows::Layer,
+        false => Follows::Answer,
+    }
+}
+
+/// The first message of a layer's gate, `u_0 + r_0` of its width; or, where it has none, the masked
+/// input of the next layer, `u_0 - r`: piece by piece.
 async fn send_masked<C: Rounds>(
     io: &mut impl Write,
     rows: linear::Rows<'_, C>,
-    masks: gate::Masks<'_, C>,
+    mut masks: FirstMasks<'_, C>,
+    width_bits: u32,
 ) -> Result<(), SessionError> {
     let (mut tile, mut words, mut bytes) = ([0; TILE_ELEMS], [0; PIECE_ELEMS], [0; PIECE_BYTES]);
-    for (rows, masks) in rows.zip(masks) {
-        let (words, bytes) = piece_of(&mut words, &mut bytes, rows.len());
+    for rows in rows {
+        let len = rows.len();
+        let (words, bytes) = piece_of(&mut words, &mut bytes, len);
         linear::prepare(rows, &mut tile, words)?;
-        gate::mask(masks, words)?;
-        write_le_slice(words, bytes);
+        match &mut masks {
+            FirstMasks::Gate(masks) => gate::mask(next(masks)?, words)?,
+            FirstMasks::Input(masks) => linear::mask(next(masks)?, words)?,
+            FirstMasks::None => return Err(no_masks()),
+        }
+        let bytes = bytes.get_mut(..packed_bytes(len, width_bits)).unwrap_or(&mut []);
+        pack(words, width_bits, bytes);
         write_all(io, bytes).await?;
         // A piece takes a while; let the network stack and the rest of the program have their turn.
         yield_now().await;
     }
     Ok(())
+}
+
+/// The next piece; there are as many of masks as of what they mask.
+fn next<T>(pieces: &mut impl Iterator<Item = T>) -> Result<T, SessionError> {
+    pieces.next().ok_or(no_masks())
+}
+
+fn no_masks() -> SessionError {
+    StepError::LengthMismatch { expected_elems: PIECE_ELEMS, found_elems: 0 }.into()
 }
 
 /// The share of the last accumulator, which is the device's share of the answer.
@@ -386,11 +407,15 @@ impl<'d, 'b, T: Read + Write, C: Rounds, const L: usize> Prepared<'d, 'b, T, C, 
         }
         let mut pending: Option<Gate<'_, C>> = None;
         for (index, layer) in network.layers().iter().enumerate() {
-            let (masks, tables) =
-                online.layer((layer.inputs(), layer.outputs()), network.gate(index));
-            match pending {
-                Some(gate) => pass_gate(io, index - 1, gate, masks, layer.inputs()).await?,
-                None => send_input(io, input, masks).await?,
+            let inputs = (!network.takes_accumulators(index)).then_some(layer.inputs());
+            let (masks, tables) = online.layer((inputs, layer.outputs()), network.gate(index));
+            match (pending, masks) {
+                (Some(gate), Some(masks)) => {
+                    pass_gate(io, index - 1, gate, masks, layer.inputs()).await?;
+                }
+                (None, Some(masks)) => send_input(io, input, masks).await?,
+                // The host has it since the preparation.
+                _ => {}
             }
             let carried = network.carried(index).map(|part| online.carried(model, part));
             pending = tables.map(|tables| Gate { tables, carried });
@@ -457,13 +482,15 @@ impl GatePiece {
         tables: gate::TablePiece<'_, C>,
         carried: Option<linear::RowPiece<'_, C>>,
     ) -> Result<&mut [u32], SessionError> {
-        let bits = opened_bytes(tables.digits(), tables.len());
+        let (bits, width_bits) =
+            (opened_bytes(tables.digits(), tables.len()), tables.digits().width_bits());
         let (words, bytes) = piece_of(&mut self.words, &mut self.bytes, tables.len());
+        let bytes = bytes.get_mut(..packed_bytes(words.len(), width_bits)).unwrap_or(&mut []);
         let peer_bits = self.peer_bits.get_mut(..bits).unwrap_or(&mut []);
         let own_bits = self.own_bits.get_mut(..bits).unwrap_or(&mut []);
         read_exact(io, bytes).await?;
         read_exact(io, peer_bits).await?;
-        read_le_slice(bytes, words);
+        unpack(bytes, width_bits, words);
         gate::finish_p0(tables, peer_bits, own_bits, words)?;
         write_all(io, own_bits).await?;
         if let Some(carried) = carried {
@@ -480,11 +507,6 @@ impl GatePiece {
     }
 }
 
-/// Bytes of a gate's opened bits and of its result.
-fn gate_bytes(digits: &Digits, outputs: u16) -> (usize, usize) {
-    (opened_bytes(digits, usize::from(outputs)), usize::from(outputs) * u32::BYTES)
-}
-
 /// The gate of a hidden layer: `z` in; opened bits, and the masked input of the next layer, out.
 async fn pass_gate<T: Read + Write, C: Rounds>(
     io: &mut T,
@@ -494,9 +516,11 @@ async fn pass_gate<T: Read + Write, C: Rounds>(
     outputs: u16,
 ) -> Result<(), SessionError> {
     let Gate { tables, mut carried } = gate;
-    let (bits, words) = gate_bytes(tables.digits(), outputs);
-    expect_bulk(io, Kind::Gate, layer, words + bits).await?;
-    write_bulk_header(io, Kind::Input, layer + 1, bits + words).await?;
+    let outputs = usize::from(outputs);
+    let bits = opened_bytes(tables.digits(), outputs);
+    let z = packed_bytes(outputs, tables.digits().width_bits());
+    expect_bulk(io, Kind::Gate, layer, z + bits).await?;
+    write_bulk_header(io, Kind::Input, layer + 1, bits + outputs * u32::BYTES).await?;
     let mut piece = GatePiece::new();
     for (tables, masks) in tables.zip(masks) {
         let len = tables.len();
@@ -519,7 +543,8 @@ async fn pass_last_gate<T: Read + Write, C: Rounds>(
 ) -> Result<(), SessionError> {
     let Gate { tables, mut carried } = gate;
     let (bits, words) = (opened_bytes(tables.digits(), answer.len()), size_of_val(answer));
-    expect_bulk(io, Kind::Gate, layer, words + bits).await?;
+    let z = packed_bytes(answer.len(), tables.digits().width_bits());
+    expect_bulk(io, Kind::Gate, layer, z + bits).await?;
     write_bulk_header(io, Kind::Output, layer, bits + if to_host { words } else { 0 }).await?;
     let mut piece = GatePiece::new();
     for (tables, answer) in tables.zip(answer.chunks_mut(PIECE_ELEMS)) {

@@ -20,6 +20,7 @@ use super::{
 use crate::ring::{Ring, read_le_slice, write_le_slice};
 use crate::session::gate::opened_bytes;
 use crate::session::network::{Affine, Network};
+use crate::session::packed::{pack, packed_bytes, unpack};
 use crate::session::piece::PIECE_ELEMS;
 use crate::session::wire::WireError;
 use crate::session::wire::control::{self, Answer, Grant, Hello, MAX_CONTROL_BYTES, Request};
@@ -85,7 +86,7 @@ pub async fn grant(io: &mut impl Write, session: u64) -> Result<(), SessionError
 
 /// The slices that a session of the host works on, of at least the lengths of [`ScratchSizes`].
 pub struct Scratch<'s> {
-    /// The device's first messages of all gates.
+    /// The device's first messages of all gates and accumulators.
     pub masked: &'s mut [u32],
     /// What every layer takes, as `P1` knows it, `d + h_1`: later layers may ask for it again.
     pub vectors: &'s mut [u32],
@@ -120,18 +121,24 @@ impl ScratchSizes {
     /// What sessions of `network` need.
     #[must_use]
     pub fn of<const L: usize>(network: &Network<L>) -> Self {
-        let gated = |(index, layer): (usize, &crate::session::network::Layer)| {
-            let outputs = usize::from(layer.outputs());
-            network.gate(index).map(|digits| (outputs, opened_bytes(&digits, outputs)))
-        };
-        let gates = || network.layers().iter().enumerate().filter_map(gated);
+        let layers = || network.layers().iter().enumerate();
+        let masked = layers().filter(|&(index, _)| is_masked(network, index));
+        let bits = layers().filter_map(|(index, layer)| {
+            network.gate(index).map(|digits| opened_bytes(&digits, layer.outputs().into()))
+        });
         Self {
-            masked_elems: gates().map(|(outputs, _)| outputs).sum(),
+            masked_elems: masked.map(|(_, layer)| usize::from(layer.outputs())).sum(),
             vectors_elems: network.vectors_elems(),
             width_elems: network.max_width(),
-            bits_bytes: gates().map(|(_, bits)| bits).max().unwrap_or(0),
+            bits_bytes: bits.max().unwrap_or(0),
         }
     }
+}
+
+/// Whether the device sends its shares of the accumulators of layer `index` while preparing: it
+/// keeps those that are the answer.
+fn is_masked<const L: usize>(network: &Network<L>, index: usize) -> bool {
+    network.has_gate(index) || index + 1 < network.layers().len()
 }
 
 /// A session of the host.
@@ -149,7 +156,7 @@ impl<'n, M: Affine, const L: usize> P1<'n, M, L> {
         Self { network, model, answer }
     }
 
-    /// Takes the device's first messages of all gates.
+    /// Takes the device's first messages of all gates and accumulators.
     ///
     /// # Errors
     /// [`SessionError`]; the session is then dead.
@@ -160,7 +167,7 @@ impl<'n, M: Affine, const L: usize> P1<'n, M, L> {
     ) -> Result<Prepared<'n, 's, M, L>, SessionError> {
         let mut masked = &mut *scratch.masked;
         for (index, layer) in self.network.layers().iter().enumerate() {
-            if self.network.gate(index).is_none() {
+            if !is_masked(self.network, index) {
                 continue;
             }
             let outputs = usize::from(layer.outputs());
@@ -168,8 +175,9 @@ impl<'n, M: Affine, const L: usize> P1<'n, M, L> {
                 .split_at_mut_checked(outputs)
                 .ok_or(too_short(outputs))?;
             masked = rest;
-            expect_bulk(reader, Kind::Prepared, index, size_of_val(words)).await?;
-            receive_words(reader, words).await?;
+            let width_bits = layer.gate_bits.into();
+            expect_bulk(reader, Kind::Prepared, index, packed_bytes(outputs, width_bits)).await?;
+            receive_packed(reader, width_bits, words).await?;
         }
         Ok(Prepared { session: self, scratch })
     }
@@ -286,7 +294,14 @@ impl<'s, M: Affine, const L: usize> Ready<'_, 's, M, L> {
             let next = slice(next, 0..if index < last || to_host { outputs } else { 0 })?;
             let kind = if index < last { Kind::Input } else { Kind::Output };
             let Some(digits) = network.gate(index) else {
-                if to_host {
+                if index < last {
+                    // `u_0 - r + y_1`, as a gate's results would come.
+                    let (known, rest) =
+                        masked.split_at_checked(outputs).ok_or(too_short(outputs))?;
+                    masked = rest;
+                    next.iter_mut().zip(known).for_each(|(next, &known)| *next = known);
+                    share::open(next, y);
+                } else if to_host {
                     expect_bulk(reader, kind, index, size_of_val(next)).await?;
                     receive_words(reader, next).await?;
                 }
@@ -305,7 +320,7 @@ impl<'s, M: Affine, const L: usize> Ready<'_, 's, M, L> {
             )?;
             let opened = gate::open_p1(received, peer_masked, own_bits, y)?;
             let piece_bits = opened_bytes(&digits, PIECE_ELEMS);
-            let send = send_gate(writer, index, y, own_bits, piece_bits);
+            let send = send_gate(writer, index, (y, digits.width_bits()), own_bits, piece_bits);
             let layer_of_reply = if index < last { index + 1 } else { index };
             let receive =
                 receive_gate_reply(reader, kind, layer_of_reply, peer_bits, piece_bits, next);
@@ -411,17 +426,41 @@ pub(super) async fn receive_words<R: Ring>(
     Ok(())
 }
 
-/// `z` and the host's opened bits, piece by piece.
+/// Words of `width_bits`, piece by piece.
+async fn receive_packed(
+    reader: &mut impl Read,
+    width_bits: u32,
+    words: &mut [u32],
+) -> Result<(), SessionError> {
+    let mut bytes = [0; PIECE_BYTES];
+    for words in words.chunks_mut(PIECE_ELEMS) {
+        let bytes = packed(&mut bytes, words.len(), width_bits);
+        read_exact(reader, bytes).await?;
+        unpack(bytes, width_bits, words);
+    }
+    Ok(())
+}
+
+/// The bytes of a piece's packed words.
+fn packed(bytes: &mut [u8; PIECE_BYTES], elements: usize, width_bits: u32) -> &mut [u8] {
+    bytes.get_mut(..packed_bytes(elements, width_bits)).unwrap_or(&mut [])
+}
+
+/// `z`, packed, and the host's opened bits, piece by piece.
 async fn send_gate(
     writer: &mut impl Write,
     layer: usize,
-    z: &[u32],
+    (z, width_bits): (&[u32], u32),
     bits: &[u8],
     piece_bits: usize,
 ) -> Result<(), SessionError> {
-    write_bulk_header(writer, Kind::Gate, layer, size_of_val(z) + bits.len()).await?;
+    let z_bytes = packed_bytes(z.len(), width_bits);
+    write_bulk_header(writer, Kind::Gate, layer, z_bytes + bits.len()).await?;
+    let mut bytes = [0; PIECE_BYTES];
     for (z, bits) in z.chunks(PIECE_ELEMS).zip(bits.chunks(piece_bits.max(1))) {
-        send_words(writer, z).await?;
+        let bytes = packed(&mut bytes, z.len(), width_bits);
+        pack(z, width_bits, bytes);
+        write_all(writer, bytes).await?;
         write_all(writer, bits).await?;
     }
     flush(writer).await

@@ -9,6 +9,27 @@ use crate::correlation::{Position, SessionToken, redacted};
 use crate::keystream::{Keystream, Rounds};
 use crate::shape::{Part, Parts};
 
+/// What a layer's accumulators go to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Follows {
+    /// A gate of their own layer.
+    Gate,
+    /// The next layer, as they are.
+    Layer,
+    /// Whoever learns the answer.
+    Answer,
+}
+
+/// The masks under which `P0` sends its shares of a layer's accumulators.
+pub enum FirstMasks<'k, C: Rounds> {
+    /// Those of the gate.
+    Gate(gate::Masks<'k, C>),
+    /// Those of the next layer's input.
+    Input(linear::InputMasks<'k, C>),
+    /// None: nothing is sent.
+    None,
+}
+
 /// `P0`'s correlations that do not depend on the input, layer by layer.
 pub struct Offline<'k, C: Rounds> {
     keystream: &'k Keystream<C>,
@@ -24,20 +45,26 @@ impl<'k, C: Rounds> Offline<'k, C> {
     }
 
     /// What the next layer spends before the input is known: the rows of `E r + a_0`, where `model`
-    /// is the keystream of `E`, and the masks of the gate that follows, if one does.
+    /// is the keystream of `E`, and the masks that its accumulators are sent under.
     pub fn layer<'m>(
         &mut self,
         model: &'m Keystream<C>,
         parts: Parts,
-        gated: bool,
-    ) -> (linear::Rows<'m, C>, Option<gate::Masks<'m, C>>)
+        follows: Follows,
+    ) -> (linear::Rows<'m, C>, FirstMasks<'m, C>)
     where
         'k: 'm,
     {
         let position = self.position;
         self.position.layer = position.layer.wrapping_add(1);
         let outputs = parts.first().map_or(0, |part| part.shape.outputs());
-        let masks = gated.then(|| gate::Masks::new(self.keystream, position, outputs));
+        let masks = match follows {
+            Follows::Gate => FirstMasks::Gate(gate::Masks::new(self.keystream, position, outputs)),
+            Follows::Layer => {
+                FirstMasks::Input(linear::InputMasks::new(self.keystream, self.position, outputs))
+            }
+            Follows::Answer => FirstMasks::None,
+        };
         (linear::Rows::new(self.keystream, model, position, parts), masks)
     }
 
@@ -92,19 +119,20 @@ impl<'k, C: Rounds> Online<'k, C> {
         linear::Rows::new(self.keystream, model, self.position, parts)
     }
 
-    /// What the next layer spends: the input masks `r`, and the tables of the gate that follows, if
-    /// one does.
+    /// What the next layer spends: the masks `r` of `inputs` elements, if they were not spent
+    /// before; and the tables of the gate that follows, if one does.
     pub fn layer(
         &mut self,
-        (inputs, outputs): (u16, u16),
+        (inputs, outputs): (Option<u16>, u16),
         gate: Option<Digits>,
-    ) -> (linear::InputMasks<'k, C>, Option<gate::Tables<'k, C>>) {
+    ) -> (Option<linear::InputMasks<'k, C>>, Option<gate::Tables<'k, C>>) {
         let position = self.position;
         self.position.layer = position.layer.wrapping_add(1);
         let tables =
             gate.map(|digits| gate::Tables::new(self.keystream, position, digits, outputs));
-        (linear::InputMasks::new(self.keystream, position, inputs), tables)
+        let masks = inputs.map(|inputs| linear::InputMasks::new(self.keystream, position, inputs));
+        (masks, tables)
     }
 }
 
-redacted!(Offline<'_, C>, Online<'_, C>);
+redacted!(FirstMasks<'_, C>, Offline<'_, C>, Online<'_, C>);

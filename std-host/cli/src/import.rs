@@ -6,11 +6,13 @@ use clap::Args;
 
 use super::common::print;
 use sharelet_core::session::deal;
+use sharelet_core::session::network::{MIN_GATE_BITS, RING_BITS};
 use sharelet_host::dealer::masked;
 use sharelet_host::dealer::wire::{MAX_CORRECTION_BYTES, MAX_MASKED_BYTES};
 use sharelet_import::ImportError;
+use sharelet_import::choose;
 use sharelet_import::layer::Layer;
-use sharelet_import::quantise::{self, MAX_FRAC_BITS, MAX_HEADROOM_BITS, Options};
+use sharelet_import::quantise::{MAX_FRAC_BITS, MAX_HEADROOM_BITS, Options};
 use sharelet_model::Model;
 use sharelet_model::readings::{ReadOptions, Readings};
 
@@ -62,6 +64,19 @@ pub struct ImportArgs {
         value_parser = clap::value_parser!(u8).range(0..=i64::from(MAX_FRAC_BITS)),
     )]
     pub frac_bits: Option<u8>,
+    /// The widest gate, in bits; as narrow as --max-error allows if not given. Narrow gates are
+    /// fast ones.
+    #[arg(
+        long,
+        value_name = "BITS",
+        value_parser = clap::value_parser!(u8)
+            .range(i64::from(MIN_GATE_BITS)..=i64::from(RING_BITS)),
+    )]
+    pub gate_bits: Option<u8>,
+    /// Error of answers that narrow gates may bring about, in percent of their size (root mean
+    /// square, against float); 0 keeps every bit.
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.2, value_parser = percent)]
+    pub max_error: f64,
     /// Divide the calibration readings by this; bytes are divided by 255 if not given.
     #[arg(long, value_name = "NUMBER")]
     pub divide: Option<f32>,
@@ -71,6 +86,13 @@ pub struct ImportArgs {
     /// Name of the model; the name of the file if not given.
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(value) if (0.0..=100.0).contains(&value) => Ok(value),
+        _ => Err("not a number of percent, 0 to 100".into()),
+    }
 }
 
 /// Imports, prints the table, and writes the model file last.
@@ -94,8 +116,10 @@ pub fn run(args: ImportArgs) -> Result<(), ImportError> {
         headroom_bits: args.headroom_bits,
         input_frac_bits: args.input_frac_bits,
         frac_bits: args.frac_bits,
+        gate_bits: args.gate_bits,
+        max_error: args.max_error / 100.0,
     };
-    let (mut model, report) = quantise::quantise(&chain, &calibration, &options)?;
+    let (mut model, report) = choose::quantise(&chain, &calibration, &options)?;
     model.labels = args.labels.iter().map(|label| label.trim().to_owned()).collect();
     model.validate()?;
     serve(&model)?;

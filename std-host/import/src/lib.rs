@@ -13,7 +13,8 @@
 //! ```no_run
 //! use std::path::Path;
 //!
-//! use sharelet_import::quantise::{Options, quantise};
+//! use sharelet_import::choose::quantise;
+//! use sharelet_import::quantise::Options;
 //! use sharelet_model::readings::{ReadOptions, Readings};
 //!
 //! # fn main() -> Result<(), Box<dyn core::error::Error>> {
@@ -29,6 +30,7 @@
 
 pub mod array;
 mod check;
+pub mod choose;
 mod compare;
 pub mod dims;
 mod error;
@@ -41,6 +43,7 @@ pub mod layer;
 mod leaky;
 pub mod lower;
 mod maps;
+mod narrow;
 pub mod onnx;
 mod onnx_external;
 mod onnx_fold;
@@ -52,6 +55,7 @@ pub mod onnx_proto;
 mod onnx_tensor;
 mod onnx_window;
 mod pad;
+mod pool_first;
 pub mod quantise;
 mod ranges;
 pub mod report;

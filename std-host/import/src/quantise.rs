@@ -5,19 +5,14 @@
 //! between the layer's input and its weights so that the rounding of the one and of the other
 //! together do the least harm; what the layer before drops (its shift) follows from that.
 //!
-//! Readings up to `2^head-room` times the largest calibration value are accepted; no accumulator
-//! may wrap around for any of them. Where interval arithmetic (`ranges.rs`) proves
-//! that at scales that cost little accuracy, these scales are taken; else where it proves it for a
-//! narrower range, that range. Else scales leave room for what calibration readings give at all
-//! levels and offsets, and for noise (`stress.rs`): tried, not proved, and said so.
+//! How much room that is, and which scales are taken of those that are tried, is decided in
+//! `choose.rs`.
 //!
 //! Two corrections cost nothing in a session, because they are part of the bias:
 //! * half a unit of what the shift drops, so that rounding down becomes rounding to nearest;
 //! * the mean error of every output over the calibration readings.
 
-use core::f64::consts::SQRT_2;
-
-use sharelet_core::session::network::{self, Activation, Network, NetworkError};
+use sharelet_core::session::network::{self, Activation, Network, NetworkError, RING_BITS};
 use sharelet_core::shape::Shape;
 
 pub use super::error::QuantiseError;
@@ -25,15 +20,14 @@ use super::layer::{Chain, Layer, Map, count};
 use super::ranges::{self, Bounds, Rounded};
 use super::report::{LayerReport, Report};
 use super::scales::{
-    Split, best, fits, fitting_bits, integer, pow2, real, round_to, small, weight_cap, word,
+    Split, best, fitting_bits, integer, pow2, real, round_to, small, weight_cap, word,
 };
-use super::{compare, stress};
+use super::{narrow, stress};
 use sharelet_model::readings::Readings;
 use sharelet_model::{MAX_LAYERS, Model};
 
-/// Shifts for which the device computes at most 4 keystream blocks for a comparison gate; a choice
-/// outside is made only where the range demands it.
-const SHIFTS: core::ops::RangeInclusive<i32> = 3..=29;
+/// How many times the least square error is about as good.
+const AS_GOOD: f64 = 2.0;
 /// Fraction bits of activations where nothing speaks for another number.
 const USUAL_BITS: i32 = 12;
 /// The most fraction bits that can be asked for.
@@ -51,83 +45,52 @@ pub struct Options {
     pub input_frac_bits: Option<u8>,
     /// Fraction bits of the activations; chosen per layer where not given.
     pub frac_bits: Option<u8>,
+    /// The widest gate, in bits; as narrow as `max_error` allows where not given.
+    pub gate_bits: Option<u8>,
+    /// The error of answers, relative to their size (root mean square), that narrow gates may bring
+    /// about.
+    pub max_error: f64,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { headroom_bits: 1, input_frac_bits: None, frac_bits: None }
-    }
-}
-
-/// Chooses scales, quantises, and compares with the float network over the calibration readings.
-///
-/// # Errors
-/// [`QuantiseError`] names the layer and its range where a range does not fit.
-pub fn quantise(
-    chain: &Chain,
-    calibration: &Readings,
-    options: &Options,
-) -> Result<(Model, Report), QuantiseError> {
-    check(chain, calibration, options)?;
-    let largest_input =
-        calibration.values().iter().fold(0.0_f64, |max, &value| max.max(f64::from(value.abs())));
-    if largest_input == 0.0 {
-        return Err(QuantiseError::AllZero);
-    }
-    let (level, model, mut report) = chosen(chain, calibration, options, largest_input)?;
-    let rows = sampled(chain, calibration);
-    let rows = stress::rows(&rows, layer_width(chain, 0), largest_input, largest_input * level);
-    report.unlike = compare::worst(chain, &model, &rows);
-    Ok((model, report))
-}
-
-/// The largest reading that is accepted, in units of the largest calibration value, and scales with
-/// room for it: proved if that costs little.
-fn chosen(
-    chain: &Chain,
-    calibration: &Readings,
-    options: &Options,
-    largest_input: f64,
-) -> Result<(f64, Model, Report), QuantiseError> {
-    let at = |level, proved| {
-        let room = Room { level, proved };
-        let (model, mut report) = attempt(chain, calibration, options, (largest_input, room))?;
-        report.levels = compare::at_levels(chain, &model, calibration, level);
-        Ok((level, model, report))
-    };
-    let widest = 2.0_f64.powi(i32::from(options.headroom_bits));
-    // Readings somewhat beyond the calibration ones are accepted where that is possible.
-    let levels = || [widest, SQRT_2, 1.0].into_iter().filter(|&level| level <= widest);
-    let mut tried = at(widest, false);
-    for level in levels().skip(1) {
-        if tried.is_err() {
-            tried = at(level, false).or(tried);
+        Self {
+            headroom_bits: 1,
+            input_frac_bits: None,
+            frac_bits: None,
+            gate_bits: None,
+            max_error: 0.002,
         }
-    }
-    let tried = tried?;
-    let wide = levels().filter(|&level| level > 1.0 || level == widest);
-    let proved = wide.filter_map(|level| at(level, true).ok());
-    let as_good = |(_, _, report): &(f64, Model, Report)| report.is_as_good_as(&tried.2);
-    match proved.into_iter().find(as_good) {
-        Some(proved) => Ok(proved),
-        None => Ok(tried),
     }
 }
 
 /// What is left for accumulators.
-#[derive(Clone, Copy)]
-struct Room {
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
     /// The largest reading that is accepted, in units of the largest calibration value.
-    level: f64,
+    pub(super) level: f64,
     /// Whether it must be proved that it is enough.
-    proved: bool,
+    pub(super) proved: bool,
+    /// The widest gate, in bits.
+    pub(super) gate_bits: u8,
+}
+
+impl Room {
+    /// Of an accumulator that no gate follows.
+    const UNGATED: u8 = RING_BITS;
+
+    /// What an accumulator stays below, in units, with a half unit of what its shift drops.
+    fn limit(gate_bits: u8) -> f64 {
+        let bits = i32::from(gate_bits);
+        pow2(bits - 1) - pow2(bits / 2)
+    }
 }
 
 /// A proof that takes more bits than these beyond what calibration readings need costs too much.
 const PROOF_BITS: i32 = 10;
 
 /// Scales with so much room.
-fn attempt(
+pub(super) fn attempt(
     chain: &Chain,
     calibration: &Readings,
     options: &Options,
@@ -146,6 +109,7 @@ fn attempt(
         vectors: Vec::new(),
         bounds: Vec::new(),
         accumulated: Bounds::default(),
+        needed: 0.0,
         reports: Vec::new(),
     };
     let mut floats = vec![sampled(chain, calibration)];
@@ -193,7 +157,7 @@ fn accumulate(chain: &Chain, vectors: &[Vec<f64>], index: usize) -> Vec<f64> {
 const MAX_VALUES: usize = 1 << 24;
 
 /// The readings that are calibrated with.
-fn sampled(chain: &Chain, calibration: &Readings) -> Vec<f64> {
+pub(super) fn sampled(chain: &Chain, calibration: &Readings) -> Vec<f64> {
     let widest = chain
         .layers
         .iter()
@@ -206,7 +170,7 @@ fn sampled(chain: &Chain, calibration: &Readings) -> Vec<f64> {
 }
 
 /// Width of a vector: that which layer `index` takes, or the answer.
-fn layer_width(chain: &Chain, index: usize) -> usize {
+pub(super) fn layer_width(chain: &Chain, index: usize) -> usize {
     let answer = || chain.layers.last().map_or(1, Layer::outputs);
     chain.layers.get(index).map_or_else(answer, Layer::inputs).max(1)
 }
@@ -229,6 +193,23 @@ fn is_pairs(shape: Shape) -> bool {
     matches!(shape, Shape::Pairs(_))
 }
 
+/// Whether the sums of layer `index` are pooled as they are, and what comes of that has its own
+/// gate.
+fn are_pooled(chain: &Chain, index: usize) -> bool {
+    let pairs = |layer: &&Layer| is_pairs(layer.map.shape);
+    let mut behind = chain.layers.iter().skip(index + 1).peekable();
+    chain.layers.get(index).is_some_and(|layer| !layer.relu && !pairs(&layer))
+        && behind.peek().is_some_and(pairs)
+        && behind.find(|layer| !pairs(layer)).is_none_or(is_gate_alone)
+}
+
+/// Whether a layer is a gate and nothing else.
+fn is_gate_alone(layer: &Layer) -> bool {
+    matches!(layer.map.shape, Shape::Identity { .. })
+        && layer.skip.is_none()
+        && layer.bias.iter().all(|&bias| bias == 0.0)
+}
+
 /// Drops the vectors before `end` that no layer behind layer `index` asks for again.
 fn forget<'v, T: 'v>(
     vectors: impl Iterator<Item = &'v mut Vec<T>>,
@@ -248,11 +229,16 @@ fn unsigned(words: &[i64]) -> Vec<u64> {
     words.iter().map(|word| word.cast_unsigned()).collect()
 }
 
-fn check(chain: &Chain, calibration: &Readings, options: &Options) -> Result<(), QuantiseError> {
+pub(super) fn check(
+    chain: &Chain,
+    calibration: &Readings,
+    options: &Options,
+) -> Result<(), QuantiseError> {
     for (option, given, limit) in [
         ("headroom-bits", Some(options.headroom_bits), MAX_HEADROOM_BITS),
         ("input-frac-bits", options.input_frac_bits, MAX_FRAC_BITS),
         ("frac-bits", options.frac_bits, MAX_FRAC_BITS),
+        ("gate-bits", options.gate_bits, RING_BITS),
     ] {
         if let Some(given) = given
             && given > limit
@@ -288,13 +274,13 @@ struct Quantiser<'a> {
     bounds: Vec<Bounds>,
     /// Those of the last accumulators.
     accumulated: Bounds,
+    /// What the last accumulators must have room for, if nothing is proved of them.
+    needed: f64,
     reports: Vec<LayerReport>,
 }
 
 /// What accumulators of readings that were tried may be exceeded by.
 const MARGIN: f64 = 1.125;
-/// A bound of accumulators below this leaves room for the half unit that an activation adds.
-const PROVED: f64 = ((1_u32 << 31) - (1 << 16)) as f64;
 
 fn range_of(values: &[f64]) -> (f64, f64) {
     values.iter().fold((0.0, 0.0), |(low, high), &value| (low.min(value), high.max(value)))
@@ -321,10 +307,23 @@ impl Quantiser<'_> {
         let float = floats.get(index).map_or(&[][..], Vec::as_slice);
         let range = range_of(accumulators);
         let seen = range.1.max(-range.0);
-        let mut frac_bits = fitting_bits(seen, self.options.headroom_bits);
+        let pooled = are_pooled(chain, index);
+        let gate_bits = match layer.relu || index + 1 < chain.layers.len() {
+            // Differences of sums need a bit more than they.
+            true if pooled => self.room.gate_bits - 1,
+            true => self.room.gate_bits,
+            false => Room::UNGATED,
+        };
+        let fitting = |largest: f64, headroom_bits: u8| {
+            fitting_bits(largest, headroom_bits) - i32::from(RING_BITS - gate_bits)
+        };
+        let mut frac_bits = fitting(seen, self.options.headroom_bits);
+        self.needed = seen * pow2(i32::from(self.options.headroom_bits));
         if !self.room.proved {
             let (low, high) = range_of(others);
-            frac_bits = frac_bits.min(fitting_bits(MARGIN * high.max(-low), 0));
+            let others = MARGIN * high.max(-low);
+            frac_bits = frac_bits.min(fitting(others, 0));
+            self.needed = self.needed.max(others);
         }
         if self.room.proved {
             // What is passed on is rounded, once its bits are known: that is little beside a bound.
@@ -333,7 +332,7 @@ impl Quantiser<'_> {
             let largest = ranges::accumulators(layer, &bounds, None, &layer.bias).largest();
             bounds.pop();
             self.bounds = bounds;
-            let proved = fitting_bits(largest, 0);
+            let proved = fitting(largest, 0);
             if proved < frac_bits - PROOF_BITS {
                 return Err(self.unproved(index, &layer.name, largest));
             }
@@ -345,7 +344,7 @@ impl Quantiser<'_> {
             self.encode(float, bits)?;
             bits
         } else {
-            let bits = self.hidden_bits(index, layer, &further, float, frac_bits)?;
+            let bits = self.hidden_bits(index, chain, &further, float, frac_bits)?;
             self.activate(index, bits)?;
             bits
         };
@@ -366,6 +365,7 @@ impl Quantiser<'_> {
             let weight_bits = match pairs {
                 true if frac_bits >= input_bits => 0,
                 true => -1,
+                false if is_gate_alone(layer) => (frac_bits - input_bits).min(0),
                 false => (frac_bits - input_bits).min(weight_cap(&layer.map)),
             };
             // What is carried over has its own fraction bits, and weights that make up for the
@@ -380,8 +380,10 @@ impl Quantiser<'_> {
             // it stands for.
             let bits = (weight_bits, skip_bits);
             let accumulated = self.accumulators(layer, &scaled, bits);
-            let proved = accumulated.largest() * pow2(scaled.frac_bits) < PROVED;
-            if scaled.words.iter().all(|&word| fits(word)) && (proved || !self.room.proved) {
+            let limit = Room::limit(gate_bits);
+            let proved = accumulated.largest() * pow2(scaled.frac_bits) < limit;
+            let fits = |&word: &i64| real(word, 0).abs() < limit;
+            if scaled.words.iter().all(fits) && (proved || !self.room.proved) {
                 break (scaled, accumulated, proved);
             }
             if pairs {
@@ -426,6 +428,7 @@ impl Quantiser<'_> {
                 weight_frac_bits: small(scaled.frac_bits - carried),
             }),
             shift: 0,
+            gate_bits,
             activation: if layer.relu { Activation::Relu } else { Activation::Identity },
         });
         self.weights
@@ -568,11 +571,12 @@ impl Quantiser<'_> {
     fn hidden_bits(
         &self,
         index: usize,
-        layer: &Layer,
+        chain: &Chain,
         further: &[f64],
         float: &[f64],
         budget: i32,
     ) -> Result<i32, QuantiseError> {
+        let Some(Layer { map, .. }) = chain.layers.get(index) else { return Ok(0) };
         let before = self.reports.last().map_or(0, |report| report.frac_bits);
         if self.layers.last().is_some_and(|layer| is_pairs(layer.shape)) {
             // The larger of two is passed on as it is.
@@ -586,20 +590,25 @@ impl Quantiser<'_> {
                 Err(self.out_of_range(layer, (last.low, last.high), bits, what))
             });
         }
-        if is_pairs(layer.map.shape) {
-            // A difference has as many fraction bits as what it is taken of: the usual number, if
-            // it fits.
-            return Ok(USUAL_BITS.min(before).min(budget).max(0));
+        if is_pairs(map.shape) {
+            // A difference has as many fraction bits as what it is taken of: those of sums, so that
+            // they need no gate, or else the usual number.
+            let sums = index.checked_sub(1).is_some_and(|before| are_pooled(chain, before));
+            let bits = if sums { before } else { USUAL_BITS.min(before) };
+            return Ok(bits.min(budget).max(0));
         }
         let largest = self.reports.last().map_or(0.0, |last| last.high.max(-last.low));
-        let split = Split::new(&layer.map, further, float).awake(largest);
+        let split = Split::new(map, further, float).awake(largest);
+        let gate_bits = self.layers.last().map_or(RING_BITS, |layer| layer.gate_bits);
         // Rounding to 2^-bits is off by an even distribution, except where a ReLU gave zero.
         let error = |bits: i32| split.error(split.share * pow2(-2 * bits) / 12.0, bits, budget);
-        let cheap = SHIFTS
-            .map(|shift| before - shift)
-            .filter(|bits| (0..=i32::from(MAX_FRAC_BITS)).contains(bits));
-        let any = 0..=before.min(i32::from(MAX_FRAC_BITS));
-        Ok(best(cheap, error, USUAL_BITS).or_else(|| best(any, error, USUAL_BITS)).unwrap_or(0))
+        let any = (0..=before.min(i32::from(MAX_FRAC_BITS)))
+            .filter(|bits| before - bits < i32::from(gate_bits) - 1);
+        let Some(least) = any.clone().map(error).min_by(f64::total_cmp) else { return Ok(0) };
+        // Of those that are about as good, the one whose gate costs least.
+        let cheap = any.filter(|&bits| error(bits) <= AS_GOOD * least);
+        let cost = |bits: i32| narrow::cost(gate_bits, small(before - bits));
+        Ok(best(cheap, cost, USUAL_BITS).unwrap_or(0))
     }
 
     fn input_range(&self, frac_bits: u8) -> QuantiseError {
@@ -626,9 +635,12 @@ impl Quantiser<'_> {
         let frac_bits = self.reports.last().map_or(0, |report| report.frac_bits);
         let shift = frac_bits - bits;
         let half = if shift > 0 { 1_i64 << (shift - 1) } else { 0 };
-        let proved =
-            (self.accumulated.largest() + real(half, frac_bits)) * pow2(frac_bits) < pow2(31);
-        let tried = self.pending.iter().all(|word| word.saturating_add(half) < 1 << 31);
+        // The bound of an interval is one of its sums, rounded as a proof allows for.
+        let bound = self.accumulated.largest() * pow2(frac_bits) + real(half, 0);
+        let gate_bits = self.layers.last().map_or(Room::UNGATED, |layer| layer.gate_bits);
+        let limit = pow2(i32::from(gate_bits) - 1);
+        let proved = bound < limit;
+        let tried = self.pending.iter().all(|&word| real(word + half, 0) < limit);
         if let Some(last) = self.reports.last_mut() {
             last.proved &= proved;
             if !(tried && (proved || !self.room.proved)) {
@@ -637,8 +649,13 @@ impl Quantiser<'_> {
                 return Err(self.out_of_range((layer.0, &layer.1), range, bits, what));
             }
         }
+        let needed = match self.room.proved {
+            true => bound,
+            false => self.seen(half, frac_bits),
+        };
         if let Some(layer) = self.layers.last_mut() {
             layer.shift = small(shift);
+            layer.gate_bits = narrow::width(layer, needed);
         }
         if let Some(biases) = self.biases.last_mut().filter(|_| half > 0) {
             biases.iter_mut().for_each(|bias| *bias = bias.wrapping_add(word(half)));
@@ -646,6 +663,13 @@ impl Quantiser<'_> {
         let words = self.activated(index, half, shift);
         self.vectors.push((words, bits));
         Ok(())
+    }
+
+    /// What the last accumulators, with a half unit of what is dropped, need room for, in units, as
+    /// far as it was tried.
+    fn seen(&self, half: i64, frac_bits: i32) -> f64 {
+        let words = self.pending.iter().map(|word| real(word.abs(), 0));
+        words.fold(self.needed * pow2(frac_bits), f64::max) + real(half, 0)
     }
 
     /// The last accumulators after the activation of the layer before layer `index`.
@@ -675,6 +699,14 @@ impl Quantiser<'_> {
 
     fn finish(mut self, chain: &Chain, float: &[f64]) -> Result<(Model, Report), QuantiseError> {
         // A ReLU on the answer keeps the scale of its accumulator.
+        let frac_bits = self.reports.last().map_or(0, |report| report.frac_bits);
+        let needed = match self.room.proved {
+            true => self.accumulated.largest() * pow2(frac_bits),
+            false => self.seen(0, frac_bits),
+        };
+        if let Some(layer) = self.layers.last_mut() {
+            layer.gate_bits = narrow::width(layer, needed);
+        }
         let words = self.activated(chain.layers.len(), 0, 0);
         let limit = self.largest_input * self.room.level * pow2(self.input_frac_bits);
         let input_limit = u32::try_from(integer(limit.ceil(), 0)).unwrap_or(u32::MAX);

@@ -3,7 +3,7 @@
 use core::cmp::Ordering;
 use core::fmt;
 
-use sharelet_core::session::network::Network;
+use sharelet_core::session::network::{Network, RING_BITS};
 
 use super::layer::{Layer, count};
 use super::scales::real;
@@ -15,8 +15,14 @@ const ZEROED_SHARE: f64 = 0.02;
 /// An error of the answer, relative to its size, above which there is a warning.
 const LARGE_ERROR: f64 = 0.05;
 
+/// An error of the answer, relative to its size, above which weights that vanish are named.
+const NOTICED_ERROR: f64 = 0.01;
+
 /// An error of the answer, relative to its size, that a proof is worth.
 const SMALL_ERROR: f64 = 0.002;
+
+/// How much more may be lost at half the calibrated level, and at the limit, than at that level.
+const OTHER_LEVELS: f64 = 5.0;
 
 /// One layer.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,7 +45,9 @@ pub struct LayerReport {
     pub low: f64,
     /// The largest one.
     pub high: f64,
-    /// Bits between the largest integer accumulator and `2^31`.
+    /// Width of the gate, in bits.
+    pub gate_bits: u8,
+    /// Bits between the largest integer accumulator and what the gate takes.
     pub headroom_bits: f64,
     /// Root mean square of the error of the accumulators, relative to that of the accumulators.
     pub error: f64,
@@ -127,6 +135,7 @@ impl LayerReport {
             shift: 0,
             low,
             high,
+            gate_bits: RING_BITS,
             headroom_bits: 31.0 - real(i64::try_from(largest).unwrap_or(i64::MAX), 0).log2(),
             error: relative_error(float, words, frac_bits),
             zeroed: weights.iter().zip(&layer.map.weights).filter(|&pair| vanished(pair)).count(),
@@ -151,8 +160,9 @@ impl Report {
         left_off: Vec<String>,
     ) -> Self {
         for (report, layer) in layers.iter_mut().zip(network.layers()) {
-            (report.weight_frac_bits, report.shift) =
-                (i32::from(layer.weight_frac_bits), layer.shift);
+            (report.weight_frac_bits, report.shift, report.gate_bits) =
+                (i32::from(layer.weight_frac_bits), layer.shift, layer.gate_bits);
+            report.headroom_bits -= f64::from(RING_BITS - layer.gate_bits);
         }
         let frac_bits = i32::from(network.output_frac_bits());
         let largest_error =
@@ -184,12 +194,22 @@ impl Report {
 
     /// Whether answers are as good as another report's, or off by less than matters.
     pub(super) fn is_as_good_as(&self, other: &Self) -> bool {
-        let worst = |report: &Self| {
-            report.levels.iter().map(|level| level.error).fold(report.error, f64::max)
-        };
         self.error <= SMALL_ERROR.max(2.0 * other.error)
-            && worst(self) <= SMALL_ERROR.max(2.0 * worst(other))
+            && self.worst_level() <= SMALL_ERROR.max(2.0 * other.worst_level())
             && self.same_largest + self.readings / 500 >= other.same_largest
+    }
+
+    /// Whether answers are as good as those of another report, or off by at most `max_error`; at
+    /// other levels than the calibrated one, by five times as much. Elements that are nearer to
+    /// each other than that may change places.
+    pub(super) fn costs_little(&self, other: &Self, max_error: f64) -> bool {
+        self.error <= max_error.max(2.0 * other.error)
+            && self.worst_level() <= (OTHER_LEVELS * max_error).max(2.0 * other.worst_level())
+    }
+
+    /// The error at the level where it is largest.
+    fn worst_level(&self) -> f64 {
+        self.levels.iter().map(|level| level.error).fold(self.error, f64::max)
     }
 
     /// Weights that became zero, where they are so many that it may matter; and an answer that is
@@ -205,7 +225,8 @@ impl Report {
                      zero; scale the weights of the layer to similar size, or lower \
                      --headroom-bits"
                 ));
-            } else if count(*zeroed) > ZEROED_SHARE * count(*weights) && *zeroed > 0 {
+            } else if self.error > NOTICED_ERROR && count(*zeroed) > ZEROED_SHARE * count(*weights)
+            {
                 warnings.push(format!(
                     "layer {index} (`{name}`): {zeroed} of {weights} weights become zero; check \
                      the error in the table, lower --headroom-bits if it is too large"
@@ -251,8 +272,8 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "layer  shape                             after       weight bits  shift  largest \
-             accumulator  head-room  range       error      zeroed  name"
+            "layer  shape                             after       weight bits  shift  gate bits  \
+             largest accumulator  head-room  range       error      zeroed  name"
         )?;
         for (index, layer) in self.layers.iter().enumerate() {
             let shape = &layer.shape;
@@ -265,14 +286,15 @@ impl fmt::Display for Report {
             let largest = format!(
                 "{:.4} of {:.4}",
                 layer.high.max(-layer.low),
-                2.0_f64.powi(31 - layer.frac_bits)
+                2.0_f64.powi(i32::from(layer.gate_bits) - 1 - layer.frac_bits)
             );
             writeln!(
                 f,
-                "{index:<5}  {shape:<32}  {after:<10}  {bits:<11}  {shift:<5}  {largest:<19}  \
-                 {room:<4.2} bits  {range:<10}  {error:<9}  {zeroed:<6}  {name}",
+                "{index:<5}  {shape:<32}  {after:<10}  {bits:<11}  {shift:<5}  {gate:<9}  \
+                 {largest:<19}  {room:<4.2} bits  {range:<10}  {error:<9}  {zeroed:<6}  {name}",
                 bits = layer.weight_frac_bits,
                 shift = layer.shift,
+                gate = layer.gate_bits,
                 room = layer.headroom_bits,
                 range = if layer.proved { "proved" } else { "calibrated" },
                 error = percent(layer.error),

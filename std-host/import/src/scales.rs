@@ -98,11 +98,6 @@ pub(super) fn best(
     errors.min_by(order).map(|(bits, _)| bits)
 }
 
-/// Room for the half unit that an activation adds is left below the limit.
-pub(super) fn fits(word: i64) -> bool {
-    word.unsigned_abs() < (1 << 31) - (1 << 16)
-}
-
 pub(super) fn pow2(exponent: i32) -> f64 {
     2.0_f64.powi(exponent)
 }

@@ -23,7 +23,7 @@ use sharelet_link::files::{FileError, write_file};
 pub const MAX_LAYERS: usize = 32;
 
 /// Version of the model file that this program writes and reads.
-pub const FILE_VERSION: u16 = 2;
+pub const FILE_VERSION: u16 = 3;
 
 const MAGIC: &[u8; 8] = b"SLTMODEL";
 const HEADER_BYTES: usize = MAGIC.len() + 2 + 8;

@@ -101,6 +101,13 @@ impl Readings {
         (whole && values.iter().all(|value| value.is_finite())).then_some(Self { width, values })
     }
 
+    /// At most `most` of these readings, evenly chosen.
+    #[must_use]
+    pub fn sampled(&self, most: usize) -> Self {
+        let step = self.len().div_ceil(most.max(1)).max(1);
+        Self { width: self.width, values: self.rows().step_by(step).flatten().copied().collect() }
+    }
+
     /// Reads a file; the format follows from its name. `-` is standard input: `.npy`, or else CSV.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use sharelet_core::keystream::{ChaCha12, Domain, Keystream, Kind};
 use sharelet_core::session::linear::{self, mask_weights};
 use sharelet_core::session::network::{Activation, Layer, PlainModel, Skip};
 use sharelet_core::session::p1::{self, P1, Scratch, ScratchSizes};
-use sharelet_core::session::phases::Offline;
+use sharelet_core::session::phases::{Follows, Offline};
 use sharelet_core::session::wire::control::{emit, max_welcome_bytes};
 use sharelet_core::session::{CounterError, deal};
 use sharelet_core::shape::{Shape, TILE_ELEMS, Window};
@@ -42,8 +42,14 @@ fn network() -> Network<LAYERS> {
     let per_channel = Window { channels: 2, groups: 2, before: none, after: none, ..plain };
     let pairs = Window { kernel: (1, 2), stride: (1, 2), ..per_channel };
     let mean = Window { width: 2, kernel: (4, 2), ..per_channel };
-    let layer =
-        |shape, skip, activation| Layer { shape, weight_frac_bits: 8, skip, shift: 8, activation };
+    let layer = |shape, skip, activation| Layer {
+        shape,
+        weight_frac_bits: 8,
+        skip,
+        shift: 8,
+        gate_bits: 21,
+        activation,
+    };
     let itself = Skip { from: 2, shape: Shape::Identity { width: 16 }, weight_frac_bits: 8 };
     let layers = [
         layer(Shape::Convolution(plain), None, relu),
@@ -115,8 +121,7 @@ pub fn products() {
     let (model, keystream): (Keystream, Keystream) = (seed, key);
     let mut offline = Offline::new(&keystream, SessionToken::consumed(SESSION));
     for index in 0..network.layers().len() {
-        let (rows, masks) = offline.layer(&model, network.parts(index), false);
-        assert!(masks.is_none());
+        let (rows, _) = offline.layer(&model, network.parts(index), Follows::Answer);
         for rows in rows {
             let mut words = vec![0_u32; rows.len()];
             linear::prepare(rows, &mut [0; TILE_ELEMS], &mut words).expect("fitting lengths");

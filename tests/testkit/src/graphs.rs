@@ -3,10 +3,11 @@
 #![allow(missing_docs, missing_debug_implementations, clippy::type_complexity)]
 
 use sharelet_import::GraphError;
+use sharelet_import::choose::quantise;
 use sharelet_import::graph::{Graph, Layout, Node, Op, Padding, Tensor};
 use sharelet_import::layer::Chain;
 use sharelet_import::lower::lower;
-use sharelet_import::quantise::{Options, quantise};
+use sharelet_import::quantise::Options;
 use sharelet_model::readings::Readings;
 
 use crate::Rng;

@@ -1,7 +1,7 @@
 //! Networks with random weights.
 
 use rand_core::Rng;
-use sharelet_core::session::network::{Activation, Affine, Layer, Network, Skip};
+use sharelet_core::session::network::{Activation, Affine, Layer, Network, RING_BITS, Skip};
 use sharelet_core::shape::{Part, Shape, Window};
 
 /// A network in the clear.
@@ -24,16 +24,19 @@ impl Model {
         let layer = |(index, pair): (usize, &[u16])| {
             let activation = if index % 2 == 0 { Activation::Relu } else { Activation::Identity };
             Layer::dense(pair[0], pair[1], 10, [8, 12, 7][index % 3], activation)
+                .narrow([32, 25, 20][index % 3])
         };
         let mut layers: Vec<Layer> = widths.windows(2).enumerate().map(layer).collect();
         if let Some(last) = layers.last_mut().filter(|_| !last_gated) {
             (last.shift, last.activation) = (0, Activation::Identity);
+            last.gate_bits = RING_BITS;
         }
         Self::with_layers(&layers, rng)
     }
 
     /// A network of every shape: convolutions, plain, depthwise and of one row, a mean, residual
-    /// connections, dense layers.
+    /// connections, a pool of accumulators that no gate follows, dense layers; gates of several
+    /// widths.
     pub fn of_every_shape(rng: &mut impl Rng) -> Self {
         let plain = Window {
             channels: 2,
@@ -73,23 +76,24 @@ impl Model {
             weight_frac_bits: 10,
             skip,
             shift,
+            gate_bits: RING_BITS,
             activation,
         };
         let carried = |from, shape| Some(Skip { from, shape, weight_frac_bits: 10 });
         let identity = Shape::Identity { width: 6 * 5 * 11 };
         let layers = [
-            layer(Shape::Convolution(plain), None, 10, Activation::Relu),
+            layer(Shape::Convolution(plain), None, 10, Activation::Relu).narrow(24),
             layer(Shape::Convolution(same), carried(1, identity), 10, Activation::Relu),
             layer(Shape::Convolution(depthwise), carried(1, identity), 10, Activation::Identity),
             layer(
                 Shape::Convolution(Window { filters: 5, ..same }),
                 carried(3, Shape::Convolution(shortcut)),
-                10,
-                Activation::Relu,
+                0,
+                Activation::Identity,
             ),
-            Layer::larger(pool),
+            Layer::larger(pool).narrow(27),
             layer(Shape::Mean(Window { width: 5, ..mean }), None, 10, Activation::Identity),
-            layer(Shape::Convolution(row), None, 9, Activation::Relu),
+            layer(Shape::Convolution(row), None, 9, Activation::Relu).narrow(17),
             Layer::dense(15, 4, 10, 0, Activation::Identity),
         ];
         Self::with_layers(&layers, rng)

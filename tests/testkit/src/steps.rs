@@ -2,13 +2,13 @@
 
 use rand_core::{CryptoRng, Rng};
 use sharelet_core::correlation::{Position, SessionToken};
-use sharelet_core::gate::GateKind;
+use sharelet_core::gate::{GateBits, GateKind};
 use sharelet_core::keystream::{Key, Keystream, Rounds};
 use sharelet_core::ring::Ring;
 use sharelet_core::session::gate;
 use sharelet_core::session::gate::digits::Digits;
 use sharelet_core::session::linear;
-use sharelet_core::session::phases::Offline;
+use sharelet_core::session::phases::{FirstMasks, Follows, Offline};
 use sharelet_core::session::piece::PIECE_ELEMS;
 use sharelet_core::shape::{Shape, TILE_ELEMS};
 use sharelet_core::share;
@@ -47,15 +47,15 @@ pub fn linear<R: Ring, C: Rounds>(
     .expect("sized");
 
     let mut offline = Offline::new(&device, SessionToken::consumed(session));
-    let (rows, _) = offline.layer(&model, parts.clone(), false);
+    let (rows, _) = offline.layer(&model, parts.clone(), Follows::Answer);
     let mut u_0 = vec![R::ZERO; usize::from(shape.outputs())];
     let mut tile = [R::ZERO; TILE_ELEMS];
     for (rows, u_0) in rows.zip(u_0.chunks_mut(PIECE_ELEMS)) {
         linear::prepare(rows, &mut tile, u_0).expect("sized");
     }
     let mut d: Vec<R> = h.iter().zip(h_1).map(|(h, h_1)| h.sub(*h_1)).collect();
-    let (masks, _) = offline.finish().layer((shape.inputs(), shape.outputs()), None);
-    for (masks, d) in masks.zip(d.chunks_mut(PIECE_ELEMS)) {
+    let (masks, _) = offline.finish().layer((Some(shape.inputs()), shape.outputs()), None);
+    for (masks, d) in masks.expect("not spent").zip(d.chunks_mut(PIECE_ELEMS)) {
         linear::mask(masks, d).expect("sized");
     }
     share::open(&mut d, h_1);
@@ -70,11 +70,11 @@ pub fn linear<R: Ring, C: Rounds>(
 /// The gate on shared values, opened.
 pub fn gate<R: Ring, C: Rounds>(
     kind: GateKind,
-    shift: u32,
+    GateBits { width_bits, shift }: GateBits,
     ys: &[R],
     rng: &mut impl CryptoRng,
 ) -> Vec<R> {
-    let digits = Digits::plan(R::BITS, shift, kind).expect("in range");
+    let digits = Digits::plan(width_bits, shift, kind).expect("in range");
     let elements = u16::try_from(ys.len()).expect("few");
     let device = Keystream::<C>::new(&Key::generate(rng));
     let session = rng.next_u64();
@@ -87,9 +87,11 @@ pub fn gate<R: Ring, C: Rounds>(
     let mut z_1: Vec<R> = ys.iter().zip(&y_0).map(|(y, y_0)| y.sub(*y_0)).collect();
     let parts = Shape::Dense { inputs: 1, outputs: elements }.alone(0);
     let mut offline = Offline::new(&device, SessionToken::consumed(session));
-    let (_, masks) = offline.layer(&device, parts, true);
+    let (_, FirstMasks::Gate(masks)) = offline.layer(&device, parts, Follows::Gate) else {
+        panic!("gated")
+    };
     let mut masked = y_0;
-    for (masks, words) in masks.expect("gated").zip(masked.chunks_mut(PIECE_ELEMS)) {
+    for (masks, words) in masks.zip(masked.chunks_mut(PIECE_ELEMS)) {
         gate::mask(masks, words).expect("sized");
     }
     let bytes = gate::opened_bytes(&digits, ys.len());
@@ -97,7 +99,7 @@ pub fn gate<R: Ring, C: Rounds>(
     let received = gate::Received::new::<R>(digits, elements, &correction).expect("sized");
     let opened = gate::open_p1(received, &masked, &mut bits_1, &mut z_1).expect("sized");
     let mut z_0 = z_1.clone();
-    let (_, tables) = offline.finish().layer((1, elements), Some(digits));
+    let (_, tables) = offline.finish().layer((Some(1), elements), Some(digits));
     let piece_bytes = gate::opened_bytes(&digits, PIECE_ELEMS);
     let pieces = z_0
         .chunks_mut(PIECE_ELEMS)

@@ -17,7 +17,7 @@ use rand_core::CryptoRng;
 use super::comparing::{Comparing, Frame, Opened};
 use crate::functions::cut::{Cut, Fold, Folding, Leaves};
 use crate::functions::record::{Half, Layout, Truth, word_bytes};
-use crate::gate::{self, GateKind};
+use crate::gate::{self, GateBits, GateKind};
 use crate::ring::Ring;
 use crate::step::StepError;
 
@@ -111,11 +111,17 @@ impl<R: Ring> Comparing for Shift<R> {
             GateKind::Relu => {
                 let entry = [0, 1, 2, 3].map(|index| word(half, index));
                 let sign = half.word::<R>(element, self.sign);
-                gate::relu(party, self.shift, (z, flip ^ (z.msb() == 1)), entry, sign)
+                gate::relu(
+                    party,
+                    GateBits::whole::<R>(self.shift),
+                    (z, flip ^ (z.msb() == 1)),
+                    entry,
+                    sign,
+                )
             }
             GateKind::Truncate => {
                 let entry = [0, 1].map(|index| word(half, index));
-                gate::truncate(party, self.shift, (z, flip), entry)
+                gate::truncate(party, GateBits::whole::<R>(self.shift), (z, flip), entry)
             }
         };
     }
@@ -141,7 +147,7 @@ impl<R: Ring> Comparing for Shift<R> {
 
     fn plain(&self, data: &mut &mut [R], _up: &mut impl FnMut() -> bool) {
         for y in data.iter_mut() {
-            *y = gate::twin(self.kind, self.shift, *y);
+            *y = gate::twin(self.kind, GateBits::whole::<R>(self.shift), *y);
         }
     }
 }

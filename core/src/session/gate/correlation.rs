@@ -1,8 +1,8 @@
 //! The correlation of the exact gate: `max(y, 0) >> s` or `y >> s` of a shared `y`, in two
 //! messages.
 //!
-//! For every element the dealer draws a uniform mask `r`, and cuts it into digits (see
-//! [`super::digits`]). It shares
+//! For every element the dealer draws a uniform mask `r` of the gate's width, and cuts it into
+//! digits (see [`super::digits`]). It shares
 //!
 //! * `r` itself, and its topmost bit `m`;
 //! * of every digit a *leaf table*: for each value `v` of the digit the bits `l = [v < r_j]` and
@@ -373,7 +373,7 @@ pub(crate) struct P1Gate<'a> {
 }
 
 impl P1Gate<'_> {
-    /// The share of the mask `r`.
+    /// The share of the mask `r`, modulo the gate's width.
     pub(crate) fn mask<R: Ring>(&self) -> R {
         R::read_le(self.bytes)
     }

@@ -123,7 +123,8 @@ fn deal_element<R: Ring, C: Rounds>(
 ) {
     let record = record::<R>(digits);
     let mask_1 = R::from_u64(rng.next_u64());
-    let mask = shares.mask(element).add(mask_1);
+    let mask = digits.bits().low(shares.mask(element).add(mask_1));
+    let sign = digits.bits().msb(mask);
     let opened_mask = (1 << digits.opened_bits()) - 1;
     let rho_1 = rng.next_u32() & opened_mask;
     let rho = (shares.opening(element) & opened_mask) ^ rho_1;
@@ -138,9 +139,9 @@ fn deal_element<R: Ring, C: Rounds>(
     }
     let flip = match digits.kind() {
         GateKind::Relu => {
-            let sign_1 = R::from_u64(u64::from(mask.msb())).sub(shares.sign(element));
+            let sign_1 = R::from_u64(u64::from(sign)).sub(shares.sign(element));
             sign_1.write_le(head.get_mut(record.sign..record.opening).unwrap_or_default());
-            1 ^ mask.msb()
+            1 ^ sign
         }
         GateKind::Truncate => 0,
     };
@@ -247,7 +248,7 @@ fn deal_table<R: Ring, C: Rounds>(
     let rho = rho & (digits.table_entries() - 1);
     let truths = [truths.below_top, truths.low].map(|truths| moved(truths, rho));
     // Hidden from the compiler, which would otherwise make two loops and branch on the secret bit.
-    let sign = black_box(R::from_u64(u64::from(mask.msb())));
+    let sign = black_box(R::from_u64(u64::from(digits.bits().msb(mask))));
     let high = mask.shr(digits.shift());
     let entry_bytes = digits.kind().entry_words() * R::BYTES;
     let blocks = digits.table_blocks(R::BITS.div_ceil(32));

@@ -1,4 +1,4 @@
-//! The cut of a ring into digits, on which a comparison gate's correlation is built.
+//! The cut of a gate's width into digits, on which a comparison gate's correlation is built.
 //!
 //! The gate compares the public `z` with the secret mask `r` digit by digit (see [`super`]).
 //! Where the cuts are decides everything it costs: the bits of the leaf tables the dealer sends,
@@ -6,41 +6,35 @@
 //! element. One cut falls on the shift, so that the comparison of the low parts is one of the
 //! intermediate results and the truncation is exact.
 
-use crate::gate::GateKind;
+use super::plans;
+use crate::gate::{GateBits, GateKind};
 use crate::keystream::BLOCK_BITS;
 
-/// At most this many digits: the arithmetic table has `4^(digits - 1)` entries.
-pub const MAX_DIGITS: usize = 4;
+pub use super::plans::MAX_DIGITS;
+
 /// A digit is at most this wide: its leaf table has `2^bits` entries.
 pub const MAX_DIGIT_BITS: u8 = 12;
-/// The widest ring for which the two-message gate is planned.
-pub const MAX_RING_BITS: u32 = 32;
-/// What a keystream block at the device counts for in the choice of a plan, in bytes sent by the
-/// dealer.
-///
-/// A ChaCha12 block takes a Cortex-M4 about 600 instructions, some 4 microseconds; the dealer's
-/// link to the host sends a few hundred bytes in that time.
-const BLOCK_WEIGHT_BYTES: u32 = 256;
-
+/// The widest gate of two messages.
+pub const MAX_WIDTH_BITS: u32 = 32;
 /// Why there is no plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum PlanError {
-    /// The ring is narrower than 2 bits or wider than [`MAX_RING_BITS`]; wider rings need a gate
-    /// with one more message.
-    RingOutOfRange,
-    /// The shift is not below the ring's width less one.
+    /// The gate is narrower than 2 bits or wider than [`MAX_WIDTH_BITS`]; wider ones need one more
+    /// message.
+    WidthOutOfRange,
+    /// The shift is not below the gate's width less one.
     ShiftOutOfRange,
 }
 
 impl core::fmt::Display for PlanError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
-            Self::RingOutOfRange => {
-                write!(f, "the two-message gate is for rings of 2 to {MAX_RING_BITS} bits")
+            Self::WidthOutOfRange => {
+                write!(f, "the two-message gate is for words of 2 to {MAX_WIDTH_BITS} bits")
             }
-            Self::ShiftOutOfRange => write!(f, "the shift must be below the ring's width less one"),
+            Self::ShiftOutOfRange => write!(f, "the shift must be below the gate's width less one"),
         }
     }
 }
@@ -56,7 +50,7 @@ impl core::error::Error for PlanError {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Digits {
     kind: GateKind,
-    ring_bits: u8,
+    width_bits: u8,
     shift: u8,
     count: u8,
     low: u8,
@@ -69,11 +63,11 @@ pub struct Digits {
 }
 
 impl Digits {
-    /// The cheapest cut for a ring of `ring_bits`, a shift and a kind of gate, where dealer bytes
+    /// The cheapest cut for a gate of `width_bits`, a shift and a kind of gate, where dealer bytes
     /// and device blocks are weighed against each other.
     ///
     /// # Errors
-    /// [`PlanError`] if the ring or the shift is out of range.
+    /// [`PlanError`] if the width or the shift is out of range.
     ///
     /// ```
     /// use sharelet_core::gate::GateKind;
@@ -82,44 +76,42 @@ impl Digits {
     /// let digits = Digits::plan(32, 16, GateKind::Relu)?;
     /// assert_eq!(digits.opened_bits(), 7);
     /// assert_eq!(digits.device_blocks(), 4);
+    /// let narrow = Digits::plan(20, 8, GateKind::Relu)?;
+    /// assert_eq!(narrow.device_blocks(), 2);
     /// # Ok::<(), sharelet_core::session::gate::digits::PlanError>(())
     /// ```
-    #[inline(always)]
-    pub fn plan(ring_bits: u32, shift: u32, kind: GateKind) -> Result<Self, PlanError> {
-        if !(2..=MAX_RING_BITS).contains(&ring_bits) {
-            return Err(PlanError::RingOutOfRange);
+    pub fn plan(width_bits: u32, shift: u32, kind: GateKind) -> Result<Self, PlanError> {
+        if !(2..=MAX_WIDTH_BITS).contains(&width_bits) {
+            return Err(PlanError::WidthOutOfRange);
         }
-        if shift >= ring_bits - 1 {
+        if shift >= width_bits - 1 {
             return Err(PlanError::ShiftOutOfRange);
         }
-        // The device's ring is planned at compile time: the search is not repeated where
-        // instructions count.
-        if ring_bits == 32 {
-            let plans = match kind {
-                GateKind::Relu => &RELU_32,
-                GateKind::Truncate => &TRUNCATE_32,
-            };
-            return plans.get(shift as usize).copied().ok_or(PlanError::ShiftOutOfRange);
-        }
-        Ok(search(ring_bits, shift, kind))
+        let widths = plans::widths(width_bits, shift, kind);
+        Ok(Self::with_widths(kind, width_bits, shift, widths))
     }
 
-    /// The plan for given digit widths, lowest first, `low` of them below the cut.
+    /// The plan for given digit widths, lowest first; a width of 0 is no digit, and none lies
+    /// behind it.
     #[allow(clippy::cast_possible_truncation, clippy::indexing_slicing)]
-    const fn with_widths(
+    pub(super) const fn with_widths(
         kind: GateKind,
-        ring_bits: u32,
+        width_bits: u32,
         shift: u32,
         bits: [u8; MAX_DIGITS],
-        count: usize,
-        low: usize,
     ) -> Self {
+        let (mut count, mut low, mut sum) = (0, 0, 0);
+        while count < MAX_DIGITS && bits[count] > 0 {
+            low += (sum < shift) as u8;
+            sum += bits[count] as u32;
+            count += 1;
+        }
         let mut digits = Self {
             kind,
-            ring_bits: ring_bits as u8,
+            width_bits: width_bits as u8,
             shift: shift as u8,
             count: count as u8,
-            low: low as u8,
+            low,
             bits,
             offset: [0; MAX_DIGITS],
             start: [0; MAX_DIGITS],
@@ -174,6 +166,18 @@ impl Digits {
     #[must_use]
     pub const fn shift(&self) -> u32 {
         self.shift as u32
+    }
+
+    /// Bits that `z` and a mask have.
+    #[must_use]
+    pub const fn width_bits(&self) -> u32 {
+        self.width_bits as u32
+    }
+
+    /// The bits that the gate works on.
+    #[must_use]
+    pub const fn bits(&self) -> GateBits {
+        GateBits { width_bits: self.width_bits(), shift: self.shift() }
     }
 
     /// Number of digits.
@@ -263,95 +267,21 @@ impl Digits {
     pub(crate) const fn opened_position(j: usize) -> usize {
         if j == 0 { 0 } else { 2 * j - 1 }
     }
-
-    const fn weight(&self) -> u32 {
-        let dealer_bytes = self.leaf_blocks() * (BLOCK_BITS / 8)
-            + self.table_entries() * self.kind.entry_words_u32() * 4;
-        dealer_bytes + self.device_blocks() * BLOCK_WEIGHT_BYTES
-    }
 }
-
-/// All cuts with at most [`MAX_DIGITS`] digits, of which the lightest wins; the first among equals.
-#[allow(clippy::indexing_slicing, clippy::cast_possible_truncation)]
-const fn search(ring_bits: u32, shift: u32, kind: GateKind) -> Digits {
-    let total = kind.compared_bits(ring_bits) as u8;
-    let cut = shift as u8;
-    let max = MAX_DIGIT_BITS;
-    let mut best: Option<Digits> = None;
-    // An odometer over the widths of the three upper digits; the lowest takes the rest. 0 means "no
-    // such digit".
-    let mut b1 = 0;
-    while b1 <= max {
-        let mut b2 = 0;
-        while b2 <= if b1 == 0 { 0 } else { max } {
-            let mut b3 = 0;
-            while b3 <= if b2 == 0 { 0 } else { max } {
-                let upper = b1 + b2 + b3;
-                if upper < total && total - upper <= max {
-                    let bits = [total - upper, b1, b2, b3];
-                    let count = 1 + (b1 > 0) as usize + (b2 > 0) as usize + (b3 > 0) as usize;
-                    // How many digits lie below the cut, if the cut is between digits at all.
-                    let mut low = 0;
-                    let mut sum = 0;
-                    while low < count && sum < cut {
-                        sum += bits[low];
-                        low += 1;
-                    }
-                    if sum == cut {
-                        let digits = Digits::with_widths(kind, ring_bits, shift, bits, count, low);
-                        best = match best {
-                            Some(old) if old.weight() <= digits.weight() => Some(old),
-                            _ => Some(digits),
-                        };
-                    }
-                }
-                b3 += 1;
-            }
-            b2 += 1;
-        }
-        b1 += 1;
-    }
-    match best {
-        Some(digits) => digits,
-        // Four digits of 12 bits cut 48 bits anywhere, so a plan exists for every admissible ring
-        // and shift.
-        None => Digits::with_widths(kind, ring_bits, shift, [total, 0, 0, 0], 1, 0),
-    }
-}
-
-const fn plans_32(kind: GateKind) -> [Digits; 31] {
-    let mut plans = [Digits::with_widths(kind, 32, 0, [1, 0, 0, 0], 1, 0); 31];
-    let mut shift = 0;
-    while shift < 31 {
-        #[allow(clippy::indexing_slicing, clippy::cast_possible_truncation)]
-        {
-            plans[shift] = search(32, shift as u32, kind);
-        }
-        shift += 1;
-    }
-    plans
-}
-
-static RELU_32: [Digits; 31] = plans_32(GateKind::Relu);
-static TRUNCATE_32: [Digits; 31] = plans_32(GateKind::Truncate);
 
 #[cfg(test)]
 mod tests {
     use super::*;
     extern crate std;
+    use std::format;
     use std::vec::Vec;
 
-    fn all() -> Vec<(u32, u32, GateKind, Digits)> {
+    fn all() -> Vec<Digits> {
         let mut all = Vec::new();
         for kind in [GateKind::Relu, GateKind::Truncate] {
-            for ring_bits in [2, 3, 4, 5, 6, 7, 8, 12, 16, 24, 32] {
-                for shift in 0..ring_bits - 1 {
-                    all.push((
-                        ring_bits,
-                        shift,
-                        kind,
-                        Digits::plan(ring_bits, shift, kind).expect("in range"),
-                    ));
+            for width_bits in 2..=MAX_WIDTH_BITS {
+                for shift in 0..width_bits - 1 {
+                    all.push(Digits::plan(width_bits, shift, kind).expect("in range"));
                 }
             }
         }
@@ -360,12 +290,12 @@ mod tests {
 
     #[test]
     fn digits_cover_the_compared_bits_and_cut_at_the_shift() {
-        for (ring_bits, shift, kind, digits) in all() {
+        for digits in all() {
             let sum: u32 = digits.widths().iter().map(|&bits| u32::from(bits)).sum();
             let low: u32 =
                 digits.widths().iter().take(digits.low()).map(|&bits| u32::from(bits)).sum();
-            assert_eq!(sum, kind.compared_bits(ring_bits), "{digits:?}");
-            assert_eq!(low, shift, "{digits:?}");
+            assert_eq!(sum, digits.kind().compared_bits(digits.width_bits()), "{digits:?}");
+            assert_eq!(low, digits.shift(), "{digits:?}");
             assert!(digits.low() < digits.count());
             assert!(digits.widths().iter().all(|&bits| (1..=MAX_DIGIT_BITS).contains(&bits)));
         }
@@ -373,7 +303,7 @@ mod tests {
 
     #[test]
     fn leaf_tables_neither_overlap_nor_straddle_a_block() {
-        for (.., digits) in all() {
+        for digits in all() {
             let mut used = std::vec![false; digits.leaf_bits as usize];
             for j in 0..digits.count() {
                 let (start, size) = (digits.table_start(j), digits.table_bits(j));
@@ -393,7 +323,7 @@ mod tests {
 
     #[test]
     fn digits_reassemble_to_the_word() {
-        for (.., digits) in all() {
+        for digits in all() {
             let word = 0x9e37_79b9_u64
                 & ((1 << digits.widths().iter().map(|&b| u32::from(b)).sum::<u32>()) - 1);
             let sum: u64 = (0..digits.count())
@@ -403,50 +333,68 @@ mod tests {
         }
     }
 
-    /// No plan of at most four digits is lighter, by a search written differently.
-    #[test]
-    fn no_cut_is_lighter() {
-        fn cuts(left: u8, digits: usize, prefix: &mut Vec<u8>, found: &mut Vec<Vec<u8>>) {
-            if left == 0 {
-                found.push(prefix.clone());
-            } else if digits > 0 {
-                for bits in 1..=left.min(MAX_DIGIT_BITS) {
-                    prefix.push(bits);
-                    cuts(left - bits, digits - 1, prefix, found);
-                    prefix.pop();
-                }
+    /// What a keystream block at the device counts for, in bytes sent by the dealer.
+    ///
+    /// A ChaCha12 block takes a Cortex-M4 about 600 instructions, some 4 microseconds; the dealer's
+    /// link to the host sends a few hundred bytes in that time.
+    const BLOCK_WEIGHT_BYTES: u32 = 256;
+
+    /// What plans are compared by.
+    fn weight(digits: &Digits) -> u32 {
+        let table_bytes = digits.table_entries() * digits.kind().entry_words_u32() * 4;
+        let dealer_bytes = digits.leaf_blocks() * BLOCK_BITS / 8 + table_bytes;
+        dealer_bytes + digits.device_blocks() * BLOCK_WEIGHT_BYTES
+    }
+
+    /// All cuts of `left` bits into at most `digits`, one of them at `shift`.
+    fn cuts(left: u8, digits: usize, shift: u32, prefix: &mut Vec<u8>, found: &mut Vec<[u8; 4]>) {
+        let sums = prefix.iter().scan(0, |sum, &bits| {
+            *sum += u32::from(bits);
+            Some(*sum)
+        });
+        if left == 0 && (shift == 0 || sums.clone().any(|sum| sum == shift)) {
+            let mut bits = [0; 4];
+            bits[..prefix.len()].copy_from_slice(prefix);
+            found.push(bits);
+        } else if digits > 0 {
+            for bits in 1..=left.min(MAX_DIGIT_BITS) {
+                prefix.push(bits);
+                cuts(left - bits, digits - 1, shift, prefix, found);
+                prefix.pop();
             }
         }
-        for (ring_bits, shift, kind, best) in all() {
-            let mut found = Vec::new();
-            cuts(
-                u8::try_from(kind.compared_bits(ring_bits)).expect("small"),
-                MAX_DIGITS,
-                &mut Vec::new(),
-                &mut found,
-            );
-            for widths in found {
-                let mut sum = 0;
-                let low = widths.iter().take_while(|&&bits| {
-                    sum += u32::from(bits);
-                    sum <= shift
-                });
-                let low = low.count();
-                if widths.iter().take(low).map(|&bits| u32::from(bits)).sum::<u32>() != shift {
-                    continue;
+    }
+
+    /// The lightest of all plans; what is printed if one is not, is the table as it should be.
+    #[test]
+    fn no_cut_is_lighter() {
+        for kind in [GateKind::Relu, GateKind::Truncate] {
+            let (mut wrong, mut right) = (0, Vec::new());
+            for width_bits in 2..=MAX_WIDTH_BITS {
+                for shift in 0..width_bits - 1 {
+                    let total = u8::try_from(kind.compared_bits(width_bits)).expect("small");
+                    let mut found = Vec::new();
+                    cuts(total, MAX_DIGITS, shift, &mut Vec::new(), &mut found);
+                    let plan = |bits| Digits::with_widths(kind, width_bits, shift, bits);
+                    let best = found.into_iter().min_by_key(|&bits| weight(&plan(bits)));
+                    let best = best.expect("four digits of 12 bits cut 48 bits anywhere");
+                    let own = plans::widths(width_bits, shift, kind);
+                    wrong += u32::from(weight(&plan(own)) > weight(&plan(best)));
+                    right.push(format!(
+                        "{:#06x},",
+                        best.iter().rev().fold(0_u16, |all, &bits| { all << 4 | u16::from(bits) })
+                    ));
                 }
-                let mut bits = [0; MAX_DIGITS];
-                bits[..widths.len()].copy_from_slice(&widths);
-                let other = Digits::with_widths(kind, ring_bits, shift, bits, widths.len(), low);
-                assert!(best.weight() <= other.weight(), "{best:?} is heavier than {other:?}");
             }
+            assert_eq!(right.len(), plans::ENTRIES);
+            assert_eq!(wrong, 0, "{kind:?}: {}", right.join(" "));
         }
     }
 
     #[test]
     fn out_of_range_is_refused() {
-        assert_eq!(Digits::plan(64, 16, GateKind::Relu), Err(PlanError::RingOutOfRange));
-        assert_eq!(Digits::plan(1, 0, GateKind::Relu), Err(PlanError::RingOutOfRange));
+        assert_eq!(Digits::plan(64, 16, GateKind::Relu), Err(PlanError::WidthOutOfRange));
+        assert_eq!(Digits::plan(1, 0, GateKind::Relu), Err(PlanError::WidthOutOfRange));
         assert_eq!(Digits::plan(32, 31, GateKind::Relu), Err(PlanError::ShiftOutOfRange));
         assert_eq!(Digits::plan(8, 7, GateKind::Truncate), Err(PlanError::ShiftOutOfRange));
     }

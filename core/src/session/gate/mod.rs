@@ -1,19 +1,18 @@
 //! ReLU with truncation, and truncation alone: one round trip, exact.
 //!
 //! * Computes: shares of `max(y, 0) >> s`, or of `y >> s` (rounding down), for shared `y` in
-//!   `Z_2^k`, `k <= 32`.
+//!   `Z_2^k` of which a public width of `w <= 32` bits is known to be enough.
 //! * Model: semi-honest parties and dealer; every message of `P0` is one-time padded whatever `P1`
 //!   does.
 //! * Reference: masked comparison by digits with dealt tables, after the mask-and-compare approach
 //!   of Ge, Zhou, Guo, Li (arXiv 2104.04709) and the table correlations of TinyTable (Damgard,
 //!   Nielsen, Nielsen, Ranellucci, CRYPTO 2017).
 //! * Consumes: one correlation per element.
-//! * Costs: 2 messages; 4 bytes and `2 n - 1` bits per element and party for `n` digits at
-//!   `k = 32`. See [`cost`].
-//! * Error bound: exact, for every `y`.
+//! * Costs: 2 messages; `w + 2 n - 1` bits per element and party for `n` digits. See [`cost`].
+//! * Error bound: exact, for every `y` of `w` bits; another is taken modulo `2^w`.
 //!
 //! ```text
-//! message 1:  z = y + r                       public afterwards      (truncation: y + 2^(k-1) + r)
+//! message 1:  z = y + r mod 2^w               public afterwards      (truncation: y + 2^(w-1) + r)
 //! leaves:     u = (t, e, l, ...) at the digits of z,   t ^= 1 - ... msb(z)
 //! message 2:  delta = u xor rho               public afterwards
 //! table:      (h, h q, h m, q) at delta,      turned where delta's t-bit is 1
@@ -27,12 +26,14 @@
 mod correlation;
 mod deal;
 pub mod digits;
+mod plans;
 
 use crate::cost::{Cost, Traffic};
 use crate::gate::{self, GateKind};
 use crate::keystream::{Rounds, words_per_block};
 use crate::opened::opened;
 use crate::ring::Ring;
+use crate::session::packed::packed_bytes;
 use crate::session::piece::PIECE_ELEMS;
 use crate::share::Party;
 use crate::step::{StepError, expect_len};
@@ -50,7 +51,7 @@ pub const fn opened_bytes(digits: &Digits, elements: usize) -> usize {
 /// Most bytes that the opened leaf bits of a piece take.
 pub const MAX_PIECE_OPENED_BYTES: usize = PIECE_ELEMS * (2 * digits::MAX_DIGITS - 1) / 8;
 
-/// `P0`'s message 1 for a piece: `y_0 + r_0`, in place.
+/// `P0`'s message 1 for a piece: `y_0 + r_0`, in place; the gate's width of it is sent.
 ///
 /// # Errors
 /// [`StepError::LengthMismatch`] if `y_0` is not as long as the piece.
@@ -110,15 +111,15 @@ pub fn open_p1<'a, R: Ring>(
     own_bits.fill(0);
     let offset = match digits.kind() {
         GateKind::Relu => R::ZERO,
-        GateKind::Truncate => R::pow2(R::BITS - 1),
+        GateKind::Truncate => R::pow2(digits.width_bits() - 1),
     };
     for (index, ((half, y), &masked)) in received.gates::<R>().zip(y_1).zip(peer_masked).enumerate()
     {
         // Under `r`, and about to be sent.
-        let z = opened(y.add(half.mask()).add(masked).add(offset));
+        let z = opened(digits.bits().low(y.add(half.mask()).add(masked).add(offset)));
         // The public part of t: one party adds it.
         let public = match digits.kind() {
-            GateKind::Relu => z.msb() << (digits.opened_bits() - 1),
+            GateKind::Relu => digits.bits().msb(z) << (digits.opened_bits() - 1),
             GateKind::Truncate => 0,
         };
         // Under `rho`, and about to be sent.
@@ -156,10 +157,10 @@ fn finish<R: Ring>(half: &impl Half<R>, digits: &Digits, party: Party, z: R, del
     let entry = half.entry(delta & (digits.table_entries() - 1));
     let flip = delta >> (digits.opened_bits() - 1) & 1 == 1;
     match digits.kind() {
-        GateKind::Relu => gate::relu(party, digits.shift(), (z, flip), entry, half.sign()),
+        GateKind::Relu => gate::relu(party, digits.bits(), (z, flip), entry, half.sign()),
         GateKind::Truncate => {
             let [h, q, ..] = entry;
-            gate::truncate(party, digits.shift(), (z, flip), [h, q])
+            gate::truncate(party, digits.bits(), (z, flip), [h, q])
         }
     }
 }
@@ -168,7 +169,7 @@ fn finish<R: Ring>(half: &impl Half<R>, digits: &Digits, party: Party, z: R, del
 #[must_use]
 pub fn cost<R: Ring>(digits: &Digits, elements: u16) -> Cost {
     let n = u64::from(elements);
-    let words = n * R::BYTES as u64;
+    let words = packed_bytes(usize::from(elements), digits.width_bits()) as u64;
     let bits = opened_bytes(digits, usize::from(elements)) as u64;
     let word_blocks = n.div_ceil(words_per_block::<R>() as u64);
     let sign_blocks = if digits.kind() == GateKind::Relu { word_blocks } else { 0 };
@@ -219,8 +220,15 @@ mod tests {
     use crate::keystream::{ChaCha8, Key, Keystream};
     use crate::ring::Small;
     use crate::session::gate::deal;
-    use crate::session::phases::Offline;
+    use crate::session::phases::{FirstMasks, Follows, Offline};
     use crate::shape::Shape;
+
+    fn gate_masks<C: Rounds>(masks: FirstMasks<'_, C>) -> Masks<'_, C> {
+        match masks {
+            FirstMasks::Gate(masks) => masks,
+            _ => panic!("gated"),
+        }
+    }
 
     /// Runs the gate on all `y`, both parties and the dealer, and compares with the twin.
     fn check<R: Ring>(digits: Digits, ys: &[R], rng: &mut impl CryptoRng, seed: u64) {
@@ -235,9 +243,9 @@ mod tests {
         let mut word_1: Vec<R> = ys.iter().zip(&shares_0).map(|(y, share)| y.sub(*share)).collect();
         let parts = Shape::Dense { inputs: 1, outputs: elements }.alone(0);
         let mut offline = Offline::new(&key, SessionToken::consumed(session));
-        let (_, masks) = offline.layer(&key, parts, true);
         let mut masked = shares_0;
-        for (piece, words) in masks.expect("gated").zip(masked.chunks_mut(PIECE_ELEMS)) {
+        let masks = gate_masks(offline.layer(&key, parts, Follows::Gate).1);
+        for (piece, words) in masks.zip(masked.chunks_mut(PIECE_ELEMS)) {
             mask(piece, words).expect("sized");
         }
 
@@ -247,7 +255,7 @@ mod tests {
         let opened = open_p1(received, &masked, &mut bits_1, &mut word_1).expect("sized");
         let mut word_0 = word_1.clone();
         let piece_bytes = opened_bytes(&digits, PIECE_ELEMS);
-        let (_, tables) = offline.finish().layer((1, elements), Some(digits));
+        let (_, tables) = offline.finish().layer((Some(1), elements), Some(digits));
         for (i, piece) in tables.expect("gated").enumerate() {
             let words = i * PIECE_ELEMS..i * PIECE_ELEMS + piece.len();
             let bits = i * piece_bytes..bytes.min((i + 1) * piece_bytes);
@@ -259,7 +267,7 @@ mod tests {
         for ((&y, &a), &b) in ys.iter().zip(&word_0).zip(&word_1) {
             assert_eq!(
                 a.add(b),
-                gate::twin(digits.kind(), digits.shift(), y),
+                gate::twin(digits.kind(), digits.bits(), y),
                 "seed {seed}, {digits:?}, y = {y:?}"
             );
         }
@@ -286,18 +294,24 @@ mod tests {
     }
     impl TryCryptoRng for ChosenMask {}
 
-    /// Every `y` under every mask, every shift, both kinds, on rings of 2 to 8 bits.
+    /// Every `y` under every mask, every shift, both kinds, for gates of 2 to 10 bits, as wide as
+    /// the ring and narrower. Gates of 9 and 10 bits, of which an unoptimised build would take
+    /// minutes, are taken with every third mask, each time from another one.
     #[test]
-    fn exhaustive_on_small_rings() {
-        fn ring<const K: u32>() {
+    fn exhaustive_for_narrow_gates() {
+        fn ring<const K: u32>(width_bits: u32) {
             let keystream = Keystream::<ChaCha8>::new(&Key::from_bytes([9; 32]));
+            let step: u8 = if width_bits > 8 { 3 } else { 1 };
             for kind in [GateKind::Relu, GateKind::Truncate] {
-                for shift in 0..K - 1 {
-                    let digits = Digits::plan(K, shift, kind).expect("in range");
-                    for y in 0..1 << K {
-                        for mask in 0..1 << K {
+                for shift in 0..width_bits - 1 {
+                    let digits = Digits::plan(width_bits, shift, kind).expect("in range");
+                    for y in 0..1_u64 << width_bits {
+                        // As the ring has it: with the sign in the bits above.
+                        let above = 64 - width_bits;
+                        let signed = ((y << above).cast_signed() >> above).cast_unsigned();
+                        for mask in (y % u64::from(step)..1 << width_bits).step_by(step.into()) {
                             let rng = ChosenMask { mask, rng: ChaCha12Rng::seed_from_u64(mask) };
-                            single(digits, Small::<K>::from_u64(y), &keystream, rng);
+                            single(digits, Small::<K>::from_u64(signed), &keystream, rng);
                         }
                     }
                 }
@@ -313,32 +327,38 @@ mod tests {
             let parts = Shape::Dense { inputs: 1, outputs: 1 }.alone(0);
             let mut offline = Offline::new(key, SessionToken::consumed(1));
             let mut masked = [share_0];
-            let masks = offline.layer(key, parts, true).1.expect("gated");
-            masks.into_iter().for_each(|piece| mask(piece, &mut masked).expect("sized"));
+            gate_masks(offline.layer(key, parts, Follows::Gate).1)
+                .for_each(|piece| mask(piece, &mut masked).expect("sized"));
             let (mut bits_0, mut bits_1) = ([0], [0]);
             let mut word_1 = [y.sub(share_0)];
             let received = Received::new::<R>(digits, 1, correction).expect("sized");
             let opened = open_p1(received, &masked, &mut bits_1, &mut word_1).expect("sized");
             let mut word_0 = word_1;
-            let tables = offline.finish().layer((1, 1), Some(digits)).1.expect("gated");
+            let tables = offline.finish().layer((Some(1), 1), Some(digits)).1.expect("gated");
             tables.into_iter().for_each(|piece| {
                 finish_p0(piece, &bits_1, &mut bits_0, &mut word_0).expect("sized")
             });
             finish_p1(opened, &bits_1, &bits_0, &mut word_1).expect("sized");
             assert_eq!(
                 word_0[0].add(word_1[0]),
-                gate::twin(digits.kind(), digits.shift(), y),
+                gate::twin(digits.kind(), digits.bits(), y),
                 "{digits:?}, y = {y:?}, mask share {}",
                 rng.mask
             );
         }
-        ring::<2>();
-        ring::<3>();
-        ring::<4>();
-        ring::<5>();
-        ring::<6>();
-        ring::<7>();
-        ring::<8>();
+        ring::<2>(2);
+        ring::<3>(3);
+        ring::<4>(4);
+        ring::<5>(5);
+        ring::<6>(6);
+        ring::<7>(7);
+        ring::<8>(8);
+        for width_bits in 2..8 {
+            ring::<8>(width_bits);
+        }
+        for width_bits in [2, 5, 8, 9, 10] {
+            ring::<16>(width_bits);
+        }
     }
 
     /// The extremes of the ring and both sides of every power of two, and random values, at every
@@ -355,11 +375,15 @@ mod tests {
         }
         for kind in [GateKind::Relu, GateKind::Truncate] {
             for shift in 0..31 {
-                let digits = Digits::plan(32, shift, kind).expect("in range");
-                let mut ys = ys.clone();
-                ys.extend((0..100).map(|_| rng.next_u32()));
-                ys.extend((0..100).map(|_| rng.next_u32() >> (rng.next_u32() % 32)));
-                check(digits, &ys, &mut rng, seed);
+                // A word beyond a narrow gate is taken modulo its width, as the twin takes it.
+                let width_bits = shift + 2 + rng.next_u32() % (31 - shift);
+                for width_bits in [width_bits, 32] {
+                    let digits = Digits::plan(width_bits, shift, kind).expect("in range");
+                    let mut ys = ys.clone();
+                    ys.extend((0..100).map(|_| rng.next_u32()));
+                    ys.extend((0..100).map(|_| rng.next_u32() >> (rng.next_u32() % 32)));
+                    check(digits, &ys, &mut rng, seed);
+                }
             }
         }
     }
@@ -396,10 +420,8 @@ mod tests {
         let position = Position { session: 0, layer: 0 };
         assert!(deal::<u32, _>(&key, position, &digits, 0..2, &mut rng, &mut [0; 3]).is_err());
         let mut offline = Offline::new(&key, SessionToken::consumed(0));
-        let mut masks = offline
-            .layer(&key, Shape::Dense { inputs: 1, outputs: 3 }.alone(0), true)
-            .1
-            .expect("gated");
+        let parts = Shape::Dense { inputs: 1, outputs: 3 }.alone(0);
+        let mut masks = gate_masks(offline.layer(&key, parts, Follows::Gate).1);
         let piece = masks.next().expect("one piece");
         let expected = StepError::LengthMismatch { expected_elems: 3, found_elems: 2 };
         assert_eq!(mask(piece, &mut [0_u32; 2]), Err(expected));

@@ -401,8 +401,8 @@ impl fmt::Display for Refusal {
 impl core::error::Error for Refusal {}
 
 /// A shape is its kind, five varints of up to 3 bytes and eight single bytes; of them a layer has
-/// two, with five single bytes and the word whether there is a second.
-const LAYER_BYTES: usize = 2 * (1 + 5 * 3 + 8) + 6;
+/// two, with six single bytes and the word whether there is a second.
+const LAYER_BYTES: usize = 2 * (1 + 5 * 3 + 8) + 7;
 
 /// Room for a [`Welcome`] with a network of `layers` layers, in bytes: what `postcard` takes at
 /// most.
@@ -609,8 +609,14 @@ mod tests {
         };
         let shape = Shape::Convolution(window);
         let skip = Some(Skip { from: 0, shape, weight_frac_bits: 15 });
-        let layer =
-            Layer { shape, weight_frac_bits: 15, skip, shift: 15, activation: Activation::Relu };
+        let layer = Layer {
+            shape,
+            weight_frac_bits: 15,
+            skip,
+            shift: 15,
+            gate_bits: 32,
+            activation: Activation::Relu,
+        };
         let network: Network<8> = Network::new(8, (1 << 31) - 1, &[layer; 8]).expect("valid");
         assert!(
             emit_welcome(&network, &[255; 32], &[255; 32], &mut [0; max_welcome_bytes(8)])

@@ -19,6 +19,8 @@ fn args(model: &Path, calibrate: &Path, output: &Path) -> ImportArgs {
         headroom_bits: 1,
         input_frac_bits: None,
         frac_bits: None,
+        gate_bits: None,
+        max_error: 0.2,
         divide: None,
         labels: vec![],
         name: None,

@@ -5,7 +5,8 @@ use core::time::Duration;
 use std::path::Path;
 
 use sharelet_core::session::wire::control::Answer;
-use sharelet_import::quantise::{Options, quantise};
+use sharelet_import::choose::quantise;
+use sharelet_import::quantise::Options;
 use sharelet_model::readings::{ReadOptions, Readings};
 use sharelet_model::{Model, largest};
 use sharelet_testkit::room::{Room, twin};

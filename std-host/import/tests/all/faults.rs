@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use sharelet_import::choose::quantise;
 use sharelet_import::layer::Chain;
-use sharelet_import::quantise::{Options, quantise};
+use sharelet_import::quantise::Options;
 use sharelet_import::{GraphError, ImportError, onnx, read, read_output, tflite};
 use sharelet_model::readings::{ReadOptions, Readings};
 use sharelet_testkit::graphs::{evaluate, numbered};

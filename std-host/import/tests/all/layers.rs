@@ -2,9 +2,10 @@
 //! floating point and in the ring.
 use sharelet_core::session::network::Activation;
 use sharelet_core::shape::Shape;
+use sharelet_import::choose::quantise;
 use sharelet_import::graph::{Layout, Op, Padding, Pool, Tensor};
 use sharelet_import::lower::lower;
-use sharelet_import::quantise::{Options, quantise};
+use sharelet_import::quantise::Options;
 use sharelet_model::readings::Readings;
 use sharelet_testkit::Rng;
 use sharelet_testkit::graphs::{BARE, Builder, LAYOUTS, check, refuses};
@@ -213,12 +214,17 @@ fn a_range_beyond_a_functions_domain_is_refused_with_layer_range_and_domain() {
     let mut values = vec![1.0; 32];
     values[1] = -1.0;
     let readings = Readings::new(16, values).unwrap();
-    let options = Options { headroom_bits: 0, input_frac_bits: Some(0), frac_bits: Some(13) };
+    let options = Options {
+        headroom_bits: 0,
+        input_frac_bits: Some(0),
+        frac_bits: Some(13),
+        ..Options::default()
+    };
     let error =
         quantise(&lower(&graph.graph).unwrap(), &readings, &options).unwrap_err().to_string();
     let parts = [
-        "layer 1 (`pool`)",
-        "from 0.000000 to 300000.000000",
+        "layer 0 (`node 1`)",
+        "from -150000.000000 to 150000.000000",
         "32 bits",
         "13 fraction bits",
         "--frac-bits",

@@ -4,8 +4,9 @@
 use std::path::Path;
 
 use sharelet_core::shape::Shape;
+use sharelet_import::choose::quantise;
 use sharelet_import::layer::{Chain, Layer, Map};
-use sharelet_import::quantise::{Options, quantise};
+use sharelet_import::quantise::Options;
 use sharelet_import::report::Report;
 use sharelet_model::Model;
 use sharelet_model::readings::{ReadOptions, Readings};

@@ -2,9 +2,10 @@
 //! nothing panics.
 use std::collections::BTreeMap;
 
+use sharelet_import::choose::quantise;
 use sharelet_import::graph::{Layout, Op, Padding, Pool, Tensor};
 use sharelet_import::lower::lower;
-use sharelet_import::quantise::{Options, quantise};
+use sharelet_import::quantise::Options;
 use sharelet_model::readings::Readings;
 use sharelet_testkit::graphs::{BARE, Builder, evaluate_all};
 use sharelet_testkit::{Rng, seed};

@@ -24,10 +24,11 @@ binding: ring keystream correlation # the keystream of one program, and of its s
 step: ring # what a step refuses
 gate: ring share # the formula of ReLU and truncation
 session/piece: # a leaf: the unit of what travels
+session/packed: ring # words of fewer bits than the ring's, as bytes
 session/linear: ring cost keystream shape correlation step session/piece # a layer's products, \
     their correlation beside their steps
-session/gate: ring opened cost keystream share correlation step gate session/piece # ReLU and \
-    truncation in two messages, their correlation beside their steps
+session/gate: ring opened cost keystream share correlation step gate session/piece \
+    session/packed # ReLU and truncation in two messages, their correlation beside their steps
 session/phases: keystream shape correlation session/linear session/gate # what P0 spends when
 session/network: shape gate session/linear session/gate # shapes and digits of layers, and the \
     twin of the steps
@@ -39,9 +40,9 @@ session/cost: ring cost binding shape session/linear session/gate session/networ
     the costs of the steps, added up
 session/deal: binding keystream correlation session/linear session/gate session/network # the \
     dealer's side
-session/p0: ring keystream share shape correlation binding session/piece session/linear \
-    session/gate session/phases session/network session/wire session # the device
-session/p1: ring share correlation step session/piece session/linear session/gate \
+session/p0: ring keystream share shape correlation binding step session/piece session/packed \
+    session/linear session/gate session/phases session/network session/wire session # the device
+session/p1: ring share correlation step session/piece session/packed session/linear session/gate \
     session/network session/wire session # the host
 session/servers: ring session/wire session session/p1 # greetings between two servers
 session/data_party: ring keystream share session/piece session/wire session session/p0 # \
@@ -121,7 +122,10 @@ dims: graph error form window
 onnx: graph pad onnx_proto error onnx_external onnx_fold onnx_ml onnx_node onnx_opset onnx_order \
     onnx_tensor
 compare: layer report
-quantise: error layer scales ranges stress report compare
+narrow: layer scales
+pool_first: layer
+quantise: error layer scales ranges narrow stress report
+choose: error layer pool_first quantise stress report compare
 tflite: graph pad tflite_schema error tflite_options tflite_tensor tflite_window
 fold: graph layer error dims
 maps: graph layer error form window dims

@@ -6,11 +6,11 @@
 
 use proptest::prelude::*;
 use sharelet_core::fixed::{self, FixedError};
-use sharelet_core::gate::{self, GateKind};
+use sharelet_core::gate::{self, GateBits, GateKind};
 use sharelet_core::keystream::{ChaCha8, ChaCha12, ChaCha20, Key, Keystream};
 use sharelet_core::ring::Ring;
 use sharelet_core::session::gate::digits::Digits;
-use sharelet_core::session::network::{Activation, Layer, Network, Skip};
+use sharelet_core::session::network::{Activation, Layer, MIN_GATE_BITS, Network, Skip};
 use sharelet_core::session::wire::control::{self, Answer, max_welcome_bytes};
 use sharelet_core::shape::{Shape, Window};
 use sharelet_core::share;
@@ -187,17 +187,18 @@ proptest! {
 proptest! {
     #![proptest_config(cases(500))]
 
-    /// The gate is exact for every value, shift and kind.
+    /// The gate is exact for every value, shift, width and kind.
     #[test]
     fn the_gate_is_its_twin(
         ys in prop::collection::vec(word(), 1..130),
-        shift in 0_u32..31,
+        (shift, width_bits) in (0_u32..31).prop_flat_map(|shift| (Just(shift), shift + 2..=32)),
         kind in kind(),
         seed in any::<u64>(),
     ) {
         let ys: Vec<u32> = ys.into_iter().map(<u32 as Ring>::from_u64).collect();
-        let expected: Vec<u32> = ys.iter().map(|&y| gate::twin(kind, shift, y)).collect();
-        prop_assert_eq!(steps::gate::<u32, ChaCha8>(kind, shift, &ys, &mut rng(seed)), expected);
+        let bits = GateBits { width_bits, shift };
+        let expected: Vec<u32> = ys.iter().map(|&y| gate::twin(kind, bits, y)).collect();
+        prop_assert_eq!(steps::gate::<u32, ChaCha8>(kind, bits, &ys, &mut rng(seed)), expected);
     }
 
     /// The linear protocol is exact, for shapes on both sides of blocks, pieces and tiles.
@@ -254,32 +255,36 @@ fn any_shape() -> impl Strategy<Value = Shape> {
 
 fn layer() -> impl Strategy<Value = Layer> {
     let skip = proptest::option::of((any::<u8>(), any_shape(), any::<u8>()));
-    (any_shape(), any::<u8>(), any::<u8>(), any::<bool>(), skip).prop_map(
-        |(shape, weight_frac_bits, shift, relu, skip)| {
+    let scales = any::<[u8; 3]>();
+    (any_shape(), scales, any::<bool>(), skip).prop_map(
+        |(shape, [weight_frac_bits, shift, gate_bits], relu, skip)| {
             let activation = if relu { Activation::Relu } else { Activation::Identity };
             let skip = skip.map(|(from, shape, weight_frac_bits)| Skip {
                 from: from % 8,
                 shape,
                 weight_frac_bits,
             });
-            Layer { shape, weight_frac_bits, skip, shift, activation }
+            Layer { shape, weight_frac_bits, skip, shift, gate_bits, activation }
         },
     )
 }
 
 /// Layers that fit each other.
 fn chain() -> impl Strategy<Value = (u8, u32, Vec<Layer>)> {
-    let layer = (1_u16.., 0_u8..12, 0_u8..31, any::<bool>());
+    let layer = (1_u16.., 0_u8..12, 0_u8..31, any::<bool>(), 0_u8..32);
     (0_u8..16, 1_u32..1 << 31, 1_u16.., prop::collection::vec(layer, 1..8)).prop_map(
         |(frac_bits, limit, inputs, layers)| {
             let (mut width, mut bits) = (inputs, frac_bits);
             let layers = layers
                 .into_iter()
-                .map(|(outputs, weight_frac_bits, shift, relu)| {
+                .map(|(outputs, weight_frac_bits, shift, relu, narrower)| {
                     let weight_frac_bits = weight_frac_bits.min(31 - bits);
                     let shift = shift.min(bits + weight_frac_bits).min(30);
                     let activation = if relu { Activation::Relu } else { Activation::Identity };
                     let layer = Layer::dense(width, outputs, weight_frac_bits, shift, activation);
+                    let gated = relu || shift > 0;
+                    let least = if gated { MIN_GATE_BITS.max(shift + 2) } else { 32 };
+                    let layer = layer.narrow(least.max(32 - narrower));
                     (width, bits) = (outputs, bits + weight_frac_bits - shift);
                     layer
                 })
@@ -342,17 +347,17 @@ proptest! {
         prop_assert_eq!((usize::from(welcome.layers), &read), (layers.len(), &network));
         // Every gate of a valid description has a plan.
         for (index, layer) in layers.iter().enumerate() {
-            let plain = layer.shift == 0 && layer.activation == Activation::Identity;
-            let bare = index + 1 == layers.len() && plain;
+            let bare = layer.shift == 0 && layer.activation == Activation::Identity;
             prop_assert_eq!(network.gate(index).is_none(), bare);
+            prop_assert_eq!(network.has_gate(index), !bare);
         }
     }
 
     #[test]
-    fn plans_cover_the_ring(ring_bits in any::<u32>(), shift in any::<u32>(), kind in kind()) {
-        let (ring_bits, shift) = (ring_bits % 40, shift % 40);
-        let plan = Digits::plan(ring_bits, shift, kind);
-        prop_assert_eq!(plan.is_ok(), (2..=32).contains(&ring_bits) && shift < ring_bits - 1);
+    fn plans_cover_the_ring(bits in any::<u32>(), shift in any::<u32>(), kind in kind()) {
+        let (bits, shift) = (bits % 40, shift % 40);
+        let plan = Digits::plan(bits, shift, kind);
+        prop_assert_eq!(plan.is_ok(), (2..=32).contains(&bits) && shift < bits - 1);
         if let Ok(plan) = plan {
             let low = &plan.widths()[..plan.low()];
             let below: u32 = low.iter().map(|&bits| u32::from(bits)).sum();

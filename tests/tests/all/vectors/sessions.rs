@@ -347,7 +347,7 @@ fn bad_messages() {
             "welcome_huge",
             "device",
             flip(welcome, 5, 0xff),
-            "Wire(WrongLength { expected_bytes: 576, found_bytes: 4278190171 })",
+            "Wire(WrongLength { expected_bytes: 576, found_bytes: 4278190173 })",
         ),
         ("refuse_unknown", "device", frame(Kind::Refuse, 0, &[99]), "Wire(Malformed)"),
         ("refuse_empty", "device", frame(Kind::Refuse, 0, &[]), "Wire(Malformed)"),

@@ -1,0 +1,147 @@
+//! Which scales are taken: how much room they leave, whether that is proved, and how wide the gates
+//! are.
+//!
+//! Readings up to `2^head-room` times the largest calibration value are accepted; no accumulator
+//! may wrap around for any of them. Where interval arithmetic (`ranges.rs`) proves that at scales
+//! that cost little accuracy, these scales are taken; else where it proves it for a narrower range,
+//! that range. Else scales leave room for what calibration readings give at all levels and offsets,
+//! and for noise (`stress.rs`): tried, not proved, and said so.
+//!
+//! With so much room, the narrowest gates are taken with which answers are as good as with whole
+//! words, or off by no more than the user allows.
+
+use core::f64::consts::SQRT_2;
+
+use sharelet_core::session::network::RING_BITS;
+
+use super::error::QuantiseError;
+use super::layer::Chain;
+use super::pool_first::pool_first;
+use super::quantise::{Options, Room, attempt, check, layer_width, sampled};
+use super::report::Report;
+use super::{compare, stress};
+use sharelet_model::Model;
+use sharelet_model::readings::Readings;
+
+/// Widths of gates that are tried.
+const WIDTHS: core::ops::Range<u8> = 12..RING_BITS;
+/// Readings that widths are tried on; the one that is taken is tried on all.
+const SAMPLES: usize = 256;
+
+/// Chooses scales, quantises, and compares with the float network over the calibration readings.
+///
+/// # Errors
+/// [`QuantiseError`] names the layer and its range where a range does not fit.
+pub fn quantise(
+    chain: &Chain,
+    calibration: &Readings,
+    options: &Options,
+) -> Result<(Model, Report), QuantiseError> {
+    // Where sums have no room for their differences, the ReLU stays before the pool.
+    let pooled = pool_first(chain).and_then(|chain| scaled(&chain, calibration, options).ok());
+    pooled.map_or_else(|| scaled(chain, calibration, options), Ok)
+}
+
+/// The scales of a chain as it is.
+fn scaled(
+    chain: &Chain,
+    calibration: &Readings,
+    options: &Options,
+) -> Result<(Model, Report), QuantiseError> {
+    check(chain, calibration, options)?;
+    let largest_input =
+        calibration.values().iter().fold(0.0_f64, |max, &value| max.max(f64::from(value.abs())));
+    if largest_input == 0.0 {
+        return Err(QuantiseError::AllZero);
+    }
+    let gate_bits = options.gate_bits.unwrap_or(RING_BITS);
+    let chosen = chosen(chain, calibration, options, (largest_input, gate_bits))?;
+    let (room, model, mut report) = match options.gate_bits {
+        None => narrowest(chosen, calibration, options.max_error, |calibration, room| {
+            tried(chain, calibration, options, (largest_input, room))
+        }),
+        Some(_) => chosen,
+    };
+    let level = room.level;
+    let rows = sampled(chain, calibration);
+    let rows = stress::rows(&rows, layer_width(chain, 0), largest_input, largest_input * level);
+    report.unlike = compare::worst(chain, &model, &rows);
+    Ok((model, report))
+}
+
+/// The largest reading that is accepted, in units of the largest calibration value, and scales with
+/// room for it: proved if that costs little.
+fn chosen(
+    chain: &Chain,
+    calibration: &Readings,
+    options: &Options,
+    (largest_input, gate_bits): (f64, u8),
+) -> Result<Tried, QuantiseError> {
+    let at = |level, proved| {
+        let room = Room { level, proved, gate_bits };
+        tried(chain, calibration, options, (largest_input, room))
+    };
+    let widest = 2.0_f64.powi(i32::from(options.headroom_bits));
+    // Readings somewhat beyond the calibration ones are accepted where that is possible.
+    let levels = || [widest, SQRT_2, 1.0].into_iter().filter(|&level| level <= widest);
+    let mut tried = at(widest, false);
+    for level in levels().skip(1) {
+        if tried.is_err() {
+            tried = at(level, false).or(tried);
+        }
+    }
+    let tried = tried?;
+    let wide = levels().filter(|&level| level > 1.0 || level == widest);
+    let proved = wide.filter_map(|level| at(level, true).ok());
+    let as_good = |(_, _, report): &Tried| report.is_as_good_as(&tried.2);
+    match proved.into_iter().find(as_good) {
+        Some(proved) => Ok(proved),
+        None => Ok(tried),
+    }
+}
+
+/// Scales that have so much room, and what comes of them.
+type Tried = (Room, Model, Report);
+
+/// Scales with so much room, and how far they are from float at other levels, too.
+fn tried(
+    chain: &Chain,
+    calibration: &Readings,
+    options: &Options,
+    (largest_input, room): (f64, Room),
+) -> Result<Tried, QuantiseError> {
+    let (model, mut report) = attempt(chain, calibration, options, (largest_input, room))?;
+    report.levels = compare::at_levels(chain, &model, calibration, room.level);
+    Ok((room, model, report))
+}
+
+/// `whole`, or as much room with the narrowest gates that are as good, as `attempt` finds.
+fn narrowest(
+    whole: Tried,
+    calibration: &Readings,
+    max_error: f64,
+    attempt: impl Fn(&Readings, Room) -> Result<Tried, QuantiseError>,
+) -> Tried {
+    let at =
+        |readings: &Readings, gate_bits: u8| attempt(readings, Room { gate_bits, ..whole.0 }).ok();
+    let few = calibration.sampled(SAMPLES);
+    let Some((_, _, reference)) = at(&few, RING_BITS) else { return whole };
+    let good = |gate_bits: u8| {
+        at(&few, gate_bits).is_some_and(|(_, _, report)| report.costs_little(&reference, max_error))
+    };
+    // Errors fall with the width: half the widths are left after each.
+    let (mut narrow, mut wide) = (WIDTHS.start, WIDTHS.end);
+    while narrow < wide {
+        let middle = narrow.midpoint(wide);
+        if good(middle) {
+            wide = middle;
+        } else {
+            narrow = middle + 1;
+        }
+    }
+    (wide..WIDTHS.end)
+        .take(2)
+        .filter_map(|gate_bits| at(calibration, gate_bits))
+        .find(|(_, _, report)| report.costs_little(&whole.2, max_error))
+        .unwrap_or(whole)
+}
