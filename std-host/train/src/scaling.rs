@@ -18,8 +18,9 @@
 use super::model::Model;
 use super::parameters::{LayerParameters, Parameters};
 use super::range::beyond;
+use crate::kernel::{Bilinear, Form, Product};
 use crate::network::{Layer, Network};
-use crate::tensor::{Machine, Runner, Tensors};
+use crate::tensor::{Machine, Masked, Runner, Tensors};
 use sharelet_core::functions::protocol::product::{Factors, Multiply};
 
 /// Words that scale a column: mean, coarse, fine, reach, and for the way back the deviation as a
@@ -29,6 +30,9 @@ pub const COLUMN_WORDS: usize = 6;
 pub const REACH: f64 = 256.0;
 /// Bits of the magnitude of a word that is to be standardised, at most.
 pub const INPUT_BITS: u32 = 43;
+/// Bits of the magnitude of a word that is taken as it is, at most: what the products of training
+/// have room for.
+pub const PLAIN_BITS: u32 = 32;
 /// Bits of the magnitude of an answer with twice the fraction bits, at most.
 pub const ANSWER_BITS: u32 = 62;
 /// The most that a coarse factor grows a value by, in bits.
@@ -124,9 +128,61 @@ pub async fn standardise<E: Runner, T: Tensors>(
     Ok(beyond)
 }
 
-/// Changes a shared model to one that takes values as they came, and gives answers as they came: as
-/// [`fold`] does in the clear. `scaling` is that of all features, then of those targets that are
-/// standardised. What is lost is a unit of the last place of each weight.
+/// The part of a row's scaling that is not folded into a model, for [`coarsen`].
+pub struct Coarse {
+    /// Shares of means.
+    means: Vec<u64>,
+    /// Powers of two, opened under masks.
+    factors: Masked,
+}
+
+redacted!(Coarse);
+
+impl Coarse {
+    /// Opens the powers of two; `None` where no column is standardised.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub async fn open<E: Runner, T: Tensors>(
+        machine: &mut Machine<E, T>,
+        of_features: &[[u64; COLUMN_WORDS]],
+    ) -> Result<Option<Self>, E::Error> {
+        if of_features.is_empty() {
+            return Ok(None);
+        }
+        let means = of_features.iter().map(|[mean, ..]| *mean).collect();
+        let factors = of_features.iter().map(|[_, coarse, ..]| *coarse).collect();
+        Ok(Some(Self { means, factors: machine.open_one(factors).await? }))
+    }
+}
+
+/// A row for a model that was changed by [`fold_shared`]: less the means, times the powers of two.
+///
+/// # Errors
+/// The engine's.
+pub async fn coarsen<E: Runner, T: Tensors>(
+    machine: &mut Machine<E, T>,
+    mut row: Vec<u64>,
+    Coarse { means, factors }: &Coarse,
+    frac_bits: u32,
+) -> Result<Vec<u64>, E::Error> {
+    for (word, mean) in row.iter_mut().zip(means) {
+        *word = word.wrapping_sub(*mean);
+    }
+    let opened = machine.open_one(row).await?;
+    let map = Bilinear::Product(Product { form: Form::Plain, rows: 1, inner: 1, columns: 1 });
+    let mut words = Vec::with_capacity(means.len());
+    for column in 0..means.len() {
+        let [value, factor] = [&opened, factors].map(|words| words.rows(1, &[column]));
+        words.extend(machine.product(&map, &value, &factor)?);
+    }
+    machine.truncate(words, frac_bits).await
+}
+
+/// Changes a shared model to one that takes rows from [`coarsen`], and gives answers as they came.
+/// `scaling` is that of all features, then of those targets that are standardised. What is lost is
+/// a unit of the last place of each weight: a power of two, which may be far from 1, stays with the
+/// rows.
 ///
 /// # Errors
 /// The engine's.
@@ -138,23 +194,12 @@ pub async fn fold_shared<E: Runner, T: Tensors>(
     frac_bits: u32,
 ) -> Result<(), E::Error> {
     let (of_features, of_targets) = scaling.split_at(features.min(scaling.len()));
-    if let Some(LayerParameters { weights, biases }) = model.parameters.first_mut()
+    if let Some(LayerParameters { weights, .. }) = model.parameters.first_mut()
         && !of_features.is_empty()
     {
-        let column = |which: fn(&[u64; COLUMN_WORDS]) -> u64| -> Vec<u64> {
-            of_features.iter().map(which).cycle().take(weights.len()).collect()
-        };
-        let factors = [column(|[_, _, fine, ..]| *fine), column(|[_, coarse, ..]| *coarse)];
-        let means = column(|[mean, ..]| *mean);
-        for factors in factors {
-            *weights = scaled(machine, weights, &factors, Some(frac_bits)).await?;
-        }
-        let shifts = scaled(machine, weights, &means, None).await?;
-        let shifts: Vec<u64> = shifts.chunks(features.max(1)).map(sum).collect();
-        let shifts = machine.truncate(shifts, frac_bits).await?;
-        for (bias, shift) in biases.iter_mut().zip(shifts) {
-            *bias = bias.wrapping_sub(shift);
-        }
+        let fine = of_features.iter().map(|[_, _, fine, ..]| *fine);
+        let fine: Vec<u64> = fine.cycle().take(weights.len()).collect();
+        *weights = scaled(machine, weights, &fine, Some(frac_bits)).await?;
     }
     if let Some(LayerParameters { weights, biases }) = model.parameters.last_mut()
         && !of_targets.is_empty()
@@ -175,10 +220,6 @@ pub async fn fold_shared<E: Runner, T: Tensors>(
         }
     }
     Ok(())
-}
-
-fn sum(words: &[u64]) -> u64 {
-    words.iter().fold(0, |sum, word| sum.wrapping_add(*word))
 }
 
 /// Products word by word, truncated if it is said by how much.

@@ -4,9 +4,9 @@ use core::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use super::columns::OtherColumns;
 use super::description::{MAX_COLUMNS, MAX_NAME_BYTES};
 use sharelet_model::readings::ReadingsError;
+use sharelet_model::readings::columns::OtherColumns;
 use sharelet_model::readings::dialect::DialectError;
 
 /// A cell of a file.

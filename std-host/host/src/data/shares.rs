@@ -18,9 +18,6 @@ use sharelet_train::scaling;
 /// Words of a piece; the last one of an upload may be shorter.
 pub const PIECE_ELEMS: usize = 1 << 16;
 
-/// Bits of the magnitude of a word: what the products of training have room for.
-const BITS: u32 = 32;
-
 /// Features and labels as fixed-point words.
 pub struct Encoded {
     words: Vec<u64>,
@@ -48,7 +45,7 @@ pub fn range(frac_bits: u8, standardised: bool) -> u64 {
 }
 
 const fn bits(standardised: bool) -> u32 {
-    if standardised { scaling::INPUT_BITS } else { BITS }
+    if standardised { scaling::INPUT_BITS } else { scaling::PLAIN_BITS }
 }
 
 /// Bits of the largest magnitude of a feature and of a label, in units of the last place; 0 of

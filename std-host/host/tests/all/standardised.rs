@@ -124,7 +124,10 @@ async fn what_is_standardised_is_compared_and_columns_are_by_name() {
     give(&room, "other", "a", &houses(1, 40, ["area", "rooms", "garden"]), &options()).await;
     let plain = Options { standardise: Some(false), label_scale: 1e-3, ..options() };
     give(&room, "plain", "a", &houses(1, 40, NAMES), &plain).await;
+    let rent = houses(1, 40, NAMES).replacen("price", "rent", 1);
+    give(&room, "rent", "a", &rent, &Options { labels: vec!["rent".into()], ..options() }).await;
     for (test, expected) in [
+        ("rent", "its labels are from `rent`, and those of `train` from `price`; share it with"),
         ("other", "`garden` instead of `distance`"),
         ("plain", "one is to be standardised and the other is not"),
     ] {

@@ -144,7 +144,7 @@ forward: network parameters tensor maps
 loss: network tensor range
 update: parameters model tensor
 backward: network parameters tensor maps forward
-scaling: network parameters model tensor range
+scaling: kernel network parameters model tensor range
 room: network config schedule loss scaling sizes
 course: curve labels network config schedule loss update sizes room
 step: network model tensor forward loss update backward
