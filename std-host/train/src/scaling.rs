@@ -13,11 +13,13 @@
 //!
 //! Both shared and secret, so not even the order of magnitude is opened. Rows that the scaling was
 //! not computed from, of a test set or of another owner, may lie far outside: where
-//! `|x - mean|` reaches `reach`, [`REACH`] deviations, a bit is opened, and nothing is trained.
+//! `|x - mean|` reaches `reach`, [`REACH`] deviations or as many as the root of the rows that it was
+//! computed from, a bit is opened, and nothing is trained. No value of `n` is further than `sqrt(n)`
+//! deviations from their mean, so what lies among those rows is never refused elsewhere.
 
 use super::model::Model;
 use super::parameters::{LayerParameters, Parameters};
-use super::range::beyond;
+use super::range::beyond_exactly;
 use crate::kernel::{Bilinear, Form, Product};
 use crate::network::{Layer, Network};
 use crate::tensor::{Machine, Masked, Runner, Tensors};
@@ -26,7 +28,7 @@ use sharelet_core::functions::protocol::product::{Factors, Multiply};
 /// Words that scale a column: mean, coarse, fine, reach, and for the way back the deviation as a
 /// product of a power of two without a fraction and of a number with one.
 pub const COLUMN_WORDS: usize = 6;
-/// Deviations from the mean at which a value is refused.
+/// Deviations from the mean at which a value is refused, at least.
 pub const REACH: f64 = 256.0;
 /// Bits of the magnitude of a word that is to be standardised, at most.
 pub const INPUT_BITS: u32 = 43;
@@ -40,20 +42,19 @@ const MOST_GROWN_BITS: i32 = 10;
 /// Units of the last place that a deviation has at least: fewer are lost in rounding.
 const LEAST_DEVIATION_UNITS: f64 = 64.0;
 
-/// A column whose values differ by too little for the fraction bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the values differ by too little for the fraction bits")]
-pub struct TooNarrow;
+/// What scales a column, from its values.
+pub struct Column {
+    /// The words.
+    pub words: [u64; COLUMN_WORDS],
+    /// Whether the values differ, and by too little for the fraction bits.
+    pub narrow: bool,
+}
 
-/// The words of a column, from its values: all finite, below `2^INPUT_BITS` units. A column that is
-/// constant is only shifted.
-///
-/// # Errors
-/// [`TooNarrow`].
-pub fn of_column(
-    values: impl ExactSizeIterator<Item = f64> + Clone,
-    frac_bits: u32,
-) -> Result<[u64; COLUMN_WORDS], TooNarrow> {
+redacted!(Column);
+
+/// What scales a column of these values: all finite, below `2^INPUT_BITS` units. A column that is
+/// constant, or nearly so, is only shifted.
+pub fn of_column(values: impl ExactSizeIterator<Item = f64> + Clone, frac_bits: u32) -> Column {
     let first = values.clone().next().unwrap_or(0.0);
     #[allow(clippy::float_cmp, reason = "the same number in every row")]
     let constant = values.clone().all(|value| value == first);
@@ -63,23 +64,24 @@ pub fn of_column(
     let square = values.map(|value| (value - mean) * (value - mean)).sum::<f64>() / rows;
     let unit = libm::scalbn(1.0, frac_bits.cast_signed());
     let deviation = square.sqrt();
-    let (mean, deviation) = if constant { (first, 1.0) } else { (mean, deviation) };
-    if deviation * unit < LEAST_DEVIATION_UNITS {
-        return Err(TooNarrow);
-    }
+    let narrow = !constant && deviation * unit < LEAST_DEVIATION_UNITS;
+    let mean = if constant { first } else { mean };
+    let deviation = if constant || narrow { 1.0 } else { deviation };
     let down = libm::ilogb(deviation).clamp(-MOST_GROWN_BITS, frac_bits.cast_signed());
     // Two values are less than this apart.
     let most = libm::scalbn(1.0, INPUT_BITS.cast_signed() + 1);
     #[allow(clippy::cast_possible_truncation)]
     let word = |value: f64| ((value * unit).clamp(-most, most).round() as i64).cast_unsigned();
-    Ok([
+    let words = [
         word(mean),
         word(libm::scalbn(1.0, -down)),
         word(libm::scalbn(1.0, down) / deviation),
-        word(deviation * REACH),
+        // A unit more than the furthest of many rows, whatever is rounded.
+        word((deviation * REACH).max(deviation * rows.sqrt() + 2.0 / unit)),
         1 << down.max(0),
         word(libm::scalbn(deviation, -down.max(0))),
-    ])
+    ];
+    Column { words, narrow }
 }
 
 /// What a column's words say, in floating point: the mean, and what a difference from it is
@@ -115,7 +117,7 @@ pub async fn standardise<E: Runner, T: Tensors>(
         *word = word.wrapping_sub(mean);
     }
     let beyond = if checks {
-        beyond(machine, &words, &repeated(|[_, _, _, reach, ..]| *reach, elems)).await?
+        beyond_exactly(machine, &words, &repeated(|[_, _, _, reach, ..]| *reach, elems)).await?
     } else {
         0
     };

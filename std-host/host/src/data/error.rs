@@ -150,21 +150,6 @@ pub enum DataError {
         /// Where.
         place: Place,
     },
-    /// A column cannot be standardised.
-    #[error(
-        "{path}: column `{column}`: its values differ by too little to be told apart with \
-         {frac_bits} fraction bits; multiply it by 1000 or more, leave it out with --columns, or \
-         take more with --frac-bits",
-        path = path.display(),
-    )]
-    TooNarrow {
-        /// The file.
-        path: PathBuf,
-        /// The column.
-        column: String,
-        /// Fraction bits.
-        frac_bits: u8,
-    },
     /// A class is none of those that there are.
     #[error(
         "{place}: not a class: classes are whole numbers from 0 to {last}; correct the label, or \

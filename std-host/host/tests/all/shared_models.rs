@@ -133,7 +133,7 @@ impl Shared {
             (0..words).map(|_| (rng.next_u64() >> (64 - F)).wrapping_sub(1 << (F - 1))).collect();
         for (mean, deviation) in columns {
             let values = [mean - deviation, mean + deviation].into_iter();
-            whole.extend(scaling::of_column(values, F).expect("wide enough"));
+            whole.extend(scaling::of_column(values, F).words);
         }
         let words = whole.len();
         let first: Vec<u64> = (0..words).map(|_| rng.next_u64()).collect();

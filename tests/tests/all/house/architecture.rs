@@ -110,7 +110,7 @@ fn secrets_of_training_print_nothing() {
         ("train/src/forward.rs", &["Value"]),
         ("train/src/loss.rs", &["Sums", "Outputs<"]),
         ("train/src/state.rs", &["Data", "State"]),
-        ("train/src/scaling.rs", &["Coarse"]),
+        ("train/src/scaling.rs", &["Coarse", "Column"]),
         ("train/src/serving.rs", &["Opened", "Open<", "Answer<"]),
         ("train/src/step.rs", &["OpenData", "Step<", "Evaluate<"]),
         ("store/training.rs", &["Share"]),
