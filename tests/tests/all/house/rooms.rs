@@ -174,7 +174,8 @@ console: answers units common
 dealer: common
 device host: answers terminal units common
 inspect: plot terminal units common
-import open: common
+import: answers common
+open: common
 keygen pair doctor: units common
 provision: units common pair
 share: table terminal units common
