@@ -12,10 +12,10 @@
 //! ```
 //!
 //! Both shared and secret, so not even the order of magnitude is opened. Rows that the scaling was
-//! not computed from, of a test set or of another owner, may lie far outside: where
-//! `|x - mean|` reaches `reach`, [`REACH`] deviations or as many as the root of the rows that it was
-//! computed from, a bit is opened, and nothing is trained. No value of `n` is further than `sqrt(n)`
-//! deviations from their mean, so what lies among those rows is never refused elsewhere.
+//! not computed from, of a test set or of another owner, may lie far outside: where `|x - mean|`
+//! reaches `reach`, a bit is opened, and nothing is trained. That is [`REACH`] deviations, or as
+//! many as the root of the rows that the scaling was computed from: none of `n` values is further
+//! than `sqrt(n)` deviations from their mean, and what lies among them is refused nowhere.
 
 use super::model::Model;
 use super::parameters::{LayerParameters, Parameters};

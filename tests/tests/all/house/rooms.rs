@@ -182,7 +182,7 @@ share: table terminal units common
 task: common
 train: terminal units chart common
 server: units common host
-train_plain: table train
+train_plain: table common train
 
 [firmware/src]
 board stream:
