@@ -144,7 +144,7 @@ fn if_set(bit: u64, value: u64) -> u64 {
 pub fn encode_or_zero<R: Ring>(
     reals: &[impl Real],
     frac_bits: u8,
-    limit: u32,
+    limit: impl Into<u64>,
     out: &mut [R],
 ) -> Result<(), FixedError> {
     if reals.len() != out.len() {
@@ -376,14 +376,14 @@ mod tests {
             ] {
                 let (mut words, mut kept) = ([R::ONE; 3], [R::ONE; 3]);
                 let plain = encode(&reals, 8, 1000, &mut words);
-                let kept_or_zero = encode_or_zero(&reals, 8, 1000, &mut kept);
+                let kept_or_zero = encode_or_zero(&reals, 8, 1000_u32, &mut kept);
                 assert_eq!((plain, kept_or_zero), (refused.map_or(Ok(()), Err), plain));
                 // What fits is untouched; of what does not, `encode` left the other words.
                 assert_eq!(kept, if refused.is_none() { words } else { [R::ZERO; 3] });
                 assert_ne!(words, [R::ZERO; 3]);
             }
             let mut words = [R::ONE; 3];
-            let short = encode_or_zero(&[1.0, 2.0], 8, 1000, &mut words);
+            let short = encode_or_zero(&[1.0, 2.0], 8, 1000_u32, &mut words);
             assert_eq!((short, words), (Err(FixedError::LengthMismatch), [R::ZERO; 3]));
         }
         check::<u32>();

@@ -16,9 +16,10 @@ pub mod train;
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Error, Result};
 use features::{COUNT, Normalisation};
 use rng::Rng;
+use sharelet_cli::answers::Labels;
 use sharelet_cli::import::{self, ImportArgs};
 use sharelet_import::write;
 use sharelet_model::readings::Readings;
@@ -85,6 +86,7 @@ pub fn make(folder: &Path) -> Result<Outcome> {
     let truth: String = shown.iter().map(|sample| format!("{}\n", sample.state.name())).collect();
     write("windows.txt", truth.as_bytes())?;
     let output = folder.join("vibration.slt");
+    let labels = Labels::parse(&State::ALL.map(State::name).join(",")).map_err(Error::msg)?;
     import::run(ImportArgs {
         model: folder.join("vibration.onnx"),
         calibrate: folder.join("calibration.npy"),
@@ -97,7 +99,7 @@ pub fn make(folder: &Path) -> Result<Outcome> {
         gate_bits: None,
         max_error: 0.2,
         divide: None,
-        labels: State::ALL.map(|state| state.name().to_owned()).to_vec(),
+        labels: Some(labels),
         name: None,
     })?;
     let parameters = parameters.map(|&value| f64::from(value));

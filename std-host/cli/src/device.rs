@@ -19,6 +19,7 @@ use sharelet_host::device::{Device, DeviceError, Events, Inference, Sensor, Sett
 use sharelet_host::store::counter::FileCounter;
 use sharelet_host::store::task;
 use sharelet_link::{Counts, Role, Route};
+use sharelet_model::readings::columns::Columns;
 use sharelet_model::readings::{Fault, ReadOptions, Readings, ReadingsError};
 
 const EXAMPLES: &str = include_str!("examples/device.txt");
@@ -98,16 +99,22 @@ pub struct DeviceArgs {
 struct FileSensor {
     path: PathBuf,
     options: ReadOptions,
+    /// Those that a shared model was trained on.
+    columns: Option<Columns>,
     loaded: Option<Readings>,
 }
 
 impl FileSensor {
-    fn open(path: PathBuf, options: ReadOptions) -> Result<Self, ReadingsError> {
-        let loaded = match Readings::load(&path, options) {
+    fn open(
+        path: PathBuf,
+        options: ReadOptions,
+        columns: Option<Columns>,
+    ) -> Result<Self, ReadingsError> {
+        let loaded = match Readings::load_named(&path, options, columns.as_ref()) {
             Err(ReadingsError::File { fault: Fault::WidthNeeded, .. }) => None,
             loaded => Some(loaded?),
         };
-        Ok(Self { path, options, loaded })
+        Ok(Self { path, options, columns, loaded })
     }
 }
 
@@ -119,7 +126,10 @@ impl Sensor for FileSensor {
     fn readings(&mut self, width: usize) -> Result<&Readings, ReadingsError> {
         let loaded = match self.loaded.take() {
             Some(loaded) => loaded,
-            None => Readings::load(&self.path, ReadOptions { width: Some(width), ..self.options })?,
+            None => {
+                let options = ReadOptions { width: Some(width), ..self.options };
+                Readings::load_named(&self.path, options, self.columns.as_ref())?
+            }
         };
         Ok(self.loaded.insert(loaded))
     }
@@ -224,10 +234,12 @@ pub fn run(args: DeviceArgs) -> Result<()> {
 fn infer(args: DeviceArgs, route: &Route, console: &mut Console) -> Result<usize, DeviceError> {
     let counter = args.counter.unwrap_or_else(|| counter_of(&args.key));
     let (key, counter) = FileCounter::open(&counter, &args.key, args.new_counter)?;
-    let sensor = FileSensor::open(args.inputs, ReadOptions { width: None, divide: args.divide })?;
+    let file = args.task.as_deref().map(task::load).transpose()?;
+    let (task, columns) = file.map_or((None, None), |file| (Some(file.task), file.columns));
+    let options = ReadOptions { width: None, divide: args.divide };
+    let sensor = FileSensor::open(args.inputs, options, columns)?;
     let identity = Identity::new(key.device, &key.key);
     route.announce();
-    let task = args.task.as_deref().map(task::load).transpose()?;
     until_stopped(async |stop| {
         let done = if let (Some(servers), Some(task)) = (args.outsource, task) {
             let settings = data_party::Settings {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::answers::Labels;
 use super::common::print;
 use sharelet_core::session::deal;
 use sharelet_core::session::network::{MIN_GATE_BITS, RING_BITS};
@@ -80,9 +81,9 @@ pub struct ImportArgs {
     /// Divide the calibration readings by this; bytes are divided by 255 if not given.
     #[arg(long, value_name = "NUMBER")]
     pub divide: Option<f32>,
-    /// Names of the outputs, separated by commas.
-    #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
-    pub labels: Vec<String>,
+    /// Names of the outputs: a text file with one per line, or names separated by commas.
+    #[arg(long, value_name = "FILE|A,B,C", value_parser = Labels::parse)]
+    pub labels: Option<Labels>,
     /// Name of the model; the name of the file if not given.
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
@@ -120,7 +121,7 @@ pub fn run(args: ImportArgs) -> Result<(), ImportError> {
         max_error: args.max_error / 100.0,
     };
     let (mut model, report) = choose::quantise(&chain, &calibration, &options)?;
-    model.labels = args.labels.iter().map(|label| label.trim().to_owned()).collect();
+    model.labels = args.labels.map_or_else(Vec::new, Labels::names);
     model.validate()?;
     serve(&model)?;
     let mut text = format!("{report}\n");

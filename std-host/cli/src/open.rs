@@ -54,7 +54,8 @@ pub fn run(args: &OpenArgs) -> Result<()> {
     if ours.run != theirs.run || ours.step != theirs.step {
         wrong("the files are shares of different runs or steps; give those of one run")?;
     }
-    if ours.config != theirs.config || ours.sizes != theirs.sizes {
+    if (&ours.config, ours.sizes, &ours.columns) != (&theirs.config, theirs.sizes, &theirs.columns)
+    {
         wrong("the servers trained with different configurations, or on different data; ask both")?;
     }
     expect_none(&args.output, args.force)?;

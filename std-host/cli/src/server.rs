@@ -27,7 +27,7 @@ use sharelet_host::server::shared;
 use sharelet_host::server::shared::model::SharedModel;
 use sharelet_host::store::StoreError;
 use sharelet_host::store::host::HostStore;
-use sharelet_host::store::task;
+use sharelet_host::store::task::{self, TaskFile};
 use sharelet_link::Route;
 
 const EXAMPLES: &str = include_str!("examples/server.txt");
@@ -139,7 +139,7 @@ fn patience(args: &ServerArgs) -> Patience {
 
 fn run_0(args: &ServerArgs, route: Route) -> Result<()> {
     let (key, counter) = args.dealt.key()?;
-    let task = task::load(given(args.task.as_deref(), "task")?)?;
+    let TaskFile { task, .. } = task::load(given(args.task.as_deref(), "task")?)?;
     let identity = Identity::new(key.device, &key.key);
     let party = Party0::new(settings(args, &route)?, identity, counter, task, instance()?);
     until_stopped(async |stop| serve(args, route, party, stop).await)

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::common::given;
 use sharelet_host::server::shared::model::SharedModel;
-use sharelet_host::store::task;
+use sharelet_host::store::task::{self, TaskFile};
 use sharelet_link::files::FileError;
 use sharelet_model::Model;
 
@@ -37,19 +37,22 @@ pub struct TaskArgs {
 /// The model or its share cannot be read, or the task not be written.
 pub fn run(args: &TaskArgs) -> Result<()> {
     let made = match &args.shared {
-        Some(share) => SharedModel::load(share)?.task,
+        Some(share) => {
+            let SharedModel { task, columns, .. } = SharedModel::load(share)?;
+            TaskFile { task, columns: Some(columns) }
+        }
         None => {
             let path = given(args.model.as_ref(), "shared")?;
             let bytes = std::fs::read(path).map_err(FileError::at(path))?;
-            Model::from_bytes(&bytes, path)?.task(&bytes)
+            TaskFile { task: Model::from_bytes(&bytes, path)?.task(&bytes), columns: None }
         }
     };
     task::save(&made, &args.output)?;
     tracing::info!(
         "wrote {}: {} inputs, {} outputs",
         args.output.display(),
-        made.inputs,
-        made.outputs
+        made.task.inputs,
+        made.task.outputs
     );
     Ok(())
 }

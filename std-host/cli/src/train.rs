@@ -9,7 +9,7 @@ use clap::{ArgGroup, Args};
 use sharelet_core::share::Party;
 
 use super::common::{
-    CONNECT, DealtArgs, LinkArgs, WrongArguments, given, listen, server, until_stopped,
+    CONNECT, DealtArgs, LinkArgs, WrongArguments, given, listen, output, server, until_stopped,
 };
 use super::terminal;
 use crate::chart::{Of, chart};
@@ -107,11 +107,10 @@ pub(super) fn line(epoch: &Epoch) -> String {
 }
 
 /// Prints charts, and writes them if there is a name for them.
-#[allow(clippy::print_stdout)]
 pub(super) fn charts(title: &str, curves: &[(&str, &Curve)], path: Option<&Path>) -> Result<()> {
     for (of, name) in [(Of::Loss, "loss"), (Of::Accuracy, "accuracy")] {
         let Some(chart) = chart(title, curves, of) else { continue };
-        println!("{}", chart.terminal(terminal::width()));
+        output(&format!("{}\n", chart.terminal(terminal::width())))?;
         if let Some(path) = path {
             let stem = path.file_stem().unwrap_or_default().to_string_lossy();
             chart.save_svg(&path.with_file_name(format!("{stem}-{name}.svg")))?;
@@ -125,7 +124,6 @@ pub(super) fn charts(title: &str, curves: &[(&str, &Curve)], path: Option<&Path>
 /// # Errors
 /// Configuration, data and arguments do not fit each other; what ends the run is a
 /// [`training::RunError`].
-#[allow(clippy::print_stdout)]
 pub fn run(args: &TrainArgs) -> Result<()> {
     let config = Config::load(&args.config)?;
     let against = args.against.as_deref().map(Curve::load).transpose()?;
@@ -190,21 +188,19 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     curves.extend(against.as_ref().map(|against| ("float", against)));
     charts("Training on shares", &curves, args.plot.as_deref())?;
     if report.finished_before {
-        println!(
-            "the run was finished before; this server's share of the model: {}",
+        return output(&format!(
+            "the run was finished before; this server's share of the model: {}\n",
             model.display()
-        );
-        return Ok(());
+        ));
     }
-    println!(
-        "{} steps in {:.1} s; sent {} bytes in {} messages; this server's share of the model: {}",
+    output(&format!(
+        "{} steps in {:.1} s; sent {} bytes in {} messages; this server's share of the model: {}\n",
         report.steps,
         report.online.as_secs_f64(),
         report.sent.bytes,
         report.sent.messages,
         model.display()
-    );
-    Ok(())
+    ))
 }
 
 /// Where the other server is.

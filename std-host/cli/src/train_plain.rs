@@ -6,11 +6,13 @@ use std::sync::Arc;
 use anyhow::Result;
 use clap::Args;
 
+use super::common::output;
 use super::table::TableArgs;
 use super::train::{charts, line};
 use sharelet_host::data::{Table, shares};
 use sharelet_train::config::Config;
 use sharelet_train::course::{Course, Sizes};
+use sharelet_train::curve::Epoch;
 use sharelet_train::plain;
 use sharelet_train::state::Data;
 
@@ -65,11 +67,17 @@ fn words(table: &Table, frac_bits: u32) -> Result<Data> {
     Ok(Data { inputs: inputs.to_vec(), targets: targets.to_vec(), scaling })
 }
 
+/// Prints a line for an epoch, as long as somebody reads them.
+fn tell(told: &mut Result<()>, epoch: &Epoch) {
+    if told.is_ok() {
+        *told = output(&format!("{}\n", line(epoch)));
+    }
+}
+
 /// Trains and prints.
 ///
 /// # Errors
 /// Configuration and data do not fit each other, training diverges, or a file cannot be written.
-#[allow(clippy::print_stdout)]
 pub fn run(args: &TrainPlainArgs) -> Result<()> {
     let config = Config::load(&args.config)?;
     let options = args.table.options(None);
@@ -101,20 +109,24 @@ pub fn run(args: &TrainPlainArgs) -> Result<()> {
     let course = Arc::new(Course::new(config, sizes)?);
     course.check_labels(&args.data.display().to_string(), table.labels)?;
     let test = test.map_or_else(|| Ok(Data::default()), |test| words(&test, frac_bits))?;
-    println!("float, {} steps", course.plan().steps());
+    output(&format!("float, {} steps\n", course.plan().steps()))?;
+    let mut told = Ok(());
     let (_, float) = plain::baseline(&course, (&train, &test), table.labels, &mut |epoch| {
-        println!("{}", line(epoch))
+        tell(&mut told, epoch);
     })?;
+    told?;
     if let Some(path) = &args.float_curve {
         float.save(path)?;
     }
     let mut curves = vec![("float", &float)];
     let twin;
     if !args.float_only {
-        println!("twin");
-        twin = plain::twin(&course, train, test, &mut |epoch| println!("{}", line(epoch)))?.1;
+        output("twin\n")?;
+        let mut told = Ok(());
+        twin = plain::twin(&course, train, test, &mut |epoch| tell(&mut told, epoch))?.1;
+        told?;
         if twin.is_empty() {
-            println!("nothing of the twin is opened; set `open.loss` or `open.accuracy`");
+            output("nothing of the twin is opened; set `open.loss` or `open.accuracy`\n")?;
         }
         if let Some(path) = &args.curve {
             twin.save(path)?;

@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 
 /// Ending of a file that is not complete yet.
 pub const TEMPORARY: &str = "tmp";
+/// Modes of new files.
+const PRIVATE: u32 = 0o600;
+const PUBLIC: u32 = 0o644;
 
 /// Why a file cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -48,10 +51,16 @@ pub fn private_directory(path: &Path) -> Result<(), FileError> {
 /// Options of a new file that only its owner may read.
 #[must_use]
 pub fn private_file() -> OpenOptions {
+    file_of(PRIVATE)
+}
+
+fn file_of(mode: u32) -> OpenOptions {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
+    #[cfg(not(unix))]
+    let _ = mode;
     options
 }
 
@@ -60,13 +69,17 @@ pub fn private_file() -> OpenOptions {
 /// # Errors
 /// What the system says, for instance that the directory is missing; also if it has no randomness.
 pub fn temporary_beside(path: &Path) -> Result<(PathBuf, File), FileError> {
+    temporary_of(path, PRIVATE)
+}
+
+fn temporary_of(path: &Path, mode: u32) -> Result<(PathBuf, File), FileError> {
     let random = getrandom::u64().map_err(|error| io::Error::other(error.to_string()));
     let random = random.map_err(FileError::at(path))?;
     let mut name = std::ffi::OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
     name.push(format!(".{random:016x}.{TEMPORARY}"));
     let temporary = path.with_file_name(name);
-    let file = private_file().create_new(true).open(&temporary).map_err(FileError::at(path))?;
+    let file = file_of(mode).create_new(true).open(&temporary).map_err(FileError::at(path))?;
     Ok((temporary, file))
 }
 
@@ -76,7 +89,19 @@ pub fn temporary_beside(path: &Path) -> Result<(PathBuf, File), FileError> {
 /// # Errors
 /// What the system says, for instance that the disk is full; the file is as it was.
 pub fn write_file(path: &Path, parts: &[&[u8]]) -> Result<(), FileError> {
-    let (temporary, mut file) = temporary_beside(path)?;
+    write_of(path, parts, PRIVATE)
+}
+
+/// As [`write_file`], for everybody to read whom the system's mask lets.
+///
+/// # Errors
+/// As [`write_file`].
+pub fn write_public_file(path: &Path, parts: &[&[u8]]) -> Result<(), FileError> {
+    write_of(path, parts, PUBLIC)
+}
+
+fn write_of(path: &Path, parts: &[&[u8]], mode: u32) -> Result<(), FileError> {
+    let (temporary, mut file) = temporary_of(path, mode)?;
     let mut write = || {
         parts.iter().try_for_each(|part| file.write_all(part))?;
         file.sync_all()?;

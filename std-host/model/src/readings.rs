@@ -4,6 +4,7 @@
 //! A file becomes rows of equal width; dimensions after the first are flattened. Values are checked
 //! to be finite on the way in, so that what comes after can rely on it.
 
+pub mod columns;
 mod csv;
 #[doc(hidden)]
 pub mod dialect;
@@ -17,6 +18,8 @@ use std::io::{self, Read as _};
 use std::path::Path;
 
 use sharelet_link::files::{FileError, write_file};
+
+use self::columns::Columns;
 
 pub use self::error::{Fault, ReadingsError};
 #[doc(hidden)]
@@ -113,15 +116,27 @@ impl Readings {
     /// # Errors
     /// Names the file, and the place in it where there is one.
     pub fn load(path: &Path, options: ReadOptions) -> Result<Self, ReadingsError> {
+        Self::load_named(path, options, None)
+    }
+
+    /// As [`Readings::load`]; if CSV has a header, its columns are found by these names.
+    ///
+    /// # Errors
+    /// As [`Readings::load`]; [`Fault::Columns`] if they are other ones.
+    pub fn load_named(
+        path: &Path,
+        options: ReadOptions,
+        columns: Option<&Columns>,
+    ) -> Result<Self, ReadingsError> {
         if path == Path::new("-") {
             let path = Path::new("standard input");
             let mut bytes = Vec::new();
             io::stdin().lock().read_to_end(&mut bytes).map_err(FileError::at(path))?;
             let name = if bytes.starts_with(npy::MAGIC) { ".npy" } else { ".csv" };
-            return Self::read(&bytes, name, path, options);
+            return Self::read(&bytes, name, path, options, columns);
         }
         let bytes = fs::read(path).map_err(FileError::at(path))?;
-        Self::from_bytes(&bytes, path, options)
+        Self::read(&bytes, &name(path), path, options, columns)
     }
 
     /// Reads the bytes of a file; `path` gives the format and names the file in errors.
@@ -133,7 +148,7 @@ impl Readings {
         path: &Path,
         options: ReadOptions,
     ) -> Result<Self, ReadingsError> {
-        Self::read(bytes, &name(path), path, options)
+        Self::read(bytes, &name(path), path, options, None)
     }
 
     /// Reads bytes of the format of a file of this name.
@@ -142,6 +157,7 @@ impl Readings {
         name: &str,
         path: &Path,
         options: ReadOptions,
+        columns: Option<&Columns>,
     ) -> Result<Self, ReadingsError> {
         if let Some(divide) = options.divide
             && (divide == 0.0 || !divide.is_finite())
@@ -151,7 +167,7 @@ impl Readings {
         let raw = if let Some(raw) = array_of(bytes, name, options.width) {
             raw
         } else if name.ends_with(".csv") {
-            csv::read(bytes, path, options.width)
+            csv::read(bytes, path, options.width, columns)
         } else if name.ends_with(".f32") {
             raw_f32(bytes, options.width)
         } else {

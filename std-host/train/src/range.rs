@@ -1,7 +1,7 @@
 //! Whether shared values are within a range: how many are not is counted under sharing, and one bit
 //! is opened of the count, none of the values.
 
-use crate::tensor::{Machine, Runner, Tensors};
+use crate::tensor::{Bits, Machine, Runner, Tensors};
 use sharelet_core::functions::protocol::matrix::{self, MaskMatrix};
 
 /// Bits that a comparison drops, so that magnitudes of up to `2^47` units are seen.
@@ -17,11 +17,34 @@ pub async fn beyond<E: Runner, T: Tensors>(
     words: &[u64],
     limits: &[u64],
 ) -> Result<u64, E::Error> {
+    let (_, bits) = machine.activate(differences(words, limits), SHIFT, true).await?;
+    Ok(count(&bits))
+}
+
+/// As [`beyond`], with limits that are met to the unit: they may be smaller than `2^16` units.
+///
+/// # Errors
+/// The engine's.
+pub async fn beyond_exactly<E: Runner, T: Tensors>(
+    machine: &mut Machine<E, T>,
+    words: &[u64],
+    limits: &[u64],
+) -> Result<u64, E::Error> {
+    let words = machine.truncate_exactly(differences(words, limits), SHIFT).await?;
+    let (_, bits) = machine.activate(words, 0, true).await?;
+    Ok(count(&bits))
+}
+
+/// What is not negative where a magnitude is at least its limit.
+fn differences(words: &[u64], limits: &[u64]) -> Vec<u64> {
     let above = words.iter().zip(limits).map(|(word, limit)| word.wrapping_sub(*limit));
     let below =
         words.iter().zip(limits).map(|(word, limit)| word.wrapping_neg().wrapping_sub(*limit));
-    let (_, bits) = machine.activate(above.chain(below).collect(), SHIFT, true).await?;
-    Ok(bits.share().iter().fold(0, |sum: u64, bit| sum.wrapping_add(*bit)))
+    above.chain(below).collect()
+}
+
+fn count(bits: &Bits) -> u64 {
+    bits.share().iter().fold(0, |sum, bit| sum.wrapping_add(*bit))
 }
 
 /// Whether a count is not zero: one bit, and nothing else, is opened.

@@ -12,23 +12,29 @@
 //! ```
 //!
 //! Both shared and secret, so not even the order of magnitude is opened. Rows that the scaling was
-//! not computed from, of a test set or of another owner, may lie far outside: where
-//! `|x - mean|` reaches `reach`, [`REACH`] deviations, a bit is opened, and nothing is trained.
+//! not computed from, of a test set or of another owner, may lie far outside: where `|x - mean|`
+//! reaches `reach`, a bit is opened, and nothing is trained. That is [`REACH`] deviations, or as
+//! many as the root of the rows that the scaling was computed from: none of `n` values is further
+//! than `sqrt(n)` deviations from their mean, and what lies among them is refused nowhere.
 
 use super::model::Model;
 use super::parameters::{LayerParameters, Parameters};
-use super::range::beyond;
+use super::range::beyond_exactly;
+use crate::kernel::{Bilinear, Form, Product};
 use crate::network::{Layer, Network};
-use crate::tensor::{Machine, Runner, Tensors};
+use crate::tensor::{Machine, Masked, Runner, Tensors};
 use sharelet_core::functions::protocol::product::{Factors, Multiply};
 
 /// Words that scale a column: mean, coarse, fine, reach, and for the way back the deviation as a
 /// product of a power of two without a fraction and of a number with one.
 pub const COLUMN_WORDS: usize = 6;
-/// Deviations from the mean at which a value is refused.
+/// Deviations from the mean at which a value is refused, at least.
 pub const REACH: f64 = 256.0;
 /// Bits of the magnitude of a word that is to be standardised, at most.
 pub const INPUT_BITS: u32 = 43;
+/// Bits of the magnitude of a word that is taken as it is, at most: what the products of training
+/// have room for.
+pub const PLAIN_BITS: u32 = 32;
 /// Bits of the magnitude of an answer with twice the fraction bits, at most.
 pub const ANSWER_BITS: u32 = 62;
 /// The most that a coarse factor grows a value by, in bits.
@@ -36,20 +42,19 @@ const MOST_GROWN_BITS: i32 = 10;
 /// Units of the last place that a deviation has at least: fewer are lost in rounding.
 const LEAST_DEVIATION_UNITS: f64 = 64.0;
 
-/// A column whose values differ by too little for the fraction bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the values differ by too little for the fraction bits")]
-pub struct TooNarrow;
+/// What scales a column, from its values.
+pub struct Column {
+    /// The words.
+    pub words: [u64; COLUMN_WORDS],
+    /// Whether the values differ, and by too little for the fraction bits.
+    pub narrow: bool,
+}
 
-/// The words of a column, from its values: all finite, below `2^INPUT_BITS` units. A column that is
-/// constant is only shifted.
-///
-/// # Errors
-/// [`TooNarrow`].
-pub fn of_column(
-    values: impl ExactSizeIterator<Item = f64> + Clone,
-    frac_bits: u32,
-) -> Result<[u64; COLUMN_WORDS], TooNarrow> {
+redacted!(Column);
+
+/// What scales a column of these values: all finite, below `2^INPUT_BITS` units. A column that is
+/// constant, or nearly so, is only shifted.
+pub fn of_column(values: impl ExactSizeIterator<Item = f64> + Clone, frac_bits: u32) -> Column {
     let first = values.clone().next().unwrap_or(0.0);
     #[allow(clippy::float_cmp, reason = "the same number in every row")]
     let constant = values.clone().all(|value| value == first);
@@ -59,23 +64,24 @@ pub fn of_column(
     let square = values.map(|value| (value - mean) * (value - mean)).sum::<f64>() / rows;
     let unit = libm::scalbn(1.0, frac_bits.cast_signed());
     let deviation = square.sqrt();
-    let (mean, deviation) = if constant { (first, 1.0) } else { (mean, deviation) };
-    if deviation * unit < LEAST_DEVIATION_UNITS {
-        return Err(TooNarrow);
-    }
+    let narrow = !constant && deviation * unit < LEAST_DEVIATION_UNITS;
+    let mean = if constant { first } else { mean };
+    let deviation = if constant || narrow { 1.0 } else { deviation };
     let down = libm::ilogb(deviation).clamp(-MOST_GROWN_BITS, frac_bits.cast_signed());
     // Two values are less than this apart.
     let most = libm::scalbn(1.0, INPUT_BITS.cast_signed() + 1);
     #[allow(clippy::cast_possible_truncation)]
     let word = |value: f64| ((value * unit).clamp(-most, most).round() as i64).cast_unsigned();
-    Ok([
+    let words = [
         word(mean),
         word(libm::scalbn(1.0, -down)),
         word(libm::scalbn(1.0, down) / deviation),
-        word(deviation * REACH),
+        // A unit more than the furthest of many rows, whatever is rounded.
+        word((deviation * REACH).max(deviation * rows.sqrt() + 2.0 / unit)),
         1 << down.max(0),
         word(libm::scalbn(deviation, -down.max(0))),
-    ])
+    ];
+    Column { words, narrow }
 }
 
 /// What a column's words say, in floating point: the mean, and what a difference from it is
@@ -111,7 +117,7 @@ pub async fn standardise<E: Runner, T: Tensors>(
         *word = word.wrapping_sub(mean);
     }
     let beyond = if checks {
-        beyond(machine, &words, &repeated(|[_, _, _, reach, ..]| *reach, elems)).await?
+        beyond_exactly(machine, &words, &repeated(|[_, _, _, reach, ..]| *reach, elems)).await?
     } else {
         0
     };
@@ -124,9 +130,61 @@ pub async fn standardise<E: Runner, T: Tensors>(
     Ok(beyond)
 }
 
-/// Changes a shared model to one that takes values as they came, and gives answers as they came: as
-/// [`fold`] does in the clear. `scaling` is that of all features, then of those targets that are
-/// standardised. What is lost is a unit of the last place of each weight.
+/// The part of a row's scaling that is not folded into a model, for [`coarsen`].
+pub struct Coarse {
+    /// Shares of means.
+    means: Vec<u64>,
+    /// Powers of two, opened under masks.
+    factors: Masked,
+}
+
+redacted!(Coarse);
+
+impl Coarse {
+    /// Opens the powers of two; `None` where no column is standardised.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub async fn open<E: Runner, T: Tensors>(
+        machine: &mut Machine<E, T>,
+        of_features: &[[u64; COLUMN_WORDS]],
+    ) -> Result<Option<Self>, E::Error> {
+        if of_features.is_empty() {
+            return Ok(None);
+        }
+        let means = of_features.iter().map(|[mean, ..]| *mean).collect();
+        let factors = of_features.iter().map(|[_, coarse, ..]| *coarse).collect();
+        Ok(Some(Self { means, factors: machine.open_one(factors).await? }))
+    }
+}
+
+/// A row for a model that was changed by [`fold_shared`]: less the means, times the powers of two.
+///
+/// # Errors
+/// The engine's.
+pub async fn coarsen<E: Runner, T: Tensors>(
+    machine: &mut Machine<E, T>,
+    mut row: Vec<u64>,
+    Coarse { means, factors }: &Coarse,
+    frac_bits: u32,
+) -> Result<Vec<u64>, E::Error> {
+    for (word, mean) in row.iter_mut().zip(means) {
+        *word = word.wrapping_sub(*mean);
+    }
+    let opened = machine.open_one(row).await?;
+    let map = Bilinear::Product(Product { form: Form::Plain, rows: 1, inner: 1, columns: 1 });
+    let mut words = Vec::with_capacity(means.len());
+    for column in 0..means.len() {
+        let [value, factor] = [&opened, factors].map(|words| words.rows(1, &[column]));
+        words.extend(machine.product(&map, &value, &factor)?);
+    }
+    machine.truncate(words, frac_bits).await
+}
+
+/// Changes a shared model to one that takes rows from [`coarsen`], and gives answers as they came.
+/// `scaling` is that of all features, then of those targets that are standardised. What is lost is
+/// a unit of the last place of each weight: a power of two, which may be far from 1, stays with the
+/// rows.
 ///
 /// # Errors
 /// The engine's.
@@ -138,23 +196,12 @@ pub async fn fold_shared<E: Runner, T: Tensors>(
     frac_bits: u32,
 ) -> Result<(), E::Error> {
     let (of_features, of_targets) = scaling.split_at(features.min(scaling.len()));
-    if let Some(LayerParameters { weights, biases }) = model.parameters.first_mut()
+    if let Some(LayerParameters { weights, .. }) = model.parameters.first_mut()
         && !of_features.is_empty()
     {
-        let column = |which: fn(&[u64; COLUMN_WORDS]) -> u64| -> Vec<u64> {
-            of_features.iter().map(which).cycle().take(weights.len()).collect()
-        };
-        let factors = [column(|[_, _, fine, ..]| *fine), column(|[_, coarse, ..]| *coarse)];
-        let means = column(|[mean, ..]| *mean);
-        for factors in factors {
-            *weights = scaled(machine, weights, &factors, Some(frac_bits)).await?;
-        }
-        let shifts = scaled(machine, weights, &means, None).await?;
-        let shifts: Vec<u64> = shifts.chunks(features.max(1)).map(sum).collect();
-        let shifts = machine.truncate(shifts, frac_bits).await?;
-        for (bias, shift) in biases.iter_mut().zip(shifts) {
-            *bias = bias.wrapping_sub(shift);
-        }
+        let fine = of_features.iter().map(|[_, _, fine, ..]| *fine);
+        let fine: Vec<u64> = fine.cycle().take(weights.len()).collect();
+        *weights = scaled(machine, weights, &fine, Some(frac_bits)).await?;
     }
     if let Some(LayerParameters { weights, biases }) = model.parameters.last_mut()
         && !of_targets.is_empty()
@@ -175,10 +222,6 @@ pub async fn fold_shared<E: Runner, T: Tensors>(
         }
     }
     Ok(())
-}
-
-fn sum(words: &[u64]) -> u64 {
-    words.iter().fold(0, |sum, word| sum.wrapping_add(*word))
 }
 
 /// Products word by word, truncated if it is said by how much.

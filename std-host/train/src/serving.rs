@@ -2,7 +2,8 @@
 //! plans of its two kinds of sessions.
 //!
 //! One session opens the weights under masks; each inference after it costs the messages of
-//! [`Evaluate`] on one sample, whose weights are multiplied as they were opened.
+//! [`Evaluate`] on one sample, whose weights are multiplied as they were opened. Where columns are
+//! standardised a product and a truncation come first.
 
 use core::convert::Infallible;
 use std::sync::Arc;
@@ -13,13 +14,13 @@ use super::config::{Arithmetic, FRAC_BITS};
 use super::forward::Value;
 use super::model::Model;
 use super::network::{Layer, Network, NetworkError, Shape};
-use super::scaling::{COLUMN_WORDS, fold_shared};
+use super::scaling::{COLUMN_WORDS, Coarse, INPUT_BITS, PLAIN_BITS, coarsen, fold_shared};
 use super::step::{Evaluate, open_weights};
 use crate::tensor::offline::Plan;
 use crate::tensor::{Machine, Masked, Program, Runner, Tensors};
 
-/// Fraction bits of a model whose scaling is folded into its weights: with fewer a weight of a wide
-/// column has too few units, with more an answer has no room.
+/// Fraction bits of a model whose last layer scales targets back: with fewer an answer of a narrow
+/// target has too few units, with more one of a wide target has no room.
 const FOLDED_FRAC_BITS: core::ops::RangeInclusive<u32> = 20..=22;
 
 /// Why a model cannot be served.
@@ -38,7 +39,7 @@ pub enum ServingError {
     FracBits(u32),
     /// Fraction bits for which a folded model is too coarse, or its answers too large.
     #[error(
-        "the model was trained on standardised data with {0} fraction bits, and is served with \
+        "the model was trained on standardised labels with {0} fraction bits, and is served with \
          {least} to {most}: share the data with --frac-bits {least} and train again, or open the \
          model",
         least = FOLDED_FRAC_BITS.start(),
@@ -92,17 +93,16 @@ impl Serving {
         if !undone {
             return Err(ServingError::Standardised(standardised));
         }
-        if standardised > 0 && !FOLDED_FRAC_BITS.contains(&frac_bits) {
+        if standardised > features && !FOLDED_FRAC_BITS.contains(&frac_bits) {
             return Err(ServingError::Folded(frac_bits));
         }
         let zeros = Model::zeros(&network, false)?;
         let scaling = vec![[0; COLUMN_WORDS]; standardised];
         let mut open = Open { model: &zeros, features, scaling: &scaling, frac_bits };
-        let (opening, Opened { model, weights }) = Plan::counted(&mut open, truncation)?;
-        let inputs = vec![0; features];
-        let mut evaluate = Evaluate::new(&network, frac_bits, (&model, &weights), inputs)?;
+        let (opening, opened) = Plan::counted(&mut open, truncation)?;
+        let mut answer = Answer::new(&network, frac_bits, &opened, vec![0; features])?;
         let (evaluation, Value { frac_bits: output_frac_bits, .. }) =
-            Plan::counted(&mut evaluate, truncation)?;
+            Plan::counted(&mut answer, truncation)?;
         let (opening, evaluation) = (Arc::new(opening), Arc::new(evaluation));
         Ok(Self {
             network,
@@ -143,6 +143,21 @@ impl Serving {
     #[must_use]
     pub const fn inputs(&self) -> usize {
         self.network.input.elems()
+    }
+
+    /// The largest magnitude of an input, in ones: that of data to train on, or less where inputs
+    /// are compared before they are multiplied.
+    #[must_use]
+    pub fn input_limit(&self) -> u32 {
+        let first =
+            self.network.layers.iter().find(|layer| !matches!(layer, Layer::AveragePool(_)));
+        let ones = |bits: u32| 1 << bits.saturating_sub(self.arithmetic.frac_bits);
+        match first {
+            // A comparison takes magnitudes below 2^31 units.
+            Some(Layer::Relu | Layer::MaxPool(_)) => ones(PLAIN_BITS - 1) - 1,
+            _ if self.standardised > 0 => ones(INPUT_BITS),
+            _ => ones(PLAIN_BITS),
+        }
     }
 
     /// Outputs, in elements, with [`Serving::output_frac_bits`].
@@ -204,9 +219,8 @@ impl Serving {
         &'s self,
         opened: &'s Opened,
         inputs: Vec<u64>,
-    ) -> Result<Evaluate<'s>, NetworkError> {
-        let opened = (&opened.model, opened.weights.as_slice());
-        Evaluate::new(&self.network, self.arithmetic.frac_bits, opened, inputs)
+    ) -> Result<Answer<'s>, NetworkError> {
+        Answer::new(&self.network, self.arithmetic.frac_bits, opened, inputs)
     }
 }
 
@@ -214,9 +228,46 @@ impl Serving {
 pub struct Opened {
     model: Model,
     weights: Vec<Masked>,
+    coarse: Option<Coarse>,
 }
 
-/// Folds the scaling into a model, and opens its weights under masks.
+/// The answer for one sample, as it came.
+pub struct Answer<'s> {
+    evaluate: Evaluate<'s>,
+    coarse: Option<&'s Coarse>,
+    frac_bits: u32,
+}
+
+impl<'s> Answer<'s> {
+    fn new(
+        network: &'s Network,
+        frac_bits: u32,
+        Opened { model, weights, coarse }: &'s Opened,
+        inputs: Vec<u64>,
+    ) -> Result<Self, NetworkError> {
+        let evaluate = Evaluate::new(network, frac_bits, (model, weights), inputs)?;
+        Ok(Self { evaluate, coarse: coarse.as_ref(), frac_bits })
+    }
+}
+
+impl Program for Answer<'_> {
+    type Output = Value;
+
+    async fn run<E: Runner, T: Tensors>(
+        &mut self,
+        machine: &mut Machine<E, T>,
+    ) -> Result<Value, E::Error> {
+        let Self { evaluate, coarse, frac_bits } = self;
+        if let Some(coarse) = coarse {
+            let row = core::mem::take(&mut evaluate.inputs);
+            evaluate.inputs = coarsen(machine, row, coarse, *frac_bits).await?;
+        }
+        evaluate.run(machine).await
+    }
+}
+
+/// Folds what scales columns into a model as far as that is near 1, and opens the model's weights
+/// and the rest of the scaling under masks.
 pub struct Open<'m> {
     model: &'m Model,
     features: usize,
@@ -224,7 +275,7 @@ pub struct Open<'m> {
     frac_bits: u32,
 }
 
-redacted!(Opened, Open<'_>);
+redacted!(Opened, Open<'_>, Answer<'_>);
 
 impl Program for Open<'_> {
     type Output = Opened;
@@ -235,7 +286,9 @@ impl Program for Open<'_> {
     ) -> Result<Opened, E::Error> {
         let mut model = self.model.clone();
         fold_shared(machine, &mut model, self.features, self.scaling, self.frac_bits).await?;
+        let of_features = self.scaling.get(..self.features).unwrap_or(self.scaling);
+        let coarse = Coarse::open(machine, of_features).await?;
         let weights = open_weights(machine, &model).await?;
-        Ok(Opened { model, weights })
+        Ok(Opened { model, weights, coarse })
     }
 }

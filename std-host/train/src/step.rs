@@ -32,7 +32,7 @@ pub struct Evaluate<'s> {
     network: Sized<'s>,
     model: &'s Model,
     weights: &'s [Masked],
-    inputs: Vec<u64>,
+    pub(crate) inputs: Vec<u64>,
 }
 
 redacted!(OpenData, Step<'_>, Evaluate<'_>);

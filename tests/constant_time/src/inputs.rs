@@ -25,8 +25,8 @@ pub fn readings() {
 fn encode<T: Real + core::fmt::Debug>(reading: [T; 4]) {
     let (mut words, mut wide) = ([0_u32; 4], [0_u64; 4]);
     let reading = secret(reading);
-    let fits = encode_or_zero(&reading, 8, 1 << 12, &mut words);
-    assert_eq!(fits, encode_or_zero(&reading, 8, 1 << 12, &mut wide));
+    let fits = encode_or_zero(&reading, 8, 1_u32 << 12, &mut words);
+    assert_eq!(fits, encode_or_zero(&reading, 8, 1_u32 << 12, &mut wide));
     // The words themselves are compared: nobody else gets to see them.
     assert_eq!(
         public(words).map(|word| i64::from(word.cast_signed())),

@@ -8,6 +8,7 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use sharelet_channel::{PairingKey, Pin, Ratchet, StaticKey};
 use sharelet_core::session::wire::checksum::crc32;
+use sharelet_core::session::wire::task::Task;
 use sharelet_core::share::Party as Share;
 use sharelet_core::{DeviceId, Key};
 use sharelet_flash::page::{KeyPage, PAGE_BYTES};
@@ -20,6 +21,7 @@ use sharelet_host::store::key::DeviceKey;
 use sharelet_host::store::peers::{Paired, PeersFolder};
 use sharelet_host::store::{task, training};
 use sharelet_link::{Party, Peers as _, Role};
+use sharelet_model::readings::columns::Columns;
 use sharelet_train::labels::Labels;
 use tempfile::TempDir;
 
@@ -139,6 +141,17 @@ pub fn store_seeds() -> Vec<Vec<u8>> {
     ];
     let tasks = vectors("v").into_iter().filter(|bytes| bytes.starts_with(b"SLTT"));
     seeds.extend(tasks.map(|task| tagged(4, &task)));
+    let task = Task {
+        ring_bits: 64,
+        input_frac_bits: 20,
+        output_frac_bits: 40,
+        inputs: 1,
+        outputs: 1,
+        input_limit: 4096,
+        model: [7; 16],
+    };
+    let columns = Some(Columns { features: vec!["a".to_owned()], labels: vec!["b".to_owned()] });
+    seeds.push(tagged(4, &written(|path| task::save(&task::TaskFile { task, columns }, path))));
     seeds
 }
 
@@ -170,6 +183,7 @@ pub fn share_seeds() -> Vec<Vec<u8>> {
             test_rows: 0,
             ..Default::default()
         },
+        columns: Columns { features: vec!["a".to_owned(), "b".to_owned()], labels: Vec::new() },
         train: [4; 32],
         test: Some([5; 32]),
         config: "batch = 3".to_owned(),
@@ -209,6 +223,7 @@ pub fn dataset_seeds() -> Vec<Vec<u8>> {
             owner: "o".parse().expect("a name"),
             rows,
             columns,
+            label_columns: vec!["y".to_owned(); usize::from(labels != Labels::None)],
             labels,
             frac_bits: 16,
             keyed,
@@ -222,7 +237,7 @@ pub fn dataset_seeds() -> Vec<Vec<u8>> {
         let head = postcard::to_allocvec(&Head { party, description }).expect("plain data");
         let length = (head.len() as u32).to_le_bytes();
         let body = vec![7; (keys + words) as usize];
-        let file = [b"SLTS".as_slice(), &2_u16.to_le_bytes(), &length, &head, &body].concat();
+        let file = [b"SLTS".as_slice(), &4_u16.to_le_bytes(), &length, &head, &body].concat();
         tagged(party.into(), &file)
     };
     vec![

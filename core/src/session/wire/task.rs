@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! "SLTT" | version 1 | ring bits | fraction bits of inputs | fraction bits of outputs
-//!        | inputs, u16 | outputs, u16 | largest magnitude of an input, u32
+//!        | inputs, u16 | outputs, u16 | largest magnitude of an input, u32: in units of the last
+//!        | place, in the ring of 64 bits in ones
 //!        | the model's fingerprint, 16 bytes | CRC-32 (IEEE) of the 32 bytes before
 //! ```
 
@@ -32,7 +33,8 @@ pub struct Task {
     pub inputs: u16,
     /// Outputs, in elements.
     pub outputs: u16,
-    /// The largest magnitude of an input that the model is made for, in units of the last place.
+    /// The largest magnitude of an input that the model is made for: in units of the last place; in
+    /// the ring of 64 bits in ones.
     pub input_limit: u32,
     /// The model's fingerprint: a digest of its file.
     pub model: [u8; 16],
@@ -122,6 +124,14 @@ impl Task {
     #[must_use]
     pub fn id(&self) -> TaskId {
         self.model.first_chunk().copied().unwrap_or_default()
+    }
+
+    /// The largest magnitude of an input in units of the last place, in either ring.
+    #[must_use]
+    pub fn input_units(&self) -> u64 {
+        let shift = if self.ring_bits == 64 { self.input_frac_bits } else { 0 };
+        let one = 1_u64.checked_shl(shift.into()).unwrap_or(u64::MAX);
+        u64::from(self.input_limit).saturating_mul(one)
     }
 
     /// The first part in which another task differs.
@@ -264,6 +274,15 @@ mod tests {
         ] {
             assert_eq!(Task::of_either_ring(&unsupported.to_bytes()), Err(TaskError::Unsupported));
         }
+    }
+
+    #[test]
+    fn limits_are_in_units_or_ones() {
+        assert_eq!(TASK.input_units(), 1 << 12);
+        let wide = Task { ring_bits: 64, input_frac_bits: 20, ..TASK };
+        assert_eq!(wide.input_units(), 1 << 32);
+        assert_eq!(Task { input_frac_bits: 63, ..wide }.input_units(), u64::MAX);
+        assert_eq!(Task { input_frac_bits: 255, ..wide }.input_units(), u64::MAX);
     }
 
     #[test]

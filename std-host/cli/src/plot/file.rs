@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use sharelet_link::files::{FileError, write_file};
+use sharelet_link::files::{FileError, write_public_file};
 
 /// Why there is no chart.
 #[derive(Debug, thiserror::Error)]
@@ -17,5 +17,5 @@ pub enum PlotError {
 }
 
 pub(super) fn save(path: &Path, document: &str) -> Result<(), PlotError> {
-    Ok(write_file(path, &[document.as_bytes()])?)
+    Ok(write_public_file(path, &[document.as_bytes()])?)
 }

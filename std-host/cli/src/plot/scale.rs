@@ -13,13 +13,17 @@ const MARGIN: f64 = 0.05;
 /// An axis.
 pub struct Scale {
     pub range: Range<f64>,
+    /// Whether there is nothing between whole numbers, as with epochs.
+    whole: bool,
 }
 
 impl Scale {
     /// The axes of a chart, with room above and below the curves.
     pub fn both(chart: &Chart) -> (Self, Self) {
         let points = || chart.points();
-        (Self::of(points().map(|(x, _)| x), false), Self::of(points().map(|(_, y)| y), true))
+        let whole = points().all(|(x, _)| x.fract() == 0.0);
+        let x = Self { whole, ..Self::of(points().map(|(x, _)| x), false) };
+        (x, Self::of(points().map(|(_, y)| y), true))
     }
 
     /// An axis that holds all values, with some room around them if `margin` says so. Without
@@ -29,7 +33,7 @@ impl Scale {
             (low.min(value), high.max(value))
         });
         if low > high {
-            return Self { range: 0.0..1.0 };
+            return Self { range: 0.0..1.0, whole: false };
         }
         // A span that numbers on the axis can tell apart.
         let least = (low.abs().max(high.abs()) * 1e-6).max(1e-9);
@@ -38,12 +42,27 @@ impl Scale {
             span if margin => span * MARGIN,
             _ => 0.0,
         };
-        Self { range: low - room..high + room }
+        Self { range: low - room..high + room, whole: false }
     }
 
     /// At most `count` round numbers of the axis, in ascending order.
     pub fn ticks(&self, count: usize) -> Vec<f64> {
-        RangedCoordf64::from(self.range.clone()).key_points(BoldPoints(count))
+        let mut ticks = RangedCoordf64::from(self.range.clone()).key_points(BoldPoints(count));
+        ticks.retain(|tick| self.has(*tick));
+        ticks
+    }
+
+    /// Whether a number may stand at a value.
+    fn has(&self, value: f64) -> bool {
+        // Values of an axis are sums of steps, and off by as much.
+        !self.whole || (value - value.round()).abs() < 1e-6 * (self.range.end - self.range.start)
+    }
+
+    /// At most how many numbers the axis has, if there is room for `count`.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    pub fn most(&self, count: usize) -> usize {
+        let values = (self.range.end.floor() - self.range.start.ceil()).max(0.0) as usize;
+        if self.whole { values.saturating_add(1).min(count) } else { count }
     }
 
     /// Where a value lies: 0 is the axis' begin, `cells - 1` its end.
@@ -55,8 +74,11 @@ impl Scale {
     }
 
     /// A value of the axis as text: as many digits as the axis needs, powers of ten where there
-    /// would be many zeros.
+    /// would be many zeros. Nothing between whole numbers where there are these alone.
     pub fn number(&self, value: f64) -> String {
+        if !self.has(value) {
+            return String::new();
+        }
         let span = self.range.end - self.range.start;
         let largest = self.range.start.abs().max(self.range.end.abs());
         if value != 0.0 && !(1e-3..1e7).contains(&largest) {
@@ -95,6 +117,7 @@ pub fn grouped(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::chart::Series;
     use super::*;
 
     fn scale(values: &[f64]) -> Scale {
@@ -112,6 +135,21 @@ mod tests {
         assert_eq!(scale(&[0.0, 0.4]).number(0.1 + 0.2), "0.3");
         assert_eq!(scale(&[0.981, 0.989]).number(0.985), "0.985");
         assert_eq!(scale(&[0.0, 2e9]).number(1.5e9), "1.50e9");
+    }
+
+    #[test]
+    fn nothing_is_between_epochs() {
+        for epochs in [&[1.0, 2.0][..], &[1.0, 2.0, 3.0], &[3.0], &[1.0, 100.0]] {
+            let points = epochs.iter().map(|&epoch| (epoch, 0.25)).collect();
+            let series = vec![Series { points, ..Series::default() }];
+            let (x, y) = Scale::both(&Chart { series, ..Chart::default() });
+            let ticks = x.ticks(10);
+            assert!(!ticks.is_empty(), "{epochs:?}");
+            assert!(ticks.iter().all(|tick| (tick - tick.round()).abs() < 1e-4), "{ticks:?}");
+            assert_eq!((x.number(1.5), x.number(2.0)), (String::new(), "2".to_owned()));
+            assert!(x.most(10) <= 10 && x.most(10) >= epochs.len().min(3));
+            assert!(!y.number(0.25).is_empty() && y.most(8) == 8);
+        }
     }
 
     #[test]

@@ -75,7 +75,7 @@ pub fn curves(chart: &Chart) -> Result<String, PlotError> {
         axes.configure_mesh()
             .x_desc(plain(&chart.x_label))
             .y_desc(plain(&chart.y_label))
-            .x_labels(10)
+            .x_labels(x.most(10))
             .y_labels(8)
             .x_label_formatter(&|value| x.number(*value))
             .y_label_formatter(&|value| y.number(*value))

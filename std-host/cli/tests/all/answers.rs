@@ -1,6 +1,7 @@
 //! What is printed of answers, and where nobody reads it.
 
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
@@ -120,7 +121,12 @@ fn readings_come_on_standard_input() {
 #[test]
 fn a_closed_pipe_ends_a_program_quietly() {
     let room = super::sessions::room();
-    for line in [TWIN, "inspect model.slt", "inspect model.slt --json"] {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    std::fs::copy(root.join("demo/classes.csv"), room.path("classes.csv")).expect("copies");
+    let example = root.join("std-host/train/examples/logistic.toml");
+    std::fs::copy(example, room.path("config.toml")).expect("copies");
+    let plain = "train-plain config.toml classes.csv --label label --binary --float-only";
+    for line in [TWIN, "inspect model.slt", "inspect model.slt --json", plain] {
         let (reader, writer) = std::io::pipe().expect("a pipe");
         drop(reader);
         let run = Command::new(env!("CARGO_BIN_EXE_sharelet"))
@@ -134,4 +140,18 @@ fn a_closed_pipe_ends_a_program_quietly() {
             (Some(141), "".into())
         );
     }
+    // Lines of epochs and charts, of which the first is read.
+    let mut child = Command::new(env!("CARGO_BIN_EXE_sharelet"))
+        .current_dir(room.folder())
+        .args(plain.split_whitespace())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("starts");
+    let mut line = String::new();
+    let out = child.stdout.take().expect("piped");
+    BufReader::with_capacity(1, out).read_line(&mut line).expect("reads");
+    let run = child.wait_with_output().expect("ends");
+    assert_eq!(line, "float, 25 steps\n");
+    assert_eq!((run.status.code(), String::from_utf8_lossy(&run.stderr)), (Some(141), "".into()));
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use sharelet_cli::answers::Labels;
 use sharelet_cli::import::{ImportArgs, run};
 use sharelet_import::{GraphError, ImportError};
 use sharelet_model::readings::{Fault, ReadingsError};
@@ -22,7 +23,7 @@ fn args(model: &Path, calibrate: &Path, output: &Path) -> ImportArgs {
         gate_bits: None,
         max_error: 0.2,
         divide: None,
-        labels: vec![],
+        labels: None,
         name: None,
     }
 }
@@ -72,18 +73,30 @@ fn the_command_writes_last() {
         ImportError::Readings(ReadingsError::File { fault: Fault::RowLength { line: 1, .. }, .. })
     );
     says(&refused("good.onnx", "nan.csv"), "line 2, column 2");
-    let labelled = |labels: &[&str]| ImportArgs {
-        labels: labels.iter().map(|&label| label.into()).collect(),
-        ..args(&path("good.onnx"), &path("good.csv"), &out)
+    let labelled = |labels: &str| {
+        let labels = Some(Labels::parse(labels).unwrap());
+        ImportArgs { labels, force: true, ..args(&path("good.onnx"), &path("good.csv"), &out) }
     };
     assert_matches!(
-        run(labelled(&["one"])).unwrap_err(),
+        run(labelled("one,two,three")).unwrap_err(),
+        ImportError::Model(ModelError::Labels { expected: 2, found: 3 })
+    );
+    let names = path("names.txt");
+    std::fs::write(&names, "one\n").unwrap();
+    assert_matches!(
+        run(labelled(names.to_str().unwrap())).unwrap_err(),
         ImportError::Model(ModelError::Labels { expected: 2, found: 1 })
     );
     assert!(!out.exists());
-    run(labelled(&["one", " two"])).unwrap();
-    let model = Model::load(&out).unwrap();
-    assert_eq!((model.labels, model.name), (vec!["one".into(), "two".into()], "good".into()));
+    let labels = |labels: &str| {
+        run(labelled(labels)).unwrap();
+        let model = Model::load(&out).unwrap();
+        assert_eq!(model.name, "good");
+        model.labels
+    };
+    std::fs::write(&names, "state one\r\ntwo, or so\n").unwrap();
+    assert_eq!(labels(names.to_str().unwrap()), ["state one", "two, or so"]);
+    assert_eq!(labels("one, two"), ["one", "two"]);
     // A model that exists survives a failed import, and one without --force.
     let before = std::fs::read(&out).unwrap();
     let again =

@@ -1,5 +1,8 @@
 //! Charts: what is in the file, and what the terminal shows.
 
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
 use roxmltree::{Document, Node};
 use sharelet_cli::plot::{Bars, Chart, LARGEST, Panel, Series};
 
@@ -56,6 +59,23 @@ fn the_file_has_names_axes_and_every_point() {
     };
     assert_eq!(lines("#0072B2"), 2, "a solid line, and its piece in the legend");
     assert!(lines("#D55E00") > 10, "dashes");
+}
+
+#[test]
+fn numbers_of_an_axis_of_epochs_are_whole() {
+    for epochs in 1..=12 {
+        let points: Vec<_> = (1..=epochs).map(|epoch| (f64::from(epoch), 0.0)).collect();
+        let svg = chart(vec![series("private", &points)]).svg().expect("draws");
+        let document = Document::parse(&svg).expect("well-formed");
+        let middle = |node: &Node<'_, '_>| node.attribute("text-anchor") == Some("middle");
+        let labels = document.descendants().filter(middle);
+        let labels = labels.map(|node| node.text().unwrap_or_default().trim().to_owned());
+        let names = ["", "Accuracy", "epoch", "correct (%)"];
+        let numbers: Vec<String> =
+            labels.filter(|label| !names.contains(&label.as_str())).collect();
+        assert!(!numbers.is_empty(), "{epochs}");
+        assert!(numbers.iter().all(|number| number.parse::<u32>().is_ok()), "{numbers:?}");
+    }
 }
 
 #[test]
@@ -200,6 +220,11 @@ fn a_file_is_replaced_whole_or_stays() {
     training().save_svg(&path).expect("writes");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), training().svg().unwrap());
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
+    // As any file of its kind: others may look at a chart.
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let usual = folder.path().join("usual");
+    std::fs::write(&usual, "").unwrap();
+    assert_eq!(mode(&path), mode(&usual) & 0o644);
     let missing = folder.path().join("nowhere").join("chart.svg");
     let error = costs().save_svg(&missing).expect_err("no such folder").to_string();
     assert!(error.contains("chart.svg") && error.contains("check the path"), "{error}");

@@ -43,7 +43,7 @@ fn twin(folder: &Path, rows: &[Vec<f32>]) -> Vec<String> {
         .0;
     let answer = |row: &Vec<f32>| {
         let mut input = vec![0_u64; row.len()];
-        encode(row, 20, u32::MAX.into(), &mut input).expect("in range");
+        encode(row, 20, model.task.input_units(), &mut input).expect("in range");
         let mut evaluate = model.serving.evaluate(&weights, input).expect("fits");
         let output = offline::run(&mut evaluate, machine()).expect("runs").0;
         format!("values={}", decimal(output.words[0].cast_signed() >> 20, 20))
@@ -68,6 +68,14 @@ fn what_was_trained_is_served_at_once() {
         .collect();
     let lines = rows.iter().map(|row| row.iter().map(f32::to_string).collect::<Vec<_>>().join(","));
     room.write("rows.csv", lines.collect::<Vec<_>>().join("\n"));
+    // The same rows with a header, in another order, and with labels.
+    let turned: Vec<String> = table
+        .lines()
+        .take(6)
+        .map(|line| line.split(',').rev().collect::<Vec<_>>().join(";"))
+        .collect();
+    room.write("turned.csv", turned.join("\n"));
+    room.write("other.csv", turned.join("\n").replacen("x3", "garden", 1));
 
     let (collect, to) = room.collectors();
     room.works(&format!(
@@ -104,13 +112,17 @@ fn what_was_trained_is_served_at_once() {
         shares[0], server_1.address
     ));
     room.works("provision pump-07 --role data-party");
-    let printed = room.works(&format!(
-        "device --key pump-07.key --outsource {},{} --task 0.task \
-         --inputs rows.csv",
+    let ask = format!(
+        "device --key pump-07.key --outsource {},{} --task 0.task --inputs",
         server_0.address, server_1.address
-    ));
-    let found: Vec<&str> =
-        printed.out.lines().map(|line| line.split_once(' ').expect("an index").1).collect();
+    );
     let expected = twin(room.folder(), &rows);
-    assert_eq!(found, expected);
+    for inputs in ["rows.csv", "turned.csv"] {
+        let printed = room.works(&format!("{ask} {inputs}"));
+        let found: Vec<&str> =
+            printed.out.lines().map(|line| line.split_once(' ').expect("an index").1).collect();
+        assert_eq!(found, expected, "{inputs}");
+    }
+    let other = "other.csv: it has other columns: `garden` instead of `x3`; give the columns that";
+    room.refuses(&format!("{ask} other.csv"), 1, other);
 }

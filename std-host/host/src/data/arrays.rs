@@ -4,12 +4,13 @@ use std::path::Path;
 
 use super::error::{DataError, Place};
 use super::select::{Options, Parts, select};
+use sharelet_model::readings::columns::unnamed;
 use sharelet_model::readings::{self, Raw};
 
 pub(super) fn read(bytes: &[u8], path: &Path, options: &Options) -> Result<Parts, DataError> {
     // A vector is a column.
     let raw = array(bytes, path, Some(1))?;
-    let header = names(raw.width);
+    let header = unnamed(raw.width);
     let selection = select(path, &header, options)?;
     let rows = || raw.values.chunks_exact(raw.width);
     let columns = |indices: &[usize]| -> Vec<f64> {
@@ -57,11 +58,7 @@ fn keys(
 /// Names of label columns, and labels as they are in the file.
 pub(super) fn labels(bytes: &[u8], path: &Path) -> Result<(Vec<String>, Vec<f64>), DataError> {
     let raw = array(bytes, path, Some(1))?;
-    Ok((names(raw.width), raw.values))
-}
-
-fn names(width: usize) -> Vec<String> {
-    (0..width).map(|column| format!("c{column}")).collect()
+    Ok((unnamed(raw.width), raw.values))
 }
 
 fn array(bytes: &[u8], path: &Path, width: Option<usize>) -> Result<Raw<f64>, DataError> {

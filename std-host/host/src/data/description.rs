@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::name::Name;
 use super::openings::Openings;
 use sharelet_link::hex::hex;
-use sharelet_train::labels::Labels;
+use sharelet_train::labels::{Labels, MAX_CLASSES};
 use sharelet_train::scaling::COLUMN_WORDS;
 
 /// Fraction bits without a wish.
@@ -16,6 +16,8 @@ pub const MAX_FRAC_BITS: u8 = 28;
 pub const MAX_COLUMNS: usize = 16_384;
 /// Most bytes of a column's name.
 pub const MAX_NAME_BYTES: usize = 64;
+/// Most bytes of the names of all columns, of features and of labels.
+pub const MAX_NAMES_BYTES: usize = (MAX_COLUMNS + MAX_CLASSES as usize) * (MAX_NAME_BYTES + 2);
 
 /// Names an upload: drawn at random by the owner, the same at both servers.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -72,6 +74,8 @@ pub struct Description {
     pub columns: Vec<String>,
     /// What the labels are.
     pub labels: Labels,
+    /// Names of the columns that labels come from: one of binary labels and classes.
+    pub label_columns: Vec<String>,
     /// Fraction bits of features and labels.
     pub frac_bits: u8,
     /// Whether each row has a hashed key: then owners give columns, and else rows.
@@ -118,13 +122,22 @@ impl Description {
         let named = |name: &String| {
             (1..=MAX_NAME_BYTES).contains(&name.len()) && !name.chars().any(char::is_control)
         };
-        let mut names: Vec<&String> = self.columns.iter().collect();
-        names.sort_unstable();
+        let distinct = |names: &[String]| {
+            let mut names: Vec<&String> = names.iter().collect();
+            names.sort_unstable();
+            names.windows(2).all(|pair| pair.first() != pair.last())
+        };
+        let label_columns = match self.labels {
+            Labels::Binary | Labels::Classes { .. } => 1,
+            Labels::None | Labels::Numbers { .. } => self.labels.per_row(),
+        };
         self.rows > 0
             && (1..=MAX_COLUMNS).contains(&self.columns.len())
-            && self.columns.iter().all(named)
-            && names.windows(2).all(|pair| pair.first() != pair.last())
+            && self.columns.iter().chain(&self.label_columns).all(named)
+            && distinct(&self.columns)
+            && distinct(&self.label_columns)
             && self.labels.is_valid()
+            && self.label_columns.len() == label_columns
             && (1..=MAX_FRAC_BITS).contains(&self.frac_bits)
             && self.feature_bits.max(self.target_bits) <= 64
             && self.elems().is_some_and(|elems| elems.checked_mul(8).is_some())

@@ -4,9 +4,9 @@ use core::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use super::columns::OtherColumns;
 use super::description::{MAX_COLUMNS, MAX_NAME_BYTES};
 use sharelet_model::readings::ReadingsError;
+use sharelet_model::readings::columns::OtherColumns;
 use sharelet_model::readings::dialect::DialectError;
 
 /// A cell of a file.
@@ -149,21 +149,6 @@ pub enum DataError {
     InexactKey {
         /// Where.
         place: Place,
-    },
-    /// A column cannot be standardised.
-    #[error(
-        "{path}: column `{column}`: its values differ by too little to be told apart with \
-         {frac_bits} fraction bits; multiply it by 1000 or more, leave it out with --columns, or \
-         take more with --frac-bits",
-        path = path.display(),
-    )]
-    TooNarrow {
-        /// The file.
-        path: PathBuf,
-        /// The column.
-        column: String,
-        /// Fraction bits.
-        frac_bits: u8,
     },
     /// A class is none of those that there are.
     #[error(

@@ -5,7 +5,6 @@
 //! public of it; [`shares`] encodes and splits. Rows in errors count from 1, headings not counted.
 
 mod arrays;
-pub mod columns;
 mod csv;
 pub mod description;
 pub mod error;

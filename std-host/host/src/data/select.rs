@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::columns::list;
 use super::description::{MAX_COLUMNS, MAX_NAME_BYTES};
 use super::error::DataError;
 use super::labels::LabelKind;
+use sharelet_model::readings::columns::list;
 
 /// What to take from a file, and as what.
 #[derive(Clone, Debug, PartialEq)]

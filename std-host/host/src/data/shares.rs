@@ -18,9 +18,6 @@ use sharelet_train::scaling;
 /// Words of a piece; the last one of an upload may be shorter.
 pub const PIECE_ELEMS: usize = 1 << 16;
 
-/// Bits of the magnitude of a word: what the products of training have room for.
-const BITS: u32 = 32;
-
 /// Features and labels as fixed-point words.
 pub struct Encoded {
     words: Vec<u64>,
@@ -48,7 +45,7 @@ pub fn range(frac_bits: u8, standardised: bool) -> u64 {
 }
 
 const fn bits(standardised: bool) -> u32 {
-    if standardised { scaling::INPUT_BITS } else { BITS }
+    if standardised { scaling::INPUT_BITS } else { scaling::PLAIN_BITS }
 }
 
 /// Bits of the largest magnitude of a feature and of a label, in units of the last place; 0 of
@@ -73,8 +70,7 @@ pub fn magnitude_bits(table: &Table, frac_bits: u8) -> [u8; 2] {
 ///
 /// # Errors
 /// [`DataError::OutOfRange`] names the first cell whose magnitude reaches [`range`];
-/// [`DataError::FracBits`]; [`DataError::TooNarrow`] names a column that is to be standardised and
-/// whose values are too close to each other.
+/// [`DataError::FracBits`].
 pub fn encode(table: &Table, frac_bits: u8) -> Result<Encoded, DataError> {
     if !(1..=MAX_FRAC_BITS).contains(&frac_bits) {
         return Err(DataError::FracBits { found: frac_bits, most: MAX_FRAC_BITS });
@@ -106,12 +102,18 @@ pub fn encode(table: &Table, frac_bits: u8) -> Result<Encoded, DataError> {
         let targets = if numbers { table.labels.per_row() } else { 0 };
         for column in 0..table.columns.len() + targets {
             let scaling = scaling::of_column(table.standardised_column(column), frac_bits.into());
+            words.extend(scaling.words);
             let name = table.columns.iter().chain(&table.label_columns).nth(column);
-            words.extend(scaling.map_err(|_| DataError::TooNarrow {
-                path: table.path.clone(),
-                column: name.cloned().unwrap_or_default(),
-                frac_bits,
-            })?);
+            if let Some(name) = name.filter(|_| scaling.narrow) {
+                tracing::warn!(
+                    "{}: column `{name}`: its values differ by too little to be told apart with \
+                     {frac_bits} fraction bits. In a test set, or for an owner of fewer rows than \
+                     another, that does not matter: others' rows set the scale. In data to train \
+                     on the column has no weight: multiply it by 1000 or more, leave it out with \
+                     --columns, or take more with --frac-bits",
+                    table.path.display()
+                );
+            }
         }
     }
     Ok(Encoded { words })

@@ -6,7 +6,8 @@ use sharelet_train::labels::Labels;
 
 use super::error::{DataError, Place};
 use super::select::{Options, Parts, read};
-use super::{arrays, columns, csv, keys, labels};
+use super::{arrays, csv, keys, labels};
+use sharelet_model::readings::columns;
 
 /// A table of finite numbers, at least one row and one column, with its labels.
 #[derive(Clone, PartialEq)]

@@ -150,7 +150,7 @@ impl<S: Sensor, C: SessionCounter, E: Events> DataParty<S, C, E> {
         let mut input = vec![R::ZERO; usize::from(task.inputs)];
         let readings = self.sensor.readings(input.len())?;
         let reading = readings.rows().nth(index).unwrap_or_default();
-        let encoded = encode_or_zero(reading, task.input_frac_bits, task.input_limit, &mut input);
+        let encoded = encode_or_zero(reading, task.input_frac_bits, task.input_units(), &mut input);
         let encoded = encoded.map_err(|source| DeviceError::Reading { index, source });
         let to_console = self.settings.recipient == Recipient::Console;
         let mut answer = vec![R::ZERO; usize::from(task.outputs)];

@@ -1,27 +1,138 @@
 //! Task files: what a data party and server 0 know of a model.
+//!
+//! Behind the task of a model that two servers share are the names of the columns that it was
+//! trained on:
+//!
+//! ```text
+//! task, 36 bytes | length of the names, u32 | names, postcard | CRC-32 (IEEE) of length and names
+//! ```
 
-use std::fs;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 
-use sharelet_core::session::wire::task::Task;
+use sharelet_core::session::wire::task::{TASK_BYTES, Task, TaskError};
+use sharelet_model::readings::columns::Columns;
 
 use super::error::StoreError;
+use crate::data::description::{MAX_NAME_BYTES, MAX_NAMES_BYTES};
 use sharelet_link::files::{FileError, write_file};
+
+/// Most bytes of a file: more are not read.
+const MAX_BYTES: u64 = 1024 + MAX_NAMES_BYTES as u64;
+
+/// What a task file says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskFile {
+    /// The task.
+    pub task: Task,
+    /// The columns that a shared model was trained on.
+    pub columns: Option<Columns>,
+}
 
 /// Reads a task file.
 ///
 /// # Errors
 /// [`StoreError::File`] and [`StoreError::Task`].
-pub fn load(path: &Path) -> Result<Task, StoreError> {
-    let bytes = fs::read(path).map_err(FileError::at(path))?;
-    Task::of_either_ring(&bytes)
-        .map_err(|source| StoreError::Task { path: path.to_owned(), source })
+pub fn load(path: &Path) -> Result<TaskFile, StoreError> {
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(MAX_BYTES).read_to_end(&mut bytes));
+    read.map_err(FileError::at(path))?;
+    let refused = |source| StoreError::Task { path: path.to_owned(), source };
+    let task = Task::of_either_ring(&bytes).map_err(refused)?;
+    let columns = if task.ring_bits == 64 {
+        let behind = bytes.get(TASK_BYTES..).unwrap_or_default();
+        Some(columns(behind, task).ok_or_else(|| refused(TaskError::Damaged))?)
+    } else {
+        None
+    };
+    Ok(TaskFile { task, columns })
+}
+
+/// Names of columns that are whole, and as many as the task has inputs.
+fn columns(bytes: &[u8], task: Task) -> Option<Columns> {
+    let (length, rest) = bytes.split_first_chunk()?;
+    let (names, sum) = rest.split_at_checked(u32::from_le_bytes(*length).try_into().ok()?)?;
+    if sum != checksum(length, names) {
+        return None;
+    }
+    let Ok((columns, [])) = postcard::take_from_bytes::<Columns>(names) else { return None };
+    let named = |name: &String| {
+        (1..=MAX_NAME_BYTES).contains(&name.len()) && !name.chars().any(char::is_control)
+    };
+    let fits = columns.features.len() == usize::from(task.inputs)
+        && columns.features.iter().chain(&columns.labels).all(named);
+    fits.then_some(columns)
+}
+
+fn checksum(length: &[u8], names: &[u8]) -> [u8; 4] {
+    let mut sum = crc32fast::Hasher::new();
+    sum.update(length);
+    sum.update(names);
+    sum.finalize().to_le_bytes()
 }
 
 /// Writes a task file.
 ///
 /// # Errors
 /// [`StoreError::File`].
-pub fn save(task: &Task, path: &Path) -> Result<(), StoreError> {
-    Ok(write_file(path, &[&task.to_bytes()])?)
+pub fn save(TaskFile { task, columns }: &TaskFile, path: &Path) -> Result<(), StoreError> {
+    let task = task.to_bytes();
+    let Some(columns) = columns else { return Ok(write_file(path, &[&task])?) };
+    let names = postcard::to_allocvec(columns)
+        .map_err(|error| FileError::at(path)(std::io::Error::other(error)))?;
+    let length = u32::try_from(names.len()).unwrap_or(u32::MAX).to_le_bytes();
+    Ok(write_file(path, &[&task, &length, &names, &checksum(&length, &names)])?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TASK: Task = Task {
+        ring_bits: 64,
+        input_frac_bits: 20,
+        output_frac_bits: 40,
+        inputs: 2,
+        outputs: 1,
+        input_limit: 1 << 23,
+        model: [7; 16],
+    };
+
+    fn file(features: &[&str]) -> TaskFile {
+        let features = features.iter().map(|&name| name.to_owned()).collect();
+        let columns = Some(Columns { features, labels: vec!["price".to_owned()] });
+        TaskFile { task: TASK, columns }
+    }
+
+    #[test]
+    fn names_survive_their_file_and_nothing_else_does() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.task");
+        let whole = file(&["area", "rooms"]);
+        save(&whole, &path).expect("saves");
+        assert_eq!(load(&path).expect("loads"), whole);
+        let bytes = std::fs::read(&path).expect("reads");
+        let damaged = |bytes: &[u8]| {
+            std::fs::write(&path, bytes).expect("writes");
+            load(&path).is_err()
+        };
+        for at in 0..bytes.len() {
+            let mut turned = bytes.clone();
+            turned[at] ^= 1;
+            assert!(damaged(&bytes[..at]) && damaged(&turned), "at {at}");
+        }
+        assert!(damaged(&[&bytes[..], &[0]].concat()));
+        let long = "n".repeat(MAX_NAME_BYTES + 1);
+        for features in [&["area"][..], &["area", ""], &["area", "a\nb"], &["area", &long]] {
+            save(&file(features), &path).expect("saves");
+            assert!(load(&path).is_err(), "{features:?}");
+        }
+        // A model that server 1 owns has no names, and a page of flash no end.
+        let own =
+            TaskFile { task: Task { ring_bits: 32, output_frac_bits: 20, ..TASK }, columns: None };
+        save(&own, &path).expect("saves");
+        assert_eq!(load(&path).expect("loads"), own);
+        assert!(!damaged(&[&own.task.to_bytes()[..], &[255; 220]].concat()));
+    }
 }

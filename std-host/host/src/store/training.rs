@@ -18,10 +18,11 @@ use sharelet_core::share::Party;
 use super::error::StoreError;
 use super::lock::Lock;
 use sharelet_link::files::{FileError, private_directory, remove_temporaries, write_file};
+use sharelet_model::readings::columns::Columns;
 use sharelet_train::course::Sizes;
 
 const MAGIC: [u8; 4] = *b"SLTM";
-const VERSION: u16 = 2;
+const VERSION: u16 = 3;
 const PREFIX_BYTES: usize = 10;
 const DIGEST_BYTES: usize = 32;
 const ENDING: &str = "share";
@@ -116,6 +117,8 @@ pub struct Header {
     pub step: u64,
     /// Sizes of the data.
     pub sizes: Sizes,
+    /// Names of the columns of the data to train on.
+    pub columns: Columns,
     /// What data: [`crate::store::datasets::Descriptor::hash`] of that to train on.
     pub train: [u8; 32],
     /// The same of that to test on.
@@ -333,6 +336,10 @@ mod tests {
             run: [5; 16],
             step,
             sizes,
+            columns: Columns {
+                features: ["a", "b", "c"].map(str::to_owned).into(),
+                labels: vec![],
+            },
             train: [1; 32],
             test: None,
             config: "[data]".to_owned(),

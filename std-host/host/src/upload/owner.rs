@@ -261,6 +261,7 @@ pub fn describe(
         rows: table.rows as u64,
         columns: table.columns.clone(),
         labels: table.labels,
+        label_columns: table.label_columns.clone(),
         frac_bits,
         keyed: table.keys.is_some(),
         standardised: table.standardised,

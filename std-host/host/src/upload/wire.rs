@@ -11,7 +11,7 @@
 use serde::{Deserialize, Serialize};
 use sharelet_core::share::Party;
 
-use crate::data::description::{MAX_COLUMNS, MAX_NAME_BYTES, UploadId};
+use crate::data::description::{MAX_NAMES_BYTES, UploadId};
 use crate::data::keys::KEY_HASH_BYTES;
 use crate::data::name::Name;
 use crate::data::shares::PIECE_ELEMS;
@@ -20,12 +20,12 @@ use sharelet_link::frame::{self, CONTROL_BYTES, FrameError, Protocol};
 use sharelet_link::{Reader, Writer};
 
 /// Version of this format.
-pub const VERSION: u16 = 3;
+pub const VERSION: u16 = 4;
 /// Hashed keys of a frame; the last may have fewer.
 pub const KEYS_PER_FRAME: usize = 4096;
 
 /// A description names all columns.
-const MAX_BEGIN_BYTES: usize = 1024 + MAX_COLUMNS * (MAX_NAME_BYTES + 2);
+const MAX_BEGIN_BYTES: usize = 1024 + MAX_NAMES_BYTES;
 
 /// What a frame carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

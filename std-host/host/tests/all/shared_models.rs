@@ -17,6 +17,7 @@ use sharelet_host::server::shared::party0::Party0;
 use sharelet_host::server::shared::party1::Party1;
 use sharelet_host::store::training::{Header, Share, TrainingError};
 use sharelet_model::readings::Readings;
+use sharelet_model::readings::columns::{Columns, unnamed};
 use sharelet_testkit::assert_matches;
 use sharelet_testkit::room::servers::{
     One, Party, Printed, ask, console, half, instance, refused, send, stop,
@@ -88,9 +89,22 @@ impl Shared {
     fn standardised(
         layers: &str,
         truncation: &str,
-        (features, targets): (usize, usize),
+        sizes: (usize, usize),
         standardised: usize,
     ) -> Self {
+        // Means about 0, deviations of a twentieth and more.
+        let column = |column: usize| (column as f64 / 4.0 - 1.0, 0.05 * (1.0 + column as f64));
+        Self::of(layers, truncation, sizes, &(0..standardised).map(column).collect::<Vec<_>>())
+    }
+
+    /// As [`Shared::new`], trained on columns of which some have these means and deviations.
+    fn of(
+        layers: &str,
+        truncation: &str,
+        (features, targets): (usize, usize),
+        columns: &[(f64, f64)],
+    ) -> Self {
+        let standardised = columns.len();
         let seed = printed_seed();
         let mut rng = rng(seed);
         let room = Room::new(random_model(&[2, 2], &mut rng));
@@ -101,6 +115,7 @@ impl Shared {
             run: [5; 16],
             step: 2,
             sizes,
+            columns: Columns { features: unnamed(features), labels: vec!["y".to_owned()] },
             train: [1; 32],
             test: None,
             config: config(layers, truncation, 1),
@@ -116,10 +131,9 @@ impl Shared {
             + 2;
         let mut whole: Vec<u64> =
             (0..words).map(|_| (rng.next_u64() >> (64 - F)).wrapping_sub(1 << (F - 1))).collect();
-        for column in 0..standardised {
-            let (mean, deviation) = (column as f64 / 4.0 - 1.0, 0.05 * (1.0 + column as f64));
+        for (mean, deviation) in columns {
             let values = [mean - deviation, mean + deviation].into_iter();
-            whole.extend(scaling::of_column(values, F).expect("wide enough"));
+            whole.extend(scaling::of_column(values, F).words);
         }
         let words = whole.len();
         let first: Vec<u64> = (0..words).map(|_| rng.next_u64()).collect();
@@ -157,7 +171,7 @@ impl Shared {
             offline::run(&mut serving.open(model, &self.whole.scaling), machine()).expect("runs").0;
         let answer = |reading: &[f32]| {
             let mut input = vec![0_u64; reading.len()];
-            encode(reading, F as u8, u32::MAX.into(), &mut input).expect("in range");
+            encode(reading, F as u8, self.task().input_units(), &mut input).expect("in range");
             let mut evaluate = serving.evaluate(&weights, input).expect("fits");
             let output = offline::run(&mut evaluate, machine()).expect("runs").0;
             let dropped = output.frac_bits - F;
@@ -291,6 +305,52 @@ fn a_folded_model_answers_as_its_scaling_in_floating_point() {
     }
 }
 
+/// Columns of any size: values of hundreds of thousands, which training takes, are answered as
+/// exactly as small ones, by the servers, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn values_of_any_size_are_answered() {
+    const COLUMNS: [(f64, f64); 4] =
+        [(300_000.0, 100_000.0), (3_000_000.0, 1_500_000.0), (0.03, 0.002), (5.0, 2.0)];
+    // Two labels: prices and shares of them.
+    for targets in [&[][..], &[(200_000.0, 50_000.0), (0.3, 0.1)]] {
+        let columns = [&COLUMNS, targets].concat();
+        let layers = PERCEPTRON.replace("input = 9", "input = 4").replace("= 3", "= 2");
+        let shared = Shared::of(&layers, "exact", (4, 2), &columns);
+        let network = shared.whole.serving.network();
+        let mut rng = rng(printed_seed());
+        let mut real = || 3.0 * f64::from(rng.next_u32()) / f64::from(u32::MAX) - 1.5;
+        let rows: Vec<f32> = (0..20)
+            .flat_map(|_| COLUMNS.map(|(mean, deviation)| (mean + deviation * real()) as f32))
+            .collect();
+        let readings = Readings::new(4, rows.clone()).expect("finite");
+        let scaling: Vec<_> =
+            shared.whole.scaling.iter().map(|column| scaling::numbers(*column, F)).collect();
+        let (features, of_targets) = scaling.split_at(4);
+        let numbers = plain::numbers(&shared.whole.model, F);
+        let folded = scaling::fold(network, &numbers, features, of_targets).expect("dense");
+        let values = rows.clone();
+        let samples = Samples::new(4, values, 2, vec![0.0; 40]).expect("rows");
+        let expected = float::outputs(network, &folded, &samples).expect("fits");
+        let answers = shared.twin(&readings);
+        for (index, (word, expected)) in answers.iter().flatten().zip(expected).enumerate() {
+            let found = word.cast_signed() as f64 / f64::from(1 << F);
+            let deviation = targets.get(index % 2).map_or(1.0, |(_, deviation)| *deviation);
+            let off = (found - expected).abs() / deviation;
+            assert!(off < 2e-4, "{index}: {found} and {expected}");
+        }
+        let (dealer, server_0, server_1) = shared.start((1, 64)).await;
+        let mut party = shared.room.data_party("pump", &server_0, &server_1, &readings);
+        (party.task, party.settings.retries) = (shared.task(), 30);
+        ask(&mut party).await.expect("works");
+        assert_eq!(party.events.wide, answers);
+        // What no data to train on may have is no question either.
+        let wide = vec![9e6, 3e6, 0.03, 5.0];
+        party.sensor.0 = Readings::new(4, wide).expect("finite");
+        assert_matches!(ask(&mut party).await, Err(DeviceError::ReadingsRefused { .. }));
+        stop(server_0, server_1, dealer).await;
+    }
+}
+
 /// The largest distance of answers in units of the last place.
 fn distance(found: &[Vec<u64>], expected: &[Vec<u64>]) -> u64 {
     let words = found.iter().flatten().zip(expected.iter().flatten());
@@ -352,6 +412,14 @@ async fn shares_of_other_models_are_refused_with_their_field() {
         (changed(&|header| header.run = [6; 16]), "run: "),
         (changed(&|header| header.step = 3), "step: 3 here and 2 at the other server"),
         (
+            changed(&|header| header.columns.features[4] = "area\u{1b}[2J".to_owned()),
+            "column 5: `area[2J` here and `c4` at the other server; give both servers their",
+        ),
+        (
+            changed(&|header| header.columns.labels.clear()),
+            "label 1: none here and `y` at the other server; give both servers their shares",
+        ),
+        (
             changed(&|header| header.config = config(PERCEPTRON, "exact", 7)),
             "`training.seed` is 7 here and 1 at the other server",
         ),
@@ -375,6 +443,12 @@ async fn shares_of_other_models_are_refused_with_their_field() {
     let bytes = std::fs::read(&path).unwrap();
     std::fs::write(&cut, &bytes[..bytes.len() - 9]).unwrap();
     assert_matches!(SharedModel::load(&cut), Err(ModelError::Share(TrainingError::Damaged { .. })));
+    let mut nameless = copy(&shared.shares[1]);
+    nameless.header.columns.features.pop();
+    assert_matches!(
+        SharedModel::new(&nameless, &cut),
+        Err(ModelError::Share(TrainingError::Damaged { .. }))
+    );
     let mut few = copy(&shared.shares[1]);
     few.words.pop();
     assert_matches!(
@@ -390,22 +464,30 @@ async fn shares_of_other_models_are_refused_with_their_field() {
 /// A half alone, halves that disagree, a replay: refused with their reasons, and the lane goes on.
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_queries_cost_a_session_and_no_lane() {
-    let shared = Shared::new(PERCEPTRON, "exact", (9, 3));
-    shared.room.provision_console("operator");
-    let (_dealer, server_0, server_1) = shared.start((1, 64)).await;
-    let task = shared.task();
-    let (seed, masked, device) = (Half::Seed, Half::Masked, Recipient::DataParty);
-    assert_eq!(send(&server_1, &half(&task, 1, masked, device)).await, refused(Reason::NoPartner));
-    for id in 2..5 {
-        let alone = half(&task, id, seed, device);
-        assert_eq!(send(&server_0, &alone).await, refused(Reason::NoPartner));
+    // The first message of a session is another where columns are standardised.
+    for standardised in [0, 12] {
+        let shared = Shared::standardised(PERCEPTRON, "exact", (9, 3), standardised);
+        shared.room.provision_console("operator");
+        let (dealer, server_0, server_1) = shared.start((1, 64)).await;
+        let task = shared.task();
+        let (seed, masked, device) = (Half::Seed, Half::Masked, Recipient::DataParty);
+        assert_eq!(
+            send(&server_1, &half(&task, 1, masked, device)).await,
+            refused(Reason::NoPartner)
+        );
+        for id in 2..5 {
+            let alone = half(&task, id, seed, device);
+            assert_eq!(send(&server_0, &alone).await, refused(Reason::NoPartner));
+        }
+        assert_eq!(send(&server_0, &half(&task, 2, seed, device)).await, refused(Reason::Replay));
+        let (to_device, to_console) =
+            (half(&task, 9, seed, device), half(&task, 9, masked, Recipient::Console));
+        let (first, second) =
+            tokio::join!(send(&server_0, &to_device), send(&server_1, &to_console));
+        assert_eq!((first, second), (refused(Reason::HalvesDiffer), refused(Reason::HalvesDiffer)));
+        shared.data_party("pump", (&server_0, &server_1), 2).is_answered().await;
+        stop(server_0, server_1, dealer).await;
     }
-    assert_eq!(send(&server_0, &half(&task, 2, seed, device)).await, refused(Reason::Replay));
-    let (to_device, to_console) =
-        (half(&task, 9, seed, device), half(&task, 9, masked, Recipient::Console));
-    let (first, second) = tokio::join!(send(&server_0, &to_device), send(&server_1, &to_console));
-    assert_eq!((first, second), (refused(Reason::HalvesDiffer), refused(Reason::HalvesDiffer)));
-    shared.data_party("pump", (&server_0, &server_1), 2).is_answered().await;
 }
 
 /// Either server, or the dealer, goes away in the middle: a named refusal, and everything works

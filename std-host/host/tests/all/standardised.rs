@@ -117,6 +117,61 @@ async fn rows_in_other_units_are_told_and_nothing_is_trained() {
     }
 }
 
+/// Their own columns say nothing of the scale: it is the one of most rows.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_small_owner_and_a_test_set_may_have_columns_that_hardly_change() {
+    let room = Room::new();
+    let still = |seed: u64, rows: usize, rooms: fn(usize) -> f64| -> String {
+        let houses = houses(seed, rows, NAMES);
+        let line = |(row, line): (usize, &str)| match line.split(',').collect::<Vec<_>>()[..] {
+            [area, _, distance, price] if row > 0 => {
+                format!("{area},{:.7},{distance},{price}\n", rooms(row))
+            }
+            _ => format!("{line}\n"),
+        };
+        houses.lines().enumerate().map(line).collect()
+    };
+    let text = houses(1, 60, NAMES);
+    give(&room, "train", "a", &text, &options()).await;
+    give(&room, "train", "b", &still(2, 20, |row| 3.0 + 1e-6 * row as f64), &options()).await;
+    give(&room, "test", "a", &still(3, 24, |row| 6.0 + 1e-6 * row as f64), &options()).await;
+    let config = config(&format!("[data]\ntrain = \"train\"\ntest = \"test\"\n{TEXT}"));
+    let reports = room.train(&config, false).await;
+    let (model, curve) = room.twin(&config);
+    assert!(room.model() == model);
+    assert!(reports.iter().all(|report| report.curve == curve));
+    let explained = explained(&room, &houses(4, 60, NAMES));
+    assert!(explained > 0.9, "{explained}");
+}
+
+/// A reach of less than what a cheap truncation may be off by is kept as well as any.
+#[tokio::test(flavor = "multi_thread")]
+async fn columns_of_few_units_are_within_reach_of_their_scaling() {
+    let room = Room::new();
+    // A deviation of 100 units: a reach of a fortieth.
+    let level = |seed: u64, rows: usize, far: f64| {
+        let mut rng = Rng(seed);
+        let mut text = "level,price\n".to_owned();
+        for row in 0..rows {
+            let level = 1e-4 * 1.7 * rng.fine_real() + if row == 3 { far } else { 0.0 };
+            writeln!(text, "{:.7},{:.4}", 5.0 + level, 1e4 * level).unwrap();
+        }
+        text
+    };
+    give(&room, "train", "a", &level(1, 60, 0.0), &options()).await;
+    give(&room, "near", "a", &level(2, 200, 0.005), &options()).await;
+    give(&room, "far", "a", &level(2, 200, 0.03), &options()).await;
+    for (test, beyond) in [("near", false), ("far", true)] {
+        let text = TEXT.replace("exact", "one-unit");
+        let config = config(&format!("[data]\ntrain = \"train\"\ntest = \"{test}\"\n{text}"));
+        for end in room.both(&config, false, [Crash::Never; 2]).await {
+            let found = matches!(end, Some(Err(RunError::Beyond)));
+            assert_eq!(found, beyond, "{test}: {end:?}");
+            assert!(beyond || matches!(end, Some(Ok(_))), "{test}: {end:?}");
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_standardised_is_compared_and_columns_are_by_name() {
     let room = Room::new();
@@ -124,7 +179,10 @@ async fn what_is_standardised_is_compared_and_columns_are_by_name() {
     give(&room, "other", "a", &houses(1, 40, ["area", "rooms", "garden"]), &options()).await;
     let plain = Options { standardise: Some(false), label_scale: 1e-3, ..options() };
     give(&room, "plain", "a", &houses(1, 40, NAMES), &plain).await;
+    let rent = houses(1, 40, NAMES).replacen("price", "rent", 1);
+    give(&room, "rent", "a", &rent, &Options { labels: vec!["rent".into()], ..options() }).await;
     for (test, expected) in [
+        ("rent", "its labels are from `rent`, and those of `train` from `price`; share it with"),
         ("other", "`garden` instead of `distance`"),
         ("plain", "one is to be standardised and the other is not"),
     ] {
@@ -136,21 +194,30 @@ async fn what_is_standardised_is_compared_and_columns_are_by_name() {
 }
 
 #[test]
-fn scaling_is_near_and_narrow_columns_are_refused() {
+fn scaling_is_near_and_narrow_columns_are_only_shifted() {
     let mut rng = Rng(7);
     for (mean, deviation) in
         [(0.0, 1.0), (1e6, 1e5), (-5.0, 1e-3), (3000.0, 0.01), (4e6, 1.9e6), (0.0, 300.0)]
     {
         let values: Vec<f64> = (0..500).map(|_| mean + deviation * 1.7 * rng.fine_real()).collect();
-        let words = scaling::of_column(values.iter().copied(), 20).unwrap();
-        let (found, factor) = scaling::numbers(words, 20);
+        let words = scaling::of_column(values.iter().copied(), 20);
+        assert!(!words.narrow);
+        let (found, factor) = scaling::numbers(words.words, 20);
         let standardised = values.iter().map(|value| (value - found) * factor);
         let square = standardised.clone().map(|z| z * z).sum::<f64>() / 500.0;
         let off = standardised.sum::<f64>() / 500.0;
         assert!((square - 1.0).abs() < 2e-3 && off.abs() < 2e-3, "{mean} {square} {off}");
     }
-    let constant = scaling::of_column([7.25; 9].into_iter(), 20).unwrap();
-    assert_eq!(scaling::numbers(constant, 20), (7.25, 1.0));
-    let narrow = (0..9).map(|row| 1.0 + 1e-6 * f64::from(row));
-    assert!(scaling::of_column(narrow.collect::<Vec<_>>().into_iter(), 20).is_err());
+    let constant = scaling::of_column([7.25; 9].into_iter(), 20);
+    assert_eq!((scaling::numbers(constant.words, 20), constant.narrow), ((7.25, 1.0), false));
+    let values: Vec<f64> = (0..9).map(|row| 1.0 + 1e-6 * f64::from(row)).collect();
+    let narrow = scaling::of_column(values.iter().copied(), 20);
+    let (mean, factor) = scaling::numbers(narrow.words, 20);
+    assert!((mean - 1.000_004).abs() < 1e-6 && factor == 1.0 && narrow.narrow, "{mean} {factor}");
+    // A flag of one row in many is within reach, however many there are.
+    for rows in [100, 1_000_000_u32] {
+        let flags: Vec<f64> = (0..rows).map(|row| f64::from(u8::from(row == 7))).collect();
+        let [mean, _, _, reach, ..] = scaling::of_column(flags.iter().copied(), 20).words;
+        assert!((1 << 20) - mean < reach && reach < 64 << 20, "{rows}: {mean} {reach}");
+    }
 }

@@ -255,6 +255,10 @@ async fn rows_that_do_not_fit_are_refused_by_name() {
             "binary labels where 3 classes are due",
         ),
         (
+            data("d", "o", "x,z,w\n1,2,1\n", &Options { labels: vec!["w".into()], ..rows() }),
+            "labels are from column `w` where `y` is due; give the same one with --label",
+        ),
+        (
             Data::new("d", "o", table, 19, &[0; 16]),
             "19 fraction bits where 20 are due; share with --frac-bits 20",
         ),
@@ -265,6 +269,12 @@ async fn rows_that_do_not_fit_are_refused_by_name() {
         assert!(error.ends_with("nothing was registered"), "{error}");
     }
     assert_eq!(pair.registered("d"), [1, 1]);
+    // Labels of a file have no names.
+    let features = Options { labels: Vec::new(), ..rows() };
+    let file = (Path::new("y.idx"), &[0, 0, 8, 1, 0, 0, 0, 1, 2][..]);
+    let table = Table::from_bytes(b"x,z\n1,2\n", Path::new("a.csv"), Some(file), &features);
+    let table = table.unwrap();
+    pair.share(&Data::new("d", "o", table, 20, &[0; 16])).await.unwrap();
 }
 
 /// Where each frame ends in what one side of a conversation sends.
@@ -534,7 +544,7 @@ async fn other_versions_and_other_programs_are_named() {
     let error = wire::read_welcome(&mut reader).await.expect_err("refused").to_string();
     assert_eq!(
         error,
-        "refused: the server speaks version 3, this program 3; install matching versions"
+        "refused: the server speaks version 4, this program 4; install matching versions"
     );
 
     for answer in [

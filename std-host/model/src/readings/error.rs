@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::columns::OtherColumns;
 use super::dialect::DialectError;
 use sharelet_link::files::FileError;
 
@@ -95,6 +96,31 @@ pub enum Fault {
         expected: usize,
         /// Values found.
         found: usize,
+    },
+    /// A line is shorter or longer than the header.
+    #[error(
+        "line {line} has {found} cells where the header names {expected} columns: the file is cut, \
+         or a comma is missing or too many"
+    )]
+    RowCells {
+        /// Line.
+        line: u64,
+        /// Columns of the header.
+        expected: usize,
+        /// Cells found.
+        found: usize,
+    },
+    /// Columns of other names than the model was trained on.
+    #[error(
+        "{0}; give the columns that the model was trained on under their names, in any order, and \
+         besides them the label at most"
+    )]
+    Columns(#[from] OtherColumns),
+    /// Two columns of one name.
+    #[error("two columns are named `{name}`; rename or remove one")]
+    ColumnTwice {
+        /// The name.
+        name: String,
     },
     /// The rows do not have the width the caller expects.
     #[error(

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::path::Path;
 
+use sharelet_model::readings::columns::{Columns, same_labels};
 use sharelet_model::readings::{Fault, ReadOptions, Readings, ReadingsError};
 use sharelet_testkit::Rng;
 use sharelet_testkit::assert_matches;
@@ -119,6 +120,59 @@ fn csv_and_its_refusals() {
     let text = error.as_ref().unwrap_err().to_string();
     assert!(text.starts_with("a.csv: line 1"), "{text}");
     assert_matches!(fault(error), Fault::RowLength { line: 1, expected: 3, found: 2 });
+}
+
+fn named(features: &[&str], labels: &[&str], text: &str) -> Result<Readings, ReadingsError> {
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    let columns = Columns { features: names(features), labels: names(labels) };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows.csv");
+    std::fs::write(&path, text).unwrap();
+    Readings::load_named(&path, ReadOptions::default(), Some(&columns))
+}
+
+#[test]
+fn columns_are_found_by_name_where_names_are_known() {
+    let house = |text| named(&["area", "rooms"], &["price"], text);
+    let rows = Readings::new(2, vec![50.0, 2.0, 70.0, 3.0]).unwrap();
+    for text in [
+        "area,rooms\n50,2\n70,3\n",
+        "\u{feff}rooms;area\n2;50\n3;70\n",
+        // The label, of which nothing is read.
+        "rooms,price,area\n2,,50\n3,unknown,70\n",
+        // No header: by place.
+        "50,2\n70,3\n",
+        "\n \nrooms,area\n2,50\n3,70\n",
+    ] {
+        assert_eq!(house(text).expect(text), rows, "{text:?}");
+    }
+    // Names that are numbers.
+    let years = named(&["2023", "2024"], &[], "2024,2023\n1,2\n").unwrap();
+    assert_eq!(years, Readings::new(2, vec![2.0, 1.0]).unwrap());
+    // Names of arrays are none.
+    for header in ["x,y", "c0,c1"] {
+        let rows = named(&["c0", "c1"], &["c0"], &format!("{header}\n1,2\n")).expect(header);
+        assert_eq!(rows, Readings::new(2, vec![1.0, 2.0]).unwrap(), "{header}");
+    }
+    for (text, expected) in [
+        ("area\n50\n", "it has not all columns: `rooms` is missing; give the columns"),
+        ("area,rooms,garden\n50,2,1\n", "it has other columns: `garden` is not wanted; give"),
+        ("area,garden\n50,1\n", "it has other columns: `garden` instead of `rooms`; give"),
+        ("area,area\n50,1\n", "two columns are named `area`; rename or remove one"),
+        ("area,rooms\n50,2\n70\n", "line 3 has 1 cells where the header names 2 columns"),
+        ("rooms,price,area\n2,9,x\n", "line 2, column 3: `x` is not a number"),
+        ("rooms,area\n2,\n", "line 2, column 2: `` is not a number"),
+    ] {
+        let error = house(text).expect_err(text).to_string();
+        assert!(error.contains(&format!("rows.csv: {expected}")), "{error}");
+    }
+}
+
+#[test]
+fn labels_are_compared_as_far_as_they_have_names() {
+    let same = |wanted: &str, found: &str| same_labels(&[wanted.into()], &[found.into()]);
+    assert!(same("price", "price") && same("price", "c0") && same("c17", "rent"));
+    assert!(!same("price", "rent") && !same("price", "c") && !same("cost", "c1x"));
 }
 
 /// Spreadsheets of half the world write `1,5;-2,25`.

@@ -214,11 +214,7 @@ impl<E: Runner, T: Tensors> Machine<E, T> {
     ///
     /// # Errors
     /// The engine's; a shift of 63 bits and more.
-    pub async fn truncate(
-        &mut self,
-        mut words: Vec<u64>,
-        shift: u32,
-    ) -> Result<Vec<u64>, E::Error> {
+    pub async fn truncate(&mut self, words: Vec<u64>, shift: u32) -> Result<Vec<u64>, E::Error> {
         if shift == 0 {
             return Ok(words);
         }
@@ -230,11 +226,21 @@ impl<E: Runner, T: Tensors> Machine<E, T> {
                     .await?;
                 Ok(out)
             }
-            Truncation::Exact => {
-                self.engine.run(&Shift::<u64>::truncate(shift)?, &mut words).await?;
-                Ok(words)
-            }
+            Truncation::Exact => self.truncate_exactly(words, shift).await,
         }
+    }
+
+    /// As [`Machine::truncate`], downwards whatever else is.
+    ///
+    /// # Errors
+    /// The engine's; a shift of 63 bits and more.
+    pub async fn truncate_exactly(
+        &mut self,
+        mut words: Vec<u64>,
+        shift: u32,
+    ) -> Result<Vec<u64>, E::Error> {
+        self.engine.run(&Shift::<u64>::truncate(shift)?, &mut words).await?;
+        Ok(words)
     }
 
     /// `max(y >> shift, 0)`, and with `keeps` the bits that decided. `y >> shift` must have less

@@ -233,6 +233,34 @@ fn cheap_steps_are_near_the_twin() {
     });
 }
 
+/// Rows may be asked with all values that data to train on may have; what is compared first takes
+/// less. A model that scales labels back has fewer fraction bits to choose from.
+#[test]
+fn questions_are_as_large_as_data_to_train_on() {
+    let network = |layers: Vec<Layer>| Network {
+        input: Shape::vector(3),
+        layers: [layers, vec![Layer::Dense { outputs: 2 }]].concat(),
+        loss: Loss::SquaredError,
+    };
+    let serving = |network: &Network, frac_bits, standardised| {
+        let arithmetic = Arithmetic { frac_bits, truncation: config::Truncation::Exact };
+        Serving::new(network.clone(), arithmetic, standardised)
+    };
+    let limit = |network, frac_bits, standardised| {
+        serving(network, frac_bits, standardised).unwrap().input_limit()
+    };
+    let (dense, relu) = (network(vec![]), network(vec![Layer::Relu]));
+    assert_eq!((limit(&dense, 20, 0), limit(&relu, 20, 0)), (4096, 2047));
+    for (frac_bits, expected) in [(16, 1 << 27), (20, 1 << 23), (24, 1 << 19)] {
+        assert_eq!(limit(&dense, frac_bits, 3), expected);
+    }
+    assert!(serving(&dense, 22, 5).is_ok());
+    for frac_bits in [19, 23] {
+        let refused = serving(&dense, frac_bits, 5).expect_err("labels").to_string();
+        assert!(refused.contains("standardised labels") && refused.contains("20 to 22"));
+    }
+}
+
 #[test]
 fn answers_are_those_of_the_twin() {
     for (name, network) in networks() {

@@ -148,7 +148,7 @@ forward: network parameters tensor maps
 loss: network tensor range
 update: parameters model tensor
 backward: network parameters tensor maps forward
-scaling: network parameters model tensor range
+scaling: kernel network parameters model tensor range
 room: network config schedule loss scaling sizes
 course: curve labels network config schedule loss update sizes room
 step: network model tensor forward loss update backward
@@ -178,14 +178,15 @@ console: answers units common
 dealer: common
 device host: answers terminal units common
 inspect: plot terminal units common
-import open: common
+import: answers common
+open: common
 keygen pair doctor: units common
 provision: units common pair
 share: table terminal units common
 task: common
 train: terminal units chart common
 server: units common host
-train_plain: table train
+train_plain: table common train
 
 [firmware/src]
 board stream:

@@ -9,15 +9,14 @@ use sharelet_core::session::wire::task::Task;
 
 use super::wire::Greeting;
 use crate::dealer::wire::Serve;
+use crate::server::training::wire;
 use crate::store::training::{Share, TrainingError};
+use sharelet_model::readings::columns::Columns;
 use sharelet_train::config::{Config, ConfigError};
 use sharelet_train::course::{Course, CourseError};
 use sharelet_train::model::Model;
 use sharelet_train::scaling::COLUMN_WORDS;
 use sharelet_train::serving::{Serving, ServingError};
-
-/// The largest magnitude of an input, in units of the last place: what a comparison takes.
-const INPUT_LIMIT: u32 = i32::MAX.cast_unsigned();
 
 /// Why a share of a model cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +57,8 @@ pub struct SharedModel {
     pub scaling: Vec<[u64; COLUMN_WORDS]>,
     /// What data parties know.
     pub task: Task,
+    /// Names of the columns that it was trained on, which data parties know, too.
+    pub columns: Columns,
     run: [u8; 16],
     step: u64,
     config: Vec<(String, String)>,
@@ -127,6 +128,7 @@ impl SharedModel {
         let scaling = share.words.get(behind..).unwrap_or_default();
         if scaling.len() != standardised * COLUMN_WORDS
             || share.words.len() < behind
+            || header.columns.features.len() != header.sizes.features
             || header.party > 1
         {
             return Err(TrainingError::Damaged { path: path.to_owned() }.into());
@@ -138,8 +140,9 @@ impl SharedModel {
         let task = task(&serving, share, &checked)?;
         let fields = checked.fields().map_err(CourseError::from)?;
         let (run, step) = (header.run, header.step);
-        let party = header.party;
-        Ok(Self { party, serving, model, scaling, task, run, step, config: fields, checked })
+        let (party, columns) = (header.party, header.columns.clone());
+        let config = fields;
+        Ok(Self { party, serving, model, scaling, task, columns, run, step, config, checked })
     }
 
     /// What is told to the other server before anything is opened.
@@ -150,6 +153,7 @@ impl SharedModel {
             run: self.run,
             step: self.step,
             config: self.config.clone(),
+            columns: self.columns.clone(),
             lane: None,
         }
     }
@@ -174,12 +178,14 @@ impl SharedModel {
                 "run: the servers hold shares of models of different training runs; {same}"
             ));
         }
-        let (ours, theirs) = (self.step, theirs.step);
-        (ours != theirs).then(|| {
-            format!(
+        if self.step != theirs.step {
+            let (ours, theirs) = (self.step, theirs.step);
+            return Some(format!(
                 "step: {ours} here and {theirs} at the other server; {same}, after the same step"
-            )
-        })
+            ));
+        }
+        let differs = self.columns.difference(&theirs.columns)?;
+        Some(format!("{}; {same}", wire::printable(&differs)))
     }
 }
 
@@ -189,14 +195,17 @@ fn task(serving: &Serving, share: &Share, config: &Config) -> Result<Task, Model
     let elems = |count: usize| u16::try_from(count).map_err(|_| too_wide());
     let bits = |bits: u32| u8::try_from(bits).map_err(|_| too_wide());
     let fingerprint: Result<[u8; 32], ConfigError> = config.fingerprint();
+    // Names are plain data, which `postcard` always writes to a growing buffer.
+    let columns = postcard::to_allocvec(&share.header.columns).unwrap_or_default();
     let sizes = [share.header.sizes.features as u64, share.header.sizes.targets as u64]
         .map(u64::to_le_bytes);
     let digest = Sha256::new()
-        .chain_update(b"sharelet shared task 1\0")
+        .chain_update(b"sharelet shared task 2\0")
         .chain_update(share.header.run)
         .chain_update(share.header.step.to_le_bytes())
         .chain_update(sizes.as_flattened())
         .chain_update(fingerprint.map_err(CourseError::from)?)
+        .chain_update(columns)
         .finalize();
     Ok(Task {
         ring_bits: 64,
@@ -204,7 +213,7 @@ fn task(serving: &Serving, share: &Share, config: &Config) -> Result<Task, Model
         output_frac_bits: bits(serving.output_frac_bits())?,
         inputs: elems(inputs)?,
         outputs: elems(outputs)?,
-        input_limit: INPUT_LIMIT,
+        input_limit: serving.input_limit(),
         model: digest.first_chunk().copied().unwrap_or_default(),
     })
 }

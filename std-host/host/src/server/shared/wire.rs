@@ -26,9 +26,10 @@ use sharelet_core::session::wire::task::Field;
 use crate::server::peer::PeerError;
 use crate::server::training::wire;
 use sharelet_link::{Reader, Writer};
+use sharelet_model::readings::columns::Columns;
 
 /// Version of these messages.
-pub const VERSION: u16 = 3;
+pub const VERSION: u16 = 4;
 
 /// Of which model a server holds a share.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +42,8 @@ pub struct Greeting {
     pub step: u64,
     /// The configuration's fields.
     pub config: Vec<(String, String)>,
+    /// Names of the columns that it was trained on.
+    pub columns: Columns,
     /// From server 0: the lane's number, the name under which the dealer knows its key, and the
     /// key's public name.
     pub lane: Option<(u16, DeviceId, KeyId)>,

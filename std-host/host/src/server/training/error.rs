@@ -111,9 +111,10 @@ pub enum RunError {
     },
     /// A value is too far from what its column's scaling was computed from.
     #[error(
-        "a value is more than {REACH} standard deviations away from the mean of its column, as \
-         the owner of most rows computed both: units or columns differ between the owners, or \
-         between the data to train on and to test on; nothing was trained"
+        "a value is {REACH} or more (of more than 65,536 rows, their root or more) \
+         standard deviations away from the mean of its column, as the owner of most \
+         rows computed both: units or columns differ between the owners, or between the data to \
+         train on and to test on; convert them and share again; nothing was trained"
     )]
     Beyond,
     /// The run diverges.

@@ -23,6 +23,7 @@ use crate::store::key::DeviceKey;
 use crate::store::training::{Checkpoints, Header, Share, number};
 use sharelet_link::exchange::{Exchange, Sent};
 use sharelet_link::{Reader, Writer};
+use sharelet_model::readings::columns::{self, Columns};
 use sharelet_train::config::{Config, Open};
 use sharelet_train::course::{Course, CourseError, Session, Sizes};
 use sharelet_train::curve::Opened;
@@ -162,7 +163,7 @@ pub async fn run(
         let online = core::time::Duration::ZERO;
         return Ok(Report { curve, sent, online, steps: 0, finished_before: true });
     };
-    let scaling = train.scaling.clone();
+    let (scaling, columns) = (train.scaling.clone(), train.descriptor().columns());
     let [train, test] = [Some(train), test].map(data_of);
     let mut state = State::new(course.clone(), train, test).map_err(CourseError::from)?;
     let mut curve = Curve::default();
@@ -182,6 +183,7 @@ pub async fn run(
         run: start.run,
         data,
         scaling,
+        columns,
         good: step.unwrap_or(0),
     };
     let Met { reader, writer, others: _others, .. } = met;
@@ -225,6 +227,18 @@ fn check_data(
         return Err(CourseError::Data { dataset: name(), reason: reason.to_owned() }.into());
     }
     let Some(test) = test else { return Ok(()) };
+    let [wanted, found] = [train, &*test].map(|dataset| &dataset.descriptor().label_columns);
+    if !columns::same_labels(wanted, found) {
+        let dataset = test.descriptor().dataset.to_string();
+        let reason = format!(
+            "its labels are from {}, and those of `{}` from {}; share it with the same --label, \
+             or rename the column",
+            columns::list(found),
+            train.descriptor().dataset,
+            columns::list(wanted)
+        );
+        return Err(CourseError::Data { dataset, reason }.into());
+    }
     let columns = &train.descriptor().columns;
     test.reorder(columns).map_err(|other| {
         let dataset = test.descriptor().dataset.to_string();
@@ -375,6 +389,7 @@ struct Running {
     run: [u8; 16],
     data: DataHashes,
     scaling: Vec<[u64; COLUMN_WORDS]>,
+    columns: Columns,
     good: u64,
 }
 
@@ -460,6 +475,7 @@ impl Running {
             run: self.run,
             step: step as u64,
             sizes: self.course.sizes(),
+            columns: self.columns.clone(),
             train: self.data.train,
             test: self.data.test,
             config: self.course.config().text().unwrap_or_default(),

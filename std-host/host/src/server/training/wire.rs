@@ -21,7 +21,7 @@ use sharelet_link::frame::{self, FrameError, Header, Protocol};
 use sharelet_link::{Reader, Writer};
 
 /// Version of these messages.
-pub const VERSION: u16 = 5;
+pub const VERSION: u16 = 6;
 /// Most bytes of a message.
 pub const MAX_MESSAGE_BYTES: usize = 1 << 22;
 /// Most characters of the other server's reason.

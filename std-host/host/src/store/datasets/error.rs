@@ -188,6 +188,17 @@ pub enum Disagreement {
         /// Those of the other.
         found: Labels,
     },
+    /// A column that labels come from.
+    #[error(
+        "labels are from column `{found}` where `{expected}` is due; give the same one with \
+         --label, or rename it"
+    )]
+    LabelColumn {
+        /// Name at the first owner.
+        expected: String,
+        /// Name at the other.
+        found: String,
+    },
     /// Two owners give labels.
     #[error("both give labels; only one owner of columns does")]
     LabelsTwice,

@@ -20,14 +20,14 @@ use sharelet_core::keystream::Key;
 use sharelet_core::share::Party;
 
 use super::error::DatasetError;
-use crate::data::description::{Description, MAX_COLUMNS, MAX_NAME_BYTES};
+use crate::data::description::{Description, MAX_NAMES_BYTES};
 use crate::data::keys::{KEY_HASH_BYTES, KeyHash};
 use sharelet_link::files::{FileError, sync_directory, temporary_beside};
 
 const MAGIC: [u8; 4] = *b"SLTS";
-const VERSION: u16 = 3;
+const VERSION: u16 = 4;
 /// Most bytes of a head: as many of the longest names as there may be.
-const MAX_HEAD_BYTES: usize = 4096 + MAX_COLUMNS * (MAX_NAME_BYTES + 2);
+const MAX_HEAD_BYTES: usize = 4096 + MAX_NAMES_BYTES;
 const DIGEST_BYTES: usize = 32;
 /// Bytes of the seed that is server 0's share.
 pub const SEED_BYTES: u64 = 32;

@@ -12,11 +12,11 @@ use sharelet_core::share::Party;
 
 use super::error::{DatasetError, Disagreement};
 use super::file::{self, Share, Upload};
-use crate::data::columns::{self, OtherColumns};
 use crate::data::description::{Description, UploadId};
 use crate::data::name::Name;
 use crate::data::openings::Openings;
 use crate::data::shares;
+use sharelet_model::readings::columns::{self, Columns, OtherColumns};
 use sharelet_train::labels::Labels;
 use sharelet_train::scaling::COLUMN_WORDS;
 
@@ -60,7 +60,14 @@ fn same_columns(first: &Description, other: &Description) -> Option<Disagreement
         return Some(Disagreement::ColumnCount { expected, found });
     }
     let (expected, found) = (first.labels, other.labels);
-    (expected != found).then_some(Disagreement::Labels { expected, found })
+    if expected != found {
+        return Some(Disagreement::Labels { expected, found });
+    }
+    let (expected, found) = (&first.label_columns, &other.label_columns);
+    let differ = expected.iter().zip(found).find(|(expected, found)| expected != found);
+    differ.filter(|_| !columns::same_labels(expected, found)).map(|(expected, found)| {
+        Disagreement::LabelColumn { expected: expected.clone(), found: found.clone() }
+    })
 }
 
 fn other_columns(first: &Description, other: &Description) -> Option<Disagreement> {
@@ -173,6 +180,8 @@ pub struct Descriptor {
     pub columns: Vec<String>,
     /// What the labels are.
     pub labels: Labels,
+    /// Names of the columns that labels come from.
+    pub label_columns: Vec<String>,
     /// Fraction bits of features and labels.
     pub frac_bits: u8,
     /// Whether features, and labels that are numbers, are standardised.
@@ -186,11 +195,17 @@ pub struct Descriptor {
 }
 
 impl Descriptor {
+    /// Names of all columns.
+    #[must_use]
+    pub fn columns(&self) -> Columns {
+        Columns { features: self.columns.clone(), labels: self.label_columns.clone() }
+    }
+
     /// SHA-256 of the whole: what two servers compare.
     pub fn hash(&self) -> [u8; 32] {
         // A descriptor is plain data, which `postcard` always writes to a growing buffer.
         let bytes = postcard::to_allocvec(self).unwrap_or_default();
-        Sha256::new().chain_update(b"sharelet dataset 2\0").chain_update(bytes).finalize().into()
+        Sha256::new().chain_update(b"sharelet dataset 3\0").chain_update(bytes).finalize().into()
     }
 
     /// The first field in which another descriptor differs.
@@ -200,6 +215,7 @@ impl Descriptor {
             (self.dataset == other.dataset, "dataset"),
             (self.frac_bits == other.frac_bits, "fraction bits"),
             (self.labels == other.labels, "labels"),
+            (self.label_columns == other.label_columns, "names of label columns"),
             (self.columns == other.columns, "columns"),
             (self.uploads == other.uploads, "uploads"),
             (self.rows == other.rows, "rows"),
@@ -234,17 +250,18 @@ pub(super) fn join(
     let (first, first_path) = registered.first().ok_or_else(unknown)?;
     let keyed = first.keyed;
     let owners = registered.iter().map(|(description, _)| description);
-    let (columns, labels, rows) = if keyed {
+    // Of owners of columns, one gives labels; of owners of rows, the first speaks for all.
+    let labelled = owners.clone().find(|owner| owner.labels != Labels::None).unwrap_or(first);
+    let (labels, label_columns) = (labelled.labels, labelled.label_columns.clone());
+    let (columns, rows) = if keyed {
         let columns = owners.clone().flat_map(|owner| owner.columns.iter().cloned()).collect();
-        let labels =
-            owners.clone().map(|owner| owner.labels).find(|labels| *labels != Labels::None);
-        (columns, labels.unwrap_or(Labels::None), first.rows)
+        (columns, first.rows)
     } else {
         let rows = owners
             .clone()
             .try_fold(0_u64, |rows, owner| rows.checked_add(owner.rows))
             .ok_or_else(too_large)?;
-        (first.columns.clone(), first.labels, rows)
+        (first.columns.clone(), rows)
     };
     let count = usize::try_from(rows).map_err(|_| too_large())?;
     let (width, targets_per_row) = (columns.len(), labels.per_row());
@@ -305,6 +322,7 @@ pub(super) fn join(
         rows,
         columns,
         labels,
+        label_columns,
         frac_bits,
         standardised,
         magnitude_bits,

@@ -22,6 +22,7 @@ fn descriptor(keys: Option<[u8; 32]>) -> Descriptor {
         rows: 300,
         columns: vec!["flow".to_owned(), "heat".to_owned()],
         labels: Labels::Classes { classes: 3 },
+        label_columns: vec!["fault".to_owned()],
         frac_bits: 20,
         standardised: true,
         magnitude_bits: [0, 21],

@@ -9,6 +9,7 @@ use sharelet_host::server::shared::wire::{Begin, Greeting, Turn, VERSION};
 use sharelet_host::server::training::wire::{self, Message};
 use sharelet_link::exchange::Exchange;
 use sharelet_link::{Reader, Writer};
+use sharelet_model::readings::columns::{Columns, unnamed};
 
 use super::{Vectors, reader, written};
 
@@ -26,8 +27,9 @@ async fn messages() {
     let config = vec![("training.epochs".to_owned(), "3".to_owned())];
     let lane = (3, DeviceId::new("server-0").unwrap(), [0x5a; 8]);
     for (party, lane) in [(0, Some(lane)), (1, None)] {
-        let greeting =
-            Greeting { version: VERSION, run: [9; 16], step: 100, config: config.clone(), lane };
+        let columns = Columns { features: unnamed(2), labels: vec!["fault".to_owned()] };
+        let (version, run, step, config) = (VERSION, [9; 16], 100, config.clone());
+        let greeting = Greeting { version, run, step, config, columns, lane };
         let what = "both ways, first: of which model";
         vectors.message(&format!("greeting_{party}"), what, Message, greeting).await;
     }

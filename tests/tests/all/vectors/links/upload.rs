@@ -42,6 +42,7 @@ fn description() -> Description {
         rows: 2,
         columns: vec!["flow".to_owned(), "heat".to_owned()],
         labels: Labels::Binary,
+        label_columns: vec!["fault".to_owned()],
         frac_bits: 16,
         keyed: true,
         standardised: false,
@@ -76,7 +77,12 @@ async fn greetings_and_control_messages() {
     vectors.message("begin", what, Kind::Begin, description()).await;
     let labels = [Labels::None, Labels::Numbers { per_row: 3 }, Labels::Classes { classes: 10 }];
     for (name, labels) in ["none", "numbers", "classes"].into_iter().zip(labels) {
-        let description = Description { labels, keyed: false, ..description() };
+        let label_columns = match labels {
+            Labels::Numbers { .. } => ["x", "y", "z"].map(str::to_owned).to_vec(),
+            Labels::None => Vec::new(),
+            _ => description().label_columns,
+        };
+        let description = Description { labels, label_columns, keyed: false, ..description() };
         vectors.message(&format!("begin_{name}"), what, Kind::Begin, description).await;
     }
     let what = "server to owner: how far the upload is";
@@ -124,6 +130,10 @@ async fn refusals() {
         ("disagree_column", disagree(column)),
         ("disagree_column_twice", disagree(Disagreement::ColumnTwice { name: "flow".into() })),
         ("disagree_labels", disagree(Disagreement::Labels { expected: binary, found: numbers })),
+        (
+            "disagree_label_column",
+            disagree(Disagreement::LabelColumn { expected: "y".into(), found: "z".into() }),
+        ),
         ("disagree_labels_twice", disagree(Disagreement::LabelsTwice)),
         ("disagree_rows", disagree(Disagreement::Rows { expected: 300, found: 299 })),
         ("disagree_key", disagree(Disagreement::Key { row: 70 })),
@@ -173,8 +183,8 @@ async fn bad_messages() {
         (
             "begin_long",
             "Begin",
-            &wrong_length(Kind::Begin, 1_082_368, 1_082_369),
-            headed(Kind::Begin, 1_082_369, &[]),
+            &wrong_length(Kind::Begin, 1_742_368, 1_742_369),
+            headed(Kind::Begin, 1_742_369, &[]),
         ),
         ("unexpected", "Finish", "UnexpectedFrame { expected: Finish, found: Begin }", begin),
         (
