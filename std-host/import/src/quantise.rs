@@ -27,7 +27,8 @@ use super::report::{LayerReport, Report};
 use super::scales::{
     Split, best, fits, fitting_bits, integer, pow2, real, round_to, small, weight_cap, word,
 };
-use super::{compare, stress};
+use super::steps::Steps;
+use super::{compare, counted, stress};
 use sharelet_model::readings::Readings;
 use sharelet_model::{MAX_LAYERS, Model};
 
@@ -74,7 +75,10 @@ pub fn quantise(
     if largest_input == 0.0 {
         return Err(QuantiseError::AllZero);
     }
-    let (level, model, mut report) = chosen(chain, calibration, options, largest_input)?;
+    let (reading, counted) = in_steps(chain, calibration, largest_input)?;
+    let chain = counted.as_ref().unwrap_or(chain);
+    check_layers(chain)?;
+    let (level, model, mut report) = chosen(chain, calibration, options, (largest_input, reading))?;
     let rows = sampled(chain, calibration);
     let rows = stress::rows(&rows, layer_width(chain, 0), largest_input, largest_input * level);
     report.unlike = compare::worst(chain, &model, &rows);
@@ -87,17 +91,20 @@ fn chosen(
     chain: &Chain,
     calibration: &Readings,
     options: &Options,
-    largest_input: f64,
+    (largest_input, reading): (f64, Option<Steps>),
 ) -> Result<(f64, Model, Report), QuantiseError> {
     let at = |level, proved| {
-        let room = Room { level, proved };
+        let room = Room { level, proved, reading };
         let (model, mut report) = attempt(chain, calibration, options, (largest_input, room))?;
         report.levels = compare::at_levels(chain, &model, calibration, level);
         Ok((level, model, report))
     };
-    let widest = 2.0_f64.powi(i32::from(options.headroom_bits));
+    let calibrated = 2.0_f64.powi(i32::from(options.headroom_bits));
+    // What a file counts in steps has the range of its type.
+    let widest = reading.map_or(calibrated, |steps| (steps.largest() / largest_input).max(1.0));
     // Readings somewhat beyond the calibration ones are accepted where that is possible.
-    let levels = || [widest, SQRT_2, 1.0].into_iter().filter(|&level| level <= widest);
+    let is_level = |&level: &f64| level == widest || level < widest && reading.is_none();
+    let levels = || [widest, SQRT_2, 1.0].into_iter().filter(is_level);
     let mut tried = at(widest, false);
     for level in levels().skip(1) {
         if tried.is_err() {
@@ -121,6 +128,8 @@ struct Room {
     level: f64,
     /// Whether it must be proved that it is enough.
     proved: bool,
+    /// The steps that a reading is counted in, where a file says it.
+    reading: Option<Steps>,
 }
 
 /// A proof that takes more bits than these beyond what calibration readings need costs too much.
@@ -164,6 +173,7 @@ fn attempt(
             let inputs = inputs.chunks_exact(layer.inputs().max(1));
             for (input, next) in inputs.zip(next.chunks_exact_mut(layer.outputs().max(1))) {
                 layer.activate(input, next);
+                chain.round(index, next);
             }
             vectors.push(next);
             forget(vectors.iter_mut(), index + 1, index, chain);
@@ -264,10 +274,37 @@ fn check(chain: &Chain, calibration: &Readings, options: &Options) -> Result<(),
     if calibration.width() != expected {
         return Err(QuantiseError::Width { expected, found: calibration.width() });
     }
+    Ok(())
+}
+
+fn check_layers(chain: &Chain) -> Result<(), QuantiseError> {
     if chain.layers.len() > MAX_LAYERS {
         return Err(QuantiseError::Description(NetworkError::TooManyLayers { limit: MAX_LAYERS }));
     }
     Ok(())
+}
+
+/// The steps of a reading, and the chain in steps; nothing if its values are not counted so.
+fn in_steps(
+    chain: &Chain,
+    calibration: &Readings,
+    largest: f64,
+) -> Result<(Option<Steps>, Option<Chain>), QuantiseError> {
+    if !chain.is_counted() {
+        return Ok((None, None));
+    }
+    let reading = counted::of_reading(chain);
+    let limit = reading.map_or(largest, |steps| steps.largest());
+    // Half a step beyond the last one is rounded to it.
+    if let Some(steps) = reading.filter(|steps| limit + steps.scale / 2.0 < largest) {
+        return Err(QuantiseError::Domain {
+            largest,
+            low: steps.scale * steps.low,
+            high: steps.scale * steps.high,
+        });
+    }
+    let chain = counted::counted(chain, &sampled(chain, calibration), limit.max(largest));
+    Ok((reading, Some(chain)))
 }
 
 /// The network so far, and its integer accumulators for every calibration reading.
@@ -340,7 +377,10 @@ impl Quantiser<'_> {
             frac_bits = frac_bits.min(proved);
         }
         let further = carried_weights(chain, index);
-        let input_bits = if index == 0 {
+        let input_bits = if chain.steps_of(index.wrapping_sub(1)).is_some() {
+            self.activate(index, 0)?;
+            0
+        } else if index == 0 {
             let bits = self.input_bits(&layer.map, &further, float, frac_bits)?;
             self.encode(float, bits)?;
             bits
@@ -513,10 +553,11 @@ impl Quantiser<'_> {
             }
             words.extend(out.iter().map(|word| word.cast_signed()));
         }
+        // Steps are rounded as the file rounds them: there is no mean error to take back.
         // A difference is exact. Around a limit, as a ReLU6 is one, what lies far beyond it has
         // large errors, that are cut away: they must not move the limit.
         let limited = layer.mirrors() || chain.layers.get(index + 1).is_some_and(Layer::mirrors);
-        if limited || is_pairs(layer.map.shape) {
+        if chain.is_counted() || limited || is_pairs(layer.map.shape) {
             return Scaled { weights, skip_weights, bias, words, frac_bits };
         }
         // The mean error over the readings, which the bias takes back.
@@ -543,7 +584,8 @@ impl Quantiser<'_> {
         float: &[f64],
         budget: i32,
     ) -> Result<i32, QuantiseError> {
-        if let Some(bits) = self.options.input_frac_bits {
+        let of_steps = || self.room.reading.map(counted::input_frac_bits);
+        if let Some(bits) = self.options.input_frac_bits.or_else(of_steps) {
             return Ok(i32::from(bits));
         }
         let most = fitting_bits(self.largest_input, self.options.headroom_bits);
@@ -609,7 +651,11 @@ impl Quantiser<'_> {
 
     /// Rounds the readings.
     fn encode(&mut self, float: &[f64], bits: i32) -> Result<(), QuantiseError> {
-        if bits > fitting_bits(self.largest_input, self.options.headroom_bits) {
+        let headroom_bits = match self.room.reading {
+            Some(_) => 0,
+            None => self.options.headroom_bits,
+        };
+        if bits > fitting_bits(self.largest_input, headroom_bits) {
             return Err(self.input_range(small(bits)));
         }
         self.input_frac_bits = bits;
