@@ -17,8 +17,11 @@ use sharelet_core::session::network::RING_BITS;
 use super::error::QuantiseError;
 use super::layer::Chain;
 use super::pool_first::pool_first;
-use super::quantise::{Options, Room, attempt, check, layer_width, sampled};
+use super::quantise::{
+    Options, Room, attempt, check, check_layers, in_steps, layer_width, sampled,
+};
 use super::report::Report;
+use super::steps::Steps;
 use super::{compare, stress};
 use sharelet_model::Model;
 use sharelet_model::readings::Readings;
@@ -38,7 +41,8 @@ pub fn quantise(
     options: &Options,
 ) -> Result<(Model, Report), QuantiseError> {
     // Where sums have no room for their differences, the ReLU stays before the pool.
-    let pooled = pool_first(chain).and_then(|chain| scaled(&chain, calibration, options).ok());
+    let pooled = Some(chain).filter(|chain| !chain.is_counted()).and_then(pool_first);
+    let pooled = pooled.and_then(|chain| scaled(&chain, calibration, options).ok());
     pooled.map_or_else(|| scaled(chain, calibration, options), Ok)
 }
 
@@ -54,10 +58,14 @@ fn scaled(
     if largest_input == 0.0 {
         return Err(QuantiseError::AllZero);
     }
-    let gate_bits = options.gate_bits.unwrap_or(RING_BITS);
-    let chosen = chosen(chain, calibration, options, (largest_input, gate_bits))?;
+    let (reading, counted) = in_steps(chain, calibration, largest_input)?;
+    let chain = counted.as_ref().unwrap_or(chain);
+    check_layers(chain)?;
+    let chosen = chosen(chain, calibration, options, (largest_input, reading))?;
+    // What a file counts in steps is to be within a step of it.
+    let max_error = if chain.is_counted() { 0.0 } else { options.max_error };
     let (room, model, mut report) = match options.gate_bits {
-        None => narrowest(chosen, calibration, options.max_error, |calibration, room| {
+        None => narrowest(chosen, calibration, max_error, |calibration, room| {
             tried(chain, calibration, options, (largest_input, room))
         }),
         Some(_) => chosen,
@@ -75,15 +83,19 @@ fn chosen(
     chain: &Chain,
     calibration: &Readings,
     options: &Options,
-    (largest_input, gate_bits): (f64, u8),
+    (largest_input, reading): (f64, Option<Steps>),
 ) -> Result<Tried, QuantiseError> {
+    let gate_bits = options.gate_bits.unwrap_or(RING_BITS);
     let at = |level, proved| {
-        let room = Room { level, proved, gate_bits };
+        let room = Room { level, proved, gate_bits, reading };
         tried(chain, calibration, options, (largest_input, room))
     };
-    let widest = 2.0_f64.powi(i32::from(options.headroom_bits));
+    let calibrated = 2.0_f64.powi(i32::from(options.headroom_bits));
+    // What a file counts in steps has the range of its type.
+    let widest = reading.map_or(calibrated, |steps| (steps.largest() / largest_input).max(1.0));
     // Readings somewhat beyond the calibration ones are accepted where that is possible.
-    let levels = || [widest, SQRT_2, 1.0].into_iter().filter(|&level| level <= widest);
+    let is_level = |&level: &f64| level == widest || level < widest && reading.is_none();
+    let levels = || [widest, SQRT_2, 1.0].into_iter().filter(is_level);
     let mut tried = at(widest, false);
     for level in levels().skip(1) {
         if tried.is_err() {

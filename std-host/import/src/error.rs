@@ -68,9 +68,19 @@ pub enum GraphError {
         /// The most that are read.
         limit: usize,
     },
-    /// Not a float network: what is of another type.
-    #[error("{0} is not float32; export the network before it is quantised")]
+    /// Neither a float network nor a quantised one: what is of another type.
+    #[error(
+        "{0} is neither float32 nor quantised to int8 or uint8; export again with one of these"
+    )]
     NotFloat(String),
+    /// A quantised input whose steps cannot be: its name, and what is wrong.
+    #[error("{value} {what}")]
+    Steps {
+        /// What is counted in them.
+        value: String,
+        /// What is wrong, and what to do.
+        what: String,
+    },
     /// Nodes that cannot be computed, all of them.
     #[error("{} unsupported node(s):{}\n{}", .0.len(), list(.0), advice(.0))]
     Unsupported(Vec<UnsupportedNode>),
@@ -212,9 +222,10 @@ const ADVICE: &[(&str, &str)] = &[
         "unroll what repeats, or train a convolution over time in its place",
     ),
     (
-        "QuantizeLinear QLinearConv QLinearMatMul MatMulInteger ConvInteger DynamicQuantizeLinear \
-         QUANTIZE DEQUANTIZE",
-        "export the network before it is quantised: scales are chosen here",
+        "QuantizeLinear DequantizeLinear QLinearConv QLinearMatMul MatMulInteger ConvInteger \
+         DynamicQuantizeLinear QUANTIZE DEQUANTIZE",
+        "export with int8 and scales (in ONNX as QuantizeLinear and DequantizeLinear around \
+         operators of floating point), or export the network before it is quantised",
     ),
     (
         "LayerNormalization InstanceNormalization GroupNormalization LRN \
@@ -281,6 +292,19 @@ pub enum QuantiseError {
         "all calibration readings are zero; ranges cannot be taken from them: use real readings"
     )]
     AllZero,
+    /// Calibration readings that a quantised network has no words for.
+    #[error(
+        "calibration readings reach {largest:.6} in magnitude, and the network's own input goes \
+         from {low:.6} to {high:.6}; give readings in the real numbers that its words stand for"
+    )]
+    Domain {
+        /// The largest magnitude.
+        largest: f64,
+        /// The smallest value of a reading.
+        low: f64,
+        /// The largest one.
+        high: f64,
+    },
     /// The largest input does not fit the ring at the scale asked for.
     #[error(
         "the input reaches {largest:.6} in magnitude, which does not fit {RING_BITS} bits with \

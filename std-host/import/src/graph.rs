@@ -7,6 +7,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::array::Array;
+use super::steps::Steps;
 use crate::error::{GraphError, Refused, UnsupportedNode};
 
 /// Names a value computed by a node, or the input.
@@ -78,6 +79,8 @@ pub enum Op {
     },
     /// `min(max(x, 0), 6)`.
     Relu6,
+    /// The nearest step of a quantised value.
+    Round(Steps),
     /// A function of the answer that its recipient can compute: softmax and the like. It must be
     /// last.
     Last,

@@ -2,6 +2,8 @@
 
 use sharelet_core::shape::{Shape, Window};
 
+use super::steps::Steps;
+
 /// One layer: `y = W x + b`, then what is carried over from an earlier layer, then `max(y, 0)` if
 /// `relu`.
 ///
@@ -47,6 +49,8 @@ pub struct Chain {
     pub layers: Vec<Layer>,
     /// Functions of the answer that its recipient is to apply, by the file's name for them.
     pub left_off: Vec<String>,
+    /// What the results of each layer are rounded to; nothing, or no entry, where they are not.
+    pub steps: Vec<Option<Steps>>,
 }
 
 impl Map {
@@ -199,15 +203,40 @@ impl Layer {
 }
 
 impl Chain {
-    /// The float answer to a reading.
+    /// Whether some values are counted in steps.
+    #[must_use]
+    pub fn is_counted(&self) -> bool {
+        self.steps.iter().any(Option::is_some)
+    }
+
+    /// What the results of a layer are rounded to, if they are.
+    #[must_use]
+    pub fn steps_of(&self, layer: usize) -> Option<Steps> {
+        self.steps.get(layer).copied().flatten()
+    }
+
+    /// Rounds the results of a layer, if they are counted in steps.
+    pub fn round(&self, layer: usize, values: &mut [f64]) {
+        if let Some(steps) = self.steps_of(layer) {
+            values.iter_mut().for_each(|value| *value = steps.nearest(*value));
+        }
+    }
+
+    /// The answer to a reading: in floating point, with the steps of a quantised file.
     #[must_use]
     pub fn infer(&self, reading: &[f32]) -> Vec<f64> {
-        let mut vectors: Vec<Vec<f64>> =
-            vec![reading.iter().map(|&value| f64::from(value)).collect()];
-        for layer in &self.layers {
+        self.trace(reading.iter().map(|&value| f64::from(value)).collect(), |_, _| {})
+    }
+
+    /// The same; `seen` gets the accumulators of every layer.
+    pub(super) fn trace(&self, reading: Vec<f64>, mut seen: impl FnMut(usize, &[f64])) -> Vec<f64> {
+        let mut vectors: Vec<Vec<f64>> = vec![reading];
+        for (index, layer) in self.layers.iter().enumerate() {
             let known: Vec<&[f64]> = vectors.iter().map(Vec::as_slice).collect();
             let mut next = layer.accumulate(&known);
+            seen(index, &next);
             layer.activate(known.last().unwrap_or(&[].as_slice()), &mut next);
+            self.round(index, &mut next);
             vectors.push(next);
         }
         vectors.pop().unwrap_or_default()

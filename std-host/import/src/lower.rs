@@ -16,6 +16,7 @@ use super::form::Form;
 use super::graph::{Graph, Node, Op, ValueId};
 use super::layer::{Chain, Layer, Map, Skip};
 use super::maps::{Maps, check_width, narrow};
+use super::steps::Steps;
 use super::walk::{self, Step};
 use super::{check, leaky, stack};
 use crate::error::GraphError;
@@ -44,13 +45,15 @@ pub fn lower(graph: &Graph) -> Result<Chain, GraphError> {
     }
     let carried =
         steps.iter().filter_map(|step| step.skip.as_ref()).map(|(from, ..)| *from).collect();
+    let vectors = HashMap::new();
     let mut lowering =
-        Lowering { graph, forms, layers: Vec::new(), vectors: HashMap::new(), carried };
+        Lowering { graph, forms, layers: Vec::new(), steps: Vec::new(), vectors, carried };
     for step in &steps {
         lowering.vectors.insert(step.input, lowering.layers.len());
         lowering.step(step)?;
+        lowering.round(step)?;
     }
-    let layers = lowering.layers;
+    let Lowering { layers, steps, .. } = lowering;
     if layers.is_empty()
         || layers.iter().all(|layer| layer.map.weights.is_empty() && layer.skip.is_none())
     {
@@ -66,13 +69,15 @@ pub fn lower(graph: &Graph) -> Result<Chain, GraphError> {
             return Err(GraphError::NotFinite(layer.name.clone()));
         }
     }
-    Ok(Chain { name: graph.name.clone(), layers, left_off: answer.left_off })
+    Ok(Chain { name: graph.name.clone(), layers, left_off: answer.left_off, steps })
 }
 
 struct Lowering<'g> {
     graph: &'g Graph,
     forms: Forms,
     layers: Vec<Layer>,
+    /// What results are rounded to, for each layer.
+    steps: Vec<Option<Steps>>,
     /// The layer that takes a value.
     vectors: HashMap<ValueId, usize>,
     /// Values that a later layer asks for.
@@ -82,6 +87,9 @@ struct Lowering<'g> {
 impl Lowering<'_> {
     fn step(&mut self, step: &Step<'_>) -> Result<(), GraphError> {
         let name = &step.name;
+        if self.is_rounded(step) {
+            return Ok(());
+        }
         if step.linear.is_none() && step.activation.is_some() && self.layers.is_empty() {
             return Err(GraphError::ReluOnInput(name.clone()));
         }
@@ -89,6 +97,7 @@ impl Lowering<'_> {
         if step.linear.is_none()
             && matches!(activation, Some(Op::Relu))
             && step.skip.is_none()
+            && step.round.is_none()
             && step.after.is_empty()
             && self.rectify_before_pool()
         {
@@ -105,9 +114,18 @@ impl Lowering<'_> {
         for node in &step.after {
             self.factors(node)?.fold_after(&mut map, &mut bias)?;
         }
-        let skip = self.skip(step, &map, &mut bias)?;
+        let mut skip = self.skip(step, &map, &mut bias)?;
+        if let Some(from) = step.beside {
+            let from = self.vectors.get(&from).copied();
+            let from = from.ok_or_else(|| GraphError::NotAChain(name.clone()))?;
+            let width = self.layers.last().map_or(0, Layer::outputs);
+            let nothing = nothing(narrow(name, width)?, map.shape.outputs());
+            skip = Some(Skip { from, map: core::mem::replace(&mut map, nothing) });
+        }
         let mut layer = Layer { name: name.clone(), map, skip, bias, relu: activation.is_some() };
         match (activation, step.activation) {
+            // Its limit is one of the steps.
+            (Some(Op::Relu6), _) if step.round.is_some() => self.layers.push(layer),
             (Some(Op::Relu6), _) => {
                 // A factor per value does not care what is a channel.
                 let image = [layer.map.shape.outputs(), 1, 1];
@@ -126,6 +144,43 @@ impl Lowering<'_> {
                 self.layers.extend(leaky::layers(layer, self.layers.len(), &slopes)?);
             }
             _ => self.layers.push(layer),
+        }
+        Ok(())
+    }
+
+    /// Whether a step does nothing but round what is rounded so already.
+    fn is_rounded(&self, step: &Step<'_>) -> bool {
+        let bare = step.linear.is_none()
+            && step.skip.is_none()
+            && step.after.is_empty()
+            && step.activation.is_none();
+        bare && step.round.is_some() && step.round == self.steps.last().copied().flatten()
+    }
+
+    /// Notes what the last layer's results are rounded to.
+    fn round(&mut self, step: &Step<'_>) -> Result<(), GraphError> {
+        let before = self.steps.last().copied().flatten();
+        let pool = matches!(step.linear.map(|node| &node.op), Some(Op::MaxPool(_)));
+        // The larger of two steps is a step.
+        self.steps.resize(self.layers.len(), before.filter(|_| pool));
+        let Some(mut steps) = step.round else { return Ok(()) };
+        match step.activation.map(|node| &node.op) {
+            Some(Op::Relu) => steps = steps.within(f64::INFINITY),
+            Some(Op::Relu6) => steps = steps.within(6.0),
+            _ => {}
+        }
+        if pool && before != step.round {
+            let width = self.layers.last().map_or(0, Layer::outputs);
+            let map = Map::public(Shape::Identity { width: narrow(&step.name, width)? });
+            let (name, bias) = (step.name.clone(), vec![0.0; width]);
+            self.layers.push(Layer { name, map, skip: None, bias, relu: false });
+            self.steps.push(None);
+        }
+        if let (Some(layer), Some(last)) = (self.layers.last_mut(), self.steps.last_mut())
+            && !matches!(layer.map.shape, Shape::Pairs(_))
+        {
+            layer.relu = steps.low == 0.0;
+            *last = Some(steps);
         }
         Ok(())
     }
@@ -215,6 +270,17 @@ impl Lowering<'_> {
         self.layers.extend(shapes.into_iter().map(|shape| layer(Map::public(shape), true)));
         Ok(())
     }
+}
+
+/// A map that gives zeros, whatever it takes.
+fn nothing(inputs: u16, outputs: u16) -> Map {
+    if inputs == outputs {
+        let mut map = Factors::ones(&[], outputs);
+        map.weights.fill(0.0);
+        return map;
+    }
+    let weights = vec![0.0; usize::from(inputs) * usize::from(outputs)];
+    Map { shape: Shape::Dense { inputs, outputs }, weights }
 }
 
 /// `max(6 - x, 0)`: with `x = max(6 - y, 0)` this is `y` between 0 and 6.

@@ -1,4 +1,4 @@
-//! ONNX (float) to our own graph.
+//! ONNX to our own graph.
 //!
 //! What an exporter computes from constants alone is computed here, and does not appear as a node.
 //! What an answer depends on is read, and nothing else.
@@ -13,6 +13,7 @@ use super::onnx_fold::Constants;
 use super::onnx_ml::DOMAIN;
 use super::onnx_node::Found;
 use super::onnx_proto::{DOUBLE, FLOAT, GraphProto, ModelProto, NodeProto, ValueInfoProto};
+use super::onnx_steps::Quantised;
 use super::pad::{self, Pads};
 use crate::error::{GraphError, Refused};
 use crate::{onnx_external, onnx_ml, onnx_node, onnx_opset, onnx_order, onnx_tensor};
@@ -45,7 +46,8 @@ pub fn read_output(
         onnx_opset::known_ml(set.version).map_err(corrupt)?;
     }
     onnx_external::inline(&mut graph, folder)?;
-    Reader { version, ..Reader::default() }.read(&graph, output)
+    let quantised = Quantised::new(&graph);
+    Reader { version, quantised, ..Reader::default() }.read(&graph, output)
 }
 
 fn corrupt(what: impl Into<String>) -> GraphError {
@@ -62,6 +64,7 @@ struct Reader<'a> {
     next: ValueId,
     nodes: Vec<Node>,
     pads: Pads,
+    quantised: Quantised<'a>,
 }
 
 impl<'a> Reader<'a> {
@@ -233,6 +236,9 @@ impl<'a> Reader<'a> {
         if node.op_type == "Pad" {
             return self.pad(node);
         }
+        if let "QuantizeLinear" | "DequantizeLinear" = node.op_type.as_str() {
+            return self.quantised(node);
+        }
         let found = onnx_node::read(node, &self.constants, self.version)?;
         let Found { mut op, data, subtracts } = found;
         let mut inputs: Vec<ValueId> = data.into_iter().map(|name| self.value(name)).collect();
@@ -244,6 +250,21 @@ impl<'a> Reader<'a> {
         }
         self.pads.fold(&mut op, &mut inputs);
         Ok((op, inputs, vec![vec![]]))
+    }
+
+    /// A value that is rounded to steps, or one that stands for real numbers again.
+    fn quantised(&mut self, node: &'a NodeProto) -> Result<Read, Refused> {
+        onnx_opset::check(node, self.version)?;
+        let input = node.given(0).filter(|name| !self.constants.has(name));
+        let input = self.value(input.ok_or("its scale is computed")?);
+        let op = match node.op_type.as_str() {
+            "QuantizeLinear" => Op::Round(self.quantised.round(node, &self.constants)?),
+            _ => {
+                self.quantised.undone(node, &self.constants)?;
+                Op::Identity
+            }
+        };
+        Ok((op, vec![input], vec![vec![]]))
     }
 
     /// Zeros around an image, for the node behind it.

@@ -7,7 +7,7 @@ use super::error::{GraphError, Refused};
 use super::graph::Tensor;
 use super::onnx_proto::{DOUBLE, FLOAT, INT32, INT64, NodeProto};
 use super::onnx_tensor::{Constant, constant};
-use super::{onnx_opset, onnx_window};
+use super::{onnx_opset, onnx_window, steps};
 
 /// Numbers that may be computed in all.
 const MAX_COMPUTED: usize = 1 << 26;
@@ -257,6 +257,12 @@ impl<'a> Constants<'a> {
                 _ => return Err("its zero point is not a whole number".into()),
             },
         };
+        steps::check(&scale.values, &zero.values, (i32::MIN.into(), i32::MAX.into())).map_err(
+            |refused| match refused {
+                Refused::Node(Some(reason)) => format!("it {reason}").into(),
+                refused => refused,
+            },
+        )?;
         let rank = words.dims.len();
         let along = |count: usize| {
             let mut dims = vec![1; rank];

@@ -26,6 +26,16 @@ const TABLE: &[Known] = &[
     (&["Concat"], 4, &[]),
     (&["Sum"], 8, &[]),
     (&["Slice"], 1, &[("starts", 1, 9), ("ends", 1, 9), ("axes", 1, 9)]),
+    (
+        &["QuantizeLinear"],
+        10,
+        &[
+            ("axis", 13, OPEN),
+            ("saturate", 19, OPEN),
+            ("block_size", 21, OPEN),
+            ("output_dtype", 21, OPEN),
+        ],
+    ),
     (&["DequantizeLinear"], 10, &[("axis", 13, OPEN), ("block_size", 21, OPEN)]),
     (&["Softmax", "LogSoftmax", "Flatten", "Transpose", "Identity", "MatMul"], 1, &[]),
     (&["Conv", "GlobalAveragePool", "Constant", "Gather", "ArgMax"], 1, &[]),

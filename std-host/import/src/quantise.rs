@@ -22,7 +22,8 @@ use super::report::{LayerReport, Report};
 use super::scales::{
     Split, best, fitting_bits, integer, pow2, real, round_to, small, weight_cap, word,
 };
-use super::{narrow, stress};
+use super::steps::Steps;
+use super::{counted, narrow, stress};
 use sharelet_model::readings::Readings;
 use sharelet_model::{MAX_LAYERS, Model};
 
@@ -73,6 +74,8 @@ pub(super) struct Room {
     pub(super) proved: bool,
     /// The widest gate, in bits.
     pub(super) gate_bits: u8,
+    /// The steps that a reading is counted in, where a file says it.
+    pub(super) reading: Option<Steps>,
 }
 
 impl Room {
@@ -128,6 +131,7 @@ pub(super) fn attempt(
             let inputs = inputs.chunks_exact(layer.inputs().max(1));
             for (input, next) in inputs.zip(next.chunks_exact_mut(layer.outputs().max(1))) {
                 layer.activate(input, next);
+                chain.round(index, next);
             }
             vectors.push(next);
             forget(vectors.iter_mut(), index + 1, index, chain);
@@ -250,10 +254,37 @@ pub(super) fn check(
     if calibration.width() != expected {
         return Err(QuantiseError::Width { expected, found: calibration.width() });
     }
+    Ok(())
+}
+
+pub(super) fn check_layers(chain: &Chain) -> Result<(), QuantiseError> {
     if chain.layers.len() > MAX_LAYERS {
         return Err(QuantiseError::Description(NetworkError::TooManyLayers { limit: MAX_LAYERS }));
     }
     Ok(())
+}
+
+/// The steps of a reading, and the chain in steps; nothing if its values are not counted so.
+pub(super) fn in_steps(
+    chain: &Chain,
+    calibration: &Readings,
+    largest: f64,
+) -> Result<(Option<Steps>, Option<Chain>), QuantiseError> {
+    if !chain.is_counted() {
+        return Ok((None, None));
+    }
+    let reading = counted::of_reading(chain);
+    let limit = reading.map_or(largest, |steps| steps.largest());
+    // Half a step beyond the last one is rounded to it.
+    if let Some(steps) = reading.filter(|steps| limit + steps.scale / 2.0 < largest) {
+        return Err(QuantiseError::Domain {
+            largest,
+            low: steps.scale * steps.low,
+            high: steps.scale * steps.high,
+        });
+    }
+    let chain = counted::counted(chain, &sampled(chain, calibration), limit.max(largest));
+    Ok((reading, Some(chain)))
 }
 
 /// The network so far, and its integer accumulators for every calibration reading.
@@ -339,7 +370,10 @@ impl Quantiser<'_> {
             frac_bits = frac_bits.min(proved);
         }
         let further = carried_weights(chain, index);
-        let input_bits = if index == 0 {
+        let input_bits = if chain.steps_of(index.wrapping_sub(1)).is_some() {
+            self.activate(index, 0)?;
+            0
+        } else if index == 0 {
             let bits = self.input_bits(&layer.map, &further, float, frac_bits)?;
             self.encode(float, bits)?;
             bits
@@ -516,10 +550,11 @@ impl Quantiser<'_> {
             }
             words.extend(out.iter().map(|word| word.cast_signed()));
         }
+        // Steps are rounded as the file rounds them: there is no mean error to take back.
         // A difference is exact. Around a limit, as a ReLU6 is one, what lies far beyond it has
         // large errors, that are cut away: they must not move the limit.
         let limited = layer.mirrors() || chain.layers.get(index + 1).is_some_and(Layer::mirrors);
-        if limited || is_pairs(layer.map.shape) {
+        if chain.is_counted() || limited || is_pairs(layer.map.shape) {
             return Scaled { weights, skip_weights, bias, words, frac_bits };
         }
         // The mean error over the readings, which the bias takes back.
@@ -546,7 +581,8 @@ impl Quantiser<'_> {
         float: &[f64],
         budget: i32,
     ) -> Result<i32, QuantiseError> {
-        if let Some(bits) = self.options.input_frac_bits {
+        let of_steps = || self.room.reading.map(counted::input_frac_bits);
+        if let Some(bits) = self.options.input_frac_bits.or_else(of_steps) {
             return Ok(i32::from(bits));
         }
         let most = fitting_bits(self.largest_input, self.options.headroom_bits);
@@ -618,7 +654,11 @@ impl Quantiser<'_> {
 
     /// Rounds the readings.
     fn encode(&mut self, float: &[f64], bits: i32) -> Result<(), QuantiseError> {
-        if bits > fitting_bits(self.largest_input, self.options.headroom_bits) {
+        let headroom_bits = match self.room.reading {
+            Some(_) => 0,
+            None => self.options.headroom_bits,
+        };
+        if bits > fitting_bits(self.largest_input, headroom_bits) {
             return Err(self.input_range(small(bits)));
         }
         self.input_frac_bits = bits;

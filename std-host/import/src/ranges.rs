@@ -38,7 +38,7 @@ impl Bounds {
         self.low.iter().chain(&self.high).fold(0.0, |max, bound| bound.abs().max(max))
     }
 
-    fn widen(&mut self, by: f64) {
+    pub(super) fn widen(&mut self, by: f64) {
         self.low.iter_mut().for_each(|low| *low -= by);
         self.high.iter_mut().for_each(|high| *high += by);
     }

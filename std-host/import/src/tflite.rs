@@ -1,4 +1,4 @@
-//! TFLite (float) to our own graph.
+//! TFLite to our own graph, in real numbers: what is quantised is rounded to its steps by a node.
 //!
 //! A fused ReLU becomes a node of its own. The dimensions of a `RESHAPE` are those of its result;
 //! its shape input is not followed, so the `SHAPE`, `STRIDED_SLICE` and `PACK` that converters emit
@@ -8,13 +8,14 @@ use std::collections::HashMap;
 
 use super::graph::{self, Graph, Layout, Node, Op, Tensor, ValueId};
 use super::pad::{self, Pads};
+use super::steps::Steps;
 use super::tflite_options::{fused, told};
 use super::tflite_schema::{
     Buffer, ConcatOptions, FLOAT32, IDENTIFIER, LeakyOptions, Operator, OperatorCode, Options,
     ReducerOptions, SubGraph, TensorInfo, operator_name, root,
 };
 use crate::error::{GraphError, Refused};
-use crate::{tflite_tensor, tflite_window};
+use crate::{tflite_steps, tflite_tensor, tflite_window};
 
 /// What the graph of a file is made of.
 struct File<'a> {
@@ -84,19 +85,33 @@ impl<'a> File<'a> {
         }
         let (input, output) = self.ends(subgraph, asked, &read.nodes)?;
         let info = self.tensor(input)?;
-        if info.kind()?.unwrap_or(FLOAT32) != FLOAT32 {
-            return Err(GraphError::NotFloat(format!(
-                "input `{}`",
-                info.name()?.unwrap_or_default()
-            )));
-        }
+        let named = || Ok::<_, GraphError>(format!("input `{}`", info.name()?.unwrap_or_default()));
+        let source = match tflite_steps::steps(info) {
+            Err(Refused::File(error)) => return Err(error),
+            Err(refused) => {
+                return Err(GraphError::Steps { value: named()?, what: refused.to_string() });
+            }
+            // A reading in real numbers, which become words.
+            Ok(Some(steps)) => {
+                let source = read.fresh();
+                let (name, op_type) = (named()?, "QUANTIZE".to_owned());
+                let (op, inputs, output) = (Op::Round(steps), vec![source], input);
+                read.nodes.insert(0, Node { name, op_type, op, inputs, output });
+                source
+            }
+            Ok(None) if info.kind()?.unwrap_or(FLOAT32) != FLOAT32 => {
+                return Err(GraphError::NotFloat(named()?));
+            }
+            Ok(None) => input,
+        };
         let dims = dims(info)?;
         let dims = if dims.len() > 1 { dims.get(1..).unwrap_or_default() } else { &dims };
         let input_dims =
             (!dims.is_empty() && dims.iter().all(|&dim| dim > 0)).then(|| dims.to_vec());
         let name = subgraph.name()?.unwrap_or_default().to_owned();
         let nodes = read.nodes;
-        Ok(Graph { name, input, input_dims, layout: Layout::ChannelsLast, output, nodes })
+        let (input, layout) = (source, Layout::ChannelsLast);
+        Ok(Graph { name, input, input_dims, layout, output, nodes })
     }
 
     /// The output that is asked for, or the only one; and the input that it depends on.
@@ -187,6 +202,10 @@ impl<'a> File<'a> {
             let output = self.index(output)?;
             read.nodes.push(node(Op::Unsupported { reason }, data.clone(), output));
         }
+        let (op, rounded) = match self.rounded(&op, output, data.first().copied()) {
+            Ok(rounded) => (op, rounded),
+            Err(refused) => (Op::refused(refused)?, None),
+        };
         let supported = !matches!(op, Op::Unsupported { .. });
         if op_type == "SUB"
             && op == Op::Add
@@ -197,10 +216,13 @@ impl<'a> File<'a> {
             read.nodes.push(node(Op::negative(), vec![taken], value));
         }
         let fused = if supported { fused(&op_type, operator)?.unwrap_or(None) } else { None };
-        let value = if fused.is_some() { read.fresh() } else { output };
-        read.nodes.push(node(op, data, value));
-        if let Some(op) = fused {
-            read.nodes.push(node(op, vec![value], output));
+        let mut ops = vec![op];
+        ops.extend(fused);
+        ops.extend(rounded.map(Op::Round));
+        let last = ops.len() - 1;
+        for (index, op) in ops.into_iter().enumerate() {
+            let value = if index < last { read.fresh() } else { output };
+            read.nodes.push(node(op, core::mem::replace(&mut data, vec![value]), value));
         }
         Ok(())
     }
@@ -217,7 +239,8 @@ impl<'a> File<'a> {
         let first = first.map(|&first| self.index(first)).transpose()?;
         if let Some(first) = first.filter(|_| op_type == "DEQUANTIZE") {
             if !self.is_constant(first)? {
-                return Err("what it takes is computed: the network is quantised".into());
+                // It stands for real numbers already.
+                return Ok(Some((Op::Identity, vec![first])));
             }
             let tensor = self.number(first, "what it takes")?;
             self.made.insert(output, tensor);
@@ -234,6 +257,28 @@ impl<'a> File<'a> {
         let (mut op, mut data) = self.op(op_type, operator, inputs, output)?;
         read.pads.fold(&mut op, &mut data);
         Ok(Some((op, data)))
+    }
+
+    /// What an operator's result is rounded to; nothing if it is of floating point, or left to the
+    /// recipient, or what the operator takes is rounded so already.
+    fn rounded(
+        &self,
+        op: &Op,
+        output: ValueId,
+        input: Option<ValueId>,
+    ) -> Result<Option<Steps>, Refused> {
+        let of = |value: ValueId, what: &str| match tflite_steps::steps(self.tensor(value)?) {
+            Err(Refused::Node(Some(reason))) => Err(Refused::from(format!("{what} {reason}"))),
+            steps => steps,
+        };
+        if matches!(op, Op::Last | Op::Unsupported { .. }) {
+            return Ok(None);
+        }
+        let steps = of(output, "its result")?;
+        let taken = input.map(|input| of(input, "what it takes")).transpose()?.flatten();
+        let passes =
+            matches!(op, Op::Identity | Op::Reshape { .. } | Op::Transpose(_) | Op::MaxPool(_));
+        Ok(steps.filter(|_| !(passes && steps == taken)))
     }
 
     /// How many zeros a padding puts above and left of an image, and below and right of it.
@@ -315,6 +360,8 @@ impl<'a> File<'a> {
                 let axis = told(operator.concat_options()?, ConcatOptions::axis)?.unwrap_or(0);
                 return Ok((Op::Concat { axis: axis.into() }, data));
             }
+            // Its result is rounded, as all results are that are whole numbers.
+            "QUANTIZE" => Op::Identity,
             "NEG" => Op::negative(),
             // Functions of an answer that whoever gets it can compute.
             "SOFTMAX" | "LOG_SOFTMAX" | "LOGISTIC" | "TANH" | "ARG_MAX" => Op::Last,

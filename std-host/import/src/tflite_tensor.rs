@@ -7,6 +7,7 @@ use super::half::half;
 use super::tflite_schema::{
     FLOAT16, FLOAT32, FLOAT64, INT8, INT16, INT32, INT64, Quantization, TensorInfo, UINT8,
 };
+use super::tflite_steps;
 
 /// The numbers in `data`, which is not empty; `dims` are the dimensions of the tensor.
 ///
@@ -25,7 +26,7 @@ pub(super) fn numbers(
         _ => {
             let wholes = wholes(kind, data).ok_or("is of a type that is not read")?;
             let array = Array::new(dims, wholes).ok_or_else(|| too_few(info))?;
-            return undone(&array, info.quantization()?);
+            return undone(&array, info.quantization()?, kind);
         }
     };
     Tensor::new(dims, floats).ok_or_else(|| too_few(info))
@@ -56,16 +57,14 @@ fn words<const N: usize, T>(data: &[u8], read: impl Fn([u8; N]) -> T) -> Vec<T> 
 }
 
 /// `(q - zero) scale`, along one dimension if there are several scales.
-fn undone(array: &Array<i64>, quantization: Option<Quantization<'_>>) -> Result<Tensor, Refused> {
-    let missing = "is of whole numbers without scales";
-    let told = quantization.ok_or(missing)?;
-    let scale: Vec<f64> =
-        told.scale()?.map_or_else(Vec::new, |scale| scale.iter().map(f64::from).collect());
-    let zero: Vec<i64> = told.zero_point()?.map_or_else(Vec::new, |zero| zero.iter().collect());
-    if scale.is_empty() {
-        return Err(missing.into());
-    }
-    let axis = usize::try_from(told.dimension()?.unwrap_or(0)).unwrap_or(usize::MAX);
+fn undone(
+    array: &Array<i64>,
+    quantization: Option<Quantization<'_>>,
+    kind: i8,
+) -> Result<Tensor, Refused> {
+    let (scale, zero) = tflite_steps::told(quantization, kind)?;
+    let axis = quantization.map(|told| told.dimension()).transpose()?.flatten().unwrap_or(0);
+    let axis = usize::try_from(axis).unwrap_or(usize::MAX);
     let along = |count: usize| {
         let mut dims = vec![1; array.dims.len()];
         if count > 1 {

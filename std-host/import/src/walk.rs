@@ -7,6 +7,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::graph::{Graph, Node, Op, ValueId};
+use super::steps::Steps;
 use crate::error::GraphError;
 
 /// What becomes a layer, or a few.
@@ -22,6 +23,10 @@ pub struct Step<'g> {
     pub skip: Option<(ValueId, Option<&'g Node>, Vec<&'g Node>)>,
     /// The activation.
     pub activation: Option<&'g Node>,
+    /// What the result is rounded to.
+    pub round: Option<Steps>,
+    /// A value that the linear node takes in the place of `input`, of which nothing is taken.
+    pub beside: Option<ValueId>,
     /// The value it takes.
     pub input: ValueId,
     /// The value it gives.
@@ -146,7 +151,9 @@ impl<'g> Walker<'g> {
                     }
                     passed.push(node);
                 }
-                op if matches!(op, Op::Elementwise { .. } | Op::Concat { .. }) || is_free(op) => {
+                op if is_free(op)
+                    || matches!(op, Op::Elementwise { .. } | Op::Concat { .. } | Op::Round(_)) =>
+                {
                     // Other dimensions of the same values in the same order need no function.
                     if !is_free(op) || matches!(op, Op::Transpose(_)) {
                         passed.push(node);
@@ -236,6 +243,7 @@ impl<'g> Walker<'g> {
             steps.push(step);
         }
         steps.reverse();
+        let steps = self.with_branches(steps)?;
         let mut known = Vec::new();
         for step in &steps {
             known.push(step.input);
@@ -246,9 +254,57 @@ impl<'g> Walker<'g> {
         Ok(steps)
     }
 
+    /// The same steps, and before what takes the same value those that give what is carried over
+    /// to a later sum: a branch of one rounded layer, of which the next step takes nothing.
+    fn with_branches(&self, mut steps: Vec<Step<'g>>) -> Result<Vec<Step<'g>>, GraphError> {
+        let carried: Vec<ValueId> =
+            steps.iter().filter_map(|step| step.skip.as_ref().map(|(from, ..)| *from)).collect();
+        for value in carried {
+            let on_the_way = |step: &Step<'_>| step.input == value || step.output == value;
+            let Some(input) = self.branch_input(value)?.filter(|_| !steps.iter().any(on_the_way))
+            else {
+                continue;
+            };
+            let takes = |step: &Step<'_>| step.input == input || step.beside == Some(input);
+            let Some(place) = steps.iter().position(takes) else { continue };
+            let Some(next) = steps.get_mut(place) else { continue };
+            let free = next.before.is_empty() && next.skip.is_none();
+            if !free || !next.linear.is_some_and(|node| node.op.has_weights()) {
+                continue;
+            }
+            let mut branch = self.step(value)?;
+            // What was beside another branch before is now beside this one.
+            if next.beside.is_some() {
+                branch.beside = next.beside;
+                branch.input = next.input;
+            }
+            (next.beside, next.input) = (Some(input), value);
+            if branch.before.is_empty() {
+                steps.insert(place, branch);
+            }
+        }
+        Ok(steps)
+    }
+
+    /// The value that a branch of one rounded layer takes; nothing if `value` is not of such a one.
+    fn branch_input(&self, value: ValueId) -> Result<Option<ValueId>, GraphError> {
+        let before = |value: ValueId| {
+            let node = self.producer(value)?;
+            Some((node, self.bare(*node.inputs.first()?)))
+        };
+        let Some((Node { op: Op::Round(_), .. }, mut inner)) = before(value) else {
+            return Ok(None);
+        };
+        if let Some((Node { op: Op::Relu | Op::Relu6, .. }, activated)) = before(inner) {
+            inner = activated;
+        }
+        let found = before(inner).filter(|(node, _)| node.op.has_weights());
+        Ok(found.map(|(_, input)| input))
+    }
+
     /// The step that gives `output`.
     fn step(&self, output: ValueId) -> Result<Step<'g>, GraphError> {
-        let node = self.producer(output).ok_or_else(|| self.lost(output))?;
+        let mut node = self.producer(output).ok_or_else(|| self.lost(output))?;
         let name = node.name.clone();
         let mut step = Step {
             before: Vec::new(),
@@ -256,11 +312,22 @@ impl<'g> Walker<'g> {
             after: Vec::new(),
             skip: None,
             activation: None,
+            round: None,
+            beside: None,
             input: output,
             output,
             name,
         };
         let mut value = output;
+        if let Op::Round(steps) = node.op {
+            step.round = Some(steps);
+            value = self.bare(self.input(node)?);
+            step.input = value;
+            match self.producer(value).filter(|_| self.is_inner(value)) {
+                Some(before) => node = before,
+                None => return Ok(step),
+            }
+        }
         if matches!(node.op, Op::Relu | Op::Relu6 | Op::LeakyRelu { .. }) {
             step.activation = Some(node);
             value = self.bare(self.input(node)?);
@@ -286,7 +353,9 @@ impl<'g> Walker<'g> {
                 step.input = self.bare(self.input(node)?);
             }
             Op::Add if step.after.is_empty() => self.sum(&mut step, node)?,
-            _ if step.after.is_empty() && step.activation.is_none() => return Err(self.lost(value)),
+            _ if step.after.is_empty() && step.activation.is_none() && step.round.is_none() => {
+                return Err(self.lost(value));
+            }
             _ => {}
         }
         Ok(step)
@@ -322,7 +391,14 @@ impl<'g> Walker<'g> {
             None => Ok((value, None, Vec::new())),
         };
         let (mut main, mut skip) = (base(first)?, base(second)?);
-        if self.is_before(main.0, skip.0) && (main.0 != skip.0 || main.1.is_none()) {
+        let short = self.branch_input(main.0)?.filter(|_| !self.is_before(skip.0, main.0));
+        let other = self.branch_input(skip.0)?;
+        if self.is_before(main.0, skip.0) && (main.0 != skip.0 || main.1.is_none())
+            || short.is_some_and(|input| {
+                self.is_before(input, skip.0)
+                    && other.is_none_or(|other| !self.is_before(other, main.0))
+            })
+        {
             core::mem::swap(&mut main, &mut skip);
         }
         step.name.clone_from(&main.1.unwrap_or(node).name);

@@ -198,7 +198,7 @@ fn weights_of_other_types_are_real_numbers_again() {
     refused(&dense(6, vec![1; 6], false), "FULLY_CONNECTED `y`: its matrix is of a type");
     let cut = dense(1, vec![0; 11], false);
     assert_matches!(read(&file(&cut)), Err(GraphError::Corrupt { .. }));
-    // What is computed stays in floating point.
+    // What is computed has scales, too.
     let values = vec![
         Value("x", &[1, 2], 0, vec![]),
         Value("q", &[1, 2], 9, vec![]),
@@ -206,8 +206,8 @@ fn weights_of_other_types_are_real_numbers_again() {
     ];
     let nodes = vec![Node(114, &[0], 1, vec![]), Node(6, &[1], 2, vec![])];
     let table = graph(values, nodes);
-    refused(&table, "QUANTIZE `q`");
-    refused(&table, "DEQUANTIZE `y`: what it takes is computed: the network is quantised");
+    refused(&table, "QUANTIZE `q`: its result is of whole numbers without scales");
+    refused(&table, "DEQUANTIZE `y`: what it takes is of whole numbers without scales");
     refused(&table, "export the network before it is quantised");
 }
 

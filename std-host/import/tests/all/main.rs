@@ -25,5 +25,6 @@ mod operators;
 mod opsets;
 mod pipelines;
 mod quantise;
+mod quantised;
 mod random;
 mod readers;

@@ -26,7 +26,7 @@ fn chain(seed: u64) -> Chain {
         dense(&mut rng, 9, 11, true),
         dense(&mut rng, 11, 4, false),
     ];
-    Chain { name: "random".into(), layers, left_off: Vec::new() }
+    Chain { name: "random".into(), layers, left_off: Vec::new(), steps: Vec::new() }
 }
 
 fn readings(seed: u64, width: usize, rows: usize, scale: f32) -> Readings {
@@ -161,7 +161,7 @@ fn other_refusals() {
     assert_matches!(refused(&calibration, &wild), QuantiseError::OptionOutOfRange { .. });
     let mut deep = chain.clone();
     let mut rng = Rng(1);
-    deep.layers.extend((0..40).map(|_| dense(&mut rng, 4, 4, true)));
+    deep.layers.extend((0..70).map(|_| dense(&mut rng, 4, 4, true)));
     assert!(matches!(quantise(&deep, &calibration, &auto), Err(QuantiseError::Description(_))));
 }
 

@@ -96,8 +96,10 @@ service: error connection places route system tcp warnings
 file readings:
 
 [std-host/import/src]
-error layer array half onnx_proto tflite_schema:
-graph: array error
+error array half onnx_proto tflite_schema:
+steps: error
+layer: steps
+graph: array error steps
 kernel pad: graph
 form: array graph
 scales: layer
@@ -110,29 +112,33 @@ onnx_ml: error graph onnx_proto
 onnx_opset: error onnx_proto onnx_ml
 onnx_external: error onnx_proto
 onnx_tensor: array error graph half onnx_proto
-onnx_fold: array error graph onnx_proto onnx_opset onnx_tensor onnx_window
+onnx_fold: array error graph onnx_proto onnx_opset onnx_tensor onnx_window steps
+onnx_steps: error onnx_proto onnx_fold steps
 onnx_node: error graph pad onnx_proto onnx_fold onnx_opset onnx_window
 report: layer scales
 tflite_options: error graph tflite_schema
-tflite_tensor: array error graph half tflite_schema
+tflite_steps: error steps tflite_schema
+tflite_tensor: array error graph half tflite_schema tflite_steps
 tflite_window: graph kernel tflite_schema error
-walk: graph error
+walk: graph error steps
 window: graph form
 dims: graph error form window
 onnx: graph pad onnx_proto error onnx_external onnx_fold onnx_ml onnx_node onnx_opset onnx_order \
-    onnx_tensor
+    onnx_steps onnx_tensor
 compare: layer report
 narrow: layer scales
 pool_first: layer
-quantise: error layer scales ranges narrow stress report
-choose: error layer pool_first quantise stress report compare
-tflite: graph pad tflite_schema error tflite_options tflite_tensor tflite_window
+tflite: graph pad tflite_schema error steps tflite_options tflite_steps tflite_tensor \
+    tflite_window
 fold: graph layer error dims
+counted: layer ranges steps stress fold
+quantise: error layer scales ranges narrow stress report counted steps
+choose: error layer pool_first quantise stress report compare steps
 maps: graph layer error form window dims
 stack: graph layer
 check: graph error form dims maps stack
 leaky: layer error fold
-lower: graph layer error form walk dims fold maps stack check leaky
+lower: graph layer error form walk dims fold maps stack check leaky steps
 
 [std-host/train/src]
 curve draw labels network scale sizes:
