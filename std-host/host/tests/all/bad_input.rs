@@ -393,7 +393,7 @@ async fn a_dealer_refuses_by_name() {
         client().offer([1; 32], network, &matrices, &mut |_| ()).await.expect_err("refused");
     assert_eq!(error.refusal(), Some(Refusal::Digest));
     let layer = Layer::dense(65535, 65535, 1, 0, Activation::Identity);
-    let large: Network<32> = Network::new(1, 1, &[layer]).unwrap();
+    let large: Network<{ sharelet_model::MAX_LAYERS }> = Network::new(1, 1, &[layer]).unwrap();
     let error = client().offer([1; 32], &large, &[], &mut |_| ()).await.expect_err("refused");
     assert_eq!(error.refusal(), Some(Refusal::TooLarge));
     still_works(scenario).await;
