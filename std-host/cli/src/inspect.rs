@@ -53,6 +53,8 @@ struct Row {
     skip_from: Option<u8>,
     weight_frac_bits: u8,
     shift: u8,
+    /// Width of the gate; 0 where there is none.
+    gate_bits: u8,
     relu: bool,
     digits: Vec<u8>,
     prepare_bytes: u64,
@@ -95,6 +97,7 @@ impl Row {
             skip_from: layer.skip.map(|skip| skip.from),
             weight_frac_bits: layer.weight_frac_bits,
             shift: layer.shift,
+            gate_bits: if digits.is_some() { layer.gate_bits } else { 0 },
             relu: layer.activation == Activation::Relu,
             digits: digits.unwrap_or_default(),
             prepare_bytes: cost.prepare.bytes,
@@ -191,16 +194,17 @@ fn bars(costs: &Costs<'_>) -> Bars {
 fn table(costs: &Costs<'_>, args: &InspectArgs) -> String {
     let mut text = format!("{}\n\n", costs.name);
     text.push_str(
-        "layer                                shape  w.frac  shift  act   digits        \
+        "layer                                shape  w.frac  shift  act   gate  digits        \
          prepare B      up B    down B    dealer B   blocks prep    online\n",
     );
     for (index, row) in costs.layers.iter().enumerate() {
         let shape = row.label();
         let digits = row.digits.iter().map(u8::to_string).collect::<Vec<_>>().join("/");
         let digits = if digits.is_empty() { "-".to_owned() } else { digits };
+        let gate = if row.gate_bits == 0 { "-".to_owned() } else { row.gate_bits.to_string() };
         let act = if row.relu { "relu" } else { "-" };
         text.push_str(&format!(
-            "{index:>5} {shape:>36}  {:>6}  {:>5}  {act:<4}  {digits:<12} {:>10} {:>9} {:>9} \
+            "{index:>5} {shape:>36}  {:>6}  {:>5}  {act:<4}  {gate:>4}  {digits:<12} {:>10} {:>9} {:>9} \
              {:>11} {:>13} {:>9}\n",
             row.weight_frac_bits,
             row.shift,

@@ -18,7 +18,7 @@ use super::error::QuantiseError;
 use super::layer::Chain;
 use super::pool_first::pool_first;
 use super::quantise::{
-    Options, Room, attempt, check, check_layers, in_steps, layer_width, sampled,
+    InSteps, Options, Room, attempt, check, check_layers, in_steps, layer_width, sampled,
 };
 use super::report::Report;
 use super::steps::Steps;
@@ -58,7 +58,7 @@ fn scaled(
     if largest_input == 0.0 {
         return Err(QuantiseError::AllZero);
     }
-    let (reading, counted) = in_steps(chain, calibration, largest_input)?;
+    let InSteps { reading, chain: counted, untried } = in_steps(chain, calibration, largest_input)?;
     let chain = counted.as_ref().unwrap_or(chain);
     check_layers(chain)?;
     let chosen = chosen(chain, calibration, options, (largest_input, reading))?;
@@ -73,6 +73,7 @@ fn scaled(
     let level = room.level;
     let rows = sampled(chain, calibration);
     let rows = stress::rows(&rows, layer_width(chain, 0), largest_input, largest_input * level);
+    report.untried_limits = untried;
     report.unlike = compare::worst(chain, &model, &rows);
     Ok((model, report))
 }

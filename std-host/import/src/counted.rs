@@ -52,20 +52,21 @@ struct Reach {
     proved: (bool, bool),
 }
 
-/// The chain in steps. `rows` are calibration readings one after the other, and no reading beyond
-/// `limit` is taken.
-pub(super) fn counted(chain: &Chain, rows: &[f64], limit: f64) -> Chain {
+/// The chain in steps, and the layers whose limits are left out because no reading that was tried
+/// comes near. `rows` are calibration readings one after the other, and no reading beyond `limit`
+/// is taken.
+pub(super) fn counted(chain: &Chain, rows: &[f64], limit: f64) -> (Chain, Vec<String>) {
     let reach = reach(chain, rows, limit);
     let mut building =
-        Building { chain, layers: Vec::new(), steps: Vec::new(), places: Vec::new() };
+        Building { chain, layers: vec![], steps: vec![], places: vec![], untried: vec![] };
     building.places.push(Place { vector: 0, unit: 1.0, sign: 1.0, offset: 0.0 });
     for (index, layer) in chain.layers.iter().enumerate() {
         building.layer(index, layer, reach.get(index).copied());
     }
     building.end();
-    let Building { layers, steps, .. } = building;
+    let Building { layers, steps, untried, .. } = building;
     let (name, left_off) = (chain.name.clone(), chain.left_off.clone());
-    Chain { name, layers, left_off, steps }
+    (Chain { name, layers, left_off, steps }, untried)
 }
 
 /// What each layer's accumulators reach.
@@ -121,6 +122,8 @@ struct Building<'c> {
     steps: Vec<Option<Steps>>,
     /// Where the vector that each layer takes is, and the answer.
     places: Vec<Place>,
+    /// Names of layers of which a limit is left out without a proof.
+    untried: Vec<String>,
 }
 
 impl Building<'_> {
@@ -155,6 +158,10 @@ impl Building<'_> {
             low < 0.0 && !reach.proved.0 && reach.low / unit < low + margin,
             !reach.proved.1 && reach.high / unit > high - margin,
         );
+        let low_left_out = low < 0.0 && !reach.proved.0 && !cuts.0;
+        if low_left_out || !reach.proved.1 && !cuts.1 {
+            self.untried.push(layer.name.clone());
+        }
         let width = layer.outputs();
         let name = &layer.name;
         let mut next = self.scaled(index, layer, if cuts.1 { -1.0 } else { 1.0 }, unit);

@@ -264,14 +264,25 @@ pub(super) fn check_layers(chain: &Chain) -> Result<(), QuantiseError> {
     Ok(())
 }
 
-/// The steps of a reading, and the chain in steps; nothing if its values are not counted so.
+/// A chain in steps, and what is to be said of it.
+#[derive(Default)]
+pub(super) struct InSteps {
+    /// The steps of a reading.
+    pub(super) reading: Option<Steps>,
+    /// The chain; none if its values are not counted in steps.
+    pub(super) chain: Option<Chain>,
+    /// Layers of which a limit is left out without a proof.
+    pub(super) untried: Vec<String>,
+}
+
+/// The chain in steps, if its values are counted so.
 pub(super) fn in_steps(
     chain: &Chain,
     calibration: &Readings,
     largest: f64,
-) -> Result<(Option<Steps>, Option<Chain>), QuantiseError> {
+) -> Result<InSteps, QuantiseError> {
     if !chain.is_counted() {
-        return Ok((None, None));
+        return Ok(InSteps::default());
     }
     let reading = counted::of_reading(chain);
     let limit = reading.map_or(largest, |steps| steps.largest());
@@ -283,8 +294,9 @@ pub(super) fn in_steps(
             high: steps.scale * steps.high,
         });
     }
-    let chain = counted::counted(chain, &sampled(chain, calibration), limit.max(largest));
-    Ok((reading, Some(chain)))
+    let (chain, untried) =
+        counted::counted(chain, &sampled(chain, calibration), limit.max(largest));
+    Ok(InSteps { reading, chain: Some(chain), untried })
 }
 
 /// The network so far, and its integer accumulators for every calibration reading.

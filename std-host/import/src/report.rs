@@ -110,6 +110,9 @@ pub struct Report {
     /// The largest error of an answer, relative to its size, to readings that are accepted and
     /// unlike the calibration ones: silence, offsets, noise, corners.
     pub unlike: f64,
+    /// Layers of a quantised network whose values the file limits, where no reading that was tried
+    /// comes near the limit and so the model has none.
+    pub untried_limits: Vec<String>,
 }
 
 impl LayerReport {
@@ -183,6 +186,7 @@ impl Report {
             layers,
             levels: Vec::new(),
             unlike: 0.0,
+            untried_limits: Vec::new(),
         }
     }
 
@@ -245,6 +249,14 @@ impl Report {
                 "that no accumulator wraps around is proved up to layer {index}, and tried from \
                  there on: answers to readings that are unlike the calibration ones may be wrong \
                  beyond these errors; calibrate with the extremes that occur"
+            ));
+        }
+        if !self.untried_limits.is_empty() {
+            warnings.push(format!(
+                "the file limits values of {}; no reading that was tried comes near, so the model \
+                 does not: answers to readings that would are those of a network without these \
+                 limits; calibrate with the extremes that occur",
+                self.untried_limits.join(", ")
             ));
         }
         if self.unlike > LARGE_ERROR {

@@ -231,20 +231,33 @@ mod tests {
     }
 
     /// Runs the gate on all `y`, both parties and the dealer, and compares with the twin.
-    fn check<R: Ring>(digits: Digits, ys: &[R], rng: &mut impl CryptoRng, seed: u64) {
+    fn check<R: Ring>(digits: Digits, ys: &[R], rng: &mut ChaCha12Rng, seed: u64) {
+        let key = Keystream::new(&Key::generate(rng));
+        check_dealt(&key, digits, ys, |rng| rng, rng, seed);
+    }
+
+    /// The same under a key; the dealer draws from `dealer`'s.
+    fn check_dealt<'r, R: Ring, D: CryptoRng>(
+        key: &Keystream<ChaCha8>,
+        digits: Digits,
+        ys: &[R],
+        dealer: impl FnOnce(&'r mut ChaCha12Rng) -> D,
+        rng: &'r mut ChaCha12Rng,
+        seed: u64,
+    ) {
         let elements = u16::try_from(ys.len()).expect("few");
-        let key = Keystream::<ChaCha8>::new(&Key::generate(rng));
         let session = rng.next_u64();
+        let shares_0: Vec<R> = ys.iter().map(|_| R::from_u64(rng.next_u64())).collect();
         let position = Position { session, layer: 0 };
         let mut correction = vec![0; ys.len() * correction_bytes::<R>(&digits)];
-        deal::<R, _>(&key, position, &digits, 0..elements, rng, &mut correction).expect("sized");
+        deal::<R, _>(key, position, &digits, 0..elements, &mut dealer(rng), &mut correction)
+            .expect("sized");
 
-        let shares_0: Vec<R> = ys.iter().map(|_| R::from_u64(rng.next_u64())).collect();
         let mut word_1: Vec<R> = ys.iter().zip(&shares_0).map(|(y, share)| y.sub(*share)).collect();
         let parts = Shape::Dense { inputs: 1, outputs: elements }.alone(0);
-        let mut offline = Offline::new(&key, SessionToken::consumed(session));
+        let mut offline = Offline::new(key, SessionToken::consumed(session));
         let mut masked = shares_0;
-        let masks = gate_masks(offline.layer(&key, parts, Follows::Gate).1);
+        let masks = gate_masks(offline.layer(key, parts, Follows::Gate).1);
         for (piece, words) in masks.zip(masked.chunks_mut(PIECE_ELEMS)) {
             mask(piece, words).expect("sized");
         }
@@ -274,12 +287,12 @@ mod tests {
     }
 
     /// Draws a chosen mask share, and everything else at random.
-    struct ChosenMask {
+    struct ChosenMask<'r> {
         mask: u64,
-        rng: ChaCha12Rng,
+        rng: &'r mut ChaCha12Rng,
     }
 
-    impl TryRng for ChosenMask {
+    impl TryRng for ChosenMask<'_> {
         type Error = Infallible;
         fn try_next_u32(&mut self) -> Result<u32, Infallible> {
             Ok(self.rng.next_u32())
@@ -292,59 +305,31 @@ mod tests {
             Ok(())
         }
     }
-    impl TryCryptoRng for ChosenMask {}
+    impl TryCryptoRng for ChosenMask<'_> {}
 
-    /// Every `y` under every mask, every shift, both kinds, for gates of 2 to 10 bits, as wide as
-    /// the ring and narrower. Gates of 9 and 10 bits, of which an unoptimised build would take
-    /// minutes, are taken with every third mask, each time from another one.
+    /// Every `y` under every mask, every shift, both kinds, for gates of 2 to 10 bits in a ring of
+    /// as many bits, and in wider ones.
     #[test]
     fn exhaustive_for_narrow_gates() {
         fn ring<const K: u32>(width_bits: u32) {
-            let keystream = Keystream::<ChaCha8>::new(&Key::from_bytes([9; 32]));
-            let step: u8 = if width_bits > 8 { 3 } else { 1 };
+            let mut rng = ChaCha12Rng::seed_from_u64(width_bits.into());
+            let key = Keystream::<ChaCha8>::new(&Key::from_bytes([9; 32]));
+            // As the ring has them: with the sign in the bits above.
+            let half = 1_i64 << (width_bits - 1);
+            let ys = (-half..half).map(|y| Small::<K>::from_u64(y.cast_unsigned()));
+            let ys: Vec<_> = ys.collect();
             for kind in [GateKind::Relu, GateKind::Truncate] {
                 for shift in 0..width_bits - 1 {
                     let digits = Digits::plan(width_bits, shift, kind).expect("in range");
-                    for y in 0..1_u64 << width_bits {
-                        // As the ring has it: with the sign in the bits above.
-                        let above = 64 - width_bits;
-                        let signed = ((y << above).cast_signed() >> above).cast_unsigned();
-                        for mask in (y % u64::from(step)..1 << width_bits).step_by(step.into()) {
-                            let rng = ChosenMask { mask, rng: ChaCha12Rng::seed_from_u64(mask) };
-                            single(digits, Small::<K>::from_u64(signed), &keystream, rng);
-                        }
+                    // The session is the same, and so all shares of a mask give all masks.
+                    let session = rng.clone();
+                    for mask in 0..1 << width_bits {
+                        let dealer = |rng| ChosenMask { mask, rng };
+                        check_dealt(&key, digits, &ys, dealer, &mut session.clone(), mask);
                     }
+                    rng.next_u64();
                 }
             }
-        }
-        /// One gate. The key is fixed, so that all mask shares together give all masks.
-        fn single<R: Ring>(digits: Digits, y: R, key: &Keystream<ChaCha8>, mut rng: ChosenMask) {
-            let position = Position { session: 1, layer: 0 };
-            let mut correction = [0; 4096];
-            let correction = &mut correction[..correction_bytes::<R>(&digits)];
-            deal::<R, _>(key, position, &digits, 0..1, &mut rng, correction).expect("sized");
-            let share_0 = R::from_u64(rng.rng.next_u64());
-            let parts = Shape::Dense { inputs: 1, outputs: 1 }.alone(0);
-            let mut offline = Offline::new(key, SessionToken::consumed(1));
-            let mut masked = [share_0];
-            gate_masks(offline.layer(key, parts, Follows::Gate).1)
-                .for_each(|piece| mask(piece, &mut masked).expect("sized"));
-            let (mut bits_0, mut bits_1) = ([0], [0]);
-            let mut word_1 = [y.sub(share_0)];
-            let received = Received::new::<R>(digits, 1, correction).expect("sized");
-            let opened = open_p1(received, &masked, &mut bits_1, &mut word_1).expect("sized");
-            let mut word_0 = word_1;
-            let tables = offline.finish().layer((Some(1), 1), Some(digits)).1.expect("gated");
-            tables.into_iter().for_each(|piece| {
-                finish_p0(piece, &bits_1, &mut bits_0, &mut word_0).expect("sized")
-            });
-            finish_p1(opened, &bits_1, &bits_0, &mut word_1).expect("sized");
-            assert_eq!(
-                word_0[0].add(word_1[0]),
-                gate::twin(digits.kind(), digits.bits(), y),
-                "{digits:?}, y = {y:?}, mask share {}",
-                rng.mask
-            );
         }
         ring::<2>(2);
         ring::<3>(3);
@@ -353,6 +338,8 @@ mod tests {
         ring::<6>(6);
         ring::<7>(7);
         ring::<8>(8);
+        ring::<9>(9);
+        ring::<10>(10);
         for width_bits in 2..8 {
             ring::<8>(width_bits);
         }
