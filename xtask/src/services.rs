@@ -157,8 +157,19 @@ impl Room {
 
     /// Imports a float model.
     pub fn import(&self, model: &Path, calibrate: &Path, output: &Path) -> Result<()> {
+        self.import_with("", model, calibrate, output)
+    }
+
+    /// The same with `options`.
+    pub fn import_with(
+        &self,
+        options: &str,
+        model: &Path,
+        calibrate: &Path,
+        output: &Path,
+    ) -> Result<()> {
         let files = [model, Path::new("--calibrate"), calibrate, Path::new("-o"), output];
-        self.run("import --force", &files)
+        self.run(&format!("import --force {options}"), &files)
     }
 
     /// Starts a dealer.
