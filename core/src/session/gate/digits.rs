@@ -93,25 +93,14 @@ impl Digits {
 
     /// The plan for given digit widths, lowest first; a width of 0 is no digit, and none lies
     /// behind it.
-    #[allow(clippy::cast_possible_truncation, clippy::indexing_slicing)]
-    pub(super) const fn with_widths(
-        kind: GateKind,
-        width_bits: u32,
-        shift: u32,
-        bits: [u8; MAX_DIGITS],
-    ) -> Self {
-        let (mut count, mut low, mut sum) = (0, 0, 0);
-        while count < MAX_DIGITS && bits[count] > 0 {
-            low += (sum < shift) as u8;
-            sum += bits[count] as u32;
-            count += 1;
-        }
+    #[allow(clippy::cast_possible_truncation)]
+    fn with_widths(kind: GateKind, width_bits: u32, shift: u32, bits: [u8; MAX_DIGITS]) -> Self {
         let mut digits = Self {
             kind,
             width_bits: width_bits as u8,
             shift: shift as u8,
-            count: count as u8,
-            low,
+            count: 0,
+            low: 0,
             bits,
             offset: [0; MAX_DIGITS],
             start: [0; MAX_DIGITS],
@@ -119,38 +108,35 @@ impl Digits {
             leaf_bits: 0,
             device_leaf_blocks: 0,
         };
-        let mut j = 1;
-        while j < count {
-            digits.offset[j] = digits.offset[j - 1] + bits[j - 1];
-            j += 1;
+        let mut sum = 0;
+        for (offset, &bits) in
+            digits.offset.iter_mut().zip(&bits).take_while(|(_, bits)| **bits > 0)
+        {
+            *offset = sum;
+            digits.low += u8::from(u32::from(sum) < shift);
+            digits.count += 1;
+            sum += bits;
         }
         // Sizes are powers of two, so placing them in descending order wastes nothing and straddles
         // nothing.
-        let mut placed = [false; MAX_DIGITS];
-        let mut position = 0;
-        let mut packed_bits = 0;
-        while position < count {
-            let mut largest = MAX_DIGITS;
-            let mut j = 0;
-            while j < count {
-                if !placed[j]
-                    && (largest == MAX_DIGITS || digits.table_bits(j) > digits.table_bits(largest))
-                {
-                    largest = j;
-                }
-                j += 1;
-            }
-            placed[largest] = true;
-            digits.order[position] = largest as u8;
-            digits.start[largest] = digits.leaf_bits;
+        let (mut placed, mut packed_bits) = (0_u8, 0);
+        for position in 0..digits.count() {
+            let left = (0..digits.count()).filter(|j| placed >> j & 1 == 0);
+            let Some(largest) = left.rev().max_by_key(|&j| digits.table_bits(j)) else { break };
             let size = digits.table_bits(largest);
+            placed |= 1 << largest;
+            if let Some(order) = digits.order.get_mut(position) {
+                *order = largest as u8;
+            }
+            if let Some(start) = digits.start.get_mut(largest) {
+                *start = digits.leaf_bits;
+            }
             digits.leaf_bits += size as u16;
             if size >= BLOCK_BITS {
                 digits.device_leaf_blocks += 1;
             } else {
                 packed_bits += size;
             }
-            position += 1;
         }
         digits.device_leaf_blocks += packed_bits.div_ceil(BLOCK_BITS) as u8;
         digits
@@ -246,9 +232,8 @@ impl Digits {
     }
 
     /// Size of digit `j`'s leaf table in bits.
-    #[allow(clippy::indexing_slicing)]
-    const fn table_bits(&self, j: usize) -> u32 {
-        self.entry_bits(j) << self.bits[j]
+    fn table_bits(&self, j: usize) -> u32 {
+        self.entry_bits(j) << self.bits.get(j).copied().unwrap_or(0).min(MAX_DIGIT_BITS)
     }
 
     /// First bit of digit `j`'s leaf table.
