@@ -137,7 +137,7 @@ fn if_set(bit: u64, value: u64) -> u64 {
 ///
 /// ```
 /// let mut words = [7_u32; 2];
-/// let reading = sharelet_core::fixed::encode_or_zero(&[1.5, 99.0], 8, 1000, &mut words);
+/// let reading = sharelet_core::fixed::encode_or_zero(&[1.5, 99.0], 8, 1000_u32, &mut words);
 /// assert_eq!(reading, Err(sharelet_core::fixed::FixedError::OutOfRange { index: 1 }));
 /// assert_eq!(words, [0, 0]);
 /// ```

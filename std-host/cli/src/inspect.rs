@@ -204,8 +204,8 @@ fn table(costs: &Costs<'_>, args: &InspectArgs) -> String {
         let gate = if row.gate_bits == 0 { "-".to_owned() } else { row.gate_bits.to_string() };
         let act = if row.relu { "relu" } else { "-" };
         text.push_str(&format!(
-            "{index:>5} {shape:>36}  {:>6}  {:>5}  {act:<4}  {gate:>4}  {digits:<12} {:>10} {:>9} {:>9} \
-             {:>11} {:>13} {:>9}\n",
+            "{index:>5} {shape:>36}  {:>6}  {:>5}  {act:<4}  {gate:>4}  {digits:<12} {:>10} {:>9} \
+             {:>9} {:>11} {:>13} {:>9}\n",
             row.weight_frac_bits,
             row.shift,
             row.prepare_bytes,

@@ -577,8 +577,10 @@ async fn a_device_names_what_a_host_does_wrong() {
             10,
         ),
         (
-            vec![welcome(&deep::<48>(40))],
-            SessionError::Network(NetworkError::TooManyLayers { limit: 32 }),
+            vec![welcome(&deep::<80>(70))],
+            SessionError::Network(NetworkError::TooManyLayers {
+                limit: sharelet_model::MAX_LAYERS,
+            }),
             10,
         ),
         (vec![wide], SessionError::InputWidth { network: 6, found: 5 }, 10),

@@ -81,7 +81,8 @@ fn held(
             (off, count) = (off + distance, count + 1);
         }
     }
-    // Halves are rounded up here, and away from zero in the files: scales of round numbers have many.
+    // Halves are rounded up here, and away from zero in the files: scales of round numbers have
+    // many.
     assert!(off * 4 <= count, "{off} of {count} answers are off by a step");
     model
 }
