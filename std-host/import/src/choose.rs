@@ -12,7 +12,7 @@
 
 use core::f64::consts::SQRT_2;
 
-use sharelet_core::session::network::RING_BITS;
+use sharelet_core::session::network::{MIN_GATE_BITS, RING_BITS};
 
 use super::error::QuantiseError;
 use super::layer::Chain;
@@ -43,7 +43,14 @@ pub fn quantise(
     // Where sums have no room for their differences, the ReLU stays before the pool.
     let pooled = Some(chain).filter(|chain| !chain.is_counted()).and_then(pool_first);
     let pooled = pooled.and_then(|chain| scaled(&chain, calibration, options).ok());
-    pooled.map_or_else(|| scaled(chain, calibration, options), Ok)
+    match pooled {
+        Some(pooled) if pooled.1.is_good() => Ok(pooled),
+        Some(pooled) => match scaled(chain, calibration, options) {
+            Ok(plain) if !pooled.1.is_as_good_as(&plain.1) => Ok(plain),
+            _ => Ok(pooled),
+        },
+        None => scaled(chain, calibration, options),
+    }
 }
 
 /// The scales of a chain as it is.
@@ -58,38 +65,40 @@ fn scaled(
     if largest_input == 0.0 {
         return Err(QuantiseError::AllZero);
     }
-    let InSteps { reading, chain: counted, untried } = in_steps(chain, calibration, largest_input)?;
-    let chain = counted.as_ref().unwrap_or(chain);
+    let InSteps { reading, chain: counted, untried } =
+        in_steps(chain, calibration, options, largest_input)?;
+    // Errors are those against the file, however it is computed.
+    let chains = [chain, counted.as_ref().unwrap_or(chain)];
+    let [_, chain] = chains;
     check_layers(chain)?;
-    let chosen = chosen(chain, calibration, options, (largest_input, reading))?;
+    let chosen = chosen(chains, calibration, options, (largest_input, reading))?;
     // What a file counts in steps is to be within a step of it.
     let max_error = if chain.is_counted() { 0.0 } else { options.max_error };
-    let (room, model, mut report) = match options.gate_bits {
-        None => narrowest(chosen, calibration, max_error, |calibration, room| {
-            tried(chain, calibration, options, (largest_input, room))
+    let narrow = options.gate_bits.is_none() && (chain.is_counted() || max_error > 0.0);
+    let (_, model, mut report) = match narrow {
+        true => narrowest(chosen, calibration, max_error, |calibration, room| {
+            tried(chains, calibration, options, (largest_input, room))
         }),
-        Some(_) => chosen,
+        false => chosen,
     };
-    let level = room.level;
-    let rows = sampled(chain, calibration);
-    let rows = stress::rows(&rows, layer_width(chain, 0), largest_input, largest_input * level);
     report.untried_limits = untried;
-    report.unlike = compare::worst(chain, &model, &rows);
+    report.steps_unused =
+        reading.map(|steps| steps.largest()).filter(|largest| largest_input < largest / 8.0);
     Ok((model, report))
 }
 
 /// The largest reading that is accepted, in units of the largest calibration value, and scales with
 /// room for it: proved if that costs little.
 fn chosen(
-    chain: &Chain,
+    chains: [&Chain; 2],
     calibration: &Readings,
     options: &Options,
     (largest_input, reading): (f64, Option<Steps>),
 ) -> Result<Tried, QuantiseError> {
-    let gate_bits = options.gate_bits.unwrap_or(RING_BITS);
+    let gate_bits = options.gate_bits.unwrap_or(RING_BITS).max(MIN_GATE_BITS);
     let at = |level, proved| {
         let room = Room { level, proved, gate_bits, reading };
-        tried(chain, calibration, options, (largest_input, room))
+        tried(chains, calibration, options, (largest_input, room))
     };
     let calibrated = 2.0_f64.powi(i32::from(options.headroom_bits));
     // What a file counts in steps has the range of its type.
@@ -116,15 +125,23 @@ fn chosen(
 /// Scales that have so much room, and what comes of them.
 type Tried = (Room, Model, Report);
 
-/// Scales with so much room, and how far they are from float at other levels, too.
+/// Scales with so much room for the second chain, and how far they are from the first one, which
+/// says what is right: at other levels, too, and for readings that are unlike the calibration ones.
 fn tried(
-    chain: &Chain,
+    [file, chain]: [&Chain; 2],
     calibration: &Readings,
     options: &Options,
     (largest_input, room): (f64, Room),
 ) -> Result<Tried, QuantiseError> {
     let (model, mut report) = attempt(chain, calibration, options, (largest_input, room))?;
-    report.levels = compare::at_levels(chain, &model, calibration, room.level);
+    report.levels = compare::at_levels(file, &model, calibration, room.level);
+    if chain.is_counted() {
+        report.error = report.worst_level().max(report.error);
+    }
+    let rows = sampled(chain, calibration);
+    let limit = largest_input * room.level;
+    let rows = stress::rows(&rows, layer_width(chain, 0), largest_input, limit);
+    report.unlike = compare::worst(file, &model, &rows);
     Ok((room, model, report))
 }
 

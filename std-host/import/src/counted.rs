@@ -69,6 +69,12 @@ pub(super) fn counted(chain: &Chain, rows: &[f64], limit: f64) -> (Chain, Vec<St
     (Chain { name, layers, left_off, steps }, untried)
 }
 
+/// The steps of a layer's values, and their limits: those of its type, and its ReLU.
+fn limits(chain: &Chain, index: usize) -> Option<Steps> {
+    let relu = chain.layers.get(index).is_some_and(|layer| layer.relu);
+    chain.steps_of(index).map(|steps| if relu { steps.within(f64::INFINITY) } else { steps })
+}
+
 /// What each layer's accumulators reach.
 fn reach(chain: &Chain, rows: &[f64], limit: f64) -> Vec<Reach> {
     let width = chain.layers.first().map_or(1, |layer| layer.inputs().max(1));
@@ -97,7 +103,7 @@ fn bounds(chain: &Chain, width: usize, limit: f64) -> Vec<Reach> {
         let nothing = Bounds::default();
         let mut passed = accumulated.passed_on(layer, vectors.last().unwrap_or(&nothing), 60);
         let mut proved = (false, false);
-        if let Some(Steps { scale, low, high }) = chain.steps_of(index) {
+        if let Some(Steps { scale, low, high }) = limits(chain, index) {
             let within = |bound: &f64| (bound / scale).abs();
             let all = |values: &[f64], limit: f64, sign: f64| {
                 values.iter().all(|bound| {
@@ -144,7 +150,7 @@ impl Building<'_> {
             self.places.push(Place { vector: self.layers.len(), ..taken });
             return;
         }
-        let steps = self.chain.steps_of(index);
+        let steps = limits(self.chain, index);
         let unit = steps.map_or(1.0, |steps| steps.scale);
         let Some(Steps { low, high, .. }) = steps else {
             let layer = self.scaled(index, layer, 1.0, unit);
@@ -152,7 +158,11 @@ impl Building<'_> {
             self.places.push(Place { vector: self.layers.len(), unit, sign: 1.0, offset: 0.0 });
             return;
         };
-        let reach = reach.unwrap_or(Reach { low, high, proved: (false, false) });
+        let mut reach = reach.unwrap_or(Reach { low, high, proved: (false, false) });
+        // Bounds hold as long as all limits before are there.
+        if !self.untried.is_empty() {
+            reach.proved = (false, false);
+        }
         let margin = MARGIN * (high - low);
         let cuts = (
             low < 0.0 && !reach.proved.0 && reach.low / unit < low + margin,
@@ -225,7 +235,8 @@ impl Building<'_> {
     fn end(&mut self) {
         let Some(last) = self.chain.layers.last() else { return };
         let Place { unit, sign, offset, .. } = self.place(self.chain.layers.len());
-        if self.steps.last().is_some_and(Option::is_some) {
+        let whole = self.steps.last().is_some_and(Option::is_some);
+        if whole || (unit, sign, offset) != (1.0, 1.0, 0.0) {
             let factors = (sign * unit, offset * unit);
             self.push(diagonal(&last.name, last.outputs(), factors, false), None);
         }

@@ -43,6 +43,9 @@ impl<'a> Quantised<'a> {
             },
         };
         let kind = node.given(2).and_then(|name| self.kinds.get(name)).copied();
+        if node.given(2).is_some() && kind.is_none() {
+            return Err("the type of its zero point is not known: export it as a constant".into());
+        }
         let told = i32::try_from(node.integer("output_dtype", 0)).unwrap_or(0);
         let words = match kind.unwrap_or(if told == 0 { UINT8 } else { told }) {
             UINT8 => (0, u8::MAX.into()),

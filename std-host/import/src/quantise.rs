@@ -12,7 +12,9 @@
 //! * half a unit of what the shift drops, so that rounding down becomes rounding to nearest;
 //! * the mean error of every output over the calibration readings.
 
-use sharelet_core::session::network::{self, Activation, Network, NetworkError, RING_BITS};
+use sharelet_core::session::network::{
+    self, Activation, MIN_GATE_BITS, Network, NetworkError, RING_BITS,
+};
 use sharelet_core::shape::Shape;
 
 pub use super::error::QuantiseError;
@@ -279,13 +281,15 @@ pub(super) struct InSteps {
 pub(super) fn in_steps(
     chain: &Chain,
     calibration: &Readings,
+    options: &Options,
     largest: f64,
 ) -> Result<InSteps, QuantiseError> {
     if !chain.is_counted() {
         return Ok(InSteps::default());
     }
     let reading = counted::of_reading(chain);
-    let limit = reading.map_or(largest, |steps| steps.largest());
+    let accepted = largest * pow2(i32::from(options.headroom_bits));
+    let limit = reading.map_or(accepted, |steps| steps.largest());
     // Half a step beyond the last one is rounded to it.
     if let Some(steps) = reading.filter(|steps| limit + steps.scale / 2.0 < largest) {
         return Err(QuantiseError::Domain {
@@ -353,7 +357,7 @@ impl Quantiser<'_> {
         let pooled = are_pooled(chain, index);
         let gate_bits = match layer.relu || index + 1 < chain.layers.len() {
             // Differences of sums need a bit more than they.
-            true if pooled => self.room.gate_bits - 1,
+            true if pooled => self.room.gate_bits.saturating_sub(1).max(MIN_GATE_BITS),
             true => self.room.gate_bits,
             false => Room::UNGATED,
         };
@@ -380,6 +384,10 @@ impl Quantiser<'_> {
                 return Err(self.unproved(index, &layer.name, largest));
             }
             frac_bits = frac_bits.min(proved);
+        }
+        if chain.steps_of(index).is_some() {
+            // All fraction bits are dropped, and a gate drops fewer than it has.
+            frac_bits = frac_bits.min(i32::from(gate_bits) - 2);
         }
         let further = carried_weights(chain, index);
         let input_bits = if chain.steps_of(index.wrapping_sub(1)).is_some() {
@@ -701,20 +709,27 @@ impl Quantiser<'_> {
                 return Err(self.out_of_range((layer.0, &layer.1), range, bits, what));
             }
         }
-        let needed = match self.room.proved {
-            true => bound,
-            false => self.seen(half, frac_bits),
-        };
+        let seen = self.seen(half, frac_bits);
         if let Some(layer) = self.layers.last_mut() {
             layer.shift = small(shift);
-            layer.gate_bits = narrow::width(layer, needed);
         }
+        self.narrow(bound, seen);
         if let Some(biases) = self.biases.last_mut().filter(|_| half > 0) {
             biases.iter_mut().for_each(|bias| *bias = bias.wrapping_add(word(half)));
         }
         let words = self.activated(index, half, shift);
         self.vectors.push((words, bits));
         Ok(())
+    }
+
+    /// Gives the last gate the width that its accumulators need: what bounds them where that is
+    /// asked for, or else what was seen of them.
+    fn narrow(&mut self, bound: f64, seen: f64) {
+        let (Some(layer), Some(report)) = (self.layers.last_mut(), self.reports.last_mut()) else {
+            return;
+        };
+        layer.gate_bits = narrow::width(layer, if self.room.proved { bound } else { seen });
+        report.proved &= bound < pow2(i32::from(layer.gate_bits) - 1);
     }
 
     /// What the last accumulators, with a half unit of what is dropped, need room for, in units, as
@@ -752,13 +767,8 @@ impl Quantiser<'_> {
     fn finish(mut self, chain: &Chain, float: &[f64]) -> Result<(Model, Report), QuantiseError> {
         // A ReLU on the answer keeps the scale of its accumulator.
         let frac_bits = self.reports.last().map_or(0, |report| report.frac_bits);
-        let needed = match self.room.proved {
-            true => self.accumulated.largest() * pow2(frac_bits),
-            false => self.seen(0, frac_bits),
-        };
-        if let Some(layer) = self.layers.last_mut() {
-            layer.gate_bits = narrow::width(layer, needed);
-        }
+        let bound = self.accumulated.largest() * pow2(frac_bits);
+        self.narrow(bound, self.seen(0, frac_bits));
         let words = self.activated(chain.layers.len(), 0, 0);
         let limit = self.largest_input * self.room.level * pow2(self.input_frac_bits);
         let input_limit = u32::try_from(integer(limit.ceil(), 0)).unwrap_or(u32::MAX);

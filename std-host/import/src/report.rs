@@ -113,6 +113,9 @@ pub struct Report {
     /// Layers of a quantised network whose values the file limits, where no reading that was tried
     /// comes near the limit and so the model has none.
     pub untried_limits: Vec<String>,
+    /// The largest value that a quantised network counts, where calibration readings are small
+    /// beside it.
+    pub steps_unused: Option<f64>,
 }
 
 impl LayerReport {
@@ -187,6 +190,7 @@ impl Report {
             levels: Vec::new(),
             unlike: 0.0,
             untried_limits: Vec::new(),
+            steps_unused: None,
         }
     }
 
@@ -194,6 +198,11 @@ impl Report {
     #[must_use]
     pub fn is_proved(&self) -> bool {
         self.layers.iter().all(|layer| layer.proved)
+    }
+
+    /// Whether answers are off by less than matters.
+    pub(super) fn is_good(&self) -> bool {
+        self.error <= 2.0 * SMALL_ERROR
     }
 
     /// Whether answers are as good as another report's, or off by less than matters.
@@ -209,10 +218,11 @@ impl Report {
     pub(super) fn costs_little(&self, other: &Self, max_error: f64) -> bool {
         self.error <= max_error.max(2.0 * other.error)
             && self.worst_level() <= (OTHER_LEVELS * max_error).max(2.0 * other.worst_level())
+            && self.unlike <= (OTHER_LEVELS * max_error).max(2.0 * other.unlike)
     }
 
     /// The error at the level where it is largest.
-    fn worst_level(&self) -> f64 {
+    pub(super) fn worst_level(&self) -> f64 {
         self.levels.iter().map(|level| level.error).fold(self.error, f64::max)
     }
 
@@ -249,6 +259,13 @@ impl Report {
                 "that no accumulator wraps around is proved up to layer {index}, and tried from \
                  there on: answers to readings that are unlike the calibration ones may be wrong \
                  beyond these errors; calibrate with the extremes that occur"
+            ));
+        }
+        if let Some(largest) = self.steps_unused {
+            warnings.push(format!(
+                "the network counts readings up to {largest} in magnitude, and calibration \
+                 readings are less than an eighth of that: are they in its unit? Bytes are divided \
+                 by 255 unless --divide says otherwise"
             ));
         }
         if !self.untried_limits.is_empty() {

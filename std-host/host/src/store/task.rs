@@ -4,9 +4,10 @@
 //! trained on:
 //!
 //! ```text
-//! task, 36 bytes | length of the names, u32 | names, postcard | CRC-32 (IEEE) of length and names
+//! task, 36 bytes | length of the names, u32 | names, postcard | CRC-32 (IEEE) of all before
 //! ```
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
@@ -53,20 +54,24 @@ pub fn load(path: &Path) -> Result<TaskFile, StoreError> {
 fn columns(bytes: &[u8], task: Task) -> Option<Columns> {
     let (length, rest) = bytes.split_first_chunk()?;
     let (names, sum) = rest.split_at_checked(u32::from_le_bytes(*length).try_into().ok()?)?;
-    if sum != checksum(length, names) {
+    if sum != checksum(&task.to_bytes(), length, names) {
         return None;
     }
     let Ok((columns, [])) = postcard::take_from_bytes::<Columns>(names) else { return None };
     let named = |name: &String| {
         (1..=MAX_NAME_BYTES).contains(&name.len()) && !name.chars().any(char::is_control)
     };
+    let distinct: HashSet<&String> = columns.features.iter().collect();
     let fits = columns.features.len() == usize::from(task.inputs)
+        && distinct.len() == columns.features.len()
         && columns.features.iter().chain(&columns.labels).all(named);
     fits.then_some(columns)
 }
 
-fn checksum(length: &[u8], names: &[u8]) -> [u8; 4] {
+/// Of the task, too: names of another one do not fit.
+fn checksum(task: &[u8], length: &[u8], names: &[u8]) -> [u8; 4] {
     let mut sum = crc32fast::Hasher::new();
+    sum.update(task);
     sum.update(length);
     sum.update(names);
     sum.finalize().to_le_bytes()
@@ -82,7 +87,7 @@ pub fn save(TaskFile { task, columns }: &TaskFile, path: &Path) -> Result<(), St
     let names = postcard::to_allocvec(columns)
         .map_err(|error| FileError::at(path)(std::io::Error::other(error)))?;
     let length = u32::try_from(names.len()).unwrap_or(u32::MAX).to_le_bytes();
-    Ok(write_file(path, &[&task, &length, &names, &checksum(&length, &names)])?)
+    Ok(write_file(path, &[&task, &length, &names, &checksum(&task, &length, &names)])?)
 }
 
 #[cfg(test)]
@@ -124,10 +129,17 @@ mod tests {
         }
         assert!(damaged(&[&bytes[..], &[0]].concat()));
         let long = "n".repeat(MAX_NAME_BYTES + 1);
-        for features in [&["area"][..], &["area", ""], &["area", "a\nb"], &["area", &long]] {
+        for features in
+            [&["area"][..], &["area", ""], &["area", "a\nb"], &["area", &long], &["a", "a"]]
+        {
             save(&file(features), &path).expect("saves");
             assert!(load(&path).is_err(), "{features:?}");
         }
+        // Names of another task.
+        save(&whole, &path).expect("saves");
+        let mut other = Task { input_limit: 5, ..TASK }.to_bytes().to_vec();
+        other.extend(&bytes[TASK_BYTES..]);
+        assert!(damaged(&other));
         // A model that server 1 owns has no names, and a page of flash no end.
         let own =
             TaskFile { task: Task { ring_bits: 32, output_frac_bits: 20, ..TASK }, columns: None };
