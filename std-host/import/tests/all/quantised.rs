@@ -7,13 +7,13 @@ use std::time::Instant;
 use sharelet_import::choose::quantise;
 use sharelet_import::layer::Chain;
 use sharelet_import::lower::lower;
-use sharelet_import::onnx_proto::{INT8, INT16, INT32, NodeProto, TensorProto};
+use sharelet_import::onnx_proto::{INT8, INT16, INT32, INT64, NodeProto, TensorProto};
 use sharelet_import::quantise::Options;
 use sharelet_import::{onnx, tflite};
 use sharelet_model::Model;
 use sharelet_model::readings::Readings;
 use sharelet_testkit::Rng;
-use sharelet_testkit::onnx::{encoded, int, model, node, tensor, with};
+use sharelet_testkit::onnx::{encoded, int, ints, model, node, tensor, with};
 use sharelet_testkit::tflite::{Field, Node, Table, Value, file, graph, quantised};
 
 /// Scale and zero point.
@@ -434,4 +434,61 @@ fn rounding_nodes_of_onnx_are_steps() {
     *zero.iter_mut().find(|tensor| tensor.name == "c_s").unwrap() = tensor("c_s", &[], &[0.0]);
     let zero = error(&nodes, zero);
     assert!(zero.contains("it has a scale of 0e0, which is no size of a step"), "{zero}");
+}
+
+/// Conv, steps, max-pool, and a ReLU behind it or none; no steps behind the pool.
+fn pooled(relu: bool, zero: i64) -> Vec<u8> {
+    let (mut nodes, mut constants) = pair("x", "a", (0.05, 0));
+    nodes.push(node("Reshape", &["a", "dims"], "image"));
+    nodes.push(node("Conv", &["image", "w", "b"], "c"));
+    let (steps, numbers) = pair("c", "d", (0.05, zero));
+    nodes.extend(steps);
+    let pool = vec![ints("kernel_shape", &[1, 2]), ints("strides", &[1, 2])];
+    nodes.push(with(node("MaxPool", &["d"], if relu { "p" } else { "y" }), pool));
+    if relu {
+        nodes.push(node("Relu", &["p"], "y"));
+    }
+    constants.extend(numbers);
+    constants.extend([
+        typed("dims", &[4], INT64, [1_i64, 1, 1, 6].iter().flat_map(|d| d.to_le_bytes()).collect()),
+        tensor("w", &[1, 1, 1, 1], &[0.7]),
+        tensor("b", &[1], &[-0.4]),
+    ]);
+    of_set_13(nodes, constants)
+}
+
+/// What lies behind the steps of a pool is there, and answers are real numbers.
+#[test]
+fn a_pool_keeps_the_steps_and_the_activation_around_it() {
+    for (relu, zero) in [(false, 0), (true, 0), (true, -20), (false, 11)] {
+        let chain = lower(&onnx::read(&pooled(relu, zero), None).unwrap()).unwrap();
+        let rows = readings(6, SIGNED, 40);
+        let all: Vec<f32> = rows.iter().flat_map(|row| reals(row, (0.05, 0))).collect();
+        let (model, report) =
+            quantise(&chain, &Readings::new(6, all).unwrap(), &Options::default()).unwrap();
+        for row in &rows {
+            let row = reals(row, (0.05, 0));
+            let answer = model.decode(&model.infer(&model.encode(&row).unwrap()).unwrap());
+            let step = |x: &f32| requantised(f64::from(0.7 * x - 0.4), (0.05, zero), SIGNED) - zero;
+            let steps: Vec<i64> = row.iter().map(step).collect();
+            for (pair, answer) in steps.chunks(2).zip(answer) {
+                let largest = pair[0].max(pair[1]);
+                let right = 0.05 * if relu { largest.max(0) } else { largest } as f32;
+                assert!((answer - right).abs() < 0.051, "{answer}, {right} is right: {report}");
+            }
+        }
+    }
+}
+
+/// A zero point behind another name has the type that it has there.
+#[test]
+fn a_zero_point_of_no_known_type_is_refused() {
+    let (mut nodes, mut constants) = pair("x", "a", (0.05, 0));
+    nodes.insert(0, node("Identity", &["a_z"], "z"));
+    nodes.iter_mut().skip(1).for_each(|node| node.input[2] = "z".into());
+    nodes.push(node("MatMul", &["a", "w"], "y"));
+    constants.push(tensor("w", &[6, 1], &[1.0; 6]));
+    let graph = onnx::read(&of_set_13(nodes, constants), None);
+    let refused = graph.and_then(|graph| lower(&graph)).unwrap_err();
+    assert!(refused.to_string().contains("type of its zero point is not known"), "{refused}");
 }
