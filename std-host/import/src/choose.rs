@@ -72,9 +72,9 @@ fn scaled(
     let [_, chain] = chains;
     check_layers(chain)?;
     let chosen = chosen(chains, calibration, options, (largest_input, reading))?;
-    // What a file counts in steps is to be within a step of it.
-    let max_error = if chain.is_counted() { 0.0 } else { options.max_error };
-    let narrow = options.gate_bits.is_none() && (chain.is_counted() || max_error > 0.0);
+    let max_error = options.max_error;
+    // What a file counts in steps is to be within a step of it: no bit is given away.
+    let narrow = options.gate_bits.is_none() && max_error > 0.0 && !chain.is_counted();
     let (_, model, mut report) = match narrow {
         true => narrowest(chosen, calibration, max_error, |calibration, room| {
             tried(chains, calibration, options, (largest_input, room))
