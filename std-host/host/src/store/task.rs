@@ -4,7 +4,8 @@
 //! trained on:
 //!
 //! ```text
-//! task, 36 bytes | length of the names, u32 | names, postcard | CRC-32 (IEEE) of all before
+//! task, 36 bytes | length of the names, u32 | names, postcard | CRC-32 (IEEE) of the
+//! first 32 bytes of the task, length and names
 //! ```
 
 use std::collections::HashSet;
@@ -68,10 +69,11 @@ fn columns(bytes: &[u8], task: Task) -> Option<Columns> {
     fits.then_some(columns)
 }
 
-/// Of the task, too: names of another one do not fit.
+/// Of the task, too, so that names of another one do not fit; without its own checksum, behind which
+/// all tasks would have the same.
 fn checksum(task: &[u8], length: &[u8], names: &[u8]) -> [u8; 4] {
     let mut sum = crc32fast::Hasher::new();
-    sum.update(task);
+    sum.update(task.get(..TASK_BYTES - 4).unwrap_or_default());
     sum.update(length);
     sum.update(names);
     sum.finalize().to_le_bytes()
