@@ -69,8 +69,8 @@ fn columns(bytes: &[u8], task: Task) -> Option<Columns> {
     fits.then_some(columns)
 }
 
-/// Of the task, too, so that names of another one do not fit; without its own checksum, behind which
-/// all tasks would have the same.
+/// Of the task, too, so that names of another one do not fit; without its own checksum, behind
+/// which all tasks would have the same.
 fn checksum(task: &[u8], length: &[u8], names: &[u8]) -> [u8; 4] {
     let mut sum = crc32fast::Hasher::new();
     sum.update(task.get(..TASK_BYTES - 4).unwrap_or_default());
