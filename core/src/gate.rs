@@ -82,10 +82,11 @@ impl GateBits {
         word.mul(R::pow2(above)).shr(above)
     }
 
-    /// The topmost bit of a word of the gate's width.
+    /// The topmost bit of a word of the gate's width; without a comparison, for the dealer's masks.
     #[inline(always)]
+    #[allow(clippy::cast_possible_truncation)]
     pub(crate) fn msb<R: Ring>(self, word: R) -> u32 {
-        u32::from(word.shr(self.width_bits - 1) == R::ONE)
+        word.shr(self.width_bits - 1).to_u64() as u32 & 1
     }
 }
 

@@ -415,7 +415,8 @@ impl<'d, 'b, T: Read + Write, C: Rounds, const L: usize> Prepared<'d, 'b, T, C, 
                 }
                 (None, Some(masks)) => send_input(io, input, masks).await?,
                 // The host has it since the preparation.
-                _ => {}
+                (None, None) => {}
+                (Some(_), None) => return Err(no_masks()),
             }
             let carried = network.carried(index).map(|part| online.carried(model, part));
             pending = tables.map(|tables| Gate { tables, carried });

@@ -5,15 +5,10 @@
 //! the bits that its accumulators need, and no more.
 
 use sharelet_core::gate::GateKind;
-use sharelet_core::session::gate::correction_bytes;
 use sharelet_core::session::gate::digits::Digits;
 use sharelet_core::session::network::{Activation, Layer, MIN_GATE_BITS, RING_BITS};
 
-use super::layer::count;
 use super::scales::pow2;
-
-/// What a keystream block of the device counts for, in bytes of the dealer.
-const BLOCK_BYTES: f64 = 256.0;
 
 /// The width of a layer's gate, if accumulators are below `needed` in magnitude.
 pub(super) fn width(layer: &Layer, needed: f64) -> u8 {
@@ -26,9 +21,8 @@ pub(super) fn width(layer: &Layer, needed: f64) -> u8 {
         .unwrap_or(layer.gate_bits)
 }
 
-/// What a gate costs, in bytes of the dealer and their like; infinite if there is none such.
+/// What a gate costs, as plans are compared; infinite if there is none such.
 pub(super) fn cost(gate_bits: u8, shift: u8) -> f64 {
-    Digits::plan(gate_bits.into(), shift.into(), GateKind::Relu).map_or(f64::INFINITY, |digits| {
-        f64::from(digits.device_blocks()) * BLOCK_BYTES + count(correction_bytes::<u32>(&digits))
-    })
+    Digits::plan(gate_bits.into(), shift.into(), GateKind::Relu)
+        .map_or(f64::INFINITY, |digits| digits.weight_bytes().into())
 }

@@ -16,6 +16,13 @@ pub use super::plans::MAX_DIGITS;
 pub const MAX_DIGIT_BITS: u8 = 12;
 /// The widest gate of two messages.
 pub const MAX_WIDTH_BITS: u32 = 32;
+/// What a keystream block at the device counts for in the choice of a plan, in bytes sent by the
+/// dealer.
+///
+/// A ChaCha12 block takes a Cortex-M4 about 600 instructions, some 4 microseconds; the dealer's
+/// link to the host sends a few hundred bytes in that time.
+const BLOCK_WEIGHT_BYTES: u32 = 256;
+
 /// Why there is no plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -216,6 +223,15 @@ impl Digits {
         self.device_leaf_blocks as u32 + 1
     }
 
+    /// What plans are compared by: bytes that the dealer sends for an element, and the device's
+    /// blocks as if they were bytes.
+    #[must_use]
+    pub const fn weight_bytes(&self) -> u32 {
+        let table_bytes = self.table_entries() * self.kind.entry_words_u32() * 4;
+        let dealer_bytes = self.leaf_blocks() * BLOCK_BITS / 8 + table_bytes;
+        dealer_bytes + self.device_blocks() * BLOCK_WEIGHT_BYTES
+    }
+
     /// Digit `j` of a word.
     #[must_use]
     #[allow(clippy::cast_possible_truncation)]
@@ -318,19 +334,6 @@ mod tests {
         }
     }
 
-    /// What a keystream block at the device counts for, in bytes sent by the dealer.
-    ///
-    /// A ChaCha12 block takes a Cortex-M4 about 600 instructions, some 4 microseconds; the dealer's
-    /// link to the host sends a few hundred bytes in that time.
-    const BLOCK_WEIGHT_BYTES: u32 = 256;
-
-    /// What plans are compared by.
-    fn weight(digits: &Digits) -> u32 {
-        let table_bytes = digits.table_entries() * digits.kind().entry_words_u32() * 4;
-        let dealer_bytes = digits.leaf_blocks() * BLOCK_BITS / 8 + table_bytes;
-        dealer_bytes + digits.device_blocks() * BLOCK_WEIGHT_BYTES
-    }
-
     /// All cuts of `left` bits into at most `digits`, one of them at `shift`.
     fn cuts(left: u8, digits: usize, shift: u32, prefix: &mut Vec<u8>, found: &mut Vec<[u8; 4]>) {
         let sums = prefix.iter().scan(0, |sum, &bits| {
@@ -361,10 +364,10 @@ mod tests {
                     let mut found = Vec::new();
                     cuts(total, MAX_DIGITS, shift, &mut Vec::new(), &mut found);
                     let plan = |bits| Digits::with_widths(kind, width_bits, shift, bits);
-                    let best = found.into_iter().min_by_key(|&bits| weight(&plan(bits)));
+                    let best = found.into_iter().min_by_key(|&bits| plan(bits).weight_bytes());
                     let best = best.expect("four digits of 12 bits cut 48 bits anywhere");
                     let own = plans::widths(width_bits, shift, kind);
-                    wrong += u32::from(weight(&plan(own)) > weight(&plan(best)));
+                    wrong += u32::from(plan(own).weight_bytes() > plan(best).weight_bytes());
                     right.push(format!(
                         "{:#06x},",
                         best.iter().rev().fold(0_u16, |all, &bits| { all << 4 | u16::from(bits) })
