@@ -12,19 +12,20 @@
 
 use core::f64::consts::SQRT_2;
 
-use sharelet_core::session::network::{MIN_GATE_BITS, RING_BITS};
+use sharelet_core::session::network::{MIN_GATE_BITS, NetworkError, RING_BITS};
 
 use super::error::QuantiseError;
-use super::layer::Chain;
+use super::layer::{Chain, Layer};
 use super::pool_first::pool_first;
 use super::quantise::{
-    InSteps, Options, Room, attempt, check, check_layers, in_steps, layer_width, sampled,
+    MAX_FRAC_BITS, MAX_HEADROOM_BITS, Options, Room, attempt, layer_width, sampled,
 };
 use super::report::Report;
+use super::scales::pow2;
 use super::steps::Steps;
-use super::{compare, stress};
-use sharelet_model::Model;
+use super::{compare, counted, stress};
 use sharelet_model::readings::Readings;
+use sharelet_model::{MAX_LAYERS, Model};
 
 /// Widths of gates that are tried.
 const WIDTHS: core::ops::Range<u8> = 12..RING_BITS;
@@ -174,4 +175,68 @@ fn narrowest(
         .filter_map(|gate_bits| at(calibration, gate_bits))
         .find(|(_, _, report)| report.costs_little(&whole.2, max_error))
         .unwrap_or(whole)
+}
+
+fn check(chain: &Chain, calibration: &Readings, options: &Options) -> Result<(), QuantiseError> {
+    for (option, given, limit) in [
+        ("headroom-bits", Some(options.headroom_bits), MAX_HEADROOM_BITS),
+        ("input-frac-bits", options.input_frac_bits, MAX_FRAC_BITS),
+        ("frac-bits", options.frac_bits, MAX_FRAC_BITS),
+        ("gate-bits", options.gate_bits, RING_BITS),
+    ] {
+        if let Some(given) = given
+            && given > limit
+        {
+            return Err(QuantiseError::OptionOutOfRange { option, given, limit });
+        }
+    }
+    let expected = chain.layers.first().map_or(0, Layer::inputs);
+    if calibration.width() != expected {
+        return Err(QuantiseError::Width { expected, found: calibration.width() });
+    }
+    Ok(())
+}
+
+fn check_layers(chain: &Chain) -> Result<(), QuantiseError> {
+    if chain.layers.len() > MAX_LAYERS {
+        return Err(QuantiseError::Description(NetworkError::TooManyLayers { limit: MAX_LAYERS }));
+    }
+    Ok(())
+}
+
+/// A chain in steps, and what is to be said of it.
+#[derive(Default)]
+struct InSteps {
+    /// The steps of a reading.
+    reading: Option<Steps>,
+    /// The chain; none if its values are not counted in steps.
+    chain: Option<Chain>,
+    /// Layers of which a limit is left out without a proof.
+    untried: Vec<String>,
+}
+
+/// The chain in steps, if its values are counted so.
+fn in_steps(
+    chain: &Chain,
+    calibration: &Readings,
+    options: &Options,
+    largest: f64,
+) -> Result<InSteps, QuantiseError> {
+    if !chain.is_counted() {
+        return Ok(InSteps::default());
+    }
+    let reading = counted::of_reading(chain);
+    let accepted = largest * pow2(i32::from(options.headroom_bits));
+    let limit = reading.map_or(accepted, |steps| steps.largest());
+    // Half a step beyond the last one is rounded to it.
+    if let Some(steps) = reading.filter(|steps| limit + steps.scale / 2.0 < largest) {
+        return Err(QuantiseError::Domain {
+            largest,
+            low: steps.scale * steps.low,
+            high: steps.scale * steps.high,
+        });
+    }
+    let (chain, untried) =
+        counted::counted(chain, &sampled(chain, calibration), limit.max(largest));
+    Ok(InSteps { reading, chain: Some(chain), untried })
 }

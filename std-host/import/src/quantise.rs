@@ -1,7 +1,7 @@
 //! A chain of float layers as a model in the ring: scales from calibration readings.
 //!
 //! For every layer the accumulator gets as many fraction bits as its largest value over the
-//! calibration readings leaves room for in 31 bits, less the head-room. These bits are divided
+//! calibration readings leaves room for in its gate, less the head-room. These bits are divided
 //! between the layer's input and its weights so that the rounding of the one and of the other
 //! together do the least harm; what the layer before drops (its shift) follows from that.
 //!
@@ -12,9 +12,7 @@
 //! * half a unit of what the shift drops, so that rounding down becomes rounding to nearest;
 //! * the mean error of every output over the calibration readings.
 
-use sharelet_core::session::network::{
-    self, Activation, MIN_GATE_BITS, Network, NetworkError, RING_BITS,
-};
+use sharelet_core::session::network::{self, Activation, MIN_GATE_BITS, Network, RING_BITS};
 use sharelet_core::shape::Shape;
 
 pub use super::error::QuantiseError;
@@ -26,8 +24,8 @@ use super::scales::{
 };
 use super::steps::Steps;
 use super::{counted, narrow, stress};
+use sharelet_model::Model;
 use sharelet_model::readings::Readings;
-use sharelet_model::{MAX_LAYERS, Model};
 
 /// How many times the least square error is about as good.
 const AS_GOOD: f64 = 2.0;
@@ -233,74 +231,6 @@ fn forget<'v, T: 'v>(
 
 fn unsigned(words: &[i64]) -> Vec<u64> {
     words.iter().map(|word| word.cast_unsigned()).collect()
-}
-
-pub(super) fn check(
-    chain: &Chain,
-    calibration: &Readings,
-    options: &Options,
-) -> Result<(), QuantiseError> {
-    for (option, given, limit) in [
-        ("headroom-bits", Some(options.headroom_bits), MAX_HEADROOM_BITS),
-        ("input-frac-bits", options.input_frac_bits, MAX_FRAC_BITS),
-        ("frac-bits", options.frac_bits, MAX_FRAC_BITS),
-        ("gate-bits", options.gate_bits, RING_BITS),
-    ] {
-        if let Some(given) = given
-            && given > limit
-        {
-            return Err(QuantiseError::OptionOutOfRange { option, given, limit });
-        }
-    }
-    let expected = chain.layers.first().map_or(0, Layer::inputs);
-    if calibration.width() != expected {
-        return Err(QuantiseError::Width { expected, found: calibration.width() });
-    }
-    Ok(())
-}
-
-pub(super) fn check_layers(chain: &Chain) -> Result<(), QuantiseError> {
-    if chain.layers.len() > MAX_LAYERS {
-        return Err(QuantiseError::Description(NetworkError::TooManyLayers { limit: MAX_LAYERS }));
-    }
-    Ok(())
-}
-
-/// A chain in steps, and what is to be said of it.
-#[derive(Default)]
-pub(super) struct InSteps {
-    /// The steps of a reading.
-    pub(super) reading: Option<Steps>,
-    /// The chain; none if its values are not counted in steps.
-    pub(super) chain: Option<Chain>,
-    /// Layers of which a limit is left out without a proof.
-    pub(super) untried: Vec<String>,
-}
-
-/// The chain in steps, if its values are counted so.
-pub(super) fn in_steps(
-    chain: &Chain,
-    calibration: &Readings,
-    options: &Options,
-    largest: f64,
-) -> Result<InSteps, QuantiseError> {
-    if !chain.is_counted() {
-        return Ok(InSteps::default());
-    }
-    let reading = counted::of_reading(chain);
-    let accepted = largest * pow2(i32::from(options.headroom_bits));
-    let limit = reading.map_or(accepted, |steps| steps.largest());
-    // Half a step beyond the last one is rounded to it.
-    if let Some(steps) = reading.filter(|steps| limit + steps.scale / 2.0 < largest) {
-        return Err(QuantiseError::Domain {
-            largest,
-            low: steps.scale * steps.low,
-            high: steps.scale * steps.high,
-        });
-    }
-    let (chain, untried) =
-        counted::counted(chain, &sampled(chain, calibration), limit.max(largest));
-    Ok(InSteps { reading, chain: Some(chain), untried })
 }
 
 /// The network so far, and its integer accumulators for every calibration reading.

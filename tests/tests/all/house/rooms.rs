@@ -133,7 +133,7 @@ tflite: graph pad tflite_schema error steps tflite_options tflite_steps tflite_t
 fold: graph layer error dims
 counted: layer ranges steps stress fold
 quantise: error layer scales ranges narrow stress report counted steps
-choose: error layer pool_first quantise stress report compare steps
+choose: error layer scales pool_first quantise counted stress report compare steps
 maps: graph layer error form window dims
 stack: graph layer
 check: graph error form dims maps stack
