@@ -126,7 +126,7 @@ dims: graph error form window
 onnx: graph pad onnx_proto error onnx_external onnx_fold onnx_ml onnx_node onnx_opset onnx_order \
     onnx_steps onnx_tensor
 compare: layer report
-narrow: layer scales
+narrow: scales
 pool_first: layer
 tflite: graph pad tflite_schema error steps tflite_options tflite_steps tflite_tensor \
     tflite_window
