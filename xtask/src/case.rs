@@ -66,7 +66,7 @@ impl Case {
             let model = room.path(&format!("{name}.slt"));
             // What a user chooses who takes speed before the last digits.
             let fast = name.ends_with("1_percent");
-            let options = if fast { "--max-error 1" } else { "" };
+            let options = if fast { "--max-error 1 --name ad01_1_percent" } else { "" };
             room.import_with(options, &data.join(network), &data.join(calibrate), &model)?;
             let dense = name != "network_b" && !fast;
             Ok(Self { name, model, inputs: data.join(inputs), dense })
