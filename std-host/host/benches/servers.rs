@@ -2,7 +2,7 @@
 //! networks that the field compares with, single protocols, and whole runs.
 //!
 //! `cargo bench -p sharelet-host --bench servers -- [--json FILE] [--train FOLDER] [NAME...]`:
-//! names are `a`, `b`, `c`, `d`, `gates`; without one, all. `--train` only trains, `a` and `b`, for
+//! names are `a`, `b`, `c`, `d`, rows of them as `a/train128`, and `gates`; without one, all. `--train` only trains, `a` and `b`, for
 //! five epochs on the images in FOLDER.
 #![allow(
     clippy::unwrap_used,
@@ -372,7 +372,10 @@ fn main() {
             name => chosen.push(name.to_owned()),
         }
     }
-    let wanted = |name: &str| chosen.is_empty() || chosen.iter().any(|chosen| chosen == name);
+    let wanted = |name: &str| {
+        let all = |chosen: &String| name == chosen || name.starts_with(&format!("{chosen}/"));
+        chosen.is_empty() || chosen.iter().any(all)
+    };
     let mut figures = Figures::default();
     if let Some(folder) = &folder {
         ["a", "b"]
@@ -391,31 +394,24 @@ fn main() {
         ("c", NetworkName::C),
         ("d", NetworkName::D),
     ];
-    for (name, letter) in named.into_iter().filter(|(name, _)| wanted(name)) {
+    for (name, letter) in named {
         let network = Network::named(letter);
-        for (batch, what) in [(1, "fwd1"), (128, "fwd128")] {
-            figures.taken(
-                &format!("{name}/{what}"),
-                &forward(&network, batch, &mut servers(None), RUNS),
-            );
+        let row = |what: &str, line, runs| {
+            let mut servers = servers(line);
+            match what {
+                "fwd1" => forward(&network, 1, &mut servers, runs),
+                "fwd128" => forward(&network, 128, &mut servers, runs),
+                _ => train(&network, 128, &mut servers, runs),
+            }
+        };
+        for what in ["fwd1", "fwd128", "train128"] {
+            let name = format!("{name}/{what}");
+            if wanted(&name) {
+                figures.taken(&name, &row(what, None, RUNS));
+                let far = row(what, Some(LINE), 1);
+                figures.add(format!("{name}/wan_ms"), far[0].online.as_secs_f64() * 1e3, "ms");
+            }
         }
-        figures.taken(&format!("{name}/train128"), &train(&network, 128, &mut servers(None), RUNS));
-        let over = |taken: &[Taken]| taken[0].online.as_secs_f64() * 1e3;
-        figures.add(
-            format!("{name}/fwd1/wan_ms"),
-            over(&forward(&network, 1, &mut servers(Some(LINE)), 1)),
-            "ms",
-        );
-        figures.add(
-            format!("{name}/fwd128/wan_ms"),
-            over(&forward(&network, 128, &mut servers(Some(LINE)), 1)),
-            "ms",
-        );
-        figures.add(
-            format!("{name}/train128/wan_ms"),
-            over(&train(&network, 128, &mut servers(Some(LINE)), 1)),
-            "ms",
-        );
     }
     figures.write(json);
 }

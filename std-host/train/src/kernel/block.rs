@@ -20,6 +20,9 @@ const PANELS_BYTES: usize = 256 << 10;
 /// From so many rows on, the right operand is copied before use.
 const COPY_ROWS: usize = 48;
 
+/// Columns that are copied side by side where they are runs.
+const GROUP: usize = 4;
+
 /// Where the rows of a copied panel begin.
 static PANEL_STARTS: [usize; DEPTH] = multiples(COLUMNS);
 /// Where the columns of copied rows begin.
@@ -226,16 +229,16 @@ fn copy_columns<R: Word>(y: Matrix<'_, R>, to: &mut [R]) {
         let run = if column < y.columns { y.words.get(y.starts.at(column)..) } else { None };
         run.unwrap_or_default().get(..y.rows)
     };
-    for column in (0..COLUMNS).step_by(ROWS) {
+    for column in (0..COLUMNS).step_by(GROUP) {
         let runs = [run(column), run(column + 1), run(column + 2), run(column + 3)];
         if let [Some(a), Some(b), Some(c), Some(d)] = runs {
             let terms = a.iter().zip(b).zip(c).zip(d);
             for (to, (((&a, &b), &c), &d)) in to.chunks_exact_mut(COLUMNS).zip(terms) {
-                to[column..column + ROWS].copy_from_slice(&[a, b, c, d]);
+                to[column..column + GROUP].copy_from_slice(&[a, b, c, d]);
             }
         } else {
             for (term, to) in to.chunks_exact_mut(COLUMNS).enumerate() {
-                for (to, run) in to[column..column + ROWS].iter_mut().zip(runs) {
+                for (to, run) in to[column..column + GROUP].iter_mut().zip(runs) {
                     *to = run.map_or(R::ZERO, |run| run[term]);
                 }
             }

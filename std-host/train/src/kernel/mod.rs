@@ -9,7 +9,7 @@
 //! bilinear -> convolution (images as matrices without copying each window)
 //!     |            |
 //!     v            v
-//!  parallel -> block (packing, orientation) -> tile (registers)
+//!  parallel -> block (packing, orientation) -> tile (registers) -> split (64 bits with AVX2)
 //!                  |-> vector (one row or one column: memory decides)
 //! ```
 //!
@@ -25,6 +25,8 @@ mod convolution;
 mod matrix;
 mod parallel;
 mod sizes;
+#[cfg(target_arch = "x86_64")]
+mod split;
 mod tile;
 mod vector;
 mod word;

@@ -9,7 +9,7 @@
 use super::word::Word;
 
 /// Rows of a tile.
-pub const ROWS: usize = 4;
+pub const ROWS: usize = 6;
 /// Columns of a full tile.
 pub const COLUMNS: usize = 16;
 /// Columns of a half tile: for what is left at the right.
@@ -24,6 +24,12 @@ pub enum Left<'a, R> {
     Columns(&'a [R], &'a [usize]),
 }
 
+impl<R> core::fmt::Debug for Left<'_, R> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Left(<redacted>)")
+    }
+}
+
 /// `to = left right`, for as many terms as there are rows of `right`: each begins at one of
 /// `starts` in `words`.
 ///
@@ -36,14 +42,16 @@ pub fn tile<R: Word, const C: usize>(
     starts: &[usize],
     to: &mut [[R; C]; ROWS],
 ) {
+    if R::tile(left, words, starts, to) {
+        return;
+    }
     let mut sums = [[R::ZERO; C]; ROWS];
     match left {
-        Left::Rows([a, b, c, d]) => {
-            let run = |run| <[R]>::get(run, ..starts.len());
-            let (Some(a), Some(b), Some(c), Some(d)) = (run(a), run(b), run(c), run(d)) else {
-                return;
-            };
-            let rows = [a, b, c, d];
+        Left::Rows(mut rows) => {
+            for row in &mut rows {
+                let Some(run) = row.get(..starts.len()) else { return };
+                *row = run;
+            }
             for term in 0..starts.len() {
                 let Some(right) =
                     words.get(starts[term]..).and_then(|words| words.first_chunk::<C>())
