@@ -134,6 +134,8 @@ pub enum Kind {
         rows: usize,
         /// See [`Rates::rate_bits`].
         rate_bits: u32,
+        /// Whether that is all that the rate takes.
+        only_shifts: bool,
     },
     /// See [`Session::Test`].
     Test,
@@ -507,10 +509,14 @@ impl Course {
             Session::CheckReach => Kind::CheckReach,
             Session::OpenTrain => Kind::OpenTrain,
             Session::OpenTest => Kind::OpenTest,
-            Session::Step(step) => Kind::Step {
-                rows: self.plan.step(step).map_or(0, |step| step.rows.len()),
-                rate_bits: self.rates(step).rate_bits,
-            },
+            Session::Step(step) => {
+                let rates = self.rates(step);
+                Kind::Step {
+                    rows: self.plan.step(step).map_or(0, |step| step.rows.len()),
+                    rate_bits: rates.rate_bits,
+                    only_shifts: rates.only_shifts(self.frac_bits()),
+                }
+            }
             Session::Test(_) => Kind::Test,
             Session::Report(_) => Kind::Report,
             Session::Check(_) => Kind::Check,

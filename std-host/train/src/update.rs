@@ -9,6 +9,9 @@ use super::model::Model;
 use super::parameters::LayerParameters;
 use crate::tensor::{Machine, Runner, Tensors};
 
+/// What a truncation may drop of a word.
+const MAX_SHIFT_BITS: u32 = 62;
+
 /// Public numbers of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rates {
@@ -26,6 +29,15 @@ pub struct Rates {
     pub ratio: u64,
     /// See `ratio`.
     pub ratio_bits: u32,
+}
+
+impl Rates {
+    /// Whether a sum of gradients, with `frac_bits` too many, becomes a step by one shift: no
+    /// momentum keeps it, and the rate divided by the batch size is a power of two.
+    pub(crate) const fn only_shifts(&self, frac_bits: u32) -> bool {
+        let shift_bits = frac_bits + self.ratio_bits + self.rate_bits;
+        self.momentum == 0 && self.rate == 1 && shift_bits <= MAX_SHIFT_BITS
+    }
 }
 
 impl Default for Rates {
@@ -63,13 +75,19 @@ pub async fn update<E: Runner, T: Tensors>(
             *sum = sum.wrapping_add(velocity.wrapping_mul(momentum));
         });
     }
-    // Rounded before they are multiplied by the rate: however large a gradient is, as long as its
-    // sum has room, its product with the rate has.
-    let mut steps = machine.truncate(sums, frac_bits + rates.ratio_bits).await?;
-    let places = model.velocity.iter_mut().flat_map(LayerParameters::words_mut);
-    places.zip(&steps).for_each(|(place, velocity)| *place = *velocity);
-    steps.iter_mut().for_each(|step| *step = step.wrapping_mul(rates.rate));
-    let steps = machine.truncate(steps, rates.rate_bits).await?;
+    let scale_bits = frac_bits + rates.ratio_bits;
+    let steps = if rates.only_shifts(frac_bits) {
+        // A power of two needs no room: both shifts are one.
+        machine.truncate(sums, scale_bits + rates.rate_bits).await?
+    } else {
+        // Rounded before they are multiplied by the rate: however large a gradient is, as long as
+        // its sum has room, its product with the rate has.
+        let mut steps = machine.truncate(sums, scale_bits).await?;
+        let places = model.velocity.iter_mut().flat_map(LayerParameters::words_mut);
+        places.zip(&steps).for_each(|(place, velocity)| *place = *velocity);
+        steps.iter_mut().for_each(|step| *step = step.wrapping_mul(rates.rate));
+        machine.truncate(steps, rates.rate_bits).await?
+    };
     let words = model.parameters.iter_mut().flat_map(LayerParameters::words_mut);
     words.zip(steps).for_each(|(word, step)| *word = word.wrapping_sub(step));
     Ok(())

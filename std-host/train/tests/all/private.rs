@@ -105,23 +105,27 @@ fn open(shares: [&[u64]; 2]) -> Vec<u64> {
 
 const WANTED: Wanted = Wanted { loss: true, correct: true, output_bits: Some(30) };
 
-fn rates(momentum: bool) -> Rates {
+/// What steps are made with: a rate that is multiplied by, one that only shifts, and momentum with
+/// decay.
+const RATES: [Rates; 3] = [
+    Rates { rate: 700, rate_bits: 14, momentum: 0, decay: 0, ratio: 1, ratio_bits: 0 },
+    Rates { rate: 1, rate_bits: 5, momentum: 0, decay: 1 << (F - 5), ratio: 1, ratio_bits: 0 },
     Rates {
         rate: 700,
         rate_bits: 14,
-        momentum: if momentum { (9 << F) / 10 } else { 0 },
-        decay: if momentum { 1 << (F - 5) } else { 0 },
-        ratio: if momentum { 5 } else { 1 },
-        ratio_bits: if momentum { 1 } else { 0 },
-    }
-}
+        momentum: (9 << F) / 10,
+        decay: 1 << (F - 5),
+        ratio: 5,
+        ratio_bits: 1,
+    },
+];
 
 /// Steps of the twin: the model, and the sums of the last step.
 fn twin(
     network: &Network,
     data: &Data,
     steps: usize,
-    momentum: bool,
+    rates: Rates,
     truncation: Truncation,
 ) -> (Vec<u64>, Sums) {
     let (mut model, mut sums) = (data.model.clone(), Sums::default());
@@ -129,7 +133,7 @@ fn twin(
         let mut open = OpenData { inputs: data.inputs.clone() };
         let (inputs, ..) = offline::run(&mut open, tensor::twin(truncation)).unwrap();
         let batch = (inputs, data.targets.clone());
-        let mut step = Step::new(network, F, &mut model, batch, rates(momentum), WANTED).unwrap();
+        let mut step = Step::new(network, F, &mut model, batch, rates, WANTED).unwrap();
         sums = offline::run(&mut step, tensor::twin(truncation)).unwrap().0;
     }
     (model.words().copied().collect(), sums)
@@ -140,7 +144,7 @@ fn private(
     network: &Network,
     data: &Data,
     steps: usize,
-    momentum: bool,
+    rates: Rates,
     truncation: Truncation,
     seed: u8,
 ) -> (Vec<u64>, Sums) {
@@ -171,7 +175,7 @@ fn private(
         let mut zeros = [data.model.clone(), data.model.clone()];
         let ([model_0, model_1], [zeros_0, zeros_1]) = (&mut models, &mut zeros);
         let new = |model, opened, targets| {
-            Step::new(network, F, model, (opened, targets), rates(momentum), WANTED).unwrap()
+            Step::new(network, F, model, (opened, targets), rates, WANTED).unwrap()
         };
         let parts = Parts {
             sizes: new(zeros_0, pick(&opened.dealer), vec![0; data.targets.len()]),
@@ -196,16 +200,16 @@ fn distance(a: &[u64], b: &[u64]) -> u64 {
     a.iter().zip(b).map(|(a, b)| a.wrapping_sub(*b).cast_signed().unsigned_abs()).max().unwrap()
 }
 
-/// Three steps of every network, with momentum and without, and by other randomness: what is found,
-/// and the twin's.
+/// Three steps of every network, with all rates, and by other randomness: what is found, and the
+/// twin's.
 fn beside_the_twin(truncation: Truncation, check: impl Fn(&str, (&[u64], Sums), (&[u64], Sums))) {
     for (name, network) in networks() {
-        for momentum in [false, true] {
-            let data = data(&network, momentum, &mut ChaCha20Rng::from_seed([7; 32]));
-            let (expected, expected_sums) = twin(&network, &data, 3, momentum, truncation);
+        for rates in RATES {
+            let data = data(&network, rates.momentum > 0, &mut ChaCha20Rng::from_seed([7; 32]));
+            let (expected, expected_sums) = twin(&network, &data, 3, rates, truncation);
             for seed in 0..3 {
-                let (found, sums) = private(&network, &data, 3, momentum, truncation, seed);
-                let about = format!("{name}, momentum {momentum}, seed {seed}");
+                let (found, sums) = private(&network, &data, 3, rates, truncation, seed);
+                let about = format!("{name}, {rates:?}, seed {seed}");
                 check(&about, (&found, sums), (&expected, expected_sums));
             }
         }
