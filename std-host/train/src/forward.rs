@@ -4,7 +4,7 @@
 //! or the next product drops what is too much, so that a ReLU after a product costs no truncation
 //! of its own.
 
-use core::mem;
+use sharelet_core::ring::Ring;
 
 use super::maps::Maps;
 use super::network::{Layer, Network, NetworkError, Shape, Window};
@@ -36,10 +36,15 @@ pub enum Trace {
 }
 
 /// A network's layers with the sizes between them.
+///
+/// A ReLU in front of a max-pool stands behind it, where there is less to compare: the largest of
+/// positive parts is the positive part of the largest, and the slopes are the same.
 #[derive(Clone, Debug)]
 pub struct Sized<'n> {
     /// The network.
     pub network: &'n Network,
+    /// Its layers, pools first.
+    layers: Vec<Layer>,
     /// Sizes between layers, the input's first.
     pub shapes: Vec<Shape>,
     /// Samples.
@@ -55,13 +60,29 @@ impl<'n> Sized<'n> {
     /// Layers that do not fit each other.
     pub fn new(network: &'n Network, words: usize, frac_bits: u32) -> Result<Self, NetworkError> {
         let batch = words / network.input.elems().max(1);
-        Ok(Self { network, shapes: network.shapes()?, batch, frac_bits })
+        let mut layers = network.layers.clone();
+        // A ReLU moves on by one pool per round.
+        for _ in 0..layers.len() {
+            for pair in 1..layers.len() {
+                if let [Layer::Relu, Layer::MaxPool(_)] = layers[pair - 1..=pair] {
+                    layers.swap(pair - 1, pair);
+                }
+            }
+        }
+        let shapes = Network { layers: layers.clone(), ..network.clone() }.shapes()?;
+        Ok(Self { network, layers, shapes, batch, frac_bits })
     }
 
     /// Layers with their numbers and input sizes.
     pub fn layers(&self) -> impl DoubleEndedIterator<Item = (usize, Layer, Shape)> + use<'_> {
-        let layers = self.network.layers.iter().zip(&self.shapes).collect::<Vec<_>>();
+        let layers = self.layers.iter().zip(&self.shapes).collect::<Vec<_>>();
         layers.into_iter().enumerate().map(|(index, (layer, shape))| (index, *layer, *shape))
+    }
+
+    /// Whether the largest that layer `index` finds are activated, after more pools or at once.
+    fn is_activated(&self, index: usize) -> bool {
+        let mut next = self.layers.iter().skip(index + 1);
+        next.find(|layer| !matches!(layer, Layer::MaxPool(_))) == Some(&Layer::Relu)
     }
 
     /// Outputs of a sample.
@@ -85,63 +106,97 @@ pub async fn forward<E: Runner, T: Tensors>(
     keeps: bool,
 ) -> Result<(Value, Vec<Trace>), E::Error> {
     let (f, mut traces) = (sized.frac_bits, Vec::new());
-    let mut value = Value { words: Vec::new(), frac_bits: f };
-    let mut opened = Some(inputs);
+    let mut value = Current::Opened(inputs);
     let mut weights = weights.iter();
     for (index, layer, shape) in sized.layers() {
-        let trace = match layer {
+        let (next, trace) = match layer {
             Layer::Dense { .. } | Layer::Convolution { .. } => {
-                let input = match opened.take() {
-                    Some(input) => input,
-                    None => open_one(machine, mem::take(&mut value), f).await?,
+                let input = match value {
+                    Current::Opened(input) => input,
+                    other => open_one(machine, other.wide(f), f).await?,
                 };
                 let (Some(maps), Some(weights)) =
                     (Maps::of(layer, shape, sized.batch), weights.next())
                 else {
+                    value = Current::Opened(input);
                     continue;
                 };
                 let mut words = machine.product(&maps.forward, &input, weights)?;
                 add_biases(&mut words, parameters.get(index), sized.shapes.get(index + 1), f);
-                value = Value { words, frac_bits: 2 * f };
-                Trace::Input(input)
+                (Current::Wide(Value { words, frac_bits: 2 * f }), Trace::Input(input))
             }
             Layer::Relu => {
-                let Value { words, frac_bits } = taken(&mut opened, value, f);
-                let (words, bits) = machine.activate(words, frac_bits - f, keeps).await?;
-                value = Value { words, frac_bits: f };
-                Trace::Passed(bits)
+                let (words, bits) = match value {
+                    Current::Narrow(words) => machine.activate_narrow(words, keeps).await?,
+                    other => {
+                        let Value { words, frac_bits } = other.wide(f);
+                        machine.activate(words, frac_bits - f, keeps).await?
+                    }
+                };
+                (Current::Wide(Value { words, frac_bits: f }), Trace::Passed(bits))
             }
             Layer::MaxPool(window) => {
-                let Value { words, frac_bits } = taken(&mut opened, value, f);
-                let words = machine.truncate(words, frac_bits - f).await?;
-                let (words, larger) =
-                    largest(machine, &words, sized.batch, shape, window, keeps).await?;
-                value = Value { words, frac_bits: f };
-                Trace::Larger(larger)
+                let windows = (sized.batch, shape, window);
+                if sized.is_activated(index) {
+                    let words = match value {
+                        Current::Narrow(words) => words,
+                        other => {
+                            let Value { words, frac_bits } = other.wide(f);
+                            machine.narrow(words, frac_bits - f).await?
+                        }
+                    };
+                    let positive = async |machine: &mut Machine<E, T>, words: Vec<u32>| {
+                        machine.positive(words, keeps).await
+                    };
+                    let (words, larger) = largest(machine, &words, windows, positive).await?;
+                    (Current::Narrow(words), Trace::Larger(larger))
+                } else {
+                    let Value { words, frac_bits } = value.wide(f);
+                    let words = machine.truncate(words, frac_bits - f).await?;
+                    let positive = async |machine: &mut Machine<E, T>, words: Vec<u64>| {
+                        machine.activate(words, 0, keeps).await
+                    };
+                    let (words, larger) = largest(machine, &words, windows, positive).await?;
+                    (Current::Wide(Value { words, frac_bits: f }), Trace::Larger(larger))
+                }
             }
             Layer::AveragePool(window) => {
-                let Value { words, frac_bits } = taken(&mut opened, value, f);
+                let Value { words, frac_bits } = value.wide(f);
                 let words = machine.truncate(words, frac_bits - f).await?;
                 let add = |sums: Vec<u64>, words: Vec<u64>| {
                     sums.iter().zip(words).map(|(sum, word)| sum.wrapping_add(word)).collect()
                 };
                 let sums = candidates(&words, sized.batch, shape, window).reduce(add);
-                value = mean(Value { words: sums.unwrap_or_default(), frac_bits: f }, window);
-                Trace::Nothing
+                let sum = Value { words: sums.unwrap_or_default(), frac_bits: f };
+                (Current::Wide(mean(sum, window)), Trace::Nothing)
             }
         };
+        value = next;
         if keeps {
             traces.push(trace);
         }
     }
-    Ok((taken(&mut opened, value, f), traces))
+    Ok((value.wide(f), traces))
 }
 
-/// The share of what was opened beforehand, or the value.
-fn taken(opened: &mut Option<Masked>, value: Value, frac_bits: u32) -> Value {
-    match opened.take() {
-        Some(input) => Value { words: input.share().to_vec(), frac_bits },
-        None => value,
+/// What one layer hands to the next.
+enum Current {
+    /// Opened beforehand.
+    Opened(Masked),
+    /// Shares in `Z_2^64`.
+    Wide(Value),
+    /// Shares in `Z_2^32`, on the way to a ReLU, which lifts them.
+    Narrow(Vec<u32>),
+}
+
+impl Current {
+    /// The value in `Z_2^64`. A narrow one is met by nothing but pools and a ReLU.
+    fn wide(self, frac_bits: u32) -> Value {
+        match self {
+            Self::Opened(input) => Value { words: input.share().to_vec(), frac_bits },
+            Self::Wide(value) => value,
+            Self::Narrow(_) => Value { words: Vec::new(), frac_bits },
+        }
     }
 }
 
@@ -192,39 +247,37 @@ const MEAN_BITS: u32 = 20;
 
 /// For every place of the window, the words there, for all windows:
 /// `batch x channels x rows x columns` of them.
-fn candidates(
-    words: &[u64],
+fn candidates<R: Ring>(
+    words: &[R],
     batch: usize,
     shape: Shape,
     window: Window,
-) -> impl Iterator<Item = Vec<u64>> + use<'_> {
-    let word = |index: usize| words.get(index).copied().unwrap_or(0);
+) -> impl Iterator<Item = Vec<R>> + use<'_, R> {
+    let word = |index: usize| words.get(index).copied().unwrap_or(R::ZERO);
     window.cells().map(move |cell| window.indices(batch, shape, cell).map(word).collect())
 }
 
 /// The largest of every window, by a tournament: in each level the larger of two neighbours goes
-/// on; of equals the first.
-async fn largest<E: Runner, T: Tensors>(
+/// on; of equals the first. `positive` gives the positive parts of differences, and what decided.
+async fn largest<E: Runner, T: Tensors, R: Ring>(
     machine: &mut Machine<E, T>,
-    words: &[u64],
-    batch: usize,
-    shape: Shape,
-    window: Window,
-    keeps: bool,
-) -> Result<(Vec<u64>, Vec<Bits>), E::Error> {
-    let (mut left, mut levels): (Vec<Vec<u64>>, _) =
+    words: &[R],
+    (batch, shape, window): (usize, Shape, Window),
+    mut positive: impl AsyncFnMut(&mut Machine<E, T>, Vec<R>) -> Result<(Vec<R>, Bits), E::Error>,
+) -> Result<(Vec<R>, Vec<Bits>), E::Error> {
+    let (mut left, mut levels): (Vec<Vec<R>>, _) =
         (candidates(words, batch, shape, window).collect(), Vec::new());
     while left.len() > 1 {
         let (pairs, odd) = left.as_chunks::<2>();
         let windows = left.first().map_or(1, Vec::len).max(1);
         let mut differences = Vec::with_capacity(windows * pairs.len());
         for [first, second] in pairs {
-            differences.extend(first.iter().zip(second).map(|(a, b)| a.wrapping_sub(*b)));
+            differences.extend(first.iter().zip(second).map(|(a, b)| a.sub(*b)));
         }
-        let (gains, bits) = machine.activate(differences, 0, keeps).await?;
-        let mut next: Vec<Vec<u64>> = Vec::with_capacity(left.len().div_ceil(2));
+        let (gains, bits) = positive(machine, differences).await?;
+        let mut next: Vec<Vec<R>> = Vec::with_capacity(left.len().div_ceil(2));
         for ([_, second], gains) in pairs.iter().zip(gains.chunks(windows)) {
-            let larger = second.iter().zip(gains).map(|(word, gain)| word.wrapping_add(*gain));
+            let larger = second.iter().zip(gains).map(|(word, gain)| word.add(*gain));
             next.push(larger.collect());
         }
         next.extend_from_slice(odd);

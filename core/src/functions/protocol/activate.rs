@@ -4,7 +4,8 @@
 //! * Computes: shares in `Z_2^64` of `max(t, 0)` and, where they are kept, of `b = [t >= 0]` and of
 //!   a product `a b` with a dealt mask `a`, by which [`super::select`] multiplies one more value by
 //!   `b` in one message. `t = y >> s` of a shared `y` in `Z_2^64`, *rounded down or one unit more*;
-//!   or `t = y` of a shared `y` in `Z_2^32`, which is exact.
+//!   or `t = y` of a shared `y` in `Z_2^32`, which is exact. Where values of 32 bits are all that
+//!   is wanted, shares in `Z_2^32`: smaller tables, and nothing is kept.
 //! * Model: semi-honest parties and dealer; every message is one-time padded.
 //! * Reference: masked comparison by digits (see [`super::comparing`]); the truncation is that of
 //!   [`super::rescale`].
@@ -19,7 +20,7 @@
 //! Z = (z >> s) mod 2^32,  R = (r >> s) mod 2^32
 //! t = Z - R mod 2^32, or one unit less: the carry is left out
 //! b = [t >= 0] = 1 xor msb(Z) xor msb(R) xor [Z mod 2^31 < R mod 2^31]
-//! max(t, 0) = b Z - b R + 2^32 (1 - msb Z) (b m),  m = msb(R)
+//! max(t, 0) = b Z - b R + 2^32 (1 - msb Z) (b m),  m = msb(R), without `m` modulo 2^32
 //! table:  (h, h R, h m, h a)                             b from h, b R from h R and R, ...
 //! ```
 
@@ -37,24 +38,24 @@ use crate::step::{StepError, expect_len};
 /// Bits of the words that are compared.
 const WORD_BITS: u32 = 32;
 
-/// `max(t, 0)` of `t = y >> shift` with `y` in the ring `R`.
+/// `max(t, 0)` in the ring `W` of `t = y >> shift` with `y` in the ring `R`.
 #[derive(Clone, Copy, Debug)]
-pub struct Activate<R> {
+pub struct Activate<R, W = u64> {
     shift: u32,
     keeps: bool,
     frame: Frame,
     fold: Fold,
     /// Places of `R`, `m` and `a`, which follow each other.
     words: u32,
-    ring: PhantomData<R>,
+    rings: PhantomData<(R, W)>,
 }
 
 /// What is activated, and the results.
-pub struct Activated<'d, R> {
+pub struct Activated<'d, R, W = u64> {
     /// `y`; used up.
     pub y: &'d mut [R],
     /// `max(t, 0)`, as long as `y`.
-    pub out: &'d mut [u64],
+    pub out: &'d mut [W],
     /// What is kept; of no elements where nothing is.
     pub kept: Kept<'d>,
 }
@@ -70,10 +71,10 @@ pub struct Kept<'d> {
     pub product: &'d mut [u64],
 }
 
-crate::correlation::redacted!([R] Activated<'_, R>);
+crate::correlation::redacted!([R, W] Activated<'_, R, W>);
 crate::correlation::redacted!(Kept<'_>);
 
-impl<R: Ring> Slices for Activated<'_, R> {
+impl<R: Ring, W: Ring> Slices for Activated<'_, R, W> {
     type Ring = R;
     type Value = R;
 
@@ -120,18 +121,26 @@ impl Activate<u32> {
     }
 }
 
-impl<R: Ring> Activate<R> {
+impl Activate<u32, u32> {
+    /// Exact, for values of 32 bits that stay so.
+    #[must_use]
+    pub fn narrow(folding: Folding) -> Self {
+        Self::with_shift(0, folding, false)
+    }
+}
+
+impl<R: Ring, W: Ring> Activate<R, W> {
+    /// Whether results are in a larger ring than what is compared.
+    const LIFTS: bool = W::BITS > WORD_BITS;
+
     fn with_shift(shift: u32, folding: Folding, keeps: bool) -> Self {
-        let entry_words = if keeps { 4 } else { 3 };
-        let cut = Cut::plan(WORD_BITS - 1, None, folding, entry_words * word_bytes::<u64>(), 1);
+        let entry_words = 2 + u32::from(Self::LIFTS) + u32::from(keeps);
+        let cut = Cut::plan(WORD_BITS - 1, None, folding, entry_words * word_bytes::<W>(), 1);
         let mut layout = Layout::default();
         let leaves = Leaves::new(cut, &mut layout);
         let fold = Fold::new(&cut, &mut layout);
-        let (mask, (words, fold)) = layout.word_and::<R, u64, _>(|layout| {
-            (
-                layout.words::<u64>(entry_words - 1),
-                fold.with_table::<u64>(&cut, entry_words, layout),
-            )
+        let (mask, (words, fold)) = layout.word_and::<R, W, _>(|layout| {
+            (layout.words::<W>(entry_words - 1), fold.with_table::<W>(&cut, entry_words, layout))
         });
         Self {
             shift,
@@ -139,7 +148,7 @@ impl<R: Ring> Activate<R> {
             frame: Frame { cut, leaves, layout, mask, offset: false },
             fold,
             words,
-            ring: PhantomData,
+            rings: PhantomData,
         }
     }
 
@@ -150,9 +159,9 @@ impl<R: Ring> Activate<R> {
     }
 }
 
-impl<R: Ring> Comparing for Activate<R> {
+impl<R: Ring, W: Ring> Comparing for Activate<R, W> {
     type Ring = R;
-    type Data<'d> = Activated<'d, R>;
+    type Data<'d> = Activated<'d, R, W>;
 
     fn frame(&self) -> &Frame {
         &self.frame
@@ -180,7 +189,7 @@ impl<R: Ring> Comparing for Activate<R> {
         &self,
         half: &mut H,
         element: usize,
-        data: &mut Activated<'_, R>,
+        data: &mut Activated<'_, R, W>,
         opened: &Opened<'_>,
     ) {
         let (Some(&z), Some(out)) = (data.y.get(element), data.out.get_mut(element)) else {
@@ -190,16 +199,17 @@ impl<R: Ring> Comparing for Activate<R> {
         let high = z >> (WORD_BITS - 1) == 1;
         let flip = Fold::flip(cut, delta) ^ high;
         let whole = |half: &mut H, index: u32| {
-            half.word::<u64>(element, self.words + index * word_bytes::<u64>())
+            half.word::<W>(element, self.words + index * word_bytes::<W>())
         };
-        let word = |half: &mut H, index| self.fold.word::<u64>(cut, half, element, delta, index);
-        let b = turned(flip, half.party().constant(1), word(half, 0));
+        let word = |half: &mut H, index| self.fold.word::<W>(cut, half, element, delta, index);
+        let b = turned(flip, half.party().constant(W::ONE), word(half, 0));
         let mask = whole(half, 0);
         let b_mask = turned(flip, mask, word(half, 1));
-        let mut positive = b.wrapping_mul(z).wrapping_sub(b_mask);
-        if !high {
+        let mut positive = b.mul(W::from_u64(z)).sub(b_mask);
+        if Self::LIFTS && !high {
             let sign = whole(half, 1);
-            positive = positive.wrapping_add(turned(flip, sign, word(half, 2)) << WORD_BITS);
+            let weight = W::pow2(WORD_BITS);
+            positive = positive.add(turned(flip, sign, word(half, 2)).mul(weight));
         }
         *out = positive;
         if self.keeps {
@@ -210,35 +220,39 @@ impl<R: Ring> Comparing for Activate<R> {
                 kept.product.get_mut(element),
             );
             let (Some(bit), Some(later), Some(product)) = places else { return };
-            *bit = b;
-            *later = whole(half, 2);
-            *product = turned(flip, *later, word(half, 3));
+            *bit = b.to_u64();
+            let masked = whole(half, 2);
+            *later = masked.to_u64();
+            *product = turned(flip, masked, word(half, 3)).to_u64();
         }
     }
 
     fn deal_rest<G: CryptoRng>(&self, mask: R, truth: &mut Truth<'_>, rng: &mut G) {
-        let mask = self.part(mask);
-        let sign = mask >> (WORD_BITS - 1);
-        let later = if self.keeps { rng.next_u64() } else { 0 };
-        for (index, word) in (0..if self.keeps { 3 } else { 2 }).zip([mask, sign, later]) {
-            truth.set_word(self.words + index * word_bytes::<u64>(), word);
-        }
+        let mask = W::from_u64(self.part(mask));
+        let sign = mask.to_u64() >> (WORD_BITS - 1) & 1;
+        let later = W::from_u64(if self.keeps { rng.next_u64() } else { 0 });
         #[allow(clippy::cast_possible_truncation)]
         let turn = 1 ^ sign as u32;
-        // Without what is kept, an entry ends before the last word.
-        self.fold.deal::<u64, _, 4>(&self.frame.cut, truth, rng, turn, |h, _| {
-            [h, h.wrapping_mul(mask), h.wrapping_mul(sign), h.wrapping_mul(later)]
+        let sign = W::from_u64(sign);
+        // Of a ring that is not larger there is no `m`, and without what is kept no `a`.
+        let count = 1 + u32::from(Self::LIFTS) + u32::from(self.keeps);
+        for (index, word) in (0..count).zip([mask, sign, later]) {
+            truth.set_word(self.words + index * word_bytes::<W>(), word);
+        }
+        // An entry ends before the first word that it lacks.
+        self.fold.deal::<W, _, 4>(&self.frame.cut, truth, rng, turn, |h, _| {
+            [h, h.mul(mask), h.mul(sign), h.mul(later)]
         });
     }
 
     /// What divides without a rest stays exact.
-    fn plain(&self, data: &mut Activated<'_, R>, up: &mut impl FnMut() -> bool) {
+    fn plain(&self, data: &mut Activated<'_, R, W>, up: &mut impl FnMut() -> bool) {
         let dropped = R::pow2(self.shift).sub(R::ONE).to_u64();
         for (element, (y, out)) in data.y.iter().zip(data.out.iter_mut()).enumerate() {
             let unit = u64::from(y.to_u64() & dropped != 0 && up());
             let t = self.part(*y).wrapping_add(unit) & ((1 << WORD_BITS) - 1);
             let bit = 1 ^ (t >> (WORD_BITS - 1));
-            *out = bit.wrapping_mul(t);
+            *out = W::from_u64(bit.wrapping_mul(t));
             if let (Some(kept), Some(mask), Some(product)) = (
                 data.kept.bit.get_mut(element),
                 data.kept.mask.get_mut(element),
@@ -346,6 +360,29 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// A result in the ring of what is compared needs no lift, and its tables take less.
+    #[test]
+    fn narrow_results_are_exact_and_small() {
+        let mut rng = ChaCha20Rng::from_seed([8; 32]);
+        let y = check::words::<u32>(500, &mut rng);
+        for folding in [Folding::Direct, Folding::Staged] {
+            let gate = Activate::narrow(folding);
+            let (y_0, y_1) = check::share(&y, &mut rng);
+            let [mut y_0, mut y_1] = [y_0, y_1];
+            let [mut out_0, mut out_1] = [(); 2].map(|()| vec![7_u32; y.len()]);
+            let data = |y, out| Activated { y, out, kept: Kept::default() };
+            check::run(&gate, &mut rng, data(&mut y_0, &mut out_0), data(&mut y_1, &mut out_1));
+            let (mut plain, mut expected) = (y.clone(), vec![7; y.len()]);
+            gate.twin(&mut data(&mut plain, &mut expected));
+            assert_eq!(check::open(&out_0, &out_1), expected, "{folding:?}");
+            for (y, out) in y.iter().zip(&expected) {
+                assert_eq!(y.cast_signed().max(0), out.cast_signed());
+            }
+        }
+        let wide = Activate::exact(Folding::Staged, false).layout().bytes();
+        assert!(10 * Activate::narrow(Folding::Staged).layout().bytes() < 6 * wide);
     }
 
     /// Results are those of rounding down or up, for `t` of 32 bits; what divides without a rest is

@@ -243,6 +243,21 @@ impl<E: Runner, T: Tensors> Machine<E, T> {
         Ok(words)
     }
 
+    /// Drops `shift` bits, and keeps 32 of what is left: of values that have no more.
+    ///
+    /// # Errors
+    /// The engine's; a shift of 63 bits and more.
+    pub async fn narrow(&mut self, words: Vec<u64>, shift: u32) -> Result<Vec<u32>, E::Error> {
+        let mut narrow = vec![0; words.len()];
+        if shift > 0 && self.engine.truncation() == Truncation::OneUnit {
+            let data = Rescaled { x: &words, out: &mut narrow };
+            self.engine.run(&Rescale::<u64, u32>::new(shift)?, data).await?;
+        } else {
+            share::reduce(&self.truncate(words, shift).await?, &mut narrow);
+        }
+        Ok(narrow)
+    }
+
     /// `max(y >> shift, 0)`, and with `keeps` the bits that decided. `y >> shift` must have less
     /// than 32 bits.
     ///
@@ -254,23 +269,51 @@ impl<E: Runner, T: Tensors> Machine<E, T> {
         shift: u32,
         keeps: bool,
     ) -> Result<(Vec<u64>, Bits), E::Error> {
-        let folding = if words.len() <= FEW_ELEMS { Folding::Direct } else { Folding::Staged };
         if shift > 0 && self.engine.truncation() == Truncation::OneUnit {
-            return self.decide(&Activate::truncating(shift, folding, keeps)?, words, keeps).await;
+            let gate = Activate::truncating(shift, folding(words.len()), keeps)?;
+            return self.decide(&gate, words, keeps).await;
         }
-        let words = self.truncate(words, shift).await?;
-        let mut narrow = vec![0; words.len()];
-        share::reduce(&words, &mut narrow);
-        self.decide(&Activate::exact(folding, keeps), narrow, keeps).await
+        let narrow = self.narrow(words, shift).await?;
+        self.activate_narrow(narrow, keeps).await
     }
 
-    async fn decide<R: Ring>(
+    /// `max(y, 0)`, and with `keeps` the bits that decided.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub async fn activate_narrow(
         &mut self,
-        gate: &Activate<R>,
-        mut y: Vec<R>,
+        words: Vec<u32>,
         keeps: bool,
     ) -> Result<(Vec<u64>, Bits), E::Error> {
-        let mut out = vec![0; y.len()];
+        self.decide(&Activate::exact(folding(words.len()), keeps), words, keeps).await
+    }
+
+    /// As [`Machine::activate_narrow`], for results that stay narrow.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub async fn positive(
+        &mut self,
+        words: Vec<u32>,
+        keeps: bool,
+    ) -> Result<(Vec<u32>, Bits), E::Error> {
+        if !keeps {
+            return self.decide(&Activate::narrow(folding(words.len())), words, false).await;
+        }
+        let (lifted, bits) = self.activate_narrow(words, true).await?;
+        let mut narrow = vec![0; lifted.len()];
+        share::reduce(&lifted, &mut narrow);
+        Ok((narrow, bits))
+    }
+
+    async fn decide<R: Ring, W: Ring>(
+        &mut self,
+        gate: &Activate<R, W>,
+        mut y: Vec<R>,
+        keeps: bool,
+    ) -> Result<(Vec<W>, Bits), E::Error> {
+        let mut out = vec![W::ZERO; y.len()];
         let kept = if keeps { y.len() } else { 0 };
         let mut bits = Bits { bit: vec![0; kept], mask: vec![0; kept], product: vec![0; kept] };
         let kept = Kept { bit: &mut bits.bit, mask: &mut bits.mask, product: &mut bits.product };
@@ -288,6 +331,11 @@ impl<E: Runner, T: Tensors> Machine<E, T> {
             .run(&Select::new(), Selected { values, bit: &bit, mask: &mask, product: &product })
             .await
     }
+}
+
+/// How so many comparisons are folded.
+const fn folding(elems: usize) -> Folding {
+    if elems <= FEW_ELEMS { Folding::Direct } else { Folding::Staged }
 }
 
 /// The plaintext twin's tensors: no mask, and plain products.
