@@ -28,7 +28,7 @@ pub struct Records<'a, C: Rounds, G> {
 }
 
 impl<'a, C: Rounds, G: CryptoRng> Records<'a, C, G> {
-    /// Deals session `session` under `P0`'s keystream, to `out`. Every part's randomness has a seed
+    /// Deals session `session` under `P0`'s keystream, to `out`, whatever that holds. Every part's randomness has a seed
     /// of its own from `rng`.
     pub const fn new(keystream: &'a Keystream<C>, session: u64, rng: G, out: &'a mut [u8]) -> Self {
         Self { keystream, session, operation: Some(0), rng, rest: out }
@@ -65,6 +65,7 @@ impl<C: Rounds, G: CryptoRng> Task for Records<'_, C, G> {
         let (keystream, position) = (self.keystream, Position { session: self.session, layer });
         parts.into_par_iter().for_each(|(group, out, seed)| {
             let mut rng = ChaCha20Rng::from_seed(*seed);
+            out.fill(0);
             record::deal_from(keystream, position, layout, group, &mut rng, out, |truth, rng| {
                 protocol.deal(truth, rng)
             });

@@ -33,7 +33,13 @@ pub struct Local<G> {
     truncation: Truncation,
     session: u64,
     line: Option<Wan>,
+    /// A thread per server, kept from program to program, with the memory that it has, as servers
+    /// do.
+    cores: Option<[Core; 2]>,
 }
+
+/// A server's thread.
+type Core = rayon::ThreadPool;
 
 /// What a program took.
 #[derive(Clone, Debug)]
@@ -76,7 +82,7 @@ impl<G: CryptoRng> Local<G> {
     /// Parties whose randomness comes from `rng`.
     pub fn new(mut rng: G, truncation: Truncation) -> Self {
         let binding = Binding::new(&Keystream::new(&Key::generate(&mut rng)), &[b"local"]);
-        Self { binding, rng, truncation, session: 0, line: None }
+        Self { binding, rng, truncation, session: 0, line: None, cores: None }
     }
 
     /// The same with an emulated line between the servers, or without.
@@ -107,10 +113,16 @@ impl<G: CryptoRng> Local<G> {
         let prepared_1 = Prepared::receive(&plan, truncation, dealt)?;
         let preparing = start.elapsed();
         let ([end_0, end_1], barrier, line) = (tcp::loopback()?, Barrier::new(2), self.line);
+        let cores = match self.cores.take() {
+            Some(cores) => cores,
+            None => [core()?, core()?],
+        };
+        let [core_0, core_1] = self.cores.insert(cores);
         let (found_0, found_1) = std::thread::scope(|scope| {
-            let other = scope.spawn(|| server((end_1, line), prepared_1, &mut program_1, &barrier));
+            let other =
+                scope.spawn(|| server(core_1, (end_1, line), prepared_1, &mut program_1, &barrier));
             (
-                server((end_0, line), prepared_0, &mut program_0, &barrier),
+                server(core_0, (end_0, line), prepared_0, &mut program_0, &barrier),
                 other.join().unwrap_or_else(|_| Err("a server stopped".into())),
             )
         });
@@ -128,18 +140,22 @@ impl<G: CryptoRng> Local<G> {
     }
 }
 
+fn core() -> io::Result<Core> {
+    rayon::ThreadPoolBuilder::new().num_threads(1).build().map_err(io::Error::other)
+}
+
 /// A server on one core. Both wait for each other before they start, whatever went wrong.
 fn server<P: Program<Output: Send> + Send>(
+    core: &Core,
     (end, line): (TcpStream, Option<Wan>),
     prepared: Prepared,
     program: &mut P,
     barrier: &Barrier,
 ) -> Result<(P::Output, Sent, Duration, Option<Duration>), Failed> {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().map_err(io::Error::other);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     barrier.wait();
     let runtime = runtime?;
-    pool?.install(move || {
+    core.install(move || {
         runtime.block_on(async move {
             let (reader, writer) = tokio::net::TcpStream::from_std(end)?.into_split();
             let deliveries = Deliveries::default();

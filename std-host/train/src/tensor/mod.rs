@@ -19,6 +19,7 @@
 
 mod dealing;
 pub mod local;
+mod memory;
 pub mod offline;
 pub mod party;
 mod words;

@@ -12,6 +12,7 @@ use sharelet_core::functions::record::Layout;
 use sharelet_core::keystream::{ChaCha12, Key, Keystream};
 
 use super::dealing::Records;
+use super::memory::Memory;
 use super::words::Words;
 use super::{Bilinear, Machine, Masked, Program, Runner, Tensors, add, check, settings};
 
@@ -105,8 +106,9 @@ const SEED_BYTES: usize = 32;
 pub struct Dealt {
     /// The seed of `P1`'s masks.
     pub(super) seed: [u8; SEED_BYTES],
-    /// Records of element-wise protocols.
-    pub(super) records: Vec<u8>,
+    /// Records of element-wise protocols, from byte `first` on.
+    pub(super) records: Memory,
+    pub(super) first: usize,
     /// Shares of maps of masks.
     pub(super) products: Vec<u64>,
 }
@@ -121,7 +123,7 @@ impl Dealt {
     /// Records of element-wise protocols.
     #[must_use]
     pub fn records(&self) -> &[u8] {
-        &self.records
+        self.records.get(self.first..).unwrap_or_default()
     }
 
     /// Shares of maps of masks, as bytes.
@@ -144,9 +146,8 @@ impl Dealt {
         let products = bytes.split_off(bytes.len() - 8 * plan.product_elems);
         let (words, _) = products.as_chunks();
         let products = words.iter().map(|word| u64::from_le_bytes(*word)).collect();
-        let records = bytes.split_off(SEED_BYTES);
-        let seed = bytes.try_into().map_err(|_| wrong)?;
-        Ok(Self { seed, records, products })
+        let seed = *bytes.first_chunk().ok_or(wrong)?;
+        Ok(Self { seed, records: bytes.into(), first: SEED_BYTES, products })
     }
 }
 
@@ -196,7 +197,7 @@ pub fn deal<P: Program>(
     let keystream = &binding.session(session);
     let mut seed = [0; SEED_BYTES];
     rng.fill_bytes(&mut seed);
-    let mut records = vec![0; usize::try_from(plan.usage.dealt_bytes).unwrap_or(usize::MAX)];
+    let mut records = Memory::of(usize::try_from(plan.usage.dealt_bytes).unwrap_or(usize::MAX));
     let masks_1 =
         Words::expand(&Keystream::<ChaCha12>::new(&Key::from_bytes(seed)), 0, plan.mask_elems);
     let words_0 = Words::expand(keystream, session, plan.mask_elems + plan.product_elems);
@@ -204,7 +205,7 @@ pub fn deal<P: Program>(
     let engine =
         Offline::new(Records::new(keystream, session, rng, &mut records), settings(truncation));
     let (output, _, Products { products, .. }) = run(program, Machine::new(engine, tensors))?;
-    Ok((Dealt { seed, records, products }, output))
+    Ok((Dealt { seed, records, first: 0, products }, output))
 }
 
 /// Counts words; tensors have their lengths and hold nothing.

@@ -11,6 +11,7 @@ use sharelet_core::functions::record;
 use sharelet_core::keystream::{ChaCha12, Key, Keystream};
 use sharelet_core::share::Party as Side;
 
+use super::memory::Memory;
 use super::offline::{Dealt, Plan};
 use super::words::Words;
 use super::{Bilinear, Machine, Masked, Program, Tensors, add, settings};
@@ -20,7 +21,9 @@ pub struct Prepared {
     side: Side,
     truncation: Truncation,
     work_bytes: usize,
-    records: Vec<u8>,
+    records: Memory,
+    /// Where in the memory the records begin.
+    first: usize,
     shares: Shares,
 }
 
@@ -50,8 +53,9 @@ impl Prepared {
     ) -> Result<Self, EngineError<Infallible>> {
         let session = token.number();
         let keystream = &binding.session(session);
-        let mut records = vec![0; usize::try_from(plan.usage.expanded_bytes).unwrap_or(usize::MAX)];
-        let mut rest = records.as_mut_slice();
+        let expanded_bytes = usize::try_from(plan.usage.expanded_bytes).unwrap_or(usize::MAX);
+        let mut records = Memory::of(expanded_bytes);
+        let mut rest = &mut *records;
         for (operation, &(layout, elements)) in plan.operations.iter().enumerate() {
             let layer = u16::try_from(operation).map_err(|_| EngineError::TooLong)?;
             let (out, next) = core::mem::take(&mut rest)
@@ -60,6 +64,10 @@ impl Prepared {
             record::expand(keystream, Position { session, layer }, layout, elements, out)?;
             rest = next;
         }
+        if !rest.is_empty() {
+            let found_bytes = expanded_bytes - rest.len();
+            return Err(LengthError { expected_bytes: expanded_bytes, found_bytes }.into());
+        }
         let masks = Words::expand(keystream, session, plan.mask_elems + plan.product_elems);
         let work_bytes = plan.usage.work_bytes;
         Ok(Self {
@@ -67,6 +75,7 @@ impl Prepared {
             truncation,
             work_bytes,
             records,
+            first: 0,
             shares: Shares { masks, products: None },
         })
     }
@@ -76,9 +85,10 @@ impl Prepared {
     /// # Errors
     /// [`LengthError`] if it is not that of the program.
     pub fn receive(plan: &Plan, truncation: Truncation, dealt: Dealt) -> Result<Self, LengthError> {
-        let Dealt { seed, records, products } = dealt;
+        let found = [dealt.records().len(), 8 * dealt.products.len()];
+        let Dealt { seed, records, first, products } = dealt;
         let expected = [plan.usage.dealt_bytes, 8 * plan.product_elems as u64];
-        for (found, expected) in [records.len(), 8 * products.len()].into_iter().zip(expected) {
+        for (found, expected) in found.into_iter().zip(expected) {
             if found as u64 != expected {
                 return Err(LengthError {
                     expected_bytes: usize::try_from(expected).unwrap_or(usize::MAX),
@@ -94,6 +104,7 @@ impl Prepared {
             truncation,
             work_bytes,
             records,
+            first,
             shares: Shares { masks, products: Some(Words::new(products)) },
         })
     }
@@ -107,15 +118,16 @@ impl Prepared {
         program: &mut P,
         link: L,
     ) -> Result<(P::Output, L), EngineError<L::Error>> {
-        let Self { side, truncation, work_bytes, records, shares } = self;
+        let Self { side, truncation, work_bytes, records, first, shares } = self;
         let (mut work, settings) = (vec![0; work_bytes], settings(truncation));
+        let of_records = records.get(first..).unwrap_or_default();
         let (output, link, shares) = match side {
             Side::P0 => {
-                let party = Party::new(Expanded::new(&records), link, &mut work, settings);
+                let party = Party::new(Expanded::new(of_records), link, &mut work, settings);
                 spend(party, shares, program).await?
             }
             Side::P1 => {
-                let party = Party::new(Received::new(&records), link, &mut work, settings);
+                let party = Party::new(Received::new(of_records), link, &mut work, settings);
                 spend(party, shares, program).await?
             }
         };

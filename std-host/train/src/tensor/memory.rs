@@ -1,0 +1,109 @@
+//! Memory of spent sessions, used again.
+//!
+//! A session's records take up to hundreds of megabytes. Memory that is fresh from the system costs
+//! more than what is written to it; that of the last session does not.
+
+use core::fmt;
+use core::ops::{Deref, DerefMut};
+use std::sync::{Mutex, PoisonError};
+
+/// So much is kept; of what is larger, one piece.
+const KEPT_BYTES: usize = 256 << 20;
+
+static KEPT: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
+
+/// Bytes from the memory of an earlier session where that suffices. Dropped, they are kept for the
+/// next.
+#[derive(Default)]
+pub struct Memory(Vec<u8>);
+
+impl Memory {
+    /// So many bytes, of *any* content: what of them is not written must not be read.
+    pub fn of(bytes: usize) -> Self {
+        let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+        // Much smaller sessions leave a large piece to those that need it.
+        let fits = |piece: &&Vec<u8>| (bytes..=bytes.saturating_mul(2)).contains(&piece.capacity());
+        let least = kept.iter().filter(fits).map(Vec::capacity).min();
+        let found = kept.iter().position(|piece| Some(piece.capacity()) == least);
+        let taken = found.map(|index| kept.swap_remove(index));
+        drop(kept);
+        let mut taken = taken.unwrap_or_else(|| vec![0; bytes]);
+        taken.resize(bytes, 0);
+        Self(taken)
+    }
+}
+
+impl From<Vec<u8>> for Memory {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+}
+
+impl Deref for Memory {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl DerefMut for Memory {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.0
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        let spent = core::mem::take(&mut self.0);
+        if spent.capacity() == 0 {
+            return;
+        }
+        let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.push(spent);
+        // The oldest make room.
+        let mut all_bytes: usize = kept.iter().map(Vec::capacity).sum();
+        let mut dropped = Vec::new();
+        while all_bytes > KEPT_BYTES && kept.len() > 1 {
+            let oldest = kept.remove(0);
+            all_bytes -= oldest.capacity();
+            dropped.push(oldest);
+        }
+        drop(kept);
+        // The system takes a while to take back so much.
+        if !dropped.is_empty() {
+            rayon::spawn(move || drop(dropped));
+        }
+    }
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Memory(<redacted>)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One test: what is kept is kept for the whole program.
+    #[test]
+    fn memory_comes_back_and_stays_bounded() {
+        let bytes = 3 << 20;
+        let mut first = Memory::of(bytes);
+        first.fill(7);
+        let place = first.as_ptr();
+        drop(first);
+        let second = Memory::of(bytes - 5);
+        assert_eq!((second.len(), second.as_ptr()), (bytes - 5, place));
+        assert_eq!(Memory::of(bytes).len(), bytes, "while the first is in use");
+        drop(second);
+        for _ in 0..3 {
+            let pieces: Vec<Memory> = (0..8).map(|_| Memory::of(KEPT_BYTES / 3)).collect();
+            drop(pieces);
+            let kept = KEPT.lock().unwrap();
+            assert!(kept.iter().map(Vec::capacity).sum::<usize>() <= KEPT_BYTES);
+        }
+    }
+}
