@@ -34,12 +34,30 @@ pub trait Rounds: fmt::Debug + Send + Sync + 'static {
     #[inline(always)]
     fn block_made() {}
 
+    /// The rounds of a block: all but its last step, which adds what [`Start::words`] gives first.
+    ///
+    /// A board may compute the same words in fewer instructions.
+    #[inline(always)]
+    #[must_use]
+    fn mix(start: &Start, index: u32) -> [u32; BLOCK_WORDS] {
+        start.mix(index, Self::ROUNDS)
+    }
+
+    /// The inner product of block `index` with `vector`, added to `acc`.
+    ///
+    /// A board may compute the same word in fewer instructions.
+    #[inline(always)]
+    #[must_use]
+    fn dot(start: &Start, index: u32, acc: u32, vector: &[u32; BLOCK_WORDS]) -> u32 {
+        Block(start.add(Self::mix(start, index))).dot(acc, vector)
+    }
+
     /// Fills `out` with the blocks from `position` on.
     #[doc(hidden)]
     fn blocks(key: &[u32; 8], position: [u32; 4], out: &mut [u8]) {
-        let (state, [first, ..]) = (RunState::new(key, position), position);
+        let (start, [first, ..]) = (Start::new(key, position), position);
         for (index, out) in (first..).zip(out.chunks_exact_mut(BLOCK_BYTES)) {
-            crate::ring::write_le_slice(&state.block(index, Self::ROUNDS).0, out);
+            crate::ring::write_le_slice(&start.add(Self::mix(&start, index)), out);
         }
     }
 }
@@ -211,8 +229,8 @@ impl<C: Rounds> Keystream<C> {
     pub(crate) fn next(&self, position: [u32; 4]) -> Self {
         let [index, ..] = position;
         C::block_made();
-        let Block([k0, k1, k2, k3, k4, k5, k6, k7, ..]) =
-            RunState::new(&self.key, position).block(index, C::ROUNDS);
+        let start = Start::new(&self.key, position);
+        let [k0, k1, k2, k3, k4, k5, k6, k7, ..] = start.add(C::mix(&start, index));
         Self { key: [k0, k1, k2, k3, k4, k5, k6, k7], rounds: PhantomData }
     }
 
@@ -232,7 +250,7 @@ impl<C: Rounds> Keystream<C> {
     /// computed once.
     #[must_use]
     pub fn run(&self, domain: Domain) -> Run<C> {
-        Run { state: RunState::new(&self.key, domain_words(domain, 0)), rounds: PhantomData }
+        Run { start: Start::new(&self.key, domain_words(domain, 0)), rounds: PhantomData }
     }
 
     /// Calls `each` with the blocks `first..first + count` of a domain, in order: for the dealer,
@@ -314,7 +332,7 @@ impl<C: Rounds> Keystream<C> {
 
 /// The blocks of one domain: one kind of one layer of one session.
 pub struct Run<C: Rounds> {
-    state: RunState,
+    start: Start,
     rounds: PhantomData<C>,
 }
 
@@ -324,21 +342,36 @@ impl<C: Rounds> Run<C> {
     #[must_use]
     pub fn block(&self, index: u32) -> Block {
         C::block_made();
-        self.state.block(index, C::ROUNDS)
+        Block(self.start.add(C::mix(&self.start, index)))
+    }
+
+    /// [`Block::dot`] of block `index`.
+    #[inline]
+    #[must_use]
+    pub fn dot<R: crate::ring::Ring>(&self, index: u32, acc: R, vector: &[R]) -> R {
+        match R::words(vector).and_then(|words| words.first_chunk()) {
+            Some(words) => {
+                C::block_made();
+                #[allow(clippy::cast_possible_truncation)]
+                let acc = acc.to_u64() as u32;
+                R::from_u64(C::dot(&self.start, index, acc, words).into())
+            }
+            None => self.block(index).dot(acc, vector),
+        }
     }
 
     /// Block `index` up to its last step, for whoever needs few of its words: see [`Run::word`].
     #[inline(never)]
     pub(crate) fn mix(&self, index: u32) -> Mixed {
         C::block_made();
-        Mixed(self.state.mix(index, C::ROUNDS))
+        Mixed(C::mix(&self.start, index))
     }
 
     /// A word of a block that was mixed; places beyond the block wrap.
     #[inline]
     pub(crate) fn word(&self, mixed: &Mixed, place: usize) -> u32 {
         let word = |words: &[u32; BLOCK_WORDS]| words.get(place % BLOCK_WORDS).copied();
-        word(&mixed.0).unwrap_or(0).wrapping_add(word(&self.state.start).unwrap_or(0))
+        word(&mixed.0).unwrap_or(0).wrapping_add(word(&self.start.start).unwrap_or(0))
     }
 }
 
@@ -442,15 +475,16 @@ fn domain_words(domain: Domain, index: u32) -> [u32; 4] {
     [index, (domain.kind as u32) << 16 | u32::from(domain.layer), session_low, session_high]
 }
 
-/// The ChaCha state of a run of blocks, in which word 12 counts.
-struct RunState {
+/// The ChaCha state that a run of blocks starts with, in which word 12 counts. Wiped when dropped.
+#[repr(C)]
+pub struct Start {
     /// Before the first round.
     start: [u32; BLOCK_WORDS],
     /// After those quarter rounds of the first round that word 12 takes no part in.
     mixed: [u32; BLOCK_WORDS],
 }
 
-impl RunState {
+impl Start {
     /// `position` fills words 12 to 15.
     fn new(key: &[u32; 8], position: [u32; 4]) -> Self {
         const CONSTANTS: [u32; 4] = [0x6170_7865, 0x3320_646e, 0x7962_2d32, 0x6b20_6574];
@@ -466,18 +500,25 @@ impl RunState {
         Self { start, mixed }
     }
 
-    /// The ChaCha block function at block `index`.
+    /// Block 0's words before the first round; and behind them, as they are after those quarter
+    /// rounds of the first round that word 12 takes no part in. In the latter, words 4 to 7 lack a
+    /// rotation to the right by 25, and words 13 to 15 one by 24.
+    #[must_use]
+    pub fn words(&self) -> [&[u32; BLOCK_WORDS]; 2] {
+        [&self.start, &self.mixed]
+    }
+
+    /// The last step of a block.
     #[inline]
-    fn block(&self, index: u32, rounds: u8) -> Block {
-        let mut x = self.mix(index, rounds);
+    fn add(&self, mut x: [u32; BLOCK_WORDS]) -> [u32; BLOCK_WORDS] {
         for (x, start) in x.iter_mut().zip(&self.start) {
             *x = x.wrapping_add(*start);
         }
-        Block(x)
+        x
     }
 
-    /// The same without its last step, which adds `start`. Both orders of quarter rounds are those
-    /// in which the compiler puts the fewest words aside.
+    /// A block without its last step. Both orders of quarter rounds are those in which the compiler
+    /// puts the fewest words aside.
     #[inline(always)]
     #[allow(clippy::indexing_slicing)]
     fn mix(&self, index: u32, rounds: u8) -> [u32; BLOCK_WORDS] {
@@ -499,7 +540,13 @@ impl RunState {
     }
 }
 
-impl Drop for RunState {
+impl fmt::Debug for Start {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Start(<redacted>)")
+    }
+}
+
+impl Drop for Start {
     fn drop(&mut self) {
         self.start.zeroize();
         self.mixed.zeroize();
@@ -565,7 +612,8 @@ mod tests {
         // 00:00:00:09:00:00:00:4a:00:00:00:00.
         let key: [u8; 32] = core::array::from_fn(|i| u8::try_from(i).expect("below 32"));
         let stream = Keystream::<ChaCha20>::new(&Key::from_bytes(key));
-        let Block(out) = RunState::new(&stream.key, [0, 0x0900_0000, 0x4a00_0000, 0]).block(1, 20);
+        let start = Start::new(&stream.key, [0, 0x0900_0000, 0x4a00_0000, 0]);
+        let out = start.add(start.mix(1, 20));
         let expected = [
             0xe4e7_f110,
             0x1559_3bd1,

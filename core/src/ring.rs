@@ -60,6 +60,14 @@ pub trait Ring: sealed::Sealed + Copy + Debug + Default + Eq + Send + Sync + 'st
     /// Writes the word to the first `BYTES` bytes, little-endian; what does not fit is dropped.
     fn write_le(self, bytes: &mut [u8]);
 
+    /// The same words as words of 32 bits, if that is what they are: for what a device does in
+    /// fewer instructions.
+    #[must_use]
+    fn words(words: &[Self]) -> Option<&[u32]> {
+        let _ = words;
+        None
+    }
+
     /// The additive inverse.
     #[must_use]
     fn neg(self) -> Self {
@@ -78,7 +86,7 @@ pub trait Ring: sealed::Sealed + Copy + Debug + Default + Eq + Send + Sync + 'st
 }
 
 macro_rules! impl_ring {
-    ($word:ty, $signed:ty) => {
+    ($word:ty, $signed:ty, |$words:ident| $as_words:expr) => {
         #[allow(
             clippy::cast_possible_truncation,
             clippy::cast_possible_wrap,
@@ -137,6 +145,10 @@ macro_rules! impl_ring {
                 }
             }
             #[inline(always)]
+            fn words($words: &[Self]) -> Option<&[u32]> {
+                $as_words
+            }
+            #[inline(always)]
             fn msb(self) -> u32 {
                 (self >> (Self::BITS - 1)) as u32
             }
@@ -144,8 +156,8 @@ macro_rules! impl_ring {
     };
 }
 
-impl_ring!(u32, i32);
-impl_ring!(u64, i64);
+impl_ring!(u32, i32, |words| Some(words));
+impl_ring!(u64, i64, |_words| None);
 
 /// The bytes of a buffer that is shorter than a word.
 fn slow_from_le(bytes: &[u8]) -> u64 {

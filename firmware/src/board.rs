@@ -10,9 +10,6 @@ use sharelet_flash::StoreError;
 use sharelet_flash::page::KeyPage;
 use sharelet_flash::ratchets::{Ratchets, Step};
 
-/// Most values of a reading, and of an answer. Layers between may be wider: they are streamed.
-pub const MAX_WIDTH: usize = 1024;
-
 /// A complete inference.
 #[derive(Clone, Copy, Debug)]
 pub struct Inference<'a> {
@@ -44,7 +41,7 @@ pub trait Sensor {
 
     /// How many values a reading has, if the sensor does not follow the network. A network of
     /// another input width is refused at the handshake. With `None` the host chooses how many
-    /// values it is, up to [`MAX_WIDTH`].
+    /// values it is, up to what the board's memory takes.
     fn width(&self) -> Option<usize> {
         None
     }

@@ -13,6 +13,7 @@ use embassy_net::{IpEndpoint, Stack};
 use embassy_time::{Duration, Timer, with_timeout};
 use sharelet_channel::Role;
 use sharelet_core::fixed::{FixedError, encode_or_zero};
+use sharelet_core::keystream::ChaCha12;
 use sharelet_core::session::SessionError;
 use sharelet_core::session::data_party::Query;
 pub use sharelet_core::session::wire::query::Recipient;
@@ -21,7 +22,7 @@ use sharelet_core::transport::{Counting, Counts};
 
 pub use crate::board::Keys;
 use crate::board::{
-    AnswerSink, Inference, InstructionMeter, MAX_WIDTH, Random, Sensor, SessionCounter, Steps,
+    AnswerSink, Inference, InstructionMeter, Random, Sensor, SessionCounter, Steps,
 };
 use crate::link::{KeyError, LINK, LinkError, Links, close};
 
@@ -29,29 +30,29 @@ const SOCKET_BYTES: usize = 1024;
 /// A connection that has done its work gets this long to say so.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The memory that the task works in; a board puts one in a static.
-pub struct Memory {
+/// The memory that the task works in; a board puts one in a static. Its bounds are those of the
+/// tasks that the board takes: values of a reading, and values of an answer.
+pub struct Memory<const INPUTS: usize, const OUTPUTS: usize> {
     sockets: [[[u8; SOCKET_BYTES]; 2]; 2],
-    words: Words,
+    words: Words<INPUTS, OUTPUTS>,
 }
 
-struct Words {
-    features: [f32; MAX_WIDTH],
-    input: [u32; MAX_WIDTH],
-    answer: [u32; MAX_WIDTH],
+struct Words<const INPUTS: usize, const OUTPUTS: usize> {
+    features: [f32; INPUTS],
+    input: [u32; INPUTS],
+    answer: [u32; OUTPUTS],
 }
 
-impl Memory {
+impl<const INPUTS: usize, const OUTPUTS: usize> Memory<INPUTS, OUTPUTS> {
     /// Zeros.
     #[must_use]
     pub const fn new() -> Self {
-        let words =
-            Words { features: [0.0; MAX_WIDTH], input: [0; MAX_WIDTH], answer: [0; MAX_WIDTH] };
+        let words = Words { features: [0.0; INPUTS], input: [0; INPUTS], answer: [0; OUTPUTS] };
         Self { sockets: [[[0; SOCKET_BYTES]; 2]; 2], words }
     }
 }
 
-impl Default for Memory {
+impl<const INPUTS: usize, const OUTPUTS: usize> Default for Memory<INPUTS, OUTPUTS> {
     fn default() -> Self {
         Self::new()
     }
@@ -122,7 +123,7 @@ pub enum DataPartyError {
     Counter,
     /// A server.
     Server(u8, SessionError),
-    /// The task is wider than the device's memory.
+    /// The task is wider than the board's memory.
     TooWide,
     /// A reading that the model is not made for.
     Reading(FixedError),
@@ -181,7 +182,7 @@ impl fmt::Display for DataPartyError {
                 return write!(f, "server {party} refused: reason {}", *reason as u8);
             }
             Self::Server(party, _) => return write!(f, "server {party}; see its log"),
-            Self::TooWide => "the task is wider than MAX_WIDTH",
+            Self::TooWide => "the task is wider than the board's memory",
             Self::Reading(_) => "not finite, or beyond the model's range",
         })
     }
@@ -197,7 +198,7 @@ where
     M: InstructionMeter,
 {
     /// Asks for ever: what fails is reported to the sink and tried again after a pause.
-    pub async fn run(self, memory: &mut Memory) -> ! {
+    pub async fn run<const I: usize, const O: usize>(self, memory: &mut Memory<I, O>) -> ! {
         let Self { stack, settings, task, sensor, keys, counter, mut sink, meter } = self;
         match Links::new(keys, Role::DataParty, [Role::Server0, Role::Server1]) {
             Ok(keys) => {
@@ -223,7 +224,7 @@ where
     M: InstructionMeter,
 {
     /// Reading after reading, in the memory that there is.
-    async fn serve(mut self, memory: &mut Memory) -> ! {
+    async fn serve<const I: usize, const O: usize>(mut self, memory: &mut Memory<I, O>) -> ! {
         let (inputs, outputs) = (usize::from(self.task.inputs), usize::from(self.task.outputs));
         let Memory { sockets, words: Words { features, input, answer } } = memory;
         let (Some(features), Some(input), Some(answer)) =
@@ -326,7 +327,7 @@ where
         phase: &mut Phase,
     ) -> Result<Counts, DataPartyError> {
         let Settings { servers, recipient, .. } = self.settings;
-        let identity = self.keys.identity();
+        let identity = self.keys.identity::<ChaCha12>();
         self.stack.wait_config_up().await;
         *phase = Phase::Connect;
         for (socket, server) in [&mut *socket_0, &mut *socket_1].into_iter().zip(servers) {

@@ -2,6 +2,7 @@
 
 use core::convert::Infallible;
 use core::fmt;
+use core::marker::PhantomData;
 
 use embassy_net::tcp::{ConnectError, TcpSocket};
 use embassy_net::{IpEndpoint, Stack};
@@ -9,6 +10,7 @@ use embassy_time::{Duration, TimeoutError, Timer, with_timeout};
 use embedded_io_async::{Read, Write};
 use sharelet_channel::Role;
 use sharelet_core::fixed::{FixedError, encode_or_zero};
+use sharelet_core::keystream::{ChaCha12, Rounds};
 use sharelet_core::session::network::Network;
 use sharelet_core::session::p0::{Policy, connect};
 pub use sharelet_core::session::wire::control::Answer;
@@ -17,41 +19,57 @@ use sharelet_core::session::{SessionError, refuse};
 use sharelet_core::transport::Counting;
 
 use crate::board::{AnswerSink, InstructionMeter, Random, Sensor, SessionCounter, Steps};
-pub use crate::board::{Inference, Keys, MAX_WIDTH};
+pub use crate::board::{Inference, Keys};
 use crate::link::{KeyError, LINK, LinkError, Links, close};
 
-/// Most layers of a network that the device takes.
-pub const MAX_LAYERS: usize = 16;
-/// Most work of a session, in keystream blocks of 16 weights each: about 200 million instructions.
-pub const MAX_BLOCKS: u64 = 1 << 18;
+/// Most work of a session, in keystream blocks of 16 weights each: about 130 million instructions.
+const MAX_BLOCKS: u64 = 1 << 18;
 const SOCKET_BYTES: usize = 4096;
 /// A connection that fails gets this long to say so.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The memory the device task works in; a board puts one in a static.
-pub struct Memory {
+/// The memory that the device task works in; a board puts one in a static.
+///
+/// Its bounds are those of the networks that the board takes: values of a reading, values of an
+/// answer, and layers, five at least. Vectors between are not bounded by it: they are streamed.
+/// `X` is how the board makes its keystream.
+pub struct Memory<
+    const INPUTS: usize,
+    const OUTPUTS: usize,
+    const LAYERS: usize,
+    X: Rounds = ChaCha12,
+> {
     received: [u8; SOCKET_BYTES],
     to_send: [u8; SOCKET_BYTES],
-    words: Words,
+    words: Words<INPUTS, OUTPUTS>,
+    keystream: PhantomData<X>,
 }
 
-struct Words {
-    features: [f32; MAX_WIDTH],
-    input: [u32; MAX_WIDTH],
-    output: [u32; MAX_WIDTH],
+struct Words<const INPUTS: usize, const OUTPUTS: usize> {
+    features: [f32; INPUTS],
+    input: [u32; INPUTS],
+    output: [u32; OUTPUTS],
 }
 
-impl Memory {
+impl<const INPUTS: usize, const OUTPUTS: usize, const LAYERS: usize, X: Rounds>
+    Memory<INPUTS, OUTPUTS, LAYERS, X>
+{
     /// Zeros.
     #[must_use]
     pub const fn new() -> Self {
-        let words =
-            Words { features: [0.0; MAX_WIDTH], input: [0; MAX_WIDTH], output: [0; MAX_WIDTH] };
-        Self { received: [0; SOCKET_BYTES], to_send: [0; SOCKET_BYTES], words }
+        let words = Words { features: [0.0; INPUTS], input: [0; INPUTS], output: [0; OUTPUTS] };
+        Self {
+            received: [0; SOCKET_BYTES],
+            to_send: [0; SOCKET_BYTES],
+            words,
+            keystream: PhantomData,
+        }
     }
 }
 
-impl Default for Memory {
+impl<const INPUTS: usize, const OUTPUTS: usize, const LAYERS: usize, X: Rounds> Default
+    for Memory<INPUTS, OUTPUTS, LAYERS, X>
+{
     fn default() -> Self {
         Self::new()
     }
@@ -72,11 +90,14 @@ pub struct Settings {
     pub shortest_pause: Duration,
     /// ... up to this.
     pub longest_pause: Duration,
+    /// Most work of a session, in keystream blocks of 16 weights each; a network that takes more is
+    /// refused.
+    pub max_blocks: u64,
 }
 
 impl Settings {
     /// The answer to the device alone; 10 s to connect, 30 s for a phase, pauses from 0.5 s to 60
-    /// s.
+    /// s; 2^18 blocks, which are some 130 million instructions.
     #[must_use]
     pub fn new(host: impl Into<IpEndpoint>) -> Self {
         Self {
@@ -86,6 +107,7 @@ impl Settings {
             phase_timeout: Duration::from_secs(30),
             shortest_pause: Duration::from_millis(500),
             longest_pause: Duration::from_secs(60),
+            max_blocks: MAX_BLOCKS,
         }
     }
 }
@@ -220,7 +242,10 @@ where
     M: InstructionMeter,
 {
     /// Infers for ever: what fails is reported to the sink and tried again after a pause.
-    pub async fn run(self, memory: &mut Memory) -> ! {
+    pub async fn run<const I: usize, const O: usize, const L: usize, X: Rounds>(
+        self,
+        memory: &mut Memory<I, O, L, X>,
+    ) -> ! {
         let Self { stack, settings, sensor, keys, counter, mut sink, meter } = self;
         match Links::new(keys, Role::Device, [Role::Host]) {
             Ok(keys) => {
@@ -247,7 +272,10 @@ where
     M: InstructionMeter,
 {
     /// Connection after connection.
-    async fn serve_all(mut self, memory: &mut Memory) -> ! {
+    async fn serve_all<const I: usize, const O: usize, const L: usize, X: Rounds>(
+        mut self,
+        memory: &mut Memory<I, O, L, X>,
+    ) -> ! {
         let mut progress = Progress::default();
         let mut pause = self.settings.shortest_pause;
         loop {
@@ -269,13 +297,13 @@ where
     }
 
     /// One connection, from its opening to its end.
-    async fn serve(
+    async fn serve<const I: usize, const O: usize, const L: usize, X: Rounds>(
         &mut self,
-        memory: &mut Memory,
+        memory: &mut Memory<I, O, L, X>,
         progress: &mut Progress,
     ) -> Result<Infallible, DeviceError<S::Error>> {
         let Settings { host, connect_timeout, phase_timeout, .. } = self.settings;
-        let Memory { received, to_send, words } = memory;
+        let Memory { received, to_send, words, .. } = memory;
         let up = with_timeout(connect_timeout, self.stack.wait_config_up());
         up.await.map_err(|TimeoutError| DeviceError::NetworkDown)?;
         let mut socket = TcpSocket::new(self.stack, received, to_send);
@@ -291,7 +319,7 @@ where
         let opened = with_timeout(connect_timeout, self.keys.open(0, &mut attempt, &mut socket));
         let result = match opened.await {
             Ok(Ok(mut link)) => {
-                let result = self.converse(&mut link, words, progress).await;
+                let result = self.converse::<I, O, L, X>(&mut link, words, progress).await;
                 let _ = with_timeout(CLOSE_TIMEOUT, close(&mut link)).await;
                 result
             }
@@ -306,23 +334,23 @@ where
     }
 
     /// A handshake, then session after session until something fails.
-    async fn converse(
+    async fn converse<const I: usize, const O: usize, const L: usize, X: Rounds>(
         &mut self,
         link: impl Read + Write,
-        words: &mut Words,
+        words: &mut Words<I, O>,
         progress: &mut Progress,
     ) -> Result<Infallible, DeviceError<S::Error>> {
-        let Settings { answer, phase_timeout, .. } = self.settings;
+        let Settings { answer, phase_timeout, max_blocks, .. } = self.settings;
         let Words { features, input, output } = words;
         let policy = Policy {
             host: self.keys.proved(0),
             answer,
             inputs: self.sensor.width(),
-            max_outputs: MAX_WIDTH,
-            max_blocks: MAX_BLOCKS,
+            max_outputs: O,
+            max_blocks,
         };
-        let mut network = Network::<MAX_LAYERS>::default();
-        let identity = self.keys.identity();
+        let mut network = Network::<L>::default();
+        let identity = self.keys.identity::<X>();
         let handshake = connect(Counting::new(link), &identity, policy, &mut network);
         let mut connected = within(phase_timeout, Phase::Handshake, handshake).await?;
         let (inputs, outputs) = (connected.network().inputs(), connected.network().outputs());
@@ -336,12 +364,12 @@ where
         let (Some(features), Some(input)) = (features.get_mut(..inputs), input.get_mut(..inputs))
         else {
             // The reason matters more than whether it still reaches the host.
-            let refusal =
-                refuse(connected.io_mut(), Refusal::InputWidth { sensor: MAX_WIDTH as u16 });
+            let sensor = u16::try_from(I).unwrap_or(u16::MAX);
+            let refusal = refuse(connected.io_mut(), Refusal::InputWidth { sensor });
             let _ = with_timeout(CLOSE_TIMEOUT, refusal).await;
             return Err(DeviceError::Session(SessionError::InputWidth {
                 network: inputs,
-                found: MAX_WIDTH,
+                found: I,
             }));
         };
 

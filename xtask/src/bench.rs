@@ -48,7 +48,7 @@ const CUTS: u64 = 1000;
 const BENCH_LIMIT: Duration = Duration::from_secs(1800);
 
 /// What to measure.
-#[derive(Args, Clone, Copy, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct BenchArgs {
     /// The group of figures.
     #[arg(value_enum, default_value_t)]
@@ -56,6 +56,12 @@ pub struct BenchArgs {
     /// Take the figures of two servers from an earlier run, where target/bench has them.
     #[arg(long)]
     reuse: bool,
+    /// Measure this model alone, perhaps another one too; the page in docs stays as it is.
+    #[arg(long, value_name = "NAME")]
+    model: Vec<String>,
+    /// Measure this board alone; the page in docs stays as it is.
+    #[arg(long, value_name = "NAME")]
+    board: Vec<String>,
     /// How long each target of the fuzzer runs.
     #[arg(long, default_value_t = 60)]
     seconds: u64,
@@ -147,9 +153,12 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         groups.insert("channel", channel::run(&setup, &folder)?);
     }
     let alone = matches!(args.group, Which::Servers | Which::Channel);
-    let cases = if alone { Vec::new() } else { cases(&setup, &folder)? };
+    let mut cases = if alone { Vec::new() } else { cases(&setup, &folder)? };
+    let chosen = |names: &[String], name: &str| names.is_empty() || names.iter().any(|n| n == name);
+    cases.retain(|case| chosen(&args.model, case.name));
     if matches!(args.group, Which::Device | Which::All) {
-        groups.insert("device", device(&setup, &folder, &cases)?);
+        let boards = boards::emulated().filter(|board| chosen(&args.board, board.name));
+        groups.insert("device", device(&setup, &folder, &cases, &boards.collect::<Vec<_>>())?);
     }
     if matches!(args.group, Which::Host | Which::Dealer | Which::All) {
         let figures = services(&setup, &folder, &cases)?;
@@ -167,6 +176,9 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         let path = folder.join(format!("{group}.json"));
         files::write(&path, page::json(figures))?;
         println!("\n{}\nwritten: {}", page::table(figures), path.display());
+    }
+    if !args.model.is_empty() || !args.board.is_empty() {
+        return Ok(());
     }
     page::update(&workspace.root().join("docs/benchmarks.md"), &groups)?;
     if args.group == Which::All {
@@ -201,12 +213,17 @@ fn cases(setup: &Setup<'_>, folder: &Path) -> Result<Vec<Case>> {
     Ok(cases)
 }
 
-fn device(setup: &Setup<'_>, folder: &Path, cases: &[Case]) -> Result<Vec<Figure>> {
+fn device(
+    setup: &Setup<'_>,
+    folder: &Path,
+    cases: &[Case],
+    boards: &[&Board],
+) -> Result<Vec<Figure>> {
     setup.emulator()?;
-    let targets: Vec<_> = boards::emulated().map(|board| board.target).collect();
+    let targets: Vec<_> = boards.iter().map(|board| board.target).collect();
     let toolchain = setup.toolchain(&targets)?;
     let mut figures = Vec::new();
-    for board in boards::emulated() {
+    for &board in boards {
         let image = setup.firmware(toolchain, board)?;
         let (flash, ram) = memory(&image)?;
         let mut stack = 0;

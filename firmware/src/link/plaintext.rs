@@ -4,6 +4,7 @@ use embassy_net::tcp::TcpSocket;
 use sharelet_channel::Role;
 #[cfg(feature = "device")]
 use sharelet_core::DeviceId;
+use sharelet_core::keystream::Rounds;
 use sharelet_core::session::p0::Identity;
 
 use super::error::{KeyError, LinkError};
@@ -36,7 +37,7 @@ impl<N, R, const P: usize> Links<N, R, P> {
     }
 
     /// Name and key in sessions.
-    pub(crate) fn identity(&self) -> Identity {
+    pub(crate) fn identity<X: Rounds>(&self) -> Identity<X> {
         Identity::new(self.keys.page.party().name, self.keys.page.key())
     }
 

@@ -6,6 +6,7 @@ use sharelet_channel::{Channel, Connected, ConnectionKey, Error, Party, Role, co
 use sharelet_channel::{Identity, Resumption, connect};
 #[cfg(feature = "device")]
 use sharelet_core::DeviceId;
+use sharelet_core::keystream::Rounds;
 use sharelet_core::session::p0;
 use sharelet_flash::StoreError;
 use sharelet_flash::page::Channels;
@@ -74,7 +75,7 @@ impl<N: Random, R: Steps, const P: usize> Links<N, R, P> {
     }
 
     /// Name and key in sessions.
-    pub(crate) fn identity(&self) -> p0::Identity {
+    pub(crate) fn identity<X: Rounds>(&self) -> p0::Identity<X> {
         p0::Identity::new(self.keys.page.party().name, self.keys.page.key())
     }
 

@@ -293,7 +293,7 @@ impl<C: Rounds> WeightMasks<C> {
         let first = row * row_blocks::<R>(self.row_elems) + in_row;
         (first..)
             .zip(r.chunks(words_per_block::<R>()))
-            .fold(acc, |acc, (index, r)| self.run.block(index).dot(acc, r))
+            .fold(acc, |acc, (index, r)| self.run.dot(index, acc, r))
     }
 
     /// The words of row `row`, front to back.

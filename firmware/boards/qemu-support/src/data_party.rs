@@ -6,12 +6,17 @@ use semihosting::fs::File;
 use semihosting::io::Read as _;
 use sharelet_core::session::wire::query::Recipient;
 use sharelet_core::session::wire::task::{TASK_BYTES, Task};
-pub use sharelet_firmware::data_party::Memory;
-use sharelet_firmware::data_party::{DataParty, Settings};
+use sharelet_firmware::data_party::{self, DataParty, Settings};
 
 use crate::files::{FileCounter, FileSensor, PageAt, VirtualTime};
 use crate::report::Report;
 use crate::started::{PcKeys, Started, read_arguments, read_keys, start};
+
+/// Values of a reading and of an answer that the board takes.
+const BOUNDS: (usize, usize) = if cfg!(feature = "large") { (27_648, 1024) } else { (1024, 1024) };
+
+/// The memory of the task.
+pub type Memory = data_party::Memory<{ BOUNDS.0 }, { BOUNDS.1 }>;
 
 /// The task.
 pub type Program = DataParty<FileSensor, PcKeys, FileCounter, Report, VirtualTime>;

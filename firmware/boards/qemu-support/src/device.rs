@@ -1,12 +1,12 @@
 //! The device of a session with a host, on an emulated board; or the plaintext twin, if the
 //! arguments ask for it.
 
+use armv7m::ChaCha12;
 use embassy_net::Runner;
 use embassy_net::driver::Driver;
 #[cfg(feature = "cuts")]
 use embassy_time::Duration;
-pub use sharelet_firmware::device::Memory;
-use sharelet_firmware::device::{Device, Settings};
+use sharelet_firmware::device::{self, Device, Settings};
 #[cfg(feature = "cuts")]
 use sharelet_firmware::flash::counter::Counter;
 
@@ -23,6 +23,13 @@ use crate::power;
 use crate::report::Report;
 use crate::started::{PcKeys, Started, read_arguments, read_keys, start};
 use crate::twin;
+
+/// Values of a reading and of an answer, and layers, that the board takes.
+const BOUNDS: (usize, usize, usize) =
+    if cfg!(feature = "large") { (4096, 1024, 32) } else { (1024, 1024, 16) };
+
+/// The memory of the task.
+pub type Memory = device::Memory<{ BOUNDS.0 }, { BOUNDS.1 }, { BOUNDS.2 }, ChaCha12>;
 
 /// Between two attempts to connect.
 #[cfg(feature = "cuts")]

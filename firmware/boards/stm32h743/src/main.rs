@@ -7,6 +7,7 @@ mod features;
 mod flash;
 mod sensor;
 
+use armv7m::ChaCha12;
 use defmt_rtt as _;
 use embassy_executor::Spawner;
 use embassy_net::{Ipv4Address, Runner, StackResources};
@@ -36,6 +37,8 @@ const MAC: [u8; 6] = [0x02, 0x53, 0x4C, 0x54, 0x00, 0x01];
 const COUNTER: Sectors = Sectors { first: 0x1A_0000, count: 2 };
 const KEY_PAGE: u32 = 0x1E_0000;
 
+/// For readings of 64 values, answers of 16, and networks of 32 layers.
+type Room = Memory<64, 16, 32, ChaCha12>;
 type Driver = Ethernet<'static, ETH, GenericPhy<Sma<'static, ETH_SMA>>>;
 
 bind_interrupts!(struct Irqs {
@@ -102,7 +105,7 @@ async fn main(spawner: Spawner) {
         sink: Lamp(Output::new(p.PB0, Level::Low, Speed::Low)),
         meter: NoMeter,
     };
-    static MEMORY: ConstStaticCell<Memory> = ConstStaticCell::new(Memory::new());
+    static MEMORY: ConstStaticCell<Room> = ConstStaticCell::new(Room::new());
     // Spawned once, so it is not refused.
     let _ = network(runner).map(|task| spawner.spawn(task));
     device.run(MEMORY.take()).await

@@ -4,13 +4,14 @@ use core::cell::Cell;
 use core::hint::black_box;
 use core::pin::pin;
 
+use armv7m::ChaCha12;
 use embedded_io_async::{Read, Write};
 use sharelet_channel::{
     Accepted, Channel, Connected, Error, Identity as Own, NotStored, Party, Pin, Pins, Ratchet,
     Resumption, ResumptionId, Role, StaticKey, accept, connect as connect_channel, connect_psk,
 };
 use sharelet_core::binding::Binding;
-use sharelet_core::keystream::{ChaCha12, Keystream};
+use sharelet_core::keystream::{self, Keystream};
 use sharelet_core::session::linear::mask_weights;
 use sharelet_core::session::network::{Activation, Layer, PlainModel};
 use sharelet_core::session::p1::{self, P1, Scratch};
@@ -192,7 +193,7 @@ impl Setup {
         scratch: &mut [u32],
         secrets: &mut Secrets,
     ) -> Result<&'m [u8], &'static str> {
-        let mask = Keystream::<ChaCha12>::new(&Key::from_bytes(self.model_seed));
+        let mask = Keystream::<keystream::ChaCha12>::new(&Key::from_bytes(self.model_seed));
         let mut masked = [[0; INPUTS * HIDDEN]; 3];
         let (weights, _) = self.model();
         for ((layer, masked), weights) in (0_u16..).zip(&mut masked).zip(weights) {
@@ -203,7 +204,7 @@ impl Setup {
         let masked = [0, 1, 2].map(|layer| &masked[layer][..weights[layer].len()]);
         let mut description = [0; max_welcome_bytes(LAYERS)];
         let used = emit(network, &mut description).ok_or("no room for the description")?;
-        let key = Keystream::<ChaCha12>::new(&Key::from_bytes(self.device_key));
+        let key = Keystream::<keystream::ChaCha12>::new(&Key::from_bytes(self.device_key));
         let binding = Binding::of_network(&key, &description[..used], &MASKED_ID);
         let scratch = scratch.get_mut(..deal::scratch_elems(network)).ok_or("no scratch")?;
         let out = memory.get_mut(..deal::correction_bytes(network)).ok_or("no room to deal")?;
@@ -225,7 +226,8 @@ impl Setup {
         counts.begin(Part::Handshake);
         let connected = connect_psk(&mut end, &own, &host, key, secrets).await.map_err(name)?;
         counts.end();
-        let identity: Identity = Identity::new(own.name, &Key::from_bytes(self.device_key));
+        let identity: Identity<ChaCha12> =
+            Identity::new(own.name, &Key::from_bytes(self.device_key));
         let mut network = Network::<LAYERS>::default();
         counts.begin(Part::Connect);
         let channel = connected.keys.channel(end);

@@ -53,7 +53,8 @@ async fn main(spawner: embassy_executor::Spawner) {
     while rng.async_fill_bytes(&mut seed).await.is_err() {} // until the generator is healthy
     static QUEUE: StaticCell<PacketQueue<4, 4>> = StaticCell::new();
     static SOCKETS: StaticCell<StackResources<2>> = StaticCell::new();
-    static MEMORY: ConstStaticCell<Memory> = ConstStaticCell::new(Memory::new());
+    // For readings of 32 values, answers of 16, and networks of 8 layers.
+    static MEMORY: ConstStaticCell<Memory<32, 16, 8>> = ConstStaticCell::new(Memory::new());
     let (queue, sockets) =
         (QUEUE.init_with(PacketQueue::new), SOCKETS.init_with(StackResources::new));
     let (irq, sma, mdio, mdc) = (Irqs, p.ETH_SMA, p.PA2, p.PC1);
