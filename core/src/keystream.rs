@@ -23,7 +23,7 @@ pub const BLOCK_BYTES: usize = 64;
 pub const BLOCK_BITS: u32 = 512;
 
 /// How many rounds the keystream makes: a choice of type, so that no run-time switch is left on the
-/// device.
+/// device. With it go the inner loops that a board may have in fewer instructions.
 pub trait Rounds: fmt::Debug + Send + Sync + 'static {
     /// Column and diagonal rounds count as one each.
     const ROUNDS: u8;
@@ -50,6 +50,17 @@ pub trait Rounds: fmt::Debug + Send + Sync + 'static {
     #[must_use]
     fn dot(start: &Start, index: u32, acc: u32, vector: &[u32; BLOCK_WORDS]) -> u32 {
         Block(start.add(Self::mix(start, index))).dot(acc, vector)
+    }
+
+    /// The inner products of two rows with `vector`, each added to a word of `acc`. All three are of
+    /// the same length.
+    ///
+    /// A board may compute the same words in fewer instructions.
+    #[inline(always)]
+    #[must_use]
+    fn dot_two(acc: [u32; 2], rows: [&[u32]; 2], vector: &[u32]) -> [u32; 2] {
+        let ([x, y], [a, b]) = (acc, rows);
+        [crate::ring::dot(x, a, vector), crate::ring::dot(y, b, vector)]
     }
 
     /// Fills `out` with the blocks from `position` on.
@@ -133,6 +144,8 @@ pub enum Kind {
     Session = 15,
     /// What an order for sessions is derived from.
     Order = 16,
+    /// The key of the digest of a layer's `E`, under the model's seed.
+    KeptDigest = 17,
 }
 
 /// A 32-byte secret key. Redacted when printed, wiped when dropped, never compared.

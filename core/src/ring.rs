@@ -67,6 +67,12 @@ pub trait Ring: sealed::Sealed + Copy + Debug + Default + Eq + Send + Sync + 'st
         let _ = words;
         None
     }
+    /// The same, to be written.
+    #[must_use]
+    fn words_mut(words: &mut [Self]) -> Option<&mut [u32]> {
+        let _ = words;
+        None
+    }
 
     /// The additive inverse.
     #[must_use]
@@ -146,6 +152,10 @@ macro_rules! impl_ring {
             }
             #[inline(always)]
             fn words($words: &[Self]) -> Option<&[u32]> {
+                $as_words
+            }
+            #[inline(always)]
+            fn words_mut($words: &mut [Self]) -> Option<&mut [u32]> {
                 $as_words
             }
             #[inline(always)]

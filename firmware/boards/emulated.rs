@@ -14,7 +14,7 @@ use qemu_support::executor;
 use qemu_support::idle as program;
 use static_cell::ConstStaticCell;
 
-use crate::{Controller, ETHERNET_IRQ, KEY_PAGE, NAME, TICK_NANOS, alarm};
+use crate::{Controller, ETHERNET_IRQ, KEY_PAGE, NAME, ROOM, TICK_NANOS, alarm};
 #[cfg(feature = "cuts")]
 use crate::{WATCHDOG, WATCHDOG_EXCEPTION};
 
@@ -31,7 +31,7 @@ fn main() -> ! {
     }
     let ethernet = ETHERNET.take();
     ethernet.start();
-    let (task, runner) = program::boot(NAME, ethernet, KEY_PAGE);
+    let (task, runner) = program::boot(NAME, ethernet, KEY_PAGE, ROOM);
     #[cfg(feature = "cuts")]
     let _ = u8::try_from(WATCHDOG_EXCEPTION).map(qemu_support::enable_interrupt);
     qemu_support::enable_interrupt(ETHERNET_IRQ);

@@ -4,6 +4,8 @@ use core::fmt::{self, Display};
 use core::future::Future;
 
 use embedded_storage_async::nor_flash::NorFlash;
+#[cfg(feature = "device")]
+pub use sharelet_core::session::keep::{NoRoom, NotKept, Room, WRITE_WORDS};
 pub use sharelet_core::session::{CounterError, SessionCounter};
 pub use sharelet_core::transport::Counts;
 use sharelet_flash::StoreError;

@@ -11,6 +11,7 @@ use embedded_io_async::{Read, Write};
 use sharelet_channel::Role;
 use sharelet_core::fixed::{FixedError, encode_or_zero};
 use sharelet_core::keystream::{ChaCha12, Rounds};
+use sharelet_core::session::keep::{Keeping, Room};
 use sharelet_core::session::network::Network;
 use sharelet_core::session::p0::{Policy, connect};
 pub use sharelet_core::session::wire::control::Answer;
@@ -242,15 +243,21 @@ where
     M: InstructionMeter,
 {
     /// Infers for ever: what fails is reported to the sink and tried again after a pause.
+    ///
+    /// In `room` the masked half of the weights is kept, as far as it goes; [`NoRoom`] is none, and
+    /// all is made anew in every preparation. RAM is a room as it is.
+    ///
+    /// [`NoRoom`]: crate::board::NoRoom
     pub async fn run<const I: usize, const O: usize, const L: usize, X: Rounds>(
         self,
         memory: &mut Memory<I, O, L, X>,
+        room: &mut (impl Room + ?Sized),
     ) -> ! {
         let Self { stack, settings, sensor, keys, counter, mut sink, meter } = self;
         match Links::new(keys, Role::Device, [Role::Host]) {
             Ok(keys) => {
                 Device { stack, settings, sensor, keys, counter, sink, meter }
-                    .serve_all(memory)
+                    .serve_all(memory, room)
                     .await
             }
             Err(error) => loop {
@@ -275,12 +282,13 @@ where
     async fn serve_all<const I: usize, const O: usize, const L: usize, X: Rounds>(
         mut self,
         memory: &mut Memory<I, O, L, X>,
+        room: &mut (impl Room + ?Sized),
     ) -> ! {
         let mut progress = Progress::default();
         let mut pause = self.settings.shortest_pause;
         loop {
             let before = progress.sessions;
-            let Err(error) = self.serve(memory, &mut progress).await;
+            let Err(error) = self.serve(memory, room, &mut progress).await;
             if progress.sessions != before {
                 pause = self.settings.shortest_pause;
             }
@@ -300,6 +308,7 @@ where
     async fn serve<const I: usize, const O: usize, const L: usize, X: Rounds>(
         &mut self,
         memory: &mut Memory<I, O, L, X>,
+        room: &mut (impl Room + ?Sized),
         progress: &mut Progress,
     ) -> Result<Infallible, DeviceError<S::Error>> {
         let Settings { host, connect_timeout, phase_timeout, .. } = self.settings;
@@ -319,7 +328,7 @@ where
         let opened = with_timeout(connect_timeout, self.keys.open(0, &mut attempt, &mut socket));
         let result = match opened.await {
             Ok(Ok(mut link)) => {
-                let result = self.converse::<I, O, L, X>(&mut link, words, progress).await;
+                let result = self.converse::<I, O, L, X>(&mut link, words, room, progress).await;
                 let _ = with_timeout(CLOSE_TIMEOUT, close(&mut link)).await;
                 result
             }
@@ -338,6 +347,7 @@ where
         &mut self,
         link: impl Read + Write,
         words: &mut Words<I, O>,
+        room: &mut (impl Room + ?Sized),
         progress: &mut Progress,
     ) -> Result<Infallible, DeviceError<S::Error>> {
         let Settings { answer, phase_timeout, max_blocks, .. } = self.settings;
@@ -361,6 +371,22 @@ where
             inputs,
             outputs
         );
+        if !room.words().is_empty() {
+            let keeping = async { Ok(connected.keep(room).await) };
+            let Keeping { layers, words, written, damaged } =
+                within(phase_timeout, Phase::Handshake, keeping).await?;
+            let how = if written { "written" } else { "found" };
+            defmt::info!(
+                "{=str}E of {=usize} layers is kept, {=usize} words, {=str}",
+                LINK,
+                layers,
+                words,
+                how
+            );
+            if damaged > 0 {
+                defmt::warn!("{=str}E of {=usize} layers does not match its digest", LINK, damaged);
+            }
+        }
         let (Some(features), Some(input)) = (features.get_mut(..inputs), input.get_mut(..inputs))
         else {
             // The reason matters more than whether it still reaches the host.
@@ -375,11 +401,15 @@ where
 
         loop {
             connected.io_mut().take();
+            let kept = connected.kept_layers();
             let before = self.meter.instructions();
             let preparation = connected.prepare(&mut self.counter, output);
             let mut prepared = within(phase_timeout, Phase::Prepare, preparation).await?;
             let instructions = self.meter.instructions() - before;
             defmt::info!("{=str}session {=u64} is prepared", LINK, prepared.session());
+            if prepared.kept_layers() < kept {
+                defmt::warn!("{=str}E of a layer was damaged, and is made anew", LINK);
+            }
             self.sink.prepared(prepared.session(), prepared.io_mut().take(), instructions);
 
             let frac_bits = prepared.network().output_frac_bits();

@@ -14,6 +14,7 @@ pub mod cost;
 pub mod data_party;
 pub mod deal;
 pub mod gate;
+pub mod keep;
 pub mod linear;
 pub mod network;
 pub mod p0;

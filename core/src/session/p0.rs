@@ -25,6 +25,7 @@ use crate::correlation::SessionToken;
 use crate::keystream::{ChaCha12, Key, KeyId, Keystream, Rounds};
 use crate::ring::{Ring, read_le_slice, write_le_slice};
 use crate::session::gate::{MAX_PIECE_OPENED_BYTES, opened_bytes};
+use crate::session::keep::{Keeping, Kept, Room};
 use crate::session::network::{Network, NetworkError};
 use crate::session::packed::{pack, packed_bytes, unpack};
 use crate::session::phases::{FirstMasks, Follows, Offline, Paused};
@@ -106,6 +107,8 @@ pub struct Connected<'d, T, C: Rounds, const L: usize> {
     binding: Binding<C>,
     model: Keystream<C>,
     network: &'d Network<L>,
+    /// `E`, as far as it is kept.
+    kept: Kept<'d>,
     answer: Answer,
     /// Who may fetch the corrections.
     host: [u8; 16],
@@ -152,7 +155,7 @@ pub async fn connect<'d, T: Read + Write, C: Rounds, const L: usize>(
     };
     let model = Keystream::new(&Key::from_bytes(welcome.model_seed));
     let host = DeviceId::proved(policy.host);
-    Ok(Connected { io, binding, model, network, answer: policy.answer, host })
+    Ok(Connected { io, binding, model, network, kept: Kept::none(), answer: policy.answer, host })
 }
 
 /// Reads a welcome, apart from the future that waits for it: a description takes much of a stack.
@@ -221,6 +224,21 @@ impl<'d, T: Read + Write, C: Rounds, const L: usize> Connected<'d, T, C, L> {
         &mut self.io
     }
 
+    /// Keeps `E` of as many layers as `room` takes, so that they need not be made in every
+    /// preparation. They are written, unless the room holds them.
+    ///
+    /// Nothing changes for the host. Layers that cannot be kept are made from the seed.
+    pub async fn keep<Q: Room + ?Sized>(&mut self, room: &'d mut Q) -> Keeping {
+        let (kept, keeping) = Kept::new(room, &self.model, self.network).await;
+        self.kept = kept;
+        keeping
+    }
+
+    /// Layers of which `E` is kept. Fewer than before, if words that were kept were damaged.
+    pub fn kept_layers(&self) -> usize {
+        self.kept.layers()
+    }
+
     /// Takes a session number and does everything that does not depend on the input: the products
     /// `E r + a_0`, and the first message of every gate. To be called while the device is idle.
     ///
@@ -250,11 +268,13 @@ impl<'d, T: Read + Write, C: Rounds, const L: usize> Connected<'d, T, C, L> {
         }
         counter.consume(session).await?;
 
+        self.kept.check_some(&self.model, self.network);
         let keystream = self.binding.session(session);
         let mut offline = Offline::new(&keystream, SessionToken::consumed(session));
         for (index, layer) in self.network.layers().iter().enumerate() {
             let (rows, masks) =
                 offline.layer(&self.model, self.network.parts(index), follows(self.network, index));
+            let rows = rows.with_kept(self.kept.layer(self.network, index));
             if let FirstMasks::None = masks {
                 keep_share(rows, answer).await?;
                 continue;
@@ -352,6 +372,11 @@ impl<'d, 'b, T: Read + Write, C: Rounds, const L: usize> Prepared<'d, 'b, T, C, 
     /// The session's number.
     pub fn session(&self) -> u64 {
         self.paused.session()
+    }
+
+    /// As [`Connected::kept_layers`].
+    pub fn kept_layers(&self) -> usize {
+        self.connected.kept_layers()
     }
 
     /// The transport.

@@ -15,6 +15,7 @@ use core::ops::Range;
 use crate::correlation::{LengthError, Position, redacted};
 use crate::keystream::{Block, Domain, Keystream, Kind, Rounds, Run, words_per_block};
 use crate::ring::{Ring, write_le_slice};
+use crate::session::linear::kept;
 use crate::session::piece::{PIECE_STEP, piece_len};
 use crate::shape::{Part, Parts};
 
@@ -161,6 +162,7 @@ pub struct Rows<'k, C: Rounds> {
     model: &'k Keystream<C>,
     position: Position,
     parts: Parts,
+    kept: &'k [u32],
     next: u32,
 }
 
@@ -171,7 +173,13 @@ impl<'k, C: Rounds> Rows<'k, C> {
         position: Position,
         parts: Parts,
     ) -> Self {
-        Self { keystream, model, position, parts, next: 0 }
+        Self { keystream, model, position, parts, kept: &[], next: 0 }
+    }
+
+    /// The same with `E` from `words`, where it was kept: [`weight_elems`] of them, row-major, the
+    /// parts one after the other. It is made from the keystream if they are none.
+    pub(crate) fn with_kept(self, words: &'k [u32]) -> Self {
+        Self { kept: words, ..self }
     }
 }
 
@@ -187,6 +195,7 @@ impl<'k, C: Rounds> Iterator for Rows<'k, C> {
             position: self.position,
             parts: self.parts.clone(),
             private,
+            kept: self.kept,
             first: self.next,
             len,
         };
@@ -202,11 +211,12 @@ pub struct RowPiece<'k, C: Rounds> {
     position: Position,
     parts: Parts,
     private: bool,
+    kept: &'k [u32],
     first: u32,
     len: usize,
 }
 
-impl<C: Rounds> RowPiece<'_, C> {
+impl<'k, C: Rounds> RowPiece<'k, C> {
     /// Rows in the piece, at most [`super::PIECE_ELEMS`].
     #[must_use]
     #[allow(clippy::len_without_is_empty)]
@@ -219,9 +229,10 @@ impl<C: Rounds> RowPiece<'_, C> {
         self.first as usize..self.first as usize + self.len
     }
 
-    /// The parts of the layer's map, with their numbers.
-    pub(crate) fn parts(&self) -> impl Iterator<Item = (usize, Part)> {
-        self.parts.iter().copied().enumerate()
+    /// The parts of the layer's map, with their numbers and their kept `E`.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = (usize, Part, &'k [u32])> {
+        let kept = with_weights(&self.parts, self.kept);
+        kept.enumerate().map(|(number, (part, kept))| (number, *part, kept))
     }
 
     /// `a_0` of the piece's rows; zero if no weight is private.
@@ -244,9 +255,13 @@ impl<C: Rounds> RowPiece<'_, C> {
     }
 
     /// The rows of `E` of a part.
-    pub(crate) fn weight_masks(&self, number: usize, part: &Part) -> WeightMasks<C> {
-        let domain = weight_mask_domain(self.position.layer, number);
-        WeightMasks { run: self.model.run(domain), row_elems: part.shape.weights().1 }
+    pub(crate) fn weight_masks(
+        &self,
+        number: usize,
+        part: &Part,
+        kept: &'k [u32],
+    ) -> WeightMasks<'k, C> {
+        WeightMasks { kept, ..WeightMasks::new(self.model, self.position.layer, number, part) }
     }
 }
 
@@ -272,22 +287,47 @@ pub(crate) fn blocks_of<R: Ring>(range: &Range<usize>) -> u64 {
     (range.end.div_ceil(per_block) - range.start / per_block) as u64
 }
 
-/// The rows of `E` of a part; they are made as they are multiplied.
-pub(crate) struct WeightMasks<C: Rounds> {
+/// The rows of `E` of a part; they are made as they are multiplied, if they are not kept.
+pub(crate) struct WeightMasks<'k, C: Rounds> {
     run: Run<C>,
     row_elems: usize,
+    kept: &'k [u32],
 }
 
-impl<C: Rounds> WeightMasks<C> {
-    /// `acc` plus the inner product of row `row`, from column `first_column` on, with `r`.
+impl<C: Rounds> WeightMasks<'_, C> {
+    /// Those of part `number` of a layer, from the keystream of the model's seed.
+    pub(crate) fn new(model: &Keystream<C>, layer: u16, number: usize, part: &Part) -> Self {
+        let run = model.run(weight_mask_domain(layer, number));
+        Self { run, row_elems: part.shape.weights().1, kept: &[] }
+    }
+
+    /// The row's words that are kept.
+    fn kept_row(&self, row: usize) -> &[u32] {
+        self.kept.get(row * self.row_elems..).unwrap_or(&[])
+    }
+
+    /// Adds the inner products of `rows`, from column `first_column` on, with `r`, to `out`.
     #[inline]
-    pub(crate) fn add_row_product<R: Ring>(
+    pub(crate) fn add_products<R: Ring>(
         &self,
-        row: usize,
+        rows: Range<usize>,
         first_column: usize,
         r: &[R],
-        acc: R,
-    ) -> R {
+        out: &mut [R],
+    ) {
+        if let (Some(r), Some(out), false) = (R::words(r), R::words_mut(out), self.kept.is_empty())
+        {
+            kept::add_products::<C>(self.kept, self.row_elems, (rows.start, first_column), r, out);
+        } else {
+            for (row, out) in rows.zip(out) {
+                *out = self.add_row_product(row, first_column, r, *out);
+            }
+        }
+    }
+
+    /// `acc` plus the inner product of row `row`, from column `first_column` on, with `r`.
+    #[inline]
+    fn add_row_product<R: Ring>(&self, row: usize, first_column: usize, r: &[R], acc: R) -> R {
         #[allow(clippy::cast_possible_truncation)]
         let (row, in_row) = (row as u32, (first_column / words_per_block::<R>()) as u32);
         let first = row * row_blocks::<R>(self.row_elems) + in_row;
@@ -300,13 +340,15 @@ impl<C: Rounds> WeightMasks<C> {
     pub(crate) fn row<R: Ring>(&self, row: usize) -> RowWords<'_, C> {
         #[allow(clippy::cast_possible_truncation)]
         let first = row as u32 * row_blocks::<R>(self.row_elems);
-        RowWords { run: &self.run, block: None, next: first, read: 0 }
+        RowWords { run: &self.run, kept: self.kept_row(row), block: None, next: first, read: 0 }
     }
 }
 
 /// The words of a row of `E`, read in pieces that need not be blocks.
 pub(crate) struct RowWords<'r, C: Rounds> {
     run: &'r Run<C>,
+    /// If it is kept; what is beyond the row is not read.
+    kept: &'r [u32],
     block: Option<Block>,
     next: u32,
     read: usize,
@@ -315,6 +357,12 @@ pub(crate) struct RowWords<'r, C: Rounds> {
 impl<C: Rounds> RowWords<'_, C> {
     /// The next `out.len()` words.
     pub(crate) fn read<R: Ring>(&mut self, out: &mut [R]) {
+        let kept = self.kept.split_at_checked(out.len());
+        if let (Some((words, rest)), Some(out)) = (kept, R::words_mut(out)) {
+            out.iter_mut().zip(words).for_each(|(out, word)| *out = *word);
+            self.kept = rest;
+            return;
+        }
         for out in out {
             if self.read.is_multiple_of(words_per_block::<R>()) {
                 self.block = Some(self.run.block(self.next));

@@ -21,6 +21,7 @@
 //! ```
 
 mod correlation;
+mod kept;
 
 use core::iter::once;
 use core::ops::Range;
@@ -31,11 +32,14 @@ use crate::ring::Ring;
 use crate::session::piece::PIECE_ELEMS;
 use crate::shape::{Part, Shape, Strip, TILE_ELEMS, Window};
 use crate::step::{StepError, expect_len};
+pub(crate) use correlation::WeightMasks;
 use correlation::blocks_of;
 pub use correlation::{
     InputMaskPiece, InputMasks, Received, RowPiece, Rows, correction_bytes, deal,
     deal_scratch_elems, mask_weights, weight_elems, with_weights,
 };
+pub use kept::DIGEST_WORDS;
+pub(crate) use kept::{Digest, DigestKey};
 
 /// `P0`, before the input is known: `u_0 = E r + a_0` for the rows of the piece.
 ///
@@ -76,20 +80,18 @@ fn add_parts<R: Ring, C: Rounds>(
     tile: &mut [R; TILE_ELEMS],
     u_0: &mut [R],
 ) {
-    for (number, part) in piece.parts() {
+    for (number, part, kept) in piece.parts() {
         match part.shape {
             Shape::Dense { inputs, .. } => {
-                let rows = piece.weight_masks(number, &part);
+                let rows = piece.weight_masks(number, &part, kept);
                 for columns in tiles(inputs) {
                     let Some(r) = tile.get_mut(..columns.len()) else { continue };
                     piece.masks(&part, columns.clone(), r);
-                    for (row, u) in piece.range().zip(u_0.iter_mut()) {
-                        *u = rows.add_row_product(row, columns.start, r, *u);
-                    }
+                    rows.add_products(piece.range(), columns.start, r, u_0);
                 }
             }
             Shape::Convolution(window) => {
-                let rows = piece.weight_masks(number, &part);
+                let rows = piece.weight_masks(number, &part, kept);
                 slide(piece, &part, &window, tile, u_0, |filter| {
                     let mut row = rows.row::<R>(filter);
                     move |kernel: &mut [R]| row.read(kernel)

@@ -9,6 +9,7 @@ use core::arch::naked_asm;
 use core::mem::MaybeUninit;
 
 use sharelet_core::keystream::{BLOCK_WORDS, Rounds, Start};
+use sharelet_core::ring;
 
 type Words = [u32; BLOCK_WORDS];
 
@@ -134,6 +135,52 @@ macro_rules! first {
             diagonals!(),
         )
     };
+}
+
+/// Adds the inner products of two rows with a vector, of `quads` times four words, to `acc`: four
+/// words of the vector are loaded once for both rows.
+///
+/// # Safety
+/// All are as long as `quads` says.
+#[unsafe(naked)]
+unsafe extern "C" fn dot_two(
+    acc: *mut [u32; 2],
+    a: *const u32,
+    b: *const u32,
+    vector: *const u32,
+    quads: usize,
+) {
+    naked_asm!(
+        "push.w {{r0, r4-r11, lr}}",
+        "ldr.w r12, [sp, #40]",
+        "ldr.w lr, [r0, #4]",
+        "ldr r0, [r0]",
+        "cmp.w r12, #0",
+        "beq 2f",
+        "1:",
+        "ldm r3!, {{r4-r7}}",
+        "ldm.w r1!, {{r8-r11}}",
+        "mla r0, r4, r8, r0",
+        "mla r0, r5, r9, r0",
+        "mla r0, r6, r10, r0",
+        "mla r0, r7, r11, r0",
+        "ldm.w r2!, {{r8-r11}}",
+        "mla lr, r4, r8, lr",
+        "mla lr, r5, r9, lr",
+        "mla lr, r6, r10, lr",
+        "mla lr, r7, r11, lr",
+        "subs.w r12, r12, #1",
+        "bne 1b",
+        "2:",
+        "pop {{r1}}",
+        "strd r0, lr, [r1]",
+        "pop.w {{r4-r11, pc}}",
+    )
+}
+
+/// The words up to the last four, and what is left.
+fn quads(words: &[u32]) -> (&[[u32; 4]], &[u32]) {
+    words.as_chunks()
 }
 
 macro_rules! rounds {
@@ -271,6 +318,18 @@ macro_rules! rounds {
                     Self::mix(start, index, out.as_mut_ptr());
                     out.assume_init()
                 }
+            }
+
+            #[inline(always)]
+            fn dot_two(mut acc: [u32; 2], [a, b]: [&[u32]; 2], vector: &[u32]) -> [u32; 2] {
+                let ((a, a_rest), (b, b_rest), (vector, rest)) =
+                    (quads(a), quads(b), quads(vector));
+                let count = vector.len().min(a.len()).min(b.len());
+                let (rows, vector) = ([a, b].map(|row| row.as_ptr().cast()), vector.as_ptr());
+                // SAFETY: all are `count` times four words and longer.
+                unsafe { dot_two(&mut acc, rows[0], rows[1], vector.cast(), count) };
+                let [x, y] = acc;
+                [ring::dot(x, a_rest, rest), ring::dot(y, b_rest, rest)]
             }
 
             #[inline(always)]

@@ -14,7 +14,7 @@ mod emulated;
 mod stellaris;
 
 #[cfg(not(feature = "constant"))]
-use qemu_support::files::PageAt;
+use qemu_support::files::{PageAt, RoomAt};
 #[cfg(not(feature = "constant"))]
 use stellaris::{IRQ as ETHERNET_IRQ, Stellaris as Controller};
 
@@ -31,3 +31,6 @@ const WATCHDOG_EXCEPTION: i16 = 18;
 // write to flash.
 #[cfg(not(feature = "constant"))]
 const KEY_PAGE: PageAt = unsafe { PageAt::at(0x3_FC00) };
+/// All of its RAM is the program's.
+#[cfg(not(feature = "constant"))]
+const ROOM: RoomAt = RoomAt::NONE;

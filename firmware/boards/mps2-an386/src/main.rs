@@ -16,7 +16,7 @@ mod lan9118;
 #[cfg(not(feature = "constant"))]
 use lan9118::{IRQ as ETHERNET_IRQ, Lan9118 as Controller};
 #[cfg(not(feature = "constant"))]
-use qemu_support::files::PageAt;
+use qemu_support::files::{PageAt, RoomAt};
 
 const NAME: &str = "mps2-an386";
 const TICK_NANOS: u32 = 40;
@@ -31,3 +31,7 @@ const WATCHDOG_EXCEPTION: i16 = -14;
 // write to flash.
 #[cfg(not(feature = "constant"))]
 const KEY_PAGE: PageAt = unsafe { PageAt::at(0xF_F000) };
+/// RAM of the emulated board beyond its memory map, as a larger part has it: 1.25 MB.
+// SAFETY: there is RAM, and the memory map ends before it.
+#[cfg(not(feature = "constant"))]
+const ROOM: RoomAt = unsafe { RoomAt::at(0x2004_0000, 0x5_0000) };

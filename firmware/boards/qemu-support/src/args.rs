@@ -54,6 +54,8 @@ pub struct Args {
     pub random: Option<File>,
     /// Ratchets of provisioned keys.
     pub ratchets: Option<File>,
+    /// Bytes of the board's further RAM in which masked weights are kept.
+    pub keep_bytes: usize,
     /// The model in the clear, if the plaintext twin is to be measured.
     pub twin: Option<File>,
     /// How many handshakes of each pattern are counted.
@@ -100,6 +102,7 @@ impl Args {
             counter: None,
             random: None,
             ratchets: None,
+            keep_bytes: 0,
             twin: None,
             #[cfg(feature = "constant")]
             handshakes: 1,
@@ -163,6 +166,7 @@ impl Args {
                                 provision the device anew";
                 self.ratchets = Some(open_to_count(value).ok_or(expected)?);
             }
+            "keep" => self.keep_bytes = parse(value, "keep= expects a number of bytes")?,
             "twin" => self.twin = Some(open(value).ok_or("twin=PATH: the file cannot be opened")?),
             #[cfg(feature = "cuts")]
             "cut" => self.power.cut = Some(parse(value, "cut=EVENT:TICKS expects two numbers")?),
@@ -181,7 +185,7 @@ impl Args {
             _ => {
                 return Err("unknown argument; known are host server0 server1 task to_console ip \
                             inputs answer count retries timeout counter random ratchets report \
-                            twin");
+                            keep twin");
             }
         }
         Ok(())

@@ -8,7 +8,7 @@ use sharelet_core::session::wire::query::Recipient;
 use sharelet_core::session::wire::task::{TASK_BYTES, Task};
 use sharelet_firmware::data_party::{self, DataParty, Settings};
 
-use crate::files::{FileCounter, FileSensor, PageAt, VirtualTime};
+use crate::files::{FileCounter, FileSensor, PageAt, RoomAt, VirtualTime};
 use crate::report::Report;
 use crate::started::{PcKeys, Started, read_arguments, read_keys, start};
 
@@ -32,7 +32,12 @@ pub async fn run(program: Program, memory: &'static mut Memory) -> ! {
 /// stack.
 ///
 /// Does not return if the arguments are wrong.
-pub fn boot<D: Driver>(board: &str, ethernet: D, page: PageAt) -> (Program, Runner<'static, D>) {
+pub fn boot<D: Driver>(
+    board: &str,
+    ethernet: D,
+    page: PageAt,
+    _: RoomAt,
+) -> (Program, Runner<'static, D>) {
     let (mut args, mut report, sensor) = read_arguments(board);
     let ([Some(server_0), Some(server_1)], Some(counter), Some(task)) =
         (args.servers, args.counter.take(), args.task.take())

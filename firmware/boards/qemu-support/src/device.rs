@@ -16,7 +16,7 @@ use crate::cuts::{FlashCounter, Watched};
 use crate::file_flash::{FileFlash, SECTORS};
 #[cfg(not(feature = "cuts"))]
 use crate::files::FileCounter;
-use crate::files::{FileSensor, PageAt, VirtualTime};
+use crate::files::{FileSensor, PageAt, RoomAt, VirtualTime};
 #[cfg(feature = "cuts")]
 use crate::power;
 #[cfg(not(feature = "cuts"))]
@@ -35,24 +35,34 @@ pub type Memory = device::Memory<{ BOUNDS.0 }, { BOUNDS.1 }, { BOUNDS.2 }, ChaCh
 #[cfg(feature = "cuts")]
 const SHORT_PAUSE: Duration = Duration::from_millis(50);
 
-/// The task.
 #[cfg(not(feature = "cuts"))]
-pub type Program = Device<FileSensor, PcKeys, FileCounter, Report, VirtualTime>;
-/// The task, on flash.
+type Task = Device<FileSensor, PcKeys, FileCounter, Report, VirtualTime>;
+/// On flash.
 #[cfg(feature = "cuts")]
-pub type Program = Device<FileSensor, PcKeys, FlashCounter, Watched, VirtualTime>;
+type Task = Device<FileSensor, PcKeys, FlashCounter, Watched, VirtualTime>;
+
+/// The device, and where it keeps masked weights.
+pub struct Program {
+    device: Task,
+    room: &'static mut [u32],
+}
 
 /// The device as a task. It is here, and not with the boards, to be compiled for speed with
 /// the types that it is made of; the network stack is compiled with the boards, for size.
 #[embassy_executor::task]
 pub async fn run(program: Program, memory: &'static mut Memory) -> ! {
-    program.run(memory).await
+    program.device.run(memory, program.room).await
 }
 
 /// Reads the arguments, then builds the network stack on `ethernet` and the device on the stack.
 ///
 /// Does not return if the arguments are wrong, or ask for the plaintext twin instead.
-pub fn boot<D: Driver>(board: &str, ethernet: D, page: PageAt) -> (Program, Runner<'static, D>) {
+pub fn boot<D: Driver>(
+    board: &str,
+    ethernet: D,
+    page: PageAt,
+    room: RoomAt,
+) -> (Program, Runner<'static, D>) {
     let (mut args, mut report, mut sensor) = read_arguments(board);
     #[cfg(feature = "cuts")]
     power::begin(&mut args.power);
@@ -64,6 +74,9 @@ pub fn boot<D: Driver>(board: &str, ethernet: D, page: PageAt) -> (Program, Runn
     }
     let (Some(host), Some(counter)) = (args.host, args.counter.take()) else {
         report.fail("Arguments", &"host=ADDRESS:PORT and counter=PATH are needed")
+    };
+    let Some(room) = room.take(args.keep_bytes / size_of::<u32>()) else {
+        report.fail("Arguments", &"keep=BYTES: the board has less further RAM than that")
     };
     let keys = read_keys(&mut args, &mut report, page);
     let Started { args, report, stack, runner } = start(args, report, ethernet, &keys.page);
@@ -78,5 +91,6 @@ pub fn boot<D: Driver>(board: &str, ethernet: D, page: PageAt) -> (Program, Runn
         let counter = Counter::new(FileFlash::new(counter), SECTORS, key);
         (FlashCounter::new(counter, args.power.drop), Watched(report))
     };
-    (Device { stack, settings, sensor, keys, counter, sink, meter: VirtualTime }, runner)
+    let device = Device { stack, settings, sensor, keys, counter, sink, meter: VirtualTime };
+    (Program { device, room }, runner)
 }

@@ -190,6 +190,41 @@ impl PageAt {
     }
 }
 
+/// RAM beyond the board's memory map.
+#[derive(Clone, Copy, Debug)]
+pub struct RoomAt {
+    address: usize,
+    words: usize,
+}
+
+impl RoomAt {
+    /// The board has nothing but its memory map.
+    pub const NONE: Self = Self { address: 0, words: 0 };
+
+    /// `words` words at `address`.
+    ///
+    /// # Safety
+    /// They must be RAM that nothing else uses, and `address` a multiple of four.
+    #[must_use]
+    pub const unsafe fn at(address: usize, words: usize) -> Self {
+        Self { address, words }
+    }
+
+    /// The first `words` of it; `None` if there are fewer. To be called once.
+    #[cfg(feature = "device")]
+    pub(crate) fn take(self, words: usize) -> Option<&'static mut [u32]> {
+        match words {
+            0 => Some(&mut []),
+            // SAFETY: `at` made its caller promise that this is memory of nobody else; whatever is
+            // in it, words are. The program is begun once.
+            _ if words <= self.words => {
+                Some(unsafe { core::slice::from_raw_parts_mut(self.address as *mut u32, words) })
+            }
+            _ => None,
+        }
+    }
+}
+
 /// Random bytes of the PC that runs the emulator, for which there is no other source. A real board
 /// has a generator of its own.
 #[derive(Debug)]

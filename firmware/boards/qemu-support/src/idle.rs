@@ -14,7 +14,7 @@ use sharelet_firmware::board::{
     AnswerSink as _, Counts, Inference, InstructionMeter as _, Sensor as _, SessionCounter as _,
 };
 
-use crate::files::{FileCounter, FileSensor, PageAt, VirtualTime};
+use crate::files::{FileCounter, FileSensor, PageAt, RoomAt, VirtualTime};
 use crate::report::Report;
 use crate::started::{Started, read_arguments, read_keys, start};
 
@@ -60,7 +60,12 @@ pub async fn run(program: Program, memory: &'static mut Memory) -> ! {
 /// Reads the arguments, then builds the network stack on `ethernet`.
 ///
 /// Does not return if the arguments are wrong.
-pub fn boot<D: Driver>(board: &str, ethernet: D, page: PageAt) -> (Program, Runner<'static, D>) {
+pub fn boot<D: Driver>(
+    board: &str,
+    ethernet: D,
+    page: PageAt,
+    _: RoomAt,
+) -> (Program, Runner<'static, D>) {
     let (mut args, mut report, sensor) = read_arguments(board);
     let ([Some(server_0), Some(server_1)], Some(counter)) = (args.servers, args.counter.take())
     else {

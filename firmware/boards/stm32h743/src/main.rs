@@ -38,7 +38,10 @@ const COUNTER: Sectors = Sectors { first: 0x1A_0000, count: 2 };
 const KEY_PAGE: u32 = 0x1E_0000;
 
 /// For readings of 64 values, answers of 16, and networks of 32 layers.
-type Room = Memory<64, 16, 32, ChaCha12>;
+type Bounded = Memory<64, 16, 32, ChaCha12>;
+/// Masked weights that are kept in RAM: 384 KB.
+const KEPT_WORDS: usize = 96 * 1024;
+
 type Driver = Ethernet<'static, ETH, GenericPhy<Sma<'static, ETH_SMA>>>;
 
 bind_interrupts!(struct Irqs {
@@ -105,10 +108,11 @@ async fn main(spawner: Spawner) {
         sink: Lamp(Output::new(p.PB0, Level::Low, Speed::Low)),
         meter: NoMeter,
     };
-    static MEMORY: ConstStaticCell<Room> = ConstStaticCell::new(Room::new());
+    static MEMORY: ConstStaticCell<Bounded> = ConstStaticCell::new(Bounded::new());
     // Spawned once, so it is not refused.
     let _ = network(runner).map(|task| spawner.spawn(task));
-    device.run(MEMORY.take()).await
+    static ROOM: ConstStaticCell<[u32; KEPT_WORDS]> = ConstStaticCell::new([0; KEPT_WORDS]);
+    device.run(MEMORY.take(), &mut ROOM.take()[..]).await
 }
 
 /// Lights up for the classes from the third on: of the built-in model, `imbalance` and

@@ -6,7 +6,7 @@ use embassy_net::{Config, Ipv4Address, Runner, StackResources};
 use embassy_stm32::adc::{Adc, SampleTime};
 use embassy_stm32::eth::{Ethernet, GenericPhy, InterruptHandler, PacketQueue, Sma};
 use embassy_stm32::{Peri, bind_interrupts, flash::Flash, peripherals::*, rcc::mux::Adcsel, rng};
-use sharelet_firmware::board::{NoMeter, NoRandom, Sensor};
+use sharelet_firmware::board::{NoMeter, NoRandom, NoRoom, Sensor};
 use sharelet_firmware::device::{Device, Inference, Keys, Memory, Settings};
 use sharelet_firmware::flash::page::{KeyPage, PAGE_BYTES};
 use sharelet_firmware::flash::{Sectors, counter::Counter};
@@ -77,6 +77,6 @@ async fn main(spawner: embassy_executor::Spawner) {
     let keys = Keys::new(page, random);
     let sink = |inference: &Inference<'_>| defmt::info!("the answer: class {}", inference.class());
     Device { stack, settings: Settings::new(HOST), sensor, keys, counter, sink, meter: NoMeter }
-        .run(MEMORY.take())
+        .run(MEMORY.take(), &mut NoRoom)
         .await
 }
