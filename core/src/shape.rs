@@ -5,7 +5,7 @@
 
 use core::fmt;
 use core::num::NonZeroUsize;
-use core::ops::{Range, RangeFrom};
+use core::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
@@ -324,7 +324,8 @@ impl Window {
         })
     }
 
-    /// The pieces of the image's rows that a strip needs of one of its filter's channels.
+    /// The rows of the image, or their pieces, that a strip needs of one of its filter's channels.
+    /// Whole rows follow each other: as many as a tile takes are one load.
     pub fn loads(&self, strip: &Strip, channel: usize) -> impl Iterator<Item = Load> + use<> {
         let (_, columns) = self.outputs();
         let columns = columns.max(1);
@@ -341,9 +342,22 @@ impl Window {
         let across = span(first, last, self.stride.1, self.kernel.1, self.before.1, self.width);
         let (height, width) = (usize::from(self.height), usize::from(self.width));
         let image = (self.first_channel(strip.filter) + channel) * height;
-        rows.map(move |row| {
+        let together = if across.len() == width {
+            NonZeroUsize::new(TILE_ELEMS / width.max(1)).unwrap_or(NonZeroUsize::MIN)
+        } else {
+            NonZeroUsize::MIN
+        };
+        let end = rows.end;
+        rows.step_by(together.get()).map(move |row| {
+            let rows = together.get().min(end - row);
             let start = (image + row) * width;
-            Load { row, left: across.start, words: start + across.start..start + across.end }
+            let last = start + (rows - 1) * width;
+            Load {
+                rows: row..row + rows,
+                left: across.start,
+                columns: across.len(),
+                words: start + across.start..last + across.end,
+            }
         })
     }
 
@@ -358,29 +372,44 @@ impl Window {
         kernel: &[R],
         out: &mut [R],
     ) {
-        self.for_each_product(strip, load, |output, weights, first| {
+        self.for_each_product(strip, load, |output, weights, row| {
             let kernel = kernel.get(weights).unwrap_or(&[]);
             if let Some(out) = out.get_mut(output) {
-                *out = ring::dot(*out, kernel, words.get(first).unwrap_or(&[]));
+                *out = ring::dot(*out, kernel, words.get(row).unwrap_or(&[]));
             }
         });
     }
 
     /// Calls `each` with an output of the strip, a piece of a row of the kernel, and the words of
-    /// the load from where it lies on the image: of the pairs of weights and words that there are,
-    /// products are to be added up.
+    /// the load from where it lies on the image to the end of the row: of the pairs of weights and
+    /// words that there are, products are to be added up.
     #[inline(always)]
     pub fn for_each_product(
         &self,
         strip: &Strip,
         load: &Load,
-        mut each: impl FnMut(usize, Range<usize>, RangeFrom<usize>),
+        mut each: impl FnMut(usize, Range<usize>, Range<usize>),
+    ) {
+        for (row, begin) in load.rows.clone().zip((0..).step_by(load.columns.max(1))) {
+            let words = begin..begin + load.columns;
+            self.for_each_product_of_row(strip, (row, load.left), words, &mut each);
+        }
+    }
+
+    /// The same for a row of the load, of which `words` are there from column `left` on.
+    #[inline(always)]
+    fn for_each_product_of_row(
+        &self,
+        strip: &Strip,
+        (row, left): (usize, usize),
+        words: Range<usize>,
+        mut each: impl FnMut(usize, Range<usize>, Range<usize>),
     ) {
         let (_, columns) = self.outputs();
         let columns = columns.max(1);
         let (stride, size) = (usize::from(self.stride.1), usize::from(self.kernel.1));
         // Kernel row `t` meets the image's row `y s - before + t`.
-        let padded = load.row + usize::from(self.before.0);
+        let padded = row + usize::from(self.before.0);
         for kernel_row in 0..usize::from(self.kernel.0) {
             let Some(down) = padded.checked_sub(kernel_row) else { break };
             if !down.is_multiple_of(usize::from(self.stride.0).max(1)) {
@@ -393,16 +422,16 @@ impl Window {
             if from >= to {
                 continue;
             }
-            let begin = usize::from(self.before.1) + load.left;
+            let begin = usize::from(self.before.1) + left;
             for (x, output) in (from % columns..).zip(from - strip.first..to - strip.first) {
-                // The window's first word, counted from the load's; left of it there may be
+                // The window's first word, counted from the row's; left of it there may be
                 // padding.
                 let start = x * stride;
                 let skip = begin.saturating_sub(start);
                 each(
                     output,
                     kernel_row * size + skip..(kernel_row + 1) * size,
-                    (start + skip).saturating_sub(begin)..,
+                    words.start + (start + skip).saturating_sub(begin)..words.end,
                 );
             }
         }
@@ -427,13 +456,15 @@ impl Strip {
     }
 }
 
-/// A piece of a row of the image.
+/// Rows of the image that follow each other, or a piece of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Load {
-    /// The row in the image.
-    pub row: usize,
-    /// The piece's first column.
+    /// The rows in the image.
+    pub rows: Range<usize>,
+    /// The first column.
     pub left: usize,
+    /// How many columns.
+    pub columns: usize,
     /// The words of the whole vector.
     pub words: Range<usize>,
 }
