@@ -372,10 +372,42 @@ impl Window {
         kernel: &[R],
         out: &mut [R],
     ) {
-        self.for_each_product(strip, load, |output, weights, row| {
-            let kernel = kernel.get(weights).unwrap_or(&[]);
-            if let Some(out) = out.get_mut(output) {
-                *out = ring::dot(*out, kernel, words.get(row).unwrap_or(&[]));
+        let stride = usize::from(self.stride.1).max(1);
+        self.for_each_meeting(strip, load, |meeting| {
+            let (Some(kernel), Some(words), Some(out)) = (
+                kernel.get(meeting.weights.clone()),
+                words.get(meeting.words.clone()),
+                out.get_mut(meeting.outputs.clone()),
+            ) else {
+                return;
+            };
+            // The outputs whose windows lie in the row as a whole; left and right of them there
+            // may be padding.
+            let first = meeting.skip.div_ceil(stride).min(out.len());
+            let whole = (words.len() + meeting.skip).checked_sub(kernel.len());
+            let end = whole.map_or(first, |last| (last / stride + 1).clamp(first, out.len()));
+            let start = (first * stride).saturating_sub(meeting.skip);
+            let (left, rest) = out.split_at_mut_checked(first).unwrap_or_default();
+            let (inner, right) = rest.split_at_mut_checked(end - first).unwrap_or_default();
+            let inside = words.get(start..).unwrap_or(&[]);
+            match kernel {
+                [weight] if stride == 1 => {
+                    for (out, word) in inner.iter_mut().zip(inside) {
+                        *out = out.add(weight.mul(*word));
+                    }
+                }
+                [a, b, c] => add_dots([*a, *b, *c], stride, inside, inner),
+                [a, b, c, d, e] => add_dots([*a, *b, *c, *d, *e], stride, inside, inner),
+                _ => {
+                    for (out, at) in inner.iter_mut().zip((0..).step_by(stride)) {
+                        *out = ring::dot(*out, kernel, inside.get(at..).unwrap_or(&[]));
+                    }
+                }
+            }
+            let edges = [(0, left), (end, right)];
+            for (x, out) in edges.into_iter().flat_map(|(x, outs)| (x..).zip(outs)) {
+                let (weights, words) = meeting.of(x, stride, kernel, words);
+                *out = ring::dot(*out, weights, words);
             }
         });
     }
@@ -383,58 +415,96 @@ impl Window {
     /// Calls `each` with an output of the strip, a piece of a row of the kernel, and the words of
     /// the load from where it lies on the image to the end of the row: of the pairs of weights and
     /// words that there are, products are to be added up.
-    #[inline(always)]
     pub fn for_each_product(
         &self,
         strip: &Strip,
         load: &Load,
         mut each: impl FnMut(usize, Range<usize>, Range<usize>),
     ) {
-        for (row, begin) in load.rows.clone().zip((0..).step_by(load.columns.max(1))) {
-            let words = begin..begin + load.columns;
-            self.for_each_product_of_row(strip, (row, load.left), words, &mut each);
-        }
+        let stride = usize::from(self.stride.1);
+        self.for_each_meeting(strip, load, |meeting| {
+            for (x, output) in meeting.outputs.clone().enumerate() {
+                let (skip, start) = meeting.place(x, stride);
+                let Range { start: weight, end } = meeting.weights;
+                each(output, weight + skip..end, meeting.words.start + start..meeting.words.end);
+            }
+        });
     }
 
-    /// The same for a row of the load, of which `words` are there from column `left` on.
+    /// Calls `each` with every row of the kernel on every row of the load that it meets.
     #[inline(always)]
-    fn for_each_product_of_row(
-        &self,
-        strip: &Strip,
-        (row, left): (usize, usize),
-        words: Range<usize>,
-        mut each: impl FnMut(usize, Range<usize>, Range<usize>),
-    ) {
+    fn for_each_meeting(&self, strip: &Strip, load: &Load, mut each: impl FnMut(Meeting)) {
         let (_, columns) = self.outputs();
         let columns = columns.max(1);
         let (stride, size) = (usize::from(self.stride.1), usize::from(self.kernel.1));
-        // Kernel row `t` meets the image's row `y s - before + t`.
-        let padded = row + usize::from(self.before.0);
-        for kernel_row in 0..usize::from(self.kernel.0) {
-            let Some(down) = padded.checked_sub(kernel_row) else { break };
-            if !down.is_multiple_of(usize::from(self.stride.0).max(1)) {
-                continue;
-            }
-            let y = down / usize::from(self.stride.0).max(1);
-            // Outputs of the strip that lie in row `y`.
-            let from = (y * columns).max(strip.first);
-            let to = ((y + 1) * columns).min(strip.first + strip.len);
-            if from >= to {
-                continue;
-            }
-            let begin = usize::from(self.before.1) + left;
-            for (x, output) in (from % columns..).zip(from - strip.first..to - strip.first) {
-                // The window's first word, counted from the row's; left of it there may be
-                // padding.
-                let start = x * stride;
-                let skip = begin.saturating_sub(start);
-                each(
-                    output,
-                    kernel_row * size + skip..(kernel_row + 1) * size,
-                    words.start + (start + skip).saturating_sub(begin)..words.end,
-                );
+        for (row, begin) in load.rows.clone().zip((0..).step_by(load.columns.max(1))) {
+            // Kernel row `t` meets the image's row `y s - before + t`.
+            let padded = row + usize::from(self.before.0);
+            for kernel_row in 0..usize::from(self.kernel.0) {
+                let Some(down) = padded.checked_sub(kernel_row) else { break };
+                let y = down / usize::from(self.stride.0).max(1);
+                // Outputs of the strip that lie in row `y`.
+                let from = (y * columns).max(strip.first);
+                let to = ((y + 1) * columns).min(strip.first + strip.len);
+                if y * usize::from(self.stride.0) != down || from >= to {
+                    continue;
+                }
+                let left = usize::from(self.before.1) + load.left;
+                let first = from % columns * stride;
+                // Only the first output's window can begin right of the words' first column.
+                let ahead = first.saturating_sub(left);
+                each(Meeting {
+                    weights: kernel_row * size..(kernel_row + 1) * size,
+                    words: begin + ahead..begin + load.columns,
+                    outputs: from - strip.first..to - strip.first,
+                    skip: left.saturating_sub(first),
+                });
             }
         }
+    }
+}
+
+/// Adds to every output the inner product of a row of the kernel with the words that it lies on.
+#[inline]
+fn add_dots<R: Ring, const N: usize>(kernel: [R; N], stride: usize, words: &[R], out: &mut [R]) {
+    let mut words = words;
+    for out in out {
+        let Some(under) = words.first_chunk::<N>() else { return };
+        let pairs = kernel.iter().zip(under);
+        *out = pairs.fold(*out, |sum, (weight, word)| sum.add(weight.mul(*word)));
+        words = words.get(stride..).unwrap_or(&[]);
+    }
+}
+
+/// A row of a kernel on a row of the image.
+struct Meeting {
+    /// The row, among the kernel's weights.
+    weights: Range<usize>,
+    /// What is there of the image's row, among the load's words.
+    words: Range<usize>,
+    /// The outputs.
+    outputs: Range<usize>,
+    /// Columns of padding under the first output's window.
+    skip: usize,
+}
+
+impl Meeting {
+    /// Weights that lie on padding, and the word under the first that does not, for output `x`.
+    fn place(&self, x: usize, stride: usize) -> (usize, usize) {
+        let skip = self.skip.saturating_sub(x * stride);
+        (skip, (x * stride + skip).saturating_sub(self.skip))
+    }
+
+    /// The weights that do not, and the words from there on.
+    fn of<'a, R>(
+        &self,
+        x: usize,
+        stride: usize,
+        kernel: &'a [R],
+        words: &'a [R],
+    ) -> (&'a [R], &'a [R]) {
+        let (skip, start) = self.place(x, stride);
+        (kernel.get(skip..).unwrap_or(&[]), words.get(start..).unwrap_or(&[]))
     }
 }
 
