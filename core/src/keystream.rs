@@ -321,9 +321,7 @@ impl<C: Rounds> Keystream<C> {
     pub fn fill<R: crate::ring::Ring>(&self, domain: Domain, first: u32, out: &mut [R]) {
         let run = self.run(domain);
         for (index, chunk) in (first..).zip(out.chunks_mut(words_per_block::<R>())) {
-            for (word, share) in chunk.iter_mut().zip(run.block(index).ring_words()) {
-                *word = share;
-            }
+            run.block(index).copy_to(0, chunk);
         }
     }
 
@@ -446,6 +444,22 @@ impl Block {
     #[inline(always)]
     fn dot_words<R: crate::ring::Ring>(&self, acc: R, vector: &[R]) -> R {
         self.ring_words::<R>().zip(vector).fold(acc, |acc, (word, &x)| acc.add(word.mul(x)))
+    }
+
+    /// Writes ring words from number `place` on to `out`, as many as there are.
+    pub(crate) fn copy_to<R: crate::ring::Ring>(&self, place: usize, out: &mut [R]) {
+        if let Some(out) = R::words_mut(out) {
+            match out.first_chunk_mut() {
+                Some(out) if place == 0 => *out = self.0,
+                _ => {
+                    let words = self.0.iter().skip(place);
+                    out.iter_mut().zip(words).for_each(|(out, word)| *out = *word);
+                }
+            }
+        } else {
+            let words = self.ring_words().skip(place);
+            out.iter_mut().zip(words).for_each(|(out, word)| *out = word);
+        }
     }
 
     /// The block's ring words, in order.

@@ -248,10 +248,10 @@ impl<'k, C: Rounds> RowPiece<'k, C> {
         }
     }
 
-    /// Words `range` of the mask `r` of a part's vector.
-    pub(crate) fn masks<R: Ring>(&self, part: &Part, range: Range<usize>, out: &mut [R]) {
+    /// The mask `r` of a part's vector.
+    pub(crate) fn masks(&self, part: &Part) -> VectorMasks<C> {
         let domain = Position { layer: part.source, ..self.position }.domain(Kind::InputMask);
-        fill_from(&self.keystream.run(domain), range, out);
+        VectorMasks(self.keystream.run(domain))
     }
 
     /// The rows of `E` of a part.
@@ -265,19 +265,28 @@ impl<'k, C: Rounds> RowPiece<'k, C> {
     }
 }
 
+/// The mask `r` of a vector, made anew wherever it is read.
+pub(crate) struct VectorMasks<C: Rounds>(Run<C>);
+
+impl<C: Rounds> VectorMasks<C> {
+    /// Words `range` of it.
+    pub(crate) fn read<R: Ring>(&self, range: Range<usize>, out: &mut [R]) {
+        fill_from(&self.0, range, out);
+    }
+}
+
 /// Words `range` of a run.
 fn fill_from<R: Ring, C: Rounds>(run: &Run<C>, range: Range<usize>, out: &mut [R]) {
     let per_block = words_per_block::<R>();
-    let mut words = range.clone().zip(out);
-    let blocks = range.start / per_block..range.end.div_ceil(per_block);
-    for index in blocks {
+    let (mut at, mut rest) = (range.start, out);
+    while !rest.is_empty() {
         #[allow(clippy::cast_possible_truncation)]
-        let block = run.block(index as u32);
-        let end = (index + 1) * per_block;
-        let count = end.min(range.end) - range.start.max(index * per_block);
-        for (place, out) in words.by_ref().take(count) {
-            *out = block.ring(place % per_block);
-        }
+        let block = run.block((at / per_block) as u32);
+        let count = rest.len().min(per_block - at % per_block);
+        let (own, left) =
+            core::mem::take(&mut rest).split_at_mut_checked(count).unwrap_or_default();
+        block.copy_to(at % per_block, own);
+        (at, rest) = (at + count, left);
     }
 }
 

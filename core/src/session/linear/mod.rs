@@ -84,9 +84,10 @@ fn add_parts<R: Ring, C: Rounds>(
         match part.shape {
             Shape::Dense { inputs, .. } => {
                 let rows = piece.weight_masks(number, &part, kept);
+                let masks = piece.masks(&part);
                 for columns in tiles(inputs) {
                     let Some(r) = tile.get_mut(..columns.len()) else { continue };
-                    piece.masks(&part, columns.clone(), r);
+                    masks.read(columns.clone(), r);
                     rows.add_products(piece.range(), columns.start, r, u_0);
                 }
             }
@@ -105,7 +106,7 @@ fn add_parts<R: Ring, C: Rounds>(
             }
             Shape::Identity { .. } => {
                 let Some(r) = tile.get_mut(..piece.len()) else { continue };
-                piece.masks(&part, piece.range(), r);
+                piece.masks(&part).read(piece.range(), r);
                 let public = R::from_u64(part.public);
                 u_0.iter_mut().zip(r).for_each(|(u, r)| *u = u.add(public.mul(*r)));
             }
@@ -131,6 +132,7 @@ fn slide<R: Ring, C: Rounds, K: FnMut(&mut [R])>(
 ) {
     let mut kernel = [R::ZERO; TILE_ELEMS];
     let Some(kernel) = kernel.get_mut(..window.kernel_elems()) else { return };
+    let masks = piece.masks(part);
     let mut rest = u_0;
     for strip in window.strips(piece.range()) {
         let (out, left) =
@@ -141,7 +143,7 @@ fn slide<R: Ring, C: Rounds, K: FnMut(&mut [R])>(
             next_kernel(kernel);
             for load in window.loads(&strip, channel) {
                 let Some(r) = tile.get_mut(..load.words.len()) else { continue };
-                piece.masks(part, load.words.clone(), r);
+                masks.read(load.words.clone(), r);
                 window.add_load(&strip, &load, r, kernel, out);
             }
         }

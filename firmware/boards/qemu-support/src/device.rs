@@ -28,6 +28,9 @@ use crate::twin;
 const BOUNDS: (usize, usize, usize) =
     if cfg!(feature = "large") { (4096, 1024, 32) } else { (1024, 1024, 16) };
 
+/// Most work of a session, in keystream blocks.
+const MOST_BLOCKS: u64 = if cfg!(feature = "large") { 1 << 22 } else { 1 << 18 };
+
 /// The memory of the task.
 pub type Memory = device::Memory<{ BOUNDS.0 }, { BOUNDS.1 }, { BOUNDS.2 }, ChaCha12>;
 
@@ -80,7 +83,8 @@ pub fn boot<D: Driver>(
     };
     let keys = read_keys(&mut args, &mut report, page);
     let Started { args, report, stack, runner } = start(args, report, ethernet, &keys.page);
-    let mut settings = Settings { answer: args.answer, ..Settings::new(host) };
+    let mut settings =
+        Settings { answer: args.answer, max_blocks: MOST_BLOCKS, ..Settings::new(host) };
     settings.phase_timeout = args.phase_timeout.unwrap_or(settings.phase_timeout);
     let key = keys.page.key_id();
     #[cfg(not(feature = "cuts"))]
