@@ -270,6 +270,16 @@ impl Window {
             && self.kernel_elems() <= TILE_ELEMS
     }
 
+    /// The same map with images of one row, if the window is a single word that goes everywhere.
+    pub(crate) fn flat(self) -> Self {
+        let single = self.kernel == (1, 1) && self.stride == (1, 1);
+        if single && self.before == (0, 0) && self.after == (0, 0) {
+            Self { height: 1, width: elems([1, self.height.into(), self.width.into()]), ..self }
+        } else {
+            self
+        }
+    }
+
     /// The first of the channels that a filter sees.
     fn first_channel(&self, filter: usize) -> usize {
         let per_group =
@@ -280,13 +290,14 @@ impl Window {
     /// Slides the kernels, that `kernel` gives for a filter and one of its channels, over the
     /// image.
     fn slide<'k, R: Ring>(&self, x: &[R], out: &mut [R], kernel: impl Fn(usize, usize) -> &'k [R]) {
-        let (rows, columns) = self.outputs();
+        let window = self.flat();
+        let (rows, columns) = window.outputs();
         for (filter, out) in out.chunks_exact_mut((rows * columns).max(1)).enumerate() {
             let strip = Strip { filter, first: 0, len: out.len() };
-            for channel in 0..self.depth() {
+            for channel in 0..window.depth() {
                 let kernel = kernel(filter, channel);
-                for load in self.loads(&strip, channel) {
-                    self.add_load(
+                for load in window.loads(&strip, channel) {
+                    window.add_load(
                         &strip,
                         &load,
                         x.get(load.words.clone()).unwrap_or(&[]),

@@ -15,6 +15,7 @@ mod trust;
 
 use core::time::Duration;
 use std::collections::BTreeMap;
+use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -28,7 +29,7 @@ use figure::Figure;
 
 use crate::board_runs::{infer_on_board, query_on_board};
 use crate::boards::{self, Arguments, Board};
-use crate::case::Case;
+use crate::case::{Case, Where};
 use crate::files;
 use crate::inference;
 use crate::process;
@@ -40,6 +41,8 @@ use crate::workspace::Workspace;
 /// Readings per model and board. Counts differ by a few hundred instructions from one to the next;
 /// the last is taken.
 const READINGS: usize = 3;
+/// How much RAM masked weights are kept in, in bytes: half a megabyte, and all that the board has.
+const KEPT: [(&str, &str); 2] = [("kept_512_kb", "524288"), ("kept_1280_kb", "1310720")];
 /// A data party takes less flash than this beyond the network stack.
 const MOST_DATA_PARTY_BYTES: u64 = 38 * 1024;
 /// Kills, and power cuts, that are counted.
@@ -202,6 +205,16 @@ fn cases(setup: &Setup<'_>, folder: &Path) -> Result<Vec<Case>> {
                     Case::reference(&data, &room)
                 })?,
             );
+            let folder = env::var_os("SHARELET_MLPERF_TINY");
+            let folder = folder.map_or_else(|| data.join("mlperf-tiny"), PathBuf::from);
+            let found =
+                setup.steps.step("importing the windowed networks of MLPerf Tiny", || {
+                    Case::mlperf(&folder, &room)
+                })?;
+            if found.is_empty() {
+                setup.steps.note("they are not here (SHARELET_MLPERF_TINY)");
+            }
+            cases.extend(found);
         }
         None => {
             setup.sharelet(false)?;
@@ -226,13 +239,19 @@ fn device(
     for &board in boards {
         let image = setup.firmware(toolchain, board)?;
         let (flash, ram) = memory(&image)?;
+        let plaintext = setup.plaintext_firmware(toolchain, board)?;
         let mut stack = 0;
-        for case in cases {
-            let room = Room::new(setup.workspace, &folder.join(board.name).join(case.name))?;
+        for case in cases.iter().filter(|case| case.session.is(board)) {
+            let folder = folder.join(board.name).join(case.name);
+            let room = || Room::new(setup.workspace, &folder);
             let what = format!("measuring {} on {}", case.name, board.name);
             stack = stack.max(
-                setup.steps.step(&what, || session(&room, board, &image, case, &mut figures))?,
+                setup.steps.step(&what, || session(&room()?, board, &image, case, &mut figures))?,
             );
+            let what = format!("measuring {} on {} without channels", case.name, board.name);
+            setup.steps.step(&what, || {
+                apart(&|| room().map(Room::plaintext), board, &plaintext, case, &mut figures)
+            })?;
         }
         for (what, bytes) in [("flash", flash), ("static_ram", ram), ("stack", stack)] {
             let name = format!("{}/{what}_bytes", board.name);
@@ -257,8 +276,7 @@ fn data_party(
     let image = setup.small_firmware(toolchain, board, "data-party")?;
     let ((flash, ram), (without, _)) = (memory(&image)?, memory(&idle)?);
     let mut stack = 0;
-    // A query depends on the sizes of input and output alone: network B's are those of network A.
-    for case in cases.iter().filter(|case| case.dense) {
+    for case in cases.iter().filter(|case| case.query.is(board)) {
         let room = Room::new(
             setup.workspace,
             &folder.join(board.name).join(format!("{}-servers", case.name)),
@@ -266,7 +284,7 @@ fn data_party(
         let what = format!("measuring queries of {} on {}", case.name, board.name);
         let asked = setup
             .steps
-            .step(&what, || query_on_board(&room, board, &image, case, Some(READINGS)))?;
+            .step(&what, || query_on_board(&room, board, &image, case, Some(readings(case))))?;
         let (answers, run) = asked;
         ensure!(
             answers.iter().all(|answer| answer.agrees),
@@ -304,7 +322,7 @@ fn session(
     case: &Case,
     figures: &mut Vec<Figure>,
 ) -> Result<u64> {
-    let (answers, run) = infer_on_board(room, board, image, case, Some(READINGS), "10.0.2.15")?;
+    let (answers, run) = infer_on_board(room, board, image, case, Some(readings(case)), &[])?;
     ensure!(
         answers.iter().all(|answer| answer.agrees),
         "a private answer differs from the plaintext one"
@@ -329,6 +347,51 @@ fn session(
     add("prepare_bytes_down", answer.session.number("bytes_down")?, "bytes");
     add("prepare_round_trips", answer.session.number("round_trips")?, "round trips");
     Ok(stack)
+}
+
+/// Readings of a case: one, where a session is long.
+fn readings(case: &Case) -> usize {
+    if case.session == Where::Everywhere { READINGS } else { 1 }
+}
+
+/// What a session takes without a channel; and where the board has further RAM, with masked weights
+/// that are kept in it.
+fn apart(
+    room: &dyn Fn() -> Result<Room>,
+    board: &Board,
+    image: &Path,
+    case: &Case,
+    figures: &mut Vec<Figure>,
+) -> Result<()> {
+    let mut measure = |keep: Option<(&str, &str)>| {
+        let options: Vec<_> = keep.iter().map(|(_, bytes)| ("keep", *bytes)).collect();
+        let count = Some(readings(case));
+        let (answers, _) = infer_on_board(&room()?, board, image, case, count, &options)?;
+        ensure!(
+            answers.iter().all(|answer| answer.agrees),
+            "a private answer differs from the plaintext one"
+        );
+        let answer = answers.last().context("no answer")?;
+        let place = format!("{}/{}/plaintext", board.name, case.name);
+        let mut add = |name: &str, value| {
+            let name = format!("{place}_{name}_instructions");
+            figures.push(Figure::count(name, value, "instructions"));
+        };
+        let prepare = answer.session.number("prepare_instructions")?;
+        match keep {
+            Some((name, _)) => add(&format!("{name}_prepare"), prepare),
+            None => {
+                add("online", answer.private.number("online_instructions")?);
+                add("prepare", prepare);
+            }
+        }
+        Ok(())
+    };
+    measure(None)?;
+    if board.is_large() {
+        KEPT.into_iter().try_for_each(|keep| measure(Some(keep)))?;
+    }
+    Ok(())
 }
 
 /// Instructions of the plaintext twin on the board.

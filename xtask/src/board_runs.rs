@@ -9,7 +9,7 @@ use crate::case::Case;
 use crate::inference::{self, Answer, Run};
 use crate::services::{Room, Server};
 
-/// One boot of a board, through `count` readings of a case. Dealer and host must also end as they
+/// One boot of a board, through `count` readings of a case, with options of its program. Dealer and host must also end as they
 /// should.
 pub fn infer_on_board(
     room: &Room,
@@ -17,12 +17,16 @@ pub fn infer_on_board(
     image: &Path,
     case: &Case,
     count: Option<usize>,
-    address: &str,
+    options: &[(&str, &str)],
 ) -> Result<(Vec<Answer>, Run)> {
     let expected = room.twin(&case.model, &case.inputs, count)?;
     room.provision(true)?;
     let mut services = room.services(&case.model, "device")?;
-    let arguments = Arguments::session(services.host.port, expected.len()).with("ip", address);
+    let arguments = options
+        .iter()
+        .fold(Arguments::session(services.host.port, expected.len()), |arguments, (key, value)| {
+            arguments.with(key, value)
+        });
     let mut device = board.boot(image, room.folder(), &arguments)?;
     let result = inference::infer(
         &mut device,
@@ -42,6 +46,9 @@ pub fn infer_on_board(
     Ok(result)
 }
 
+/// The servers have to deal first, and are not built for speed.
+const QUERY_SECONDS: &str = "600";
+
 /// One boot of a data party, through `count` readings of a case. Its traffic must be what is
 /// promised, and dealer and servers must end as they should.
 pub fn query_on_board(
@@ -55,7 +62,8 @@ pub fn query_on_board(
     room.provision_queries(&case.model)?;
     let mut servers = room.servers(&case.model)?;
     let arguments =
-        Arguments::queries(servers.server_0.port, servers.server_1.port, expected.len());
+        Arguments::queries(servers.server_0.port, servers.server_1.port, expected.len())
+            .with("timeout", QUERY_SECONDS);
     let mut device = board.boot(image, room.folder(), &arguments)?;
     let result = inference::infer(
         &mut device,

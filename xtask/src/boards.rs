@@ -34,6 +34,7 @@ pub struct Board {
 pub struct Emulator {
     ethernet: &'static str,
     key_address: &'static str,
+    large: bool,
 }
 
 /// Every board there is firmware for.
@@ -42,13 +43,13 @@ pub const BOARDS: [Board; 3] = [
         name: "mps2-an386",
         target: "thumbv7em-none-eabihf",
         about: "Cortex-M4F, 1 MB flash, 256 KB RAM",
-        emulator: Some(Emulator { ethernet: "lan9118", key_address: "0xFF000" }),
+        emulator: Some(Emulator { ethernet: "lan9118", key_address: "0xFF000", large: true }),
     },
     Board {
         name: "lm3s6965evb",
         target: "thumbv7m-none-eabi",
         about: "Cortex-M3, 256 KB flash, 64 KB RAM",
-        emulator: Some(Emulator { ethernet: "stellaris", key_address: "0x3FC00" }),
+        emulator: Some(Emulator { ethernet: "stellaris", key_address: "0x3FC00", large: false }),
     },
     Board {
         name: "stm32h743",
@@ -114,6 +115,12 @@ impl Arguments {
 }
 
 impl Board {
+    /// Whether its programs take wide readings and many layers, and it has RAM beyond its memory
+    /// map.
+    pub fn is_large(&self) -> bool {
+        self.emulator.as_ref().is_some_and(|emulator| emulator.large)
+    }
+
     /// Boots `image` in QEMU. `folder` holds the files that the arguments name, and `device.page`;
     /// the report goes there.
     pub fn boot(&self, image: &Path, folder: &Path, arguments: &Arguments) -> Result<Running> {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
+use crate::boards::Board;
 use crate::services::Room;
 use crate::workspace::Workspace;
 
@@ -18,6 +19,28 @@ pub struct Case {
     pub inputs: PathBuf,
     /// Whether all layers are dense, so that a board can compute the plaintext twin.
     pub dense: bool,
+    /// Where it runs as a session with a host.
+    pub session: Where,
+    /// Where its queries to two servers are measured.
+    pub query: Where,
+}
+
+/// The boards on which something is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Where {
+    /// On all.
+    Everywhere,
+    /// Where there is room for wide readings and many layers.
+    Large,
+    /// On none.
+    Nowhere,
+}
+
+impl Where {
+    /// Whether it is measured on `board`.
+    pub fn is(self, board: &Board) -> bool {
+        self == Self::Everywhere || (self == Self::Large && board.is_large())
+    }
 }
 
 impl Case {
@@ -28,6 +51,8 @@ impl Case {
             model: workspace.built_in_model(),
             inputs: workspace.built_in_inputs(),
             dense: true,
+            session: Where::Everywhere,
+            query: Where::Everywhere,
         }
     }
 
@@ -69,8 +94,37 @@ impl Case {
             let options = if fast { "--max-error 1 --name ad01_1_percent" } else { "" };
             room.import_with(options, &data.join(network), &data.join(calibrate), &model)?;
             let dense = name != "network_b" && !fast;
-            Ok(Self { name, model, inputs: data.join(inputs), dense })
+            let inputs = data.join(inputs);
+            // A query depends on the sizes of input and output alone: network B's are network A's.
+            let query = if dense { Where::Everywhere } else { Where::Nowhere };
+            Ok(Self { name, model, inputs, dense, session: Where::Everywhere, query })
         };
         networks.into_iter().map(import).collect()
+    }
+
+    /// The networks of windows of MLPerf Tiny, as far as they are in `folder`: as they were
+    /// imported, `NAME.slt`, or as they were published; and readings of them.
+    pub fn mlperf(folder: &Path, room: &Room) -> Result<Vec<Self>> {
+        let networks = [
+            ("kws", "kws_ref_model_float32.tflite", "kws_cal.npy", Where::Everywhere),
+            ("resnet8", "pretrainedResnet.tflite", "res_cal.npy", Where::Large),
+            ("vww", "vww_96_float.tflite", "vww_cal.npy", Where::Large),
+        ];
+        let mut cases = Vec::new();
+        for (name, network, inputs, query) in networks {
+            let (network, inputs) = (folder.join(network), folder.join(inputs));
+            let mut model = folder.join(format!("{name}.slt"));
+            if !model.exists() {
+                if !network.exists() || !inputs.exists() {
+                    continue;
+                }
+                model = room.path(&format!("{name}.slt"));
+                room.import(&network, &inputs, &model)?;
+            }
+            // The readings of the last are wider than the memory of a session.
+            let session = if name == "vww" { Where::Nowhere } else { Where::Large };
+            cases.push(Self { name, model, inputs, dense: false, session, query });
+        }
+        Ok(cases)
     }
 }

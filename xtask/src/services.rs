@@ -45,6 +45,7 @@ impl ChannelKeys {
 pub struct Room {
     sharelet: PathBuf,
     folder: PathBuf,
+    plaintext: bool,
 }
 
 /// A dealer or a host, and the port that it listens on.
@@ -84,7 +85,12 @@ impl Room {
                 .with_context(|| format!("{} cannot be removed", folder.display()))?;
         }
         create_folder(folder)?;
-        Ok(Self { sharelet: workspace.sharelet(), folder: folder.to_owned() })
+        Ok(Self { sharelet: workspace.sharelet(), folder: folder.to_owned(), plaintext: false })
+    }
+
+    /// The same, whose dealer and host have no channels.
+    pub fn plaintext(self) -> Self {
+        Self { plaintext: true, ..self }
     }
 
     /// The room's folder.
@@ -174,16 +180,23 @@ impl Room {
 
     /// Starts a dealer.
     pub fn dealer(&self) -> Result<Server> {
-        self.serve("dealer", "dealer --id dealer.id --state dealer --listen 127.0.0.1:0", &[])
+        let line = format!("dealer {} --state dealer --listen 127.0.0.1:0", self.own("dealer.id"));
+        self.serve("dealer", &line, &[])
     }
 
     /// Starts a host; `port` 0 takes a free one.
     pub fn host(&self, model: &Path, dealer: u16, port: u16, answer: &str) -> Result<Server> {
         let line = format!(
-            "host -v --id host.id --dealer 127.0.0.1:{dealer} --state host --listen \
-             127.0.0.1:{port} --raw --answer {answer}"
+            "host -v {} --dealer 127.0.0.1:{dealer} --state host --listen 127.0.0.1:{port} --raw \
+             --answer {answer}",
+            self.own("host.id")
         );
         self.serve("host", &line, &[model])
+    }
+
+    /// What a service is who it is by.
+    fn own(&self, identity: &str) -> String {
+        if self.plaintext { "--insecure-plaintext".to_owned() } else { format!("--id {identity}") }
     }
 
     /// Starts a dealer and a host.

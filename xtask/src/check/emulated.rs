@@ -33,7 +33,8 @@ pub fn run(checks: &Checks<'_>, images: &Images) {
             let folder = folder.join(format!("{}-{address}", case.name));
             checks.check(&format!("{}: {name}", board.name), || {
                 let room = Room::new(workspace, &folder)?;
-                let (answers, _) = infer_on_board(&room, board, image, case, count, address)?;
+                let (answers, _) =
+                    infer_on_board(&room, board, image, case, count, &[("ip", address)])?;
                 all_agree(&answers)
             });
         };

@@ -65,6 +65,14 @@ impl Setup<'_> {
         self.image(toolchain, board, "device", &what, |_| {})
     }
 
+    /// The firmware of `board` without channels; gives the image.
+    pub fn plaintext_firmware(&self, toolchain: Toolchain, board: &Board) -> Result<PathBuf> {
+        let what = format!("building the firmware without channels for {}", board.name);
+        self.image(toolchain, board, "plaintext", &what, |cargo| {
+            cargo.args(["--no-default-features", "--features", "device,insecure-plaintext"]);
+        })
+    }
+
     /// Another program than the device for `board`, built for size: `data-party`, or `idle`, which
     /// the flash of the first is measured against; gives the image.
     pub fn small_firmware(

@@ -132,6 +132,7 @@ fn slide<R: Ring, C: Rounds, K: FnMut(&mut [R])>(
 ) {
     let mut kernel = [R::ZERO; TILE_ELEMS];
     let Some(kernel) = kernel.get_mut(..window.kernel_elems()) else { return };
+    let window = window.flat();
     let masks = piece.masks(part);
     let mut rest = u_0;
     for strip in window.strips(piece.range()) {
@@ -242,7 +243,7 @@ pub fn prepare_blocks<R: Ring>(parts: &[Part], limit: u64) -> u64 {
 
 /// Keystream blocks that [`prepare`] computes of a part for a piece of outputs, run by run.
 fn part_blocks<R: Ring>(part: &Part, piece: Range<usize>) -> impl Iterator<Item = u64> {
-    let window = part.shape.window();
+    let window = part.shape.window().map(Window::flat);
     let whole = match part.shape {
         Shape::Dense { inputs, .. } => {
             (piece.len() as u64 + 1) * blocks_of::<R>(&(0..usize::from(inputs)))
