@@ -52,8 +52,8 @@ pub trait Rounds: fmt::Debug + Send + Sync + 'static {
         Block(start.add(Self::mix(start, index))).dot(acc, vector)
     }
 
-    /// The inner products of two rows with `vector`, each added to a word of `acc`. All three are of
-    /// the same length.
+    /// The inner products of two rows with `vector`, each added to a word of `acc`. All three are
+    /// of the same length.
     ///
     /// A board may compute the same words in fewer instructions.
     #[inline(always)]

@@ -9,8 +9,8 @@ use crate::case::Case;
 use crate::inference::{self, Answer, Run};
 use crate::services::{Room, Server};
 
-/// One boot of a board, through `count` readings of a case, with options of its program. Dealer and host must also end as they
-/// should.
+/// One boot of a board, through `count` readings of a case, with options of its program. Dealer and
+/// host must also end as they should.
 pub fn infer_on_board(
     room: &Room,
     board: &Board,
@@ -26,7 +26,8 @@ pub fn infer_on_board(
         .iter()
         .fold(Arguments::session(services.host.port, expected.len()), |arguments, (key, value)| {
             arguments.with(key, value)
-        });
+        })
+        .with("timeout", SECONDS);
     let mut device = board.boot(image, room.folder(), &arguments)?;
     let result = inference::infer(
         &mut device,
@@ -46,8 +47,8 @@ pub fn infer_on_board(
     Ok(result)
 }
 
-/// The servers have to deal first, and are not built for speed.
-const QUERY_SECONDS: &str = "600";
+/// Time for a phase: emulated boards are slow, and servers are not built for speed.
+const SECONDS: &str = "600";
 
 /// One boot of a data party, through `count` readings of a case. Its traffic must be what is
 /// promised, and dealer and servers must end as they should.
@@ -63,7 +64,7 @@ pub fn query_on_board(
     let mut servers = room.servers(&case.model)?;
     let arguments =
         Arguments::queries(servers.server_0.port, servers.server_1.port, expected.len())
-            .with("timeout", QUERY_SECONDS);
+            .with("timeout", SECONDS);
     let mut device = board.boot(image, room.folder(), &arguments)?;
     let result = inference::infer(
         &mut device,

@@ -41,6 +41,8 @@ pub struct Counted {
     pub handshakes: Vec<Line>,
     /// The line about records.
     pub record: Line,
+    /// A line for each keystream.
+    pub keystreams: Vec<Line>,
 }
 
 /// Counts on `board`, with so many secrets, and so many handshakes of each pattern.
@@ -78,6 +80,7 @@ pub fn run(
         leak: part(LEAK)?,
         handshakes: PATTERNS.iter().map(pattern).collect::<Result<_>>()?,
         record: run.line("record").context("no record was counted")?.clone(),
+        keystreams: tagged("keystream").cloned().collect(),
     })
 }
 

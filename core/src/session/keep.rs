@@ -377,7 +377,7 @@ mod tests {
 
     const LAYERS: usize = 5;
 
-    /// A convolution of two strips per filter, matrices of an odd row length, and one that is small.
+    /// A convolution of two strips per filter, matrices of odd row lengths, and a small one.
     fn network() -> Network<LAYERS> {
         let window = Window {
             channels: 2,

@@ -51,6 +51,13 @@ pub fn run(setup: &Setup<'_>, folder: &Path) -> Result<Vec<Figure>> {
                 figures.push(Figure::count(name(what), line.number(key)?, "bytes"));
             }
         }
+        for line in &counted.keystreams {
+            let of = line.text("name").context("a keystream without a name")?;
+            for what in ["block", "product", "kept"] {
+                let name = format!("keystream/{}/{of}/{what}_instructions", board.name);
+                figures.push(instructions(name, line.number(what)?));
+            }
+        }
         let record_bytes = counted.record.number("bytes")?;
         let find = |part: &str| {
             let range = counted.parts.iter().find(|range| range.name == part);

@@ -341,5 +341,10 @@ macro_rules! rounds {
     };
 }
 
-rounds!(ChaCha12, 12, [diagonals diagonals diagonals diagonals diagonals], "12 rounds: the default.");
+rounds!(
+    ChaCha12,
+    12,
+    [diagonals diagonals diagonals diagonals diagonals],
+    "12 rounds: the default."
+);
 rounds!(ChaCha8, 8, [diagonals diagonals diagonals], "8 rounds, to be measured beside them.");

@@ -7,6 +7,7 @@
 
 mod counts;
 mod exact;
+mod keystreams;
 mod line;
 mod parties;
 mod secrets;
@@ -76,6 +77,8 @@ pub fn run(board: &str, memory: &'static mut Memory) -> ! {
         parties::RECORD_BYTES,
         parties::channel_bytes()
     ));
+    exact::feed();
+    keystreams::count(&mut report);
     report.line(format_args!("done count={}", args.count));
     process::exit(0)
 }
