@@ -383,8 +383,10 @@ impl Window {
         kernel: &[R],
         out: &mut [R],
     ) {
-        let stride = usize::from(self.stride.1).max(1);
+        // Of a type that no division by it can fail.
+        let steps = NonZeroUsize::new(self.stride.1.into()).unwrap_or(NonZeroUsize::MIN);
         self.for_each_meeting(strip, load, |meeting| {
+            let stride = steps.get();
             let (Some(kernel), Some(words), Some(out)) = (
                 kernel.get(meeting.weights.clone()),
                 words.get(meeting.words.clone()),
@@ -394,9 +396,9 @@ impl Window {
             };
             // The outputs whose windows lie in the row as a whole; left and right of them there
             // may be padding.
-            let first = meeting.skip.div_ceil(stride).min(out.len());
+            let first = ((meeting.skip + stride - 1) / steps).min(out.len());
             let whole = (words.len() + meeting.skip).checked_sub(kernel.len());
-            let end = whole.map_or(first, |last| (last / stride + 1).clamp(first, out.len()));
+            let end = whole.map_or(first, |last| (last / steps + 1).max(first).min(out.len()));
             let start = (first * stride).saturating_sub(meeting.skip);
             let (left, rest) = out.split_at_mut_checked(first).unwrap_or_default();
             let (inner, right) = rest.split_at_mut_checked(end - first).unwrap_or_default();

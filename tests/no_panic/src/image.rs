@@ -23,6 +23,7 @@ use sharelet_core::session::{deal, CounterError, SessionCounter, SessionError};
 
 const LAYERS: usize = 16;
 const WIDTH: usize = 640;
+const ROOM_WORDS: usize = 4096;
 
 /// Only here to be found: an image without a panic has no call of it, and so not the function.
 #[panic_handler]
@@ -125,7 +126,9 @@ async fn device() -> Result<(), SessionError> {
         max_blocks: 1 << 18,
     });
     let mut network = Network::<LAYERS>::default();
-    let connected = p0::connect(Line, &identity, policy, &mut network).await?;
+    let mut room = black_box([0_u32; ROOM_WORDS]);
+    let mut connected = p0::connect(Line, &identity, policy, &mut network).await?;
+    black_box(connected.keep(&mut room[..]).await);
     let (reals, mut input, mut answer) = ([0.0_f32; WIDTH], [0_u32; WIDTH], [0_u32; WIDTH]);
     let network = connected.network();
     let width = network.inputs().min(WIDTH);
