@@ -88,6 +88,11 @@ impl Room {
         Ok(Self { sharelet: workspace.sharelet(), folder: folder.to_owned(), plaintext: false })
     }
 
+    /// The same with programs that are built for speed.
+    pub fn released(self, workspace: &Workspace) -> Self {
+        Self { sharelet: workspace.released_sharelet(), ..self }
+    }
+
     /// The same, whose dealer and host have no channels.
     pub fn plaintext(self) -> Self {
         Self { plaintext: true, ..self }

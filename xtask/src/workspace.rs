@@ -52,6 +52,11 @@ impl Workspace {
         self.target.join("debug").join(if cfg!(windows) { "sharelet.exe" } else { "sharelet" })
     }
 
+    /// The same as it is released, once it is built.
+    pub fn released_sharelet(&self) -> PathBuf {
+        self.target.join("release").join(if cfg!(windows) { "sharelet.exe" } else { "sharelet" })
+    }
+
     /// Cargo, for the PC's side, started in the checkout.
     pub fn cargo(&self) -> Command {
         let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));

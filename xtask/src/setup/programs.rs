@@ -59,6 +59,16 @@ impl Setup<'_> {
         })
     }
 
+    /// The program `sharelet` as it is released.
+    pub fn released_sharelet(&self) -> Result<()> {
+        let mut cargo = self.workspace.cargo();
+        cargo.args(["build", "--release", "--package", SHARELET_PACKAGE, "--bin", "sharelet"]);
+        cargo.arg("--target-dir").arg(self.workspace.target());
+        self.steps.step("building sharelet for speed", || {
+            self.run("cargo build of sharelet", &mut cargo, "build-released.log", BUILD_LIMIT)
+        })
+    }
+
     /// The firmware of `board`; gives the image.
     pub fn firmware(&self, toolchain: Toolchain, board: &Board) -> Result<PathBuf> {
         let what = format!("building the firmware for {}", board.name);
