@@ -50,6 +50,7 @@ impl GateKind {
 
     /// Bits of `z` and `r` that are compared: the sign needs all but the topmost, the wrap-around
     /// all of them.
+    #[cfg(any(test, feature = "functions"))]
     pub(crate) const fn compared_bits(self, width_bits: u32) -> u32 {
         match self {
             Self::Relu => width_bits - 1,
