@@ -74,6 +74,20 @@ impl Room for [u32] {
     }
 }
 
+impl<Q: Room + ?Sized> Room for &mut Q {
+    fn words(&self) -> &[u32] {
+        (**self).words()
+    }
+
+    async fn erase(&mut self) -> Result<(), NotKept> {
+        (**self).erase().await
+    }
+
+    async fn write(&mut self, first: usize, words: &[u32; WRITE_WORDS]) -> Result<(), NotKept> {
+        (**self).write(first, words).await
+    }
+}
+
 /// No room.
 #[derive(Clone, Copy, Debug)]
 pub struct NoRoom;
@@ -179,7 +193,7 @@ impl<'d> Kept<'d> {
             written,
             damaged: planned.count() - whole.count(),
         };
-        (Self { words: room.words(), planned, whole, ..Self::none() }, keeping)
+        (Self { words: Q::words(room), planned, whole, ..Self::none() }, keeping)
     }
 
     /// `E` of a layer; nothing if it is not kept.

@@ -16,7 +16,7 @@ use crate::cuts::{FlashCounter, Watched};
 use crate::file_flash::{FileFlash, SECTORS};
 #[cfg(not(feature = "cuts"))]
 use crate::files::FileCounter;
-use crate::files::{FileSensor, PageAt, RoomAt, VirtualTime};
+use crate::files::{FileSensor, Kept, PageAt, RoomAt, VirtualTime};
 #[cfg(feature = "cuts")]
 use crate::power;
 #[cfg(not(feature = "cuts"))]
@@ -26,7 +26,7 @@ use crate::twin;
 
 /// Values of a reading and of an answer, and layers, that the board takes.
 const BOUNDS: (usize, usize, usize) =
-    if cfg!(feature = "large") { (4096, 1024, 32) } else { (1024, 1024, 16) };
+    if cfg!(feature = "large") { (4096, 1024, 32) } else { (784, 640, 16) };
 
 /// Most work of a session, in keystream blocks.
 const MOST_BLOCKS: u64 = if cfg!(feature = "large") { 1 << 22 } else { 1 << 18 };
@@ -47,14 +47,14 @@ type Task = Device<FileSensor, PcKeys, FlashCounter, Watched, VirtualTime>;
 /// The device, and where it keeps masked weights.
 pub struct Program {
     device: Task,
-    room: &'static mut [u32],
+    room: Kept,
 }
 
 /// The device as a task. It is here, and not with the boards, to be compiled for speed with
 /// the types that it is made of; the network stack is compiled with the boards, for size.
 #[embassy_executor::task]
-pub async fn run(program: Program, memory: &'static mut Memory) -> ! {
-    program.device.run(memory, program.room).await
+pub async fn run(mut program: Program, memory: &'static mut Memory) -> ! {
+    program.device.run(memory, &mut program.room).await
 }
 
 /// Reads the arguments, then builds the network stack on `ethernet` and the device on the stack.

@@ -5,6 +5,8 @@ use core::fmt;
 use semihosting::fs::File;
 use semihosting::io::{Read, Seek, SeekFrom, Write};
 use sharelet_core::keystream::KeyId;
+#[cfg(all(feature = "device", not(feature = "large")))]
+use sharelet_firmware::board::NoRoom;
 use sharelet_firmware::board::{
     CounterError, InstructionMeter, NoRandom, Random, Sensor, SessionCounter,
 };
@@ -190,9 +192,18 @@ impl PageAt {
     }
 }
 
+/// Where masked weights are kept.
+#[cfg(all(feature = "device", feature = "large"))]
+pub(crate) type Kept = &'static mut [u32];
+/// Nowhere.
+#[cfg(all(feature = "device", not(feature = "large")))]
+pub(crate) type Kept = NoRoom;
+
 /// RAM beyond the board's memory map.
 #[derive(Clone, Copy, Debug)]
 pub struct RoomAt {
+    // Where nothing is kept, nobody asks for it.
+    #[cfg_attr(not(feature = "large"), allow(dead_code))]
     address: usize,
     words: usize,
 }
@@ -210,18 +221,22 @@ impl RoomAt {
         Self { address, words }
     }
 
+    /// There is nothing of it; `None` if something is asked for.
+    #[cfg(all(feature = "device", not(feature = "large")))]
+    pub(crate) fn take(self, words: usize) -> Option<Kept> {
+        (words == self.words).then_some(NoRoom)
+    }
+
     /// The first `words` of it; `None` if there are fewer. To be called once.
-    #[cfg(feature = "device")]
-    pub(crate) fn take(self, words: usize) -> Option<&'static mut [u32]> {
-        match words {
-            0 => Some(&mut []),
-            // SAFETY: `at` made its caller promise that this is memory of nobody else; whatever is
-            // in it, words are. The program is begun once.
-            _ if words <= self.words => {
-                Some(unsafe { core::slice::from_raw_parts_mut(self.address as *mut u32, words) })
-            }
-            _ => None,
+    #[cfg(all(feature = "device", feature = "large"))]
+    pub(crate) fn take(self, words: usize) -> Option<Kept> {
+        if words == 0 {
+            return Some(&mut []);
         }
+        let first = (words <= self.words).then_some(self.address as *mut u32)?;
+        // SAFETY: `at` made its caller promise that this is memory of nobody else; whatever is in
+        // it, words are. The program is begun once.
+        Some(unsafe { core::slice::from_raw_parts_mut(first, words) })
     }
 }
 
