@@ -201,9 +201,9 @@ pub(crate) type Kept = NoRoom;
 
 /// RAM beyond the board's memory map.
 #[derive(Clone, Copy, Debug)]
+// Where nothing is kept, nobody asks where.
+#[cfg_attr(not(all(feature = "device", feature = "large")), allow(dead_code))]
 pub struct RoomAt {
-    // Where nothing is kept, nobody asks for it.
-    #[cfg_attr(not(feature = "large"), allow(dead_code))]
     address: usize,
     words: usize,
 }
