@@ -131,15 +131,16 @@ fn forward(network: &Network, batch: usize, servers: &mut Servers, runs: usize) 
     let opened = servers.run(Parts { sizes, dealer, parties: [open_0, open_1] }).unwrap().0;
     let run = |_| {
         let inputs = split(&words(&mut rng, batch * network.input.elems(), FRAC_BITS), &mut rng);
-        let nothing = || vec![0; inputs[0].len()];
-        let [sizes, dealer] =
-            [(); 2].map(|()| serving.evaluate(&opened.dealer, nothing()).unwrap());
+        let nothing = vec![0; inputs[0].len()];
+        let without_data = |opened| serving.evaluate(opened, nothing.clone()).unwrap();
+        let [sizes, dealer] = [(); 2].map(|()| without_data(&opened.dealer));
+        let ahead = opened.parties.each_ref().map(without_data);
         let [inputs_0, inputs_1] = inputs;
         let parties = [
             serving.evaluate(&opened.parties[0], inputs_0).unwrap(),
             serving.evaluate(&opened.parties[1], inputs_1).unwrap(),
         ];
-        servers.run(Parts { sizes, dealer, parties }).unwrap().1
+        servers.run_foreseen(Parts { sizes, dealer, parties }, Some(ahead)).unwrap().1
     };
     (0..runs).map(run).collect()
 }

@@ -17,6 +17,7 @@ use super::network::{Layer, Network, NetworkError, Shape};
 use super::scaling::{COLUMN_WORDS, Coarse, INPUT_BITS, PLAIN_BITS, coarsen, fold_shared};
 use super::step::{Evaluate, open_weights};
 use crate::tensor::offline::Plan;
+use crate::tensor::party::Prepared;
 use crate::tensor::{Machine, Masked, Program, Runner, Tensors};
 
 /// Fraction bits of a model whose last layer scales targets back: with fewer an answer of a narrow
@@ -211,6 +212,16 @@ impl Serving {
         Open { model, features: self.inputs(), scaling, frac_bits }
     }
 
+    /// Multiplies ahead of an inference what does not wait for the sample: half of what each party
+    /// multiplies in all.
+    ///
+    /// # Errors
+    /// Correlations that are not those of an inference.
+    pub fn foresee(&self, prepared: &mut Prepared, opened: &Opened) -> Result<(), ServingError> {
+        let mut evaluate = self.evaluate(opened, vec![0; self.inputs()])?;
+        Ok(prepared.foresee(&mut evaluate)?)
+    }
+
     /// The program of an inference.
     ///
     /// # Errors
@@ -289,6 +300,7 @@ impl Program for Open<'_> {
         let of_features = self.scaling.get(..self.features).unwrap_or(self.scaling);
         let coarse = Coarse::open(machine, of_features).await?;
         let weights = open_weights(machine, &model).await?;
+        let weights = weights.into_iter().map(Masked::known).collect();
         Ok(Opened { model, weights, coarse })
     }
 }

@@ -99,6 +99,19 @@ impl<G: CryptoRng> Local<G> {
         &mut self,
         parts: Parts<P>,
     ) -> Result<(Outputs<P::Output>, Taken), Failed> {
+        self.run_foreseen(parts, None)
+    }
+
+    /// As [`Local::run`], with the parties' programs without data, by which they multiply ahead:
+    /// [`Prepared::foresee`].
+    ///
+    /// # Errors
+    /// As [`Local::run`].
+    pub fn run_foreseen<P: Program<Output: Send> + Send>(
+        &mut self,
+        parts: Parts<P>,
+        ahead: Option<[P; 2]>,
+    ) -> Result<(Outputs<P::Output>, Taken), Failed> {
         let Parts { mut sizes, mut dealer, parties: [mut program_0, mut program_1] } = parts;
         let (truncation, session) = (self.truncation, self.session);
         self.session += 1;
@@ -108,9 +121,13 @@ impl<G: CryptoRng> Local<G> {
             deal(&plan, &mut dealer, truncation, &self.binding, session, &mut self.rng)?;
         let dealing = start.elapsed();
         let start = Instant::now();
-        let prepared_0 =
+        let mut prepared_0 =
             Prepared::derive(&plan, truncation, &self.binding, &SessionToken::consumed(session))?;
-        let prepared_1 = Prepared::receive(&plan, truncation, dealt)?;
+        let mut prepared_1 = Prepared::receive(&plan, truncation, dealt)?;
+        if let Some([mut ahead_0, mut ahead_1]) = ahead {
+            prepared_0.foresee(&mut ahead_0)?;
+            prepared_1.foresee(&mut ahead_1)?;
+        }
         let preparing = start.elapsed();
         let ([end_0, end_1], barrier, line) = (tcp::loopback()?, Barrier::new(2), self.line);
         let cores = match self.cores.take() {

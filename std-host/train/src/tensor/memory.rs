@@ -8,7 +8,7 @@ use core::ops::{Deref, DerefMut};
 use std::sync::{Mutex, PoisonError};
 
 /// So much is kept; of what is larger, one piece.
-const KEPT_BYTES: usize = 256 << 20;
+const KEPT_BYTES: usize = 1 << 30;
 
 static KEPT: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
 

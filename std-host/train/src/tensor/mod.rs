@@ -52,9 +52,18 @@ pub struct Masked {
     mask: Vec<u64>,
     /// A share of `X`.
     share: Vec<u64>,
+    /// Whether it was opened in an earlier session than what it is multiplied in.
+    known: bool,
 }
 
 impl Masked {
+    /// The same for sessions to come, which can multiply by it before they begin: see
+    /// [`party::Prepared::foresee`].
+    #[must_use]
+    pub fn known(self) -> Self {
+        Self { known: true, ..self }
+    }
+
     /// The share of the tensor itself.
     #[must_use]
     pub fn share(&self) -> &[u64] {
@@ -70,7 +79,12 @@ impl Masked {
                 |&row: &usize| words.get(row * columns..(row + 1) * columns).unwrap_or_default();
             rows.iter().flat_map(row).copied().collect()
         };
-        Self { opened: pick(&self.opened), mask: pick(&self.mask), share: pick(&self.share) }
+        Self {
+            opened: pick(&self.opened),
+            mask: pick(&self.mask),
+            share: pick(&self.share),
+            known: self.known,
+        }
     }
 }
 
@@ -186,14 +200,19 @@ impl<E: Runner, T: Tensors> Machine<E, T> {
             )
             .await?;
         if let [_] = lengths.as_slice() {
-            return Ok(vec![Masked { opened, mask, share: matrix }]);
+            return Ok(vec![Masked { opened, mask, share: matrix, known: false }]);
         }
         let mut first = 0;
         let mut part = |len| {
             let places = first..first + len;
             first += len;
             let copied = |words: &[u64]| words.get(places.clone()).unwrap_or_default().to_vec();
-            Masked { opened: copied(&opened), mask: copied(&mask), share: copied(&matrix) }
+            Masked {
+                opened: copied(&opened),
+                mask: copied(&mask),
+                share: copied(&matrix),
+                known: false,
+            }
         };
         Ok(lengths.into_iter().map(&mut part).collect())
     }

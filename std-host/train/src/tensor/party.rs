@@ -1,10 +1,12 @@
 //! A computing server: a prepared session, and the program with its peer.
 
 use core::convert::Infallible;
-use core::fmt;
+use core::{fmt, mem};
+use std::collections::VecDeque;
 
 use sharelet_core::binding::Binding;
 use sharelet_core::correlation::{LengthError, Position, SessionToken};
+use sharelet_core::functions::engine::offline::{Count, Offline};
 use sharelet_core::functions::engine::party::{Expanded, Party, Received, Source};
 use sharelet_core::functions::engine::{EngineError, Link, Truncation};
 use sharelet_core::functions::record;
@@ -12,7 +14,7 @@ use sharelet_core::keystream::{ChaCha12, Key, Keystream};
 use sharelet_core::share::Party as Side;
 
 use super::memory::Memory;
-use super::offline::{Dealt, Plan};
+use super::offline::{self, Dealt, Plan};
 use super::words::Words;
 use super::{Bilinear, Machine, Masked, Program, Tensors, add, settings};
 
@@ -32,6 +34,8 @@ struct Shares {
     masks: Words,
     /// `P0`'s shares of products are words of the same seed; `P1`'s were sent.
     products: Option<Words>,
+    /// All of them as the program takes them, where it was foreseen.
+    foreseen: Option<VecDeque<Vec<u64>>>,
 }
 
 impl fmt::Debug for Prepared {
@@ -58,7 +62,7 @@ impl Prepared {
         let mut rest = &mut *records;
         for (operation, &(layout, elements)) in plan.operations.iter().enumerate() {
             let layer = u16::try_from(operation).map_err(|_| EngineError::TooLong)?;
-            let (out, next) = core::mem::take(&mut rest)
+            let (out, next) = mem::take(&mut rest)
                 .split_at_mut_checked(layout.expanded_bytes(elements))
                 .unwrap_or_default();
             record::expand(keystream, Position { session, layer }, layout, elements, out)?;
@@ -76,7 +80,7 @@ impl Prepared {
             work_bytes,
             records,
             first: 0,
-            shares: Shares { masks, products: None },
+            shares: Shares { masks, products: None, foreseen: None },
         })
     }
 
@@ -105,8 +109,23 @@ impl Prepared {
             work_bytes,
             records,
             first,
-            shares: Shares { masks, products: Some(Words::new(products)) },
+            shares: Shares { masks, products: Some(Words::new(products)), foreseen: None },
         })
+    }
+
+    /// Multiplies ahead of the program what both factors are known of: masks with tensors that were
+    /// [opened before](Masked::known). `program` is the one to come, without its data.
+    ///
+    /// # Errors
+    /// Correlations that are not those of the program.
+    pub fn foresee<P: Program>(&mut self, program: &mut P) -> Result<(), EngineError<Infallible>> {
+        let nothing = Shares { masks: Words::new(Vec::new()), products: None, foreseen: None };
+        let ahead =
+            Ahead { shares: mem::replace(&mut self.shares, nothing), found: VecDeque::new() };
+        let engine = Offline::new(Count::default(), settings(self.truncation));
+        let (_, _, ahead) = offline::run(program, Machine::new(engine, ahead))?;
+        self.shares = Shares { foreseen: Some(ahead.found), ..ahead.shares };
+        Ok(())
     }
 
     /// Runs the program with the peer; what is left of the correlations is dropped.
@@ -152,15 +171,61 @@ fn give_back(spent: impl Send + 'static) {
     rayon::spawn(move || drop(spent));
 }
 
-impl Tensors for Shares {
+/// A party's tensors before there is data.
+struct Ahead {
+    shares: Shares,
+    found: VecDeque<Vec<u64>>,
+}
+
+impl Tensors for Ahead {
     fn mask(&mut self, elems: usize) -> Result<Vec<u64>, LengthError> {
-        self.masks.take(elems)
+        let mask = self.shares.mask(elems)?;
+        self.found.push_back(mask.clone());
+        Ok(mask)
     }
 
     fn product(&mut self, map: &Bilinear, x: &Masked, y: &Masked) -> Result<Vec<u64>, LengthError> {
-        let mut out = self.products.as_mut().unwrap_or(&mut self.masks).take(map.out_elems())?;
+        let mut out = self.shares.of_product(map)?;
+        if y.known {
+            add(map, &x.mask, &y.opened, &mut out)?;
+        }
+        let nothing = vec![0; out.len()];
+        self.found.push_back(out);
+        Ok(nothing)
+    }
+}
+
+impl Shares {
+    /// The share of the map of the masks.
+    fn of_product(&mut self, map: &Bilinear) -> Result<Vec<u64>, LengthError> {
+        self.products.as_mut().unwrap_or(&mut self.masks).take(map.out_elems())
+    }
+
+    /// What was foreseen next, of so many words.
+    fn next(foreseen: &mut VecDeque<Vec<u64>>, elems: usize) -> Result<Vec<u64>, LengthError> {
+        let next = foreseen.pop_front().unwrap_or_default();
+        let wrong = LengthError { expected_bytes: 8 * elems, found_bytes: 8 * next.len() };
+        if next.len() == elems { Ok(next) } else { Err(wrong) }
+    }
+}
+
+impl Tensors for Shares {
+    fn mask(&mut self, elems: usize) -> Result<Vec<u64>, LengthError> {
+        match &mut self.foreseen {
+            Some(foreseen) => Self::next(foreseen, elems),
+            None => self.masks.take(elems),
+        }
+    }
+
+    fn product(&mut self, map: &Bilinear, x: &Masked, y: &Masked) -> Result<Vec<u64>, LengthError> {
+        let (mut out, foreseen) = match &mut self.foreseen {
+            Some(foreseen) => (Self::next(foreseen, map.out_elems())?, y.known),
+            None => (self.of_product(map)?, false),
+        };
         add(map, &x.opened, &y.share, &mut out)?;
-        add(map, &x.mask, &y.opened, &mut out)?;
+        if !foreseen {
+            add(map, &x.mask, &y.opened, &mut out)?;
+        }
         Ok(out)
     }
 }

@@ -285,14 +285,22 @@ fn answers_are_those_of_the_twin() {
         let [open_0, open_1, sizes, dealer] =
             [&models[0], &models[1], &zeros, &zeros].map(|model| serving.open(model, &[]));
         let opened = servers.run(Parts { sizes, dealer, parties: [open_0, open_1] }).unwrap().0;
-        let [inputs_0, inputs_1] = split(&data.inputs, &mut rng);
-        let [sizes, dealer] =
-            [(); 2].map(|()| serving.evaluate(&opened.dealer, vec![0; data.inputs.len()]).unwrap());
-        let parties = [
-            serving.evaluate(&opened.parties[0], inputs_0).unwrap(),
-            serving.evaluate(&opened.parties[1], inputs_1).unwrap(),
-        ];
-        let found = servers.run(Parts { sizes, dealer, parties }).unwrap().0.parties;
-        assert_eq!(open([&found[0].words, &found[1].words]), expected.words, "{name}");
+        // Multiplied ahead or not, the answer is the same.
+        for foreseen in [false, true] {
+            let inputs = split(&data.inputs, &mut rng);
+            let without_data =
+                |opened| serving.evaluate(opened, vec![0; data.inputs.len()]).unwrap();
+            let [sizes, dealer] = [(); 2].map(|()| without_data(&opened.dealer));
+            let ahead = foreseen.then(|| opened.parties.each_ref().map(without_data));
+            let [inputs_0, inputs_1] = inputs;
+            let parties = [
+                serving.evaluate(&opened.parties[0], inputs_0).unwrap(),
+                serving.evaluate(&opened.parties[1], inputs_1).unwrap(),
+            ];
+            let parts = Parts { sizes, dealer, parties };
+            let found = servers.run_foreseen(parts, ahead).unwrap().0.parties;
+            let found = open([&found[0].words, &found[1].words]);
+            assert_eq!(found, expected.words, "{name}, foreseen: {foreseen}");
+        }
     }
 }

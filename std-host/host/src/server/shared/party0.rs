@@ -162,7 +162,9 @@ impl Party0 {
         stop: &CancellationToken,
     ) -> Result<bool, PeerError> {
         let Chunk { link, supply, weights, again } = chunk;
-        let prepared = supply.next().await.map_err(|error| PeerError::Broken(error.to_string()))?;
+        let mut prepared =
+            supply.next().await.map_err(|error| PeerError::Broken(error.to_string()))?;
+        self.model.serving.foresee(&mut prepared, weights).map_err(broken)?;
         let ready = async {
             let (reader, _) = link.halves();
             reader.await_message(DEALING);

@@ -195,10 +195,11 @@ impl Party1 {
         visit: &mut Visit,
     ) -> Result<bool, PeerError> {
         let Chunk { link, supply, weights, wary } = chunk;
-        let prepared = match supply.next().await {
+        let mut prepared = match supply.next().await {
             Ok(prepared) => prepared,
             Err(error) => return Err(no_correlations(link.halves().1, error.to_string()).await),
         };
+        self.model.serving.foresee(&mut prepared, weights).map_err(broken)?;
         let (reader, writer) = link.halves();
         tell(writer, Ok(())).await?;
         let wary = core::mem::take(wary);
