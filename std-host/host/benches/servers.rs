@@ -2,8 +2,8 @@
 //! networks that the field compares with, single protocols, and whole runs.
 //!
 //! `cargo bench -p sharelet-host --bench servers -- [--json FILE] [--train FOLDER] [NAME...]`:
-//! names are `a`, `b`, `c`, `d`, rows of them as `a/train128`, and `gates`; without one, all. `--train` only trains, `a` and `b`, for
-//! five epochs on the images in FOLDER.
+//! names are `a`, `b`, `c`, `d`, rows of them as `a/train128`, and `gates`; without one, all.
+//! `--train` only trains, `a` and `b`, for five epochs on the images in FOLDER.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -7,8 +7,9 @@
 //! The columns of a tile are what vector instructions are wide in, so a product may be done the
 //! other way round, `(Y^T X^T)^T`: an estimate of both costs decides.
 
+use super::left::{COLUMNS, HALF, Left, ROWS};
 use super::matrix::{Matrix, Runs, Starts};
-use super::tile::{COLUMNS, HALF, Left, ROWS, tile};
+use super::tile::tile;
 use super::vector;
 use super::word::Word;
 

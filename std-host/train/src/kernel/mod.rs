@@ -22,6 +22,7 @@
 mod bilinear;
 mod block;
 mod convolution;
+mod left;
 mod matrix;
 mod parallel;
 mod sizes;

@@ -14,7 +14,7 @@ use core::arch::x86_64::__m256i;
 use pulp::core_arch::x86::{Avx, Avx2};
 use pulp::{bytemuck, cast};
 
-use super::tile::{HALF, Left, ROWS};
+use super::left::{HALF, Left, ROWS};
 
 /// Rows that are summed up at once: what the sums of more take is more than there are registers.
 const SOME: usize = 3;

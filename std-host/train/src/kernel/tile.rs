@@ -1,4 +1,4 @@
-//! The product that stays in registers: [`ROWS`] rows by 8 or 16 columns.
+//! The product that stays in registers: six rows by 8 or 16 columns.
 //!
 //! Plain loops of fixed length, written so that the compiler keeps the sums in vector registers:
 //! with AVX-512 eight of 64 bits, or four of 32. Iterators that are zipped deeper hide that from
@@ -6,29 +6,8 @@
 
 #![allow(clippy::needless_range_loop)]
 
+use super::left::{Left, ROWS};
 use super::word::Word;
-
-/// Rows of a tile.
-pub const ROWS: usize = 6;
-/// Columns of a full tile.
-pub const COLUMNS: usize = 16;
-/// Columns of a half tile: for what is left at the right.
-pub const HALF: usize = 8;
-
-/// Some rows of the left operand.
-#[derive(Clone, Copy)]
-pub enum Left<'a, R> {
-    /// Rows, run by run.
-    Rows([&'a [R]; ROWS]),
-    /// Columns: where in the words each begins.
-    Columns(&'a [R], &'a [usize]),
-}
-
-impl<R> core::fmt::Debug for Left<'_, R> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("Left(<redacted>)")
-    }
-}
 
 /// `to = left right`, for as many terms as there are rows of `right`: each begins at one of
 /// `starts` in `words`.

@@ -1,6 +1,6 @@
 //! What the kernels multiply.
 
-use super::tile::{Left, ROWS};
+use super::left::{Left, ROWS};
 
 /// A number that the kernels multiply: a word modulo its ring, or a float.
 pub trait Word: Copy + Default + Send + Sync + 'static {

@@ -28,8 +28,8 @@ pub struct Records<'a, C: Rounds, G> {
 }
 
 impl<'a, C: Rounds, G: CryptoRng> Records<'a, C, G> {
-    /// Deals session `session` under `P0`'s keystream, to `out`, whatever that holds. Every part's randomness has a seed
-    /// of its own from `rng`.
+    /// Deals session `session` under `P0`'s keystream, to `out`, whatever that holds. Every part's
+    /// randomness has a seed of its own from `rng`.
     pub const fn new(keystream: &'a Keystream<C>, session: u64, rng: G, out: &'a mut [u8]) -> Self {
         Self { keystream, session, operation: Some(0), rng, rest: out }
     }
