@@ -73,13 +73,21 @@ impl Figures {
     }
 
     fn taken(&mut self, name: &str, taken: &[Taken]) {
-        let least = |of: &dyn Fn(&Taken) -> Duration| {
-            taken.iter().map(of).min().unwrap().as_secs_f64() * 1e3
+        let sorted = |of: &dyn Fn(&Taken) -> Duration| {
+            let mut times: Vec<f64> = taken.iter().map(|run| of(run).as_secs_f64() * 1e3).collect();
+            times.sort_by(f64::total_cmp);
+            times
         };
+        let least = |of: &dyn Fn(&Taken) -> Duration| sorted(of)[0];
         let first = &taken[0];
         assert_eq!(first.sent.bytes, first.plan.usage.online_bytes);
         assert_eq!(first.sent.messages, first.plan.usage.messages);
-        self.add(format!("{name}/online_ms"), least(&|taken| taken.online), "ms");
+        let online = sorted(&|taken| taken.online);
+        self.add(format!("{name}/online_ms"), online[0], "ms");
+        self.add(format!("{name}/online_median_ms"), online[online.len() / 2], "ms");
+        let whole = sorted(&|taken| taken.dealing + taken.preparing + taken.online);
+        self.add(format!("{name}/whole_ms"), whole[0], "ms");
+        self.add(format!("{name}/whole_median_ms"), whole[whole.len() / 2], "ms");
         if let Some(busy) = taken.iter().filter_map(|taken| taken.busy).min() {
             self.add(format!("{name}/busy_ms"), busy.as_secs_f64() * 1e3, "ms");
         }

@@ -28,8 +28,7 @@ struct Instructions {
     avx2: Avx2,
 }
 
-/// The tile, unless this processor has a better way or lacks what this one takes: see
-/// [`super::tile::tile`].
+/// The tile, unless this processor has a better way or lacks what this one takes.
 #[inline(always)]
 pub fn tile<const C: usize>(
     left: Left<'_, u64>,
@@ -64,7 +63,7 @@ pub fn tile<const C: usize>(
     true
 }
 
-/// Sums of two rows and eight columns.
+/// Sums of some rows and eight columns.
 struct Sums {
     low: [[__m256i; 2]; SOME],
     cross: [__m256i; SOME],

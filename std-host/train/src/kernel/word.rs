@@ -15,7 +15,7 @@ pub trait Word: Copy + Default + Send + Sync + 'static {
     #[must_use]
     fn mul(self, other: Self) -> Self;
 
-    /// The tile where this word has a way of its own, which it says: see [`super::tile::tile`].
+    /// The tile where this word has a way of its own, which it says.
     #[must_use]
     #[inline(always)]
     fn tile<const C: usize>(
