@@ -371,6 +371,17 @@ where
             inputs,
             outputs
         );
+        let (Some(features), Some(input)) = (features.get_mut(..inputs), input.get_mut(..inputs))
+        else {
+            // The reason matters more than whether it still reaches the host.
+            let sensor = u16::try_from(I).unwrap_or(u16::MAX);
+            let refusal = refuse(connected.io_mut(), Refusal::InputWidth { sensor });
+            let _ = with_timeout(CLOSE_TIMEOUT, refusal).await;
+            return Err(DeviceError::Session(SessionError::InputWidth {
+                network: inputs,
+                found: I,
+            }));
+        };
         if !room.words().is_empty() {
             let keeping = async { Ok(connected.keep(room).await) };
             let Keeping { layers, words, written, damaged } =
@@ -387,17 +398,6 @@ where
                 defmt::warn!("{=str}E of {=usize} layers does not match its digest", LINK, damaged);
             }
         }
-        let (Some(features), Some(input)) = (features.get_mut(..inputs), input.get_mut(..inputs))
-        else {
-            // The reason matters more than whether it still reaches the host.
-            let sensor = u16::try_from(I).unwrap_or(u16::MAX);
-            let refusal = refuse(connected.io_mut(), Refusal::InputWidth { sensor });
-            let _ = with_timeout(CLOSE_TIMEOUT, refusal).await;
-            return Err(DeviceError::Session(SessionError::InputWidth {
-                network: inputs,
-                found: I,
-            }));
-        };
 
         loop {
             connected.io_mut().take();

@@ -36,15 +36,10 @@ pub enum Trace {
 }
 
 /// A network's layers with the sizes between them.
-///
-/// A ReLU in front of a max-pool stands behind it, where there is less to compare: the largest of
-/// positive parts is the positive part of the largest, and the slopes are the same.
 #[derive(Clone, Debug)]
 pub struct Sized<'n> {
     /// The network.
     pub network: &'n Network,
-    /// Its layers, pools first.
-    layers: Vec<Layer>,
     /// Sizes between layers, the input's first.
     pub shapes: Vec<Shape>,
     /// Samples.
@@ -60,28 +55,18 @@ impl<'n> Sized<'n> {
     /// Layers that do not fit each other.
     pub fn new(network: &'n Network, words: usize, frac_bits: u32) -> Result<Self, NetworkError> {
         let batch = words / network.input.elems().max(1);
-        let mut layers = network.layers.clone();
-        // A ReLU moves on by one pool per round.
-        for _ in 0..layers.len() {
-            for pair in 1..layers.len() {
-                if let [Layer::Relu, Layer::MaxPool(_)] = layers[pair - 1..=pair] {
-                    layers.swap(pair - 1, pair);
-                }
-            }
-        }
-        let shapes = Network { layers: layers.clone(), ..network.clone() }.shapes()?;
-        Ok(Self { network, layers, shapes, batch, frac_bits })
+        Ok(Self { network, shapes: network.shapes()?, batch, frac_bits })
     }
 
     /// Layers with their numbers and input sizes.
     pub fn layers(&self) -> impl DoubleEndedIterator<Item = (usize, Layer, Shape)> + use<'_> {
-        let layers = self.layers.iter().zip(&self.shapes).collect::<Vec<_>>();
+        let layers = self.network.layers.iter().zip(&self.shapes).collect::<Vec<_>>();
         layers.into_iter().enumerate().map(|(index, (layer, shape))| (index, *layer, *shape))
     }
 
     /// Whether the largest that layer `index` finds are activated, after more pools or at once.
     fn is_activated(&self, index: usize) -> bool {
-        let mut next = self.layers.iter().skip(index + 1);
+        let mut next = self.network.layers.iter().skip(index + 1);
         next.find(|layer| !matches!(layer, Layer::MaxPool(_))) == Some(&Layer::Relu)
     }
 

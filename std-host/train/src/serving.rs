@@ -155,7 +155,9 @@ impl Serving {
         let ones = |bits: u32| 1 << bits.saturating_sub(self.arithmetic.frac_bits);
         match first {
             // A comparison takes magnitudes below 2^31 units.
-            Some(Layer::Relu | Layer::MaxPool(_)) => ones(PLAIN_BITS - 1) - 1,
+            Some(Layer::Relu) => ones(PLAIN_BITS - 1) - 1,
+            // And a max-pool those of differences.
+            Some(Layer::MaxPool(_)) => ones(PLAIN_BITS - 2) - 1,
             _ if self.standardised > 0 => ones(INPUT_BITS),
             _ => ones(PLAIN_BITS),
         }

@@ -5,10 +5,10 @@ use core::fmt::Write as _;
 use super::figure::Figure;
 
 /// Milliseconds of a row at FALCON (3 parties, ring of 32 bits, its masks set to zero), SecureNN (3
-/// parties, ring of 64 bits), the function secret sharing of EzPC (2 parties and a dealer) and HPMPC
-/// Trio (3 parties, ring of 32 bits): medians, built and run on 28 November 2026 on one machine with
-/// 2 cores, all parties on it, over loopback. The same machine took [`THEIR_PLAIN_MICROSECONDS`] for
-/// the plain product that figures are normalised by.
+/// parties, ring of 64 bits), the function secret sharing of EzPC (2 parties and a dealer) and
+/// HPMPC Trio (3 parties, ring of 32 bits): medians, built and run on 28 November 2026 on one
+/// machine with 2 cores, all parties on it, over loopback. The same machine took
+/// [`THEIR_PLAIN_MICROSECONDS`] for the plain product that figures are normalised by.
 const OTHERS: [(&str, [Option<f64>; 4]); 9] = [
     ("gates/relu16384_k32", [Some(29.0), Some(63.5), Some(32.0), Some(2.4)]),
     ("a/fwd1", [Some(5.3), Some(10.1), Some(3.0), Some(2.0)]),

@@ -33,6 +33,16 @@ impl<'a, C: Rounds, G: CryptoRng> Records<'a, C, G> {
     pub const fn new(keystream: &'a Keystream<C>, session: u64, rng: G, out: &'a mut [u8]) -> Self {
         Self { keystream, session, operation: Some(0), rng, rest: out }
     }
+
+    /// Whether all is written: what is not would show what was there before.
+    ///
+    /// # Errors
+    /// [`LengthError`] if something is left.
+    pub fn finish(self) -> Result<(), LengthError> {
+        let left_bytes = self.rest.len();
+        let wrong = LengthError { expected_bytes: 0, found_bytes: left_bytes };
+        if left_bytes == 0 { Ok(()) } else { Err(wrong) }
+    }
 }
 
 impl<C: Rounds, G: CryptoRng> Task for Records<'_, C, G> {

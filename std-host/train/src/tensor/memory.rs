@@ -7,15 +7,20 @@ use core::fmt;
 use core::ops::{Deref, DerefMut};
 use std::sync::{Mutex, PoisonError};
 
-/// So much is kept; of what is larger, one piece.
+/// So much is kept at most.
 const KEPT_BYTES: usize = 1 << 30;
+/// In so many pieces at most.
+const KEPT_PIECES: usize = 16;
 
 static KEPT: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
 
 /// Bytes from the memory of an earlier session where that suffices. Dropped, they are kept for the
 /// next.
-#[derive(Default)]
-pub struct Memory(Vec<u8>);
+pub struct Memory {
+    bytes: Vec<u8>,
+    /// Whether another session can use it: what came from elsewhere is not asked for again.
+    again: bool,
+}
 
 impl Memory {
     /// So many bytes, of *any* content: what of them is not written must not be read.
@@ -25,17 +30,17 @@ impl Memory {
         let fits = |piece: &&Vec<u8>| (bytes..=bytes.saturating_mul(2)).contains(&piece.capacity());
         let least = kept.iter().filter(fits).map(Vec::capacity).min();
         let found = kept.iter().position(|piece| Some(piece.capacity()) == least);
-        let taken = found.map(|index| kept.swap_remove(index));
+        let taken = found.map(|index| kept.remove(index));
         drop(kept);
         let mut taken = taken.unwrap_or_else(|| vec![0; bytes]);
         taken.resize(bytes, 0);
-        Self(taken)
+        Self { bytes: taken, again: true }
     }
 }
 
 impl From<Vec<u8>> for Memory {
     fn from(bytes: Vec<u8>) -> Self {
-        Self(bytes)
+        Self { bytes, again: false }
     }
 }
 
@@ -43,20 +48,24 @@ impl Deref for Memory {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        &self.0
+        &self.bytes
     }
 }
 
 impl DerefMut for Memory {
     fn deref_mut(&mut self) -> &mut [u8] {
-        &mut self.0
+        &mut self.bytes
     }
 }
 
 impl Drop for Memory {
     fn drop(&mut self) {
-        let spent = core::mem::take(&mut self.0);
-        if spent.capacity() == 0 {
+        let spent = core::mem::take(&mut self.bytes);
+        if !self.again || !(1..=KEPT_BYTES).contains(&spent.capacity()) {
+            // The system takes a while to take back so much.
+            if spent.capacity() > 0 {
+                rayon::spawn(move || drop(spent));
+            }
             return;
         }
         let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
@@ -64,13 +73,12 @@ impl Drop for Memory {
         // The oldest make room.
         let mut all_bytes: usize = kept.iter().map(Vec::capacity).sum();
         let mut dropped = Vec::new();
-        while all_bytes > KEPT_BYTES && kept.len() > 1 {
+        while all_bytes > KEPT_BYTES || kept.len() > KEPT_PIECES {
             let oldest = kept.remove(0);
             all_bytes -= oldest.capacity();
             dropped.push(oldest);
         }
         drop(kept);
-        // The system takes a while to take back so much.
         if !dropped.is_empty() {
             rayon::spawn(move || drop(dropped));
         }

@@ -204,7 +204,8 @@ pub fn deal<P: Program>(
     let tensors = Products { words_0, masks_1, products: Vec::with_capacity(plan.product_elems) };
     let engine =
         Offline::new(Records::new(keystream, session, rng, &mut records), settings(truncation));
-    let (output, _, Products { products, .. }) = run(program, Machine::new(engine, tensors))?;
+    let (output, engine, Products { products, .. }) = run(program, Machine::new(engine, tensors))?;
+    engine.into_task().finish()?;
     Ok((Dealt { seed, records, first: 0, products }, output))
 }
 

@@ -124,7 +124,7 @@ impl Prepared {
             Ahead { shares: mem::replace(&mut self.shares, nothing), found: VecDeque::new() };
         let engine = Offline::new(Count::default(), settings(self.truncation));
         let (_, _, ahead) = offline::run(program, Machine::new(engine, ahead))?;
-        self.shares = Shares { foreseen: Some(ahead.found), ..ahead.shares };
+        self.shares.foreseen = Some(ahead.found);
         Ok(())
     }
 
