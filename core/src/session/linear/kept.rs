@@ -2,7 +2,7 @@
 //! whether it is still what it was.
 //!
 //! The digest is a universal hash under keystream of the model's seed. Words of another model, or
-//! words of which bits have turned, have the same one with probability `2^-31` at most.
+//! words of which bits have turned, have the same one with probability of about `2^-27` at most.
 //!
 //! Reference: NH of UMAC (J. Black, S. Halevi, H. Krawczyk, T. Krovetz, P. Rogaway, CRYPTO '99) of
 //! every block, and a polynomial modulo `2^61 - 1` over the blocks.
