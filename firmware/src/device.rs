@@ -383,19 +383,29 @@ where
             }));
         };
         if !room.words().is_empty() {
-            let keeping = async { Ok(connected.keep(room).await) };
-            let Keeping { layers, words, written, damaged } =
-                within(phase_timeout, Phase::Handshake, keeping).await?;
-            let how = if written { "written" } else { "found" };
-            defmt::info!(
-                "{=str}E of {=usize} layers is kept, {=usize} words, {=str}",
-                LINK,
-                layers,
-                words,
-                how
-            );
-            if damaged > 0 {
-                defmt::warn!("{=str}E of {=usize} layers does not match its digest", LINK, damaged);
+            match with_timeout(phase_timeout, connected.keep(room)).await {
+                Ok(keeping) => {
+                    let Keeping { layers, words, written, damaged } = keeping;
+                    let how = if written { "written" } else { "found" };
+                    defmt::info!(
+                        "{=str}E of {=usize} layers is kept, {=usize} words, {=str}",
+                        LINK,
+                        layers,
+                        words,
+                        how
+                    );
+                    if damaged > 0 {
+                        defmt::warn!(
+                            "{=str}E of {=usize} layers does not match its digest",
+                            LINK,
+                            damaged
+                        );
+                    }
+                }
+                // The session does without, as without a room.
+                Err(TimeoutError) => {
+                    defmt::warn!("{=str}E is not kept: raise `phase_timeout`", LINK);
+                }
             }
         }
 

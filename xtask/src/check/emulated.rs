@@ -29,20 +29,25 @@ pub fn run(checks: &Checks<'_>, images: &Images) {
             checks.skip(&format!("runs on {}", board.name), "its firmware was not built");
             continue;
         };
-        let run = |name: &str, case: &Case, count: Option<usize>, address: &str| {
-            let folder = folder.join(format!("{}-{address}", case.name));
+        let run = |name: &str, case: &Case, count: Option<usize>, option: (&str, &str)| {
+            let folder = folder.join(format!("{}-{}", case.name, option.1));
             checks.check(&format!("{}: {name}", board.name), || {
                 let room = Room::new(workspace, &folder)?;
+                let address = ("ip", "10.0.2.15");
                 let (answers, _) =
-                    infer_on_board(&room, board, image, case, count, &[("ip", address)])?;
+                    infer_on_board(&room, board, image, case, count, &[address, option])?;
                 all_agree(&answers)
             });
         };
-        run("built-in readings", &built_in, None, "10.0.2.15");
-        run("address from DHCP", &built_in, Some(2), "dhcp");
+        let address = ("ip", "10.0.2.15");
+        run("built-in readings", &built_in, None, address);
+        run("address from DHCP", &built_in, Some(2), ("ip", "dhcp"));
+        if board.is_large() {
+            run("built-in readings, E kept", &built_in, None, ("keep", "8192"));
+        }
         for (case, count) in reference.iter().zip([3, 2, 10, 2]) {
             let name = format!("{count} readings of {}", case.name);
-            run(&name, case, Some(count), "10.0.2.15");
+            run(&name, case, Some(count), address);
         }
         let name = format!("{}: two servers, built-in readings", board.name);
         let Some((_, image)) = find(&images.data_parties, board.name) else {

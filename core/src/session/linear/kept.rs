@@ -56,8 +56,9 @@ impl Digest {
 
     /// The digest.
     pub(crate) fn finish(self) -> [u32; DIGEST_WORDS] {
-        // One of the representatives.
-        let sum = if self.0 >= PRIME { self.0 - PRIME } else { self.0 };
+        // Of the two representatives the smaller, without a branch.
+        let less = self.0.wrapping_sub(PRIME);
+        let sum = less.wrapping_add(PRIME & (less >> 63).wrapping_neg());
         #[allow(clippy::cast_possible_truncation)]
         [sum as u32, (sum >> 32) as u32]
     }

@@ -95,23 +95,30 @@ impl fmt::Debug for Memory {
 mod tests {
     use super::*;
 
-    /// One test: what is kept is kept for the whole program.
+    /// One test: what is kept is kept for the whole program. Other tests keep much smaller pieces.
     #[test]
     fn memory_comes_back_and_stays_bounded() {
-        let bytes = 3 << 20;
+        let bytes = 300 << 20;
         let mut first = Memory::of(bytes);
-        first.fill(7);
+        first[..9].fill(7);
         let place = first.as_ptr();
         drop(first);
         let second = Memory::of(bytes - 5);
         assert_eq!((second.len(), second.as_ptr()), (bytes - 5, place));
         assert_eq!(Memory::of(bytes).len(), bytes, "while the first is in use");
         drop(second);
-        for _ in 0..3 {
-            let pieces: Vec<Memory> = (0..8).map(|_| Memory::of(KEPT_BYTES / 3)).collect();
-            drop(pieces);
+        let kept = |least: usize| {
             let kept = KEPT.lock().unwrap();
-            assert!(kept.iter().map(Vec::capacity).sum::<usize>() <= KEPT_BYTES);
+            let sizes = kept.iter().map(Vec::capacity);
+            (sizes.clone().sum::<usize>(), sizes.filter(|size| *size >= least).count())
+        };
+        for (count, piece) in [(6, KEPT_BYTES / 3), (2 * KEPT_PIECES, 1 << 20)] {
+            drop((0..count).map(|_| Memory::of(piece)).collect::<Vec<_>>());
+            assert!(kept(0).0 <= KEPT_BYTES && kept(0).1 <= KEPT_PIECES);
         }
+        // What is too large, and what came from elsewhere.
+        drop(Memory::of(KEPT_BYTES + 1));
+        drop(Memory::from(vec![0; 900 << 20]));
+        assert_eq!(kept(800 << 20).1, 0);
     }
 }

@@ -199,7 +199,9 @@ impl Party1 {
             Ok(prepared) => prepared,
             Err(error) => return Err(no_correlations(link.halves().1, error.to_string()).await),
         };
-        self.model.serving.foresee(&mut prepared, weights).map_err(broken)?;
+        if let Err(error) = self.model.serving.foresee(&mut prepared, weights) {
+            return Err(no_correlations(link.halves().1, error.to_string()).await);
+        }
         let (reader, writer) = link.halves();
         tell(writer, Ok(())).await?;
         let wary = core::mem::take(wary);
