@@ -75,6 +75,17 @@ impl GateBits {
         Self { width_bits: R::BITS, shift }
     }
 
+    /// Refuses a gate that the ring does not have.
+    #[cfg(feature = "functions")]
+    pub(crate) const fn check<R: Ring>(self) -> Result<(), crate::step::StepError> {
+        let Self { width_bits, shift } = self;
+        if width_bits <= R::BITS && shift.saturating_add(1) < width_bits {
+            Ok(())
+        } else {
+            Err(crate::step::StepError::shift_out_of_range::<R>(shift))
+        }
+    }
+
     /// `word mod 2^width_bits`.
     #[inline(always)]
     #[must_use]

@@ -33,6 +33,8 @@ pub enum StepError {
     },
     /// The program needs tables, and the engine compares without.
     NeedsTables,
+    /// The protocol spends what only a dealer can make, and the parties prepare alone.
+    NeedsDealer,
     /// Too little room for temporary values.
     ScratchTooSmall {
         /// Words that are needed, of all rings together.
@@ -86,6 +88,9 @@ impl fmt::Display for StepError {
             }
             Self::NeedsTables => {
                 write!(f, "this function needs a dealer's tables; use `Comparison::Tables`")
+            }
+            Self::NeedsDealer => {
+                write!(f, "this function needs a dealer: two parties alone cannot prepare it")
             }
             Self::ScratchTooSmall { needed_elems, found_elems } => {
                 write!(

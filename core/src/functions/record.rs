@@ -285,7 +285,11 @@ pub(crate) const fn low_bits(word: u32, count: u32) -> u32 {
 }
 
 /// A record in the clear, while it is dealt.
-pub struct Truth<'a>(&'a mut [u8]);
+pub struct Truth<'a> {
+    record: &'a mut [u8],
+    /// `P0`'s bits, by first bit and count: for what one party alone may know.
+    own: &'a mut dyn FnMut(u32, u32) -> u32,
+}
 
 crate::correlation::redacted!(Truth<'_>);
 
@@ -293,7 +297,7 @@ impl Truth<'_> {
     /// Sets a word.
     #[inline]
     pub fn set_word<R: Ring>(&mut self, offset: u32, word: R) {
-        let Some(bytes) = self.0.get_mut(offset as usize..) else { return };
+        let Some(bytes) = self.record.get_mut(offset as usize..) else { return };
         #[allow(clippy::cast_possible_truncation)]
         if word_bytes::<R>() == 4 {
             (word.to_u64() as u32).write_le(bytes);
@@ -306,7 +310,7 @@ impl Truth<'_> {
     #[inline]
     #[must_use]
     pub fn word<R: Ring>(&self, offset: u32) -> R {
-        let bytes = self.0.get(offset as usize..).unwrap_or(&[]);
+        let bytes = self.record.get(offset as usize..).unwrap_or(&[]);
         if word_bytes::<R>() == 4 {
             R::from_u64(u64::from(u32::read_le(bytes)))
         } else {
@@ -318,21 +322,28 @@ impl Truth<'_> {
     #[inline]
     pub(crate) fn words_of_bits(&mut self, first: u32, count: u32) -> &mut [[u8; 4]] {
         let (first, words) = (first as usize / 32, count.div_ceil(32) as usize);
-        self.0.as_chunks_mut().0.get_mut(first..first + words).unwrap_or_default()
+        self.record.as_chunks_mut().0.get_mut(first..first + words).unwrap_or_default()
     }
 
     /// `count` words of 64 bits from byte `offset` on.
     #[inline]
     pub(crate) fn wide_words(&mut self, offset: u32, count: u32) -> &mut [[u8; 8]] {
-        let bytes = self.0.get_mut(offset as usize..).unwrap_or_default();
+        let bytes = self.record.get_mut(offset as usize..).unwrap_or_default();
         bytes.as_chunks_mut().0.get_mut(..count as usize).unwrap_or_default()
     }
 
     /// Adds bits (by exclusive or) at bit `first`; they must lie in one 32-bit word.
     #[inline]
     pub fn xor_bits(&mut self, first: u32, bits: u32) {
-        let Some(bytes) = self.0.get_mut((first / 32 * 4) as usize..) else { return };
+        let Some(bytes) = self.record.get_mut((first / 32 * 4) as usize..) else { return };
         (u32::read_le(bytes) ^ bits << (first % 32)).write_le(bytes);
+    }
+
+    /// `P0`'s share of `count <= 32` bits from bit `first` on, which lie in one 32-bit word. What
+    /// it holds there alone decides the truth.
+    #[inline]
+    pub fn bits_of_p0(&mut self, first: u32, count: u32) -> u32 {
+        (self.own)(first, count)
     }
 }
 
@@ -377,9 +388,13 @@ pub fn deal_from<C: Rounds, G: CryptoRng>(
     let (record_bytes, blocks_bytes) = (layout.bytes(), blocks as usize * BLOCK_BYTES);
     let (domain, first) = (position.domain(Kind::Record), group.wrapping_mul(blocks));
     let mut share = [0; MANY_BLOCKS * BLOCK_BYTES];
+    let mut half = Derived::new(keystream, position, layout);
+    let mut element = group as usize * per_block as usize;
     let mut write = |record: &mut [u8]| {
         record.fill(0);
-        truth(&mut Truth(record), rng);
+        let own = &mut |first, count| half.bits(element, first, count);
+        truth(&mut Truth { record, own }, rng);
+        element += 1;
     };
     let groups_each = share.len() / blocks_bytes;
     if groups_each == 0 {

@@ -110,6 +110,9 @@ pub enum Comparison {
     /// Shared bits of the mask and multi-fan-in ANDs: correlations that two parties can also make
     /// alone.
     Bits,
+    /// No mask: the parties' own shares, compared by oblivious transfer. What two parties prepare
+    /// who are alone.
+    Ot,
 }
 
 /// Carries messages: both parties send, then both receive, at the same time.

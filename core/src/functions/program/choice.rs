@@ -1,7 +1,7 @@
 //! Choosing between shared values, and the piecewise linear functions that come from it.
 //!
-//! These run on either kind of comparison (see [`Comparison`]): a comparison takes 2 messages on
-//! tables (3 at `k = 64`), 5 on bits. Comparing and choosing are exact, and so is what has integer
+//! These run on every kind of comparison (see [`Comparison`]): a comparison takes 2 messages on
+//! tables (3 at `k = 64`), 5 on bits, 6 on transfers (7 at `k = 64`). Comparing and choosing are exact, and so is what has integer
 //! slopes. What drops bits with [`rescale`] is not: it, [`multiply`] and [`leaky_relu`] give a
 //! result that is rounded down or one unit higher, within a domain that they state; where the
 //! engine truncates exactly (see [`Truncation`]) they are exact too.
@@ -15,10 +15,12 @@ use crate::functions::engine::{Comparison, Engine, Truncation};
 use crate::functions::protocol::bitwise::Bitwise;
 use crate::functions::protocol::choose::{Choose, Chosen};
 use crate::functions::protocol::compare::{Compare, Compared};
+use crate::functions::protocol::millionaire::Millionaire;
 use crate::functions::protocol::product::{Factors, Multiply};
 use crate::functions::protocol::rescale::{Rescale, Rescaled};
 use crate::functions::protocol::segments::{Equal, Knot, Segments};
 use crate::functions::protocol::shift::Shift;
+use crate::gate::GateBits;
 use crate::ring::Ring;
 use crate::step::StepError;
 
@@ -35,6 +37,7 @@ pub async fn choose<R: Ring, W: Ring, E: Engine>(
     match engine.comparison() {
         Comparison::Tables => engine.run(&Choose::new(width)?, Chosen { x, values }).await,
         Comparison::Bits => engine.run(&Bitwise::choose(width)?, Chosen { x, values }).await,
+        Comparison::Ot => engine.run(&Millionaire::choose(width)?, Chosen { x, values }).await,
     }
 }
 
@@ -55,6 +58,7 @@ pub async fn compare<R: Ring, W: Ring, E: Engine>(
             engine.run(&Compare::new(constants, folding)?, Compared { x, bits }).await
         }
         Comparison::Bits => engine.run(&Bitwise::compare(constants)?, Compared { x, bits }).await,
+        Comparison::Ot => engine.run(&Millionaire::compare(constants)?, Compared { x, bits }).await,
     }
 }
 
@@ -71,6 +75,7 @@ pub async fn equal<R: Ring, W: Ring, E: Engine>(
     match engine.comparison() {
         Comparison::Tables => engine.run(&Equal::new(constant), Compared { x, bits }).await,
         Comparison::Bits => engine.run(&Bitwise::equal(constant), Compared { x, bits }).await,
+        Comparison::Ot => engine.run(&Millionaire::equal(constant), Compared { x, bits }).await,
     }
 }
 
@@ -134,6 +139,7 @@ pub async fn relu<R: Ring, E: Engine>(engine: &mut E, x: &mut [R]) -> Result<(),
     match engine.comparison() {
         Comparison::Tables => engine.run(&Shift::relu(0)?, x).await,
         Comparison::Bits => engine.run(&Bitwise::relu(), x).await,
+        Comparison::Ot => engine.run(&Millionaire::relu(GateBits::whole::<R>(0))?, x).await,
     }
 }
 
@@ -155,6 +161,7 @@ pub async fn relu_shift<R: Ring, E: Engine>(
             relu(engine, x).await?;
             truncate(engine, shift, x).await
         }
+        Comparison::Ot => engine.run(&Millionaire::relu(GateBits::whole::<R>(shift))?, x).await,
     }
 }
 
@@ -170,6 +177,7 @@ pub async fn truncate<R: Ring, E: Engine>(
     match engine.comparison() {
         Comparison::Tables => engine.run(&Shift::truncate(shift)?, x).await,
         Comparison::Bits => engine.run(&Bitwise::truncate(shift)?, x).await,
+        Comparison::Ot => engine.run(&Millionaire::truncate(GateBits::whole::<R>(shift))?, x).await,
     }
 }
 
@@ -231,7 +239,7 @@ pub async fn rescale<R: Ring, E: Engine>(
     }
     let (room, _) = scratch.take(need(x.len()))?;
     let rescale = Rescale::<R, R>::new(shift)?;
-    if engine.truncation() == Truncation::Exact {
+    if engine.truncation() == Truncation::Exact || engine.comparison() == Comparison::Ot {
         return truncate(engine, shift, x).await;
     }
     engine.run(&rescale, Rescaled { x, out: room.own }).await?;

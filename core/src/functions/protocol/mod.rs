@@ -14,6 +14,7 @@ pub mod choose;
 pub mod compare;
 pub mod comparing;
 pub mod matrix;
+pub mod millionaire;
 pub mod piecewise;
 pub mod product;
 pub mod rescale;
@@ -24,6 +25,7 @@ pub mod shift;
 use rand_core::CryptoRng;
 
 use super::record::{Half, Layout, Truth, low_bits};
+use super::transfer::Transfer;
 use crate::ring::Ring;
 use crate::step::StepError;
 
@@ -40,6 +42,11 @@ pub struct Messages<'m> {
 crate::correlation::redacted!(Messages<'_>);
 
 impl Messages<'_> {
+    /// The same, for a while.
+    pub(crate) fn again(&mut self) -> Messages<'_> {
+        Messages { own: self.own, peer: self.peer, opened: self.opened }
+    }
+
     /// Keeps the exclusive or of the last `bytes` bytes that were exchanged.
     pub(crate) fn remember(&mut self, bytes: usize) {
         for ((opened, own), peer) in
@@ -99,6 +106,14 @@ pub trait Protocol: Sync {
 
     /// The dealer: writes the truth of one record, all zeros so far.
     fn deal<G: CryptoRng>(&self, truth: &mut Truth<'_>, rng: &mut G);
+
+    /// What a record consists of, where two parties can make it by oblivious transfer.
+    ///
+    /// # Errors
+    /// [`StepError::NeedsDealer`] where they cannot.
+    fn transfers(&self, _each: &mut impl FnMut(Transfer)) -> Result<(), StepError> {
+        Err(StepError::NeedsDealer)
+    }
 
     /// A party's step before round `round`; with `round` equal to [`Protocol::rounds`], the last
     /// one, which leaves the result in `data`.
@@ -170,6 +185,37 @@ impl<'m> BitWriter<'m> {
     }
 }
 
+/// Reads bits one after the other, the lowest of a byte first; behind the end there are zeros.
+pub(crate) struct BitReader<'m> {
+    rest: &'m [u8],
+    held: u64,
+    count: u32,
+}
+
+impl<'m> BitReader<'m> {
+    /// Reads from the beginning of `bytes`.
+    pub(crate) fn new(bytes: &'m [u8]) -> Self {
+        Self { rest: bytes, held: 0, count: 0 }
+    }
+
+    /// The next `count <= 32` bits.
+    #[inline(always)]
+    #[allow(clippy::cast_possible_truncation)]
+    pub(crate) fn pop(&mut self, count: u32) -> u32 {
+        if self.count < count {
+            let (bytes, rest) =
+                self.rest.split_at_checked(4).unwrap_or((self.rest, Default::default()));
+            self.held |= u64::from(u32::read_le(bytes)) << self.count;
+            self.count += 32;
+            self.rest = rest;
+        }
+        let bits = low_bits(self.held as u32, count);
+        self.held >>= count;
+        self.count -= count;
+        bits
+    }
+}
+
 /// Reads `count <= 25` bits from bit `first` on.
 #[inline]
 pub(crate) fn get_bits(bytes: &[u8], first: usize, count: u32) -> u32 {
@@ -203,7 +249,9 @@ mod tests {
                 writer.push(count, value(i));
             }
             writer.finish();
+            let mut reader = BitReader::new(&bytes);
             for i in 0..places {
+                assert_eq!(reader.pop(count), value(i) & ((1 << count) - 1), "{i} of {count}");
                 assert_eq!(
                     get_bits(&bytes, i * count as usize, count),
                     value(i) & ((1 << count) - 1),

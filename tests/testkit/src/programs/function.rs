@@ -95,6 +95,8 @@ pub enum Function {
     LayerNorm(usize, u32, u64, Option<[Vec<i64>; 2]>),
     /// Any of them, comparing without tables.
     OnBits(Box<Self>),
+    /// Any of them, comparing the parties' own shares.
+    ByOt(Box<Self>),
     /// Any of them, truncating exactly.
     Exactly(Box<Self>),
 }
@@ -103,6 +105,11 @@ impl Function {
     /// The same, comparing without tables.
     pub fn on_bits(self) -> Self {
         Self::OnBits(Box::new(self))
+    }
+
+    /// The same, comparing the parties' own shares.
+    pub fn by_ot(self) -> Self {
+        Self::ByOt(Box::new(self))
     }
 
     /// The same, truncating exactly.
@@ -168,7 +175,7 @@ impl Function {
     /// Data for these arguments, with room for the results and the scratch that the program asks
     /// for.
     pub fn data<R: Word>(&self, x: &[R], y: &[R]) -> Data<R> {
-        if let Self::OnBits(function) | Self::Exactly(function) = self {
+        if let Self::OnBits(function) | Self::ByOt(function) | Self::Exactly(function) = self {
             return function.data(x, y);
         }
         let mut data = Data { x: x.to_vec(), y: y.to_vec(), ..Data::default() };
@@ -212,7 +219,9 @@ impl Function {
     pub fn need<R: Word>(&self, elements: usize) -> Need {
         let rows = |columns: usize| elements / columns.max(1);
         match self {
-            Self::OnBits(function) | Self::Exactly(function) => function.need::<R>(elements),
+            Self::OnBits(function) | Self::ByOt(function) | Self::Exactly(function) => {
+                function.need::<R>(elements)
+            }
             Self::Relu | Self::Maximum | Self::Minimum | Self::Multiply(_) | Self::Rescale(_) => {
                 choice::need(elements)
             }
@@ -254,6 +263,7 @@ impl<R: Word> Program<R> for Function {
         let inner = |function: &Self| <Self as Program<R>>::settings(function);
         match self {
             Self::OnBits(function) => Settings { comparison: Comparison::Bits, ..inner(function) },
+            Self::ByOt(function) => Settings { comparison: Comparison::Ot, ..inner(function) },
             Self::Exactly(function) => {
                 Settings { truncation: Truncation::Exact, ..inner(function) }
             }
@@ -263,7 +273,7 @@ impl<R: Word> Program<R> for Function {
 
     /// Of a fixed matrix the dealer knows the mask.
     fn dealer(&self, data: &Data<R>) -> Data<R> {
-        if let Self::OnBits(function) | Self::Exactly(function) = self {
+        if let Self::OnBits(function) | Self::ByOt(function) | Self::Exactly(function) = self {
             return function.dealer(data);
         }
         let mut blank = data.blank();
@@ -275,7 +285,7 @@ impl<R: Word> Program<R> for Function {
 
     #[allow(clippy::too_many_lines)]
     async fn run<E: Engine>(&self, engine: &mut E, data: &mut Data<R>) -> Result<(), E::Error> {
-        if let Self::OnBits(function) | Self::Exactly(function) = self {
+        if let Self::OnBits(function) | Self::ByOt(function) | Self::Exactly(function) = self {
             return Box::pin(function.run(engine, data)).await;
         }
         let Data { x, y, out, other, room } = data;
@@ -285,7 +295,7 @@ impl<R: Word> Program<R> for Function {
             (vec![0xa5a5_a5a5; room.narrow_elems], vec![0xa5a5_a5a5_5a5a_5a5a; room.wide_elems]);
         let scratch = &mut Scratch { own: &mut own, narrow: &mut narrow, wide: &mut wide };
         match self {
-            Self::OnBits(_) | Self::Exactly(_) => Ok(()),
+            Self::OnBits(_) | Self::ByOt(_) | Self::Exactly(_) => Ok(()),
             Self::Choose { width, other: false } => choice::choose(engine, *width, x, out).await,
             Self::Choose { width, other: true } => choice::choose(engine, *width, x, other).await,
             Self::Compare { constants: values, folding, other: false } => {
