@@ -8,6 +8,14 @@
 /// Exceeded with probability `1e-9` at 255 degrees of freedom (Wilson and Hilferty:
 /// `df (1 - 2/(9 df) + z sqrt(2/(9 df)))^3`, `z = 6.0`).
 pub const BYTES_BOUND: f64 = 411.0;
+/// The same for bytes of which only some bits are ever set.
+#[must_use]
+pub fn bytes_bound(moving: u8) -> f64 {
+    let freedom = f64::from((1_u32 << moving.count_ones()) - 1).max(1.0);
+    let spread = 2.0 / (9.0 * freedom);
+    freedom * (1.0 - spread + 6.0 * spread.sqrt()).powi(3)
+}
+
 /// Exceeded with probability `1e-9` at one degree of freedom: the square of 6.11 standard
 /// deviations.
 pub const BIT_BOUND: f64 = 37.4;
@@ -47,6 +55,20 @@ impl Histogram {
     pub fn against_uniform(&self) -> f64 {
         let expected = self.total as f64 / 256.0;
         self.counts.iter().map(|&count| (count as f64 - expected).powi(2) / expected).sum()
+    }
+
+    /// Bits that were ever set.
+    pub fn moving_bits(&self) -> u8 {
+        let seen = (0..=u8::MAX).zip(&self.counts).filter(|&(_, &count)| count > 0);
+        seen.fold(0, |bits, (byte, _)| bits | byte)
+    }
+
+    /// The statistic against the uniform distribution of these bits, all others being zero:
+    /// `2^n - 1` degrees of freedom for `n` bits.
+    pub fn against_uniform_on(&self, moving: u8) -> f64 {
+        let expected = self.total as f64 / f64::from(1_u32 << moving.count_ones());
+        let possible = (0..=u8::MAX).zip(&self.counts).filter(|(byte, _)| byte & !moving == 0);
+        possible.map(|(_, &count)| (count as f64 - expected).powi(2) / expected).sum()
     }
 
     /// The statistic against another sample, 255 degrees of freedom: are both from one

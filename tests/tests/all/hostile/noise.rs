@@ -13,7 +13,8 @@ fn functions(f: u32) -> Vec<Function> {
     let mut all = Function::every(60, f);
     let without_tables =
         [Function::ReluShift(f), Function::Select, Function::LeakyRelu(3, f), Function::OneHot(12)];
-    all.extend(without_tables.map(Function::on_bits));
+    all.extend(without_tables.clone().map(Function::on_bits));
+    all.extend(without_tables.map(Function::by_ot));
     let exactly = [
         Function::Rescale(f),
         Function::Convert(f),

@@ -96,6 +96,19 @@ fn documented() -> Vec<(Function, u64, u64)> {
         (Function::LeakyRelu(41, 12).on_bits(), 7, 7),
         (Function::Max(10).on_bits(), 20, 20),
         (Function::OneHot(10).on_bits(), 25, 25),
+        (Function::Choose { width: 1, other: false }.by_ot(), 6, 7),
+        (compare(Folding::Direct).by_ot(), 6, 7),
+        (Function::Equal { constant: 3, other: false }.by_ot(), 6, 7),
+        (Function::Select.by_ot(), 6, 7),
+        (Function::Relu.by_ot(), 6, 7),
+        (Function::ReluShift(12).by_ot(), 6, 7),
+        (Function::Truncate(12).by_ot(), 6, 7),
+        (Function::Rescale(12).by_ot(), 6, 7),
+        (Function::Maximum.by_ot(), 6, 7),
+        (Function::Clamp(-5, 5).by_ot(), 7, 8),
+        (Function::LeakyRelu(41, 12).by_ot(), 13, 15),
+        (Function::Max(10).by_ot(), 24, 28),
+        (Function::OneHot(10).by_ot(), 30, 35),
     ]);
     all
 }

@@ -76,7 +76,8 @@ fn without_tables<R: Runs>() {
         Function::Equal { constant: 1 << 20, other: false },
     ];
     for (seed, function) in (600..).zip(functions) {
-        twice(&function.on_bits(), &x, &[], seed);
+        twice(&function.clone().on_bits(), &x, &[], seed);
+        twice(&function.by_ot(), &x, &[], seed);
     }
     let (x, y) = (
         words::<R>(R::BITS - 2, RANDOM / 3, &mut rng),
@@ -90,11 +91,13 @@ fn without_tables<R: Runs>() {
         Function::EqualTo,
         Function::Select,
     ]) {
-        twice(&function.on_bits(), &x, &y, seed);
+        twice(&function.clone().on_bits(), &x, &y, seed);
+        twice(&function.by_ot(), &x, &y, seed);
     }
     let x = rows::<R>(60, 10, 7);
     for (seed, function) in (630..).zip([Function::Max, Function::ArgMax, Function::OneHot]) {
         twice(&function(10).on_bits(), &x, &[], seed);
+        twice(&function(10).by_ot(), &x, &[], seed);
     }
 }
 
