@@ -16,6 +16,12 @@ pub fn read(bytes: &[u8]) -> Block {
     Block::from_le_bytes(block)
 }
 
+/// A block of the ciphers as a word.
+#[inline]
+pub fn word(bytes: &Bytes) -> Block {
+    Block::from_le_bytes(bytes.0)
+}
+
 /// Writes blocks one after another, as many as both sides have.
 pub fn write(to: &mut [u8], blocks: impl IntoIterator<Item = Block>) {
     for (to, block) in to.chunks_exact_mut(BYTES).zip(blocks) {

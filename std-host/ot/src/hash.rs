@@ -9,10 +9,10 @@
 use aes::Aes128Enc;
 use aes::cipher::{BlockCipherEncrypt, KeyInit};
 
-use crate::block::{Block, Bytes};
+use crate::block::{Block, Bytes, word};
 
-/// Blocks that are hashed at once: enough that the cipher never waits for itself.
-pub const BATCH: usize = 32;
+/// Blocks that are hashed at once: as many as the widest vectors of the cipher take.
+pub const BATCH: usize = 64;
 
 /// The hash under one public key.
 #[derive(Clone)]
@@ -24,19 +24,28 @@ impl Hash {
         Self(Aes128Enc::new(&key.to_le_bytes().into()))
     }
 
-    /// Replaces blocks by their hashes; `tweak` gives a block's `i` from its place.
+    /// Hashes as many blocks as `output` is given for: block `input(place)` under
+    /// `tweak(place)`, for places below `len`, which is at most [`BATCH`].
     #[inline]
-    pub fn apply(&self, blocks: &mut [Block; BATCH], tweak: impl Fn(usize) -> Block) {
-        let mut once = blocks.map(|block| Bytes::from(block.to_le_bytes()));
-        self.0.encrypt_blocks(&mut once);
-        let once = once.map(|bytes| Block::from_le_bytes(bytes.into()));
-        let mut twice = [Bytes::default(); BATCH];
-        for (place, (to, once)) in twice.iter_mut().zip(once).enumerate() {
-            *to = (once ^ tweak(place)).to_le_bytes().into();
+    pub fn apply(
+        &self,
+        len: usize,
+        input: impl Fn(usize) -> Block,
+        tweak: impl Fn(usize) -> Block,
+        mut output: impl FnMut(usize, Block),
+    ) {
+        let (mut once, mut twice) = ([Bytes::default(); BATCH], [Bytes::default(); BATCH]);
+        let (once, twice) = (&mut once[..len], &mut twice[..len]);
+        for (place, to) in once.iter_mut().enumerate() {
+            *to = input(place).to_le_bytes().into();
         }
-        self.0.encrypt_blocks(&mut twice);
-        for ((to, once), twice) in blocks.iter_mut().zip(once).zip(twice) {
-            *to = once ^ Block::from_le_bytes(twice.into());
+        self.0.encrypt_blocks(once);
+        for (place, (to, once)) in twice.iter_mut().zip(once.iter()).enumerate() {
+            *to = (word(once) ^ tweak(place)).to_le_bytes().into();
+        }
+        self.0.encrypt_blocks(twice);
+        for (place, (once, twice)) in once.iter().zip(twice.iter()).enumerate() {
+            output(place, word(once) ^ word(twice));
         }
     }
 }
@@ -60,8 +69,9 @@ mod tests {
     #[test]
     fn known_answer() {
         let key = 0x0f0e_0d0c_0b0a_0908_0706_0504_0302_0100;
-        let mut blocks = [0xffee_ddcc_bbaa_9988_7766_5544_3322_1100; BATCH];
-        Hash::new(key).apply(&mut blocks, |place| place as Block);
-        assert_eq!(blocks[5], 0xf489_8012_39e9_c45b_ba1f_c771_361c_0695);
+        let block = 0xffee_ddcc_bbaa_9988_7766_5544_3322_1100;
+        let mut hashes = [0; 9];
+        Hash::new(key).apply(9, |_| block, |i| i as Block, |place, hash| hashes[place] = hash);
+        assert_eq!(hashes[5], 0xf489_8012_39e9_c45b_ba1f_c771_361c_0695);
     }
 }

@@ -3,7 +3,7 @@
 use aes::Aes128Enc;
 use aes::cipher::{BlockCipherEncrypt, KeyInit};
 
-use crate::block::{Block, Bytes};
+use crate::block::{Block, Bytes, word};
 
 /// The stream of one seed. Wiped when dropped, by the cipher.
 pub struct Stream(Aes128Enc);
@@ -32,6 +32,6 @@ pub fn counters(first: u64, to: &mut [Bytes]) {
 /// `sum ^= blocks`.
 pub fn add(sum: &mut [Block], blocks: &[Bytes]) {
     for (sum, block) in sum.iter_mut().zip(blocks) {
-        *sum ^= Block::from_le_bytes((*block).into());
+        *sum ^= word(block);
     }
 }

@@ -7,41 +7,43 @@
 use polyval::Polyval;
 use polyval::universal_hash::UniversalHash;
 
-use crate::block::{BYTES, Block, Bytes, read};
+use crate::block::{Block, Bytes, read, word};
 
-/// A sum under way.
-#[derive(Clone)]
-pub struct Sum(Polyval);
+/// Sums under one key.
+pub struct Sums(Polyval);
 
-impl Sum {
-    /// The sum of nothing, under a key.
+impl Sums {
+    /// Under a key.
     pub fn new(key: Block) -> Self {
         Self(Polyval::new(&key.to_le_bytes().into()))
     }
 
-    /// Goes on with blocks.
-    pub fn add(&mut self, blocks: &[Bytes]) {
-        self.0.update(blocks);
+    /// Goes on with a sum, which is zero at its beginning. `blocks` are changed: the sum so far is
+    /// added to the first, which is what the polynomial's next step does.
+    pub fn add(&self, sum: &mut Block, blocks: &mut [Bytes]) {
+        if let Some(first) = blocks.first_mut() {
+            *first = (word(first) ^ *sum).to_le_bytes().into();
+            *sum = self.of(blocks);
+        }
     }
 
-    /// The sum.
-    pub fn finish(self) -> Block {
-        read(&self.0.finalize())
+    /// The sum of blocks.
+    fn of(&self, blocks: &[Bytes]) -> Block {
+        let mut sum = self.0.clone();
+        sum.update(blocks);
+        word(&sum.finalize())
     }
 }
 
 /// The sum of bytes, whose length both sides know: the rest of the last block is zeros.
 pub fn sum_of_bytes(key: Block, bytes: &[u8]) -> Block {
-    let mut sum = Sum::new(key);
-    let mut blocks = [Bytes::default(); 64];
-    for part in bytes.chunks(BYTES * blocks.len()) {
-        let len = part.len().div_ceil(BYTES);
-        for (to, from) in blocks.iter_mut().zip(part.chunks(BYTES)) {
-            *to = read(from).to_le_bytes().into();
-        }
-        sum.add(&blocks[..len]);
+    let (blocks, rest) = bytes.as_chunks();
+    let mut sum = Polyval::new(&key.to_le_bytes().into());
+    sum.update(Bytes::cast_slice_from_core(blocks));
+    if !rest.is_empty() {
+        sum.update(&[read(rest).to_le_bytes().into()]);
     }
-    sum.finish()
+    word(&sum.finalize())
 }
 
 #[cfg(test)]
@@ -49,8 +51,7 @@ mod tests {
     use super::*;
 
     fn sum(key: Block, blocks: &[Block]) -> Block {
-        let mut bytes = vec![0; BYTES * blocks.len()];
-        crate::block::write(&mut bytes, blocks.iter().copied());
+        let bytes: Vec<_> = blocks.iter().flat_map(|block| block.to_le_bytes()).collect();
         sum_of_bytes(key, &bytes)
     }
 
@@ -73,5 +74,21 @@ mod tests {
         let both: Vec<_> = a.iter().zip(b).map(|(a, b)| a ^ b).collect();
         assert_eq!(sum(99, &a) ^ sum(99, &b), sum(99, &both));
         assert_eq!(sum(99, &[]), 0);
+    }
+
+    #[test]
+    fn parts_are_parts_of_a_sum() {
+        let blocks: Vec<Block> = (1..=9).map(|n| n << (3 * n)).collect();
+        let sums = Sums::new(99);
+        let mut parts = 0;
+        for part in blocks.chunks(4) {
+            let mut bytes: Vec<_> = part.iter().map(|b| Bytes::from(b.to_le_bytes())).collect();
+            sums.add(&mut parts, &mut bytes);
+        }
+        assert_eq!(parts, sum(99, &blocks));
+        assert_eq!(
+            sum_of_bytes(99, &[5; 17]),
+            sum_of_bytes(99, &[&[5; 17][..], &[0; 15]].concat())
+        );
     }
 }

@@ -6,11 +6,11 @@ use zeroize::Zeroizing;
 use super::shape::blocks;
 use crate::base::COUNT;
 use crate::block::{Block, Bytes};
-use crate::transpose::{SIDE, transpose};
-use crate::universal::Sum;
+use crate::transpose::{SIDE, Square, halves, transpose, whole};
+use crate::universal::Sums;
 
-/// Blocks of a column in one chunk, at most.
-pub const CHUNK: usize = 16;
+/// Blocks of a column in one chunk, at most: as many as the widest vectors of the cipher take.
+pub const CHUNK: usize = 64;
 
 /// Columns: a chunk is column after column, all of the chunk's length. The last block of a column
 /// is that which hides sums.
@@ -33,24 +33,27 @@ impl Columns {
     /// Sums of all columns under a key, and the rows.
     pub fn close(self, key: Block) -> (Vec<Block>, Rows) {
         let Self { mut words, count } = self;
-        let mut sums = vec![Hidden::new(key); COUNT];
+        let sums = Sums::new(key);
+        let mut hidden = vec![0; COUNT];
         let mut left = blocks(count);
-        let mut rows = Zeroizing::new([[0; SIDE]; CHUNK]);
+        let mut rows: Zeroizing<Vec<Square>> = Zeroizing::new(vec![[[0; 2]; SIDE]; CHUNK]);
         for chunk in words.chunks_mut(COUNT * CHUNK) {
             let len = chunk.len() / COUNT;
             left -= len;
-            for (sum, column) in sums.iter_mut().zip(chunk.chunks_exact(len)) {
-                sum.add(column, left == 0);
+            for (sum, column) in hidden.iter_mut().zip(chunk.chunks_exact(len)) {
+                add(&sums, sum, column, left == 0);
             }
-            for (place, rows) in rows[..len].iter_mut().enumerate() {
-                for (to, column) in rows.iter_mut().zip(chunk.chunks_exact(len)) {
-                    *to = column.get(place).copied().unwrap_or_default();
+            for (place, rows) in rows.iter_mut().take(len).enumerate() {
+                for (to, column) in rows.iter_mut().zip(chunk.iter().skip(place).step_by(len)) {
+                    *to = halves(*column);
                 }
                 transpose(rows);
             }
-            chunk.copy_from_slice(rows[..len].as_flattened());
+            for (to, row) in chunk.iter_mut().zip(rows.as_flattened()) {
+                *to = whole(*row);
+            }
         }
-        (sums.into_iter().map(Hidden::finish).collect(), Rows { words, count })
+        (hidden, Rows { words, count })
     }
 }
 
@@ -72,42 +75,24 @@ impl Rows {
     }
 }
 
-/// A sum that the last of its blocks hides.
-#[derive(Clone)]
-struct Hidden {
-    sum: Sum,
-    last: Block,
-}
-
-impl Hidden {
-    /// Of nothing.
-    fn new(key: Block) -> Self {
-        Self { sum: Sum::new(key), last: 0 }
+/// Adds at most [`CHUNK`] blocks of a column to its sum; the very last block hides it, and is added
+/// as it is.
+fn add(sums: &Sums, sum: &mut Block, blocks: &[Block], last: bool) {
+    let (summed, hides) = blocks.split_at(blocks.len() - usize::from(last));
+    let mut bytes = [Bytes::default(); CHUNK];
+    for (to, from) in bytes.iter_mut().zip(summed) {
+        *to = from.to_le_bytes().into();
     }
-
-    /// Goes on with at most [`CHUNK`] blocks; `last` says that these are the last ones.
-    fn add(&mut self, blocks: &[Block], last: bool) {
-        let (summed, hides) = blocks.split_at(blocks.len() - usize::from(last));
-        let mut bytes = [Bytes::default(); CHUNK];
-        for (to, from) in bytes.iter_mut().zip(summed) {
-            *to = from.to_le_bytes().into();
-        }
-        self.sum.add(&bytes[..summed.len()]);
-        hides.iter().for_each(|block| self.last = *block);
-    }
-
-    /// The sum.
-    fn finish(self) -> Block {
-        self.sum.finish() ^ self.last
-    }
+    sums.add(sum, &mut bytes[..summed.len()]);
+    hides.iter().for_each(|block| *sum ^= block);
 }
 
 /// The sum of one column alone, hidden by its last block.
 pub fn sum_of(key: Block, column: &[Block]) -> Block {
-    let mut sum = Hidden::new(key);
+    let (sums, mut sum) = (Sums::new(key), 0);
     let mut parts = column.chunks(CHUNK).peekable();
     while let Some(part) = parts.next() {
-        sum.add(part, parts.peek().is_none());
+        add(&sums, &mut sum, part, parts.peek().is_none());
     }
-    sum.finish()
+    sum
 }

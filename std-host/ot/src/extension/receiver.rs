@@ -156,12 +156,14 @@ impl Received {
     pub fn blocks(&self, first: usize, blocks: &mut [Block]) -> Result<(), OtError> {
         let range = range(first, blocks.len(), self.count())?;
         let rows = self.rows.all().get(range).unwrap_or_default();
-        let mut batch = [0; BATCH];
         for (part, (to, rows)) in blocks.chunks_mut(BATCH).zip(rows.chunks(BATCH)).enumerate() {
-            batch[..rows.len()].copy_from_slice(rows);
             let place = first + part * BATCH;
-            self.hash.apply(&mut batch, |lane| (place + lane) as Block);
-            to.copy_from_slice(&batch[..to.len()]);
+            self.hash.apply(
+                to.len(),
+                |lane| rows[lane],
+                |lane| (place + lane) as Block,
+                |lane, hash| to[lane] = hash,
+            );
         }
         Ok(())
     }

@@ -219,15 +219,17 @@ impl Sent {
     pub fn pairs(&self, first: usize, pairs: &mut [[Block; 2]]) -> Result<(), OtError> {
         let range = range(first, pairs.len(), self.count())?;
         let rows = self.rows.all().get(range).unwrap_or_default();
-        let mut batch = [0; BATCH];
+        let delta = *self.delta;
         let each = pairs.chunks_mut(BATCH / 2).zip(rows.chunks(BATCH / 2));
         for (part, (to, rows)) in each.enumerate() {
-            for (pair, row) in batch.as_chunks_mut().0.iter_mut().zip(rows) {
-                *pair = [*row, row ^ *self.delta];
-            }
             let place = first + part * (BATCH / 2);
-            self.hash.apply(&mut batch, |lane| (place + lane / 2) as Block);
-            to.copy_from_slice(&batch.as_chunks().0[..to.len()]);
+            let to = to.as_flattened_mut();
+            self.hash.apply(
+                to.len(),
+                |lane| rows[lane / 2] ^ if lane % 2 == 1 { delta } else { 0 },
+                |lane| (place + lane / 2) as Block,
+                |lane, hash| to[lane] = hash,
+            );
         }
         Ok(())
     }
@@ -242,7 +244,7 @@ mod tests {
     use rand_core::SeedableRng;
 
     const FIELDS: [FieldBits; 3] = [FieldBits::One, FieldBits::Two, FieldBits::Four];
-    const COUNT: usize = 2500;
+    const COUNT: usize = 9000;
 
     fn base_ots() -> (base::Pairs, Chosen) {
         let mut rng = ChaCha20Rng::seed_from_u64(1);
@@ -292,8 +294,8 @@ mod tests {
             let delta = *Sender::new(&base.1, [1; 32], field).delta;
             let mut caught = 0;
             for tree in 1..field.trees() {
-                // Row 2100 is in the second chunk, whose columns are five blocks long.
-                let row = 2100;
+                // In the second chunk, whose columns are shorter.
+                let row = 8900;
                 let len = crate::extension::shape::blocks(COUNT) - CHUNK;
                 let place = field.trees_bytes()
                     + CHUNK * field.correction_bytes()
