@@ -143,6 +143,14 @@ check: graph error form dims maps stack
 leaky: layer error fold
 lower: graph layer error form walk dims fold maps stack check leaky steps
 
+[std-host/ot/src]
+block error:
+digest hash stream transpose universal: block # oracles; hash of rows; streams of seeds; rows of \
+    columns; sums
+tree: block digest # all leaves of a tree, or all but one
+base: digest error # base OTs, kept
+extension: block digest error hash stream transpose universal tree base # random OTs of them
+
 [std-host/train/src]
 curve draw labels network scale sizes:
 config kernel parameters: network

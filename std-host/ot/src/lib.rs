@@ -1,0 +1,87 @@
+//! Oblivious transfer between two programs, without IO: every function takes and gives bytes.
+//!
+//! ```text
+//! base:       128 base OTs of Diffie and Hellman, once per pair of parties, kept
+//!               |
+//! tree:       of each k of them all leaves but one of a tree, once per session
+//!               |
+//! extension:  streams of the leaves -> columns -> check -> rows -> hash -> random OTs
+//! ```
+//!
+//! The roles change from the base OTs to the extension: who sent there, receives here.
+//!
+//! | party | base OTs | extension | has at the end |
+//! |---|---|---|---|
+//! | one | [`base::Receiver`], [`base::Chosen`] | [`extension::Sender`] | pairs of blocks |
+//! | the other | [`base::Sender`], [`base::Pairs`] | [`extension::Receiver`] | of each pair one \
+//!   block, and which |
+//!
+//! ```
+//! use sharelet_ot::{base, extension};
+//! # use rand_core::SeedableRng;
+//!
+//! # fn main() -> Result<(), sharelet_ot::OtError> {
+//! # let rng = &mut rand_chacha::ChaCha20Rng::seed_from_u64(1);
+//! // Once per pair of parties. The two messages may cross.
+//! let (base_sender, from_sender) = base::Sender::new(rng);
+//! let (base_receiver, from_receiver) = base::Receiver::new(rng);
+//! let pairs = base_sender.finish(&from_receiver)?;
+//! let chosen = base_receiver.finish(&from_sender)?;
+//!
+//! // Once per session, whose name never repeats.
+//! let (session, field) = ([7; 32], extension::FieldBits::Two);
+//! let mut receiver = extension::Receiver::new(&pairs, session, field);
+//! let mut sender = extension::Sender::new(&chosen, session, field);
+//!
+//! // As often as is needed: three messages.
+//! let (message, pending_received) = receiver.extend(1000)?;
+//! let (challenge, pending_sent) = sender.accept(1000, &message)?;
+//! let (proof, received) = pending_received.answer(&challenge)?;
+//! let sent = pending_sent.verify(&proof)?;
+//!
+//! let (mut pairs, mut blocks) = ([[0; 2]; 10], [0; 10]);
+//! sent.pairs(500, &mut pairs)?;
+//! received.blocks(500, &mut blocks)?;
+//! assert!(pairs[3].contains(&blocks[3]));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What is claimed, and what is not
+//!
+//! * Base OTs: security against a malicious party, of the protocol in [`base`], in the model of a
+//!   random oracle.
+//! * Extension: security against a malicious party, of SoftSpokenOT, with SHA-256 as a random
+//!   oracle and AES as an ideal cipher. A receiver that cheats is caught, or has guessed bits of
+//!   the sender's secret: each bit that it learns in this way costs it half of its chances.
+//! * The OTs are *endemic*: a malicious party may choose what it gets itself; the other's part is
+//!   random all the same.
+//! * Nobody but the two parties: their channel seals and authenticates. The sum at the end of a
+//!   message finds damage, not an attacker.
+//! * No branch and no address depends on a secret. Seeds and rows are wiped when they are dropped;
+//!   copies on the stack are not.
+
+/// `Debug` of what holds secrets: the name, and nothing else.
+macro_rules! redacted {
+    ($($name:ident),*) => {$(
+        impl core::fmt::Debug for $name {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.write_str(concat!(stringify!($name), "(<redacted>)"))
+            }
+        }
+    )*};
+}
+
+pub mod base;
+mod block;
+mod digest;
+pub mod error;
+pub mod extension;
+mod hash;
+mod stream;
+mod transpose;
+mod tree;
+mod universal;
+
+pub use block::Block;
+pub use error::OtError;
