@@ -66,11 +66,17 @@ pub struct Carries {
     place: u32,
 }
 
-/// Shares of `g` and `e` of all digits and merges, a bit each.
+/// Shares of `g` and `e` of all digits and merges of a pair of words, a bit each.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Nodes {
+pub struct Nodes {
     pub(crate) carry: u64,
     pub(crate) handed: u64,
+}
+
+impl core::fmt::Debug for Nodes {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Nodes(<redacted>)")
+    }
 }
 
 impl Nodes {

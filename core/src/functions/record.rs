@@ -208,9 +208,23 @@ impl<'a> Stored<'a> {
     /// # Errors
     /// [`LengthError`] if there are not the bytes of so many records.
     pub fn received(layout: Layout, elements: usize, bytes: &'a [u8]) -> Result<Self, LengthError> {
+        Self::made(Party::P1, layout, elements, bytes)
+    }
+
+    /// The half of `elements` records that `party` has made with its peer, without a dealer; it
+    /// lies as what a dealer writes.
+    ///
+    /// # Errors
+    /// [`LengthError`] if there are not the bytes of so many records.
+    pub fn made(
+        party: Party,
+        layout: Layout,
+        elements: usize,
+        bytes: &'a [u8],
+    ) -> Result<Self, LengthError> {
         expect_len(bytes.len(), layout.bytes() * elements)?;
         let record_bytes = layout.bytes();
-        Ok(Self { party: Party::P1, bytes, group: 1, group_bytes: record_bytes, record_bytes })
+        Ok(Self { party, bytes, group: 1, group_bytes: record_bytes, record_bytes })
     }
 
     /// `P0`'s half of `elements` records, as [`expand`] wrote it.

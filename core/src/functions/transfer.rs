@@ -2,13 +2,16 @@
 //! own shares.
 //!
 //! In a random oblivious transfer one party, the *sender*, has two random strings, and the other,
-//! the *receiver*, a random bit and the string that it chooses. From such transfers follow, three
+//! the *receiver*, a random bit and the string that it chooses. From such transfers follow, these
 //! kinds of entries of a record:
 //!
 //! * a [leaf](Transfer::Leaf): 1 out of `2^w` pairs of bits, of `w` transfers (Naor, Pinkas, STOC
 //!   '99, section 3); the sender has them all, the receiver a choice and what it chose;
 //! * an [AND](Transfer::And): random bits `a`, `b`, `c`, with `a b` and `a c`, all of them shared,
 //!   of a transfer each way (Asharov, Lindell, Schneider, Zohner, CCS '13, section 5.1);
+//! * a [product](Transfer::Product): random words `a` and `b`, with `a b`, shared by addition, of a
+//!   transfer each way for every bit (Gilboa, CRYPTO '99, section 4.1); or `a` with `a a`, of
+//!   transfers one way;
 //! * a [dual bit](Transfer::Dual): a random bit that is shared both ways, by exclusive or and by
 //!   addition, with random words and their products with it, of a transfer each way and a word that
 //!   is sent (Demmler, Schneider, Zohner, NDSS '15, section 3.1).
@@ -46,6 +49,15 @@ pub enum Transfer {
     And {
         /// The first bit.
         place: u32,
+    },
+    /// Shares of random words `a`, `b` and of `a b`, one after the other; or of `a` and `a a`.
+    Product {
+        /// Whether `b` is `a`.
+        square: bool,
+        /// The first word.
+        place: u32,
+        /// Width of the words' ring.
+        ring_bits: u32,
     },
     /// Shares of a random bit `g` by exclusive or; of `g` by addition; and of random words, each
     /// with its product with `g`.
@@ -148,7 +160,7 @@ impl And {
 
 /// A bit that is shared both ways, and what else is multiplied by it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Dual {
+pub struct Dual {
     sender: Party,
     place: u32,
     words: u32,
@@ -208,7 +220,7 @@ impl Dual {
     }
 }
 
-/// Deals an entry; dual bits have words of the ring `W`.
+/// Deals an entry of comparisons; dual bits have words of the ring `W`.
 pub(crate) fn deal<W: Ring, G: CryptoRng>(transfer: Transfer, truth: &mut Truth<'_>, rng: &mut G) {
     match transfer {
         Transfer::Leaf { sender, width_bits, place } => {
@@ -217,6 +229,14 @@ pub(crate) fn deal<W: Ring, G: CryptoRng>(transfer: Transfer, truth: &mut Truth<
         Transfer::And { place } => And { place }.deal(truth, rng),
         Transfer::Dual { sender, place, words, values, .. } => {
             Dual { sender, place, words, values }.deal::<W, _>(truth, rng);
+        }
+        Transfer::Product { square, place, .. } => {
+            let a = W::from_u64(rng.next_u64());
+            let b = if square { a } else { W::from_u64(rng.next_u64()) };
+            let factors = if square { 1 } else { 2 };
+            truth.set_word(place, a);
+            truth.set_word(place + (factors - 1) * word_bytes::<W>(), b);
+            truth.set_word(place + factors * word_bytes::<W>(), a.mul(b));
         }
     }
 }

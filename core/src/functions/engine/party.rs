@@ -56,8 +56,9 @@ impl<C: Rounds> Source for Seeded<'_, C> {
     }
 }
 
-/// `P1`'s source: what the dealer wrote, front to back.
+/// `P1`'s source: what the dealer wrote, front to back; or either party's, of what both have made.
 pub struct Received<'a> {
+    party: Side,
     rest: &'a [u8],
 }
 
@@ -65,7 +66,13 @@ impl<'a> Received<'a> {
     /// The dealer's bytes for a whole program.
     #[must_use]
     pub fn new(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes }
+        Self { party: Side::P1, rest: bytes }
+    }
+
+    /// The half of a whole program that `party` has made with its peer.
+    #[must_use]
+    pub fn made(party: Side, bytes: &'a [u8]) -> Self {
+        Self { party, rest: bytes }
     }
 
     /// Bytes that are not spent yet.
@@ -79,12 +86,12 @@ impl<'a> Source for Received<'a> {
     type Half = Stored<'a>;
 
     fn party(&self) -> Side {
-        Side::P1
+        self.party
     }
 
     fn next(&mut self, layout: Layout, elements: usize) -> Result<Option<Stored<'a>>, LengthError> {
         let bytes = take(&mut self.rest, layout.bytes() * elements)?;
-        Stored::received(layout, elements, bytes).map(Some)
+        Stored::made(self.party, layout, elements, bytes).map(Some)
     }
 }
 

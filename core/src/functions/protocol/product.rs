@@ -20,6 +20,7 @@ use rand_core::CryptoRng;
 
 use super::{Messages, Protocol, write};
 use crate::functions::record::{Half, Layout, Truth, word_bytes};
+use crate::functions::transfer::{Transfer, deal};
 use crate::ring::Ring;
 use crate::step::{StepError, expect_len};
 
@@ -64,10 +65,12 @@ impl<R: Ring> Protocol for Multiply<R> {
     }
 
     fn deal<G: CryptoRng>(&self, truth: &mut Truth<'_>, rng: &mut G) {
-        let [a, b] = core::array::from_fn(|_| R::from_u64(rng.next_u64()));
-        for (i, word) in (0..).zip([a, b, a.mul(b)]) {
-            truth.set_word(i * word_bytes::<R>(), word);
-        }
+        deal::<R, _>(product::<R>(false), truth, rng);
+    }
+
+    fn transfers(&self, each: &mut impl FnMut(Transfer)) -> Result<(), StepError> {
+        each(product::<R>(false));
+        Ok(())
     }
 
     fn step<H: Half>(
@@ -100,6 +103,11 @@ impl<R: Ring> Protocol for Multiply<R> {
     }
 }
 
+/// What a record consists of.
+fn product<R: Ring>(square: bool) -> Transfer {
+    Transfer::Product { square, place: 0, ring_bits: R::BITS }
+}
+
 /// `x * x` in place of `x`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Square<R>(PhantomData<R>);
@@ -130,9 +138,12 @@ impl<R: Ring> Protocol for Square<R> {
     }
 
     fn deal<G: CryptoRng>(&self, truth: &mut Truth<'_>, rng: &mut G) {
-        let a = R::from_u64(rng.next_u64());
-        truth.set_word(0, a);
-        truth.set_word(word_bytes::<R>(), a.mul(a));
+        deal::<R, _>(product::<R>(true), truth, rng);
+    }
+
+    fn transfers(&self, each: &mut impl FnMut(Transfer)) -> Result<(), StepError> {
+        each(product::<R>(true));
+        Ok(())
     }
 
     fn step<H: Half>(

@@ -466,6 +466,7 @@ mod tests {
                 Transfer::Leaf { width_bits, .. } => width_bits,
                 Transfer::And { .. } | Transfer::Dual { values: 1.., .. } => 2,
                 Transfer::Dual { .. } => 1,
+                Transfer::Product { ring_bits, .. } => 2 * ring_bits,
             }
         };
         protocol.transfers(each).expect("by transfers");

@@ -1,0 +1,286 @@
+//! The four messages in which two parties prepare a program.
+//!
+//! A type for each state: what a party does next is the only thing that it can do. Both do the same
+//! at the same time, so their messages cross.
+
+use rand_core::CryptoRng;
+use sharelet_core::functions::engine::party::Received as Source;
+use sharelet_core::share::Party;
+use sharelet_ot::extension::{
+    CHALLENGE_BYTES, FieldBits, PROOF_BYTES, PendingReceived, PendingSent, Received, Receiver,
+    Sender, Sent, message_bytes,
+};
+use zeroize::Zeroizing;
+
+use crate::cursor::{Receiving, Sending};
+use crate::error::{PrepareError, expect};
+use crate::fill::{self, Maker};
+use crate::kept::Kept;
+use crate::plan::Plan;
+
+/// Transfers of one call of the extension: 16 MB of memory.
+const CALL: usize = 1 << 20;
+
+/// One party of a pair, in one session: prepares one program after the other.
+#[derive(Debug)]
+pub struct Pair {
+    party: Party,
+    field: FieldBits,
+    sender: Sender,
+    receiver: Receiver,
+    /// Whether no program has been prepared yet.
+    first: bool,
+}
+
+/// The correlations that were asked for are on the way.
+#[derive(Debug)]
+pub struct Asked<'p> {
+    pair: &'p mut Pair,
+    plan: &'p Plan,
+    first: bool,
+    receiving: Vec<PendingReceived>,
+}
+
+/// The peer's transfers are accepted, but not checked.
+#[derive(Debug)]
+pub struct Accepted<'p> {
+    party: Party,
+    plan: &'p Plan,
+    receiving: Vec<PendingReceived>,
+    sending: Vec<PendingSent>,
+}
+
+/// One's own transfers are proved to the peer.
+#[derive(Debug)]
+pub struct Answered<'p> {
+    party: Party,
+    plan: &'p Plan,
+    received: Vec<Received>,
+    sending: Vec<PendingSent>,
+}
+
+/// Records are made, but for the peer's corrections.
+#[derive(Debug)]
+pub struct Verified<'p> {
+    party: Party,
+    plan: &'p Plan,
+    records: Made,
+}
+
+/// A party's half of a program's correlations.
+pub struct Made {
+    party: Party,
+    bytes: Zeroizing<Vec<u8>>,
+}
+
+impl core::fmt::Debug for Made {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Made").field("party", &self.party).finish_non_exhaustive()
+    }
+}
+
+impl Made {
+    /// What an engine spends.
+    #[must_use]
+    pub fn source(&self) -> Source<'_> {
+        Source::made(self.party, &self.bytes)
+    }
+}
+
+/// Calls of the extension for so many transfers.
+fn calls(transfers: usize) -> impl Iterator<Item = usize> {
+    let whole = transfers / CALL;
+    core::iter::repeat_n(CALL, whole).chain([transfers % CALL].into_iter().filter(|&rest| rest > 0))
+}
+
+/// Bytes of the messages that ask for so many transfers.
+fn asking_bytes(field: FieldBits, transfers: usize, first: bool) -> impl Iterator<Item = usize> {
+    calls(transfers)
+        .zip(core::iter::once(first).chain(core::iter::repeat(false)))
+        .map(move |(count, first)| message_bytes(field, count, first))
+}
+
+fn peer(party: Party) -> Party {
+    match party {
+        Party::P0 => Party::P1,
+        Party::P1 => Party::P0,
+    }
+}
+
+impl Pair {
+    /// A party's side of a session. Both sides give the same `session`, which never repeats for
+    /// what they keep, and the same `field`.
+    #[must_use]
+    pub fn new(party: Party, kept: &Kept, session: [u8; 32], field: FieldBits) -> Self {
+        Self {
+            party,
+            field,
+            sender: Sender::new(&kept.chosen, session, field),
+            receiver: Receiver::new(&kept.pairs, session, field),
+            first: true,
+        }
+    }
+
+    /// Asks for the transfers of a program: the first message.
+    ///
+    /// # Errors
+    /// A program that is too large.
+    pub fn ask<'p>(&'p mut self, plan: &'p Plan) -> Result<(Vec<u8>, Asked<'p>), PrepareError> {
+        let [transfers, _] = plan.sizes(peer(self.party))?;
+        plan.sizes(self.party)?;
+        let first = core::mem::replace(&mut self.first, false);
+        let (mut message, mut receiving) = (Vec::new(), Vec::new());
+        for count in calls(transfers) {
+            let (part, pending) = self.receiver.extend(count)?;
+            message.extend(part);
+            receiving.push(pending);
+        }
+        Ok((message, Asked { pair: self, plan, first, receiving }))
+    }
+}
+
+impl<'p> Asked<'p> {
+    /// Bytes of the peer's first message.
+    ///
+    /// # Errors
+    /// A program that is too large.
+    pub fn expected_bytes(&self) -> Result<usize, PrepareError> {
+        let [transfers, _] = self.plan.sizes(self.pair.party)?;
+        Ok(asking_bytes(self.pair.field, transfers, self.first).sum())
+    }
+
+    /// Takes the peer's first message: the second.
+    ///
+    /// # Errors
+    /// A message of another length, or damaged.
+    pub fn accept(self, message: &[u8]) -> Result<(Vec<u8>, Accepted<'p>), PrepareError> {
+        expect("a message of transfers", message, self.expected_bytes()?)?;
+        let Self { pair, plan, first, receiving } = self;
+        let [transfers, _] = plan.sizes(pair.party)?;
+        let (mut rest, mut challenges, mut sending) = (message, Vec::new(), Vec::new());
+        for (count, bytes) in calls(transfers).zip(asking_bytes(pair.field, transfers, first)) {
+            let (part, more) = rest.split_at_checked(bytes).unwrap_or((rest, &[]));
+            rest = more;
+            let (challenge, pending) = pair.sender.accept(count, part)?;
+            challenges.extend(challenge);
+            sending.push(pending);
+        }
+        Ok((challenges, Accepted { party: pair.party, plan, receiving, sending }))
+    }
+}
+
+impl<'p> Accepted<'p> {
+    /// Bytes of the peer's second message.
+    #[must_use]
+    pub fn expected_bytes(&self) -> usize {
+        self.receiving.len() * CHALLENGE_BYTES
+    }
+
+    /// Takes the peer's second message: the third.
+    ///
+    /// # Errors
+    /// A message of another length.
+    pub fn answer(self, message: &[u8]) -> Result<(Vec<u8>, Answered<'p>), PrepareError> {
+        expect("a message of challenges", message, self.expected_bytes())?;
+        let Self { party, plan, receiving, sending } = self;
+        let (mut proofs, mut received) = (Vec::new(), Vec::new());
+        for (pending, challenge) in receiving.into_iter().zip(message.chunks(CHALLENGE_BYTES)) {
+            let (proof, call) = pending.answer(challenge)?;
+            proofs.extend(proof);
+            received.push(call);
+        }
+        Ok((proofs, Answered { party, plan, received, sending }))
+    }
+}
+
+impl<'p> Answered<'p> {
+    /// Bytes of the peer's third message.
+    #[must_use]
+    pub fn expected_bytes(&self) -> usize {
+        self.sending.len() * PROOF_BYTES
+    }
+
+    /// Takes the peer's third message: the fourth.
+    ///
+    /// # Errors
+    /// A message of another length; `Transfer(Check)` of a peer that has cheated: what is kept of
+    /// the pair is of no use any more.
+    pub fn verify(
+        self,
+        message: &[u8],
+        rng: &mut impl CryptoRng,
+    ) -> Result<(Vec<u8>, Verified<'p>), PrepareError> {
+        expect("a message of proofs", message, self.expected_bytes())?;
+        let Self { party, plan, received, sending } = self;
+        let sent: Result<Vec<Sent>, _> = sending
+            .into_iter()
+            .zip(message.chunks(PROOF_BYTES))
+            .map(|(pending, proof)| pending.verify(proof))
+            .collect();
+        let [_, correction_bytes] = plan.sizes(party)?;
+        let bytes = usize::try_from(plan.record_bytes())
+            .map_err(|_| PrepareError::TooMany { transfers: plan.transfers(party) })?;
+        let mut records = Made { party, bytes: Zeroizing::new(vec![0; bytes]) };
+        let mut maker = Maker {
+            party,
+            sending: Sending::new(sent?),
+            receiving: Receiving::new(received),
+            rng,
+            corrections: Vec::with_capacity(correction_bytes),
+        };
+        each_record(plan, &mut records.bytes, |transfer, record| maker.make(transfer, record))?;
+        let corrections = maker.corrections;
+        Ok((corrections, Verified { party, plan, records }))
+    }
+}
+
+impl Verified<'_> {
+    /// Bytes of the peer's fourth message.
+    ///
+    /// # Errors
+    /// A program that is too large.
+    pub fn expected_bytes(&self) -> Result<usize, PrepareError> {
+        self.plan.sizes(peer(self.party)).map(|[_, bytes]| bytes)
+    }
+
+    /// Takes the peer's fourth message: the correlations.
+    ///
+    /// # Errors
+    /// A message of another length.
+    pub fn finish(self, message: &[u8]) -> Result<Made, PrepareError> {
+        expect("a message of corrections", message, self.expected_bytes()?)?;
+        let Self { party, plan, mut records } = self;
+        let mut rest = message;
+        each_record(plan, &mut records.bytes, |transfer, record| {
+            fill::correct(party, transfer, record, &mut rest);
+            Ok(())
+        })?;
+        Ok(records)
+    }
+}
+
+/// Calls `each` with every entry of every record.
+fn each_record(
+    plan: &Plan,
+    records: &mut [u8],
+    mut each: impl FnMut(
+        sharelet_core::functions::transfer::Transfer,
+        &mut [u8],
+    ) -> Result<(), sharelet_ot::OtError>,
+) -> Result<(), PrepareError> {
+    let mut rest = records;
+    for operation in plan.operations() {
+        let bytes = operation.elements * operation.record_bytes;
+        let (part, more) =
+            core::mem::take(&mut rest).split_at_mut_checked(bytes).unwrap_or_default();
+        rest = more;
+        if operation.record_bytes > 0 {
+            for record in part.chunks_exact_mut(operation.record_bytes) {
+                for &transfer in &operation.transfers {
+                    each(transfer, record)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}

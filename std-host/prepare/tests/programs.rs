@@ -1,0 +1,212 @@
+//! Programs on correlations that two parties have made alone: the results are those of plaintext.
+
+use core::convert::Infallible;
+
+use rand_core::Rng;
+use sharelet_core::functions::cut::Folding;
+use sharelet_core::functions::engine::EngineError;
+use sharelet_core::functions::engine::offline::Offline;
+use sharelet_core::share::Party;
+use sharelet_core::step::StepError;
+use sharelet_prepare::{FieldBits, Kept, Made, Pair, Plan, PrepareError};
+use sharelet_testkit::pipe::run as wait;
+use sharelet_testkit::programs::Program;
+use sharelet_testkit::programs::data::{Data, all_words};
+use sharelet_testkit::programs::function::Function;
+use sharelet_testkit::programs::run::{Runs, count, parties, twin};
+use sharelet_testkit::{printed_seed, rng};
+
+/// What both parties keep of each other.
+fn meet(seed: u64) -> [Kept; 2] {
+    let (message_0, beginning_0) = Kept::begin(&mut rng(seed));
+    let (message_1, beginning_1) = Kept::begin(&mut rng(!seed));
+    [beginning_0.finish(&message_1).unwrap(), beginning_1.finish(&message_0).unwrap()]
+}
+
+fn plan<R: Runs>(function: &Function, data: &Data<R>) -> Result<Plan, EngineError<Infallible>> {
+    let mut engine = Offline::new(Plan::default(), Program::<R>::settings(function));
+    wait(function.run(&mut engine, &mut function.dealer(data)))?;
+    Ok(engine.into_task())
+}
+
+/// Both parties' halves, and bytes that either sent.
+fn prepare(pairs: &mut [Pair; 2], plan: &Plan, seed: u64) -> ([Made; 2], [usize; 2]) {
+    let [pair_0, pair_1] = pairs;
+    let ((ask_0, asked_0), (ask_1, asked_1)) =
+        (pair_0.ask(plan).unwrap(), pair_1.ask(plan).unwrap());
+    assert_eq!(asked_0.expected_bytes().unwrap(), ask_1.len());
+    let ((accept_0, accepted_0), (accept_1, accepted_1)) =
+        (asked_0.accept(&ask_1).unwrap(), asked_1.accept(&ask_0).unwrap());
+    let ((answer_0, answered_0), (answer_1, answered_1)) =
+        (accepted_0.answer(&accept_1).unwrap(), accepted_1.answer(&accept_0).unwrap());
+    let (verify_0, verified_0) = answered_0.verify(&answer_1, &mut rng(seed)).unwrap();
+    let (verify_1, verified_1) = answered_1.verify(&answer_0, &mut rng(seed ^ 1)).unwrap();
+    let made = [verified_0.finish(&verify_1).unwrap(), verified_1.finish(&verify_0).unwrap()];
+    let sent = [
+        ask_0.len() + accept_0.len() + answer_0.len() + verify_0.len(),
+        ask_1.len() + accept_1.len() + answer_1.len() + verify_1.len(),
+    ];
+    (made, sent)
+}
+
+fn exact<R: Runs>(pairs: &mut [Pair; 2], function: &Function, data: &Data<R>, seed: u64) {
+    let usage = count(function, data).unwrap();
+    let plan = plan(function, data).unwrap();
+    let ([made_0, made_1], _) = prepare(pairs, &plan, seed);
+    let sources = (made_0.source(), made_1.source());
+    let shares = data.share(&mut rng(seed ^ 0x5eed));
+    let (outputs, _) = parties(function, sources, shares, &usage);
+    let expected = twin(function, data.clone()).unwrap();
+    let open = |a: &[R], b: &[R]| -> Vec<R> { a.iter().zip(b).map(|(a, b)| a.add(*b)).collect() };
+    let [a, b] = &outputs;
+    assert_eq!(open(&a.out, &b.out), expected.out, "{function:?}, k = {}", R::BITS);
+}
+
+fn functions<R: Runs>() -> Vec<Function> {
+    vec![
+        Function::Relu,
+        Function::ReluShift(12),
+        Function::ReluShift(20),
+        Function::Truncate(12),
+        Function::Choose { width: 3, other: false },
+        Function::Choose { width: 1, other: true },
+        Function::Compare { constants: vec![0, 5, -70], folding: Folding::Direct, other: false },
+        Function::Equal { constant: 5, other: true },
+        Function::AtLeast,
+        Function::Maximum,
+        Function::Max(6),
+        Function::OneHot(6),
+        Function::Multiply(12),
+        Function::Multiply(0),
+        Function::Square,
+        Function::LeakyRelu(41, 12),
+        Function::Clamp(-1000, 2000),
+        Function::Abs,
+    ]
+}
+
+fn all<R: Runs>() {
+    let seed = printed_seed();
+    let [kept_0, kept_1] = meet(seed);
+    let mut name = [0; 32];
+    rng(seed).fill_bytes(&mut name);
+    for field in [FieldBits::One, FieldBits::Two, FieldBits::Four] {
+        let mut pairs = [
+            Pair::new(Party::P0, &kept_0, name, field),
+            Pair::new(Party::P1, &kept_1, name, field),
+        ];
+        name[0] ^= 1;
+        for (number, function) in (0..).zip(functions::<R>()) {
+            let mut x = all_words::<R>(60, &mut rng(seed ^ number));
+            x.truncate(x.len() / 12 * 12);
+            let each = if matches!(function, Function::Choose { width: 3, .. }) { 3 } else { 1 };
+            let y: Vec<R> = (0..each).flat_map(|_| x.iter().rev().copied()).collect();
+            let function = function.by_ot();
+            exact(&mut pairs, &function, &function.data(&x, &y), seed ^ number);
+        }
+    }
+}
+
+#[test]
+fn functions_of_32_bits() {
+    all::<u32>();
+}
+
+#[test]
+fn functions_of_64_bits() {
+    all::<u64>();
+}
+
+/// What is kept serves after a while on a disk.
+#[test]
+fn kept_transfers_are_written_and_read() {
+    let seed = printed_seed();
+    let kept = meet(seed).map(|kept| Kept::from_bytes(&kept.to_bytes()).unwrap());
+    let [pair_0, pair_1] = [(Party::P0, &kept[0]), (Party::P1, &kept[1])]
+        .map(|(party, kept)| Pair::new(party, kept, [3; 32], FieldBits::Two));
+    let function = Function::Relu.by_ot();
+    let data = function.data(&all_words::<u32>(100, &mut rng(seed)), &[]);
+    exact(&mut [pair_0, pair_1], &function, &data, seed);
+    assert!(Kept::from_bytes(&kept[0].to_bytes()[1..]).is_err());
+}
+
+/// Programs that need a dealer are refused before anything is sent.
+#[test]
+fn tables_are_refused() {
+    for function in [Function::Relu, Function::Softmax(3, 12).by_ot(), Function::Sqrt(12)] {
+        let data = function.data(&all_words::<u32>(60, &mut rng(1))[..60], &[]);
+        let refused = plan::<u32>(&function, &data).unwrap_err();
+        assert!(
+            matches!(refused, EngineError::Step(StepError::NeedsDealer | StepError::NeedsTables)),
+            "{function:?}: {refused}"
+        );
+    }
+}
+
+/// A peer with another program, or a message that is damaged.
+#[test]
+fn other_programs_and_damaged_messages_are_refused() {
+    let seed = printed_seed();
+    let [kept_0, kept_1] = meet(seed);
+    let function = Function::Relu.by_ot();
+    let x = all_words::<u32>(100, &mut rng(seed));
+    let ours = plan(&function, &function.data(&x, &[])).unwrap();
+    let theirs = plan(&function, &function.data(&x[1..], &[])).unwrap();
+    let mut session = [0; 32];
+    let mut pairs = |field| {
+        session[0] += 1;
+        [
+            Pair::new(Party::P0, &kept_0, session, field),
+            Pair::new(Party::P1, &kept_1, session, field),
+        ]
+    };
+    let [mut pair_0, mut pair_1] = pairs(FieldBits::Two);
+    let (_, asked) = pair_0.ask(&ours).unwrap();
+    let (message, _) = pair_1.ask(&theirs).unwrap();
+    let refused = asked.accept(&message).unwrap_err();
+    assert!(matches!(refused, PrepareError::Length { .. }), "{refused}");
+
+    // Every message with one bit turned, at some places of each.
+    let mut rng = rng(seed);
+    for message in 0..4 {
+        for _ in 0..6 {
+            let [mut pair_0, mut pair_1] = pairs(FieldBits::Two);
+            let turned = exchange(&mut pair_0, &mut pair_1, &ours, Some((message, rng.next_u32())));
+            match turned {
+                Err(PrepareError::Transfer(_)) => {}
+                // Corrections are not checked: a wrong one is a wrong result of whoever sent it.
+                Ok(()) => assert_eq!(message, 3),
+                Err(other) => panic!("message {message}: {other}"),
+            }
+        }
+    }
+    let [mut pair_0, mut pair_1] = pairs(FieldBits::Four);
+    exchange(&mut pair_0, &mut pair_1, &ours, None).unwrap();
+}
+
+/// All messages, of which one of party 1 may have a bit turned.
+fn exchange(
+    pair_0: &mut Pair,
+    pair_1: &mut Pair,
+    plan: &Plan,
+    turn: Option<(usize, u32)>,
+) -> Result<(), PrepareError> {
+    let damaged = |number: usize, mut message: Vec<u8>| {
+        if let Some((_, bit)) = turn.filter(|(turned, _)| *turned == number) {
+            let bit = bit as usize % (8 * message.len());
+            message[bit / 8] ^= 1 << (bit % 8);
+        }
+        message
+    };
+    let (ask_0, asked_0) = pair_0.ask(plan)?;
+    let (ask_1, asked_1) = pair_1.ask(plan)?;
+    let (accept_0, accepted_0) = asked_0.accept(&damaged(0, ask_1))?;
+    let (accept_1, accepted_1) = asked_1.accept(&ask_0)?;
+    let (answer_0, answered_0) = accepted_0.answer(&damaged(1, accept_1))?;
+    let (answer_1, answered_1) = accepted_1.answer(&accept_0)?;
+    let (verify_0, verified_0) = answered_0.verify(&damaged(2, answer_1), &mut rng(1))?;
+    let (verify_1, verified_1) = answered_1.verify(&answer_0, &mut rng(2))?;
+    verified_0.finish(&damaged(3, verify_1))?;
+    verified_1.finish(&verify_0)?;
+    Ok(())
+}
