@@ -238,13 +238,29 @@ pub async fn rescale<R: Ring, E: Engine>(
         return Ok(());
     }
     let (room, _) = scratch.take(need(x.len()))?;
-    let rescale = Rescale::<R, R>::new(shift)?;
-    if engine.truncation() == Truncation::Exact || engine.comparison() == Comparison::Ot {
+    Rescale::<R, R>::new(shift)?;
+    if engine.truncation() == Truncation::Exact {
         return truncate(engine, shift, x).await;
     }
-    engine.run(&rescale, Rescaled { x, out: room.own }).await?;
+    rescale_to(engine, shift, Rescaled { x, out: room.own }).await?;
     x.copy_from_slice(room.own);
     Ok(())
+}
+
+/// `x >> shift` in another ring, rounded down or a unit higher: see [`Rescale`]. One message, three
+/// by transfers.
+///
+/// # Errors
+/// The engine's; a shift that the ring does not allow; lengths that do not match.
+pub async fn rescale_to<R: Ring, W: Ring, E: Engine>(
+    engine: &mut E,
+    shift: u32,
+    words: Rescaled<'_, R, W>,
+) -> Result<(), E::Error> {
+    match engine.comparison() {
+        Comparison::Tables | Comparison::Bits => engine.run(&Rescale::new(shift)?, words).await,
+        Comparison::Ot => engine.run(&Millionaire::rescale(shift)?, words).await,
+    }
 }
 
 /// `x` becomes the larger of `x` and `y`.

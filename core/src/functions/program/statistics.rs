@@ -125,7 +125,7 @@ async fn widen<R: Ring, E: Engine>(
         reduce(words, out);
         return Ok(());
     }
-    engine.run(&Rescale::<R, u64>::new(0)?, Rescaled { x: words, out }).await
+    choice::rescale_to(engine, 0, Rescaled { x: words, out }).await
 }
 
 fn scale(words: &mut [u64], factor: u64) {

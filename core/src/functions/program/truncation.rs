@@ -41,10 +41,10 @@ pub async fn truncate<R: Ring, W: Ring, E: Engine>(
     x: &mut [R],
     out: &mut [W],
 ) -> Result<(), E::Error> {
-    let rescale = Rescale::<R, W>::new(shift)?;
+    Rescale::<R, W>::new(shift)?;
     expect(out.len(), x.len())?;
     if engine.truncation() == Truncation::OneUnit {
-        return engine.run(&rescale, Rescaled { x, out }).await;
+        return choice::rescale_to(engine, shift, Rescaled { x, out }).await;
     }
     if shift > 0 {
         choice::truncate(engine, shift, x).await?;
@@ -53,7 +53,7 @@ pub async fn truncate<R: Ring, W: Ring, E: Engine>(
         reduce(x, out);
         return Ok(());
     }
-    engine.run(&Rescale::<R, W>::new(0)?, Rescaled { x, out }).await
+    choice::rescale_to(engine, 0, Rescaled { x, out }).await
 }
 
 /// A table whose value keeps all its bits, in `Z_2^64`, and what truncates it afterwards.

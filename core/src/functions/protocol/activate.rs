@@ -36,7 +36,7 @@ use crate::ring::Ring;
 use crate::step::{StepError, expect_len};
 
 /// Bits of the words that are compared.
-const WORD_BITS: u32 = 32;
+pub(super) const WORD_BITS: u32 = 32;
 
 /// `max(t, 0)` in the ring `W` of `t = y >> shift` with `y` in the ring `R`.
 #[derive(Clone, Copy, Debug)]
@@ -89,6 +89,32 @@ impl<R: Ring, W: Ring> Slices for Activated<'_, R, W> {
             expect_len(found.len(), elements.saturating_mul(kept_each))?;
         }
         Ok(elements)
+    }
+}
+
+impl<R: Ring, W: Ring> Activated<'_, R, W> {
+    /// The plaintext twin. What divides without a rest stays exact.
+    pub(super) fn activate(&mut self, shift: u32, up: &mut impl FnMut() -> bool) {
+        let dropped = R::pow2(shift).sub(R::ONE).to_u64();
+        for (element, (y, out)) in self.y.iter().zip(self.out.iter_mut()).enumerate() {
+            let unit = u64::from(y.to_u64() & dropped != 0 && up());
+            let t = y.shr(shift).to_u64().wrapping_add(unit) & ((1 << WORD_BITS) - 1);
+            let bit = 1 ^ (t >> (WORD_BITS - 1));
+            *out = W::from_u64(bit.wrapping_mul(t));
+            self.kept.keep(element, [bit, 0, 0]);
+        }
+    }
+}
+
+impl Kept<'_> {
+    /// Keeps the bit, the mask and the product of an element, where anything is kept.
+    pub(super) fn keep(&mut self, element: usize, words: [u64; 3]) {
+        let places = [&mut *self.bit, &mut *self.mask, &mut *self.product];
+        for (place, word) in places.into_iter().zip(words) {
+            if let Some(place) = place.get_mut(element) {
+                *place = word;
+            }
+        }
     }
 }
 
@@ -213,17 +239,9 @@ impl<R: Ring, W: Ring> Comparing for Activate<R, W> {
         }
         *out = positive;
         if self.keeps {
-            let kept = &mut data.kept;
-            let places = (
-                kept.bit.get_mut(element),
-                kept.mask.get_mut(element),
-                kept.product.get_mut(element),
-            );
-            let (Some(bit), Some(later), Some(product)) = places else { return };
-            *bit = b.to_u64();
             let masked = whole(half, 2);
-            *later = masked.to_u64();
-            *product = turned(flip, masked, word(half, 3)).to_u64();
+            let product = turned(flip, masked, word(half, 3));
+            data.kept.keep(element, [b.to_u64(), masked.to_u64(), product.to_u64()]);
         }
     }
 
@@ -245,22 +263,8 @@ impl<R: Ring, W: Ring> Comparing for Activate<R, W> {
         });
     }
 
-    /// What divides without a rest stays exact.
     fn plain(&self, data: &mut Activated<'_, R, W>, up: &mut impl FnMut() -> bool) {
-        let dropped = R::pow2(self.shift).sub(R::ONE).to_u64();
-        for (element, (y, out)) in data.y.iter().zip(data.out.iter_mut()).enumerate() {
-            let unit = u64::from(y.to_u64() & dropped != 0 && up());
-            let t = self.part(*y).wrapping_add(unit) & ((1 << WORD_BITS) - 1);
-            let bit = 1 ^ (t >> (WORD_BITS - 1));
-            *out = W::from_u64(bit.wrapping_mul(t));
-            if let (Some(kept), Some(mask), Some(product)) = (
-                data.kept.bit.get_mut(element),
-                data.kept.mask.get_mut(element),
-                data.kept.product.get_mut(element),
-            ) {
-                (*kept, *mask, *product) = (bit, 0, 0);
-            }
-        }
+        data.activate(self.shift, up);
     }
 }
 
@@ -269,6 +273,8 @@ mod tests {
     use super::*;
     use crate::functions::protocol::Protocol;
     use crate::functions::protocol::check;
+    use crate::functions::protocol::millionaire::Millionaire;
+    use crate::functions::protocol::millionaire::activation::Activation;
     use crate::functions::protocol::select::{Select, Selected};
     use rand_chacha::ChaCha20Rng;
     use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -298,7 +304,7 @@ mod tests {
     /// Runs the protocol, and a selection with what it kept: the results, the bits, and the
     /// selected values.
     fn activated<R: Ring>(
-        gate: &Activate<R>,
+        gate: &impl for<'d> Protocol<Data<'d> = Activated<'d, R>>,
         keeps: bool,
         y: &[R],
         values: &[u64],
@@ -320,7 +326,7 @@ mod tests {
     }
 
     fn twin<R: Ring>(
-        gate: &Activate<R>,
+        gate: &impl for<'d> Protocol<Data<'d> = Activated<'d, R>>,
         keeps: bool,
         y: &[R],
         values: &[u64],
@@ -344,13 +350,13 @@ mod tests {
         for folding in [Folding::Direct, Folding::Staged] {
             for keeps in [false, true] {
                 let gate = Activate::exact(folding, keeps);
+                let alone = Millionaire::<Activation<u32>>::exact(keeps);
                 for seed in 0..4 {
                     let found = activated(&gate, keeps, &y, &values, seed);
-                    assert_eq!(
-                        found,
-                        twin(&gate, keeps, &y, &values, false),
-                        "{folding:?} {keeps} {seed}"
-                    );
+                    let expected = twin(&gate, keeps, &y, &values, false);
+                    assert_eq!(found, expected, "{folding:?} {keeps} {seed}");
+                    let found = activated(&alone, keeps, &y, &values, seed);
+                    assert_eq!(found, expected, "by transfers, {keeps} {seed}");
                     for ((y, out), selected) in
                         y.iter().zip(&found[0]).zip(&found[2]).take(if keeps { y.len() } else { 0 })
                     {
@@ -360,6 +366,10 @@ mod tests {
                 }
             }
         }
+    }
+
+    fn data<'d>(y: &'d mut [u32], out: &'d mut [u32]) -> Activated<'d, u32, u32> {
+        Activated { y, out, kept: Kept::default() }
     }
 
     /// A result in the ring of what is compared needs no lift, and its tables take less.
@@ -372,11 +382,14 @@ mod tests {
             let (y_0, y_1) = check::share(&y, &mut rng);
             let [mut y_0, mut y_1] = [y_0, y_1];
             let [mut out_0, mut out_1] = [(); 2].map(|()| vec![7_u32; y.len()]);
-            let data = |y, out| Activated { y, out, kept: Kept::default() };
             check::run(&gate, &mut rng, data(&mut y_0, &mut out_0), data(&mut y_1, &mut out_1));
             let (mut plain, mut expected) = (y.clone(), vec![7; y.len()]);
             gate.twin(&mut data(&mut plain, &mut expected));
             assert_eq!(check::open(&out_0, &out_1), expected, "{folding:?}");
+            let alone = Millionaire::<Activation<u32, u32>>::narrow();
+            let (mut y_0, mut y_1) = check::share(&y, &mut rng);
+            check::run(&alone, &mut rng, data(&mut y_0, &mut out_0), data(&mut y_1, &mut out_1));
+            assert_eq!(check::open(&out_0, &out_1), expected, "by transfers");
             for (y, out) in y.iter().zip(&expected) {
                 assert_eq!(y.cast_signed().max(0), out.cast_signed());
             }
@@ -401,9 +414,15 @@ mod tests {
             for folding in [Folding::Direct, Folding::Staged] {
                 for keeps in [false, true] {
                     let gate = Activate::truncating(shift, folding, keeps).expect("in range");
-                    let found = activated(&gate, keeps, &y, &values, 6);
+                    let alone = Millionaire::<Activation<u64>>::truncating(shift, keeps);
+                    let both = [
+                        activated(&gate, keeps, &y, &values, 6),
+                        activated(&alone.expect("in range"), keeps, &y, &values, 6),
+                    ];
                     let [down, up] = [false, true].map(|up| twin(&gate, keeps, &y, &values, up));
-                    for index in 0..y.len() {
+                    for (found, index) in
+                        both.iter().flat_map(|found| (0..y.len()).map(move |index| (found, index)))
+                    {
                         let of = |[out, bits, selected]: &[Vec<u64>; 3]| {
                             (
                                 out[index],
@@ -412,11 +431,11 @@ mod tests {
                             )
                         };
                         assert!(
-                            of(&found) == of(&down) || of(&found) == of(&up),
+                            of(found) == of(&down) || of(found) == of(&up),
                             "{:#x} >> {shift}",
                             y[index]
                         );
-                        highs += usize::from(of(&found) != of(&down));
+                        highs += usize::from(of(found) != of(&down));
                     }
                 }
             }

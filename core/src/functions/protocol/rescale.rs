@@ -59,6 +59,17 @@ pub struct Rescaled<'d, R, W> {
 
 crate::correlation::redacted!([R, W] Rescaled<'_, R, W>);
 
+impl<R: Ring, W: Ring> Rescaled<'_, R, W> {
+    /// The plaintext twin. What divides without a rest stays exact.
+    pub(super) fn rescale(&mut self, shift: u32, up: &mut impl FnMut() -> bool) {
+        let dropped = R::pow2(shift).sub(R::ONE).to_u64();
+        for (out, x) in self.out.iter_mut().zip(self.x) {
+            let unit = i64::from(x.to_u64() & dropped != 0 && up());
+            *out = W::from_u64((x.sar(shift).to_i64() + unit).cast_unsigned());
+        }
+    }
+}
+
 impl<R: Ring, W: Ring> Rescale<R, W> {
     /// The protocol that drops `shift` bits; 0 only changes the ring, which is exact. (From 64 to
     /// 32 bits, without dropping bits, [`crate::share::reduce`] does it without a message.)
@@ -136,13 +147,8 @@ impl<R: Ring, W: Ring> Protocol for Rescale<R, W> {
         }
     }
 
-    /// What divides without a rest stays exact.
     fn twin_rounded(&self, data: &mut Rescaled<'_, R, W>, up: &mut impl FnMut() -> bool) {
-        let dropped = R::pow2(self.shift).sub(R::ONE).to_u64();
-        for (out, x) in data.out.iter_mut().zip(data.x) {
-            let unit = i64::from(x.to_u64() & dropped != 0 && up());
-            *out = W::from_u64((x.sar(self.shift).to_i64() + unit).cast_unsigned());
-        }
+        data.rescale(self.shift, up);
     }
 }
 
@@ -150,6 +156,8 @@ impl<R: Ring, W: Ring> Protocol for Rescale<R, W> {
 mod tests {
     use super::*;
     use crate::functions::protocol::check;
+    use crate::functions::protocol::millionaire::Millionaire;
+    use crate::functions::protocol::millionaire::rescaling::Rescaling;
     use crate::ring::Small;
     use crate::share;
     use rand_chacha::ChaCha20Rng;
@@ -159,12 +167,15 @@ mod tests {
     use std::vec::Vec;
 
     /// The results, less the twin's.
-    fn errors<R: Ring, W: Ring>(shift: u32, x: &[R], masks: &mut impl CryptoRng) -> Vec<W> {
-        let protocol = Rescale::<R, W>::new(shift).expect("in range");
+    fn errors<R: Ring, W: Ring>(
+        protocol: &impl for<'d> Protocol<Data<'d> = Rescaled<'d, R, W>>,
+        x: &[R],
+        masks: &mut impl CryptoRng,
+    ) -> Vec<W> {
         let (x_0, x_1) = check::share(x, &mut ChaCha20Rng::from_seed([9; 32]));
         let [mut out_0, mut out_1, mut twin] = core::array::from_fn(|_| vec![W::ONE; x.len()]);
         check::run(
-            &protocol,
+            protocol,
             masks,
             Rescaled { x: &x_0, out: &mut out_0 },
             Rescaled { x: &x_1, out: &mut out_1 },
@@ -187,7 +198,8 @@ mod tests {
                 draws += 1;
                 (draws - 1) >> 8
             });
-            let errors: Vec<W> = errors(shift, &all, &mut masks);
+            let rescale = Rescale::<_, W>::new(shift).expect("in range");
+            let errors = errors(&rescale, &all, &mut masks);
             let mut highs = 0;
             for (index, (x, error)) in all.iter().zip(errors).enumerate() {
                 let mask = index >> 8;
@@ -236,9 +248,30 @@ mod tests {
         let words: Vec<R> =
             check::words::<R>(2000, &mut rng).into_iter().filter(in_range).collect();
         for shift in 0..=R::BITS - 2 {
-            for (x, error) in words.iter().zip(errors::<R, W>(shift, &words, &mut rng)) {
-                let right = error == W::ZERO || (shift > 0 && error == W::ONE);
+            let dealt = Rescale::<R, W>::new(shift).expect("in range");
+            let alone = Millionaire::<Rescaling<R, W>>::rescale(shift).expect("in range");
+            let all = [errors(&dealt, &words, &mut rng), errors(&alone, &words, &mut rng)];
+            for (x, error) in all.into_iter().flat_map(|errors| words.iter().zip(errors)) {
+                let whole = x.to_u64() & (R::pow2(shift).to_u64() - 1) == 0;
+                let right = error == W::ZERO || (!whole && error == W::ONE);
                 assert!(right, "{x:?} >> {shift} is off by {error:?}, seed {seed}");
+            }
+        }
+    }
+
+    /// Every value of a ring of 6 bits, in many shares, both roundings.
+    #[test]
+    fn by_transfers_every_value_is_a_unit_high_at_most() {
+        let all: Vec<Small<6>> =
+            (0..1 << 12).map(|i| Small::from_u64(i & 0x3f)).filter(in_range).collect();
+        for shift in 0..=4 {
+            let alone = Millionaire::<Rescaling<_, u32>>::rescale(shift).expect("in range");
+            let errors = errors(&alone, &all, &mut ChaCha20Rng::from_seed([8; 32]));
+            let high = errors.iter().filter(|error| **error == 1).count();
+            assert!(errors.iter().all(|error| *error <= 1), "{shift}");
+            assert_eq!(high > 0, shift > 0);
+            for (x, error) in all.iter().zip(errors) {
+                assert!(error == 0 || x.to_u64() & ((1 << shift) - 1) != 0, "{x:?} >> {shift}");
             }
         }
     }

@@ -103,10 +103,10 @@ fn documented() -> Vec<(Function, u64, u64)> {
         (Function::Relu.by_ot(), 6, 7),
         (Function::ReluShift(12).by_ot(), 6, 7),
         (Function::Truncate(12).by_ot(), 6, 7),
-        (Function::Rescale(12).by_ot(), 6, 7),
+        (Function::Rescale(12).by_ot(), 3, 3),
         (Function::Maximum.by_ot(), 6, 7),
         (Function::Clamp(-5, 5).by_ot(), 7, 8),
-        (Function::LeakyRelu(41, 12).by_ot(), 13, 15),
+        (Function::LeakyRelu(41, 12).by_ot(), 10, 11),
         (Function::Max(10).by_ot(), 24, 24),
         (Function::OneHot(10).by_ot(), 30, 30),
     ]);

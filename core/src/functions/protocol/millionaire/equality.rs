@@ -5,11 +5,13 @@ use core::marker::PhantomData;
 use super::{Millionaire, OnShares};
 use crate::functions::carries::{Carries, Nodes, Wanted};
 use crate::functions::protocol::compare::Compared;
+use crate::functions::protocol::comparing::Slices;
 use crate::functions::record::{Half, Layout};
 use crate::functions::transfer::{Dual, dual_bits};
 use crate::gate::turned;
 use crate::ring::Ring;
 use crate::share::Party;
+use crate::step::StepError;
 
 /// `[x = c]`: `x` in the ring `R`, the bit in the ring `W`; see
 /// [`crate::functions::protocol::segments::Equal`].
@@ -38,6 +40,14 @@ impl<R: Ring, W: Ring> OnShares for Equality<R, W> {
     type Ring = R;
     type Value = W;
     type Data<'d> = Compared<'d, R, W>;
+
+    fn elements(&self, data: &Compared<'_, R, W>) -> Result<usize, StepError> {
+        data.count(1)
+    }
+
+    fn compared<'s>(&self, data: &'s Compared<'_, R, W>) -> &'s [R] {
+        data.x
+    }
 
     fn layout(&self) -> Layout {
         self.layout
@@ -86,7 +96,7 @@ impl<R: Ring, W: Ring> OnShares for Equality<R, W> {
         *out = turned(bit() == 1, one, self.lifted.number(half, element));
     }
 
-    fn plain(&self, data: &mut Compared<'_, R, W>) {
+    fn plain(&self, data: &mut Compared<'_, R, W>, _up: &mut impl FnMut() -> bool) {
         data.equal(self.constant);
     }
 }

@@ -47,6 +47,14 @@ impl<R: Ring> OnShares for Floor<R> {
     type Value = R;
     type Data<'d> = &'d mut [R];
 
+    fn elements(&self, data: &&mut [R]) -> Result<usize, StepError> {
+        Ok(data.len())
+    }
+
+    fn compared<'s>(&self, data: &'s &mut [R]) -> &'s [R] {
+        data
+    }
+
     fn layout(&self) -> Layout {
         self.layout
     }
@@ -102,7 +110,7 @@ impl<R: Ring> OnShares for Floor<R> {
         *x = word.add(carry).sub(whole);
     }
 
-    fn plain(&self, data: &mut &mut [R]) {
+    fn plain(&self, data: &mut &mut [R], _up: &mut impl FnMut() -> bool) {
         for y in data.iter_mut() {
             *y = gate::twin(GateKind::Truncate, self.bits, *y);
         }

@@ -4,8 +4,8 @@
 //! No mask is opened. `x = x_0 + x_1` is compared by the carries of that very sum, and the parties
 //! know a summand each: the millionaires' problem (Yao, FOCS '82), digit by digit.
 //!
-//! * Computes: what [`super::compare`], [`super::segments::Equal`], [`super::choose`] and
-//!   [`super::shift`] compute.
+//! * Computes: what [`super::compare`], [`super::segments::Equal`], [`super::choose`],
+//!   [`super::shift`], [`super::activate`] and [`super::rescale`] compute.
 //! * Model: semi-honest parties; every message is one-time padded by a transfer's string or bit.
 //! * Reference: Rathee et al., "`CrypTFlow2`", CCS '20, sections 3.1 and 4: 1-of-16 transfers of
 //!   digits and a tree of ANDs; Huang, Lu, Hong, Ding, "Cheetah", USENIX Security '22, appendix. The
@@ -23,15 +23,16 @@
 //!            c_s: the carry into bit s; where x >= 0, w = msb X_0 msb X_1
 //! ```
 
+pub mod activation;
 pub mod equality;
 pub mod floor;
 pub mod positive;
+pub mod rescaling;
 pub mod selection;
 pub mod threshold;
 
 use rand_core::CryptoRng;
 
-use super::comparing::Slices;
 use super::{BitReader, BitWriter, Messages, Protocol, read, write};
 use crate::functions::carries::{Carries, NODES_BYTES, Nodes};
 use crate::functions::record::{Half, Layout, Truth};
@@ -50,14 +51,17 @@ pub trait OnShares: Sync {
     /// The ring of dual bits.
     type Value: Ring;
     /// The slices it works on.
-    type Data<'d>: Slices<Ring = Self::Ring>;
+    type Data<'d>;
 
+    /// Elements, after a check of all lengths.
+    ///
+    /// # Errors
+    /// [`StepError::LengthMismatch`] if the slices do not belong together.
+    fn elements(&self, data: &Self::Data<'_>) -> Result<usize, StepError>;
+    /// What is compared: shares, until the protocol has finished.
+    fn compared<'s>(&self, data: &'s Self::Data<'_>) -> &'s [Self::Ring];
     /// The record.
     fn layout(&self) -> Layout;
-    /// Words beside each compared one: see [`Slices::count`].
-    fn beside(&self) -> usize {
-        1
-    }
     /// Pairs of words per element.
     fn pairs(&self) -> u32 {
         1
@@ -106,8 +110,8 @@ pub trait OnShares: Sync {
         bit: impl FnMut() -> u32,
         words: [&[u8]; 2],
     );
-    /// The plaintext twin.
-    fn plain(&self, data: &mut Self::Data<'_>);
+    /// The plaintext twin with roundings decided by `up`: see [`Protocol::twin_rounded`].
+    fn plain(&self, data: &mut Self::Data<'_>, up: &mut impl FnMut() -> bool);
 }
 
 /// A question about shares as a protocol.
@@ -184,14 +188,14 @@ impl<T: OnShares> Millionaire<T> {
         &self,
         round: usize,
         half: &mut H,
-        data: &mut T::Data<'_>,
+        data: &T::Data<'_>,
         messages: Messages<'_>,
     ) {
         let Messages { own, peer, opened } = messages;
         let (mut writer, mut peer) = (BitWriter::new(own), BitReader::new(peer));
         let level = u32::try_from(round).unwrap_or(u32::MAX).saturating_sub(1);
         let party = half.party();
-        for (element, &mut x) in data.compared().iter_mut().enumerate() {
+        for (element, &x) in self.0.compared(data).iter().enumerate() {
             for index in 0..self.0.pairs() {
                 let carries = self.0.carries(index);
                 let write = |count, bits| writer.push(count, bits);
@@ -224,7 +228,7 @@ impl<T: OnShares> Millionaire<T> {
         data: &mut T::Data<'_>,
         (own, kept): (&mut [u8], &[u8]),
     ) {
-        let (count, bytes) = (data.compared().len(), self.0.last_bytes());
+        let (count, bytes) = (self.0.compared(data).len(), self.0.last_bytes());
         let (words, bits) = own.split_at_mut_checked(count * bytes).unwrap_or_default();
         let mut writer = BitWriter::new(bits);
         for element in 0..count {
@@ -241,7 +245,7 @@ impl<T: OnShares> Protocol for Millionaire<T> {
     type Data<'d> = T::Data<'d>;
 
     fn elements(&self, data: &T::Data<'_>) -> Result<usize, StepError> {
-        data.count(self.0.beside())
+        self.0.elements(data)
     }
 
     fn layout(&self) -> Layout {
@@ -284,7 +288,7 @@ impl<T: OnShares> Protocol for Millionaire<T> {
         data: &mut T::Data<'_>,
         messages: &mut Messages<'_>,
     ) {
-        let elements = data.compared().len();
+        let elements = self.0.compared(data).len();
         if (2..self.rounds()).contains(&round) {
             self.receive(round, half, elements, messages.again());
         }
@@ -314,8 +318,8 @@ impl<T: OnShares> Protocol for Millionaire<T> {
         }
     }
 
-    fn twin_rounded(&self, data: &mut T::Data<'_>, _up: &mut impl FnMut() -> bool) {
-        self.0.plain(data);
+    fn twin_rounded(&self, data: &mut T::Data<'_>, up: &mut impl FnMut() -> bool) {
+        self.0.plain(data, up);
     }
 }
 
@@ -342,7 +346,6 @@ mod tests {
     use super::floor::Floor;
     use super::positive::Positive;
     use super::selection::Selection;
-    use super::threshold::Thresholds;
     use super::*;
     use crate::functions::protocol::check::{self, all, compared, in_place};
     use crate::functions::protocol::choose::MAX_WIDTH;

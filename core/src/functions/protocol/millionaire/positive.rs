@@ -67,6 +67,14 @@ impl<R: Ring> OnShares for Positive<R> {
     type Value = R;
     type Data<'d> = &'d mut [R];
 
+    fn elements(&self, data: &&mut [R]) -> Result<usize, StepError> {
+        Ok(data.len())
+    }
+
+    fn compared<'s>(&self, data: &'s &mut [R]) -> &'s [R] {
+        data
+    }
+
     fn layout(&self) -> Layout {
         self.layout
     }
@@ -140,7 +148,7 @@ impl<R: Ring> OnShares for Positive<R> {
         *x = b.mul(opened).add(masked);
     }
 
-    fn plain(&self, data: &mut &mut [R]) {
+    fn plain(&self, data: &mut &mut [R], _up: &mut impl FnMut() -> bool) {
         for y in data.iter_mut() {
             *y = gate::twin(GateKind::Relu, self.bits, *y);
         }

@@ -6,6 +6,7 @@ use super::{Millionaire, OnShares};
 use crate::functions::carries::{Carries, Nodes, Wanted};
 use crate::functions::protocol::checked_size;
 use crate::functions::protocol::choose::{Chosen, MAX_WIDTH};
+use crate::functions::protocol::comparing::Slices;
 use crate::functions::protocol::{read, write};
 use crate::functions::record::{Half, Layout};
 use crate::functions::transfer::{Dual, dual_bits};
@@ -45,12 +46,16 @@ impl<R: Ring, W: Ring> OnShares for Selection<R, W> {
     type Value = W;
     type Data<'d> = Chosen<'d, R, W>;
 
-    fn layout(&self) -> Layout {
-        self.layout
+    fn elements(&self, data: &Chosen<'_, R, W>) -> Result<usize, StepError> {
+        data.count(self.width as usize)
     }
 
-    fn beside(&self) -> usize {
-        self.width as usize
+    fn compared<'s>(&self, data: &'s Chosen<'_, R, W>) -> &'s [R] {
+        data.x
+    }
+
+    fn layout(&self) -> Layout {
+        self.layout
     }
 
     fn carries(&self, _index: u32) -> Carries {
@@ -115,7 +120,7 @@ impl<R: Ring, W: Ring> OnShares for Selection<R, W> {
         }
     }
 
-    fn plain(&self, data: &mut Chosen<'_, R, W>) {
+    fn plain(&self, data: &mut Chosen<'_, R, W>, _up: &mut impl FnMut() -> bool) {
         data.choose(self.width as usize);
     }
 }

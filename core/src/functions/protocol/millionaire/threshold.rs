@@ -6,6 +6,7 @@ use super::{Millionaire, OnShares};
 use crate::functions::carries::{Carries, Nodes, Wanted};
 use crate::functions::protocol::checked_size;
 use crate::functions::protocol::compare::{Compared, MAX_CONSTANTS};
+use crate::functions::protocol::comparing::Slices;
 use crate::functions::record::{Half, Layout, word_bytes};
 use crate::functions::transfer::{Dual, dual_bits};
 use crate::gate::turned;
@@ -58,12 +59,16 @@ impl<R: Ring, W: Ring> OnShares for Thresholds<'_, R, W> {
     type Value = W;
     type Data<'d> = Compared<'d, R, W>;
 
-    fn layout(&self) -> Layout {
-        self.layout
+    fn elements(&self, data: &Compared<'_, R, W>) -> Result<usize, StepError> {
+        data.count(self.constants.len())
     }
 
-    fn beside(&self) -> usize {
-        self.constants.len()
+    fn compared<'s>(&self, data: &'s Compared<'_, R, W>) -> &'s [R] {
+        data.x
+    }
+
+    fn layout(&self) -> Layout {
+        self.layout
     }
 
     fn pairs(&self) -> u32 {
@@ -128,7 +133,7 @@ impl<R: Ring, W: Ring> OnShares for Thresholds<'_, R, W> {
         }
     }
 
-    fn plain(&self, data: &mut Compared<'_, R, W>) {
+    fn plain(&self, data: &mut Compared<'_, R, W>, _up: &mut impl FnMut() -> bool) {
         data.compare(self.constants);
     }
 }
