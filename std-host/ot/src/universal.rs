@@ -35,6 +35,23 @@ impl Sums {
     }
 }
 
+/// The sum of blocks.
+pub fn sum_of_blocks(key: Block, blocks: impl Iterator<Item = Block>) -> Block {
+    let (sums, mut sum) = (Sums::new(key), 0);
+    let mut part = [Bytes::default(); 64];
+    let mut len = 0;
+    for block in blocks {
+        part[len] = block.to_le_bytes().into();
+        len += 1;
+        if len == part.len() {
+            sums.add(&mut sum, &mut part);
+            len = 0;
+        }
+    }
+    sums.add(&mut sum, &mut part[..len]);
+    sum
+}
+
 /// The sum of bytes, whose length both sides know: the rest of the last block is zeros.
 pub fn sum_of_bytes(key: Block, bytes: &[u8]) -> Block {
     let (blocks, rest) = bytes.as_chunks();

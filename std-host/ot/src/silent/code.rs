@@ -1,0 +1,63 @@
+//! The code: of each row the sum of [`ENTRIES`] rows that a public key names.
+
+use super::shape::{CODE_ROWS, ENTRIES, Keys};
+use crate::block::{Block, Bytes};
+use crate::stream::{Stream, counters};
+
+/// Rows at a time.
+const BATCH: usize = 64;
+
+/// Blocks of the key's stream for that: four bytes an entry.
+const BLOCKS: usize = BATCH * ENTRIES * 4 / 16;
+
+/// The code of one call.
+pub struct Code(Stream);
+
+impl Code {
+    /// Under the keys of a call.
+    pub fn new(keys: Keys) -> Self {
+        Self(Stream::new(keys.of("sharelet-ot silent code")))
+    }
+
+    /// Calls `row` with each row's place and entries, which are below [`CODE_ROWS`] and public.
+    #[inline]
+    fn each(&self, rows: usize, mut row: impl FnMut(usize, &[usize; ENTRIES])) {
+        let (mut places, mut blocks) = ([Bytes::default(); BLOCKS], [Bytes::default(); BLOCKS]);
+        for first in (0..rows).step_by(BATCH) {
+            counters((first / BATCH * BLOCKS) as u64, &mut places);
+            self.0.read(&places, &mut blocks);
+            let words = Bytes::cast_slice_to_core(&blocks).as_flattened().as_chunks().0;
+            for (place, words) in (first..rows).zip(words.as_chunks().0) {
+                row(place, &words.map(entry));
+            }
+        }
+    }
+
+    /// Adds the code's rows to the sender's.
+    pub fn add(&self, from: &[Block], to: &mut [Block]) {
+        let Some(from) = from.first_chunk::<CODE_ROWS>() else { return };
+        self.each(to.len(), |place, entries| {
+            to[place] = entries.iter().fold(to[place], |sum, entry| sum ^ from[*entry]);
+        });
+    }
+
+    /// Adds the code's rows to the receiver's, and its choices to their bits.
+    pub fn add_both(
+        &self,
+        (from, from_bits): (&[Block], &[u8]),
+        (to, to_bits): (&mut [Block], &mut [u8]),
+    ) {
+        let from = from.first_chunk::<CODE_ROWS>();
+        let (Some(from), Some(bits)) = (from, from_bits.first_chunk::<CODE_ROWS>()) else { return };
+        self.each(to.len(), |place, entries| {
+            to[place] = entries.iter().fold(to[place], |sum, entry| sum ^ from[*entry]);
+            to_bits[place] = entries.iter().fold(to_bits[place], |sum, entry| sum ^ bits[*entry]);
+        });
+    }
+}
+
+/// An entry of four bytes: even but for one part in `2^16`.
+#[allow(clippy::cast_possible_truncation)]
+fn entry(bytes: [u8; 4]) -> usize {
+    ((u64::from(u32::from_le_bytes(bytes)) * CODE_ROWS as u64) >> 32) as usize
+}
