@@ -3,17 +3,20 @@
 //!
 //! Ferret: K. Yang, C. Weng, X. Lan, J. Zhang, X. Wang, "Ferret: Fast extension for correlated OT
 //! with small communication", CCS 2020 (eprint 2020/924), with regular noise, its check of a
-//! malicious sender, and its parameters of the one-time setup, for 128 bits:
+//! malicious sender, and the parameters of its main iteration, for 128 bits:
 //!
 //! ```text
-//! n = 649,728 = 1269 * 512     k = 36,288     t = 1269     10 entries in a row of the code
+//! n = 10,805,248 = 1319 * 8192     k = 589,760     t = 1319     10 entries in a row of the code
 //! ```
+//!
+//! A call takes 256 of the 1319 trees, so that it works in 60 MB, and not in 300. Those are the
+//! first rows of the paper's instance: who told them from random ones would tell all of it.
 //!
 //! With the sender's secret `D`, and rows `y` of the sender and `z` of the receiver for choices
 //! `x`, `y = z ^ x D`:
 //!
 //! ```text
-//! sender:    t trees of 512 leaves, a place of noise in each, where the receiver's choices say
+//! sender:    trees of 8192 leaves, a place of noise in each, where the receiver's choices say
 //!            sums of each level under OTs, D ^ sum of all leaves       -> message
 //! receiver:  all leaves but that of the place, and that leaf ^ D: so v = w ^ e D, with e the noise
 //!            a key h; sum of e under h, hidden by 128 choices           -> challenge

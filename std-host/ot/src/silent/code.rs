@@ -56,7 +56,7 @@ impl Code {
     }
 }
 
-/// An entry of four bytes: even but for one part in `2^16`.
+/// An entry of four bytes: even but for one part in 7000.
 #[allow(clippy::cast_possible_truncation)]
 fn entry(bytes: [u8; 4]) -> usize {
     ((u64::from(u32::from_le_bytes(bytes)) * CODE_ROWS as u64) >> 32) as usize

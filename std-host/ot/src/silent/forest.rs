@@ -9,16 +9,19 @@ use aes::Aes128Enc;
 use aes::cipher::{BlockCipherEncrypt, KeyInit};
 use zeroize::Zeroize;
 
-use super::shape::{Keys, LEAVES, LEVELS, TREE_BYTES};
+use super::shape::{Keys, LEVELS, TREE_BYTES};
 use crate::block::{BYTES, Block, Bytes, equal, mask, read, word, write};
+
+/// Nodes at a time.
+const BATCH: usize = 128;
 
 /// Makes trees under the keys of a call, with room for that; wiped.
 pub struct Forest {
     sides: [Aes128Enc; 2],
     /// Children of the node zero.
     of_zero: [Block; 2],
-    nodes: [Bytes; LEAVES / 2],
-    images: [Bytes; LEAVES / 2],
+    nodes: [Bytes; BATCH],
+    images: [Bytes; BATCH],
 }
 
 impl Drop for Forest {
@@ -37,29 +40,32 @@ impl Forest {
             sides[b].encrypt_block(&mut zero);
             word(&zero)
         });
-        let empty = [Bytes::default(); LEAVES / 2];
+        let empty = [Bytes::default(); BATCH];
         Self { sides, of_zero, nodes: empty, images: empty }
     }
 
     /// The children of a level, left ones in place and right ones behind them; and the sum of
     /// either side.
     fn grow(&mut self, level: &mut [Block], children: &mut [Block]) -> [Block; 2] {
-        let (nodes, images) = (&mut self.nodes[..level.len()], &mut self.images[..level.len()]);
-        for (to, from) in nodes.iter_mut().zip(level.iter()) {
-            *to = from.to_le_bytes().into();
-        }
         let [left, right] = &self.sides;
-        // Both slices are of one length.
-        let _ = right.encrypt_blocks_b2b(nodes, images);
         let mut sums = [0; 2];
-        for ((child, node), image) in children.iter_mut().zip(level.iter()).zip(images.iter()) {
-            *child = node ^ word(image);
-            sums[1] ^= *child;
-        }
-        let _ = left.encrypt_blocks_b2b(nodes, images);
-        for (node, image) in level.iter_mut().zip(images.iter()) {
-            *node ^= word(image);
-            sums[0] ^= *node;
+        for (level, children) in level.chunks_mut(BATCH).zip(children.chunks_mut(BATCH)) {
+            let len = level.len();
+            let (nodes, images) = (&mut self.nodes[..len], &mut self.images[..len]);
+            for (to, from) in nodes.iter_mut().zip(level.iter()) {
+                *to = from.to_le_bytes().into();
+            }
+            // Both slices are of one length.
+            let _ = right.encrypt_blocks_b2b(nodes, images);
+            for ((child, node), image) in children.iter_mut().zip(level.iter()).zip(&*images) {
+                *child = node ^ word(image);
+                sums[1] ^= *child;
+            }
+            let _ = left.encrypt_blocks_b2b(nodes, images);
+            for (node, image) in level.iter_mut().zip(&*images) {
+                *node ^= word(image);
+                sums[0] ^= *node;
+            }
         }
         sums
     }
@@ -134,6 +140,7 @@ impl Forest {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::silent::shape::LEAVES;
 
     #[test]
     fn both_sides_differ_in_one_place() {
@@ -143,7 +150,7 @@ mod tests {
         let (delta, mut message) = (12345 << 80, [0; TREE_BYTES]);
         let mut own = [0; LEAVES];
         forest.own(&pairs, delta, &mut own, &mut message);
-        for path in [0, 1, 2, 255, 256, 300, 511] {
+        for path in [0, 1, 2, 255, 256, 300, LEAVES / 2, LEAVES - 1] {
             let choices: [u8; LEVELS] =
                 core::array::from_fn(|level| u8::from((path >> level) & 1 == 0));
             let blocks = core::array::from_fn(|level| pairs[level][usize::from(choices[level])]);

@@ -5,20 +5,20 @@ use core::ops::Range;
 use crate::block::{BYTES, Block};
 use crate::digest::block;
 
-/// Rows of a call, `n`.
+/// Rows of a call.
 pub const ROWS: usize = TREES * LEAVES;
 
 /// Rows that the code takes, `k`.
-pub const CODE_ROWS: usize = 36_288;
+pub const CODE_ROWS: usize = 589_760;
 
 /// Entries in a row of the code.
 pub const ENTRIES: usize = 10;
 
-/// Trees, `t`: each has one place of noise.
-pub const TREES: usize = 1269;
+/// Trees, each with one place of noise: the first ones of the paper's 1319.
+pub const TREES: usize = 256;
 
 /// Levels of a tree.
-pub const LEVELS: usize = 9;
+pub const LEVELS: usize = 13;
 
 /// Leaves of a tree.
 pub const LEAVES: usize = 1 << LEVELS;

