@@ -1,7 +1,9 @@
 //! The code: of each row the sum of [`ENTRIES`] rows that a public key names.
 
+use core::ops::BitXor;
+
 use super::shape::{CODE_ROWS, ENTRIES, Keys};
-use crate::block::{Block, Bytes};
+use crate::block::Bytes;
 use crate::stream::{Stream, counters};
 
 /// Rows at a time.
@@ -33,25 +35,11 @@ impl Code {
         }
     }
 
-    /// Adds the code's rows to the sender's.
-    pub fn add(&self, from: &[Block], to: &mut [Block]) {
+    /// Adds the code's rows, blocks or bits.
+    pub fn add<T: Copy + BitXor<Output = T>>(&self, from: &[T], to: &mut [T]) {
         let Some(from) = from.first_chunk::<CODE_ROWS>() else { return };
         self.each(to.len(), |place, entries| {
             to[place] = entries.iter().fold(to[place], |sum, entry| sum ^ from[*entry]);
-        });
-    }
-
-    /// Adds the code's rows to the receiver's, and its choices to their bits.
-    pub fn add_both(
-        &self,
-        (from, from_bits): (&[Block], &[u8]),
-        (to, to_bits): (&mut [Block], &mut [u8]),
-    ) {
-        let from = from.first_chunk::<CODE_ROWS>();
-        let (Some(from), Some(bits)) = (from, from_bits.first_chunk::<CODE_ROWS>()) else { return };
-        self.each(to.len(), |place, entries| {
-            to[place] = entries.iter().fold(to[place], |sum, entry| sum ^ from[*entry]);
-            to_bits[place] = entries.iter().fold(to_bits[place], |sum, entry| sum ^ bits[*entry]);
         });
     }
 }

@@ -112,7 +112,9 @@ impl PendingReceived {
             return Err(OtError::Check);
         }
         let mut bits = noise;
-        Code::new(keys).add_both((&rows, &choices), (&mut leaves, &mut bits));
+        let code = Code::new(keys);
+        code.add(&rows, &mut leaves);
+        code.add(&choices, &mut bits);
         let (of_ots, kept) = bits.split_at(OTS);
         let words = of_ots.chunks(64).map(|bits| {
             (0..).zip(bits).fold(0, |word, (place, bit)| word | (u64::from(*bit) << place))
