@@ -2,8 +2,8 @@
 //!
 //! For columns it is the universal hash of SoftSpokenOT's check (eprint 2022/192, section 4). It is
 //! linear over bits, and of `n` blocks that are not all zero the sum is zero for at most `n` keys
-//! of `2^128`: with [`crate::extension::MOST_OTS`], that is `n = 2^17`, a chance of `2^-111`; for the
-//! `2^21` rows of silent OTs `2^-107`.
+//! of `2^128`: with [`crate::extension::MOST_OTS`], that is `n = 2^17`, a chance of `2^-111`; for
+//! the `2^21` rows of silent OTs `2^-107`.
 
 use polyval::Polyval;
 use polyval::universal_hash::UniversalHash;
