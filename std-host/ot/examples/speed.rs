@@ -1,5 +1,5 @@
 //! Random OTs a second, and bytes for each: both parties alone in a thread of their own, over
-//! buffers in memory.
+//! buffers in memory. Silent OTs in one thread: as many as the slower party makes in a second.
 //!
 //! ```console
 //! $ cargo run --release -p sharelet-ot --example speed
@@ -14,7 +14,7 @@ use std::time::Instant;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use sharelet_ot::base::{self, Chosen, Pairs};
-use sharelet_ot::{Block, OtError, extension};
+use sharelet_ot::{Block, OtError, extension, silent};
 
 /// OTs of a call.
 const COUNT: usize = 1 << 20;
@@ -81,6 +81,55 @@ fn main() -> Result<(), Box<dyn Error>> {
         );
         core::hint::black_box((sent.2, received.2));
     }
+    silent(&pairs, &chosen)?;
+    Ok(())
+}
+
+/// Silent OTs: one call after the other, both parties in this thread.
+fn silent(pairs: &Pairs, chosen: &Chosen) -> Result<(), OtError> {
+    let field = extension::FieldBits::Four;
+    let (message, received) =
+        extension::Receiver::new(pairs, [2; 32], field).extend(silent::SEED_OTS)?;
+    let mut sender = extension::Sender::new(chosen, [2; 32], field);
+    let (challenge, sent) = sender.accept(silent::SEED_OTS, &message)?;
+    let (proof, received) = received.answer(&challenge)?;
+    let mut sender = silent::Sender::new(sent.verify(&proof)?)?;
+    let mut receiver = silent::Receiver::new(received)?;
+    let (mut of_sender, mut of_receiver, mut bytes) = (Duration::ZERO, Duration::ZERO, 0);
+    let (mut pairs, mut blocks) = ([[0; 2]; READ], [0; READ]);
+    for _ in 0..CALLS {
+        let begin = Work::now();
+        let (message, pending_sent) = sender.extend();
+        of_sender += begin.elapsed();
+        let begin = Work::now();
+        let (challenge, pending_received) = receiver.accept(&message)?;
+        of_receiver += begin.elapsed();
+        let begin = Work::now();
+        let (proof, next_sender, sent) = pending_sent.answer(&challenge)?;
+        for first in (0..silent::OTS - READ).step_by(READ) {
+            sent.pairs(first, &mut pairs)?;
+            core::hint::black_box(&pairs);
+        }
+        of_sender += begin.elapsed();
+        let begin = Work::now();
+        let (next_receiver, received) = pending_received.verify(&proof)?;
+        for first in (0..silent::OTS - READ).step_by(READ) {
+            received.blocks(first, &mut blocks)?;
+            core::hint::black_box(&blocks);
+        }
+        of_receiver += begin.elapsed();
+        bytes += message.len() + challenge.len() + proof.len();
+        (sender, receiver) = (next_sender, next_receiver);
+    }
+    let ots = f64::from(CALLS) * silent::OTS as f64;
+    let [of_sender, of_receiver] = [of_sender, of_receiver].map(|time| time.as_secs_f64());
+    println!(
+        "| silent | {:.1} | {:.2} | {:.1} | {:.1} |",
+        ots / of_sender.max(of_receiver) / 1e6,
+        bytes as f64 / ots,
+        of_sender * 1e9 / ots,
+        of_receiver * 1e9 / ots,
+    );
     Ok(())
 }
 

@@ -51,11 +51,12 @@ pub enum OtError {
          Begin a new session"
     )]
     Sum,
-    /// The receiver's columns are inconsistent, now or in an earlier call.
+    /// What the peer sent is inconsistent, now or in an earlier call: in an extension the receiver,
+    /// in silent OTs the sender.
     #[error(
-        "the receiver failed the consistency check: it cheated, or the two parties' base OTs \
-         are not of one run. Delete the kept base OTs, since a cheating receiver may have learnt \
-         something of them, and ask whether this peer is still trusted"
+        "the peer failed the consistency check: it cheated, or the two parties' base OTs are not \
+         of one run. Delete the kept base OTs, since who cheats may have learnt something of \
+         them, and ask whether this peer is still trusted"
     )]
     Check,
 }

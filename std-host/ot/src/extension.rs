@@ -34,6 +34,6 @@ mod sender;
 mod session;
 mod shape;
 
-pub use receiver::{PendingReceived, Received, Receiver};
-pub use sender::{PendingSent, Sender, Sent};
+pub use receiver::{PendingReceived, Receiver};
+pub use sender::{PendingSent, Sender};
 pub use shape::{CHALLENGE_BYTES, FieldBits, MOST_OTS, PROOF_BYTES, message_bytes};

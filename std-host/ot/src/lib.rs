@@ -5,16 +5,19 @@
 //!               |
 //! tree:       of each k of them all leaves but one of a tree, once per session
 //!               |
-//! extension:  streams of the leaves -> columns -> check -> rows -> hash -> random OTs
+//! extension:  streams of the leaves -> columns -> check -> rows
+//!               |                                              \
+//! silent:       |      some rows -> trees of noise -> check -> code -> many rows
+//!               |                                              /
+//! ots:        rows -> hash -> random OTs
 //! ```
 //!
 //! The roles change from the base OTs to the extension: who sent there, receives here.
 //!
-//! | party | base OTs | extension | has at the end |
+//! | base OTs | kept | extension | at the end |
 //! |---|---|---|---|
-//! | one | [`base::Receiver`], [`base::Chosen`] | [`extension::Sender`] | pairs of blocks |
-//! | the other | [`base::Sender`], [`base::Pairs`] | [`extension::Receiver`] | of each pair one \
-//!   block, and which |
+//! | [`base::Receiver`] | [`base::Chosen`] | [`extension::Sender`] | [`ots::Sent`]: pairs |
+//! | [`base::Sender`] | [`base::Pairs`] | [`extension::Receiver`] | [`ots::Received`]: choices |
 //!
 //! ```
 //! use sharelet_ot::{base, extension};
@@ -54,6 +57,8 @@
 //! * Extension: security against a malicious party, of SoftSpokenOT, with SHA-256 as a random
 //!   oracle and AES as an ideal cipher. A receiver that cheats is caught, or has guessed bits of
 //!   the sender's secret: each bit that it learns in this way costs it half of its chances.
+//! * Silent OTs: security against a malicious party, of Ferret, under LPN with regular noise. It is
+//!   an assumption that the extension does without.
 //! * The OTs are *endemic*: a malicious party may choose what it gets itself; the other's part is
 //!   random all the same.
 //! * Nobody but the two parties: their channel seals and authenticates. The sum at the end of a
@@ -78,6 +83,8 @@ mod digest;
 pub mod error;
 pub mod extension;
 mod hash;
+pub mod ots;
+pub mod silent;
 mod stream;
 mod transpose;
 mod tree;

@@ -1,8 +1,8 @@
 //! Trees of seeds: one party knows all leaves, the other all but one.
 //!
 //! The punctured pseudorandom function of Goldreich, Goldwasser and Micali, from one OT per level,
-//! with the check of a malicious sender: SoftSpokenOT (L. Roy, CRYPTO 2022, eprint 2022/192), the
-//! section on base OTs. Node `x` of a level has children `2x` and `2x + 1`.
+//! with the check of a malicious owner: both from SoftSpokenOT (L. Roy, CRYPTO 2022, eprint
+//! 2022/192). Node `x` of a level has children `2x` and `2x + 1`.
 //!
 //! ```text
 //! owner:   nodes of level 1 are the two seeds of the first OT

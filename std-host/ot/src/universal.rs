@@ -2,7 +2,8 @@
 //!
 //! For columns it is the universal hash of SoftSpokenOT's check (eprint 2022/192, section 4). It is
 //! linear over bits, and of `n` blocks that are not all zero the sum is zero for at most `n` keys
-//! of `2^128`: with [`crate::extension::MOST_OTS`], that is `n = 2^17`, a chance of `2^-111`.
+//! of `2^128`: with [`crate::extension::MOST_OTS`], that is `n = 2^17`, a chance of `2^-111`; for
+//! the `2^21` rows of silent OTs `2^-107`.
 
 use polyval::Polyval;
 use polyval::universal_hash::UniversalHash;
@@ -33,6 +34,23 @@ impl Sums {
         sum.update(blocks);
         word(&sum.finalize())
     }
+}
+
+/// The sum of blocks.
+pub fn sum_of_blocks(key: Block, blocks: impl Iterator<Item = Block>) -> Block {
+    let (sums, mut sum) = (Sums::new(key), 0);
+    let mut part = [Bytes::default(); 64];
+    let mut len = 0;
+    for block in blocks {
+        part[len] = block.to_le_bytes().into();
+        len += 1;
+        if len == part.len() {
+            sums.add(&mut sum, &mut part);
+            len = 0;
+        }
+    }
+    sums.add(&mut sum, &mut part[..len]);
+    sum
 }
 
 /// The sum of bytes, whose length both sides know: the rest of the last block is zeros.

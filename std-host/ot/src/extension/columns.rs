@@ -9,6 +9,9 @@ use crate::block::{Block, Bytes};
 use crate::transpose::{SIDE, Square, halves, transpose, whole};
 use crate::universal::Sums;
 
+/// Correlated rows, one to an OT; wiped.
+pub type Rows = Zeroizing<Vec<Block>>;
+
 /// Blocks of a column in one chunk, at most: as many as the widest vectors of the cipher take.
 pub const CHUNK: usize = 64;
 
@@ -53,25 +56,8 @@ impl Columns {
                 *to = whole(*row);
             }
         }
-        (hidden, Rows { words, count })
-    }
-}
-
-/// Correlated rows, one to an OT, and some that nobody asked for.
-pub struct Rows {
-    words: Zeroizing<Vec<Block>>,
-    count: usize,
-}
-
-impl Rows {
-    /// OTs.
-    pub const fn count(&self) -> usize {
-        self.count
-    }
-
-    /// The rows.
-    pub fn all(&self) -> &[Block] {
-        &self.words
+        words.truncate(count);
+        (hidden, words)
     }
 }
 

@@ -4,16 +4,14 @@ use core::iter::once;
 
 use zeroize::{Zeroize, Zeroizing};
 
-use super::columns::{CHUNK, Columns, Rows, sum_of};
+use super::columns::{CHUNK, Columns, sum_of};
 use super::fold::Fold;
 use super::session::{Call, Session};
-use super::shape::{
-    CHALLENGE_BYTES, FieldBits, PROOF_BYTES, blocks, count_fits, message_bytes, range,
-};
+use super::shape::{CHALLENGE_BYTES, FieldBits, PROOF_BYTES, blocks, count_fits, message_bytes};
 use crate::base::Pairs;
 use crate::block::{Block, write};
 use crate::error::{OtError, length};
-use crate::hash::{BATCH, Hash};
+use crate::ots::Received;
 use crate::stream::Stream;
 use crate::tree;
 use crate::universal::sum_of_bytes;
@@ -36,14 +34,7 @@ pub struct PendingReceived {
     choices: Zeroizing<Vec<Block>>,
 }
 
-/// Random OTs, of each the block that was chosen. 16 bytes and a bit for each.
-pub struct Received {
-    hash: Hash,
-    rows: Rows,
-    choices: Zeroizing<Vec<u64>>,
-}
-
-redacted!(Receiver, PendingReceived, Received);
+redacted!(Receiver, PendingReceived);
 
 impl Receiver {
     /// Of kept base OTs, for a session. Both parties give the same name and field, and no name
@@ -117,9 +108,8 @@ impl PendingReceived {
         let (sums, rows) = columns.close(key);
         let mut proof = vec![0; PROOF_BYTES];
         write(&mut proof, once(sum_of(key, &choices)).chain(sums));
-        let hash = Hash::new(session.hash_key(call));
-        let choices = words(&choices, rows.count());
-        Ok((proof, Received { hash, rows, choices }))
+        let choices = words(&choices, rows.len());
+        Ok((proof, Received::new(session.hash_key(call), rows, choices)))
     }
 }
 
@@ -133,38 +123,4 @@ fn words(choices: &[Block], count: usize) -> Zeroizing<Vec<u64>> {
         *last &= (1 << rest) - 1;
     }
     words
-}
-
-impl Received {
-    /// OTs.
-    #[must_use]
-    pub const fn count(&self) -> usize {
-        self.rows.count()
-    }
-
-    /// Choices, a bit for each OT from the lowest on; the bits after the last OT are zeros.
-    #[must_use]
-    pub fn choices(&self) -> &[u64] {
-        &self.choices
-    }
-
-    /// The blocks of OTs `first..`, as many as there is room for: of each pair that which the
-    /// choice names.
-    ///
-    /// # Errors
-    /// [`OtError::Range`] if there are fewer.
-    pub fn blocks(&self, first: usize, blocks: &mut [Block]) -> Result<(), OtError> {
-        let range = range(first, blocks.len(), self.count())?;
-        let rows = self.rows.all().get(range).unwrap_or_default();
-        for (part, (to, rows)) in blocks.chunks_mut(BATCH).zip(rows.chunks(BATCH)).enumerate() {
-            let place = first + part * BATCH;
-            self.hash.apply(
-                to.len(),
-                |lane| rows[lane],
-                |lane| (place + lane) as Block,
-                |lane, hash| to[lane] = hash,
-            );
-        }
-        Ok(())
-    }
 }

@@ -6,16 +6,14 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::columns::{CHUNK, Columns, Rows};
+use super::columns::{CHUNK, Columns};
 use super::fold::Fold;
 use super::session::{Call, Session};
-use super::shape::{
-    CHALLENGE_BYTES, FieldBits, PROOF_BYTES, SUM_BYTES, count_fits, message_bytes, range,
-};
+use super::shape::{CHALLENGE_BYTES, FieldBits, PROOF_BYTES, SUM_BYTES, count_fits, message_bytes};
 use crate::base::{COUNT, Chosen, Seed};
 use crate::block::{BYTES, Block, read};
 use crate::error::{OtError, length};
-use crate::hash::{BATCH, Hash};
+use crate::ots::Sent;
 use crate::stream::Stream;
 use crate::tree;
 use crate::universal::sum_of_bytes;
@@ -52,14 +50,7 @@ pub struct PendingSent {
     spoilt: Arc<AtomicBool>,
 }
 
-/// Random OTs, of each both blocks. 16 bytes for each.
-pub struct Sent {
-    hash: Hash,
-    rows: Rows,
-    delta: Zeroizing<Block>,
-}
-
-redacted!(Sender, PendingSent, Sent);
+redacted!(Sender, PendingSent);
 
 impl Sender {
     /// Of kept base OTs, for a session: see [`super::Receiver::new`].
@@ -201,37 +192,7 @@ impl PendingSent {
             spoilt.store(true, Ordering::Relaxed);
             return Err(OtError::Check);
         }
-        Ok(Sent { hash: Hash::new(session.hash_key(call)), rows, delta })
-    }
-}
-
-impl Sent {
-    /// OTs.
-    #[must_use]
-    pub const fn count(&self) -> usize {
-        self.rows.count()
-    }
-
-    /// Both blocks of OTs `first..`, of as many as there is room for.
-    ///
-    /// # Errors
-    /// [`OtError::Range`] if there are fewer.
-    pub fn pairs(&self, first: usize, pairs: &mut [[Block; 2]]) -> Result<(), OtError> {
-        let range = range(first, pairs.len(), self.count())?;
-        let rows = self.rows.all().get(range).unwrap_or_default();
-        let delta = *self.delta;
-        let each = pairs.chunks_mut(BATCH / 2).zip(rows.chunks(BATCH / 2));
-        for (part, (to, rows)) in each.enumerate() {
-            let place = first + part * (BATCH / 2);
-            let to = to.as_flattened_mut();
-            self.hash.apply(
-                to.len(),
-                |lane| rows[lane / 2] ^ if lane % 2 == 1 { delta } else { 0 },
-                |lane| (place + lane / 2) as Block,
-                |lane, hash| to[lane] = hash,
-            );
-        }
-        Ok(())
+        Ok(Sent::new(session.hash_key(call), rows, delta))
     }
 }
 
@@ -273,8 +234,7 @@ mod tests {
     /// Rows that are wrong if nobody looks at the proof.
     fn wrong_rows(sent: PendingSent, received: PendingReceived) -> Vec<usize> {
         let PendingSent { session, call, columns, delta, key, .. } = sent;
-        let sent =
-            Sent { hash: Hash::new(session.hash_key(call)), rows: columns.close(key).1, delta };
+        let sent = Sent::new(session.hash_key(call), columns.close(key).1, delta);
         let (_, received) = received.answer(&[0; CHALLENGE_BYTES]).unwrap();
         let (mut pairs, mut blocks) = (vec![[0; 2]; COUNT], vec![0; COUNT]);
         sent.pairs(0, &mut pairs).unwrap();

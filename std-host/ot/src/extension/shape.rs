@@ -73,13 +73,3 @@ pub const fn message_bytes(field: FieldBits, count: usize, first: bool) -> usize
 pub(super) const fn count_fits(count: usize) -> Result<(), OtError> {
     if count > MOST_OTS { Err(OtError::Count { asked: count, most: MOST_OTS }) } else { Ok(()) }
 }
-
-/// An error for OTs that are not there.
-pub(super) fn range(
-    first: usize,
-    len: usize,
-    count: usize,
-) -> Result<core::ops::Range<usize>, OtError> {
-    let end = first.checked_add(len).filter(|end| *end <= count);
-    end.map(|end| first..end).ok_or(OtError::Range { first, len, count })
-}

@@ -14,3 +14,4 @@ mod damaged;
 mod opened;
 mod parties;
 mod redacted;
+mod silent;

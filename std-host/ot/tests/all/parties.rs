@@ -2,7 +2,8 @@
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
-use sharelet_ot::extension::{FieldBits, Received, Receiver, Sender, Sent};
+use sharelet_ot::extension::{FieldBits, Receiver, Sender};
+use sharelet_ot::ots::{Received, Sent};
 use sharelet_ot::{Block, base};
 
 pub const FIELDS: [FieldBits; 3] = [FieldBits::One, FieldBits::Two, FieldBits::Four];

@@ -2,8 +2,8 @@
 
 use core::fmt::Debug;
 
-use sharelet_ot::base;
 use sharelet_ot::extension::{FieldBits, Receiver, Sender};
+use sharelet_ot::{base, silent};
 
 use crate::parties::{base_ots, rng};
 
@@ -25,11 +25,20 @@ fn debug_output_has_no_contents() {
     let mut sender = Sender::new(&chosen, [1; 32], FieldBits::Two);
     is_redacted(&receiver);
     is_redacted(&sender);
-    let (message, received) = receiver.extend(9).unwrap();
-    let (challenge, sent) = sender.accept(9, &message).unwrap();
+    let (message, received) = receiver.extend(silent::SEED_OTS).unwrap();
+    let (challenge, sent) = sender.accept(silent::SEED_OTS, &message).unwrap();
     is_redacted(&received);
     is_redacted(&sent);
     let (proof, received) = received.answer(&challenge).unwrap();
     is_redacted(&received);
-    is_redacted(&sent.verify(&proof).unwrap());
+    let sent = sent.verify(&proof).unwrap();
+    is_redacted(&sent);
+
+    let sender = silent::Sender::new(sent).unwrap();
+    let receiver = silent::Receiver::new(received).unwrap();
+    is_redacted(&sender);
+    is_redacted(&receiver);
+    let (message, sent) = sender.extend();
+    is_redacted(&sent);
+    is_redacted(&receiver.accept(&message).unwrap().1);
 }

@@ -149,7 +149,9 @@ digest hash stream transpose universal: block # oracles; hash of rows; streams o
     columns; sums
 tree: block digest # all leaves of a tree, or all but one
 base: digest error # base OTs, kept
-extension: block digest error hash stream transpose universal tree base # random OTs of them
+ots: block error hash # random OTs, as either extension has them
+extension: block digest error stream transpose universal tree base ots # random OTs of base OTs
+silent: block digest error hash stream universal ots # many random OTs of some
 
 [std-host/train/src]
 curve draw labels network scale sizes:
