@@ -1,6 +1,6 @@
 //! Random transfers one after the other, whichever call of the extension they come from.
 
-use sharelet_ot::extension::{Received, Sent};
+use sharelet_ot::ots::{Received, Sent};
 use sharelet_ot::{Block, OtError};
 
 /// Transfers that are computed at once.

@@ -38,6 +38,17 @@ pub enum PrepareError {
     },
 }
 
+/// Why two parties did not prepare over a link. `E` is the link's error.
+#[derive(Debug, Error)]
+pub enum Failed<E> {
+    /// What was prepared, or the peer.
+    #[error(transparent)]
+    Prepare(#[from] PrepareError),
+    /// The link.
+    #[error("the link to the peer failed: {0}")]
+    Link(E),
+}
+
 impl From<EngineError<Infallible>> for PrepareError {
     fn from(error: EngineError<Infallible>) -> Self {
         Self::Program(error)

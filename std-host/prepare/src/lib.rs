@@ -24,11 +24,12 @@ mod cursor;
 pub mod error;
 mod fill;
 pub mod kept;
+pub mod link;
 pub mod pair;
 pub mod plan;
 mod words;
 
-pub use error::PrepareError;
+pub use error::{Failed, PrepareError};
 pub use kept::Kept;
 pub use pair::{Made, Pair};
 pub use plan::Plan;

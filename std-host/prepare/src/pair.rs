@@ -7,9 +7,10 @@ use rand_core::CryptoRng;
 use sharelet_core::functions::engine::party::Received as Source;
 use sharelet_core::share::Party;
 use sharelet_ot::extension::{
-    CHALLENGE_BYTES, FieldBits, PROOF_BYTES, PendingReceived, PendingSent, Received, Receiver,
-    Sender, Sent, message_bytes,
+    CHALLENGE_BYTES, FieldBits, PROOF_BYTES, PendingReceived, PendingSent, Receiver, Sender,
+    message_bytes,
 };
+use sharelet_ot::ots::{Received, Sent};
 use zeroize::Zeroizing;
 
 use crate::cursor::{Receiving, Sending};

@@ -120,8 +120,9 @@ pub trait Link {
     /// What can go wrong on the way.
     type Error;
 
-    /// Sends a message and receives the peer's, of the same length, each in two parts that follow
-    /// each other. Must not wait for the one before doing the other.
+    /// Sends a message and receives the peer's, each in two parts that follow each other. Both know
+    /// how long these are: in a protocol of one length, while preparing not always. Must not wait
+    /// for the one before doing the other.
     ///
     /// # Errors
     /// The transport's; the link is then of no further use.

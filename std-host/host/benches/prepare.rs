@@ -1,0 +1,278 @@
+//! Two parties that prepare alone, on one machine, a thread each: random oblivious transfers, and
+//! programs from nothing.
+//!
+//! `cargo bench -p sharelet-host --bench prepare -- [--json FILE] [--link MILLISECONDS,MEGABITS]`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::cast_precision_loss,
+    clippy::print_stdout,
+    missing_docs
+)]
+
+use core::hint::black_box;
+use core::time::Duration;
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+use std::time::Instant;
+
+use embedded_io_adapters::tokio_1::FromTokio;
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng as _, SeedableRng as _};
+use sharelet_core::functions::engine::Comparison;
+use sharelet_core::functions::engine::offline::{Count, Offline};
+use sharelet_core::functions::engine::party::Party;
+use sharelet_core::functions::program::choice;
+use sharelet_core::share::Party as Side;
+use sharelet_link::exchange::{Exchange, Sent};
+use sharelet_link::tcp;
+use sharelet_link::wan::{Deliveries, Wan};
+use sharelet_prepare::link::{meet, prepare};
+use sharelet_prepare::{FieldBits, Kept, Pair, Plan};
+use sharelet_train::kernel::{Bilinear, Form, Product};
+use tokio::io::AsyncWrite;
+
+const RUNS: usize = 7;
+
+#[derive(Default)]
+struct Figures(Vec<(String, f64, &'static str)>);
+
+impl Figures {
+    fn add(&mut self, name: &str, value: f64, unit: &'static str) {
+        println!("{name} {value:.3} {unit}");
+        self.0.push((name.to_owned(), value, unit));
+    }
+
+    fn write(&self, path: Option<PathBuf>) {
+        let rows = self.0.iter().map(|(name, value, unit)| {
+            format!("{{\"name\":\"{name}\",\"value\":{value},\"unit\":\"{unit}\"}}")
+        });
+        if let Some(path) = path {
+            std::fs::write(path, format!("[{}]\n", rows.collect::<Vec<_>>().join(",\n"))).unwrap();
+        }
+    }
+}
+
+/// The seeds of one run follow from the system.
+fn rng() -> ChaCha20Rng {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).expect("the system's randomness");
+    ChaCha20Rng::from_seed(seed)
+}
+
+fn kept() -> [Kept; 2] {
+    let (mut rng_0, mut rng_1) = (rng(), rng());
+    let (message_0, beginning_0) = Kept::begin(&mut rng_0);
+    let (message_1, beginning_1) = Kept::begin(&mut rng_1);
+    [beginning_0.finish(&message_1).unwrap(), beginning_1.finish(&message_0).unwrap()]
+}
+
+/// The next message.
+fn next(from: &Receiver<Vec<u8>>) -> Vec<u8> {
+    from.recv().unwrap()
+}
+
+/// Random transfers of one call after the other, in one direction: the best of some, in a second.
+fn transfers(figures: &mut Figures, name: &str, field: FieldBits) {
+    use sharelet_ot::{base, extension};
+    const COUNT: usize = 1 << 20;
+    let (mut rng_0, mut rng_1) = (rng(), rng());
+    let (sender, from_sender) = base::Sender::new(&mut rng_0);
+    let (receiver, from_receiver) = base::Receiver::new(&mut rng_1);
+    let (pairs, chosen) =
+        (sender.finish(&from_receiver).unwrap(), receiver.finish(&from_sender).unwrap());
+    let (to_sender, from_receiver): (Sender<Vec<u8>>, _) = channel();
+    let (to_receiver, from_sender) = channel::<Vec<u8>>();
+    let (mut best, mut bytes) = (Duration::MAX, 0);
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let mut sender = extension::Sender::new(&chosen, [1; 32], field);
+            let mut blocks = [[0; 2]; 1024];
+            for _ in 0..RUNS {
+                let message = next(&from_receiver);
+                let (challenge, pending) = sender.accept(COUNT, &message).unwrap();
+                to_receiver.send(challenge.to_vec()).unwrap();
+                let sent = pending.verify(&next(&from_receiver)).unwrap();
+                for first in (0..COUNT).step_by(blocks.len()) {
+                    sent.pairs(first, &mut blocks).unwrap();
+                    black_box(&blocks);
+                }
+                to_receiver.send(Vec::new()).unwrap();
+            }
+        });
+        let mut receiver = extension::Receiver::new(&pairs, [1; 32], field);
+        let mut blocks = [0; 1024];
+        for _ in 0..RUNS {
+            let begin = Instant::now();
+            let (message, pending) = receiver.extend(COUNT).unwrap();
+            bytes = message.len();
+            to_sender.send(message).unwrap();
+            let (proof, received) = pending.answer(&next(&from_sender)).unwrap();
+            to_sender.send(proof).unwrap();
+            for first in (0..COUNT).step_by(blocks.len()) {
+                received.blocks(first, &mut blocks).unwrap();
+                black_box(&blocks);
+            }
+            next(&from_sender);
+            best = best.min(begin.elapsed());
+        }
+    });
+    figures.add(&format!("{name}/random_per_second"), COUNT as f64 / best.as_secs_f64(), "1/s");
+    figures.add(&format!("{name}/bytes_each"), bytes as f64 / COUNT as f64, "bytes");
+}
+
+/// What a program took one of the parties.
+#[derive(Clone, Copy)]
+struct Took {
+    preparing: Duration,
+    online: Duration,
+    prepared: Sent,
+    sent: Sent,
+}
+
+/// `max(x, 0) >> 12` of 16,384 shared numbers of 32 bits, from kept base transfers on.
+fn relu(figures: &mut Figures, line: Option<Wan>) {
+    const ELEMENTS: usize = 16_384;
+    let kept = kept();
+    let (mut session, mut runs) = ([0; 32], Vec::new());
+    for run in 0..RUNS {
+        rng().fill_bytes(&mut session);
+        let x: Vec<u32> = (0..ELEMENTS).map(|_| rng_word()).collect();
+        let x_0: Vec<u32> = (0..ELEMENTS).map(|_| rng_word()).collect();
+        let x_1: Vec<u32> = x.iter().zip(&x_0).map(|(x, x_0)| x.wrapping_sub(*x_0)).collect();
+        let [end_0, end_1] = tcp::loopback().unwrap();
+        let [kept_0, kept_1] = &kept;
+        let (out_0, out_1, took) = thread::scope(|scope| {
+            let other =
+                scope.spawn(move || relu_party(Side::P1, kept_1, session, x_1, end_1, line));
+            let (out_0, took) = relu_party(Side::P0, kept_0, session, x_0, end_0, line);
+            let (out_1, _) = other.join().unwrap();
+            (out_0, out_1, took)
+        });
+        for ((x, out_0), out_1) in x.iter().zip(&out_0).zip(&out_1) {
+            let expected = (x.cast_signed() >> 12).max(0).cast_unsigned();
+            assert_eq!(out_0.wrapping_add(*out_1), expected, "run {run}");
+        }
+        runs.push(took);
+    }
+    runs.sort_by_key(|took| took.preparing + took.online);
+    let median = runs[RUNS / 2];
+    let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
+    let of = |what: &str| match line {
+        Some(_) => format!("ot/relu16384_40ms_100mbit/{what}"),
+        None => format!("ot/relu16384/{what}"),
+    };
+    figures.add(&of("total_ms"), milliseconds(median.preparing + median.online), "ms");
+    figures.add(&of("prepare_ms"), milliseconds(median.preparing), "ms");
+    figures.add(&of("online_ms"), milliseconds(median.online), "ms");
+    if line.is_none() {
+        let bytes = median.prepared.bytes + median.sent.bytes;
+        figures.add(&of("bytes"), 2.0 * bytes as f64, "bytes of both parties");
+        figures.add(&of("online_bytes"), 2.0 * median.sent.bytes as f64, "bytes of both parties");
+        figures.add(&of("prepare_messages"), median.prepared.messages as f64, "messages");
+        figures.add(&of("online_messages"), median.sent.messages as f64, "messages");
+    }
+}
+
+fn rng_word() -> u32 {
+    thread_local! {
+        static WORDS: core::cell::RefCell<ChaCha20Rng> = core::cell::RefCell::new(rng());
+    }
+    WORDS.with_borrow_mut(rand_core::Rng::next_u32)
+}
+
+fn relu_party(
+    party: Side,
+    kept: &Kept,
+    session: [u8; 32],
+    mut x: Vec<u32>,
+    end: TcpStream,
+    line: Option<Wan>,
+) -> (Vec<u32>, Took) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async move {
+        let (reader, writer) = tokio::net::TcpStream::from_std(end).unwrap().into_split();
+        let deliveries = Deliveries::default();
+        let writer: Box<dyn AsyncWrite + Send + Unpin> = match line {
+            Some(line) => Box::new(line.wrap(writer, &deliveries)),
+            None => Box::new(writer),
+        };
+        let mut link = Exchange::new(FromTokio::new(reader), FromTokio::new(writer));
+        let begin = Instant::now();
+        let mut engine = Offline::new(Plan::default(), Comparison::Ot);
+        choice::relu_shift(&mut engine, 12, &mut x.clone()).await.unwrap();
+        let plan = engine.into_task();
+        let mut engine = Offline::new(Count::default(), Comparison::Ot);
+        choice::relu_shift(&mut engine, 12, &mut x.clone()).await.unwrap();
+        let mut work = vec![0; engine.into_task().0.work_bytes];
+        let mut pair = Pair::new(party, kept, session, FieldBits::Two);
+        let made = prepare(&mut pair, &plan, &mut rng(), &mut link).await.unwrap();
+        let (preparing, prepared) = (begin.elapsed(), link.take());
+        let begin = Instant::now();
+        let mut engine = Party::new(made.source(), link, &mut work, Comparison::Ot);
+        choice::relu_shift(&mut engine, 12, &mut x).await.unwrap();
+        let online = begin.elapsed();
+        let mut link = engine.into_parts().1;
+        let sent = link.take();
+        drop(link);
+        if let Some(line) = line {
+            deliveries.done(line).await;
+        }
+        (x, Took { preparing, online, prepared, sent })
+    })
+}
+
+/// A plain product of network A's first layer: what these machines can do.
+fn calibration(figures: &mut Figures) {
+    let map = Bilinear::Product(Product { rows: 128, inner: 784, columns: 128, form: Form::Plain });
+    let [x, y] = [map.x_elems(), map.y_elems()]
+        .map(|elems| (0..elems).map(|_| u64::from(rng_word())).collect::<Vec<_>>());
+    let mut out = vec![0; map.out_elems()];
+    let best = (0..20)
+        .map(|_| {
+            let begin = Instant::now();
+            map.add(&x, &y, &mut out).unwrap();
+            black_box(&out);
+            begin.elapsed()
+        })
+        .min();
+    let microseconds = best.unwrap().as_secs_f64() * 1e6;
+    figures.add("calibration/plain_a128_us", microseconds, "us");
+}
+
+fn main() {
+    let (mut json, mut arguments) = (None, std::env::args().skip(1));
+    while let Some(argument) = arguments.next() {
+        if argument == "--json" {
+            json = arguments.next().map(PathBuf::from);
+        }
+    }
+    let mut figures = Figures::default();
+    calibration(&mut figures);
+    let begin = Instant::now();
+    let [end_0, end_1] = tcp::loopback().unwrap();
+    let met = |end: TcpStream| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async move {
+            let (reader, writer) = tokio::net::TcpStream::from_std(end).unwrap().into_split();
+            let mut link = Exchange::new(FromTokio::new(reader), FromTokio::new(writer));
+            black_box(meet(&mut rng(), &mut link).await.unwrap());
+            link.take().bytes
+        })
+    };
+    let bytes = thread::scope(|scope| {
+        scope.spawn(|| met(end_1));
+        met(end_0)
+    });
+    figures.add("ot/base_ms", begin.elapsed().as_secs_f64() * 1e3, "ms");
+    figures.add("ot/base_bytes", 2.0 * bytes as f64, "bytes of both parties");
+    transfers(&mut figures, "ot", FieldBits::Two);
+    transfers(&mut figures, "ot_field1", FieldBits::One);
+    transfers(&mut figures, "ot_field4", FieldBits::Four);
+    relu(&mut figures, None);
+    let line = Wan { delay: Duration::from_millis(40), bandwidth_bits: Some(100_000_000) };
+    relu(&mut figures, Some(line));
+    figures.write(json);
+}
