@@ -97,7 +97,8 @@ pub fn request(
     let mut message = vec![0; shape.request_bytes()];
     if let Some((seed, rest)) = message.split_first_chunk_mut() {
         *seed = *public.bytes();
-        let of_inputs = rest.par_chunks_exact_mut(ring.fresh_bytes()).zip(r.par_chunks_exact(SLOTS));
+        let of_inputs =
+            rest.par_chunks_exact_mut(ring.fresh_bytes()).zip(r.par_chunks_exact(SLOTS));
         of_inputs.enumerate().for_each(|(number, (to, words))| {
             let mut streams = [public.stream(number), private.stream(number)];
             let [public, private] = &mut streams;

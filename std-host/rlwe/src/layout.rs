@@ -115,9 +115,8 @@ impl Layout {
     /// Where a block's results are, row by row.
     pub fn places(&self) -> impl Iterator<Item = usize> + Clone + use<> {
         let [rows, inner, columns] = self.block;
-        let row = move |row| {
-            (0..columns).map(move |column| (row * columns + column) * inner + inner - 1)
-        };
+        let row =
+            move |row| (0..columns).map(move |column| (row * columns + column) * inner + inner - 1);
         (0..rows).flat_map(row)
     }
 
@@ -169,6 +168,79 @@ impl Layout {
         for (to, words) in rows.zip(words.chunks_exact(block_columns)) {
             let to = to.iter_mut().skip(column * block_columns);
             to.zip(words).for_each(|(to, &word)| *to = word);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sharelet_testkit::{Rng, printed_seed};
+
+    use super::*;
+    use crate::ring::{Parameters as _, Words32, Words64};
+
+    /// The product of two blocks modulo `X^N + 1` and `2^64`.
+    fn product(size: usize, x: &[u64], y: &[u64]) -> Vec<u64> {
+        let mut out = vec![0_u64; size];
+        for (i, &x) in x.iter().enumerate() {
+            for (j, &y) in y.iter().enumerate() {
+                let to = &mut out[(i + j) % size];
+                let term = x.wrapping_mul(y);
+                *to = if i + j < size { to.wrapping_add(term) } else { to.wrapping_sub(term) };
+            }
+        }
+        out
+    }
+
+    #[test]
+    fn products_of_blocks_hold_inner_products() {
+        let mut random = Rng(printed_seed());
+        let ring = Words32::ring();
+        for sizes in [[1, 1, 1], [3, 5, 7], [64, 64, 1], [33, 70, 20], [1, 5000, 2], [90, 3, 80]] {
+            let layout = Layout::new(ring, sizes, true).unwrap();
+            let [rows, inner, columns] = sizes;
+            let x: Vec<u64> = (0..rows * inner).map(|_| random.next()).collect();
+            let y: Vec<u64> = (0..inner * columns).map(|_| random.next()).collect();
+            let mut found = vec![0; rows * columns];
+            let [block_rows, block_inner, block_columns] = layout.blocks();
+            for row in 0..block_rows {
+                for column in 0..block_columns {
+                    let mut words = vec![0_u64; layout.places().count()];
+                    for place in 0..block_inner {
+                        let left = layout.left(&x, [row, place], |word| word);
+                        let right = layout.right(&y, [place, column], |word| word);
+                        let product = product(ring.size(), &left, &right);
+                        for (word, place) in words.iter_mut().zip(layout.places()) {
+                            *word = word.wrapping_add(product[place]);
+                        }
+                    }
+                    layout.put(&words, [row, column], &mut found);
+                }
+            }
+            for (place, found) in found.iter().enumerate() {
+                let (row, column) = (place / columns, place % columns);
+                let term = |j: usize| x[row * inner + j].wrapping_mul(y[j * columns + column]);
+                let expected = (0..inner).map(term).fold(0, u64::wrapping_add);
+                assert_eq!(*found, expected, "{sizes:?} {row} {column}");
+            }
+        }
+    }
+
+    #[test]
+    fn blocks_cover_their_matrices_and_fit() {
+        let mut random = Rng(printed_seed());
+        for ring in [Words32::ring(), Words64::ring()] {
+            for _ in 0..50 {
+                let bits = random.below(12);
+                let sizes = [0; 3].map(|_| 1 + random.below(1 << bits));
+                let layout = Layout::new(ring, sizes, random.below(2) == 0).unwrap();
+                assert!(layout.block().iter().product::<usize>() <= ring.size());
+                assert!(layout.places().all(|place| place < ring.size()));
+                for ((size, block), blocks) in sizes.iter().zip(layout.block()).zip(layout.blocks())
+                {
+                    assert!((blocks - 1) * block < *size && *size <= blocks * block);
+                }
+            }
         }
     }
 }

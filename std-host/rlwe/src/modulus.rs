@@ -4,6 +4,7 @@
 //! reduced with a reciprocal (Barrett, CRYPTO 1986).
 
 /// Bits of the largest prime.
+#[cfg(test)]
 pub const MAX_PRIME_BITS: u32 = 62;
 
 /// The lower word.
@@ -224,8 +225,8 @@ mod tests {
     fn a_fraction_is_the_quotient_to_127_bits() {
         each(|modulus, x, _| {
             // x 2^128 - fraction p, which is not negative, modulo 2^128.
-            let rest = 0_u128
-                .wrapping_sub(modulus.fraction(x).wrapping_mul(u128::from(modulus.prime())));
+            let rest =
+                0_u128.wrapping_sub(modulus.fraction(x).wrapping_mul(u128::from(modulus.prime())));
             assert!(rest < 2 * u128::from(modulus.prime()), "{x}");
         });
     }

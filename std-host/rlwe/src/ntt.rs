@@ -8,6 +8,7 @@
 use super::modulus::{Factor, Modulus};
 
 /// The transform of `N` words modulo one prime that is 1 modulo `2 N`.
+#[derive(Debug)]
 pub struct Ntt {
     modulus: Modulus,
     /// Powers of the root, bit-reversed: stage by stage from place 1.
@@ -178,9 +179,8 @@ mod tests {
             for size in [2, 4, 8, 16, 64, 512] {
                 let ntt = Ntt::new(*modulus, size);
                 let largest = vec![modulus.prime() - 1; size];
-                let mut random = || -> Vec<u64> {
-                    (0..size).map(|_| rng.next() % modulus.prime()).collect()
-                };
+                let mut random =
+                    || -> Vec<u64> { (0..size).map(|_| rng.next() % modulus.prime()).collect() };
                 let (a, b) = (random(), random());
                 for (x, y) in [(&a, &b), (&largest, &largest), (&a, &largest)] {
                     let (mut values, mut others) = (x.clone(), y.clone());

@@ -97,7 +97,10 @@ impl Product {
         };
         let right = |column: usize, place: usize| {
             let factor = self.layout.both().then(|| {
-                Poly::values_of(self.ring, &self.layout.right(own.right, [place, column], &signed.1))
+                Poly::values_of(
+                    self.ring,
+                    &self.layout.right(own.right, [place, column], &signed.1),
+                )
             });
             Ok(Operands { pair: Some(pair(column * inner + place)?), factor })
         };
@@ -116,12 +119,12 @@ impl Product {
         let held = (HELD_BYTES / operand_bytes / inner).clamp(1, columns);
         for first in (0..columns).step_by(held) {
             let some = first..columns.min(first + held);
-            let places = some.clone().into_par_iter().flat_map_iter(|column| {
-                (0..inner).map(move |place| (column, place))
-            });
-            let rights: Vec<Operands> = places
-                .map(|(column, place)| right(column, place))
-                .collect::<Result<_, Error>>()?;
+            let places = some
+                .clone()
+                .into_par_iter()
+                .flat_map_iter(|column| (0..inner).map(move |place| (column, place)));
+            let rights: Vec<Operands> =
+                places.map(|(column, place)| right(column, place)).collect::<Result<_, Error>>()?;
             let row_of_reply = |(row, to): (usize, &mut [u8])| {
                 let lefts = (0..inner).into_par_iter().map(|place| left(row, place));
                 let lefts = lefts.collect::<Result<Vec<Operands>, Error>>()?;
@@ -149,9 +152,10 @@ impl Product {
 
     /// A block of the product.
     fn sum(&self, lefts: &[Operands], rights: &[Operands]) -> Pair {
-        let pairs = lefts.iter().zip(rights).flat_map(|(left, right)| {
-            [(&right.pair, &left.factor), (&left.pair, &right.factor)]
-        });
+        let pairs = lefts
+            .iter()
+            .zip(rights)
+            .flat_map(|(left, right)| [(&right.pair, &left.factor), (&left.pair, &right.factor)]);
         let pairs = pairs.filter_map(|(pair, factor)| pair.as_ref().zip(factor.as_ref()));
         let pairs: Vec<(&Pair, &Poly)> = pairs.collect();
         let sum = |side: fn(&Pair) -> &Poly| {

@@ -161,3 +161,218 @@ pub fn open(
     let words = fractions.iter().map(|&fraction| ring.nearest(fraction));
     Ok(Zeroizing::new(words.collect()))
 }
+
+#[cfg(test)]
+mod tests {
+    use rand_core::CryptoRng;
+    use sharelet_testkit::chi_square::{BYTES_BOUND, Histogram};
+    use sharelet_testkit::{Rng, printed_seed, rng};
+
+    use super::*;
+    use crate::fresh::{encrypt, read, write};
+    use crate::keys::{Public, Secret};
+    use crate::noise::noise_bits;
+    use crate::ring::{Parameters, Words32, Words64};
+    use crate::sample::Seed;
+
+    struct Parties<P> {
+        ring: &'static Ring,
+        secret: Secret<P>,
+        public: Public<P>,
+        private: Stream,
+    }
+
+    impl<P: Parameters> Parties<P> {
+        fn new(rng: &mut impl CryptoRng) -> Self {
+            let secret = Secret::new(rng);
+            let public = Public::read(&secret.public(rng)).unwrap();
+            Self { ring: P::ring(), secret, public, private: Seed::new(rng).stream(0) }
+        }
+
+        /// A fresh ciphertext as `P1` reads it.
+        fn fresh(&self, words: &[u64], rng: &mut impl CryptoRng) -> Pair {
+            let (public, private) = (Seed::new(rng), Seed::new(rng));
+            let mut message = vec![0; self.ring.fresh_bytes()];
+            let words = words.iter().copied();
+            let [mut a, mut e] = [public.stream(0), private.stream(0)];
+            write(self.ring, &encrypt(self.ring, self.secret.values(), &mut a, &mut e, words), {
+                &mut message
+            });
+            read(self.ring, &mut public.stream(0), &message).unwrap()
+        }
+
+        /// A sum of products with factors, as values.
+        fn sum(&self, pairs: &[Pair], factors: &[Poly]) -> Pair {
+            let sum = |side: fn(&Pair) -> &Poly| {
+                let terms: Vec<_> = pairs.iter().map(side).zip(factors).map(Into::into).collect();
+                Poly::sum_of_products(self.ring, &terms)
+            };
+            Pair { b: sum(|pair| &pair.b), a: sum(|pair| &pair.a) }
+        }
+
+        /// `b + a s` of values: the noise of words that are zero, signed, in units of `q 2^-128`.
+        fn noise(&self, pair: &Pair) -> Vec<i128> {
+            let mut sum = Poly::zero(self.ring);
+            sum.residues_mut().copy_from_slice(pair.b.residues());
+            sum.add_product(self.ring, &pair.a, self.secret.values());
+            sum.to_coefficients(self.ring);
+            let fractions = sum.fractions(self.ring, 0..self.ring.size());
+            fractions.iter().map(|fraction| fraction.cast_signed()).collect()
+        }
+
+        /// The same after `P1` has re-randomised, and flooded if so it should.
+        fn seen(&mut self, mut pair: Pair, flooded: bool) -> Vec<i128> {
+            rerandomise(self.ring, self.public.zero(), &mut self.private, &mut pair);
+            for poly in [&mut pair.b, &mut pair.a] {
+                for (prime, words) in poly.parts_mut(self.ring) {
+                    prime.ntt().forward(words);
+                }
+            }
+            let mut noise = self.noise(&pair);
+            if flooded {
+                for noise in &mut noise {
+                    *noise += flood(self.ring, &mut self.private).cast_signed();
+                }
+            }
+            noise
+        }
+
+        /// A polynomial whose coefficients are all `word`.
+        fn constant(&self, word: i64) -> Poly {
+            Poly::values_of(self.ring, &vec![word; self.ring.size()])
+        }
+    }
+
+    /// `log2` of the largest noise, in units of 1.
+    fn largest_bits(ring: &Ring, noise: &[i128]) -> f64 {
+        let largest = noise.iter().map(|noise| noise.unsigned_abs()).max().unwrap();
+        (largest as f64).log2() + ring.log_q() - 128.0
+    }
+
+    fn noise_is_below_the_bound<P: Parameters>(factors: &[i64]) {
+        let mut rng = rng(printed_seed());
+        let mut parties = Parties::<P>::new(&mut rng);
+        for &factor in factors {
+            let fresh = [0; 4].map(|_| parties.fresh(&[], &mut rng));
+            let factors = [0; 4].map(|_| parties.constant(factor));
+            let squares = 4.0 * parties.ring.size() as f64 * (factor as f64).powi(2);
+            let bound = noise_bits(parties.ring, squares);
+            let sum = parties.sum(&fresh, &factors);
+            let noise = parties.seen(sum, false);
+            let found = largest_bits(parties.ring, &noise);
+            // It is not far below: some three of ten deviations.
+            assert!((bound - 3.0..bound).contains(&found), "{found} {bound}");
+        }
+    }
+
+    #[test]
+    fn noise_stays_below_its_bound() {
+        noise_is_below_the_bound::<Words32>(&[0, 1, -32_768]);
+        // Smaller noise than with these is below the grid of fractions.
+        noise_is_below_the_bound::<Words64>(&[1 << 54, i64::MIN, i64::MAX]);
+    }
+
+    fn words_come_back<P: Parameters>() {
+        let seed = printed_seed();
+        let (mut rng, mut random) = (rng(seed), Rng(seed));
+        let mut parties = Parties::<P>::new(&mut rng);
+        let ring = parties.ring;
+        let half = 1 << (ring.word_bits() - 1);
+        let edges = [0, 1, 2, half - 1, half, half + 1, u64::MAX - 1, u64::MAX];
+        let mut words: Vec<u64> = (0..ring.size()).map(|_| random.next()).collect();
+        words[..8].copy_from_slice(&edges);
+        words[100..200].fill(u64::MAX);
+        words[200..300].fill(half);
+        words.iter_mut().for_each(|word| *word = ring.word(*word));
+        for _ in 0..4 {
+            let fresh = parties.fresh(&words, &mut rng);
+            let mut reply = vec![0; ring.reply_bytes(ring.size())];
+            let places = 0..ring.size();
+            let zero = parties.public.zero();
+            let shares = seal(ring, zero, &mut parties.private, fresh, places.clone(), &mut reply);
+            let secret = parties.secret.values();
+            let found = fractions(ring, secret, places.clone(), &reply).unwrap();
+            let opened = open(ring, secret, places, &reply).unwrap();
+            let mut largest = 0;
+            for (((&word, &share), &other), &fraction) in
+                words.iter().zip(shares.iter()).zip(opened.iter()).zip(found.iter())
+            {
+                assert_eq!(ring.word(share.wrapping_add(other)), word);
+                let exact = u128::from(other) << (128 - ring.word_bits());
+                let off = fraction.wrapping_sub(exact).cast_signed().unsigned_abs();
+                largest = largest.max(off);
+            }
+            // In units of q / 2t: flooding, half a unit of b, and four of ten deviations of a's.
+            let largest = largest as f64 * 2_f64.powi(ring.word_bits().cast_signed() - 127);
+            assert!((0.25..0.25 + 0.125 + 0.625 / 2.0).contains(&largest), "{largest}");
+        }
+    }
+
+    #[test]
+    fn words_come_back_and_errors_are_as_derived() {
+        words_come_back::<Words32>();
+        words_come_back::<Words64>();
+    }
+
+    /// Histograms of bytes of the noise, some from above the noise of the factors, some from its
+    /// size: of factors that are zero, and of the largest.
+    fn histograms<P: Parameters>(factor: i64, flooded: bool, seed: u64) -> [[Histogram; 2]; 2] {
+        let mut rng = rng(seed);
+        let mut parties = Parties::<P>::new(&mut rng);
+        let fresh = [0; 8].map(|_| parties.fresh(&[], &mut rng));
+        let ring = parties.ring;
+        [0, factor].map(|factor| {
+            let factors = [0; 8].map(|_| parties.constant(factor));
+            let mut of_bytes = [Histogram::default(), Histogram::default()];
+            for _ in 0..16 {
+                let sum = parties.sum(&fresh, &factors);
+                for noise in parties.seen(sum, flooded) {
+                    // The upper byte of the flooding's range, and one in the middle of it.
+                    let below = 128 - ring.flood_bits() - 7;
+                    let places = noise.wrapping_add(1 << (below + 7)) >> below;
+                    of_bytes[0].add(places.to_le_bytes()[0]);
+                    let bits = noise_bits(ring, 8.0 * ring.size() as f64 * (1_u64 << 30) as f64);
+                    let middle = bits + 128.0 - ring.log_q();
+                    of_bytes[1].add((noise >> (middle as u32 - 8)).to_le_bytes()[0]);
+                }
+            }
+            of_bytes
+        })
+    }
+
+    #[test]
+    fn noise_that_is_seen_does_not_depend_on_the_factors() {
+        let seed = printed_seed();
+        let [none, largest] = histograms::<Words32>(-32_768, true, seed);
+        for (none, largest) in none.iter().zip(&largest) {
+            let statistics = [none.against(largest), largest.against_uniform()];
+            assert!(statistics.iter().all(|&found| found < BYTES_BOUND), "{statistics:?}");
+        }
+        // The same test sees what is not flooded.
+        let [none, largest] = histograms::<Words32>(-32_768, false, seed);
+        assert!(none[1].against(&largest[1]) > 100.0 * BYTES_BOUND);
+    }
+
+    /// What `P0` would do: it knows its ciphertexts' noise `e`, and looks for the weight `w` that
+    /// explains the noise `w e + ..` best.
+    #[test]
+    fn a_weight_is_read_off_the_noise_unless_it_is_flooded() {
+        let mut rng = rng(printed_seed());
+        let mut parties = Parties::<Words32>::new(&mut rng);
+        let ring = parties.ring;
+        for (weight, flooded) in [(12_345, false), (12_345, true)] {
+            let fresh = parties.fresh(&[], &mut rng);
+            let own = parties.noise(&fresh);
+            let mut factor = vec![0; ring.size()];
+            factor[0] = weight;
+            let sum = parties.sum(&[fresh], &[Poly::values_of(ring, &factor)]);
+            let seen = parties.seen(sum, flooded);
+            let terms = seen.iter().zip(&own).map(|(&seen, &own)| seen as f64 * own as f64);
+            let squares = own.iter().map(|&own| (own as f64).powi(2));
+            let estimate = terms.sum::<f64>() / squares.sum::<f64>();
+            let error = (estimate - weight as f64).abs();
+            assert_eq!(error < 30.0, !flooded, "{estimate}");
+            assert!(!flooded || error > 1e12, "{estimate}");
+        }
+    }
+}

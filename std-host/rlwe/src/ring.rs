@@ -20,6 +20,7 @@ use super::modulus::{Factor, Modulus, low};
 use super::ntt::Ntt;
 
 /// One of the primes, with its tables.
+#[derive(Debug)]
 pub struct Prime {
     modulus: Modulus,
     ntt: Ntt,
@@ -53,6 +54,7 @@ impl Prime {
 }
 
 /// A prime of those whose product, `M`, holds a sum of a decryption as an integer.
+#[derive(Debug)]
 pub struct ExactPrime {
     /// `(M / prime)^-1` modulo the prime.
     pub numerator: Factor,
@@ -61,6 +63,7 @@ pub struct ExactPrime {
 }
 
 /// What of the primes a decryption takes.
+#[derive(Debug)]
 pub struct Exact {
     /// The first primes of the ring.
     pub primes: Vec<ExactPrime>,
@@ -275,11 +278,7 @@ impl Parameters for Words64 {
                 mask_bits: 75,
                 value_bits: 67,
                 // The largest below 2^62 that are 1 modulo 16384.
-                primes: &[
-                    0x3fff_ffff_ffff_0001,
-                    0x3fff_ffff_fffe_8001,
-                    0x3fff_ffff_fff1_c001,
-                ],
+                primes: &[0x3fff_ffff_ffff_0001, 0x3fff_ffff_fffe_8001, 0x3fff_ffff_fff1_c001],
                 exact: 2,
             })
         });
