@@ -12,6 +12,8 @@
 //! A term `X[i][j] Y[j'][k]` with `j != j'` is off such a place by less than `v`, so it is at none;
 //! what wraps modulo `X^N + 1` comes to lie below `v - 1`, where there is none either.
 
+use zeroize::{Zeroize, Zeroizing};
+
 use super::error::Error;
 use super::ring::Ring;
 use super::sample::SEED_BYTES;
@@ -122,15 +124,15 @@ impl Layout {
 
     /// Coefficients of the left matrix's block in block row `row` and place `place` along the inner
     /// dimension, with each word as `word` has it.
-    pub fn left<T: Copy, C: Copy + Default>(
+    pub fn left<T: Copy, C: Copy + Default + Zeroize>(
         &self,
         matrix: &[T],
         [row, place]: [usize; 2],
         word: impl Fn(T) -> C,
-    ) -> Vec<C> {
+    ) -> Zeroizing<Vec<C>> {
         let [block_rows, block_inner, block_columns] = self.block;
         let [_, inner, _] = self.sizes;
-        let mut out = vec![C::default(); block_rows * block_inner * block_columns];
+        let mut out = Zeroizing::new(vec![C::default(); block_rows * block_inner * block_columns]);
         let rows = matrix.chunks_exact(inner).skip(row * block_rows).take(block_rows);
         for (to, row) in out.chunks_exact_mut(block_inner * block_columns).zip(rows) {
             let words = row.iter().skip(place * block_inner).take(block_inner);
@@ -142,15 +144,15 @@ impl Layout {
 
     /// The same of the right matrix's block at place `place` along the inner dimension, in block
     /// column `column`.
-    pub fn right<T: Copy, C: Copy + Default>(
+    pub fn right<T: Copy, C: Copy + Default + Zeroize>(
         &self,
         matrix: &[T],
         [place, column]: [usize; 2],
         word: impl Fn(T) -> C,
-    ) -> Vec<C> {
+    ) -> Zeroizing<Vec<C>> {
         let [_, block_inner, block_columns] = self.block;
         let [_, _, columns] = self.sizes;
-        let mut out = vec![C::default(); block_inner * block_columns];
+        let mut out = Zeroizing::new(vec![C::default(); block_inner * block_columns]);
         let rows = matrix.chunks_exact(columns).skip(place * block_inner).take(block_inner);
         for (j, row) in rows.enumerate() {
             let to = out.iter_mut().skip(j).step_by(block_inner);

@@ -23,19 +23,21 @@
 //! | | [`Words32`](super::Words32) | [`Words64`](super::Words64) |
 //! |---|---:|---:|
 //! | flooding | 1/4 | 1/4 |
-//! | `B`, at most `2^-40` of that | 0.000... | 0.000... |
-//! | `b` is cut, half a unit | 1/16 | 1/8 |
-//! | `a` is cut: half a unit, times `10 sqrt(N)` | 0.625 | 0.442 |
+//! | noise: `B` is at most `2^-40` of the flooding | - | - |
+//! | `b` is cut: half of its last place | 1/16 | 1/8 |
+//! | `a` is cut: half of its last place, times `10 sqrt(N)` | 0.625 | 0.442 |
+//! | sum | 0.938 | 0.817 |
 //!
-//! The last row is a bound of the same kind: cuts of a polynomial `a` that is as good as uniform are
-//! uniform in half a unit to either side, and independent of the secret. So a coefficient is wrong
-//! with probability less than `2^-70`, and a reply of up to `2^30` words with less than `2^-40`.
+//! The cuts of `a` are bounded like the noise: of a polynomial that is as good as uniform they are
+//! uniform in half a place to either side, and independent of the secret. So a word is wrong with
+//! probability less than `2^-70`, and one of a reply of up to `2^30` words with less than `2^-40`.
 //!
 //! What flooding hides: noise of at most `B` moves a uniform interval of length `q / 4t` by at most
-//! `2^-41` of its length. So two replies of different factors are within `2^-41` in a coefficient,
-//! in statistical distance, at the bound; what noise typically is, a tenth of the bound, moves it by
-//! some `2^-44`. A reply of `2^k` coefficients is within the `2^k`-fold of that. Where operands are
-//! small, so is the distance: flooding is always as wide as the parameters allow.
+//! `2^-41` of its length. So what `P0` sees in a coefficient is within a statistical distance of
+//! `2^-41` of what does not depend on `P1`'s operands at all, at the bound; noise of its usual size,
+//! a tenth of `B`, is within some `2^-44`. A reply of `2^k` words is within the `2^k`-fold. Flooding
+//! is always as wide as the parameters allow, so smaller operands are hidden better: at `128 x 784 x
+//! 128` words of 64 bits `B` is 4 bits, with 784 weights of 16 bits 8 bits below what is allowed.
 
 use super::error::Error;
 use super::ring::Ring;

@@ -71,8 +71,8 @@ impl Poly {
         poly
     }
 
-    /// Values to coefficients.
-    pub fn to_coefficients(&mut self, ring: &Ring) {
+    /// Values to coefficients, in place.
+    pub fn backward(&mut self, ring: &Ring) {
         for (prime, words) in self.parts_mut(ring) {
             prime.ntt().backward(words);
         }

@@ -20,7 +20,9 @@ const HELD_BYTES: usize = 80 << 20;
 /// A product, and its ring.
 #[derive(Clone, Copy, Debug)]
 pub struct Product {
+    /// The ring of its words.
     pub ring: &'static Ring,
+    /// Its sizes and blocks.
     pub layout: Layout,
 }
 
@@ -28,7 +30,9 @@ pub struct Product {
 /// left one, and the other slice is empty.
 #[derive(Clone, Copy)]
 pub struct Matrices<'a, L, R> {
+    /// `rows x inner`.
     pub left: &'a [L],
+    /// `inner x columns`.
     pub right: &'a [R],
 }
 

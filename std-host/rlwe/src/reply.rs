@@ -18,7 +18,8 @@
 //! more noise than they should have reads `P1`'s factors.
 //!
 //! Fractions of `q` are words of 128 bits here: they wrap as numbers modulo `q` do, and are cut
-//! without knowing `q`. Step 2's grid is that of `2^-128`: finer than the flooding by 61 bits.
+//! without knowing `q`. Flooding is uniform on that grid, on which it has `2^62` places or more; being
+//! put on the grid moves noise by a few of them.
 
 use zeroize::Zeroizing;
 
@@ -35,7 +36,7 @@ pub fn rerandomise(ring: &Ring, zero: &Pair, private: &mut Stream, pair: &mut Pa
     let factor = Poly::values_of_small(ring, &private.ternary(ring));
     for (to, zero) in [(&mut pair.b, &zero.b), (&mut pair.a, &zero.a)] {
         to.add_product(ring, &factor, zero);
-        to.to_coefficients(ring);
+        to.backward(ring);
         to.add_small(ring, &private.errors(ring));
     }
 }
@@ -215,7 +216,7 @@ mod tests {
             let mut sum = Poly::zero(self.ring);
             sum.residues_mut().copy_from_slice(pair.b.residues());
             sum.add_product(self.ring, &pair.a, self.secret.values());
-            sum.to_coefficients(self.ring);
+            sum.backward(self.ring);
             let fractions = sum.fractions(self.ring, 0..self.ring.size());
             fractions.iter().map(|fraction| fraction.cast_signed()).collect()
         }
@@ -314,26 +315,24 @@ mod tests {
         words_come_back::<Words64>();
     }
 
-    /// Histograms of bytes of the noise, some from above the noise of the factors, some from its
-    /// size: of factors that are zero, and of the largest.
-    fn histograms<P: Parameters>(factor: i64, flooded: bool, seed: u64) -> [[Histogram; 2]; 2] {
+    /// Histograms of two bytes of the noise, the upper one of the flooding's range and one of the
+    /// size of the factors' noise: of factors that are zero, and of large ones.
+    fn histograms(flooded: bool, seed: u64) -> [[Histogram; 2]; 2] {
         let mut rng = rng(seed);
-        let mut parties = Parties::<P>::new(&mut rng);
+        let mut parties = Parties::<Words32>::new(&mut rng);
         let fresh = [0; 8].map(|_| parties.fresh(&[], &mut rng));
         let ring = parties.ring;
-        [0, factor].map(|factor| {
+        [0, -32_768].map(|factor| {
             let factors = [0; 8].map(|_| parties.constant(factor));
             let mut of_bytes = [Histogram::default(), Histogram::default()];
             for _ in 0..16 {
                 let sum = parties.sum(&fresh, &factors);
                 for noise in parties.seen(sum, flooded) {
-                    // The upper byte of the flooding's range, and one in the middle of it.
                     let below = 128 - ring.flood_bits() - 7;
                     let places = noise.wrapping_add(1 << (below + 7)) >> below;
                     of_bytes[0].add(places.to_le_bytes()[0]);
-                    let bits = noise_bits(ring, 8.0 * ring.size() as f64 * (1_u64 << 30) as f64);
-                    let middle = bits + 128.0 - ring.log_q();
-                    of_bytes[1].add((noise >> (middle as u32 - 8)).to_le_bytes()[0]);
+                    // The largest noise of the factors has some 47 bits in these units.
+                    of_bytes[1].add((noise >> 40).to_le_bytes()[0]);
                 }
             }
             of_bytes
@@ -343,13 +342,13 @@ mod tests {
     #[test]
     fn noise_that_is_seen_does_not_depend_on_the_factors() {
         let seed = printed_seed();
-        let [none, largest] = histograms::<Words32>(-32_768, true, seed);
+        let [none, largest] = histograms(true, seed);
         for (none, largest) in none.iter().zip(&largest) {
             let statistics = [none.against(largest), largest.against_uniform()];
             assert!(statistics.iter().all(|&found| found < BYTES_BOUND), "{statistics:?}");
         }
         // The same test sees what is not flooded.
-        let [none, largest] = histograms::<Words32>(-32_768, false, seed);
+        let [none, largest] = histograms(false, seed);
         assert!(none[1].against(&largest[1]) > 100.0 * BYTES_BOUND);
     }
 

@@ -2,9 +2,9 @@
 //! holds `W`. It is the correlation of a linear layer of one session (Cheetah, eprint 2022/207).
 //!
 //! `W` has `outputs x inputs` signed weights, row-major; `r` has `inputs` words. For many sessions
-//! of one model see [`batch`](super::batch), which takes a fifth of the bytes per session.
+//! of one model see [`batch`](super::batch), which takes a thirtieth of the bytes per session.
 //!
-//! Weights below `2^16` are never refused; larger ones may be, by [`Shape::noise_bits`].
+//! Weights of 16 bits are never refused; larger ones may be, by [`Shape::noise_bits`].
 
 use rand_core::CryptoRng;
 

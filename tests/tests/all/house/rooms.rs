@@ -166,6 +166,22 @@ state: curve network parameters initial model tensor forward loss course step ra
 plain: curve labels parameters initial model tensor float course state scaling
 plans: network tensor course state
 
+[std-host/rlwe/src]
+error modulus scaled:
+bits ntt: modulus
+ring: modulus ntt
+poly: modulus ring
+sample: modulus ring poly
+noise: error ring sample
+fresh: error bits ring poly sample
+keys: error ring poly sample fresh
+reply: error modulus bits ring poly sample fresh
+layout: error ring sample
+product: error ring poly sample fresh reply layout
+matrix: error ring noise keys layout product
+vector: error modulus ring noise keys layout product
+batch: error modulus scaled ring poly sample noise fresh keys reply
+
 [std-host/host/src]
 data:
 store: data
@@ -245,7 +261,7 @@ train: rng simulate features
 
 [tests/constant_time/src]
 secret:
-inputs line: secret
+encrypted inputs line: secret
 channels sessions: secret line
 
 [tests/faults/src]
