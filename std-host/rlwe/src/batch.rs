@@ -15,10 +15,11 @@ use rayon::prelude::*;
 use zeroize::Zeroizing;
 
 use super::error::Error;
-use super::fresh::{Pair, encrypt, read, write};
+use super::fresh::{encrypt, read, write};
 use super::keys::{Public, Secret};
 use super::modulus::lower_half;
 use super::noise::hidden_noise_bits;
+use super::pair::Pair;
 use super::poly::Poly;
 use super::reply::{open, seal};
 use super::ring::{Parameters as _, Ring, Words32};

@@ -12,17 +12,10 @@ use zeroize::Zeroizing;
 
 use super::bits::{pack, unpack_words};
 use super::error::Error;
+use super::pair::Pair;
 use super::poly::Poly;
 use super::ring::Ring;
 use super::sample::Stream;
-
-/// A ciphertext: `b + a s` is `(q / t) words + noise`.
-pub struct Pair {
-    /// `b`.
-    pub b: Poly,
-    /// `a`.
-    pub a: Poly,
-}
 
 /// `b` of words modulo `t`, the lowest coefficient first; missing ones are 0.
 pub fn encrypt(

@@ -5,7 +5,8 @@ use core::marker::PhantomData;
 use rand_core::CryptoRng;
 
 use super::error::Error;
-use super::fresh::{Pair, encrypt, read, write};
+use super::fresh::{encrypt, read, write};
+use super::pair::Pair;
 use super::poly::Poly;
 use super::ring::Parameters;
 use super::sample::{SEED_BYTES, Seed};

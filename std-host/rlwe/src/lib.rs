@@ -12,7 +12,7 @@
 //! a public key, once.
 //!
 //! ```text
-//! modulus -> ntt -> ring -> poly, sample      words, polynomials, parameters, randomness
+//! modulus -> ntt -> ring -> poly -> pair, sample   words, polynomials, parameters, randomness
 //!                             |
 //!            fresh (P0's ciphertexts), keys, reply (P1's), noise (bounds)
 //!                             |
@@ -64,6 +64,7 @@ pub mod matrix;
 mod modulus;
 mod noise;
 mod ntt;
+mod pair;
 mod poly;
 mod product;
 mod reply;

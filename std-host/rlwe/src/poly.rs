@@ -129,40 +129,8 @@ impl Poly {
         sums
     }
 
-    /// The residues of one prime, in runs.
-    fn runs(&self, ring: &Ring, number: usize) -> &[[u64; RUN]] {
-        self.0.chunks_exact(ring.size()).nth(number).unwrap_or_default().as_chunks().0
-    }
-
-    /// The sum of products `x y`, all values.
-    pub fn sum_of_products<'a>(ring: &Ring, terms: &[[&'a Self; 2]]) -> Self {
-        let mut sum = Self::zero(ring);
-        for (number, (prime, to)) in sum.parts_mut(ring).enumerate() {
-            let runs = |[x, y]: &[&'a Self; 2]| [x.runs(ring, number), y.runs(ring, number)];
-            let terms = terms.iter().map(runs);
-            add_up(prime.modulus(), &terms.collect::<Vec<_>>(), to);
-        }
-        sum
-    }
-}
-
-/// Sums that are in registers at once.
-const RUN: usize = 4;
-
-/// The sum of products `x y` modulo one prime.
-fn add_up(modulus: &Modulus, terms: &[[&[[u64; RUN]]; 2]], to: &mut [u64]) {
-    /// Products of words below `2^62` that fit in 128 bits, beside a word.
-    const UNREDUCED: usize = 15;
-    for (place, to) in to.as_chunks_mut::<RUN>().0.iter_mut().enumerate() {
-        for terms in terms.chunks(UNREDUCED) {
-            let mut sums = to.map(u128::from);
-            for [x, y] in terms {
-                let (Some(x), Some(y)) = (x.get(place), y.get(place)) else { break };
-                for ((sum, &x), &y) in sums.iter_mut().zip(x).zip(y) {
-                    *sum += wide(x, y);
-                }
-            }
-            *to = sums.map(|sum| modulus.reduce(sum));
-        }
+    /// The residues of one prime.
+    pub fn part(&self, ring: &Ring, number: usize) -> &[u64] {
+        self.0.chunks_exact(ring.size()).nth(number).unwrap_or_default()
     }
 }

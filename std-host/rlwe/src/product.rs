@@ -7,8 +7,9 @@ use rand_core::CryptoRng;
 use rayon::prelude::*;
 
 use super::error::Error;
-use super::fresh::{Pair, encrypt, read, write};
+use super::fresh::{encrypt, read, write};
 use super::layout::Layout;
+use super::pair::Pair;
 use super::poly::Poly;
 use super::reply::{open, seal};
 use super::ring::Ring;
@@ -161,12 +162,7 @@ impl Product {
             .zip(rights)
             .flat_map(|(left, right)| [(&right.pair, &left.factor), (&left.pair, &right.factor)]);
         let pairs = pairs.filter_map(|(pair, factor)| pair.as_ref().zip(factor.as_ref()));
-        let pairs: Vec<(&Pair, &Poly)> = pairs.collect();
-        let sum = |side: fn(&Pair) -> &Poly| {
-            let terms = pairs.iter().map(|&(pair, factor)| [side(pair), factor]);
-            Poly::sum_of_products(self.ring, &terms.collect::<Vec<_>>())
-        };
-        Pair { b: sum(|pair| &pair.b), a: sum(|pair| &pair.a) }
+        Pair::sum(self.ring, &pairs.collect::<Vec<_>>())
     }
 
     /// `P0`'s share, row by row.

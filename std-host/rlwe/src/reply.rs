@@ -25,8 +25,8 @@ use zeroize::Zeroizing;
 
 use super::bits::{pack, unpack};
 use super::error::Error;
-use super::fresh::Pair;
 use super::modulus::Modulus;
+use super::pair::Pair;
 use super::poly::Poly;
 use super::ring::Ring;
 use super::sample::Stream;
@@ -204,11 +204,7 @@ mod tests {
 
         /// A sum of products with factors, as values.
         fn sum(&self, pairs: &[Pair], factors: &[Poly]) -> Pair {
-            let sum = |side: fn(&Pair) -> &Poly| {
-                let terms: Vec<_> = pairs.iter().map(side).zip(factors).map(Into::into).collect();
-                Poly::sum_of_products(self.ring, &terms)
-            };
-            Pair { b: sum(|pair| &pair.b), a: sum(|pair| &pair.a) }
+            Pair::sum(self.ring, &pairs.iter().zip(factors).collect::<Vec<_>>())
         }
 
         /// `b + a s` of values: the noise of words that are zero, signed, in units of `q 2^-128`.
@@ -238,9 +234,11 @@ mod tests {
             noise
         }
 
-        /// A polynomial whose coefficients are all `word`.
-        fn constant(&self, word: i64) -> Poly {
-            Poly::values_of(self.ring, &vec![word; self.ring.size()])
+        /// A polynomial whose coefficients are `word` and `-word`, modulo `2^64`.
+        fn of_both_signs(&self, word: i64, rng: &mut impl CryptoRng) -> Poly {
+            let mut sign = || if rng.next_u32() & 1 == 0 { word } else { word.wrapping_neg() };
+            let words: Vec<i64> = (0..self.ring.size()).map(|_| sign()).collect();
+            Poly::values_of(self.ring, &words)
         }
     }
 
@@ -255,14 +253,14 @@ mod tests {
         let mut parties = Parties::<P>::new(&mut rng);
         for &factor in factors {
             let fresh = [0; 4].map(|_| parties.fresh(&[], &mut rng));
-            let factors = [0; 4].map(|_| parties.constant(factor));
+            let factors = [0; 4].map(|_| parties.of_both_signs(factor, &mut rng));
             let squares = 4.0 * parties.ring.size() as f64 * (factor as f64).powi(2);
             let bound = noise_bits(parties.ring, squares);
             let sum = parties.sum(&fresh, &factors);
             let noise = parties.seen(sum, false);
             let found = largest_bits(parties.ring, &noise);
-            // It is not far below: some three of ten deviations.
-            assert!((bound - 3.0..bound).contains(&found), "{found} {bound}");
+            // It is not far below: the largest of thousands is some four of ten deviations.
+            assert!((bound - 2.0..bound).contains(&found), "{found} {bound}");
         }
     }
 
@@ -270,7 +268,7 @@ mod tests {
     fn noise_stays_below_its_bound() {
         noise_is_below_the_bound::<Words32>(&[0, 1, -32_768]);
         // Smaller noise than with these is below the grid of fractions.
-        noise_is_below_the_bound::<Words64>(&[1 << 54, i64::MIN, i64::MAX]);
+        noise_is_below_the_bound::<Words64>(&[1 << 54, 1 << 62, i64::MAX]);
     }
 
     fn words_come_back<P: Parameters>() {
@@ -323,7 +321,7 @@ mod tests {
         let fresh = [0; 8].map(|_| parties.fresh(&[], &mut rng));
         let ring = parties.ring;
         [0, -32_768].map(|factor| {
-            let factors = [0; 8].map(|_| parties.constant(factor));
+            let factors = [0; 8].map(|_| parties.of_both_signs(factor, &mut rng));
             let mut of_bytes = [Histogram::default(), Histogram::default()];
             for _ in 0..16 {
                 let sum = parties.sum(&fresh, &factors);

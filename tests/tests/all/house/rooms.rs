@@ -171,16 +171,17 @@ error modulus scaled:
 bits ntt: modulus
 ring: modulus ntt
 poly: modulus ring
+pair: modulus ring poly
 sample: modulus ring poly
 noise: error ring sample
-fresh: error bits ring poly sample
-keys: error ring poly sample fresh
-reply: error modulus bits ring poly sample fresh
+fresh: error bits ring poly pair sample
+keys: error ring poly pair sample fresh
+reply: error modulus bits ring poly pair sample
 layout: error ring sample
-product: error ring poly sample fresh reply layout
+product: error ring poly pair sample fresh reply layout
 matrix: error ring noise keys layout product
 vector: error modulus ring noise keys layout product
-batch: error modulus scaled ring poly sample noise fresh keys reply
+batch: error modulus scaled ring poly pair sample noise fresh keys reply
 
 [std-host/host/src]
 data:
