@@ -271,7 +271,7 @@ runs: line parties
 
 [tests/fuzz/src]
 script seeds:
-files models: seeds
+encrypted files models: seeds
 messages parties: script seeds
 
 [tests/load/src]
