@@ -34,10 +34,8 @@ fn timed<T>(call: impl FnOnce() -> T) -> (f64, T) {
 fn line(name: &str, times: [f64; 3], bytes: [usize; 2], noise_bits: f64) -> (f64, usize) {
     let [request, respond, finish] = times;
     let [up, down] = bytes.map(|bytes| bytes as f64 / 1e6);
-    println!(
-        "{name:<12} {request:8.1} {respond:8.1} {finish:8.1} ms  {up:8.3} MB up {down:8.3} MB down  \
-         noise {noise_bits:.1} bits"
-    );
+    let times_and_bytes = format!("{request:8.1} {respond:8.1} {finish:8.1} ms  {up:8.3} MB up");
+    println!("{name:<12} {times_and_bytes} {down:8.3} MB down  noise {noise_bits:.1} bits");
     (times.iter().sum(), bytes.iter().sum())
 }
 

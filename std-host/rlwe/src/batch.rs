@@ -4,8 +4,8 @@
 //! An element of `r` is one ciphertext, whose coefficients are that element in all sessions. So
 //! `P1` multiplies by plain integers and adds: there is no product of polynomials, but for the
 //! re-randomisation of an output. `W` has `outputs x inputs` signed weights, row-major; `r` has
-//! `inputs x SLOTS` words, an element's sessions one after the other; so have the shares, `outputs x
-//! SLOTS`.
+//! `inputs x SLOTS` words, an element's sessions one after the other; so have the shares, `outputs
+//! x SLOTS`.
 //!
 //! `P1` holds a group of ciphertexts and the sums of up to 128 outputs, 34 MB, beside messages and
 //! shares. Of more outputs the request is read once per 128.

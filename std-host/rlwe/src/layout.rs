@@ -123,41 +123,39 @@ impl Layout {
     }
 
     /// Coefficients of the left matrix's block in block row `row` and place `place` along the inner
-    /// dimension, with each word as `word` has it.
-    pub fn left<T: Copy, C: Copy + Default + Zeroize>(
+    /// dimension.
+    pub fn left<T: Copy + Default + Zeroize>(
         &self,
         matrix: &[T],
         [row, place]: [usize; 2],
-        word: impl Fn(T) -> C,
-    ) -> Zeroizing<Vec<C>> {
+    ) -> Zeroizing<Vec<T>> {
         let [block_rows, block_inner, block_columns] = self.block;
         let [_, inner, _] = self.sizes;
-        let mut out = Zeroizing::new(vec![C::default(); block_rows * block_inner * block_columns]);
+        let mut out = Zeroizing::new(vec![T::default(); block_rows * block_inner * block_columns]);
         let rows = matrix.chunks_exact(inner).skip(row * block_rows).take(block_rows);
         for (to, row) in out.chunks_exact_mut(block_inner * block_columns).zip(rows) {
             let words = row.iter().skip(place * block_inner).take(block_inner);
             let to = to.iter_mut().take(block_inner).rev();
-            to.zip(words).for_each(|(to, &from)| *to = word(from));
+            to.zip(words).for_each(|(to, &from)| *to = from);
         }
         out
     }
 
     /// The same of the right matrix's block at place `place` along the inner dimension, in block
     /// column `column`.
-    pub fn right<T: Copy, C: Copy + Default + Zeroize>(
+    pub fn right<T: Copy + Default + Zeroize>(
         &self,
         matrix: &[T],
         [place, column]: [usize; 2],
-        word: impl Fn(T) -> C,
-    ) -> Zeroizing<Vec<C>> {
+    ) -> Zeroizing<Vec<T>> {
         let [_, block_inner, block_columns] = self.block;
         let [_, _, columns] = self.sizes;
-        let mut out = Zeroizing::new(vec![C::default(); block_inner * block_columns]);
+        let mut out = Zeroizing::new(vec![T::default(); block_inner * block_columns]);
         let rows = matrix.chunks_exact(columns).skip(place * block_inner).take(block_inner);
         for (j, row) in rows.enumerate() {
             let to = out.iter_mut().skip(j).step_by(block_inner);
             let words = row.iter().skip(column * block_columns).take(block_columns);
-            to.zip(words).for_each(|(to, &from)| *to = word(from));
+            to.zip(words).for_each(|(to, &from)| *to = from);
         }
         out
     }
@@ -209,8 +207,8 @@ mod tests {
                 for column in 0..block_columns {
                     let mut words = vec![0_u64; layout.places().count()];
                     for place in 0..block_inner {
-                        let left = layout.left(&x, [row, place], |word| word);
-                        let right = layout.right(&y, [place, column], |word| word);
+                        let left = layout.left(&x, [row, place]);
+                        let right = layout.right(&y, [place, column]);
                         let product = product(ring.size(), &left, &right);
                         for (word, place) in words.iter_mut().zip(layout.places()) {
                             *word = word.wrapping_add(product[place]);

@@ -16,7 +16,7 @@
 //!                             |
 //!            fresh (P0's ciphertexts), keys, reply (P1's), noise (bounds)
 //!                             |
-//!            layout -> product -> matrix, vector           scaled -> batch
+//!            layout -> product -> respond -> matrix, vector           scaled -> batch
 //! ```
 //!
 //! The scheme is BFV (Fan and Vercauteren, eprint 2012/144) without products of ciphertexts: plain
@@ -31,8 +31,8 @@
 //! shares.
 //!
 //! No branch and no address depends on a secret, with one exception: whether `P1`'s weights are
-//! refused by [`Error::Noise`]. Keys and intermediate values are wiped where they end. Not wiped are
-//! the stack, the state of generators, and what is returned.
+//! refused by [`Error::Noise`]. Keys and intermediate values are wiped where they end. Not wiped
+//! are the stack, the state of generators, and what is returned.
 //!
 //! ```
 //! use rand_core::SeedableRng;
@@ -68,6 +68,7 @@ mod pair;
 mod poly;
 mod product;
 mod reply;
+mod respond;
 mod ring;
 mod sample;
 mod scaled;

@@ -5,8 +5,8 @@
 //! One message each way, `request` and `reply`, after `P0`'s public key. Matrices are row-major;
 //! `A` has `rows x inner` words, `B` has `inner x columns`.
 //!
-//! The model: both parties follow the protocol. `P1` learns nothing, under RLWE; `P0` learns nothing
-//! up to what `noise.rs` says.
+//! The model: both parties follow the protocol. `P1` learns nothing, under RLWE; `P0` learns
+//! nothing up to what `noise.rs` says.
 //!
 //! `P1`'s memory: its matrices' blocks and `P0`'s ciphertexts of one matrix, some 66 MB at
 //! `128 x 784 x 128`; beyond 80 MB in turns, as long as one block column has less. It does not
@@ -14,12 +14,14 @@
 //! shares.
 
 use rand_core::CryptoRng;
+use zeroize::Zeroizing;
 
 use super::error::Error;
 use super::keys::{Public, Secret};
 use super::layout::Layout;
 use super::noise::hidden_noise_bits;
 use super::product::{Matrices, Product};
+use super::respond::respond as respond_to;
 use super::ring::{Parameters as _, Words64};
 
 /// Public sizes of a triple.
@@ -107,9 +109,11 @@ pub fn respond(
     rng: &mut impl CryptoRng,
 ) -> Result<(Vec<u8>, Vec<u64>), Error> {
     shape.check(a, b)?;
-    let own = Matrices { left: a, right: b };
-    let signed = (u64::cast_signed, u64::cast_signed);
-    shape.product.respond(public.zero(), own, signed, request, rng)
+    let [left, right] = [a, b].map(|words| {
+        Zeroizing::new(words.iter().map(|word| word.cast_signed()).collect::<Vec<i64>>())
+    });
+    let own = Matrices { left: &left, right: &right };
+    respond_to(&shape.product, public.zero(), own, request, rng)
 }
 
 /// `P0`'s share: `rows x columns` words.

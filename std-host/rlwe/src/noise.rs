@@ -34,10 +34,11 @@
 //!
 //! What flooding hides: noise of at most `B` moves a uniform interval of length `q / 4t` by at most
 //! `2^-41` of its length. So what `P0` sees in a coefficient is within a statistical distance of
-//! `2^-41` of what does not depend on `P1`'s operands at all, at the bound; noise of its usual size,
-//! a tenth of `B`, is within some `2^-44`. A reply of `2^k` words is within the `2^k`-fold. Flooding
-//! is always as wide as the parameters allow, so smaller operands are hidden better: at `128 x 784 x
-//! 128` words of 64 bits `B` is 4 bits, with 784 weights of 16 bits 8 bits below what is allowed.
+//! `2^-41` of what does not depend on `P1`'s operands at all, at the bound; noise of its usual
+//! size, a tenth of `B`, is within some `2^-44`. A reply of `2^k` words is within the `2^k`-fold.
+//! Flooding is always as wide as the parameters allow, so smaller operands are hidden better: at
+//! `128 x 784 x 128` words of 64 bits `B` is 4 bits, with 784 weights of 16 bits 8 bits below what
+//! is allowed.
 
 use super::error::Error;
 use super::ring::Ring;

@@ -1,9 +1,9 @@
 //! Products of polynomials modulo `X^N + 1`: the number-theoretic transform.
 //!
 //! Of a polynomial the values at the odd powers of a root of order `2 N`, in bit-reversed order
-//! (Longa and Naehrig, eprint 2016/504, algorithms 1 and 2); a product is one of values. The root is
-//! `x^((prime - 1) / 2N)` for the least `x` of 2, 3, ... that gives one: both parties have the same
-//! values. Butterflies leave words below `4 prime` unreduced (Harvey, arXiv 1205.2926).
+//! (Longa and Naehrig, eprint 2016/504, algorithms 1 and 2); a product is one of values. The root
+//! is `x^((prime - 1) / 2N)` for the least `x` of 2, 3, ... that gives one: both parties have the
+//! same values. Butterflies leave words below `4 prime` unreduced (Harvey, arXiv 1205.2926).
 
 use super::modulus::{Factor, Modulus};
 

@@ -18,8 +18,8 @@
 //! more noise than they should have reads `P1`'s factors.
 //!
 //! Fractions of `q` are words of 128 bits here: they wrap as numbers modulo `q` do, and are cut
-//! without knowing `q`. Flooding is uniform on that grid, on which it has `2^62` places or more; being
-//! put on the grid moves noise by a few of them.
+//! without knowing `q`. Flooding is uniform on that grid, on which it has `2^62` places or more;
+//! being put on the grid moves noise by a few of them.
 
 use zeroize::Zeroizing;
 

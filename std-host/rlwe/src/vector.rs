@@ -7,6 +7,7 @@
 //! Weights of 16 bits are never refused; larger ones may be, by [`Shape::noise_bits`].
 
 use rand_core::CryptoRng;
+use zeroize::Zeroizing;
 
 use super::error::Error;
 use super::keys::{Public, Secret};
@@ -14,6 +15,7 @@ use super::layout::Layout;
 use super::modulus::lower_half;
 use super::noise::hidden_noise_bits;
 use super::product::{Matrices, Product};
+use super::respond::respond as respond_to;
 use super::ring::{Parameters as _, Words32};
 
 /// Public sizes of a layer.
@@ -76,7 +78,7 @@ pub fn request(
 ) -> Result<Vec<u8>, Error> {
     let [_, inputs, _] = shape.product.layout.sizes();
     check("r", r.len(), inputs)?;
-    let words = zeroize::Zeroizing::new(r.iter().map(|&word| word.into()).collect::<Vec<u64>>());
+    let words = Zeroizing::new(r.iter().map(|&word| word.into()).collect::<Vec<u64>>());
     Ok(shape.product.request(secret.values(), Matrices { left: &[], right: &words }, rng))
 }
 
@@ -93,9 +95,10 @@ pub fn respond(
     rng: &mut impl CryptoRng,
 ) -> Result<(Vec<u8>, Vec<u32>), Error> {
     let _ = shape.noise_bits(weights)?;
-    let own = Matrices::<_, i32> { left: weights, right: &[] };
-    let signed = (i64::from, i64::from);
-    let (reply, shares) = shape.product.respond(public.zero(), own, signed, request, rng)?;
+    let left = Zeroizing::new(weights.iter().map(|&weight| weight.into()).collect::<Vec<i64>>());
+    let own = Matrices { left: &left, right: &[] };
+    let (reply, shares) = respond_to(&shape.product, public.zero(), own, request, rng)?;
+    let shares = Zeroizing::new(shares);
     Ok((reply, shares.iter().map(|&word| lower_half(word)).collect()))
 }
 
@@ -104,6 +107,6 @@ pub fn respond(
 /// # Errors
 /// [`Error::Length`] or [`Error::Filling`] if the reply is not one of this shape.
 pub fn finish(secret: &Secret<Words32>, shape: &Shape, reply: &[u8]) -> Result<Vec<u32>, Error> {
-    let shares = shape.product.finish(secret.values(), reply)?;
+    let shares = Zeroizing::new(shape.product.finish(secret.values(), reply)?);
     Ok(shares.iter().map(|&word| lower_half(word)).collect())
 }

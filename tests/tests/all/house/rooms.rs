@@ -178,9 +178,10 @@ fresh: error bits ring poly pair sample
 keys: error ring poly pair sample fresh
 reply: error modulus bits ring poly pair sample
 layout: error ring sample
-product: error ring poly pair sample fresh reply layout
-matrix: error ring noise keys layout product
-vector: error modulus ring noise keys layout product
+product: error ring poly sample fresh reply layout
+respond: error poly pair sample fresh reply product
+matrix: error ring noise keys layout product respond
+vector: error modulus ring noise keys layout product respond
 batch: error modulus scaled ring poly pair sample noise fresh keys reply
 
 [std-host/host/src]
