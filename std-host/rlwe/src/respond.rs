@@ -60,27 +60,35 @@ pub fn respond(
     }
     let (public, private) = (Seed::from_bytes(*seed), Seed::new(rng));
     let response = Response { product, own, public, fresh, zero, private };
-    let [_, inner, columns] = layout.blocks();
-    let [size_rows, _, size_columns] = layout.sizes();
-    let (mut reply, mut shares) =
-        (vec![0; layout.reply_bytes()], vec![0; size_rows * size_columns]);
+    let [_, inner, _] = layout.blocks();
     let operand_bytes = 3 * product.ring.residues() * size_of::<u64>();
-    let held = (HELD_BYTES / operand_bytes / inner).clamp(1, columns);
-    for first in (0..columns).step_by(held) {
-        let some = first..columns.min(first + held);
-        let rights = response.rights(some.clone())?;
-        let of_rows = reply.par_chunks_exact_mut(columns * product.block_bytes()).enumerate();
-        let results = of_rows.map(|(row, to)| response.row(row, some.clone(), &rights, to));
-        for (row, results) in results.collect::<Vec<_>>().into_iter().enumerate() {
-            for (column, words) in results? {
-                layout.put(&words, [row, column], &mut shares);
-            }
-        }
-    }
-    Ok((reply, shares))
+    response.in_turns(HELD_BYTES / operand_bytes / inner)
 }
 
 impl Response<'_> {
+    /// The reply and the share, with the right operands of so many block columns at once, or one.
+    fn in_turns(&self, columns_at_once: usize) -> Result<(Vec<u8>, Vec<u64>), Error> {
+        let layout = &self.product.layout;
+        let [_, _, columns] = layout.blocks();
+        let [size_rows, _, size_columns] = layout.sizes();
+        let mut reply = vec![0; layout.reply_bytes()];
+        let mut shares = vec![0; size_rows * size_columns];
+        let columns_at_once = columns_at_once.clamp(1, columns);
+        for first in (0..columns).step_by(columns_at_once) {
+            let some = first..columns.min(first + columns_at_once);
+            let rights = self.rights(some.clone())?;
+            let of_rows = reply.par_chunks_exact_mut(columns * self.product.block_bytes());
+            let results =
+                of_rows.enumerate().map(|(row, to)| self.row(row, some.clone(), &rights, to));
+            for (row, results) in results.collect::<Vec<_>>().into_iter().enumerate() {
+                for (column, words) in results? {
+                    layout.put(&words, [row, column], &mut shares);
+                }
+            }
+        }
+        Ok((reply, shares))
+    }
+
     /// A ciphertext of the request.
     fn pair(&self, number: usize) -> Result<Pair, Error> {
         let ring = self.product.ring;
@@ -146,4 +154,45 @@ fn terms<'a>(lefts: &'a [Operands], rights: &'a [Operands]) -> Vec<(&'a Pair, &'
         .zip(rights)
         .flat_map(|(left, right)| [(&right.pair, &left.factor), (&left.pair, &right.factor)]);
     crossed.filter_map(|(pair, factor)| pair.as_ref().zip(factor.as_ref())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use sharelet_testkit::{Rng, printed_seed, rng};
+
+    use super::*;
+    use crate::keys::{Public, Secret};
+    use crate::layout::Layout;
+    use crate::ring::{Parameters as _, Words64};
+
+    #[test]
+    fn a_reply_in_turns_is_the_same() {
+        let seed = printed_seed();
+        let (mut rng, mut random) = (rng(seed), Rng(seed));
+        let ring = Words64::ring();
+        let product = Product { ring, layout: Layout::new(ring, [30, 20, 120], true).unwrap() };
+        let [rows, _, columns] = product.layout.blocks();
+        assert!(rows > 1 && columns > 2, "{rows} {columns}");
+        let secret = Secret::<Words64>::new(&mut rng);
+        let public = Public::<Words64>::read(&secret.public(&mut rng)).unwrap();
+        let mut words = |count: usize| -> Vec<u64> { (0..count).map(|_| random.next()).collect() };
+        let (left, right) = (words(600), words(2400));
+        let own = Matrices { left: &left, right: &right };
+        let request = product.request(secret.values(), own, &mut rng);
+        let [left, right] = [left, right].map(|words| -> Vec<i64> {
+            words.into_iter().map(|word| word.cast_signed()).collect()
+        });
+        let (seed, fresh) = request.split_first_chunk().unwrap();
+        let response = Response {
+            product: &product,
+            own: Matrices { left: &left, right: &right },
+            public: Seed::from_bytes(*seed),
+            fresh,
+            zero: public.zero(),
+            private: Seed::new(&mut rng),
+        };
+        let at_once = response.in_turns(columns).unwrap();
+        assert_eq!(response.in_turns(2).unwrap(), at_once);
+        assert_eq!(response.in_turns(0).unwrap(), at_once);
+    }
 }
