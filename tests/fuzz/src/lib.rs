@@ -13,6 +13,7 @@
     reason = "a target ends where something is wrong"
 )]
 
+mod encrypted;
 mod files;
 mod messages;
 mod models;
@@ -32,7 +33,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 16] = [
+pub const TARGETS: [Target; 17] = [
     Target { name: "device", run: parties::device, seeds: parties::device_seeds },
     Target { name: "host", run: parties::host, seeds: parties::host_seeds },
     Target { name: "connect", run: parties::connect, seeds: parties::connect_seeds },
@@ -40,6 +41,7 @@ pub const TARGETS: [Target; 16] = [
     Target { name: "control", run: messages::control, seeds: messages::control_seeds },
     Target { name: "queries", run: messages::queries, seeds: messages::query_seeds },
     Target { name: "frames", run: messages::frames, seeds: messages::frame_seeds },
+    Target { name: "encrypted", run: encrypted::messages, seeds: encrypted::seeds },
     Target { name: "page", run: files::page, seeds: files::page_seeds },
     Target { name: "store", run: files::store, seeds: files::store_seeds },
     Target { name: "share", run: files::share, seeds: files::share_seeds },

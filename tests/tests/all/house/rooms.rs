@@ -176,6 +176,24 @@ state: curve network parameters initial model tensor forward loss course step ra
 plain: curve labels parameters initial model tensor float course state scaling
 plans: network tensor course state
 
+[std-host/rlwe/src]
+error modulus scaled:
+bits ntt: modulus
+ring: modulus ntt
+poly: modulus ring
+pair: modulus ring poly
+sample: modulus ring poly
+noise: error ring sample
+fresh: error bits ring poly pair sample
+keys: error ring poly pair sample fresh
+reply: error modulus bits ring poly pair sample
+layout: error ring sample
+product: error ring poly sample fresh reply layout
+respond: error poly pair sample fresh reply product
+matrix: error ring noise keys layout product respond
+vector: error modulus ring noise keys layout product respond
+batch: error modulus scaled ring poly pair sample noise fresh keys reply
+
 [std-host/host/src]
 data:
 store: data
@@ -255,7 +273,7 @@ train: rng simulate features
 
 [tests/constant_time/src]
 secret:
-inputs line: secret
+encrypted inputs line: secret
 channels sessions: secret line
 
 [tests/faults/src]
@@ -264,7 +282,7 @@ runs: line parties
 
 [tests/fuzz/src]
 script seeds:
-files models: seeds
+encrypted files models: seeds
 messages parties: script seeds
 
 [tests/load/src]
