@@ -86,6 +86,12 @@ impl Made {
     pub fn source(&self) -> Source<'_> {
         Source::made(self.party, &self.bytes)
     }
+
+    /// The records alone, as a dealer would write them.
+    #[must_use]
+    pub fn into_bytes(mut self) -> Vec<u8> {
+        core::mem::take(&mut *self.bytes)
+    }
 }
 
 /// Calls of the extension for so many transfers.

@@ -87,6 +87,12 @@ impl From<Comparison> for Settings {
     }
 }
 
+impl From<Truncation> for Settings {
+    fn from(truncation: Truncation) -> Self {
+        Self { truncation, ..Self::default() }
+    }
+}
+
 /// How programs drop bits of shared numbers: see [`crate::functions::program::truncation`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

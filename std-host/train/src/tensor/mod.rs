@@ -17,8 +17,10 @@
 //! Element-wise protocols are those of the core, run by the [`Engine`] inside. One program, read by
 //! [`party`], [`offline`] and [`Plain`].
 
+pub mod alone;
 mod dealing;
 pub mod local;
+mod lowered;
 mod memory;
 pub mod offline;
 pub mod party;
@@ -30,11 +32,14 @@ use sharelet_core::correlation::LengthError;
 use sharelet_core::functions::cut::Folding;
 use sharelet_core::functions::engine::twin::Twin;
 use sharelet_core::functions::engine::{Comparison, Engine, Settings, Truncation};
+use sharelet_core::functions::program::choice;
+use sharelet_core::functions::protocol::Protocol;
 use sharelet_core::functions::protocol::activate::{Activate, Activated, Kept};
 use sharelet_core::functions::protocol::matrix::{self, MaskMatrix};
-use sharelet_core::functions::protocol::rescale::{Rescale, Rescaled};
+use sharelet_core::functions::protocol::millionaire::Millionaire;
+use sharelet_core::functions::protocol::millionaire::activation::Activation;
+use sharelet_core::functions::protocol::rescale::Rescaled;
 use sharelet_core::functions::protocol::select::{Select, Selected};
-use sharelet_core::functions::protocol::shift::Shift;
 use sharelet_core::ring::Ring;
 use sharelet_core::share;
 
@@ -241,9 +246,8 @@ impl<E: Runner, T: Tensors> Machine<E, T> {
         match self.engine.truncation() {
             Truncation::OneUnit => {
                 let mut out = vec![0; words.len()];
-                self.engine
-                    .run(&Rescale::<u64, u64>::new(shift)?, Rescaled { x: &words, out: &mut out })
-                    .await?;
+                let data = Rescaled { x: &words, out: &mut out };
+                choice::rescale_to(&mut self.engine, shift, data).await?;
                 Ok(out)
             }
             Truncation::Exact => self.truncate_exactly(words, shift).await,
@@ -259,7 +263,7 @@ impl<E: Runner, T: Tensors> Machine<E, T> {
         mut words: Vec<u64>,
         shift: u32,
     ) -> Result<Vec<u64>, E::Error> {
-        self.engine.run(&Shift::<u64>::truncate(shift)?, &mut words).await?;
+        choice::truncate(&mut self.engine, shift, &mut words).await?;
         Ok(words)
     }
 
@@ -271,7 +275,7 @@ impl<E: Runner, T: Tensors> Machine<E, T> {
         let mut narrow = vec![0; words.len()];
         if shift > 0 && self.engine.truncation() == Truncation::OneUnit {
             let data = Rescaled { x: &words, out: &mut narrow };
-            self.engine.run(&Rescale::<u64, u32>::new(shift)?, data).await?;
+            choice::rescale_to(&mut self.engine, shift, data).await?;
         } else {
             share::reduce(&self.truncate(words, shift).await?, &mut narrow);
         }
@@ -290,6 +294,10 @@ impl<E: Runner, T: Tensors> Machine<E, T> {
         keeps: bool,
     ) -> Result<(Vec<u64>, Bits), E::Error> {
         if shift > 0 && self.engine.truncation() == Truncation::OneUnit {
+            if self.engine.comparison() == Comparison::Ot {
+                let gate = Millionaire::<Activation<u64>>::truncating(shift, keeps)?;
+                return self.decide(&gate, words, keeps).await;
+            }
             let gate = Activate::truncating(shift, folding(words.len()), keeps)?;
             return self.decide(&gate, words, keeps).await;
         }
@@ -306,6 +314,10 @@ impl<E: Runner, T: Tensors> Machine<E, T> {
         words: Vec<u32>,
         keeps: bool,
     ) -> Result<(Vec<u64>, Bits), E::Error> {
+        if self.engine.comparison() == Comparison::Ot {
+            let gate = Millionaire::<Activation<u32>>::exact(keeps);
+            return self.decide(&gate, words, keeps).await;
+        }
         self.decide(&Activate::exact(folding(words.len()), keeps), words, keeps).await
     }
 
@@ -319,6 +331,10 @@ impl<E: Runner, T: Tensors> Machine<E, T> {
         keeps: bool,
     ) -> Result<(Vec<u32>, Bits), E::Error> {
         if !keeps {
+            if self.engine.comparison() == Comparison::Ot {
+                let gate = Millionaire::<Activation<u32, u32>>::narrow();
+                return self.decide(&gate, words, false).await;
+            }
             return self.decide(&Activate::narrow(folding(words.len())), words, false).await;
         }
         let (lifted, bits) = self.activate_narrow(words, true).await?;
@@ -329,7 +345,7 @@ impl<E: Runner, T: Tensors> Machine<E, T> {
 
     async fn decide<R: Ring, W: Ring>(
         &mut self,
-        gate: &Activate<R, W>,
+        gate: &impl for<'d> Protocol<Data<'d> = Activated<'d, R, W>>,
         mut y: Vec<R>,
         keeps: bool,
     ) -> Result<(Vec<W>, Bits), E::Error> {
@@ -391,14 +407,8 @@ fn add(map: &Bilinear, x: &[u64], y: &[u64], out: &mut [u64]) -> Result<(), Leng
     map.add(x, y, out).map_err(|_| LengthError { expected_bytes: 8, found_bytes: 0 })
 }
 
-/// The settings of a run: the gates of training are those on tables.
-#[must_use]
-pub const fn settings(truncation: Truncation) -> Settings {
-    Settings { comparison: Comparison::Tables, truncation }
-}
-
 /// The twin's machine.
 #[must_use]
-pub const fn twin(truncation: Truncation) -> Machine<Twin, Plain> {
-    Machine::new(Twin { settings: settings(truncation) }, Plain)
+pub fn twin(settings: impl Into<Settings>) -> Machine<Twin, Plain> {
+    Machine::new(Twin { settings: settings.into() }, Plain)
 }

@@ -6,7 +6,7 @@ use rand_core::CryptoRng;
 use sharelet_core::binding::Binding;
 use sharelet_core::correlation::LengthError;
 use sharelet_core::functions::engine::offline::{Count, Offline, Task, Usage};
-use sharelet_core::functions::engine::{EngineError, Truncation};
+use sharelet_core::functions::engine::{EngineError, Settings, Truncation};
 use sharelet_core::functions::protocol::Protocol;
 use sharelet_core::functions::record::Layout;
 use sharelet_core::keystream::{ChaCha12, Key, Keystream};
@@ -14,7 +14,7 @@ use sharelet_core::keystream::{ChaCha12, Key, Keystream};
 use super::dealing::Records;
 use super::memory::Memory;
 use super::words::Words;
-use super::{Bilinear, Machine, Masked, Program, Runner, Tensors, add, check, settings};
+use super::{Bilinear, Machine, Masked, Program, Runner, Tensors, add, check};
 
 /// What a program takes of everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -75,9 +75,9 @@ impl Plan {
     /// The program's sizes are wrong.
     pub fn of<P: Program>(
         program: &mut P,
-        truncation: Truncation,
+        settings: impl Into<Settings>,
     ) -> Result<Self, EngineError<Infallible>> {
-        Ok(Self::counted(program, truncation)?.0)
+        Ok(Self::counted(program, settings)?.0)
     }
 
     /// Counts a program; beside that, what it leaves, in its sizes.
@@ -86,12 +86,9 @@ impl Plan {
     /// As [`Plan::of`].
     pub fn counted<P: Program>(
         program: &mut P,
-        truncation: Truncation,
+        settings: impl Into<Settings>,
     ) -> Result<(Self, P::Output), EngineError<Infallible>> {
-        let machine = Machine::new(
-            Offline::new(Operations::default(), settings(truncation)),
-            Sizes::default(),
-        );
+        let machine = Machine::new(Offline::new(Operations::default(), settings), Sizes::default());
         let (output, engine, sizes) = run(program, machine)?;
         let Sizes { mask_elems, product_elems, multiply_adds } = sizes;
         let Operations { count: Count(usage), list: operations } = engine.into_task();
@@ -202,8 +199,7 @@ pub fn deal<P: Program>(
         Words::expand(&Keystream::<ChaCha12>::new(&Key::from_bytes(seed)), 0, plan.mask_elems);
     let words_0 = Words::expand(keystream, session, plan.mask_elems + plan.product_elems);
     let tensors = Products { words_0, masks_1, products: Vec::with_capacity(plan.product_elems) };
-    let engine =
-        Offline::new(Records::new(keystream, session, rng, &mut records), settings(truncation));
+    let engine = Offline::new(Records::new(keystream, session, rng, &mut records), truncation);
     let (output, engine, Products { products, .. }) = run(program, Machine::new(engine, tensors))?;
     engine.into_task().finish()?;
     Ok((Dealt { seed, records, first: 0, products }, output))

@@ -8,7 +8,7 @@ use sharelet_core::binding::Binding;
 use sharelet_core::correlation::{LengthError, Position, SessionToken};
 use sharelet_core::functions::engine::offline::{Count, Offline};
 use sharelet_core::functions::engine::party::{Expanded, Party, Received, Source};
-use sharelet_core::functions::engine::{EngineError, Link, Truncation};
+use sharelet_core::functions::engine::{Comparison, EngineError, Link, Settings, Truncation};
 use sharelet_core::functions::record;
 use sharelet_core::keystream::{ChaCha12, Key, Keystream};
 use sharelet_core::share::Party as Side;
@@ -16,12 +16,12 @@ use sharelet_core::share::Party as Side;
 use super::memory::Memory;
 use super::offline::{self, Dealt, Plan};
 use super::words::Words;
-use super::{Bilinear, Machine, Masked, Program, Tensors, add, settings};
+use super::{Bilinear, Machine, Masked, Program, Tensors, add};
 
 /// A party's half of a session's correlations, ready to be spent.
 pub struct Prepared {
     side: Side,
-    truncation: Truncation,
+    settings: Settings,
     work_bytes: usize,
     records: Memory,
     /// Where in the memory the records begin.
@@ -76,7 +76,7 @@ impl Prepared {
         let work_bytes = plan.usage.work_bytes;
         Ok(Self {
             side: Side::P0,
-            truncation,
+            settings: truncation.into(),
             work_bytes,
             records,
             first: 0,
@@ -105,12 +105,26 @@ impl Prepared {
         let work_bytes = plan.usage.work_bytes;
         Ok(Self {
             side: Side::P1,
-            truncation,
+            settings: truncation.into(),
             work_bytes,
             records,
             first,
             shares: Shares { masks, products: Some(Words::new(products)), foreseen: None },
         })
+    }
+
+    /// A party's half of what both have made, without a dealer: records as a dealer would write
+    /// them, masks, and shares of the products of masks.
+    pub(super) fn made(
+        side: Side,
+        settings: Settings,
+        work_bytes: usize,
+        records: Vec<u8>,
+        [masks, products]: [Vec<u64>; 2],
+    ) -> Self {
+        let (masks, products) = (Words::new(masks), Some(Words::new(products)));
+        let shares = Shares { masks, products, foreseen: None };
+        Self { side, settings, work_bytes, records: records.into(), first: 0, shares }
     }
 
     /// Multiplies ahead of the program what both factors are known of: masks with tensors that were
@@ -122,7 +136,7 @@ impl Prepared {
         let nothing = Shares { masks: Words::new(Vec::new()), products: None, foreseen: None };
         let ahead =
             Ahead { shares: mem::replace(&mut self.shares, nothing), found: VecDeque::new() };
-        let engine = Offline::new(Count::default(), settings(self.truncation));
+        let engine = Offline::new(Count::default(), self.settings);
         let (_, _, ahead) = offline::run(program, Machine::new(engine, ahead))?;
         self.shares.foreseen = Some(ahead.found);
         Ok(())
@@ -137,16 +151,19 @@ impl Prepared {
         program: &mut P,
         link: L,
     ) -> Result<(P::Output, L), EngineError<L::Error>> {
-        let Self { side, truncation, work_bytes, records, first, shares } = self;
-        let (mut work, settings) = (vec![0; work_bytes], settings(truncation));
+        let Self { side, settings, work_bytes, records, first, shares } = self;
+        let mut work = vec![0; work_bytes];
         let of_records = records.get(first..).unwrap_or_default();
-        let (output, link, shares) = match side {
-            Side::P0 => {
+        // What is dealt to `P0` is a seed.
+        let expanded = side == Side::P0 && settings.comparison != Comparison::Ot;
+        let (output, link, shares) = match expanded {
+            true => {
                 let party = Party::new(Expanded::new(of_records), link, &mut work, settings);
                 spend(party, shares, program).await?
             }
-            Side::P1 => {
-                let party = Party::new(Received::new(of_records), link, &mut work, settings);
+            false => {
+                let source = Received::made(side, of_records);
+                let party = Party::new(source, link, &mut work, settings);
                 spend(party, shares, program).await?
             }
         };

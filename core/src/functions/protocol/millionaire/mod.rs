@@ -62,7 +62,7 @@ pub trait OnShares: Sync {
     fn compared<'s>(&self, data: &'s Self::Data<'_>) -> &'s [Self::Ring];
     /// The record.
     fn layout(&self) -> Layout;
-    /// Pairs of words per element.
+    /// Pairs of words per element; without any, no message is sent.
     fn pairs(&self) -> u32 {
         1
     }
@@ -253,7 +253,7 @@ impl<T: OnShares> Protocol for Millionaire<T> {
     }
 
     fn rounds(&self) -> usize {
-        self.levels() as usize + 3
+        if self.0.pairs() == 0 { 0 } else { self.levels() as usize + 3 }
     }
 
     fn message_bytes(&self, round: usize, elements: usize) -> usize {

@@ -17,13 +17,14 @@ use crate::step::{StepError, expect_len};
 /// [`crate::functions::protocol::rescale`].
 ///
 /// Of an `X = x + 2^(k-2)` below `2^(k-1)` the shares wrap around unless both have a topmost bit of
-/// zero: one transfer, 3 messages.
+/// zero: one transfer, 3 messages. Where that is a multiple of `2^l` it does not show: no message.
 #[derive(Clone, Copy, Debug)]
 pub struct Rescaling<R, W> {
     shift: u32,
     layout: Layout,
     carries: Carries,
-    apart: Dual,
+    /// Whether the shares do not wrap around; nothing where that does not show.
+    apart: Option<Dual>,
     rings: PhantomData<(R, W)>,
 }
 
@@ -37,9 +38,12 @@ impl<R: Ring, W: Ring> Millionaire<Rescaling<R, W>> {
             return Err(StepError::shift_out_of_range::<R>(shift));
         }
         let mut layout = Layout::default();
-        let carries = Carries::new(1, None, false, Wanted::Carry).placed(&mut layout);
-        let place = dual_bits(&mut layout, 1);
-        let apart = Dual::new(Party::P1, place, layout.words::<W>(Dual::words(0)), 0);
+        let mut carries = Carries::new(1, None, false, Wanted::Carry);
+        let apart = (R::BITS - shift < W::BITS).then(|| {
+            carries = carries.placed(&mut layout);
+            let place = dual_bits(&mut layout, 1);
+            Dual::new(Party::P1, place, layout.words::<W>(Dual::words(0)), 0)
+        });
         Ok(Self(Rescaling { shift, layout, carries, apart, rings: PhantomData }))
     }
 }
@@ -67,6 +71,10 @@ impl<R: Ring, W: Ring> OnShares for Rescaling<R, W> {
         self.layout
     }
 
+    fn pairs(&self) -> u32 {
+        u32::from(self.apart.is_some())
+    }
+
     fn carries(&self, _index: u32) -> Carries {
         self.carries
     }
@@ -77,11 +85,11 @@ impl<R: Ring, W: Ring> OnShares for Rescaling<R, W> {
     }
 
     fn dual(&self, index: u32) -> Option<Dual> {
-        (index == 0).then_some(self.apart)
+        self.apart.filter(|_| index == 0)
     }
 
     fn last_bits(&self) -> u32 {
-        1
+        self.pairs()
     }
 
     fn last<H: Half>(
@@ -93,7 +101,9 @@ impl<R: Ring, W: Ring> OnShares for Rescaling<R, W> {
         mut bit: impl FnMut(u32),
         _words: &mut [u8],
     ) {
-        bit(self.carries.root(nodes(0)).0 ^ self.apart.bit(half, element));
+        if let Some(apart) = self.apart {
+            bit(self.carries.root(nodes(0)).0 ^ apart.bit(half, element));
+        }
     }
 
     fn finish<H: Half>(
@@ -110,10 +120,13 @@ impl<R: Ring, W: Ring> OnShares for Rescaling<R, W> {
         };
         let (party, weight) = (half.party(), W::pow2(R::BITS - self.shift));
         let one = party.constant(W::ONE);
-        let apart = turned(bit() == 1, one, self.apart.number::<W>(half, element));
         let word = W::from_u64(dropped(party, self.shift, raised(party, x)).to_u64());
         let offset = one.mul(W::pow2(R::BITS - 2 - self.shift));
-        *out = word.sub(offset).sub(weight.mul(one.sub(apart)));
+        *out = word.sub(offset);
+        if let Some(apart) = self.apart {
+            let apart = turned(bit() == 1, one, apart.number::<W>(half, element));
+            *out = out.sub(weight.mul(one.sub(apart)));
+        }
     }
 
     /// What divides without a rest stays exact.

@@ -1,0 +1,268 @@
+//! Preparing without a dealer: the two servers make a session's correlations themselves.
+//!
+//! Records of element-wise protocols come from oblivious transfers (`sharelet_prepare`), and shares
+//! of the products of masks from encryption over rings (`sharelet_rlwe`): `P0` encrypts its masks,
+//! `P1` multiplies. Every party draws its masks itself.
+//!
+//! ```text
+//! once per pair      base transfers both ways, P0's public key
+//! once per session   P0 -> P1  all masks that are multiplied, encrypted
+//!                    P1 -> P0  the products, under masks of their own
+//!                    4 messages of transfers, both ways
+//! ```
+
+use core::convert::Infallible;
+
+use rand_core::CryptoRng;
+use sharelet_core::correlation::LengthError;
+use sharelet_core::functions::engine::offline::{Count, Offline, Task, Usage};
+use sharelet_core::functions::engine::{Comparison, EngineError, Link, Settings, Truncation};
+use sharelet_core::functions::protocol::Protocol;
+use sharelet_core::keystream::{ChaCha12, Key, Keystream};
+use sharelet_core::share::Party as Side;
+use sharelet_prepare::{Failed, FieldBits, Kept, Pair, PrepareError};
+use sharelet_rlwe::matrix::{self, Shape};
+use sharelet_rlwe::{Public, Secret, Words64};
+use thiserror::Error;
+
+use super::lowered::Lowered;
+use super::offline;
+use super::party::Prepared;
+use super::words::Words;
+use super::{Bilinear, Machine, Masked, Program, Tensors, add, check};
+
+/// Why two servers could not prepare. `E` is the link's error.
+#[derive(Debug, Error)]
+pub enum AloneError<E> {
+    /// The transfers, the peer, or the link.
+    #[error(transparent)]
+    Transfers(#[from] Failed<E>),
+    /// The encrypted products.
+    #[error("encrypted products: {0}")]
+    Products(#[from] sharelet_rlwe::Error),
+    /// The program's sizes are wrong, or it needs a dealer.
+    #[error("{0}")]
+    Program(EngineError<Infallible>),
+}
+
+impl<E> From<EngineError<Infallible>> for AloneError<E> {
+    fn from(error: EngineError<Infallible>) -> Self {
+        Self::Program(error)
+    }
+}
+
+impl<E> From<PrepareError> for AloneError<E> {
+    fn from(error: PrepareError) -> Self {
+        Self::Transfers(error.into())
+    }
+}
+
+/// The settings of a program whose correlations two parties make alone.
+#[must_use]
+pub const fn settings(truncation: Truncation) -> Settings {
+    Settings { comparison: Comparison::Ot, truncation }
+}
+
+/// A server's side of a pair that prepares alone, in one session of the pair.
+#[derive(Debug)]
+pub struct Alone {
+    side: Side,
+    pair: Pair,
+    keys: Keys,
+}
+
+/// `P0` decrypts, `P1` multiplies.
+enum Keys {
+    Secret(Box<Secret<Words64>>),
+    Public(Box<Public<Words64>>),
+}
+
+impl core::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Keys(<redacted>)")
+    }
+}
+
+impl Alone {
+    /// Begins a session with the peer. Both sides give the same `session`, which never repeats for
+    /// what they keep. One message, from `P0` to `P1`: a public key.
+    ///
+    /// # Errors
+    /// The link's; a peer that sends no key.
+    pub async fn begin<L: Link>(
+        side: Side,
+        (kept, session, field): (&Kept, [u8; 32], FieldBits),
+        rng: &mut impl CryptoRng,
+        link: &mut L,
+    ) -> Result<Self, AloneError<L::Error>> {
+        let pair = Pair::new(side, kept, session, field);
+        let keys = match side {
+            Side::P0 => {
+                let secret = Secret::new(rng);
+                say(link, &secret.public(rng)).await?;
+                Keys::Secret(Box::new(secret))
+            }
+            Side::P1 => {
+                let message = hear(link, Public::<Words64>::bytes()).await?;
+                Keys::Public(Box::new(Public::read(&message)?))
+            }
+        };
+        Ok(Self { side, pair, keys })
+    }
+
+    /// Prepares a program with the peer, who does the same; `program` is the one to come, without
+    /// its data.
+    ///
+    /// # Errors
+    /// The link's; a program that needs a dealer; a peer that prepares another program, or cheats
+    /// in the transfers.
+    pub async fn prepare<P: Program, L: Link>(
+        &mut self,
+        program: &mut P,
+        truncation: Truncation,
+        rng: &mut impl CryptoRng,
+        link: &mut L,
+    ) -> Result<Prepared, AloneError<L::Error>> {
+        let settings = settings(truncation);
+        let mut seed = [0; 32];
+        rng.fill_bytes(&mut seed);
+        let keystream = Keystream::<ChaCha12>::new(&Key::from_bytes(seed));
+        let sizes = offline::Plan::of(program, settings)?;
+        let masks = Words::expand(&keystream, 0, sizes.mask_elems);
+        let own = Own { masks, taken: Vec::new(), products: Vec::new() };
+        let engine = Offline::new(Plans::default(), settings);
+        let (_, engine, Own { taken, products, .. }) =
+            offline::run(program, Machine::new(engine, own))?;
+        let Plans { count: Count(Usage { work_bytes, .. }), plan } = engine.into_task();
+        let shares = self.multiply(&products, rng, link).await?;
+        let made = sharelet_prepare::link::prepare(&mut self.pair, &plan, rng, link).await?;
+        let records = made.into_bytes();
+        Ok(Prepared::made(self.side, settings, work_bytes, records, [taken, shares]))
+    }
+
+    /// Shares of all products of masks, one after the other.
+    async fn multiply<L: Link>(
+        &self,
+        products: &[Factors],
+        rng: &mut impl CryptoRng,
+        link: &mut L,
+    ) -> Result<Vec<u64>, AloneError<L::Error>> {
+        let shapes: Vec<Shape> = products
+            .iter()
+            .map(|Factors { map, .. }| {
+                let [rows, inner, columns] = Lowered(map).sizes();
+                Shape::new(rows, inner, columns)
+            })
+            .collect::<Result<_, _>>()?;
+        let mut shares = Vec::new();
+        let each = || products.iter().zip(&shapes);
+        let mut crossed: Vec<Vec<u64>> = Vec::with_capacity(products.len());
+        match &self.keys {
+            Keys::Secret(secret) => {
+                let mut requests = Vec::new();
+                for (factors, shape) in each() {
+                    let [a, b] = Lowered(&factors.map).operands(&factors.x, &factors.y);
+                    requests.extend(matrix::request(secret, shape, &a, &b, rng)?);
+                }
+                say(link, &requests).await?;
+                drop(requests);
+                let replies = hear(link, shapes.iter().map(Shape::reply_bytes).sum()).await?;
+                let mut rest = replies.as_slice();
+                for shape in &shapes {
+                    let (reply, more) =
+                        rest.split_at_checked(shape.reply_bytes()).unwrap_or_default();
+                    rest = more;
+                    crossed.push(matrix::finish(secret, shape, reply)?);
+                }
+            }
+            Keys::Public(public) => {
+                let requests = hear(link, shapes.iter().map(Shape::request_bytes).sum()).await?;
+                let (mut rest, mut replies) = (requests.as_slice(), Vec::new());
+                for (factors, shape) in each() {
+                    let (request, more) =
+                        rest.split_at_checked(shape.request_bytes()).unwrap_or_default();
+                    rest = more;
+                    let [a, b] = Lowered(&factors.map).operands(&factors.x, &factors.y);
+                    let (reply, share) = matrix::respond(public, shape, &a, &b, request, rng)?;
+                    replies.extend(reply);
+                    crossed.push(share);
+                }
+                say(link, &replies).await?;
+            }
+        }
+        for (Factors { map, x, y }, crossed) in products.iter().zip(crossed) {
+            let mut share = Lowered(map).result(crossed);
+            add(map, x, y, &mut share).map_err(|error| EngineError::Correlations(error))?;
+            shares.extend(share);
+        }
+        Ok(shares)
+    }
+}
+
+/// Sends what the peer hears.
+async fn say<L: Link>(link: &mut L, message: &[u8]) -> Result<(), AloneError<L::Error>> {
+    link.exchange([message, &[]], [&mut [], &mut []]).await.map_err(Failed::Link)?;
+    Ok(())
+}
+
+/// Hears what the peer says: so many bytes.
+async fn hear<L: Link>(link: &mut L, bytes: usize) -> Result<Vec<u8>, AloneError<L::Error>> {
+    let mut message = vec![0; bytes];
+    link.exchange([&[], &[]], [&mut message, &mut []]).await.map_err(Failed::Link)?;
+    Ok(message)
+}
+
+/// A party's masks, and which of them are multiplied.
+struct Own {
+    masks: Words,
+    taken: Vec<u64>,
+    products: Vec<Factors>,
+}
+
+/// A map, and a party's shares of the masks of what it takes.
+struct Factors {
+    map: Bilinear,
+    x: Vec<u64>,
+    y: Vec<u64>,
+}
+
+impl Tensors for Own {
+    fn mask(&mut self, elems: usize) -> Result<Vec<u64>, LengthError> {
+        let mask = self.masks.take(elems)?;
+        self.taken.extend(&mask);
+        Ok(mask)
+    }
+
+    fn product(&mut self, map: &Bilinear, x: &Masked, y: &Masked) -> Result<Vec<u64>, LengthError> {
+        check(map, x.mask.len(), y.mask.len())?;
+        self.products.push(Factors { map: *map, x: x.mask.clone(), y: y.mask.clone() });
+        Ok(vec![0; map.out_elems()])
+    }
+}
+
+/// Counts, and plans the transfers.
+#[derive(Default)]
+struct Plans {
+    count: Count,
+    plan: sharelet_prepare::Plan,
+}
+
+impl Task for Plans {
+    fn operation<P: Protocol>(
+        &mut self,
+        protocol: &P,
+        elements: usize,
+    ) -> Result<(), EngineError<Infallible>> {
+        self.plan.operation(protocol, elements)?;
+        self.count.operation(protocol, elements)
+    }
+
+    fn operations<P: Protocol, Q: Protocol>(
+        &mut self,
+        first: (&P, usize),
+        second: (&Q, usize),
+    ) -> Result<(), EngineError<Infallible>> {
+        self.plan.operations(first, second)?;
+        self.count.operations(first, second)
+    }
+}
