@@ -18,7 +18,7 @@ use super::error::Error;
 use super::fresh::{encrypt, read, write};
 use super::keys::{Public, Secret};
 use super::modulus::lower_half;
-use super::noise::hidden_noise_bits;
+use super::noise::{check as check_noise, noise_bits};
 use super::pair::Pair;
 use super::poly::Poly;
 use super::reply::{open, seal};
@@ -71,10 +71,16 @@ impl Shape {
     /// [`Error::Operand`] if there are more or fewer weights; [`Error::Noise`] if flooding does not
     /// hide it: then [`respond`] refuses them, too.
     pub fn noise_bits(&self, weights: &[i32]) -> Result<f64, Error> {
+        Ok(noise_bits(Words32::ring(), self.squares(weights)?))
+    }
+
+    /// The largest sum of squares of a row, if its noise is hidden.
+    fn squares(&self, weights: &[i32]) -> Result<f64, Error> {
         check("W", weights.len(), self.outputs * self.inputs)?;
         let squares = |row: &[i32]| row.iter().map(|&weight| f64::from(weight).powi(2)).sum();
         let largest = weights.chunks(self.inputs).map(squares).fold(0.0, f64::max);
-        hidden_noise_bits(Words32::ring(), largest)
+        check_noise(Words32::ring(), largest)?;
+        Ok(largest)
     }
 }
 
@@ -122,7 +128,7 @@ pub fn respond(
     request: &[u8],
     rng: &mut impl CryptoRng,
 ) -> Result<(Vec<u8>, Vec<u32>), Error> {
-    let _ = shape.noise_bits(weights)?;
+    let _ = shape.squares(weights)?;
     let ring = Words32::ring();
     let length = Error::Length { expected: shape.request_bytes(), found: request.len() };
     let (seed, fresh) = request.split_first_chunk::<SEED_BYTES>().ok_or(length)?;

@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 use super::error::Error;
 use super::keys::{Public, Secret};
 use super::layout::Layout;
-use super::noise::hidden_noise_bits;
+use super::noise::{check, noise_bits};
 use super::product::{Matrices, Product};
 use super::respond::respond as respond_to;
 use super::ring::{Parameters as _, Words64};
@@ -44,7 +44,8 @@ impl Shape {
         // Words are signed: up to 2^63. A result's ciphertext is made from so many of them.
         #[allow(clippy::cast_precision_loss)]
         let squares = (block_rows + block_columns) as f64 * inner as f64 * 2_f64.powi(126);
-        let noise_bits = hidden_noise_bits(ring, squares)?;
+        check(ring, squares)?;
+        let noise_bits = noise_bits(ring, squares);
         Ok(Self { product: Product { ring, layout }, noise_bits })
     }
 

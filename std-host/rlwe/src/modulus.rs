@@ -3,10 +3,6 @@
 //! Products with a known factor are Shoup's (as in Harvey, arXiv 1205.2926, section 2), others are
 //! reduced with a reciprocal (Barrett, CRYPTO 1986).
 
-/// Bits of the largest prime.
-#[cfg(test)]
-pub const MAX_PRIME_BITS: u32 = 62;
-
 /// The lower word.
 #[allow(clippy::cast_possible_truncation)]
 pub const fn low(x: u128) -> u64 {

@@ -44,12 +44,6 @@ impl Poly {
         poly
     }
 
-    /// All residues, to change.
-    #[cfg(test)]
-    pub fn residues_mut(&mut self) -> &mut [u64] {
-        &mut self.0
-    }
-
     /// Signed coefficients, each of any size, as values.
     pub fn values_of(ring: &Ring, coefficients: &[i64]) -> Self {
         Self::made(ring, coefficients, Modulus::signed)

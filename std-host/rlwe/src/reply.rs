@@ -210,7 +210,9 @@ mod tests {
         /// `b + a s` of values: the noise of words that are zero, signed, in units of `q 2^-128`.
         fn noise(&self, pair: &Pair) -> Vec<i128> {
             let mut sum = Poly::zero(self.ring);
-            sum.residues_mut().copy_from_slice(pair.b.residues());
+            for ((_, to), (_, from)) in sum.parts_mut(self.ring).zip(pair.b.parts(self.ring)) {
+                to.copy_from_slice(from);
+            }
             sum.add_product(self.ring, &pair.a, self.secret.values());
             sum.backward(self.ring);
             let fractions = sum.fractions(self.ring, 0..self.ring.size());

@@ -13,7 +13,7 @@ use super::error::Error;
 use super::keys::{Public, Secret};
 use super::layout::Layout;
 use super::modulus::lower_half;
-use super::noise::hidden_noise_bits;
+use super::noise::{check as check_noise, noise_bits};
 use super::product::{Matrices, Product};
 use super::respond::respond as respond_to;
 use super::ring::{Parameters as _, Words32};
@@ -51,14 +51,20 @@ impl Shape {
     ///
     /// # Errors
     /// [`Error::Operand`] if there are more or fewer weights; [`Error::Noise`] if flooding does not
-    /// hide it: then `respond` refuses them, too.
+    /// hide it: then [`respond`] refuses them, too.
     pub fn noise_bits(&self, weights: &[i32]) -> Result<f64, Error> {
+        Ok(noise_bits(self.product.ring, self.squares(weights)?))
+    }
+
+    /// The largest sum of squares of a block of rows, if its noise is hidden.
+    fn squares(&self, weights: &[i32]) -> Result<f64, Error> {
         let [outputs, inputs, _] = self.product.layout.sizes();
         check("W", weights.len(), outputs * inputs)?;
         let [block_rows, ..] = self.product.layout.block();
         let squares = |rows: &[i32]| rows.iter().map(|&weight| f64::from(weight).powi(2)).sum();
         let largest = weights.chunks(block_rows * inputs).map(squares).fold(0.0, f64::max);
-        hidden_noise_bits(self.product.ring, largest)
+        check_noise(self.product.ring, largest)?;
+        Ok(largest)
     }
 }
 
@@ -94,7 +100,7 @@ pub fn respond(
     request: &[u8],
     rng: &mut impl CryptoRng,
 ) -> Result<(Vec<u8>, Vec<u32>), Error> {
-    let _ = shape.noise_bits(weights)?;
+    let _ = shape.squares(weights)?;
     let left = Zeroizing::new(weights.iter().map(|&weight| weight.into()).collect::<Vec<i64>>());
     let own = Matrices { left: &left, right: &[] };
     let (reply, shares) = respond_to(&shape.product, public.zero(), own, request, rng)?;

@@ -5,9 +5,9 @@ use core::hint::black_box;
 
 use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng as _, SeedableRng as _, TryCryptoRng, TryRng};
-use sharelet_rlwe::{Public, Secret, Words64, matrix};
+use sharelet_rlwe::{Public, Secret, Words32, Words64, batch, matrix, vector};
 
-use crate::secret::{Secrets, public};
+use crate::secret::{Secrets, public, secret};
 
 /// A generator of seeds, of which every other one travels in a message.
 struct Seeds {
@@ -63,4 +63,26 @@ pub fn products() {
     let (reply, share1) = matrix::respond(&zero, &shape, &a1, &b1, &request, &mut seeds).unwrap();
     let share0 = matrix::finish(&key, &shape, &public(reply)).unwrap();
     black_box([share0, share1]);
+}
+
+/// A layer with secret weights, of one session and of many.
+pub fn layers() {
+    let key = Secret::<Words32>::new(&mut Seeds::new(false));
+    let zero = Public::read(&public(key.public(&mut Seeds::new(true)))).unwrap();
+    let weights: Vec<i32> = secret(vec![77, -5, 32_767, -32_768, 0, 1]);
+    let mut secrets = Secrets::new(34);
+
+    let shape = vector::Shape::new(2, 3).unwrap();
+    let r = secrets.words(3);
+    let request = public(vector::request(&key, &shape, &r, &mut Seeds::new(true)).unwrap());
+    let (reply, share1) =
+        vector::respond(&zero, &shape, &weights, &request, &mut Seeds::new(false)).unwrap();
+    black_box([vector::finish(&key, &shape, &public(reply)).unwrap(), share1]);
+
+    let shape = batch::Shape::new(2, 3).unwrap();
+    let r = secrets.words(3 * batch::SLOTS);
+    let request = public(batch::request(&key, &shape, &r, &mut Seeds::new(true)).unwrap());
+    let (reply, share1) =
+        batch::respond(&zero, &shape, &weights, &request, &mut Seeds::new(false)).unwrap();
+    black_box([batch::finish(&key, &shape, &public(reply)).unwrap(), share1]);
 }

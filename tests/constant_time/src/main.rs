@@ -22,7 +22,7 @@ use std::process::ExitCode;
 /// What is run: a name, and the work.
 type Case = (&'static str, fn());
 
-const CASES: [Case; 13] = [
+const CASES: [Case; 14] = [
     ("keystream and binding", sessions::binding),
     ("a session, answered to the device", sessions::to_device),
     ("a session, answered to the host", sessions::to_host),
@@ -31,6 +31,7 @@ const CASES: [Case; 13] = [
     ("readings as words", inputs::readings),
     ("a query's shares", inputs::query),
     ("products under encryption", encrypted::products),
+    ("layers under encryption", encrypted::layers),
     ("pairing", channels::pairing),
     ("channel: KKpsk0", channels::kk_psk0),
     ("channel: NNpsk0", channels::nn_psk0),
