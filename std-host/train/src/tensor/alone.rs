@@ -13,22 +13,22 @@
 
 use core::convert::Infallible;
 
-use rand_core::CryptoRng;
+use rand_chacha::ChaCha12Rng;
+use rand_core::{CryptoRng, Rng as _, SeedableRng as _};
 use sharelet_core::correlation::LengthError;
 use sharelet_core::functions::engine::offline::{Count, Offline, Task, Usage};
 use sharelet_core::functions::engine::{Comparison, EngineError, Link, Settings, Truncation};
 use sharelet_core::functions::protocol::Protocol;
-use sharelet_core::keystream::{ChaCha12, Key, Keystream};
 use sharelet_core::share::Party as Side;
 use sharelet_prepare::{Failed, FieldBits, Kept, Pair, PrepareError};
 use sharelet_rlwe::matrix::{self, Shape};
 use sharelet_rlwe::{Public, Secret, Words64};
 use thiserror::Error;
+use zeroize::Zeroizing;
 
 use super::lowered::Lowered;
 use super::offline;
 use super::party::Prepared;
-use super::words::Words;
 use super::{Bilinear, Machine, Masked, Program, Tensors, add, check};
 
 /// Why two servers could not prepare. `E` is the link's error.
@@ -124,12 +124,10 @@ impl Alone {
         link: &mut L,
     ) -> Result<Prepared, AloneError<L::Error>> {
         let settings = settings(truncation);
-        let mut seed = [0; 32];
-        rng.fill_bytes(&mut seed);
-        let keystream = Keystream::<ChaCha12>::new(&Key::from_bytes(seed));
-        let sizes = offline::Plan::of(program, settings)?;
-        let masks = Words::expand(&keystream, 0, sizes.mask_elems);
-        let own = Own { masks, taken: Vec::new(), products: Vec::new() };
+        let mut seed = Zeroizing::new([0; 32]);
+        rng.fill_bytes(seed.as_mut());
+        let rng_of_masks = ChaCha12Rng::from_seed(*seed);
+        let own = Own { rng: rng_of_masks, taken: Vec::new(), products: Vec::new() };
         let engine = Offline::new(Plans::default(), settings);
         let (_, engine, Own { taken, products, .. }) =
             offline::run(program, Machine::new(engine, own))?;
@@ -214,7 +212,7 @@ async fn hear<L: Link>(link: &mut L, bytes: usize) -> Result<Vec<u8>, AloneError
 
 /// A party's masks, and which of them are multiplied.
 struct Own {
-    masks: Words,
+    rng: ChaCha12Rng,
     taken: Vec<u64>,
     products: Vec<Factors>,
 }
@@ -228,7 +226,7 @@ struct Factors {
 
 impl Tensors for Own {
     fn mask(&mut self, elems: usize) -> Result<Vec<u64>, LengthError> {
-        let mask = self.masks.take(elems)?;
+        let mask: Vec<u64> = (0..elems).map(|_| self.rng.next_u64()).collect();
         self.taken.extend(&mask);
         Ok(mask)
     }

@@ -24,6 +24,7 @@ mod lowered;
 mod memory;
 pub mod offline;
 pub mod party;
+pub mod together;
 mod words;
 
 use core::future::Future;

@@ -12,15 +12,15 @@ use sharelet_train::tensor::local::{Local, Outputs, Parts};
 use sharelet_train::tensor::{self, Masked, offline};
 use sharelet_train::update::Rates;
 
-const F: u32 = 20;
-const BATCH: usize = 6;
+pub const F: u32 = 20;
+pub const BATCH: usize = 6;
 
 fn window(kernel: (usize, usize), stride: usize, padding: usize) -> Window {
     Window { kernel, stride: (stride, stride), padding: (padding, padding) }
 }
 
 /// Small networks that have every layer and every loss between them.
-fn networks() -> Vec<(&'static str, Network)> {
+pub fn networks() -> Vec<(&'static str, Network)> {
     use Layer::{AveragePool, Convolution, Dense, MaxPool, Relu};
     let image = Shape { channels: 2, height: 8, width: 7 };
     let convolution = |filters, kernel, stride, padding| Convolution {
@@ -69,17 +69,17 @@ fn networks() -> Vec<(&'static str, Network)> {
     networks.map(|(name, input, layers, loss)| (name, Network { input, layers, loss })).into()
 }
 
-struct Data {
-    inputs: Vec<u64>,
-    targets: Vec<u64>,
-    model: Model,
+pub struct Data {
+    pub inputs: Vec<u64>,
+    pub targets: Vec<u64>,
+    pub model: Model,
 }
 
 fn signed(rng: &mut ChaCha20Rng, bits: u32) -> u64 {
     (rng.next_u64() >> (63 - bits)).wrapping_sub(1 << bits)
 }
 
-fn data(network: &Network, momentum: bool, rng: &mut ChaCha20Rng) -> Data {
+pub fn data(network: &Network, momentum: bool, rng: &mut ChaCha20Rng) -> Data {
     let outputs = network.shapes().unwrap().last().unwrap().elems();
     let mut model = Model::zeros(network, momentum).unwrap();
     model.words_mut().for_each(|word| *word = signed(rng, F - 1));
@@ -94,20 +94,20 @@ fn data(network: &Network, momentum: bool, rng: &mut ChaCha20Rng) -> Data {
     Data { inputs, targets, model }
 }
 
-fn split(words: &[u64], rng: &mut ChaCha20Rng) -> [Vec<u64>; 2] {
+pub fn split(words: &[u64], rng: &mut ChaCha20Rng) -> [Vec<u64>; 2] {
     let share: Vec<u64> = words.iter().map(|_| rng.next_u64()).collect();
     [share.clone(), words.iter().zip(share).map(|(word, share)| word.wrapping_sub(share)).collect()]
 }
 
-fn open(shares: [&[u64]; 2]) -> Vec<u64> {
+pub fn open(shares: [&[u64]; 2]) -> Vec<u64> {
     shares[0].iter().zip(shares[1]).map(|(a, b)| a.wrapping_add(*b)).collect()
 }
 
-const WANTED: Wanted = Wanted { loss: true, correct: true, output_bits: Some(30) };
+pub const WANTED: Wanted = Wanted { loss: true, correct: true, output_bits: Some(30) };
 
 /// What steps are made with: a rate that is multiplied by, one that only shifts, and momentum with
 /// decay.
-const RATES: [Rates; 3] = [
+pub const RATES: [Rates; 3] = [
     Rates { rate: 700, rate_bits: 14, momentum: 0, decay: 0, ratio: 1, ratio_bits: 0 },
     Rates { rate: 1, rate_bits: 5, momentum: 0, decay: 1 << (F - 5), ratio: 1, ratio_bits: 0 },
     Rates {
@@ -121,7 +121,7 @@ const RATES: [Rates; 3] = [
 ];
 
 /// Steps of the twin: the model, and the sums of the last step.
-fn twin(
+pub fn twin(
     network: &Network,
     data: &Data,
     steps: usize,
@@ -196,7 +196,7 @@ fn private(
 }
 
 /// The largest distance of two vectors, in units.
-fn distance(a: &[u64], b: &[u64]) -> u64 {
+pub fn distance(a: &[u64], b: &[u64]) -> u64 {
     a.iter().zip(b).map(|(a, b)| a.wrapping_sub(*b).cast_signed().unsigned_abs()).max().unwrap()
 }
 
