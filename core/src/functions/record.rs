@@ -359,6 +359,12 @@ impl Truth<'_> {
     pub fn bits_of_p0(&mut self, first: u32, count: u32) -> u32 {
         (self.own)(first, count)
     }
+
+    /// `P0`'s share of the word of 64 bits at byte `offset`.
+    pub fn word_of_p0(&mut self, offset: u32) -> u64 {
+        let [low, high] = [0, 32].map(|bits| self.bits_of_p0(8 * offset + bits, 32));
+        u64::from(low) | u64::from(high) << 32
+    }
 }
 
 /// **Deal**: writes `P1`'s half of `elements` records to `out`.

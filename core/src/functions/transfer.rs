@@ -12,6 +12,7 @@
 //! * a [product](Transfer::Product): random words `a` and `b`, with `a b`, shared by addition, of a
 //!   transfer each way for every bit (Gilboa, CRYPTO '99, section 4.1); or `a` with `a a`, of
 //!   transfers one way;
+//! * a [table](Transfer::Table): as a leaf, of rows of three words, shared by addition;
 //! * a [dual bit](Transfer::Dual): a random bit that is shared both ways, by exclusive or and by
 //!   addition, with random words and their products with it, of a transfer each way and a word that
 //!   is sent (Demmler, Schneider, Zohner, NDSS '15, section 3.1).
@@ -26,6 +27,8 @@ use crate::share::Party;
 
 /// The widest leaf: its pairs of bits fill a word of 32 bits.
 pub const MAX_LEAF_BITS: u32 = 4;
+/// Words of a row of a table.
+pub const TERMS: u32 = 3;
 /// Bits of an AND: `a`, `b`, `c`, `a b`, `a c`.
 const AND_BITS: u32 = 5;
 /// ANDs that lie in one word of 32 bits.
@@ -49,6 +52,19 @@ pub enum Transfer {
     And {
         /// The first bit.
         place: u32,
+    },
+    /// The sender has rows `T[0], T[1], ..` of [`TERMS`] words of 64 bits each from byte `words` on.
+    /// The receiver has a random choice `c` of `index_bits` bits at `place`, and the row `T[c]` at
+    /// `words`.
+    Table {
+        /// Who has all rows.
+        sender: Party,
+        /// Bits of the choice.
+        index_bits: u32,
+        /// The first bit of the choice.
+        place: u32,
+        /// The first word.
+        words: u32,
     },
     /// Shares of random words `a`, `b` and of `a b`, one after the other; or of `a` and `a a`.
     Product {
@@ -122,6 +138,63 @@ impl Leaf {
             }
         };
         truth.xor_bits(self.place, own ^ other);
+    }
+}
+
+/// A table: a row for a private choice.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Table {
+    pub(crate) sender: Party,
+    pub(crate) index_bits: u32,
+    pub(crate) place: u32,
+    pub(crate) words: u32,
+}
+
+impl Table {
+    pub(crate) const fn transfer(self) -> Transfer {
+        let Self { sender, index_bits, place, words } = self;
+        Transfer::Table { sender, index_bits, place, words }
+    }
+
+    /// The receiver's choice.
+    #[inline]
+    pub(crate) fn choice(self, half: &mut impl Half, element: usize) -> u32 {
+        half.bits(element, self.place, self.index_bits)
+    }
+
+    /// Word `number` of the pads: of all rows at the sender, of its row at the receiver.
+    #[inline]
+    pub(crate) fn pad(self, half: &mut impl Half, element: usize, number: u32) -> u64 {
+        half.word(element, self.words + 8 * number)
+    }
+
+    fn deal<G: CryptoRng>(self, truth: &mut Truth<'_>, rng: &mut G) {
+        let own_choice = truth.bits_of_p0(self.place, self.index_bits);
+        let choice = match self.sender {
+            Party::P0 => low_bits(rng.next_u32(), self.index_bits),
+            Party::P1 => own_choice,
+        };
+        let place = |number: u32| self.words + 8 * number;
+        let words = TERMS << self.index_bits;
+        for number in 0..words {
+            let own = truth.word_of_p0(place(number));
+            // What the receiver has no use for is zero at `P1`, and random at the sender.
+            let other = match self.sender {
+                Party::P0 if number < TERMS => truth.word_of_p0(place(TERMS * choice + number)),
+                Party::P0 => 0,
+                Party::P1 => match number.checked_sub(TERMS * choice) {
+                    Some(term) if term < TERMS => truth.word_of_p0(place(term)),
+                    _ => rng.next_u64(),
+                },
+            };
+            truth.set_word(place(number), own.wrapping_add(other));
+        }
+        if self.sender == Party::P0 {
+            truth.xor_bits(self.place, own_choice ^ choice);
+        }
+        if self.sender == Party::P1 {
+            truth.xor_bits(self.place, own_choice);
+        }
     }
 }
 
@@ -227,6 +300,9 @@ pub(crate) fn deal<W: Ring, G: CryptoRng>(transfer: Transfer, truth: &mut Truth<
             Leaf { sender, width_bits, place }.deal(truth, rng);
         }
         Transfer::And { place } => And { place }.deal(truth, rng),
+        Transfer::Table { sender, index_bits, place, words } => {
+            Table { sender, index_bits, place, words }.deal(truth, rng);
+        }
         Transfer::Dual { sender, place, words, values, .. } => {
             Dual { sender, place, words, values }.deal::<W, _>(truth, rng);
         }

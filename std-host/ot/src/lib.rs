@@ -92,3 +92,4 @@ mod universal;
 
 pub use block::Block;
 pub use error::OtError;
+pub use stream::Stream;

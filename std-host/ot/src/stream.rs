@@ -1,4 +1,5 @@
-//! A seed's stream: AES-128 in counter mode under the seed as key.
+//! A seed's stream: AES-128 in counter mode under the seed as key. Also for who makes longer strings
+//! of the blocks of OTs.
 
 use aes::Aes128Enc;
 use aes::cipher::{BlockCipherEncrypt, KeyInit};
@@ -15,22 +16,43 @@ impl Stream {
     }
 
     /// Blocks at the places that `counters` name.
-    pub fn read(&self, counters: &[Bytes], blocks: &mut [Bytes]) {
+    pub(crate) fn read(&self, counters: &[Bytes], blocks: &mut [Bytes]) {
         // Both slices are of one length: what is cut here is nothing.
         let len = counters.len().min(blocks.len());
         let _ = self.0.encrypt_blocks_b2b(&counters[..len], &mut blocks[..len]);
     }
 }
 
+impl Stream {
+    /// Words of 64 bits from block `first` on, two in each.
+    pub fn words<const N: usize>(&self, first: u64, words: &mut [[u64; 2]; N]) {
+        let (mut places, mut blocks) = ([Bytes::default(); N], [Bytes::default(); N]);
+        counters(first, &mut places);
+        self.read(&places, &mut blocks);
+        for (words, block) in words.iter_mut().zip(&blocks) {
+            let block = word(block);
+            #[allow(clippy::cast_possible_truncation)]
+            let halves = [block as u64, (block >> 64) as u64];
+            *words = halves;
+        }
+    }
+}
+
+impl core::fmt::Debug for Stream {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Stream(<redacted>)")
+    }
+}
+
 /// Places `first..` of a stream.
-pub fn counters(first: u64, to: &mut [Bytes]) {
+pub(crate) fn counters(first: u64, to: &mut [Bytes]) {
     for (place, to) in (Block::from(first)..).zip(to) {
         *to = place.to_le_bytes().into();
     }
 }
 
 /// `sum ^= blocks`.
-pub fn add(sum: &mut [Block], blocks: &[Bytes]) {
+pub(crate) fn add(sum: &mut [Block], blocks: &[Bytes]) {
     for (sum, block) in sum.iter_mut().zip(blocks) {
         *sum ^= word(block);
     }

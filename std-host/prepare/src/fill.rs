@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! leaf      T[u] = xor over bits j of the strings m_(u_j) of transfer j, pair u of each
+//! table     row u = sum over bits j of row u of the stream of m_(u_j)
 //! AND       a = c of the transfer that comes,  (b, c) = m_0 xor m_1 of that which goes;
 //!           a_0 b_1 is shared by m_0 and m_c, for then m_c = m_0 xor c (m_0 xor m_1)
 //! product   the receiver gets m_c + c u of what is sent,  u = m_0 - m_1 + f:  m_0 + c f
@@ -15,13 +16,15 @@
 //! ```
 
 use rand_core::CryptoRng;
-use sharelet_core::functions::transfer::Transfer;
+use sharelet_core::functions::transfer::{TERMS, Transfer};
 use sharelet_core::share::Party;
-use sharelet_ot::{Block, OtError};
+use sharelet_ot::{Block, OtError, Stream};
 
 use crate::cursor::{Receiving, Sending};
 use crate::words::{Words, bit, set_bits};
 
+/// Bytes of a row of a table.
+const ROW_BYTES: usize = 8 * TERMS as usize;
 /// Pairs of bits `u` of a leaf, of those with bit `j` of `u` set.
 const WITH_BIT: [u32; 4] = [0xcccc_cccc, 0xf0f0_f0f0, 0xff00_ff00, 0xffff_0000];
 
@@ -45,6 +48,14 @@ impl<G: CryptoRng> Maker<'_, G> {
                     self.chosen(width_bits)?
                 };
                 set_bits(record, place, bits);
+            }
+            Transfer::Table { sender, index_bits, place, words } => {
+                if sender == self.party {
+                    self.table(index_bits, words, record)?;
+                } else {
+                    let choice = self.row(index_bits, words, record)?;
+                    set_bits(record, place, choice);
+                }
             }
             Transfer::And { place } => set_bits(record, place, self.and()?),
             Transfer::Dual { sender, place, words, values, ring_bits } => {
@@ -76,6 +87,37 @@ impl<G: CryptoRng> Maker<'_, G> {
             strings ^= block as u32;
         }
         Ok(choice | (strings >> (2 * choice) & 3) << width_bits)
+    }
+
+    /// All rows: word `n` of row `u` is the sum of words `n` of row `u` of as many streams as the
+    /// index has bits, each of the string that bit names.
+    fn table(&mut self, index_bits: u32, words: u32, record: &mut [u8]) -> Result<(), OtError> {
+        let rows = record.get_mut(words as usize..).unwrap_or_default();
+        let rows = rows.get_mut(..ROW_BYTES << index_bits).unwrap_or_default();
+        for bit in 0..index_bits {
+            let streams = self.sending.next()?.map(Stream::new);
+            for (number, row) in rows.chunks_exact_mut(ROW_BYTES).enumerate() {
+                let [zero, one] = &streams;
+                let stream = if number >> bit & 1 == 1 { one } else { zero };
+                add_row(row, stream, number);
+            }
+        }
+        Ok(())
+    }
+
+    /// The row of one's choice, at the table's beginning; the choice.
+    fn row(&mut self, index_bits: u32, words: u32, record: &mut [u8]) -> Result<u32, OtError> {
+        let mut choice = 0;
+        let mut streams = Vec::with_capacity(index_bits as usize);
+        for bit in 0..index_bits {
+            let (chosen, block) = self.receiving.next()?;
+            choice |= chosen << bit;
+            streams.push(Stream::new(block));
+        }
+        let row = record.get_mut(words as usize..).unwrap_or_default();
+        let row = row.get_mut(..ROW_BYTES).unwrap_or_default();
+        streams.iter().for_each(|stream| add_row(row, stream, choice as usize));
+        Ok(choice)
     }
 
     #[allow(clippy::cast_possible_truncation)]
@@ -164,6 +206,15 @@ impl<G: CryptoRng> Maker<'_, G> {
         ring.set(record, ring.place(place, last - 1), b);
         ring.set(record, ring.place(place, last), product);
         Ok(())
+    }
+}
+
+/// Adds the words of a row of a stream: two blocks for every row.
+fn add_row(row: &mut [u8], stream: &Stream, number: usize) {
+    let mut words = [[0; 2]; 2];
+    stream.words(2 * number as u64, &mut words);
+    for (word, more) in row.as_chunks_mut::<8>().0.iter_mut().zip(words.as_flattened()) {
+        *word = u64::from_le_bytes(*word).wrapping_add(*more).to_le_bytes();
     }
 }
 

@@ -48,6 +48,7 @@ fn cost(transfer: Transfer) -> (Option<Party>, [u32; 2], [u32; 2]) {
     let word_bytes = |ring_bits: u32| ring_bits.div_ceil(8);
     match transfer {
         Transfer::Leaf { sender, width_bits, .. } => (Some(sender), [width_bits, 0], [0, 0]),
+        Transfer::Table { sender, index_bits, .. } => (Some(sender), [index_bits, 0], [0, 0]),
         Transfer::And { .. } => (None, [1, 1], [0, 0]),
         Transfer::Dual { sender, values, ring_bits, .. } => {
             let back = u32::from(values > 0);

@@ -6,6 +6,7 @@ use rand_core::Rng;
 use sharelet_core::functions::cut::Folding;
 use sharelet_core::functions::engine::EngineError;
 use sharelet_core::functions::engine::offline::Offline;
+use sharelet_core::functions::program::unary::Smooth;
 use sharelet_core::share::Party;
 use sharelet_core::step::StepError;
 use sharelet_prepare::{FieldBits, Kept, Made, Pair, Plan, PrepareError};
@@ -59,7 +60,7 @@ fn exact<R: Runs>(pairs: &mut [Pair; 2], function: &Function, data: &Data<R>, se
     let expected = twin(function, data.clone()).unwrap();
     let open = |a: &[R], b: &[R]| -> Vec<R> { a.iter().zip(b).map(|(a, b)| a.add(*b)).collect() };
     let [a, b] = &outputs;
-    assert_eq!(open(&a.out, &b.out), expected.out, "{function:?}, k = {}", R::BITS);
+    assert!(open(&a.out, &b.out) == expected.out, "{function:?}, k = {}", R::BITS);
 }
 
 fn functions<R: Runs>() -> Vec<Function> {
@@ -82,6 +83,10 @@ fn functions<R: Runs>() -> Vec<Function> {
         Function::LeakyRelu(41, 12),
         Function::Clamp(-1000, 2000),
         Function::Abs,
+        Function::Smooth { function: Smooth::Sigmoid, f: 12, other: false },
+        Function::Smooth { function: Smooth::Gelu, f: 8, other: false },
+        Function::Softmax(6, 12),
+        Function::Reciprocal(12),
     ]
 }
 
@@ -101,7 +106,7 @@ fn all<R: Runs>() {
             x.truncate(x.len() / 12 * 12);
             let each = if matches!(function, Function::Choose { width: 3, .. }) { 3 } else { 1 };
             let y: Vec<R> = (0..each).flat_map(|_| x.iter().rev().copied()).collect();
-            let function = function.by_ot();
+            let function = function.by_ot().exactly();
             exact(&mut pairs, &function, &function.data(&x, &y), seed ^ number);
         }
     }
@@ -133,7 +138,7 @@ fn kept_transfers_are_written_and_read() {
 /// Programs that need a dealer are refused before anything is sent.
 #[test]
 fn tables_are_refused() {
-    for function in [Function::Relu, Function::Softmax(3, 12).by_ot(), Function::Sqrt(12)] {
+    for function in [Function::Relu, Function::Divide(12).by_ot(), Function::Sqrt(12)] {
         let data = function.data(&all_words::<u32>(60, &mut rng(1))[..60], &[]);
         let refused = plan::<u32>(&function, &data).unwrap_err();
         assert!(

@@ -181,6 +181,11 @@ pub async fn truncate<R: Ring, E: Engine>(
     }
 }
 
+/// Refuses an engine that has neither tables nor transfers to look something up.
+pub(super) fn looks_up<E: Engine>(engine: &E) -> Result<(), StepError> {
+    if engine.comparison() == Comparison::Bits { Err(StepError::NeedsTables) } else { Ok(()) }
+}
+
 /// Refuses an engine that has no tables.
 pub(super) fn tables<E: Engine>(engine: &E) -> Result<(), StepError> {
     if engine.comparison() == Comparison::Tables { Ok(()) } else { Err(StepError::NeedsTables) }

@@ -13,6 +13,7 @@
 mod check;
 pub mod choice;
 pub mod extreme;
+mod lookup;
 pub mod pool;
 pub mod scaling;
 pub mod softmax;

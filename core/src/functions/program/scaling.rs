@@ -19,9 +19,9 @@
 //! [`crate::functions::engine::Comparison`]).
 
 use super::truncation::{Whole, raise, truncate};
-use super::{Need, Scratch, choice, combine, expect, reduce};
+use super::{Need, Scratch, choice, combine, expect, lookup, reduce};
 use crate::functions::cut::Folding;
-use crate::functions::engine::{Engine, Truncation};
+use crate::functions::engine::{Comparison, Engine, Truncation};
 use crate::functions::protocol::compare::{Compare, Compared};
 use crate::functions::protocol::piecewise::{Applied, Piecewise};
 use crate::functions::protocol::product::{Factors, Multiply};
@@ -229,6 +229,8 @@ pub(super) struct Room<'s, R> {
     count: usize,
     own: &'s mut [R],
     normal: &'s mut [u32],
+    /// For tables that are looked up by transfers.
+    spare: (&'s mut [u32], &'s mut [u64]),
     bits: &'s mut [u64],
     /// `v`, of every number.
     pub(super) value: &'s mut [u64],
@@ -245,8 +247,11 @@ impl<'s, R: Ring> Room<'s, R> {
         let count = levels.count::<R>();
         let (room, _) = scratch.take(room_need::<R>(&levels, elements))?;
         let (bits, rest) = room.wide.split_at_mut_checked(elements * count).unwrap_or_default();
-        let (value, factor) = rest.split_at_mut_checked(elements).unwrap_or_default();
-        Ok(Self { levels, count, own: room.own, normal: room.narrow, bits, value, factor })
+        let (value, rest) = rest.split_at_mut_checked(elements).unwrap_or_default();
+        let (factor, wide) = rest.split_at_mut_checked(elements).unwrap_or_default();
+        let (normal, narrow) = room.narrow.split_at_mut_checked(elements).unwrap_or_default();
+        let spare = (narrow, wide);
+        Ok(Self { levels, count, own: room.own, normal, spare, bits, value, factor })
     }
 
     /// Checks what a function of one variable is given, then finds `v` of every number.
@@ -257,7 +262,7 @@ impl<'s, R: Ring> Room<'s, R> {
         (x, out): (&[R], &[R]),
         scratch: &'s mut Scratch<'_, R>,
     ) -> Result<Self, E::Error> {
-        choice::tables(engine)?;
+        choice::looks_up(engine)?;
         check_frac_bits(frac_bits)?;
         expect(out.len(), x.len())?;
         let mut room = Self::new(levels, x.len(), scratch)?;
@@ -282,6 +287,16 @@ impl<'s, R: Ring> Room<'s, R> {
         engine.run(&Multiply::new(), Factors { x: self.own, y: x }).await?;
         self.complete(engine);
         let table = inside::<R>(table)?;
+        if engine.comparison() == Comparison::Ot {
+            if R::BITS <= 32 {
+                reduce(self.own, self.normal);
+            } else {
+                let dropped = scaled_bits::<R>() - NORMAL_FRAC_BITS;
+                truncate(engine, dropped, self.own, self.normal).await?;
+            }
+            let spare = (&mut *self.spare.0, &mut *self.spare.1);
+            return lookup::within(engine, &table, self.normal, self.value, spare).await;
+        }
         if engine.truncation() == Truncation::OneUnit {
             self.round(engine).await?;
             return engine
@@ -379,6 +394,7 @@ fn dropped_bits<R: Ring>(table: &Spline) -> u32 {
 pub(super) fn room_need<R: Ring>(levels: &Levels, elements: usize) -> Need {
     let wide_elems = elements.saturating_mul(levels.count::<R>() + 2);
     Need { own_elems: elements, narrow_elems: elements, wide_elems }
+        .and(lookup::within_need(elements))
 }
 
 /// Room for [`reciprocal`] of `elements` elements.

@@ -11,7 +11,7 @@
 //! `k = 32` and `k = 64`; exactly the exponentials take 5, the division 18, and the logarithm 13.
 
 use super::scaling::{Levels, Magnitude, Room, check_frac_bits, room_need};
-use super::truncation::{apply, truncate};
+use super::truncation::{self, apply, truncate};
 use super::unary::Smooth;
 use super::{Need, Scratch, choice, expect, extreme, reduce};
 use crate::functions::engine::Engine;
@@ -51,7 +51,11 @@ fn exponentials_need(rows: usize, columns: usize, frac_bits: u32) -> Need {
         wide_elems: inner.wide_elems,
     };
     let sums = Need { own_elems: 0, narrow_elems: rows, wide_elems: 0 };
+    let looked_up = truncation::apply_need(scores);
+    let looked_up =
+        Need { own_elems: 0, narrow_elems: looked_up.own_elems, wide_elems: looked_up.wide_elems };
     Need { own_elems: 0, narrow_elems: scores, wide_elems: scores.saturating_mul(2) }
+        .and(looked_up)
         .and(sums)
         .and(magnitudes)
 }
@@ -76,7 +80,7 @@ fn check<R: Ring, E: Engine>(
     (x, out): (&[R], &[R]),
     scratch: &Scratch<'_, R>,
 ) -> Result<usize, StepError> {
-    choice::tables(engine)?;
+    choice::looks_up(engine)?;
     check_frac_bits(frac_bits)?;
     extreme::check(columns, MAX_COLUMNS)?;
     expect(out.len(), x.len())?;
@@ -189,8 +193,10 @@ async fn exponentials<'s, R: Ring, E: Engine>(
             *difference = u32::from_u64(x.sub(largest).to_u64());
         }
     }
-    // Factors come later.
-    let values = &mut Scratch { own: &mut [], narrow: &mut [], wide: &mut *factors };
+    let looked_up = truncation::apply_need(x.len());
+    let (own_rest, narrow) = narrow.split_at_mut_checked(looked_up.own_elems).unwrap_or_default();
+    let (wide_rest, wide) = wide.split_at_mut_checked(looked_up.wide_elems).unwrap_or_default();
+    let values = &mut Scratch { own: own_rest, narrow: &mut [], wide: wide_rest };
     apply(engine, Smooth::Exp.table(frac_bits)?, differences, powers, values).await?;
     for (sum, powers) in sums.iter_mut().zip(powers.chunks_exact(columns)) {
         let mut total = [0];

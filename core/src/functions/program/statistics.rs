@@ -298,7 +298,7 @@ pub async fn layer_norm<R: Ring, E: Engine>(
     out: &mut [R],
     scratch: &mut Scratch<'_, R>,
 ) -> Result<(), E::Error> {
-    choice::tables(engine)?;
+    choice::looks_up(engine)?;
     super::scaling::check_frac_bits(frac_bits)?;
     let rows = x.len() / columns.max(1);
     check(columns, x, rows)?;

@@ -17,8 +17,8 @@
 //! first. A table that goes on as the identity does so without the fraction bits of `Y`: a
 //! piecewise linear function beside the truncation, in the same messages.
 
-use super::{Need, Scratch, choice, expect, reduce};
-use crate::functions::engine::{Engine, Truncation};
+use super::{Need, Scratch, choice, expect, lookup, reduce};
+use crate::functions::engine::{Comparison, Engine, Truncation};
 use crate::functions::protocol::piecewise::{Applied, Piecewise};
 use crate::functions::protocol::rescale::{Rescale, Rescaled};
 use crate::functions::protocol::segments::{Knot, Segments};
@@ -59,6 +59,8 @@ pub async fn truncate<R: Ring, W: Ring, E: Engine>(
 /// A table whose value keeps all its bits, in `Z_2^64`, and what truncates it afterwards.
 pub(super) struct Whole<R> {
     pub(super) table: Piecewise<R, u64>,
+    /// Results below and above the domain.
+    ends: (i64, i64),
     /// Nothing, if values have no more bits than the result.
     pub(super) shift: Option<Shift<u64>>,
 }
@@ -83,7 +85,16 @@ impl<R: Ring> Whole<R> {
             0 => None,
             bits => Some(Shift::truncate(bits.into())?),
         };
-        Ok(Self { table: table(&whole)?, shift })
+        let above = match whole.above {
+            Above::Constant(above) => above,
+            Above::Identity => 0,
+        };
+        Ok(Self { table: table(&whole)?, ends: (whole.below, above), shift })
+    }
+
+    /// Results below the domain and above it, with all bits.
+    pub(super) const fn ends(&self) -> (i64, i64) {
+        self.ends
     }
 
     /// Truncates the values.
@@ -128,17 +139,18 @@ fn whole(spline: &Spline) -> Option<Spline> {
     })
 }
 
-/// Room for [`apply`] of `elements` elements: a copy of the arguments, and the values.
+/// Room for [`apply`] of `elements` elements, whatever comparisons are made of: on tables a copy of
+/// the arguments, and the values; by transfers some of each.
 #[must_use]
 pub const fn apply_need(elements: usize) -> Need {
-    Need { own_elems: elements, narrow_elems: 0, wide_elems: elements }
+    lookup::need(elements)
 }
 
 /// Room for a table; one that ends in a constant needs no copy. [`Truncation::OneUnit`] needs none
 /// at all.
-pub(super) const fn table_need(spline: &Spline, elements: usize) -> Need {
+const fn table_need(spline: &Spline, elements: usize) -> Need {
     let own_elems = if matches!(spline.above, Above::Identity) { elements } else { 0 };
-    Need { own_elems, ..apply_need(elements) }
+    Need { own_elems, narrow_elems: 0, wide_elems: elements }
 }
 
 /// Applies a table for every `x` of the ring; `x` is used up.
@@ -159,9 +171,14 @@ pub async fn apply<R: Ring, W: Ring, E: Engine>(
     out: &mut [W],
     scratch: &mut Scratch<'_, R>,
 ) -> Result<(), E::Error> {
-    choice::tables(engine)?;
+    choice::looks_up(engine)?;
     let rounded = Piecewise::<R, W>::new(spline)?;
     expect(out.len(), x.len())?;
+    if engine.comparison() == Comparison::Ot {
+        let whole = Whole::<R>::new(spline)?;
+        let (room, _) = scratch.take(apply_need(x.len()))?;
+        return lookup::apply(engine, (spline, &whole), x, out, room).await;
+    }
     let need = table_need(spline, x.len());
     scratch.check(need)?;
     if engine.truncation() == Truncation::OneUnit {

@@ -85,7 +85,7 @@ pub async fn apply<R: Ring, W: Ring, E: Engine>(
     out: &mut [W],
     scratch: &mut Scratch<'_, R>,
 ) -> Result<(), E::Error> {
-    choice::tables(engine)?;
+    choice::looks_up(engine)?;
     let table = function.table(frac_bits)?;
     scratch.check(need(x.len()))?;
     truncation::apply(engine, table, x, out, scratch).await

@@ -13,6 +13,7 @@ pub(crate) mod check;
 pub mod choose;
 pub mod compare;
 pub mod comparing;
+pub mod lookup;
 pub mod matrix;
 pub mod millionaire;
 pub mod piecewise;

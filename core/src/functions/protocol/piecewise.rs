@@ -510,7 +510,7 @@ impl<R: Ring, W: Ring> Comparing for Piecewise<R, W> {
 
 /// Rotates words `step` places up where `turn` is all ones, and leaves them where it is zero: the
 /// last `step` words change places with all that are before them. `step` divides their number.
-fn rotate(words: &mut [[u8; 8]], step: usize, turn: u64) {
+pub(super) fn rotate(words: &mut [[u8; 8]], step: usize, turn: u64) {
     let mut rest = words;
     while rest.len() > step {
         let (before, last) = rest.split_at_mut(rest.len() - step);

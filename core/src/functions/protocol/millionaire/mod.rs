@@ -470,6 +470,7 @@ mod tests {
                 Transfer::And { .. } | Transfer::Dual { values: 1.., .. } => 2,
                 Transfer::Dual { .. } => 1,
                 Transfer::Product { ring_bits, .. } => 2 * ring_bits,
+                Transfer::Table { index_bits, .. } => index_bits,
             }
         };
         protocol.transfers(each).expect("by transfers");
