@@ -23,7 +23,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 use sharelet_core::functions::engine::Comparison;
 use sharelet_core::functions::engine::offline::{Count, Offline};
-use sharelet_core::functions::engine::party::Party;
+use sharelet_core::functions::engine::party::{Party, Received};
 use sharelet_core::functions::program::choice;
 use sharelet_core::share::Party as Side;
 use sharelet_link::exchange::{Exchange, Sent};
@@ -209,9 +209,11 @@ fn relu_party(
         let mut work = vec![0; engine.into_task().0.work_bytes];
         let mut pair = Pair::new(party, kept, session, FieldBits::Two);
         let made = prepare(&mut pair, &plan, &mut rng(), &mut link).await.unwrap();
+        let (side, records) = made.into_records();
         let (preparing, prepared) = (begin.elapsed(), link.take());
         let begin = Instant::now();
-        let mut engine = Party::new(made.source(), link, &mut work, Comparison::Ot);
+        let mut engine =
+            Party::new(Received::made(side, &records), link, &mut work, Comparison::Ot);
         choice::relu_shift(&mut engine, 12, &mut x).await.unwrap();
         let online = begin.elapsed();
         let mut link = engine.into_parts().1;

@@ -17,6 +17,17 @@ pub enum PrepareError {
     /// The program cannot be prepared by two parties alone.
     #[error("{0}")]
     Program(EngineError<Infallible>),
+    /// The peer prepares another program, or in another order.
+    #[error(
+        "the peer prepares another program: both sides need the same model, settings, and version"
+    )]
+    OtherProgram,
+    /// What was kept of a pair cannot be read.
+    #[error(
+        "kept base transfers that are cut, damaged, or of another version: delete them on both \
+         sides, and let the parties meet again"
+    )]
+    Kept,
     /// A message is not as long as the plan says.
     #[error(
         "{what} of {found_bytes} bytes where {expected_bytes} are expected; do both parties \

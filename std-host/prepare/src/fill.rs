@@ -18,7 +18,7 @@
 use rand_core::CryptoRng;
 use sharelet_core::functions::transfer::{TERMS, Transfer};
 use sharelet_core::share::Party;
-use sharelet_ot::{Block, OtError, Stream};
+use sharelet_ot::{OtError, Stream};
 
 use crate::cursor::{Receiving, Sending};
 use crate::words::{Words, bit, set_bits};
@@ -130,8 +130,8 @@ impl<G: CryptoRng> Maker<'_, G> {
     }
 
     /// A word that the receiver of this transfer gets times its choice, added to `m_0`.
-    fn correct(&mut self, ring: Words, [zero, one]: [Block; 2], factor: u64) {
-        let word = ring.of(zero, 0).wrapping_sub(ring.of(one, 0)).wrapping_add(factor);
+    fn correct(&mut self, ring: Words, [zero, one]: [u64; 2], factor: u64) {
+        let word = zero.wrapping_sub(one).wrapping_add(factor);
         ring.push(&mut self.corrections, word);
     }
 
@@ -149,22 +149,23 @@ impl<G: CryptoRng> Maker<'_, G> {
             Some((choice, block)) => (choice, block),
             None => (self.rng.next_u32() & 1, 0),
         };
-        let bit = u64::from(own);
+        let (bit, count) = (u64::from(own), 1 + values as usize);
+        let first = sent.map(|block| ring.of(block, 0, count));
         set_bits(record, place, own);
         // b_0 + b_1 - 2 b_0 b_1
         let number = if sends {
-            self.correct(ring, sent, bit);
-            bit.wrapping_add(ring.of(sent[0], 0).wrapping_mul(2))
+            self.correct(ring, first, bit);
+            bit.wrapping_add(first[0].wrapping_mul(2))
         } else {
-            bit.wrapping_sub(ring.of(block, 0).wrapping_mul(2))
+            bit.wrapping_sub(ring.of(block, 0, count).wrapping_mul(2))
         };
         ring.set(record, ring.place(words, 0), number);
         for index in 1..=values as usize {
-            let [zero, one] = sent.map(|block| ring.of(block, index));
+            let [zero, one] = sent.map(|block| ring.of(block, index, count));
             let sign = 1_u64.wrapping_sub(bit.wrapping_mul(2));
             let value = sign.wrapping_mul(one.wrapping_sub(zero));
             let product = bit.wrapping_mul(value).wrapping_sub(zero);
-            let product = product.wrapping_add(ring.of(block, index));
+            let product = product.wrapping_add(ring.of(block, index, count));
             ring.set(record, ring.place(words, 2 * index - 1), value);
             ring.set(record, ring.place(words, 2 * index), product);
         }
@@ -188,14 +189,14 @@ impl<G: CryptoRng> Maker<'_, G> {
         let a = self.rng.next_u64();
         for bit in 0..ring_bits {
             if sends {
-                let sent = self.sending.next()?;
+                let sent = self.sending.next()?.map(|block| ring.of(block, 0, 1));
                 self.correct(ring, sent, if square { a.wrapping_mul(2) } else { a });
-                product = product.wrapping_sub(ring.of(sent[0], 0) << bit);
+                product = product.wrapping_sub(sent[0] << bit);
             }
             if receives {
                 let (choice, block) = self.receiving.next()?;
                 choices |= u64::from(choice) << bit;
-                product = product.wrapping_add(ring.of(block, 0) << bit);
+                product = product.wrapping_add(ring.of(block, 0, 1) << bit);
             }
         }
         let a = if square && receives { choices } else { a };

@@ -1,7 +1,10 @@
 //! The messages of two parties over a link.
 
 use rand_core::CryptoRng;
+use sha2::{Digest as _, Sha256};
 use sharelet_core::functions::engine::Link;
+use sharelet_core::share::Party;
+use sharelet_ot::extension::FieldBits;
 
 use crate::error::Failed;
 use crate::kept::Kept;
@@ -29,6 +32,34 @@ pub async fn meet<L: Link>(
     let (own, beginning) = Kept::begin(rng);
     let message = exchange(link, &own, own.len()).await?;
     Ok(beginning.finish(&message)?)
+}
+
+/// Begins a session with the peer: one message each, 32 random bytes. The session's name follows
+/// from both, and from `context`, which both must have alike, so that it never repeats.
+///
+/// # Errors
+/// The link's.
+pub async fn begin<L: Link>(
+    party: Party,
+    (kept, field): (&Kept, FieldBits),
+    context: &[u8],
+    rng: &mut impl CryptoRng,
+    link: &mut L,
+) -> Result<Pair, Failed<L::Error>> {
+    let mut own = [0; 32];
+    rng.fill_bytes(&mut own);
+    let peers = exchange(link, &own, own.len()).await?;
+    let [first, second] = match party {
+        Party::P0 => [own.as_slice(), &peers],
+        Party::P1 => [peers.as_slice(), &own],
+    };
+    let name = Sha256::new()
+        .chain_update("sharelet prepare session")
+        .chain_update(first)
+        .chain_update(second)
+        .chain_update(context)
+        .finalize();
+    Ok(Pair::new(party, kept, name.into(), field))
 }
 
 /// Prepares a program with the peer, who does the same: four messages each.

@@ -4,7 +4,7 @@
 //! at the same time, so their messages cross.
 
 use rand_core::CryptoRng;
-use sharelet_core::functions::engine::party::Received as Source;
+use sha2::{Digest as _, Sha256};
 use sharelet_core::share::Party;
 use sharelet_ot::extension::{
     CHALLENGE_BYTES, FieldBits, PROOF_BYTES, PendingReceived, PendingSent, Receiver, Sender,
@@ -17,7 +17,7 @@ use crate::cursor::{Receiving, Sending};
 use crate::error::{PrepareError, expect};
 use crate::fill::{self, Maker};
 use crate::kept::Kept;
-use crate::plan::Plan;
+use crate::plan::{DIGEST_BYTES, Plan};
 
 /// Transfers of one call of the extension: 16 MB of memory.
 const CALL: usize = 1 << 20;
@@ -29,8 +29,8 @@ pub struct Pair {
     field: FieldBits,
     sender: Sender,
     receiver: Receiver,
-    /// Whether no program has been prepared yet.
-    first: bool,
+    /// Whether the peer has not sent its trees yet: they come with its first transfers.
+    awaits_trees: bool,
 }
 
 /// The correlations that were asked for are on the way.
@@ -81,16 +81,11 @@ impl core::fmt::Debug for Made {
 }
 
 impl Made {
-    /// What an engine spends.
+    /// Whose half it is, and the records as a dealer would write them: for one run of the program,
+    /// whose source is `engine::party::Received::made`.
     #[must_use]
-    pub fn source(&self) -> Source<'_> {
-        Source::made(self.party, &self.bytes)
-    }
-
-    /// The records alone, as a dealer would write them.
-    #[must_use]
-    pub fn into_bytes(mut self) -> Vec<u8> {
-        core::mem::take(&mut *self.bytes)
+    pub fn into_records(mut self) -> (Party, Vec<u8>) {
+        (self.party, core::mem::take(&mut *self.bytes))
     }
 }
 
@@ -107,6 +102,15 @@ fn asking_bytes(field: FieldBits, transfers: usize, first: bool) -> impl Iterato
         .map(move |(count, first)| message_bytes(field, count, first))
 }
 
+/// The name of a session in the direction that `sender` sends in.
+fn named(session: [u8; 32], sender: Party) -> [u8; 32] {
+    let direction = match sender {
+        Party::P0 => "sharelet prepare, P0 sends",
+        Party::P1 => "sharelet prepare, P1 sends",
+    };
+    Sha256::new().chain_update(direction).chain_update(session).finalize().into()
+}
+
 fn peer(party: Party) -> Party {
     match party {
         Party::P0 => Party::P1,
@@ -116,15 +120,16 @@ fn peer(party: Party) -> Party {
 
 impl Pair {
     /// A party's side of a session. Both sides give the same `session`, which never repeats for
-    /// what they keep, and the same `field`.
+    /// what they keep, and the same `field`. Under a name that repeats masks would repeat:
+    /// [`crate::link::begin`] makes one of both parties' fresh randomness.
     #[must_use]
     pub fn new(party: Party, kept: &Kept, session: [u8; 32], field: FieldBits) -> Self {
         Self {
             party,
             field,
-            sender: Sender::new(&kept.chosen, session, field),
-            receiver: Receiver::new(&kept.pairs, session, field),
-            first: true,
+            sender: Sender::new(&kept.chosen, named(session, party), field),
+            receiver: Receiver::new(&kept.pairs, named(session, peer(party)), field),
+            awaits_trees: true,
         }
     }
 
@@ -134,9 +139,10 @@ impl Pair {
     /// A program that is too large.
     pub fn ask<'p>(&'p mut self, plan: &'p Plan) -> Result<(Vec<u8>, Asked<'p>), PrepareError> {
         let [transfers, _] = plan.sizes(peer(self.party))?;
-        plan.sizes(self.party)?;
-        let first = core::mem::replace(&mut self.first, false);
-        let (mut message, mut receiving) = (Vec::new(), Vec::new());
+        let [to_send, _] = plan.sizes(self.party)?;
+        let first = self.awaits_trees;
+        self.awaits_trees &= to_send == 0;
+        let (mut message, mut receiving) = (plan.digest().to_vec(), Vec::new());
         for count in calls(transfers) {
             let (part, pending) = self.receiver.extend(count)?;
             message.extend(part);
@@ -153,18 +159,23 @@ impl<'p> Asked<'p> {
     /// A program that is too large.
     pub fn expected_bytes(&self) -> Result<usize, PrepareError> {
         let [transfers, _] = self.plan.sizes(self.pair.party)?;
-        Ok(asking_bytes(self.pair.field, transfers, self.first).sum())
+        Ok(DIGEST_BYTES + asking_bytes(self.pair.field, transfers, self.first).sum::<usize>())
     }
 
     /// Takes the peer's first message: the second.
     ///
     /// # Errors
-    /// A message of another length, or damaged.
+    /// [`PrepareError::OtherProgram`]; a message of another length, or damaged.
     pub fn accept(self, message: &[u8]) -> Result<(Vec<u8>, Accepted<'p>), PrepareError> {
+        let (digest, rest) =
+            message.split_at_checked(DIGEST_BYTES).unwrap_or((message, Default::default()));
+        if digest != self.plan.digest() {
+            return Err(PrepareError::OtherProgram);
+        }
         expect("a message of transfers", message, self.expected_bytes()?)?;
         let Self { pair, plan, first, receiving } = self;
         let [transfers, _] = plan.sizes(pair.party)?;
-        let (mut rest, mut challenges, mut sending) = (message, Vec::new(), Vec::new());
+        let (mut rest, mut challenges, mut sending) = (rest, Vec::new(), Vec::new());
         for (count, bytes) in calls(transfers).zip(asking_bytes(pair.field, transfers, first)) {
             let (part, more) = rest.split_at_checked(bytes).unwrap_or((rest, &[]));
             rest = more;

@@ -2,6 +2,7 @@
 
 use core::convert::Infallible;
 
+use sha2::{Digest as _, Sha256};
 use sharelet_core::functions::engine::EngineError;
 use sharelet_core::functions::engine::offline::Task;
 use sharelet_core::functions::protocol::Protocol;
@@ -16,6 +17,7 @@ use crate::error::PrepareError;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     operations: Vec<Operation>,
+    bound: Vec<u8>,
 }
 
 /// Equal records.
@@ -62,7 +64,27 @@ fn cost(transfer: Transfer) -> (Option<Party>, [u32; 2], [u32; 2]) {
     }
 }
 
+/// Bytes of a plan's digest.
+pub(crate) const DIGEST_BYTES: usize = 32;
+
 impl Plan {
+    /// Adds what both parties must agree on beside the records: it changes the digest alone.
+    pub fn bind(&mut self, what: &[u8]) {
+        self.bound.extend(what.len().to_le_bytes());
+        self.bound.extend(what);
+    }
+
+    /// What both parties compare before they prepare: of all records in order, and what is bound.
+    pub(crate) fn digest(&self) -> [u8; DIGEST_BYTES] {
+        let mut hash = Sha256::new().chain_update("sharelet prepare plan 1");
+        for Operation { elements, record_bytes, transfers } in &self.operations {
+            // All fields by name: the order of entries and their places are part of it.
+            hash.update(format!("{elements} {record_bytes} {transfers:?};"));
+        }
+        hash.update(&self.bound);
+        hash.finalize().into()
+    }
+
     pub(crate) fn operations(&self) -> &[Operation] {
         &self.operations
     }

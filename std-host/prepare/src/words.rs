@@ -43,11 +43,13 @@ impl Words {
         to.iter_mut().zip(bytes).for_each(|(to, byte)| *to = byte);
     }
 
-    /// Word `index` of a block: of its bits, as far as they go, and of a hash of it beyond.
+    /// Word `index` of `count` that are made of a block: of its bits where these suffice for all,
+    /// else all of them of a hash. Who comes to know some of them learns nothing of the others, and
+    /// bits of the block would give them all away.
     #[allow(clippy::cast_possible_truncation)]
-    pub(crate) fn of(self, block: Block, index: usize) -> u64 {
+    pub(crate) fn of(self, block: Block, index: usize, count: usize) -> u64 {
         let each = 8 * self.record_bytes();
-        if (index + 1) * each <= 128 {
+        if count * each <= 128 {
             return self.low((block >> (index * each)) as u64);
         }
         let digest = Sha256::new()
@@ -87,5 +89,43 @@ pub(crate) fn set_bits(record: &mut [u8], place: u32, bits: u32) {
     let word = place as usize / 32;
     if let Some(to) = record.as_chunks_mut::<4>().0.get_mut(word) {
         *to = (u32::from_le_bytes(*to) | bits << (place % 32)).to_le_bytes();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where a hash is needed no word shows bits of the block.
+    #[test]
+    fn bits_of_a_block_and_its_hash_are_never_both_used() {
+        let block: Block = 0x0123_4567_89ab_cdef_fedc_ba98_7654_3210;
+        for (bits, most) in [(32, 4), (64, 2), (20, 4)] {
+            let words = Words::new(bits);
+            for count in 1..12 {
+                for index in 0..count {
+                    let raw = index < most
+                        && words.of(block, index, count)
+                            == words.low((block >> (index * 8 * words.record_bytes())) as u64);
+                    assert_eq!(raw, count <= most, "{index} of {count} words of {bits} bits");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn words_come_back() {
+        for bits in [1, 7, 8, 31, 32, 33, 64] {
+            let (words, mut message) = (Words::new(bits), Vec::new());
+            for index in 0..10_u64 {
+                words.push(&mut message, index.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            }
+            let mut rest = message.as_slice();
+            for index in 0..10_u64 {
+                let expected = words.low(index.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+                assert_eq!(words.pop(&mut rest), expected);
+            }
+            assert!(rest.is_empty());
+        }
     }
 }

@@ -6,10 +6,13 @@ use rand_core::Rng;
 use sharelet_core::functions::cut::Folding;
 use sharelet_core::functions::engine::EngineError;
 use sharelet_core::functions::engine::offline::Offline;
+use sharelet_core::functions::engine::party::Received;
 use sharelet_core::functions::program::unary::Smooth;
 use sharelet_core::share::Party;
 use sharelet_core::step::StepError;
+use sharelet_ot::OtError;
 use sharelet_prepare::{FieldBits, Kept, Made, Pair, Plan, PrepareError};
+use sharelet_testkit::chi_square::{BYTES_BOUND, Histogram};
 use sharelet_testkit::pipe::run as wait;
 use sharelet_testkit::programs::Program;
 use sharelet_testkit::programs::data::{Data, all_words};
@@ -54,7 +57,8 @@ fn exact<R: Runs>(pairs: &mut [Pair; 2], function: &Function, data: &Data<R>, se
     let usage = count(function, data).unwrap();
     let plan = plan(function, data).unwrap();
     let ([made_0, made_1], _) = prepare(pairs, &plan, seed);
-    let sources = (made_0.source(), made_1.source());
+    let [(party_0, records_0), (party_1, records_1)] = [made_0, made_1].map(Made::into_records);
+    let sources = (Received::made(party_0, &records_0), Received::made(party_1, &records_1));
     let shares = data.share(&mut rng(seed ^ 0x5eed));
     let (outputs, _) = parties(function, sources, shares, &usage);
     let expected = twin(function, data.clone()).unwrap();
@@ -126,13 +130,129 @@ fn functions_of_64_bits() {
 #[test]
 fn kept_transfers_are_written_and_read() {
     let seed = printed_seed();
-    let kept = meet(seed).map(|kept| Kept::from_bytes(&kept.to_bytes()).unwrap());
+    let kept = meet(seed).map(|kept| Kept::from_bytes(&kept.to_bytes().unwrap()).unwrap());
     let [pair_0, pair_1] = [(Party::P0, &kept[0]), (Party::P1, &kept[1])]
         .map(|(party, kept)| Pair::new(party, kept, [3; 32], FieldBits::Two));
     let function = Function::Relu.by_ot();
     let data = function.data(&all_words::<u32>(100, &mut rng(seed)), &[]);
     exact(&mut [pair_0, pair_1], &function, &data, seed);
-    assert!(Kept::from_bytes(&kept[0].to_bytes()[1..]).is_err());
+    let bytes = kept[0].to_bytes().unwrap();
+    for cut in [0, 1, bytes.len() / 2, bytes.len() - 1] {
+        assert_eq!(Kept::from_bytes(&bytes[..cut]).unwrap_err(), PrepareError::Kept);
+    }
+    for place in (0..bytes.len()).step_by(97) {
+        let mut damaged = bytes.to_vec();
+        damaged[place] ^= 4;
+        assert_eq!(Kept::from_bytes(&damaged).unwrap_err(), PrepareError::Kept, "byte {place}");
+    }
+}
+
+/// Programs follow each other in a session, also after one that takes no transfers at all, or none
+/// in one direction.
+#[test]
+fn programs_follow_each_other_in_a_session() {
+    let seed = printed_seed();
+    let [kept_0, kept_1] = meet(seed);
+    let x = all_words::<u32>(40, &mut rng(seed));
+    let mut pairs = [
+        Pair::new(Party::P0, &kept_0, [7; 32], FieldBits::Two),
+        Pair::new(Party::P1, &kept_1, [7; 32], FieldBits::Two),
+    ];
+    for function in [Function::Sum(1), Function::Square, Function::Relu, Function::Multiply(0)] {
+        let function = function.by_ot();
+        exact(&mut pairs, &function, &function.data(&x, &x), seed);
+    }
+}
+
+/// What both send while they prepare is uniform, whatever was asked for: corrections of all kinds.
+#[test]
+fn corrections_are_uniform() {
+    let seed = printed_seed();
+    for function in
+        [Function::Choose { width: 3, other: true }, Function::Multiply(0), Function::Square]
+    {
+        let [kept_0, kept_1] = meet(seed);
+        let x = vec![5_u32; 12_000];
+        let each = if matches!(function, Function::Choose { .. }) { 3 } else { 1 };
+        let function = function.by_ot();
+        let plan = plan(&function, &function.data(&x, &vec![9; each * x.len()])).unwrap();
+        let [mut pair_0, mut pair_1] = [(Party::P0, &kept_0), (Party::P1, &kept_1)]
+            .map(|(party, kept)| Pair::new(party, kept, [3; 32], FieldBits::Four));
+        let ((ask_0, asked_0), (ask_1, asked_1)) =
+            (pair_0.ask(&plan).unwrap(), pair_1.ask(&plan).unwrap());
+        let ((accept_0, accepted_0), (accept_1, accepted_1)) =
+            (asked_0.accept(&ask_1).unwrap(), asked_1.accept(&ask_0).unwrap());
+        let ((answer_0, answered_0), (answer_1, answered_1)) =
+            (accepted_0.answer(&accept_1).unwrap(), accepted_1.answer(&accept_0).unwrap());
+        let sent = [
+            answered_0.verify(&answer_1, &mut rng(seed)).unwrap().0,
+            answered_1.verify(&answer_0, &mut rng(!seed)).unwrap().0,
+            // Behind the digest.
+            ask_0[32..].to_vec(),
+            ask_1[32..].to_vec(),
+        ];
+        for bytes in sent.iter().filter(|bytes| bytes.len() > 20_000) {
+            let mut histogram = Histogram::default();
+            histogram.extend(bytes);
+            let found = histogram.against_uniform();
+            assert!(found < BYTES_BOUND, "{function:?}: {found} of {} bytes", bytes.len());
+        }
+    }
+}
+
+/// Both halves of a record that was made are uniform, and so are words that belong to one transfer
+/// beside each other: nothing that a party learns of one tells of another.
+#[test]
+fn records_are_uniform() {
+    let seed = printed_seed();
+    let [kept_0, kept_1] = meet(seed);
+    let function = Function::Choose { width: 3, other: false }.by_ot();
+    let x = vec![5_u64; 6000];
+    let data = function.data(&x, &vec![9; 3 * x.len()]);
+    let plan = plan::<u64>(&function, &data).unwrap();
+    let mut pairs = [
+        Pair::new(Party::P0, &kept_0, [3; 32], FieldBits::Two),
+        Pair::new(Party::P1, &kept_1, [3; 32], FieldBits::Two),
+    ];
+    let (made, _) = prepare(&mut pairs, &plan, seed);
+    let bytes = usize::try_from(plan.record_bytes()).unwrap() / x.len();
+    for (_, records) in made.map(Made::into_records) {
+        // The words: the dual bit as a number, and three pairs of a mask and its product.
+        let first = bytes - 8 * 7;
+        for word in 0..7 {
+            let mut histogram = Histogram::default();
+            let (mut beside, mut before) = (Histogram::default(), 0);
+            for record in records.chunks_exact(bytes) {
+                let word = &record[first + 8 * word..][..8];
+                histogram.extend(word);
+                beside.add(word[0] ^ before);
+                before = record[first];
+            }
+            for found in [histogram.against_uniform(), beside.against_uniform()] {
+                assert!(found < BYTES_BOUND, "word {word}: {found}");
+            }
+        }
+    }
+}
+
+/// A peer with another program of the very same sizes.
+#[test]
+fn other_orders_are_refused() {
+    let [kept_0, kept_1] = meet(printed_seed());
+    let x = [7_u32; 30];
+    let [ours, theirs] = [[12, 13], [13, 12]].map(|shifts| {
+        let mut engine =
+            Offline::new(Plan::default(), Program::<u32>::settings(&Function::Relu.by_ot()));
+        for shift in shifts {
+            let function = Function::Truncate(shift).by_ot();
+            wait(function.run(&mut engine, &mut function.data(&x, &[]))).unwrap();
+        }
+        engine.into_task()
+    });
+    let mut pair_0 = Pair::new(Party::P0, &kept_0, [1; 32], FieldBits::Two);
+    let mut pair_1 = Pair::new(Party::P1, &kept_1, [1; 32], FieldBits::Two);
+    let ((_, asked), (message, _)) = (pair_0.ask(&ours).unwrap(), pair_1.ask(&theirs).unwrap());
+    assert_eq!(asked.accept(&message).unwrap_err(), PrepareError::OtherProgram);
 }
 
 /// Programs that need a dealer are refused before anything is sent.
@@ -168,16 +288,34 @@ fn other_programs_and_damaged_messages_are_refused() {
     let [mut pair_0, mut pair_1] = pairs(FieldBits::Two);
     let (_, asked) = pair_0.ask(&ours).unwrap();
     let (message, _) = pair_1.ask(&theirs).unwrap();
-    let refused = asked.accept(&message).unwrap_err();
+    assert_eq!(asked.accept(&message).unwrap_err(), PrepareError::OtherProgram);
+    // The digest alone is not enough.
+    let [mut pair_0, mut pair_1] = pairs(FieldBits::Two);
+    let (_, asked) = pair_0.ask(&ours).unwrap();
+    let (message, _) = pair_1.ask(&ours).unwrap();
+    let refused = asked.accept(&message[..message.len() - 1]).unwrap_err();
     assert!(matches!(refused, PrepareError::Length { .. }), "{refused}");
 
     // Every message with one bit turned, at some places of each.
     let mut rng = rng(seed);
     for message in 0..4 {
         for _ in 0..6 {
-            let [mut pair_0, mut pair_1] = pairs(FieldBits::Two);
+            let kept = meet(rng.next_u64());
+            let [mut pair_0, mut pair_1] = [(Party::P0, &kept[0]), (Party::P1, &kept[1])]
+                .map(|(party, kept)| Pair::new(party, kept, [2; 32], FieldBits::Two));
             let turned = exchange(&mut pair_0, &mut pair_1, &ours, Some((message, rng.next_u32())));
             match turned {
+                Err(PrepareError::OtherProgram) => assert_eq!(message, 0),
+                Err(PrepareError::Transfer(OtError::Check)) => {
+                    // Never again with these.
+                    // A wrong challenge lets the other see a wrong proof.
+                    let refused = kept[usize::from(message == 1)].to_bytes().unwrap_err();
+                    assert_eq!(refused, PrepareError::Transfer(OtError::Check));
+                    let mut again = [(Party::P0, &kept[0]), (Party::P1, &kept[1])]
+                        .map(|(party, kept)| Pair::new(party, kept, [9; 32], FieldBits::Two));
+                    let [pair_0, pair_1] = &mut again;
+                    assert!(exchange(pair_0, pair_1, &ours, None).is_err());
+                }
                 Err(PrepareError::Transfer(_)) => {}
                 // Corrections are not checked: a wrong one is a wrong result of whoever sent it.
                 Ok(()) => assert_eq!(message, 3),

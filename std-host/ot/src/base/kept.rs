@@ -1,5 +1,8 @@
 //! What is kept of base OTs.
 
+use core::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+
 use zeroize::Zeroizing;
 
 use crate::error::{OtError, length};
@@ -24,6 +27,8 @@ pub struct Chosen {
     pub(super) choices: Zeroizing<[u8; COUNT]>,
     pub(super) seeds: Zeroizing<[Seed; COUNT]>,
     pub(super) challenges: Zeroizing<Seed>,
+    /// Whether the peer has cheated, in any session: with every try it learns bits of the choices.
+    pub(super) spoilt: Arc<AtomicBool>,
 }
 
 redacted!(Pairs, Chosen);
@@ -100,7 +105,20 @@ impl Chosen {
             choices: Zeroizing::new([0; COUNT]),
             seeds: Zeroizing::new([[0; SEED_BYTES]; COUNT]),
             challenges: Zeroizing::new([0; SEED_BYTES]),
+            spoilt: Arc::default(),
         }
+    }
+
+    /// Whether a session of these, or of a copy, has ended with [`OtError::Check`]: none begins any
+    /// more, and what is kept of them must be deleted.
+    #[must_use]
+    pub fn is_spoilt(&self) -> bool {
+        self.spoilt.load(Ordering::Relaxed)
+    }
+
+    /// What sessions spoil.
+    pub(crate) fn spoilt(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.spoilt)
     }
 
     /// Choices, a bit each.

@@ -26,7 +26,7 @@ pub struct Sender {
     challenges: Zeroizing<Seed>,
     next_block: u64,
     next_call: Call,
-    /// Whether a proof was wrong: then nothing of this session is used any more.
+    /// Whether a proof was wrong, in this session or another: nothing is used any more then.
     spoilt: Arc<AtomicBool>,
 }
 
@@ -71,7 +71,7 @@ impl Sender {
             challenges: Zeroizing::new(*chosen.challenges()),
             next_block: 0,
             next_call: 0,
-            spoilt: Arc::default(),
+            spoilt: chosen.spoilt(),
         }
     }
 
@@ -81,7 +81,7 @@ impl Sender {
     /// # Errors
     /// [`OtError::Count`] over [`super::MOST_OTS`], [`OtError::Length`], [`OtError::Sum`]; the
     /// message may then be taken again if it comes whole. [`OtError::Check`] after a wrong proof
-    /// in this session.
+    /// in any session of these base OTs.
     pub fn accept(
         &mut self,
         count: usize,

@@ -5,11 +5,16 @@
 //! `P1` multiplies. Every party draws its masks itself.
 //!
 //! ```text
-//! once per pair      base transfers both ways, P0's public key
-//! once per session   P0 -> P1  all masks that are multiplied, encrypted
+//! once per pair      base transfers both ways
+//! once per session   P0's public key, random bytes of both
+//! once per program   4 messages of transfers, both ways
+//!                    P0 -> P1  all masks that are multiplied, encrypted
 //!                    P1 -> P0  the products, under masks of their own
-//!                    4 messages of transfers, both ways
 //! ```
+//!
+//! Both parties are assumed to follow the protocol: a `P1` that deviates in its reply, and sees
+//! what comes of it, learns about `P0`'s key, and a `P0` that encrypts wrongly about `P1`'s masks.
+//! The transfers alone catch who cheats in them.
 
 use core::convert::Infallible;
 
@@ -84,29 +89,30 @@ impl core::fmt::Debug for Keys {
 }
 
 impl Alone {
-    /// Begins a session with the peer. Both sides give the same `session`, which never repeats for
-    /// what they keep. One message, from `P0` to `P1`: a public key.
+    /// Begins a session with the peer: `P0`'s public key, and a name of both parties' randomness.
     ///
     /// # Errors
     /// The link's; a peer that sends no key.
     pub async fn begin<L: Link>(
         side: Side,
-        (kept, session, field): (&Kept, [u8; 32], FieldBits),
+        kept: (&Kept, FieldBits),
         rng: &mut impl CryptoRng,
         link: &mut L,
     ) -> Result<Self, AloneError<L::Error>> {
-        let pair = Pair::new(side, kept, session, field);
-        let keys = match side {
+        let (keys, public) = match side {
             Side::P0 => {
                 let secret = Secret::new(rng);
-                say(link, &secret.public(rng)).await?;
-                Keys::Secret(Box::new(secret))
+                let public = secret.public(rng);
+                say(link, &public).await?;
+                (Keys::Secret(Box::new(secret)), public)
             }
             Side::P1 => {
-                let message = hear(link, Public::<Words64>::bytes()).await?;
-                Keys::Public(Box::new(Public::read(&message)?))
+                let public = hear(link, Public::<Words64>::bytes()).await?;
+                (Keys::Public(Box::new(Public::read(&public)?)), public)
             }
         };
+        // The name of the session is bound to the key.
+        let pair = sharelet_prepare::link::begin(side, kept, &public, rng, link).await?;
         Ok(Self { side, pair, keys })
     }
 
@@ -131,10 +137,15 @@ impl Alone {
         let engine = Offline::new(Plans::default(), settings);
         let (_, engine, Own { taken, products, .. }) =
             offline::run(program, Machine::new(engine, own))?;
-        let Plans { count: Count(Usage { work_bytes, .. }), plan } = engine.into_task();
-        let shares = self.multiply(&products, rng, link).await?;
+        let Plans { count: Count(Usage { work_bytes, .. }), mut plan } = engine.into_task();
+        for Factors { map, .. } in &products {
+            plan.bind(format!("{map:?}").as_bytes());
+        }
+        plan.bind(&taken.len().to_le_bytes());
+        // The first message tells whether both prepare the same.
         let made = sharelet_prepare::link::prepare(&mut self.pair, &plan, rng, link).await?;
-        let records = made.into_bytes();
+        let shares = self.multiply(&products, rng, link).await?;
+        let (_, records) = made.into_records();
         Ok(Prepared::made(self.side, settings, work_bytes, records, [taken, shares]))
     }
 
@@ -220,8 +231,8 @@ struct Own {
 /// A map, and a party's shares of the masks of what it takes.
 struct Factors {
     map: Bilinear,
-    x: Vec<u64>,
-    y: Vec<u64>,
+    x: Zeroizing<Vec<u64>>,
+    y: Zeroizing<Vec<u64>>,
 }
 
 impl Tensors for Own {
@@ -233,7 +244,8 @@ impl Tensors for Own {
 
     fn product(&mut self, map: &Bilinear, x: &Masked, y: &Masked) -> Result<Vec<u64>, LengthError> {
         check(map, x.mask.len(), y.mask.len())?;
-        self.products.push(Factors { map: *map, x: x.mask.clone(), y: y.mask.clone() });
+        let [x, y] = [x, y].map(|operand| Zeroizing::new(operand.mask.clone()));
+        self.products.push(Factors { map: *map, x, y });
         Ok(vec![0; map.out_elems()])
     }
 }

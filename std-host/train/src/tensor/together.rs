@@ -63,8 +63,6 @@ impl<G: CryptoRng> Together<G> {
         [mut party_0, mut party_1]: [P; 2],
         [mut ahead_0, mut ahead_1]: [P; 2],
     ) -> Result<([P::Output; 2], Took), Failed> {
-        let mut session = [0; 32];
-        self.rng.fill_bytes(&mut session);
         let mut seed = || {
             let mut seed = [0; 32];
             self.rng.fill_bytes(&mut seed);
@@ -76,7 +74,7 @@ impl<G: CryptoRng> Together<G> {
         let server = |side, kept, rng, end, ahead: &mut P, program: &mut P| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
             let (truncation, field) = (self.truncation, self.field);
-            pool.install(|| run(side, (kept, session, field), truncation, rng, end, ahead, program))
+            pool.install(|| run(side, (kept, field), truncation, rng, end, ahead, program))
         };
         let (found_0, found_1) = std::thread::scope(|scope| {
             let other =
@@ -104,7 +102,7 @@ impl<G: CryptoRng> Together<G> {
 /// One server.
 fn run<P: Program>(
     side: Side,
-    kept: (&Kept, [u8; 32], FieldBits),
+    kept: (&Kept, FieldBits),
     truncation: Truncation,
     mut rng: ChaCha20Rng,
     end: TcpStream,

@@ -7,7 +7,6 @@ use sharelet_prepare::FieldBits;
 use sharelet_train::config::{self, Arithmetic};
 use sharelet_train::loss::Sums;
 use sharelet_train::model::Model;
-use sharelet_train::network::Loss;
 use sharelet_train::serving::Serving;
 use sharelet_train::step::{OpenData, Step};
 use sharelet_train::tensor::together::Together;
@@ -63,13 +62,10 @@ fn answers_are_those_of_the_twin() {
     }
 }
 
-/// Steps of training, where the loss needs no table.
+/// Steps of training, with every loss.
 #[test]
 fn exact_steps_are_those_of_the_twin() {
     for (name, network) in networks() {
-        if !matches!(network.loss, Loss::SquaredError | Loss::Hinge) {
-            continue;
-        }
         for rates in RATES {
             let data = data(&network, rates.momentum > 0, &mut ChaCha20Rng::from_seed([7; 32]));
             let truncation = Truncation::Exact;
@@ -111,25 +107,4 @@ fn exact_steps_are_those_of_the_twin() {
             assert_eq!((sums.loss, sums.correct), (loss, correct), "{name}, {rates:?}");
         }
     }
-}
-
-/// A loss that needs a table is refused by name, before anything is sent.
-#[test]
-fn losses_with_tables_are_refused() {
-    let (_, network) = networks().into_iter().find(|(name, _)| *name == "perceptron").unwrap();
-    let data = data(&network, false, &mut ChaCha20Rng::from_seed([7; 32]));
-    let mut servers = servers(4, Truncation::Exact);
-    let ahead = [(); 2].map(|()| OpenData { inputs: vec![0; data.inputs.len()] });
-    let parties = [(); 2].map(|()| OpenData { inputs: data.inputs.clone() });
-    let (opened, _) = servers.run(parties, ahead).unwrap();
-    let rows: Vec<usize> = (0..BATCH).collect();
-    let mut models = [(); 4].map(|()| data.model.clone());
-    let [of_0, of_1] = &opened;
-    let mut steps = models.iter_mut().zip([of_0, of_1, of_0, of_1]).map(|(model, opened)| {
-        let batch = (opened.rows(network.input.elems(), &rows), data.targets.clone());
-        Step::new(&network, F, model, batch, RATES[0], WANTED).unwrap()
-    });
-    let mut next = || steps.next().unwrap();
-    let refused = servers.run([next(), next()], [next(), next()]).map(|_| ()).unwrap_err();
-    assert!(refused.to_string().contains("tables"), "{refused}");
 }

@@ -75,6 +75,19 @@ fn width(function: &Function) -> usize {
     }
 }
 
+/// Gives `P1` something to hide, too: of every bit that it holds there is a one under one of the
+/// inputs.
+fn hold<R: Runs>([of_0, of_1]: &mut [Data<R>; 2], which: i64) {
+    let pattern =
+        word::<R>(if which == 0 { 0x5a5a_5a5a_5a5a_5a5a } else { !0x5a5a_5a5a_5a5a_5a5a });
+    for (words_0, words_1) in [(&mut of_0.x, &mut of_1.x), (&mut of_0.y, &mut of_1.y)] {
+        for (word_0, word_1) in words_0.iter_mut().zip(words_1.iter_mut()) {
+            *word_0 = word_0.sub(pattern);
+            *word_1 = word_1.add(pattern);
+        }
+    }
+}
+
 /// Shares of the input: `P0` has all of it. Its arguments lie in every function's domain.
 fn inputs<R: Runs>(function: &Function) -> [[Data<R>; 2]; 2] {
     let pairs = match function {
@@ -84,8 +97,11 @@ fn inputs<R: Runs>(function: &Function) -> [[Data<R>; 2]; 2] {
     pairs.map(|(x, y)| {
         let per_element = if width(function) == 2 { 2 } else { 1 };
         let data = function.data::<R>(&[word(x); ELEMENTS], &vec![word(y); per_element * ELEMENTS]);
-        let blank = data.blank();
-        [data, blank]
+        let mut shares = [data.clone(), data.blank()];
+        if matches!(function, Function::ByOt(_)) {
+            hold(&mut shares, y);
+        }
+        shares
     })
 }
 

@@ -18,7 +18,10 @@ use crate::step::StepError;
 /// [`crate::functions::protocol::activate`].
 ///
 /// Shares of `t` need no message: they are those of `y` without the bits that are dropped, and
-/// what these carry is left out. That is the unit.
+/// what these carry is left out. That is the unit: for `t < 2^31 - 1`, as with a dealer. Where a
+/// dealer's mask decides about it, which nobody knows, it is the shares here: whoever comes to know
+/// a result learns from the unit about the dropped bits of the other's share. What is opened is
+/// truncated exactly.
 #[derive(Clone, Copy, Debug)]
 pub struct Activation<R, W = u64> {
     shift: u32,

@@ -11,8 +11,8 @@
 //!   digits and a tree of ANDs; Huang, Lu, Hong, Ding, "Cheetah", USENIX Security '22, appendix. The
 //!   digits take turns in who sends, so that both messages are of about one length.
 //! * Consumes: one record per element, of entries that [`crate::functions::transfer`] describes.
-//! * Costs: at `k = 32` 6 messages, at `k = 64` 7. About 26 bytes per element and party for a ReLU
-//!   with truncation at `k = 32`, 55 at `k = 64`.
+//! * Costs: at `k = 32` 6 messages, at `k = 64` 7. 24 bytes per element and party for a ReLU with
+//!   truncation at `k = 32`, 48 at `k = 64`.
 //! * Error bound: exact, for every `x`.
 //!
 //! ```text

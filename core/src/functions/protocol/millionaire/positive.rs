@@ -99,7 +99,8 @@ impl<R: Ring> OnShares for Positive<R> {
 
     fn dual(&self, index: u32) -> Option<Dual> {
         let [wrap, carry] = self.lifted;
-        [wrap, carry, self.sign].get(index as usize).copied()
+        let duals = [Some(wrap), Some(self.sign), (self.bits.shift > 0).then_some(carry)];
+        duals.get(index as usize).copied().flatten()
     }
 
     fn last_bits(&self) -> u32 {

@@ -16,6 +16,8 @@ use crate::step::{StepError, expect_len};
 /// `x >> s` in the ring `W`, rounded down or one unit higher, for `-2^(k-2) <= x < 2^(k-2)`; see
 /// [`crate::functions::protocol::rescale`].
 ///
+/// Which of the two it is depends on the shares: see [`super::activation::Activation`].
+///
 /// Of an `X = x + 2^(k-2)` below `2^(k-1)` the shares wrap around unless both have a topmost bit of
 /// zero: one transfer, 3 messages. Where that is a multiple of `2^l` it does not show: no message.
 #[derive(Clone, Copy, Debug)]
