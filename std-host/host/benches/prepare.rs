@@ -21,9 +21,9 @@ use std::time::Instant;
 use embedded_io_adapters::tokio_1::FromTokio;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
-use sharelet_core::functions::engine::Comparison;
 use sharelet_core::functions::engine::offline::{Count, Offline};
 use sharelet_core::functions::engine::party::{Party, Received};
+use sharelet_core::functions::engine::{Comparison, Truncation};
 use sharelet_core::functions::program::choice;
 use sharelet_core::share::Party as Side;
 use sharelet_link::exchange::{Exchange, Sent};
@@ -31,7 +31,15 @@ use sharelet_link::tcp;
 use sharelet_link::wan::{Deliveries, Wan};
 use sharelet_prepare::link::{meet, prepare};
 use sharelet_prepare::{FieldBits, Kept, Pair, Plan};
+use sharelet_train::config::Arithmetic;
 use sharelet_train::kernel::{Bilinear, Form, Product};
+use sharelet_train::loss::Wanted;
+use sharelet_train::model::Model;
+use sharelet_train::network::{Network, NetworkName};
+use sharelet_train::serving::Serving;
+use sharelet_train::step::{OpenData, Step};
+use sharelet_train::tensor::together::{Together, Took as Ran};
+use sharelet_train::update::Rates;
 use tokio::io::AsyncWrite;
 
 const RUNS: usize = 7;
@@ -226,22 +234,159 @@ fn relu_party(
     })
 }
 
-/// A plain product of network A's first layer: what these machines can do.
+/// The plaintext network A on one core, 128 inputs: what other systems' figures are normalised by.
 fn calibration(figures: &mut Figures) {
-    let map = Bilinear::Product(Product { rows: 128, inner: 784, columns: 128, form: Form::Plain });
-    let [x, y] = [map.x_elems(), map.y_elems()]
-        .map(|elems| (0..elems).map(|_| u64::from(rng_word())).collect::<Vec<_>>());
-    let mut out = vec![0; map.out_elems()];
-    let best = (0..20)
-        .map(|_| {
-            let begin = Instant::now();
-            map.add(&x, &y, &mut out).unwrap();
-            black_box(&out);
-            begin.elapsed()
-        })
-        .min();
-    let microseconds = best.unwrap().as_secs_f64() * 1e6;
-    figures.add("calibration/plain_a128_us", microseconds, "us");
+    let mut rng = rng();
+    let layers = [(784, 128), (128, 128), (128, 10)];
+    let weights = layers
+        .map(|(inner, columns)| (0..inner * columns).map(|_| rng.next_u32()).collect::<Vec<u32>>());
+    let input: Vec<u32> = (0..128 * 784).map(|_| rng.next_u32()).collect();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    let plain = || {
+        let (begin, mut x) = (Instant::now(), input.clone());
+        for ((inner, columns), weights) in layers.into_iter().zip(&weights) {
+            let mut out = vec![0_u32; 128 * columns];
+            let form = Form::SecondTransposed;
+            let map = Bilinear::Product(Product { form, rows: 128, inner, columns });
+            map.add(&x, weights, &mut out).unwrap();
+            out.iter_mut().for_each(|word| *word = word.cast_signed().max(0).cast_unsigned());
+            x = out;
+        }
+        black_box(x);
+        begin.elapsed()
+    };
+    let best = (0..20).map(|_| pool.install(plain)).min().unwrap();
+    figures.add("calibration/plain_a128_us", best.as_secs_f64() * 1e6, "us");
+}
+
+const FRAC_BITS: u32 = 20;
+
+fn words(rng: &mut ChaCha20Rng, elems: usize, bits: u32) -> Vec<u64> {
+    (0..elems).map(|_| rng.next_u64() >> (64 - bits)).collect()
+}
+
+fn split(words: &[u64], rng: &mut ChaCha20Rng) -> [Vec<u64>; 2] {
+    let share: Vec<u64> = words.iter().map(|_| rng.next_u64()).collect();
+    [share.clone(), words.iter().zip(share).map(|(word, share)| word.wrapping_sub(share)).collect()]
+}
+
+fn model(network: &Network, rng: &mut ChaCha20Rng) -> Model {
+    let mut model = Model::zeros(network, false).unwrap();
+    model.words_mut().for_each(|word| {
+        *word = (rng.next_u64() >> (64 - FRAC_BITS + 3)).wrapping_sub(1 << (FRAC_BITS - 4));
+    });
+    model
+}
+
+/// The median of runs.
+fn took(figures: &mut Figures, name: &str, mut runs: Vec<Ran>) {
+    runs.sort_by_key(|took| took.preparing + took.online);
+    let median = runs[runs.len() / 2];
+    let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
+    let mut add =
+        |what: &str, value: f64, unit| figures.add(&format!("{name}/{what}"), value, unit);
+    add("total_ms", milliseconds(median.preparing + median.online), "ms");
+    add("prepare_ms", milliseconds(median.preparing), "ms");
+    add("online_ms", milliseconds(median.online), "ms");
+    let bytes = median.prepared.bytes + median.sent.bytes;
+    add("bytes", bytes as f64, "bytes of both parties");
+    add("online_bytes", median.sent.bytes as f64, "bytes of both parties");
+    add("prepare_messages", median.prepared.messages as f64, "messages");
+    add("online_messages", median.sent.messages as f64, "messages");
+}
+
+/// One answer of network A, which both share and have opened before; and a step of training on 128
+/// rows: everything else from nothing.
+fn network_a(figures: &mut Figures) {
+    let network = Network::named(NetworkName::A);
+    let mut rng = rng();
+    let mut servers = Together::new(
+        ChaCha20Rng::from_seed(*b"the seed of a benchmark's servers"[..32].first_chunk().unwrap()),
+        Truncation::OneUnit,
+        FieldBits::Two,
+    )
+    .unwrap();
+    let arithmetic = Arithmetic { frac_bits: FRAC_BITS, ..Arithmetic::default() };
+    let serving = Serving::new(network.clone(), arithmetic, 0).unwrap();
+    let (zeros, weights) = (Model::zeros(&network, false).unwrap(), model(&network, &mut rng));
+    let ahead = [serving.open(&zeros, &[]), serving.open(&zeros, &[])];
+    let parties = [serving.open(&zeros, &[]), serving.open(&weights, &[])];
+    let opened = servers.run(parties, ahead).unwrap().0;
+    let answers = (0..RUNS).map(|_| {
+        let inputs = split(&words(&mut rng, 784, FRAC_BITS), &mut rng);
+        let ahead = opened.each_ref().map(|opened| serving.evaluate(opened, vec![0; 784]).unwrap());
+        let [inputs_0, inputs_1] = inputs;
+        let parties = [
+            serving.evaluate(&opened[0], inputs_0).unwrap(),
+            serving.evaluate(&opened[1], inputs_1).unwrap(),
+        ];
+        servers.run(parties, ahead).unwrap().1
+    });
+    took(figures, "ot/shared_a", answers.collect());
+
+    const BATCH: usize = 128;
+    let rates = Rates { rate: 1, rate_bits: 12, momentum: 0, decay: 0, ..Rates::default() };
+    let steps = (0..3).map(|_| {
+        let inputs = split(&words(&mut rng, BATCH * 784, FRAC_BITS), &mut rng);
+        let mut targets = vec![0; BATCH * 10];
+        targets.chunks_mut(10).for_each(|row| row[3] = 1 << FRAC_BITS);
+        let ahead = [(); 2].map(|()| OpenData { inputs: vec![0; BATCH * 784] });
+        let parties = inputs.map(|inputs| OpenData { inputs });
+        let [opened_0, opened_1] = servers.run(parties, ahead).unwrap().0;
+        let rows: Vec<usize> = (0..BATCH).collect();
+        let [again_0, again_1] = [&opened_0, &opened_1].map(|opened| opened.rows(784, &rows));
+        let mut models = [(); 4].map(|()| weights.clone());
+        let [model_0, model_1, model_2, model_3] = &mut models;
+        let step = |model, inputs, targets| {
+            let wanted = Wanted::default();
+            Step::new(&network, FRAC_BITS, model, (inputs, targets), rates, wanted).unwrap()
+        };
+        let [targets_0, targets_1] = split(&targets, &mut rng);
+        let nothing = || vec![0; BATCH * 10];
+        let ahead = [step(model_0, again_0, nothing()), step(model_1, again_1, nothing())];
+        let parties = [step(model_2, opened_0, targets_0), step(model_3, opened_1, targets_1)];
+        servers.run(parties, ahead).unwrap().1
+    });
+    took(figures, "ot/train_a128", steps.collect());
+}
+
+/// Silent transfers, from a seed that the extension makes: one call after the other.
+fn silent(figures: &mut Figures) {
+    use sharelet_ot::{base, extension, silent};
+    let (mut rng_0, mut rng_1) = (rng(), rng());
+    let (sender, from_sender) = base::Sender::new(&mut rng_0);
+    let (receiver, from_receiver) = base::Receiver::new(&mut rng_1);
+    let (pairs, chosen) =
+        (sender.finish(&from_receiver).unwrap(), receiver.finish(&from_sender).unwrap());
+    let mut receiver = extension::Receiver::new(&pairs, [2; 32], FieldBits::Two);
+    let mut sender = extension::Sender::new(&chosen, [2; 32], FieldBits::Two);
+    let (message, received) = receiver.extend(silent::SEED_OTS).unwrap();
+    let (challenge, sent) = sender.accept(silent::SEED_OTS, &message).unwrap();
+    let (proof, received) = received.answer(&challenge).unwrap();
+    let sent = sent.verify(&proof).unwrap();
+    let mut sender = silent::Sender::new(sent).unwrap();
+    let mut receiver = silent::Receiver::new(received).unwrap();
+    let (mut best, mut bytes) = (Duration::MAX, 0);
+    let (mut pairs, mut blocks) = ([[0; 2]; 1024], [0; 1024]);
+    for _ in 0..3 {
+        // In turns, on one thread: the slower party's time would be the pair's.
+        let begin = Instant::now();
+        let (first, pending_sent) = sender.extend();
+        let (second, pending_received) = receiver.accept(&first).unwrap();
+        let (third, next_sender, sent) = pending_sent.answer(&second).unwrap();
+        let (next_receiver, received) = pending_received.verify(&third).unwrap();
+        (sender, receiver) = (next_sender, next_receiver);
+        for place in (0..silent::OTS - blocks.len()).step_by(blocks.len()) {
+            sent.pairs(place, &mut pairs).unwrap();
+            received.blocks(place, &mut blocks).unwrap();
+            black_box((&pairs, &blocks));
+        }
+        best = best.min(begin.elapsed());
+        bytes = first.len() + second.len() + third.len();
+    }
+    let each_second = silent::OTS as f64 / best.as_secs_f64();
+    figures.add("silent/random_per_second_one_core", each_second, "1/s, both parties on one core");
+    figures.add("silent/bytes_each", bytes as f64 / silent::OTS as f64, "bytes");
 }
 
 fn main() {
@@ -276,5 +421,7 @@ fn main() {
     relu(&mut figures, None);
     let line = Wan { delay: Duration::from_millis(40), bandwidth_bits: Some(100_000_000) };
     relu(&mut figures, Some(line));
+    silent(&mut figures);
+    network_a(&mut figures);
     figures.write(json);
 }
