@@ -9,6 +9,7 @@ mod functions;
 mod fuzz;
 mod others;
 mod page;
+mod prepare;
 mod running;
 mod servers;
 mod trust;
@@ -95,6 +96,8 @@ enum Which {
     Dealer,
     /// Two servers: inference and training steps, online and dealt, and whole runs.
     Servers,
+    /// Two parties without a dealer: random oblivious transfers, and programs from nothing.
+    Prepare,
     /// Errors, messages, bytes and speed of every function: docs/functions.md.
     Functions,
     /// A hundred thousand sessions over lines with faults: target/bench/trust.json.
@@ -152,10 +155,13 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     if matches!(args.group, Which::Servers | Which::All) {
         groups.insert("servers", servers::run(&setup, &folder, args.reuse)?);
     }
+    if matches!(args.group, Which::Prepare | Which::All) {
+        groups.insert("prepare", prepare::run(&setup, &folder)?);
+    }
     if matches!(args.group, Which::Channel | Which::All) {
         groups.insert("channel", channel::run(&setup, &folder)?);
     }
-    let alone = matches!(args.group, Which::Servers | Which::Channel);
+    let alone = matches!(args.group, Which::Servers | Which::Prepare | Which::Channel);
     let mut cases = if alone { Vec::new() } else { cases(&setup, &folder)? };
     let chosen = |names: &[String], name: &str| names.is_empty() || names.iter().any(|n| n == name);
     cases.retain(|case| chosen(&args.model, case.name));
@@ -172,7 +178,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
             }
         }
     }
-    for (group, figures) in ["device", "channel", "host", "dealer", "servers"]
+    for (group, figures) in ["device", "channel", "host", "dealer", "servers", "prepare"]
         .iter()
         .filter_map(|group| groups.get_key_value(group))
     {

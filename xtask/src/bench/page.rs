@@ -147,6 +147,7 @@ pub fn update(path: &Path, groups: &BTreeMap<&str, Vec<Figure>>) -> Result<()> {
         ("host", "Host"),
         ("dealer", "Dealer"),
         ("servers", "Two servers"),
+        ("prepare", "Two parties alone"),
     ];
     for (group, title) in titles {
         let section = match groups.get(group) {

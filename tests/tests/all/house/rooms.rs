@@ -56,11 +56,14 @@ functions/tables: functions/spline # fitted pieces
 functions/record: ring keystream share correlation # correlations by element
 functions/cut: ring functions/record # comparison by tables
 functions/tree: share functions/record # comparison by bits
+functions/transfer: ring share functions/record # what oblivious transfers give
+functions/carries: share functions/record functions/transfer # comparison of what parties hold
 functions/protocol: ring gate step correlation functions/spline functions/record functions/cut \
-    functions/tree # steps spend correlations
-functions/engine: ring keystream share correlation step functions/record functions/protocol # \
+    functions/tree functions/transfer functions/carries # steps spend correlations
+functions/engine: ring keystream share correlation step functions/record functions/transfer \
+    functions/protocol # \
     runs protocols, whatever they are
-functions/program: ring correlation step functions/spline functions/tables functions/cut \
+functions/program: ring gate correlation step functions/spline functions/tables functions/cut \
     functions/protocol functions/engine # functions of several protocols, whoever runs them
 
 [channel/src]
@@ -152,6 +155,15 @@ base: digest error # base OTs, kept
 ots: block error hash # random OTs, as either extension has them
 extension: block digest error stream transpose universal tree base ots # random OTs of base OTs
 silent: block digest error hash stream universal ots # many random OTs of some
+
+[std-host/prepare/src]
+error words:
+plan: error
+kept: error
+cursor:
+fill: cursor words
+pair: error plan kept cursor fill
+link: error plan kept pair
 
 [std-host/train/src]
 curve draw labels network scale sizes:
