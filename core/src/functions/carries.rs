@@ -62,7 +62,7 @@ pub struct Carries {
     merges: [Merge; MAX_MERGES],
     merge_count: u8,
     /// Nodes of the carry out of the split, and out of all.
-    roots: [u8; 2],
+    roots: (u8, u8),
     place: u32,
 }
 
@@ -103,7 +103,7 @@ impl Carries {
             digits: 0,
             merges: [Merge::default(); MAX_MERGES],
             merge_count: 0,
-            roots: [0; 2],
+            roots: (0, 0),
             place: 0,
         };
         carries.cut(split.unwrap_or(0));
@@ -115,7 +115,7 @@ impl Carries {
         }
         carries.take_turns();
         let split = if low > 0 { carries.node(0, low, Wanted::Carry) } else { 0 };
-        carries.roots = [split, carries.node(0, all, wanted)];
+        carries.roots = (split, carries.node(0, all, wanted));
         carries
     }
 
@@ -194,7 +194,7 @@ impl Carries {
 
     /// As deep as the carry of the split, and of all bits.
     pub(crate) fn levels(&self) -> [u32; 2] {
-        self.roots.map(|root| u32::from(self.level_of(root)))
+        [self.roots.0, self.roots.1].map(|root| u32::from(self.level_of(root)))
     }
 
     /// Bits that are opened in a level.
@@ -255,7 +255,7 @@ impl Carries {
         mut write: impl FnMut(u32, u32),
     ) {
         let party = half.party();
-        let mut left = self.leaf_bits()[0];
+        let [mut left, _] = self.leaf_bits();
         for (_, bit, leaf) in self.leaves().filter(|(_, _, leaf)| leaf.sender != party) {
             let (choice, _) = leaf.chosen(half, element);
             write(leaf.width_bits, choice ^ digit(word, bit, leaf.width_bits));
@@ -304,7 +304,7 @@ impl Carries {
         mut read: impl FnMut(u32) -> u32,
     ) {
         let party = half.party();
-        let mut unread = self.leaf_bits()[1];
+        let [_, mut unread] = self.leaf_bits();
         for (node, _, leaf) in self.leaves().filter(|(_, _, leaf)| leaf.sender != party) {
             let (choice, chosen) = leaf.chosen(half, element);
             let bits = leaf.pairs_bits() - 2;
@@ -371,12 +371,12 @@ impl Carries {
 
     /// The share of the carry into bit `split`.
     pub(crate) const fn split(&self, nodes: Nodes) -> u32 {
-        nodes.get(self.roots[0]).0
+        nodes.get(self.roots.0).0
     }
 
     /// The shares of the carry out of all bits, and of whether all hand one on.
     pub(crate) const fn root(&self, nodes: Nodes) -> (u32, u32) {
-        nodes.get(self.roots[1])
+        nodes.get(self.roots.1)
     }
 
     /// The shares of the carry of the topmost digit by itself, and of whether it hands one on.
@@ -400,17 +400,14 @@ const fn outcomes(digit: u32, width: u32) -> u32 {
 }
 
 /// Pair `u` becomes pair `u xor by`, of sixteen pairs.
-const fn permuted(mut pairs: u32, by: u32) -> u32 {
-    const LOW: [u32; 4] = [0x3333_3333, 0x0f0f_0f0f, 0x00ff_00ff, 0x0000_ffff];
-    let mut bit = 0;
-    while bit < 4 {
-        let (low, by_bits) = (LOW[bit], 2 << bit);
-        let swapped = (pairs & low) << by_bits | pairs >> by_bits & low;
+fn permuted(pairs: u32, by: u32) -> u32 {
+    let halves = [0x3333_3333, 0x0f0f_0f0f, 0x00ff_00ff, 0x0000_ffff_u32];
+    (0..).zip(halves).fold(pairs, |pairs, (bit, low)| {
+        let distance = 2 << bit;
+        let swapped = (pairs & low) << distance | pairs >> distance & low;
         let mask = 0_u32.wrapping_sub(by >> bit & 1);
-        pairs = pairs & !mask | swapped & mask;
-        bit += 1;
-    }
-    pairs
+        pairs & !mask | swapped & mask
+    })
 }
 
 /// Writes so many zeros.

@@ -53,7 +53,8 @@ pub enum Transfer {
         /// The first bit.
         place: u32,
     },
-    /// The sender has rows `T[0], T[1], ..` of [`TERMS`] words of 64 bits each from byte `words` on.
+    /// The sender has rows `T[0], T[1], ..` of [`TERMS`] words of 64 bits each from byte `words`
+    /// on.
     /// The receiver has a random choice `c` of `index_bits` bits at `place`, and the row `T[c]` at
     /// `words`.
     Table {

@@ -1,5 +1,5 @@
-//! A seed's stream: AES-128 in counter mode under the seed as key. Also for who makes longer strings
-//! of the blocks of OTs.
+//! A seed's stream: AES-128 in counter mode under the seed as key. Also for who makes longer
+//! strings of the blocks of OTs.
 
 use aes::Aes128Enc;
 use aes::cipher::{BlockCipherEncrypt, KeyInit};

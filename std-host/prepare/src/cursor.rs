@@ -77,6 +77,6 @@ impl Receiving {
         let word = choices.get(place / 64).copied().unwrap_or(0);
         let block = self.blocks.get(self.at).copied().unwrap_or_default();
         self.at += 1;
-        Ok(((word >> (place % 64)) as u32 & 1, block))
+        Ok((u32::from(word >> (place % 64) & 1 == 1), block))
     }
 }

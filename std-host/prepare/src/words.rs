@@ -98,6 +98,7 @@ mod tests {
 
     /// Where a hash is needed no word shows bits of the block.
     #[test]
+    #[allow(clippy::cast_possible_truncation)]
     fn bits_of_a_block_and_its_hash_are_never_both_used() {
         let block: Block = 0x0123_4567_89ab_cdef_fedc_ba98_7654_3210;
         for (bits, most) in [(32, 4), (64, 2), (20, 4)] {

@@ -1,4 +1,5 @@
 //! Programs on correlations that two parties have made alone: the results are those of plaintext.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, missing_docs)]
 
 use core::convert::Infallible;
 
@@ -67,7 +68,7 @@ fn exact<R: Runs>(pairs: &mut [Pair; 2], function: &Function, data: &Data<R>, se
     assert!(open(&a.out, &b.out) == expected.out, "{function:?}, k = {}", R::BITS);
 }
 
-fn functions<R: Runs>() -> Vec<Function> {
+fn functions() -> Vec<Function> {
     vec![
         Function::Relu,
         Function::ReluShift(12),
@@ -105,7 +106,7 @@ fn all<R: Runs>() {
             Pair::new(Party::P1, &kept_1, name, field),
         ];
         name[0] ^= 1;
-        for (number, function) in (0..).zip(functions::<R>()) {
+        for (number, function) in (0..).zip(functions()) {
             let mut x = all_words::<R>(60, &mut rng(seed ^ number));
             x.truncate(x.len() / 12 * 12);
             let each = if matches!(function, Function::Choose { width: 3, .. }) { 3 } else { 1 };

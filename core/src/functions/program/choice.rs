@@ -1,10 +1,11 @@
 //! Choosing between shared values, and the piecewise linear functions that come from it.
 //!
 //! These run on every kind of comparison (see [`Comparison`]): a comparison takes 2 messages on
-//! tables (3 at `k = 64`), 5 on bits, 6 on transfers (7 at `k = 64`). Comparing and choosing are exact, and so is what has integer
-//! slopes. What drops bits with [`rescale`] is not: it, [`multiply`] and [`leaky_relu`] give a
-//! result that is rounded down or one unit higher, within a domain that they state; where the
-//! engine truncates exactly (see [`Truncation`]) they are exact too.
+//! tables (3 at `k = 64`), 5 on bits, 6 on transfers (7 at `k = 64`). Comparing and choosing are
+//! exact, and so is what has integer slopes. What drops bits with [`rescale`] is not: it,
+//! [`multiply`] and [`leaky_relu`] give a result that is rounded down or one unit higher, within a
+//! domain that they state; where the engine truncates exactly (see [`Truncation`]) they are exact
+//! too.
 //!
 //! Of two shared values that are compared by size the difference must fit the ring:
 //! `|x - y| < 2^(k-1)`. Equality and comparisons with public constants have no such condition.

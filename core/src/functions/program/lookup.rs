@@ -10,7 +10,6 @@
 //!
 //! Nothing is left to chance but the last truncation: a coordinate that loses bits is rounded down.
 
-use super::truncation::{Whole, truncate};
 use super::{Need, Scratch, choice, combine, reduce, word};
 use crate::functions::cut::Folding;
 use crate::functions::engine::{Engine, Truncation};
@@ -38,10 +37,12 @@ pub(super) const fn within_need(elements: usize) -> Need {
     Need { own_elems: 0, narrow_elems: elements, wide_elems: elements.saturating_mul(4) }
 }
 
-/// Applies a table for every `x` of the ring; `x` is used up. `scratch` has what [`need`] says.
+/// Applies a table for every `x` of the ring, of which `below` and `above` are the results outside
+/// its domain, with all bits of its value; `x` is used up. `scratch` has what [`need`] says.
 pub(super) async fn apply<R: Ring, W: Ring, E: Engine>(
     engine: &mut E,
-    (spline, whole): (&Spline, &Whole<R>),
+    spline: &Spline,
+    (below, above): (i64, i64),
     x: &mut [R],
     out: &mut [W],
     scratch: Scratch<'_, R>,
@@ -60,9 +61,8 @@ pub(super) async fn apply<R: Ring, W: Ring, E: Engine>(
     combine(offset, x, |_, x| x.sub(low));
     polynomial(engine, spline, offset, values, (&mut *pieces, wide)).await?;
 
-    let whole = whole.ends();
     let (one, below, above) =
-        (engine.constant(1_u64), whole.0.cast_unsigned(), whole.1.cast_unsigned());
+        (engine.constant(1_u64), below.cast_unsigned(), above.cast_unsigned());
     let inside = wide.get_mut(..elements).unwrap_or_default();
     let (pairs, _) = bits.as_chunks::<2>();
     for (inside, [from_low, from_end]) in inside.iter_mut().zip(pairs) {
@@ -73,9 +73,15 @@ pub(super) async fn apply<R: Ring, W: Ring, E: Engine>(
         let outside = one.wrapping_sub(*from_low).wrapping_mul(below);
         *value = value.wrapping_add(outside).wrapping_add(from_end.wrapping_mul(above));
     }
-    match u32::from(spline.shift_bits()) {
-        0 => reduce(values, out),
-        shift => truncate(engine, shift, values, out).await?,
+    match (u32::from(spline.shift_bits()), engine.truncation()) {
+        (0, _) => reduce(values, out),
+        (shift, Truncation::OneUnit) => {
+            choice::rescale_to(engine, shift, Rescaled { x: values, out: &mut *out }).await?;
+        }
+        (shift, Truncation::Exact) => {
+            choice::truncate(engine, shift, values).await?;
+            reduce(values, out);
+        }
     }
     if spline.above == Above::Identity {
         for (beyond, [_, from_end]) in beyond.iter_mut().zip(pairs) {

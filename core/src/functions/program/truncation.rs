@@ -92,11 +92,6 @@ impl<R: Ring> Whole<R> {
         Ok(Self { table: table(&whole)?, ends: (whole.below, above), shift })
     }
 
-    /// Results below the domain and above it, with all bits.
-    pub(super) const fn ends(&self) -> (i64, i64) {
-        self.ends
-    }
-
     /// Truncates the values.
     pub(super) async fn truncate<E: Engine>(
         &self,
@@ -177,7 +172,7 @@ pub async fn apply<R: Ring, W: Ring, E: Engine>(
     if engine.comparison() == Comparison::Ot {
         let whole = Whole::<R>::new(spline)?;
         let (room, _) = scratch.take(apply_need(x.len()))?;
-        return lookup::apply(engine, (spline, &whole), x, out, room).await;
+        return lookup::apply(engine, spline, whole.ends, x, out, room).await;
     }
     let need = table_need(spline, x.len());
     scratch.check(need)?;
@@ -229,10 +224,8 @@ mod tests {
     use std::vec;
     use std::vec::Vec;
 
-    const EXACT: Settings = Settings {
-        comparison: crate::functions::engine::Comparison::Tables,
-        truncation: Truncation::Exact,
-    };
+    const EXACT: Settings =
+        Settings { comparison: Comparison::Tables, truncation: Truncation::Exact };
 
     fn all_tables() -> Vec<&'static Spline> {
         let mut all = vec![tables::reciprocal(), tables::sqrt(), tables::inv_sqrt(), tables::ln()];

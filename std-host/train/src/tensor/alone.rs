@@ -201,7 +201,7 @@ impl Alone {
         }
         for (Factors { map, x, y }, crossed) in products.iter().zip(crossed) {
             let mut share = Lowered(map).result(crossed);
-            add(map, x, y, &mut share).map_err(|error| EngineError::Correlations(error))?;
+            add(map, x, y, &mut share).map_err(EngineError::Correlations)?;
             shares.extend(share);
         }
         Ok(shares)

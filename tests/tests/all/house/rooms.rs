@@ -22,7 +22,7 @@ shape: ring # which inputs an output adds up
 correlation: keystream # a place in the keystream, and the right to spend it
 binding: ring keystream correlation # the keystream of one program, and of its sessions
 step: ring # what a step refuses
-gate: ring share # the formula of ReLU and truncation
+gate: ring share step # the formula of ReLU and truncation
 session/piece: # a leaf: the unit of what travels
 session/packed: ring # words of fewer bits than the ring's, as bytes
 session/linear: ring cost keystream shape correlation step session/piece # a layer's products, \
@@ -58,10 +58,9 @@ functions/cut: ring functions/record # comparison by tables
 functions/tree: share functions/record # comparison by bits
 functions/transfer: ring share functions/record # what oblivious transfers give
 functions/carries: share functions/record functions/transfer # comparison of what parties hold
-functions/protocol: ring gate step correlation functions/spline functions/record functions/cut \
-    functions/tree functions/transfer functions/carries # steps spend correlations
-functions/engine: ring keystream share correlation step functions/record functions/transfer \
-    functions/protocol # \
+functions/protocol: ring share gate step correlation functions/spline functions/record \
+    functions/cut functions/tree functions/transfer functions/carries # steps spend correlations
+functions/engine: ring keystream share correlation step functions/record functions/protocol # \
     runs protocols, whatever they are
 functions/program: ring gate correlation step functions/spline functions/tables functions/cut \
     functions/protocol functions/engine # functions of several protocols, whoever runs them

@@ -8,8 +8,8 @@
 //!   [`super::shift`], [`super::activate`] and [`super::rescale`] compute.
 //! * Model: semi-honest parties; every message is one-time padded by a transfer's string or bit.
 //! * Reference: Rathee et al., "`CrypTFlow2`", CCS '20, sections 3.1 and 4: 1-of-16 transfers of
-//!   digits and a tree of ANDs; Huang, Lu, Hong, Ding, "Cheetah", USENIX Security '22, appendix. The
-//!   digits take turns in who sends, so that both messages are of about one length.
+//!   digits and a tree of ANDs; Huang, Lu, Hong, Ding, "Cheetah", USENIX Security '22, appendix.
+//!   The digits take turns in who sends, so that both messages are of about one length.
 //! * Consumes: one record per element, of entries that [`crate::functions::transfer`] describes.
 //! * Costs: at `k = 32` 6 messages, at `k = 64` 7. 24 bytes per element and party for a ReLU with
 //!   truncation at `k = 32`, 48 at `k = 64`.
@@ -121,12 +121,17 @@ pub struct Millionaire<T>(pub(super) T);
 impl<T: OnShares> Millionaire<T> {
     /// The round, counted from that of the first merges, in which dual bits are opened early.
     fn early_round(&self) -> Option<u32> {
-        (self.0.early() > 0).then(|| self.0.carries(0).levels()[0] + 1)
+        let [split, _] = self.0.carries(0).levels();
+        (self.0.early() > 0).then_some(split + 1)
     }
 
     /// Rounds of merges.
     fn levels(&self) -> u32 {
-        let deepest = (0..self.0.pairs()).map(|index| self.0.carries(index).levels()[1]).max();
+        let whole = |index| {
+            let [_, whole] = self.0.carries(index).levels();
+            whole
+        };
+        let deepest = (0..self.0.pairs()).map(whole).max();
         deepest.unwrap_or(0).max(self.early_round().unwrap_or(0))
     }
 
@@ -136,8 +141,14 @@ impl<T: OnShares> Millionaire<T> {
             (0..self.0.pairs()).map(|index| of(self.0.carries(index))).sum()
         };
         match u32::try_from(round).unwrap_or(u32::MAX) {
-            0 => each(&|carries| carries.leaf_bits()[0]),
-            1 => each(&|carries| carries.leaf_bits()[1]),
+            0 => each(&|carries| {
+                let [choices, _] = carries.leaf_bits();
+                choices
+            }),
+            1 => each(&|carries| {
+                let [_, pairs] = carries.leaf_bits();
+                pairs
+            }),
             round => {
                 let level = round - 1;
                 let early = if self.early_round() == Some(level) { self.0.early() } else { 0 };

@@ -49,7 +49,7 @@ impl<'c, R: Ring, W: Ring> Millionaire<Thresholds<'c, R, W>> {
 
 impl<R: Ring, W: Ring> Thresholds<'_, R, W> {
     fn lifted(&self, index: u32) -> Dual {
-        let sender = if index % 2 == 0 { Party::P0 } else { Party::P1 };
+        let sender = if index.is_multiple_of(2) { Party::P0 } else { Party::P1 };
         Dual::new(sender, self.duals + index, self.words + index * word_bytes::<W>(), 0)
     }
 }
