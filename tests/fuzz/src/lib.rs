@@ -20,6 +20,7 @@ mod models;
 mod parties;
 mod script;
 pub mod seeds;
+mod transfers;
 
 /// What is fuzzed.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +34,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 17] = [
+pub const TARGETS: [Target; 18] = [
     Target { name: "device", run: parties::device, seeds: parties::device_seeds },
     Target { name: "host", run: parties::host, seeds: parties::host_seeds },
     Target { name: "connect", run: parties::connect, seeds: parties::connect_seeds },
@@ -42,6 +43,7 @@ pub const TARGETS: [Target; 17] = [
     Target { name: "queries", run: messages::queries, seeds: messages::query_seeds },
     Target { name: "frames", run: messages::frames, seeds: messages::frame_seeds },
     Target { name: "encrypted", run: encrypted::messages, seeds: encrypted::seeds },
+    Target { name: "transfers", run: transfers::messages, seeds: transfers::seeds },
     Target { name: "page", run: files::page, seeds: files::page_seeds },
     Target { name: "store", run: files::store, seeds: files::store_seeds },
     Target { name: "share", run: files::share, seeds: files::share_seeds },

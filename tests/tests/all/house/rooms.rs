@@ -293,7 +293,7 @@ runs: line parties
 
 [tests/fuzz/src]
 script seeds:
-encrypted files models: seeds
+encrypted files models transfers: seeds
 messages parties: script seeds
 
 [tests/load/src]
