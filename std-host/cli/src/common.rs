@@ -177,7 +177,7 @@ pub fn counter_of(key: &Path) -> PathBuf {
 #[derive(Args, Debug, Clone)]
 pub struct DealtArgs {
     /// Server 0: its key, which the dealer knows.
-    #[arg(long, value_name = "FILE", required_if_eq("party", "0"), help_heading = "Server 0")]
+    #[arg(long, value_name = "FILE", help_heading = "Server 0")]
     pub key: Option<PathBuf>,
     /// Server 0: the counter of the key's sessions; by default the key's file, ending in
     /// `.counter`.
@@ -191,7 +191,6 @@ pub struct DealtArgs {
         long,
         value_name = "ADDRESS",
         value_parser = parse_endpoint,
-        required_if_eq("party", "1"),
         help_heading = "Server 1",
     )]
     pub dealer: Option<String>,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Result;
-use clap::{ArgGroup, Args};
+use clap::{ArgGroup, Args, ValueEnum};
 use sharelet_core::share::Party;
 
 use super::common::{
@@ -69,6 +69,17 @@ pub struct TrainArgs {
     pub wait: Duration,
     #[command(flatten)]
     dealt: DealtArgs,
+    /// Where correlations come from. `ot`: the two servers make them, without a dealer, before each
+    /// session; give it to both. That takes seconds for a step, and protects against servers that
+    /// follow the protocol, as everything here, with no third machine to trust.
+    #[arg(
+        long,
+        value_name = "SOURCE",
+        value_enum,
+        default_value_t,
+        conflicts_with_all = ["key", "counter", "new_counter", "dealer"]
+    )]
+    pub prepare: Source,
     /// Go on from the last checkpoint that both servers hold.
     #[arg(long)]
     pub resume: bool,
@@ -87,6 +98,16 @@ pub struct TrainArgs {
     pub against: Option<PathBuf>,
     #[command(flatten)]
     link: LinkArgs,
+}
+
+/// Where correlations come from.
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Source {
+    /// A dealer, which server 0 shares a key with, and server 1 asks.
+    #[default]
+    Dealer,
+    /// The two servers alone.
+    Ot,
 }
 
 /// A line for an epoch.
@@ -130,6 +151,7 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     let party = if args.party == 0 { Party::P0 } else { Party::P1 };
     let route = args.link.route(server(args.party))?;
     let correlations = match party {
+        party if args.prepare == Source::Ot => Correlations::Alone(party),
         Party::P0 => {
             let (key, counter) = args.dealt.key()?;
             Correlations::Key(key, Box::new(counter))
@@ -192,6 +214,10 @@ pub fn run(args: &TrainArgs) -> Result<()> {
             "the run was finished before; this server's share of the model: {}\n",
             model.display()
         ));
+    }
+    if args.prepare == Source::Ot {
+        let seconds = report.preparing.as_secs_f64();
+        output(&format!("prepared with the other server in {seconds:.1} s\n"))?;
     }
     output(&format!(
         "{} steps in {:.1} s; sent {} bytes in {} messages; this server's share of the model: {}\n",

@@ -10,6 +10,7 @@ use sharelet_testkit::processes::{Program, Programs, Server, until};
 use sharelet_testkit::training::table;
 use sharelet_train::config::Config;
 use sharelet_train::course::{Course, Sizes};
+use sharelet_train::curve::Curve;
 use sharelet_train::plain;
 use sharelet_train::scaling::{self, COLUMN_WORDS};
 use sharelet_train::state::Data;
@@ -139,6 +140,58 @@ fn programs_train_and_are_killed_and_the_owner_opens_the_model() {
     // A new run does not write over a finished model unasked: refused before anything is connected.
     room.refuses(&format!("{PARTY_0} --peer 127.0.0.1:1"), 1, "--fresh");
 
+    let (onnx, expected) = twin(&csv, CONFIG);
+    assert!(
+        std::fs::read(room.path("m.onnx")).unwrap() == onnx,
+        "the file is that of the twin's model, bit for bit"
+    );
+    expected.save(&room.path("expected.csv")).unwrap();
+    assert_eq!(curve, room.read("expected.csv"));
+}
+
+/// Two servers without a dealer, and without a key that anybody else has: the same model, bit for
+/// bit, also where both go on after a crash.
+#[test]
+fn programs_train_alone() {
+    let config = CONFIG.replace("epochs = 20", "epochs = 3").replace("every = 10", "every = 5");
+    let room = Programs::new(env!("CARGO_BIN_EXE_sharelet"));
+    let csv = table(40, 3, 2, 1);
+    room.write("people.csv", &csv);
+    room.write("config.toml", &config);
+    let (collectors, to) = room.collectors();
+    let data = "people.csv --label y --binary --dataset people --owner lab \
+                --allow loss,accuracy,model=clinic";
+    room.works(&format!("share {data} --to {to}"));
+    drop(collectors);
+    let line = |party: u8, more: &str| {
+        format!("train config.toml --party {party} --state server-{party} {more}")
+    };
+    room.refuses(&line(0, "--prepare ot --key k --peer 127.0.0.1:9"), 2, "cannot be used with");
+    room.refuses(&line(1, "--listen 127.0.0.1:0"), 2, "--dealer is missing");
+    let begin = |more: &str| {
+        let Server { program, address } = room.serve(&line(1, &format!("--prepare ot {more}")));
+        (room.start(&line(0, &format!("--prepare ot --peer {address} {more}"))), program)
+    };
+
+    // Server 0 is killed in the middle.
+    let (zero, one) = begin("");
+    until("a checkpoint", || newest(&room.path("server-0")).is_some());
+    drop(zero);
+    one.end().expect(1, "--resume");
+    let (zero, one) = begin("--resume");
+    assert!(zero.end().expect(0, "").out.contains("prepared with the other server in"));
+    one.end().expect(0, "");
+    let shares = [0, 1].map(|party| format!("server-{party}/training-config/model.share"));
+    room.works(&format!("open {} {} --owner clinic -o m.onnx", shares[0], shares[1]));
+    let (onnx, _) = twin(&csv, &config);
+    assert!(
+        std::fs::read(room.path("m.onnx")).unwrap() == onnx,
+        "the file is that of the twin's model, bit for bit"
+    );
+}
+
+/// The twin's model as a file, and its curve.
+fn twin(csv: &str, config: &str) -> (Vec<u8>, Curve) {
     let options =
         Options { labels: vec!["y".into()], kind: LabelKind::Binary, ..Options::default() };
     let table = Table::from_bytes(csv.as_bytes(), Path::new("a.csv"), None, &options).unwrap();
@@ -147,7 +200,7 @@ fn programs_train_and_are_killed_and_the_owner_opens_the_model() {
     let (targets, scaling) = behind.split_at(40);
     let scaling = scaling.as_chunks::<COLUMN_WORDS>().0.to_vec();
     let columns: Vec<_> = scaling.iter().map(|words| scaling::numbers(*words, 20)).collect();
-    let config = Config::parse(CONFIG, Path::new("config.toml")).unwrap();
+    let config = Config::parse(config, Path::new("config.toml")).unwrap();
     let course = Arc::new(
         Course::new(
             config,
@@ -159,11 +212,5 @@ fn programs_train_and_are_killed_and_the_owner_opens_the_model() {
     let (model, expected) = plain::twin(&course, data, Data::default(), &mut |_| ()).unwrap();
     let numbers = plain::numbers(&model, 20);
     let folded = scaling::fold(course.network(), &numbers, &columns, &[]).unwrap();
-    let onnx = write::onnx(course.network(), &folded.to_f32(), "sharelet").unwrap();
-    assert!(
-        std::fs::read(room.path("m.onnx")).unwrap() == onnx,
-        "the file is that of the twin's model, bit for bit"
-    );
-    expected.save(&room.path("expected.csv")).unwrap();
-    assert_eq!(curve, room.read("expected.csv"));
+    (write::onnx(course.network(), &folded.to_f32(), "sharelet").unwrap(), expected)
 }

@@ -12,6 +12,7 @@ use crate::store::training::TrainingError;
 use sharelet_train::course::CourseError;
 use sharelet_train::plans::PlanError;
 use sharelet_train::scaling::REACH;
+use sharelet_train::tensor::alone::AloneError;
 
 /// Why a run ended early, or did not begin.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +67,16 @@ pub enum RunError {
         allowed: Openings,
         /// What the configuration opens.
         opened: String,
+    },
+    /// The two servers could not prepare.
+    #[error(
+        "step {step}: preparing with the other server: {reason}; start both again with --resume"
+    )]
+    Prepare {
+        /// Steps that were made.
+        step: usize,
+        /// What went wrong.
+        reason: Box<AloneError<std::io::Error>>,
     },
     /// The counter.
     #[error("the counter of sessions cannot be written; see the log above")]

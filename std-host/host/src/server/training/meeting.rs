@@ -211,6 +211,11 @@ fn difference(ours: &Hello, theirs: &Hello, course: &Course) -> Option<String> {
     if theirs.party > 1 {
         return Some("party: the other server is neither 0 nor 1".to_owned());
     }
+    if ours.prepares != theirs.prepares {
+        let reason = "one server asks a dealer and the other prepares without one; give --prepare \
+                      ot to both or to none";
+        return Some(reason.to_owned());
+    }
     match course.config().difference(&theirs.config) {
         Ok(None) => {}
         Ok(Some(difference)) => return Some(difference.to_string()),

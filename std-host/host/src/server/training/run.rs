@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng as _;
 use sharelet_core::keystream::Keystream;
 use sharelet_core::session::SessionCounter as _;
 use sharelet_core::session::wire::control::DeviceId;
@@ -14,7 +16,7 @@ pub use super::meeting::Meeting;
 use super::meeting::Met;
 use super::resume::{self, DataHashes};
 use super::supply::{Source, Supply};
-use super::wire::{self, Hello, Start, Verdict};
+use super::wire::{self, Begin, Hello, Prepares, Start, Verdict};
 use crate::dealer::client::{Client, ClientError, Sessions};
 use crate::dealer::wire::{Description as _, Ordered, Refusal, Train};
 use crate::store::counter::FileCounter;
@@ -24,6 +26,7 @@ use crate::store::training::{Checkpoints, Header, Share, number};
 use sharelet_link::exchange::{Exchange, Sent};
 use sharelet_link::{Reader, Writer};
 use sharelet_model::readings::columns::{self, Columns};
+use sharelet_prepare::FieldBits;
 use sharelet_train::config::{Config, Open};
 use sharelet_train::course::{Course, CourseError, Session, Sizes};
 use sharelet_train::curve::Opened;
@@ -31,6 +34,9 @@ use sharelet_train::curve::{Curve, Epoch, means};
 use sharelet_train::plans::Plans;
 use sharelet_train::scaling::COLUMN_WORDS;
 use sharelet_train::state::{Data, Seen, State};
+use sharelet_train::tensor;
+use sharelet_train::tensor::alone::Alone;
+use zeroize::Zeroizing;
 
 /// Where a server's correlations come from.
 #[derive(Debug)]
@@ -39,6 +45,8 @@ pub enum Correlations {
     Key(DeviceKey, Box<FileCounter>),
     /// Server 1's dealer.
     Dealer(Client),
+    /// The other server alone: both make them, session by session. Which server this is.
+    Alone(Party),
 }
 
 impl Correlations {
@@ -48,6 +56,14 @@ impl Correlations {
         match self {
             Self::Key(..) => Party::P0,
             Self::Dealer(_) => Party::P1,
+            Self::Alone(party) => *party,
+        }
+    }
+
+    const fn prepares(&self) -> Prepares {
+        match self {
+            Self::Key(..) | Self::Dealer(_) => Prepares::Dealer,
+            Self::Alone(_) => Prepares::Alone,
         }
     }
 }
@@ -95,6 +111,8 @@ pub struct Report {
     pub sent: Sent,
     /// Time in sessions, that of the messages included.
     pub online: core::time::Duration,
+    /// Time in which correlations were waited for, or made with the other server.
+    pub preparing: core::time::Duration,
     /// Steps that were made by this run.
     pub steps: usize,
     /// Whether there was nothing left to do: both servers had their share of the model.
@@ -137,7 +155,8 @@ pub async fn run(
         test: test.as_ref().map(|test| test.descriptor().hash()),
     };
     let plans = Arc::new(Plans::new(&course)?);
-    let greeting = greeting(&course, party, (&train, test.as_ref(), data), (resume, &checkpoints))?;
+    let who = (party, correlations.prepares());
+    let greeting = greeting(&course, who, (&train, test.as_ref(), data), (resume, &checkpoints))?;
     let held = greeting.checkpoints.as_ref();
     let finished = resume.then(|| resume::finished(&checkpoints, &course, data, held)).flatten();
     let greeting = Hello { finished: finished.as_ref().map(|(_, run)| *run), ..greeting };
@@ -147,21 +166,22 @@ pub async fn run(
             return Ok(None);
         }
         let step = begin_at(&greeting, &met.theirs)?;
-        let (start, source) = agree(&mut met, correlations, (&course, step, &greeting)).await?;
-        Ok::<_, RunError>(Some((met, step, start, source)))
+        let (run, source) = agree(&mut met, correlations, (&course, step, &greeting)).await?;
+        Ok::<_, RunError>(Some((met, step, run, source)))
     };
     let agreed = tokio::select! {
         biased;
         () = stop.cancelled() => return Err(RunError::Stopped { step: 0 }),
         agreed = agreed => agreed?,
     };
-    let Some((met, step, start, source)) = agreed else {
+    let Some((met, step, run, source)) = agreed else {
         // Both have their share of the model: only the word of it was lost.
         checkpoints.drop_after(None)?;
         let curve = finished.and_then(|(share, _)| postcard::from_bytes(&share.header.curve).ok());
         let (curve, sent) = (curve.unwrap_or_default(), Sent::default());
         let online = core::time::Duration::ZERO;
-        return Ok(Report { curve, sent, online, steps: 0, finished_before: true });
+        let preparing = online;
+        return Ok(Report { curve, sent, online, preparing, steps: 0, finished_before: true });
     };
     let (scaling, columns) = (train.scaling.clone(), train.descriptor().columns());
     let [train, test] = [Some(train), test].map(data_of);
@@ -173,14 +193,19 @@ pub async fn run(
     }
     checkpoints.drop_after(step)?;
     let steps = usize::try_from(step.unwrap_or(0)).unwrap_or(usize::MAX);
-    let supply = Supply::begin(course.clone(), plans, steps, start.first, source);
+    let supply = match source {
+        Some((first, source)) => {
+            Prepared::Ahead(Supply::begin(course.clone(), plans, steps, first, source))
+        }
+        None => Prepared::Together(None),
+    };
     let running = Running {
         course,
         state,
         curve,
         checkpoints,
         party,
-        run: start.run,
+        run,
         data,
         scaling,
         columns,
@@ -270,7 +295,7 @@ fn check_openings(open: &Open, train: &Dataset, test: Option<&Dataset>) -> Resul
 
 fn greeting(
     course: &Course,
-    party: Party,
+    (party, prepares): (Party, Prepares),
     (train, test, data): (&Dataset, Option<&Dataset>, DataHashes),
     (resume, checkpoints): (bool, &Checkpoints),
 ) -> Result<Hello, RunError> {
@@ -283,6 +308,7 @@ fn greeting(
         magic,
         version,
         party: number(party),
+        prepares,
         config: course.config().fields().map_err(CourseError::from)?,
         train: train.descriptor().clone(),
         test: test.map(|test| test.descriptor().clone()),
@@ -301,19 +327,35 @@ fn begin_at(ours: &Hello, theirs: &Hello) -> Result<Option<u64>, RunError> {
     common.map(Some).ok_or(RunError::NothingInCommon)
 }
 
-/// Server 0 says where to begin, and orders the sessions; server 1 asks the dealer for them.
+/// Server 0 says where to begin, and orders the sessions; server 1 asks the dealer for them. The
+/// run; and of a dealt one the first session, and where sessions come from.
 async fn agree(
     met: &mut Met,
     correlations: Correlations,
     (course, steps, hello): (&Course, Option<u64>, &Hello),
-) -> Result<(Start, Source), RunError> {
+) -> Result<([u8; 16], Option<(u64, Source)>), RunError> {
     let Met { reader, writer, name, .. } = met;
+    let chosen = || match (&hello.checkpoints, steps) {
+        (Some((run, _)), Some(_)) => Ok(*run),
+        _ => random_run(),
+    };
     match correlations {
+        Correlations::Alone(Party::P0) => {
+            let begin = Begin { run: chosen()?, step: steps.unwrap_or(0) };
+            wire::send(writer, &begin).await?;
+            wire::receive_verdict(reader).await?;
+            Ok((begin.run, None))
+        }
+        Correlations::Alone(Party::P1) => {
+            let begin: Begin = wire::receive(reader).await?;
+            let differ = differ(begin.step, steps.unwrap_or(0));
+            let verdict =
+                differ.as_ref().map_or(Verdict::Go, |error| Verdict::Stop(error.to_string()));
+            wire::send(writer, &verdict).await?;
+            differ.map_or(Ok((begin.run, None)), Err)
+        }
         Correlations::Key(key, mut counter) => {
-            let run = match (&hello.checkpoints, steps) {
-                (Some((run, _)), Some(_)) => *run,
-                _ => random_run()?,
-            };
+            let run = chosen()?;
             let first = counter.next().await.map_err(|_| RunError::Counter)?;
             let description = describe(course, key.device, first, steps.unwrap_or(0))?;
             // All numbers of the run are recorded as used before the first is: after a crash they
@@ -333,7 +375,7 @@ async fn agree(
             };
             wire::send(writer, &start).await?;
             wire::receive_verdict(reader).await?;
-            Ok((start, Source::Key(Arc::new(binding))))
+            Ok((run, Some((first, Source::Key(Arc::new(binding))))))
         }
         Correlations::Dealer(client) => {
             let start: Start = wire::receive(reader).await?;
@@ -342,9 +384,15 @@ async fn agree(
                 .as_ref()
                 .map_or_else(|error| Verdict::Stop(error.to_string()), |_| Verdict::Go);
             wire::send(writer, &verdict).await?;
-            Ok((start, Source::Dealer(Box::new(asked?))))
+            Ok((start.run, Some((start.first, Source::Dealer(Box::new(asked?))))))
         }
     }
+}
+
+/// An error where the servers would begin at different steps.
+fn differ(theirs: u64, ours: u64) -> Option<RunError> {
+    let say = || format!("step: {ours} here and {theirs} at the other server");
+    (theirs != ours).then(|| RunError::Differ(say()))
 }
 
 async fn ask(
@@ -354,8 +402,8 @@ async fn ask(
     steps: u64,
 ) -> Result<Sessions, RunError> {
     let Start { step, first, device, key, order, .. } = start;
-    if step != steps {
-        return Err(RunError::Differ(format!("step: {steps} here and {step} at the other server")));
+    if let Some(differ) = differ(step, steps) {
+        return Err(differ);
     }
     let description = describe(course, device, first, steps)?;
     let asked = client.sessions(&Ordered { key, order, description }).await;
@@ -379,6 +427,15 @@ fn random_run() -> Result<[u8; 16], RunError> {
     Ok(run)
 }
 
+/// Where the next session's correlations come from.
+enum Prepared {
+    /// They are prepared ahead.
+    Ahead(Supply),
+    /// Both servers make them, before each session; from the first on with what they have made of
+    /// each other, which is kept by nobody longer than the run.
+    Together(Option<Box<Alone>>),
+}
+
 /// A run in the middle.
 struct Running {
     course: Arc<Course>,
@@ -396,7 +453,7 @@ struct Running {
 impl Running {
     async fn train(
         mut self,
-        mut supply: Supply,
+        mut supply: Prepared,
         (reader, writer): (Reader, Writer),
         begun: usize,
         progress: &mut dyn FnMut(Progress),
@@ -405,14 +462,24 @@ impl Running {
         let course = self.course.clone();
         let (mut link, mut step, steps) =
             (Exchange::new(reader, writer), begun, course.plan().steps());
-        let mut online = core::time::Duration::ZERO;
+        let [mut online, mut preparing] = [core::time::Duration::ZERO; 2];
         let mut sessions = course.sessions(begun).peekable();
         while let Some(session) = sessions.next() {
+            let start = Instant::now();
+            let prepare = async {
+                match &mut supply {
+                    Prepared::Ahead(supply) => Ok(supply.next().await?),
+                    Prepared::Together(alone) => {
+                        self.prepare(session, step, (alone, &mut link)).await
+                    }
+                }
+            };
             let prepared = tokio::select! {
                 biased;
                 () = stop.cancelled() => return Err(RunError::Stopped { step }),
-                prepared = supply.next() => prepared?,
+                prepared = prepare => prepared?,
             };
+            preparing += start.elapsed();
             let start = Instant::now();
             let mut turn = self.state.turn(session);
             let ran = tokio::select! {
@@ -460,7 +527,42 @@ impl Running {
         }
         self.checkpoints.drop_after(None)?;
         let (curve, sent, steps) = (self.curve, link.take(), steps - begun);
-        Ok(Report { curve, sent, online, steps, finished_before: false })
+        Ok(Report { curve, sent, online, preparing, steps, finished_before: false })
+    }
+
+    /// Makes a session's correlations with the other server. Every run has base transfers and keys of
+    /// its own: nothing lies on a disk that could be used twice.
+    async fn prepare(
+        &self,
+        session: Session,
+        step: usize,
+        (alone, link): (&mut Option<Box<Alone>>, &mut Exchange<Reader, Writer>),
+    ) -> Result<tensor::party::Prepared, RunError> {
+        let mut seed = Zeroizing::new([0; 32]);
+        getrandom::fill(seed.as_mut()).map_err(RunError::Randomness)?;
+        let mut rng = ChaCha20Rng::from_seed(*seed);
+        // What is not opened yet is not needed, but for its size.
+        let state = match session {
+            Session::Standardise(_) | Session::OpenTrain | Session::OpenTest => {
+                State::empty(self.course.clone())
+            }
+            _ => self.state.beside(),
+        };
+        let mut state = state.map_err(CourseError::from)?;
+        let prepared = async {
+            let alone = match alone {
+                Some(alone) => alone,
+                None => {
+                    let kept = sharelet_prepare::link::meet(&mut rng, link).await?;
+                    let kept = (&kept, FieldBits::Two);
+                    let begun = Alone::begin(self.party, kept, &mut rng, link).await?;
+                    alone.insert(Box::new(begun))
+                }
+            };
+            let truncation = self.course.truncation();
+            alone.prepare(&mut state.turn(session), truncation, &mut rng, link).await
+        };
+        prepared.await.map_err(|reason| RunError::Prepare { step, reason: Box::new(reason) })
     }
 
     fn epoch(&self, number: usize, train: Opened, test: Opened) -> Epoch {

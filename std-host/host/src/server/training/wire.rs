@@ -4,6 +4,7 @@
 //! both:      Hello         "SLTR", version, and what must be the same
 //! both:      Verdict       go on, or why not
 //! server 0:  Start         the run, the step, the first session, the order for all of them
+//!            or Begin      without a dealer: the run and the step
 //! server 1:  Verdict       the dealer has agreed, or why not
 //! ```
 //!
@@ -21,7 +22,7 @@ use sharelet_link::frame::{self, FrameError, Header, Protocol};
 use sharelet_link::{Reader, Writer};
 
 /// Version of these messages.
-pub const VERSION: u16 = 6;
+pub const VERSION: u16 = 7;
 /// Most bytes of a message.
 pub const MAX_MESSAGE_BYTES: usize = 1 << 22;
 /// Most characters of the other server's reason.
@@ -57,6 +58,8 @@ pub struct Hello {
     pub version: u16,
     /// 0 or 1.
     pub party: u8,
+    /// Where correlations come from.
+    pub prepares: Prepares,
     /// The configuration's fields.
     pub config: Vec<(String, String)>,
     /// The data to train on.
@@ -69,6 +72,24 @@ pub struct Hello {
     pub checkpoints: Option<([u8; 16], Vec<u64>)>,
     /// The run whose share of the finished model is there, if this one goes on.
     pub finished: Option<[u8; 16]>,
+}
+
+/// Where the correlations of a run come from. Both servers must mean the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Prepares {
+    /// A dealer.
+    Dealer,
+    /// The two servers make them.
+    Alone,
+}
+
+/// Where a run without a dealer begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Begin {
+    /// The run.
+    pub run: [u8; 16],
+    /// Steps that were made already.
+    pub step: u64,
 }
 
 /// Where a run begins.
