@@ -530,8 +530,8 @@ impl Running {
         Ok(Report { curve, sent, online, preparing, steps, finished_before: false })
     }
 
-    /// Makes a session's correlations with the other server. Every run has base transfers and keys of
-    /// its own: nothing lies on a disk that could be used twice.
+    /// Makes a session's correlations with the other server. Every run has base transfers and keys
+    /// of its own: nothing lies on a disk that could be used twice.
     async fn prepare(
         &self,
         session: Session,

@@ -4,7 +4,7 @@ use sharelet_core::binding::Order;
 use sharelet_core::session::wire::control::DeviceId;
 use sharelet_host::data::openings::Openings;
 use sharelet_host::server::training::wire::{
-    self, Hello, MAX_MESSAGE_BYTES, Message, Start, VERSION, Verdict,
+    self, Hello, MAX_MESSAGE_BYTES, Message, Prepares, Start, VERSION, Verdict,
 };
 use sharelet_host::store::datasets::{Descriptor, Part};
 use sharelet_train::labels::Labels;
@@ -44,6 +44,7 @@ fn hello(party: u8) -> Hello {
         magic,
         version,
         party,
+        prepares: Prepares::Dealer,
         config,
         train: descriptor(again.then_some([7; 32])),
         test: again.then(|| descriptor(None)),

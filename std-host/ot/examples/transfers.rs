@@ -2,7 +2,7 @@
 //! buffers in memory. Silent OTs in one thread: as many as the slower party makes in a second.
 //!
 //! ```console
-//! $ cargo run --release -p sharelet-ot --example speed
+//! $ cargo run --release -p sharelet-ot --example transfers
 //! ```
 
 use core::error::Error;

@@ -1,6 +1,6 @@
 //! Times and bytes of each use, both parties one after the other on this machine's cores.
 //!
-//! `cargo run --release -p sharelet-rlwe --example speed`
+//! `cargo run --release -p sharelet-rlwe --example products`
 
 use std::time::Instant;
 
