@@ -214,13 +214,15 @@ mod tests {
         (sender.finish(&from_receiver).unwrap(), receiver.finish(&from_sender).unwrap())
     }
 
-    /// Messages of a receiver that cheats well: `change` has what is before the sum.
+    /// Messages of a receiver that cheats well, on a copy of the base OTs that no other cheat has
+    /// spoilt: `change` has what is before the sum.
     fn cheat(
         (pairs, chosen): &(base::Pairs, Chosen),
         field: FieldBits,
         change: impl Fn(&mut [u8]),
     ) -> ([u8; CHALLENGE_BYTES], PendingSent, PendingReceived) {
-        let mut sender = Sender::new(chosen, [1; 32], field);
+        let unspoilt = Chosen::from_bytes(&chosen.to_bytes()).unwrap();
+        let mut sender = Sender::new(&unspoilt, [1; 32], field);
         let mut receiver = Receiver::new(pairs, [1; 32], field);
         let (mut message, received) = receiver.extend(COUNT).unwrap();
         let sum = message.len() - SUM_BYTES;

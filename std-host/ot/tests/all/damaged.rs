@@ -10,7 +10,12 @@ use crate::parties::{FIELDS, base_ots, hold, rng};
 const COUNT: usize = 300;
 
 fn parties((pairs, chosen): &(base::Pairs, base::Chosen), field: FieldBits) -> (Receiver, Sender) {
-    (Receiver::new(pairs, [3; 32], field), Sender::new(chosen, [3; 32], field))
+    (Receiver::new(pairs, [3; 32], field), Sender::new(&unspoilt(chosen), [3; 32], field))
+}
+
+/// A copy that no other session has spoilt.
+fn unspoilt(chosen: &base::Chosen) -> base::Chosen {
+    base::Chosen::from_bytes(&chosen.to_bytes()).unwrap()
 }
 
 /// Turns one bit round.
@@ -25,7 +30,9 @@ fn a_flipped_bit_is_found() {
     let base = base_ots(&mut rng);
     for field in FIELDS {
         for _ in 0..100 {
-            let (mut receiver, mut sender) = parties(&base, field);
+            let chosen = unspoilt(&base.1);
+            let (mut receiver, mut sender) =
+                (Receiver::new(&base.0, [3; 32], field), Sender::new(&chosen, [3; 32], field));
             let (message, received) = receiver.extend(COUNT).unwrap();
             let mut damaged = message.clone();
             flip(&mut damaged, &mut rng);
@@ -45,6 +52,11 @@ fn a_flipped_bit_is_found() {
             proof.clear();
             drop(received);
             let (message, _) = receiver.extend(COUNT).unwrap();
+            assert_eq!(sender.accept(COUNT, &message).unwrap_err(), OtError::Check);
+            // Nor in any other of these base OTs, or of a copy of them.
+            assert!(chosen.is_spoilt() && chosen.clone().is_spoilt());
+            let (message, _) = Receiver::new(&base.0, [4; 32], field).extend(COUNT).unwrap();
+            let mut sender = Sender::new(&chosen, [4; 32], field);
             assert_eq!(sender.accept(COUNT, &message).unwrap_err(), OtError::Check);
         }
     }
@@ -104,7 +116,7 @@ fn base_ots_of_two_runs_do_not_pass() {
     let [(pairs, _), (_, chosen)] = [(); 2].map(|()| base_ots(&mut rng));
     for field in FIELDS {
         let mut receiver = Receiver::new(&pairs, [3; 32], field);
-        let mut sender = Sender::new(&chosen, [3; 32], field);
+        let mut sender = Sender::new(&unspoilt(&chosen), [3; 32], field);
         let (message, received) = receiver.extend(COUNT).unwrap();
         let (challenge, sent) = sender.accept(COUNT, &message).unwrap();
         let (proof, _) = received.answer(&challenge).unwrap();
