@@ -18,7 +18,7 @@ use sharelet_testkit::pipe::run as wait;
 use sharelet_testkit::programs::Program;
 use sharelet_testkit::programs::data::{Data, all_words};
 use sharelet_testkit::programs::function::Function;
-use sharelet_testkit::programs::run::{Runs, count, parties, twin};
+use sharelet_testkit::programs::run::{Runs, parties};
 use sharelet_testkit::{printed_seed, rng};
 
 /// What both parties keep of each other.
@@ -55,14 +55,14 @@ fn prepare(pairs: &mut [Pair; 2], plan: &Plan, seed: u64) -> ([Made; 2], [usize;
 }
 
 fn exact<R: Runs>(pairs: &mut [Pair; 2], function: &Function, data: &Data<R>, seed: u64) {
-    let usage = count(function, data).unwrap();
+    let usage = R::count(function, data).unwrap();
     let plan = plan(function, data).unwrap();
     let ([made_0, made_1], _) = prepare(pairs, &plan, seed);
     let [(party_0, records_0), (party_1, records_1)] = [made_0, made_1].map(Made::into_records);
     let sources = (Received::made(party_0, &records_0), Received::made(party_1, &records_1));
     let shares = data.share(&mut rng(seed ^ 0x5eed));
     let (outputs, _) = parties(function, sources, shares, &usage);
-    let expected = twin(function, data.clone()).unwrap();
+    let expected = R::twin(function, data.clone()).unwrap();
     let open = |a: &[R], b: &[R]| -> Vec<R> { a.iter().zip(b).map(|(a, b)| a.add(*b)).collect() };
     let [a, b] = &outputs;
     assert!(open(&a.out, &b.out) == expected.out, "{function:?}, k = {}", R::BITS);
