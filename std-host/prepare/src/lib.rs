@@ -2,7 +2,7 @@
 //!
 //! A program of the core is planned offline ([`plan`]), as a dealer would read it: what records it
 //! spends, and what they consist of. Both parties then hold random oblivious transfers, as many as
-//! the plan says, in either direction, and each makes its half of the records of them ([`fill`]).
+//! the plan says, in either direction, and each makes its half of the records of them (`fill`).
 //! What runs afterwards cannot tell where its correlations come from.
 //!
 //! ```text
