@@ -8,8 +8,9 @@
 //! once per pair      base transfers both ways
 //! once per session   P0's public key, random bytes of both
 //! once per program   4 messages of transfers, both ways
-//!                    P0 -> P1  all masks that are multiplied, encrypted
-//!                    P1 -> P0  the products, under masks of their own
+//!                    for each product of masked tensors
+//!                    P0 -> P1  its masks, encrypted
+//!                    P1 -> P0  the product, under a mask of its own
 //! ```
 //!
 //! Both parties are assumed to follow the protocol: a `P1` that deviates in its reply, and sees
@@ -156,51 +157,25 @@ impl Alone {
         rng: &mut impl CryptoRng,
         link: &mut L,
     ) -> Result<Vec<u64>, AloneError<L::Error>> {
-        let shapes: Vec<Shape> = products
-            .iter()
-            .map(|Factors { map, .. }| {
-                let [rows, inner, columns] = Lowered(map).sizes();
-                Shape::new(rows, inner, columns)
-            })
-            .collect::<Result<_, _>>()?;
         let mut shares = Vec::new();
-        let each = || products.iter().zip(&shapes);
-        let mut crossed: Vec<Vec<u64>> = Vec::with_capacity(products.len());
-        match &self.keys {
-            Keys::Secret(secret) => {
-                let mut requests = Vec::new();
-                for (factors, shape) in each() {
-                    let [a, b] = Lowered(&factors.map).operands(&factors.x, &factors.y);
-                    requests.extend(matrix::request(secret, shape, &a, &b, rng)?);
+        for Factors { map, x, y } in products {
+            let lowered = Lowered(map);
+            let [rows, inner, columns] = lowered.sizes();
+            let shape = Shape::new(rows, inner, columns)?;
+            let [a, b] = lowered.operands(x, y).map(Zeroizing::new);
+            let crossed = match &self.keys {
+                Keys::Secret(secret) => {
+                    say(link, &matrix::request(secret, &shape, &a, &b, rng)?).await?;
+                    matrix::finish(secret, &shape, &hear(link, shape.reply_bytes()).await?)?
                 }
-                say(link, &requests).await?;
-                drop(requests);
-                let replies = hear(link, shapes.iter().map(Shape::reply_bytes).sum()).await?;
-                let mut rest = replies.as_slice();
-                for shape in &shapes {
-                    let (reply, more) =
-                        rest.split_at_checked(shape.reply_bytes()).unwrap_or_default();
-                    rest = more;
-                    crossed.push(matrix::finish(secret, shape, reply)?);
+                Keys::Public(public) => {
+                    let request = hear(link, shape.request_bytes()).await?;
+                    let (reply, share) = matrix::respond(public, &shape, &a, &b, &request, rng)?;
+                    say(link, &reply).await?;
+                    share
                 }
-            }
-            Keys::Public(public) => {
-                let requests = hear(link, shapes.iter().map(Shape::request_bytes).sum()).await?;
-                let (mut rest, mut replies) = (requests.as_slice(), Vec::new());
-                for (factors, shape) in each() {
-                    let (request, more) =
-                        rest.split_at_checked(shape.request_bytes()).unwrap_or_default();
-                    rest = more;
-                    let [a, b] = Lowered(&factors.map).operands(&factors.x, &factors.y);
-                    let (reply, share) = matrix::respond(public, shape, &a, &b, request, rng)?;
-                    replies.extend(reply);
-                    crossed.push(share);
-                }
-                say(link, &replies).await?;
-            }
-        }
-        for (Factors { map, x, y }, crossed) in products.iter().zip(crossed) {
-            let mut share = Lowered(map).result(crossed);
+            };
+            let mut share = lowered.result(crossed);
             add(map, x, y, &mut share).map_err(EngineError::Correlations)?;
             shares.extend(share);
         }

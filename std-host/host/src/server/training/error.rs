@@ -3,6 +3,7 @@
 use sharelet_core::functions::engine::EngineError;
 
 use super::supply::SupplyError;
+use super::together::TogetherError;
 use super::wire::PeerError;
 use crate::data::name::Name;
 use crate::data::openings::Openings;
@@ -12,7 +13,6 @@ use crate::store::training::TrainingError;
 use sharelet_train::course::CourseError;
 use sharelet_train::plans::PlanError;
 use sharelet_train::scaling::REACH;
-use sharelet_train::tensor::alone::AloneError;
 
 /// Why a run ended early, or did not begin.
 #[derive(Debug, thiserror::Error)]
@@ -76,7 +76,7 @@ pub enum RunError {
         /// Steps that were made.
         step: usize,
         /// What went wrong.
-        reason: Box<AloneError<std::io::Error>>,
+        reason: TogetherError,
     },
     /// The counter.
     #[error("the counter of sessions cannot be written; see the log above")]

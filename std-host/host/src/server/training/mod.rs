@@ -9,4 +9,5 @@ mod meeting;
 pub mod resume;
 pub mod run;
 pub mod supply;
+pub mod together;
 pub mod wire;

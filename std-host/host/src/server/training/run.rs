@@ -4,8 +4,6 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use rand_chacha::ChaCha20Rng;
-use rand_core::SeedableRng as _;
 use sharelet_core::keystream::Keystream;
 use sharelet_core::session::SessionCounter as _;
 use sharelet_core::session::wire::control::DeviceId;
@@ -16,6 +14,7 @@ pub use super::meeting::Meeting;
 use super::meeting::Met;
 use super::resume::{self, DataHashes};
 use super::supply::{Source, Supply};
+use super::together::Together;
 use super::wire::{self, Begin, Hello, Prepares, Start, Verdict};
 use crate::dealer::client::{Client, ClientError, Sessions};
 use crate::dealer::wire::{Description as _, Ordered, Refusal, Train};
@@ -26,7 +25,6 @@ use crate::store::training::{Checkpoints, Header, Share, number};
 use sharelet_link::exchange::{Exchange, Sent};
 use sharelet_link::{Reader, Writer};
 use sharelet_model::readings::columns::{self, Columns};
-use sharelet_prepare::FieldBits;
 use sharelet_train::config::{Config, Open};
 use sharelet_train::course::{Course, CourseError, Session, Sizes};
 use sharelet_train::curve::Opened;
@@ -34,9 +32,6 @@ use sharelet_train::curve::{Curve, Epoch, means};
 use sharelet_train::plans::Plans;
 use sharelet_train::scaling::COLUMN_WORDS;
 use sharelet_train::state::{Data, Seen, State};
-use sharelet_train::tensor;
-use sharelet_train::tensor::alone::Alone;
-use zeroize::Zeroizing;
 
 /// Where a server's correlations come from.
 #[derive(Debug)]
@@ -195,9 +190,9 @@ pub async fn run(
     let steps = usize::try_from(step.unwrap_or(0)).unwrap_or(usize::MAX);
     let supply = match source {
         Some((first, source)) => {
-            Prepared::Ahead(Supply::begin(course.clone(), plans, steps, first, source))
+            Next::Ahead(Supply::begin(course.clone(), plans, steps, first, source))
         }
-        None => Prepared::Together(None),
+        None => Next::Together(Together::new(party, course.clone())),
     };
     let running = Running {
         course,
@@ -428,12 +423,11 @@ fn random_run() -> Result<[u8; 16], RunError> {
 }
 
 /// Where the next session's correlations come from.
-enum Prepared {
+enum Next {
     /// They are prepared ahead.
     Ahead(Supply),
-    /// Both servers make them, before each session; from the first on with what they have made of
-    /// each other, which is kept by nobody longer than the run.
-    Together(Option<Box<Alone>>),
+    /// Both servers make them, before each session.
+    Together(Together),
 }
 
 /// A run in the middle.
@@ -453,7 +447,7 @@ struct Running {
 impl Running {
     async fn train(
         mut self,
-        mut supply: Prepared,
+        mut supply: Next,
         (reader, writer): (Reader, Writer),
         begun: usize,
         progress: &mut dyn FnMut(Progress),
@@ -468,9 +462,10 @@ impl Running {
             let start = Instant::now();
             let prepare = async {
                 match &mut supply {
-                    Prepared::Ahead(supply) => Ok(supply.next().await?),
-                    Prepared::Together(alone) => {
-                        self.prepare(session, step, (alone, &mut link)).await
+                    Next::Ahead(supply) => Ok(supply.next().await?),
+                    Next::Together(together) => {
+                        let prepared = together.next(&self.state, session, &mut link).await;
+                        prepared.map_err(|reason| RunError::Prepare { step, reason })
                     }
                 }
             };
@@ -528,41 +523,6 @@ impl Running {
         self.checkpoints.drop_after(None)?;
         let (curve, sent, steps) = (self.curve, link.take(), steps - begun);
         Ok(Report { curve, sent, online, preparing, steps, finished_before: false })
-    }
-
-    /// Makes a session's correlations with the other server. Every run has base transfers and keys
-    /// of its own: nothing lies on a disk that could be used twice.
-    async fn prepare(
-        &self,
-        session: Session,
-        step: usize,
-        (alone, link): (&mut Option<Box<Alone>>, &mut Exchange<Reader, Writer>),
-    ) -> Result<tensor::party::Prepared, RunError> {
-        let mut seed = Zeroizing::new([0; 32]);
-        getrandom::fill(seed.as_mut()).map_err(RunError::Randomness)?;
-        let mut rng = ChaCha20Rng::from_seed(*seed);
-        // What is not opened yet is not needed, but for its size.
-        let state = match session {
-            Session::Standardise(_) | Session::OpenTrain | Session::OpenTest => {
-                State::empty(self.course.clone())
-            }
-            _ => self.state.beside(),
-        };
-        let mut state = state.map_err(CourseError::from)?;
-        let prepared = async {
-            let alone = match alone {
-                Some(alone) => alone,
-                None => {
-                    let kept = sharelet_prepare::link::meet(&mut rng, link).await?;
-                    let kept = (&kept, FieldBits::Two);
-                    let begun = Alone::begin(self.party, kept, &mut rng, link).await?;
-                    alone.insert(Box::new(begun))
-                }
-            };
-            let truncation = self.course.truncation();
-            alone.prepare(&mut state.turn(session), truncation, &mut rng, link).await
-        };
-        prepared.await.map_err(|reason| RunError::Prepare { step, reason: Box::new(reason) })
     }
 
     fn epoch(&self, number: usize, train: Opened, test: Opened) -> Epoch {
