@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
-use sharelet_rlwe::{Error, Public, Secret, Words32, Words64, batch, matrix, vector};
+use sharelet_rlwe::{Error, Public, Secret, Words32, Words64, batch, matrix, weights};
 
 /// Products of a training step of network A, 784-128-128-10, with batches of 128.
 const STEP: [(&str, [usize; 3]); 8] = [
@@ -56,19 +56,19 @@ fn main() -> Result<(), Error> {
 
     let mut lines = Vec::new();
     for [outputs, inputs] in LAYERS {
-        let shape = vector::Shape::new(outputs, inputs)?;
-        let weights = weights(&mut rng, outputs * inputs);
+        let shape = weights::Shape::new(outputs, inputs, 1)?;
+        let w = weights_of(&mut rng, outputs * inputs);
         let r: Vec<u32> = (0..inputs).map(|_| rng.next_u32()).collect();
-        let (request_ms, request) = timed(|| vector::request(&secret, &shape, &r, &mut rng));
+        let (request_ms, request) = timed(|| weights::request(&secret, &shape, &r, &mut rng));
         let request = request?;
         let (respond_ms, replied) =
-            timed(|| vector::respond(&public, &shape, &weights, &request, &mut rng));
+            timed(|| weights::respond(&public, &shape, &w, &request, &mut rng));
         let (reply, _) = replied?;
-        let (finish_ms, share) = timed(|| vector::finish(&secret, &shape, &reply));
+        let (finish_ms, share) = timed(|| weights::finish(&secret, &shape, &reply));
         let _ = share?;
         let times = [request_ms, respond_ms, finish_ms];
         let name = format!("{outputs} x {inputs}");
-        lines.push(line(&name, times, [request.len(), reply.len()], shape.noise_bits(&weights)?));
+        lines.push(line(&name, times, [request.len(), reply.len()], shape.noise_bits(&w)?));
     }
     println!("one session of network A, weights of 16 bits:");
     total(&lines);
@@ -76,18 +76,18 @@ fn main() -> Result<(), Error> {
     let mut lines = Vec::new();
     for [outputs, inputs] in LAYERS {
         let shape = batch::Shape::new(outputs, inputs)?;
-        let weights = weights(&mut rng, outputs * inputs);
+        let w = weights_of(&mut rng, outputs * inputs);
         let r: Vec<u32> = (0..inputs * batch::SLOTS).map(|_| rng.next_u32()).collect();
         let (request_ms, request) = timed(|| batch::request(&secret, &shape, &r, &mut rng));
         let request = request?;
         let (respond_ms, replied) =
-            timed(|| batch::respond(&public, &shape, &weights, &request, &mut rng));
+            timed(|| batch::respond(&public, &shape, &w, &request, &mut rng));
         let (reply, _) = replied?;
         let (finish_ms, share) = timed(|| batch::finish(&secret, &shape, &reply));
         let _ = share?;
         let times = [request_ms, respond_ms, finish_ms];
         let name = format!("{outputs} x {inputs}");
-        lines.push(line(&name, times, [request.len(), reply.len()], shape.noise_bits(&weights)?));
+        lines.push(line(&name, times, [request.len(), reply.len()], shape.noise_bits(&w)?));
     }
     println!("{} sessions of network A, weights of 16 bits:", batch::SLOTS);
     total(&lines);
@@ -95,7 +95,7 @@ fn main() -> Result<(), Error> {
 }
 
 /// All weights of 16 bits.
-fn weights(rng: &mut ChaCha20Rng, count: usize) -> Vec<i32> {
+fn weights_of(rng: &mut ChaCha20Rng, count: usize) -> Vec<i32> {
     (0..count).map(|_| rng.next_u32().cast_signed() >> 16).collect()
 }
 

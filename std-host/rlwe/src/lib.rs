@@ -4,7 +4,7 @@
 //! | use | `P0` has | `P1` has | shares |
 //! |---|---|---|---|
 //! | [`matrix`] | `A0`, `B0` | `A1`, `B1` | `A0 B1 + A1 B0` modulo `2^64` |
-//! | [`vector`] | a mask `r` | weights `W` | `W r` modulo `2^32` |
+//! | [`weights`] | masks `r` | weights `W` | `W r` modulo `2^32` |
 //! | [`batch`] | masks `r` of 4,096 sessions | weights `W` | `W r` of each, modulo `2^32` |
 //!
 //! Each use has `request` (`P0`), `respond` (`P1`) and `finish` (`P0`), on byte buffers, and a
@@ -16,7 +16,7 @@
 //!                             |
 //!            fresh (P0's ciphertexts), keys, reply (P1's), noise (bounds)
 //!                             |
-//!            layout -> product -> respond -> matrix, vector           scaled -> batch
+//!            layout -> product -> respond -> matrix, weights          scaled -> batch
 //! ```
 //!
 //! The scheme is BFV (Fan and Vercauteren, eprint 2012/144) without products of ciphertexts: plain
@@ -36,7 +36,7 @@
 //!
 //! ```
 //! use rand_core::SeedableRng;
-//! use sharelet_rlwe::{Error, Public, Secret, vector};
+//! use sharelet_rlwe::{Error, Public, Secret, weights};
 //!
 //! # fn main() -> Result<(), Error> {
 //! // In earnest, a generator that the system has seeded.
@@ -45,10 +45,10 @@
 //! let public = Public::read(&secret.public(&mut rng))?;
 //!
 //! // [1 -2 3] (10 20 30) = 60.
-//! let shape = vector::Shape::new(1, 3)?;
-//! let request = vector::request(&secret, &shape, &[10, 20, 30], &mut rng)?;
-//! let (reply, share1) = vector::respond(&public, &shape, &[1, -2, 3], &request, &mut rng)?;
-//! let share0 = vector::finish(&secret, &shape, &reply)?;
+//! let shape = weights::Shape::new(1, 3, 1)?;
+//! let request = weights::request(&secret, &shape, &[10, 20, 30], &mut rng)?;
+//! let (reply, share1) = weights::respond(&public, &shape, &[1, -2, 3], &request, &mut rng)?;
+//! let share0 = weights::finish(&secret, &shape, &reply)?;
 //! assert_eq!(share0[0].wrapping_add(share1[0]), 60);
 //! # Ok(())
 //! # }
@@ -72,7 +72,7 @@ mod respond;
 mod ring;
 mod sample;
 mod scaled;
-pub mod vector;
+pub mod weights;
 
 pub use error::Error;
 pub use keys::{Public, Secret};

@@ -5,7 +5,7 @@ use core::hint::black_box;
 
 use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng as _, SeedableRng as _, TryCryptoRng, TryRng};
-use sharelet_rlwe::{Public, Secret, Words32, Words64, batch, matrix, vector};
+use sharelet_rlwe::{Public, Secret, Words32, Words64, batch, matrix, weights};
 
 use crate::secret::{Secrets, public, secret};
 
@@ -72,12 +72,12 @@ pub fn layers() {
     let weights: Vec<i32> = secret(vec![77, -5, 32_767, -32_768, 0, 1]);
     let mut secrets = Secrets::new(34);
 
-    let shape = vector::Shape::new(2, 3).unwrap();
+    let shape = weights::Shape::new(2, 3, 1).unwrap();
     let r = secrets.words(3);
-    let request = public(vector::request(&key, &shape, &r, &mut Seeds::new(true)).unwrap());
+    let request = public(weights::request(&key, &shape, &r, &mut Seeds::new(true)).unwrap());
     let (reply, share1) =
-        vector::respond(&zero, &shape, &weights, &request, &mut Seeds::new(false)).unwrap();
-    black_box([vector::finish(&key, &shape, &public(reply)).unwrap(), share1]);
+        weights::respond(&zero, &shape, &weights, &request, &mut Seeds::new(false)).unwrap();
+    black_box([weights::finish(&key, &shape, &public(reply)).unwrap(), share1]);
 
     let shape = batch::Shape::new(2, 3).unwrap();
     let r = secrets.words(3 * batch::SLOTS);

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use rand_chacha::ChaCha8Rng;
 use rand_core::SeedableRng;
-use sharelet_rlwe::vector::{self, Shape};
+use sharelet_rlwe::weights::{self, Shape};
 use sharelet_rlwe::{Public, Secret, Words32};
 
 use crate::seeds::{tagged, untagged};
@@ -25,9 +25,9 @@ static PARTIES: LazyLock<Parties> = LazyLock::new(|| {
     let secret = Secret::new(&mut rng);
     let key = secret.public(&mut rng);
     let public = Public::read(&key).unwrap();
-    let shape = Shape::new(1, WEIGHTS.len()).unwrap();
-    let request = vector::request(&secret, &shape, &[1, 2, 3], &mut rng).unwrap();
-    let (reply, _) = vector::respond(&public, &shape, &WEIGHTS, &request, &mut rng).unwrap();
+    let shape = Shape::new(1, WEIGHTS.len(), 1).unwrap();
+    let request = weights::request(&secret, &shape, &[1, 2, 3], &mut rng).unwrap();
+    let (reply, _) = weights::respond(&public, &shape, &WEIGHTS, &request, &mut rng).unwrap();
     Parties { secret, public, shape, messages: [key, request, reply] }
 });
 
@@ -43,8 +43,8 @@ pub fn messages(bytes: &[u8]) {
     message.resize(messages[kind].len(), 0);
     match kind {
         0 => drop(Public::<Words32>::read(&message)),
-        1 => drop(vector::respond(public, shape, &WEIGHTS, &message, &mut rng())),
-        _ => drop(vector::finish(secret, shape, &message)),
+        1 => drop(weights::respond(public, shape, &WEIGHTS, &message, &mut rng())),
+        _ => drop(weights::finish(secret, shape, &message)),
     }
 }
 

@@ -14,4 +14,4 @@ mod batch;
 mod keys;
 mod matrix;
 mod refusals;
-mod vector;
+mod weights;

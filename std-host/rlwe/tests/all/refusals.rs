@@ -1,6 +1,6 @@
 //! Messages and operands that are not what they should be.
 
-use sharelet_rlwe::{Error, Public, Words32, Words64, batch, matrix, vector};
+use sharelet_rlwe::{Error, Public, Words32, Words64, batch, matrix, weights};
 use sharelet_testkit::{Rng, printed_seed, rng};
 
 use crate::keys::{KEYS32, KEYS64};
@@ -75,24 +75,24 @@ fn messages_of_matrices_are_read_with_care() {
 }
 
 #[test]
-fn messages_of_vectors_are_read_with_care() {
+fn messages_of_weights_are_read_with_care() {
     let mut rng = rng(printed_seed());
-    let shape = vector::Shape::new(1, 3).unwrap();
-    let weights = [1, -1, 3];
-    let request = vector::request(&KEYS32.secret, &shape, &[1; 3], &mut rng).unwrap();
+    let shape = weights::Shape::new(1, 3, 1).unwrap();
+    let w = [1, -1, 3];
+    let request = weights::request(&KEYS32.secret, &shape, &[1; 3], &mut rng).unwrap();
     let respond = |request: &[u8]| {
         let mut rng = sharelet_testkit::rng(1);
-        vector::respond(&KEYS32.public, &shape, &weights, request, &mut rng)
+        weights::respond(&KEYS32.public, &shape, &w, request, &mut rng)
     };
     is_refused(&request, 27, respond);
     let (mut reply, _) = respond(&request).unwrap();
-    reply_is_refused(&reply, |reply| vector::finish(&KEYS32.secret, &shape, reply));
+    reply_is_refused(&reply, |reply| weights::finish(&KEYS32.secret, &shape, reply));
     *reply.last_mut().unwrap() |= 0x10;
-    let refused = vector::finish(&KEYS32.secret, &shape, &reply).unwrap_err();
+    let refused = weights::finish(&KEYS32.secret, &shape, &reply).unwrap_err();
     assert_eq!(refused, Error::Filling);
-    let operand = vector::request(&KEYS32.secret, &shape, &[1; 2], &mut rng).unwrap_err();
+    let operand = weights::request(&KEYS32.secret, &shape, &[1; 2], &mut rng).unwrap_err();
     assert_eq!(operand, Error::Operand { operand: "r", expected: 3, found: 2 });
-    let operand = vector::respond(&KEYS32.public, &shape, &[1; 4], &request, &mut rng);
+    let operand = weights::respond(&KEYS32.public, &shape, &[1; 4], &request, &mut rng);
     assert_eq!(operand.unwrap_err(), Error::Operand { operand: "W", expected: 3, found: 4 });
 }
 
@@ -126,7 +126,7 @@ fn sizes_are_checked() {
         assert_eq!(matrix::Shape::new(a, b, c).unwrap_err(), Error::Sizes, "{a} {b} {c}");
     }
     for [a, b] in [[0, 1], [1, 0], [usize::MAX, 2], [usize::MAX, usize::MAX]] {
-        assert_eq!(vector::Shape::new(a, b).unwrap_err(), Error::Sizes);
+        assert_eq!(weights::Shape::new(a, b, 1).unwrap_err(), Error::Sizes);
         assert_eq!(batch::Shape::new(a, b).unwrap_err(), Error::Sizes);
     }
     let long = matrix::Shape::new(64, 1 << 21, 64).unwrap_err();

@@ -1,8 +1,10 @@
-//! Private weights times a mask, modulo `2^32`: shares of `W r`, where `P0` holds `r` and `P1`
-//! holds `W`. It is the correlation of a linear layer of one session (Cheetah, eprint 2022/207).
+//! Private weights times masks, modulo `2^32`: shares of `W r`, where `P0` holds `r` and `P1` holds
+//! `W`. It is the correlation of a linear layer of one session (Cheetah, eprint 2022/207): of a
+//! vector, or of the columns that windows cut out of an image.
 //!
-//! `W` has `outputs x inputs` signed weights, row-major; `r` has `inputs` words. For many sessions
-//! of one model see [`batch`](super::batch), which takes a thirtieth of the bytes per session.
+//! `W` has `outputs x inputs` signed weights, `r` has `inputs x columns` words, both row-major. For
+//! many sessions of one model see [`batch`](super::batch), which takes a thirtieth of the bytes per
+//! session.
 //!
 //! Weights of 16 bits are never refused; larger ones may be, by [`Shape::noise_bits`].
 
@@ -25,13 +27,13 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// Of `outputs x inputs` weights.
+    /// Of `outputs x inputs` weights and as many columns of masks.
     ///
     /// # Errors
     /// [`Error::Sizes`] if one is 0 or messages would be too long.
-    pub fn new(outputs: usize, inputs: usize) -> Result<Self, Error> {
+    pub fn new(outputs: usize, inputs: usize, columns: usize) -> Result<Self, Error> {
         let ring = Words32::ring();
-        let layout = Layout::new(ring, [outputs, inputs, 1], false)?;
+        let layout = Layout::new(ring, [outputs, inputs, columns], false)?;
         Ok(Self { product: Product { ring, layout } })
     }
 
@@ -82,13 +84,13 @@ pub fn request(
     r: &[u32],
     rng: &mut impl CryptoRng,
 ) -> Result<Vec<u8>, Error> {
-    let [_, inputs, _] = shape.product.layout.sizes();
-    check("r", r.len(), inputs)?;
+    let [_, inputs, columns] = shape.product.layout.sizes();
+    check("r", r.len(), inputs * columns)?;
     let words = Zeroizing::new(r.iter().map(|&word| word.into()).collect::<Vec<u64>>());
     Ok(shape.product.request(secret.values(), Matrices { left: &[], right: &words }, rng))
 }
 
-/// `P1`'s reply, of `W`, and its share: `outputs` words.
+/// `P1`'s reply, of `W`, and its share: `outputs x columns` words.
 ///
 /// # Errors
 /// As [`Shape::noise_bits`]; [`Error::Length`] or [`Error::Residue`] if the request is not one of
@@ -108,7 +110,7 @@ pub fn respond(
     Ok((reply, shares.iter().map(|&word| lower_half(word)).collect()))
 }
 
-/// `P0`'s share: `outputs` words.
+/// `P0`'s share: `outputs x columns` words.
 ///
 /// # Errors
 /// [`Error::Length`] or [`Error::Filling`] if the reply is not one of this shape.
