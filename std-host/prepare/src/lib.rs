@@ -33,4 +33,5 @@ pub use error::{Failed, PrepareError};
 pub use kept::Kept;
 pub use pair::{Made, Pair};
 pub use plan::Plan;
+pub use sharelet_ot::OtError;
 pub use sharelet_ot::extension::FieldBits;

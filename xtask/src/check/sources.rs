@@ -34,8 +34,8 @@ pub fn lints(checks: &Checks<'_>) {
     checks.cargo("documentation", "doc --workspace --all-features --no-deps");
     // What is published, as it would be: without the network, hence without a build of the package.
     let packages = [
-        "core", "channel", "flash", "link", "model", "ot", "rlwe", "prepare", "train", "import",
-        "host", "cli",
+        "core", "channel", "flash", "link", "model", "ot", "rlwe", "prepare", "alone", "train",
+        "import", "host", "cli",
     ];
     let packages = packages.map(|name| format!(" --package sharelet-{name}")).concat();
     checks.cargo("packages", &format!("package --no-verify --offline --allow-dirty{packages}"));

@@ -152,6 +152,11 @@ impl<'w, S: Source, L: Link> Party<'w, S, L> {
     pub fn into_parts(self) -> (S, L) {
         (self.source, self.link)
     }
+
+    /// The link, for messages between protocols.
+    pub fn link(&mut self) -> &mut L {
+        &mut self.link
+    }
 }
 
 impl<S: Source, L: Link> Engine for Party<'_, S, L> {

@@ -202,17 +202,28 @@ layout: error ring sample
 product: error ring poly sample fresh reply layout
 respond: error poly pair sample fresh reply product
 matrix: error ring noise keys layout product respond
-vector: error modulus ring noise keys layout product respond
+weights: error modulus ring noise keys layout product respond
 batch: error modulus scaled ring poly pair sample noise fresh keys reply
+
+[std-host/alone/src]
+error network:
+layers: network # private weights times masks, of one session
+batch: layers # of many
+task: error network layers batch
+half: network layers task
+session: error network layers task half # makes halves
+online: error network task half # spends them
 
 [std-host/host/src]
 data:
 store: data
-dealer device: store
+dealer: store
 upload: data store
 host: store dealer
+alone: store host
+device: store alone
 console: device host
-server: data store dealer host
+server: data store dealer host alone
 
 [std-host/cli/src]
 plot table terminal units:
@@ -224,7 +235,9 @@ man:
 collect completions: common
 console: answers units common
 dealer: common
-device host: answers terminal units common
+host: answers terminal units common
+prepare: terminal units common
+device: answers terminal units common prepare
 inspect: plot terminal units common
 import: answers common
 open: common

@@ -1,0 +1,111 @@
+//! The answer is bit for bit that of the twin.
+
+use rand_core::Rng as _;
+use sharelet_alone::{AloneError, Half, SLOTS};
+use sharelet_core::session::network::{Activation, Layer};
+use sharelet_core::share::Party;
+use sharelet_testkit::model::Model as Plain;
+use sharelet_testkit::pipe::run;
+use sharelet_testkit::{printed_seed, rng};
+
+use crate::parties::{Parties, model};
+
+fn exact(plain: &Plain, sessions: usize, seed: u64) {
+    let mut parties = Parties::new(model(plain), seed);
+    let [halves_0, halves_1] = parties.prepare(sessions);
+    assert_eq!([halves_0.len(), halves_1.len()], [sessions; 2]);
+    for (number, halves) in halves_0.into_iter().zip(halves_1).enumerate() {
+        let inputs = parties.task.network.inputs();
+        let (input, share) = (parties.words(inputs), parties.words(inputs));
+        let expected = parties.model.infer(&input).unwrap();
+        let found = parties.infer(halves.into(), &input, &share);
+        assert_eq!(found, expected, "session {number}");
+    }
+}
+
+#[test]
+fn networks_of_every_shape() {
+    let seed = printed_seed();
+    exact(&Plain::of_every_shape(&mut rng(seed)), 2, seed);
+}
+
+#[test]
+fn dense_networks_of_any_widths() {
+    let seed = printed_seed();
+    let mut random = rng(seed);
+    for round in 0..6 {
+        let mut width = || 1 + (random.next_u32() % 70) as u16;
+        let widths: Vec<u16> = (0..2 + round % 4).map(|_| width()).collect();
+        exact(&Plain::random(&widths, round % 2 == 0, &mut random), 3, seed ^ round);
+    }
+}
+
+/// A network that multiplies by public weights alone: nothing is encrypted.
+#[test]
+fn networks_without_private_weights() {
+    let seed = printed_seed();
+    let shape = sharelet_core::shape::Shape::Identity { width: 9 };
+    let layer = Layer {
+        shape,
+        weight_frac_bits: 3,
+        skip: None,
+        shift: 3,
+        gate_bits: 20,
+        activation: Activation::Relu,
+    };
+    exact(&Plain::with_layers(&[layer, layer], &mut rng(seed)), 2, seed);
+}
+
+/// What lies on a disk for a while is the same.
+#[test]
+fn halves_are_written_and_read() {
+    let seed = printed_seed();
+    let mut parties = Parties::new(model(&Plain::of_every_shape(&mut rng(seed))), seed);
+    let prepared = parties.prepare(1);
+    let halves = prepared.map(|halves| {
+        let bytes = halves[0].to_bytes();
+        let sides = [Party::P0, Party::P1];
+        let read = sides.map(|party| {
+            Half::from_bytes(party, &parties.task, &bytes).inspect(|half| {
+                assert_eq!(*half.to_bytes(), *bytes);
+            })
+        });
+        let cut = &bytes[..bytes.len() - 1];
+        assert!(sides.iter().all(|&party| Half::from_bytes(party, &parties.task, cut).is_none()));
+        read
+    });
+    let [[half_0, none_0], [none_1, half_1]] = halves;
+    assert!(none_0.is_none() && none_1.is_none(), "the other party's half");
+    let input = parties.words(parties.task.network.inputs());
+    let expected = parties.model.infer(&input).unwrap();
+    let nothing = vec![0; input.len()];
+    assert_eq!(parties.infer([half_0.unwrap(), half_1.unwrap()], &input, &nothing), expected);
+}
+
+/// 4,096 at once, of a network of several matrices: those at both ends and some in between.
+#[test]
+fn batches() {
+    let seed = printed_seed();
+    let plain = Plain::random(&[5, 4, 3], true, &mut rng(seed));
+    let mut parties = Parties::new(model(&plain), seed);
+    assert!(parties.task.has_batches());
+    let [halves_0, halves_1] = parties.prepare_batch();
+    assert_eq!([halves_0.len(), halves_1.len()], [SLOTS; 2]);
+    for (number, halves) in halves_0.into_iter().zip(halves_1).enumerate() {
+        if number % 97 == 0 || number + 1 == SLOTS {
+            let (input, share) = (parties.words(5), parties.words(5));
+            let expected = parties.model.infer(&input).unwrap();
+            assert_eq!(parties.infer(halves.into(), &input, &share), expected, "{number}");
+        }
+    }
+}
+
+#[test]
+fn networks_of_windows_have_no_batches() {
+    let seed = printed_seed();
+    let mut parties = Parties::new(model(&Plain::of_every_shape(&mut rng(seed))), seed);
+    assert!(!parties.task.has_batches());
+    let Parties { task, ends: [end, _], p0, rngs: [rng, _], .. } = &mut parties;
+    let refused = run(p0.prepare_batch(task, rng, end, |_| ()));
+    assert!(matches!(refused, Err(AloneError::NoBatches)));
+}
