@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
+use sharelet_core::DeviceId;
 use sharelet_core::session::wire::control;
 #[cfg(unix)]
 use tokio::signal::unix;
@@ -114,6 +115,29 @@ impl From<Answer> for control::Answer {
     }
 }
 
+/// Where correlations come from.
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Prepare {
+    /// A dealer, a third machine.
+    #[default]
+    Dealer,
+    /// The two parties alone, by oblivious transfer.
+    Ot,
+}
+
+/// Refuses arguments that belong to the other source of correlations.
+///
+/// # Errors
+/// [`WrongArguments`] names the first.
+pub fn expect_absent(given: &[(&str, bool)], why: &str) -> Result<()> {
+    match given.iter().find(|(_, given)| *given) {
+        Some((argument, _)) => {
+            Err(WrongArguments(format!("--{argument} does not go with {why}")).into())
+        }
+        None => Ok(()),
+    }
+}
+
 /// How a command's connections are made.
 #[derive(Args, Debug, Clone)]
 pub struct LinkArgs {
@@ -155,6 +179,12 @@ impl LinkArgs {
         let keyring = Keyring::new(own.identity(), peers::folder_of(id));
         Ok(Route::sealed(Arc::new(keyring), self.wan))
     }
+}
+
+/// The name that a route proves, if its connections are sealed.
+#[must_use]
+pub fn name_of(route: &Route) -> Option<DeviceId> {
+    route.keyring().map(|keyring| keyring.own().party().name)
 }
 
 /// What is missing where there is neither an identity nor the permission to do without.

@@ -11,8 +11,13 @@ use sharelet_core::session::p0::Identity;
 use sharelet_core::session::wire::query::Recipient;
 
 use super::answers::{AnswerArgs, Asked, Printer};
-use super::common::{Answer, LinkArgs, counter_of, print, until_stopped};
+use super::common::{
+    Answer, LinkArgs, Prepare, counter_of, expect_absent, given, print, until_stopped,
+};
+use super::prepare::AloneArgs;
 use super::terminal::progress;
+use sharelet_host::alone::client::Settings as Pairing;
+use sharelet_host::device::alone;
 use sharelet_host::device::data_party::{self, DataParty};
 use sharelet_host::device::report::Report;
 use sharelet_host::device::{Device, DeviceError, Events, Inference, Sensor, Settings};
@@ -30,7 +35,16 @@ const EXAMPLES: &str = include_str!("examples/device.txt");
 pub struct DeviceArgs {
     /// The device's key file.
     #[arg(long, value_name = "FILE")]
-    pub key: PathBuf,
+    pub key: Option<PathBuf>,
+    /// Where correlations come from. `ot`: this device and its host make them, without a dealer
+    /// and without a key; the host must have been started with the same.
+    #[arg(long, value_name = "SOURCE", value_enum, default_value_t, conflicts_with = "outsource")]
+    pub prepare: Prepare,
+    #[command(flatten)]
+    alone: AloneArgs,
+    /// With `--prepare ot`: take the inferences from the store that `sharelet prepare` fills.
+    #[arg(long)]
+    pub store: bool,
     /// The counter of the key's sessions; by default the key's file, ending in `.counter`.
     #[arg(long, value_name = "FILE")]
     pub counter: Option<PathBuf>,
@@ -195,6 +209,7 @@ impl Events for Console {
 pub fn run(args: DeviceArgs) -> Result<()> {
     let role = if args.outsource.is_some() { Role::DataParty } else { Role::Device };
     let route = args.link.route(role)?;
+    let pairing = pairing(&args, &route)?;
     let report = Report::create(args.report.as_deref()).map_err(DeviceError::Report)?;
     let printer = Printer::new(args.answers.clone(), &[]);
     let (from, bar) = (args.from_reading, ProgressBar::hidden());
@@ -204,7 +219,10 @@ pub fn run(args: DeviceArgs) -> Result<()> {
         (_, Answer::Host) => Some("host"),
         _ => None,
     };
-    let done = infer(args, &route, &mut console);
+    let done = match pairing {
+        Some(pairing) => infer_alone(args, pairing, &route, &mut console),
+        None => infer(args, &route, &mut console),
+    };
     console.bar.finish_and_clear();
     match done {
         Ok(count) => {
@@ -231,9 +249,56 @@ pub fn run(args: DeviceArgs) -> Result<()> {
     Ok(())
 }
 
+/// What a device without a dealer needs; `None` with one.
+fn pairing(args: &DeviceArgs, route: &Route) -> Result<Option<Pairing>> {
+    let AloneArgs { state, name } = &args.alone;
+    if args.prepare == Prepare::Dealer {
+        let alone = [("state", state.is_some()), ("name", name.is_some()), ("store", args.store)];
+        expect_absent(&alone, "a dealer; add --prepare ot")?;
+        given(args.key.as_deref(), "key")?;
+        return Ok(None);
+    }
+    let dealt = [
+        ("key", args.key.is_some()),
+        ("counter", args.counter.is_some()),
+        ("new-counter", args.new_counter),
+    ];
+    expect_absent(&dealt, "--prepare ot")?;
+    let host = given(args.host.as_deref(), "host")?.to_owned();
+    let answer = args.answer.into();
+    args.alone.pairing(host, route, answer, args.store, args.timeout).map(Some)
+}
+
+fn infer_alone(
+    args: DeviceArgs,
+    pairing: Pairing,
+    route: &Route,
+    console: &mut Console,
+) -> Result<usize, DeviceError> {
+    let options = ReadOptions { width: None, divide: args.divide };
+    let sensor = FileSensor::open(args.inputs, options, None)?;
+    route.announce();
+    until_stopped(async |stop| {
+        let settings = Settings {
+            answer: args.answer.into(),
+            from: args.from_reading,
+            count: args.count,
+            retries: args.retries,
+            phase: args.timeout,
+            stall: args.timeout,
+            ..Settings::new(pairing.host.clone(), route.clone())
+        };
+        let mut device = alone::Device { settings, pairing, sensor, events: console };
+        let done = device.run(&stop).await;
+        route.drained().await;
+        done
+    })
+}
+
 fn infer(args: DeviceArgs, route: &Route, console: &mut Console) -> Result<usize, DeviceError> {
-    let counter = args.counter.unwrap_or_else(|| counter_of(&args.key));
-    let (key, counter) = FileCounter::open(&counter, &args.key, args.new_counter)?;
+    let key = args.key.clone().unwrap_or_default();
+    let counter = args.counter.unwrap_or_else(|| counter_of(&key));
+    let (key, counter) = FileCounter::open(&counter, &key, args.new_counter)?;
     let file = args.task.as_deref().map(task::load).transpose()?;
     let (task, columns) = file.map_or((None, None), |file| (Some(file.task), file.columns));
     let options = ReadOptions { width: None, divide: args.divide };

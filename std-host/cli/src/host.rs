@@ -10,8 +10,12 @@ use sharelet_core::session::ORDER_SESSIONS;
 use sharelet_core::session::wire::control::DeviceId;
 
 use super::answers::{AnswerArgs, Asked, Printer};
-use super::common::{self, Answer, CONNECT, LinkArgs, announce, serve_until_stopped};
+use super::common::{
+    self, Answer, CONNECT, LinkArgs, Prepare, announce, expect_absent, given, name_of,
+    serve_until_stopped,
+};
 use super::terminal::progress;
+use sharelet_host::alone::host::{self as alone, Served};
 use sharelet_host::dealer::client::{Client, ClientError};
 use sharelet_host::dealer::{masked, wire::MAX_COUNT};
 use sharelet_host::host::model::HostModel;
@@ -33,7 +37,15 @@ pub struct HostArgs {
     pub model: PathBuf,
     /// The dealer.
     #[arg(long, value_name = "ADDRESS", value_parser = super::units::parse_endpoint)]
-    pub dealer: String,
+    pub dealer: Option<String>,
+    /// Where correlations come from. `ot`: the host and each device make them, without a dealer;
+    /// devices are `sharelet device --prepare ot`, on PCs.
+    #[arg(long, value_name = "SOURCE", value_enum, default_value_t)]
+    pub prepare: Prepare,
+    /// With `--prepare ot`: keep inferences that devices prepare ahead of time, for `sharelet
+    /// prepare`.
+    #[arg(long)]
+    pub store: bool,
     /// Where seeds, session numbers and corrections are kept.
     #[arg(long, value_name = "DIR")]
     pub state: PathBuf,
@@ -79,13 +91,18 @@ pub struct HostArgs {
 pub fn run(args: &HostArgs) -> Result<()> {
     let quota = Quota { sessions_per_day: args.sessions_per_day, devices: args.devices };
     let store = HostStore::open(&args.state)?.with_quota(quota);
+    if args.prepare == Prepare::Ot {
+        return run_alone(args, store);
+    }
+    expect_absent(&[("store", args.store)], "a dealer; add --prepare ot")?;
+    let dealer = given(args.dealer.as_deref(), "dealer")?.to_owned();
     let model = load_model(&args.model, &store)?;
     let printer = Printer::new(args.answers.clone(), &model.model.labels);
     printer.expect_outputs(model.model.network.outputs())?;
     let (limits, route) = (host::limits(), args.link.route(Role::Host)?);
     serve_until_stopped(async |stop| {
         let listener = Listener::bind(&args.listen, route.clone()).await?;
-        let client = Client::new(args.dealer.clone(), route, CONNECT, limits.stall);
+        let client = Client::new(dealer, route, CONNECT, limits.stall);
         upload(&model, &client).await?;
         let batch = args.batch.unwrap_or(args.ahead.min(MAX_COUNT));
         let supply = Supply { ahead: args.ahead, batch, ..Supply::default() };
@@ -94,6 +111,25 @@ pub fn run(args: &HostArgs) -> Result<()> {
         let source = Source { model, store, client, supply, readiness };
         let patience = Patience::default();
         let host = Host::new(source, args.answer.into(), Box::new(sink(printer)), patience);
+        service::serve(host, listener, limits, stop).await;
+        tracing::info!("stopped");
+        Ok(())
+    })
+}
+
+/// Serves devices that prepare with the host.
+fn run_alone(args: &HostArgs, store: HostStore) -> Result<()> {
+    expect_absent(&[("dealer", args.dealer.is_some())], "--prepare ot")?;
+    let served = Served::load(&args.model)?;
+    let printer = Printer::new(args.answers.clone(), &served.model().labels);
+    printer.expect_outputs(served.model().network.outputs())?;
+    let (limits, route) = (host::limits(), args.link.route(Role::Host)?);
+    serve_until_stopped(async |stop| {
+        let listener = Listener::bind(&args.listen, route.clone()).await?;
+        announce(&listener)?;
+        let (served, state) = ((served, name_of(&route)), (store, args.state.clone(), args.store));
+        let sink = Box::new(sink(printer));
+        let host = alone::Host::new(served, state, args.answer.into(), sink, Patience::default());
         service::serve(host, listener, limits, stop).await;
         tracing::info!("stopped");
         Ok(())

@@ -19,6 +19,7 @@ pub mod man;
 pub mod open;
 pub mod pair;
 pub mod plot;
+pub mod prepare;
 pub mod provision;
 pub mod server;
 pub mod share;
@@ -58,6 +59,7 @@ enum Command {
     Dealer(dealer::DealerArgs),
     Host(host::HostArgs),
     Device(device::DeviceArgs),
+    Prepare(prepare::PrepareArgs),
     Server(server::ServerArgs),
     Console(console::ConsoleArgs),
     Task(task::TaskArgs),
@@ -97,6 +99,7 @@ impl Cli {
             Command::Dealer(args) => dealer::run(&args),
             Command::Host(args) => host::run(&args),
             Command::Device(args) => device::run(args),
+            Command::Prepare(args) => prepare::run(&args),
             Command::Server(args) => server::run(&args),
             Command::Console(args) => console::run(args),
             Command::Task(args) => task::run(&args),

@@ -12,11 +12,15 @@ use sharelet_core::session::p0::Identity;
 use sharelet_core::session::wire::control;
 use tokio_util::sync::CancellationToken;
 
-use super::common::{DealtArgs, LinkArgs, given, listen, server, until_stopped};
+use super::common::{
+    DealtArgs, LinkArgs, Prepare, expect_absent, given, listen, server, until_stopped,
+};
 use super::host::{load_model, upload};
+use sharelet_host::alone::host::Served;
 use sharelet_host::dealer::wire::MAX_COUNT;
 use sharelet_host::host::provider::{Source, Supply};
 use sharelet_host::host::{self, Host};
+use sharelet_host::server::alone;
 use sharelet_host::server::console_queue::Queue;
 use sharelet_host::server::evaluator::Evaluator;
 use sharelet_host::server::party0::Party0;
@@ -71,6 +75,16 @@ pub struct ServerArgs {
     pub task: Option<PathBuf>,
     #[command(flatten)]
     dealt: DealtArgs,
+    /// Where correlations come from. `ot`: the two servers make them, without a dealer, each
+    /// session while its lane waits for a query; give it to both.
+    #[arg(
+        long,
+        value_name = "SOURCE",
+        value_enum,
+        default_value_t,
+        conflicts_with_all = ["key", "counter", "new_counter", "dealer"]
+    )]
+    pub prepare: Prepare,
     /// Server 0: sessions that are kept prepared; as many queries run at the same time.
     #[arg(
         long,
@@ -116,6 +130,8 @@ pub struct ServerArgs {
 pub fn run(args: &ServerArgs) -> Result<()> {
     let route = args.link.route(server(args.party))?;
     match (args.party, &args.shared) {
+        (0, None) if args.prepare == Prepare::Ot => run_alone_0(args, route),
+        (_, None) if args.prepare == Prepare::Ot => run_alone_1(args, route),
         (0, None) => run_0(args, route),
         (_, None) => run_1(args, route),
         (0, Some(share)) => run_shared_0(args, share, route),
@@ -160,16 +176,34 @@ fn run_1(args: &ServerArgs, route: Route) -> Result<()> {
     })
 }
 
+fn run_alone_0(args: &ServerArgs, route: Route) -> Result<()> {
+    let TaskFile { task, .. } = task::load(given(args.task.as_deref(), "task")?)?;
+    let party = alone::party0::Party0::new(settings(args, &route)?, task, instance()?);
+    until_stopped(async |stop| serve(args, route, party, stop).await)
+}
+
+fn run_alone_1(args: &ServerArgs, route: Route) -> Result<()> {
+    expect_absent(&[("state", args.state.is_some())], "--prepare ot: nothing is kept")?;
+    let path = given::<Path>(args.model.as_deref(), "model")?;
+    let served = Served::load(path)?;
+    let task = served.model().task(&std::fs::read(path)?);
+    let party = alone::party1::Party1::new(served, task, patience(args), instance()?);
+    until_stopped(async |stop| serve(args, route, party, stop).await)
+}
+
 fn run_shared_0(args: &ServerArgs, share: &Path, route: Route) -> Result<()> {
     let model = SharedModel::load_of(share, args.party)?;
     let (settings, chunk) = (settings(args, &route)?, shared::party0::CHUNK);
-    let party = shared::party0::Party0::new(settings, chunk, model, args.dealt.key()?, instance()?);
+    let dealt = args.prepare == Prepare::Dealer;
+    let key = dealt.then(|| args.dealt.key()).transpose()?;
+    let party = shared::party0::Party0::new(settings, chunk, model, key, instance()?);
     until_stopped(async |stop| serve(args, route, party, stop).await)
 }
 
 fn run_shared_1(args: &ServerArgs, share: &Path, route: Route) -> Result<()> {
     let model = SharedModel::load_of(share, args.party)?;
-    let client = args.dealt.dealer(route.clone(), host::limits().stall)?;
+    let client = || args.dealt.dealer(route.clone(), host::limits().stall);
+    let client = (args.prepare == Prepare::Dealer).then(client).transpose()?;
     let party = shared::party1::Party1::new(model, client, patience(args), instance()?);
     until_stopped(async |stop| serve(args, route, party, stop).await)
 }

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Result;
-use clap::{ArgGroup, Args, ValueEnum};
+use clap::{ArgGroup, Args};
 use sharelet_core::share::Party;
 
 use super::common::{
-    CONNECT, DealtArgs, LinkArgs, WrongArguments, given, listen, output, server, until_stopped,
+    CONNECT, DealtArgs, LinkArgs, Prepare, WrongArguments, given, listen, output, server,
+    until_stopped,
 };
 use super::terminal;
 use crate::chart::{Of, chart};
@@ -79,7 +80,7 @@ pub struct TrainArgs {
         default_value_t,
         conflicts_with_all = ["key", "counter", "new_counter", "dealer"]
     )]
-    pub prepare: Source,
+    pub prepare: Prepare,
     /// Go on from the last checkpoint that both servers hold.
     #[arg(long)]
     pub resume: bool,
@@ -98,16 +99,6 @@ pub struct TrainArgs {
     pub against: Option<PathBuf>,
     #[command(flatten)]
     link: LinkArgs,
-}
-
-/// Where correlations come from.
-#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Source {
-    /// A dealer, which server 0 shares a key with, and server 1 asks.
-    #[default]
-    Dealer,
-    /// The two servers alone.
-    Ot,
 }
 
 /// A line for an epoch.
@@ -151,7 +142,7 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     let party = if args.party == 0 { Party::P0 } else { Party::P1 };
     let route = args.link.route(server(args.party))?;
     let correlations = match party {
-        party if args.prepare == Source::Ot => Correlations::Alone(party),
+        party if args.prepare == Prepare::Ot => Correlations::Alone(party),
         Party::P0 => {
             let (key, counter) = args.dealt.key()?;
             Correlations::Key(key, Box::new(counter))
@@ -215,7 +206,7 @@ pub fn run(args: &TrainArgs) -> Result<()> {
             model.display()
         ));
     }
-    if args.prepare == Source::Ot {
+    if args.prepare == Prepare::Ot {
         let seconds = report.preparing.as_secs_f64();
         output(&format!("prepared with the other server in {seconds:.1} s\n"))?;
     }

@@ -5,6 +5,7 @@
 //! | [`data`] | tables of owners, and their shares |
 //! | [`store`] | keys, counters, corrections and shares of data on disk |
 //! | [`dealer`] | deals correlations; its clients |
+//! | [`alone`] | a device and a host without a dealer |
 //! | [`device`] | a device, or a data party, as a program |
 //! | [`console`] | asks two servers for answers |
 //! | [`host`] | owns a model, and serves devices |
@@ -30,6 +31,7 @@
 //! # }
 //! ```
 
+pub mod alone;
 pub mod console;
 pub mod data;
 pub mod dealer;

@@ -15,6 +15,7 @@ use sharelet_core::session::wire::servers::{Evaluate, parse_console_hello, parse
 use sharelet_core::session::wire::task::Task;
 use sharelet_core::session::{CounterError, servers};
 use sharelet_core::{DeviceId, Identity, Key, SessionCounter};
+use sharelet_host::alone::wire::{self as alone, Message as Alone};
 use sharelet_host::data::description::Description;
 use sharelet_host::dealer::wire::{self as dealer, Kind as Dealt};
 use sharelet_host::server::shared::asking;
@@ -168,6 +169,15 @@ async fn owners(bytes: &[u8]) {
     let _ = upload::read_welcome(&mut reader(bytes)).await;
 }
 
+async fn device_and_host(bytes: &[u8]) {
+    all::<Alone>(bytes).await;
+    message::<_, alone::Hello>(bytes, Alone::Hello).await;
+    message::<_, alone::Welcome>(bytes, Alone::Welcome).await;
+    message::<_, alone::Stocked>(bytes, Alone::Stock).await;
+    message::<_, alone::Want>(bytes, Alone::Want).await;
+    message::<_, alone::Refusal>(bytes, Alone::Refuse).await;
+}
+
 async fn two_servers(bytes: &[u8]) {
     all::<Message>(bytes).await;
     let _ = training::receive_hello(&mut reader(bytes)).await;
@@ -190,6 +200,7 @@ pub fn frames(bytes: &[u8]) {
         runtime.block_on(async {
             dealers(bytes).await;
             owners(bytes).await;
+            device_and_host(bytes).await;
             two_servers(bytes).await;
         });
     });

@@ -11,6 +11,7 @@
     clippy::cast_precision_loss
 )]
 
+mod alone;
 mod answers;
 mod bad_readings;
 #[cfg(unix)]

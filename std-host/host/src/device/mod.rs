@@ -7,6 +7,7 @@
 //! made for: zeros are inferred in its place, and the answer is dropped. A host that is to learn
 //! the answer would take that for one: for it, such a reading is left out, and nothing is sent.
 
+pub mod alone;
 pub mod data_party;
 pub mod report;
 
@@ -23,6 +24,7 @@ use sharelet_core::session::wire::control::{Answer, Refusal};
 use sharelet_core::session::{SessionCounter, SessionError};
 use tokio_util::sync::CancellationToken;
 
+use crate::alone::AloneError;
 use crate::store::StoreError;
 use sharelet_link::pauses::Pauses;
 use sharelet_link::{Counting, Counts, LinkError, Role, Route, tcp};
@@ -88,6 +90,9 @@ pub enum DeviceError {
     /// The session.
     #[error("{0}")]
     Session(#[from] SessionError),
+    /// Without a dealer.
+    #[error("{0}")]
+    Alone(#[from] AloneError),
     /// One of two servers.
     #[error("server {party} at {address}: {source}")]
     Server {
@@ -156,7 +161,8 @@ impl DeviceError {
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Link(_) => "Connect",
+            Self::Link(_) | Self::Alone(AloneError::Link(_)) => "Connect",
+            Self::Alone(error) => error.name(),
             Self::Session(error) | Self::Server { source: error, .. } => error.name(),
             Self::Readings(_) | Self::TooFewReadings { .. } => "Sensor",
             Self::Reading { .. } | Self::ReadingsRefused { .. } => "Reading",
@@ -172,6 +178,7 @@ impl DeviceError {
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Link(error) => error.is_passing(),
+            Self::Alone(error) => error.is_passing(),
             Self::Session(error) | Self::Server { source: error, .. } => match error {
                 SessionError::Query(reason) => reason.is_passing(),
                 SessionError::Transport(_) | SessionError::Closed => true,

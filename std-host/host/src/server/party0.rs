@@ -68,19 +68,22 @@ impl Party0 {
             pool: Pool::default(),
         })
     }
+}
 
-    fn check(&self, network: &Network<MAX_LAYERS>) -> Result<(), PeerError> {
-        let Task { inputs, outputs, input_frac_bits, output_frac_bits, .. } = self.task;
-        let field = [
-            (network.inputs() != usize::from(inputs), Field::Inputs),
-            (network.outputs() != usize::from(outputs), Field::Outputs),
-            (network.input_frac_bits() != input_frac_bits, Field::InputScale),
-            (network.output_frac_bits() != output_frac_bits, Field::OutputScale),
-        ];
-        match field.into_iter().find(|(differs, _)| *differs) {
-            Some((_, field)) => Err(PeerError::Description { field }),
-            None => Ok(()),
-        }
+/// Whether server 1's network is that of the task.
+pub(super) fn expect_network(
+    &Task { inputs, outputs, input_frac_bits, output_frac_bits, .. }: &Task,
+    network: &Network<MAX_LAYERS>,
+) -> Result<(), PeerError> {
+    let field = [
+        (network.inputs() != usize::from(inputs), Field::Inputs),
+        (network.outputs() != usize::from(outputs), Field::Outputs),
+        (network.input_frac_bits() != input_frac_bits, Field::InputScale),
+        (network.output_frac_bits() != output_frac_bits, Field::OutputScale),
+    ];
+    match field.into_iter().find(|(differs, _)| *differs) {
+        Some((_, field)) => Err(PeerError::Description { field }),
+        None => Ok(()),
     }
 }
 
@@ -117,7 +120,7 @@ impl Lanes for Party0 {
             let connected =
                 within(*phase, p0::connect(connection, &self.identity, policy, &mut network))
                     .await?;
-            self.check(connected.network())?;
+            expect_network(&self.task, connected.network())?;
             Ok::<_, PeerError>(connected)
         };
         let mut connected = tokio::select! {

@@ -82,6 +82,12 @@ impl HostStore {
         Self { quota, ..self }
     }
 
+    /// How much is given away.
+    #[must_use]
+    pub const fn quota(&self) -> Quota {
+        self.quota
+    }
+
     /// Whether `device` may have one more session today.
     ///
     /// # Errors
@@ -145,15 +151,18 @@ impl HostStore {
                 return Ok(Err(StoreError::SessionUsed { session, next }));
             };
             table.insert((device.as_bytes(), &key), after)?;
-            let mut served = transaction.open_table(SERVED)?;
-            let latest = served.get(device.as_bytes())?.map(|served| served.value());
-            let (day, sessions) = match latest {
-                Some((latest, sessions)) if latest >= day => (latest, sessions.saturating_add(1)),
-                _ => (day, 1),
-            };
-            served.insert(device.as_bytes(), (day, sessions))?;
+            count(transaction, day, device)?;
             Ok(Ok(()))
         })
+    }
+
+    /// Counts a session of a device that brings its own correlations.
+    ///
+    /// # Errors
+    /// [`StoreError::Quota`], [`StoreError::Database`]: in both cases the session must not begin.
+    pub fn serve(&self, device: DeviceId) -> Result<(), StoreError> {
+        self.expect_quota(device)?;
+        self.state.write(|transaction| Ok(Ok(count(transaction, today(), device)?)))
     }
 
     /// The seed of the weight mask of the model file with digest `model`; a new one at the first
@@ -172,6 +181,22 @@ impl HostStore {
             Ok(Ok(Key::from_bytes(*fresh.expose())))
         })
     }
+}
+
+/// Counts a session of a device on a day.
+fn count(
+    transaction: &redb::WriteTransaction,
+    day: u64,
+    device: DeviceId,
+) -> Result<(), redb::Error> {
+    let mut served = transaction.open_table(SERVED)?;
+    let latest = served.get(device.as_bytes())?.map(|served| served.value());
+    let (day, sessions) = match latest {
+        Some((latest, sessions)) if latest >= day => (latest, sessions.saturating_add(1)),
+        _ => (day, 1),
+    };
+    served.insert(device.as_bytes(), (day, sessions))?;
+    Ok(())
 }
 
 #[cfg(test)]
@@ -201,6 +226,10 @@ mod tests {
         assert!(!may(&store, 100, "a") && !may(&store, 99, "a") && may(&store, 101, "a"));
         store.consume_on(100, name("b"), [1; 8], 0).expect("unused");
         assert!(!may(&store, 101, "c") && may(&store, 100, "b"));
+        // Who brings correlations is counted like the others.
+        store.serve(name("b")).expect("the first today");
+        store.serve(name("b")).expect("the second today");
+        assert!(matches!(store.serve(name("b")), Err(StoreError::Quota { .. })));
     }
 
     #[test]

@@ -65,6 +65,8 @@ struct Shared {
     room: Room,
     whole: SharedModel,
     shares: [Share; 2],
+    /// Whether the two servers prepare together.
+    alone: bool,
 }
 
 fn config(layers: &str, truncation: &str, seed: u64) -> String {
@@ -147,7 +149,7 @@ impl Shared {
         let whole =
             SharedModel::new(&Share { header: header(0), words: whole }, Path::new("whole"))
                 .expect("valid");
-        Self { room, whole, shares }
+        Self { room, whole, shares, alone: false }
     }
 
     fn task(&self) -> Task {
@@ -186,7 +188,7 @@ impl Shared {
 
     async fn server_1(&self, address: &str, dealer: &str, share: &Share) -> One {
         let model = SharedModel::new(share, Path::new("model-1.share")).expect("valid");
-        let client = self.room.client(dealer);
+        let client = (!dealer.is_empty()).then(|| self.room.client(dealer));
         let party = Party1::new(model, client, self.room.patience(), instance());
         self.room.serve(address, party, self.room.queue(64)).await
     }
@@ -198,7 +200,10 @@ impl Shared {
         (lanes, chunk): (usize, u32),
     ) -> Arc<Party0> {
         let model = SharedModel::new(share, Path::new("model-0.share")).expect("valid");
-        let key = self.room.key_and_counter("server-0").await;
+        let key = match self.alone {
+            true => None,
+            false => Some(self.room.key_and_counter("server-0").await),
+        };
         Party0::new(self.room.lanes(peer, lanes), chunk, model, key, instance())
     }
 
@@ -279,6 +284,43 @@ async fn exact_answers_are_those_of_the_twin() {
             assert!(heard.traffic.iter().all(|it| *it == promised), "{:?}", heard.traffic);
         }
         stop(server_0, server_1, dealer).await;
+    }
+}
+
+/// The same without a dealer: the servers prepare each session together.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_servers_alone_answer_as_the_twin() {
+    for (layers, sizes, standardised) in
+        [(PERCEPTRON, (9, 3), 0), (POOLS, (36, 3), 0), (PERCEPTRON, (9, 3), 12)]
+    {
+        let mut shared = Shared::standardised(layers, "exact", sizes, standardised);
+        shared.alone = true;
+        let server_1 = shared.server_1("127.0.0.1:0", "", &shared.shares[1]).await;
+        let server_0 = shared.server_0("127.0.0.1:0", &server_1.address, (2, 4)).await;
+        let asking = (0..3)
+            .map(|number| shared.data_party(&format!("pump-{number}"), (&server_0, &server_1), 4));
+        for heard in all_are_answered(asking.collect()).await {
+            assert_eq!(heard.wide.len(), 4);
+        }
+        // A server that is started again is found, and prepares anew.
+        let address = server_1.address.clone();
+        server_1.stop().await.expect("stops");
+        let server_1 = shared.server_1(&address, "", &shared.shares[1]).await;
+        shared.data_party("pump-9", (&server_0, &server_1), 2).is_answered().await;
+        server_0.stop().await.expect("stops");
+        server_1.stop().await.expect("stops");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_with_other_sources_of_correlations_are_refused() {
+    let mut shared = Shared::new(PERCEPTRON, "exact", (9, 3));
+    let dealer = shared.room.dealer().await;
+    for (alone, address) in [(true, dealer.address.as_str()), (false, "")] {
+        shared.alone = alone;
+        let server_1 = shared.server_1("127.0.0.1:0", address, &shared.shares[1]).await;
+        let server_0 = shared.server_0("127.0.0.1:0", &server_1.address, (1, 4)).await;
+        says(&server_0.ended().await.expect_err("differs"), "start both with the same");
     }
 }
 

@@ -57,6 +57,13 @@ pub(super) fn keys(folder: &Path, line: &str) -> String {
         Some("server" | "collect" | "train") => {
             after("--party").map_or_else(String::new, |party| id(&format!("server-{party}")))
         }
+        // Without a dealer there is no key: the device is named after its state.
+        Some("device" | "prepare") if has("--state") => {
+            after("--state").map_or_else(String::new, |state| {
+                make(folder, state, Role::Device, &["host"]);
+                id(state)
+            })
+        }
         Some("device") => {
             after("--key").map_or_else(String::new, |key| id(key.trim_end_matches(".key")))
         }

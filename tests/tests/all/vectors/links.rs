@@ -5,6 +5,7 @@
 //! protocol. The files, not the code that wrote them, are then read; `bad_*` files must fail with
 //! the error that they name.
 
+mod alone;
 mod dealer;
 mod servers;
 mod shared;

@@ -19,7 +19,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::asking::{AskError, Asked, Asking};
 use super::model::SharedModel;
-use super::wire::{self, Begin};
+use super::sessions::Sessions;
+use super::wire::{self, Begin, Lane};
 use crate::dealer::wire::Description as _;
 use crate::host::within;
 use crate::server::evaluator::{Evaluator, Question};
@@ -45,9 +46,8 @@ pub struct Party0 {
     settings: Settings,
     chunk: u32,
     model: SharedModel,
-    key: DeviceKey,
-    /// Lanes take chunks one after the other: the dealer deals ascending numbers.
-    counter: tokio::sync::Mutex<FileCounter>,
+    /// Nothing if the two servers prepare together.
+    dealt: Option<Dealt>,
     instance: u64,
     pool: Pool<u64>,
     sent: std::sync::Mutex<Sent>,
@@ -62,29 +62,37 @@ impl core::fmt::Debug for Party0 {
     }
 }
 
+/// What a dealer's correlations take.
+struct Dealt {
+    key: DeviceKey,
+    /// Lanes take chunks one after the other: the dealer deals ascending numbers.
+    counter: tokio::sync::Mutex<FileCounter>,
+}
+
 /// The sessions of a chunk, and the opened weights.
 struct Chunk {
     link: Exchange<Reader, Writer>,
-    supply: Supply,
+    sessions: Sessions,
     weights: Opened,
     /// A query that server 1 did not begin with.
     again: Option<Job<u64>>,
 }
 
 impl Party0 {
-    /// Server 0 with the key that it shares with the dealer, and the counter of its sessions.
-    /// Chunks have `chunk` sessions.
+    /// Server 0 with the key that it shares with the dealer, and the counter of its sessions; or
+    /// without either, to prepare with server 1. Chunks have `chunk` sessions.
     #[must_use]
     pub fn new(
         settings: Settings,
         chunk: u32,
         model: SharedModel,
-        (key, counter): (DeviceKey, FileCounter),
+        key: Option<(DeviceKey, FileCounter)>,
         instance: u64,
     ) -> Arc<Self> {
-        let (counter, pool, sent) =
-            (tokio::sync::Mutex::new(counter), Pool::default(), std::sync::Mutex::default());
-        Arc::new(Self { settings, chunk: chunk.max(2), model, key, counter, instance, pool, sent })
+        let dealt =
+            key.map(|(key, counter)| Dealt { key, counter: tokio::sync::Mutex::new(counter) });
+        let (pool, sent) = (Pool::default(), std::sync::Mutex::default());
+        Arc::new(Self { settings, chunk: chunk.max(2), model, dealt, instance, pool, sent })
     }
 
     /// What the latest inference sent to server 1.
@@ -109,49 +117,73 @@ impl Party0 {
         }
         let mut greeting = self.model.greeting();
         let number = u16::try_from(number).unwrap_or(u16::MAX);
-        greeting.lane = Some((number, self.key.device, self.key.key_id()));
+        let key = self.dealt.as_ref().map(|Dealt { key, .. }| (key.device, key.key_id()));
+        greeting.lane = Some(Lane { number, key });
         let Connection { reader, writer, .. } = &mut connection;
         let agreed = wire::agree(reader, writer, &greeting, |theirs| self.model.difference(theirs));
         timed(*phase, agreed).await?;
         Ok(connection)
     }
 
-    /// A chunk of numbers, and the weights opened in its first session.
-    async fn begin(
+    /// A chunk of numbers, recorded, and told to server 1.
+    async fn numbers(
         &self,
+        dealt: &Dealt,
         server_1: Option<DeviceId>,
-        mut reader: Reader,
-        mut writer: Writer,
-    ) -> Result<Chunk, PeerError> {
-        let (first, binding) = {
-            let mut counter = self.counter.lock().await;
-            // All numbers of the chunk are recorded as used before the first is: after a crash they
-            // are skipped.
-            let first = counter.next().await.map_err(SessionError::from)?;
-            counter
-                .consume(first.saturating_add(self.chunk.into()) - 1)
-                .await
-                .map_err(SessionError::from)?;
-            let description = self.model.describe(self.key.device, (first, self.chunk));
-            let binding = description.bind(&Keystream::new(&self.key.key)).map_err(broken)?;
-            let order = description.order(&binding, server_1);
-            messages::send(&mut writer, &Begin { first, count: self.chunk, order }).await?;
-            reader.await_message(DEALING);
-            wire::receive_turn(&mut reader).await?;
-            (first, binding)
-        };
+        link: &mut Exchange<Reader, Writer>,
+    ) -> Result<Sessions, PeerError> {
+        let Dealt { key, counter } = dealt;
+        let mut counter = counter.lock().await;
+        // All numbers of the chunk are recorded as used before the first is: after a crash they
+        // are skipped.
+        let first = counter.next().await.map_err(SessionError::from)?;
+        let last = first.saturating_add(self.chunk.into()) - 1;
+        counter.consume(last).await.map_err(SessionError::from)?;
+        let description = self.model.describe(key.device, (first, self.chunk));
+        let binding = description.bind(&Keystream::new(&key.key)).map_err(broken)?;
+        let order = Some(description.order(&binding, server_1));
+        self.tell(Begin { first, count: self.chunk, order }, link).await?;
         let serving = &self.model.serving;
         let sessions = serving.sessions(first, self.chunk);
         let source = Source::Key(Arc::new(binding));
-        let mut supply = Supply::prepare(sessions, serving.truncation(), source);
-        let prepared = supply.next().await.map_err(|error| PeerError::Broken(error.to_string()))?;
+        Ok(Sessions::Dealt(Supply::prepare(sessions, serving.truncation(), source)))
+    }
+
+    async fn tell(
+        &self,
+        begin: Begin,
+        link: &mut Exchange<Reader, Writer>,
+    ) -> Result<(), PeerError> {
+        let (reader, writer) = link.halves();
+        messages::send(writer, &begin).await?;
         reader.await_message(DEALING);
-        wire::receive_turn(&mut reader).await?;
+        wire::receive_turn(reader).await
+    }
+
+    /// A chunk of sessions, and the weights opened in its first.
+    async fn begin(
+        &self,
+        server_1: Option<DeviceId>,
+        (reader, writer): (Reader, Writer),
+    ) -> Result<Chunk, PeerError> {
+        let mut link = Exchange::new(reader, writer);
+        let mut sessions = match &self.dealt {
+            Some(dealt) => self.numbers(dealt, server_1, &mut link).await?,
+            None => {
+                self.tell(Begin { first: 0, count: self.chunk, order: None }, &mut link).await?;
+                Sessions::together(Party::P0)
+            }
+        };
+        let serving = &self.model.serving;
+        let prepared = sessions.opening(serving, &mut link).await?;
+        let (reader, _) = link.halves();
+        reader.await_message(DEALING);
+        wire::receive_turn(reader).await?;
         let mut open = serving.open(&self.model.model, &self.model.scaling);
-        let opened = prepared.run(&mut open, Exchange::new(reader, writer));
+        let opened = prepared.run(&mut open, link);
         let (weights, link) =
             timed(self.settings.phase, async { opened.await.map_err(broken) }).await?;
-        Ok(Chunk { link, supply, weights, again: None })
+        Ok(Chunk { link, sessions, weights, again: None })
     }
 
     /// One session; `false` after `stop`.
@@ -161,9 +193,12 @@ impl Party0 {
         chunk: &mut Chunk,
         stop: &CancellationToken,
     ) -> Result<bool, PeerError> {
-        let Chunk { link, supply, weights, again } = chunk;
-        let mut prepared =
-            supply.next().await.map_err(|error| PeerError::Broken(error.to_string()))?;
+        let Chunk { link, sessions, weights, again } = chunk;
+        let mut prepared = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(false),
+            prepared = sessions.query(&self.model.serving, weights, link) => prepared?,
+        };
         self.model.serving.foresee(&mut prepared, weights).map_err(broken)?;
         let ready = async {
             let (reader, _) = link.halves();
@@ -256,7 +291,7 @@ impl Lanes for Party0 {
             let begun = tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),
-                begun = self.begin(server_1, reader, writer) => begun,
+                begun = self.begin(server_1, (reader, writer)) => begun,
             };
             let mut chunk = begun?;
             for _ in 1..self.chunk {

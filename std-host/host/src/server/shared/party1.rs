@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use sharelet_core::functions::engine::EngineError;
+use sharelet_core::keystream::KeyId;
 use sharelet_core::session::wire::control::{DeviceId, Refusal};
 use sharelet_core::session::wire::query::Reason;
 use sharelet_core::session::wire::servers::ServerHello;
@@ -16,7 +17,8 @@ use tokio_util::sync::CancellationToken;
 use super::asking::{self, AskError, Asked, Asking};
 use super::model::SharedModel;
 use super::party0::{broken, timed};
-use super::wire::{self, Begin, Turn};
+use super::sessions::Sessions;
+use super::wire::{self, Begin, Lane, Turn};
 use crate::dealer::client::{Client, ClientError};
 use crate::dealer::wire::{MAX_SERVED, Ordered, Refusal as DealerRefusal};
 use crate::server::evaluator::{Evaluator, LaneEnded, Question};
@@ -38,7 +40,8 @@ const WORD_BYTES: usize = 8;
 pub struct Party1 {
     me: Weak<Self>,
     model: SharedModel,
-    dealer: Client,
+    /// Nothing if the two servers prepare together.
+    dealer: Option<Client>,
     patience: Patience,
     instance: u64,
     pairing: Pairing<u64>,
@@ -58,7 +61,7 @@ impl core::fmt::Debug for Party1 {
 /// The sessions of a chunk, and the opened weights.
 struct Chunk {
     link: Exchange<Reader, Writer>,
-    supply: Supply,
+    sessions: Sessions,
     weights: Opened,
     /// The session before was begun with another query than server 0's: in this one it asks for
     /// that again.
@@ -66,9 +69,14 @@ struct Chunk {
 }
 
 impl Party1 {
-    /// Server 1 with its share of a model, and a dealer.
+    /// Server 1 with its share of a model, and a dealer; or without, to prepare with server 0.
     #[must_use]
-    pub fn new(model: SharedModel, dealer: Client, patience: Patience, instance: u64) -> Arc<Self> {
+    pub fn new(
+        model: SharedModel,
+        dealer: Option<Client>,
+        patience: Patience,
+        instance: u64,
+    ) -> Arc<Self> {
         let (pairing, peer) = (Pairing::default(), Mutex::default());
         Arc::new_cyclic(|me| Self {
             me: me.clone(),
@@ -112,7 +120,7 @@ impl Party1 {
             .await
         };
         let lane = visit.greeting(agreed).await?.lane;
-        let (number, device, key) =
+        let Lane { number, key } =
             lane.ok_or(PeerError::Greeting(messages::PeerError::NotSharelet))?;
         if let Err(leave) = visit.enter() {
             return Err(no_correlations(&mut writer, leave.to_string()).await);
@@ -120,8 +128,7 @@ impl Party1 {
         let replaced = self.enter(theirs);
         let chunks = async {
             loop {
-                let Some(mut chunk) = self.begin(reader, writer, (device, key), visit).await?
-                else {
+                let Some(mut chunk) = self.begin((reader, writer), key, visit).await? else {
                     return Ok(());
                 };
                 for _ in 1..chunk.1 {
@@ -142,49 +149,68 @@ impl Party1 {
     /// A chunk of sessions that server 0 has recorded; `None` if it closed the lane instead.
     async fn begin(
         &self,
-        mut reader: Reader,
-        mut writer: Writer,
-        (device, key): (DeviceId, sharelet_core::keystream::KeyId),
+        (mut reader, writer): (Reader, Writer),
+        key: Option<(DeviceId, KeyId)>,
         visit: &mut Visit,
     ) -> Result<Option<(Chunk, u32)>, PeerError> {
         if !visit.next(&mut reader).await? {
             return Ok(None);
         }
-        let Begin { first, count, order } = messages::receive(&mut reader).await?;
+        let begin: Begin = messages::receive(&mut reader).await?;
         reader.end_message();
         let serving = &self.model.serving;
-        let asked = async {
-            if !(2..=MAX_SERVED).contains(&count) {
-                return Err(PeerError::Greeting(messages::PeerError::NotSharelet));
-            }
-            let description = self.model.describe(device, (first, count));
-            self.dealer.sessions(&Ordered { key, order, description }).await.map_err(dealer)
-        };
-        let sessions = match asked.await {
+        let mut link = Exchange::new(reader, writer);
+        let mut sessions = match self.sessions(&begin, key).await {
             Ok(sessions) => {
-                tell(&mut writer, Ok(())).await?;
+                tell(link.halves().1, Ok(())).await?;
                 sessions
             }
             Err(error) => {
-                return Err(tell(&mut writer, Err(error))
+                return Err(tell(link.halves().1, Err(error))
                     .await
                     .err()
                     .unwrap_or(SessionError::Closed.into()));
             }
         };
-        let source = Source::Dealer(Box::new(sessions));
-        let mut supply =
-            Supply::prepare(serving.sessions(first, count), serving.truncation(), source);
-        let prepared = match supply.next().await {
+        let prepared = match sessions.opening(serving, &mut link).await {
             Ok(prepared) => prepared,
-            Err(error) => return Err(no_correlations(&mut writer, error.to_string()).await),
+            Err(error) => return Err(no_correlations(link.halves().1, error.to_string()).await),
         };
-        tell(&mut writer, Ok(())).await?;
+        tell(link.halves().1, Ok(())).await?;
         let mut open = serving.open(&self.model.model, &self.model.scaling);
-        let opened = prepared.run(&mut open, Exchange::new(reader, writer));
+        let opened = prepared.run(&mut open, link);
         let (weights, link) =
             timed(self.patience.phase, async { opened.await.map_err(broken) }).await?;
-        Ok(Some((Chunk { link, supply, weights, wary: false }, count)))
+        Ok(Some((Chunk { link, sessions, weights, wary: false }, begin.count)))
+    }
+
+    /// Where the sessions of a chunk come from, as both servers were told.
+    async fn sessions(
+        &self,
+        &Begin { first, count, order }: &Begin,
+        key: Option<(DeviceId, KeyId)>,
+    ) -> Result<Sessions, PeerError> {
+        if !(2..=MAX_SERVED).contains(&count) {
+            return Err(PeerError::Greeting(messages::PeerError::NotSharelet));
+        }
+        let (device, key, order, dealer) = match (key.zip(order), &self.dealer) {
+            (Some(((device, key), order)), Some(dealer)) => (device, key, order, dealer),
+            (None, None) => return Ok(Sessions::together(Party::P1)),
+            (named, _) => {
+                let [ours, theirs] =
+                    if named.is_some() { ["ot", "dealer"] } else { ["dealer", "ot"] };
+                return Err(PeerError::Differ(format!(
+                    "--prepare is `{ours}` at server 1 and `{theirs}` at server 0; start both with \
+                     the same"
+                )));
+            }
+        };
+        let serving = &self.model.serving;
+        let description = self.model.describe(device, (first, count));
+        let ordered = Ordered { key, order, description };
+        let sessions = dealer.sessions(&ordered).await.map_err(failed)?;
+        let (of, truncation) = (serving.sessions(first, count), serving.truncation());
+        Ok(Sessions::Dealt(Supply::prepare(of, truncation, Source::Dealer(Box::new(sessions)))))
     }
 
     /// One session; `true` if server 0 closed the lane instead.
@@ -194,8 +220,12 @@ impl Party1 {
         chunk: &mut Chunk,
         visit: &mut Visit,
     ) -> Result<bool, PeerError> {
-        let Chunk { link, supply, weights, wary } = chunk;
-        let mut prepared = match supply.next().await {
+        let Chunk { link, sessions, weights, wary } = chunk;
+        if matches!(sessions, Sessions::Together(_)) && !visit.next_of_work(link.halves().0).await?
+        {
+            return Ok(true);
+        }
+        let mut prepared = match sessions.query(&self.model.serving, weights, link).await {
             Ok(prepared) => prepared,
             Err(error) => return Err(no_correlations(link.halves().1, error.to_string()).await),
         };
@@ -300,7 +330,7 @@ async fn no_correlations(writer: &mut Writer, reason: String) -> PeerError {
 }
 
 /// What the dealer's failure means for the lane: some pass, others do not.
-fn dealer(error: ClientError) -> PeerError {
+fn failed(error: ClientError) -> PeerError {
     use DealerRefusal::{
         BadRun, Count, NoOrder, OtherKey, SessionUsed, TooLarge, UnknownDevice, Version, WrongRole,
     };

@@ -7,6 +7,7 @@
 //! then for every chunk of sessions:
 //!   server 0:    Begin                      the chunk, recorded as used, and the order for it
 //!   server 1:    Turn                       the dealer has agreed
+//!   both:        without a dealer, what prepares each session before it
 //!   both:        the session that opens the weights
 //!   then for every query:
 //!     server 1:  Turn                       its half of the session is ready
@@ -29,7 +30,7 @@ use sharelet_link::{Reader, Writer};
 use sharelet_model::readings::columns::Columns;
 
 /// Version of these messages.
-pub const VERSION: u16 = 4;
+pub const VERSION: u16 = 5;
 
 /// Of which model a server holds a share.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,9 +45,18 @@ pub struct Greeting {
     pub config: Vec<(String, String)>,
     /// Names of the columns that it was trained on.
     pub columns: Columns,
-    /// From server 0: the lane's number, the name under which the dealer knows its key, and the
-    /// key's public name.
-    pub lane: Option<(u16, DeviceId, KeyId)>,
+    /// From server 0: the lane.
+    pub lane: Option<Lane>,
+}
+
+/// A lane of sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lane {
+    /// Its number.
+    pub number: u16,
+    /// The name under which the dealer knows server 0's key, and the key's public name; nothing if
+    /// the two servers prepare together.
+    pub key: Option<(DeviceId, KeyId)>,
 }
 
 /// Sessions that server 0 has recorded as used.
@@ -56,8 +66,8 @@ pub struct Begin {
     pub first: u64,
     /// How many there are, that one included.
     pub count: u32,
-    /// What lets server 1 fetch them.
-    pub order: Order,
+    /// What lets server 1 fetch them; nothing without a dealer, where numbers mean nothing.
+    pub order: Option<Order>,
 }
 
 /// Whether a server goes on.

@@ -3,7 +3,6 @@
 use sharelet_core::functions::engine::EngineError;
 
 use super::supply::SupplyError;
-use super::together::TogetherError;
 use super::wire::PeerError;
 use crate::data::name::Name;
 use crate::data::openings::Openings;
@@ -76,7 +75,7 @@ pub enum RunError {
         /// Steps that were made.
         step: usize,
         /// What went wrong.
-        reason: TogetherError,
+        reason: crate::server::together::TogetherError,
     },
     /// The counter.
     #[error("the counter of sessions cannot be written; see the log above")]

@@ -9,5 +9,5 @@ mod meeting;
 pub mod resume;
 pub mod run;
 pub mod supply;
-pub mod together;
+mod together;
 pub mod wire;

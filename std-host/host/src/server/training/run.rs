@@ -14,7 +14,7 @@ pub use super::meeting::Meeting;
 use super::meeting::Met;
 use super::resume::{self, DataHashes};
 use super::supply::{Source, Supply};
-use super::together::Together;
+use super::together::OfRun;
 use super::wire::{self, Begin, Hello, Prepares, Start, Verdict};
 use crate::dealer::client::{Client, ClientError, Sessions};
 use crate::dealer::wire::{Description as _, Ordered, Refusal, Train};
@@ -192,7 +192,7 @@ pub async fn run(
         Some((first, source)) => {
             Next::Ahead(Supply::begin(course.clone(), plans, steps, first, source))
         }
-        None => Next::Together(Together::new(party, course.clone())),
+        None => Next::Together(OfRun::new(party, course.clone())),
     };
     let running = Running {
         course,
@@ -427,7 +427,7 @@ enum Next {
     /// They are prepared ahead.
     Ahead(Supply),
     /// Both servers make them, before each session.
-    Together(Together),
+    Together(OfRun),
 }
 
 /// A run in the middle.

@@ -1,51 +1,25 @@
-//! Sessions that the two servers prepare together, without a dealer, each before it runs.
-//!
-//! Base transfers and keys are made anew in every run: nothing lies on a disk that could be used
-//! twice, and a peer that was caught at cheating has learned nothing of the next.
+//! The sessions of a run that the two servers prepare together, without a dealer.
 
-use std::io;
 use std::sync::Arc;
 
-use rand_chacha::ChaCha20Rng;
-use rand_core::SeedableRng as _;
 use sharelet_core::share::Party;
-use zeroize::Zeroizing;
-
 use sharelet_link::exchange::Exchange;
 use sharelet_link::{Reader, Writer};
-use sharelet_prepare::FieldBits;
 use sharelet_train::course::{Course, Session};
-use sharelet_train::network::NetworkError;
 use sharelet_train::state::State;
-use sharelet_train::tensor::alone::{Alone, AloneError};
 use sharelet_train::tensor::party::Prepared;
 
-/// Why a session could not be prepared.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum TogetherError {
-    /// The link, or the other server.
-    #[error(transparent)]
-    Alone(#[from] AloneError<io::Error>),
-    /// The layers.
-    #[error(transparent)]
-    Network(#[from] NetworkError),
-    /// The operating system has no randomness.
-    #[error("the operating system gives no randomness: {0}")]
-    Randomness(getrandom::Error),
-}
+use crate::server::together::{Together, TogetherError};
 
 /// A server's side of the preparation of a run.
-pub(super) struct Together {
-    party: Party,
+pub(super) struct OfRun {
     course: Arc<Course>,
-    /// From the first session on.
-    alone: Option<Box<Alone>>,
+    together: Together,
 }
 
-impl Together {
+impl OfRun {
     pub(super) const fn new(party: Party, course: Arc<Course>) -> Self {
-        Self { party, course, alone: None }
+        Self { course, together: Together::new(party) }
     }
 
     /// The correlations of the next session of a run in this state.
@@ -55,9 +29,6 @@ impl Together {
         session: Session,
         link: &mut Exchange<Reader, Writer>,
     ) -> Result<Prepared, TogetherError> {
-        let mut seed = Zeroizing::new([0; 32]);
-        getrandom::fill(seed.as_mut()).map_err(TogetherError::Randomness)?;
-        let mut rng = ChaCha20Rng::from_seed(*seed);
         // What is not opened yet is not needed, but for its size.
         let mut sizes = match session {
             Session::Standardise(_) | Session::OpenTrain | Session::OpenTest => {
@@ -65,16 +36,7 @@ impl Together {
             }
             _ => state.beside()?,
         };
-        let alone = match &mut self.alone {
-            Some(alone) => alone,
-            none => {
-                let kept = sharelet_prepare::link::meet(&mut rng, link).await;
-                let kept = (&kept.map_err(AloneError::from)?, FieldBits::Two);
-                let begun = Alone::begin(self.party, kept, &mut rng, link).await?;
-                none.insert(Box::new(begun))
-            }
-        };
         let truncation = self.course.truncation();
-        Ok(alone.prepare(&mut sizes.turn(session), truncation, &mut rng, link).await?)
+        self.together.prepare(&mut sizes.turn(session), truncation, link).await
     }
 }

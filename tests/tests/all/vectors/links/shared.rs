@@ -5,7 +5,7 @@ use sharelet_core::functions::engine::Link as _;
 use sharelet_core::session::wire::control::DeviceId;
 use sharelet_core::session::wire::query::{QueryId, Reason, Recipient};
 use sharelet_host::server::shared::asking::{self, AskError, Asked, Asking};
-use sharelet_host::server::shared::wire::{Begin, Greeting, Turn, VERSION};
+use sharelet_host::server::shared::wire::{Begin, Greeting, Lane, Turn, VERSION};
 use sharelet_host::server::training::wire::{self, Message};
 use sharelet_link::exchange::Exchange;
 use sharelet_link::{Reader, Writer};
@@ -25,17 +25,23 @@ const CONSOLE: Asked = Asked { id: ID, recipient: Recipient::Console };
 async fn messages() {
     let vectors = vectors();
     let config = vec![("training.epochs".to_owned(), "3".to_owned())];
-    let lane = (3, DeviceId::new("server-0").unwrap(), [0x5a; 8]);
-    for (party, lane) in [(0, Some(lane)), (1, None)] {
+    let key = Some((DeviceId::new("server-0").unwrap(), [0x5a; 8]));
+    let lanes =
+        [("0", key), ("0_alone", None)].map(|(name, key)| (name, Some(Lane { number: 3, key })));
+    for (party, lane) in lanes.into_iter().chain([("1", None)]) {
         let columns = Columns { features: unnamed(2), labels: vec!["fault".to_owned()] };
         let (version, run, step, config) = (VERSION, [9; 16], 100, config.clone());
         let greeting = Greeting { version, run, step, config, columns, lane };
         let what = "both ways, first: of which model";
         vectors.message(&format!("greeting_{party}"), what, Message, greeting).await;
     }
-    let begin = Begin { first: 1 << 40, count: 65, order: Order::from_bytes([0xe0; 16]) };
+    let order = Some(Order::from_bytes([0xe0; 16]));
+    let begin = Begin { first: 1 << 40, count: 65, order };
     let what = "server 0 to server 1: sessions that are used, ordered (e0)";
     vectors.message("begin", what, Message, begin).await;
+    let what = "server 0 to server 1: sessions that the two prepare";
+    let begin = Begin { first: 0, count: 65, order: None };
+    vectors.message("begin_alone", what, Message, begin).await;
     let what = "both ways: whether a server goes on";
     vectors.message("turn_go", what, Message, Turn::Go).await;
     vectors

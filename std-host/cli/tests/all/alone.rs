@@ -1,0 +1,206 @@
+//! A device and a host without a dealer, as programs.
+
+use std::fs;
+
+use sharelet_testkit::processes::{Programs, Server, until};
+use sharelet_testkit::room::{random_model, random_readings};
+use sharelet_testkit::{printed_seed, rng};
+
+const TWIN: &str = "twin model.slt --inputs readings.npy";
+
+/// A folder with a model, whose weights have 16 bits, and readings.
+fn room() -> Programs {
+    let (room, mut rng) = (Programs::new(env!("CARGO_BIN_EXE_sharelet")), rng(printed_seed()));
+    let mut model = random_model(&[6, 40, 5], &mut rng);
+    for weight in model.weights.iter_mut().flatten() {
+        *weight = (weight.cast_signed() >> 16).cast_unsigned();
+    }
+    model.save(&room.path("model.slt")).unwrap();
+    random_readings(&model, 5, &mut rng).save_npy(&room.path("readings.npy")).unwrap();
+    room
+}
+
+fn host(room: &Programs, more: &str) -> Server {
+    room.serve(&format!("host model.slt --state host --prepare ot {more}"))
+}
+
+fn device(host: &Server, more: &str) -> String {
+    let address = &host.address;
+    format!("device --prepare ot --state pump --inputs readings.npy --host {address} {more}")
+}
+
+fn prepare(host: &Server, count: u32) -> String {
+    format!("prepare --state pump --host {} --count {count}", host.address)
+}
+
+#[test]
+fn a_device_and_a_host_agree_with_the_twin() {
+    let room = room();
+    let twin = room.works(TWIN).out;
+    let server = host(&room, "--answer both");
+    let line = device(&server, "--report report --answer both");
+    assert_eq!(room.works(&line).out, twin);
+    let report = room.read("report");
+    assert!(report.contains("session number=4 prepare_us="), "{report}");
+    assert!(report.ends_with("done count=5\n"), "{report}");
+    let values = |line: &str| line.trim().split_once("values=").expect("values").1.to_owned();
+    for line in twin.lines() {
+        let of_host = server.program.next_line().expect("a line");
+        assert!(of_host.starts_with("device=pump session="), "{of_host}");
+        assert_eq!(values(&of_host), values(line));
+    }
+    // What they keep of each other serves again; what one of them has lost is made anew.
+    let kept = room.path("host/alone-pump/kept");
+    let before = fs::read(&kept).unwrap();
+    assert_eq!(room.works(&line).out, twin);
+    assert_eq!(fs::read(&kept).unwrap(), before);
+    fs::remove_file(room.path("pump/host-host/kept")).unwrap();
+    assert_eq!(room.works(&line).out, twin);
+    assert_ne!(fs::read(&kept).unwrap(), before);
+
+    room.refuses(&device(&server, ""), 1, "start both sides with the same `--answer`");
+    room.refuses(&device(&server, "--store --answer both"), 1, "start it with --store");
+    server.program.stop("INT").expect(0, "stopped");
+}
+
+#[test]
+fn a_store_is_spent_once_and_a_copy_of_it_is_refused() {
+    let room = room();
+    let twin = room.works(TWIN).out;
+    let server = host(&room, "--store");
+    room.refuses(&device(&server, "--store"), 1, "nothing is prepared; run `sharelet prepare`");
+    let said = room.works(&prepare(&server, 12)).out;
+    assert!(said.ends_with("12 inferences prepared, 12 ready\n"), "{said}");
+    // As many are there: nothing is done.
+    let said = room.works(&prepare(&server, 12)).out;
+    assert!(said.ends_with("0 inferences prepared, 12 ready\n"), "{said}");
+    let store = store(&room, "pump/host-host");
+    let files = |folder: &std::path::Path| -> Vec<_> {
+        let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        entries
+            .filter(|path| path.is_file())
+            .map(|path| (path.clone(), fs::read(path).unwrap()))
+            .collect()
+    };
+    let copy = files(&store);
+    assert_eq!(room.works(&device(&server, "--store")).out, twin);
+    let said = room.works(&prepare(&server, 8)).out;
+    assert!(said.ends_with("1 inferences prepared, 8 ready\n"), "{said}");
+
+    // A copy from before would spend indices again.
+    for (path, bytes) in copy {
+        fs::write(path, bytes).unwrap();
+    }
+    let refused = "older than the other";
+    room.refuses(&device(&server, "--store"), 1, refused);
+    room.refuses(&prepare(&server, 20), 1, refused);
+    // The other side's store alone is of no use, and both begin anew.
+    fs::remove_dir_all(&store).unwrap();
+    room.refuses(&prepare(&server, 3), 1, refused);
+    fs::remove_dir_all(self::store(&room, "host/alone-pump")).unwrap();
+    let said = room.works(&prepare(&server, 3)).out;
+    assert!(said.ends_with("3 inferences prepared, 3 ready\n"), "{said}");
+    let line = device(&server, "--store --count 3");
+    assert_eq!(room.works(&line).out.lines().count(), 3);
+
+    // Damage is named, and the answer is none.
+    room.works(&prepare(&server, 3));
+    let store = self::store(&room, "pump/host-host");
+    let (batch, bytes) =
+        files(&store).into_iter().find(|(path, _)| path.extension().is_some()).unwrap();
+    fs::write(&batch, &bytes[..bytes.len() - 1]).unwrap();
+    room.refuses(&line, 1, "it is cut; delete the file");
+    fs::remove_file(&batch).unwrap();
+    room.refuses(&line, 1, "nothing is prepared");
+    // The host has dropped its half.
+    let said = room.works(&prepare(&server, 2)).out;
+    assert!(said.ends_with("2 inferences prepared, 2 ready\n"), "{said}");
+}
+
+/// The only store in a folder.
+fn store(room: &Programs, folder: &str) -> std::path::PathBuf {
+    let entries = fs::read_dir(room.path(folder)).unwrap().map(|entry| entry.unwrap().path());
+    let mut stores = entries.filter(|path| path.is_dir());
+    stores.next().expect("a store")
+}
+
+#[test]
+fn what_is_killed_goes_on_from_the_last_whole_batch() {
+    let room = room();
+    let twin = room.works(TWIN).out;
+    let mut server = host(&room, "--store");
+    room.works(&prepare(&server, 5));
+    // A batch of thousands is under way: there is no file of it yet.
+    let mut filling = room.start(&prepare(&server, 5000));
+    until("a second program is refused", || {
+        let ended = room.run(&prepare(&server, 5));
+        assert!(filling.runs(), "{}", filling.said());
+        ended.err.contains("is in use by another process")
+    });
+    filling.kill();
+    server.program.kill();
+    let server = host(&room, "--store");
+    assert_eq!(room.works(&device(&server, "--store")).out, twin);
+    room.refuses(&device(&server, "--store"), 1, "nothing is prepared");
+    // A whole batch where many are asked for.
+    let said = room.works(&prepare(&server, 600)).out;
+    assert!(said.ends_with("4096 inferences prepared, 4096 ready\n"), "{said}");
+    assert_eq!(room.works(&device(&server, "--store")).out, twin);
+}
+
+#[test]
+fn arguments_of_the_other_source_are_refused() {
+    let room = room();
+    for (line, says) in [
+        ("host model.slt --state host", "--dealer is missing"),
+        (
+            "host model.slt --state host --prepare ot --dealer 127.0.0.1:1",
+            "does not go with --prepare ot",
+        ),
+        ("host model.slt --state host --store --dealer 127.0.0.1:1", "does not go with a dealer"),
+        (
+            "device --prepare ot --inputs readings.npy --host 127.0.0.1:1 --insecure-plaintext --key k",
+            "does not go with --prepare ot",
+        ),
+        (
+            "device --prepare ot --inputs readings.npy --host 127.0.0.1:1 --insecure-plaintext",
+            "--name is missing",
+        ),
+        (
+            "device --prepare ot --inputs readings.npy --host 127.0.0.1:1 --insecure-plaintext --name a",
+            "--state is missing",
+        ),
+        (
+            "device --inputs readings.npy --host 127.0.0.1:1 --state pump",
+            "does not go with a dealer",
+        ),
+    ] {
+        room.refuses(line, 2, says);
+    }
+}
+
+#[test]
+fn two_servers_of_whom_one_owns_the_model_agree_with_the_twin() {
+    let room = room();
+    let twin = room.works(TWIN).out;
+    room.works("provision phone --role data-party");
+    room.works("task model.slt -o task.bin");
+    let server_1 = room.serve("server --party 1 --model model.slt --prepare ot");
+    let line = format!("server --party 0 --task task.bin --prepare ot --peer {}", server_1.address);
+    let server_0 = room.serve(&line);
+    let device = format!(
+        "device --key phone.key --task task.bin --inputs readings.npy --outsource {},{}",
+        server_0.address, server_1.address
+    );
+    assert_eq!(room.works(&device).out, twin);
+    // Server 1 is started again, and found.
+    let address = server_1.address.clone();
+    server_1.program.stop("INT").expect(0, "stopped");
+    let line = format!("server --party 1 --model model.slt --prepare ot --listen {address}");
+    let server_1 = room.serve(&line);
+    assert_eq!(room.works(&device).out, twin);
+    // Without the other half there is no answer, and the lane comes back.
+    for server in [server_0, server_1] {
+        server.program.stop("INT").expect(0, "stopped");
+    }
+}

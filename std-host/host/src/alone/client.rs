@@ -1,0 +1,327 @@
+//! The device's side of a connection to a host, without a dealer.
+
+use core::time::Duration;
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+
+use rand_core::Rng as _;
+use sharelet_alone::{Half, P0, SLOTS, Task, online};
+use sharelet_core::ring::{Ring as _, read_le_slice, write_le_slice};
+use sharelet_core::session::wire::control::{Answer, DeviceId};
+use sharelet_core::share::Party;
+use sharelet_link::frame;
+use sharelet_link::{Connection, Counts, Reader, Role, Route, Writer, tcp};
+
+use zeroize::Zeroizing;
+
+use super::link::{COMPUTING, Tallied, expect_bounded, field, kept, model_name, pair_name, rng};
+use super::wire::{Hello, Message, Stocked, Want, Welcome};
+use super::{AloneError, wire as messages};
+use crate::store::halves::{Batch, Halves, Origin};
+use crate::store::kept::{Held, KeptFile, KeptId};
+
+/// Where the host is, and what the device keeps.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The host, `HOST:PORT`.
+    pub host: String,
+    /// Which addresses are acceptable, and over which line.
+    pub route: Route,
+    /// The device's name.
+    pub device: DeviceId,
+    /// Who learns the answer; the host must have been started with the same.
+    pub answer: Answer,
+    /// Where the device keeps what it knows of the host.
+    pub state: PathBuf,
+    /// Whether inferences are taken from a store, in `state`.
+    pub stores: bool,
+    /// The host must accept within this time.
+    pub connect: Duration,
+    /// The longest silence within a message.
+    pub stall: Duration,
+}
+
+/// A device that is connected.
+pub struct Client {
+    reader: Reader,
+    writer: Writer,
+    /// The network, and what is derived from it.
+    task: Task,
+    answer: Answer,
+    p0: P0,
+    /// Prepared on this connection, oldest first.
+    halves: VecDeque<Half>,
+    store: Option<Halves>,
+    /// What is kept of the host, for this program alone.
+    file: KeptFile,
+    _held: Held,
+}
+
+impl core::fmt::Debug for Client {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Client").field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
+/// What the device keeps of a host, in its state.
+fn kept_file(state: &Path, address: &str, host: Option<DeviceId>) -> KeptFile {
+    let plain = |char: char| if char.is_ascii_alphanumeric() { char } else { '-' };
+    let of_address = || format!("plaintext-{}", address.chars().map(plain).collect::<String>());
+    let host = host.map_or_else(of_address, |host| format!("host-{host}"));
+    KeptFile::new(state.join(host).join("kept"))
+}
+
+/// The folder of a pair's store of a model.
+pub(super) fn store_folder(kept: &KeptFile, model: &[u8; 32]) -> PathBuf {
+    let name = model.first_chunk::<8>().map(|name| sharelet_link::hex::hex(name));
+    kept.path().with_file_name(format!("store-{}", name.unwrap_or_default()))
+}
+
+impl Client {
+    /// Connects, and begins a session.
+    ///
+    /// # Errors
+    /// [`AloneError`], the host's refusal included.
+    pub async fn connect(settings: &Settings) -> Result<Self, AloneError> {
+        let Settings { host, route, device, answer, state, stores, connect, stall } = settings;
+        let connection = tcp::connect(host, Role::Host, route, *connect, *stall).await?;
+        let peer = connection.peer().map(|peer| peer.name);
+        let Connection { mut reader, mut writer, .. } = connection;
+        let file = kept_file(state, host, peer);
+        let held = file.lock()?;
+        let (own, loaded): (Option<KeptId>, _) = file.load()?.unzip();
+        let hello = Hello { device: *device, answer: *answer, kept: own, stores: *stores };
+        frame::greet(&mut writer, Message::Hello, &frame::encode(Message::Hello, &hello)?).await?;
+        let welcome = frame::read_greeting(&mut reader, Message::Welcome).await?;
+        let Welcome { model, network, kept: peers, stores: peer_stores } =
+            frame::decode(Message::Welcome, &welcome)?;
+        network.validate().map_err(|error| {
+            AloneError::Unfit(format!("the host's network is refused: {error}"))
+        })?;
+        if answer.to_host() && network.opens_a_public_map() {
+            let error = sharelet_core::session::SessionError::PublicAnswer;
+            return Err(AloneError::Unfit(error.to_string()));
+        }
+        if *stores && !peer_stores {
+            return Err(messages::WireError::Refused(messages::Refusal::NoStore).into());
+        }
+        let task = Task::new(network)?;
+        expect_bounded(&task)?;
+        let mut rng = rng()?;
+        let (p0, store) = {
+            let mut link = Tallied::new(&mut reader, &mut writer);
+            // Base transfers are large: on the heap, whatever is built around them.
+            let met = kept(Party::P0, &file, [own, peers], loaded, &mut link);
+            let kept = Box::pin(met).await?;
+            let begun = P0::begin((&kept, field(*stores)), &mut rng, &mut link);
+            let p0 = Box::pin(begun).await?;
+            let origin = Origin {
+                party: 0,
+                pair: pair_name(*device.as_bytes(), DeviceId::proved(peer)),
+                model: model_name(&model, &task),
+            };
+            let bytes = Half::bytes(Party::P0, &task);
+            let open = || Halves::open(&store_folder(&file, &model), origin, bytes);
+            (p0, stores.then(open).transpose()?)
+        };
+        let mut client = Self {
+            reader,
+            writer,
+            task,
+            answer: *answer,
+            p0,
+            halves: VecDeque::new(),
+            store,
+            file,
+            _held: held,
+        };
+        client.match_stores().await?;
+        Ok(client)
+    }
+
+    async fn match_stores(&mut self) -> Result<(), AloneError> {
+        let Some(store) = &mut self.store else { return Ok(()) };
+        frame::send(&mut self.writer, Message::Stock, &Stocked(store.stock())).await?;
+        let Stocked(peer) = frame::receive(&mut self.reader, Message::Stock).await?;
+        Ok(store.match_with(&peer)?)
+    }
+
+    /// The network.
+    #[must_use]
+    pub fn task(&self) -> &Task {
+        &self.task
+    }
+
+    /// Inferences that are prepared.
+    #[must_use]
+    pub fn ready(&self) -> u64 {
+        self.store.as_ref().map_or(self.halves.len() as u64, Halves::ready)
+    }
+
+    /// Says what is wanted, and waits until the host goes along; bytes of it.
+    async fn want(&mut self, want: Want) -> Result<Counts, AloneError> {
+        let body = frame::encode(Message::Want, &want)?;
+        frame::send_bytes(&mut self.writer, Message::Want, &body).await?;
+        frame::receive_bytes(&mut self.reader, Message::Go, 0).await?;
+        let sent_bytes = FRAME_BYTES + body.len() as u64;
+        Ok(Counts { sent_bytes, received_bytes: FRAME_BYTES, round_trips: 1 })
+    }
+
+    /// Prepares inferences of this connection.
+    ///
+    /// # Errors
+    /// [`AloneError`].
+    pub async fn prepare(&mut self, sessions: u32) -> Result<Counts, AloneError> {
+        let wanted = self.want(Want::Prepare { sessions }).await?;
+        let Self { reader, writer, task, p0, .. } = self;
+        let mut link = Tallied::new(reader, writer);
+        let sessions = usize::try_from(sessions).unwrap_or(usize::MAX);
+        let made = p0.prepare(task, sessions, &mut rng()?, &mut link).await;
+        let counts = added(wanted, link.counts);
+        self.halves.extend(self.expect_honest(made.map_err(AloneError::from))?);
+        Ok(counts)
+    }
+
+    /// Adds a batch to both stores: [`SLOTS`] inferences where `count` and the network allow it,
+    /// and as many as are best prepared at once otherwise. Returns how many; `made` is told of
+    /// them as they are made.
+    ///
+    /// # Errors
+    /// [`AloneError`]; after one that is the disk's or the peer's neither side has the batch.
+    pub async fn fill(&mut self, count: u64, mut made: impl FnMut(u64)) -> Result<u32, AloneError> {
+        let store = self.store.as_ref().ok_or_else(no_store)?;
+        let whole = self.task.has_batches() && count >= MANY;
+        let wanted = usize::try_from(count).unwrap_or(usize::MAX);
+        let sessions = if whole { SLOTS } else { wanted.min(most_of_batch(&self.task)) };
+        let mut rng = rng()?;
+        let mut id = [0; 16];
+        rng.fill_bytes(&mut id);
+        let batch = Batch { id, first: store.end(), count: u32::try_from(sessions).unwrap_or(0) };
+        store.expect(&batch)?;
+        self.want(Want::Fill(batch)).await?;
+        let Self { reader, writer, task, p0, store, .. } = self;
+        let mut link = Tallied::new(reader, writer);
+        let mut halves = Vec::with_capacity(sessions);
+        let mut failed = Ok(());
+        if whole {
+            let all = p0.prepare_batch(task, &mut rng, &mut link, |count| made(count as u64)).await;
+            failed = all.map(|all| halves.extend(bytes_of(all)));
+        }
+        while halves.len() < sessions && failed.is_ok() {
+            let some = task.sessions_at_once().min(sessions - halves.len());
+            let some = p0.prepare(task, some, &mut rng, &mut link).await;
+            failed = some.map(|some| halves.extend(bytes_of(some)));
+            made(halves.len() as u64);
+        }
+        let store = store.as_mut();
+        if let Err(error) = failed {
+            return self.expect_honest(Err(error.into()));
+        }
+        confirm(store.ok_or_else(no_store)?, batch, &halves, (reader, writer)).await?;
+        Ok(batch.count)
+    }
+
+    /// Infers with what was prepared: with the store's next half, or the connection's oldest.
+    /// Returns the answer, if the device learns it, and what the inference sent and received.
+    ///
+    /// # Errors
+    /// [`AloneError`]; what it was to spend is spent.
+    pub async fn infer(&mut self, input: &[u32]) -> Result<(Vec<u32>, Counts), AloneError> {
+        let nothing =
+            || AloneError::Unfit("nothing is prepared; run `sharelet prepare` first".to_owned());
+        let (index, half) = match &self.store {
+            Some(store) => (Some(store.next_index().ok_or_else(nothing)?), None),
+            None => (None, Some(self.halves.pop_front().ok_or_else(nothing)?)),
+        };
+        let mut counts = self.want(Want::Infer { index }).await?;
+        let half = match (half, &mut self.store, index) {
+            (Some(half), ..) => half,
+            // Recorded before anything of it is sent.
+            (None, Some(store), Some(index)) => {
+                let bytes = store.spend(index)?;
+                Half::from_bytes(Party::P0, &self.task, &bytes).ok_or_else(nothing)?
+            }
+            _ => return Err(nothing()),
+        };
+        let Self { reader, writer, task, answer, .. } = self;
+        let mut link = Tallied::new(reader, writer);
+        let share = online::infer_p0(task, half, input, &mut link).await?;
+        counts = added(counts, link.counts);
+        let mut own = Zeroizing::new(vec![0; size_of_val(share.as_slice())]);
+        if answer.to_host() {
+            write_le_slice(&share, &mut own);
+            frame::send_bytes(writer, Message::Share, &own).await?;
+            counts.sent_bytes += FRAME_BYTES + own.len() as u64;
+        }
+        let bytes = if answer.to_device() { own.len() } else { 0 };
+        reader.await_message(COMPUTING);
+        let theirs = frame::receive_bytes(reader, Message::Answer, bytes).await?;
+        counts.received_bytes += FRAME_BYTES + bytes as u64;
+        counts.round_trips += 1;
+        Ok((opened(&share, &theirs), counts))
+    }
+
+    /// Forgets what is kept of a host that was caught at cheating: it may have learned of it.
+    fn expect_honest<T>(&self, made: Result<T, AloneError>) -> Result<T, AloneError> {
+        if made.as_ref().err().is_some_and(AloneError::is_cheat) {
+            self.file.forget()?;
+        }
+        made
+    }
+}
+
+/// Both shares together; nothing where the peer sent none.
+pub(super) fn opened(share: &[u32], theirs: &[u8]) -> Vec<u32> {
+    let mut values = vec![0_u32; theirs.len() / u32::BYTES];
+    read_le_slice(theirs, &mut values);
+    values.iter_mut().zip(share).for_each(|(value, share)| *value = value.wrapping_add(*share));
+    values
+}
+
+/// As bytes, one by one: the halves are dropped as they go.
+pub(super) fn bytes_of(halves: Vec<Half>) -> impl Iterator<Item = Zeroizing<Vec<u8>>> {
+    halves.into_iter().map(|half| half.to_bytes())
+}
+
+/// Most sessions of a batch that is not of [`SLOTS`].
+pub(super) fn most_of_batch(task: &Task) -> usize {
+    const BYTES: usize = 64 << 20;
+    let of_bytes = BYTES / Half::bytes(Party::P0, task).max(1);
+    of_bytes.clamp(task.sessions_at_once(), SLOTS)
+}
+
+/// Bytes around the body of a frame.
+const FRAME_BYTES: u64 = 5;
+/// From so many inferences on a batch of [`SLOTS`] takes fewer bytes than single ones.
+const MANY: u64 = 512;
+
+fn no_store() -> AloneError {
+    AloneError::Unfit("this device has no store; name one with --store".to_owned())
+}
+
+fn added(a: Counts, b: Counts) -> Counts {
+    Counts {
+        sent_bytes: a.sent_bytes + b.sent_bytes,
+        received_bytes: a.received_bytes + b.received_bytes,
+        round_trips: a.round_trips + b.round_trips,
+    }
+}
+
+/// Keeps a batch on both sides, or on neither.
+pub(super) async fn confirm(
+    store: &mut Halves,
+    batch: Batch,
+    halves: &[Zeroizing<Vec<u8>>],
+    (reader, writer): (&mut Reader, &mut Writer),
+) -> Result<(), AloneError> {
+    let kept = store.put(batch, halves);
+    frame::send_bytes(writer, Message::Stored, &[u8::from(kept.is_ok())]).await?;
+    reader.await_message(COMPUTING);
+    let peers = frame::receive_bytes(reader, Message::Stored, 1).await?;
+    kept?;
+    if peers != [1] {
+        store.take_back(&batch)?;
+        return Err(messages::WireError::Refused(messages::Refusal::Disk).into());
+    }
+    Ok(())
+}

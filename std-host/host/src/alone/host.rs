@@ -1,0 +1,511 @@
+//! The host: owns the model, prepares with devices, and infers for them.
+//!
+//! A connection is a task; a device has one connection at a time, and the newer one wins. What is
+//! heavy blocks a thread of its own; so many at once as there are cores.
+
+use std::collections::{HashMap, VecDeque};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use sha2::{Digest as _, Sha256};
+use sharelet_alone::{Half, P1, SLOTS, Task, online};
+use sharelet_core::ring::write_le_slice;
+use sharelet_core::session::wire::control::{Answer, DeviceId};
+use sharelet_core::share::Party;
+use sharelet_link::frame::{self, FrameError, Header};
+use sharelet_link::service::{Service, Visit};
+use sharelet_link::{Connection, Party as Peer, Reader, Role, Writer};
+use sharelet_model::Model;
+use zeroize::Zeroizing;
+
+use tokio::sync::{Mutex as Turn, Semaphore, SemaphorePermit};
+
+use super::AloneError;
+use super::client::{bytes_of, confirm, most_of_batch, opened, store_folder};
+use super::link::{COMPUTING, Tallied, field, kept, model_name, pair_name, rng};
+use super::wire::{Hello, Message, Refusal, Stocked, Want, Welcome};
+use crate::host::kernel::Vectorised;
+use crate::host::{AnswerSink, HostAnswer, Patience};
+use crate::store::StoreError;
+use crate::store::halves::{Batch, Halves, HalvesError, Origin};
+use crate::store::host::HostStore;
+use crate::store::kept::{KeptFile, KeptId};
+use sharelet_link::service::Place;
+
+/// Inferences that a connection may have prepared and not used, in turns of the best number.
+const TURNS: usize = 4;
+
+/// A model that is served without a dealer.
+pub struct Served {
+    model: Model,
+    /// A digest of its file, which tells nothing about the weights but whether a guess of all of
+    /// them is right.
+    digest: [u8; 32],
+    task: Task,
+}
+
+impl core::fmt::Debug for Served {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Served").field("model", &self.model).finish_non_exhaustive()
+    }
+}
+
+impl Served {
+    /// Reads a model, and checks that its weights can be hidden.
+    ///
+    /// # Errors
+    /// The file's; [`AloneError::Model`] with the number if they cannot.
+    pub fn load(path: &Path) -> Result<Self, AloneError> {
+        let unfit = |error: String| AloneError::Unfit(error);
+        let bytes =
+            fs::read(path).map_err(|error| unfit(format!("{}: {error}", path.display())))?;
+        let model = Model::from_bytes(&bytes, path).map_err(|error| unfit(error.to_string()))?;
+        Self::new(model, &bytes)
+    }
+
+    /// Of a model whose file is `file`.
+    ///
+    /// # Errors
+    /// [`AloneError::Model`].
+    pub fn new(model: Model, file: &[u8]) -> Result<Self, AloneError> {
+        let task = Task::new(model.network.clone())?;
+        task.check(&model)?;
+        let digest =
+            Sha256::new().chain_update("sharelet alone model 1").chain_update(file).finalize();
+        let digest = digest.into();
+        Ok(Self { model, digest, task })
+    }
+
+    /// A digest of its file.
+    #[must_use]
+    pub const fn digest(&self) -> [u8; 32] {
+        self.digest
+    }
+
+    /// What both parties know of it.
+    #[must_use]
+    pub const fn task(&self) -> &Task {
+        &self.task
+    }
+
+    /// The model.
+    #[must_use]
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+}
+
+/// The host's service.
+pub struct Host {
+    served: Served,
+    /// What it proves to devices that it is.
+    name: Option<DeviceId>,
+    store: HostStore,
+    /// Where the halves and transfers of devices are.
+    state: PathBuf,
+    stores: bool,
+    answer: Answer,
+    sink: AnswerSink,
+    patience: Patience,
+    devices: Mutex<HashMap<DeviceId, Slot>>,
+    /// What handshakes and inferences, preparations, and whole batches take: threads and memory.
+    works: [Semaphore; 3],
+}
+
+/// A device that has connected: the place of its latest connection, and whose turn it is.
+#[derive(Clone)]
+struct Slot {
+    place: Place,
+    /// Its inferences so far, for who has the turn.
+    turn: Arc<Turn<u64>>,
+}
+
+/// What a connection takes for a while.
+#[derive(Clone, Copy)]
+enum Work {
+    Light,
+    Heavy,
+    Batch,
+}
+
+impl core::fmt::Debug for Host {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Host").field("served", &self.served).finish_non_exhaustive()
+    }
+}
+
+/// A connection in its session.
+struct Session {
+    device: DeviceId,
+    p1: P1,
+    halves: VecDeque<Half>,
+    store: Option<Halves>,
+}
+
+impl Host {
+    /// A host that gives answers to `answer`; `sink` gets those that the host is to learn. `state`
+    /// is where it keeps what belongs to devices; with `stores` their halves, too.
+    #[must_use]
+    pub fn new(
+        (served, name): (Served, Option<DeviceId>),
+        (store, state, stores): (HostStore, PathBuf, bool),
+        answer: Answer,
+        sink: AnswerSink,
+        patience: Patience,
+    ) -> Arc<Self> {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        // Who waits for a slow peer holds a thread: of those there are some thirty.
+        let works = [16, (2 * cores).min(8), 1].map(Semaphore::new);
+        let devices = Mutex::default();
+        Arc::new(Self {
+            served,
+            name,
+            store,
+            state,
+            stores,
+            answer,
+            sink,
+            patience,
+            devices,
+            works,
+        })
+    }
+
+    /// Makes this the device's connection; an older one ends.
+    fn enter(&self, device: DeviceId, visit: &Visit) -> Arc<Turn<u64>> {
+        let mut devices = self.devices.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = visit.place();
+        match devices.get_mut(&device) {
+            Some(slot) => {
+                core::mem::replace(&mut slot.place, place).take_away();
+                slot.turn.clone()
+            }
+            None => {
+                let turn = Arc::<Turn<u64>>::default();
+                devices.insert(device, Slot { place, turn: turn.clone() });
+                turn
+            }
+        }
+    }
+
+    /// A device that is gone leaves nothing in memory, unless it is back already.
+    fn leave(&self, device: DeviceId, turn: Arc<Turn<u64>>) {
+        let mut devices = self.devices.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(turn);
+        if devices.get(&device).is_some_and(|slot| Arc::strong_count(&slot.turn) == 1) {
+            devices.remove(&device);
+        }
+    }
+
+    /// Waits until there is room for it.
+    async fn room_for(&self, work: Work, visit: &Visit) -> Result<SemaphorePermit<'_>, AloneError> {
+        let [light, heavy, batch] = &self.works;
+        let room = match work {
+            Work::Light => light,
+            Work::Heavy => heavy,
+            Work::Batch => batch,
+        };
+        let closed = |_| AloneError::Refused(Refusal::ShuttingDown);
+        visit.or(async { room.acquire().await.map_err(closed) }).await
+    }
+
+    fn kept_file(&self, device: DeviceId) -> KeptFile {
+        // A name may be `.` or `..`; a directory may not.
+        KeptFile::new(self.state.join(format!("alone-{device}")).join("kept"))
+    }
+
+    async fn speak(
+        &self,
+        peer: Option<Peer>,
+        reader: &mut Reader,
+        writer: &mut Writer,
+        visit: &mut Visit,
+    ) -> Result<(), AloneError> {
+        let greeting =
+            async { Ok::<_, AloneError>(frame::read_greeting(reader, Message::Hello).await?) };
+        let hello: Hello = frame::decode(Message::Hello, &visit.greeting(greeting).await?)?;
+        let device = hello.device;
+        if peer.is_some_and(|peer| peer.name != device) {
+            return Err(AloneError::Refused(Refusal::UnknownDevice));
+        }
+        if hello.answer != self.answer {
+            return Err(AloneError::Refused(Refusal::AnswerMismatch { ours: self.answer }));
+        }
+        if hello.stores && !self.stores {
+            return Err(AloneError::Refused(Refusal::NoStore));
+        }
+        tokio::task::block_in_place(|| self.store.expect_quota(device))?;
+        let turn = self.enter(device, visit);
+        let served = self.serve((&hello, peer.is_some()), &turn, (reader, writer), visit).await;
+        self.leave(device, turn);
+        match &served {
+            Ok(()) => tracing::info!(%device, "gone"),
+            Err(error) => tracing::info!(%device, "gone: {error}"),
+        }
+        served
+    }
+
+    /// A device whose turn it is: another connection of it has ended before.
+    async fn serve(
+        &self,
+        (hello, sealed): (&Hello, bool),
+        turn: &Turn<u64>,
+        (reader, writer): (&mut Reader, &mut Writer),
+        visit: &mut Visit,
+    ) -> Result<(), AloneError> {
+        visit.enter()?;
+        let mut numbers = visit.or(async { Ok::<_, AloneError>(turn.lock().await) }).await?;
+        let device = hello.device;
+        let halves = (&mut *reader, &mut *writer);
+        let mut session = self.begun(hello, sealed, halves, visit).await?;
+        reader.end_message();
+        tracing::info!(%device, "connected");
+        let served = self.sessions(&mut session, (reader, writer), &mut numbers, visit).await;
+        // While it is still this connection's turn: the next would read the same file.
+        if served.as_ref().err().is_some_and(AloneError::is_cheat) {
+            tracing::error!(%device, "it has cheated; what was kept of it is deleted");
+            self.kept_file(device).forget()?;
+        }
+        served
+    }
+
+    /// The rest of the handshake, in time, when a core is free.
+    async fn begun(
+        &self,
+        hello: &Hello,
+        sealed: bool,
+        (reader, writer): (&mut Reader, &mut Writer),
+        visit: &Visit,
+    ) -> Result<Box<Session>, AloneError> {
+        let _permit = self.room_for(Work::Light, visit).await?;
+        // Base transfers are large: on the heap, whatever is built around them.
+        let begun = Box::pin(self.begin(hello, sealed, reader, writer));
+        blocking(within(visit, &self.patience, begun))
+    }
+
+    /// The rest of the handshake.
+    async fn begin(
+        &self,
+        hello: &Hello,
+        sealed: bool,
+        reader: &mut Reader,
+        writer: &mut Writer,
+    ) -> Result<Box<Session>, AloneError> {
+        let Served { model, digest, task } = &self.served;
+        let file = self.kept_file(hello.device);
+        let (own, loaded): (Option<KeptId>, _) = file.load()?.unzip();
+        let (network, stores) = (model.network.clone(), self.stores);
+        let welcome = Welcome { model: *digest, network, kept: own, stores };
+        let welcome = frame::encode(Message::Welcome, &welcome)?;
+        frame::greet(writer, Message::Welcome, &welcome).await?;
+        let (field, mut rng) = (field(hello.stores), rng()?);
+        let mut link = Tallied::new(reader, writer);
+        let met = kept(Party::P1, &file, [own, hello.kept], loaded, &mut link);
+        let kept = Box::pin(met).await?;
+        let p1 = Box::pin(P1::begin((&kept, field), &mut rng, &mut link)).await?;
+        let open = || {
+            let pair =
+                pair_name(*hello.device.as_bytes(), DeviceId::proved(self.name.filter(|_| sealed)));
+            let origin = Origin { party: 1, pair, model: model_name(digest, task) };
+            Halves::open(&store_folder(&file, digest), origin, Half::bytes(Party::P1, task))
+        };
+        let mut store = hello.stores.then(open).transpose()?;
+        if let Some(store) = &mut store {
+            let Stocked(theirs) = frame::receive(reader, Message::Stock).await?;
+            frame::send(writer, Message::Stock, &Stocked(store.stock())).await?;
+            store.match_with(&theirs)?;
+        }
+        let (device, halves) = (hello.device, VecDeque::new());
+        Ok(Box::new(Session { device, p1, halves, store }))
+    }
+
+    /// What the device wants, one after the other, until it goes.
+    async fn sessions(
+        &self,
+        session: &mut Session,
+        (reader, writer): (&mut Reader, &mut Writer),
+        numbers: &mut u64,
+        visit: &mut Visit,
+    ) -> Result<(), AloneError> {
+        while visit.next(reader).await? {
+            let Some(header) = Header::<Message>::read_or_end(reader).await? else {
+                return Ok(());
+            };
+            if header.kind != Message::Want {
+                let (expected, found) = (Message::Want, header.kind);
+                return Err(FrameError::UnexpectedFrame { expected, found }.into());
+            }
+            let want: Want = header.message(reader).await?;
+            reader.end_message();
+            let work = match want {
+                Want::Infer { .. } => Work::Light,
+                Want::Fill(batch) if self.is_whole(&batch) => Work::Batch,
+                Want::Prepare { .. } | Want::Fill(_) => Work::Heavy,
+            };
+            let _permit = self.room_for(work, visit).await?;
+            let done = Box::pin(self.done(session, want, numbers, (&mut *reader, &mut *writer)));
+            // A message of a batch has the time that its bytes take; of them there may be many.
+            match work {
+                Work::Batch | Work::Heavy => blocking(visit.or(done))?,
+                Work::Light => blocking(within(visit, &self.patience, done))?,
+            }
+        }
+        Ok(())
+    }
+
+    fn is_whole(&self, batch: &Batch) -> bool {
+        let task = &self.served.task;
+        usize::try_from(batch.count) == Ok(SLOTS) && task.has_batches()
+    }
+
+    async fn done(
+        &self,
+        session: &mut Session,
+        want: Want,
+        numbers: &mut u64,
+        (reader, writer): (&mut Reader, &mut Writer),
+    ) -> Result<(), AloneError> {
+        let Served { model, task, .. } = &self.served;
+        match want {
+            Want::Prepare { sessions } => {
+                let most = task.sessions_at_once();
+                let sessions = usize::try_from(sessions).unwrap_or(usize::MAX);
+                if !(1..=most).contains(&sessions) || session.halves.len() + sessions > TURNS * most
+                {
+                    let most = u32::try_from(most).unwrap_or(u32::MAX);
+                    return Err(AloneError::Refused(Refusal::TooMany { most }));
+                }
+                frame::send_bytes(writer, Message::Go, &[]).await?;
+                let mut link = Tallied::new(reader, writer);
+                let made =
+                    session.p1.prepare(task, model, sessions, &mut rng()?, &mut link).await?;
+                session.halves.extend(made);
+                tracing::debug!(device = %session.device, sessions, "prepared");
+            }
+            Want::Fill(batch) => {
+                let store = session.store.as_mut();
+                let store = store.ok_or(AloneError::Refused(Refusal::NoStore))?;
+                let sessions = usize::try_from(batch.count).unwrap_or(usize::MAX);
+                let (whole, most) = (self.is_whole(&batch), most_of_batch(task));
+                if !whole && sessions > most {
+                    let most = u32::try_from(most).unwrap_or(u32::MAX);
+                    return Err(AloneError::Refused(Refusal::TooMany { most }));
+                }
+                if store.ready() >= self.store.quota().sessions_per_day.into() {
+                    return Err(AloneError::Refused(Refusal::Full));
+                }
+                store.expect(&batch)?;
+                frame::send_bytes(writer, Message::Go, &[]).await?;
+                let (mut link, mut rng) = (Tallied::new(reader, writer), rng()?);
+                let mut halves = Vec::with_capacity(sessions);
+                if whole {
+                    let all = session.p1.prepare_batch(task, model, &mut rng, &mut link, |_| ());
+                    halves.extend(bytes_of(all.await?));
+                }
+                while halves.len() < sessions {
+                    let some = task.sessions_at_once().min(sessions - halves.len());
+                    let some = session.p1.prepare(task, model, some, &mut rng, &mut link);
+                    halves.extend(bytes_of(some.await?));
+                }
+                confirm(store, batch, &halves, (reader, writer)).await?;
+                tracing::info!(device = %session.device, "{} inferences are in the store", store.ready());
+            }
+            Want::Infer { index } => {
+                // Counted before anything is spent, and before the device learns anything.
+                self.store.serve(session.device)?;
+                let half = match (index, &mut session.store) {
+                    (None, None) => session.halves.pop_front(),
+                    (Some(index), Some(store)) => {
+                        let bytes = store.spend(index)?;
+                        Half::from_bytes(Party::P1, task, &bytes)
+                    }
+                    _ => None,
+                };
+                let half = half.ok_or(AloneError::Refused(Refusal::NotPrepared))?;
+                frame::send_bytes(writer, Message::Go, &[]).await?;
+                let mut link = Tallied::new(reader, writer);
+                let affine = Vectorised(model);
+                let share = online::infer_p1(task, half, &affine, None, &mut link).await?;
+                let mut own = Zeroizing::new(vec![0; size_of_val(share.as_slice())]);
+                write_le_slice(&share, &mut own);
+                let mut answer = None;
+                if self.answer.to_host() {
+                    reader.await_message(COMPUTING);
+                    let theirs = frame::receive_bytes(reader, Message::Share, own.len()).await?;
+                    answer = Some(opened(&share, &theirs));
+                }
+                let (device, number) = (session.device, index.unwrap_or(*numbers));
+                *numbers += 1;
+                if let Some(values) = answer {
+                    let frac_bits = model.network.output_frac_bits();
+                    (self.sink)(HostAnswer { device, session: number, frac_bits, values });
+                }
+                // The device takes it as done.
+                let told = if self.answer.to_device() { &own[..] } else { &[] };
+                frame::send_bytes(writer, Message::Answer, told).await?;
+                tracing::info!(%device, session = number, "evaluated");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Works on this thread: other connections go on on others.
+fn blocking<T>(work: impl Future<Output = T>) -> T {
+    let handle = tokio::runtime::Handle::current();
+    tokio::task::block_in_place(|| handle.block_on(work))
+}
+
+/// A step that must be done in time, unless the conversation has to end before.
+async fn within<T>(
+    visit: &Visit,
+    patience: &Patience,
+    step: impl Future<Output = Result<T, AloneError>>,
+) -> Result<T, AloneError> {
+    let timed = tokio::time::timeout(patience.phase, step);
+    visit.or(async { timed.await.unwrap_or(Err(AloneError::Refused(Refusal::TooSlow))) }).await
+}
+
+/// What the device is told.
+fn refusal_of(error: &AloneError) -> Option<Refusal> {
+    Some(match error {
+        AloneError::Refused(refusal) => *refusal,
+        AloneError::Wire(FrameError::Refused(_) | FrameError::Closed | FrameError::Io(_)) => {
+            return None;
+        }
+        AloneError::Wire(FrameError::TimedOut) => Refusal::TooSlow,
+        AloneError::Wire(_) => Refusal::Protocol,
+        AloneError::Store(StoreError::Quota { .. }) => Refusal::Quota,
+        AloneError::Store(_) => Refusal::Disk,
+        AloneError::Halves(HalvesError::Backup { .. }) => Refusal::Backup,
+        AloneError::Halves(HalvesError::Peer { .. }) => Refusal::NotPrepared,
+        AloneError::Halves(HalvesError::Store(StoreError::File(_))) => Refusal::Disk,
+        AloneError::Halves(_) => Refusal::NoStore,
+        _ => return None,
+    })
+}
+
+impl Service for Host {
+    type Error = AloneError;
+
+    fn roles(&self) -> &[Role] {
+        &[Role::Device]
+    }
+
+    async fn converse(
+        self: Arc<Self>,
+        connection: Connection,
+        mut visit: Visit,
+    ) -> Result<(), AloneError> {
+        let peer = connection.peer();
+        let Connection { mut reader, mut writer, .. } = connection;
+        let ended = self.speak(peer, &mut reader, &mut writer, &mut visit).await;
+        if let Some(refusal) = ended.as_ref().err().and_then(refusal_of) {
+            // The reason matters more than whether it still reaches the device.
+            let _ = frame::send(&mut writer, Message::Refuse, &refusal).await;
+        }
+        ended
+    }
+}

@@ -1,0 +1,15 @@
+//! A device and a host without a third machine: what they say to each other, and what they keep.
+//!
+//! The device is a program on a PC: encryption and oblivious transfers do not fit a
+//! microcontroller, which hands its reading to two servers instead ([`server`](crate::server)).
+//!
+//! [`wire`] has the messages, [`link`](mod@link) what both sides do alike, [`host`] serves, and
+//! [`client`] asks. The arithmetic is in `sharelet_alone`.
+
+pub mod client;
+pub mod error;
+pub mod host;
+pub(crate) mod link;
+pub mod wire;
+
+pub use error::AloneError;
