@@ -7,6 +7,7 @@ mod emulated;
 mod firmware;
 mod host;
 mod panics;
+mod programs;
 mod refusals;
 mod results;
 mod sources;

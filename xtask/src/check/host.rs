@@ -1,6 +1,6 @@
 //! Tests on this PC, and the demo with a process as the device.
 
-use super::results::Checks;
+use super::{programs, results::Checks};
 use crate::demo::{self, DemoArgs};
 
 /// Every test program, and `sharelet` with everything, in one build.
@@ -17,7 +17,7 @@ pub fn build(checks: &Checks<'_>) -> bool {
 
 /// Runs what was built.
 pub fn tests(checks: &Checks<'_>) {
-    checks.cargo("tests", "test --workspace --all-features --no-fail-fast");
+    programs::run(checks);
     let args = DemoArgs { native: true, ..DemoArgs::default() };
     let shown = demo::run_built(&args, &checks.setup);
     checks.record("demo --native", shown);
