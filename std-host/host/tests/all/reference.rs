@@ -17,6 +17,14 @@ fn import(network: &Path, calibration: &Readings) -> Model {
     quantise(&sharelet_import::read(network).unwrap(), calibration, &Options::default()).unwrap().0
 }
 
+/// Images of MNIST that networks are calibrated on: what is tested here is what becomes of a model.
+/// The tests of the import calibrate on all.
+const CALIBRATION: usize = 700;
+
+fn first(rows: usize, of: &Readings) -> Readings {
+    Readings::new(of.width(), of.rows().take(rows).flatten().copied().collect()).unwrap()
+}
+
 /// All private answers, which are checked against the twin.
 async fn exact(model: Model, readings: &Readings) -> Vec<Vec<u32>> {
     let room = Room::new(model);
@@ -77,10 +85,9 @@ async fn test_images_on_network_b() {
     let logits =
         Readings::load(&data.join("networks/network_b_test_logits.npy"), ReadOptions::default())
             .unwrap();
-    let few =
-        Readings::new(images.width(), images.rows().take(20).flatten().copied().collect()).unwrap();
-    let model =
-        import(&data.join("networks/network_b.onnx"), &load("mnist/train-images-idx3-ubyte.gz"));
+    let few = first(20, &images);
+    let calibration = first(CALIBRATION, &load("mnist/train-images-idx3-ubyte.gz"));
+    let model = import(&data.join("networks/network_b.onnx"), &calibration);
     let answers = exact(model.clone(), &few).await;
     for (answer, float) in answers.iter().zip(logits.rows()) {
         for (found, float) in model.decode(answer).iter().zip(float) {
@@ -98,10 +105,8 @@ async fn all_test_images_on_network_a() {
     let images = load("mnist/test-images-idx3-ubyte.gz", None);
     let labels = load("mnist/test-labels-idx1-ubyte.gz", Some(1.0));
     assert_eq!(images.len(), 1000);
-    let model = import(
-        &data.join("networks/network_a.onnx"),
-        &load("mnist/train-images-idx3-ubyte.gz", None),
-    );
+    let calibration = first(CALIBRATION, &load("mnist/train-images-idx3-ubyte.gz", None));
+    let model = import(&data.join("networks/network_a.onnx"), &calibration);
     let answers = exact(model, &images).await;
     let right = |(answer, label): &(&Vec<u32>, &f32)| {
         largest(answer).is_some_and(|class| (class as f32 - **label).abs() < 0.5)
