@@ -132,11 +132,10 @@ fn what_is_killed_goes_on_from_the_last_whole_batch() {
     room.works(&prepare(&server, 5));
     // A batch of thousands is under way: there is no file of it yet.
     let mut filling = room.start(&prepare(&server, 5000));
-    until("a second program is refused", || {
-        let ended = room.run(&prepare(&server, 5));
-        assert!(filling.runs(), "{}", filling.said());
-        ended.err.contains("is in use by another process")
-    });
+    let connections = || server.program.said().matches(" connected").count();
+    until("the second connection is there", || connections() == 2);
+    room.refuses(&prepare(&server, 5), 1, "is in use by another process");
+    assert!(filling.runs(), "{}", filling.said());
     filling.kill();
     server.program.kill();
     let server = host(&room, "--store");

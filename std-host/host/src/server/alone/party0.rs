@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use rand_chacha::ChaCha20Rng;
 use embedded_io_async::Write as _;
+use rand_chacha::ChaCha20Rng;
 use sharelet_alone::{P0, Task as Network, online};
 use sharelet_core::session::SessionError;
 use sharelet_core::session::servers;
