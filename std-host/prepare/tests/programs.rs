@@ -1,12 +1,9 @@
 //! Programs on correlations that two parties have made alone: the results are those of plaintext.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, missing_docs)]
 
-use core::convert::Infallible;
-
 use rand_core::Rng;
 use sharelet_core::functions::cut::Folding;
 use sharelet_core::functions::engine::EngineError;
-use sharelet_core::functions::engine::offline::Offline;
 use sharelet_core::functions::engine::party::Received;
 use sharelet_core::functions::program::unary::Smooth;
 use sharelet_core::share::Party;
@@ -14,11 +11,10 @@ use sharelet_core::step::StepError;
 use sharelet_ot::OtError;
 use sharelet_prepare::{FieldBits, Kept, Made, Pair, Plan, PrepareError};
 use sharelet_testkit::chi_square::{BYTES_BOUND, Histogram};
-use sharelet_testkit::pipe::run as wait;
-use sharelet_testkit::programs::Program;
+use sharelet_testkit::programs::any::Origin;
 use sharelet_testkit::programs::data::{Data, all_words};
 use sharelet_testkit::programs::function::Function;
-use sharelet_testkit::programs::run::{Runs, parties};
+use sharelet_testkit::programs::run::Runs;
 use sharelet_testkit::{printed_seed, rng};
 
 /// What both parties keep of each other.
@@ -26,12 +22,6 @@ fn meet(seed: u64) -> [Kept; 2] {
     let (message_0, beginning_0) = Kept::begin(&mut rng(seed));
     let (message_1, beginning_1) = Kept::begin(&mut rng(!seed));
     [beginning_0.finish(&message_1).unwrap(), beginning_1.finish(&message_0).unwrap()]
-}
-
-fn plan<R: Runs>(function: &Function, data: &Data<R>) -> Result<Plan, EngineError<Infallible>> {
-    let mut engine = Offline::new(Plan::default(), Program::<R>::settings(function));
-    wait(function.run(&mut engine, &mut function.dealer(data)))?;
-    Ok(engine.into_task())
 }
 
 /// Both parties' halves, and bytes that either sent.
@@ -56,12 +46,13 @@ fn prepare(pairs: &mut [Pair; 2], plan: &Plan, seed: u64) -> ([Made; 2], [usize;
 
 fn exact<R: Runs>(pairs: &mut [Pair; 2], function: &Function, data: &Data<R>, seed: u64) {
     let usage = R::count(function, data).unwrap();
-    let plan = plan(function, data).unwrap();
+    let plan = R::plan(&[(function, data)]).unwrap();
     let ([made_0, made_1], _) = prepare(pairs, &plan, seed);
     let [(party_0, records_0), (party_1, records_1)] = [made_0, made_1].map(Made::into_records);
-    let sources = (Received::made(party_0, &records_0), Received::made(party_1, &records_1));
+    let halves = (Received::made(party_0, &records_0), Received::made(party_1, &records_1));
+    let sources = (Origin::Received(halves.0), halves.1);
     let shares = data.share(&mut rng(seed ^ 0x5eed));
-    let (outputs, _) = parties(function, sources, shares, &usage);
+    let (outputs, _) = R::between(function, sources, shares, &usage);
     let expected = R::twin(function, data.clone()).unwrap();
     let open = |a: &[R], b: &[R]| -> Vec<R> { a.iter().zip(b).map(|(a, b)| a.add(*b)).collect() };
     let [a, b] = &outputs;
@@ -176,7 +167,7 @@ fn corrections_are_uniform() {
         let x = vec![5_u32; 12_000];
         let each = if matches!(function, Function::Choose { .. }) { 3 } else { 1 };
         let function = function.by_ot();
-        let plan = plan(&function, &function.data(&x, &vec![9; each * x.len()])).unwrap();
+        let plan = u32::plan(&[(&function, &function.data(&x, &vec![9; each * x.len()]))]).unwrap();
         let [mut pair_0, mut pair_1] = [(Party::P0, &kept_0), (Party::P1, &kept_1)]
             .map(|(party, kept)| Pair::new(party, kept, [3; 32], FieldBits::Four));
         let ((ask_0, asked_0), (ask_1, asked_1)) =
@@ -210,7 +201,7 @@ fn records_are_uniform() {
     let function = Function::Choose { width: 3, other: false }.by_ot();
     let x = vec![5_u64; 6000];
     let data = function.data(&x, &vec![9; 3 * x.len()]);
-    let plan = plan::<u64>(&function, &data).unwrap();
+    let plan = u64::plan(&[(&function, &data)]).unwrap();
     let mut pairs = [
         Pair::new(Party::P0, &kept_0, [3; 32], FieldBits::Two),
         Pair::new(Party::P1, &kept_1, [3; 32], FieldBits::Two),
@@ -241,13 +232,9 @@ fn other_orders_are_refused() {
     let [kept_0, kept_1] = meet(printed_seed());
     let x = [7_u32; 30];
     let [ours, theirs] = [[12, 13], [13, 12]].map(|shifts| {
-        let mut engine =
-            Offline::new(Plan::default(), Program::<u32>::settings(&Function::Relu.by_ot()));
-        for shift in shifts {
-            let function = Function::Truncate(shift).by_ot();
-            wait(function.run(&mut engine, &mut function.data(&x, &[]))).unwrap();
-        }
-        engine.into_task()
+        let [first, second] = shifts.map(|shift| Function::Truncate(shift).by_ot());
+        let data = first.data(&x, &[]);
+        u32::plan(&[(&first, &data), (&second, &data)]).unwrap()
     });
     let mut pair_0 = Pair::new(Party::P0, &kept_0, [1; 32], FieldBits::Two);
     let mut pair_1 = Pair::new(Party::P1, &kept_1, [1; 32], FieldBits::Two);
@@ -260,10 +247,10 @@ fn other_orders_are_refused() {
 fn tables_are_refused() {
     for function in [Function::Relu, Function::Divide(12).by_ot(), Function::Sqrt(12)] {
         let data = function.data(&all_words::<u32>(60, &mut rng(1))[..60], &[]);
-        let refused = plan::<u32>(&function, &data).unwrap_err();
+        let refused = u32::plan(&[(&function, &data)]).unwrap_err();
         assert!(
             matches!(refused, EngineError::Step(StepError::NeedsDealer | StepError::NeedsTables)),
-            "{function:?}: {refused}"
+            "{function:?}: {refused:?}"
         );
     }
 }
@@ -275,8 +262,8 @@ fn other_programs_and_damaged_messages_are_refused() {
     let [kept_0, kept_1] = meet(seed);
     let function = Function::Relu.by_ot();
     let x = all_words::<u32>(100, &mut rng(seed));
-    let ours = plan(&function, &function.data(&x, &[])).unwrap();
-    let theirs = plan(&function, &function.data(&x[1..], &[])).unwrap();
+    let ours = u32::plan(&[(&function, &function.data(&x, &[]))]).unwrap();
+    let theirs = u32::plan(&[(&function, &function.data(&x[1..], &[]))]).unwrap();
     let mut session = [0; 32];
     let mut pairs = |field| {
         session[0] += 1;

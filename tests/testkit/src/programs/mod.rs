@@ -3,6 +3,7 @@
 //! Programs are generic over their engine, which closures cannot be: a [`Program`] is a type.
 //! [`function::Function`] is all of the core's; [`data::Data`] is what they work on.
 
+pub mod any;
 pub mod data;
 pub mod exact;
 pub mod function;

@@ -8,12 +8,14 @@ use rand_core::Rng;
 use sharelet_core::correlation::SessionToken;
 use sharelet_core::functions::engine::EngineError;
 use sharelet_core::functions::engine::offline::{Count, Deal, Expand, Offline, Usage};
-use sharelet_core::functions::engine::party::{Expanded, Party, Received, Seeded, Source};
+use sharelet_core::functions::engine::party::{Expanded, Received, Seeded};
 use sharelet_core::functions::engine::twin::{Rounding, Twin};
 use sharelet_core::keystream::{ChaCha8, Key, Keystream};
 use sharelet_core::step::StepError;
+use sharelet_prepare::Plan;
 
 use super::Program;
+use super::any::{Any, Origin};
 use super::data::{Data, Word};
 use super::function::Function;
 use super::link::{End, Stopped, Wire};
@@ -44,9 +46,9 @@ pub struct Private<R: Word> {
 /// # Errors
 /// The caller's mistakes.
 pub fn count<R: Word, P: Program<R>>(program: &P, data: &Data<R>) -> Result<Usage, StepError> {
-    let mut engine = Offline::new(Count::default(), program.settings());
+    let mut engine = Any::Count(Offline::new(Count::default(), program.settings()));
     wait(program.run(&mut engine, &mut program.dealer(data))).map_err(step)?;
-    Ok(engine.into_task().0)
+    Ok(engine.counted().expect("an engine that counts"))
 }
 
 /// The plaintext results.
@@ -54,7 +56,8 @@ pub fn count<R: Word, P: Program<R>>(program: &P, data: &Data<R>) -> Result<Usag
 /// # Errors
 /// The caller's mistakes.
 pub fn twin<R: Word, P: Program<R>>(program: &P, mut data: Data<R>) -> Result<Data<R>, StepError> {
-    wait(program.run(&mut Twin { settings: program.settings() }, &mut data)).map_err(step)?;
+    let mut twin = Any::Twin(Twin { settings: program.settings() });
+    wait(program.run(&mut twin, &mut data)).map_err(step)?;
     Ok(data)
 }
 
@@ -85,15 +88,16 @@ pub fn private<R: Word, P: Program<R>>(
     let (data, sent) = match memory {
         Memory::Seeded => {
             let source = Seeded::new(&keystream, SessionToken::consumed(session));
-            parties(program, (source, received), shares, &usage)
+            parties(program, (Origin::Seeded(source), received), shares, &usage)
         }
         Memory::Expanded => {
             let mut memory = vec![0; usize::try_from(usage.expanded_bytes).expect("fits")];
             let task = Expand::new(&keystream, SessionToken::consumed(session), &mut memory);
-            let mut engine = Offline::new(task, program.settings());
+            let mut engine = Any::Expand(Offline::new(task, program.settings()));
             wait(program.run(&mut engine, &mut dealer.clone()))
                 .expect("room for the expanded half");
-            parties(program, (Expanded::new(&memory), received), shares, &usage)
+            drop(engine);
+            parties(program, (Origin::Expanded(Expanded::new(&memory)), received), shares, &usage)
         }
     };
     for sent in &sent {
@@ -117,24 +121,25 @@ fn deal<R: Word, P: Program<R>>(
     let dealt_bytes = usize::try_from(usage.dealt_bytes).expect("fits");
     let mut dealt = vec![CANARY[0]; dealt_bytes + CANARY.len()];
     let task = Deal::new(keystream, session, crate::rng(!seed), &mut dealt);
-    let mut engine = Offline::new(task, program.settings());
+    let mut engine = Any::Deal(Offline::new(task, program.settings()));
     wait(program.run(&mut engine, &mut dealer.clone())).expect("room for the corrections");
+    drop(engine);
     assert_eq!(dealt.split_off(dealt_bytes), CANARY, "the dealer wrote more than it counted");
     dealt
 }
 
 /// Two parties with sources of their choice; `P1` must have spent all.
-pub fn parties<R: Word, P: Program<R>, S: Source>(
+fn parties<R: Word, P: Program<R>>(
     program: &P,
-    (source_0, source_1): (S, Received<'_>),
+    (source_0, source_1): (Origin<'_>, Received<'_>),
     [mut data_0, mut data_1]: [Data<R>; 2],
     usage: &Usage,
 ) -> ([Data<R>; 2], [Vec<Vec<u8>>; 2]) {
     let wire = Rc::new(RefCell::new(Wire::default()));
     let end = |side| End::Party(side, Rc::clone(&wire));
     let (mut work_0, mut work_1) = (vec![0x3c; usage.work_bytes], vec![0xc3; usage.work_bytes]);
-    let mut p0 = Party::new(source_0, end(0), &mut work_0, program.settings());
-    let mut p1 = Party::new(source_1, end(1), &mut work_1, program.settings());
+    let mut p0 = Any::party(source_0, end(0), &mut work_0, program.settings());
+    let mut p1 = Any::party(Origin::Received(source_1), end(1), &mut work_1, program.settings());
     let (done_0, done_1) = wait(join(
         async {
             let done = program.run(&mut p0, &mut data_0).await;
@@ -148,7 +153,8 @@ pub fn parties<R: Word, P: Program<R>, S: Source>(
         },
     ));
     assert_eq!((done_0, done_1), (Ok(()), Ok(())));
-    assert_eq!(p1.into_parts().0.left_bytes(), 0, "corrections are left");
+    let (_, left_bytes) = p1.received().expect("a party that received");
+    assert_eq!(left_bytes, 0, "corrections are left");
     let sent = core::mem::take(&mut wire.borrow_mut().sent);
     ([data_0, data_1], sent)
 }
@@ -171,6 +177,19 @@ pub trait Runs: Word {
     ) -> Private<Self>;
     /// [`parties`] whose corrections, and `P0`'s half, are zeros: nothing is masked.
     fn unmasked(function: &Function, shares: [Data<Self>; 2]) -> [Vec<Vec<u8>>; 2];
+    /// [`parties`].
+    fn between(
+        function: &Function,
+        sources: (Origin<'_>, Received<'_>),
+        shares: [Data<Self>; 2],
+        usage: &Usage,
+    ) -> ([Data<Self>; 2], [Vec<Vec<u8>>; 2]);
+    /// What two parties have to make who have no dealer, for calls that follow each other; the
+    /// first has the settings.
+    ///
+    /// # Errors
+    /// Where they cannot.
+    fn plan(calls: &[(&Function, &Data<Self>)]) -> Result<Plan, EngineError<Stopped>>;
     /// [`twin`].
     ///
     /// # Errors
@@ -210,15 +229,34 @@ macro_rules! runs {
                 let usage = count(function, &shares[0]).expect("a valid call");
                 let bytes = |bytes: u64| vec![0; usize::try_from(bytes).expect("fits")];
                 let (memory, dealt) = (bytes(usage.expanded_bytes), bytes(usage.dealt_bytes));
-                parties(function, (Expanded::new(&memory), Received::new(&dealt)), shares, &usage).1
+                let sources = (Origin::Expanded(Expanded::new(&memory)), Received::new(&dealt));
+                parties(function, sources, shares, &usage).1
+            }
+            fn between(
+                function: &Function,
+                (source_0, source_1): (Origin<'_>, Received<'_>),
+                shares: [Data<Self>; 2],
+                usage: &Usage,
+            ) -> ([Data<Self>; 2], [Vec<Vec<u8>>; 2]) {
+                parties(function, (source_0, source_1), shares, usage)
+            }
+            fn plan(calls: &[(&Function, &Data<Self>)]) -> Result<Plan, EngineError<Stopped>> {
+                let settings = calls.first().map(|(first, _)| Program::<Self>::settings(*first));
+                let settings = settings.unwrap_or_default();
+                let mut engine = Any::Plan(Offline::new(Plan::default(), settings));
+                for (function, data) in calls {
+                    wait(function.run(&mut engine, &mut function.dealer(data)))?;
+                }
+                Ok(engine.planned().expect("an engine that plans"))
             }
             fn twin(function: &Function, data: Data<Self>) -> Result<Data<Self>, StepError> {
                 twin(function, data)
             }
             fn rounded(function: &Function, data: Data<Self>, seed: u64) -> Data<Self> {
                 let (mut rng, mut data) = (crate::rng(seed), data);
-                let up = || rng.next_u64() % 2 == 1;
-                let mut engine = Rounding::new(up, Program::<Self>::settings(function));
+                let up: Box<dyn FnMut() -> bool> = Box::new(move || rng.next_u64() % 2 == 1);
+                let rounding = Rounding::new(up, Program::<Self>::settings(function));
+                let mut engine = Any::Rounding(rounding);
                 wait(function.run(&mut engine, &mut data)).expect("a valid call");
                 data
             }
@@ -234,10 +272,10 @@ macro_rules! runs {
             ) -> (Result<(), EngineError<Stopped>>, End, usize) {
                 let (mut work, received) = (vec![0x3c; work_bytes], Received::new(dealt));
                 let settings = Program::<Self>::settings(function);
-                let mut party = Party::new(received, end, &mut work, settings);
+                let mut party = Any::party(Origin::Received(received), end, &mut work, settings);
                 let done = wait(function.run(&mut party, data));
-                let (source, end) = party.into_parts();
-                (done, end, source.left_bytes())
+                let (end, left_bytes) = party.received().expect("a party that received");
+                (done, end, left_bytes)
             }
         }
     )*};
