@@ -150,31 +150,20 @@ fn what_is_killed_goes_on_from_the_last_whole_batch() {
 #[test]
 fn arguments_of_the_other_source_are_refused() {
     let room = room();
+    let device = "device --inputs readings.npy --host 127.0.0.1:1 --insecure-plaintext";
+    let alone = format!("{device} --prepare ot");
+    let host = "host model.slt --state host";
+    let (not_ot, not_dealt) = ("does not go with --prepare ot", "does not go with a dealer");
     for (line, says) in [
-        ("host model.slt --state host", "--dealer is missing"),
-        (
-            "host model.slt --state host --prepare ot --dealer 127.0.0.1:1",
-            "does not go with --prepare ot",
-        ),
-        ("host model.slt --state host --store --dealer 127.0.0.1:1", "does not go with a dealer"),
-        (
-            "device --prepare ot --inputs readings.npy --host 127.0.0.1:1 --insecure-plaintext --key k",
-            "does not go with --prepare ot",
-        ),
-        (
-            "device --prepare ot --inputs readings.npy --host 127.0.0.1:1 --insecure-plaintext",
-            "--name is missing",
-        ),
-        (
-            "device --prepare ot --inputs readings.npy --host 127.0.0.1:1 --insecure-plaintext --name a",
-            "--state is missing",
-        ),
-        (
-            "device --inputs readings.npy --host 127.0.0.1:1 --state pump",
-            "does not go with a dealer",
-        ),
+        (host.to_owned(), "--dealer is missing"),
+        (format!("{host} --prepare ot --dealer 127.0.0.1:1"), not_ot),
+        (format!("{host} --store --dealer 127.0.0.1:1"), not_dealt),
+        (format!("{alone} --key k"), not_ot),
+        (alone.clone(), "--name is missing"),
+        (format!("{alone} --name a"), "--state is missing"),
+        (format!("{device} --state pump"), not_dealt),
     ] {
-        room.refuses(line, 2, says);
+        room.refuses(&line, 2, says);
     }
 }
 

@@ -410,7 +410,8 @@ impl Host {
                     halves.extend(bytes_of(some.await?));
                 }
                 confirm(store, batch, &halves, (reader, writer)).await?;
-                tracing::info!(device = %session.device, "{} inferences are in the store", store.ready());
+                let ready = store.ready();
+                tracing::info!(device = %session.device, "{ready} inferences are in the store");
             }
             Want::Infer { index } => {
                 // Counted before anything is spent, and before the device learns anything.

@@ -3,8 +3,8 @@
 //! Inference on inputs of which each holds a share: [`queries`] is what data parties and consoles
 //! see, the same for either party; it asks an [`evaluator`]. With a model that server 1 owns these
 //! are [`party0`] and [`party1`], between which the session of a device and a host runs, prepared
-//! ahead, or [`alone`] without a dealer; a model that both servers share is in [`shared`]. Data for training comes by
-//! [`upload`](crate::upload); [`training`] computes with it.
+//! ahead, or [`alone`] without a dealer; a model that both servers share is in [`shared`]. Data for
+//! training comes by [`upload`](crate::upload); [`training`] computes with it.
 
 pub mod alone;
 pub mod console_queue;
