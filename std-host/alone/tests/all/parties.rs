@@ -1,6 +1,6 @@
 //! Two parties on a wire in memory.
 
-use std::cell::RefCell;
+use core::cell::RefCell;
 use std::rc::Rc;
 
 use embassy_futures::join::join;

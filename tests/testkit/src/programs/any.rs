@@ -18,6 +18,7 @@ use super::link::{End, Stopped};
 
 /// An engine.
 #[allow(missing_docs)]
+#[allow(clippy::large_enum_variant, reason = "one lives at a time")]
 pub enum Any<'a> {
     Count(Offline<Count>),
     Deal(Offline<Deal<'a, ChaCha8, ChaCha12Rng>>),
