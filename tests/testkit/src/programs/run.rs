@@ -175,9 +175,9 @@ pub trait Runs: Word {
         memory: Memory,
         seed: u64,
     ) -> Private<Self>;
-    /// [`parties`] whose corrections, and `P0`'s half, are zeros: nothing is masked.
+    /// Two parties whose corrections, and `P0`'s half, are zeros: nothing is masked.
     fn unmasked(function: &Function, shares: [Data<Self>; 2]) -> [Vec<Vec<u8>>; 2];
-    /// [`parties`].
+    /// Two parties with sources of their choice.
     fn between(
         function: &Function,
         sources: (Origin<'_>, Received<'_>),
