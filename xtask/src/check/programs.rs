@@ -18,6 +18,10 @@ const SIDE_BY_SIDE: usize = 2;
 /// Folders of the packages whose tests take longest. They begin first: what ends last is short.
 const LONG: [&str; 4] = ["std-host/host", "tests", "std-host/import", "core"];
 
+/// Of these the tests wait for each other's programs and connections, and leave a third of two
+/// cores idle: they have as many threads as there are cores.
+const WAITING: [&str; 2] = ["std-host/host", "std-host/cli"];
+
 struct Program {
     /// Its package and target.
     name: String,
@@ -94,6 +98,7 @@ fn list(checks: &Checks<'_>) -> Result<Vec<Program>> {
         let folder = Path::new(&manifest).parent().context("a manifest lies in a folder")?;
         let place = folder.strip_prefix(workspace.root()).unwrap_or(folder).display().to_string();
         let name = format!("{place} {} {}", text(&target["kind"][0])?, text(&target["name"])?);
+        let threads = if WAITING.contains(&place.as_str()) { cores } else { threads };
         let mut command = Command::new(program);
         command.current_dir(folder).arg(format!("--test-threads={threads}"));
         let rank = LONG.iter().position(|&long| long == place).unwrap_or(LONG.len());
