@@ -61,6 +61,13 @@ fn a_device_and_a_host_agree_with_the_twin() {
     room.refuses(&device(&server, ""), 1, "start both sides with the same `--answer`");
     room.refuses(&device(&server, "--store --answer both"), 1, "start it with --store");
     server.program.stop("INT").expect(0, "stopped");
+
+    // Whoever proves no name is answered, and leaves nothing on the host's disk.
+    let open = room.serve("host model.slt --state open --prepare ot --store --insecure-plaintext");
+    let line = device(&open, "--insecure-plaintext --name pump");
+    assert_eq!(room.works(&line).out, twin);
+    room.refuses(&format!("{line} --store"), 1, "seal the connections");
+    assert!(!room.path("open/alone-pump").exists());
 }
 
 #[test]

@@ -111,7 +111,7 @@ impl Client {
         let (p0, store) = {
             let mut link = Tallied::new(&mut reader, &mut writer);
             // Base transfers are large: on the heap, whatever is built around them.
-            let met = kept(Party::P0, &file, [own, peers], loaded, &mut link);
+            let met = kept(Party::P0, Some(&file), [own, peers], loaded, &mut link);
             let kept = Box::pin(met).await?;
             let begun = P0::begin((&kept, field(*stores)), &mut rng, &mut link);
             let p0 = Box::pin(begun).await?;

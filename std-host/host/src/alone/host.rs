@@ -1,7 +1,9 @@
 //! The host: owns the model, prepares with devices, and infers for them.
 //!
-//! A connection is a task; a device has one connection at a time, and the newer one wins. What is
-//! heavy blocks a thread of its own; so many at once as there are cores.
+//! A connection is a task; a device has one connection at a time, and the newer one wins. What a
+//! connection does blocks a thread; handshakes and inferences, preparations, and whole batches each
+//! have a bound of their own. Whoever has not proved its name costs no disk: of it nothing is kept,
+//! and it has no store, whose halves it could spend in another's name.
 
 use std::collections::{HashMap, VecDeque};
 use std::fs;
@@ -233,7 +235,7 @@ impl Host {
         if hello.answer != self.answer {
             return Err(AloneError::Refused(Refusal::AnswerMismatch { ours: self.answer }));
         }
-        if hello.stores && !self.stores {
+        if hello.stores && (!self.stores || peer.is_none()) {
             return Err(AloneError::Refused(Refusal::NoStore));
         }
         tokio::task::block_in_place(|| self.store.expect_quota(device))?;
@@ -271,7 +273,7 @@ impl Host {
         served
     }
 
-    /// The rest of the handshake, in time, when a core is free.
+    /// The rest of the handshake, in time, when there is room for it.
     async fn begun(
         &self,
         hello: &Hello,
@@ -295,19 +297,20 @@ impl Host {
     ) -> Result<Box<Session>, AloneError> {
         let Served { model, digest, task } = &self.served;
         let file = self.kept_file(hello.device);
-        let (own, loaded): (Option<KeptId>, _) = file.load()?.unzip();
-        let (network, stores) = (model.network.clone(), self.stores);
+        let loaded = if sealed { file.load()? } else { None };
+        let (own, loaded): (Option<KeptId>, _) = loaded.unzip();
+        let (network, stores) = (model.network.clone(), self.stores && sealed);
         let welcome = Welcome { model: *digest, network, kept: own, stores };
         let welcome = frame::encode(Message::Welcome, &welcome)?;
         frame::greet(writer, Message::Welcome, &welcome).await?;
         let (field, mut rng) = (field(hello.stores), rng()?);
         let mut link = Tallied::new(reader, writer);
-        let met = kept(Party::P1, &file, [own, hello.kept], loaded, &mut link);
+        let keeps = sealed.then_some(&file);
+        let met = kept(Party::P1, keeps, [own, hello.kept], loaded, &mut link);
         let kept = Box::pin(met).await?;
         let p1 = Box::pin(P1::begin((&kept, field), &mut rng, &mut link)).await?;
         let open = || {
-            let pair =
-                pair_name(*hello.device.as_bytes(), DeviceId::proved(self.name.filter(|_| sealed)));
+            let pair = pair_name(*hello.device.as_bytes(), DeviceId::proved(self.name));
             let origin = Origin { party: 1, pair, model: model_name(digest, task) };
             Halves::open(&store_folder(&file, digest), origin, Half::bytes(Party::P1, task))
         };

@@ -64,10 +64,11 @@ impl Link for Tallied<'_> {
     }
 }
 
-/// What both keep of each other: as it lies on the disk, if both have the same, or made now.
+/// What both keep of each other: as it lies on the disk, if both have the same, or made now. Without
+/// a file nothing is kept: of a peer that has not proved who it is.
 pub(crate) async fn kept(
     party: Party,
-    file: &KeptFile,
+    file: Option<&KeptFile>,
     [own, peer]: [Option<KeptId>; 2],
     loaded: Option<Box<Kept>>,
     link: &mut Tallied<'_>,
@@ -85,7 +86,9 @@ pub(crate) async fn kept(
     };
     let name = Sha256::new().chain_update("sharelet kept").chain_update(first).chain_update(second);
     let id: KeptId = name.finalize().first_chunk().copied().unwrap_or_default();
-    file.save(&id, &kept)?;
+    if let Some(file) = file {
+        file.save(&id, &kept)?;
+    }
     Ok(kept)
 }
 
