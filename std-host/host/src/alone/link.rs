@@ -64,8 +64,8 @@ impl Link for Tallied<'_> {
     }
 }
 
-/// What both keep of each other: as it lies on the disk, if both have the same, or made now. Without
-/// a file nothing is kept: of a peer that has not proved who it is.
+/// What both keep of each other: as it lies on the disk, if both have the same, or made now.
+/// Without a file nothing is kept: of a peer that has not proved who it is.
 pub(crate) async fn kept(
     party: Party,
     file: Option<&KeptFile>,

@@ -198,8 +198,8 @@ impl fmt::Display for Refusal {
             }
             Self::NotPrepared => "the host has nothing prepared for this; match the stores again",
             Self::NoStore => {
-                "the host has no store that can be used: start it with --store, seal the connections \
-                 by keys, and see its log"
+                "the host has no store that can be used: start it with --store, seal the \
+                 connections by keys, and see its log"
             }
             Self::Full => "the host keeps no more inferences of this device; spend some first",
             Self::Backup => {

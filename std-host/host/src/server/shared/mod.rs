@@ -5,12 +5,10 @@
 //! the weights once under masks in the first of them, and spend each of the others on one query:
 //! [`train::step::Evaluate`](sharelet_train::step::Evaluate) of one sample. [`model`] is a server's
 //! share, [`wire`] what they say beside the sessions, [`asking`] how a query is named without a
-//! message of its own, `sessions` where correlations come from, [`party0`] and [`party1`] the
-//! servers.
+//! message of its own, [`party0`] and [`party1`] the servers.
 
 pub mod asking;
 pub mod model;
 pub mod party0;
 pub mod party1;
-mod sessions;
 pub mod wire;

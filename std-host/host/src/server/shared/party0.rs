@@ -19,7 +19,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::asking::{AskError, Asked, Asking};
 use super::model::SharedModel;
-use super::sessions::Sessions;
 use super::wire::{self, Begin, Lane};
 use crate::dealer::wire::Description as _;
 use crate::host::within;
@@ -27,7 +26,7 @@ use crate::server::evaluator::{Evaluator, Question};
 use crate::server::lane::{self, Lanes, said};
 use crate::server::peer::{PeerError, Settings};
 use crate::server::pool::{Job, Pool};
-use crate::server::training::supply::{Source, Supply};
+use crate::server::training::supply::{Sessions, Source, Supply};
 use crate::server::training::wire as messages;
 use crate::store::counter::FileCounter;
 use crate::store::key::DeviceKey;

@@ -5,11 +5,18 @@ use std::sync::Arc;
 use sharelet_core::binding::Binding;
 use sharelet_core::correlation::SessionToken;
 use sharelet_core::functions::engine::Truncation;
+use sharelet_core::share::Party;
+use sharelet_link::exchange::Exchange;
+use sharelet_link::{Reader, Writer};
 use tokio::sync::mpsc;
 
-use crate::dealer::client::{ClientError, Sessions};
+use crate::dealer::client::{self, ClientError};
+use crate::server::peer::PeerError;
+use crate::server::together::{Together, TogetherError};
 use sharelet_train::course::Course;
 use sharelet_train::plans::Plans;
+use sharelet_train::scaling::COLUMN_WORDS;
+use sharelet_train::serving::{Opened, Serving};
 use sharelet_train::tensor::offline::Plan;
 use sharelet_train::tensor::party::Prepared;
 
@@ -47,7 +54,7 @@ pub enum Source {
     /// Server 0: its keystream. All numbers from the first session's on are recorded as used.
     Key(Arc<Binding>),
     /// Server 1: the dealer.
-    Dealer(Box<Sessions>),
+    Dealer(Box<client::Sessions>),
 }
 
 impl Supply {
@@ -129,4 +136,66 @@ async fn prepare(
         }
     };
     prepared.map_err(|_| SupplyError::Stopped)?.ok_or(SupplyError::Length { session: number })
+}
+
+/// The sessions of a chunk of queries to a shared model: dealt ahead, or prepared by the two
+/// servers, each before its query is there.
+pub(in crate::server) enum Sessions {
+    /// Of a dealer.
+    Dealt(Supply),
+    /// Of the two servers.
+    Together(Together),
+}
+
+/// Why there is no session.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::server) enum NoSession {
+    #[error("{0}")]
+    Dealt(#[from] SupplyError),
+    #[error("{0}")]
+    Together(#[from] TogetherError),
+}
+
+impl From<NoSession> for PeerError {
+    fn from(error: NoSession) -> Self {
+        Self::Broken(error.to_string())
+    }
+}
+
+impl Sessions {
+    pub(in crate::server) const fn together(party: Party) -> Self {
+        Self::Together(Together::new(party))
+    }
+
+    /// The session that opens the weights.
+    pub(in crate::server) async fn opening(
+        &mut self,
+        serving: &Serving,
+        link: &mut Exchange<Reader, Writer>,
+    ) -> Result<Prepared, NoSession> {
+        let together = match self {
+            Self::Dealt(supply) => return Ok(supply.next().await?),
+            Self::Together(together) => together,
+        };
+        let scaling = vec![[0; COLUMN_WORDS]; serving.standardised()];
+        let zeros = serving.zeros();
+        let mut program = serving.open(&zeros, &scaling);
+        Ok(together.prepare(&mut program, serving.truncation(), link).await?)
+    }
+
+    /// The session of the next query.
+    pub(in crate::server) async fn query(
+        &mut self,
+        serving: &Serving,
+        weights: &Opened,
+        link: &mut Exchange<Reader, Writer>,
+    ) -> Result<Prepared, NoSession> {
+        let together = match self {
+            Self::Dealt(supply) => return Ok(supply.next().await?),
+            Self::Together(together) => together,
+        };
+        let zeros = vec![0; serving.inputs()];
+        let mut program = serving.evaluate(weights, zeros).map_err(TogetherError::from)?;
+        Ok(together.prepare(&mut program, serving.truncation(), link).await?)
+    }
 }
