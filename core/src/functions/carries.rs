@@ -32,6 +32,15 @@ pub enum Wanted {
     Handed,
 }
 
+/// One of the two carries that are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carry {
+    /// Into bit `split`.
+    Split,
+    /// Out of all bits.
+    All,
+}
+
 /// Neighbours that become one.
 #[derive(Clone, Copy, Debug, Default)]
 struct Merge {
@@ -119,6 +128,16 @@ impl Carries {
         carries
     }
 
+    /// The same with all pairs sent by one party, for parties who take turns.
+    #[must_use]
+    pub const fn sent_by(self, party: Party) -> Self {
+        let senders = match party {
+            Party::P0 => 0,
+            Party::P1 => u32::MAX,
+        };
+        Self { senders, ..self }
+    }
+
     /// As few digits as will do, as even as possible.
     fn cut(&mut self, bits: u32) {
         let count = bits.div_ceil(MAX_LEAF_BITS);
@@ -180,7 +199,7 @@ impl Carries {
 
     /// The same with its part of a record, which is added to `layout`.
     #[must_use]
-    pub(crate) fn placed(self, layout: &mut Layout) -> Self {
+    pub fn placed(self, layout: &mut Layout) -> Self {
         let ands = And::bits(u32::from(self.merge_count));
         Self { place: layout.bits(u32::from(self.digits) * 32 + ands), ..self }
     }
@@ -194,17 +213,24 @@ impl Carries {
 
     /// As deep as the carry of the split, and of all bits.
     pub(crate) fn levels(&self) -> [u32; 2] {
-        [self.roots.0, self.roots.1].map(|root| u32::from(self.level_of(root)))
+        [Carry::Split, Carry::All].map(|of| self.level(of))
     }
 
     /// Bits that are opened in a level.
-    pub(crate) fn opened_bits(&self, level: u32) -> u32 {
+    pub fn opened_bits(&self, level: u32) -> u32 {
         self.merges_of(level).map(|(_, merge)| merge.opened_bits()).sum()
     }
 
     fn merges_of(&self, level: u32) -> impl Iterator<Item = (u32, Merge)> + '_ {
         let made = self.merges.iter().copied().take(usize::from(self.merge_count));
         (0..).zip(made).filter(move |(_, merge)| u32::from(merge.level) == level)
+    }
+
+    /// A node's merge, with its number; a digit has none.
+    fn merge_of(&self, node: u8) -> (u32, Merge) {
+        let index = node.checked_sub(self.digits);
+        let merge = index.and_then(|index| self.merges.get(usize::from(index))).copied();
+        (u32::from(index.unwrap_or(0)), merge.unwrap_or_default())
     }
 
     const fn and(&self, index: u32) -> And {
@@ -223,7 +249,7 @@ impl Carries {
     }
 
     /// What it spends.
-    pub(crate) fn transfers(&self, each: &mut impl FnMut(Transfer)) {
+    pub fn transfers(&self, each: &mut impl FnMut(Transfer)) {
         self.leaves().for_each(|(_, _, leaf)| each(leaf.transfer()));
         (0..u32::from(self.merge_count)).for_each(|index| each(self.and(index).transfer()));
     }
@@ -240,14 +266,14 @@ impl Carries {
     }
 
     /// Bits of the messages of choices and of pairs, the longer of the parties'.
-    pub(crate) fn leaf_bits(&self) -> [u32; 2] {
+    pub fn leaf_bits(&self) -> [u32; 2] {
         let [[choices_0, pairs_0], [choices_1, pairs_1]] =
             [Party::P0, Party::P1].map(|party| self.bits_by(party));
         [choices_0.max(choices_1), pairs_0.max(pairs_1)]
     }
 
     /// Writes the corrections of one's choices: `c xor v` for the digits `v` of one's `word`.
-    pub(crate) fn choose(
+    pub fn choose(
         &self,
         half: &mut impl Half,
         element: usize,
@@ -268,7 +294,7 @@ impl Carries {
     /// the corrections of its choices. One's shares are left in `nodes`.
     ///
     /// The first pair is chosen to be zero, and not sent.
-    pub(crate) fn offer(
+    pub fn offer(
         &self,
         half: &mut impl Half,
         element: usize,
@@ -296,7 +322,7 @@ impl Carries {
     }
 
     /// One's shares of the digits where the peer sent pairs.
-    pub(crate) fn take(
+    pub fn take(
         &self,
         half: &mut impl Half,
         element: usize,
@@ -318,7 +344,7 @@ impl Carries {
     }
 
     /// Writes what the merges of a level open.
-    pub(crate) fn open(
+    pub fn open(
         &self,
         level: u32,
         half: &mut impl Half,
@@ -340,7 +366,7 @@ impl Carries {
     }
 
     /// Merges what was opened in a level: `read` gives opened bits.
-    pub(crate) fn merge(
+    pub fn merge(
         &self,
         level: u32,
         half: &mut impl Half,
@@ -366,6 +392,48 @@ impl Carries {
             let [carried, handed] = [product(merge.carry, 1), product(merge.handed, 2)];
             let (high, _) = nodes.get(merge.high);
             nodes.set(u32::from(self.digits) + index, high ^ carried, handed);
+        }
+    }
+
+    /// What a party's share of a carry is made of once so many levels are merged: `t`, and where
+    /// the carry's own merge comes after them also `u` and `v`. Its share is then `t xor x u xor
+    /// y v` of the bits `x` and `y` that this merge opens; for `P1` also `xor x y`.
+    #[must_use]
+    pub fn terms(
+        &self,
+        (of, merged): (Carry, u32),
+        half: &mut impl Half,
+        element: usize,
+        nodes: Nodes,
+    ) -> [u32; 3] {
+        let node = self.root_of(of);
+        let (index, merge) = self.merge_of(node);
+        if u32::from(merge.level) <= merged {
+            return [nodes.get(node).0, 0, 0];
+        }
+        let masks = self.and(index).read(half, element);
+        let (high, _) = nodes.get(merge.high);
+        [high ^ masks >> 3, masks >> 1, masks].map(|term| term & 1)
+    }
+
+    /// Where `x` and `y` of a carry's merge lie among the bits that its level opens.
+    #[must_use]
+    pub fn opened_at(&self, of: Carry) -> u32 {
+        let (index, merge) = self.merge_of(self.root_of(of));
+        let before = self.merges_of(merge.level.into()).take_while(|&(other, _)| other < index);
+        before.map(|(_, merge)| merge.opened_bits()).sum()
+    }
+
+    /// Levels of merges below a carry.
+    #[must_use]
+    pub fn level(&self, of: Carry) -> u32 {
+        self.level_of(self.root_of(of)).into()
+    }
+
+    const fn root_of(&self, of: Carry) -> u8 {
+        match of {
+            Carry::Split => self.roots.0,
+            Carry::All => self.roots.1,
         }
     }
 

@@ -157,19 +157,34 @@ struct Made {
     halves: Vec<Half>,
 }
 
-fn wire(end: TcpStream, line: Option<Wan>) -> Wire {
-    let (reader, writer) = tokio::net::TcpStream::from_std(end).unwrap().into_split();
-    let writer: Box<dyn AsyncWrite + Send + Unpin> = match line {
-        Some(line) => Box::new(line.wrap(writer, &Deliveries::default())),
-        None => Box::new(writer),
-    };
-    Exchange::new(FromTokio::new(reader), FromTokio::new(writer))
+/// An end of a connection, and what is still on an emulated line.
+struct Wired {
+    link: Wire,
+    line: Option<Wan>,
+    deliveries: Deliveries,
 }
 
-/// What was sent has arrived, and what the peer sends is read before an end is closed.
-async fn close(link: &mut Wire) {
-    link.exchange([&[1], &[]], [&mut [0], &mut []]).await.unwrap();
-    link.exchange([&[1], &[]], [&mut [0], &mut []]).await.unwrap();
+fn wire(end: TcpStream, line: Option<Wan>) -> Wired {
+    let (reader, writer) = tokio::net::TcpStream::from_std(end).unwrap().into_split();
+    let deliveries = Deliveries::default();
+    let writer: Box<dyn AsyncWrite + Send + Unpin> = match line {
+        Some(line) => Box::new(line.wrap(writer, &deliveries)),
+        None => Box::new(writer),
+    };
+    let link = Exchange::new(FromTokio::new(reader), FromTokio::new(writer));
+    Wired { link, line, deliveries }
+}
+
+impl Wired {
+    /// What the peer sends is read before an end is closed, and what was sent has arrived.
+    async fn close(mut self) {
+        self.link.exchange([&[1], &[]], [&mut [0], &mut []]).await.unwrap();
+        let (line, deliveries) = (self.line, self.deliveries);
+        drop(self.link);
+        if let Some(line) = line {
+            deliveries.done(line).await;
+        }
+    }
 }
 
 fn wait<T>(work: impl Future<Output = T>) -> T {
@@ -202,29 +217,31 @@ fn prepare(
     let (made_0, made_1) = both(
         |end| {
             wait(async {
-                let (mut link, mut rng, begin) = (wire(end, line), rng(), Instant::now());
-                let mut p0 = P0::begin((kept_0, field), &mut rng, &mut link).await.unwrap();
+                let (mut wired, mut rng, begin) = (wire(end, line), rng(), Instant::now());
+                let link = &mut wired.link;
+                let mut p0 = P0::begin((kept_0, field), &mut rng, link).await.unwrap();
                 let halves = match sessions {
-                    Some(count) => p0.prepare(task, count, &mut rng, &mut link).await,
+                    Some(count) => p0.prepare(task, count, &mut rng, link).await,
                     None => p0.prepare_batch(task, &mut rng, &mut link, |_| ()).await,
                 };
                 let made =
                     Made { took: begin.elapsed(), sent: link.take(), halves: halves.unwrap() };
-                close(&mut link).await;
+                wired.close().await;
                 made
             })
         },
         |end| {
             wait(async {
-                let (mut link, mut rng, begin) = (wire(end, line), rng(), Instant::now());
-                let mut p1 = P1::begin((kept_1, field), &mut rng, &mut link).await.unwrap();
+                let (mut wired, mut rng, begin) = (wire(end, line), rng(), Instant::now());
+                let link = &mut wired.link;
+                let mut p1 = P1::begin((kept_1, field), &mut rng, link).await.unwrap();
                 let halves = match sessions {
-                    Some(count) => p1.prepare(task, model, count, &mut rng, &mut link).await,
+                    Some(count) => p1.prepare(task, model, count, &mut rng, link).await,
                     None => p1.prepare_batch(task, model, &mut rng, &mut link, |_| ()).await,
                 };
                 let made =
                     Made { took: begin.elapsed(), sent: link.take(), halves: halves.unwrap() };
-                close(&mut link).await;
+                wired.close().await;
                 made
             })
         },
@@ -244,26 +261,28 @@ fn infer(
     let ((values, took, sent), more) = both(
         |end| {
             wait(async {
-                let (mut link, begin) = (wire(end, line), Instant::now());
-                let share = online::infer_p0(task, half_0, &input, &mut link).await.unwrap();
+                let (mut wired, begin) = (wire(end, line), Instant::now());
+                let link = &mut wired.link;
+                let share = online::infer_p0(task, half_0, &input, link).await.unwrap();
                 let mut others = vec![0; 4 * share.len()];
                 link.exchange([&[], &[]], [&mut others, &mut []]).await.unwrap();
                 let others = others.as_chunks().0.iter().map(|&word| u32::from_le_bytes(word));
                 let values: Vec<u32> =
                     share.iter().zip(others).map(|(own, other)| own.wrapping_add(other)).collect();
                 let found = (values, begin.elapsed(), link.take());
-                close(&mut link).await;
+                wired.close().await;
                 found
             })
         },
         |end| {
             wait(async {
-                let mut link = wire(end, line);
-                let share = online::infer_p1(task, half_1, model, None, &mut link).await.unwrap();
+                let mut wired = wire(end, line);
+                let link = &mut wired.link;
+                let share = online::infer_p1(task, half_1, model, None, link).await.unwrap();
                 let own: Vec<u8> = share.iter().flat_map(|word| word.to_le_bytes()).collect();
                 link.exchange([&own, &[]], [&mut [], &mut []]).await.unwrap();
                 let sent = link.take();
-                close(&mut link).await;
+                wired.close().await;
                 sent
             })
         },

@@ -1,8 +1,5 @@
 //! What can go wrong between two parties who are alone.
 
-use core::convert::Infallible;
-
-use sharelet_core::functions::engine::EngineError;
 use sharelet_prepare::{Failed, PrepareError};
 use thiserror::Error;
 
@@ -17,12 +14,9 @@ pub enum AloneError<E> {
     /// The encrypted products.
     #[error("encrypted products: {0}")]
     Products(#[from] sharelet_rlwe::Error),
-    /// The network is larger than an engine takes.
-    #[error("{0}")]
-    Network(EngineError<Infallible>),
-    /// The gates: the peer, or the link.
-    #[error("{0}")]
-    Gates(EngineError<E>),
+    /// A half of another network, or of the other party.
+    #[error("correlations of another network, or of the other party")]
+    Half,
     /// Batches of a network that has windows.
     #[error("the network has maps of windows, which are not prepared in batches")]
     NoBatches,
@@ -36,21 +30,10 @@ pub enum AloneError<E> {
     },
 }
 
-impl<E> From<EngineError<E>> for AloneError<E> {
-    fn from(error: EngineError<E>) -> Self {
-        Self::Gates(error)
-    }
-}
-
 impl<E> From<PrepareError> for AloneError<E> {
     fn from(error: PrepareError) -> Self {
         Self::Transfers(error.into())
     }
-}
-
-/// Runs without a link.
-pub(crate) fn offline<E>(error: EngineError<Infallible>) -> AloneError<E> {
-    AloneError::Network(error)
 }
 
 /// The link's own error.

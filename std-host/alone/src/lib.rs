@@ -5,11 +5,13 @@
 //! before the input is known
 //!   layers    masks of what each layer takes, encrypted; multiplied by private weights (`rlwe`)
 //!   batch     the same for 4,096 inferences at once, for a store
-//!   network   the gates as a program of the core; its records by oblivious transfer (`prepare`)
-//!   session   both, for some inferences at once: four messages each way
+//!   network   what the gates spend: records and labels by oblivious transfer (`prepare`)
+//!   session   both, for some inferences at once: four messages
 //!   half      what a party has then: spent by value, once
 //! online
-//!   online    a message per layer, and the gates on the parties' own shares
+//!   online    the masked input, and the gates one after the other
+//!   gate      comparison, truncation and the next layer's input in two messages each way
+//!   rows      words that a party reads by bits which both share
 //! ```
 //!
 //! The answer is bit for bit that of the network's twin.
@@ -21,10 +23,12 @@
 
 mod batch;
 pub mod error;
+mod gate;
 pub mod half;
 mod layers;
 mod network;
 pub mod online;
+mod rows;
 pub mod session;
 pub mod task;
 

@@ -1,100 +1,71 @@
-//! The gates of a network, as a program of the core.
-
-use core::convert::Infallible;
+//! The gates of a network, and what a session of it spends on them.
 
 use sha2::{Digest as _, Sha256};
-use sharelet_core::functions::engine::offline::{Count, Offline, Usage};
-use sharelet_core::functions::engine::{Comparison, Engine, EngineError};
-use sharelet_core::functions::protocol::millionaire::Millionaire;
-use sharelet_core::gate::{GateBits, GateKind};
-use sharelet_core::session::network;
+use sharelet_core::session::network::{self, Layer};
 use sharelet_model::MAX_LAYERS;
-use sharelet_prepare::Plan;
+use sharelet_prepare::{Plan, Strings};
+
+use crate::gate::Gate;
 
 /// A network of a model.
 pub type Network = network::Network<MAX_LAYERS>;
 
-/// Compares on shares: what follows the accumulators of layer `layer`, in place, if a gate does.
-///
-/// # Errors
-/// The engine's.
-pub async fn gate<E: Engine>(
-    engine: &mut E,
-    network: &Network,
-    layer: usize,
-    y: &mut [u32],
-) -> Result<(), E::Error> {
-    let Some(digits) = network.gate(layer) else { return Ok(()) };
-    let bits: GateBits = digits.bits();
-    match digits.kind() {
-        GateKind::Relu => engine.run(&Millionaire::relu(bits)?, y).await,
-        GateKind::Truncate => engine.run(&Millionaire::truncate(bits)?, y).await,
-    }
-}
-
-/// All gates of a session, on nothing.
-async fn gates<E: Engine>(engine: &mut E, network: &Network) -> Result<(), E::Error> {
-    for (index, layer) in network.layers().iter().enumerate() {
-        let mut y = vec![0; layer.outputs().into()];
-        gate(engine, network, index, &mut y).await?;
-    }
-    Ok(())
-}
-
-/// What the gates of a session cost, and what sessions are made of.
+/// What follows each layer of a network.
 #[derive(Clone, Debug)]
 pub struct Gates {
-    /// Of one session.
-    pub usage: Usage,
+    gates: Vec<Option<Gate>>,
     /// Digest of the network's description.
     pub digest: [u8; 32],
 }
 
-/// An offline run never waits.
-fn finished<T>(run: impl Future<Output = T>) -> T {
-    let mut run = core::pin::pin!(run);
-    let mut context = core::task::Context::from_waker(core::task::Waker::noop());
-    loop {
-        if let core::task::Poll::Ready(value) = run.as_mut().poll(&mut context) {
-            return value;
-        }
-    }
-}
-
 impl Gates {
-    /// Bytes of either party's records of one session.
-    #[must_use]
-    pub fn record_bytes(&self) -> usize {
-        usize::try_from(self.usage.dealt_bytes).unwrap_or(usize::MAX)
+    /// Of a network.
+    pub fn of(network: &Network) -> Self {
+        let after = |(layer, of): (usize, &Layer)| {
+            let elems = of.outputs().into();
+            network.gate(layer).map(|digits| Gate::new(digits.kind(), digits.bits(), elems))
+        };
+        let gates = network.layers().iter().enumerate().map(after).collect();
+        let mut hash = Sha256::new().chain_update("sharelet alone network 2");
+        hash.update(format!("{network:?}"));
+        Self { gates, digest: hash.finalize().into() }
     }
 
-    /// Of a network.
-    ///
-    /// # Errors
-    /// A network that is larger than an engine takes.
-    pub fn of(network: &Network) -> Result<Self, EngineError<Infallible>> {
-        let mut engine = Offline::new(Count::default(), Comparison::Ot);
-        finished(gates(&mut engine, network))?;
-        let mut hash = Sha256::new().chain_update("sharelet alone network 1");
-        hash.update(format!("{network:?}"));
-        Ok(Self { usage: engine.into_task().0, digest: hash.finalize().into() })
+    /// The gate after a layer, if there is one.
+    pub fn after(&self, layer: usize) -> Option<Gate> {
+        self.gates.get(layer).copied().flatten()
+    }
+
+    /// Gates, in order.
+    pub fn iter(&self) -> impl Iterator<Item = Gate> {
+        self.gates.iter().copied().flatten()
+    }
+
+    /// Whether the answer comes out of a gate: `P0` chooses its share of it.
+    pub fn answers(&self) -> bool {
+        self.gates.last().is_some_and(Option::is_some)
+    }
+
+    /// Bytes of either party's records of one session.
+    pub fn record_bytes(&self) -> usize {
+        self.iter().map(|gate| gate.record_bytes()).sum()
+    }
+
+    /// Strings of one session.
+    pub fn strings(&self) -> Strings {
+        self.iter().map(|gate| gate.strings()).fold(Strings::default(), |sum, of| Strings {
+            words: sum.words + of.words,
+            labels: sum.labels + of.labels,
+        })
     }
 
     /// The transfers of so many sessions.
-    ///
-    /// # Errors
-    /// As [`Gates::of`].
-    pub fn plan(
-        &self,
-        network: &Network,
-        sessions: usize,
-    ) -> Result<Plan, EngineError<Infallible>> {
-        let mut engine = Offline::new(Plan::default(), Comparison::Ot);
+    pub fn plan(&self, sessions: usize) -> Plan {
+        let mut plan = Plan::default();
         for _ in 0..sessions {
-            finished(gates(&mut engine, network))?;
+            self.iter().for_each(|gate| gate.plan(&mut plan));
         }
-        let mut plan = engine.into_task();
         plan.bind(&self.digest);
-        Ok(plan)
+        plan
     }
 }

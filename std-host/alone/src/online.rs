@@ -1,27 +1,24 @@
 //! The online phase: an inference with halves that are there.
 //!
 //! ```text
-//! each layer   P0 -> P1  d = h_0 - r          once per vector h, whoever takes it
-//!              P0        y_0 = c_0            P1  y_1 = W (d + h_1) + b + c_1,  c_0 + c_1 = W r
-//!              both      the gate, on their own shares
+//! first        P0 -> P1  d = h_0 - r
+//! each layer   P0        y_0 = c_0       P1  y_1 = W (d + h_1) + b + c_1,  c_0 + c_1 = W r
+//! each gate    P1 -> P0 -> P1 -> P0 -> P1     what the next layer takes, under its mask
 //! ```
 //!
-//! `d` is one-time padded; the gate is that of [`millionaire`]. All of it is exact: the shares of
-//! the answer add up to what the network's twin says, bit for bit.
-//!
-//! [`millionaire`]: sharelet_core::functions::protocol::millionaire
+//! `d` is one-time padded; the gate is that of `gate.rs`, of which `P0`'s share of the result is
+//! the next layer's mask. Where no gate follows, `P0` has said ahead how its share differs from
+//! that mask. All of it is exact: the shares of the answer add up to what the network's twin says,
+//! bit for bit.
 
-use sharelet_core::correlation::LengthError;
-use sharelet_core::functions::engine::party::{Party as Computing, Received};
-use sharelet_core::functions::engine::{Comparison, EngineError, Link};
+use sharelet_core::functions::engine::Link;
 use sharelet_core::ring::{Ring as _, read_le_slice, write_le_slice};
 use sharelet_core::session::network::Affine;
-
+use sharelet_core::share::Party;
 use zeroize::Zeroizing;
 
 use crate::error::{AloneError, of_link};
-use crate::half::Half;
-use crate::network::gate;
+use crate::half::{Half, Spending, add, words};
 use crate::task::Task;
 
 /// `P0`'s share of the answer to an input of which `input` is its share.
@@ -35,21 +32,32 @@ pub async fn infer_p0<L: Link>(
     link: &mut L,
 ) -> Result<Zeroizing<Vec<u32>>, AloneError<L::Error>> {
     expect(task, input)?;
-    let mut work = Vec::new();
-    let mut run = Run::new(task, &half, link, &mut work);
-    let mut h = Zeroizing::new(input.to_vec());
-    for (layer, (masks, shares)) in half.masks.iter().zip(half.shares.iter()).enumerate() {
-        add(&mut h, masks, u32::wrapping_sub);
-        run.say(&h).await?;
-        let mut y = Zeroizing::new(shares.clone());
-        run.gate(layer, &mut y).await?;
-        if let Some(part) = task.network.carried(layer) {
-            part.shape.add_product(&[], u32::from_u64(part.public), masks, &mut y);
+    half.check(Party::P0, task)?;
+    let mut opened = Zeroizing::new(input.to_vec());
+    add(&mut opened, half.masks.first().map_or(&[][..], Vec::as_slice), u32::wrapping_sub);
+    let mut message = vec![0; size_of_val(&**opened)];
+    write_le_slice(&opened, &mut message);
+    say(&message, link).await?;
+    let mut spending = Spending::new(&half.correlations, Party::P0);
+    let mut answer = Zeroizing::new(Vec::new());
+    for (layer, y) in half.shares.iter().enumerate() {
+        let carried = half.carried(task, layer);
+        let mask = half.masks.get(layer + 1).map_or(&[][..], Vec::as_slice);
+        if let Some(gate) = task.gates.after(layer) {
+            let mut out = Zeroizing::new(mask.to_vec());
+            add(&mut out, &carried, u32::wrapping_sub);
+            let mut gate = (gate, spending.next(gate).ok_or(AloneError::Half)?);
+            for round in 0..gate.0.rounds() {
+                let message = hear(gate.0.message_bytes(Party::P1, round), link).await?;
+                say(&gate.1.answer(round, &message, y, &out), link).await?;
+            }
+            answer = Zeroizing::new(mask.to_vec());
+        } else {
+            answer = carried;
+            add(&mut answer, y, u32::wrapping_add);
         }
-        h = y;
     }
-    run.finish()?;
-    Ok(h)
+    Ok(answer)
 }
 
 /// `P1`'s share of the answer to an input of which `input` is its share: nothing where the peer has
@@ -67,26 +75,41 @@ pub async fn infer_p1<L: Link>(
     let zeros = vec![0; task.network.inputs()];
     let mut h = Zeroizing::new(input.unwrap_or(&zeros).to_vec());
     expect(task, &h)?;
-    let mut work = Vec::new();
-    let mut run = Run::new(task, &half, link, &mut work);
-    // `d + h_1` of every vector: later layers may ask for it again.
+    half.check(Party::P1, task)?;
+    let message = hear(size_of_val(&**h), link).await?;
+    let mut opened = vec![0; h.len()];
+    read_le_slice(&message, &mut opened);
+    add(&mut h, &opened, u32::wrapping_add);
+    let mut spending = Spending::new(&half.correlations, Party::P1);
+    let mut said = &*half.said;
+    // What every layer takes, less its mask: later layers may ask for it again.
     let mut known: Vec<Zeroizing<Vec<u32>>> = Vec::with_capacity(half.shares.len());
     for (layer, shares) in half.shares.iter().enumerate() {
-        let opened = run.hear(h.len()).await?;
-        add(&mut h, &opened, u32::wrapping_add);
         known.push(h);
         let mut y = Zeroizing::new(vec![0; shares.len()]);
         let vector = |source: u16| known.get(usize::from(source)).map_or(&[][..], |known| known);
         model.affine(layer, &task.network.parts(layer), vector, &mut y);
         add(&mut y, shares, u32::wrapping_add);
-        run.gate(layer, &mut y).await?;
+        if let Some(gate) = task.gates.after(layer) {
+            let mut running = spending.next(gate).ok_or(AloneError::Half)?;
+            let (choices, rest) = said.split_at_checked(gate.choice_bytes()).unwrap_or_default();
+            said = rest;
+            let mut message = choices.to_vec();
+            for round in 0..gate.rounds() {
+                say(&running.ask(round, &message, &y), link).await?;
+                message = hear(gate.message_bytes(Party::P0, round), link).await?;
+            }
+            running.finish(&message, &mut y);
+        } else if layer + 1 < half.shares.len() {
+            let opened = words(&mut said, y.len()).ok_or(AloneError::Half)?;
+            add(&mut y, &opened, u32::wrapping_add);
+        }
         if let Some(part) = task.network.carried(layer) {
             let (public, own) = (u32::from_u64(part.public), vector(part.source));
             part.shape.add_product(&[], public, own, &mut y);
         }
         h = y;
     }
-    run.finish()?;
     Ok(h)
 }
 
@@ -99,57 +122,12 @@ fn expect<E>(task: &Task, input: &[u32]) -> Result<(), AloneError<E>> {
     }
 }
 
-fn add(to: &mut [u32], words: &[u32], with: impl Fn(u32, u32) -> u32) {
-    to.iter_mut().zip(words).for_each(|(to, &word)| *to = with(*to, word));
+async fn say<L: Link>(message: &[u8], link: &mut L) -> Result<(), AloneError<L::Error>> {
+    link.exchange([message, &[]], [&mut [], &mut []]).await.map_err(of_link)
 }
 
-/// A party in the middle of an inference: what both do alike.
-struct Run<'r, L> {
-    task: &'r Task,
-    engine: Computing<'r, Received<'r>, Lent<'r, L>>,
-}
-
-/// A link that is lent.
-struct Lent<'l, L>(&'l mut L);
-
-impl<L: Link> Link for Lent<'_, L> {
-    type Error = L::Error;
-
-    async fn exchange(&mut self, own: [&[u8]; 2], peer: [&mut [u8]; 2]) -> Result<(), L::Error> {
-        self.0.exchange(own, peer).await
-    }
-}
-
-impl<'r, L: Link> Run<'r, L> {
-    fn new(task: &'r Task, half: &'r Half, link: &'r mut L, work: &'r mut Vec<u8>) -> Self {
-        work.resize(task.gates.usage.work_bytes, 0);
-        let source = Received::made(half.party, &half.records);
-        Self { task, engine: Computing::new(source, Lent(link), work, Comparison::Ot) }
-    }
-
-    async fn say(&mut self, words: &[u32]) -> Result<(), AloneError<L::Error>> {
-        let mut message = vec![0; size_of_val(words)];
-        write_le_slice(words, &mut message);
-        let said = self.engine.link().exchange([&message, &[]], [&mut [], &mut []]).await;
-        said.map_err(of_link)
-    }
-
-    async fn hear(&mut self, elems: usize) -> Result<Vec<u32>, AloneError<L::Error>> {
-        let (mut message, mut words) = (vec![0; elems * u32::BYTES], vec![0; elems]);
-        let heard = self.engine.link().exchange([&[], &[]], [&mut message, &mut []]).await;
-        heard.map_err(of_link)?;
-        read_le_slice(&message, &mut words);
-        Ok(words)
-    }
-
-    async fn gate(&mut self, layer: usize, y: &mut [u32]) -> Result<(), AloneError<L::Error>> {
-        Ok(gate(&mut self.engine, &self.task.network, layer, y).await?)
-    }
-
-    /// Everything of a half must be spent.
-    fn finish(self) -> Result<(), AloneError<L::Error>> {
-        let found_bytes = self.engine.into_parts().0.left_bytes();
-        let left = LengthError { expected_bytes: 0, found_bytes };
-        if found_bytes == 0 { Ok(()) } else { Err(EngineError::from(left).into()) }
-    }
+async fn hear<L: Link>(bytes: usize, link: &mut L) -> Result<Vec<u8>, AloneError<L::Error>> {
+    let mut message = vec![0; bytes];
+    link.exchange([&[], &[]], [&mut message, &mut []]).await.map_err(of_link)?;
+    Ok(message)
 }

@@ -4,32 +4,32 @@
 //! once per connection  P0 -> P1  a public key;  both: random bytes, which name the session
 //! once per call        1  P0 -> P1  masks, encrypted          both: transfers are asked for
 //!                      2                                      both: challenges
-//!                      3                                      both: proofs
-//!                      4  P1 -> P0  their products            both: corrections
+//!                      3  P1 -> P0  their products            both: proofs
+//!                      4  P0 -> P1  its digits for the gates, under its choices
 //! ```
 //!
-//! A call makes some sessions at once, in four messages each way whatever the network. A batch of
-//! 4,096 for a store takes a request and a reply for each product, and then the transfers in parts.
+//! A call makes some sessions at once, in four messages whatever the network. A batch of 4,096 for
+//! a store takes a request and a reply for each product, and then the transfers in parts.
 
 use rand_core::CryptoRng;
 use sharelet_core::functions::engine::Link;
 use sharelet_core::share::Party;
 use sharelet_model::Model;
 use sharelet_prepare::link::{begin, prepare};
-use sharelet_prepare::pair::{Asked, Verified};
-use sharelet_prepare::{FieldBits, Kept, Pair};
+use sharelet_prepare::pair::{Accepted, Asked};
+use sharelet_prepare::{FieldBits, Kept, Made, Pair};
 use sharelet_rlwe::batch::SLOTS;
 use sharelet_rlwe::{Public, Secret, Words32};
 use zeroize::Zeroizing;
 
-use crate::error::{AloneError, of_link, offline};
-use crate::half::Half;
+use crate::error::{AloneError, of_link};
+use crate::half::{Correlations, Half, mask_elems, said_bytes};
 use crate::layers::{Shares, add_public};
-use crate::network::{Gates, Network};
+use crate::network::Gates;
 use crate::task::Task;
 
 /// What a session begins with is bound to this.
-const CONTEXT: &[u8] = b"sharelet alone 1";
+const CONTEXT: &[u8] = b"sharelet alone 2";
 
 /// The party with the input, in one session with the peer: it decrypts.
 #[derive(Debug)]
@@ -74,8 +74,8 @@ impl P0 {
         link: &mut L,
     ) -> Result<Vec<Half>, AloneError<L::Error>> {
         let Task { network, gates, products, .. } = task;
-        let plan = gates.plan(network, sessions).map_err(offline)?;
-        let masks: Vec<Shares> = (0..sessions).map(|_| draw(network, rng)).collect();
+        let plan = gates.plan(sessions);
+        let masks: Vec<Shares> = (0..sessions).map(|_| draw(task, rng)).collect();
         let mut request = Vec::with_capacity(sessions * products.request_bytes());
         for masks in &masks {
             request.extend(products.request(&self.secret, masks, rng)?);
@@ -83,23 +83,23 @@ impl P0 {
         let (own, asked) = self.pair.ask(&plan)?;
         let bytes = [asked.expected_bytes()?, 0];
         let [message, _] = exchange(link, [&own, &request], bytes).await?;
-        let (own, verified) = prove(asked, &message, rng, link).await?;
-        let bytes = [verified.expected_bytes()?, sessions * products.reply_bytes()];
-        let [message, reply] = exchange(link, [&own, &[]], bytes).await?;
-        let (_, records) = verified.finish(&message)?.into_records();
-        let records = records_of(records, gates, sessions);
+        let reply_bytes = sessions * products.reply_bytes();
+        let accepted = challenge(asked, &message, link).await?;
+        let (made, reply) = prove(accepted, (&[], reply_bytes), rng, link).await?;
         let mut halves = Vec::with_capacity(sessions);
-        for ((masks, records), reply) in
-            masks.into_iter().zip(records).zip(parts(&reply, products.reply_bytes(), sessions))
+        for ((masks, correlations), reply) in
+            masks.into_iter().zip(split(made, gates)).zip(parts(&reply, products.reply_bytes()))
         {
             let mut shares = products.finish(&self.secret, reply)?;
             add_public(network, &masks, &mut shares);
-            halves.push(Half { party: Party::P0, masks, shares, records });
+            let said = Vec::new();
+            halves.push(Half { party: Party::P0, masks, shares, said, correlations });
         }
+        tell(&halves, task, link).await?;
         Ok(halves)
     }
 
-    /// Makes `P0`'s halves of [`SLOTS`] sessions; `made` is told of every part of the transfers.
+    /// Makes `P0`'s halves of [`SLOTS`] sessions; `told` is told of every part of the transfers.
     ///
     /// # Errors
     /// As [`P0::prepare`]; [`AloneError::NoBatches`].
@@ -108,12 +108,11 @@ impl P0 {
         task: &Task,
         rng: &mut impl CryptoRng,
         link: &mut L,
-        made: impl FnMut(usize),
+        mut told: impl FnMut(usize),
     ) -> Result<Vec<Half>, AloneError<L::Error>> {
-        let Task { network, products, .. } = task;
         let batches = task.batches.as_ref().ok_or(AloneError::NoBatches)?;
-        let masks: Vec<Shares> = (0..SLOTS).map(|_| draw(network, rng)).collect();
-        let mut shares = vec![products.zeros(); SLOTS];
+        let masks: Vec<Shares> = (0..SLOTS).map(|_| draw(task, rng)).collect();
+        let mut shares = vec![task.products.zeros(); SLOTS];
         for number in 0..batches.count() {
             let [_, reply_bytes] = batches.bytes(number)?;
             let request = batches.request(number, &self.secret, &masks, rng)?;
@@ -122,12 +121,25 @@ impl P0 {
             batches.finish(number, &self.secret, &reply, &mut shares)?;
         }
         for (masks, shares) in masks.iter().zip(&mut shares) {
-            add_public(network, masks, shares);
+            add_public(&task.network, masks, shares);
         }
-        let records = records_of_batch(&mut self.pair, task, rng, link, made).await?;
-        let halves = masks.into_iter().zip(shares).zip(records);
-        let half = |((masks, shares), records)| Half { party: Party::P0, masks, shares, records };
-        Ok(halves.map(half).collect())
+        let (mut halves, mut vectors) = (Vec::with_capacity(SLOTS), masks.into_iter().zip(shares));
+        while halves.len() < SLOTS {
+            let sessions = task.sessions_at_once().min(SLOTS - halves.len());
+            let made = prepare(&mut self.pair, &task.gates.plan(sessions), rng, link).await?;
+            let before = halves.len();
+            let new = split(made, &task.gates).take(sessions).zip(vectors.by_ref());
+            halves.extend(new.map(|(correlations, (masks, shares))| Half {
+                party: Party::P0,
+                masks,
+                shares,
+                said: Vec::new(),
+                correlations,
+            }));
+            tell(halves.get(before..).unwrap_or_default(), task, link).await?;
+            told(halves.len());
+        }
+        Ok(halves)
     }
 }
 
@@ -160,33 +172,24 @@ impl P1 {
         rng: &mut impl CryptoRng,
         link: &mut L,
     ) -> Result<Vec<Half>, AloneError<L::Error>> {
-        let Task { network, gates, products, .. } = task;
-        let plan = gates.plan(network, sessions).map_err(offline)?;
+        let Task { gates, products, .. } = task;
+        let plan = gates.plan(sessions);
         let (own, asked) = self.pair.ask(&plan)?;
         let bytes = [asked.expected_bytes()?, sessions * products.request_bytes()];
         let [message, request] = exchange(link, [&own, &[]], bytes).await?;
-        let (own, verified) = prove(asked, &message, rng, link).await?;
+        let accepted = challenge(asked, &message, link).await?;
         let mut reply = Vec::with_capacity(sessions * products.reply_bytes());
         let mut shares = Vec::with_capacity(sessions);
-        for request in parts(&request, products.request_bytes(), sessions) {
+        for request in parts(&request, products.request_bytes()).take(sessions) {
             let (part, share) = products.respond(&self.public, model, request, rng)?;
             reply.extend(part);
             shares.push(share);
         }
-        let bytes = [verified.expected_bytes()?, 0];
-        let [message, _] = exchange(link, [&own, &reply], bytes).await?;
-        let (_, records) = verified.finish(&message)?.into_records();
-        let halves = shares.into_iter().zip(records_of(records, gates, sessions));
-        let half = |(shares, records)| Half {
-            party: Party::P1,
-            masks: Shares::default(),
-            shares,
-            records,
-        };
-        Ok(halves.map(half).collect())
+        let (made, _) = prove(accepted, (&reply, 0), rng, link).await?;
+        listen(shares.into_iter(), made, task, link).await
     }
 
-    /// Makes `P1`'s halves of [`SLOTS`] sessions; `made` is told of every part of the transfers.
+    /// Makes `P1`'s halves of [`SLOTS`] sessions; `told` is told of every part of the transfers.
     ///
     /// # Errors
     /// As [`P1::prepare`]; [`AloneError::NoBatches`].
@@ -196,7 +199,7 @@ impl P1 {
         model: &Model,
         rng: &mut impl CryptoRng,
         link: &mut L,
-        made: impl FnMut(usize),
+        mut told: impl FnMut(usize),
     ) -> Result<Vec<Half>, AloneError<L::Error>> {
         let batches = task.batches.as_ref().ok_or(AloneError::NoBatches)?;
         let mut shares = vec![task.products.zeros(); SLOTS];
@@ -206,35 +209,46 @@ impl P1 {
             let reply = batches.respond(number, &self.public, model, &request, &mut shares, rng)?;
             exchange(link, [&reply, &[]], [0, 0]).await?;
         }
-        let records = records_of_batch(&mut self.pair, task, rng, link, made).await?;
-        let halves = shares.into_iter().zip(records);
-        let half = |(shares, records)| Half {
-            party: Party::P1,
-            masks: Shares::default(),
-            shares,
-            records,
-        };
-        Ok(halves.map(half).collect())
+        let (mut halves, mut shares) = (Vec::with_capacity(SLOTS), shares.into_iter());
+        while halves.len() < SLOTS {
+            let sessions = task.sessions_at_once().min(SLOTS - halves.len());
+            let made = prepare(&mut self.pair, &task.gates.plan(sessions), rng, link).await?;
+            halves.extend(listen(shares.by_ref().take(sessions), made, task, link).await?);
+            told(halves.len());
+        }
+        Ok(halves)
     }
 }
 
-/// The records of a batch, as many sessions at once as keep memory small.
-async fn records_of_batch<L: Link>(
-    pair: &mut Pair,
+/// `P0` says what it says ahead.
+async fn tell<L: Link>(
+    halves: &[Half],
     task: &Task,
-    rng: &mut impl CryptoRng,
     link: &mut L,
-    mut made: impl FnMut(usize),
-) -> Result<Vec<Zeroizing<Vec<u8>>>, AloneError<L::Error>> {
-    let mut all = Vec::with_capacity(SLOTS);
-    while all.len() < SLOTS {
-        let sessions = task.sessions_at_once().min(SLOTS - all.len());
-        let plan = task.gates.plan(&task.network, sessions).map_err(offline)?;
-        let records = prepare(pair, &plan, rng, link).await?.into_records().1;
-        all.extend(records_of(records, &task.gates, sessions));
-        made(all.len());
-    }
-    Ok(all)
+) -> Result<(), AloneError<L::Error>> {
+    let said: Vec<u8> = halves.iter().flat_map(|half| half.choices(task)).collect();
+    exchange(link, [&said, &[]], [0, 0]).await?;
+    Ok(())
+}
+
+/// `P1`'s halves, with what `P0` says ahead.
+async fn listen<L: Link>(
+    shares: impl ExactSizeIterator<Item = Shares>,
+    made: Made,
+    task: &Task,
+    link: &mut L,
+) -> Result<Vec<Half>, AloneError<L::Error>> {
+    let bytes = said_bytes(&task.network, &task.gates);
+    let [said, _] = exchange(link, [&[], &[]], [shares.len() * bytes, 0]).await?;
+    let halves = shares.zip(split(made, &task.gates)).zip(parts(&said, bytes));
+    let half = |((shares, correlations), said): ((_, _), &[u8])| Half {
+        party: Party::P1,
+        masks: Shares::default(),
+        shares,
+        said: said.to_vec(),
+        correlations,
+    };
+    Ok(halves.map(half).collect())
 }
 
 /// What the name of a session is made of, beside both parties' randomness: it is bound to the key.
@@ -242,43 +256,53 @@ fn bound(key: &[u8]) -> Vec<u8> {
     [CONTEXT, key].concat()
 }
 
-/// Fresh masks of what each layer takes.
-fn draw(network: &Network, rng: &mut impl CryptoRng) -> Shares {
-    let mut vector = |elems: u16| (0..elems).map(|_| rng.next_u32()).collect();
-    Zeroizing::new(network.layers().iter().map(|layer| vector(layer.inputs())).collect())
+/// Fresh masks of what each layer takes, and of an answer that comes out of a gate.
+fn draw(task: &Task, rng: &mut impl CryptoRng) -> Shares {
+    let elems = mask_elems(Party::P0, &task.network, &task.gates);
+    let mut vector = |elems: usize| (0..elems).map(|_| rng.next_u32()).collect();
+    Zeroizing::new(elems.into_iter().map(&mut vector).collect())
 }
 
-/// The second and the third message; the fourth is for the caller to send.
-async fn prove<'p, L: Link>(
+/// The second message.
+async fn challenge<'p, L: Link>(
     asked: Asked<'p>,
     first: &[u8],
-    rng: &mut impl CryptoRng,
     link: &mut L,
-) -> Result<(Vec<u8>, Verified<'p>), AloneError<L::Error>> {
+) -> Result<(Accepted<'p>, Vec<u8>), AloneError<L::Error>> {
     let (own, accepted) = asked.accept(first)?;
     let [message, _] = exchange(link, [&own, &[]], [accepted.expected_bytes(), 0]).await?;
-    let (own, answered) = accepted.answer(&message)?;
-    let [message, _] = exchange(link, [&own, &[]], [answered.expected_bytes(), 0]).await?;
-    Ok(answered.verify(&message, rng)?)
+    Ok((accepted, message))
 }
 
-/// The records of each session.
-fn records_of(
-    records: Vec<u8>,
-    gates: &Gates,
-    sessions: usize,
-) -> impl Iterator<Item = Zeroizing<Vec<u8>>> {
-    let (records, bytes) = (Zeroizing::new(records), gates.record_bytes());
-    (0..sessions).map(move |session| {
-        let own = records.get(session * bytes..(session + 1) * bytes).unwrap_or_default();
-        Zeroizing::new(own.to_vec())
+/// The third message, with what else is said, and so many bytes are expected, in it.
+async fn prove<L: Link>(
+    (accepted, challenges): (Accepted<'_>, Vec<u8>),
+    (more, more_bytes): (&[u8], usize),
+    rng: &mut impl CryptoRng,
+    link: &mut L,
+) -> Result<(Made, Vec<u8>), AloneError<L::Error>> {
+    let (own, answered) = accepted.answer(&challenges)?;
+    let bytes = [answered.expected_bytes(), more_bytes];
+    let [message, theirs] = exchange(link, [&own, more], bytes).await?;
+    // Gates take no corrections.
+    let (_, verified) = answered.verify(&message, rng)?;
+    Ok((verified.finish(&[])?, theirs))
+}
+
+/// What each session spends.
+fn split(made: Made, gates: &Gates) -> impl Iterator<Item = Correlations> {
+    let (records, strings) = made.into_parts();
+    let (records, mut strings) = (Zeroizing::new(records), strings.split(gates.strings()));
+    let bytes = gates.record_bytes();
+    (0..).map_while(move |session: usize| {
+        let own = records.get(session * bytes..(session + 1) * bytes)?;
+        Some(Correlations { records: Zeroizing::new(own.to_vec()), strings: strings.next()? })
     })
 }
 
 /// Equal parts of a message, one per session; a network without private weights has empty ones.
-fn parts(message: &[u8], bytes: usize, sessions: usize) -> impl Iterator<Item = &[u8]> {
-    let part = move |session| message.get(session * bytes..(session + 1) * bytes);
-    (0..sessions).map(move |session| part(session).unwrap_or_default())
+fn parts(message: &[u8], bytes: usize) -> impl Iterator<Item = &[u8]> {
+    (0..).map(move |part: usize| message.get(part * bytes..(part + 1) * bytes).unwrap_or_default())
 }
 
 async fn exchange<L: Link>(

@@ -4,10 +4,11 @@ use core::convert::Infallible;
 
 use sharelet_core::share::Party;
 use sharelet_model::Model;
+use sharelet_prepare::Strings;
 use sharelet_rlwe::batch::SLOTS;
 
 use crate::batch::Batches;
-use crate::error::{AloneError, offline};
+use crate::error::AloneError;
 use crate::layers::Products;
 use crate::network::{Gates, Network};
 
@@ -35,8 +36,8 @@ impl Task {
     /// # Errors
     /// A network that is too large.
     pub fn new(network: Network) -> Result<Self, AloneError<Infallible>> {
-        let (gates, products) = (Gates::of(&network).map_err(offline)?, Products::of(&network)?);
-        let plan = gates.plan(&network, 1).map_err(offline)?;
+        let (gates, products) = (Gates::of(&network), Products::of(&network)?);
+        let plan = gates.plan(1);
         let transfers = plan.transfers(Party::P0).max(plan.transfers(Party::P1));
         let batches = Batches::of(&products);
         Ok(Self { network, gates, products, batches, transfers })
@@ -55,6 +56,12 @@ impl Task {
     #[must_use]
     pub fn digest(&self) -> [u8; 32] {
         self.gates.digest
+    }
+
+    /// Bytes of either party's records of one session, and the strings that it spends.
+    #[must_use]
+    pub fn spends(&self) -> (usize, Strings) {
+        (self.gates.record_bytes(), self.gates.strings())
     }
 
     /// Bytes of the ciphertexts of one session, of both parties.

@@ -18,8 +18,11 @@ pub const BATCH: usize = 64;
 #[derive(Clone)]
 pub struct Hash(Aes128Enc);
 
+redacted!(Hash);
+
 impl Hash {
     /// The hash under a key.
+    #[must_use]
     pub fn new(key: Block) -> Self {
         Self(Aes128Enc::new(&key.to_le_bytes().into()))
     }

@@ -82,7 +82,7 @@ mod block;
 mod digest;
 pub mod error;
 pub mod extension;
-mod hash;
+pub mod hash;
 pub mod ots;
 pub mod silent;
 mod stream;

@@ -2,6 +2,7 @@
 
 use sharelet_ot::ots::{Received, Sent};
 use sharelet_ot::{Block, OtError};
+use zeroize::Zeroizing;
 
 /// Transfers that are computed at once.
 const AHEAD: usize = 512;
@@ -42,6 +43,47 @@ impl Sending {
     }
 }
 
+impl Sending {
+    /// The labels that stand for 0, of the next rows.
+    pub(crate) fn labels(&mut self, count: usize) -> Result<Labels, OtError> {
+        let mut labels = Labels::new(count);
+        // What was hashed ahead is not handed out.
+        (self.next, self.at, self.held) = (self.next - (self.held - self.at), 0, 0);
+        let mut rest = labels.labels.as_mut_slice();
+        while !rest.is_empty() {
+            if self.call.as_ref().is_none_or(|call| call.count() == self.next) {
+                (self.call, self.next) = (self.calls.next(), 0);
+            }
+            let Some(call) = &self.call else {
+                return Err(OtError::Range { first: self.next, len: rest.len(), count: 0 });
+            };
+            let len = rest.len().min(call.count() - self.next);
+            let (part, more) = rest.split_at_mut(len);
+            call.rows(self.next, part)?;
+            part.iter_mut().for_each(|row| *row &= !1);
+            labels.name.get_or_insert((call.name(), self.next as u64));
+            *labels.delta = call.delta() | 1;
+            (rest, self.next) = (more, self.next + len);
+        }
+        Ok(labels)
+    }
+}
+
+/// Labels of random bits: rows of correlated transfers, with the bit in place of the lowest one.
+pub(crate) struct Labels {
+    pub(crate) labels: Zeroizing<Vec<Block>>,
+    /// What the labels of a bit differ by, at the sender.
+    pub(crate) delta: Zeroizing<Block>,
+    /// The call that the first one is of, and its place there: public.
+    pub(crate) name: Option<(Block, u64)>,
+}
+
+impl Labels {
+    fn new(count: usize) -> Self {
+        Self { labels: Zeroizing::new(vec![0; count]), delta: Zeroizing::new(0), name: None }
+    }
+}
+
 /// Transfers that a party receives.
 pub(crate) struct Receiving {
     calls: std::vec::IntoIter<Received>,
@@ -73,10 +115,41 @@ impl Receiving {
             (self.at, self.next) = (0, self.next + self.held);
         }
         let place = self.next - self.held + self.at;
-        let choices = self.call.as_ref().map_or(&[][..], |call| call.choices());
-        let word = choices.get(place / 64).copied().unwrap_or(0);
+        let choice = self.call.as_ref().map_or(0, |call| choice(call, place));
         let block = self.blocks.get(self.at).copied().unwrap_or_default();
         self.at += 1;
-        Ok((u32::from(word >> (place % 64) & 1 == 1), block))
+        Ok((choice, block))
     }
+}
+
+impl Receiving {
+    /// The labels of one's choices, of the next rows.
+    pub(crate) fn labels(&mut self, count: usize) -> Result<Labels, OtError> {
+        let mut labels = Labels::new(count);
+        (self.next, self.at, self.held) = (self.next - (self.held - self.at), 0, 0);
+        let mut rest = labels.labels.as_mut_slice();
+        while !rest.is_empty() {
+            if self.call.as_ref().is_none_or(|call| call.count() == self.next) {
+                (self.call, self.next) = (self.calls.next(), 0);
+            }
+            let Some(call) = &self.call else {
+                return Err(OtError::Range { first: self.next, len: rest.len(), count: 0 });
+            };
+            let len = rest.len().min(call.count() - self.next);
+            let (part, more) = rest.split_at_mut(len);
+            call.rows(self.next, part)?;
+            for (place, row) in (self.next..).zip(part) {
+                *row = *row & !1 | Block::from(choice(call, place));
+            }
+            labels.name.get_or_insert((call.name(), self.next as u64));
+            (rest, self.next) = (more, self.next + len);
+        }
+        Ok(labels)
+    }
+}
+
+/// The choice at a place of a call.
+fn choice(call: &Received, place: usize) -> u32 {
+    let word = call.choices().get(place / 64).copied().unwrap_or(0);
+    u32::from(word >> (place % 64) & 1 == 1)
 }

@@ -27,11 +27,13 @@ pub mod kept;
 pub mod link;
 pub mod pair;
 pub mod plan;
+pub mod strings;
 mod words;
 
 pub use error::{Failed, PrepareError};
 pub use kept::Kept;
 pub use pair::{Made, Pair};
-pub use plan::Plan;
+pub use plan::{Plan, Strings};
 pub use sharelet_ot::OtError;
 pub use sharelet_ot::extension::FieldBits;
+pub use strings::HeldStrings;

@@ -18,6 +18,7 @@ use crate::error::{PrepareError, expect};
 use crate::fill::{self, Maker};
 use crate::kept::Kept;
 use crate::plan::{DIGEST_BYTES, Plan};
+use crate::strings::HeldStrings;
 
 /// Transfers of one call of the extension: 16 MB of memory.
 const CALL: usize = 1 << 20;
@@ -72,6 +73,7 @@ pub struct Verified<'p> {
 pub struct Made {
     party: Party,
     bytes: Zeroizing<Vec<u8>>,
+    strings: HeldStrings,
 }
 
 impl core::fmt::Debug for Made {
@@ -86,6 +88,12 @@ impl Made {
     #[must_use]
     pub fn into_records(mut self) -> (Party, Vec<u8>) {
         (self.party, core::mem::take(&mut *self.bytes))
+    }
+
+    /// The records, and the strings.
+    #[must_use]
+    pub fn into_parts(mut self) -> (Vec<u8>, HeldStrings) {
+        (core::mem::take(&mut *self.bytes), self.strings)
     }
 }
 
@@ -238,7 +246,7 @@ impl<'p> Answered<'p> {
         let [_, correction_bytes] = plan.sizes(party)?;
         let bytes = usize::try_from(plan.record_bytes())
             .map_err(|_| PrepareError::TooMany { transfers: plan.transfers(party) })?;
-        let mut records = Made { party, bytes: Zeroizing::new(vec![0; bytes]) };
+        let mut bytes = Zeroizing::new(vec![0; bytes]);
         let mut maker = Maker {
             party,
             sending: Sending::new(sent?),
@@ -246,8 +254,11 @@ impl<'p> Answered<'p> {
             rng,
             corrections: Vec::with_capacity(correction_bytes),
         };
-        each_record(plan, &mut records.bytes, |transfer, record| maker.make(transfer, record))?;
-        let corrections = maker.corrections;
+        each_record(plan, &mut bytes, |transfer, record| maker.make(transfer, record))?;
+        let Maker { mut sending, mut receiving, corrections, .. } = maker;
+        let wanted = plan.wanted_strings();
+        let strings = HeldStrings::take(party, wanted, &mut sending, &mut receiving)?;
+        let records = Made { party, bytes, strings };
         Ok((corrections, Verified { party, plan, records }))
     }
 }

@@ -6,6 +6,7 @@ use sha2::{Digest as _, Sha256};
 use sharelet_core::functions::engine::EngineError;
 use sharelet_core::functions::engine::offline::Task;
 use sharelet_core::functions::protocol::Protocol;
+use sharelet_core::functions::record::Layout;
 use sharelet_core::functions::transfer::Transfer;
 use sharelet_core::share::Party;
 
@@ -17,7 +18,17 @@ use crate::error::PrepareError;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     operations: Vec<Operation>,
+    strings: Strings,
     bound: Vec<u8>,
+}
+
+/// What a plan asks for beside records: strings of the transfers as they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Strings {
+    /// Words that `P1` sends and `P0` chooses from, two each.
+    pub words: usize,
+    /// Labels: of each `P0` has the one that stands for 0, and `P1` that of a random bit.
+    pub labels: usize,
 }
 
 /// Equal records.
@@ -34,12 +45,11 @@ impl Task for Plan {
         protocol: &P,
         elements: usize,
     ) -> Result<(), EngineError<Infallible>> {
-        let record_bytes = protocol.layout().bytes();
-        let mut transfers = Vec::new();
-        if record_bytes > 0 {
+        let (layout, mut transfers) = (protocol.layout(), Vec::new());
+        if layout.bytes() > 0 {
             protocol.transfers(&mut |transfer| transfers.push(transfer))?;
         }
-        self.operations.push(Operation { elements, record_bytes, transfers });
+        self.records(elements, layout, transfers);
         Ok(())
     }
 }
@@ -68,6 +78,21 @@ fn cost(transfer: Transfer) -> (Option<Party>, [u32; 2], [u32; 2]) {
 pub(crate) const DIGEST_BYTES: usize = 32;
 
 impl Plan {
+    /// Adds equal records: what each consists of, and its layout.
+    pub fn records(&mut self, elements: usize, layout: Layout, transfers: Vec<Transfer>) {
+        self.operations.push(Operation { elements, record_bytes: layout.bytes(), transfers });
+    }
+
+    /// Adds strings.
+    pub fn strings(&mut self, Strings { words, labels }: Strings) {
+        self.strings.words += words;
+        self.strings.labels += labels;
+    }
+
+    pub(crate) const fn wanted_strings(&self) -> Strings {
+        self.strings
+    }
+
     /// Adds what both parties must agree on beside the records: it changes the digest alone.
     pub fn bind(&mut self, what: &[u8]) {
         self.bound.extend(what.len().to_le_bytes());
@@ -81,6 +106,7 @@ impl Plan {
             // All fields by name: the order of entries and their places are part of it.
             hash.update(format!("{elements} {record_bytes} {transfers:?};"));
         }
+        hash.update(format!("{:?}", self.strings));
         hash.update(&self.bound);
         hash.finalize().into()
     }
@@ -91,7 +117,11 @@ impl Plan {
 
     /// Transfers that `party` sends, and bytes of its corrections.
     fn sent(&self, party: Party) -> [u64; 2] {
-        let mut sums = [0, 0];
+        let strings = match party {
+            Party::P0 => self.strings.labels,
+            Party::P1 => self.strings.words,
+        };
+        let mut sums = [strings as u64, 0];
         for operation in &self.operations {
             for &transfer in &operation.transfers {
                 let (sender, transfers, bytes) = cost(transfer);

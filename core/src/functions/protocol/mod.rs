@@ -146,21 +146,23 @@ pub trait Protocol: Sync {
 }
 
 /// Writes bits one after the other, the lowest of a byte first.
-pub(crate) struct BitWriter<'m> {
+pub struct BitWriter<'m> {
     rest: &'m mut [u8],
     held: u64,
     count: u32,
 }
 
+crate::correlation::redacted!(BitWriter<'_>, BitReader<'_>);
+
 impl<'m> BitWriter<'m> {
     /// Writes from the beginning of `bytes`.
-    pub(crate) fn new(bytes: &'m mut [u8]) -> Self {
+    pub fn new(bytes: &'m mut [u8]) -> Self {
         Self { rest: bytes, held: 0, count: 0 }
     }
 
     /// Writes the lowest `count <= 32` bits of `bits`.
     #[inline(always)]
-    pub(crate) fn push(&mut self, count: u32, bits: u32) {
+    pub fn push(&mut self, count: u32, bits: u32) {
         self.held |= u64::from(low_bits(bits, count)) << self.count;
         self.count += count;
         if self.count >= 32 {
@@ -171,7 +173,7 @@ impl<'m> BitWriter<'m> {
     }
 
     /// Writes what is left, filled up with zeros to a whole byte.
-    pub(crate) fn finish(mut self) {
+    pub fn finish(mut self) {
         self.flush(self.count.div_ceil(8) as usize);
     }
 
@@ -187,7 +189,7 @@ impl<'m> BitWriter<'m> {
 }
 
 /// Reads bits one after the other, the lowest of a byte first; behind the end there are zeros.
-pub(crate) struct BitReader<'m> {
+pub struct BitReader<'m> {
     rest: &'m [u8],
     held: u64,
     count: u32,
@@ -195,14 +197,14 @@ pub(crate) struct BitReader<'m> {
 
 impl<'m> BitReader<'m> {
     /// Reads from the beginning of `bytes`.
-    pub(crate) fn new(bytes: &'m [u8]) -> Self {
+    pub fn new(bytes: &'m [u8]) -> Self {
         Self { rest: bytes, held: 0, count: 0 }
     }
 
     /// The next `count <= 32` bits.
     #[inline(always)]
     #[allow(clippy::cast_possible_truncation)]
-    pub(crate) fn pop(&mut self, count: u32) -> u32 {
+    pub fn pop(&mut self, count: u32) -> u32 {
         if self.count < count {
             let (bytes, rest) =
                 self.rest.split_at_checked(4).unwrap_or((self.rest, Default::default()));

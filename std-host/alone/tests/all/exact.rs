@@ -40,6 +40,32 @@ fn dense_networks_of_any_widths() {
     }
 }
 
+/// Gates of all widths, with bits dropped or not, ReLU and truncation: of each a million elements.
+#[test]
+fn gates_of_any_widths() {
+    let seed = printed_seed();
+    let (width, sessions) = (15_000, 2);
+    let (mut relus, mut truncations) = (0, 0);
+    let gates = [8, 9, 13, 16, 17, 20, 24, 29, 32].into_iter().flat_map(|bits: u8| {
+        let shifts = [0, 1, 4, 8, 12, 21].into_iter().filter(move |shift| shift + 2 < bits);
+        shifts.flat_map(move |shift| {
+            [Activation::Relu, Activation::Identity].map(|activation| (bits, shift, activation))
+        })
+    });
+    for (gate_bits, shift, activation) in gates {
+        let is_relu = activation == Activation::Relu;
+        let shape = sharelet_core::shape::Shape::Identity { width };
+        let weight_frac_bits = shift;
+        let layer = Layer { shape, weight_frac_bits, skip: None, shift, gate_bits, activation };
+        if !is_relu && shift == 0 {
+            continue;
+        }
+        exact(&Plain::with_layers(&[layer], &mut rng(seed)), sessions, seed);
+        *if is_relu { &mut relus } else { &mut truncations } += sessions * usize::from(width);
+    }
+    assert!(relus.min(truncations) >= 1_000_000, "{relus} and {truncations}");
+}
+
 /// A network that multiplies by public weights alone: nothing is encrypted.
 #[test]
 fn networks_without_private_weights() {

@@ -2,7 +2,6 @@
 
 use std::io;
 
-use sharelet_core::functions::engine::EngineError;
 use sharelet_link::LinkError;
 use sharelet_link::service::Leave;
 use sharelet_prepare::{Failed, OtError, PrepareError};
@@ -70,7 +69,6 @@ impl AloneError {
                 _ => false,
             },
             Self::Session(Session::Transfers(Failed::Link(_))) => true,
-            Self::Session(Session::Gates(EngineError::Link(_))) => true,
             _ => false,
         }
     }

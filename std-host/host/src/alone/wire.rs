@@ -59,7 +59,7 @@ pub enum Message {
 
 impl Protocol for Message {
     const MAGIC: [u8; 4] = *b"SLTA";
-    const VERSION: u16 = 1;
+    const VERSION: u16 = 2;
     const PEERS: &'static str = "device or host with `--prepare ot`";
     const KINDS: &'static [(Self, usize)] = &[
         (Self::Hello, CONTROL_BYTES),

@@ -44,6 +44,23 @@ impl Received {
         &self.choices
     }
 
+    /// Rows `first..` as they are, as many as there is room for: of each *correlated* OT the block
+    /// that the choice names. What is read so must not be read as blocks, too.
+    ///
+    /// # Errors
+    /// [`OtError::Range`] if there are fewer.
+    pub fn rows(&self, first: usize, rows: &mut [Block]) -> Result<(), OtError> {
+        let range = range(first, rows.len(), self.count())?;
+        rows.copy_from_slice(self.rows.get(range).unwrap_or_default());
+        Ok(())
+    }
+
+    /// A public name of these OTs, which no others of the pair have.
+    #[must_use]
+    pub const fn name(&self) -> Block {
+        self.key
+    }
+
     /// The blocks of OTs `first..`, as many as there is room for: of each pair that which the
     /// choice names.
     ///

@@ -34,6 +34,29 @@ impl Sent {
         self.rows.len()
     }
 
+    /// Rows `first..` as they are, as many as there is room for: the first blocks of *correlated*
+    /// OTs, whose other block is [`Sent::delta`] away. What is read so must not be read as pairs.
+    ///
+    /// # Errors
+    /// [`OtError::Range`] if there are fewer.
+    pub fn rows(&self, first: usize, rows: &mut [Block]) -> Result<(), OtError> {
+        let range = range(first, rows.len(), self.count())?;
+        rows.copy_from_slice(self.rows.get(range).unwrap_or_default());
+        Ok(())
+    }
+
+    /// What the two blocks of a correlated OT differ by: a secret of the session.
+    #[must_use]
+    pub fn delta(&self) -> Block {
+        *self.delta
+    }
+
+    /// A public name of these OTs, which no others of the pair have.
+    #[must_use]
+    pub const fn name(&self) -> Block {
+        self.key
+    }
+
     /// Both blocks of OTs `first..`, of as many as there is room for.
     ///
     /// # Errors

@@ -160,8 +160,9 @@ error words:
 plan: error
 kept: error
 cursor:
+strings: plan cursor
 fill: cursor words
-pair: error plan kept cursor fill
+pair: error plan kept cursor fill strings
 link: error plan kept pair
 
 [std-host/train/src]
@@ -206,13 +207,15 @@ weights: error modulus ring noise keys layout product respond
 batch: error modulus scaled ring poly pair sample noise fresh keys reply
 
 [std-host/alone/src]
-error network:
+error rows:
+gate: rows # its steps, of either party
+network: gate
 layers: network # private weights times masks, of one session
 batch: layers # of many
 task: error network layers batch
-half: network layers task
+half: error rows gate network layers task
 session: error network layers task half # makes halves
-online: error network task half # spends them
+online: error task half # spends them
 
 [std-host/host/src]
 data:

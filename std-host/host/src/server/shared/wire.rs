@@ -30,7 +30,7 @@ use sharelet_link::{Reader, Writer};
 use sharelet_model::readings::columns::Columns;
 
 /// Version of these messages.
-pub const VERSION: u16 = 5;
+pub const VERSION: u16 = 6;
 
 /// Of which model a server holds a share.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
