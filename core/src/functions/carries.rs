@@ -82,6 +82,8 @@ pub struct Nodes {
     pub(crate) handed: u64,
 }
 
+impl zeroize::DefaultIsZeroes for Nodes {}
+
 impl core::fmt::Debug for Nodes {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str("Nodes(<redacted>)")

@@ -219,7 +219,7 @@ fn prepare(
             wait(async {
                 let (mut wired, mut rng, begin) = (wire(end, line), rng(), Instant::now());
                 let link = &mut wired.link;
-                let mut p0 = P0::begin((kept_0, field), &mut rng, link).await.unwrap();
+                let mut p0 = P0::begin(task, (kept_0, field), &mut rng, link).await.unwrap();
                 let halves = match sessions {
                     Some(count) => p0.prepare(task, count, &mut rng, link).await,
                     None => p0.prepare_batch(task, &mut rng, &mut link, |_| ()).await,
@@ -234,7 +234,7 @@ fn prepare(
             wait(async {
                 let (mut wired, mut rng, begin) = (wire(end, line), rng(), Instant::now());
                 let link = &mut wired.link;
-                let mut p1 = P1::begin((kept_1, field), &mut rng, link).await.unwrap();
+                let mut p1 = P1::begin(task, (kept_1, field), &mut rng, link).await.unwrap();
                 let halves = match sessions {
                     Some(count) => p1.prepare(task, model, count, &mut rng, link).await,
                     None => p1.prepare_batch(task, model, &mut rng, &mut link, |_| ()).await,

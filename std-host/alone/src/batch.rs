@@ -50,7 +50,7 @@ impl Batches {
     pub fn request(
         &self,
         number: usize,
-        secret: &Secret<Words32>,
+        secrets: &[Secret<Words32>],
         masks: &[Shares],
         rng: &mut impl CryptoRng,
     ) -> Result<Vec<u8>, Error> {
@@ -60,7 +60,7 @@ impl Batches {
         let elems = rows.first().map_or(0, Vec::len);
         let columns = (0..elems).flat_map(|elem| rows.iter().filter_map(move |row| row.get(elem)));
         let columns = Zeroizing::new(columns.copied().collect::<Vec<u32>>());
-        batch::request(secret, shape, &columns, rng)
+        batch::request(product.key_of(secrets)?, shape, &columns, rng)
     }
 
     /// `P1`'s reply; its shares are added to those of the sessions.
@@ -70,7 +70,7 @@ impl Batches {
     pub fn respond(
         &self,
         number: usize,
-        public: &Public<Words32>,
+        publics: &[Public<Words32>],
         model: &Model,
         request: &[u8],
         shares: &mut [Shares],
@@ -78,7 +78,7 @@ impl Batches {
     ) -> Result<Vec<u8>, Error> {
         let (product, shape) = self.get(number)?;
         let own = product.of_model(model)?;
-        let (reply, share) = batch::respond(public, shape, &own, request, rng)?;
+        let (reply, share) = batch::respond(product.key_of(publics)?, shape, &own, request, rng)?;
         hand_out(product, &share, shares);
         Ok(reply)
     }
@@ -90,12 +90,12 @@ impl Batches {
     pub fn finish(
         &self,
         number: usize,
-        secret: &Secret<Words32>,
+        secrets: &[Secret<Words32>],
         reply: &[u8],
         shares: &mut [Shares],
     ) -> Result<(), Error> {
         let (product, shape) = self.get(number)?;
-        hand_out(product, &batch::finish(secret, shape, reply)?, shares);
+        hand_out(product, &batch::finish(product.key_of(secrets)?, shape, reply)?, shares);
         Ok(())
     }
 }

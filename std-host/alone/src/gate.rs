@@ -45,6 +45,7 @@ use sharelet_core::functions::record::{Layout, Stored};
 use sharelet_core::gate::{GateBits, GateKind};
 use sharelet_core::share::Party;
 use sharelet_prepare::{Plan, Strings};
+use zeroize::Zeroizing;
 
 use crate::rows::{self, Labels};
 
@@ -72,11 +73,11 @@ pub struct Running<'h> {
     half: Stored<'h>,
     words: &'h [[u32; 2]],
     labels: Labels<'h>,
-    nodes: Vec<Nodes>,
+    nodes: Zeroizing<Vec<Nodes>>,
     /// What it opened, and has not merged yet.
-    own: Vec<u32>,
+    own: Zeroizing<Vec<u32>>,
     /// Its share of `q L_1`.
-    product: Vec<u32>,
+    product: Zeroizing<Vec<u32>>,
 }
 
 /// Bytes of a message of so many bits for each element.
@@ -244,8 +245,15 @@ impl<'h> Running<'h> {
     /// A party with what a gate spends. `labels` are all of the half's, `before` those of gates
     /// before this one.
     pub fn new(gate: Gate, half: Stored<'h>, words: &'h [[u32; 2]], labels: Labels<'h>) -> Self {
-        let (nodes, product) = (vec![Nodes::default(); gate.elems], vec![0; words.len()]);
-        Self { gate, half, words, labels, nodes, own: vec![0; gate.elems], product }
+        Self {
+            gate,
+            half,
+            words,
+            labels,
+            nodes: Zeroizing::new(vec![Nodes::default(); gate.elems]),
+            own: Zeroizing::new(vec![0; gate.elems]),
+            product: Zeroizing::new(vec![0; words.len()]),
+        }
     }
 
     /// `P0`'s digits under its choices: sent when it prepares.
@@ -348,7 +356,7 @@ impl<'h> Running<'h> {
             if gate.is_relu {
                 let positive = 1 ^ carry ^ top ^ bit(0);
                 let sum = gate.summand(low, [carry ^ bit(0) ^ bit(1), split ^ bit(2)]);
-                let sign = 1_u32.wrapping_sub(2 * (positive ^ choice));
+                let sign = 1_u32.wrapping_sub((positive ^ choice).wrapping_mul(2));
                 positive.wrapping_mul(sum).wrapping_add(sign.wrapping_mul(product))
             } else {
                 gate.summand(low, [carry ^ bit(0), split ^ bit(1)])

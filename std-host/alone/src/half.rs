@@ -22,6 +22,8 @@ use crate::task::Task;
 /// A party's correlations of one inference. It is spent by value: nothing copies it.
 pub struct Half {
     pub(crate) party: Party,
+    /// Of the network that it is for.
+    pub(crate) digest: [u8; 32],
     /// `P0`'s masks of what each layer takes, and its share of an answer that comes out of a gate;
     /// `P1` has none.
     pub(crate) masks: Shares,
@@ -133,7 +135,8 @@ impl Half {
         let (key, delta) = (labels.pop()?, Zeroizing::new(labels.pop()?));
         let strings = HeldStrings { words, labels, delta, key };
         let correlations = Correlations { records: Zeroizing::new(records.to_vec()), strings };
-        Some(Self { party, masks, shares, said: said.to_vec(), correlations })
+        let digest = task.digest();
+        Some(Self { party, digest, masks, shares, said: said.to_vec(), correlations })
     }
 
     /// What `P0` says ahead, layer by layer: its digits under the choices of the gate; or, where
@@ -168,18 +171,11 @@ impl Half {
 
     /// Refuses a half of another party or network.
     pub(crate) fn check<E>(&self, party: Party, task: &Task) -> Result<(), AloneError<E>> {
-        let Task { network, gates, .. } = task;
-        let lengths = |vectors: &Shares| vectors.iter().map(Vec::len).collect::<Vec<_>>();
-        let said = if party == Party::P1 { said_bytes(network, gates) } else { 0 };
-        let Correlations { records, strings } = &self.correlations;
-        let wanted = gates.strings();
-        let fits = self.party == party
-            && lengths(&self.masks) == mask_elems(party, network, gates)
-            && lengths(&self.shares) == share_elems(network)
-            && self.said.len() == said
-            && records.len() == gates.record_bytes()
-            && (strings.words.len(), strings.labels.len()) == (wanted.words, wanted.labels);
-        if fits { Ok(()) } else { Err(AloneError::Half) }
+        if self.party == party && self.digest == task.digest() {
+            Ok(())
+        } else {
+            Err(AloneError::Half)
+        }
     }
 }
 
@@ -190,7 +186,7 @@ pub(crate) struct Spending<'h> {
     words: &'h [[u32; 2]],
     labels: &'h [Block],
     before: usize,
-    delta: Block,
+    delta: &'h Block,
     hash: Hash,
 }
 
@@ -198,7 +194,7 @@ impl<'h> Spending<'h> {
     pub(crate) fn new(Correlations { records, strings }: &'h Correlations, party: Party) -> Self {
         let HeldStrings { words, labels, delta, key } = strings;
         let hash = Hash::new(*key);
-        Self { party, records, words, labels, before: 0, delta: **delta, hash }
+        Self { party, records, words, labels, before: 0, delta, hash }
     }
 
     /// The records of the next gate.

@@ -23,6 +23,8 @@ pub struct Product {
     part: usize,
     /// The layer whose input is multiplied.
     source: usize,
+    /// The key of that input: one for each that is multiplied.
+    key: usize,
     /// Weights, among those of the part.
     weights: Range<usize>,
     /// Results, among those of the layer.
@@ -38,6 +40,7 @@ pub struct Products {
     products: Vec<Product>,
     /// Elements of each layer's output.
     outputs: Vec<usize>,
+    keys: usize,
 }
 
 /// A party's shares of what all layers' private weights make of the masks, layer by layer.
@@ -52,6 +55,7 @@ impl Product {
                 layer,
                 part,
                 source,
+                key: 0,
                 weights: group * rows * inner..(group + 1) * rows * inner,
                 outputs: group * rows * columns..(group + 1) * rows * columns,
                 windows: window.map(|window| (window, group)),
@@ -78,6 +82,14 @@ impl Product {
     #[must_use]
     pub fn source(&self) -> usize {
         self.source
+    }
+
+    /// Of all keys, that of the vector that is multiplied.
+    ///
+    /// # Errors
+    /// [`Error::Sizes`] of the keys of another network.
+    pub fn key_of<'k, K>(&self, keys: &'k [K]) -> Result<&'k K, Error> {
+        keys.get(self.key).ok_or(Error::Sizes)
     }
 
     /// Rows and columns of a matrix that takes the vector as it is.
@@ -162,8 +174,22 @@ impl Products {
                 products.extend(Product::of_part(place, part.shape)?);
             }
         }
+        let mut sources: Vec<usize> = products.iter().map(Product::source).collect();
+        sources.sort_unstable();
+        sources.dedup();
+        for product in &mut products {
+            product.key = sources.binary_search(&product.source).unwrap_or(0);
+        }
         let outputs = network.layers().iter().map(|layer| layer.outputs().into()).collect();
-        Ok(Self { products, outputs })
+        Ok(Self { products, outputs, keys: sources.len() })
+    }
+
+    /// Keys of `P0`: one for each vector that is multiplied by private weights. What `P1` makes of
+    /// the ciphertexts of one vector cannot be added to a reply about another: so what `P0` says
+    /// under the next layer's mask does not depend on that mask, even if `P1` deviates.
+    #[must_use]
+    pub const fn keys(&self) -> usize {
+        self.keys
     }
 
     /// Bytes of a request for one session.
@@ -207,7 +233,7 @@ impl Products {
     /// [`Error::Operand`] if masks are missing.
     pub fn request(
         &self,
-        secret: &Secret<Words32>,
+        secrets: &[Secret<Words32>],
         masks: &[Vec<u32>],
         rng: &mut impl CryptoRng,
     ) -> Result<Vec<u8>, Error> {
@@ -215,7 +241,12 @@ impl Products {
         for product in &self.products {
             let masks = masks.get(product.source).map_or(&[][..], Vec::as_slice);
             let columns = product.columns(masks);
-            request.extend(weights::request(secret, &product.shape, &columns, rng)?);
+            request.extend(weights::request(
+                product.key_of(secrets)?,
+                &product.shape,
+                &columns,
+                rng,
+            )?);
         }
         Ok(request)
     }
@@ -226,7 +257,7 @@ impl Products {
     /// As [`Products::check`]; a request that is none.
     pub fn respond(
         &self,
-        public: &Public<Words32>,
+        publics: &[Public<Words32>],
         model: &Model,
         request: &[u8],
         rng: &mut impl CryptoRng,
@@ -241,6 +272,7 @@ impl Products {
             let own = product.of_model(model)?;
             let (of_product, more) = split(rest, product.shape.request_bytes());
             rest = more;
+            let public = product.key_of(publics)?;
             let (part, share) = weights::respond(public, &product.shape, &own, of_product, rng)?;
             reply.extend(part);
             product.add(&share, &mut shares);
@@ -252,7 +284,7 @@ impl Products {
     ///
     /// # Errors
     /// A reply that is none.
-    pub fn finish(&self, secret: &Secret<Words32>, reply: &[u8]) -> Result<Shares, Error> {
+    pub fn finish(&self, secrets: &[Secret<Words32>], reply: &[u8]) -> Result<Shares, Error> {
         let (expected, found) = (self.reply_bytes(), reply.len());
         if found != expected {
             return Err(Error::Length { expected, found });
@@ -261,6 +293,7 @@ impl Products {
         for product in &self.products {
             let (of_product, more) = split(rest, product.shape.reply_bytes());
             rest = more;
+            let secret = product.key_of(secrets)?;
             product.add(&weights::finish(secret, &product.shape, of_product)?, &mut shares);
         }
         Ok(shares)

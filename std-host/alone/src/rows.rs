@@ -12,11 +12,10 @@ use sharelet_ot::hash::Hash;
 const MAX_BITS: usize = 3;
 
 /// A party's labels of a gate.
-#[derive(Clone, Copy)]
 pub struct Labels<'h> {
     pub labels: &'h [Block],
     /// What the labels of a bit differ by; zero at `P1`.
-    pub delta: Block,
+    pub delta: &'h Block,
     pub hash: &'h Hash,
     /// Labels of the half before these: no two hashes have the same tweak.
     pub before: usize,
@@ -60,10 +59,10 @@ impl Pads {
     ) {
         let factors = [1, x, y];
         // `x y` is a constant: `P1`'s label stands for the other bit.
-        let mut label = times(x & y, labels.delta);
+        let mut label = times(x & y, *labels.delta);
         for (term, factor) in factors.into_iter().enumerate().take(terms) {
             let own = labels.labels.get(self.place + term).copied().unwrap_or(0);
-            label ^= times(factor, own ^ times(corrections >> term, labels.delta));
+            label ^= times(factor, own ^ times(corrections >> term, *labels.delta));
         }
         self.place += terms;
         if let Some(to) = self.labels.get_mut(number) {
@@ -81,7 +80,7 @@ impl Pads {
             2 * self.bits,
             |lane| {
                 let label = self.labels.get(lane / 2).copied().unwrap_or(0);
-                label ^ if lane % 2 == 1 { labels.delta } else { 0 }
+                label ^ if lane % 2 == 1 { *labels.delta } else { 0 }
             },
             |lane| (tweak + lane / 2) as Block,
             |lane, hash| {
@@ -150,7 +149,7 @@ mod tests {
                     let held: Vec<_> = (0..bits)
                         .map(|place| zeros[place] ^ times((own ^ corrections) >> place, delta))
                         .collect();
-                    let sides = [(delta, &zeros[..bits]), (0, &held)];
+                    let sides = [(&delta, &zeros[..bits]), (&0, &held)];
                     let [p0, p1] = sides.map(|(delta, labels)| Labels {
                         labels,
                         delta,
@@ -177,6 +176,28 @@ mod tests {
                 }
             }
             assert_eq!(differing, ((1 << bits) - 1) << (2 * bits));
+        }
+    }
+
+    /// The label of a bit of three terms is that of `t xor x u xor y v xor x y`.
+    #[test]
+    fn terms_make_a_label() {
+        let delta: Block = 0x0123_4567_89ab_cdef_0011_2233_4455_6677;
+        let (zeros, hash) = ([3, 5, 9].map(|label: Block| label << 77), Hash::new(5));
+        for all in 0..1_u32 << 8 {
+            let bit = |place: u32| all >> place & 1;
+            let [x, y, corrections] = [bit(0), bit(1), all >> 2 & 7];
+            // `P1` has labels of `held`, and its terms are these under the corrections.
+            let held = all >> 5;
+            let labels: Vec<_> =
+                (0..3).map(|place| zeros[place] ^ times(held >> place, delta)).collect();
+            let side = |labels, delta| Labels { labels, delta, hash: &hash, before: 0 };
+            let (mut pads_0, mut pads_1) = (Pads::new(0, 1), Pads::new(0, 1));
+            pads_0.label(0, &side(&zeros, &delta), 3, corrections, [x, y]);
+            pads_1.label(0, &side(&labels, &0), 3, 0, [x, y]);
+            let terms = held ^ corrections;
+            let own = terms ^ x & terms >> 1 ^ y & terms >> 2 ^ x & y;
+            assert_eq!(pads_1.labels[0] ^ pads_0.labels[0], times(own, delta), "{all}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! Making the halves of sessions, from what a pair keeps.
 //!
 //! ```text
-//! once per connection  P0 -> P1  a public key;  both: random bytes, which name the session
+//! once per connection  P0 -> P1  public keys;  both: random bytes, which name the session
 //! once per call        1  P0 -> P1  masks, encrypted          both: transfers are asked for
 //!                      2                                      both: challenges
 //!                      3  P1 -> P0  their products            both: proofs
@@ -35,14 +35,14 @@ const CONTEXT: &[u8] = b"sharelet alone 2";
 #[derive(Debug)]
 pub struct P0 {
     pair: Pair,
-    secret: Box<Secret<Words32>>,
+    secrets: Vec<Secret<Words32>>,
 }
 
 /// The party with the weights: it multiplies.
 #[derive(Debug)]
 pub struct P1 {
     pair: Pair,
-    public: Box<Public<Words32>>,
+    publics: Vec<Public<Words32>>,
 }
 
 impl P0 {
@@ -51,15 +51,22 @@ impl P0 {
     /// # Errors
     /// The link's.
     pub async fn begin<L: Link>(
+        task: &Task,
         kept: (&Kept, FieldBits),
         rng: &mut impl CryptoRng,
         link: &mut L,
     ) -> Result<Self, AloneError<L::Error>> {
-        let secret = Box::new(Secret::new(rng));
-        let public = secret.public(rng);
-        link.exchange([&public, &[]], [&mut [], &mut []]).await.map_err(of_link)?;
-        let pair = begin(Party::P0, kept, &bound(&public), rng, link).await?;
-        Ok(Self { pair, secret })
+        let secrets: Vec<_> = (0..task.products.keys()).map(|_| Secret::new(rng)).collect();
+        let publics: Vec<u8> = secrets.iter().flat_map(|secret| secret.public(rng)).collect();
+        link.exchange([&publics, &[]], [&mut [], &mut []]).await.map_err(of_link)?;
+        let pair = begin(Party::P0, kept, &bound(&publics), rng, link).await?;
+        Ok(Self { pair, secrets })
+    }
+
+    /// With silent transfers for batches; both parties, or none.
+    #[must_use]
+    pub fn silently(self) -> Self {
+        Self { pair: self.pair.silently(), ..self }
     }
 
     /// Makes `P0`'s halves of so many sessions. The peer does the same.
@@ -78,7 +85,7 @@ impl P0 {
         let masks: Vec<Shares> = (0..sessions).map(|_| draw(task, rng)).collect();
         let mut request = Vec::with_capacity(sessions * products.request_bytes());
         for masks in &masks {
-            request.extend(products.request(&self.secret, masks, rng)?);
+            request.extend(products.request(&self.secrets, masks, rng)?);
         }
         let (own, asked) = self.pair.ask(&plan)?;
         let bytes = [asked.expected_bytes()?, 0];
@@ -90,10 +97,16 @@ impl P0 {
         for ((masks, correlations), reply) in
             masks.into_iter().zip(split(made, gates)).zip(parts(&reply, products.reply_bytes()))
         {
-            let mut shares = products.finish(&self.secret, reply)?;
+            let mut shares = products.finish(&self.secrets, reply)?;
             add_public(network, &masks, &mut shares);
-            let said = Vec::new();
-            halves.push(Half { party: Party::P0, masks, shares, said, correlations });
+            halves.push(Half {
+                party: Party::P0,
+                digest: task.digest(),
+                masks,
+                shares,
+                said: Vec::new(),
+                correlations,
+            });
         }
         tell(&halves, task, link).await?;
         Ok(halves)
@@ -115,10 +128,10 @@ impl P0 {
         let mut shares = vec![task.products.zeros(); SLOTS];
         for number in 0..batches.count() {
             let [_, reply_bytes] = batches.bytes(number)?;
-            let request = batches.request(number, &self.secret, &masks, rng)?;
+            let request = batches.request(number, &self.secrets, &masks, rng)?;
             exchange(link, [&request, &[]], [0, 0]).await?;
             let [reply, _] = exchange(link, [&[], &[]], [reply_bytes, 0]).await?;
-            batches.finish(number, &self.secret, &reply, &mut shares)?;
+            batches.finish(number, &self.secrets, &reply, &mut shares)?;
         }
         for (masks, shares) in masks.iter().zip(&mut shares) {
             add_public(&task.network, masks, shares);
@@ -131,6 +144,7 @@ impl P0 {
             let new = split(made, &task.gates).take(sessions).zip(vectors.by_ref());
             halves.extend(new.map(|(correlations, (masks, shares))| Half {
                 party: Party::P0,
+                digest: task.digest(),
                 masks,
                 shares,
                 said: Vec::new(),
@@ -147,16 +161,25 @@ impl P1 {
     /// Begins a session with the peer, of whom `kept` is kept.
     ///
     /// # Errors
-    /// The link's; a peer that sends no key.
+    /// The link's; a peer that sends no keys.
     pub async fn begin<L: Link>(
+        task: &Task,
         kept: (&Kept, FieldBits),
         rng: &mut impl CryptoRng,
         link: &mut L,
     ) -> Result<Self, AloneError<L::Error>> {
-        let [key, _] = exchange(link, [&[], &[]], [Public::<Words32>::bytes(), 0]).await?;
-        let public = Box::new(Public::read(&key)?);
-        let pair = begin(Party::P1, kept, &bound(&key), rng, link).await?;
-        Ok(Self { pair, public })
+        let bytes = task.products.keys() * Public::<Words32>::bytes();
+        let [keys, _] = exchange(link, [&[], &[]], [bytes, 0]).await?;
+        let publics = keys.chunks(Public::<Words32>::bytes()).map(Public::read);
+        let publics = publics.collect::<Result<_, _>>()?;
+        let pair = begin(Party::P1, kept, &bound(&keys), rng, link).await?;
+        Ok(Self { pair, publics })
+    }
+
+    /// With silent transfers for batches; both parties, or none.
+    #[must_use]
+    pub fn silently(self) -> Self {
+        Self { pair: self.pair.silently(), ..self }
     }
 
     /// Makes `P1`'s halves of so many sessions. The peer does the same.
@@ -181,7 +204,7 @@ impl P1 {
         let mut reply = Vec::with_capacity(sessions * products.reply_bytes());
         let mut shares = Vec::with_capacity(sessions);
         for request in parts(&request, products.request_bytes()).take(sessions) {
-            let (part, share) = products.respond(&self.public, model, request, rng)?;
+            let (part, share) = products.respond(&self.publics, model, request, rng)?;
             reply.extend(part);
             shares.push(share);
         }
@@ -206,7 +229,8 @@ impl P1 {
         for number in 0..batches.count() {
             let [request_bytes, _] = batches.bytes(number)?;
             let [request, _] = exchange(link, [&[], &[]], [request_bytes, 0]).await?;
-            let reply = batches.respond(number, &self.public, model, &request, &mut shares, rng)?;
+            let reply =
+                batches.respond(number, &self.publics, model, &request, &mut shares, rng)?;
             exchange(link, [&reply, &[]], [0, 0]).await?;
         }
         let (mut halves, mut shares) = (Vec::with_capacity(SLOTS), shares.into_iter());
@@ -243,6 +267,7 @@ async fn listen<L: Link>(
     let halves = shares.zip(split(made, &task.gates)).zip(parts(&said, bytes));
     let half = |((shares, correlations), said): ((_, _), &[u8])| Half {
         party: Party::P1,
+        digest: task.digest(),
         masks: Shares::default(),
         shares,
         said: said.to_vec(),
@@ -251,9 +276,9 @@ async fn listen<L: Link>(
     Ok(halves.map(half).collect())
 }
 
-/// What the name of a session is made of, beside both parties' randomness: it is bound to the key.
-fn bound(key: &[u8]) -> Vec<u8> {
-    [CONTEXT, key].concat()
+/// What the name of a session is made of, beside both parties' randomness: it is bound to the keys.
+fn bound(keys: &[u8]) -> Vec<u8> {
+    [CONTEXT, keys].concat()
 }
 
 /// Fresh masks of what each layer takes, and of an answer that comes out of a gate.

@@ -18,9 +18,16 @@ pub(crate) struct Sending {
 }
 
 impl Sending {
-    pub(crate) fn new(calls: Vec<Sent>) -> Self {
-        let (calls, pairs) = (calls.into_iter(), [[0; 2]; AHEAD]);
-        Self { calls, call: None, next: 0, pairs, at: 0, held: 0 }
+    /// From transfer `first` of the first call on.
+    pub(crate) fn new(calls: Vec<Sent>, first: usize) -> Self {
+        let (mut calls, pairs) = (calls.into_iter(), [[0; 2]; AHEAD]);
+        Self { call: calls.next(), calls, next: first, pairs, at: 0, held: 0 }
+    }
+
+    /// What is left: calls, and how many transfers of the first are taken.
+    pub(crate) fn into_rest(self) -> (Vec<Sent>, usize) {
+        let first = self.next - (self.held - self.at);
+        (self.call.into_iter().chain(self.calls).collect(), first)
     }
 
     /// The next pair.
@@ -95,9 +102,16 @@ pub(crate) struct Receiving {
 }
 
 impl Receiving {
-    pub(crate) fn new(calls: Vec<Received>) -> Self {
-        let (calls, blocks) = (calls.into_iter(), [0; AHEAD]);
-        Self { calls, call: None, next: 0, blocks, at: 0, held: 0 }
+    /// From transfer `first` of the first call on.
+    pub(crate) fn new(calls: Vec<Received>, first: usize) -> Self {
+        let (mut calls, blocks) = (calls.into_iter(), [0; AHEAD]);
+        Self { call: calls.next(), calls, next: first, blocks, at: 0, held: 0 }
+    }
+
+    /// What is left: calls, and how many transfers of the first are taken.
+    pub(crate) fn into_rest(self) -> (Vec<Received>, usize) {
+        let first = self.next - (self.held - self.at);
+        (self.call.into_iter().chain(self.calls).collect(), first)
     }
 
     /// The next choice, 0 or 1, and its block.

@@ -31,8 +31,8 @@ const WITH_BIT: [u32; 4] = [0xcccc_cccc, 0xf0f0_f0f0, 0xff00_ff00, 0xffff_0000];
 /// A party's transfers, and what it sends when all records are made.
 pub(crate) struct Maker<'g, G> {
     pub(crate) party: Party,
-    pub(crate) sending: Sending,
-    pub(crate) receiving: Receiving,
+    pub(crate) sending: &'g mut Sending,
+    pub(crate) receiving: &'g mut Receiving,
     pub(crate) rng: &'g mut G,
     pub(crate) corrections: Vec<u8>,
 }

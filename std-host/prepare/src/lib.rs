@@ -13,6 +13,9 @@
 //!                  verify      words that turn bits and factors into products
 //! ```
 //!
+//! With silent transfers ([`Pair::silently`]) calls of 1.5 million are made as they are needed, and
+//! a program takes two messages: for many programs over a link on which bytes are dear.
+//!
 //! All of it in batches: so many messages, whatever the program. Programs must compare by
 //! `Comparison::Ot`; what needs a dealer is refused by name before anything is sent.
 //!
@@ -22,11 +25,13 @@
 
 mod cursor;
 pub mod error;
+mod exchange;
 mod fill;
 pub mod kept;
 pub mod link;
 pub mod pair;
 pub mod plan;
+mod silent;
 pub mod strings;
 mod words;
 

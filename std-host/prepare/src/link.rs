@@ -6,20 +6,12 @@ use sharelet_core::functions::engine::Link;
 use sharelet_core::share::Party;
 use sharelet_ot::extension::FieldBits;
 
-use crate::error::Failed;
+use crate::error::{Failed, PrepareError};
+use crate::exchange::exchange;
 use crate::kept::Kept;
-use crate::pair::{Made, Pair};
+use crate::pair::{Made, Pair, Transfers, Verified};
 use crate::plan::Plan;
-
-async fn exchange<L: Link>(
-    link: &mut L,
-    own: &[u8],
-    expected_bytes: usize,
-) -> Result<Vec<u8>, Failed<L::Error>> {
-    let mut message = vec![0; expected_bytes];
-    link.exchange([own, &[]], [&mut message, &mut []]).await.map_err(Failed::Link)?;
-    Ok(message)
-}
+use crate::silent::Silent;
 
 /// Makes what two parties keep of each other: one message each, once per pair.
 ///
@@ -62,7 +54,8 @@ pub async fn begin<L: Link>(
     Ok(Pair::new(party, kept, name.into(), field))
 }
 
-/// Prepares a program with the peer, who does the same: four messages each.
+/// Prepares a program with the peer, who does the same: four messages each. With silent transfers
+/// two, and three more for each call that is made.
 ///
 /// # Errors
 /// The link's; a peer that cheats in the transfers, or prepares another program.
@@ -72,13 +65,63 @@ pub async fn prepare<L: Link>(
     rng: &mut impl CryptoRng,
     link: &mut L,
 ) -> Result<Made, Failed<L::Error>> {
+    if pair.is_silent() {
+        return prepare_silently(pair, plan, rng, link).await;
+    }
+    let mut transfers = transfer(pair, plan, link).await?;
+    let (own, verified) = transfers.make(plan, rng)?;
+    finish(&own, verified, link).await
+}
+
+/// Makes the transfers of a program: three messages.
+async fn transfer<L: Link>(
+    pair: &mut Pair,
+    plan: &Plan,
+    link: &mut L,
+) -> Result<Transfers, Failed<L::Error>> {
     let (own, asked) = pair.ask(plan)?;
     let message = exchange(link, &own, asked.expected_bytes()?).await?;
     let (own, accepted) = asked.accept(&message)?;
     let message = exchange(link, &own, accepted.expected_bytes()).await?;
     let (own, answered) = accepted.answer(&message)?;
     let message = exchange(link, &own, answered.expected_bytes()).await?;
-    let (own, verified) = answered.verify(&message, rng)?;
-    let message = exchange(link, &own, verified.expected_bytes()?).await?;
+    Ok(answered.check(&message)?)
+}
+
+async fn finish<L: Link>(
+    own: &[u8],
+    verified: Verified<'_>,
+    link: &mut L,
+) -> Result<Made, Failed<L::Error>> {
+    let message = exchange(link, own, verified.expected_bytes()?).await?;
     Ok(verified.finish(&message)?)
+}
+
+async fn prepare_silently<L: Link>(
+    pair: &mut Pair,
+    plan: &Plan,
+    rng: &mut impl CryptoRng,
+    link: &mut L,
+) -> Result<Made, Failed<L::Error>> {
+    let own = plan.digest();
+    if exchange(link, &own, own.len()).await? != own {
+        return Err(PrepareError::OtherProgram.into());
+    }
+    let mut silent = match pair.take_silent() {
+        Some(silent) => silent,
+        None => {
+            let (sending, receiving) = transfer(pair, &Silent::seeds(), link).await?.into_cursors();
+            Silent::new(sending, receiving)?
+        }
+    };
+    let needed = pair.needs(plan)?;
+    silent.fill(needed, link).await?;
+    let (sending, receiving) = silent.lend(needed);
+    let mut transfers = Transfers::new(pair.party(), sending, receiving);
+    let (own, verified) = transfers.make(plan, rng)?;
+    let made = finish(&own, verified, link).await?;
+    let (sending, receiving) = transfers.into_cursors();
+    silent.give_back(sending, receiving);
+    pair.keep_silent(silent);
+    Ok(made)
 }

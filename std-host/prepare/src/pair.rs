@@ -18,6 +18,7 @@ use crate::error::{PrepareError, expect};
 use crate::fill::{self, Maker};
 use crate::kept::Kept;
 use crate::plan::{DIGEST_BYTES, Plan};
+use crate::silent::Silent;
 use crate::strings::HeldStrings;
 
 /// Transfers of one call of the extension: 16 MB of memory.
@@ -32,6 +33,8 @@ pub struct Pair {
     receiver: Receiver,
     /// Whether the peer has not sent its trees yet: they come with its first transfers.
     awaits_trees: bool,
+    is_silent: bool,
+    silent: Option<Silent>,
 }
 
 /// The correlations that were asked for are on the way.
@@ -59,6 +62,19 @@ pub struct Answered<'p> {
     plan: &'p Plan,
     received: Vec<Received>,
     sending: Vec<PendingSent>,
+}
+
+/// The transfers of a program, checked.
+pub struct Transfers {
+    party: Party,
+    sending: Sending,
+    receiving: Receiving,
+}
+
+impl core::fmt::Debug for Transfers {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Transfers").field("party", &self.party).finish_non_exhaustive()
+    }
 }
 
 /// Records are made, but for the peer's corrections.
@@ -119,7 +135,7 @@ fn named(session: [u8; 32], sender: Party) -> [u8; 32] {
     Sha256::new().chain_update(direction).chain_update(session).finalize().into()
 }
 
-fn peer(party: Party) -> Party {
+const fn peer(party: Party) -> Party {
     match party {
         Party::P0 => Party::P1,
         Party::P1 => Party::P0,
@@ -138,7 +154,41 @@ impl Pair {
             sender: Sender::new(&kept.chosen, named(session, party), field),
             receiver: Receiver::new(&kept.pairs, named(session, peer(party)), field),
             awaits_trees: true,
+            is_silent: false,
+            silent: None,
         }
+    }
+
+    /// With silent transfers where programs are prepared by [`crate::link::prepare`]; both sides
+    /// or none. A program of less than a million transfers, or two, is not worth them: they begin
+    /// with 600,000 of the extension.
+    #[must_use]
+    pub fn silently(self) -> Self {
+        Self { is_silent: true, ..self }
+    }
+
+    pub(crate) const fn is_silent(&self) -> bool {
+        self.is_silent
+    }
+
+    pub(crate) const fn party(&self) -> Party {
+        self.party
+    }
+
+    /// What is kept for the next program; taken, and kept again when all has gone well.
+    pub(crate) const fn take_silent(&mut self) -> Option<Silent> {
+        self.silent.take()
+    }
+
+    pub(crate) fn keep_silent(&mut self, silent: Silent) {
+        self.silent = Some(silent);
+    }
+
+    /// Transfers of a program: to send, and to receive.
+    pub(crate) fn needs(&self, plan: &Plan) -> Result<[usize; 2], PrepareError> {
+        let [[to_send, _], [to_receive, _]] =
+            [plan.sizes(self.party)?, plan.sizes(peer(self.party))?];
+        Ok([to_send, to_receive])
     }
 
     /// Asks for the transfers of a program: the first message.
@@ -226,40 +276,66 @@ impl<'p> Answered<'p> {
         self.sending.len() * PROOF_BYTES
     }
 
-    /// Takes the peer's third message: the fourth.
+    /// Takes the peer's third message: the transfers.
     ///
     /// # Errors
     /// A message of another length; `Transfer(Check)` of a peer that has cheated: what is kept of
     /// the pair is of no use any more.
-    pub fn verify(
-        self,
-        message: &[u8],
-        rng: &mut impl CryptoRng,
-    ) -> Result<(Vec<u8>, Verified<'p>), PrepareError> {
+    pub fn check(self, message: &[u8]) -> Result<Transfers, PrepareError> {
         expect("a message of proofs", message, self.expected_bytes())?;
-        let Self { party, plan, received, sending } = self;
+        let Self { party, received, sending, .. } = self;
         let sent: Result<Vec<Sent>, _> = sending
             .into_iter()
             .zip(message.chunks(PROOF_BYTES))
             .map(|(pending, proof)| pending.verify(proof))
             .collect();
+        Ok(Transfers::new(party, Sending::new(sent?, 0), Receiving::new(received, 0)))
+    }
+
+    /// Takes the peer's third message: the fourth.
+    ///
+    /// # Errors
+    /// As [`Answered::check`].
+    pub fn verify(
+        self,
+        message: &[u8],
+        rng: &mut impl CryptoRng,
+    ) -> Result<(Vec<u8>, Verified<'p>), PrepareError> {
+        let plan = self.plan;
+        self.check(message)?.make(plan, rng)
+    }
+}
+
+impl Transfers {
+    pub(crate) const fn new(party: Party, sending: Sending, receiving: Receiving) -> Self {
+        Self { party, sending, receiving }
+    }
+
+    /// Makes one's half of a program of them: corrections for the peer, and what awaits its own.
+    ///
+    /// # Errors
+    /// Fewer than the program takes.
+    pub fn make<'p>(
+        &mut self,
+        plan: &'p Plan,
+        rng: &mut impl CryptoRng,
+    ) -> Result<(Vec<u8>, Verified<'p>), PrepareError> {
+        let party = self.party;
         let [_, correction_bytes] = plan.sizes(party)?;
         let bytes = usize::try_from(plan.record_bytes())
             .map_err(|_| PrepareError::TooMany { transfers: plan.transfers(party) })?;
         let mut bytes = Zeroizing::new(vec![0; bytes]);
-        let mut maker = Maker {
-            party,
-            sending: Sending::new(sent?),
-            receiving: Receiving::new(received),
-            rng,
-            corrections: Vec::with_capacity(correction_bytes),
-        };
+        let Self { sending, receiving, .. } = self;
+        let corrections = Vec::with_capacity(correction_bytes);
+        let mut maker = Maker { party, sending, receiving, rng, corrections };
         each_record(plan, &mut bytes, |transfer, record| maker.make(transfer, record))?;
-        let Maker { mut sending, mut receiving, corrections, .. } = maker;
-        let wanted = plan.wanted_strings();
-        let strings = HeldStrings::take(party, wanted, &mut sending, &mut receiving)?;
-        let records = Made { party, bytes, strings };
-        Ok((corrections, Verified { party, plan, records }))
+        let Maker { corrections, .. } = maker;
+        let strings = HeldStrings::take(party, plan.wanted_strings(), sending, receiving)?;
+        Ok((corrections, Verified { party, plan, records: Made { party, bytes, strings } }))
+    }
+
+    pub(crate) fn into_cursors(self) -> (Sending, Receiving) {
+        (self.sending, self.receiving)
     }
 }
 

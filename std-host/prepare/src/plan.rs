@@ -106,7 +106,9 @@ impl Plan {
             // All fields by name: the order of entries and their places are part of it.
             hash.update(format!("{elements} {record_bytes} {transfers:?};"));
         }
-        hash.update(format!("{:?}", self.strings));
+        if self.strings != Strings::default() {
+            hash.update(format!("{:?}", self.strings));
+        }
         hash.update(&self.bound);
         hash.finalize().into()
     }

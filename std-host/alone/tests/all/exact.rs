@@ -47,7 +47,8 @@ fn gates_of_any_widths() {
     let (width, sessions) = (15_000, 2);
     let (mut relus, mut truncations) = (0, 0);
     let gates = [8, 9, 13, 16, 17, 20, 24, 29, 32].into_iter().flat_map(|bits: u8| {
-        let shifts = [0, 1, 4, 8, 12, 21].into_iter().filter(move |shift| shift + 2 < bits);
+        let shifts = [0, 1, 4, 8, 12, 21].into_iter().filter(move |shift| shift + 1 < bits);
+        let shifts = shifts.chain([bits - 2]);
         shifts.flat_map(move |shift| {
             [Activation::Relu, Activation::Identity].map(|activation| (bits, shift, activation))
         })
@@ -55,7 +56,7 @@ fn gates_of_any_widths() {
     for (gate_bits, shift, activation) in gates {
         let is_relu = activation == Activation::Relu;
         let shape = sharelet_core::shape::Shape::Identity { width };
-        let weight_frac_bits = shift;
+        let weight_frac_bits = shift.saturating_sub(8);
         let layer = Layer { shape, weight_frac_bits, skip: None, shift, gate_bits, activation };
         if !is_relu && shift == 0 {
             continue;
@@ -113,7 +114,13 @@ fn halves_are_written_and_read() {
 fn batches() {
     let seed = printed_seed();
     let plain = Plain::random(&[5, 4, 3], true, &mut rng(seed));
-    let mut parties = Parties::new(model(&plain), seed);
+    for is_silent in [false, true] {
+        let parties = Parties::new(model(&plain), seed);
+        batch(if is_silent { parties.silently() } else { parties });
+    }
+}
+
+fn batch(mut parties: Parties) {
     assert!(parties.task.has_batches());
     let [halves_0, halves_1] = parties.prepare_batch();
     assert_eq!([halves_0.len(), halves_1.len()], [SLOTS; 2]);

@@ -64,10 +64,15 @@ impl Parties {
         let [end_0, end_1] = &mut ends;
         let [rng_0, rng_1] = &mut rngs;
         let (p0, p1) = run(join(
-            P0::begin((&kept[0], field), rng_0, end_0),
-            P1::begin((&kept[1], field), rng_1, end_1),
+            P0::begin(&task, (&kept[0], field), rng_0, end_0),
+            P1::begin(&task, (&kept[1], field), rng_1, end_1),
         ));
         Self { task, model, wire, ends, p0: p0.unwrap(), p1: p1.unwrap(), rngs }
+    }
+
+    /// The same with silent transfers for batches.
+    pub fn silently(self) -> Self {
+        Self { p0: self.p0.silently(), p1: self.p1.silently(), ..self }
     }
 
     /// Both parties' halves of some sessions.

@@ -9,6 +9,7 @@ use sharelet_alone::{Half, P0, SLOTS, Task, online};
 use sharelet_core::ring::{Ring as _, read_le_slice, write_le_slice};
 use sharelet_core::session::wire::control::{Answer, DeviceId};
 use sharelet_core::share::Party;
+use sharelet_link::files::FileError;
 use sharelet_link::frame;
 use sharelet_link::{Connection, Counts, Reader, Role, Route, Writer, tcp};
 
@@ -17,6 +18,7 @@ use zeroize::Zeroizing;
 use super::link::{COMPUTING, Tallied, expect_bounded, field, kept, model_name, pair_name, rng};
 use super::wire::{Hello, Message, Stocked, Want, Welcome};
 use super::{AloneError, wire as messages};
+use crate::store::StoreError;
 use crate::store::halves::{Batch, Halves, Origin};
 use crate::store::kept::{Held, KeptFile, KeptId};
 
@@ -35,6 +37,8 @@ pub struct Settings {
     pub state: PathBuf,
     /// Whether inferences are taken from a store, in `state`.
     pub stores: bool,
+    /// Whether batches of [`SLOTS`] are made with silent transfers: fewer bytes, more work.
+    pub silent: bool,
     /// The host must accept within this time.
     pub connect: Duration,
     /// The longest silence within a message.
@@ -63,6 +67,9 @@ impl core::fmt::Debug for Client {
     }
 }
 
+/// What the folders of stores begin with.
+const STORE: &str = "store-";
+
 /// What the device keeps of a host, in its state.
 fn kept_file(state: &Path, address: &str, host: Option<DeviceId>) -> KeptFile {
     let plain = |char: char| if char.is_ascii_alphanumeric() { char } else { '-' };
@@ -71,10 +78,10 @@ fn kept_file(state: &Path, address: &str, host: Option<DeviceId>) -> KeptFile {
     KeptFile::new(state.join(host).join("kept"))
 }
 
-/// The folder of a pair's store of a model.
+/// The folder of a pair's store of a model, by what [`model_name`] calls it.
 pub(super) fn store_folder(kept: &KeptFile, model: &[u8; 32]) -> PathBuf {
     let name = model.first_chunk::<8>().map(|name| sharelet_link::hex::hex(name));
-    kept.path().with_file_name(format!("store-{}", name.unwrap_or_default()))
+    kept.path().with_file_name(format!("{STORE}{}", name.unwrap_or_default()))
 }
 
 impl Client {
@@ -83,14 +90,16 @@ impl Client {
     /// # Errors
     /// [`AloneError`], the host's refusal included.
     pub async fn connect(settings: &Settings) -> Result<Self, AloneError> {
-        let Settings { host, route, device, answer, state, stores, connect, stall } = settings;
+        let Settings { host, route, device, answer, state, stores, silent, .. } = settings;
+        let Settings { connect, stall, .. } = settings;
         let connection = tcp::connect(host, Role::Host, route, *connect, *stall).await?;
         let peer = connection.peer().map(|peer| peer.name);
         let Connection { mut reader, mut writer, .. } = connection;
         let file = kept_file(state, host, peer);
         let held = file.lock()?;
         let (own, loaded): (Option<KeptId>, _) = file.load()?.unzip();
-        let hello = Hello { device: *device, answer: *answer, kept: own, stores: *stores };
+        let hello =
+            Hello { device: *device, answer: *answer, kept: own, stores: *stores, silent: *silent };
         frame::greet(&mut writer, Message::Hello, &frame::encode(Message::Hello, &hello)?).await?;
         let welcome = frame::read_greeting(&mut reader, Message::Welcome).await?;
         let Welcome { model, network, kept: peers, stores: peer_stores } =
@@ -113,13 +122,12 @@ impl Client {
             // Base transfers are large: on the heap, whatever is built around them.
             let met = kept(Party::P0, Some(&file), [own, peers], loaded, &mut link);
             let kept = Box::pin(met).await?;
-            let begun = P0::begin((&kept, field(*stores)), &mut rng, &mut link);
+            let begun = P0::begin(&task, (&kept, field(*stores)), &mut rng, &mut link);
             let p0 = Box::pin(begun).await?;
-            let origin = Origin {
-                party: 0,
-                pair: pair_name(*device.as_bytes(), DeviceId::proved(peer)),
-                model: model_name(&model, &task),
-            };
+            let p0 = if *silent { p0.silently() } else { p0 };
+            let model = model_name(&model, &task);
+            let pair = pair_name(*device.as_bytes(), DeviceId::proved(peer));
+            let origin = Origin { party: 0, pair, model };
             let bytes = Half::bytes(Party::P0, &task);
             let open = || Halves::open(&store_folder(&file, &model), origin, bytes);
             (p0, stores.then(open).transpose()?)
@@ -261,13 +269,29 @@ impl Client {
         Ok((opened(&share, &theirs), counts))
     }
 
-    /// Forgets what is kept of a host that was caught at cheating: it may have learned of it.
+    /// Forgets what is kept of a host that was caught at cheating, and what was made with it: it may
+    /// have learned of it.
     fn expect_honest<T>(&self, made: Result<T, AloneError>) -> Result<T, AloneError> {
         if made.as_ref().err().is_some_and(AloneError::is_cheat) {
-            self.file.forget()?;
+            forget(&self.file)?;
         }
         made
     }
+}
+
+/// Forgets transfers and all stores that were made with them.
+pub(super) fn forget(kept: &KeptFile) -> Result<(), AloneError> {
+    kept.forget()?;
+    let Some(directory) = kept.path().parent() else { return Ok(()) };
+    let failed = |error| StoreError::from(FileError::at(directory)(error));
+    for entry in std::fs::read_dir(directory).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with(STORE) {
+            std::fs::remove_dir_all(&path).map_err(failed)?;
+        }
+    }
+    Ok(())
 }
 
 /// Both shares together; nothing where the peer sent none.

@@ -25,7 +25,7 @@ use zeroize::Zeroizing;
 use tokio::sync::{Mutex as Turn, Semaphore, SemaphorePermit};
 
 use super::AloneError;
-use super::client::{bytes_of, confirm, most_of_batch, opened, store_folder};
+use super::client::{bytes_of, confirm, forget, most_of_batch, opened, store_folder};
 use super::link::{COMPUTING, Tallied, field, kept, model_name, pair_name, rng};
 use super::wire::{Hello, Message, Refusal, Stocked, Want, Welcome};
 use crate::host::kernel::Vectorised;
@@ -268,7 +268,7 @@ impl Host {
         // While it is still this connection's turn: the next would read the same file.
         if served.as_ref().err().is_some_and(AloneError::is_cheat) {
             tracing::error!(%device, "it has cheated; what was kept of it is deleted");
-            self.kept_file(device).forget()?;
+            forget(&self.kept_file(device))?;
         }
         served
     }
@@ -308,11 +308,13 @@ impl Host {
         let keeps = sealed.then_some(&file);
         let met = kept(Party::P1, keeps, [own, hello.kept], loaded, &mut link);
         let kept = Box::pin(met).await?;
-        let p1 = Box::pin(P1::begin((&kept, field), &mut rng, &mut link)).await?;
+        let p1 = Box::pin(P1::begin(task, (&kept, field), &mut rng, &mut link)).await?;
+        let p1 = if hello.silent { p1.silently() } else { p1 };
         let open = || {
             let pair = pair_name(*hello.device.as_bytes(), DeviceId::proved(self.name));
-            let origin = Origin { party: 1, pair, model: model_name(digest, task) };
-            Halves::open(&store_folder(&file, digest), origin, Half::bytes(Party::P1, task))
+            let model = model_name(digest, task);
+            let origin = Origin { party: 1, pair, model };
+            Halves::open(&store_folder(&file, &model), origin, Half::bytes(Party::P1, task))
         };
         let mut store = hello.stores.then(open).transpose()?;
         if let Some(store) = &mut store {

@@ -104,6 +104,8 @@ pub struct Hello {
     pub kept: Option<KeptId>,
     /// Whether it has a store.
     pub stores: bool,
+    /// Whether whole batches are made with silent transfers.
+    pub silent: bool,
 }
 
 /// The host's first message.

@@ -160,10 +160,12 @@ error words:
 plan: error
 kept: error
 cursor:
+exchange: error
 strings: plan cursor
 fill: cursor words
-pair: error plan kept cursor fill strings
-link: error plan kept pair
+silent: error exchange plan cursor # calls of many transfers, and what is left of them
+pair: error plan kept cursor fill strings silent
+link: error exchange plan kept pair silent
 
 [std-host/train/src]
 curve draw labels network scale sizes:

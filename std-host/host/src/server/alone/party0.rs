@@ -69,7 +69,7 @@ impl Party0 {
         // Base transfers are large: on the heap.
         let met = sharelet_prepare::link::meet(&mut rng, &mut link);
         let kept = Box::new(Box::pin(met).await.map_err(broken)?);
-        let begun = P0::begin((&kept, FieldBits::Two), &mut rng, &mut link);
+        let begun = P0::begin(&network, (&kept, FieldBits::Two), &mut rng, &mut link);
         let p0 = Box::pin(begun).await.map_err(broken)?;
         Ok(Box::new(Lane { reader, writer, network, p0, rng }))
     }

@@ -107,7 +107,7 @@ impl Party1 {
         // Base transfers are large: on the heap.
         let met = sharelet_prepare::link::meet(&mut rng, &mut link);
         let kept = Box::new(Box::pin(met).await.map_err(broken)?);
-        let begun = P1::begin((&kept, FieldBits::Two), &mut rng, &mut link);
+        let begun = P1::begin(self.served.task(), (&kept, FieldBits::Two), &mut rng, &mut link);
         Ok(Box::new(Box::pin(begun).await.map_err(broken)?))
     }
 

@@ -19,7 +19,7 @@ async fn messages() {
     for (name, answer, kept, stores) in
         [("new", Answer::Device, None, false), ("known", Answer::Both, Some([0x5a; 16]), true)]
     {
-        let hello = Hello { device, answer, kept, stores };
+        let hello = Hello { device, answer, kept, stores, silent: stores };
         vectors
             .message(&format!("hello_{name}"), "without its greeting", Message::Hello, hello)
             .await;
