@@ -13,5 +13,6 @@
 mod batch;
 mod keys;
 mod matrix;
+mod opened;
 mod refusals;
 mod weights;
