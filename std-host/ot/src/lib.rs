@@ -77,6 +77,23 @@ macro_rules! redacted {
     )*};
 }
 
+/// Pearson's chi-square on bytes, for tests of what a peer sees.
+#[cfg(test)]
+pub(crate) mod chi_square {
+    /// A uniform source exceeds it with probability `1e-9`, at 255 degrees of freedom.
+    pub(crate) const BOUND: f64 = 411.0;
+
+    /// The statistic against the uniform distribution.
+    pub(crate) fn of(bytes: impl IntoIterator<Item = u8>) -> f64 {
+        let mut counts = [0_u32; 256];
+        bytes.into_iter().for_each(|byte| counts[usize::from(byte)] += 1);
+        let total: u32 = counts.iter().sum();
+        assert!(total > 1500, "{total} bytes");
+        let expected = f64::from(total) / 256.0;
+        counts.iter().map(|count| (f64::from(*count) - expected).powi(2) / expected).sum()
+    }
+}
+
 pub mod base;
 mod block;
 mod digest;

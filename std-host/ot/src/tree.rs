@@ -171,7 +171,11 @@ fn arrange(leaves: &mut [Block], path: usize) {
 
 #[cfg(test)]
 mod tests {
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::{Rng as _, SeedableRng as _};
+
     use super::*;
+    use crate::chi_square::{BOUND, of};
 
     const LEVELS: [usize; 4] = [1, 2, 3, 4];
 
@@ -225,5 +229,36 @@ mod tests {
             }
             assert_eq!(found, if place < 96 { 8 } else { 16 }, "{place}");
         }
+    }
+
+    /// What the sums of many trees show to who knows all nodes but those of one side, and guesses
+    /// these: a seed, or without one that the guess is right. The checks are hashes of leaves.
+    fn sums(masked: bool) -> f64 {
+        let mut rng = ChaCha20Rng::seed_from_u64(7);
+        let mut block = || Block::from(rng.next_u64()) << 64 | Block::from(rng.next_u64());
+        let mut seen = Vec::new();
+        for _ in 0..100 {
+            let mut pairs = [0; 4].map(|_| [block(), block()]);
+            if !masked {
+                pairs[1..].fill([0; 2]);
+            }
+            let (_, message) = own(&pairs);
+            let mut nodes = pairs[0].to_vec();
+            for sums in message[..96].chunks_exact(2 * BYTES) {
+                nodes = nodes.iter().flat_map(|node| children(*node)).collect();
+                for side in [0, 1] {
+                    let guess = nodes.iter().skip(side).step_by(2).fold(0, |sum, node| sum ^ node);
+                    let difference = read(&sums[side * BYTES..][..BYTES]) ^ guess;
+                    seen.extend(difference.to_le_bytes());
+                }
+            }
+        }
+        of(seen)
+    }
+
+    #[test]
+    fn sums_do_not_show_nodes() {
+        let [masked, bare] = [true, false].map(sums);
+        assert!(masked < BOUND && bare > 100.0 * BOUND, "{masked} {bare}");
     }
 }

@@ -73,3 +73,51 @@ impl Receiver {
         Ok(chosen)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng;
+
+    use super::*;
+    use crate::chi_square::{BOUND, of};
+
+    /// Points of many OTs, without the multiples of the generator if they are `bare`: those that
+    /// are sent, and those that the sender takes seeds of, chosen ones first.
+    fn seen(bare: bool) -> [Vec<u8>; 3] {
+        let mut rng = ChaCha20Rng::seed_from_u64(5);
+        let (receiver, _) = Receiver::new(&mut rng);
+        let mut seen = [const { Vec::new() }; 3];
+        // The first and the last byte have bits that no point sets.
+        let mut add = |to: usize, point: CompressedRistretto| {
+            seen[to].extend_from_slice(&point.as_bytes()[1..31]);
+        };
+        for index in 0..COUNT {
+            let (exponent, mut points) = receiver.begin(index, &mut rng);
+            let choice = usize::from(receiver.chosen.choices[index]);
+            let mask = RistrettoPoint::mul_base(&exponent);
+            if bare {
+                points[choice] = (points[choice].decompress().unwrap() - mask).compress();
+            }
+            for side in [0, 1] {
+                let hash = to_group(index, u8::from(side == 1), &points[1 - side]);
+                let common = points[side].decompress().unwrap() + hash;
+                add(if side == choice { 1 } else { 2 }, common.compress());
+                add(0, points[side]);
+            }
+        }
+        seen
+    }
+
+    /// The sender's own points are public keys: there is no mask that could be missing.
+    #[test]
+    fn points_do_not_show_the_choice() {
+        for bytes in seen(false) {
+            let found = of(bytes);
+            assert!(found < BOUND, "{found}");
+        }
+        // Of the chosen ones nothing is left: whoever hashes the other point sees which it is.
+        let [_, chosen, other] = seen(true).map(of);
+        assert!(chosen > 100.0 * BOUND && other < BOUND, "{chosen} {other}");
+    }
+}

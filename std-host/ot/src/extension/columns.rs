@@ -82,3 +82,52 @@ pub fn sum_of(key: Block, column: &[Block]) -> Block {
     }
     sum
 }
+
+#[cfg(test)]
+mod tests {
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::{Rng as _, SeedableRng as _};
+
+    use super::*;
+    use crate::chi_square::{BOUND, of};
+
+    /// Sums of proofs, of columns that are all alike, and of choices: with or without the block
+    /// that hides them.
+    fn sums(hidden: bool) -> [f64; 2] {
+        let mut rng = ChaCha20Rng::seed_from_u64(9);
+        let mut block = || Block::from(rng.next_u64()) << 64 | Block::from(rng.next_u64());
+        let (mut of_columns, mut of_choices) = (Vec::new(), Vec::new());
+        // More than a chunk, and a part of one.
+        for count in [9000, 100] {
+            let mut columns = Columns::new(count);
+            let mut left = blocks(count);
+            for chunk in columns.chunks_mut() {
+                let len = chunk.len() / COUNT;
+                left -= len;
+                for column in chunk.chunks_exact_mut(len) {
+                    column.fill(3 << 70);
+                    if let (Some(last), 0) = (column.last_mut(), left) {
+                        *last = if hidden { block() } else { 0 };
+                    }
+                }
+            }
+            let (found, _) = columns.close(5);
+            of_columns.extend(found.iter().flat_map(|sum| sum.to_le_bytes()));
+            for _ in 0..COUNT {
+                let mut choices = vec![3 << 70; blocks(count)];
+                if let Some(last) = choices.last_mut() {
+                    *last = if hidden { block() } else { 0 };
+                }
+                of_choices.extend(sum_of(5, &choices).to_le_bytes());
+            }
+        }
+        [of(of_columns), of(of_choices)]
+    }
+
+    #[test]
+    fn sums_are_hidden() {
+        let [masked, bare] = [true, false].map(sums);
+        assert!(masked.iter().all(|&found| found < BOUND), "{masked:?}");
+        assert!(bare.iter().all(|&found| found > 10.0 * BOUND), "{bare:?}");
+    }
+}
