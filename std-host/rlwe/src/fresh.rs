@@ -75,3 +75,57 @@ pub fn read(ring: &Ring, public: &mut Stream, bytes: &[u8]) -> Result<Pair, Erro
     }
     Ok(Pair { b, a: public.uniform(ring) })
 }
+
+#[cfg(test)]
+mod tests {
+    use sharelet_testkit::chi_square::{BYTES_BOUND, Histogram};
+    use sharelet_testkit::{printed_seed, rng};
+
+    use super::*;
+    use crate::keys::Secret;
+    use crate::ring::{Parameters, Words32, Words64};
+    use crate::sample::Seed;
+
+    /// Two bytes of the coefficients that `P1` computes of fresh ciphertexts of one word, with
+    /// `a s` over them or without. It has `a`; that it cannot take `a s` off is RLWE, where no
+    /// statistic reaches.
+    fn seen<P: Parameters>(word: u64, masked: bool, seed: u64) -> [f64; 2] {
+        let (ring, mut rng) = (P::ring(), rng(seed));
+        let secret = Secret::<P>::new(&mut rng);
+        let zero = Poly::zero(ring);
+        let secret = if masked { secret.values() } else { &zero };
+        let mut histograms = [Histogram::default(), Histogram::default()];
+        for number in 0..2 {
+            let (public, private) = (Seed::new(&mut rng), Seed::new(&mut rng));
+            let words = core::iter::repeat_n(ring.word(word), ring.size());
+            let mut streams = [public.stream(number), private.stream(number)];
+            let [a, e] = &mut streams;
+            let mut message = vec![0; ring.fresh_bytes()];
+            write(ring, &encrypt(ring, secret, a, e, words), &mut message);
+            let mut b = read(ring, &mut public.stream(number), &message).unwrap().b;
+            b.backward(ring);
+            for residue in b.residues() {
+                let [low, next, ..] = residue.to_le_bytes();
+                histograms[0].add(low);
+                histograms[1].add(next);
+            }
+        }
+        histograms.map(|histogram| histogram.against_uniform())
+    }
+
+    fn is_uniform<P: Parameters>() {
+        let seed = printed_seed();
+        for word in [0, 1, u64::MAX] {
+            let masked = seen::<P>(word, true, seed);
+            assert!(masked.iter().all(|&found| found < BYTES_BOUND), "{masked:?}");
+            let bare = seen::<P>(word, false, seed);
+            assert!(bare.iter().all(|&found| found > 10.0 * BYTES_BOUND), "{bare:?}");
+        }
+    }
+
+    #[test]
+    fn fresh_ciphertexts_do_not_show_their_words() {
+        is_uniform::<Words32>();
+        is_uniform::<Words64>();
+    }
+}

@@ -315,6 +315,37 @@ mod tests {
         words_come_back::<Words64>();
     }
 
+    /// Two bytes of `a` in a reply, of factors that are all zero, re-randomised or not.
+    fn masks<P: Parameters>(randomised: bool, seed: u64) -> [f64; 2] {
+        let mut rng = rng(seed);
+        let mut parties = Parties::<P>::new(&mut rng);
+        let ring = parties.ring;
+        let fresh = [parties.fresh(&[1; 9], &mut rng)];
+        let mut histograms = [Histogram::default(), Histogram::default()];
+        for _ in 0..2 {
+            let mut pair = parties.sum(&fresh, &[Poly::zero(ring)]);
+            if randomised {
+                rerandomise(ring, parties.public.zero(), &mut parties.private, &mut pair);
+            }
+            for fraction in pair.a.fractions(ring, 0..ring.size()).iter() {
+                let [low, next, ..] = (cut(*fraction, ring.mask_bits()) >> 3).to_le_bytes();
+                histograms[0].add(low);
+                histograms[1].add(next);
+            }
+        }
+        histograms.map(|histogram| histogram.against_uniform())
+    }
+
+    #[test]
+    fn masks_do_not_show_the_factors() {
+        let seed = printed_seed();
+        for masks in [masks::<Words32>, masks::<Words64>] {
+            let [hidden, bare] = [true, false].map(|randomised| masks(randomised, seed));
+            assert!(hidden.iter().all(|&found| found < BYTES_BOUND), "{hidden:?}");
+            assert!(bare.iter().all(|&found| found > 100.0 * BYTES_BOUND), "{bare:?}");
+        }
+    }
+
     /// Histograms of two bytes of the noise, the upper one of the flooding's range and one of the
     /// size of the factors' noise: of factors that are zero, and of large ones.
     fn histograms(flooded: bool, seed: u64) -> [[Histogram; 2]; 2] {

@@ -15,4 +15,5 @@ mod keys;
 mod matrix;
 mod opened;
 mod refusals;
+mod seen;
 mod weights;
