@@ -1,5 +1,7 @@
 //! 128 bits, and the bytes that stand for them.
 
+use core::hint::black_box;
+
 /// 128 random bits; as bytes the lowest first.
 pub type Block = u128;
 
@@ -29,16 +31,17 @@ pub fn write(to: &mut [u8], blocks: impl IntoIterator<Item = Block>) {
     }
 }
 
-/// All ones for 1, zero for 0: for a choice without a branch.
+/// All ones for 1, zero for 0: for a choice without a branch. The compiler is not told that it is
+/// one or the other, or it makes a branch of what is masked.
 pub const fn mask(bit: u8) -> Block {
-    Block::MAX * (bit & 1) as Block
+    black_box(((bit & 1) as Block).wrapping_neg())
 }
 
 /// [`mask`] of whether two small numbers are equal.
 pub const fn equal(a: usize, b: usize) -> Block {
     let differs = (a ^ b) as Block;
     // The top bit of `differs | -differs` is set unless it is zero.
-    ((differs | differs.wrapping_neg()) >> 127).wrapping_sub(1)
+    black_box(((differs | differs.wrapping_neg()) >> 127).wrapping_sub(1))
 }
 
 #[cfg(test)]

@@ -7,8 +7,9 @@ use std::rc::Rc;
 
 use embassy_futures::yield_now;
 use embedded_io_async::{ErrorType, Read, Write};
+use sharelet_core::functions::engine::Link;
 
-use crate::secret::public;
+use crate::secret::{public, sent};
 
 type Bytes = Rc<RefCell<VecDeque<u8>>>;
 
@@ -65,6 +66,21 @@ impl Write for Line {
     }
 
     async fn flush(&mut self) -> Result<(), Infallible> {
+        Ok(())
+    }
+}
+
+impl Link for Line {
+    type Error = Infallible;
+
+    async fn exchange(&mut self, own: [&[u8]; 2], peer: [&mut [u8]; 2]) -> Result<(), Infallible> {
+        for part in own {
+            sent(part);
+            self.write_all(part).await?;
+        }
+        for part in peer {
+            self.read_exact(part).await.expect("a peer that sends as much");
+        }
         Ok(())
     }
 }

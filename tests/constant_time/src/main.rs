@@ -10,19 +10,21 @@
     reason = "what cannot be set up ends the check"
 )]
 
+mod alone;
 mod channels;
 mod encrypted;
 mod inputs;
 mod line;
 mod secret;
 mod sessions;
+mod transfers;
 
 use std::process::ExitCode;
 
 /// What is run: a name, and the work.
 type Case = (&'static str, fn());
 
-const CASES: [Case; 14] = [
+const CASES: [Case; 18] = [
     ("keystream and binding", sessions::binding),
     ("a session, answered to the device", sessions::to_device),
     ("a session, answered to the host", sessions::to_host),
@@ -32,6 +34,10 @@ const CASES: [Case; 14] = [
     ("a query's shares", inputs::query),
     ("products under encryption", encrypted::products),
     ("layers under encryption", encrypted::layers),
+    ("base transfers", transfers::base_transfers),
+    ("transfers of an extension", transfers::extension),
+    ("preparing without a dealer", alone::preparing),
+    ("programs by transfers, on shares", alone::programs),
     ("pairing", channels::pairing),
     ("channel: KKpsk0", channels::kk_psk0),
     ("channel: NNpsk0", channels::nn_psk0),

@@ -9,10 +9,18 @@ use rand_core::{Rng as _, SeedableRng as _, TryCryptoRng, TryRng};
 mod valgrind {
     use crabgrind::memcheck::{MemState, mark_mem};
 
+    fn mark_bytes(first: *mut core::ffi::c_void, bytes: usize, state: MemState) {
+        // What it answers tells nothing; that marks work, `constant-time leaks` shows.
+        let _ = mark_mem(first, bytes, state);
+    }
+
     pub fn mark<T>(words: &mut [T], secret: bool) {
         let state = if secret { MemState::Undefined } else { MemState::Defined };
-        // What it answers tells nothing; that marks work, `constant-time leaks` shows.
-        let _ = mark_mem(words.as_mut_ptr().cast(), size_of_val(words), state);
+        mark_bytes(words.as_mut_ptr().cast(), size_of_val(words), state);
+    }
+
+    pub fn mark_sent(bytes: &[u8]) {
+        mark_bytes(bytes.as_ptr().cast_mut().cast(), bytes.len(), MemState::Defined);
     }
 
     pub fn runs() -> bool {
@@ -27,6 +35,8 @@ mod valgrind {
 #[cfg(not(watch_secrets))]
 mod valgrind {
     pub fn mark<T>(_: &mut [T], _: bool) {}
+
+    pub fn mark_sent(_: &[u8]) {}
 
     pub fn runs() -> bool {
         false
@@ -56,6 +66,11 @@ pub fn secret<T, W: AsMut<[T]>>(mut words: W) -> W {
 pub fn public<T, W: AsMut<[T]>>(mut words: W) -> W {
     valgrind::mark(words.as_mut(), false);
     words
+}
+
+/// Anybody may know these bytes, where they lie: what was sent is public for who sent it, too.
+pub fn sent(bytes: &[u8]) {
+    valgrind::mark_sent(bytes);
 }
 
 /// A generator whose numbers are all secret.

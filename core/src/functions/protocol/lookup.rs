@@ -110,7 +110,7 @@ impl<'t, R: Ring> Lookup<'t, R> {
         for (number, row) in (1_u32..).zip(offered.chunks_exact(ROW_BYTES)) {
             // All ones at the choice.
             let off = u64::from(number ^ choice);
-            let at = (off.wrapping_sub(1) >> 32 & 1).wrapping_neg();
+            let at = core::hint::black_box((off.wrapping_sub(1) >> 32 & 1).wrapping_neg());
             for (chosen, word) in chosen.iter_mut().zip((0..).step_by(8)) {
                 *chosen |= read::<u64>(row, word) & at;
             }
