@@ -302,8 +302,8 @@ train: rng simulate features
 
 [tests/constant_time/src]
 secret:
-encrypted inputs line: secret
-channels sessions: secret line
+encrypted inputs line transfers: secret
+alone channels sessions: secret line
 
 [tests/faults/src]
 line parties:
