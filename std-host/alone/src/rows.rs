@@ -5,6 +5,8 @@
 //! for each of the four rows that its label belongs to. Of every other row `P1` misses a label, and
 //! so a word that is random to it (circular correlation robustness of the hash).
 
+use core::hint::black_box;
+
 use sharelet_ot::Block;
 use sharelet_ot::hash::Hash;
 
@@ -31,7 +33,8 @@ impl Labels<'_> {
 
 /// `block` if a bit is set, else zero.
 fn times(bit: u32, block: Block) -> Block {
-    Block::from(bit & 1).wrapping_neg() & block
+    // What the compiler knows of a mask it may turn into a branch.
+    black_box(Block::from(bit & 1).wrapping_neg()) & block
 }
 
 /// The labels of the bits of an element's rows, and their hashes.

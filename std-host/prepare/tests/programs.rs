@@ -118,6 +118,43 @@ fn functions_of_64_bits() {
     all::<u64>();
 }
 
+/// Every function there is runs on transfers, bit for bit its twin, or says that it needs a dealer.
+fn every<R: Runs>() {
+    let seed = printed_seed();
+    let [kept_0, kept_1] = meet(seed);
+    let pair = |party, kept| Pair::new(party, kept, [3; 32], FieldBits::Two);
+    let mut pairs = [pair(Party::P0, &kept_0), pair(Party::P1, &kept_1)];
+    let x = &all_words::<R>(60, &mut rng(seed))[..60];
+    let mut refused = Vec::new();
+    for function in Function::every(x.len(), 12) {
+        let function = function.by_ot().exactly();
+        let is_fixed = format!("{function:?}").contains("FixedMatrix");
+        let data = function.data(x, if is_fixed { &x[..9] } else { x });
+        match R::plan(&[(&function, &data)]) {
+            Err(EngineError::Step(StepError::NeedsDealer | StepError::NeedsTables)) => {
+                refused.push(format!("{function:?}"));
+            }
+            Err(error) => panic!("{function:?}: {error:?}"),
+            Ok(_) => exact(&mut pairs, &function, &data, seed),
+        }
+    }
+    // Matrices are multiplied under encryption: see `sharelet_train::tensor::alone`.
+    let known = ["MatrixMultiply", "FixedMatrix", "Divide", "Exp", "Within"];
+    let unknown: Vec<_> =
+        refused.iter().filter(|name| !known.iter().any(|known| name.contains(known))).collect();
+    assert!(unknown.is_empty(), "{unknown:?} need a dealer");
+}
+
+#[test]
+fn every_function_of_32_bits() {
+    every::<u32>();
+}
+
+#[test]
+fn every_function_of_64_bits() {
+    every::<u64>();
+}
+
 /// What is kept serves after a while on a disk.
 #[test]
 fn kept_transfers_are_written_and_read() {

@@ -1,6 +1,7 @@
 //! Two parties without a dealer: how they prepare, and programs that compare their own shares.
 
 use core::hint::black_box;
+use std::sync::OnceLock;
 
 use embassy_futures::block_on;
 use embassy_futures::join::join;
@@ -15,7 +16,7 @@ use sharelet_core::functions::program::unary::{self, Smooth};
 use sharelet_core::functions::program::{Scratch, choice};
 use sharelet_core::functions::protocol::product::{Factors, Multiply, Square};
 use sharelet_core::share::Party;
-use sharelet_prepare::{FieldBits, Plan, link};
+use sharelet_prepare::{FieldBits, Kept, Plan, link};
 
 use crate::line::Line;
 use crate::secret::{Secrets, public, secret};
@@ -84,14 +85,26 @@ fn plan() -> Plan {
     engine.into_task()
 }
 
-/// Both parties' halves, from the very beginning. Messages are public.
+/// What two parties keep of each other, all of it secret: made once, which takes long.
+pub fn kept() -> &'static [Kept; 2] {
+    static KEPT: OnceLock<[Kept; 2]> = OnceLock::new();
+    KEPT.get_or_init(|| {
+        let (mut near, mut far) = Line::pair();
+        let [mut rng_0, mut rng_1] = [56, 57].map(Secrets::new);
+        let (kept_0, kept_1) =
+            block_on(join(link::meet(&mut rng_0, &mut near), link::meet(&mut rng_1, &mut far)));
+        [kept_0.expect("points"), kept_1.expect("points")]
+    })
+}
+
+/// Both parties' halves. Messages are public.
 fn prepare<G: CryptoRng>([mut rng_0, mut rng_1]: [G; 2]) -> [Vec<u8>; 2] {
     let plan = plan();
     let (near, far) = Line::pair();
     let half = async |party: Party, mut line: Line, rng: &mut G| {
-        let kept = link::meet(rng, &mut line).await.expect("points");
-        let field = FieldBits::Two;
-        let pair = link::begin(party, (&kept, field), b"a session", rng, &mut line).await;
+        let [kept_0, kept_1] = kept();
+        let kept = if party == Party::P0 { kept_0 } else { kept_1 };
+        let pair = link::begin(party, (kept, FieldBits::Two), b"a session", rng, &mut line).await;
         let made = link::prepare(&mut pair.expect("a session"), &plan, rng, &mut line).await;
         made.expect("an honest peer").into_records().1
     };

@@ -15,6 +15,7 @@ mod channels;
 mod encrypted;
 mod inputs;
 mod line;
+mod private;
 mod secret;
 mod sessions;
 mod transfers;
@@ -24,7 +25,7 @@ use std::process::ExitCode;
 /// What is run: a name, and the work.
 type Case = (&'static str, fn());
 
-const CASES: [Case; 18] = [
+const CASES: [Case; 19] = [
     ("keystream and binding", sessions::binding),
     ("a session, answered to the device", sessions::to_device),
     ("a session, answered to the host", sessions::to_host),
@@ -38,6 +39,7 @@ const CASES: [Case; 18] = [
     ("transfers of an extension", transfers::extension),
     ("preparing without a dealer", alone::preparing),
     ("programs by transfers, on shares", alone::programs),
+    ("gates of a private model without a dealer", private::gates),
     ("pairing", channels::pairing),
     ("channel: KKpsk0", channels::kk_psk0),
     ("channel: NNpsk0", channels::nn_psk0),

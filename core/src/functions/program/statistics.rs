@@ -271,7 +271,8 @@ pub fn layer_norm_need(rows: usize, columns: usize) -> Need {
     let inner = room_need::<u64>(&levels(), rows);
     let wide_elems = inner.own_elems.saturating_add(inner.wide_elems);
     let after = Need { own_elems: 0, narrow_elems: inner.narrow_elems, wide_elems };
-    deviations_need(rows, columns).and(after)
+    let before = choice::segments_need(rows.saturating_mul(columns), 2);
+    deviations_need(rows, columns).and(before.or(after))
 }
 
 /// Layer normalisation: `(x - mean) / sqrt(variance + epsilon)` of every row, with `frac_bits`

@@ -269,8 +269,8 @@ impl Client {
         Ok((opened(&share, &theirs), counts))
     }
 
-    /// Forgets what is kept of a host that was caught at cheating, and what was made with it: it may
-    /// have learned of it.
+    /// Forgets what is kept of a host that was caught at cheating, and what was made with it: it
+    /// may have learned of it.
     fn expect_honest<T>(&self, made: Result<T, AloneError>) -> Result<T, AloneError> {
         if made.as_ref().err().is_some_and(AloneError::is_cheat) {
             forget(&self.file)?;

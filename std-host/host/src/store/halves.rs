@@ -15,8 +15,8 @@
 //! leaves, is a copy's: the store is refused. A record that is missing beside halves is refused,
 //! too. What nobody can notice is that *both* stores are copies of one time: whoever restores both
 //! machines must delete both stores. Halves that were spent stay in their file until the last of
-//! the batch is: the file is as secret as the readings that were inferred with it, and a device's as
-//! what it keeps of the host: it holds the secret of its transfers.
+//! the batch is: the file is as secret as the readings that were inferred with it, and a device's
+//! as what it keeps of the host: it holds the secret of its transfers.
 
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom};

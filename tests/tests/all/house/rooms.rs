@@ -304,6 +304,7 @@ train: rng simulate features
 secret:
 encrypted inputs line transfers: secret
 alone channels sessions: secret line
+private: secret line alone
 
 [tests/faults/src]
 line parties:
