@@ -125,7 +125,7 @@ fn ad01() -> Model {
     let widths = [640, 128, 128, 128, 128, 8, 128, 128, 128, 128, 640];
     let mut layers: Vec<Layer> = widths
         .windows(2)
-        .map(|pair| Layer::dense(pair[0], pair[1], 14, 12, Activation::Relu))
+        .map(|pair| Layer::dense(pair[0], pair[1], 14, 14, Activation::Relu))
         .collect();
     if let Some(last) = layers.last_mut() {
         *last = Layer::dense(128, 640, 14, 0, Activation::Identity);
@@ -206,13 +206,23 @@ fn both<A: Send, B: Send>(
     })
 }
 
+/// What is prepared.
+#[derive(Clone, Copy)]
+enum Wanted {
+    Sessions(usize),
+    Batch,
+    SilentBatch,
+}
+
 fn prepare(
     (task, model): (&Task, &Model),
     kept: &[Kept; 2],
-    sessions: Option<usize>,
+    wanted: Wanted,
     line: Option<Wan>,
 ) -> [Made; 2] {
-    let field = if sessions.is_some() { FieldBits::Two } else { FieldBits::Four };
+    let field =
+        if matches!(wanted, Wanted::Sessions(_)) { FieldBits::Two } else { FieldBits::Four };
+    let silent = matches!(wanted, Wanted::SilentBatch);
     let [kept_0, kept_1] = kept;
     let (made_0, made_1) = both(
         |end| {
@@ -220,9 +230,12 @@ fn prepare(
                 let (mut wired, mut rng, begin) = (wire(end, line), rng(), Instant::now());
                 let link = &mut wired.link;
                 let mut p0 = P0::begin(task, (kept_0, field), &mut rng, link).await.unwrap();
-                let halves = match sessions {
-                    Some(count) => p0.prepare(task, count, &mut rng, link).await,
-                    None => p0.prepare_batch(task, &mut rng, &mut link, |_| ()).await,
+                if silent {
+                    p0 = p0.silently();
+                }
+                let halves = match wanted {
+                    Wanted::Sessions(count) => p0.prepare(task, count, &mut rng, link).await,
+                    _ => p0.prepare_batch(task, &mut rng, link, |_| ()).await,
                 };
                 let made =
                     Made { took: begin.elapsed(), sent: link.take(), halves: halves.unwrap() };
@@ -235,9 +248,12 @@ fn prepare(
                 let (mut wired, mut rng, begin) = (wire(end, line), rng(), Instant::now());
                 let link = &mut wired.link;
                 let mut p1 = P1::begin(task, (kept_1, field), &mut rng, link).await.unwrap();
-                let halves = match sessions {
-                    Some(count) => p1.prepare(task, model, count, &mut rng, link).await,
-                    None => p1.prepare_batch(task, model, &mut rng, &mut link, |_| ()).await,
+                if silent {
+                    p1 = p1.silently();
+                }
+                let halves = match wanted {
+                    Wanted::Sessions(count) => p1.prepare(task, model, count, &mut rng, link).await,
+                    _ => p1.prepare_batch(task, model, &mut rng, link, |_| ()).await,
                 };
                 let made =
                     Made { took: begin.elapsed(), sent: link.take(), halves: halves.unwrap() };
@@ -296,7 +312,7 @@ fn single(figures: &mut Figures, name: &str, model: &Model, line: Option<Wan>) {
     let (task, kept) = (Task::new(model.network.clone()).unwrap(), kept());
     let mut runs = Vec::new();
     for _ in 0..RUNS {
-        let [made_0, made_1] = prepare((&task, model), &kept, Some(1), line);
+        let [made_0, made_1] = prepare((&task, model), &kept, Wanted::Sessions(1), line);
         let bytes = made_0.sent.bytes + made_1.sent.bytes;
         let messages = made_0.sent.messages;
         let took = made_0.took.max(made_1.took);
@@ -317,10 +333,10 @@ fn single(figures: &mut Figures, name: &str, model: &Model, line: Option<Wan>) {
 }
 
 /// A whole batch, written to a disk and read back, and inferences with it.
-fn store(figures: &mut Figures, name: &str, model: &Model, folder: &Path) {
+fn store(figures: &mut Figures, name: &str, (model, wanted): (&Model, Wanted), folder: &Path) {
     let (task, kept) = (Task::new(model.network.clone()).unwrap(), kept());
     let before = processor();
-    let [made_0, made_1] = prepare((&task, model), &kept, None, None);
+    let [made_0, made_1] = prepare((&task, model), &kept, wanted, None);
     let mut kept_halves = Vec::new();
     for (side, halves) in [&made_0.halves, &made_1.halves].into_iter().enumerate() {
         let path = folder.join(format!("halves-{side}"));
@@ -370,7 +386,12 @@ fn main() {
         single(&mut figures, &format!("ot/{name}"), &Model::load(&path).unwrap(), None);
     }
     let folder = tempfile::tempdir().unwrap();
-    store(&mut figures, "store/network_a", &whole, folder.path());
-    store(&mut figures, "store/network_a_24_bits", &narrow, folder.path());
+    for (name, wanted) in [
+        ("store/network_a", (&whole, Wanted::Batch)),
+        ("store/network_a_24_bits", (&narrow, Wanted::Batch)),
+        ("store/network_a_silent", (&whole, Wanted::SilentBatch)),
+    ] {
+        store(&mut figures, name, wanted, folder.path());
+    }
     figures.write(json);
 }

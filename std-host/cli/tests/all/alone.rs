@@ -148,8 +148,8 @@ fn what_is_killed_goes_on_from_the_last_whole_batch() {
     let server = host(&room, "--store");
     assert_eq!(room.works(&device(&server, "--store")).out, twin);
     room.refuses(&device(&server, "--store"), 1, "nothing is prepared");
-    // A whole batch where many are asked for.
-    let said = room.works(&prepare(&server, 600)).out;
+    // A whole batch where many are asked for; silent transfers for a change.
+    let said = room.works(&format!("{} --silent", prepare(&server, 600))).out;
     assert!(said.ends_with("4096 inferences prepared, 4096 ready\n"), "{said}");
     assert_eq!(room.works(&device(&server, "--store")).out, twin);
 }

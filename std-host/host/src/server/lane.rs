@@ -2,9 +2,11 @@
 //! a query. What fails is tried again, after a pause that grows.
 
 use core::time::Duration;
+use std::sync::Arc;
 
 use embedded_io_async::{ErrorKind, Read as _};
 use sharelet_core::session::SessionError;
+use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -74,6 +76,25 @@ pub async fn keep<L: Lanes>(
             () = tokio::time::sleep(pause) => {}
         }
     }
+}
+
+/// Keeps all lanes until all have ended, or one cannot go on. They compute for long, so they have
+/// threads of their own; they end when this future is dropped.
+///
+/// # Errors
+/// [`PeerError`] of the first that cannot.
+pub async fn on_threads<L: Lanes + Send + Sync + 'static>(
+    server: &Arc<L>,
+    stop: &CancellationToken,
+) -> Result<(), PeerError> {
+    let (mut lanes, runtime) = (JoinSet::new(), Handle::current());
+    let stop = stop.child_token();
+    let _ends = stop.clone().drop_guard();
+    for number in 0..server.settings().lanes.max(1) {
+        let (server, stop, runtime) = (server.clone(), stop.clone(), runtime.clone());
+        lanes.spawn_blocking(move || runtime.block_on(keep(&*server, number, &stop)));
+    }
+    all(lanes).await
 }
 
 /// Waits until all lanes have ended, or one cannot go on.

@@ -6,6 +6,7 @@
 //! ahead, or [`alone`] without a dealer; a model that both servers share is in [`shared`]. Data for
 //! training comes by [`upload`](crate::upload); [`training`] computes with it.
 
+pub mod accepted;
 pub mod alone;
 pub mod console_queue;
 pub mod evaluator;

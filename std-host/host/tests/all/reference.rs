@@ -1,15 +1,22 @@
 //! The reference networks through dealer, host and device: every private answer is the plaintext
-//! answer, bit for bit.
+//! answer, bit for bit; also without a dealer.
 
+use core::cell::RefCell;
 use core::time::Duration;
 use std::path::Path;
+use std::rc::Rc;
 
+use sharelet_alone::{P0, P1, Task, online};
 use sharelet_core::session::wire::control::Answer;
 use sharelet_import::choose::quantise;
 use sharelet_import::quantise::Options;
 use sharelet_model::readings::{ReadOptions, Readings};
 use sharelet_model::{Model, largest};
+use sharelet_prepare::{FieldBits, Kept};
+use sharelet_testkit::pipe::run;
+use sharelet_testkit::programs::link::{End, Wire};
 use sharelet_testkit::room::{Room, twin};
+use sharelet_testkit::{printed_seed, rng};
 use tokio_util::sync::CancellationToken;
 
 /// A network, and what it is calibrated on.
@@ -56,6 +63,50 @@ async fn exact(model: Model, readings: &Readings) -> Vec<Vec<u32>> {
     device.events.answers
 }
 
+/// The first readings without a dealer: the same answers, from correlations that both make.
+fn same_without_a_dealer(model: &Model, readings: &Readings, answers: &[Vec<u32>]) {
+    let seed = printed_seed();
+    let [(message_0, begun_0), (message_1, begun_1)] =
+        [seed, !seed].map(|seed| Kept::begin(&mut rng(seed)));
+    let kept_0 = Box::new(begun_0.finish(&message_1).unwrap());
+    let kept_1 = Box::new(begun_1.finish(&message_0).unwrap());
+    let wire = Rc::new(RefCell::new(Wire::default()));
+    let [mut end_0, mut end_1] = [0, 1].map(|side| End::Party(side, wire.clone()));
+    let [mut rng_0, mut rng_1] = [seed ^ 1, seed ^ 2].map(rng);
+    let task = Task::new(model.network.clone()).unwrap();
+    let (field, count) = (FieldBits::Two, readings.len().min(2));
+    let inputs = || readings.rows().take(count).map(|row| model.encode(row).unwrap());
+    let (shares_0, shares_1) = run(async {
+        tokio::join!(
+            async {
+                let begun = P0::begin(&task, (&kept_0, field), &mut rng_0, &mut end_0);
+                let mut p0 = Box::pin(begun).await.unwrap();
+                let halves = p0.prepare(&task, count, &mut rng_0, &mut end_0).await.unwrap();
+                let mut shares = Vec::new();
+                for (half, input) in halves.into_iter().zip(inputs()) {
+                    shares.push(online::infer_p0(&task, half, &input, &mut end_0).await.unwrap());
+                }
+                shares
+            },
+            async {
+                let begun = P1::begin(&task, (&kept_1, field), &mut rng_1, &mut end_1);
+                let mut p1 = Box::pin(begun).await.unwrap();
+                let made = p1.prepare(&task, model, count, &mut rng_1, &mut end_1).await;
+                let mut shares = Vec::new();
+                for half in made.unwrap() {
+                    let share = online::infer_p1(&task, half, model, None, &mut end_1).await;
+                    shares.push(share.unwrap());
+                }
+                shares
+            }
+        )
+    });
+    for ((share_0, share_1), answer) in shares_0.iter().zip(&shares_1).zip(answers) {
+        let opened = share_0.iter().zip(&**share_1).map(|(a, b)| a.wrapping_add(*b));
+        assert!(opened.eq(answer.iter().copied()), "{}: another answer", model.name);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn all_windows_of_ad01() {
     let Some(data) = sharelet_testkit::shared_data() else { return };
@@ -66,6 +117,7 @@ async fn all_windows_of_ad01() {
     assert_eq!(windows.len(), 196);
     let model = import(&data.join("mlperf-tiny/ad01.onnx"), &windows);
     let answers = exact(model.clone(), &windows).await;
+    same_without_a_dealer(&model, &windows, &answers);
     // The anomaly score, the mean squared difference between output and input, within 5 % of float:
     // small differences of the quietest window are off by most.
     let score = |input: &[f32], output: &[f32]| {
@@ -89,6 +141,7 @@ async fn test_images_on_network_b() {
     let calibration = first(CALIBRATION, &load("mnist/train-images-idx3-ubyte.gz"));
     let model = import(&data.join("networks/network_b.onnx"), &calibration);
     let answers = exact(model.clone(), &few).await;
+    same_without_a_dealer(&model, &few, &answers);
     for (answer, float) in answers.iter().zip(logits.rows()) {
         for (found, float) in model.decode(answer).iter().zip(float) {
             assert!((found - float).abs() < 0.05, "{found} where float says {float}");
@@ -107,7 +160,8 @@ async fn all_test_images_on_network_a() {
     assert_eq!(images.len(), 1000);
     let calibration = first(CALIBRATION, &load("mnist/train-images-idx3-ubyte.gz", None));
     let model = import(&data.join("networks/network_a.onnx"), &calibration);
-    let answers = exact(model, &images).await;
+    let answers = exact(model.clone(), &images).await;
+    same_without_a_dealer(&model, &images, &answers);
     let right = |(answer, label): &(&Vec<u32>, &f32)| {
         largest(answer).is_some_and(|class| (class as f32 - **label).abs() < 0.5)
     };

@@ -14,8 +14,6 @@ use sharelet_core::share::Party;
 use sharelet_link::frame;
 use sharelet_link::{Connection, Reader, Role, Writer, tcp};
 use sharelet_prepare::FieldBits;
-use tokio::runtime::Handle;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::alone::AloneError;
@@ -187,15 +185,6 @@ impl Evaluator for Party0 {
     }
 
     async fn run(self: Arc<Self>, stop: CancellationToken) -> Result<(), PeerError> {
-        let (mut lanes, runtime) = (JoinSet::new(), Handle::current());
-        // Lanes compute for long, so they have threads of their own; they end when this future is
-        // dropped.
-        let stop = stop.child_token();
-        let _ends = stop.clone().drop_guard();
-        for number in 0..self.settings.lanes.max(1) {
-            let (party, stop, runtime) = (self.clone(), stop.clone(), runtime.clone());
-            lanes.spawn_blocking(move || runtime.block_on(lane::keep(&*party, number, &stop)));
-        }
-        lane::all(lanes).await
+        lane::on_threads(&self, &stop).await
     }
 }

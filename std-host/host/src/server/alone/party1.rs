@@ -1,6 +1,6 @@
 //! Server 1, which owns the model: it serves lanes of prepared inferences to server 0.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use sharelet_alone::{P1, online};
 use sharelet_core::session::wire::control::Refusal as Unfit;
@@ -10,10 +10,9 @@ use sharelet_core::session::wire::task::Task;
 use sharelet_core::session::{SessionError, refuse, servers};
 use sharelet_core::share::Party;
 use sharelet_link::frame;
-use sharelet_link::service::{Leave, Visit};
+use sharelet_link::service::Visit;
 use sharelet_link::{Connection, Reader, Writer};
 use sharelet_prepare::FieldBits;
-use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::party0::broken;
@@ -21,6 +20,7 @@ use crate::alone::host::Served;
 use crate::alone::link::{Tallied, rng};
 use crate::alone::wire::{Message, Refusal, Welcome};
 use crate::host::kernel::Vectorised;
+use crate::server::accepted::{Newest, on_a_thread};
 use crate::server::evaluator::{Evaluator, LaneEnded, Question};
 use crate::server::pairing::{Pairing, Waiting};
 use crate::server::party1::Patience;
@@ -35,7 +35,7 @@ pub struct Party1 {
     patience: Patience,
     pairing: Pairing<u32>,
     /// The run of server 0 whose lanes are served.
-    peer: Mutex<(u64, CancellationToken)>,
+    newest: Newest,
 }
 
 impl core::fmt::Debug for Party1 {
@@ -48,7 +48,7 @@ impl Party1 {
     /// Server 1 with a model, of which data parties know `task`.
     #[must_use]
     pub fn new(served: Served, task: Task, patience: Patience, instance: u64) -> Arc<Self> {
-        let (pairing, peer) = (Pairing::default(), Mutex::default());
+        let (pairing, newest) = (Pairing::default(), Newest::default());
         Arc::new_cyclic(|me| Self {
             me: me.clone(),
             served,
@@ -56,18 +56,8 @@ impl Party1 {
             instance,
             patience,
             pairing,
-            peer,
+            newest,
         })
-    }
-
-    /// Makes this run of server 0 the one that is served; lanes of an older one end.
-    fn enter(&self, hello: &ServerHello) -> CancellationToken {
-        let mut peer = self.peer.lock().unwrap_or_else(PoisonError::into_inner);
-        if peer.0 != hello.instance {
-            peer.1.cancel();
-            *peer = (hello.instance, CancellationToken::new());
-        }
-        peer.1.clone()
     }
 
     /// One lane: greetings, then inference after inference, until server 0 closes it.
@@ -85,7 +75,7 @@ impl Party1 {
         }
         servers::greet(&mut writer, &ours).await?;
         visit.enter()?;
-        let replaced = self.enter(theirs);
+        let replaced = self.newest.enter(theirs.instance);
         let inferences = async {
             let mut p1 = self.begin(&mut reader, &mut writer).await?;
             while self.inference(&mut p1, &mut reader, &mut writer, visit).await? {}
@@ -181,28 +171,8 @@ impl Evaluator for Party1 {
         visit: Visit,
     ) -> Result<(), LaneEnded> {
         let Some(party) = self.me.upgrade() else { return Ok(()) };
-        let (dropped, runtime) = (CancellationToken::new(), Handle::current());
-        let (stop, grace) = (visit.stop().clone(), visit.limits().grace / 2);
-        let mut visit = visit.patient(self.patience.idle);
-        // A lane computes for long, so it has a thread of its own; it ends when this future is
-        // dropped.
-        let _ends = dropped.clone().drop_guard();
-        let lane = tokio::task::spawn_blocking(move || {
-            runtime.block_on(async {
-                // What is under way when the server is stopped may end.
-                let late = async {
-                    stop.cancelled().await;
-                    tokio::time::sleep(grace).await;
-                };
-                tokio::select! {
-                    biased;
-                    ended = party.lane(connection, &hello, &mut visit) => ended,
-                    () = late => Err(Leave::Stopping.into()),
-                    () = dropped.cancelled() => Err(SessionError::Closed.into()),
-                }
-            })
-        });
-        Ok(lane.await.unwrap_or(Err(SessionError::Closed.into()))?)
+        let lane = async move |visit: &mut Visit| party.lane(connection, &hello, visit).await;
+        on_a_thread(visit, self.patience.idle, lane).await
     }
 
     async fn run(self: Arc<Self>, stop: CancellationToken) -> Result<(), PeerError> {

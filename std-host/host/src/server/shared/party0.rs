@@ -13,8 +13,6 @@ use sharelet_core::session::wire::query::Reason;
 use sharelet_core::session::wire::task::Task;
 use sharelet_core::session::{SessionCounter as _, SessionError, refuse, servers};
 use sharelet_core::share::Party;
-use tokio::runtime::Handle;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::asking::{AskError, Asked, Asking};
@@ -342,15 +340,6 @@ impl Evaluator for Party0 {
     }
 
     async fn run(self: Arc<Self>, stop: CancellationToken) -> Result<(), PeerError> {
-        let (mut lanes, runtime) = (JoinSet::new(), Handle::current());
-        // Lanes compute for long, so they have threads of their own; they end when this future is
-        // dropped.
-        let stop = stop.child_token();
-        let _ends = stop.clone().drop_guard();
-        for number in 0..self.settings.lanes.max(1) {
-            let (party, stop, runtime) = (self.clone(), stop.clone(), runtime.clone());
-            lanes.spawn_blocking(move || runtime.block_on(lane::keep(&*party, number, &stop)));
-        }
-        lane::all(lanes).await
+        lane::on_threads(&self, &stop).await
     }
 }

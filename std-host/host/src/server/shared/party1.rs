@@ -1,7 +1,7 @@
 //! Server 1 of a shared model: it gets correlations from the dealer, and serves lanes of sessions
 //! to server 0.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use sharelet_core::functions::engine::EngineError;
 use sharelet_core::keystream::KeyId;
@@ -11,7 +11,6 @@ use sharelet_core::session::wire::servers::ServerHello;
 use sharelet_core::session::wire::task::Task;
 use sharelet_core::session::{SessionError, refuse, servers};
 use sharelet_core::share::Party;
-use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::asking::{self, AskError, Asked, Asking};
@@ -20,6 +19,7 @@ use super::party0::{broken, timed};
 use super::wire::{self, Begin, Lane, Turn};
 use crate::dealer::client::{Client, ClientError};
 use crate::dealer::wire::{MAX_SERVED, Ordered, Refusal as DealerRefusal};
+use crate::server::accepted::{Newest, on_a_thread};
 use crate::server::evaluator::{Evaluator, LaneEnded, Question};
 use crate::server::pairing::{Guess, Pairing, Waiting};
 use crate::server::party1::Patience;
@@ -27,7 +27,7 @@ use crate::server::peer::PeerError;
 use crate::server::training::supply::{Sessions, Source, Supply};
 use crate::server::training::wire as messages;
 use sharelet_link::exchange::Exchange;
-use sharelet_link::service::{Leave, Visit};
+use sharelet_link::service::Visit;
 use sharelet_link::{Connection, Reader, Writer};
 use sharelet_train::serving::Opened;
 use sharelet_train::tensor::party::Prepared;
@@ -45,7 +45,7 @@ pub struct Party1 {
     instance: u64,
     pairing: Pairing<u64>,
     /// The run of server 0 whose lanes are served.
-    peer: Mutex<(u64, CancellationToken)>,
+    newest: Newest,
 }
 
 impl core::fmt::Debug for Party1 {
@@ -76,7 +76,7 @@ impl Party1 {
         patience: Patience,
         instance: u64,
     ) -> Arc<Self> {
-        let (pairing, peer) = (Pairing::default(), Mutex::default());
+        let (pairing, newest) = (Pairing::default(), Newest::default());
         Arc::new_cyclic(|me| Self {
             me: me.clone(),
             model,
@@ -84,18 +84,8 @@ impl Party1 {
             patience,
             instance,
             pairing,
-            peer,
+            newest,
         })
-    }
-
-    /// Makes this run of server 0 the one that is served; lanes of an older one end.
-    fn enter(&self, hello: &ServerHello) -> CancellationToken {
-        let mut peer = self.peer.lock().unwrap_or_else(PoisonError::into_inner);
-        if peer.0 != hello.instance {
-            peer.1.cancel();
-            *peer = (hello.instance, CancellationToken::new());
-        }
-        peer.1.clone()
     }
 
     /// One lane: greetings, then chunk after chunk, until server 0 closes it.
@@ -124,7 +114,7 @@ impl Party1 {
         if let Err(leave) = visit.enter() {
             return Err(no_correlations(&mut writer, leave.to_string()).await);
         }
-        let replaced = self.enter(theirs);
+        let replaced = self.newest.enter(theirs.instance);
         let chunks = async {
             loop {
                 let Some(mut chunk) = self.begin((reader, writer), key, visit).await? else {
@@ -375,28 +365,8 @@ impl Evaluator for Party1 {
         visit: Visit,
     ) -> Result<(), LaneEnded> {
         let Some(party) = self.me.upgrade() else { return Ok(()) };
-        let (dropped, runtime) = (CancellationToken::new(), Handle::current());
-        let (stop, grace) = (visit.stop().clone(), visit.limits().grace / 2);
-        let mut visit = visit.patient(self.patience.idle);
-        // A lane computes for long, so it has a thread of its own; it ends when this future is
-        // dropped.
-        let _ends = dropped.clone().drop_guard();
-        let lane = tokio::task::spawn_blocking(move || {
-            runtime.block_on(async {
-                // What is under way when the server is stopped may end.
-                let late = async {
-                    stop.cancelled().await;
-                    tokio::time::sleep(grace).await;
-                };
-                tokio::select! {
-                    biased;
-                    ended = party.lane(connection, &hello, &mut visit) => ended,
-                    () = late => Err(Leave::Stopping.into()),
-                    () = dropped.cancelled() => Err(SessionError::Closed.into()),
-                }
-            })
-        });
-        Ok(lane.await.unwrap_or(Err(SessionError::Closed.into()))?)
+        let lane = async move |visit: &mut Visit| party.lane(connection, &hello, visit).await;
+        on_a_thread(visit, self.patience.idle, lane).await
     }
 
     async fn run(self: Arc<Self>, stop: CancellationToken) -> Result<(), PeerError> {
