@@ -153,6 +153,7 @@ impl P0 {
             tell(halves.get(before..).unwrap_or_default(), task, link).await?;
             told(halves.len());
         }
+        self.pair.rest();
         Ok(halves)
     }
 }
@@ -240,6 +241,7 @@ impl P1 {
             halves.extend(listen(shares.by_ref().take(sessions), made, task, link).await?);
             told(halves.len());
         }
+        self.pair.rest();
         Ok(halves)
     }
 }

@@ -28,6 +28,9 @@ pub enum PrepareError {
          sides, and let the parties meet again"
     )]
     Kept,
+    /// A preparation with silent transfers was not finished.
+    #[error("an earlier preparation was not finished: both sides must begin a new session")]
+    Lost,
     /// A message is not as long as the plan says.
     #[error(
         "{what} of {found_bytes} bytes where {expected_bytes} are expected; do both parties \

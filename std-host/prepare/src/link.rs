@@ -11,7 +11,7 @@ use crate::exchange::exchange;
 use crate::kept::Kept;
 use crate::pair::{Made, Pair, Transfers, Verified};
 use crate::plan::Plan;
-use crate::silent::Silent;
+use crate::silent::{Silence, Silent};
 
 /// Makes what two parties keep of each other: one message each, once per pair.
 ///
@@ -65,8 +65,13 @@ pub async fn prepare<L: Link>(
     rng: &mut impl CryptoRng,
     link: &mut L,
 ) -> Result<Made, Failed<L::Error>> {
-    if pair.is_silent() {
-        return prepare_silently(pair, plan, rng, link).await;
+    match pair.take_silence() {
+        Silence::Never => {}
+        Silence::Lost => return Err(PrepareError::Lost.into()),
+        Silence::Fresh => return prepare_silently(pair, None, plan, rng, link).await,
+        Silence::Ready(silent) => {
+            return prepare_silently(pair, Some(silent), plan, rng, link).await;
+        }
     }
     let mut transfers = transfer(pair, plan, link).await?;
     let (own, verified) = transfers.make(plan, rng)?;
@@ -99,29 +104,41 @@ async fn finish<L: Link>(
 
 async fn prepare_silently<L: Link>(
     pair: &mut Pair,
+    silent: Option<Box<Silent>>,
     plan: &Plan,
     rng: &mut impl CryptoRng,
     link: &mut L,
 ) -> Result<Made, Failed<L::Error>> {
-    let own = plan.digest();
-    if exchange(link, &own, own.len()).await? != own {
+    // Both must prepare the same, and have as many transfers left of the same ones.
+    let [to_send, to_receive] = silent.as_ref().map_or([0, 0], |silent| silent.left());
+    let of_p0_and_p1 = match pair.party() {
+        Party::P0 => [to_send, to_receive],
+        Party::P1 => [to_receive, to_send],
+    };
+    let name = Sha256::new()
+        .chain_update("sharelet prepare silently")
+        .chain_update(plan.digest())
+        .chain_update([u8::from(silent.is_some())])
+        .chain_update(of_p0_and_p1.map(|left| (left as u64).to_le_bytes()).as_flattened())
+        .finalize();
+    if exchange(link, &name, name.len()).await? != name.as_slice() {
         return Err(PrepareError::OtherProgram.into());
     }
-    let mut silent = match pair.take_silent() {
+    let needed = pair.needs(plan)?;
+    let mut silent = match silent {
         Some(silent) => silent,
         None => {
             let (sending, receiving) = transfer(pair, &Silent::seeds(), link).await?.into_cursors();
-            Silent::new(sending, receiving)?
+            Box::new(Silent::new(sending, receiving)?)
         }
     };
-    let needed = pair.needs(plan)?;
     silent.fill(needed, link).await?;
     let (sending, receiving) = silent.lend(needed);
     let mut transfers = Transfers::new(pair.party(), sending, receiving);
     let (own, verified) = transfers.make(plan, rng)?;
     let made = finish(&own, verified, link).await?;
     let (sending, receiving) = transfers.into_cursors();
-    silent.give_back(sending, receiving);
+    silent.give_back(sending, receiving)?;
     pair.keep_silent(silent);
     Ok(made)
 }

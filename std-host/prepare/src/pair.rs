@@ -18,7 +18,7 @@ use crate::error::{PrepareError, expect};
 use crate::fill::{self, Maker};
 use crate::kept::Kept;
 use crate::plan::{DIGEST_BYTES, Plan};
-use crate::silent::Silent;
+use crate::silent::{Silence, Silent};
 use crate::strings::HeldStrings;
 
 /// Transfers of one call of the extension: 16 MB of memory.
@@ -33,8 +33,7 @@ pub struct Pair {
     receiver: Receiver,
     /// Whether the peer has not sent its trees yet: they come with its first transfers.
     awaits_trees: bool,
-    is_silent: bool,
-    silent: Option<Silent>,
+    silence: Silence,
 }
 
 /// The correlations that were asked for are on the way.
@@ -154,8 +153,7 @@ impl Pair {
             sender: Sender::new(&kept.chosen, named(session, party), field),
             receiver: Receiver::new(&kept.pairs, named(session, peer(party)), field),
             awaits_trees: true,
-            is_silent: false,
-            silent: None,
+            silence: Silence::Never,
         }
     }
 
@@ -164,24 +162,31 @@ impl Pair {
     /// with 600,000 of the extension.
     #[must_use]
     pub fn silently(self) -> Self {
-        Self { is_silent: true, ..self }
-    }
-
-    pub(crate) const fn is_silent(&self) -> bool {
-        self.is_silent
+        Self { silence: Silence::Fresh, ..self }
     }
 
     pub(crate) const fn party(&self) -> Party {
         self.party
     }
 
-    /// What is kept for the next program; taken, and kept again when all has gone well.
-    pub(crate) const fn take_silent(&mut self) -> Option<Silent> {
-        self.silent.take()
+    /// What there is of silent transfers. It counts as lost until it is kept again.
+    pub(crate) fn take_silence(&mut self) -> Silence {
+        match self.silence {
+            Silence::Never => Silence::Never,
+            _ => core::mem::replace(&mut self.silence, Silence::Lost),
+        }
     }
 
-    pub(crate) fn keep_silent(&mut self, silent: Silent) {
-        self.silent = Some(silent);
+    pub(crate) fn keep_silent(&mut self, silent: Box<Silent>) {
+        self.silence = Silence::Ready(silent);
+    }
+
+    /// Forgets what is left of silent transfers, which takes much memory; the next program makes
+    /// new ones. Both sides, or none.
+    pub fn rest(&mut self) {
+        if matches!(self.silence, Silence::Ready(_)) {
+            self.silence = Silence::Fresh;
+        }
     }
 
     /// Transfers of a program: to send, and to receive.

@@ -15,11 +15,42 @@ use crate::error::{Failed, PrepareError};
 use crate::exchange::exchange;
 use crate::plan::{Plan, Strings};
 
+/// Whether a pair has silent transfers.
+#[derive(Debug, Default)]
+pub(crate) enum Silence {
+    /// It has not.
+    #[default]
+    Never,
+    /// None so far.
+    Fresh,
+    /// What is left of those that were made.
+    Ready(Box<Silent>),
+    /// A program was not prepared to its end: the peer may have more of them, or fewer.
+    Lost,
+}
+
 /// What a pair has of silent transfers.
 #[derive(Debug)]
 pub(crate) struct Silent {
     sending: Way<Sender, Sent>,
     receiving: Way<Receiver, Received>,
+}
+
+/// Transfers of a call.
+trait Call {
+    fn count(&self) -> usize;
+}
+
+impl Call for Sent {
+    fn count(&self) -> usize {
+        self.count()
+    }
+}
+
+impl Call for Received {
+    fn count(&self) -> usize {
+        self.count()
+    }
 }
 
 /// One direction: who makes calls, and what is left of them.
@@ -31,7 +62,7 @@ struct Way<M, C> {
     left: usize,
 }
 
-impl<M, C> Way<M, C> {
+impl<M, C: Call> Way<M, C> {
     const fn new(maker: M) -> Self {
         Self { maker: Some(maker), calls: Vec::new(), first: 0, left: 0 }
     }
@@ -39,6 +70,20 @@ impl<M, C> Way<M, C> {
     /// The maker, if more is needed than is left.
     fn short(&mut self, needed: usize) -> Option<M> {
         if needed > self.left { self.maker.take() } else { None }
+    }
+
+    /// What a program has not taken; as many as it was to leave.
+    fn keep(&mut self, (calls, first): (Vec<C>, usize)) -> Result<(), PrepareError> {
+        let found = calls.iter().map(Call::count).sum::<usize>().checked_sub(first);
+        if found != Some(self.left) {
+            return Err(PrepareError::Lost);
+        }
+        (self.calls, self.first) = (calls, first);
+        // Of a call that is spent nothing is kept.
+        if self.left == 0 {
+            (self.calls, self.first) = (Vec::new(), 0);
+        }
+        Ok(())
     }
 
     fn add(&mut self, maker: M, call: C) {
@@ -121,8 +166,17 @@ impl Silent {
     }
 
     /// What was not taken.
-    pub(crate) fn give_back(&mut self, sending: Sending, receiving: Receiving) {
-        (self.sending.calls, self.sending.first) = sending.into_rest();
-        (self.receiving.calls, self.receiving.first) = receiving.into_rest();
+    pub(crate) fn give_back(
+        &mut self,
+        sending: Sending,
+        receiving: Receiving,
+    ) -> Result<(), PrepareError> {
+        self.sending.keep(sending.into_rest())?;
+        self.receiving.keep(receiving.into_rest())
+    }
+
+    /// What is left, to send and to receive.
+    pub(crate) const fn left(&self) -> [usize; 2] {
+        [self.sending.left, self.receiving.left]
     }
 }

@@ -1,21 +1,26 @@
 //! Programs on correlations that two parties have made alone: the results are those of plaintext.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, missing_docs)]
 
+use core::cell::RefCell;
+use std::rc::Rc;
+
+use embassy_futures::join::join;
 use rand_core::Rng;
 use sharelet_core::functions::cut::Folding;
-use sharelet_core::functions::engine::EngineError;
 use sharelet_core::functions::engine::party::Received;
+use sharelet_core::functions::engine::{EngineError, Link};
 use sharelet_core::functions::program::unary::Smooth;
 use sharelet_core::share::Party;
 use sharelet_core::step::StepError;
 use sharelet_ot::OtError;
-use sharelet_prepare::{FieldBits, Kept, Made, Pair, Plan, PrepareError};
+use sharelet_prepare::{Failed, FieldBits, Kept, Made, Pair, Plan, PrepareError, link};
 use sharelet_testkit::chi_square::{BYTES_BOUND, Histogram};
 use sharelet_testkit::programs::any::Origin;
 use sharelet_testkit::programs::data::{Data, all_words};
 use sharelet_testkit::programs::function::Function;
+use sharelet_testkit::programs::link::{End, Stopped, Wire};
 use sharelet_testkit::programs::run::Runs;
-use sharelet_testkit::{printed_seed, rng};
+use sharelet_testkit::{pipe, printed_seed, rng};
 
 /// What both parties keep of each other.
 fn meet(seed: u64) -> [Kept; 2] {
@@ -45,9 +50,14 @@ fn prepare(pairs: &mut [Pair; 2], plan: &Plan, seed: u64) -> ([Made; 2], [usize;
 }
 
 fn exact<R: Runs>(pairs: &mut [Pair; 2], function: &Function, data: &Data<R>, seed: u64) {
-    let usage = R::count(function, data).unwrap();
     let plan = R::plan(&[(function, data)]).unwrap();
-    let ([made_0, made_1], _) = prepare(pairs, &plan, seed);
+    let (made, _) = prepare(pairs, &plan, seed);
+    runs(made, function, data, seed);
+}
+
+/// Runs a function on what was made for it.
+fn runs<R: Runs>([made_0, made_1]: [Made; 2], function: &Function, data: &Data<R>, seed: u64) {
+    let usage = R::count(function, data).unwrap();
     let [(party_0, records_0), (party_1, records_1)] = [made_0, made_1].map(Made::into_records);
     let halves = (Received::made(party_0, &records_0), Received::made(party_1, &records_1));
     let sources = (Origin::Received(halves.0), halves.1);
@@ -153,6 +163,121 @@ fn every_function_of_32_bits() {
 #[test]
 fn every_function_of_64_bits() {
     every::<u64>();
+}
+
+/// A link on which bits of one message are changed.
+struct Changing {
+    end: End,
+    /// Messages before that one.
+    before: Option<usize>,
+}
+
+impl Link for Changing {
+    type Error = Stopped;
+
+    async fn exchange(
+        &mut self,
+        [first, second]: [&[u8]; 2],
+        peer: [&mut [u8]; 2],
+    ) -> Result<(), Stopped> {
+        let mut first = first.to_vec();
+        if self.before == Some(0) {
+            // Of sums of a tree the peer reads every other one.
+            first.iter_mut().step_by(16).for_each(|byte| *byte ^= 1);
+        }
+        self.before = self.before.and_then(|before| before.checked_sub(1));
+        self.end.exchange([&first, second], peer).await
+    }
+}
+
+/// Both parties prepare over a wire; `P0` changes bits of the message with this number.
+fn prepare_linked(
+    pairs: &mut [Pair; 2],
+    plan: &Plan,
+    seed: u64,
+    changed: Option<usize>,
+) -> [Result<Made, Failed<Stopped>>; 2] {
+    let wire = Rc::new(RefCell::new(Wire::default()));
+    let [end_0, mut end_1] = [0, 1].map(|side| End::Party(side, wire.clone()));
+    let mut end_0 = Changing { end: end_0, before: changed };
+    let [pair_0, pair_1] = pairs;
+    let [mut rng_0, mut rng_1] = [seed, !seed].map(rng);
+    let (made_0, made_1) = pipe::run(join(
+        async {
+            let made = link::prepare(pair_0, plan, &mut rng_0, &mut end_0).await;
+            wire.borrow_mut().stop(0);
+            made
+        },
+        async {
+            let made = link::prepare(pair_1, plan, &mut rng_1, &mut end_1).await;
+            wire.borrow_mut().stop(1);
+            made
+        },
+    ));
+    [made_0, made_1]
+}
+
+fn silent_pairs(kept: &[Kept; 2], name: u8) -> [Pair; 2] {
+    let [kept_0, kept_1] = kept;
+    let pair = |party, kept| Pair::new(party, kept, [name; 32], FieldBits::Four).silently();
+    [pair(Party::P0, kept_0), pair(Party::P1, kept_1)]
+}
+
+/// Programs of all kinds, one after the other, of a pool of transfers in either direction: products
+/// of so many that each crosses from one call to the next.
+#[test]
+fn silent_transfers_serve_many_programs() {
+    let seed = printed_seed();
+    let mut pairs = silent_pairs(&meet(seed), 1);
+    for (number, size) in (0..).zip([10_000_usize, 60, 12_000, 60, 9_000]) {
+        let words = all_words::<u64>(size, &mut rng(seed ^ number));
+        let x = &words[..size];
+        let functions = [
+            Function::Multiply(12),
+            Function::Relu,
+            Function::Choose { width: 1, other: false },
+            Function::Smooth { function: Smooth::Sigmoid, f: 12, other: false },
+        ];
+        // Products take 64 transfers for an element: the others are few.
+        let functions = functions.into_iter().take(if size > 100 { 1 } else { 4 });
+        for function in functions.map(|function| function.by_ot().exactly()) {
+            let data = function.data(x, x);
+            let plan = u64::plan(&[(&function, &data)]).unwrap();
+            let made = prepare_linked(&mut pairs, &plan, seed ^ number, None);
+            runs(made.map(Result::unwrap), &function, &data, seed ^ number);
+        }
+    }
+}
+
+/// A party that changes what it says is caught, or nobody has anything; and what is left is not
+/// used again.
+#[test]
+fn who_cheats_in_silent_transfers_is_caught() {
+    let (seed, function) = (printed_seed(), Function::Relu.by_ot());
+    let data = function.data(&all_words::<u32>(60, &mut rng(1))[..60], &[]);
+    let plan = u32::plan(&[(&function, &data)]).unwrap();
+    // After the digest and the three messages of the extension: trees, challenge, proof.
+    for (changed, party) in [(4, 1), (5, 0), (6, 1)] {
+        let mut pairs = silent_pairs(&meet(seed), 2);
+        let mut made = prepare_linked(&mut pairs, &plan, seed, Some(changed));
+        let caught = made[party].as_ref().map(drop);
+        let check = PrepareError::Transfer(OtError::Check);
+        assert!(
+            matches!(caught, Err(Failed::Prepare(error)) if *error == check),
+            "{changed}: {caught:?}"
+        );
+        made = prepare_linked(&mut pairs, &plan, seed, None);
+        let refused = made[party].as_ref().map(drop);
+        assert!(matches!(refused, Err(Failed::Prepare(PrepareError::Lost))), "{refused:?}");
+    }
+    // Pools that are apart are refused by name.
+    let mut pairs = silent_pairs(&meet(seed), 3);
+    let _ = prepare_linked(&mut pairs, &plan, seed, None).map(Result::unwrap);
+    pairs[1].rest();
+    for refused in prepare_linked(&mut pairs, &plan, seed, None) {
+        let refused = refused.map(drop);
+        assert!(matches!(refused, Err(Failed::Prepare(PrepareError::OtherProgram))));
+    }
 }
 
 /// What is kept serves after a while on a disk.

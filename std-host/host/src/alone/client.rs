@@ -9,7 +9,7 @@ use sharelet_alone::{Half, P0, SLOTS, Task, online};
 use sharelet_core::ring::{Ring as _, read_le_slice, write_le_slice};
 use sharelet_core::session::wire::control::{Answer, DeviceId};
 use sharelet_core::share::Party;
-use sharelet_link::files::FileError;
+use sharelet_link::files::{FileError, sync_directory};
 use sharelet_link::frame;
 use sharelet_link::{Connection, Counts, Reader, Role, Route, Writer, tcp};
 
@@ -186,7 +186,8 @@ impl Client {
         let sessions = usize::try_from(sessions).unwrap_or(usize::MAX);
         let made = p0.prepare(task, sessions, &mut rng()?, &mut link).await;
         let counts = added(wanted, link.counts);
-        self.halves.extend(self.expect_honest(made.map_err(AloneError::from))?);
+        let made = self.expect_honest(made.map_err(AloneError::from))?;
+        self.halves.extend(made);
         Ok(counts)
     }
 
@@ -271,27 +272,42 @@ impl Client {
 
     /// Forgets what is kept of a host that was caught at cheating, and what was made with it: it
     /// may have learned of it.
-    fn expect_honest<T>(&self, made: Result<T, AloneError>) -> Result<T, AloneError> {
+    fn expect_honest<T>(&mut self, made: Result<T, AloneError>) -> Result<T, AloneError> {
         if made.as_ref().err().is_some_and(AloneError::is_cheat) {
-            forget(&self.file)?;
+            self.halves.clear();
+            self.store = None;
+            if let Err(error) = forget(&self.file) {
+                tracing::error!("what was kept of the host cannot be deleted: {error}");
+            }
         }
         made
     }
 }
 
-/// Forgets transfers and all stores that were made with them.
+/// Forgets transfers and all stores that were made with them: these first, so that none is left of
+/// transfers that nobody knows any more.
 pub(super) fn forget(kept: &KeptFile) -> Result<(), AloneError> {
+    let stores = forget_stores(kept);
     kept.forget()?;
+    stores
+}
+
+fn forget_stores(kept: &KeptFile) -> Result<(), AloneError> {
     let Some(directory) = kept.path().parent() else { return Ok(()) };
     let failed = |error| StoreError::from(FileError::at(directory)(error));
-    for entry in std::fs::read_dir(directory).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
+    let entries = match std::fs::read_dir(directory) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(failed)?,
+    };
+    let mut ended = Ok(());
+    for path in entries.filter_map(|entry| entry.ok().map(|entry| entry.path())) {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if name.starts_with(STORE) {
-            std::fs::remove_dir_all(&path).map_err(failed)?;
+            ended = std::fs::remove_dir_all(&path).map_err(failed).and(ended);
         }
     }
-    Ok(())
+    sync_directory(directory).map_err(StoreError::from)?;
+    Ok(ended?)
 }
 
 /// Both shares together; nothing where the peer sent none.

@@ -266,9 +266,14 @@ impl Host {
         tracing::info!(%device, "connected");
         let served = self.sessions(&mut session, (reader, writer), &mut numbers, visit).await;
         // While it is still this connection's turn: the next would read the same file.
-        if served.as_ref().err().is_some_and(AloneError::is_cheat) {
+        let is_cheat = served.as_ref().err().is_some_and(AloneError::is_cheat);
+        // Of who has proved no name nothing is kept, and nobody else's is touched.
+        if is_cheat && sealed {
             tracing::error!(%device, "it has cheated; what was kept of it is deleted");
-            forget(&self.kept_file(device))?;
+            let file = self.kept_file(device);
+            if let Err(error) = tokio::task::block_in_place(|| forget(&file)) {
+                tracing::error!(%device, "what was kept of it cannot be deleted: {error}");
+            }
         }
         served
     }
@@ -489,6 +494,7 @@ fn refusal_of(error: &AloneError) -> Option<Refusal> {
         AloneError::Halves(HalvesError::Peer { .. }) => Refusal::NotPrepared,
         AloneError::Halves(HalvesError::Store(StoreError::File(_))) => Refusal::Disk,
         AloneError::Halves(_) => Refusal::NoStore,
+        error if error.is_cheat() => Refusal::Protocol,
         _ => return None,
     })
 }

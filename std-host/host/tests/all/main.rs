@@ -11,6 +11,7 @@
     clippy::cast_precision_loss
 )]
 
+mod alone;
 mod attacks;
 mod bad_input;
 mod bad_readings;
