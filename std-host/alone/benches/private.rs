@@ -29,6 +29,7 @@ use sharelet_link::tcp;
 use sharelet_link::wan::{Deliveries, Wan};
 use sharelet_model::Model;
 use sharelet_prepare::{FieldBits, Kept};
+use sharelet_rlwe::{Public, Secret, Words64, matrix};
 use tokio::io::AsyncWrite;
 use tokio::net::tcp::OwnedReadHalf;
 
@@ -363,6 +364,27 @@ fn store(figures: &mut Figures, name: &str, (model, wanted): (&Model, Wanted), f
     add("half_bytes", kept_halves[0].len() as f64 / SLOTS as f64, "bytes on P0's disk");
 }
 
+/// A triple of matrices modulo `2^64`, as training takes them: both parties one after the other.
+fn triple(figures: &mut Figures) {
+    const SIZES: [usize; 3] = [128, 784, 128];
+    let [rows, inner, columns] = SIZES;
+    let (mut rng, shape) = (rng(), matrix::Shape::new(rows, inner, columns).unwrap());
+    let mut words = |count: usize| -> Vec<u64> { (0..count).map(|_| rng.next_u64()).collect() };
+    let [a, b, more_a, more_b] =
+        [rows * inner, inner * columns, rows * inner, inner * columns].map(&mut words);
+    let secret = Secret::<Words64>::new(&mut rng);
+    let public = Public::read(&secret.public(&mut rng)).unwrap();
+    let begin = Instant::now();
+    let request = matrix::request(&secret, &shape, &a, &b, &mut rng).unwrap();
+    let (reply, _) =
+        matrix::respond(&public, &shape, &more_a, &more_b, &request, &mut rng).unwrap();
+    matrix::finish(&secret, &shape, &reply).unwrap();
+    figures.add("kind/triple_128_784_128/per_second", 1.0 / begin.elapsed().as_secs_f64(), "1/s");
+    let bytes = (request.len() + reply.len()) as f64;
+    figures.add("kind/triple_128_784_128/bytes_each", bytes, "bytes of both parties");
+    figures.add("kind/triple_128_784_128/messages", 2.0, "messages");
+}
+
 fn main() {
     let (mut json, mut arguments) = (None, std::env::args().skip(1));
     let mut models = Vec::new();
@@ -374,6 +396,7 @@ fn main() {
         }
     }
     let mut figures = Figures::default();
+    triple(&mut figures);
     let (whole, narrow) = (network_a(32), network_a(24));
     let line = Wan { delay: Duration::from_millis(40), bandwidth_bits: Some(100_000_000) };
     single(&mut figures, "ot/network_a", &whole, None);

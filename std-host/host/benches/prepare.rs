@@ -25,12 +25,14 @@ use sharelet_core::functions::engine::offline::{Count, Offline};
 use sharelet_core::functions::engine::party::{Party, Received};
 use sharelet_core::functions::engine::{Comparison, Truncation};
 use sharelet_core::functions::program::choice;
+use sharelet_core::functions::record::Layout;
+use sharelet_core::functions::transfer::Transfer;
 use sharelet_core::share::Party as Side;
 use sharelet_link::exchange::{Exchange, Sent};
 use sharelet_link::tcp;
 use sharelet_link::wan::{Deliveries, Wan};
 use sharelet_prepare::link::{meet, prepare};
-use sharelet_prepare::{FieldBits, Kept, Pair, Plan};
+use sharelet_prepare::{FieldBits, Kept, Pair, Plan, Strings};
 use sharelet_train::config::Arithmetic;
 use sharelet_train::kernel::{Bilinear, Form, Product};
 use sharelet_train::loss::Wanted;
@@ -182,6 +184,109 @@ fn relu(figures: &mut Figures, line: Option<Wan>) {
         figures.add(&of("prepare_messages"), median.prepared.messages as f64, "messages");
         figures.add(&of("online_messages"), median.sent.messages as f64, "messages");
     }
+}
+
+/// Plans of one kind of correlations each.
+fn kinds() -> Vec<(&'static str, Plan)> {
+    const ELEMENTS: usize = 1 << 14;
+    let plan = |build: &dyn Fn(&mut Layout) -> Transfer| {
+        let (mut layout, mut plan) = (Layout::default(), Plan::default());
+        let transfer = build(&mut layout);
+        plan.records(ELEMENTS, layout, vec![transfer]);
+        plan
+    };
+    let (sender, ring_bits) = (Side::P0, 64);
+    let strings = |words, labels| {
+        let mut plan = Plan::default();
+        plan.strings(Strings { words, labels });
+        plan
+    };
+    vec![
+        ("leaf", plan(&|l| Transfer::Leaf { sender, width_bits: 4, place: l.bits(32) })),
+        ("and", plan(&|l| Transfer::And { place: l.bits(5) })),
+        (
+            "dual_bit",
+            plan(&|l| {
+                let (place, words) = (l.bits(1), l.words::<u64>(3));
+                Transfer::Dual { sender, place, words, values: 1, ring_bits }
+            }),
+        ),
+        (
+            "product",
+            plan(&|l| Transfer::Product { square: false, place: l.words::<u64>(3), ring_bits }),
+        ),
+        (
+            "square",
+            plan(&|l| Transfer::Product { square: true, place: l.words::<u64>(2), ring_bits }),
+        ),
+        (
+            "table_of_16",
+            plan(&|l| {
+                let (place, words) = (l.bits(4), l.words::<u64>(3 << 4));
+                Transfer::Table { sender, index_bits: 4, place, words }
+            }),
+        ),
+        ("word", strings(ELEMENTS, 0)),
+        ("label", strings(0, ELEMENTS)),
+    ]
+}
+
+/// Every kind by itself, from kept base transfers on.
+fn each_kind(figures: &mut Figures, line: Option<Wan>) {
+    const ELEMENTS: f64 = (1 << 14) as f64;
+    let suffix = if line.is_some() { "_40ms_100mbit" } else { "" };
+    let [kept_0, kept_1] = kept();
+    for (name, plan) in kinds() {
+        let runs = if line.is_some() { 1 } else { RUNS };
+        let ran = (0..runs).map(|_| {
+            let mut session = [0; 32];
+            rng().fill_bytes(&mut session);
+            let [end_0, end_1] = tcp::loopback().unwrap();
+            let party = |side, kept: &Kept, end| prepared(side, kept, session, &plan, end, line);
+            thread::scope(|scope| {
+                let other = scope.spawn(|| party(Side::P1, &kept_1, end_1));
+                let (own, other) = (party(Side::P0, &kept_0, end_0), other.join().unwrap());
+                (own.0.max(other.0), own.1.bytes + other.1.bytes, own.1.messages)
+            })
+        });
+        let (took, bytes, messages) = ran.min_by_key(|run| run.0).unwrap();
+        let mut add = |what: &str, value, unit| {
+            figures.add(&format!("kind/{name}{suffix}/{what}"), value, unit)
+        };
+        add("per_second", ELEMENTS / took.as_secs_f64(), "1/s");
+        add("bytes_each", bytes as f64 / ELEMENTS, "bytes of both parties");
+        add("messages", messages as f64, "messages");
+    }
+}
+
+/// A party's time for a plan, and what it sent.
+fn prepared(
+    side: Side,
+    kept: &Kept,
+    session: [u8; 32],
+    plan: &Plan,
+    end: TcpStream,
+    line: Option<Wan>,
+) -> (Duration, Sent) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (reader, writer) = tokio::net::TcpStream::from_std(end).unwrap().into_split();
+        let deliveries = Deliveries::default();
+        let writer: Box<dyn AsyncWrite + Send + Unpin> = match line {
+            Some(line) => Box::new(line.wrap(writer, &deliveries)),
+            None => Box::new(writer),
+        };
+        let mut link = Exchange::new(FromTokio::new(reader), FromTokio::new(writer));
+        let begin = Instant::now();
+        let mut pair = Pair::new(side, kept, session, FieldBits::Two);
+        black_box(prepare(&mut pair, plan, &mut rng(), &mut link).await.unwrap());
+        let found = (begin.elapsed(), link.take());
+        drop(link);
+        if let Some(line) = line {
+            deliveries.done(line).await;
+        }
+        found
+    })
 }
 
 fn rng_word() -> u32 {
@@ -421,6 +526,8 @@ fn main() {
     relu(&mut figures, None);
     let line = Wan { delay: Duration::from_millis(40), bandwidth_bits: Some(100_000_000) };
     relu(&mut figures, Some(line));
+    each_kind(&mut figures, None);
+    each_kind(&mut figures, Some(line));
     silent(&mut figures);
     network_a(&mut figures);
     figures.write(json);
