@@ -30,7 +30,7 @@ use figure::Figure;
 
 use crate::board_runs::{infer_on_board, query_on_board};
 use crate::boards::{self, Arguments, Board};
-use crate::case::{Calibration, Case, Where};
+use crate::case::{Case, Where};
 use crate::files;
 use crate::inference;
 use crate::process;
@@ -206,9 +206,11 @@ fn cases(setup: &Setup<'_>, folder: &Path) -> Result<Vec<Case>> {
         Some(data) => {
             setup.sharelet(true)?;
             let room = Room::new(setup.workspace, &folder.join("models"))?;
-            cases.extend(setup.steps.step("importing ad01 and networks A and B", || {
-                Case::reference(&data, Calibration::All, &room)
-            })?);
+            cases.extend(
+                setup.steps.step("importing ad01 and networks A and B", || {
+                    Case::reference(&data, &room)
+                })?,
+            );
             let folder = env::var_os("SHARELET_MLPERF_TINY");
             let folder = folder.map_or_else(|| data.join("mlperf-tiny"), PathBuf::from);
             if folder.is_dir() {

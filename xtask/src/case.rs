@@ -25,15 +25,6 @@ pub struct Case {
     pub query: Where,
 }
 
-/// What networks of images are calibrated on.
-#[derive(Clone, Copy, Debug)]
-pub enum Calibration {
-    /// All that they were trained on.
-    All,
-    /// A thousand others, in a seventh of the time: where the answers need only be the twin's.
-    Few,
-}
-
 /// The boards on which something is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Where {
@@ -65,13 +56,9 @@ impl Case {
         }
     }
 
-    /// The reference networks in `data`, imported into `room`; those of images are calibrated on
-    /// these. Needs a `sharelet` with the readers of foreign files.
-    pub fn reference(data: &Path, images: Calibration, room: &Room) -> Result<Vec<Self>> {
-        let images = match images {
-            Calibration::All => "mnist/train-images-idx3-ubyte.gz",
-            Calibration::Few => "mnist/test-images-idx3-ubyte.gz",
-        };
+    /// The reference networks in `data`, imported into `room`. Needs a `sharelet` with the readers
+    /// of foreign files.
+    pub fn reference(data: &Path, room: &Room) -> Result<Vec<Self>> {
         let networks = [
             (
                 "ad01",
@@ -85,8 +72,18 @@ impl Case {
                 "mlperf-tiny/ad01_windows.npy",
                 "mlperf-tiny/ad01_windows.npy",
             ),
-            ("network_a", "networks/network_a.onnx", images, "mnist/test-images-idx3-ubyte.gz"),
-            ("network_b", "networks/network_b.onnx", images, "mnist/test-images-idx3-ubyte.gz"),
+            (
+                "network_a",
+                "networks/network_a.onnx",
+                "mnist/train-images-idx3-ubyte.gz",
+                "mnist/test-images-idx3-ubyte.gz",
+            ),
+            (
+                "network_b",
+                "networks/network_b.onnx",
+                "mnist/train-images-idx3-ubyte.gz",
+                "mnist/test-images-idx3-ubyte.gz",
+            ),
         ];
         let data =
             data.canonicalize().with_context(|| format!("{} cannot be opened", data.display()))?;

@@ -33,7 +33,7 @@
 //! * Reference: leaves and tree as in [`millionaire`]; the last step is that of Mishra, Lehmkuhl,
 //!   Srinivasan, Zheng, Popa, "Delphi", USENIX Security '20: the result is the next layer's input,
 //!   masked. Labels in place of its circuit.
-//! * Costs at `w = 32`: two messages each way, 72 bytes an element, for three levels. `levels / 2
+//! * Costs at `w = 32`: two messages each way, 70 bytes an element, for three levels. `levels / 2
 //!   + 1` messages each way, rounded down.
 //! * Exact, for every `y`.
 //!
@@ -454,5 +454,24 @@ impl<'h> Running<'h> {
                 .wrapping_add(masked.wrapping_mul(low))
                 .wrapping_add(sign.wrapping_mul(product));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the documentation says of a ReLU of 32 bits that drops 12: of both parties together.
+    #[test]
+    fn costs_are_as_said() {
+        let gate = Gate::new(GateKind::Relu, GateBits { width_bits: 32, shift: 12 }, 8);
+        let mut plan = Plan::default();
+        gate.plan(&mut plan);
+        let transfers = [Party::P0, Party::P1].map(|party| plan.transfers(party));
+        let online: usize = (0..gate.rounds())
+            .flat_map(|round| [Party::P0, Party::P1].map(|party| gate.message_bytes(party, round)))
+            .sum();
+        assert_eq!(gate.rounds(), 2);
+        assert_eq!((transfers[0] + transfers[1], gate.choice_bytes(), online), (8 * 53, 31, 558));
     }
 }

@@ -73,21 +73,21 @@ impl Pads {
         }
     }
 
-    /// The hash of each label, and of the other of its bit.
-    fn hashes(&self, labels: &Labels<'_>) -> [[Block; 2]; MAX_BITS] {
+    /// The hash of each label; with `each` 2 also of the other of its bit.
+    fn hashes(&self, labels: &Labels<'_>, each: usize) -> [[Block; 2]; MAX_BITS] {
         let mut hashes = [[0; 2]; MAX_BITS];
         // All labels of the element are made: the last one's place is no other's.
         let tweak = (labels.before + self.place) * MAX_BITS;
         let to = hashes.as_flattened_mut();
         labels.hash.apply(
-            2 * self.bits,
+            each * self.bits,
             |lane| {
-                let label = self.labels.get(lane / 2).copied().unwrap_or(0);
-                label ^ if lane % 2 == 1 { *labels.delta } else { 0 }
+                let label = self.labels.get(lane / each).copied().unwrap_or(0);
+                label ^ if lane % each == 1 { *labels.delta } else { 0 }
             },
-            |lane| (tweak + lane / 2) as Block,
+            |lane| (tweak + lane / each) as Block,
             |lane, hash| {
-                if let Some(to) = to.get_mut(lane) {
+                if let Some(to) = to.get_mut(lane / each * 2 + lane % each) {
                     *to = hash;
                 }
             },
@@ -111,7 +111,7 @@ impl Pads {
         value: impl Fn(u32) -> u32,
         mut write: impl FnMut(u32),
     ) {
-        let hashes = self.hashes(labels);
+        let hashes = self.hashes(labels, 2);
         for row in 0..1 << self.bits {
             let pad = self.pad(row, |number, bit| {
                 let pair = hashes.get(number).copied().unwrap_or_default();
@@ -123,7 +123,7 @@ impl Pads {
 
     /// `P1`'s row. All are read, so that no address tells which.
     pub fn read(&self, labels: &Labels<'_>, own: u32, mut read: impl FnMut() -> u32) -> u32 {
-        let hashes = self.hashes(labels);
+        let hashes = self.hashes(labels, 1);
         (0..1 << self.bits).fold(0, |found, row: u32| {
             let pad = self.pad(row, |number, _| hashes.get(number).copied().unwrap_or_default()[0]);
             let word = read().wrapping_sub(pad);

@@ -62,7 +62,8 @@ pub struct PrepareArgs {
     /// Inferences that are to be ready when this ends.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub count: u64,
-    /// Make batches of 4,096 with silent transfers: about half of the bytes, and more work.
+    /// Make whole batches, of 4,096, with silent transfers: half of the bytes, and twice the work.
+    /// Fewer inferences are made as ever.
     #[arg(long)]
     pub silent: bool,
     /// Who is to learn the answers; the host must be started with the same.

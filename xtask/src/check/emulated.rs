@@ -5,7 +5,7 @@ use super::refusals;
 use super::results::Checks;
 use crate::board_runs::{infer_on_board, query_on_board};
 use crate::boards;
-use crate::case::{Calibration, Case};
+use crate::case::Case;
 use crate::counted;
 use crate::cuts::{self, Campaign};
 use crate::inference::Answer;
@@ -111,8 +111,7 @@ fn reference(checks: &Checks<'_>) -> Vec<Case> {
         return Vec::new();
     };
     let folder = checks.setup.logs.join("models");
-    let import =
-        || Case::reference(&data, Calibration::Few, &Room::new(checks.setup.workspace, &folder)?);
+    let import = || Case::reference(&data, &Room::new(checks.setup.workspace, &folder)?);
     checks.check(name, import).unwrap_or_default()
 }
 
