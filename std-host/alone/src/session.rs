@@ -99,14 +99,7 @@ impl P0 {
         {
             let mut shares = products.finish(&self.secrets, reply)?;
             add_public(network, &masks, &mut shares);
-            halves.push(Half {
-                party: Party::P0,
-                digest: task.digest(),
-                masks,
-                shares,
-                said: Vec::new(),
-                correlations,
-            });
+            halves.push(half_of_p0(task, masks, shares, correlations));
         }
         tell(&halves, task, link).await?;
         Ok(halves)
@@ -142,13 +135,8 @@ impl P0 {
             let made = prepare(&mut self.pair, &task.gates.plan(sessions), rng, link).await?;
             let before = halves.len();
             let new = split(made, &task.gates).take(sessions).zip(vectors.by_ref());
-            halves.extend(new.map(|(correlations, (masks, shares))| Half {
-                party: Party::P0,
-                digest: task.digest(),
-                masks,
-                shares,
-                said: Vec::new(),
-                correlations,
+            halves.extend(new.map(|(correlations, (masks, shares))| {
+                half_of_p0(task, masks, shares, correlations)
             }));
             tell(halves.get(before..).unwrap_or_default(), task, link).await?;
             told(halves.len());
@@ -244,6 +232,11 @@ impl P1 {
         self.pair.rest();
         Ok(halves)
     }
+}
+
+fn half_of_p0(task: &Task, masks: Shares, shares: Shares, correlations: Correlations) -> Half {
+    let (party, digest, said) = (Party::P0, task.digest(), Vec::new());
+    Half { party, digest, masks, shares, said, correlations }
 }
 
 /// `P0` says what it says ahead.

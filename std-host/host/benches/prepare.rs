@@ -43,6 +43,7 @@ use sharelet_train::step::{OpenData, Step};
 use sharelet_train::tensor::together::{Together, Took as Ran};
 use sharelet_train::update::Rates;
 use tokio::io::AsyncWrite;
+use tokio::net::tcp::OwnedReadHalf;
 
 const RUNS: usize = 7;
 
@@ -259,6 +260,19 @@ fn each_kind(figures: &mut Figures, line: Option<Wan>) {
     }
 }
 
+type Wire = Exchange<FromTokio<OwnedReadHalf>, FromTokio<Box<dyn AsyncWrite + Send + Unpin>>>;
+
+/// An end of a connection, and what is on an emulated line.
+fn wire(end: TcpStream, line: Option<Wan>) -> (Wire, Deliveries) {
+    let (reader, writer) = tokio::net::TcpStream::from_std(end).unwrap().into_split();
+    let deliveries = Deliveries::default();
+    let writer: Box<dyn AsyncWrite + Send + Unpin> = match line {
+        Some(line) => Box::new(line.wrap(writer, &deliveries)),
+        None => Box::new(writer),
+    };
+    (Exchange::new(FromTokio::new(reader), FromTokio::new(writer)), deliveries)
+}
+
 /// A party's time for a plan, and what it sent.
 fn prepared(
     side: Side,
@@ -270,13 +284,7 @@ fn prepared(
 ) -> (Duration, Sent) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let (reader, writer) = tokio::net::TcpStream::from_std(end).unwrap().into_split();
-        let deliveries = Deliveries::default();
-        let writer: Box<dyn AsyncWrite + Send + Unpin> = match line {
-            Some(line) => Box::new(line.wrap(writer, &deliveries)),
-            None => Box::new(writer),
-        };
-        let mut link = Exchange::new(FromTokio::new(reader), FromTokio::new(writer));
+        let (mut link, deliveries) = wire(end, line);
         let begin = Instant::now();
         let mut pair = Pair::new(side, kept, session, FieldBits::Two);
         black_box(prepare(&mut pair, plan, &mut rng(), &mut link).await.unwrap());
@@ -306,13 +314,7 @@ fn relu_party(
 ) -> (Vec<u32>, Took) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async move {
-        let (reader, writer) = tokio::net::TcpStream::from_std(end).unwrap().into_split();
-        let deliveries = Deliveries::default();
-        let writer: Box<dyn AsyncWrite + Send + Unpin> = match line {
-            Some(line) => Box::new(line.wrap(writer, &deliveries)),
-            None => Box::new(writer),
-        };
-        let mut link = Exchange::new(FromTokio::new(reader), FromTokio::new(writer));
+        let (mut link, deliveries) = wire(end, line);
         let begin = Instant::now();
         let mut engine = Offline::new(Plan::default(), Comparison::Ot);
         choice::relu_shift(&mut engine, 12, &mut x.clone()).await.unwrap();

@@ -53,26 +53,13 @@ impl Sending {
 impl Sending {
     /// The labels that stand for 0, of the next rows.
     pub(crate) fn labels(&mut self, count: usize) -> Result<Labels, OtError> {
-        let mut labels = Labels::new(count);
         // What was hashed ahead is not handed out.
         (self.next, self.at, self.held) = (self.next - (self.held - self.at), 0, 0);
-        let mut rest = labels.labels.as_mut_slice();
-        while !rest.is_empty() {
-            if self.call.as_ref().is_none_or(|call| call.count() == self.next) {
-                (self.call, self.next) = (self.calls.next(), 0);
-            }
-            let Some(call) = &self.call else {
-                return Err(OtError::Range { first: self.next, len: rest.len(), count: 0 });
-            };
-            let len = rest.len().min(call.count() - self.next);
-            let (part, more) = rest.split_at_mut(len);
-            call.rows(self.next, part)?;
-            part.iter_mut().for_each(|row| *row &= !1);
-            labels.name.get_or_insert((call.name(), self.next as u64));
-            *labels.delta = call.delta() | 1;
-            (rest, self.next) = (more, self.next + len);
-        }
-        Ok(labels)
+        let cursor = (&mut self.calls, &mut self.call, &mut self.next);
+        Labels::take(count, cursor, |call, _, rows, delta| {
+            rows.iter_mut().for_each(|row| *row &= !1);
+            *delta = call.delta() | 1;
+        })
     }
 }
 
@@ -86,10 +73,59 @@ pub(crate) struct Labels {
 }
 
 impl Labels {
-    fn new(count: usize) -> Self {
-        Self { labels: Zeroizing::new(vec![0; count]), delta: Zeroizing::new(0), name: None }
+    /// Takes rows of one call after the other; `mark` makes labels of those from a place of a call
+    /// on.
+    fn take<C: Call>(
+        count: usize,
+        (calls, call, next): (&mut std::vec::IntoIter<C>, &mut Option<C>, &mut usize),
+        mark: impl Fn(&C, usize, &mut [Block], &mut Block),
+    ) -> Result<Self, OtError> {
+        let mut labels =
+            Self { labels: Zeroizing::new(vec![0; count]), delta: Zeroizing::new(0), name: None };
+        let mut rest = labels.labels.as_mut_slice();
+        while !rest.is_empty() {
+            if call.as_ref().is_none_or(|call| call.count() == *next) {
+                (*call, *next) = (calls.next(), 0);
+            }
+            let Some(call) = call else {
+                return Err(OtError::Range { first: *next, len: rest.len(), count: 0 });
+            };
+            let (part, more) = rest.split_at_mut(rest.len().min(call.count() - *next));
+            call.rows(*next, part)?;
+            mark(call, *next, part, &mut labels.delta);
+            labels.name.get_or_insert((call.name(), *next as u64));
+            (rest, *next) = (more, *next + part.len());
+        }
+        Ok(labels)
     }
 }
+
+/// Transfers of a call, of either role.
+pub(crate) trait Call {
+    fn count(&self) -> usize;
+    fn name(&self) -> Block;
+    fn rows(&self, first: usize, rows: &mut [Block]) -> Result<(), OtError>;
+}
+
+macro_rules! call {
+    ($($role:ty),*) => {$(
+        impl Call for $role {
+            fn count(&self) -> usize {
+                self.count()
+            }
+
+            fn name(&self) -> Block {
+                self.name()
+            }
+
+            fn rows(&self, first: usize, rows: &mut [Block]) -> Result<(), OtError> {
+                self.rows(first, rows)
+            }
+        }
+    )*};
+}
+
+call!(Sent, Received);
 
 /// Transfers that a party receives.
 pub(crate) struct Receiving {
@@ -139,26 +175,13 @@ impl Receiving {
 impl Receiving {
     /// The labels of one's choices, of the next rows.
     pub(crate) fn labels(&mut self, count: usize) -> Result<Labels, OtError> {
-        let mut labels = Labels::new(count);
         (self.next, self.at, self.held) = (self.next - (self.held - self.at), 0, 0);
-        let mut rest = labels.labels.as_mut_slice();
-        while !rest.is_empty() {
-            if self.call.as_ref().is_none_or(|call| call.count() == self.next) {
-                (self.call, self.next) = (self.calls.next(), 0);
-            }
-            let Some(call) = &self.call else {
-                return Err(OtError::Range { first: self.next, len: rest.len(), count: 0 });
-            };
-            let len = rest.len().min(call.count() - self.next);
-            let (part, more) = rest.split_at_mut(len);
-            call.rows(self.next, part)?;
-            for (place, row) in (self.next..).zip(part) {
+        let cursor = (&mut self.calls, &mut self.call, &mut self.next);
+        Labels::take(count, cursor, |call, first, rows, _| {
+            for (place, row) in (first..).zip(rows) {
                 *row = *row & !1 | Block::from(choice(call, place));
             }
-            labels.name.get_or_insert((call.name(), self.next as u64));
-            (rest, self.next) = (more, self.next + len);
-        }
-        Ok(labels)
+        })
     }
 }
 

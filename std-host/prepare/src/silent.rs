@@ -10,7 +10,7 @@ use sharelet_ot::ots::{Received, Sent};
 use sharelet_ot::silent::{CHALLENGE_BYTES, MESSAGE_BYTES, OTS, PROOF_BYTES, Receiver, SEED_OTS};
 use sharelet_ot::silent::{PendingReceived, PendingSent, Sender};
 
-use crate::cursor::{Receiving, Sending};
+use crate::cursor::{Call, Receiving, Sending};
 use crate::error::{Failed, PrepareError};
 use crate::exchange::exchange;
 use crate::plan::{Plan, Strings};
@@ -34,23 +34,6 @@ pub(crate) enum Silence {
 pub(crate) struct Silent {
     sending: Way<Sender, Sent>,
     receiving: Way<Receiver, Received>,
-}
-
-/// Transfers of a call.
-trait Call {
-    fn count(&self) -> usize;
-}
-
-impl Call for Sent {
-    fn count(&self) -> usize {
-        self.count()
-    }
-}
-
-impl Call for Received {
-    fn count(&self) -> usize {
-        self.count()
-    }
 }
 
 /// One direction: who makes calls, and what is left of them.
