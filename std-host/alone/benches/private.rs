@@ -20,7 +20,7 @@ use std::time::Instant;
 use embedded_io_adapters::tokio_1::FromTokio;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
-use sharelet_alone::{Half, P0, P1, SLOTS, Task, online};
+use sharelet_alone::{FillingP0, FillingP1, Half, P0, P1, SLOTS, Task, online};
 use sharelet_core::functions::engine::Link as _;
 use sharelet_core::session::network::{Activation, Layer, Network};
 use sharelet_core::shape::{Shape, Window};
@@ -234,12 +234,16 @@ fn prepare(
                 if silent {
                     p0 = p0.silently();
                 }
-                let halves = match wanted {
-                    Wanted::Sessions(count) => p0.prepare(task, count, &mut rng, link).await,
-                    _ => p0.prepare_batch(task, &mut rng, link, |_| ()).await,
+                let halves = if let Wanted::Sessions(count) = wanted {
+                    p0.prepare(task, count, &mut rng, link).await.unwrap()
+                } else {
+                    let mut batch = FillingP0::new();
+                    while !batch.is_complete() {
+                        batch.step(&mut p0, task, &mut rng, link).await.unwrap();
+                    }
+                    batch.into_halves()
                 };
-                let made =
-                    Made { took: begin.elapsed(), sent: link.take(), halves: halves.unwrap() };
+                let made = Made { took: begin.elapsed(), sent: link.take(), halves };
                 wired.close().await;
                 made
             })
@@ -252,12 +256,16 @@ fn prepare(
                 if silent {
                     p1 = p1.silently();
                 }
-                let halves = match wanted {
-                    Wanted::Sessions(count) => p1.prepare(task, model, count, &mut rng, link).await,
-                    _ => p1.prepare_batch(task, model, &mut rng, link, |_| ()).await,
+                let halves = if let Wanted::Sessions(count) = wanted {
+                    p1.prepare(task, model, count, &mut rng, link).await.unwrap()
+                } else {
+                    let mut batch = FillingP1::new();
+                    while !batch.is_complete() {
+                        batch.step(&mut p1, (task, model), &mut rng, link).await.unwrap();
+                    }
+                    batch.into_halves()
                 };
-                let made =
-                    Made { took: begin.elapsed(), sent: link.take(), halves: halves.unwrap() };
+                let made = Made { took: begin.elapsed(), sent: link.take(), halves };
                 wired.close().await;
                 made
             })

@@ -23,6 +23,7 @@
 
 mod batch;
 pub mod error;
+pub mod filling;
 mod gate;
 pub mod half;
 mod layers;
@@ -33,6 +34,7 @@ pub mod session;
 pub mod task;
 
 pub use error::AloneError;
+pub use filling::{FillingP0, FillingP1};
 pub use half::Half;
 pub use network::Network;
 pub use session::{P0, P1};

@@ -9,16 +9,15 @@
 //! ```
 //!
 //! A call makes some sessions at once, in four messages whatever the network. A batch of 4,096 for
-//! a store takes a request and a reply for each product, and then the transfers in parts.
+//! a store is made part by part (`filling`).
 
 use rand_core::CryptoRng;
 use sharelet_core::functions::engine::Link;
 use sharelet_core::share::Party;
 use sharelet_model::Model;
-use sharelet_prepare::link::{begin, prepare};
+use sharelet_prepare::link::begin;
 use sharelet_prepare::pair::{Accepted, Asked};
 use sharelet_prepare::{FieldBits, Kept, Made, Pair};
-use sharelet_rlwe::batch::SLOTS;
 use sharelet_rlwe::{Public, Secret, Words32};
 use zeroize::Zeroizing;
 
@@ -34,15 +33,15 @@ const CONTEXT: &[u8] = b"sharelet alone 2";
 /// The party with the input, in one session with the peer: it decrypts.
 #[derive(Debug)]
 pub struct P0 {
-    pair: Pair,
-    secrets: Vec<Secret<Words32>>,
+    pub(crate) pair: Pair,
+    pub(crate) secrets: Vec<Secret<Words32>>,
 }
 
 /// The party with the weights: it multiplies.
 #[derive(Debug)]
 pub struct P1 {
-    pair: Pair,
-    publics: Vec<Public<Words32>>,
+    pub(crate) pair: Pair,
+    pub(crate) publics: Vec<Public<Words32>>,
 }
 
 impl P0 {
@@ -104,46 +103,6 @@ impl P0 {
         tell(&halves, task, link).await?;
         Ok(halves)
     }
-
-    /// Makes `P0`'s halves of [`SLOTS`] sessions; `told` is told of every part of the transfers.
-    ///
-    /// # Errors
-    /// As [`P0::prepare`]; [`AloneError::NoBatches`].
-    pub async fn prepare_batch<L: Link>(
-        &mut self,
-        task: &Task,
-        rng: &mut impl CryptoRng,
-        link: &mut L,
-        mut told: impl FnMut(usize),
-    ) -> Result<Vec<Half>, AloneError<L::Error>> {
-        let batches = task.batches.as_ref().ok_or(AloneError::NoBatches)?;
-        let masks: Vec<Shares> = (0..SLOTS).map(|_| draw(task, rng)).collect();
-        let mut shares = vec![task.products.zeros(); SLOTS];
-        for number in 0..batches.count() {
-            let [_, reply_bytes] = batches.bytes(number)?;
-            let request = batches.request(number, &self.secrets, &masks, rng)?;
-            exchange(link, [&request, &[]], [0, 0]).await?;
-            let [reply, _] = exchange(link, [&[], &[]], [reply_bytes, 0]).await?;
-            batches.finish(number, &self.secrets, &reply, &mut shares)?;
-        }
-        for (masks, shares) in masks.iter().zip(&mut shares) {
-            add_public(&task.network, masks, shares);
-        }
-        let (mut halves, mut vectors) = (Vec::with_capacity(SLOTS), masks.into_iter().zip(shares));
-        while halves.len() < SLOTS {
-            let sessions = task.sessions_at_once().min(SLOTS - halves.len());
-            let made = prepare(&mut self.pair, &task.gates.plan(sessions), rng, link).await?;
-            let before = halves.len();
-            let new = split(made, &task.gates).take(sessions).zip(vectors.by_ref());
-            halves.extend(new.map(|(correlations, (masks, shares))| {
-                half_of_p0(task, masks, shares, correlations)
-            }));
-            tell(halves.get(before..).unwrap_or_default(), task, link).await?;
-            told(halves.len());
-        }
-        self.pair.rest();
-        Ok(halves)
-    }
 }
 
 impl P1 {
@@ -200,47 +159,20 @@ impl P1 {
         let (made, _) = prove(accepted, (&reply, 0), rng, link).await?;
         listen(shares.into_iter(), made, task, link).await
     }
-
-    /// Makes `P1`'s halves of [`SLOTS`] sessions; `told` is told of every part of the transfers.
-    ///
-    /// # Errors
-    /// As [`P1::prepare`]; [`AloneError::NoBatches`].
-    pub async fn prepare_batch<L: Link>(
-        &mut self,
-        task: &Task,
-        model: &Model,
-        rng: &mut impl CryptoRng,
-        link: &mut L,
-        mut told: impl FnMut(usize),
-    ) -> Result<Vec<Half>, AloneError<L::Error>> {
-        let batches = task.batches.as_ref().ok_or(AloneError::NoBatches)?;
-        let mut shares = vec![task.products.zeros(); SLOTS];
-        for number in 0..batches.count() {
-            let [request_bytes, _] = batches.bytes(number)?;
-            let [request, _] = exchange(link, [&[], &[]], [request_bytes, 0]).await?;
-            let reply =
-                batches.respond(number, &self.publics, model, &request, &mut shares, rng)?;
-            exchange(link, [&reply, &[]], [0, 0]).await?;
-        }
-        let (mut halves, mut shares) = (Vec::with_capacity(SLOTS), shares.into_iter());
-        while halves.len() < SLOTS {
-            let sessions = task.sessions_at_once().min(SLOTS - halves.len());
-            let made = prepare(&mut self.pair, &task.gates.plan(sessions), rng, link).await?;
-            halves.extend(listen(shares.by_ref().take(sessions), made, task, link).await?);
-            told(halves.len());
-        }
-        self.pair.rest();
-        Ok(halves)
-    }
 }
 
-fn half_of_p0(task: &Task, masks: Shares, shares: Shares, correlations: Correlations) -> Half {
+pub(crate) fn half_of_p0(
+    task: &Task,
+    masks: Shares,
+    shares: Shares,
+    correlations: Correlations,
+) -> Half {
     let (party, digest, said) = (Party::P0, task.digest(), Vec::new());
     Half { party, digest, masks, shares, said, correlations }
 }
 
 /// `P0` says what it says ahead.
-async fn tell<L: Link>(
+pub(crate) async fn tell<L: Link>(
     halves: &[Half],
     task: &Task,
     link: &mut L,
@@ -251,7 +183,7 @@ async fn tell<L: Link>(
 }
 
 /// `P1`'s halves, with what `P0` says ahead.
-async fn listen<L: Link>(
+pub(crate) async fn listen<L: Link>(
     shares: impl ExactSizeIterator<Item = Shares>,
     made: Made,
     task: &Task,
@@ -277,7 +209,7 @@ fn bound(keys: &[u8]) -> Vec<u8> {
 }
 
 /// Fresh masks of what each layer takes, and of an answer that comes out of a gate.
-fn draw(task: &Task, rng: &mut impl CryptoRng) -> Shares {
+pub(crate) fn draw(task: &Task, rng: &mut impl CryptoRng) -> Shares {
     let elems = mask_elems(Party::P0, &task.network, &task.gates);
     let mut vector = |elems: usize| (0..elems).map(|_| rng.next_u32()).collect();
     Zeroizing::new(elems.into_iter().map(&mut vector).collect())
@@ -310,7 +242,7 @@ async fn prove<L: Link>(
 }
 
 /// What each session spends.
-fn split(made: Made, gates: &Gates) -> impl Iterator<Item = Correlations> {
+pub(crate) fn split(made: Made, gates: &Gates) -> impl Iterator<Item = Correlations> {
     let (records, strings) = made.into_parts();
     let (records, mut strings) = (Zeroizing::new(records), strings.split(gates.strings()));
     let bytes = gates.record_bytes();
@@ -325,7 +257,7 @@ fn parts(message: &[u8], bytes: usize) -> impl Iterator<Item = &[u8]> {
     (0..).map(move |part: usize| message.get(part * bytes..(part + 1) * bytes).unwrap_or_default())
 }
 
-async fn exchange<L: Link>(
+pub(crate) async fn exchange<L: Link>(
     link: &mut L,
     own: [&[u8]; 2],
     bytes: [usize; 2],

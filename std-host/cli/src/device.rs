@@ -45,6 +45,15 @@ pub struct DeviceArgs {
     /// With `--prepare ot`: take the inferences from the store that `sharelet prepare` fills.
     #[arg(long)]
     pub store: bool,
+    /// With `--store`: fill the store up to so many inferences whenever half of them are spent,
+    /// part by part between readings.
+    #[arg(
+        long,
+        value_name = "N",
+        requires = "store",
+        value_parser = clap::value_parser!(u64).range(1..),
+    )]
+    pub fill: Option<u64>,
     /// The counter of the key's sessions; by default the key's file, ending in `.counter`.
     #[arg(long, value_name = "FILE")]
     pub counter: Option<PathBuf>,
@@ -253,7 +262,12 @@ pub fn run(args: DeviceArgs) -> Result<()> {
 fn pairing(args: &DeviceArgs, route: &Route) -> Result<Option<Pairing>> {
     let AloneArgs { state, name } = &args.alone;
     if args.prepare == Prepare::Dealer {
-        let alone = [("state", state.is_some()), ("name", name.is_some()), ("store", args.store)];
+        let alone = [
+            ("state", state.is_some()),
+            ("name", name.is_some()),
+            ("store", args.store),
+            ("fill", args.fill.is_some()),
+        ];
         expect_absent(&alone, "a dealer; add --prepare ot")?;
         given(args.key.as_deref(), "key")?;
         return Ok(None);
@@ -277,6 +291,7 @@ fn infer_alone(
 ) -> Result<usize, DeviceError> {
     let options = ReadOptions { width: None, divide: args.divide };
     let sensor = FileSensor::open(args.inputs, options, None)?;
+    let fill = args.fill.unwrap_or(0);
     route.announce();
     until_stopped(async |stop| {
         let settings = Settings {
@@ -288,7 +303,7 @@ fn infer_alone(
             stall: args.timeout,
             ..Settings::new(pairing.host.clone(), route.clone())
         };
-        let mut device = alone::Device { settings, pairing, sensor, events: console };
+        let mut device = alone::Device { settings, pairing, fill, sensor, events: console };
         let done = device.run(&stop).await;
         route.drained().await;
         done

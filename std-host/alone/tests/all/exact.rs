@@ -1,7 +1,7 @@
 //! The answer is bit for bit that of the twin.
 
 use rand_core::Rng as _;
-use sharelet_alone::{AloneError, Half, SLOTS};
+use sharelet_alone::{AloneError, FillingP0, Half, SLOTS};
 use sharelet_core::session::network::{Activation, Layer};
 use sharelet_core::share::Party;
 use sharelet_testkit::model::Model as Plain;
@@ -139,6 +139,6 @@ fn networks_of_windows_have_no_batches() {
     let mut parties = Parties::new(model(&Plain::of_every_shape(&mut rng(seed))), seed);
     assert!(!parties.task.has_batches());
     let Parties { task, ends: [end, _], p0, rngs: [rng, _], .. } = &mut parties;
-    let refused = run(p0.prepare_batch(task, rng, end, |_| ()));
+    let refused = run(FillingP0::new().step(p0, task, rng, end));
     assert!(matches!(refused, Err(AloneError::NoBatches)));
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use embassy_futures::join::join;
 use rand_chacha::ChaCha12Rng;
 use rand_core::Rng as _;
-use sharelet_alone::{AloneError, Half, P0, P1, Task, online};
+use sharelet_alone::{AloneError, FillingP0, FillingP1, Half, P0, P1, Task, online};
 use sharelet_core::session::network::Network;
 use sharelet_model::Model;
 use sharelet_prepare::{FieldBits, Kept};
@@ -100,11 +100,17 @@ impl Parties {
     /// Both parties' halves of a batch.
     pub fn prepare_batch(&mut self) -> [Vec<Half>; 2] {
         let Self { task, model, ends: [end_0, end_1], p0, p1, rngs: [rng_0, rng_1], .. } = self;
-        let (made_0, made_1) = run(join(
-            p0.prepare_batch(task, rng_0, end_0, |_| ()),
-            p1.prepare_batch(task, model, rng_1, end_1, |_| ()),
-        ));
-        [made_0.unwrap(), made_1.unwrap()]
+        let (mut batch_0, mut batch_1) = (FillingP0::new(), FillingP1::new());
+        while !batch_0.is_complete() {
+            let (done_0, done_1) = run(join(
+                batch_0.step(p0, task, rng_0, end_0),
+                batch_1.step(p1, (task, model), rng_1, end_1),
+            ));
+            done_0.and(done_1).unwrap();
+            assert_eq!(batch_0.made(), batch_1.made());
+        }
+        assert!(batch_1.is_complete());
+        [batch_0.into_halves(), batch_1.into_halves()]
     }
 
     pub fn prepare(&mut self, sessions: usize) -> [Vec<Half>; 2] {

@@ -124,6 +124,27 @@ fn a_store_is_spent_once_and_a_copy_of_it_is_refused() {
     assert!(said.ends_with("2 inferences prepared, 2 ready\n"), "{said}");
 }
 
+#[test]
+fn a_store_is_filled_while_it_is_spent() {
+    let room = room();
+    let twin = room.works(TWIN).out;
+    let server = host(&room, "--store");
+    let line = device(&server, "--store --fill 4");
+    let done = room.works(&line);
+    assert_eq!(done.out, twin);
+    // 4 to begin with, and 2 more when 2 are left: one of them is left at the end.
+    assert!(done.err.contains("4 inferences prepared, 4 ready"), "{}", done.err);
+    assert!(done.err.contains("2 inferences prepared, 4 ready"), "{}", done.err);
+    // Whole batches go on in parts: all of the first before there is a half, and then none.
+    fs::remove_dir_all(store(&room, "pump/host-host")).unwrap();
+    fs::remove_dir_all(store(&room, "host/alone-pump")).unwrap();
+    room.works(&prepare(&server, 300));
+    let done = room.works(&device(&server, "--store --fill 1000"));
+    assert_eq!(done.out, twin);
+    assert!(done.err.contains("4096 inferences prepared, 4391 ready"), "{}", done.err);
+    room.refuses(&device(&server, "--fill 5"), 2, "--store");
+}
+
 /// The only store in a folder.
 fn store(room: &Programs, folder: &str) -> std::path::PathBuf {
     let entries = fs::read_dir(room.path(folder)).unwrap().map(|entry| entry.unwrap().path());

@@ -4,17 +4,19 @@ use core::time::Duration;
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
+use rand_chacha::ChaCha20Rng;
 use rand_core::Rng as _;
-use sharelet_alone::{Half, P0, SLOTS, Task, online};
+use sharelet_alone::{Half, P0, Task, online};
 use sharelet_core::ring::{Ring as _, read_le_slice, write_le_slice};
 use sharelet_core::session::wire::control::{Answer, DeviceId};
 use sharelet_core::share::Party;
 use sharelet_link::files::{FileError, sync_directory};
 use sharelet_link::frame;
 use sharelet_link::{Connection, Counts, Reader, Role, Route, Writer, tcp};
-
+use sharelet_prepare::Kept;
 use zeroize::Zeroizing;
 
+use super::filling::{FillingDevice, sessions_of};
 use super::link::{COMPUTING, Tallied, expect_bounded, field, kept, model_name, pair_name, rng};
 use super::wire::{Hello, Message, Stocked, Want, Welcome};
 use super::{AloneError, wire as messages};
@@ -37,12 +39,21 @@ pub struct Settings {
     pub state: PathBuf,
     /// Whether inferences are taken from a store, in `state`.
     pub stores: bool,
-    /// Whether batches of [`SLOTS`] are made with silent transfers: fewer bytes, more work.
+    /// Whether batches of [`SLOTS`](sharelet_alone::SLOTS) are made with silent transfers: fewer bytes, more work.
     pub silent: bool,
     /// The host must accept within this time.
     pub connect: Duration,
     /// The longest silence within a message.
     pub stall: Duration,
+}
+
+/// What a part of a batch has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Filled {
+    /// So many of its inferences are made, and none of them is stored.
+    Made(u64),
+    /// It is complete, and stored: so many inferences.
+    Stored(u32),
 }
 
 /// A device that is connected.
@@ -52,10 +63,17 @@ pub struct Client {
     /// The network, and what is derived from it.
     task: Task,
     answer: Answer,
-    p0: P0,
+    /// What the pair keeps, until something is to be made: keys of encryption are large, and a
+    /// connection that only spends a store needs none.
+    kept: Box<Kept>,
+    p0: Option<P0>,
+    /// How something is made: for stores, silently.
+    manner: [bool; 2],
     /// Prepared on this connection, oldest first.
     halves: VecDeque<Half>,
     store: Option<Halves>,
+    /// A batch of which some parts are made.
+    filling: Option<FillingDevice>,
     /// What is kept of the host, for this program alone.
     file: KeptFile,
     _held: Held,
@@ -116,30 +134,29 @@ impl Client {
         }
         let task = Task::new(network)?;
         expect_bounded(&task)?;
-        let mut rng = rng()?;
-        let (p0, store) = {
+        let (transfers, kept) = {
             let mut link = Tallied::new(&mut reader, &mut writer);
             // Base transfers are large: on the heap, whatever is built around them.
             let met = kept(Party::P0, Some(&file), [own, peers], loaded, &mut link);
-            let kept = Box::pin(met).await?;
-            let begun = P0::begin(&task, (&kept, field(*stores)), &mut rng, &mut link);
-            let p0 = Box::pin(begun).await?;
-            let p0 = if *silent { p0.silently() } else { p0 };
-            let model = model_name(&model, &task);
-            let pair = pair_name(*device.as_bytes(), DeviceId::proved(peer));
-            let origin = Origin { party: 0, pair, model };
-            let bytes = Half::bytes(Party::P0, &task);
-            let open = || Halves::open(&store_folder(&file, &model), origin, bytes);
-            (p0, stores.then(open).transpose()?)
+            Box::pin(met).await?
         };
+        let model = model_name(&model, &task);
+        let pair = pair_name(*device.as_bytes(), DeviceId::proved(peer));
+        let origin = Origin { party: 0, pair, model, transfers };
+        let bytes = Half::bytes(Party::P0, &task);
+        let open = || Halves::open(&store_folder(&file, &model), origin, bytes);
+        let store = stores.then(open).transpose()?;
         let mut client = Self {
             reader,
             writer,
             task,
             answer: *answer,
-            p0,
+            kept,
+            p0: None,
+            manner: [*stores, *silent],
             halves: VecDeque::new(),
             store,
+            filling: None,
             file,
             _held: held,
         };
@@ -166,6 +183,13 @@ impl Client {
         self.store.as_ref().map_or(self.halves.len() as u64, Halves::ready)
     }
 
+    /// Whether a batch is being made; the host waits for its next part as long as it waits for a
+    /// preparation.
+    #[must_use]
+    pub const fn is_filling(&self) -> bool {
+        self.filling.is_some()
+    }
+
     /// Says what is wanted, and waits until the host goes along; bytes of it.
     async fn want(&mut self, want: Want) -> Result<Counts, AloneError> {
         let body = frame::encode(Message::Want, &want)?;
@@ -181,53 +205,89 @@ impl Client {
     /// [`AloneError`].
     pub async fn prepare(&mut self, sessions: u32) -> Result<Counts, AloneError> {
         let wanted = self.want(Want::Prepare { sessions }).await?;
-        let Self { reader, writer, task, p0, .. } = self;
-        let mut link = Tallied::new(reader, writer);
         let sessions = usize::try_from(sessions).unwrap_or(usize::MAX);
-        let made = p0.prepare(task, sessions, &mut rng()?, &mut link).await;
-        let counts = added(wanted, link.counts);
+        let mut rng = rng()?;
+        let (made, counts) = {
+            let (p0, task, mut link) = self.maker(&mut rng).await?;
+            (p0.prepare(task, sessions, &mut rng, &mut link).await, link.counts)
+        };
         let made = self.expect_honest(made.map_err(AloneError::from))?;
         self.halves.extend(made);
-        Ok(counts)
+        Ok(added(wanted, counts))
     }
 
-    /// Adds a batch to both stores: [`SLOTS`] inferences where `count` and the network allow it,
-    /// and as many as are best prepared at once otherwise. Returns how many; `made` is told of
-    /// them as they are made.
+    /// What makes halves, begun with the host if it was not.
+    async fn maker(
+        &mut self,
+        rng: &mut ChaCha20Rng,
+    ) -> Result<(&mut P0, &Task, Tallied<'_>), AloneError> {
+        let Self { reader, writer, task, kept, p0, manner: [stores, silent], .. } = self;
+        let mut link = Tallied::new(reader, writer);
+        let p0 = match p0 {
+            Some(p0) => p0,
+            None => {
+                let begun = P0::begin(task, (kept, field(*stores)), rng, &mut link);
+                let begun = Box::pin(begun).await?;
+                p0.insert(if *silent { begun.silently() } else { begun })
+            }
+        };
+        Ok((p0, task, link))
+    }
+
+    /// Adds a batch to both stores: [`SLOTS`](sharelet_alone::SLOTS) inferences where `count` and
+    /// the network allow it, and as many as are best prepared at once otherwise. Returns how many;
+    /// `made` is told of them as they are made.
     ///
     /// # Errors
-    /// [`AloneError`]; after one that is the disk's or the peer's neither side has the batch.
+    /// As [`Client::fill_some`].
     pub async fn fill(&mut self, count: u64, mut made: impl FnMut(u64)) -> Result<u32, AloneError> {
-        let store = self.store.as_ref().ok_or_else(no_store)?;
-        let whole = self.task.has_batches() && count >= MANY;
-        let wanted = usize::try_from(count).unwrap_or(usize::MAX);
-        let sessions = if whole { SLOTS } else { wanted.min(most_of_batch(&self.task)) };
+        loop {
+            match self.fill_some(count).await? {
+                Filled::Made(sessions) => made(sessions),
+                Filled::Stored(sessions) => return Ok(sessions),
+            }
+        }
+    }
+
+    /// The same part by part, for who infers in between: begins a batch of which `count` would be
+    /// welcome, or goes on with the one that is begun.
+    ///
+    /// # Errors
+    /// [`AloneError`]; after one neither side has the batch.
+    pub async fn fill_some(&mut self, count: u64) -> Result<Filled, AloneError> {
         let mut rng = rng()?;
+        let mut filling = match self.filling.take() {
+            Some(filling) => {
+                frame::send(&mut self.writer, Message::Want, &Want::More).await?;
+                filling
+            }
+            None => self.begin_batch(count, &mut rng).await?,
+        };
+        let (p0, task, mut link) = self.maker(&mut rng).await?;
+        let made = filling.step(p0, task, &mut rng, &mut link).await;
+        let made = self.expect_honest(made)?;
+        if !filling.is_complete() {
+            self.filling = Some(filling);
+            return Ok(Filled::Made(made as u64));
+        }
+        let Self { reader, writer, store, .. } = self;
+        let store = store.as_mut().ok_or_else(no_store)?;
+        Ok(Filled::Stored(filling.keep(store, (reader, writer)).await?))
+    }
+
+    async fn begin_batch(
+        &mut self,
+        count: u64,
+        rng: &mut ChaCha20Rng,
+    ) -> Result<FillingDevice, AloneError> {
+        let store = self.store.as_ref().ok_or_else(no_store)?;
+        let sessions = u32::try_from(sessions_of(&self.task, count)).unwrap_or(0);
         let mut id = [0; 16];
         rng.fill_bytes(&mut id);
-        let batch = Batch { id, first: store.end(), count: u32::try_from(sessions).unwrap_or(0) };
+        let batch = Batch { id, first: store.end(), count: sessions };
         store.expect(&batch)?;
         self.want(Want::Fill(batch)).await?;
-        let Self { reader, writer, task, p0, store, .. } = self;
-        let mut link = Tallied::new(reader, writer);
-        let mut halves = Vec::with_capacity(sessions);
-        let mut failed = Ok(());
-        if whole {
-            let all = p0.prepare_batch(task, &mut rng, &mut link, |count| made(count as u64)).await;
-            failed = all.map(|all| halves.extend(bytes_of(all)));
-        }
-        while halves.len() < sessions && failed.is_ok() {
-            let some = task.sessions_at_once().min(sessions - halves.len());
-            let some = p0.prepare(task, some, &mut rng, &mut link).await;
-            failed = some.map(|some| halves.extend(bytes_of(some)));
-            made(halves.len() as u64);
-        }
-        let store = store.as_mut();
-        if let Err(error) = failed {
-            return self.expect_honest(Err(error.into()));
-        }
-        confirm(store.ok_or_else(no_store)?, batch, &halves, (reader, writer)).await?;
-        Ok(batch.count)
+        Ok(FillingDevice::new(&self.task, batch))
     }
 
     /// Infers with what was prepared: with the store's next half, or the connection's oldest.
@@ -275,7 +335,7 @@ impl Client {
     fn expect_honest<T>(&mut self, made: Result<T, AloneError>) -> Result<T, AloneError> {
         if made.as_ref().err().is_some_and(AloneError::is_cheat) {
             self.halves.clear();
-            self.store = None;
+            (self.store, self.filling) = (None, None);
             if let Err(error) = forget(&self.file) {
                 tracing::error!("what was kept of the host cannot be deleted: {error}");
             }
@@ -318,23 +378,8 @@ pub(super) fn opened(share: &[u32], theirs: &[u8]) -> Vec<u32> {
     values
 }
 
-/// As bytes, one by one: the halves are dropped as they go.
-pub(super) fn bytes_of(halves: Vec<Half>) -> impl Iterator<Item = Zeroizing<Vec<u8>>> {
-    halves.into_iter().map(|half| half.to_bytes())
-}
-
-/// Most sessions of a batch that is not of [`SLOTS`].
-pub(super) fn most_of_batch(task: &Task) -> usize {
-    const BYTES: usize = 64 << 20;
-    let of_bytes = BYTES / Half::bytes(Party::P0, task).max(1);
-    of_bytes.clamp(task.sessions_at_once(), SLOTS)
-}
-
 /// Bytes around the body of a frame.
 const FRAME_BYTES: u64 = 5;
-/// From so many inferences on a batch of [`SLOTS`] takes fewer bytes than single ones.
-const MANY: u64 = 512;
-
 fn no_store() -> AloneError {
     AloneError::Unfit("this device has no store; name one with --store".to_owned())
 }
@@ -345,23 +390,4 @@ fn added(a: Counts, b: Counts) -> Counts {
         received_bytes: a.received_bytes + b.received_bytes,
         round_trips: a.round_trips + b.round_trips,
     }
-}
-
-/// Keeps a batch on both sides, or on neither.
-pub(super) async fn confirm(
-    store: &mut Halves,
-    batch: Batch,
-    halves: &[Zeroizing<Vec<u8>>],
-    (reader, writer): (&mut Reader, &mut Writer),
-) -> Result<(), AloneError> {
-    let kept = store.put(batch, halves);
-    frame::send_bytes(writer, Message::Stored, &[u8::from(kept.is_ok())]).await?;
-    reader.await_message(COMPUTING);
-    let peers = frame::receive_bytes(reader, Message::Stored, 1).await?;
-    kept?;
-    if peers != [1] {
-        store.take_back(&batch)?;
-        return Err(messages::WireError::Refused(messages::Refusal::Disk).into());
-    }
-    Ok(())
 }

@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
+use rand_chacha::ChaCha20Rng;
 use sha2::{Digest as _, Sha256};
-use sharelet_alone::{Half, P1, SLOTS, Task, online};
+use sharelet_alone::{Half, P1, Task, online};
 use sharelet_core::ring::write_le_slice;
 use sharelet_core::session::wire::control::{Answer, DeviceId};
 use sharelet_core::share::Party;
@@ -20,12 +21,14 @@ use sharelet_link::frame::{self, FrameError, Header};
 use sharelet_link::service::{Service, Visit};
 use sharelet_link::{Connection, Party as Peer, Reader, Role, Writer};
 use sharelet_model::Model;
+use sharelet_prepare::Kept;
+use tokio::sync::{Mutex as Turn, Semaphore, SemaphorePermit};
+use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-use tokio::sync::{Mutex as Turn, Semaphore, SemaphorePermit};
-
 use super::AloneError;
-use super::client::{bytes_of, confirm, forget, most_of_batch, opened, store_folder};
+use super::client::{forget, opened, store_folder};
+use super::filling::{FillingHost, is_whole, most};
 use super::link::{COMPUTING, Tallied, field, kept, model_name, pair_name, rng};
 use super::wire::{Hello, Message, Refusal, Stocked, Want, Welcome};
 use crate::host::kernel::Vectorised;
@@ -141,9 +144,41 @@ impl core::fmt::Debug for Host {
 /// A connection in its session.
 struct Session {
     device: DeviceId,
-    p1: P1,
+    /// What the pair keeps, until something is to be made.
+    kept: Box<Kept>,
+    p1: Option<P1>,
+    /// How something is made: for stores, silently.
+    manner: [bool; 2],
     halves: VecDeque<Half>,
     store: Option<Halves>,
+}
+
+impl Session {
+    /// What makes halves, begun with the device if it was not.
+    async fn maker(
+        &mut self,
+        task: &Task,
+        rng: &mut ChaCha20Rng,
+        link: &mut Tallied<'_>,
+    ) -> Result<&mut P1, AloneError> {
+        let Self { kept, p1, manner: [stores, silent], .. } = self;
+        match p1 {
+            Some(p1) => Ok(p1),
+            None => {
+                let begun = P1::begin(task, (kept, field(*stores)), rng, link);
+                let begun = Box::pin(begun).await?;
+                Ok(p1.insert(if *silent { begun.silently() } else { begun }))
+            }
+        }
+    }
+}
+
+/// A batch that a device has begun, and the room that it takes until it is complete.
+struct Begun<'h> {
+    filling: FillingHost,
+    /// The next part must have begun by then.
+    until: Instant,
+    _room: SemaphorePermit<'h>,
 }
 
 impl Host {
@@ -308,17 +343,14 @@ impl Host {
         let welcome = Welcome { model: *digest, network, kept: own, stores };
         let welcome = frame::encode(Message::Welcome, &welcome)?;
         frame::greet(writer, Message::Welcome, &welcome).await?;
-        let (field, mut rng) = (field(hello.stores), rng()?);
         let mut link = Tallied::new(reader, writer);
         let keeps = sealed.then_some(&file);
         let met = kept(Party::P1, keeps, [own, hello.kept], loaded, &mut link);
-        let kept = Box::pin(met).await?;
-        let p1 = Box::pin(P1::begin(task, (&kept, field), &mut rng, &mut link)).await?;
-        let p1 = if hello.silent { p1.silently() } else { p1 };
+        let (transfers, kept) = Box::pin(met).await?;
         let open = || {
             let pair = pair_name(*hello.device.as_bytes(), DeviceId::proved(self.name));
             let model = model_name(digest, task);
-            let origin = Origin { party: 1, pair, model };
+            let origin = Origin { party: 1, pair, model, transfers };
             Halves::open(&store_folder(&file, &model), origin, Half::bytes(Party::P1, task))
         };
         let mut store = hello.stores.then(open).transpose()?;
@@ -327,8 +359,9 @@ impl Host {
             frame::send(writer, Message::Stock, &Stocked(store.stock())).await?;
             store.match_with(&theirs)?;
         }
-        let (device, halves) = (hello.device, VecDeque::new());
-        Ok(Box::new(Session { device, p1, halves, store }))
+        let (device, manner) = (hello.device, [hello.stores, hello.silent]);
+        let halves = VecDeque::new();
+        Ok(Box::new(Session { device, kept, p1: None, manner, halves, store }))
     }
 
     /// What the device wants, one after the other, until it goes.
@@ -339,7 +372,8 @@ impl Host {
         numbers: &mut u64,
         visit: &mut Visit,
     ) -> Result<(), AloneError> {
-        while visit.next(reader).await? {
+        let mut begun: Option<Begun<'_>> = None;
+        while self.next(begun.as_ref(), reader, visit).await? {
             let Some(header) = Header::<Message>::read_or_end(reader).await? else {
                 return Ok(());
             };
@@ -349,118 +383,165 @@ impl Host {
             }
             let want: Want = header.message(reader).await?;
             reader.end_message();
-            let work = match want {
-                Want::Infer { .. } => Work::Light,
-                Want::Fill(batch) if self.is_whole(&batch) => Work::Batch,
-                Want::Prepare { .. } | Want::Fill(_) => Work::Heavy,
-            };
-            let _permit = self.room_for(work, visit).await?;
-            let done = Box::pin(self.done(session, want, numbers, (&mut *reader, &mut *writer)));
-            // A message of a batch has the time that its bytes take; of them there may be many.
-            match work {
-                Work::Batch | Work::Heavy => blocking(visit.or(done))?,
-                Work::Light => blocking(within(visit, &self.patience, done))?,
+            let link = (&mut *reader, &mut *writer);
+            // A part of a batch has the time that its bytes take; of them there may be many.
+            match want {
+                Want::Infer { index } => {
+                    let _room = self.room_for(Work::Light, visit).await?;
+                    let done = Box::pin(self.infer(session, index, numbers, link));
+                    blocking(within(visit, &self.patience, done))?;
+                }
+                // Its room is taken: who had one, and waited for another, could wait for ever.
+                Want::Prepare { .. } | Want::Fill(_) if begun.is_some() => {
+                    return Err(AloneError::Refused(Refusal::Protocol));
+                }
+                Want::Prepare { sessions } => {
+                    let _room = self.room_for(Work::Heavy, visit).await?;
+                    blocking(visit.or(Box::pin(self.prepare(session, sessions, link))))?;
+                }
+                Want::Fill(batch) => {
+                    let whole = is_whole(&self.served.task, &batch);
+                    let work = if whole { Work::Batch } else { Work::Heavy };
+                    let room = self.room_for(work, visit).await?;
+                    let filling = self.begin_batch(session, batch, link.1).await?;
+                    let until = Instant::now() + self.patience.phase;
+                    let batch = Begun { filling, until, _room: room };
+                    begun = blocking(visit.or(Box::pin(self.fill(session, batch, link))))?;
+                }
+                Want::More => {
+                    let batch = begun.take().ok_or(AloneError::Refused(Refusal::Protocol))?;
+                    begun = blocking(visit.or(Box::pin(self.fill(session, batch, link))))?;
+                }
             }
         }
         Ok(())
     }
 
-    fn is_whole(&self, batch: &Batch) -> bool {
-        let task = &self.served.task;
-        usize::try_from(batch.count) == Ok(SLOTS) && task.has_batches()
+    /// Whether something more comes: in time, if a batch is begun.
+    async fn next(
+        &self,
+        begun: Option<&Begun<'_>>,
+        reader: &mut Reader,
+        visit: &mut Visit,
+    ) -> Result<bool, AloneError> {
+        let Some(begun) = begun else { return Ok(visit.next(reader).await?) };
+        let next = tokio::time::timeout_at(begun.until, visit.next_of_work(reader)).await;
+        Ok(next.map_err(|_| AloneError::Refused(Refusal::TooSlow))??)
     }
 
-    async fn done(
+    async fn prepare(
         &self,
         session: &mut Session,
-        want: Want,
+        sessions: u32,
+        (reader, writer): (&mut Reader, &mut Writer),
+    ) -> Result<(), AloneError> {
+        let Served { model, task, .. } = &self.served;
+        let most = task.sessions_at_once();
+        let sessions = usize::try_from(sessions).unwrap_or(usize::MAX);
+        if !(1..=most).contains(&sessions) || session.halves.len() + sessions > TURNS * most {
+            return Err(too_many(most));
+        }
+        frame::send_bytes(writer, Message::Go, &[]).await?;
+        let (mut link, mut rng) = (Tallied::new(reader, writer), rng()?);
+        let p1 = session.maker(task, &mut rng, &mut link).await?;
+        let made = p1.prepare(task, model, sessions, &mut rng, &mut link).await?;
+        session.halves.extend(made);
+        tracing::debug!(device = %session.device, sessions, "prepared");
+        Ok(())
+    }
+
+    async fn begin_batch(
+        &self,
+        session: &Session,
+        batch: Batch,
+        writer: &mut Writer,
+    ) -> Result<FillingHost, AloneError> {
+        let task = &self.served.task;
+        let store = session.store.as_ref().ok_or(AloneError::Refused(Refusal::NoStore))?;
+        let sessions = usize::try_from(batch.count).unwrap_or(usize::MAX);
+        if !is_whole(task, &batch) && sessions > most(task) {
+            return Err(too_many(most(task)));
+        }
+        if store.ready() >= self.store.quota().sessions_per_day.into() {
+            return Err(AloneError::Refused(Refusal::Full));
+        }
+        store.expect(&batch)?;
+        frame::send_bytes(writer, Message::Go, &[]).await?;
+        Ok(FillingHost::new(task, batch))
+    }
+
+    /// A part of a batch; what is left of it.
+    async fn fill<'h>(
+        &self,
+        session: &mut Session,
+        mut begun: Begun<'h>,
+        (reader, writer): (&mut Reader, &mut Writer),
+    ) -> Result<Option<Begun<'h>>, AloneError> {
+        let Served { model, task, .. } = &self.served;
+        let mut rng = rng()?;
+        {
+            let mut link = Tallied::new(reader, writer);
+            let p1 = session.maker(task, &mut rng, &mut link).await?;
+            begun.filling.step(p1, (task, model), &mut rng, &mut link).await?;
+        }
+        if !begun.filling.is_complete() {
+            begun.until = Instant::now() + self.patience.phase;
+            return Ok(Some(begun));
+        }
+        let store = session.store.as_mut().ok_or(AloneError::Refused(Refusal::NoStore))?;
+        begun.filling.keep(store, (reader, writer)).await?;
+        let ready = store.ready();
+        tracing::info!(device = %session.device, "{ready} inferences are in the store");
+        Ok(None)
+    }
+
+    async fn infer(
+        &self,
+        session: &mut Session,
+        index: Option<u64>,
         numbers: &mut u64,
         (reader, writer): (&mut Reader, &mut Writer),
     ) -> Result<(), AloneError> {
         let Served { model, task, .. } = &self.served;
-        match want {
-            Want::Prepare { sessions } => {
-                let most = task.sessions_at_once();
-                let sessions = usize::try_from(sessions).unwrap_or(usize::MAX);
-                if !(1..=most).contains(&sessions) || session.halves.len() + sessions > TURNS * most
-                {
-                    let most = u32::try_from(most).unwrap_or(u32::MAX);
-                    return Err(AloneError::Refused(Refusal::TooMany { most }));
-                }
-                frame::send_bytes(writer, Message::Go, &[]).await?;
-                let mut link = Tallied::new(reader, writer);
-                let made =
-                    session.p1.prepare(task, model, sessions, &mut rng()?, &mut link).await?;
-                session.halves.extend(made);
-                tracing::debug!(device = %session.device, sessions, "prepared");
+        // Counted before anything is spent, and before the device learns anything.
+        self.store.serve(session.device)?;
+        let half = match (index, &mut session.store) {
+            (None, None) => session.halves.pop_front(),
+            (Some(index), Some(store)) => {
+                let bytes = store.spend(index)?;
+                Half::from_bytes(Party::P1, task, &bytes)
             }
-            Want::Fill(batch) => {
-                let store = session.store.as_mut();
-                let store = store.ok_or(AloneError::Refused(Refusal::NoStore))?;
-                let sessions = usize::try_from(batch.count).unwrap_or(usize::MAX);
-                let (whole, most) = (self.is_whole(&batch), most_of_batch(task));
-                if !whole && sessions > most {
-                    let most = u32::try_from(most).unwrap_or(u32::MAX);
-                    return Err(AloneError::Refused(Refusal::TooMany { most }));
-                }
-                if store.ready() >= self.store.quota().sessions_per_day.into() {
-                    return Err(AloneError::Refused(Refusal::Full));
-                }
-                store.expect(&batch)?;
-                frame::send_bytes(writer, Message::Go, &[]).await?;
-                let (mut link, mut rng) = (Tallied::new(reader, writer), rng()?);
-                let mut halves = Vec::with_capacity(sessions);
-                if whole {
-                    let all = session.p1.prepare_batch(task, model, &mut rng, &mut link, |_| ());
-                    halves.extend(bytes_of(all.await?));
-                }
-                while halves.len() < sessions {
-                    let some = task.sessions_at_once().min(sessions - halves.len());
-                    let some = session.p1.prepare(task, model, some, &mut rng, &mut link);
-                    halves.extend(bytes_of(some.await?));
-                }
-                confirm(store, batch, &halves, (reader, writer)).await?;
-                let ready = store.ready();
-                tracing::info!(device = %session.device, "{ready} inferences are in the store");
-            }
-            Want::Infer { index } => {
-                // Counted before anything is spent, and before the device learns anything.
-                self.store.serve(session.device)?;
-                let half = match (index, &mut session.store) {
-                    (None, None) => session.halves.pop_front(),
-                    (Some(index), Some(store)) => {
-                        let bytes = store.spend(index)?;
-                        Half::from_bytes(Party::P1, task, &bytes)
-                    }
-                    _ => None,
-                };
-                let half = half.ok_or(AloneError::Refused(Refusal::NotPrepared))?;
-                frame::send_bytes(writer, Message::Go, &[]).await?;
-                let mut link = Tallied::new(reader, writer);
-                let affine = Vectorised(model);
-                let share = online::infer_p1(task, half, &affine, None, &mut link).await?;
-                let mut own = Zeroizing::new(vec![0; size_of_val(share.as_slice())]);
-                write_le_slice(&share, &mut own);
-                let mut answer = None;
-                if self.answer.to_host() {
-                    reader.await_message(COMPUTING);
-                    let theirs = frame::receive_bytes(reader, Message::Share, own.len()).await?;
-                    answer = Some(opened(&share, &theirs));
-                }
-                let (device, number) = (session.device, index.unwrap_or(*numbers));
-                *numbers += 1;
-                if let Some(values) = answer {
-                    let frac_bits = model.network.output_frac_bits();
-                    (self.sink)(HostAnswer { device, session: number, frac_bits, values });
-                }
-                // The device takes it as done.
-                let told = if self.answer.to_device() { &own[..] } else { &[] };
-                frame::send_bytes(writer, Message::Answer, told).await?;
-                tracing::info!(%device, session = number, "evaluated");
-            }
+            _ => None,
+        };
+        let half = half.ok_or(AloneError::Refused(Refusal::NotPrepared))?;
+        frame::send_bytes(writer, Message::Go, &[]).await?;
+        let mut link = Tallied::new(reader, writer);
+        let affine = Vectorised(model);
+        let share = online::infer_p1(task, half, &affine, None, &mut link).await?;
+        let mut own = Zeroizing::new(vec![0; size_of_val(share.as_slice())]);
+        write_le_slice(&share, &mut own);
+        let mut answer = None;
+        if self.answer.to_host() {
+            reader.await_message(COMPUTING);
+            let theirs = frame::receive_bytes(reader, Message::Share, own.len()).await?;
+            answer = Some(opened(&share, &theirs));
         }
+        let (device, number) = (session.device, index.unwrap_or(*numbers));
+        *numbers += 1;
+        if let Some(values) = answer {
+            let frac_bits = model.network.output_frac_bits();
+            (self.sink)(HostAnswer { device, session: number, frac_bits, values });
+        }
+        // The device takes it as done.
+        let told = if self.answer.to_device() { &own[..] } else { &[] };
+        frame::send_bytes(writer, Message::Answer, told).await?;
+        tracing::info!(%device, session = number, "evaluated");
         Ok(())
     }
+}
+
+fn too_many(most: usize) -> AloneError {
+    AloneError::Refused(Refusal::TooMany { most: u32::try_from(most).unwrap_or(u32::MAX) })
 }
 
 /// Works on this thread: other connections go on on others.

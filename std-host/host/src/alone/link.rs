@@ -64,16 +64,16 @@ impl Link for Tallied<'_> {
     }
 }
 
-/// What both keep of each other: as it lies on the disk, if both have the same, or made now.
-/// Without a file nothing is kept: of a peer that has not proved who it is.
+/// What both keep of each other, and what they call it: as it lies on the disk, if both have the
+/// same, or made now. Without a file nothing is kept: of a peer that has not proved who it is.
 pub(crate) async fn kept(
     party: Party,
     file: Option<&KeptFile>,
     [own, peer]: [Option<KeptId>; 2],
     loaded: Option<Box<Kept>>,
     link: &mut Tallied<'_>,
-) -> Result<Box<Kept>, AloneError> {
-    if let Some(kept) = loaded.filter(|_| own == peer) {
+) -> Result<(KeptId, Box<Kept>), AloneError> {
+    if let Some(kept) = own.filter(|_| own == peer).zip(loaded) {
         return Ok(kept);
     }
     let (message, beginning) = Kept::begin(&mut rng()?);
@@ -89,7 +89,7 @@ pub(crate) async fn kept(
     if let Some(file) = file {
         file.save(&id, &kept)?;
     }
-    Ok(kept)
+    Ok((id, kept))
 }
 
 /// The connection's failure.

@@ -59,7 +59,7 @@ pub enum Message {
 
 impl Protocol for Message {
     const MAGIC: [u8; 4] = *b"SLTA";
-    const VERSION: u16 = 2;
+    const VERSION: u16 = 3;
     const PEERS: &'static str = "device or host with `--prepare ot`";
     const KINDS: &'static [(Self, usize)] = &[
         (Self::Hello, CONTROL_BYTES),
@@ -129,13 +129,15 @@ pub enum Want {
         /// How many.
         sessions: u32,
     },
-    /// To add a batch to the stores.
+    /// To add a batch to the stores: to make its first part now.
     Fill(Batch),
     /// To infer, with the oldest preparation of this connection, or with an index of the stores.
     Infer {
         /// The index.
         index: Option<u64>,
     },
+    /// To make the next part of the batch; the host makes it without a word.
+    More,
 }
 
 /// Why the host does not.

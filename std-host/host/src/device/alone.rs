@@ -10,7 +10,7 @@ use sharelet_core::session::SessionError;
 use tokio_util::sync::CancellationToken;
 
 use super::{DeviceError, Events, Inference, Progress, Sensor, Settings, check, widened};
-use crate::alone::client::{Client, Settings as Pairing};
+use crate::alone::client::{Client, Filled, Settings as Pairing};
 
 /// A device and what it is made of.
 pub struct Device<S, E> {
@@ -18,6 +18,9 @@ pub struct Device<S, E> {
     pub settings: Settings,
     /// Name, and what it keeps.
     pub pairing: Pairing,
+    /// With a store: how many inferences it is filled up to, part by part between readings, when
+    /// half of them are spent. 0: it is not filled.
+    pub fill: u64,
     /// Readings.
     pub sensor: S,
     /// Where answers go.
@@ -79,6 +82,9 @@ impl<S: Sensor, E: Events> Device<S, E> {
         let mut session = 0;
         for reading in readings.rows().take(end).skip(progress.next) {
             let index = progress.next;
+            if self.pairing.stores && self.fill > 0 {
+                fill(&mut client, self.fill).await?;
+            }
             // What a refused reading has left serves the next one.
             if !self.pairing.stores && client.ready() == 0 {
                 let start = Instant::now();
@@ -113,8 +119,32 @@ impl<S: Sensor, E: Events> Device<S, E> {
             }
             progress.next += 1;
         }
+        // What is begun is made, or it was in vain.
+        while client.is_filling() {
+            fill_some(&mut client, self.fill).await?;
+        }
         Ok(())
     }
+}
+
+/// Fills the store: a part of a batch, or all of it where nothing is left to infer with.
+async fn fill(client: &mut Client, up_to: u64) -> Result<(), DeviceError> {
+    if client.is_filling() || client.ready() <= up_to / 2 {
+        fill_some(client, up_to).await?;
+    }
+    while client.ready() == 0 {
+        fill_some(client, up_to).await?;
+    }
+    Ok(())
+}
+
+async fn fill_some(client: &mut Client, up_to: u64) -> Result<(), DeviceError> {
+    let missing = up_to.saturating_sub(client.ready()).max(1);
+    if let Filled::Stored(sessions) = client.fill_some(missing).await? {
+        let ready = client.ready();
+        tracing::info!("{sessions} inferences prepared, {ready} ready");
+    }
+    Ok(())
 }
 
 async fn within<T>(

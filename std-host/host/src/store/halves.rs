@@ -2,12 +2,16 @@
 //! read once.
 //!
 //! ```text
-//! DIR/spent          "SLTP" | version, u16 | origin, 65 bytes | epoch, u64 | next, u64 | CRC-32
-//! DIR/FIRST.halves   "SLTH" | version, u16 | origin, 65 bytes | batch, 16 bytes | first, u64
+//! DIR/spent          "SLTP" | version, u16 | origin, 81 bytes | epoch, u64 | next, u64 | CRC-32
+//! DIR/FIRST.halves   "SLTH" | version, u16 | origin, 81 bytes | batch, 16 bytes | first, u64
 //!                    | halves, u32 | bytes of one, u64 | CRC-32
 //!                    then of every half: its bytes | CRC-32 of batch, index and bytes
-//! origin             party, u8 | pair, 32 bytes | model, 32 bytes       (all little-endian)
+//! origin             party, u8 | pair, 32 bytes | model, 32 bytes | transfers, 16 bytes
 //! ```
+//!
+//! All little-endian. A store whose transfers are not those that the pair keeps now begins anew,
+//! empty: one of the two has forgotten them, because the other was caught at cheating or because
+//! its file was lost, and has no such store any more.
 //!
 //! An index is recorded as spent, durably, before its half is read. Both parties' stores are
 //! matched when they meet: what only one of them has is dropped, and the higher record counts. A
@@ -29,12 +33,13 @@ use sharelet_link::files::{
 use zeroize::Zeroizing;
 
 use super::error::StoreError;
+use super::kept::KeptId;
 use super::lock::Lock;
 
 const RECORD_MAGIC: [u8; 4] = *b"SLTP";
 const BATCH_MAGIC: [u8; 4] = *b"SLTH";
-const VERSION: u16 = 1;
-const ORIGIN_BYTES: usize = 1 + 32 + 32;
+const VERSION: u16 = 2;
+const ORIGIN_BYTES: usize = 1 + 32 + 32 + 16;
 const SUM_BYTES: usize = 4;
 const HEADER_BYTES: usize = 4 + 2 + ORIGIN_BYTES + 16 + 8 + 4 + 8 + SUM_BYTES;
 const ENDING: &str = "halves";
@@ -50,6 +55,8 @@ pub struct Origin {
     pub pair: [u8; 32],
     /// The model, and how this version reads its network.
     pub model: [u8; 32],
+    /// The transfers that they were made with.
+    pub transfers: KeptId,
 }
 
 /// Halves that were made together.
@@ -168,7 +175,7 @@ impl core::fmt::Debug for Halves {
 }
 
 fn origin_bytes(origin: &Origin) -> Vec<u8> {
-    [&[origin.party][..], &origin.pair, &origin.model].concat()
+    [&[origin.party][..], &origin.pair, &origin.model, &origin.transfers].concat()
 }
 
 fn sum(parts: &[&[u8]]) -> [u8; SUM_BYTES] {
@@ -177,13 +184,14 @@ fn sum(parts: &[&[u8]]) -> [u8; SUM_BYTES] {
     crc.finalize().to_le_bytes()
 }
 
-/// What follows magic, version and origin, if the sum at the end is right.
+/// What follows magic, version and origin, if the sum at the end is right; and whether it was made
+/// with the transfers that are kept now.
 fn content<'b>(
     path: &Path,
     bytes: &'b [u8],
     magic: [u8; 4],
     origin: &Origin,
-) -> Result<&'b [u8], HalvesError> {
+) -> Result<(&'b [u8], bool), HalvesError> {
     let damaged = |what| HalvesError::Damaged { path: path.to_owned(), what };
     let (body, stated) = bytes.split_last_chunk::<SUM_BYTES>().ok_or(damaged("it is cut"))?;
     let rest = body.strip_prefix(&magic).ok_or(damaged("it is no file of a store"))?;
@@ -196,12 +204,15 @@ fn content<'b>(
     }
     let (found, rest) = rest.split_at_checked(ORIGIN_BYTES).ok_or(damaged("it is cut"))?;
     let foreign = |what| Err(HalvesError::Foreign { path: path.to_owned(), what });
-    let (party, names) = found.split_at(1);
-    match names.split_at_checked(32) {
-        _ if party != [origin.party] => foreign("the other party"),
-        Some((pair, _)) if pair != origin.pair => foreign("another pair"),
-        Some((_, model)) if model != origin.model => foreign("another model"),
-        _ => Ok(rest),
+    let mut names = found;
+    let [party] = take(&mut names);
+    let (pair, model, transfers): ([u8; 32], [u8; 32], KeptId) =
+        (take(&mut names), take(&mut names), take(&mut names));
+    match () {
+        () if party != origin.party => foreign("the other party"),
+        () if pair != origin.pair => foreign("another pair"),
+        () if model != origin.model => foreign("another model"),
+        () => Ok((rest, transfers == origin.transfers)),
     }
 }
 
@@ -244,7 +255,16 @@ impl Halves {
         paths.sort_unstable();
         let record = store.record();
         match fs::read(&record) {
-            Ok(bytes) => store.read_record(&record, &bytes)?,
+            Ok(bytes) if store.read_record(&record, &bytes)? => {}
+            Ok(_) => {
+                let directory = directory.display();
+                tracing::warn!("{directory}: the pair has met anew since; it begins empty");
+                for path in paths.drain(..) {
+                    fs::remove_file(&path).map_err(FileError::at(&path))?;
+                }
+                sync_directory(&record)?;
+                store.write_record(0, 0)?;
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && paths.is_empty() => {
                 store.write_record(0, 0)?;
             }
@@ -274,17 +294,19 @@ impl Halves {
         self.directory.join(format!("{:020}.{ENDING}", batch.first))
     }
 
-    fn read_record(&mut self, path: &Path, bytes: &[u8]) -> Result<(), HalvesError> {
+    /// Whether the record belongs to the transfers that are kept now.
+    fn read_record(&mut self, path: &Path, bytes: &[u8]) -> Result<bool, HalvesError> {
         let lost = || HalvesError::Lost { path: path.to_owned() };
-        let mut rest = content(path, bytes, RECORD_MAGIC, &self.origin).map_err(|error| {
-            if matches!(error, HalvesError::Foreign { .. }) { error } else { lost() }
-        })?;
+        let (mut rest, is_current) =
+            content(path, bytes, RECORD_MAGIC, &self.origin).map_err(|error| {
+                if matches!(error, HalvesError::Foreign { .. }) { error } else { lost() }
+            })?;
         if rest.len() != 16 {
             return Err(lost());
         }
         self.epoch = u64::from_le_bytes(take(&mut rest));
         self.next = u64::from_le_bytes(take(&mut rest));
-        Ok(())
+        Ok(is_current)
     }
 
     /// Durable when this returns.
@@ -322,7 +344,10 @@ impl Halves {
         let found = file.metadata().map_err(FileError::at(path))?.len();
         let mut header = vec![0; HEADER_BYTES];
         file.read_exact(&mut header).map_err(|_| damaged("it is cut"))?;
-        let mut rest = content(path, &header, BATCH_MAGIC, &self.origin)?;
+        let (mut rest, is_current) = content(path, &header, BATCH_MAGIC, &self.origin)?;
+        if !is_current {
+            return Err(damaged("it was made with transfers that are gone"));
+        }
         let batch = Batch {
             id: take(&mut rest),
             first: u64::from_le_bytes(take(&mut rest)),
@@ -506,7 +531,7 @@ impl Halves {
 mod tests {
     use super::*;
 
-    const ORIGIN: Origin = Origin { party: 0, pair: [1; 32], model: [2; 32] };
+    const ORIGIN: Origin = Origin { party: 0, pair: [1; 32], model: [2; 32], transfers: [3; 16] };
     const PEER: Origin = Origin { party: 1, ..ORIGIN };
 
     fn batch(first: u64, count: u32) -> Batch {
@@ -625,6 +650,28 @@ mod tests {
         }
         fs::remove_file(&record).expect("removes");
         assert!(matches!(open(directory.path()), Err(HalvesError::Lost { .. })));
+    }
+
+    /// A peer that forgets its transfers has no store any more: neither has this side.
+    #[test]
+    fn a_store_of_other_transfers_begins_anew() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut store = open(directory.path()).expect("opens");
+        store.put(batch(0, 3), &halves(3)).expect("writes");
+        drop(store.spend(1).expect("reads"));
+        let path = store.path(&batch(0, 3));
+        let bytes = fs::read(&path).expect("reads");
+        drop(store);
+        let met_anew = Origin { transfers: [9; 16], ..ORIGIN };
+        let mut store = Halves::open(directory.path(), met_anew, 4).expect("opens");
+        assert_eq!(store.stock(), Stock::default());
+        assert!(!path.exists());
+        store.put(batch(0, 2), &halves(2)).expect("writes");
+        drop(store);
+        // A batch from a copy is not taken for one of the new transfers.
+        fs::write(&path, bytes).expect("writes");
+        let refused = Halves::open(directory.path(), met_anew, 4);
+        assert!(matches!(refused, Err(HalvesError::Damaged { .. })), "{refused:?}");
     }
 
     #[test]

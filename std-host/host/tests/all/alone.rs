@@ -87,14 +87,17 @@ impl Service for Rogue {
         let welcome = Welcome { model: [1; 32], network, kept: None, stores: false };
         let welcome = frame::encode(Message::Welcome, &welcome).unwrap();
         frame::greet(&mut writer, Message::Welcome, &welcome).await.unwrap();
-        let mut p1 = {
+        let kept = {
             let mut link = Cheating::new(&mut reader, &mut writer, None);
-            let kept = Box::pin(link::meet(&mut rng, &mut link)).await.unwrap();
-            let begun = P1::begin(&task, (&kept, FieldBits::Two), &mut rng, &mut link);
-            Box::pin(begun).await.unwrap()
+            Box::new(Box::pin(link::meet(&mut rng, &mut link)).await.unwrap())
         };
         let _: Want = frame::receive(&mut reader, Message::Want).await.unwrap();
         frame::send_bytes(&mut writer, Message::Go, &[]).await.unwrap();
+        let mut p1 = {
+            let mut link = Cheating::new(&mut reader, &mut writer, None);
+            let begun = P1::begin(&task, (&kept, FieldBits::Two), &mut rng, &mut link);
+            Box::pin(begun).await.unwrap()
+        };
         let mut link = Cheating::new(&mut reader, &mut writer, Some(BEFORE_PROOFS));
         let made = p1.prepare(&task, model, 1, &mut rng, &mut link).await;
         made.map(drop).map_err(|error| error.to_string())
@@ -158,15 +161,18 @@ async fn a_device_that_cheats_is_caught_and_the_next_one_is_served() {
     let welcome = frame::read_greeting(&mut reader, Message::Welcome).await.unwrap();
     let welcome: Welcome = frame::decode(Message::Welcome, &welcome).unwrap();
     let (task, mut rng) = (Task::new(welcome.network).unwrap(), rng(seed));
-    let mut p0 = {
+    let kept = {
         let mut link = Cheating::new(&mut reader, &mut writer, None);
-        let kept = Box::pin(link::meet(&mut rng, &mut link)).await.unwrap();
-        let begun = P0::begin(&task, (&kept, FieldBits::Two), &mut rng, &mut link);
-        Box::pin(begun).await.unwrap()
+        Box::new(Box::pin(link::meet(&mut rng, &mut link)).await.unwrap())
     };
     let prepare = frame::encode(Message::Want, &Want::Prepare { sessions: 1 }).unwrap();
     frame::send_bytes(&mut writer, Message::Want, &prepare).await.unwrap();
     frame::receive_bytes(&mut reader, Message::Go, 0).await.unwrap();
+    let mut p0 = {
+        let mut link = Cheating::new(&mut reader, &mut writer, None);
+        let begun = P0::begin(&task, (&kept, FieldBits::Two), &mut rng, &mut link);
+        Box::pin(begun).await.unwrap()
+    };
     {
         let mut link = Cheating::new(&mut reader, &mut writer, Some(BEFORE_PROOFS));
         // Its own side has nothing to complain of.

@@ -36,6 +36,7 @@ async fn messages() {
         ("fill", Want::Fill(batch)),
         ("infer", Want::Infer { index: None }),
         ("infer_stored", Want::Infer { index: Some(1 << 40) }),
+        ("more", Want::More),
     ] {
         let what = "device to host: what it wants";
         vectors.message(&format!("want_{name}"), what, Message::Want, want).await;
