@@ -39,7 +39,8 @@ pub struct Settings {
     pub state: PathBuf,
     /// Whether inferences are taken from a store, in `state`.
     pub stores: bool,
-    /// Whether batches of [`SLOTS`](sharelet_alone::SLOTS) are made with silent transfers: fewer bytes, more work.
+    /// Whether batches of [`SLOTS`](sharelet_alone::SLOTS) are made with silent transfers: fewer
+    /// bytes, more work.
     pub silent: bool,
     /// The host must accept within this time.
     pub connect: Duration,

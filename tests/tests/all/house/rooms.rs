@@ -217,6 +217,7 @@ batch: layers # of many
 task: error network layers batch
 half: error rows gate network layers task
 session: error network layers task half # makes halves
+filling: error layers task half session # many, part by part
 online: error task half # spends them
 
 [std-host/host/src]
