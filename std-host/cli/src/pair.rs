@@ -34,7 +34,8 @@ pub struct PairArgs {
     /// Replace the key of a peer that is paired already.
     #[arg(long, requires = "peer")]
     pub force: bool,
-    /// Forget a peer: it gets through no handshake from now on. What is open stays open.
+    /// Forget a peer: it gets through no handshake from now on, and what is open is cut within
+    /// seconds.
     #[arg(long, value_name = "ROLE:NAME", value_parser = parse_party, conflicts_with = "peer")]
     pub forget: Option<Party>,
     /// Print the peers.
@@ -61,7 +62,7 @@ pub fn run(args: &PairArgs) -> Result<()> {
     if let Some(peer) = &args.forget {
         peers.remove(peer)?;
         return output(&format!(
-            "{} knows {peer} no more; connections that are open stay until they end\n",
+            "{} knows {peer} no more; connections that are open are cut\n",
             own.party
         ));
     }
@@ -98,7 +99,8 @@ impl Peer {
         if !meets(one.role, other.role) {
             bail!("{one} and {other} have nothing to say to each other");
         }
-        let paired = |id: Option<&Path>, peer| id.map_or(Ok(false), |id| folder_of(id).has(peer));
+        let paired =
+            |id: Option<&Path>, peer| id.map_or(Ok(false), |id| folder_of(id).is_paired(peer));
         let there = self.own.as_ref().map(|(path, _)| path.as_path());
         if !force && (paired(id, &other)? || paired(there, &one)?) {
             bail!("{one} is paired with {other} already; with --force the keys are replaced");

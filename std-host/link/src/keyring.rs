@@ -17,6 +17,11 @@ pub trait Peers: Send + Sync {
     /// The keys of a peer, if it is paired by static keys.
     fn pin(&self, peer: &Party) -> Option<Pin>;
 
+    /// Whether a peer is paired, however: asked often, for every connection that is open.
+    fn has(&self, peer: &Party) -> bool {
+        self.pin(peer).is_some() || self.ratchet(peer).is_some()
+    }
+
     /// The ratchet of a peer, if it is paired by a provisioned key.
     fn ratchet(&self, _peer: &Party) -> Option<Ratchet> {
         None

@@ -34,6 +34,7 @@ pub mod files;
 pub mod frame;
 pub mod hex;
 mod keyring;
+mod known;
 pub mod pauses;
 mod places;
 mod route;

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::connection::{Bare, Connection, Reader};
 use crate::error::LinkError;
+use crate::known::{KNOWN_EVERY, Known, Present};
 use crate::places::Places;
 use crate::route::Route;
 use crate::system;
@@ -76,6 +77,20 @@ pub enum Leave {
     TooSlow,
 }
 
+/// What happens to a connection, for who counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// It was accepted: a stranger's.
+    Accepted,
+    /// It has ended without a handshake.
+    Unheard,
+    /// It has ended.
+    Ended {
+        /// As the peer wanted it, and not by an error.
+        well: bool,
+    },
+}
+
 /// What a program does with those who connect to it.
 pub trait Service: Send + Sync + 'static {
     /// How a conversation ends that goes wrong.
@@ -88,6 +103,9 @@ pub trait Service: Send + Sync + 'static {
     fn most_of(&self, _peer: Party) -> usize {
         8
     }
+
+    /// Is told what happens to connections.
+    fn observe(&self, _event: Event) {}
 
     /// Converses with one peer, from its greeting to its end; tells it what concerns it. What is
     /// returned goes to the log.
@@ -280,7 +298,8 @@ pub async fn serve<S: Service>(
     // connections that the program makes.
     let connections = limits.connections.min(system::most_descriptors() / 4).max(1);
     let (places, warnings) = (Arc::new(Places::new(connections)), listener.warnings());
-    let mut tasks = JoinSet::new();
+    let (mut tasks, known) = (JoinSet::new(), Arc::new(Known::default()));
+    let mut looks = tokio::time::interval(KNOWN_EVERY);
     // As many again for those who were asked to leave, and have not left yet: each of them ends
     // soon. Until one has, newcomers wait in the system's queue; nobody is sent away unheard.
     let most = connections.saturating_mul(3);
@@ -291,20 +310,41 @@ pub async fn serve<S: Service>(
                 report(ended);
                 continue;
             }
+            _ = looks.tick() => {
+                if let Some(keyring) = listener.route().keyring() {
+                    known.expel(keyring.peers());
+                }
+                continue;
+            }
             accepted = listener.accept(), if tasks.len() < most => accepted,
         };
+        service.observe(Event::Accepted);
         let shared = (places.clone(), warnings.clone());
         let mut visit = Visit::new(peer, shared, limits, stop.clone());
-        let (service, route) = (service.clone(), listener.route().clone());
+        let (service, route, known) = (service.clone(), listener.route().clone(), known.clone());
         tasks.spawn(async move {
+            let mut observed = Observed { service: service.clone(), ends: Event::Unheard };
             let warnings = visit.warnings.clone();
             let connection = match secure(&route, bare, service.roles(), &visit).await {
                 Ok(connection) => connection,
                 Err(error) => return warnings.warn(format_args!("{peer}: {error}")),
             };
-            visit.proved = connection.peer().map(|party| (party, service.most_of(party)));
-            match service.converse(connection, visit).await {
-                Ok(()) => tracing::debug!(%peer, "closed"),
+            observed.ends = Event::Ended { well: false };
+            let party = connection.peer();
+            visit.proved = party.map(|party| (party, service.most_of(party)));
+            let present = party.map(|party| Present::new(known, visit.place.number, party));
+            let ended = tokio::select! {
+                biased;
+                () = forgotten(present.as_ref()) => {
+                    return warnings.warn(format_args!("{peer}: it is paired no more; cut"));
+                }
+                ended = service.converse(connection, visit) => ended,
+            };
+            match ended {
+                Ok(()) => {
+                    observed.ends = Event::Ended { well: true };
+                    tracing::debug!(%peer, "closed");
+                }
                 Err(error) => warnings.warn(format_args!("{peer}: connection ended: {error}")),
             }
         });
@@ -320,6 +360,26 @@ pub async fn serve<S: Service>(
         tasks.shutdown().await;
     }
     route.drained().await;
+}
+
+/// Tells a service how a connection has ended, whatever ends it.
+struct Observed<S: Service> {
+    service: Arc<S>,
+    ends: Event,
+}
+
+impl<S: Service> Drop for Observed<S> {
+    fn drop(&mut self) {
+        self.service.observe(self.ends);
+    }
+}
+
+/// Waits until a peer is paired no more.
+async fn forgotten(present: Option<&Present>) {
+    match present {
+        Some(present) => present.expelled.cancelled().await,
+        None => core::future::pending().await,
+    }
 }
 
 /// Why there is no conversation.

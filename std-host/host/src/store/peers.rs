@@ -1,7 +1,7 @@
 //! The peers that a program is paired with: a folder with a file for each.
 //!
-//! Files are looked up when a peer connects, so pairing needs no restart, and a file that is
-//! removed lets nobody in any more.
+//! Files are looked up when a peer connects, so pairing needs no restart; and a file that is
+//! removed lets nobody in any more, and ends what is open.
 
 use core::fmt;
 use std::collections::BTreeSet;
@@ -65,7 +65,7 @@ impl PeersFolder {
     ///
     /// # Errors
     /// [`StoreError::File`].
-    pub fn has(&self, peer: &Party) -> Result<bool, StoreError> {
+    pub fn is_paired(&self, peer: &Party) -> Result<bool, StoreError> {
         let file = self.file(peer);
         Ok(file.try_exists().map_err(FileError::at(&file))?)
     }
@@ -185,6 +185,11 @@ impl Peers for PeersFolder {
             Vec::new()
         });
         all.into_iter().filter(|peer| peer.role == role).map(|peer| peer.name).collect()
+    }
+
+    fn has(&self, peer: &Party) -> bool {
+        // Where the system does not say, nobody is cut off who was let in.
+        self.file(peer).try_exists().unwrap_or(true)
     }
 
     fn pin(&self, peer: &Party) -> Option<Pin> {
