@@ -1,5 +1,5 @@
 //! The project's own commands: `cargo xtask demo`, `cargo xtask test`, `cargo xtask bench`,
-//! `cargo xtask fit`.
+//! `cargo xtask dist`, `cargo xtask fit`.
 
 mod bench;
 mod board_runs;
@@ -9,6 +9,7 @@ mod check;
 mod counted;
 mod cuts;
 mod demo;
+mod dist;
 mod files;
 mod fit;
 mod inference;
@@ -43,6 +44,8 @@ enum Command {
     /// Measures, prints tables, and writes docs/benchmarks.md, docs/functions.md and
     /// target/bench/GROUP.json.
     Bench(bench::BenchArgs),
+    /// Packs a static program with its manual, completions and licences, into target/dist.
+    Dist(dist::DistArgs),
     /// Fits the tables of core/src/functions/tables again, and proves their bounds; `test` holds
     /// the files against it.
     Fit(fit::FitArgs),
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Test(args) => check::run(args),
         Command::Bench(args) => bench::run(&args),
+        Command::Dist(args) => dist::run(&args),
         Command::Fit(args) => fit::run(args),
     });
     match result {

@@ -6,4 +6,4 @@ mod toolchain;
 mod work;
 
 pub use toolchain::Toolchain;
-pub use work::Setup;
+pub use work::{BUILD_LIMIT, INSTALL_LIMIT, Setup};

@@ -12,6 +12,7 @@ use sharelet_core::DeviceId;
 use sharelet_core::session::wire::control;
 #[cfg(unix)]
 use tokio::signal::unix;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::units::parse_endpoint;
@@ -268,7 +269,22 @@ pub fn serve_until_stopped<T, E: From<io::Error>>(
 ) -> Result<T, E> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     let runtime = builder.max_blocking_threads(DISK_THREADS).enable_all().build()?;
-    runtime.block_on(async { command(stop_on_signal()?).await })
+    runtime.block_on(async { command(stop_on_signal(None)?).await })
+}
+
+/// As [`serve_until_stopped`], for a service that reads something anew on SIGHUP: it is told.
+///
+/// # Errors
+/// The command's, and what the system says.
+pub fn serve_and_reload<T, E: From<io::Error>>(
+    command: impl AsyncFnOnce(CancellationToken, Arc<Notify>) -> Result<T, E>,
+) -> Result<T, E> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = builder.max_blocking_threads(DISK_THREADS).enable_all().build()?;
+    runtime.block_on(async {
+        let reload = Arc::new(Notify::new());
+        command(stop_on_signal(Some(reload.clone()))?, reload).await
+    })
 }
 
 /// Runs a command's connections on all cores, and tells it when the program is to stop.
@@ -278,20 +294,24 @@ pub fn serve_until_stopped<T, E: From<io::Error>>(
 pub fn until_stopped<T, E: From<io::Error>>(
     command: impl AsyncFnOnce(CancellationToken) -> Result<T, E>,
 ) -> Result<T, E> {
-    runtime()?.block_on(async { command(stop_on_signal()?).await })
+    runtime()?.block_on(async { command(stop_on_signal(None)?).await })
 }
 
 /// Is cancelled by Ctrl-C, SIGTERM, or SIGHUP; a second Ctrl-C or SIGTERM ends the program at once.
 ///
-/// There is nothing to read anew on SIGHUP, so it means that the terminal is gone. A program that
-/// was started to ignore it, as by `nohup`, goes on ignoring it.
-fn stop_on_signal() -> io::Result<CancellationToken> {
+/// Where there is nothing to `reload`, SIGHUP means that the terminal is gone. A program that was
+/// started to ignore it, as by `nohup`, goes on ignoring it.
+fn stop_on_signal(reload: Option<Arc<Notify>>) -> io::Result<CancellationToken> {
     let stop = CancellationToken::new();
     let mut signals = Signals::listen()?;
     let stopped = stop.clone();
     tokio::spawn(async move {
         loop {
             let urgent = signals.next().await;
+            if let Some(reload) = reload.as_ref().filter(|_| !urgent) {
+                reload.notify_one();
+                continue;
+            }
             if stopped.is_cancelled() && urgent {
                 std::process::exit(i32::from(INTERRUPTED));
             }

@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 
-use super::common::{LinkArgs, listen, serve_until_stopped};
+use super::common::{LinkArgs, announce, serve_until_stopped};
+use super::monitor::MonitorArgs;
 use sharelet_host::dealer::{Dealer, MODELS};
 use sharelet_host::store::dealer::DealerStore;
 use sharelet_link::Role;
 use sharelet_link::service::{self, Limits};
+use sharelet_link::tcp::Listener;
 
 const EXAMPLES: &str = include_str!("examples/dealer.txt");
 
@@ -24,6 +26,8 @@ pub struct DealerArgs {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7100")]
     pub listen: String,
     #[command(flatten)]
+    monitor: MonitorArgs,
+    #[command(flatten)]
     link: LinkArgs,
 }
 
@@ -35,8 +39,11 @@ pub fn run(args: &DealerArgs) -> Result<()> {
     let store = DealerStore::open(&args.state)?;
     let route = args.link.route(Role::Dealer)?;
     serve_until_stopped(async move |stop| {
-        let listener = listen(&args.listen, route).await?;
-        service::serve(Dealer::new(store, MODELS), listener, Limits::default(), stop).await;
+        let listener = Listener::bind(&args.listen, route).await?;
+        let dealer = Dealer::new(store, MODELS);
+        args.monitor.start(dealer.clone(), &stop).await?;
+        announce(&listener)?;
+        service::serve(dealer, listener, Limits::default(), stop).await;
         tracing::info!("stopped");
         Ok(())
     })

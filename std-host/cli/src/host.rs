@@ -1,7 +1,8 @@
 //! `sharelet host`: serves a model to devices.
 
+use core::time::Duration;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
 use clap::Args;
@@ -12,19 +13,24 @@ use sharelet_core::session::wire::control::DeviceId;
 use super::answers::{AnswerArgs, Asked, Printer};
 use super::common::{
     self, Answer, CONNECT, LinkArgs, Prepare, announce, expect_absent, given, name_of,
-    serve_until_stopped,
+    serve_and_reload, serve_until_stopped,
 };
+use super::monitor::MonitorArgs;
 use super::terminal::progress;
-use sharelet_host::alone::host::{self as alone, Served};
+use sharelet_host::alone::host as alone;
 use sharelet_host::dealer::client::{Client, ClientError};
 use sharelet_host::dealer::{masked, wire::MAX_COUNT};
 use sharelet_host::host::model::HostModel;
+use sharelet_host::host::models::{Models, Served};
 use sharelet_host::host::provider::{Source, Supply};
+use sharelet_host::host::shelf::Shelf;
 use sharelet_host::host::{self, Host, HostAnswer, Patience};
 use sharelet_host::store::host::{HostStore, Quota};
 use sharelet_link::Role;
-use sharelet_link::service;
+use sharelet_link::service::{self, Limits};
 use sharelet_link::tcp::Listener;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 const EXAMPLES: &str = include_str!("examples/host.txt");
 
@@ -33,8 +39,12 @@ const EXAMPLES: &str = include_str!("examples/host.txt");
 #[command(about = "Serve a model to devices", after_help = EXAMPLES)]
 pub struct HostArgs {
     /// The model.
-    #[arg(value_name = "MODEL.slt")]
-    pub model: PathBuf,
+    #[arg(value_name = "MODEL.slt", required_unless_present = "models", conflicts_with = "models")]
+    pub model: Option<PathBuf>,
+    /// Several models: the folder that `sharelet models` fills. It is read again when something in
+    /// it changes, and on SIGHUP.
+    #[arg(long, value_name = "DIR")]
+    pub models: Option<PathBuf>,
     /// The dealer.
     #[arg(long, value_name = "ADDRESS", value_parser = super::units::parse_endpoint)]
     pub dealer: Option<String>,
@@ -80,7 +90,9 @@ pub struct HostArgs {
     #[command(flatten)]
     answers: AnswerArgs,
     #[command(flatten)]
-    link: LinkArgs,
+    monitor: MonitorArgs,
+    #[command(flatten)]
+    pub(super) link: LinkArgs,
 }
 
 /// Serves until the program is told to stop.
@@ -96,40 +108,124 @@ pub fn run(args: &HostArgs) -> Result<()> {
     }
     expect_absent(&[("store", args.store)], "a dealer; add --prepare ot")?;
     let dealer = given(args.dealer.as_deref(), "dealer")?.to_owned();
-    let model = load_model(&args.model, &store)?;
-    let printer = Printer::new(args.answers.clone(), &model.model.labels);
-    printer.expect_outputs(model.model.network.outputs())?;
     let (limits, route) = (host::limits(), args.link.route(Role::Host)?);
-    serve_until_stopped(async |stop| {
+    let client = Client::new(dealer, route.clone(), CONNECT, limits.stall);
+    let Some(folder) = &args.models else {
+        let model = Arc::new(load_model(given(args.model.as_deref(), "model")?, &store)?);
+        let printer = Printer::new(args.answers.clone(), &model.model.labels);
+        printer.expect_outputs(model.model.network.outputs())?;
+        return serve_until_stopped(async |stop| {
+            let listener = Listener::bind(&args.listen, route.clone()).await?;
+            upload(&model, &client).await?;
+            let models = Models::one(model);
+            serve(args, (listener, limits), (models, store, client), printer, stop, None).await
+        });
+    };
+    let mut shelf = Shelf::new(folder.clone());
+    let served = shelf.look(&store)?.unwrap_or_default();
+    if served.models.is_empty() {
+        return Err(no_models(folder));
+    }
+    let printer = Printer::new(args.answers.clone(), &[]);
+    serve_and_reload(async |stop, reload| {
         let listener = Listener::bind(&args.listen, route.clone()).await?;
-        let client = Client::new(dealer, route, CONNECT, limits.stall);
-        upload(&model, &client).await?;
-        let batch = args.batch.unwrap_or(args.ahead.min(MAX_COUNT));
-        let supply = Supply { ahead: args.ahead, batch, ..Supply::default() };
-        announce(&listener)?;
-        let readiness = Box::new(show_readiness(args.ahead));
-        let source = Source { model, store, client, supply, readiness };
-        let patience = Patience::default();
-        let host = Host::new(source, args.answer.into(), Box::new(sink(printer)), patience);
-        service::serve(host, listener, limits, stop).await;
-        tracing::info!("stopped");
-        Ok(())
+        for model in served.models.values() {
+            upload(model, &client).await?;
+        }
+        announce_models(&served);
+        let models = Models::new(served);
+        let watch = Some((shelf, reload));
+        serve(args, (listener, limits), (models, store, client), printer, stop, watch).await
     })
+}
+
+fn no_models(folder: &Path) -> anyhow::Error {
+    let folder = folder.display();
+    anyhow::anyhow!("{folder}: there is no model that can be served; see `sharelet models add`")
+}
+
+/// Serves devices until the program is told to stop, and looks after the folder of models if there
+/// is one.
+async fn serve(
+    args: &HostArgs,
+    (listener, limits): (Listener, Limits),
+    (models, store, client): (Models, HostStore, Client),
+    printer: Printer,
+    stop: CancellationToken,
+    watch: Option<(Shelf, Arc<Notify>)>,
+) -> Result<()> {
+    let batch = args.batch.unwrap_or(args.ahead.min(MAX_COUNT));
+    let supply = Supply { ahead: args.ahead, batch, ..Supply::default() };
+    let readiness = Box::new(show_readiness(args.ahead));
+    let source = Source { models, store, client, supply, readiness };
+    let patience = Patience::default();
+    let host = Host::new(source, args.answer.into(), Box::new(sink(printer)), patience);
+    args.monitor.start(host.clone(), &stop).await?;
+    announce(&listener)?;
+    if let Some((shelf, reload)) = watch {
+        let watched = look_after(shelf, host.clone(), reload);
+        tokio::spawn(stop.clone().run_until_cancelled_owned(watched));
+    }
+    service::serve(host, listener, limits, stop).await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Serves what comes to a folder of models, and no more what goes.
+async fn look_after(shelf: Shelf, host: Arc<Host>, reload: Arc<Notify>) {
+    const EVERY: Duration = Duration::from_secs(2);
+    let mut resting = Some(shelf);
+    while let Some(mut shelf) = resting.take() {
+        tokio::select! {
+            () = reload.notified() => tracing::info!("looking for models"),
+            () = tokio::time::sleep(EVERY) => {}
+        }
+        let source = host.clone();
+        let looking = move || {
+            let found = shelf.look(&source.source().store);
+            (shelf, found)
+        };
+        // It ends abruptly only together with the program.
+        let Ok((shelf, found)) = tokio::task::spawn_blocking(looking).await else { return };
+        match found {
+            Ok(None) => {}
+            Ok(Some(served)) => {
+                for model in served.models.values() {
+                    if let Err(error) = upload(model, &host.source().client).await {
+                        tracing::error!("{error}");
+                    }
+                }
+                announce_models(&served);
+                host.source().models.replace(served);
+            }
+            Err(error) => tracing::error!("{error}; what was served before is served on"),
+        }
+        resting = Some(shelf);
+    }
+}
+
+fn announce_models(served: &Served) {
+    let names: Vec<&str> = served.models.keys().map(String::as_str).collect();
+    let default = served.default.as_deref().unwrap_or("none");
+    let (names, devices) = (names.join(", "), served.devices.len());
+    tracing::info!("models: {names}; default: {default}; {devices} devices have one of their own");
 }
 
 /// Serves devices that prepare with the host.
 fn run_alone(args: &HostArgs, store: HostStore) -> Result<()> {
-    expect_absent(&[("dealer", args.dealer.is_some())], "--prepare ot")?;
-    let served = Served::load(&args.model)?;
+    let absent = [("dealer", args.dealer.is_some()), ("models", args.models.is_some())];
+    expect_absent(&absent, "--prepare ot")?;
+    let served = alone::Served::load(given::<Path>(args.model.as_deref(), "model")?)?;
     let printer = Printer::new(args.answers.clone(), &served.model().labels);
     printer.expect_outputs(served.model().network.outputs())?;
     let (limits, route) = (host::limits(), args.link.route(Role::Host)?);
     serve_until_stopped(async |stop| {
         let listener = Listener::bind(&args.listen, route.clone()).await?;
-        announce(&listener)?;
         let (served, state) = ((served, name_of(&route)), (store, args.state.clone(), args.store));
         let sink = Box::new(sink(printer));
         let host = alone::Host::new(served, state, args.answer.into(), sink, Patience::default());
+        args.monitor.start(host.clone(), &stop).await?;
+        announce(&listener)?;
         service::serve(host, listener, limits, stop).await;
         tracing::info!("stopped");
         Ok(())

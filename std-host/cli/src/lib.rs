@@ -8,6 +8,7 @@ pub mod completions;
 pub mod console;
 pub mod dealer;
 pub mod device;
+pub mod devices;
 pub mod doctor;
 pub mod host;
 #[cfg(feature = "import")]
@@ -15,6 +16,8 @@ pub mod import;
 pub mod inspect;
 pub mod keygen;
 pub mod man;
+pub mod models;
+pub mod monitor;
 #[cfg(feature = "import")]
 pub mod open;
 pub mod pair;
@@ -22,10 +25,12 @@ pub mod plot;
 pub mod prepare;
 pub mod provision;
 pub mod server;
+pub mod settings;
 pub mod share;
 pub mod table;
 pub mod task;
 pub mod terminal;
+pub mod top;
 pub mod train;
 pub mod train_plain;
 pub mod twin;
@@ -47,6 +52,10 @@ const EXAMPLES: &str = include_str!("examples/sharelet.txt");
 pub struct Cli {
     #[command(flatten)]
     verbosity: Verbosity,
+    /// What the command line does not say: TOML with a table for each command, such as [host], and
+    /// a key for each of its options. Variables such as SHARELET_HOST_LISTEN come before it.
+    #[arg(long, global = true, value_name = "FILE")]
+    settings: Option<std::path::PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -58,6 +67,9 @@ enum Command {
     Provision(provision::ProvisionArgs),
     Dealer(dealer::DealerArgs),
     Host(host::HostArgs),
+    Models(models::ModelsArgs),
+    Devices(devices::DevicesArgs),
+    Top(top::TopArgs),
     Device(device::DeviceArgs),
     Prepare(prepare::PrepareArgs),
     Server(server::ServerArgs),
@@ -98,6 +110,9 @@ impl Cli {
             Command::Provision(args) => provision::run(&args),
             Command::Dealer(args) => dealer::run(&args),
             Command::Host(args) => host::run(&args),
+            Command::Models(args) => models::run(&args),
+            Command::Devices(args) => devices::run(&args),
+            Command::Top(args) => top::run(&args),
             Command::Device(args) => device::run(args),
             Command::Prepare(args) => prepare::run(&args),
             Command::Server(args) => server::run(&args),

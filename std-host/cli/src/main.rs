@@ -3,9 +3,9 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use sharelet_cli::Cli;
 use sharelet_cli::common::{exit_code, is_unread};
+use sharelet_cli::settings;
 use sharelet_cli::terminal::prefix;
 use sharelet_link::system::no_core_dumps;
 
@@ -16,7 +16,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     no_core_dumps();
-    match Cli::parse().run() {
+    let cli: Cli = settings::parse(std::env::args_os(), |name| std::env::var_os(name))
+        .unwrap_or_else(|error| error.exit());
+    match cli.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             if !is_unread(&error) {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, anyhow};
 use clap::{Args, ValueEnum};
 use sharelet_core::{DeviceId, Key};
 use sharelet_flash::page::KeyPage;
@@ -10,13 +10,14 @@ use sharelet_flash::{counter, ratchets};
 
 use super::common::{WrongArguments, counter_of, expect_none, output};
 use super::pair::Peer;
+use super::terminal::progress;
 use super::units::parse_name;
 use sharelet_host::store::counter::FileCounter;
 use sharelet_host::store::dealer;
 use sharelet_host::store::identity::{Own, card_of};
 use sharelet_host::store::key::{DeviceKey, random_key};
 use sharelet_host::store::page;
-use sharelet_link::files::write_file;
+use sharelet_link::files::{private_directory, write_file};
 use sharelet_link::{Party, Role};
 
 const EXAMPLES: &str = include_str!("examples/provision.txt");
@@ -26,8 +27,15 @@ const EXAMPLES: &str = include_str!("examples/provision.txt");
 #[command(about = "Make the keys of devices", after_help = EXAMPLES)]
 pub struct ProvisionArgs {
     /// The names: 1 to 16 letters, digits, `.`, `-` and `_`.
-    #[arg(value_name = "NAME", value_parser = parse_name, required_unless_present = "take")]
+    #[arg(
+        value_name = "NAME",
+        value_parser = parse_name,
+        required_unless_present_any = ["take", "from"],
+    )]
     pub names: Vec<DeviceId>,
+    /// More names: a file with one on each line; what follows a # is left out.
+    #[arg(long, value_name = "FILE")]
+    pub from: Option<PathBuf>,
     /// What they are.
     #[arg(long, value_enum, default_value_t)]
     pub role: Provisioned,
@@ -59,7 +67,7 @@ pub struct ProvisionArgs {
         long,
         value_name = "NAME.dealer",
         requires = "state",
-        conflicts_with_all = ["names", "peers", "page"],
+        conflicts_with_all = ["names", "from", "peers", "page"],
     )]
     pub take: Option<PathBuf>,
 }
@@ -133,7 +141,37 @@ pub fn run(args: &ProvisionArgs) -> Result<()> {
         peer.show()?;
         peer.expect_fingerprint(&args.fingerprint)?;
     }
-    args.names.iter().try_for_each(|name| provision(args, *name, &peers))
+    private_directory(&args.output)?;
+    let mut names = args.names.clone();
+    if let Some(file) = &args.from {
+        names.extend(listed(file)?);
+    }
+    let bar = progress("provisioning", names.len() as u64, false);
+    for name in names {
+        provision(args, name, &peers)?;
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    Ok(())
+}
+
+/// The names that a file lists, all of them read before a key is made.
+fn listed(file: &Path) -> Result<Vec<DeviceId>> {
+    let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
+    let mut names = Vec::new();
+    for (number, line) in (1..).zip(text.lines()) {
+        let name = line.split('#').next().unwrap_or_default().trim();
+        if name.is_empty() {
+            continue;
+        }
+        let wrong = |what: String| anyhow!("{}, line {number}: {what}", file.display());
+        let name = parse_name(name).map_err(wrong)?;
+        if names.contains(&name) {
+            return Err(wrong(format!("{name} is named twice")));
+        }
+        names.push(name);
+    }
+    Ok(names)
 }
 
 fn provision(args: &ProvisionArgs, name: DeviceId, peers: &[Peer]) -> Result<()> {

@@ -18,6 +18,7 @@ use super::common::{
 use super::host::{load_model, upload};
 use sharelet_host::alone::host::Served;
 use sharelet_host::dealer::wire::MAX_COUNT;
+use sharelet_host::host::models::Models;
 use sharelet_host::host::provider::{Source, Supply};
 use sharelet_host::host::{self, Host};
 use sharelet_host::server::alone;
@@ -167,12 +168,14 @@ fn run_1(args: &ServerArgs, route: Route) -> Result<()> {
     let client = args.dealt.dealer(route.clone(), host::limits().stall)?;
     until_stopped(async |stop| {
         upload(&model, &client).await?;
+        let model = Arc::new(model);
         let batch = args.ahead.min(MAX_COUNT);
         let supply = Supply { ahead: args.ahead, batch, ..Supply::default() };
-        let source = Source { model, store, client, supply, readiness: Box::new(|_, _, _| ()) };
+        let models = Models::one(model.clone());
+        let source = Source { models, store, client, supply, readiness: Box::new(|_, _, _| ()) };
         let host =
             Host::new(source, control::Answer::Device, Box::new(|_| ()), host::Patience::default());
-        serve(args, route, Party1::new(host, instance()?, patience(args)), stop).await
+        serve(args, route, Party1::new((host, model), instance()?, patience(args)), stop).await
     })
 }
 

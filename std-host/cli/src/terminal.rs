@@ -4,9 +4,10 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use std::io::{self, IsTerminal as _, Write};
 use std::sync::LazyLock;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use console::Term;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -20,6 +21,19 @@ pub struct Verbosity {
     /// Say nothing on standard error but warnings and errors.
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
+    /// How lines on standard error are written.
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
+    pub log: Format,
+}
+
+/// How the log is written.
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object per line, for programs that collect logs.
+    Json,
 }
 
 impl Verbosity {
@@ -39,10 +53,15 @@ impl Verbosity {
         };
         let lines = tracing_subscriber::fmt::layer()
             .with_writer(|| LogLines)
-            .with_ansi(io::stderr().is_terminal() && !without_colours())
-            .with_target(false)
             // A terminal that is gone is no reason to panic.
             .log_internal_errors(false);
+        let lines = match self.log {
+            Format::Json => lines.json().flatten_event(true).with_ansi(false).boxed(),
+            Format::Text => {
+                let colours = io::stderr().is_terminal() && !without_colours();
+                lines.with_target(false).with_ansi(colours).boxed()
+            }
+        };
         // A program that already logs keeps its own way.
         let _ = tracing_subscriber::registry().with(lines).with(filter).try_init();
         if ignored {
@@ -118,8 +137,18 @@ impl Write for LogLines {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         bars().suspend(|| {
             let mut lines = io::stderr().lock();
-            lines.write_all(prefix().as_bytes())?;
-            lines.write_all(bytes)?;
+            match bytes.strip_prefix(b"{") {
+                // A line of JSON stays one.
+                Some(rest) if INSECURE.load(Ordering::Relaxed) => {
+                    lines.write_all(b"{\"insecure\":true,")?;
+                    lines.write_all(rest)?;
+                }
+                _ => {
+                    let prefix = if bytes.starts_with(b"{") { "" } else { prefix() };
+                    lines.write_all(prefix.as_bytes())?;
+                    lines.write_all(bytes)?;
+                }
+            }
             Ok(bytes.len())
         })
     }

@@ -271,6 +271,8 @@ pub enum Refusal {
     NoOrder,
     /// The device has had as many sessions today as it may, or the model as many devices.
     Quota,
+    /// The host has no model for the device now.
+    NoModel,
 }
 
 impl fmt::Display for Refusal {
@@ -385,6 +387,10 @@ impl fmt::Display for Refusal {
                 f,
                 "the device has had as many sessions today as the host allows, or the model as \
                  many devices; ask its operator"
+            ),
+            Self::NoModel => write!(
+                f,
+                "the host has no model for this device; see `sharelet models` on the host's machine"
             ),
             Self::NoOrder => write!(
                 f,

@@ -17,6 +17,8 @@ mod bad_readings;
 #[cfg(unix)]
 mod docs;
 mod durable;
+#[cfg(unix)]
+mod fleet;
 #[cfg(feature = "import")]
 mod importing;
 mod plot;

@@ -1,4 +1,5 @@
-//! The README is run: its commands, in their order, as somebody would type them.
+//! The README and the page on operations are run: their commands, in their order, as somebody would
+//! type them.
 //!
 //! Ports are free ones, and a command behind `&` has time to listen. What builds the project or
 //! takes minutes (`cargo ...`) is left out.
@@ -46,10 +47,18 @@ ended() {
 }
 "#;
 
-/// Commands of a block, each on one line.
+/// Commands of a block, each on one line, but for what the shell asks for with `>`.
 fn commands(block: &str) -> Vec<String> {
-    let joined = block.replace("\\\n", " ");
-    joined.lines().filter_map(|line| line.strip_prefix("$ ").map(str::to_owned)).collect()
+    let mut commands: Vec<String> = Vec::new();
+    for line in block.replace("\\\n", " ").lines() {
+        if let Some(command) = line.strip_prefix("$ ") {
+            commands.push(command.to_owned());
+        } else if let (Some(more), Some(last)) = (line.strip_prefix('>'), commands.last_mut()) {
+            last.push('\n');
+            last.push_str(more.strip_prefix(' ').unwrap_or(more));
+        }
+    }
+    commands
 }
 
 /// A free port for each that the page names. They are below those that the system gives away, as it
@@ -85,7 +94,12 @@ impl Ports {
             let port = self.of(part[..end].parse().expect("a port"));
             write!(moved, "127.0.0.1:{port}{}", &part[end..]).expect("writes");
         }
-        let usual = USUAL.iter().find(|(service, _)| moved.starts_with(service));
+        let usual = USUAL.iter().find(|(service, _)| {
+            let before = moved.split(service).next().unwrap_or_default();
+            // Variables may stand before it.
+            before.len() < moved.len()
+                && before.split(' ').all(|word| word.is_empty() || word.contains('='))
+        });
         match (usual, moved.strip_suffix('&')) {
             (Some((_, port)), Some(service)) if !moved.contains("--listen") => {
                 format!("{service} --listen 127.0.0.1:{} &", self.of(*port))
@@ -95,21 +109,19 @@ impl Ports {
     }
 }
 
-#[test]
-fn the_commands_of_the_readme_work_in_their_order() {
-    let room = Programs::new(env!("CARGO_BIN_EXE_sharelet"));
+/// Runs the commands of a page in a room; how many there are, and how many services.
+fn run(page: &str, room: &Programs) -> [usize; 2] {
     std::os::unix::fs::symlink(repository().join("demo"), room.path("demo")).expect("links");
-    room.write("config.toml", blocks("README.md", "toml").concat());
     let (mut script, mut ports) = (BEGIN.to_owned(), Ports::new());
     let (mut started, mut ran) = (0, 0);
-    let blocks = blocks("README.md", "console");
+    let blocks = blocks(page, "console");
     for command in blocks.iter().flat_map(|block| commands(block)) {
         if command.starts_with("cargo ") {
             continue;
         }
         ran += 1;
         let command = ports.moved(&command);
-        writeln!(script, "cat >&2 <<'END'\n$ {command}\nEND").expect("writes");
+        writeln!(script, "cat >&2 <<'SHOWN'\n$ {command}\nSHOWN").expect("writes");
         if let Some(jobs) = command.strip_prefix("kill ") {
             let pid = |job: &str| format!("${{jobs[{}]}}", job[1..].parse::<usize>().unwrap() - 1);
             let pids: Vec<String> = jobs.split(' ').map(pid).collect();
@@ -123,7 +135,6 @@ fn the_commands_of_the_readme_work_in_their_order() {
             script.push_str("listening\n");
         }
     }
-    assert!(ran > 40 && started > 8, "{ran} commands, {started} behind &");
     room.write("script", &script);
 
     let file = |name: &str| std::fs::File::create(room.path(name)).expect("creates");
@@ -154,7 +165,16 @@ fn the_commands_of_the_readme_work_in_their_order() {
     }
     let (out, err) = (room.read("out"), room.read("err"));
     assert!(ended.is_some_and(|ended| ended.success()), "{ended:?}\n{err}\n{out}");
+    [ran, started]
+}
 
+#[test]
+fn the_commands_of_the_readme_work_in_their_order() {
+    let room = Programs::new(env!("CARGO_BIN_EXE_sharelet"));
+    room.write("config.toml", blocks("README.md", "toml").concat());
+    let [ran, started] = run("README.md", &room);
+    assert!(ran > 40 && started > 8, "{ran} commands, {started} behind &");
+    let out = room.read("out");
     // Twelve windows: of the device, the data party, the console, and the model that was trained;
     // and twice without a dealer.
     let answers = |first: &str| out.lines().filter(|line| line.starts_with(first)).count();
@@ -162,4 +182,17 @@ fn the_commands_of_the_readme_work_in_their_order() {
     for file in ["model.onnx", "study-loss.svg", "study-accuracy.svg"] {
         assert!(room.path(file).exists(), "{file}");
     }
+}
+
+#[test]
+fn the_commands_of_the_page_on_operations_work_in_their_order() {
+    let room = Programs::new(env!("CARGO_BIN_EXE_sharelet"));
+    let [ran, started] = run("docs/operations.md", &room);
+    assert!(ran > 20 && started == 2, "{ran} commands, {started} behind &");
+    let (out, err) = (room.read("out"), room.read("err"));
+    assert_eq!(out.lines().filter(|line| line.starts_with("index=")).count(), 6, "{out}");
+    for said in ["pump-03", "vibration  (default)", "ready", "pump-02 is revoked", "has key"] {
+        assert!(out.contains(said), "{said} is not in {out}");
+    }
+    assert!(err.contains("\"evaluated\":3"), "{err}");
 }

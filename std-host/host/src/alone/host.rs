@@ -18,7 +18,7 @@ use sharelet_core::ring::write_le_slice;
 use sharelet_core::session::wire::control::{Answer, DeviceId};
 use sharelet_core::share::Party;
 use sharelet_link::frame::{self, FrameError, Header};
-use sharelet_link::service::{Service, Visit};
+use sharelet_link::service::{Event, Service, Visit};
 use sharelet_link::{Connection, Party as Peer, Reader, Role, Writer};
 use sharelet_model::Model;
 use sharelet_prepare::Kept;
@@ -33,6 +33,8 @@ use super::link::{COMPUTING, Tallied, field, kept, model_name, pair_name, rng};
 use super::wire::{Hello, Message, Refusal, Stocked, Want, Welcome};
 use crate::host::kernel::Vectorised;
 use crate::host::{AnswerSink, HostAnswer, Patience};
+use crate::meter::{Meter, Phase};
+use crate::monitor::Watched;
 use crate::store::StoreError;
 use crate::store::halves::{Batch, Halves, HalvesError, Origin};
 use crate::store::host::HostStore;
@@ -117,6 +119,7 @@ pub struct Host {
     devices: Mutex<HashMap<DeviceId, Slot>>,
     /// What handshakes and inferences, preparations, and whole batches take: threads and memory.
     works: [Semaphore; 3],
+    meter: Meter,
 }
 
 /// A device that has connected: the place of its latest connection, and whose turn it is.
@@ -195,7 +198,7 @@ impl Host {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         // Who waits for a slow peer holds a thread: of those there are some thirty.
         let works = [16, (2 * cores).min(8), 1].map(Semaphore::new);
-        let devices = Mutex::default();
+        let (devices, meter) = (Mutex::default(), Meter::new());
         Arc::new(Self {
             served,
             name,
@@ -207,6 +210,7 @@ impl Host {
             patience,
             devices,
             works,
+            meter,
         })
     }
 
@@ -298,7 +302,7 @@ impl Host {
         let halves = (&mut *reader, &mut *writer);
         let mut session = self.begun(hello, sealed, halves, visit).await?;
         reader.end_message();
-        tracing::info!(%device, "connected");
+        tracing::debug!(%device, "connected");
         let served = self.sessions(&mut session, (reader, writer), &mut numbers, visit).await;
         // While it is still this connection's turn: the next would read the same file.
         let is_cheat = served.as_ref().err().is_some_and(AloneError::is_cheat);
@@ -388,8 +392,10 @@ impl Host {
             match want {
                 Want::Infer { index } => {
                     let _room = self.room_for(Work::Light, visit).await?;
+                    let begun = Instant::now();
                     let done = Box::pin(self.infer(session, index, numbers, link));
                     blocking(within(visit, &self.patience, done))?;
+                    self.meter.session(Phase::Infer, begun.elapsed());
                 }
                 // Its room is taken: who had one, and waited for another, could wait for ever.
                 Want::Prepare { .. } | Want::Fill(_) if begun.is_some() => {
@@ -397,7 +403,9 @@ impl Host {
                 }
                 Want::Prepare { sessions } => {
                     let _room = self.room_for(Work::Heavy, visit).await?;
+                    let begun = Instant::now();
                     blocking(visit.or(Box::pin(self.prepare(session, sessions, link))))?;
+                    self.meter.session(Phase::Prepare, begun.elapsed());
                 }
                 Want::Fill(batch) => {
                     let whole = is_whole(&self.served.task, &batch);
@@ -535,7 +543,7 @@ impl Host {
         // The device takes it as done.
         let told = if self.answer.to_device() { &own[..] } else { &[] };
         frame::send_bytes(writer, Message::Answer, told).await?;
-        tracing::info!(%device, session = number, "evaluated");
+        tracing::debug!(%device, session = number, "evaluated");
         Ok(())
     }
 }
@@ -587,6 +595,10 @@ impl Service for Host {
         &[Role::Device]
     }
 
+    fn observe(&self, event: Event) {
+        self.meter.event(event);
+    }
+
     async fn converse(
         self: Arc<Self>,
         connection: Connection,
@@ -596,9 +608,20 @@ impl Service for Host {
         let Connection { mut reader, mut writer, .. } = connection;
         let ended = self.speak(peer, &mut reader, &mut writer, &mut visit).await;
         if let Some(refusal) = ended.as_ref().err().and_then(refusal_of) {
+            self.meter.refused(&refusal);
             // The reason matters more than whether it still reaches the device.
             let _ = frame::send(&mut writer, Message::Refuse, &refusal).await;
         }
         ended
+    }
+}
+
+impl Watched for Host {
+    fn metrics(&self) -> String {
+        self.meter.text(0)
+    }
+
+    fn expect_ready(&self) -> Result<(), String> {
+        Ok(())
     }
 }

@@ -3,6 +3,7 @@
 //! A few connections are kept and shared by all devices. One that was kept too long is replaced
 //! without a word.
 
+use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 use std::sync::{Mutex, PoisonError};
 
@@ -58,6 +59,8 @@ pub struct Client {
     idle: Mutex<Vec<Connection>>,
     permits: Semaphore,
     short_permits: Semaphore,
+    /// Whether it has answered at last.
+    reached: AtomicBool,
 }
 
 /// A connection that is returned when its request is done, and closed if it failed.
@@ -78,13 +81,20 @@ impl Client {
     #[must_use]
     pub fn new(address: String, route: Route, connect: Duration, stall: Duration) -> Self {
         let [permits, short_permits] = [CONNECTIONS, SHORT_CONNECTIONS].map(Semaphore::new);
-        Self { address, route, connect, stall, idle: Mutex::default(), permits, short_permits }
+        let (idle, reached) = (Mutex::default(), AtomicBool::new(false));
+        Self { address, route, connect, stall, idle, permits, short_permits, reached }
     }
 
     /// The dealer's address.
     #[must_use]
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// Whether the dealer has answered the last request: a refusal is an answer.
+    #[must_use]
+    pub fn is_reached(&self) -> bool {
+        self.reached.load(Ordering::Relaxed)
     }
 
     async fn fresh(&self) -> Result<Connection, ClientError> {
@@ -95,9 +105,21 @@ impl Client {
         Ok(connection)
     }
 
+    /// Sends a request, and notes whether it was answered.
+    async fn request(
+        &self,
+        kind: Kind,
+        body: &[u8],
+    ) -> Result<(Lease<'_>, Kind, Vec<u8>), ClientError> {
+        let answered = self.ask(kind, body).await;
+        let reached = answered.as_ref().err().is_none_or(|error| error.refusal().is_some());
+        self.reached.store(reached, Ordering::Relaxed);
+        answered
+    }
+
     /// Sends a request and reads the first answer. A connection that was kept may have died: then a
     /// new one is tried.
-    async fn request(
+    async fn ask(
         &self,
         kind: Kind,
         body: &[u8],

@@ -12,6 +12,7 @@ pub mod wire;
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
@@ -23,10 +24,12 @@ use tokio::sync::oneshot;
 
 use self::masked::MaskedModel;
 use self::wire::{Deal, Dealing, Kind, MAX_COUNT, Offer, Refusal, Status, StatusIs, WireError};
+use crate::meter::{Meter, Phase};
+use crate::monitor::Watched;
 use crate::store::StoreError;
 use crate::store::dealer::DealerStore;
 use sharelet_link::frame::{self, Header};
-use sharelet_link::service::{Leave, Service, Visit};
+use sharelet_link::service::{Event, Leave, Service, Visit};
 use sharelet_link::{Connection, Party, Reader, Role, Writer};
 
 /// Masked models that are kept in memory.
@@ -101,6 +104,7 @@ pub struct Dealer {
     sending: Mutex<HashSet<Party>>,
     /// With their owners, most recently used last.
     models: Mutex<Vec<(Option<Party>, Arc<MaskedModel>)>>,
+    meter: Meter,
 }
 
 /// An owner that sends a masked model.
@@ -120,7 +124,8 @@ impl Dealer {
     /// A dealer over its state, with room for `most` masked models.
     #[must_use]
     pub fn new(store: DealerStore, most: u32) -> Arc<Self> {
-        Arc::new(Self { store, most, sending: Mutex::default(), models: Mutex::default() })
+        let (sending, models, meter) = (Mutex::default(), Mutex::default(), Meter::new());
+        Arc::new(Self { store, most, sending, models, meter })
     }
 
     async fn speak(
@@ -139,6 +144,7 @@ impl Dealer {
             let header = Header::read(reader).await?;
             match self.answer(peer, reader, writer, visit, header).await {
                 Err(DealerError::Refused(refusal)) if !refusal.ends_connection() => {
+                    self.meter.refused(&refusal);
                     visit.warn(format_args!("refused: {refusal}"));
                     frame::send(writer, Kind::Refuse, &refusal).await?;
                 }
@@ -319,6 +325,7 @@ impl Dealer {
         let window = rayon::current_num_threads() + 1;
         let mut sessions = (first..).take(count as usize);
         let mut in_flight = VecDeque::with_capacity(window);
+        let mut begun = Instant::now();
         loop {
             for session in sessions.by_ref().take(window - in_flight.len()) {
                 let (done, dealt) = oneshot::channel();
@@ -330,9 +337,12 @@ impl Dealer {
             let Some((session, dealt)) = in_flight.pop_front() else { break };
             let corrections =
                 dealt.await.unwrap_or(Err(Refusal::State)).map_err(DealerError::Refused)?;
+            // One after the other: what each adds to the time of all.
+            let before = core::mem::replace(&mut begun, Instant::now());
+            self.meter.session(Phase::Deal, begun.duration_since(before));
             wire::send_correction(writer, session, &corrections).await?;
         }
-        tracing::info!(%device, "dealt sessions {first} to {}", first + u64::from(count) - 1);
+        tracing::debug!(%device, "dealt sessions {first} to {}", first + u64::from(count) - 1);
         Ok(())
     }
 }
@@ -342,6 +352,10 @@ impl Service for Dealer {
 
     fn roles(&self) -> &[Role] {
         &[Role::Host, Role::Server1]
+    }
+
+    fn observe(&self, event: Event) {
+        self.meter.event(event);
     }
 
     async fn converse(
@@ -361,9 +375,20 @@ impl Service for Dealer {
                 DealerError::Wire(WireError::TimedOut) => Refusal::TooSlow,
                 DealerError::Wire(_) => Refusal::Protocol,
             };
+            self.meter.refused(&refusal);
             // The reason matters more than whether it arrives.
             let _ = frame::send(&mut writer, Kind::Refuse, &refusal).await;
         }
         ended
+    }
+}
+
+impl Watched for Dealer {
+    fn metrics(&self) -> String {
+        self.meter.text(0)
+    }
+
+    fn expect_ready(&self) -> Result<(), String> {
+        Ok(())
     }
 }

@@ -8,12 +8,16 @@
 mod error;
 pub mod kernel;
 pub mod model;
+pub mod models;
 pub mod provider;
+pub mod shelf;
 
 use core::fmt;
+use core::sync::atomic::Ordering;
 use core::time::Duration;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use embedded_io_async::ErrorKind;
 use sharelet_core::keystream::{ChaCha12, KeyId, Rounds as _};
@@ -25,10 +29,13 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::error::{HostError, refusal};
 use self::kernel::Vectorised;
+use self::models::Changes;
 use self::provider::{Provider, Source, Supplied};
 use crate::dealer::wire as dealer_wire;
+use crate::meter::{Meter, Phase};
+use crate::monitor::{DeviceFigures, Watched};
 use crate::store::StoreError;
-use sharelet_link::service::{Limits, Place, Service, Visit};
+use sharelet_link::service::{Event, Limits, Place, Service, Visit};
 use sharelet_link::{Connection, Party, Reader, Role, Writer};
 use sharelet_model::MAX_LAYERS;
 
@@ -84,6 +91,7 @@ pub struct Host {
     sink: AnswerSink,
     patience: Patience,
     devices: Mutex<HashMap<DeviceId, Slot>>,
+    meter: Meter,
 }
 
 /// A device that has connected: its supply, and the place of its latest connection.
@@ -146,7 +154,8 @@ impl Host {
     #[must_use]
     pub fn new(source: Source, answer: Answer, sink: AnswerSink, patience: Patience) -> Arc<Self> {
         let source = Arc::new(source);
-        Arc::new(Self { source, answer, sink, patience, devices: Mutex::default() })
+        let (devices, meter) = (Mutex::default(), Meter::new());
+        Arc::new(Self { source, answer, sink, patience, devices, meter })
     }
 
     /// What all devices share.
@@ -172,6 +181,7 @@ impl Host {
         if let Some(refusal) = self.objection(&hello) {
             return Err(HostError::Refused(refusal));
         }
+        let mut changes = self.source.models.changes();
         let provider = self.provider(device, hello.key).await?;
         self.ask_about(device, &provider, visit).await?;
         self.enter(device, &provider, visit);
@@ -180,7 +190,7 @@ impl Host {
         tokio::spawn(provider.clone().keep_filled(gone.clone(), visit.stop().clone()));
         let _gone = gone.drop_guard();
 
-        let model = &self.source.model;
+        let model = provider.model();
         p1::welcome(
             writer,
             &model.model.network,
@@ -189,11 +199,24 @@ impl Host {
             &mut vec![0; max_welcome_bytes(MAX_LAYERS)],
         )
         .await?;
-        tracing::info!(%device, "connected");
-        let served = self.sessions(device, reader, writer, &provider, visit).await;
+        tracing::debug!(%device, "connected");
+        let (mut evaluated, record) = (0, &provider.record);
+        record.open.fetch_add(1, Ordering::Relaxed);
+        record.see();
+        let served = self.sessions(
+            (device, &provider),
+            (reader, writer),
+            visit,
+            &mut changes,
+            &mut evaluated,
+        );
+        let served = served.await;
+        record.open.fetch_sub(1, Ordering::Relaxed);
+        record.see();
+        // One line for a connection.
         match &served {
-            Ok(()) => tracing::info!(%device, "gone"),
-            Err(error) => tracing::info!(%device, "gone: {error}"),
+            Ok(()) => tracing::info!(%device, evaluated, "gone"),
+            Err(error) => tracing::info!(%device, evaluated, "gone: {error}"),
         }
         served
     }
@@ -210,16 +233,21 @@ impl Host {
         device: DeviceId,
         key: KeyId,
     ) -> Result<Arc<Provider>, HostError> {
+        let model = self.source.models.of(device).ok_or_else(|| {
+            tracing::warn!(%device, "it has no model; see `sharelet models`");
+            HostError::Refused(Refusal::NoModel)
+        })?;
         let known = self
             .devices()
             .get(&device)
             .map(|slot| slot.provider.clone())
-            .filter(|known| known.key() == key);
+            .filter(|known| known.key() == key && Arc::ptr_eq(known.model(), &model));
         if let Some(provider) = known {
             return Ok(provider);
         }
         let source = self.source.clone();
-        let made = tokio::task::spawn_blocking(move || Provider::new(source, device, key)).await;
+        let made =
+            tokio::task::spawn_blocking(move || Provider::new(source, model, device, key)).await;
         Ok(made.unwrap_or(Err(StoreError::Locked {
             path: self.source.store.spool().directory().to_owned(),
         }))?)
@@ -272,39 +300,56 @@ impl Host {
     /// Session after session until the device goes or something fails.
     async fn sessions(
         &self,
-        device: DeviceId,
-        reader: &mut Reader,
-        writer: &mut Writer,
-        provider: &Arc<Provider>,
+        (device, provider): (DeviceId, &Arc<Provider>),
+        (reader, writer): (&mut Reader, &mut Writer),
         visit: &mut Visit,
+        changes: &mut Changes,
+        evaluated: &mut u64,
     ) -> Result<(), HostError> {
-        let network = &self.source.model.model.network;
-        let model = Vectorised(&self.source.model.model);
+        let network = &provider.model().model.network;
+        let model = Vectorised(&provider.model().model);
         let mut buffers = Buffers::new(ScratchSizes::of(network));
-        while visit.next(reader).await? {
+        loop {
+            let next = tokio::select! {
+                biased;
+                // The device meets its new model when it is back.
+                () = changes.until_replaced(&self.source.models, device, provider.model()) => {
+                    return Err(HostError::Refused(Refusal::ShuttingDown));
+                }
+                next = visit.next(reader) => next?,
+            };
+            if !next {
+                return Ok(());
+            }
             let Some(request) = p1::receive_request(reader).await? else { return Ok(()) };
             let supplied = visit.or(provider.take(request)).await?;
             reader.end_message();
+            let begun = Instant::now();
             let (session, corrections) = grant(writer, supplied).await?;
             let session_of_host = P1::new(network, &model, self.answer);
             let prepared =
                 within(self.patience.phase, session_of_host.prepare(reader, buffers.scratch()))
                     .await?;
+            self.meter.session(Phase::Prepare, begun.elapsed());
             tracing::debug!(%device, session, "prepared");
             if !visit.next_of_work(reader).await? {
                 return Ok(());
             }
             let ready = prepared.input(reader).await?;
             reader.end_message();
+            let begun = Instant::now();
             let answer =
                 within(self.patience.phase, ready.infer(reader, writer, &corrections)).await?;
-            tracing::info!(%device, session, "evaluated");
+            self.meter.session(Phase::Infer, begun.elapsed());
+            *evaluated += 1;
+            provider.record.evaluated.fetch_add(1, Ordering::Relaxed);
+            provider.record.see();
+            tracing::debug!(%device, session, "evaluated");
             if let Some(values) = answer {
                 let frac_bits = network.output_frac_bits();
                 (self.sink)(HostAnswer { device, session, frac_bits, values: values.to_vec() });
             }
         }
-        Ok(())
     }
 }
 
@@ -326,6 +371,10 @@ impl Service for Host {
         &[Role::Device]
     }
 
+    fn observe(&self, event: Event) {
+        self.meter.event(event);
+    }
+
     async fn converse(
         self: Arc<Self>,
         connection: Connection,
@@ -335,10 +384,42 @@ impl Service for Host {
         let Connection { mut reader, mut writer, .. } = connection;
         let ended = self.speak(peer, &mut reader, &mut writer, &mut visit).await;
         if let Some(refusal) = ended.as_ref().err().and_then(refusal_of) {
+            self.meter.refused(&refusal);
             // The reason matters more than whether it still reaches the device.
             let _ = refuse(&mut writer, refusal).await;
         }
         ended
+    }
+}
+
+impl Watched for Host {
+    fn metrics(&self) -> String {
+        let ready = self.devices().values().map(|slot| slot.provider.ready()).sum();
+        self.meter.text(ready)
+    }
+
+    fn devices(&self) -> Vec<DeviceFigures> {
+        let slots: Vec<_> =
+            self.devices().iter().map(|(device, slot)| (*device, slot.provider.clone())).collect();
+        let figures = slots.into_iter().map(|(device, provider)| DeviceFigures {
+            name: device.to_string(),
+            connected: provider.record.open.load(Ordering::Relaxed) > 0,
+            evaluated: provider.record.evaluated.load(Ordering::Relaxed),
+            seen_unix_seconds: provider.record.seen.load(Ordering::Relaxed),
+            ready: provider.ready(),
+        });
+        let mut figures: Vec<_> = figures.collect();
+        figures.sort_by(|a, b| a.name.cmp(&b.name));
+        figures
+    }
+
+    fn expect_ready(&self) -> Result<(), String> {
+        let client = &self.source.client;
+        if client.is_reached() || !self.source.store.spool().stock().is_empty() {
+            return Ok(());
+        }
+        let dealer = client.address();
+        Err(format!("the dealer at {dealer} does not answer, and no corrections are in the spool"))
     }
 }
 

@@ -1,9 +1,11 @@
 //! Corrections of one device: asked for ahead of time, as far as the device's newest order goes,
 //! kept in the spool, spent one session at a time.
 
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use core::time::Duration;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use sharelet_core::keystream::KeyId;
 use sharelet_core::session::ORDER_SESSIONS;
@@ -13,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::HostError;
 use super::model::HostModel;
+use super::models::Models;
 use crate::dealer::client::{Client, ClientError};
 use crate::dealer::wire::{self, Deal, MAX_COUNT, StatusIs, Window, WireError};
 use crate::store::StoreError;
@@ -54,8 +57,8 @@ pub type Readiness = Box<dyn Fn(DeviceId, u32, u32) + Send + Sync>;
 
 /// What all devices share.
 pub struct Source {
-    /// The model.
-    pub model: HostModel,
+    /// The models.
+    pub models: Models,
     /// The host's state.
     pub store: HostStore,
     /// The dealer.
@@ -68,10 +71,10 @@ pub struct Source {
 
 impl core::fmt::Debug for Source {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let Self { model, store, client, supply, .. } = self;
+        let Self { models, store, client, supply, .. } = self;
         let mut shown = f.debug_struct("Source");
         shown
-            .field("model", model)
+            .field("models", models)
             .field("store", store)
             .field("client", client)
             .field("supply", supply)
@@ -91,6 +94,25 @@ pub struct Supplied {
 impl core::fmt::Debug for Supplied {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Supplied").field("session", &self.session).finish_non_exhaustive()
+    }
+}
+
+/// What a device has done since the host was started.
+#[derive(Debug, Default)]
+pub struct Record {
+    /// Connections that are open.
+    pub open: AtomicU32,
+    /// Sessions that were evaluated.
+    pub evaluated: AtomicU64,
+    /// When it was here at last, in seconds since 1970.
+    pub seen: AtomicU64,
+}
+
+impl Record {
+    /// It is here.
+    pub fn see(&self) {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        self.seen.store(now.map_or(0, |now| now.as_secs()), Ordering::Relaxed);
     }
 }
 
@@ -123,29 +145,46 @@ impl State {
     }
 }
 
-/// The supply of one device with one key.
+/// The supply of one device with one key, for one model.
 #[derive(Debug)]
 pub struct Provider {
     source: Arc<Source>,
+    model: Arc<HostModel>,
     device: DeviceId,
     key: KeyId,
     state: Mutex<State>,
     missing: Notify,
     news: Notify,
     filling: tokio::sync::Mutex<()>,
+    /// What the device has done.
+    pub record: Record,
 }
 
 impl Provider {
-    /// The supply of `device`, with what the spool has under `key`. Blocks on the disk.
+    /// The supply of `device`, with what the spool has under `key` for `model`. Blocks on the disk.
     ///
     /// # Errors
     /// [`StoreError::Database`].
-    pub fn new(source: Arc<Source>, device: DeviceId, key: KeyId) -> Result<Arc<Self>, StoreError> {
+    pub fn new(
+        source: Arc<Source>,
+        model: Arc<HostModel>,
+        device: DeviceId,
+        key: KeyId,
+    ) -> Result<Arc<Self>, StoreError> {
         let (next, spool) = (source.store.next_session(device, key)?, source.store.spool());
-        let sessions = spool
+        let (sessions, foreign): (Vec<u64>, Vec<u64>) = spool
             .sessions(device)
             .into_iter()
-            .filter(|&session| spool.key(device, session) == Some(key));
+            .filter(|&session| spool.origin(device, session).is_some_and(|of| of.key == key))
+            .partition(|&session| {
+                spool.origin(device, session).is_some_and(|of| of.model == model.masked_id)
+            });
+        if !foreign.is_empty() {
+            let count = foreign.len();
+            tracing::info!(%device, "{count} sessions dropped: dealt for another model");
+        }
+        foreign.into_iter().for_each(|session| spool.remove(device, session));
+        let sessions = sessions.into_iter();
         let (ready, used): (BTreeSet<u64>, BTreeSet<u64>) =
             sessions.partition(|&session| session >= next);
         used.into_iter().for_each(|session| spool.remove(device, session));
@@ -153,17 +192,30 @@ impl Provider {
         let state = State { ready, wanted_from: next, deal_from, ..State::default() };
         let (state, missing, news, filling) =
             (Mutex::new(state), Notify::new(), Notify::new(), tokio::sync::Mutex::default());
-        Ok(Arc::new(Self { source, device, key, state, missing, news, filling }))
+        let record = Record::default();
+        Ok(Arc::new(Self { source, model, device, key, state, missing, news, filling, record }))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The model.
+    #[must_use]
+    pub const fn model(&self) -> &Arc<HostModel> {
+        &self.model
+    }
+
     /// The public name of the key.
     #[must_use]
     pub fn key(&self) -> KeyId {
         self.key
+    }
+
+    /// Sessions whose corrections are in the spool.
+    #[must_use]
+    pub fn ready(&self) -> u64 {
+        self.state().ready.len() as u64
     }
 
     /// Whether the device was dealt for or served before, under this key.
@@ -202,7 +254,7 @@ impl Provider {
         let foreign = spool
             .sessions(device)
             .into_iter()
-            .filter(|&session| spool.key(device, session) != Some(self.key));
+            .filter(|&session| spool.origin(device, session).map(|of| of.key) != Some(self.key));
         for session in foreign {
             tracing::warn!(
                 %device,
@@ -244,7 +296,7 @@ impl Provider {
     /// next one is used.
     fn try_take(&self, request: Request) -> Result<Option<Supplied>, HostError> {
         let Request { next_session: device_next, order } = request;
-        let Source { model, store, .. } = &*self.source;
+        let (model, store) = (&self.model, &self.source.store);
         let (device, spool) = (self.device, store.spool());
         let origin = Origin { model: model.masked_id, key: self.key };
         store.expect_quota(device)?;
@@ -379,7 +431,7 @@ impl Provider {
     fn request(&self, count: u32) -> Option<Deal> {
         let state = self.state();
         let (first, count) = (state.first(), count.min(state.left()));
-        let (device, model) = (self.device, self.source.model.masked_id);
+        let (device, model) = (self.device, self.model.masked_id);
         let ordered = state.ordered.filter(|_| count > 0)?;
         Some(Deal { device, model, first, count, ordered })
     }
@@ -388,7 +440,7 @@ impl Provider {
     async fn expect_room(&self) -> Result<(), FetchError> {
         if self.state().full {
             let (source, device) = (self.source.clone(), self.device);
-            let bytes = source.model.correction_bytes;
+            let bytes = self.model.correction_bytes;
             let probe = move || source.store.spool().expect_room(device, bytes);
             tokio::task::spawn_blocking(probe).await.unwrap_or(Ok(()))?;
             self.state().full = false;
@@ -398,7 +450,7 @@ impl Provider {
 
     async fn fetch(&self, count: u32) -> Result<(), FetchError> {
         self.expect_room().await?;
-        let Source { model, client, .. } = &*self.source;
+        let (model, client) = (&self.model, &self.source.client);
         let mut offered = false;
         let mut dealt = loop {
             let Some(request) = self.request(count) else { return Ok(()) };

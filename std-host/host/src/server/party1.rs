@@ -21,6 +21,7 @@ use super::evaluator::{Evaluator, LaneEnded, Question};
 use super::pairing::{Pairing, Waiting};
 use super::peer::PeerError;
 use crate::host::kernel::Vectorised;
+use crate::host::model::HostModel;
 use crate::host::provider::Provider;
 use crate::host::{Buffers, Host, HostError, grant, refusal_of, within};
 use sharelet_link::service::Visit;
@@ -77,6 +78,7 @@ impl Peer {
 /// Server 1 of a model that it owns.
 pub struct Party1 {
     host: Arc<Host>,
+    model: Arc<HostModel>,
     instance: u64,
     patience: Patience,
     pairing: Pairing<u32>,
@@ -93,11 +95,16 @@ impl core::fmt::Debug for Party1 {
 }
 
 impl Party1 {
-    /// Server 1 with the model and the supply of `host`, whose own devices are not served.
+    /// Server 1 with its model and the supply of `host`, whose own devices are not served.
     #[must_use]
-    pub fn new(host: Arc<Host>, instance: u64, patience: Patience) -> Arc<Self> {
+    pub fn new(
+        (host, model): (Arc<Host>, Arc<HostModel>),
+        instance: u64,
+        patience: Patience,
+    ) -> Arc<Self> {
         Arc::new(Self {
             host,
+            model,
             instance,
             patience,
             pairing: Pairing::default(),
@@ -183,11 +190,9 @@ impl Party1 {
         let provider = self.supply(hello.device, hello.key, visit).await?;
         visit.enter()?;
         let replaced = self.enter(theirs);
-        let source = self.host.source();
-        let (model, seed, id) =
-            (&source.model.model, source.model.seed.expose(), &source.model.masked_id);
+        let HostModel { model, seed, masked_id, .. } = &*self.model;
         let buffer = &mut vec![0; max_welcome_bytes(MAX_LAYERS)];
-        p1::welcome(writer, &model.network, seed, id, buffer).await?;
+        p1::welcome(writer, &model.network, seed.expose(), masked_id, buffer).await?;
         let mut buffers = Buffers::new(ScratchSizes::of(&model.network));
         loop {
             let session = self.session(reader, writer, &provider, &mut buffers, visit);
@@ -211,7 +216,7 @@ impl Party1 {
         buffers: &mut Buffers,
         visit: &mut Visit,
     ) -> Result<bool, HostError> {
-        let model = &self.host.source().model.model;
+        let model = &self.model.model;
         let kernel = Vectorised(model);
         if !visit.next(reader).await? {
             return Ok(true);
@@ -250,7 +255,7 @@ impl Evaluator for Party1 {
     }
 
     fn task(&self) -> &Task {
-        &self.host.source().model.task
+        &self.model.task
     }
 
     fn instance(&self) -> u64 {

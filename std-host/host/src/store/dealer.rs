@@ -14,7 +14,9 @@ use super::error::{KeyError, StoreError};
 use super::key::DeviceKey;
 use super::state::State;
 use sharelet_link::Party;
-use sharelet_link::files::{FileError, private_directory, remove_temporaries, write_file};
+use sharelet_link::files::{
+    FileError, private_directory, remove_temporaries, sync_directory, write_file,
+};
 use sharelet_link::hex::hex;
 
 /// Device and key to the lowest session number that was not dealt.
@@ -81,6 +83,37 @@ pub fn take_over(directory: &Path, key: &DeviceKey, force: bool) -> Result<(), S
         return Err(StoreError::KeyExists { device: key.device.to_string() });
     }
     key.save(&path)
+}
+
+/// Forgets a device's key: nothing is dealt for it any more. The dealer may be running; its record
+/// of what was dealt stays. `false` if there is no key.
+///
+/// # Errors
+/// [`StoreError::File`].
+pub fn forget(directory: &Path, device: DeviceId) -> Result<bool, StoreError> {
+    let path = key_path(directory, device);
+    match fs::remove_file(&path) {
+        Ok(()) => {
+            sync_directory(&path)?;
+            Ok(true)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(FileError::at(&path)(error).into()),
+    }
+}
+
+/// The devices whose keys a dealer has. It may be running.
+///
+/// # Errors
+/// [`StoreError::File`], but not for a state that is missing.
+pub fn known(directory: &Path) -> Result<Vec<DeviceId>, StoreError> {
+    let keys = directory.join(KEYS);
+    let entries = match fs::read_dir(&keys) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(FileError::at(&keys))?,
+    };
+    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    Ok(names.filter_map(|name| DeviceId::new(name.strip_suffix(".key")?)).collect())
 }
 
 impl DealerStore {

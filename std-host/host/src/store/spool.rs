@@ -19,8 +19,8 @@ use sharelet_link::files::{FileError, private_directory, remove_temporaries, wri
 const MAGIC: [u8; 4] = *b"SLTC";
 const VERSION: u16 = 1;
 const HEADER_BYTES: usize = 4 + 2 + 8 + 32 + 8 + 8;
-/// Where the key's name lies in the header.
-const KEY_AT: usize = 4 + 2 + 8 + 32;
+/// Where the origin lies in the header.
+const ORIGIN_AT: usize = 4 + 2 + 8;
 const CHECKSUM_BYTES: usize = 4;
 const ENDING: &str = "cor";
 
@@ -120,14 +120,15 @@ impl Spool {
         devices.map(|device| (device, self.sessions(device).len())).collect()
     }
 
-    /// The key that an entry says it was dealt under, or `None` if its header cannot be read.
+    /// What an entry says it was dealt for, or `None` if its header cannot be read.
     #[must_use]
-    pub fn key(&self, device: DeviceId, session: u64) -> Option<KeyId> {
+    pub fn origin(&self, device: DeviceId, session: u64) -> Option<Origin> {
         let mut head = [0; HEADER_BYTES];
         File::open(self.path(device, session))
             .and_then(|mut file| file.read_exact(&mut head))
             .ok()?;
-        head.get(KEY_AT..)?.first_chunk().copied()
+        let (model, rest) = head.get(ORIGIN_AT..)?.split_first_chunk()?;
+        Some(Origin { model: *model, key: *rest.first_chunk()? })
     }
 
     /// Whether an entry with corrections of `bytes` could be written now.
@@ -256,7 +257,7 @@ mod tests {
         spool.put(device, 7, &origin, b"corrections").expect("writes");
         spool.put(device, 3, &origin, b"corrections").expect("writes");
         assert_eq!(spool.sessions(device), [3, 7]);
-        assert_eq!((spool.key(device, 3), spool.key(device, 4)), (Some([2; 8]), None));
+        assert_eq!((spool.origin(device, 3), spool.origin(device, 4)), (Some(origin), None));
         assert_eq!(spool.get(device, 7, &origin, 11).expect("reads"), b"corrections");
         assert!(matches!(
             spool.get(device, 7, &Origin { key: [3; 8], ..origin }, 11),

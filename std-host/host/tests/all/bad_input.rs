@@ -220,7 +220,7 @@ async fn session_numbers_go_up_as_far_as_the_device_has_ordered() {
     let order = scenario.request(50).order;
     assert_eq!(refused(Request { next_session: 51, order }).await, Refusal::NoOrder);
     let host = scenario.host.service();
-    let model = &host.source().model;
+    let model = &host.source().models.general().expect("one for everybody");
     let other = DeviceId::new("other");
     assert_eq!(refused(scenario.room.request("pump", model, other, 50)).await, Refusal::NoOrder);
     assert_eq!(began(50).await, 50, "what was refused used nothing");
@@ -339,7 +339,7 @@ async fn a_dealer_refuses_by_name() {
         )
     };
     let host = scenario.host.service();
-    let model = &host.source().model;
+    let model = &host.source().models.general().expect("one for everybody");
     model.offer_to(&client(), &mut |_| ()).await.expect("offers");
     let pump = DeviceId::new("pump").unwrap();
     let window = |first| {

@@ -44,9 +44,9 @@ impl Asked {
     pub(super) fn of_host(binary: &str, seed: u64) -> Self {
         let room = room(binary, seed);
         room.works("provision pump --state dealer");
-        let dealer = Service::start(&room, "dealer", "dealer --state dealer".to_owned());
+        let dealer = Service::start(&room, "dealer", "dealer -v --state dealer".to_owned());
         let line = format!(
-            "host model.slt --dealer {} --state host --ahead 2 --batch 1 \
+            "host -v model.slt --dealer {} --state host --ahead 2 --batch 1 \
              --sessions-per-day 1000000",
             dealer.address()
         );
@@ -60,7 +60,7 @@ impl Asked {
         room.works("provision server-0 --role server-0 --state dealer");
         room.works("provision pump --role data-party");
         room.works("task model.slt -o task.bin");
-        let dealer = Service::start(&room, "dealer", "dealer --state dealer".to_owned());
+        let dealer = Service::start(&room, "dealer", "dealer -v --state dealer".to_owned());
         let line = format!(
             "server -v --party 1 --model model.slt --dealer {} --state server-1",
             dealer.address()

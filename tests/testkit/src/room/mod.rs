@@ -23,6 +23,7 @@ use sharelet_host::dealer::masked;
 use sharelet_host::dealer::{Dealer, MODELS};
 use sharelet_host::device::{Device, DeviceError, Events, Inference, Sensor, Settings};
 use sharelet_host::host::model::HostModel;
+use sharelet_host::host::models::Models;
 use sharelet_host::host::provider::{Source, Supply};
 use sharelet_host::host::{Host, HostAnswer, Patience};
 use sharelet_host::store::StoreError;
@@ -272,7 +273,8 @@ impl Room {
         let model = HostModel::load(&self.path("model.slt"), &store, &mut |_| ()).expect("loads");
         let supply = Supply { ahead, batch: ahead, wait: 3 * self.unit, pauses: pauses(20, 100) };
         let client = self.client(dealer);
-        Source { model, store, client, supply, readiness: Box::new(|_, _, _| ()) }
+        let models = Models::one(Arc::new(model));
+        Source { models, store, client, supply, readiness: Box::new(|_, _, _| ()) }
     }
 
     pub fn client(&self, dealer: &str) -> Client {
@@ -414,7 +416,8 @@ impl Scenario {
 
     /// What the device says when it wants a session.
     pub fn request(&self, next_session: u64) -> Request {
-        self.room.request("pump", &self.host.service().source().model, None, next_session)
+        let model = self.host.service().source().models.general().expect("one for everybody");
+        self.room.request("pump", &model, None, next_session)
     }
 
     /// Stops everybody politely.

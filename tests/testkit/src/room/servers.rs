@@ -90,9 +90,10 @@ impl Room {
     pub async fn server_1_at(&self, address: &str, dealer: &str, capacity: usize) -> One {
         let store = when_unlocked(|| HostStore::open(&self.path("host"))).await;
         let patience = host::Patience { status: self.unit, ..host::Patience::default() };
-        let host =
-            Host::new(self.source(store, dealer, 6), Answer::Device, Box::new(|_| ()), patience);
-        let party = Party1::new(host, instance(), self.patience());
+        let source = self.source(store, dealer, 6);
+        let model = source.models.general().expect("one for everybody");
+        let host = Host::new(source, Answer::Device, Box::new(|_| ()), patience);
+        let party = Party1::new((host, model), instance(), self.patience());
         self.serve(address, party, self.queue(capacity)).await
     }
 

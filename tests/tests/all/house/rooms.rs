@@ -90,12 +90,13 @@ counter ratchets: error page log
 
 [std-host/link/src]
 error fault files hex keyring pauses places system timeout wan warnings:
+known: keyring
 connection: timeout
 frame: connection
 exchange: frame
 route: error wan connection keyring
 tcp: error connection route warnings
-service: error connection places route system tcp warnings
+service: error connection known places route system tcp warnings
 
 [std-host/model/src]
 file readings:
@@ -221,12 +222,12 @@ filling: error layers task half session # many, part by part
 online: error task half # spends them
 
 [std-host/host/src]
-data:
+data meter monitor:
 store: data
-dealer: store
+dealer: store meter monitor
 upload: data store
-host: store dealer
-alone: store host
+host: store dealer meter monitor
+alone: store host meter monitor
 device: store alone
 console: device host
 server: data store dealer host alone
@@ -240,15 +241,19 @@ twin: answers common
 man:
 collect completions: common
 console: answers units common
-dealer: common
-host: answers terminal units common
+monitor settings:
+models: units common
+top: units common monitor
+devices: units common monitor top
+dealer: common monitor
+host: answers terminal units common monitor
 prepare: terminal units common
 device: answers terminal units common prepare
 inspect: plot terminal units common
 import: answers common
 open: common
 keygen pair doctor: units common
-provision: units common pair
+provision: terminal units common pair
 share: table terminal units common
 task: common
 train: terminal units chart common
@@ -274,6 +279,7 @@ board_runs: boards inference services case
 counted: files boards report inference
 cuts: files report boards services case workspace
 demo: files process report steps workspace boards inference services setup
+dist: files process steps workspace setup
 bench: files process steps workspace boards inference services case setup board_runs counted cuts \
     demo
 check: files process report steps workspace boards inference services case setup board_runs \

@@ -1,0 +1,118 @@
+//! `sharelet devices`: who is paired with a program, and who is no more.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use clap::{Args, Subcommand};
+use sharelet_core::DeviceId;
+use sharelet_host::monitor::{self, DeviceFigures};
+use sharelet_host::store::dealer;
+use sharelet_host::store::peers::folder_of;
+use sharelet_link::{Party, Role};
+
+use super::common::{output, until_stopped};
+use super::monitor::address_of;
+use super::top::ago;
+use super::units::parse_name;
+
+const EXAMPLES: &str = include_str!("examples/devices.txt");
+
+/// Arguments of `sharelet devices`.
+#[derive(Args, Debug, Clone)]
+#[command(about = "List devices, and revoke them", after_help = EXAMPLES)]
+pub struct DevicesArgs {
+    /// The identity of the host, or of a server: its peers are beside it.
+    #[arg(long, value_name = "FILE.id")]
+    pub id: PathBuf,
+    /// The dealer's state, if it is on this machine.
+    #[arg(long, value_name = "DIR")]
+    pub dealer_state: Option<PathBuf>,
+    /// Where the host that runs tells its figures: what was given to its `--monitor`.
+    #[arg(long, value_name = "[ADDRESS:]PORT")]
+    pub monitor: Option<String>,
+    #[command(subcommand)]
+    change: Option<Change>,
+}
+
+#[derive(Subcommand, Debug, Clone)]
+enum Change {
+    /// Let devices in no more: what is open is cut within seconds, and nothing is dealt for them.
+    Revoke {
+        /// The devices.
+        #[arg(value_name = "NAME", required = true, value_parser = parse_name)]
+        names: Vec<DeviceId>,
+    },
+}
+
+/// Who asks for inferences: a device, or a data party of two servers.
+const ROLES: [Role; 2] = [Role::Device, Role::DataParty];
+
+/// Lists or revokes.
+///
+/// # Errors
+/// A file cannot be used; nobody of a name is known.
+pub fn run(args: &DevicesArgs) -> Result<()> {
+    match &args.change {
+        None => list(args),
+        Some(Change::Revoke { names }) => names.iter().try_for_each(|name| revoke(args, *name)),
+    }
+}
+
+fn revoke(args: &DevicesArgs, name: DeviceId) -> Result<()> {
+    let peers = folder_of(&args.id);
+    let mut known = false;
+    for role in ROLES {
+        let peer = Party { role, name };
+        if peers.is_paired(&peer)? {
+            peers.remove(&peer)?;
+            known = true;
+        }
+    }
+    if let Some(state) = &args.dealer_state {
+        known |= dealer::forget(state, name)?;
+    }
+    if !known {
+        bail!("{name} is not known here; `sharelet devices` lists who is");
+    }
+    let dealt = if args.dealer_state.is_some() { "" } else { "; the dealer still has its key" };
+    output(&format!("{name} is revoked{dealt}\n"))
+}
+
+fn list(args: &DevicesArgs) -> Result<()> {
+    let peers = folder_of(&args.id).all()?;
+    let keys = args.dealer_state.as_deref().map(dealer::known).transpose()?;
+    let live: Option<BTreeMap<String, DeviceFigures>> = match &args.monitor {
+        Some(wanted) => Some(figures(&address_of(wanted))?),
+        None => None,
+    };
+    let mut lines = format!("{:<16}  {:<10}", "name", "role");
+    lines += if keys.is_some() { "  dealer " } else { "" };
+    lines += if live.is_some() { "  connected  ready  evaluated  seen" } else { "" };
+    lines += "\n";
+    for Party { role, name } in peers.into_iter().filter(|peer| ROLES.contains(&peer.role)) {
+        let mut line = format!("{:<16}  {:<10}", name.as_str(), role.word());
+        if let Some(keys) = &keys {
+            line += if keys.contains(&name) { "  has key" } else { "  no key " };
+        }
+        if let Some(live) = &live {
+            line += &live.get(name.as_str()).map_or_else(
+                || format!("  {:<9}  {:>5}  {:>9}  {}", "no", "-", "-", "never"),
+                |of| {
+                    let connected = if of.connected { "yes" } else { "no" };
+                    let seen = ago(of.seen_unix_seconds);
+                    format!("  {connected:<9}  {:>5}  {:>9}  {seen}", of.ready, of.evaluated)
+                },
+            );
+        }
+        lines += line.trim_end();
+        lines += "\n";
+    }
+    output(&lines)
+}
+
+fn figures(address: &str) -> Result<BTreeMap<String, DeviceFigures>> {
+    let (_, text) = until_stopped(async |_| monitor::ask(address, "/devices").await)?;
+    let devices: Vec<DeviceFigures> = serde_json::from_str(&text)?;
+    Ok(devices.into_iter().map(|device| (device.name.clone(), device)).collect())
+}

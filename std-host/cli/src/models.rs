@@ -1,0 +1,133 @@
+//! `sharelet models`: the folder of models of a host that serves several.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use clap::{Args, Subcommand};
+use sharelet_core::DeviceId;
+use sharelet_host::host::shelf::{Devices, Shelf};
+use sharelet_link::files::write_file;
+use sharelet_model::Model;
+
+use super::common::{expect_none, output};
+use super::units::parse_name;
+
+const EXAMPLES: &str = include_str!("examples/models.txt");
+
+/// Arguments of `sharelet models`.
+#[derive(Args, Debug, Clone)]
+#[command(about = "Add, replace and withdraw the models of a host", after_help = EXAMPLES)]
+pub struct ModelsArgs {
+    /// The folder, which `sharelet host --models` serves.
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    #[command(subcommand)]
+    change: Option<Change>,
+}
+
+#[derive(Subcommand, Debug, Clone)]
+enum Change {
+    /// Serve a model under a name.
+    Add {
+        /// Its name.
+        name: String,
+        /// The model.
+        #[arg(value_name = "MODEL.slt")]
+        model: PathBuf,
+        /// Replace the model of this name: sessions that are under way end with the old one.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Withdraw a model: its devices are refused after the session that is under way.
+    Remove {
+        /// Its name.
+        name: String,
+    },
+    /// Give devices a model of their own.
+    Assign {
+        /// The model's name.
+        name: String,
+        /// The devices.
+        #[arg(value_name = "DEVICE", required = true, value_parser = parse_name)]
+        devices: Vec<DeviceId>,
+    },
+    /// Give devices the default model again.
+    Unassign {
+        /// The devices.
+        #[arg(value_name = "DEVICE", required = true, value_parser = parse_name)]
+        devices: Vec<DeviceId>,
+    },
+    /// The model of devices that have none of their own.
+    Default {
+        /// Its name.
+        name: String,
+    },
+}
+
+/// Changes the folder, or prints what is in it.
+///
+/// # Errors
+/// A file cannot be used; there is no such model, or one of this name already.
+pub fn run(args: &ModelsArgs) -> Result<()> {
+    let shelf = Shelf::new(args.folder.clone());
+    let Some(change) = &args.change else { return list(&shelf) };
+    match change {
+        Change::Add { name, model, force } => add(&shelf, name, model, *force),
+        Change::Remove { name } => {
+            let path = shelf.path(name)?;
+            fs::remove_file(&path).with_context(|| path.display().to_string())?;
+            output(&format!("{name} is withdrawn\n"))
+        }
+        Change::Assign { name, devices } => change_devices(&shelf, |known| {
+            let named = devices.iter().map(|device| (device.to_string(), name.clone()));
+            known.devices.extend(named);
+        }),
+        Change::Unassign { devices } => change_devices(&shelf, |known| {
+            known.devices.retain(|name, _| devices.iter().all(|device| device.as_str() != name));
+        }),
+        Change::Default { name } => {
+            change_devices(&shelf, |known| known.default = Some(name.clone()))
+        }
+    }
+}
+
+fn add(shelf: &Shelf, name: &str, model: &Path, force: bool) -> Result<()> {
+    let (path, shown) = (shelf.path(name)?, model.display());
+    fs::create_dir_all(shelf.directory())
+        .with_context(|| shelf.directory().display().to_string())?;
+    expect_none(&path, force)?;
+    let bytes = fs::read(model).with_context(|| shown.to_string())?;
+    // What cannot be read is not put where a host looks for it.
+    let read = Model::from_bytes(&bytes, model)?;
+    write_file(&path, &[&bytes])?;
+    let (inputs, outputs) = (read.network.inputs(), read.network.outputs());
+    output(&format!("{name}: {shown}, {inputs} inputs, {outputs} outputs\n"))
+}
+
+fn change_devices(shelf: &Shelf, change: impl FnOnce(&mut Devices)) -> Result<()> {
+    let mut devices = shelf.devices()?;
+    change(&mut devices);
+    shelf.assign(&devices)?;
+    list(shelf)
+}
+
+fn list(shelf: &Shelf) -> Result<()> {
+    let (names, devices) = (shelf.names()?, shelf.devices()?);
+    let only = names.first().filter(|_| names.len() == 1);
+    let default = devices.default.as_ref().or(only);
+    let mut lines = String::new();
+    for name in &names {
+        let own = devices.devices.iter().filter(|(_, model)| *model == name);
+        let mut who: Vec<&str> = own.map(|(device, _)| device.as_str()).collect();
+        if default == Some(name) {
+            who.insert(0, "(default)");
+        }
+        lines += format!("{name}  {}", who.join(" ")).trim_end();
+        lines += "\n";
+    }
+    if names.is_empty() {
+        lines = format!("{}: no models\n", shelf.directory().display());
+    }
+    output(&lines)
+}

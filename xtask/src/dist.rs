@@ -1,0 +1,120 @@
+//! `cargo xtask dist`: what is handed out, a static program with its manual, completions and
+//! licences, and a checksum of each archive.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+use clap::Args;
+
+use crate::files::create_folder;
+use crate::process;
+use crate::setup::{BUILD_LIMIT, INSTALL_LIMIT, Setup};
+use crate::steps::Steps;
+use crate::workspace::{SHARELET_PACKAGE, Workspace};
+
+/// Targets whose programs need nothing of the machine that they run on.
+const TARGETS: [&str; 2] = ["x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl"];
+const SHELLS: [&str; 3] = ["bash", "zsh", "fish"];
+
+/// For which machines.
+#[derive(Args, Clone, Debug)]
+pub struct DistArgs {
+    /// A target; this machine's kind, statically linked, if none is given. Others need a linker,
+    /// such as `aarch64-linux-gnu-gcc`.
+    #[arg(long = "target", value_name = "TARGET")]
+    targets: Vec<String>,
+}
+
+/// Builds the archives in `target/dist`.
+///
+/// # Errors
+///
+/// If something cannot be installed, built or written.
+pub fn run(args: &DistArgs) -> Result<()> {
+    let (workspace, steps) = (Workspace::here(), Steps::new());
+    let folder = workspace.target().join("dist");
+    let setup = Setup { workspace: &workspace, steps: &steps, logs: folder.join("logs") };
+    let targets = if args.targets.is_empty() {
+        let own = TARGETS.iter().filter(|target| target.starts_with(std::env::consts::ARCH));
+        own.map(|target| (*target).to_owned()).collect()
+    } else {
+        args.targets.clone()
+    };
+    ensure!(!targets.is_empty(), "name a --target, such as {}", TARGETS.join(" or "));
+    let mut sums = String::new();
+    for target in targets {
+        let archive = archive(&setup, &folder, &target)?;
+        let sum = output(Command::new("sha256sum").arg(name(&archive)).current_dir(&folder))?;
+        let bytes = fs::metadata(&archive)?.len();
+        steps.note(&format!("{}: {bytes} bytes", archive.display()));
+        sums += &sum;
+    }
+    fs::write(folder.join("SHA256SUMS"), sums).context("SHA256SUMS")
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// Builds for a target, and packs what belongs to it.
+fn archive(setup: &Setup<'_>, folder: &Path, target: &str) -> Result<PathBuf> {
+    let Setup { workspace, steps, .. } = setup;
+    steps.step(&format!("installing with rustup: {target}"), || {
+        let mut rustup = Command::new("rustup");
+        setup.run("rustup", rustup.args(["target", "add", target]), "rustup.log", INSTALL_LIMIT)
+    })?;
+    steps.step(&format!("building sharelet for {target}"), || {
+        let mut cargo = workspace.cargo();
+        cargo.args(["build", "--release", "--locked", "--package", SHARELET_PACKAGE]);
+        cargo.args(["--target", target, "--config", "profile.release.strip=true"]);
+        if !target.starts_with(std::env::consts::ARCH) {
+            let arch = target.split('-').next().unwrap_or_default();
+            let linker = format!("{arch}-linux-gnu-gcc");
+            let variable = target.to_uppercase().replace('-', "_");
+            cargo.env(format!("CARGO_TARGET_{variable}_LINKER"), linker);
+        }
+        setup.run("cargo build", &mut cargo, &format!("{target}.log"), BUILD_LIMIT)
+    })?;
+    let program = workspace.target().join(target).join("release").join("sharelet");
+    let whole = format!("sharelet-{}-{target}", env!("CARGO_PKG_VERSION"));
+    let packed = folder.join(&whole);
+    if packed.exists() {
+        fs::remove_dir_all(&packed).with_context(|| packed.display().to_string())?;
+    }
+    create_folder(&packed)?;
+    let copy = |from: &Path, to: &str| {
+        fs::copy(from, packed.join(to)).with_context(|| from.display().to_string())
+    };
+    copy(&program, "sharelet")?;
+    for file in ["LICENSE-MIT", "LICENSE-APACHE", "README.md", "CHANGELOG.md"] {
+        copy(&workspace.root().join(file), file)?;
+    }
+    if target.starts_with(std::env::consts::ARCH) {
+        steps.step("manual and completions", || {
+            create_folder(&packed.join("completions"))?;
+            for shell in SHELLS {
+                let text = output(Command::new(&program).args(["completions", shell]))?;
+                fs::write(packed.join("completions").join(format!("sharelet.{shell}")), text)?;
+            }
+            let manual = packed.join("man");
+            create_folder(&manual)?;
+            output(Command::new(&program).arg("man").arg(&manual)).map(|_| ())
+        })?;
+    }
+    let archive = folder.join(format!("{whole}.tar.gz"));
+    let mut tar = Command::new("tar");
+    // The same files are the same archive, whoever packs them.
+    tar.args(["--sort=name", "--owner=0", "--group=0", "--numeric-owner", "--mtime=@0"]);
+    tar.arg("-czf").arg(&archive).arg("-C").arg(folder).arg(&whole);
+    setup.run("tar", &mut tar, "tar.log", INSTALL_LIMIT)?;
+    Ok(archive)
+}
+
+fn output(command: &mut Command) -> Result<String> {
+    process::check_interrupted()?;
+    let output = command.output().with_context(|| format!("{command:?}"))?;
+    ensure!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
