@@ -105,6 +105,9 @@ enum Which {
     /// A thousand devices, and hostile ones, at three hosts and their dealer for ten minutes:
     /// target/bench/trust.json.
     Load,
+    /// A thousand devices at one host with five models, which are replaced twenty times:
+    /// target/bench/trust.json.
+    Fleet,
     /// Dealer, hosts, servers and devices killed two hundred times, and started again:
     /// target/bench/trust.json.
     Kills,
@@ -141,6 +144,10 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     if args.group == Which::Load {
         let BenchArgs { devices, inferences, minutes, .. } = *args;
         return running::load(&setup, &folder, running::Load { devices, inferences, minutes });
+    }
+    if args.group == Which::Fleet {
+        let BenchArgs { devices, inferences, minutes, .. } = *args;
+        return running::fleet(&setup, &folder, running::Load { devices, inferences, minutes });
     }
     if args.group == Which::Kills {
         return running::kills(&setup, &folder, args.points.unwrap_or(KILLS));

@@ -235,9 +235,9 @@ mod tests {
         let post = get("/metrics").replace("GET", "POST");
         assert!(say(address, &post).await.starts_with("HTTP/1.1 405"));
         assert!(say(address, "what\r\n\r\n").await.starts_with("HTTP/1.1 400"));
-        let asked = super::ask(&address.to_string(), "/healthz").await.expect("answers");
+        let asked = ask(&address.to_string(), "/healthz").await.expect("answers");
         assert_eq!(asked, (true, "ok\n".to_owned()));
-        let asked = super::ask(&address.to_string(), "/devices").await.expect("answers");
+        let asked = ask(&address.to_string(), "/devices").await.expect("answers");
         assert_eq!(asked, (true, "[]".to_owned()));
         drop(silent);
         stop.cancel();

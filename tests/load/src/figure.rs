@@ -5,10 +5,10 @@ use std::io;
 use std::path::Path;
 
 /// A whole number with its name and unit.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Figure {
     /// What was counted.
-    pub name: &'static str,
+    pub name: String,
     /// How many.
     pub value: i64,
     /// Of what.
@@ -18,8 +18,8 @@ pub struct Figure {
 impl Figure {
     /// A count; one that does not fit is as large as can be.
     #[must_use]
-    pub fn new(name: &'static str, value: u64, unit: &'static str) -> Self {
-        Self { name, value: i64::try_from(value).unwrap_or(i64::MAX), unit }
+    pub fn new(name: &str, value: u64, unit: &'static str) -> Self {
+        Self { name: name.to_owned(), value: i64::try_from(value).unwrap_or(i64::MAX), unit }
     }
 }
 

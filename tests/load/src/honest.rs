@@ -95,7 +95,7 @@ struct Witness {
 }
 
 /// The row of a reading: devices begin with different ones.
-fn row(twin: &Twin, first: usize, index: usize) -> &(Vec<f32>, Vec<u64>) {
+fn row(twin: &Twin, first: usize, index: usize) -> &(Vec<f32>, Vec<Vec<u64>>) {
     twin.rows.get((first + index) % twin.rows.len()).expect("a row")
 }
 
@@ -112,7 +112,8 @@ impl Events for Witness {
     fn answer(&mut self, inference: &Inference<'_>) -> io::Result<()> {
         let Inference { index, values, frac_bits, took, .. } = *inference;
         let (_, expected) = row(&self.twin, self.first, index);
-        let right = values == expected.as_slice() && frac_bits == self.twin.frac_bits;
+        let known = expected.iter().any(|expected| values == expected.as_slice());
+        let right = known && frac_bits == self.twin.frac_bits;
         let began = Duration::from_micros(self.began.load(Ordering::Relaxed));
         self.tally.answer(right, took, self.start.elapsed().saturating_sub(began));
         Ok(())

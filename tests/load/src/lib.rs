@@ -1,7 +1,7 @@
 //! The programs `sharelet dealer`, `host`, `server` and `train` as they are run: under the load of
 //! many devices, hostile ones among them; and killed at any moment.
 //!
-//! [`load`] and [`kills`] are measured by `cargo xtask bench`; a small run of each is a test of the
+//! [`load`], [`fleet`] and [`kills`] are measured by `cargo xtask bench`; a small run of each is a test of the
 //! command line.
 #![allow(
     clippy::expect_used,
@@ -12,6 +12,7 @@
 )]
 
 pub mod figure;
+pub mod fleet;
 mod honest;
 mod hostile;
 pub mod kills;

@@ -20,9 +20,9 @@ use crate::{honest, tally::Tally};
 pub use crate::services::Case;
 
 /// Between two samples of the memory.
-const SAMPLE: Duration = Duration::from_millis(250);
+pub(crate) const SAMPLE: Duration = Duration::from_millis(250);
 /// Threads of the devices: many of them wait for the disk.
-const THREADS: usize = 16;
+pub(crate) const THREADS: usize = 16;
 
 /// How much load there is.
 #[derive(Clone, Debug)]
@@ -149,6 +149,22 @@ fn outcome(tally: &Tally, samples: &Samples, settings: &Settings, took: Duration
     let count = |counter: &core::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
     let (inferences, hostile) = (count(&tally.done), count(&tally.hostile));
     let (errors, wrong, reused) = (count(&tally.errors), count(&tally.wrong), count(&tally.reused));
+    let counts = [settings.devices, settings.cases.len() + 1].map(|count| count as u64);
+    let mut figures = figures("load", counts, tally, samples, took);
+    figures.push(Figure::new("load/hostile_connections", hostile, "connections"));
+    Outcome { errors, wrong, reused, inferences, hostile, said: tally.said(), figures }
+}
+
+/// The figures of a run: its devices, models, answers, times and memory.
+pub(crate) fn figures(
+    group: &str,
+    [devices, models]: [u64; 2],
+    tally: &Tally,
+    samples: &Samples,
+    took: Duration,
+) -> Vec<Figure> {
+    let count = |counter: &core::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+    let inferences = count(&tally.done);
     let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     let [p50, p99, whole_p50, whole_p99] = tally.percentiles().map(millis);
     let held = samples.first_and_last();
@@ -159,25 +175,27 @@ fn outcome(tally: &Tally, samples: &Samples, settings: &Settings, took: Duration
     let sum = |of: fn(&(u64, u64)) -> u64| held.iter().map(of).sum::<u64>();
     let (before, after) = (sum(|held| held.0), sum(|held| held.1));
     let rate = inferences * 1000 / millis(took).max(1);
-    let devices = u64::try_from(settings.devices).unwrap_or(u64::MAX);
-    let mut figures = vec![
-        Figure::new("load/devices", devices, "devices"),
-        Figure::new("load/models", u64::try_from(settings.cases.len() + 1).unwrap_or(0), "models"),
-        Figure::new("load/inferences", inferences, "inferences"),
-        Figure::new("load/seconds", took.as_secs(), "s"),
-        Figure::new("load/inferences_per_second", rate, "inferences"),
-        Figure::new("load/errors", errors, "errors"),
-        Figure::new("load/wrong", wrong, "answers"),
-        Figure::new("load/reused", reused, "session numbers"),
-        Figure::new("load/hostile_connections", hostile, "connections"),
-        Figure::new("load/p50_ms", p50, "ms"),
-        Figure::new("load/p99_ms", p99, "ms"),
-        Figure::new("load/prepared_p50_ms", whole_p50, "ms"),
-        Figure::new("load/prepared_p99_ms", whole_p99, "ms"),
-        Figure::new("load/rss_peak_bytes", samples.peak(), "bytes"),
+    let named = [
+        ("devices", devices, "devices"),
+        ("models", models, "models"),
+        ("inferences", inferences, "inferences"),
+        ("seconds", took.as_secs(), "s"),
+        ("inferences_per_second", rate, "inferences"),
+        ("errors", count(&tally.errors), "errors"),
+        ("wrong", count(&tally.wrong), "answers"),
+        ("reused", count(&tally.reused), "session numbers"),
+        ("p50_ms", p50, "ms"),
+        ("p99_ms", p99, "ms"),
+        ("prepared_p50_ms", whole_p50, "ms"),
+        ("prepared_p99_ms", whole_p99, "ms"),
+        ("rss_peak_bytes", samples.peak(), "bytes"),
     ];
+    let mut figures: Vec<Figure> = named
+        .into_iter()
+        .map(|(name, value, unit)| Figure::new(&format!("{group}/{name}"), value, unit))
+        .collect();
     // What was given back is as good as no growth, and is told as it is.
-    let growth = i64::try_from(after).unwrap_or(i64::MAX) - i64::try_from(before).unwrap_or(0);
-    figures.push(Figure { name: "load/rss_growth_bytes", value: growth, unit: "bytes" });
-    Outcome { errors, wrong, reused, inferences, hostile, said: tally.said(), figures }
+    let value = i64::try_from(after).unwrap_or(i64::MAX) - i64::try_from(before).unwrap_or(0);
+    figures.push(Figure { name: format!("{group}/rss_growth_bytes"), value, unit: "bytes" });
+    figures
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use sharelet_load::figure::{Figure, write};
-use sharelet_load::{kills, load};
+use sharelet_load::{fleet, kills, load};
 
 /// The programs under load, and killed.
 #[derive(Debug, Parser)]
@@ -28,6 +28,24 @@ struct Cli {
 enum What {
     /// Many devices at hosts and their dealer, hostile ones among them.
     Load(LoadArgs),
+    /// One host with several models that are swapped under its devices.
+    Fleet {
+        /// Devices.
+        #[arg(long, default_value_t = 1000)]
+        devices: usize,
+        /// Models.
+        #[arg(long, default_value_t = 5)]
+        models: usize,
+        /// How often a model is replaced.
+        #[arg(long, default_value_t = 20)]
+        swaps: u32,
+        /// The time of the run.
+        #[arg(long, default_value_t = 10)]
+        minutes: u64,
+        /// Milliseconds between readings of a device.
+        #[arg(long, default_value_t = 10_000)]
+        every_ms: u64,
+    },
     /// Programs that are killed and started again.
     Kills {
         /// How often.
@@ -82,6 +100,13 @@ fn main() -> ExitCode {
                 },
             );
             (outcome.figures, outcome.said)
+        }
+        What::Fleet { devices, models, swaps, minutes, every_ms } => {
+            let (time, every) =
+                (Duration::from_secs(60 * minutes), Duration::from_millis(every_ms));
+            let settings = fleet::Settings { devices, models, swaps, time, every, seed };
+            let (said, figures) = fleet::run(&sharelet, &settings);
+            (figures, said)
         }
         What::Kills { points } => {
             let outcome = kills::run(&sharelet, &kills::Settings { points, seed });

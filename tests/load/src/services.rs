@@ -30,21 +30,26 @@ pub struct Case {
 pub(crate) struct Twin {
     pub(crate) width: usize,
     pub(crate) frac_bits: u8,
-    /// Readings and their answers.
-    pub(crate) rows: Vec<(Vec<f32>, Vec<u64>)>,
+    /// Readings, and their answers by each version of the model.
+    pub(crate) rows: Vec<(Vec<f32>, Vec<Vec<u64>>)>,
 }
 
 impl Twin {
-    fn new(model: &Model, readings: &Readings) -> Self {
-        let answer = |row: &[f32]| {
+    pub(crate) fn new(versions: &[&Model], readings: &Readings) -> Self {
+        let answer = |model: &Model, row: &[f32]| {
             let words = model.encode(row).ok()?;
             let answer = model.infer(&words).expect("as wide as the model");
             let wide = answer.iter().map(|word| i64::from(word.cast_signed()).cast_unsigned());
-            Some((row.to_vec(), wide.collect()))
+            Some(wide.collect())
         };
-        let rows: Vec<_> = readings.rows().filter_map(answer).take(READINGS).collect();
+        let answers = |row: &[f32]| {
+            let all: Option<Vec<Vec<u64>>> =
+                versions.iter().map(|model| answer(model, row)).collect();
+            Some((row.to_vec(), all?))
+        };
+        let rows: Vec<_> = readings.rows().filter_map(answers).take(READINGS).collect();
         assert!(!rows.is_empty(), "no reading that the model is made for");
-        let network = &model.network;
+        let network = &versions.first().expect("a version").network;
         Self { width: network.inputs(), frac_bits: network.output_frac_bits(), rows }
     }
 }
@@ -115,7 +120,7 @@ impl Services {
             let paths = |names: Vec<String>| names.into_iter().map(path).collect();
             Hall {
                 server,
-                twin: Twin::new(&model, &readings),
+                twin: Twin::new(&[&model], &readings),
                 devices: paths(devices),
                 stoppers: paths(stoppers),
                 id: room.path(&format!("hall-{hall}.id")),
@@ -132,7 +137,7 @@ impl Services {
     }
 }
 
-fn small(seed: u64) -> (Model, Readings) {
+pub(crate) fn small(seed: u64) -> (Model, Readings) {
     let mut rng = rng(seed);
     let model = random_model(&SMALL, &mut rng);
     let readings = random_readings(&model, READINGS, &mut rng);

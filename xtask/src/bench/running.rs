@@ -55,6 +55,21 @@ pub fn load(setup: &Setup<'_>, folder: &Path, load: Load) -> Result<()> {
     measure(setup, folder, ("load/", &what), (&mut command, limit), &output)
 }
 
+/// Many devices at one host, whose models are swapped under them.
+pub fn fleet(setup: &Setup<'_>, folder: &Path, load: Load) -> Result<()> {
+    let Load { devices, minutes, .. } = load;
+    let [sharelet, program] = build(setup)?;
+    let mut command = Command::new(program);
+    let output = folder.join("fleet.json");
+    command.arg("--sharelet").arg(&sharelet).arg("--figures").arg(&output).arg("fleet");
+    for (name, count) in [("--devices", devices), ("--minutes", minutes)] {
+        command.args([name, &count.to_string()]);
+    }
+    let limit = BESIDE + Duration::from_secs(60 * minutes);
+    let what = format!("{devices} devices and 5 models that are swapped, {minutes} minutes");
+    measure(setup, folder, ("fleet/", &what), (&mut command, limit), &output)
+}
+
 /// Programs that are killed at moments that a seed draws.
 pub fn kills(setup: &Setup<'_>, folder: &Path, points: u64) -> Result<()> {
     let [sharelet, program] = build(setup)?;

@@ -273,6 +273,8 @@ pub enum Refusal {
     Quota,
     /// The host has no model for the device now.
     NoModel,
+    /// The host has another model for the device than this connection began with: connect again.
+    ModelReplaced,
 }
 
 impl fmt::Display for Refusal {
@@ -392,6 +394,9 @@ impl fmt::Display for Refusal {
                 f,
                 "the host has no model for this device; see `sharelet models` on the host's machine"
             ),
+            Self::ModelReplaced => {
+                write!(f, "the host has another model for this device now; connect again")
+            }
             Self::NoOrder => write!(
                 f,
                 "the dealer does not take the device's order: it is for a host of another name; \

@@ -173,6 +173,12 @@ impl DeviceError {
         }
     }
 
+    /// Whether something went wrong: a host that has another model now wants to be met again.
+    #[must_use]
+    pub const fn is_failure(&self) -> bool {
+        !matches!(self, Self::Session(SessionError::Refused(Refusal::ModelReplaced)))
+    }
+
     /// Whether another attempt can help.
     #[must_use]
     pub fn is_passing(&self) -> bool {
@@ -191,6 +197,7 @@ impl DeviceError {
                         Refusal::NoCorrelations
                             | Refusal::ShuttingDown
                             | Refusal::Busy
+                            | Refusal::ModelReplaced
                             | Refusal::Protocol
                             | Refusal::TooSlow
                     )
@@ -362,7 +369,9 @@ impl<S: Sensor, C: SessionCounter, E: Events> Device<S, C, E> {
                     let Some(wait) = attempts.failed().filter(|_| error.is_passing()) else {
                         return Err(error);
                     };
-                    self.events.failed(&error, wait);
+                    if error.is_failure() {
+                        self.events.failed(&error, wait);
+                    }
                     tokio::time::sleep(wait).await;
                 }
             }

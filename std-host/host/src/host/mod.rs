@@ -314,7 +314,7 @@ impl Host {
                 biased;
                 // The device meets its new model when it is back.
                 () = changes.until_replaced(&self.source.models, device, provider.model()) => {
-                    return Err(HostError::Refused(Refusal::ShuttingDown));
+                    return Err(HostError::Refused(Refusal::ModelReplaced));
                 }
                 next = visit.next(reader) => next?,
             };

@@ -328,6 +328,7 @@ honest: services tally
 hostile: honest tally
 kills: figure
 load: figure memory services tally honest hostile
+fleet: figure memory services tally honest load
 
 [tests/testkit/src]
 asserting chi_square frames hex model onnx owners pipe processes sealed seed shared_data steps \
