@@ -10,6 +10,7 @@ pub mod dealer;
 pub mod device;
 pub mod devices;
 pub mod doctor;
+pub mod explain;
 pub mod host;
 #[cfg(feature = "import")]
 pub mod import;
@@ -77,6 +78,7 @@ enum Command {
     Task(task::TaskArgs),
     Doctor(doctor::DoctorArgs),
     Twin(twin::TwinArgs),
+    Explain(explain::ExplainArgs),
     Train(Box<train::TrainArgs>),
     TrainPlain(Box<train_plain::TrainPlainArgs>),
     #[cfg(feature = "import")]
@@ -124,6 +126,7 @@ impl Cli {
             Command::Open(args) => open::run(&args),
             Command::Doctor(args) => doctor::run(&args),
             Command::Twin(args) => twin::run(&args),
+            Command::Explain(args) => explain::run(&args),
             Command::Inspect(args) => inspect::run(&args),
             Command::Share(args) => share::run(args),
             Command::Collect(args) => collect::run(&args),

@@ -10,6 +10,7 @@
 //! | [`console`] | asks two servers for answers |
 //! | [`host`] | owns a model, and serves devices |
 //! | [`meter`], [`monitor`] | what a service counts; a page that tells it |
+//! | [`trace`] | a session in one process, with every message |
 //! | [`upload`] | data of owners for two servers |
 //! | [`server`] | one of two servers: queries, shared models, training |
 //!
@@ -42,4 +43,5 @@ pub mod meter;
 pub mod monitor;
 pub mod server;
 pub mod store;
+pub mod trace;
 pub mod upload;

@@ -17,6 +17,7 @@ mod bad_readings;
 #[cfg(unix)]
 mod docs;
 mod durable;
+mod explain;
 #[cfg(unix)]
 mod fleet;
 #[cfg(feature = "import")]

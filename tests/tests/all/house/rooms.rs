@@ -228,6 +228,7 @@ dealer: store meter monitor
 upload: data store
 host: store dealer meter monitor
 alone: store host meter monitor
+trace: dealer store host
 device: store alone
 console: device host
 server: data store dealer host alone
@@ -237,7 +238,7 @@ plot table terminal units:
 chart: plot
 common: units terminal
 answers: common
-twin: answers common
+twin explain: answers common
 man:
 collect completions: common
 console: answers units common
