@@ -6,6 +6,7 @@ mod dependencies;
 mod emulated;
 mod firmware;
 mod host;
+mod learn;
 mod panics;
 mod programs;
 mod refusals;
@@ -71,6 +72,7 @@ pub fn run(args: TestArgs) -> Result<()> {
             // Nobody listens if the boards are not wanted.
             let _ = built.send(host::build(checks));
             host::tests(checks);
+            learn::run(checks);
         }
         // Valgrind takes one core: the other lints.
         if wanted(Part::Secrets) {

@@ -1,5 +1,5 @@
 //! The project's own commands: `cargo xtask demo`, `cargo xtask test`, `cargo xtask bench`,
-//! `cargo xtask dist`, `cargo xtask fit`.
+//! `cargo xtask dist`, `cargo xtask fit`, `cargo xtask learn`.
 
 mod bench;
 mod board_runs;
@@ -13,6 +13,7 @@ mod dist;
 mod files;
 mod fit;
 mod inference;
+mod learn;
 mod process;
 mod report;
 mod services;
@@ -49,6 +50,8 @@ enum Command {
     /// Fits the tables of core/src/functions/tables again, and proves their bounds; `test` holds
     /// the files against it.
     Fit(fit::FitArgs),
+    /// Makes the page "one gate, two views", target/learn/one-gate.html, and opens it.
+    Learn(learn::LearnArgs),
 }
 
 fn main() -> ExitCode {
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::run(&args),
         Command::Dist(args) => dist::run(&args),
         Command::Fit(args) => fit::run(args),
+        Command::Learn(args) => learn::run(args),
     });
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -50,9 +50,17 @@ pub struct Tree {
 
 /// Shares of `(l, e)` of the digits of a level, lowest first.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Digits {
-    pub(crate) less: u64,
-    pub(crate) equal: u64,
+pub struct Digits {
+    /// The `l` of every digit, one bit each.
+    pub less: u64,
+    /// The `e` of every digit.
+    pub equal: u64,
+}
+
+impl core::fmt::Debug for Digits {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Digits(<redacted>)")
+    }
 }
 
 /// Sets of inputs, one bit each.
@@ -239,12 +247,14 @@ impl Tree {
     }
 
     /// Levels, each of which takes a message.
-    pub(crate) fn levels(&self) -> u32 {
+    #[must_use]
+    pub fn levels(&self) -> u32 {
         (0..).take_while(|&level| self.digits(level) > 1).count().try_into().unwrap_or(0)
     }
 
     /// Digits that a level merges.
-    pub(crate) fn digits(&self, level: u32) -> u32 {
+    #[must_use]
+    pub fn digits(&self, level: u32) -> u32 {
         (0..level).fold(self.bits, |digits, _| digits.div_ceil(FAN_IN))
     }
 
@@ -262,13 +272,15 @@ impl Tree {
     }
 
     /// Bits that a level opens.
-    pub(crate) fn opened_bits(&self, level: u32) -> u32 {
+    #[must_use]
+    pub fn opened_bits(&self, level: u32) -> u32 {
         self.groups(level).map(|(_, group)| group.inputs()).sum()
     }
 
     /// The digits of the bits themselves: a public word against a party's shares of the mask's
     /// bits.
-    pub(crate) fn leaves(&self, party: Party, public: u64, mask_bits: u64) -> Digits {
+    #[must_use]
+    pub fn leaves(&self, party: Party, public: u64, mask_bits: u64) -> Digits {
         let all = u64::MAX >> (64 - self.bits.clamp(1, 64));
         let equal = mask_bits ^ if party == Party::P0 { !public } else { 0 };
         Digits { less: mask_bits & !public & all, equal: equal & all }

@@ -421,6 +421,7 @@ fn main() {
         ("store/network_a", (&whole, Wanted::Batch)),
         ("store/network_a_24_bits", (&narrow, Wanted::Batch)),
         ("store/network_a_silent", (&whole, Wanted::SilentBatch)),
+        ("store/ad01", (&ad01(), Wanted::Batch)),
     ] {
         store(&mut figures, name, wanted, folder.path());
     }

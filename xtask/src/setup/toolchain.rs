@@ -4,7 +4,7 @@ use std::env;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use super::apt::Packages;
 use super::work::{INSTALL_LIMIT, Setup};
@@ -49,6 +49,19 @@ impl Setup<'_> {
              library",
         );
         self.debian_compiler().map(|()| Toolchain::Debian)
+    }
+
+    /// The compiler in use, for a target that only rustup has.
+    pub fn rustup_target(&self, target: &str) -> Result<()> {
+        if has_target(target) {
+            return Ok(());
+        }
+        self.add_targets(&[target]).with_context(|| {
+            format!(
+                "the compiler in use cannot build for {target}: install rustup from \
+                 https://rustup.rs"
+            )
+        })
     }
 
     fn add_targets(&self, targets: &[&str]) -> Result<()> {

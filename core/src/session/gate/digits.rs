@@ -235,7 +235,7 @@ impl Digits {
     /// Digit `j` of a word.
     #[must_use]
     #[allow(clippy::cast_possible_truncation)]
-    pub(crate) fn digit(&self, j: usize, word: u64) -> u32 {
+    pub fn digit(&self, j: usize, word: u64) -> u32 {
         let (offset, bits) =
             (self.offset.get(j).copied().unwrap_or(0), self.bits.get(j).copied().unwrap_or(0));
         (word >> offset) as u32 & ((1 << bits) - 1)
@@ -243,7 +243,7 @@ impl Digits {
 
     /// Bits of an entry of digit `j`'s leaf table: the lowest digit stores one, the others two.
     #[must_use]
-    pub(crate) const fn entry_bits(&self, j: usize) -> u32 {
+    pub const fn entry_bits(&self, j: usize) -> u32 {
         if j == 0 { 1 } else { 2 }
     }
 
@@ -265,7 +265,7 @@ impl Digits {
 
     /// Position of digit `j`'s bits among the opened bits.
     #[must_use]
-    pub(crate) const fn opened_position(j: usize) -> usize {
+    pub const fn opened_position(j: usize) -> usize {
         if j == 0 { 0 } else { 2 * j - 1 }
     }
 }

@@ -26,6 +26,8 @@
 mod correlation;
 mod deal;
 pub mod digits;
+#[cfg(feature = "inside")]
+pub mod inside;
 mod plans;
 
 use crate::cost::{Cost, Traffic};

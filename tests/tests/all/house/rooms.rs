@@ -267,6 +267,18 @@ random: board
 link: board random stream
 data_party device: board link
 
+[learn/page/src]
+refusal line:
+fields word: refusal
+seed: refusal fields
+model: refusal
+gate: refusal fields word seed
+worlds layer bits transfer: refusal fields word seed gate
+network: refusal line fields seed model
+train: refusal line fields seed
+question: refusal fields gate worlds layer bits transfer network train # by chapter
+export: question # what the page calls
+
 [xtask/src]
 files report steps workspace:
 process: files
@@ -280,11 +292,11 @@ board_runs: boards inference services case
 counted: files boards report inference
 cuts: files report boards services case workspace
 demo: files process report steps workspace boards inference services setup
-dist: files process steps workspace setup
+dist learn: files process steps workspace setup
 bench: files process steps workspace boards inference services case setup board_runs counted cuts \
     demo
 check: files process report steps workspace boards inference services case setup board_runs \
-    counted cuts demo
+    counted cuts demo learn
 
 [measure/src]
 function others:

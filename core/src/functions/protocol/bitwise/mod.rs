@@ -103,7 +103,7 @@ pub struct BitFrame {
 
 impl BitFrame {
     /// A party's shares of the mask's bits.
-    fn mask_bits<R: Ring>(&self, half: &mut impl Half, element: usize) -> u64 {
+    pub fn mask_bits<R: Ring>(&self, half: &mut impl Half, element: usize) -> u64 {
         let low = u64::from(half.bits(element, self.bits, R::BITS.min(32)));
         if R::BITS > 32 {
             low | u64::from(half.bits(element, self.bits + 32, R::BITS - 32)) << 32
@@ -118,6 +118,12 @@ impl BitFrame {
 pub struct Bitwise<T>(T);
 
 impl<T: ByBits> Bitwise<T> {
+    /// What is asked: its trees, and where its record has the mask.
+    #[must_use]
+    pub fn question(&self) -> &T {
+        &self.0
+    }
+
     fn levels(&self) -> u32 {
         (0..self.0.trees()).map(|index| self.0.tree(index).levels()).max().unwrap_or(0)
     }
@@ -290,7 +296,7 @@ impl<T: ByBits> Bitwise<T> {
 }
 
 /// Reads the digits that were kept of a tree: `count` bits each, at most 16.
-fn kept(bytes: &[u8], at: usize, count: u32) -> Digits {
+pub fn kept(bytes: &[u8], at: usize, count: u32) -> Digits {
     Digits {
         less: u64::from(get_bits(bytes, at, count)),
         equal: u64::from(get_bits(bytes, at + count as usize, count)),
