@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use sharelet_core::DeviceId;
-use sharelet_host::monitor::{self, DeviceFigures};
 use sharelet_host::store::dealer;
 use sharelet_host::store::peers::folder_of;
+use sharelet_link::monitor::{self, DeviceFigures};
 use sharelet_link::{Party, Role};
 
 use super::common::{output, until_stopped};

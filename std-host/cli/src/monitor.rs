@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
-use sharelet_host::monitor::{Monitor, Watched};
+use sharelet_link::monitor::{Monitor, Watched};
 use tokio_util::sync::CancellationToken;
 
 /// A port is one of this machine.

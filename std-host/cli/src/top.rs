@@ -8,7 +8,7 @@ use std::time::{Instant, SystemTime};
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use console::Term;
-use sharelet_host::monitor::{self, DeviceFigures};
+use sharelet_link::monitor::{self, DeviceFigures};
 
 use super::common::{output, print, until_stopped};
 use super::monitor::address_of;

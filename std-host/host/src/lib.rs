@@ -9,7 +9,7 @@
 //! | [`device`] | a device, or a data party, as a program |
 //! | [`console`] | asks two servers for answers |
 //! | [`host`] | owns a model, and serves devices |
-//! | [`meter`], [`monitor`] | what a service counts; a page that tells it |
+//! | [`meter`] | what a service counts |
 //! | [`trace`] | a session in one process, with every message |
 //! | [`upload`] | data of owners for two servers |
 //! | [`server`] | one of two servers: queries, shared models, training |
@@ -40,7 +40,6 @@ pub mod dealer;
 pub mod device;
 pub mod host;
 pub mod meter;
-pub mod monitor;
 pub mod server;
 pub mod store;
 pub mod trace;

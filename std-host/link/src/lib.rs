@@ -35,6 +35,7 @@ pub mod frame;
 pub mod hex;
 mod keyring;
 mod known;
+pub mod monitor;
 pub mod pauses;
 mod places;
 mod route;

@@ -34,11 +34,11 @@ use super::wire::{Hello, Message, Refusal, Stocked, Want, Welcome};
 use crate::host::kernel::Vectorised;
 use crate::host::{AnswerSink, HostAnswer, Patience};
 use crate::meter::{Meter, Phase};
-use crate::monitor::Watched;
 use crate::store::StoreError;
 use crate::store::halves::{Batch, Halves, HalvesError, Origin};
 use crate::store::host::HostStore;
 use crate::store::kept::{KeptFile, KeptId};
+use sharelet_link::monitor::Watched;
 use sharelet_link::service::Place;
 
 /// Inferences that a connection may have prepared and not used, in turns of the best number.

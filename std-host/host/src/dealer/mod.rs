@@ -25,10 +25,10 @@ use tokio::sync::oneshot;
 use self::masked::MaskedModel;
 use self::wire::{Deal, Dealing, Kind, MAX_COUNT, Offer, Refusal, Status, StatusIs, WireError};
 use crate::meter::{Meter, Phase};
-use crate::monitor::Watched;
 use crate::store::StoreError;
 use crate::store::dealer::DealerStore;
 use sharelet_link::frame::{self, Header};
+use sharelet_link::monitor::Watched;
 use sharelet_link::service::{Event, Leave, Service, Visit};
 use sharelet_link::{Connection, Party, Reader, Role, Writer};
 

@@ -89,7 +89,7 @@ log: error
 counter ratchets: error page log
 
 [std-host/link/src]
-error fault files hex keyring pauses places system timeout wan warnings:
+error fault files hex keyring monitor pauses places system timeout wan warnings:
 known: keyring
 connection: timeout
 frame: connection
@@ -222,12 +222,12 @@ filling: error layers task half session # many, part by part
 online: error task half # spends them
 
 [std-host/host/src]
-data meter monitor:
+data meter:
 store: data
-dealer: store meter monitor
+dealer: store meter
 upload: data store
-host: store dealer meter monitor
-alone: store host meter monitor
+host: store dealer meter
+alone: store host meter
 trace: dealer store host
 device: store alone
 console: device host
