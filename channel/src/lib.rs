@@ -23,6 +23,7 @@ mod party;
 mod pins;
 mod ratchet;
 mod record;
+pub mod serial;
 mod symmetric;
 
 pub use accept::{Accepted, accept, refuse};

@@ -1,17 +1,8 @@
-//! Puts the memory map where the linker looks for it. The arguments suit both `rust-lld` and
-//! `arm-none-eabi-ld`.
+//! The whole script of a board that logs with `defmt`.
 
-use std::{env, fs, path::PathBuf};
+#[path = "memory_map.rs"]
+mod memory_map;
 
-/// The whole script of an emulated board.
-pub fn main() {
-    let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
-    if let Err(error) = fs::copy("memory.x", out.join("memory.x")) {
-        println!("cargo:error=memory.x cannot be copied to {}: {error}", out.display());
-    }
-    println!("cargo:rustc-link-search={}", out.display());
-    println!("cargo:rerun-if-changed=memory.x");
-    for argument in ["--nmagic", "-Tlink.x", "-Tdefmt.x"] {
-        println!("cargo:rustc-link-arg-bins={argument}");
-    }
+fn main() {
+    memory_map::link(&["-Tdefmt.x"]);
 }

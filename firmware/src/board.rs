@@ -61,7 +61,8 @@ pub trait Sensor {
 }
 
 /// There are no random bytes now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, defmt::Format)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct NoRandom;
 
 impl Display for NoRandom {

@@ -8,9 +8,7 @@
 use core::convert::Infallible;
 use core::fmt;
 
-use embassy_net::tcp::{ConnectError, TcpSocket};
-use embassy_net::{IpEndpoint, Stack};
-use embassy_time::{Duration, Timer, with_timeout};
+use embassy_time::{Duration, Instant, Timer, with_deadline, with_timeout};
 use sharelet_channel::Role;
 use sharelet_core::fixed::{FixedError, encode_or_zero};
 use sharelet_core::keystream::ChaCha12;
@@ -24,20 +22,16 @@ pub use crate::board::Keys;
 use crate::board::{
     AnswerSink, Inference, InstructionMeter, Random, Sensor, SessionCounter, Steps,
 };
-use crate::link::{KeyError, LINK, LinkError, Links, close};
+use crate::connector::{ConnectError, Connection, Connector};
+use crate::link::{KeyError, LinkError, Links, close};
+use crate::log::warning;
 
-const SOCKET_BYTES: usize = 1024;
 /// A connection that has done its work gets this long to say so.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The memory that the task works in; a board puts one in a static. Its bounds are those of the
 /// tasks that the board takes: values of a reading, and values of an answer.
 pub struct Memory<const INPUTS: usize, const OUTPUTS: usize> {
-    sockets: [[[u8; SOCKET_BYTES]; 2]; 2],
-    words: Words<INPUTS, OUTPUTS>,
-}
-
-struct Words<const INPUTS: usize, const OUTPUTS: usize> {
     features: [f32; INPUTS],
     input: [u32; INPUTS],
     answer: [u32; OUTPUTS],
@@ -47,8 +41,7 @@ impl<const INPUTS: usize, const OUTPUTS: usize> Memory<INPUTS, OUTPUTS> {
     /// Zeros.
     #[must_use]
     pub const fn new() -> Self {
-        let words = Words { features: [0.0; INPUTS], input: [0; INPUTS], answer: [0; OUTPUTS] };
-        Self { sockets: [[[0; SOCKET_BYTES]; 2]; 2], words }
+        Self { features: [0.0; INPUTS], input: [0; INPUTS], answer: [0; OUTPUTS] }
     }
 }
 
@@ -58,11 +51,9 @@ impl<const INPUTS: usize, const OUTPUTS: usize> Default for Memory<INPUTS, OUTPU
     }
 }
 
-/// Where the servers are, and how long to wait for what.
+/// Who gets the answers, and how long to wait for what.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// Server 0's address and port, then server 1's.
-    pub servers: [IpEndpoint; 2],
     /// Who gets the answers.
     pub recipient: Recipient,
     /// A query must be answered within this time, from the wait for the network on.
@@ -73,12 +64,10 @@ pub struct Settings {
     pub longest_pause: Duration,
 }
 
-impl Settings {
+impl Default for Settings {
     /// The answers to the device; 30 s for an answer, pauses from 0.5 s to 60 s.
-    #[must_use]
-    pub fn new(server_0: impl Into<IpEndpoint>, server_1: impl Into<IpEndpoint>) -> Self {
+    fn default() -> Self {
         Self {
-            servers: [server_0.into(), server_1.into()],
             recipient: Recipient::DataParty,
             timeout: Duration::from_secs(30),
             shortest_pause: Duration::from_millis(500),
@@ -88,10 +77,10 @@ impl Settings {
 }
 
 /// What the task is made of. A board fills it in and calls [`DataParty::run`].
-pub struct DataParty<S, K, C, A, M> {
-    /// The network stack; another task runs it.
-    pub stack: Stack<'static>,
-    /// Addresses and times.
+pub struct DataParty<T, S, K, C, A, M> {
+    /// How server 0 is reached, and how server 1: both at the same time.
+    pub connectors: [T; 2],
+    /// The recipient, and times.
     pub settings: Settings,
     /// What is asked.
     pub task: Task,
@@ -105,6 +94,17 @@ pub struct DataParty<S, K, C, A, M> {
     pub sink: A,
     /// Counts instructions, or does not.
     pub meter: M,
+}
+
+/// What the data party is made of but for its connectors, which connections borrow.
+struct Asking<S, N, R, C, A, M> {
+    settings: Settings,
+    task: Task,
+    sensor: S,
+    keys: Links<N, R, 2>,
+    counter: C,
+    sink: A,
+    meter: M,
 }
 
 /// Why something failed.
@@ -188,8 +188,9 @@ impl fmt::Display for DataPartyError {
     }
 }
 
-impl<S, N, R, C, A, M> DataParty<S, Keys<N, R>, C, A, M>
+impl<T, S, N, R, C, A, M> DataParty<T, S, Keys<N, R>, C, A, M>
 where
+    T: Connector,
     S: Sensor,
     N: Random,
     R: Steps,
@@ -199,11 +200,11 @@ where
 {
     /// Asks for ever: what fails is reported to the sink and tried again after a pause.
     pub async fn run<const I: usize, const O: usize>(self, memory: &mut Memory<I, O>) -> ! {
-        let Self { stack, settings, task, sensor, keys, counter, mut sink, meter } = self;
+        let Self { mut connectors, settings, task, sensor, keys, counter, mut sink, meter } = self;
         match Links::new(keys, Role::DataParty, [Role::Server0, Role::Server1]) {
             Ok(keys) => {
-                let party = DataParty { stack, settings, task, sensor, keys, counter, sink, meter };
-                party.serve(memory).await
+                let mut party = Asking { settings, task, sensor, keys, counter, sink, meter };
+                party.serve(&mut connectors, memory).await
             }
             Err(error) => loop {
                 let error = DataPartyError::Key(error);
@@ -214,7 +215,7 @@ where
     }
 }
 
-impl<S, N, R, C, A, M> DataParty<S, Links<N, R, 2>, C, A, M>
+impl<S, N, R, C, A, M> Asking<S, N, R, C, A, M>
 where
     S: Sensor,
     N: Random,
@@ -224,9 +225,13 @@ where
     M: InstructionMeter,
 {
     /// Reading after reading, in the memory that there is.
-    async fn serve<const I: usize, const O: usize>(mut self, memory: &mut Memory<I, O>) -> ! {
+    async fn serve<const I: usize, const O: usize>(
+        &mut self,
+        connectors: &mut [impl Connector; 2],
+        memory: &mut Memory<I, O>,
+    ) -> ! {
         let (inputs, outputs) = (usize::from(self.task.inputs), usize::from(self.task.outputs));
-        let Memory { sockets, words: Words { features, input, answer } } = memory;
+        let Memory { features, input, answer } = memory;
         let (Some(features), Some(input), Some(answer)) =
             (features.get_mut(..inputs), input.get_mut(..inputs), answer.get_mut(..outputs))
         else {
@@ -235,14 +240,14 @@ where
                 Timer::after(self.settings.longest_pause).await;
             }
         };
-        let Ok(never) = self.ask_all(sockets, features, input, answer).await;
+        let Ok(never) = self.ask_all(connectors, features, input, answer).await;
         match never {}
     }
 
     /// Reading after reading.
     async fn ask_all(
         &mut self,
-        sockets: &mut [[[u8; SOCKET_BYTES]; 2]; 2],
+        connectors: &mut [impl Connector; 2],
         features: &mut [f32],
         input: &mut [u32],
         answer: &mut [u32],
@@ -254,7 +259,7 @@ where
                 Timer::after(self.settings.shortest_pause).await;
             }
             let mut pause = self.settings.shortest_pause;
-            while let Err(error) = self.reading(index, sockets, features, input, answer).await {
+            while let Err(error) = self.reading(index, connectors, features, input, answer).await {
                 self.failed(&error);
                 Timer::after(pause).await;
                 pause = (pause * 2).min(self.settings.longest_pause);
@@ -267,7 +272,7 @@ where
     async fn reading(
         &mut self,
         index: u32,
-        sockets: &mut [[[u8; SOCKET_BYTES]; 2]; 2],
+        connectors: &mut [impl Connector; 2],
         features: &[f32],
         input: &mut [u32],
         answer: &mut [u32],
@@ -279,7 +284,7 @@ where
         // take the answer to zeros for one: for it, the reading is left out.
         let to_console = self.settings.recipient == Recipient::Console;
         if encoded.is_ok() || !to_console {
-            let traffic = self.ask(sockets, input, answer).await?;
+            let traffic = self.ask(connectors, input, answer).await?;
             let instructions = self.meter.instructions() - before;
             if encoded.is_ok() {
                 let values: &[u32] = if to_console { &[] } else { answer };
@@ -296,50 +301,51 @@ where
     /// One query, over connections of its own.
     async fn ask(
         &mut self,
-        sockets: &mut [[[u8; SOCKET_BYTES]; 2]; 2],
+        connectors: &mut [impl Connector; 2],
         input: &mut [u32],
         answer: &mut [u32],
     ) -> Result<Counts, DataPartyError> {
-        let [[received_0, to_send_0], [received_1, to_send_1]] = sockets;
-        let mut socket_0 = TcpSocket::new(self.stack, received_0, to_send_0);
-        let mut socket_1 = TcpSocket::new(self.stack, received_1, to_send_1);
-        let (mut phase, timeout) = (Phase::Network, self.settings.timeout);
-        let talk = self.talk(&mut socket_0, &mut socket_1, input, answer, &mut phase);
-        let asked = with_timeout(timeout, talk).await;
-        let sockets = [socket_0, socket_1];
-        let closed = async {
-            for mut socket in sockets {
-                socket.close();
-                // Whether it succeeds changes nothing.
-                let _ = socket.flush().await;
-            }
-        };
-        let _ = with_timeout(CLOSE_TIMEOUT, closed).await;
-        asked.unwrap_or(Err(DataPartyError::Timeout(phase)))
+        let timeout = self.settings.timeout;
+        let deadline = Instant::now() + timeout;
+        for connector in &mut *connectors {
+            let up = with_deadline(deadline, connector.up()).await;
+            up.map_err(|_| DataPartyError::Timeout(Phase::Network))?;
+        }
+        let [first, second] = connectors;
+        let late = |_| DataPartyError::Timeout(Phase::Connect);
+        let first = with_deadline(deadline, first.connect(timeout)).await.map_err(late)?;
+        let mut first = first.map_err(DataPartyError::Connect)?;
+        let second = with_deadline(deadline, second.connect(timeout)).await;
+        let asked =
+            match second.map_err(late).and_then(|second| second.map_err(DataPartyError::Connect)) {
+                Ok(mut second) => {
+                    let talk = self.talk(&mut first, &mut second, input, answer);
+                    let asked = with_deadline(deadline, talk).await;
+                    let _ = with_timeout(CLOSE_TIMEOUT, second.close()).await;
+                    asked.unwrap_or(Err(DataPartyError::Timeout(Phase::Answer)))
+                }
+                Err(error) => Err(error),
+            };
+        let _ = with_timeout(CLOSE_TIMEOUT, first.close()).await;
+        asked
     }
 
-    async fn talk<'s>(
+    /// The query, over a connection to each server.
+    async fn talk(
         &mut self,
-        socket_0: &mut TcpSocket<'s>,
-        socket_1: &mut TcpSocket<'s>,
+        first: &mut impl Connection,
+        second: &mut impl Connection,
         input: &mut [u32],
         answer: &mut [u32],
-        phase: &mut Phase,
     ) -> Result<Counts, DataPartyError> {
-        let Settings { servers, recipient, .. } = self.settings;
+        let recipient = self.settings.recipient;
         let identity = self.keys.identity::<ChaCha12>();
-        self.stack.wait_config_up().await;
-        *phase = Phase::Connect;
-        for (socket, server) in [&mut *socket_0, &mut *socket_1].into_iter().zip(servers) {
-            socket.connect(server).await.map_err(DataPartyError::Connect)?;
-        }
         let attempt = self.keys.attempt().await;
         let mut attempt = attempt.map_err(|error| DataPartyError::Link(0, error))?;
-        let opened = self.keys.open(0, &mut attempt, socket_0).await;
+        let opened = self.keys.open(0, &mut attempt, first).await;
         let mut link_0 = opened.map_err(|error| DataPartyError::Link(0, error))?;
-        let opened = self.keys.open(1, &mut attempt, socket_1).await;
+        let opened = self.keys.open(1, &mut attempt, second).await;
         let mut link_1 = opened.map_err(|error| DataPartyError::Link(1, error))?;
-        *phase = Phase::Answer;
         let query = Query::begin(&identity, &mut self.counter, self.task, recipient);
         let query = query.await.map_err(|_| DataPartyError::Counter)?;
         answer.fill(0);
@@ -352,9 +358,11 @@ where
         let received = query.receive_both(&mut io_0, &mut io_1, answer).await;
         received.map_err(|(party, error)| DataPartyError::Server(party, error))?;
         let (first, second) = (io_0.take(), io_1.take());
-        for link in [&mut link_0, &mut link_1] {
-            let _ = with_timeout(CLOSE_TIMEOUT, close(link)).await;
-        }
+        let closed = async {
+            close(&mut link_0).await;
+            close(&mut link_1).await;
+        };
+        let _ = with_timeout(CLOSE_TIMEOUT, closed).await;
         Ok(Counts {
             sent_bytes: first.sent_bytes + second.sent_bytes,
             received_bytes: first.received_bytes + second.received_bytes,
@@ -364,7 +372,8 @@ where
     }
 
     fn failed(&mut self, error: &DataPartyError) {
-        defmt::warn!("{=str}{=str}", LINK, error.name());
-        self.sink.failed(error.name(), error);
+        let name = error.name();
+        warning!("{}", name);
+        self.sink.failed(name, error);
     }
 }

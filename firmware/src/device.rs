@@ -4,8 +4,6 @@ use core::convert::Infallible;
 use core::fmt;
 use core::marker::PhantomData;
 
-use embassy_net::tcp::{ConnectError, TcpSocket};
-use embassy_net::{IpEndpoint, Stack};
 use embassy_time::{Duration, TimeoutError, Timer, with_timeout};
 use embedded_io_async::{Read, Write};
 use sharelet_channel::Role;
@@ -21,11 +19,12 @@ use sharelet_core::transport::Counting;
 
 use crate::board::{AnswerSink, InstructionMeter, Random, Sensor, SessionCounter, Steps};
 pub use crate::board::{Inference, Keys};
-use crate::link::{KeyError, LINK, LinkError, Links, close};
+use crate::connector::{ConnectError, Connection, Connector};
+use crate::link::{KeyError, LinkError, Links, close};
+use crate::log::{info, warning};
 
 /// Most work of a session, in keystream blocks of 16 weights each: about 130 million instructions.
 const MAX_BLOCKS: u64 = 1 << 18;
-const SOCKET_BYTES: usize = 4096;
 /// A connection that fails gets this long to say so.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -40,8 +39,6 @@ pub struct Memory<
     const LAYERS: usize,
     X: Rounds = ChaCha12,
 > {
-    received: [u8; SOCKET_BYTES],
-    to_send: [u8; SOCKET_BYTES],
     words: Words<INPUTS, OUTPUTS>,
     keystream: PhantomData<X>,
 }
@@ -59,12 +56,7 @@ impl<const INPUTS: usize, const OUTPUTS: usize, const LAYERS: usize, X: Rounds>
     #[must_use]
     pub const fn new() -> Self {
         let words = Words { features: [0.0; INPUTS], input: [0; INPUTS], output: [0; OUTPUTS] };
-        Self {
-            received: [0; SOCKET_BYTES],
-            to_send: [0; SOCKET_BYTES],
-            words,
-            keystream: PhantomData,
-        }
+        Self { words, keystream: PhantomData }
     }
 }
 
@@ -76,11 +68,9 @@ impl<const INPUTS: usize, const OUTPUTS: usize, const LAYERS: usize, X: Rounds> 
     }
 }
 
-/// Where the host is, and how long to wait for what.
+/// How long to wait for what.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// The host's address and port.
-    pub host: IpEndpoint,
     /// The network must be up, and the host must accept, within this time.
     pub connect_timeout: Duration,
     /// Who learns the answer; the host must have been started with the same.
@@ -96,13 +86,11 @@ pub struct Settings {
     pub max_blocks: u64,
 }
 
-impl Settings {
+impl Default for Settings {
     /// The answer to the device alone; 10 s to connect, 30 s for a phase, pauses from 0.5 s to 60
     /// s; 2^18 blocks, which are some 130 million instructions.
-    #[must_use]
-    pub fn new(host: impl Into<IpEndpoint>) -> Self {
+    fn default() -> Self {
         Self {
-            host: host.into(),
             connect_timeout: Duration::from_secs(10),
             answer: Answer::Device,
             phase_timeout: Duration::from_secs(30),
@@ -114,10 +102,11 @@ impl Settings {
 }
 
 /// What the device task is made of. A board fills it in and calls [`Device::run`].
-pub struct Device<S, K, C, A, M> {
-    /// The network stack; another task runs it.
-    pub stack: Stack<'static>,
-    /// Addresses and times.
+pub struct Device<T, S, K, C, A, M> {
+    /// How the host is reached: [`Tcp`](crate::tcp::Tcp), [`Serial`](crate::serial::Serial), or a
+    /// transport of the board's own.
+    pub connector: T,
+    /// Times and bounds.
     pub settings: Settings,
     /// Source of readings.
     pub sensor: S,
@@ -129,6 +118,16 @@ pub struct Device<S, K, C, A, M> {
     pub sink: A,
     /// Counts instructions, or does not.
     pub meter: M,
+}
+
+/// What the device is made of but for its connector, which a connection borrows.
+struct Task<S, N, R, C, A, M> {
+    settings: Settings,
+    sensor: S,
+    keys: Links<N, R, 1>,
+    counter: C,
+    sink: A,
+    meter: M,
 }
 
 /// What was done since the start.
@@ -163,7 +162,8 @@ pub enum DeviceError<S> {
 }
 
 /// Parts of a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, defmt::Format)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Phase {
     /// Reaching the host.
     Connect,
@@ -212,29 +212,22 @@ impl<S: fmt::Display> fmt::Display for DeviceError<S> {
             Self::NetworkDown => {
                 f.write_str("no link or no address; check the cable and the DHCP server")
             }
-            Self::Connect(ConnectError::TimedOut) => {
-                f.write_str("the host does not answer; check its address and the network")
-            }
-            Self::Connect(ConnectError::NoRoute) => {
-                f.write_str("there is no way to the host; check its address and the gateway")
-            }
-            Self::Connect(_) => {
-                f.write_str("the host refuses connections; check its port and that it runs")
-            }
+            Self::Connect(error) => error.fmt(f),
             Self::Timeout(phase) => {
                 write!(f, "{}: the host did not finish in time; look at its log", phase.name())
             }
-            Self::Key(error) => write!(f, "{error}"),
-            Self::Link(error) => write!(f, "{error}"),
-            Self::Session(error) => write!(f, "{error}"),
-            Self::Sensor(error) => write!(f, "{error}"),
-            Self::Reading(error) => write!(f, "{error}"),
+            Self::Key(error) => error.fmt(f),
+            Self::Link(error) => error.fmt(f),
+            Self::Session(error) => error.fmt(f),
+            Self::Sensor(error) => error.fmt(f),
+            Self::Reading(error) => error.fmt(f),
         }
     }
 }
 
-impl<S, N, R, C, A, M> Device<S, Keys<N, R>, C, A, M>
+impl<T, S, N, R, C, A, M> Device<T, S, Keys<N, R>, C, A, M>
 where
+    T: Connector,
     S: Sensor,
     N: Random,
     R: Steps,
@@ -253,12 +246,11 @@ where
         memory: &mut Memory<I, O, L, X>,
         room: &mut (impl Room + ?Sized),
     ) -> ! {
-        let Self { stack, settings, sensor, keys, counter, mut sink, meter } = self;
+        let Self { mut connector, settings, sensor, keys, counter, mut sink, meter } = self;
         match Links::new(keys, Role::Device, [Role::Host]) {
             Ok(keys) => {
-                Device { stack, settings, sensor, keys, counter, sink, meter }
-                    .serve_all(memory, room)
-                    .await
+                let mut task = Task { settings, sensor, keys, counter, sink, meter };
+                task.serve_all(&mut connector, memory, room).await
             }
             Err(error) => loop {
                 let error = DeviceError::<S::Error>::Key(error);
@@ -269,7 +261,7 @@ where
     }
 }
 
-impl<S, N, R, C, A, M> Device<S, Links<N, R, 1>, C, A, M>
+impl<S, N, R, C, A, M> Task<S, N, R, C, A, M>
 where
     S: Sensor,
     N: Random,
@@ -280,7 +272,8 @@ where
 {
     /// Connection after connection.
     async fn serve_all<const I: usize, const O: usize, const L: usize, X: Rounds>(
-        mut self,
+        &mut self,
+        connector: &mut impl Connector,
         memory: &mut Memory<I, O, L, X>,
         room: &mut (impl Room + ?Sized),
     ) -> ! {
@@ -288,17 +281,12 @@ where
         let mut pause = self.settings.shortest_pause;
         loop {
             let before = progress.sessions;
-            let Err(error) = self.serve(memory, room, &mut progress).await;
+            let Err(error) = self.serve(connector, memory, room, &mut progress).await;
             if progress.sessions != before {
                 pause = self.settings.shortest_pause;
             }
-            defmt::warn!(
-                "{=str}{=str}; next attempt in {=u64} ms",
-                LINK,
-                error.name(),
-                pause.as_millis()
-            );
-            self.sink.failed(error.name(), &error);
+            self.failed(&error);
+            info!("the next attempt is in {} ms", pause.as_millis());
             Timer::after(pause).await;
             pause = (pause * 2).min(self.settings.longest_pause);
         }
@@ -307,27 +295,24 @@ where
     /// One connection, from its opening to its end.
     async fn serve<const I: usize, const O: usize, const L: usize, X: Rounds>(
         &mut self,
+        connector: &mut impl Connector,
         memory: &mut Memory<I, O, L, X>,
         room: &mut (impl Room + ?Sized),
         progress: &mut Progress,
     ) -> Result<Infallible, DeviceError<S::Error>> {
-        let Settings { host, connect_timeout, phase_timeout, .. } = self.settings;
-        let Memory { received, to_send, words, .. } = memory;
-        let up = with_timeout(connect_timeout, self.stack.wait_config_up());
+        let Settings { connect_timeout, phase_timeout, .. } = self.settings;
+        let up = with_timeout(connect_timeout, connector.up());
         up.await.map_err(|TimeoutError| DeviceError::NetworkDown)?;
-        let mut socket = TcpSocket::new(self.stack, received, to_send);
-        socket.set_timeout(Some(phase_timeout));
-        socket.set_keep_alive(Some(phase_timeout / 3));
-        socket.set_nagle_enabled(false);
-        let connected = with_timeout(connect_timeout, socket.connect(host));
-        connected
+        let connected = with_timeout(connect_timeout, connector.connect(phase_timeout));
+        let mut connection = connected
             .await
             .map_err(|TimeoutError| DeviceError::Timeout(Phase::Connect))?
             .map_err(DeviceError::Connect)?;
         let mut attempt = self.keys.attempt().await.map_err(DeviceError::Link)?;
-        let opened = with_timeout(connect_timeout, self.keys.open(0, &mut attempt, &mut socket));
-        let result = match opened.await {
+        let opened = self.keys.open(0, &mut attempt, &mut connection);
+        let result = match with_timeout(connect_timeout, opened).await {
             Ok(Ok(mut link)) => {
+                let words = &mut memory.words;
                 let result = self.converse::<I, O, L, X>(&mut link, words, room, progress).await;
                 let _ = with_timeout(CLOSE_TIMEOUT, close(&mut link)).await;
                 result
@@ -337,8 +322,7 @@ where
         };
         // The host should learn that this connection is over, and why if it was told; but not at
         // the price of waiting.
-        socket.close();
-        let _ = with_timeout(CLOSE_TIMEOUT, socket.flush()).await;
+        let _ = with_timeout(CLOSE_TIMEOUT, connection.close()).await;
         result
     }
 
@@ -364,13 +348,7 @@ where
         let handshake = connect(Counting::new(link), &identity, policy, &mut network);
         let mut connected = within(phase_timeout, Phase::Handshake, handshake).await?;
         let (inputs, outputs) = (connected.network().inputs(), connected.network().outputs());
-        defmt::info!(
-            "{=str}connected as {}: {=usize} inputs, {=usize} outputs",
-            LINK,
-            identity.id(),
-            inputs,
-            outputs
-        );
+        info!("connected as {}: {} inputs, {} outputs", identity.id(), inputs, outputs);
         let (Some(features), Some(input)) = (features.get_mut(..inputs), input.get_mut(..inputs))
         else {
             // The reason matters more than whether it still reaches the host.
@@ -387,24 +365,14 @@ where
                 Ok(keeping) => {
                     let Keeping { layers, words, written, damaged } = keeping;
                     let how = if written { "written" } else { "found" };
-                    defmt::info!(
-                        "{=str}E of {=usize} layers is kept, {=usize} words, {=str}",
-                        LINK,
-                        layers,
-                        words,
-                        how
-                    );
+                    info!("E of {} layers is kept, {} words, {}", layers, words, how);
                     if damaged > 0 {
-                        defmt::warn!(
-                            "{=str}E of {=usize} layers does not match its digest",
-                            LINK,
-                            damaged
-                        );
+                        warning!("E of {} layers does not match its digest", damaged);
                     }
                 }
                 // The session does without, as without a room.
                 Err(TimeoutError) => {
-                    defmt::warn!("{=str}E is not kept: raise `phase_timeout`", LINK);
+                    warning!("E is not kept: raise `phase_timeout`");
                 }
             }
         }
@@ -416,9 +384,9 @@ where
             let preparation = connected.prepare(&mut self.counter, output);
             let mut prepared = within(phase_timeout, Phase::Prepare, preparation).await?;
             let instructions = self.meter.instructions() - before;
-            defmt::info!("{=str}session {=u64} is prepared", LINK, prepared.session());
+            info!("session {} is prepared", prepared.session());
             if prepared.kept_layers() < kept {
-                defmt::warn!("{=str}E of a layer was damaged, and is made anew", LINK);
+                warning!("E of a layer was damaged, and is made anew");
             }
             self.sink.prepared(prepared.session(), prepared.io_mut().take(), instructions);
 
@@ -434,12 +402,9 @@ where
             let instructions = self.meter.instructions() - before;
             let traffic = connected.io_mut().take();
             let index = progress.readings;
-            defmt::info!(
-                "{=str}reading {=u32}: {=u64} bytes up, {=u64} down",
-                LINK,
-                index,
-                traffic.sent_bytes,
-                traffic.received_bytes
+            info!(
+                "reading {}: {} bytes up, {} down",
+                index, traffic.sent_bytes, traffic.received_bytes
             );
             match encoded {
                 Ok(()) => {
@@ -480,9 +445,11 @@ where
         }
     }
 
+    #[cold]
     fn failed(&mut self, error: &DeviceError<S::Error>) {
-        defmt::warn!("{=str}{=str}", LINK, error.name());
-        self.sink.failed(error.name(), error);
+        let name = error.name();
+        warning!("{}", name);
+        self.sink.failed(name, error);
     }
 }
 

@@ -18,16 +18,19 @@
 #![forbid(unsafe_code)]
 
 pub mod board;
+pub mod connector;
 #[cfg(feature = "data-party")]
 pub mod data_party;
 #[cfg(feature = "device")]
 pub mod device;
-#[cfg(any(feature = "data-party", feature = "device"))]
 pub mod link;
-#[cfg(all(any(feature = "data-party", feature = "device"), not(feature = "insecure-plaintext")))]
+mod log;
+pub mod nal;
+#[cfg(not(feature = "insecure-plaintext"))]
 mod random;
-#[cfg(any(feature = "data-party", feature = "device"))]
-mod stream;
+pub mod serial;
+#[cfg(feature = "embassy-net")]
+pub mod tcp;
 
 pub use sharelet_channel as channel;
 pub use sharelet_flash as flash;

@@ -11,7 +11,7 @@ use crate::board::{NoRandom, Random};
 
 /// Keystream under a key that was drawn for it: the board's source may wait and fail, handshakes
 /// want a generator that does neither.
-pub(crate) struct Generator {
+pub struct Generator {
     keystream: Keystream<ChaCha12>,
     next: u32,
 }

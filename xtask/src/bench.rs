@@ -9,6 +9,7 @@ mod functions;
 mod fuzz;
 mod others;
 mod page;
+mod parts;
 mod prepare;
 mod running;
 mod servers;
@@ -90,6 +91,9 @@ pub struct BenchArgs {
 enum Which {
     /// Instructions, traffic and memory on the emulated boards.
     Device,
+    /// Memory of the boards that no emulator has, vectors on small cores, and estimates of time and
+    /// energy from the figures of `device`.
+    Boards,
     /// Evaluations of the host per second and core.
     Host,
     /// Deals of the dealer per second and core.
@@ -168,7 +172,13 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     if matches!(args.group, Which::Channel | Which::All) {
         groups.insert("channel", channel::run(&setup, &folder)?);
     }
-    let alone = matches!(args.group, Which::Servers | Which::Prepare | Which::Channel);
+    if args.group == Which::Boards {
+        let page = workspace.root().join("docs/benchmarks.md");
+        let text = fs::read_to_string(&page).unwrap_or_default();
+        groups.insert("boards", parts::run(&setup, &text)?);
+    }
+    let alone =
+        matches!(args.group, Which::Boards | Which::Servers | Which::Prepare | Which::Channel);
     let mut cases = if alone { Vec::new() } else { cases(&setup, &folder)? };
     let chosen = |names: &[String], name: &str| names.is_empty() || names.iter().any(|n| n == name);
     cases.retain(|case| chosen(&args.model, case.name));
@@ -185,7 +195,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
             }
         }
     }
-    for (group, figures) in ["device", "channel", "host", "dealer", "servers", "prepare"]
+    for (group, figures) in ["device", "boards", "channel", "host", "dealer", "servers", "prepare"]
         .iter()
         .filter_map(|group| groups.get_key_value(group))
     {

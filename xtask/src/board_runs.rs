@@ -47,6 +47,29 @@ pub fn infer_on_board(
     Ok(result)
 }
 
+/// One boot of a board whose network is a UART, through `count` readings of a case. The host is
+/// there later than the board, which asks until it answers.
+pub fn infer_over_serial(
+    room: &Room,
+    board: &Board,
+    image: &Path,
+    case: &Case,
+    count: usize,
+) -> Result<(Vec<Answer>, Run)> {
+    let expected = room.twin(&case.model, &case.inputs, Some(count))?;
+    room.provision(true)?;
+    let arguments = Arguments::serial_session(count).with("timeout", SECONDS);
+    let (mut device, line) = board.boot_serial(image, room.folder(), &arguments)?;
+    let mut dealer = room.dealer()?;
+    let mut host = room.serial_host(&case.model, dealer.port, &line)?;
+    let result =
+        inference::infer(&mut device, &room.path("report"), &expected, &host.process, |_| Ok(()));
+    let quotes = [host.process.quote(), dealer.process.quote()].concat();
+    let result = result.with_context(|| format!("the run stopped{quotes}"))?;
+    end([("host", &mut host), ("dealer", &mut dealer)])?;
+    Ok(result)
+}
+
 /// Time for a phase: emulated boards are slow, and servers are not built for speed.
 const SECONDS: &str = "600";
 

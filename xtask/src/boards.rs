@@ -1,18 +1,24 @@
-//! The boards, and how QEMU runs the two that are emulated.
+//! The boards, and how QEMU runs those that are emulated; and two cores that have no board here.
 
+use core::time::Duration;
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
-use crate::process::Running;
-use crate::report::forget_report;
+use crate::process::{self, Running};
+use crate::report::{Line, forget_report};
 
 /// Instructions take `2^6` ns of virtual time each: counts are repeatable, and equal to what the
 /// firmware reports.
 const ICOUNT: &str = "shift=6";
 /// For programs that count to one instruction: several ticks of every board's clock each.
 const EXACT_ICOUNT: &str = "shift=8";
+/// What a core has for a session.
+const CORE_LIMIT: Duration = Duration::from_secs(60);
+/// What QEMU says before the name of a pseudo-terminal.
+const PTY: &str = "char device redirected to ";
+const PTY_LIMIT: Duration = Duration::from_secs(30);
 /// The PC's loopback interface, as the boards see it.
 const PC: &str = "10.0.2.2";
 
@@ -38,7 +44,7 @@ pub struct Emulator {
 }
 
 /// Every board there is firmware for.
-pub const BOARDS: [Board; 3] = [
+pub const BOARDS: [Board; 7] = [
     Board {
         name: "mps2-an386",
         target: "thumbv7em-none-eabihf",
@@ -57,7 +63,78 @@ pub const BOARDS: [Board; 3] = [
         about: "Cortex-M7, built and not run",
         emulator: None,
     },
+    Board {
+        name: "nrf52840-dk",
+        target: "thumbv7em-none-eabihf",
+        about: "Cortex-M4F, UART and USB, built and not run",
+        emulator: None,
+    },
+    Board {
+        name: "pico-w",
+        target: "thumbv6m-none-eabi",
+        about: "Cortex-M0+, Wi-Fi, built and not run",
+        emulator: None,
+    },
+    Board {
+        name: "pico-2-w",
+        target: "thumbv8m.main-none-eabihf",
+        about: "Cortex-M33, Wi-Fi, built and not run",
+        emulator: None,
+    },
+    Board {
+        name: "esp32-c3",
+        target: "riscv32imc-unknown-none-elf",
+        about: "riscv32imc, Wi-Fi, built and not run",
+        emulator: None,
+    },
 ];
+
+/// A core that a session whose bytes are known is played to.
+#[derive(Debug)]
+pub struct Core {
+    /// QEMU's machine.
+    pub machine: &'static str,
+    /// What it is, for people.
+    pub about: &'static str,
+    /// The compiler's target.
+    pub target: &'static str,
+    /// The emulator, and what it is told beside the usual.
+    qemu: (&'static str, &'static [&'static str]),
+}
+
+/// The cores of boards that no emulator has.
+pub const CORES: [Core; 2] = [
+    Core {
+        machine: "microbit",
+        about: "Cortex-M0, as of the Pico W",
+        target: "thumbv6m-none-eabi",
+        qemu: ("qemu-system-arm", &[]),
+    },
+    Core {
+        machine: "virt",
+        about: "riscv32imc, as of the ESP32-C3",
+        target: "riscv32imc-unknown-none-elf",
+        qemu: ("qemu-system-riscv32", &["-bios", "none"]),
+    },
+];
+
+impl Core {
+    /// Runs `image` to its end; its line about instructions.
+    pub fn run(&self, image: &Path, folder: &Path) -> Result<Line> {
+        let (program, options) = self.qemu;
+        let mut qemu = Command::new(program);
+        qemu.args(["-machine", self.machine, "-icount", ICOUNT])
+            .args(options)
+            .args(["-display", "none", "-monitor", "none", "-serial", "none"])
+            .args(["-semihosting-config", "enable=on,target=native"])
+            .arg("-kernel")
+            .arg(image);
+        let log = folder.join(format!("vectors-{}.log", self.machine));
+        let output = process::run(self.machine, &mut qemu, &log, CORE_LIMIT)?;
+        let line = output.lines().map(Line::parse).find(|line| line.tag == "vectors");
+        line.with_context(|| format!("{} says nothing; see {}", self.machine, log.display()))
+    }
+}
 
 /// The boards that QEMU runs.
 pub fn emulated() -> impl Iterator<Item = &'static Board> {
@@ -81,6 +158,13 @@ impl Arguments {
     /// A session with the host that listens on `port` of this PC.
     pub fn session(port: u16, count: usize) -> Self {
         Self(vec![format!("host={PC}:{port}"), format!("count={count}"), "ip=10.0.2.15".to_owned()])
+            .with("inputs", "inputs.f32")
+            .with("counter", "device.counter")
+    }
+
+    /// A session with the host at the other end of the board's UART, which need not be there yet.
+    pub fn serial_session(count: usize) -> Self {
+        Self(vec![format!("count={count}"), "retries=100".to_owned()])
             .with("inputs", "inputs.f32")
             .with("counter", "device.counter")
     }
@@ -128,8 +212,25 @@ impl Board {
             self.emulator.as_ref().with_context(|| format!("{} is not emulated", self.name))?;
         let nic = format!("user,model={}", emulator.ethernet);
         let page = format!("loader,file=device.page,addr={},force-raw=on", emulator.key_address);
-        let options = ["-icount", ICOUNT, "-nic", &nic, "-device", &page];
+        let options = ["-icount", ICOUNT, "-nic", &nic, "-device", &page, "-serial", "none"];
         self.start(image, folder, arguments, &options)
+    }
+
+    /// Boots `image`, whose network is a UART; gives the pseudo-terminal that is its other end.
+    pub fn boot_serial(
+        &self,
+        image: &Path,
+        folder: &Path,
+        arguments: &Arguments,
+    ) -> Result<(Running, String)> {
+        let emulator =
+            self.emulator.as_ref().with_context(|| format!("{} is not emulated", self.name))?;
+        let page = format!("loader,file=device.page,addr={},force-raw=on", emulator.key_address);
+        let options = ["-icount", ICOUNT, "-nic", "none", "-device", &page, "-serial", "pty"];
+        let mut board = self.start(image, folder, arguments, &options)?;
+        let line = board.wait_for_line(PTY, PTY_LIMIT)?;
+        let path = line.split(' ').next().unwrap_or(&line).to_owned();
+        Ok((board, path))
     }
 
     /// Boots `image`, which uses neither network nor keys, where instructions are counted exactly.
@@ -139,7 +240,12 @@ impl Board {
         folder: &Path,
         arguments: &Arguments,
     ) -> Result<Running> {
-        self.start(image, folder, arguments, &["-icount", EXACT_ICOUNT, "-nic", "none"])
+        self.start(
+            image,
+            folder,
+            arguments,
+            &["-icount", EXACT_ICOUNT, "-nic", "none", "-serial", "none"],
+        )
     }
 
     fn start(
@@ -160,7 +266,7 @@ impl Board {
         qemu.current_dir(folder)
             .args(["-machine", self.name])
             .args(options)
-            .args(["-display", "none", "-monitor", "none", "-serial", "none"])
+            .args(["-display", "none", "-monitor", "none"])
             .args(["-semihosting-config", &semihosting])
             .arg("-kernel")
             .arg(image);

@@ -93,7 +93,7 @@ fn boards(checks: &Checks<'_>, program: &Receiver<bool>) {
     // The emulator comes while the compiler works.
     thread::scope(|scope| {
         let emulator = scope.spawn(|| checks.record("emulator", checks.setup.emulator()));
-        let toolchain = targets::build(checks);
+        let toolchain = targets::compiler(checks);
         let images = toolchain.map(|toolchain| firmware::build(checks, toolchain));
         let emulator = emulator.join().ok().flatten();
         let built = program.recv().unwrap_or(false)

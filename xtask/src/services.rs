@@ -199,6 +199,16 @@ impl Room {
         self.serve("host", &line, &[model])
     }
 
+    /// Starts a host that also serves the device on the serial line `path`.
+    pub fn serial_host(&self, model: &Path, dealer: u16, path: &str) -> Result<Server> {
+        let line = format!(
+            "host -v {} --dealer 127.0.0.1:{dealer} --state host --listen 127.0.0.1:0 --raw \
+             --serial {path}",
+            self.own("host.id")
+        );
+        self.serve("host", &line, &[model])
+    }
+
     /// What a service is who it is by.
     fn own(&self, identity: &str) -> String {
         if self.plaintext { "--insecure-plaintext".to_owned() } else { format!("--id {identity}") }

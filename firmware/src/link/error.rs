@@ -56,9 +56,9 @@ impl LinkError {
 impl fmt::Display for LinkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Channel(error) => write!(f, "{error}"),
-            Self::Random(error) => write!(f, "{error}"),
-            Self::Ratchet(error) => write!(f, "{error}"),
+            Self::Channel(error) => error.fmt(f),
+            Self::Random(error) => error.fmt(f),
+            Self::Ratchet(error) => error.fmt(f),
         }
     }
 }

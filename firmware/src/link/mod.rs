@@ -1,6 +1,6 @@
-//! Connections of a board: a secure channel over a socket, to a peer that the key page knows.
+//! Connections of a board: a secure channel over any transport, to a peer that the key page knows.
 //!
-//! With the feature `insecure-plaintext` it is the socket alone.
+//! With the feature `insecure-plaintext` it is the transport alone.
 
 mod error;
 #[cfg(feature = "insecure-plaintext")]
@@ -10,6 +10,6 @@ mod sealed;
 
 pub use error::{KeyError, LinkError};
 #[cfg(feature = "insecure-plaintext")]
-pub(crate) use plaintext::{LINK, Links, close};
+pub(crate) use plaintext::{Links, close};
 #[cfg(not(feature = "insecure-plaintext"))]
-pub(crate) use sealed::{LINK, Links, close};
+pub(crate) use sealed::{Links, close};

@@ -1,6 +1,5 @@
 //! No channel: for a network that is a wire on a table.
 
-use embassy_net::tcp::TcpSocket;
 use sharelet_channel::Role;
 #[cfg(feature = "device")]
 use sharelet_core::DeviceId;
@@ -9,13 +8,11 @@ use sharelet_core::session::p0::Identity;
 
 use super::error::{KeyError, LinkError};
 use crate::board::Keys;
-use crate::stream::Stream;
-
-/// What lines of the log begin with.
-pub(crate) const LINK: &str = "INSECURE plaintext link: ";
+use crate::connector::Connection;
+use crate::log::warning;
 
 /// What sessions run on.
-pub(crate) type Link<'a, 's> = Stream<'a, 's>;
+pub(crate) type Link<'a, T> = &'a mut T;
 
 /// Keys; peers are whoever is at an address.
 pub(crate) struct Links<N, R, const P: usize> {
@@ -45,17 +42,17 @@ impl<N, R, const P: usize> Links<N, R, P> {
         Ok(Attempt)
     }
 
-    /// The socket, as it is.
-    pub(crate) async fn open<'a, 's>(
+    /// The connection, as it is.
+    pub(crate) async fn open<'a, T: Connection>(
         &mut self,
         _: usize,
         Attempt: &mut Attempt,
-        socket: &'a mut TcpSocket<'s>,
-    ) -> Result<Link<'a, 's>, LinkError> {
-        defmt::warn!("{=str}nobody is authenticated, nothing is encrypted", LINK);
-        Ok(Stream(socket))
+        connection: &'a mut T,
+    ) -> Result<Link<'a, T>, LinkError> {
+        warning!("nobody is authenticated, nothing is encrypted");
+        Ok(connection)
     }
 }
 
-/// The end of a socket is all that the peer gets.
-pub(crate) async fn close(_: &mut Link<'_, '_>) {}
+/// The end of a connection is all that the peer gets.
+pub(crate) async fn close<T: Connection>(_: &mut Link<'_, T>) {}

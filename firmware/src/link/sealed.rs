@@ -1,29 +1,25 @@
 //! A channel by static keys, by what the connection before has left, or by provisioned keys.
 
-use embassy_net::tcp::TcpSocket;
-use sharelet_channel::{Channel, Connected, ConnectionKey, Error, Party, Role, connect_psk};
+#[cfg(not(feature = "static-keys"))]
+use sharelet_channel::Error;
+use sharelet_channel::{Channel, Party, Role};
 #[cfg(feature = "static-keys")]
-use sharelet_channel::{Identity, Resumption, connect};
+use sharelet_channel::{Identity, Resumption};
 #[cfg(feature = "device")]
 use sharelet_core::DeviceId;
 use sharelet_core::keystream::Rounds;
 use sharelet_core::session::p0;
 use sharelet_flash::StoreError;
 use sharelet_flash::page::Channels;
-#[cfg(feature = "static-keys")]
-use sharelet_flash::page::KeyPage;
 use sharelet_flash::ratchets::Step;
 
 use super::error::{KeyError, LinkError};
 use crate::board::{Keys, Random, Steps};
+use crate::connector::Connection;
 use crate::random::Generator;
-use crate::stream::Stream;
-
-/// What lines of the log begin with.
-pub(crate) const LINK: &str = "";
 
 /// What sessions run on.
-pub(crate) type Link<'a, 's> = Channel<Stream<'a, 's>>;
+pub(crate) type Link<'a, T> = Channel<&'a mut T>;
 
 /// Keys, the peers of a program, and what the last connections to them left. Secrets are wiped when
 /// they are replaced.
@@ -91,26 +87,25 @@ impl<N: Random, R: Steps, const P: usize> Links<N, R, P> {
         Ok(Attempt { generator, step })
     }
 
-    /// Makes a channel to a peer over a socket that is connected.
-    pub(crate) async fn open<'a, 's>(
+    /// Makes a channel to a peer over a connection.
+    pub(crate) async fn open<'a, T: Connection>(
         &mut self,
         peer: usize,
         attempt: &mut Attempt,
-        socket: &'a mut TcpSocket<'s>,
-    ) -> Result<Link<'a, 's>, LinkError> {
+        connection: &'a mut T,
+    ) -> Result<Link<'a, T>, LinkError> {
         let page = &self.keys.page;
         let party = self.peers.get(peer).unwrap_or(page.party());
-        let mut stream = Stream(socket);
         let random = &mut attempt.generator;
         let connected = match &mut attempt.step {
             Some(step) => {
                 let key = step.take(page, party).ok_or(LinkError::Ratchet(StoreError::Missing))?;
-                by_provisioned_key(&mut stream, page.party(), party, key, random).await
+                connection.by_provisioned_key(page.party(), party, key, random).await
             }
             #[cfg(feature = "static-keys")]
             None => {
                 let left = self.left.get_mut(peer).and_then(Option::take);
-                by_static_keys(&mut stream, page, &self.identity, party, left, random).await
+                connection.by_static_keys(page, &self.identity, party, left, random).await
             }
             #[cfg(not(feature = "static-keys"))]
             None => Err(Error::NoStaticKey),
@@ -120,38 +115,12 @@ impl<N: Random, R: Steps, const P: usize> Links<N, R, P> {
         if let Some(left) = self.left.get_mut(peer) {
             *left = connected.resumption;
         }
-        Ok(connected.keys.channel(stream))
+        Ok(connected.keys.channel(connection))
     }
 }
 
-// Functions without parameters of type: compiled here for size, and not with the sessions for
-// speed, where they would take twice the flash.
-
-async fn by_provisioned_key(
-    stream: &mut Stream<'_, '_>,
-    own: &Party,
-    party: &Party,
-    key: ConnectionKey,
-    random: &mut Generator,
-) -> Result<Connected, Error> {
-    connect_psk(stream, own, party, key, random).await
-}
-
-#[cfg(feature = "static-keys")]
-async fn by_static_keys(
-    stream: &mut Stream<'_, '_>,
-    page: &KeyPage,
-    own: &Identity,
-    party: &Party,
-    left: Option<Resumption>,
-    random: &mut Generator,
-) -> Result<Connected, Error> {
-    let pin = page.pin(party).ok_or(Error::Unknown(*party))?;
-    connect(stream, own, party, &pin, left, random).await
-}
-
 /// Tells the peer that this was all.
-pub(crate) async fn close(link: &mut Link<'_, '_>) {
+pub(crate) async fn close<T: Connection>(link: &mut Link<'_, T>) {
     // Whether it still hears so changes nothing.
     let _ = link.close().await;
 }

@@ -26,9 +26,9 @@ use sharelet_host::host::provider::{Source, Supply};
 use sharelet_host::host::shelf::Shelf;
 use sharelet_host::host::{self, Host, HostAnswer, Patience};
 use sharelet_host::store::host::{HostStore, Quota};
-use sharelet_link::Role;
 use sharelet_link::service::{self, Limits};
 use sharelet_link::tcp::Listener;
+use sharelet_link::{Role, Route, SerialLine};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -62,6 +62,15 @@ pub struct HostArgs {
     /// Where to listen; port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7101")]
     pub listen: String,
+    /// Serve the device at the other end of a serial line, too; may be given several times.
+    #[arg(long, value_name = "PATH")]
+    pub serial: Vec<PathBuf>,
+    /// Bits per second of serial lines; a board on USB does not ask.
+    #[arg(long, value_name = "N", default_value_t = 115_200, requires = "serial")]
+    pub baud: u32,
+    /// Hold devices on serial lines back by RTS and CTS, and be held back.
+    #[arg(long, requires = "serial")]
+    pub rts_cts: bool,
     /// Who learns the answers; devices must be started with the same.
     #[arg(long, value_enum, default_value_t = Answer::Device)]
     pub answer: Answer,
@@ -115,7 +124,7 @@ pub fn run(args: &HostArgs) -> Result<()> {
         let printer = Printer::new(args.answers.clone(), &model.model.labels);
         printer.expect_outputs(model.model.network.outputs())?;
         return serve_until_stopped(async |stop| {
-            let listener = Listener::bind(&args.listen, route.clone()).await?;
+            let listener = listen(args, &route).await?;
             upload(&model, &client).await?;
             let models = Models::one(model);
             serve(args, (listener, limits), (models, store, client), printer, stop, None).await
@@ -128,7 +137,7 @@ pub fn run(args: &HostArgs) -> Result<()> {
     }
     let printer = Printer::new(args.answers.clone(), &[]);
     serve_and_reload(async |stop, reload| {
-        let listener = Listener::bind(&args.listen, route.clone()).await?;
+        let listener = listen(args, &route).await?;
         for model in served.models.values() {
             upload(model, &client).await?;
         }
@@ -211,6 +220,16 @@ fn announce_models(served: &Served) {
     tracing::info!("models: {names}; default: {default}; {devices} devices have one of their own");
 }
 
+/// Listens on the port and on serial lines.
+async fn listen(args: &HostArgs, route: &Route) -> Result<Listener> {
+    let mut listener = Listener::bind(&args.listen, route.clone()).await?;
+    for path in &args.serial {
+        let (baud, flow_control) = (args.baud, args.rts_cts);
+        listener.add_serial(SerialLine { path: path.clone(), baud, flow_control })?;
+    }
+    Ok(listener)
+}
+
 /// Serves devices that prepare with the host.
 fn run_alone(args: &HostArgs, store: HostStore) -> Result<()> {
     let absent = [("dealer", args.dealer.is_some()), ("models", args.models.is_some())];
@@ -220,7 +239,7 @@ fn run_alone(args: &HostArgs, store: HostStore) -> Result<()> {
     printer.expect_outputs(served.model().network.outputs())?;
     let (limits, route) = (host::limits(), args.link.route(Role::Host)?);
     serve_until_stopped(async |stop| {
-        let listener = Listener::bind(&args.listen, route.clone()).await?;
+        let listener = listen(args, &route).await?;
         let (served, state) = ((served, name_of(&route)), (store, args.state.clone(), args.store));
         let sink = Box::new(sink(printer));
         let host = alone::Host::new(served, state, args.answer.into(), sink, Patience::default());

@@ -1,6 +1,7 @@
 //! Why there is no connection.
 
 use std::io;
+use std::path::PathBuf;
 
 use sharelet_channel::{Error, Party, Role};
 use sharelet_core::DeviceId;
@@ -22,6 +23,18 @@ pub enum LinkError {
     Listen {
         /// The address.
         address: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The serial line cannot be used.
+    #[error(
+        "cannot open the serial line {path}: {source}; check its name, that no other program has \
+         it, and that you may use it (on Linux, of the group dialout)",
+        path = path.display(),
+    )]
+    Serial {
+        /// Its device file or port.
+        path: PathBuf,
         /// What the system says.
         source: io::Error,
     },

@@ -2,7 +2,7 @@
 //!
 //! Everything above this room sees a [`Connection`]: a buffered reader and writer of
 //! `embedded-io-async` with time-outs. A [`Route`] says how it is made: sealed by the keys of a
-//! [`Keyring`], over TCP ([`tcp`]) and perhaps an emulated line ([`wan`]). A plaintext one is made
+//! [`Keyring`], over TCP ([`tcp`]) or a serial line ([`SerialLine`]), and perhaps an emulated line ([`wan`]). A plaintext one is made
 //! from any pair of `tokio` halves, and tests put a [`fault`] there. Whoever listens does so as a
 //! [`service`].
 //!
@@ -39,6 +39,7 @@ pub mod monitor;
 pub mod pauses;
 mod places;
 mod route;
+mod serial;
 pub mod service;
 pub mod system;
 pub mod tcp;
@@ -53,3 +54,4 @@ pub use self::connection::{Connection, Reader, Writer};
 pub use self::error::LinkError;
 pub use self::keyring::{Keyring, Peers};
 pub use self::route::Route;
+pub use self::serial::SerialLine;

@@ -290,7 +290,7 @@ impl Visit {
 /// under way.
 pub async fn serve<S: Service>(
     service: Arc<S>,
-    listener: Listener,
+    mut listener: Listener,
     limits: Limits,
     stop: CancellationToken,
 ) {

@@ -13,6 +13,7 @@ use tokio::net::{TcpListener, TcpStream, lookup_host};
 use crate::connection::{Bare, Connection};
 use crate::error::LinkError;
 use crate::route::Route;
+use crate::serial::{Arrival, Lines, SerialLine};
 use crate::warnings::Warnings;
 
 /// Silence after which the system probes whether the peer still exists.
@@ -89,10 +90,11 @@ pub async fn connect(
     connected.unwrap_or_else(|_| Err(failed(io::ErrorKind::TimedOut.into())))
 }
 
-/// A port that is listened on.
+/// A port that is listened on, and serial lines that are served like it.
 #[derive(Debug)]
 pub struct Listener {
     listener: TcpListener,
+    lines: Lines,
     route: Route,
     warnings: Arc<Warnings>,
 }
@@ -107,7 +109,16 @@ impl Listener {
         let failed = |source| LinkError::Listen { address: address.to_owned(), source };
         let listener = TcpListener::bind(addresses.as_slice()).await.map_err(failed)?;
         route.announce();
-        Ok(Self { listener, route, warnings: Arc::default() })
+        Ok(Self { listener, lines: Lines::new(), route, warnings: Arc::default() })
+    }
+
+    /// Serves the device on a serial line, too. In the log its address is 0.0.0.0, and its port the
+    /// line's number.
+    ///
+    /// # Errors
+    /// [`LinkError::Serial`].
+    pub fn add_serial(&mut self, line: SerialLine) -> Result<(), LinkError> {
+        self.lines.add(line)
     }
 
     /// The address in use.
@@ -137,9 +148,17 @@ impl Listener {
     }
 
     /// The next connection, before anything was said on it.
-    pub(super) async fn accept(&self) -> (Bare, SocketAddr) {
+    pub(super) async fn accept(&mut self) -> (Bare, SocketAddr) {
         loop {
-            match self.listener.accept().await {
+            let accepted = tokio::select! {
+                accepted = self.listener.accept() => accepted,
+                Arrival { line, stream } = self.lines.next() => {
+                    let (reader, writer) = tokio::io::split(stream);
+                    let peer = SocketAddr::from((Ipv4Addr::UNSPECIFIED, line));
+                    return (self.route.bare(reader, writer), peer);
+                }
+            };
+            match accepted {
                 Ok((stream, peer)) => {
                     tune(&stream);
                     return (bare(&self.route, stream), peer);

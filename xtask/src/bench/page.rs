@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
 use super::figure::Figure;
-use super::others;
+use super::{others, parts};
 use crate::files::write;
 use crate::process::answer;
 
@@ -53,9 +53,9 @@ pub fn parse(text: &str) -> Result<Vec<Figure>> {
 /// itself comes after.
 pub fn table(figures: &[Figure]) -> String {
     let tables =
-        distinct(figures.iter().map(|figure| parts(figure).0)).into_iter().flat_map(|place| {
-            let here = move || figures.iter().filter(move |figure| parts(figure).0 == place);
-            let models = distinct(here().map(|figure| parts(figure).1));
+        distinct(figures.iter().map(|figure| path(figure).0)).into_iter().flat_map(|place| {
+            let here = move || figures.iter().filter(move |figure| path(figure).0 == place);
+            let models = distinct(here().map(|figure| path(figure).1));
             let (whole, models): (Vec<_>, Vec<_>) =
                 models.into_iter().partition(|model| model.is_empty());
             [(models, place.to_owned()), (whole, format!("{place}, any model"))]
@@ -71,12 +71,11 @@ fn grid<'a>(
     models: &[&str],
     figures: impl Iterator<Item = &'a Figure> + Clone,
 ) -> String {
-    let rows = distinct(figures.clone().filter(|figure| models.contains(&parts(figure).1)).map(
-        |figure| {
-            let what = parts(figure).2;
+    let rows =
+        distinct(figures.clone().filter(|figure| models.contains(&path(figure).1)).map(|figure| {
+            let what = path(figure).2;
             (what, figure.unit.as_str())
-        },
-    ));
+        }));
     let heads: Vec<_> =
         models.iter().map(|model| if model.is_empty() { "value" } else { model }).collect();
     let mut text =
@@ -84,7 +83,7 @@ fn grid<'a>(
     for (what, unit) in rows {
         let cells = models.iter().map(|&model| {
             let figure =
-                figures.clone().find(|figure| parts(figure).1 == model && parts(figure).2 == what);
+                figures.clone().find(|figure| path(figure).1 == model && path(figure).2 == what);
             figure.map_or_else(String::new, |figure| shown(figure.value))
         });
         let _ = writeln!(
@@ -109,7 +108,7 @@ fn distinct<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {
 }
 
 /// Place, model and what: `mps2-an386/ad01/bytes_up`, `mps2-an386/flash_bytes`, or only what.
-fn parts(figure: &Figure) -> (&str, &str, &str) {
+fn path(figure: &Figure) -> (&str, &str, &str) {
     match figure.name.split_once('/') {
         Some((place, rest)) => match rest.split_once('/') {
             Some((model, what)) => (place, model, what),
@@ -143,6 +142,7 @@ pub fn update(path: &Path, groups: &BTreeMap<&str, Vec<Figure>>) -> Result<()> {
     let mut text = HEAD.to_owned();
     let titles = [
         ("device", "Device, on emulated boards"),
+        ("boards", "Boards, their time and energy"),
         ("channel", "Channels, on emulated boards"),
         ("host", "Host"),
         ("dealer", "Dealer"),
@@ -153,8 +153,11 @@ pub fn update(path: &Path, groups: &BTreeMap<&str, Vec<Figure>>) -> Result<()> {
         let section = match groups.get(group) {
             Some(figures) => {
                 let (command, table) = (format!("cargo xtask bench {group}"), table(figures));
-                let beside =
-                    if *group == *"servers" { others::beside(figures) } else { limits(figures) };
+                let beside = match group {
+                    "servers" => others::beside(figures),
+                    "boards" => parts::ASSUMPTIONS.to_owned(),
+                    _ => limits(figures),
+                };
                 format!("## {title}\n\n`{command}`, {}.\n\n{table}\n{beside}", conditions(group))
             }
             None => match kept(&old, group) {
@@ -170,12 +173,11 @@ pub fn update(path: &Path, groups: &BTreeMap<&str, Vec<Figure>>) -> Result<()> {
 /// What limits host and dealer, from the figures themselves.
 fn limits(figures: &[Figure]) -> String {
     let find = |model: &str, what: &str| {
-        let found =
-            figures.iter().find(|figure| parts(figure).1 == model && parts(figure).2 == what);
+        let found = figures.iter().find(|figure| path(figure).1 == model && path(figure).2 == what);
         found.map(|figure| figure.value)
     };
     let mut text = String::new();
-    for model in distinct(figures.iter().map(|figure| parts(figure).1)) {
+    for model in distinct(figures.iter().map(|figure| path(figure).1)) {
         let evaluations = find(model, "evaluations_per_second_core");
         if let Some((evaluations, products)) =
             evaluations.zip(find(model, "products_in_the_clear_per_second_core"))
@@ -205,6 +207,21 @@ fn limits(figures: &[Figure]) -> String {
         );
     }
     text
+}
+
+/// A row of the table of `place` in the section of a group: models and values, without those that
+/// have none.
+pub fn row(text: &str, group: &str, place: &str, what: &str) -> Option<Vec<(String, f64)>> {
+    fn cells(line: &str) -> Vec<&str> {
+        line.trim_matches('|').split('|').map(str::trim).collect()
+    }
+    let mut lines = kept(text, group)?.lines().map(cells);
+    let head = lines.find(|cells| cells.first() == Some(&place))?;
+    let row =
+        lines.take_while(|cells| cells.len() > 1).find(|cells| cells.first() == Some(&what))?;
+    let value = |text: &str| text.replace(',', "").parse::<f64>().ok();
+    let pairs = head.iter().zip(&row).skip(1);
+    Some(pairs.filter_map(|(model, text)| Some(((*model).to_owned(), value(text)?))).collect())
 }
 
 fn begin(group: &str) -> String {

@@ -3,7 +3,7 @@
 use super::firmware::{Image, Images};
 use super::refusals;
 use super::results::Checks;
-use crate::board_runs::{infer_on_board, query_on_board};
+use crate::board_runs::{infer_on_board, infer_over_serial, query_on_board};
 use crate::boards;
 use crate::case::Case;
 use crate::counted;
@@ -58,6 +58,23 @@ pub fn run(checks: &Checks<'_>, images: &Images) {
             let room = Room::new(workspace, &folder.join("servers"))?;
             let (answers, _) = query_on_board(&room, board, image, &built_in, None)?;
             all_agree(&answers)
+        });
+    }
+    for (board, image) in &images.uarts {
+        let folder = checks.setup.logs.join(board.name).join("uart");
+        checks.check(&format!("{}: on a UART, two readings", board.name), || {
+            let room = Room::new(workspace, &folder)?;
+            let (answers, _) = infer_over_serial(&room, board, image, &built_in, 2)?;
+            all_agree(&answers)
+        });
+    }
+    if !images.vectors.is_empty() {
+        let emulator = checks.setup.riscv_emulator();
+        checks.record("emulator of riscv32", emulator);
+    }
+    for (core, image) in &images.vectors {
+        checks.check(&format!("{}: a session's vectors", core.about), || {
+            core.run(image, &checks.setup.logs).map(|_| ())
         });
     }
     for (board, image) in &images.constant {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::results::Checks;
-use crate::boards::{self, BOARDS, Board};
+use crate::boards::{self, BOARDS, Board, CORES, Core};
 use crate::process;
 use crate::setup::Toolchain;
 
@@ -21,12 +21,25 @@ pub struct Images {
     pub cuts: Vec<Image>,
     /// What counts instructions on secrets.
     pub constant: Vec<Image>,
+    /// Devices on a UART: of one board.
+    pub uarts: Vec<Image>,
+    /// What plays vectors to cores.
+    pub vectors: Vec<(&'static Core, PathBuf)>,
 }
+
+/// Whoever takes lines of the log: nobody, `log`, `defmt`.
+const LOGGERS: [&str; 3] =
+    ["device,data-party,static-keys", "device,data-party,log", "device,data-party,defmt"];
 
 /// Builds all that runs on boards.
 pub fn build(checks: &Checks<'_>, toolchain: Toolchain) -> Images {
     let mut images = Images::default();
     for board in &BOARDS {
+        if toolchain == Toolchain::Debian && !board.target.starts_with("thumb") {
+            let name = format!("firmware for {}", board.name);
+            checks.skip(&name, "Debian's compiler has no linker for it");
+            continue;
+        }
         let image = checks.setup.firmware(toolchain, board);
         let image = checks.record(&format!("firmware for {}", board.name), image);
         images.devices.extend(image.map(|image| (board, image)));
@@ -39,7 +52,28 @@ pub fn build(checks: &Checks<'_>, toolchain: Toolchain) -> Images {
         let image = checks.record(&format!("counting for {}", board.name), image);
         images.constant.extend(image.map(|image| (board, image)));
     }
+    for board in BOARDS.iter().filter(|board| board.name == "nrf52840-dk") {
+        let image = checks.setup.firmware_on(toolchain, board, "usb");
+        checks.record(&format!("firmware for {} over USB", board.name), image);
+    }
+    for features in LOGGERS {
+        let built = checks.setup.firmware_library(toolchain, features);
+        checks.record(&format!("firmware's library with {features}"), built);
+    }
+    for core in &CORES {
+        if toolchain == Toolchain::Debian && !core.target.starts_with("thumb") {
+            let name = format!("vectors for {}", core.about);
+            checks.skip(&name, "Debian's compiler has no linker for it");
+            continue;
+        }
+        let image = checks.setup.vectors(toolchain, core);
+        let image = checks.record(&format!("vectors for {}", core.about), image);
+        images.vectors.extend(image.map(|image| (core, image)));
+    }
     for board in boards::emulated().take(1) {
+        let image = checks.setup.firmware_on(toolchain, board, "uart");
+        let image = checks.record(&format!("device on a UART for {}", board.name), image);
+        images.uarts.extend(image.map(|image| (board, image)));
         let image = checks.setup.program(toolchain, board, "cuts");
         let image = checks.record(&format!("device to be cut for {}", board.name), image);
         images.cuts.extend(image.map(|image| (board, image)));
@@ -63,8 +97,16 @@ pub fn lints(checks: &Checks<'_>, toolchain: Toolchain) {
                 cargo("clippy", &format!("{packages} --target {target} -- -D warnings"));
             checks.command(&format!("lints of the firmware for {name}"), &mut lints);
         }
+        let usb = "--package nrf52840-dk --target thumbv7em-none-eabihf --features usb";
+        let mut lints = cargo("clippy", &format!("{usb} -- -D warnings"));
+        checks.command("lints of the firmware over USB", &mut lints);
+        for Core { target, about, .. } in &CORES {
+            let package = format!("--package vectors --target {target}");
+            let mut lints = cargo("clippy", &format!("{package} -- -D warnings"));
+            checks.command(&format!("lints of the vectors for {about}"), &mut lints);
+        }
         // What other features build.
-        for program in ["data-party", "idle", "cuts", "constant"] {
+        for program in ["data-party", "idle", "cuts", "constant", "uart"] {
             let package = "--package mps2-an386 --target thumbv7em-none-eabihf";
             let features = format!("--no-default-features --features {program}");
             let mut lints = cargo("clippy", &format!("{package} {features} -- -D warnings"));

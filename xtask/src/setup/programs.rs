@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use super::apt::Packages;
 use super::toolchain::{Toolchain, debian_cargo};
 use super::work::{BUILD_LIMIT, Setup};
-use crate::boards::Board;
+use crate::boards::{Board, Core};
 use crate::process::succeeds;
 use crate::workspace::SHARELET_PACKAGE;
 
@@ -28,6 +28,17 @@ impl Setup<'_> {
         let elsewhere =
             "macOS: brew install qemu; Fedora: dnf install qemu-system-arm; Windows: qemu.org";
         Packages::new(&["qemu-system-arm"], elsewhere).map(Some)
+    }
+
+    /// The emulator of riscv32, installed if it is missing.
+    pub fn riscv_emulator(&self) -> Result<()> {
+        if succeeds(Command::new("qemu-system-riscv32").arg("--version")) {
+            return Ok(());
+        }
+        self.steps.note("qemu-system-riscv32 is missing: it emulates a core");
+        let elsewhere =
+            "macOS: brew install qemu; Fedora: dnf install qemu-system-riscv; Windows: qemu.org";
+        Packages::new(&["qemu-system-misc"], elsewhere)?.install(self)
     }
 
     /// What watches a program's memory, and its headers; installed if it is missing.
@@ -95,6 +106,50 @@ impl Setup<'_> {
         self.image(toolchain, board, program, &what, |cargo| {
             cargo.arg("--config").arg(self.workspace.firmware().join(".cargo/small.toml"));
             cargo.args(["--no-default-features", "--features", program]);
+        })
+    }
+
+    /// The device of `board` on another `line` than usual, `uart` or `usb`; gives the image.
+    pub fn firmware_on(&self, toolchain: Toolchain, board: &Board, line: &str) -> Result<PathBuf> {
+        let program = format!("{}-{line}", board.name);
+        self.build(toolchain, board.name, board.target, &program, |cargo| {
+            cargo.args(["--bin", &program, "--features", line]);
+        })
+    }
+
+    /// The program that plays vectors to `core`; gives the image.
+    pub fn vectors(&self, toolchain: Toolchain, core: &Core) -> Result<PathBuf> {
+        self.build(toolchain, "vectors", core.target, "vectors", |_| {})
+    }
+
+    /// Builds a package whose program has a name of its own; gives the image.
+    fn build(
+        &self,
+        toolchain: Toolchain,
+        package: &str,
+        target: &str,
+        program: &str,
+        options: impl FnOnce(&mut Command),
+    ) -> Result<PathBuf> {
+        let mut cargo = self.target_cargo(toolchain, &self.workspace.firmware(), "build");
+        cargo.args(["--release", "--package", package, "--target", target]);
+        options(&mut cargo);
+        let log = format!("build-{program}-{target}.log");
+        self.steps.step(&format!("building {program} for {target}"), || {
+            self.run("cargo build of the firmware", &mut cargo, &log, BUILD_LIMIT)
+        })?;
+        Ok(self.firmware_target(toolchain).join(target).join("release").join(program))
+    }
+
+    /// The firmware's library with these features alone: it links, whoever takes its log.
+    pub fn firmware_library(&self, toolchain: Toolchain, features: &str) -> Result<()> {
+        let target = "thumbv7m-none-eabi";
+        let mut cargo = self.target_cargo(toolchain, &self.workspace.firmware(), "build");
+        cargo.args(["--release", "--package", "sharelet-firmware", "--target", target]);
+        cargo.args(["--no-default-features", "--features", features]);
+        let log = format!("build-firmware-{}.log", features.replace(',', "-"));
+        self.steps.step(&format!("building the firmware's library with {features}"), || {
+            self.run("cargo build of the library", &mut cargo, &log, BUILD_LIMIT)
         })
     }
 

@@ -7,6 +7,8 @@ use semihosting::io::Read as _;
 use sharelet_core::session::wire::query::Recipient;
 use sharelet_core::session::wire::task::{TASK_BYTES, Task};
 use sharelet_firmware::data_party::{self, DataParty, Settings};
+use sharelet_firmware::tcp::Tcp;
+use static_cell::ConstStaticCell;
 
 use crate::files::{FileCounter, FileSensor, PageAt, RoomAt, VirtualTime};
 use crate::report::Report;
@@ -15,11 +17,14 @@ use crate::started::{PcKeys, Started, read_arguments, read_keys, start};
 /// Values of a reading and of an answer that the board takes.
 const BOUNDS: (usize, usize) = if cfg!(feature = "large") { (27_648, 1024) } else { (1024, 1024) };
 
+static SOCKET_0: ConstStaticCell<[u8; 2048]> = ConstStaticCell::new([0; 2048]);
+static SOCKET_1: ConstStaticCell<[u8; 2048]> = ConstStaticCell::new([0; 2048]);
+
 /// The memory of the task.
 pub type Memory = data_party::Memory<{ BOUNDS.0 }, { BOUNDS.1 }>;
 
 /// The task.
-pub type Program = DataParty<FileSensor, PcKeys, FileCounter, Report, VirtualTime>;
+pub type Program = DataParty<Tcp<'static>, FileSensor, PcKeys, FileCounter, Report, VirtualTime>;
 
 /// The data party as a task. It is here, and not with the boards, to be compiled for speed with
 /// the types that it is made of; the network stack is compiled with the boards, for size.
@@ -52,12 +57,14 @@ pub fn boot<D: Driver>(
     };
     let keys = read_keys(&mut args, &mut report, page);
     let Started { args, report, stack, runner } = start(args, report, ethernet, &keys.page);
-    let mut settings = Settings::new(server_0, server_1);
-    settings.recipient = if args.to_console { Recipient::Console } else { Recipient::DataParty };
+    let recipient = if args.to_console { Recipient::Console } else { Recipient::DataParty };
+    let mut settings = Settings { recipient, ..Settings::default() };
     settings.timeout = args.phase_timeout.unwrap_or(settings.timeout);
     let counter = FileCounter::new(counter, keys.page.key_id());
     let meter = VirtualTime;
-    (DataParty { stack, settings, task, sensor, keys, counter, sink: report, meter }, runner)
+    let connectors =
+        [Tcp::new(stack, server_0, SOCKET_0.take()), Tcp::new(stack, server_1, SOCKET_1.take())];
+    (DataParty { connectors, settings, task, sensor, keys, counter, sink: report, meter }, runner)
 }
 
 fn read_task(mut file: File) -> Option<Task> {

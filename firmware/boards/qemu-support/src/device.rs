@@ -9,6 +9,8 @@ use embassy_time::Duration;
 use sharelet_firmware::device::{self, Device, Settings};
 #[cfg(feature = "cuts")]
 use sharelet_firmware::flash::counter::Counter;
+use sharelet_firmware::tcp::Tcp;
+use static_cell::ConstStaticCell;
 
 #[cfg(feature = "cuts")]
 use crate::cuts::{FlashCounter, Watched};
@@ -29,20 +31,22 @@ const BOUNDS: (usize, usize, usize) =
     if cfg!(feature = "large") { (4096, 1024, 32) } else { (784, 640, 16) };
 
 /// Most work of a session, in keystream blocks.
-const MOST_BLOCKS: u64 = if cfg!(feature = "large") { 1 << 22 } else { 1 << 18 };
+pub const MOST_BLOCKS: u64 = if cfg!(feature = "large") { 1 << 22 } else { 1 << 18 };
 
 /// The memory of the task.
 pub type Memory = device::Memory<{ BOUNDS.0 }, { BOUNDS.1 }, { BOUNDS.2 }, ChaCha12>;
+
+static SOCKET: ConstStaticCell<[u8; 8192]> = ConstStaticCell::new([0; 8192]);
 
 /// Between two attempts to connect.
 #[cfg(feature = "cuts")]
 const SHORT_PAUSE: Duration = Duration::from_millis(50);
 
 #[cfg(not(feature = "cuts"))]
-type Task = Device<FileSensor, PcKeys, FileCounter, Report, VirtualTime>;
+type Task = Device<Tcp<'static>, FileSensor, PcKeys, FileCounter, Report, VirtualTime>;
 /// On flash.
 #[cfg(feature = "cuts")]
-type Task = Device<FileSensor, PcKeys, FlashCounter, Watched, VirtualTime>;
+type Task = Device<Tcp<'static>, FileSensor, PcKeys, FlashCounter, Watched, VirtualTime>;
 
 /// The device, and where it keeps masked weights.
 pub struct Program {
@@ -84,7 +88,7 @@ pub fn boot<D: Driver>(
     let keys = read_keys(&mut args, &mut report, page);
     let Started { args, report, stack, runner } = start(args, report, ethernet, &keys.page);
     let mut settings =
-        Settings { answer: args.answer, max_blocks: MOST_BLOCKS, ..Settings::new(host) };
+        Settings { answer: args.answer, max_blocks: MOST_BLOCKS, ..Settings::default() };
     settings.phase_timeout = args.phase_timeout.unwrap_or(settings.phase_timeout);
     let key = keys.page.key_id();
     #[cfg(not(feature = "cuts"))]
@@ -95,6 +99,7 @@ pub fn boot<D: Driver>(
         let counter = Counter::new(FileFlash::new(counter), SECTORS, key);
         (FlashCounter::new(counter, args.power.drop), Watched(report))
     };
-    let device = Device { stack, settings, sensor, keys, counter, sink, meter: VirtualTime };
+    let connector = Tcp::new(stack, host, SOCKET.take());
+    let device = Device { connector, settings, sensor, keys, counter, sink, meter: VirtualTime };
     (Program { device, room }, runner)
 }

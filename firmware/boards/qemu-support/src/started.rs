@@ -33,7 +33,8 @@ pub struct Started<D: Driver> {
 }
 
 /// The arguments, the report that was begun, and the readings.
-pub(crate) fn read_arguments(board: &str) -> (Args, Report, FileSensor) {
+#[must_use]
+pub fn read_arguments(board: &str) -> (Args, Report, FileSensor) {
     let (mut args, mut report) = match Args::read() {
         Ok(read) => read,
         Err((mut report, text)) => report.fail("Arguments", &text),
@@ -57,7 +58,7 @@ pub type PcKeys = Keys<PcRandom, Option<Ratchets<FileFlash>>>;
 pub type PcKeys = Keys<PcRandom, Ratchets<FileFlash>>;
 
 /// The keys, from the page and the arguments. Without them the program ends.
-pub(crate) fn read_keys(args: &mut Args, report: &mut Report, page: PageAt) -> PcKeys {
+pub fn read_keys(args: &mut Args, report: &mut Report, page: PageAt) -> PcKeys {
     let page = match page.read() {
         Ok(page) => page,
         Err(error) => report.fail("Key", &error),

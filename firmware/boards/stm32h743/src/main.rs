@@ -3,31 +3,33 @@
 #![no_main]
 
 mod clocks;
-mod features;
 mod flash;
-mod sensor;
 
 use armv7m::ChaCha12;
 use defmt_rtt as _;
 use embassy_executor::Spawner;
 use embassy_net::{Ipv4Address, Runner, StackResources};
-use embassy_stm32::adc::{Adc, AdcChannel};
 use embassy_stm32::bind_interrupts;
+use embassy_stm32::dma;
 use embassy_stm32::eth::{Ethernet, GenericPhy, InterruptHandler, PacketQueue, Sma};
 use embassy_stm32::flash::Flash;
 use embassy_stm32::gpio::{Level, Output, Speed};
-use embassy_stm32::peripherals::{ETH, ETH_SMA, RNG};
+use embassy_stm32::peripherals::{DMA1_CH0, DMA1_CH1, ETH, ETH_SMA, RNG};
 use embassy_stm32::rng::{self, Rng};
-use features::Window;
+use embassy_stm32::spi::{self, Spi};
+use embassy_stm32::time::mhz;
+use embassy_time::{Delay, Timer};
+use embedded_hal_bus::spi::ExclusiveDevice;
 use flash::EccFlash;
 use panic_probe as _;
-use sensor::Accelerometer;
 use sharelet_firmware::board::{AnswerSink, NoMeter, NoRandom};
 use sharelet_firmware::device::{Device, Inference, Keys, Memory, Settings};
 use sharelet_firmware::flash::Sectors;
 use sharelet_firmware::flash::counter::Counter;
 use sharelet_firmware::flash::page::{KeyPage, PAGE_BYTES};
+use sharelet_firmware::tcp::Tcp;
 use static_cell::{ConstStaticCell, StaticCell};
+use vibration::{Accelerometer, Window};
 
 /// Where the program `sharelet host` listens.
 const HOST: (Ipv4Address, u16) = (Ipv4Address::new(192, 168, 1, 10), 7101);
@@ -47,6 +49,8 @@ type Driver = Ethernet<'static, ETH, GenericPhy<Sma<'static, ETH_SMA>>>;
 bind_interrupts!(struct Irqs {
     ETH => InterruptHandler;
     RNG => rng::InterruptHandler<RNG>;
+    DMA1_STREAM0 => dma::InterruptHandler<DMA1_CH0>;
+    DMA1_STREAM1 => dma::InterruptHandler<DMA1_CH1>;
 });
 
 #[embassy_executor::task]
@@ -97,12 +101,26 @@ async fn main(spawner: Spawner) {
             NoRandom
         })
     };
-    let channels = [p.PA3.degrade_adc(), p.PC0.degrade_adc(), p.PB1.degrade_adc()];
+    let mut config = spi::Config::default();
+    config.frequency = mhz(4);
+    let (clock, output, input) = (p.PA5, p.PB5, p.PA6);
+    let spi = Spi::new(p.SPI1, clock, output, input, p.DMA1_CH0, p.DMA1_CH1, Irqs, config);
+    let select = Output::new(p.PD14, Level::High, Speed::VeryHigh);
+    let Ok(mut spi) = ExclusiveDevice::new(spi, select, Delay);
     static WINDOW: ConstStaticCell<Window> = ConstStaticCell::new(Window::new());
+    let window = WINDOW.take();
+    let sensor = loop {
+        match Accelerometer::start(&mut spi, &mut *window).await {
+            Ok(sensor) => break sensor,
+            Err(error) => defmt::warn!("{}", defmt::Display2Format(&error)),
+        }
+        Timer::after_secs(1).await;
+    };
+    static SOCKET: ConstStaticCell<[u8; 8192]> = ConstStaticCell::new([0; 8192]);
     let device = Device {
-        stack,
-        settings: Settings::new(HOST),
-        sensor: Accelerometer { adc: Adc::new(p.ADC1), channels, window: WINDOW.take() },
+        connector: Tcp::new(stack, HOST, SOCKET.take()),
+        settings: Settings::default(),
+        sensor,
         counter: Counter::new(flash, COUNTER, page.key_id()),
         keys: Keys::new(page, random),
         sink: Lamp(Output::new(p.PB0, Level::Low, Speed::Low)),

@@ -10,6 +10,7 @@ use sharelet_firmware::board::{NoMeter, NoRandom, NoRoom, Sensor};
 use sharelet_firmware::device::{Device, Inference, Keys, Memory, Settings};
 use sharelet_firmware::flash::page::{KeyPage, PAGE_BYTES};
 use sharelet_firmware::flash::{Sectors, counter::Counter};
+use sharelet_firmware::tcp::Tcp;
 use static_cell::{ConstStaticCell, StaticCell};
 use {defmt_rtt as _, panic_probe as _};
 #[path = "../flash.rs"]
@@ -76,7 +77,9 @@ async fn main(spawner: embassy_executor::Spawner) {
     let counter = Counter::new(flash, COUNTER, page.key_id());
     let keys = Keys::new(page, random);
     let sink = |inference: &Inference<'_>| defmt::info!("the answer: class {}", inference.class());
-    Device { stack, settings: Settings::new(HOST), sensor, keys, counter, sink, meter: NoMeter }
+    static SOCKET: ConstStaticCell<[u8; 8192]> = ConstStaticCell::new([0; 8192]);
+    let (connector, settings) = (Tcp::new(stack, HOST, SOCKET.take()), Settings::default());
+    Device { connector, settings, sensor, keys, counter, sink, meter: NoMeter }
         .run(MEMORY.take(), &mut NoRoom)
         .await
 }

@@ -1,15 +1,10 @@
-//! Puts the memory map where the linker looks for it, and turns the built-in model's normalisation
-//! into a table.
+//! Turns the built-in model's normalisation into a table.
 
 use std::{env, fs, path::PathBuf};
-
-#[path = "../build.rs"]
-mod memory_map;
 
 const NORMALISATION: &str = "../../../demo/features.csv";
 
 fn main() {
-    memory_map::main();
     let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
     println!("cargo:rerun-if-changed={NORMALISATION}");
     match fs::read_to_string(NORMALISATION)

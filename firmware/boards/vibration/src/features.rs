@@ -33,8 +33,15 @@ pub struct Window {
     imaginary: [f32; SAMPLES],
 }
 
+impl Default for Window {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Window {
     /// Zeros.
+    #[must_use]
     pub const fn new() -> Self {
         Self { axes: [[0.0; SAMPLES]; AXES], real: [0.0; SAMPLES], imaginary: [0.0; SAMPLES] }
     }

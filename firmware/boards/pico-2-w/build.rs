@@ -1,0 +1,8 @@
+//! Memory map and radio.
+
+#[path = "../pico_build.rs"]
+mod pico_build;
+
+fn main() {
+    pico_build::main(&[]);
+}
