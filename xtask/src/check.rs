@@ -2,6 +2,7 @@
 //! this PC.
 
 mod constant_time;
+mod course;
 mod dependencies;
 mod emulated;
 mod firmware;
@@ -39,6 +40,8 @@ enum Part {
     Sources,
     /// Tests on this PC, and the demo with a process as the device.
     Host,
+    /// The exercises alone, each fails, and its solution passes; and the pages of the book.
+    Course,
     /// Branches and addresses that depend on a secret, by valgrind.
     Secrets,
     /// Builds for every target, and runs on the emulated boards.
@@ -73,6 +76,9 @@ pub fn run(args: TestArgs) -> Result<()> {
             let _ = built.send(host::build(checks));
             host::tests(checks);
             learn::run(checks);
+        }
+        if wanted(Part::Host) || args.part == Part::Course {
+            course::run(checks);
         }
         // Valgrind takes one core: the other lints.
         if wanted(Part::Secrets) {

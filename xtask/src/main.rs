@@ -1,9 +1,10 @@
 //! The project's own commands: `cargo xtask demo`, `cargo xtask test`, `cargo xtask bench`,
-//! `cargo xtask dist`, `cargo xtask fit`, `cargo xtask learn`.
+//! `cargo xtask dist`, `cargo xtask fit`, `cargo xtask book`, `cargo xtask learn`.
 
 mod bench;
 mod board_runs;
 mod boards;
+mod book;
 mod case;
 mod check;
 mod counted;
@@ -52,6 +53,8 @@ enum Command {
     Fit(fit::FitArgs),
     /// Makes the page "one gate, two views", target/learn/one-gate.html, and opens it.
     Learn(learn::LearnArgs),
+    /// Builds the book: chapters whose code runs, and the documentation as its reference.
+    Book(book::BookArgs),
 }
 
 fn main() -> ExitCode {
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
         Command::Dist(args) => dist::run(&args),
         Command::Fit(args) => fit::run(args),
         Command::Learn(args) => learn::run(args),
+        Command::Book(args) => book::run(args),
     });
     match result {
         Ok(()) => ExitCode::SUCCESS,

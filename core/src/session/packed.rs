@@ -1,4 +1,5 @@
-//! Words of fewer bits than the ring's, side by side on the wire.
+//! Words of fewer bits than the ring's, side by side on the wire: whole slices of any width, or one
+//! by one up to a byte.
 
 use crate::ring::{read_le_slice, write_le_slice};
 
@@ -60,6 +61,27 @@ pub(crate) fn unpack(bytes: &[u8], width_bits: u32, words: &mut [u32]) {
     }
 }
 
+/// Adds word `index` of `width_bits <= 8` to zeroed bytes, lowest bit first.
+#[inline]
+pub(crate) fn add_bits(bytes: &mut [u8], width_bits: u32, index: usize, bits: u32) {
+    let bit = index * width_bits as usize;
+    let [low, high, ..] = (bits << (bit % 8)).to_le_bytes();
+    if let Some(byte) = bytes.get_mut(bit / 8) {
+        *byte |= low;
+    }
+    if let Some(byte) = bytes.get_mut(bit / 8 + 1) {
+        *byte |= high;
+    }
+}
+
+/// Reads word `index` of `width_bits <= 8`.
+#[inline]
+pub(crate) fn bits_at(bytes: &[u8], width_bits: u32, index: usize) -> u32 {
+    let bit = index * width_bits as usize;
+    let byte = |at: usize| bytes.get(at).copied().map_or(0, u32::from);
+    ((byte(bit / 8) | byte(bit / 8 + 1) << 8) >> (bit % 8)) & ((1 << width_bits) - 1)
+}
+
 /// Where the steps of a word begin, and how many bits they have.
 fn steps(width_bits: u32) -> impl Iterator<Item = (u32, u32)> {
     let low = width_bits.min(STEP_BITS);
@@ -98,5 +120,17 @@ mod tests {
         let mut words = [0; 2];
         unpack(&[0x34, 0x12, 0x88, 0x67, 0xf5, 0xff], 20, &mut words);
         assert_eq!(words, [0x8_1234, 0xf_5678]);
+    }
+
+    #[test]
+    fn single_words_come_back() {
+        let bits = |index: usize| u32::try_from((index * 37) & 0x7f).expect("masked");
+        let mut bytes = [0; 56];
+        for index in 0..64 {
+            add_bits(&mut bytes, 7, index, bits(index));
+        }
+        for index in 0..64 {
+            assert_eq!(bits_at(&bytes, 7, index), bits(index));
+        }
     }
 }

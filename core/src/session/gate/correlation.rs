@@ -16,17 +16,14 @@
 //!
 //! `P0`'s half of all of it is keystream. `P1`'s half of one element is [`correction_bytes`] long.
 //!
-//! `P0`'s view (*derive*) and `P1`'s (*read*) are here, side by side; the dealer's is
-//! [`super::deal`].
+//! What either party reads of it (`P0` *derives*, `P1` *reads*) is here, side by side; the dealer's
+//! view is [`super::deal`]. When `P0`'s half is handed out is [`super::pieces`]'s.
 
 use super::digits::Digits;
-use crate::correlation::{LengthError, Position, redacted};
+use crate::correlation::{LengthError, redacted};
 use crate::gate::GateKind;
-use crate::keystream::{
-    BLOCK_BITS, BLOCK_BYTES, Block, Keystream, Kind, Rounds, Run, join, words_per_block,
-};
+use crate::keystream::{BLOCK_BITS, BLOCK_BYTES, Rounds, Run, join, words_per_block};
 use crate::ring::Ring;
-use crate::session::piece::{PIECE_STEP, piece_len};
 
 /// Words of the widest entry of an arithmetic table.
 const MAX_ENTRY_WORDS: usize = 4;
@@ -86,28 +83,6 @@ pub(super) const fn below_top(u: u32, count: usize) -> u32 {
     (u >> Digits::opened_position(count - 1)) & nested(u, count - 1)
 }
 
-/// Block and position within it of the bits that mask an element's leaf bits: one byte each, a
-/// block for a piece.
-pub(super) const fn opening_place(element: u32) -> (u32, u32) {
-    (element / PIECE_STEP, element % PIECE_STEP * 8)
-}
-
-// A piece's opening masks, one byte each, are one block.
-const _: () = assert!(PIECE_STEP as usize == BLOCK_BYTES);
-
-/// `P0`'s half, element by element. The views below decide which part is handed out when.
-pub(super) struct Derive<'k, C: Rounds> {
-    pub(super) keystream: &'k Keystream<C>,
-    pub(super) position: Position,
-}
-
-impl<C: Rounds> Derive<'_, C> {
-    /// `rho_0` of the elements whose bytes lie in `block`.
-    pub(super) fn opening_block(&self, block: u32) -> Block {
-        self.keystream.block(self.position.domain(Kind::GateOpening), block)
-    }
-}
-
 /// What a party reads of its half of one gate. `z` and the index of the entry are public.
 pub(crate) trait Half<R: Ring> {
     /// The leaf bits that `z` selects, under this party's share of `rho`.
@@ -118,163 +93,19 @@ pub(crate) trait Half<R: Ring> {
     fn sign(&self) -> R;
 }
 
-/// **Derive**, before the input is known: `P0`'s shares of the masks `r`, in pieces.
-pub struct Masks<'k, C: Rounds> {
-    derive: Derive<'k, C>,
-    elements: u16,
-    next: u32,
-}
-
-impl<'k, C: Rounds> Masks<'k, C> {
-    pub(crate) fn new(keystream: &'k Keystream<C>, position: Position, elements: u16) -> Self {
-        Self { derive: Derive { keystream, position }, elements, next: 0 }
-    }
-}
-
-impl<'k, C: Rounds> Iterator for Masks<'k, C> {
-    type Item = MaskPiece<'k, C>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let len = piece_len(self.next, self.elements)?;
-        let derive = Derive { keystream: self.derive.keystream, position: self.derive.position };
-        let piece = MaskPiece { derive, first: self.next, len };
-        self.next += PIECE_STEP;
-        Some(piece)
-    }
-}
-
-/// A piece of mask shares.
-pub struct MaskPiece<'k, C: Rounds> {
-    derive: Derive<'k, C>,
-    first: u32,
-    len: usize,
-}
-
-impl<C: Rounds> MaskPiece<'_, C> {
-    /// Masks in the piece, at most [`crate::session::piece::PIECE_ELEMS`].
-    #[must_use]
-    #[allow(clippy::len_without_is_empty)]
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    /// Adds the piece's mask shares to `words`.
-    pub(crate) fn add_to<R: Ring>(&self, words: &mut [R]) {
-        let domain = self.derive.position.domain(Kind::GateMask);
-        let per_block = words_per_block::<R>();
-        #[allow(clippy::cast_possible_truncation)]
-        let first = self.first / per_block as u32;
-        for (index, words) in (first..).zip(words.chunks_mut(per_block)) {
-            let block = self.derive.keystream.block(domain, index);
-            for (i, word) in words.iter_mut().enumerate() {
-                *word = word.add(block.ring(i));
-            }
-        }
-    }
-}
-
-/// **Derive**, when `z` is known: `P0`'s shares of the leaf and arithmetic tables, in pieces.
-pub struct Tables<'k, C: Rounds> {
-    derive: Derive<'k, C>,
-    digits: Digits,
-    elements: u16,
-    next: u32,
-}
-
-impl<'k, C: Rounds> Tables<'k, C> {
-    pub(crate) fn new(
-        keystream: &'k Keystream<C>,
-        position: Position,
-        digits: Digits,
-        elements: u16,
-    ) -> Self {
-        Self { derive: Derive { keystream, position }, digits, elements, next: 0 }
-    }
-
-    /// The cut of the gate.
-    #[must_use]
-    pub fn digits(&self) -> &Digits {
-        &self.digits
-    }
-}
-
-impl<'k, C: Rounds> Iterator for Tables<'k, C> {
-    type Item = TablePiece<'k, C>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let len = piece_len(self.next, self.elements)?;
-        let derive = Derive { keystream: self.derive.keystream, position: self.derive.position };
-        let piece = TablePiece { derive, digits: self.digits, first: self.next, len };
-        self.next += PIECE_STEP;
-        Some(piece)
-    }
-}
-
-/// A piece of tables.
-pub struct TablePiece<'k, C: Rounds> {
-    derive: Derive<'k, C>,
-    digits: Digits,
-    first: u32,
-    len: usize,
-}
-
-impl<C: Rounds> TablePiece<'_, C> {
-    /// Gates in the piece, at most [`crate::session::piece::PIECE_ELEMS`].
-    #[must_use]
-    #[allow(clippy::len_without_is_empty)]
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    /// The cut of the gates.
-    #[must_use]
-    pub fn digits(&self) -> &Digits {
-        &self.digits
-    }
-
-    /// Hands the piece's gates to `spend` one by one, each with its index in the piece.
-    #[inline]
-    pub(crate) fn spend<R: Ring>(self, mut spend: impl FnMut(usize, P0Gate<'_, R, C>)) {
-        let Self { derive, digits, first, len } = self;
-        // A piece is as long as a block: one block masks the leaf bits of all its elements.
-        let opening = derive.opening_block(opening_place(first).0);
-        let tables = P0Tables {
-            leaves: derive.keystream.run(derive.position.domain(Kind::GateLeaves)),
-            table: derive.keystream.run(derive.position.domain(Kind::GateTable)),
-            digits,
-        };
-        let per_block = words_per_block::<R>();
-        let mut signs: Option<Block> = None;
-        for (index, element) in (0..len).zip(first..) {
-            #[allow(clippy::cast_possible_truncation)]
-            if digits.kind() == GateKind::Relu && index % per_block == 0 {
-                signs = Some(
-                    derive
-                        .keystream
-                        .block(derive.position.domain(Kind::GateSign), element / per_block as u32),
-                );
-            }
-            let sign = signs.as_ref().map_or(R::ZERO, |block| block.ring(index % per_block));
-            let opening =
-                opening.bits(opening_place(element).1, 8) & ((1 << digits.opened_bits()) - 1);
-            spend(index, P0Gate { tables: &tables, element, opening, sign });
-        }
-    }
-}
-
-/// `P0`'s tables of a piece.
-struct P0Tables<C: Rounds> {
-    leaves: Run<C>,
-    table: Run<C>,
-    digits: Digits,
+/// `P0`'s tables of a piece: a run of keystream per kind.
+pub(super) struct P0Tables<C: Rounds> {
+    pub(super) leaves: Run<C>,
+    pub(super) table: Run<C>,
+    pub(super) digits: Digits,
 }
 
 /// `P0`'s half of one gate.
 pub(crate) struct P0Gate<'p, R: Ring, C: Rounds> {
-    tables: &'p P0Tables<C>,
-    element: u32,
-    opening: u32,
-    sign: R,
+    pub(super) tables: &'p P0Tables<C>,
+    pub(super) element: u32,
+    pub(super) opening: u32,
+    pub(super) sign: R,
 }
 
 #[cfg(feature = "inside")]
@@ -433,5 +264,4 @@ impl<R: Ring> Half<R> for P1Gate<'_> {
     }
 }
 
-redacted!(Masks<'_, C>, MaskPiece<'_, C>, Tables<'_, C>, TablePiece<'_, C>);
 redacted!(Received<'_>);

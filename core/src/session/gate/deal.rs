@@ -1,16 +1,20 @@
 //! The dealer's view of the gate's correlation: both halves, of which `P1`'s is written down.
+//!
+//! Every part is written as it is, and then `P0`'s keystream is taken off it.
 
 use core::hint::black_box;
 use core::ops::Range;
 
 use rand_core::CryptoRng;
 
-use super::correlation::{Derive, below_top, correction_bytes, nested, opening_place, record};
+use super::branchless::{leaf_word, moved};
+use super::correlation::{below_top, correction_bytes, nested, record};
+use super::digits::Digits;
+use super::pieces::{Derive, WordShares};
 use crate::correlation::{LengthError, Position};
 use crate::gate::GateKind;
-use crate::keystream::{BLOCK_BYTES, Block, Keystream, Kind, Rounds, words_per_block};
+use crate::keystream::{BLOCK_BYTES, Keystream, Kind, Rounds, words_per_block};
 use crate::ring::Ring;
-use crate::session::gate::digits::Digits;
 
 /// **Deal**: writes `P1`'s half of the gates `elements` of a layer to `out`.
 ///
@@ -44,53 +48,6 @@ pub fn deal<R: Ring, C: Rounds>(
         shares = Some(of);
     }
     Ok(())
-}
-
-/// `P0`'s shares of one word or one byte per element, for the elements whose words share a block.
-struct WordShares<R> {
-    first: u32,
-    mask: Block,
-    sign: Block,
-    opening: Block,
-    ring: core::marker::PhantomData<R>,
-}
-
-impl<R: Ring> WordShares<R> {
-    /// The shares of `element` and its neighbours.
-    #[allow(clippy::cast_possible_truncation)]
-    fn derive<C: Rounds>(derive: &Derive<'_, C>, element: u32) -> Self {
-        let per_block = words_per_block::<R>() as u32;
-        let block =
-            |kind| derive.keystream.block(derive.position.domain(kind), element / per_block);
-        Self {
-            first: element / per_block * per_block,
-            mask: block(Kind::GateMask),
-            sign: block(Kind::GateSign),
-            opening: derive.opening_block(opening_place(element).0),
-            ring: core::marker::PhantomData,
-        }
-    }
-
-    fn covers(&self, element: u32) -> bool {
-        (self.first as usize..self.first as usize + words_per_block::<R>())
-            .contains(&(element as usize))
-    }
-
-    fn index(&self, element: u32) -> usize {
-        element.wrapping_sub(self.first) as usize
-    }
-
-    fn mask(&self, element: u32) -> R {
-        self.mask.ring(self.index(element))
-    }
-
-    fn sign(&self, element: u32) -> R {
-        self.sign.ring(self.index(element))
-    }
-
-    fn opening(&self, element: u32) -> u32 {
-        self.opening.bits(opening_place(element).1, 8)
-    }
 }
 
 /// What an arithmetic table holds for all values `u` of the lower leaf bits: one bit each, a public
@@ -187,51 +144,6 @@ fn deal_leaves<C: Rounds>(
             (truth ^ share).write_le(bytes);
         }
     });
-}
-
-/// The entries `first..first + count` of the leaf table of a digit of the mask, packed lowest
-/// first.
-///
-/// Entries below `digit` have `l`, the entry at `digit` has `e`. Computed on whole words, without a
-/// branch on `digit`.
-fn leaf_word(digit: u32, first: u32, count: u32, entry_bits: u32, top: bool, flip: u32) -> u32 {
-    let distance = i64::from(digit) - i64::from(first);
-    let below = distance.clamp(0, i64::from(count)).cast_unsigned();
-    let all = low_bits(u64::from(count * entry_bits));
-    let less = low_bits(below * u64::from(entry_bits));
-    if entry_bits == 1 {
-        // The lowest digit; if it is the only one, its `l` is `t`.
-        return if top { (less ^ flip.wrapping_neg()) & all } else { less };
-    }
-    let here = u32::from((0..i64::from(count)).contains(&distance));
-    let equal = here << ((distance & 15) * 2);
-    let (less_bits, equal_shift) = if top { (0xaaaa_aaaa, 0) } else { (0x5555_5555, 1) };
-    let flipped = if top { 0xaaaa_aaaa & flip.wrapping_neg() } else { 0 };
-    ((less & less_bits ^ flipped) & all) | equal << equal_shift
-}
-
-/// A word whose lowest `count <= 32` bits are set.
-#[allow(clippy::cast_possible_truncation)]
-const fn low_bits(count: u64) -> u32 {
-    ((1_u64 << count) - 1) as u32
-}
-
-/// The bits of `bits`, each moved from place `u` to place `u xor rho`. No address, branch or width
-/// of a shift depends on `rho`.
-fn moved(bits: u64, rho: u32) -> u64 {
-    const LOWER: [u64; 6] = [
-        0x5555_5555_5555_5555,
-        0x3333_3333_3333_3333,
-        0x0f0f_0f0f_0f0f_0f0f,
-        0x00ff_00ff_00ff_00ff,
-        0x0000_ffff_0000_ffff,
-        0x0000_0000_ffff_ffff,
-    ];
-    (0_u32..).zip(LOWER).fold(bits, |bits, (place, lower)| {
-        let step = 1 << place;
-        let swapped = (bits & lower) << step | bits >> step & lower;
-        bits ^ (bits ^ swapped) & u64::from(rho >> place & 1).wrapping_neg()
-    })
 }
 
 /// The arithmetic table of one element.

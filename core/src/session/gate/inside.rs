@@ -4,7 +4,8 @@
 //! What is read here is what [`super::finish_p0`], [`super::open_p1`] and [`super::finish_p1`]
 //! read, by the same functions.
 
-use super::correlation::{Half, Received, TablePiece};
+use super::TablePiece;
+use super::correlation::{Half, Received};
 use super::digits::Digits;
 use crate::keystream::Rounds;
 use crate::ring::Ring;

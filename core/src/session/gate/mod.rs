@@ -23,11 +23,13 @@
 //! In a session `P1` sends both its messages at once: it has `P0`'s message 1 beforehand, so it
 //! knows `z` first.
 
+mod branchless;
 mod correlation;
 mod deal;
 pub mod digits;
 #[cfg(feature = "inside")]
 pub mod inside;
+mod pieces;
 mod plans;
 
 use crate::cost::{Cost, Traffic};
@@ -35,14 +37,15 @@ use crate::gate::{self, GateKind};
 use crate::keystream::{Rounds, words_per_block};
 use crate::opened::opened;
 use crate::ring::Ring;
-use crate::session::packed::packed_bytes;
+use crate::session::packed::{add_bits, bits_at, packed_bytes};
 use crate::session::piece::PIECE_ELEMS;
 use crate::share::Party;
 use crate::step::{StepError, expect_len};
 use correlation::Half;
-pub use correlation::{MaskPiece, Masks, Received, TablePiece, Tables, correction_bytes};
+pub use correlation::{Received, correction_bytes};
 pub use deal::deal;
 use digits::Digits;
+pub use pieces::{MaskPiece, Masks, TablePiece, Tables};
 
 /// Bytes of the opened leaf bits of `elements` gates, packed.
 #[must_use]
@@ -84,8 +87,8 @@ pub fn finish_p0<R: Ring, C: Rounds>(
         let Some(z) = z.get_mut(index) else { return };
         // Under `rho`, and about to be sent.
         let own = opened(half.masked_leaves(*z));
-        pack(own_bits, &digits, index, own);
-        let delta = own ^ unpack(peer_bits, &digits, index);
+        add_bits(own_bits, digits.opened_bits(), index, own);
+        let delta = own ^ bits_at(peer_bits, digits.opened_bits(), index);
         *z = finish(&half, &digits, Party::P0, *z, delta);
     });
     Ok(())
@@ -126,7 +129,7 @@ pub fn open_p1<'a, R: Ring>(
         };
         // Under `rho`, and about to be sent.
         let own = opened(Half::<R>::masked_leaves(&half, z) ^ public);
-        pack(own_bits, &digits, index, own);
+        add_bits(own_bits, digits.opened_bits(), index, own);
         *y = z;
     }
     Ok(Opened(received))
@@ -147,7 +150,8 @@ pub fn finish_p1<R: Ring>(
     expect_len(own_bits.len(), opened_bytes(&digits, z.len()))?;
     expect_len(peer_bits.len(), opened_bytes(&digits, z.len()))?;
     for (index, (half, z)) in opened.0.gates::<R>().zip(z).enumerate() {
-        let delta = unpack(own_bits, &digits, index) ^ unpack(peer_bits, &digits, index);
+        let bits = |of| bits_at(of, digits.opened_bits(), index);
+        let delta = bits(own_bits) ^ bits(peer_bits);
         *z = finish(&half, &digits, Party::P1, *z, delta);
     }
     Ok(())
@@ -184,28 +188,6 @@ pub fn cost<R: Ring>(digits: &Digits, elements: u16) -> Cost {
         prepare_blocks: word_blocks,
         online_blocks: n * u64::from(digits.device_blocks()) + sign_blocks + opening_blocks,
     }
-}
-
-/// Writes the bits of gate `index` into zeroed bytes, lowest bit first.
-#[inline]
-fn pack(bytes: &mut [u8], digits: &Digits, index: usize, bits: u32) {
-    let bit = index * digits.opened_bits() as usize;
-    let [low, high, ..] = (bits << (bit % 8)).to_le_bytes();
-    if let Some(byte) = bytes.get_mut(bit / 8) {
-        *byte |= low;
-    }
-    if let Some(byte) = bytes.get_mut(bit / 8 + 1) {
-        *byte |= high;
-    }
-}
-
-/// Reads the bits of gate `index`.
-#[inline]
-fn unpack(bytes: &[u8], digits: &Digits, index: usize) -> u32 {
-    let width = digits.opened_bits();
-    let bit = index * width as usize;
-    let byte = |at: usize| bytes.get(at).copied().map_or(0, u32::from);
-    ((byte(bit / 8) | byte(bit / 8 + 1) << 8) >> (bit % 8)) & ((1 << width) - 1)
 }
 
 #[cfg(test)]
@@ -415,18 +397,5 @@ mod tests {
         let expected = StepError::LengthMismatch { expected_elems: 3, found_elems: 2 };
         assert_eq!(mask(piece, &mut [0_u32; 2]), Err(expected));
         assert!(masks.next().is_none());
-    }
-
-    #[test]
-    fn opened_bits_pack_and_unpack() {
-        let digits = Digits::plan(32, 16, GateKind::Relu).expect("in range");
-        let mut bytes = [0; MAX_PIECE_OPENED_BYTES];
-        let bits = |index: usize| u32::try_from((index * 37) & 0x7f).expect("masked");
-        for index in 0..PIECE_ELEMS {
-            pack(&mut bytes, &digits, index, bits(index));
-        }
-        for index in 0..PIECE_ELEMS {
-            assert_eq!(unpack(&bytes, &digits, index), bits(index));
-        }
     }
 }

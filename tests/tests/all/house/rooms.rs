@@ -290,6 +290,7 @@ boards: process report
 fit: process workspace
 inference: process report
 services: files process report workspace
+book: files process steps workspace
 case: boards workspace services
 setup: process steps workspace boards
 board_runs: boards inference services case
@@ -299,8 +300,22 @@ demo: files process report steps workspace boards inference services setup
 dist learn: files process steps workspace setup
 bench: files process steps workspace boards inference services case setup board_runs counted cuts \
     demo
-check: files process report steps workspace boards inference services case setup board_runs \
+check: files process report steps workspace boards book inference services case setup board_runs \
     counted cuts demo learn
+
+[learn/book/src]
+bin draws pair:
+line: pair
+figures: draws line pair
+
+[learn/exercises/src]
+colluding_dealer counter_reuse cut_into_digits given layer_kind max_program price_a_network \
+    prove_a_bound share_and_open toy_compare truncation_error:
+beaver_product find_the_leak: given
+
+[learn/solutions/src]
+beaver_product colluding_dealer counter_reuse cut_into_digits find_the_leak layer_kind max_program \
+    price_a_network prove_a_bound share_and_open toy_compare truncation_error:
 
 [measure/src]
 function others:
