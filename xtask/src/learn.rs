@@ -72,8 +72,13 @@ pub fn build(setup: &Setup<'_>) -> Result<PathBuf> {
     setup.rustup_target(TARGET)?;
     let workspace = setup.workspace;
     let mut cargo = workspace.cargo();
-    cargo.args(["build", "--package", "sharelet-page", "--lib", "--profile", "page"]);
-    cargo.args(["--target", TARGET]).arg("--target-dir").arg(workspace.target());
+    // A program for the browser here alone: elsewhere the core may come with defmt, whose symbols a
+    // PC's linker does not take in a library of C's kind.
+    cargo.args(["rustc", "--package", "sharelet-page", "--lib", "--crate-type", "cdylib"]);
+    cargo
+        .args(["--profile", "page", "--target", TARGET])
+        .arg("--target-dir")
+        .arg(workspace.target());
     setup.steps.step("compiling the core to WebAssembly", || {
         setup.run("cargo build of the page's program", &mut cargo, "build-page.log", BUILD_LIMIT)
     })?;

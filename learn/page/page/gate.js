@@ -180,15 +180,18 @@ function gateDigits(answer, view) {
   answer.digits.forEach((digit, j) => {
     const box = $("g-tables").children[j];
     const table = box.lastChild;
-    const state = [digit.less, digit.equal, digit.z, digit.r, view].join();
+    const state = JSON.stringify([digit.tables, digit.z, digit.r, view]);
     if (table.dataset.state === state) return;
     table.dataset.state = state;
-    if (!digit.less) return table.replaceChildren(make("span", { style: "width:auto;padding:.2rem .5rem" }, "too many to show: choose the ring of 8 bits"));
     box.classList.toggle("veil", !sees("d"));
-    table.replaceChildren(...Array.from(digit.less, (l, v) => make("span", {
-      class: `${v === digit.z && sees("0 1") ? "here " : ""}${v === digit.r && sees("d") ? "mask" : ""}`,
-      title: `value ${v}`,
-    }, make("i", {}, sees("d") ? l : "•"), digit.equal ? make("i", {}, sees("d") ? digit.equal[v] : "•") : null)));
+    // Where a table is too wide, what lies near a digit that this party does not know stays away.
+    const parts = digit.tables.filter(({ near }) => (near !== "z" || sees("0 1")) && (near !== "r" || sees("d")));
+    table.replaceChildren(...parts.flatMap(({ near, first, less, equal }) => [
+      near ? make("em", {}, `near ${near}, from ${first} on`) : null,
+      ...Array.from(less, (l, index) => make("span", {
+        class: `${first + index === digit.z && sees("0 1") ? "here " : ""}${first + index === digit.r && sees("d") ? "mask" : ""}`,
+        title: `value ${first + index}`,
+      }, make("i", {}, sees("d") ? l : "•"), equal ? make("i", {}, sees("d") ? equal[index] : "•") : null))]).filter(Boolean));
   });
   $("g-names").textContent = [...answer.names].reverse().join(" ");
 }

@@ -26,6 +26,8 @@ use crate::word::{Word, bits, word, words};
 
 /// The widest digit whose leaf table is shown whole, in entries.
 const SHOWN_ENTRIES: u32 = 64;
+/// Of a wider one, so many entries are shown on either side of the digits of `z` and of `r`.
+const NEAR_ENTRIES: u32 = 4;
 
 /// The question.
 #[derive(Clone, Copy, Debug)]
@@ -110,7 +112,18 @@ struct Digit {
     r_bits: String,
     /// Below the shift.
     below: bool,
-    /// Bits `l`, or `t` of the topmost digit, of all entries; empty if there are too many.
+    /// The leaf table: whole, or what lies near the digits.
+    tables: Vec<Table>,
+}
+
+/// Neighbouring entries of a leaf table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Table {
+    /// What they lie near: `z`, `r`, or nothing where they are all.
+    near: &'static str,
+    /// The first one's number.
+    first: u32,
+    /// Bits `l`, or `t` of the topmost digit.
     less: String,
     /// Bits `e`; empty for the lowest digit, which has none.
     equal: String,
@@ -333,30 +346,21 @@ fn names(digits: &Digits) -> Vec<String> {
     (0..digits.count()).flat_map(of).collect()
 }
 
-/// A digit, and its leaf table: read entry by entry, as a party reads at the digit of `z`.
+/// A digit, and its leaf table.
 fn digit<R: Ring>(place: Place<'_>, walk: &Walk<R>, r: R, j: usize) -> Result<Digit, Refusal> {
     let digits = &walk.digits;
     let width: u32 = digits.widths().get(j).copied().unwrap_or(0).into();
     let low: u32 = digits.widths().iter().take(j).map(|&bits| u32::from(bits)).sum();
     let (z, r) = (digits.digit(j, walk.z.to_u64()), digits.digit(j, r.to_u64()));
-    let (mut less, mut equal) = (String::new(), String::new());
     let entries = 1 << width;
-    let position = Digits::opened_position(j);
-    // Of the topmost digit the pair is `(e, t)`, of the others `(l, e)`.
-    let top = j > 0 && j + 1 == digits.count();
-    for value in (0..entries).filter(|_| entries <= SHOWN_ENTRIES) {
-        let word = R::from_u64(u64::from(value) << low);
-        let received = Received::new::<R>(*digits, 1, &walk.correction)?;
-        let half_0 = inside::p0(place.tables(*digits)?, word, 0).ok_or_else(nothing_dealt)?;
-        let (_, half_1) = inside::p1(&received, word, 0).ok_or_else(nothing_dealt)?;
-        let entry = (half_0.leaves ^ half_1.leaves) >> position;
-        let (first, second) = (bits((entry & 1).into(), 1), bits((entry >> 1 & 1).into(), 1));
-        let (l, e) = if top { (second, first) } else { (first, second) };
-        less += &l;
-        if j > 0 {
-            equal += &e;
-        }
-    }
+    let near =
+        |digit: u32| digit.saturating_sub(NEAR_ENTRIES)..(digit + NEAR_ENTRIES + 1).min(entries);
+    let tables = if entries <= SHOWN_ENTRIES {
+        vec![table(place, walk, (j, low), "", 0..entries)?]
+    } else {
+        let of_z = table(place, walk, (j, low), "z", near(z))?;
+        vec![of_z, table(place, walk, (j, low), "r", near(r))?]
+    };
     Ok(Digit {
         low,
         bits: width,
@@ -365,9 +369,38 @@ fn digit<R: Ring>(place: Place<'_>, walk: &Walk<R>, r: R, j: usize) -> Result<Di
         z_bits: bits(z.into(), width),
         r_bits: bits(r.into(), width),
         below: j < digits.low(),
-        less,
-        equal,
+        tables,
     })
+}
+
+/// Entries of the leaf table of digit `j`, whose lowest bit is bit `low`: read one by one, as a
+/// party reads at the digit of `z`.
+fn table<R: Ring>(
+    place: Place<'_>,
+    walk: &Walk<R>,
+    (j, low): (usize, u32),
+    near: &'static str,
+    range: Range<u32>,
+) -> Result<Table, Refusal> {
+    let digits = &walk.digits;
+    let position = Digits::opened_position(j);
+    // Of the topmost digit the pair is `(e, t)`, of the others `(l, e)`.
+    let top = j > 0 && j + 1 == digits.count();
+    let mut table = Table { near, first: range.start, less: String::new(), equal: String::new() };
+    for value in range {
+        let word = R::from_u64(u64::from(value) << low);
+        let received = Received::new::<R>(*digits, 1, &walk.correction)?;
+        let half_0 = inside::p0(place.tables(*digits)?, word, 0).ok_or_else(nothing_dealt)?;
+        let (_, half_1) = inside::p1(&received, word, 0).ok_or_else(nothing_dealt)?;
+        let entry = (half_0.leaves ^ half_1.leaves) >> position;
+        let (first, second) = (bits((entry & 1).into(), 1), bits((entry >> 1 & 1).into(), 1));
+        let (l, e) = if top { (second, first) } else { (first, second) };
+        table.less += &l;
+        if j > 0 {
+            table.equal += &e;
+        }
+    }
+    Ok(table)
 }
 
 #[cfg(test)]
@@ -430,6 +463,31 @@ mod tests {
                 let ask = Ask { bits: 16, shift, y, seed: Seed::test(8), session };
                 check::<Small<16>>(&ask);
                 check::<u32>(&Ask { bits: 32, shift: 2 * shift, y: y << 16, ..ask });
+            }
+        }
+    }
+
+    /// What is shown of leaf tables, whole ones and parts of them, is what comparisons say.
+    #[test]
+    fn leaf_tables_say_less_and_equal() {
+        let asks = [(8, 2, -5), (8, 0, 100), (16, 5, -3000), (32, 12, 1 << 20), (32, 0, -7)];
+        for (bits, shift, y) in asks {
+            let ask = Ask { bits, shift, y, seed: Seed::test(0x6d), session: 3 };
+            let answer = answer(&ask).expect("runs");
+            let last = answer.digits.len() - 1;
+            for (j, digit) in answer.digits.iter().enumerate() {
+                assert!(!digit.tables.is_empty());
+                for table in &digit.tables {
+                    // Of the topmost digit `l` is turned by `1 xor m`.
+                    let turned = j == last && answer.m.value() == 0;
+                    for (value, l) in (table.first..).zip(table.less.chars()) {
+                        assert_eq!(l == '1', (value < digit.r) != turned, "{ask:?}, digit {j}");
+                    }
+                    for (value, e) in (table.first..).zip(table.equal.chars()) {
+                        assert_eq!(e == '1', value == digit.r, "{ask:?}, digit {j}");
+                    }
+                    assert_eq!(table.equal.len(), if j == 0 { 0 } else { table.less.len() });
+                }
             }
         }
     }

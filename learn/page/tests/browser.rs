@@ -169,7 +169,7 @@ fn compare(numbers: &Value, answer: &Value) -> usize {
 #[test]
 #[ignore = "needs the page and a browser: `cargo xtask test`"]
 fn every_number_is_the_native_one() {
-    for (y, shift, bits) in [(-5, 2, 8), (100, 0, 8), (-30000, 9, 16), (123_456_789, 12, 32)] {
+    for (y, shift, bits) in [(-5, 2, 8), (-30000, 9, 16), (123_456_789, 0, 32)] {
         let address = format!("gate?seed={}&y={y}&shift={shift}&bits={bits}", seed(0xa7));
         let seen = open(
             "numbers",
@@ -387,7 +387,7 @@ fn controls_have_names_and_the_page_stands_alone() {
 }
 
 /// Prints what the benchmark of the page is: how soon it can be used, and how it keeps up with a
-/// hand. The best of three loads counts: others may be at work on this machine.
+/// hand. The best of two loads counts: others may be at work on this machine.
 #[test]
 #[ignore = "needs the page and a browser: `cargo xtask test`"]
 fn dragging_keeps_up() {
@@ -407,7 +407,7 @@ fn dragging_keeps_up() {
         return { ready: Number(document.documentElement.dataset.ready),
           complete: Number(document.documentElement.dataset.complete),
           rate: 1000 * (times.length - 1) / (times.at(-1) - times[0]), core: sorted[90] };";
-    let loads: Vec<Value> = (0..3).map(|_| open("measured", "gate", script)).collect();
+    let loads: Vec<Value> = (0..2).map(|_| open("measured", "gate", script)).collect();
     let all =
         |name: &'static str| loads.iter().map(move |load| load[name].as_f64().expect("a number"));
     let ready = all("ready").fold(f64::MAX, f64::min);

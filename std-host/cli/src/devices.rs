@@ -7,6 +7,7 @@ use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use sharelet_core::DeviceId;
 use sharelet_host::store::dealer;
+use sharelet_host::store::identity::Own;
 use sharelet_host::store::peers::folder_of;
 use sharelet_link::monitor::{self, DeviceFigures};
 use sharelet_link::{Party, Role};
@@ -53,10 +54,19 @@ const ROLES: [Role; 2] = [Role::Device, Role::DataParty];
 /// # Errors
 /// A file cannot be used; nobody of a name is known.
 pub fn run(args: &DevicesArgs) -> Result<()> {
-    match &args.change {
-        None => list(args),
-        Some(Change::Revoke { names }) => names.iter().try_for_each(|name| revoke(args, *name)),
+    // An identity that is not there has no peers, and nobody could be revoked.
+    let own = Own::load(&args.id)?;
+    let Some(Change::Revoke { names }) = &args.change else { return list(args) };
+    let mut failed = Vec::new();
+    for name in names {
+        if let Err(error) = revoke(args, *name) {
+            failed.push(format!("{name}: {error}"));
+        }
     }
+    if !failed.is_empty() {
+        bail!("not all are revoked at {}: {}", own.party, failed.join("; "));
+    }
+    Ok(())
 }
 
 fn revoke(args: &DevicesArgs, name: DeviceId) -> Result<()> {
@@ -73,7 +83,7 @@ fn revoke(args: &DevicesArgs, name: DeviceId) -> Result<()> {
         known |= dealer::forget(state, name)?;
     }
     if !known {
-        bail!("{name} is not known here; `sharelet devices` lists who is");
+        bail!("is not known here; `sharelet devices` lists who is");
     }
     let dealt = if args.dealer_state.is_some() { "" } else { "; the dealer still has its key" };
     output(&format!("{name} is revoked{dealt}\n"))

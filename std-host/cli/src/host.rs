@@ -142,8 +142,8 @@ pub fn run(args: &HostArgs) -> Result<()> {
             upload(model, &client).await?;
         }
         announce_models(&served);
-        let models = Models::new(served);
-        let watch = Some((shelf, reload));
+        let models = Models::new(served.clone());
+        let watch = Some((shelf, reload, served));
         serve(args, (listener, limits), (models, store, client), printer, stop, watch).await
     })
 }
@@ -161,7 +161,7 @@ async fn serve(
     (models, store, client): (Models, HostStore, Client),
     printer: Printer,
     stop: CancellationToken,
-    watch: Option<(Shelf, Arc<Notify>)>,
+    watch: Option<(Shelf, Arc<Notify>, Served)>,
 ) -> Result<()> {
     let batch = args.batch.unwrap_or(args.ahead.min(MAX_COUNT));
     let supply = Supply { ahead: args.ahead, batch, ..Supply::default() };
@@ -171,8 +171,13 @@ async fn serve(
     let host = Host::new(source, args.answer.into(), Box::new(sink(printer)), patience);
     args.monitor.start(host.clone(), &stop).await?;
     announce(&listener)?;
-    if let Some((shelf, reload)) = watch {
-        let watched = look_after(shelf, host.clone(), reload);
+    if args.monitor.is_wanted() {
+        let watching = host.clone();
+        let watching = async move { watching.watch_dealer().await };
+        tokio::spawn(stop.clone().run_until_cancelled_owned(watching));
+    }
+    if let Some((shelf, reload, served)) = watch {
+        let watched = look_after(shelf, host.clone(), reload, served);
         tokio::spawn(stop.clone().run_until_cancelled_owned(watched));
     }
     service::serve(host, listener, limits, stop).await;
@@ -181,12 +186,16 @@ async fn serve(
 }
 
 /// Serves what comes to a folder of models, and no more what goes.
-async fn look_after(shelf: Shelf, host: Arc<Host>, reload: Arc<Notify>) {
+async fn look_after(shelf: Shelf, host: Arc<Host>, reload: Arc<Notify>, mut now: Served) {
     const EVERY: Duration = Duration::from_secs(2);
-    let mut resting = Some(shelf);
+    let (mut resting, mut wanted, mut said) = (Some(shelf), None, String::new());
     while let Some(mut shelf) = resting.take() {
         tokio::select! {
-            () = reload.notified() => tracing::info!("looking for models"),
+            () = reload.notified() => {
+                tracing::info!("looking for models");
+                shelf.forget();
+                said.clear();
+            }
             () = tokio::time::sleep(EVERY) => {}
         }
         let source = host.clone();
@@ -196,21 +205,56 @@ async fn look_after(shelf: Shelf, host: Arc<Host>, reload: Arc<Notify>) {
         };
         // It ends abruptly only together with the program.
         let Ok((shelf, found)) = tokio::task::spawn_blocking(looking).await else { return };
+        resting = Some(shelf);
         match found {
             Ok(None) => {}
             Ok(Some(served)) => {
-                for model in served.models.values() {
-                    if let Err(error) = upload(model, &host.source().client).await {
-                        tracing::error!("{error}");
-                    }
-                }
-                announce_models(&served);
-                host.source().models.replace(served);
+                wanted = Some(served);
+                said.clear();
             }
-            Err(error) => tracing::error!("{error}; what was served before is served on"),
+            // Once, and not each time that somebody looks.
+            Err(error) => {
+                let error = error.to_string();
+                if error != said {
+                    tracing::error!("{error}; what was served before is served on");
+                }
+                said = error;
+            }
         }
-        resting = Some(shelf);
+        if let Some(served) = wanted.take() {
+            wanted = take_over(&host, served, &mut now).await;
+        }
     }
+}
+
+/// Serves what is wanted, as far as the dealer has it: a model that it has not is served when it
+/// has, and until then what had its name before. What is left to be tried again.
+async fn take_over(host: &Arc<Host>, wanted: Served, now: &mut Served) -> Option<Served> {
+    let (mut served, mut is_whole) = (wanted.clone(), true);
+    for (name, model) in &wanted.models {
+        let known = now.models.values().any(|known| Arc::ptr_eq(known, model));
+        if known || upload(model, &host.source().client).await.is_ok_and(|taken| taken) {
+            continue;
+        }
+        is_whole = false;
+        tracing::error!("the dealer does not take the model `{name}`; it is tried again");
+        match now.models.get(name) {
+            Some(before) => served.models.insert(name.clone(), before.clone()),
+            None => served.models.remove(name),
+        };
+    }
+    let same = |(name, model): (&String, &Arc<HostModel>)| {
+        now.models.get(name).is_some_and(|known| Arc::ptr_eq(known, model))
+    };
+    let is_new = served.models.len() != now.models.len()
+        || !served.models.iter().all(same)
+        || (&served.default, &served.devices) != (&now.default, &now.devices);
+    if is_new {
+        announce_models(&served);
+        *now = served.clone();
+        host.replace(served);
+    }
+    (!is_whole).then_some(wanted)
 }
 
 fn announce_models(served: &Served) {
@@ -260,9 +304,9 @@ pub(super) fn load_model(path: &Path, store: &HostStore) -> Result<HostModel> {
     Ok(model)
 }
 
-/// Gives the dealer the masked model. A dealer that is away gets it when it is back; one that
-/// refuses ends the program.
-pub(super) async fn upload(model: &HostModel, client: &Client) -> Result<()> {
+/// Gives the dealer the masked model, and says whether it has it. A dealer that is away gets it
+/// when it is back; one that refuses is an error.
+pub(super) async fn upload(model: &HostModel, client: &Client) -> Result<bool> {
     let network = &model.model.network;
     let bytes = masked::bytes(network);
     let bar = progress("sending the masked model to the dealer", bytes, true);
@@ -270,17 +314,21 @@ pub(super) async fn upload(model: &HostModel, client: &Client) -> Result<()> {
     bar.finish_and_clear();
     match offered {
         Ok(sent) => {
-            tracing::info!("the dealer {} the masked model", if sent { "was sent" } else { "has" })
+            tracing::info!("the dealer {} the masked model", if sent { "was sent" } else { "has" });
+            Ok(true)
         }
         Err(error) if error.refusal().is_some_and(|refusal| !refusal.ends_connection()) => {
-            return Err(error.into());
+            Err(error.into())
         }
-        Err(ClientError::Link(error)) if !error.is_passing() => return Err(error.into()),
-        Err(error) => tracing::warn!(
-            "{error}; devices are served as far as the spool goes, and the dealer is tried again"
-        ),
+        Err(ClientError::Link(error)) if !error.is_passing() => Err(error.into()),
+        Err(error) => {
+            tracing::warn!(
+                "{error}; devices are served as far as the spool goes, and the dealer is tried \
+                 again"
+            );
+            Ok(false)
+        }
     }
-    Ok(())
 }
 
 /// A bar while many corrections are dealt ahead; a few are there at once.
@@ -305,9 +353,10 @@ fn show_readiness(ahead: u32) -> impl Fn(DeviceId, u32, u32) + Send + Sync {
 fn sink(printer: Printer) -> impl Fn(HostAnswer) + Send + Sync {
     let printer = Mutex::new(printer);
     move |answer| {
-        let HostAnswer { device, session, frac_bits, values } = answer;
+        let HostAnswer { device, session, frac_bits, values, labels } = answer;
         // One at a time: a header comes before everything else.
         let mut printer = printer.lock().unwrap_or_else(PoisonError::into_inner);
+        printer.of_model(&labels);
         let line = printer.line(Asked::Session(device, session), frac_bits, &values);
         if let Err(error) = line.and_then(|line| common::print(&line)) {
             tracing::error!("an answer could not be printed: {error}");

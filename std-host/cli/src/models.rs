@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
 use sharelet_core::DeviceId;
-use sharelet_host::host::shelf::{Devices, Shelf};
+use sharelet_host::host::shelf::{Devices, Shelf, ShelfError};
 use sharelet_link::files::write_file;
 use sharelet_model::Model;
 
@@ -79,15 +79,15 @@ pub fn run(args: &ModelsArgs) -> Result<()> {
             fs::remove_file(&path).with_context(|| path.display().to_string())?;
             output(&format!("{name} is withdrawn\n"))
         }
-        Change::Assign { name, devices } => change_devices(&shelf, |known| {
+        Change::Assign { name, devices } => change_devices(&shelf, Some(name), |known| {
             let named = devices.iter().map(|device| (device.to_string(), name.clone()));
             known.devices.extend(named);
         }),
-        Change::Unassign { devices } => change_devices(&shelf, |known| {
+        Change::Unassign { devices } => change_devices(&shelf, None, |known| {
             known.devices.retain(|name, _| devices.iter().all(|device| device.as_str() != name));
         }),
         Change::Default { name } => {
-            change_devices(&shelf, |known| known.default = Some(name.clone()))
+            change_devices(&shelf, Some(name), |known| known.default = Some(name.clone()))
         }
     }
 }
@@ -105,17 +105,26 @@ fn add(shelf: &Shelf, name: &str, model: &Path, force: bool) -> Result<()> {
     output(&format!("{name}: {shown}, {inputs} inputs, {outputs} outputs\n"))
 }
 
-fn change_devices(shelf: &Shelf, change: impl FnOnce(&mut Devices)) -> Result<()> {
-    let mut devices = shelf.devices()?;
+/// Changes who gets which; `named` must be a model, and so only what was said before may be none.
+fn change_devices(
+    shelf: &Shelf,
+    named: Option<&String>,
+    change: impl FnOnce(&mut Devices),
+) -> Result<()> {
+    named.map_or(Ok(()), |name| shelf.expect(name))?;
+    // What was meant without a word is said from now on.
+    let only = || Ok::<_, ShelfError>(Devices { default: shelf.only()?, ..Devices::default() });
+    let mut devices = shelf.devices()?.map_or_else(only, Ok)?;
     change(&mut devices);
     shelf.assign(&devices)?;
     list(shelf)
 }
 
 fn list(shelf: &Shelf) -> Result<()> {
-    let (names, devices) = (shelf.names()?, shelf.devices()?);
-    let only = names.first().filter(|_| names.len() == 1);
-    let default = devices.default.as_ref().or(only);
+    let (names, said, only) = (shelf.names()?, shelf.devices()?, shelf.only()?);
+    let only = only.filter(|_| said.is_none());
+    let devices = said.unwrap_or_default();
+    let default = devices.default.as_ref().or(only.as_ref());
     let mut lines = String::new();
     for name in &names {
         let own = devices.devices.iter().filter(|(_, model)| *model == name);

@@ -25,6 +25,11 @@ pub struct MonitorArgs {
 }
 
 impl MonitorArgs {
+    /// Whether somebody watches.
+    pub const fn is_wanted(&self) -> bool {
+        self.monitor.is_some()
+    }
+
     /// Tells the figures of a service until `stop`, if they are wanted.
     ///
     /// # Errors

@@ -115,7 +115,12 @@ async fn fill(count: u64, settings: &Settings) -> Result<[u64; 2], AloneError> {
     let mut made = 0;
     while client.ready() < count {
         let missing = count - client.ready();
-        made += u64::from(client.fill(missing, |part| bar.set_position(made + part)).await?);
+        let more = client.fill(missing, |part| bar.set_position(made + part)).await?;
+        if more == 0 {
+            tracing::warn!("the stores have as many inferences as they may; spend some first");
+            break;
+        }
+        made += u64::from(more);
     }
     bar.finish_and_clear();
     Ok([made, client.ready()])

@@ -146,6 +146,9 @@ pub fn run(args: &ProvisionArgs) -> Result<()> {
     if let Some(file) = &args.from {
         names.extend(listed(file)?);
     }
+    for name in &names {
+        expect_new(args, *name)?;
+    }
     let bar = progress("provisioning", names.len() as u64, false);
     for name in names {
         provision(args, name, &peers)?;
@@ -174,6 +177,21 @@ fn listed(file: &Path) -> Result<Vec<DeviceId>> {
     Ok(names)
 }
 
+/// Refuses to replace keys, before any is made.
+fn expect_new(args: &ProvisionArgs, name: DeviceId) -> Result<()> {
+    let files = Files::of(name, &args.output);
+    let (key, numbers) = (&files.key, counter_of(&files.key));
+    let has_identity = args.role != Provisioned::Server0;
+    let kept = if args.page { &files.page } else { key };
+    expect_none(kept, args.force)?;
+    expect_none(&numbers, args.force)?;
+    if has_identity && !args.page {
+        expect_none(&files.id, args.force)?;
+    }
+    let others = [&card_of(&files.id), &files.born, &files.ratchets, &files.dealer];
+    others.into_iter().filter(|_| has_identity).try_for_each(|path| expect_none(path, args.force))
+}
+
 fn provision(args: &ProvisionArgs, name: DeviceId, peers: &[Peer]) -> Result<()> {
     let files = Files::of(name, &args.output);
     let (key, numbers) = (&files.key, counter_of(&files.key));
@@ -194,17 +212,6 @@ fn provision(args: &ProvisionArgs, name: DeviceId, peers: &[Peer]) -> Result<()>
             format!("--peer: there is no {missing}, and a page holds the keys of its peers");
         return Err(WrongArguments(wrong).into());
     }
-    let kept = if args.page { &files.page } else { key };
-    expect_none(kept, args.force)?;
-    expect_none(&numbers, args.force)?;
-    if role.is_some() && !args.page {
-        expect_none(&files.id, args.force)?;
-    }
-    let others = [&card_of(&files.id), &files.born, &files.ratchets, &files.dealer];
-    others
-        .into_iter()
-        .filter(|_| role.is_some())
-        .try_for_each(|path| expect_none(path, args.force))?;
     let own = role.map(|role| Own::generate(Party { role, name })).transpose()?;
     let own = own.as_ref();
     // What a peer holds against is known before a key is made.

@@ -83,13 +83,19 @@ impl fmt::Display for Origin {
 /// [`SettingsError`].
 pub fn parse<P: Parser>(
     arguments: impl IntoIterator<Item = OsString>,
-    variable: impl Fn(&str) -> Option<OsString>,
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<P, SettingsError> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let own = |(name, value): (OsString, OsString)| {
+        let name = name.into_string().ok()?;
+        name.starts_with(&format!("{PREFIX}_")).then_some((name, value))
+    };
+    let mut variables: Vec<_> = variables.into_iter().filter_map(own).collect();
+    variables.sort();
     let mut command = P::command();
     // What clap says of an argument is known once all of them are put together.
     command.build();
-    let added = Added::find(&command, &arguments, &variable)?;
+    let added = Added::find(&command, &arguments, &variables)?;
     let (arguments, origins) = added.into_arguments(arguments);
     P::try_parse_from(arguments).map_err(|error| {
         let about = match error.get(ContextKind::InvalidArg) {
@@ -122,40 +128,41 @@ struct Added {
 
 impl Added {
     fn find(
-        command: &Command,
+        root: &Command,
         arguments: &[OsString],
-        variable: &impl Fn(&str) -> Option<OsString>,
+        variables: &[(String, OsString)],
     ) -> Result<Self, SettingsError> {
         // What is wrong is said when everything is there.
-        let lenient = command.clone().ignore_errors(true);
+        let lenient = root.clone().ignore_errors(true);
         let Ok(matches) = lenient.try_get_matches_from(arguments) else {
             return Ok(Self::default());
         };
         let Some((name, own)) = matches.subcommand() else { return Ok(Self::default()) };
-        let Some(command) = command.find_subcommand(name) else { return Ok(Self::default()) };
+        let Some(command) = root.find_subcommand(name) else { return Ok(Self::default()) };
         let mut added = Self { command: name.to_owned(), ..Self::default() };
         let mut present = Present::of(command, own);
-        for arg in settable(command) {
-            let name = variable_of(command.get_name(), arg);
-            let Some(value) = variable(&name).filter(|value| !value.is_empty()) else { continue };
+        for (name, value) in variables.iter().filter(|(_, value)| !value.is_empty()) {
+            let Some(arg) = meant(root, command, name)? else { continue };
+            let wrong = |what: String| SettingsError::Variable { name: name.clone(), what };
+            let value = value.clone().into_string();
+            let value = value.map_err(|_| wrong("is not text".to_owned()))?;
+            let values = values_of_text(arg, &value).map_err(wrong)?;
             if present.admits(command, arg) {
-                let what = "is not text".to_owned();
-                let value = value.into_string();
-                let value =
-                    value.map_err(|_| SettingsError::Variable { name: name.clone(), what })?;
-                let values = values_of_text(arg, &value)
-                    .map_err(|what| SettingsError::Variable { name: name.clone(), what })?;
-                added.push(arg, values, Origin::Variable(name));
-                present.add(arg);
+                present.decided(arg, !values.is_empty());
+                added.push(arg, values, Origin::Variable(name.clone()));
             }
         }
-        let from_variable = || variable(&format!("{PREFIX}_SETTINGS")).map(PathBuf::from);
+        // Those of one source are judged by clap.
+        present.conclude();
+        let of_name = |wanted: &str| variables.iter().find(|(name, _)| name == wanted);
+        let from_variable = || of_name(&format!("{PREFIX}_SETTINGS")).map(|(_, value)| value);
+        let from_variable = || from_variable().filter(|value| !value.is_empty()).map(PathBuf::from);
         let file = matches.get_one::<PathBuf>(FILE).cloned();
         if let Some(path) = file.or_else(from_variable) {
             let read = std::fs::read_to_string(&path);
             let text =
                 read.map_err(|source| SettingsError::Unread { path: path.clone(), source })?;
-            added.read(command, &mut present, &path, &text)?;
+            added.read(root, command, &present, (&path, &text))?;
         }
         Ok(added)
     }
@@ -174,10 +181,10 @@ impl Added {
     /// Takes the table of the command out of the file; every other table is looked at, too.
     fn read(
         &mut self,
+        root: &Command,
         command: &Command,
-        present: &mut Present,
-        path: &Path,
-        text: &str,
+        present: &Present,
+        (path, text): (&Path, &str),
     ) -> Result<(), SettingsError> {
         let line =
             |at: usize| text.as_bytes().iter().take(at).filter(|byte| **byte == b'\n').count() + 1;
@@ -195,16 +202,17 @@ impl Added {
                     format!("`{}` stands outside of a table, such as [host]", name.get_ref());
                 return Err(wrong(name.span().start, what));
             };
-            if name.get_ref() != command.get_name() {
-                continue;
-            }
+            let Some(of) = root.find_subcommand(name.get_ref().as_ref()) else {
+                let what = format!("`sharelet` has no command `{}`", name.get_ref());
+                return Err(wrong(name.span().start, what));
+            };
             for (key, value) in table {
                 let is_meant = |arg: &&Arg| key_of(arg) == *key.get_ref();
-                let Some(arg) = settable(command).find(is_meant) else {
-                    let known: Vec<String> = settable(command).map(key_of).collect();
+                let Some(arg) = settable(of).find(is_meant) else {
+                    let known: Vec<String> = settable(of).map(key_of).collect();
                     let what = format!(
                         "`sharelet {}` has no setting `{}`; it has {}",
-                        command.get_name(),
+                        of.get_name(),
                         key.get_ref(),
                         known.join(", ")
                     );
@@ -213,7 +221,7 @@ impl Added {
                 let values = values_of(arg, value).map_err(|what| {
                     wrong(value.span().start, format!("`{}` {what}", key.get_ref()))
                 })?;
-                if present.admits(command, arg) {
+                if of.get_name() == command.get_name() && present.admits(command, arg) {
                     let origin = Origin::Line(path.to_owned(), line(key.span().start));
                     self.push(arg, values, origin);
                 }
@@ -242,36 +250,72 @@ impl Added {
     }
 }
 
-/// What a stronger source has said: neither it nor what conflicts with it is taken from a weaker
+/// What stronger sources have said: neither it nor what conflicts with it is taken from a weaker
 /// one.
-struct Present(Vec<String>);
+#[derive(Default)]
+struct Present {
+    /// What was said, and whether it is there: a switch may be said to be off.
+    said: Vec<(String, bool)>,
+    /// What the source that is read has said so far.
+    saying: Vec<(String, bool)>,
+}
 
 impl Present {
     fn of(command: &Command, matches: &ArgMatches) -> Self {
         let given = |arg: &&Arg| {
             matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine)
         };
-        Self(settable(command).filter(given).map(|arg| arg.get_id().to_string()).collect())
+        let said = settable(command).filter(given).map(|arg| (arg.get_id().to_string(), true));
+        Self { said: said.collect(), saying: Vec::new() }
     }
 
-    fn add(&mut self, arg: &Arg) {
-        self.0.push(arg.get_id().to_string());
+    /// Something is there, or is not to be.
+    fn decided(&mut self, arg: &Arg, is_there: bool) {
+        self.saying.push((arg.get_id().to_string(), is_there));
+    }
+
+    /// The source is read: what follows is weaker.
+    fn conclude(&mut self) {
+        self.said.append(&mut self.saying);
     }
 
     fn admits(&self, command: &Command, arg: &Arg) -> bool {
-        let has = |arg: &Arg| self.0.iter().any(|present| arg.get_id() == present.as_str());
-        let conflicts = |present: &&Arg| {
-            command
-                .get_arg_conflicts_with(present)
-                .iter()
-                .any(|other| other.get_id() == arg.get_id())
+        let said = |of: &Arg| self.said.iter().find(|(id, _)| of.get_id() == id.as_str());
+        let is_there = |of: &Arg| said(of).is_some_and(|(_, is_there)| *is_there);
+        let conflicts = |present: &Arg| {
+            let others = command.get_arg_conflicts_with(present);
+            others.iter().any(|other| other.get_id() == arg.get_id())
         };
-        let other = |present: &&Arg| arg.get_long().is_none() && present.get_long().is_none();
-        !has(arg)
-            && !command.get_arg_conflicts_with(arg).into_iter().any(has)
-            // Those without a name have an order: all of them come from one source.
-            && !settable(command).filter(|arg| has(arg)).any(|arg| conflicts(&arg) || other(&arg))
+        // Those without a name have an order: all of them come from one source.
+        let other = |present: &Arg| arg.get_long().is_none() && present.get_long().is_none();
+        said(arg).is_none()
+            && !command.get_arg_conflicts_with(arg).into_iter().any(is_there)
+            && !settable(command)
+                .filter(|present| is_there(present))
+                .any(|present| conflicts(present) || other(present))
     }
+}
+
+/// The option that a variable is meant for; `None` if it is for another command, or for none.
+fn meant<'c>(
+    root: &Command,
+    command: &'c Command,
+    name: &str,
+) -> Result<Option<&'c Arg>, SettingsError> {
+    let begins = |of: &Command| {
+        let begin = format!("{PREFIX}_{}_", of.get_name()).replace('-', "_").to_uppercase();
+        name.starts_with(&begin).then_some(begin.len())
+    };
+    // `SHARELET_TRAIN_PLAIN_DATA` belongs to `train-plain`, and not to `train`.
+    let owner = root.get_subcommands().max_by_key(|of| begins(of));
+    if owner.is_none_or(|of| of.get_name() != command.get_name() || begins(of).is_none()) {
+        return Ok(None);
+    }
+    let is_it = |arg: &&Arg| variable_of(command.get_name(), arg) == name;
+    settable(command).find(is_it).map(Some).ok_or_else(|| SettingsError::Variable {
+        name: name.to_owned(),
+        what: format!("is for no option of `sharelet {}`", command.get_name()),
+    })
 }
 
 /// What may be set: what belongs to the command alone.
@@ -304,13 +348,21 @@ fn variable_of(command: &str, arg: &Arg) -> String {
 /// The values of text: one, or for a switch whether there is one.
 fn values_of_text(arg: &Arg, text: &str) -> Result<Vec<String>, String> {
     if takes_value(arg) {
-        return Ok(vec![text.to_owned()]);
+        return expect_no_option(arg, vec![text.to_owned()]);
     }
     match text {
         "true" | "1" => Ok(vec![String::new()]),
         "false" | "0" => Ok(Vec::new()),
         _ => Err("is neither `true` nor `false`".to_owned()),
     }
+}
+
+/// What has no name must not look like an option.
+fn expect_no_option(arg: &Arg, values: Vec<String>) -> Result<Vec<String>, String> {
+    if arg.get_long().is_none() && values.iter().any(|value| value.starts_with('-')) {
+        return Err("begins with a dash".to_owned());
+    }
+    Ok(values)
 }
 
 fn values_of(arg: &Arg, value: &Spanned<DeValue<'_>>) -> Result<Vec<String>, String> {
@@ -330,9 +382,9 @@ fn values_of(arg: &Arg, value: &Spanned<DeValue<'_>>) -> Result<Vec<String>, Str
             let values = values.collect::<Result<Vec<_>, _>>()?;
             // Several of one option, or one with commas.
             let many = matches!(arg.get_action(), ArgAction::Append);
-            Ok(if many { values } else { vec![values.join(",")] })
+            expect_no_option(arg, if many { values } else { vec![values.join(",")] })
         }
-        value => Ok(vec![text(value)?]),
+        value => expect_no_option(arg, vec![text(value)?]),
     }
 }
 
@@ -370,10 +422,8 @@ mod tests {
         let words = line.split_whitespace().map(OsString::from);
         let file = ["--settings".into(), path.into_os_string()];
         let arguments = [OsString::from("sharelet")].into_iter().chain(file).chain(words);
-        let variable = |wanted: &str| {
-            variables.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.into())
-        };
-        parse(arguments, variable)
+        let variables = variables.iter().map(|(name, value)| (name.into(), value.into()));
+        parse(arguments, variables)
     }
 
     fn refused(line: &str, variables: &[(&str, &str)], file: &str) -> String {
@@ -414,6 +464,15 @@ mod tests {
         assert!(host(run("host", &[], with_switch)).link.insecure_plaintext);
         let args = host(run("host --id x", &[("SHARELET_HOST_STORE", "true")], with_switch));
         assert!(args.store && !args.link.insecure_plaintext);
+        // What is off is in nobody's way; what belongs to others is left alone.
+        let off = [
+            ("SHARELET_HOST_INSECURE_PLAINTEXT", "false"),
+            ("SHARELET_SETTINGS", ""),
+            ("SHARELET_TRAIN_PLAIN_DATA", "x"),
+            ("SHARELET_DATA", "y"),
+        ];
+        let args = host(run("host", &off, ALL));
+        assert!(args.link.id.is_some() && !args.link.insecure_plaintext);
     }
 
     #[test]
@@ -435,12 +494,24 @@ mod tests {
         assert!(said.contains("many") && said.contains("SHARELET_HOST_AHEAD"), "{said}");
         let said = refused("host", &[("SHARELET_HOST_STORE", "perhaps")], ALL);
         assert!(said.contains("the variable SHARELET_HOST_STORE is neither"), "{said}");
+        let said = refused("host", &[("SHARELET_HOST_SESSIONS_PER_DAYS", "1")], ALL);
+        assert!(said.contains("SHARELET_HOST_SESSIONS_PER_DAYS is for no option"), "{said}");
+        let said = refused("host", &[], "[hosts]\nstate = \"a\"\n");
+        assert!(said.contains("line 1: `sharelet` has no command `hosts`"), "{said}");
+        let said = refused("host", &[], &(ALL.to_owned() + "[dealer.more]\n"));
+        assert!(said.contains("has no setting `more`"), "{said}");
+        let said = refused("host", &[], "[host]\nmodel = \"--store\"\n");
+        assert!(said.contains("line 2: `model` begins with a dash"), "{said}");
+        // Two of one source that do not go together are refused.
+        let both = [("SHARELET_HOST_MODELS", "m"), ("SHARELET_HOST_MODEL", "a.slt")];
+        let said = refused("host --state s --id x", &both, "");
+        assert!(said.contains("cannot be used with"), "{said}");
         // The command line's own mistakes stay what they are.
         let said = refused("host --ahead none", &[], ALL);
         assert!(said.contains("none") && said.ends_with("from "), "{said}");
         let missing = parse::<Cli>(
             ["sharelet", "host", "--settings", "nowhere.toml"].map(OsString::from),
-            |_| None,
+            [],
         );
         assert!(matches!(missing, Err(SettingsError::Unread { .. })), "{missing:?}");
     }

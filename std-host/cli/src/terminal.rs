@@ -40,6 +40,7 @@ impl Verbosity {
     /// Starts logging to standard error.
     pub fn start(self) {
         QUIET.store(self.quiet, Ordering::Relaxed);
+        JSON.store(self.log == Format::Json, Ordering::Relaxed);
         let level = match self.verbose {
             _ if self.quiet => LevelFilter::WARN,
             0 => LevelFilter::INFO,
@@ -114,6 +115,15 @@ fn bars() -> &'static MultiProgress {
 
 /// Whether there are no bars.
 static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// Whether the log is JSON.
+static JSON: AtomicBool = AtomicBool::new(false);
+
+/// Whether each line on standard error is an object.
+#[must_use]
+pub fn is_json() -> bool {
+    JSON.load(Ordering::Relaxed)
+}
 
 /// Whether connections are plaintext.
 static INSECURE: AtomicBool = AtomicBool::new(false);

@@ -2,8 +2,11 @@
 //! devices and without anything that depends on a secret.
 
 use core::fmt::{self, Write as _};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use core::time::Duration;
-use std::sync::{Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -11,6 +14,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
+use sharelet_core::DeviceId;
+use sharelet_link::monitor::DeviceFigures;
 use sharelet_link::service::Event;
 
 /// One label, and what it says.
@@ -34,6 +39,84 @@ impl Phase {
             Self::Prepare => "prepare",
             Self::Infer => "infer",
         }
+    }
+}
+
+/// What a device has done since its service was started.
+#[derive(Debug, Default)]
+pub struct DeviceRecord {
+    open: AtomicU32,
+    evaluated: AtomicU64,
+    seen: AtomicU64,
+    ready: AtomicU64,
+}
+
+impl DeviceRecord {
+    /// It is here, until the value is dropped.
+    #[must_use]
+    pub fn here(self: &Arc<Self>) -> Here {
+        self.open.fetch_add(1, Ordering::Relaxed);
+        self.see();
+        Here(self.clone())
+    }
+
+    /// A session of it was evaluated.
+    pub fn evaluated(&self) {
+        self.evaluated.fetch_add(1, Ordering::Relaxed);
+        self.see();
+    }
+
+    /// So many sessions are prepared for it.
+    pub fn ready(&self, ready: u64) {
+        self.ready.store(ready, Ordering::Relaxed);
+    }
+
+    fn see(&self) {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        self.seen.store(now.map_or(0, |now| now.as_secs()), Ordering::Relaxed);
+    }
+}
+
+/// A device that is here.
+#[derive(Debug)]
+pub struct Here(Arc<DeviceRecord>);
+
+impl Drop for Here {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+        self.0.see();
+    }
+}
+
+/// What each device has done.
+#[derive(Debug, Default)]
+pub struct Records(Mutex<BTreeMap<DeviceId, Arc<DeviceRecord>>>);
+
+impl Records {
+    /// A device's record.
+    #[must_use]
+    pub fn of(&self, device: DeviceId) -> Arc<DeviceRecord> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(device).or_default().clone()
+    }
+
+    /// All of them, by name.
+    #[must_use]
+    pub fn figures(&self) -> Vec<DeviceFigures> {
+        let records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let figures = records.iter().map(|(device, record)| DeviceFigures {
+            name: device.to_string(),
+            connected: record.open.load(Ordering::Relaxed) > 0,
+            evaluated: record.evaluated.load(Ordering::Relaxed),
+            seen_unix_seconds: record.seen.load(Ordering::Relaxed),
+            ready: record.ready.load(Ordering::Relaxed),
+        });
+        figures.collect()
+    }
+
+    /// Sessions that are prepared for all of them.
+    #[must_use]
+    pub fn ready(&self) -> u64 {
+        self.figures().iter().map(|device| device.ready).sum()
     }
 }
 
@@ -150,6 +233,18 @@ fn resident_bytes() -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_device_is_here_until_it_is_gone_however_it_goes() {
+        let (records, device) = (Records::default(), DeviceId::new("pump").expect("a name"));
+        let here = records.of(device).here();
+        records.of(device).evaluated();
+        records.of(device).ready(3);
+        let [of] = &records.figures()[..] else { panic!("one device") };
+        assert!(of.connected && of.evaluated == 1 && of.ready == 3 && of.seen_unix_seconds > 0);
+        drop(here);
+        assert!(!records.figures()[0].connected && records.ready() == 3);
+    }
 
     #[test]
     fn what_is_counted_is_told() {

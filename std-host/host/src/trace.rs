@@ -204,7 +204,7 @@ pub async fn session(model: &Model, input: &[u32], answer: Answer) -> Result<Tra
     let [device_end, host_end] = Both::pair(&wire);
     let device = async {
         let name = DeviceId::new("device").ok_or(SessionError::Closed)?;
-        let identity = Identity::new(name, &key);
+        let identity: Identity = Identity::new(name, &key);
         let policy = Policy {
             host: None,
             answer,

@@ -17,9 +17,10 @@ pub trait Peers: Send + Sync {
     /// The keys of a peer, if it is paired by static keys.
     fn pin(&self, peer: &Party) -> Option<Pin>;
 
-    /// Whether a peer is paired, however: asked often, for every connection that is open.
-    fn has(&self, peer: &Party) -> bool {
-        self.pin(peer).is_some() || self.ratchet(peer).is_some()
+    /// How a peer is paired, if it is: asked often, for every connection that is open.
+    fn pairing(&self, peer: &Party) -> Option<Pairing> {
+        let of_pin = self.pin(peer).map(|pin| Pairing::Static(pin.public));
+        of_pin.or_else(|| Some(Pairing::Provisioned(self.ratchet(peer)?.step())))
     }
 
     /// The ratchet of a peer, if it is paired by a provisioned key.
@@ -34,6 +35,28 @@ pub trait Peers: Send + Sync {
     /// [`NotStored`] if that cannot be promised, or the stored one is not behind it.
     fn advanced(&self, _peer: &Party, _ratchet: Ratchet) -> Result<(), NotStored> {
         Err(NotStored)
+    }
+}
+
+/// How a peer is paired.
+#[derive(Clone, Debug)]
+pub enum Pairing {
+    /// By a static key.
+    Static(PublicKey),
+    /// By a provisioned key, which has moved on so many steps.
+    Provisioned(u64),
+}
+
+impl Pairing {
+    /// Whether this is what `then` has become: the same key, or a later step. A key that was
+    /// provisioned anew begins with its first step.
+    #[must_use]
+    pub fn follows(&self, then: &Self) -> bool {
+        match (then, self) {
+            (Self::Static(then), Self::Static(now)) => then == now,
+            (Self::Provisioned(then), Self::Provisioned(now)) => now >= then,
+            _ => false,
+        }
     }
 }
 

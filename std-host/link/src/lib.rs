@@ -52,6 +52,6 @@ pub use sharelet_core::transport::{Counting, Counts};
 
 pub use self::connection::{Connection, Reader, Writer};
 pub use self::error::LinkError;
-pub use self::keyring::{Keyring, Peers};
+pub use self::keyring::{Keyring, Pairing, Peers};
 pub use self::route::Route;
 pub use self::serial::SerialLine;

@@ -20,8 +20,12 @@ use tokio_util::sync::CancellationToken;
 
 /// Connections at the same time.
 const MOST: usize = 16;
-/// A request must be complete, and its answer taken, within this time.
+/// A request must be complete within this time ...
+const HEADER: Duration = Duration::from_secs(2);
+/// ... and its answer taken within this one.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Pause after an accept that failed, for instance because too many files are open.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const PLAIN: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
@@ -95,8 +99,14 @@ impl Monitor {
             };
             let (place, stream) = tokio::select! {
                 () = stop.cancelled() => return,
-                (place, Ok((stream, _))) = free => (place, stream),
-                else => continue,
+                (place, accepted) = free => match accepted {
+                    Ok((stream, _)) => (place, stream),
+                    Err(error) => {
+                        tracing::debug!("figures: {error}");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                        continue;
+                    }
+                },
             };
             let (watched, stop) = (watched.clone(), stop.clone());
             tokio::spawn(async move {
@@ -113,11 +123,22 @@ impl Monitor {
 /// Answers the requests of a connection.
 async fn answer(stream: TcpStream, watched: Arc<dyn Watched>) {
     let service = service_fn(|request: Request<Incoming>| {
-        let response = respond(request.method(), request.uri().path(), &*watched);
-        async { Ok::<_, Infallible>(response) }
+        let watched = watched.clone();
+        // Who is watched may wait for a disk.
+        let answered = tokio::task::spawn_blocking(move || {
+            respond(request.method(), request.uri().path(), &*watched)
+        });
+        async {
+            let failed = |_| {
+                let mut response = Response::new(Full::default());
+                *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+                response
+            };
+            Ok::<_, Infallible>(answered.await.unwrap_or_else(failed))
+        }
     });
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_buf_size(16 << 10);
+    http.timer(TokioTimer::new()).header_read_timeout(HEADER).max_buf_size(16 << 10);
     if let Err(error) = http.serve_connection(TokioIo::new(stream), service).await {
         tracing::debug!("figures: {error}");
     }

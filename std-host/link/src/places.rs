@@ -7,7 +7,7 @@
 
 use core::net::IpAddr;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use sharelet_channel::Party;
@@ -134,6 +134,33 @@ impl Places {
 impl Taken {
     fn set(&mut self, number: u64, stage: Stage) -> bool {
         self.visits.get_mut(&number).map(|taker| taker.stage = stage).is_some()
+    }
+}
+
+/// The place of a visit, for who may have to take it away.
+#[derive(Clone, Debug)]
+pub struct Place {
+    pub(super) places: Arc<Places>,
+    pub(super) number: u64,
+    pub(super) taken: CancellationToken,
+}
+
+impl Place {
+    /// A place for who arrives.
+    pub(super) fn new(places: Arc<Places>, peer: IpAddr) -> Self {
+        let (number, taken) = places.arrive(peer);
+        Self { places, number, taken }
+    }
+
+    /// Its number, which no other place of the service has.
+    pub(super) const fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Takes it away: there is room for another at once, and the visit ends.
+    pub fn take_away(&self) {
+        self.places.leave(self.number);
+        self.taken.cancel();
     }
 }
 

@@ -43,6 +43,14 @@ impl Route {
         Self { keyring: None, wan, deliveries: Deliveries::default() }
     }
 
+    /// Whether a peer that has proved who it is still may: it is paired, or nobody is.
+    #[must_use]
+    pub fn knows(&self, peer: Option<Party>) -> bool {
+        let paired =
+            |keyring: &Keyring| peer.is_some_and(|peer| keyring.peers().pairing(&peer).is_some());
+        self.keyring().is_none_or(paired)
+    }
+
     /// The keys, unless connections are plaintext.
     #[must_use]
     pub fn keyring(&self) -> Option<&Keyring> {

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::connection::{Bare, Connection, Reader};
 use crate::error::LinkError;
 use crate::known::{KNOWN_EVERY, Known, Present};
+pub use crate::places::Place;
 use crate::places::Places;
 use crate::route::Route;
 use crate::system;
@@ -135,22 +136,6 @@ impl Drop for Visit {
     }
 }
 
-/// The place of a [`Visit`], for who may have to take it away.
-#[derive(Clone, Debug)]
-pub struct Place {
-    places: Arc<Places>,
-    number: u64,
-    taken: CancellationToken,
-}
-
-impl Place {
-    /// Takes it away: there is room for another at once, and the visit ends with [`Leave::Full`].
-    pub fn take_away(&self) {
-        self.places.leave(self.number);
-        self.taken.cancel();
-    }
-}
-
 impl Visit {
     fn new(
         peer: SocketAddr,
@@ -158,8 +143,7 @@ impl Visit {
         limits: Limits,
         stop: CancellationToken,
     ) -> Self {
-        let (number, taken) = places.arrive(peer.ip());
-        let place = Place { places, number, taken };
+        let place = Place::new(places, peer.ip());
         Self { peer, limits, stop, place, asked: false, warnings, proved: None }
     }
 
@@ -312,7 +296,7 @@ pub async fn serve<S: Service>(
             }
             _ = looks.tick() => {
                 if let Some(keyring) = listener.route().keyring() {
-                    known.expel(keyring.peers());
+                    known.expel(keyring);
                 }
                 continue;
             }
@@ -332,11 +316,13 @@ pub async fn serve<S: Service>(
             observed.ends = Event::Ended { well: false };
             let party = connection.peer();
             visit.proved = party.map(|party| (party, service.most_of(party)));
-            let present = party.map(|party| Present::new(known, visit.place.number, party));
+            let keyring = route.keyring();
+            let present =
+                party.map(|party| Present::new(known, keyring, visit.place(), party));
             let ended = tokio::select! {
                 biased;
                 () = forgotten(present.as_ref()) => {
-                    return warnings.warn(format_args!("{peer}: it is paired no more; cut"));
+                    return warnings.warn(format_args!("{peer}: it is paired no more as it was; cut"));
                 }
                 ended = service.converse(connection, visit) => ended,
             };

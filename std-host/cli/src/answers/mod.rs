@@ -89,6 +89,8 @@ enum Value {
 pub struct Printer {
     args: AnswerArgs,
     labels: Vec<String>,
+    /// Whether the labels were given, and go before those of models.
+    given: bool,
     begun: bool,
 }
 
@@ -97,7 +99,16 @@ impl Printer {
     #[must_use]
     pub fn new(mut args: AnswerArgs, labels: &[String]) -> Self {
         let given = args.labels.take().map(Labels::names);
-        Self { args, labels: given.unwrap_or_else(|| labels.to_vec()), begun: false }
+        let is_given = given.is_some();
+        let labels = given.unwrap_or_else(|| labels.to_vec());
+        Self { args, labels, given: is_given, begun: false }
+    }
+
+    /// The answers that follow are those of a model with these labels.
+    pub fn of_model(&mut self, labels: &[String]) {
+        if !self.given && self.labels != labels {
+            self.labels = labels.to_vec();
+        }
     }
 
     /// Refuses labels that are not as many as there are outputs.

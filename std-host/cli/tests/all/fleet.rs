@@ -61,7 +61,7 @@ fn models_are_swapped_under_a_device_that_infers() {
         .map(|name| lines(&room.works(&format!("twin {name}.slt --inputs readings.npy")).out));
     let [_dealer, mut host] = dealer_and_host(&room);
 
-    let inferring = room.start(&device(&host, "--retries 100"));
+    let inferring = room.start(&device(&host, "--retries 0"));
     let mut answers = Vec::new();
     for swap in 0..SWAPS {
         answers.extend((0..READINGS / SWAPS / 2).filter_map(|_| inferring.next_line()));
@@ -86,6 +86,21 @@ fn models_are_swapped_under_a_device_that_infers() {
         assert!(of.iter().filter(|is| **is).count() > READINGS / 10, "{one:?}");
     }
     assert!(host.program.runs(), "{}", host.program.said());
+
+    // More models than a dealer keeps of a host: the oldest go, and nobody is left without one.
+    let mut rng = rng(printed_seed());
+    for number in 0..SWAPS {
+        random_model(&[6, 4, 5], &mut rng).save(&room.path("new.slt")).unwrap();
+        room.works("models models add pump new.slt --force");
+        host.program.signal("HUP");
+        let taken = "default: pump; 0 devices";
+        until("a model is taken over", || {
+            host.program.said().matches(taken).count() == SWAPS + 2 + number
+        });
+    }
+    let twin = room.works("twin new.slt --inputs readings.npy --count 3").out;
+    assert_eq!(room.works(&device(&host, "--count 3")).out, twin);
+    room.works("models models add pump one.slt --force");
 
     // A device of its own model, one of none, and a model of which something is wrong.
     room.works("models models add fan other.slt");
@@ -130,11 +145,22 @@ fn a_device_that_is_revoked_is_cut_off_and_others_are_served() {
     let out = room.works(listed).out;
     assert!(out.contains("fan") && out.contains("pump") && out.contains("has key"), "{out}");
 
-    let inferring = room.start(&device(&host, "--retries 1"));
+    // Slow enough for hours of readings.
+    let inferring = room.start(&device(&host, "--retries 1 --link 20ms,10mbit"));
     assert!(inferring.next_line().is_some());
     let live = format!("{listed} --monitor {of_host}");
     assert!(room.works(&live).out.contains("yes"), "it is connected");
-    room.refuses(&format!("{listed} revoke nobody"), 1, "nobody is not known here");
+    room.refuses(&format!("{listed} revoke nobody"), 1, "nobody: is not known here");
+    // Keys are no option of a device: what it has open ends with the old ones.
+    let slow = room.start(&format!(
+        "device --key fan.key --inputs readings.npy --retries 0 --link 20ms,10mbit --host {}",
+        host.address
+    ));
+    assert!(slow.next_line().is_some());
+    room.works("provision fan --state dealer --force");
+    let ended = slow.end();
+    assert_eq!(ended.code, Some(1), "{}", ended.err);
+    assert!(ended.out.lines().count() < READINGS - 1);
     // The dealer would let it run dry; the host cuts it off.
     let said = room.works("devices --id host.id revoke pump").out;
     assert!(said.contains("the dealer still has its key"), "{said}");
@@ -214,7 +240,7 @@ fn commands_of_units_and_containers_are_valid() {
     assert_eq!(commands.len(), 11);
     for command in commands {
         let arguments = command.iter().map(Into::into);
-        let parsed = sharelet_cli::settings::parse::<Cli>(arguments, |_| None);
+        let parsed = sharelet_cli::settings::parse::<Cli>(arguments, []);
         assert!(parsed.is_ok(), "{command:?}: {:?}", parsed.err());
     }
 }

@@ -18,10 +18,10 @@ use zeroize::Zeroizing;
 
 use super::filling::{FillingDevice, sessions_of};
 use super::link::{COMPUTING, Tallied, expect_bounded, field, kept, model_name, pair_name, rng};
-use super::wire::{Hello, Message, Stocked, Want, Welcome};
+use super::wire::{Hello, Message, Stocked, Turn, Want, Welcome};
 use super::{AloneError, wire as messages};
 use crate::store::StoreError;
-use crate::store::halves::{Batch, Halves, Origin};
+use crate::store::halves::{Batch, Halves, HalvesError, Origin};
 use crate::store::kept::{Held, KeptFile, KeptId};
 
 /// Where the host is, and what the device keeps.
@@ -55,6 +55,10 @@ pub enum Filled {
     Made(u64),
     /// It is complete, and stored: so many inferences.
     Stored(u32),
+    /// It is not begun: the host makes batches for others.
+    Later,
+    /// It is not begun: the host, or this side, keeps no more.
+    Enough,
 }
 
 /// A device that is connected.
@@ -236,8 +240,9 @@ impl Client {
     }
 
     /// Adds a batch to both stores: [`SLOTS`](sharelet_alone::SLOTS) inferences where `count` and
-    /// the network allow it, and as many as are best prepared at once otherwise. Returns how many;
-    /// `made` is told of them as they are made.
+    /// the network allow it, and as many as are best prepared at once otherwise. Returns how many,
+    /// none if no more are kept; `made` is told of them as they are made. Waits while the host
+    /// makes batches for others.
     ///
     /// # Errors
     /// As [`Client::fill_some`].
@@ -246,6 +251,8 @@ impl Client {
             match self.fill_some(count).await? {
                 Filled::Made(sessions) => made(sessions),
                 Filled::Stored(sessions) => return Ok(sessions),
+                Filled::Later => tokio::time::sleep(LATER).await,
+                Filled::Enough => return Ok(0),
             }
         }
     }
@@ -262,7 +269,11 @@ impl Client {
                 frame::send(&mut self.writer, Message::Want, &Want::More).await?;
                 filling
             }
-            None => self.begin_batch(count, &mut rng).await?,
+            None => match self.begin_batch(count, &mut rng).await? {
+                (Turn::Now, filling) => filling,
+                (Turn::Later, _) => return Ok(Filled::Later),
+                (Turn::Enough, _) => return Ok(Filled::Enough),
+            },
         };
         let (p0, task, mut link) = self.maker(&mut rng).await?;
         let made = filling.step(p0, task, &mut rng, &mut link).await;
@@ -280,15 +291,22 @@ impl Client {
         &mut self,
         count: u64,
         rng: &mut ChaCha20Rng,
-    ) -> Result<FillingDevice, AloneError> {
+    ) -> Result<(Turn, FillingDevice), AloneError> {
         let store = self.store.as_ref().ok_or_else(no_store)?;
         let sessions = u32::try_from(sessions_of(&self.task, count)).unwrap_or(0);
         let mut id = [0; 16];
         rng.fill_bytes(&mut id);
         let batch = Batch { id, first: store.end(), count: sessions };
-        store.expect(&batch)?;
-        self.want(Want::Fill(batch)).await?;
-        Ok(FillingDevice::new(&self.task, batch))
+        let filling = FillingDevice::new(&self.task, batch);
+        match store.expect(&batch) {
+            Err(HalvesError::Full) => return Ok((Turn::Enough, filling)),
+            fits => fits?,
+        }
+        frame::send(&mut self.writer, Message::Want, &Want::Fill(batch)).await?;
+        let turn = frame::receive_bytes(&mut self.reader, Message::Go, 1).await?;
+        let turn = turn.first().and_then(|turn| Turn::of(*turn));
+        let unknown = || AloneError::Unfit("the host's answer is not understood".to_owned());
+        Ok((turn.ok_or_else(unknown)?, filling))
     }
 
     /// Infers with what was prepared: with the store's next half, or the connection's oldest.
@@ -379,6 +397,8 @@ pub(super) fn opened(share: &[u32], theirs: &[u8]) -> Vec<u32> {
     values
 }
 
+/// Until a host is asked again that makes batches for others.
+const LATER: Duration = Duration::from_secs(1);
 /// Bytes around the body of a frame.
 const FRAME_BYTES: u64 = 5;
 fn no_store() -> AloneError {

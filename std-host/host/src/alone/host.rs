@@ -5,6 +5,7 @@
 //! have a bound of their own. Whoever has not proved its name costs no disk: of it nothing is kept,
 //! and it has no store, whose halves it could spend in another's name.
 
+use core::time::Duration;
 use std::collections::{HashMap, VecDeque};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -30,17 +31,21 @@ use super::AloneError;
 use super::client::{forget, opened, store_folder};
 use super::filling::{FillingHost, is_whole, most};
 use super::link::{COMPUTING, Tallied, field, kept, model_name, pair_name, rng};
-use super::wire::{Hello, Message, Refusal, Stocked, Want, Welcome};
+use super::wire::{Hello, Message, Refusal, Stocked, Turn as Whether, Want, Welcome};
 use crate::host::kernel::Vectorised;
 use crate::host::{AnswerSink, HostAnswer, Patience};
-use crate::meter::{Meter, Phase};
+use crate::meter::{Meter, Phase, Records};
 use crate::store::StoreError;
 use crate::store::halves::{Batch, Halves, HalvesError, Origin};
 use crate::store::host::HostStore;
 use crate::store::kept::{KeptFile, KeptId};
-use sharelet_link::monitor::Watched;
+use sharelet_link::monitor::{DeviceFigures, Watched};
 use sharelet_link::service::Place;
 
+/// Batches that are begun at the same time: each has some hundred megabytes.
+const BATCHES: usize = 4;
+/// The longest that a batch may take, however slow the line is.
+const BATCH_TIME: Duration = Duration::from_secs(4 * 3600);
 /// Inferences that a connection may have prepared and not used, in turns of the best number.
 const TURNS: usize = 4;
 
@@ -119,7 +124,10 @@ pub struct Host {
     devices: Mutex<HashMap<DeviceId, Slot>>,
     /// What handshakes and inferences, preparations, and whole batches take: threads and memory.
     works: [Semaphore; 3],
+    /// Batches that are begun.
+    batches: Semaphore,
     meter: Meter,
+    records: Records,
 }
 
 /// A device that has connected: the place of its latest connection, and whose turn it is.
@@ -147,6 +155,8 @@ impl core::fmt::Debug for Host {
 /// A connection in its session.
 struct Session {
     device: DeviceId,
+    /// Whether the device has proved its name.
+    sealed: bool,
     /// What the pair keeps, until something is to be made.
     kept: Box<Kept>,
     p1: Option<P1>,
@@ -176,12 +186,16 @@ impl Session {
     }
 }
 
-/// A batch that a device has begun, and the room that it takes until it is complete.
+/// A batch that a device has begun, and the memory that it takes until it is complete.
 struct Begun<'h> {
     filling: FillingHost,
-    /// The next part must have begun by then.
+    /// What a part takes.
+    work: Work,
+    /// Something must have come by then: the next part, or an inference.
     until: Instant,
-    _room: SemaphorePermit<'h>,
+    /// It must be complete by then.
+    end: Instant,
+    _memory: SemaphorePermit<'h>,
 }
 
 impl Host {
@@ -198,7 +212,8 @@ impl Host {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         // Who waits for a slow peer holds a thread: of those there are some thirty.
         let works = [16, (2 * cores).min(8), 1].map(Semaphore::new);
-        let (devices, meter) = (Mutex::default(), Meter::new());
+        let (devices, meter, records) = (Mutex::default(), Meter::new(), Records::default());
+        let batches = Semaphore::new(BATCHES);
         Arc::new(Self {
             served,
             name,
@@ -210,7 +225,9 @@ impl Host {
             patience,
             devices,
             works,
+            batches,
             meter,
+            records,
         })
     }
 
@@ -303,6 +320,9 @@ impl Host {
         let mut session = self.begun(hello, sealed, halves, visit).await?;
         reader.end_message();
         tracing::debug!(%device, "connected");
+        // Of who has proved no name nothing is kept.
+        let record = sealed.then(|| self.records.of(device));
+        let _here = record.as_ref().map(|record| record.here());
         let served = self.sessions(&mut session, (reader, writer), &mut numbers, visit).await;
         // While it is still this connection's turn: the next would read the same file.
         let is_cheat = served.as_ref().err().is_some_and(AloneError::is_cheat);
@@ -365,7 +385,7 @@ impl Host {
         }
         let (device, manner) = (hello.device, [hello.stores, hello.silent]);
         let halves = VecDeque::new();
-        Ok(Box::new(Session { device, kept, p1: None, manner, halves, store }))
+        Ok(Box::new(Session { device, sealed, kept, p1: None, manner, halves, store }))
     }
 
     /// What the device wants, one after the other, until it goes.
@@ -376,6 +396,7 @@ impl Host {
         numbers: &mut u64,
         visit: &mut Visit,
     ) -> Result<(), AloneError> {
+        let record = session.sealed.then(|| self.records.of(session.device));
         let mut begun: Option<Begun<'_>> = None;
         while self.next(begun.as_ref(), reader, visit).await? {
             let Some(header) = Header::<Message>::read_or_end(reader).await? else {
@@ -396,6 +417,9 @@ impl Host {
                     let done = Box::pin(self.infer(session, index, numbers, link));
                     blocking(within(visit, &self.patience, done))?;
                     self.meter.session(Phase::Infer, begun.elapsed());
+                    if let Some(record) = &record {
+                        record.evaluated();
+                    }
                 }
                 // Its room is taken: who had one, and waited for another, could wait for ever.
                 Want::Prepare { .. } | Want::Fill(_) if begun.is_some() => {
@@ -408,21 +432,39 @@ impl Host {
                     self.meter.session(Phase::Prepare, begun.elapsed());
                 }
                 Want::Fill(batch) => {
-                    let whole = is_whole(&self.served.task, &batch);
-                    let work = if whole { Work::Batch } else { Work::Heavy };
-                    let room = self.room_for(work, visit).await?;
-                    let filling = self.begin_batch(session, batch, link.1).await?;
-                    let until = Instant::now() + self.patience.phase;
-                    let batch = Begun { filling, until, _room: room };
-                    begun = blocking(visit.or(Box::pin(self.fill(session, batch, link))))?;
+                    begun = match self.begin_batch(session, batch, &mut *link.1).await? {
+                        Some(batch) => self.part(session, batch, link, visit).await?,
+                        None => None,
+                    };
                 }
                 Want::More => {
                     let batch = begun.take().ok_or(AloneError::Refused(Refusal::Protocol))?;
-                    begun = blocking(visit.or(Box::pin(self.fill(session, batch, link))))?;
+                    begun = self.part(session, batch, link, visit).await?;
                 }
+            }
+            if let Some(begun) = &mut begun {
+                begun.until = Instant::now() + self.patience.phase;
+            }
+            if let (Some(record), Some(store)) = (&record, &session.store) {
+                record.ready(store.ready());
             }
         }
         Ok(())
+    }
+
+    /// A part of a batch, when there is room for its work; what is left of the batch.
+    async fn part<'h>(
+        &self,
+        session: &mut Session,
+        begun: Begun<'h>,
+        link: (&mut Reader, &mut Writer),
+        visit: &Visit,
+    ) -> Result<Option<Begun<'h>>, AloneError> {
+        let _room = self.room_for(begun.work, visit).await?;
+        let begin = std::time::Instant::now();
+        let left = blocking(visit.or(Box::pin(self.fill(session, begun, link))))?;
+        self.meter.session(Phase::Prepare, begin.elapsed());
+        Ok(left)
     }
 
     /// Whether something more comes: in time, if a batch is begun.
@@ -433,7 +475,8 @@ impl Host {
         visit: &mut Visit,
     ) -> Result<bool, AloneError> {
         let Some(begun) = begun else { return Ok(visit.next(reader).await?) };
-        let next = tokio::time::timeout_at(begun.until, visit.next_of_work(reader)).await;
+        let until = begun.until.min(begun.end);
+        let next = tokio::time::timeout_at(until, visit.next_of_work(reader)).await;
         Ok(next.map_err(|_| AloneError::Refused(Refusal::TooSlow))??)
     }
 
@@ -458,24 +501,36 @@ impl Host {
         Ok(())
     }
 
+    /// Begins a batch, if there is room for it; the device is told.
     async fn begin_batch(
         &self,
         session: &Session,
         batch: Batch,
         writer: &mut Writer,
-    ) -> Result<FillingHost, AloneError> {
+    ) -> Result<Option<Begun<'_>>, AloneError> {
         let task = &self.served.task;
         let store = session.store.as_ref().ok_or(AloneError::Refused(Refusal::NoStore))?;
         let sessions = usize::try_from(batch.count).unwrap_or(usize::MAX);
-        if !is_whole(task, &batch) && sessions > most(task) {
+        let whole = is_whole(task, &batch);
+        if !whole && sessions > most(task) {
             return Err(too_many(most(task)));
         }
-        if store.ready() >= self.store.quota().sessions_per_day.into() {
-            return Err(AloneError::Refused(Refusal::Full));
-        }
-        store.expect(&batch)?;
-        frame::send_bytes(writer, Message::Go, &[]).await?;
-        Ok(FillingHost::new(task, batch))
+        let fits = store.expect(&batch);
+        let (turn, memory) = match (&fits, self.batches.try_acquire()) {
+            (Err(HalvesError::Full), _) => (Whether::Enough, None),
+            (Err(_), _) => return Err(fits.err().map_or(too_many(most(task)), Into::into)),
+            (Ok(()), _) if store.ready() >= self.store.quota().sessions_per_day.into() => {
+                (Whether::Enough, None)
+            }
+            (Ok(()), Err(_)) => (Whether::Later, None),
+            (Ok(()), Ok(memory)) => (Whether::Now, Some(memory)),
+        };
+        frame::send_bytes(writer, Message::Go, &[turn.byte()]).await?;
+        let Some(_memory) = memory else { return Ok(None) };
+        let work = if whole { Work::Batch } else { Work::Heavy };
+        let (filling, now) = (FillingHost::new(task, batch), Instant::now());
+        let (until, end) = (now + self.patience.phase, now + BATCH_TIME);
+        Ok(Some(Begun { filling, work, until, end, _memory }))
     }
 
     /// A part of a batch; what is left of it.
@@ -493,7 +548,6 @@ impl Host {
             begun.filling.step(p1, (task, model), &mut rng, &mut link).await?;
         }
         if !begun.filling.is_complete() {
-            begun.until = Instant::now() + self.patience.phase;
             return Ok(Some(begun));
         }
         let store = session.store.as_mut().ok_or(AloneError::Refused(Refusal::NoStore))?;
@@ -538,7 +592,8 @@ impl Host {
         *numbers += 1;
         if let Some(values) = answer {
             let frac_bits = model.network.output_frac_bits();
-            (self.sink)(HostAnswer { device, session: number, frac_bits, values });
+            let labels = model.labels.clone();
+            (self.sink)(HostAnswer { device, session: number, frac_bits, values, labels });
         }
         // The device takes it as done.
         let told = if self.answer.to_device() { &own[..] } else { &[] };
@@ -618,7 +673,11 @@ impl Service for Host {
 
 impl Watched for Host {
     fn metrics(&self) -> String {
-        self.meter.text(0)
+        self.meter.text(self.records.ready())
+    }
+
+    fn devices(&self) -> Vec<DeviceFigures> {
+        self.records.figures()
     }
 
     fn expect_ready(&self) -> Result<(), String> {

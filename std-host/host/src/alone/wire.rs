@@ -44,7 +44,7 @@ pub enum Message {
     Stock,
     /// [`Want`].
     Want,
-    /// The host does it.
+    /// The host does it; to a batch a byte: [`Turn`].
     Go,
     /// [`Refusal`].
     Refuse,
@@ -140,6 +140,40 @@ pub enum Want {
     More,
 }
 
+/// Whether a batch is begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// It is.
+    Now,
+    /// The host makes as many as it can for others; what is there can be spent meanwhile.
+    Later,
+    /// The host keeps no more inferences of this device.
+    Enough,
+}
+
+impl Turn {
+    /// Its byte.
+    #[must_use]
+    pub const fn byte(self) -> u8 {
+        match self {
+            Self::Now => 0,
+            Self::Later => 1,
+            Self::Enough => 2,
+        }
+    }
+
+    /// Of a byte; `None` if it is none.
+    #[must_use]
+    pub const fn of(byte: u8) -> Option<Self> {
+        match byte {
+            0 => Some(Self::Now),
+            1 => Some(Self::Later),
+            2 => Some(Self::Enough),
+            _ => None,
+        }
+    }
+}
+
 /// Why the host does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -162,8 +196,6 @@ pub enum Refusal {
     NotPrepared,
     /// The host has no store, or it cannot be used.
     NoStore,
-    /// The host keeps as many inferences of the device as it serves it on a day.
-    Full,
     /// The stores cannot be matched: one of them is older than the other knows.
     Backup,
     /// The host is being stopped.
@@ -205,7 +237,6 @@ impl fmt::Display for Refusal {
                 "the host has no store that can be used: start it with --store, seal the \
                  connections by keys, and see its log"
             }
-            Self::Full => "the host keeps no more inferences of this device; spend some first",
             Self::Backup => {
                 "one of the two stores is older than the other, as one from a backup is: delete it \
                  on both sides and prepare anew"

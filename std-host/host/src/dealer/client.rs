@@ -91,6 +91,12 @@ impl Client {
         &self.address
     }
 
+    /// Asks the dealer whether it is there: connects, and greets.
+    pub async fn probe(&self) {
+        let met = tokio::time::timeout(self.connect, self.fresh()).await;
+        self.reached.store(matches!(met, Ok(Ok(_))), Ordering::Relaxed);
+    }
+
     /// Whether the dealer has answered the last request: a refusal is an answer.
     #[must_use]
     pub fn is_reached(&self) -> bool {
@@ -127,6 +133,8 @@ impl Client {
         let permits = if kind == Kind::Status { &self.short_permits } else { &self.permits };
         let permit = permits.acquire().await.map_err(|_| WireError::Closed)?;
         let kept = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        // One that was forgotten is not asked on what is still open.
+        let kept = kept.filter(|connection| self.route.knows(connection.peer()));
         let mut answered = None;
         if let Some(mut connection) = kept {
             match exchange(&mut connection, kind, body).await {

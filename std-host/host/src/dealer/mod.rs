@@ -37,7 +37,7 @@ const MODELS_IN_MEMORY: usize = 8;
 
 /// Masked models that are kept on disk.
 pub const MODELS: u32 = 256;
-/// Those of them that one owner may have.
+/// Those of them that one owner may have; with another one the oldest goes.
 pub const MODELS_OF_OWNER: u32 = 16;
 
 /// Why a connection to a host ended early.
@@ -237,10 +237,11 @@ impl Dealer {
         if self.blocking(move |dealer| dealer.model(peer, &id)).await.is_err() {
             let most = self.most;
             self.blocking(move |dealer| {
-                let of_owner = peer.map_or(0, |owner| dealer.store.model_count_of(owner));
-                let counts = [(of_owner, MODELS_OF_OWNER), (dealer.store.model_count(), most)];
-                let full = counts.into_iter().find(|(count, limit)| *count >= *limit as usize);
-                full.map_or(Ok(()), |(_, limit)| Err(Refusal::TooManyModels { limit }))
+                if let Some(owner) = peer {
+                    dealer.store.make_room(owner, MODELS_OF_OWNER as usize);
+                }
+                let is_full = dealer.store.model_count() >= most as usize;
+                if is_full { Err(Refusal::TooManyModels { limit: most }) } else { Ok(()) }
             })
             .await?;
             let _sending = self.begin_sending(peer).map_err(DealerError::Refused)?;

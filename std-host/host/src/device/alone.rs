@@ -133,19 +133,28 @@ async fn fill(client: &mut Client, up_to: u64) -> Result<(), DeviceError> {
         fill_some(client, up_to).await?;
     }
     while client.ready() == 0 {
-        fill_some(client, up_to).await?;
+        match fill_some(client, up_to).await? {
+            Filled::Later => tokio::time::sleep(LATER).await,
+            // The inference says what is missing.
+            Filled::Enough => break,
+            Filled::Made(_) | Filled::Stored(_) => {}
+        }
     }
     Ok(())
 }
 
-async fn fill_some(client: &mut Client, up_to: u64) -> Result<(), DeviceError> {
+async fn fill_some(client: &mut Client, up_to: u64) -> Result<Filled, DeviceError> {
     let missing = up_to.saturating_sub(client.ready()).max(1);
-    if let Filled::Stored(sessions) = client.fill_some(missing).await? {
+    let filled = client.fill_some(missing).await?;
+    if let Filled::Stored(sessions) = filled {
         let ready = client.ready();
         tracing::info!("{sessions} inferences prepared, {ready} ready");
     }
-    Ok(())
+    Ok(filled)
 }
+
+/// Until a host is asked again that makes batches for others.
+const LATER: core::time::Duration = core::time::Duration::from_secs(1);
 
 async fn within<T>(
     limit: core::time::Duration,

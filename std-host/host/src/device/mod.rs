@@ -173,10 +173,10 @@ impl DeviceError {
         }
     }
 
-    /// Whether something went wrong: a host that has another model now wants to be met again.
+    /// Whether nothing went wrong: a host that has another model now wants to be met again.
     #[must_use]
-    pub const fn is_failure(&self) -> bool {
-        !matches!(self, Self::Session(SessionError::Refused(Refusal::ModelReplaced)))
+    pub const fn is_replacement(&self) -> bool {
+        matches!(self, Self::Session(SessionError::Refused(Refusal::ModelReplaced)))
     }
 
     /// Whether another attempt can help.
@@ -357,11 +357,19 @@ impl<S: Sensor, C: SessionCounter, E: Events> Device<S, C, E> {
     }
 
     async fn persist(&mut self, progress: &mut Progress) -> Result<(), DeviceError> {
+        /// Replaced models without an inference in between: more are a failure.
+        const MOST_REPLACED: u32 = 20;
         let mut attempts = self.settings.pauses.attempts(Some(self.settings.retries));
+        let mut replaced = 0;
         loop {
             let before = progress.next;
             match self.serve(progress).await {
                 Ok(()) => return Ok(()),
+                Err(error) if error.is_replacement() && replaced < MOST_REPLACED => {
+                    replaced = if progress.next == before { replaced + 1 } else { 1 };
+                    tracing::debug!("{error}");
+                    tokio::time::sleep(self.settings.pauses.shortest).await;
+                }
                 Err(error) => {
                     if progress.next != before {
                         attempts.worked();
@@ -369,9 +377,7 @@ impl<S: Sensor, C: SessionCounter, E: Events> Device<S, C, E> {
                     let Some(wait) = attempts.failed().filter(|_| error.is_passing()) else {
                         return Err(error);
                     };
-                    if error.is_failure() {
-                        self.events.failed(&error, wait);
-                    }
+                    self.events.failed(&error, wait);
                     tokio::time::sleep(wait).await;
                 }
             }

@@ -13,7 +13,6 @@ pub mod provider;
 pub mod shelf;
 
 use core::fmt;
-use core::sync::atomic::Ordering;
 use core::time::Duration;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,10 +28,10 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::error::{HostError, refusal};
 use self::kernel::Vectorised;
-use self::models::Changes;
+use self::models::{Changes, Served};
 use self::provider::{Provider, Source, Supplied};
 use crate::dealer::wire as dealer_wire;
-use crate::meter::{Meter, Phase};
+use crate::meter::{Meter, Phase, Records};
 use crate::store::StoreError;
 use sharelet_link::monitor::{DeviceFigures, Watched};
 use sharelet_link::service::{Event, Limits, Place, Service, Visit};
@@ -70,6 +69,8 @@ pub struct HostAnswer {
     pub frac_bits: u8,
     /// The values, two's complement.
     pub values: Vec<u32>,
+    /// Names of the outputs; none if the model has none.
+    pub labels: Vec<String>,
 }
 
 impl fmt::Debug for HostAnswer {
@@ -92,6 +93,7 @@ pub struct Host {
     patience: Patience,
     devices: Mutex<HashMap<DeviceId, Slot>>,
     meter: Meter,
+    records: Records,
 }
 
 /// A device that has connected: its supply, and the place of its latest connection.
@@ -155,7 +157,8 @@ impl Host {
     pub fn new(source: Source, answer: Answer, sink: AnswerSink, patience: Patience) -> Arc<Self> {
         let source = Arc::new(source);
         let (devices, meter) = (Mutex::default(), Meter::new());
-        Arc::new(Self { source, answer, sink, patience, devices, meter })
+        let records = Records::default();
+        Arc::new(Self { source, answer, sink, patience, devices, meter, records })
     }
 
     /// What all devices share.
@@ -200,19 +203,11 @@ impl Host {
         )
         .await?;
         tracing::debug!(%device, "connected");
-        let (mut evaluated, record) = (0, &provider.record);
-        record.open.fetch_add(1, Ordering::Relaxed);
-        record.see();
-        let served = self.sessions(
-            (device, &provider),
-            (reader, writer),
-            visit,
-            &mut changes,
-            &mut evaluated,
-        );
-        let served = served.await;
-        record.open.fetch_sub(1, Ordering::Relaxed);
-        record.see();
+        let mut evaluated = 0;
+        let _here = self.records.of(device).here();
+        let served = self
+            .sessions((device, &provider), (reader, writer), visit, &mut changes, &mut evaluated)
+            .await;
         // One line for a connection.
         match &served {
             Ok(()) => tracing::info!(%device, evaluated, "gone"),
@@ -234,7 +229,7 @@ impl Host {
         key: KeyId,
     ) -> Result<Arc<Provider>, HostError> {
         let model = self.source.models.of(device).ok_or_else(|| {
-            tracing::warn!(%device, "it has no model; see `sharelet models`");
+            // Whoever asks is told why, and the log says so at a bounded rate.
             HostError::Refused(Refusal::NoModel)
         })?;
         let known = self
@@ -289,6 +284,9 @@ impl Host {
     fn enter(&self, device: DeviceId, provider: &Arc<Provider>, visit: &Visit) {
         let slot = Slot { provider: provider.clone(), place: visit.place() };
         if let Some(older) = self.devices().insert(device, slot) {
+            if !Arc::ptr_eq(&older.provider, provider) {
+                older.provider.supersede();
+            }
             older.place.take_away();
         }
     }
@@ -309,7 +307,9 @@ impl Host {
         let network = &provider.model().model.network;
         let model = Vectorised(&provider.model().model);
         let mut buffers = Buffers::new(ScratchSizes::of(network));
+        let record = self.records.of(device);
         loop {
+            record.ready(provider.ready());
             let next = tokio::select! {
                 biased;
                 // The device meets its new model when it is back.
@@ -322,7 +322,13 @@ impl Host {
                 return Ok(());
             }
             let Some(request) = p1::receive_request(reader).await? else { return Ok(()) };
-            let supplied = visit.or(provider.take(request)).await?;
+            let supplied = tokio::select! {
+                biased;
+                () = changes.until_replaced(&self.source.models, device, provider.model()) => {
+                    return Err(HostError::Refused(Refusal::ModelReplaced));
+                }
+                supplied = visit.or(provider.take(request)) => supplied?,
+            };
             reader.end_message();
             let begun = Instant::now();
             let (session, corrections) = grant(writer, supplied).await?;
@@ -342,12 +348,13 @@ impl Host {
                 within(self.patience.phase, ready.infer(reader, writer, &corrections)).await?;
             self.meter.session(Phase::Infer, begun.elapsed());
             *evaluated += 1;
-            provider.record.evaluated.fetch_add(1, Ordering::Relaxed);
-            provider.record.see();
+            record.evaluated();
+            record.ready(provider.ready());
             tracing::debug!(%device, session, "evaluated");
             if let Some(values) = answer {
                 let frac_bits = network.output_frac_bits();
-                (self.sink)(HostAnswer { device, session, frac_bits, values: values.to_vec() });
+                let (values, labels) = (values.to_vec(), provider.model().model.labels.clone());
+                (self.sink)(HostAnswer { device, session, frac_bits, values, labels });
             }
         }
     }
@@ -392,30 +399,46 @@ impl Service for Host {
     }
 }
 
+impl Host {
+    /// Serves other models from now on. Nothing is kept of a model that is served no more, but for
+    /// the session that is under way.
+    pub fn replace(&self, served: Served) {
+        self.source.models.replace(served);
+        let models = &self.source.models;
+        self.devices().retain(|device, slot| {
+            let model = models.of(*device);
+            let stays = model.is_some_and(|model| Arc::ptr_eq(&model, slot.provider.model()));
+            if !stays {
+                slot.provider.supersede();
+            }
+            stays
+        });
+    }
+
+    /// Asks the dealer from time to time whether it is there, for who asks whether this host is
+    /// ready.
+    pub async fn watch_dealer(&self) {
+        const EVERY: Duration = Duration::from_secs(5);
+        loop {
+            self.source.client.probe().await;
+            tokio::time::sleep(EVERY).await;
+        }
+    }
+}
+
 impl Watched for Host {
     fn metrics(&self) -> String {
-        let ready = self.devices().values().map(|slot| slot.provider.ready()).sum();
-        self.meter.text(ready)
+        self.meter.text(self.records.ready())
     }
 
     fn devices(&self) -> Vec<DeviceFigures> {
-        let slots: Vec<_> =
-            self.devices().iter().map(|(device, slot)| (*device, slot.provider.clone())).collect();
-        let figures = slots.into_iter().map(|(device, provider)| DeviceFigures {
-            name: device.to_string(),
-            connected: provider.record.open.load(Ordering::Relaxed) > 0,
-            evaluated: provider.record.evaluated.load(Ordering::Relaxed),
-            seen_unix_seconds: provider.record.seen.load(Ordering::Relaxed),
-            ready: provider.ready(),
-        });
-        let mut figures: Vec<_> = figures.collect();
-        figures.sort_by(|a, b| a.name.cmp(&b.name));
-        figures
+        self.records.figures()
     }
 
     fn expect_ready(&self) -> Result<(), String> {
         let client = &self.source.client;
-        if client.is_reached() || !self.source.store.spool().stock().is_empty() {
+        let stock = || self.source.store.spool().stock();
+        if client.is_reached() || stock().iter().any(|(_, sessions)| *sessions > 0) {
             return Ok(());
         }
         let dealer = client.address();

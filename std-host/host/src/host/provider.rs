@@ -1,11 +1,9 @@
 //! Corrections of one device: asked for ahead of time, as far as the device's newest order goes,
 //! kept in the spool, spent one session at a time.
 
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use core::time::Duration;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
 
 use sharelet_core::keystream::KeyId;
 use sharelet_core::session::ORDER_SESSIONS;
@@ -97,25 +95,6 @@ impl core::fmt::Debug for Supplied {
     }
 }
 
-/// What a device has done since the host was started.
-#[derive(Debug, Default)]
-pub struct Record {
-    /// Connections that are open.
-    pub open: AtomicU32,
-    /// Sessions that were evaluated.
-    pub evaluated: AtomicU64,
-    /// When it was here at last, in seconds since 1970.
-    pub seen: AtomicU64,
-}
-
-impl Record {
-    /// It is here.
-    pub fn see(&self) {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        self.seen.store(now.map_or(0, |now| now.as_secs()), Ordering::Relaxed);
-    }
-}
-
 #[derive(Debug, Default)]
 struct State {
     /// Sessions in the spool.
@@ -156,8 +135,8 @@ pub struct Provider {
     missing: Notify,
     news: Notify,
     filling: tokio::sync::Mutex<()>,
-    /// What the device has done.
-    pub record: Record,
+    /// Ends the filling when another provider has taken this one's place.
+    superseded: CancellationToken,
 }
 
 impl Provider {
@@ -192,12 +171,17 @@ impl Provider {
         let state = State { ready, wanted_from: next, deal_from, ..State::default() };
         let (state, missing, news, filling) =
             (Mutex::new(state), Notify::new(), Notify::new(), tokio::sync::Mutex::default());
-        let record = Record::default();
-        Ok(Arc::new(Self { source, model, device, key, state, missing, news, filling, record }))
+        let superseded = CancellationToken::new();
+        Ok(Arc::new(Self { source, model, device, key, state, missing, news, filling, superseded }))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Another provider has taken its place: nothing more is asked for.
+    pub fn supersede(&self) {
+        self.superseded.cancel();
     }
 
     /// The model.
@@ -360,11 +344,12 @@ impl Provider {
 
     /// Keeps the supply up while the device is there, and outlives failures of the dealer. When the
     /// device is `gone`, the spool is filled a last time, so that corrections are ready when it
-    /// comes back; `stop` ends that, too.
+    /// comes back; `stop` ends that, too, and another provider in this one's place.
     pub async fn keep_filled(self: Arc<Self>, gone: CancellationToken, stop: CancellationToken) {
         tokio::select! {
             biased;
             () = stop.cancelled() => {}
+            () = self.superseded.cancelled() => {}
             () = self.fill(&gone) => {}
         }
     }

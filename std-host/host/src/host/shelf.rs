@@ -9,7 +9,8 @@
 //! ```
 //!
 //! A folder is read again when something in it has changed; whoever changes it renames files into
-//! it, so that nobody reads half of one. With one model and no file every device gets that one.
+//! it, so that nobody reads half of one. With one model and no `devices.toml` every device gets
+//! that one.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -81,8 +82,20 @@ pub struct Devices {
     pub devices: BTreeMap<String, String>,
 }
 
-/// What tells whether a file is another one: its length, and when it was written.
-type Stamp = (u64, Option<SystemTime>);
+/// What tells whether a file is another one: its length, when it was written, and what the system
+/// calls it.
+type Stamp = (u64, Option<SystemTime>, [u64; 3]);
+
+fn stamp(about: &fs::Metadata) -> Stamp {
+    #[cfg(unix)]
+    let called = {
+        use std::os::unix::fs::MetadataExt as _;
+        [about.dev(), about.ino(), about.ctime_nsec().unsigned_abs()]
+    };
+    #[cfg(not(unix))]
+    let called = [0; 3];
+    (about.len(), about.modified().ok(), called)
+}
 
 /// A folder of models.
 #[derive(Debug)]
@@ -91,7 +104,7 @@ pub struct Shelf {
     loaded: BTreeMap<String, (Stamp, Arc<HostModel>)>,
     /// Files that could not be loaded: the log has a line for each, however often they are seen.
     refused: BTreeMap<String, Stamp>,
-    seen: Option<(BTreeMap<String, Stamp>, Devices)>,
+    seen: Option<(BTreeMap<String, Stamp>, Option<Devices>)>,
 }
 
 impl Shelf {
@@ -137,28 +150,26 @@ impl Shelf {
             let path = entry.path();
             let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
             let is_model = path.extension().is_some_and(|ending| ending == ENDING);
-            // One that was removed meanwhile is none.
-            if let Ok(about) = entry.metadata()
+            // One that was removed meanwhile is none. A link is what it leads to.
+            if let Ok(about) = fs::metadata(&path)
                 && is_model
                 && self.path(name).is_ok()
             {
-                files.insert(name.to_owned(), (about.len(), about.modified().ok()));
+                files.insert(name.to_owned(), stamp(&about));
             }
         }
         Ok(files)
     }
 
-    /// Who gets which model.
+    /// Who gets which model; `None` if nobody has said so.
     ///
     /// # Errors
     /// [`ShelfError::File`], but not for a file that is not there; [`ShelfError::Devices`].
-    pub fn devices(&self) -> Result<Devices, ShelfError> {
+    pub fn devices(&self) -> Result<Option<Devices>, ShelfError> {
         let path = self.directory.join(DEVICES);
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Ok(Devices::default());
-            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(FileError::at(&path)(error).into()),
         };
         let devices: Devices = toml::from_str(&text).map_err(|error| {
@@ -170,25 +181,48 @@ impl Shelf {
                 let what = format!("`{name}` is no name of a device");
                 Err(ShelfError::Devices { path, what })
             }
-            None => Ok(devices),
+            None => Ok(Some(devices)),
         }
+    }
+
+    /// The model that every device gets where nobody has said who gets which: the only one.
+    ///
+    /// # Errors
+    /// [`ShelfError::File`].
+    pub fn only(&self) -> Result<Option<String>, ShelfError> {
+        let mut names = self.names()?;
+        Ok(if names.len() == 1 { names.pop() } else { None })
+    }
+
+    /// That there is a model of this name.
+    ///
+    /// # Errors
+    /// [`ShelfError::Missing`].
+    pub fn expect(&self, name: &str) -> Result<(), ShelfError> {
+        if self.names()?.iter().any(|known| known == name) {
+            return Ok(());
+        }
+        Err(ShelfError::Missing { path: self.directory.clone(), name: name.to_owned() })
     }
 
     /// Writes who gets which model.
     ///
     /// # Errors
-    /// [`ShelfError::Missing`] if the default is no model; [`ShelfError::File`].
+    /// [`ShelfError::File`].
     pub fn assign(&self, devices: &Devices) -> Result<(), ShelfError> {
-        let names = self.names()?;
-        let missing = devices.default.iter().chain(devices.devices.values());
-        if let Some(name) = missing.into_iter().find(|name| !names.contains(name)) {
-            let (path, name) = (self.directory.clone(), name.clone());
-            return Err(ShelfError::Missing { path, name });
-        }
         let path = self.directory.join(DEVICES);
         let text = toml::to_string(devices)
             .map_err(|error| ShelfError::Devices { path: path.clone(), what: error.to_string() })?;
         Ok(write_file(&path, &[text.as_bytes()])?)
+    }
+
+    /// Forgets what it has seen: the next look reads every file.
+    pub fn forget(&mut self) {
+        self.seen = None;
+        self.refused.clear();
+        for (known, _) in self.loaded.values_mut() {
+            known.0 = u64::MAX;
+        }
     }
 
     /// Reads what has changed since the last time, and masks it: what is to be served, or `None`
@@ -210,8 +244,12 @@ impl Shelf {
             }
             match self.load(name, store) {
                 Ok(model) => {
-                    self.loaded.insert(name.clone(), (*stamp, Arc::new(model)));
                     self.refused.remove(name);
+                    match self.loaded.get_mut(name) {
+                        // The same model in another file: nobody has to meet it again.
+                        Some((known, same)) if same.masked_id == model.masked_id => *known = *stamp,
+                        _ => drop(self.loaded.insert(name.clone(), (*stamp, Arc::new(model)))),
+                    }
                 }
                 Err(error) => {
                     let kept = self.loaded.contains_key(name);
@@ -221,15 +259,20 @@ impl Shelf {
                 }
             }
         }
+        // One that cannot be served is there all the same.
+        let only = files.keys().next().filter(|_| files.len() == 1 && devices.is_none()).cloned();
+        let said = devices.clone().unwrap_or_default();
         let models: BTreeMap<_, _> =
             self.loaded.iter().map(|(name, (_, model))| (name.clone(), model.clone())).collect();
-        let only = models.keys().next().filter(|_| models.len() == 1).cloned();
-        let default = devices.default.clone().or(only);
-        if default.is_none() && devices.devices.is_empty() && !models.is_empty() {
+        let default = said.default.clone().or(only);
+        if default.is_none() && said.devices.is_empty() && !models.is_empty() {
             return Err(ShelfError::NoDefault { path: self.directory.clone() });
         }
+        if let Some(name) = default.as_ref().filter(|name| !models.contains_key(*name)) {
+            tracing::warn!("there is no model `{name}`, the default: its devices are not served");
+        }
         let mut named = BTreeMap::new();
-        for (device, name) in &devices.devices {
+        for (device, name) in &said.devices {
             if !models.contains_key(name) {
                 tracing::warn!(%device, "there is no model `{name}`: the device is not served");
             }
@@ -260,15 +303,16 @@ mod tests {
             fs::write(folder.path().join(file), "no model").expect("writes");
         }
         assert_eq!(shelf.names().expect("reads"), ["fan", "pump"]);
-        assert_eq!(shelf.devices().expect("none"), Devices::default());
+        assert_eq!(shelf.devices().expect("none"), None);
         let devices = Devices {
             default: Some("pump".to_owned()),
             devices: BTreeMap::from([("fan-03".to_owned(), "fan".to_owned())]),
         };
         shelf.assign(&devices).expect("writes");
-        assert_eq!(shelf.devices().expect("reads"), devices);
-        let gone = Devices { default: Some("gone".to_owned()), ..Devices::default() };
-        assert!(matches!(shelf.assign(&gone), Err(ShelfError::Missing { .. })));
+        assert_eq!(shelf.devices().expect("reads"), Some(devices));
+        assert!(matches!(shelf.expect("gone"), Err(ShelfError::Missing { .. })));
+        shelf.expect("fan").expect("is there");
+        assert_eq!(shelf.only().expect("reads"), None);
         for (text, said) in [
             ("default = 3", "line 1"),
             ("\n[device]\na = \"b\"", "line 2"),

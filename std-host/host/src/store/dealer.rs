@@ -210,15 +210,24 @@ impl DealerStore {
         fs::read_dir(self.directory.join(MODELS)).map_or(0, Iterator::count)
     }
 
-    /// The number of masked models of `owner`.
-    #[must_use]
-    pub fn model_count_of(&self, owner: Party) -> usize {
+    /// Makes room for one more masked model of `owner`, who may have `most`: those go that were
+    /// sent first. An owner that still needs one of them sends it again.
+    pub fn make_room(&self, owner: Party, most: usize) {
         let prefix = owner_prefix(Some(owner));
-        let names = fs::read_dir(self.directory.join(MODELS)).into_iter().flatten().flatten();
-        let mut names = names.filter_map(|name| name.file_name().into_string().ok());
+        let files = fs::read_dir(self.directory.join(MODELS)).into_iter().flatten().flatten();
         let is_digest = |name: &str| name.len() == 64 + ".masked".len();
-        let own = |name: &String| name.strip_prefix(&prefix).is_some_and(is_digest);
-        names.by_ref().filter(own).count()
+        let own = files.filter_map(|file| {
+            let name = file.file_name().into_string().ok()?;
+            let sent = file.metadata().and_then(|about| about.modified()).ok();
+            name.strip_prefix(&prefix).is_some_and(is_digest).then(|| (sent, file.path()))
+        });
+        let mut own: Vec<_> = own.collect();
+        own.sort_unstable();
+        let over = (own.len() + 1).saturating_sub(most);
+        for (_, path) in own.into_iter().take(over) {
+            // One that stays is removed the next time.
+            let _ = fs::remove_file(path);
+        }
     }
 
     /// Keeps a masked model of `owner`, of nobody where links are plaintext; `id` is the digest of

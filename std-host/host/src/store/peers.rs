@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 use sharelet_channel::{NotStored, PairingKey, Pin, PublicKey, RATCHET_BYTES, Ratchet};
 use sharelet_core::DeviceId;
-use sharelet_link::files::{FileError, private_directory, write_file};
+use sharelet_link::files::{FileError, private_directory, sync_directory, write_file};
 use sharelet_link::{Party, Peers, Role, hex};
 use zeroize::Zeroizing;
 
@@ -112,7 +112,8 @@ impl PeersFolder {
     pub fn remove(&self, peer: &Party) -> Result<(), StoreError> {
         let _alone = self.alone()?;
         let file = self.file(peer);
-        Ok(fs::remove_file(&file).map_err(FileError::at(&file))?)
+        fs::remove_file(&file).map_err(FileError::at(&file))?;
+        Ok(sync_directory(&file)?)
     }
 
     /// A peer's keys, if there are any. A file that is none is an error in the log, and no peer.
@@ -185,11 +186,6 @@ impl Peers for PeersFolder {
             Vec::new()
         });
         all.into_iter().filter(|peer| peer.role == role).map(|peer| peer.name).collect()
-    }
-
-    fn has(&self, peer: &Party) -> bool {
-        // Where the system does not say, nobody is cut off who was let in.
-        self.file(peer).try_exists().unwrap_or(true)
     }
 
     fn pin(&self, peer: &Party) -> Option<Pin> {

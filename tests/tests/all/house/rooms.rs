@@ -90,7 +90,7 @@ counter ratchets: error page log
 
 [std-host/link/src]
 error fault files hex keyring monitor pauses places system timeout wan warnings:
-known: keyring
+known: keyring places
 connection: timeout
 frame: connection
 exchange: frame
