@@ -10,7 +10,7 @@
 //! ```
 //!
 //! So an end that restarts, in the middle of whatever, is understood at once. Nothing here is
-//! secret or proved: the bytes of the connection are those of a channel, whose peers notice when one
+//! secret or proved: the bytes of the connection are those of a channel. Its peers notice when one
 //! is lost, added or changed.
 
 /// Begins a mark.

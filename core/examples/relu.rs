@@ -15,15 +15,13 @@ use sharelet_core::session::gate::{self, Received};
 use sharelet_core::session::phases::{FirstMasks, Follows, Offline};
 use sharelet_core::shape::Shape;
 
-const SHIFT: u32 = 4;
-
 /// Shares of `max(y, 0) >> 4`, from shares of `y`; and the bytes of the messages.
 fn relu(
     y_0: u32,
     y_1: u32,
     rng: &mut ChaCha12Rng,
 ) -> Result<([u32; 2], [usize; 3]), Box<dyn Error>> {
-    let digits = Digits::plan(32, SHIFT, GateKind::Relu)?;
+    let digits = Digits::plan(32, 4, GateKind::Relu)?;
 
     // The dealer: it has P0's key, and writes P1's half. P0 is sent nothing.
     let key = Keystream::<ChaCha12>::new(&Key::generate(rng));
@@ -60,7 +58,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let y_0 = rng.next_u32();
         let ([out_0, out_1], bytes) = relu(y_0, y.cast_unsigned().wrapping_sub(y_0), rng)?;
         let out = out_0.wrapping_add(out_1);
-        println!("max({y}, 0) >> {SHIFT} = {out_0} + {out_1} = {out}; messages: {bytes:?} bytes");
+        println!("max({y}, 0) >> 4 = {out_0} + {out_1} = {out}; messages: {bytes:?} bytes");
     }
     Ok(())
 }
@@ -76,9 +74,9 @@ mod tests {
         for y in [0, 1, 15, 16, u32::MAX, 1 << 31, (1 << 31) - 1, 1_000_000].repeat(20) {
             let y_0 = rng.next_u32();
             let (out, bytes) = relu(y_0, y.wrapping_sub(y_0), &mut rng).expect("it runs");
-            let whole = twin(GateKind::Relu, GateBits::whole::<u32>(SHIFT), y);
+            let whole = twin(GateKind::Relu, GateBits::whole::<u32>(4), y);
             assert_eq!(out[0].wrapping_add(out[1]), whole, "{y}");
-            let digits = Digits::plan(32, SHIFT, GateKind::Relu).expect("in range");
+            let digits = Digits::plan(32, 4, GateKind::Relu).expect("in range");
             let cost = gate::cost::<u32>(&digits, 1);
             assert_eq!(
                 bytes.map(|bytes| bytes as u64),

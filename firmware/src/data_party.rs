@@ -371,6 +371,7 @@ where
         })
     }
 
+    #[cold]
     fn failed(&mut self, error: &DataPartyError) {
         let name = error.name();
         warning!("{}", name);

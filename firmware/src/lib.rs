@@ -1,4 +1,4 @@
-//! The device side of sharelet on `embassy-net`.
+//! The device side of sharelet, over any transport.
 //!
 //! A board brings a network stack, its key page and counter (of the crate `sharelet-flash`), and
 //! small things of its own ([`board`]): a sensor, a source of random bytes, a sink for answers and,
@@ -14,6 +14,11 @@
 //! so.
 //!
 //! Nothing here panics on a byte from the peer, allocates, or waits for ever.
+// A program without either takes the board's traits alone.
+#![cfg_attr(
+    not(any(feature = "device", feature = "data-party")),
+    allow(dead_code, unused_imports, unused_macros)
+)]
 #![no_std]
 #![forbid(unsafe_code)]
 

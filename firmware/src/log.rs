@@ -35,6 +35,7 @@ macro_rules! warning {
 }
 
 /// A line about what is as it should be.
+#[cfg(feature = "device")]
 macro_rules! info {
     ($($line:tt)*) => { $crate::log::line!(info, $($line)*) };
 }
@@ -50,6 +51,8 @@ impl<F: Fn(defmt::Formatter<'_>)> defmt::Format for Written<F> {
     }
 }
 
+#[cfg(feature = "device")]
+pub(crate) use info;
 #[cfg(all(feature = "insecure-plaintext", any(feature = "defmt", feature = "log")))]
 pub(crate) use insecure;
-pub(crate) use {info, line, warning};
+pub(crate) use {line, warning};

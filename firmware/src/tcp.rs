@@ -23,9 +23,9 @@ pub struct Tcp<'b> {
 }
 
 impl<'b> Tcp<'b> {
-    /// The peer at `peer`. Another task runs the stack, which needs a socket for it. One half of the
-    /// buffer is for what is received, one for what is sent: 8,192 bytes serve a device, 2,048 a
-    /// data party.
+    /// The peer at `peer`. Another task runs the stack, which needs a socket for it. One half of
+    /// the buffer is for what is received, one for what is sent: 8,192 bytes serve a device, 2,048
+    /// a data party.
     pub fn new(stack: Stack<'static>, peer: impl Into<IpEndpoint>, buffer: &'b mut [u8]) -> Self {
         Self { stack, peer: peer.into(), buffer }
     }
@@ -90,8 +90,8 @@ impl Connection for TcpConnection<'_> {
         let _ = self.0.flush().await;
     }
 
-    // Without parameters of type: compiled here for size, and not with the sessions for speed, where
-    // they would take twice the flash.
+    // Without parameters of type: compiled here for size, and not with the sessions for speed,
+    // where they would take twice the flash.
 
     #[cfg(not(feature = "insecure-plaintext"))]
     async fn by_provisioned_key(

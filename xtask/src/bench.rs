@@ -7,6 +7,7 @@ mod cuts;
 mod figure;
 mod functions;
 mod fuzz;
+mod memory;
 mod others;
 mod page;
 mod parts;
@@ -23,12 +24,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::{Args, ValueEnum};
-use elf::ElfBytes;
-use elf::abi::{PT_LOAD, SHF_ALLOC, SHF_WRITE, SHT_NOBITS};
-use elf::endian::AnyEndian;
 
 use figure::Figure;
 
+use self::memory::memory;
 use crate::board_runs::{infer_on_board, query_on_board};
 use crate::boards::{self, Arguments, Board};
 use crate::case::{Case, Where};
@@ -172,10 +171,10 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     if matches!(args.group, Which::Channel | Which::All) {
         groups.insert("channel", channel::run(&setup, &folder)?);
     }
+    let page = workspace.root().join("docs/benchmarks.md");
+    let boards = || parts::run(&setup, &fs::read_to_string(&page).unwrap_or_default());
     if args.group == Which::Boards {
-        let page = workspace.root().join("docs/benchmarks.md");
-        let text = fs::read_to_string(&page).unwrap_or_default();
-        groups.insert("boards", parts::run(&setup, &text)?);
+        groups.insert("boards", boards()?);
     }
     let alone =
         matches!(args.group, Which::Boards | Which::Servers | Which::Prepare | Which::Channel);
@@ -206,8 +205,10 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     if !args.model.is_empty() || !args.board.is_empty() {
         return Ok(());
     }
-    page::update(&workspace.root().join("docs/benchmarks.md"), &groups)?;
+    page::update(&page, &groups)?;
     if args.group == Which::All {
+        // From the figures that are on the page now.
+        page::update(&page, &BTreeMap::from([("boards", boards()?)]))?;
         trust::faults(&setup, &folder)?;
         attacks::run(&setup, &folder)?;
         cuts::run(&setup, &folder, args.points.unwrap_or(CUTS), args.seed)?;
@@ -445,32 +446,6 @@ fn twin_instructions(
         );
     }
     twins.last().context("no twin")?.number("instructions")
-}
-
-/// Bytes in flash and bytes of static RAM of an image, from its sections and segments.
-fn memory(image: &Path) -> Result<(u64, u64)> {
-    let bytes = files::read(image)?;
-    let file =
-        ElfBytes::<AnyEndian>::minimal_parse(&bytes).context("the image is not an ELF file")?;
-    let segments = file.segments().context("the image has no segments")?;
-    // Where the loader puts bytes: code, constants, and the initial values of variables.
-    let stored =
-        || segments.iter().filter(|segment| segment.p_type == PT_LOAD && segment.p_filesz > 0);
-    let begin = stored().map(|segment| segment.p_paddr).min().unwrap_or(0);
-    let flash =
-        stored().map(|segment| segment.p_paddr + segment.p_filesz - begin).max().unwrap_or(0);
-    let (sections, names) =
-        file.section_headers_with_strtab().context("the image has no sections")?;
-    let (sections, names) = sections.zip(names).context("the image has no sections")?;
-    let in_ram = |section: &elf::section::SectionHeader| {
-        let writable = u64::from(SHF_ALLOC | SHF_WRITE);
-        // The log's format strings are told apart by name: they are never loaded.
-        let name = names.get(section.sh_name as usize).unwrap_or_default();
-        (section.sh_flags & writable == writable || section.sh_type == SHT_NOBITS)
-            && !name.starts_with(".defmt")
-    };
-    let ram = sections.iter().filter(in_ram).map(|section| section.sh_size).sum();
-    Ok((flash, ram))
 }
 
 /// The benchmark of host and dealer, a program of `std-host`.

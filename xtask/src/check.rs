@@ -44,9 +44,11 @@ enum Part {
     Course,
     /// Branches and addresses that depend on a secret, by valgrind.
     Secrets,
-    /// Builds for every target, and runs on the emulated boards.
+    /// Builds for the emulated boards, and runs on them.
     Boards,
-    /// Everything.
+    /// The same, and builds and lints for every other board: a quarter of an hour the first time.
+    EveryBoard,
+    /// Everything, but for the boards that take a quarter of an hour.
     #[default]
     All,
 }
@@ -68,8 +70,9 @@ pub fn run(args: TestArgs) -> Result<()> {
         if wanted(Part::Sources) {
             sources::format(checks);
         }
-        if wanted(Part::Boards) {
-            scope.spawn(move || boards(checks, &program));
+        let every = args.part == Part::EveryBoard;
+        if wanted(Part::Boards) || every {
+            scope.spawn(move || boards(checks, &program, every));
         }
         if wanted(Part::Host) {
             // Nobody listens if the boards are not wanted.
@@ -94,13 +97,14 @@ pub fn run(args: TestArgs) -> Result<()> {
     checks.finish()
 }
 
-/// Everything for and on boards; `program` says whether `sharelet` has been built.
-fn boards(checks: &Checks<'_>, program: &Receiver<bool>) {
+/// Everything for and on boards, or on those alone that others are like; `program` says whether
+/// `sharelet` has been built.
+fn boards(checks: &Checks<'_>, program: &Receiver<bool>, every: bool) {
     // The emulator comes while the compiler works.
     thread::scope(|scope| {
         let emulator = scope.spawn(|| checks.record("emulator", checks.setup.emulator()));
         let toolchain = targets::compiler(checks);
-        let images = toolchain.map(|toolchain| firmware::build(checks, toolchain));
+        let images = toolchain.map(|toolchain| firmware::build(checks, toolchain, every));
         let emulator = emulator.join().ok().flatten();
         let built = program.recv().unwrap_or(false)
             || checks.record("sharelet", checks.setup.sharelet(true)).is_some();
@@ -113,7 +117,7 @@ fn boards(checks: &Checks<'_>, program: &Receiver<bool>) {
         }
         // Linting the firmware needs the compilers for the boards: it belongs to them.
         if let Some(toolchain) = toolchain {
-            firmware::lints(checks, toolchain);
+            firmware::lints(checks, toolchain, every);
             panics::run(checks, toolchain);
         }
     });

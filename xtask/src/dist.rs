@@ -1,5 +1,5 @@
 //! `cargo xtask dist`: what is handed out, a static program with its manual, completions and
-//! licences, and a checksum of each archive; or a wheel for Python.
+//! licences, and a checksum of each archive.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,9 +25,6 @@ pub struct DistArgs {
     /// such as `aarch64-linux-gnu-gcc`.
     #[arg(long = "target", value_name = "TARGET")]
     targets: Vec<String>,
-    /// Build the wheel for Python instead, and test it in a fresh environment.
-    #[arg(long, conflicts_with = "targets")]
-    python: bool,
 }
 
 /// Builds the archives in `target/dist`.
@@ -39,9 +36,6 @@ pub fn run(args: &DistArgs) -> Result<()> {
     let (workspace, steps) = (Workspace::here(), Steps::new());
     let folder = workspace.target().join("dist");
     let setup = Setup { workspace: &workspace, steps: &steps, logs: folder.join("logs") };
-    if args.python {
-        return wheel(&setup, &folder);
-    }
     let targets = if args.targets.is_empty() {
         let own = TARGETS.iter().filter(|target| target.starts_with(std::env::consts::ARCH));
         own.map(|target| (*target).to_owned()).collect()
@@ -116,35 +110,6 @@ fn archive(setup: &Setup<'_>, folder: &Path, target: &str) -> Result<PathBuf> {
     tar.arg("-czf").arg(&archive).arg("-C").arg(folder).arg(&whole);
     setup.run("tar", &mut tar, "tar.log", INSTALL_LIMIT)?;
     Ok(archive)
-}
-
-/// What builds the wheel, and what tests it.
-const PACKAGES: [&str; 5] = ["maturin>=1.9,<2", "pytest", "numpy", "scikit-learn", "skl2onnx"];
-
-/// Builds the wheel, and tests it where nothing else is installed.
-fn wheel(setup: &Setup<'_>, folder: &Path) -> Result<()> {
-    let Setup { workspace, steps, .. } = setup;
-    let (root, venv) = (workspace.root().join("python"), folder.join("venv"));
-    let run = |what: &str, command: &mut Command| {
-        steps.step(what, || setup.run(what, command, "python.log", BUILD_LIMIT))
-    };
-    let environment = ["-m", "venv", "--clear"];
-    run("a fresh environment", Command::new("python3").args(environment).arg(&venv))?;
-    let python = venv.join("bin").join("python");
-    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
-    let shown = format!("installing with pip: {}", PACKAGES.join(", "));
-    run(&shown, Command::new(&python).args(pip).args(PACKAGES))?;
-    let mut maturin = Command::new(&python);
-    maturin.args(["-m", "maturin", "build", "--release", "--locked", "--out"]).arg(folder);
-    maturin.current_dir(&root).env("CARGO_TARGET_DIR", workspace.target().join("python"));
-    run("building the wheel", &mut maturin)?;
-    let mut install = Command::new(&python);
-    install.args(pip).args(["--force-reinstall", "--no-deps", "--no-index", "--find-links"]);
-    run("installing the wheel", install.arg(folder).arg("sharelet"))?;
-    let mut pytest = Command::new(&python);
-    // From elsewhere: the package that is tested is the one that was installed.
-    pytest.args(["-m", "pytest", "-q"]).arg(root.join("tests")).current_dir(folder);
-    run("testing the wheel", &mut pytest)
 }
 
 fn output(command: &mut Command) -> Result<String> {

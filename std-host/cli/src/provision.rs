@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow};
 use clap::{Args, ValueEnum};
+use indicatif::ProgressBar;
 use sharelet_core::{DeviceId, Key};
 use sharelet_flash::page::KeyPage;
 use sharelet_flash::{counter, ratchets};
@@ -149,7 +150,12 @@ pub fn run(args: &ProvisionArgs) -> Result<()> {
     for name in &names {
         expect_new(args, *name)?;
     }
-    let bar = progress("provisioning", names.len() as u64, false);
+    // One is made at once.
+    const MANY: usize = 16;
+    let bar = match names.len() {
+        many if many >= MANY => progress("provisioning", many as u64, false),
+        _ => ProgressBar::hidden(),
+    };
     for name in names {
         provision(args, name, &peers)?;
         bar.inc(1);

@@ -2,9 +2,9 @@
 //!
 //! Everything above this room sees a [`Connection`]: a buffered reader and writer of
 //! `embedded-io-async` with time-outs. A [`Route`] says how it is made: sealed by the keys of a
-//! [`Keyring`], over TCP ([`tcp`]) or a serial line ([`SerialLine`]), and perhaps an emulated line ([`wan`]). A plaintext one is made
-//! from any pair of `tokio` halves, and tests put a [`fault`] there. Whoever listens does so as a
-//! [`service`].
+//! [`Keyring`], over TCP ([`tcp`]) or a serial line ([`SerialLine`]), and perhaps an emulated line
+//! ([`wan`]). A plaintext one is made from any pair of `tokio` halves, and tests put a [`fault`]
+//! there. Whoever listens does so as a [`service`].
 //!
 //! ```
 //! use core::time::Duration;

@@ -1,8 +1,8 @@
 //! Serial lines, as further places that connections come from.
 //!
-//! At the other end of a line is one device, on a UART or on USB. How its connections are told apart
-//! is in [`sharelet_channel::serial`]. A line that goes away, as USB does, is opened again when it
-//! is back.
+//! At the other end of a line is one device, on a UART or on USB. How its connections are told
+//! apart is in [`sharelet_channel::serial`]. A line that goes away, as USB does, is opened again
+//! when it is back.
 
 use core::fmt;
 use core::time::Duration;

@@ -317,12 +317,12 @@ pub async fn serve<S: Service>(
             let party = connection.peer();
             visit.proved = party.map(|party| (party, service.most_of(party)));
             let keyring = route.keyring();
-            let present =
-                party.map(|party| Present::new(known, keyring, visit.place(), party));
+            let present = party.map(|party| Present::new(known, keyring, visit.place(), party));
             let ended = tokio::select! {
                 biased;
                 () = forgotten(present.as_ref()) => {
-                    return warnings.warn(format_args!("{peer}: it is paired no more as it was; cut"));
+                    let why = "it is paired no more as it was; cut";
+                    return warnings.warn(format_args!("{peer}: {why}"));
                 }
                 ended = service.converse(connection, visit) => ended,
             };

@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
 use super::figure::Figure;
-use super::{others, parts};
+use super::others;
 use crate::files::write;
 use crate::process::answer;
 
@@ -155,7 +155,7 @@ pub fn update(path: &Path, groups: &BTreeMap<&str, Vec<Figure>>) -> Result<()> {
                 let (command, table) = (format!("cargo xtask bench {group}"), table(figures));
                 let beside = match group {
                     "servers" => others::beside(figures),
-                    "boards" => parts::ASSUMPTIONS.to_owned(),
+                    "boards" => include_str!("parts.md").to_owned(),
                     _ => limits(figures),
                 };
                 format!("## {title}\n\n`{command}`, {}.\n\n{table}\n{beside}", conditions(group))

@@ -4,7 +4,8 @@
 use anyhow::{Context as _, Result};
 
 use super::figure::Figure;
-use super::{memory, page};
+use super::memory::memory;
+use super::page;
 use crate::boards::{BOARDS, CORES};
 use crate::setup::Setup;
 
@@ -28,18 +29,6 @@ const PLAINTEXT: [(&str, f64, f64); 3] = [
 /// Nanojoules of a clock of the reference's board while it infers: 7,373.7 microjoules for keyword
 /// spotting, whose inferences take 180.5 ms at 120 MHz where energy is measured.
 const NANOJOULES: f64 = 7373.704 / (1e6 / 5.539) / 120.0 * 1000.0;
-
-/// What the section says about its figures.
-pub const ASSUMPTIONS: &str = "\
-Flash and static RAM are read from the images. `vectors` is one session of a network of 3 inputs, \
-played to cores that boards have (the Pico W a Cortex-M0+, the ESP32-C3 a riscv32imc).
-
-Milliseconds and microjoules are estimates, not measurements: the instructions of `bench device` on \
-the Cortex-M4, one clock each, without wait states of flash, network and radio; and 0.34 nJ a clock, \
-which is what MLPerf Tiny's reference board takes while it infers. *Plaintext* is that board's \
-published result with TensorFlow Lite Micro, 8-bit weights (MLCommons, `tiny_results_v0.5`, closed \
-division, reference).
-";
 
 /// Builds, runs, and computes from the page as it is.
 pub fn run(setup: &Setup<'_>, text: &str) -> Result<Vec<Figure>> {

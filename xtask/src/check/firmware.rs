@@ -27,14 +27,16 @@ pub struct Images {
     pub vectors: Vec<(&'static Core, PathBuf)>,
 }
 
+/// The boards of every check: those that are emulated. Each of the others takes minutes of its own.
+const USUAL: [&str; 2] = ["mps2-an386", "lm3s6965evb"];
 /// Whoever takes lines of the log: nobody, `log`, `defmt`.
 const LOGGERS: [&str; 3] =
     ["device,data-party,static-keys", "device,data-party,log", "device,data-party,defmt"];
 
 /// Builds all that runs on boards.
-pub fn build(checks: &Checks<'_>, toolchain: Toolchain) -> Images {
+pub fn build(checks: &Checks<'_>, toolchain: Toolchain, every: bool) -> Images {
     let mut images = Images::default();
-    for board in &BOARDS {
+    for board in BOARDS.iter().filter(|board| every || USUAL.contains(&board.name)) {
         if toolchain == Toolchain::Debian && !board.target.starts_with("thumb") {
             let name = format!("firmware for {}", board.name);
             checks.skip(&name, "Debian's compiler has no linker for it");
@@ -52,7 +54,7 @@ pub fn build(checks: &Checks<'_>, toolchain: Toolchain) -> Images {
         let image = checks.record(&format!("counting for {}", board.name), image);
         images.constant.extend(image.map(|image| (board, image)));
     }
-    for board in BOARDS.iter().filter(|board| board.name == "nrf52840-dk") {
+    for board in BOARDS.iter().filter(|board| every && board.name == "nrf52840-dk") {
         let image = checks.setup.firmware_on(toolchain, board, "usb");
         checks.record(&format!("firmware for {} over USB", board.name), image);
     }
@@ -82,7 +84,7 @@ pub fn build(checks: &Checks<'_>, toolchain: Toolchain) -> Images {
 }
 
 /// Lints of every program, and the documentation.
-pub fn lints(checks: &Checks<'_>, toolchain: Toolchain) {
+pub fn lints(checks: &Checks<'_>, toolchain: Toolchain, every: bool) {
     let cargo = |command: &str, arguments: &str| {
         let firmware = checks.setup.workspace.firmware();
         let mut cargo = checks.setup.target_cargo(toolchain, &firmware, command);
@@ -91,15 +93,19 @@ pub fn lints(checks: &Checks<'_>, toolchain: Toolchain) {
     };
     let clippy = process::succeeds(checks.setup.workspace.cargo().args(["clippy", "--version"]));
     if toolchain == Toolchain::Rustup && clippy {
-        for Board { name, target, .. } in &BOARDS {
+        for Board { name, target, .. } in
+            BOARDS.iter().filter(|board| every || USUAL.contains(&board.name))
+        {
             let packages = format!("--package {name} --package sharelet-firmware");
             let mut lints =
                 cargo("clippy", &format!("{packages} --target {target} -- -D warnings"));
             checks.command(&format!("lints of the firmware for {name}"), &mut lints);
         }
-        let usb = "--package nrf52840-dk --target thumbv7em-none-eabihf --features usb";
-        let mut lints = cargo("clippy", &format!("{usb} -- -D warnings"));
-        checks.command("lints of the firmware over USB", &mut lints);
+        if every {
+            let usb = "--package nrf52840-dk --target thumbv7em-none-eabihf --features usb";
+            let mut lints = cargo("clippy", &format!("{usb} -- -D warnings"));
+            checks.command("lints of the firmware over USB", &mut lints);
+        }
         for Core { target, about, .. } in &CORES {
             let package = format!("--package vectors --target {target}");
             let mut lints = cargo("clippy", &format!("{package} -- -D warnings"));

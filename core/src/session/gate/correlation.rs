@@ -108,14 +108,6 @@ pub(crate) struct P0Gate<'p, R: Ring, C: Rounds> {
     pub(super) sign: R,
 }
 
-#[cfg(feature = "inside")]
-impl<R: Ring, C: Rounds> P0Gate<'_, R, C> {
-    /// `rho_0`.
-    pub(super) fn opening(&self) -> u32 {
-        self.opening
-    }
-}
-
 impl<R: Ring, C: Rounds> Half<R> for P0Gate<'_, R, C> {
     #[inline]
     fn masked_leaves(&self, z: R) -> u32 {
@@ -217,12 +209,7 @@ impl P1Gate<'_> {
         R::read_le(self.bytes)
     }
 
-    /// `rho_1`.
-    pub(super) fn opening<R: Ring>(&self) -> u32 {
-        self.from(record::<R>(&self.digits).opening).first().copied().map_or(0, u32::from)
-    }
-
-    fn from(&self, at: usize) -> &[u8] {
+    pub(super) fn from(&self, at: usize) -> &[u8] {
         self.bytes.get(at..).unwrap_or(&[])
     }
 }
@@ -232,7 +219,7 @@ impl<R: Ring> Half<R> for P1Gate<'_> {
     fn masked_leaves(&self, z: R) -> u32 {
         let record = record::<R>(&self.digits);
         let leaves = self.from(record.leaves);
-        let mut bits = self.opening::<R>();
+        let mut bits = self.from(record.opening).first().copied().map_or(0, u32::from);
         for j in 0..self.digits.count() {
             let place = self.digits.table_start(j)
                 + self.digits.digit(j, z.to_u64()) * self.digits.entry_bits(j);

@@ -5,7 +5,7 @@
 //! read, by the same functions.
 
 use super::TablePiece;
-use super::correlation::{Half, Received};
+use super::correlation::{Half, Received, record};
 use super::digits::Digits;
 use crate::keystream::Rounds;
 use crate::ring::Ring;
@@ -43,7 +43,7 @@ pub fn p0<R: Ring, C: Rounds>(piece: TablePiece<'_, C>, z: R, delta: u32) -> Opt
     let mut inside = None;
     piece.spend(|index, half| {
         if index == 0 {
-            inside = Some(Inside::read(&half, &digits, half.opening(), z, delta));
+            inside = Some(Inside::read(&half, &digits, half.opening, z, delta));
         }
     });
     inside
@@ -53,6 +53,8 @@ pub fn p0<R: Ring, C: Rounds>(piece: TablePiece<'_, C>, z: R, delta: u32) -> Opt
 #[must_use]
 pub fn p1<R: Ring>(received: &Received<'_>, z: R, delta: u32) -> Option<(R, Inside<R>)> {
     let half = received.gates::<R>().next()?;
-    let inside = Inside::read(&half, received.digits(), half.opening::<R>(), z, delta);
+    let rho =
+        half.from(record::<R>(received.digits()).opening).first().copied().map_or(0, u32::from);
+    let inside = Inside::read(&half, received.digits(), rho, z, delta);
     Some((half.mask(), inside))
 }

@@ -10,7 +10,6 @@ use embassy_executor::Spawner;
 use embassy_net::{Runner, StackResources};
 use embassy_time::{Delay, Timer};
 use embedded_hal_bus::spi::ExclusiveDevice;
-use embedded_storage::nor_flash::ReadNorFlash as _;
 use esp_hal::gpio::{Level, Output, OutputConfig};
 use esp_hal::rng::Trng;
 use esp_hal::spi::Mode;
@@ -18,7 +17,7 @@ use esp_hal::spi::master::{Config, Spi};
 use esp_hal::time::Rate;
 use esp_hal::timer::timg::TimerGroup;
 use esp_radio::wifi::sta::StationConfig;
-use esp_radio::wifi::{Interface, WifiController};
+use esp_radio::wifi::{AuthenticationMethodConfig, Interface, Password, Ssid, WifiController};
 use esp_storage::FlashStorage;
 use sharelet_firmware::board::{NoMeter, NoRandom, NoRoom};
 use sharelet_firmware::device::{Device, Inference, Keys, Memory, Settings};
@@ -92,9 +91,13 @@ async fn main(spawner: Spawner) -> ! {
     };
     let mut seed = [0; 8];
     generator.read(&mut seed);
-    let station = StationConfig::default().with_ssid(NETWORK).with_password(PASSWORD.into());
+    let (Ok(ssid), Ok(password)) = (Ssid::try_from(NETWORK), Password::try_from(PASSWORD)) else {
+        missing("WIFI_NETWORK or WIFI_PASSWORD is too long").await
+    };
+    let authentication = AuthenticationMethodConfig::Wpa2Personal(password);
+    let station = StationConfig::default().with_ssid(ssid).with_authentication(authentication);
     if controller.set_config(&esp_radio::wifi::Config::Station(station)).is_err() {
-        missing("WIFI_NETWORK or WIFI_PASSWORD is too long").await;
+        missing("the radio does not take WIFI_NETWORK and WIFI_PASSWORD").await;
     }
     while let Err(error) = controller.connect_async().await {
         log::warn!("the network {NETWORK} does not let the board in: {error:?}");

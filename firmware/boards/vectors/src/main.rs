@@ -1,7 +1,7 @@
 //! A session of which every byte is known, played to the device's side on a small core.
 //!
-//! The host's bytes are those of `tests/vectors`; what the device sends must be those of there, too,
-//! and so must the answer. Instructions are counted under QEMU's `-icount`.
+//! The host's bytes are those of `tests/vectors`; what the device sends must be those of there,
+//! too, and so must the answer. Instructions are counted under QEMU's `-icount`.
 #![no_std]
 #![no_main]
 // What `riscv_rt::entry` makes has no documentation.

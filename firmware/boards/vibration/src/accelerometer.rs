@@ -9,8 +9,8 @@ use sharelet_firmware::board::Sensor;
 
 use crate::features::{COUNT, RATE, SAMPLES, Window};
 
-/// A tick of the clock is a microsecond, which makes the rate 0.2 % too high; or a thirty-thousandth
-/// of a second, which makes it 2.4 % too high.
+/// A tick of the clock is a microsecond, which makes the rate 0.2 % too high; or a
+/// thirty-thousandth of a second, which makes it 2.4 % too high.
 const PERIOD: Duration = Duration::from_micros((1e6 / RATE) as u64);
 
 /// The accelerometer gives no reading.

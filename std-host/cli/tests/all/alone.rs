@@ -156,7 +156,7 @@ fn store(room: &Programs, folder: &str) -> std::path::PathBuf {
 fn what_is_killed_goes_on_from_the_last_whole_batch() {
     let room = room();
     let twin = room.works(TWIN).out;
-    let mut server = host(&room, "--store");
+    let mut server = host(&room, "-v --store");
     room.works(&prepare(&server, 5));
     // A batch of thousands is under way: there is no file of it yet.
     let mut filling = room.start(&prepare(&server, 5000));
