@@ -4,6 +4,8 @@
 //! The first parts are the products, a request and a reply each. The others are the transfers of
 //! some sessions, with what `P0` says ahead.
 
+use core::marker::PhantomData;
+
 use rand_core::CryptoRng;
 use sharelet_core::functions::engine::Link;
 use sharelet_model::Model;
@@ -16,26 +18,32 @@ use crate::layers::{Shares, add_public};
 use crate::session::{P0, P1, draw, exchange, half_of_p0, listen, split, tell};
 use crate::task::Task;
 
-/// `P0`'s side of a batch.
-#[derive(Debug, Default)]
-pub struct FillingP0 {
-    /// Of the sessions that have no half yet, as `shares`.
+/// A side of a batch: that of [`P0`] or [`P1`].
+#[derive(Debug)]
+pub struct Filling<P> {
+    is_begun: bool,
+    /// `P0`'s, of the sessions that have no half yet.
     masks: Vec<Shares>,
+    /// Of the same sessions.
     shares: Vec<Shares>,
     multiplied: usize,
     halves: Vec<Half>,
+    party: PhantomData<P>,
 }
 
-/// `P1`'s side of a batch.
-#[derive(Debug, Default)]
-pub struct FillingP1 {
-    /// Of the sessions that have no half yet.
-    shares: Vec<Shares>,
-    multiplied: usize,
-    halves: Vec<Half>,
+/// `P0`'s side.
+pub type FillingP0 = Filling<P0>;
+/// `P1`'s side.
+pub type FillingP1 = Filling<P1>;
+
+impl<P> Default for Filling<P> {
+    fn default() -> Self {
+        let (masks, shares, halves) = (Vec::new(), Vec::new(), Vec::new());
+        Self { is_begun: false, masks, shares, multiplied: 0, halves, party: PhantomData }
+    }
 }
 
-impl FillingP0 {
+impl<P> Filling<P> {
     /// A batch of which nothing is made.
     #[must_use]
     pub fn new() -> Self {
@@ -54,6 +62,14 @@ impl FillingP0 {
         self.made() >= SLOTS
     }
 
+    /// What was made.
+    #[must_use]
+    pub fn into_halves(self) -> Vec<Half> {
+        self.halves
+    }
+}
+
+impl Filling<P0> {
     /// Makes the next part. The peer does the same.
     ///
     /// # Errors
@@ -66,9 +82,15 @@ impl FillingP0 {
         link: &mut L,
     ) -> Result<(), AloneError<L::Error>> {
         let batches = task.batches.as_ref().ok_or(AloneError::NoBatches)?;
-        if self.multiplied == 0 && self.masks.is_empty() {
+        if !self.is_begun {
+            self.is_begun = true;
             self.masks = (0..SLOTS).map(|_| draw(task, rng)).collect();
-            self.shares = vec![task.products.zeros(); SLOTS];
+            let public = |masks: &Shares| {
+                let mut shares = task.products.zeros();
+                add_public(&task.network, masks, &mut shares);
+                shares
+            };
+            self.shares = self.masks.iter().map(public).collect();
         }
         if self.multiplied < batches.count() {
             let [_, reply_bytes] = batches.bytes(self.multiplied)?;
@@ -77,11 +99,6 @@ impl FillingP0 {
             let [reply, _] = exchange(link, [&[], &[]], [reply_bytes, 0]).await?;
             batches.finish(self.multiplied, &p0.secrets, &reply, &mut self.shares)?;
             self.multiplied += 1;
-            if self.multiplied == batches.count() {
-                for (masks, shares) in self.masks.iter().zip(&mut self.shares) {
-                    add_public(&task.network, masks, shares);
-                }
-            }
             return Ok(());
         }
         let sessions = task.sessions_at_once().min(self.masks.len());
@@ -98,33 +115,9 @@ impl FillingP0 {
         }
         Ok(())
     }
-
-    /// What was made.
-    #[must_use]
-    pub fn into_halves(self) -> Vec<Half> {
-        self.halves
-    }
 }
 
-impl FillingP1 {
-    /// A batch of which nothing is made.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Sessions whose halves are made; all of them are [`SLOTS`].
-    #[must_use]
-    pub const fn made(&self) -> usize {
-        self.halves.len()
-    }
-
-    /// Whether nothing is left to make.
-    #[must_use]
-    pub const fn is_complete(&self) -> bool {
-        self.made() >= SLOTS
-    }
-
+impl Filling<P1> {
     /// Makes the next part. The peer does the same.
     ///
     /// # Errors
@@ -137,7 +130,8 @@ impl FillingP1 {
         link: &mut L,
     ) -> Result<(), AloneError<L::Error>> {
         let batches = task.batches.as_ref().ok_or(AloneError::NoBatches)?;
-        if self.multiplied == 0 && self.shares.is_empty() {
+        if !self.is_begun {
+            self.is_begun = true;
             self.shares = vec![task.products.zeros(); SLOTS];
         }
         if self.multiplied < batches.count() {
@@ -158,11 +152,5 @@ impl FillingP1 {
             p1.pair.rest();
         }
         Ok(())
-    }
-
-    /// What was made.
-    #[must_use]
-    pub fn into_halves(self) -> Vec<Half> {
-        self.halves
     }
 }

@@ -34,7 +34,7 @@ pub mod session;
 pub mod task;
 
 pub use error::AloneError;
-pub use filling::{FillingP0, FillingP1};
+pub use filling::{Filling, FillingP0, FillingP1};
 pub use half::Half;
 pub use network::Network;
 pub use session::{P0, P1};

@@ -80,7 +80,10 @@ fn networks_without_private_weights() {
         gate_bits: 20,
         activation: Activation::Relu,
     };
-    exact(&Plain::with_layers(&[layer, layer], &mut rng(seed)), 2, seed);
+    let plain = Plain::with_layers(&[layer, layer], &mut rng(seed));
+    exact(&plain, 2, seed);
+    // What is public is not multiplied for a batch, but it is added all the same.
+    batch(Parties::new(model(&plain), seed));
 }
 
 /// What lies on a disk for a while is the same.
@@ -122,11 +125,12 @@ fn batches() {
 
 fn batch(mut parties: Parties) {
     assert!(parties.task.has_batches());
+    let inputs = parties.task.network.inputs();
     let [halves_0, halves_1] = parties.prepare_batch();
     assert_eq!([halves_0.len(), halves_1.len()], [SLOTS; 2]);
     for (number, halves) in halves_0.into_iter().zip(halves_1).enumerate() {
         if number % 97 == 0 || number + 1 == SLOTS {
-            let (input, share) = (parties.words(5), parties.words(5));
+            let (input, share) = (parties.words(inputs), parties.words(inputs));
             let expected = parties.model.infer(&input).unwrap();
             assert_eq!(parties.infer(halves.into(), &input, &share), expected, "{number}");
         }
