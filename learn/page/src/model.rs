@@ -3,6 +3,7 @@
 use core::fmt;
 
 use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
 use sharelet_core::session::linear;
 use sharelet_core::session::network::{Affine, Network};
 use sharelet_core::shape::Part;
@@ -18,7 +19,7 @@ const READINGS: &[u8] = include_bytes!("../../../demo/windows.npy");
 const TRUTHS: &str = include_str!("../../../demo/windows.txt");
 
 /// What a model's file begins with: a word, a version, and the length of what follows. Behind that
-/// lies a checksum, which a page that only shows does without.
+/// lies a checksum: SHA-256 of everything before.
 const MAGIC: &[u8] = b"SLTMODEL";
 const VERSION: u16 = 3;
 const HEADER_BYTES: usize = 18;
@@ -90,8 +91,12 @@ impl Model {
                  Import the model again."
             )));
         }
-        let end = file.len().checked_sub(CHECKSUM_BYTES).ok_or_else(damaged)?;
-        let body = file.get(HEADER_BYTES..end).ok_or_else(damaged)?;
+        // A damaged model would show numbers, and wrong ones.
+        let (file, checksum) = file.split_last_chunk::<CHECKSUM_BYTES>().ok_or_else(damaged)?;
+        let body = file.get(HEADER_BYTES..).ok_or_else(damaged)?;
+        if Sha256::digest(file).as_slice() != checksum {
+            return Err(damaged());
+        }
         let Body { name, labels, network, weights, biases } =
             postcard::from_bytes(body).map_err(|_| damaged())?;
         network.validate()?;
@@ -173,6 +178,12 @@ mod tests {
         assert!(refused(b"SLTMODEM").contains("no model file"));
         assert!(refused(b"SLTMODEL\x04\x00").contains("version 4"));
         assert!(refused(BUILT_IN.get(..100).expect("longer")).contains("damaged"));
+        // A bit of a weight that fits as well as any other.
+        for at in (HEADER_BYTES..BUILT_IN.len()).step_by(97) {
+            let mut flipped = BUILT_IN.to_vec();
+            flipped[at] ^= 1;
+            assert!(refused(&flipped).contains("damaged"), "{at}");
+        }
         // No layers: an empty model.
         let empty = postcard::to_allocvec(&(
             "none",
@@ -184,7 +195,7 @@ mod tests {
         let mut file = b"SLTMODEL\x03\x00".to_vec();
         file.extend([0; 8]);
         file.extend(empty.expect("small"));
-        file.extend([0; 32]);
+        file.extend(Sha256::digest(&file));
         assert!(refused(&file).contains("ring of 0 bits"), "{}", refused(&file));
     }
 }
