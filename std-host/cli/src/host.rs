@@ -1,6 +1,7 @@
 //! `sharelet host`: serves a model to devices.
 
 use core::time::Duration;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -189,6 +190,8 @@ async fn serve(
 async fn look_after(shelf: Shelf, host: Arc<Host>, reload: Arc<Notify>, mut now: Served) {
     const EVERY: Duration = Duration::from_secs(2);
     let (mut resting, mut wanted, mut said) = (Some(shelf), None, String::new());
+    // Models that the dealer did not take: the log has a line for each, however often it is tried.
+    let mut untaken = BTreeSet::new();
     while let Some(mut shelf) = resting.take() {
         tokio::select! {
             () = reload.notified() => {
@@ -222,22 +225,34 @@ async fn look_after(shelf: Shelf, host: Arc<Host>, reload: Arc<Notify>, mut now:
             }
         }
         if let Some(served) = wanted.take() {
-            wanted = take_over(&host, served, &mut now).await;
+            wanted = take_over(&host, served, &mut now, &mut untaken).await;
         }
     }
 }
 
 /// Serves what is wanted, as far as the dealer has it: a model that it has not is served when it
 /// has, and until then what had its name before. What is left to be tried again.
-async fn take_over(host: &Arc<Host>, wanted: Served, now: &mut Served) -> Option<Served> {
+async fn take_over(
+    host: &Arc<Host>,
+    wanted: Served,
+    now: &mut Served,
+    untaken: &mut BTreeSet<[u8; 32]>,
+) -> Option<Served> {
     let (mut served, mut is_whole) = (wanted.clone(), true);
     for (name, model) in &wanted.models {
         let known = now.models.values().any(|known| Arc::ptr_eq(known, model));
-        if known || upload(model, &host.source().client).await.is_ok_and(|taken| taken) {
+        if known {
             continue;
         }
+        let client = &host.source().client;
+        let Err(error) = model.offer_to(client, &mut |_| ()).await else {
+            untaken.remove(&model.masked_id);
+            continue;
+        };
         is_whole = false;
-        tracing::error!("the dealer does not take the model `{name}`; it is tried again");
+        if untaken.insert(model.masked_id) {
+            tracing::error!("the model `{name}` is tried again, and not served yet: {error}");
+        }
         match now.models.get(name) {
             Some(before) => served.models.insert(name.clone(), before.clone()),
             None => served.models.remove(name),
@@ -304,9 +319,9 @@ pub(super) fn load_model(path: &Path, store: &HostStore) -> Result<HostModel> {
     Ok(model)
 }
 
-/// Gives the dealer the masked model, and says whether it has it. A dealer that is away gets it
-/// when it is back; one that refuses is an error.
-pub(super) async fn upload(model: &HostModel, client: &Client) -> Result<bool> {
+/// Gives the dealer the masked model. A dealer that is away gets it when it is back; one that
+/// refuses ends the program.
+pub(super) async fn upload(model: &HostModel, client: &Client) -> Result<()> {
     let network = &model.model.network;
     let bytes = masked::bytes(network);
     let bar = progress("sending the masked model to the dealer", bytes, true);
@@ -315,7 +330,7 @@ pub(super) async fn upload(model: &HostModel, client: &Client) -> Result<bool> {
     match offered {
         Ok(sent) => {
             tracing::info!("the dealer {} the masked model", if sent { "was sent" } else { "has" });
-            Ok(true)
+            Ok(())
         }
         Err(error) if error.refusal().is_some_and(|refusal| !refusal.ends_connection()) => {
             Err(error.into())
@@ -326,7 +341,7 @@ pub(super) async fn upload(model: &HostModel, client: &Client) -> Result<bool> {
                 "{error}; devices are served as far as the spool goes, and the dealer is tried \
                  again"
             );
-            Ok(false)
+            Ok(())
         }
     }
 }

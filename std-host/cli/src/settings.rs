@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -392,18 +393,20 @@ impl SettingsError {
     /// Says what is wrong, and ends the program: help is no error.
     pub fn exit(&self) -> ! {
         const WRONG_ARGUMENTS: i32 = 2;
+        // A terminal that is gone is no reason to panic.
+        let say = |what: &str| drop(writeln!(std::io::stderr(), "{what}"));
         match self {
             Self::Arguments { error, origin } => {
                 let is_help =
                     matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
                 let _ = error.print();
                 if let Some(origin) = origin.as_ref().filter(|_| !is_help) {
-                    eprintln!("\nThe value comes from {origin}.");
+                    say(&format!("\nThe value comes from {origin}."));
                 }
                 std::process::exit(error.exit_code())
             }
             error => {
-                eprintln!("error: {error}");
+                say(&format!("error: {error}"));
                 std::process::exit(WRONG_ARGUMENTS)
             }
         }
